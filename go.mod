@@ -1,0 +1,3 @@
+module replypath
+
+go 1.26

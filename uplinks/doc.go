@@ -1,0 +1,2 @@
+// Package uplinks decides where packets should go.
+package uplinks
