@@ -1,0 +1,151 @@
+package marks
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Parse reads a rule as iptables prints it, without the leading -A CHAIN. Spellings that differ between versions and
+// backends of iptables give the same Rule. A rule that is not of a kind that we write is an error.
+func Parse(line string) (Rule, error) {
+	p := parser{words: strings.Fields(line)}
+	var r Rule
+	for len(p.words) > 0 && p.err == nil {
+		p.option(&r)
+	}
+	if p.err != nil {
+		return Rule{}, fmt.Errorf("mangle rule %q: %w", line, p.err)
+	}
+	return r, nil
+}
+
+type parser struct {
+	words []string
+	err   error
+}
+
+func (p *parser) next() string {
+	if len(p.words) == 0 {
+		p.fail("ends early")
+		return ""
+	}
+	w := p.words[0]
+	p.words = p.words[1:]
+	return w
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (p *parser) option(r *Rule) {
+	not := false
+	word := p.next()
+	if word == "!" {
+		not, word = true, p.next()
+	}
+	switch {
+	case not && word == "--mark":
+		r.Ctmark = p.ctmark(true)
+	case not && word == "--ctstatus":
+		p.expect("ASSURED")
+		r.Young = true
+	case not:
+		p.fail("! %s is not ours", word)
+	case word == "-m":
+		p.module()
+	case word == "-i":
+		r.In = p.next()
+	case word == "-o":
+		r.Out = p.next()
+	case word == "--src-group":
+		r.SrcGroup = p.number(p.next())
+	case word == "--mark":
+		r.Ctmark = p.ctmark(false)
+	case word == "--ctdir":
+		r.Dir = p.next()
+	case word == "-j":
+		r.Target = p.target()
+	default:
+		p.fail("%s is not ours", word)
+	}
+}
+
+func (p *parser) module() {
+	switch m := p.next(); m {
+	case "devgroup", "connmark", "conntrack":
+	default:
+		p.fail("match %s is not ours", m)
+	}
+}
+
+func (p *parser) target() Target {
+	switch t := p.next(); t {
+	case "RETURN":
+		return Target{Verb: Return}
+	case "CONNMARK":
+		return p.connmark()
+	default:
+		return Target{Verb: Jump, Chain: t}
+	}
+}
+
+func (p *parser) connmark() Target {
+	switch o := p.next(); o {
+	case "--set-xmark":
+		c := p.ctmark(false)
+		return Target{Verb: SetCtmark, Mark: c.Mark, Mask: c.Mask}
+	case "--restore-mark":
+		return p.restore()
+	default:
+		p.fail("CONNMARK %s is not ours", o)
+		return Target{}
+	}
+}
+
+// restore reads the masks of a restored mark. Both are the full mask when they are not printed, and they must agree.
+func (p *parser) restore() Target {
+	masks := map[string]uint32{"--nfmask": 0xffffffff, "--ctmask": 0xffffffff}
+	for len(p.words) > 0 {
+		o := p.next()
+		if _, known := masks[o]; !known {
+			p.fail("CONNMARK %s is not ours", o)
+			return Target{}
+		}
+		masks[o] = p.number(p.next())
+	}
+	if masks["--nfmask"] != masks["--ctmask"] {
+		p.fail("the masks of --restore-mark differ")
+	}
+	return Target{Verb: RestoreMark, Mask: Mask(masks["--ctmask"])}
+}
+
+func (p *parser) expect(want string) {
+	if got := p.next(); got != want {
+		p.fail("%s is not ours", got)
+	}
+}
+
+// ctmark reads mark/mask; the mask is full when it is not printed.
+func (p *parser) ctmark(not bool) Ctmark {
+	mark, mask, masked := strings.Cut(p.next(), "/")
+	c := Ctmark{Not: not, Mask: 0xffffffff}
+	n := p.number(mark)
+	c.Mark = Mark(n)
+	if masked {
+		n = p.number(mask)
+		c.Mask = Mask(n)
+	}
+	return c
+}
+
+func (p *parser) number(s string) uint32 {
+	n, err := strconv.ParseUint(s, 0, 32)
+	if err != nil {
+		p.fail("%q is not a number", s)
+	}
+	return uint32(n)
+}

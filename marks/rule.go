@@ -1,0 +1,100 @@
+package marks
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Rule is one line of a mangle chain. Two rules are the same exactly when they are ==. The zero value of a field
+// does not match on it; the zero Rule matches every packet and only counts it.
+type Rule struct {
+	In, Out  string // -i, -o: a link's name
+	SrcGroup uint32 // -m devgroup --src-group
+	Ctmark   Ctmark
+	Dir      string // -m conntrack --ctdir: ORIGINAL or REPLY
+	Young    bool   // -m conntrack ! --ctstatus ASSURED: the connection's first packets
+	Target   Target
+}
+
+// Ctmark is a test of the connection's mark. The zero Ctmark lets all pass.
+type Ctmark struct {
+	Not  bool
+	Mark Mark
+	Mask Mask
+}
+
+// Target is what a rule does with a packet that it matches. The zero Target only counts it.
+type Target struct {
+	Verb  Verb
+	Chain string // Jump
+	Mark  Mark   // SetCtmark
+	Mask  Mask   // SetCtmark, RestoreMark
+}
+
+// Verb is the kind of a Target.
+type Verb uint8
+
+// What a rule can do. SetCtmark writes the bits under the mask of the connection's mark; RestoreMark copies them to
+// the packet's fwmark. Bits outside the mask stay as they were (xt_CONNMARK).
+const (
+	Count Verb = iota
+	Jump
+	Return
+	SetCtmark
+	RestoreMark
+)
+
+// String prints the rule as iptables-save(8) does, without the leading -A CHAIN.
+func (r Rule) String() string {
+	var w []string
+	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+	if r.In != "" {
+		add("-i %s", r.In)
+	}
+	if r.Out != "" {
+		add("-o %s", r.Out)
+	}
+	if r.SrcGroup != 0 {
+		add("-m devgroup --src-group %#x", r.SrcGroup)
+	}
+	if r.Ctmark != (Ctmark{}) {
+		add("-m connmark %s", r.Ctmark)
+	}
+	if r.Dir != "" || r.Young {
+		add("-m conntrack")
+	}
+	if r.Young {
+		add("! --ctstatus ASSURED")
+	}
+	if r.Dir != "" {
+		add("--ctdir %s", r.Dir)
+	}
+	if r.Target.Verb != Count {
+		add("%s", r.Target)
+	}
+	return strings.Join(w, " ")
+}
+
+// String prints the test as iptables-save(8) does.
+func (c Ctmark) String() string {
+	not := ""
+	if c.Not {
+		not = "! "
+	}
+	return fmt.Sprintf("%s--mark %s/%s", not, c.Mark, c.Mask)
+}
+
+// String prints the target as iptables-save(8) does.
+func (t Target) String() string {
+	switch t.Verb {
+	case Jump:
+		return "-j " + t.Chain
+	case Return:
+		return "-j RETURN"
+	case SetCtmark:
+		return fmt.Sprintf("-j CONNMARK --set-xmark %s/%s", t.Mark, t.Mask)
+	case RestoreMark:
+		return fmt.Sprintf("-j CONNMARK --restore-mark --nfmask %s --ctmask %s", t.Mask, t.Mask)
+	}
+	return ""
+}
