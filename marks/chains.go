@@ -61,3 +61,6 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 		{Seen, seen},
 	}
 }
+
+// Names are all chains that we make.
+var Names = [...]string{Pre, New, Out, Post, Seen}

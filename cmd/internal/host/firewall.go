@@ -1,0 +1,146 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"replypath/marks"
+	"replypath/marks/xtables"
+	"replypath/uplinks"
+	"replypath/uplinks/procfs"
+)
+
+// firewall is the mangle tables of the families that the kernel speaks, in both backends.
+type firewall struct {
+	families map[uplinks.Family]xtables.Tables
+	backend  marks.Backend // chosen
+	both     bool
+}
+
+func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
+	fw := firewall{families: map[uplinks.Family]xtables.Tables{}}
+	for _, f := range uplinks.Families {
+		if f == uplinks.IPv6 && !procfs.IPv6() {
+			continue
+		}
+		ts, err := xtables.Open(ctx, f == uplinks.IPv6)
+		if err != nil {
+			return fw, fmt.Errorf("%s: %w", f, err)
+		}
+		fw.families[f] = ts
+	}
+	return fw, fw.choose(ctx, want)
+}
+
+// choose follows what is in use on the host when the operator leaves it open: the backend in which others have rules;
+// if that is none or both, the one in which ours are; if that is none or both, what the command iptables works on.
+func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
+	nft, err := fw.use(ctx, marks.NFT)
+	if err != nil {
+		return err
+	}
+	legacy, err := fw.use(ctx, marks.Legacy)
+	if err != nil {
+		return err
+	}
+	fw.both = nft.Others && legacy.Others
+	fw.backend = fw.families[uplinks.IPv4].Default
+	switch {
+	case want != marks.Auto:
+		fw.backend = want
+	case nft.Others != legacy.Others:
+		fw.backend = either(nft.Others)
+	case nft.Ours != legacy.Ours:
+		fw.backend = either(nft.Ours)
+	}
+	return fw.exists()
+}
+
+func either(nft bool) marks.Backend {
+	if nft {
+		return marks.NFT
+	}
+	return marks.Legacy
+}
+
+// exists makes sure that the chosen backend has its commands for every family.
+func (fw *firewall) exists() error {
+	for f := range fw.families {
+		if fw.table(f, fw.backend) == nil {
+			return fmt.Errorf("%s: no iptables command for the backend %q: %w: install the package iptables, or set backend = \"auto\"",
+				f, fw.backend, xtables.ErrNotFound)
+		}
+	}
+	return nil
+}
+
+func (fw *firewall) use(ctx context.Context, b marks.Backend) (xtables.Use, error) {
+	var all xtables.Use
+	for f := range fw.families {
+		t := fw.table(f, b)
+		if t == nil {
+			continue
+		}
+		u, err := t.InUse(ctx)
+		if err != nil {
+			return all, err
+		}
+		all.Ours, all.Others = all.Ours || u.Ours, all.Others || u.Others
+	}
+	return all, nil
+}
+
+func (fw *firewall) table(f uplinks.Family, b marks.Backend) *xtables.Table {
+	if b == marks.NFT {
+		return fw.families[f].NFT
+	}
+	return fw.families[f].Legacy
+}
+
+func tool(f uplinks.Family, t *xtables.Table) uplinks.Tool {
+	return uplinks.Tool{Family: f, Backend: t.Backend, Command: t.Command}
+}
+
+// read lists what is ours in both backends, as what is in the one that is not used must go.
+func (fw *firewall) read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
+	facts.Both = fw.both
+	for _, f := range uplinks.Families {
+		ts, spoken := fw.families[f]
+		if !spoken {
+			continue
+		}
+		facts.Tools[f] = tool(f, fw.table(f, fw.backend))
+		for _, t := range []*xtables.Table{ts.NFT, ts.Legacy} {
+			if t == nil || t.Absent() {
+				continue
+			}
+			if err := readTable(ctx, f, t, have); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readTable(ctx context.Context, f uplinks.Family, t *xtables.Table, have *uplinks.State) error {
+	c, err := t.Read(ctx)
+	if err != nil {
+		return err
+	}
+	for name, rules := range c.Chains {
+		have.Chains[uplinks.ChainKey{Tool: tool(f, t), Name: name}] = rules
+	}
+	for h, s := range c.Hooks {
+		have.Hooks[uplinks.HookKey{Tool: tool(f, t), Hook: h}] = uplinks.HookState(s)
+	}
+	return nil
+}
+
+func (fw *firewall) load(ctx context.Context, s uplinks.LoadChains) error {
+	t := fw.table(s.Tool.Family, s.Tool.Backend)
+	if t == nil {
+		return errors.New("no such iptables command")
+	}
+	return t.Load(ctx, s.Text)
+}

@@ -1,0 +1,117 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
+)
+
+// record is the values that tunables had before us. It is a file of its own for each network namespace, so that a
+// folder that two namespaces share mixes nothing up.
+type record struct {
+	path    string
+	entries []entry
+}
+
+type entry struct {
+	Link  string `json:"link,omitempty"`
+	Index int    `json:"ifindex,omitempty"`
+	Name  string `json:"name"`
+	Was   string `json:"was"`
+	Set   string `json:"set"`
+}
+
+func (e entry) tunable() uplinks.Tunable { return uplinks.Tunable{Link: e.Link, Name: e.Name} }
+
+func openRecord(dir string) (record, error) {
+	ns, err := namespace()
+	if err != nil {
+		return record{}, err
+	}
+	r := record{path: filepath.Join(dir, fmt.Sprintf("found-%d.json", ns))}
+	return r, r.load()
+}
+
+func (r *record) load() error {
+	r.entries = nil
+	text, err := os.ReadFile(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read what values were found: %w", err)
+	}
+	if err := json.Unmarshal(text, &r.entries); err != nil {
+		return fmt.Errorf("read what values were found: %s: %w: set back yourself what it tells, and delete it", r.path, err)
+	}
+	return nil
+}
+
+// namespace is a number that no other network namespace has or will have until the host boots again (socket(7),
+// SO_NETNS_COOKIE, Linux 5.14).
+func namespace() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("open a socket: %w", err)
+	}
+	defer unix.Close(fd)
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err == nil {
+		return cookie, nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return 0, fmt.Errorf("tell the network namespace: %w", err)
+	}
+	return st.Ino, nil
+}
+
+// of gives the entries that still mean something: a link may have gone, or been renamed, or another have its name.
+func (r *record) of(f uplinks.Facts) map[uplinks.Tunable]uplinks.Found {
+	names := map[int]string{0: ""}
+	for name, l := range f.Links {
+		names[l.Index] = name
+	}
+	found := map[uplinks.Tunable]uplinks.Found{}
+	for _, e := range r.entries {
+		if name, exists := names[e.Index]; exists {
+			found[uplinks.Tunable{Link: name, Name: e.Name}] = uplinks.Found{Index: e.Index, Was: e.Was, Set: e.Set}
+		}
+	}
+	return found
+}
+
+// remember notes the value that goes, unless an older one is noted for the same link. It is on disk before the value
+// changes.
+func (r *record) remember(s uplinks.SetTunable, index int) error {
+	for i, e := range r.entries {
+		if e.Name == s.Tunable.Name && e.Index == index {
+			r.entries[i].Link, r.entries[i].Set = s.Tunable.Link, s.Value
+			return r.save()
+		}
+	}
+	r.entries = append(r.entries, entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value})
+	return r.save()
+}
+
+// forget drops the note when the value is back.
+func (r *record) forget(s uplinks.SetTunable) error {
+	var kept []entry
+	for _, e := range r.entries {
+		if e.tunable() != s.Tunable || e.Was != s.Value {
+			kept = append(kept, e)
+		}
+	}
+	if len(kept) == len(r.entries) {
+		return nil
+	}
+	r.entries = kept
+	return r.save()
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/host"
+	"replypath/uplinks"
+
+	"github.com/spf13/cobra"
+)
+
+// checked is a configuration's verdict, for programs.
+type checked struct {
+	Version  int               `json:"version"`
+	Valid    bool              `json:"valid"`
+	Mistakes []mistake         `json:"mistakes"`
+	Warnings []uplinks.Finding `json:"warnings"`
+}
+
+func (p *program) checkCommand() *cobra.Command {
+	return p.jsonFlag(&cobra.Command{
+		Use:   "check",
+		Short: "Read the configuration and name every mistake in it",
+		Long: `Read the configuration and name every mistake in it, with its place and the remedy.
+Then compare it with this host's links and routes; what is found there is a warning.
+Nothing is changed, and no privilege is needed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.read()
+			var mistakes config.Mistakes
+			if p.json && errors.As(err, &mistakes) {
+				return errors.Join(p.print(checked{Version: 1, Mistakes: wrong(mistakes), Warnings: list[uplinks.Finding](nil)}), err)
+			}
+			if err != nil {
+				return err
+			}
+			findings, err := lookAround(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return p.print(checked{Version: 1, Valid: true, Mistakes: []mistake{}, Warnings: list(findings)})
+			}
+			p.warn(findings)
+			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.config, count(len(c.Uplinks), "uplink"))
+			return err
+		},
+	})
+}
+
+// lookAround compares the configuration with the host as far as anybody may look.
+func lookAround(ctx context.Context, c config.Config) ([]uplinks.Finding, error) {
+	facts, err := host.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return uplinks.Findings(c.Settings, facts), nil
+}
+
+type mistake struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy"`
+}
+
+func wrong(mistakes config.Mistakes) []mistake {
+	all := []mistake{}
+	for _, m := range mistakes {
+		all = append(all, mistake{m.File, m.Line, m.Col, m.Message, m.Remedy})
+	}
+	return all
+}

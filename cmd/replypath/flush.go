@@ -1,0 +1,31 @@
+package main
+
+import (
+	"replypath/cmd/internal/config"
+	"replypath/marks"
+	"replypath/uplinks"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) flushCommand() *cobra.Command {
+	return p.jsonFlag(&cobra.Command{
+		Use:   "flush",
+		Short: "Remove everything of ours and leave the host as it was found",
+		Long: `Remove every rule, route and chain of ours, and put sysctls and link groups back to
+what was found. It needs no configuration, and works after a crash.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := p.openToWrite(cmd.Context(), config.Config{Settings: uplinks.Settings{Backend: marks.Auto}})
+			if err != nil {
+				return err
+			}
+			defer h.Close()
+			plan, err := uplinks.Sync(cmd.Context(), h, uplinks.Settings{})
+			if err != nil {
+				return err
+			}
+			return p.tell(plan, nil, "removed")
+		},
+	})
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/host"
+	"replypath/uplinks"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) initCommand() *cobra.Command {
+	var write bool
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Propose a configuration from this host's links, addresses and routes",
+		Long: `Propose a configuration from this host's links, addresses and routes. Every link
+that leads through a gateway is proposed as an uplink. With --write the proposal
+becomes the configuration file, unless there is one.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			facts, err := host.Facts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			text, err := propose(facts)
+			if err != nil {
+				return err
+			}
+			if !write {
+				_, err = fmt.Fprint(p.stdout, text)
+				return err
+			}
+			return p.writeConfig(text)
+		},
+	}
+	cmd.Flags().BoolVar(&write, "write", false, "write the configuration file")
+	return cmd
+}
+
+func propose(facts uplinks.Facts) (string, error) {
+	settings, notes := uplinks.Propose(facts)
+	if len(settings.Uplinks) == 0 {
+		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see replypath.toml(5)")
+	}
+	var text strings.Builder
+	err := config.Propose(&text, config.Config{Settings: settings}, notes)
+	return text.String(), err
+}
+
+// writeConfig never overwrites: the file may be the only copy of somebody's work.
+func (p *program) writeConfig(text string) error {
+	if err := os.MkdirAll(filepath.Dir(p.config), 0o755); err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	f, err := os.OpenFile(p.config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists and is left as it is: see the proposal without --write", p.config)
+	}
+	if err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	_, err = fmt.Fprintf(p.stdout, "wrote %s: read it, then: replypath plan\n", p.config)
+	return err
+}

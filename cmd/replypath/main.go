@@ -1,0 +1,64 @@
+// Command replypath keeps answers symmetric on a host with several uplinks.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program, and gives its exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	p := &program{stdout: stdout, stderr: stderr}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return p.status(root.ExecuteContext(ctx))
+}
+
+// program is what every command needs.
+type program struct {
+	stdout, stderr io.Writer
+	config, state  string // flags
+	json           bool
+	begun          bool // a command was understood and runs
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "replypath",
+		Short: "Replies leave by the interface their question came in on",
+		Long: `replypath keeps answers symmetric on a host with several uplinks: a reply leaves by
+the interface its question came in on.
+
+Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration;
+3 the answer is no (plan: not in sync).`,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		Args:             cobra.NoArgs,
+		PersistentPreRun: func(*cobra.Command, []string) { p.begun = true },
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.config, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
+	flags.StringVar(&p.state, "state", defaultState, "the `DIR` in which values found are remembered")
+	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.flushCommand(), p.versionCommand())
+	return root
+}
+
+func (p *program) jsonFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&p.json, "json", false, "print JSON for programs")
+	return cmd
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+
+	"replypath/uplinks"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) planCommand() *cobra.Command {
+	return p.jsonFlag(&cobra.Command{
+		Use:   "plan",
+		Short: "Print what apply would do, as lines that could be pasted",
+		Long: `Print what apply would do, as ip, iptables and sysctl lines that could be pasted.
+Nothing is changed. Nothing is printed, and the exit status is 0, when the kernel
+is in sync; otherwise it is 3.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.read()
+			if err != nil {
+				return err
+			}
+			h, err := p.open(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			defer h.Close()
+			plan, facts, err := uplinks.Preview(cmd.Context(), h, c.Settings)
+			if err != nil {
+				return err
+			}
+			return p.show(plan, uplinks.Findings(c.Settings, facts))
+		},
+	})
+}
+
+func (p *program) show(plan uplinks.Plan, findings []uplinks.Finding) error {
+	switch {
+	case p.json:
+		if err := p.print(planJSON(plan, findings)); err != nil {
+			return err
+		}
+	case len(plan) == 0:
+		p.warn(findings)
+	default:
+		for _, f := range findings {
+			fmt.Fprintf(p.stdout, "# warning: %s\n", f)
+		}
+		fmt.Fprint(p.stdout, plan)
+	}
+	if len(plan) > 0 {
+		return errNo
+	}
+	return nil
+}
+
+// warn tells people what was found; a plan's own lines stay free of it.
+func (p *program) warn(findings []uplinks.Finding) {
+	for _, f := range findings {
+		fmt.Fprintf(p.stderr, "warning: %s\n", f)
+	}
+}
+
+// planned is a plan for programs.
+type planned struct {
+	Version  int               `json:"version"`
+	InSync   bool              `json:"in_sync"`
+	Steps    []step            `json:"steps"`
+	Warnings []uplinks.Finding `json:"warnings"`
+}
+
+type step struct {
+	Kind  string   `json:"kind"`
+	Lines []string `json:"lines"`
+}
+
+func planJSON(plan uplinks.Plan, findings []uplinks.Finding) planned {
+	return planned{Version: 1, InSync: len(plan) == 0, Steps: steps(plan), Warnings: list(findings)}
+}

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// privileged tells beforehand what the kernel would otherwise refuse half-way (capabilities(7)).
+func privileged() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("read my capabilities: %w", err)
+	}
+	for bit, name := range map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_NET_RAW: "CAP_NET_RAW"} {
+		if data[bit/32].Effective&(1<<(bit%32)) == 0 {
+			return errors.New("routes, rules and iptables need root (missing: " + name + "): run it with sudo")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"replypath/uplinks"
+)
+
+func steps(plan uplinks.Plan) []step {
+	all := []step{}
+	for _, s := range plan {
+		all = append(all, step{kind(s), strings.Split(s.String(), "\n")})
+	}
+	return all
+}
+
+func kind(s uplinks.Step) string {
+	switch s := s.(type) {
+	case uplinks.AddRule, uplinks.DelRule:
+		return "rule"
+	case uplinks.SetRoute, uplinks.DelRoute:
+		return "route"
+	case uplinks.SetTunable:
+		if s.Tunable.Name == uplinks.LinkGroup {
+			return "link"
+		}
+		return "sysctl"
+	}
+	return "chains"
+}
+
+// list is never null in JSON.
+func list[T any](some []T) []T {
+	if some == nil {
+		return []T{}
+	}
+	return some
+}
+
+// summary counts a plan's steps by kind.
+func summary(plan uplinks.Plan) string {
+	counts := map[string]int{}
+	for _, s := range plan {
+		counts[kind(s)]++
+	}
+	var words []string
+	for _, k := range []string{"route", "rule", "link", "sysctl", "chains"} {
+		switch n := counts[k]; {
+		case n == 0:
+		case k == "chains":
+			words = append(words, count(n, "set")+" of chains")
+		default:
+			words = append(words, count(n, k))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,74 @@
+package xtables
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// What can be wrong with the iptables commands, apart from what they were asked to do.
+var (
+	ErrNotFound   = errors.New("not found")
+	ErrLocked     = errors.New("the xtables lock is held by another program")
+	ErrMissing    = errors.New("the kernel or iptables lacks a match or target")
+	ErrPermission = errors.New("not permitted")
+	ErrReferenced = errors.New("a rule of somebody else jumps to a chain of ours")
+)
+
+// sayings are the words by which iptables tells these, in its versions and backends.
+var sayings = []struct {
+	err   error
+	words []string
+}{
+	{ErrLocked, []string{"xtables lock", "Can't lock"}},
+	{ErrPermission, []string{"you must be root", "Permission denied", "Operation not permitted"}},
+	{ErrReferenced, []string{"Too many links", "Device or resource busy", "CHAIN_DEL failed", "CHAIN_USER_DEL failed"}},
+	{ErrMissing, []string{"Couldn't load", "No chain/target/match by that name", "missing kernel module", "not supported",
+		"unknown option", "RULE_APPEND failed (No such file", "can't initialize", "No such file or directory"}},
+}
+
+// remedies say what to do.
+var remedies = map[error]string{
+	ErrLocked:     "see who holds it: fuser -v /run/xtables.lock",
+	ErrPermission: "run as root, or with the capability CAP_NET_ADMIN",
+	ErrReferenced: "see which: iptables-save -t mangle; delete that rule and try again",
+}
+
+// explain says what was tried, what it means, what iptables said, and what to do.
+func (t *Table) explain(tried string, err error) error {
+	said := strings.Join(strings.Fields(err.Error()), " ")
+	for _, s := range sayings {
+		for _, word := range s.words {
+			if strings.Contains(said, word) {
+				return fmt.Errorf("%s: %s: %w (%s)%s", t.Command, tried, s.err, said, remedy(s.err))
+			}
+		}
+	}
+	return fmt.Errorf("%s: %s: %w", t.Command, tried, err)
+}
+
+func remedy(err error) string {
+	if r := remedies[err]; r != "" {
+		return ": " + r
+	}
+	return ""
+}
+
+// run gives text to the restore command.
+func (t *Table) run(ctx context.Context, text string) error {
+	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "-w", fmt.Sprint(lockWait))
+	cmd.Stdin = strings.NewReader(text)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: load the mangle chains: %w", t.Command, ctx.Err())
+	}
+	return t.explain("load the mangle chains", fmt.Errorf("%s: %w", said.String(), err))
+}

@@ -1,0 +1,38 @@
+package xtables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"replypath/marks"
+)
+
+// scratch is a chain that no packet meets.
+const scratch = marks.Prefix + "TRY"
+
+// parts are what our rules are made of, each as the shortest rule that needs it, and the module that has it.
+var parts = []struct{ what, rule, module string }{
+	{"match devgroup", "-m devgroup --src-group 0x1", "xt_devgroup"},
+	{"match connmark", "-m connmark --mark 0x0/0x1", "xt_connmark"},
+	{"match conntrack", "-m conntrack --ctdir REPLY", "xt_conntrack"},
+	{"target CONNMARK", "-j CONNMARK --restore-mark --nfmask 0x1 --ctmask 0x1", "xt_connmark"},
+}
+
+// missing finds out which part of our rules the kernel or iptables does not have.
+func (t *Table) missing(ctx context.Context, err error) error {
+	var lacks []string
+	for _, p := range parts {
+		add := fmt.Sprintf("*%s\n:%s - [0:0]\n-A %s %s\nCOMMIT\n", marks.Table, scratch, scratch, p.rule)
+		if errors.Is(t.run(ctx, add), ErrMissing) {
+			lacks = append(lacks, fmt.Sprintf("%s (module %s)", p.what, p.module))
+		}
+	}
+	del := fmt.Sprintf("*%s\n:%s - [0:0]\n-X %s\nCOMMIT\n", marks.Table, scratch, scratch)
+	if t.run(ctx, del) != nil || len(lacks) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s: %w: %s: load the module with modprobe, or install the kernel's extra modules", t.Command,
+		ErrMissing, strings.Join(lacks, ", "))
+}

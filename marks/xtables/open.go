@@ -1,0 +1,121 @@
+package xtables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"replypath/marks"
+
+	"github.com/coreos/go-iptables/iptables"
+)
+
+// Tables are the mangle tables of one family, in both backends as far as they exist on the host.
+type Tables struct {
+	NFT, Legacy *Table
+	Default     marks.Backend // of the command called iptables or ip6tables
+}
+
+// Open looks for the iptables commands of a family. It is an error when there are none.
+func Open(ctx context.Context, ipv6 bool) (Tables, error) {
+	base := "iptables"
+	if ipv6 {
+		base = "ip6tables"
+	}
+	var ts Tables
+	var errs []error
+	groups := readGroups()
+	for _, command := range []string{base, base + "-nft", base + "-legacy"} {
+		if ts.have(command) {
+			continue
+		}
+		t, err := open(ctx, command, ipv6)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		t.groups = groups
+		ts.add(t, command == base)
+	}
+	if ts.NFT == nil && ts.Legacy == nil {
+		return ts, errors.Join(errs...)
+	}
+	return ts, nil
+}
+
+// have reports whether the command cannot add anything: its backend is known by a shorter name.
+func (ts Tables) have(command string) bool {
+	return ts.NFT != nil && strings.HasSuffix(command, "-nft") || ts.Legacy != nil && strings.HasSuffix(command, "-legacy")
+}
+
+func (ts *Tables) add(t *Table, base bool) {
+	if base {
+		ts.Default = t.Backend
+	}
+	if t.Backend == marks.Legacy {
+		ts.Legacy = t
+	} else {
+		ts.NFT = t
+	}
+}
+
+func open(ctx context.Context, command string, ipv6 bool) (*Table, error) {
+	path, err := find(command)
+	if err != nil {
+		return nil, err
+	}
+	restore, err := find(command + "-restore")
+	if err != nil {
+		return nil, err
+	}
+	backend, err := version(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	// An administrator can set the two apart.
+	if other, err := version(ctx, restore); err != nil {
+		return nil, err
+	} else if other != backend {
+		return nil, fmt.Errorf("%s works on %s but %s on %s: set them alike: update-alternatives --config %s",
+			path, backend, restore, other, command)
+	}
+	family := iptables.ProtocolIPv4
+	if ipv6 {
+		family = iptables.ProtocolIPv6
+	}
+	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(path), iptables.Timeout(lockWait))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Table{Backend: backend, Command: command, ipt: ipt, restore: restore}, nil
+}
+
+// find looks in the usual places too, as an ordinary user's PATH often has no sbin.
+func find(command string) (string, error) {
+	if path, err := exec.LookPath(command); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+		path := filepath.Join(dir, command)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w: install the package iptables", command, ErrNotFound)
+}
+
+// version asks a command which backend it works on. Before there were two it did not say.
+func version(ctx context.Context, path string) (marks.Backend, error) {
+	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w: %s", path, err, strings.TrimSpace(string(out)))
+	}
+	if strings.Contains(string(out), "nf_tables") {
+		return marks.NFT, nil
+	}
+	return marks.Legacy, nil
+}

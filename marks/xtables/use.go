@@ -1,0 +1,56 @@
+package xtables
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"replypath/marks"
+)
+
+// Use is whose rules a backend holds, in any of its tables.
+type Use struct{ Ours, Others bool }
+
+// InUse tells whose rules the table's backend holds. Asking the legacy backend for a table makes the table, so it is
+// asked only for those that are there.
+func (t *Table) InUse(ctx context.Context) (Use, error) {
+	if t.Backend == marks.Legacy && !t.legacyTables() {
+		return Use{}, nil
+	}
+	save := strings.TrimSuffix(t.restore, "-restore") + "-save"
+	out, err := exec.CommandContext(ctx, save).Output()
+	if err != nil {
+		return Use{}, t.explain("list the rules of all tables", fmt.Errorf("%s: %w", save, err))
+	}
+	return use(string(out)), nil
+}
+
+// use reads what iptables-save prints. A chain without rules that nobody filled yet is no use.
+func use(saved string) (u Use) {
+	for line := range strings.Lines(saved) {
+		rule, ok := strings.CutPrefix(line, "-A ")
+		switch {
+		case !ok:
+		case strings.HasPrefix(rule, marks.Prefix), strings.Contains(rule, "-j "+marks.Prefix):
+			u.Ours = true
+		default:
+			u.Others = true
+		}
+	}
+	return u
+}
+
+// Absent reports whether there is certainly nothing to read.
+func (t *Table) Absent() bool { return t.Backend == marks.Legacy && !t.legacyTables() }
+
+// legacyTables reports whether the legacy backend has any table in this network namespace.
+func (t *Table) legacyTables() bool {
+	file := "/proc/thread-self/net/ip_tables_names"
+	if strings.HasPrefix(t.Command, "ip6") {
+		file = "/proc/thread-self/net/ip6_tables_names"
+	}
+	text, err := os.ReadFile(file)
+	return err == nil && len(strings.TrimSpace(string(text))) > 0
+}

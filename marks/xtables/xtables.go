@@ -1,0 +1,180 @@
+// Package xtables carries our mangle chains between package marks and the kernel, by the iptables commands. It is the
+// only importer of go-iptables, and the only one that starts processes.
+package xtables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+
+	"github.com/coreos/go-iptables/iptables"
+)
+
+// lockWait is how many seconds the iptables commands wait for the xtables lock.
+const lockWait = 30
+
+// Table is the mangle table of one family in one backend, reached by one iptables command.
+type Table struct {
+	Backend marks.Backend
+	Command string // as it is called: iptables, ip6tables-legacy, ...
+	ipt     *iptables.IPTables
+	restore string            // the path of the restore command that belongs to it
+	groups  map[string]uint32 // link groups that have names
+}
+
+// Contents is what of ours a table holds.
+type Contents struct {
+	Chains map[string]string // the rules, a line each
+	Hooks  map[marks.Hook]Hook
+}
+
+// Hook is how a jump of ours stands in its built-in chain.
+type Hook struct {
+	Jumps   int  // how many of them
+	Reached bool // no rule before the first of them can end a packet's walk
+}
+
+// Read lists our chains and jumps. Chains of others are read only when a rule of theirs stands before a jump of ours.
+func (t *Table) Read(ctx context.Context) (Contents, error) {
+	c := Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
+	names, err := t.ours(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, name := range names {
+		rules, err := t.ipt.List(marks.Table, name)
+		if err != nil {
+			return c, t.explain("list chain "+name, err)
+		}
+		c.Chains[name] = t.text(name, rules)
+	}
+	for _, h := range marks.Hooks {
+		if err := ctx.Err(); err != nil {
+			return c, err
+		}
+		hook, err := t.hook(h)
+		if err != nil {
+			return c, err
+		}
+		if hook.Jumps > 0 {
+			c.Hooks[h] = hook
+		}
+	}
+	return c, nil
+}
+
+// ours names our chains that exist. A table in which another tool keeps chains of a kind that iptables cannot print
+// cannot be listed as a whole; each of our chains can.
+func (t *Table) ours(ctx context.Context) ([]string, error) {
+	all, err := t.ipt.ListChains(marks.Table)
+	if err == nil {
+		return slices.DeleteFunc(all, func(c string) bool { return !strings.HasPrefix(c, marks.Prefix) }), nil
+	}
+	if !strings.Contains(err.Error(), "is incompatible") {
+		return nil, t.explain("list chains", err)
+	}
+	var names []string
+	for _, name := range marks.Names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		exists, err := t.ipt.ChainExists(marks.Table, name)
+		if err != nil {
+			return nil, t.explain("look for chain "+name, err)
+		}
+		if exists {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// text has the chain's rules in the spelling that we write, whatever this version of iptables prints; a rule that is
+// none of ours stays as it was printed.
+func (t *Table) text(chain string, lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		rule, ok := strings.CutPrefix(line, "-A "+chain)
+		if !ok {
+			continue
+		}
+		rule = t.numberGroups(strings.TrimSpace(rule))
+		if r, err := marks.Parse(rule); err == nil {
+			rule = r.String()
+		}
+		b.WriteString(rule + "\n")
+	}
+	return b.String()
+}
+
+func (t *Table) hook(h marks.Hook) (Hook, error) {
+	lines, err := t.ipt.List(marks.Table, h.Builtin)
+	if err != nil {
+		return Hook{}, t.explain("list chain "+h.Builtin, err)
+	}
+	jump := fmt.Sprintf("-A %s -j %s", h.Builtin, h.Chain)
+	var hook Hook
+	for _, line := range lines {
+		if strings.TrimSpace(line) == jump {
+			hook.Jumps++
+		}
+	}
+	if hook.Jumps > 0 {
+		before := lines[:slices.Index(lines, jump)]
+		hook.Reached = !marks.Ends(before, t.foreign)
+	}
+	return hook, nil
+}
+
+// foreign lists the rules of a chain that a rule before ours jumps to. A name that cannot be listed is a target.
+func (t *Table) foreign(chain string) []string {
+	if rules, err := t.ipt.List(marks.Table, chain); err == nil {
+		return rules
+	}
+	return nil
+}
+
+// Load gives text to iptables-restore, which does all of it or nothing.
+func (t *Table) Load(ctx context.Context, text string) error {
+	err := t.run(ctx, text)
+	if errors.Is(err, ErrMissing) {
+		return t.missing(ctx, err)
+	}
+	return err
+}
+
+// groupNames is where link groups get names, which iptables then prints instead of numbers.
+const groupNames = "/etc/iproute2/group"
+
+func readGroups() map[string]uint32 {
+	groups := map[string]uint32{}
+	text, err := os.ReadFile(groupNames)
+	if err != nil {
+		return groups
+	}
+	for line := range strings.Lines(string(text)) {
+		var n uint32
+		var name string
+		if _, err := fmt.Sscanf(line, "%v %s", &n, &name); err == nil {
+			groups[name] = n
+		}
+	}
+	return groups
+}
+
+func (t *Table) numberGroups(rule string) string {
+	words := strings.Fields(rule)
+	at := slices.Index(words, "--src-group")
+	if at < 0 || at+1 == len(words) {
+		return rule
+	}
+	if n, named := t.groups[words[at+1]]; named {
+		words[at+1] = fmt.Sprintf("%#x", n)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,92 @@
+package uplinks
+
+import (
+	"fmt"
+	"slices"
+
+	"replypath/marks"
+)
+
+// Desired is what should be in the kernel of a host that is like the facts, for an operator who asked for the
+// settings. Settings without uplinks ask for nothing: what we changed goes back to what was found.
+func Desired(s Settings, f Facts) State {
+	want := NewState()
+	for _, family := range f.families() {
+		rules(want, s, f, family)
+		chains(want, s, f, family)
+		for _, u := range s.Uplinks {
+			routes(want, s, f.Links[u.Link], u, family)
+		}
+	}
+	tunables(want, s, f)
+	return want
+}
+
+func (f Facts) families() []Family {
+	if f.IPv6 {
+		return Families[:]
+	}
+	return Families[:1]
+}
+
+// Gateway is the uplink's in one family.
+func (u Uplink) Gateway(f Family) Gateway {
+	if f == IPv6 {
+		return u.Gateway6
+	}
+	return u.Gateway4
+}
+
+// manages reports whether the uplink is ours in the family. An uplink whose gateway in a family is not given is left
+// alone there: we could only refuse its replies.
+func (u Uplink) manages(f Family) bool { return u.Gateway(f) != Gateway{} }
+
+// Table is the number of the uplink's routing table.
+func (s Settings) Table(u Uplink) Table { return s.TableBase + Table(u.ID) }
+
+// Mark is what the uplink's connections wear.
+func (s Settings) Mark(u Uplink) marks.Mark { return s.Mask.Mark(u.ID) }
+
+func chains(want State, s Settings, f Facts, family Family) {
+	var ingress []marks.Ingress
+	for _, u := range s.Uplinks {
+		if u.manages(family) {
+			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u)})
+		}
+	}
+	tool, ok := f.Tools[family]
+	if !ok || len(ingress) == 0 {
+		return
+	}
+	for _, c := range marks.Chains(s.Mask, uint32(s.Group), ingress) {
+		want.Chains[ChainKey{tool, c.Name}] = rulesText(c.Rules)
+	}
+	for _, h := range marks.Hooks {
+		want.Hooks[HookKey{tool, h}] = HookState{Jumps: 1, Reached: true}
+	}
+}
+
+// tunables takes what the uplinks need, and gives back what was taken and is needed no more.
+func tunables(want State, s Settings, f Facts) {
+	for t, found := range f.Found {
+		want.Returned[t] = found
+	}
+	if len(s.Uplinks) == 0 {
+		return
+	}
+	take := func(t Tunable, value string) {
+		want.Tunables[t] = value
+		delete(want.Returned, t)
+	}
+	for _, u := range s.Uplinks {
+		if _, present := f.Links[u.Link]; present {
+			take(Tunable{u.Link, LinkGroup}, fmt.Sprint(s.Group))
+			take(Tunable{u.Link, SrcValidMark}, "1")
+		}
+	}
+	for _, t := range namespaceTunables {
+		if t.Name != Reflect6 || f.IPv6 && slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.manages(IPv6) }) {
+			take(t, "1")
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package uplinks
+
+import "net/netip"
+
+// Facts is what the host is like, apart from what is ours.
+type Facts struct {
+	IPv6   bool            // the kernel speaks it
+	Links  map[string]Link // by name
+	Routed []Routed        // main's routes through a gateway, in the kernel's order
+	Tools  map[Family]Tool // the iptables commands of the backend that is used
+	Both   bool            // both backends hold rules of somebody's
+	Found  map[Tunable]Found
+}
+
+// Link is a network interface.
+type Link struct {
+	Name         string
+	Index        int
+	Up           bool // IFF_UP
+	Carrier      bool // IFF_LOWER_UP
+	PointToPoint bool // IFF_POINTOPOINT: needs no gateway's address
+	Addrs        []Addr
+	Defaults     []NextHop      // of default routes by this link that are not ours, the preferred one first
+	Connected    []netip.Prefix // reached directly, by main's routes
+}
+
+// Addr is an address of a link.
+type Addr struct {
+	Prefix     netip.Prefix // the address, and the length of its network
+	LinkLocal  bool
+	Tentative  bool // duplicate address detection has not ended yet: cannot be a route's src
+	Deprecated bool
+	Temporary  bool
+}
+
+// NextHop is where a default route leads.
+type NextHop struct {
+	Family  Family
+	Table   Table
+	Metric  uint32
+	Gateway netip.Addr // invalid: none, as on point-to-point links
+	OnLink  bool
+	MTU     uint32
+	AdvMSS  uint32
+	Learnt  bool // by DHCP or a router advertisement
+}
+
+// Routed is a route of main through a gateway.
+type Routed struct {
+	Dst     netip.Prefix
+	Gateway netip.Addr
+	Link    string
+}
+
+// source is the address that the host's own packets by this link should carry; invalid when it has none to give.
+func (l Link) source(f Family) netip.Addr {
+	var spare netip.Addr
+	for _, a := range l.Addrs {
+		ip := a.Prefix.Addr()
+		switch {
+		case FamilyOf(ip) != f || a.LinkLocal || a.Tentative:
+		case a.Deprecated || a.Temporary:
+			if !spare.IsValid() {
+				spare = ip
+			}
+		default:
+			return ip
+		}
+	}
+	return spare
+}
+
+// holds reports whether a connected prefix of the link holds the address.
+func (l Link) holds(a netip.Addr) bool {
+	if a.IsLinkLocalUnicast() && a.Is6() {
+		return true
+	}
+	for _, p := range l.Connected {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,105 @@
+package uplinks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Finding is something about the host that the operator should know: the settings can be carried out, but not all
+// replies will find their way.
+type Finding struct {
+	What   string `json:"what"`
+	Remedy string `json:"remedy"`
+}
+
+// String is one sentence and its remedy.
+func (f Finding) String() string { return f.What + ": " + f.Remedy }
+
+// Findings compares what the operator asked for with what the host is like.
+func Findings(s Settings, f Facts) []Finding {
+	var all []Finding
+	if f.Both {
+		all = append(all, Finding{
+			What:   fmt.Sprintf("both iptables backends hold rules of other programs; ours go to %s", f.Tools[IPv4].Backend),
+			Remedy: `move the others to one backend, or choose with backend = "nft" or "legacy"`,
+		})
+	}
+	for _, u := range s.Uplinks {
+		all = append(all, u.findings(f)...)
+	}
+	return append(all, neither(s, f)...)
+}
+
+func (u Uplink) findings(f Facts) []Finding {
+	l, present := f.Links[u.Link]
+	if !present {
+		return []Finding{{
+			What:   fmt.Sprintf("uplink %s: there is no link %s yet", u.Name, u.Link),
+			Remedy: "apply again when it is there, or correct its interface",
+		}}
+	}
+	var all []Finding
+	for _, family := range f.families() {
+		address := l.source(family)
+		if !address.IsValid() {
+			continue
+		}
+		_, known := l.nextHop(u.Gateway(family), family)
+		switch {
+		case !u.manages(family):
+			all = append(all, Finding{
+				What:   fmt.Sprintf("uplink %s: %s has the address %s, but no %s gateway is given: %s replies are left to the main table", u.Name, l.Name, address, family, family),
+				Remedy: fmt.Sprintf(`add the gateway's address, or "auto", to the gateways of %s`, u.Name),
+			})
+		case !known:
+			all = append(all, Finding{
+				What:   fmt.Sprintf("uplink %s: no %s gateway is known: the kernel has no default route by %s", u.Name, family, l.Name),
+				Remedy: fmt.Sprintf("write the gateway's address in the configuration of %s", u.Name),
+			})
+		}
+	}
+	return all
+}
+
+// neither names the links by which main reaches networks through a gateway, and which are neither uplinks nor inside.
+// Main's routes by such a link win over an uplink's: a question from there that comes in by an uplink would be refused
+// under strict rp_filter, and otherwise answered by that link.
+func neither(s Settings, f Facts) []Finding {
+	routes := map[string][]string{}
+	var links []string
+	for _, r := range f.Routed {
+		if slices.Contains(s.Inside, r.Link) || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == r.Link }) {
+			continue
+		}
+		if len(routes[r.Link]) == 0 {
+			links = append(links, r.Link)
+		}
+		routes[r.Link] = append(routes[r.Link], fmt.Sprintf("%s via %s", dst(r), r.Gateway))
+	}
+	var all []Finding
+	for _, link := range links {
+		all = append(all, Finding{
+			What: fmt.Sprintf("%s is neither an uplink nor inside, and main reaches networks through a gateway by it (%s): a question from there that comes in by an uplink would be refused under strict rp_filter, and otherwise answered by %s",
+				link, few(routes[link]), link),
+			Remedy: fmt.Sprintf(`make it an uplink ([uplinks.NAME] with interface = %q), or, if a router behind it is on your side, add it to inside = [%q]`, link, link),
+		})
+	}
+	return all
+}
+
+func dst(r Routed) string {
+	if r.Dst.Bits() == 0 {
+		return "default"
+	}
+	return r.Dst.String()
+}
+
+// few keeps a full routing table out of a sentence.
+func few(routes []string) string {
+	const enough = 3
+	if len(routes) <= enough {
+		return strings.Join(routes, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(routes[:enough], ", "), len(routes)-enough)
+}

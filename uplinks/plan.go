@@ -1,0 +1,114 @@
+package uplinks
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Plan is what must be done, in order. The empty Plan means "in sync".
+type Plan []Step
+
+// String has the lines that do the same as the plan when they are pasted into a shell.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, s := range p {
+		b.WriteString(s.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Diff is the plan that makes have into want. What packets lean on is laid down first and taken up last: routes, rules,
+// groups and sysctls, chains and their jumps; what is new is there before what is old goes. So at no step does a reply
+// that was right go wrong.
+func Diff(want, have State) Plan {
+	newRoutes, oldRoutes := routeSteps(want, have)
+	newRules, oldRules := ruleSteps(want, have)
+	set, restore := tunableSteps(want, have)
+	load, unload := chainSteps(want, have)
+	return slices.Concat(newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
+}
+
+func ruleSteps(want, have State) (write, erase Plan) {
+	add, del := delta(want.Rules, have.Rules, layOrder)
+	for _, r := range add {
+		write = append(write, AddRule{r})
+	}
+	for _, r := range slices.Backward(del) {
+		erase = append(erase, DelRule{r})
+	}
+	return write, erase
+}
+
+// layOrder puts a family's first rule first, as everything below leans on main's specific routes being asked before,
+// and then goes from a block's end to its beginning, so that a goto finds its target.
+func layOrder(a, b Rule) int {
+	return cmp.Or(
+		cmp.Compare(a.Family, b.Family),
+		compareBool(a.suppresses(), b.suppresses()),
+		-cmp.Compare(a.Priority, b.Priority),
+		compareRules(a, b),
+	)
+}
+
+func (r Rule) suppresses() bool {
+	return r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress
+}
+
+// compareBool puts true first.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// routeSteps replaces a route in place. What stands before ours under the same key hides it and goes, whosesoever it
+// is; what stands behind ours, or under a key of its own in one of our tables, goes only when it is ours.
+func routeSteps(want, have State) (write, erase Plan) {
+	set, _ := delta(want.Routes, have.Routes, compareRoutes)
+	hidden := map[RouteKey]bool{}
+	for _, k := range set {
+		before := k
+		for before.Nth = 1; have.Routes[before] != (Route{}) && have.Routes[before] != want.Routes[k]; before.Nth++ {
+		}
+		if have.Routes[before] == (Route{}) {
+			write = append(write, SetRoute{k, want.Routes[k]})
+			continue
+		}
+		for first := k; first.Nth < before.Nth; first.Nth++ {
+			erase = append(erase, DelRoute{first, have.Routes[first]})
+			hidden[first] = true
+		}
+		hidden[before] = true
+	}
+	for _, k := range slices.Backward(sortedKeys(have.Routes, compareRoutes)) {
+		_, wanted := want.Routes[k]
+		if !wanted && !hidden[k] && have.Routes[k].Protocol == Protocol {
+			erase = append(erase, DelRoute{k, have.Routes[k]})
+		}
+	}
+	return write, erase
+}
+
+// tunableSteps leaves alone what the kernel does not have (a link that went away, a sysctl of another version), and
+// does not take back what somebody else has set after us.
+func tunableSteps(want, have State) (set, restore Plan) {
+	write, _ := delta(want.Tunables, have.Tunables, compareTunables)
+	for _, t := range write {
+		if was, exists := have.Tunables[t]; exists {
+			set = append(set, SetTunable{Tunable: t, Was: was, Value: want.Tunables[t]})
+		}
+	}
+	for _, t := range sortedKeys(want.Returned, compareTunables) {
+		found := want.Returned[t]
+		if now, exists := have.Tunables[t]; exists && now == found.Set && now != found.Was {
+			restore = append(restore, SetTunable{Tunable: t, Was: now, Value: found.Was, Restore: true})
+		}
+	}
+	return set, restore
+}

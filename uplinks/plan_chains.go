@@ -1,0 +1,72 @@
+package uplinks
+
+import (
+	"maps"
+	"slices"
+)
+
+// chainSteps has one step for each iptables command whose chains change. One restore is atomic, so it does all of it.
+func chainSteps(want, have State) (write, erase Plan) {
+	for _, tool := range tools(want, have) {
+		l := &load{tool: tool}
+		l.changeChains(want, have)
+		step, any := l.step()
+		switch {
+		case any && wants(want, tool):
+			write = append(write, step)
+		case any:
+			erase = append(erase, step)
+		}
+	}
+	return write, erase
+}
+
+// changeChains fills what differs, moves the jumps, and drops what is not wanted: declared anew, and so emptied, before
+// the first is deleted, as they refer to each other.
+func (l *load) changeChains(want, have State) {
+	changed, gone := delta(want.Chains, have.Chains, compareChains)
+	moved, unhooked := delta(want.Hooks, have.Hooks, compareHooks)
+	mine := func(k ChainKey) bool { return k.Tool == l.tool }
+	for _, k := range only(slices.Concat(changed, gone), mine) {
+		_, exists := have.Chains[k]
+		l.declare(k.Name, exists)
+	}
+	for _, k := range only(changed, mine) {
+		l.fill(k.Name, want.Chains[k])
+	}
+	for _, k := range only(slices.Concat(moved, unhooked), func(k HookKey) bool { return k.Tool == l.tool }) {
+		l.unhook(k.Hook, have.Hooks[k].Jumps)
+		if want.Hooks[k].Jumps > 0 {
+			l.hook(k.Hook)
+		}
+	}
+	for _, k := range only(gone, mine) {
+		l.drop(k.Name)
+	}
+}
+
+func only[T any](all []T, keep func(T) bool) []T {
+	return slices.DeleteFunc(all, func(x T) bool { return !keep(x) })
+}
+
+func tools(states ...State) []Tool {
+	found := map[Tool]bool{}
+	for _, s := range states {
+		for k := range s.Chains {
+			found[k.Tool] = true
+		}
+		for k := range s.Hooks {
+			found[k.Tool] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), compareTools)
+}
+
+func wants(s State, t Tool) bool {
+	for k := range s.Chains {
+		if k.Tool == t {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,50 @@
+// Package procfs carries sysctls between package uplinks and the kernel. It is the only writer of /proc/sys.
+package procfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"replypath/uplinks"
+)
+
+// Both follow the network namespace of the thread that opens them.
+const (
+	sysctls = "/proc/sys"
+	inet6   = "/proc/thread-self/net/if_inet6"
+)
+
+// IPv6 reports whether the kernel speaks it.
+func IPv6() bool {
+	_, err := os.Stat(inet6)
+	return err == nil
+}
+
+// Read fills in the sysctls that we may set. It needs the facts' links.
+func Read(facts uplinks.Facts, have *uplinks.State) error {
+	for _, t := range uplinks.Sysctls(facts) {
+		value, err := os.ReadFile(filepath.Join(sysctls, t.Path()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read sysctl %s: %w", t, err)
+		}
+		have.Tunables[t] = strings.TrimSpace(string(value))
+	}
+	return nil
+}
+
+// Write gives a sysctl a value.
+func Write(t uplinks.Tunable, value string) error {
+	f, err := os.OpenFile(filepath.Join(sysctls, t.Path()), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}

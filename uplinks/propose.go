@@ -1,0 +1,131 @@
+package uplinks
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+)
+
+// Propose reads settings off a host: every link by which it has a default route, or reaches any network through a
+// gateway, is an uplink. notes has lines for people by the uplink's name, and under the empty name those on the whole.
+func Propose(f Facts) (s Settings, notes map[string][]string) {
+	s = DefaultSettings()
+	notes = map[string][]string{}
+	for _, l := range ways(f) {
+		if len(s.Uplinks) == int(s.Mask.MaxID()) {
+			notes[""] = append(notes[""], fmt.Sprintf("%s is left out: the mask %s has room for %d uplinks.", l.Name, s.Mask, len(s.Uplinks)))
+			continue
+		}
+		u := Uplink{Name: free(s.Uplinks, l.Name), ID: marks.ID(len(s.Uplinks) + 1), Link: l.Name, WhenDown: Hold}
+		u.Gateway4, u.Gateway6 = proposedGateway(f, l, IPv4), proposedGateway(f, l, IPv6)
+		s.Uplinks = append(s.Uplinks, u)
+		notes[u.Name] = describe(f, l)
+	}
+	notes[""] = append(notes[""], strangers(s, f)...)
+	return s, notes
+}
+
+// ways are the links that lead through a gateway: those with default routes first, in the order in which the kernel
+// prefers them.
+func ways(f Facts) []Link {
+	var all []Link
+	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
+		l := f.Links[name]
+		if (proposedGateway(f, l, IPv4) != Gateway{} || proposedGateway(f, l, IPv6) != Gateway{}) {
+			all = append(all, l)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Link) int {
+		return cmp.Or(compareBool(len(a.Defaults) > 0, len(b.Defaults) > 0), cmp.Compare(a.preference(), b.preference()))
+	})
+	return all
+}
+
+// preference is the least metric of the link's default routes, those outside main after all of main's.
+func (l Link) preference() uint64 {
+	const outside = 1 << 32
+	least := uint64(2 * outside)
+	for _, hop := range l.Defaults {
+		p := uint64(hop.Metric)
+		if hop.Table != MainTable {
+			p += outside
+		}
+		least = min(least, p)
+	}
+	return least
+}
+
+// proposedGateway is "auto" where somebody else knows the gateway better than a file would.
+func proposedGateway(f Facts, l Link, family Family) Gateway {
+	for _, hop := range l.Defaults {
+		if hop.Family != family {
+			continue
+		}
+		if hop.Learnt || !hop.Gateway.IsValid() || FamilyOf(hop.Gateway) != family {
+			return Gateway{Auto: true}
+		}
+		return Gateway{Addr: hop.Gateway}
+	}
+	for _, r := range f.Routed {
+		if r.Link == l.Name && FamilyOf(r.Dst.Addr()) == family && FamilyOf(r.Gateway) == family {
+			return Gateway{Addr: r.Gateway}
+		}
+	}
+	return Gateway{}
+}
+
+// free makes a name for an uplink out of its link's.
+func free(taken []Uplink, link string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, strings.ToLower(link))
+	for slices.ContainsFunc(taken, func(u Uplink) bool { return u.Name == name }) || slices.Contains(reserved[:], name) {
+		name = name[:min(len(name), 14)] + "_"
+	}
+	return name
+}
+
+// reserved names are those of the kernel's own tables.
+var reserved = [...]string{"main", "local", "default", "unspec"}
+
+func describe(f Facts, l Link) []string {
+	var lines []string
+	for _, a := range l.Addrs {
+		if !a.LinkLocal && !a.Temporary {
+			lines = append(lines, "address "+a.Prefix.String())
+		}
+	}
+	if len(l.Defaults) > 0 {
+		return lines
+	}
+	for _, r := range f.Routed {
+		if r.Link == l.Name {
+			lines = append(lines, fmt.Sprintf("main reaches %s via %s by it. If that router is on your side (a LAN", dst(r), r.Gateway),
+				fmt.Sprintf("behind a LAN), remove this table and write instead: inside = [%q]", l.Name))
+			break
+		}
+	}
+	return lines
+}
+
+// strangers are the links that could be uplinks, though nothing on the host says by which gateway.
+func strangers(s Settings, f Facts) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
+		l := f.Links[name]
+		a := cmp.Or(l.source(IPv4), l.source(IPv6))
+		if !l.Up || !a.IsValid() || a.IsLoopback() || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name }) {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s (%s) has no gateway that the kernel knows: if it is an uplink, add a table for it.", name, a))
+	}
+	return lines
+}

@@ -1,0 +1,88 @@
+// Package rtnl carries links, routes and rules between package uplinks and the kernel, by rtnetlink(7). It is the only
+// importer of the netlink library.
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
+type Handle struct {
+	h         *netlink.Handle
+	tableBase uplinks.Table
+}
+
+// Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand
+// in the way of ours.
+func Open(base uplinks.Table) (*Handle, error) {
+	nl.EnableErrorMessageReporting = true
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	// Without it the kernel sends the cached routes too, and no error for a filter that it does not know.
+	if err := h.SetStrictCheck(true); err != nil {
+		h.Close()
+		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
+	}
+	return &Handle{h: h, tableBase: base}, nil
+}
+
+// Close closes the socket.
+func (h *Handle) Close() { h.h.Close() }
+
+// Read fills in what rtnetlink tells: links with their addresses and routes, the routes and rules that are ours, and
+// the groups of links.
+func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
+	names, err := h.readLinks(ctx, facts, have)
+	if err != nil {
+		return err
+	}
+	for _, f := range uplinks.Families {
+		if f == uplinks.IPv6 && !facts.IPv6 {
+			continue
+		}
+		if err := h.readRoutes(ctx, f, names, facts, have); err != nil {
+			return err
+		}
+		if err := h.readRules(ctx, f, have); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dumps bounds how often a dump that others' changes interrupted is asked for again.
+const dumps = 20
+
+// dump repeats read until its answer is whole.
+func dump(ctx context.Context, what string, read func() error) error {
+	var err error
+	for range dumps {
+		if err = read(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", what, err)
+	}
+	return nil
+}
+
+func number(f uplinks.Family) int {
+	if f == uplinks.IPv6 {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}

@@ -1,0 +1,104 @@
+package rtnl
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"replypath/marks"
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// flagInvert is FIB_RULE_INVERT (linux/fib_rules.h).
+const flagInvert = 0x2
+
+// readRules reads a family's rules by a dump of its own: the library's forgets the action and most attributes, so that
+// a rule that somebody changed would look like ours.
+func (h *Handle) readRules(ctx context.Context, f uplinks.Family, have *uplinks.State) error {
+	var msgs [][]byte
+	err := dump(ctx, f.String()+" rules", func() (err error) {
+		req := nl.NewNetlinkRequest(unix.RTM_GETRULE, unix.NLM_F_DUMP)
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(f))}})
+		msgs, err = req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWRULE)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range msgs {
+		r, protocol, err := rule(m, f)
+		if err != nil {
+			return fmt.Errorf("read %s rules: %w", f, err)
+		}
+		if protocol == uplinks.Protocol {
+			have.Rules[r] = true
+		}
+	}
+	return nil
+}
+
+func rule(m []byte, f uplinks.Family) (r uplinks.Rule, protocol uint8, err error) {
+	header := nl.DeserializeRtMsg(m)
+	attrs, err := nl.ParseRouteAttr(m[header.Len():])
+	if err != nil {
+		return r, 0, err
+	}
+	r = uplinks.Rule{Family: f, Action: uplinks.Action(header.Type), Not: header.Flags&flagInvert != 0,
+		SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
+	var other []byte
+	for _, a := range attrs {
+		if a.Attr.Type == nl.FRA_PROTOCOL {
+			protocol = a.Value[0]
+		} else if !readAttr(&r, a, header) {
+			other = append(other, raw(a)...)
+		}
+	}
+	if len(other) > 0 || header.Tos != 0 {
+		r.Other = string(append([]byte{header.Tos, header.Dst_len}, other...))
+	}
+	return r, protocol, nil
+}
+
+// readAttr reports whether the attribute is one that we write.
+func readAttr(r *uplinks.Rule, a syscall.NetlinkRouteAttr, header *nl.RtMsg) bool {
+	word := func() uint32 {
+		if len(a.Value) < 4 {
+			return 0
+		}
+		return nl.NativeEndian().Uint32(a.Value)
+	}
+	switch a.Attr.Type {
+	case nl.FRA_PRIORITY:
+		r.Priority = uplinks.Priority(word())
+	case nl.FRA_TABLE:
+		r.Table = uplinks.Table(word())
+	case nl.FRA_FWMARK:
+		r.Mark = marks.Mark(word())
+	case nl.FRA_FWMASK:
+		r.Mask = marks.Mask(word())
+	case nl.FRA_GOTO:
+		r.Goto = uplinks.Priority(word())
+	case nl.FRA_SUPPRESS_PREFIXLEN:
+		r.SuppressLength = int32(word())
+	case nl.FRA_SUPPRESS_IFGROUP:
+		r.SuppressGroup = int64(word())
+	case nl.FRA_IIFNAME:
+		r.In = unix.ByteSliceToString(a.Value)
+	case nl.FRA_SRC:
+		ip, _ := netip.AddrFromSlice(a.Value)
+		r.From = netip.PrefixFrom(ip, int(header.Src_len))
+	case nl.FRA_PAD:
+	default:
+		return false
+	}
+	return true
+}
+
+// raw is the attribute as it stood in the message.
+func raw(a syscall.NetlinkRouteAttr) []byte {
+	return nl.NewRtAttr(int(a.Attr.Type), a.Value).Serialize()
+}

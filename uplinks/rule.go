@@ -1,0 +1,121 @@
+package uplinks
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"replypath/marks"
+)
+
+// Protocol is the number on every rule and route of ours, by which they are recognised without memory
+// (rtnetlink(7), rtm_protocol). etc/rt_protos.d gives it a name.
+const Protocol = 82
+
+// MainTable is the number of the kernel's main table (rtnetlink(7), RT_TABLE_MAIN).
+const MainTable Table = 254
+
+// Action is what a rule does with a packet that it selects.
+type Action uint8
+
+// The actions that we use; the numbers are the kernel's (linux/fib_rules.h).
+const (
+	Lookup Action = 1
+	Goto   Action = 2
+	Nop    Action = 3
+)
+
+// Rule is a rule of ours in the routing policy database. Two rules are the same exactly when they are ==: the kernel
+// allows twins at one priority that differ in any field.
+type Rule struct {
+	Family   Family
+	Priority Priority
+	Not      bool         // selects what the selectors below do not
+	From     netip.Prefix // the zero Prefix: from all
+	In       string       // iif
+	Mark     marks.Mark   // fwmark, only with a Mask
+	Mask     marks.Mask   // 0: any fwmark
+	Action   Action
+	Table    Table    // Lookup
+	Goto     Priority // Goto
+	// A look-up's answer is not taken when it is a default route (suppress_prefixlength 0) or leaves by a link of
+	// this group (suppress_ifgroup). The kernel's values; NoSuppress is "not set".
+	SuppressLength int32
+	SuppressGroup  int64
+	// Other has the attributes that we never write, as the kernel encodes them, so that a rule of ours that somebody
+	// changed is told apart and can be deleted.
+	Other string
+}
+
+// NoSuppress is a suppressor that is not set.
+const NoSuppress = -1
+
+// newRule is a rule without suppressors.
+func newRule(f Family, p Priority, a Action) Rule {
+	return Rule{Family: f, Priority: p, Action: a, SuppressLength: NoSuppress, SuppressGroup: NoSuppress}
+}
+
+// String prints the rule as ip-rule(8) takes it, without "ip rule add".
+func (r Rule) String() string {
+	w := []string{fmt.Sprintf("priority %d", r.Priority)}
+	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+	if r.Not {
+		add("not")
+	}
+	if r.From.IsValid() {
+		add("from %s", host(r.From))
+	} else {
+		add("from all")
+	}
+	if r.Mask != 0 {
+		add("fwmark %s/%s", r.Mark, r.Mask)
+	}
+	if r.In != "" {
+		add("iif %s", r.In)
+	}
+	switch r.Action {
+	case Lookup:
+		add("lookup %s", r.Table)
+	case Goto:
+		add("goto %d", r.Goto)
+	case Nop:
+		add("nop")
+	default:
+		add("type %d", r.Action)
+	}
+	if r.SuppressLength != NoSuppress {
+		add("suppress_prefixlength %d", r.SuppressLength)
+	}
+	if r.SuppressGroup != NoSuppress {
+		add("suppress_ifgroup %d", r.SuppressGroup)
+	}
+	add("protocol %d", Protocol)
+	return strings.Join(w, " ")
+}
+
+// String prints main by its name, every other table by its number.
+func (t Table) String() string {
+	if t == MainTable {
+		return "main"
+	}
+	return fmt.Sprint(uint32(t))
+}
+
+// host prints a prefix that holds one address without its length.
+func host(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+func compareRules(a, b Rule) int {
+	return cmp.Or(
+		cmp.Compare(a.Family, b.Family),
+		cmp.Compare(a.Priority, b.Priority),
+		a.From.Addr().Compare(b.From.Addr()),
+		cmp.Compare(a.String(), b.String()),
+		cmp.Compare(a.Other, b.Other),
+	)
+}

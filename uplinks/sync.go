@@ -1,0 +1,103 @@
+package uplinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Kernel is what a host's state is read from and written to.
+type Kernel interface {
+	// Observe reads the host: what it is like, and what of ours is there.
+	Observe(ctx context.Context) (Facts, State, error)
+	// Apply does one step.
+	Apply(ctx context.Context, s Step) error
+}
+
+// ErrDrift is the error of a sync after which the kernel still is not as it should be.
+var ErrDrift = errors.New("the kernel is not as it was asked to be")
+
+// rounds bounds how often a sync begins anew. More than one is needed only when somebody else writes meanwhile.
+const rounds = 3
+
+// Preview is the plan that a Sync would carry out now.
+func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Facts, error) {
+	facts, have, err := k.Observe(ctx)
+	if err != nil {
+		return nil, Facts{}, err
+	}
+	return Diff(Desired(s, facts), have), facts, nil
+}
+
+// Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it
+// fails it leaves every step that succeeded: each of them alone leaves a working host.
+func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
+	return reach(ctx, k, func(f Facts) State { return Desired(s, f) })
+}
+
+// Change is a Sync that does all or nothing: when it fails it puts back what it had changed.
+func Change(ctx context.Context, k Kernel, s Settings) (Plan, error) {
+	_, before, err := k.Observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done, err := Sync(ctx, k, s)
+	if err == nil || len(done) == 0 {
+		return done, err
+	}
+	// What was asked may have been given up because ctx ended; what was changed is put back all the same.
+	if _, undo := reach(context.WithoutCancel(ctx), k, func(Facts) State { return before }); undo != nil {
+		return done, fmt.Errorf("%w\nand what had been changed could not be put back: %w", err, undo)
+	}
+	return nil, err
+}
+
+// reach looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
+func reach(ctx context.Context, k Kernel, want func(Facts) State) (done Plan, err error) {
+	for range rounds {
+		facts, have, seen := k.Observe(ctx)
+		if seen != nil {
+			return done, errors.Join(err, seen)
+		}
+		plan := Diff(want(facts), have)
+		if len(plan) == 0 {
+			return done, nil
+		}
+		took, failed := carryOut(ctx, k, plan)
+		done = append(done, took...)
+		if err = failed; err == nil {
+			err = fmt.Errorf("%w; still to do:\n%s", ErrDrift, plan)
+		}
+	}
+	return done, err
+}
+
+// carryOut does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
+// up waits until all that replaces it is there.
+func carryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
+	var errs []error
+	for _, s := range p {
+		if err := ctx.Err(); err != nil {
+			return done, errors.Join(append(errs, err)...)
+		}
+		if len(errs) > 0 && takesUp(s) {
+			continue
+		}
+		if err := k.Apply(ctx, s); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		done = append(done, s)
+	}
+	return done, errors.Join(errs...)
+}
+
+func takesUp(s Step) bool {
+	switch s := s.(type) {
+	case DelRule, DelRoute:
+		return true
+	case SetTunable:
+		return s.Restore
+	}
+	return false
+}
