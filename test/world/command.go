@@ -1,0 +1,94 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Command is an exec.Cmd that starts in a host's namespace. What still runs when the world ends is killed, with
+// all of its process group.
+type Command struct {
+	*exec.Cmd
+	host  *Host
+	wait  sync.Once
+	ended error
+}
+
+// Command prepares a program to run on the host, until ctx is done.
+func (h *Host) Command(ctx context.Context, name string, args ...string) *Command {
+	c := &Command{Cmd: exec.CommandContext(ctx, name, args...), host: h}
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = c.kill
+	c.WaitDelay = time.Second
+	return c
+}
+
+// Run runs a program on the host and returns what it printed. It fails the test when the program fails.
+func (h *Host) Run(name string, args ...string) string {
+	h.world.tb.Helper()
+	var out, errout bytes.Buffer
+	c := h.Command(h.world.ctx, name, args...)
+	c.Stdout, c.Stderr = &out, &errout
+	if err := c.Run(); err != nil {
+		h.world.tb.Fatalf("%s# %s %s: %v\n%s", h.Name, name, strings.Join(args, " "), err, errout.String()+out.String())
+	}
+	return out.String()
+}
+
+// Start starts the program in the host's namespace.
+func (c *Command) Start() (err error) {
+	c.host.Do(func() { err = c.Cmd.Start() })
+	if err == nil {
+		c.host.world.atEnd(func() {
+			c.kill()
+			c.Wait()
+		})
+	}
+	return err
+}
+
+// Wait waits for the program to end. It may be called more than once, and from several goroutines.
+func (c *Command) Wait() error {
+	c.wait.Do(func() { c.ended = c.Cmd.Wait() })
+	return c.ended
+}
+
+// Run starts the program and waits for it.
+func (c *Command) Run() error {
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return c.Wait()
+}
+
+// Output runs the program and returns what it wrote to its standard output.
+func (c *Command) Output() ([]byte, error) {
+	var out bytes.Buffer
+	c.Stdout = &out
+	err := c.Run()
+	return out.Bytes(), err
+}
+
+// CombinedOutput runs the program and returns all it wrote.
+func (c *Command) CombinedOutput() ([]byte, error) {
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	err := c.Run()
+	return out.Bytes(), err
+}
+
+// kill kills the program's process group, if it has one of its own, and the program.
+func (c *Command) kill() error {
+	if c.SysProcAttr != nil && c.SysProcAttr.Setpgid {
+		if err := syscall.Kill(-c.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return c.Process.Kill()
+}

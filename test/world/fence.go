@@ -1,0 +1,208 @@
+package world
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	markerLength = 60
+	settleRounds = 8 // more than the hops of a question and its answer
+	settleTime   = 10 * time.Second
+)
+
+// markerTarget is an Ethernet group that no bridge passes on.
+var markerTarget = [6]byte{0x01, 0x80, 0xc2, 0, 0, 0x0e}
+
+// fence sends marker frames, which overtake nothing, and waits for them.
+type fence struct {
+	mu     sync.Mutex
+	ends   map[*Link]*socket
+	serial uint64
+}
+
+// Settle returns when every packet that was on its way when it was called, and what the kernels at once answered to
+// it, has arrived and has been recorded. From then on a recorder that has not seen a packet will not see it.
+// (What programs and timers send later is another matter: await the answer first.)
+//
+// A packet waits in the queue of one CPU and stays on that CPU from hop to hop. So a marker is sent by every CPU over
+// every link in both directions, and has to arrive, as many times as a packet and its answer have hops.
+func (w *World) Settle() {
+	w.tb.Helper()
+	w.fence.mu.Lock()
+	defer w.fence.mu.Unlock()
+	ctx, stop := context.WithTimeout(w.ctx, settleTime)
+	defer stop()
+	for range settleRounds {
+		if err := w.settleOnce(ctx); err != nil {
+			w.tb.Fatalf("settle: %v", err)
+		}
+	}
+	for _, r := range w.recording() {
+		if n := r.Lost(); n > 0 {
+			w.tb.Fatalf("recorder of %s %s lost %d packets: its silence proves nothing (record with a predicate)",
+				r.link.Host.Name, r.link.Name, n)
+		}
+	}
+}
+
+func (w *World) settleOnce(ctx context.Context) error {
+	ends, err := w.fenceEnds()
+	if err != nil {
+		return err
+	}
+	sent := map[*Link][]uint64{}
+	err = onEachCPU(func() error {
+		for link, end := range ends {
+			w.fence.serial++
+			if err := end.send(marker(w.fence.serial), nil, nil); err != nil {
+				return fmt.Errorf("marker on %s %s: %w", link.Host.Name, link.Name, err)
+			}
+			sent[link] = append(sent[link], w.fence.serial)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for link, end := range ends {
+		if err := end.await(ctx, slices.Clone(sent[link.Peer])); err != nil {
+			return fmt.Errorf("marker to %s %s: %w", link.Host.Name, link.Name, err)
+		}
+	}
+	for _, r := range w.recording() {
+		if err := r.await(ctx, slices.Concat(sent[r.link], sent[r.link.Peer])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fenceEnds are the links that can carry markers now: those that are up and whose other end, if any, is up too.
+func (w *World) fenceEnds() (map[*Link]*socket, error) {
+	if w.fence.ends == nil {
+		w.fence.ends = map[*Link]*socket{}
+	}
+	up := map[*Link]*socket{}
+	for _, link := range w.wires() {
+		found, err := link.Host.rtnl.LinkByIndex(link.Index)
+		if gone := (netlink.LinkNotFoundError{}); err != nil && !errors.As(err, &gone) {
+			return nil, err
+		}
+		const ready = unix.IFF_UP | unix.IFF_LOWER_UP
+		if err != nil || found.Attrs().RawFlags&ready != ready {
+			continue
+		}
+		if w.fence.ends[link] == nil {
+			if w.fence.ends[link], err = link.tap(onlyMarkers); err != nil {
+				return nil, err
+			}
+			w.closeAtEnd(w.fence.ends[link])
+		}
+		up[link] = w.fence.ends[link]
+	}
+	return up, nil
+}
+
+// wires are the links with another end, and those that are recorded.
+func (w *World) wires() (wires []*Link) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		for _, l := range h.links {
+			recorded := slices.ContainsFunc(w.recorders, func(r *Recorder) bool { return r.link == l })
+			if l.Peer != nil || recorded {
+				wires = append(wires, l)
+			}
+		}
+	}
+	return wires
+}
+
+func (w *World) recording() []*Recorder {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.recorders)
+}
+
+// await receives until all of the markers have come.
+func (s *socket) await(ctx context.Context, markers []uint64) error {
+	deadline, _ := ctx.Deadline()
+	s.until(deadline)
+	buffer := make([]byte, snapLength)
+	for len(markers) > 0 {
+		m, err := s.receive(buffer, nil)
+		if err != nil {
+			return err
+		}
+		if len(m.data) >= markerLength {
+			got := binary.BigEndian.Uint64(m.data[ethernetHeader:])
+			markers = slices.DeleteFunc(markers, func(want uint64) bool { return want == got })
+		}
+	}
+	return nil
+}
+
+// await waits until the recorder has seen all of the markers.
+func (r *Recorder) await(ctx context.Context, markers []uint64) error {
+	for {
+		r.mu.Lock()
+		markers = slices.DeleteFunc(markers, func(m uint64) bool {
+			seen := r.markers[m]
+			delete(r.markers, m)
+			return seen
+		})
+		changed := r.changed
+		r.mu.Unlock()
+		if len(markers) == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("recorder of %s %s: %w", r.link.Host.Name, r.link.Name, ctx.Err())
+		}
+	}
+}
+
+func marker(serial uint64) []byte {
+	frame := make([]byte, markerLength)
+	copy(frame, markerTarget[:])
+	binary.BigEndian.PutUint16(frame[12:], markerType)
+	binary.BigEndian.PutUint64(frame[ethernetHeader:], serial)
+	return frame
+}
+
+// onEachCPU runs f once on every CPU that this process may use.
+func onEachCPU(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return err
+	}
+	defer unix.SchedSetaffinity(0, &all)
+	for cpu := range len(all) * 64 {
+		if !all.IsSet(cpu) {
+			continue
+		}
+		var one unix.CPUSet
+		one.Set(cpu)
+		if err := unix.SchedSetaffinity(0, &one); err != nil {
+			return err
+		}
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,11 @@
+package world
+
+// Options say how the standard world differs from the plain one. Uplinks are named by their index: 0 is eth0.
+type Options struct {
+	NoDefault  bool        // the gateway's main table has no default routes
+	NoIPv6     bool        // no IPv6 address and route anywhere
+	Spoofable  bool        // the ISPs let pass what does not come from their own prefix
+	Narrow     map[int]int // the MTU of the hop from an uplink's ISP to the client, seen by packets to the client only
+	Neighbours []int       // uplinks that have a neighbour: a host in the uplink's own prefix, .77, behind a bridge
+	Second     []int       // uplinks whose link on the gateway has a second address, .3
+}

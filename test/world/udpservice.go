@@ -1,0 +1,112 @@
+package world
+
+import (
+	"net/netip"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// UDPManner is how a UDP service chooses the source of its answers.
+type UDPManner string
+
+const (
+	// Pktinfo answers from the address that was asked, by IP_PKTINFO, as careful servers do.
+	Pktinfo UDPManner = "pktinfo"
+	// Wildcard leaves the source to the kernel.
+	Wildcard UDPManner = "wildcard"
+	// Connect answers from a second socket that it connects to the asker and binds to no address.
+	Connect UDPManner = "connect"
+)
+
+// ServeUDP answers datagrams on all addresses of both families.
+func (h *Host) ServeUDP(port uint16, manner UDPManner) *Service {
+	h.world.tb.Helper()
+	return h.serveBoth(unix.IPPROTO_UDP, port, manner)
+}
+
+// ServeUDPAt answers datagrams from a socket that is bound to one address.
+func (h *Host) ServeUDPAt(at netip.AddrPort) *Service {
+	h.world.tb.Helper()
+	return h.serveDatagrams(unix.IPPROTO_UDP, at, Wildcard)
+}
+
+// ServeUDPLite answers UDP-Lite on all addresses of both families, in the manner of Pktinfo.
+func (h *Host) ServeUDPLite(port uint16) *Service {
+	h.world.tb.Helper()
+	return h.serveBoth(unix.IPPROTO_UDPLITE, port, Pktinfo)
+}
+
+func (h *Host) serveBoth(proto int, port uint16, manner UDPManner) *Service {
+	h.world.tb.Helper()
+	a := h.serveDatagrams(proto, netip.AddrPortFrom(netip.IPv4Unspecified(), port), manner)
+	b := h.serveDatagrams(proto, netip.AddrPortFrom(netip.IPv6Unspecified(), port), manner)
+	return h.newService(func() { a.Close(); b.Close() })
+}
+
+func (h *Host) serveDatagrams(proto int, at netip.AddrPort, manner UDPManner) *Service {
+	h.world.tb.Helper()
+	s, err := h.listenDatagrams(proto, at)
+	h.must(err, "serve protocol %d on %s", proto, at)
+	h.must(askPktinfo(s, at.Addr()), "serve protocol %d on %s", proto, at)
+	var stopped sync.WaitGroup
+	stopped.Add(1)
+	h.world.start(func() {
+		defer stopped.Done()
+		h.answerDatagrams(s, proto, at, manner)
+	})
+	return h.newService(func() {
+		s.close()
+		stopped.Wait()
+	})
+}
+
+func (h *Host) listenDatagrams(proto int, at netip.AddrPort) (*socket, error) {
+	s, err := h.socket(family(at.Addr()), unix.SOCK_DGRAM, proto)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return nil, err
+	}
+	if at.Addr().Is6() {
+		if err := s.set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.bind(sockaddr(at))
+}
+
+func (h *Host) answerDatagrams(s *socket, proto int, at netip.AddrPort, manner UDPManner) {
+	buffer, control := make([]byte, 64<<10), make([]byte, 256)
+	for h.world.ctx.Err() == nil {
+		m, err := s.receive(buffer, control)
+		if isClosed(err) {
+			return
+		}
+		if err != nil {
+			continue // an ICMP error that somebody sent us
+		}
+		to := destination(m.control)
+		answer := hello{h.Name, netip.AddrPortFrom(to, at.Port()), addrPort(m.from)}.reply(m.data)
+		switch manner {
+		case Pktinfo:
+			s.send(answer, pktinfo(to), m.from)
+		case Connect:
+			h.answerConnected(proto, at, m, answer)
+		default:
+			s.send(answer, nil, m.from)
+		}
+	}
+}
+
+func (h *Host) answerConnected(proto int, at netip.AddrPort, m message, answer []byte) {
+	s, err := h.listenDatagrams(proto, at)
+	if err != nil {
+		return
+	}
+	defer s.close()
+	if s.connect(m.from) == nil {
+		s.send(answer, nil, nil)
+	}
+}
