@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the messages that are given into testdata")
+
+func TestReadBad(t *testing.T) {
+	tests := []struct{ name, file string }{
+		{"an id does not fit the mask", "bad-id-mask.toml"},
+		{"an id is below 1", "bad-id-zero.toml"},
+		{"an id is above 255 under a wide mask", "bad-id-wide-mask.toml"},
+		{"an id is not held against a mask that is wrong itself", "bad-id-unknown-mask.toml"},
+		{"an uplink has no id and no gateway", "bad-id-missing.toml"},
+		{"an uplink that is only implied has no id", "bad-id-missing-dotted.toml"},
+		{"an inline table has no id", "bad-id-missing-inline.toml"},
+		{"an id stands in quotes", "bad-id-type.toml"},
+		{"two uplinks share an id and an interface, and the second is blamed", "bad-id-twice.toml"},
+		{"the mask is empty", "bad-mask-empty.toml"},
+		{"the mask has more than 32 bits", "bad-mask-wide.toml"},
+		{"the mask has a gap", "bad-mask-gap.toml"},
+		{"numbers are below or above their bounds", "bad-numbers.toml"},
+		{"numbers are just outside their other bounds", "bad-numbers-high.toml"},
+		{"the backend does not exist", "bad-backend.toml"},
+		{"every key at the top has a wrong type", "bad-types.toml"},
+		{"every key of an uplink has a wrong type", "bad-types-uplink.toml"},
+		{"names inside are wrong", "bad-inside.toml"},
+		{"interfaces cannot be named so", "bad-interface.toml"},
+		{"uplinks cannot be named so", "bad-names.toml"},
+		{"there are no uplinks", "bad-no-uplinks.toml"},
+		{"the table of uplinks is empty", "bad-no-uplinks-table.toml"},
+		{"the file is empty", "bad-empty.toml"},
+		{"keys at the top are unknown", "bad-unknown.toml"},
+		{"keys of an uplink are unknown", "bad-unknown-uplink.toml"},
+		{"keys of inline tables are unknown", "bad-unknown-inline.toml"},
+		{"parts of dotted keys are unknown", "bad-unknown-dotted.toml"},
+		{"a key stands there in two cases", "bad-case-twice.toml"},
+		{"gateways are not addresses of a router", "bad-gateway.toml"},
+		{"there are too many gateways, or none", "bad-gateway-twice.toml"},
+		{"a gateway is on the interface of another uplink", "bad-gateway-zone.toml"},
+		{"when_down is neither word", "bad-when-down.toml"},
+		{"targets cannot be asked", "bad-probe-target.toml"},
+		{"probes have no target or a wrong name", "bad-probe.toml"},
+		{"the file is not TOML", "bad-syntax.toml"},
+		{"the file ends too early", "bad-syntax-end.toml"},
+		{"a word has no quotes", "bad-syntax-word.toml"},
+		{"a table is there twice", "bad-syntax-twice.toml"},
+		{"bytes are not UTF-8", "bad-utf8.toml"},
+		{"the file is UTF-16", "bad-utf16.toml"},
+		{"the file holds a NUL", "bad-nul.toml"},
+		{"lines end in CR LF, after a byte order mark", "bad-crlf.toml"},
+		{"a line holds tabs and letters of several bytes", "bad-tabs.toml"},
+		{"a line is too long", "bad-long-line.toml"},
+		{"the file is made of brackets", "bad-brackets.toml"},
+		{"values go over several lines", "bad-multiline.toml"},
+		{"keys and values repeat in comments and strings", "bad-comments.toml"},
+		{"an uplink is in both places", "bad-folder-twice/replypath.toml"},
+		{"every file has mistakes, and two are not TOML", "bad-folder-all/replypath.toml"},
+		{"another file has the id or the interface", "bad-folder-share/replypath.toml"},
+		{"a file's name cannot be an uplink's", "bad-folder-name/replypath.toml"},
+	}
+	var files []string
+	for _, test := range tests {
+		files = append(files, filepath.Join("testdata", test.file))
+		t.Run(test.name, func(t *testing.T) { checkMessage(t, filepath.Join("testdata", test.file)) })
+	}
+	for _, pattern := range []string{"testdata/bad-*.toml", "testdata/bad-*/replypath.toml"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range found {
+			if !slices.Contains(files, file) {
+				t.Errorf("%s is in no test", file)
+			}
+		}
+	}
+}
+
+// checkMessage reads the file and compares the whole message with the text beside it, often enough to see chance.
+func checkMessage(t *testing.T, file string) {
+	golden := strings.TrimSuffix(file, ".toml") + ".txt"
+	for range 50 {
+		_, err := Read(file)
+		var mistakes Mistakes
+		if !errors.As(err, &mistakes) {
+			t.Fatalf("Read: %v, want Mistakes", err)
+		}
+		if *update {
+			if err := os.WriteFile(golden, []byte(mistakes.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), mistakes.String()); diff != "" {
+			t.Fatalf("message (-want +got):\n%s", diff)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"replypath/etc"
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// FuzzRead reads a main file and the file of an uplink "lte".
+func FuzzRead(f *testing.F) {
+	f.Add(string(etc.Sample), "")
+	f.Add("", lte+"probes.web.target = 'HTTP://Example.NET:080/a?b#'\n")
+	f.Add("inside = ['lan0']\nuplinks={a.id=1,a.gateway=['auto','2001:db8::1%a'],'b'={id=2,gateway='''auto'''}}\n", lte)
+	files, err := filepath.Glob("testdata/bad-*.toml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(text) < 2000 {
+			f.Add(string(text), lte)
+			f.Add("", string(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, main, lte string) {
+		texts := map[string]string{"replypath.toml": main, "lte.toml": lte}
+		sources := func() (all []*source) {
+			for _, file := range []string{"replypath.toml", "lte.toml"} {
+				if texts[file] != "" {
+					all = append(all, &source{path: file, text: texts[file], name: map[string]string{"lte.toml": "lte"}[file]})
+				}
+			}
+			return all
+		}
+		if len(sources()) == 0 {
+			return
+		}
+		c, mistakes := believe(sources())
+		if _, again := believe(sources()); again.String() != mistakes.String() {
+			t.Fatalf("two answers:\n%s\n%s", mistakes, again)
+		}
+		if len(mistakes) > 0 {
+			checkMistakes(t, mistakes, texts)
+			return
+		}
+		if err := valid(c); err != nil {
+			t.Fatalf("%v: %+v", err, c)
+		}
+		checkProposal(t, c)
+	})
+}
+
+// checkMistakes checks that each mistake points at something that is there, and prints in four lines.
+func checkMistakes(t *testing.T, mistakes Mistakes, texts map[string]string) {
+	for _, m := range mistakes {
+		lines := strings.Split(texts[m.File], "\n")
+		if m.Line < 1 || m.Line > len(lines) {
+			t.Fatalf("line out of range: %+v", m)
+		}
+		length := utf8.RuneCountInString(strings.TrimSuffix(lines[m.Line-1], "\r"))
+		if m.Col < 1 || m.Len < 1 || m.Col+m.Len-1 > max(length, m.Col) || m.Col > length+1 {
+			t.Fatalf("column out of range: %+v", m)
+		}
+		if m.Message == "" || m.Remedy == "" || strings.Count(m.String(), "\n") != 4 {
+			t.Fatalf("not four lines: %q", m)
+		}
+	}
+	if !slices.IsSortedFunc(mistakes, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	}) {
+		t.Fatalf("not sorted:\n%s", mistakes)
+	}
+}
+
+func checkProposal(t *testing.T, c Config) {
+	var text strings.Builder
+	if err := Propose(&text, c, nil); err != nil {
+		t.Fatalf("%v: %+v", err, c)
+	}
+	back, mistakes := believe([]*source{{path: "proposal", text: text.String()}})
+	if diff := gocmp.Diff(c, back, byValue); diff != "" || len(mistakes) > 0 {
+		t.Fatalf("%s\n%s\n%s", diff, mistakes, text.String())
+	}
+}
+
+// valid says what the rules of the configuration forbid, in other words than the code under test.
+func valid(c Config) error {
+	run := strings.Trim(formatBits(uint32(c.Mask)), "0")
+	switch {
+	case run == "" || strings.Contains(run, "0"):
+		return errors.New("mask")
+	case c.Priority < 1 || c.Priority > 30766:
+		return errors.New("priority")
+	case c.TableBase < 256 || c.TableBase+255 > 0x7fffffff:
+		return errors.New("table_base")
+	case c.Group < 1 || c.Group > 0x7fffffff:
+		return errors.New("link_group")
+	case c.Backend != marks.Auto && c.Backend != marks.NFT && c.Backend != marks.Legacy:
+		return errors.New("backend")
+	case len(c.Uplinks) == 0:
+		return errors.New("no uplinks")
+	}
+	links, ids, names := slices.Clone(c.Inside), map[marks.ID]bool{}, map[string]bool{}
+	for _, u := range c.Uplinks {
+		links = append(links, u.Link)
+		if ids[u.ID] || names[u.Name] || u.ID < 1 || u.ID > c.Mask.MaxID() || !validName(u.Name) || slices.Contains(tableNames, u.Name) {
+			return errors.New("id or name of " + u.Name)
+		}
+		ids[u.ID], names[u.Name] = true, true
+		if err := validGateways(u); err != nil {
+			return err
+		}
+	}
+	for i, link := range links {
+		if slices.Contains(links[:i], link) || !validLink(link) {
+			return errors.New("link " + link)
+		}
+	}
+	for _, p := range c.Probes {
+		if !names[p.Uplink] || !validName(p.Name) || !validTarget(p.Target) {
+			return errors.New("probe " + p.Name)
+		}
+	}
+	return nil
+}
+
+func formatBits(n uint32) (bits string) {
+	for i := range 32 {
+		bits += string("01"[n>>i&1])
+	}
+	return bits
+}
+
+func validName(s string) bool {
+	return s != "" && len(s) <= 15 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+func validLink(s string) bool {
+	return s != "" && len(s) <= 15 && !strings.ContainsAny(s[:1], "._@+-") && !strings.HasSuffix(s, "+") &&
+		strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789._@+-") == ""
+}
+
+func validTarget(s string) bool {
+	scheme, rest, _ := strings.Cut(s, "://")
+	return s == Gateway || rest != "" && slices.Contains([]string{"icmp", "tcp", "http", "https"}, scheme)
+}
+
+func validGateways(u uplinks.Uplink) error {
+	if u.Gateway4 == (uplinks.Gateway{}) && u.Gateway6 == (uplinks.Gateway{}) || u.WhenDown != uplinks.Hold && u.WhenDown != uplinks.Release {
+		return errors.New("gateway or when_down of " + u.Name)
+	}
+	for want4, g := range map[bool]uplinks.Gateway{true: u.Gateway4, false: u.Gateway6} {
+		if g.Addr == (netip.Addr{}) {
+			continue
+		}
+		if g.Auto || g.Addr.Is4() != want4 || !g.Addr.IsGlobalUnicast() && !g.Addr.IsLinkLocalUnicast() || g.Addr.Zone() != "" || g.Addr.Is4In6() {
+			return errors.New("gateway " + g.Addr.String())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+
+	"replypath/uplinks"
+)
+
+// auto is the gateway that is learnt from the kernel's own routes.
+const auto = "auto"
+
+// gateways are an uplink's gateways, while they are read.
+type gateways struct {
+	link   string
+	v4, v6 uplinks.Gateway
+	seen   map[string]bool
+}
+
+// believeGateways checks the gateways of an uplink. "auto" is for the families that have no address.
+func believeGateways(written []text, link string) (v4, v6 uplinks.Gateway) {
+	g := gateways{link: link, seen: map[string]bool{}}
+	for _, t := range written {
+		g.add(t)
+	}
+	if g.seen[auto] {
+		g.v4.Auto = !g.v4.Addr.IsValid()
+		g.v6.Auto = !g.v6.Addr.IsValid()
+	}
+	return g.v4, g.v6
+}
+
+// add takes over one gateway.
+func (g *gateways) add(t text) {
+	spelling, addr := t.is, netip.Addr{}
+	if t.is != auto {
+		var message, remedy string
+		if addr, message, remedy = g.parse(t.is); message != "" {
+			t.wrong(remedy, "%s", message)
+			return
+		}
+		spelling = addr.String()
+	}
+	if g.seen[spelling] {
+		t.wrong("leave one of them out", "gateway %s is given twice", spelling)
+		return
+	}
+	g.seen[spelling] = true
+	switch {
+	case t.is == auto:
+	case addr.Is4():
+		take(&g.v4, addr, t, "IPv4")
+	default:
+		take(&g.v6, addr, t, "IPv6")
+	}
+}
+
+func take(g *uplinks.Gateway, addr netip.Addr, t text, family string) {
+	if g.Addr.IsValid() {
+		t.wrong("keep one gateway for each family", "%s is a second %s gateway, beside %s", addr, family, g.Addr)
+		return
+	}
+	g.Addr = addr
+}
+
+// parse reads an address without its zone, which may only repeat the uplink's interface.
+func (g *gateways) parse(s string) (addr netip.Addr, message, remedy string) {
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		if prefix, err := netip.ParsePrefix(s); err == nil {
+			return addr, fmt.Sprintf("gateway %q has a prefix length", s), "write the address alone: " + prefix.Addr().String()
+		}
+		return addr, fmt.Sprintf("gateway %q is not an IP address", s), `write an IPv4 or IPv6 address, or "auto"`
+	}
+	if zone := addr.Zone(); zone != "" && zone != g.link {
+		return addr, fmt.Sprintf("gateway %q is not on the uplink's interface %q", s, g.link), "leave out the % and what follows it"
+	}
+	addr = addr.WithZone("")
+	if addr.Is4In6() {
+		return addr, fmt.Sprintf("gateway %s is %s", addr, unfit(addr)), "write it as " + addr.Unmap().String()
+	}
+	if is := unfit(addr); is != "" {
+		return addr, fmt.Sprintf("gateway %s is %s", addr, is), `write the router's own address, or "auto"`
+	}
+	return addr, "", ""
+}
+
+// unfit says why no single other host can have the address.
+func unfit(addr netip.Addr) string {
+	switch {
+	case addr.Is4In6():
+		return "an IPv4 address in IPv6 form"
+	case addr.IsUnspecified():
+		return "the unspecified address"
+	case addr.IsMulticast():
+		return "a multicast address"
+	case addr.IsLoopback():
+		return "a loopback address"
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "the broadcast address"
+	}
+	return ""
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// Propose writes a configuration file from which Read reads an equal Config. Above each uplink stand the lines that
+// comments has for its name, and at the top of the file those for the empty name. What is the default is left out.
+// It writes nothing and is an error when no file can say what the Config says.
+func Propose(w io.Writer, c Config, comments map[string][]string) error {
+	p := proposal{comments: comments}
+	p.comment("")
+	p.settings(c.Settings)
+	for _, u := range c.Uplinks {
+		p.uplink(u)
+		for _, probe := range c.Probes {
+			if probe.Uplink == u.Name {
+				fmt.Fprintf(&p, "\n[uplinks.%s.probes.%s]\ntarget    = %s\n", u.Name, probe.Name, strconv.Quote(probe.Target))
+			}
+		}
+	}
+	text := strings.TrimPrefix(p.String(), "\n")
+	if err := says(text, c); err != nil {
+		return fmt.Errorf("propose configuration: %w", err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("propose configuration: %w", err)
+	}
+	return nil
+}
+
+// says reads the text back, so that a Config that cannot be written is found here and not at the next start.
+func says(text string, c Config) error {
+	back, mistakes := believe([]*source{{path: "proposal", text: text}})
+	switch {
+	case len(mistakes) > 0:
+		return mistakes
+	case !same(back, c):
+		return errors.New("no file can say it: it would read back differently")
+	}
+	return nil
+}
+
+// same reports whether the two mean the same: a list that is empty is as good as none.
+func same(a, b Config) bool {
+	return slices.Equal(a.Inside, b.Inside) && slices.Equal(a.Uplinks, b.Uplinks) && slices.Equal(a.Probes, b.Probes) &&
+		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend
+}
+
+// proposal is the text of a configuration file.
+type proposal struct {
+	strings.Builder
+	comments map[string][]string
+}
+
+// comment writes comment lines. What is no printable character could end the comment.
+func (p *proposal) comment(name string) {
+	for _, lines := range p.comments[name] {
+		for line := range strings.SplitSeq(lines, "\n") {
+			line = strings.Map(printable, strings.ToValidUTF8(line, "\ufffd"))
+			p.WriteString(strings.TrimRight("# "+line, " ") + "\n")
+		}
+	}
+}
+
+// settings writes what differs from the defaults.
+func (p *proposal) settings(s uplinks.Settings) {
+	d := uplinks.DefaultSettings()
+	p.differs("mask", s.Mask.String(), d.Mask.String())
+	p.differs("priority", fmt.Sprint(s.Priority), fmt.Sprint(d.Priority))
+	p.differs("table_base", fmt.Sprint(s.TableBase), fmt.Sprint(d.TableBase))
+	p.differs("link_group", fmt.Sprint(s.Group), fmt.Sprint(d.Group))
+	p.differs("backend", strconv.Quote(string(s.Backend)), strconv.Quote(string(marks.Auto)))
+	if len(s.Inside) == 0 {
+		return
+	}
+	p.WriteString("inside     = [\n")
+	for _, link := range s.Inside {
+		fmt.Fprintf(p, "  %q,\n", link)
+	}
+	p.WriteString("]\n")
+}
+
+func (p *proposal) differs(key, value, usual string) {
+	if value != usual {
+		fmt.Fprintf(p, "%-10s = %s\n", key, value)
+	}
+}
+
+// uplink writes the table of one uplink.
+func (p *proposal) uplink(u uplinks.Uplink) {
+	p.WriteString("\n")
+	p.comment(u.Name)
+	fmt.Fprintf(p, "[uplinks.%s]\nid        = %d\n", u.Name, u.ID)
+	if u.Link != u.Name {
+		fmt.Fprintf(p, "interface = %q\n", u.Link)
+	}
+	fmt.Fprintf(p, "gateway   = %s\n", gatewayWords(u))
+	if u.WhenDown != uplinks.Hold {
+		fmt.Fprintf(p, "when_down = %q\n", u.WhenDown)
+	}
+}
+
+// gatewayWords writes the gateways of both families.
+func gatewayWords(u uplinks.Uplink) string {
+	var words []string
+	for _, g := range []uplinks.Gateway{u.Gateway4, u.Gateway6} {
+		if g.Addr.IsValid() {
+			words = append(words, strconv.Quote(g.Addr.String()))
+		}
+	}
+	if u.Gateway4.Auto || u.Gateway6.Auto {
+		words = append(words, strconv.Quote(auto))
+	}
+	if len(words) == 1 {
+		return words[0]
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"replypath/uplinks"
+)
+
+// byValue lets go-cmp look at addresses.
+var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
+
+// write makes a folder with the files, and gives the path of its main file, which may not be among them.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(folder, "replypath.toml")
+}
+
+const lte = "id = 2\ninterface = \"wwan0\"\ngateway = \"auto\"\n"
+
+func lteUplink() uplinks.Uplink {
+	return uplinks.Uplink{
+		Name: "lte", ID: 2, Link: "wwan0", WhenDown: uplinks.Hold,
+		Gateway4: uplinks.Gateway{Auto: true}, Gateway6: uplinks.Gateway{Auto: true},
+	}
+}
+
+func TestRead(t *testing.T) {
+	addr := netip.MustParseAddr
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  func(*Config)
+	}{
+		{
+			"everything differs from the defaults",
+			map[string]string{"replypath.toml": `
+mask = 0xff00
+priority = 30766
+table_base = 256
+link_group = 2147483647
+backend = "legacy"
+inside = ["lan1", "lan0"]
+uplinks.lte = { id = 255, gateway = "198.51.100.1", when_down = "release" }
+`},
+			func(c *Config) {
+				c.Mask, c.Priority, c.TableBase, c.Group, c.Backend = 0xff00, 30766, 256, 1<<31-1, "legacy"
+				c.Inside = []string{"lan1", "lan0"}
+				c.Uplinks = []uplinks.Uplink{{
+					Name: "lte", ID: 255, Link: "lte", WhenDown: uplinks.Release,
+					Gateway4: uplinks.Gateway{Addr: addr("198.51.100.1")},
+				}}
+			},
+		},
+		{
+			"both forms mix, and ids give the order",
+			map[string]string{
+				"replypath.toml":     "[uplinks.zeta]\nid = 3\ngateway = 'auto'\n[uplinks.alpha]\nid = 9\ngateway = 'auto'\n",
+				"uplinks.d/lte.toml": lte,
+			},
+			func(c *Config) {
+				auto := uplinks.Gateway{Auto: true}
+				c.Uplinks = []uplinks.Uplink{
+					lteUplink(),
+					{Name: "zeta", ID: 3, Link: "zeta", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
+					{Name: "alpha", ID: 9, Link: "alpha", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
+				}
+			},
+		},
+		{
+			"no main file is needed, and what an editor leaves behind is not read",
+			map[string]string{
+				"uplinks.d/lte.toml": lte, "uplinks.d/lte.toml~": "x", "uplinks.d/.#lte.toml": "x", "uplinks.d/README": "x",
+				"uplinks.d/lte.toml.dpkg-old": "x", "uplinks.d/.toml": "x",
+			},
+			func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
+		},
+		{
+			"a byte order mark and CR LF do no harm",
+			map[string]string{"uplinks.d/lte.toml": "\ufeff" + strings.ReplaceAll(lte, "\n", "\r\n")},
+			func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
+		},
+		{
+			"auto is for the family that has no address",
+			map[string]string{"uplinks.d/lte.toml": `
+id = 2
+interface = "wwan0"
+gateway = ["auto", "fe80::1%wwan0"]
+`},
+			func(c *Config) {
+				up := lteUplink()
+				up.Gateway6 = uplinks.Gateway{Addr: addr("fe80::1")}
+				c.Uplinks = []uplinks.Uplink{up}
+			},
+		},
+		{
+			"probes are in the order of their uplinks' ids, then of their names",
+			map[string]string{
+				"replypath.toml":     "[uplinks.a]\nid = 3\ngateway = 'auto'\nprobes.x.target = 'gateway'\n",
+				"uplinks.d/lte.toml": lte + "probes.web.target = 'HTTP://Example.NET:080'\nprobes.dns = {target = 'tcp://[2001:DB8::0]:053'}\n",
+			},
+			func(c *Config) {
+				auto := uplinks.Gateway{Auto: true}
+				c.Uplinks = []uplinks.Uplink{
+					lteUplink(), {Name: "a", ID: 3, Link: "a", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
+				}
+				c.Probes = []Probe{{"lte", "dns", "tcp://[2001:db8::]:53"}, {"lte", "web", "http://example.net/"}, {"a", "x", "gateway"}}
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			want := Config{Settings: uplinks.DefaultSettings()}
+			test.want(&want)
+			got, err := Read(write(t, test.files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, byValue); diff != "" {
+				t.Errorf("Read (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadFollowsLinks(t *testing.T) {
+	path := write(t, map[string]string{"uplinks.d/.keep": "", "store/1": lte})
+	link(t, "../store/1", filepath.Join(filepath.Dir(path), "uplinks.d", "lte.toml"))
+	c, err := Read(path)
+	if err != nil || len(c.Uplinks) != 1 {
+		t.Errorf("Read: %v, %v, want one uplink", c, err)
+	}
+}
+
+func link(t *testing.T, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}

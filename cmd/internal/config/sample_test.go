@@ -1,0 +1,45 @@
+package config
+
+import (
+	"bytes"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"replypath/etc"
+)
+
+// read reads the text as the only file.
+func read(t *testing.T, text []byte) Config {
+	t.Helper()
+	c, err := Read(write(t, map[string]string{"replypath.toml": string(text)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSampleDefaults(t *testing.T) {
+	on := regexp.MustCompile(`(?m)^# (\w+ *=)`).ReplaceAll(etc.Sample, []byte("$1"))
+	if bytes.Equal(on, etc.Sample) {
+		t.Fatal("the sample comments no default out")
+	}
+	sample := read(t, etc.Sample)
+	if diff := cmp.Diff(sample, read(t, on), byValue); diff != "" {
+		t.Errorf("with every default switched on (-off +on):\n%s", diff)
+	}
+	if len(sample.Uplinks) != 2 {
+		t.Errorf("the sample has %d uplinks, want 2", len(sample.Uplinks))
+	}
+}
+
+func TestSampleIsComplete(t *testing.T) {
+	for _, known := range []keys{topKeys, uplinkKeys, probeKeys} {
+		for _, k := range known {
+			if !regexp.MustCompile(`(?m)^(# )?` + k.name + ` *=|^\[uplinks\.(\w+\.)?` + k.name + `\b|^\[` + k.name + `\b`).Match(etc.Sample) {
+				t.Errorf("the sample does not show the key %s", k.name)
+			}
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package config
+
+import "strings"
+
+// What stands where in a text that the library has already found to be valid. The library gives one offset for each
+// key; from there these functions find the key's parts, the value's end and a list's elements.
+
+const (
+	blanks  = " \t"
+	between = " \t\r\n,"
+)
+
+// skip is the offset of the first byte from i on that is not in the set.
+func skip(text string, i int, set string) int {
+	for i < len(text) && strings.IndexByte(set, text[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// find is the offset of the first byte from i on that is in the set.
+func find(text string, i int, set string) int {
+	if n := strings.IndexAny(text[i:], set); n >= 0 {
+		return i + n
+	}
+	return len(text)
+}
+
+// scanKey gives the parts of the dotted key at i, and where it ends.
+func scanKey(text string, i int) (parts []place, end int) {
+	for {
+		i = skip(text, i, blanks)
+		end = find(text, i, blanks+".=]\r\n")
+		if i < len(text) && (text[i] == '"' || text[i] == '\'') {
+			end = scanString(text, i)
+		}
+		parts = append(parts, place{i, end})
+		i = skip(text, end, blanks)
+		if i == len(text) || text[i] != '.' {
+			return parts, i
+		}
+		i++
+	}
+}
+
+// scanValue gives where the value at i ends.
+func scanValue(text string, i int) int {
+	if i == len(text) {
+		return i
+	}
+	switch text[i] {
+	case '"', '\'':
+		return scanString(text, i)
+	case '[', '{':
+		return scanList(text, i)
+	}
+	return find(text, i, between+"]}#")
+}
+
+// scanString gives where the string at i ends.
+func scanString(text string, i int) int {
+	quote, escapes := text[i:i+1], text[i] == '"'
+	if long := strings.Repeat(quote, 3); strings.HasPrefix(text[i:], long) {
+		quote = long
+	}
+	for i += len(quote); i < len(text); i++ {
+		switch {
+		case escapes && text[i] == '\\':
+			i++
+		case strings.HasPrefix(text[i:], quote):
+			i += len(quote)
+			// A long string may end in one or two quotes of its own.
+			for n := 0; len(quote) == 3 && n < 2 && i < len(text) && text[i] == quote[0]; n++ {
+				i++
+			}
+			return i
+		}
+	}
+	return len(text)
+}
+
+// scanList gives where the list or inline table at i ends.
+func scanList(text string, i int) int {
+	for depth := 0; i < len(text); {
+		switch text[i] {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		case '"', '\'':
+			i = scanString(text, i)
+			continue
+		case '#':
+			i = find(text, i, "\n")
+			continue
+		}
+		i++
+		if depth == 0 {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// scanElements gives the elements of the list at i.
+func scanElements(text string, i int) (elements []place) {
+	for i = min(i+1, len(text)); ; {
+		i = skip(text, i, between)
+		switch {
+		case i == len(text) || text[i] == ']':
+			return elements
+		case text[i] == '#':
+			i = find(text, i, "\n")
+		default:
+			end := max(i+1, scanValue(text, i))
+			elements = append(elements, place{i, end})
+			i = end
+		}
+	}
+}

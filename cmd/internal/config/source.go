@@ -1,0 +1,132 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+)
+
+// The library recurses for each bracket and keeps every prefix of a dotted key, so a file that is nothing but these
+// would exhaust the stack or the memory.
+const (
+	maxLine     = 4096
+	maxBrackets = 10_000
+)
+
+// source is the text of one file.
+type source struct {
+	path string
+	name string // of the one uplink that a file in uplinks.d describes; "" in the main file
+	text string
+	meta toml.MetaData
+	keys map[string]toml.Primitive
+	told *Mistakes
+}
+
+// parse reads the text as TOML, or says why it is not.
+func (s *source) parse() (ok bool) {
+	if at, message, remedy := s.unfit(); message != "" {
+		s.wrong(at, message, remedy)
+		return false
+	}
+	err := s.decode()
+	var syntax toml.ParseError
+	switch {
+	case errors.As(err, &syntax):
+		start := min(max(syntax.Position.Start, 0), len(s.text))
+		// At the end of a file the library points at a byte, which may be inside of a letter.
+		for start > 0 && start < len(s.text) && !utf8.RuneStart(s.text[start]) {
+			start--
+		}
+		s.wrong(place{start, start + syntax.Position.Len}, "not valid TOML: "+syntax.Message, syntaxRemedy)
+	case err != nil:
+		s.wrong(place{}, "not valid TOML: "+err.Error(), syntaxRemedy)
+	}
+	return err == nil
+}
+
+const syntaxRemedy = `write key = value, words in quotes, tables as [uplinks.NAME]; see replypath.toml(5)`
+
+// decode turns a panic of the library into an error: a file must not be able to stop a running service.
+func (s *source) decode() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	s.meta, err = toml.Decode(s.text, &s.keys)
+	return err
+}
+
+// unfit says why the text is not even looked at as TOML.
+func (s *source) unfit() (at place, message, remedy string) {
+	switch {
+	case strings.HasPrefix(s.text, "\xff\xfe"), strings.HasPrefix(s.text, "\xfe\xff"):
+		return place{0, 2}, "the file is UTF-16", "save it as UTF-8"
+	case !utf8.ValidString(s.text):
+		i := invalid(s.text)
+		return place{i, i + 1}, fmt.Sprintf("the byte %#02x is not UTF-8", s.text[i]), "save the file as UTF-8"
+	}
+	start, brackets := 0, 0
+	for line := range strings.Lines(s.text) {
+		brackets += strings.Count(line, "[") + strings.Count(line, "{")
+		switch {
+		case len(line) > maxLine:
+			return place{start, start}, fmt.Sprintf("the line is longer than %d bytes", maxLine),
+				"break the list over several lines"
+		case brackets > maxBrackets:
+			return place{start, start}, fmt.Sprintf("the file has more than %d brackets", maxBrackets),
+				"put uplinks into files of their own in uplinks.d"
+		}
+		start += len(line)
+	}
+	return place{}, "", ""
+}
+
+// invalid is where the first byte that is not UTF-8 stands.
+func invalid(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, width := utf8.DecodeRuneInString(text[i:]); width == 1 {
+				return i
+			}
+		}
+	}
+	return len(text)
+}
+
+// wrong remembers a mistake at the place.
+func (s *source) wrong(at place, message, remedy string) {
+	start := min(at.start, len(s.text))
+	head := strings.LastIndexByte(s.text[:start], '\n') + 1
+	line, _, _ := strings.Cut(s.text[head:], "\n")
+	line = strings.TrimSuffix(line, "\r")
+	line = line[:min(len(line), maxLine)]
+	end := head + len(line)
+	start = min(start, end)
+	*s.told = append(*s.told, Mistake{
+		File:    s.path,
+		Line:    s.line(at),
+		Col:     utf8.RuneCountInString(s.text[head:start]) + 1,
+		Len:     max(1, utf8.RuneCountInString(s.text[start:max(start, min(at.end, end))])),
+		Source:  strings.Map(printable, line),
+		Message: strings.Map(printable, message),
+		Remedy:  remedy,
+	})
+}
+
+// line is the number of the line on which the place begins.
+func (s *source) line(at place) int {
+	return 1 + strings.Count(s.text[:min(at.start, len(s.text))], "\n")
+}
+
+func printable(r rune) rune {
+	if r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return utf8.RuneError
+}

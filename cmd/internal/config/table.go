@@ -1,0 +1,121 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// table is a table as written. Its values are decoded one at a time, into what they are, because the library stops at
+// the first that does not fit, and picks that at random.
+type table struct {
+	src    *source
+	parent *table // nil: the whole file
+	key    string
+	prim   toml.Primitive
+	keys   map[string]toml.Primitive
+}
+
+// value is one value as written.
+type value struct {
+	in      table
+	key     string
+	prim    toml.Primitive
+	element int // its index in the list that the key stands for, or -1
+	is      any
+}
+
+type (
+	number struct {
+		value
+		is int64
+	}
+	text struct {
+		value
+		is string
+	}
+)
+
+func (s *source) root() table { return table{src: s, keys: s.keys} }
+
+// names are the keys of the table, sorted.
+func (t table) names() []string { return slices.Sorted(maps.Keys(t.keys)) }
+
+func (t table) path() toml.Key {
+	if t.parent == nil {
+		return nil
+	}
+	return append(t.parent.path(), t.key)
+}
+
+func (v value) path() toml.Key { return append(v.in.path(), v.key) }
+
+func (t table) value(key string) (v value, ok bool) {
+	p, ok := t.keys[key]
+	v = value{in: t, key: key, prim: p, element: -1}
+	if ok {
+		ok = t.src.meta.PrimitiveDecode(p, &v.is) == nil
+	}
+	return v, ok
+}
+
+// table reads the value as a table.
+func (v value) table() (t table, ok bool) {
+	t = table{src: v.in.src, parent: &v.in, key: v.key, prim: v.prim}
+	if _, ok := v.is.(map[string]any); !ok {
+		return t, false
+	}
+	return t, t.src.meta.PrimitiveDecode(v.prim, &t.keys) == nil
+}
+
+// walk goes down to the value that has the path, as far as there are tables.
+func (t table) walk(path toml.Key) value {
+	v, _ := t.value(path[0])
+	if below, ok := v.table(); ok && len(path) > 1 {
+		return below.walk(path[1:])
+	}
+	return v
+}
+
+// wrong remembers a mistake in the value.
+func (v value) wrong(remedy, format string, args ...any) {
+	v.in.src.wrong(v.place(), fmt.Sprintf(format, args...), remedy)
+}
+
+// misfit remembers that the value is of another type than the key wants.
+func (v value) misfit(want, example string) {
+	what := v.key
+	if v.element >= 0 {
+		what = "an element of " + v.key
+	}
+	v.wrong(fmt.Sprintf("write it like %s = %s", v.key, example), "%s must be %s, not %s", what, want, kind(v.is))
+}
+
+// where names the place of the value's key for a mistake that stands elsewhere.
+func (v value) where() string {
+	return fmt.Sprintf("%s:%d", v.in.src.path, v.in.src.line(v.keyPlace()))
+}
+
+// kind is the TOML name of a decoded value's type.
+func kind(v any) string {
+	switch v.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a float"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date or time"
+	case []any:
+		return "a list"
+	case []map[string]any:
+		return "a list of tables"
+	}
+	return "a table"
+}

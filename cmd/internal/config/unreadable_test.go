@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestReadNothing(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"there is no folder uplinks.d":     {},
+		"the folder holds no file of ours": {"uplinks.d/README": "", "uplinks.d/.lte.toml": lte},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Read(write(t, files)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Read: %v, want fs.ErrNotExist", err)
+			}
+		})
+	}
+}
+
+func TestReadUnreadable(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(path string) error // makes path what cannot be read
+		want  string                  // what the error says after the path
+	}{
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o755) }, ": not a regular file"},
+		{"a FIFO", func(path string) error { return syscall.Mkfifo(path, 0o644) }, ": not a regular file"},
+		{"a link to nothing", func(path string) error { return os.Symlink("nothing", path) }, ": a symbolic link that leads nowhere"},
+		{"a link to itself", func(path string) error { return os.Symlink(path, path) }, ": too many levels of symbolic links"},
+		{"a large file", func(path string) error { return os.WriteFile(path, make([]byte, maxSize+1), 0o644) }, ": larger than 1 MiB"},
+	}
+	for _, test := range tests {
+		for _, file := range []string{"replypath.toml", "uplinks.d/lte.toml"} {
+			t.Run(test.name+" as "+filepath.Base(file), func(t *testing.T) {
+				path := write(t, map[string]string{"uplinks.d/bad.toml": "mistake = 1"})
+				bad := filepath.Join(filepath.Dir(path), file)
+				if err := test.spoil(bad); err != nil {
+					t.Fatal(err)
+				}
+				_, err := Read(path)
+				var mistakes Mistakes
+				if err == nil || !strings.Contains(err.Error(), bad+test.want) || errors.As(err, &mistakes) || errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("Read: %v, want an error that says %q", err, bad+test.want)
+				}
+			})
+		}
+	}
+}
+
+func TestReadFolderThatIsNone(t *testing.T) {
+	path := write(t, map[string]string{"uplinks.d": "a file"})
+	if _, err := Read(path); !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "uplinks.d") {
+		t.Errorf("Read: %v, want ENOTDIR for uplinks.d", err)
+	}
+}
+
+func TestReadNoPermission(t *testing.T) {
+	for _, file := range []string{"replypath.toml", "uplinks.d/lte.toml", "uplinks.d"} {
+		t.Run(file, func(t *testing.T) {
+			path := write(t, map[string]string{"replypath.toml": "mistake = 1", "uplinks.d/lte.toml": lte})
+			folder := filepath.Dir(path)
+			closed := filepath.Join(folder, file)
+			chmod(t, filepath.Dir(folder), 0o755) // the folder of the test's folders, which is the user's alone
+			chmod(t, closed, 0)
+			err := asNobody(func() error {
+				_, err := Read(path)
+				return err
+			})
+			var mistakes Mistakes
+			if !errors.Is(err, fs.ErrPermission) || errors.As(err, &mistakes) || !strings.Contains(err.Error(), closed) {
+				t.Errorf("Read: %v, want fs.ErrPermission for %s", err, closed)
+			}
+			chmod(t, closed, 0o755)
+		})
+	}
+}
+
+func chmod(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asNobody calls the function without root's right to read everything. The thread is thrown away afterwards.
+func asNobody(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if os.Geteuid() == 0 {
+			if err := syscall.Setfsuid(65534); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- f()
+	}()
+	return <-done
+}

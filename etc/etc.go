@@ -1,0 +1,9 @@
+// Package etc holds what gets installed, so that the program, the packages and the tests share the same bytes.
+package etc
+
+import _ "embed"
+
+// Sample is the configuration file that is installed as an example, and tells every key and default.
+//
+//go:embed replypath.toml
+var Sample []byte
