@@ -40,7 +40,7 @@ func (h *Host) ServeTCPAt(at netip.AddrPort) *Service {
 	var err error
 	h.Do(func() { listener, err = config.Listen(context.Background(), network("tcp", at.Addr()), at.String()) })
 	h.must(err, "serve TCP")
-	conns := &connections{open: map[net.Conn]bool{}}
+	conns := &accepted{open: map[net.Conn]bool{}}
 	h.world.start(func() { h.accept(listener, conns) })
 	return h.newService(func() {
 		listener.Close()
@@ -48,7 +48,7 @@ func (h *Host) ServeTCPAt(at netip.AddrPort) *Service {
 	})
 }
 
-func (h *Host) accept(listener net.Listener, conns *connections) {
+func (h *Host) accept(listener net.Listener, conns *accepted) {
 	for {
 		c, err := listener.Accept()
 		if err != nil {
@@ -81,14 +81,14 @@ func echo(c net.Conn) {
 	}
 }
 
-// connections are the open connections of a service.
-type connections struct {
+// accepted are the open connections of a service.
+type accepted struct {
 	mu     sync.Mutex
 	open   map[net.Conn]bool
 	closed bool
 }
 
-func (cs *connections) add(c net.Conn) bool {
+func (cs *accepted) add(c net.Conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.closed {
@@ -99,14 +99,14 @@ func (cs *connections) add(c net.Conn) bool {
 	return true
 }
 
-func (cs *connections) drop(c net.Conn) {
+func (cs *accepted) drop(c net.Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	delete(cs.open, c)
 	c.Close()
 }
 
-func (cs *connections) close() {
+func (cs *accepted) close() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.closed = true

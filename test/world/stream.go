@@ -1,0 +1,152 @@
+package world
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Stream is a TCP connection to a service of ServeTCP under full load both ways: it sends as fast as it can, and all
+// of it comes back.
+type Stream struct {
+	conn           *net.TCPConn
+	sent, received atomic.Int64
+	ended          sync.WaitGroup
+
+	mu      sync.Mutex
+	last    time.Time // when something came last
+	longest time.Duration
+	err     error
+	changed chan struct{} // closed and made anew with every progress
+}
+
+// Carried is what a stream carried.
+type Carried struct {
+	Sent, Received int64
+	Stall          time.Duration // the longest time in which nothing came
+	Reset          bool
+	Err            error // why it ended by itself; nil when it did not
+}
+
+// Stream opens a stream. Of the question, To, From and Timeout count.
+func (h *Host) Stream(q Question) (*Stream, error) {
+	conn, r, err := h.greeted(q)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{conn: conn, last: time.Now(), changed: make(chan struct{})}
+	s.ended.Go(s.write)
+	s.ended.Go(func() { s.read(r) })
+	h.world.atEnd(func() { s.Stop() })
+	return s, nil
+}
+
+// greeted is a connection on which the service has said hello.
+func (h *Host) greeted(q Question) (*net.TCPConn, *bufio.Reader, error) {
+	conn, err := h.dial(q)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn.SetDeadline(time.Now().Add(q.patience()))
+	r := bufio.NewReader(conn)
+	if _, err := readHello(r); err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("connected, but: %w", err)
+	}
+	conn.SetDeadline(time.Time{})
+	return conn, r, nil
+}
+
+// Await returns when that many more bytes have come back, or with the reason why they will not.
+func (s *Stream) Await(ctx context.Context, bytes int64) error {
+	want := s.received.Load() + bytes
+	for {
+		s.mu.Lock()
+		changed, err := s.changed, s.err
+		s.mu.Unlock()
+		switch {
+		case s.received.Load() >= want:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("stream stalls, %d bytes are missing: %w", want-s.received.Load(), ctx.Err())
+		}
+	}
+}
+
+// Carried is what the stream has carried so far.
+func (s *Stream) Carried() Carried {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := Carried{Sent: s.sent.Load(), Received: s.received.Load(), Stall: s.longest, Err: s.err}
+	c.Reset = errors.Is(s.err, syscall.ECONNRESET)
+	if s.err == nil {
+		c.Stall = max(c.Stall, time.Since(s.last))
+	}
+	return c
+}
+
+// Stop ends the stream and says what it has carried.
+func (s *Stream) Stop() Carried {
+	c := s.Carried()
+	s.conn.SetLinger(0)
+	s.conn.Close()
+	s.ended.Wait()
+	return c
+}
+
+func (s *Stream) write() {
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := s.conn.Write(chunk)
+		s.sent.Add(int64(n))
+		if err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+func (s *Stream) read(r io.Reader) {
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(chunk)
+		s.received.Add(int64(n))
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		s.mu.Lock()
+		now := time.Now()
+		s.longest, s.last = max(s.longest, now.Sub(s.last)), now
+		s.progress()
+		s.mu.Unlock()
+	}
+}
+
+// fail keeps the first reason why the stream ended. That we closed it is none.
+func (s *Stream) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
+		s.err = err
+	}
+	s.progress()
+}
+
+func (s *Stream) progress() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
