@@ -34,7 +34,8 @@ type Ingress struct {
 }
 
 // Chains is what packets meet on a host with these ingress links, whose link group is group. An established packet
-// meets three rules and the jump on its way in, one and the jump on its way out, however many links there are.
+// meets two rules and the jump in PREROUTING, one and the jump in each of OUTPUT and POSTROUTING, however many links
+// there are.
 //
 // A connection gets its mark from the first packet of its original direction that we see, not only from a NEW one:
 // conntrack calls a question ESTABLISHED as soon as any answer was tried, so one whose first answer strayed before

@@ -2,6 +2,7 @@ package marks
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,6 +23,7 @@ func Parse(line string) (Rule, error) {
 
 type parser struct {
 	words []string
+	seen  []string // options: iptables allows a match twice, and both must hold; we never write that
 	err   error
 }
 
@@ -47,6 +49,7 @@ func (p *parser) option(r *Rule) {
 	if word == "!" {
 		not, word = true, p.next()
 	}
+	p.once(word)
 	switch {
 	case not && word == "--mark":
 		r.Ctmark = p.ctmark(true)
@@ -62,16 +65,28 @@ func (p *parser) option(r *Rule) {
 	case word == "-o":
 		r.Out = p.next()
 	case word == "--src-group":
-		r.SrcGroup = p.number(p.next())
+		if r.SrcGroup = p.number(p.next()); r.SrcGroup == 0 {
+			p.fail("the group of all other links is not ours")
+		}
 	case word == "--mark":
 		r.Ctmark = p.ctmark(false)
 	case word == "--ctdir":
-		r.Dir = p.next()
+		if r.Dir = p.next(); r.Dir != "ORIGINAL" && r.Dir != "REPLY" {
+			p.fail("--ctdir %s is not ours", r.Dir)
+		}
 	case word == "-j":
 		r.Target = p.target()
 	default:
 		p.fail("%s is not ours", word)
 	}
+}
+
+// once refuses a second option of a kind. A match without an option of its own matches everything.
+func (p *parser) once(option string) {
+	if option != "-m" && slices.Contains(p.seen, option) {
+		p.fail("a second %s is not ours", option)
+	}
+	p.seen = append(p.seen, option)
 }
 
 func (p *parser) module() {

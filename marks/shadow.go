@@ -1,6 +1,7 @@
 package marks
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -10,6 +11,9 @@ var passing = []string{
 	"AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED",
 	"LOG", "MARK", "NFLOG", "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
 }
+
+// quoted is text of people's, such as a comment, which may speak of targets.
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
 // Ends reports whether a packet's walk can end at one of a built-in chain's rules, which are as iptables -S prints
 // them: -A CHAIN ... What is not known to pass packets on can end it, and so can a line that says nothing, for that is
@@ -21,7 +25,7 @@ func Ends(rules []string, list func(chain string) []string) bool {
 
 func ends(rules []string, list func(string) []string, path []string) bool {
 	for _, rule := range rules {
-		words := strings.Fields(rule)
+		words := strings.Fields(quoted.ReplaceAllString(rule, "-"))
 		if len(words) < 2 || words[0] != "-A" {
 			continue
 		}

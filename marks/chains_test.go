@@ -1,0 +1,211 @@
+package marks_test
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+
+	"replypath/marks"
+	"replypath/marks/markstest"
+)
+
+const group = 8200
+
+// masks are all that an operator would set.
+var masks = []marks.Mask{marks.DefaultMask, 0xff00, 0xff, 0xff000000, 0x1, 0x80000000, 0xffffffff, 0x0ffff000}
+
+// links are n ingress links, eth1 with the first mark and so on.
+func links(mask marks.Mask, n int) []marks.Ingress {
+	var all []marks.Ingress
+	for id := 1; id <= min(n, int(mask.MaxID())); id++ {
+		all = append(all, marks.Ingress{Link: fmt.Sprintf("eth%d", id), Mark: mask.Mark(marks.ID(id))})
+	}
+	return all
+}
+
+// random is a source of chance that says how to repeat itself.
+func random(t *testing.T) *rand.Rand {
+	const seed = 20
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, seed))
+}
+
+func eachMask(t *testing.T, check func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain)) {
+	for _, mask := range masks {
+		in := links(mask, 40)
+		t.Run(mask.String(), func(t *testing.T) { check(t, mask, in, marks.Chains(mask, group, in)) })
+	}
+}
+
+func TestAQuestionByAnUplinkGetsItsMarkAndItsReplyWearsIt(t *testing.T) {
+	r := random(t)
+	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
+		for _, link := range in {
+			foreignCt, foreignFw := r.Uint32()&^uint32(mask), r.Uint32()&^uint32(mask)
+			question := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL", Ctmark: foreignCt, Fwmark: foreignFw}
+			asked := question.Through(chains, marks.Pre)
+			if asked.Ctmark != foreignCt|uint32(link.Mark) || asked.Fwmark != foreignFw|uint32(link.Mark) {
+				t.Errorf("%+v became %+v, want the mark %s on both", question, asked, link.Mark)
+			}
+			reply := markstest.Packet{Dir: "REPLY", Ctmark: asked.Ctmark, Fwmark: foreignFw, In: "lan0"}
+			for _, chain := range []string{marks.Pre, marks.Out} {
+				if got := reply.Through(chains, chain); got.Fwmark != foreignFw|uint32(link.Mark) || got.Ctmark != asked.Ctmark {
+					t.Errorf("%s: %+v became %+v, want the mark %s", chain, reply, got, link.Mark)
+				}
+			}
+		}
+	})
+}
+
+func TestAConnectionKeepsItsFirstMark(t *testing.T) {
+	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
+		first, last := in[0], in[len(in)-1]
+		p := markstest.Packet{In: last.Link, Group: group, Dir: "ORIGINAL", Ctmark: uint32(first.Mark)}.Through(chains, marks.Pre)
+		if p.Ctmark != uint32(first.Mark) || p.Fwmark != uint32(first.Mark) {
+			t.Errorf("a packet by %s of a connection with mark %s: %+v", last.Link, first.Mark, p)
+		}
+	})
+}
+
+func TestOnlyOriginalPacketsByUplinksAreMarked(t *testing.T) {
+	for what, p := range map[string]markstest.Packet{
+		"a question from inside":                {In: "lan0", Dir: "ORIGINAL"},
+		"an answer to a question from the host": {In: "eth1", Group: group, Dir: "REPLY"},
+		"an uplink that lost its group":         {In: "eth1", Dir: "ORIGINAL"},
+		"a link of the group that has no mark":  {In: "eth99", Group: group, Dir: "ORIGINAL"},
+		"a packet of no connection":             {In: "eth1", Group: group},
+	} {
+		chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
+		if got := p.Through(chains, marks.Pre); got.Ctmark != 0 || got.Fwmark != 0 {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
+
+func TestBitsOutsideTheMaskStay(t *testing.T) {
+	r := random(t)
+	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
+		for range 5000 {
+			p := markstest.Packet{
+				In: fmt.Sprintf("eth%d", r.IntN(42)), Out: fmt.Sprintf("eth%d", r.IntN(42)),
+				Group: []uint32{0, group}[r.IntN(2)], Ctmark: r.Uint32(), Fwmark: r.Uint32(),
+				Dir: []string{"ORIGINAL", "REPLY"}[r.IntN(2)], Assured: r.IntN(2) == 0,
+			}
+			for _, chain := range []string{marks.Pre, marks.Out, marks.Post} {
+				got := p.Through(chains, chain)
+				if (got.Ctmark^p.Ctmark)&^uint32(mask) != 0 || (got.Fwmark^p.Fwmark)&^uint32(mask) != 0 {
+					t.Fatalf("%s: %+v became %+v", chain, p, got)
+				}
+				if chain == marks.Post && (got.Ctmark != p.Ctmark || got.Fwmark != p.Fwmark) {
+					t.Fatalf("%s only counts, but %+v became %+v", chain, p, got)
+				}
+			}
+		}
+	})
+}
+
+func TestAnUnmarkedConnectionDoesNotTouchItsPackets(t *testing.T) {
+	chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
+	for _, chain := range []string{marks.Pre, marks.Out} {
+		p := markstest.Packet{In: "lan0", Dir: "ORIGINAL", Fwmark: 0xffffffff, Ctmark: 0xffffffff &^ uint32(marks.DefaultMask)}
+		if got := p.Through(chains, chain); got.Fwmark != p.Fwmark {
+			t.Errorf("%s: a mark that somebody else set became %#x", chain, got.Fwmark)
+		}
+	}
+}
+
+func TestAnEstablishedPacketMeetsAsManyRulesHoweverManyUplinks(t *testing.T) {
+	const jump = 1 // the one from the built-in chain
+	for _, n := range []int{1, 31, 255} {
+		var mask marks.Mask = 0xff00
+		in := links(mask, n)
+		if len(in) != n {
+			t.Fatalf("%d links instead of %d", len(in), n)
+		}
+		chains := marks.Chains(mask, group, in)
+		for _, dir := range []string{"ORIGINAL", "REPLY"} {
+			last := in[n-1]
+			p := markstest.Packet{In: last.Link, Out: last.Link, Group: group, Dir: dir, Ctmark: uint32(last.Mark), Assured: true}
+			for chain, most := range map[string]int{marks.Pre: 2, marks.Out: 1, marks.Post: 1} {
+				if got := p.Through(chains, chain); got.Met > most {
+					t.Errorf("%d uplinks, %s, %s: %d rules and %d jump, want at most %d", n, dir, chain, got.Met, jump, most)
+				}
+			}
+		}
+	}
+}
+
+func TestRepliesAreCountedByWhereTheyLeave(t *testing.T) {
+	in := links(marks.DefaultMask, 3)
+	chains := marks.Chains(marks.DefaultMask, group, in)
+	for i, link := range in {
+		for _, out := range []string{link.Link, "lan0"} {
+			p := markstest.Packet{Out: out, Dir: "REPLY", Ctmark: uint32(link.Mark)}.Through(chains, marks.Seen)
+			want := len(in) + 1 // the rule for strays
+			if out == link.Link {
+				want = i + 1
+			}
+			if p.Met != want {
+				t.Errorf("a reply of %s by %s is counted by rule %d, want %d", link.Link, out, p.Met, want)
+			}
+		}
+	}
+}
+
+func TestEveryRuleReadsBack(t *testing.T) {
+	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
+		for _, c := range chains {
+			for _, rule := range c.Rules {
+				got, err := marks.Parse(rule.String())
+				if err != nil || got != rule {
+					t.Errorf("%s: %q reads back as %+v, %v; want %+v", c.Name, rule, got, err, rule)
+				}
+			}
+		}
+	})
+}
+
+func TestEveryChainIsNamed(t *testing.T) {
+	chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 2))
+	if len(chains) != len(marks.Names) {
+		t.Fatalf("%d chains, %d names", len(chains), len(marks.Names))
+	}
+	for i, c := range chains {
+		if c.Name != marks.Names[i] {
+			t.Errorf("chain %d is %s, its name says %s", i, c.Name, marks.Names[i])
+		}
+	}
+}
+
+func TestMasks(t *testing.T) {
+	r := random(t)
+	for range 20000 {
+		mask := marks.Mask(r.Uint32() & r.Uint32() >> r.IntN(32))
+		low := bits.TrailingZeros32(uint32(mask))
+		run := bits.OnesCount32(uint32(mask)) + low + bits.LeadingZeros32(uint32(mask))
+		if got := mask.Contiguous(); got != (mask != 0 && run == 32) {
+			t.Fatalf("%s: contiguous %v", mask, got)
+		}
+		if mask == 0 {
+			continue
+		}
+		top, n := mask.MaxID(), r.IntN(33)
+		if uint64(top) != min(uint64(mask)>>low, marks.MaxID) {
+			t.Fatalf("%s: the largest id is %d", mask, top)
+		}
+		if high := mask.High(n); high&^mask != 0 || uint64(high) != uint64(mask)>>(low+n)<<(low+n) {
+			t.Fatalf("%s without its low %d bits is %s", mask, n, high)
+		}
+	}
+	for _, mask := range masks {
+		seen := map[marks.Mark]bool{0: true}
+		for id := 1; id <= int(mask.MaxID()); id++ {
+			m := mask.Mark(marks.ID(id))
+			if seen[m] || uint32(m)&^uint32(mask) != 0 {
+				t.Errorf("%s: id %d wears %s", mask, id, m)
+			}
+			seen[m] = true
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package marks_test
+
+import (
+	"strings"
+	"testing"
+
+	"replypath/marks"
+)
+
+func TestSpellingsOfTheSameRule(t *testing.T) {
+	const all = 0xffffffff
+	mask := marks.DefaultMask
+	restore := marks.Rule{Ctmark: marks.Ctmark{Not: true, Mask: mask}, Target: marks.Target{Verb: marks.RestoreMark, Mask: mask}}
+	learn := marks.Rule{SrcGroup: 8200, Ctmark: marks.Ctmark{Mask: mask}, Dir: "ORIGINAL", Target: marks.Target{Verb: marks.Jump, Chain: marks.New}}
+	post := marks.Rule{Dir: "REPLY", Young: true, Target: marks.Target{Verb: marks.Jump, Chain: marks.Seen}}
+	set := marks.Rule{In: "eth1", Target: marks.Target{Verb: marks.SetCtmark, Mark: 0x200, Mask: mask}}
+	for name, c := range map[string]struct {
+		line string
+		want marks.Rule
+	}{
+		"as we write it":                  {"-m connmark ! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --nfmask 0x1f00 --ctmask 0x1f00", restore},
+		"numbers in decimal":              {"-m connmark ! --mark 0/7936 -j CONNMARK --restore-mark --nfmask 7936 --ctmask 7936", restore},
+		"the masks the other way round":   {"-m connmark ! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --ctmask 0x1f00 --nfmask 0x1f00", restore},
+		"a negation before the target":    {"! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --nfmask 0x1f00 --ctmask 0x1f00", restore},
+		"the whole mark":                  {"-j CONNMARK --restore-mark", marks.Rule{Target: marks.Target{Verb: marks.RestoreMark, Mask: all}}},
+		"a test of the whole mark":        {"-m connmark --mark 0x100", marks.Rule{Ctmark: marks.Ctmark{Mark: 0x100, Mask: all}}},
+		"matches in our order":            {"-m devgroup --src-group 0x2008 -m connmark --mark 0x0/0x1f00 -m conntrack --ctdir ORIGINAL -j REPLYPATH-NEW", learn},
+		"matches in another order":        {"-m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x1f00 -m devgroup --src-group 8200 -j REPLYPATH-NEW", learn},
+		"options of a match turned round": {"-m conntrack --ctdir REPLY ! --ctstatus ASSURED -j REPLYPATH-SEEN", post},
+		"a match in two halves":           {"-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED -j REPLYPATH-SEEN", post},
+		"a set mark":                      {"-i eth1 -j CONNMARK --set-xmark 0x200/0x1f00", set},
+		"many spaces":                     {"  -i  eth1   -j CONNMARK  --set-xmark 0x200/7936 ", set},
+		"nothing but a counter":           {"", marks.Rule{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := marks.Parse(c.line); err != nil || got != c.want {
+				t.Errorf("%q: got %+v, %v\nwant %+v", c.line, got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestForeignRulesAreRefused(t *testing.T) {
+	for name, line := range map[string]string{
+		"a match that we never write":         "-m comment --comment hello -j RETURN",
+		"an address":                          "-s 192.0.2.1/32 -j RETURN",
+		"a protocol":                          "-p tcp -j RETURN",
+		"a goto":                              "-g REPLYPATH-NEW",
+		"a negated link":                      "! -i eth1 -j RETURN",
+		"a negated group":                     "-m devgroup ! --src-group 0x2008 -j RETURN",
+		"a group with a mask":                 "-m devgroup --src-group 0x2008/0xff -j RETURN",
+		"the group of all links":              "-m devgroup --src-group 0x0 -j RETURN",
+		"a status that is not negated":        "-m conntrack --ctstatus ASSURED -j RETURN",
+		"another status":                      "-m conntrack ! --ctstatus CONFIRMED -j RETURN",
+		"a state":                             "-m conntrack --ctstate NEW -j RETURN",
+		"a direction that does not exist":     "-m conntrack --ctdir SIDEWAYS",
+		"a MARK target":                       "-j MARK --set-xmark 0x200/0x1f00",
+		"a saved mark":                        "-j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00",
+		"two masks that differ":               "-j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0x1f00",
+		"one mask of the two":                 "-j CONNMARK --restore-mark --nfmask 0xff00",
+		"a number too large":                  "-m connmark --mark 0x100000000/0x1f00",
+		"a negative number":                   "-m connmark --mark -1/0x1f00",
+		"no number":                           "-m connmark --mark /0x1f00",
+		"two masks on one mark":               "-m connmark --mark 0x0/0x1f00/0x1f00",
+		"two tests of the mark":               "-m connmark --mark 0x100/0x1f00 -m connmark ! --mark 0x0/0x1f00 -j RETURN",
+		"two links":                           "-i eth0 -i eth1 -j RETURN",
+		"two targets":                         "-j RETURN -j REPLYPATH-NEW",
+		"an option without its value":         "-m connmark --mark",
+		"a target without its name":           "-i eth1 -j",
+		"a CONNMARK that does nothing":        "-j CONNMARK",
+		"a bare word":                         "eth1",
+		"the chain, which must be cut before": "-A REPLYPATH-PRE -j RETURN",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := marks.Parse(line)
+			if err == nil {
+				t.Fatalf("%q is accepted as %+v", line, got)
+			}
+			if got != (marks.Rule{}) || !strings.Contains(err.Error(), line) {
+				t.Errorf("%q: got %+v, %v", line, got, err)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, c := range marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 2)) {
+		for _, r := range c.Rules {
+			f.Add(r.String())
+		}
+	}
+	f.Add("! ! --mark 0")
+	f.Add("-m connmark --mark 0/0 -m devgroup --src-group 0")
+	f.Fuzz(func(t *testing.T, line string) {
+		rule, err := marks.Parse(line)
+		if err != nil {
+			return
+		}
+		again, err := marks.Parse(rule.String())
+		if err != nil || again != rule {
+			t.Errorf("%q is %+v, prints %q, and that is %+v, %v", line, rule, rule, again, err)
+		}
+	})
+}
