@@ -1,0 +1,12 @@
+package main
+
+import "testing"
+
+func TestOnlyTerminalsGetColours(t *testing.T) {
+	if got := (paint{on: true}).good("ok  "); got != "\x1b[32mok  \x1b[0m" {
+		t.Errorf("on a terminal: %q", got)
+	}
+	if got := (paint{}).good("ok  "); got != "ok  " {
+		t.Errorf("elsewhere: %q", got)
+	}
+}

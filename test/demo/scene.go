@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"replypath/test/world"
+)
+
+// scene is one way in which a host with two uplinks gets its replies wrong.
+type scene struct {
+	title string
+	why   string // what is wrong with the host, in lines for people
+	world world.Options
+	build func(*world.Internet)
+	ask   []asking
+	fate  func(asked *world.Uplink, ipv6 bool) fate // before
+}
+
+// fate is what becomes of the reply to a question.
+type fate struct {
+	answered bool
+	by       string // the link that the reply left by; none when there was no reply
+}
+
+// show plays the scene: before, replypath applied, after, and replypath flushed.
+func (s scene) show(binary string, paint paint) tally {
+	var t tally
+	st := &stage{}
+	wrong := st.perform(func() {
+		fmt.Print(s.why)
+		in := world.TwoISPs(st, s.world)
+		s.build(in)
+		gw := newGateway(st, in, binary, paint)
+		audience := newAudience(in, s.ask)
+
+		fmt.Printf("  asking %d questions ...\n", audience.size())
+		before := audience.ask(s.before)
+		before.print("BEFORE", paint)
+		t.countBefore(before)
+		s.mustBeBroken(st, before)
+
+		found := gw.snapshot()
+		gw.plan()
+		gw.apply()
+		fmt.Printf("  asking the same %d questions ...\n", audience.size())
+		after := audience.ask(right)
+		after.print("AFTER", paint)
+		t.countAfter(after)
+		mustBeRight(st, after)
+		gw.inSync()
+		gw.flush(found)
+	})
+	for _, w := range wrong {
+		t.wrong = append(t.wrong, s.title+": "+w)
+	}
+	return t
+}
+
+func (s scene) before(q question) fate { return s.fate(q.uplink, q.ipv6()) }
+
+// right is what becomes of a reply that goes back where its question came from.
+func right(q question) fate { return fate{true, q.uplink.Link.Name} }
+
+func (s scene) mustBeBroken(st *stage, r results) {
+	for _, q := range r.questions {
+		if got, want := r.of[q], s.before(q); got != want {
+			st.Errorf("before, %s: %s, expected %s", q, got, want)
+		}
+	}
+}
+
+func mustBeRight(st *stage, r results) {
+	for _, q := range r.questions {
+		if got, want := r.of[q], right(q); got != want {
+			st.Errorf("after, %s: %s, expected %s", q, got, want)
+		}
+	}
+}
+
+// String is the fate as it stands in a table.
+func (f fate) String() string {
+	switch {
+	case f.by == "" && f.answered:
+		return "ok, unseen"
+	case f.by == "":
+		return "no reply"
+	case f.answered:
+		return "ok by " + f.by
+	}
+	return "lost by " + f.by
+}
