@@ -3,15 +3,10 @@ package world
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -87,53 +82,6 @@ func (w *World) settleOnce(ctx context.Context) error {
 	return nil
 }
 
-// fenceEnds are the links that can carry markers now: those that are up and whose other end, if any, is up too.
-func (w *World) fenceEnds() (map[*Link]*socket, error) {
-	if w.fence.ends == nil {
-		w.fence.ends = map[*Link]*socket{}
-	}
-	up := map[*Link]*socket{}
-	for _, link := range w.wires() {
-		found, err := link.Host.rtnl.LinkByIndex(link.Index)
-		if gone := (netlink.LinkNotFoundError{}); err != nil && !errors.As(err, &gone) {
-			return nil, err
-		}
-		const ready = unix.IFF_UP | unix.IFF_LOWER_UP
-		if err != nil || found.Attrs().RawFlags&ready != ready {
-			continue
-		}
-		if w.fence.ends[link] == nil {
-			if w.fence.ends[link], err = link.tap(onlyMarkers); err != nil {
-				return nil, err
-			}
-			w.closeAtEnd(w.fence.ends[link])
-		}
-		up[link] = w.fence.ends[link]
-	}
-	return up, nil
-}
-
-// wires are the links with another end, and those that are recorded.
-func (w *World) wires() (wires []*Link) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, h := range w.hosts {
-		for _, l := range h.links {
-			recorded := slices.ContainsFunc(w.recorders, func(r *Recorder) bool { return r.link == l })
-			if l.Peer != nil || recorded {
-				wires = append(wires, l)
-			}
-		}
-	}
-	return wires
-}
-
-func (w *World) recording() []*Recorder {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.recorders)
-}
-
 // await receives until all of the markers have come.
 func (s *socket) await(ctx context.Context, markers []uint64) error {
 	deadline, _ := ctx.Deadline()
@@ -180,29 +128,4 @@ func marker(serial uint64) []byte {
 	binary.BigEndian.PutUint16(frame[12:], markerType)
 	binary.BigEndian.PutUint64(frame[ethernetHeader:], serial)
 	return frame
-}
-
-// onEachCPU runs f once on every CPU that this process may use.
-func onEachCPU(f func() error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		return err
-	}
-	defer unix.SchedSetaffinity(0, &all)
-	for cpu := range len(all) * 64 {
-		if !all.IsSet(cpu) {
-			continue
-		}
-		var one unix.CPUSet
-		one.Set(cpu)
-		if err := unix.SchedSetaffinity(0, &one); err != nil {
-			return err
-		}
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -48,6 +48,7 @@ func (h *Host) Bridge(name string, ports ...*Link) *Link {
 	for _, port := range ports {
 		h.must(h.rtnl.LinkSetMasterByIndex(port.handle(), bridge.Index), "set %s master %s", port.Name, name)
 	}
+	bridge.await()
 	return bridge
 }
 
@@ -70,10 +71,14 @@ func (h *Host) adopt(name string) *Link {
 	return l
 }
 
-// Up sets the link up.
+// Up sets the link up. When the other end is up as well, both can send when it returns.
 func (l *Link) Up() {
 	l.Host.world.tb.Helper()
 	l.Host.must(l.Host.rtnl.LinkSetUp(l.handle()), "set %s up", l.Name)
+	l.await()
+	if l.Peer != nil {
+		l.Peer.await()
+	}
 }
 
 // Down sets the link down.

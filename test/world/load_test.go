@@ -33,7 +33,7 @@ func TestStreamAndConnectionsNoticeTheEnd(t *testing.T) {
 	if err := s.Await(t.Context(), 1<<40); err == nil {
 		t.Error("the stream goes on without its service")
 	}
-	if c := s.Stop(); !c.Reset {
+	if c := s.Stop(); c.Err == nil {
 		t.Errorf("%+v", c)
 	}
 	if n := conns.Alive(5 * time.Second); n != 0 {

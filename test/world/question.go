@@ -56,10 +56,13 @@ const (
 
 // String says what came in one line.
 func (a Answer) String() string {
-	if a.OK {
-		return fmt.Sprintf("answer from %s %s at %s to %s, %d bytes in %s", a.By, a.From, a.At, a.Saw, a.Size, a.Took)
+	switch {
+	case !a.OK:
+		return fmt.Sprintf("no answer in %s: %v", a.Took, a.Err)
+	case a.By == "":
+		return fmt.Sprintf("answer from %s, %d bytes in %s", a.From, a.Size, a.Took)
 	}
-	return fmt.Sprintf("no answer in %s: %v", a.Took, a.Err)
+	return fmt.Sprintf("answer from %s, %d bytes in %s, by %s at %s to %s", a.From, a.Size, a.Took, a.By, a.At, a.Saw)
 }
 
 // TCP asks a TCP service.

@@ -30,7 +30,7 @@ type Stream struct {
 
 // Carried is what a stream carried.
 type Carried struct {
-	Sent, Received int64
+	Sent, Received int64         // bytes; what came back was sent
 	Stall          time.Duration // the longest time in which nothing came
 	Reset          bool
 	Err            error // why it ended by itself; nil when it did not
@@ -90,7 +90,8 @@ func (s *Stream) Await(ctx context.Context, bytes int64) error {
 func (s *Stream) Carried() Carried {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Carried{Sent: s.sent.Load(), Received: s.received.Load(), Stall: s.longest, Err: s.err}
+	c := Carried{Received: s.received.Load(), Stall: s.longest, Err: s.err}
+	c.Sent = max(s.sent.Load(), c.Received) // a write that is not done yet is not counted, what came back of it is
 	c.Reset = errors.Is(s.err, syscall.ECONNRESET)
 	if s.err == nil {
 		c.Stall = max(c.Stall, time.Since(s.last))
