@@ -1,0 +1,125 @@
+package uplinkstest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/uplinks"
+)
+
+// World is a host that Conformance can sync, and on which it can play other programs.
+type World interface {
+	uplinks.Kernel
+	// By carries out a step as somebody else would: its lines, one by one, and nothing is remembered. Beside the steps
+	// of package uplinks there are StrangerRule, OddRule and PrependRoute.
+	By(t testing.TB, s uplinks.Step)
+	// Others prints all rules, routes and mangle chains that are not ours.
+	Others(t testing.TB) string
+}
+
+// StrangerRule adds a rule that is like the given one, but not ours.
+type StrangerRule struct{ Rule uplinks.Rule }
+
+// OddRule adds a rule that is ours by its protocol, with more to it than we ever write.
+type OddRule struct {
+	Rule  uplinks.Rule
+	Extra string // for ip-rule(8)
+}
+
+// PrependRoute puts a route before all that have its key.
+type PrependRoute uplinks.SetRoute
+
+func (s StrangerRule) String() string {
+	return strings.Replace(uplinks.AddRule(s).String(), fmt.Sprintf("protocol %d", uplinks.Protocol), fmt.Sprintf("protocol %d", stranger), 1)
+}
+
+func (s OddRule) String() string { return uplinks.AddRule{Rule: s.Rule}.String() + " " + s.Extra }
+
+func (s PrependRoute) String() string {
+	return strings.Replace(uplinks.SetRoute(s).String(), "route replace", "route prepend", 1)
+}
+
+// Iptables is a step of several iptables commands on the mangle table, each without its first words.
+func Iptables(tool uplinks.Tool, commands ...string) uplinks.LoadChains {
+	text := "*mangle\n"
+	var lines []string
+	for _, c := range commands {
+		lines = append(lines, tool.Command+" -w -t mangle "+c)
+		if chain, declares := cutAny(c, "-F ", "-N "); declares {
+			c = ":" + chain + " - [0:0]"
+		}
+		text += c + "\n"
+	}
+	return uplinks.LoadChains{Tool: tool, Text: text + "COMMIT\n", Lines: strings.Join(lines, "\n")}
+}
+
+func cutAny(s string, prefixes ...string) (string, bool) {
+	for _, p := range prefixes {
+		if rest, ok := strings.CutPrefix(s, p); ok {
+			return rest, true
+		}
+	}
+	return s, false
+}
+
+// By makes the Fake a World.
+func (k *Fake) By(t testing.TB, s uplinks.Step) {
+	t.Helper()
+	if err := k.do(s); err != nil {
+		t.Fatalf("%s: %v", s, err)
+	}
+}
+
+// Others prints what is not ours.
+func (k *Fake) Others(testing.TB) string {
+	var lines []string
+	for _, r := range k.rules {
+		if r.protocol != uplinks.Protocol {
+			lines = append(lines, fmt.Sprintf("%s by %d", r.rule, r.protocol))
+		}
+	}
+	for key, routes := range k.routes {
+		for _, r := range routes {
+			if r.Protocol != uplinks.Protocol {
+				lines = append(lines, uplinks.SetRoute{Key: key, Route: r}.String())
+			}
+		}
+	}
+	for tool, t := range k.tables {
+		for _, line := range t.others() {
+			lines = append(lines, tool.Command+" "+line)
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// Dump prints all of a state, a line each, sorted.
+func Dump(s uplinks.State) string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for r := range s.Rules {
+		add("%s rule %s %q", r.Family, r, r.Other)
+	}
+	for k, r := range s.Routes {
+		add("%s (%d) %s", uplinks.SetRoute{Key: k, Route: r}, k.Nth, r.Other)
+	}
+	for t, v := range s.Tunables {
+		add("%s = %s", t, v)
+	}
+	for k, rules := range s.Chains {
+		add("%s %s:", k.Tool.Command, k.Name)
+		n := 0
+		for rule := range strings.Lines(rules) {
+			n++
+			add("%s %s: %d %s", k.Tool.Command, k.Name, n, strings.TrimSpace(rule))
+		}
+	}
+	for k, h := range s.Hooks {
+		add("%s %s: %d jumps to %s, reached: %v", k.Tool.Command, k.Hook.Builtin, h.Jumps, k.Hook.Chain, h.Reached)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
