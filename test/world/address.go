@@ -10,11 +10,10 @@ import (
 
 func (l *Link) addr(p netip.Prefix) {
 	l.Host.world.tb.Helper()
-	a := &netlink.Addr{IPNet: ipNet(p)}
+	l.Host.must(l.Host.rtnl.AddrAdd(l.handle(), &netlink.Addr{IPNet: ipNet(p)}), "addr add %s dev %s", p, l.Name)
 	if p.Addr().Is6() {
-		a.Flags = unix.IFA_F_NODAD
+		l.awaitAddr(p.Addr())
 	}
-	l.Host.must(l.Host.rtnl.AddrAdd(l.handle(), a), "addr add %s dev %s", p, l.Name)
 }
 
 // LinkLocal gives the link this one link-local IPv6 address in place of the one the kernel made.

@@ -2,6 +2,8 @@ package world
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -25,6 +27,32 @@ func (l *Link) await() {
 			l.Host.world.tb.Fatalf("host %s: link %s has a carrier and does not run", l.Host.Name, l.Name)
 		}
 	}
+}
+
+// awaitAddr returns when an IPv6 address can be asked for. Until then the link has not joined the group to which
+// neighbours send their question, and loses it; the kernel shows that the address is tentative, unless it was added
+// with "nodad", which hides the wait and does not spare it. A link that is down does not get that far.
+func (l *Link) awaitAddr(a netip.Addr) {
+	l.Host.world.tb.Helper()
+	for began := time.Now(); ; time.Sleep(100 * time.Microsecond) {
+		flags, err := l.flags()
+		l.Host.must(err, "link %s", l.Name)
+		tentative, err := l.tentative(a)
+		l.Host.must(err, "addr list dev %s", l.Name)
+		if flags&unix.IFF_RUNNING == 0 || !tentative {
+			return
+		}
+		if time.Since(began) > readyTime {
+			l.Host.world.tb.Fatalf("host %s: address %s on %s stays tentative", l.Host.Name, a, l.Name)
+		}
+	}
+}
+
+func (l *Link) tentative(a netip.Addr) (bool, error) {
+	have, err := l.Host.rtnl.AddrList(l.handle(), unix.AF_INET6)
+	return slices.ContainsFunc(have, func(h netlink.Addr) bool {
+		return h.IP.Equal(a.AsSlice()) && h.Flags&unix.IFA_F_TENTATIVE != 0
+	}), err
 }
 
 // flags are the link's flags; none when it is gone.
