@@ -77,6 +77,11 @@ func TestDemoShowsWhatWasBrokenAndThatItIsRepaired(t *testing.T) {
 			}
 		}
 	}
+	for _, excerpt := range excerpts(t) {
+		if !strings.Contains(string(out), excerpt) {
+			t.Errorf("the README quotes what the demo does not say:\n%s\nit says:\n%s", excerpt, out)
+		}
+	}
 	for line := range strings.Lines(string(out)) {
 		if len(line) > 81 || strings.Contains(line, "\x1b") {
 			t.Errorf("more than 80 columns, or coloured though not on a terminal: %q", line)
@@ -92,6 +97,26 @@ func table(when string, labels []string, cells string) string {
 		fmt.Fprintf(&b, "  %-14s%s\n", l, cells)
 	}
 	return b.String()
+}
+
+// excerpts are what the README quotes of the demo's output.
+func excerpts(t *testing.T) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, quoted, _ := strings.Cut(string(text), "<!-- demo -->\n")
+	quoted, _, _ = strings.Cut(quoted, "<!-- /demo -->")
+	for i, part := range strings.Split(quoted, "```\n") {
+		if i%2 == 1 {
+			all = append(all, part)
+		}
+	}
+	if len(all) != 2 {
+		t.Fatalf("the README quotes %d parts of the demo's output", len(all))
+	}
+	return all
 }
 
 func TestDemoFailsWhenTheProgramDoesNothing(t *testing.T) {

@@ -1,0 +1,49 @@
+# A newcomer's two commands: make demo, make test. Both install what they need where it is missing.
+PREFIX      = /usr/local
+FUZZTIME    = 30s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Under sudo, root's PATH often lacks Go's usual place.
+export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
+
+.PHONY: all build needs demo test check bench fuzz install uninstall clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o .build/replypath ./cmd/replypath
+
+needs:
+	@.ci/needs
+
+demo: needs build
+	@CGO_ENABLED=0 go build -trimpath -o .build/demo ./test/demo
+	@.build/demo -replypath .build/replypath
+
+test: needs
+	go test -race -shuffle=on -timeout 9m ./...
+
+check:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) -checks all ./...
+	go mod tidy -diff
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./uplinks ./cmd/internal/config
+
+fuzz:
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	  for name in $$(sed -nE 's/^func (Fuzz[[:alnum:]_]*).*/\1/p' "$$file"); do \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+	  done; done
+
+install: build
+	install -D -m 755 .build/replypath $(DESTDIR)$(PREFIX)/bin/replypath
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/replypath etc/replypath.toml etc/CHANGELOG.md etc/LICENSE
+	install -D -m 644 -t $(DESTDIR)/etc/iproute2/rt_protos.d etc/rt_protos.d/replypath.conf
+
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/bin/replypath $(DESTDIR)$(PREFIX)/share/doc/replypath $(DESTDIR)/etc/iproute2/rt_protos.d/replypath.conf
+
+clean:
+	rm -rf .build

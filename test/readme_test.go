@@ -1,0 +1,106 @@
+package test
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/etc"
+	"replypath/test/world"
+)
+
+const readme = "../README.md"
+
+// updateReadme names the environment variable that has the plan written into the README instead of compared:
+//
+//	UPDATE_README=1 go test -run README ./test
+const updateReadme = "UPDATE_README"
+
+func readReadme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// block is the code block between the README's markers of that name: where it begins, and what it holds.
+func block(t *testing.T, text, name string) (start int, content string) {
+	t.Helper()
+	form := regexp.MustCompile("(?s)<!-- " + name + " -->\n```[a-z]*\n(.*?)```\n<!-- /" + name + " -->")
+	m := form.FindStringSubmatchIndex(text)
+	if m == nil {
+		t.Fatalf("the README has no block %q", name)
+	}
+	return m[2], text[m[2]:m[3]]
+}
+
+func TestREADMETellsExactlyWhatIsPutIntoTheKernel(t *testing.T) {
+	text := readReadme(t)
+	b := newBox(t, world.TwoISPs(t))
+	_, config := block(t, text, "config")
+	b.write(config)
+	got := b.must(3, "plan").stdout
+	start, want := block(t, text, "plan")
+	if got == want {
+		b.apply()
+		return
+	}
+	if os.Getenv(updateReadme) == "" {
+		t.Fatalf("the README says otherwise: if the program is right: %s=1 go test -run README ./test\nthe program:\n%s\nthe README:\n%s",
+			updateReadme, got, want)
+	}
+	if err := os.WriteFile(readme, []byte(text[:start]+got+text[start+len(want):]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestREADMENamesEveryKeyAndDefault(t *testing.T) {
+	text := readReadme(t)
+	for _, m := range regexp.MustCompile(`(?m)^(# )?([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(etc.Sample), -1) {
+		commented, key, value := m[1] != "", m[2], m[3]
+		row := "| `" + key + "` |"
+		if commented { // what the sample shows as a comment is the default
+			row += " `" + value + "` |"
+		}
+		if !strings.Contains(text, row) {
+			t.Errorf("no row %q", row)
+		}
+	}
+}
+
+func TestREADMENamesEveryCommandAndNoOther(t *testing.T) {
+	help, err := exec.Command(binary, "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(help), "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	var there []string
+	for line := range strings.Lines(list) {
+		if command := strings.Fields(line)[0]; command != "help" {
+			there = append(there, command)
+		}
+	}
+	var told []string
+	for _, m := range regexp.MustCompile("replypath ([a-z]+)").FindAllStringSubmatch(commandsIn(readReadme(t)), -1) {
+		told = append(told, m[1])
+	}
+	slices.Sort(told)
+	if told = slices.Compact(told); !slices.Equal(told, there) {
+		t.Errorf("the README tells of %v, the program has %v", told, there)
+	}
+}
+
+// commandsIn is what stands in the README as code: in lines of shell, and between backquotes.
+func commandsIn(text string) string {
+	var code strings.Builder
+	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```|`(replypath [^`]*)`").FindAllStringSubmatch(text, -1) {
+		code.WriteString(m[1] + m[2] + "\n")
+	}
+	return code.String()
+}
