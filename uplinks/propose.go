@@ -21,7 +21,7 @@ func Propose(f Facts) (s Settings, notes map[string][]string) {
 			continue
 		}
 		u := Uplink{Name: free(s.Uplinks, l.Name), ID: marks.ID(len(s.Uplinks) + 1), Link: l.Name, WhenDown: Hold}
-		u.Gateway4, u.Gateway6 = proposedGateway(f, l, IPv4), proposedGateway(f, l, IPv6)
+		u.Gateway4, u.Gateway6 = proposedGateways(f, l)
 		s.Uplinks = append(s.Uplinks, u)
 		notes[u.Name] = describe(f, l)
 	}
@@ -57,6 +57,15 @@ func (l Link) preference() uint64 {
 		least = min(least, p)
 	}
 	return least
+}
+
+// proposedGateways leaves no family alone that "auto" alone would take in.
+func proposedGateways(f Facts, l Link) (v4, v6 Gateway) {
+	v4, v6 = proposedGateway(f, l, IPv4), proposedGateway(f, l, IPv6)
+	if auto := (Gateway{Auto: true}); v4 == auto && v6 == (Gateway{}) || v6 == auto && v4 == (Gateway{}) {
+		return auto, auto
+	}
+	return v4, v6
 }
 
 // proposedGateway is "auto" where somebody else knows the gateway better than a file would.

@@ -1,0 +1,234 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+func TestLocalServiceAnswersByTheIngressUplink(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		eachCondition(t, func(t *testing.T, c conditions) {
+			b := newBox(t, c.build(t, 2, world.Options{}), backend)
+			serve(b.Gateway)
+			b.apply()
+			b.watch().askAll(t, b.Client, world.Kinds)
+		})
+	})
+}
+
+func TestHostBehindDNATAnswersByTheIngressUplink(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		eachCondition(t, func(t *testing.T, c conditions) {
+			b := newBox(t, c.build(t, 2, world.Options{}), backend)
+			serve(b.LAN)
+			b.forward(b.LAN4, b.LAN6)
+			b.apply()
+			b.watch().askAll(t, b.Client, forwarded)
+		})
+	})
+}
+
+// forward translates every question at an uplink's address to a host inside.
+func (b *box) forward(to4, to6 netip.Addr) {
+	b.t.Helper()
+	for _, u := range b.Uplinks {
+		b.iptables(4, "-t", "nat", "-A", "PREROUTING", "-d", u.Addr4.String(), "-j", "DNAT", "--to", to4.String())
+		b.iptables(6, "-t", "nat", "-A", "PREROUTING", "-d", u.Addr6.String(), "-j", "DNAT", "--to", to6.String())
+	}
+}
+
+func TestContainerBehindABridgeAnswersByTheIngressUplink(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		c := conditions{rpFilter: 1}
+		b := newBox(t, c.build(t, 2, world.Options{}), backend)
+		container := b.Host("container")
+		port, link := b.Join(b.Gateway, "vethc", container, "eth0")
+		bridge := b.Gateway.Bridge("docker0", port)
+		bridge.Addr("198.18.17.1/24", "2001:db8:17::1/64")
+		link.Addr("198.18.17.2/24", "2001:db8:17::2/64")
+		container.Run("ip", "route", "add", "default", "via", "198.18.17.1")
+		container.Run("ip", "-6", "route", "add", "default", "via", "2001:db8:17::1")
+		serve(container)
+		b.forward(netip.MustParseAddr("198.18.17.2"), netip.MustParseAddr("2001:db8:17::2"))
+		// What a container runtime adds for the containers' own way out.
+		b.iptables(4, "-t", "nat", "-A", "POSTROUTING", "-s", "198.18.17.0/24", "!", "-o", "docker0", "-j", "MASQUERADE")
+		b.apply()
+		p := b.watch()
+		p.askAll(t, b.Client, forwarded)
+		if a := container.Ping(b.Uplinks[0].Router4); !a.OK {
+			t.Errorf("the container's own question: %v", a)
+		}
+	})
+}
+
+func TestHostsInsideReachTheGatewaysPublicAddresses(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		eachCondition(t, func(t *testing.T, c conditions) {
+			b := newBox(t, c.build(t, 2, world.Options{}), backend)
+			serve(b.Gateway)
+			b.apply()
+			for _, u := range b.Uplinks {
+				for _, to := range u.Addrs() {
+					for _, kind := range world.Kinds {
+						if a := b.LAN.Ask(question(kind, to)); !a.OK {
+							t.Errorf("%s from inside to %s: %v", kind, to, a)
+						}
+					}
+				}
+			}
+		})
+	})
+}
+
+func TestManyUplinks(t *testing.T) {
+	for _, n := range []int{3, 31} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			eachBackend(t, func(t *testing.T, backend string) {
+				b := newBox(t, conditions{rpFilter: 1}.build(t, n, world.Options{}), backend)
+				serve(b.Gateway)
+				serve(b.LAN)
+				b.apply()
+				p := b.watch()
+				p.askAll(t, b.Client, []world.Kind{world.AskTCP, world.AskUDP, world.AskPing})
+				b.forward(b.LAN4, b.LAN6)
+				p.askAll(t, b.Client, []world.Kind{world.AskTCP, world.AskUDP})
+			})
+		})
+	}
+}
+
+func TestSecondAddressOfAnUplink(t *testing.T) {
+	eachCondition(t, func(t *testing.T, c conditions) {
+		b := newBox(t, c.build(t, 2, world.Options{Second: []int{0, 1}}))
+		serve(b.Gateway)
+		b.apply()
+		p := b.watch()
+		for _, u := range b.Uplinks {
+			p.ask(t, b.Client, u, u.Second4, world.Kinds)
+			p.ask(t, b.Client, u, u.Second6, world.Kinds)
+		}
+	})
+}
+
+func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
+	eachCondition(t, func(t *testing.T, c conditions) {
+		b := newBox(t, c.build(t, 2, world.Options{Neighbours: []int{0, 1}}))
+		serve(b.Gateway)
+		b.apply()
+		p := b.watch()
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				p.ask(t, u.Neighbour, u, to, world.Kinds)
+			}
+		}
+	})
+}
+
+// A management network is the classic: main knows the client by one uplink, and the client asks at the other.
+func TestMainKnowsTheClientByAnotherUplink(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		eachCondition(t, func(t *testing.T, c conditions) {
+			b := newBox(t, c.build(t, 2, world.Options{}), backend)
+			serve(b.Gateway)
+			serve(b.LAN)
+			b.Gateway.Run("ip", "route", "add", "203.0.113.0/24", "via", b.Uplinks[0].Router4.String(), "dev", "eth0")
+			b.Gateway.Run("ip", "-6", "route", "add", "2001:db8:c::/64", "via", "fe80::1", "dev", "eth0")
+			b.apply()
+			p := b.watch()
+			p.askAll(t, b.Client, world.Kinds)
+			b.forward(b.LAN4, b.LAN6)
+			p.askAll(t, b.Client, forwarded)
+		})
+	})
+}
+
+func TestUDPInEveryManner(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.apply()
+	p := b.watch()
+	t.Run("from one socket for all addresses, by packet information", func(t *testing.T) {
+		service := b.Gateway.ServeUDP(servedPort, world.Pktinfo)
+		defer service.Close()
+		p.askAll(t, b.Client, []world.Kind{world.AskUDP})
+	})
+	t.Run("from a socket bound to the address", func(t *testing.T) {
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				service := b.Gateway.ServeUDPAt(netip.AddrPortFrom(to, servedPort))
+				p.ask(t, b.Client, u, to, []world.Kind{world.AskUDP})
+				service.Close()
+			}
+		}
+	})
+	t.Run("from a socket connected to the asker", func(t *testing.T) {
+		port := uint16(5000)
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				port++
+				from, at := netip.AddrPortFrom(b.clientAddr(to), port), netip.AddrPortFrom(to, servedPort)
+				b.echo(b.connected(b.Gateway, at, from))
+				asker := b.connected(b.Client, from, at)
+				if err := exchange(asker); err != nil {
+					t.Errorf("to %s: %v", to, err)
+				}
+				reset := p.settled()
+				p.symmetric(t, u, to, 1)
+				reset()
+			}
+		}
+	})
+}
+
+// connected is a socket with both ends set.
+func (b *box) connected(h *world.Host, local, remote netip.AddrPort) *net.UDPConn {
+	b.t.Helper()
+	var socket *net.UDPConn
+	var err error
+	h.Do(func() {
+		socket, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(local), net.UDPAddrFromAddrPort(remote))
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { socket.Close() })
+	return socket
+}
+
+func (b *box) echo(socket *net.UDPConn) {
+	go func() {
+		buffer := make([]byte, 2048)
+		for {
+			n, err := socket.Read(buffer)
+			if err != nil {
+				return
+			}
+			if _, err := socket.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+// exchange sends a datagram and waits for the answer.
+func exchange(socket *net.UDPConn) error {
+	if err := socket.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := socket.Write([]byte("question")); err != nil {
+		return err
+	}
+	_, err := socket.Read(make([]byte, 64))
+	return err
+}
+
+func (b *box) clientAddr(to netip.Addr) netip.Addr {
+	if to.Is4() {
+		return b.Client4
+	}
+	return b.Client6
+}
