@@ -30,27 +30,50 @@ func Diff(want, have State) Plan {
 	return slices.Concat(newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
 }
 
+// ruleSteps adds before it deletes, but for a rule whose twin the kernel would refuse beside it.
 func ruleSteps(want, have State) (write, erase Plan) {
 	add, del := delta(want.Rules, have.Rules, layOrder)
+	twins := map[Rule]Rule{}
+	for _, r := range del {
+		twins[r.twin()] = r
+	}
 	for _, r := range add {
+		if old, exists := twins[r.twin()]; exists {
+			write = append(write, DelRule{old})
+		}
 		write = append(write, AddRule{r})
+		delete(twins, r.twin())
 	}
 	for _, r := range slices.Backward(del) {
-		erase = append(erase, DelRule{r})
+		if _, left := twins[r.twin()]; left {
+			erase = append(erase, DelRule{r})
+		}
 	}
 	return write, erase
 }
 
 // layOrder puts a family's first rule first, as everything below leans on main's specific routes being asked before,
-// and then goes from a block's end to its beginning, so that a goto finds its target.
+// and then goes from a block's end to its beginning, so that a goto finds its target. What keeps an uplink's own
+// questions from its table stands one place before the rule for its mark, and is laid before it.
 func layOrder(a, b Rule) int {
 	return cmp.Or(
 		cmp.Compare(a.Family, b.Family),
 		compareBool(a.suppresses(), b.suppresses()),
-		-cmp.Compare(a.Priority, b.Priority),
+		-cmp.Compare(a.layPlace(), b.layPlace()),
+		compareBool(a.guards(), b.guards()),
 		compareRules(a, b),
 	)
 }
+
+func (r Rule) layPlace() Priority {
+	if r.guards() {
+		return r.Priority + 1
+	}
+	return r.Priority
+}
+
+// guards reports whether the rule leads an uplink's own questions past its table.
+func (r Rule) guards() bool { return r.Action == Goto && r.In != "" && r.Mask != 0 }
 
 func (r Rule) suppresses() bool {
 	return r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress

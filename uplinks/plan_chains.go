@@ -15,6 +15,7 @@ func chainSteps(want, have State) (write, erase Plan) {
 		case any && wants(want, tool):
 			write = append(write, step)
 		case any:
+			step.Unload = true
 			erase = append(erase, step)
 		}
 	}

@@ -27,7 +27,7 @@ const (
 )
 
 // Rule is a rule of ours in the routing policy database. Two rules are the same exactly when they are ==: the kernel
-// allows twins at one priority that differ in any field.
+// allows rules at one priority that differ in any field but Not and Goto.
 type Rule struct {
 	Family   Family
 	Priority Priority
@@ -54,6 +54,13 @@ const NoSuppress = -1
 // newRule is a rule without suppressors.
 func newRule(f Family, p Priority, a Action) Rule {
 	return Rule{Family: f, Priority: p, Action: a, SuppressLength: NoSuppress, SuppressGroup: NoSuppress}
+}
+
+// twin is alike for rules of which the kernel takes one for the other: whether there is a "not", and where a goto leads,
+// it does not compare (net/core/fib_rules.c, rule_exists).
+func (r Rule) twin() Rule {
+	r.Not, r.Goto = false, 0
+	return r
 }
 
 // String prints the rule as ip-rule(8) takes it, without "ip rule add".
@@ -115,7 +122,16 @@ func compareRules(a, b Rule) int {
 		cmp.Compare(a.Family, b.Family),
 		cmp.Compare(a.Priority, b.Priority),
 		a.From.Addr().Compare(b.From.Addr()),
-		cmp.Compare(a.String(), b.String()),
+		cmp.Compare(a.From.Bits(), b.From.Bits()),
+		cmp.Compare(a.Mark, b.Mark),
+		cmp.Compare(a.Mask, b.Mask),
+		cmp.Compare(a.In, b.In),
+		cmp.Compare(a.Action, b.Action),
+		cmp.Compare(a.Table, b.Table),
+		cmp.Compare(a.Goto, b.Goto),
+		compareBool(a.Not, b.Not),
+		cmp.Compare(a.SuppressLength, b.SuppressLength),
+		cmp.Compare(a.SuppressGroup, b.SuppressGroup),
 		cmp.Compare(a.Other, b.Other),
 	)
 }

@@ -38,9 +38,10 @@ type SetTunable struct {
 
 // LoadChains changes our chains and jumps of one iptables command at once, by one restore.
 type LoadChains struct {
-	Tool  Tool
-	Text  string // for iptables-restore --noflush
-	Lines string // the same, for a shell
+	Tool   Tool
+	Text   string // for iptables-restore --noflush
+	Lines  string // the same, for a shell
+	Unload bool   // nothing of ours is left there
 }
 
 func (s AddRule) String() string  { return fmt.Sprintf("%s rule add %s", s.Rule.Family.ip(), s.Rule) }

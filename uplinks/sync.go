@@ -98,6 +98,8 @@ func takesUp(s Step) bool {
 		return true
 	case SetTunable:
 		return s.Restore
+	case LoadChains:
+		return s.Unload
 	}
 	return false
 }

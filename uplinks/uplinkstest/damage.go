@@ -75,6 +75,25 @@ var damage = []struct {
 		edited.Not = !was.Not
 		return s.by(t, uplinks.DelRule{Rule: was}, uplinks.AddRule{Rule: edited})
 	}},
+	{"a goto that leads elsewhere", 0, func(t *testing.T, s scene) []uplinks.Step {
+		for r := range s.have.Rules {
+			if r.Family == s.family && r.Action == uplinks.Goto && r.Not {
+				s.by(t, uplinks.DelRule{Rule: r})
+				r.Goto += 5000
+				s.by(t, uplinks.AddRule{Rule: r})
+			}
+		}
+		return nil
+	}},
+	{"a rule that selects more than ours", 0, func(t *testing.T, s scene) []uplinks.Step {
+		for r := range s.have.Rules {
+			if r.Family == s.family && r.In == "eth1" {
+				r.In = ""
+				s.by(t, uplinks.AddRule{Rule: r})
+			}
+		}
+		return nil
+	}},
 	{"a rule that selects less than ours", 0, func(t *testing.T, s scene) []uplinks.Step {
 		return s.by(t, uplinks.DelRule{Rule: s.markRule(t)}, OddRule{s.markRule(t), "uidrange 0-0"})
 	}},

@@ -156,7 +156,7 @@ func (k *Fake) do(s uplinks.Step) error {
 		s.Rule.Other = s.Extra
 		return k.addRule(s.Rule, uplinks.Protocol)
 	case uplinks.DelRule:
-		k.rules = slices.DeleteFunc(k.rules, func(r ownedRule) bool { return r == ownedRule{s.Rule, uplinks.Protocol} })
+		k.delRule(s.Rule)
 	case uplinks.SetRoute:
 		return k.setRoute(s.Key, s.Route)
 	case PrependRoute:
@@ -179,7 +179,7 @@ func (k *Fake) do(s uplinks.Step) error {
 
 func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {
 	add := ownedRule{r, protocol}
-	if slices.Contains(k.rules, add) {
+	if slices.ContainsFunc(k.rules, func(have ownedRule) bool { return have.twin() == add.twin() }) {
 		return fmt.Errorf("add %s: %w", r, ErrExists)
 	}
 	if r.Action == uplinks.Goto && r.Goto <= r.Priority {
@@ -187,6 +187,37 @@ func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {
 	}
 	k.rules = append(k.rules, add)
 	return nil
+}
+
+// twin leaves out what the kernel does not compare (net/core/fib_rules.c, rule_exists).
+func (r ownedRule) twin() ownedRule {
+	r.rule.Not, r.rule.Goto = false, 0
+	return r
+}
+
+// delRule deletes the first rule that has what the given one says; what it does not say can be anything (rule_find).
+func (k *Fake) delRule(r uplinks.Rule) {
+	at := slices.IndexFunc(k.rules, func(have ownedRule) bool {
+		if r.In == "" {
+			have.rule.In = ""
+		}
+		if !r.From.IsValid() {
+			have.rule.From = r.From
+		}
+		if r.Mark == 0 {
+			have.rule.Mark = 0
+		}
+		if r.Mask == 0 {
+			have.rule.Mask = 0
+		}
+		if r.Other == "" {
+			have.rule.Other = ""
+		}
+		return have.twin() == ownedRule{r, uplinks.Protocol}.twin()
+	})
+	if at >= 0 {
+		k.rules = slices.Delete(k.rules, at, at+1)
+	}
 }
 
 // setRoute replaces the first route with the key, whosesoever it is.

@@ -1,0 +1,220 @@
+package uplinks_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// linear is what the rules mean, however they are laid out: the tables that a packet asks, in order. A packet that came
+// in by an uplink and wears that uplink's mark is not led back out by it.
+func linear(s uplinks.Settings, facts uplinks.Facts, f flow) []look {
+	plain := func(u uplinks.Uplink) look { return look{s.Table(u), uplinks.NoSuppress, uplinks.NoSuppress} }
+	asked := []look{{uplinks.MainTable, 0, int64(s.Group)}}
+	for _, u := range s.Uplinks {
+		mark := marks.Mark(f.mark & uint32(s.Mask))
+		if u.Gateway(f.family) != (uplinks.Gateway{}) && mark == s.Mark(u) && f.in != u.Link {
+			asked = append(asked, plain(u))
+		}
+	}
+	if f.in != "lo" {
+		return asked
+	}
+	for _, u := range s.Uplinks {
+		if u.Gateway(f.family) == (uplinks.Gateway{}) {
+			continue
+		}
+		for _, a := range facts.Links[u.Link].Addrs {
+			if a.Prefix.Addr() == f.from {
+				asked = append(asked, plain(u))
+			}
+		}
+	}
+	return asked
+}
+
+func rulesOf(s uplinks.Settings, f uplinks.Facts) (db rpdb) {
+	for _, step := range uplinks.Diff(uplinks.Desired(s, f), uplinks.NewState()) {
+		if add, ok := step.(uplinks.AddRule); ok {
+			db.add(add.Rule)
+		}
+	}
+	return db
+}
+
+func TestTheLayoutMeansTheSameAsOneRuleForEachUplink(t *testing.T) {
+	r := random(t)
+	for _, n := range []int{1, 2, 3, 15, 16, 17, 31, 100, 255} {
+		s, facts := crowd(n, r)
+		for i := range s.Uplinks {
+			switch r.IntN(8) {
+			case 0:
+				s.Uplinks[i].Gateway4 = uplinks.Gateway{}
+			case 1:
+				s.Uplinks[i].Gateway6 = uplinks.Gateway{}
+			}
+		}
+		s.Uplinks[0].Gateway4, s.Uplinks[0].Gateway6 = uplinks.Gateway{Auto: true}, uplinks.Gateway{Auto: true}
+		if n < 32 && slices.MaxFunc(s.Uplinks, func(a, b uplinks.Uplink) int { return int(a.ID) - int(b.ID) }).ID < 32 {
+			s.Mask = marks.DefaultMask
+		}
+		checkLayout(t, s, facts, r.Uint32)
+	}
+}
+
+func TestTheLayoutWithTheDefaultMaskMeansTheSame(t *testing.T) {
+	for _, n := range []int{1, 15, 16, 31} {
+		s, facts := crowd(n, nil)
+		s.Mask = marks.DefaultMask
+		checkLayout(t, s, facts, random(t).Uint32)
+	}
+}
+
+func TestTheLayoutWithAWiderMaskThanIDsMeansTheSame(t *testing.T) {
+	s, facts := crowd(40, random(t))
+	s.Mask = 0x3ff0
+	checkLayout(t, s, facts, random(t).Uint32)
+}
+
+func checkLayout(t *testing.T, s uplinks.Settings, facts uplinks.Facts, chance func() uint32) {
+	t.Helper()
+	db := rulesOf(s, facts)
+	shift := uint32(s.Mask) & -uint32(s.Mask)
+	for mark := range uint32(s.Mask)/shift + 1 {
+		worn := mark*shift | chance()&^uint32(s.Mask)
+		for _, f := range flows(s, facts, worn, chance) {
+			if got, want := db.looks(f), linear(s, facts, f); !slices.Equal(got, want) {
+				t.Fatalf("%d uplinks, mask %s: %+v asks\n%v, want\n%v", len(s.Uplinks), s.Mask, f, got, want)
+			}
+		}
+	}
+}
+
+// flows have the mark and come from the host, by an uplink, by the mark's own uplink, and from inside, from every kind
+// of address.
+func flows(s uplinks.Settings, facts uplinks.Facts, mark uint32, chance func() uint32) (all []flow) {
+	any := s.Uplinks[int(chance())%len(s.Uplinks)]
+	links := []string{"lo", "lan0", any.Link}
+	for _, u := range s.Uplinks {
+		if uint32(s.Mark(u)) == mark&uint32(s.Mask) {
+			links = append(links, u.Link)
+		}
+	}
+	for _, family := range uplinks.Families {
+		from := []netip.Addr{{}, netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("2001:db8:ffff::9")}
+		for _, a := range facts.Links[any.Link].Addrs {
+			from = append(from, a.Prefix.Addr())
+		}
+		for _, a := range from {
+			if a.IsValid() && uplinks.FamilyOf(a) != family {
+				continue
+			}
+			for _, in := range links {
+				all = append(all, flow{family: family, mark: mark, in: in, from: a})
+			}
+		}
+	}
+	return all
+}
+
+func TestEveryAddressLeadsToItsUplink(t *testing.T) {
+	s, facts := crowd(255, random(t))
+	db := rulesOf(s, facts)
+	for _, u := range s.Uplinks {
+		for _, a := range facts.Links[u.Link].Addrs {
+			f := flow{family: uplinks.FamilyOf(a.Prefix.Addr()), in: "lo", from: a.Prefix.Addr()}
+			if got := db.looks(f); len(got) != 2 || got[1].table != s.Table(u) {
+				t.Fatalf("%s asks %v, want table %s", f.from, got, s.Table(u))
+			}
+		}
+	}
+}
+
+func TestAnAddressOfTwoUplinksBelongsToTheSmallerID(t *testing.T) {
+	s, facts := crowd(2, nil)
+	shared := facts.Links["eth1"].Addrs
+	l := facts.Links["eth2"]
+	l.Addrs = shared
+	facts.Links["eth2"] = l
+	for _, a := range shared {
+		f := flow{family: uplinks.FamilyOf(a.Prefix.Addr()), in: "lo", from: a.Prefix.Addr()}
+		if got := rulesOf(s, facts).looks(f); len(got) != 2 || got[1].table != s.TableBase+1 {
+			t.Errorf("%s asks %v", f.from, got)
+		}
+	}
+}
+
+func TestRulesStayWithinTheirBlockAndApartFromOthers(t *testing.T) {
+	s, facts := crowd(255, nil)
+	db := rulesOf(s, facts)
+	seen := map[uplinks.Rule]bool{}
+	for _, r := range db {
+		if r.Priority < s.Priority || r.Priority >= s.Priority+uplinks.BlockSize {
+			t.Errorf("outside the block: %s", r)
+		}
+		twin := r
+		twin.Not, twin.Goto = false, 0 // what the kernel does not tell apart
+		if seen[twin] {
+			t.Errorf("the kernel would refuse %s %s", r.Family, r)
+		}
+		seen[twin] = true
+		if r.Action == uplinks.Goto && !slices.ContainsFunc(db, func(to uplinks.Rule) bool { return to.Family == r.Family && to.Priority == r.Goto }) {
+			t.Errorf("leads nowhere: %s", r)
+		}
+	}
+}
+
+func TestOneUplinkMovesNoOtherUplinksRules(t *testing.T) {
+	r := random(t)
+	all, facts := crowd(255, nil)
+	for range 50 {
+		with := all
+		with.Uplinks = nil
+		for _, u := range all.Uplinks {
+			if r.IntN(3) == 0 {
+				with.Uplinks = append(with.Uplinks, u)
+			}
+		}
+		without := with
+		at := r.IntN(len(with.Uplinks))
+		gone := with.Uplinks[at]
+		without.Uplinks = slices.Delete(slices.Clone(with.Uplinks), at, at+1)
+		before, after := uplinks.Desired(with, facts), uplinks.Desired(without, facts)
+		for rule := range after.Rules {
+			if !before.Rules[rule] {
+				t.Fatalf("without %s there is a new rule: %s", gone.Name, rule)
+			}
+		}
+		for key, route := range after.Routes {
+			if before.Routes[key] != route {
+				t.Fatalf("without %s a route changes: %v", gone.Name, key)
+			}
+		}
+	}
+}
+
+func TestAMarkMeetsFewRulesHoweverManyUplinks(t *testing.T) {
+	s, facts := crowd(255, nil)
+	db := rulesOf(s, facts)
+	for _, u := range s.Uplinks {
+		asked := 0
+		for at := 0; at < len(db); at++ {
+			if db[at].Family != uplinks.IPv4 {
+				continue
+			}
+			asked++
+			if db[at].Table == s.Table(u) {
+				break
+			}
+			if f := (flow{family: uplinks.IPv4, mark: uint32(s.Mark(u)), in: "lan0"}); db[at].Action == uplinks.Goto && selected(db[at], f) != db[at].Not {
+				at = slices.IndexFunc(db, func(r uplinks.Rule) bool { return r.Family == uplinks.IPv4 && r.Priority == db[at].Goto }) - 1
+			}
+		}
+		if asked > 60 {
+			t.Errorf("mark %s meets %d rules", s.Mark(u), asked)
+		}
+	}
+}
