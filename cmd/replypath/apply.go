@@ -32,6 +32,9 @@ touched; when a part cannot be done, nothing stays changed.`,
 			if err != nil {
 				return err
 			}
+			if err := host.NameTables(c.Settings); err != nil {
+				fmt.Fprintf(p.stderr, "warning: %v\n", err)
+			}
 			facts, _, err := h.Observe(cmd.Context())
 			if err != nil {
 				return err

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/host"
 	"replypath/marks"
 	"replypath/uplinks"
 
@@ -24,6 +27,9 @@ what was found. It needs no configuration, and works after a crash.`,
 			plan, err := uplinks.Sync(cmd.Context(), h, uplinks.Settings{})
 			if err != nil {
 				return err
+			}
+			if err := host.NameTables(uplinks.Settings{}); err != nil {
+				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}
 			return p.tell(plan, nil, "removed")
 		},

@@ -137,10 +137,40 @@ func readTable(ctx context.Context, f uplinks.Family, t *xtables.Table, have *up
 	return nil
 }
 
-func (fw *firewall) load(ctx context.Context, s uplinks.LoadChains) error {
-	t := fw.table(s.Tool.Family, s.Tool.Backend)
+// load changes a table. One that was not there before us goes when the last of ours has gone, if nothing else is in it.
+func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
+	t := h.firewall.table(s.Tool.Family, s.Tool.Backend)
 	if t == nil {
 		return errors.New("no such iptables command")
 	}
-	return t.Load(ctx, s.Text)
+	name := fmt.Sprintf("%s %s", s.Tool.Family, s.Tool.Backend)
+	if s.Unload {
+		return h.unload(ctx, t, name, s.Text)
+	}
+	there, err := t.Made()
+	if err != nil {
+		return err
+	}
+	if there {
+		return t.Load(ctx, s.Text)
+	}
+	if err := h.found.noteTable(name); err != nil {
+		return err
+	}
+	if err := t.Load(ctx, s.Text); err != nil {
+		_, forgot := h.found.forgetTable(name)
+		return errors.Join(err, forgot)
+	}
+	return nil
+}
+
+func (h *Host) unload(ctx context.Context, t *xtables.Table, name, text string) error {
+	if err := t.Load(ctx, text); err != nil {
+		return err
+	}
+	ours, err := h.found.forgetTable(name)
+	if err != nil || !ours {
+		return err
+	}
+	return t.Unmake()
 }

@@ -97,7 +97,7 @@ func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
 	case uplinks.SetTunable:
 		return h.set(s)
 	case uplinks.LoadChains:
-		return h.firewall.load(ctx, s)
+		return h.load(ctx, s)
 	}
 	return fmt.Errorf("no such step: %T", s)
 }

@@ -7,17 +7,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"replypath/uplinks"
 
 	"golang.org/x/sys/unix"
 )
 
-// record is the values that tunables had before us. It is a file of its own for each network namespace, so that a
-// folder that two namespaces share mixes nothing up.
+// record is what was before us: the values that tunables had, and the firewall tables that were not there. It is a file
+// of its own for each network namespace, so that a folder that two namespaces share mixes nothing up.
 type record struct {
-	path    string
-	entries []entry
+	path string
+	notes
+}
+
+type notes struct {
+	Tunables []entry  `json:"tunables,omitempty"`
+	Made     []string `json:"made,omitempty"` // family and backend of the tables that we made
 }
 
 type entry struct {
@@ -40,7 +46,7 @@ func openRecord(dir string) (record, error) {
 }
 
 func (r *record) load() error {
-	r.entries = nil
+	r.notes = notes{}
 	text, err := os.ReadFile(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -48,7 +54,7 @@ func (r *record) load() error {
 	if err != nil {
 		return fmt.Errorf("read what values were found: %w", err)
 	}
-	if err := json.Unmarshal(text, &r.entries); err != nil {
+	if err := json.Unmarshal(text, &r.notes); err != nil {
 		return fmt.Errorf("read what values were found: %s: %w: set back yourself what it tells, and delete it", r.path, err)
 	}
 	return nil
@@ -80,7 +86,7 @@ func (r *record) of(f uplinks.Facts) map[uplinks.Tunable]uplinks.Found {
 		names[l.Index] = name
 	}
 	found := map[uplinks.Tunable]uplinks.Found{}
-	for _, e := range r.entries {
+	for _, e := range r.Tunables {
 		if name, exists := names[e.Index]; exists {
 			found[uplinks.Tunable{Link: name, Name: e.Name}] = uplinks.Found{Index: e.Index, Was: e.Was, Set: e.Set}
 		}
@@ -91,27 +97,46 @@ func (r *record) of(f uplinks.Facts) map[uplinks.Tunable]uplinks.Found {
 // remember notes the value that goes, unless an older one is noted for the same link. It is on disk before the value
 // changes.
 func (r *record) remember(s uplinks.SetTunable, index int) error {
-	for i, e := range r.entries {
+	for i, e := range r.Tunables {
 		if e.Name == s.Tunable.Name && e.Index == index {
-			r.entries[i].Link, r.entries[i].Set = s.Tunable.Link, s.Value
+			r.Tunables[i].Link, r.Tunables[i].Set = s.Tunable.Link, s.Value
 			return r.save()
 		}
 	}
-	r.entries = append(r.entries, entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value})
+	r.Tunables = append(r.Tunables, entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value})
 	return r.save()
 }
 
 // forget drops the note when the value is back.
 func (r *record) forget(s uplinks.SetTunable) error {
 	var kept []entry
-	for _, e := range r.entries {
+	for _, e := range r.Tunables {
 		if e.tunable() != s.Tunable || e.Was != s.Value {
 			kept = append(kept, e)
 		}
 	}
-	if len(kept) == len(r.entries) {
+	if len(kept) == len(r.Tunables) {
 		return nil
 	}
-	r.entries = kept
+	r.Tunables = kept
 	return r.save()
+}
+
+// noteTable notes a table that is not there yet, before we make it.
+func (r *record) noteTable(name string) error {
+	if slices.Contains(r.Made, name) {
+		return nil
+	}
+	r.Made = append(r.Made, name)
+	return r.save()
+}
+
+// forgetTable drops the note, and reports whether there was one.
+func (r *record) forgetTable(name string) (bool, error) {
+	at := slices.Index(r.Made, name)
+	if at < 0 {
+		return false, nil
+	}
+	r.Made = slices.Delete(r.Made, at, at+1)
+	return true, r.save()
 }

@@ -1,0 +1,131 @@
+package xtables
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"replypath/marks"
+
+	"golang.org/x/sys/unix"
+)
+
+// The iptables commands on nftables make the kernel's table and base chains when they first need them, and have no
+// word for taking them away again. So this speaks to the kernel itself (linux/netfilter/nf_tables.h, nfnetlink.h).
+
+// Made reports whether the kernel has the table now. The legacy backend's tables come and go with the kernel's modules.
+func (t *Table) Made() (bool, error) {
+	if t.Backend != marks.NFT {
+		return true, nil
+	}
+	err := t.ask(message(unix.NFT_MSG_GETTABLE, unix.NLM_F_ACK, t.family(), attribute(unix.NFTA_TABLE_NAME, marks.Table)))
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the nftables table %s: %w", marks.Table, err)
+	}
+	return true, nil
+}
+
+// Unmake deletes the base chains that our jumps were in, and the table, as far as nothing is in them: the kernel
+// refuses the rest (NLM_F_NONREC), and then it stays.
+func (t *Table) Unmake() error {
+	for _, h := range marks.Hooks {
+		del := message(unix.NFT_MSG_DELCHAIN, unix.NLM_F_ACK|unix.NLM_F_NONREC, t.family(),
+			attribute(unix.NFTA_CHAIN_TABLE, marks.Table), attribute(unix.NFTA_CHAIN_NAME, h.Builtin))
+		if err := t.ask(batch(del)); err != nil && !kept(err) {
+			return fmt.Errorf("delete the empty base chain %s: %w", h.Builtin, err)
+		}
+	}
+	del := message(unix.NFT_MSG_DELTABLE, unix.NLM_F_ACK|unix.NLM_F_NONREC, t.family(), attribute(unix.NFTA_TABLE_NAME, marks.Table))
+	if err := t.ask(batch(del)); err != nil && !kept(err) {
+		return fmt.Errorf("delete the empty table %s: %w", marks.Table, err)
+	}
+	return nil
+}
+
+func kept(err error) bool { return errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOENT) }
+
+func (t *Table) family() uint8 {
+	if strings.HasPrefix(t.Command, "ip6") {
+		return unix.NFPROTO_IPV6
+	}
+	return unix.NFPROTO_IPV4
+}
+
+// sequence is the number of the one message in a request that is answered.
+const sequence = 1
+
+// ask sends a request and waits for its acknowledgement.
+func (t *Table) ask(request []byte) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	answer := make([]byte, 1<<16)
+	for {
+		n, _, err := unix.Recvfrom(fd, answer, 0)
+		if err != nil {
+			return err
+		}
+		for rest := answer[:n]; len(rest) >= unix.SizeofNlMsghdr; {
+			length := int(binary.NativeEndian.Uint32(rest))
+			if length < unix.SizeofNlMsghdr || length > len(rest) {
+				return unix.EBADMSG
+			}
+			kind, seq := binary.NativeEndian.Uint16(rest[4:]), binary.NativeEndian.Uint32(rest[8:])
+			if kind == unix.NLMSG_ERROR && seq == sequence {
+				if errno := -int32(binary.NativeEndian.Uint32(rest[unix.SizeofNlMsghdr:])); errno != 0 {
+					return unix.Errno(errno)
+				}
+				return nil
+			}
+			rest = rest[min(align(length), len(rest)):]
+		}
+	}
+}
+
+// batch wraps a change, which the kernel takes only between the two marks of a transaction.
+func batch(change []byte) []byte {
+	mark := func(kind uint16) []byte {
+		b := header(kind, unix.NLM_F_REQUEST, 0, 4)
+		return append(b, 0, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES)
+	}
+	return append(append(mark(unix.NFNL_MSG_BATCH_BEGIN), change...), mark(unix.NFNL_MSG_BATCH_END)...)
+}
+
+func message(kind uint16, flags uint16, family uint8, attributes ...[]byte) []byte {
+	var body []byte
+	for _, a := range attributes {
+		body = append(body, a...)
+	}
+	m := header(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NLM_F_REQUEST|flags, sequence, 4+len(body))
+	m = append(m, family, unix.NFNETLINK_V0, 0, 0)
+	return append(m, body...)
+}
+
+func header(kind, flags uint16, seq uint32, body int) []byte {
+	var b []byte
+	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+body))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = binary.NativeEndian.AppendUint16(b, flags)
+	b = binary.NativeEndian.AppendUint32(b, seq)
+	return binary.NativeEndian.AppendUint32(b, 0)
+}
+
+func attribute(kind uint16, text string) []byte {
+	value := append([]byte(text), 0)
+	var b []byte
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	return append(b, make([]byte, align(len(b))-len(b))...)
+}
+
+func align(n int) int { return (n + 3) &^ 3 }
