@@ -1,0 +1,226 @@
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// owners says which folders may import a library. One that is not here needs a reason.
+var owners = map[string][]string{
+	"github.com/vishvananda/netlink":           {"uplinks/rtnl", "test"},
+	"github.com/vishvananda/netns":             {"test"},
+	"github.com/coreos/go-iptables":            {"marks/xtables"},
+	"github.com/coreos/go-systemd":             {"cmd/internal/daemon"},
+	"github.com/BurntSushi/toml":               {"cmd/internal/config"},
+	"github.com/spf13/cobra":                   {"cmd/replypath"},
+	"github.com/spf13/pflag":                   {"cmd/replypath"},
+	"github.com/prometheus-community/pro-bing": {"health/icmp"},
+	"github.com/prometheus":                    {"health"},
+	"github.com/cilium/ebpf":                   {"health", "test"},
+	"github.com/rogpeppe/go-internal":          {"test"},
+	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
+	"golang.org/x/sync":                        {"cmd", "health"},
+	"golang.org/x/sys":                         {"cmd", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
+	"golang.org/x/net":                         {"health", "test"},
+	"os/exec":                                  {"marks/xtables", "test"},
+}
+
+// mayUse says which of our folders a folder may import: itself, or with /... all that lies in it too. Of the folders'
+// own names the longest that fits holds. Tests may use more.
+var mayUse = map[string][]string{
+	"marks":               {},
+	"marks/xtables":       {"marks"},
+	"marks/markstest":     {"marks"},
+	"uplinks":             {"marks"},
+	"uplinks/rtnl":        {"uplinks", "marks"},
+	"uplinks/procfs":      {"uplinks", "marks"},
+	"uplinks/uplinkstest": {"uplinks", "marks"},
+	"health":              {"health/..."},
+	"etc":                 {},
+	"cmd":                 {"cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
+	"test":                {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
+}
+
+// doubles are for tests alone.
+var doubles = []string{"marks/markstest", "uplinks/uplinkstest", "test"}
+
+// source is a Go file of ours.
+type source struct {
+	path, dir string // from the top
+	test      bool   // a test, or what is for tests alone
+	file      *ast.File
+	fset      *token.FileSet
+}
+
+func sources(t *testing.T) (all []source) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != ".." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel("..", path)
+		s := source{path: name, dir: filepath.Dir(name), file: file, fset: fset}
+		s.test = strings.HasSuffix(name, "_test.go") || within(s.dir, doubles)
+		all = append(all, s)
+		return nil
+	})
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d files, %v", len(all), err)
+	}
+	return all
+}
+
+// within reports whether the folder is one of these or lies in one.
+func within(dir string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return dir == f || strings.HasPrefix(dir, f+"/") })
+}
+
+func (s source) imports() (all []string) {
+	for _, spec := range s.file.Imports {
+		path, _ := strconv.Unquote(spec.Path.Value)
+		all = append(all, path)
+	}
+	return all
+}
+
+func (s source) at(n ast.Node) token.Position { return s.fset.Position(n.Pos()) }
+
+// longest is the entry for the longest name that holds the path.
+func longest(of map[string][]string, path string) (folders []string, found bool) {
+	best := ""
+	for name := range of {
+		if within(path, []string{name}) && len(name) > len(best) {
+			best = name
+		}
+	}
+	return of[best], best != ""
+}
+
+func TestEachLibraryHasItsOwner(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, library := range s.imports() {
+			first, _, _ := strings.Cut(library, "/")
+			folders, owned := longest(owners, library)
+			switch {
+			case library != "os/exec" && !strings.Contains(first, "."):
+			case !owned:
+				t.Errorf("%s imports %s, which nobody chose: add an owner, and say why in the commit", s.path, library)
+			case within(s.dir, folders):
+			case strings.HasSuffix(s.path, "_test.go") && slices.Contains([]string{"os/exec", "github.com/google/go-cmp"}, library):
+			case strings.HasSuffix(s.path, "_test.go") && slices.Contains(folders, "test"):
+			default:
+				t.Errorf("%s imports %s: only %v may", s.path, library, folders)
+			}
+		}
+	}
+}
+
+func TestArrowsPointInwards(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasSuffix(s.path, "_test.go") {
+			continue
+		}
+		folders, known := longest(mayUse, s.dir)
+		if !known {
+			t.Errorf("%s is in a folder that has no place in the house", s.path)
+		}
+		for _, path := range s.imports() {
+			ours, is := strings.CutPrefix(path, "replypath/")
+			if is && !allowed(ours, folders) {
+				t.Errorf("%s imports %s: %s may import %v of ours", s.path, path, s.dir, folders)
+			}
+			if is && !s.test && within(ours, doubles) {
+				t.Errorf("%s imports %s, which is for tests alone", s.path, path)
+			}
+			if path == "testing" && !s.test {
+				t.Errorf("%s imports testing", s.path)
+			}
+		}
+	}
+}
+
+func allowed(dir string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool {
+		root, all := strings.CutSuffix(f, "/...")
+		return dir == f || all && within(dir, []string{root})
+	})
+}
+
+func TestNoShellRuns(t *testing.T) {
+	shells := []string{"sh", "bash", "/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/env"}
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if text, _ := strconv.Unquote(lit.Value); slices.Contains(shells, text) {
+					t.Errorf("%s: %s", s.at(n), lit.Value)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestNothingIsSkippedOrPutOff(t *testing.T) {
+	later := []string{"TO" + "DO", "FIX" + "ME", "XX" + "X:"}
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
+				t.Errorf("%s: a test that can skip proves nothing: let it fail, and name the remedy", s.at(n))
+			}
+			return true
+		})
+		for _, group := range s.file.Comments {
+			for _, word := range later {
+				if strings.Contains(group.Text(), word) {
+					t.Errorf("%s: %s", s.at(group), word)
+				}
+			}
+		}
+	}
+}
+
+func TestPackagesAreNamedForWhatTheyDo(t *testing.T) {
+	for _, s := range sources(t) {
+		name := strings.TrimSuffix(s.file.Name.Name, "_test")
+		if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "misc", "base", "manager"}, name) {
+			t.Errorf("%s: package %s says nothing", s.path, name)
+		}
+		if want := filepath.Base(s.dir); name != want && name != "main" {
+			t.Errorf("%s: package %s in folder %s", s.path, name, want)
+		}
+	}
+}
+
+func TestTheTopHasNothingElse(t *testing.T) {
+	allowed := []string{"cmd", "uplinks", "marks", "health", "etc", "test", "go.mod", "go.sum", "Makefile", "README.md"}
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(allowed, e.Name()) {
+			t.Errorf("%s has no place at the top", e.Name())
+		}
+	}
+}
