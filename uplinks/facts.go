@@ -7,6 +7,7 @@ type Facts struct {
 	IPv6   bool            // the kernel speaks it
 	Links  map[string]Link // by name
 	Routed []Routed        // main's routes through a gateway, in the kernel's order
+	Barred map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
 	Tools  map[Family]Tool // the iptables commands of the backend that is used
 	Both   bool            // both backends hold rules of somebody's
 	Found  map[Tunable]Found

@@ -25,6 +25,14 @@ func Findings(s Settings, f Facts) []Finding {
 			Remedy: `move the others to one backend, or choose with backend = "nft" or "legacy"`,
 		})
 	}
+	for _, family := range Families {
+		if f.Barred[family] {
+			all = append(all, Finding{
+				What:   fmt.Sprintf("main has an unreachable, blackhole or prohibit default route for %s: where it has no better one it refuses replies before any uplink is asked", family),
+				Remedy: "move that route to the table default, which is asked last: " + family.ip() + " route add unreachable default table default, then delete it from main",
+			})
+		}
+	}
 	for _, u := range s.Uplinks {
 		all = append(all, u.findings(f)...)
 	}

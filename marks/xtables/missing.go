@@ -22,6 +22,10 @@ var parts = []struct{ what, rule, module string }{
 
 // missing finds out which part of our rules the kernel or iptables does not have.
 func (t *Table) missing(ctx context.Context, err error) error {
+	empty := fmt.Sprintf("*%s\n:%s - [0:0]\nCOMMIT\n", marks.Table, scratch)
+	if none := t.run(ctx, empty); none != nil {
+		return fmt.Errorf("%w: the kernel has no %s table for the backend %s: load its module, or choose the other backend", none, marks.Table, t.Backend)
+	}
 	var lacks []string
 	for _, p := range parts {
 		add := fmt.Sprintf("*%s\n:%s - [0:0]\n-A %s %s\nCOMMIT\n", marks.Table, scratch, scratch, p.rule)

@@ -87,7 +87,7 @@ func open(ctx context.Context, command string, ipv6 bool) (*Table, error) {
 	if ipv6 {
 		family = iptables.ProtocolIPv6
 	}
-	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(path), iptables.Timeout(lockWait))
+	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(path), iptables.Timeout(1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

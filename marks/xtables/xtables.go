@@ -47,7 +47,7 @@ func (t *Table) Read(ctx context.Context) (Contents, error) {
 		return c, err
 	}
 	for _, name := range names {
-		rules, err := t.ipt.List(marks.Table, name)
+		rules, err := patiently(ctx, func() ([]string, error) { return t.ipt.List(marks.Table, name) })
 		if err != nil {
 			return c, t.explain("list chain "+name, err)
 		}
@@ -57,7 +57,7 @@ func (t *Table) Read(ctx context.Context) (Contents, error) {
 		if err := ctx.Err(); err != nil {
 			return c, err
 		}
-		hook, err := t.hook(h)
+		hook, err := t.hook(ctx, h)
 		if err != nil {
 			return c, err
 		}
@@ -71,7 +71,7 @@ func (t *Table) Read(ctx context.Context) (Contents, error) {
 // ours names our chains that exist. A table in which another tool keeps chains of a kind that iptables cannot print
 // cannot be listed as a whole; each of our chains can.
 func (t *Table) ours(ctx context.Context) ([]string, error) {
-	all, err := t.ipt.ListChains(marks.Table)
+	all, err := patiently(ctx, func() ([]string, error) { return t.ipt.ListChains(marks.Table) })
 	if err == nil {
 		return slices.DeleteFunc(all, func(c string) bool { return !strings.HasPrefix(c, marks.Prefix) }), nil
 	}
@@ -83,7 +83,7 @@ func (t *Table) ours(ctx context.Context) ([]string, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		exists, err := t.ipt.ChainExists(marks.Table, name)
+		exists, err := patiently(ctx, func() (bool, error) { return t.ipt.ChainExists(marks.Table, name) })
 		if err != nil {
 			return nil, t.explain("look for chain "+name, err)
 		}
@@ -112,8 +112,8 @@ func (t *Table) text(chain string, lines []string) string {
 	return b.String()
 }
 
-func (t *Table) hook(h marks.Hook) (Hook, error) {
-	lines, err := t.ipt.List(marks.Table, h.Builtin)
+func (t *Table) hook(ctx context.Context, h marks.Hook) (Hook, error) {
+	lines, err := patiently(ctx, func() ([]string, error) { return t.ipt.List(marks.Table, h.Builtin) })
 	if err != nil {
 		return Hook{}, t.explain("list chain "+h.Builtin, err)
 	}
@@ -126,17 +126,32 @@ func (t *Table) hook(h marks.Hook) (Hook, error) {
 	}
 	if hook.Jumps > 0 {
 		before := lines[:slices.Index(lines, jump)]
-		hook.Reached = !marks.Ends(before, t.foreign)
+		hook.Reached = !marks.Ends(before, func(chain string) []string { return t.foreign(ctx, chain) })
 	}
 	return hook, nil
 }
 
 // foreign lists the rules of a chain that a rule before ours jumps to. A name that cannot be listed is a target.
-func (t *Table) foreign(chain string) []string {
-	if rules, err := t.ipt.List(marks.Table, chain); err == nil {
-		return rules
+func (t *Table) foreign(ctx context.Context, chain string) []string {
+	rules, err := patiently(ctx, func() ([]string, error) { return t.ipt.List(marks.Table, chain) })
+	if err != nil {
+		return nil
 	}
-	return nil
+	return rules
+}
+
+// patiently asks again while another program holds the xtables lock. Nothing takes a question back when ctx ends, so
+// each waits for a second only.
+func patiently[T any](ctx context.Context, ask func() (T, error)) (answer T, err error) {
+	for range lockWait {
+		if answer, err = ask(); err == nil || !strings.Contains(err.Error(), "xtables lock") && !strings.Contains(err.Error(), "Can't lock") {
+			return answer, err
+		}
+		if ctx.Err() != nil {
+			return answer, ctx.Err()
+		}
+	}
+	return answer, err
 }
 
 // Load gives text to iptables-restore, which does all of it or nothing.

@@ -51,7 +51,14 @@ func (h *Handle) inTables(r netlink.Route) bool {
 
 // concerns keeps a full routing table of somebody else's out of memory.
 func (h *Handle) concerns(r netlink.Route) bool {
-	return h.inTables(r) || r.Type == unix.RTN_UNICAST && (r.Table == unix.RT_TABLE_MAIN || isDefault(r))
+	return h.inTables(r) || r.Type == unix.RTN_UNICAST && (r.Table == unix.RT_TABLE_MAIN || isDefault(r)) || bars(r)
+}
+
+// bars reports whether main refuses by this route what it has no other for. A look-up ends there: no suppressor takes
+// a refusal for "no route" (net/core/fib_rules.c, fib_rules_lookup).
+func bars(r netlink.Route) bool {
+	refusal := r.Type == unix.RTN_UNREACHABLE || r.Type == unix.RTN_BLACKHOLE || r.Type == unix.RTN_PROHIBIT
+	return refusal && r.Table == unix.RT_TABLE_MAIN && isDefault(r)
 }
 
 func isDefault(r netlink.Route) bool { return r.Dst == nil || prefix(r.Dst).Bits() == 0 }
@@ -122,6 +129,9 @@ func gateway(gw []byte, via netlink.Destination) netip.Addr {
 
 // addFacts notes what a route of others says about its links.
 func addFacts(facts *uplinks.Facts, f uplinks.Family, r netlink.Route, names map[int]string) {
+	if bars(r) {
+		facts.Barred[f] = true
+	}
 	if r.Type != unix.RTN_UNICAST {
 		return
 	}

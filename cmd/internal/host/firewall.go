@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"replypath/marks"
 	"replypath/marks/xtables"
@@ -16,6 +17,7 @@ type firewall struct {
 	families map[uplinks.Family]xtables.Tables
 	backend  marks.Backend // chosen
 	both     bool
+	dead     map[marks.Backend]error // why a backend cannot be used
 }
 
 func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
@@ -34,25 +36,26 @@ func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
 }
 
 // choose follows what is in use on the host when the operator leaves it open: the backend in which others have rules;
-// if that is none or both, the one in which ours are; if that is none or both, what the command iptables works on.
+// if that is none or both, the one in which ours are; if that is none or both, what the command iptables works on. A
+// backend that the kernel does not have is not looked at again.
 func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
-	nft, err := fw.use(ctx, marks.NFT)
-	if err != nil {
-		return err
-	}
-	legacy, err := fw.use(ctx, marks.Legacy)
-	if err != nil {
-		return err
-	}
+	nft, noNFT := fw.use(ctx, marks.NFT)
+	legacy, noLegacy := fw.use(ctx, marks.Legacy)
 	fw.both = nft.Others && legacy.Others
 	fw.backend = fw.families[uplinks.IPv4].Default
 	switch {
 	case want != marks.Auto:
 		fw.backend = want
+	case (noNFT == nil) != (noLegacy == nil):
+		fw.backend = either(noNFT == nil)
 	case nft.Others != legacy.Others:
 		fw.backend = either(nft.Others)
 	case nft.Ours != legacy.Ours:
 		fw.backend = either(nft.Ours)
+	}
+	fw.dead = map[marks.Backend]error{marks.NFT: noNFT, marks.Legacy: noLegacy}
+	if err := fw.dead[fw.backend]; err != nil {
+		return err
 	}
 	return fw.exists()
 }
@@ -112,7 +115,7 @@ func (fw *firewall) read(ctx context.Context, facts *uplinks.Facts, have *uplink
 		}
 		facts.Tools[f] = tool(f, fw.table(f, fw.backend))
 		for _, t := range []*xtables.Table{ts.NFT, ts.Legacy} {
-			if t == nil || t.Absent() {
+			if t == nil || t.Absent() || fw.dead[t.Backend] != nil {
 				continue
 			}
 			if err := readTable(ctx, f, t, have); err != nil {
@@ -158,8 +161,11 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 		return err
 	}
 	if err := t.Load(ctx, s.Text); err != nil {
-		_, forgot := h.found.forgetTable(name)
-		return errors.Join(err, forgot)
+		// A command that was cut off may have done its work.
+		if there, unseen := t.Made(); there || unseen != nil {
+			return err
+		}
+		return errors.Join(err, h.found.forgetTable(name))
 	}
 	return nil
 }
@@ -168,9 +174,11 @@ func (h *Host) unload(ctx context.Context, t *xtables.Table, name, text string) 
 	if err := t.Load(ctx, text); err != nil {
 		return err
 	}
-	ours, err := h.found.forgetTable(name)
-	if err != nil || !ours {
+	if !slices.Contains(h.found.Made, name) {
+		return nil
+	}
+	if err := t.Unmake(); err != nil {
 		return err
 	}
-	return t.Unmake()
+	return h.found.forgetTable(name)
 }

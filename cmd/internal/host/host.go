@@ -67,7 +67,7 @@ func (h *Host) Observe(ctx context.Context) (uplinks.Facts, uplinks.State, error
 
 // look reads links, routes, rules and sysctls. It needs no privilege.
 func look(ctx context.Context, links *rtnl.Handle) (uplinks.Facts, uplinks.State, error) {
-	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}}
+	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}, Barred: map[uplinks.Family]bool{}}
 	have := uplinks.NewState()
 	facts.IPv6 = procfs.IPv6()
 	if err := links.Read(ctx, &facts, &have); err != nil {
