@@ -131,12 +131,12 @@ func (r *record) noteTable(name string) error {
 	return r.save()
 }
 
-// forgetTable drops the note, and reports whether there was one.
-func (r *record) forgetTable(name string) (bool, error) {
+// forgetTable drops the note when the table is gone.
+func (r *record) forgetTable(name string) error {
 	at := slices.Index(r.Made, name)
 	if at < 0 {
-		return false, nil
+		return nil
 	}
 	r.Made = slices.Delete(r.Made, at, at+1)
-	return true, r.save()
+	return r.save()
 }

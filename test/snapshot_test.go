@@ -1,0 +1,80 @@
+package test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// snapshot is all of a host's kernel that routing and filtering depend on, as the usual commands print it.
+type snapshot map[string]string
+
+// counters are what packets change in listings; comments are lines with the time of day.
+var (
+	counters = regexp.MustCompile(`\[\d+:\d+\]|packets \d+ bytes \d+`)
+	comments = regexp.MustCompile(`(?m)^#.*\n`)
+)
+
+// snap takes a snapshot.
+func snap(h *world.Host) snapshot {
+	s := snapshot{"sysctl": sysctls(h)}
+	for _, family := range []string{"-4", "-6"} {
+		s["rules "+family] = h.Run("ip", "-d", "-N", family, "rule")
+		s["routes "+family] = h.Run("ip", "-d", "-N", family, "route", "show", "table", "all")
+	}
+	s["links"] = h.Run("ip", "-d", "-N", "link")
+	s["addresses"] = h.Run("ip", "-N", "addr")
+	for _, save := range saves {
+		s[save] = normal(h.Run(save))
+	}
+	s["nft"] = normal(h.Run("nft", "-s", "list", "ruleset"))
+	return s
+}
+
+var saves = []string{"iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save"}
+
+func normal(text string) string {
+	return counters.ReplaceAllString(comments.ReplaceAllString(text, ""), "")
+}
+
+// volatile are sysctls that are gauges, or secrets made at the first look.
+var volatile = regexp.MustCompile(`nf_conntrack_count|fastopen_key|ipv[46]/route/flush|stable_secret`)
+
+func sysctls(h *world.Host) string {
+	var all strings.Builder
+	h.Do(func() {
+		filepath.WalkDir("/proc/sys/net", func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && !volatile.MatchString(path) {
+				value, _ := os.ReadFile(path)
+				all.WriteString(path + " = " + strings.TrimSpace(string(value)) + "\n")
+			}
+			return nil
+		})
+	})
+	return all.String()
+}
+
+// same wants the host to be as it was.
+func (s snapshot) same(t *testing.T, what string, h *world.Host) {
+	t.Helper()
+	for section, now := range snap(h) {
+		if diff := cmp.Diff(lines(s[section]), lines(now)); diff != "" {
+			t.Errorf("%s: %s are not as before (-before +now):\n%s", what, section, diff)
+		}
+	}
+}
+
+func lines(text string) []string { return strings.Split(text, "\n") }
+
+// legacyTable makes the kernel's legacy mangle tables, which nothing takes away again once anybody has looked at them.
+func legacyTable(h *world.Host) {
+	h.Run("iptables-legacy", "-t", "mangle", "-S")
+	h.Run("ip6tables-legacy", "-t", "mangle", "-S")
+}
