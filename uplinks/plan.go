@@ -53,27 +53,26 @@ func ruleSteps(want, have State) (write, erase Plan) {
 }
 
 // layOrder puts a family's first rule first, as everything below leans on main's specific routes being asked before,
-// and then goes from a block's end to its beginning, so that a goto finds its target. What keeps an uplink's own
-// questions from its table stands one place before the rule for its mark, and is laid before it.
+// and then goes from a block's end to its beginning, but for a goto, which is laid as soon as its target is there: what
+// leads past a rule is there before that rule and goes after it. Taken up in reverse, what selects less goes before what
+// selects more: the kernel deletes the first rule that has what it is told, and what it is not told can be anything.
 func layOrder(a, b Rule) int {
+	if a.Family == b.Family && a.suppresses() == b.suppresses() && a.layPlace() != b.layPlace() {
+		return -cmp.Compare(a.layPlace(), b.layPlace())
+	}
 	return cmp.Or(
 		cmp.Compare(a.Family, b.Family),
 		compareBool(a.suppresses(), b.suppresses()),
-		-cmp.Compare(a.layPlace(), b.layPlace()),
-		compareBool(a.guards(), b.guards()),
 		compareRules(a, b),
 	)
 }
 
 func (r Rule) layPlace() Priority {
-	if r.guards() {
-		return r.Priority + 1
+	if r.Action == Goto {
+		return r.Goto - 1
 	}
 	return r.Priority
 }
-
-// guards reports whether the rule leads an uplink's own questions past its table.
-func (r Rule) guards() bool { return r.Action == Goto && r.In != "" && r.Mask != 0 }
 
 func (r Rule) suppresses() bool {
 	return r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress

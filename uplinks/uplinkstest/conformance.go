@@ -87,10 +87,13 @@ func dump(t *testing.T, w World) string {
 // synced syncs, and checks that nothing is left to do and nothing of others was touched.
 func synced(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	t.Helper()
-	others := w.Others(t)
+	others, plan := w.Others(t), previewed(t, w, s)
 	done, err := uplinks.Sync(t.Context(), w, s)
 	if err != nil {
 		t.Fatalf("sync: %v", err)
+	}
+	if done.String() != plan.String() {
+		t.Errorf("the plan was not enough; planned:\n%sdone:\n%s", plan, done)
 	}
 	inSync(t, w, s)
 	same(t, "what others have", others, w.Others(t))

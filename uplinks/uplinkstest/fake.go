@@ -112,7 +112,7 @@ func clone(f uplinks.Facts) uplinks.Facts {
 	if f.Found == nil {
 		f.Found = map[uplinks.Tunable]uplinks.Found{}
 	}
-	f.Routed = slices.Clone(f.Routed)
+	f.Routed, f.Barred = slices.Clone(f.Routed), maps.Clone(f.Barred)
 	return f
 }
 
