@@ -10,6 +10,8 @@ import (
 
 	"replypath/etc"
 	"replypath/test/world"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const readme = "../README.md"
@@ -51,8 +53,8 @@ func TestREADMETellsExactlyWhatIsPutIntoTheKernel(t *testing.T) {
 		return
 	}
 	if os.Getenv(updateReadme) == "" {
-		t.Fatalf("the README says otherwise: if the program is right: %s=1 go test -run README ./test\nthe program:\n%s\nthe README:\n%s",
-			updateReadme, got, want)
+		t.Fatalf("the README says otherwise (if the program is right: %s=1 go test -run README ./test):\n%s",
+			updateReadme, cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
 	}
 	if err := os.WriteFile(readme, []byte(text[:start]+got+text[start+len(want):]), 0o644); err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func TestDemoEndsAtOnceAndLeavesNothing(t *testing.T) {
 			if err := demo.Wait(); err == nil {
 				t.Error("it ended as if it had shown everything")
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("took %s to end", took)
 			}
 			if got := demo.ProcessState.ExitCode(); got != end.status {
