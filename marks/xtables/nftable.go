@@ -60,35 +60,55 @@ const sequence = 1
 
 // ask sends a request and waits for its acknowledgement.
 func (t *Table) ask(request []byte) error {
+	_, err := t.asked(request)
+	return err
+}
+
+// asked sends a request and gives the attributes of its answer, or nothing when it is only acknowledged.
+func (t *Table) asked(request []byte) ([]byte, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(fd)
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
+		return nil, err
 	}
-	answer := make([]byte, 1<<16)
+	buffer := make([]byte, 1<<16)
 	for {
-		n, _, err := unix.Recvfrom(fd, answer, 0)
-		if err != nil {
-			return err
+		n, _, err := unix.Recvfrom(fd, buffer, 0)
+		if err == unix.EINTR {
+			continue
 		}
-		for rest := answer[:n]; len(rest) >= unix.SizeofNlMsghdr; {
-			length := int(binary.NativeEndian.Uint32(rest))
-			if length < unix.SizeofNlMsghdr || length > len(rest) {
-				return unix.EBADMSG
+		if err != nil {
+			return nil, err
+		}
+		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
+			if binary.NativeEndian.Uint32(m[8:]) != sequence {
+				continue
 			}
-			kind, seq := binary.NativeEndian.Uint16(rest[4:]), binary.NativeEndian.Uint32(rest[8:])
-			if kind == unix.NLMSG_ERROR && seq == sequence {
-				if errno := -int32(binary.NativeEndian.Uint32(rest[unix.SizeofNlMsghdr:])); errno != 0 {
-					return unix.Errno(errno)
-				}
-				return nil
+			body := m[unix.SizeofNlMsghdr:]
+			if binary.NativeEndian.Uint16(m[4:]) != unix.NLMSG_ERROR {
+				return body[min(4, len(body)):], nil
 			}
-			rest = rest[min(align(length), len(rest)):]
+			if errno := -int32(binary.NativeEndian.Uint32(body)); errno != 0 {
+				return nil, unix.Errno(errno)
+			}
+			return nil, nil
 		}
 	}
+}
+
+// cut takes the first message off.
+func cut(b []byte) (m, rest []byte) {
+	if len(b) < unix.SizeofNlMsghdr {
+		return nil, nil
+	}
+	length := int(binary.NativeEndian.Uint32(b))
+	if length < unix.SizeofNlMsghdr+4 || length > len(b) {
+		return nil, nil
+	}
+	return b[:length], b[min(align(length), len(b)):]
 }
 
 // batch wraps a change, which the kernel takes only between the two marks of a transaction.

@@ -25,6 +25,8 @@ type Table struct {
 	ipt     *iptables.IPTables
 	restore string            // the path of the restore command that belongs to it
 	groups  map[string]uint32 // link groups that have names
+	known   *Contents         // at the last Read
+	at      uint64            // the stamp before that Read
 }
 
 // Contents is what of ours a table holds.
@@ -40,7 +42,25 @@ type Hook struct {
 }
 
 // Read lists our chains and jumps. Chains of others are read only when a rule of theirs stands before a jump of ours.
+// It starts no process when the table is as it was at the last Read.
 func (t *Table) Read(ctx context.Context) (Contents, error) {
+	before, err := t.stamp()
+	if err != nil {
+		return Contents{}, t.explain("see whether the table changed", err)
+	}
+	if t.known != nil && t.at == before {
+		return *t.known, nil
+	}
+	c, err := t.list(ctx)
+	if err != nil {
+		return c, err
+	}
+	// What changed while it was listed is listed again the next time.
+	t.known, t.at = &c, before
+	return c, nil
+}
+
+func (t *Table) list(ctx context.Context) (Contents, error) {
 	c := Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
 	names, err := t.ours(ctx)
 	if err != nil {

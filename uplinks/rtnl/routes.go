@@ -45,8 +45,11 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, names map[int
 
 // inTables reports whether a route is ours or stands in one of our tables.
 func (h *Handle) inTables(r netlink.Route) bool {
-	t := uplinks.Table(r.Table)
-	return r.Protocol == uplinks.Protocol || h.tableBase != 0 && t > h.tableBase && t <= h.tableBase+marks.MaxID
+	return r.Protocol == uplinks.Protocol || h.ourTable(uplinks.Table(r.Table))
+}
+
+func (h *Handle) ourTable(t uplinks.Table) bool {
+	return h.tableBase != 0 && t > h.tableBase && t <= h.tableBase+marks.MaxID
 }
 
 // concerns keeps a full routing table of somebody else's out of memory.

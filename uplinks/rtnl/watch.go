@@ -1,0 +1,101 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Change is something that happened in the kernel and may concern us.
+type Change struct {
+	What string
+	Port uint32 // netlink port of who did it, most often a process id; 0 when it is the kernel or not told
+}
+
+// backlog is how many bytes of events may wait. When there is no room the kernel drops them and says ENOBUFS.
+const backlog = 8 << 20
+
+// Watch tells of changes until the context ends. It begins with one, so that whoever reads the kernel at every change
+// has subscribed before the first read. Lost events are a change too. Routes that cannot concern us are not told: a
+// routing daemon may change thousands a second.
+func (h *Handle) Watch(ctx context.Context, changed func(Change)) error {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
+	if err != nil {
+		return fmt.Errorf("subscribe to rtnetlink: %w", err)
+	}
+	defer context.AfterFunc(ctx, s.Close)()
+	if err := s.SetReceiveBufferSize(backlog, true); err != nil {
+		return fmt.Errorf("enlarge the rtnetlink buffer: %w", err)
+	}
+	changed(Change{What: "watching"})
+	for {
+		msgs, _, err := s.Receive()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, unix.ENOBUFS):
+			changed(Change{What: "events were lost"})
+			continue
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return fmt.Errorf("receive from rtnetlink: %w", err)
+		}
+		for _, m := range msgs {
+			if what := h.concern(m); what != "" {
+				changed(Change{What: what, Port: m.Header.Pid})
+			}
+		}
+	}
+}
+
+// concern names what a message is about, or gives nothing when it cannot concern us.
+func (h *Handle) concern(m syscall.NetlinkMessage) string {
+	switch m.Header.Type {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		return "link"
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		return "address"
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		return "rule"
+	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
+		return "sysctl"
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		if h.routeConcerns(m.Data) {
+			return "route"
+		}
+	}
+	return ""
+}
+
+func (h *Handle) routeConcerns(data []byte) bool {
+	if len(data) < unix.SizeofRtMsg {
+		return false
+	}
+	msg := nl.DeserializeRtMsg(data)
+	if msg.Protocol == uplinks.Protocol || msg.Dst_len == 0 {
+		return true
+	}
+	attrs, err := nl.ParseRouteAttr(data[msg.Len():])
+	if err != nil {
+		return true
+	}
+	table, gatewayed := uint32(msg.Table), false
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case unix.RTA_TABLE:
+			table = nl.NativeEndian().Uint32(a.Value)
+		case unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH:
+			gatewayed = true
+		}
+	}
+	return h.ourTable(uplinks.Table(table)) || table == unix.RT_TABLE_MAIN && !gatewayed
+}
