@@ -1,0 +1,80 @@
+package host_test
+
+import (
+	"strings"
+	"testing"
+
+	"replypath/cmd/internal/host"
+	"replypath/marks"
+	"replypath/test/world"
+	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
+)
+
+func TestTheBackendFollowsWhatIsInUse(t *testing.T) {
+	gateway := world.New(t).Host("gw")
+	usual := marks.Legacy
+	if strings.Contains(gateway.Run("iptables", "--version"), "nf_tables") {
+		usual = marks.NFT
+	}
+	theirs := func(backend string) string { return "iptables-" + backend + " -A INPUT -i lo -j ACCEPT" }
+	ours := func(backend string) string {
+		return "ip6tables-" + backend + " -t mangle -N REPLYPATH-PRE && ip6tables-" + backend + " -t mangle -A PREROUTING -j REPLYPATH-PRE"
+	}
+	for name, c := range map[string]struct {
+		before []string
+		want   marks.Backend // of the configuration
+		get    marks.Backend
+		both   bool
+	}{
+		"nothing is there":               {nil, marks.Auto, usual, false},
+		"others use nft":                 {[]string{theirs("nft")}, marks.Auto, marks.NFT, false},
+		"others use legacy":              {[]string{theirs("legacy")}, marks.Auto, marks.Legacy, false},
+		"others use both":                {[]string{theirs("legacy"), theirs("nft")}, marks.Auto, usual, true},
+		"others use both, and we legacy": {[]string{theirs("legacy"), theirs("nft"), ours("legacy")}, marks.Auto, marks.Legacy, true},
+		"only we use legacy":             {[]string{ours("legacy")}, marks.Auto, marks.Legacy, false},
+		"others nft, and we legacy":      {[]string{ours("legacy"), theirs("nft")}, marks.Auto, marks.NFT, false},
+		"the operator has chosen":        {[]string{theirs("nft")}, marks.Legacy, marks.Legacy, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gateway := world.New(t).Host("gw")
+			for _, line := range c.before {
+				gateway.Run("sh", "-ec", line)
+			}
+			h := open(t, gateway, host.Options{State: t.TempDir(), Backend: c.want})
+			var facts uplinks.Facts
+			var err error
+			gateway.Do(func() { facts, _, err = h.Observe(t.Context()) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, family := range uplinks.Families {
+				if got := facts.Tools[family].Backend; got != c.get {
+					t.Errorf("%s: got %s, want %s", family, got, c.get)
+				}
+			}
+			if facts.Both != c.both {
+				t.Errorf("both in use: %v", facts.Both)
+			}
+		})
+	}
+}
+
+func TestABackendThatIsNotUsedAnyMoreIsEmptied(t *testing.T) {
+	r := build(t, marks.Legacy)
+	if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
+		t.Fatal(err)
+	}
+	r.host = open(t, r.gateway, host.Options{State: t.TempDir(), Backend: marks.NFT, TableBase: uplinks.DefaultTableBase})
+	if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range []string{"iptables", "ip6tables"} {
+		if text := r.gateway.Run(family + "-legacy-save"); strings.Contains(text, marks.Prefix) {
+			t.Errorf("left behind:\n%s", text)
+		}
+		if text := r.gateway.Run(family + "-nft-save"); !strings.Contains(text, "-A PREROUTING -j "+marks.Pre) {
+			t.Errorf("not there:\n%s", text)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"replypath/uplinks"
+)
+
+var srcValidMark = uplinks.Tunable{Link: "eth1", Name: uplinks.SrcValidMark}
+
+// newRecord is a record in a folder that does not exist yet, as after boot.
+func newRecord(t *testing.T) *record {
+	t.Helper()
+	r, err := openRecord(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r
+}
+
+// again is what the next process reads.
+func again(t *testing.T, r *record) *record {
+	t.Helper()
+	next := &record{path: r.path}
+	if err := next.load(); err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func note(t *testing.T, r *record, tunable uplinks.Tunable, index int, was, value string) {
+	t.Helper()
+	if err := r.remember(uplinks.SetTunable{Tunable: tunable, Was: was, Value: value}, index); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func links(named map[string]int) uplinks.Facts {
+	f := uplinks.Facts{Links: map[string]uplinks.Link{}}
+	for name, index := range named {
+		f.Links[name] = uplinks.Link{Name: name, Index: index}
+	}
+	return f
+}
+
+func TestTheFirstValueIsRemembered(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	note(t, again(t, r), srcValidMark, 3, "7", "1") // somebody set 7, and we set it right
+	want := uplinks.Found{Index: 3, Was: "0", Set: "1"}
+	if got := again(t, r).of(links(map[string]int{"eth1": 3}))[srcValidMark]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestAValueThatIsBackIsForgotten(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	note(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
+	for _, tunable := range []uplinks.Tunable{srcValidMark, {Name: uplinks.Reflect4}} {
+		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "5"}); err != nil || len(again(t, r).of(links(map[string]int{"eth1": 3}))) == 0 {
+			t.Errorf("another value than the one found must not be forgotten: %v", err)
+		}
+		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "0"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(r.path); !os.IsNotExist(err) {
+		t.Errorf("nothing is remembered, but there is a file: %v", err)
+	}
+}
+
+func TestWhatIsRememberedFollowsTheLink(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	note(t, r, uplinks.Tunable{Name: uplinks.FwmarkAccept}, 0, "0", "1")
+	for name, c := range map[string]struct {
+		links map[string]int
+		want  []uplinks.Tunable
+	}{
+		"the same link":                {map[string]int{"eth1": 3}, []uplinks.Tunable{srcValidMark, {Name: uplinks.FwmarkAccept}}},
+		"a link with a new name":       {map[string]int{"wan": 3}, []uplinks.Tunable{{Link: "wan", Name: uplinks.SrcValidMark}, {Name: uplinks.FwmarkAccept}}},
+		"another link of the old name": {map[string]int{"eth1": 9}, []uplinks.Tunable{{Name: uplinks.FwmarkAccept}}},
+		"a link that is gone":          {nil, []uplinks.Tunable{{Name: uplinks.FwmarkAccept}}},
+	} {
+		got := again(t, r).of(links(c.links))
+		for _, tunable := range c.want {
+			if got[tunable].Was != "0" {
+				t.Errorf("%s: %v is not remembered in %v", name, tunable, got)
+			}
+		}
+		if len(got) != len(c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestARecordThatCannotBeReadIsAnError(t *testing.T) {
+	for _, garbage := range []string{"", "{", "null garbage", `{"tunables":7}`, "\x00\x00\x00"} {
+		r := newRecord(t)
+		if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(r.path, []byte(garbage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := r.load()
+		if err == nil || !strings.Contains(err.Error(), r.path) || !strings.Contains(err.Error(), "delete it") {
+			t.Errorf("%q: %v", garbage, err)
+		}
+		if kept, err := os.ReadFile(r.path); err != nil || string(kept) != garbage {
+			t.Errorf("%q was changed to %q, %v: it is all that is left of what was found", garbage, kept, err)
+		}
+	}
+}
+
+// TestACrashWhileWriting leaves a new file half written beside the old one, which holds.
+func TestACrashWhileWriting(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	if err := os.WriteFile(r.path+".123", []byte(`{"tunables":[{"li`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := again(t, r)
+	if next.of(links(map[string]int{"eth1": 3}))[srcValidMark].Was != "0" {
+		t.Errorf("the old record is lost: %+v", next)
+	}
+	note(t, next, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
+	if got := again(t, next).of(links(map[string]int{"eth1": 3})); len(got) != 2 {
+		t.Errorf("after the crash: %v", got)
+	}
+}
+
+func TestAWriteThatFailsLeavesTheOldRecord(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	folder := filepath.Dir(r.path)
+	r.path = filepath.Join(folder, "missing", "\x00")
+	if err := r.save(); err == nil {
+		t.Error("a file that cannot be made is no error")
+	}
+	found, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(found) > 2 {
+		t.Errorf("left behind: %v, %v", found, err)
+	}
+}
