@@ -1,0 +1,146 @@
+package test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// The host inside that nobody outside can be: its address is the LAN's second.
+const (
+	insider4 = "198.18.0.77"
+	insider6 = "2001:db8:f::77"
+)
+
+// forgeable are the kinds of questions of which one packet is enough to be answered.
+var forgeable = []world.Kind{world.AskTCP, world.AskUDP, world.AskPing, world.AskRaw, world.AskSCTP}
+
+// The marks make an answer to anybody possible by the uplink that was asked. They must not make the source check
+// believe that the LAN is out there.
+func TestForgedSourceFromInsideIsRefused(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		for _, table := range []string{"raw", "mangle"} {
+			t.Run("with IPv6's source check in "+table, func(t *testing.T) {
+				refuseForged(t, conditions{rpFilter: 1}, backend, table)
+			})
+		}
+	})
+	t.Run("without default route in main", func(t *testing.T) {
+		refuseForged(t, conditions{1, true}, backends[0], "mangle")
+	})
+}
+
+func refuseForged(t *testing.T, c conditions, backend, table string) {
+	b := newForgery(t, c, backend)
+	b.iptables(6, "-t", table, "-A", "PREROUTING", "-i", "eth+", "-m", "rpfilter", "--validmark", "--invert", "-j", "DROP")
+	b.apply()
+	inside := b.LANLink.Record()
+	b.forgeAll()
+	b.Settle()
+	if n := inside.Count(ofInsider); n != 0 {
+		t.Errorf("%d answers to forged questions went inside, or the questions themselves", n)
+	}
+	if n := b.admitted(); n != 0 {
+		t.Errorf("%d forged questions to the gateway were delivered", n)
+	}
+	p := b.watch()
+	p.askAll(t, b.Client, world.Kinds)
+	b.forward(b.LAN4, b.LAN6)
+	b.forgeAll()
+	b.Settle()
+	if n := inside.Count(ofInsider); n != 0 {
+		t.Errorf("%d forged questions were forwarded", n)
+	}
+	p.askAll(t, b.Client, forwarded)
+}
+
+// Without the source check nothing keeps the forged packets out: what TestForgedSourceFromInsideIsRefused looks for
+// can be seen.
+func TestForgedSourceComesInWithoutTheSourceCheck(t *testing.T) {
+	b := newForgery(t, conditions{}, backends[0])
+	b.apply()
+	inside := b.LANLink.Record()
+	b.forgeAll()
+	b.Settle()
+	for _, a := range []string{insider4, insider6} {
+		address := netip.MustParseAddr(a)
+		if inside.Count(func(p world.Packet) bool { return p.To(address) }) == 0 {
+			t.Errorf("no answer to a question that was forged as %s went inside", a)
+		}
+	}
+	if b.admitted() == 0 {
+		t.Error("no forged question was delivered")
+	}
+	b.forward(b.LAN4, b.LAN6)
+	b.forgeAll()
+	b.Settle()
+	for _, a := range []string{insider4, insider6} {
+		address := netip.MustParseAddr(a)
+		if inside.Count(func(p world.Packet) bool { return p.Dir == world.Out && p.From(address) }) == 0 {
+			t.Errorf("no question that was forged as %s was forwarded", a)
+		}
+	}
+}
+
+// newForgery is a box that serves, whose LAN has the insider, and which counts what the insider is said to have sent.
+func newForgery(t *testing.T, c conditions, backend string) *box {
+	t.Helper()
+	b := newBox(t, c.build(t, 2, world.Options{}), backend)
+	serve(b.Gateway)
+	serve(b.LAN)
+	b.LANLink.Peer.Addr(insider4+"/24", insider6+"/64")
+	for source, to := range map[string]string{insider4: "198.18.0.1", insider6: "2001:db8:f::1"} {
+		// An answer that goes astray inside must not be lost for want of a neighbour.
+		from, at := netip.MustParseAddr(source), netip.MustParseAddr(to)
+		q := world.Question{Kind: world.AskTCP, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(at, servedPort)}
+		if a := b.LAN.Ask(q); !a.OK {
+			t.Fatalf("the insider itself: %v", a)
+		}
+		b.iptables(familyOf(from), "-A", "INPUT", "-s", source, "-i", "eth+")
+	}
+	return b
+}
+
+// forgeAll sends a question of every kind, with the insider's address, to both addresses of every uplink: from the
+// Internet and from the ISP.
+func (b *box) forgeAll() {
+	b.t.Helper()
+	port := uint16(20000)
+	for _, u := range b.Uplinks {
+		for _, to := range u.Addrs() {
+			source := netip.MustParseAddr(map[int]string{4: insider4, 6: insider6}[familyOf(to)])
+			for _, kind := range forgeable {
+				for _, forger := range []*world.Host{b.Client, u.ISP} {
+					port++
+					q := question(kind, to)
+					q.From = netip.AddrPortFrom(source, port)
+					forger.Forge(q)
+				}
+			}
+		}
+	}
+}
+
+func ofInsider(p world.Packet) bool {
+	for _, a := range []string{insider4, insider6} {
+		if address := netip.MustParseAddr(a); p.From(address) || p.To(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// admitted is the number of packets from an uplink that claimed to be the insider's and were delivered to the gateway.
+func (b *box) admitted() int {
+	b.t.Helper()
+	n := 0
+	for _, family := range []int{4, 6} {
+		line := b.iptables(family, "-S", "INPUT", "1", "-v")
+		if !strings.Contains(line, " -c 0 0") {
+			n++
+		}
+	}
+	return n
+}
