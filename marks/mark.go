@@ -1,8 +1,8 @@
 package marks
 
 import (
-	"fmt"
 	"math/bits"
+	"strconv"
 )
 
 // ID is an uplink's number as written in the configuration, 1 to MaxID. Connections remember their mark across
@@ -45,7 +45,9 @@ func (m Mask) High(n int) Mask {
 func (m Mask) shift() int { return bits.TrailingZeros32(uint32(m)) }
 
 // String prints the mark as ip(8) and iptables(8) read and print it.
-func (m Mark) String() string { return fmt.Sprintf("%#x", uint32(m)) }
+func (m Mark) String() string { return hex(uint32(m)) }
 
 // String prints the mask as ip(8) and iptables(8) read and print it.
-func (m Mask) String() string { return fmt.Sprintf("%#x", uint32(m)) }
+func (m Mask) String() string { return hex(uint32(m)) }
+
+func hex(n uint32) string { return "0x" + strconv.FormatUint(uint64(n), 16) }

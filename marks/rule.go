@@ -46,31 +46,30 @@ const (
 
 // String prints the rule as iptables-save(8) does, without the leading -A CHAIN.
 func (r Rule) String() string {
-	var w []string
-	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+	w := make([]string, 0, 8)
 	if r.In != "" {
-		add("-i %s", r.In)
+		w = append(w, "-i "+r.In)
 	}
 	if r.Out != "" {
-		add("-o %s", r.Out)
+		w = append(w, "-o "+r.Out)
 	}
 	if r.SrcGroup != 0 {
-		add("-m devgroup --src-group %#x", r.SrcGroup)
+		w = append(w, fmt.Sprintf("-m devgroup --src-group %#x", r.SrcGroup))
 	}
 	if r.Ctmark != (Ctmark{}) {
-		add("-m connmark %s", r.Ctmark)
+		w = append(w, "-m connmark "+r.Ctmark.String())
 	}
 	if r.Dir != "" || r.Young {
-		add("-m conntrack")
+		w = append(w, "-m conntrack")
 	}
 	if r.Young {
-		add("! --ctstatus ASSURED")
+		w = append(w, "! --ctstatus ASSURED")
 	}
 	if r.Dir != "" {
-		add("--ctdir %s", r.Dir)
+		w = append(w, "--ctdir "+r.Dir)
 	}
 	if r.Target.Verb != Count {
-		add("%s", r.Target)
+		w = append(w, r.Target.String())
 	}
 	return strings.Join(w, " ")
 }
@@ -81,7 +80,7 @@ func (c Ctmark) String() string {
 	if c.Not {
 		not = "! "
 	}
-	return fmt.Sprintf("%s--mark %s/%s", not, c.Mark, c.Mask)
+	return not + "--mark " + c.Mark.String() + "/" + c.Mask.String()
 }
 
 // String prints the target as iptables-save(8) does.
@@ -92,7 +91,7 @@ func (t Target) String() string {
 	case Return:
 		return "-j RETURN"
 	case SetCtmark:
-		return fmt.Sprintf("-j CONNMARK --set-xmark %s/%s", t.Mark, t.Mask)
+		return "-j CONNMARK --set-xmark " + t.Mark.String() + "/" + t.Mask.String()
 	case RestoreMark:
 		return fmt.Sprintf("-j CONNMARK --restore-mark --nfmask %s --ctmask %s", t.Mask, t.Mask)
 	}

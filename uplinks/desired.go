@@ -11,6 +11,9 @@ import (
 // settings. Settings without uplinks ask for nothing: what we changed goes back to what was found.
 func Desired(s Settings, f Facts) State {
 	want := NewState()
+	// Room for what an uplink has in both families: maps that grow cost more than what they hold.
+	want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
+	want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	for _, family := range f.families() {
 		rules(want, s, f, family)
 		chains(want, s, f, family)

@@ -68,17 +68,22 @@ func (l *load) declare(chain string, exists bool) {
 }
 
 func (l *load) both(format string, args ...any) {
-	fmt.Fprintf(&l.text, format+"\n", args...)
-	l.line(format, args...)
+	line := fmt.Sprintf(format, args...)
+	l.text.WriteString(line + "\n")
+	l.line("%s", line)
 }
 
 func (l *load) line(format string, args ...any) {
 	fmt.Fprintln(&l.lines, l.tool.chainLine(format, args...))
 }
 
+// fill is spared the formatting of line: with many uplinks it writes most of a plan.
 func (l *load) fill(chain, rules string) {
+	command := l.tool.chainLine("-A %s", chain)
 	for rule := range strings.Lines(rules) {
-		l.both("%s", strings.TrimSpace("-A "+chain+" "+strings.TrimSpace(rule)))
+		rule = strings.TrimRight(" "+strings.TrimSpace(rule), " ") + "\n"
+		l.text.WriteString("-A " + chain + rule)
+		l.lines.WriteString(command + rule)
 	}
 }
 
