@@ -15,7 +15,8 @@ build:
 needs:
 	@.ci/needs
 
-demo: needs build
+demo: build
+	@.ci/needs demo
 	@CGO_ENABLED=0 go build -trimpath -o .build/demo ./test/demo
 	@.build/demo -replypath .build/replypath
 
