@@ -42,6 +42,7 @@ var mayUse = map[string][]string{
 	"uplinks":             {"marks"},
 	"uplinks/rtnl":        {"uplinks", "marks"},
 	"uplinks/procfs":      {"uplinks", "marks"},
+	"uplinks/networkd":    {"uplinks", "marks"},
 	"uplinks/uplinkstest": {"uplinks", "marks"},
 	"health":              {"health/..."},
 	"etc":                 {},

@@ -63,7 +63,7 @@ func reach(ctx context.Context, k Kernel, want func(Facts) State) (done Plan, er
 		if len(plan) == 0 {
 			return done, nil
 		}
-		took, failed := carryOut(ctx, k, plan)
+		took, failed := CarryOut(ctx, k, plan)
 		done = append(done, took...)
 		if err = failed; err == nil {
 			err = fmt.Errorf("%w; still to do:\n%s", ErrDrift, plan)
@@ -72,9 +72,9 @@ func reach(ctx context.Context, k Kernel, want func(Facts) State) (done Plan, er
 	return done, err
 }
 
-// carryOut does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
+// CarryOut does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
 // up waits until all that replaces it is there.
-func carryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
+func CarryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	var errs []error
 	for _, s := range p {
 		if err := ctx.Err(); err != nil {

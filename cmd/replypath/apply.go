@@ -23,6 +23,9 @@ touched; when a part cannot be done, nothing stays changed.`,
 			if err != nil {
 				return err
 			}
+			if told, err := p.tellService(cmd.Context()); told || err != nil {
+				return err
+			}
 			h, err := p.openToWrite(cmd.Context(), c)
 			if err != nil {
 				return err

@@ -19,6 +19,9 @@ func (p *program) flushCommand() *cobra.Command {
 what was found. It needs no configuration, and works after a crash.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.noService(cmd.Context()); err != nil {
+				return err
+			}
 			h, err := p.openToWrite(cmd.Context(), config.Config{Settings: uplinks.Settings{Backend: marks.Auto}})
 			if err != nil {
 				return err

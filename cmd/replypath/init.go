@@ -47,7 +47,7 @@ becomes the configuration file, unless there is one.`,
 func propose(facts uplinks.Facts) (string, error) {
 	settings, notes := uplinks.Propose(facts)
 	if len(settings.Uplinks) == 0 {
-		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see replypath.toml(5)")
+		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see /usr/local/share/doc/replypath/replypath.toml")
 	}
 	var text strings.Builder
 	err := config.Propose(&text, config.Config{Settings: settings}, notes)

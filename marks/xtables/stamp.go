@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stamp tells, without starting a process, whether a table may have changed: as long as it is the same, the table is.
-func (t *Table) stamp() (uint64, error) {
+// Stamp tells, without starting a process, whether a table may have changed: as long as it is the same, the table is.
+func (t *Table) Stamp() (uint64, error) {
 	if t.Backend == marks.NFT {
 		return t.generation()
 	}

@@ -44,7 +44,7 @@ type Hook struct {
 // Read lists our chains and jumps. Chains of others are read only when a rule of theirs stands before a jump of ours.
 // It starts no process when the table is as it was at the last Read.
 func (t *Table) Read(ctx context.Context) (Contents, error) {
-	before, err := t.stamp()
+	before, err := t.Stamp()
 	if err != nil {
 		return Contents{}, t.explain("see whether the table changed", err)
 	}

@@ -53,14 +53,6 @@ func (s *socket) connect(to unix.Sockaddr) error {
 	return s.control(func(fd int) error { return unix.Connect(fd, to) })
 }
 
-func (s *socket) local() (sa unix.Sockaddr) {
-	s.control(func(fd int) (err error) {
-		sa, err = unix.Getsockname(fd)
-		return err
-	})
-	return sa
-}
-
 // receive waits for a message. What does not fit the buffer is cut off.
 func (s *socket) receive(buffer, control []byte) (m message, err error) {
 	closed := s.raw.Read(func(fd uintptr) bool {

@@ -49,7 +49,8 @@ func (h *Handle) inTables(r netlink.Route) bool {
 }
 
 func (h *Handle) ourTable(t uplinks.Table) bool {
-	return h.tableBase != 0 && t > h.tableBase && t <= h.tableBase+marks.MaxID
+	base := uplinks.Table(h.tableBase.Load())
+	return base != 0 && t > base && t <= base+marks.MaxID
 }
 
 // concerns keeps a full routing table of somebody else's out of memory.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"replypath/uplinks"
 
@@ -17,7 +18,7 @@ import (
 // Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
 type Handle struct {
 	h         *netlink.Handle
-	tableBase uplinks.Table
+	tableBase atomic.Uint32 // read by Watch too
 }
 
 // Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand
@@ -33,8 +34,13 @@ func Open(base uplinks.Table) (*Handle, error) {
 		h.Close()
 		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
 	}
-	return &Handle{h: h, tableBase: base}, nil
+	handle := &Handle{h: h}
+	handle.LookAt(base)
+	return handle, nil
 }
+
+// LookAt observes routes of others in other tables than at Open from now on.
+func (h *Handle) LookAt(base uplinks.Table) { h.tableBase.Store(uint32(base)) }
 
 // Close closes the socket.
 func (h *Handle) Close() { h.h.Close() }

@@ -9,6 +9,7 @@ import (
 
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/networkd"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
 )
@@ -72,6 +73,9 @@ func look(ctx context.Context, links *rtnl.Handle) (uplinks.Facts, uplinks.State
 	facts.IPv6 = procfs.IPv6()
 	if err := links.Read(ctx, &facts, &have); err != nil {
 		return facts, have, err
+	}
+	if own, err := firstNamespace(); err == nil && own {
+		networkd.Read(networkd.Leases, &facts)
 	}
 	return facts, have, procfs.Read(facts, &have)
 }

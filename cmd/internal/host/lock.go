@@ -21,15 +21,11 @@ type lock struct{ file *os.File }
 
 // Lock makes this the only program of ours that writes, until Close. It waits for another to finish.
 func (h *Host) Lock(ctx context.Context) error {
-	path := h.found.path + ".lock"
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make the folder for what is remembered: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := h.openLock()
 	if err != nil {
-		return fmt.Errorf("lock the host: %w", err)
+		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w %s", ErrBusy, path))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w %s", ErrBusy, f.Name()))
 	defer cancel()
 	locked := make(chan error, 1)
 	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
@@ -40,10 +36,35 @@ func (h *Host) Lock(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		return errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 	}
 	h.lock.file = f
 	return h.found.load()
+}
+
+// TryLock is a Lock that does not wait: the service wants to be the only one.
+func (h *Host) TryLock() error {
+	f, err := h.openLock()
+	if err != nil {
+		return err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("another replypath has this network namespace: see which: fuser -v %s", f.Name()), f.Close())
+	}
+	h.lock.file = f
+	return h.found.load()
+}
+
+func (h *Host) openLock() (*os.File, error) {
+	path := h.found.path + ".lock"
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder for what is remembered: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the host: %w", err)
+	}
+	return f, nil
 }
 
 func (l *lock) release() {

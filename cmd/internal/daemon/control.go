@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+// Request is what is asked on the control socket, a line of JSON.
+type Request struct {
+	Do     string `json:"do"`
+	Config string `json:"config,omitempty"` // of the caller: it must be the service's
+}
+
+// What can be asked.
+const (
+	DoReload = "reload"
+	DoStatus = "status"
+)
+
+// Response is the answer, a line of JSON.
+type Response struct {
+	Error  string  `json:"error,omitempty"`
+	Status *Status `json:"status,omitempty"`
+}
+
+// Status is how the service stands.
+type Status struct {
+	Version int       `json:"version"`
+	InSync  bool      `json:"in_sync"`
+	Since   time.Time `json:"since"` // of in_sync
+	Error   string    `json:"error,omitempty"`
+	Waiting int       `json:"repairs_waiting"`
+	Changes int       `json:"changes"`
+	Rounds  int       `json:"rounds"`
+	Uplinks int       `json:"uplinks"`
+	Reload  *Reloaded `json:"reload,omitempty"`
+}
+
+// Reloaded is how the last reload ended.
+type Reloaded struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error,omitempty"`
+}
+
+func (s *Service) answer(ctx context.Context, r Request) Response {
+	switch r.Do {
+	case DoReload:
+		if r.Config != "" && r.Config != s.Config {
+			return Response{Error: fmt.Sprintf("the service reads %s, not %s: stop it first, or change its file", s.Config, r.Config)}
+		}
+		if err := s.reload(ctx); err != nil {
+			return Response{Error: err.Error()}
+		}
+		return Response{}
+	case DoStatus:
+		status := s.status()
+		return Response{Status: &status}
+	}
+	return Response{Error: fmt.Sprintf("nothing is known about %q", r.Do)}
+}
+
+// ErrNoService is the error of a Call when no service answers.
+var ErrNoService = errors.New("the service does not run")
+
+// Call asks the service whose state folder this is.
+func Call(ctx context.Context, dir string, r Request) (Response, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", filepath.Join(dir, SocketName))
+	if err != nil {
+		return Response{}, fmt.Errorf("%w: %w", ErrNoService, err)
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	if err := json.NewEncoder(c).Encode(r); err != nil {
+		return Response{}, fmt.Errorf("ask the service: %w", err)
+	}
+	line, err := bufio.NewReader(c).ReadBytes('\n')
+	if err != nil {
+		return Response{}, fmt.Errorf("ask the service: %w", errors.Join(ctx.Err(), err))
+	}
+	var answer Response
+	if err := json.Unmarshal(line, &answer); err != nil {
+		return Response{}, fmt.Errorf("ask the service: %w", err)
+	}
+	if answer.Error != "" {
+		return answer, errors.New(answer.Error)
+	}
+	return answer, nil
+}

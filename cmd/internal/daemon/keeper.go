@@ -1,0 +1,137 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"replypath/uplinks"
+)
+
+// Keeper makes the kernel as the settings ask, and keeps it so. Only the loop's goroutine calls Round.
+type Keeper struct {
+	Kernel   uplinks.Kernel
+	Log      *slog.Logger
+	restrain *Restraint
+
+	mu       sync.Mutex
+	settings uplinks.Settings
+	suspect  string // who changed the kernel last, as far as it told
+	report   Report
+}
+
+// Report is how things stand.
+type Report struct {
+	InSync   bool
+	Since    time.Time // of InSync
+	Err      error     // of the last round
+	Changes  int       // steps that were carried out
+	Rounds   int
+	Waiting  int // steps that wait because somebody undoes them
+	Uplinks  int
+	Findings []uplinks.Finding
+}
+
+// NewKeeper keeps to these settings.
+func NewKeeper(k uplinks.Kernel, log *slog.Logger, s uplinks.Settings) *Keeper {
+	return &Keeper{Kernel: k, Log: log, restrain: NewRestraint(), settings: s}
+}
+
+// Keep takes new settings for the next round.
+func (k *Keeper) Keep(s uplinks.Settings) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.settings = s
+}
+
+// Settings are those that are kept to.
+func (k *Keeper) Settings() uplinks.Settings {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.settings
+}
+
+// Suspect notes who changed the kernel last.
+func (k *Keeper) Suspect(who string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.suspect = who
+}
+
+// Report is how things stand after the last round.
+func (k *Keeper) Report() Report {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.report
+}
+
+// soon is when a round that failed is tried again.
+const soon = time.Second
+
+// Round looks, repairs and says when to look again. What it did shows in the next round: its own changes nudge.
+func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
+	settings := k.Settings()
+	facts, have, err := k.Kernel.Observe(ctx)
+	if err != nil {
+		k.failed("observe", err)
+		return soon
+	}
+	act, wait, next := k.restrain.Split(uplinks.Diff(uplinks.Desired(settings, facts), have), time.Now())
+	done, err := uplinks.CarryOut(ctx, k.Kernel, act)
+	k.repaired(done, why)
+	if err != nil && ctx.Err() == nil {
+		k.failed("apply", err)
+		next = soon
+	}
+	k.note(Report{
+		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Waiting: len(wait),
+		Uplinks: len(settings.Uplinks), Findings: uplinks.Findings(settings, facts),
+	})
+	return next
+}
+
+// repaired logs what changed. A round in which all is right says nothing.
+func (k *Keeper) repaired(done uplinks.Plan, why string) {
+	if len(done) == 0 {
+		return
+	}
+	k.mu.Lock()
+	suspect := k.suspect
+	k.mu.Unlock()
+	for _, s := range done {
+		k.Log.Info("changed", "step", s.String(), "why", why)
+	}
+	for _, object := range k.restrain.Done(done, time.Now()) {
+		k.Log.Warn("somebody undoes this again and again: repairing it less often", "object", object, "suspect", suspect)
+	}
+}
+
+func (k *Keeper) failed(what string, err error) {
+	k.mu.Lock()
+	again := k.report.Err != nil && k.report.Err.Error() == err.Error()
+	k.report.Err, k.report.InSync = err, false
+	k.mu.Unlock()
+	if !again {
+		k.Log.Warn("will retry", "step", what, "err", err)
+	}
+}
+
+// note counts on, and tells findings once.
+func (k *Keeper) note(r Report) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range r.Findings {
+		if !slices.Contains(k.report.Findings, f) {
+			k.Log.Warn(f.What, "remedy", f.Remedy)
+		}
+	}
+	r.Changes += k.report.Changes
+	r.Rounds = k.report.Rounds + 1
+	r.Since = k.report.Since
+	if r.InSync != k.report.InSync || r.Since.IsZero() {
+		r.Since = time.Now()
+	}
+	k.report = r
+}

@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"time"
+
+	"replypath/uplinks"
+)
+
+// Restraint keeps the service from fighting: what has to be repaired again and again waits longer each time, though
+// never for ever. Each object has its own patience, so that a rival of one is not felt by another.
+type Restraint struct {
+	offences map[string]offence
+}
+
+type offence struct {
+	count int
+	last  time.Time // of the last repair
+	until time.Time // no repair before
+}
+
+// over reports whether the object has been right for long enough since it was last repaired, or last could have been.
+func (o offence) over(now time.Time) bool {
+	return now.After(o.last.Add(forgotten)) && now.After(o.until.Add(forgotten))
+}
+
+const (
+	tolerated = 5                // repairs in a row without any delay
+	forgotten = time.Minute      // an object that was right for so long starts anew
+	longest   = 30 * time.Second // the longest wait
+	shortest  = 200 * time.Millisecond
+)
+
+// NewRestraint is one that has seen nothing yet.
+func NewRestraint() *Restraint { return &Restraint{offences: map[string]offence{}} }
+
+// Split parts a plan into what is done now and what waits, and says when the first that waits may be done.
+func (r *Restraint) Split(plan uplinks.Plan, now time.Time) (act, wait uplinks.Plan, next time.Duration) {
+	for _, s := range plan {
+		until := r.offences[key(s)].until
+		if !now.Before(until) {
+			act = append(act, s)
+			continue
+		}
+		wait = append(wait, s)
+		if left := until.Sub(now); next == 0 || left < next {
+			next = left
+		}
+	}
+	return act, wait, next
+}
+
+// Done notes repairs, and gives the objects that are now repaired so often that somebody must be undoing it.
+func (r *Restraint) Done(plan uplinks.Plan, now time.Time) (fought []string) {
+	for _, s := range plan {
+		o := r.offences[key(s)]
+		if o.over(now) {
+			o = offence{}
+		}
+		o.count++
+		o.last = now
+		if o.count > tolerated {
+			o.until = now.Add(min(longest, shortest<<min(o.count-tolerated-1, 20)))
+			fought = append(fought, key(s))
+		}
+		r.offences[key(s)] = o
+	}
+	r.forget(now)
+	return fought
+}
+
+// forget keeps the memory bounded.
+func (r *Restraint) forget(now time.Time) {
+	for k, o := range r.offences {
+		if o.over(now) {
+			delete(r.offences, k)
+		}
+	}
+}
+
+// key names what a step is about: chains are loaded as a whole.
+func key(s uplinks.Step) string {
+	if l, ok := s.(uplinks.LoadChains); ok {
+		return l.Tool.Command + " chains"
+	}
+	return s.String()
+}

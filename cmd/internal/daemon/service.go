@@ -1,0 +1,215 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/host"
+	"replypath/uplinks"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Service keeps the host as its configuration asks until it is told to stop. Stopping changes nothing in the kernel.
+type Service struct {
+	Config string // the configuration file
+	State  string // the folder in which things are remembered, and where the control socket is
+	Log    *slog.Logger
+	Hangup <-chan struct{} // asks for a reload
+
+	host     *host.Host
+	keeper   *Keeper
+	loop     *Loop
+	requests chan request
+	reloaded atomic.Pointer[reload]
+}
+
+// request asks the loop's goroutine for a reload.
+type request struct{ answer chan error }
+
+// reload is how the last reload ended.
+type reload struct {
+	At  time.Time
+	Err error
+}
+
+// Run applies the configuration, says that it is ready, and keeps the host so until the context ends.
+func (s *Service) Run(ctx context.Context) error {
+	c, err := config.Read(s.Config)
+	if err != nil {
+		return err
+	}
+	s.host, err = host.Open(ctx, options(s.State, c))
+	if err != nil {
+		return err
+	}
+	defer s.host.Close()
+	if err := s.host.TryLock(); err != nil {
+		return err
+	}
+	s.requests = make(chan request, callers)
+	s.keeper = NewKeeper(s.host, s.Log, c.Settings)
+	s.loop = NewLoop(s.round)
+	socket, err := listen(s.State)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	return s.tasks(ctx, socket)
+}
+
+func options(state string, c config.Config) host.Options {
+	return host.Options{State: state, Backend: c.Backend, TableBase: c.TableBase}
+}
+
+func (s *Service) tasks(ctx context.Context, socket *socket) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.watch(ctx, "links, routes and rules", s.host.WatchLinks) })
+	g.Go(func() error { return s.watch(ctx, "firewall", s.host.WatchFirewall) })
+	g.Go(func() error { return s.pulse(ctx) })
+	g.Go(func() error { return s.hangups(ctx) })
+	g.Go(func() error { return socket.serve(ctx, s.answer) })
+	g.Go(func() error { return s.loop.Run(ctx) })
+	err := g.Wait()
+	notify("STOPPING=1")
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// watch begins anew whenever a subscription ends: its first event then brings a full look.
+func (s *Service) watch(ctx context.Context, what string, watch func(context.Context, func(host.Change)) error) error {
+	for {
+		err := watch(ctx, func(c host.Change) {
+			if c.Who != "" {
+				s.keeper.Suspect(c.Who)
+			}
+			s.loop.Nudge(c.What)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.Log.Warn("will subscribe again", "to", what, "err", err)
+		if err := sleep(ctx, soon); err != nil {
+			return err
+		}
+	}
+}
+
+// beat is how often is looked at what the kernel does not announce. It bounds how late such a change is repaired.
+const beat = 250 * time.Millisecond
+
+func (s *Service) pulse(ctx context.Context) error {
+	var last uint64
+	for {
+		now, err := s.host.Fingerprint()
+		if err != nil {
+			s.Log.Debug("cannot look at sysctls", "err", err)
+		} else if now != last {
+			s.loop.Nudge("sysctl or firewall")
+		}
+		last = now
+		if err := sleep(ctx, beat); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Service) hangups(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.Hangup:
+			// The loop logs how it went.
+			_ = s.reload(ctx)
+		}
+	}
+}
+
+// reload asks the loop for a reload and waits for its end.
+func (s *Service) reload(ctx context.Context) error {
+	r := request{answer: make(chan error, 1)}
+	select {
+	case s.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.loop.Nudge("reload")
+	select {
+	case err := <-r.answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// round is what the loop does: reloads that were asked for, then a look and the repairs.
+func (s *Service) round(ctx context.Context, why string) time.Duration {
+	var asked []request
+	for {
+		select {
+		case r := <-s.requests:
+			asked = append(asked, r)
+			continue
+		default:
+		}
+		break
+	}
+	var err error
+	if len(asked) > 0 {
+		err = s.reread(ctx)
+	}
+	next := s.keeper.Round(ctx, why)
+	for _, r := range asked {
+		r.answer <- errors.Join(err, s.keeper.Report().Err)
+	}
+	s.tell()
+	return next
+}
+
+// reread takes a new configuration, when it can be read and planned whole. Otherwise the old one stays.
+func (s *Service) reread(ctx context.Context) error {
+	notify("RELOADING=1")
+	err := s.take(ctx)
+	s.reloaded.Store(&reload{time.Now(), err})
+	if err != nil {
+		s.Log.Error("the new configuration is refused, the old one stays", "err", err)
+		return fmt.Errorf("the new configuration is refused, the old one stays: %w", err)
+	}
+	s.Log.Info("configuration read", "uplinks", len(s.keeper.Settings().Uplinks))
+	return nil
+}
+
+func (s *Service) take(ctx context.Context) error {
+	c, err := config.Read(s.Config)
+	if err != nil {
+		return err
+	}
+	old := s.keeper.Settings()
+	if err := s.host.Adjust(ctx, c.Backend, c.TableBase); err != nil {
+		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
+	}
+	if _, _, err := uplinks.Preview(ctx, s.host, c.Settings); err != nil {
+		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
+	}
+	s.keeper.Keep(c.Settings)
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,74 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+
+	"replypath/marks"
+	"replypath/marks/xtables"
+	"replypath/uplinks"
+	"replypath/uplinks/procfs"
+	"replypath/uplinks/rtnl"
+)
+
+// Change is something that happened on the host and may concern us.
+type Change struct {
+	What string
+	Who  string // as far as the kernel tells
+}
+
+// WatchLinks tells of links, addresses, routes, rules and announced sysctls until the context ends, beginning with one
+// event when it has subscribed.
+func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
+	return h.links.Watch(ctx, func(c rtnl.Change) {
+		who := ""
+		if c.Port != 0 {
+			who = fmt.Sprintf("netlink port %d", c.Port)
+		}
+		changed(Change{c.What, who})
+	})
+}
+
+// WatchFirewall tells of every change to nftables until the context ends.
+func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
+	return xtables.Watch(ctx, func(who string) { changed(Change{"firewall", who}) })
+}
+
+// Fingerprint sums up what the kernel does not announce: sysctls, and legacy firewall tables.
+func (h *Host) Fingerprint() (uint64, error) {
+	facts := uplinks.Facts{Links: map[string]uplinks.Link{}}
+	names, err := h.links.Names()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		facts.Links[name] = uplinks.Link{}
+	}
+	have := uplinks.NewState()
+	if err := procfs.Read(facts, &have); err != nil {
+		return 0, err
+	}
+	sum := fnv.New64a()
+	for _, t := range uplinks.Sysctls(facts) {
+		fmt.Fprintf(sum, "%s=%s\n", t, have.Tunables[t])
+	}
+	for _, f := range uplinks.Families {
+		t := h.firewall.table(f, marks.Legacy)
+		if t == nil || t.Absent() {
+			continue
+		}
+		stamp, err := t.Stamp()
+		if err != nil {
+			return 0, err
+		}
+		fmt.Fprintln(sum, f, stamp)
+	}
+	return sum.Sum64(), nil
+}
+
+// Adjust looks at another backend or other tables from now on.
+func (h *Host) Adjust(ctx context.Context, backend marks.Backend, base uplinks.Table) error {
+	h.links.LookAt(base)
+	return h.firewall.choose(ctx, backend)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"replypath/cmd/internal/daemon"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) reloadCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Let the running service read its configuration again",
+		Long: `Let the running service read its configuration again, as SIGHUP does. A configuration
+that cannot be read or planned as a whole is refused, and the old one stays.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := p.read(); err != nil {
+				return err
+			}
+			told, err := p.tellService(cmd.Context())
+			if err == nil && !told {
+				return fmt.Errorf("%w: start it, or do it once: replypath apply", daemon.ErrNoService)
+			}
+			return err
+		},
+	}
+}
+
+// tellService lets the service carry the configuration out, when one runs.
+func (p *program) tellService(ctx context.Context) (told bool, err error) {
+	_, err = daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoReload, Config: p.config})
+	if errors.Is(err, daemon.ErrNoService) {
+		return false, nil
+	}
+	if err != nil {
+		return true, err
+	}
+	_, err = fmt.Fprintln(p.stdout, "the service has read the configuration, and is in sync")
+	return true, err
+}
+
+// noService refuses what a running service would undo at once.
+func (p *program) noService(ctx context.Context) error {
+	_, err := daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoStatus})
+	if errors.Is(err, daemon.ErrNoService) {
+		return nil
+	}
+	return errors.New("the service runs and would put everything back: stop it first (systemctl stop replypath)")
+}

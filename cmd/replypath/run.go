@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"replypath/cmd/internal/daemon"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) runCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Apply, and keep the kernel as the configuration asks: the boot service",
+		Long: `Apply the configuration, then keep the kernel as it asks: links and addresses that
+come, go or change are followed, and what others delete or edit is repaired.
+SIGHUP reads the configuration again. Stopping changes nothing in the kernel.
+Without a configuration it says so and ends with success.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := p.logger(format)
+			if err != nil {
+				return err
+			}
+			if _, err := p.read(); errors.Is(err, errNoConfig) {
+				log.Info("nothing to do", "why", err)
+				return nil
+			}
+			if err := privileged(); err != nil {
+				return err
+			}
+			hangup, stop := hangups()
+			defer stop()
+			s := daemon.Service{Config: p.config, State: p.state, Log: log, Hangup: hangup}
+			return s.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
+	return cmd
+}
+
+func (p *program) logger(format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(p.stderr, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: it is text or json", format)
+}
+
+// hangups gives SIGHUP as an event.
+func hangups() (<-chan struct{}, func()) {
+	signals, out := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			out <- struct{}{}
+		}
+	}()
+	return out, func() { signal.Stop(signals) }
+}

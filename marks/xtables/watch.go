@@ -1,0 +1,67 @@
+package xtables
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Watch tells of every change to nftables, with the name and number of the process that made it, until the context
+// ends. It begins with an empty name, when it has subscribed; lost events are told so too. The legacy backend announces
+// nothing.
+func Watch(ctx context.Context, changed func(who string)) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return fmt.Errorf("open a netfilter socket: %w", err)
+	}
+	socket := os.NewFile(uintptr(fd), "nftables events")
+	defer socket.Close()
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)}); err != nil {
+		return fmt.Errorf("subscribe to nftables: %w", err)
+	}
+	defer context.AfterFunc(ctx, func() { socket.Close() })()
+	changed("")
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := socket.Read(buffer)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, unix.ENOBUFS):
+			changed("")
+			continue
+		case err != nil:
+			return fmt.Errorf("receive from nftables: %w", err)
+		}
+		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
+			if binary.NativeEndian.Uint16(m[4:]) == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN {
+				changed(who(m[unix.SizeofNlMsghdr+4:]))
+			}
+		}
+	}
+}
+
+// who reads the process out of a new generation's attributes.
+func who(attributes []byte) string {
+	var name string
+	var pid uint32
+	for len(attributes) >= 4 {
+		length, kind := int(binary.NativeEndian.Uint16(attributes)), binary.NativeEndian.Uint16(attributes[2:])
+		if length < 4 || length > len(attributes) {
+			break
+		}
+		value := attributes[4:length]
+		switch {
+		case kind == unix.NFTA_GEN_PROC_NAME:
+			name = unix.ByteSliceToString(value)
+		case kind == unix.NFTA_GEN_PROC_PID && len(value) == 4:
+			pid = binary.BigEndian.Uint32(value)
+		}
+		attributes = attributes[min(align(length), len(attributes)):]
+	}
+	return fmt.Sprintf("%s (process %d)", name, pid)
+}

@@ -1,0 +1,309 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+// service is replypath as it runs from boot on.
+type service struct {
+	b      *box
+	cmd    *world.Command
+	ended  chan error
+	log    lockedBuffer
+	notify *net.UnixConn
+	states chan string // what it told its manager, a message each
+}
+
+// start runs the service and waits until it says that it is ready.
+func (b *box) start() *service {
+	b.t.Helper()
+	s := b.launch()
+	s.await("READY=1")
+	return s
+}
+
+func (b *box) launch() *service {
+	b.t.Helper()
+	dir, err := os.MkdirTemp("/run", "notify")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	socket := filepath.Join(dir, "s")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s := &service{b: b, notify: conn, ended: make(chan error, 1), states: make(chan string, 1000)}
+	s.cmd = b.Gateway.Command(b.t.Context(), binary, "run", "--config", b.config, "--state", filepath.Join(b.dir, "state"))
+	s.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
+	s.cmd.Stderr = &s.log
+	if err := s.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	go s.listen()
+	go func() { s.ended <- s.cmd.Wait() }()
+	b.t.Cleanup(func() {
+		conn.Close()
+		if b.t.Failed() {
+			b.t.Logf("the service said:\n%s", s.log.String())
+		}
+	})
+	return s
+}
+
+func (s *service) listen() {
+	buffer := make([]byte, 4096)
+	for {
+		n, err := s.notify.Read(buffer)
+		if err != nil {
+			return
+		}
+		select {
+		case s.states <- string(buffer[:n]):
+		default: // nobody waits for it
+		}
+	}
+}
+
+// await waits until the service tells its manager this.
+func (s *service) await(what string) {
+	s.b.t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case state := <-s.states:
+			if strings.Contains(state, what) {
+				return
+			}
+		case err := <-s.ended:
+			s.b.t.Fatalf("the service ended (%v) before it said %s", err, what)
+		case <-late:
+			s.b.t.Fatalf("the service never said %s", what)
+		}
+	}
+}
+
+// stop ends the service as its manager does, and wants success.
+func (s *service) stop() {
+	s.b.t.Helper()
+	s.signal(syscall.SIGTERM)
+	if err := <-s.ended; err != nil {
+		s.b.t.Errorf("the service ended with %v", err)
+	}
+}
+
+func (s *service) signal(sig syscall.Signal) {
+	s.b.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.b.t.Fatal(err)
+	}
+}
+
+// kill ends the service as a crash does.
+func (s *service) kill() {
+	s.b.t.Helper()
+	s.signal(syscall.SIGKILL)
+	<-s.ended
+}
+
+// repaired waits until the kernel is as it should be.
+func (b *box) repaired() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	defer cancel()
+	var last result
+	for ctx.Err() == nil {
+		if last = b.run("plan"); last.status == 0 {
+			return
+		}
+	}
+	b.t.Fatalf("never repaired: %s", last)
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestServiceRepairsWhatOthersDamage(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
+		serve(b.Gateway)
+		b.start()
+		p := b.watch()
+		p.askAll(t, b.Client, []world.Kind{world.AskTCP})
+		for _, damage := range [][]string{
+			{"ip", "rule", "del", "priority", "2003"},
+			{"ip", "-6", "rule", "del", "priority", "2000"},
+			{"ip", "rule", "flush"},
+			{"ip", "route", "flush", "table", "8202"},
+			{"ip", "-6", "route", "replace", "default", "via", "2001:db8:a::9", "dev", "eth0", "table", "8201", "metric", "1024"},
+			{"ip", "link", "set", "eth1", "group", "0"},
+			{"sysctl", "-qw", "net.ipv4.conf.eth0.src_valid_mark=0"},
+			{"sysctl", "-qw", "net.ipv4.tcp_fwmark_accept=0"},
+			{b.tool(4), "-t", "mangle", "-F"},
+			{b.tool(6), "-t", "mangle", "-D", "PREROUTING", "-j", "REPLYPATH-PRE"},
+			{b.tool(4), "-t", "mangle", "-I", "PREROUTING", "-i", "eth9", "-j", "ACCEPT"},
+		} {
+			b.Gateway.Run(damage[0], damage[1:]...)
+			if damage[1] == "rule" && damage[2] == "flush" {
+				// It takes the kernel's own rules for main and default with it.
+				b.Gateway.Run("ip", "rule", "add", "priority", "32766", "lookup", "main")
+			}
+			b.repaired()
+		}
+		p.askAll(t, b.Client, []world.Kind{world.AskTCP})
+	})
+}
+
+func TestServiceFollowsLinksThatComeAndGo(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	serve(b.Gateway)
+	s := b.start()
+	u := b.Uplinks[1]
+	b.Gateway.Run("ip", "link", "set", "eth1", "down")
+	b.repaired()
+	if r := b.Gateway.Run("ip", "route", "show", "table", "8202"); !strings.Contains(r, "unreachable default") || strings.Contains(r, "via") {
+		t.Errorf("with the link down the table holds:\n%s", r)
+	}
+	u.Link.Up()
+	b.Gateway.Run("ip", "-6", "addr", "add", u.Addr6.String()+"/64", "dev", "eth1", "nodad")
+	b.repaired()
+	p := b.watch()
+	p.ask(t, b.Client, u, u.Addr4, []world.Kind{world.AskTCP, world.AskPing})
+	b.Gateway.Run("ip", "link", "set", "eth1", "name", "wan9")
+	b.repaired()
+	b.Gateway.Run("ip", "link", "set", "wan9", "name", "eth1")
+	b.repaired()
+	p.ask(t, b.Client, u, u.Addr4, []world.Kind{world.AskTCP, world.AskPing})
+	b.Gateway.Run("ip", "addr", "add", "192.0.2.44/24", "dev", "eth1")
+	b.repaired()
+	if r := b.Gateway.Run("ip", "rule"); !strings.Contains(r, "from 192.0.2.44 lookup 8202") {
+		t.Errorf("the new address has no rule:\n%s", r)
+	}
+	s.stop()
+}
+
+func TestServiceFollowsTheGatewayThatTheKernelLearns(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.write("[uplinks.a]\nid = 1\ninterface = \"eth0\"\ngateway = \"auto\"\n[uplinks.b]\nid = 2\ninterface = \"eth1\"\ngateway = \"auto\"\n")
+	b.start()
+	b.Gateway.Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "eth1", "metric", "100", "protocol", "dhcp")
+	b.repaired()
+	tables := func() string { return b.Gateway.Run("ip", "route", "show", "table", "8202") }
+	if !strings.Contains(tables(), "default via 192.0.2.1") {
+		t.Errorf("the lease's gateway is not taken:\n%s", tables())
+	}
+	b.Gateway.Run("ip", "route", "replace", "default", "via", "192.0.2.7", "dev", "eth1", "metric", "100", "protocol", "dhcp")
+	b.repaired()
+	if !strings.Contains(tables(), "default via 192.0.2.7") || strings.Contains(tables(), "192.0.2.1 ") {
+		t.Errorf("the renewed gateway is not taken:\n%s", tables())
+	}
+}
+
+func TestServiceReadsItsConfigurationAgain(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 3, world.Options{}))
+	b.configure(b.Uplinks[0], b.Uplinks[1])
+	serve(b.Gateway)
+	s := b.start()
+	held, err := b.Client.Connect(world.Question{Kind: world.AskTCP, To: b.Uplinks[1].Port4(servedPort)}, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.configure(b.Uplinks...)
+	b.must(0, "reload")
+	b.must(0, "plan")
+	b.watch().askAll(t, b.Client, []world.Kind{world.AskTCP})
+	b.write("nonsense = 1\n")
+	b.must(2, "reload")
+	s.signal(syscall.SIGHUP)
+	s.await("refused")
+	b.configure(b.Uplinks...)
+	b.must(0, "plan")
+	b.configure(b.Uplinks[1], b.Uplinks[2])
+	b.must(0, "reload")
+	if r := b.Gateway.Run("ip", "rule"); strings.Contains(r, "8201") {
+		t.Errorf("rules of the removed uplink are left:\n%s", r)
+	}
+	if n := held.Alive(5 * time.Second); n != 50 {
+		t.Errorf("%d of 50 connections of another uplink live", n)
+	}
+}
+
+func TestServiceIsAloneAndLeavesTheKernelAsItIs(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	serve(b.Gateway)
+	s := b.start()
+	if r := b.run("run"); r.status != 1 || !strings.Contains(r.stderr, "another") {
+		t.Errorf("a second service: %s", r)
+	}
+	if r := b.run("flush"); r.status != 1 || !strings.Contains(r.stderr, "stop it first") {
+		t.Errorf("flush beside the service: %s", r)
+	}
+	held, err := b.Client.Connect(world.Question{Kind: world.AskTCP, To: b.Uplinks[1].Port4(servedPort)}, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.watch()
+	s.kill()
+	b.must(0, "plan")
+	s = b.start()
+	s.stop()
+	b.must(0, "plan")
+	b.start()
+	if n := held.Alive(5 * time.Second); n != 200 {
+		t.Errorf("%d of 200 connections live", n)
+	}
+	reset := p.settled()
+	p.symmetric(t, b.Uplinks[1], b.Uplinks[1].Addr4, 200)
+	reset()
+}
+
+func TestControlSocketSurvivesNonsense(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.start()
+	path := filepath.Join(b.dir, "state", "control.sock")
+	for _, nonsense := range []string{"", "\n", "{}\n", `{"do":"explode"}` + "\n", strings.Repeat("x", 1<<20)} {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte(nonsense)) // it may hang up early
+		c.Close()
+	}
+	for range 100 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is open to others: %v, %v", info.Mode(), err)
+	}
+	b.Gateway.Run("ip", "rule", "del", "priority", "2003")
+	b.repaired()
+}
