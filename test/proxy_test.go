@@ -127,7 +127,9 @@ func listenTransparently(t *testing.T, h *world.Host, address string) {
 	network := map[bool]string{true: "tcp4", false: "tcp6"}[address == "0.0.0.0"]
 	var l net.Listener
 	var err error
-	h.Do(func() { l, err = config.Listen(context.Background(), network, net.JoinHostPort(address, fmt.Sprint(proxyPort))) })
+	h.Do(func() {
+		l, err = config.Listen(context.Background(), network, net.JoinHostPort(address, fmt.Sprint(proxyPort)))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

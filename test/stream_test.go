@@ -1,0 +1,123 @@
+package test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// services are who a connection can be with. The gateway's own has no address translation, so that conntrack first
+// hears of its connections in the middle, when our rules come.
+var services = map[string]func(*box){
+	"with the gateway": func(b *box) { b.Gateway.ServeTCP(servedPort) },
+	"with a host behind DNAT": func(b *box) {
+		b.LAN.ServeTCP(servedPort)
+		b.forward(b.LAN4, b.LAN6)
+	},
+}
+
+// eachTraffic runs a test with every service and with streams of each family, on a box that has not applied yet. The
+// backends take turns.
+func eachTraffic(t *testing.T, uplinks int, test func(t *testing.T, b *box, family int)) {
+	turn := 0
+	for _, who := range slices.Sorted(maps.Keys(services)) {
+		for _, family := range []int{4, 6} {
+			backend := backends[(turn+turn/2)%2]
+			turn++
+			t.Run(fmt.Sprintf("%s by IPv%d", who, family), func(t *testing.T) {
+				b := newBox(t, conditions{rpFilter: 1}.build(t, uplinks, world.Options{}), backend)
+				services[who](b)
+				test(t, b, family)
+			})
+		}
+	}
+}
+
+func TestConnectionsThatWereRightOutliveTheFirstApply(t *testing.T) {
+	eachTraffic(t, 2, func(t *testing.T, b *box, family int) {
+		f := b.begin(t, family, b.Uplinks[0])
+		b.apply()
+		f.unharmed(t)
+		b.must(0, "flush")
+		f.unharmed(t)
+		f.alive(t)
+	})
+}
+
+func TestConnectionsDoNotNoticeAnotherUplinkComeAndGo(t *testing.T) {
+	eachTraffic(t, 3, func(t *testing.T, b *box, family int) {
+		first := b.Uplinks[:2]
+		b.configure(first...)
+		b.apply()
+		f := b.begin(t, family, first...)
+		for _, uplinks := range [][]*world.Uplink{b.Uplinks, first} {
+			b.configure(uplinks...)
+			b.must(0, "apply")
+			f.unharmed(t)
+		}
+		if r := b.must(0, "apply"); !strings.Contains(r.stdout, "in sync") {
+			t.Errorf("apply with nothing to do: %s", r)
+		}
+		f.unharmed(t)
+		f.alive(t)
+	})
+}
+
+// What is damaged may stray until it is repaired, and no longer; what is not damaged may not stray at all, also not
+// while it is repaired beside it.
+func TestConnectionsOutliveDamageAndRepair(t *testing.T) {
+	eachTraffic(t, 2, func(t *testing.T, b *box, family int) {
+		b.apply()
+		f := b.begin(t, family, b.Uplinks...)
+		first := b.Uplinks[0]
+		ours := func(p world.Packet) bool { return p.From(first.Addr4) || p.From(first.Addr6) }
+		for what, damage := range damages {
+			damage(b)
+			if what == "rules gone" {
+				if _, err := f.strays[0].Wait(t.Context(), stray); err != nil {
+					t.Errorf("nothing strays without rules: the test proves nothing: %v", err)
+				}
+			}
+			if r := b.must(0, "apply"); strings.Contains(r.stdout, "in sync") {
+				t.Errorf("%s: apply: %s", what, r)
+			}
+			f.Settle()
+			if n := f.strays[1].Count(ours); n != 0 {
+				t.Errorf("%s: %d packets of the first uplink strayed, which main's default is by", what, n)
+			}
+			f.forget()
+			f.unharmed(t)
+			if t.Failed() {
+				t.Fatalf("after: %s", what)
+			}
+		}
+		f.alive(t)
+	})
+}
+
+// damages are what others do to us.
+var damages = map[string]func(*box){
+	"rules gone": func(b *box) {
+		b.Gateway.Run("ip", "-4", "rule", "flush", "protocol", "82")
+		b.Gateway.Run("ip", "-6", "rule", "flush", "protocol", "82")
+	},
+	"mangle emptied": func(b *box) {
+		for _, family := range []int{4, 6} {
+			b.iptables(family, "-t", "mangle", "-F")
+			b.iptables(family, "-t", "mangle", "-X")
+		}
+	},
+	"a route gone": func(b *box) {
+		b.Gateway.Run("ip", "-4", "route", "del", "default", "table", "8202", "dev", "eth1")
+		b.Gateway.Run("ip", "-6", "route", "del", "default", "table", "8202", "dev", "eth1")
+	},
+	"sysctls changed": func(b *box) {
+		b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
+		b.Gateway.SetSysctl("net.ipv4.tcp_fwmark_accept", "0")
+	},
+	"a link in another group": func(b *box) { b.Gateway.Run("ip", "link", "set", "dev", "eth1", "group", "7") },
+}

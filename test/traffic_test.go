@@ -1,0 +1,105 @@
+package test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+// traffic is connections of the client's that must not notice what happens to the gateway: streams under full load
+// and idle ones.
+type traffic struct {
+	*box
+	streams map[netip.Addr]*world.Stream
+	idle    map[netip.Addr]*world.Connections
+	strays  []*world.Recorder // by uplink: what its ISP got that does not come from there
+}
+
+const (
+	idleConnections = 50      // to each address
+	progress        = 1 << 20 // bytes of each stream that prove that it goes on
+	worstStall      = 10 * time.Second
+	worstProgress   = time.Minute
+)
+
+// begin opens idle connections to both addresses of the uplinks, and streams to those of one family: more would be busy
+// with each other.
+func (b *box) begin(t *testing.T, family int, uplinks ...*world.Uplink) *traffic {
+	t.Helper()
+	f := &traffic{box: b, streams: map[netip.Addr]*world.Stream{}, idle: map[netip.Addr]*world.Connections{}}
+	for _, u := range b.Uplinks {
+		f.strays = append(f.strays, u.Refused.Record(stray))
+	}
+	var err error
+	for _, u := range uplinks {
+		for _, to := range u.Addrs() {
+			if f.idle[to], err = b.Client.Connect(question(world.AskTCP, to), idleConnections); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, u := range uplinks {
+		to := map[int]netip.Addr{4: u.Addr4, 6: u.Addr6}[family]
+		if f.streams[to], err = b.Client.Stream(question(world.AskTCP, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.goesOn(t)
+	return f
+}
+
+// stray tells whether a packet that an ISP refused is of the gateway's traffic: the link that it is sent to talks to
+// itself as well.
+func stray(p world.Packet) bool {
+	return p.Dir == world.Out && p.Family != 0 && !p.Src.IsLinkLocalUnicast() && !p.Src.IsUnspecified()
+}
+
+// goesOn waits until every stream has carried more.
+func (f *traffic) goesOn(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), worstProgress)
+	defer stop()
+	for to, s := range f.streams {
+		if err := s.Await(ctx, progress); err != nil {
+			t.Errorf("stream to %s: %v", to, err)
+		}
+	}
+}
+
+// unharmed wants every stream to go on, and no stray packet since the recorders were reset.
+func (f *traffic) unharmed(t *testing.T) {
+	t.Helper()
+	f.goesOn(t)
+	f.Settle()
+	for i, r := range f.strays {
+		if packets := r.Packets(); len(packets) != 0 {
+			t.Errorf("%d packets strayed by eth%d; the first: %s", len(packets), i, packets[0])
+		}
+	}
+}
+
+// alive wants that every connection has lived until now.
+func (f *traffic) alive(t *testing.T) {
+	t.Helper()
+	for to, s := range f.streams {
+		if c := s.Stop(); c.Reset || c.Err != nil || c.Stall > worstStall {
+			t.Errorf("stream to %s: reset %v, ended by %v, stalled for %s", to, c.Reset, c.Err, c.Stall)
+		}
+	}
+	for to, c := range f.idle {
+		if n := c.Alive(worstStall); n != idleConnections {
+			t.Errorf("%d of %d idle connections to %s are alive", n, idleConnections, to)
+		}
+	}
+}
+
+// forget resets the recorders once all that is on its way has been seen.
+func (f *traffic) forget() {
+	f.Settle()
+	for _, r := range f.strays {
+		r.Reset()
+	}
+}

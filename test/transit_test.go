@@ -1,0 +1,164 @@
+package test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// Networks behind two uplinks may reach each other by way of the gateway, as a management network does the Internet.
+// A question that came in by the second uplink wears its mark while it passes, and the mark's table knows no way but
+// back. So for what just came in by the uplink itself the rule "iif <uplink> fwmark <its mark> goto" leads past the
+// table, to main: only what answers the question follows the mark.
+func TestTransitFromOneUplinkToAnother(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		for _, rpFilter := range []int{0, 1, 2} {
+			c := conditions{rpFilter: rpFilter}
+			t.Run(c.String(), func(t *testing.T) {
+				b, _, there := newTransit(t, c, backend)
+				b.passes(t, there)
+				b.apply()
+				b.passes(t, there)
+			})
+		}
+	})
+}
+
+func TestTransitBouncesWithoutItsRule(t *testing.T) {
+	b, here, there := newTransit(t, conditions{rpFilter: 1}, backends[0])
+	// Whoever bounces a packet tells its sender of a shorter way, which would be remembered beyond the repair.
+	for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth0.accept_redirects", "net.ipv6.conf.eth0.accept_redirects"} {
+		b.Uplinks[1].Neighbour.SetSysctl(key, "0")
+	}
+	b.apply()
+	b.passes(t, there)
+	for i, version := range []string{"-4", "-6"} {
+		b.Gateway.Run("ip", version, "rule", "del", "iif", "eth1", "fwmark", "0x200/0x1f00", "protocol", "82")
+		wire := b.Uplinks[1].Wire.Record()
+		q := question(world.AskUDP, there[i])
+		q.Silence = true
+		if a := b.Uplinks[1].Neighbour.Ask(q); a.OK {
+			t.Errorf("without the rule: %v", a)
+		}
+		bounced := func(p world.Packet) bool { return p.Dir == world.In && p.From(here[i]) && p.To(there[i]) }
+		if _, err := wire.Wait(t.Context(), bounced); err != nil {
+			t.Errorf("the question did not bounce: %v", err)
+		}
+	}
+	b.apply()
+	b.passes(t, there)
+}
+
+// Without our rules transit is right, by main alone. While they come back there must be no moment in which a mark leads
+// to its table and nothing leads past it.
+func TestTransitDoesNotBounceWhileRulesAreRepaired(t *testing.T) {
+	b, here, there := newTransit(t, conditions{rpFilter: 1}, backends[0])
+	b.apply()
+	for i, family := range []int{4, 6} {
+		b.iptables(family, "-I", "FORWARD", "-i", "eth1", "-o", "eth1")
+		b.flood(t, netip.AddrPortFrom(here[i], closedPort), netip.AddrPortFrom(there[i], closedPort))
+	}
+	for range 10 {
+		for _, version := range []string{"-4", "-6"} {
+			b.Gateway.Run("ip", version, "rule", "del", "pref", "2003", "lookup", "8202")
+			b.Gateway.Run("ip", version, "rule", "flush", "protocol", "82")
+		}
+		b.must(0, "apply")
+	}
+	for _, family := range []int{4, 6} {
+		if counted := b.iptables(family, "-S", "FORWARD", "1", "-v"); !strings.Contains(counted, "-c 0 0") {
+			t.Errorf("packets on their way through bounced: %s", counted)
+		}
+	}
+}
+
+// flood sends datagrams from behind the second uplink to behind the first, as fast as it can, until the test ends.
+func (b *box) flood(t *testing.T, from, to netip.AddrPort) {
+	t.Helper()
+	var sink *net.UDPConn
+	var err error
+	b.Uplinks[0].Neighbour.Do(func() { sink, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(to)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := b.connected(b.Uplinks[1].Neighbour, from, to)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			if _, err := source.Write([]byte{0}); errors.Is(err, net.ErrClosed) {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		source.Close()
+		<-ended
+		sink.Close()
+	})
+}
+
+// A network behind the second uplink reaches the Internet by the first, in the first's name.
+func TestTransitToTheInternetByMasquerading(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		for _, rpFilter := range []int{0, 1} {
+			c := conditions{rpFilter: rpFilter}
+			t.Run(c.String(), func(t *testing.T) {
+				b, _, _ := newTransit(t, c, backend)
+				for _, family := range []int{4, 6} {
+					b.iptables(family, "-t", "nat", "-A", "POSTROUTING", "-o", "eth0", "-j", "MASQUERADE")
+				}
+				serve(b.Client)
+				there := []netip.Addr{b.Client4, b.Client6}
+				b.passes(t, there)
+				b.apply()
+				b.passes(t, there)
+			})
+		}
+	})
+}
+
+// newTransit is a box between two uplinks' neighbours, the first addresses of which are here by the second uplink, and
+// there by the first.
+func newTransit(t *testing.T, c conditions, backend string) (b *box, here, there []netip.Addr) {
+	t.Helper()
+	b = newBox(t, c.build(t, 2, world.Options{Neighbours: []int{0, 1}}), backend)
+	serve(b.Gateway)
+	for i, u := range b.Uplinks {
+		serve(u.Neighbour)
+		link := u.Neighbour.Link("eth0")
+		other := b.Uplinks[1-i]
+		routes := []world.Route{
+			{To: other.Prefix4, Via: u.Addr4, Link: link},
+			{To: other.Prefix6, Via: u.Addr6, Link: link},
+		}
+		if i == 1 {
+			routes = append(routes,
+				world.Route{To: netip.PrefixFrom(b.Client4, 32), Via: u.Addr4, Link: link},
+				world.Route{To: netip.PrefixFrom(b.Client6, 128), Via: u.Addr6, Link: link})
+		}
+		for _, r := range routes {
+			u.Neighbour.AddRoute(r)
+		}
+	}
+	return b, neighbour(b.Uplinks[1]), neighbour(b.Uplinks[0])
+}
+
+// neighbour is the addresses of the host in an uplink's own network.
+func neighbour(u *world.Uplink) []netip.Addr {
+	four, six := u.Prefix4.Addr().As4(), u.Prefix6.Addr().As16()
+	four[3], six[15] = 77, 0x77
+	return []netip.Addr{netip.AddrFrom4(four), netip.AddrFrom16(six)}
+}
+
+// passes asks everything from behind the second uplink, and wants the gateway itself to be answered by too.
+func (b *box) passes(t *testing.T, there []netip.Addr) {
+	t.Helper()
+	for _, to := range there {
+		ask(t, b.Uplinks[1].Neighbour, to, []world.Kind{world.AskTCP, world.AskUDP, world.AskPing, world.AskClosedTCP, world.AskClosedUDP})
+	}
+}
