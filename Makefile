@@ -43,6 +43,7 @@ install: build
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/replypath etc/replypath.toml etc/CHANGELOG.md etc/LICENSE
 	install -D -m 644 -t $(DESTDIR)/etc/iproute2/rt_protos.d etc/rt_protos.d/replypath.conf
 	install -D -m 644 -t $(DESTDIR)/etc/systemd/system etc/replypath.service
+	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)/etc/systemd/system/replypath.service
 
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/bin/replypath $(DESTDIR)$(PREFIX)/share/doc/replypath $(DESTDIR)/etc/iproute2/rt_protos.d/replypath.conf \

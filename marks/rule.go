@@ -1,10 +1,5 @@
 package marks
 
-import (
-	"fmt"
-	"strings"
-)
-
 // Rule is one line of a mangle chain. Two rules are the same exactly when they are ==. The zero value of a field
 // does not match on it; the zero Rule matches every packet and only counts it.
 type Rule struct {
@@ -46,32 +41,44 @@ const (
 
 // String prints the rule as iptables-save(8) does, without the leading -A CHAIN.
 func (r Rule) String() string {
-	w := make([]string, 0, 8)
+	w := make(words, 0, 128)
 	if r.In != "" {
-		w = append(w, "-i "+r.In)
+		w.add("-i ", r.In)
 	}
 	if r.Out != "" {
-		w = append(w, "-o "+r.Out)
+		w.add("-o ", r.Out)
 	}
 	if r.SrcGroup != 0 {
-		w = append(w, fmt.Sprintf("-m devgroup --src-group %#x", r.SrcGroup))
+		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}
 	if r.Ctmark != (Ctmark{}) {
-		w = append(w, "-m connmark "+r.Ctmark.String())
+		w.add("-m connmark ", r.Ctmark.String())
 	}
 	if r.Dir != "" || r.Young {
-		w = append(w, "-m conntrack")
+		w.add("-m conntrack")
 	}
 	if r.Young {
-		w = append(w, "! --ctstatus ASSURED")
+		w.add("! --ctstatus ASSURED")
 	}
 	if r.Dir != "" {
-		w = append(w, "--ctdir "+r.Dir)
+		w.add("--ctdir ", r.Dir)
 	}
 	if r.Target.Verb != Count {
-		w = append(w, r.Target.String())
+		w.add(r.Target.String())
 	}
-	return strings.Join(w, " ")
+	return string(w)
+}
+
+// words is a line of words.
+type words []byte
+
+func (w *words) add(parts ...string) {
+	if len(*w) > 0 {
+		*w = append(*w, ' ')
+	}
+	for _, p := range parts {
+		*w = append(*w, p...)
+	}
 }
 
 // String prints the test as iptables-save(8) does.
@@ -93,7 +100,7 @@ func (t Target) String() string {
 	case SetCtmark:
 		return "-j CONNMARK --set-xmark " + t.Mark.String() + "/" + t.Mask.String()
 	case RestoreMark:
-		return fmt.Sprintf("-j CONNMARK --restore-mark --nfmask %s --ctmask %s", t.Mask, t.Mask)
+		return "-j CONNMARK --restore-mark --nfmask " + t.Mask.String() + " --ctmask " + t.Mask.String()
 	}
 	return ""
 }

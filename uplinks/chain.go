@@ -2,7 +2,6 @@ package uplinks
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 
 	"replypath/marks"
@@ -36,6 +35,7 @@ type HookState struct {
 // rulesText is a chain's content as it is compared: a rule a line, as iptables prints it.
 func rulesText(rules []marks.Rule) string {
 	var b strings.Builder
+	b.Grow(64 * len(rules))
 	for _, r := range rules {
 		b.WriteString(r.String())
 		b.WriteByte('\n')
@@ -48,15 +48,15 @@ func compareTools(a, b Tool) int {
 	return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Backend, b.Backend))
 }
 
-func compareChains(a, b ChainKey) int {
+func compareChains(a, b *ChainKey) int {
 	return cmp.Or(compareTools(a.Tool, b.Tool), cmp.Compare(a.Name, b.Name))
 }
 
-func compareHooks(a, b HookKey) int {
+func compareHooks(a, b *HookKey) int {
 	return cmp.Or(compareTools(a.Tool, b.Tool), cmp.Compare(a.Hook.Builtin, b.Hook.Builtin), cmp.Compare(a.Hook.Chain, b.Hook.Chain))
 }
 
-// chainLine is one iptables line for our table.
-func (t Tool) chainLine(format string, args ...any) string {
-	return strings.TrimSpace(fmt.Sprintf("%s -w -t %s ", t.Command, marks.Table) + fmt.Sprintf(format, args...))
+// chainLine is a line of a restore as the command takes it.
+func (t Tool) chainLine(line string) string {
+	return t.Command + " -w -t " + marks.Table + " " + line
 }

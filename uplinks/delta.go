@@ -1,12 +1,10 @@
 package uplinks
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // delta is what must be written so that have becomes want, and what must be erased, each in order.
-func delta[K, V comparable](want, have map[K]V, order func(a, b K) int) (write, erase []K) {
+func delta[K, V comparable](want, have map[K]V, order func(a, b *K) int) (write, erase []K) {
+	write = make([]K, 0, len(want))
 	for k, v := range want {
 		if got, ok := have[k]; !ok || got != v {
 			write = append(write, k)
@@ -17,11 +15,27 @@ func delta[K, V comparable](want, have map[K]V, order func(a, b K) int) (write, 
 			erase = append(erase, k)
 		}
 	}
-	slices.SortFunc(write, order)
-	slices.SortFunc(erase, order)
-	return write, erase
+	return sorted(write, order), sorted(erase, order)
 }
 
-func sortedKeys[K comparable, V any](m map[K]V, order func(a, b K) int) []K {
-	return slices.SortedFunc(maps.Keys(m), order)
+func sortedKeys[K comparable, V any](m map[K]V, order func(a, b *K) int) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	return sorted(keys, order)
+}
+
+// sorted sorts without moving the values about, which are large, more than once.
+func sorted[K any](keys []K, order func(a, b *K) int) []K {
+	places := make([]*K, len(keys))
+	for i := range keys {
+		places[i] = &keys[i]
+	}
+	slices.SortFunc(places, order)
+	out := make([]K, len(keys))
+	for i, k := range places {
+		out[i] = *k
+	}
+	return out
 }

@@ -33,6 +33,7 @@ func Diff(want, have State) Plan {
 // ruleSteps adds before it deletes, but for a rule whose twin the kernel would refuse beside it.
 func ruleSteps(want, have State) (write, erase Plan) {
 	add, del := delta(want.Rules, have.Rules, layOrder)
+	write = make(Plan, 0, len(add))
 	twins := map[Rule]Rule{}
 	for _, r := range del {
 		twins[r.twin()] = r
@@ -40,9 +41,9 @@ func ruleSteps(want, have State) (write, erase Plan) {
 	for _, r := range add {
 		if old, exists := twins[r.twin()]; exists {
 			write = append(write, DelRule{old})
+			delete(twins, r.twin())
 		}
 		write = append(write, AddRule{r})
-		delete(twins, r.twin())
 	}
 	for _, r := range slices.Backward(del) {
 		if _, left := twins[r.twin()]; left {
@@ -56,25 +57,26 @@ func ruleSteps(want, have State) (write, erase Plan) {
 // and then goes from a block's end to its beginning, but for a goto, which is laid as soon as its target is there: what
 // leads past a rule is there before that rule and goes after it. Taken up in reverse, what selects less goes before what
 // selects more: the kernel deletes the first rule that has what it is told, and what it is not told can be anything.
-func layOrder(a, b Rule) int {
-	if a.Family == b.Family && a.suppresses() == b.suppresses() && a.layPlace() != b.layPlace() {
+func layOrder(a, b *Rule) int {
+	switch {
+	case a.Family != b.Family:
+		return cmp.Compare(a.Family, b.Family)
+	case a.suppresses() != b.suppresses():
+		return compareBool(a.suppresses(), b.suppresses())
+	case a.layPlace() != b.layPlace():
 		return -cmp.Compare(a.layPlace(), b.layPlace())
 	}
-	return cmp.Or(
-		cmp.Compare(a.Family, b.Family),
-		compareBool(a.suppresses(), b.suppresses()),
-		compareRules(a, b),
-	)
+	return compareRules(a, b)
 }
 
-func (r Rule) layPlace() Priority {
+func (r *Rule) layPlace() Priority {
 	if r.Action == Goto {
 		return r.Goto - 1
 	}
 	return r.Priority
 }
 
-func (r Rule) suppresses() bool {
+func (r *Rule) suppresses() bool {
 	return r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress
 }
 
@@ -93,6 +95,7 @@ func compareBool(a, b bool) int {
 // is; what stands behind ours, or under a key of its own in one of our tables, goes only when it is ours.
 func routeSteps(want, have State) (write, erase Plan) {
 	set, _ := delta(want.Routes, have.Routes, compareRoutes)
+	write = make(Plan, 0, len(set))
 	hidden := map[RouteKey]bool{}
 	for _, k := range set {
 		before := k

@@ -103,10 +103,11 @@ func (r Route) line(k RouteKey) string {
 }
 
 // compareRoutes puts a table's connected prefixes before what is reached through them.
-func compareRoutes(a, b RouteKey) int {
+func compareRoutes(a, b *RouteKey) int {
+	if a.Family != b.Family || a.Table != b.Table {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Table, b.Table))
+	}
 	return cmp.Or(
-		cmp.Compare(a.Family, b.Family),
-		cmp.Compare(a.Table, b.Table),
 		-cmp.Compare(a.Dst.Bits(), b.Dst.Bits()),
 		a.Dst.Addr().Compare(b.Dst.Addr()),
 		cmp.Compare(a.Metric, b.Metric),

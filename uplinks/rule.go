@@ -117,10 +117,11 @@ func host(p netip.Prefix) string {
 	return p.String()
 }
 
-func compareRules(a, b Rule) int {
+func compareRules(a, b *Rule) int {
+	if a.Family != b.Family || a.Priority != b.Priority {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Priority, b.Priority))
+	}
 	return cmp.Or(
-		cmp.Compare(a.Family, b.Family),
-		cmp.Compare(a.Priority, b.Priority),
 		a.From.Addr().Compare(b.From.Addr()),
 		cmp.Compare(a.From.Bits(), b.From.Bits()),
 		cmp.Compare(a.Mark, b.Mark),

@@ -40,7 +40,7 @@ type SetTunable struct {
 type LoadChains struct {
 	Tool   Tool
 	Text   string // for iptables-restore --noflush
-	Lines  string // the same, for a shell
+	New    string // the chains in it that do not exist yet, each followed by a space
 	Unload bool   // nothing of ours is left there
 }
 
@@ -50,55 +50,64 @@ func (s SetRoute) String() string { return s.Key.Family.ip() + " route replace "
 func (s DelRoute) String() string { return s.Key.Family.ip() + " route del " + s.Route.line(s.Key) }
 
 func (s SetTunable) String() string { return s.Tunable.line(s.Value) }
-func (s LoadChains) String() string { return s.Lines }
+
+// String has a line for each line of the restore. A restore makes a chain that it declares, or empties it.
+func (s LoadChains) String() string {
+	var b strings.Builder
+	for line := range strings.Lines(s.Text) {
+		line = strings.TrimSuffix(line, "\n")
+		if chain, ok := strings.CutPrefix(line, ":"); ok {
+			chain, _, _ = strings.Cut(chain, " ")
+			line = "-F " + chain
+			if strings.Contains(" "+s.New, " "+chain+" ") {
+				line = "-N " + chain
+			}
+		}
+		if strings.HasPrefix(line, "-") {
+			b.WriteString(s.Tool.chainLine(line) + "\n")
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 // load collects what one restore does.
 type load struct {
-	tool        Tool
-	text, lines strings.Builder
+	tool       Tool
+	text, made strings.Builder
 }
 
 func (l *load) declare(chain string, exists bool) {
-	fmt.Fprintf(&l.text, ":%s - [0:0]\n", chain)
-	verb := "-N"
-	if exists {
-		verb = "-F"
+	l.text.WriteString(":" + chain + " - [0:0]\n")
+	if !exists {
+		l.made.WriteString(chain + " ")
 	}
-	l.line("%s %s", verb, chain)
 }
 
-func (l *load) both(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	l.text.WriteString(line + "\n")
-	l.line("%s", line)
-}
-
-func (l *load) line(format string, args ...any) {
-	fmt.Fprintln(&l.lines, l.tool.chainLine(format, args...))
-}
-
-// fill is spared the formatting of line: with many uplinks it writes most of a plan.
 func (l *load) fill(chain, rules string) {
-	command := l.tool.chainLine("-A %s", chain)
 	for rule := range strings.Lines(rules) {
-		rule = strings.TrimRight(" "+strings.TrimSpace(rule), " ") + "\n"
-		l.text.WriteString("-A " + chain + rule)
-		l.lines.WriteString(command + rule)
+		l.text.WriteString("-A ")
+		l.text.WriteString(chain)
+		if rule != "\n" {
+			l.text.WriteString(" ")
+		}
+		l.text.WriteString(rule)
 	}
 }
 
 // unhook takes jumps up; all of them go, as a chain that is still jumped to cannot be deleted.
 func (l *load) unhook(h marks.Hook, jumps int) {
 	for range jumps {
-		l.both("-D %s -j %s", h.Builtin, h.Chain)
+		l.text.WriteString("-D " + h.Builtin + " -j " + h.Chain + "\n")
 	}
 }
 
-func (l *load) hook(h marks.Hook) { l.both("-I %s 1 -j %s", h.Builtin, h.Chain) }
+func (l *load) hook(h marks.Hook) {
+	l.text.WriteString("-I " + h.Builtin + " 1 -j " + h.Chain + "\n")
+}
 
-func (l *load) drop(chain string) { l.both("-X %s", chain) }
+func (l *load) drop(chain string) { l.text.WriteString("-X " + chain + "\n") }
 
 func (l *load) step() (LoadChains, bool) {
-	text := fmt.Sprintf("*%s\n%sCOMMIT\n", marks.Table, l.text.String())
-	return LoadChains{Tool: l.tool, Text: text, Lines: strings.TrimSuffix(l.lines.String(), "\n")}, l.text.Len() > 0
+	text := "*" + marks.Table + "\n" + l.text.String() + "COMMIT\n"
+	return LoadChains{Tool: l.tool, Text: text, New: l.made.String()}, l.text.Len() > 0
 }

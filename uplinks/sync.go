@@ -76,15 +76,17 @@ func reach(ctx context.Context, k Kernel, want func(Facts) State) (done Plan, er
 // up waits until all that replaces it is there.
 func CarryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	var errs []error
+	bare := false // something is not there that should replace what is taken up
 	for _, s := range p {
 		if err := ctx.Err(); err != nil {
 			return done, errors.Join(append(errs, err)...)
 		}
-		if len(errs) > 0 && takesUp(s) {
+		if bare && takesUp(s) {
 			continue
 		}
 		if err := k.Apply(ctx, s); err != nil {
 			errs = append(errs, err)
+			bare = bare || !takesUp(s)
 			continue
 		}
 		done = append(done, s)

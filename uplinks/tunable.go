@@ -63,7 +63,7 @@ func (t Tunable) line(value string) string {
 	return fmt.Sprintf("sysctl -w %s=%s", t.sysctl(), value)
 }
 
-func compareTunables(a, b Tunable) int {
+func compareTunables(a, b *Tunable) int {
 	return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Name, b.Name))
 }
 

@@ -31,6 +31,9 @@ what was found. It needs no configuration, and works after a crash.`,
 			if err != nil {
 				return err
 			}
+			if err := h.Forget(); err != nil {
+				return err
+			}
 			if err := host.NameTables(uplinks.Settings{}); err != nil {
 				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}

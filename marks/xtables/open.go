@@ -17,7 +17,7 @@ import (
 // Tables are the mangle tables of one family, in both backends as far as they exist on the host.
 type Tables struct {
 	NFT, Legacy *Table
-	Default     marks.Backend // of the command called iptables or ip6tables
+	Default     marks.Backend // of the command called iptables or ip6tables, or of the first that there is
 }
 
 // Open looks for the iptables commands of a family. It is an error when there are none.
@@ -53,7 +53,7 @@ func (ts Tables) have(command string) bool {
 }
 
 func (ts *Tables) add(t *Table, base bool) {
-	if base {
+	if base || ts.Default == "" {
 		ts.Default = t.Backend
 	}
 	if t.Backend == marks.Legacy {

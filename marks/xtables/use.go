@@ -2,6 +2,7 @@ package xtables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,10 @@ func (t *Table) InUse(ctx context.Context) (Use, error) {
 	save := strings.TrimSuffix(t.restore, "-restore") + "-save"
 	out, err := exec.CommandContext(ctx, save).Output()
 	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%s: %w", strings.TrimSpace(string(exit.Stderr)), err)
+		}
 		return Use{}, t.explain("list the rules of all tables", fmt.Errorf("%s: %w", save, err))
 	}
 	return use(string(out)), nil

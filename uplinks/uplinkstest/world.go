@@ -43,16 +43,17 @@ func (s PrependRoute) String() string {
 
 // Iptables is a step of several iptables commands on the mangle table, each without its first words.
 func Iptables(tool uplinks.Tool, commands ...string) uplinks.LoadChains {
-	text := "*mangle\n"
-	var lines []string
+	text, made := "*mangle\n", ""
 	for _, c := range commands {
-		lines = append(lines, tool.Command+" -w -t mangle "+c)
+		if chain, makes := strings.CutPrefix(c, "-N "); makes {
+			made += chain + " "
+		}
 		if chain, declares := cutAny(c, "-F ", "-N "); declares {
 			c = ":" + chain + " - [0:0]"
 		}
 		text += c + "\n"
 	}
-	return uplinks.LoadChains{Tool: tool, Text: text + "COMMIT\n", Lines: strings.Join(lines, "\n")}
+	return uplinks.LoadChains{Tool: tool, Text: text + "COMMIT\n", New: made}
 }
 
 func cutAny(s string, prefixes ...string) (string, bool) {

@@ -1,9 +1,7 @@
 package host
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,22 +11,9 @@ import (
 // remember, no file.
 func (r *record) save() error {
 	if len(r.Tunables)+len(r.Made) == 0 {
-		if err := os.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remember what was found: %w", err)
-		}
-		return nil
+		return save[notes](r.path, nil)
 	}
-	text, err := json.MarshalIndent(r.notes, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
-		return fmt.Errorf("remember what was found: %w", err)
-	}
-	if err := replace(r.path, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("remember what was found: %w", err)
-	}
-	return nil
+	return save(r.path, &r.notes)
 }
 
 // replace puts a file in place at once.

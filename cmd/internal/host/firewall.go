@@ -161,13 +161,21 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 		return err
 	}
 	if err := t.Load(ctx, s.Text); err != nil {
-		// A command that was cut off may have done its work.
-		if there, unseen := t.Made(); there || unseen != nil {
-			return err
-		}
-		return errors.Join(err, h.found.forgetTable(name))
+		return errors.Join(err, h.unmake(t, name))
 	}
 	return nil
+}
+
+// unmake takes a table away that a command left empty when it failed. One that was cut off may have done its work: then
+// the table stays, and the note of it too.
+func (h *Host) unmake(t *xtables.Table, name string) error {
+	if err := t.Unmake(); err != nil {
+		return err
+	}
+	if there, err := t.Made(); there || err != nil {
+		return err
+	}
+	return h.found.forgetTable(name)
 }
 
 func (h *Host) unload(ctx context.Context, t *xtables.Table, name, text string) error {

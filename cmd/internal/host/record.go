@@ -1,12 +1,7 @@
 package host
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"replypath/uplinks"
@@ -37,27 +32,21 @@ type entry struct {
 func (e entry) tunable() uplinks.Tunable { return uplinks.Tunable{Link: e.Link, Name: e.Name} }
 
 func openRecord(dir string) (record, error) {
-	ns, err := namespace()
+	m, err := Remember(dir)
 	if err != nil {
 		return record{}, err
 	}
-	r := record{path: filepath.Join(dir, fmt.Sprintf("found-%d.json", ns))}
+	r := record{path: m.path("found")}
 	return r, r.load()
 }
 
 func (r *record) load() error {
 	r.notes = notes{}
-	text, err := os.ReadFile(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	found, err := load[notes](r.path)
+	if found != nil {
+		r.notes = *found
 	}
-	if err != nil {
-		return fmt.Errorf("read what values were found: %w", err)
-	}
-	if err := json.Unmarshal(text, &r.notes); err != nil {
-		return fmt.Errorf("read what values were found: %s: %w: set back yourself what it tells, and delete it", r.path, err)
-	}
-	return nil
+	return err
 }
 
 // namespace is a number that no other network namespace has or will have until the host boots again (socket(7),
@@ -139,4 +128,10 @@ func (r *record) forgetTable(name string) error {
 	}
 	r.Made = slices.Delete(r.Made, at, at+1)
 	return r.save()
+}
+
+// Forget drops all notes: what was noted is put back, or somebody else has changed it since.
+func (h *Host) Forget() error {
+	h.found.notes = notes{}
+	return h.found.save()
 }
