@@ -72,17 +72,27 @@ func (b *box) run(args ...string) result {
 
 func (b *box) runContext(ctx context.Context, args ...string) result {
 	b.t.Helper()
+	return b.finish(b.command(ctx, args...))
+}
+
+// command prepares a run of the program on the gateway.
+func (b *box) command(ctx context.Context, args ...string) *world.Command {
 	args = append(args, "--config", b.config, "--state", filepath.Join(b.dir, "state"))
 	cmd := b.Gateway.Command(ctx, binary, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if b.environment != nil {
 		cmd.Env = b.environment
 	}
+	return cmd
+}
+
+func (b *box) finish(cmd *world.Command) result {
+	b.t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		b.t.Fatalf("run replypath %s: %v", args[0], err)
+		b.t.Fatalf("run %s: %v", strings.Join(cmd.Args, " "), err)
 	}
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }

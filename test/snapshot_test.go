@@ -61,11 +61,12 @@ func sysctls(h *world.Host) string {
 	return all.String()
 }
 
-// same wants the host to be as it was.
+// same wants the host to be as it was, in all that the snapshot has.
 func (s snapshot) same(t *testing.T, what string, h *world.Host) {
 	t.Helper()
-	for section, now := range snap(h) {
-		if diff := cmp.Diff(lines(s[section]), lines(now)); diff != "" {
+	now := snap(h)
+	for section, before := range s {
+		if diff := cmp.Diff(lines(before), lines(now[section])); diff != "" {
 			t.Errorf("%s: %s are not as before (-before +now):\n%s", what, section, diff)
 		}
 	}

@@ -1,0 +1,119 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// The commands find their matches and targets in a folder, so that one without devgroup is what a stripped package is.
+func TestIptablesLacksAMatch(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.TwoISPs(t), backend)
+		legacyTable(b.Gateway)
+		for extension, words := range map[string][]string{
+			"libxt_devgroup.so": {"match devgroup", "xt_devgroup", "modprobe"},
+			"libxt_connmark.so": {"match connmark", "xt_connmark"},
+			"libxt_CONNMARK.so": {"target CONNMARK", "xt_connmark"},
+		} {
+			b.environment = append(os.Environ(), "XTABLES_LIBDIR="+without(t, extension))
+			b.refused(t, b.run1, []string{"apply"}, words...)
+		}
+	})
+}
+
+// without is a folder with all of iptables' extensions but one.
+func without(t *testing.T, extension string) string {
+	t.Helper()
+	all, err := filepath.Glob("/usr/lib*/*/xtables/lib*.so")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no extensions of iptables: %v", err)
+	}
+	dir := t.TempDir()
+	for _, path := range all {
+		if filepath.Base(path) == extension {
+			continue
+		}
+		if err := os.Symlink(path, filepath.Join(dir, filepath.Base(path))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// What the commands say, word by word, when the kernel lacks what they have.
+const (
+	nftLacks    = `Warning: Extension devgroup revision 0 not supported, missing kernel module?\niptables-nft-restore v1.8.9 (nf_tables): \nline 3: RULE_APPEND failed (No such file or directory): rule in chain REPLYPATH-PRE\n`
+	legacyLacks = `Warning: Extension devgroup revision 0 not supported, missing kernel module?\niptables-restore: line 4 failed\n`
+)
+
+func TestTheKernelLacksAMatch(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.TwoISPs(t), backend)
+		legacyTable(b.Gateway)
+		ts := newTools(t)
+		said := map[string]string{"": nftLacks, "-nft": nftLacks, "-legacy": legacyLacks}
+		for backend, text := range said {
+			for _, base := range []string{"iptables", "ip6tables"} {
+				ts.script(base+backend+"-restore", fmt.Sprintf(`case $1 in --version) exec "$real" "$@";; esac
+text=$(cat)
+case $text in *devgroup*) printf '%s' >&2; exit 4;; esac
+printf '%%s\n' "$text" | "$real" "$@"`, text))
+			}
+		}
+		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.refused(t, b.run1, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
+	})
+}
+
+func TestTheRestoreCommandFails(t *testing.T) {
+	ways := map[string]string{
+		"killed at once":         "kill -9 $$",
+		"fails without a word":   "exit 1",
+		"lies":                   "cat >/dev/null; exit 0",
+		"fails for one family":   `case $0 in *ip6*) exit 1;; esac; exec "$real" "$@"`,
+		"fails with many words":  "echo iptables: Resource temporarily unavailable. >&2; exit 4",
+		"fails for want of root": "echo 'iptables-restore: Could not fetch rule set generation id: Permission denied (you must be root)' >&2; exit 4",
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			eachBackend(t, func(t *testing.T, backend string) {
+				b := newBox(t, world.TwoISPs(t), backend)
+				b.configure(b.Uplinks[0])
+				b.apply()
+				b.configure(b.Uplinks...)
+				ts := newTools(t)
+				for _, command := range []string{"iptables", "ip6tables", "iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy"} {
+					ts.script(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; `+fail(way))
+				}
+				b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+				b.refused(t, b.run1, []string{"apply"}, "tables")
+			})
+		})
+	}
+}
+
+// What was done before the end is not asked for again.
+func TestTheRestoreCommandIsKilledAfterItsWork(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.TwoISPs(t), backend)
+		ts := newTools(t)
+		for _, command := range []string{"iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"} {
+			ts.script(command+"-restore", `"$real" "$@"; case $1 in --version) ;; *) kill -9 $$;; esac`)
+		}
+		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.apply()
+	})
+}
+
+// fail lets through what takes our chains up, so that it can be seen whether that is done.
+func fail(way string) string {
+	if !strings.Contains(way, "$real") {
+		return way
+	}
+	return `text=$(cat); case $text in *"-A "*) printf '%s\n' "$text" | { ` + way + `; };; *) printf '%s\n' "$text" | "$real" "$@";; esac`
+}
