@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
@@ -12,39 +14,106 @@ import (
 )
 
 func (p *program) applyCommand() *cobra.Command {
-	return p.jsonFlag(&cobra.Command{
+	var confirm time.Duration
+	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "apply",
 		Short: "Make the kernel as the configuration asks, once",
 		Long: `Make the kernel as the configuration asks, once. What is right already is not
-touched; when a part cannot be done, nothing stays changed.`,
+touched; when a part cannot be done, nothing stays changed. A running service is
+told to do it.
+
+With --confirm the host goes back by itself to what was applied before, unless
+"replypath confirm" comes in time: for a change that might cut you off.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if confirm != 0 && confirm < time.Second {
+				return fmt.Errorf("%w: --confirm %s is too short to confirm anything: give it a second at least, such as 60s", errUsage, confirm)
+			}
 			c, err := p.read()
 			if err != nil {
 				return err
 			}
-			if told, err := p.tellService(cmd.Context()); told || err != nil {
-				return err
+			told, err := p.tellService(cmd.Context(), confirm)
+			if err == nil && !told {
+				err = p.apply(cmd.Context(), c, confirm)
 			}
-			h, err := p.openToWrite(cmd.Context(), c)
-			if err != nil {
-				return err
+			if err == nil && confirm != 0 {
+				p.remind(confirm)
 			}
-			defer h.Close()
-			plan, err := uplinks.Change(cmd.Context(), h, c.Settings)
-			if err != nil {
-				return err
-			}
-			if err := host.NameTables(c.Settings); err != nil {
-				fmt.Fprintf(p.stderr, "warning: %v\n", err)
-			}
-			facts, _, err := h.Observe(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return p.tell(plan, uplinks.Findings(c.Settings, facts), "applied")
+			return err
 		},
 	})
+	cmd.Flags().DurationVar(&confirm, "confirm", 0, "go back after this `TIME` unless confirmed, such as 60s")
+	return cmd
+}
+
+func (p *program) apply(ctx context.Context, c config.Config, confirm time.Duration) error {
+	h, err := p.openToWrite(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	memory, err := host.Remember(p.state)
+	if err != nil {
+		return err
+	}
+	plan, err := p.venture(ctx, h, memory, c.Settings, confirm)
+	if err != nil {
+		return err
+	}
+	if err := host.NameTables(c.Settings); err != nil {
+		fmt.Fprintf(p.stderr, "warning: %v\n", err)
+	}
+	facts, _, err := h.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	return p.tell(plan, uplinks.Findings(c.Settings, facts), "applied")
+}
+
+// venture changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
+func (p *program) venture(ctx context.Context, h *host.Host, m host.Memory, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, error) {
+	if confirm != 0 {
+		if err := p.post(ctx, h, m, s, confirm); err != nil {
+			return nil, err
+		}
+	}
+	plan, err := uplinks.Change(ctx, h, s)
+	switch {
+	case err != nil && confirm != 0:
+		return nil, errors.Join(err, m.SetPending(nil))
+	case err != nil:
+		return nil, err
+	case confirm == 0:
+		return plan, errors.Join(m.SetPending(nil), m.SetInForce(&s))
+	}
+	return plan, nil
+}
+
+// post notes what is gone back to and starts the guard.
+func (p *program) post(ctx context.Context, h *host.Host, m host.Memory, s uplinks.Settings, confirm time.Duration) error {
+	previous, err := m.InForce()
+	if err != nil {
+		return err
+	}
+	_, have, err := h.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	if previous == nil && len(have.Rules)+len(have.Chains) > 0 {
+		return errors.New("what is in the kernel was not applied from a configuration that is remembered, so there is nothing to go back to: apply once without --confirm")
+	}
+	pending := host.Pending{Deadline: host.SinceBoot() + confirm, New: s, Previous: previous}
+	if err := m.SetPending(&pending); err != nil {
+		return err
+	}
+	return p.startGuard()
+}
+
+func (p *program) remind(confirm time.Duration) {
+	if !p.json {
+		fmt.Fprintf(p.stdout, "goes back in %s unless you say: replypath confirm\n", confirm)
+	}
 }
 
 // changed is what was done, for programs.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"replypath/cmd/internal/config"
@@ -31,7 +32,7 @@ what was found. It needs no configuration, and works after a crash.`,
 			if err != nil {
 				return err
 			}
-			if err := h.Forget(); err != nil {
+			if err := p.forget(h); err != nil {
 				return err
 			}
 			if err := host.NameTables(uplinks.Settings{}); err != nil {
@@ -40,4 +41,13 @@ what was found. It needs no configuration, and works after a crash.`,
 			return p.tell(plan, nil, "removed")
 		},
 	})
+}
+
+// forget drops everything that was remembered.
+func (p *program) forget(h *host.Host) error {
+	m, err := host.Remember(p.state)
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.Forget(), m.SetPending(nil), m.SetInForce(nil))
 }

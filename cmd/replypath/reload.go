@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"replypath/cmd/internal/daemon"
 
@@ -21,7 +22,7 @@ that cannot be read or planned as a whole is refused, and the old one stays.`,
 			if _, err := p.read(); err != nil {
 				return err
 			}
-			told, err := p.tellService(cmd.Context())
+			told, err := p.tellService(cmd.Context(), 0)
 			if err == nil && !told {
 				return fmt.Errorf("%w: start it, or do it once: replypath apply", daemon.ErrNoService)
 			}
@@ -31,8 +32,8 @@ that cannot be read or planned as a whole is refused, and the old one stays.`,
 }
 
 // tellService lets the service carry the configuration out, when one runs.
-func (p *program) tellService(ctx context.Context) (told bool, err error) {
-	_, err = daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoReload, Config: p.config})
+func (p *program) tellService(ctx context.Context, confirm time.Duration) (told bool, err error) {
+	_, err = daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoReload, Config: p.config, Confirm: confirm})
 	if errors.Is(err, daemon.ErrNoService) {
 		return false, nil
 	}

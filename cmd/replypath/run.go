@@ -52,7 +52,7 @@ func (p *program) logger(format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
 	}
-	return nil, fmt.Errorf("--log-format %q: it is text or json", format)
+	return nil, fmt.Errorf("%w: --log-format %q: it is text or json", errUsage, format)
 }
 
 // hangups gives SIGHUP as an event.

@@ -39,13 +39,16 @@ func (p *program) status(err error) int {
 	case !p.begun:
 		fmt.Fprintf(p.stderr, "replypath: %v: see replypath --help\n", err)
 		return invalid
-	case errors.Is(err, errNoConfig):
+	case errors.Is(err, errNoConfig), errors.Is(err, errUsage):
 		fmt.Fprintf(p.stderr, "replypath: %v\n", err)
 		return invalid
 	}
 	fmt.Fprintf(p.stderr, "replypath: %v\n", err)
 	return failed
 }
+
+// errUsage is the error of a flag whose value makes no sense.
+var errUsage = errors.New("wrong usage")
 
 var errNoConfig = errors.New("there is no configuration")
 

@@ -15,12 +15,15 @@ import (
 type Request struct {
 	Do     string `json:"do"`
 	Config string `json:"config,omitempty"` // of the caller: it must be the service's
+	// Confirm is after how many nanoseconds a reload goes back unless it is confirmed; 0: it stays.
+	Confirm time.Duration `json:"confirm,omitempty"`
 }
 
 // What can be asked.
 const (
-	DoReload = "reload"
-	DoStatus = "status"
+	DoReload  = "reload"
+	DoConfirm = "confirm"
+	DoStatus  = "status"
 )
 
 // Response is the answer, a line of JSON.
@@ -54,15 +57,21 @@ func (s *Service) answer(ctx context.Context, r Request) Response {
 		if r.Config != "" && r.Config != s.Config {
 			return Response{Error: fmt.Sprintf("the service reads %s, not %s: stop it first, or change its file", s.Config, r.Config)}
 		}
-		if err := s.reload(ctx); err != nil {
-			return Response{Error: err.Error()}
-		}
-		return Response{}
+		return response(s.ask(ctx, request{deadline: r.Confirm}))
+	case DoConfirm:
+		return response(s.ask(ctx, request{confirm: true}))
 	case DoStatus:
 		status := s.status()
 		return Response{Status: &status}
 	}
 	return Response{Error: fmt.Sprintf("nothing is known about %q", r.Do)}
+}
+
+func response(err error) Response {
+	if err != nil {
+		return Response{Error: err.Error()}
+	}
+	return Response{}
 }
 
 // ErrNoService is the error of a Call when no service answers.

@@ -25,12 +25,18 @@ type Service struct {
 	host     *host.Host
 	keeper   *Keeper
 	loop     *Loop
+	memory   host.Memory
+	pending  *host.Pending // only the loop's goroutine
 	requests chan request
 	reloaded atomic.Pointer[reload]
 }
 
-// request asks the loop's goroutine for a reload.
-type request struct{ answer chan error }
+// request asks the loop's goroutine for a reload, or for a confirmation of the last one.
+type request struct {
+	confirm  bool
+	deadline time.Duration // of a reload that goes back unless it is confirmed; 0: it stays
+	answer   chan error
+}
 
 // reload is how the last reload ended.
 type reload struct {
@@ -53,7 +59,11 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	s.requests = make(chan request, callers)
-	s.keeper = NewKeeper(s.host, s.Log, c.Settings)
+	settings, err := s.begin(c.Settings)
+	if err != nil {
+		return err
+	}
+	s.keeper = NewKeeper(s.host, s.Log, settings)
 	s.loop = NewLoop(s.round)
 	socket, err := listen(s.State)
 	if err != nil {
@@ -128,14 +138,14 @@ func (s *Service) hangups(ctx context.Context) error {
 			return ctx.Err()
 		case <-s.Hangup:
 			// The loop logs how it went.
-			_ = s.reload(ctx)
+			_ = s.ask(ctx, request{})
 		}
 	}
 }
 
-// reload asks the loop for a reload and waits for its end.
-func (s *Service) reload(ctx context.Context) error {
-	r := request{answer: make(chan error, 1)}
+// ask gives a request to the loop and waits for its end.
+func (s *Service) ask(ctx context.Context, r request) error {
+	r.answer = make(chan error, 1)
 	select {
 	case s.requests <- r:
 	case <-ctx.Done():
@@ -150,34 +160,47 @@ func (s *Service) reload(ctx context.Context) error {
 	}
 }
 
-// round is what the loop does: reloads that were asked for, then a look and the repairs.
+// round is what the loop does: what was asked for, then a look and the repairs.
 func (s *Service) round(ctx context.Context, why string) time.Duration {
-	var asked []request
-	for {
-		select {
-		case r := <-s.requests:
-			asked = append(asked, r)
-			continue
-		default:
-		}
-		break
+	err := s.revert(ctx)
+	if err != nil {
+		s.Log.Warn("will retry", "step", "go back to the previous configuration", "err", err)
 	}
-	var err error
-	if len(asked) > 0 {
-		err = s.reread(ctx)
-	}
-	next := s.keeper.Round(ctx, why)
-	for _, r := range asked {
+	select {
+	case r := <-s.requests:
+		err := s.grant(ctx, r)
+		next := s.keeper.Round(ctx, "asked for")
 		r.answer <- errors.Join(err, s.keeper.Report().Err)
+		s.loop.Nudge("asked for") // another may wait
+		return s.until(next)
+	default:
 	}
+	return s.until(s.keeper.Round(ctx, why))
+}
+
+// until notes how things stand, and when the loop must come again.
+func (s *Service) until(next time.Duration) time.Duration {
 	s.tell()
+	if s.pending != nil && !s.pending.Reverted {
+		left := max(s.pending.Left(), time.Millisecond)
+		if next == 0 || left < next {
+			return left
+		}
+	}
 	return next
 }
 
+func (s *Service) grant(ctx context.Context, r request) error {
+	if r.confirm {
+		return s.confirm()
+	}
+	return s.reread(ctx, r.deadline)
+}
+
 // reread takes a new configuration, when it can be read and planned whole. Otherwise the old one stays.
-func (s *Service) reread(ctx context.Context) error {
+func (s *Service) reread(ctx context.Context, deadline time.Duration) error {
 	notify("RELOADING=1")
-	err := s.take(ctx)
+	err := s.take(ctx, deadline)
 	s.reloaded.Store(&reload{time.Now(), err})
 	if err != nil {
 		s.Log.Error("the new configuration is refused, the old one stays", "err", err)
@@ -187,7 +210,7 @@ func (s *Service) reread(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) take(ctx context.Context) error {
+func (s *Service) take(ctx context.Context, deadline time.Duration) error {
 	c, err := config.Read(s.Config)
 	if err != nil {
 		return err
@@ -197,6 +220,9 @@ func (s *Service) take(ctx context.Context) error {
 		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
 	}
 	if _, _, err := uplinks.Preview(ctx, s.host, c.Settings); err != nil {
+		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
+	}
+	if err := s.venture(old, c.Settings, deadline); err != nil {
 		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
 	}
 	s.keeper.Keep(c.Settings)

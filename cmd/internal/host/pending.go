@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"time"
 
+	"replypath/marks"
 	"replypath/uplinks"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +56,17 @@ func (m Memory) SetPending(p *Pending) error { return save(m.path("pending"), p)
 
 // Left is the time until the change goes back, not below 0.
 func (p *Pending) Left() time.Duration { return max(0, p.Deadline-SinceBoot()) }
+
+// ErrNothingPending is the error of a confirmation that comes too late, or without need.
+var ErrNothingPending = errors.New("no change waits to be confirmed: it is confirmed already, or has gone back")
+
+// Back is what is gone back to. Settings without uplinks are nothing of ours.
+func (p *Pending) Back() uplinks.Settings {
+	if p.Previous == nil {
+		return uplinks.Settings{Backend: marks.Auto}
+	}
+	return *p.Previous
+}
 
 // Concerns reports whether these are the settings that are not confirmed.
 func (p *Pending) Concerns(s uplinks.Settings) bool { return p != nil && reflect.DeepEqual(p.New, s) }

@@ -1,0 +1,106 @@
+package test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+// gone waits until the kernel has no rule for the table any more.
+func (b *box) gone(table string) {
+	b.t.Helper()
+	late := time.After(20 * time.Second)
+	for strings.Contains(b.Gateway.Run("ip", "rule"), "lookup "+table) {
+		select {
+		case <-late:
+			b.t.Fatalf("table %s is still looked up:\n%s", table, b.Gateway.Run("ip", "rule"))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (b *box) looksUp(table string) {
+	b.t.Helper()
+	if rules := b.Gateway.Run("ip", "rule"); !strings.Contains(rules, "lookup "+table) {
+		b.t.Errorf("table %s is not looked up:\n%s", table, rules)
+	}
+}
+
+func TestAnUnconfirmedApplyGoesBack(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		begin func(b *box)
+	}{
+		{"by a guard of its own", func(b *box) { b.apply() }},
+		{"by the service", func(b *box) { b.start() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBox(t, world.ISPs(t, 3))
+			b.configure(b.Uplinks[0], b.Uplinks[1])
+			test.begin(b)
+			b.configure(b.Uplinks[0], b.Uplinks[2])
+			b.must(0, "apply", "--confirm", "2s")
+			b.looksUp("8203")
+			b.gone("8203")
+			b.configure(b.Uplinks[0], b.Uplinks[1])
+			b.repaired()
+			if r := b.must(1, "confirm"); !strings.Contains(r.stderr, "no change waits") {
+				t.Errorf("a confirmation that comes too late: %s", r)
+			}
+		})
+	}
+}
+
+func TestAConfirmedApplyStays(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		begin func(b *box)
+	}{
+		{"without a service", func(b *box) { b.apply() }},
+		{"by the service", func(b *box) { b.start() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBox(t, world.ISPs(t, 3))
+			b.configure(b.Uplinks[0], b.Uplinks[1])
+			test.begin(b)
+			b.configure(b.Uplinks[0], b.Uplinks[2])
+			b.must(0, "apply", "--confirm", "3s")
+			b.must(0, "confirm")
+			b.must(1, "confirm")
+			// What was not confirmed would have gone back by the time that a later change does.
+			b.configure(b.Uplinks...)
+			b.must(0, "apply", "--confirm", "4s")
+			b.gone("8202")
+			b.looksUp("8203")
+		})
+	}
+}
+
+func TestADeadlineOutlivesItsService(t *testing.T) {
+	b := newBox(t, world.ISPs(t, 3))
+	b.configure(b.Uplinks[0], b.Uplinks[1])
+	s := b.start()
+	b.configure(b.Uplinks[0], b.Uplinks[2])
+	b.must(0, "apply", "--confirm", "3s")
+	s.kill()
+	s = b.start()
+	b.looksUp("8203")
+	b.gone("8203")
+	b.looksUp("8202")
+	s.kill()
+	s = b.start()
+	b.looksUp("8202")
+	b.must(0, "reload") // somebody asks for it all the same
+	b.looksUp("8203")
+	s.stop()
+}
+
+func TestTheFirstApplyGoesBackToNothing(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	b.must(0, "apply", "--confirm", "1s")
+	b.gone("8201")
+	b.must(3, "plan")
+	b.must(2, "apply", "--confirm", "10ms")
+}
