@@ -96,9 +96,8 @@ func (f *traffic) alive(t *testing.T) {
 	}
 }
 
-// forget resets the recorders once all that is on its way has been seen.
+// forget resets the recorders, which have settled.
 func (f *traffic) forget() {
-	f.Settle()
 	for _, r := range f.strays {
 		r.Reset()
 	}

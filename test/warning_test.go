@@ -3,6 +3,7 @@ package test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"replypath/test/world"
 )
@@ -64,7 +65,7 @@ func TestMissingUplinkIsWhatTheWarningSays(t *testing.T) {
 	b.configure(service)
 	b.must(0, "apply")
 	q := question(world.AskTCP, service.Addr4)
-	q.Silence = true
+	q.Timeout = 300 * time.Millisecond
 	if a := b.Client.Ask(q); a.OK {
 		t.Errorf("with one uplink listed: %v", a)
 	}
