@@ -30,23 +30,25 @@ func Diff(want, have State) Plan {
 	return slices.Concat(newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
 }
 
-// ruleSteps adds before it deletes, but for a rule whose twin the kernel would refuse beside it.
+// ruleSteps adds before it deletes, but for a rule that the kernel would take for the one to be added.
 func ruleSteps(want, have State) (write, erase Plan) {
 	add, del := delta(want.Rules, have.Rules, layOrder)
 	write = make(Plan, 0, len(add))
-	twins := map[Rule]Rule{}
+	twins, gone := map[Rule][]Rule{}, map[Rule]bool{}
 	for _, r := range del {
-		twins[r.twin()] = r
+		twins[r.twin()] = append(twins[r.twin()], r)
 	}
 	for _, r := range add {
-		if old, exists := twins[r.twin()]; exists {
-			write = append(write, DelRule{old})
-			delete(twins, r.twin())
+		for _, old := range twins[r.twin()] {
+			if !gone[old] && old.bars(r) {
+				write = append(write, DelRule{old})
+				gone[old] = true
+			}
 		}
 		write = append(write, AddRule{r})
 	}
 	for _, r := range slices.Backward(del) {
-		if _, left := twins[r.twin()]; left {
+		if !gone[r] {
 			erase = append(erase, DelRule{r})
 		}
 	}

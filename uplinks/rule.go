@@ -56,11 +56,21 @@ func newRule(f Family, p Priority, a Action) Rule {
 	return Rule{Family: f, Priority: p, Action: a, SuppressLength: NoSuppress, SuppressGroup: NoSuppress}
 }
 
-// twin is alike for rules of which the kernel takes one for the other: whether there is a "not", and where a goto leads,
-// it does not compare (net/core/fib_rules.c, rule_exists).
+// twin is alike for rules that are equal in all that the kernel always compares when a rule is added: a "not", and where
+// a goto leads, it does not (net/core/fib_rules.c, rule_exists).
 func (r Rule) twin() Rule {
-	r.Not, r.Goto = false, 0
+	r.Not, r.Goto, r.From, r.Other = false, 0, netip.Prefix{}, ""
 	return r
+}
+
+// bars reports whether the kernel takes the rule for a twin that is to be added, and refuses that one: it compares an
+// address and a type of service only when the new rule selects by them (fib4_rule_compare, fib6_rule_compare).
+func (r Rule) bars(added Rule) bool {
+	if added.From.IsValid() && added.From != r.From {
+		return false
+	}
+	// The first two bytes are the type of service and the length of the destination.
+	return r.Other == added.Other || added.Other == "" && (r.Other[0] != 0 || r.Other[1] != 0)
 }
 
 // String prints the rule as ip-rule(8) takes it, without "ip rule add".

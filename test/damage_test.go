@@ -1,0 +1,172 @@
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// damage is what others do to what is ours, as lines of shell: IP is ip(8) and IPT the iptables command, each of the
+// family. named is what the plan must speak of, and undo takes away what is theirs.
+type damage struct{ name, lines, named, undo string }
+
+// The gateways and prefixes in which the two families differ.
+var words = map[int]*strings.Replacer{
+	4: strings.NewReplacer("RESTORE", restore4, "IPT", "%s", "IP", "ip -4", "SYSCTL", "net.ipv4.fwmark_reflect", "ANY", "203.0.113.0/24",
+		"VIA", "192.0.2.1", "OTHER", "192.0.2.9", "FROM", "192.0.2.2", "NET", "192.0.2.0/24"),
+	6: strings.NewReplacer("RESTORE", restore6, "IPT", "%s", "IP", "ip -6", "SYSCTL", "net.ipv6.fwmark_reflect", "ANY", "2001:db8:c::/64",
+		"VIA", "fe80::1", "OTHER", "fe80::9", "FROM", "2001:db8:b::2", "NET", "2001:db8:b::/64"),
+}
+
+const (
+	restore4 = "ip rule add priority 32766 lookup main protocol 2; ip rule add priority 32767 lookup default protocol 2"
+	restore6 = "ip -6 rule add priority 32766 lookup main protocol 2"
+	markRule = "priority 2003 fwmark 0x200/0x1f00 lookup 8202 protocol 82"
+	wayOut   = "default via VIA dev eth1 src FROM table 8202"
+)
+
+// routing is damage that has nothing to do with the firewall.
+var routing = []damage{
+	{"a rule deleted", "IP rule del " + markRule, "rule add priority 2003", ""},
+	{"a rule with another table", "IP rule del " + markRule + "; IP rule add priority 2003 fwmark 0x200/0x1f00 lookup 8201 protocol 82", "rule add priority 2003", ""},
+	{"a rule with another priority", "IP rule del " + markRule + "; IP rule add priority 2500 fwmark 0x200/0x1f00 lookup 8202 protocol 82", "rule del priority 2500", ""},
+	{"a rule with one more selector", "IP rule del " + markRule + "; IP rule add to ANY " + markRule, "rule add priority 2003", ""},
+	{"a rule for one protocol only", "IP rule del " + markRule + "; IP rule add ipproto tcp " + markRule, "rule add priority 2003", ""},
+	{"a rule beside ours with one more selector", "IP rule add ipproto tcp to ANY " + markRule, "rule del priority 2003", ""},
+	{"a rule twice", "IP rule add priority 2007 fwmark 0x200/0x1f00 lookup 8202 protocol 82", "rule del priority 2007", ""},
+	{"a rule of an address deleted", "IP rule del priority 3002 protocol 82", "rule add priority 3002 from FROM", ""},
+	{"all rules of the family flushed", "IP rule flush", "rule add priority 2000", "RESTORE"},
+	{"a route deleted", "IP route del default table 8202 via VIA", "route replace default via VIA dev eth1", ""},
+	{"the refusal deleted", "IP route del unreachable default table 8202 metric 4294967295", "route replace unreachable default table 8202", ""},
+	{"a connected route deleted", "IP route del NET table 8202", "route replace NET dev eth1", ""},
+	{"a route by another gateway", "IP route del default via VIA table 8202; IP route add default via OTHER dev eth1 src FROM table 8202 protocol 82", "route replace default via VIA dev eth1", ""},
+	{"a route by another gateway of somebody else's", "IP route del default via VIA table 8202; IP route add default via OTHER dev eth1 table 8202", "default via VIA dev eth1", ""},
+	{"a route of ours more", "IP route add ANY dev eth1 table 8202 protocol 82", "route del ANY", ""},
+	{"the table flushed", "IP route flush table 8202", "route replace default via VIA dev eth1", ""},
+	{"the reply sysctl changed", "sysctl -qw SYSCTL=0", "sysctl -w SYSCTL=1", ""},
+	{"the link's sysctl changed", "sysctl -qw net.ipv4.conf.eth1.src_valid_mark=0", "net.ipv4.conf.eth1.src_valid_mark=1", ""},
+	{"the link's group changed", "ip link set eth1 group 7", "ip link set dev eth1 group 8200", ""},
+}
+
+// onlyIPv4 is what the other family has no word for.
+var onlyIPv4 = []damage{
+	{"a route hidden by another before it", "ip route prepend default via OTHER dev eth1 table 8202", "default via", ""},
+	{"a route hidden by one that claims to be ours", "ip route prepend default via OTHER dev eth1 table 8202 protocol 82", "default via", ""},
+}
+
+// filtering is damage to chains.
+var filtering = []damage{
+	{"a rule before ours", "IPT -I REPLYPATH-PRE 1 -j RETURN", "REPLYPATH-PRE", ""},
+	{"a rule after ours", "IPT -A REPLYPATH-NEW -j MARK --set-mark 1", "REPLYPATH-NEW", ""},
+	{"a rule replaced", "IPT -R REPLYPATH-NEW 2 -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00", "REPLYPATH-NEW", ""},
+	{"a rule of a chain deleted", "IPT -D REPLYPATH-PRE 2", "REPLYPATH-PRE", ""},
+	{"a chain emptied", "IPT -F REPLYPATH-OUT", "REPLYPATH-OUT", ""},
+	{"a chain and its jump deleted", "IPT -D OUTPUT -j REPLYPATH-OUT; IPT -F REPLYPATH-OUT; IPT -X REPLYPATH-OUT", "-N REPLYPATH-OUT", ""},
+	{"a chain of ours more", "IPT -N REPLYPATH-OLD; IPT -A REPLYPATH-OLD -j REPLYPATH-NEW", "REPLYPATH-OLD", ""},
+	{"a jump gone", "IPT -D PREROUTING -j REPLYPATH-PRE", "PREROUTING 1 -j REPLYPATH-PRE", ""},
+	{"a jump twice", "IPT -A POSTROUTING -j REPLYPATH-POST", "POSTROUTING -j REPLYPATH-POST", ""},
+	{"a jump below ACCEPT", "IPT -D OUTPUT -j REPLYPATH-OUT; IPT -A OUTPUT -j ACCEPT; IPT -A OUTPUT -j REPLYPATH-OUT", "OUTPUT 1 -j REPLYPATH-OUT", "IPT -D OUTPUT -j ACCEPT"},
+	{"the table flushed", "IPT -F", "REPLYPATH-PRE", ""},
+	{"the table flushed and its chains deleted", "IPT -F; IPT -X", "-N REPLYPATH-PRE", ""},
+}
+
+func TestDamageToRoutingIsSeenAndMended(t *testing.T) {
+	for _, family := range []int{4, 6} {
+		t.Run(fmt.Sprintf("IPv%d", family), func(t *testing.T) {
+			t.Parallel()
+			b := newBox(t, world.TwoISPs(t))
+			all := routing
+			if family == 4 {
+				all = append(onlyIPv4, routing...)
+			}
+			b.suffer(t, family, all)
+		})
+	}
+}
+
+func TestDamageToChainsIsSeenAndMended(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		for _, family := range []int{4, 6} {
+			t.Run(fmt.Sprintf("IPv%d", family), func(t *testing.T) {
+				t.Parallel()
+				b := newBox(t, world.TwoISPs(t), backend)
+				b.suffer(t, family, filtering)
+				b.suffer(t, family, []damage{b.everything(t)})
+			})
+		}
+	})
+}
+
+// everything is all damage at once.
+func (b *box) everything(t *testing.T) damage {
+	all := damage{name: "everything at once", named: "rule add priority 2000"}
+	all.lines = "IP rule flush; IPT -F; IPT -X; IP route flush table 8201; IP route flush table 8202; ip link set eth1 group 0; sysctl -qw SYSCTL=0; sysctl -qw net.ipv4.conf.eth0.src_valid_mark=0"
+	all.undo = "RESTORE"
+	return all
+}
+
+// suffer does each damage, and wants it seen and mended, and nothing of others' touched.
+func (b *box) suffer(t *testing.T, family int, all []damage) {
+	t.Helper()
+	b.apply()
+	whole := snap(b.Gateway)
+	delete(whole, "nft") // lists chains in the order in which they were made
+	for _, d := range all {
+		b.shell(family, d.lines)
+		seen := b.must(3, "plan")
+		if named := words[family].Replace(d.named); !strings.Contains(seen.stdout, named) {
+			t.Errorf("%s: the plan does not name %q:\n%s", d.name, named, seen.stdout)
+		}
+		if r := b.run("apply"); r.status != 0 {
+			t.Fatalf("%s: %s", d.name, r)
+		}
+		b.shell(family, d.undo)
+		whole.same(t, d.name, b.Gateway)
+	}
+	b.must(0, "plan")
+}
+
+// shell runs lines of shell on the gateway, with the family's words.
+func (b *box) shell(family int, text string) {
+	b.t.Helper()
+	text = strings.ReplaceAll(words[family].Replace(text), "%s", b.tool(family)+" -w -t mangle")
+	b.Gateway.Run("sh", "-ec", text)
+}
+
+func TestTheWholeRulesetFlushed(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t), `backend = "nft"`)
+	b.apply()
+	whole := snap(b.Gateway)
+	b.Gateway.Run("nft", "flush", "ruleset")
+	if seen := b.must(3, "plan"); strings.Count(seen.stdout, " -w -t mangle -N REPLYPATH-PRE\n") != 2 {
+		t.Errorf("the plan does not make the chains of both families anew: %s", seen)
+	}
+	b.apply()
+	whole.same(t, "nft flush ruleset", b.Gateway)
+}
+
+func TestAnotherBackendLeavesNothingInTheFirst(t *testing.T) {
+	for from, to := range map[string]string{backends[0]: backends[1], backends[1]: backends[0]} {
+		t.Run(from+" to "+to, func(t *testing.T) {
+			b := newBox(t, world.TwoISPs(t), from)
+			legacyTable(b.Gateway)
+			before := snap(b.Gateway)
+			b.apply()
+			b.settings = []string{to}
+			b.configure(b.Uplinks...)
+			b.must(3, "plan")
+			b.apply()
+			now := snap(b.Gateway)
+			for _, save := range saves {
+				mine := strings.Contains(now[save], "REPLYPATH-PRE")
+				if _, name, _ := strings.Cut(to, `"`); mine != strings.Contains(save, strings.TrimSuffix(name, `"`)) {
+					t.Errorf("%s after %s: %s", save, to, now[save])
+				}
+			}
+			b.must(0, "flush")
+			before.same(t, "flush", b.Gateway)
+		})
+	}
+}
