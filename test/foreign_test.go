@@ -1,99 +1,204 @@
 package test
 
 import (
-	"slices"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/world"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// A rule that lets every packet go on does no harm above our jump, and being moved would do harm to its owner.
-func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
-	rules := map[string][]string{
-		"a mark of its own":                    {"-j", "MARK", "--set-xmark", "0x80000/0x80000"},
-		"a log":                                {"-i", "eth1", "-j", "LOG", "--log-prefix", "seen: "},
-		"a counter without target":             {"-p", "udp"},
-		"a comment that speaks of a verdict":   {"-m", "comment", "--comment", "then -j ACCEPT", "-j", "MARK", "--set-xmark", "0x80000/0x80000"},
-		"a chain in which packets always pass": {"-j", "THEIRS"},
-	}
+// foreign is what others keep on the gateway, in every corner that ours comes near to.
+const foreign = `
+for ip in "ip -4" "ip -6"; do
+	$ip rule add priority 2003 fwmark 0x200/0x1f00 lookup 77
+	$ip rule add priority 2003 fwmark 0x200/0xff00 lookup 77 protocol 99
+	$ip rule add priority 2500 fwmark 0x100/0x1f00 lookup 8201 protocol 83
+	$ip rule add priority 3000 not iif lo goto 3999
+	$ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main
+	$ip rule add priority 1000 l3mdev
+	$ip rule add priority 1500 ipproto tcp dport 22 uidrange 0-0 nop
+	$ip rule add priority 90 goto 3999
+done
+ip rule add priority 2001 from 203.0.113.0/24 to 198.18.0.0/24 tos 0x10 blackhole
+ip route add 203.0.113.128/25 via 198.51.100.1 dev eth0 metric 50
+ip route add default via 192.0.2.1 dev eth1 table 77
+ip route add default via 192.0.2.1 dev eth1 table 8201 metric 900
+ip route add 203.0.113.64/26 via 198.51.100.1 dev eth0 table 8202
+ip route add blackhole 198.18.99.0/24 table 8250
+ip -6 route add default via fe80::1 dev eth1 table 8201 metric 900
+ip -6 route add 2001:db8:99::/64 via fe80::1 dev eth0 table 8202
+ip -6 route add unreachable 2001:db8:98::/64 table 77
+nft add table inet filter
+nft 'add chain inet filter input { type filter hook input priority 0; policy accept; }'
+nft 'add set inet filter friends { type ipv4_addr; elements = { 203.0.113.7 } }'
+nft add rule inet filter input ip saddr @friends counter accept
+nft add table ip REPLYPATH-foo
+sysctl -qw net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.lan0.src_valid_mark=1 net.ipv6.conf.eth0.mtu=1400
+ip link set lan0 group 42
+ip link add br9 type bridge
+ip link set br9 group 8199
+for t in %[1]s; do
+	for table in raw mangle nat filter; do
+		$t -t $table -N REPLYPATH 2>/dev/null
+		$t -t $table -A REPLYPATH -m comment --comment "not -j REPLYPATH-PRE" -j RETURN
+		$t -t $table -A OUTPUT -m mark --mark 0x200/0x1f00 -j REPLYPATH
+		$t -t $table -N OTHER
+	done
+	for chain in PREROUTING INPUT FORWARD OUTPUT POSTROUTING; do
+		$t -t mangle -A $chain -j MARK --set-xmark 0x40000/0x40000
+	done
+	$t -t mangle -A PREROUTING -j CONNMARK --set-xmark 0x10000/0x10000
+	$t -t mangle -A PREROUTING -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu 2>/dev/null || :
+done
+`
+
+// bothTools are the commands of one backend, and of both.
+var bothTools = map[string]string{
+	"nft":    "iptables-nft ip6tables-nft",
+	"legacy": "iptables-legacy ip6tables-legacy",
+	"both":   "iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy",
+}
+
+func TestWhatOthersKeepStaysToTheByte(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
-		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
-		serve(b.Gateway)
-		b.apply()
-		for _, family := range []int{4, 6} {
-			b.iptables(family, "-t", "mangle", "-N", "THEIRS")
-			b.iptables(family, "-t", "mangle", "-A", "THEIRS", "-p", "tcp", "-j", "RETURN")
-			b.iptables(family, "-t", "mangle", "-A", "THEIRS", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
+		for name, tools := range bothTools {
+			t.Run("others in "+name, func(t *testing.T) {
+				b := newBox(t, world.TwoISPs(t), backend)
+				legacyTable(b.Gateway)
+				b.Gateway.Run("sh", "-ec", fmt.Sprintf(foreign, tools))
+				before := snap(b.Gateway)
+				b.apply()
+				before.stands(t, "apply", b.Gateway)
+				b.configure(b.Uplinks[1])
+				b.apply()
+				before.stands(t, "apply with one uplink less", b.Gateway)
+				b.must(0, "flush")
+				before.same(t, "flush", b.Gateway)
+			})
 		}
-		for what, rule := range rules {
-			for _, family := range []int{4, 6} {
-				b.iptables(family, append([]string{"-t", "mangle", "-I", "PREROUTING"}, rule...)...)
-			}
-			if r := b.run("plan"); r.status != 0 {
-				t.Errorf("plan with %s above our jump: %s", what, r)
-			}
-		}
-		before := slices.Concat(b.prerouting(4), b.prerouting(6))
-		if r := b.must(0, "apply"); !strings.Contains(r.stdout, "in sync") {
-			t.Errorf("apply: %s", r)
-		}
-		if after := slices.Concat(b.prerouting(4), b.prerouting(6)); !slices.Equal(before, after) {
-			t.Errorf("PREROUTING was\n%s\nand is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
-		}
-		b.watch().askAll(t, b.Client, world.Kinds)
 	})
 }
 
-// iptables cannot read a rule that nft made with a set, so nobody can say that it lets packets go on: ours must stand
-// above it, and it must survive that.
-func TestNativeRuleAboveOurJump(t *testing.T) {
-	for _, when := range []string{"before apply", "inserted after apply"} {
-		t.Run(when, func(t *testing.T) {
-			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
-			serve(b.LAN)
-			b.forward(b.LAN4, b.LAN6)
-			if when == "inserted after apply" {
-				b.apply()
+func TestAnUntouchedHostIsUntouchedAfterFlush(t *testing.T) {
+	for _, backend := range append(backends, `backend = "auto"`) {
+		for _, n := range []int{1, 31} {
+			b := newBox(t, world.ISPs(t, n), backend)
+			if strings.Contains(backend, "legacy") {
+				legacyTable(b.Gateway)
 			}
-			var theirs []string
-			for _, n := range natives {
-				b.Gateway.Run(b.tool(n.version), "-t", "mangle", "-S", "PREROUTING") // makes the table when there is none
-				b.iptables(n.version, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
-				b.Gateway.Run("nft", "add", "set", n.family, "mangle", "trusted", "{ type "+n.kind+"; elements = { "+n.client+" }; }")
-				b.Gateway.Run("nft", "insert", "rule", n.family, "mangle", "PREROUTING", n.family, "saddr", "@trusted", "counter", "accept")
-				theirs = append(theirs, b.native(n))
-			}
-			q := question(world.AskTCP, b.Uplinks[1].Addr4)
-			q.Timeout = 300 * time.Millisecond
-			if a := b.Client.Ask(q); a.OK {
-				t.Errorf("below the native rule: %v: the test proves nothing", a)
-			}
-			b.must(3, "plan")
+			before := snap(b.Gateway)
 			b.apply()
-			for i, n := range natives {
-				if now := b.native(n); now != theirs[i] {
-					t.Errorf("the rules of others in %s were\n%s\nand are\n%s", n.family, theirs[i], now)
-				}
+			b.must(0, "flush")
+			before.same(t, backend, b.Gateway)
+			if left, _ := filepath.Glob(filepath.Join(b.dir, "state", "found-*.json")); len(left) != 0 {
+				t.Errorf("%s: flush leaves %v", backend, left)
 			}
-			b.watch().askAll(t, b.Client, forwarded)
-		})
+		}
 	}
 }
 
-type native struct {
-	version              int
-	family, kind, client string
+// ours are the lines that are ours, and unresolved what the kernel says of a goto without a target, which is no part of
+// the rule.
+var (
+	ours       = regexp.MustCompile(` proto 82|:REPLYPATH-|-A REPLYPATH-|-j REPLYPATH-(PRE|OUT|POST)$`)
+	builtin    = regexp.MustCompile(`^(\*.*|COMMIT|:\w+ ACCEPT)$`) // tables that were not there before
+	unresolved = regexp.MustCompile(`\[unresolved\] ?`)
+)
+
+// stands wants what others keep to be there, while ours is there too: rules, routes and what iptables prints. (Four
+// sysctls and the links' groups are ours meanwhile, and nft lists what is ours in the midst of the rest.)
+func (s snapshot) stands(t *testing.T, what string, h *world.Host) {
+	t.Helper()
+	now := snap(h)
+	for section, before := range s {
+		if strings.HasPrefix(section, "rules") || strings.HasPrefix(section, "routes") || strings.HasSuffix(section, "save") {
+			if diff := cmp.Diff(theirs(before), theirs(now[section])); diff != "" {
+				t.Errorf("%s: the %s of others are not as before (-before +now):\n%s", what, section, diff)
+			}
+		}
+	}
 }
 
-var natives = []native{{4, "ip", "ipv4_addr", "203.0.113.10"}, {6, "ip6", "ipv6_addr", "2001:db8:c::10"}}
+func theirs(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); !ours.MatchString(line) && !builtin.MatchString(line) {
+			lines = append(lines, unresolved.ReplaceAllString(line, ""))
+		}
+	}
+	return lines
+}
 
-// native is nft's own view of what is not ours in PREROUTING and of the set that it uses, counters left out.
-func (b *box) native(n native) string {
-	b.t.Helper()
-	text := b.Gateway.Run("nft", "-s", "list", "chain", n.family, "mangle", "PREROUTING") +
-		b.Gateway.Run("nft", "-s", "list", "set", n.family, "mangle", "trusted")
-	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.Contains(line, "REPLYPATH") })
-	return strings.Join(lines, "\n")
+func TestWhatTheOperatorSetAfterUsStays(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	b.Gateway.SetSysctl("net.ipv4.tcp_fwmark_accept", "1")
+	b.apply()
+	b.Gateway.SetSysctl("net.ipv4.fwmark_reflect", "0")
+	b.Gateway.Run("ip", "link", "set", "eth1", "group", "7")
+	b.must(0, "flush")
+	for key, want := range map[string]string{
+		"net.ipv4.tcp_fwmark_accept":        "1",
+		"net.ipv4.fwmark_reflect":           "0",
+		"net.ipv6.fwmark_reflect":           "0",
+		"net.ipv4.conf.eth1.src_valid_mark": "0",
+		"net.ipv4.conf.all.src_valid_mark":  "0",
+		"net.ipv4.conf.lan0.src_valid_mark": "0",
+		"net.ipv4.conf.eth0.src_valid_mark": "0",
+	} {
+		if got := b.Gateway.Sysctl(key); got != want {
+			t.Errorf("%s = %s, want %s", key, got, want)
+		}
+	}
+	if links := b.Gateway.Run("ip", "-N", "link"); !strings.Contains(links, "group 7") || strings.Contains(links, "8200") {
+		t.Errorf("groups after flush:\n%s", links)
+	}
+}
+
+func TestFlushWorksWhateverIsLeft(t *testing.T) {
+	cases := []struct {
+		name  string
+		do    func(t *testing.T, b *box)
+		stays string // in "ip -N link", where no memory is left of what was
+	}{
+		{"twice", func(t *testing.T, b *box) { b.must(0, "flush") }, ""},
+		{"without configuration", func(t *testing.T, b *box) { os.Remove(b.config) }, ""},
+		{"with a broken configuration", func(t *testing.T, b *box) { b.write("uplinks = [") }, ""},
+		{"without its state", func(t *testing.T, b *box) { os.RemoveAll(filepath.Join(b.dir, "state")) }, "group 8200"},
+		{"with a link gone", func(t *testing.T, b *box) { b.Uplinks[1].Link.Delete() }, ""},
+		{"with a link renamed", func(t *testing.T, b *box) {
+			b.Gateway.Run("sh", "-ec", "ip link set eth1 down; ip link set eth1 name wan1; ip link set wan1 up")
+		}, ""},
+		{"with a link made anew", func(t *testing.T, b *box) {
+			b.Uplinks[1].Link.Delete()
+			b.Gateway.Run("ip", "link", "add", "eth1", "group", "8200", "type", "bridge")
+		}, "group 8200"},
+		{"with every link down", func(t *testing.T, b *box) { b.Gateway.Run("sh", "-ec", "ip link set eth0 down; ip link set eth1 down") }, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBox(t, world.TwoISPs(t))
+			b.apply()
+			c.do(t, b)
+			b.must(0, "flush")
+			now := snap(b.Gateway)
+			for section, text := range now {
+				for line := range strings.Lines(text) {
+					if ours.MatchString(strings.TrimSpace(line)) {
+						t.Errorf("%s still have %s", section, line)
+					}
+				}
+			}
+			if c.stays == "" && strings.Contains(now["links"], "group 8200") {
+				t.Errorf("a link is still ours:\n%s", now["links"])
+			}
+			if c.stays != "" && !strings.Contains(now["links"], c.stays) {
+				t.Errorf("what nobody remembers was changed:\n%s", now["links"])
+			}
+		})
+	}
 }

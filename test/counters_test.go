@@ -1,0 +1,111 @@
+package test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// packets are sent each way on a connection that has been answered.
+const packets = 20
+
+// walk is what an established packet meets of ours in one hook: the rules that it is held against, and those that take
+// it, the jump among both.
+type walk struct{ held, taken int }
+
+func (w walk) String() string {
+	return fmt.Sprintf("held against %d rules, taken by %d", w.held, w.taken)
+}
+
+func TestAnEstablishedPacketMeetsFewRules(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		walks := map[string]walk{}
+		for _, n := range []int{2, 31} {
+			b := newBox(t, world.ISPs(t, n, world.Options{Spoofable: true}), backend)
+			b.apply()
+			for _, forwarded := range []bool{false, true} {
+				for _, to := range b.Uplinks[1].Addrs() {
+					for hook, w := range b.walks(t, to, forwarded) {
+						name := fmt.Sprintf("%s of IPv%d, forwarded %t", hook, familyOf(to), forwarded)
+						if w.held < 2 || w.taken < 2 || w.held > 4 || w.taken > 4 {
+							t.Errorf("%s with %d uplinks: %s", name, n, w)
+						}
+						if few, known := walks[name]; known && few != w {
+							t.Errorf("%s with %d uplinks: %s; with 2: %s", name, n, w, few)
+						}
+						walks[name] = w
+					}
+				}
+			}
+		}
+	})
+}
+
+// walks sends packets on an established connection and reads the counters.
+func (b *box) walks(t *testing.T, to netip.Addr, forwarded bool) map[string]walk {
+	t.Helper()
+	family, port := familyOf(to), uint16(5000)
+	server, at, passes := b.Gateway, netip.AddrPortFrom(to, servedPort), map[string]int{"PREROUTING": packets, "OUTPUT": packets}
+	if forwarded {
+		server, port = b.LAN, 5001
+		at = netip.AddrPortFrom(map[int]netip.Addr{4: b.LAN4, 6: b.LAN6}[family], servedPort)
+		b.iptables(family, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--sport", "5001", "-d", to.String(), "-j", "DNAT", "--to", at.Addr().String())
+		passes = map[string]int{"PREROUTING": 2 * packets}
+	}
+	client := netip.AddrPortFrom(b.clientAddr(to), port)
+	b.echo(b.connected(server, at, client))
+	asker := b.connected(b.Client, client, netip.AddrPortFrom(to, servedPort))
+	ask := func() {
+		t.Helper()
+		if err := exchange(asker); err != nil {
+			t.Fatalf("to %s, forwarded %t: %v", to, forwarded, err)
+		}
+	}
+	ask()
+	b.Settle()
+	b.iptables(family, "-w", "-t", "mangle", "-Z")
+	for range packets {
+		ask()
+	}
+	b.Settle()
+	walks := map[string]walk{}
+	for hook, sent := range passes {
+		chain := map[string]string{"PREROUTING": "REPLYPATH-PRE", "OUTPUT": "REPLYPATH-OUT"}[hook]
+		w := walk{held: 1, taken: 1} // the jump
+		for i, taken := range b.counts(family, chain) {
+			w.held++
+			// Others' packets, such as a neighbour's question, have no mark and are taken by none.
+			switch {
+			case taken == sent:
+				w.taken++
+			case taken != 0:
+				t.Errorf("rule %d of %s took %d packets of %d", i+1, chain, taken, sent)
+			}
+		}
+		walks[hook] = w
+	}
+	for _, taken := range b.counts(family, "REPLYPATH-NEW") {
+		if taken != 0 {
+			t.Errorf("%d established packets are given a mark anew", taken)
+		}
+	}
+	return walks
+}
+
+// counts are the packets that each rule of a chain took.
+func (b *box) counts(family int, chain string) (counts []int) {
+	b.t.Helper()
+	for line := range strings.Lines(b.iptables(family, "-w", "-t", "mangle", "-v", "-S", chain)) {
+		if _, rest, isRule := strings.Cut(line, " -c "); isRule && strings.HasPrefix(line, "-A") {
+			var n int
+			if _, err := fmt.Sscan(rest, &n); err != nil {
+				b.t.Fatalf("%q: %v", line, err)
+			}
+			counts = append(counts, n)
+		}
+	}
+	return counts
+}
