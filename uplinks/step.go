@@ -44,8 +44,10 @@ type LoadChains struct {
 	Unload bool   // nothing of ours is left there
 }
 
-func (s AddRule) String() string  { return fmt.Sprintf("%s rule add %s", s.Rule.Family.ip(), s.Rule) }
-func (s DelRule) String() string  { return fmt.Sprintf("%s rule del %s", s.Rule.Family.ip(), s.Rule) }
+func (s AddRule) String() string { return fmt.Sprintf("%s rule add %s", s.Rule.Family.ip(), s.Rule) }
+func (s DelRule) String() string {
+	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.ip(), s.Rule, s.Rule.selectors())
+}
 func (s SetRoute) String() string { return s.Key.Family.ip() + " route replace " + s.Route.line(s.Key) }
 func (s DelRoute) String() string { return s.Key.Family.ip() + " route del " + s.Route.line(s.Key) }
 

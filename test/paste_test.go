@@ -1,0 +1,66 @@
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// paste runs a plan's lines in a shell, all at once or each in a shell of its own, and wants the host in sync then.
+func (b *box) paste(t *testing.T, apart bool) {
+	t.Helper()
+	plan := b.must(3, "plan").stdout
+	texts := []string{plan}
+	if apart {
+		texts = strings.Split(strings.TrimSpace(plan), "\n")
+	}
+	for _, text := range texts {
+		b.Gateway.Run("sh", "-ec", text)
+	}
+	if r := b.run("plan"); r.status != 0 {
+		t.Errorf("plan after its lines were pasted: %s", r)
+	}
+}
+
+func TestAPlanCanBePasted(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		for _, n := range []int{2, 20} {
+			t.Run(fmt.Sprintf("%d uplinks", n), func(t *testing.T) {
+				t.Parallel()
+				for _, apart := range []bool{false, true} {
+					b := newBox(t, world.ISPs(t, n), backend)
+					b.paste(t, apart)
+					b.configure(b.Uplinks[1:]...)
+					b.paste(t, apart)
+				}
+			})
+		}
+	})
+}
+
+func TestAPlanForLinksWithDotsCanBePasted(t *testing.T) {
+	b := newBox(t, world.ISPs(t, 1))
+	for _, name := range []string{"eth1.100", "br-lan.7", "a"} {
+		b.Join(b.Gateway, name, b.Host("cl"), "p"+name)
+		b.Gateway.Run("ip", "addr", "add", "198.18.7.2/24", "dev", name)
+		b.write(fmt.Sprintf("[uplinks.dotted]\nid = 17\ninterface = %q\ngateway = [\"198.18.7.1\", \"fe80::9\"]\n", name))
+		b.paste(t, true)
+		b.must(0, "flush")
+		b.Gateway.Run("ip", "addr", "del", "198.18.7.2/24", "dev", name)
+	}
+}
+
+func TestARepairCanBePasted(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.TwoISPs(t), backend)
+		b.apply()
+		for _, d := range []damage{routing[2], routing[3], routing[4], routing[5], routing[12], onlyIPv4[0], filtering[0], filtering[4], filtering[5],
+			filtering[6], filtering[8], filtering[9], b.everything(t)} {
+			b.shell(4, d.lines)
+			b.paste(t, true)
+			b.shell(4, d.undo)
+		}
+	})
+}
