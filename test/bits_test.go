@@ -18,6 +18,7 @@ const (
 )
 
 func TestBitsOfOthersStay(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
 		b.Gateway.ServeUDP(servedPort, world.Pktinfo)

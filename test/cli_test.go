@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheProposalWorks(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.Gateway.Run("sh", "-ec", `ip route add default via 192.0.2.1 dev eth1 metric 200 proto dhcp
 ip -6 route add default via fe80::1 dev eth1 metric 1000 proto ra
@@ -43,6 +44,7 @@ ip route add 203.0.113.0/24 via 198.18.0.9 dev lan0`)
 }
 
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	has := func(status int, keys []string, args ...string) map[string]any {
 		t.Helper()
@@ -79,6 +81,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	for _, args := range [][]string{{"aply"}, {"apply", "--nosuch"}, {"plan", "extra"}, {"--nosuch"}, {"check", "--json=perhaps"}} {
 		r := b.must(2, args...)
@@ -95,6 +98,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestHelpAndCompletion(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	help := b.must(0, "--help").stdout
 	for _, command := range []string{"init", "check", "plan", "apply", "flush", "version"} {
@@ -114,6 +118,7 @@ func TestHelpAndCompletion(t *testing.T) {
 
 // Whatever is wrong with a configuration, no command that reads it touches the host.
 func TestNoMistakeReachesTheKernel(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
 	before := snap(b.Gateway)
@@ -143,6 +148,7 @@ func TestNoMistakeReachesTheKernel(t *testing.T) {
 }
 
 func TestGatewaysThatTheKernelKnows(t *testing.T) {
+	t.Parallel()
 	cases := []struct{ name, lines, want string }{
 		{"a static default route", "ip route add default via 192.0.2.1 dev eth1 metric 9", "default via 192.0.2.1 dev eth1 src 192.0.2.2 table 8202"},
 		{"by DHCP", "ip route add default via 192.0.2.7 dev eth1 metric 9 proto dhcp", "default via 192.0.2.7 dev eth1"},
@@ -165,6 +171,7 @@ func TestGatewaysThatTheKernelKnows(t *testing.T) {
 }
 
 func TestAPointToPointLinkNeedsNoGateway(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.write("[uplinks.ppp]\nid = 3\ninterface = \"tun7\"\ngateway = \"auto\"\n")
 	b.Gateway.Run("sh", "-ec", "ip tuntap add mode tun tun7; ip addr add 203.0.113.77 peer 203.0.113.78 dev tun7; ip link set tun7 up")
@@ -175,6 +182,7 @@ func TestAPointToPointLinkNeedsNoGateway(t *testing.T) {
 }
 
 func TestAnotherDefaultRouteIsOneReplacement(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.write("[uplinks.auto]\nid = 2\ninterface = \"eth1\"\ngateway = \"auto\"\n")
 	b.Gateway.Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "eth1", "metric", "9")

@@ -21,6 +21,7 @@ func (w walk) String() string {
 }
 
 func TestAnEstablishedPacketMeetsFewRules(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		walks := map[string]walk{}
 		for _, n := range []int{2, 31} {

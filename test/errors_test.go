@@ -30,6 +30,7 @@ func (b *box) refused(t *testing.T, run func(args ...string) result, commands []
 }
 
 func TestWithoutPrivilege(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	nobody := func(args ...string) result {
 		cmd := b.command(t.Context(), args...)
@@ -69,6 +70,7 @@ PATH=/usr/bin:/bin:%[1]s`, dir))
 }
 
 func TestWithoutIptables(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name     string
 		commands []string
@@ -142,6 +144,7 @@ func commands(t *testing.T, names ...string) string {
 }
 
 func TestReadOnlySysctls(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		legacyTable(b.Gateway)
@@ -151,6 +154,7 @@ func TestReadOnlySysctls(t *testing.T) {
 }
 
 func TestStateThatCannotBeKept(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	state := filepath.Join(b.dir, "state")
 	if err := os.WriteFile(state, nil, 0o600); err != nil {

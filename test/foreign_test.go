@@ -66,6 +66,7 @@ var bothTools = map[string]string{
 }
 
 func TestWhatOthersKeepStaysToTheByte(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		for name, tools := range bothTools {
 			t.Run("others in "+name, func(t *testing.T) {
@@ -86,19 +87,18 @@ func TestWhatOthersKeepStaysToTheByte(t *testing.T) {
 }
 
 func TestAnUntouchedHostIsUntouchedAfterFlush(t *testing.T) {
-	for _, backend := range append(backends, `backend = "auto"`) {
-		for _, n := range []int{1, 31} {
-			b := newBox(t, world.ISPs(t, n), backend)
-			if strings.Contains(backend, "legacy") {
-				legacyTable(b.Gateway)
-			}
-			before := snap(b.Gateway)
-			b.apply()
-			b.must(0, "flush")
-			before.same(t, backend, b.Gateway)
-			if left, _ := filepath.Glob(filepath.Join(b.dir, "state", "found-*.json")); len(left) != 0 {
-				t.Errorf("%s: flush leaves %v", backend, left)
-			}
+	t.Parallel()
+	for backend, n := range map[string]int{backends[0]: 1, backends[1]: 2, `backend = "auto"`: 31} {
+		b := newBox(t, world.ISPs(t, n), backend)
+		if strings.Contains(backend, "legacy") {
+			legacyTable(b.Gateway)
+		}
+		before := snap(b.Gateway)
+		b.apply()
+		b.must(0, "flush")
+		before.same(t, backend, b.Gateway)
+		if left, _ := filepath.Glob(filepath.Join(b.dir, "state", "found-*.json")); len(left) != 0 {
+			t.Errorf("%s: flush leaves %v", backend, left)
 		}
 	}
 }
@@ -135,6 +135,7 @@ func theirs(text string) (lines []string) {
 }
 
 func TestWhatTheOperatorSetAfterUsStays(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.Gateway.SetSysctl("net.ipv4.tcp_fwmark_accept", "1")
 	b.apply()
@@ -160,6 +161,7 @@ func TestWhatTheOperatorSetAfterUsStays(t *testing.T) {
 }
 
 func TestFlushWorksWhateverIsLeft(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name  string
 		do    func(t *testing.T, b *box)

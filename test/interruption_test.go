@@ -36,7 +36,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // moments are spread over the time that an apply takes, from its first look to its last.
-const moments = 5
+const moments = 4
 
 func TestCutOffAtAnyMoment(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {

@@ -12,6 +12,7 @@ import (
 
 // The commands find their matches and targets in a folder, so that one without devgroup is what a stripped package is.
 func TestIptablesLacksAMatch(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		legacyTable(b.Gateway)
@@ -52,6 +53,7 @@ const (
 )
 
 func TestTheKernelLacksAMatch(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		legacyTable(b.Gateway)
@@ -71,6 +73,7 @@ printf '%%s\n' "$text" | "$real" "$@"`, text))
 }
 
 func TestTheRestoreCommandFails(t *testing.T) {
+	t.Parallel()
 	ways := map[string]string{
 		"killed at once":         "kill -9 $$",
 		"fails without a word":   "exit 1",
@@ -99,6 +102,7 @@ func TestTheRestoreCommandFails(t *testing.T) {
 
 // What was done before the end is not asked for again.
 func TestTheRestoreCommandIsKilledAfterItsWork(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		ts := newTools(t)

@@ -27,6 +27,7 @@ func (ts tools) started() (s started) {
 }
 
 func TestTheNumberOfProcessesDoesNotGrowWithTheUplinks(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		first, again := map[int]started{}, map[int]started{}
 		for _, n := range []int{2, 8, 31} {
@@ -54,6 +55,7 @@ func TestTheNumberOfProcessesDoesNotGrowWithTheUplinks(t *testing.T) {
 
 // The restore command waits in the middle of an apply, while the program's sockets are counted.
 func TestRoutingGoesByFewSockets(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.TwoISPs(t), `backend = "legacy"`)
 	ts := newTools(t)
 	here, on := filepath.Join(t.TempDir(), "here"), filepath.Join(t.TempDir(), "on")

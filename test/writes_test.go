@@ -136,6 +136,7 @@ func (b *box) files() string {
 }
 
 func TestWhatIsRightIsNotWritten(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		l := b.listen()
