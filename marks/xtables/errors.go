@@ -63,7 +63,11 @@ func (t *Table) run(ctx context.Context, text string) error {
 	cmd.Stdin = strings.NewReader(text)
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		t.writer.Store(int64(cmd.Process.Pid))
+		err = cmd.Wait()
+	}
 	if err == nil {
 		return nil
 	}

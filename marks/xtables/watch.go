@@ -10,10 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch tells of every change to nftables, with the name and number of the process that made it, until the context
-// ends. It begins with an empty name, when it has subscribed; lost events are told so too. The legacy backend announces
-// nothing.
-func Watch(ctx context.Context, changed func(who string)) error {
+// Process is one that changed nftables. The zero Process is not known.
+type Process struct {
+	Name string
+	ID   int
+}
+
+// Watch tells of every change to nftables, with the process that made it, until the context ends. It begins with an
+// unknown one, when it has subscribed; lost events are told so too. The legacy backend announces nothing.
+func Watch(ctx context.Context, changed func(Process)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return fmt.Errorf("open a netfilter socket: %w", err)
@@ -24,7 +29,7 @@ func Watch(ctx context.Context, changed func(who string)) error {
 		return fmt.Errorf("subscribe to nftables: %w", err)
 	}
 	defer context.AfterFunc(ctx, func() { socket.Close() })()
-	changed("")
+	changed(Process{})
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := socket.Read(buffer)
@@ -32,7 +37,7 @@ func Watch(ctx context.Context, changed func(who string)) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, unix.ENOBUFS):
-			changed("")
+			changed(Process{})
 			continue
 		case err != nil:
 			return fmt.Errorf("receive from nftables: %w", err)
@@ -46,9 +51,7 @@ func Watch(ctx context.Context, changed func(who string)) error {
 }
 
 // who reads the process out of a new generation's attributes.
-func who(attributes []byte) string {
-	var name string
-	var pid uint32
+func who(attributes []byte) (p Process) {
 	for len(attributes) >= 4 {
 		length, kind := int(binary.NativeEndian.Uint16(attributes)), binary.NativeEndian.Uint16(attributes[2:])
 		if length < 4 || length > len(attributes) {
@@ -57,11 +60,11 @@ func who(attributes []byte) string {
 		value := attributes[4:length]
 		switch {
 		case kind == unix.NFTA_GEN_PROC_NAME:
-			name = unix.ByteSliceToString(value)
+			p.Name = unix.ByteSliceToString(value)
 		case kind == unix.NFTA_GEN_PROC_PID && len(value) == 4:
-			pid = binary.BigEndian.Uint32(value)
+			p.ID = int(binary.BigEndian.Uint32(value))
 		}
 		attributes = attributes[min(align(length), len(attributes)):]
 	}
-	return fmt.Sprintf("%s (process %d)", name, pid)
+	return p
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"sync/atomic"
 
 	"replypath/uplinks"
@@ -19,6 +21,7 @@ import (
 type Handle struct {
 	h         *netlink.Handle
 	tableBase atomic.Uint32 // read by Watch too
+	ports     map[uint32]bool
 }
 
 // Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand
@@ -34,10 +37,34 @@ func Open(base uplinks.Table) (*Handle, error) {
 		h.Close()
 		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
 	}
-	handle := &Handle{h: h}
+	handle := &Handle{h: h, ports: ports()}
 	handle.LookAt(base)
 	return handle, nil
 }
+
+// ports are the ports of this process's netlink sockets. The library does not tell those of its own.
+func ports() map[uint32]bool {
+	all := map[uint32]bool{}
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return all
+	}
+	for _, f := range files {
+		fd, err := strconv.Atoi(f.Name())
+		if err != nil {
+			continue
+		}
+		if name, err := unix.Getsockname(fd); err == nil {
+			if address, ok := name.(*unix.SockaddrNetlink); ok {
+				all[address.Pid] = true
+			}
+		}
+	}
+	return all
+}
+
+// Owns reports whether a netlink port is one that the handle writes by.
+func (h *Handle) Owns(port uint32) bool { return h.ports[port] }
 
 // LookAt observes routes of others in other tables than at Open from now on.
 func (h *Handle) LookAt(base uplinks.Table) { h.tableBase.Store(uint32(base)) }

@@ -18,7 +18,7 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	settings uplinks.Settings
-	suspect  string // who changed the kernel last, as far as it told
+	suspects map[string]string // who changed what last, as far as the kernel told
 	report   Report
 }
 
@@ -36,7 +36,7 @@ type Report struct {
 
 // NewKeeper keeps to these settings.
 func NewKeeper(k uplinks.Kernel, log *slog.Logger, s uplinks.Settings) *Keeper {
-	return &Keeper{Kernel: k, Log: log, restrain: NewRestraint(), settings: s}
+	return &Keeper{Kernel: k, Log: log, restrain: NewRestraint(), settings: s, suspects: map[string]string{}}
 }
 
 // Keep takes new settings for the next round.
@@ -53,11 +53,37 @@ func (k *Keeper) Settings() uplinks.Settings {
 	return k.settings
 }
 
-// Suspect notes who changed the kernel last.
-func (k *Keeper) Suspect(who string) {
+// Suspect notes who changed what last.
+func (k *Keeper) Suspect(what, who string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.suspect = who
+	k.suspects[what] = who
+}
+
+func (k *Keeper) suspect(s uplinks.Step) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if who := k.suspects[subject(s)]; who != "" {
+		return who
+	}
+	return "unknown"
+}
+
+// subject is what a host.Change is about that a step repairs. Who sets a sysctl the kernel tells nobody.
+func subject(s uplinks.Step) string {
+	switch s := s.(type) {
+	case uplinks.AddRule, uplinks.DelRule:
+		return "rule"
+	case uplinks.SetRoute, uplinks.DelRoute:
+		return "route"
+	case uplinks.LoadChains:
+		return "firewall"
+	case uplinks.SetTunable:
+		if s.Tunable.Name == uplinks.LinkGroup {
+			return "link"
+		}
+	}
+	return ""
 }
 
 // Report is how things stand after the last round.
@@ -78,7 +104,9 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 		k.failed("observe", err)
 		return soon
 	}
-	act, wait, next := k.restrain.Split(uplinks.Diff(uplinks.Desired(settings, facts), have), time.Now())
+	want := uplinks.Desired(settings, facts)
+	k.restrain.Want(want)
+	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), time.Now())
 	done, err := uplinks.CarryOut(ctx, k.Kernel, act)
 	k.repaired(done, why)
 	if err != nil && ctx.Err() == nil {
@@ -97,14 +125,11 @@ func (k *Keeper) repaired(done uplinks.Plan, why string) {
 	if len(done) == 0 {
 		return
 	}
-	k.mu.Lock()
-	suspect := k.suspect
-	k.mu.Unlock()
 	for _, s := range done {
 		k.Log.Info("changed", "step", s.String(), "why", why)
 	}
-	for _, object := range k.restrain.Done(done, time.Now()) {
-		k.Log.Warn("somebody undoes this again and again: repairing it less often", "object", object, "suspect", suspect)
+	for _, s := range k.restrain.Done(done, time.Now()) {
+		k.Log.Warn("somebody undoes this again and again: repairing it less often", "repair", s.String(), "suspect", k.suspect(s))
 	}
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
@@ -28,10 +29,21 @@ func (s *Service) tell() {
 		status += "; the last reload was refused"
 	}
 	state := []string{"STATUS=" + status, "WATCHDOG=1"}
-	if r.InSync {
+	// Once is enough, also when a rival keeps something from being in sync. It ends a reload too, however that went.
+	s.ready = s.ready || r.InSync || r.Waiting > 0
+	if s.ready {
 		state = append(state, "READY=1")
 	}
 	notify(state...)
+}
+
+// feeding is how often the watchdog must be fed, well before it bites; very seldom when there is none.
+func feeding() time.Duration {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		return refresh
+	}
+	return interval / 3
 }
 
 func firstLine(s string) string {

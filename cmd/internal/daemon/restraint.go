@@ -10,6 +10,7 @@ import (
 // never for ever. Each object has its own patience, so that a rival of one is not felt by another.
 type Restraint struct {
 	offences map[string]offence
+	wanted   uplinks.State
 }
 
 type offence struct {
@@ -31,7 +32,22 @@ const (
 )
 
 // NewRestraint is one that has seen nothing yet.
-func NewRestraint() *Restraint { return &Restraint{offences: map[string]offence{}} }
+func NewRestraint() *Restraint {
+	return &Restraint{offences: map[string]offence{}, wanted: uplinks.NewState()}
+}
+
+// Want notes what is wanted now. What was not wanted before is no repair: a link that comes and goes is nobody's rival.
+func (r *Restraint) Want(want uplinks.State) {
+	for _, s := range uplinks.Diff(want, r.wanted) {
+		delete(r.offences, key(s))
+	}
+	for t, value := range want.Tunables {
+		if r.wanted.Tunables[t] != value {
+			delete(r.offences, key(uplinks.SetTunable{Tunable: t, Value: value}))
+		}
+	}
+	r.wanted = want
+}
 
 // Split parts a plan into what is done now and what waits, and says when the first that waits may be done.
 func (r *Restraint) Split(plan uplinks.Plan, now time.Time) (act, wait uplinks.Plan, next time.Duration) {
@@ -50,7 +66,7 @@ func (r *Restraint) Split(plan uplinks.Plan, now time.Time) (act, wait uplinks.P
 }
 
 // Done notes repairs, and gives the objects that are now repaired so often that somebody must be undoing it.
-func (r *Restraint) Done(plan uplinks.Plan, now time.Time) (fought []string) {
+func (r *Restraint) Done(plan uplinks.Plan, now time.Time) (fought uplinks.Plan) {
 	for _, s := range plan {
 		o := r.offences[key(s)]
 		if o.over(now) {
@@ -60,7 +76,7 @@ func (r *Restraint) Done(plan uplinks.Plan, now time.Time) (fought []string) {
 		o.last = now
 		if o.count > tolerated {
 			o.until = now.Add(min(longest, shortest<<min(o.count-tolerated-1, 20)))
-			fought = append(fought, key(s))
+			fought = append(fought, s)
 		}
 		r.offences[key(s)] = o
 	}
@@ -77,10 +93,5 @@ func (r *Restraint) forget(now time.Time) {
 	}
 }
 
-// key names what a step is about: chains are loaded as a whole.
-func key(s uplinks.Step) string {
-	if l, ok := s.(uplinks.LoadChains); ok {
-		return l.Tool.Command + " chains"
-	}
-	return s.String()
-}
+// key tells repairs apart. Chains of one command are repaired together: each damage to them asks for another repair.
+func key(s uplinks.Step) string { return s.String() }

@@ -29,6 +29,7 @@ type Service struct {
 	pending  *host.Pending // only the loop's goroutine
 	requests chan request
 	reloaded atomic.Pointer[reload]
+	ready    bool // only the loop's goroutine
 }
 
 // request asks the loop's goroutine for a reload, or for a confirmation of the last one.
@@ -65,6 +66,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.keeper = NewKeeper(s.host, s.Log, settings)
 	s.loop = NewLoop(s.round)
+	s.loop.Refresh = min(s.loop.Refresh, feeding())
 	socket, err := listen(s.State)
 	if err != nil {
 		return err
@@ -98,7 +100,7 @@ func (s *Service) watch(ctx context.Context, what string, watch func(context.Con
 	for {
 		err := watch(ctx, func(c host.Change) {
 			if c.Who != "" {
-				s.keeper.Suspect(c.Who)
+				s.keeper.Suspect(c.What, c.Who)
 			}
 			s.loop.Nudge(c.What)
 		})

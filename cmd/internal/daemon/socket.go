@@ -10,9 +10,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"replypath/cmd/internal/host"
 )
 
 // SocketName is the control socket's name in the state folder.
@@ -21,8 +23,9 @@ const SocketName = "control.sock"
 // What one caller may take.
 const (
 	requestSize = 4 << 10
+	askTime     = 5 * time.Second // until the request is there
 	callTime    = time.Minute
-	callers     = 16
+	callers     = 16 // who have not said yet what they want; and as many who wait for an answer
 )
 
 // socket is where root may ask for what changes state.
@@ -51,6 +54,7 @@ func listen(dir string) (*socket, error) {
 // serve answers callers until the context ends.
 func (s *socket) serve(ctx context.Context, answer func(context.Context, Request) Response) error {
 	defer context.AfterFunc(ctx, func() { s.Close() })()
+	lobby := &lobby{}
 	places := make(chan struct{}, callers)
 	for {
 		c, err := s.AcceptUnix()
@@ -63,47 +67,76 @@ func (s *socket) serve(ctx context.Context, answer func(context.Context, Request
 			}
 			continue
 		}
-		select {
-		case places <- struct{}{}:
-			go func() {
-				defer func() { <-places }()
-				handle(ctx, c, answer)
-			}()
-		default:
+		if !byRoot(c) {
 			c.Close()
+			continue
 		}
+		lobby.enter(c)
+		go func() {
+			defer c.Close()
+			line, err := hear(c)
+			lobby.leave(c)
+			if err != nil {
+				return
+			}
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+				reply(ctx, c, line, answer)
+			case <-ctx.Done():
+			}
+		}()
 	}
 }
 
-// handle answers one request of a caller who is root.
-func handle(ctx context.Context, c *net.UnixConn, answer func(context.Context, Request) Response) {
-	defer c.Close()
+// lobby is where callers are who have not said yet what they want. Who came first makes room when it is full, so that
+// no number of silent ones keeps a newcomer out.
+type lobby struct {
+	mu      sync.Mutex
+	waiting []*net.UnixConn
+}
+
+func (l *lobby) enter(c *net.UnixConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == callers {
+		l.waiting[0].Close()
+		l.waiting = l.waiting[1:]
+	}
+	l.waiting = append(l.waiting, c)
+}
+
+func (l *lobby) leave(c *net.UnixConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.waiting, c); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	}
+}
+
+// hear waits for a request, not for long.
+func hear(c *net.UnixConn) ([]byte, error) {
+	if err := c.SetReadDeadline(time.Now().Add(askTime)); err != nil {
+		return nil, err
+	}
+	return bufio.NewReader(io.LimitReader(c, requestSize)).ReadBytes('\n')
+}
+
+func reply(ctx context.Context, c *net.UnixConn, line []byte, answer func(context.Context, Request) Response) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	if err := c.SetDeadline(time.Now().Add(callTime)); err != nil || !byRoot(c) {
-		return
-	}
-	line, err := bufio.NewReader(io.LimitReader(c, requestSize)).ReadBytes('\n')
-	if err != nil {
-		return
-	}
 	var r Request
 	response := Response{Error: "not a request"}
 	if err := json.Unmarshal(line, &r); err == nil {
 		response = answer(ctx, r)
 	}
-	_ = json.NewEncoder(c).Encode(response)
+	if err := c.SetWriteDeadline(time.Now().Add(askTime)); err == nil {
+		_ = json.NewEncoder(c).Encode(response)
+	}
 }
 
-// byRoot asks the kernel who is calling (unix(7), SO_PEERCRED).
+// byRoot reports whether the caller is who we are.
 func byRoot(c *net.UnixConn) bool {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var caller *unix.Ucred
-	if raw.Control(func(fd uintptr) { caller, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }) != nil {
-		return false
-	}
-	return err == nil && caller.Uid == uint32(os.Geteuid())
+	who, err := host.Caller(c)
+	return err == nil && who.Uid == uint32(os.Geteuid())
 }

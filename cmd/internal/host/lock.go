@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,7 +18,42 @@ var ErrBusy = errors.New("another replypath is changing this host: see which: fu
 // patience is how long a Lock waits for another replypath to finish its change.
 const patience = 30 * time.Second
 
-type lock struct{ file *os.File }
+type lock struct {
+	file *os.File
+	name net.Listener
+}
+
+// serviceName is an abstract unix socket: the kernel gives a name once in a network namespace, and takes it back when
+// its holder dies (unix(7)).
+const serviceName = "@replypath"
+
+// claim takes the service's name. Anybody may take a name, so one that is not held by root keeps nobody out.
+func (l *lock) claim() error {
+	var err error
+	if l.name, err = net.Listen("unix", serviceName); err == nil {
+		return nil
+	}
+	c, refused := net.Dial("unix", serviceName)
+	if refused != nil {
+		return fmt.Errorf("claim the network namespace: %w", errors.Join(err, refused))
+	}
+	defer c.Close()
+	if who, err := Caller(c.(*net.UnixConn)); err != nil || who.Uid != 0 {
+		return nil
+	}
+	return errors.New("another replypath has this network namespace: see which: ss -xlp src " + serviceName)
+}
+
+// Caller asks the kernel who is at the other end (unix(7), SO_PEERCRED).
+func Caller(c *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var who *unix.Ucred
+	controlled := raw.Control(func(fd uintptr) { who, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	return who, errors.Join(controlled, err)
+}
 
 // Lock makes this the only program of ours that writes, until Close. It waits for another to finish.
 func (h *Host) Lock(ctx context.Context) error {
@@ -42,8 +78,12 @@ func (h *Host) Lock(ctx context.Context) error {
 	return h.found.load()
 }
 
-// TryLock is a Lock that does not wait: the service wants to be the only one.
+// TryLock is a Lock that does not wait: the service wants to be the only one in its network namespace, also beside one
+// that has another state folder.
 func (h *Host) TryLock() error {
+	if err := h.lock.claim(); err != nil {
+		return err
+	}
 	f, err := h.openLock()
 	if err != nil {
 		return err
@@ -70,5 +110,8 @@ func (h *Host) openLock() (*os.File, error) {
 func (l *lock) release() {
 	if l.file != nil {
 		l.file.Close()
+	}
+	if l.name != nil {
+		l.name.Close()
 	}
 }

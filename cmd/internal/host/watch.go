@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"os"
 
 	"replypath/marks"
 	"replypath/marks/xtables"
@@ -15,7 +16,7 @@ import (
 // Change is something that happened on the host and may concern us.
 type Change struct {
 	What string
-	Who  string // as far as the kernel tells
+	Who  string // as far as the kernel tells, and not ourselves
 }
 
 // WatchLinks tells of links, addresses, routes, rules and announced sysctls until the context ends, beginning with one
@@ -23,7 +24,7 @@ type Change struct {
 func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
 	return h.links.Watch(ctx, func(c rtnl.Change) {
 		who := ""
-		if c.Port != 0 {
+		if c.Port != 0 && !h.links.Owns(c.Port) {
 			who = fmt.Sprintf("netlink port %d", c.Port)
 		}
 		changed(Change{c.What, who})
@@ -32,7 +33,28 @@ func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
 
 // WatchFirewall tells of every change to nftables until the context ends.
 func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
-	return xtables.Watch(ctx, func(who string) { changed(Change{"firewall", who}) })
+	return xtables.Watch(ctx, func(p xtables.Process) {
+		who := ""
+		if p.ID != 0 && !h.firewall.wrote(p.ID) {
+			who = fmt.Sprintf("%s (process %d)", p.Name, p.ID)
+		}
+		changed(Change{"firewall", who})
+	})
+}
+
+// wrote reports whether a process is ours, or one that we started to change the firewall.
+func (fw *firewall) wrote(process int) bool {
+	if process == os.Getpid() {
+		return true
+	}
+	for _, ts := range fw.families {
+		for _, t := range []*xtables.Table{ts.NFT, ts.Legacy} {
+			if t != nil && t.Wrote(process) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Fingerprint sums up what the kernel does not announce: sysctls, and legacy firewall tables.

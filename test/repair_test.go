@@ -1,0 +1,190 @@
+package test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+const (
+	harms    = 500 // in both backends together
+	patience = 5   // how often the same repair is made in a minute before anybody is suspected
+	prompt   = time.Second
+)
+
+// harm is a random damage, and the repair that it asks for.
+type harm struct{ command, repair, section string }
+
+// kernel are the listings of a gateway in which harm shows.
+type kernel map[string]string
+
+var listings = map[string][]string{
+	"rules 4":  {"ip", "-4", "-N", "rule"},
+	"rules 6":  {"ip", "-6", "-N", "rule"},
+	"routes 4": {"ip", "-4", "-N", "route", "show", "table", "all"},
+	"routes 6": {"ip", "-6", "-N", "route", "show", "table", "all"},
+	"groups":   {"ip", "-o", "-N", "link"},
+}
+
+// listing is what one section holds, in an order that does not tell what came first where that is all the same.
+func (b *box) listing(section string) string {
+	b.t.Helper()
+	command, fixed := listings[section]
+	switch {
+	case section == "sysctls":
+		return b.sysctlsOfOurs()
+	case !fixed:
+		command = []string{b.tool(int(section[len(section)-1]-'0')) + "-save", "-t", "mangle"}
+	}
+	text := strings.Split(normal(b.Gateway.Run(command[0], command[1:]...)), "\n")
+	chain := func(line string) string {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "-A" {
+			return "-A " + words[1]
+		}
+		return line
+	}
+	slices.SortStableFunc(text, func(x, y string) int { return strings.Compare(chain(x), chain(y)) })
+	return strings.Join(text, "\n")
+}
+
+func (b *box) sysctlsOfOurs() string {
+	var text strings.Builder
+	keys := []string{"net.ipv4.tcp_fwmark_accept", "net.ipv4.fwmark_reflect", "net.ipv6.fwmark_reflect"}
+	for _, u := range b.Uplinks {
+		keys = append(keys, "net.ipv4.conf."+u.Link.Name+".src_valid_mark")
+	}
+	for _, key := range keys {
+		text.WriteString(key + "=" + b.Gateway.Sysctl(key) + "\n")
+	}
+	return text.String()
+}
+
+func (b *box) kernel() kernel {
+	b.t.Helper()
+	k := kernel{"sysctls": b.listing("sysctls"), "chains 4": b.listing("chains 4"), "chains 6": b.listing("chains 6")}
+	for section := range listings {
+		k[section] = b.listing(section)
+	}
+	return k
+}
+
+// harmsTo turns what an apply does into ways to harm it.
+func (b *box) harmsTo(plan string) (all []harm) {
+	for line := range strings.Lines(plan) {
+		line = strings.TrimSpace(line)
+		family := "4"
+		if strings.HasPrefix(line, "ip -6") || strings.HasPrefix(line, "ip6") {
+			family = "6"
+		}
+		add := func(section, command string) { all = append(all, harm{command, line, section}) }
+		switch {
+		case strings.Contains(line, " rule add "):
+			add("rules "+family, strings.Replace(line, " rule add ", " rule del ", 1))
+		case strings.Contains(line, " route replace "):
+			add("routes "+family, strings.Replace(line, " route replace ", " route del ", 1))
+			if strings.Contains(line, " dev ") {
+				add("routes "+family, line+" mtu 1400")
+			}
+		case strings.HasPrefix(line, "sysctl "):
+			add("sysctls", "sysctl -q"+strings.TrimPrefix(strings.Replace(line, "=1", "=0", 1), "sysctl -"))
+		case strings.Contains(line, " group "):
+			add("groups", line[:strings.LastIndex(line, " ")]+" 0")
+		}
+	}
+	for _, family := range []string{"4", "6"} {
+		tool := b.tool(int(family[0]-'0')) + " -w -t mangle "
+		for _, command := range []string{
+			"-D PREROUTING -j REPLYPATH-PRE", "-D OUTPUT -j REPLYPATH-OUT", "-D POSTROUTING -j REPLYPATH-POST", "-F REPLYPATH-NEW",
+			"-F REPLYPATH-SEEN", "-F REPLYPATH-OUT", "-D REPLYPATH-PRE 2", "-D REPLYPATH-NEW 1", "-R REPLYPATH-NEW 2 -j RETURN", "-I REPLYPATH-OUT -j ACCEPT",
+		} {
+			all = append(all, harm{tool + command, tool + command, "chains " + family})
+		}
+	}
+	return all
+}
+
+// strangers are of others, at our places.
+func (b *box) strangers() {
+	b.t.Helper()
+	for _, line := range []string{
+		"ip rule add priority 2003 from 203.0.113.200 lookup main", "ip -6 rule add priority 2003 from 2001:db8:c::200 lookup main",
+		"ip route add 203.0.113.128/25 dev eth1 table 8202 metric 77", "ip -6 route add 2001:db8:c:1::/64 dev eth1 table 8202 metric 77",
+	} {
+		b.Gateway.Run("sh", "-c", line)
+	}
+	for _, family := range []int{4, 6} {
+		b.iptables(family, "-t", "mangle", "-N", "THEIRS")
+		b.iptables(family, "-t", "mangle", "-A", "THEIRS", "-i", "lan0", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
+		b.iptables(family, "-t", "mangle", "-A", "PREROUTING", "-j", "THEIRS")
+		b.iptables(family, "-t", "mangle", "-A", "OUTPUT", "-o", "lan0", "-j", "ACCEPT")
+	}
+}
+
+func TestHarmIsRepairedWithinASecond(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		t.Parallel()
+		b := newBox(t, conditions{rpFilter: 1}.build(t, 4, world.Options{}), backend)
+		chance := dice(t)
+		b.strangers()
+		all := b.harmsTo(b.must(3, "plan").stdout)
+		b.start()
+		b.repaired()
+		whole := b.kernel()
+		var took durations
+		for repairs := map[string]int{}; len(took) < harms/len(backends); {
+			took = append(took, b.repairs(t, whole, some(chance, all, repairs))...)
+		}
+		t.Logf("%s: repaired in: %s", backend, took)
+		if p99 := took.percentile(99); p99 > prompt {
+			t.Errorf("99 of 100 repairs take up to %s", p99)
+		}
+		for section, before := range whole {
+			if now := b.listing(section); now != before {
+				t.Errorf("%s were\n%s\nand are\n%s", section, before, now)
+			}
+		}
+		b.must(0, "plan")
+	})
+}
+
+// some chooses one to three, of different sections, none of them so often that somebody is suspected.
+func some(chance *rand.Rand, all []harm, repairs map[string]int) (chosen []harm) {
+	for _, i := range chance.Perm(len(all)) {
+		h := all[i]
+		taken := slices.ContainsFunc(chosen, func(c harm) bool { return c.section == h.section })
+		if taken || repairs[h.repair] == patience {
+			continue
+		}
+		repairs[h.repair]++
+		if chosen = append(chosen, h); chance.IntN(3) == 0 || len(chosen) == 3 {
+			break
+		}
+	}
+	return chosen
+}
+
+// repairs does harm and measures how long it lasts.
+func (b *box) repairs(t *testing.T, whole kernel, harms []harm) (took durations) {
+	t.Helper()
+	began := map[string]time.Time{}
+	for _, h := range harms {
+		began[h.section] = time.Now()
+		b.Gateway.Run("sh", "-c", h.command)
+	}
+	for len(began) > 0 {
+		for section, since := range began {
+			now := b.listing(section)
+			if now == whole[section] {
+				took = append(took, time.Since(since))
+				delete(began, section)
+			} else if time.Since(since) > 20*time.Second {
+				t.Fatalf("not repaired after %v: %s were\n%s\nand are\n%s", harms, section, whole[section], now)
+			}
+		}
+	}
+	return took
+}
