@@ -160,7 +160,7 @@ func TestStateThatCannotBeKept(t *testing.T) {
 	if err := os.WriteFile(state, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.refused(t, b.run1, []string{"apply", "flush"}, state, "not a directory")
+	b.refused(t, b.run, []string{"apply", "flush"}, state, "not a directory")
 	os.Remove(state)
 	b.apply()
 	found, err := filepath.Glob(filepath.Join(state, "found-*.json"))
@@ -171,8 +171,6 @@ func TestStateThatCannotBeKept(t *testing.T) {
 		if err := os.WriteFile(found[0], []byte(garbage), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b.refused(t, b.run1, []string{"plan", "apply", "flush"}, found[0], "delete it")
+		b.refused(t, b.run, []string{"plan", "apply", "flush"}, found[0], "delete it")
 	}
 }
-
-func (b *box) run1(args ...string) result { return b.run(args...) }

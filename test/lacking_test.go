@@ -22,7 +22,7 @@ func TestIptablesLacksAMatch(t *testing.T) {
 			"libxt_CONNMARK.so": {"target CONNMARK", "xt_connmark"},
 		} {
 			b.environment = append(os.Environ(), "XTABLES_LIBDIR="+without(t, extension))
-			b.refused(t, b.run1, []string{"apply"}, words...)
+			b.refused(t, b.run, []string{"apply"}, words...)
 		}
 	})
 }
@@ -68,7 +68,7 @@ printf '%%s\n' "$text" | "$real" "$@"`, text))
 			}
 		}
 		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
-		b.refused(t, b.run1, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
+		b.refused(t, b.run, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
 	})
 }
 
@@ -94,7 +94,7 @@ func TestTheRestoreCommandFails(t *testing.T) {
 					ts.script(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; `+fail(way))
 				}
 				b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
-				b.refused(t, b.run1, []string{"apply"}, "tables")
+				b.refused(t, b.run, []string{"apply"}, "tables")
 			})
 		})
 	}
