@@ -63,11 +63,7 @@ func (t *Table) run(ctx context.Context, text string) error {
 	cmd.Stdin = strings.NewReader(text)
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	err := cmd.Start()
-	if err == nil {
-		t.writer.Store(int64(cmd.Process.Pid))
-		err = cmd.Wait()
-	}
+	err := cmd.Run()
 	if err == nil {
 		return nil
 	}

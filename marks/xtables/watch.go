@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is one that changed nftables. The zero Process is not known.
+// Process is one that changed nftables. The zero Process is not known. Its number is that of the host's first process
+// namespace, so it says nothing about our own.
 type Process struct {
 	Name string
 	ID   int

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"replypath/marks"
 
@@ -28,7 +27,6 @@ type Table struct {
 	groups  map[string]uint32 // link groups that have names
 	known   *Contents         // at the last Read
 	at      uint64            // the stamp before that Read
-	writer  atomic.Int64      // the process of the last Load
 }
 
 // Contents is what of ours a table holds.
@@ -175,9 +173,6 @@ func patiently[T any](ctx context.Context, ask func() (T, error)) (answer T, err
 	}
 	return answer, err
 }
-
-// Wrote reports whether the process is that of the last Load.
-func (t *Table) Wrote(process int) bool { return t.writer.Load() == int64(process) }
 
 // Load gives text to iptables-restore, which does all of it or nothing.
 func (t *Table) Load(ctx context.Context, text string) error {

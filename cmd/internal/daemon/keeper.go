@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -60,13 +62,11 @@ func (k *Keeper) Suspect(what, who string) {
 	k.suspects[what] = who
 }
 
-func (k *Keeper) suspect(s uplinks.Step) string {
+// suspected gives who changed what last. What is asked before a repair does not name ourselves.
+func (k *Keeper) suspected() map[string]string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if who := k.suspects[subject(s)]; who != "" {
-		return who
-	}
-	return "unknown"
+	return maps.Clone(k.suspects)
 }
 
 // subject is what a host.Change is about that a step repairs. Who sets a sysctl the kernel tells nobody.
@@ -99,6 +99,7 @@ const soon = time.Second
 // Round looks, repairs and says when to look again. What it did shows in the next round: its own changes nudge.
 func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 	settings := k.Settings()
+	suspects := k.suspected()
 	facts, have, err := k.Kernel.Observe(ctx)
 	if err != nil {
 		k.failed("observe", err)
@@ -108,7 +109,7 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 	k.restrain.Want(want)
 	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), time.Now())
 	done, err := uplinks.CarryOut(ctx, k.Kernel, act)
-	k.repaired(done, why)
+	k.repaired(done, why, suspects)
 	if err != nil && ctx.Err() == nil {
 		k.failed("apply", err)
 		next = soon
@@ -121,7 +122,7 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 }
 
 // repaired logs what changed. A round in which all is right says nothing.
-func (k *Keeper) repaired(done uplinks.Plan, why string) {
+func (k *Keeper) repaired(done uplinks.Plan, why string, suspects map[string]string) {
 	if len(done) == 0 {
 		return
 	}
@@ -129,7 +130,7 @@ func (k *Keeper) repaired(done uplinks.Plan, why string) {
 		k.Log.Info("changed", "step", s.String(), "why", why)
 	}
 	for _, s := range k.restrain.Done(done, time.Now()) {
-		k.Log.Warn("somebody undoes this again and again: repairing it less often", "repair", s.String(), "suspect", k.suspect(s))
+		k.Log.Warn("somebody undoes this again and again: repairing it less often", "repair", s.String(), "suspect", cmp.Or(suspects[subject(s)], "unknown"))
 	}
 }
 

@@ -146,6 +146,8 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 	if t == nil {
 		return errors.New("no such iptables command")
 	}
+	h.loading.Store(true)
+	defer h.loading.Store(false)
 	name := fmt.Sprintf("%s %s", s.Tool.Family, s.Tool.Backend)
 	if s.Unload {
 		return h.unload(ctx, t, name, s.Text)

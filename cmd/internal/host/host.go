@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -20,6 +21,7 @@ type Host struct {
 	firewall firewall
 	found    record
 	lock     lock
+	loading  atomic.Bool // what changes the firewall now is ours
 }
 
 // Options say which host, and what of it to look at.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"os"
 
 	"replypath/marks"
 	"replypath/marks/xtables"
@@ -35,26 +34,11 @@ func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
 func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
 	return xtables.Watch(ctx, func(p xtables.Process) {
 		who := ""
-		if p.ID != 0 && !h.firewall.wrote(p.ID) {
+		if p.ID != 0 && !h.loading.Load() {
 			who = fmt.Sprintf("%s (process %d)", p.Name, p.ID)
 		}
 		changed(Change{"firewall", who})
 	})
-}
-
-// wrote reports whether a process is ours, or one that we started to change the firewall.
-func (fw *firewall) wrote(process int) bool {
-	if process == os.Getpid() {
-		return true
-	}
-	for _, ts := range fw.families {
-		for _, t := range []*xtables.Table{ts.NFT, ts.Legacy} {
-			if t != nil && t.Wrote(process) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // Fingerprint sums up what the kernel does not announce: sysctls, and legacy firewall tables.
