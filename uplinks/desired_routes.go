@@ -9,7 +9,7 @@ func routes(want State, s Settings, l Link, u Uplink, family Family) {
 		return
 	}
 	table := s.Table(u)
-	if l.Up {
+	if l.Up && !(family == IPv6 && l.NoIPv6) {
 		connected(want, l, table, family)
 		if hop, ok := l.nextHop(u.Gateway(family), family); ok && (l.Carrier || u.WhenDown == Hold) {
 			key := RouteKey{Family: family, Table: table, Dst: family.Any(), Metric: family.metric()}

@@ -20,6 +20,7 @@ type Link struct {
 	Up           bool // IFF_UP
 	Carrier      bool // IFF_LOWER_UP
 	PointToPoint bool // IFF_POINTOPOINT: needs no gateway's address
+	NoIPv6       bool // IPv6 is switched off on it, or its MTU is too small for it
 	Addrs        []Addr
 	Defaults     []NextHop      // of default routes by this link that are not ours, the preferred one first
 	Connected    []netip.Prefix // reached directly, by main's routes

@@ -24,6 +24,15 @@ func IPv6() bool {
 	return err == nil
 }
 
+// ReadIPv6 fills in on which links IPv6 is switched off. It needs the facts' links.
+func ReadIPv6(facts *uplinks.Facts) {
+	for name, l := range facts.Links {
+		value, err := os.ReadFile(filepath.Join(sysctls, "net/ipv6/conf", name, "disable_ipv6"))
+		l.NoIPv6 = err != nil || strings.TrimSpace(string(value)) != "0"
+		facts.Links[name] = l
+	}
+}
+
 // Read fills in the sysctls that we may set. It needs the facts' links.
 func Read(facts uplinks.Facts, have *uplinks.State) error {
 	for _, t := range uplinks.Sysctls(facts) {

@@ -79,6 +79,9 @@ func look(ctx context.Context, links *rtnl.Handle) (uplinks.Facts, uplinks.State
 	if own, err := firstNamespace(); err == nil && own {
 		networkd.Read(networkd.Leases, &facts)
 	}
+	if facts.IPv6 {
+		procfs.ReadIPv6(&facts)
+	}
 	return facts, have, procfs.Read(facts, &have)
 }
 
