@@ -148,7 +148,7 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 	}
 	h.loading.Store(true)
 	defer h.loading.Store(false)
-	name := fmt.Sprintf("%s %s", s.Tool.Family, s.Tool.Backend)
+	name := tableName(s.Tool.Family, s.Tool.Backend)
 	if s.Unload {
 		return h.unload(ctx, t, name, s.Text)
 	}

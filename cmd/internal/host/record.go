@@ -1,9 +1,12 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
+	"replypath/marks"
+	"replypath/marks/xtables"
 	"replypath/uplinks"
 
 	"golang.org/x/sys/unix"
@@ -130,8 +133,23 @@ func (r *record) forgetTable(name string) error {
 	return r.save()
 }
 
-// Forget drops all notes: what was noted is put back, or somebody else has changed it since.
+// Forget drops all notes: what was noted is put back, or somebody else has changed it since. A table that an earlier
+// flush had emptied when it was cut off goes now.
 func (h *Host) Forget() error {
+	var errs []error
+	for f, tables := range h.firewall.families {
+		for _, t := range []*xtables.Table{tables.NFT, tables.Legacy} {
+			if t != nil && slices.Contains(h.found.Made, tableName(f, t.Backend)) {
+				errs = append(errs, t.Unmake())
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	h.found.notes = notes{}
 	return h.found.save()
 }
+
+// tableName is a table in the notes.
+func tableName(f uplinks.Family, b marks.Backend) string { return fmt.Sprintf("%s %s", f, b) }
