@@ -23,12 +23,13 @@ type box struct {
 	config      string   // the file's path
 	settings    []string // lines of the configuration before the uplinks
 	environment []string // of the program
+	program     string
 }
 
 func newBox(t *testing.T, w *world.Internet, settings ...string) *box {
 	t.Helper()
 	dir := t.TempDir()
-	b := &box{Internet: w, t: t, dir: dir, config: filepath.Join(dir, "replypath.toml"), settings: settings}
+	b := &box{Internet: w, t: t, dir: dir, config: filepath.Join(dir, "replypath.toml"), settings: settings, program: binary}
 	b.configure(w.Uplinks...)
 	return b
 }
@@ -78,7 +79,7 @@ func (b *box) runContext(ctx context.Context, args ...string) result {
 // command prepares a run of the program on the gateway.
 func (b *box) command(ctx context.Context, args ...string) *world.Command {
 	args = append(args, "--config", b.config, "--state", filepath.Join(b.dir, "state"))
-	cmd := b.Gateway.Command(ctx, binary, args...)
+	cmd := b.Gateway.Command(ctx, b.program, args...)
 	if b.environment != nil {
 		cmd.Env = b.environment
 	}

@@ -20,6 +20,16 @@ type Process struct {
 // Watch tells of every change to nftables, with the process that made it, until the context ends. It begins with an
 // unknown one, when it has subscribed; lost events are told so too. The legacy backend announces nothing.
 func Watch(ctx context.Context, changed func(Process)) error {
+	for {
+		if err := subscribe(ctx, changed); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// subscribe tells of changes until events are lost, of which it tells by ENOBUFS. What the kernel drops after that it
+// drops in silence, until all that waits is read.
+func subscribe(ctx context.Context, changed func(Process)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return fmt.Errorf("open a netfilter socket: %w", err)
@@ -37,9 +47,6 @@ func Watch(ctx context.Context, changed func(Process)) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, unix.ENOBUFS):
-			changed(Process{})
-			continue
 		case err != nil:
 			return fmt.Errorf("receive from nftables: %w", err)
 		}

@@ -25,25 +25,33 @@ const backlog = 8 << 20
 // has subscribed before the first read. Lost events are a change too. Routes that cannot concern us are not told: a
 // routing daemon may change thousands a second.
 func (h *Handle) Watch(ctx context.Context, changed func(Change)) error {
+	for what := "watching"; ; what = "events were lost" {
+		if err := h.subscribe(ctx, what, changed); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// subscribe tells of changes until events are lost, of which it tells by ENOBUFS. The kernel says so once, and is silent
+// about what it drops after that, until all that waits is read: only a new socket hears everything again.
+func (h *Handle) subscribe(ctx context.Context, first string, changed func(Change)) error {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
 		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
 	if err != nil {
 		return fmt.Errorf("subscribe to rtnetlink: %w", err)
 	}
+	defer s.Close()
 	defer context.AfterFunc(ctx, s.Close)()
 	if err := s.SetReceiveBufferSize(backlog, true); err != nil {
 		return fmt.Errorf("enlarge the rtnetlink buffer: %w", err)
 	}
-	changed(Change{What: "watching"})
+	changed(Change{What: first})
 	for {
 		msgs, _, err := s.Receive()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, unix.ENOBUFS):
-			changed(Change{What: "events were lost"})
-			continue
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:

@@ -1,0 +1,109 @@
+package test
+
+import (
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+const restartConnections = 1000 // over two uplinks and both families
+
+// copyProgram puts the program where it can be replaced, and lets the box run it from there.
+func (b *box) copyProgram(name string) string {
+	b.t.Helper()
+	from, err := os.Open(binary)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer from.Close()
+	path := filepath.Join(b.dir, name)
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	_, err = io.Copy(to, from)
+	if closed := to.Close(); err != nil || closed != nil {
+		b.t.Fatal(err, closed)
+	}
+	return path
+}
+
+func TestConnectionsOutliveStopRestartCrashAndUpgrade(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	serve(b.Gateway)
+	installed := b.copyProgram("replypath")
+	b.program = installed
+	s := b.start()
+	held := map[netip.Addr]*world.Connections{}
+	var strays []*world.Recorder
+	for _, u := range b.Uplinks {
+		strays = append(strays, u.Refused.Record(stray))
+		for _, to := range u.Addrs() {
+			var err error
+			if held[to], err = b.Client.Connect(question(world.AskTCP, to), restartConnections/4); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	live := func(after string) {
+		t.Helper()
+		for to, c := range held {
+			if n := c.Alive(10 * time.Second); n != restartConnections/4 {
+				t.Errorf("%s: %d of %d connections to %s live", after, n, restartConnections/4, to)
+			}
+		}
+		b.Settle()
+		for i, r := range strays {
+			if packets := r.Packets(); len(packets) != 0 {
+				t.Errorf("%s: %d packets strayed by eth%d; the first: %s", after, len(packets), i, packets[0])
+			}
+		}
+	}
+	live("start")
+	s.stop()
+	live("stop")
+	s = b.start()
+	live("restart")
+	s.kill()
+	live("crash")
+	s = b.start()
+	live("start after the crash")
+	if err := os.Rename(b.copyProgram("replypath.new"), installed); err != nil {
+		t.Fatal(err)
+	}
+	live("upgrade")
+	s.stop()
+	s = b.start()
+	live("start after the upgrade")
+	if log := s.log.String(); strings.Contains(log, "msg=changed") {
+		t.Errorf("the new program changed what was right:\n%s", log)
+	}
+}
+
+func TestOneServiceForEachNetworkNamespace(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	s := b.start()
+	elsewhere := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	other := elsewhere.start()
+	for _, state := range []string{filepath.Join(b.dir, "state"), filepath.Join(b.dir, "another")} {
+		cmd := b.Gateway.Command(t.Context(), binary, "run", "--config", b.config, "--state", state)
+		if r := b.finish(cmd); r.status != 1 || !strings.Contains(r.stderr, "another replypath has this network namespace") {
+			t.Errorf("a second service with --state %s: %s", state, r)
+		}
+	}
+	shared := elsewhere.Gateway.Command(t.Context(), binary, "run", "--config", elsewhere.config, "--state", filepath.Join(b.dir, "state"))
+	other.stop()
+	if r := elsewhere.finish(shared); r.status != 1 || !strings.Contains(r.stderr, "--state") {
+		t.Errorf("a service of another namespace in the same folder: %s", r)
+	}
+	b.must(0, "plan")
+	elsewhere.must(0, "plan")
+	s.kill()
+	b.start().stop()
+}

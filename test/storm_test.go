@@ -1,0 +1,112 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+const (
+	stormRoutes = 10000
+	stormRounds = 3
+	stormBound  = 5 * time.Second
+	stormGrowth = 40 << 10 // KiB
+
+	foreignTable = "via 192.0.2.1 dev eth1 table 100 protocol 186"
+)
+
+// storm changes routes of somebody else as fast as the kernel takes them, and says how many a second.
+func (b *box) storm(t *testing.T, where string) int {
+	t.Helper()
+	var batch strings.Builder
+	for range stormRounds {
+		for _, verb := range []string{"add", "del"} {
+			for i := range stormRoutes {
+				fmt.Fprintf(&batch, "route %s 198.18.%d.%d/32 %s\n", verb, 100+i/250, i%250, where)
+			}
+		}
+	}
+	cmd := b.Gateway.Command(t.Context(), "ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	began := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("storm: %v: %s", err, out)
+	}
+	return int(2 * stormRounds * stormRoutes / time.Since(began).Seconds())
+}
+
+// resident is the memory of the service, in KiB (proc_pid_status(5), VmRSS).
+func (s *service) resident() int {
+	s.b.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.b.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return n
+		}
+	}
+	s.b.t.Fatal("no VmRSS")
+	return 0
+}
+
+func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
+	for what, where := range map[string]string{
+		"a table of others":            foreignTable,
+		"main, on the link":            "dev eth1 protocol 186",
+		"a table of ours, beside ours": "dev eth1 table 8202 protocol 186",
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
+			s := b.start()
+			before := s.resident()
+			speed := make(chan int, 1)
+			go func() { speed <- b.storm(t, where) }()
+			var took durations
+			for len(took) < 2*patience && (len(speed) == 0 || len(took) == 0) {
+				b.do("ip rule del priority 2003 lookup 8202")
+				took = append(took, b.awaitRule(t, stormBound))
+				b.do("ip -6 route del default table 8202 dev eth1")
+				took = append(took, until(t, stormBound, "the route is back", func() bool {
+					return strings.Contains(b.Gateway.Run("ip", "-6", "route", "show", "table", "8202"), "default via fe80::1")
+				}))
+			}
+			rate, after := <-speed, s.resident()
+			t.Logf("%d changes a second; repairs: %s; memory %d KiB before, %d KiB after", rate, took, before, after)
+			if after > before+stormGrowth {
+				t.Errorf("memory grew from %d to %d KiB", before, after)
+			}
+			b.repaired()
+		})
+	}
+}
+
+func (b *box) awaitRule(t *testing.T, bound time.Duration) time.Duration {
+	t.Helper()
+	return until(t, bound, "the rule is back", func() bool {
+		return strings.Contains(b.Gateway.Run("ip", "rule", "show", "priority", "2003"), "lookup 8202")
+	})
+}
+
+func TestLostEventsAreMadeUpFor(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
+	s := b.start()
+	s.signal(syscall.SIGSTOP)
+	speed := b.storm(t, foreignTable)
+	b.do("ip rule del priority 2003 lookup 8202")
+	s.signal(syscall.SIGCONT)
+	t.Logf("%d changes a second while it slept; repaired %s after it woke", speed, b.awaitRule(t, stormBound))
+	if log := s.log.String(); !strings.Contains(log, `why="events were lost"`) && !strings.Contains(log, "why=rule") {
+		t.Errorf("nothing was noticed:\n%s", log)
+	}
+	b.do("ip rule del priority 2003 lookup 8202")
+	b.awaitRule(t, stormBound)
+}
