@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"replypath/test/world"
 )
@@ -76,6 +77,7 @@ func TestConnectionsOutliveDamageAndRepair(t *testing.T) {
 		first := b.Uplinks[0]
 		ours := func(p world.Packet) bool { return p.From(first.Addr4) || p.From(first.Addr6) }
 		for what, damage := range damages {
+			began := time.Now()
 			damage(b)
 			if what == "rules gone" {
 				if _, err := f.strays[0].Wait(t.Context(), stray); err != nil {
@@ -85,6 +87,7 @@ func TestConnectionsOutliveDamageAndRepair(t *testing.T) {
 			if r := b.must(0, "apply"); strings.Contains(r.stdout, "in sync") {
 				t.Errorf("%s: apply: %s", what, r)
 			}
+			f.broken = max(f.broken, time.Since(began))
 			f.Settle()
 			if n := f.strays[1].Count(ours); n != 0 {
 				t.Errorf("%s: %d packets of the first uplink strayed, which main's default is by", what, n)

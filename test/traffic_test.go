@@ -16,12 +16,13 @@ type traffic struct {
 	streams map[netip.Addr]*world.Stream
 	idle    map[netip.Addr]*world.Connections
 	strays  []*world.Recorder // by uplink: what its ISP got that does not come from there
+	broken  time.Duration     // the longest time that the gateway was damaged
 }
 
 const (
 	idleConnections = 50      // to each address
 	progress        = 1 << 20 // bytes of each stream that prove that it goes on
-	worstStall      = 10 * time.Second
+	worstStall      = 20 * time.Second
 	worstProgress   = time.Minute
 )
 
@@ -85,7 +86,8 @@ func (f *traffic) unharmed(t *testing.T) {
 func (f *traffic) alive(t *testing.T) {
 	t.Helper()
 	for to, s := range f.streams {
-		if c := s.Stop(); c.Reset || c.Err != nil || c.Stall > worstStall {
+		// TCP's patience between two attempts grows with the break: it can last as long again, and more.
+		if c := s.Stop(); c.Reset || c.Err != nil || c.Stall > worstStall+2*f.broken {
 			t.Errorf("stream to %s: reset %v, ended by %v, stalled for %s", to, c.Reset, c.Err, c.Stall)
 		}
 	}
