@@ -24,7 +24,7 @@ const (
 )
 
 // ftpPatience bounds a whole session.
-const ftpPatience = 15 * time.Second
+const ftpPatience = 10 * time.Second
 
 // ftpSession is a client's control connection.
 type ftpSession struct {
