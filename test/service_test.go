@@ -241,6 +241,9 @@ func TestServiceReadsItsConfigurationAgain(t *testing.T) {
 	b.must(2, "reload")
 	s.signal(syscall.SIGHUP)
 	s.await("refused")
+	if r := b.must(3, "status"); !strings.Contains(r.stdout, "refused") || !strings.Contains(r.stdout, "nonsense") {
+		t.Errorf("status after a refused reload: %s", r)
+	}
 	b.configure(b.Uplinks...)
 	b.must(0, "plan")
 	b.configure(b.Uplinks[1], b.Uplinks[2])
@@ -257,6 +260,9 @@ func TestServiceIsAloneAndLeavesTheKernelAsItIs(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	serve(b.Gateway)
 	s := b.start()
+	if r := b.must(0, "status"); !strings.Contains(r.stdout, "in sync") {
+		t.Errorf("status: %s", r)
+	}
 	if r := b.run("run"); r.status != 1 || !strings.Contains(r.stderr, "another") {
 		t.Errorf("a second service: %s", r)
 	}

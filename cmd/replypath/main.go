@@ -3,9 +3,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,7 +27,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return p.status(root.ExecuteContext(ctx))
+	return p.exit(root.ExecuteContext(ctx))
 }
 
 // program is what every command needs.
@@ -45,17 +47,32 @@ the interface its question came in on.
 
 Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration;
 3 the answer is no (plan: not in sync).`,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		Args:             cobra.NoArgs,
-		PersistentPreRun: func(*cobra.Command, []string) { p.begun = true },
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			p.begun = true
+			return p.absolute()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.config, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
 	flags.StringVar(&p.state, "state", defaultState, "the `DIR` in which values found are remembered")
-	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.flushCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.flushCommand(), p.versionCommand())
 	return root
+}
+
+// absolute makes paths mean the same to the service and the guard, which work in other folders.
+func (p *program) absolute() error {
+	for _, path := range []*string{&p.config, &p.state} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", *path, err)
+		}
+		*path = abs
+	}
+	return nil
 }
 
 func (p *program) jsonFlag(cmd *cobra.Command) *cobra.Command {

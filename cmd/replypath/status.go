@@ -1,68 +1,70 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"text/tabwriter"
+	"time"
 
-	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/daemon"
+
+	"github.com/spf13/cobra"
 )
 
-const (
-	defaultConfig = config.DefaultPath
-	defaultState  = "/run/replypath"
-)
+func (p *program) statusCommand() *cobra.Command {
+	return p.jsonFlag(&cobra.Command{
+		Use:   "status",
+		Short: "Print how the running service stands",
+		Long: `Print how the running service stands: whether the kernel is in sync, what waits and
+why, and how the last reload ended. The exit status is 3 when not all is well.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			answer, err := daemon.Call(cmd.Context(), p.state, daemon.Request{Do: daemon.DoStatus})
+			if errors.Is(err, daemon.ErrNoService) {
+				return fmt.Errorf("%w: start it (systemctl start replypath), or look once: replypath plan", err)
+			}
+			if err != nil {
+				return err
+			}
+			if err := p.printStatus(*answer.Status); err != nil {
+				return err
+			}
+			if !well(*answer.Status) {
+				return errNo
+			}
+			return nil
+		},
+	})
+}
 
-// The exit statuses.
-const (
-	done    = 0 // yes, or done
-	failed  = 1 // could not
-	invalid = 2 // wrong usage, or invalid configuration
-	no      = 3 // the answer is no
-)
+func well(s daemon.Status) bool {
+	return s.InSync && s.Error == "" && (s.Reload == nil || s.Reload.Error == "")
+}
 
-// errNo is the error of a command whose answer is no, and which has said so already.
-var errNo = errors.New("no")
-
-// status tells people what went wrong, once, and gives the exit status for it.
-func (p *program) status(err error) int {
-	var mistakes config.Mistakes
+func (p *program) printStatus(s daemon.Status) error {
+	if p.json {
+		return p.print(s)
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	sync := "in sync"
+	if !s.InSync {
+		sync = "not in sync"
+	}
+	fmt.Fprintf(w, "kernel\t%s, since %s\n", sync, s.Since.Format(time.DateTime))
+	if s.Error != "" {
+		fmt.Fprintf(w, "error\t%s\n", s.Error)
+	}
+	if s.Waiting > 0 {
+		fmt.Fprintf(w, "waiting\t%s, as somebody undoes them again and again: see the log\n", count(s.Waiting, "repair"))
+	}
+	fmt.Fprintf(w, "uplinks\t%d\n", s.Uplinks)
+	fmt.Fprintf(w, "changes\t%d, in %s\n", s.Changes, count(s.Rounds, "round"))
 	switch {
-	case err == nil:
-		return done
-	case errors.Is(err, errNo):
-		return no
-	case errors.As(err, &mistakes):
-		fmt.Fprintln(p.stderr, mistakes)
-		return invalid
-	case !p.begun:
-		fmt.Fprintf(p.stderr, "replypath: %v: see replypath --help\n", err)
-		return invalid
-	case errors.Is(err, errNoConfig), errors.Is(err, errUsage):
-		fmt.Fprintf(p.stderr, "replypath: %v\n", err)
-		return invalid
+	case s.Reload == nil:
+	case s.Reload.Error != "":
+		fmt.Fprintf(w, "reload\trefused at %s: %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Error)
+	default:
+		fmt.Fprintf(w, "reload\tat %s\n", s.Reload.At.Format(time.DateTime))
 	}
-	fmt.Fprintf(p.stderr, "replypath: %v\n", err)
-	return failed
-}
-
-// errUsage is the error of a flag whose value makes no sense.
-var errUsage = errors.New("wrong usage")
-
-var errNoConfig = errors.New("there is no configuration")
-
-func (p *program) read() (config.Config, error) {
-	c, err := config.Read(p.config)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%w at %s: let one be proposed: replypath init --write", errNoConfig, p.config)
-	}
-	return c, err
-}
-
-// print writes a value as JSON for programs.
-func (p *program) print(v any) error {
-	e := json.NewEncoder(p.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return w.Flush()
 }
