@@ -36,7 +36,7 @@ func (b *box) heals(t *testing.T, u *world.Uplink) {
 	for _, to := range u.Addrs() {
 		client := netip.AddrPortFrom(b.clientAddr(to), port)
 		q := question(world.AskTCP, to)
-		q.From, q.Timeout = client, time.Minute
+		q.From, q.Timeout = client, 20*time.Second
 		asked.Go(func() {
 			if a := b.Client.Ask(q); !a.OK {
 				t.Errorf("TCP to %s: %v", to, a)
