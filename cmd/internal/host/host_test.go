@@ -15,6 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	world.Enter()
+	crashIfAsked()
 	os.Exit(m.Run())
 }
 
