@@ -11,7 +11,6 @@ import (
 // settings. Settings without uplinks ask for nothing: what we changed goes back to what was found.
 func Desired(s Settings, f Facts) State {
 	want := NewState()
-	want.room(len(s.Uplinks))
 	// Room for what an uplink has in both families: maps that grow cost more than what they hold.
 	want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 	want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))

@@ -61,8 +61,8 @@ func rules(want State, s Settings, f Facts, family Family) {
 	}
 	blockRules(add, s, ours)
 	add(placeHost, Goto, func(r *Rule) { r.Not, r.In, r.Goto = true, "lo", s.Priority+placeEnd })
-	for address, u := range owners(f, ours, family) {
-		add(placeHost+Priority(u.ID), Lookup, func(r *Rule) { r.From, r.Table = address, s.Table(u) })
+	for address, id := range owners(f, ours, family) {
+		add(placeHost+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
 	}
 	add(placeEnd, Nop, nil)
 }
@@ -106,8 +106,8 @@ func blockRules(add adder, s Settings, ours []Uplink) {
 
 // owners are the addresses of the uplinks, as prefixes of one address. Of two uplinks with the same address the one
 // with the smaller id owns it.
-func owners(f Facts, ours []Uplink, family Family) map[netip.Prefix]Uplink {
-	of := map[netip.Prefix]Uplink{}
+func owners(f Facts, ours []Uplink, family Family) map[netip.Prefix]marks.ID {
+	of := make(map[netip.Prefix]marks.ID, len(ours))
 	for _, u := range ours {
 		for _, a := range f.Links[u.Link].Addrs {
 			ip := a.Prefix.Addr()
@@ -115,7 +115,7 @@ func owners(f Facts, ours []Uplink, family Family) map[netip.Prefix]Uplink {
 			if _, taken := of[p]; taken || a.LinkLocal || FamilyOf(ip) != family {
 				continue
 			}
-			of[p] = u
+			of[p] = u.ID
 		}
 	}
 	return of

@@ -34,6 +34,12 @@ func Diff(want, have State) Plan {
 func ruleSteps(want, have State) (write, erase Plan) {
 	add, del := delta(want.Rules, have.Rules, layOrder)
 	write = make(Plan, 0, len(add))
+	if len(del) == 0 {
+		for _, r := range add {
+			write = append(write, AddRule{r})
+		}
+		return write, nil
+	}
 	twins, gone := map[Rule][]Rule{}, map[Rule]bool{}
 	for _, r := range del {
 		twins[r.twin()] = append(twins[r.twin()], r)
@@ -100,6 +106,10 @@ func routeSteps(want, have State) (write, erase Plan) {
 	write = make(Plan, 0, len(set))
 	hidden := map[RouteKey]bool{}
 	for _, k := range set {
+		if _, taken := have.Routes[k]; !taken {
+			write = append(write, SetRoute{k, want.Routes[k]})
+			continue
+		}
 		before := k
 		for before.Nth = 1; have.Routes[before] != (Route{}) && have.Routes[before] != want.Routes[k]; before.Nth++ {
 		}

@@ -8,7 +8,7 @@ import (
 // chainSteps has one step for each iptables command whose chains change. One restore is atomic, so it does all of it.
 func chainSteps(want, have State) (write, erase Plan) {
 	for _, tool := range tools(want, have) {
-		l := &load{tool: tool}
+		l := newLoad(tool, room(want, tool))
 		l.changeChains(want, have)
 		step, any := l.step()
 		switch {
@@ -20,6 +20,17 @@ func chainSteps(want, have State) (write, erase Plan) {
 		}
 	}
 	return write, erase
+}
+
+// room is about how many bytes a tool's wanted rules take in a restore, where each begins with its chain's name.
+func room(want State, t Tool) int {
+	bytes := 0
+	for k, rules := range want.Chains {
+		if k.Tool == t {
+			bytes += 2 * len(rules)
+		}
+	}
+	return bytes
 }
 
 // changeChains fills what differs, moves the jumps, and drops what is not wanted: declared anew, and so emptied, before

@@ -78,6 +78,16 @@ type load struct {
 	text, made strings.Builder
 }
 
+// begin is how the text of a restore begins.
+const begin = "*" + marks.Table + "\n"
+
+func newLoad(t Tool, room int) *load {
+	l := &load{tool: t}
+	l.text.Grow(room)
+	l.text.WriteString(begin)
+	return l
+}
+
 func (l *load) declare(chain string, exists bool) {
 	l.text.WriteString(":" + chain + " - [0:0]\n")
 	if !exists {
@@ -109,7 +119,9 @@ func (l *load) hook(h marks.Hook) {
 
 func (l *load) drop(chain string) { l.text.WriteString("-X " + chain + "\n") }
 
-func (l *load) step() (LoadChains, bool) {
-	text := "*" + marks.Table + "\n" + l.text.String() + "COMMIT\n"
-	return LoadChains{Tool: l.tool, Text: text, New: l.made.String()}, l.text.Len() > 0
+// step reports whether there is anything to do.
+func (l *load) step() (s LoadChains, any bool) {
+	any = l.text.Len() > len(begin)
+	l.text.WriteString("COMMIT\n")
+	return LoadChains{Tool: l.tool, Text: l.text.String(), New: l.made.String()}, any
 }
