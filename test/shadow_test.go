@@ -1,0 +1,99 @@
+package test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+// A rule that lets every packet go on does no harm above our jump, and being moved would do harm to its owner.
+func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
+	rules := map[string][]string{
+		"a mark of its own":                    {"-j", "MARK", "--set-xmark", "0x80000/0x80000"},
+		"a log":                                {"-i", "eth1", "-j", "LOG", "--log-prefix", "seen: "},
+		"a counter without target":             {"-p", "udp"},
+		"a comment that speaks of a verdict":   {"-m", "comment", "--comment", "then -j ACCEPT", "-j", "MARK", "--set-xmark", "0x80000/0x80000"},
+		"a chain in which packets always pass": {"-j", "THEIRS"},
+	}
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
+		serve(b.Gateway)
+		b.apply()
+		for _, family := range []int{4, 6} {
+			b.iptables(family, "-t", "mangle", "-N", "THEIRS")
+			b.iptables(family, "-t", "mangle", "-A", "THEIRS", "-p", "tcp", "-j", "RETURN")
+			b.iptables(family, "-t", "mangle", "-A", "THEIRS", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
+		}
+		for what, rule := range rules {
+			for _, family := range []int{4, 6} {
+				b.iptables(family, append([]string{"-t", "mangle", "-I", "PREROUTING"}, rule...)...)
+			}
+			if r := b.run("plan"); r.status != 0 {
+				t.Errorf("plan with %s above our jump: %s", what, r)
+			}
+		}
+		before := slices.Concat(b.prerouting(4), b.prerouting(6))
+		if r := b.must(0, "apply"); !strings.Contains(r.stdout, "in sync") {
+			t.Errorf("apply: %s", r)
+		}
+		if after := slices.Concat(b.prerouting(4), b.prerouting(6)); !slices.Equal(before, after) {
+			t.Errorf("PREROUTING was\n%s\nand is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+		}
+		b.watch().askAll(t, b.Client, world.Kinds)
+	})
+}
+
+// iptables cannot read a rule that nft made with a set, so nobody can say that it lets packets go on: ours must stand
+// above it, and it must survive that.
+func TestNativeRuleAboveOurJump(t *testing.T) {
+	for _, when := range []string{"before apply", "inserted after apply"} {
+		t.Run(when, func(t *testing.T) {
+			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
+			serve(b.LAN)
+			b.forward(b.LAN4, b.LAN6)
+			if when == "inserted after apply" {
+				b.apply()
+			}
+			var theirs []string
+			for _, n := range natives {
+				b.Gateway.Run(b.tool(n.version), "-t", "mangle", "-S", "PREROUTING") // makes the table when there is none
+				b.iptables(n.version, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
+				b.Gateway.Run("nft", "add", "set", n.family, "mangle", "trusted", "{ type "+n.kind+"; elements = { "+n.client+" }; }")
+				b.Gateway.Run("nft", "insert", "rule", n.family, "mangle", "PREROUTING", n.family, "saddr", "@trusted", "counter", "accept")
+				theirs = append(theirs, b.native(n))
+			}
+			q := question(world.AskTCP, b.Uplinks[1].Addr4)
+			q.Timeout = 300 * time.Millisecond
+			if a := b.Client.Ask(q); a.OK {
+				t.Errorf("below the native rule: %v: the test proves nothing", a)
+			}
+			b.must(3, "plan")
+			b.apply()
+			for i, n := range natives {
+				if now := b.native(n); now != theirs[i] {
+					t.Errorf("the rules of others in %s were\n%s\nand are\n%s", n.family, theirs[i], now)
+				}
+			}
+			b.watch().askAll(t, b.Client, forwarded)
+		})
+	}
+}
+
+type native struct {
+	version              int
+	family, kind, client string
+}
+
+var natives = []native{{4, "ip", "ipv4_addr", "203.0.113.10"}, {6, "ip6", "ipv6_addr", "2001:db8:c::10"}}
+
+// native is nft's own view of what is not ours in PREROUTING and of the set that it uses, counters left out.
+func (b *box) native(n native) string {
+	b.t.Helper()
+	text := b.Gateway.Run("nft", "-s", "list", "chain", n.family, "mangle", "PREROUTING") +
+		b.Gateway.Run("nft", "-s", "list", "set", n.family, "mangle", "trusted")
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.Contains(line, "REPLYPATH") })
+	return strings.Join(lines, "\n")
+}
