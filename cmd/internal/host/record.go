@@ -87,16 +87,20 @@ func (r *record) of(f uplinks.Facts) map[uplinks.Tunable]uplinks.Found {
 }
 
 // remember notes the value that goes, unless an older one is noted for the same link. It is on disk before the value
-// changes.
+// changes; what cannot be written is not noted. To go back to what is noted needs no note, and so no room on the disk.
 func (r *record) remember(s uplinks.SetTunable, index int) error {
-	for i, e := range r.Tunables {
-		if e.Name == s.Tunable.Name && e.Index == index {
-			r.Tunables[i].Link, r.Tunables[i].Set = s.Tunable.Link, s.Value
-			return r.save()
-		}
+	kept := slices.Clone(r.Tunables)
+	at := slices.IndexFunc(kept, func(e entry) bool { return e.Name == s.Tunable.Name && e.Index == index })
+	switch {
+	case at < 0:
+		kept = append(kept, entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value})
+	case kept[at].Was == s.Value:
+		r.Tunables[at].Link = s.Tunable.Link
+		return nil
+	default:
+		kept[at].Link, kept[at].Set = s.Tunable.Link, s.Value
 	}
-	r.Tunables = append(r.Tunables, entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value})
-	return r.save()
+	return r.put(notes{kept, r.Made})
 }
 
 // forget drops the note when the value is back.
@@ -110,8 +114,7 @@ func (r *record) forget(s uplinks.SetTunable) error {
 	if len(kept) == len(r.Tunables) {
 		return nil
 	}
-	r.Tunables = kept
-	return r.save()
+	return r.put(notes{kept, r.Made})
 }
 
 // noteTable notes a table that is not there yet, before we make it.
@@ -119,8 +122,7 @@ func (r *record) noteTable(name string) error {
 	if slices.Contains(r.Made, name) {
 		return nil
 	}
-	r.Made = append(r.Made, name)
-	return r.save()
+	return r.put(notes{r.Tunables, append(slices.Clone(r.Made), name)})
 }
 
 // forgetTable drops the note when the table is gone.
@@ -129,8 +131,16 @@ func (r *record) forgetTable(name string) error {
 	if at < 0 {
 		return nil
 	}
-	r.Made = slices.Delete(r.Made, at, at+1)
-	return r.save()
+	return r.put(notes{r.Tunables, slices.Delete(slices.Clone(r.Made), at, at+1)})
+}
+
+// put makes these the notes, on the disk first.
+func (r *record) put(n notes) error {
+	if err := (&record{r.path, n}).save(); err != nil {
+		return err
+	}
+	r.notes = n
+	return nil
 }
 
 // Forget drops all notes: what was noted is put back, or somebody else has changed it since. A table that an earlier

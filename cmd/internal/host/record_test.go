@@ -147,3 +147,33 @@ func TestAWriteThatFailsLeavesTheOldRecord(t *testing.T) {
 		t.Errorf("left behind: %v, %v", found, err)
 	}
 }
+
+// TestWhatCannotBeWrittenIsNotNoted keeps to what is on the disk, so that a value or table that is not noted there is
+// not touched either.
+func TestWhatCannotBeWrittenIsNotNoted(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	r.path += "/\x00"
+	other := uplinks.Tunable{Name: uplinks.Reflect4}
+	for range 2 {
+		if r.remember(uplinks.SetTunable{Tunable: other, Was: "0", Value: "1"}, 0) == nil || r.noteTable("IPv4 nft") == nil {
+			t.Error("what cannot be written is no error")
+		}
+		if r.remember(uplinks.SetTunable{Tunable: srcValidMark, Was: "1", Value: "2"}, 3) == nil {
+			t.Error("a change that cannot be written is no error")
+		}
+	}
+	want := uplinks.Found{Index: 3, Was: "0", Set: "1"}
+	if got := r.of(links(map[string]int{"eth1": 3})); len(got) != 1 || got[srcValidMark] != want || len(r.Made) != 0 {
+		t.Errorf("noted all the same: %+v, %v", got, r.Made)
+	}
+}
+
+func TestGoingBackNeedsNoRoom(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1")
+	r.path += "/\x00"
+	if err := r.remember(uplinks.SetTunable{Tunable: srcValidMark, Was: "1", Value: "0", Restore: true}, 3); err != nil {
+		t.Error(err)
+	}
+}
