@@ -1,6 +1,9 @@
 package test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +106,33 @@ func TestTheFirstApplyGoesBackToNothing(t *testing.T) {
 	b.gone("8201")
 	b.must(3, "plan")
 	b.must(2, "apply", "--confirm", "10ms")
+}
+
+func TestTheGuardFindsARelativeStateFolder(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	cmd := b.Gateway.Command(t.Context(), b.program, "apply", "--confirm", "1s", "--config", b.config, "--state", "state")
+	cmd.Dir = b.dir
+	if r := b.finish(cmd); r.status != 0 {
+		t.Fatal(r)
+	}
+	b.gone("8201")
+}
+
+// TestTheGuardDoesNotGiveUp lets it fail to lock the host until it has tried in vain.
+func TestTheGuardDoesNotGiveUp(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	b.must(0, "apply", "--confirm", "1s")
+	locks, err := filepath.Glob(filepath.Join(b.dir, "state", "*.lock"))
+	if err != nil || len(locks) != 1 {
+		t.Fatalf("locks: %v, %v", locks, err)
+	}
+	if err := errors.Join(os.Remove(locks[0]), os.Mkdir(locks[0], 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	b.looksUp("8201")
+	if err := os.Remove(locks[0]); err != nil {
+		t.Fatal(err)
+	}
+	b.gone("8201")
 }

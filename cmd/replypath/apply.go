@@ -107,7 +107,10 @@ func (p *program) post(ctx context.Context, h *host.Host, m host.Memory, s uplin
 	if err := m.SetPending(&pending); err != nil {
 		return err
 	}
-	return p.startGuard()
+	if err := p.startGuard(); err != nil {
+		return errors.Join(err, m.SetPending(nil))
+	}
+	return nil
 }
 
 func (p *program) remind(confirm time.Duration) {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -70,7 +72,12 @@ func (p *program) startGuard() error {
 		return fmt.Errorf("start the guard: %w", err)
 	}
 	defer null.Close()
-	args := []string{"replypath", "guard", "--state", p.state}
+	// It does not stay in this folder, which may go.
+	state, err := filepath.Abs(p.state)
+	if err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	args := []string{"replypath", "guard", "--state", state}
 	guard, err := os.StartProcess("/proc/self/exe", args, &os.ProcAttr{
 		Dir: "/", Files: []*os.File{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
@@ -80,9 +87,11 @@ func (p *program) startGuard() error {
 	return guard.Release()
 }
 
-// glance is how often the guard looks whether it is still needed.
+// glance is how often the guard looks whether it is still needed, and how soon it tries again.
 const glance = time.Second
 
+// guard ends when nothing is left to go back to. A failure may pass, and nobody else brings a host back that cannot be
+// reached.
 func (p *program) guard(ctx context.Context) error {
 	m, err := host.Remember(p.state)
 	if err != nil {
@@ -94,13 +103,13 @@ func (p *program) guard(ctx context.Context) error {
 			return err
 		}
 		left := pending.Left()
-		if left == 0 {
-			return p.goBack(ctx, m, *pending)
+		if left == 0 && p.goBack(ctx, m, *pending) == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(min(left, glance)):
+		case <-time.After(cmp.Or(min(left, glance), glance)):
 		}
 	}
 }
