@@ -72,6 +72,21 @@ printf '%%s\n' "$text" | "$real" "$@"`, text))
 	})
 }
 
+// A backend that cannot be read may hold chains of ours: neither does a flush leave them, nor do they move to the other.
+func TestTheSaveCommandFails(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	for _, command := range []string{"iptables", "ip6tables"} {
+		ts := newTools(t)
+		for _, backend := range []string{"", "-nft"} {
+			ts.script(command+backend+"-save", "echo out of memory >&2; exit 1")
+		}
+		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.refused(t, b.run, []string{"plan", "apply", "flush"}, command, "list the rules", "out of memory")
+	}
+}
+
 func TestTheRestoreCommandFails(t *testing.T) {
 	t.Parallel()
 	ways := map[string]string{

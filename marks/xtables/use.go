@@ -14,8 +14,8 @@ import (
 // Use is whose rules a backend holds, in any of its tables.
 type Use struct{ Ours, Others bool }
 
-// InUse tells whose rules the table's backend holds. Asking the legacy backend for a table makes the table, so it is
-// asked only for those that are there.
+// InUse tells whose rules the table's backend holds. It is an ErrMissing when the kernel does not have the backend.
+// Asking the legacy backend for a table makes the table, so it is asked only for those that are there.
 func (t *Table) InUse(ctx context.Context) (Use, error) {
 	if t.Backend == marks.Legacy && !t.legacyTables() {
 		return Use{}, nil
@@ -26,6 +26,11 @@ func (t *Table) InUse(ctx context.Context) (Use, error) {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			err = fmt.Errorf("%s: %w", strings.TrimSpace(string(exit.Stderr)), err)
+		}
+		if t.Backend == marks.NFT {
+			if _, none := t.generation(); none != nil {
+				err = fmt.Errorf("%w: %w: %w", ErrMissing, none, err)
+			}
 		}
 		return Use{}, t.explain("list the rules of all tables", fmt.Errorf("%s: %w", save, err))
 	}

@@ -37,10 +37,16 @@ func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
 
 // choose follows what is in use on the host when the operator leaves it open: the backend in which others have rules;
 // if that is none or both, the one in which ours are; if that is none or both, what the command iptables works on. A
-// backend that the kernel does not have is not looked at again.
+// backend that the kernel does not have is not looked at again; one that it has and that cannot be read may hold rules,
+// ours too.
 func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
 	nft, noNFT := fw.use(ctx, marks.NFT)
 	legacy, noLegacy := fw.use(ctx, marks.Legacy)
+	for _, err := range []error{noNFT, noLegacy} {
+		if want == marks.Auto && err != nil && !errors.Is(err, xtables.ErrMissing) {
+			return err
+		}
+	}
 	fw.both = nft.Others && legacy.Others
 	fw.backend = fw.families[uplinks.IPv4].Default
 	switch {
