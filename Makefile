@@ -1,11 +1,12 @@
 # A newcomer's two commands: make demo, make test. Both install what they need where it is missing.
 PREFIX      = /usr/local
 FUZZTIME    = 30s
+TIME        = 10m
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test check bench fuzz install uninstall clean
+.PHONY: all build needs demo test chaos check bench bench-idle fuzz install uninstall clean
 
 all: build
 
@@ -23,6 +24,9 @@ demo: build
 test: needs
 	go test -race -shuffle=on -timeout 9m ./...
 
+chaos: needs
+	REPLYPATH_CHAOS=$(TIME) go test -race -count=1 -timeout 0 -v -run TestChaosEndsInOrder ./test
+
 check:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
 	go vet ./...
@@ -31,6 +35,10 @@ check:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./uplinks ./cmd/internal/config
+
+# What the service costs when nothing happens, with 31 uplinks, over a minute.
+bench-idle: needs
+	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test
 
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \

@@ -41,12 +41,12 @@ func (b *box) storm(t *testing.T, where string) int {
 	return int(2 * stormRounds * stormRoutes / time.Since(began).Seconds())
 }
 
-// resident is the memory of the service, in KiB (proc_pid_status(5), VmRSS).
-func (s *service) resident() int {
-	s.b.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+// resident is the memory of a process, in KiB (proc_pid_status(5), VmRSS).
+func resident(tb testing.TB, pid int) int {
+	tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		s.b.t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
@@ -54,7 +54,7 @@ func (s *service) resident() int {
 			return n
 		}
 	}
-	s.b.t.Fatal("no VmRSS")
+	tb.Fatal("no VmRSS")
 	return 0
 }
 
@@ -67,7 +67,7 @@ func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
 			s := b.start()
-			before := s.resident()
+			before := resident(t, s.cmd.Process.Pid)
 			speed := make(chan int, 1)
 			go func() { speed <- b.storm(t, where) }()
 			var took durations
@@ -79,7 +79,7 @@ func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
 					return strings.Contains(b.Gateway.Run("ip", "-6", "route", "show", "table", "8202"), "default via fe80::1")
 				}))
 			}
-			rate, after := <-speed, s.resident()
+			rate, after := <-speed, resident(t, s.cmd.Process.Pid)
 			t.Logf("%d changes a second; repairs: %s; memory %d KiB before, %d KiB after", rate, took, before, after)
 			if after > before+stormGrowth {
 				t.Errorf("memory grew from %d to %d KiB", before, after)

@@ -3,10 +3,13 @@ package world
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -59,7 +62,11 @@ func (w *World) settleOnce(ctx context.Context) error {
 	err = onEachCPU(func() error {
 		for link, end := range ends {
 			w.fence.serial++
-			if err := end.send(marker(w.fence.serial), nil, nil); err != nil {
+			err := end.send(marker(w.fence.serial), nil, nil)
+			if errors.Is(err, unix.ENETDOWN) { // tells that the link was down once, and is forgotten then
+				err = end.send(marker(w.fence.serial), nil, nil)
+			}
+			if err != nil {
 				return fmt.Errorf("marker on %s %s: %w", link.Host.Name, link.Name, err)
 			}
 			sent[link] = append(sent[link], w.fence.serial)
@@ -89,6 +96,9 @@ func (s *socket) await(ctx context.Context, markers []uint64) error {
 	buffer := make([]byte, snapLength)
 	for len(markers) > 0 {
 		m, err := s.receive(buffer, nil)
+		if errors.Is(err, unix.ENETDOWN) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

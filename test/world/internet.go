@@ -122,6 +122,18 @@ func (in *Internet) buildUplink(index int) *Uplink {
 	return u
 }
 
+// Rewire makes an uplink's wire anew when it has gone, with the addresses that it had: other links with the same names.
+// Routes of the gateway's by it are not made.
+func (in *Internet) Rewire(u *Uplink) {
+	in.tb.Helper()
+	u.Link, u.Wire = in.Join(in.Gateway, fmt.Sprintf("eth%d", u.Index), u.ISP, "port0")
+	u.Side = u.Wire
+	in.linkLocal(u.Side, "fe80::1")
+	in.linkLocal(u.Link, "fe80::2")
+	in.own(u.Side, u, 1)
+	in.own(u.Link, u, 2)
+}
+
 // own gives a link the addresses with that number in the uplink's prefixes.
 func (in *Internet) own(l *Link, u *Uplink, number byte) {
 	in.tb.Helper()

@@ -2,7 +2,6 @@ package rtnl
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -88,17 +87,4 @@ func (h *Handle) Index(link string) (int, error) {
 		return 0, fmt.Errorf("find link %s: %w", link, err)
 	}
 	return l.Attrs().Index, nil
-}
-
-// Names are the names of all links.
-func (h *Handle) Names() ([]string, error) {
-	links, err := h.h.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list links: %w", err)
-	}
-	var names []string
-	for _, l := range links {
-		names = append(names, l.Attrs().Name)
-	}
-	return names, nil
 }

@@ -21,7 +21,8 @@ type Host struct {
 	firewall firewall
 	found    record
 	lock     lock
-	loading  atomic.Bool // what changes the firewall now is ours
+	loading  atomic.Bool              // what changes the firewall now is ours
+	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe
 }
 
 // Options say which host, and what of it to look at.
@@ -62,6 +63,11 @@ func (h *Host) Observe(ctx context.Context) (uplinks.Facts, uplinks.State, error
 		return facts, have, err
 	}
 	facts.Found = h.found.of(facts)
+	var paths []string
+	for _, t := range uplinks.Sysctls(facts) {
+		paths = append(paths, t.Path())
+	}
+	h.sysctls.Store(&paths)
 	if err := h.firewall.read(ctx, &facts, &have); err != nil {
 		return facts, have, err
 	}

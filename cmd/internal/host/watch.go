@@ -41,23 +41,18 @@ func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
 	})
 }
 
-// Fingerprint sums up what the kernel does not announce: sysctls, and legacy firewall tables.
+// Fingerprint sums up what the kernel does not announce: the sysctls of the links that were there at the last Observe,
+// and legacy firewall tables. It is asked for several times a second.
 func (h *Host) Fingerprint() (uint64, error) {
-	facts := uplinks.Facts{Links: map[string]uplinks.Link{}}
-	names, err := h.links.Names()
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		facts.Links[name] = uplinks.Link{}
-	}
-	have := uplinks.NewState()
-	if err := procfs.Read(facts, &have); err != nil {
-		return 0, err
-	}
 	sum := fnv.New64a()
-	for _, t := range uplinks.Sysctls(facts) {
-		fmt.Fprintf(sum, "%s=%s\n", t, have.Tunables[t])
+	if paths := h.sysctls.Load(); paths != nil {
+		var buffer [32]byte
+		for _, path := range *paths {
+			// One that went with its link is a change too.
+			n, _ := procfs.Peek(path, buffer[:])
+			sum.Write(buffer[:max(0, n)])
+			sum.Write([]byte{0})
+		}
 	}
 	for _, f := range uplinks.Families {
 		t := h.firewall.table(f, marks.Legacy)

@@ -1,0 +1,87 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+// restVariable says for how long the service is watched at rest.
+const restVariable = "REPLYPATH_IDLE"
+
+const (
+	restUplinks = 31
+	restTime    = 10 * time.Second
+	restCPU     = 0.5      // percent of one core
+	restMemory  = 30 << 10 // KiB
+	ticks       = 100      // a second, in proc_pid_stat(5)
+)
+
+// BenchmarkServiceAtRest measures what the service costs when nothing happens.
+func BenchmarkServiceAtRest(b *testing.B) {
+	lasts := restTime
+	if text, ok := os.LookupEnv(restVariable); ok {
+		var err error
+		if lasts, err = time.ParseDuration(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	w := world.New(b)
+	gateway := w.Host("gw")
+	var config strings.Builder
+	for i := range restUplinks {
+		link, _ := w.Join(gateway, fmt.Sprintf("eth%d", i), w.Host("isp"), fmt.Sprintf("port%d", i))
+		link.Addr(fmt.Sprintf("198.19.%d.2/24", i), fmt.Sprintf("2001:db8:%x::2/64", 0x100+i))
+		fmt.Fprintf(&config, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [\"198.19.%d.1\", \"fe80::1\"]\n", i, i+1, link.Name, i)
+	}
+	dir := b.TempDir()
+	if err := os.WriteFile(dir+"/replypath.toml", []byte(config.String()), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		cmd := gateway.Command(b.Context(), binary, "run", "--config", dir+"/replypath.toml", "--state", dir+"/state")
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		for gateway.Command(b.Context(), binary, "plan", "--config", dir+"/replypath.toml", "--state", dir+"/state").Run() != nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second) // the last look at what was done
+		before, began := spent(b, cmd.Process.Pid), time.Now()
+		time.Sleep(lasts)
+		share := 100 * float64(spent(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+		memory := resident(b, cmd.Process.Pid)
+		b.ReportMetric(share, "%CPU")
+		b.ReportMetric(float64(memory)/1024, "MiB")
+		b.Logf("%d uplinks at rest for %s: %.2f %% of a core, %d KiB resident", restUplinks, lasts, share, memory)
+		if share > restCPU || memory > restMemory {
+			b.Errorf("more than %.1f %% or %d KiB", restCPU, restMemory)
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			b.Fatal(err)
+		}
+		cmd.Wait()
+	}
+}
+
+// spent is the time of a process on the CPU, its children's too, in ticks.
+func spent(tb testing.TB, pid int) (total int) {
+	tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	for _, field := range strings.Fields(rest)[11:15] { // utime, stime, cutime, cstime
+		var n int
+		if _, err := fmt.Sscan(field, &n); err != nil {
+			tb.Fatal(err)
+		}
+		total += n
+	}
+	return total
+}
