@@ -24,6 +24,7 @@ type box struct {
 	settings    []string // lines of the configuration before the uplinks
 	environment []string // of the program
 	program     string
+	flags       []string // of the service
 }
 
 func newBox(t *testing.T, w *world.Internet, settings ...string) *box {

@@ -92,7 +92,7 @@ var troubles = []trouble{
 	{"a jump and a chain deleted", func(c *chaos) {
 		tool := c.tool(4+2*c.chance.IntN(2)) + " -w -t mangle "
 		// Any of it may be gone already, or be there again.
-		c.do("("+tool+"-D OUTPUT -j REPLYPATH-OUT;"+tool+"-F REPLYPATH-OUT;"+tool+"-X REPLYPATH-OUT) 2>/dev/null || :")
+		c.do("(" + tool + "-D OUTPUT -j REPLYPATH-OUT;" + tool + "-F REPLYPATH-OUT;" + tool + "-X REPLYPATH-OUT) 2>/dev/null || :")
 	}},
 	{"a restore by others", func(c *chaos) {
 		c.do("printf '*mangle\\n:THEIRS - [0:0]\\n-A THEIRS -i lan0 -j MARK --set-xmark 0x80000/0x80000\\n-A PREROUTING -j THEIRS\\nCOMMIT\\n' | " + c.tool(4) + "-restore -w")

@@ -45,7 +45,7 @@ func (b *box) launch() *service {
 		b.t.Fatal(err)
 	}
 	s := &service{b: b, notify: conn, ended: make(chan error, 1), states: make(chan string, 1000)}
-	s.cmd = b.Gateway.Command(b.t.Context(), b.program, "run", "--config", b.config, "--state", filepath.Join(b.dir, "state"))
+	s.cmd = b.Gateway.Command(b.t.Context(), b.program, append([]string{"run", "--config", b.config, "--state", filepath.Join(b.dir, "state")}, b.flags...)...)
 	s.cmd.Env = append(os.Environ(), append(b.environment, "NOTIFY_SOCKET="+socket)...)
 	s.cmd.Stderr = &s.log
 	if err := s.cmd.Start(); err != nil {

@@ -1,0 +1,102 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+)
+
+func TestReloadWorksBesideTwoHundredIdleCallers(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.start()
+	for i := range 200 {
+		c, err := net.Dial("unix", filepath.Join(b.dir, "state", "control.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte([]string{"", `{"do":`, "\x00\xff garbage"}[i%3])) // it may have been thrown out
+	}
+	began := time.Now()
+	b.must(0, "reload")
+	t.Logf("reload took %s", round(time.Since(began)))
+}
+
+// callerVariable has the test binary ask the service on this socket, and print what it is answered.
+const callerVariable = "REPLYPATH_CALLER"
+
+// nobody is the user of that name.
+const nobody = 65534
+
+// callIfAsked is a program that anybody may run.
+func callIfAsked() {
+	path, asked := os.LookupEnv(callerVariable)
+	if !asked {
+		return
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		fmt.Println("refused:", err)
+		os.Exit(0)
+	}
+	_, _ = c.Write([]byte("{\"do\":\"status\"}\n")) // it may have hung up
+	answer, _ := io.ReadAll(c)
+	fmt.Printf("answered: %q\n", answer)
+	os.Exit(0)
+}
+
+func TestNobodyButRootIsHeard(t *testing.T) {
+	t.Parallel()
+	var first, outside, users int
+	if text, err := os.ReadFile("/proc/self/uid_map"); err != nil {
+		t.Fatal(err)
+	} else if _, err := fmt.Sscan(string(text), &first, &outside, &users); err != nil {
+		t.Fatal(err)
+	}
+	if users <= nobody {
+		t.Log("in this user namespace there is nobody but root")
+		return
+	}
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.start()
+	socket := filepath.Join(b.dir, "state", "control.sock")
+	call := func(uid uint32) string {
+		t.Helper()
+		cmd := b.Gateway.Command(t.Context(), "/proc/self/exe", "-test.run=^$")
+		cmd.Env = append(os.Environ(), callerVariable+"="+socket)
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid, NoSetGroups: true}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if said := call(0); !strings.Contains(said, "in_sync") {
+		t.Errorf("root is told %q", said)
+	}
+	if said := call(nobody); !strings.HasPrefix(said, "refused") {
+		t.Errorf("nobody is told %q", said)
+	}
+	// Whatever becomes of the files' modes.
+	for path := socket; path != "/"; path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if path == filepath.Dir(b.dir) {
+			break
+		}
+	}
+	if said := call(nobody); said != "answered: \"\"\n" {
+		t.Errorf("nobody is told %q", said)
+	}
+	b.must(0, "reload")
+}
