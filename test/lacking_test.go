@@ -87,6 +87,19 @@ func TestTheSaveCommandFails(t *testing.T) {
 	}
 }
 
+// Some versions of iptables end a line with a space.
+func TestIptablesPrintsASpaceMore(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	ts := newTools(t)
+	for _, command := range []string{"iptables", "iptables-nft", "ip6tables", "ip6tables-nft"} {
+		ts.script(command, `"$real" "$@" | sed 's/$/ /'`)
+	}
+	b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+	b.must(0, "plan")
+}
+
 func TestTheRestoreCommandFails(t *testing.T) {
 	t.Parallel()
 	ways := map[string]string{

@@ -139,13 +139,16 @@ func (t *Table) hook(ctx context.Context, h marks.Hook) (Hook, error) {
 	}
 	jump := fmt.Sprintf("-A %s -j %s", h.Builtin, h.Chain)
 	var hook Hook
-	for _, line := range lines {
-		if strings.TrimSpace(line) == jump {
-			hook.Jumps++
+	before := lines
+	for i, line := range lines {
+		if strings.TrimSpace(line) != jump {
+			continue
+		}
+		if hook.Jumps++; hook.Jumps == 1 {
+			before = lines[:i]
 		}
 	}
 	if hook.Jumps > 0 {
-		before := lines[:slices.Index(lines, jump)]
 		hook.Reached = !marks.Ends(before, func(chain string) []string { return t.foreign(ctx, chain) })
 	}
 	return hook, nil
