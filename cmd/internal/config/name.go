@@ -37,6 +37,8 @@ func checkLink(name string) (message, remedy string) {
 	case strings.HasSuffix(name, "+"):
 		return fmt.Sprintf("the interface name %q ends in +", name),
 			"name one interface, without + at its end: iptables reads that as every interface that begins so"
+	case name == "lo":
+		return `"lo" leads to the host itself only`, "name the interface that leads to the router"
 	}
 	return "", ""
 }
