@@ -174,3 +174,13 @@ func TestStateThatCannotBeKept(t *testing.T) {
 		b.refused(t, b.run, []string{"plan", "apply", "flush"}, found[0], "delete it")
 	}
 }
+
+func TestAnAnswerThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	for _, command := range [][]string{{"plan"}, {"plan", "--json"}} {
+		if r := b.inPrivate("exec >/dev/full")(command...); r.status != 1 || !strings.Contains(r.stderr, "no space left on device") {
+			t.Errorf("%s: %s", command, r)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"replypath/uplinks"
 
@@ -44,10 +45,13 @@ func (p *program) show(plan uplinks.Plan, findings []uplinks.Finding) error {
 	case len(plan) == 0:
 		p.warn(findings)
 	default:
+		var text strings.Builder
 		for _, f := range findings {
-			fmt.Fprintf(p.stdout, "# warning: %s\n", f)
+			fmt.Fprintf(&text, "# warning: %s\n", f)
 		}
-		fmt.Fprint(p.stdout, plan)
+		if _, err := fmt.Fprint(p.stdout, text.String(), plan); err != nil {
+			return err
+		}
 	}
 	if len(plan) > 0 {
 		return errNo
