@@ -31,62 +31,58 @@ func (b *box) looksUp(table string) {
 	}
 }
 
-func TestAnUnconfirmedApplyGoesBack(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		begin func(b *box)
-	}{
-		{"by a guard of its own", func(b *box) { b.apply() }},
-		{"by the service", func(b *box) { b.start() }},
+// withAndWithoutService runs a test once where nothing but the program itself sees to a deadline, and once where the
+// service does. Uplinks 0 and 1 are in force; what lies between the deadlines and the checks before them is patience.
+func withAndWithoutService(t *testing.T, test func(t *testing.T, b *box)) {
+	for name, begin := range map[string]func(b *box){
+		"by the program": (*box).apply,
+		"by the service": func(b *box) { b.start() },
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newBox(t, world.ISPs(t, 3))
 			b.configure(b.Uplinks[0], b.Uplinks[1])
-			test.begin(b)
-			b.configure(b.Uplinks[0], b.Uplinks[2])
-			b.must(0, "apply", "--confirm", "2s")
-			b.looksUp("8203")
-			b.gone("8203")
-			b.configure(b.Uplinks[0], b.Uplinks[1])
-			b.repaired()
-			if r := b.must(1, "confirm"); !strings.Contains(r.stderr, "no change waits") {
-				t.Errorf("a confirmation that comes too late: %s", r)
-			}
+			begin(b)
+			test(t, b)
 		})
 	}
+}
+
+func TestAnUnconfirmedApplyGoesBack(t *testing.T) {
+	withAndWithoutService(t, func(t *testing.T, b *box) {
+		b.configure(b.Uplinks[0], b.Uplinks[2])
+		b.must(0, "apply", "--confirm", "8s")
+		b.looksUp("8203")
+		b.gone("8203")
+		b.configure(b.Uplinks[0], b.Uplinks[1])
+		b.repaired()
+		if r := b.must(1, "confirm"); !strings.Contains(r.stderr, "no change waits") {
+			t.Errorf("a confirmation that comes too late: %s", r)
+		}
+	})
 }
 
 func TestAConfirmedApplyStays(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		begin func(b *box)
-	}{
-		{"without a service", func(b *box) { b.apply() }},
-		{"by the service", func(b *box) { b.start() }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			b := newBox(t, world.ISPs(t, 3))
-			b.configure(b.Uplinks[0], b.Uplinks[1])
-			test.begin(b)
-			b.configure(b.Uplinks[0], b.Uplinks[2])
-			b.must(0, "apply", "--confirm", "3s")
-			b.must(0, "confirm")
-			b.must(1, "confirm")
-			// What was not confirmed would have gone back by the time that a later change does.
-			b.configure(b.Uplinks...)
-			b.must(0, "apply", "--confirm", "4s")
-			b.gone("8202")
-			b.looksUp("8203")
-		})
-	}
+	withAndWithoutService(t, func(t *testing.T, b *box) {
+		b.configure(b.Uplinks[0], b.Uplinks[2])
+		b.must(0, "apply", "--confirm", "30s")
+		b.must(0, "confirm")
+		b.must(1, "confirm")
+		// What a later change goes back to is what was confirmed.
+		b.configure(b.Uplinks...)
+		b.must(0, "apply", "--confirm", "4s")
+		b.gone("8202")
+		b.looksUp("8203")
+	})
 }
 
 func TestADeadlineOutlivesItsService(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, world.ISPs(t, 3))
 	b.configure(b.Uplinks[0], b.Uplinks[1])
 	s := b.start()
 	b.configure(b.Uplinks[0], b.Uplinks[2])
-	b.must(0, "apply", "--confirm", "3s")
+	b.must(0, "apply", "--confirm", "12s")
 	s.kill()
 	s = b.start()
 	b.looksUp("8203")
