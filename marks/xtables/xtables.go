@@ -56,7 +56,10 @@ func (t *Table) Read(ctx context.Context) (Contents, error) {
 		return c, err
 	}
 	// What changed while it was listed is listed again the next time.
-	t.known, t.at = &c, before
+	t.known, t.at = nil, before
+	if after, err := t.Stamp(); err == nil && after == before {
+		t.known = &c
+	}
 	return c, nil
 }
 

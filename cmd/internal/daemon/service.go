@@ -29,7 +29,10 @@ type Service struct {
 	pending  *host.Pending // only the loop's goroutine
 	requests chan request
 	reloaded atomic.Pointer[reload]
-	ready    bool // only the loop's goroutine
+
+	fingerprint func() (uint64, error) // of what the kernel does not announce
+	seen        atomic.Uint64          // the host's fingerprint at the last round; 0 when the round has changed the host
+	ready       bool                   // only the loop's goroutine
 }
 
 // request asks the loop's goroutine for a reload, or for a confirmation of the last one.
@@ -59,6 +62,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.host.TryLock(); err != nil {
 		return err
 	}
+	s.fingerprint = s.host.Fingerprint
 	s.requests = make(chan request, callers)
 	settings, err := s.begin(c.Settings)
 	if err != nil {
@@ -118,15 +122,13 @@ func (s *Service) watch(ctx context.Context, what string, watch func(context.Con
 const beat = 250 * time.Millisecond
 
 func (s *Service) pulse(ctx context.Context) error {
-	var last uint64
 	for {
-		now, err := s.host.Fingerprint()
+		now, err := s.fingerprint()
 		if err != nil {
 			s.Log.Debug("cannot look at sysctls", "err", err)
-		} else if now != last {
+		} else if now != s.seen.Load() {
 			s.loop.Nudge("sysctl or firewall")
 		}
-		last = now
 		if err := sleep(ctx, beat); err != nil {
 			return err
 		}
@@ -171,13 +173,26 @@ func (s *Service) round(ctx context.Context, why string) time.Duration {
 	select {
 	case r := <-s.requests:
 		err := s.grant(ctx, r)
-		next := s.keeper.Round(ctx, "asked for")
+		next := s.look(ctx, "asked for")
 		r.answer <- errors.Join(err, s.keeper.Report().Err)
 		s.loop.Nudge("asked for") // another may wait
 		return s.until(next)
 	default:
 	}
-	return s.until(s.keeper.Round(ctx, why))
+	return s.until(s.look(ctx, why))
+}
+
+// look does the keeper's round, and notes what the pulse shall compare with. After a repair that is nothing: the same
+// damage may be done again at once, and would look as if nothing had happened since the last beat.
+func (s *Service) look(ctx context.Context, why string) time.Duration {
+	changes := s.keeper.Report().Changes
+	seen, _ := s.fingerprint() // the pulse tells of the error
+	next := s.keeper.Round(ctx, why)
+	if r := s.keeper.Report(); r.Changes != changes && r.Err == nil {
+		seen = 0
+	}
+	s.seen.Store(seen)
+	return next
 }
 
 // until notes how things stand, and when the loop must come again.
