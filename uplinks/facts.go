@@ -6,6 +6,7 @@ import "net/netip"
 type Facts struct {
 	IPv6   bool            // the kernel speaks it
 	Links  map[string]Link // by name
+	Others []Rule          // rules of other programs, the kernel's own included, in the order in which it asks them
 	Routed []Routed        // main's routes through a gateway, in the kernel's order
 	Barred map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
 	Tools  map[Family]Tool // the iptables commands of the backend that is used
@@ -19,6 +20,7 @@ type Link struct {
 	Index        int
 	Up           bool // IFF_UP
 	Carrier      bool // IFF_LOWER_UP
+	Group        Group
 	PointToPoint bool // IFF_POINTOPOINT: needs no gateway's address
 	NoIPv6       bool // IPv6 is switched off on it, or its MTU is too small for it
 	Addrs        []Addr

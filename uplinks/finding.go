@@ -2,6 +2,7 @@ package uplinks
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,9 @@ func (f Finding) String() string { return f.What + ": " + f.Remedy }
 // Findings compares what the operator asked for with what the host is like.
 func Findings(s Settings, f Facts) []Finding {
 	var all []Finding
+	if len(s.Uplinks) == 0 {
+		return lost(f)
+	}
 	if f.Both {
 		all = append(all, Finding{
 			What:   fmt.Sprintf("both iptables backends hold rules of other programs; ours go to %s", f.Tools[IPv4].Backend),
@@ -36,7 +40,7 @@ func Findings(s Settings, f Facts) []Finding {
 	for _, u := range s.Uplinks {
 		all = append(all, u.findings(f)...)
 	}
-	return append(all, neither(s, f)...)
+	return slices.Concat(all, neither(s, f), rivals(s, f))
 }
 
 func (u Uplink) findings(f Facts) []Finding {
@@ -53,7 +57,13 @@ func (u Uplink) findings(f Facts) []Finding {
 		if !address.IsValid() {
 			continue
 		}
-		_, known := l.nextHop(u.Gateway(family), family)
+		hop, known := l.nextHop(u.Gateway(family), family)
+		if known && f.own(hop.Gateway) {
+			all = append(all, Finding{
+				What:   fmt.Sprintf("uplink %s: its %s gateway %s is an address of this host", u.Name, family, hop.Gateway),
+				Remedy: "write the address of the router on the other side",
+			})
+		}
 		switch {
 		case !u.manages(family):
 			all = append(all, Finding{
@@ -110,4 +120,19 @@ func few(routes []string) string {
 		return strings.Join(routes, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(routes[:enough], ", "), len(routes)-enough)
+}
+
+// lost names links in our group of which nothing is noted: only an exact recorded value is ever put back.
+func lost(f Facts) (all []Finding) {
+	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
+		if _, noted := f.Found[Tunable{name, LinkGroup}]; noted || f.Links[name].Group != DefaultGroup {
+			continue
+		}
+		all = append(all, Finding{
+			What: fmt.Sprintf("%s is in our link group, and what was there before is not remembered: it stays as it is", name),
+			Remedy: fmt.Sprintf("%s; %s; and look at %s, %s and %s", Tunable{name, LinkGroup}.line("0"), Tunable{name, SrcValidMark}.line("0"),
+				FwmarkAccept, Reflect4, Reflect6),
+		})
+	}
+	return all
 }

@@ -20,13 +20,14 @@ var ErrDrift = errors.New("the kernel is not as it was asked to be")
 // rounds bounds how often a sync begins anew. More than one is needed only when somebody else writes meanwhile.
 const rounds = 3
 
-// Preview is the plan that a Sync would carry out now.
-func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Facts, error) {
+// Preview is the plan that a Sync would carry out now, and what the operator should know of it beforehand.
+func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
 	facts, have, err := k.Observe(ctx)
 	if err != nil {
-		return nil, Facts{}, err
+		return nil, nil, err
 	}
-	return Diff(Desired(s, facts), have), facts, nil
+	want := Desired(s, facts)
+	return Diff(want, have), append(Findings(s, facts), Upheavals(want, have)...), nil
 }
 
 // Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it

@@ -57,6 +57,10 @@ func (p *program) apply(ctx context.Context, c config.Config, confirm time.Durat
 	if err != nil {
 		return err
 	}
+	_, findings, err := uplinks.Preview(ctx, h, c.Settings)
+	if err != nil {
+		return err
+	}
 	plan, err := p.venture(ctx, h, memory, c.Settings, confirm)
 	if err != nil {
 		return err
@@ -64,11 +68,7 @@ func (p *program) apply(ctx context.Context, c config.Config, confirm time.Durat
 	if err := host.NameTables(c.Settings); err != nil {
 		fmt.Fprintf(p.stderr, "warning: %v\n", err)
 	}
-	facts, _, err := h.Observe(ctx)
-	if err != nil {
-		return err
-	}
-	return p.tell(plan, uplinks.Findings(c.Settings, facts), "applied")
+	return p.tell(plan, findings, "applied")
 }
 
 // venture changes the kernel. What is gone back to, and who sees to it, is settled before the first change.

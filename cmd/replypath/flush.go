@@ -28,6 +28,10 @@ what was found. It needs no configuration, and works after a crash.`,
 				return err
 			}
 			defer h.Close()
+			_, findings, err := uplinks.Preview(cmd.Context(), h, uplinks.Settings{})
+			if err != nil {
+				return err
+			}
 			plan, err := uplinks.Sync(cmd.Context(), h, uplinks.Settings{})
 			if err != nil {
 				return err
@@ -38,7 +42,7 @@ what was found. It needs no configuration, and works after a crash.`,
 			if err := host.NameTables(uplinks.Settings{}); err != nil {
 				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}
-			return p.tell(plan, nil, "removed")
+			return p.tell(plan, findings, "removed")
 		},
 	})
 }

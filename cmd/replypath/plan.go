@@ -27,11 +27,11 @@ is in sync; otherwise it is 3.`,
 				return err
 			}
 			defer h.Close()
-			plan, facts, err := uplinks.Preview(cmd.Context(), h, c.Settings)
+			plan, findings, err := uplinks.Preview(cmd.Context(), h, c.Settings)
 			if err != nil {
 				return err
 			}
-			return p.show(plan, uplinks.Findings(c.Settings, facts))
+			return p.show(plan, findings)
 		},
 	})
 }

@@ -37,6 +37,7 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 			Index:        a.Index,
 			Up:           a.RawFlags&unix.IFF_UP != 0,
 			Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
+			Group:        uplinks.Group(a.Group),
 			PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
 			Addrs:        of[a.Index],
 		}

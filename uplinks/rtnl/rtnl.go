@@ -86,7 +86,7 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 		if err := h.readRoutes(ctx, f, names, facts, have); err != nil {
 			return err
 		}
-		if err := h.readRules(ctx, f, have); err != nil {
+		if err := h.readRules(ctx, f, facts, have); err != nil {
 			return err
 		}
 	}

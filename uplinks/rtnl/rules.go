@@ -18,7 +18,7 @@ const flagInvert = 0x2
 
 // readRules reads a family's rules by a dump of its own: the library's forgets the action and most attributes, so that
 // a rule that somebody changed would look like ours.
-func (h *Handle) readRules(ctx context.Context, f uplinks.Family, have *uplinks.State) error {
+func (h *Handle) readRules(ctx context.Context, f uplinks.Family, facts *uplinks.Facts, have *uplinks.State) error {
 	var msgs [][]byte
 	err := dump(ctx, f.String()+" rules", func() (err error) {
 		req := nl.NewNetlinkRequest(unix.RTM_GETRULE, unix.NLM_F_DUMP)
@@ -36,6 +36,8 @@ func (h *Handle) readRules(ctx context.Context, f uplinks.Family, have *uplinks.
 		}
 		if protocol == uplinks.Protocol {
 			have.Rules[r] = true
+		} else {
+			facts.Others = append(facts.Others, r)
 		}
 	}
 	return nil

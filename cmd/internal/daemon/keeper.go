@@ -144,15 +144,27 @@ func (k *Keeper) failed(what string, err error) {
 	}
 }
 
-// note counts on, and tells findings once.
-func (k *Keeper) note(r Report) {
+// Tell logs findings that are not known yet.
+func (k *Keeper) Tell(findings []uplinks.Finding) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, f := range r.Findings {
+	k.warn(findings)
+	k.report.Findings = slices.Concat(k.report.Findings, findings)
+}
+
+func (k *Keeper) warn(findings []uplinks.Finding) {
+	for _, f := range findings {
 		if !slices.Contains(k.report.Findings, f) {
 			k.Log.Warn(f.What, "remedy", f.Remedy)
 		}
 	}
+}
+
+// note counts on, and tells findings once.
+func (k *Keeper) note(r Report) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.warn(r.Findings)
 	r.Changes += k.report.Changes
 	r.Rounds = k.report.Rounds + 1
 	r.Since = k.report.Since

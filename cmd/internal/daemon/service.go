@@ -236,12 +236,14 @@ func (s *Service) take(ctx context.Context, deadline time.Duration) error {
 	if err := s.host.Adjust(ctx, c.Backend, c.TableBase); err != nil {
 		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
 	}
-	if _, _, err := uplinks.Preview(ctx, s.host, c.Settings); err != nil {
+	_, findings, err := uplinks.Preview(ctx, s.host, c.Settings)
+	if err != nil {
 		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
 	}
 	if err := s.venture(old, c.Settings, deadline); err != nil {
 		return errors.Join(err, s.host.Adjust(ctx, old.Backend, old.TableBase))
 	}
+	s.keeper.Tell(findings)
 	s.keeper.Keep(c.Settings)
 	return nil
 }

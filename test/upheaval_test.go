@@ -1,0 +1,62 @@
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+func TestWhatOthersAndChangesCostIsSaidBeforehand(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	b.Gateway.Run("ip", "rule", "add", "not", "fwmark", "51820", "table", "51820")
+	b.Gateway.Run("ip", "rule", "add", "table", "main", "suppress_prefixlength", "0")
+	r := b.must(0, "plan")
+	for _, rule := range []string{"not from all fwmark 0xca6c/0xffffffff lookup 51820", "from all lookup main suppress_prefixlength 0"} {
+		if !strings.Contains(r.stderr, rule) {
+			t.Errorf("the rule %q is not named: %s", rule, r)
+		}
+	}
+	b.Gateway.Run("ip", "rule", "del", "priority", "1998")
+	b.Gateway.Run("ip", "rule", "del", "priority", "1999")
+	text, err := os.ReadFile(b.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(strings.NewReplacer("id = 1", "id = 2", "id = 2", "id = 1").Replace(string(text)))
+	if r := b.must(3, "plan"); !strings.Contains(r.stdout, "# warning: open connections that came in by eth0 wear the mark 0x100") {
+		t.Errorf("swapped ids: %s", r)
+	}
+}
+
+func TestFlushWithoutNotesAndBesideForeignJumps(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		t.Parallel()
+		b := newBox(t, world.TwoISPs(t), backend)
+		b.apply()
+		if err := os.RemoveAll(filepath.Join(b.dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		b.iptables(4, "-t", "mangle", "-A", "FORWARD", "-j", "REPLYPATH-PRE")
+		b.must(1, "flush")
+		if left := b.iptables(4, "-t", "mangle", "-S"); strings.Contains(left, "-A REPLYPATH-") || strings.Contains(left, "-A PREROUTING") {
+			t.Errorf("more is left than the chains that are jumped to:\n%s", left)
+		}
+		if rules := b.Gateway.Run("ip", "rule"); strings.Contains(rules, "lookup 82") {
+			t.Errorf("rules are left:\n%s", rules)
+		}
+		b.iptables(4, "-t", "mangle", "-D", "FORWARD", "-j", "REPLYPATH-PRE")
+		for _, link := range []string{"eth0", "eth1"} {
+			if r := b.must(0, "flush"); !strings.Contains(r.stderr, link+" is in our link group") {
+				t.Errorf("what is left is not named: %s", r)
+			}
+		}
+		if left := b.iptables(4, "-t", "mangle", "-S"); strings.Contains(left, "REPLYPATH") {
+			t.Errorf("chains are left:\n%s", left)
+		}
+	})
+}

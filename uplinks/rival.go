@@ -1,0 +1,55 @@
+package uplinks
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// tableLocal is what the kernel's own first rule looks in (ip-rule(8)).
+const tableLocal Table = 255
+
+// rivals names the rules of other programs that decide before ours, or among them.
+func rivals(s Settings, f Facts) []Finding {
+	var all []Finding
+	for _, r := range f.Others {
+		switch {
+		case r.Action == Lookup && r.Table == tableLocal:
+		case r.Priority >= s.Priority && r.Priority < s.Priority+BlockSize:
+			all = append(all, Finding{
+				What:   fmt.Sprintf("a rule of another program is among ours (%s rule %s)", r.Family.ip(), r.selects()),
+				Remedy: "move that rule, or move ours to 2000 free priorities with priority = ...",
+			})
+		case r.Priority < s.Priority && r.catchesAll():
+			all = append(all, Finding{
+				What:   fmt.Sprintf("a rule of another program is asked before ours, and takes replies of uplinks too (%s rule %s)", r.Family.ip(), r.selects()),
+				Remedy: fmt.Sprintf("give that rule a priority above %d, or move ours before it with priority = ...", s.Priority+BlockSize-1),
+			})
+		}
+	}
+	return all
+}
+
+// catchesAll reports whether the rule decides for packets that wear a mark of ours, wherever they come from: it selects
+// nothing, or all but one mark, as wg-quick's does.
+func (r Rule) catchesAll() bool {
+	anything := !r.From.IsValid() && r.In == "" && r.Other == "" && (r.Mask == 0) != r.Not
+	return anything && r.Action != Nop && r.Action != Goto
+}
+
+// selects is the rule without our protocol, which it does not have.
+func (r Rule) selects() string {
+	text := r.String()
+	return text[:len(text)-len(fmt.Sprintf(" protocol %d", Protocol))]
+}
+
+// own reports whether the address is one of the host's.
+func (f Facts) own(a netip.Addr) bool {
+	for _, l := range f.Links {
+		for _, mine := range l.Addrs {
+			if a.IsValid() && !a.IsLinkLocalUnicast() && mine.Prefix.Addr() == a {
+				return true
+			}
+		}
+	}
+	return false
+}
