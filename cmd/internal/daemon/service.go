@@ -68,6 +68,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if settings.Backend != c.Backend || settings.TableBase != c.TableBase {
+		if err := s.host.Adjust(ctx, settings.Backend, settings.TableBase); err != nil {
+			return err
+		}
+	}
 	s.keeper = NewKeeper(s.host, s.Log, settings)
 	s.loop = NewLoop(s.round)
 	s.loop.Refresh = min(s.loop.Refresh, feeding())
