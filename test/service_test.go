@@ -313,3 +313,17 @@ func TestControlSocketSurvivesNonsense(t *testing.T) {
 	b.Gateway.Run("ip", "rule", "del", "priority", "2003")
 	b.repaired()
 }
+
+func TestAServiceAnswersForItsOwnNamespaceOnly(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	b.start()
+	elsewhere := newBox(t, world.TwoISPs(t))
+	elsewhere.dir, elsewhere.config = b.dir, b.config // what a host's namespaces share
+	if r := elsewhere.must(0, "apply"); !strings.Contains(r.stdout, "applied") {
+		t.Errorf("apply was left to the service of another namespace: %s", r)
+	}
+	elsewhere.must(0, "plan")
+	elsewhere.must(1, "status")
+	elsewhere.must(0, "flush")
+	b.must(0, "plan")
+}

@@ -9,12 +9,16 @@ import (
 	"net"
 	"path/filepath"
 	"time"
+
+	"replypath/cmd/internal/host"
 )
 
 // Request is what is asked on the control socket, a line of JSON.
 type Request struct {
-	Do     string `json:"do"`
-	Config string `json:"config,omitempty"` // of the caller: it must be the service's
+	Do string `json:"do"`
+	// Namespace is the caller's network namespace: a folder may be shared by several, and a service keeps but one.
+	Namespace uint64 `json:"namespace"`
+	Config    string `json:"config,omitempty"` // of the caller: it must be the service's
 	// Confirm is after how many nanoseconds a reload goes back unless it is confirmed; 0: it stays.
 	Confirm time.Duration `json:"confirm,omitempty"`
 }
@@ -28,8 +32,9 @@ const (
 
 // Response is the answer, a line of JSON.
 type Response struct {
-	Error  string  `json:"error,omitempty"`
-	Status *Status `json:"status,omitempty"`
+	Elsewhere bool    `json:"elsewhere,omitempty"` // the service keeps another network namespace than the caller's
+	Error     string  `json:"error,omitempty"`
+	Status    *Status `json:"status,omitempty"`
 }
 
 // Status is how the service stands.
@@ -52,6 +57,9 @@ type Reloaded struct {
 }
 
 func (s *Service) answer(ctx context.Context, r Request) Response {
+	if ns, err := host.Namespace(); err != nil || r.Namespace != ns {
+		return Response{Elsewhere: true}
+	}
 	switch r.Do {
 	case DoReload:
 		if r.Config != "" && r.Config != s.Config {
@@ -86,6 +94,9 @@ func Call(ctx context.Context, dir string, r Request) (Response, error) {
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
+	if r.Namespace, err = host.Namespace(); err != nil {
+		return Response{}, err
+	}
 	if err := json.NewEncoder(c).Encode(r); err != nil {
 		return Response{}, fmt.Errorf("ask the service: %w", err)
 	}
@@ -96,6 +107,9 @@ func Call(ctx context.Context, dir string, r Request) (Response, error) {
 	var answer Response
 	if err := json.Unmarshal(line, &answer); err != nil {
 		return Response{}, fmt.Errorf("ask the service: %w", err)
+	}
+	if answer.Elsewhere {
+		return answer, fmt.Errorf("%w in this network namespace", ErrNoService)
 	}
 	if answer.Error != "" {
 		return answer, errors.New(answer.Error)

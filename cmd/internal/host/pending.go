@@ -32,7 +32,7 @@ type Pending struct {
 
 // Remember opens the memory in a folder.
 func Remember(dir string) (Memory, error) {
-	ns, err := namespace()
+	ns, err := Namespace()
 	return Memory{dir, ns}, err
 }
 
