@@ -22,7 +22,7 @@ demo: build
 	@.build/demo -replypath .build/replypath
 
 test: needs
-	go test -race -shuffle=on -timeout 9m ./...
+	go test -race -shuffle=on -timeout 20m ./...
 
 chaos: needs
 	REPLYPATH_CHAOS=$(TIME) go test -race -count=1 -timeout 0 -v -run TestChaosEndsInOrder ./test
