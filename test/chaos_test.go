@@ -37,6 +37,10 @@ type trouble struct {
 	make func(c *chaos)
 }
 
+// contested commands go on when one fails: ip(8) lists and then deletes, and gives up over what the service has changed
+// in between. What a flush that gave up has left is there to be added again.
+func contested(commands string) string { return strings.ReplaceAll(commands, ";", " || :;") + " || :" }
+
 var troubles = []trouble{
 	{"a link goes down and up", func(c *chaos) { c.bounce() }},
 	{"a link loses its carrier", func(c *chaos) {
@@ -78,10 +82,10 @@ var troubles = []trouble{
 		c.do(fmt.Sprintf("ip route replace default via %s dev %s table %d onlink", c.host(), u.Link.Name, 8201+u.Index))
 	}},
 	{"ip rule flush", func(c *chaos) {
-		c.do("ip rule flush; " + restore4)
+		c.do(contested("ip rule flush; " + restore4))
 	}},
-	{"ip -6 rule flush", func(c *chaos) { c.do("ip -6 rule flush; " + restore6) }},
-	{"our routes flushed", func(c *chaos) { c.do("ip route flush proto 82", "ip -6 route flush proto 82") }},
+	{"ip -6 rule flush", func(c *chaos) { c.do(contested("ip -6 rule flush; " + restore6)) }},
+	{"our routes flushed", func(c *chaos) { c.do(contested("ip route flush proto 82; ip -6 route flush proto 82")) }},
 	{"mangle flushed", func(c *chaos) { c.do(c.tool(4)+" -w -t mangle -F", c.tool(6)+" -w -t mangle -F"); c.theirs() }},
 	{"mangle emptied", func(c *chaos) {
 		for _, family := range []int{4, 6} {
@@ -122,7 +126,7 @@ var troubles = []trouble{
 	}},
 	{"a crash", func(c *chaos) { c.service.kill(); c.service = c.start() }},
 	{"a crash in the middle of repairs", func(c *chaos) {
-		c.do("ip rule flush; " + restore4)
+		c.do(contested("ip rule flush; " + restore4))
 		c.pause()
 		c.service.kill()
 		c.service = c.start()

@@ -158,8 +158,9 @@ func TestServiceRepairsWhatOthersDamage(t *testing.T) {
 		for _, damage := range [][]string{
 			{"ip", "rule", "del", "priority", "2003"},
 			{"ip", "-6", "rule", "del", "priority", "2000"},
-			{"ip", "rule", "flush"},
-			{"ip", "route", "flush", "table", "8202"},
+			// It takes the kernel's own rules for main and default with it.
+			{"sh", "-c", contested("ip rule flush; ip rule add priority 32766 lookup main")},
+			{"sh", "-c", contested("ip route flush table 8202")},
 			{"ip", "-6", "route", "replace", "default", "via", "2001:db8:a::9", "dev", "eth0", "table", "8201", "metric", "1024"},
 			{"ip", "link", "set", "eth1", "group", "0"},
 			{"sysctl", "-qw", "net.ipv4.conf.eth0.src_valid_mark=0"},
@@ -169,10 +170,6 @@ func TestServiceRepairsWhatOthersDamage(t *testing.T) {
 			{b.tool(4), "-t", "mangle", "-I", "PREROUTING", "-i", "eth9", "-j", "ACCEPT"},
 		} {
 			b.Gateway.Run(damage[0], damage[1:]...)
-			if damage[1] == "rule" && damage[2] == "flush" {
-				// It takes the kernel's own rules for main and default with it.
-				b.Gateway.Run("ip", "rule", "add", "priority", "32766", "lookup", "main")
-			}
 			b.repaired()
 		}
 		p.askAll(t, b.Client, []world.Kind{world.AskTCP})
