@@ -10,24 +10,9 @@ import (
 func steps(plan uplinks.Plan) []step {
 	all := []step{}
 	for _, s := range plan {
-		all = append(all, step{kind(s), strings.Split(s.String(), "\n")})
+		all = append(all, step{uplinks.KindOf(s), strings.Split(s.String(), "\n")})
 	}
 	return all
-}
-
-func kind(s uplinks.Step) string {
-	switch s := s.(type) {
-	case uplinks.AddRule, uplinks.DelRule:
-		return "rule"
-	case uplinks.SetRoute, uplinks.DelRoute:
-		return "route"
-	case uplinks.SetTunable:
-		if s.Tunable.Name == uplinks.LinkGroup {
-			return "link"
-		}
-		return "sysctl"
-	}
-	return "chains"
 }
 
 // list is never null in JSON.
@@ -42,7 +27,7 @@ func list[T any](some []T) []T {
 func summary(plan uplinks.Plan) string {
 	counts := map[string]int{}
 	for _, s := range plan {
-		counts[kind(s)]++
+		counts[uplinks.KindOf(s)]++
 	}
 	var words []string
 	for _, k := range []string{"route", "rule", "link", "sysctl", "chains"} {

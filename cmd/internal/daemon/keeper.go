@@ -71,19 +71,14 @@ func (k *Keeper) suspected() map[string]string {
 
 // subject is what a host.Change is about that a step repairs. Who sets a sysctl the kernel tells nobody.
 func subject(s uplinks.Step) string {
-	switch s := s.(type) {
-	case uplinks.AddRule, uplinks.DelRule:
-		return "rule"
-	case uplinks.SetRoute, uplinks.DelRoute:
-		return "route"
-	case uplinks.LoadChains:
+	switch kind := uplinks.KindOf(s); kind {
+	case uplinks.KindChains:
 		return "firewall"
-	case uplinks.SetTunable:
-		if s.Tunable.Name == uplinks.LinkGroup {
-			return "link"
-		}
+	case uplinks.KindSysctl:
+		return ""
+	default:
+		return kind
 	}
-	return ""
 }
 
 // Report is how things stand after the last round.

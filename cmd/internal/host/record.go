@@ -157,8 +157,7 @@ func (h *Host) Forget() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	h.found.notes = notes{}
-	return h.found.save()
+	return h.found.put(notes{})
 }
 
 // tableName is a table in the notes.
