@@ -44,7 +44,7 @@ var mayUse = map[string][]string{
 	"uplinks/procfs":      {"uplinks", "marks"},
 	"uplinks/networkd":    {"uplinks", "marks"},
 	"uplinks/uplinkstest": {"uplinks", "marks"},
-	"health":              {"health/..."},
+	"health":              {"health/...", "uplinks", "marks"},
 	"etc":                 {},
 	"cmd":                 {"cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 	"test":                {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},

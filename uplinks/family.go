@@ -1,6 +1,10 @@
 package uplinks
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
 
 // Family is an address family.
 type Family uint8
@@ -20,6 +24,20 @@ func (f Family) String() string {
 		return "IPv6"
 	}
 	return "IPv4"
+}
+
+// MarshalText gives "ipv4" or "ipv6", as programs read it.
+func (f Family) MarshalText() ([]byte, error) { return []byte(strings.ToLower(f.String())), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (f *Family) UnmarshalText(text []byte) error {
+	for _, known := range Families {
+		if t, _ := known.MarshalText(); string(t) == string(text) {
+			*f = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no address family: it is ipv4 or ipv6", text)
 }
 
 // Any is the prefix of a default route.
