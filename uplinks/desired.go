@@ -40,9 +40,9 @@ func (u Uplink) Gateway(f Family) Gateway {
 	return u.Gateway4
 }
 
-// manages reports whether the uplink is ours in the family. An uplink whose gateway in a family is not given is left
+// Manages reports whether the uplink is ours in the family. An uplink whose gateway in a family is not given is left
 // alone there: we could only refuse its replies.
-func (u Uplink) manages(f Family) bool { return u.Gateway(f) != Gateway{} }
+func (u Uplink) Manages(f Family) bool { return u.Gateway(f) != Gateway{} }
 
 // Table is the number of the uplink's routing table.
 func (s Settings) Table(u Uplink) Table { return s.TableBase + Table(u.ID) }
@@ -53,7 +53,7 @@ func (s Settings) Mark(u Uplink) marks.Mark { return s.Mask.Mark(u.ID) }
 func chains(want State, s Settings, f Facts, family Family) {
 	var ingress []marks.Ingress
 	for _, u := range s.Uplinks {
-		if u.manages(family) {
+		if u.Manages(family) {
 			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u)})
 		}
 	}
@@ -88,7 +88,7 @@ func tunables(want State, s Settings, f Facts) {
 		}
 	}
 	for _, t := range namespaceTunables {
-		if t.Name != Reflect6 || f.IPv6 && slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.manages(IPv6) }) {
+		if t.Name != Reflect6 || f.IPv6 && slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Manages(IPv6) }) {
 			take(t, "1")
 		}
 	}

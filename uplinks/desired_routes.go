@@ -5,15 +5,15 @@ import "net/netip"
 // routes adds what the uplink's table holds in the family: its connected prefixes, the way out, and, under hold, a
 // refusal of what has no way out, so that a reply is never sent by another uplink.
 func routes(want State, s Settings, l Link, u Uplink, family Family) {
-	if !u.manages(family) {
+	if !u.Manages(family) {
 		return
 	}
 	table := s.Table(u)
 	if l.Up && !(family == IPv6 && l.NoIPv6) {
 		connected(want, l, table, family)
-		if hop, ok := l.nextHop(u.Gateway(family), family); ok && (l.Carrier || u.WhenDown == Hold) {
+		if hop, ok := l.NextHop(u.Gateway(family), family); ok && (l.Carrier || u.WhenDown == Hold) {
 			key := RouteKey{Family: family, Table: table, Dst: family.Any(), Metric: family.metric()}
-			want.Routes[key] = Route{Type: Unicast, Gateway: hop.Gateway, Link: l.Name, Src: l.source(family),
+			want.Routes[key] = Route{Type: Unicast, Gateway: hop.Gateway, Link: l.Name, Src: l.Source(family),
 				OnLink: hop.OnLink, MTU: hop.MTU, AdvMSS: hop.AdvMSS, Protocol: Protocol}
 		}
 	}
@@ -44,12 +44,12 @@ func (l Link) sourceIn(k RouteKey) netip.Addr {
 			return a.Prefix.Addr()
 		}
 	}
-	return l.source(k.Family)
+	return l.Source(k.Family)
 }
 
-// nextHop is the way out by the link: as written, or as the kernel's own routes tell. A point-to-point link needs no
+// NextHop is the way out by the link: as written, or as the kernel's own routes tell. A point-to-point link needs no
 // gateway and no route to learn it from.
-func (l Link) nextHop(g Gateway, family Family) (NextHop, bool) {
+func (l Link) NextHop(g Gateway, family Family) (NextHop, bool) {
 	if g.Auto {
 		for _, hop := range l.Defaults {
 			if hop.Family == family {
@@ -57,7 +57,7 @@ func (l Link) nextHop(g Gateway, family Family) (NextHop, bool) {
 				return hop, true
 			}
 		}
-		return NextHop{Family: family}, l.PointToPoint && l.source(family).IsValid()
+		return NextHop{Family: family}, l.PointToPoint && l.Source(family).IsValid()
 	}
 	return NextHop{Family: family, Gateway: g.Addr, OnLink: !l.holds(g.Addr)}, true
 }

@@ -41,7 +41,7 @@ func blockPlace(block marks.ID) Priority {
 // rules adds the family's rules. A connection whose mark and source differ follows its mark: marks stand before
 // addresses.
 func rules(want State, s Settings, f Facts, family Family) {
-	ours := slices.DeleteFunc(slices.Clone(s.Uplinks), func(u Uplink) bool { return !u.manages(family) })
+	ours := slices.DeleteFunc(slices.Clone(s.Uplinks), func(u Uplink) bool { return !u.Manages(family) })
 	if len(ours) == 0 {
 		return
 	}

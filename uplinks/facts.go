@@ -56,8 +56,8 @@ type Routed struct {
 	Link    string
 }
 
-// source is the address that the host's own packets by this link should carry; invalid when it has none to give.
-func (l Link) source(f Family) netip.Addr {
+// Source is the address that the host's own packets by this link should carry; invalid when it has none to give.
+func (l Link) Source(f Family) netip.Addr {
 	var spare netip.Addr
 	for _, a := range l.Addrs {
 		ip := a.Prefix.Addr()

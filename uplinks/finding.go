@@ -53,11 +53,11 @@ func (u Uplink) findings(f Facts) []Finding {
 	}
 	var all []Finding
 	for _, family := range f.families() {
-		address := l.source(family)
+		address := l.Source(family)
 		if !address.IsValid() {
 			continue
 		}
-		hop, known := l.nextHop(u.Gateway(family), family)
+		hop, known := l.NextHop(u.Gateway(family), family)
 		if known && f.own(hop.Gateway) {
 			all = append(all, Finding{
 				What:   fmt.Sprintf("uplink %s: its %s gateway %s is an address of this host", u.Name, family, hop.Gateway),
@@ -65,7 +65,7 @@ func (u Uplink) findings(f Facts) []Finding {
 			})
 		}
 		switch {
-		case !u.manages(family):
+		case !u.Manages(family):
 			all = append(all, Finding{
 				What:   fmt.Sprintf("uplink %s: %s has the address %s, but no %s gateway is given: %s replies are left to the main table", u.Name, l.Name, address, family, family),
 				Remedy: fmt.Sprintf(`add the gateway's address, or "auto", to the gateways of %s`, u.Name),

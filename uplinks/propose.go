@@ -130,7 +130,7 @@ func strangers(s Settings, f Facts) []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		l := f.Links[name]
-		a := cmp.Or(l.source(IPv4), l.source(IPv6))
+		a := cmp.Or(l.Source(IPv4), l.Source(IPv6))
 		if !l.Up || !a.IsValid() || a.IsLoopback() || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name }) {
 			continue
 		}

@@ -1,0 +1,32 @@
+package health
+
+import "replypath/uplinks"
+
+// Paths are the uplinks' ways in each family that is managed and that the kernel speaks, in the order of the settings.
+// A link that is not there has a path too, without an index.
+func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
+	var all []Path
+	for _, u := range s.Uplinks {
+		for _, family := range uplinks.Families {
+			if u.Manages(family) && (family == uplinks.IPv4 || f.IPv6) {
+				all = append(all, path(s, u, f.Links[u.Link], family))
+			}
+		}
+	}
+	return all
+}
+
+func path(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplinks.Family) Path {
+	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u)}
+	if l.Index == 0 {
+		return p
+	}
+	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier
+	p.Source = l.Source(family)
+	hop, known := l.NextHop(u.Gateway(family), family)
+	if known {
+		p.Gateway = hop.Gateway
+	}
+	p.Direct = l.PointToPoint || known && !hop.Gateway.IsValid()
+	return p
+}
