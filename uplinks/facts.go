@@ -28,6 +28,13 @@ type Link struct {
 	Connected    []netip.Prefix // reached directly, by main's routes
 }
 
+// LinkState is how a link is at the moment at which it changes. One that is gone is neither up nor has it a carrier.
+type LinkState struct {
+	Name    string // empty: no link is meant
+	Up      bool   // IFF_UP
+	Carrier bool   // IFF_LOWER_UP
+}
+
 // Addr is an address of a link.
 type Addr struct {
 	Prefix     netip.Prefix // the address, and the length of its network

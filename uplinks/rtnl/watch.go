@@ -15,7 +15,8 @@ import (
 // Change is something that happened in the kernel and may concern us.
 type Change struct {
 	What string
-	Port uint32 // netlink port of who did it, most often a process id; 0 when it is the kernel or not told
+	Port uint32            // netlink port of who did it, most often a process id; 0 when it is the kernel or not told
+	Link uplinks.LinkState // when it is about a link: as it is now
 }
 
 // backlog is how many bytes of events may wait. When there is no room the kernel drops them and says ENOBUFS.
@@ -59,10 +60,31 @@ func (h *Handle) subscribe(ctx context.Context, first string, changed func(Chang
 		}
 		for _, m := range msgs {
 			if what := h.concern(m); what != "" {
-				changed(Change{What: what, Port: m.Header.Pid})
+				changed(Change{What: what, Port: m.Header.Pid, Link: linkState(m)})
 			}
 		}
 	}
+}
+
+// linkState is how the link is that a message is about. Bridges send messages of their own kind about their ports.
+func linkState(m syscall.NetlinkMessage) (is uplinks.LinkState) {
+	if m.Header.Type != unix.RTM_NEWLINK && m.Header.Type != unix.RTM_DELLINK || len(m.Data) < unix.SizeofIfInfomsg {
+		return is
+	}
+	info := nl.DeserializeIfInfomsg(m.Data)
+	attrs, err := nl.ParseRouteAttr(m.Data[unix.SizeofIfInfomsg:])
+	if err != nil || info.Family != unix.AF_UNSPEC {
+		return is
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == unix.IFLA_IFNAME {
+			is.Name = unix.ByteSliceToString(a.Value)
+		}
+	}
+	if m.Header.Type == unix.RTM_NEWLINK {
+		is.Up, is.Carrier = info.Flags&unix.IFF_UP != 0, info.Flags&unix.IFF_LOWER_UP != 0
+	}
+	return is
 }
 
 // concern names what a message is about, or gives nothing when it cannot concern us.

@@ -16,6 +16,7 @@ import (
 type Change struct {
 	What string
 	Who  string // as far as the kernel tells, and not ourselves
+	Link uplinks.LinkState
 }
 
 // WatchLinks tells of links, addresses, routes, rules and announced sysctls until the context ends, beginning with one
@@ -26,7 +27,7 @@ func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
 		if c.Port != 0 && !h.links.Owns(c.Port) {
 			who = fmt.Sprintf("netlink port %d", c.Port)
 		}
-		changed(Change{c.What, who})
+		changed(Change{c.What, who, c.Link})
 	})
 }
 
@@ -37,7 +38,7 @@ func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
 		if p.ID != 0 && !h.loading.Load() {
 			who = fmt.Sprintf("%s (process %d)", p.Name, p.ID)
 		}
-		changed(Change{"firewall", who})
+		changed(Change{What: "firewall", Who: who})
 	})
 }
 
