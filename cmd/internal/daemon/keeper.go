@@ -16,6 +16,8 @@ import (
 type Keeper struct {
 	Kernel   uplinks.Kernel
 	Log      *slog.Logger
+	Observed func(uplinks.Settings, uplinks.Facts) // is told what each round saw; may be nil
+	Repaired func(uplinks.Plan, string)            // is told what a round changed, and why; may be nil
 	restrain *Restraint
 
 	mu       sync.Mutex
@@ -27,9 +29,12 @@ type Keeper struct {
 // Report is how things stand.
 type Report struct {
 	InSync   bool
-	Since    time.Time // of InSync
-	Err      error     // of the last round
-	Changes  int       // steps that were carried out
+	Since    time.Time      // of InSync
+	Last     time.Time      // when the last round ended
+	Err      error          // of the last round
+	Changes  int            // steps that were carried out
+	Repairs  map[string]int // the same by their kinds
+	Drift    int            // steps that were to do when the last round looked
 	Rounds   int
 	Waiting  int // steps that wait because somebody undoes them
 	Uplinks  int
@@ -100,6 +105,9 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 		k.failed("observe", err)
 		return soon
 	}
+	if k.Observed != nil {
+		k.Observed(settings, facts)
+	}
 	want := uplinks.Desired(settings, facts)
 	k.restrain.Want(want)
 	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), time.Now())
@@ -110,7 +118,7 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 		next = soon
 	}
 	k.note(Report{
-		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Waiting: len(wait),
+		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: kinds(done), Drift: len(act) + len(wait), Waiting: len(wait),
 		Uplinks: len(settings.Uplinks), Findings: uplinks.Findings(settings, facts),
 	})
 	return next
@@ -124,6 +132,9 @@ func (k *Keeper) repaired(done uplinks.Plan, why string, suspects map[string]str
 	for _, s := range done {
 		k.Log.Info("changed", "step", s.String(), "why", why)
 	}
+	if k.Repaired != nil {
+		k.Repaired(done, why)
+	}
 	for _, s := range k.restrain.Done(done, time.Now()) {
 		k.Log.Warn("somebody undoes this again and again: repairing it less often", "repair", s.String(), "suspect", cmp.Or(suspects[subject(s)], "unknown"))
 	}
@@ -132,7 +143,7 @@ func (k *Keeper) repaired(done uplinks.Plan, why string, suspects map[string]str
 func (k *Keeper) failed(what string, err error) {
 	k.mu.Lock()
 	again := k.report.Err != nil && k.report.Err.Error() == err.Error()
-	k.report.Err, k.report.InSync = err, false
+	k.report.Err, k.report.InSync, k.report.Last = err, false, time.Now()
 	k.mu.Unlock()
 	if !again {
 		k.Log.Warn("will retry", "step", what, "err", err)
@@ -161,10 +172,23 @@ func (k *Keeper) note(r Report) {
 	defer k.mu.Unlock()
 	k.warn(r.Findings)
 	r.Changes += k.report.Changes
+	for kind, n := range k.report.Repairs {
+		r.Repairs[kind] += n
+	}
 	r.Rounds = k.report.Rounds + 1
+	r.Last = time.Now()
 	r.Since = k.report.Since
 	if r.InSync != k.report.InSync || r.Since.IsZero() {
 		r.Since = time.Now()
 	}
 	k.report = r
+}
+
+// kinds counts steps by their kinds.
+func kinds(p uplinks.Plan) map[string]int {
+	n := map[string]int{}
+	for _, s := range p {
+		n[uplinks.KindOf(s)]++
+	}
+	return n
 }
