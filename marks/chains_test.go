@@ -68,6 +68,27 @@ func TestAConnectionKeepsItsFirstMark(t *testing.T) {
 	})
 }
 
+func TestWhatTheHostBeginsWithAMarkGivesItToItsConnection(t *testing.T) {
+	r := random(t)
+	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
+		first, last := in[0], in[len(in)-1]
+		foreignCt, foreignFw := r.Uint32()&^uint32(mask), r.Uint32()&^uint32(mask)
+		p := markstest.Packet{Dir: "ORIGINAL", Ctmark: foreignCt, Fwmark: foreignFw | uint32(last.Mark)}
+		begun := p.Through(chains, marks.Out)
+		if begun.Ctmark != foreignCt|uint32(last.Mark) || begun.Fwmark != p.Fwmark {
+			t.Errorf("%+v became %+v, want the mark %s on both", p, begun, last.Mark)
+		}
+		answer := markstest.Packet{In: last.Link, Group: group, Dir: "REPLY", Ctmark: begun.Ctmark}.Through(chains, marks.Pre)
+		if answer.Fwmark != uint32(last.Mark) {
+			t.Errorf("the answer is %+v, want the mark %s", answer, last.Mark)
+		}
+		kept := markstest.Packet{Dir: "REPLY", Ctmark: uint32(first.Mark), Fwmark: uint32(last.Mark)}.Through(chains, marks.Out)
+		if kept.Ctmark != uint32(first.Mark) || kept.Fwmark != uint32(first.Mark) {
+			t.Errorf("a packet with the mark %s of a connection with %s: %+v", last.Mark, first.Mark, kept)
+		}
+	})
+}
+
 func TestOnlyOriginalPacketsByUplinksAreMarked(t *testing.T) {
 	for what, p := range map[string]markstest.Packet{
 		"a question from inside":                {In: "lan0", Dir: "ORIGINAL"},
@@ -107,8 +128,8 @@ func TestBitsOutsideTheMaskStay(t *testing.T) {
 
 func TestAnUnmarkedConnectionDoesNotTouchItsPackets(t *testing.T) {
 	chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
-	for _, chain := range []string{marks.Pre, marks.Out} {
-		p := markstest.Packet{In: "lan0", Dir: "ORIGINAL", Fwmark: 0xffffffff, Ctmark: 0xffffffff &^ uint32(marks.DefaultMask)}
+	for chain, fwmark := range map[string]uint32{marks.Pre: 0xffffffff, marks.Out: 0xffffffff &^ uint32(marks.DefaultMask)} {
+		p := markstest.Packet{In: "lan0", Dir: "ORIGINAL", Fwmark: fwmark, Ctmark: 0xffffffff &^ uint32(marks.DefaultMask)}
 		if got := p.Through(chains, chain); got.Fwmark != p.Fwmark {
 			t.Errorf("%s: a mark that somebody else set became %#x", chain, got.Fwmark)
 		}
@@ -127,7 +148,7 @@ func TestAnEstablishedPacketMeetsAsManyRulesHoweverManyUplinks(t *testing.T) {
 		for _, dir := range []string{"ORIGINAL", "REPLY"} {
 			last := in[n-1]
 			p := markstest.Packet{In: last.Link, Out: last.Link, Group: group, Dir: dir, Ctmark: uint32(last.Mark), Assured: true}
-			for chain, most := range map[string]int{marks.Pre: 2, marks.Out: 1, marks.Post: 1} {
+			for chain, most := range map[string]int{marks.Pre: 2, marks.Out: 2, marks.Post: 1} {
 				if got := p.Through(chains, chain); got.Met > most {
 					t.Errorf("%d uplinks, %s, %s: %d rules and %d jump, want at most %d", n, dir, chain, got.Met, jump, most)
 				}

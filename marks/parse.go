@@ -22,9 +22,10 @@ func Parse(line string) (Rule, error) {
 }
 
 type parser struct {
-	words []string
-	seen  []string // options: iptables allows a match twice, and both must hold; we never write that
-	err   error
+	words  []string
+	module string   // the match that the options belong to
+	seen   []string // options: iptables allows a match twice, and both must hold; we never write that
+	err    error
 }
 
 func (p *parser) next() string {
@@ -51,15 +52,17 @@ func (p *parser) option(r *Rule) {
 	}
 	p.once(word)
 	switch {
-	case not && word == "--mark":
-		r.Ctmark = p.ctmark(true)
+	case word == "--mark" && p.module == "mark":
+		r.Fwmark = p.mark(not)
+	case word == "--mark":
+		r.Ctmark = p.mark(not)
 	case not && word == "--ctstatus":
 		p.expect("ASSURED")
 		r.Young = true
 	case not:
 		p.fail("! %s is not ours", word)
 	case word == "-m":
-		p.module()
+		p.match()
 	case word == "-i":
 		r.In = p.next()
 	case word == "-o":
@@ -68,8 +71,6 @@ func (p *parser) option(r *Rule) {
 		if r.SrcGroup = p.number(p.next()); r.SrcGroup == 0 {
 			p.fail("the group of all other links is not ours")
 		}
-	case word == "--mark":
-		r.Ctmark = p.ctmark(false)
 	case word == "--ctdir":
 		if r.Dir = p.next(); r.Dir != "ORIGINAL" && r.Dir != "REPLY" {
 			p.fail("--ctdir %s is not ours", r.Dir)
@@ -83,17 +84,20 @@ func (p *parser) option(r *Rule) {
 
 // once refuses a second option of a kind. A match without an option of its own matches everything.
 func (p *parser) once(option string) {
+	if option == "--mark" && p.module == "mark" {
+		option = "fwmark"
+	}
 	if option != "-m" && slices.Contains(p.seen, option) {
 		p.fail("a second %s is not ours", option)
 	}
 	p.seen = append(p.seen, option)
 }
 
-func (p *parser) module() {
-	switch m := p.next(); m {
-	case "devgroup", "connmark", "conntrack":
+func (p *parser) match() {
+	switch p.module = p.next(); p.module {
+	case "devgroup", "mark", "connmark", "conntrack":
 	default:
-		p.fail("match %s is not ours", m)
+		p.fail("match %s is not ours", p.module)
 	}
 }
 
@@ -111,18 +115,21 @@ func (p *parser) target() Target {
 func (p *parser) connmark() Target {
 	switch o := p.next(); o {
 	case "--set-xmark":
-		c := p.ctmark(false)
+		c := p.mark(false)
 		return Target{Verb: SetCtmark, Mark: c.Mark, Mask: c.Mask}
 	case "--restore-mark":
-		return p.restore()
+		return p.copied(o, RestoreMark)
+	case "--save-mark":
+		return p.copied(o, SaveMark)
 	default:
 		p.fail("CONNMARK %s is not ours", o)
 		return Target{}
 	}
 }
 
-// restore reads the masks of a restored mark. Both are the full mask when they are not printed, and they must agree.
-func (p *parser) restore() Target {
+// copied reads the masks of a restored or saved mark. Both are the full mask when they are not printed, and they must
+// agree.
+func (p *parser) copied(option string, verb Verb) Target {
 	masks := map[string]uint32{"--nfmask": 0xffffffff, "--ctmask": 0xffffffff}
 	for len(p.words) > 0 {
 		o := p.next()
@@ -133,9 +140,9 @@ func (p *parser) restore() Target {
 		masks[o] = p.number(p.next())
 	}
 	if masks["--nfmask"] != masks["--ctmask"] {
-		p.fail("the masks of --restore-mark differ")
+		p.fail("the masks of %s differ", option)
 	}
-	return Target{Verb: RestoreMark, Mask: Mask(masks["--ctmask"])}
+	return Target{Verb: verb, Mask: Mask(masks["--ctmask"])}
 }
 
 func (p *parser) expect(want string) {
@@ -144,10 +151,10 @@ func (p *parser) expect(want string) {
 	}
 }
 
-// ctmark reads mark/mask; the mask is full when it is not printed.
-func (p *parser) ctmark(not bool) Ctmark {
+// mark reads mark/mask; the mask is full when it is not printed.
+func (p *parser) mark(not bool) MarkTest {
 	mark, mask, masked := strings.Cut(p.next(), "/")
-	c := Ctmark{Not: not, Mask: 0xffffffff}
+	c := MarkTest{Not: not, Mask: 0xffffffff}
 	n := p.number(mark)
 	c.Mark = Mark(n)
 	if masked {

@@ -10,8 +10,9 @@ import (
 func TestSpellingsOfTheSameRule(t *testing.T) {
 	const all = 0xffffffff
 	mask := marks.DefaultMask
-	restore := marks.Rule{Ctmark: marks.Ctmark{Not: true, Mask: mask}, Target: marks.Target{Verb: marks.RestoreMark, Mask: mask}}
-	learn := marks.Rule{SrcGroup: 8200, Ctmark: marks.Ctmark{Mask: mask}, Dir: "ORIGINAL", Target: marks.Target{Verb: marks.Jump, Chain: marks.New}}
+	restore := marks.Rule{Ctmark: marks.MarkTest{Not: true, Mask: mask}, Target: marks.Target{Verb: marks.RestoreMark, Mask: mask}}
+	learn := marks.Rule{SrcGroup: 8200, Ctmark: marks.MarkTest{Mask: mask}, Dir: "ORIGINAL", Target: marks.Target{Verb: marks.Jump, Chain: marks.New}}
+	save := marks.Rule{Fwmark: marks.MarkTest{Not: true, Mask: mask}, Ctmark: marks.MarkTest{Mask: mask}, Target: marks.Target{Verb: marks.SaveMark, Mask: mask}}
 	post := marks.Rule{Dir: "REPLY", Young: true, Target: marks.Target{Verb: marks.Jump, Chain: marks.Seen}}
 	set := marks.Rule{In: "eth1", Target: marks.Target{Verb: marks.SetCtmark, Mark: 0x200, Mask: mask}}
 	for name, c := range map[string]struct {
@@ -23,11 +24,14 @@ func TestSpellingsOfTheSameRule(t *testing.T) {
 		"the masks the other way round":   {"-m connmark ! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --ctmask 0x1f00 --nfmask 0x1f00", restore},
 		"a negation before the target":    {"! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --nfmask 0x1f00 --ctmask 0x1f00", restore},
 		"the whole mark":                  {"-j CONNMARK --restore-mark", marks.Rule{Target: marks.Target{Verb: marks.RestoreMark, Mask: all}}},
-		"a test of the whole mark":        {"-m connmark --mark 0x100", marks.Rule{Ctmark: marks.Ctmark{Mark: 0x100, Mask: all}}},
+		"a test of the whole mark":        {"-m connmark --mark 0x100", marks.Rule{Ctmark: marks.MarkTest{Mark: 0x100, Mask: all}}},
 		"matches in our order":            {"-m devgroup --src-group 0x2008 -m connmark --mark 0x0/0x1f00 -m conntrack --ctdir ORIGINAL -j REPLYPATH-NEW", learn},
 		"matches in another order":        {"-m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x1f00 -m devgroup --src-group 8200 -j REPLYPATH-NEW", learn},
 		"options of a match turned round": {"-m conntrack --ctdir REPLY ! --ctstatus ASSURED -j REPLYPATH-SEEN", post},
 		"a match in two halves":           {"-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED -j REPLYPATH-SEEN", post},
+		"a saved mark":                    {"-m mark ! --mark 0x0/0x1f00 -m connmark --mark 0x0/0x1f00 -j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00", save},
+		"the tests the other way round":   {"-m connmark --mark 0/7936 -m mark ! --mark 0x0/0x1f00 -j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00", save},
+		"a test of the packet's mark":     {"-m mark --mark 0x100", marks.Rule{Fwmark: marks.MarkTest{Mark: 0x100, Mask: all}}},
 		"a set mark":                      {"-i eth1 -j CONNMARK --set-xmark 0x200/0x1f00", set},
 		"many spaces":                     {"  -i  eth1   -j CONNMARK  --set-xmark 0x200/7936 ", set},
 		"nothing but a counter":           {"", marks.Rule{}},
@@ -55,7 +59,8 @@ func TestForeignRulesAreRefused(t *testing.T) {
 		"a state":                             "-m conntrack --ctstate NEW -j RETURN",
 		"a direction that does not exist":     "-m conntrack --ctdir SIDEWAYS",
 		"a MARK target":                       "-j MARK --set-xmark 0x200/0x1f00",
-		"a saved mark":                        "-j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00",
+		"a saved mark under two masks":        "-j CONNMARK --save-mark --nfmask 0xff00 --ctmask 0x1f00",
+		"two tests of the packet's mark":      "-m mark --mark 0x100/0x1f00 -m mark ! --mark 0x0/0x1f00 -j RETURN",
 		"two masks that differ":               "-j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0x1f00",
 		"one mask of the two":                 "-j CONNMARK --restore-mark --nfmask 0xff00",
 		"a number too large":                  "-m connmark --mark 0x100000000/0x1f00",

@@ -3,16 +3,17 @@ package marks
 // Rule is one line of a mangle chain. Two rules are the same exactly when they are ==. The zero value of a field
 // does not match on it; the zero Rule matches every packet and only counts it.
 type Rule struct {
-	In, Out  string // -i, -o: a link's name
-	SrcGroup uint32 // -m devgroup --src-group
-	Ctmark   Ctmark
-	Dir      string // -m conntrack --ctdir: ORIGINAL or REPLY
-	Young    bool   // -m conntrack ! --ctstatus ASSURED: the connection's first packets
+	In, Out  string   // -i, -o: a link's name
+	SrcGroup uint32   // -m devgroup --src-group
+	Fwmark   MarkTest // -m mark: the packet's own
+	Ctmark   MarkTest // -m connmark: its connection's
+	Dir      string   // -m conntrack --ctdir: ORIGINAL or REPLY
+	Young    bool     // -m conntrack ! --ctstatus ASSURED: the connection's first packets
 	Target   Target
 }
 
-// Ctmark is a test of the connection's mark. The zero Ctmark lets all pass.
-type Ctmark struct {
+// MarkTest is a test of a mark. The zero MarkTest lets all pass.
+type MarkTest struct {
 	Not  bool
 	Mark Mark
 	Mask Mask
@@ -23,20 +24,21 @@ type Target struct {
 	Verb  Verb
 	Chain string // Jump
 	Mark  Mark   // SetCtmark
-	Mask  Mask   // SetCtmark, RestoreMark
+	Mask  Mask   // SetCtmark, RestoreMark, SaveMark
 }
 
 // Verb is the kind of a Target.
 type Verb uint8
 
 // What a rule can do. SetCtmark writes the bits under the mask of the connection's mark; RestoreMark copies them to
-// the packet's fwmark. Bits outside the mask stay as they were (xt_CONNMARK).
+// the packet's fwmark, SaveMark back from there. Bits outside the mask stay as they were (xt_CONNMARK).
 const (
 	Count Verb = iota
 	Jump
 	Return
 	SetCtmark
 	RestoreMark
+	SaveMark
 )
 
 // String prints the rule as iptables-save(8) does, without the leading -A CHAIN.
@@ -51,7 +53,10 @@ func (r Rule) String() string {
 	if r.SrcGroup != 0 {
 		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}
-	if r.Ctmark != (Ctmark{}) {
+	if r.Fwmark != (MarkTest{}) {
+		w.add("-m mark ", r.Fwmark.String())
+	}
+	if r.Ctmark != (MarkTest{}) {
 		w.add("-m connmark ", r.Ctmark.String())
 	}
 	if r.Dir != "" || r.Young {
@@ -82,7 +87,7 @@ func (w *words) add(parts ...string) {
 }
 
 // String prints the test as iptables-save(8) does.
-func (c Ctmark) String() string {
+func (c MarkTest) String() string {
 	not := ""
 	if c.Not {
 		not = "! "
@@ -101,6 +106,8 @@ func (t Target) String() string {
 		return "-j CONNMARK --set-xmark " + t.Mark.String() + "/" + t.Mask.String()
 	case RestoreMark:
 		return "-j CONNMARK --restore-mark --nfmask " + t.Mask.String() + " --ctmask " + t.Mask.String()
+	case SaveMark:
+		return "-j CONNMARK --save-mark --nfmask " + t.Mask.String() + " --ctmask " + t.Mask.String()
 	}
 	return ""
 }

@@ -44,24 +44,31 @@ func (p Packet) walk(chains []marks.Chain, name string, depth int) Packet {
 		case marks.RestoreMark:
 			mask := uint32(r.Target.Mask)
 			p.Fwmark = p.Fwmark&^mask ^ p.Ctmark&mask
+		case marks.SaveMark:
+			mask := uint32(r.Target.Mask)
+			p.Ctmark = p.Ctmark&^mask ^ p.Fwmark&mask
 		}
 	}
 	return p
 }
 
-// selected is what xt_connmark, xt_devgroup and xt_conntrack answer.
+// selected is what xt_mark, xt_connmark, xt_devgroup and xt_conntrack answer.
 func (p Packet) selected(r marks.Rule) bool {
-	mark := p.Ctmark&uint32(r.Ctmark.Mask) == uint32(r.Ctmark.Mark)
 	switch {
 	case r.In != "" && r.In != p.In,
 		r.Out != "" && r.Out != p.Out,
 		r.SrcGroup != 0 && r.SrcGroup != p.Group,
-		r.Ctmark != (marks.Ctmark{}) && mark == r.Ctmark.Not,
+		!passes(r.Fwmark, p.Fwmark),
+		!passes(r.Ctmark, p.Ctmark),
 		r.Dir != "" && r.Dir != p.Dir,
 		r.Young && p.Assured:
 		return false
 	}
 	return true
+}
+
+func passes(t marks.MarkTest, mark uint32) bool {
+	return t == (marks.MarkTest{}) || (mark&uint32(t.Mask) == uint32(t.Mark)) != t.Not
 }
 
 func find(chains []marks.Chain, name string) []marks.Rule {

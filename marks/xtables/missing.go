@@ -15,6 +15,7 @@ const scratch = marks.Prefix + "TRY"
 // parts are what our rules are made of, each as the shortest rule that needs it, and the module that has it.
 var parts = []struct{ what, rule, module string }{
 	{"match devgroup", "-m devgroup --src-group 0x1", "xt_devgroup"},
+	{"match mark", "-m mark ! --mark 0x0/0x1", "xt_mark"},
 	{"match connmark", "-m connmark --mark 0x0/0x1", "xt_connmark"},
 	{"match conntrack", "-m conntrack --ctdir REPLY", "xt_conntrack"},
 	{"target CONNMARK", "-j CONNMARK --restore-mark --nfmask 0x1 --ctmask 0x1", "xt_connmark"},
