@@ -29,7 +29,7 @@ type Probe struct {
 	Retry    time.Duration // between questions while an answer is late or has been missed
 	Fall     int           // as many lost in a row: down
 	Rise     int           // as many answered in a row: up again
-	Loss     Percents      // of the last Window questions
+	Loss     Percents      // of the last Window questions; zero: not looked at
 	Latency  Durations     // mean of the answered among the last Window questions; zero: not looked at
 }
 

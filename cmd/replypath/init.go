@@ -50,7 +50,7 @@ func propose(facts uplinks.Facts) (string, error) {
 		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see /usr/local/share/doc/replypath/replypath.toml")
 	}
 	var text strings.Builder
-	err := config.Propose(&text, config.Config{Settings: settings}, notes)
+	err := config.Propose(&text, settings, notes)
 	return text.String(), err
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"replypath/health"
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
@@ -13,14 +15,17 @@ const DefaultPath = "/etc/replypath/replypath.toml"
 // Config is the configuration as believed: complete and checked.
 type Config struct {
 	uplinks.Settings
-	Probes []Probe // in the order of their uplinks' ids, then of their names
+	Health   health.Settings // Uplinks are the same as in Settings, in the same order
+	Endpoint health.Endpoint
 }
 
-// Probe is a question that is put through an uplink to learn whether it is alive.
-type Probe struct {
-	Uplink string // the uplink's name
-	Name   string
-	Target string // icmp://HOST, tcp://HOST:PORT, http://..., https://..., or Gateway
+// defaults is the configuration of an empty file.
+func defaults() Config {
+	return Config{
+		Settings: uplinks.DefaultSettings(),
+		Health:   health.Settings{Proof: health.DefaultProving},
+		Endpoint: health.DefaultEndpoint,
+	}
 }
 
 // believe checks what the sources say and completes it with the defaults. The mistakes are all there are; the
@@ -35,15 +40,21 @@ func believe(sources []*source) (Config, Mistakes) {
 		top, up, ok := s.written()
 		tops, ups, readable = append(tops, top), append(ups, up...), readable && ok
 	}
-	c := Config{Settings: uplinks.DefaultSettings()}
+	c := defaults()
 	limit := idLimit{mask: c.Mask, known: readable}
+	usual := health.NewProbe("", health.Target{})
 	for _, top := range tops {
 		limit.known = c.settings(top) && limit.known
 		limit.mask = c.Mask
+		usual = top.probes.believe(usual)
+		c.Endpoint = top.endpoint.believe(c.Endpoint)
+		c.Health.Proof = top.proof.believe(c.Health.Proof)
+		c.Health.OnChange = append(c.Health.OnChange, believePrograms(top.onChange)...)
 	}
-	c.uplinks(ups, limit)
+	c.uplinks(ups, limit, usual)
 	for _, top := range tops {
 		c.inside(top.inside, ups)
+		c.prove(top.prove, readable)
 	}
 	if readable && len(ups) == 0 && len(all) == 0 {
 		sources[0].none()
@@ -53,26 +64,23 @@ func believe(sources []*source) (Config, Mistakes) {
 	return c, all
 }
 
-// uplinks takes over the uplinks and their probes.
-func (c *Config) uplinks(ups []fileUplink, limit idLimit) {
+// uplinks takes over the uplinks and how they are watched. usual is a probe that says nothing itself.
+func (c *Config) uplinks(ups []fileUplink, limit idLimit, usual health.Probe) {
 	for i, u := range ups {
 		u.distinct(ups[:i])
-		c.Uplinks = append(c.Uplinks, u.believe(limit))
-		for _, p := range u.probes {
-			c.Probes = append(c.Probes, p.believe(u.name))
-		}
+		b := u.believe(limit)
+		c.Uplinks = append(c.Uplinks, b)
+		c.Health.Uplinks = append(c.Health.Uplinks, u.watched(b, usual))
 	}
 }
 
 func (c *Config) sort() {
-	ids := map[string]int{}
+	ids := map[string]marks.ID{}
 	for _, u := range c.Uplinks {
-		ids[u.Name] = int(u.ID)
+		ids[u.Name] = u.ID
 	}
 	slices.SortStableFunc(c.Uplinks, func(a, b uplinks.Uplink) int { return cmp.Compare(a.ID, b.ID) })
-	slices.SortStableFunc(c.Probes, func(a, b Probe) int {
-		return cmp.Or(cmp.Compare(ids[a.Uplink], ids[b.Uplink]), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortStableFunc(c.Health.Uplinks, func(a, b health.Uplink) int { return cmp.Compare(ids[a.Name], ids[b.Name]) })
 }
 
 // none says that there is no uplink, at the key "uplinks" when there is one.

@@ -10,7 +10,10 @@ import (
 type fileTop struct {
 	mask, priority, tableBase, linkGroup *number
 	backend                              *text
-	inside                               []text
+	inside, prove, onChange              []text
+	probes                               fileTiming
+	endpoint                             fileEndpoint
+	proof                                fileProving
 }
 
 // fileUplink is an uplink as written.
@@ -22,13 +25,8 @@ type fileUplink struct {
 	link     *text // the key "interface"
 	gateway  []text
 	whenDown *text
+	quorum   *number
 	probes   []fileProbe
-}
-
-// fileProbe is a probe as written.
-type fileProbe struct {
-	name   string
-	target *text
 }
 
 // written reads what the file says, without judging the values. It is not ok when the file is not TOML.
@@ -48,6 +46,11 @@ func (s *source) written() (top fileTop, ups []fileUplink, ok bool) {
 		linkGroup: t.number("link_group", topKeys),
 		backend:   t.text("backend", topKeys),
 		inside:    t.list("inside", topKeys),
+		prove:     t.list("prove", topKeys),
+		onChange:  t.list("on_change", topKeys),
+		probes:    t.below("probes", usualKeys).timing(usualKeys),
+		endpoint:  t.below("endpoint", endpointKeys).endpoint(),
+		proof:     t.below("proof", proofKeys).proving(),
 	}
 	for name, v := range t.tables("uplinks", topKeys) {
 		if below, ok := v.table(); ok {
@@ -87,6 +90,7 @@ func (t table) uplink(name string, head *value) fileUplink {
 		link:     t.text("interface", uplinkKeys),
 		gateway:  t.textOrList("gateway", uplinkKeys),
 		whenDown: t.text("when_down", uplinkKeys),
+		quorum:   t.number("quorum", uplinkKeys),
 	}
 	u.wrongName(checkName("uplink", name))
 	for _, required := range []string{"id", "gateway"} {
@@ -99,23 +103,6 @@ func (t table) uplink(name string, head *value) fileUplink {
 		u.probes = append(u.probes, v.probe(name))
 	}
 	return u
-}
-
-// probe reads one probe's table.
-func (v value) probe(name string) fileProbe {
-	t, ok := v.table()
-	if !ok {
-		v.misfit("a table", `{ target = "icmp://203.0.113.9" }`)
-		return fileProbe{name: name}
-	}
-	if message, remedy := checkName("probe", name); message != "" {
-		t.src.wrong(v.keyPlace(), message, remedy)
-	}
-	t.unknown(probeKeys)
-	if _, ok := t.keys["target"]; !ok {
-		t.src.wrong(v.keyPlace(), fmt.Sprintf("probe %q has no target", name), "add target = "+probeKeys.example("target"))
-	}
-	return fileProbe{name, t.text("target", probeKeys)}
 }
 
 // place is where the uplink's name stands, or the top of its own file.

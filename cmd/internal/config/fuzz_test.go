@@ -61,7 +61,7 @@ func FuzzRead(f *testing.F) {
 		if err := valid(c); err != nil {
 			t.Fatalf("%v: %+v", err, c)
 		}
-		checkProposal(t, c)
+		checkProposal(t, c.Settings)
 	})
 }
 
@@ -87,13 +87,13 @@ func checkMistakes(t *testing.T, mistakes Mistakes, texts map[string]string) {
 	}
 }
 
-func checkProposal(t *testing.T, c Config) {
+func checkProposal(t *testing.T, s uplinks.Settings) {
 	var text strings.Builder
-	if err := Propose(&text, c, nil); err != nil {
-		t.Fatalf("%v: %+v", err, c)
+	if err := Propose(&text, s, nil); err != nil {
+		t.Fatalf("%v: %+v", err, s)
 	}
 	back, mistakes := believe([]*source{{path: "proposal", text: text.String()}})
-	if diff := gocmp.Diff(c, back, byValue); diff != "" || len(mistakes) > 0 {
+	if diff := gocmp.Diff(s, back.Settings, byValue); diff != "" || len(mistakes) > 0 {
 		t.Fatalf("%s\n%s\n%s", diff, mistakes, text.String())
 	}
 }
@@ -131,12 +131,7 @@ func valid(c Config) error {
 			return errors.New("link " + link)
 		}
 	}
-	for _, p := range c.Probes {
-		if !names[p.Uplink] || !validName(p.Name) || !validTarget(p.Target) {
-			return errors.New("probe " + p.Name)
-		}
-	}
-	return nil
+	return cmp.Or(validHealth(c), validEndpoint(c.Endpoint))
 }
 
 func formatBits(n uint32) (bits string) {
@@ -153,11 +148,6 @@ func validName(s string) bool {
 func validLink(s string) bool {
 	return s != "" && len(s) <= 15 && !strings.ContainsAny(s[:1], "._@+-") && !strings.HasSuffix(s, "+") &&
 		strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789._@+-") == ""
-}
-
-func validTarget(s string) bool {
-	scheme, rest, _ := strings.Cut(s, "://")
-	return s == Gateway || rest != "" && slices.Contains([]string{"icmp", "tcp", "http", "https"}, scheme)
 }
 
 func validGateways(u uplinks.Uplink) error {

@@ -19,6 +19,11 @@ var (
 		{"link_group", "8200"},
 		{"backend", `"auto"`},
 		{"inside", `["lan0"]`},
+		{"prove", `["tcp://lte:443", "udp://192.0.2.2:53"]`},
+		{"on_change", `["/usr/local/sbin/tell"]`},
+		{"endpoint", `{ listen = "127.0.0.1:9717" }, or as [endpoint]`},
+		{"proof", `{ every = "30s" }, or as [proof]`},
+		{"probes", `{ interval = "1s" }, or as [probes]`},
 		{"uplinks", `{ fibre = { id = 1, gateway = "auto" } }, or as [uplinks.fibre]`},
 	}
 	uplinkKeys = keys{
@@ -26,10 +31,33 @@ var (
 		{"interface", `"eth0"`},
 		{"gateway", `"198.51.100.1", or ["198.51.100.1", "2001:db8::1"], or "auto"`},
 		{"when_down", `"hold"`},
+		{"quorum", "1"},
 		{"probes", `{ dns = { target = "icmp://203.0.113.9" } }, or as [uplinks.NAME.probes.dns]`},
 	}
-	probeKeys = keys{
+	probeKeys = slices.Concat(keys{
 		{"target", `"icmp://203.0.113.9"`},
+		{"status", "204, or [200, 299]"},
+		{"body", `"ok"`},
+	}, usualKeys)
+	// What the top says for all probes.
+	usualKeys = keys{
+		{"interval", `"1s"`},
+		{"timeout", `"1s"`},
+		{"retry", `"200ms"`},
+		{"fall", "3"},
+		{"rise", "5"},
+		{"loss", "[20, 10]"},
+		{"latency", `["300ms", "200ms"]`},
+	}
+	endpointKeys = keys{
+		{"listen", `"127.0.0.1:9717"`},
+		{"token_file", `"/etc/replypath/token"`},
+		{"tls_cert", `"/etc/replypath/cert.pem"`},
+		{"tls_key", `"/etc/replypath/key.pem"`},
+	}
+	proofKeys = keys{
+		{"every", `"30s"`},
+		{"source", `["203.0.113.77", "2001:db8:ffff::77"]`},
 	}
 )
 

@@ -2,124 +2,116 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
-	"regexp"
-	"strconv"
-	"strings"
+
+	"replypath/health"
 )
 
-// Gateway is the target of a probe that asks the uplink's own gateway.
-const Gateway = "gateway"
+// fileProbe is a probe as written.
+type fileProbe struct {
+	name   string
+	target *text
+	timing fileTiming
+	status *codes
+	body   *text
+}
 
-// believe checks one probe.
-func (p fileProbe) believe(uplink string) Probe {
-	b := Probe{Uplink: uplink, Name: p.name}
+// probe reads one probe's table.
+func (v value) probe(name string) fileProbe {
+	t, ok := v.table()
+	if !ok {
+		v.misfit("a table", `{ target = "icmp://203.0.113.9" }`)
+		return fileProbe{name: name}
+	}
+	if message, remedy := checkName("probe", name); message != "" {
+		t.src.wrong(v.keyPlace(), message, remedy)
+	}
+	t.unknown(probeKeys)
+	if _, ok := t.keys["target"]; !ok {
+		t.src.wrong(v.keyPlace(), fmt.Sprintf("probe %q has no target", name), "add target = "+probeKeys.example("target"))
+	}
+	return fileProbe{
+		name:   name,
+		target: t.text("target", probeKeys),
+		timing: t.timing(probeKeys),
+		status: t.codes("status", probeKeys),
+		body:   t.text("body", probeKeys),
+	}
+}
+
+// believe checks one probe. usual is what it does not say itself.
+func (p fileProbe) believe(usual health.Probe) health.Probe {
+	b := p.timing.believe(usual)
+	b.Name = p.name
 	if p.target == nil {
 		return b
 	}
 	target, message, remedy := parseTarget(p.target.is)
 	if message != "" {
 		p.target.wrong(remedy, "target %q %s", p.target.is, message)
+		return b
 	}
-	b.Target = target
+	b.Target = p.answer(target)
 	return b
 }
 
-const targetForms = `use icmp://HOST, tcp://HOST:PORT, http://HOST/..., https://HOST/... or "gateway"`
-
-// parseTarget normalises a target, or says what is wrong with it.
-func parseTarget(s string) (target, message, remedy string) {
-	if s == Gateway {
-		return s, "", ""
+// answer completes the target with what a good answer is.
+func (p fileProbe) answer(t health.Target) health.Target {
+	const remedy = "leave it out, or ask an http:// or https:// target"
+	web := t.Kind == health.HTTP
+	if web {
+		t.Status = health.Codes{First: 200, Last: 399}
 	}
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' {
-			return "", "holds a character that no URL can hold", "percent-encode it, or write the host name in its xn-- form"
-		}
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return "", "is not a URL", targetForms + "; an IPv6 address stands in [ ]"
-	}
-	if message, remedy = wrongParts(u); message != "" {
-		return "", message, remedy
-	}
-	host, message, remedy := parseHost(u.Hostname())
-	if message != "" {
-		return "", message, remedy
-	}
-	port, message, remedy := parsePort(u)
-	if message != "" {
-		return "", message, remedy
-	}
-	u.Host = host + port
-	if u.Path == "" && strings.HasPrefix(u.Scheme, "http") {
-		u.Path = "/"
-	}
-	return u.String(), "", ""
-}
-
-// wrongParts says which part of the URL has no meaning in a probe.
-func wrongParts(u *url.URL) (message, remedy string) {
-	web := u.Scheme == "http" || u.Scheme == "https"
 	switch {
-	case !web && u.Scheme != "icmp" && u.Scheme != "tcp":
-		return "has no scheme that a probe knows", targetForms
-	case u.Opaque != "" || u.Host == "":
-		return "has no host", targetForms
-	case u.User != nil:
-		return "holds a user name", "leave out what stands before the @"
-	case u.Fragment != "" || strings.HasSuffix(u.String(), "#"):
-		return "has a fragment", "leave out the # and what follows it"
-	case !web && (u.Path != "" || u.RawQuery != "" || u.ForceQuery):
-		return "has a path", "leave out what follows the host" + map[string]string{"tcp": " and port"}[u.Scheme]
+	case p.status == nil:
+	case !web:
+		p.status.wrong(remedy, "a probe of kind %q gets no status", t.Kind)
+	default:
+		t.Status = p.status.believe(t.Status)
 	}
-	return "", ""
-}
-
-// A host name's last label is not all digits: what looks like an IPv4 address and is none must not be looked up.
-var hostForm = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
-var digitsAtEnd = regexp.MustCompile(`(^|\.)[0-9]+$`)
-
-// parseHost normalises an address or a host name.
-func parseHost(s string) (host, message, remedy string) {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		switch is := unfit(addr.WithZone("")); {
-		case addr.Zone() != "":
-			return "", "has a zone", "leave out the % and what follows it: a probe leaves by its own uplink"
-		case is != "":
-			return "", "asks " + is, "ask a host beyond the uplink"
-		case addr.Is6():
-			return "[" + addr.String() + "]", "", ""
-		}
-		return addr.String(), "", ""
-	}
-	name := strings.ToLower(s)
-	bare := strings.TrimSuffix(name, ".")
-	if len(bare) > 253 || !hostForm.MatchString(bare) || digitsAtEnd.MatchString(bare) {
-		return "", fmt.Sprintf("has no valid host: %q is neither an IP address nor a host name", s), targetForms
-	}
-	return name, "", ""
-}
-
-// parsePort normalises the port to :PORT, or to nothing where it is the scheme's own.
-func parsePort(u *url.URL) (port, message, remedy string) {
-	s := u.Port()
 	switch {
-	case s == "" && u.Scheme == "tcp":
-		return "", "has no port", "add the port, such as tcp://203.0.113.9:443"
-	case s == "":
-		return "", "", ""
-	case u.Scheme == "icmp":
-		return "", "has a port", "leave out the port: ICMP has none"
+	case p.body == nil:
+	case !web:
+		p.body.wrong(remedy, "a probe of kind %q gets no body", t.Kind)
+	default:
+		t.Body = p.body.is
 	}
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return "", fmt.Sprintf("has no valid port: %q", s), "use a port from 1 to 65535"
+	return t
+}
+
+// codes are the HTTP status codes as written: one, or the first and the last of them.
+type codes struct {
+	value
+	first, last number
+}
+
+// codes is the status or the list of two that the key stands for.
+func (t table) codes(key string, known keys) *codes {
+	v, ok := t.value(key)
+	if !ok {
+		return nil
 	}
-	if u.Scheme == "http" && n == 80 || u.Scheme == "https" && n == 443 {
-		return "", "", ""
+	if one, ok := v.is.(int64); ok {
+		return &codes{v, number{v, one}, number{v, one}}
 	}
-	return ":" + strconv.FormatUint(n, 10), "", ""
+	both, ok := v.two("an integer or a list of two", known)
+	if !ok {
+		return nil
+	}
+	first, last := both[0].number(known), both[1].number(known)
+	if first == nil || last == nil {
+		return nil
+	}
+	return &codes{v, *first, *last}
+}
+
+func (c codes) believe(usual health.Codes) health.Codes {
+	first := within(&c.first, usual.First, 100, 599, "HTTP has no others")
+	if c.last.element < 0 {
+		return health.Codes{First: first, Last: first}
+	}
+	last := within(&c.last, usual.Last, 100, 599, "HTTP has no others")
+	if c.last.is < c.first.is {
+		c.wrong("write the smaller one first", "status ends before it begins: %d is below %d", c.last.is, c.first.is)
+	}
+	return health.Codes{First: first, Last: last}
 }

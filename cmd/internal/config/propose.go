@@ -12,23 +12,18 @@ import (
 	"replypath/uplinks"
 )
 
-// Propose writes a configuration file from which Read reads an equal Config. Above each uplink stand the lines that
+// Propose writes a configuration file from which Read reads equal Settings, and the defaults for the rest. Above each uplink stand the lines that
 // comments has for its name, and at the top of the file those for the empty name. What is the default is left out.
-// It writes nothing and is an error when no file can say what the Config says.
-func Propose(w io.Writer, c Config, comments map[string][]string) error {
+// It writes nothing and is an error when no file can say what the Settings say.
+func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string) error {
 	p := proposal{comments: comments}
 	p.comment("")
-	p.settings(c.Settings)
-	for _, u := range c.Uplinks {
+	p.settings(s)
+	for _, u := range s.Uplinks {
 		p.uplink(u)
-		for _, probe := range c.Probes {
-			if probe.Uplink == u.Name {
-				fmt.Fprintf(&p, "\n[uplinks.%s.probes.%s]\ntarget    = %s\n", u.Name, probe.Name, strconv.Quote(probe.Target))
-			}
-		}
 	}
 	text := strings.TrimPrefix(p.String(), "\n")
-	if err := says(text, c); err != nil {
+	if err := says(text, s); err != nil {
 		return fmt.Errorf("propose configuration: %w", err)
 	}
 	if _, err := io.WriteString(w, text); err != nil {
@@ -37,21 +32,21 @@ func Propose(w io.Writer, c Config, comments map[string][]string) error {
 	return nil
 }
 
-// says reads the text back, so that a Config that cannot be written is found here and not at the next start.
-func says(text string, c Config) error {
+// says reads the text back, so that Settings that cannot be written is found here and not at the next start.
+func says(text string, s uplinks.Settings) error {
 	back, mistakes := believe([]*source{{path: "proposal", text: text}})
 	switch {
 	case len(mistakes) > 0:
 		return mistakes
-	case !same(back, c):
+	case !same(back.Settings, s):
 		return errors.New("no file can say it: it would read back differently")
 	}
 	return nil
 }
 
 // same reports whether the two mean the same: a list that is empty is as good as none.
-func same(a, b Config) bool {
-	return slices.Equal(a.Inside, b.Inside) && slices.Equal(a.Uplinks, b.Uplinks) && slices.Equal(a.Probes, b.Probes) &&
+func same(a, b uplinks.Settings) bool {
+	return slices.Equal(a.Inside, b.Inside) && slices.Equal(a.Uplinks, b.Uplinks) &&
 		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend
 }
 

@@ -14,11 +14,11 @@ import (
 )
 
 func TestPropose(t *testing.T) {
-	c := Config{Settings: uplinks.DefaultSettings(), Probes: []Probe{{"lte", "dns", "icmp://203.0.113.9"}}}
-	c.Inside = []string{"lan0"}
+	s := uplinks.DefaultSettings()
+	s.Inside = []string{"lan0"}
 	up := lteUplink()
 	up.Gateway6 = uplinks.Gateway{Addr: netip.MustParseAddr("fe80::1")}
-	c.Uplinks = []uplinks.Uplink{up, {
+	s.Uplinks = []uplinks.Uplink{up, {
 		Name: "eth0", ID: 3, Link: "eth0", WhenDown: uplinks.Release,
 		Gateway4: uplinks.Gateway{Addr: netip.MustParseAddr("198.51.100.1")},
 	}}
@@ -34,16 +34,13 @@ id        = 2
 interface = "wwan0"
 gateway   = ["fe80::1", "auto"]
 
-[uplinks.lte.probes.dns]
-target    = "icmp://203.0.113.9"
-
 [uplinks.eth0]
 id        = 3
 gateway   = "198.51.100.1"
 when_down = "release"
 `
 	var got strings.Builder
-	err := Propose(&got, c, map[string][]string{"": {"Proposed."}, "lte": {"By PPP,\nit seems."}})
+	err := Propose(&got, s, map[string][]string{"": {"Proposed."}, "lte": {"By PPP,\nit seems."}})
 	if diff := cmp.Diff(want, got.String()); diff != "" || err != nil {
 		t.Errorf("Propose: %v (-want +got):\n%s", err, diff)
 	}
@@ -52,12 +49,12 @@ when_down = "release"
 func TestProposeReadsBack(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		c := random(r)
+		s := random(r)
 		var text strings.Builder
-		if err := Propose(&text, c, map[string][]string{c.Uplinks[0].Name: {"a\rb\x00", `"""`, "\xff", "[x]\nid = 1"}}); err != nil {
+		if err := Propose(&text, s, map[string][]string{s.Uplinks[0].Name: {"a\rb\x00", `"""`, "\xff", "[x]\nid = 1"}}); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		if diff := cmp.Diff(c, read(t, []byte(text.String())), byValue); diff != "" {
+		if diff := cmp.Diff(s, read(t, []byte(text.String())).Settings, byValue); diff != "" {
 			t.Fatalf("seed %d (-want +got):\n%s\n%s", seed, diff, text.String())
 		}
 	}
@@ -66,22 +63,23 @@ func TestProposeReadsBack(t *testing.T) {
 func TestProposeRefuses(t *testing.T) {
 	tests := []struct {
 		name  string
-		spoil func(*Config)
+		spoil func(*uplinks.Settings)
 	}{
-		{"no uplinks", func(c *Config) { c.Uplinks = nil }},
-		{"no gateway", func(c *Config) { c.Uplinks[0].Gateway4, c.Uplinks[0].Gateway6 = uplinks.Gateway{}, uplinks.Gateway{} }},
-		{"one family is learnt and the other left alone", func(c *Config) { c.Uplinks[0].Gateway6 = uplinks.Gateway{} }},
-		{"a name that would end the table", func(c *Config) { c.Uplinks[0].Name = "a]\n[b" }},
-		{"a probe of no uplink", func(c *Config) { c.Probes = []Probe{{"dsl", "dns", "gateway"}} }},
-		{"the zero settings", func(c *Config) { c.Settings = uplinks.Settings{Uplinks: c.Uplinks} }},
+		{"no uplinks", func(s *uplinks.Settings) { s.Uplinks = nil }},
+		{"no gateway", func(s *uplinks.Settings) {
+			s.Uplinks[0].Gateway4, s.Uplinks[0].Gateway6 = uplinks.Gateway{}, uplinks.Gateway{}
+		}},
+		{"one family is learnt and the other left alone", func(s *uplinks.Settings) { s.Uplinks[0].Gateway6 = uplinks.Gateway{} }},
+		{"a name that would end the table", func(s *uplinks.Settings) { s.Uplinks[0].Name = "a]\n[b" }},
+		{"the zero settings", func(s *uplinks.Settings) { *s = uplinks.Settings{Uplinks: s.Uplinks} }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := Config{Settings: uplinks.DefaultSettings()}
-			c.Uplinks = []uplinks.Uplink{lteUplink()}
-			test.spoil(&c)
+			s := uplinks.DefaultSettings()
+			s.Uplinks = []uplinks.Uplink{lteUplink()}
+			test.spoil(&s)
 			var text strings.Builder
-			if err := Propose(&text, c, nil); err == nil || text.Len() > 0 {
+			if err := Propose(&text, s, nil); err == nil || text.Len() > 0 {
 				t.Errorf("Propose: %v and %q, want an error and nothing", err, text.String())
 			}
 		})
@@ -89,33 +87,28 @@ func TestProposeRefuses(t *testing.T) {
 }
 
 // random is a configuration that is valid, and otherwise anything.
-func random(r *rand.Rand) Config {
+func random(r *rand.Rand) uplinks.Settings {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
-	c := Config{Settings: uplinks.DefaultSettings()}
-	c.Mask = []marks.Mask{marks.DefaultMask, 0xff00, 0x80000000, 0xffffffff}[r.IntN(4)]
-	c.Priority = uplinks.Priority(1 + r.IntN(maxPriority))
-	c.TableBase = uplinks.Table(minTableBase + r.IntN(maxTableBase-minTableBase+1))
-	c.Group = uplinks.Group(1 + r.IntN(1<<31-1))
-	c.Backend = marks.Backend(pick("auto", "nft", "legacy"))
+	s := uplinks.DefaultSettings()
+	s.Mask = []marks.Mask{marks.DefaultMask, 0xff00, 0x80000000, 0xffffffff}[r.IntN(4)]
+	s.Priority = uplinks.Priority(1 + r.IntN(maxPriority))
+	s.TableBase = uplinks.Table(minTableBase + r.IntN(maxTableBase-minTableBase+1))
+	s.Group = uplinks.Group(1 + r.IntN(1<<31-1))
+	s.Backend = marks.Backend(pick("auto", "nft", "legacy"))
 	for i := range r.IntN(40) {
-		c.Inside = append(c.Inside, fmt.Sprintf("lan%d.%s", i, pick("a", "@b", "-c")))
+		s.Inside = append(s.Inside, fmt.Sprintf("lan%d.%s", i, pick("a", "@b", "-c")))
 	}
-	for id := range c.Mask.MaxID() {
+	for id := range s.Mask.MaxID() {
 		if r.IntN(3) == 0 && id > 0 {
 			continue
 		}
-		name := fmt.Sprintf("%s%d", pick("fibre", "_", "0-"), id)
-		c.Uplinks = append(c.Uplinks, uplinks.Uplink{
-			Name: name, ID: id + 1, Link: fmt.Sprint(pick("eth", "ppp"), id),
+		s.Uplinks = append(s.Uplinks, uplinks.Uplink{
+			Name: fmt.Sprintf("%s%d", pick("fibre", "_", "0-"), id), ID: id + 1, Link: fmt.Sprint(pick("eth", "ppp"), id),
 			WhenDown: uplinks.WhenDown(pick("hold", "release")),
 		})
-		randomGateways(r, &c.Uplinks[len(c.Uplinks)-1])
-		for i := range r.IntN(3) {
-			target := pick("gateway", "icmp://[2001:db8::9]", "tcp://a-b.example:53", "https://example.net/a?b='c'%22", "http://203.0.113.9:8080/")
-			c.Probes = append(c.Probes, Probe{name, fmt.Sprint("p", i), target})
-		}
+		randomGateways(r, &s.Uplinks[len(s.Uplinks)-1])
 	}
-	return c
+	return s
 }
 
 func randomGateways(r *rand.Rand, u *uplinks.Uplink) {

@@ -10,11 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"replypath/health"
 	"replypath/uplinks"
 )
 
 // byValue lets go-cmp look at addresses.
-var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
+var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty()}
 
 // write makes a folder with the files, and gives the path of its main file, which may not be among them.
 func write(t *testing.T, files map[string]string) string {
@@ -109,25 +110,14 @@ gateway = ["auto", "fe80::1%wwan0"]
 				c.Uplinks = []uplinks.Uplink{up}
 			},
 		},
-		{
-			"probes are in the order of their uplinks' ids, then of their names",
-			map[string]string{
-				"replypath.toml":     "[uplinks.a]\nid = 3\ngateway = 'auto'\nprobes.x.target = 'gateway'\n",
-				"uplinks.d/lte.toml": lte + "probes.web.target = 'HTTP://Example.NET:080'\nprobes.dns = {target = 'tcp://[2001:DB8::0]:053'}\n",
-			},
-			func(c *Config) {
-				auto := uplinks.Gateway{Auto: true}
-				c.Uplinks = []uplinks.Uplink{
-					lteUplink(), {Name: "a", ID: 3, Link: "a", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
-				}
-				c.Probes = []Probe{{"lte", "dns", "tcp://[2001:db8::]:53"}, {"lte", "web", "http://example.net/"}, {"a", "x", "gateway"}}
-			},
-		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			want := Config{Settings: uplinks.DefaultSettings()}
+			want := defaults()
 			test.want(&want)
+			for _, u := range want.Uplinks {
+				want.Health.Uplinks = append(want.Health.Uplinks, health.Uplink{Name: u.Name, Quorum: 1})
+			}
 			got, err := Read(write(t, test.files))
 			if err != nil {
 				t.Fatal(err)

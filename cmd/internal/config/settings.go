@@ -48,12 +48,12 @@ func (c *Config) mask(n *number) (known bool) {
 }
 
 // within is the number as written when it is within the bounds, and otherwise the default.
-func within[T ~uint32](n *number, otherwise T, low, high int64, why string) T {
+func within[T ~uint32 | ~int](n *number, otherwise T, low, high int64, why string) T {
 	switch {
 	case n == nil:
 		return otherwise
 	case n.is < low || n.is > high:
-		n.wrong(fmt.Sprintf("use a number from %d to %d: %s", low, high, why), "%s cannot be %d", n.key, n.is)
+		n.wrong(fmt.Sprintf("use a number from %d to %d: %s", low, high, why), "%s cannot be %d", n.what(), n.is)
 		return otherwise
 	}
 	return T(n.is)
@@ -76,12 +76,7 @@ func (c *Config) inside(links []text, ups []fileUplink) {
 			t.wrong(remedy, "%s", message)
 			continue
 		}
-		for _, earlier := range links[:i] {
-			if earlier.is == t.is {
-				t.wrong("leave one of them out", "inside names %q twice", t.is)
-				break
-			}
-		}
+		t.twice(links[:i])
 		for _, u := range ups {
 			if u.linkName() == t.is {
 				t.wrong("an interface is one or the other: take it out of here, or drop the uplink",

@@ -87,11 +87,15 @@ func (v value) wrong(remedy, format string, args ...any) {
 
 // misfit remembers that the value is of another type than the key wants.
 func (v value) misfit(want, example string) {
-	what := v.key
+	v.wrong(fmt.Sprintf("write it like %s = %s", v.key, example), "%s must be %s, not %s", v.what(), want, kind(v.is))
+}
+
+// what names the value in a sentence.
+func (v value) what() string {
 	if v.element >= 0 {
-		what = "an element of " + v.key
+		return "an element of " + v.key
 	}
-	v.wrong(fmt.Sprintf("write it like %s = %s", v.key, example), "%s must be %s, not %s", what, want, kind(v.is))
+	return v.key
 }
 
 // where names the place of the value's key for a mistake that stands elsewhere.

@@ -8,9 +8,14 @@ func (t table) number(key string, known keys) *number {
 	if !ok {
 		return nil
 	}
+	return v.number(known)
+}
+
+// number reads the value as an integer.
+func (v value) number(known keys) *number {
 	n, ok := v.is.(int64)
 	if !ok {
-		v.misfit("an integer", known.example(key))
+		v.misfit("an integer", known.example(v.key))
 		return nil
 	}
 	return &number{v, n}
@@ -47,6 +52,15 @@ func (t table) list(key string, known keys) []text {
 // textOrList is the string or the list of strings that the key stands for. An empty list is a mistake.
 func (t table) textOrList(key string, known keys) []text {
 	v, ok := t.value(key)
+	if is, list := v.is.([]any); ok && list && len(is) == 0 {
+		v.wrong("write "+key+" = "+known.example(key), "%s is an empty list", key)
+	}
+	return t.textOrAnyList(key, known)
+}
+
+// textOrAnyList is the string or the list of strings that the key stands for.
+func (t table) textOrAnyList(key string, known keys) []text {
+	v, ok := t.value(key)
 	if !ok {
 		return nil
 	}
@@ -54,13 +68,24 @@ func (t table) textOrList(key string, known keys) []text {
 	case string:
 		return []text{{v, is}}
 	case []any:
-		if len(is) == 0 {
-			v.wrong("write "+key+" = "+known.example(key), "%s is an empty list", key)
-		}
 		return v.texts(is, known)
 	}
 	v.misfit("a string or a list of strings", known.example(key))
 	return nil
+}
+
+// two reads the value as a list of two.
+func (v value) two(want string, known keys) (both [2]value, ok bool) {
+	elements, ok := v.is.([]any)
+	if !ok || len(elements) != len(both) {
+		v.misfit(want, known.example(v.key))
+		return both, false
+	}
+	for i, element := range elements {
+		both[i] = v
+		both[i].element, both[i].is = i, element
+	}
+	return both, true
 }
 
 // texts are the elements that are strings; the others are mistakes.
@@ -75,6 +100,20 @@ func (v value) texts(elements []any, known keys) (texts []text) {
 		at.misfit("a string", known.example(v.key))
 	}
 	return texts
+}
+
+// below is the table that the key stands for; it is empty when there is none.
+func (t table) below(key string, known keys) table {
+	v, ok := t.value(key)
+	if !ok {
+		return table{}
+	}
+	below, ok := v.table()
+	if !ok {
+		v.misfit("a table", topKeys.example(key))
+	}
+	below.unknown(known)
+	return below
 }
 
 // tables gives the tables below the key, by name and sorted. They may turn out not to be tables.

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"replypath/health"
+)
+
+const targetForms = `use icmp://HOST, tcp://HOST:PORT, http://HOST/..., https://HOST/... or "gateway"`
+
+// parseTarget reads a target, or says what is wrong with it.
+func parseTarget(s string) (target health.Target, message, remedy string) {
+	if s == string(health.Gateway) {
+		return health.Target{Kind: health.Gateway}, "", ""
+	}
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' {
+			return target, "holds a character that no URL can hold", "percent-encode it, or write the host name in its xn-- form"
+		}
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return target, "is not a URL", targetForms + "; an IPv6 address stands in [ ]"
+	}
+	if message, remedy = wrongParts(u); message != "" {
+		return target, message, remedy
+	}
+	if target.Host, message, remedy = parseHost(u.Hostname()); message != "" {
+		return target, message, remedy
+	}
+	port, message, remedy := parsePort(u)
+	if message != "" {
+		return target, message, remedy
+	}
+	switch u.Scheme {
+	case "icmp":
+		target.Kind = health.ICMP
+	case "tcp":
+		target.Kind, target.Port = health.TCP, port
+	default:
+		target.Kind, target.URL = health.HTTP, webURL(u, target.Host, port)
+	}
+	return target, "", ""
+}
+
+// webURL is the URL in the form that does not differ between two that mean the same.
+func webURL(u *url.URL, host string, port uint16) string {
+	u.Host = host
+	if strings.Contains(host, ":") {
+		u.Host = "[" + host + "]"
+	}
+	if usual := map[string]uint16{"http": 80, "https": 443}; port != 0 && port != usual[u.Scheme] {
+		u.Host += ":" + strconv.Itoa(int(port))
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return u.String()
+}
+
+// wrongParts says which part of the URL has no meaning in a probe.
+func wrongParts(u *url.URL) (message, remedy string) {
+	web := u.Scheme == "http" || u.Scheme == "https"
+	switch {
+	case !web && u.Scheme != "icmp" && u.Scheme != "tcp":
+		return "has no scheme that a probe knows", targetForms
+	case u.Opaque != "" || u.Host == "":
+		return "has no host", targetForms
+	case u.User != nil:
+		return "holds a user name", "leave out what stands before the @"
+	case u.Fragment != "" || strings.HasSuffix(u.String(), "#"):
+		return "has a fragment", "leave out the # and what follows it"
+	case !web && (u.Path != "" || u.RawQuery != "" || u.ForceQuery):
+		return "has a path", "leave out what follows the host" + map[string]string{"tcp": " and port"}[u.Scheme]
+	}
+	return "", ""
+}
+
+// A host name's last label is not all digits: what looks like an IPv4 address and is none must not be looked up.
+var hostForm = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+var digitsAtEnd = regexp.MustCompile(`(^|\.)[0-9]+$`)
+
+// parseHost normalises an address or a host name.
+func parseHost(s string) (host, message, remedy string) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		switch is := unfit(addr.WithZone("")); {
+		case addr.Zone() != "":
+			return "", "has a zone", "leave out the % and what follows it: a probe leaves by its own uplink"
+		case is != "":
+			return "", "asks " + is, "ask a host beyond the uplink"
+		}
+		return addr.String(), "", ""
+	}
+	name := strings.ToLower(s)
+	bare := strings.TrimSuffix(name, ".")
+	if len(bare) > 253 || !hostForm.MatchString(bare) || digitsAtEnd.MatchString(bare) {
+		return "", fmt.Sprintf("has no valid host: %q is neither an IP address nor a host name", s), targetForms
+	}
+	return name, "", ""
+}
+
+// parsePort reads the port; where none is written and none is needed it is 0.
+func parsePort(u *url.URL) (port uint16, message, remedy string) {
+	s := u.Port()
+	switch {
+	case s == "" && u.Scheme == "tcp":
+		return 0, "has no port", "add the port, such as tcp://203.0.113.9:443"
+	case s == "":
+		return 0, "", ""
+	case u.Scheme == "icmp":
+		return 0, "has a port", "leave out the port: ICMP has none"
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Sprintf("has no valid port: %q", s), "use a port from 1 to 65535"
+	}
+	return uint16(n), "", ""
+}
