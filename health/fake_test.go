@@ -119,8 +119,8 @@ const (
 
 func ping(host string) Probe { return NewProbe(host, Target{Kind: ICMP, Host: host}) }
 
-// path is a path of the uplink with everything that it needs.
-func path(uplink string, id int, f uplinks.Family) Path {
+// pathOf is a path of the uplink with everything that it needs.
+func pathOf(uplink string, id int, f uplinks.Family) Path {
 	p := Path{Key: Key{uplink, f}, Link: "eth" + fmt.Sprint(id), Index: id + 1, Up: true, Carrier: true, Mask: 0x1f00}
 	p.ID = 1
 	p.Mark = 0x100
@@ -146,7 +146,7 @@ func in(t *testing.T, names []string, probes []Probe, test func(r *rig)) {
 		}
 		for i, name := range names {
 			r.settings.Uplinks = append(r.settings.Uplinks, Uplink{Name: name, Probes: probes, Quorum: 1})
-			r.paths = append(r.paths, path(name, i, uplinks.IPv4))
+			r.paths = append(r.paths, pathOf(name, i, uplinks.IPv4))
 		}
 		r.watch()
 		ctx, cancel := context.WithCancel(t.Context())

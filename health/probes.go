@@ -3,9 +3,8 @@ package health
 // probesOf are the questions that are put through the path: those that the operator asked for and that its family can
 // carry, otherwise the gateway. There may be none: a point-to-point link without a target is judged by the link alone.
 func probesOf(u Uplink, p Path) (all []Probe) {
-	for _, probe := range u.Probes {
-		gateway := probe.Target.Kind == Gateway
-		if gateway && p.Gateway.IsValid() || !gateway && probe.Target.in(p.Family) {
+	for _, probe := range u.In(p.Family) {
+		if probe.Target.Kind != Gateway || p.Gateway.IsValid() {
 			all = append(all, probe)
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-
-	"replypath/uplinks"
 )
 
 // String is the target as it is written in the configuration.
@@ -22,10 +20,4 @@ func (t Target) String() string {
 		return string(t.Kind) + "://[" + t.Host + "]"
 	}
 	return string(t.Kind) + "://" + t.Host
-}
-
-// in reports whether the target is asked in the family: an address in its own only, everything else in both.
-func (t Target) in(f uplinks.Family) bool {
-	addr, err := netip.ParseAddr(t.Host)
-	return err != nil || uplinks.FamilyOf(addr.Unmap()) == f
 }
