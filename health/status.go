@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // StatusVersion is the version of the Status document. It grows when a field goes or changes its meaning.
 const StatusVersion = 2
@@ -46,4 +49,33 @@ type UplinkStatus struct {
 	Interface string     `json:"interface"`
 	State     State      `json:"state"` // the worst of its families
 	Families  []Standing `json:"families"`
+}
+
+// Whole is the same with an empty list or map for each one that is absent, as programs read it most easily.
+func (s Status) Whole() Status {
+	s.Problems, s.Events = list(s.Problems), list(s.Events)
+	if s.Repairs == nil {
+		s.Repairs = map[string]int{}
+	}
+	s.Uplinks = slices.Clone(list(s.Uplinks))
+	for i, u := range s.Uplinks {
+		s.Uplinks[i] = u.Whole()
+	}
+	return s
+}
+
+// Whole is like Status.Whole.
+func (u UplinkStatus) Whole() UplinkStatus {
+	u.Families = slices.Clone(list(u.Families))
+	for i, f := range u.Families {
+		u.Families[i].Probes, u.Families[i].History = list(f.Probes), list(f.History)
+	}
+	return u
+}
+
+func list[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
 }
