@@ -1,0 +1,87 @@
+package endpoint
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+)
+
+// guard lets those requests through that may be answered: they only read, they show the token, and where there is none
+// they come from no web page of a stranger whose name was made to lead here.
+func guard(o Options, log *slog.Logger, next http.Handler) http.Handler {
+	door := &door{file: o.TokenFile, log: log}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "this endpoint only reads: GET or HEAD", http.StatusMethodNotAllowed)
+		case o.TokenFile != "" && !door.open(w, r):
+		case o.TokenFile == "" && !ours(r.Host):
+			http.Error(w, fmt.Sprintf("%q is not a name of this endpoint: ask it by its address, as localhost, or set a token_file", r.Host), http.StatusMisdirectedRequest)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// ours reports whether nobody but we can have this name: an address, localhost or the host's own.
+func ours(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	own, err := os.Hostname()
+	return strings.EqualFold(name, "localhost") || err == nil && strings.EqualFold(name, own)
+}
+
+// door asks for the token. The file is read every time, so that a new token holds at once.
+type door struct {
+	file string
+	log  *slog.Logger
+	mu   sync.Mutex
+	told string // the last error, which is logged once
+}
+
+func (d *door) open(w http.ResponseWriter, r *http.Request) bool {
+	token, err := readToken(d.file)
+	d.note(err)
+	switch {
+	case err != nil:
+		http.Error(w, "the token cannot be checked: see the log of the service", http.StatusServiceUnavailable)
+	case !shown(r, token):
+		w.Header().Add("WWW-Authenticate", `Bearer realm="replypath"`)
+		w.Header().Add("WWW-Authenticate", `Basic realm="replypath", charset="UTF-8"`) // lets a browser ask for it
+		http.Error(w, errNotShown.Error(), http.StatusUnauthorized)
+	default:
+		return true
+	}
+	return false
+}
+
+func (d *door) note(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != d.told && err != nil {
+		d.log.Error("the endpoint answers nobody", "err", err)
+	}
+	d.told = text
+}

@@ -1,0 +1,37 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+)
+
+// listen opens the port. What is wrong with the certificate is told before anybody connects.
+func listen(ctx context.Context, o Options, log *slog.Logger) (net.Listener, error) {
+	if o.CertFile != "" {
+		if _, err := (&certificate{cert: o.CertFile, key: o.KeyFile, log: log}).load(); err != nil {
+			return nil, err
+		}
+	}
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", o.Listen.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w%s", o.Listen, err, remedy(err, o))
+	}
+	return l, nil
+}
+
+func remedy(err error, o Options) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Sprintf(": another program has the port: see ss -ltnp sport = :%d, and end it or give the endpoint another port", o.Listen.Port())
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return ": no link has the address (yet): give the endpoint one that the host has"
+	case errors.Is(err, syscall.EACCES):
+		return ": give the endpoint a port above 1023, or the service CAP_NET_BIND_SERVICE"
+	}
+	return ""
+}

@@ -1,0 +1,75 @@
+package endpoint
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestPortThatIsTakenIsTriedAgain(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{Listen: netip.MustParseAddrPort(taken.Addr().String())})
+	until(t, "it says that the port is taken", func() bool { return strings.Contains(s.log.String(), "address already in use") })
+	holds(t, s.log.String(), "level=ERROR", "ss -ltnp", taken.Addr().String())
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t)
+	if code, _ := s.get(t, "/healthz"); code != 200 {
+		t.Errorf("when the port is free: %d", code)
+	}
+	if n := strings.Count(s.log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("it was logged %d times:\n%s", n, s.log)
+	}
+}
+
+func TestAddressThatNoLinkHasIsTold(t *testing.T) {
+	s := start(t, Options{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
+	until(t, "it is told", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
+}
+
+func TestOptionsChangeWhileItServes(t *testing.T) {
+	s := start(t, Options{})
+	s.Set(Options{Listen: anyPort})
+	first := s.await(t)
+	c := s.dial(t, "")
+	s.Set(Options{Listen: anyPort})
+	s.Set(Options{Listen: anyPort, TokenFile: tokenFile(t, aToken)})
+	if second := s.await(t); second == first {
+		t.Errorf("it listens on %s again", second)
+	}
+	if n, err := c.Read(make([]byte, 1)); err == nil {
+		t.Errorf("the old connection gave %d bytes", n)
+	}
+	if _, err := net.Dial("tcp", first); err == nil {
+		t.Error("the old port is still open")
+	}
+	if code, _ := s.get(t, "/status"); code != 401 {
+		t.Errorf("with the new options: %d", code)
+	}
+	s.Set(Options{})
+	until(t, "it is gone", func() bool {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+}
+
+func TestSameOptionsDisturbNobody(t *testing.T) {
+	s := open(t)
+	c := s.dial(t, "GET /healthz HTTP/1.1\r\n")
+	s.Set(Options{Listen: anyPort})
+	until(t, "they are taken", func() bool { return len(s.options) == 0 })
+	if _, err := c.Write([]byte("Host: localhost\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := line(t, c); got != "HTTP/1.1 200 OK" {
+		t.Error(got)
+	}
+}
