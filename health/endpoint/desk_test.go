@@ -88,7 +88,7 @@ func (p *pad) String() string {
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
 // start runs an endpoint until the test ends.
-func start(t *testing.T, o Options) *site {
+func start(t *testing.T, o health.Endpoint) *site {
 	t.Helper()
 	s := &site{desk: newDesk(), log: &pad{}, at: make(chan net.Addr, 10)}
 	s.Server = New(slog.New(slog.NewTextHandler(s.log, nil)), o, s.desk)
@@ -112,7 +112,7 @@ func start(t *testing.T, o Options) *site {
 // open is an endpoint that anybody here may ask.
 func open(t *testing.T) *site {
 	t.Helper()
-	s := start(t, Options{Listen: anyPort})
+	s := start(t, health.Endpoint{Listen: anyPort})
 	s.await(t)
 	return s
 }

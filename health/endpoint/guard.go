@@ -9,11 +9,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"replypath/health"
 )
 
 // guard lets those requests through that may be answered: they only read, they show the token, and where there is none
 // they come from no web page of a stranger whose name was made to lead here.
-func guard(o Options, log *slog.Logger, next http.Handler) http.Handler {
+func guard(o health.Endpoint, log *slog.Logger, next http.Handler) http.Handler {
 	door := &door{file: o.TokenFile, log: log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"replypath/health"
 )
 
 // A web page whose name was made to lead to 127.0.0.1 asks with that name.
@@ -46,7 +48,7 @@ func rewrite(t *testing.T, path, text string) {
 
 func TestTokenIsAskedFor(t *testing.T) {
 	file := tokenFile(t, aToken+"\n")
-	s := start(t, Options{Listen: anyPort, TokenFile: file})
+	s := start(t, health.Endpoint{Listen: anyPort, TokenFile: file})
 	s.await(t)
 	basic := func(user, password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
@@ -93,7 +95,7 @@ func TestTokenFileThatIsNotSecretIsRefused(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			file := tokenFile(t, aToken)
-			s := start(t, Options{Listen: anyPort, TokenFile: file})
+			s := start(t, health.Endpoint{Listen: anyPort, TokenFile: file})
 			s.await(t)
 			if err := c.prepare(file); err != nil {
 				t.Fatal(err)

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"syscall"
+
+	"replypath/health"
 )
 
 // listen opens the port. What is wrong with the certificate is told before anybody connects.
-func listen(ctx context.Context, o Options, log *slog.Logger) (net.Listener, error) {
+func listen(ctx context.Context, o health.Endpoint, log *slog.Logger) (net.Listener, error) {
 	if o.CertFile != "" {
 		if _, err := (&certificate{cert: o.CertFile, key: o.KeyFile, log: log}).load(); err != nil {
 			return nil, err
@@ -24,7 +26,7 @@ func listen(ctx context.Context, o Options, log *slog.Logger) (net.Listener, err
 	return l, nil
 }
 
-func remedy(err error, o Options) string {
+func remedy(err error, o health.Endpoint) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Sprintf(": another program has the port: see ss -ltnp sport = :%d, and end it or give the endpoint another port", o.Listen.Port())

@@ -8,19 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"replypath/health"
 )
-
-// Options is where the endpoint listens, and who may ask.
-type Options struct {
-	Listen    netip.AddrPort // invalid: there is no endpoint
-	TokenFile string         // holds the token that must be shown; empty: none is asked for
-	CertFile  string         // with KeyFile: TLS; empty: none
-	KeyFile   string
-}
 
 // Source is asked for what is shown.
 type Source interface {
@@ -47,14 +38,14 @@ type Server struct {
 	log     *slog.Logger
 	source  Source
 	metrics *Metrics
-	options chan Options // the newest that were set and not yet taken
+	options chan health.Endpoint // the newest that were set and not yet taken
 	retry   time.Duration
 	serving func(*crowd) // is told of every listener
 }
 
 // New is an endpoint that shows what the source says. It does nothing until Serve.
-func New(log *slog.Logger, o Options, s Source) *Server {
-	server := &Server{log: log, source: s, metrics: NewMetrics(s), options: make(chan Options, 1), retry: 5 * time.Second, serving: func(*crowd) {}}
+func New(log *slog.Logger, o health.Endpoint, s Source) *Server {
+	server := &Server{log: log, source: s, metrics: NewMetrics(s), options: make(chan health.Endpoint, 1), retry: 5 * time.Second, serving: func(*crowd) {}}
 	server.options <- o
 	return server
 }
@@ -64,7 +55,7 @@ func (s *Server) Metrics() *Metrics { return s.metrics }
 
 // Set changes the options, also while it serves. Connections are closed when they differ. Only one goroutine may call
 // it.
-func (s *Server) Set(o Options) {
+func (s *Server) Set(o health.Endpoint) {
 	select {
 	case <-s.options:
 	default:
@@ -75,7 +66,7 @@ func (s *Server) Set(o Options) {
 // Serve answers until the context ends, whose error it gives. What keeps it from listening is logged, and tried again
 // until it passes: a port that is taken is no reason for the service to end.
 func (s *Server) Serve(ctx context.Context) error {
-	var now Options
+	var now health.Endpoint
 	for served := context.CancelFunc(func() {}); ; {
 		select {
 		case <-ctx.Done():
@@ -93,7 +84,7 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 // start serves these options in the background. The function that it gives ends that, and waits for the end.
-func (s *Server) start(ctx context.Context, o Options) context.CancelFunc {
+func (s *Server) start(ctx context.Context, o health.Endpoint) context.CancelFunc {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -109,7 +100,7 @@ func (s *Server) start(ctx context.Context, o Options) context.CancelFunc {
 }
 
 // persist serves, and begins anew after a failure. The same failure is logged once.
-func (s *Server) persist(ctx context.Context, o Options) {
+func (s *Server) persist(ctx context.Context, o health.Endpoint) {
 	told := ""
 	for ctx.Err() == nil {
 		err := s.serve(ctx, o, func() { told = "" })
@@ -128,7 +119,7 @@ func (s *Server) persist(ctx context.Context, o Options) {
 }
 
 // serve answers until the context ends or the listener fails.
-func (s *Server) serve(ctx context.Context, o Options, begun func()) error {
+func (s *Server) serve(ctx context.Context, o health.Endpoint, begun func()) error {
 	l, err := listen(ctx, o, s.log)
 	if err != nil {
 		return err
@@ -159,7 +150,7 @@ func (s *Server) serve(ctx context.Context, o Options, begun func()) error {
 	return errors.Join(err, server.Close())
 }
 
-func (s *Server) server(ctx context.Context, o Options, c *crowd) *http.Server {
+func (s *Server) server(ctx context.Context, o health.Endpoint, c *crowd) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // HTTP/2 would put any number of requests on one connection
 	return &http.Server{

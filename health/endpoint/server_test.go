@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"replypath/health"
 )
 
 func TestPortThatIsTakenIsTriedAgain(t *testing.T) {
@@ -12,7 +14,7 @@ func TestPortThatIsTakenIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Options{Listen: netip.MustParseAddrPort(taken.Addr().String())})
+	s := start(t, health.Endpoint{Listen: netip.MustParseAddrPort(taken.Addr().String())})
 	until(t, "it says that the port is taken", func() bool { return strings.Contains(s.log.String(), "address already in use") })
 	holds(t, s.log.String(), "level=ERROR", "ss -ltnp", taken.Addr().String())
 	if err := taken.Close(); err != nil {
@@ -28,17 +30,17 @@ func TestPortThatIsTakenIsTriedAgain(t *testing.T) {
 }
 
 func TestAddressThatNoLinkHasIsTold(t *testing.T) {
-	s := start(t, Options{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
+	s := start(t, health.Endpoint{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
 	until(t, "it is told", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
 }
 
 func TestOptionsChangeWhileItServes(t *testing.T) {
-	s := start(t, Options{})
-	s.Set(Options{Listen: anyPort})
+	s := start(t, health.Endpoint{})
+	s.Set(health.Endpoint{Listen: anyPort})
 	first := s.await(t)
 	c := s.dial(t, "")
-	s.Set(Options{Listen: anyPort})
-	s.Set(Options{Listen: anyPort, TokenFile: tokenFile(t, aToken)})
+	s.Set(health.Endpoint{Listen: anyPort})
+	s.Set(health.Endpoint{Listen: anyPort, TokenFile: tokenFile(t, aToken)})
 	if second := s.await(t); second == first {
 		t.Errorf("it listens on %s again", second)
 	}
@@ -51,7 +53,7 @@ func TestOptionsChangeWhileItServes(t *testing.T) {
 	if code, _ := s.get(t, "/status"); code != 401 {
 		t.Errorf("with the new options: %d", code)
 	}
-	s.Set(Options{})
+	s.Set(health.Endpoint{})
 	until(t, "it is gone", func() bool {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 		if err == nil {
@@ -64,7 +66,7 @@ func TestOptionsChangeWhileItServes(t *testing.T) {
 func TestSameOptionsDisturbNobody(t *testing.T) {
 	s := open(t)
 	c := s.dial(t, "GET /healthz HTTP/1.1\r\n")
-	s.Set(Options{Listen: anyPort})
+	s.Set(health.Endpoint{Listen: anyPort})
 	until(t, "they are taken", func() bool { return len(s.options) == 0 })
 	if _, err := c.Write([]byte("Host: localhost\r\n\r\n")); err != nil {
 		t.Fatal(err)

@@ -116,7 +116,7 @@ func TestStreamEndsWithTheEndpoint(t *testing.T) {
 	s := open(t)
 	f := s.follow(t)
 	f.next(t)
-	s.Set(Options{})
+	s.Set(health.Endpoint{})
 	for f.scan.Scan() { // ends
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"replypath/health"
 )
 
 // issue writes a certificate of its own with this number.
@@ -57,7 +59,7 @@ func (s *site) greet(t *testing.T, c *tls.Config) (int64, error) {
 func TestCertificateIsRenewedWhileItServes(t *testing.T) {
 	dir := t.TempDir()
 	issue(t, dir, 1)
-	s := start(t, Options{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
+	s := start(t, health.Endpoint{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
 	s.await(t)
 	shows := func(want int64) {
 		t.Helper()
@@ -84,7 +86,7 @@ func TestCertificateIsRenewedWhileItServes(t *testing.T) {
 func TestOnlyModernTLS(t *testing.T) {
 	dir := t.TempDir()
 	issue(t, dir, 1)
-	s := start(t, Options{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
+	s := start(t, health.Endpoint{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
 	s.await(t)
 	for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		_, err := s.greet(t, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version})
@@ -108,7 +110,7 @@ func TestOnlyModernTLS(t *testing.T) {
 
 func TestCertificateThatCannotBeReadIsTold(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, Options{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
+	s := start(t, health.Endpoint{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
 	until(t, "it is told", func() bool { return strings.Contains(s.log.String(), "read the certificate") })
 	issue(t, dir, 1)
 	s.await(t)
