@@ -23,6 +23,9 @@ func FuzzRead(f *testing.F) {
 	f.Add(string(etc.Sample), "")
 	f.Add("", lte+"probes.web.target = 'HTTP://Example.NET:080/a?b#'\n")
 	f.Add("inside = ['lan0']\nuplinks={a.id=1,a.gateway=['auto','2001:db8::1%a'],'b'={id=2,gateway='''auto'''}}\n", lte)
+	f.Add("prove=['tcp://:443','udp://lte:53','tcp://[2001:db8::2]:80']\non_change=['/bin/true']\nendpoint={listen='[::1]:80',token_file='/t'}\n"+
+		"proof={every='off',source='203.0.113.77'}\n[probes]\nloss='off'\nlatency=['1s','.5s']\n",
+		lte+"quorum=2\nprobes.a={target='gateway',interval='1m0s',retry='50ms',fall=1,rise=1}\nprobes.b={target='https://a/',status=204,body='x'}\n")
 	files, err := filepath.Glob("testdata/bad-*.toml")
 	if err != nil {
 		f.Fatal(err)

@@ -103,6 +103,14 @@ func (ks keys) remedy(name string, t table) string {
 	case t.parent == nil && uplinkKeys.has(name):
 		return "it belongs in a table [uplinks.NAME]; " + there
 	}
+	for _, below := range []struct {
+		keys  keys
+		table string
+	}{{usualKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
+		if below.keys.has(name) {
+			return "it belongs in a table " + below.table + "; " + there
+		}
+	}
 	return there
 }
 

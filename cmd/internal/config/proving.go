@@ -62,6 +62,9 @@ func parseAsker(s string) (addr netip.Addr, message, remedy string) {
 	if err != nil {
 		return addr, fmt.Sprintf("source %q is not an IP address", s), `write an address such as "203.0.113.77" or "2001:db8:ffff::77"`
 	}
+	if addr.Is4In6() {
+		return addr, fmt.Sprintf("source %s is %s", addr, unfit(addr)), "write it as " + addr.Unmap().String()
+	}
 	if is := local(addr); is != "" {
 		return addr, fmt.Sprintf("source %s is %s", addr, is), "write an address beyond the uplinks, such as one for documentation"
 	}
@@ -70,8 +73,11 @@ func parseAsker(s string) (addr netip.Addr, message, remedy string) {
 
 // local says why the address means nothing beyond a link.
 func local(addr netip.Addr) string {
-	if addr.IsLinkLocalUnicast() || addr.Zone() != "" {
+	switch {
+	case addr.IsLinkLocalUnicast():
 		return "a link-local address"
+	case addr.Zone() != "":
+		return "an address with a zone"
 	}
 	return unfit(addr)
 }

@@ -86,7 +86,7 @@ func (h *thresholds) percents(usual health.Percents) health.Percents {
 		High: within(high, usual.High, 1, 100, `per cent; "off" looks at no loss`),
 		Low:  within(low, usual.Low, 0, 99, "per cent"),
 	}
-	h.ordered(low.is >= high.is)
+	h.ordered(p.High, p.Low, low.is == int64(p.Low) && high.is == int64(p.High))
 	return p
 }
 
@@ -102,7 +102,7 @@ func (h *thresholds) durations(usual health.Durations) health.Durations {
 		High: high.within(usual.High, time.Millisecond, maxTimeout),
 		Low:  low.within(usual.Low, time.Microsecond, maxTimeout),
 	}
-	h.ordered(low.is >= high.is)
+	h.ordered(int(d.High), int(d.Low), low.is == d.Low && high.is == d.High)
 	return d
 }
 
@@ -114,9 +114,9 @@ func otherwise[T any](h *thresholds, usual T) (none T) {
 	return none
 }
 
-// ordered remembers that the second threshold is not below the first.
-func (h *thresholds) ordered(wrong bool) {
-	if wrong {
+// ordered remembers that the second threshold is not below the first. What is not believed is wrong enough already.
+func (h *thresholds) ordered(high, low int, believed bool) {
+	if believed && low >= high {
 		h.wrong("write the high one first and a lower one second, such as "+h.known.example(h.key),
 			"the second of %s must be below the first", h.key)
 	}

@@ -30,7 +30,7 @@ func (u fileUplink) watched(b uplinks.Uplink, usual health.Probe) health.Uplink 
 	for _, f := range uplinks.Families {
 		// Where no probe asks, the gateway is asked, and it alone is enough.
 		if n := len(w.In(f)); n > 0 && n < w.Quorum && b.Manages(f) {
-			q.wrong(fmt.Sprintf(remedy+" that asks by %s", n, f), "quorum %d can never be met for %s, by which %d of the probes ask", q.is, f, n)
+			q.wrong(fmt.Sprintf(remedy+" that asks by %s", n, f), "quorum %d can never be met for %s: only %d of the probes can ask by it", q.is, f, n)
 		}
 	}
 	return w
