@@ -17,7 +17,7 @@ type Settings struct {
 type Uplink struct {
 	Name   string
 	Probes []Probe // in the order of their names; empty: the gateway alone, where there is one
-	Quorum int     // how many of a family's probes must be answered for it to be up
+	Quorum int     // how many of a family's probes must be answered for it to be up; where they are fewer, all of them
 }
 
 // Probe is a question that is put through an uplink again and again.

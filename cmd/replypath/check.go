@@ -1,12 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
+	"replypath/health"
 	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type checked struct {
 	Valid    bool              `json:"valid"`
 	Mistakes []mistake         `json:"mistakes"`
 	Warnings []uplinks.Finding `json:"warnings"`
+	Uplinks  []expected        `json:"uplinks"`
 }
 
 func (p *program) checkCommand() *cobra.Command {
@@ -26,38 +28,46 @@ func (p *program) checkCommand() *cobra.Command {
 		Short: "Read the configuration and name every mistake in it",
 		Long: `Read the configuration and name every mistake in it, with its place and the remedy.
 Then compare it with this host's links and routes; what is found there is a warning.
+At last say for each uplink how soon it counts as down when nobody answers any more.
 Nothing is changed, and no privilege is needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.read()
 			var mistakes config.Mistakes
 			if p.json && errors.As(err, &mistakes) {
-				return errors.Join(p.print(checked{Version: 1, Mistakes: wrong(mistakes), Warnings: list[uplinks.Finding](nil)}), err)
+				return errors.Join(p.print(checked{Version: 1, Mistakes: wrong(mistakes), Warnings: list[uplinks.Finding](nil), Uplinks: list[expected](nil)}), err)
 			}
 			if err != nil {
 				return err
 			}
-			findings, err := lookAround(cmd.Context(), c)
+			facts, err := host.Facts(cmd.Context())
 			if err != nil {
 				return err
 			}
+			findings, all := lookAround(c, facts), expect(c, facts)
 			if p.json {
-				return p.print(checked{Version: 1, Valid: true, Mistakes: []mistake{}, Warnings: list(findings)})
+				return p.print(checked{Version: 1, Valid: true, Mistakes: []mistake{}, Warnings: list(findings), Uplinks: all})
 			}
 			p.warn(findings)
 			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.config, count(len(c.Uplinks), "uplink"))
+			for _, e := range all {
+				if err == nil {
+					_, err = fmt.Fprintln(p.stdout, e)
+				}
+			}
 			return err
 		},
 	})
 }
 
 // lookAround compares the configuration with the host as far as anybody may look.
-func lookAround(ctx context.Context, c config.Config) ([]uplinks.Finding, error) {
-	facts, err := host.Facts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return uplinks.Findings(c.Settings, facts), nil
+func lookAround(c config.Config, facts uplinks.Facts) []uplinks.Finding {
+	return slices.Concat(
+		uplinks.Findings(c.Settings, facts),
+		health.Findings(c.Health, c.Settings, facts),
+		c.Endpoint.Findings(),
+		files(c),
+	)
 }
 
 type mistake struct {

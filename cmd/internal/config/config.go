@@ -68,9 +68,8 @@ func believe(sources []*source) (Config, Mistakes) {
 func (c *Config) uplinks(ups []fileUplink, limit idLimit, usual health.Probe) {
 	for i, u := range ups {
 		u.distinct(ups[:i])
-		b := u.believe(limit)
-		c.Uplinks = append(c.Uplinks, b)
-		c.Health.Uplinks = append(c.Health.Uplinks, u.watched(b, usual))
+		c.Uplinks = append(c.Uplinks, u.believe(limit))
+		c.Health.Uplinks = append(c.Health.Uplinks, u.watched(usual))
 	}
 }
 
