@@ -129,7 +129,7 @@ func TestWorst(t *testing.T) {
 		{0, []health.Probe{slow, fast, beyond4}, slow4},    // no quorum is one
 	} {
 		u := health.Uplink{Name: "fibre", Quorum: c.quorum, Probes: c.probes}
-		if d, known := u.Worst(own); d != c.want || !known {
+		if d, known := (health.Settings{Uplinks: []health.Uplink{u}}).Worst(own); d != c.want || !known {
 			t.Errorf("quorum %d of %v: %s, %t, want %s", c.quorum, c.probes, d, known, c.want)
 		}
 	}
@@ -139,11 +139,32 @@ func TestWorstIsUnknownWhenNobodyIsAsked(t *testing.T) {
 	direct := health.Path{Key: health.Key{Uplink: "fibre", Family: uplinks.IPv4}, Direct: true}
 	for _, probes := range [][]health.Probe{nil, {gateway}, {beyond6}} {
 		u := health.Uplink{Name: "fibre", Quorum: 1, Probes: probes}
-		if d, known := u.Worst(direct); known {
+		if d, known := (health.Settings{Uplinks: []health.Uplink{u}}).Worst(direct); known {
 			t.Errorf("%v: %s, want none", probes, d)
 		}
 	}
-	if d, known := (health.Uplink{Probes: []health.Probe{beyond4}}).Worst(direct); !known || d != 3200*time.Millisecond {
+	if d, known := settings(1, beyond4).Worst(direct); !known || d != 3200*time.Millisecond {
 		t.Errorf("a probe over a point-to-point link: %s, %t", d, known)
+	}
+}
+
+// A target that another uplink asks too may be to blame itself, until that one has been answered.
+func TestWorstOfASharedTarget(t *testing.T) {
+	s := settings(1, named)
+	s.Uplinks[0].Probes[0].Fall = 1
+	own := health.Path{Key: health.Key{Uplink: "fibre", Family: uplinks.IPv4}, Gateway: addr("198.51.100.1")}
+	s.Uplinks[1].Probes = []health.Probe{beyond4}
+	if d, _ := s.Worst(own); d != 2*time.Second {
+		t.Errorf("alone: %s, want 2s", d)
+	}
+	slow := named
+	slow.Retry, slow.Timeout = time.Second, 3*time.Second
+	s.Uplinks[1].Probes = []health.Probe{slow}
+	if d, _ := s.Worst(own); d != 6*time.Second {
+		t.Errorf("shared: %s, want 6s", d)
+	}
+	s.Uplinks[0].Probes, s.Uplinks[1].Probes = []health.Probe{gateway}, []health.Probe{gateway}
+	if d, _ := s.Worst(own); d != gateway.Worst() {
+		t.Errorf("each its own gateway: %s, want %s", d, gateway.Worst())
 	}
 }

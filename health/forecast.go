@@ -21,19 +21,40 @@ func (u Uplink) Asked(p Path) []Probe {
 	return all
 }
 
-// Worst is the longest time from the moment from which nobody answers by the path until the uplink counts as down in its
-// family. It is not known when nobody is asked.
-func (u Uplink) Worst(p Path) (d time.Duration, known bool) {
+// Worst is the longest time from the moment from which nobody answers by the path, while others do by theirs, until its
+// uplink counts as down in its family. It is not known when nobody is asked.
+func (s Settings) Worst(p Path) (d time.Duration, known bool) {
+	i := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Name == p.Uplink })
+	if i < 0 {
+		return 0, false
+	}
 	var all []time.Duration
-	for _, q := range u.Asked(p) {
-		all = append(all, q.Worst())
+	for _, q := range s.Uplinks[i].Asked(p) {
+		all = append(all, s.worst(p, q))
 	}
 	if len(all) == 0 {
 		return 0, false
 	}
 	slices.Sort(all)
 	// All fall silent at once. Of n probes of which the quorum must be answered, n-quorum may be down, and one more may not.
-	return all[len(all)-u.need(len(all))], true
+	return all[len(all)-s.Uplinks[i].need(len(all))], true
+}
+
+// worst is how long it takes for one probe. When another uplink asks the same target, that one must have been answered
+// since something seemed to be wrong: the target could be to blame.
+func (s Settings) worst(p Path, q Probe) time.Duration {
+	d := q.Worst()
+	if q.Target.Kind == Gateway {
+		return d
+	}
+	for _, u := range s.Uplinks {
+		for _, other := range u.In(p.Family) {
+			if u.Name != p.Uplink && other.Target == q.Target {
+				d = max(d, q.Interval+q.Timeout+other.Retry+other.Timeout)
+			}
+		}
+	}
+	return d
 }
 
 // need is how many of so many probes must be answered.

@@ -57,7 +57,9 @@ type strain struct{ loss, latency bool }
 func (s strain) after(w *window, p Probe) strain {
 	lost := 100 * w.lost
 	switch {
-	case lost >= p.Loss.High*Window && w.lost > 0:
+	case p.Loss.High == 0:
+		s.loss = false
+	case lost >= p.Loss.High*Window:
 		s.loss = true
 	case lost <= p.Loss.Low*Window:
 		s.loss = false

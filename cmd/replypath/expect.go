@@ -27,7 +27,7 @@ func expect(c config.Config, facts uplinks.Facts) []expected {
 			if p.Uplink != u.Name {
 				continue
 			}
-			if d, known := u.Worst(p); known {
+			if d, known := c.Health.Worst(p); known {
 				e.Down[p.Family] = d.Seconds()
 			}
 		}
