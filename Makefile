@@ -6,7 +6,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check bench bench-idle fuzz install uninstall clean
+.PHONY: all build needs demo test chaos check bench bench-idle bench-asking fuzz install uninstall clean
 
 all: build
 
@@ -39,6 +39,10 @@ bench:
 # What the service costs when nothing happens, with 31 uplinks, over a minute.
 bench-idle: needs
 	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test
+
+# What 64 probes cost that ask five times per second, when all are answered and when none is.
+bench-asking: needs
+	REPLYPATH_ASK=1m go test -count=1 -v -run '^$$' -bench Asking -benchtime 1x ./test
 
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
