@@ -1,70 +1,82 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"io"
 	"time"
 
 	"replypath/cmd/internal/daemon"
+	"replypath/health"
 
 	"github.com/spf13/cobra"
 )
 
 func (p *program) statusCommand() *cobra.Command {
-	return p.jsonFlag(&cobra.Command{
+	var watch bool
+	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "status",
-		Short: "Print how the running service stands",
+		Short: "Print how the running service and its uplinks stand",
 		Long: `Print how the running service stands: whether the kernel is in sync, what waits and
-why, and how the last reload ended. The exit status is 3 when not all is well.`,
+why, and how the last reload ended; then each uplink in each family, with the mean
+round trip and the loss of its last questions, how its reply path is proven (shown,
+asked, or no), and since when it is so.
+
+The exit status is 3 when not all is well: the kernel is not in sync, a reload was
+refused, or an uplink is unproven, down or absent.
+
+With --watch it goes on until it is interrupted, which is success: on a terminal it
+draws the table anew, elsewhere it prints it again when something has changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			answer, err := daemon.Call(cmd.Context(), p.state, daemon.Request{Do: daemon.DoStatus})
-			if errors.Is(err, daemon.ErrNoService) {
-				return fmt.Errorf("%w: start it (systemctl start replypath), or look once: replypath plan", err)
+			if watch {
+				return p.watch(cmd.Context(), p.askStatus)
 			}
+			s, err := p.askStatus(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := p.printStatus(*answer.Status); err != nil {
+			if err := p.printStatus(s); err != nil {
 				return err
 			}
-			if !well(*answer.Status) {
+			if !well(s) {
 				return errNo
 			}
 			return nil
 		},
 	})
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and print it again when something has changed")
+	return cmd
 }
 
-func well(s daemon.Status) bool {
+func (p *program) askStatus(ctx context.Context) (health.Status, error) {
+	answer, err := daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoStatus})
+	if errors.Is(err, daemon.ErrNoService) {
+		return health.Status{}, fmt.Errorf("%w: start it (systemctl start replypath), or look once: replypath plan", err)
+	}
+	if err != nil {
+		return health.Status{}, err
+	}
+	if answer.Status == nil {
+		return health.Status{}, errors.New("ask the service: it gave no status: is it of another version?")
+	}
+	return known(*answer.Status).Whole(), nil
+}
+
+func well(s health.Status) bool {
+	for _, u := range s.Uplinks {
+		if u.State != health.Up {
+			return false
+		}
+	}
 	return s.InSync && s.Error == "" && (s.Reload == nil || s.Reload.Error == "")
 }
 
-func (p *program) printStatus(s daemon.Status) error {
+func (p *program) printStatus(s health.Status) error {
 	if p.json {
 		return p.print(s)
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	sync := "in sync"
-	if !s.InSync {
-		sync = "not in sync"
-	}
-	fmt.Fprintf(w, "kernel\t%s, since %s\n", sync, s.Since.Format(time.DateTime))
-	if s.Error != "" {
-		fmt.Fprintf(w, "error\t%s\n", s.Error)
-	}
-	if s.Waiting > 0 {
-		fmt.Fprintf(w, "waiting\t%s, as somebody undoes them again and again: see the log\n", count(s.Waiting, "repair"))
-	}
-	fmt.Fprintf(w, "uplinks\t%d\n", s.Uplinks)
-	fmt.Fprintf(w, "changes\t%d, in %s\n", s.Changes, count(s.Rounds, "round"))
-	switch {
-	case s.Reload == nil:
-	case s.Reload.Error != "":
-		fmt.Fprintf(w, "reload\trefused at %s: %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Error)
-	default:
-		fmt.Fprintf(w, "reload\tat %s\n", s.Reload.At.Format(time.DateTime))
-	}
-	return w.Flush()
+	_, err := io.WriteString(p.stdout, statusText(s, time.Now(), newPaint(p.stdout)))
+	return err
 }

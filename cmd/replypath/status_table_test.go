@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"replypath/health"
+	"replypath/uplinks"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.Local)
+
+// standing stands so since some time, with its probe's mean round trip and loss.
+func standing(f uplinks.Family, s health.State, since time.Duration, mean, loss float64) health.Standing {
+	return health.Standing{Family: f, State: s, Since: noon.Add(-since), Probes: []health.Answers{{Sent: 9, Mean: mean, Percent: loss}}}
+}
+
+// trouble has a bit of everything.
+func trouble() health.Status {
+	shown, no, unknown := health.Check{Result: health.Yes}, health.Check{Result: health.No}, health.Check{Result: health.Unknown}
+	no.Why, no.Remedy = `rule 1500 "from all lookup 51820" comes before ours`, "give it a priority above 4000"
+	fine := standing(uplinks.IPv4, health.Up, 26*time.Hour, .0123, 0)
+	fine.Proof = health.Proof{Asked: shown, Shown: shown}
+	astray := standing(uplinks.IPv6, health.Unproven, 3*time.Hour+5*time.Minute, .0081, .4)
+	astray.Proof, astray.Reason = health.Proof{Asked: no, Shown: unknown}, "replies do not leave by it"
+	slow := standing(uplinks.IPv4, health.Up, 59*time.Minute, 1.25, 25)
+	slow.Degraded, slow.Proof = "icmp://192.0.2.53: 25 % of the last questions lost; icmp://192.0.2.53: answers take 1.25s on average", health.Proof{Asked: shown, Shown: unknown}
+	dead := standing(uplinks.IPv6, health.Down, 59*time.Second, 0, 100)
+	dead.Reason = "no answer from icmp://[2001:db8::35] in 1s"
+	return health.Status{
+		Problems: []string{"the kernel is not in sync: it is being repaired"},
+		Sync:     health.Sync{Since: noon.Add(-time.Minute), Error: "add rule 2001:\noperation not permitted", Waiting: 1, Changes: 12, Rounds: 1},
+		Reload:   &health.Reloaded{At: noon, Error: "replypath.toml:3:1: unknown key \"x\""},
+		Uplinks: []health.UplinkStatus{
+			{Name: "fibre", Interface: "eth0", State: health.Unproven, Families: []health.Standing{fine, astray}},
+			{Name: "lte", Interface: "wwan0", State: health.Down, Families: []health.Standing{slow, dead}},
+			{Name: "dsl", Interface: "ppp0", State: health.Absent},
+		},
+		Events: []health.Event{{At: noon, Text: "gone"}, {At: noon, Text: "1"}, {At: noon, Text: "2"}, {At: noon, Text: "3"}, {At: noon, Text: "4"},
+			{At: noon.Add(time.Second), Text: "lte IPv6 is down: \x1b[31mno answer from icmp://[2001:db8::35] in 1s, and this goes on"}},
+	}
+}
+
+func TestStatusForPeople(t *testing.T) {
+	want := `
+kernel    not in sync since 2026-03-04 11:59:00: 12 changes in 1 round
+error     add rule 2001: operation not permitted
+waiting   1 repair, as somebody undoes them again and again: see the log
+problem   the kernel is not in sync: it is being repaired
+reload    refused at 2026-03-04 12:00:00: replypath.toml:3:1: unknown key "x"
+
+UPLINK  INTERFACE  FAMILY  STATE     RTT    LOSS  PROOF  SINCE
+fibre   eth0       IPv4    up        12ms   0%    shown  1d
+                   IPv6    unproven  8.1ms  <1%   no     3h05m
+  replies do not leave by it
+  rule 1500 "from all lookup 51820" comes before ours
+  remedy: give it a priority above 4000
+lte     wwan0      IPv4    up        1.2s   25%   asked  59m
+  degraded: icmp://192.0.2.53: 25 % of the last questions lost;
+  icmp://192.0.2.53: answers take 1.25s on average
+                   IPv6    down      -      100%  -      59s
+  no answer from icmp://[2001:db8::35] in 1s
+dsl     ppp0       -       absent    -      -     -      -
+
+12:00:00  1
+12:00:00  2
+12:00:00  3
+12:00:00  4
+12:00:01  lte IPv6 is down: [31mno answer from icmp://[2001:db8::35] in 1s, and
+          this goes on
+`
+	got := "\n" + statusText(trouble(), noon, paint{})
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestColoursDoNotMoveTheTable(t *testing.T) {
+	got := statusText(trouble(), noon, paint{on: true})
+	for _, want := range []string{"\x1b[31mnot in sync\x1b[0m", "\x1b[32mup\x1b[0m        12ms", "\x1b[33munproven\x1b[0m  8.1ms", "\x1b[33mup\x1b[0m        1.2s", "\x1b[31mdown\x1b[0m      -", "\x1b[1mUPLINK"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	for _, code := range []string{"0", "1", "31", "32", "33"} {
+		got = strings.ReplaceAll(got, "\x1b["+code+"m", "")
+	}
+	if diff := cmp.Diff(statusText(trouble(), noon, paint{}), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStatusFitsEightyColumns(t *testing.T) {
+	s := trouble()
+	for i := range s.Uplinks {
+		u := &s.Uplinks[i]
+		u.Name, u.Interface = strings.Repeat("n", 15), strings.Repeat("i", 15)
+		for j := range u.Families {
+			f := &u.Families[j]
+			f.State, f.Since, f.Proof.Shown.Result = health.Unproven, noon.Add(-23*time.Hour-59*time.Minute), health.Yes
+			f.Probes[0].Mean, f.Probes[0].Percent = 99.96, 100
+			f.Reason = strings.Repeat("nobody answers ", 20)
+		}
+	}
+	s.Error = strings.Repeat("word ", 100)
+	for line := range strings.Lines(statusText(s, noon, paint{})) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > wide {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestWordsAreShort(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{short(.00004), "0.0ms"}, {short(.00994), "9.9ms"}, {short(.00996), "10ms"}, {short(.9994), "999ms"}, {short(.9996), "1.0s"}, {short(60), "60.0s"},
+		{share(0), "0%"}, {share(.01), "<1%"}, {share(1.4), "1%"}, {share(100), "100%"},
+		{age(noon, noon.Add(time.Hour)), "0s"}, {age(noon, time.Time{}), "-"}, {age(noon, noon.Add(-61*time.Minute)), "1h01m"}, {age(noon, noon.Add(-24*time.Hour)), "1d"},
+		{plain("a\tb\r\n\x00c\u202ed é"), "a b c d é"},
+		{fmt.Sprintf("%q", fold("", 5)), `[""]`}, {fmt.Sprintf("%q", fold("ab cd ef ghijklm n", 5)), `["ab cd" "ef" "ghijklm" "n"]`},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, not %q", c.got, c.want)
+		}
+	}
+}
+
+func TestAllIsWellOnlyWhenEveryUplinkIsUp(t *testing.T) {
+	good := func() health.Status {
+		return health.Status{Sync: health.Sync{InSync: true}, Reload: &health.Reloaded{}, Uplinks: []health.UplinkStatus{{State: health.Up}, {State: health.Up}}}
+	}
+	if !well(good()) {
+		t.Error("all is well, and is said not to be")
+	}
+	for what, harm := range map[string]func(*health.Status){
+		"not in sync":     func(s *health.Status) { s.InSync = false },
+		"an error":        func(s *health.Status) { s.Error = "x" },
+		"a bad reload":    func(s *health.Status) { s.Reload.Error = "x" },
+		"one is unproven": func(s *health.Status) { s.Uplinks[1].State = health.Unproven },
+		"one is down":     func(s *health.Status) { s.Uplinks[1].State = health.Down },
+		"one is absent":   func(s *health.Status) { s.Uplinks[1].State = health.Absent },
+	} {
+		s := good()
+		if harm(&s); well(s) {
+			t.Errorf("%s, and all is said to be well", what)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"replypath/health"
+)
+
+// lookTime is how often a watched status is asked for.
+const lookTime = time.Second
+
+// What a terminal is told: to go to the upper left corner, to clear the rest of a line, and all that is below.
+const (
+	home      = "\x1b[H"
+	clearLine = "\x1b[K"
+	clearRest = "\x1b[J"
+	clearAll  = home + "\x1b[2J"
+)
+
+// watch shows the status until the context ends. Without a service at the beginning it fails; later it waits for one to
+// come back.
+func (p *program) watch(ctx context.Context, ask func(context.Context) (health.Status, error)) error {
+	s, err := ask(ctx)
+	if err != nil {
+		return err
+	}
+	draw := p.appending()
+	if isTerminal(p.stdout) && !p.json {
+		draw = p.drawing()
+	}
+	ticks := time.NewTicker(lookTime)
+	defer ticks.Stop()
+	for {
+		if err := draw(s, err); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
+		}
+		s, err = ask(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// drawing draws over what it has drawn before, without flicker.
+func (p *program) drawing() func(health.Status, error) error {
+	before := ""
+	return func(s health.Status, err error) error {
+		text := ""
+		if err != nil {
+			text = plain(err.Error()) + "\n"
+		} else {
+			text = statusText(s, time.Now(), newPaint(p.stdout))
+		}
+		if text == before {
+			return nil
+		}
+		start := home
+		if before == "" {
+			start = clearAll
+		}
+		before = text
+		_, err = io.WriteString(p.stdout, start+strings.ReplaceAll(text, "\n", clearLine+"\n")+clearRest)
+		return err
+	}
+}
+
+// appending writes a new block, or with --json a new line, when something has changed that is more than a measure.
+func (p *program) appending() func(health.Status, error) error {
+	before := ""
+	return func(s health.Status, err error) error {
+		now := gist(s)
+		if err != nil {
+			now = plain(err.Error())
+		}
+		if now == before {
+			return nil
+		}
+		first := before == ""
+		before = now
+		switch {
+		case err != nil:
+			_, err = fmt.Fprintf(p.stderr, "replypath: %s\n", now)
+		case p.json:
+			err = json.NewEncoder(p.stdout).Encode(s)
+		default:
+			text := statusText(s, time.Now(), newPaint(p.stdout))
+			if !first {
+				text = "\n" + text
+			}
+			_, err = io.WriteString(p.stdout, text)
+		}
+		return err
+	}
+}
+
+// gist is the same as long as nothing but measures and counters change.
+func gist(s health.Status) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%t %q %d %q", s.InSync, s.Error, s.Waiting, s.Problems)
+	if s.Reload != nil {
+		fmt.Fprintf(&out, " %d %q", s.Reload.At.UnixNano(), s.Reload.Error)
+	}
+	for _, u := range s.Uplinks {
+		fmt.Fprintf(&out, "\n%q %q", u.Name, u.Interface)
+		for _, f := range u.Families {
+			fmt.Fprintf(&out, " %s %s %s %t %s", f.Family, f.State, proofWord(f.Proof), f.Degraded != "", f.Since)
+		}
+	}
+	if n := len(s.Events); n > 0 {
+		fmt.Fprintf(&out, "\n%d", s.Events[n-1].ID)
+	}
+	return out.String()
+}

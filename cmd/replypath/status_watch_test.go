@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"replypath/health"
+
+	"golang.org/x/sys/unix"
+)
+
+// played gives one status, or error, after the other, and then lets the watch be interrupted.
+func played(cancel context.CancelFunc, all ...any) func(context.Context) (health.Status, error) {
+	return func(context.Context) (health.Status, error) {
+		next := all[0]
+		if all = all[1:]; len(all) == 0 {
+			defer cancel()
+		}
+		if err, bad := next.(error); bad {
+			return health.Status{}, err
+		}
+		return next.(health.Status), nil
+	}
+}
+
+// measured is a status that differs in its measures only.
+func measured(rounds int, mean float64) health.Status {
+	s := trouble()
+	s.Rounds, s.Uplinks[0].Families[0].Probes[0].Mean = rounds, mean
+	return s
+}
+
+func TestWatchPrintsAgainWhatHasChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out, errs bytes.Buffer
+		p := &program{stdout: &out, stderr: &errs}
+		ctx, cancel := context.WithCancel(t.Context())
+		better := measured(4, .1)
+		better.Uplinks[1].Families[1].State = health.Up
+		gone := errors.New("the service does not run")
+		begun := time.Now()
+		if err := p.watch(ctx, played(cancel, measured(1, .1), measured(2, .2), measured(3, .3), better, gone, gone, better, better, better)); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "UPLINK"); n != 3 {
+			t.Errorf("%d blocks:\n%s", n, &out)
+		}
+		if errs.String() != "replypath: the service does not run\n" {
+			t.Errorf("complaints: %q", &errs)
+		}
+		if strings.Contains(out.String(), "\x1b") {
+			t.Error("it steers a terminal that is not there")
+		}
+		if took := time.Since(begun); took != 8*lookTime {
+			t.Errorf("nine looks took %s", took)
+		}
+	})
+}
+
+func TestWatchWithoutAServiceFails(t *testing.T) {
+	p := &program{stdout: &bytes.Buffer{}}
+	if err := p.watch(t.Context(), played(func() {}, errors.New("none"))); err == nil {
+		t.Error("it waits for a service that has never been there")
+	}
+}
+
+func TestWatchForPrograms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := &program{stdout: &out, json: true}
+		ctx, cancel := context.WithCancel(t.Context())
+		better := measured(3, .1)
+		better.Events = append(better.Events, health.Event{ID: 7})
+		if err := p.watch(ctx, played(cancel, measured(1, .1), measured(2, .2), better, better)); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 2 {
+			t.Fatalf("%d lines", len(lines))
+		}
+		for i, want := range []int{1, 3} {
+			var s health.Status
+			if err := json.Unmarshal([]byte(lines[i]), &s); err != nil || s.Rounds != want {
+				t.Errorf("line %d: %v, round %d", i, err, s.Rounds)
+			}
+		}
+	})
+}
+
+// terminal is a pseudo terminal: what is written to the second end is read from the first.
+func terminal(t *testing.T) (first, second *os.File) {
+	t.Helper()
+	first, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { first.Close() })
+	if err := unix.IoctlSetPointerInt(int(first.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(first.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { second.Close() })
+	return first, second
+}
+
+func TestWatchDrawsOnATerminal(t *testing.T) {
+	for name, value := range map[string]string{"TERM": "xterm", "NO_COLOR": ""} {
+		t.Setenv(name, value)
+	}
+	first, second := terminal(t)
+	if !newPaint(second).on {
+		t.Error("no colour on a terminal")
+	}
+	t.Setenv("NO_COLOR", "1")
+	if newPaint(second).on {
+		t.Error("NO_COLOR is not respected")
+	}
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "dumb")
+	if newPaint(second).on {
+		t.Error("a dumb terminal gets colour")
+	}
+	// A reader, as the terminal holds only so much.
+	read := make(chan string)
+	go func() {
+		var all []byte
+		for b := make([]byte, 4096); ; {
+			n, err := first.Read(b)
+			all = append(all, b[:n]...)
+			if err != nil || bytes.Contains(all, []byte("END")) {
+				read <- string(all)
+				return
+			}
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &program{stdout: second}
+	last := health.Status{Problems: []string{"END"}}
+	if err := p.watch(ctx, played(cancel, trouble(), last, last)); err != nil {
+		t.Fatal(err)
+	}
+	got := <-read
+	if !strings.HasPrefix(got, clearAll+"kernel") || strings.Count(got, home) != 2 || !strings.Contains(got, clearRest+home+"kernel") || !strings.Contains(got, clearLine+"\r\n") {
+		t.Errorf("it drew %q", got)
+	}
+}
