@@ -37,7 +37,7 @@ Without a configuration it says so and ends with success.`,
 			}
 			hangup, stop := hangups()
 			defer stop()
-			s := daemon.Service{Config: p.config, State: p.state, Log: log, Hangup: hangup}
+			s := daemon.Service{Config: p.config, State: p.state, Log: log, Hangup: hangup, Build: readBuild().Version}
 			return s.Run(cmd.Context())
 		},
 	}

@@ -52,7 +52,7 @@ func (s *Service) confirm() error {
 		return host.ErrNothingPending
 	}
 	settings := s.pending.New
-	s.pending = nil
+	s.pending, s.before = nil, nil
 	s.Log.Info("the configuration is confirmed")
 	return errors.Join(s.memory.SetPending(nil), s.memory.SetInForce(&settings))
 }
@@ -68,6 +68,10 @@ func (s *Service) revert(ctx context.Context) error {
 	}
 	s.pending.Reverted = true
 	s.keeper.Keep(old)
+	if s.before != nil {
+		s.attend(*s.before)
+		s.before = nil
+	}
 	s.Log.Error("not confirmed in time: back to the previous configuration")
 	return s.memory.SetPending(s.pending)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/host"
+	"replypath/health"
 )
 
 // Request is what is asked on the control socket, a line of JSON.
@@ -32,28 +33,9 @@ const (
 
 // Response is the answer, a line of JSON.
 type Response struct {
-	Elsewhere bool    `json:"elsewhere,omitempty"` // the service keeps another network namespace than the caller's
-	Error     string  `json:"error,omitempty"`
-	Status    *Status `json:"status,omitempty"`
-}
-
-// Status is how the service stands.
-type Status struct {
-	Version int       `json:"version"`
-	InSync  bool      `json:"in_sync"`
-	Since   time.Time `json:"since"` // of in_sync
-	Error   string    `json:"error,omitempty"`
-	Waiting int       `json:"repairs_waiting"`
-	Changes int       `json:"changes"`
-	Rounds  int       `json:"rounds"`
-	Uplinks int       `json:"uplinks"`
-	Reload  *Reloaded `json:"reload,omitempty"`
-}
-
-// Reloaded is how the last reload ended.
-type Reloaded struct {
-	At    time.Time `json:"at"`
-	Error string    `json:"error,omitempty"`
+	Elsewhere bool           `json:"elsewhere,omitempty"` // the service keeps another network namespace than the caller's
+	Error     string         `json:"error,omitempty"`
+	Status    *health.Status `json:"status,omitempty"`
 }
 
 func (s *Service) answer(ctx context.Context, r Request) Response {
@@ -69,7 +51,7 @@ func (s *Service) answer(ctx context.Context, r Request) Response {
 	case DoConfirm:
 		return response(s.ask(ctx, request{confirm: true}))
 	case DoStatus:
-		status := s.status()
+		status := s.Status().Whole()
 		return Response{Status: &status}
 	}
 	return Response{Error: fmt.Sprintf("nothing is known about %q", r.Do)}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"replypath/health"
 	"replypath/uplinks"
 )
 
@@ -28,7 +29,9 @@ func hall(t *testing.T) string {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		ended <- s.serve(ctx, func(_ context.Context, r Request) Response { return Response{Status: &Status{Rounds: len(r.Do)}} })
+		ended <- s.serve(ctx, func(_ context.Context, r Request) Response {
+			return Response{Status: &health.Status{Sync: health.Sync{Rounds: len(r.Do)}}}
+		})
 	}()
 	t.Cleanup(func() {
 		stop()

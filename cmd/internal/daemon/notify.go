@@ -30,8 +30,10 @@ func (s *Service) tell() {
 	}
 	state := []string{"STATUS=" + status, "WATCHDOG=1"}
 	// Once is enough, also when a rival keeps something from being in sync. It ends a reload too, however that went.
-	s.ready = s.ready || r.InSync || r.Waiting > 0
-	if s.ready {
+	if r.InSync || r.Waiting > 0 {
+		s.ready.Store(true)
+	}
+	if s.ready.Load() {
 		state = append(state, "READY=1")
 	}
 	notify(state...)

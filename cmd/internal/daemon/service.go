@@ -10,6 +10,8 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
+	"replypath/health"
+	"replypath/health/endpoint"
 	"replypath/uplinks"
 
 	"golang.org/x/sync/errgroup"
@@ -21,10 +23,18 @@ type Service struct {
 	State  string // the folder in which things are remembered, and where the control socket is
 	Log    *slog.Logger
 	Hangup <-chan struct{} // asks for a reload
+	Build  string          // which program this is, for its status
 
 	host     *host.Host
 	keeper   *Keeper
 	loop     *Loop
+	askers   *askers
+	care     *care
+	journal  health.Journal
+	endpoint *endpoint.Server
+	started  time.Time
+	asked    config.Config  // what is kept to; only the loop's goroutine
+	before   *config.Config // what was kept to before it, while a change may go back; only the loop's goroutine
 	memory   host.Memory
 	pending  *host.Pending // only the loop's goroutine
 	requests chan request
@@ -32,7 +42,7 @@ type Service struct {
 
 	fingerprint func() (uint64, error) // of what the kernel does not announce
 	seen        atomic.Uint64          // the host's fingerprint at the last round; 0 when the round has changed the host
-	ready       bool                   // only the loop's goroutine
+	ready       atomic.Bool
 }
 
 // request asks the loop's goroutine for a reload, or for a confirmation of the last one.
@@ -73,9 +83,13 @@ func (s *Service) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	s.started = time.Now()
 	s.keeper = NewKeeper(s.host, s.Log, settings)
 	s.loop = NewLoop(s.round)
 	s.loop.Refresh = min(s.loop.Refresh, feeding())
+	s.askers = newAskers()
+	defer s.askers.close()
+	s.equip(c)
 	socket, err := listen(s.State)
 	if err != nil {
 		return err
@@ -93,6 +107,9 @@ func (s *Service) tasks(ctx context.Context, socket *socket) error {
 	g.Go(func() error { return s.watch(ctx, "links, routes and rules", s.host.WatchLinks) })
 	g.Go(func() error { return s.watch(ctx, "firewall", s.host.WatchFirewall) })
 	g.Go(func() error { return s.pulse(ctx) })
+	g.Go(func() error { return s.care.monitor.Run(ctx) })
+	g.Go(func() error { return s.care.run(ctx) })
+	g.Go(func() error { return s.endpoint.Serve(ctx) })
 	g.Go(func() error { return s.hangups(ctx) })
 	g.Go(func() error { return socket.serve(ctx, s.answer) })
 	g.Go(func() error { return s.loop.Run(ctx) })
@@ -110,6 +127,9 @@ func (s *Service) watch(ctx context.Context, what string, watch func(context.Con
 		err := watch(ctx, func(c host.Change) {
 			if c.Who != "" {
 				s.keeper.Suspect(c.What, c.Who)
+			}
+			if c.Link.Name != "" {
+				s.care.monitor.Link(c.Link.Name, c.Link.Up, c.Link.Carrier)
 			}
 			s.loop.Nudge(c.What)
 		})
@@ -193,10 +213,14 @@ func (s *Service) look(ctx context.Context, why string) time.Duration {
 	changes := s.keeper.Report().Changes
 	seen, _ := s.fingerprint() // the pulse tells of the error
 	next := s.keeper.Round(ctx, why)
-	if r := s.keeper.Report(); r.Changes != changes && r.Err == nil {
+	r := s.keeper.Report()
+	if r.Changes != changes && r.Err == nil {
 		seen = 0
 	}
 	s.seen.Store(seen)
+	if r.InSync || r.Waiting > 0 {
+		s.care.settled()
+	}
 	return next
 }
 
@@ -225,9 +249,11 @@ func (s *Service) reread(ctx context.Context, deadline time.Duration) error {
 	err := s.take(ctx, deadline)
 	s.reloaded.Store(&reload{time.Now(), err})
 	if err != nil {
+		s.happened(health.Event{Kind: eventReload, To: "refused", Text: "the new configuration is refused: " + firstLine(err.Error())})
 		s.Log.Error("the new configuration is refused, the old one stays", "err", err)
 		return fmt.Errorf("the new configuration is refused, the old one stays: %w", err)
 	}
+	s.happened(health.Event{Kind: eventReload, To: "taken", Text: "a new configuration is in force"})
 	s.Log.Info("configuration read", "uplinks", len(s.keeper.Settings().Uplinks))
 	return nil
 }
@@ -250,6 +276,7 @@ func (s *Service) take(ctx context.Context, deadline time.Duration) error {
 	}
 	s.keeper.Tell(findings)
 	s.keeper.Keep(c.Settings)
+	s.tryOut(c, deadline != 0)
 	return nil
 }
 

@@ -1,17 +1,61 @@
 package daemon
 
-// status puts together what the loop has left.
-func (s *Service) status() Status {
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"replypath/health"
+)
+
+// overdue is how long the loop may go without a round until it is taken for dead: it comes by itself every refresh, and
+// no round should take as long as another.
+const overdue = 2 * refresh
+
+// Status puts together what is known.
+func (s *Service) Status() health.Status {
 	r := s.keeper.Report()
-	status := Status{Version: 1, InSync: r.InSync, Since: r.Since, Waiting: r.Waiting, Changes: r.Changes, Rounds: r.Rounds, Uplinks: r.Uplinks}
+	status := health.Status{
+		Version: health.StatusVersion, At: time.Now(), Started: s.started, Build: cmp.Or(s.Build, "unknown"),
+		Ready:    s.ready.Load(),
+		Problems: problems(r, time.Now()),
+		Sync: health.Sync{InSync: r.InSync, Since: r.Since, Last: r.Last, Waiting: r.Waiting, Changes: r.Changes,
+			Rounds: r.Rounds, Repairs: r.Repairs, Drift: r.Drift},
+		Uplinks: s.care.monitor.Uplinks(),
+		Events:  s.journal.Events(),
+	}
+	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()
 	}
 	if last := s.reloaded.Load(); last != nil {
-		status.Reload = &Reloaded{At: last.At}
+		status.Reload = &health.Reloaded{At: last.At}
 		if last.Err != nil {
 			status.Reload.Error = last.Err.Error()
 		}
 	}
 	return status
 }
+
+// problems says what keeps the service from doing its work, whatever the uplinks do.
+func problems(r Report, now time.Time) []string {
+	all := []string{}
+	if r.Last.IsZero() {
+		return append(all, "the kernel has not been looked at yet")
+	}
+	if quiet := now.Sub(r.Last); quiet > overdue {
+		all = append(all, fmt.Sprintf("the kernel has not been looked at for %s", quiet.Round(time.Second)))
+	}
+	switch {
+	case r.Err != nil:
+		all = append(all, "the last look at the kernel failed: "+firstLine(r.Err.Error()))
+	case r.Waiting > 0:
+		all = append(all, fmt.Sprintf("%d repairs wait, because somebody undoes them again and again: see the log", r.Waiting))
+	case !r.InSync:
+		all = append(all, "the kernel is not in sync: it is being repaired")
+	}
+	return all
+}
+
+// Subscribe is told every event from now on.
+func (s *Service) Subscribe(buffer int) *health.Subscription { return s.journal.Subscribe(buffer) }

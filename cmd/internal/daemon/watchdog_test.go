@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"replypath/health"
 	"replypath/uplinks"
 )
 
@@ -70,6 +71,7 @@ func TestTheWatchdogIsFedByTheWorkOnly(t *testing.T) {
 	k := kernel{make(chan struct{}), make(chan struct{})}
 	s := &Service{Log: slog.New(slog.DiscardHandler), keeper: NewKeeper(k, slog.New(slog.DiscardHandler), uplinks.DefaultSettings())}
 	s.fingerprint = func() (uint64, error) { return 0, nil }
+	s.care = newCare(health.NewMonitor(nil), s.Log)
 	s.loop = NewLoop(s.round)
 	s.loop.Refresh = min(s.loop.Refresh, feeding())
 	if s.loop.Refresh*2 > interval {
