@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/firsthop"
 	"replypath/health/icmp"
 	"replypath/health/resolve"
 
@@ -56,7 +57,7 @@ func askIfAsked() {
 	errands, fates := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	names := resolve.New()
 	pings := icmp.New(names)
-	askers := map[health.Kind]health.Asker{health.ICMP: pings}
+	askers := map[health.Kind]health.Asker{health.ICMP: pings, health.Gateway: firsthop.Asker{}}
 	openPoller()
 	before := inUse()
 	check(fates.Encode(fate{use: before}))

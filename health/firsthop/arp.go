@@ -1,0 +1,74 @@
+package firsthop
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"time"
+
+	"replypath/health"
+
+	"golang.org/x/sys/unix"
+)
+
+// What ARP (RFC 826) calls its things.
+const (
+	ethernet   = 6 // the length of a hardware address
+	arpLength  = 28
+	arpRequest = 1
+	arpReply   = 2
+)
+
+var errNoARP = errors.New("it is no Ethernet link: give it a probe with a target")
+
+func arp(ctx context.Context, p health.Path) (sent time.Time, took time.Duration, err error) {
+	sent = time.Now()
+	s, err := open(p, unix.ETH_P_ARP)
+	if err != nil {
+		return sent, 0, failure(ctx, p, "ARP", err)
+	}
+	defer s.file.Close()
+	if len(s.hardware) == 0 {
+		return sent, 0, failure(ctx, p, "ARP", errNoARP)
+	}
+	defer s.until(ctx)()
+	source := netip.IPv4Unspecified()
+	if p.Source.Is4() {
+		source = p.Source
+	}
+	sent = time.Now()
+	if err := s.broadcast(p.Index, whoHas(p.Gateway, source, s.hardware)); err != nil {
+		return sent, 0, failure(ctx, p, "ARP", err)
+	}
+	buffer := make([]byte, 128)
+	for {
+		n, err := s.receive(buffer)
+		if err != nil {
+			return sent, 0, failure(ctx, p, "ARP", err)
+		}
+		if isAt(buffer[:n], p.Gateway, source, s.hardware) {
+			return sent, time.Since(sent), nil
+		}
+	}
+}
+
+// whoHas asks for the hardware address of the target.
+func whoHas(target, source netip.Addr, hardware []byte) []byte {
+	b := header(arpRequest)
+	b = append(append(b, hardware...), source.AsSlice()...)
+	return append(append(b, make([]byte, ethernet)...), target.AsSlice()...)
+}
+
+// isAt tells whether this is the target's answer to us.
+func isAt(b []byte, target, source netip.Addr, hardware []byte) bool {
+	return len(b) >= arpLength && bytes.Equal(b[:8], header(arpReply)) &&
+		bytes.Equal(b[14:18], target.AsSlice()) && bytes.Equal(b[18:24], hardware) && bytes.Equal(b[24:28], source.AsSlice())
+}
+
+func header(operation uint16) []byte {
+	b := binary.BigEndian.AppendUint16(nil, unix.ARPHRD_ETHER)
+	b = binary.BigEndian.AppendUint16(b, unix.ETH_P_IP)
+	return binary.BigEndian.AppendUint16(append(b, ethernet, 4), operation)
+}

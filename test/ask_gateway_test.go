@@ -1,0 +1,131 @@
+package test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"replypath/health"
+	"replypath/test/world"
+	"replypath/uplinks"
+)
+
+var gateway = health.Target{Kind: health.Gateway}
+
+// neighbours are what the gateway knows of its neighbours' hardware.
+func (b *box) neighbours() string {
+	b.t.Helper()
+	return b.Gateway.Run("ip", "neigh", "show")
+}
+
+func TestGatewayIsAskedOnItsOwnLink(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.apply()
+	b.Gateway.Run("ip", "neigh", "flush", "all")
+	p, a := b.watch(), b.asker()
+	for _, f := range uplinks.Families {
+		for _, u := range b.Uplinks {
+			a.answered(asking(path(u, f), gateway, lasting))
+			p.Settle()
+			for i, wire := range p.wires {
+				asked := wire.Count(func(p world.Packet) bool {
+					return p.Dir == world.In && (p.EtherType == arpType || p.Proto == world.ICMPv6 && p.ICMPType == 135)
+				})
+				if (asked == 1) != (i == u.Index) {
+					t.Errorf("%s asks %s: %d questions on eth%d", f, u.Link.Name, asked, i)
+				}
+				wire.Reset()
+			}
+		}
+	}
+	if known := b.neighbours(); known != "" {
+		t.Errorf("the kernel has got to know neighbours:\n%s", known)
+	}
+	a.end()
+}
+
+// arpType is Ethernet's number for ARP.
+const arpType = 0x0806
+
+func TestGatewayThatIsDead(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.apply()
+	a, u := b.asker(), b.Uplinks[1]
+	b.Gateway.Run("ip", "neigh", "replace", u.Router4.String(), "lladdr", "02:00:00:00:77:77", "dev", "eth1", "nud", "permanent")
+	before := b.neighbours()
+	u.Wire.Down()
+	u.Wire.Host.Run("ip", "link", "set", "port0", "arp", "off")
+	u.Wire.Host.Run("ip", "link", "set", "port0", "address", "02:00:00:00:66:66")
+	u.Wire.Host.SetSysctl("net.ipv6.conf.port0.disable_ipv6", "1")
+	u.Wire.Up()
+	for _, f := range uplinks.Families {
+		a.failed(asking(path(u, f), gateway, fleeting), "ask the gateway", "on eth1", "no answer within 300ms")
+		a.answered(asking(path(b.Uplinks[0], f), gateway, lasting))
+	}
+	if after := b.neighbours(); after != before {
+		t.Errorf("neighbours before:\n%safter:\n%s", before, after)
+	}
+	u.Wire.Down()
+	a.failed(asking(path(u, uplinks.IPv4), gateway, fleeting), "on eth1")
+	u.Link.Down()
+	for _, f := range uplinks.Families {
+		a.failed(asking(path(u, f), gateway, lasting), "eth1 is down")
+	}
+	u.Link.Delete()
+	for _, f := range uplinks.Families {
+		a.failed(asking(path(u, f), gateway, lasting), "eth1 has gone")
+	}
+	a.end()
+}
+
+// An address without a network around it, IPv4 by way of an IPv6 gateway (RFC 5549), and a gateway that has a global
+// IPv6 address.
+func TestGatewaysOfEveryShape(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.apply()
+	a, u := b.asker(), b.Uplinks[1]
+	mixed, global := path(u, uplinks.IPv4), path(u, uplinks.IPv6)
+	mixed.Gateway, global.Gateway = u.RouterLL, u.Router6
+	a.answered(asking(mixed, gateway, lasting))
+	a.answered(asking(global, gateway, lasting))
+	b.Gateway.Run("ip", "addr", "del", netip.PrefixFrom(u.Addr4, 24).String(), "dev", "eth1")
+	b.Gateway.Run("ip", "addr", "add", netip.PrefixFrom(u.Addr4, 32).String(), "dev", "eth1")
+	b.Gateway.Run("ip", "-6", "addr", "del", netip.PrefixFrom(u.Addr6, 64).String(), "dev", "eth1")
+	b.Gateway.Run("ip", "-6", "addr", "add", netip.PrefixFrom(u.Addr6, 128).String(), "dev", "eth1")
+	for _, f := range uplinks.Families {
+		a.answered(asking(path(u, f), gateway, lasting))
+	}
+	a.end()
+}
+
+func TestGatewayThatIsNone(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	lonely := b.Gateway.AddLink("lonely0", "bridge")
+	a := b.asker()
+	for _, f := range uplinks.Families {
+		p := path(b.Uplinks[1], f)
+		p.Gateway = netip.Addr{}
+		a.failed(asking(p, gateway, lasting), "none is known in "+f.String())
+		p.Direct = true
+		a.failed(asking(p, gateway, lasting), "point to point", "give it a probe with a target")
+		p.Index = 0
+		a.failed(asking(p, gateway, lasting), "there is no link eth1")
+	}
+	silent := path(b.Uplinks[1], uplinks.IPv4)
+	silent.Link, silent.Index = lonely.Name, lonely.Index
+	a.failed(asking(silent, gateway, fleeting), "no answer within 300ms")
+	silent.Link, silent.Index = "lo", b.Gateway.Link("lo").Index
+	a.failed(asking(silent, gateway, lasting), "no Ethernet link")
+	a.end()
+}
+
+// Neither an answer for somebody else, nor one that another host gives for the gateway's neighbour.
+func TestGatewaysNeighbourIsNotTheGateway(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{Neighbours: []int{1}}))
+	a, u := b.asker(), b.Uplinks[1]
+	u.Wire.Host.Run("ip", "addr", "flush", "dev", "net0")
+	for _, f := range uplinks.Families {
+		a.failed(asking(path(u, f), gateway, 2*time.Second), "no answer within 2s")
+	}
+	a.end()
+}
