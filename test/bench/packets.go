@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"replypath/test/world"
+)
+
+// packets is what packets cost on their paths, by rounds in nanoseconds: every variant, with every number of uplinks,
+// takes its turn in each round.
+type packets struct {
+	run      run
+	gateways []*gateway
+	cost     map[packetKey]sample
+}
+
+type packetKey struct {
+	path, variant string
+	uplinks       int
+	family        family
+}
+
+// established paths keep their connections through all rounds; the other ones begin with none each time.
+var (
+	established = []path{reply, original, local, outbound}
+	fresh       = []path{first, young, ping}
+)
+
+// assuredAfter is when conntrack takes a UDP flow that still goes both ways for a stream.
+const assuredAfter = 2100 * time.Millisecond
+
+// measurePackets builds all gateways and sends packets through them in turn.
+func measurePackets(w *world.World, r run) *packets {
+	p := &packets{run: r, cost: map[packetKey]sample{}}
+	p.build(w)
+	for _, f := range families {
+		p.prime(f)
+	}
+	for _, f := range families {
+		p.check(f)
+		p.rounds(f, established, p.one)
+	}
+	for _, f := range families {
+		p.rounds(f, fresh, p.oneFresh)
+	}
+	return p
+}
+
+func (p *packets) build(w *world.World) {
+	add := func(v variant, uplinks int) {
+		began := time.Now()
+		g := newGateway(w, fmt.Sprintf("%s-%d", v.name, uplinks), uplinks)
+		g.variant = v
+		v.setup(g)
+		p.gateways = append(p.gateways, g)
+		p.run.say("%s with %d uplinks stands after %s", v.name, uplinks, time.Since(began).Round(time.Millisecond))
+	}
+	add(counted, 2)
+	for _, n := range p.run.uplinks {
+		for _, v := range p.run.variants {
+			if n <= v.most {
+				add(v, n)
+			}
+		}
+	}
+}
+
+// prime opens the connections, puts the sinks in place, and prepares the frames.
+func (p *packets) prime(f family) {
+	for _, g := range p.gateways {
+		if g.serves(f) && g.variant.name != alone {
+			g.open[f] = g.connect(f)
+		}
+	}
+	if f != families[len(families)-1] {
+		return
+	}
+	for _, g := range p.gateways {
+		hook := sinkAtEgress
+		if g.variant.name == alone {
+			hook = sinkAtIngress
+		}
+		g.sink(hook)
+		for _, f := range families {
+			g.prepare(f)
+		}
+	}
+	p.exchange()
+	time.Sleep(assuredAfter)
+	p.exchange()
+}
+
+// exchange lets packets go both ways, so that the connections are established.
+func (p *packets) exchange() {
+	for _, g := range p.gateways {
+		for _, f := range families {
+			for _, w := range []path{original, reply, original, reply, outbound} {
+				if g.serves(f) {
+					g.injectors[f][w.name].receive(1)
+				}
+			}
+		}
+	}
+}
+
+// check sees that packets leave by the link that they ought to: the cheapest rules are those that do not work.
+func (p *packets) check(f family) {
+	const some = 50
+	for _, g := range p.gateways {
+		for _, w := range slices.Concat(established, fresh) {
+			want := g.link(w.out)
+			if slices.Contains([]string{nothing, floor}, g.variant.name) && w.out == other {
+				want = g.last.Name
+			}
+			if !g.serves(f) || g.variant.name == alone {
+				continue
+			}
+			g.injectors[f][w.name].receive(1)
+			before := g.left()
+			g.injectors[f][w.name].receive(some)
+			after := g.left()
+			if after[want]-before[want] != some {
+				fatal("%s, %s, %s: %d packets of %d left by %s: before %v, after %v",
+					g.name, f, w.label, after[want]-before[want], some, want, before, after)
+			}
+		}
+	}
+}
+
+// rounds measures the paths in turn.
+func (p *packets) rounds(f family, paths []path, one func(*gateway, family, path) time.Duration) {
+	for round := range p.run.rounds {
+		for _, w := range paths {
+			order := slices.Clone(p.gateways)
+			if round%2 == 1 {
+				slices.Reverse(order)
+			}
+			for _, g := range order {
+				if g.serves(f) {
+					key := packetKey{w.name, g.variant.name, g.uplinks, f}
+					p.cost[key] = append(p.cost[key], float64(one(g, f, w)))
+				}
+			}
+		}
+	}
+}
+
+func (p *packets) one(g *gateway, f family, w path) time.Duration {
+	return g.injectors[f][w.name].receive(p.run.packets)
+}
+
+// oneFresh starts without connections and leaves none.
+func (p *packets) oneFresh(g *gateway, f family, w path) time.Duration {
+	g.forget()
+	g.injectors[f][original.name].receive(1)
+	g.injectors[f][w.name].receive(1) // of several first packets of a connection under way at once only one gets through
+	defer g.forget()
+	return g.injectors[f][w.name].receive(p.run.packets / 4)
+}
+
+// forget empties the gateway's connection tracking.
+func (g *gateway) forget() {
+	g.host.Do(func() { must(netlink.ConntrackTableFlush(netlink.ConntrackTable), "%s: flush conntrack", g.name) })
+}
+
+// serves reports whether the gateway is set up for the family.
+func (g *gateway) serves(f family) bool { return f == 4 || !g.variant.only4 }
+
+// prepare makes the injectors of all paths.
+func (g *gateway) prepare(f family) {
+	if !g.serves(f) {
+		return
+	}
+	g.injectors[f] = map[string]injector{}
+	for _, w := range slices.Concat(established, fresh) {
+		link := g.inner
+		if w.from == outer {
+			link = g.last
+		}
+		g.injectors[f][w.name] = newInjector(link, w.frame(g, f, hardwareAddress(link)), w.varies)
+	}
+}
+
+// work is what a packet costs beyond being injected.
+func (p *packets) work(path, variant string, uplinks int, f family) sample {
+	injected := p.cost[packetKey{path, alone, 2, f}].median()
+	return p.cost[packetKey{path, variant, uplinks, f}].less(injected)
+}

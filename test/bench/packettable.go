@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// table is what a packet costs on each path, over what it costs without rules.
+func (p *packets) table(f family) *table {
+	t := &table{title: fmt.Sprintf("CPU time of a packet, %s, over no rules", f), columns: []string{"path", "rules"}}
+	for _, n := range p.run.uplinks {
+		t.columns = append(t.columns, fmt.Sprintf("%d uplinks", n))
+	}
+	for _, w := range slices.Concat(established, fresh) {
+		for _, v := range p.run.variants {
+			row := []string{w.label, v.name}
+			for _, n := range p.run.uplinks {
+				row = append(row, p.work(w.name, v.name, n, f).over(p.work(w.name, nothing, n, f)).String())
+			}
+			t.add(row...)
+		}
+	}
+	return t
+}

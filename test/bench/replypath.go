@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"replypath/test/world"
+)
+
+// measured is the program that is measured.
+var measured string
+
+// smallMask is the default mask's number of uplinks.
+const smallMask = 31
+
+// withReplypath sets the gateway up as its operator would, with the recommended source check.
+func (g *gateway) withReplypath(backend string) {
+	g.forwardings()
+	g.strict()
+	g.configure(backend)
+	must(g.replypath("apply").Run(), "%s: replypath apply", g.name)
+}
+
+func (g *gateway) strict() {
+	for i := range g.uplinks {
+		g.host.SetSysctl("net.ipv4.conf."+uplinkName(i)+".rp_filter", "1")
+	}
+}
+
+func (g *gateway) configure(backend string) {
+	var text strings.Builder
+	if g.uplinks > smallMask {
+		text.WriteString("mask = 0xff00\n")
+	}
+	fmt.Fprintf(&text, "backend = %q\n", backend)
+	for i := range g.uplinks {
+		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
+			i, i+1, uplinkName(i), family(4).router(i), family(6).router(i))
+	}
+	must(os.WriteFile(g.configuration(), []byte(text.String()), 0o644), "%s: configuration", g.name)
+}
+
+func (g *gateway) configuration() string { return filepath.Join(g.folder, "replypath.toml") }
+
+// replypath prepares a command of the program that is measured.
+func (g *gateway) replypath(args ...string) *world.Command {
+	common := []string{"--config", g.configuration(), "--state", filepath.Join(g.folder, "state")}
+	c := g.host.Command(context.Background(), measured, append(args, common...)...)
+	c.Stderr = os.Stderr
+	return c
+}

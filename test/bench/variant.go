@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// variant is a way to set up a gateway.
+type variant struct {
+	name  string
+	most  int // uplinks that it can have
+	only4 bool
+	setup func(g *gateway)
+}
+
+// Names of variants that others are compared with.
+const (
+	nothing = "no rules"
+	floor   = "one ip rule"
+	alone   = "injection alone"
+)
+
+var (
+	bare    = variant{name: nothing, most: 255, setup: (*gateway).withoutRules}
+	oneRule = variant{name: floor, most: 255, setup: (*gateway).withOneRule}
+	counted = variant{name: alone, most: 255, setup: (*gateway).withoutRules}
+	ours    = perBackend("replypath", 255, false, (*gateway).withReplypath)
+	blog    = perBackend("blog recipe", 255, false, (*gateway).withBlogRecipe)
+	shore   = perBackend("Shorewall 5.2", 128, true, (*gateway).withShorewall)
+)
+
+// backends of iptables.
+var backends = []string{"legacy", "nft"}
+
+func perBackend(name string, most int, only4 bool, setup func(*gateway, string)) map[string]variant {
+	of := map[string]variant{}
+	for _, b := range backends {
+		of[b] = variant{name + ", " + b, most, only4, func(g *gateway) { setup(g, b) }}
+	}
+	return of
+}
+
+// forwardings send questions for lanPort to the LAN host, the same for every variant but Shorewall, which brings its
+// own.
+func (g *gateway) forwardings() {
+	var table strings.Builder
+	table.WriteString("table inet forwardings {\n chain pre { type nat hook prerouting priority dstnat;\n")
+	for _, proto := range []string{"tcp", "udp"} {
+		for _, f := range families {
+			fmt.Fprintf(&table, "  iifname %s meta nfproto %s %s dport %d dnat %s to %s\n",
+				g.last.Name, strings.ToLower(f.String()), proto, lanPort, f.nft(), f.lan())
+		}
+	}
+	table.WriteString(" }\n chain established { type filter hook forward priority filter; ct state established,related accept; }\n}\n")
+	feed(g.host, table.String(), "nft", "-f", "-")
+}
+
+// withoutRules routes everything by the last uplink.
+func (g *gateway) withoutRules() {
+	g.forwardings()
+	for _, f := range families {
+		ip(g.host, f, []string{"route replace default via " + f.router(g.lastIndex()).String()})
+	}
+}
+
+// withOneRule adds a rule that never matches. Any rule ends a shortcut of the kernel: less is not possible for whoever
+// routes by rules.
+func (g *gateway) withOneRule() {
+	g.withoutRules()
+	for _, f := range families {
+		ip(g.host, f, []string{"rule add priority 500 fwmark 0xdead lookup 9"})
+	}
+}
