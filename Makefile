@@ -1,12 +1,13 @@
 # A newcomer's two commands: make demo, make test. Both install what they need where it is missing.
 PREFIX      = /usr/local
 FUZZTIME    = 30s
+COUNT       = 6
 TIME        = 10m
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check bench bench-idle bench-asking fuzz install uninstall clean
+.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking fuzz install uninstall clean
 
 all: build
 
@@ -33,8 +34,21 @@ check:
 	go run $(STATICCHECK) -checks all ./...
 	go mod tidy -diff
 
-bench:
-	go test -run '^$$' -bench . -benchmem ./uplinks ./cmd/internal/config
+# What it costs, against no rules, one rule, the blog recipe and Shorewall, in ratios; then Go's own benchmarks, as
+# benchstat reads them.
+bench: BENCH = -readme README.md -chart etc/bench.svg
+bench: bench-program bench-go
+
+bench-quick: BENCH = -quick
+bench-quick: bench-program
+
+bench-program: build
+	@.ci/needs bench
+	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./test/bench
+	@.build/bench -replypath .build/replypath $(BENCH)
+
+bench-go:
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./uplinks ./cmd/internal/config
 
 # What the service costs when nothing happens, with 31 uplinks, over a minute.
 bench-idle: needs
