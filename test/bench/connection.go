@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -22,54 +20,41 @@ type connection struct {
 }
 
 // connect opens a connection with real sockets, so that the kernel's is as it is in life. The client's end is then
-// forgotten without a packet; the gateway's stays open as long as its world.
+// forgotten without a packet; the gateway's stays open.
 func (g *gateway) connect(f family) connection {
-	to := netip.AddrPortFrom(f.own(g.lastIndex()), hostPort)
-	var listener net.Listener
-	var err error
-	silent := net.ListenConfig{KeepAlive: -1}
-	g.host.Do(func() { listener, err = silent.Listen(context.Background(), "tcp", to.String()) })
-	must(err, "%s: listen", g.name)
-	defer listener.Close()
+	c := connection{host: netip.AddrPortFrom(f.own(g.lastIndex()), hostPort)}
+	listener := listen(g.host, c.host)
+	defer unix.Close(listener)
 	g.client.SetSysctl("net.ipv4.tcp_timestamps", "0") // or each segment would need the right one
-	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: f.client().AsSlice()}, Timeout: patience}
-	var asked net.Conn
-	g.client.Do(func() { asked, err = from.Dial("tcp", to.String()) })
-	must(err, "%s: connect to %s", g.name, to)
-	answered, err := listener.Accept()
+	asked, err := dial(g.client, f.client(), c.host)
+	must(err, "%s", g.name)
+	answered, _, err := unix.Accept(listener)
 	must(err, "%s: accept", g.name)
-	_, err = asked.Write([]byte("x"))
+	_, err = unix.Write(asked, []byte("x"))
 	must(err, "%s: write", g.name)
-	_, err = answered.Read(make([]byte, 1))
+	_, err = unix.Read(answered, make([]byte, 1))
 	must(err, "%s: read", g.name)
-	g.kept = append(g.kept, answered)
-	c := connection{client: asked.LocalAddr().(*net.TCPAddr).AddrPort(), host: to}
-	must(c.forget(asked.(*net.TCPConn)), "%s: forget the client's end", g.name)
+	must(c.forget(asked), "%s: forget the client's end", g.name)
 	return c
 }
 
 // forget notes where the client's end has come to and closes it in repair mode: nothing is sent.
-func (c *connection) forget(end *net.TCPConn) error {
-	raw, err := end.SyscallConn()
+func (c *connection) forget(fd int) error {
+	name, err := unix.Getsockname(fd)
 	if err != nil {
+		return os.NewSyscallError("getsockname", err)
+	}
+	c.client = addrPort(name)
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if c.sequence, err = reached(fd, sendQueue); err != nil {
 		return err
 	}
-	controlled := raw.Control(func(fd uintptr) {
-		if err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_REPAIR, 1); err != nil {
-			return
-		}
-		if c.sequence, err = reached(int(fd), sendQueue); err != nil {
-			return
-		}
-		c.acknowledged, err = reached(int(fd), receiveQueue)
-	})
-	if err == nil {
-		err = controlled
-	}
-	if err != nil {
+	if c.acknowledged, err = reached(fd, receiveQueue); err != nil {
 		return err
 	}
-	return end.Close()
+	return unix.Close(fd)
 }
 
 // Queues of a socket, for TCP_REPAIR_QUEUE.

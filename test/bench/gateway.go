@@ -24,7 +24,6 @@ type gateway struct {
 	variant           variant
 	injectors         map[family]map[string]injector
 	open              map[family]connection
-	kept              []net.Conn // the gateway's ends of the open connections
 }
 
 func uplinkName(index int) string { return fmt.Sprintf("wan%d", index) }

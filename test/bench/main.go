@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"replypath/test/world"
@@ -28,36 +29,55 @@ func main() {
 	if *quick {
 		r = brief()
 	}
+	var found results
 	on(func(w *world.World) {
-		p := measurePackets(w, r)
+		p := newPackets(w, r)
+		s := measureSockets(p)
+		r.say("real sockets are measured")
+		p.measure()
 		for _, f := range families {
-			t := p.table(f)
-			t.print(os.Stdout)
+			found.tables = append(found.tables, p.table(f))
 		}
-		claimTable(p.claims()).print(os.Stdout)
+		for _, f := range families {
+			found.tables = append(found.tables, s.table(f))
+		}
+		found.claims = append(found.claims, p.claims()...)
 	})
+	for _, t := range append(found.tables, claimTable(found.claims)) {
+		t.print(os.Stdout)
+	}
 	fmt.Println()
 	r.say("done")
+}
+
+// results are what was found.
+type results struct {
+	tables []*table
+	claims []claim
 }
 
 // run is how much is measured.
 type run struct {
 	began    time.Time
 	uplinks  []int
+	some     []int // of the numbers of uplinks, for what takes longer
 	variants []variant
 	rounds   int
 	packets  int // that are injected at a time
 }
 
 func full() run {
-	return run{began: time.Now(), uplinks: []int{2, 8, 31, 128, 250}, rounds: 15, packets: 2000,
+	return run{began: time.Now(), uplinks: []int{2, 8, 31, 128, 250}, some: []int{2, 31, 250}, rounds: 15, packets: 2000,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]}}
 }
 
 func brief() run {
-	return run{began: time.Now(), uplinks: []int{2, 250}, rounds: 9, packets: 1500,
+	return run{began: time.Now(), uplinks: []int{2, 250}, some: []int{250}, rounds: 9, packets: 1500,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]}}
 }
+
+// extremes are the fewest and the most uplinks.
+func (r run) extremes() (least, most int) { return slices.Min(r.uplinks), slices.Max(r.uplinks) }
 
 // say tells how far the bench has come.
 func (r run) say(format string, args ...any) {

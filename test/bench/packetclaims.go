@@ -7,7 +7,7 @@ import (
 
 // claims are what must hold of packets.
 func (p *packets) claims() (claims []claim) {
-	least, most := slices.Min(p.run.uplinks), slices.Max(p.run.uplinks)
+	least, most := p.run.extremes()
 	add := func(figure sample, bound float64, format string, args ...any) {
 		claims = append(claims, claim{what: fmt.Sprintf(format, args...), figure: figure, bound: bound})
 	}

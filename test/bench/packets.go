@@ -32,10 +32,8 @@ var (
 // assuredAfter is when conntrack takes a UDP flow that still goes both ways for a stream.
 const assuredAfter = 2100 * time.Millisecond
 
-// measurePackets builds all gateways and sends packets through them in turn.
-func measurePackets(w *world.World, r run) *packets {
-	p := &packets{run: r, cost: map[packetKey]sample{}}
-	p.build(w)
+// measure sends packets through all gateways in turn. From then on their links are sinks.
+func (p *packets) measure() {
 	for _, f := range families {
 		p.prime(f)
 	}
@@ -46,10 +44,11 @@ func measurePackets(w *world.World, r run) *packets {
 	for _, f := range families {
 		p.rounds(f, fresh, p.oneFresh)
 	}
-	return p
 }
 
-func (p *packets) build(w *world.World) {
+// newPackets builds all gateways.
+func newPackets(w *world.World, r run) *packets {
+	p := &packets{run: r, cost: map[packetKey]sample{}}
 	add := func(v variant, uplinks int) {
 		began := time.Now()
 		g := newGateway(w, fmt.Sprintf("%s-%d", v.name, uplinks), uplinks)
@@ -66,6 +65,7 @@ func (p *packets) build(w *world.World) {
 			}
 		}
 	}
+	return p
 }
 
 // prime opens the connections, puts the sinks in place, and prepares the frames.
