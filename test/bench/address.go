@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 )
 
 // Ports of the gateway's services: its own, and the one that it forwards to the LAN host.
@@ -16,7 +17,9 @@ type family int
 
 var families = []family{4, 6}
 
-func (f family) String() string { return fmt.Sprintf("IPv%d", int(f)) }
+func (f family) String() string { return "IPv" + f.digit() }
+
+func (f family) digit() string { return strconv.Itoa(int(f)) }
 
 // of is the address of that family.
 func (f family) of(four, six string) netip.Addr {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 
 	"replypath/test/world"
 )
@@ -16,6 +16,7 @@ import (
 func main() {
 	program := flag.String("replypath", ".build/replypath", "the replypath `PROGRAM` to measure")
 	quick := flag.Bool("quick", false, "fewer uplinks and rounds")
+	only := flag.String("only", "", "measure only these `PARTS`: "+strings.Join(partNames(), ","))
 	flag.Parse()
 	// A signal to a thread that injects frames would have the kernel begin again.
 	os.Setenv("GODEBUG", "asyncpreemptoff=1")
@@ -30,56 +31,63 @@ func main() {
 		r = brief()
 	}
 	var found results
+	for _, p := range parts {
+		if *only == "" || slices.Contains(strings.Split(*only, ","), p.name) {
+			p.measure(r, &found)
+			r.say("%s: done", p.name)
+		}
+	}
+	found.print(os.Stdout)
+	if found.broken() {
+		os.Exit(1)
+	}
+}
+
+// part is something that can be measured alone.
+type part struct {
+	name    string
+	measure func(r run, to *results)
+}
+
+var parts = []part{
+	{"packets", measurePackets},
+	{"control", measureControl},
+}
+
+func partNames() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// measurePackets measures packets and sockets on the same gateways.
+func measurePackets(r run, to *results) {
 	on(func(w *world.World) {
 		p := newPackets(w, r)
 		s := measureSockets(p)
 		r.say("real sockets are measured")
 		p.measure()
 		for _, f := range families {
-			found.tables = append(found.tables, p.table(f))
+			to.tables = append(to.tables, p.table(f))
 		}
 		for _, f := range families {
-			found.tables = append(found.tables, s.table(f))
+			to.tables = append(to.tables, s.table(f))
 		}
-		found.claims = append(found.claims, p.claims()...)
+		to.claims = append(to.claims, p.claims()...)
 	})
-	for _, t := range append(found.tables, claimTable(found.claims)) {
-		t.print(os.Stdout)
-	}
-	fmt.Println()
-	r.say("done")
 }
 
-// results are what was found.
-type results struct {
-	tables []*table
-	claims []claim
+// measureControl measures changes.
+func measureControl(r run, to *results) {
+	on(func(w *world.World) {
+		c := newControl(w, r)
+		to.tables = append(to.tables, c.table())
+		to.claims = append(to.claims, c.claims()...)
+	})
 }
-
-// run is how much is measured.
-type run struct {
-	began    time.Time
-	uplinks  []int
-	some     []int // of the numbers of uplinks, for what takes longer
-	variants []variant
-	rounds   int
-	packets  int // that are injected at a time
-}
-
-func full() run {
-	return run{began: time.Now(), uplinks: []int{2, 8, 31, 128, 250}, some: []int{2, 31, 250}, rounds: 15, packets: 2000,
-		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]}}
-}
-
-func brief() run {
-	return run{began: time.Now(), uplinks: []int{2, 250}, some: []int{250}, rounds: 9, packets: 1500,
-		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]}}
-}
-
-// extremes are the fewest and the most uplinks.
-func (r run) extremes() (least, most int) { return slices.Min(r.uplinks), slices.Max(r.uplinks) }
 
 // say tells how far the bench has come.
 func (r run) say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%4.0f s  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(os.Stderr, "%4.0f s  %s\n", r.since().Seconds(), fmt.Sprintf(format, args...))
 }

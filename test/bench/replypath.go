@@ -30,13 +30,16 @@ func (g *gateway) strict() {
 	}
 }
 
-func (g *gateway) configure(backend string) {
+// configure writes a configuration of all uplinks; configureFirst of the first ones.
+func (g *gateway) configure(backend string) { g.configureFirst(backend, g.uplinks) }
+
+func (g *gateway) configureFirst(backend string, uplinks int) {
 	var text strings.Builder
 	if g.uplinks > smallMask {
 		text.WriteString("mask = 0xff00\n")
 	}
 	fmt.Fprintf(&text, "backend = %q\n", backend)
-	for i := range g.uplinks {
+	for i := range uplinks {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
 			i, i+1, uplinkName(i), family(4).router(i), family(6).router(i))
 	}

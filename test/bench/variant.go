@@ -18,15 +18,19 @@ const (
 	nothing = "no rules"
 	floor   = "one ip rule"
 	alone   = "injection alone"
+
+	ourName   = "replypath"
+	blogName  = "blog recipe"
+	shoreName = "Shorewall 5.2"
 )
 
 var (
 	bare    = variant{name: nothing, most: 255, setup: (*gateway).withoutRules}
 	oneRule = variant{name: floor, most: 255, setup: (*gateway).withOneRule}
 	counted = variant{name: alone, most: 255, setup: (*gateway).withoutRules}
-	ours    = perBackend("replypath", 255, false, (*gateway).withReplypath)
-	blog    = perBackend("blog recipe", 255, false, (*gateway).withBlogRecipe)
-	shore   = perBackend("Shorewall 5.2", 128, true, (*gateway).withShorewall)
+	ours    = perBackend(ourName, 255, false, (*gateway).withReplypath)
+	blog    = perBackend(blogName, 255, false, (*gateway).withBlogRecipe)
+	shore   = perBackend(shoreName, 128, true, (*gateway).withShorewall)
 )
 
 // backends of iptables.

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"replypath/test/world"
+)
+
+// control is what it costs to change what the kernel does, by rounds.
+type control struct {
+	run  run
+	cost map[controlKey]sample // CPU time, in nanoseconds
+	wall map[controlKey]sample
+}
+
+type controlKey struct {
+	operation, by string
+	uplinks       int
+}
+
+// Operations, and who does them.
+const (
+	fromNothing = "from nothing"
+	oneChange   = "one uplink gone and back"
+	noChange    = "nothing to do"
+
+	byHand = "ip -batch and iptables-restore"
+)
+
+// shorewallUplinks is as many as Shorewall is compared with.
+const shorewallUplinks = 31
+
+func newControl(w *world.World, r run) *control {
+	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}}
+	for _, b := range backends {
+		var gateways []*gateway
+		for _, n := range r.changed {
+			gateways = append(gateways, newGateway(w, fmt.Sprintf("control-%s-%d", b, n), n))
+		}
+		for range r.changes {
+			for _, g := range gateways {
+				c.round(g, b)
+			}
+		}
+	}
+	for _, b := range r.shorewalls {
+		c.shorewall(newGateway(w, "control-shorewall-"+b, shorewallUplinks), b)
+	}
+	return c
+}
+
+func (c *control) note(operation, by, backend string, uplinks int, s spent) {
+	key := controlKey{operation, by + ", " + backend, uplinks}
+	c.cost[key] = append(c.cost[key], float64(s.cpu))
+	c.wall[key] = append(c.wall[key], float64(s.wall))
+}
+
+// round does the same by hand and by replypath, and ends where it began.
+func (c *control) round(g *gateway, backend string) {
+	n := g.uplinks
+	g.configure(backend)
+	all := newScript(g.plan())
+	c.note(fromNothing, byHand, backend, n, all.do(g.host))
+	g.mustBeInSync()
+	g.configureFirst(backend, n-1)
+	s := newScript(g.plan()).do(g.host)
+	g.configure(backend)
+	s.add(newScript(g.plan()).do(g.host))
+	c.note(oneChange, byHand, backend, n, s)
+	took(g.replypath("flush"))
+	all.undone().do(g.host)
+
+	c.note(fromNothing, ourName, backend, n, took(g.replypath("apply")))
+	c.note(noChange, ourName, backend, n, took(g.replypath("apply")))
+	g.configureFirst(backend, n-1)
+	s = took(g.replypath("apply"))
+	g.configure(backend)
+	s.add(took(g.replypath("apply")))
+	c.note(oneChange, ourName, backend, n, s)
+	took(g.replypath("flush"))
+}
+
+// plan is the lines that replypath would do now.
+func (g *gateway) plan() []string {
+	c := g.replypath("plan")
+	var out bytes.Buffer
+	c.Stdout = &out
+	err := c.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || c.ProcessState.ExitCode() != 3 {
+		fatal("%s: replypath plan: %v: nothing to do, or not possible", g.name, err)
+	}
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
+// mustBeInSync sees that what was done by hand is what replypath would have done.
+func (g *gateway) mustBeInSync() { took(g.replypath("plan")) }
+
+// shorewall starts Shorewall and takes one of its providers away and back.
+func (c *control) shorewall(g *gateway, backend string) {
+	g.shorewallFiles(backend)
+	s := timed(g.host, "", "shorewall", "compile", g.folder, g.firewall())
+	s.add(timed(g.host, "", g.firewall(), "start"))
+	c.note(fromNothing, shoreName, backend, g.uplinks, s)
+	for range c.run.changes {
+		s := timed(g.host, "", g.firewall(), "disable", g.last.Name)
+		s.add(timed(g.host, "", g.firewall(), "enable", g.last.Name))
+		c.note(oneChange, shoreName, backend, g.uplinks, s)
+	}
+	timed(g.host, "", g.firewall(), "clear")
+}
+
+// table is what operations cost, over the same by hand.
+func (c *control) table() *table {
+	t := &table{title: "CPU time of a change, over the same by " + byHand, note: "in brackets the time by the clock",
+		columns: []string{"operation", "by"}}
+	for _, n := range c.run.changed {
+		t.columns = append(t.columns, fmt.Sprintf("%d uplinks", n))
+	}
+	for _, operation := range []string{fromNothing, oneChange, noChange} {
+		for _, by := range []string{byHand, ourName, shoreName} {
+			for _, b := range backends {
+				if row, any := c.row(operation, by+", "+b, byHand+", "+b); any {
+					t.add(row...)
+				}
+			}
+		}
+	}
+	return t
+}
+
+func (c *control) row(operation, by, hand string) (row []string, any bool) {
+	row = []string{operation, by}
+	over := operation
+	if operation == noChange {
+		over = fromNothing
+	}
+	for _, n := range c.run.changed {
+		key := controlKey{operation, by, n}
+		if len(c.cost[key]) == 0 {
+			row = append(row, "")
+			continue
+		}
+		any = true
+		ratio := c.cost[key].over(c.cost[controlKey{over, hand, n}])
+		row = append(row, fmt.Sprintf("%s [%s]", ratio, time.Duration(c.wall[key].median()).Round(time.Millisecond)))
+	}
+	return row, any
+}
+
+// claims are what must hold of changes.
+func (c *control) claims() (claims []claim) {
+	least, most := c.run.changed[0], c.run.changed[len(c.run.changed)-1]
+	for _, b := range backends {
+		us, hand := ourName+", "+b, byHand+", "+b
+		for _, n := range c.run.changed[1:] {
+			claims = append(claims, claim{
+				what:   fmt.Sprintf("apply from nothing, %s: %d uplinks over the same by hand", b, n),
+				figure: c.cost[controlKey{fromNothing, us, n}].over(c.cost[controlKey{fromNothing, hand, n}]), bound: 1.5,
+			})
+		}
+		many := c.cost[controlKey{oneChange, us, most}]
+		claims = append(claims, claim{
+			what:   fmt.Sprintf("apply of one change and back, %s: %d over %d uplinks", b, most, least),
+			figure: many.over(c.cost[controlKey{oneChange, us, least}]), bound: 2,
+		})
+		if theirs := c.cost[controlKey{oneChange, shoreName + ", " + b, shorewallUplinks}]; len(theirs) > 0 {
+			claims = append(claims, claim{
+				what:   fmt.Sprintf("one change and back, %s: Shorewall with %d uplinks over replypath with %d", b, shorewallUplinks, most),
+				figure: theirs.over(many), bound: 50, least: true,
+			})
+		}
+	}
+	return claims
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// run is how much is measured.
+type run struct {
+	began    time.Time
+	uplinks  []int
+	some     []int // of the numbers of uplinks, for what takes longer
+	variants []variant
+	rounds   int
+	packets  int // that are injected at a time
+
+	changed    []int    // numbers of uplinks for changes
+	changes    int      // rounds of them
+	shorewalls []string // backends of the Shorewalls that are changed
+}
+
+func full() run {
+	return run{
+		began:   time.Now(),
+		uplinks: []int{2, 8, 31, 128, 250}, some: []int{2, 31, 250}, rounds: 15, packets: 2000,
+		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
+		changed:  []int{2, 31, 250}, changes: 7, shorewalls: backends,
+	}
+}
+
+func brief() run {
+	return run{
+		began:   time.Now(),
+		uplinks: []int{2, 250}, some: []int{250}, rounds: 9, packets: 1500,
+		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
+		changed:  []int{2, 31, 250}, changes: 3, shorewalls: backends[:1],
+	}
+}
+
+func (r run) since() time.Duration { return time.Since(r.began) }
+
+// extremes are the fewest and the most uplinks.
+func (r run) extremes() (least, most int) { return slices.Min(r.uplinks), slices.Max(r.uplinks) }
