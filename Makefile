@@ -36,7 +36,7 @@ check:
 
 # What it costs, against no rules, one rule, the blog recipe and Shorewall, in ratios; then Go's own benchmarks, as
 # benchstat reads them.
-bench: BENCH = -readme README.md -chart etc/bench.svg
+bench: BENCH =
 bench: bench-program bench-go
 
 bench-quick: BENCH = -quick
