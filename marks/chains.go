@@ -3,13 +3,13 @@ package marks
 // Prefix starts the name of every chain of ours. Whatever carries it is ours to change and to remove.
 const Prefix = "REPLYPATH-"
 
-// The chains, all in the mangle table.
+// The chains that are always there, all in the mangle table. With many links New has some below it, and Seen too.
 const (
 	Pre  = Prefix + "PRE"  // from PREROUTING: a question's connection gets its mark, every packet gets its connection's
 	New  = Prefix + "NEW"  // from Pre: which mark, by the link that the question came in on
 	Out  = Prefix + "OUT"  // from OUTPUT: the host's own packets get their connection's mark, or give it theirs
 	Post = Prefix + "POST" // from POSTROUTING: lets only a connection's first replies pass on to Seen
-	Seen = Prefix + "SEEN" // from Post: counts them, by the link that they leave by
+	Seen = Prefix + "SEEN" // from Post: which link's counter, by the connection's mark
 )
 
 // Table is the iptables table that all our chains are in: one restore of it is atomic.
@@ -33,6 +33,9 @@ type Ingress struct {
 	Mark Mark
 }
 
+// Plain is up to how many alternatives a chain asks for one after the other. More are asked for in two steps.
+const Plain = 15
+
 // Chains is what packets meet on a host with these ingress links, whose link group is group. An established packet
 // meets two rules and the jump in PREROUTING, as many in OUTPUT, one and the jump in POSTROUTING, however many links
 // there are.
@@ -48,25 +51,15 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	marked := MarkTest{Not: true, Mask: mask}
 	restore := Rule{Ctmark: marked, Target: Target{Verb: RestoreMark, Mask: mask}}
 	save := Rule{Fwmark: marked, Ctmark: MarkTest{Mask: mask}, Target: Target{Verb: SaveMark, Mask: mask}}
-	learn := make([]Rule, 0, len(ingress))
-	seen := make([]Rule, 0, len(ingress)+1)
-	for _, in := range ingress {
-		learn = append(learn, Rule{In: in.Link, Target: Target{Verb: SetCtmark, Mark: in.Mark, Mask: mask}})
-		seen = append(seen, Rule{Out: in.Link, Ctmark: MarkTest{Mark: in.Mark, Mask: mask}, Target: Target{Verb: Return}})
-	}
-	// Whatever no rule above took strays; the last rule counts it.
-	seen = append(seen, Rule{Target: Target{Verb: Return}})
-	return []Chain{
-		{Pre, []Rule{
+	all := make([]Chain, 0, 8+2*len(ingress))
+	all = append(all,
+		Chain{Pre, []Rule{
 			{SrcGroup: group, Ctmark: MarkTest{Mask: mask}, Dir: "ORIGINAL", Target: Target{Verb: Jump, Chain: New}},
 			restore,
 		}},
-		{New, learn},
-		{Out, []Rule{save, restore}},
-		{Post, []Rule{{Ctmark: marked, Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Seen}}}},
-		{Seen, seen},
-	}
+		Chain{Out, []Rule{save, restore}},
+		Chain{Post, []Rule{{Ctmark: marked, Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Seen}}}},
+	)
+	all = learn(all, New, mask, ingress)
+	return seen(all, mask, ingress)
 }
-
-// Names are all chains that we make.
-var Names = [...]string{Pre, New, Out, Post, Seen}

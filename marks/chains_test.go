@@ -157,23 +157,6 @@ func TestAnEstablishedPacketMeetsAsManyRulesHoweverManyUplinks(t *testing.T) {
 	}
 }
 
-func TestRepliesAreCountedByWhereTheyLeave(t *testing.T) {
-	in := links(marks.DefaultMask, 3)
-	chains := marks.Chains(marks.DefaultMask, group, in)
-	for i, link := range in {
-		for _, out := range []string{link.Link, "lan0"} {
-			p := markstest.Packet{Out: out, Dir: "REPLY", Ctmark: uint32(link.Mark)}.Through(chains, marks.Seen)
-			want := len(in) + 1 // the rule for strays
-			if out == link.Link {
-				want = i + 1
-			}
-			if p.Met != want {
-				t.Errorf("a reply of %s by %s is counted by rule %d, want %d", link.Link, out, p.Met, want)
-			}
-		}
-	}
-}
-
 func TestEveryRuleReadsBack(t *testing.T) {
 	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
 		for _, c := range chains {
@@ -185,18 +168,6 @@ func TestEveryRuleReadsBack(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestEveryChainIsNamed(t *testing.T) {
-	chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 2))
-	if len(chains) != len(marks.Names) {
-		t.Fatalf("%d chains, %d names", len(chains), len(marks.Names))
-	}
-	for i, c := range chains {
-		if c.Name != marks.Names[i] {
-			t.Errorf("chain %d is %s, its name says %s", i, c.Name, marks.Names[i])
-		}
-	}
 }
 
 func TestMasks(t *testing.T) {
@@ -227,6 +198,9 @@ func TestMasks(t *testing.T) {
 				t.Errorf("%s: id %d wears %s", mask, id, m)
 			}
 			seen[m] = true
+			if got := mask.ID(m); got != marks.ID(id) {
+				t.Errorf("%s: the id of %s is %d, want %d", mask, m, got, id)
+			}
 		}
 	}
 }

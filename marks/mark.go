@@ -37,6 +37,9 @@ func (m Mask) Mark(id ID) Mark {
 	return Mark(uint32(id) << m.shift())
 }
 
+// ID is the id whose mark it is.
+func (m Mask) ID(mark Mark) ID { return ID(uint32(mark) >> m.shift()) }
+
 // High is the part of the mask that is left when its low n bits are taken away: a mark's block number of 2^n marks.
 func (m Mask) High(n int) Mask {
 	return m &^ (m & (1<<(m.shift()+n) - 1))

@@ -77,6 +77,8 @@ func (p *parser) option(r *Rule) {
 		}
 	case word == "-j":
 		r.Target = p.target()
+	case word == "-g":
+		r.Target = Target{Verb: Goto, Chain: p.next()}
 	default:
 		p.fail("%s is not ours", word)
 	}
@@ -84,8 +86,11 @@ func (p *parser) option(r *Rule) {
 
 // once refuses a second option of a kind. A match without an option of its own matches everything.
 func (p *parser) once(option string) {
-	if option == "--mark" && p.module == "mark" {
+	switch {
+	case option == "--mark" && p.module == "mark":
 		option = "fwmark"
+	case option == "-g":
+		option = "-j"
 	}
 	if option != "-m" && slices.Contains(p.seen, option) {
 		p.fail("a second %s is not ours", option)

@@ -34,6 +34,7 @@ func TestSpellingsOfTheSameRule(t *testing.T) {
 		"a test of the packet's mark":     {"-m mark --mark 0x100", marks.Rule{Fwmark: marks.MarkTest{Mark: 0x100, Mask: all}}},
 		"a set mark":                      {"-i eth1 -j CONNMARK --set-xmark 0x200/0x1f00", set},
 		"many spaces":                     {"  -i  eth1   -j CONNMARK  --set-xmark 0x200/7936 ", set},
+		"a goto":                          {"-i eth1+ -g REPLYPATH-N-eth1", marks.Rule{In: "eth1+", Target: marks.Target{Verb: marks.Goto, Chain: "REPLYPATH-N-eth1"}}},
 		"nothing but a counter":           {"", marks.Rule{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +50,8 @@ func TestForeignRulesAreRefused(t *testing.T) {
 		"a match that we never write":         "-m comment --comment hello -j RETURN",
 		"an address":                          "-s 192.0.2.1/32 -j RETURN",
 		"a protocol":                          "-p tcp -j RETURN",
-		"a goto":                              "-g REPLYPATH-NEW",
+		"a goto and a jump":                   "-g REPLYPATH-NEW -j RETURN",
+		"a goto without its chain":            "-g",
 		"a negated link":                      "! -i eth1 -j RETURN",
 		"a negated group":                     "-m devgroup ! --src-group 0x2008 -j RETURN",
 		"a group with a mask":                 "-m devgroup --src-group 0x2008/0xff -j RETURN",

@@ -3,7 +3,7 @@ package marks
 // Rule is one line of a mangle chain. Two rules are the same exactly when they are ==. The zero value of a field
 // does not match on it; the zero Rule matches every packet and only counts it.
 type Rule struct {
-	In, Out  string   // -i, -o: a link's name
+	In, Out  string   // -i, -o: a link's name; with a + behind it, all whose names begin so
 	SrcGroup uint32   // -m devgroup --src-group
 	Fwmark   MarkTest // -m mark: the packet's own
 	Ctmark   MarkTest // -m connmark: its connection's
@@ -22,7 +22,7 @@ type MarkTest struct {
 // Target is what a rule does with a packet that it matches. The zero Target only counts it.
 type Target struct {
 	Verb  Verb
-	Chain string // Jump
+	Chain string // Jump, Goto
 	Mark  Mark   // SetCtmark
 	Mask  Mask   // SetCtmark, RestoreMark, SaveMark
 }
@@ -30,11 +30,12 @@ type Target struct {
 // Verb is the kind of a Target.
 type Verb uint8
 
-// What a rule can do. SetCtmark writes the bits under the mask of the connection's mark; RestoreMark copies them to
+// What a rule can do. A Goto is a Jump that does not come back. SetCtmark writes the bits under the mask of the connection's mark; RestoreMark copies them to
 // the packet's fwmark, SaveMark back from there. Bits outside the mask stay as they were (xt_CONNMARK).
 const (
 	Count Verb = iota
 	Jump
+	Goto
 	Return
 	SetCtmark
 	RestoreMark
@@ -100,6 +101,8 @@ func (t Target) String() string {
 	switch t.Verb {
 	case Jump:
 		return "-j " + t.Chain
+	case Goto:
+		return "-g " + t.Chain
 	case Return:
 		return "-j RETURN"
 	case SetCtmark:

@@ -69,9 +69,6 @@ func masks(s State) marks.Mask {
 func learning(s State) []marks.Rule {
 	var rules []marks.Rule
 	for _, k := range sortedKeys(s.Chains, compareChains) {
-		if k.Name != marks.New {
-			continue
-		}
 		for line := range strings.Lines(s.Chains[k]) {
 			if r, err := marks.Parse(strings.TrimSpace(line)); err == nil && r.Target.Verb == marks.SetCtmark {
 				rules = append(rules, r)

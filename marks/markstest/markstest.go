@@ -3,6 +3,7 @@ package markstest
 
 import (
 	"fmt"
+	"strings"
 
 	"replypath/marks"
 )
@@ -16,6 +17,7 @@ type Packet struct {
 	Dir     string // in its connection: ORIGINAL or REPLY
 	Assured bool   // its connection has seen both directions for good
 	Met     int    // how many rules were asked about it so far
+	Took    string // the last rule that took it: its chain, and its place there from 1
 }
 
 // Through walks the packet through a chain, and the chains that it jumps to, as the kernel does. It panics when a rule
@@ -28,16 +30,19 @@ func (p Packet) walk(chains []marks.Chain, name string, depth int) Packet {
 	if depth == 0 {
 		panic("chains jump in a circle by " + name)
 	}
-	for _, r := range find(chains, name) {
+	for i, r := range find(chains, name) {
 		p.Met++
 		if !p.selected(r) {
 			continue
 		}
+		p.Took = fmt.Sprintf("%s %d", name, i+1)
 		switch r.Target.Verb {
 		case marks.Return:
 			return p
 		case marks.Jump:
 			p = p.walk(chains, r.Target.Chain, depth-1)
+		case marks.Goto:
+			return p.walk(chains, r.Target.Chain, depth-1)
 		case marks.SetCtmark:
 			// xt_CONNMARK: the bits of the mask go, the mark's bits are turned over.
 			p.Ctmark = p.Ctmark&^uint32(r.Target.Mask) ^ uint32(r.Target.Mark)
@@ -55,8 +60,8 @@ func (p Packet) walk(chains []marks.Chain, name string, depth int) Packet {
 // selected is what xt_mark, xt_connmark, xt_devgroup and xt_conntrack answer.
 func (p Packet) selected(r marks.Rule) bool {
 	switch {
-	case r.In != "" && r.In != p.In,
-		r.Out != "" && r.Out != p.Out,
+	case !named(r.In, p.In),
+		!named(r.Out, p.Out),
 		r.SrcGroup != 0 && r.SrcGroup != p.Group,
 		!passes(r.Fwmark, p.Fwmark),
 		!passes(r.Ctmark, p.Ctmark),
@@ -65,6 +70,12 @@ func (p Packet) selected(r marks.Rule) bool {
 		return false
 	}
 	return true
+}
+
+// named tells whether a link has the name, or begins with it when there is a + behind it.
+func named(name, link string) bool {
+	prefix, many := strings.CutSuffix(name, "+")
+	return name == "" || name == link || many && strings.HasPrefix(link, prefix)
 }
 
 func passes(t marks.MarkTest, mark uint32) bool {

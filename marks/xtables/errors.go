@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+
+	"replypath/marks"
 )
 
 // What can be wrong with the iptables commands, apart from what they were asked to do.
@@ -71,4 +73,19 @@ func (t *Table) run(ctx context.Context, text string) error {
 		return fmt.Errorf("%s: load the mangle chains: %w", t.Command, ctx.Err())
 	}
 	return t.explain("load the mangle chains", fmt.Errorf("%s: %w", said.String(), err))
+}
+
+// say gives what the iptables command answers about the table. It waits for the xtables lock.
+func (t *Table) say(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, t.path, append([]string{"-w", fmt.Sprint(lockWait), "-t", marks.Table}, args...)...)
+	var answer, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &answer, &said
+	err := cmd.Run()
+	if err != nil && ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", said.String(), err)
+	}
+	return answer.String(), nil
 }

@@ -91,7 +91,7 @@ func open(ctx context.Context, command string, ipv6 bool) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Table{Backend: backend, Command: command, ipt: ipt, restore: restore}, nil
+	return &Table{Backend: backend, Command: command, path: path, ipt: ipt, restore: restore}, nil
 }
 
 // find looks in the usual places too, as an ordinary user's PATH often has no sbin.

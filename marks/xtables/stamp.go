@@ -25,15 +25,8 @@ func (t *Table) generation() (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask for the nftables generation: %w", err)
 	}
-	for rest := answer; len(rest) >= 8; {
-		length, kind := int(binary.NativeEndian.Uint16(rest)), binary.NativeEndian.Uint16(rest[2:])
-		if length < 4 || length > len(rest) {
-			break
-		}
-		if kind == unix.NFTA_GEN_ID {
-			return uint64(binary.BigEndian.Uint32(rest[4:])), nil
-		}
-		rest = rest[min(align(length), len(rest)):]
+	if id := valueOf(answer, unix.NFTA_GEN_ID); len(id) == 4 {
+		return uint64(binary.BigEndian.Uint32(id)), nil
 	}
 	return 0, fmt.Errorf("ask for the nftables generation: %w", unix.EBADMSG)
 }

@@ -59,20 +59,10 @@ func subscribe(ctx context.Context, changed func(Process)) error {
 }
 
 // who reads the process out of a new generation's attributes.
-func who(attributes []byte) (p Process) {
-	for len(attributes) >= 4 {
-		length, kind := int(binary.NativeEndian.Uint16(attributes)), binary.NativeEndian.Uint16(attributes[2:])
-		if length < 4 || length > len(attributes) {
-			break
-		}
-		value := attributes[4:length]
-		switch {
-		case kind == unix.NFTA_GEN_PROC_NAME:
-			p.Name = unix.ByteSliceToString(value)
-		case kind == unix.NFTA_GEN_PROC_PID && len(value) == 4:
-			p.ID = int(binary.BigEndian.Uint32(value))
-		}
-		attributes = attributes[min(align(length), len(attributes)):]
+func who(generation []byte) (p Process) {
+	p.Name = unix.ByteSliceToString(valueOf(generation, unix.NFTA_GEN_PROC_NAME))
+	if id := valueOf(generation, unix.NFTA_GEN_PROC_PID); len(id) == 4 {
+		p.ID = int(binary.BigEndian.Uint32(id))
 	}
 	return p
 }

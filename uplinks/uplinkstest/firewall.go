@@ -78,7 +78,7 @@ func (t table) line(line string) error {
 // reachable refuses a jump to a chain that is not there.
 func (t table) reachable(rule string) error {
 	words := strings.Fields(rule)
-	at := slices.Index(words, "-j")
+	at := slices.IndexFunc(words, func(w string) bool { return w == "-j" || w == "-g" })
 	if at < 0 || at+1 == len(words) || !strings.HasPrefix(words[at+1], marks.Prefix) {
 		return nil
 	}
@@ -93,7 +93,7 @@ func (t table) drop(chain string) error {
 		return fmt.Errorf("directory not empty")
 	}
 	for _, rules := range t {
-		if slices.ContainsFunc(rules, func(r string) bool { return strings.HasSuffix(r, "-j "+chain) }) {
+		if slices.ContainsFunc(rules, func(r string) bool { return strings.HasSuffix(r, "-j "+chain) || strings.HasSuffix(r, "-g "+chain) }) {
 			return fmt.Errorf("too many links")
 		}
 	}

@@ -155,6 +155,9 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 	}
 	h.loading.Store(true)
 	defer h.loading.Store(false)
+	h.tallies.mu.Lock()
+	defer h.tallies.mu.Unlock()
+	h.tallies.renew(s)
 	name := tableName(s.Tool.Family, s.Tool.Backend)
 	if s.Unload {
 		return h.unload(ctx, t, name, s.Text)

@@ -20,6 +20,7 @@ type Host struct {
 	links    *rtnl.Handle
 	firewall firewall
 	found    record
+	tallies  tallies
 	lock     lock
 	loading  atomic.Bool              // what changes the firewall now is ours
 	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe

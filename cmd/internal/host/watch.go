@@ -72,5 +72,7 @@ func (h *Host) Fingerprint() (uint64, error) {
 // Adjust looks at another backend or other tables from now on.
 func (h *Host) Adjust(ctx context.Context, backend marks.Backend, base uplinks.Table) error {
 	h.links.LookAt(base)
+	h.tallies.mu.Lock()
+	defer h.tallies.mu.Unlock()
 	return h.firewall.choose(ctx, backend)
 }

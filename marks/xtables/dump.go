@@ -1,0 +1,145 @@
+package xtables
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"iter"
+
+	"replypath/marks"
+
+	"golang.org/x/sys/unix"
+)
+
+// digest sums up what the nftables table holds but for its counters. Most changes to nftables are made in other tables,
+// and are not worth a process. The legacy backend's stamp is such a sum already.
+func (t *Table) digest() (uint64, error) {
+	if t.Backend != marks.NFT {
+		return 0, nil
+	}
+	chains, err := t.dump(unix.NFT_MSG_GETCHAIN)
+	if err != nil {
+		return 0, err
+	}
+	rules, err := t.dump(unix.NFT_MSG_GETRULE)
+	if err != nil {
+		return 0, err
+	}
+	h := fnv.New64a()
+	for _, c := range chains {
+		fmt.Fprintf(h, "%s %x\n", valueOf(c, unix.NFTA_CHAIN_NAME), valueOf(c, unix.NFTA_CHAIN_HOOK))
+	}
+	for _, r := range rules {
+		fmt.Fprintf(h, "%s", valueOf(r, unix.NFTA_RULE_CHAIN))
+		for name, data := range expressions(r) {
+			if name != counter {
+				fmt.Fprintf(h, " %s %x", name, data)
+			}
+		}
+		fmt.Fprintln(h)
+	}
+	return h.Sum64(), nil
+}
+
+const counter = "counter"
+
+// names are the names of the nftables table's chains.
+func (t *Table) names() (all []string, err error) {
+	chains, err := t.dump(unix.NFT_MSG_GETCHAIN)
+	for _, c := range chains {
+		all = append(all, unix.ByteSliceToString(valueOf(c, unix.NFTA_CHAIN_NAME)))
+	}
+	return all, err
+}
+
+// dumps bounds how often a dump begins anew because somebody changed what is dumped.
+const dumps = 20
+
+// dump lists the nftables table's chains or rules, each as its attributes.
+func (t *Table) dump(kind uint16) (all [][]byte, err error) {
+	for range dumps {
+		if all, err = t.dumpOnce(kind); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the nftables table %s: %w", marks.Table, err)
+	}
+	return all, nil
+}
+
+func (t *Table) dumpOnce(kind uint16) (all [][]byte, err error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	// The name of the table is the first attribute of a chain and of a rule.
+	request := message(kind, unix.NLM_F_DUMP, t.family(), attribute(unix.NFTA_RULE_TABLE, marks.Table))
+	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	torn := false
+	for {
+		buffer := make([]byte, 1<<16)
+		n, _, err := unix.Recvfrom(fd, buffer, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
+			torn = torn || binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP_INTR != 0
+			body := m[unix.SizeofNlMsghdr:]
+			switch binary.NativeEndian.Uint16(m[4:]) {
+			case unix.NLMSG_ERROR, unix.NLMSG_DONE:
+				errno := -int32(binary.NativeEndian.Uint32(body))
+				switch {
+				case errno != 0:
+					return nil, unix.Errno(errno)
+				case torn:
+					return nil, unix.EINTR
+				}
+				return all, nil
+			}
+			if of := body[4:]; unix.ByteSliceToString(valueOf(of, unix.NFTA_RULE_TABLE)) == marks.Table {
+				all = append(all, of)
+			}
+		}
+	}
+}
+
+// expressions are the parts of a rule, by their kind (linux/netfilter/nf_tables.h).
+func expressions(rule []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, element := range attributes(valueOf(rule, unix.NFTA_RULE_EXPRESSIONS)) {
+			if !yield(unix.ByteSliceToString(valueOf(element, unix.NFTA_EXPR_NAME)), valueOf(element, unix.NFTA_EXPR_DATA)) {
+				return
+			}
+		}
+	}
+}
+
+// attributes are those of a netlink message or of a nested attribute, in order.
+func attributes(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= 4 {
+			length, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+			if length < 4 || length > len(b) || !yield(kind&^unix.NLA_F_NESTED, b[4:length]) {
+				return
+			}
+			b = b[min(align(length), len(b)):]
+		}
+	}
+}
+
+// valueOf is the first attribute of a kind, or nothing.
+func valueOf(b []byte, kind uint16) []byte {
+	for k, value := range attributes(b) {
+		if k == kind {
+			return value
+		}
+	}
+	return nil
+}

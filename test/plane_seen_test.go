@@ -1,0 +1,147 @@
+package test
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// inquiry is questions that are asked of both families of two uplinks while uplinks are added and removed: each of a new connection, and
+// each answered by one packet.
+type inquiry struct {
+	*box
+	t      *testing.T
+	asked  map[netip.Addr]*atomic.Int64
+	wires  map[netip.Addr]*world.Recorder // of the uplink that has the address
+	stop   atomic.Bool
+	askers sync.WaitGroup
+}
+
+func (b *box) askOn(t *testing.T, of ...*world.Uplink) *inquiry {
+	t.Helper()
+	q := &inquiry{box: b, t: t, asked: map[netip.Addr]*atomic.Int64{}, wires: map[netip.Addr]*world.Recorder{}}
+	for _, u := range of {
+		for _, to := range u.Addrs() {
+			n := &atomic.Int64{}
+			q.asked[to], q.wires[to] = n, u.Wire.Record(answers(to))
+			q.askers.Go(func() {
+				// Each uplink's questions have ports of their own.
+				for port := uint16(1024 + u.Index); port < 60000 && !q.stop.Load(); port += 2 {
+					if err := b.askOnce(netip.AddrPortFrom(b.clientAddr(to), port), netip.AddrPortFrom(to, servedPort)); err != nil {
+						t.Errorf("question %d to %s: %v", n.Load()+1, to, err)
+						return
+					}
+					n.Add(1)
+				}
+			})
+		}
+	}
+	return q
+}
+
+// askOnce asks by a datagram that is sent once.
+func (b *box) askOnce(from, to netip.AddrPort) error {
+	socket := b.connected(b.Client, from, to)
+	defer socket.Close()
+	return exchange(socket)
+}
+
+// counted wants every answer that a wire saw to be counted, once, by its uplink, and none as stray.
+func (q *inquiry) counted() {
+	q.t.Helper()
+	q.stop.Store(true)
+	q.askers.Wait()
+	q.Settle()
+	for to, n := range q.asked {
+		u := q.uplinkOf(to)
+		left := q.wires[to].Count(answers(to))
+		if got := q.replies(familyOf(to), u.Index+1); int64(left) != n.Load() || got != [2]int{left, 0} {
+			q.t.Errorf("%s was asked %d questions, %d answers left by %s; counted are %d, and %d strays", to, n.Load(), left, u.Link.Name, got[0], got[1])
+		}
+		q.t.Logf("%s: %d questions", to, n.Load())
+	}
+}
+
+func (b *box) uplinkOf(to netip.Addr) *world.Uplink {
+	for _, u := range b.Uplinks {
+		if u.Addr4 == to || u.Addr6 == to {
+			return u
+		}
+	}
+	b.t.Fatalf("no uplink has %s", to)
+	return nil
+}
+
+// replies are what an uplink's counter says: symmetric and stray.
+func (b *box) replies(family, id int) [2]int {
+	b.t.Helper()
+	n := b.counts(family, "REPLYPATH-S"+string(rune('0'+id)))
+	if len(n) != 2 {
+		b.t.Fatalf("uplink %d has %d counters", id, len(n))
+	}
+	return [2]int{n[0], n[1]}
+}
+
+// Across the number of uplinks from which on chains and rules are laid out in steps, up and down, by apply and by the
+// service, which is restarted and reads its configuration again.
+func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.ISPs(t, 18, world.Options{Spoofable: true}), backend)
+		service := b.Gateway.ServeUDP(servedPort, world.Pktinfo)
+		defer service.Close()
+		b.configure(b.Uplinks[:2]...)
+		b.apply()
+		q := b.askOn(t, b.Uplinks[:2]...)
+		for _, n := range []int{15, 16, 18, 3, 17, 2} {
+			b.configure(b.Uplinks[:n]...)
+			b.apply()
+		}
+		for range 2 {
+			s := b.start()
+			for _, n := range []int{16, 2} {
+				b.configure(b.Uplinks[:n]...)
+				b.must(0, "reload")
+			}
+			s.stop()
+		}
+		q.counted()
+	})
+}
+
+func TestStraysAreCountedByTheirUplink(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.ISPs(t, 2, world.Options{Spoofable: true}), backend)
+		service := b.LAN.ServeUDP(servedPort, world.Pktinfo)
+		defer service.Close()
+		b.forward(b.LAN4, b.LAN6)
+		b.apply()
+		for _, version := range []string{"-4", "-6"} {
+			b.Gateway.Run("ip", version, "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
+		}
+		const asked = 10
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				astray := b.Uplinks[0].Wire.Record(answers(to))
+				for port := range uint16(asked) {
+					if err := b.askOnce(netip.AddrPortFrom(b.clientAddr(to), 2000+port), netip.AddrPortFrom(to, servedPort)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.Settle()
+				want := [2]int{asked, 0}
+				if u.Index == 1 {
+					want = [2]int{0, asked}
+				}
+				if n := astray.Count(answers(to)); n != asked {
+					t.Fatalf("%d answers of %s left by eth0: the test proves nothing", n, to)
+				}
+				if got := b.replies(familyOf(to), u.Index+1); got != want {
+					t.Errorf("%s: %d replies by their ingress and %d strays are counted, want %d", u.Link.Name, got[0], got[1], want)
+				}
+			}
+		}
+	})
+}
