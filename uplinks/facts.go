@@ -7,6 +7,7 @@ type Facts struct {
 	IPv6   bool            // the kernel speaks it
 	Links  map[string]Link // by name
 	Others []Rule          // rules of other programs, the kernel's own included, in the order in which it asks them
+	Makers map[Rule]uint8  // of Others: the protocol number that whoever made the rule gave it
 	Routed []Routed        // main's routes through a gateway, in the kernel's order
 	Barred map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
 	Tools  map[Family]Tool // the iptables commands of the backend that is used
@@ -18,8 +19,9 @@ type Facts struct {
 type Link struct {
 	Name         string
 	Index        int
-	Up           bool // IFF_UP
-	Carrier      bool // IFF_LOWER_UP
+	MAC          string // the bytes of its hardware address; empty: its frames have no Ethernet header
+	Up           bool   // IFF_UP
+	Carrier      bool   // IFF_LOWER_UP
 	Group        Group
 	PointToPoint bool // IFF_POINTOPOINT: needs no gateway's address
 	NoIPv6       bool // IPv6 is switched off on it, or its MTU is too small for it

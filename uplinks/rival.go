@@ -16,12 +16,12 @@ func rivals(s Settings, f Facts) []Finding {
 		case r.Action == Lookup && r.Table == tableLocal:
 		case r.Priority >= s.Priority && r.Priority < s.Priority+BlockSize:
 			all = append(all, Finding{
-				What:   fmt.Sprintf("a rule of another program is among ours (%s rule %s)", r.Family.ip(), r.selects()),
+				What:   fmt.Sprintf("a rule of another program is among ours (%s rule %s)", r.Family.ip(), r.Selects()),
 				Remedy: "move that rule, or move ours to 2000 free priorities with priority = ...",
 			})
 		case r.Priority < s.Priority && r.catchesAll():
 			all = append(all, Finding{
-				What:   fmt.Sprintf("a rule of another program is asked before ours, and takes replies of uplinks too (%s rule %s)", r.Family.ip(), r.selects()),
+				What:   fmt.Sprintf("a rule of another program is asked before ours, and takes replies of uplinks too (%s rule %s)", r.Family.ip(), r.Selects()),
 				Remedy: fmt.Sprintf("give that rule a priority above %d, or move ours before it with priority = ...", s.Priority+BlockSize-1),
 			})
 		}
@@ -36,8 +36,8 @@ func (r Rule) catchesAll() bool {
 	return anything && r.Action != Nop && r.Action != Goto
 }
 
-// selects is the rule without our protocol, which it does not have.
-func (r Rule) selects() string {
+// Selects is the rule without our protocol, which it does not have.
+func (r Rule) Selects() string {
 	text := r.String()
 	return text[:len(text)-len(fmt.Sprintf(" protocol %d", Protocol))]
 }

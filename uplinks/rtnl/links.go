@@ -35,6 +35,7 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 		facts.Links[a.Name] = uplinks.Link{
 			Name:         a.Name,
 			Index:        a.Index,
+			MAC:          string(a.HardwareAddr),
 			Up:           a.RawFlags&unix.IFF_UP != 0,
 			Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
 			Group:        uplinks.Group(a.Group),

@@ -38,6 +38,10 @@ func (h *Handle) readRules(ctx context.Context, f uplinks.Family, facts *uplinks
 			have.Rules[r] = true
 		} else {
 			facts.Others = append(facts.Others, r)
+			if facts.Makers == nil {
+				facts.Makers = map[uplinks.Rule]uint8{}
+			}
+			facts.Makers[r] = protocol
 		}
 	}
 	return nil

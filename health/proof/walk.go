@@ -1,0 +1,87 @@
+package proof
+
+import (
+	"net/netip"
+
+	"replypath/marks"
+)
+
+// walk is how far a question and its answer came.
+type walk struct {
+	at   map[Point][]Sighting
+	left []Departure
+}
+
+// walks are all that was seen, by who asked and under which number.
+type walks struct {
+	of    map[netip.AddrPort]walk
+	alone bool // each path has an asker of its own
+}
+
+func (s Sights) walks(alone bool) walks {
+	all := walks{of: map[netip.AddrPort]walk{}, alone: alone}
+	find := func(asker netip.Addr, number uint16) (netip.AddrPort, walk) {
+		key := netip.AddrPortFrom(asker, number)
+		w, ok := all.of[key]
+		if !ok {
+			w.at = map[Point][]Sighting{}
+		}
+		return key, w
+	}
+	for _, x := range s.Sightings {
+		key, w := find(x.Asker, x.Number)
+		w.at[x.At] = append(w.at[x.At], x)
+		all.of[key] = w
+	}
+	for _, d := range s.Departures {
+		key, w := find(d.Asker, d.Number)
+		w.left = append(w.left, d)
+		all.of[key] = w
+	}
+	return all
+}
+
+// walk is the question's. ICMP errors have no number: where each path has an asker of its own, they count for those of
+// its questions that nothing else answers.
+func (all walks) walk(q Question) walk {
+	w := all.of[q.From]
+	if len(w.left) == 0 && all.alone {
+		errors := all.of[netip.AddrPortFrom(q.From.Addr(), 0)]
+		w.left = errors.left
+	}
+	return w
+}
+
+// Open are the questions that nothing has answered yet.
+func Open(questions []Question, s Sights, alone bool) (open []Question) {
+	all := s.walks(alone)
+	for _, q := range questions {
+		if len(all.walk(q).left) == 0 {
+			open = append(open, q)
+		}
+	}
+	return open
+}
+
+// was reports whether anything of it was seen there.
+func (w walk) was(p Point) bool { return len(w.at[p]) > 0 }
+
+// saved reports whether the connection had the mark there.
+func (w walk) saved(p Point, mark marks.Mark, mask marks.Mask) bool {
+	for _, x := range w.at[p] {
+		if x.Ctmark&uint32(mask) == uint32(mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// restored reports whether each packet there whose connection had the mark wore it too.
+func (w walk) restored(p Point, mark marks.Mark, mask marks.Mask) bool {
+	for _, x := range w.at[p] {
+		if x.Ctmark&uint32(mask) == uint32(mark) && x.Mark&uint32(mask) != uint32(mark) {
+			return false
+		}
+	}
+	return true
+}

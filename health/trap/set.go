@@ -1,0 +1,129 @@
+package trap
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"replypath/uplinks"
+)
+
+// set is a set of the table. Its key is made of fields, each of whole words.
+type set struct {
+	name   string
+	id     uint32
+	fields []datatype
+	noted  bool // packets fill it
+}
+
+// datatype is what nft(8) prints a field as, so that a listing of the table is readable while it is there.
+type datatype struct{ id, words uint32 }
+
+// The data types, by the numbers of nft(8) (include/datatype.h).
+var (
+	address4 = datatype{7, 1}
+	address6 = datatype{8, 4}
+	port     = datatype{13, 1}
+	fwmark   = datatype{19, 1}
+	ifindex  = datatype{20, 1}
+	ctDir    = datatype{27, 1}
+)
+
+// bitsPerType is how the types of a key's fields are put into one number.
+const bitsPerType = 6
+
+func (s set) keyType() (id uint32) {
+	for _, f := range s.fields {
+		id = id<<bitsPerType | f.id
+	}
+	return id
+}
+
+func (s set) words() (n uint32) {
+	for _, f := range s.fields {
+		n += f.words
+	}
+	return n
+}
+
+// family is what of a family's packets is looked at.
+type family struct {
+	of           uplinks.Family
+	proto        byte // NFPROTO_*
+	icmp         byte
+	from, to     span // of the addresses in the header
+	address      datatype
+	asked        set // who asks
+	walked, left set // what was seen
+}
+
+func newFamily(of uplinks.Family) family {
+	f := family{of: of, proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, from: span{12, 4}, to: span{16, 4}, address: address4}
+	name := "4"
+	if of == uplinks.IPv6 {
+		f = family{of: of, proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, from: span{8, 16}, to: span{24, 16}, address: address6}
+		name = "6"
+	}
+	id := 10 * uint32(of)
+	f.asked = set{"asked" + name, id, []datatype{f.address}, false}
+	f.walked = set{"walked" + name, id + 1, []datatype{fwmark, f.address, port, fwmark, fwmark}, true}
+	f.left = set{"left" + name, id + 2, []datatype{f.address, port, f.address, ctDir, ifindex}, true}
+	return f
+}
+
+var families = [...]family{newFamily(uplinks.IPv4), newFamily(uplinks.IPv6)}
+
+// ways are the links by which no question may leave.
+var ways = set{"uplinks", 1, []datatype{ifindex}, false}
+
+func (s set) make() message {
+	flags := uint32(0)
+	if s.noted {
+		flags = unix.NFT_SET_EVAL
+	}
+	return message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: join(
+		text(unix.NFTA_SET_TABLE, Name), text(unix.NFTA_SET_NAME, s.name), number(unix.NFTA_SET_ID, s.id),
+		number(unix.NFTA_SET_FLAGS, flags), number(unix.NFTA_SET_KEY_TYPE, s.keyType()), number(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
+}
+
+// fill puts keys into the set.
+func (s set) fill(keys [][]byte) message {
+	var elements []byte
+	for _, k := range keys {
+		key := nest(unix.NFTA_SET_ELEM_KEY, attribute(unix.NFTA_DATA_VALUE, k))
+		elements = append(elements, nest(unix.NFTA_LIST_ELEM, key)...)
+	}
+	return message{what: "fill the set " + s.name, kind: unix.NFT_MSG_NEWSETELEM, body: join(
+		text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), text(unix.NFTA_SET_ELEM_LIST_SET, s.name), number(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
+		nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
+}
+
+// list asks for all that is in the set.
+func (s set) list() message {
+	return message{what: "list the set " + s.name, kind: unix.NFT_MSG_GETSETELEM, body: join(
+		text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), text(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
+}
+
+// keys calls each with the keys of a listing's message, field by field.
+func (s set) keys(attributes []byte, each func(fields [][]byte)) {
+	parts(part(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, element []byte) {
+		key := part(part(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
+		if len(key) != 4*int(s.words()) {
+			return
+		}
+		var fields [][]byte
+		for _, f := range s.fields {
+			fields = append(fields, key[:4*f.words])
+			key = key[4*f.words:]
+		}
+		each(fields)
+	})
+}
+
+func address(b []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+func word(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }

@@ -1,0 +1,87 @@
+package rtnl
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Flow is a connection by its original direction.
+type Flow struct {
+	Proto    uint8          // IPPROTO_*
+	From, To netip.AddrPort // of an echo, From's port is the identifier
+}
+
+// The attributes of a connection (linux/netfilter/nfnetlink_conntrack.h).
+const (
+	ctaIP       = 1
+	ctaProto    = 2
+	ctaProtoNum = 1
+	ctaSrcPort  = 2
+	ctaDstPort  = 3
+	ctaIcmpID   = 4 // and type and code; ICMPv6 has the next three
+	ctaIcmp6ID  = 7
+)
+
+// Forget deletes connections from the kernel's table, each by its key. Those that are not there are no error.
+func Forget(flows []Flow) error {
+	if len(flows) == 0 {
+		return nil
+	}
+	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return fmt.Errorf("open a conntrack socket: %w", err)
+	}
+	defer socket.Close()
+	var errs []error
+	for _, f := range flows {
+		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_DELETE, unix.NLM_F_ACK)
+		req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_NETFILTER: {Socket: socket}}
+		req.AddData(&nl.Nfgenmsg{NfgenFamily: f.family(), Version: nl.NFNETLINK_V0})
+		req.AddData(f.tuple())
+		if _, err := req.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("forget the connection from %s to %s: %w", f.From, f.To, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (f Flow) family() uint8 {
+	if f.To.Addr().Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+func (f Flow) tuple() *nl.RtAttr {
+	src, dst := nl.CTA_IP_V4_SRC, nl.CTA_IP_V4_DST
+	if !f.To.Addr().Is4() {
+		src, dst = nl.CTA_IP_V6_SRC, nl.CTA_IP_V6_DST
+	}
+	tuple := nl.NewRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_ORIG, nil)
+	ip := tuple.AddRtAttr(unix.NLA_F_NESTED|ctaIP, nil)
+	ip.AddRtAttr(src, f.From.Addr().AsSlice())
+	ip.AddRtAttr(dst, f.To.Addr().AsSlice())
+	proto := tuple.AddRtAttr(unix.NLA_F_NESTED|ctaProto, nil)
+	proto.AddRtAttr(ctaProtoNum, []byte{f.Proto})
+	port := func(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
+	echo := func(id int, kind byte) {
+		proto.AddRtAttr(id, port(f.From.Port()))
+		proto.AddRtAttr(id+1, []byte{kind})
+		proto.AddRtAttr(id+2, []byte{0})
+	}
+	switch f.Proto {
+	case unix.IPPROTO_ICMP:
+		echo(ctaIcmpID, 8)
+	case unix.IPPROTO_ICMPV6:
+		echo(ctaIcmp6ID, 128)
+	default:
+		proto.AddRtAttr(ctaSrcPort, port(f.From.Port()))
+		proto.AddRtAttr(ctaDstPort, port(f.To.Port()))
+	}
+	return tuple
+}
