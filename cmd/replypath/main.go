@@ -46,7 +46,7 @@ func (p *program) root() *cobra.Command {
 the interface its question came in on.
 
 Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration;
-3 the answer is no (plan: not in sync).`,
+3 the answer is no (plan: not in sync; verify: a reply strays).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -59,7 +59,7 @@ Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.config, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
 	flags.StringVar(&p.state, "state", defaultState, "the `DIR` in which values found are remembered")
-	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.flushCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.verifyCommand(), p.flushCommand(), p.versionCommand())
 	return root
 }
 

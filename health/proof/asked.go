@@ -38,7 +38,7 @@ func Ask(p health.Path, asker netip.Addr, inside *Inside, kernel func(uplinks.Qu
 
 // Asked judges a path by the kernel's decisions.
 func (g Ground) Asked(p health.Path, d Decisions) health.Check {
-	if c, not := g.unfit(p); not {
+	if c, not := g.Unfit(p); not {
 		return c
 	}
 	byMark := uplinks.Rule{Family: p.Family, Priority: g.priority(p, func(r uplinks.Rule) bool { return r.Mark == p.Mark && r.Mask == p.Mask && r.In == "" }),
@@ -62,8 +62,8 @@ func (g Ground) Asked(p health.Path, d Decisions) health.Check {
 	return health.Check{Result: health.Yes}
 }
 
-// unfit says why nothing can be asked of a path.
-func (g Ground) unfit(p health.Path) (health.Check, bool) {
+// Unfit says why nothing can be asked of a path.
+func (g Ground) Unfit(p health.Path) (health.Check, bool) {
 	why := ""
 	switch {
 	case p.Index == 0:

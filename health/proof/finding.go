@@ -40,12 +40,17 @@ func CannotShow(err error) health.Check {
 	return health.Check{Result: health.Unknown, Cause: health.CannotShow, Why: err.Error(), Remedy: "what is asked and seen still stands"}
 }
 
-// Wrong reports whether a reply strays, or would.
-func Wrong(findings []Finding) bool {
+// Result is what all findings together say: No when a reply strays, or would; Unknown when of some path nothing could be
+// found out.
+func Result(findings []Finding) health.Result {
+	sum := health.Yes
 	for _, f := range findings {
-		if f.Asked.Result == health.No || f.Shown.Result == health.No {
-			return true
+		switch {
+		case f.Asked.Result == health.No || f.Shown.Result == health.No:
+			return health.No
+		case f.Asked.Result == health.Unknown || f.Shown.Result == health.Unknown:
+			sum = health.Unknown
 		}
 	}
-	return false
+	return sum
 }

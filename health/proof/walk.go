@@ -52,16 +52,8 @@ func (all walks) walk(q Question) walk {
 	return w
 }
 
-// Open are the questions that nothing has answered yet.
-func Open(questions []Question, s Sights, alone bool) (open []Question) {
-	all := s.walks(alone)
-	for _, q := range questions {
-		if len(all.walk(q).left) == 0 {
-			open = append(open, q)
-		}
-	}
-	return open
-}
+// Answered reports whether anything answered the question.
+func (s Sights) Answered(q Question) bool { return len(s.walks(false).walk(q).left) > 0 }
 
 // was reports whether anything of it was seen there.
 func (w walk) was(p Point) bool { return len(w.at[p]) > 0 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"replypath/health/proof"
+	"replypath/uplinks"
 )
 
 // Name is the table's. There can be one only: whoever has it proves, and others wait.
@@ -79,29 +80,50 @@ func (t *Trap) Close() error {
 }
 
 // Read gives all that was seen since the trap was set.
-func (t *Trap) Read() (proof.Sights, error) {
-	var all proof.Sights
+func (t *Trap) Read() (all proof.Sights, err error) {
 	for _, f := range families {
-		err := t.socket.list(f.walked.list(), func(attributes []byte) {
-			f.walked.keys(attributes, func(k [][]byte) {
-				all.Sightings = append(all.Sightings, proof.Sighting{At: proof.Point(word(k[0])), Asker: address(k[1]),
-					Number: port16(k[2]), Mark: word(k[3]), Ctmark: word(k[4])})
-			})
-		})
+		walked, err := t.walked(f)
 		if err != nil {
 			return all, err
 		}
-		err = t.socket.list(f.left.list(), func(attributes []byte) {
-			f.left.keys(attributes, func(k [][]byte) {
-				all.Departures = append(all.Departures, proof.Departure{Asker: address(k[0]), Number: port16(k[1]),
-					From: address(k[2]), Replies: k[3][0] == 1, Link: int(word(k[4]))})
-			})
-		})
+		left, err := t.left(f)
 		if err != nil {
 			return all, err
 		}
+		all.Sightings, all.Departures = append(all.Sightings, walked...), append(all.Departures, left...)
 	}
 	return all, nil
+}
+
+// Left gives only a family's answers that were on their way out.
+func (t *Trap) Left(of uplinks.Family) (proof.Sights, error) {
+	for _, f := range families {
+		if f.of == of {
+			left, err := t.left(f)
+			return proof.Sights{Departures: left}, err
+		}
+	}
+	return proof.Sights{}, nil
+}
+
+func (t *Trap) walked(f family) (all []proof.Sighting, err error) {
+	err = t.socket.list(f.walked.list(), func(attributes []byte) {
+		f.walked.keys(attributes, func(k [][]byte) {
+			all = append(all, proof.Sighting{At: proof.Point(word(k[0])), Asker: address(k[1]),
+				Number: port16(k[2]), Mark: word(k[3]), Ctmark: word(k[4])})
+		})
+	})
+	return all, err
+}
+
+func (t *Trap) left(f family) (all []proof.Departure, err error) {
+	err = t.socket.list(f.left.list(), func(attributes []byte) {
+		f.left.keys(attributes, func(k [][]byte) {
+			all = append(all, proof.Departure{Asker: address(k[0]), Number: port16(k[1]),
+				From: address(k[2]), Replies: k[3][0] == 1, Link: int(word(k[4]))})
+		})
+	})
+	return all, err
 }
 
 // port16 is in network order.

@@ -69,3 +69,14 @@ func Write(t uplinks.Tunable, value string) error {
 	_, err = f.WriteString(value)
 	return errors.Join(err, f.Close())
 }
+
+// Values reads sysctls. Those that the kernel does not have are left out.
+func Values(all []uplinks.Tunable) map[uplinks.Tunable]string {
+	values := make(map[uplinks.Tunable]string, len(all))
+	for _, t := range all {
+		if value, err := os.ReadFile(filepath.Join(sysctls, t.Path())); err == nil {
+			values[t] = strings.TrimSpace(string(value))
+		}
+	}
+	return values
+}

@@ -1,0 +1,156 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"replypath/health"
+	"replypath/health/proof"
+	"replypath/uplinks"
+	"replypath/uplinks/procfs"
+	"replypath/uplinks/rtnl"
+)
+
+// Prove finds out whether replies leave by their paths: it asks the kernel, and shows it with questions of its own. It
+// changes nothing that outlives it and takes no lock; while another program proves, it waits. It may be called beside
+// everything else that a Host does.
+func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
+	return Prove(ctx, s, paths)
+}
+
+// Prove is Host.Prove for a program that has no Host open.
+func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
+	links, err := rtnl.Open(0)
+	if err != nil {
+		return nil, err
+	}
+	defer links.Close()
+	router, err := rtnl.OpenRouter()
+	if err != nil {
+		return nil, err
+	}
+	defer router.Close()
+	r, err := survey(ctx, links, router, s, paths)
+	if err != nil {
+		return nil, err
+	}
+	asked := map[health.Key]health.Check{}
+	for _, p := range paths {
+		asked[p.Key] = r.ask(p)
+	}
+	answers, failed := r.show(ctx)
+	of := map[health.Key][]proof.Answer{}
+	for _, a := range r.ground.Shown(answers.questions, answers.sights, r.alone, asked) {
+		of[a.Question.Path.Key] = append(of[a.Question.Path.Key], a)
+	}
+	var findings []proof.Finding
+	for _, p := range paths {
+		f := proof.Finding{Path: p, At: time.Now(), Asked: asked[p.Key], Answers: of[p.Key]}
+		switch why, unfit := r.ground.Unfit(p); {
+		case unfit:
+			f.Shown = why
+		case len(f.Answers) == 0 || failed != nil:
+			f.Shown = proof.CannotShow(cmp.Or(failed, errNoAsker))
+		default:
+			f.Shown = proof.Sum(f.Answers)
+		}
+		findings = append(findings, f)
+	}
+	return findings, nil
+}
+
+// errNoAsker is the error of a host that knows every address for documentation.
+var errNoAsker = errors.New("every address from which questions could seem to come is in use on this host: set [proof] source")
+
+// run is one proof of all paths.
+type run struct {
+	router *rtnl.Router
+	ground proof.Ground
+	target proof.Target
+	paths  []health.Path // those that can be asked at
+	askers map[health.Key]netip.Addr
+	alone  bool // each path has an asker of its own
+	inside map[uplinks.Family]*proof.Inside
+}
+
+// survey reads what is needed of the host.
+func survey(ctx context.Context, links *rtnl.Handle, router *rtnl.Router, s health.Settings, paths []health.Path) (*run, error) {
+	facts, have, err := look(ctx, links)
+	if err != nil {
+		return nil, err
+	}
+	sysctls := proof.Sysctls(paths)
+	r := &run{router: router, askers: map[health.Key]netip.Addr{}, inside: map[uplinks.Family]*proof.Inside{},
+		ground: proof.Ground{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: setAtBoot(sysctls)},
+		target: proof.Target{Facts: facts, Services: s.Prove}}
+	if r.target.Listeners, err = rtnl.Listeners(ctx); err != nil {
+		return nil, err
+	}
+	for _, p := range paths {
+		if _, unfit := r.ground.Unfit(p); !unfit {
+			r.paths = append(r.paths, p)
+		}
+	}
+	for _, f := range uplinks.Families {
+		r.appoint(f, s.Proof)
+		r.inside[f] = proof.FindInside(facts, paths, f)
+	}
+	r.alone = !s.Proof.Source4.IsValid() && !s.Proof.Source6.IsValid()
+	return r, nil
+}
+
+// appoint chooses who asks at each path of a family.
+func (r *run) appoint(f uplinks.Family, p health.Proving) {
+	source := p.Source4
+	if f == uplinks.IPv6 {
+		source = p.Source6
+	}
+	block, found := r.block(f)
+	for i, path := range r.paths {
+		switch {
+		case path.Family != f:
+		case source.IsValid():
+			r.askers[path.Key] = source
+		case found:
+			r.askers[path.Key] = proof.Asker(block, i)
+		}
+	}
+}
+
+// block is one that nothing but a default route leads to, or at least one that the host has nothing to do with.
+func (r *run) block(f uplinks.Family) (netip.Prefix, bool) {
+	free := proof.Blocks(r.ground.Facts, f)
+	for _, b := range free {
+		if r.router.Default(proof.Asker(b, 0)) {
+			return b, true
+		}
+	}
+	if len(free) == 0 {
+		return netip.Prefix{}, false
+	}
+	return free[0], true
+}
+
+func (r *run) ask(p health.Path) health.Check {
+	asker, found := r.askers[p.Key]
+	if !found {
+		c, unfit := r.ground.Unfit(p)
+		if !unfit {
+			c = proof.CannotShow(errNoAsker)
+		}
+		return c
+	}
+	return r.ground.Asked(p, proof.Ask(p, asker, r.inside[p.Family], r.router.Ask))
+}
+
+// asking are the addresses that questions come from.
+func (r *run) asking() []netip.Addr {
+	all := slices.Collect(maps.Values(r.askers))
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}

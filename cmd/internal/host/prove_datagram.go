@@ -1,0 +1,69 @@
+package host
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"replypath/health/proof"
+)
+
+// servers answer datagrams from ordinary sockets, each bound to the address that it is asked at. Such answers have no
+// mark of their own: it is only the chain in OUTPUT that gives them their connection's.
+type servers struct {
+	questions []proof.Question // with the ports of the servers; those that no server could be made for are left out
+	sockets   []*net.UDPConn
+	answering sync.WaitGroup
+}
+
+func serve(questions []proof.Question) *servers {
+	s := &servers{}
+	for _, q := range questions {
+		if q.Kind == proof.Datagram {
+			socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(q.To))
+			if err != nil {
+				continue
+			}
+			s.sockets = append(s.sockets, socket)
+			q.To = netip.AddrPortFrom(q.To.Addr(), socket.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+			s.answering.Go(func() { answer(socket, q) })
+		}
+		s.questions = append(s.questions, q)
+	}
+	return s
+}
+
+// answer answers the one question, and nobody else's.
+func answer(socket *net.UDPConn, q proof.Question) {
+	buffer := make([]byte, 64)
+	for {
+		_, from, err := socket.ReadFromUDPAddrPort(buffer)
+		if err != nil {
+			return
+		}
+		if from.Addr().Unmap() == q.From.Addr() && from.Port() == q.From.Port() {
+			// Whether it could be sent is seen in the trap.
+			socket.WriteToUDPAddrPort(buffer[:1], from)
+			return
+		}
+	}
+}
+
+func (s *servers) close() {
+	for _, socket := range s.sockets {
+		socket.Close()
+	}
+	s.answering.Wait()
+}
+
+// payload is what a datagram says: to servers of a well-known kind what they answer.
+func payload(q proof.Question) []byte {
+	switch {
+	case q.Kind == proof.Datagram:
+	case q.To.Port() == 53: // who are the root's name servers (RFC 1035)
+		return []byte{'r', 'p', 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}
+	case q.To.Port() == 123: // what time is it (RFC 5905)
+		return append([]byte{0x23}, make([]byte, 47)...)
+	}
+	return []byte("replypath asks")
+}

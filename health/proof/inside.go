@@ -1,0 +1,40 @@
+package proof
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"replypath/health"
+	"replypath/uplinks"
+)
+
+// FindInside is a host that could be behind the gateway, on the first link that is no uplink; nil: there is no such
+// link.
+func FindInside(f uplinks.Facts, paths []health.Path, family uplinks.Family) *Inside {
+	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
+		l := f.Links[name]
+		if !l.Up || !l.Carrier || slices.ContainsFunc(paths, func(p health.Path) bool { return p.Link == name }) {
+			continue
+		}
+		for _, a := range l.Addrs {
+			if host, ok := neighbour(a); ok && uplinks.FamilyOf(host) == family {
+				return &Inside{Link: l.Index, Host: host}
+			}
+		}
+	}
+	return nil
+}
+
+// neighbour is another address of the network.
+func neighbour(a uplinks.Addr) (netip.Addr, bool) {
+	if ip := a.Prefix.Addr(); a.LinkLocal || ip.IsLoopback() || a.Prefix.Bits() > ip.BitLen()-2 {
+		return ip, false
+	}
+	for _, other := range []netip.Addr{a.Prefix.Addr().Next(), a.Prefix.Addr().Prev()} {
+		if a.Prefix.Contains(other) {
+			return other, true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,174 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// verified is what verify --json prints, as far as tests look at it.
+type verified struct {
+	Version int
+	Result  string
+	Paths   []verifiedPath
+}
+
+type verifiedPath struct {
+	Uplink, Family, Interface string
+	Asked, Shown              finding
+	Questions                 []verifiedQuestion
+}
+
+type verifiedQuestion struct {
+	Kind, Protocol, To, From string
+	Left                     string `json:"left_by"`
+	finding
+}
+
+type finding struct{ Result, Cause, Why, Remedy string }
+
+func (c finding) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Result, c.Cause, c.Why))
+}
+
+// verify runs verify and wants its exit status to agree with what it says.
+func (b *box) verify() verified {
+	b.t.Helper()
+	r := b.run("verify", "--json")
+	var v verified
+	if err := json.Unmarshal([]byte(r.stdout), &v); err != nil || v.Version != 1 {
+		b.t.Fatalf("verify --json: %v: %s", err, r)
+	}
+	want := map[string]int{"yes": 0, "unknown": 0, "no": 3}[v.Result]
+	if r.status != want {
+		b.t.Errorf("verify says %q and exits with %d", v.Result, r.status)
+	}
+	return v
+}
+
+// path is that of an uplink in a family.
+func (v verified) path(u *world.Uplink, family int) verifiedPath {
+	i := slices.IndexFunc(v.Paths, func(p verifiedPath) bool {
+		return p.Interface == u.Link.Name && p.Family == fmt.Sprintf("ipv%d", family)
+	})
+	if i < 0 {
+		return verifiedPath{}
+	}
+	return v.Paths[i]
+}
+
+// question is the first of that kind.
+func (p verifiedPath) question(kind string) verifiedQuestion {
+	i := slices.IndexFunc(p.Questions, func(q verifiedQuestion) bool { return q.Kind == kind })
+	if i < 0 {
+		return verifiedQuestion{}
+	}
+	return p.Questions[i]
+}
+
+// right wants every path and every question to be right.
+func (v verified) right(t *testing.T, uplinks int) {
+	t.Helper()
+	if v.Result != "yes" || len(v.Paths) != 2*uplinks {
+		t.Errorf("result %q of %d paths", v.Result, len(v.Paths))
+	}
+	for _, p := range v.Paths {
+		p.right(t)
+	}
+}
+
+func (p verifiedPath) right(t *testing.T) {
+	t.Helper()
+	if p.Asked.Result != "yes" || p.Shown.Result != "yes" || len(p.Questions) == 0 {
+		t.Errorf("%s %s: asked %s, shown %s, %d questions", p.Uplink, p.Family, p.Asked, p.Shown, len(p.Questions))
+	}
+	for _, q := range p.Questions {
+		if q.Result != "yes" || q.Left != p.Interface {
+			t.Errorf("%s %s: %s to %s: %s, left by %q", p.Uplink, p.Family, q.Kind, q.To, q.finding, q.Left)
+		}
+	}
+}
+
+func TestVerifyFindsAHealthyHostRight(t *testing.T) {
+	t.Parallel()
+	eachBackend(t, func(t *testing.T, backend string) {
+		eachCondition(t, func(t *testing.T, c conditions) {
+			w := c.build(t, 2, world.Options{Second: []int{1}})
+			w.Gateway.ServeTCP(servedPort)
+			b := newBox(t, w, backend)
+			b.apply()
+			v := b.verify()
+			v.right(t, 2)
+			if p := v.path(w.Uplinks[1], 6); len(p.Questions) != 5 { // echo, closed, datagram, listener, and echo to the second address
+				t.Errorf("%d questions: %+v", len(p.Questions), p.Questions)
+			}
+		})
+	})
+}
+
+func TestVerifyLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	eachBackend(t, func(t *testing.T, backend string) {
+		w := world.TwoISPs(t)
+		w.Gateway.ServeTCP(servedPort)
+		b := newBox(t, w, backend)
+		b.apply()
+		wires := b.everyWire()
+		before, traces := snap(b.Gateway), b.traces()
+		for range 3 {
+			b.verify().right(t, 2)
+		}
+		b.untouched(t, wires, traces)
+		before.same(t, "verify", b.Gateway)
+	})
+}
+
+// everyWire records what the gateway sends by any link, but for its reports on multicast groups, which the kernel makes
+// whenever a link has come up.
+func (b *box) everyWire() (wires []*world.Recorder) {
+	sent := func(p world.Packet) bool {
+		return p.Dir == world.In && !(p.Proto == world.ICMPv6 && p.ICMPType == 143)
+	}
+	for _, u := range b.Uplinks {
+		wires = append(wires, u.Wire.Record(sent))
+	}
+	return append(wires, b.LAN.Link("eth0").Record(sent))
+}
+
+// traces are what questions could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
+func (b *box) traces() map[string]string {
+	all := map[string]string{
+		"connections": ages.ReplaceAllString(b.Gateway.Run("conntrack", "-L", "-o", "extended"), " "),
+		"neighbours":  b.Gateway.Run("ip", "neigh"),
+		"half-open":   b.Gateway.Run("ss", "-Htan", "state", "syn-recv"),
+		"sockets":     b.Gateway.Run("ss", "-Huan"),
+	}
+	for _, family := range []int{4, 6} {
+		all[fmt.Sprintf("replies in family %d", family)] = b.iptables(family, "-t", "mangle", "-vnxL", "REPLYPATH-SEEN")
+	}
+	return all
+}
+
+// ages are the seconds that connections have left.
+var ages = regexp.MustCompile(` \d+ `)
+
+// untouched wants nothing to have got on a wire, and no trace.
+func (b *box) untouched(t *testing.T, wires []*world.Recorder, before map[string]string) {
+	t.Helper()
+	b.Settle()
+	for i, wire := range wires {
+		for _, p := range wire.Packets() {
+			t.Errorf("wire %d: %s", i, p)
+		}
+	}
+	for what, now := range b.traces() {
+		if now != before[what] {
+			t.Errorf("%s before:\n%s\nnow:\n%s", what, before[what], now)
+		}
+	}
+}
