@@ -1,0 +1,119 @@
+package rpdb
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"replypath/uplinks"
+)
+
+// Judgement is the whole of what the kernel does with a packet, as far as routing goes.
+type Judgement struct {
+	Steps []Step // of the look-up of its destination
+	Answer
+	Drop string // why the packet is dropped although there may be a route, in words; empty: it is not
+	// ByHash says that another judgement is possible: a route has several hops, and the packet's hash chooses.
+	ByHash bool
+	OnLink bool // no route at all, so IPv4 takes the destination for a neighbour on the link that the socket is bound to
+	// Back is the look-up of the source of what came in, when the source check makes one: as for the packet BackFor.
+	Back    []Step
+	BackFor Packet
+}
+
+// Judge judges a packet.
+func (d *Database) Judge(p Packet) Judgement {
+	j := Judgement{}
+	if p.In != "" {
+		j = d.arrive(p)
+	} else {
+		j.Steps, j.Answer = d.Walk(p)
+		j.OnLink = d.Family == uplinks.IPv4 && p.Out != "" && j.Error != 0
+	}
+	byHash := func(s Step) bool { return s.ByHash }
+	j.ByHash = j.ByHash || slices.ContainsFunc(j.Steps, byHash) || slices.ContainsFunc(j.Back, byHash)
+	return j
+}
+
+// Unaskable says why the kernel takes no question about the packet; empty: it does.
+func (d *Database) Unaskable(p Packet) string {
+	byProtocol := slices.ContainsFunc(d.Rules, func(r Rule) bool { return r.inside() })
+	switch {
+	case p.To.IsMulticast() && (d.Family == uplinks.IPv4 || p.In != ""), p.To == limited:
+		return "it does not decide about multicast and broadcast by routes alone"
+	case d.Family == uplinks.IPv4 && p.In == "" && p.From.IsValid() && !d.isLocal(p.From):
+		return fmt.Sprintf("%s is no address of this host (for what is forwarded, say by which link it comes in: --in)", p.From)
+	case byProtocol && !askable(p):
+		return "it takes questions about tcp, udp and icmp only, and a rule looks at protocols or ports"
+	}
+	return ""
+}
+
+// limited is the limited broadcast address (RFC 919).
+var limited = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// askable are the protocols of which the kernel takes questions.
+func askable(p Packet) bool {
+	icmp := uint8(ICMP)
+	if p.Family == uplinks.IPv6 {
+		icmp = ICMPv6
+	}
+	return p.Proto == TCP || p.Proto == UDP || p.Proto == icmp
+}
+
+// Question is the packet as the kernel is asked about it: one of a protocol that it takes no questions of is asked as
+// UDP, which is right as long as no rule looks at protocols (Unaskable).
+func (p Packet) Question() Packet {
+	if !askable(p) {
+		p.Proto, p.Sport, p.Dport = UDP, 0, 0
+	}
+	if p.In != "" {
+		p.UID = 0
+	}
+	return p
+}
+
+func (d *Database) isLocal(a netip.Addr) bool {
+	r := d.find(localTable, Packet{Family: d.Family, To: a})
+	return r != nil && r.Type == Local
+}
+
+// localTable is the number of the table of the host's own addresses (rtnetlink(7), RT_TABLE_LOCAL).
+const localTable uplinks.Table = 255
+
+// Differs says how the kernel's answer, the route as it stands in its table, differs from the judgement; empty: they
+// agree.
+func (j Judgement) Differs(kernel Answer) string {
+	want := j.Error
+	switch {
+	case j.OnLink:
+		want = syscall.EHOSTUNREACH // it has no route to show
+	case j.Drop != "" && want == syscall.EXDEV && kernel.Error == syscall.EINVAL:
+		return "" // what newer kernels say of the source check
+	}
+	switch {
+	case want != kernel.Error:
+		return fmt.Sprintf("the kernel says %q, the walk %q", errorText(kernel.Error), errorText(want))
+	case want == 0 && !j.Route.same(kernel.Route):
+		return fmt.Sprintf("the kernel takes %s from table %s", kernel.Route, kernel.Route.Table)
+	}
+	return ""
+}
+
+func errorText(e syscall.Errno) string {
+	if e == 0 {
+		return "there is a route"
+	}
+	return e.Error()
+}
+
+// same reports whether two routes are one. IPv6 lists the hops from the one on that it would take.
+func (r *Route) same(o *Route) bool {
+	if r.Table != o.Table || r.Type != o.Type || r.Dst != o.Dst || r.Metric != o.Metric || r.TOS != o.TOS || r.Nexthop != o.Nexthop {
+		return false
+	}
+	return len(r.Hops) == len(o.Hops) && !slices.ContainsFunc(r.Hops, func(a Hop) bool {
+		return !slices.ContainsFunc(o.Hops, func(b Hop) bool { return a.Link == b.Link && a.Via == b.Via })
+	})
+}

@@ -1,0 +1,49 @@
+package rpdb
+
+import "fmt"
+
+// miss names the first selector that the packet does not meet, and what the packet has there; empty when it meets all of
+// them. It does not know "not". The order is the kernel's (fib_rule_match, fib4_rule_match, fib6_rule_match).
+func (r *Rule) miss(p Packet) string {
+	switch {
+	case r.In != "" && r.In != p.in() && (p.VRF == "" || r.In != p.VRF):
+		return "in by " + p.in()
+	case r.Out != "" && r.Out != p.Out && (p.Out == "" || r.Out != p.VRF):
+		if p.Out == "" {
+			return "bound to no link"
+		}
+		return "bound to " + p.Out
+	case (r.Mark^p.Mark)&r.Mask != 0:
+		return fmt.Sprintf("mark %#x", p.Mark)
+	case r.Tunnel != 0:
+		return "not from a tunnel"
+	case r.L3mdev && p.VRF == "":
+		return "in no VRF"
+	case r.Users != nil && (p.UID < r.Users.First || p.UID > r.Users.Last):
+		return fmt.Sprintf("uid %d", p.UID)
+	case r.From.IsValid() && r.From.Bits() > 0 && !r.From.Contains(p.source()):
+		if !p.From.IsValid() {
+			return "no source chosen yet"
+		}
+		return fmt.Sprintf("from %s", p.From)
+	case r.To.IsValid() && !r.To.Contains(p.To):
+		return fmt.Sprintf("to %s", p.To)
+	}
+	return r.missInside(p)
+}
+
+func (r *Rule) missInside(p Packet) string {
+	switch {
+	case (r.TOS^p.TOS)&r.TOSMask != 0:
+		return fmt.Sprintf("tos %#x", p.TOS)
+	case r.Label&r.LabelMask != 0:
+		return "flow label 0"
+	case r.Proto != 0 && r.Proto != p.Proto:
+		return protocolName(p.Proto)
+	case !r.Sport.holds(p.Sport):
+		return fmt.Sprintf("sport %d", p.Sport)
+	case !r.Dport.holds(p.Dport):
+		return fmt.Sprintf("dport %d", p.Dport)
+	}
+	return ""
+}

@@ -1,0 +1,60 @@
+package rpdb
+
+import (
+	"net/netip"
+	"syscall"
+
+	"replypath/uplinks"
+)
+
+// Route is a route of anybody's.
+type Route struct {
+	Table    uplinks.Table
+	Type     uplinks.RouteType
+	Dst      netip.Prefix
+	From     netip.Prefix // only for packets from there; not valid: for all (IPv6)
+	TOS      uint8        // only for packets with it; 0: for all (IPv4)
+	Metric   uint32
+	Protocol uint8
+	Src      netip.Addr // not valid: the kernel chooses
+	Pref     Pref
+	Nexthop  uint32 // the number of a nexthop object; 0: none
+	Hops     []Hop  // several for a multipath route; the kernel hangs refusals of IPv6 on lo
+}
+
+// Hop is one way that a route offers.
+type Hop struct {
+	Link   string
+	Via    netip.Addr // not valid: directly
+	OnLink bool
+	Dead   bool // the link is down, or has no carrier and the sysctl ignore_routes_with_linkdown
+	Failed bool // the gateway does not answer neighbour discovery
+	Weight int
+}
+
+// Pref is the preference of an IPv6 router (RFC 4191).
+type Pref uint8
+
+// score is how much the kernel makes of it.
+func (p Pref) score() int { return int(p^2) << 2 }
+
+// The types of routes that end a look-up, and others that are named here (rtnetlink(7), rtm_type).
+const (
+	Local          uplinks.RouteType = 2
+	Broadcast      uplinks.RouteType = 3
+	Anycast        uplinks.RouteType = 4
+	Multicast      uplinks.RouteType = 5
+	BlackholeRoute uplinks.RouteType = 6
+	ProhibitRoute  uplinks.RouteType = 8
+	Throw          uplinks.RouteType = 9
+)
+
+// refusals are the errors of routes that lead nowhere (fib_props, fib6_prop).
+var refusals = map[uplinks.RouteType]syscall.Errno{
+	BlackholeRoute:      syscall.EINVAL,
+	uplinks.Unreachable: syscall.EHOSTUNREACH,
+	ProhibitRoute:       syscall.EACCES,
+	Throw:               syscall.EAGAIN,
+	10:                  syscall.EINVAL, // nat
+	11:                  syscall.EINVAL, // xresolve
+}

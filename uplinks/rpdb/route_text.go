@@ -1,0 +1,80 @@
+package rpdb
+
+import (
+	"fmt"
+	"strings"
+
+	"replypath/uplinks"
+)
+
+var typeNames = map[uplinks.RouteType]string{Local: "local", Broadcast: "broadcast", Anycast: "anycast", Multicast: "multicast",
+	BlackholeRoute: "blackhole", uplinks.Unreachable: "unreachable", ProhibitRoute: "prohibit", Throw: "throw"}
+
+// String prints the route as ip-route(8) does, without its table and protocol.
+func (r *Route) String() string {
+	var w []string
+	if r.Type != uplinks.Unicast {
+		w = append(w, r.typeName())
+	}
+	if r.Dst.Bits() == 0 {
+		w = append(w, "default")
+	} else {
+		w = append(w, prefixText(r.Dst))
+	}
+	if r.From.IsValid() {
+		w = append(w, "from "+prefixText(r.From))
+	}
+	if r.TOS != 0 {
+		w = append(w, fmt.Sprintf("tos %#x", r.TOS))
+	}
+	if refusals[r.Type] == 0 {
+		w = append(w, r.way())
+	}
+	if r.Src.IsValid() {
+		w = append(w, "src "+r.Src.String())
+	}
+	if r.Metric != 0 {
+		w = append(w, fmt.Sprintf("metric %d", r.Metric))
+	}
+	return strings.Join(w, " ")
+}
+
+func (r *Route) typeName() string {
+	if name, ok := typeNames[r.Type]; ok {
+		return name
+	}
+	return fmt.Sprintf("type %d", r.Type)
+}
+
+// way is where the route leads to.
+func (r *Route) way() string {
+	var w []string
+	if r.Nexthop != 0 {
+		w = append(w, fmt.Sprintf("nhid %d", r.Nexthop))
+	}
+	for _, h := range r.Hops {
+		if len(r.Hops) > 1 {
+			w = append(w, "nexthop")
+		}
+		w = append(w, h.String())
+		if len(r.Hops) > 1 {
+			w = append(w, fmt.Sprintf("weight %d", h.Weight))
+		}
+	}
+	return strings.Join(w, " ")
+}
+
+// String prints the hop as ip-route(8) does.
+func (h Hop) String() string {
+	s := "dev " + h.Link
+	if h.Via.IsValid() {
+		s = fmt.Sprintf("via %s %s", h.Via, s)
+	}
+	if h.OnLink {
+		s += " onlink"
+	}
+	if h.Dead {
+		s += " dead"
+	}
+	return s
+}

@@ -1,0 +1,96 @@
+package rpdb
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"replypath/uplinks"
+)
+
+// String prints the rule as ip-rule(8) takes it, without its priority and protocol.
+func (r *Rule) String() string { return r.Text(Names{}) }
+
+// Text is String, with tables by their names.
+func (r *Rule) Text(n Names) string {
+	var w []string
+	if r.Not {
+		w = append(w, "not")
+	}
+	w = append(w, "from "+prefixText(r.From))
+	if r.To.IsValid() {
+		w = append(w, "to "+prefixText(r.To))
+	}
+	w = append(w, r.selectors()...)
+	w = append(w, r.does(n))
+	if r.SuppressLength != uplinks.NoSuppress {
+		w = append(w, fmt.Sprintf("suppress_prefixlength %d", r.SuppressLength))
+	}
+	if r.SuppressGroup != uplinks.NoSuppress {
+		w = append(w, fmt.Sprintf("suppress_ifgroup %d", r.SuppressGroup))
+	}
+	return strings.Join(w, " ")
+}
+
+func (r *Rule) selectors() (w []string) {
+	add := func(has bool, format string, args ...any) {
+		if has {
+			w = append(w, fmt.Sprintf(format, args...))
+		}
+	}
+	add(r.TOSMask != 0 && !r.DSCP, "tos %#x", r.TOS)
+	add(r.TOSMask != 0 && r.DSCP, "dscp %#x/%#x", r.TOS>>2, r.TOSMask>>2)
+	add(r.LabelMask != 0, "flowlabel %#x/%#x", r.Label, r.LabelMask)
+	add(r.Mask != 0, "fwmark %#x/%#x", r.Mark, r.Mask)
+	add(r.In != "", "iif %s", r.In)
+	add(r.Out != "", "oif %s", r.Out)
+	add(r.Tunnel != 0, "tun_id %d", r.Tunnel)
+	if r.Users != nil {
+		add(true, "uidrange %d-%d", r.Users.First, r.Users.Last)
+	}
+	add(r.Proto != 0, "ipproto %s", protocolName(r.Proto))
+	add(r.Sport != Ports{}, "sport %s", r.Sport)
+	add(r.Dport != Ports{}, "dport %s", r.Dport)
+	for _, u := range r.Unknown {
+		add(true, "(attribute %d)", u)
+	}
+	return w
+}
+
+func (r *Rule) does(n Names) string {
+	switch {
+	case r.L3mdev:
+		return "lookup [l3mdev-table]"
+	case r.Action == uplinks.Lookup:
+		return "lookup " + n.Table(r.Table)
+	case r.Action == uplinks.Goto:
+		return fmt.Sprintf("goto %d", r.Goto)
+	}
+	word := map[uplinks.Action]string{uplinks.Nop: "nop", Blackhole: "blackhole", Unreachable: "unreachable", Prohibit: "prohibit"}[r.Action]
+	if word == "" {
+		return fmt.Sprintf("type %d", r.Action)
+	}
+	return word
+}
+
+// String prints the ports as ip-rule(8) takes them.
+func (p Ports) String() string {
+	switch {
+	case p.Mask != 0 && p.Mask != 0xffff:
+		return fmt.Sprintf("%d/%#x", p.First, p.Mask)
+	case p.First == p.Last || p.Mask != 0:
+		return fmt.Sprint(p.First)
+	}
+	return fmt.Sprintf("%d-%d", p.First, p.Last)
+}
+
+// prefixText is "all" for no prefix, and leaves the length of a single address out.
+func prefixText(p netip.Prefix) string {
+	switch {
+	case !p.IsValid():
+		return "all"
+	case p.IsSingleIP():
+		return p.Addr().String()
+	}
+	return p.String()
+}

@@ -1,0 +1,149 @@
+package rtnl
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Policy reads a family's whole routing policy database, and of all tables the routes that hold one of the addresses:
+// a full routing table of somebody's stays out of memory. What sysctls say it leaves empty.
+func (h *Handle) Policy(ctx context.Context, f uplinks.Family, about ...netip.Addr) (*rpdb.Database, error) {
+	d := &rpdb.Database{Family: f, Links: map[string]rpdb.Link{}}
+	if err := h.policyLinks(ctx, d); err != nil {
+		return nil, err
+	}
+	names := d.Names()
+	if err := readPolicyRules(ctx, d); err != nil {
+		return nil, err
+	}
+	if err := readTables(ctx, d, names, about); err != nil {
+		return nil, err
+	}
+	if f == uplinks.IPv6 {
+		return d, h.silentGateways(ctx, d, names)
+	}
+	return d, nil
+}
+
+func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
+	var links []netlink.Link
+	if err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err }); err != nil {
+		return err
+	}
+	names, tables := map[int]string{}, map[string]uplinks.Table{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+		if vrf, ok := l.(*netlink.Vrf); ok {
+			tables[vrf.Name] = uplinks.Table(vrf.Table)
+		}
+	}
+	addressed, err := addressed4(ctx, h.h)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		link := rpdb.Link{Index: a.Index, Group: uplinks.Group(a.Group), VRFTable: tables[a.Name]}
+		if _, vrf := tables[names[a.MasterIndex]]; vrf {
+			link.VRF = names[a.MasterIndex]
+		}
+		if link.VRFTable != 0 {
+			link.VRF = a.Name
+		}
+		link.Check.Addressed = addressed[a.Index]
+		d.Links[a.Name] = link
+	}
+	return nil
+}
+
+// addressed4 are the numbers of the links that have an IPv4 address.
+func addressed4(ctx context.Context, h *netlink.Handle) (map[int]bool, error) {
+	var addrs []netlink.Addr
+	err := dump(ctx, "addresses", func() (err error) { addrs, err = h.AddrList(nil, netlink.FAMILY_V4); return err })
+	all := map[int]bool{}
+	for _, a := range addrs {
+		all[a.LinkIndex] = true
+	}
+	return all, err
+}
+
+func readPolicyRules(ctx context.Context, d *rpdb.Database) error {
+	return dump(ctx, d.Family.String()+" rules", func() error {
+		d.Rules = nil
+		req := nl.NewNetlinkRequest(unix.RTM_GETRULE, unix.NLM_F_DUMP)
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(d.Family))}})
+		return each(req, unix.RTM_NEWRULE, func(m []byte) error {
+			r, err := policyRule(m, d.Family)
+			d.Rules = append(d.Rules, r)
+			return err
+		})
+	})
+}
+
+// each carries a request out, and gives the messages of its answer one by one.
+func each(req *nl.NetlinkRequest, kind uint16, take func([]byte) error) (err error) {
+	failed := req.ExecuteIter(unix.NETLINK_ROUTE, kind, func(m []byte) bool {
+		err = take(m)
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+func readTables(ctx context.Context, d *rpdb.Database, names map[int]string, about []netip.Addr) error {
+	return dump(ctx, d.Family.String()+" routes", func() error {
+		d.Tables = map[uplinks.Table][]rpdb.Route{}
+		req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(d.Family))}})
+		return each(req, unix.RTM_NEWROUTE, func(m []byte) error {
+			if header := nl.DeserializeRtMsg(m); header.Flags&unix.RTM_F_CLONED != 0 {
+				return nil
+			}
+			r, err := policyRoute(m, d.Family, names)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(about, r.Dst.Contains) {
+				d.Tables[r.Table] = append(d.Tables[r.Table], r)
+			}
+			return nil
+		})
+	})
+}
+
+// silentGateways notes which IPv6 gateways do not answer: a host that is no router avoids them.
+func (h *Handle) silentGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
+	var neighbours []netlink.Neigh
+	err := dump(ctx, "neighbours", func() (err error) {
+		neighbours, err = h.h.NeighList(0, unix.AF_INET6)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	silent := map[string]bool{}
+	for _, n := range neighbours {
+		if n.State&unix.NUD_FAILED != 0 {
+			silent[fmt.Sprint(names[n.LinkIndex], " ", addr(n.IP))] = true
+		}
+	}
+	for _, routes := range d.Tables {
+		for _, r := range routes {
+			for i, hop := range r.Hops {
+				r.Hops[i].Failed = silent[fmt.Sprint(hop.Link, " ", hop.Via)]
+			}
+		}
+	}
+	return nil
+}
