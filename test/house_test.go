@@ -30,7 +30,7 @@ var owners = map[string][]string{
 	"golang.org/x/sync":                        {"cmd", "health"},
 	"golang.org/x/sys":                         {"cmd", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
 	"golang.org/x/net":                         {"health", "test"},
-	"os/exec":                                  {"marks/xtables", "test"},
+	"os/exec":                                  {"marks/xtables", "health/hook", "test"},
 }
 
 // mayUse says which of our folders a folder may import: itself, or with /... all that lies in it too. Of the folders'

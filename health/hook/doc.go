@@ -1,0 +1,2 @@
+// Package hook runs the operator's programs when something has changed.
+package hook

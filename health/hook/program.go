@@ -1,0 +1,120 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"replypath/health"
+
+	"golang.org/x/sys/unix"
+)
+
+// said is how much of what a program prints is kept for the log, in bytes.
+const said = 4 << 10
+
+// run runs a program for an event and logs how that went.
+func (r *Runner) run(ctx context.Context, program string, e health.Event) {
+	if ctx.Err() != nil {
+		return
+	}
+	log := r.log.With("program", program, "event", e.ID)
+	if err := Check(program); err != nil {
+		log.Error("the program of on_change is not run", "err", err)
+		return
+	}
+	output := &head{most: said}
+	begun := time.Now()
+	err := r.execute(ctx, program, e, output)
+	log = log.With("took", time.Since(begun).Round(time.Millisecond))
+	if text := output.String(); text != "" {
+		log = log.With("output", text)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		log.Warn("the program of on_change has failed", "err", err)
+	case output.String() != "":
+		log.Info("the program of on_change has ended")
+	default:
+		log.Debug("the program of on_change has ended")
+	}
+}
+
+var errTooLong = errors.New("it took too long and was killed")
+
+// execute runs the program in a process group of its own, of which nothing is left in the end.
+func (r *Runner) execute(ctx context.Context, program string, e health.Event, output *head) error {
+	document, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(program)
+	cmd.Dir = "/"
+	cmd.Env = environment(e)
+	cmd.Stdin = bytes.NewReader(append(document, '\n'))
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = time.Second // a process that has left the group may hold the output open
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start it: %w", err)
+	}
+	killed := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() { killed <- guard(ctx, r.limit, cmd.Process.Pid, ended) }()
+	// The number of the group belongs to nobody else as long as its leader has not been waited for.
+	attend(cmd.Process.Pid)
+	close(ended)
+	reason := <-killed
+	kill(cmd.Process.Pid)
+	err = cmd.Wait()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	if reason != nil {
+		return reason
+	}
+	return err
+}
+
+// guard kills the group when its time is over, and says so.
+func guard(ctx context.Context, limit time.Duration, group int, ended <-chan struct{}) error {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		kill(group)
+		return ctx.Err()
+	case <-late.C:
+		kill(group)
+		return fmt.Errorf("%w after %s", errTooLong, limit)
+	}
+}
+
+func kill(group int) { _ = unix.Kill(-group, unix.SIGKILL) } // it may have ended by itself
+
+// attend waits until the process has ended, and leaves it to be waited for.
+func attend(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
+
+// environment is all that a program gets: nothing of the service's own.
+func environment(e health.Event) []string {
+	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+		"REPLYPATH_ID=" + strconv.FormatUint(e.ID, 10), "REPLYPATH_EVENT=" + e.Kind, "REPLYPATH_UPLINK=" + e.Uplink,
+		"REPLYPATH_FAMILY=" + e.Family, "REPLYPATH_FROM=" + e.From, "REPLYPATH_TO=" + e.To}
+	for i, v := range env {
+		env[i] = strings.ReplaceAll(v, "\x00", "")
+	}
+	return env
+}
