@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/connect"
 	"replypath/health/firsthop"
 	"replypath/health/icmp"
 	"replypath/health/resolve"
@@ -57,7 +58,8 @@ func askIfAsked() {
 	errands, fates := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	names := resolve.New()
 	pings := icmp.New(names)
-	askers := map[health.Kind]health.Asker{health.ICMP: pings, health.Gateway: firsthop.Asker{}}
+	connections := connect.New(names)
+	askers := map[health.Kind]health.Asker{health.Gateway: firsthop.Asker{}, health.ICMP: pings, health.TCP: connections, health.HTTP: connections}
 	openPoller()
 	before := inUse()
 	check(fates.Encode(fate{use: before}))

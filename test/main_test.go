@@ -15,9 +15,9 @@ import (
 const binary = "/run/replypath-under-test"
 
 func TestMain(m *testing.M) {
+	askIfAsked()
 	world.Enter()
 	callIfAsked()
-	askIfAsked()
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, "replypath/cmd/replypath")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

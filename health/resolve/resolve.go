@@ -82,8 +82,13 @@ func fitting(p health.Path, addr netip.Addr) (netip.Addr, error) {
 // lookUp asks the host's name servers through the path, and takes the first address.
 func lookUp(ctx context.Context, p health.Path, host string) (netip.Addr, error) {
 	servers := serversOf(resolvConf, stubConf)
-	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, server string) (net.Conn, error) {
-		return socket.Marked(p).DialContext(ctx, network, servers.instead(server))
+	// The resolver's own contexts outlive ctx, and with them what waits for a server that is silent.
+	resolver := net.Resolver{PreferGo: true, Dial: func(_ context.Context, network, server string) (net.Conn, error) {
+		c, err := socket.Marked(p).DialContext(ctx, network, servers.instead(server))
+		if err == nil {
+			context.AfterFunc(ctx, func() { c.Close() })
+		}
+		return c, err
 	}}
 	network := map[uplinks.Family]string{uplinks.IPv4: "ip4", uplinks.IPv6: "ip6"}[p.Family]
 	addrs, err := resolver.LookupNetIP(ctx, network, host)

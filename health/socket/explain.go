@@ -23,7 +23,7 @@ func Explain(p health.Path, err error) error {
 	case errors.Is(err, syscall.EACCES):
 		meant = fmt.Sprintf("a rule or route prohibits it: see ip route get with mark %s", p.Mark)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		meant = fmt.Sprintf("no route, or nobody answers at the next hop: see ip route show table %d", p.Table)
+		meant = fmt.Sprintf("no route, nobody at the next hop, or a router on the way says so: see ip route show table %d", p.Table)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		meant = fmt.Sprintf("%s has lost the address %s", p.Link, p.Source)
 	case errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ENXIO):

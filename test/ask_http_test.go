@@ -1,0 +1,158 @@
+package test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/health"
+	"replypath/test/world"
+	"replypath/uplinks"
+)
+
+// serveHTTP serves pages on the client.
+func (b *box) serveHTTP() {
+	b.t.Helper()
+	for _, network := range []string{"tcp4", "tcp6"} {
+		b.serveOn(network, 80, nil)
+	}
+}
+
+func (b *box) serveOn(network string, port int, certificate *tls.Certificate) {
+	b.t.Helper()
+	var listener net.Listener
+	var err error
+	b.Client.Do(func() { listener, err = net.ListenTCP(network, &net.TCPAddr{Port: port}) })
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if certificate != nil {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+	}
+	server := &http.Server{Handler: http.HandlerFunc(servePage), ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = server.Serve(listener) }() // until it is closed
+	b.t.Cleanup(func() { server.Close() })
+}
+
+func servePage(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/":
+		io.WriteString(w, "all is well, "+r.UserAgent())
+	case "/moved":
+		http.Redirect(w, r, "/", http.StatusFound)
+	case "/portal":
+		http.Redirect(w, r, "http://portal.example/login", http.StatusFound)
+	case "/round":
+		http.Redirect(w, r, "/round", http.StatusFound)
+	case "/empty":
+		w.WriteHeader(http.StatusNoContent)
+	case "/long":
+		io.WriteString(w, strings.Repeat("x", 64<<10)+"well")
+	case "/header":
+		w.Header().Set("Long", strings.Repeat("x", 1<<20))
+	case "/silent":
+		<-r.Context().Done()
+	default:
+		http.Error(w, "broken", http.StatusInternalServerError)
+	}
+}
+
+func TestPages(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.serveHTTP()
+	b.apply()
+	t.Setenv("http_proxy", "http://192.0.2.77:3128") // it is not asked
+	a, u := b.asker(), b.Uplinks[1]
+	for _, c := range []struct {
+		path   string
+		status health.Codes
+		body   string
+		words  string // of the failure; none: it is answered
+	}{
+		{path: "/"},
+		{path: "/", body: "all is well, replypath/1"},
+		{path: "/", body: "all is bad", words: `does not hold "all is bad" in the first 65536 octets`},
+		{path: "/", status: health.Codes{First: 204, Last: 204}, words: "it answers 200 OK, not 204 to 204"},
+		{path: "/empty", status: health.Codes{First: 204, Last: 204}},
+		{path: "/moved", body: "well"},
+		{path: "/moved", status: health.Codes{First: 302, Last: 302}},
+		{path: "/moved", status: health.Codes{First: 301, Last: 301}, words: "it answers 200 OK"},
+		{path: "/portal", words: "redirected to another host, portal.example: a captive portal?"},
+		{path: "/portal", status: health.Codes{First: 302, Last: 302}},
+		{path: "/round", words: "redirected 10 times"},
+		{path: "/long", body: "well", words: "does not hold"},
+		{path: "/header", words: "exceeded"},
+		{path: "/broken", words: "it answers 500 Internal Server Error, not 200 to 399"},
+		{path: "/broken", status: health.Codes{First: 500, Last: 599}},
+	} {
+		for _, f := range uplinks.Families {
+			target := page(b.client(f), c.path)
+			target.Status, target.Body = c.status, c.body
+			if c.words == "" {
+				a.answered(asking(path(u, f), target, lasting))
+			} else {
+				a.failed(asking(path(u, f), target, lasting), "ask http://", "through eth1: ", c.words)
+			}
+		}
+	}
+	a.end()
+}
+
+func TestPagesBehindTLS(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	certificate, authority := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
+	for _, network := range []string{"tcp4", "tcp6"} {
+		b.serveOn(network, 443, certificate)
+	}
+	b.serveHTTP()
+	b.apply()
+	file := filepath.Join(b.dir, "authority.pem")
+	if err := os.WriteFile(file, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u := b.Uplinks[1]
+	for trusted, words := range map[string]string{file: "", "/dev/null": "certificate"} {
+		t.Setenv("SSL_CERT_FILE", trusted)
+		t.Setenv("SSL_CERT_DIR", "/dev/null")
+		a := b.asker()
+		for _, f := range uplinks.Families {
+			target := page(b.client(f), "/")
+			target.URL = strings.Replace(strings.Replace(target.URL, "http:", "https:", 1), ":80/", "/", 1)
+			if words == "" {
+				a.answered(asking(path(u, f), target, lasting))
+			} else {
+				a.failed(asking(path(u, f), target, lasting), words)
+			}
+		}
+		a.end()
+	}
+}
+
+// certify makes a certificate for the addresses that is its own authority.
+func certify(t *testing.T, addrs ...net.IP) (*tls.Certificate, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: addrs, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
