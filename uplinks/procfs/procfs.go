@@ -80,3 +80,12 @@ func Values(all []uplinks.Tunable) map[uplinks.Tunable]string {
 	}
 	return values
 }
+
+// OwnName is this process's name, as the kernel tells it to others (proc(5), comm); empty when it cannot be read.
+func OwnName() string {
+	name, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
+}

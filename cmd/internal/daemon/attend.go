@@ -24,6 +24,8 @@ func (s *Service) equip(c config.Config) {
 	monitor.Changed = s.happened
 	monitor.Answered = s.endpoint.Metrics().Observe
 	s.care = newCare(monitor, s.Log)
+	s.care.prove = s.host.Prove
+	s.care.replies = s.host.Replies
 	s.care.doubt = func() { s.loop.Nudge("a reply would stray") }
 	s.keeper.Observed = s.care.observed
 	s.keeper.Repaired = s.repaired
@@ -61,7 +63,7 @@ func (s *Service) happened(e health.Event) {
 
 // repaired tells what a round has changed. The keeper has logged each step.
 func (s *Service) repaired(done uplinks.Plan, why string) {
-	s.care.repaired()
+	s.care.changed()
 	text := firstLine(done[0].String())
 	if len(done) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(done)-1)

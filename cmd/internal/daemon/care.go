@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"replypath/health"
+	"replypath/health/proof"
 	"replypath/uplinks"
 )
 
@@ -14,17 +15,17 @@ import (
 // replies are proven to leave by them.
 type care struct {
 	monitor *health.Monitor
-	prove   func(context.Context, health.Settings, []health.Path) (map[health.Key]health.Proof, error)
-	replies func(context.Context) (map[health.Key]health.Seen, error)
+	prove   func(context.Context, health.Settings, []health.Path) ([]proof.Finding, error)
+	replies func(context.Context, []health.Path) (map[health.Key]health.Seen, error)
 	doubt   func() // asks for a look at the kernel, because a reply would stray
 	log     *slog.Logger
 	due     chan struct{} // the proof is out of date, and the kernel is as it should be
 
-	mu      sync.Mutex
-	asked   health.Settings
-	paths   []health.Path
-	changed bool // since the last settled
-	proofs  map[health.Key]health.Proof
+	mu     sync.Mutex
+	asked  health.Settings
+	paths  []health.Path
+	stale  bool // something has changed since the last settled
+	proofs map[health.Key]health.Proof
 }
 
 func newCare(m *health.Monitor, log *slog.Logger) *care {
@@ -35,7 +36,7 @@ func newCare(m *health.Monitor, log *slog.Logger) *care {
 func (c *care) attend(s health.Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked, c.changed = s, true
+	c.asked, c.stale = s, true
 	c.monitor.Watch(c.asked, c.paths)
 }
 
@@ -47,25 +48,25 @@ func (c *care) observed(s uplinks.Settings, f uplinks.Facts) {
 	if slices.Equal(paths, c.paths) {
 		return
 	}
-	c.paths, c.changed = paths, true
+	c.paths, c.stale = paths, true
 	c.monitor.Watch(c.asked, paths)
 }
 
-// repaired notes that the kernel was changed: what was proven before it says little about what is after it.
-func (c *care) repaired() {
+// changed notes that somebody has changed something: what was proven before says little about what is after it.
+func (c *care) changed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changed = true
+	c.stale = true
 }
 
 // settled asks for a new proof if anything has changed. It is called when a round has found nothing more to do.
 func (c *care) settled() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.changed {
+	if !c.stale {
 		return
 	}
-	c.changed = false
+	c.stale = false
 	select {
 	case c.due <- struct{}{}:
 	default:

@@ -14,42 +14,56 @@ const (
 	counting  = 10 * time.Second // between two readings of the reply counters
 	proofTime = 20 * time.Second // that one proof may take
 	recheck   = time.Second      // a reply that would stray is looked at again so much later, at the latest
+	pause     = 2 * time.Second  // between two proofs, and
+	share     = 20               // times what the last one took: somebody may change something all the time
+	seldom    = 24 * time.Hour   // nearly: nothing is to be proven
 )
 
 // run proves the reply path after each change, and every so often without one, until the context ends.
 func (c *care) run(ctx context.Context) error {
 	tick := time.NewTicker(counting)
 	defer tick.Stop()
-	var last time.Time
+	again := time.NewTimer(refresh)
+	defer again.Stop()
+	var earliest time.Time
 	for {
+		wanted := true
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-c.due:
-			last = c.show(ctx)
-		case <-tick.C:
-			if s, _ := c.now(); s.Proof.Every > 0 && time.Since(last) >= s.Proof.Every-counting/2 {
-				last = c.show(ctx)
+			if err := sleep(ctx, time.Until(earliest)); err != nil {
+				return err
 			}
+		case <-again.C:
+		case <-tick.C:
+			wanted = false
+		}
+		if wanted {
+			began := time.Now()
+			every := c.show(ctx)
+			earliest = time.Now().Add(max(pause, share*time.Since(began)))
+			again.Reset(every)
 		}
 		c.count(ctx)
 		c.publish()
 	}
 }
 
-// show asks and shows. A reply that would stray is judged a second time, after a look at the kernel: somebody may have
+// show asks and shows, and says when it should be done again without a change. A reply that would stray is judged a second time, after a look at the kernel: somebody may have
 // changed it a moment ago, and the repair is under way.
-func (c *care) show(ctx context.Context) time.Time {
+func (c *care) show(ctx context.Context) (every time.Duration) {
 	s, paths := c.now()
-	if s.Proof.Every == 0 || len(paths) == 0 || c.prove == nil {
+	if s.Proof.Every == 0 || len(paths) == 0 {
 		c.keep(paths, nil)
-		return time.Now()
+		return seldom
 	}
 	proofs, err := c.shown(ctx, s, paths)
 	if err == nil && strays(proofs) {
+		c.changed()
 		c.doubt()
 		if err := c.waitToSettle(ctx); err != nil {
-			return time.Now()
+			return seldom
 		}
 		s, paths = c.now()
 		proofs, err = c.shown(ctx, s, paths)
@@ -58,13 +72,18 @@ func (c *care) show(ctx context.Context) time.Time {
 		c.log.Warn("cannot prove the reply path", "err", err)
 	}
 	c.keep(paths, proofs)
-	return time.Now()
+	return s.Proof.Every
 }
 
 func (c *care) shown(ctx context.Context, s health.Settings, paths []health.Path) (map[health.Key]health.Proof, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, proofTime, errors.New("it took too long"))
 	defer cancel()
-	return c.prove(ctx, s, paths)
+	findings, err := c.prove(ctx, s, paths)
+	proofs := make(map[health.Key]health.Proof, len(findings))
+	for _, f := range findings {
+		proofs[f.Path.Key] = health.Proof{Asked: f.Asked, Shown: f.Shown, At: f.At}
+	}
+	return proofs, err
 }
 
 func (c *care) waitToSettle(ctx context.Context) error {
@@ -90,10 +109,8 @@ func strays(proofs map[health.Key]health.Proof) bool {
 
 // count reads the reply counters.
 func (c *care) count(ctx context.Context) {
-	if c.replies == nil {
-		return
-	}
-	seen, err := c.replies(ctx)
+	_, paths := c.now()
+	seen, err := c.replies(ctx, paths)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.log.Debug("cannot read the reply counters", "err", err)
@@ -118,7 +135,7 @@ func (c *care) keep(paths []health.Path, proofs map[health.Key]health.Proof) {
 	for _, path := range paths {
 		p, proven := proofs[path.Key]
 		if !proven {
-			unknown := health.Check{Result: health.Unknown, Cause: health.CannotShow, Why: "it was not asked for"}
+			unknown := health.Check{Result: health.Unknown, Cause: health.CannotShow, Why: "it was not asked for, or could not be done"}
 			p.Asked, p.Shown = unknown, unknown
 		}
 		p.Seen = old[path.Key].Seen

@@ -131,6 +131,7 @@ func (s *Service) watch(ctx context.Context, what string, watch func(context.Con
 			if c.Link.Name != "" {
 				s.care.monitor.Link(c.Link.Name, c.Link.Up, c.Link.Carrier)
 			}
+			s.care.changed()
 			s.loop.Nudge(c.What)
 		})
 		if ctx.Err() != nil {

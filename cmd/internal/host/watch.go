@@ -31,9 +31,15 @@ func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
 	})
 }
 
-// WatchFirewall tells of every change to nftables until the context ends.
+// WatchFirewall tells of every change to nftables until the context ends, but for our own: the trap of a proof comes and
+// goes, and what iptables does for us bears the name of iptables. A process's number would say less than its name: it is
+// that of another process namespace.
 func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
+	own := procfs.OwnName()
 	return xtables.Watch(ctx, func(p xtables.Process) {
+		if own != "" && p.Name == own {
+			return
+		}
 		who := ""
 		if p.ID != 0 && !h.loading.Load() {
 			who = fmt.Sprintf("%s (process %d)", p.Name, p.ID)
@@ -71,6 +77,8 @@ func (h *Host) Fingerprint() (uint64, error) {
 
 // Adjust looks at another backend or other tables from now on.
 func (h *Host) Adjust(ctx context.Context, backend marks.Backend, base uplinks.Table) error {
+	h.tallies.mu.Lock()
+	defer h.tallies.mu.Unlock()
 	h.links.LookAt(base)
 	h.tallies.mu.Lock()
 	defer h.tallies.mu.Unlock()
