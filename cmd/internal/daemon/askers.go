@@ -2,19 +2,24 @@ package daemon
 
 import (
 	"replypath/health"
+	"replypath/health/connect"
 	"replypath/health/icmp"
 	"replypath/health/resolve"
 )
 
 // askers put the questions of probes, each kind in its own way.
-type askers struct{ icmp *icmp.Asker }
+type askers struct {
+	icmp    *icmp.Asker
+	connect *connect.Asker
+}
 
 func newAskers() *askers {
-	return &askers{icmp: icmp.New(resolve.New())}
+	names := resolve.New()
+	return &askers{icmp: icmp.New(names), connect: connect.New(names)}
 }
 
 func (a *askers) kinds() map[health.Kind]health.Asker {
-	return map[health.Kind]health.Asker{health.ICMP: a.icmp}
+	return map[health.Kind]health.Asker{health.ICMP: a.icmp, health.TCP: a.connect, health.HTTP: a.connect}
 }
 
 // close is called when no question is under way.

@@ -8,6 +8,7 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/health"
 	"replypath/health/endpoint"
+	"replypath/health/hook"
 	"replypath/uplinks"
 )
 
@@ -21,6 +22,7 @@ const (
 func (s *Service) equip(c config.Config) {
 	monitor := health.NewMonitor(s.askers.kinds())
 	s.endpoint = endpoint.New(s.Log, c.Endpoint, s)
+	s.hooks = hook.New(s.Log)
 	monitor.Changed = s.happened
 	monitor.Answered = s.endpoint.Metrics().Observe
 	s.care = newCare(monitor, s.Log)
@@ -37,6 +39,7 @@ func (s *Service) attend(c config.Config) {
 	s.asked = c
 	s.care.attend(c.Health)
 	s.endpoint.Set(c.Endpoint)
+	s.hooks.Set(c.Health.OnChange)
 }
 
 // tryOut is attend for a configuration that may go back.
@@ -51,9 +54,9 @@ func (s *Service) tryOut(c config.Config, goesBack bool) {
 	s.attend(c)
 }
 
-// happened writes an event down and tells it to whoever wants to know.
+// happened writes an event down, logs it, and tells the operator's programs.
 func (s *Service) happened(e health.Event) {
-	e = s.journal.Add(e)
+	s.hooks.Tell(s.journal.Add(e))
 	level := slog.LevelInfo
 	if e.To == string(health.Down) || e.To == string(health.Unproven) || e.To == string(health.No) {
 		level = slog.LevelWarn
@@ -68,5 +71,6 @@ func (s *Service) repaired(done uplinks.Plan, why string) {
 	if len(done) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(done)-1)
 	}
-	s.journal.Add(health.Event{Kind: eventRepair, To: uplinks.KindOf(done[0]), Text: fmt.Sprintf("%s changed (%s)", text, why)})
+	e := health.Event{Kind: eventRepair, To: uplinks.KindOf(done[0]), Text: fmt.Sprintf("changed because of %s: %s", why, text)}
+	s.hooks.Tell(s.journal.Add(e))
 }

@@ -12,6 +12,7 @@ import (
 	"replypath/cmd/internal/host"
 	"replypath/health"
 	"replypath/health/endpoint"
+	"replypath/health/hook"
 	"replypath/uplinks"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,7 @@ type Service struct {
 	care     *care
 	journal  health.Journal
 	endpoint *endpoint.Server
+	hooks    *hook.Runner
 	started  time.Time
 	asked    config.Config  // what is kept to; only the loop's goroutine
 	before   *config.Config // what was kept to before it, while a change may go back; only the loop's goroutine
@@ -110,6 +112,7 @@ func (s *Service) tasks(ctx context.Context, socket *socket) error {
 	g.Go(func() error { return s.care.monitor.Run(ctx) })
 	g.Go(func() error { return s.care.run(ctx) })
 	g.Go(func() error { return s.endpoint.Serve(ctx) })
+	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error { return s.hangups(ctx) })
 	g.Go(func() error { return socket.serve(ctx, s.answer) })
 	g.Go(func() error { return s.loop.Run(ctx) })
