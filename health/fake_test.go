@@ -21,6 +21,7 @@ type internet struct {
 	slow    map[string]time.Duration // round trip of an uplink
 	holes   map[string]bool          // uplinks by which nobody answers
 	dead    map[string]bool          // hosts that answer nobody
+	nobody  map[string]bool          // "uplink host": that host does not answer by that uplink
 	refused map[string]bool          // uplinks by which nothing can be sent
 	asked   []asked
 	open    int
@@ -35,7 +36,7 @@ type asked struct {
 }
 
 func newInternet() *internet {
-	return &internet{rtt: 20 * time.Millisecond, slow: map[string]time.Duration{}, holes: map[string]bool{}, dead: map[string]bool{}, refused: map[string]bool{}}
+	return &internet{rtt: 20 * time.Millisecond, slow: map[string]time.Duration{}, holes: map[string]bool{}, dead: map[string]bool{}, nobody: map[string]bool{}, refused: map[string]bool{}}
 }
 
 func (n *internet) set(change func(n *internet)) {
@@ -77,7 +78,7 @@ func (n *internet) lost(p Path, q Probe) bool {
 	if q.Target.Kind == Gateway {
 		host = p.Gateway.String()
 	}
-	return n.holes[p.Uplink] || n.dead[host]
+	return n.holes[p.Uplink] || n.dead[host] || n.nobody[p.Uplink+" "+host]
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -110,6 +111,8 @@ type rig struct {
 	events   []Event
 	told     int
 	mu       sync.Mutex
+	answered sync.Map      // the last round trip of each Key
+	changed  chan struct{} // there are events
 }
 
 const (
@@ -136,14 +139,19 @@ func pathOf(uplink string, id int, f uplinks.Family) Path {
 func in(t *testing.T, names []string, probes []Probe, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, net: newInternet()}
+		r := &rig{t: t, net: newInternet(), changed: make(chan struct{}, 1)}
 		r.monitor = NewMonitor(map[Kind]Asker{ICMP: r.net, TCP: r.net, HTTP: r.net, Gateway: r.net})
 		r.monitor.Changed = func(e Event) {
 			r.monitor.Uplinks() // it may use the monitor
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.events = append(r.events, e)
+			select {
+			case r.changed <- struct{}{}:
+			default:
+			}
 		}
+		r.monitor.Answered = func(k Key, _ Probe, o Outcome) { r.answered.Store(k, o.RTT) }
 		for i, name := range names {
 			r.settings.Uplinks = append(r.settings.Uplinks, Uplink{Name: name, Probes: probes, Quorum: 1})
 			r.paths = append(r.paths, pathOf(name, i, uplinks.IPv4))
@@ -194,16 +202,18 @@ func (r *rig) pass(d time.Duration) { time.Sleep(d); synctest.Wait() }
 // until gives how long it takes for the uplink to get into the state, at most an hour.
 func (r *rig) until(uplink string, s State) time.Duration {
 	r.t.Helper()
-	began := time.Now()
-	for time.Since(began) < time.Hour {
+	began, late := time.Now(), time.After(time.Hour)
+	for {
 		synctest.Wait()
 		if r.at(uplink).State == s {
 			return time.Since(began)
 		}
-		time.Sleep(time.Millisecond)
+		select {
+		case <-r.changed:
+		case <-late:
+			r.t.Fatalf("%s is never %s: %+v", uplink, s, r.at(uplink))
+		}
 	}
-	r.t.Fatalf("%s is never %s: %+v", uplink, s, r.at(uplink))
-	return 0
 }
 
 // news are the events since the last call, in short.

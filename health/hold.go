@@ -10,7 +10,7 @@ const (
 )
 
 // hold makes an uplink that flaps answer for longer before it is up again: twice as long after each flap, half as long
-// for each time that it has stayed up for so long.
+// for each time that it has stayed up for so long, and for longer than would be a flap.
 type hold struct {
 	flaps     int
 	penalty   time.Duration // as of the last time that it went down, or came up
@@ -37,8 +37,8 @@ func (h *hold) remains(now time.Time) time.Duration {
 		return h.penalty
 	}
 	left, stayed := h.penalty, now.Sub(h.up)
-	for left > 0 && stayed >= left {
-		stayed -= left
+	for left > 0 && stayed >= max(left, holdSoon) {
+		stayed -= max(left, holdSoon)
 		if left /= 2; left < holdFirst {
 			left = 0
 		}

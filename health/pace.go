@@ -16,10 +16,10 @@ func (j *Judge) Next() time.Time {
 	if len(j.open) >= j.most() {
 		return time.Time{}
 	}
-	regular, retry := j.asked.Add(j.probe.Interval), j.asked.Add(j.probe.Retry)
 	if j.hurry {
-		return earlier(regular, retry)
+		return j.asked
 	}
+	regular, retry := j.asked.Add(j.probe.Interval), j.asked.Add(min(j.probe.Retry, j.probe.Timeout))
 	unanswered, doubt := j.doubt()
 	if j.verdict == Dead || unanswered == 0 || unanswered >= j.probe.Fall {
 		return regular
@@ -30,7 +30,7 @@ func (j *Judge) Next() time.Time {
 	return earlier(regular, retry)
 }
 
-// Hurry makes the next question due a Retry after the last one.
+// Hurry makes the next question due now.
 func (j *Judge) Hurry() { j.hurry = true }
 
 // Doubt is since when something seems to be wrong, or from when it will be if no answer comes: the first of the questions
