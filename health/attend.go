@@ -70,6 +70,8 @@ func (m *Monitor) join(i *inquiry, k commonKey) *inquiry {
 	}
 	c.members = append(c.members, i)
 	i.common = c
+	i.judge.Spread(m.begun)
+	m.begun++
 	return i
 }
 

@@ -24,7 +24,7 @@ func TestATargetThatFailsEverywhereTakesNobodyDown(t *testing.T) {
 					t.Errorf("phase %v, %s: %+v, degraded: %q", phase, name, got.Probes[0], got.Degraded)
 				}
 			}
-			r.pass(time.Hour)
+			r.pass(5 * time.Minute)
 			r.net.set(func(n *internet) { delete(n.dead, pinged) })
 			r.pass(time.Minute)
 			r.expect("the target is back", Up, Up, Up)

@@ -142,7 +142,9 @@ func in(t *testing.T, names []string, probes []Probe, test func(r *rig)) {
 		r := &rig{t: t, net: newInternet(), changed: make(chan struct{}, 1)}
 		r.monitor = NewMonitor(map[Kind]Asker{ICMP: r.net, TCP: r.net, HTTP: r.net, Gateway: r.net})
 		r.monitor.Changed = func(e Event) {
-			r.monitor.Uplinks() // it may use the monitor
+			if len(names) < 10 {
+				r.monitor.Uplinks() // it may use the monitor
+			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.events = append(r.events, e)

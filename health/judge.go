@@ -12,6 +12,7 @@ type Judge struct {
 	number uint64     // of the last question
 	asked  time.Time  // when it was asked
 	hurry  bool       // somebody wants to know soon
+	spread time.Duration
 
 	lost, answered int       // in a row, of the settled
 	missed         time.Time // when the first of the misses in a row was noticed

@@ -24,6 +24,7 @@ type Monitor struct {
 	watches map[Key]*watch
 	commons map[commonKey]*common
 	ctx     context.Context // nil: it does not run
+	begun   int             // inquiries
 	events  []Event         // not told yet
 	telling bool
 }

@@ -20,6 +20,9 @@ func (j *Judge) Next() time.Time {
 		return j.asked
 	}
 	regular, retry := j.asked.Add(j.probe.Interval), j.asked.Add(min(j.probe.Retry, j.probe.Timeout))
+	if j.number == 1 {
+		regular = regular.Add(-j.spread)
+	}
 	unanswered, doubt := j.doubt()
 	if j.verdict == Dead || unanswered == 0 || unanswered >= j.probe.Fall {
 		return regular
@@ -29,6 +32,13 @@ func (j *Judge) Next() time.Time {
 	}
 	return earlier(regular, retry)
 }
+
+// spreads is in how many parts an interval is divided for judges that begin together.
+const spreads = 16
+
+// Spread brings the second question forward by a part of the interval that follows from n, so that the questions of many
+// judges that begin together do not leave together for ever.
+func (j *Judge) Spread(n int) { j.spread = j.probe.Interval / spreads * time.Duration(n%spreads) }
 
 // Hurry makes the next question due now.
 func (j *Judge) Hurry() { j.hurry = true }

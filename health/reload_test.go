@@ -188,6 +188,22 @@ func (h *hanging) Ask(ctx context.Context, _ Path, _ Probe) Outcome {
 	return Outcome{Sent: time.Now(), Err: ctx.Err()}
 }
 
+func TestQuestionsOfManyDoNotLeaveTogether(t *testing.T) {
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	in(t, names, []Probe{ping(pinged)}, func(r *rig) {
+		r.pass(10 * time.Second)
+		r.net.set(func(n *internet) { n.asked = nil })
+		r.pass(time.Second)
+		moments := map[time.Time]bool{}
+		for _, a := range r.net.asked {
+			moments[a.at] = true
+		}
+		if len(moments) != len(names) {
+			t.Errorf("%d questions left in %d moments", len(r.net.asked), len(moments))
+		}
+	})
+}
+
 func TestNobodyToAskIsNoAnswer(t *testing.T) {
 	in(t, []string{"fibre"}, []Probe{NewProbe("x", Target{Kind: "carrier-pigeon", Host: pinged})}, func(r *rig) {
 		r.pass(10 * time.Second)
