@@ -124,6 +124,43 @@ func TestAFallWaitsForASlowWitnessAndAsksIt(t *testing.T) {
 	})
 }
 
+func TestABadTargetDoesNotHoldBackALinkThatIsBack(t *testing.T) {
+	in(t, []string{"fibre", "lte"}, []Probe{ping(pinged)}, func(r *rig) {
+		r.pass(10 * time.Second)
+		r.net.set(func(n *internet) { n.dead[pinged] = true })
+		r.pass(10 * time.Second)
+		r.monitor.Link("eth0", true, false)
+		r.expect("no carrier", Down, Up)
+		r.monitor.Link("eth0", true, true)
+		r.pass(10 * time.Second)
+		r.expect("the carrier is back", Up, Up)
+	})
+}
+
+func TestGatewaysAreNoCommonTarget(t *testing.T) {
+	in(t, []string{"fibre", "lte"}, nil, func(r *rig) {
+		r.pass(10 * time.Second)
+		r.net.set(func(n *internet) { n.holes["fibre"], n.holes["lte"] = true, true })
+		r.pass(4 * time.Second)
+		r.expect("both gateways are gone", Down, Down)
+	})
+}
+
+func TestAFallDoesNotWaitForEver(t *testing.T) {
+	in(t, []string{"fibre", "lte"}, []Probe{ping(pinged)}, func(r *rig) {
+		patient := ping(pinged)
+		patient.Timeout, patient.Retry, patient.Fall = 5*time.Second, time.Second, 20
+		r.settings.Uplinks[1].Probes = []Probe{patient}
+		r.watch()
+		r.pass(10 * time.Second)
+		r.net.set(func(n *internet) { n.dead[pinged] = true })
+		if took, most := r.until("fibre", Down), 2500*time.Millisecond+patient.Interval+patient.Timeout; took > most || took < patient.Timeout {
+			t.Errorf("it waited %v, and %v are enough", took, most)
+		}
+		r.expect("the patient one is not sure yet", Down, Up)
+	})
+}
+
 func TestTwoProbesForOneTargetAreNoTwoWitnesses(t *testing.T) {
 	twice := ping(pinged)
 	twice.Name = "again"

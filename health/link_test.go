@@ -16,10 +16,16 @@ func TestALinkEventTakesItsUplinkDownAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in(t, []string{"fibre", "lte"}, []Probe{ping(pinged)}, func(r *rig) {
 				r.pass(2 * time.Minute)
+				r.net.set(func(n *internet) { n.holes["fibre"] = true })
+				r.pass(900 * time.Millisecond) // questions are open
+				r.net.set(func(n *internet) { n.holes["fibre"] = false })
 				r.monitor.Link("eth0", event.up, event.carrier)
 				r.expect("at once", Down, Up)
 				if got := r.at("fibre").Reason; got != event.reason {
 					t.Errorf("%q, want %q", got, event.reason)
+				}
+				if r.net.open != 0 {
+					t.Errorf("%d questions are open", r.net.open)
 				}
 				asked := r.net.count("fibre")
 				r.pass(time.Minute)
@@ -31,6 +37,7 @@ func TestALinkEventTakesItsUplinkDownAtOnce(t *testing.T) {
 				if took := r.until("fibre", Up); took < 4*time.Second || took > 4*time.Second+50*time.Millisecond {
 					t.Errorf("five good answers, the first asked at once, took %v", took)
 				}
+				r.pass(time.Second)
 				if got := r.at("fibre"); got.Probes[0].Lost != 0 || got.Changes != 2 {
 					t.Errorf("%+v", got)
 				}
@@ -76,6 +83,37 @@ func TestWithoutAnybodyToAskTheLinkDecides(t *testing.T) {
 		}
 		r.pass(10 * time.Second)
 		r.expect("it has held for long enough", Up)
+	})
+}
+
+func TestWhatWasNeverAskedIsAskedWhenTheLinkIsBack(t *testing.T) {
+	in(t, []string{"ppp"}, nil, func(r *rig) {
+		r.paths[0].Gateway, r.paths[0].Direct = Path{}.Gateway, true
+		r.watch()
+		r.net.set(func(n *internet) { n.holes["ppp"] = true })
+		r.settings.Uplinks = []Uplink{{Name: "ppp", Probes: []Probe{ping(pinged)}, Quorum: 1}}
+		r.watch()
+		r.expect("a probe that has not decided leaves it as it was", Up)
+		r.monitor.Link("eth0", true, false)
+		r.monitor.Link("eth0", true, true)
+		r.expect("nobody has answered since", Down)
+		r.net.set(func(n *internet) { n.holes["ppp"] = false })
+		if took := r.until("ppp", Up); took > 2*time.Second {
+			t.Errorf("up after %v", took)
+		}
+	})
+}
+
+func TestStraysAreForgottenWithoutAnyProbe(t *testing.T) {
+	in(t, []string{"ppp"}, nil, func(r *rig) {
+		r.paths[0].Gateway, r.paths[0].Direct = Path{}.Gateway, true
+		r.watch()
+		r.monitor.Prove(r.paths[0].Key, Proof{})
+		r.monitor.Prove(r.paths[0].Key, Proof{Seen: Seen{Stray: 1}})
+		r.expect("one strayed", Unproven)
+		if took := r.until("ppp", Up); took != time.Minute {
+			t.Errorf("forgotten after %v", took)
+		}
 	})
 }
 

@@ -22,6 +22,11 @@ func TestTwoThresholdsAreFarApart(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v (%.1f %%, %v)", when, s, want, w.loss(), w.mean())
 		}
 	}
+	none := p
+	none.Loss = Percents{}
+	if got := s.after(&w, none); got.loss {
+		t.Error("nothing lost is a loss")
+	}
 	add(1, missed)
 	expect("one lost of one", false, false)
 	add(4, missed)
