@@ -46,7 +46,7 @@ func (m *Monitor) engage(w *watch, now time.Time) {
 	had := w.inquiries
 	w.inquiries = nil
 	nth := map[Target]int{}
-	for _, p := range probesOf(w.uplink, w.path) {
+	for _, p := range w.uplink.Asked(w.path) {
 		k := commonKeyOf(p, w.path.Key, nth[p.Target])
 		nth[p.Target]++
 		at := slices.IndexFunc(had, func(i *inquiry) bool { return i.probe == p && i.common.key == k })

@@ -207,7 +207,7 @@ func TestWhichProbesAPathHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, p := range probesOf(Uplink{Probes: c.probes}, c.path) {
+			for _, p := range (Uplink{Probes: c.probes}).Asked(c.path) {
 				got = append(got, p.Name)
 			}
 			if !slices.Equal(got, c.want) {
