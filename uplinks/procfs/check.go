@@ -14,7 +14,7 @@ import (
 // as on a kernel that lacks what it would switch on.
 func ReadChecks(d *rpdb.Database) {
 	if d.Family == uplinks.IPv6 {
-		d.Forwarding = number("ipv6", "all", "forwarding") != 0
+		readForwarding6(d)
 		return
 	}
 	for name, l := range d.Links {
@@ -30,6 +30,14 @@ func ReadChecks(d *rpdb.Database) {
 			SendRedirects: either("send_redirects"),
 			Addressed:     l.Check.Addressed,
 		}
+		d.Links[name] = l
+	}
+}
+
+func readForwarding6(d *rpdb.Database) {
+	d.Forwarding = number("ipv6", "all", "forwarding") != 0
+	for name, l := range d.Links {
+		l.Check.Forwarding = d.Forwarding || number("ipv6", name, "force_forwarding") != 0
 		d.Links[name] = l
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"replypath/uplinks"
 )
 
-// Check is what IPv4 asks of packets that come in by a link: the effective values of its sysctls.
+// Check is what the kernel asks of packets that come in by a link: the effective values of its sysctls. All but the first
+// are IPv4's alone.
 type Check struct {
 	Forwarding    bool
 	RPFilter      int  // the larger of all and the link's
@@ -23,8 +24,7 @@ type Check struct {
 func (d *Database) arrive(p Packet) Judgement {
 	p.UID = 0 // what comes in belongs to the namespace
 	if d.Family == uplinks.IPv6 {
-		steps, answer := d.Walk(p)
-		return Judgement{Steps: steps, Answer: answer}
+		return d.arrive6(p)
 	}
 	if why := martian(p, d.Links[p.In].Check); why != "" {
 		return Judgement{Answer: Answer{Error: syscall.EINVAL}, Drop: why}
@@ -43,11 +43,20 @@ func (d *Database) arrive(p Packet) Judgement {
 	case a.Route.Type == Local, a.Route.Type == Broadcast:
 		d.checkSource(&a, p, "")
 	case !forwarding:
-		a.Error, a.Drop = syscall.EHOSTUNREACH, fmt.Sprintf("net.ipv4.conf.%s.forwarding=0", p.In)
+		a.Error, a.Drop = syscall.EHOSTUNREACH, fmt.Sprintf("by net.ipv4.conf.%s.forwarding=0", p.In)
 	case a.Route.Type != uplinks.Unicast:
-		a.Error, a.Drop = syscall.EINVAL, "its destination is no unicast address"
+		a.Error, a.Drop = syscall.EINVAL, "as its destination is no unicast address"
 	default:
 		d.checkHops(&a, p)
+	}
+	return a
+}
+
+// arrive6 knows that IPv6 asks for the route first, and drops what it may not forward then (ip6_forward).
+func (d *Database) arrive6(p Packet) (a Judgement) {
+	a.Steps, a.Answer = d.Walk(p)
+	if a.Error == 0 && a.Route.Type == uplinks.Unicast && !d.Links[p.In].Check.Forwarding {
+		a.Drop = "by net.ipv6.conf.all.forwarding=0"
 	}
 	return a
 }
@@ -57,15 +66,15 @@ func martian(p Packet, c Check) string {
 	from := p.source().As4()
 	switch {
 	case p.source() == limited, p.source().IsMulticast():
-		return fmt.Sprintf("%s is no address of a sender", p.source())
+		return fmt.Sprintf("as a martian: %s is no address of a sender", p.source())
 	case from[0] == 0 && p.To != limited:
-		return fmt.Sprintf("%s is no address of a sender", p.source())
+		return fmt.Sprintf("as a martian: %s is no address of a sender", p.source())
 	case p.To.As4()[0] == 0:
-		return fmt.Sprintf("%s is no address to send to", p.To)
+		return fmt.Sprintf("as a martian: %s is no address to send to", p.To)
 	case from[0] == 127 && !c.RouteLocalnet:
-		return fmt.Sprintf("%s must not come from a wire (route_localnet)", p.source())
+		return fmt.Sprintf("as a martian: %s must not come from a wire (route_localnet)", p.source())
 	case p.To.As4()[0] == 127 && !c.RouteLocalnet:
-		return fmt.Sprintf("%s must not come from a wire (route_localnet)", p.To)
+		return fmt.Sprintf("as a martian: %s must not come from a wire (route_localnet)", p.To)
 	}
 	return ""
 }
@@ -104,7 +113,7 @@ func (d *Database) checkSource(a *Judgement, p Packet, out string) {
 			d.filtered(a, p, fmt.Sprintf("there is no way back to %s", back.To))
 		}
 	case way.Route.Type != uplinks.Unicast && (way.Route.Type != Local || !c.AcceptLocal):
-		a.Answer, a.Drop = Answer{Error: syscall.EINVAL}, fmt.Sprintf("%s is an address of this host itself", back.To)
+		a.Answer, a.Drop = Answer{Error: syscall.EINVAL}, fmt.Sprintf("by the source check: %s is an address of this host itself", back.To)
 	case slices.ContainsFunc(way.Route.Hops, func(h Hop) bool { return h.Link == p.In }):
 	case !c.Addressed && c.RPFilter != 0:
 		d.filtered(a, p, p.In+" has no IPv4 address")
@@ -115,5 +124,5 @@ func (d *Database) checkSource(a *Judgement, p Packet, out string) {
 
 func (d *Database) filtered(a *Judgement, p Packet, why string) {
 	a.Answer = Answer{Error: syscall.EXDEV}
-	a.Drop = fmt.Sprintf("the source check: net.ipv4.conf.%s.rp_filter=%d (effective), and %s", p.In, d.Links[p.In].Check.RPFilter, why)
+	a.Drop = fmt.Sprintf("by the source check: net.ipv4.conf.%s.rp_filter=%d (effective), and %s", p.In, d.Links[p.In].Check.RPFilter, why)
 }

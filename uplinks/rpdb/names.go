@@ -10,6 +10,8 @@ import (
 type Names struct {
 	Tables    map[uplinks.Table]string
 	Protocols map[uint8]string
+	// Static is the program that writes with the protocol "static" on this host; empty: it is not known.
+	Static string
 }
 
 // Table is the table's name, or else its number.

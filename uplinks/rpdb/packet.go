@@ -96,3 +96,22 @@ func protocolName(n uint8) string {
 	}
 	return fmt.Sprint(n)
 }
+
+// ProtocolNumber is the number of a protocol that has a name here.
+func ProtocolNumber(name string) (uint8, bool) {
+	for n, known := range protocolNames {
+		if known == name {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// HasPorts reports whether rules can look at the protocol's ports.
+func HasPorts(proto uint8) bool {
+	switch proto {
+	case TCP, UDP, 33, 132, 136:
+		return true
+	}
+	return false
+}

@@ -14,7 +14,7 @@ var typeNames = map[uplinks.RouteType]string{Local: "local", Broadcast: "broadca
 func (r *Route) String() string {
 	var w []string
 	if r.Type != uplinks.Unicast {
-		w = append(w, r.typeName())
+		w = append(w, r.Kind())
 	}
 	if r.Dst.Bits() == 0 {
 		w = append(w, "default")
@@ -39,7 +39,11 @@ func (r *Route) String() string {
 	return strings.Join(w, " ")
 }
 
-func (r *Route) typeName() string {
+// Kind is the name of the route's type.
+func (r *Route) Kind() string {
+	if r.Type == uplinks.Unicast {
+		return "unicast"
+	}
 	if name, ok := typeNames[r.Type]; ok {
 		return name
 	}

@@ -1,0 +1,116 @@
+// Package explain tells the way of one packet through a host's routing policy database, and whether the kernel says the
+// same.
+package explain
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"replypath/uplinks"
+	"replypath/uplinks/procfs"
+	"replypath/uplinks/rpdb"
+	"replypath/uplinks/rtnl"
+)
+
+// Explainer explains packets on the host of its network namespace. It needs no privilege.
+type Explainer struct {
+	handle   *rtnl.Handle
+	names    rpdb.Names
+	settings uplinks.Settings // without uplinks where there is no configuration
+}
+
+// Open opens an explainer.
+func Open(s uplinks.Settings, n rpdb.Names) (*Explainer, error) {
+	handle, err := rtnl.Open(0)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range s.Uplinks {
+		n.Tables[s.Table(u)] = u.Name
+	}
+	return &Explainer{handle, n, s}, nil
+}
+
+// Close closes the explainer's socket.
+func (e *Explainer) Close() { e.handle.Close() }
+
+// Way is what becomes of a packet.
+type Way struct {
+	Packet    rpdb.Packet
+	Database  *rpdb.Database
+	Judgement rpdb.Judgement
+	Unaskable string      // why the kernel cannot be asked; empty: it was
+	Differs   string      // how the kernel's answer differs; empty: it agrees
+	Entry     rpdb.Answer // the kernel's: the route as it stands in its table
+	Chosen    rpdb.Answer // the kernel's: the hop and the source for this packet
+}
+
+// attempts bounds how often a packet is explained again because the kernel says otherwise, which it may also do when
+// somebody changes a rule between the reading and the question.
+const attempts = 3
+
+// Way walks and asks.
+func (e *Explainer) Way(ctx context.Context, p rpdb.Packet) (w Way, err error) {
+	for range attempts {
+		if w, err = e.way(ctx, p); err != nil || w.Differs == "" {
+			break
+		}
+	}
+	return w, err
+}
+
+func (e *Explainer) way(ctx context.Context, p rpdb.Packet) (w Way, err error) {
+	about := []netip.Addr{p.To}
+	if p.From.IsValid() {
+		about = append(about, p.From)
+	}
+	d, err := e.handle.Policy(ctx, p.Family, about...)
+	if err != nil {
+		return w, err
+	}
+	procfs.ReadChecks(d)
+	w = Way{Packet: p, Database: d, Judgement: d.Judge(p), Unaskable: d.Unaskable(p)}
+	if w.Unaskable != "" {
+		return w, nil
+	}
+	if w.Entry, w.Chosen, err = e.handle.LookUp(d, p.Question()); err != nil {
+		return w, err
+	}
+	if !w.Judgement.ByHash {
+		w.Differs = w.Judgement.Differs(w.Entry)
+	}
+	return w, nil
+}
+
+// Arrives reports whether the packet gets somewhere, and the kernel says so too.
+func (w Way) Arrives() bool {
+	j := w.Judgement
+	return w.Differs == "" && j.Drop == "" && (j.Error == 0 || j.OnLink)
+}
+
+// Link is the link that the packet leaves by; empty when it does not leave, or by several.
+func (w Way) Link() string {
+	switch r := w.Judgement.Route; {
+	case !w.Arrives():
+		return ""
+	case w.Judgement.OnLink:
+		return w.Packet.Out
+	case r.Type == rpdb.Local:
+		return ""
+	case w.Chosen.Route != nil && len(w.Chosen.Route.Hops) == 1:
+		return w.Chosen.Route.Hops[0].Link
+	case len(r.Hops) == 1:
+		return r.Hops[0].Link
+	}
+	return ""
+}
+
+// uplink is the one by that link, if any.
+func (e *Explainer) uplink(link string) (uplinks.Uplink, bool) {
+	i := slices.IndexFunc(e.settings.Uplinks, func(u uplinks.Uplink) bool { return u.Link == link })
+	if i < 0 {
+		return uplinks.Uplink{}, false
+	}
+	return e.settings.Uplinks[i], true
+}

@@ -1,0 +1,60 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
+)
+
+// shares are where ip(8) reads names from; what is later overrides.
+var shares = []string{"/usr/lib/iproute2", "/usr/share/iproute2", iproute}
+
+// Names are the names that ip(8) would print, and who writes rules as "static" here. What cannot be read has no names.
+func Names() rpdb.Names {
+	n := rpdb.Names{Tables: map[uplinks.Table]string{}, Protocols: map[uint8]string{}, Static: staticWriter("/run")}
+	for number, name := range named("rt_tables", 32) {
+		n.Tables[uplinks.Table(number)] = name
+	}
+	for number, name := range named("rt_protos", 8) {
+		n.Protocols[uint8(number)] = name
+	}
+	return n
+}
+
+// named reads the files of that name, and those in the folders beside them.
+func named(file string, bits int) map[uint64]string {
+	all := map[uint64]string{}
+	for _, dir := range shares {
+		more, _ := filepath.Glob(filepath.Join(dir, file+".d", "*.conf"))
+		slices.Sort(more)
+		for _, path := range append([]string{filepath.Join(dir, file)}, more...) {
+			text, _ := os.ReadFile(path)
+			for line := range strings.Lines(string(text)) {
+				fields := strings.Fields(line)
+				if len(fields) < 2 {
+					continue
+				}
+				if number, err := strconv.ParseUint(fields[0], 0, bits); err == nil {
+					all[number] = fields[1]
+				}
+			}
+		}
+	}
+	return all
+}
+
+// staticWriter is who of those that write rules and routes as "static" runs, as their folders below /run tell.
+func staticWriter(run string) string {
+	var who []string
+	for _, program := range []struct{ name, dir string }{{"systemd-networkd", "systemd/netif/links"}, {"NetworkManager", "NetworkManager/devices"}} {
+		if some, _ := os.ReadDir(filepath.Join(run, program.dir)); len(some) > 0 {
+			who = append(who, program.name)
+		}
+	}
+	return strings.Join(who, " or ")
+}

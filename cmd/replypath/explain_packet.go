@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
+
+	"github.com/spf13/pflag"
+)
+
+// packetFlags describe a packet on the command line.
+type packetFlags struct {
+	in, out, from, mark, proto, tos string
+	sport, dport                    uint16
+	uid                             uint32
+}
+
+func (f *packetFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.in, "in", "", "the interface `IF` that it has come in by")
+	flags.StringVar(&f.out, "out", "", "the interface `IF` that its socket is bound to")
+	flags.StringVar(&f.from, "from", "", "its source `ADDRESS`; without it the kernel chooses")
+	flags.StringVar(&f.mark, "mark", "0", "its fwmark `M`, as 0x200")
+	flags.StringVar(&f.proto, "proto", "udp", "its protocol `P`, a name or a number")
+	flags.Uint16Var(&f.sport, "sport", 0, "its source port `N`")
+	flags.Uint16Var(&f.dport, "dport", 0, "its destination port `N`")
+	flags.Uint32Var(&f.uid, "uid", 0, "the owner `N` of its socket")
+	flags.StringVar(&f.tos, "tos", "0", "its type of service `N`, as 0x10")
+}
+
+// packet is what the flags describe, or errUsage.
+func (f *packetFlags) packet(to string) (p rpdb.Packet, err error) {
+	if p.To, err = address(to); err != nil {
+		return p, err
+	}
+	p.Out = f.out
+	if zone := p.To.Zone(); zone != "" && p.Out == "" {
+		p.Out = zone
+	}
+	p.To = p.To.WithZone("")
+	p.Family, p.In, p.Sport, p.Dport, p.UID = uplinks.FamilyOf(p.To), f.in, f.sport, f.dport, f.uid
+	if f.from != "" {
+		if p.From, err = address(f.from); err != nil {
+			return p, err
+		}
+		p.From = p.From.WithZone("")
+	}
+	if p.Mark, err = number(f.mark, "mark", 32); err != nil {
+		return p, err
+	}
+	tos, err := number(f.tos, "tos", 8)
+	if err != nil {
+		return p, err
+	}
+	p.TOS = uint8(tos)
+	if p.Proto, err = protocol(f.proto, p.Family); err != nil {
+		return p, err
+	}
+	return p, possible(p)
+}
+
+// possible refuses packets that cannot be.
+func possible(p rpdb.Packet) error {
+	for flag, link := range map[string]string{"in": p.In, "out": p.Out} {
+		if link == "" {
+			continue
+		}
+		if _, err := net.InterfaceByName(link); err != nil {
+			return fmt.Errorf("%w: --%s: there is no interface %s", errUsage, flag, link)
+		}
+	}
+	switch {
+	case p.From.IsValid() && uplinks.FamilyOf(p.From) != p.Family:
+		return fmt.Errorf("%w: --from %s: it is not of the family of %s", errUsage, p.From, p.To)
+	case p.In != "" && !p.From.IsValid():
+		return fmt.Errorf("%w: --in needs --from: what comes in has a source", errUsage)
+	case p.In != "" && p.Out != "":
+		return fmt.Errorf("%w: --in and --out: what comes in is of no socket's", errUsage)
+	case p.TOS&3 != 0:
+		return fmt.Errorf("%w: --tos %#x: the lowest two bits are for congestion, and no rule looks at them", errUsage, p.TOS)
+	case (p.Sport != 0 || p.Dport != 0) && !rpdb.HasPorts(p.Proto):
+		return fmt.Errorf("%w: --sport, --dport: that protocol has no ports", errUsage)
+	}
+	return nil
+}
+
+func address(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return a, fmt.Errorf("%w: %q is no address", errUsage, text)
+	}
+	return a.Unmap(), nil
+}
+
+func number(text, flag string, bits int) (uint32, error) {
+	n, err := strconv.ParseUint(text, 0, bits)
+	if err != nil {
+		return 0, fmt.Errorf("%w: --%s %s: it must be a number of %d bits, as 0x10", errUsage, flag, text, bits)
+	}
+	return uint32(n), nil
+}
+
+// protocol is a protocol's number; icmp is that of the family.
+func protocol(text string, f uplinks.Family) (uint8, error) {
+	if text == "icmp" && f == uplinks.IPv6 {
+		return rpdb.ICMPv6, nil
+	}
+	if n, ok := rpdb.ProtocolNumber(text); ok {
+		return n, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 8)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%w: --proto %s: it must be a name, as udp, or a number from 1 to 255", errUsage, text)
+	}
+	return uint8(n), nil
+}

@@ -1,0 +1,69 @@
+package rpdb
+
+import (
+	"slices"
+
+	"replypath/uplinks"
+)
+
+// UnknownOwner is the owner of what nobody is known to add.
+const UnknownOwner = "unknown"
+
+// Owner tells who has added the rule: by its protocol where that is somebody's own, and else by the numbers that well
+// known programs use.
+func (d *Database) Owner(r *Rule, n Names) string {
+	switch {
+	case r.Protocol == uplinks.Protocol:
+		return "replypath"
+	case r.Protocol == kernel && (r.Priority == 0 || r.Priority >= 32766 || r.L3mdev):
+		return "kernel"
+	}
+	for _, p := range patterns {
+		if p.fits(d, r) {
+			return p.owner
+		}
+	}
+	if r.Protocol == static && n.Static != "" {
+		return n.Static
+	}
+	if name, ok := n.Protocols[r.Protocol]; ok && r.Protocol > static {
+		return name
+	}
+	return UnknownOwner
+}
+
+// patterns are known by the numbers in the programs' own sources and manuals.
+var patterns = []struct {
+	owner string
+	fits  func(*Database, *Rule) bool
+}{
+	{"Tailscale", func(_ *Database, r *Rule) bool {
+		return r.Priority >= 5210 && r.Priority <= 5270 && (r.Mask == 0xff0000 || r.Table == 52)
+	}},
+	{"wg-quick", func(d *Database, r *Rule) bool {
+		return r.wireguard() || r.spared() && slices.ContainsFunc(d.Rules, func(o Rule) bool { return o.wireguard() })
+	}},
+	{"mwan3", func(_ *Database, r *Rule) bool {
+		byLink := r.In != "" && r.Priority > 1000 && r.Priority < 1256 && r.Table == uplinks.Table(r.Priority-1000)
+		return byLink || r.Mask == 0x3f00 && r.Priority > 2000 && r.Priority < 3256
+	}},
+	{"Cilium", func(_ *Database, r *Rule) bool {
+		return r.Table == 2004 || r.Table == 2005 || r.Protocol == kernel && r.Priority == 100 && r.Table == localTable
+	}},
+	{"AWS VPC CNI", func(_ *Database, r *Rule) bool {
+		return r.Priority == 1024 && r.Mark == 0x80 && r.Mask == 0x80
+	}},
+	{"Calico", func(_ *Database, r *Rule) bool {
+		return r.Priority == 99 && r.Not && r.Mark == 0x100000 && r.Mask == 0x100000
+	}},
+}
+
+// wireguard is the rule that wg-quick(8) adds for all traffic but the tunnel's own.
+func (r *Rule) wireguard() bool {
+	return r.Not && r.Mask == 0xffffffff && r.Action == uplinks.Lookup && r.Mark == uint32(r.Table)
+}
+
+// spared is the rule that wg-quick(8) adds so that main's specific routes stay.
+func (r *Rule) spared() bool {
+	return r.Protocol == boot && r.Action == uplinks.Lookup && r.Table == uplinks.MainTable && r.SuppressLength == 0
+}
