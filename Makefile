@@ -1,13 +1,18 @@
 # A newcomer's two commands: make demo, make test. Both install what they need where it is missing.
 PREFIX      = /usr/local
+ZSH         = $(PREFIX)/share/zsh/site-functions
+BINARY      = .build/replypath
 FUZZTIME    = 30s
 COUNT       = 6
 TIME        = 10m
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM        = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+# The time that packages carry.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r etc/CHANGELOG.md +%s)
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking fuzz install uninstall clean
+.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking fuzz install uninstall packages package clean
 
 all: build
 
@@ -64,16 +69,53 @@ fuzz:
 	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
 	  done; done
 
+# Into DESTDIR, if one is given: for packages and image builders. It starts nothing.
 install: build
-	install -D -m 755 .build/replypath $(DESTDIR)$(PREFIX)/bin/replypath
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/replypath etc/replypath.toml etc/CHANGELOG.md etc/LICENSE
-	install -D -m 644 -t $(DESTDIR)/etc/iproute2/rt_protos.d etc/rt_protos.d/replypath.conf
-	install -D -m 644 -t $(DESTDIR)/etc/systemd/system etc/replypath.service
-	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)/etc/systemd/system/replypath.service
+	umask 022; set -e; \
+	put() { install -D -m "$$1" "$$2" "$(DESTDIR)$$3"; }; \
+	say() { install -d "$(DESTDIR)$${1%/*}"; shown=$$1; shift; "$$@" >"$(DESTDIR)$$shown"; chmod 644 "$(DESTDIR)$$shown"; }; \
+	put 755 $(BINARY) $(PREFIX)/bin/replypath; \
+	for file in systemd/system/replypath.service networkd.conf.d/replypath.conf tmpfiles.d/replypath.conf; do \
+	  case $$file in networkd*) to=systemd/$$file ;; *) to=$$file ;; esac; \
+	  put 644 etc/$${file#systemd/system/} $(PREFIX)/lib/$$to; \
+	done; \
+	for file in CHANGELOG.md LICENSE init.d/replypath.openrc init.d/replypath.procd; do \
+	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#*/}; \
+	done; \
+	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service $(DESTDIR)$(PREFIX)/share/doc/replypath/replypath.*; \
+	put 644 etc/rt_protos.d/replypath.conf /etc/iproute2/rt_protos.d/replypath.conf; \
+	put 644 etc/replypath.toml /etc/replypath/replypath.toml.sample; \
+	install -d "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/iproute2/rt_tables.d"; \
+	say $(PREFIX)/share/man/man8/replypath.8 .build/replypath man 8; \
+	say $(PREFIX)/share/man/man5/replypath.toml.5 .build/replypath man 5; \
+	say $(PREFIX)/share/bash-completion/completions/replypath .build/replypath completion bash; \
+	say $(PREFIX)/share/fish/vendor_completions.d/replypath.fish .build/replypath completion fish; \
+	say $(ZSH)/_replypath .build/replypath completion zsh
 
+# What install puts there, and no more: /etc/replypath stays when something else is in it.
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/bin/replypath $(DESTDIR)$(PREFIX)/share/doc/replypath $(DESTDIR)/etc/iproute2/rt_protos.d/replypath.conf \
-	  $(DESTDIR)/etc/systemd/system/replypath.service
+	rm -rf .build/stage
+	$(MAKE) -s install DESTDIR=$(CURDIR)/.build/stage
+	cd .build/stage && find . -type f | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
+	-rmdir $(DESTDIR)$(PREFIX)/share/doc/replypath $(DESTDIR)/etc/replypath/uplinks.d $(DESTDIR)/etc/replypath 2>/dev/null
+
+# .deb and .rpm for amd64 and arm64 in .build/packages: the same bytes for the same commit, on any day.
+packages: build
+	rm -rf .build/packages
+	for arch in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags="-s -w" -o .build/$$arch/replypath ./cmd/replypath || exit 1; \
+	  $(MAKE) -s package ARCH=$$arch FORMAT=deb ZSH=/usr/share/zsh/vendor-completions || exit 1; \
+	  $(MAKE) -s package ARCH=$$arch FORMAT=rpm ZSH=/usr/share/zsh/site-functions || exit 1; \
+	done
+
+package:
+	rm -rf .build/stage
+	$(MAKE) -s install DESTDIR=.build/stage PREFIX=/usr BINARY=.build/$(ARCH)/replypath ZSH=$(ZSH)
+	gzip -9n .build/stage/usr/share/man/man?/*
+	find .build/stage -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
+	install -d .build/packages
+	VERSION=$$(.build/replypath version | cut -d' ' -f2) ARCH=$(ARCH) \
+	  go run $(NFPM) package -f etc/package/nfpm.yaml -p $(FORMAT) -t .build/packages >/dev/null
 
 clean:
 	rm -rf .build

@@ -47,7 +47,7 @@ becomes the configuration file, unless there is one.`,
 func propose(facts uplinks.Facts) (string, error) {
 	settings, notes := uplinks.Propose(facts)
 	if len(settings.Uplinks) == 0 {
-		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see /usr/local/share/doc/replypath/replypath.toml")
+		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see /etc/replypath/replypath.toml.sample")
 	}
 	var text strings.Builder
 	err := config.Propose(&text, settings, notes)

@@ -30,6 +30,7 @@ Without a configuration it says so and ends with success.`,
 			}
 			if _, err := p.read(); errors.Is(err, errNoConfig) {
 				log.Info("nothing to do", "why", err)
+				daemon.Idle(err)
 				return nil
 			}
 			if err := privileged(); err != nil {

@@ -35,7 +35,7 @@ func TestSampleDefaults(t *testing.T) {
 }
 
 func TestSampleIsComplete(t *testing.T) {
-	for _, known := range []keys{topKeys, uplinkKeys, probeKeys} {
+	for _, known := range []keys{topKeys, uplinkKeys, probeKeys, endpointKeys, proofKeys} {
 		for _, k := range known {
 			if !regexp.MustCompile(`(?m)^(# )?` + k.name + ` *=|^\[uplinks\.(\w+\.)?` + k.name + `\b|^\[` + k.name + `\b`).Match(etc.Sample) {
 				t.Errorf("the sample does not show the key %s", k.name)

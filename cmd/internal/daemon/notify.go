@@ -13,6 +13,12 @@ func notify(state ...string) {
 	_, _ = daemon.SdNotify(false, strings.Join(state, "\n"))
 }
 
+// Idle tells the service manager that all is well though nothing is done, and why. To end without being ready would be
+// a failure to it.
+func Idle(why error) {
+	notify("STATUS=nothing to do: "+firstLine(why.Error()), "READY=1")
+}
+
 // tell says after each round how things stand. It feeds the watchdog: a loop that is stuck does not come here.
 func (s *Service) tell() {
 	r := s.keeper.Report()

@@ -26,19 +26,21 @@ func NameTables(s uplinks.Settings) error {
 	return nameTables(iproute, s)
 }
 
+// firstNamespace reports whether this is the network namespace of the host's first process. The files below /proc/PID/net
+// belong to a namespace, and unlike /proc/PID/ns they may be looked at by who has fewer capabilities than that process.
 func firstNamespace() (bool, error) {
-	first, err := os.Readlink("/proc/1/ns/net")
-	if errors.Is(err, fs.ErrPermission) {
+	first, err := os.Stat("/proc/1/net/dev")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("tell the network namespace: %w", err)
 	}
-	mine, err := os.Readlink("/proc/thread-self/ns/net")
+	mine, err := os.Stat("/proc/thread-self/net/dev")
 	if err != nil {
 		return false, fmt.Errorf("tell the network namespace: %w", err)
 	}
-	return first == mine, nil
+	return os.SameFile(first, mine), nil
 }
 
 func nameTables(dir string, s uplinks.Settings) error {

@@ -1,0 +1,76 @@
+package manual
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	keyLine   = regexp.MustCompile(`^(# )?(\w+ = .*)$`)
+	tableLine = regexp.MustCompile(`^\[.*\]$`)
+)
+
+// generic gives the tables of the sample the names by which one speaks of them.
+var generic = strings.NewReplacer("[uplinks.fibre]", "[uplinks.NAME]", "[uplinks.lte]", "[uplinks.NAME]",
+	"[uplinks.lte.probes.dns]", "[uplinks.NAME.probes.NAME]", "[uplinks.lte.probes.web]", "[uplinks.NAME.probes.NAME]")
+
+// entry is a part of the sample between blank lines: a comment, and what it speaks of.
+type entry struct {
+	text  string
+	table string   // "" when it begins no table
+	keys  []string // with their values
+}
+
+// Page5 is the manual page of the configuration, replypath.toml(5), made of the sample that tells every key.
+func Page5(sample []byte) string {
+	entries := read(string(sample))
+	out := newPage("replypath.toml", 5, "configuration of replypath(8)")
+	out.heading("DESCRIPTION")
+	out.text(entries[0].text + "\n\nThe file is /etc/replypath/replypath.toml. A key is shown with its default, or with an example where it is required.")
+	out.heading("KEYS")
+	var table string
+	var told []string
+	for _, e := range entries[1:] {
+		if e.table != "" && e.table != table {
+			table = e.table
+			if !slices.Contains(told, table) {
+				out.subheading(table)
+				out.text(e.text)
+				told = append(told, table)
+				e.text = ""
+			}
+		}
+		switch {
+		case len(e.keys) > 0 && e.text != "":
+			out.item(e.text, e.keys...)
+		case len(e.keys) > 0 && strings.Contains(table, "probes.NAME") && !slices.Contains(told, "target"):
+			told = append(told, "target")
+			out.item("What is asked. It is required.", e.keys...)
+		}
+	}
+	out.heading("EXAMPLE")
+	out.verbatim(string(sample))
+	out.heading("SEE ALSO")
+	out.text("replypath(8)")
+	return out.String()
+}
+
+func read(sample string) (all []entry) {
+	for block := range strings.SplitSeq(strings.TrimSpace(sample), "\n\n") {
+		var e entry
+		for line := range strings.SplitSeq(block, "\n") {
+			comment, is := strings.CutPrefix(line, "#")
+			switch {
+			case keyLine.MatchString(line):
+				e.keys = append(e.keys, keyLine.FindStringSubmatch(line)[2])
+			case tableLine.MatchString(line):
+				e.table = generic.Replace(line)
+			case is:
+				e.text += strings.TrimPrefix(comment, " ") + "\n"
+			}
+		}
+		all = append(all, e)
+	}
+	return all
+}

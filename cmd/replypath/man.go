@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"replypath/cmd/internal/manual"
+	"replypath/etc"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// manCommand prints the manual pages that are installed. They are made when the program is packed.
+func (p *program) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "man SECTION",
+		Short:     "Print the manual page of section 8, replypath(8), or 5, replypath.toml(5)",
+		Hidden:    true,
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"5", "8"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text := manual.Page5(etc.Sample)
+			if args[0] == "8" {
+				text = described(cmd.Root()).Page8()
+			}
+			_, err := fmt.Fprint(p.stdout, text)
+			return err
+		},
+	}
+}
+
+// described is the program as its help describes it.
+func described(root *cobra.Command) manual.Program {
+	brief := strings.ToLower(root.Short[:1]) + root.Short[1:]
+	d := manual.Program{Name: root.Name(), Brief: brief, Long: root.Long, Options: options(root.PersistentFlags())}
+	for _, c := range root.Commands() {
+		if c.Hidden || c.Name() == "help" {
+			continue
+		}
+		text := c.Long
+		if text == "" || c.HasSubCommands() {
+			text = c.Short + "."
+		}
+		d.Commands = append(d.Commands, manual.Command{Usage: c.Use, Text: text, Options: options(c.LocalNonPersistentFlags())})
+	}
+	return d
+}
+
+func options(flags *pflag.FlagSet) (all []manual.Option) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" {
+			return
+		}
+		value, text := pflag.UnquoteUsage(f)
+		usage := strings.TrimSpace("--" + f.Name + " " + value)
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0s" {
+			text += " (default " + f.DefValue + ")"
+		}
+		all = append(all, manual.Option{Usage: usage, Text: text})
+	})
+	return all
+}
