@@ -24,6 +24,7 @@ type Path struct {
 	Source  netip.Addr // of the host's own packets; invalid: the link has no address in the family
 	Gateway netip.Addr // invalid: none is known, or none is needed
 	Direct  bool       // point to point: needs no gateway
+	Learnt  bool       // the gateway is left to the kernel to learn: a provider may not offer the family at all
 	Mark    marks.Mark
 	Mask    marks.Mask
 	Table   uplinks.Table

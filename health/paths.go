@@ -17,7 +17,8 @@ func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 }
 
 func path(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplinks.Family) Path {
-	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u)}
+	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
+		Learnt: u.Gateway(family).Auto}
 	if l.Index == 0 {
 		return p
 	}

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -15,18 +16,23 @@ func (m *Monitor) Uplinks() []UplinkStatus {
 	now := time.Now()
 	all := make([]UplinkStatus, 0, len(m.order))
 	for _, u := range m.order {
-		s := UplinkStatus{Name: u.Name, State: Absent, Families: []Standing{}}
+		s := UplinkStatus{Name: u.Name, Families: []Standing{}}
 		for _, w := range m.ofUplink(u.Name) {
 			s.ID, s.Interface = int(w.path.ID), w.path.Link
-			s.Families = append(s.Families, w.standing(now))
+			standing := w.standing(now)
+			s.Families = append(s.Families, standing)
+			if !w.optional() && (s.State == "" || standing.State.rank() < s.State.rank()) {
+				s.State = standing.State
+			}
 		}
-		if len(s.Families) > 0 {
-			s.State = slices.MinFunc(s.Families, func(a, b Standing) int { return a.State.rank() - b.State.rank() }).State
-		}
+		s.State = cmp.Or(s.State, Absent)
 		all = append(all, s)
 	}
 	return all
 }
+
+// optional reports whether nobody misses the family: its gateway is left to be learnt, and it has never been there.
+func (w *watch) optional() bool { return w.state == Absent && w.path.Learnt && !w.wasUp }
 
 // rank orders states, worst first.
 func (s State) rank() int { return slices.Index([]State{Absent, Down, Unproven, Up}, s) }

@@ -47,7 +47,7 @@ type UplinkStatus struct {
 	Name      string     `json:"name"`
 	ID        int        `json:"id"`
 	Interface string     `json:"interface"`
-	State     State      `json:"state"` // the worst of its families
+	State     State      `json:"state"` // the worst of its families, but for one that was only to be learnt and has never been there
 	Families  []Standing `json:"families"`
 }
 

@@ -1,0 +1,41 @@
+package health
+
+import (
+	"net/netip"
+	"testing"
+
+	"replypath/uplinks"
+)
+
+// Both families are to be learnt, and the provider offers IPv4 only.
+func TestAFamilyThatWasNeverThereIsNotMissed(t *testing.T) {
+	four := Path{Key: Key{"lte", uplinks.IPv4}, Link: "ppp0", Index: 3, Up: true, Carrier: true, Direct: true, Learnt: true,
+		Source: netip.MustParseAddr("192.0.2.2")}
+	six := Path{Key: Key{"lte", uplinks.IPv6}, Link: "ppp0", Index: 3, Up: true, Carrier: true, Direct: true, Learnt: true}
+	s := Settings{Uplinks: []Uplink{{Name: "lte", Quorum: 1}}}
+	m := NewMonitor(nil)
+	is := func(what string, want State) {
+		t.Helper()
+		if u := m.Uplinks()[0]; u.State != want {
+			t.Errorf("%s: %s, not %s", what, u.State, want)
+		}
+	}
+	m.Watch(s, []Path{four, six})
+	is("IPv6 was never there", Up)
+	there := six
+	there.Source = netip.MustParseAddr("2001:db8:b::2")
+	m.Watch(s, []Path{four, there})
+	is("IPv6 is there", Up)
+	m.Watch(s, []Path{four, six})
+	is("IPv6 has gone", Absent)
+
+	written := six
+	written.Learnt = false
+	m = NewMonitor(nil)
+	m.Watch(s, []Path{four, written})
+	is("IPv6 is written in the configuration", Absent)
+	four.Source = netip.Addr{}
+	m = NewMonitor(nil)
+	m.Watch(s, []Path{four, six})
+	is("neither family is there", Absent)
+}
