@@ -1,5 +1,41 @@
 package endpoint
 
-import "net/http"
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"strings"
+)
 
-func page(w http.ResponseWriter, _ *http.Request) { text(w, "see /status") }
+// The page for people: one document that fetches nothing but the stream of events.
+var (
+	//go:embed page/page.html
+	pageFrame string
+	//go:embed page/page.css
+	pageStyle string
+	//go:embed page/page.js
+	pageScript string
+
+	pageText = strings.NewReplacer("{{style}}", pageStyle, "{{script}}", pageScript).Replace(pageFrame)
+
+	// pagePolicy lets exactly this style and script be used, and nothing make markup of text.
+	pagePolicy = strings.Join([]string{
+		"default-src 'none'", "style-src " + hashed(pageStyle), "script-src " + hashed(pageScript), "img-src data:", "connect-src 'self'",
+		"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+	}, "; ")
+)
+
+// hashed names a text as a content security policy does.
+func hashed(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func page(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", pagePolicy)
+	_, _ = io.WriteString(w, pageText) // whoever has gone away does not want it
+}
