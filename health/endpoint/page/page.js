@@ -67,7 +67,7 @@ function clock(at, day) {
 const state = s => h("span", { class: "state " + (tone[s] || "bad") }, (shape[s] || "") + " " + s);
 
 // The last hour as a picture: the mean line, a whisker up to the slowest answer of each minute, and below it what was lost.
-const minutes = 60, tall = 74, floor = 58;
+const minutes = 60, tall = 84, floor = 67, ceiling = 16; // the loss is drawn below the floor, the scale's label above the ceiling
 function nice(top) {
 	const unit = Math.pow(10, Math.floor(Math.log10(top)));
 	return [1, 1.5, 2, 3, 5, 7.5, 10].find(n => n * unit >= top) * unit;
@@ -80,11 +80,11 @@ function chart(history) {
 function drawChart(history) {
 	const all = history.slice(-minutes), answered = all.filter(s => s.sent > s.lost);
 	const sent = all.reduce((n, s) => n + s.sent, 0), lost = all.reduce((n, s) => n + s.lost, 0);
-	if (sent === 0) return h("div", { class: "chart" }, h("svg", { viewBox: "0 0 600 74", "aria-hidden": "true" }), h("span", { class: "none" }, "nothing asked in the last hour"));
+	if (sent === 0) return h("div", { class: "chart" }, h("svg", { viewBox: "0 0 600 84", "aria-hidden": "true" }), h("span", { class: "none" }, "nothing asked in the last hour"));
 	const means = answered.map(s => s.rtt_mean_seconds).sort((a, b) => a - b);
 	const top = means.length ? nice(Math.max(means[means.length - 1] * 1.1, means[means.length >> 1] * 2, 0.0001)) : 0;
-	const y = v => +(floor - Math.min(1, v / top) * (floor - 4)).toFixed(1);
-	const parts = [h("line", { class: "grid", x1: 0, x2: 600, y1: floor + 0.5, y2: floor + 0.5 })], hits = [];
+	const y = v => +(floor - Math.min(1, v / top) * (floor - ceiling)).toFixed(1);
+	const parts = [floor, ceiling].map(at => h("line", { class: "grid", x1: 0, x2: 600, y1: at, y2: at })), hits = [];
 	let run = [];
 	const close = () => {
 		if (run.length === 1) run = [[run[0][0] - 4, run[0][1]], [run[0][0] + 4, run[0][1]]];
@@ -109,7 +109,7 @@ function drawChart(history) {
 	close();
 	const said = "The last hour: " + (means.length ? "round trips of " + ms(means[0]) + " to " + ms(means[means.length - 1]) + " on average in a minute; " : "") + lost + " of " + sent + " lost.";
 	return h("div", { class: "chart" },
-		h("svg", { viewBox: "0 0 600 74", preserveAspectRatio: "none", role: "img", "aria-label": said }, parts, hits),
+		h("svg", { viewBox: "0 0 600 84", preserveAspectRatio: "none", role: "img", "aria-label": said }, parts, hits),
 		top ? h("span", { class: "top" }, ms(top)) : null,
 		h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, "1\u202fh ago"), h("span", {}, lost ? plural(lost, "question") + " lost" : "nothing lost"), h("span", {}, "now")));
 }
@@ -120,7 +120,7 @@ function measures(probes) {
 	const mean = (all, of) => all.reduce((n, p) => n + of(p), 0) / all.length;
 	if (!good.length) return null;
 	const loss = mean(good, p => p.loss_percent);
-	return h("span", { class: "measure" }, timed.length ? [h("b", {}, ms(mean(timed, p => p.rtt_mean_seconds))), " "] : null,
+	return h("span", { class: "measure" }, timed.length ? [h("b", {}, ms(mean(timed, p => p.rtt_mean_seconds)))] : null,
 		h("b", { class: loss >= 20 ? "bad" : loss > 0 ? "poor" : "" }, percent(loss)), " lost");
 }
 
