@@ -16,6 +16,8 @@ type control struct {
 	run  run
 	cost map[controlKey]sample // CPU time, in nanoseconds
 	wall map[controlKey]sample
+
+	faults map[controlKey]sample // page faults of programs that rounds of the service started
 }
 
 type controlKey struct {
@@ -29,14 +31,15 @@ const (
 	oneChange   = "one uplink gone and back"
 	noChange    = "nothing to do"
 
-	byHand = "ip -batch and iptables-restore"
+	byHand      = "ip -batch and iptables-restore"
+	serviceName = "replypath run"
 )
 
 // shorewallUplinks is as many as Shorewall is compared with.
 const shorewallUplinks = 31
 
 func newControl(w *world.World, r run) *control {
-	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}}
+	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}, faults: map[controlKey]sample{}}
 	for _, b := range backends {
 		var gateways []*gateway
 		for _, n := range r.changed {
@@ -46,6 +49,9 @@ func newControl(w *world.World, r run) *control {
 			for _, g := range gateways {
 				c.round(g, b)
 			}
+		}
+		for _, g := range gateways {
+			c.serve(g, b)
 		}
 	}
 	for _, b := range r.shorewalls {
@@ -122,7 +128,7 @@ func (c *control) table() *table {
 		t.columns = append(t.columns, fmt.Sprintf("%d uplinks", n))
 	}
 	for _, operation := range []string{fromNothing, oneChange, noChange} {
-		for _, by := range []string{byHand, ourName, shoreName} {
+		for _, by := range []string{byHand, ourName, serviceName, shoreName} {
 			for _, b := range backends {
 				if row, any := c.row(operation, by+", "+b, byHand+", "+b); any {
 					t.add(row...)
@@ -147,7 +153,11 @@ func (c *control) row(operation, by, hand string) (row []string, any bool) {
 		}
 		any = true
 		ratio := c.cost[key].over(c.cost[controlKey{over, hand, n}])
-		row = append(row, fmt.Sprintf("%s [%s]", ratio, time.Duration(c.wall[key].median()).Round(time.Millisecond)))
+		cell := ratio.String()
+		if wall := time.Duration(c.wall[key].median()); wall > 0 {
+			cell += fmt.Sprintf(" [%s]", wall.Round(time.Millisecond))
+		}
+		row = append(row, cell)
 	}
 	return row, any
 }
@@ -163,14 +173,18 @@ func (c *control) claims() (claims []claim) {
 				figure: c.cost[controlKey{fromNothing, us, n}].over(c.cost[controlKey{fromNothing, hand, n}]), bound: 1.5,
 			})
 		}
+		us = serviceName + ", " + b
 		many := c.cost[controlKey{oneChange, us, most}]
 		claims = append(claims, claim{
-			what:   fmt.Sprintf("apply of one change and back, %s: %d over %d uplinks", b, most, least),
+			what:   fmt.Sprintf("the service's change, %s: one uplink down and up, %d over %d uplinks", b, most, least),
 			figure: many.over(c.cost[controlKey{oneChange, us, least}]), bound: 2,
+		}, claim{
+			what:   fmt.Sprintf("the service's rounds with nothing to do, %s: page faults of programs started", b),
+			figure: c.faults[controlKey{noChange, us, most}], bound: 0,
 		})
 		if theirs := c.cost[controlKey{oneChange, shoreName + ", " + b, shorewallUplinks}]; len(theirs) > 0 {
 			claims = append(claims, claim{
-				what:   fmt.Sprintf("one change and back, %s: Shorewall with %d uplinks over replypath with %d", b, shorewallUplinks, most),
+				what:   fmt.Sprintf("one change, %s: Shorewall with %d uplinks over the service with %d", b, shorewallUplinks, most),
 				figure: theirs.over(many), bound: 50, least: true,
 			})
 		}

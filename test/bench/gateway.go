@@ -13,7 +13,7 @@ import (
 )
 
 // gateway is a host with many uplinks, wan0 and on, and a LAN. Questions come in by its last uplink: the worst case
-// for rules that are asked one by one. Only the first and the last uplink lead anywhere.
+// for rules that are asked one by one.
 type gateway struct {
 	name              string
 	uplinks           int
@@ -62,13 +62,17 @@ func (g *gateway) addresses(f family) []string {
 		"route add default via "+f.router(0).String())
 }
 
-func (g *gateway) clientSide(f family) []string {
-	return []string{
+// clientSide is where all uplinks lead: the client, and the router of each uplink, which answers but leads nowhere
+// unless it is the last one's.
+func (g *gateway) clientSide(f family) (lines []string) {
+	for i := range g.lastIndex() {
+		lines = append(lines, address(f.router(i), g.host.Link(uplinkName(i)).Peer.Name))
+	}
+	return append(lines,
 		address(f.router(g.lastIndex()), "eth0"),
 		address(f.client(), "eth0"),
 		neighbour(f.own(g.lastIndex()), g.last.Peer),
-		"route add default via " + f.own(g.lastIndex()).String(),
-	}
+		"route add default via "+f.own(g.lastIndex()).String())
 }
 
 func (g *gateway) lanSide(f family) []string {

@@ -15,12 +15,15 @@ type ground struct{ endings []func() }
 // on builds a world, has f use it, and takes it down.
 func on(f func(w *world.World)) {
 	g := &ground{}
-	defer func() {
-		for _, end := range slices.Backward(g.endings) {
-			end()
-		}
-	}()
+	defer g.end()
 	f(world.New(g))
+}
+
+// end takes the world down.
+func (g *ground) end() {
+	for _, end := range slices.Backward(g.endings) {
+		end()
+	}
 }
 
 // Helper has nothing to do: no lines of code are printed.

@@ -52,6 +52,9 @@ type part struct {
 var parts = []part{
 	{"packets", measurePackets},
 	{"control", measureControl},
+	{"detection", measureDetection},
+	{"rest", measureRest},
+	{"scaling", measureScaling},
 }
 
 func partNames() (names []string) {
@@ -84,6 +87,33 @@ func measureControl(r run, to *results) {
 		c := newControl(w, r)
 		to.tables = append(to.tables, c.table())
 		to.claims = append(to.claims, c.claims()...)
+	})
+}
+
+// measureDetection measures how soon harm is seen.
+func measureDetection(r run, to *results) {
+	g := &ground{}
+	defer g.end()
+	d := newDetection(world.TwoISPs(g), r.harms)
+	to.tables = append(to.tables, d.table())
+	to.claims = append(to.claims, d.claims()...)
+}
+
+// measureRest measures a service that has nothing to do.
+func measureRest(r run, to *results) {
+	on(func(w *world.World) {
+		all := newRest(w, r)
+		to.tables = append(to.tables, all.table())
+		to.claims = append(to.claims, all.claims()...)
+	})
+}
+
+// measureScaling measures doing nothing beside what others have.
+func measureScaling(r run, to *results) {
+	on(func(w *world.World) {
+		s := newScaling(w, r)
+		to.tables = append(to.tables, s.table())
+		to.claims = append(to.claims, s.claims()...)
 	})
 }
 

@@ -34,6 +34,13 @@ func (g *gateway) strict() {
 func (g *gateway) configure(backend string) { g.configureFirst(backend, g.uplinks) }
 
 func (g *gateway) configureFirst(backend string, uplinks int) {
+	must(os.WriteFile(g.file(), []byte(g.configuration(backend, uplinks)), 0o644), "%s: configuration", g.name)
+}
+
+func (g *gateway) file() string { return filepath.Join(g.folder, "replypath.toml") }
+
+// configuration has the first uplinks.
+func (g *gateway) configuration(backend string, uplinks int) string {
 	var text strings.Builder
 	if g.uplinks > smallMask {
 		text.WriteString("mask = 0xff00\n")
@@ -43,14 +50,12 @@ func (g *gateway) configureFirst(backend string, uplinks int) {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
 			i, i+1, uplinkName(i), family(4).router(i), family(6).router(i))
 	}
-	must(os.WriteFile(g.configuration(), []byte(text.String()), 0o644), "%s: configuration", g.name)
+	return text.String()
 }
-
-func (g *gateway) configuration() string { return filepath.Join(g.folder, "replypath.toml") }
 
 // replypath prepares a command of the program that is measured.
 func (g *gateway) replypath(args ...string) *world.Command {
-	common := []string{"--config", g.configuration(), "--state", filepath.Join(g.folder, "state")}
+	common := []string{"--config", g.file(), "--state", filepath.Join(g.folder, "state")}
 	c := g.host.Command(context.Background(), measured, append(args, common...)...)
 	c.Stderr = os.Stderr
 	return c

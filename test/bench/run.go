@@ -17,6 +17,13 @@ type run struct {
 	changed    []int    // numbers of uplinks for changes
 	changes    int      // rounds of them
 	shorewalls []string // backends of the Shorewalls that are changed
+
+	harms   int           // rounds of harm to an uplink
+	resting []int         // numbers of uplinks at rest
+	look    time.Duration // at a service at rest, each time
+	looks   int
+
+	routes, rules, flows int // of others, for scaling
 }
 
 func full() run {
@@ -25,6 +32,8 @@ func full() run {
 		uplinks: []int{2, 8, 31, 128, 250}, some: []int{2, 31, 250}, rounds: 15, packets: 2000,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
 		changed:  []int{2, 31, 250}, changes: 7, shorewalls: backends,
+		harms: 7, resting: []int{31, 250}, look: 5 * time.Second, looks: 5,
+		routes: 10_000, rules: 5_000, flows: 1_000_000,
 	}
 }
 
@@ -34,6 +43,8 @@ func brief() run {
 		uplinks: []int{2, 250}, some: []int{250}, rounds: 9, packets: 1500,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
 		changed:  []int{2, 31, 250}, changes: 3, shorewalls: backends[:1],
+		harms: 1, resting: []int{31}, look: time.Second, looks: 3,
+		routes: 10_000, rules: 5_000, flows: 100_000,
 	}
 }
 

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"replypath/health"
+	"replypath/test/world"
+)
+
+// rest is what the running service takes when nothing happens, by numbers of uplinks.
+type rest struct {
+	run     run
+	percent map[restKey]sample // of a core
+	memory  map[restKey]sample // MiB
+}
+
+type restKey struct {
+	asking  string
+	uplinks int
+}
+
+// How uplinks are asked, in both families.
+const (
+	byDefault = "the gateways, once per second (the default)"
+	often     = "a ping, five times per second"
+)
+
+func newRest(w *world.World, r run) *rest {
+	all := &rest{run: r, percent: map[restKey]sample{}, memory: map[restKey]sample{}}
+	for _, n := range r.resting {
+		g := newGateway(w, fmt.Sprintf("rest-%d", n), n)
+		for _, asking := range []string{byDefault, often} {
+			s := serve(g.host, g.folder, g.asking(asking))
+			s.await("up", func(now health.Status) bool { return len(now.Uplinks) == n && !slices.ContainsFunc(now.Uplinks, lost) })
+			all.watch(restKey{asking, n}, s)
+			s.end()
+		}
+	}
+	return all
+}
+
+// asking is a configuration in which the uplinks are asked so.
+func (g *gateway) asking(how string) string {
+	text := g.configuration("nft", g.uplinks)
+	if how == byDefault {
+		return text
+	}
+	text = "probes = { interval = \"200ms\" }\n" + text
+	for i := range g.uplinks {
+		for _, f := range families {
+			text += fmt.Sprintf("[uplinks.isp%d.probes.ping%s]\ntarget = \"icmp://%s\"\n", i, f.digit(), literal(f.router(i)))
+		}
+	}
+	return text
+}
+
+// literal is the address in a URL.
+func literal(a netip.Addr) string {
+	if a.Is6() {
+		return "[" + a.String() + "]"
+	}
+	return a.String()
+}
+
+func lost(u health.UplinkStatus) bool { return u.State == health.Down || u.State == health.Absent }
+
+// watch samples the service a few times.
+func (r *rest) watch(key restKey, s *service) {
+	for range r.run.looks {
+		before, began := s.spent(), time.Now()
+		time.Sleep(r.run.look)
+		share := float64(s.spent()-before) / float64(time.Since(began))
+		r.percent[key] = append(r.percent[key], 100*share)
+		r.memory[key] = append(r.memory[key], s.resident())
+	}
+}
+
+func (r *rest) table() *table {
+	t := &table{title: "The running service when nothing happens", columns: []string{"asked through each uplink, IPv4 and IPv6"}}
+	for _, n := range r.run.resting {
+		t.columns = append(t.columns, fmt.Sprintf("%d uplinks, %% of a core", n), "MiB resident")
+	}
+	for _, asking := range []string{byDefault, often} {
+		row := []string{asking}
+		for _, n := range r.run.resting {
+			row = append(row, r.percent[restKey{asking, n}].String(), short(r.memory[restKey{asking, n}].median()))
+		}
+		t.add(row...)
+	}
+	return t
+}
+
+func (r *rest) claims() []claim {
+	few := restKey{often, r.run.resting[0]}
+	return []claim{
+		{what: fmt.Sprintf("%d uplinks pinged five times per second, %% of a core", few.uplinks), figure: r.percent[few], bound: 10},
+		{what: fmt.Sprintf("%d uplinks pinged five times per second, MiB", few.uplinks), figure: r.memory[few], bound: 40},
+	}
+}
