@@ -41,7 +41,7 @@ check:
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
 # Shorewall, in ratios.
-bench: BENCH =
+bench: BENCH = -readme README.md -chart etc/bench.svg
 bench: bench-go bench-program
 
 bench-quick: BENCH = -quick

@@ -40,7 +40,7 @@ const shorewallUplinks = 31
 
 func newControl(w *world.World, r run) *control {
 	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}, faults: map[controlKey]sample{}}
-	for _, b := range backends {
+	for _, b := range r.backends {
 		var gateways []*gateway
 		for _, n := range r.changed {
 			gateways = append(gateways, newGateway(w, fmt.Sprintf("control-%s-%d", b, n), n))
@@ -129,7 +129,7 @@ func (c *control) table() *table {
 	}
 	for _, operation := range []string{fromNothing, oneChange, noChange} {
 		for _, by := range []string{byHand, ourName, serviceName, shoreName} {
-			for _, b := range backends {
+			for _, b := range c.run.backends {
 				if row, any := c.row(operation, by+", "+b, byHand+", "+b); any {
 					t.add(row...)
 				}
@@ -165,7 +165,7 @@ func (c *control) row(operation, by, hand string) (row []string, any bool) {
 // claims are what must hold of changes.
 func (c *control) claims() (claims []claim) {
 	least, most := c.run.changed[0], c.run.changed[len(c.run.changed)-1]
-	for _, b := range backends {
+	for _, b := range c.run.backends {
 		us, hand := ourName+", "+b, byHand+", "+b
 		for _, n := range c.run.changed[1:] {
 			claims = append(claims, claim{

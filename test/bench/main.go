@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +18,8 @@ func main() {
 	program := flag.String("replypath", ".build/replypath", "the replypath `PROGRAM` to measure")
 	quick := flag.Bool("quick", false, "fewer uplinks and rounds")
 	only := flag.String("only", "", "measure only these `PARTS`: "+strings.Join(partNames(), ","))
+	readme := flag.String("readme", "", "put the results into this `FILE`")
+	picture := flag.String("chart", "", "draw the chart into this `FILE`")
 	flag.Parse()
 	// A signal to a thread that injects frames would have the kernel begin again.
 	os.Setenv("GODEBUG", "asyncpreemptoff=1")
@@ -38,6 +41,14 @@ func main() {
 		}
 	}
 	found.print(os.Stdout)
+	if *readme != "" {
+		found.writeInto(*readme)
+	}
+	if *picture != "" {
+		var b bytes.Buffer
+		found.chart.draw(&b)
+		must(os.WriteFile(*picture, b.Bytes(), 0o644), "draw the chart")
+	}
 	if found.broken() {
 		os.Exit(1)
 	}
@@ -77,6 +88,8 @@ func measurePackets(r run, to *results) {
 		for _, f := range families {
 			to.tables = append(to.tables, s.table(f))
 		}
+		to.short = append(to.short, p.digest())
+		to.chart = p.chart(4)
 		to.claims = append(to.claims, p.claims()...)
 	})
 }
@@ -85,7 +98,7 @@ func measurePackets(r run, to *results) {
 func measureControl(r run, to *results) {
 	on(func(w *world.World) {
 		c := newControl(w, r)
-		to.tables = append(to.tables, c.table())
+		to.add(c.table())
 		to.claims = append(to.claims, c.claims()...)
 	})
 }
@@ -95,7 +108,7 @@ func measureDetection(r run, to *results) {
 	g := &ground{}
 	defer g.end()
 	d := newDetection(world.TwoISPs(g), r.harms)
-	to.tables = append(to.tables, d.table())
+	to.add(d.table())
 	to.claims = append(to.claims, d.claims()...)
 }
 
@@ -103,7 +116,7 @@ func measureDetection(r run, to *results) {
 func measureRest(r run, to *results) {
 	on(func(w *world.World) {
 		all := newRest(w, r)
-		to.tables = append(to.tables, all.table())
+		to.add(all.table())
 		to.claims = append(to.claims, all.claims()...)
 	})
 }
@@ -112,7 +125,7 @@ func measureRest(r run, to *results) {
 func measureScaling(r run, to *results) {
 	on(func(w *world.World) {
 		s := newScaling(w, r)
-		to.tables = append(to.tables, s.table())
+		to.add(s.table())
 		to.claims = append(to.claims, s.claims()...)
 	})
 }

@@ -8,7 +8,15 @@ import (
 // results are what was found.
 type results struct {
 	tables []*table
+	short  []*table // of them, or in their place, for the README
+	chart  chart
 	claims []claim
+}
+
+// add adds a table that is small enough for the README.
+func (r *results) add(t *table) {
+	r.tables = append(r.tables, t)
+	r.short = append(r.short, t)
 }
 
 func (r *results) print(to io.Writer) {

@@ -14,7 +14,8 @@ type run struct {
 	rounds   int
 	packets  int // that are injected at a time
 
-	changed    []int    // numbers of uplinks for changes
+	backends   []string // for changes
+	changed    []int    // numbers of uplinks for them
 	changes    int      // rounds of them
 	shorewalls []string // backends of the Shorewalls that are changed
 
@@ -31,7 +32,7 @@ func full() run {
 		began:   time.Now(),
 		uplinks: []int{2, 8, 31, 128, 250}, some: []int{2, 31, 250}, rounds: 15, packets: 2000,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
-		changed:  []int{2, 31, 250}, changes: 7, shorewalls: backends,
+		backends: backends, changed: []int{2, 31, 250}, changes: 7, shorewalls: backends,
 		harms: 7, resting: []int{31, 250}, look: 5 * time.Second, looks: 5,
 		routes: 10_000, rules: 5_000, flows: 1_000_000,
 	}
@@ -40,9 +41,9 @@ func full() run {
 func brief() run {
 	return run{
 		began:   time.Now(),
-		uplinks: []int{2, 250}, some: []int{250}, rounds: 9, packets: 1500,
+		uplinks: []int{2, 250}, some: []int{250}, rounds: 5, packets: 1500,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
-		changed:  []int{2, 31, 250}, changes: 3, shorewalls: backends[:1],
+		backends: backends[1:], changed: []int{2, 250}, changes: 2,
 		harms: 1, resting: []int{31}, look: time.Second, looks: 3,
 		routes: 10_000, rules: 5_000, flows: 100_000,
 	}

@@ -7,10 +7,12 @@ import (
 
 // variant is a way to set up a gateway.
 type variant struct {
-	name  string
-	most  int // uplinks that it can have
-	only4 bool
-	setup func(g *gateway)
+	name    string
+	class   string // in the chart
+	backend string // of iptables; none for one without
+	most    int    // uplinks that it can have
+	only4   bool
+	setup   func(g *gateway)
 }
 
 // Names of variants that others are compared with.
@@ -24,22 +26,28 @@ const (
 	shoreName = "Shorewall 5.2"
 )
 
+// shorewallMost is how many providers Shorewall's bits of the mark leave room for in a start of bearable length.
+const shorewallMost = 128
+
 var (
 	bare    = variant{name: nothing, most: 255, setup: (*gateway).withoutRules}
-	oneRule = variant{name: floor, most: 255, setup: (*gateway).withOneRule}
+	oneRule = variant{name: floor, class: "floor", most: 255, setup: (*gateway).withOneRule}
 	counted = variant{name: alone, most: 255, setup: (*gateway).withoutRules}
-	ours    = perBackend(ourName, 255, false, (*gateway).withReplypath)
-	blog    = perBackend(blogName, 255, false, (*gateway).withBlogRecipe)
-	shore   = perBackend(shoreName, 128, true, (*gateway).withShorewall)
+	ours    = perBackend(variant{name: ourName, class: "ours", most: 255}, (*gateway).withReplypath)
+	blog    = perBackend(variant{name: blogName, class: "blog", most: 255}, (*gateway).withBlogRecipe)
+	shore   = perBackend(variant{name: shoreName, class: "shore", most: shorewallMost, only4: true}, (*gateway).withShorewall)
 )
 
 // backends of iptables.
 var backends = []string{"legacy", "nft"}
 
-func perBackend(name string, most int, only4 bool, setup func(*gateway, string)) map[string]variant {
+func perBackend(v variant, setup func(*gateway, string)) map[string]variant {
 	of := map[string]variant{}
 	for _, b := range backends {
-		of[b] = variant{name + ", " + b, most, only4, func(g *gateway) { setup(g, b) }}
+		with := v
+		with.name, with.backend = v.name+", "+b, b
+		with.setup = func(g *gateway) { setup(g, b) }
+		of[b] = with
 	}
 	return of
 }

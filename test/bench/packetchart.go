@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// chart is what the reply of an established connection costs, over the number of uplinks.
+func (p *packets) chart(f family) chart {
+	c := chart{title: fmt.Sprintf("CPU time of an established reply, forwarded, %s, over no rules", f)}
+	for _, v := range p.run.variants {
+		if v.name == nothing {
+			continue
+		}
+		l := chartLine{name: v.name, class: v.class, dashed: v.backend == "legacy"}
+		for _, n := range p.run.uplinks {
+			if s := p.work(reply.name, v.name, n, f); len(s) > 0 {
+				l.points = append(l.points, chartPoint{float64(n), s.over(p.work(reply.name, nothing, n, f)).median()})
+			}
+		}
+		c.lines = append(c.lines, l)
+	}
+	return c
+}
+
+// digest is what packets cost with as many uplinks as each can have.
+func (p *packets) digest() *table {
+	t := &table{columns: []string{"path"}}
+	var shown []variant
+	for _, v := range p.run.variants {
+		if v.name != nothing {
+			shown = append(shown, v)
+			t.columns = append(t.columns, v.name)
+		}
+	}
+	_, most := p.run.extremes()
+	t.title = fmt.Sprintf("CPU time of a packet with %d uplinks (Shorewall: %d), IPv4 / IPv6, over no rules", most, min(most, shorewallMost))
+	for _, w := range slices.Concat(established, fresh) {
+		row := []string{w.label}
+		for _, v := range shown {
+			cell := ""
+			for i, f := range families {
+				n := min(most, v.most)
+				if i > 0 {
+					cell += " / "
+				}
+				cell += short(p.work(w.name, v.name, n, f).over(p.work(w.name, nothing, n, f)).median())
+			}
+			row = append(row, cell)
+		}
+		t.add(row...)
+	}
+	return t
+}
+
+// sortedBy is the order of the elements by a figure.
+func sortedBy[T any](all []T, figure func(T) float64) []int {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(figure(all[a]), figure(all[b])) })
+	return order
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Marks between which the README has the last full run.
+const (
+	opening = "<!-- bench -->\n"
+	closing = "<!-- /bench -->\n"
+)
+
+// writeInto puts the digest of the results between the marks of a file.
+func (r *results) writeInto(file string) {
+	text, err := os.ReadFile(file)
+	must(err, "read %s", file)
+	before, rest, found := bytes.Cut(text, []byte(opening))
+	_, after, closed := bytes.Cut(rest, []byte(closing))
+	if !found || !closed {
+		fatal("%s has no place between %q and %q", file, opening, closing)
+	}
+	var b bytes.Buffer
+	b.Write(before)
+	b.WriteString(opening)
+	r.digest(&b)
+	b.WriteString(closing)
+	b.Write(after)
+	must(os.WriteFile(file, b.Bytes(), 0o644), "write %s", file)
+}
+
+// digest is what an operator may want to know.
+func (r *results) digest(to io.Writer) {
+	fmt.Fprintf(to, "The last full run: %s, %s. Medians, where one figure stands alone, else with the middle half of the\nrounds in brackets.\n",
+		time.Now().Format(time.DateOnly), machine())
+	for _, t := range r.short {
+		t.print(to)
+	}
+	held := 0
+	left := &table{title: "What does not hold", columns: []string{"what", "figure", "bound"}}
+	for _, c := range r.claims {
+		if c.verdict() == broken {
+			left.add(c.what, c.figure.String(), c.limit())
+			continue
+		}
+		held++
+	}
+	fmt.Fprintf(to, "\nOf %d bounds that the bench has, %d held.\n", len(r.claims), held)
+	if len(left.rows) > 0 {
+		left.print(to)
+	}
+}
