@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"replypath/health"
@@ -13,8 +12,9 @@ import (
 // rest is what the running service takes when nothing happens, by numbers of uplinks.
 type rest struct {
 	run     run
-	percent map[restKey]sample // of a core
-	memory  map[restKey]sample // MiB
+	percent map[restKey]sample  // of a core
+	memory  map[restKey]sample  // MiB
+	lost    map[restKey]float64 // of the questions, in percent
 }
 
 type restKey struct {
@@ -29,13 +29,15 @@ const (
 )
 
 func newRest(w *world.World, r run) *rest {
-	all := &rest{run: r, percent: map[restKey]sample{}, memory: map[restKey]sample{}}
+	all := &rest{run: r, percent: map[restKey]sample{}, memory: map[restKey]sample{}, lost: map[restKey]float64{}}
 	for _, n := range r.resting {
 		g := newGateway(w, fmt.Sprintf("rest-%d", n), n)
 		for _, asking := range []string{byDefault, often} {
 			s := serve(g.host, g.folder, g.asking(asking))
-			s.await("up", func(now health.Status) bool { return len(now.Uplinks) == n && !slices.ContainsFunc(now.Uplinks, lost) })
+			s.await("asking", func(now health.Status) bool { sent, _ := asked(now); return sent > uint64(n)*enough })
 			all.watch(restKey{asking, n}, s)
+			sent, lost := asked(s.status())
+			all.lost[restKey{asking, n}] = 100 * float64(lost) / float64(sent)
 			s.end()
 		}
 	}
@@ -65,7 +67,20 @@ func literal(a netip.Addr) string {
 	return a.String()
 }
 
-func lost(u health.UplinkStatus) bool { return u.State == health.Down || u.State == health.Absent }
+// enough questions for each uplink, in both families together, show that asking has begun.
+const enough = 4
+
+// asked is how many questions were put, and how many have no answer.
+func asked(now health.Status) (sent, lost uint64) {
+	for _, u := range now.Uplinks {
+		for _, f := range u.Families {
+			for _, p := range f.Probes {
+				sent, lost = sent+p.Sent, lost+p.Lost
+			}
+		}
+	}
+	return sent, lost
+}
 
 // watch samples the service a few times.
 func (r *rest) watch(key restKey, s *service) {
@@ -81,12 +96,12 @@ func (r *rest) watch(key restKey, s *service) {
 func (r *rest) table() *table {
 	t := &table{title: "The running service when nothing happens", columns: []string{"asked through each uplink, IPv4 and IPv6"}}
 	for _, n := range r.run.resting {
-		t.columns = append(t.columns, fmt.Sprintf("%d uplinks, %% of a core", n), "MiB resident")
+		t.columns = append(t.columns, fmt.Sprintf("%d uplinks, %% of a core", n), "MiB resident", "% without answer")
 	}
 	for _, asking := range []string{byDefault, often} {
 		row := []string{asking}
 		for _, n := range r.run.resting {
-			row = append(row, r.percent[restKey{asking, n}].String(), short(r.memory[restKey{asking, n}].median()))
+			row = append(row, r.percent[restKey{asking, n}].String(), short(r.memory[restKey{asking, n}].median()), short(r.lost[restKey{asking, n}]))
 		}
 		t.add(row...)
 	}

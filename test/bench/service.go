@@ -61,7 +61,7 @@ func (s *service) await(what string, stands func(health.Status) bool) health.Sta
 			return now
 		}
 	}
-	fatal("%s: the service is not %s after %s: %+v", s.host.Name, what, limit, now)
+	fatal("%s: the service is not %s after %s; problems: %q", s.host.Name, what, limit, now.Problems)
 	return now
 }
 
