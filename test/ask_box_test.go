@@ -51,16 +51,17 @@ func startAsker(t testing.TB, cmd *world.Command) *asker {
 		t.Fatal(err)
 	}
 	a.fates = json.NewDecoder(bufio.NewReader(out))
-	a.before = a.fate()
+	a.before = a.fate(0)
 	return a
 }
 
 // notHung is how long an asker may take that has not hung.
 const notHung = time.Minute
 
-func (a *asker) fate() (f fate) {
+// fate is the next one that the asker tells, when what it does takes that long.
+func (a *asker) fate(takes time.Duration) (f fate) {
 	a.t.Helper()
-	if err := a.out.SetReadDeadline(time.Now().Add(notHung)); err != nil {
+	if err := a.out.SetReadDeadline(time.Now().Add(takes + notHung)); err != nil {
 		a.t.Fatal(err)
 	}
 	if err := a.fates.Decode(&f); err != nil {
@@ -74,14 +75,14 @@ func (a *asker) run(e errand) fate {
 	if err := json.NewEncoder(a.errands).Encode(e); err != nil {
 		a.t.Fatal(err)
 	}
-	return a.fate()
+	return a.fate(e.For)
 }
 
 // end lets the asker close what it has, and wants nothing to be left.
 func (a *asker) end() {
 	a.t.Helper()
 	a.errands.Close()
-	after := a.fate()
+	after := a.fate(0)
 	if err := a.cmd.Wait(); err != nil {
 		a.t.Errorf("the asker ended with %v", err)
 	}

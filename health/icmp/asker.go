@@ -2,6 +2,7 @@ package icmp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -15,8 +16,7 @@ import (
 
 // Asker is a health.Asker for ICMP targets.
 type Asker struct {
-	names   *resolve.Resolver
-	pingers sync.WaitGroup
+	names *resolve.Resolver
 
 	mu        sync.Mutex
 	witnesses map[uplinks.Family]*witness
@@ -28,14 +28,13 @@ func New(names *resolve.Resolver) *Asker {
 	return &Asker{names: names, witnesses: map[uplinks.Family]*witness{}}
 }
 
-// Close ends what the questions have left running. No question may be under way, and none may follow.
+// Close stops hearing. No question may be under way, and none may follow.
 func (a *Asker) Close() {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, w := range a.witnesses {
 		w.close()
 	}
-	a.mu.Unlock()
-	a.pingers.Wait()
 }
 
 // Ask sends one echo request through the path. An answer that comes in by another link is a failure.
@@ -67,39 +66,32 @@ func (a *Asker) echo(ctx context.Context, p health.Path, to netip.Addr) health.O
 	}
 	defer w.forget(e)
 	run := newPing(p, to, e)
-	a.pingers.Go(func() { run.ended <- run.run(ctx) })
-	return await(ctx, o, p, to, e, run)
+	o.Sent, err = run.run(ctx)
+	if o.RTT, err = judge(ctx, p, o.Sent, e, err); err != nil {
+		o.Err = fmt.Errorf("ask %s through %s: %w", to, p.Link, err)
+	}
+	return o
 }
 
-// await wants both: that the library takes the answer for one to its question, and that the witness saw it come in by
-// the path's link.
-func await(ctx context.Context, o health.Outcome, p health.Path, to netip.Addr, e *expected, run *ping) health.Outcome {
-	var at time.Time
-	answered := false
-	for at.IsZero() || !answered {
-		select {
-		case came := <-e.came:
-			if by, other := otherLink(p, came.index); other {
-				o.Err = fmt.Errorf("ask %s through %s: the answer came in by %s, not %s", to, p.Link, by, p.Link)
-				return o
-			}
-			at = came.at
-		case o.Sent = <-run.answered:
-			answered = true
-		case err := <-run.ended:
-			if !answered && err != nil && ctx.Err() == nil {
-				o.Err = fmt.Errorf("ask %s through %s: %w", to, p.Link, err)
-				return o
-			}
-			run.ended = nil
+// judge wants both: that the library took the answer for one to its question, which is when it failed with nothing, and
+// that the witness heard it come in by the path's link.
+func judge(ctx context.Context, p health.Path, sent time.Time, e *expected, failed error) (time.Duration, error) {
+	if failed == nil {
+		select { // the library may have been quicker
+		case <-e.heard:
 		case <-ctx.Done():
-			o.Err = fmt.Errorf("ask %s through %s: %w", to, p.Link, context.Cause(ctx))
-			if !at.IsZero() {
-				o.Err = fmt.Errorf("ask %s through %s: what came is no answer to this question", to, p.Link)
-			}
-			return o
 		}
 	}
-	o.RTT = max(at.Sub(o.Sent), 0)
-	return o
+	came, heard := e.arrival()
+	switch by, other := otherLink(p, came.index); {
+	case heard && other:
+		return 0, fmt.Errorf("the answer came in by %s, not %s", by, p.Link)
+	case heard && failed != nil:
+		return 0, errors.New("what came is no answer to this question")
+	case failed != nil && ctx.Err() == nil:
+		return 0, failed
+	case !heard:
+		return 0, context.Cause(ctx)
+	}
+	return max(came.at.Sub(sent), 0), nil
 }

@@ -20,12 +20,10 @@ import (
 
 // ping is one echo request, and a pinger of its own for it.
 type ping struct {
-	path     health.Path
-	pinger   *probing.Pinger
-	heard    <-chan struct{}
-	guard    *guard
-	answered chan time.Time // when the question was sent
-	ended    chan error
+	path   health.Path
+	pinger *probing.Pinger
+	guard  *guard
+	answer *expected
 }
 
 func newPing(p health.Path, to netip.Addr, e *expected) *ping {
@@ -34,8 +32,7 @@ func newPing(p health.Path, to netip.Addr, e *expected) *ping {
 		// By number: a name would be looked up in a memory of Go's that outlives the link.
 		target.Zone = strconv.Itoa(p.Index)
 	}
-	run := &ping{path: p, pinger: probing.New(to.String()), guard: &guard{}, heard: e.heard,
-		answered: make(chan time.Time, 1), ended: make(chan error, 1)}
+	run := &ping{path: p, pinger: probing.New(to.String()), guard: &guard{}, answer: e}
 	run.pinger.SetIPAddr(target)
 	run.pinger.SetPrivileged(true)
 	run.pinger.SetLogger(run.guard)
@@ -48,34 +45,33 @@ func newPing(p health.Path, to netip.Addr, e *expected) *ping {
 	if p.Source.IsValid() {
 		run.pinger.Source = p.Source.String()
 	}
-	var sent time.Time // written and read in turn by the library's goroutines
-	run.pinger.OnSetup = func() { sent = time.Now() }
-	run.pinger.OnRecv = func(*probing.Packet) { run.answered <- sent }
 	return run
 }
 
-// run sends the request, and waits for the answer until ctx is done. The library's own measure of the round trip is by
-// the wall clock: it is not looked at.
-func (r *ping) run(ctx context.Context) error {
+// run sends the request, and waits until the library has taken an answer for its own, or ctx is done. The library's
+// measure of the round trip is by the wall clock: it is not looked at.
+func (r *ping) run(ctx context.Context) (sent time.Time, err error) {
 	waits, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	r.guard.giveUp = giveUp
+	sent = time.Now()
+	r.pinger.OnSetup = func() { sent = time.Now() }
 	r.pinger.OnSendError = func(*probing.Packet, error) { giveUp() }
 	r.pinger.OnRecvError = func(error) {
 		// The library looks for answers many times a second: it need not before the witness has heard one.
 		select {
-		case <-r.heard:
+		case <-r.answer.heard:
 		case <-waits.Done():
 		}
 	}
-	err := r.pinger.RunWithContext(ctx)
+	err = r.pinger.RunWithContext(ctx)
 	if refused := r.guard.refused(); refused != nil {
 		err = refused
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		err = socket.Explain(r.path, err)
 	}
-	return socket.Explain(r.path, err)
+	return sent, err
 }
 
 // guard listens to what the library logs. When the kernel refuses to send with EACCES, the library takes the target for

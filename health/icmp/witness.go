@@ -35,7 +35,17 @@ type answer struct {
 type expected struct {
 	answer
 	heard chan struct{} // closed when it has come
-	came  chan arrival  // the first one
+	came  arrival       // valid from then on
+}
+
+// arrival is how the answer came, if it has.
+func (e *expected) arrival() (came arrival, heard bool) {
+	select {
+	case <-e.heard:
+		return e.came, true
+	default:
+		return arrival{}, false
+	}
 }
 
 // arrival is how an answer came.
@@ -86,7 +96,7 @@ func (w *witness) expect(p health.Path, to netip.Addr) (*expected, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &expected{answer{id, size, to.WithZone("")}, make(chan struct{}), make(chan arrival, 1)}
+	e := &expected{answer{id, size, to.WithZone("")}, make(chan struct{}), arrival{}}
 	w.waiting[e.answer] = e
 	return e, nil
 }
@@ -125,7 +135,7 @@ func (w *witness) tell(message []byte, came arrival, from net.Addr) {
 	defer w.mu.Unlock()
 	if e, ok := w.waiting[said]; ok {
 		delete(w.waiting, said) // a second copy counts for nothing
-		e.came <- came
+		e.came = came
 		close(e.heard)
 	}
 }

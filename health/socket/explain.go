@@ -21,7 +21,7 @@ func Explain(p health.Path, err error) error {
 	case errors.Is(err, syscall.EPERM), strings.Contains(said, syscall.EPERM.Error()):
 		meant = "it needs root, or the capabilities CAP_NET_RAW and CAP_NET_ADMIN"
 	case errors.Is(err, syscall.EACCES):
-		meant = fmt.Sprintf("a rule or route prohibits it: see ip route get with mark %s", p.Mark)
+		meant = fmt.Sprintf("a rule or route prohibits it: see ip route get ADDRESS mark %s", p.Mark)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		meant = fmt.Sprintf("no route, nobody at the next hop, or a router on the way says so: see ip route show table %d", p.Table)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -31,7 +31,7 @@ func Explain(p health.Path, err error) error {
 	case errors.Is(err, syscall.ENETDOWN):
 		meant = p.Link + " is down"
 	case errors.Is(err, syscall.EINVAL):
-		meant = fmt.Sprintf("a blackhole rule or route, or a source that %s may not use: see ip route get with mark %s", p.Link, p.Mark)
+		meant = fmt.Sprintf("a blackhole rule or route, or a source that %s may not use: see ip route get ADDRESS mark %s", p.Link, p.Mark)
 	default:
 		return &explained{said, err}
 	}
