@@ -143,3 +143,33 @@ func TestALostCarrierTakesItsUplinkDown(t *testing.T) {
 		t.Errorf("%d changes of state are written down: %+v", changes, b.status().Events)
 	}
 }
+
+func TestAReplyPathThatIsNotRightIsNotCalledUp(t *testing.T) {
+	t.Parallel()
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, conditions{rpFilter: 0}.build(t, 2, world.Options{}), backend)
+		b.start()
+		b.awaitUp()
+		proven := func() bool {
+			for _, u := range b.status().Uplinks {
+				for _, f := range u.Families {
+					if f.Proof.Asked.Result != health.Yes || f.Proof.Shown.Result != health.Yes {
+						return false
+					}
+				}
+			}
+			return true
+		}
+		until(t, inTheEnd, "the reply path is proven", proven)
+		b.must(0, "status")
+		b.do("ip rule add priority 1000 lookup main", "ip -6 rule add priority 1000 lookup main")
+		s := b.awaitState(b.Uplinks[1], health.Unproven)
+		if p := s.Uplinks[1].Families[0].Proof.Asked; p.Cause != health.RuleShadowed || !strings.Contains(p.Why, "1000") {
+			t.Errorf("the cause is %+v", p)
+		}
+		b.must(3, "status")
+		b.do("ip rule del priority 1000", "ip -6 rule del priority 1000")
+		b.awaitState(b.Uplinks[1], health.Up)
+		until(t, inTheEnd, "the reply path is proven again", proven)
+	})
+}

@@ -83,6 +83,7 @@ func TestTheLogTellsChangesOnlyAndInJSON(t *testing.T) {
 	b.environment = []string{"WATCHDOG_USEC=150000"}
 	s := b.start()
 	s.await("in sync")
+	b.awaitUp()
 	begun := len(s.log.String())
 	for range 10 {
 		s.await("WATCHDOG=1") // a round each

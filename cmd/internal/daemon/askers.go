@@ -3,6 +3,7 @@ package daemon
 import (
 	"replypath/health"
 	"replypath/health/connect"
+	"replypath/health/firsthop"
 	"replypath/health/icmp"
 	"replypath/health/resolve"
 )
@@ -19,7 +20,7 @@ func newAskers() *askers {
 }
 
 func (a *askers) kinds() map[health.Kind]health.Asker {
-	return map[health.Kind]health.Asker{health.ICMP: a.icmp, health.TCP: a.connect, health.HTTP: a.connect}
+	return map[health.Kind]health.Asker{health.ICMP: a.icmp, health.TCP: a.connect, health.HTTP: a.connect, health.Gateway: firsthop.Asker{}}
 }
 
 // close is called when no question is under way.
