@@ -80,7 +80,5 @@ func (h *Host) Adjust(ctx context.Context, backend marks.Backend, base uplinks.T
 	h.tallies.mu.Lock()
 	defer h.tallies.mu.Unlock()
 	h.links.LookAt(base)
-	h.tallies.mu.Lock()
-	defer h.tallies.mu.Unlock()
 	return h.firewall.choose(ctx, backend)
 }
