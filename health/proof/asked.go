@@ -1,8 +1,10 @@
 package proof
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"syscall"
 
 	"replypath/health"
 	"replypath/uplinks"
@@ -10,10 +12,17 @@ import (
 
 // Decisions are what the kernel says of a path.
 type Decisions struct {
-	Out    uplinks.Decision  // of an answer that wears the path's mark
-	From   uplinks.Decision  // of the host's own packet from the path's address, without a mark
-	In     uplinks.Decision  // of a question that comes in by the link and wears the mark
-	Passed *uplinks.Decision // of an answer that comes in from inside and wears the mark; nil: there is no inside
+	Out    uplinks.Decision // of an answer that wears the path's mark
+	From   uplinks.Decision // of the host's own packet from the path's address, without a mark
+	In     uplinks.Decision // of a question that comes in by the link and wears the mark
+	Inside *Decided         // nil: nobody is behind the gateway
+	asker  netip.Addr
+}
+
+// Decided is what the kernel says of packets between the path and a host behind the gateway.
+type Decided struct {
+	In  uplinks.Decision // of a question that comes in by the path's link and wears the mark
+	Out uplinks.Decision // of its answer, which wears it too
 }
 
 // Inside is a host behind the gateway, whose answers pass through.
@@ -28,10 +37,14 @@ func Ask(p health.Path, asker netip.Addr, inside *Inside, kernel func(uplinks.Qu
 		Out:  kernel(uplinks.Question{To: asker, Mark: p.Mark}),
 		From: kernel(uplinks.Question{From: p.Source, To: asker}),
 		In:   kernel(uplinks.Question{From: asker, To: p.Source, Mark: p.Mark, In: p.Index}),
+
+		asker: asker,
 	}
 	if inside != nil {
-		passed := kernel(uplinks.Question{From: inside.Host, To: asker, Mark: p.Mark, In: inside.Link})
-		d.Passed = &passed
+		d.Inside = &Decided{
+			In:  kernel(uplinks.Question{From: asker, To: inside.Host, Mark: p.Mark, In: p.Index}),
+			Out: kernel(uplinks.Question{From: inside.Host, To: asker, Mark: p.Mark, In: inside.Link}),
+		}
 	}
 	return d
 }
@@ -48,19 +61,27 @@ func (g Ground) Asked(p health.Path, d Decisions) health.Check {
 		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
 	switch {
 	case !by(p, d.Out):
-		return g.misled(p, packet{in: "lo", mark: p.Mark}, d.Out, byMark)
+		return g.misled(p, packet{to: d.asker, in: "lo", mark: p.Mark}, d.Out, byMark)
 	case !by(p, d.From) && !g.anothers(p):
-		return g.misled(p, packet{in: "lo", from: p.Source}, d.From, byAddress)
+		return g.misled(p, packet{to: d.asker, in: "lo", from: p.Source}, d.From, byAddress)
 	case d.In.Err != nil:
-		return g.refused(p, d.In)
+		return g.refused(p, "questions", d.In)
 	case !d.In.Local:
 		return health.Check{Result: health.No, Cause: health.OtherCause, Why: fmt.Sprintf("a question to %s is not for this host: %s", p.Source, g.goes(d.In)),
 			Remedy: "look at table local: ip route show table local"}
-	case d.Passed != nil && d.Passed.Err == nil && !by(p, *d.Passed):
-		return g.misled(p, packet{mark: p.Mark}, *d.Passed, byMark)
+	case d.Inside == nil:
+		return health.Check{Result: health.Yes}
+	case checked(d.Inside.In.Err):
+		return g.refused(p, "questions that are passed on", d.Inside.In)
+	case d.Inside.Out.Err == nil && !by(p, d.Inside.Out):
+		return g.misled(p, packet{to: d.asker, mark: p.Mark}, d.Inside.Out, byMark)
 	}
 	return health.Check{Result: health.Yes}
 }
+
+// checked reports whether it is the source check that refuses: by other errors a host says that it passes nothing on.
+// Older kernels say EXDEV.
+func checked(err error) bool { return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EXDEV) }
 
 // Unfit says why nothing can be asked of a path.
 func (g Ground) Unfit(p health.Path) (health.Check, bool) {
@@ -103,14 +124,14 @@ func (g Ground) anothers(p health.Path) bool {
 	return false
 }
 
-// refused says why the kernel does not let a question in.
-func (g Ground) refused(p health.Path, d uplinks.Decision) health.Check {
+// refused says why the kernel does not let questions in.
+func (g Ground) refused(p health.Path, what string, d uplinks.Decision) health.Check {
 	if p.Family != uplinks.IPv4 || !g.strict(p.Link) {
-		return health.Check{Result: health.No, Cause: health.OtherCause, Why: fmt.Sprintf("the kernel refuses questions that come in by %s: %v", p.Link, d.Err),
+		return health.Check{Result: health.No, Cause: health.OtherCause, Why: fmt.Sprintf("the kernel refuses %s that come in by %s: %v", what, p.Link, d.Err),
 			Remedy: fmt.Sprintf("ask it: ip route get %s from an address on the Internet iif %s mark %s", p.Source, p.Link, p.Mark)}
 	}
 	c := health.Check{Result: health.No, Cause: health.SourceCheck, Remedy: repair,
-		Why: fmt.Sprintf("the source check of %s drops questions: %s and %s, the larger one holds", p.Link, g.sysctl(rpFilter("all")), g.sysctl(rpFilter(p.Link)))}
+		Why: fmt.Sprintf("the source check of %s drops %s: %s and %s, the larger one holds", p.Link, what, g.sysctl(rpFilter("all")), g.sysctl(rpFilter(p.Link)))}
 	if g.Values[srcValidMark("all")] != "1" && g.Values[srcValidMark(p.Link)] != "1" {
 		c.Why += fmt.Sprintf("; and it does not see the mark: %s", g.sysctl(srcValidMark(p.Link)))
 		c.Remedy = fmt.Sprintf("sysctl -w %s=1, which replypath apply does", srcValidMark(p.Link))

@@ -13,10 +13,10 @@ const (
 
 // Patience is how long the questions' answers should be waited for, counted from when the last of them was put; 0: all
 // are answered, or will not be.
-func Patience(questions []Question, s Sights, alone bool) (longest time.Duration) {
-	all := s.walks(alone)
+func Patience(questions []Question, s Sights) (longest time.Duration) {
+	all := s.walks()
 	for _, q := range questions {
-		longest = max(longest, q.patience(all.walk(q)))
+		longest = max(longest, q.patience(all[q.From]))
 	}
 	return longest
 }

@@ -3,6 +3,7 @@ package proof
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"replypath/health"
@@ -13,7 +14,8 @@ import (
 // packet is what rules select by.
 type packet struct {
 	from netip.Addr // invalid: not known yet
-	in   string     // lo for the host's own
+	to   netip.Addr
+	in   string // lo for the host's own
 	mark marks.Mark
 }
 
@@ -35,9 +37,10 @@ const (
 
 // winner is the rule that made the decision before the rule for the path was asked. Of those that lead to the table the
 // kernel asks the first; one whose selectors are not all known is blamed only when no other explains the decision.
-func winner(rules []uplinks.Rule, p packet, d uplinks.Decision, ours func(uplinks.Rule) bool) (uplinks.Rule, bool) {
+func (g Ground) winner(p packet, f uplinks.Family, d uplinks.Decision, ours func(uplinks.Rule) bool) (uplinks.Rule, bool) {
 	var maybe uplinks.Rule
 	found := false
+	rules := g.walkRules(f)
 	for i := 0; i < len(rules); i++ {
 		r := rules[i]
 		selected, known := selects(r, p)
@@ -49,23 +52,38 @@ func winner(rules []uplinks.Rule, p packet, d uplinks.Decision, ours func(uplink
 			for i+1 < len(rules) && rules[i+1].Priority < r.Goto {
 				i++
 			}
-		case decides(r, d) && known:
+		case g.decides(r, p, d) && known:
 			return r, true
-		case decides(r, d) && !found:
+		case g.decides(r, p, d) && !found:
 			maybe, found = r, true
 		}
 	}
 	return uplinks.Rule{}, false
 }
 
-func decides(r uplinks.Rule, d uplinks.Decision) bool {
-	switch r.Action {
-	case uplinks.Lookup:
-		return d.Err == nil && r.Table == d.Table || d.Err != nil && r.Table != localTable && r.SuppressLength == uplinks.NoSuppress
-	case blackhole, unreachable, prohibit:
+// decides reports whether the decision can be the rule's.
+func (g Ground) decides(r uplinks.Rule, p packet, d uplinks.Decision) bool {
+	switch {
+	case r.Action == blackhole, r.Action == unreachable, r.Action == prohibit:
 		return d.Err != nil
+	case r.Action != uplinks.Lookup, r.Table == localTable:
+		return false
+	case r.SuppressLength != uplinks.NoSuppress:
+		return d.Err == nil && r.Table == d.Table && g.specific(p.to, d.Link)
 	}
-	return false
+	return d.Err != nil || r.Table == d.Table
+}
+
+// specific reports whether more than a default route of main's leads to the address by the link, which is no uplink.
+func (g Ground) specific(to netip.Addr, link int) bool {
+	holds := func(p netip.Prefix) bool { return p.Bits() > 0 && p.Contains(to) }
+	name := g.link(link)
+	for _, r := range g.Facts.Routed {
+		if r.Link == name && holds(r.Dst) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(g.Facts.Links[name].Connected, holds)
 }
 
 // localTable is asked first, by a rule of the kernel's own.
@@ -82,7 +100,7 @@ func (g Ground) misled(p health.Path, packet packet, d uplinks.Decision, mine up
 		return g.routeless(p, d)
 	}
 	ours := func(r uplinks.Rule) bool { return r == mine }
-	if r, found := winner(g.walkRules(p.Family), packet, d, ours); found {
+	if r, found := g.winner(packet, p.Family, d, ours); found {
 		return g.shadowed(p, r, d)
 	}
 	return g.routeless(p, d)
@@ -126,7 +144,7 @@ func (g Ground) goes(d uplinks.Decision) string {
 }
 
 // makers are the well-known protocol numbers of rules (linux/rtnetlink.h, rt_protos).
-var makers = map[uint8]string{0: "of nobody's name", 2: "the kernel's own", 3: "added by hand or by a script", 4: "added by an administrator",
+var makers = map[uint8]string{0: "added by hand or by a script", 2: "the kernel's own", 3: "added by hand or by a script", 4: "added by an administrator",
 	11: "zebra's", 12: "bird's", 16: "a DHCP client's", 18: "keepalived's", 99: "openr's", 186: "BGP's", 188: "OSPF's"}
 
 func maker(protocol uint8) string {

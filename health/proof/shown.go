@@ -15,11 +15,11 @@ type Answer struct {
 }
 
 // Shown judges the questions by what was seen of them. Of a path whose question was not answered, asked may know why.
-func (g Ground) Shown(questions []Question, s Sights, alone bool, asked map[health.Key]health.Check) []Answer {
-	all := s.walks(alone)
+func (g Ground) Shown(questions []Question, s Sights, asked map[health.Key]health.Check) []Answer {
+	all := s.walks()
 	answers := make([]Answer, 0, len(questions))
 	for _, q := range questions {
-		w := all.walk(q)
+		w := all[q.From]
 		a := Answer{Question: q}
 		if len(w.left) > 0 {
 			a.Left = g.link(w.left[0].Link)

@@ -24,7 +24,7 @@ const (
 type Sighting struct {
 	At     Point
 	Asker  netip.Addr
-	Number uint16 // the asker's port, or the identifier of an echo; 0 in ICMP errors
+	Number uint16 // the asker's port, or the identifier of an echo
 	Mark   uint32 // all of the packet's mark
 	Ctmark uint32 // all of its connection's; 0 when it belongs to none
 }

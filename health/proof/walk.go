@@ -13,16 +13,11 @@ type walk struct {
 }
 
 // walks are all that was seen, by who asked and under which number.
-type walks struct {
-	of    map[netip.AddrPort]walk
-	alone bool // each path has an asker of its own
-}
-
-func (s Sights) walks(alone bool) walks {
-	all := walks{of: map[netip.AddrPort]walk{}, alone: alone}
+func (s Sights) walks() map[netip.AddrPort]walk {
+	all := map[netip.AddrPort]walk{}
 	find := func(asker netip.Addr, number uint16) (netip.AddrPort, walk) {
 		key := netip.AddrPortFrom(asker, number)
-		w, ok := all.of[key]
+		w, ok := all[key]
 		if !ok {
 			w.at = map[Point][]Sighting{}
 		}
@@ -31,29 +26,18 @@ func (s Sights) walks(alone bool) walks {
 	for _, x := range s.Sightings {
 		key, w := find(x.Asker, x.Number)
 		w.at[x.At] = append(w.at[x.At], x)
-		all.of[key] = w
+		all[key] = w
 	}
 	for _, d := range s.Departures {
 		key, w := find(d.Asker, d.Number)
 		w.left = append(w.left, d)
-		all.of[key] = w
+		all[key] = w
 	}
 	return all
 }
 
-// walk is the question's. ICMP errors have no number: where each path has an asker of its own, they count for those of
-// its questions that nothing else answers.
-func (all walks) walk(q Question) walk {
-	w := all.of[q.From]
-	if len(w.left) == 0 && all.alone {
-		errors := all.of[netip.AddrPortFrom(q.From.Addr(), 0)]
-		w.left = errors.left
-	}
-	return w
-}
-
 // Answered reports whether anything answered the question.
-func (s Sights) Answered(q Question) bool { return len(s.walks(false).walk(q).left) > 0 }
+func (s Sights) Answered(q Question) bool { return len(s.walks()[q.From].left) > 0 }
 
 // was reports whether anything of it was seen there.
 func (w walk) was(p Point) bool { return len(w.at[p]) > 0 }

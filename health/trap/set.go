@@ -52,17 +52,22 @@ type family struct {
 	of           uplinks.Family
 	proto        byte // NFPROTO_*
 	icmp         byte
-	from, to     span // of the addresses in the header
+	refused      byte   // the type of the ICMP errors by which hosts and firewalls refuse
+	header       uint32 // its length, without options
+	protocol     uint32 // where it says what follows
+	from, to     span   // of the addresses in it
 	address      datatype
 	asked        set // who asks
 	walked, left set // what was seen
 }
 
 func newFamily(of uplinks.Family) family {
-	f := family{of: of, proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, from: span{12, 4}, to: span{16, 4}, address: address4}
+	f := family{of: of, proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, refused: 3,
+		header: 20, protocol: 9, from: span{12, 4}, to: span{16, 4}, address: address4}
 	name := "4"
 	if of == uplinks.IPv6 {
-		f = family{of: of, proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, from: span{8, 16}, to: span{24, 16}, address: address6}
+		f = family{of: of, proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, refused: 1,
+			header: 40, protocol: 6, from: span{8, 16}, to: span{24, 16}, address: address6}
 		name = "6"
 	}
 	id := 10 * uint32(of)

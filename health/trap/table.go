@@ -85,7 +85,7 @@ func (c chain) observe(f family, p proof.Point, asker span, port uint32) []messa
 		{what: "make the chain " + own, kind: unix.NFT_MSG_NEWCHAIN, body: join(text(unix.NFTA_CHAIN_TABLE, Name), text(unix.NFTA_CHAIN_NAME, own))},
 		rule(c.name, append(which, jump(own))...),
 	}
-	for _, l4 := range []transport{{icmp: f.icmp, number: span{4, 2}}, {number: span{port, 2}}} {
+	for _, l4 := range f.transports(port) {
 		for _, tracked := range []bool{true, false} {
 			all = append(all, rule(own, f.watch(p, asker, l4, tracked)...))
 		}
@@ -96,17 +96,9 @@ func (c chain) observe(f family, p proof.Point, asker span, port uint32) []messa
 	return all
 }
 
-// transport is where a protocol has the number of the question.
-type transport struct {
-	icmp   byte // 0: any protocol with ports
-	number span
-}
-
 // watch notes a packet. Connections are looked at where there is one.
 func (f family) watch(p proof.Point, asker span, l4 transport, tracked bool) (rule [][]byte) {
-	if l4.icmp != 0 {
-		rule = append(rule, meta(unix.NFT_META_L4PROTO, 0), is(0, []byte{l4.icmp}))
-	}
+	rule = l4.selects()
 	words := int(f.address.words)
 	known := func(key uint32, to int) []byte {
 		if tracked {

@@ -45,7 +45,7 @@ func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof
 	}
 	answers, failed := r.show(ctx)
 	of := map[health.Key][]proof.Answer{}
-	for _, a := range r.ground.Shown(answers.questions, answers.sights, r.alone, asked) {
+	for _, a := range r.ground.Shown(answers.questions, answers.sights, asked) {
 		of[a.Question.Path.Key] = append(of[a.Question.Path.Key], a)
 	}
 	var findings []proof.Finding
@@ -74,7 +74,6 @@ type run struct {
 	target proof.Target
 	paths  []health.Path // those that can be asked at
 	askers map[health.Key]netip.Addr
-	alone  bool // each path has an asker of its own
 	inside map[uplinks.Family]*proof.Inside
 }
 
@@ -100,7 +99,6 @@ func survey(ctx context.Context, links *rtnl.Handle, router *rtnl.Router, s heal
 		r.appoint(f, s.Proof)
 		r.inside[f] = proof.FindInside(facts, paths, f)
 	}
-	r.alone = !s.Proof.Source4.IsValid() && !s.Proof.Source6.IsValid()
 	return r, nil
 }
 

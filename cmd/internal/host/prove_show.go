@@ -80,7 +80,7 @@ func (c *crossing) all(ctx context.Context, questions []proof.Question) (s shown
 		if s.sights, err = c.trap.Read(); err != nil {
 			return s, err
 		}
-		if time.Since(began) >= proof.Patience(questions, s.sights, c.alone) || ctx.Err() != nil {
+		if time.Since(began) >= proof.Patience(questions, s.sights) || ctx.Err() != nil {
 			return s, ctx.Err()
 		}
 		select {

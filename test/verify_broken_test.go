@@ -1,0 +1,208 @@
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// breakage is one thing broken, and what verify must say of the second uplink in that family.
+type breakage struct {
+	how          func(b *box, family int)
+	only         int      // the family; 0: both
+	asked, shown string   // result and cause, as finding prints them without the reason
+	kind         string   // of the question that must say so too; empty: the echo
+	says         []string // in the reason of asked or shown
+	spares       bool     // the first uplink is as right as before
+}
+
+func ipOf(family int) string { return fmt.Sprintf("-%d", family) }
+
+// anywhere are prefixes that together hold everything.
+func anywhere(family int) []string {
+	if family == 4 {
+		return []string{"0.0.0.0/1", "128.0.0.0/1"}
+	}
+	return []string{"::/1", "8000::/1"}
+}
+
+var breakages = map[string]breakage{
+	"the mark is not saved": {
+		how: func(b *box, family int) {
+			b.iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
+		},
+		asked: "yes", shown: "no mark-not-saved", says: []string{"0x200", "none"}, spares: true,
+	},
+	"another's mark is saved": {
+		how: func(b *box, family int) {
+			b.iptables(family, "-t", "mangle", "-I", "REPLYPATH-NEW", "1", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x100/0x1f00")
+			b.iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
+		},
+		asked: "yes", shown: "no mark-not-saved", says: []string{"0x200", "0x100"}, spares: true,
+	},
+	"the mark is not restored in PREROUTING": {
+		how: func(b *box, family int) {
+			b.iptables(family, "-t", "mangle", "-D", "REPLYPATH-PRE", "2")
+		},
+		asked: "yes", shown: "no mark-not-restored", says: []string{"PREROUTING"},
+	},
+	"the mark is not restored in OUTPUT": {
+		how: func(b *box, family int) {
+			b.iptables(family, "-t", "mangle", "-F", "REPLYPATH-OUT")
+		},
+		asked: "yes", shown: "no mark-not-restored", kind: "datagram", says: []string{"OUTPUT"},
+	},
+	"the rule for the mark is gone": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
+		},
+		asked: "no rule-missing", shown: "yes", says: []string{"fwmark 0x200/0x1f00 lookup 8202", "it goes by eth0"}, spares: true,
+	},
+	"the rule for the address is gone": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "rule", "del", "from", b.Uplinks[1].Addrs()[family/6].String(), "lookup", "8202")
+		},
+		asked: "no rule-missing", shown: "yes", says: []string{"from", "lookup 8202"}, spares: true,
+	},
+	"another's rule comes first": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "route", "add", "default", "via", "fe80::1", "dev", "eth0", "table", "77")
+			b.Gateway.Run("ip", ipOf(family), "rule", "add", "priority", "100", "lookup", "77", "protocol", "99")
+		},
+		only: 6, asked: "no rule-shadowed", shown: "no rule-shadowed", says: []string{"priority 100 from all lookup 77", "protocol 99", "eth0"}, spares: true,
+	},
+	"another's rule for marks comes first": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", "route", "add", "default", "via", "198.51.100.1", "dev", "eth0", "table", "77")
+			b.Gateway.Run("ip", "rule", "add", "priority", "90", "fwmark", "0x200/0x200", "lookup", "77")
+			b.Gateway.Run("ip", "rule", "add", "priority", "80", "fwmark", "0x800/0x800", "lookup", "77")
+		},
+		only: 4, asked: "no rule-shadowed", shown: "no rule-shadowed", says: []string{"priority 90 from all fwmark 0x200/0x200 lookup 77", "by hand"}, spares: true,
+	},
+	"a VPN takes everything": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", "link", "add", "tun0", "type", "bridge")
+			b.Gateway.Run("ip", "link", "set", "tun0", "up")
+			for _, half := range anywhere(family) {
+				b.Gateway.Run("ip", ipOf(family), "route", "add", half, "dev", "tun0")
+			}
+		},
+		asked: "no rule-shadowed", shown: "no rule-shadowed", says: []string{"main has a route of its own", "tun0", "no uplink"},
+	},
+	"the way out is gone": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "route", "del", "default", "dev", "eth1", "table", "8202")
+		},
+		asked: "no route-missing", shown: "no route-missing", says: []string{"table 8202", "refuses"}, spares: true,
+	},
+	"the table is empty": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "route", "flush", "table", "8202")
+			if family == 6 { // which flush does not count as of this table
+				b.Gateway.Run("ip", "-6", "route", "del", "unreachable", "default", "table", "8202")
+			}
+		},
+		asked: "no route-missing", shown: "no route-missing", says: []string{"table 8202", "it goes by eth0"}, spares: true,
+	},
+	"the way out leads to another gateway": {
+		how: func(b *box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "route", "replace", "default", "via", "fe80::99", "dev", "eth1", "table", "8202", "metric", "1024")
+		},
+		only: 6, asked: "no route-missing", shown: "yes", says: []string{"fe80::99"}, spares: true,
+	},
+	"the source check drops questions": {
+		how: func(b *box, _ int) {
+			b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
+			b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
+		},
+		// Questions to the host itself are saved by the rule for the address.
+		only: 4, asked: "no source-check", shown: "yes", spares: true,
+		says: []string{"net.ipv4.conf.eth1.rp_filter = 1", "net.ipv4.conf.all.rp_filter = 0", "net.ipv4.conf.eth1.src_valid_mark = 0"},
+	},
+	"the firewall drops questions in INPUT": {
+		how:   func(b *box, family int) { b.iptables(family, "-A", "INPUT", "-i", "eth1", "-j", "DROP") },
+		asked: "yes", shown: "unknown firewall", says: []string{"INPUT"}, spares: true,
+	},
+	"the firewall drops questions in raw": {
+		how: func(b *box, family int) {
+			b.iptables(family, "-t", "raw", "-A", "PREROUTING", "-i", "eth1", "-j", "DROP")
+		},
+		asked: "yes", shown: "unknown firewall", says: []string{"PREROUTING"}, spares: true,
+	},
+	"the firewall drops answers in OUTPUT": {
+		how:   func(b *box, family int) { b.iptables(family, "-A", "OUTPUT", "-o", "eth1", "-j", "DROP") },
+		asked: "yes", shown: "unknown firewall", says: []string{"OUTPUT"}, spares: true,
+	},
+	"nobody answers echoes": {
+		how: func(b *box, family int) { b.Gateway.SetSysctl(echoIgnored[family], "1") },
+		// The other questions show the path.
+		asked: "yes", shown: "yes", kind: "echo",
+	},
+	"the link is down": {
+		how:   func(b *box, _ int) { b.Uplinks[1].Link.Down() },
+		asked: "unknown not-shown", shown: "unknown not-shown", says: []string{"eth1 is down"}, spares: true,
+	},
+}
+
+var echoIgnored = map[int]string{4: "net.ipv4.icmp_echo_ignore_all", 6: "net.ipv6.icmp.echo_ignore_all"}
+
+func TestVerifyTellsWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	eachBackend(t, func(t *testing.T, backend string) {
+		for name, c := range breakages {
+			for _, family := range []int{4, 6} {
+				if c.only != 0 && c.only != family {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s in IPv%d", name, family), func(t *testing.T) {
+					b := newBox(t, world.TwoISPs(t), backend)
+					b.Gateway.ServeTCP(servedPort)
+					b.apply()
+					c.how(b, family)
+					c.found(t, b.verify(), b, family)
+				})
+			}
+		}
+	})
+}
+
+// found wants the verdict, and no other where nothing is broken.
+func (c breakage) found(t *testing.T, v verified, b *box, family int) {
+	t.Helper()
+	p := v.path(b.Uplinks[1], family)
+	if got := p.Asked.short(); got != c.asked {
+		t.Errorf("asked %q, want %q: %s", got, c.asked, p.Asked)
+	}
+	if got := p.Shown.short(); got != c.shown {
+		t.Errorf("shown %q, want %q: %s", got, c.shown, p.Shown)
+	}
+	if q := p.question("echo"); c.kind == "echo" && (q.Result != "unknown" || q.Cause != "no-answer" || !strings.Contains(q.Why, echoIgnored[family])) {
+		t.Errorf("the echo: %s", q.finding)
+	}
+	if q := p.question(c.kind); c.kind != "" && c.kind != "echo" && q.short() != c.shown {
+		t.Errorf("the %s: %s", c.kind, q.finding)
+	}
+	for _, words := range c.says {
+		if !strings.Contains(p.Asked.Why+p.Shown.Why, words) {
+			t.Errorf("no reason says %q: asked %s, shown %s", words, p.Asked, p.Shown)
+		}
+	}
+	for _, f := range []finding{p.Asked, p.Shown} {
+		if f.Result != "yes" && (f.Why == "" || f.Remedy == "") {
+			t.Errorf("%s without reason or remedy: %+v", f.Result, f)
+		}
+	}
+	if c.spares {
+		v.path(b.Uplinks[0], family).right(t)
+	}
+	other := 10 - family
+	if c.only == 0 && !strings.Contains(strings.Join(c.says, " "), "is down") {
+		v.path(b.Uplinks[0], other).right(t)
+		v.path(b.Uplinks[1], other).right(t)
+	}
+}
+
+// short is the result and the cause.
+func (f finding) short() string { return strings.TrimSpace(f.Result + " " + f.Cause) }
