@@ -21,8 +21,8 @@ func TestVerifyShowsServicesBehindDNAT(t *testing.T) {
 		b := newBox(t, w, backend, lanServices)
 		b.forward(b.LAN4, b.LAN6)
 		b.apply()
-		b.Client.Ask(question(world.AskTCP, w.Uplinks[1].Addr4)) // the LAN host knows the gateway, and the other way round
-		b.Client.Ask(question(world.AskTCP, w.Uplinks[1].Addr6))
+		b.Client.Ask(question(world.AskPing, w.Uplinks[1].Addr4)) // the LAN host knows the gateway, and the other way round
+		b.Client.Ask(question(world.AskPing, w.Uplinks[1].Addr6))
 		wires, traces := b.uplinkWires(), b.traces()
 		v := b.verify()
 		v.right(t, 2)

@@ -150,7 +150,7 @@ func (b *box) everyWire() []*world.Recorder {
 // traces are what questions could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
 func (b *box) traces() map[string]string {
 	all := map[string]string{
-		"connections": ages.ReplaceAllString(b.Gateway.Run("conntrack", "-L", "-o", "extended"), " "),
+		"connections": connections(b.Gateway),
 		"neighbours":  b.Gateway.Run("ip", "neigh"),
 		"half-open":   b.Gateway.Run("ss", "-Htan", "state", "syn-recv"),
 		"sockets":     b.Gateway.Run("ss", "-Huan"),
@@ -161,8 +161,14 @@ func (b *box) traces() map[string]string {
 	return all
 }
 
-// ages are the seconds that connections have left.
-var ages = regexp.MustCompile(` \d+ `)
+// connections are those that are tracked, without the seconds that they have left.
+func connections(h *world.Host) string {
+	all := strings.Split(ages.ReplaceAllString(h.Run("conntrack", "-L", "-o", "extended"), "$1"), "\n")
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+var ages = regexp.MustCompile(`(?m)^(\S+ +\d+ +\S+ +\d+) +\d+`)
 
 // untouched wants nothing to have got on a wire, and no trace.
 func (b *box) untouched(t *testing.T, wires []*world.Recorder, before map[string]string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
@@ -50,6 +51,7 @@ reply strays.`,
 type verified struct {
 	Version int           `json:"version"`
 	Result  health.Result `json:"result"`
+	Took    float64       `json:"took_seconds"`
 	Paths   []verifiedWay `json:"paths"`
 }
 
@@ -76,11 +78,12 @@ func verify(ctx context.Context, c config.Config) (v verified, err error) {
 	if err != nil {
 		return v, err
 	}
+	began := time.Now()
 	findings, err := host.Prove(ctx, c.Health, health.Paths(c.Settings, facts))
 	if err != nil {
 		return v, err
 	}
-	v = verified{Version: 1, Result: proof.Result(findings), Paths: []verifiedWay{}}
+	v = verified{Version: 1, Result: proof.Result(findings), Took: time.Since(began).Seconds(), Paths: []verifiedWay{}}
 	for _, f := range findings {
 		family, _ := f.Path.Family.MarshalText()
 		way := verifiedWay{Uplink: f.Path.Uplink, Family: string(family), Interface: f.Path.Link, Asked: f.Asked, Shown: f.Shown,

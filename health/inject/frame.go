@@ -19,6 +19,9 @@ const (
 	protoICMPv6 = 58
 )
 
+// ethernet is the length of an Ethernet header, which every frame begins with.
+const ethernet = 14
+
 // hops is the time to live of the frames.
 const hops = 64
 
@@ -41,19 +44,25 @@ const (
 	flagRST = 0x04
 )
 
-// SYN is a request to open a connection.
-func SYN(w Way, seq uint32) []byte { return w.tcp(seq, flagSYN) }
+// words is the length of a TCP header, and sequence the initial sequence number of every SYN.
+const (
+	words    = 5
+	sequence = 0x7265706c
+)
 
-// RST takes back the SYN of that sequence number.
-func RST(w Way, seq uint32) []byte { return w.tcp(seq+1, flagRST) }
+// SYN is a request to open a connection.
+func SYN(w Way) []byte { return w.tcp(sequence, flagSYN) }
+
+// RST takes back the SYN.
+func RST(w Way) []byte { return w.tcp(sequence+1, flagRST) }
 
 func (w Way) tcp(seq uint32, flags byte) []byte {
-	const window, words = 64240, 5
+	const window = 64240
 	b := w.ports(make([]byte, 0, 4*words))
 	b = binary.BigEndian.AppendUint32(b, seq)
 	b = append(b, 0, 0, 0, 0, words<<4, flags)
 	b = binary.BigEndian.AppendUint16(b, window)
-	return w.frame(protoTCP, append(b, 0, 0, 0, 0), 16)
+	return w.frame(protoTCP, append(b, 0, 0, 0, 0), atChecksum)
 }
 
 // UDP is a datagram.
@@ -71,7 +80,7 @@ func (w Way) ports(b []byte) []byte {
 // frame puts headers before the body, whose checksum goes to the place at.
 func (w Way) frame(proto byte, body []byte, at int) []byte {
 	from, to := w.From.Addr(), w.To.Addr()
-	b := make([]byte, 6, 14+40+len(body))
+	b := make([]byte, 6, ethernet+40+len(body))
 	if w.MAC != nil {
 		copy(b, w.MAC)
 		b = append(b, neighbour[:]...)

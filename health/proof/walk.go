@@ -36,8 +36,15 @@ func (s Sights) walks() map[netip.AddrPort]walk {
 	return all
 }
 
-// Answered reports whether anything answered the question.
-func (s Sights) Answered(q Question) bool { return len(s.walks()[q.From].left) > 0 }
+// PassedOn reports whether the question was passed on to another host.
+func (s Sights) PassedOn(q Question) bool {
+	for _, x := range s.Sightings {
+		if x.At == Forwarded && x.Asker == q.From.Addr() && x.Number == q.From.Port() {
+			return true
+		}
+	}
+	return false
+}
 
 // was reports whether anything of it was seen there.
 func (w walk) was(p Point) bool { return len(w.at[p]) > 0 }

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"replypath/health/proof"
-	"replypath/uplinks"
 )
 
 // Name is the table's. There can be one only: whoever has it proves, and others wait.
@@ -93,17 +92,6 @@ func (t *Trap) Read() (all proof.Sights, err error) {
 		all.Sightings, all.Departures = append(all.Sightings, walked...), append(all.Departures, left...)
 	}
 	return all, nil
-}
-
-// Left gives only a family's answers that were on their way out.
-func (t *Trap) Left(of uplinks.Family) (proof.Sights, error) {
-	for _, f := range families {
-		if f.of == of {
-			left, err := t.left(f)
-			return proof.Sights{Departures: left}, err
-		}
-	}
-	return proof.Sights{}, nil
 }
 
 func (t *Trap) walked(f family) (all []proof.Sighting, err error) {

@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"time"
 
 	"replypath/health/inject"
@@ -19,6 +21,13 @@ type shown struct {
 // busy bounds how long another program's proof is waited for.
 const busy = 10 * time.Second
 
+// Numbers of a run before this one, whose connections may be remembered, are not likely to be met again. What is asked
+// again has a number that is greater by anew.
+const (
+	lowest = 32768
+	anew   = 16384
+)
+
 // show makes questions arrive on the paths' links and sees where the answers go. Nothing of it outlives it: a question
 // to open a connection is taken back, and connection tracking is told to forget.
 func (r *run) show(ctx context.Context) (s shown, err error) {
@@ -30,9 +39,7 @@ func (r *run) show(ctx context.Context) (s shown, err error) {
 		return s, err
 	}
 	defer gate.Close()
-	// Numbers of a run before this one, whose connections may be remembered, are not likely to be met again.
-	const lowest, room = 32768, 28000
-	questions := proof.Questions(r.paths, r.target, r.askers, uint16(lowest+rand.IntN(room)))
+	questions := proof.Questions(r.paths, r.target, r.askers, uint16(lowest+rand.IntN(anew/2)))
 	servers := serve(questions)
 	defer servers.close()
 	waiting, cancel := context.WithTimeout(ctx, busy)
@@ -60,65 +67,83 @@ type crossing struct {
 	gate    *inject.Gate
 	trap    *trap.Trap
 	servers *servers
-	open    []proof.Question // connections that are not taken back yet
+	open    []proof.Question // connections of other hosts that are to be taken back
 }
 
-// look is how often answers that are late are looked for.
+// lookAgain is how often answers that are late are looked for.
 const lookAgain = 5 * time.Millisecond
 
 func (c *crossing) all(ctx context.Context, questions []proof.Question) (s shown, err error) {
 	defer c.forget(questions)
-	defer c.takeBack()
 	for _, q := range questions {
 		if err := c.put(q); err != nil {
 			return s, err
 		}
-		s.questions = append(s.questions, q)
 	}
-	began := time.Now()
-	for {
+	if s.sights, err = c.trap.Read(); err != nil {
+		return s, err
+	}
+	s.questions = slices.Clone(questions)
+	defer c.takeBack()
+	if err := c.putAgain(s.questions, s.sights); err != nil {
+		return s, err
+	}
+	return s, c.wait(ctx, &s)
+}
+
+// wait looks for answers until all are there that may come.
+func (c *crossing) wait(ctx context.Context, s *shown) (err error) {
+	for began := time.Now(); ; {
 		if s.sights, err = c.trap.Read(); err != nil {
-			return s, err
+			return err
 		}
-		if time.Since(began) >= proof.Patience(questions, s.sights) || ctx.Err() != nil {
-			return s, ctx.Err()
+		if time.Since(began) >= proof.Patience(s.questions, s.sights) {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(lookAgain):
 		}
 	}
 }
 
-// put makes a question arrive. One that opens a connection is taken back as soon as it is answered, which is at once
-// unless another host has to be asked.
+// put makes a question arrive. One that opens a connection is taken back at once.
 func (c *crossing) put(q proof.Question) error {
-	if err := c.gate.Receive(q.Path.Index, c.frame(q)); err != nil || q.Proto != "tcp" || q.Kind == proof.Closed {
-		return err
+	if q.Proto == "tcp" {
+		return c.gate.Knock(q.Path.Index, c.way(q))
 	}
-	c.open = append(c.open, q)
-	if s, err := c.trap.Left(q.Path.Family); err != nil || !s.Answered(q) {
-		return err
-	}
-	return c.takeBack()
+	return c.gate.Receive(q.Path.Index, c.frame(q))
 }
 
-// takeBack resets what questions have opened.
-func (c *crossing) takeBack() error {
-	for _, q := range c.open {
-		if err := c.gate.Receive(q.Path.Index, inject.RST(c.way(q), sequence(q))); err != nil {
+// putAgain asks anew what was passed on to another host, which may not have answered before it was taken back: this time
+// it is taken back in the end. The number of the question changes.
+func (c *crossing) putAgain(questions []proof.Question, s proof.Sights) error {
+	for i, q := range questions {
+		if q.Proto != "tcp" || !s.PassedOn(q) {
+			continue
+		}
+		q.From = netip.AddrPortFrom(q.From.Addr(), q.From.Port()+anew)
+		questions[i] = q
+		c.open = append(c.open, q)
+		if err := c.gate.Receive(q.Path.Index, inject.SYN(c.way(q))); err != nil {
 			return err
 		}
 	}
-	c.open = nil
 	return nil
 }
 
+// takeBack resets what putAgain has opened, and has it forgotten.
+func (c *crossing) takeBack() {
+	for _, q := range c.open {
+		// One that cannot be taken back ends by itself on the other host.
+		c.gate.Receive(q.Path.Index, inject.RST(c.way(q)))
+	}
+	c.forget(c.open)
+}
+
 func (c *crossing) frame(q proof.Question) []byte {
-	switch q.Proto {
-	case "tcp":
-		return inject.SYN(c.way(q), sequence(q))
-	case "udp":
+	if q.Proto == "udp" {
 		return inject.UDP(c.way(q), payload(q))
 	}
 	return inject.Echo(c.way(q))
@@ -131,6 +156,3 @@ func (c *crossing) way(q proof.Question) inject.Way {
 	}
 	return w
 }
-
-// sequence is the question's initial sequence number.
-func sequence(q proof.Question) uint32 { return uint32(q.From.Port()) << 8 }
