@@ -20,26 +20,24 @@ func page(to netip.Addr, rest string) health.Target {
 
 func TestConnectionsLeaveByTheirUplink(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
-		for _, rp := range []int{0, 1, 2} {
-			t.Run(fmt.Sprintf("rp_filter %d", rp), func(t *testing.T) {
-				b := newBox(t, conditions{rpFilter: rp}.build(t, 2, world.Options{}), backend)
-				b.Client.ServeTCP(servedPort)
-				b.serveHTTP()
-				b.apply()
-				p, a := b.watch(), b.asker()
-				for _, f := range uplinks.Families {
-					for _, u := range b.Uplinks {
-						for _, target := range []health.Target{tcp(b.client(f), servedPort), page(b.client(f), "/")} {
-							a.answered(asking(path(u, f), target, lasting))
-							reset := p.settled()
-							p.leftBy(t, u, b.client(f))
-							reset()
-						}
+		eachCondition(t, func(t *testing.T, c conditions) {
+			b := newBox(t, c.build(t, 2, world.Options{}), backend)
+			b.Client.ServeTCP(servedPort)
+			b.serveHTTP()
+			b.apply()
+			p, a := b.watch(), b.asker()
+			for _, f := range uplinks.Families {
+				for _, u := range b.Uplinks {
+					for _, target := range []health.Target{tcp(b.client(f), servedPort), page(b.client(f), "/")} {
+						a.answered(asking(path(u, f), target, lasting))
+						reset := p.settled()
+						p.leftBy(t, u, b.client(f))
+						reset()
 					}
 				}
-				a.end()
-			})
-		}
+			}
+			a.end()
+		})
 	})
 }
 

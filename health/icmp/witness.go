@@ -11,6 +11,7 @@ import (
 
 	"replypath/health"
 	"replypath/health/socket"
+	"replypath/marks"
 )
 
 // witness hears every echo reply of a family that carries an identifier of ours, and tells by which link it came in.
@@ -86,10 +87,11 @@ func (w *witness) close() {
 
 // expect makes ready for the answer to a question that is put to the target through the path.
 func (w *witness) expect(p health.Path, to netip.Addr) (*expected, error) {
+	// Another mark is another identifier: conntrack would give the question the mark of those before it.
 	wanted := maphash.Comparable(w.seed, struct {
-		health.Key
+		mark       marks.Mark
 		to, source netip.Addr
-	}{p.Key, to, p.Source})
+	}{p.Mark, to, p.Source})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	id, size, err := w.ids.take(wanted)
