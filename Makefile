@@ -42,7 +42,7 @@ check:
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
 # Shorewall, in ratios.
 bench: BENCH = -readme README.md -chart etc/bench.svg
-bench: bench-go bench-program
+bench: bench-go bench-asking bench-program
 
 bench-quick: BENCH = -quick
 bench-quick: bench-program
