@@ -83,7 +83,9 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead(b.Uplinks[1], true)
-	until(t, inTheEnd, "isp1 is 503", func() bool { return is("/uplinks/isp1", 503) })
+	until(t, inTheEnd, "isp1 is 503", func() bool {
+		return is("/uplinks/isp1?family=ipv4", 503) && is("/uplinks/isp1?family=ipv6", 503) && is("/uplinks/isp1", 503)
+	})
 	if !is("/uplinks/isp0", 200) || !is("/healthz", 200) {
 		t.Error("an outage of one uplink harms the others, or the service")
 	}
