@@ -50,8 +50,12 @@ func mark(fd int, p health.Path) error {
 	return nil
 }
 
-// bind binds by index, not by name: a link that was made again under the same name is another one.
+// bind binds by index, not by name: a link that was made again under the same name is another one. To the kernel the
+// index 0 is any link.
 func bind(fd int, p health.Path) error {
+	if p.Index == 0 {
+		return fmt.Errorf("bind to %s: %w", p.Link, unix.ENODEV)
+	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, p.Index); err != nil {
 		return fmt.Errorf("bind to %s: %w", p.Link, err)
 	}
