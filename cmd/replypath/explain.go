@@ -8,14 +8,16 @@ import (
 	"replypath/cmd/internal/explain"
 	"replypath/cmd/internal/host"
 	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
 
 	"github.com/spf13/cobra"
 )
 
 func (p *program) explainCommand() *cobra.Command {
 	var asked packetFlags
+	var flow bool
 	cmd := p.jsonFlag(&cobra.Command{
-		Use:   "explain ADDRESS",
+		Use:   "explain ADDRESS | --flow CONNECTION",
 		Short: "Tell a packet's way through the routing rules, and whether the kernel agrees",
 		Long: `Tell the way of a packet to ADDRESS through the routing policy database: each rule
 that it visits, whose rule it is, why it is not for the packet, which route its
@@ -25,27 +27,41 @@ asked the same. Nothing is sent or changed, and no privilege is needed.
 Without --in it is a packet of this host's own. With --in it has come in by that
 interface from the address --from, and the source check (rp_filter) is made too.
 
+With --flow it looks a connection up (as root), says by its mark which uplink it is
+pinned to, and tells the way of its answers. CONNECTION is a line of conntrack -L or
+of ss, or as tcp 203.0.113.9:50000 192.0.2.2:443, in either direction.
+
 The exit status is 3 when the packet gets nowhere, or the kernel says otherwise.`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			packet, err := asked.packet(args[0])
-			if err != nil {
-				return err
-			}
 			return p.explain(cmd.Context(), func(ctx context.Context, e *explain.Explainer) (bool, error) {
-				way, err := e.Way(ctx, packet)
+				switch {
+				case flow:
+					return p.explainFlow(ctx, e, args)
+				case len(args) != 1:
+					return false, fmt.Errorf("%w: explain wants one address", errUsage)
+				}
+				packet, err := asked.packet(args[0])
 				if err != nil {
 					return false, err
 				}
-				if p.json {
-					return way.Arrives(), p.print(e.Report(way))
-				}
-				return way.Arrives(), e.Print(p.stdout, way)
+				return p.explainPacket(ctx, e, packet)
 			})
 		},
 	})
 	asked.add(cmd.Flags())
+	cmd.Flags().BoolVar(&flow, "flow", false, "explain the answers of a connection, given as a line of conntrack -L or ss")
 	return cmd
+}
+
+func (p *program) explainPacket(ctx context.Context, e *explain.Explainer, packet rpdb.Packet) (bool, error) {
+	way, err := e.Way(ctx, packet)
+	if err != nil {
+		return false, err
+	}
+	if p.json {
+		return way.Arrives(), p.print(e.Report(way))
+	}
+	return way.Arrives(), e.Print(p.stdout, way)
 }
 
 // explain gives the answer yes or no to what tell tells.

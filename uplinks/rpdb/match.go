@@ -39,7 +39,7 @@ func (r *Rule) missInside(p Packet) string {
 	case r.Label&r.LabelMask != 0:
 		return "flow label 0"
 	case r.Proto != 0 && r.Proto != p.Proto:
-		return protocolName(p.Proto)
+		return ProtocolName(p.Proto)
 	case !r.Sport.holds(p.Sport):
 		return fmt.Sprintf("sport %d", p.Sport)
 	case !r.Dport.holds(p.Dport):

@@ -65,7 +65,7 @@ func (p Packet) String() string {
 		fmt.Fprintf(&w, " uid %d", p.UID)
 	}
 	if p.Proto != 0 {
-		fmt.Fprintf(&w, " ipproto %s", protocolName(p.Proto))
+		fmt.Fprintf(&w, " ipproto %s", ProtocolName(p.Proto))
 	}
 	if p.Sport != 0 {
 		fmt.Fprintf(&w, " sport %d", p.Sport)
@@ -87,7 +87,8 @@ const (
 var protocolNames = map[uint8]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "ipv6-icmp", 33: "dccp", 47: "gre", 50: "esp",
 	51: "ah", 132: "sctp", 136: "udplite"}
 
-func protocolName(n uint8) string {
+// ProtocolName is the name of a protocol, or else its number.
+func ProtocolName(n uint8) string {
 	if n == 0 {
 		return "no protocol looked at"
 	}

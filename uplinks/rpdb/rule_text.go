@@ -48,7 +48,7 @@ func (r *Rule) selectors() (w []string) {
 	if r.Users != nil {
 		add(true, "uidrange %d-%d", r.Users.First, r.Users.Last)
 	}
-	add(r.Proto != 0, "ipproto %s", protocolName(r.Proto))
+	add(r.Proto != 0, "ipproto %s", ProtocolName(r.Proto))
 	add(r.Sport != Ports{}, "sport %s", r.Sport)
 	add(r.Dport != Ports{}, "dport %s", r.Dport)
 	for _, u := range r.Unknown {
