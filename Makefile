@@ -61,7 +61,7 @@ bench-idle: needs
 
 # What 64 probes cost that ask five times per second, when all are answered and when none is.
 bench-asking: needs
-	REPLYPATH_ASK=1m go test -count=1 -v -run '^$$' -bench Asking -benchtime 1x ./test
+	REPLYPATH_ASK=20s go test -count=1 -run '^$$' -bench Asking -benchtime 1x ./test
 
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \

@@ -1,7 +1,9 @@
 package test
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,19 +31,25 @@ func benchTime(b *testing.B) time.Duration {
 	return long
 }
 
-// BenchmarkAsking tells what 64 probes cost that ask five times per second, when all are answered and when none is.
+// BenchmarkAsking tells what 64 probes of a kind cost that ask five times per second, when all are answered and when
+// none is. What the network between the hosts of this world costs, as far as it is done while a question is sent, is in
+// it.
 func BenchmarkAsking(b *testing.B) {
+	w := world.TwoISPs(b)
+	w.Client.ServeTCP(servedPort)
+	targets := map[string]health.Target{"icmp": echo(w.Client4), "tcp": tcp(w.Client4, servedPort), "gateway": gateway}
 	for _, dead := range []bool{false, true} {
-		b.Run(map[bool]string{false: "answered", true: "dead"}[dead], func(b *testing.B) {
-			w := world.TwoISPs(b)
-			u := w.Uplinks[0]
-			if dead {
-				u.ISP.SetSysctl("net.ipv4.ip_forward", "0")
-			}
-			e := asking(path(u, uplinks.IPv4), echo(w.Client4), health.DefaultTimeout)
-			e.Times, e.Every, e.For = benchProbes, benchEvery, benchTime(b)
-			benchAsking(b, w, e)
-		})
+		if dead {
+			w.Uplinks[0].ISP.SetSysctl("net.ipv4.ip_forward", "0")
+			w.Uplinks[0].ISP.Run("ip", "link", "set", "port0", "arp", "off")
+		}
+		for _, kind := range slices.Sorted(maps.Keys(targets)) {
+			b.Run(kind+map[bool]string{false: "/answered", true: "/dead"}[dead], func(b *testing.B) {
+				e := asking(path(w.Uplinks[0], uplinks.IPv4), targets[kind], health.DefaultTimeout)
+				e.Times, e.Every, e.For = benchProbes, benchEvery, benchTime(b)
+				benchAsking(b, w, e)
+			})
+		}
 	}
 }
 
