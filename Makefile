@@ -79,7 +79,7 @@ install: build
 	  case $$file in networkd*) to=systemd/$$file ;; *) to=$$file ;; esac; \
 	  put 644 etc/$${file#systemd/system/} $(PREFIX)/lib/$$to; \
 	done; \
-	for file in CHANGELOG.md LICENSE init.d/replypath.openrc init.d/replypath.procd; do \
+	for file in CHANGELOG.md LICENSE status.md init.d/replypath.openrc init.d/replypath.procd; do \
 	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#*/}; \
 	done; \
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service $(DESTDIR)$(PREFIX)/share/doc/replypath/replypath.*; \

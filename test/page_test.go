@@ -33,7 +33,7 @@ type showcase struct {
 func (s *showcase) Status() health.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := s.status
+	status := s.status.Whole() // a copy
 	status.Events = s.Events()
 	return status
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,10 @@ func (d *desk) Status() health.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.status
+	s.Uplinks = slices.Clone(s.Uplinks)
+	for i, u := range s.Uplinks {
+		s.Uplinks[i].Families = slices.Clone(u.Families)
+	}
 	s.Events = d.Events()
 	return s
 }

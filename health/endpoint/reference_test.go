@@ -1,0 +1,92 @@
+package endpoint
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/health"
+	"replypath/uplinks"
+)
+
+func reference(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../etc/status.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// fields are the names of all fields of a document, and of the documents in it.
+func fields(of reflect.Type, all map[string]bool) {
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		fields(of.Elem(), all)
+	case reflect.Struct:
+		if of == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range of.NumField() {
+			f := of.Field(i)
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				all[name] = true
+			}
+			fields(f.Type, all)
+		}
+	}
+}
+
+// firstColumn is what the tables are about.
+func firstColumn(text string) (all []string) {
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(text, -1) {
+		for _, name := range regexp.MustCompile("`([^`]*)`").FindAllStringSubmatch(row[1], -1) {
+			all = append(all, name[1])
+		}
+	}
+	return all
+}
+
+func TestReferenceNamesEveryFieldAndNoOther(t *testing.T) {
+	all := map[string]bool{}
+	fields(reflect.TypeFor[health.Status](), all)
+	told := firstColumn(reference(t))
+	for name := range all {
+		if !slices.Contains(told, name) && !strings.Contains(reference(t), "`"+name+"`") {
+			t.Errorf("the reference says nothing of %s", name)
+		}
+	}
+	for _, name := range told {
+		if !all[name] && !strings.HasPrefix(name, "replypath_") {
+			t.Errorf("there is no field %s", name)
+		}
+	}
+	for _, v := range []struct {
+		heading string
+		version int
+	}{{"The status", health.StatusVersion}, {"An event", health.EventVersion}} {
+		holds(t, reference(t), v.heading+", version "+string(rune('0'+v.version)))
+	}
+}
+
+func TestReferenceNamesEveryMetricAndNoOther(t *testing.T) {
+	s := open(t)
+	s.write(func(h *health.Status) { h.Uplinks[0].Families[0].Proof.At = time.Now() })
+	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})
+	s.Metrics().Observe(health.Key{Uplink: "up", Family: uplinks.IPv4}, q, health.Outcome{RTT: time.Millisecond})
+	_, body := s.get(t, "/metrics")
+	var there []string
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (replypath_\w+)`).FindAllStringSubmatch(body, -1) {
+		there = append(there, m[1])
+	}
+	told := slices.DeleteFunc(firstColumn(reference(t)), func(s string) bool { return !strings.HasPrefix(s, "replypath_") })
+	slices.Sort(told)
+	slices.Sort(there)
+	if !slices.Equal(there, told) {
+		t.Errorf("there is\n%s\nand the reference tells of\n%s", strings.Join(there, " "), strings.Join(told, " "))
+	}
+}
