@@ -16,7 +16,7 @@ import (
 type Keeper struct {
 	Kernel   uplinks.Kernel
 	Log      *slog.Logger
-	Observed func(uplinks.Settings, uplinks.Facts) // is told what each round saw; may be nil
+	Observed func(uplinks.Settings, uplinks.Facts) // is told what each round saw, after its repairs; may be nil
 	Repaired func(uplinks.Plan, string)            // is told what a round changed, and why; may be nil
 	restrain *Restraint
 
@@ -105,9 +105,6 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 		k.failed("observe", err)
 		return soon
 	}
-	if k.Observed != nil {
-		k.Observed(settings, facts)
-	}
 	want := uplinks.Desired(settings, facts)
 	k.restrain.Want(want)
 	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), time.Now())
@@ -116,6 +113,9 @@ func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
 	if err != nil && ctx.Err() == nil {
 		k.failed("apply", err)
 		next = soon
+	}
+	if k.Observed != nil {
+		k.Observed(settings, facts)
 	}
 	k.note(Report{
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: kinds(done), Drift: len(act) + len(wait), Waiting: len(wait),
