@@ -9,28 +9,29 @@ import (
 	"replypath/test/world"
 )
 
-// inquiry is questions that are asked of both families of two uplinks while uplinks are added and removed: each of a new connection, and
-// each answered by one packet.
+// inquiry is questions that are asked of both families of some uplinks while uplinks are added and removed: each is a new
+// connection, and is answered by one packet.
 type inquiry struct {
 	*box
 	t      *testing.T
 	asked  map[netip.Addr]*atomic.Int64
-	wires  map[netip.Addr]*world.Recorder // of the uplink that has the address
-	stop   atomic.Bool
+	ended  atomic.Bool
 	askers sync.WaitGroup
 }
 
-func (b *box) askOn(t *testing.T, of ...*world.Uplink) *inquiry {
+// inquire asks a port at the addresses of some uplinks until it is told to end.
+func (b *box) inquire(t *testing.T, at uint16, of ...*world.Uplink) *inquiry {
 	t.Helper()
-	q := &inquiry{box: b, t: t, asked: map[netip.Addr]*atomic.Int64{}, wires: map[netip.Addr]*world.Recorder{}}
+	q := &inquiry{box: b, t: t, asked: map[netip.Addr]*atomic.Int64{}}
+	t.Cleanup(q.end)
 	for _, u := range of {
 		for _, to := range u.Addrs() {
 			n := &atomic.Int64{}
-			q.asked[to], q.wires[to] = n, u.Wire.Record(answers(to))
+			q.asked[to] = n
 			q.askers.Go(func() {
 				// Each uplink's questions have ports of their own.
-				for port := uint16(1024 + u.Index); port < 60000 && !q.stop.Load(); port += 2 {
-					if err := b.askOnce(netip.AddrPortFrom(b.clientAddr(to), port), netip.AddrPortFrom(to, servedPort)); err != nil {
+				for port := uint16(1024 + u.Index); port < 60000 && !q.ended.Load(); port += 2 {
+					if err := b.askOnce(netip.AddrPortFrom(b.clientAddr(to), port), netip.AddrPortFrom(to, at)); err != nil {
 						t.Errorf("question %d to %s: %v", n.Load()+1, to, err)
 						return
 					}
@@ -42,6 +43,11 @@ func (b *box) askOn(t *testing.T, of ...*world.Uplink) *inquiry {
 	return q
 }
 
+func (q *inquiry) end() {
+	q.ended.Store(true)
+	q.askers.Wait()
+}
+
 // askOnce asks by a datagram that is sent once.
 func (b *box) askOnce(from, to netip.AddrPort) error {
 	socket := b.connected(b.Client, from, to)
@@ -50,14 +56,13 @@ func (b *box) askOnce(from, to netip.AddrPort) error {
 }
 
 // counted wants every answer that a wire saw to be counted, once, by its uplink, and none as stray.
-func (q *inquiry) counted() {
+func (q *inquiry) counted(wires map[netip.Addr]*world.Recorder) {
 	q.t.Helper()
-	q.stop.Store(true)
-	q.askers.Wait()
+	q.end()
 	q.Settle()
 	for to, n := range q.asked {
 		u := q.uplinkOf(to)
-		left := q.wires[to].Count(answers(to))
+		left := wires[to].Count(answers(to))
 		if got := q.replies(familyOf(to), u.Index+1); int64(left) != n.Load() || got != [2]int{left, 0} {
 			q.t.Errorf("%s was asked %d questions, %d answers left by %s; counted are %d, and %d strays", to, n.Load(), left, u.Link.Name, got[0], got[1])
 		}
@@ -94,7 +99,13 @@ func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 		defer service.Close()
 		b.configure(b.Uplinks[:2]...)
 		b.apply()
-		q := b.askOn(t, b.Uplinks[:2]...)
+		wires := map[netip.Addr]*world.Recorder{}
+		for _, u := range b.Uplinks[:2] {
+			for _, to := range u.Addrs() {
+				wires[to] = u.Wire.Record(answers(to))
+			}
+		}
+		q := b.inquire(t, servedPort, b.Uplinks[:2]...)
 		for _, n := range []int{15, 16, 18, 3, 17, 2} {
 			b.configure(b.Uplinks[:n]...)
 			b.apply()
@@ -107,7 +118,7 @@ func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 			}
 			s.stop()
 		}
-		q.counted()
+		q.counted(wires)
 	})
 }
 

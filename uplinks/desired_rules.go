@@ -1,7 +1,6 @@
 package uplinks
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -19,11 +18,15 @@ const (
 	placeEnd    = 1999
 )
 
-// Marks beyond the first 15 are asked in blocks of 16, because the kernel walks rules one by one on every look-up.
+// Marks beyond the first 15 are asked in blocks of 16, and there in rows of 4, because the kernel walks rules one by one
+// on every look-up. Rows are so short because each mark has two rules in its row.
 const (
 	blockBits  = 4
 	blockSize  = 1 << blockBits
-	blockSpace = 2 * blockSize // priorities between the beginnings of two blocks
+	blockSpace = 40 // priorities between the beginnings of two blocks
+	rowBits    = 2
+	rowSize    = 1 << rowBits
+	rowSpace   = 8 // priorities between the beginnings of two rows
 )
 
 // place is where the uplink's rule for its mark stands.
@@ -31,11 +34,15 @@ func place(id marks.ID) Priority {
 	if id < blockSize {
 		return placeMarks + Priority(id)
 	}
-	return blockPlace(id/blockSize) + 2 + Priority(id%blockSize)
+	return rowPlace(id) + 2 + Priority(id%rowSize)
 }
 
-func blockPlace(block marks.ID) Priority {
-	return placeLeaves + Priority(block)*blockSpace
+// blockPlace is where the block of the id begins: a rule for each row follows, and then a way out.
+func blockPlace(id marks.ID) Priority { return placeLeaves + Priority(id/blockSize)*blockSpace }
+
+// rowPlace is where the row of the id begins: its marks' rules follow, and then a way out.
+func rowPlace(id marks.ID) Priority {
+	return blockPlace(id) + Priority(1+id%blockSize/rowSize)*rowSpace
 }
 
 // rules adds the family's rules. A connection whose mark and source differ follows its mark: marks stand before
@@ -79,29 +86,38 @@ func markRules(add adder, s Settings, u Uplink) {
 	add(place(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
 }
 
-// blockRules lead a mark of an id above 15 to its block, and out at the block's end.
+// blockRules lead a mark of an id above 15 to its block, there to its row, and out at the end of either.
 func blockRules(add adder, s Settings, ours []Uplink) {
-	blocks := map[marks.ID]bool{}
-	for _, u := range ours {
-		if u.ID >= blockSize {
-			blocks[u.ID/blockSize] = true
-		}
-	}
-	if len(blocks) == 0 {
-		return
-	}
 	high := s.Mask.High(blockBits)
 	out := func(r *Rule) { r.Goto = s.Priority + placeHost }
-	add(placeMarks, Goto, func(r *Rule) { r.Not, r.Mask, r.Goto = true, high, s.Priority+placeBlocks })
-	for _, b := range slices.Sorted(maps.Keys(blocks)) {
-		add(placeBlocks+Priority(b), Goto, func(r *Rule) {
-			r.Mark, r.Mask, r.Goto = s.Mask.Mark(b*blockSize), high, s.Priority+blockPlace(b)
+	begun := map[Priority]bool{}
+	// begin makes room for rules at a place, whose way in stands before it and takes the marks that are the id's above
+	// the low bits.
+	begin := func(at, in, end Priority, id marks.ID, bits int) {
+		if begun[at] {
+			return
+		}
+		begun[at] = true
+		add(at, Nop, nil)
+		add(end, Goto, out)
+		add(in, Goto, func(r *Rule) {
+			r.Mark, r.Mask, r.Goto = s.Mask.Mark(id>>bits<<bits), s.Mask.High(bits), s.Priority+at
 		})
-		add(blockPlace(b), Nop, nil)
-		add(blockPlace(b)+blockSize+2, Goto, out)
 	}
-	add(placeBlocks, Nop, nil)
-	add(placeBlocks+blockSize, Goto, out)
+	for _, u := range ours {
+		if u.ID < blockSize {
+			continue
+		}
+		if !begun[placeBlocks] {
+			begun[placeBlocks] = true
+			add(placeMarks, Goto, func(r *Rule) { r.Not, r.Mask, r.Goto = true, high, s.Priority+placeBlocks })
+			add(placeBlocks, Nop, nil)
+			add(placeBlocks+blockSize, Goto, out)
+		}
+		block, row := blockPlace(u.ID), rowPlace(u.ID)
+		begin(block, placeBlocks+Priority(u.ID/blockSize), block+rowSize+1, u.ID, blockBits)
+		begin(row, block+1+Priority(u.ID%blockSize/rowSize), row+rowSize+2, u.ID, rowBits)
+	}
 }
 
 // owners are the addresses of the uplinks, as prefixes of one address. Of two uplinks with the same address the one

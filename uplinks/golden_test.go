@@ -57,3 +57,13 @@ func golden(t *testing.T, file, got string) {
 		t.Errorf("%s (-want +got; -update writes it anew):\n%s", file, diff)
 	}
 }
+
+func TestThePlanOfManyUplinksSaysOnceWhatItsBlocksAre(t *testing.T) {
+	for n, want := range map[int]int{1: 0, 15: 0, 16: 1, 255: 1} {
+		s, facts := crowd(n, nil)
+		text := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()).String()
+		if got := strings.Count(text, "\n# "); got != want || !strings.Contains(text, "goto") {
+			t.Errorf("%d uplinks: %d comments, want %d", n, got, want)
+		}
+	}
+}

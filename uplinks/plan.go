@@ -9,14 +9,29 @@ import (
 // Plan is what must be done, in order. The empty Plan means "in sync".
 type Plan []Step
 
+// blocks says what the rules are that a reader of a plan with many uplinks meets first.
+const blocks = "# marks of ids above 15 are asked for in blocks of 16 by their high bits, and there in rows of 4; each ends with a way out"
+
 // String has the lines that do the same as the plan when they are pasted into a shell.
 func (p Plan) String() string {
 	var b strings.Builder
+	said := !slices.ContainsFunc(p, leadsToMany)
 	for _, s := range p {
+		if _, rule := s.(AddRule); rule && !said {
+			said = true
+			b.WriteString(blocks + "\n")
+		}
 		b.WriteString(s.String())
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// leadsToMany tells whether a step adds the way into a block of marks or a row of one.
+func leadsToMany(s Step) bool {
+	add, ok := s.(AddRule)
+	r := add.Rule
+	return ok && r.Action == Goto && !r.Not && r.Mark != 0 && r.In == ""
 }
 
 // Diff is the plan that makes have into want. What packets lean on is laid down first and taken up last: routes, rules,

@@ -50,6 +50,9 @@ func (l *Link) awaitAddr(a netip.Addr) {
 
 func (l *Link) tentative(a netip.Addr) (bool, error) {
 	have, err := l.Host.rtnl.AddrList(l.handle(), unix.AF_INET6)
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		return true, nil // it is asked again
+	}
 	return slices.ContainsFunc(have, func(h netlink.Addr) bool {
 		return h.IP.Equal(a.AsSlice()) && h.Flags&unix.IFA_F_TENTATIVE != 0
 	}), err
