@@ -16,8 +16,9 @@ import (
 func (p *program) explainCommand() *cobra.Command {
 	var asked packetFlags
 	var flow bool
+	var listen string
 	cmd := p.jsonFlag(&cobra.Command{
-		Use:   "explain ADDRESS | --flow CONNECTION",
+		Use:   "explain ADDRESS | --flow CONNECTION | --listen PORT/PROTOCOL",
 		Short: "Tell a packet's way through the routing rules, and whether the kernel agrees",
 		Long: `Tell the way of a packet to ADDRESS through the routing policy database: each rule
 that it visits, whose rule it is, why it is not for the packet, which route its
@@ -31,14 +32,20 @@ With --flow it looks a connection up (as root), says by its mark which uplink it
 pinned to, and tells the way of its answers. CONNECTION is a line of conntrack -L or
 of ss, or as tcp 203.0.113.9:50000 192.0.2.2:443, in either direction.
 
-The exit status is 3 when the packet gets nowhere, or the kernel says otherwise.`,
+With --listen it tells from which address, and by which uplink, who listens there
+would answer a client (--from) on each uplink.
+
+The exit status is 3 when the packet gets nowhere, an answer goes
+wrong, or the kernel says otherwise.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.explain(cmd.Context(), func(ctx context.Context, e *explain.Explainer) (bool, error) {
 				switch {
 				case flow:
 					return p.explainFlow(ctx, e, args)
-				case len(args) != 1:
-					return false, fmt.Errorf("%w: explain wants one address", errUsage)
+				case listen != "" && len(args) == 0:
+					return p.explainListen(ctx, e, listen, asked.from)
+				case len(args) != 1 || listen != "":
+					return false, fmt.Errorf("%w: explain wants one address, --flow CONNECTION or --listen PORT/PROTOCOL", errUsage)
 				}
 				packet, err := asked.packet(args[0])
 				if err != nil {
@@ -50,6 +57,7 @@ The exit status is 3 when the packet gets nowhere, or the kernel says otherwise.
 	})
 	asked.add(cmd.Flags())
 	cmd.Flags().BoolVar(&flow, "flow", false, "explain the answers of a connection, given as a line of conntrack -L or ss")
+	cmd.Flags().StringVar(&listen, "listen", "", "explain the answers of who listens on `PORT/PROTOCOL`, as :1194/udp, to questions by each uplink")
 	return cmd
 }
 

@@ -16,17 +16,35 @@ import (
 const (
 	sockDiag  = 20
 	v6Only    = 11
-	tcpListen = 10 // TCP_LISTEN (net/tcp_states.h)
+	tcpClose  = 7  // TCP_CLOSE (net/tcp_states.h): not connected
+	tcpListen = 10 // TCP_LISTEN
 )
+
+// Socket is a socket that waits for questions.
+type Socket struct {
+	uplinks.Listener
+	UID   uint32 // its owner
+	Inode uint32 // by which its process can be found
+}
 
 // Listeners are the TCP sockets that listen, in the namespace of the calling thread.
 func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
-	var all []uplinks.Listener
+	sockets, err := Sockets(ctx, unix.IPPROTO_TCP)
+	all := make([]uplinks.Listener, 0, len(sockets))
+	for _, s := range sockets {
+		all = append(all, s.Listener)
+	}
+	return all, err
+}
+
+// Sockets are the sockets of a protocol that wait for questions from anybody, in the namespace of the calling thread.
+func Sockets(ctx context.Context, proto uint8) ([]Socket, error) {
+	var all []Socket
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		var msgs [][]byte
 		err := dump(ctx, "listening sockets", func() (err error) {
 			req := nl.NewNetlinkRequest(sockDiag, unix.NLM_F_DUMP)
-			req.AddData(diagRequest(family))
+			req.AddData(diagRequest{family, proto})
 			msgs, err = req.Execute(unix.NETLINK_SOCK_DIAG, sockDiag)
 			return err
 		})
@@ -34,47 +52,53 @@ func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
 			return all, err
 		}
 		for _, m := range msgs {
-			if l, ok := listener(m, family); ok {
-				all = append(all, l)
+			if s, ok := socket(m, family); ok {
+				all = append(all, s)
 			}
 		}
 	}
 	return all, nil
 }
 
-// diagRequest is a struct inet_diag_req_v2 for all sockets of the family that listen.
-type diagRequest uint8
+// diagRequest is a struct inet_diag_req_v2 for all sockets of the family that wait for anybody: those of TCP listen, those
+// of others are not connected.
+type diagRequest struct{ family, proto uint8 }
 
 func (diagRequest) Len() int { return 56 }
 
-func (family diagRequest) Serialize() []byte {
-	b := make([]byte, family.Len())
-	b[0], b[1] = uint8(family), unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(b[4:], 1<<tcpListen)
+func (r diagRequest) Serialize() []byte {
+	b := make([]byte, r.Len())
+	b[0], b[1] = r.family, r.proto
+	state := tcpClose
+	if r.proto == unix.IPPROTO_TCP {
+		state = tcpListen
+	}
+	binary.NativeEndian.PutUint32(b[4:], 1<<state)
 	return b
 }
 
-// listener reads a struct inet_diag_msg and the attributes behind it.
-func listener(m []byte, family uint8) (l uplinks.Listener, ok bool) {
+// socket reads a struct inet_diag_msg and the attributes behind it.
+func socket(m []byte, family uint8) (s Socket, ok bool) {
 	const size = 72
 	if len(m) < size {
-		return l, false
+		return s, false
 	}
 	address := m[8:24]
 	if family == unix.AF_INET {
 		address = address[:4]
 	}
-	l.Addr, ok = netip.AddrFromSlice(address)
-	l.Port = binary.BigEndian.Uint16(m[4:])
-	l.Link = int(binary.NativeEndian.Uint32(m[40:]))
+	s.Addr, ok = netip.AddrFromSlice(address)
+	s.Port = binary.BigEndian.Uint16(m[4:])
+	s.Link = int(binary.NativeEndian.Uint32(m[40:]))
+	s.UID, s.Inode = binary.NativeEndian.Uint32(m[64:]), binary.NativeEndian.Uint32(m[68:])
 	attrs, err := nl.ParseRouteAttr(m[size:])
 	if err != nil {
-		return l, false
+		return s, false
 	}
 	for _, a := range attrs {
 		if a.Attr.Type == v6Only && len(a.Value) > 0 {
-			l.Only = a.Value[0] != 0
+			s.Only = a.Value[0] != 0
 		}
 	}
-	return l, ok
+	return s, ok
 }
