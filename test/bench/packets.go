@@ -32,20 +32,6 @@ var (
 // assuredAfter is when conntrack takes a UDP flow that still goes both ways for a stream.
 const assuredAfter = 2100 * time.Millisecond
 
-// measure sends packets through all gateways in turn. From then on their links are sinks.
-func (p *packets) measure() {
-	for _, f := range families {
-		p.prime(f)
-	}
-	for _, f := range families {
-		p.check(f)
-		p.rounds(f, established, p.one)
-	}
-	for _, f := range families {
-		p.rounds(f, fresh, p.oneFresh)
-	}
-}
-
 // newPackets builds all gateways.
 func newPackets(w *world.World, r run) *packets {
 	p := &packets{run: r, cost: map[packetKey]sample{}}
@@ -68,29 +54,43 @@ func newPackets(w *world.World, r run) *packets {
 	return p
 }
 
+// measure sends packets through all gateways in turn. From then on their links are sinks.
+func (p *packets) measure() {
+	p.prime()
+	for _, f := range families {
+		p.exchange()
+		time.Sleep(assuredAfter)
+		p.exchange()
+		p.check(f)
+		p.rounds(f, established, p.one)
+	}
+	for _, f := range families {
+		p.rounds(f, fresh, p.oneFresh)
+	}
+}
+
 // prime opens the connections, puts the sinks in place, and prepares the frames.
-func (p *packets) prime(f family) {
+func (p *packets) prime() {
 	for _, g := range p.gateways {
-		if g.serves(f) && g.variant.name != alone {
-			g.open[f] = g.connect(f)
-		}
-	}
-	if f != families[len(families)-1] {
-		return
-	}
-	for _, g := range p.gateways {
-		hook := sinkAtEgress
-		if g.variant.name == alone {
-			hook = sinkAtIngress
+		hook := sinkAtIngress
+		if g.variant.name != alone {
+			hook = sinkAtEgress
+			g.connectAll()
 		}
 		g.sink(hook)
 		for _, f := range families {
 			g.prepare(f)
 		}
 	}
-	p.exchange()
-	time.Sleep(assuredAfter)
-	p.exchange()
+}
+
+// connectAll opens a connection to the gateway in each family.
+func (g *gateway) connectAll() {
+	for _, f := range families {
+		if g.serves(f) {
+			g.open[f] = g.connect(f)
+		}
+	}
 }
 
 // exchange lets packets go both ways, so that the connections are established.
