@@ -20,47 +20,76 @@ var ErrDrift = errors.New("the kernel is not as it was asked to be")
 // rounds bounds how often a sync begins anew. More than one is needed only when somebody else writes meanwhile.
 const rounds = 3
 
+// Expecter is a Kernel that wants to know beforehand what it will be asked to do.
+type Expecter interface {
+	Expect(p Plan)
+}
+
+// look is what was observed.
+type look struct {
+	facts Facts
+	have  State
+}
+
+func observe(ctx context.Context, k Kernel) (look, error) {
+	facts, have, err := k.Observe(ctx)
+	return look{facts, have}, err
+}
+
 // Preview is the plan that a Sync would carry out now, and what the operator should know of it beforehand.
 func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
-	facts, have, err := k.Observe(ctx)
+	now, err := observe(ctx, k)
 	if err != nil {
 		return nil, nil, err
 	}
-	want := Desired(s, facts)
-	return Diff(want, have), append(Findings(s, facts), Upheavals(want, have)...), nil
+	want := Desired(s, now.facts)
+	return Diff(want, now.have), now.findings(s, want), nil
+}
+
+func (l look) findings(s Settings, want State) []Finding {
+	return append(Findings(s, l.facts), Upheavals(want, l.have)...)
 }
 
 // Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it
 // fails it leaves every step that succeeded: each of them alone leaves a working host.
 func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
-	return reach(ctx, k, func(f Facts) State { return Desired(s, f) })
+	return reach(ctx, k, nil, func(f Facts) State { return Desired(s, f) })
 }
 
-// Change is a Sync that does all or nothing: when it fails it puts back what it had changed.
-func Change(ctx context.Context, k Kernel, s Settings) (Plan, error) {
-	_, before, err := k.Observe(ctx)
+// Change is a Sync that does all or nothing: when it fails it puts back what it had changed. It also gives what the
+// operator should have known beforehand.
+func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
+	before, err := observe(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	done, err := Sync(ctx, k, s)
-	if err == nil || len(done) == 0 {
-		return done, err
+	done, err := reach(ctx, k, &before, func(f Facts) State { return Desired(s, f) })
+	if err == nil {
+		return done, before.findings(s, Desired(s, before.facts)), nil
+	}
+	if len(done) == 0 {
+		return nil, nil, err
 	}
 	// What was asked may have been given up because ctx ended; what was changed is put back all the same.
-	if _, undo := reach(context.WithoutCancel(ctx), k, func(Facts) State { return before }); undo != nil {
-		return done, fmt.Errorf("%w\nand what had been changed could not be put back: %w", err, undo)
+	if _, undo := reach(context.WithoutCancel(ctx), k, nil, func(Facts) State { return before.have }); undo != nil {
+		return done, nil, fmt.Errorf("%w\nand what had been changed could not be put back: %w", err, undo)
 	}
-	return nil, err
+	return nil, nil, err
 }
 
 // reach looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
-func reach(ctx context.Context, k Kernel, want func(Facts) State) (done Plan, err error) {
+// The first look may have been had already.
+func reach(ctx context.Context, k Kernel, first *look, want func(Facts) State) (done Plan, err error) {
 	for range rounds {
-		facts, have, seen := k.Observe(ctx)
-		if seen != nil {
-			return done, errors.Join(err, seen)
+		now := first
+		if first = nil; now == nil {
+			looked, seen := observe(ctx, k)
+			if seen != nil {
+				return done, errors.Join(err, seen)
+			}
+			now = &looked
 		}
-		plan := Diff(want(facts), have)
+		plan := Diff(want(now.facts), now.have)
 		if len(plan) == 0 {
 			return done, nil
 		}
@@ -76,6 +105,9 @@ func reach(ctx context.Context, k Kernel, want func(Facts) State) (done Plan, er
 // CarryOut does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
 // up waits until all that replaces it is there.
 func CarryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
+	if e, is := k.(Expecter); is {
+		e.Expect(p)
+	}
 	var errs []error
 	bare := false // something is not there that should replace what is taken up
 	for _, s := range p {

@@ -57,11 +57,7 @@ func (p *program) apply(ctx context.Context, c config.Config, confirm time.Durat
 	if err != nil {
 		return err
 	}
-	_, findings, err := uplinks.Preview(ctx, h, c.Settings)
-	if err != nil {
-		return err
-	}
-	plan, err := p.venture(ctx, h, memory, c.Settings, confirm)
+	plan, findings, err := p.venture(ctx, h, memory, c.Settings, confirm)
 	if err != nil {
 		return err
 	}
@@ -72,22 +68,22 @@ func (p *program) apply(ctx context.Context, c config.Config, confirm time.Durat
 }
 
 // venture changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
-func (p *program) venture(ctx context.Context, h *host.Host, m host.Memory, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, error) {
+func (p *program) venture(ctx context.Context, h *host.Host, m host.Memory, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, []uplinks.Finding, error) {
 	if confirm != 0 {
 		if err := p.post(ctx, h, m, s, confirm); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	plan, err := uplinks.Change(ctx, h, s)
+	plan, findings, err := uplinks.Change(ctx, h, s)
 	switch {
 	case err != nil && confirm != 0:
-		return nil, errors.Join(err, m.SetPending(nil))
+		return nil, nil, errors.Join(err, m.SetPending(nil))
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case confirm == 0:
-		return plan, errors.Join(m.SetPending(nil), m.SetInForce(&s))
+		return plan, findings, errors.Join(m.SetPending(nil), m.SetInForce(&s))
 	}
-	return plan, nil
+	return plan, findings, nil
 }
 
 // post notes what is gone back to and starts the guard.

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"replypath/marks"
-
-	"github.com/coreos/go-iptables/iptables"
 )
 
 // Tables are the mangle tables of one family, in both backends as far as they exist on the host.
@@ -33,7 +31,7 @@ func Open(ctx context.Context, ipv6 bool) (Tables, error) {
 		if ts.have(command) {
 			continue
 		}
-		t, err := open(ctx, command, ipv6)
+		t, err := open(ctx, command)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -63,7 +61,7 @@ func (ts *Tables) add(t *Table, base bool) {
 	}
 }
 
-func open(ctx context.Context, command string, ipv6 bool) (*Table, error) {
+func open(ctx context.Context, command string) (*Table, error) {
 	path, err := find(command)
 	if err != nil {
 		return nil, err
@@ -72,26 +70,18 @@ func open(ctx context.Context, command string, ipv6 bool) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend, err := version(ctx, path)
+	backend, err := backendOf(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	// An administrator can set the two apart.
-	if other, err := version(ctx, restore); err != nil {
+	if other, err := backendOf(ctx, restore); err != nil {
 		return nil, err
 	} else if other != backend {
 		return nil, fmt.Errorf("%s works on %s but %s on %s: set them alike: update-alternatives --config %s",
 			path, backend, restore, other, command)
 	}
-	family := iptables.ProtocolIPv4
-	if ipv6 {
-		family = iptables.ProtocolIPv6
-	}
-	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(path), iptables.Timeout(1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return &Table{Backend: backend, Command: command, path: path, ipt: ipt, restore: restore}, nil
+	return &Table{Backend: backend, Command: command, path: path, restore: restore}, nil
 }
 
 // find looks in the usual places too, as an ordinary user's PATH often has no sbin.
@@ -106,6 +96,19 @@ func find(command string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s: %w: install the package iptables", command, ErrNotFound)
+}
+
+// programs are what the commands of a backend are links to, as iptables has been built since there are two.
+var programs = map[string]marks.Backend{"xtables-nft-multi": marks.NFT, "xtables-legacy-multi": marks.Legacy}
+
+// backendOf tells which backend a command works on, by the program that it is a link to, else by asking it.
+func backendOf(ctx context.Context, path string) (marks.Backend, error) {
+	if program, err := filepath.EvalSymlinks(path); err == nil {
+		if b, known := programs[filepath.Base(program)]; known {
+			return b, nil
+		}
+	}
+	return version(ctx, path)
 }
 
 // version asks a command which backend it works on. Before there were two it did not say.

@@ -76,7 +76,7 @@ func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		rules, err := patiently(ctx, func() ([]string, error) { return t.ipt.List(marks.Table, name) })
+		rules, err := t.chain(ctx, name)
 		ours := strings.HasPrefix(name, marks.Prefix) || slices.ContainsFunc(marks.Hooks[:], func(h marks.Hook) bool { return h.Builtin == name })
 		switch {
 		case err == nil:

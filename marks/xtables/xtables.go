@@ -18,9 +18,8 @@ const lockWait = 30
 // Table is the mangle table of one family in one backend, reached by one iptables command.
 type Table struct {
 	Backend marks.Backend
-	Command string // as it is called: iptables, ip6tables-legacy, ...
-	path    string // of that command
-	ipt     *iptables.IPTables
+	Command string            // as it is called: iptables, ip6tables-legacy, ...
+	path    string            // of that command
 	restore string            // the path of the restore command that belongs to it
 	groups  map[string]uint32 // link groups that have names
 	known   *Contents         // at the last Read
@@ -61,4 +60,17 @@ func (t *Table) Load(ctx context.Context, text string) error {
 		return t.missing(ctx, err)
 	}
 	return err
+}
+
+// chain lists a chain's rules.
+func (t *Table) chain(ctx context.Context, name string) ([]string, error) {
+	family := iptables.ProtocolIPv4
+	if strings.HasPrefix(t.Command, "ip6") {
+		family = iptables.ProtocolIPv6
+	}
+	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(t.path), iptables.Timeout(1))
+	if err != nil {
+		return nil, err
+	}
+	return patiently(ctx, func() ([]string, error) { return ipt.List(marks.Table, name) })
 }

@@ -149,15 +149,11 @@ func setGateway(n *netlink.Route, f uplinks.Family, gw netip.Addr) {
 	}
 }
 
-// SetGroup puts a link into a group, given as text.
-func (h *Handle) SetGroup(link, group string) error {
+// SetGroup puts the link with that number into a group, given as text.
+func (h *Handle) SetGroup(link int, group string) error {
 	n, err := strconv.ParseUint(group, 10, 31)
 	if err != nil {
-		return fmt.Errorf("group of link %s: %w", link, err)
+		return fmt.Errorf("group of link %d: %w", link, err)
 	}
-	l, err := h.h.LinkByName(link)
-	if err != nil {
-		return fmt.Errorf("find link %s: %w", link, err)
-	}
-	return h.h.LinkSetGroup(l, int(n))
+	return h.h.LinkSetGroup(&netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: link}}, int(n))
 }

@@ -54,7 +54,7 @@ func FailedChange(t *testing.T, w World, to uplinks.Settings, step string) {
 		}
 		return nil
 	}}
-	done, err := uplinks.Change(t.Context(), broken, to)
+	done, _, err := uplinks.Change(t.Context(), broken, to)
 	if !errors.Is(err, errPlanned) || len(done) > 0 {
 		t.Fatalf("without %s: %v, and these steps stay done:\n%s", step, err, done)
 	}

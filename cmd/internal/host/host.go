@@ -22,6 +22,7 @@ type Host struct {
 	found    record
 	tallies  tallies
 	lock     lock
+	indexes  map[string]int           // of the links, by name, at the last Observe
 	loading  atomic.Bool              // what changes the firewall now is ours
 	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe
 }
@@ -62,6 +63,10 @@ func (h *Host) Observe(ctx context.Context) (uplinks.Facts, uplinks.State, error
 	facts, have, err := look(ctx, h.links)
 	if err != nil {
 		return facts, have, err
+	}
+	h.indexes = map[string]int{"": 0}
+	for name, l := range facts.Links {
+		h.indexes[name] = l.Index
 	}
 	facts.Found = h.found.of(facts)
 	var paths []string
@@ -118,6 +123,19 @@ func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
 	return fmt.Errorf("no such step: %T", s)
 }
 
+// Expect notes all values that are about to go at once. What cannot be noted is refused with its own step.
+func (h *Host) Expect(p uplinks.Plan) {
+	var sets []uplinks.SetTunable
+	for _, s := range p {
+		if set, is := s.(uplinks.SetTunable); is {
+			sets = append(sets, set)
+		}
+	}
+	if len(sets) > 1 {
+		h.found.rememberAll(sets, h.indexes)
+	}
+}
+
 // set remembers a value before it goes, and forgets it when it is back.
 func (h *Host) set(s uplinks.SetTunable) error {
 	index, err := h.links.Index(s.Tunable.Link)
@@ -128,7 +146,7 @@ func (h *Host) set(s uplinks.SetTunable) error {
 		return err
 	}
 	if s.Tunable.Name == uplinks.LinkGroup {
-		err = h.links.SetGroup(s.Tunable.Link, s.Value)
+		err = h.links.SetGroup(index, s.Value)
 	} else {
 		err = procfs.Write(s.Tunable, s.Value)
 	}

@@ -89,18 +89,52 @@ func (r *record) of(f uplinks.Facts) map[uplinks.Tunable]uplinks.Found {
 // remember notes the value that goes, unless an older one is noted for the same link. It is on disk before the value
 // changes; what cannot be written is not noted. To go back to what is noted needs no note, and so no room on the disk.
 func (r *record) remember(s uplinks.SetTunable, index int) error {
-	kept := slices.Clone(r.Tunables)
-	at := slices.IndexFunc(kept, func(e entry) bool { return e.Name == s.Tunable.Name && e.Index == index })
-	switch {
-	case at < 0:
-		kept = append(kept, entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value})
-	case kept[at].Was == s.Value:
+	at := r.find(s, index)
+	if at >= 0 && r.Tunables[at].Was == s.Value {
 		r.Tunables[at].Link = s.Tunable.Link
 		return nil
-	default:
-		kept[at].Link, kept[at].Set = s.Tunable.Link, s.Value
+	}
+	e := r.entry(s, index, at)
+	if at >= 0 && r.Tunables[at] == e {
+		return nil
+	}
+	kept := slices.Clone(r.Tunables)
+	if at < 0 {
+		kept = append(kept, e)
+	} else {
+		kept[at] = e
 	}
 	return r.put(notes{kept, r.Made})
+}
+
+// rememberAll notes the values that go and are not noted yet with one write, given the links' indexes. When it cannot,
+// it notes nothing.
+func (r *record) rememberAll(all []uplinks.SetTunable, indexes map[string]int) {
+	next := record{r.path, notes{slices.Clone(r.Tunables), r.Made}}
+	for _, s := range all {
+		index, there := indexes[s.Tunable.Link]
+		if at := next.find(s, index); there && at < 0 {
+			next.Tunables = append(next.Tunables, next.entry(s, index, at))
+		}
+	}
+	if len(next.Tunables) > len(r.Tunables) && next.save() == nil {
+		r.notes = next.notes
+	}
+}
+
+// find is where the value of that link is noted, -1 when it is not.
+func (r *record) find(s uplinks.SetTunable, index int) int {
+	return slices.IndexFunc(r.Tunables, func(e entry) bool { return e.Name == s.Tunable.Name && e.Index == index })
+}
+
+// entry is the note of a value that goes, given where an older one is.
+func (r *record) entry(s uplinks.SetTunable, index, at int) entry {
+	if at < 0 {
+		return entry{s.Tunable.Link, index, s.Tunable.Name, s.Was, s.Value}
+	}
+	e := r.Tunables[at]
+	e.Link, e.Set = s.Tunable.Link, s.Value
+	return e
 }
 
 // forget drops the note when the value is back.
