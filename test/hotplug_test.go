@@ -182,7 +182,8 @@ func TestCarrierLossHoldsOrReleases(t *testing.T) {
 func TestTroubleOfOneUplinkIsNotHeardAtAnother(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	b.write(wan(1, "eth0", auto, "") + wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
+	// The trap of a proof is a table of its own, which counts as a change of nftables too.
+	b.write("proof.every = \"off\"\n" + wan(1, "eth0", auto, "") + wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.start()
 	generation := b.generation()
 	l := b.listen()
