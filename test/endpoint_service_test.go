@@ -106,6 +106,9 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 	until(t, inTheEnd, "the program is told", func() bool {
 		text, _ := os.ReadFile(told)
 		for line := range strings.Lines(string(text)) {
+			if !strings.HasSuffix(line, "\n") {
+				continue // it is being written
+			}
 			var e health.Event
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				t.Fatalf("%v: %s", err, line)
