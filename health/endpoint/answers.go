@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"replypath/health"
 	"replypath/uplinks"
@@ -143,6 +144,8 @@ func reply(w http.ResponseWriter, code int, v any) {
 		http.Error(w, fmt.Sprintf("write the answer: %v", err), http.StatusInternalServerError)
 		return
 	}
+	// The time is the reader's: what it took to write the answer down does not count.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	// Whoever has gone away does not want it.
