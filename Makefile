@@ -7,12 +7,15 @@ COUNT       = 6
 TIME        = 10m
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM        = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+PACKAGES    = .build/packages
+BOOTED      = systemd,systemd-sysv,dbus,udev,kmod,iproute2,iptables,nftables,procps,ifupdown,ufw,dnsmasq-base
+IMAGE       = /var/cache/replypath-boot/$(firstword $(shell echo $(BOOTED) | cksum))
 # The time that packages carry.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r etc/CHANGELOG.md +%s)
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking fuzz install uninstall packages package clean
+.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking fuzz install uninstall packages package test-boot clean
 
 all: build
 
@@ -36,7 +39,9 @@ chaos: needs
 check:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
 	go vet ./...
+	go vet -tags boot ./test/boot
 	go run $(STATICCHECK) -checks all ./...
+	go run $(STATICCHECK) -checks all -tags boot ./test/boot
 	go mod tidy -diff
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
@@ -99,23 +104,41 @@ uninstall:
 	cd .build/stage && find . -type f | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
 	-rmdir $(DESTDIR)$(PREFIX)/share/doc/replypath $(DESTDIR)/etc/replypath/uplinks.d $(DESTDIR)/etc/replypath 2>/dev/null
 
-# .deb and .rpm for amd64 and arm64 in .build/packages: the same bytes for the same commit, on any day.
+# .deb and .rpm for amd64 and arm64: the same bytes for the same commit, on any day.
 packages: build
-	rm -rf .build/packages
+	rm -rf $(PACKAGES)
 	for arch in amd64 arm64; do \
-	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags="-s -w" -o .build/$$arch/replypath ./cmd/replypath || exit 1; \
 	  $(MAKE) -s package ARCH=$$arch FORMAT=deb ZSH=/usr/share/zsh/vendor-completions || exit 1; \
 	  $(MAKE) -s package ARCH=$$arch FORMAT=rpm ZSH=/usr/share/zsh/site-functions || exit 1; \
 	done
 
-package:
+package: build
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags="-s -w" -o .build/$(ARCH)/replypath ./cmd/replypath
 	rm -rf .build/stage
 	$(MAKE) -s install DESTDIR=.build/stage PREFIX=/usr BINARY=.build/$(ARCH)/replypath ZSH=$(ZSH)
 	gzip -9n .build/stage/usr/share/man/man?/*
 	find .build/stage -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
-	install -d .build/packages
-	VERSION=$$(.build/replypath version | cut -d' ' -f2) ARCH=$(ARCH) \
-	  go run $(NFPM) package -f etc/package/nfpm.yaml -p $(FORMAT) -t .build/packages >/dev/null
+	install -d $(PACKAGES)
+	VERSION=$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2)) ARCH=$(ARCH) \
+	  go run $(NFPM) package -f etc/package/nfpm.yaml -p $(FORMAT) -t $(PACKAGES) >/dev/null
+
+# Boots a Debian with the package installed, in systemd-nspawn, and with QEMU=1 in qemu as well.
+test-boot: packages $(IMAGE)
+	umask 077; TZ=Asia/Tokyo $(MAKE) -s packages PACKAGES=.build/again
+	diff -r $(PACKAGES) .build/again
+	rm -rf .build/next
+	$(MAKE) -s package ARCH=$$(go env GOARCH) FORMAT=deb VERSION=9.9.9 PACKAGES=.build/next ZSH=/usr/share/zsh/vendor-completions
+	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$$(go env GOARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
+	  go test -tags boot -count=1 -timeout 30m -v ./test/boot
+
+# The Debian that is booted. It is kept, also from one checkout to the next.
+$(IMAGE):
+	@.ci/needs boot
+	rm -rf $@.new
+	mkdir -p $(@D)
+	mmdebstrap --quiet --mode=root --variant=apt --include=$(BOOTED) --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
+	  $(foreach folder,doc man locale,--dpkgopt='path-exclude=/usr/share/$(folder)/*') bookworm $@.new
+	mv $@.new $@
 
 clean:
 	rm -rf .build

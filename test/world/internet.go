@@ -51,14 +51,16 @@ func ISPs(tb TB, n int, options ...Options) *Internet {
 	if len(options) > 0 {
 		in.options = options[0]
 	}
-	in.Gateway.Forward()
+	if !in.options.Unconfigured {
+		in.Gateway.Forward()
+	}
 	in.Client.SetSysctl("net.ipv4.ip_forward", "1")
 	in.addrs(in.Client.Link("lo"), "203.0.113.10/32", "2001:db8:c::10/128")
 	in.buildLAN()
 	for i := range n {
 		in.Uplinks = append(in.Uplinks, in.buildUplink(i))
 	}
-	if n > 0 && !in.options.NoDefault {
+	if n > 0 && !in.options.NoDefault && !in.options.Unconfigured {
 		in.DefaultBy(in.Uplinks[0])
 	}
 	return in
@@ -108,10 +110,10 @@ func (in *Internet) buildUplink(index int) *Uplink {
 	if slices.Contains(in.options.Neighbours, index) {
 		in.buildNeighbour(u)
 	}
-	in.linkLocal(u.Side, "fe80::1")
-	in.linkLocal(u.Link, "fe80::2")
-	in.own(u.Side, u, 1)
-	in.own(u.Link, u, 2)
+	in.settle(u)
+	if in.options.Unconfigured {
+		u.Link.Down()
+	}
 	if slices.Contains(in.options.Second, index) {
 		in.own(u.Link, u, 3)
 	}
@@ -128,9 +130,18 @@ func (in *Internet) Rewire(u *Uplink) {
 	in.tb.Helper()
 	u.Link, u.Wire = in.Join(in.Gateway, fmt.Sprintf("eth%d", u.Index), u.ISP, "port0")
 	u.Side = u.Wire
+	in.settle(u)
+}
+
+// settle gives both ends of an uplink their addresses.
+func (in *Internet) settle(u *Uplink) {
+	in.tb.Helper()
 	in.linkLocal(u.Side, "fe80::1")
-	in.linkLocal(u.Link, "fe80::2")
 	in.own(u.Side, u, 1)
+	if in.options.Unconfigured {
+		return
+	}
+	in.linkLocal(u.Link, "fe80::2")
 	in.own(u.Link, u, 2)
 }
 

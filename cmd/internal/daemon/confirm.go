@@ -68,6 +68,7 @@ func (s *Service) revert(ctx context.Context) error {
 	}
 	s.pending.Reverted = true
 	s.keeper.Keep(old)
+	s.name(old)
 	if s.before != nil {
 		s.attend(*s.before)
 		s.before = nil

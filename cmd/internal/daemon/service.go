@@ -92,6 +92,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.askers = newAskers()
 	defer s.askers.close()
 	s.equip(c)
+	s.name(settings)
 	socket, err := listen(s.State)
 	if err != nil {
 		return err
@@ -280,6 +281,7 @@ func (s *Service) take(ctx context.Context, deadline time.Duration) error {
 	}
 	s.keeper.Tell(findings)
 	s.keeper.Keep(c.Settings)
+	s.name(c.Settings)
 	s.tryOut(c, deadline != 0)
 	return nil
 }

@@ -1,0 +1,120 @@
+//go:build boot
+
+package boot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"replypath/health"
+)
+
+// box wants the service to be confined as its unit says, and all of its work to be done nevertheless.
+func (m *machine) box() {
+	m.t.Helper()
+	m.run("systemd-analyze", "security", "--no-pager", "--threshold=25", "replypath.service")
+	status := m.run("cat", "/proc/"+m.pid()+"/status")
+	for _, want := range []string{
+		`CapBnd:\s0000008000003000`, // CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF
+		`CapEff:\s0000008000003000`, `NoNewPrivs:\s1`, `Seccomp:\s2`,
+	} {
+		if !regexp.MustCompile(want).MatchString(status) {
+			m.t.Errorf("no %s in:\n%s", want, status)
+		}
+	}
+	if names := m.run("cat", "/etc/iproute2/rt_tables.d/replypath.conf"); !strings.Contains(names, "8202\tisp1") {
+		m.t.Errorf("the tables are named %q", names)
+	}
+	m.shown()
+	for _, backend := range []string{"legacy", "nft"} {
+		m.disk.write("/etc/replypath/replypath.toml", fmt.Sprintf("backend = %q\n", backend))
+		m.run("systemctl", "reload", "replypath.service")
+		if save := m.run("iptables-"+backend+"-save", "-t", "mangle"); !strings.Contains(save, "REPLYPATH-PRE") {
+			m.t.Errorf("nothing by iptables-%s:\n%s", backend, save)
+		}
+		m.answersAtOnce()
+	}
+	m.run("rm", "/etc/replypath/replypath.toml")
+	m.run("systemctl", "reload", "replypath.service")
+}
+
+// shown waits until the reply path of every uplink is shown by synthetic questions.
+func (m *machine) shown() {
+	m.t.Helper()
+	var last string
+	m.await("proof", func() bool {
+		out, _ := m.try("replypath", "status", "--json")
+		var s health.Status
+		if err := json.Unmarshal([]byte(out), &s); err != nil {
+			return false
+		}
+		last = ""
+		for _, u := range s.Uplinks {
+			for _, f := range u.Families {
+				last += fmt.Sprintf("%s %s: %+v\n", u.Name, f.Family, f.Proof.Shown)
+				if f.Proof.Shown.Result != health.Yes {
+					return false
+				}
+			}
+		}
+		return last != ""
+	})
+	m.t.Logf("shown in the box:\n%s", last)
+}
+
+// nobody wants that an ordinary user can write to nothing of ours, and can reach nothing but the endpoint.
+func (m *machine) nobody() {
+	m.t.Helper()
+	ours := append(strings.Fields(m.run("sh", "-c", "dpkg --listfiles replypath | while read -r f; do [ -d \"$f\" ] || echo \"$f\"; done")),
+		"/etc/replypath", "/etc/replypath/uplinks.d", "/run/replypath", "/run/xtables.lock")
+	for _, path := range ours {
+		if _, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "test", "-w", path); err == nil {
+			m.t.Errorf("an ordinary user may write to %s", path)
+		}
+	}
+	if out, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "ls", "/run/replypath"); err == nil {
+		m.t.Errorf("an ordinary user sees %s", out)
+	}
+	if _, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "replypath", "status"); err == nil {
+		m.t.Error("an ordinary user reaches the control socket")
+	}
+	if _, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "kill", "-0", m.pid()); err == nil {
+		m.t.Error("an ordinary user may signal the service")
+	}
+	listening := m.run("ss", "--listening", "--tcp", "--udp", "--raw", "--packet", "--no-header", "--numeric", "--processes")
+	for line := range strings.Lines(listening) {
+		if strings.Contains(line, `"replypath"`) && strings.HasPrefix(line, "tcp") && !strings.Contains(line, "127.0.0.1:9717") {
+			m.t.Errorf("the service listens: %s", line)
+		}
+	}
+}
+
+// endpoint asks the endpoint on the host itself.
+func (m *machine) endpoint() {
+	m.t.Helper()
+	dial := func(ctx context.Context, network, address string) (c net.Conn, err error) {
+		m.Gateway.Do(func() { c, err = (&net.Dialer{}).DialContext(ctx, network, address) })
+		return c, err
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	var last string
+	m.await("healthy endpoint", func() bool {
+		answer, err := client.Get("http://127.0.0.1:9717/healthz")
+		if err != nil {
+			last = err.Error()
+			return false
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		last = answer.Status + " " + string(text)
+		return answer.StatusCode == http.StatusOK
+	})
+	m.t.Log(last)
+}

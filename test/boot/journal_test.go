@@ -1,0 +1,47 @@
+//go:build boot
+
+package boot
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// entry is an entry of the journal.
+type entry struct {
+	unit, text string
+	at         time.Time
+}
+
+// journal is what was said in this boot, in order.
+func (m *machine) journal() (all []entry) {
+	m.t.Helper()
+	out := m.run("journalctl", "--no-pager", "--boot", "--output=json", "--output-fields=MESSAGE,_SYSTEMD_UNIT,UNIT,__REALTIME_TIMESTAMP")
+	for line := range strings.Lines(out) {
+		var raw map[string]any
+		if err := json.Unmarshal([]byte(line), &raw); err != nil {
+			m.t.Fatalf("the journal says %q: %v", line, err)
+		}
+		text, _ := raw["MESSAGE"].(string)
+		unit, _ := raw["_SYSTEMD_UNIT"].(string)
+		micros, _ := strconv.ParseInt(raw["__REALTIME_TIMESTAMP"].(string), 10, 64)
+		all = append(all, entry{unit, text, time.UnixMicro(micros)})
+	}
+	return all
+}
+
+// first is the first entry that matches, and its place.
+func (m *machine) first(all []entry, form string) (int, entry) {
+	m.t.Helper()
+	match := regexp.MustCompile(form)
+	for i, e := range all {
+		if match.MatchString(e.text) {
+			return i, e
+		}
+	}
+	m.t.Fatalf("the journal does not say %s:\n%s", form, m.log())
+	return 0, entry{}
+}

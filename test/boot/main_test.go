@@ -1,0 +1,15 @@
+//go:build boot
+
+package boot
+
+import (
+	"os"
+	"testing"
+
+	"replypath/test/world"
+)
+
+func TestMain(m *testing.M) {
+	world.Enter()
+	os.Exit(m.Run())
+}
