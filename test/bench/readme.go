@@ -34,7 +34,7 @@ func (r *results) writeInto(file string) {
 
 // digest is what an operator may want to know.
 func (r *results) digest(to io.Writer) {
-	fmt.Fprintf(to, "The last full run: %s, %s. Medians, where one figure stands alone, else with the middle half of the\nrounds in brackets.\n",
+	fmt.Fprintf(to, "The last full run: %s, %s.\nFigures are medians, in brackets with the middle half of the rounds.\n",
 		time.Now().Format(time.DateOnly), machine())
 	for _, t := range r.short {
 		t.print(to)
