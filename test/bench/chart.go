@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"strings"
@@ -45,8 +46,8 @@ const chartStyle = `<style>
 // draw writes the chart as SVG.
 func (c chart) draw(to io.Writer) {
 	fmt.Fprintf(to, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">`+"\n<title>%s</title>\n%s",
-		chartWidth, chartHeight, c.title, chartStyle)
-	fmt.Fprintf(to, `<text class="title" x="%d" y="24">%s</text>`+"\n", left, c.title)
+		chartWidth, chartHeight, html.EscapeString(c.title), chartStyle)
+	fmt.Fprintf(to, `<text class="title" x="%d" y="24">%s</text>`+"\n", left, html.EscapeString(c.title))
 	highest := c.highest()
 	for y := 1.0; y <= highest*1.01; y *= 2 {
 		at := c.y(y, highest)
@@ -78,7 +79,7 @@ func (l chartLine) draw(to io.Writer, c chart, highest, name float64) {
 		fmt.Fprintf(to, `<circle class="%s" cx="%.1f" cy="%.1f" r="3"/>`+"\n", l.class, c.x(p.x), c.y(p.y, highest))
 	}
 	last := l.points[len(l.points)-1]
-	fmt.Fprintf(to, `<path class="%s" d="%s"/><text x="%d" y="%.1f">%s, %s</text>`+"\n", class, &path, right+14, name+4, l.name, short(last.y))
+	fmt.Fprintf(to, `<path class="%s" d="%s"/><text x="%d" y="%.1f">%s, %s</text>`+"\n", class, &path, right+14, name+4, html.EscapeString(l.name), short(last.y))
 }
 
 // places are where the names of the lines stand: where the lines end, but never closer than one can read.
