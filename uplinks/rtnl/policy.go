@@ -28,8 +28,11 @@ func (h *Handle) Policy(ctx context.Context, f uplinks.Family, about ...netip.Ad
 	if err := readTables(ctx, d, names, about); err != nil {
 		return nil, err
 	}
+	if err := fillHops(ctx, d, names); err != nil {
+		return nil, err
+	}
 	if f == uplinks.IPv6 {
-		return d, h.silentGateways(ctx, d, names)
+		return d, silentGateways(ctx, d, names)
 	}
 	return d, nil
 }
@@ -122,21 +125,23 @@ func readTables(ctx context.Context, d *rpdb.Database, names map[int]string, abo
 	})
 }
 
-// silentGateways notes which IPv6 gateways do not answer: a host that is no router avoids them.
-func (h *Handle) silentGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
-	var neighbours []netlink.Neigh
-	err := dump(ctx, "neighbours", func() (err error) {
-		neighbours, err = h.h.NeighList(0, unix.AF_INET6)
-		return err
+// silentGateways notes which IPv6 gateways do not answer: a host that is no router avoids them. The library's own list
+// leaves bytes of its question unset, which a strict socket refuses now and then.
+func silentGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
+	silent := map[string]bool{}
+	err := dump(ctx, "neighbours", func() error {
+		req := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
+		req.AddData(nl.NewIfInfomsg(unix.AF_INET6))
+		return each(req, unix.RTM_NEWNEIGH, func(m []byte) error {
+			n, err := netlink.NeighDeserialize(m)
+			if err == nil && n.State&unix.NUD_FAILED != 0 {
+				silent[fmt.Sprint(names[n.LinkIndex], " ", addr(n.IP))] = true
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return err
-	}
-	silent := map[string]bool{}
-	for _, n := range neighbours {
-		if n.State&unix.NUD_FAILED != 0 {
-			silent[fmt.Sprint(names[n.LinkIndex], " ", addr(n.IP))] = true
-		}
 	}
 	for _, routes := range d.Tables {
 		for _, r := range routes {

@@ -1,0 +1,108 @@
+package rtnl
+
+import (
+	"context"
+	"net/netip"
+
+	"replypath/uplinks/rpdb"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Nexthop objects (linux/nexthop.h). The library knows none.
+const (
+	newNexthop = 104 // RTM_NEWNEXTHOP
+	getNexthop = 106 // RTM_GETNEXTHOP
+	nhaID      = 1
+	nhaGroup   = 2
+	nhaOif     = 5
+	nhaGateway = 6
+)
+
+// nexthopHeader is a struct nhmsg for all objects.
+type nexthopHeader struct{}
+
+func (nexthopHeader) Len() int          { return 8 }
+func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
+
+// nexthop is an object: a hop, or a group of others.
+type nexthop struct {
+	hop   rpdb.Hop
+	group map[uint32]int // weights by number
+	order []uint32
+}
+
+// fillHops gives routes by nexthop objects their hops where the kernel tells only the number (the sysctl
+// nexthop_compat_mode is 0).
+func fillHops(ctx context.Context, d *rpdb.Database, names map[int]string) error {
+	var objects map[uint32]nexthop
+	for _, routes := range d.Tables {
+		for i := range routes {
+			if r := &routes[i]; r.Nexthop == 0 || r.Hops[0].Link != "" {
+				continue
+			}
+			if objects == nil {
+				var err error
+				if objects, err = nexthops(ctx, names); err != nil {
+					return err
+				}
+			}
+			routes[i].Hops = hopsOf(objects, routes[i].Nexthop)
+		}
+	}
+	return nil
+}
+
+func hopsOf(objects map[uint32]nexthop, id uint32) (hops []rpdb.Hop) {
+	object := objects[id]
+	if object.group == nil {
+		return []rpdb.Hop{object.hop}
+	}
+	for _, member := range object.order {
+		hop := objects[member].hop
+		hop.Weight = object.group[member]
+		hops = append(hops, hop)
+	}
+	return hops
+}
+
+func nexthops(ctx context.Context, names map[int]string) (all map[uint32]nexthop, err error) {
+	err = dump(ctx, "nexthop objects", func() error {
+		all = map[uint32]nexthop{}
+		req := nl.NewNetlinkRequest(getNexthop, unix.NLM_F_DUMP)
+		req.AddData(nexthopHeader{})
+		return each(req, newNexthop, func(m []byte) error {
+			attrs, err := nl.ParseRouteAttr(m[min(8, len(m)):])
+			if err != nil || len(m) < 8 {
+				return err
+			}
+			flags := value(m[4:]).word()
+			object, id := nexthop{hop: rpdb.Hop{Weight: 1, Dead: flags&unix.RTNH_F_DEAD != 0, OnLink: flags&unix.RTNH_F_ONLINK != 0}}, uint32(0)
+			for _, a := range attrs {
+				switch v := value(a.Value); a.Attr.Type & typeMask {
+				case nhaID:
+					id = v.word()
+				case nhaOif:
+					object.hop.Link = names[int(v.word())]
+				case nhaGateway:
+					object.hop.Via, _ = netip.AddrFromSlice(v)
+				case nhaGroup:
+					object.members(v)
+				}
+			}
+			all[id] = object
+			return nil
+		})
+	})
+	return all, err
+}
+
+// members reads an array of struct nexthop_grp.
+func (n *nexthop) members(v value) {
+	n.group = map[uint32]int{}
+	for ; len(v) >= 8; v = v[8:] {
+		n.group[v.word()] = int(v[4]) + 1
+		n.order = append(n.order, v.word())
+	}
+}
