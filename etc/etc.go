@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed replypath.toml
 var Sample []byte
+
+// NetworkdDropIn tells systemd-networkd to leave the rules and routes of others alone.
+//
+//go:embed networkd.conf.d/replypath.conf
+var NetworkdDropIn []byte

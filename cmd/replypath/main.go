@@ -63,7 +63,7 @@ Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.config, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
 	flags.StringVar(&p.state, "state", defaultState, "the `DIR` in which values found are remembered")
-	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.flushCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.flushCommand(), p.versionCommand())
 	root.AddCommand(p.manCommand())
 	return root
 }

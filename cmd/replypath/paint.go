@@ -14,7 +14,7 @@ func newPaint(out io.Writer) paint {
 	return paint{isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-func isTerminal(out io.Writer) bool {
+func isTerminal(out any) bool {
 	f, ok := out.(*os.File)
 	if !ok {
 		return false

@@ -69,15 +69,26 @@ func (t *Table) dump(kind uint16) (all [][]byte, err error) {
 }
 
 func (t *Table) dumpOnce(kind uint16) (all [][]byte, err error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
 	// The name of the table is the first attribute of a chain and of a rule.
 	request := message(kind, unix.NLM_F_DUMP, t.family(), attribute(unix.NFTA_RULE_TABLE, marks.Table))
+	err = list(request, func(_ uint8, of []byte) {
+		if unix.ByteSliceToString(valueOf(of, unix.NFTA_RULE_TABLE)) == marks.Table {
+			all = append(all, of)
+		}
+	})
+	return all, err
+}
+
+// list sends a request for a dump and gives each answer: its family, and its attributes. Its error is EINTR when somebody
+// changed meanwhile what is listed.
+func list(request []byte, each func(family uint8, attributes []byte)) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, err
+		return err
 	}
 	torn := false
 	for {
@@ -87,7 +98,7 @@ func (t *Table) dumpOnce(kind uint16) (all [][]byte, err error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
 			torn = torn || binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP_INTR != 0
@@ -97,15 +108,13 @@ func (t *Table) dumpOnce(kind uint16) (all [][]byte, err error) {
 				errno := -int32(binary.NativeEndian.Uint32(body))
 				switch {
 				case errno != 0:
-					return nil, unix.Errno(errno)
+					return unix.Errno(errno)
 				case torn:
-					return nil, unix.EINTR
+					return unix.EINTR
 				}
-				return all, nil
+				return nil
 			}
-			if of := body[4:]; unix.ByteSliceToString(valueOf(of, unix.NFTA_RULE_TABLE)) == marks.Table {
-				all = append(all, of)
-			}
+			each(body[0], body[4:])
 		}
 	}
 }

@@ -61,18 +61,24 @@ func remedy(err error) string {
 
 // run gives text to the restore command.
 func (t *Table) run(ctx context.Context, text string) error {
-	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "-w", fmt.Sprint(lockWait))
+	_, err := t.restored(ctx, text)
+	return err
+}
+
+// restored gives text to the restore command, with more options, and gives what it says beside.
+func (t *Table) restored(ctx context.Context, text string, options ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, t.restore, append(options, "--noflush", "-w", fmt.Sprint(lockWait))...)
 	cmd.Stdin = strings.NewReader(text)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	err := cmd.Run()
 	if err == nil {
-		return nil
+		return said.String(), nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s: load the mangle chains: %w", t.Command, ctx.Err())
+		return "", fmt.Errorf("%s: load the mangle chains: %w", t.Command, ctx.Err())
 	}
-	return t.explain("load the mangle chains", fmt.Errorf("%s: %w", said.String(), err))
+	return "", t.explain("load the mangle chains", fmt.Errorf("%s: %w", said.String(), err))
 }
 
 // say gives what the iptables command answers about the table. It waits for the xtables lock.

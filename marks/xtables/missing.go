@@ -41,3 +41,36 @@ func (t *Table) missing(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w: %s: load the module with modprobe, or install the kernel's extra modules", t.Command,
 		ErrMissing, strings.Join(lacks, ", "))
 }
+
+// Lacks is an ErrMissing that names the parts of our rules that the kernel or iptables does not have. It has the restore
+// command read each part, and load nothing.
+func (t *Table) Lacks(ctx context.Context) error {
+	whole := fmt.Sprintf("*%s\n:%s - [0:0]\n", marks.Table, scratch)
+	for _, p := range parts {
+		whole += fmt.Sprintf("-A %s %s\n", scratch, p.rule)
+	}
+	err := t.tried(ctx, whole+"COMMIT\n")
+	if !errors.Is(err, ErrMissing) {
+		return err
+	}
+	var lacks []string
+	for _, p := range parts {
+		if t.tried(ctx, fmt.Sprintf("*%s\n:%s - [0:0]\n-A %s %s\nCOMMIT\n", marks.Table, scratch, scratch, p.rule)) != nil {
+			lacks = append(lacks, fmt.Sprintf("%s (module %s)", p.what, p.module))
+		}
+	}
+	if len(lacks) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s: %w: %s", t.Command, ErrMissing, strings.Join(lacks, ", "))
+}
+
+// tried has the restore command read a text without loading it. That the kernel does not have what it needs is only a
+// warning then.
+func (t *Table) tried(ctx context.Context, text string) error {
+	said, err := t.restored(ctx, text, "--test")
+	if err == nil && strings.Contains(said, "missing kernel module") {
+		return fmt.Errorf("%s: %w (%s)", t.Command, ErrMissing, strings.TrimSpace(said))
+	}
+	return err
+}

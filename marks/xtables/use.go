@@ -20,8 +20,17 @@ func (t *Table) InUse(ctx context.Context) (Use, error) {
 	if t.Backend == marks.Legacy && !t.legacyTables() {
 		return Use{}, nil
 	}
-	save := strings.TrimSuffix(t.restore, "-restore") + "-save"
-	out, err := exec.CommandContext(ctx, save).Output()
+	_, saved, err := t.save(ctx)
+	if err != nil {
+		return Use{}, err
+	}
+	return use(saved), nil
+}
+
+// save is what the save command prints, and the command.
+func (t *Table) save(ctx context.Context) (command, saved string, err error) {
+	command = strings.TrimSuffix(t.restore, "-restore") + "-save"
+	out, err := exec.CommandContext(ctx, command).Output()
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
@@ -32,9 +41,9 @@ func (t *Table) InUse(ctx context.Context) (Use, error) {
 				err = fmt.Errorf("%w: %w: %w", ErrMissing, none, err)
 			}
 		}
-		return Use{}, t.explain("list the rules of all tables", fmt.Errorf("%s: %w", save, err))
+		return command, "", t.explain("list the rules of all tables", fmt.Errorf("%s: %w", command, err))
 	}
-	return use(string(out)), nil
+	return command, string(out), nil
 }
 
 // use reads what iptables-save prints. A chain without rules that nobody filled yet is no use.

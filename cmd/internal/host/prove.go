@@ -85,7 +85,7 @@ func survey(ctx context.Context, links *rtnl.Handle, router *rtnl.Router, s heal
 	}
 	sysctls := proof.Sysctls(paths)
 	r := &run{router: router, askers: map[health.Key]netip.Addr{}, inside: map[uplinks.Family]*proof.Inside{},
-		ground: proof.Ground{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: setAtBoot(sysctls)},
+		ground: proof.Ground{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: setAtBoot("/", sysctls)},
 		target: proof.Target{Facts: facts, Services: s.Prove}}
 	if r.target.Listeners, err = rtnl.Listeners(ctx); err != nil {
 		return nil, err

@@ -1,0 +1,111 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+
+	"replypath/uplinks"
+)
+
+const rpFilter = "net.ipv4.conf.*.rp_filter"
+
+// Sysctls are those that findings go by.
+func Sysctls(f uplinks.Facts) []uplinks.Tunable {
+	names := []string{"all"}
+	for name := range f.Links {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var all []uplinks.Tunable
+	for _, name := range names {
+		for _, sysctl := range []string{rpFilter, uplinks.SrcValidMark, arpIgnore, arpFilter} {
+			all = append(all, uplinks.Tunable{Link: name, Name: sysctl})
+		}
+	}
+	return all
+}
+
+// line is a sysctl as it was seen, and who sets it.
+func (s Seen) line(t uplinks.Tunable) string {
+	text := fmt.Sprintf("%s = %s", t, s.Values[t])
+	if file := s.SetBy[t]; file != "" {
+		text += ", set in " + file
+	}
+	return text
+}
+
+// effective is the larger of a link's sysctl and that of all, and the one of the two that it is.
+func (s Seen) effective(link, sysctl string) (value string, by uplinks.Tunable) {
+	own, all := uplinks.Tunable{Link: link, Name: sysctl}, uplinks.Tunable{Link: "all", Name: sysctl}
+	if s.Values[all] > s.Values[own] {
+		return s.Values[all], all
+	}
+	return s.Values[own], own
+}
+
+// sourceCheck tells how the uplinks' questions are checked. Strict is right once ours is applied; before, it refuses
+// what main would not answer by the same link.
+func (s Seen) sourceCheck() (all []Finding) {
+	var strict, other []string
+	for _, u := range s.present() {
+		value, by := s.effective(u.Link, rpFilter)
+		line := fmt.Sprintf("%s: %s", u.Link, s.line(by))
+		if value == "1" {
+			strict = append(strict, line)
+		} else {
+			other = append(other, line)
+		}
+	}
+	switch {
+	case len(strict) > 0 && !s.applied():
+		all = append(all, Finding{ID: "rp-filter", Severity: Warning, Evidence: strict,
+			What:   "the source check is strict, and nothing of replypath is applied: what is asked by an uplink that main does not answer by is refused",
+			Remedy: "replypath apply; strict is right then"})
+	case len(other) > 0:
+		all = append(all, Finding{ID: "rp-filter", Severity: Note, Evidence: other,
+			What:   "the source check of uplinks is not strict: forged addresses of a LAN may come in by them",
+			Remedy: "sysctl -w net.ipv4.conf.LINK.rp_filter=1, which replypath is made for"})
+	}
+	if s.Dropped > 0 {
+		all = append(all, Finding{ID: "rp-filter-refused", Severity: Note, Evidence: []string{fmt.Sprintf("IPReversePathFilter %d", s.Dropped)},
+			What:   fmt.Sprintf("the source check has refused %d packets since boot", s.Dropped),
+			Remedy: "see whether it grows while replies are missing: nstat -z TcpExtIPReversePathFilter; which: sysctl -w net.ipv4.conf.all.log_martians=1"})
+	}
+	return all
+}
+
+// srcValidMark tells that the source check of every link goes by marks, of whomever. Putting it back cannot cut anybody
+// off where no link checks.
+func (s Seen) srcValidMark() []Finding {
+	all := uplinks.Tunable{Link: "all", Name: uplinks.SrcValidMark}
+	if s.Values[all] != "1" {
+		return nil
+	}
+	checked := s.Values[uplinks.Tunable{Link: "all", Name: rpFilter}] != "0"
+	for name := range s.Facts.Links {
+		checked = checked || s.Values[uplinks.Tunable{Link: name, Name: rpFilter}] != "0"
+	}
+	f := Finding{ID: "src-valid-mark-all", Severity: Warning, Evidence: []string{s.line(all)}, Fixable: !checked && s.SetBy[all] == "",
+		What:   "the source check of every link goes by marks, also those of other programs (wg-quick sets this, and old versions of Tailscale)",
+		Remedy: "set it on the links that need it and not on all: sysctl -w net.ipv4.conf.all.src_valid_mark=0"}
+	if file := s.SetBy[all]; file != "" {
+		f.Remedy += "; and take it out of " + file
+	}
+	return []Finding{f}
+}
+
+// firewallCheck tells of source checks of the firewall that do not see our marks.
+func (s Seen) firewallCheck() []Finding {
+	var lines []string
+	for _, f := range s.Firewall {
+		if f.Checks && !f.Marked {
+			lines = append(lines, place(f))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return []Finding{{ID: "firewall-source-check", Severity: Error, Evidence: some(lines),
+		What:   "the firewall checks sources without our marks: it refuses what is asked by an uplink that main does not answer by",
+		Remedy: "delete those rules and use sysctl rp_filter=1; or check in mangle behind ours, with --validmark (nft: fib saddr . mark . iif, priority above -150)"}}
+}

@@ -1,0 +1,132 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"replypath/uplinks"
+)
+
+const (
+	arpIgnore = "net.ipv4.conf.*.arp_ignore"
+	arpFilter = "net.ipv4.conf.*.arp_filter"
+)
+
+// links tells of what uplinks have in common and should not, or should and have not.
+func (s Seen) links() (all []Finding) {
+	return slices.Concat(s.mtus(), s.segments(), s.gateways(), s.addressTwice())
+}
+
+func (s Seen) mtus() []Finding {
+	var lines []string
+	var sizes []int
+	for _, u := range s.present() {
+		mtu := s.Natures[u.Link].MTU
+		lines = append(lines, fmt.Sprintf("%s: mtu %d", u.Link, mtu))
+		sizes = append(sizes, mtu)
+	}
+	slices.Sort(sizes)
+	if len(slices.Compact(sizes)) < 2 {
+		return nil
+	}
+	return []Finding{{ID: "mtu-differs", Severity: Note, Evidence: lines,
+		What:   "uplinks have different MTUs: what is forwarded learns the smaller one only by ICMP",
+		Remedy: "let ICMP \"fragmentation needed\" and \"packet too big\" pass, or clamp: -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}}
+}
+
+// network is a link's IPv4 network.
+type network struct {
+	link   string
+	prefix netip.Prefix
+}
+
+// segments tells of two links in one network that both answer ARP for each other's addresses.
+func (s Seen) segments() (all []Finding) {
+	var seen []network
+	var names []string
+	for name := range s.Facts.Links {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, a := range s.Facts.Links[name].Addrs {
+			p := a.Prefix.Masked()
+			if !p.Addr().Is4() || p.IsSingleIP() || p.Addr().IsLoopback() || a.LinkLocal {
+				continue
+			}
+			now := network{name, p}
+			for _, before := range seen {
+				if before.link != name && before.prefix.Overlaps(p) && (s.flux(name) || s.flux(before.link)) {
+					all = append(all, s.segment(before, now))
+				}
+			}
+			seen = append(seen, now)
+		}
+	}
+	return all
+}
+
+// flux reports whether the link answers ARP for addresses of other links.
+func (s Seen) flux(link string) bool {
+	ignore, _ := s.effective(link, arpIgnore)
+	filter, _ := s.effective(link, arpFilter)
+	return ignore == "0" && filter == "0"
+}
+
+func (s Seen) segment(a, b network) Finding {
+	var lines []string
+	for _, n := range []network{a, b} {
+		_, by := s.effective(n.link, arpIgnore)
+		lines = append(lines, fmt.Sprintf("%s has an address in %s; %s", n.link, n.prefix, s.line(by)))
+	}
+	return Finding{ID: "arp-flux", Severity: Warning, Evidence: lines,
+		What:   fmt.Sprintf("%s and %s are in one network, and each answers ARP for the other's address: questions may come in by the wrong one", a.link, b.link),
+		Remedy: fmt.Sprintf("sysctl -w net.ipv4.conf.%s.arp_ignore=1 net.ipv4.conf.%[1]s.arp_announce=2, and the same for %s", a.link, b.link)}
+}
+
+// gateways tells of uplinks whose gateways have one address.
+func (s Seen) gateways() (all []Finding) {
+	for _, f := range uplinks.Families {
+		of := map[netip.Addr][]string{}
+		for _, u := range s.present() {
+			hop, known := s.Facts.Links[u.Link].NextHop(u.Gateway(f), f)
+			if known && hop.Gateway.IsValid() && !hop.Gateway.IsLinkLocalUnicast() {
+				of[hop.Gateway] = append(of[hop.Gateway], u.Link)
+			}
+		}
+		for gateway, links := range of {
+			if len(links) > 1 {
+				all = append(all, Finding{ID: "same-gateway", Severity: Note, Evidence: []string{fmt.Sprintf("via %s dev %s", gateway, list(links))},
+					What:   fmt.Sprintf("the gateways of %s have the same address", list(links)),
+					Remedy: "nothing when they are different routers; when it is one router on one network, one uplink is enough"})
+			}
+		}
+	}
+	return all
+}
+
+// addressTwice tells of an address that two links have: the address rules know it of one alone.
+func (s Seen) addressTwice() (all []Finding) {
+	of := map[netip.Addr][]string{}
+	for name, l := range s.Facts.Links {
+		for _, a := range l.Addrs {
+			if ip := a.Prefix.Addr(); !ip.IsLinkLocalUnicast() {
+				of[ip] = append(of[ip], name)
+			}
+		}
+	}
+	for ip, links := range of {
+		slices.Sort(links)
+		isUplink := func(link string) bool {
+			return slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool { return u.Link == link })
+		}
+		if len(links) > 1 && slices.ContainsFunc(links, isUplink) {
+			all = append(all, Finding{ID: "same-address", Severity: Error, Evidence: []string{fmt.Sprintf("%s on %s", ip, list(links))},
+				What:   fmt.Sprintf("%s have the same address: what the host itself sends from it can only go by one of them", list(links)),
+				Remedy: "give one of the networks other addresses, at its router"})
+		}
+	}
+	slices.SortFunc(all, func(a, b Finding) int { return slices.Compare(a.Evidence, b.Evidence) })
+	return all
+}

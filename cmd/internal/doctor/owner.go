@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"replypath/marks"
+	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
+)
+
+// owner is who has added the rule; empty: it is not known.
+func owner(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
+	if o := d.Owner(r, n); o != rpdb.UnknownOwner {
+		return o
+	}
+	return ""
+}
+
+// ruleLine is the rule as ip-rule(8) prints it.
+func ruleLine(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
+	ip := "ip rule"
+	if d.Family == uplinks.IPv6 {
+		ip = "ip -6 rule"
+	}
+	return fmt.Sprintf("%s %d: %s protocol %s", ip, r.Priority, r.Text(n), n.Protocol(r.Protocol))
+}
+
+// place is the rule of a firewall, and where it is.
+func place(f marks.Foreign) string { return fmt.Sprintf("%s: %s: %s", f.Tool, f.Place, f.Text) }
+
+// firewallOwners are known by the names of their chains and tables, or by what their rules say.
+var firewallOwners = []struct{ word, owner string }{
+	{"KUBE-", "kube-proxy"}, {"kube-proxy", "kube-proxy"}, {"cali-", "Calico"}, {"CILIUM_", "Cilium"}, {"FLANNEL-", "flannel"},
+	{"AWS-", "the AWS VPC CNI"}, {"CNI-", "a CNI plugin"}, {"DOCKER", "Docker"}, {"ts-", "Tailscale"}, {"wg-quick", "wg-quick"},
+	{"mwan3", "mwan3"}, {"pbr_", "OpenWrt's pbr"}, {"PBR_", "OpenWrt's pbr"}, {"LIBVIRT_", "libvirt"}, {"ufw", "ufw"},
+	{"firewalld", "firewalld"}, {"NETBIRD", "NetBird"}, {"netbird", "NetBird"}, {"fw4", "OpenWrt's firewall"}, {"strongswan", "strongSwan"},
+}
+
+// firewallOwner is whose rule it seems to be; empty: it is not known.
+func firewallOwner(f marks.Foreign) string {
+	words := strings.Fields(f.Place)
+	for _, w := range strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' }) {
+		words = append(words, w)
+	}
+	for _, known := range firewallOwners {
+		for _, w := range words {
+			if strings.HasPrefix(w, known.word) {
+				return known.owner
+			}
+		}
+	}
+	// The plugin connmark of strongSwan marks by IPsec policy.
+	if strings.Contains(f.Text, "-m policy") && strings.Contains(f.Text, "CONNMARK") {
+		return "strongSwan"
+	}
+	return ""
+}

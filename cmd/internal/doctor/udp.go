@@ -1,0 +1,153 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+
+	"replypath/uplinks"
+)
+
+// remedies are how well-known servers are told to answer from the address that they were asked at.
+var remedies = map[string]string{
+	"unbound":    "in unbound.conf: interface-automatic: yes, or an interface: line for each address",
+	"named":      "in named.conf: listen-on and listen-on-v6 with the addresses themselves, and interface-interval above 0",
+	"dnsmasq":    "in dnsmasq.conf: bind-dynamic",
+	"openvpn":    "in the server's configuration: multihome",
+	"ntpd":       "in ntp.conf: interface listen ADDRESS for each address",
+	"chronyd":    "in chrony.conf: bindaddress with the uplink's address",
+	"coredns":    "in the Corefile: bind with the addresses",
+	"snmpd":      "in snmpd.conf: agentAddress udp:ADDRESS:161 for each address",
+	"iperf3":     "iperf3 -s -B ADDRESS, one for each address",
+	"iperf":      "iperf -s -u -B ADDRESS, one for each address",
+	"in.tftpd":   "tftpd --address ADDRESS:69, one for each address",
+	"asterisk":   "in pjsip.conf: a transport with bind=ADDRESS for each address",
+	"xl2tpd":     "in xl2tpd.conf: listen-addr = ADDRESS",
+	"radiusd":    "in radiusd.conf: a listen section with ipaddr for each address",
+	"turnserver": "in turnserver.conf: listening-ip for each address",
+}
+
+// silent are those that ask, or that only listen to what is sent to groups or said without an answer.
+var silent = []string{"dhclient", "dhcpcd", "udhcpc", "systemd-network", "systemd-resolve", "NetworkManager", "avahi-daemon", "rsyslogd", "syslogd", "odhcp6c"}
+
+// udp tells of servers on the wildcard address that do not ask at which address they were asked: the kernel lets them
+// answer from the default uplink's.
+func (s Seen) udp() (all []Finding) {
+	families := s.wrongFor()
+	if len(families) == 0 {
+		return nil
+	}
+	unknown := Finding{ID: "udp-server-unknown", Severity: Note,
+		What:   "UDP servers listen on the wildcard address, and it could not be seen whether they answer from the address they were asked at",
+		Remedy: "look again as root (CAP_SYS_PTRACE); or prove it with a service in prove = [...] and replypath verify"}
+	for _, server := range s.servers(families) {
+		switch {
+		case server.Asked && server.Tells:
+		case server.Asked:
+			all = append(all, Finding{ID: "udp-server", Severity: Warning, Evidence: []string{server.String()},
+				What:   fmt.Sprintf("%s on UDP port %d answers from the address of %s, wherever it was asked", server.Process, server.Port, s.defaults(families)),
+				Remedy: server.remedy(s.addresses())})
+		default:
+			unknown.Evidence = append(unknown.Evidence, server.String())
+		}
+	}
+	if len(unknown.Evidence) > 0 {
+		all = append(all, unknown)
+	}
+	return all
+}
+
+// wrongFor are the families in which an uplink is not main's default.
+func (s Seen) wrongFor() (all []uplinks.Family) {
+	for _, f := range uplinks.Families {
+		if len(s.others(f)) > 0 {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// servers are those that may answer wrongly, each process and port once.
+func (s Seen) servers(families []uplinks.Family) (all []Server) {
+	for _, server := range s.Sockets {
+		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.Serves(f) })
+		same := func(o Server) bool { return o.Port == server.Port && o.ID == server.ID && o.Process == server.Process }
+		if serves && !server.Kernel && !slices.Contains(silent, server.Process) && !slices.ContainsFunc(all, same) {
+			all = append(all, server)
+		}
+	}
+	return all
+}
+
+// defaults names where answers would come from.
+func (s Seen) defaults(families []uplinks.Family) string {
+	var links []string
+	for _, f := range families {
+		if link := s.main(f); link != "" {
+			links = append(links, link)
+		}
+	}
+	if len(links) == 0 {
+		return "another uplink, if at all"
+	}
+	return list(unique(links))
+}
+
+// addresses are those that a server should be bound to.
+func (s Seen) addresses() (all []string) {
+	for _, u := range s.present() {
+		for _, f := range uplinks.Families {
+			if a := s.Facts.Links[u.Link].Source(f); a.IsValid() {
+				all = append(all, a.String())
+			}
+		}
+	}
+	return all
+}
+
+// String is the socket and its process.
+func (v Server) String() string {
+	at := fmt.Sprintf("udp %s port %d", v.Addr, v.Port)
+	switch {
+	case v.Kernel:
+		return at + ": the kernel's"
+	case v.Process == "":
+		return at + ": its process is not known"
+	case v.Asked && !v.Tells:
+		return fmt.Sprintf("%s: %s (process %d), without IP_PKTINFO", at, v.Process, v.ID)
+	}
+	return fmt.Sprintf("%s: %s (process %d)", at, v.Process, v.ID)
+}
+
+func (v Server) remedy(addresses []string) string {
+	if known, found := remedies[v.Process]; found {
+		return known + " (" + list(addresses) + ")"
+	}
+	return fmt.Sprintf("bind it to the addresses themselves (%s), or let it answer from the address it was asked at (IP_PKTINFO)", list(addresses))
+}
+
+// tunnels tells of the kernel's own UDP sockets.
+func (s Seen) tunnels() []Finding {
+	var lines []string
+	for _, server := range s.Sockets {
+		if server.Kernel {
+			lines = append(lines, server.String())
+		}
+	}
+	var links []string
+	for name, n := range s.Natures {
+		if n.Kind == "wireguard" {
+			links = append(links, name)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	slices.Sort(links)
+	f := Finding{ID: "kernel-listener", Severity: Note, Evidence: some(lines),
+		What:   "the kernel itself listens for a tunnel, such as VXLAN",
+		Remedy: "nothing for WireGuard, which answers from the address it was asked at; give other tunnels a local address"}
+	if len(links) > 0 {
+		f.ID, f.What = "wireguard-listener", fmt.Sprintf("the kernel itself listens for WireGuard (%s)", list(links))
+	}
+	return []Finding{f}
+}

@@ -1,0 +1,170 @@
+package host
+
+import (
+	"bufio"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"replypath/cmd/internal/doctor"
+	"replypath/marks"
+
+	"golang.org/x/sys/unix"
+)
+
+// files looks at what is set up for the next boot, and for programs that delete what is not theirs.
+func (x *examiner) files() {
+	x.seen.Saved = x.saved()
+	if own, err := firstNamespace(); x.Root != "/" || err == nil && own {
+		x.seen.Networkd = networkdSetUp(x.Root)
+	}
+	x.seen.Kernel = x.lacking()
+}
+
+// saves are where saved rules lie, and which unit loads them at boot.
+var saves = []struct {
+	pattern string
+	units   []string
+	native  bool
+}{
+	{"/etc/nftables.conf", []string{"nftables.service"}, true},
+	{"/etc/sysconfig/nftables.conf", []string{"nftables.service"}, true},
+	{"/etc/nftables/*", []string{"nftables.service"}, true},
+	{"/etc/nftables.d/*", []string{"nftables.service"}, true},
+	{"/etc/iptables/*rules*", []string{"netfilter-persistent.service", "iptables.service", "ip6tables.service"}, false},
+	{"/etc/sysconfig/ip*tables", []string{"iptables.service", "ip6tables.service"}, false},
+}
+
+func (x *examiner) saved() (all []doctor.SavedRules) {
+	for _, s := range saves {
+		paths, _ := filepath.Glob(filepath.Join(x.Root, s.pattern))
+		for _, path := range paths {
+			lines, err := harmful(path, s.native)
+			if err != nil {
+				x.try(path, func() error { return err })
+			}
+			if len(lines) > 0 {
+				boot := slices.ContainsFunc(s.units, func(unit string) bool { return enabled(x.Root, unit) != "" })
+				all = append(all, doctor.SavedRules{Path: below(x.Root, path), Lines: lines, AtBoot: boot, Native: s.native})
+			}
+		}
+	}
+	return all
+}
+
+// harmful are the lines of a file of rules with what is ours, or what nft(8) makes of it.
+func harmful(path string, native bool) (lines []string, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimSpace(line)
+		wipes := strings.Contains(line, "ct mark set ct mark") || strings.HasSuffix(line, "meta mark set ct mark")
+		if strings.HasPrefix(line, "#") || !strings.Contains(line, marks.Prefix) && !(native && wipes) {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%d: %s", n, line))
+	}
+	return lines, nil
+}
+
+// enabled is the link by which systemd starts the unit at boot; empty: it does not.
+func enabled(root, unit string) string {
+	links, _ := filepath.Glob(filepath.Join(root, "/etc/systemd/system/*.wants", unit))
+	if len(links) == 0 {
+		return ""
+	}
+	return below(root, links[0])
+}
+
+// below is the path as it is below the root.
+func below(root, path string) string {
+	relative, err := filepath.Rel(root, path)
+	if err != nil {
+		return path
+	}
+	return "/" + relative
+}
+
+var systemdFolders = []string{"/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd"}
+
+// networkdSetUp reads whether systemd-networkd is used, and what it is told of what is not its own (networkd.conf(5)).
+func networkdSetUp(root string) (n doctor.Networkd) {
+	const unit = "systemd-networkd.service"
+	if some, _ := os.ReadDir(filepath.Join(root, "/run/systemd/netif/links")); len(some) > 0 {
+		n.Active, n.Why = true, "it runs: /run/systemd/netif/links"
+	} else if link := enabled(root, unit); link != "" {
+		n.Active, n.Why = true, "it starts at boot: "+link
+	}
+	var folders []string
+	for _, folder := range systemdFolders {
+		folders = append(folders, folder+"/networkd.conf.d")
+	}
+	var main []string
+	for _, folder := range slices.Backward(systemdFolders) {
+		if path := filepath.Join(folder, "networkd.conf"); main == nil && exists(filepath.Join(root, path)) {
+			main = []string{path}
+		}
+	}
+	values := map[string]string{}
+	for _, path := range append(main, dropIns(root, folders, "*.conf")...) {
+		text, _ := os.ReadFile(filepath.Join(root, path))
+		for line := range strings.Lines(string(text)) {
+			key, value, sets := strings.Cut(strings.TrimSpace(line), "=")
+			if key = strings.TrimSpace(key); sets && strings.HasPrefix(key, "ManageForeign") {
+				values[key] = strings.ToLower(strings.TrimSpace(value))
+				n.Says = append(n.Says, path+": "+strings.TrimSpace(line))
+			}
+		}
+	}
+	refused := func(key string) bool { return slices.Contains([]string{"no", "false", "0", "off", "n", "f"}, values[key]) }
+	n.Keeps = refused("ManageForeignRoutingPolicyRules") && refused("ManageForeignRoutes")
+	return n
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// lacking are the options that the kernel's configuration says are not set, where it can be read.
+func (x *examiner) lacking() (names []string) {
+	var system unix.Utsname
+	if err := unix.Uname(&system); err != nil {
+		return nil
+	}
+	release := unix.ByteSliceToString(system.Release[:])
+	paths := []string{filepath.Join(x.Root, "/boot/config-"+release), filepath.Join(x.Root, "/lib/modules", release, "config")}
+	if x.Root == "/" {
+		paths = append(paths, "/proc/config.gz")
+	}
+	at := slices.IndexFunc(paths, exists)
+	if at < 0 {
+		return nil
+	}
+	f, err := os.Open(paths[at])
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(paths[at], ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return nil
+		}
+	}
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		name, not := strings.CutSuffix(strings.TrimPrefix(lines.Text(), "# "), " is not set")
+		if not && slices.ContainsFunc(doctor.Options[:], func(o doctor.Option) bool { return o.Name == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

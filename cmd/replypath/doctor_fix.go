@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"replypath/cmd/internal/doctor"
+	"replypath/cmd/internal/host"
+)
+
+// fix does what can be done without risk, after asking.
+func (p *program) fix(asked doctorFlags, findings []doctor.Finding) error {
+	var fixes []host.Fix
+	for _, f := range findings {
+		if f.Fixable {
+			fixes = append(fixes, host.Fixes(asked.root)[f.ID])
+		}
+	}
+	if len(fixes) == 0 {
+		fmt.Fprintln(p.stderr, "there is nothing that could be fixed without risk")
+		return nil
+	}
+	if err := privileged(); err != nil {
+		return err
+	}
+	for _, f := range fixes {
+		fmt.Fprintf(p.stderr, "would do: %s\n", f.Does)
+	}
+	if !asked.yes {
+		if sure, err := p.sure(); err != nil || !sure {
+			return err
+		}
+	}
+	for _, f := range fixes {
+		if err := f.Do(); err != nil {
+			return fmt.Errorf("%s: %w", f.Does, err)
+		}
+		fmt.Fprintf(p.stderr, "done: %s\n", f.Does)
+		if f.Then != "" {
+			fmt.Fprintf(p.stderr, "  takes effect with: %s\n", f.Then)
+		}
+		fmt.Fprintf(p.stderr, "  undo: %s\n", f.Undo)
+	}
+	return nil
+}
+
+// sure asks on the terminal.
+func (p *program) sure() (bool, error) {
+	if !isTerminal(os.Stdin) {
+		return false, errors.New("nobody can be asked here: say --yes to have it done")
+	}
+	fmt.Fprint(p.stderr, "do it? [y/N] ")
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}
