@@ -3,9 +3,7 @@ package rtnl
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"replypath/marks"
@@ -14,9 +12,6 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
-
-// ctaMark is CTA_MARK (linux/netfilter/nfnetlink_conntrack.h).
-const ctaMark = 8
 
 // MarkedFlows are the connections whose mark has any of the bits, by their marks, in the namespace of the calling thread.
 func MarkedFlows(ctx context.Context, mask marks.Mask) ([]uplinks.MarkedFlow, error) {
@@ -42,56 +37,13 @@ func note(found map[uint32]*uplinks.MarkedFlow, m []byte, mask marks.Mask) {
 	if len(m) < nl.SizeofNfgenmsg {
 		return
 	}
-	attrs, err := nl.ParseRouteAttr(m[nl.SizeofNfgenmsg:])
-	if err != nil {
+	c, err := connection(m[nl.SizeofNfgenmsg:])
+	if err != nil || c.Mark&uint32(mask) == 0 {
 		return
 	}
-	var mark uint32
-	var tuple []byte
-	for _, a := range attrs {
-		switch a.Attr.Type & typeMask {
-		case ctaMark:
-			if len(a.Value) == 4 {
-				mark = binary.BigEndian.Uint32(a.Value)
-			}
-		case nl.CTA_TUPLE_ORIG:
-			tuple = a.Value
-		}
+	if found[c.Mark] == nil {
+		f := c.Original
+		found[c.Mark] = &uplinks.MarkedFlow{Mark: c.Mark, Text: fmt.Sprintf("protocol %d from %s to %s", f.Proto, f.From, f.To)}
 	}
-	if mark&uint32(mask) == 0 {
-		return
-	}
-	if found[mark] == nil {
-		found[mark] = &uplinks.MarkedFlow{Mark: mark, Text: tupleText(tuple)}
-	}
-	found[mark].Count++
-}
-
-// tupleText prints who asked whom.
-func tupleText(tuple []byte) string {
-	part := func(b []byte, kind uint16) []byte {
-		attrs, _ := nl.ParseRouteAttr(b)
-		for _, a := range attrs {
-			if a.Attr.Type&typeMask == kind {
-				return a.Value
-			}
-		}
-		return nil
-	}
-	ip, proto := part(tuple, ctaIP), part(tuple, ctaProto)
-	address := func(v4, v6 uint16) netip.Addr {
-		a, ok := netip.AddrFromSlice(part(ip, v4))
-		if !ok {
-			a, _ = netip.AddrFromSlice(part(ip, v6))
-		}
-		return a
-	}
-	text := fmt.Sprintf("from %s to %s", address(nl.CTA_IP_V4_SRC, nl.CTA_IP_V6_SRC), address(nl.CTA_IP_V4_DST, nl.CTA_IP_V6_DST))
-	if number := value(part(proto, ctaProtoNum)).byte(); number != 0 {
-		text = fmt.Sprintf("protocol %d %s", number, text)
-	}
-	if port := part(proto, ctaDstPort); len(port) == 2 {
-		text += fmt.Sprintf(" port %d", binary.BigEndian.Uint16(port))
-	}
-	return text
+	found[c.Mark].Count++
 }

@@ -39,10 +39,7 @@ var firewallOwners = []struct{ word, owner string }{
 
 // firewallOwner is whose rule it seems to be; empty: it is not known.
 func firewallOwner(f marks.Foreign) string {
-	words := strings.Fields(f.Place)
-	for _, w := range strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' }) {
-		words = append(words, w)
-	}
+	words := append(strings.Fields(f.Place), strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' })...)
 	for _, known := range firewallOwners {
 		for _, w := range words {
 			if strings.HasPrefix(w, known.word) {

@@ -36,9 +36,9 @@ type Seen struct {
 	Unproven string   // why nothing could be shown; empty: it could be, or was not tried
 }
 
-// Server is a bound UDP socket and who has it.
+// Server is a bound UDP socket, and who has it.
 type Server struct {
-	uplinks.UDPSocket
+	uplinks.Listener
 	Process string // empty: not known, or the kernel itself
 	ID      int    // of the process
 	Kernel  bool   // the kernel's own: no process has it
@@ -61,9 +61,6 @@ type Networkd struct {
 	Says   []string // ManageForeign... as written, with the files
 	Keeps  bool     // it is told to leave the rules and the routes of others alone
 }
-
-// configured reports whether there are uplinks to speak of.
-func (s Seen) configured() bool { return len(s.Settings.Uplinks) > 0 }
 
 // applied reports whether rules of ours are in the kernel.
 func (s Seen) applied() bool { return len(s.State.Rules) > 0 }

@@ -69,13 +69,18 @@ func (s Seen) wrongFor() (all []uplinks.Family) {
 // servers are those that may answer wrongly, each process and port once.
 func (s Seen) servers(families []uplinks.Family) (all []Server) {
 	for _, server := range s.Sockets {
-		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.Serves(f) })
+		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.serves(f) })
 		same := func(o Server) bool { return o.Port == server.Port && o.ID == server.ID && o.Process == server.Process }
 		if serves && !server.Kernel && !slices.Contains(silent, server.Process) && !slices.ContainsFunc(all, same) {
 			all = append(all, server)
 		}
 	}
 	return all
+}
+
+// serves reports whether a question in that family to any address of the host reaches it.
+func (v Server) serves(f uplinks.Family) bool {
+	return v.Link == 0 && v.Addr.IsUnspecified() && v.Hears(f.Any().Addr(), 0)
 }
 
 // defaults names where answers would come from.

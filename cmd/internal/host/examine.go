@@ -12,6 +12,8 @@ import (
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
+
+	"golang.org/x/sys/unix"
 )
 
 // Examination says what to look at.
@@ -146,7 +148,7 @@ func (x *examiner) lacks(ctx context.Context, fw firewall) {
 
 // sockets finds out who has which UDP socket, and whether it asks at which address it is asked.
 func (x *examiner) sockets(ctx context.Context) error {
-	all, err := rtnl.UDPSockets(ctx)
+	all, err := rtnl.Sockets(ctx, unix.IPPROTO_UDP)
 	if err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func (x *examiner) sockets(ctx context.Context) error {
 	holders, whole := procfs.Holders()
 	for _, s := range all {
 		h, held := holders[s.Inode]
-		v := doctor.Server{UDPSocket: s, Process: h.Name, ID: h.ID, Kernel: !held && whole}
+		v := doctor.Server{Listener: s.Listener, Process: h.Name, ID: h.ID, Kernel: !held && whole}
 		// What the kernel chose the port for asks, and does not answer.
 		if !s.Addr.IsUnspecified() || held && s.Port >= first && s.Port <= last {
 			continue
@@ -170,4 +172,3 @@ func (x *examiner) sockets(ctx context.Context) error {
 	}
 	return nil
 }
-

@@ -124,7 +124,9 @@ func networkdSetUp(root string) (n doctor.Networkd) {
 			}
 		}
 	}
-	refused := func(key string) bool { return slices.Contains([]string{"no", "false", "0", "off", "n", "f"}, values[key]) }
+	refused := func(key string) bool {
+		return slices.Contains([]string{"no", "false", "0", "off", "n", "f"}, values[key])
+	}
 	n.Keeps = refused("ManageForeignRoutingPolicyRules") && refused("ManageForeignRoutes")
 	return n
 }

@@ -1,0 +1,135 @@
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// What others set up in files is seen below another root: the machine's own are not written.
+func TestDoctorReadsTheHostsFiles(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.apply()
+	var release unix.Utsname
+	if err := unix.Uname(&release); err != nil {
+		t.Fatal(err)
+	}
+	kernel := "/boot/config-" + unix.ByteSliceToString(release.Release[:])
+	cases := []struct {
+		name         string
+		files        map[string]string
+		id, severity string // empty: nothing is found
+		words        []string
+	}{
+		{"networkd that starts at boot", map[string]string{"/etc/systemd/system/multi-user.target.wants/systemd-networkd.service": ""},
+			"networkd-foreign", isWarning, []string{"starts at boot", "ManageForeignRoutes=no"}},
+		{"networkd that runs", map[string]string{"/run/systemd/netif/links/2": ""}, "networkd-foreign", isWarning, []string{"it runs"}},
+		{"networkd told half of it", map[string]string{"/run/systemd/netif/links/2": "", "/etc/systemd/networkd.conf": "[Network]\nManageForeignRoutes=no\n"},
+			"networkd-foreign", isWarning, []string{"/etc/systemd/networkd.conf: ManageForeignRoutes=no"}},
+		{"networkd told otherwise later", map[string]string{"/run/systemd/netif/links/2": "", "/usr/lib/systemd/networkd.conf.d/10.conf": keepForeign,
+			"/etc/systemd/networkd.conf.d/20.conf": "[Network]\nManageForeignRoutes = yes\n"}, "networkd-foreign", isWarning, []string{"20.conf"}},
+		{"networkd told to keep", map[string]string{"/run/systemd/netif/links/2": "", "/usr/lib/systemd/networkd.conf.d/10.conf": keepForeign}, "", "", nil},
+		{"networkd's drop-in hidden", map[string]string{"/run/systemd/netif/links/2": "", "/usr/lib/systemd/networkd.conf.d/10.conf": keepForeign,
+			"/etc/systemd/networkd.conf.d/10.conf": ""}, "networkd-foreign", isWarning, nil},
+		{"nftables.conf of the firewall saved by nft", map[string]string{"/etc/nftables.conf": savedByNFT,
+			"/etc/systemd/system/sysinit.target.wants/nftables.service": ""}, "saved-ruleset", isWarning, []string{"/etc/nftables.conf", "at every boot", "ct mark set ct mark", "5: "}},
+		{"nftables.conf that nothing loads", map[string]string{"/etc/sysconfig/nftables.conf": savedByNFT}, "saved-ruleset", isWarning, []string{"when it is loaded"}},
+		{"an nftables.conf that harms nobody", map[string]string{"/etc/nftables.conf": "flush ruleset\n# ct mark set ct mark\ntable inet filter {}\n"}, "", "", nil},
+		{"iptables saved with ours", map[string]string{"/etc/iptables/rules.v6": "*mangle\n-A PREROUTING -j REPLYPATH-PRE\nCOMMIT\n",
+			"/etc/systemd/system/multi-user.target.wants/netfilter-persistent.service": ""}, "saved-ruleset", isNote, []string{"/etc/iptables/rules.v6", "at every boot"}},
+		{"a kernel without a match", map[string]string{kernel: "CONFIG_NF_CONNTRACK_MARK=y\n# CONFIG_NETFILTER_XT_MATCH_DEVGROUP is not set\n# CONFIG_WIREGUARD is not set\n"},
+			"kernel-option", isError, []string{"devgroup"}},
+		{"a kernel without BPF", map[string]string{kernel: "# CONFIG_BPF_SYSCALL is not set\n"}, "kernel-option", isNote, []string{"show the reply path"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if err := os.RemoveAll(b.root()); err != nil {
+				t.Fatal(err)
+			}
+			for path, text := range c.files {
+				b.put(path, text)
+			}
+			d := b.diagnose()
+			if c.id != "" {
+				b.finds(d, c.severity, c.id, c.words...)
+			} else if !d.well() || len(d.of("saved-ruleset")) > 0 {
+				t.Errorf("nothing is wrong here: %s", d)
+			}
+		})
+	}
+}
+
+const keepForeign = "[Network]\nManageForeignRoutingPolicyRules=no\nManageForeignRoutes=no\n"
+
+// savedByNFT is what nft(8) makes of rules of iptables.
+const savedByNFT = `#!/usr/sbin/nft -f
+flush ruleset
+table ip mangle {
+	chain REPLYPATH-PRE {
+		ct mark and 0x1f00 != 0x0 counter packets 0 bytes 0 meta mark set ct mark
+	}
+	chain REPLYPATH-NEW {
+		iifname "eth0" counter packets 0 bytes 0 ct mark set ct mark
+	}
+}
+`
+
+// The file that nft writes today is the one that is warned of.
+func TestDoctorWarnsOfWhatNFTSavesOfOurs(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t), backends[0])
+	b.apply()
+	b.put("/etc/nftables.conf", b.Gateway.Run("nft", "list", "ruleset"))
+	b.finds(b.diagnose(), isWarning, "saved-ruleset", "/etc/nftables.conf", "REPLYPATH-")
+}
+
+func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
+	b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
+	b.put("/usr/lib/sysctl.d/50-default.conf", "net.ipv4.conf.*.rp_filter = 2\n-net.ipv4.conf.all.rp_filter\n")
+	b.put("/etc/sysctl.d/60-vpn.conf", "# a VPN wants it\nnet/ipv4/conf/all/src_valid_mark=1\n")
+	d := b.diagnose()
+	b.finds(d, isWarning, "src-valid-mark-all", "src_valid_mark = 1, set in /etc/sysctl.d/60-vpn.conf")
+	b.finds(d, isWarning, "rp-filter", "eth1: net.ipv4.conf.eth1.rp_filter = 1, set in /usr/lib/sysctl.d/50-default.conf", "replypath apply")
+	b.put("/etc/sysctl.d/70.conf", "net.ipv4.conf.eth1.rp_filter = 1\n")
+	b.finds(b.diagnose(), isWarning, "rp-filter", "set in /etc/sysctl.d/70.conf")
+	if f := b.diagnose().of("src-valid-mark-all"); len(f) != 1 || f[0].Fixable {
+		t.Errorf("what a file sets, and links check by, is not to be changed behind their backs: %+v", f)
+	}
+}
+
+func TestDoctorFixesWhatIsWithoutRiskAndSaysHowToUndoIt(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	b.put("/run/systemd/netif/links/2", "")
+	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
+	dropIn := filepath.Join(b.root(), "/etc/systemd/networkd.conf.d/replypath.conf")
+	if r := b.run("doctor", "--fix", "--root", b.root()); r.status != 1 || !strings.Contains(r.stderr, "--yes") || b.Gateway.Sysctl("net.ipv4.conf.all.src_valid_mark") != "1" {
+		t.Errorf("nobody could be asked: %s", r)
+	}
+	if _, err := os.Stat(dropIn); err == nil {
+		t.Error("the drop-in was written although nobody was asked")
+	}
+	r := b.run("doctor", "--fix", "--yes", "--root", b.root())
+	for _, w := range []string{"done: write /etc/systemd/networkd.conf.d/replypath.conf", "undo: rm ", "systemctl restart systemd-networkd", "undo: sysctl -w net.ipv4.conf.all.src_valid_mark=1"} {
+		if !strings.Contains(r.stderr, w) {
+			t.Errorf("it does not say %q: %s", w, r)
+		}
+	}
+	want, err := os.ReadFile("../etc/networkd.conf.d/replypath.conf")
+	if got, _ := os.ReadFile(dropIn); err != nil || string(got) != string(want) {
+		t.Errorf("the drop-in holds %q (%v)", got, err)
+	}
+	if r.status != 0 || b.Gateway.Sysctl("net.ipv4.conf.all.src_valid_mark") != "0" || b.Gateway.Sysctl("net.ipv4.conf.eth1.src_valid_mark") != "1" {
+		t.Errorf("not all is well after it: %s", r)
+	}
+}

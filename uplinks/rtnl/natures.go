@@ -1,0 +1,22 @@
+package rtnl
+
+import (
+	"context"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Natures are the links' MTUs and kinds, by their names.
+func (h *Handle) Natures(ctx context.Context) (map[string]uplinks.Nature, error) {
+	var links []netlink.Link
+	if err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err }); err != nil {
+		return nil, err
+	}
+	all := map[string]uplinks.Nature{}
+	for _, l := range links {
+		all[l.Attrs().Name] = uplinks.Nature{MTU: l.Attrs().MTU, Kind: l.Type()}
+	}
+	return all, nil
+}
