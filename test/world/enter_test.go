@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // child is this test binary as a program that has not entered a world.
@@ -94,5 +96,18 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Errorf("left behind:\n%s\nwas:\n%s", after, before)
 			}
 		})
+	}
+}
+
+// Tools write there: Shorewall its providers' tables, replypath its uplinks'.
+func TestNamesThatToolsGiveStayInside(t *testing.T) {
+	for _, folder := range []string{"/run", "/etc/iproute2"} {
+		var is unix.Statfs_t
+		if err := unix.Statfs(folder, &is); err != nil || is.Type != unix.TMPFS_MAGIC {
+			t.Errorf("%s is that of the host: %#x, %v", folder, is.Type, err)
+		}
+	}
+	if text, err := os.ReadFile("/etc/iproute2/rt_tables"); err != nil || !strings.Contains(string(text), "main") {
+		t.Errorf("rt_tables inside: %q, %v", text, err)
 	}
 }

@@ -3,13 +3,17 @@ package world
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // hidden are folders that programs inside write to and that must not be those of the host.
-var hidden = []string{"/run", "/etc/iproute2/rt_tables.d", "/etc/iproute2/rt_protos.d"}
+var hidden = []string{"/run", "/etc/iproute2"}
+
+// kept are files of hidden folders that programs inside read; they may write to their copies.
+const kept = "/etc/iproute2/*"
 
 // makePrivate cuts the mount namespace off from the host's: a /proc of its own, an empty /run, and no way for a
 // mount made inside to be seen outside. The namespace's own loopback comes up, for programs that talk to themselves.
@@ -21,12 +25,21 @@ func makePrivate() error {
 	if err := unix.Mount("proc", "/proc", "proc", safe|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w (in a container: --privileged, or --security-opt systempaths=unconfined)", err)
 	}
+	copies, err := read(kept)
+	if err != nil {
+		return err
+	}
 	for _, folder := range hidden {
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 			continue
 		}
 		if err := unix.Mount("tmpfs", folder, "tmpfs", safe, "mode=755"); err != nil {
 			return fmt.Errorf("mount %s: %w", folder, err)
+		}
+	}
+	for path, text := range copies {
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
 		}
 	}
 	if err := os.Mkdir("/run/lock", 0o1777); err != nil {
@@ -36,4 +49,22 @@ func makePrivate() error {
 		return fmt.Errorf("set lo up: %w", err)
 	}
 	return nil
+}
+
+// read gives the files that fit the pattern.
+func read(pattern string) (map[string][]byte, error) {
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if files[path], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
 }
