@@ -122,6 +122,11 @@ func TestVerifyWithoutTheCapabilityStillAsks(t *testing.T) {
 	if r.status != 0 || strings.Count(r.stdout, "unknown") < 4 {
 		t.Errorf("without CAP_BPF, and nothing broken: %s", r)
 	}
+	// What a unit leaves the service with.
+	with := []string{"--bounding-set", "-all,+net_admin,+net_raw,+bpf", "--inh-caps", "-all", binary, "verify", "--json", "--config", b.config}
+	if r := b.finish(b.Gateway.Command(t.Context(), "setpriv", with...)); r.status != 0 || !strings.Contains(r.stdout, `"result": "yes"`) {
+		t.Errorf("with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW: %s", r)
+	}
 	readable, err := os.MkdirTemp("/run", "verify")
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +171,7 @@ func TestVerifySpeaksToPeople(t *testing.T) {
 	}
 	b.Gateway.Run("ip", "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
 	r := b.must(3, "verify")
-	for _, want := range []string{"isp1    ipv4    eth1       no", "isp1 ipv4 asked: no (rule-missing)", "replypath apply"} {
+	for _, want := range []string{"isp1    ipv4    eth1       no     0 right  yes", "isp1 ipv4 asked: no (rule-missing)", "replypath apply"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("%q is missing: %s", want, r)
 		}

@@ -21,6 +21,7 @@ type verified struct {
 type verifiedPath struct {
 	Uplink, Family, Interface string
 	Asked, Shown              finding
+	Seen                      *struct{ Symmetric, Stray int }
 	Questions                 []verifiedQuestion
 }
 
@@ -32,8 +33,8 @@ type verifiedQuestion struct {
 
 type finding struct{ Result, Cause, Why, Remedy string }
 
-func (c finding) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Result, c.Cause, c.Why))
+func (f finding) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Result, f.Cause, f.Why))
 }
 
 // verify runs verify and wants its exit status to agree with what it says.
@@ -102,8 +103,14 @@ func TestVerifyFindsAHealthyHostRight(t *testing.T) {
 			w.Gateway.ServeTCP(servedPort)
 			b := newBox(t, w, backend)
 			b.apply()
+			if a := b.Client.Ask(question(world.AskPing, w.Uplinks[1].Addr6)); !a.OK {
+				t.Error(a)
+			}
 			v := b.verify()
 			v.right(t, 2)
+			if seen := v.path(w.Uplinks[1], 6).Seen; seen == nil || seen.Symmetric != 1 || seen.Stray != 0 {
+				t.Errorf("seen %+v", seen)
+			}
 			if p := v.path(w.Uplinks[1], 6); len(p.Questions) != 5 { // echo, closed, datagram, listener, and echo to the second address
 				t.Errorf("%d questions: %+v", len(p.Questions), p.Questions)
 			}

@@ -32,7 +32,7 @@ reply strays.`,
 			if err := privileged(); err != nil {
 				return err
 			}
-			v, err := verify(cmd.Context(), c)
+			v, err := p.verify(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
@@ -60,6 +60,7 @@ type verifiedWay struct {
 	Family    string             `json:"family"`
 	Interface string             `json:"interface"`
 	Asked     health.Check       `json:"asked"`
+	Seen      *health.Seen       `json:"seen"` // absent: the counters could not be read
 	Shown     health.Check       `json:"shown"`
 	Questions []verifiedQuestion `json:"questions"`
 }
@@ -73,21 +74,27 @@ type verifiedQuestion struct {
 	health.Check
 }
 
-func verify(ctx context.Context, c config.Config) (v verified, err error) {
+func (p *program) verify(ctx context.Context, c config.Config) (v verified, err error) {
 	facts, err := host.Facts(ctx)
 	if err != nil {
 		return v, err
 	}
+	paths := health.Paths(c.Settings, facts)
 	began := time.Now()
-	findings, err := host.Prove(ctx, c.Health, health.Paths(c.Settings, facts))
+	findings, err := host.Prove(ctx, c.Health, paths)
 	if err != nil {
 		return v, err
 	}
-	v = verified{Version: 1, Result: proof.Result(findings), Took: time.Since(began).Seconds(), Paths: []verifiedWay{}}
+	took := time.Since(began)
+	seen := p.seen(ctx, c, paths)
+	v = verified{Version: 1, Result: proof.Result(findings), Took: took.Seconds(), Paths: []verifiedWay{}}
 	for _, f := range findings {
 		family, _ := f.Path.Family.MarshalText()
 		way := verifiedWay{Uplink: f.Path.Uplink, Family: string(family), Interface: f.Path.Link, Asked: f.Asked, Shown: f.Shown,
 			Questions: []verifiedQuestion{}}
+		if n, there := seen[f.Path.Key]; there {
+			way.Seen = &n
+		}
 		for _, a := range f.Answers {
 			q := a.Question
 			way.Questions = append(way.Questions, verifiedQuestion{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Left, Check: a.Check})
@@ -97,14 +104,29 @@ func verify(ctx context.Context, c config.Config) (v verified, err error) {
 	return v, nil
 }
 
+// seen are the replies of real connections since the counters began. A host whose counters cannot be read, as one on
+// which nothing is applied, can be proven all the same.
+func (p *program) seen(ctx context.Context, c config.Config, paths []health.Path) map[health.Key]health.Seen {
+	h, err := p.open(ctx, c)
+	if err != nil {
+		return nil
+	}
+	defer h.Close()
+	seen, err := h.Replies(ctx, paths)
+	if err != nil {
+		return nil
+	}
+	return seen
+}
+
 func (p *program) printVerified(v verified) error {
 	if p.json {
 		return p.print(v)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "uplink\tfamily\tinterface\tasked\tshown")
+	fmt.Fprintln(w, "uplink\tfamily\tinterface\tasked\tseen\tshown")
 	for _, way := range v.Paths {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", way.Uplink, way.Family, way.Interface, way.Asked.Result, way.Shown.Result)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", way.Uplink, way.Family, way.Interface, way.Asked.Result, counted(way.Seen), way.Shown.Result)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -115,6 +137,17 @@ func (p *program) printVerified(v verified) error {
 		}
 	}
 	return nil
+}
+
+// counted is how many replies of real connections were right, and how many strayed.
+func counted(s *health.Seen) string {
+	switch {
+	case s == nil:
+		return "-"
+	case s.Stray > 0:
+		return fmt.Sprintf("%d right, %d stray", s.Symmetric, s.Stray)
+	}
+	return fmt.Sprintf("%d right", s.Symmetric)
 }
 
 // reasons say why something is not right, and what could not be found out, each once.
