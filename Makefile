@@ -15,7 +15,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking fuzz install uninstall packages package test-boot clean
+.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
 
 all: build
 
@@ -67,6 +67,10 @@ bench-idle: needs
 # What 64 probes cost that ask five times per second, when all are answered and when none is.
 bench-asking: needs
 	REPLYPATH_ASK=20s go test -count=1 -run '^$$' -bench Asking -benchtime 1x ./test
+
+# How long one proof of 31 uplinks in both families takes.
+bench-proof: needs
+	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test
 
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
