@@ -82,14 +82,16 @@ var families = [...]family{newFamily(uplinks.IPv4), newFamily(uplinks.IPv6)}
 // ways are the links by which no question may leave.
 var ways = set{"uplinks", 1, []datatype{ifindex}, false}
 
-func (s set) make() message {
-	flags := uint32(0)
-	if s.noted {
-		flags = unix.NFT_SET_EVAL
-	}
-	return message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: join(
+// make makes the set, with room for so many elements from the beginning on: a listing of a set that has grown meanwhile
+// leaves some out.
+func (s set) make(room int) message {
+	m := message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: join(
 		text(unix.NFTA_SET_TABLE, Name), text(unix.NFTA_SET_NAME, s.name), number(unix.NFTA_SET_ID, s.id),
-		number(unix.NFTA_SET_FLAGS, flags), number(unix.NFTA_SET_KEY_TYPE, s.keyType()), number(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
+		number(unix.NFTA_SET_KEY_TYPE, s.keyType()), number(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
+	if s.noted {
+		m.body = join(m.body, number(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nest(unix.NFTA_SET_DESC, number(unix.NFTA_SET_DESC_SIZE, uint32(room))))
+	}
+	return m
 }
 
 // fill puts keys into the set.

@@ -44,9 +44,10 @@ var chains = [...]chain{
 func table(b Bait) []message {
 	all := []message{{what: "make the table " + Name, kind: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: join(
 		text(unix.NFTA_TABLE_NAME, Name), number(unix.NFTA_TABLE_FLAGS, owned))}}
-	all = append(all, ways.make(), ways.fill(b.links()))
+	all = append(all, ways.make(0), ways.fill(b.links()))
+	room := sights * (b.Count + 1)
 	for _, f := range families {
-		all = append(all, f.asked.make(), f.walked.make(), f.left.make())
+		all = append(all, f.asked.make(0), f.walked.make(room), f.left.make(room))
 		if keys := b.askers(f); len(keys) > 0 {
 			all = append(all, f.asked.fill(keys))
 		}
@@ -60,6 +61,9 @@ func table(b Bait) []message {
 	}
 	return all
 }
+
+// sights are how many a question has, at the most: two at each point, and those of an answer that comes twice.
+const sights = 24
 
 // owned is NFT_TABLE_F_OWNER: the table goes with the socket that made it.
 const owned = 0x2
@@ -85,7 +89,11 @@ func (c chain) observe(f family, p proof.Point, asker span, port uint32) []messa
 		{what: "make the chain " + own, kind: unix.NFT_MSG_NEWCHAIN, body: join(text(unix.NFTA_CHAIN_TABLE, Name), text(unix.NFTA_CHAIN_NAME, own))},
 		rule(c.name, append(which, jump(own))...),
 	}
-	for _, l4 := range f.transports(port) {
+	for _, l4 := range f.transports(port, p < proof.Returned) {
+		if l4.number.length == 0 {
+			all = append(all, rule(own, append(l4.selects(), ignore(p))...))
+			continue
+		}
 		for _, tracked := range []bool{true, false} {
 			all = append(all, rule(own, f.watch(p, asker, l4, tracked)...))
 		}
@@ -114,10 +122,15 @@ func (f family) watch(p proof.Point, asker span, l4 transport, tracked bool) (ru
 	}
 	rule = append(rule, load(0, uint32(p)), header(asker, 1), body, meta(unix.NFT_META_MARK, words+2),
 		known(unix.NFT_CT_MARK, words+3), note(f.walked))
+	return append(rule, ignore(p))
+}
+
+// ignore lets a packet go on, but for one that would leave.
+func ignore(p proof.Point) []byte {
 	if p == proof.Bounced {
-		return append(rule, drop())
+		return drop()
 	}
-	return append(rule, leave())
+	return leave()
 }
 
 func rule(chain string, expressions ...[]byte) message {

@@ -22,6 +22,7 @@ const Name = "replypath-proof"
 type Bait struct {
 	Askers []netip.Addr // who the questions come from
 	Links  []int        // the indices of the uplinks: no question may leave by one
+	Count  int          // of questions
 }
 
 // Trap is a trap that is set.

@@ -44,7 +44,7 @@ func (r *run) show(ctx context.Context) (s shown, err error) {
 	defer servers.close()
 	waiting, cancel := context.WithTimeout(ctx, busy)
 	defer cancel()
-	t, err := trap.Open(waiting, trap.Bait{Askers: r.asking(), Links: r.wires()})
+	t, err := trap.Open(waiting, trap.Bait{Askers: r.asking(), Links: r.wires(), Count: 2 * len(questions)})
 	if err != nil {
 		return s, err
 	}
