@@ -36,11 +36,15 @@ func main() {
 	var found results
 	for _, p := range parts {
 		if *only == "" || slices.Contains(strings.Split(*only, ","), p.name) {
+			shown := len(found.tables)
 			p.measure(r, &found)
 			r.say("%s: done", p.name)
+			for _, t := range found.tables[shown:] {
+				t.print(os.Stdout)
+			}
 		}
 	}
-	found.print(os.Stdout)
+	claimTable(found.claims).print(os.Stdout)
 	if *readme != "" {
 		found.writeInto(*readme)
 	}

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"io"
-	"slices"
-)
+import "slices"
 
 // results are what was found.
 type results struct {
@@ -17,15 +14,6 @@ type results struct {
 func (r *results) add(t *table) {
 	r.tables = append(r.tables, t)
 	r.short = append(r.short, t)
-}
-
-func (r *results) print(to io.Writer) {
-	for _, t := range r.tables {
-		t.print(to)
-	}
-	if len(r.claims) > 0 {
-		claimTable(r.claims).print(to)
-	}
 }
 
 // broken reports whether something does not hold that must.
