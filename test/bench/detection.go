@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,20 +15,20 @@ import (
 // detection is how soon the service sees what happens to an uplink, in seconds.
 type detection struct{ silence, carrier, back sample }
 
-// newDetection harms an uplink again and again: its ISP forwards nothing, or its wire has no carrier.
+// newDetection harms an uplink again and again: its ISP forwards nothing, or its wire has no carrier. Each time a new
+// service watches, as one that has seen an uplink go and come often waits before it believes in it.
 func newDetection(in *world.Internet, rounds int) (d detection) {
 	folder, err := os.MkdirTemp("/run", "bench-")
 	must(err, "folder")
-	s := serve(in.Gateway, folder, watched(in))
 	harmed := in.Uplinks[1]
-	s.await("up", func(now health.Status) bool {
-		return standing(now, harmed) != health.Down && standing(now, harmed) != health.Absent
-	})
 	for range rounds {
-		d.silence = append(d.silence, s.sees(harmed, string(health.Down), func() { harmed.ISP.SetSysctl("net.ipv4.ip_forward", "0") }))
+		s := serve(in.Gateway, folder, watched(in))
+		s.await("up", func(now health.Status) bool { return alive(now, harmed) })
+		d.silence = append(d.silence, s.sees(harmed, func() { harmed.ISP.SetSysctl("net.ipv4.ip_forward", "0") }))
 		d.back = append(d.back, s.recovers(harmed, func() { harmed.ISP.SetSysctl("net.ipv4.ip_forward", "1") }))
-		d.carrier = append(d.carrier, s.sees(harmed, string(health.Down), harmed.Wire.Down))
-		s.recovers(harmed, harmed.Wire.Up)
+		d.carrier = append(d.carrier, s.sees(harmed, harmed.Wire.Down))
+		s.end()
+		harmed.Wire.Up()
 	}
 	return d
 }
@@ -42,21 +43,19 @@ func watched(in *world.Internet) string {
 	return text.String()
 }
 
-func standing(now health.Status, u *world.Uplink) health.State {
-	for _, known := range now.Uplinks {
-		if known.Interface == u.Link.Name {
-			return known.State
-		}
-	}
-	return health.Absent
+// alive reports whether the uplink is there and answered.
+func alive(now health.Status, u *world.Uplink) bool {
+	return slices.ContainsFunc(now.Uplinks, func(known health.UplinkStatus) bool {
+		return known.Interface == u.Link.Name && (known.State == health.Up || known.State == health.Unproven)
+	})
 }
 
 // sees does the harm and gives the seconds until the event of it.
-func (s *service) sees(u *world.Uplink, to string, harm func()) float64 {
+func (s *service) sees(u *world.Uplink, harm func()) float64 {
 	time.Sleep(rand.N(health.DefaultInterval)) // harm does not wait for the last answer
 	began := time.Now()
 	harm()
-	event := s.event(u, began, func(e health.Event) bool { return e.To == to })
+	event := s.event(u, began, func(e health.Event) bool { return e.To == string(health.Down) })
 	return event.At.Sub(began).Seconds()
 }
 
@@ -65,9 +64,6 @@ func (s *service) recovers(u *world.Uplink, repair func()) float64 {
 	began := time.Now()
 	repair()
 	event := s.event(u, began, func(e health.Event) bool { return e.From == string(health.Down) })
-	s.await("up", func(now health.Status) bool {
-		return standing(now, u) == health.Up || standing(now, u) == health.Unproven
-	})
 	return event.At.Sub(began).Seconds()
 }
 
