@@ -9,7 +9,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM        = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 PACKAGES    = .build/packages
 BOOTED      = systemd,systemd-sysv,dbus,udev,kmod,iproute2,iptables,nftables,procps,ifupdown,ufw,dnsmasq-base
-IMAGE       = /var/cache/replypath-boot/$(firstword $(shell echo $(BOOTED) | cksum))
+comma      := ,
+DEBARCH     = $(shell go env GOARCH)
+IMAGE      := /var/cache/replypath-boot/$(firstword $(shell echo $(BOOTED) | cksum))
 # The time that packages carry.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r etc/CHANGELOG.md +%s)
 # Under sudo, root's PATH often lacks Go's usual place.
@@ -39,9 +41,9 @@ chaos: needs
 check:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
 	go vet ./...
-	go vet -tags boot ./test/boot
+	go vet -tags boot,qemu ./test/boot
 	go run $(STATICCHECK) -checks all ./...
-	go run $(STATICCHECK) -checks all -tags boot ./test/boot
+	go run $(STATICCHECK) -checks all -tags boot,qemu ./test/boot
 	go mod tidy -diff
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
@@ -131,16 +133,19 @@ test-boot: packages $(IMAGE)
 	umask 077; TZ=Asia/Tokyo $(MAKE) -s packages PACKAGES=.build/again
 	diff -r $(PACKAGES) .build/again
 	rm -rf .build/next
-	$(MAKE) -s package ARCH=$$(go env GOARCH) FORMAT=deb VERSION=9.9.9 PACKAGES=.build/next ZSH=/usr/share/zsh/vendor-completions
-	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$$(go env GOARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
-	  go test -tags boot -count=1 -timeout 30m -v ./test/boot
+	$(MAKE) -s package ARCH=$(DEBARCH) FORMAT=deb VERSION=9.9.9 PACKAGES=.build/next ZSH=/usr/share/zsh/vendor-completions
+	$(if $(QEMU),@.ci/needs qemu && $(MAKE) $(IMAGE)-kernel)
+	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$(DEBARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
+	  REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
+	  go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
 
-# The Debian that is booted. It is kept, also from one checkout to the next.
-$(IMAGE):
+# The Debian that is booted, for qemu with a kernel of its own. It is kept, also from one checkout to the next.
+$(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH)
+$(IMAGE) $(IMAGE)-kernel:
 	@.ci/needs boot
 	rm -rf $@.new
 	mkdir -p $(@D)
-	mmdebstrap --quiet --mode=root --variant=apt --include=$(BOOTED) --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
+	INITRD=No mmdebstrap --quiet --mode=root --variant=apt --include=$(BOOTED)$(KERNEL) --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 	  $(foreach folder,doc man locale,--dpkgopt='path-exclude=/usr/share/$(folder)/*') bookworm $@.new
 	mv $@.new $@
 

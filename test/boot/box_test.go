@@ -33,15 +33,18 @@ func (m *machine) box() {
 		m.t.Errorf("the tables are named %q", names)
 	}
 	m.shown()
+	m.disk.write("/usr/local/sbin/tell", "#!/bin/sh\ncat >/run/replypath/told\n")
+	m.run("chmod", "755", "/usr/local/sbin/tell")
 	for _, backend := range []string{"legacy", "nft"} {
-		m.disk.write("/etc/replypath/replypath.toml", fmt.Sprintf("backend = %q\n", backend))
+		m.disk.write("/etc/replypath/replypath.toml", fmt.Sprintf("backend = %q\non_change = [\"/usr/local/sbin/tell\"]\n", backend))
 		m.run("systemctl", "reload", "replypath.service")
 		if save := m.run("iptables-"+backend+"-save", "-t", "mangle"); !strings.Contains(save, "REPLYPATH-PRE") {
 			m.t.Errorf("nothing by iptables-%s:\n%s", backend, save)
 		}
 		m.answersAtOnce()
 	}
-	m.run("rm", "/etc/replypath/replypath.toml")
+	m.await("program of on_change", func() bool { _, err := m.try("test", "-s", "/run/replypath/told"); return err == nil })
+	m.run("rm", "/etc/replypath/replypath.toml", "/run/replypath/told")
 	m.run("systemctl", "reload", "replypath.service")
 }
 

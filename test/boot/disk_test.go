@@ -17,6 +17,7 @@ var (
 	image   = os.Getenv("REPLYPATH_IMAGE")
 	deb     = os.Getenv("REPLYPATH_DEB")
 	nextDeb = os.Getenv("REPLYPATH_NEXT_DEB")
+	rpm     = os.Getenv("REPLYPATH_RPM")
 )
 
 // disk is a copy of the image, of which only what differs is written: to memory.
