@@ -38,13 +38,23 @@ func (g Ground) shown(q Question, w walk, asked health.Check) health.Check {
 	case !w.was(Marked):
 		return inconclusive(q, "the firewall drops it in PREROUTING, in raw or mangle")
 	case !w.saved(Marked, p.Mark, p.Mask):
-		return no(health.NotSaved, fmt.Sprintf("the connection of a question that came in by %s did not get the mark %s, but %s", p.Link, p.Mark, ctmark(w, p)))
+		c := no(health.NotSaved, fmt.Sprintf("the connection of a question that came in by %s did not get the mark %s, but %s", p.Link, p.Mark, ctmark(w, p)))
+		c.Remedy += "; when the plan is empty, a NOTRACK rule may keep questions out of connection tracking: " + tracked(p.Family)
+		return c
 	case !w.restored(Marked, p.Mark, p.Mask):
 		return no(health.NotRestored, fmt.Sprintf("the connection has the mark %s, but the packet did not get it in PREROUTING", p.Mark))
 	case len(w.left) > 0:
 		return g.departed(q, w, asked)
 	}
 	return g.silent(q, w, asked)
+}
+
+// tracked is how one sees what is not to be tracked.
+func tracked(f uplinks.Family) string {
+	if f == uplinks.IPv6 {
+		return "ip6tables -t raw -S"
+	}
+	return "iptables -t raw -S"
 }
 
 // ctmark is what the connection got instead.
