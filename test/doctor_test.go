@@ -153,6 +153,8 @@ var symptoms = map[string]symptom{
 	"an unmasked restore of wg-quick's": {"mark-bits-firewall", isError, `iptables -t mangle -A PREROUTING -p udp -m comment --comment "wg-quick(8) rule for wg0" -j CONNMARK --restore-mark`, []string{"wg-quick", "wipe"}},
 	"an unmasked mark of nft's":         {"mark-bits-firewall", isError, "nft add table inet t; nft 'add chain inet t c { type filter hook output priority 0; }'; nft add rule inet t c udp dport 53 meta mark set 0x5", []string{"inet t c", "meta mark set 0x5"}},
 	"a masked mark of nft's":            {"mark-bits-firewall", isWarning, "nft add table inet t; nft add chain inet t c; nft add rule inet t c 'meta mark set meta mark & 0xffffefff | 0x1000'", []string{"meta mark set meta mark", "0x1000"}},
+	"a compared mark of nft's":          {"mark-bits-firewall", isError, "nft add table ip t; nft add chain ip t c; nft add rule ip t c 'ct mark & 0x300 == 0x200 accept'", []string{"ip t c: ct mark & 0x300 0x200", "taken for an uplink's mark"}},
+	"bits of others in nft's":           {"notrack", isWarning, "nft add table ip t; nft add chain ip t c; nft add rule ip t c 'ct mark & 0x4000 == 0x4000 notrack'", []string{"notrack"}},
 	"a rule among ours":                 {"rule-among-ours", isWarning, "for f in -4 -6; do ip $f rule add priority 2500 from all lookup 77; done", []string{"2000 to 3999", "ip rule 2500: from all lookup ", "ip -6 rule 2500"}},
 	"a rule before ours": {"rule-before-ours", isError, "for f in -4 -6; do ip $f rule add priority 1500 not fwmark 0xca6c lookup 51820; done",
 		[]string{"wg-quick", "ip -6 rule 1500", "above 3999"}},

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 	askIfAsked()
 	world.Enter()
 	callIfAsked()
+	serveIfAsked()
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, "replypath/cmd/replypath")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

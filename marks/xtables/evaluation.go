@@ -34,6 +34,7 @@ func (e *evaluation) take(name string, data []byte) {
 		e.held[registerOf(data, unix.NFTA_IMMEDIATE_DREG)] = held{value: constant(data, unix.NFTA_IMMEDIATE_DATA)}
 	case "bitwise":
 		e.bitwise(data)
+	case "cmp":
 		e.compare(data, unix.NFTA_CMP_SREG, constant(data, unix.NFTA_CMP_DATA))
 	case "lookup":
 		e.compare(data, unix.NFTA_LOOKUP_SREG, 0)

@@ -28,6 +28,9 @@ func Holders() (by map[uint32]Holder, whole bool) {
 		}
 		for _, f := range files {
 			target, err := os.Readlink(filepath.Join(folder, "fd", f.Name()))
+			if os.IsPermission(err) {
+				whole = false
+			}
 			inode, is := strings.CutPrefix(target, "socket:[")
 			if err != nil || !is {
 				continue

@@ -39,9 +39,9 @@ type Seen struct {
 // Server is a bound UDP socket, and who has it.
 type Server struct {
 	uplinks.Listener
-	Process string // empty: not known, or the kernel itself
+	Process string // empty: none is seen
 	ID      int    // of the process
-	Kernel  bool   // the kernel's own: no process has it
+	Kernel  bool   // no process that can be seen has it, and all can
 	Asked   bool   // it was seen whether Tells
 	Tells   bool   // the process is told at which address a question came in
 }

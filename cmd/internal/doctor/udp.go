@@ -71,7 +71,7 @@ func (s Seen) servers(families []uplinks.Family) (all []Server) {
 	for _, server := range s.Sockets {
 		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.serves(f) })
 		same := func(o Server) bool { return o.Port == server.Port && o.ID == server.ID && o.Process == server.Process }
-		if serves && !server.Kernel && !slices.Contains(silent, server.Process) && !slices.ContainsFunc(all, same) {
+		if serves && !s.kernels(server) && !slices.Contains(silent, server.Process) && !slices.ContainsFunc(all, same) {
 			all = append(all, server)
 		}
 	}
@@ -113,10 +113,8 @@ func (s Seen) addresses() (all []string) {
 func (v Server) String() string {
 	at := fmt.Sprintf("udp %s port %d", v.Addr, v.Port)
 	switch {
-	case v.Kernel:
-		return at + ": the kernel's"
 	case v.Process == "":
-		return at + ": its process is not known"
+		return at + ": no process is seen"
 	case v.Asked && !v.Tells:
 		return fmt.Sprintf("%s: %s (process %d), without IP_PKTINFO", at, v.Process, v.ID)
 	}
@@ -130,29 +128,41 @@ func (v Server) remedy(addresses []string) string {
 	return fmt.Sprintf("bind it to the addresses themselves (%s), or let it answer from the address it was asked at (IP_PKTINFO)", list(addresses))
 }
 
+// tunnelKinds are links for which the kernel itself listens.
+var tunnelKinds = []string{"wireguard", "vxlan", "geneve", "gtp", "bareudp", "l2tpeth", "ovpn"}
+
+// of gives the links of these kinds.
+func (s Seen) of(kinds ...string) (links []string) {
+	for name, n := range s.Natures {
+		if slices.Contains(kinds, n.Kind) {
+			links = append(links, name)
+		}
+	}
+	slices.Sort(links)
+	return links
+}
+
+// kernels reports whether the socket is the kernel's own. Where no link needs one, its process is hidden, as from a
+// container.
+func (s Seen) kernels(v Server) bool { return v.Kernel && len(s.of(tunnelKinds...)) > 0 }
+
 // tunnels tells of the kernel's own UDP sockets.
 func (s Seen) tunnels() []Finding {
 	var lines []string
 	for _, server := range s.Sockets {
-		if server.Kernel {
+		if s.kernels(server) {
 			lines = append(lines, server.String())
-		}
-	}
-	var links []string
-	for name, n := range s.Natures {
-		if n.Kind == "wireguard" {
-			links = append(links, name)
 		}
 	}
 	if len(lines) == 0 {
 		return nil
 	}
-	slices.Sort(links)
 	f := Finding{ID: "kernel-listener", Severity: Note, Evidence: some(lines),
-		What:   "the kernel itself listens for a tunnel, such as VXLAN",
-		Remedy: "nothing for WireGuard, which answers from the address it was asked at; give other tunnels a local address"}
-	if len(links) > 0 {
+		What:   fmt.Sprintf("the kernel itself listens for tunnels (%s)", list(s.of(tunnelKinds...))),
+		Remedy: "give the tunnel a local address"}
+	if links := s.of("wireguard"); len(links) > 0 {
 		f.ID, f.What = "wireguard-listener", fmt.Sprintf("the kernel itself listens for WireGuard (%s)", list(links))
+		f.Remedy = "nothing: WireGuard answers from the address it was asked at"
 	}
 	return []Finding{f}
 }

@@ -1,0 +1,67 @@
+package xtables
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"replypath/marks"
+
+	"golang.org/x/sys/unix"
+)
+
+// raw is an attribute with a value of any kind.
+func raw(kind uint16, value []byte) []byte {
+	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	return append(b, make([]byte, align(len(b))-len(b))...)
+}
+
+func number(kind uint16, n uint32) []byte { return raw(kind, binary.BigEndian.AppendUint32(nil, n)) }
+
+func value(kind uint16, n uint32) []byte {
+	return raw(kind|unix.NLA_F_NESTED, raw(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, n)))
+}
+
+func joined(parts ...[]byte) (all []byte) {
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// What the kernel of the packet tests may not have: offload, and a mark from a register by its old number and its new.
+func TestEvaluation(t *testing.T) {
+	load := joined(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_DREG, unix.NFT_REG_1))
+	masked := joined(number(unix.NFTA_BITWISE_SREG, unix.NFT_REG32_00), number(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1),
+		value(unix.NFTA_BITWISE_MASK, 0xffff00ff), value(unix.NFTA_BITWISE_XOR, 0x200))
+	store := joined(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_SREG, unix.NFT_REG_1))
+	is := joined(number(unix.NFTA_CMP_SREG, unix.NFT_REG_1), value(unix.NFTA_CMP_DATA, 7))
+	type step struct {
+		name string
+		data []byte
+	}
+	for name, c := range map[string]struct {
+		steps []step
+		want  marks.Foreign
+	}{
+		"offloads":             {[]step{{"flow_offload", nil}}, marks.Foreign{Offloads: true, Text: "flow add"}},
+		"writes under a mask":  {[]step{{"meta", load}, {"bitwise", masked}, {"meta", store}}, marks.Foreign{Bits: 0xff00, Value: 0x200, Text: "meta mark set meta mark & 0xffff00ff | 0x200"}},
+		"compares the whole":   {[]step{{"meta", load}, {"cmp", is}}, marks.Foreign{Bits: marks.Full, Value: 7, Text: "meta mark 0x7"}},
+		"compares other words": {[]step{{"payload", nil}, {"cmp", is}}, marks.Foreign{}},
+		"wipes": {[]step{{"ct", joined(number(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), number(unix.NFTA_CT_DREG, unix.NFT_REG_1))}, {"meta", store}},
+			marks.Foreign{Bits: marks.Full, Wipes: true, Text: "meta mark set ct mark"}},
+	} {
+		var f marks.Foreign
+		e := evaluation{rule: &f, held: map[uint32]held{}}
+		for _, s := range c.steps {
+			e.take(s.name, s.data)
+		}
+		for _, said := range e.said {
+			f.Text += said
+		}
+		if f != c.want {
+			t.Errorf("%s: %+v, want %+v", name, f, c.want)
+		}
+	}
+}
