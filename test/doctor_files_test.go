@@ -49,6 +49,9 @@ func TestDoctorReadsTheHostsFiles(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			whole := b.t
+			b.t = t
+			defer func() { b.t = whole }()
 			if err := os.RemoveAll(b.root()); err != nil {
 				t.Fatal(err)
 			}

@@ -155,6 +155,7 @@ var symptoms = map[string]symptom{
 	"a masked mark of nft's":            {"mark-bits-firewall", isWarning, "nft add table inet t; nft add chain inet t c; nft add rule inet t c 'meta mark set meta mark & 0xffffefff | 0x1000'", []string{"meta mark set meta mark", "0x1000"}},
 	"a compared mark of nft's":          {"mark-bits-firewall", isError, "nft add table ip t; nft add chain ip t c; nft add rule ip t c 'ct mark & 0x300 == 0x200 accept'", []string{"ip t c: ct mark & 0x300 0x200", "taken for an uplink's mark"}},
 	"bits of others in nft's":           {"notrack", isWarning, "nft add table ip t; nft add chain ip t c; nft add rule ip t c 'ct mark & 0x4000 == 0x4000 notrack'", []string{"notrack"}},
+	"a mark compared whole":             {"mark-bits-firewall", isNote, "ip6tables -A FORWARD -m mark --mark 0x40000 -j ACCEPT", []string{"filter FORWARD", "bits of its own"}},
 	"a rule among ours":                 {"rule-among-ours", isWarning, "for f in -4 -6; do ip $f rule add priority 2500 from all lookup 77; done", []string{"2000 to 3999", "ip rule 2500: from all lookup ", "ip -6 rule 2500"}},
 	"a rule before ours": {"rule-before-ours", isError, "for f in -4 -6; do ip $f rule add priority 1500 not fwmark 0xca6c lookup 51820; done",
 		[]string{"wg-quick", "ip -6 rule 1500", "above 3999"}},
@@ -189,5 +190,49 @@ func TestDoctorNamesEachSymptom(t *testing.T) {
 			b.Gateway.Run("sh", "-ec", s.make)
 			b.finds(b.diagnose(), s.severity, s.id, s.words...)
 		})
+	}
+}
+
+// harmless is what others often have, and what looks like trouble and is none.
+const harmless = `
+for f in -4 -6; do
+	ip $f rule add priority 5210 fwmark 0x80000/0xff0000 lookup main
+	ip $f rule add priority 5270 lookup 52
+	ip $f rule add priority 9000 not fwmark 0x51820000/0xffff0000 lookup 51820
+	ip $f rule add priority 1500 lookup main suppress_prefixlength 0
+	ip $f rule add priority 1501 uidrange 1000-1000 lookup 77
+	ip $f rule add priority 1502 fwmark 0x4000/0x4000 lookup 77
+	ip $f rule add priority 1503 lookup 77 suppress_prefixlength 0
+	ip $f rule add priority 1504 goto 1600
+	ip $f rule add priority 1600 nop
+done
+ip route add 203.0.113.64/26 dev eth0 table 8300
+for t in iptables ip6tables; do
+	$t -t nat -N KUBE-MARK-MASQ
+	$t -t nat -A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+	$t -t mangle -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xff0000 --ctmask 0xff0000
+	$t -t mangle -A PREROUTING -m rpfilter --validmark --invert -j DROP
+	$t -t raw -A PREROUTING -m rpfilter --loose --invert -j DROP
+	$t -t raw -A PREROUTING -m comment --comment "--notrack" -j CT --helper ftp 2>/dev/null || :
+done
+nft add table inet firewalld
+nft 'add chain inet firewalld mangle_PREROUTING { type filter hook prerouting priority -140; }'
+nft add rule inet firewalld mangle_PREROUTING meta nfproto ipv6 fib saddr . mark . iif oif missing drop
+nft add rule inet firewalld mangle_PREROUTING fib daddr . iif type local accept
+nft add rule inet firewalld mangle_PREROUTING fib saddr oif missing drop
+nft add rule inet firewalld mangle_PREROUTING 'meta mark set meta mark | 0x20000'
+sysctl -qw net.ipv4.conf.eth1.arp_ignore=1 net.ipv4.conf.lan0.arp_ignore=1
+ip addr add 192.0.2.99/24 dev lan0
+`
+
+func TestDoctorLeavesTheHarmlessAlone(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.apply()
+	b.Gateway.Run("sh", "-ec", harmless)
+	for _, f := range b.diagnose().Findings {
+		if f.ID != "probes" {
+			t.Errorf("that is harmless: %+v", f)
+		}
 	}
 }

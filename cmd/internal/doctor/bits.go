@@ -21,11 +21,21 @@ type use struct {
 // ours reports whether it uses a bit of ours.
 func (s Seen) ours(u use) bool { return u.bits&s.Settings.Mask != 0 }
 
-// collides reports whether the value is taken for the mark of an uplink, or wipes it.
-func (s Seen) collides(u use) bool {
-	return u.wipes || slices.ContainsFunc(s.Settings.Uplinks, func(up uplinks.Uplink) bool {
+// gravity is how much a use of our bits matters, and what can be done about it. A mark that is compared whole, and has none
+// of our bits, is only no longer met by packets that have one.
+func (s Seen) gravity(u use) (Severity, string) {
+	mine := func(up uplinks.Uplink) bool {
 		return uint32(u.value)&uint32(s.Settings.Mask) == uint32(s.Settings.Mask.Mark(up.ID))
-	})
+	}
+	switch {
+	case u.wipes:
+		return Error, masked
+	case u.bits == marks.Full && u.value&marks.Mark(s.Settings.Mask) == 0:
+		return Note, masked
+	case slices.ContainsFunc(s.Settings.Uplinks, mine):
+		return Error, s.move()
+	}
+	return Warning, s.move()
 }
 
 func (s Seen) ruleUses() (all []use) {
@@ -76,36 +86,39 @@ func (s Seen) marksInConnections() []Finding {
 
 // conflicts tells of the uses of our bits, owner by owner.
 func (s Seen) conflicts(id, what string, uses []use) (all []Finding) {
-	lines := map[string][]string{}
-	grave := map[string]bool{}
-	var owners []string
+	at := map[string]int{}
 	for _, u := range uses {
 		if !s.ours(u) {
 			continue
 		}
-		if lines[u.owner] == nil {
-			owners = append(owners, u.owner)
+		severity, remedy := s.gravity(u)
+		i, told := at[u.owner]
+		if !told {
+			i = len(all)
+			at[u.owner] = i
+			all = append(all, Finding{ID: id, Severity: severity, What: fmt.Sprintf(what, someone(u.owner), s.Settings.Mask), Remedy: remedy})
 		}
-		lines[u.owner] = append(lines[u.owner], u.line)
-		grave[u.owner] = grave[u.owner] || s.collides(u)
+		if severity.rank() < all[i].Severity.rank() {
+			all[i].Severity, all[i].Remedy = severity, remedy
+		}
+		all[i].Evidence = append(all[i].Evidence, u.line)
 	}
-	for _, o := range owners {
-		f := Finding{ID: id, Severity: Warning, What: fmt.Sprintf(what, someone(o), s.Settings.Mask), Evidence: some(lines[o]),
-			Remedy: s.remedy()}
-		if grave[o] {
-			f.Severity = Error
-			f.What += ", and would be taken for an uplink's mark, or wipe it"
+	for i, f := range all {
+		all[i].Evidence = some(f.Evidence)
+		if f.Severity == Error {
+			all[i].What += ", and are taken for an uplink's mark, or wipe it"
 		}
-		all = append(all, f)
 	}
 	return all
 }
 
-// remedy proposes a mask that nobody seems to use.
-func (s Seen) remedy() string {
-	const masked = "have that program use other bits, and only those (MARK --set-xmark VALUE/MASK)"
+// masked is the remedy that always helps.
+const masked = "have that program use bits of its own, and only those (iptables: --set-xmark VALUE/MASK, --restore-mark --nfmask MASK --ctmask MASK)"
+
+// move proposes a mask that nobody seems to use.
+func (s Seen) move() string {
 	if free, found := s.free(); found {
-		return fmt.Sprintf("set mask = %#x, which nobody here uses, or %s", uint32(free), masked)
+		return fmt.Sprintf("set mask = %#x, which nobody here uses; or %s", uint32(free), masked)
 	}
 	return "no run of bits is free here: " + masked
 }
