@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,30 @@ func TestDoctorFindsAnUntouchedHostWellAndLeavesItSo(t *testing.T) {
 		t.Errorf("an untouched host: %s", d)
 	}
 	before.same(t, "doctor", b.Gateway)
+}
+
+func TestREADMENamesEveryFinding(t *testing.T) {
+	files, err := filepath.Glob("../cmd/internal/doctor/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, told, _ := strings.Cut(readReadme(t), "## What would break it")
+	told, _, _ = strings.Cut(told, "\n## ")
+	names := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?:ID:|ID, f.What =|conflicts\()\s*"([a-z0-9-]+)"`).FindAllStringSubmatch(string(text), -1) {
+			if names++; !strings.Contains(told, "`"+m[1]+"`") {
+				t.Errorf("the README does not tell of %s", m[1])
+			}
+		}
+	}
+	if names < 25 {
+		t.Errorf("only %d findings", names)
+	}
 }
 
 // symptom is a condition that is made on the gateway, and how the doctor calls it.
