@@ -130,6 +130,7 @@ package: build
 
 # Boots a Debian with the package installed, in systemd-nspawn, and with QEMU=1 in qemu as well.
 test-boot: packages $(IMAGE)
+	@.ci/needs boot
 	umask 077; TZ=Asia/Tokyo $(MAKE) -s packages PACKAGES=.build/again
 	diff -r $(PACKAGES) .build/again
 	rm -rf .build/next
