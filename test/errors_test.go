@@ -50,6 +50,13 @@ func TestWithoutPrivilege(t *testing.T) {
 	}
 	b.apply()
 	b.refused(t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	b.start()
+	for _, command := range []string{"status", "reload"} {
+		r := nobody(command)
+		if r.status != 1 || strings.Contains(r.stderr, "does not run") || !strings.Contains(r.stderr, "run it with sudo") {
+			t.Errorf("beside a service that runs: %s: %s", command, r)
+		}
+	}
 }
 
 // inPrivate runs the program in a mount namespace of its own, after these lines of shell.

@@ -26,6 +26,17 @@ const (
 	Nop    Action = 3
 )
 
+// actions are what ip-rule(8) calls all of them: rules of others are named too.
+var actions = map[Action]string{Lookup: "lookup", Goto: "goto", Nop: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+
+// String is what ip-rule(8) calls the action.
+func (a Action) String() string {
+	if word, known := actions[a]; known {
+		return word
+	}
+	return fmt.Sprintf("type %d", uint8(a))
+}
+
 // Rule is a rule of ours in the routing policy database. Two rules are the same exactly when they are ==: the kernel
 // allows rules at one priority that differ in any field but Not and Goto.
 type Rule struct {
@@ -99,7 +110,7 @@ func (r Rule) String() string {
 	case Nop:
 		add("nop")
 	default:
-		add("type %d", r.Action)
+		add("%s", r.Action)
 	}
 	if r.SuppressLength != NoSuppress {
 		add("suppress_prefixlength %d", r.SuppressLength)

@@ -3,6 +3,7 @@ package uplinks_test
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"replypath/marks"
@@ -215,6 +216,14 @@ func TestAMarkMeetsFewRulesHoweverManyUplinks(t *testing.T) {
 		}
 		if asked > 36 {
 			t.Errorf("mark %s meets %d rules", s.Mark(u), asked)
+		}
+	}
+}
+
+func TestARuleOfOthersIsNamedAsTheToolNamesIt(t *testing.T) {
+	for action, want := range map[uplinks.Action]string{6: "blackhole", 7: "unreachable", 8: "prohibit", 99: "type 99"} {
+		if got := (uplinks.Rule{Family: uplinks.IPv4, Action: action, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}).String(); !strings.Contains(got, "from all "+want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"replypath/cmd/internal/daemon"
@@ -47,8 +48,8 @@ func (p *program) tellService(ctx context.Context, confirm time.Duration) (told 
 // noService refuses what a running service would undo at once.
 func (p *program) noService(ctx context.Context) error {
 	_, err := daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoStatus})
-	if errors.Is(err, daemon.ErrNoService) {
-		return nil
+	if errors.Is(err, daemon.ErrNoService) || errors.Is(err, fs.ErrPermission) {
+		return nil // who may not ask may not do anything else either, and is told so
 	}
 	return errors.New("the service runs and would put everything back: stop it first (systemctl stop replypath)")
 }

@@ -66,11 +66,7 @@ func (r *Rule) does(n Names) string {
 	case r.Action == uplinks.Goto:
 		return fmt.Sprintf("goto %d", r.Goto)
 	}
-	word := map[uplinks.Action]string{uplinks.Nop: "nop", Blackhole: "blackhole", Unreachable: "unreachable", Prohibit: "prohibit"}[r.Action]
-	if word == "" {
-		return fmt.Sprintf("type %d", r.Action)
-	}
-	return word
+	return r.Action.String()
 }
 
 // String prints the ports as ip-rule(8) takes them.

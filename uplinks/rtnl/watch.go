@@ -66,13 +66,25 @@ func (h *Handle) subscribe(ctx context.Context, first string, changed func(Chang
 	}
 }
 
-// linkState is how the link is that a message is about. Bridges send messages of their own kind about their ports.
+// linkState is how the link is that a message is about.
 func linkState(m syscall.NetlinkMessage) (is uplinks.LinkState) {
-	if m.Header.Type != unix.RTM_NEWLINK && m.Header.Type != unix.RTM_DELLINK || len(m.Data) < unix.SizeofIfInfomsg {
+	switch m.Header.Type {
+	case unix.RTM_NEWLINK:
+		return linkInfo(m.Data)
+	case unix.RTM_DELLINK:
+		return uplinks.LinkState{Name: linkInfo(m.Data).Name}
+	}
+	return is
+}
+
+// linkInfo is what a message says of its link. Bridges send messages of their own kind about their ports: they say nothing
+// of it.
+func linkInfo(data []byte) (is uplinks.LinkState) {
+	if len(data) < unix.SizeofIfInfomsg {
 		return is
 	}
-	info := nl.DeserializeIfInfomsg(m.Data)
-	attrs, err := nl.ParseRouteAttr(m.Data[unix.SizeofIfInfomsg:])
+	info := nl.DeserializeIfInfomsg(data)
+	attrs, err := nl.ParseRouteAttr(data[unix.SizeofIfInfomsg:])
 	if err != nil || info.Family != unix.AF_UNSPEC {
 		return is
 	}
@@ -81,9 +93,7 @@ func linkState(m syscall.NetlinkMessage) (is uplinks.LinkState) {
 			is.Name = unix.ByteSliceToString(a.Value)
 		}
 	}
-	if m.Header.Type == unix.RTM_NEWLINK {
-		is.Up, is.Carrier = info.Flags&unix.IFF_UP != 0, info.Flags&unix.IFF_LOWER_UP != 0
-	}
+	is.Up, is.Carrier = info.Flags&unix.IFF_UP != 0, info.Flags&unix.IFF_LOWER_UP != 0
 	return is
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"path/filepath"
 	"time"
@@ -71,6 +72,9 @@ var ErrNoService = errors.New("the service does not run")
 func Call(ctx context.Context, dir string, r Request) (Response, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", filepath.Join(dir, SocketName))
+	if errors.Is(err, fs.ErrPermission) {
+		return Response{}, fmt.Errorf("requests to the service need root: run it with sudo: %w", err)
+	}
 	if err != nil {
 		return Response{}, fmt.Errorf("%w: %w", ErrNoService, err)
 	}

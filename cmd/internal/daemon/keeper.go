@@ -143,6 +143,9 @@ func (k *Keeper) repaired(done uplinks.Plan, why string, suspects map[string]str
 func (k *Keeper) failed(what string, err error) {
 	k.mu.Lock()
 	again := k.report.Err != nil && k.report.Err.Error() == err.Error()
+	if k.report.InSync || k.report.Since.IsZero() {
+		k.report.Since = time.Now()
+	}
 	k.report.Err, k.report.InSync, k.report.Last = err, false, time.Now()
 	k.mu.Unlock()
 	if !again {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -49,5 +51,35 @@ func TestWhatCannotBeDoneIsTriedAgainAndToldOnce(t *testing.T) {
 	}
 	if n := strings.Count(said.String(), "will retry"); n != 2 {
 		t.Errorf("another trouble is told %d times:\n%s", n-1, said.String())
+	}
+}
+
+func TestOutOfSyncSinceTheFirstFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := &refusing{}
+		k := NewKeeper(kernel, slog.New(slog.DiscardHandler), uplinks.DefaultSettings())
+		k.Round(t.Context(), "test")
+		if r := k.Report(); !r.InSync {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(time.Minute)
+		kernel.deaf = true
+		failed := time.Now()
+		for range 2 {
+			k.Round(t.Context(), "test")
+			if r := k.Report(); r.InSync || !r.Since.Equal(failed) {
+				t.Errorf("out of sync since %s, and failed at %s", r.Since, failed)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestTheProblemIsCounted(t *testing.T) {
+	now := time.Now()
+	for n, want := range map[int]string{1: "1 repair waits, ", 2: "2 repairs wait, "} {
+		if got := problems(Report{Last: now, Waiting: n}, now); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

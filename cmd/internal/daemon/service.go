@@ -110,6 +110,7 @@ func (s *Service) tasks(ctx context.Context, socket *socket) error {
 	g.Go(func() error { return s.watch(ctx, "links, routes and rules", s.host.WatchLinks) })
 	g.Go(func() error { return s.watch(ctx, "firewall", s.host.WatchFirewall) })
 	g.Go(func() error { return s.pulse(ctx) })
+	g.Go(func() error { return s.carriers(ctx) })
 	g.Go(func() error { return s.care.monitor.Run(ctx) })
 	g.Go(func() error { return s.care.run(ctx) })
 	g.Go(func() error { return s.endpoint.Serve(ctx) })

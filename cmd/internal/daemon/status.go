@@ -50,11 +50,18 @@ func problems(r Report, now time.Time) []string {
 	case r.Err != nil:
 		all = append(all, "the last look at the kernel failed: "+firstLine(r.Err.Error()))
 	case r.Waiting > 0:
-		all = append(all, fmt.Sprintf("%d repairs wait, because somebody undoes them again and again: see the log", r.Waiting))
+		all = append(all, waiting(r.Waiting)+", because somebody undoes what is repaired again and again: see the log")
 	case !r.InSync:
 		all = append(all, "the kernel is not in sync: it is being repaired")
 	}
 	return all
+}
+
+func waiting(n int) string {
+	if n == 1 {
+		return "1 repair waits"
+	}
+	return fmt.Sprintf("%d repairs wait", n)
 }
 
 // Subscribe is told every event from now on.
