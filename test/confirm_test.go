@@ -1,9 +1,11 @@
 package test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,11 +43,23 @@ func withAndWithoutService(t *testing.T, test func(t *testing.T, b *box)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBox(t, world.ISPs(t, 3))
+			t.Cleanup(b.awaitGuards)
 			b.configure(b.Uplinks[0], b.Uplinks[1])
 			begin(b)
 			test(t, b)
 		})
 	}
+}
+
+// awaitGuards waits until nobody sees to a deadline of the box's any more: the last to do so still writes to its folder.
+func (b *box) awaitGuards() {
+	until(b.t, time.Minute, "the guards have ended", func() bool {
+		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		return !slices.ContainsFunc(files, func(file string) bool {
+			line, _ := os.ReadFile(file)
+			return bytes.Contains(line, []byte("\x00guard\x00")) && bytes.Contains(line, []byte(b.dir))
+		})
+	})
 }
 
 func TestAnUnconfirmedApplyGoesBack(t *testing.T) {

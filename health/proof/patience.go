@@ -1,6 +1,9 @@
 package proof
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // How long an answer is waited for: the kernel gives its own at once, unless it spreads packets over processors; a
 // server needs its time; and for a host inside that does not answer the kernel itself says so after three seconds, in
@@ -9,14 +12,20 @@ const (
 	patienceKernel = 60 * time.Millisecond
 	patienceServer = 500 * time.Millisecond
 	patienceInside = 3500 * time.Millisecond
+	patienceOwn    = 5 * time.Second // a server of our own, on a machine that is busy
 )
 
 // Patience is how long the questions' answers should be waited for, counted from when the last of them was put; 0: all
-// are answered, or will not be.
-func Patience(questions []Question, s Sights) (longest time.Duration) {
+// are answered, or will not be. Owing are askers whom a server of our own had not answered yet before the sights were
+// taken.
+func Patience(questions []Question, s Sights, owing map[netip.AddrPort]bool) (longest time.Duration) {
 	all := s.walks()
 	for _, q := range questions {
-		longest = max(longest, q.patience(all[q.From]))
+		w := all[q.From]
+		if owing[q.From] && w.was(Accepted) {
+			return patienceOwn
+		}
+		longest = max(longest, q.patience(w))
 	}
 	return longest
 }

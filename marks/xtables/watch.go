@@ -13,8 +13,9 @@ import (
 // Process is one that changed nftables. The zero Process is not known. Its number is that of the host's first process
 // namespace, so it says nothing about our own.
 type Process struct {
-	Name string
-	ID   int
+	Name       string
+	ID         int
+	Generation uint32 // of nftables, after its change
 }
 
 // Watch tells of every change to nftables, with the process that made it, until the context ends. It begins with an
@@ -63,6 +64,9 @@ func who(generation []byte) (p Process) {
 	p.Name = unix.ByteSliceToString(valueOf(generation, unix.NFTA_GEN_PROC_NAME))
 	if id := valueOf(generation, unix.NFTA_GEN_PROC_PID); len(id) == 4 {
 		p.ID = int(binary.BigEndian.Uint32(id))
+	}
+	if id := valueOf(generation, unix.NFTA_GEN_ID); len(id) == 4 {
+		p.Generation = binary.BigEndian.Uint32(id)
 	}
 	return p
 }

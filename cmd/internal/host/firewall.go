@@ -158,6 +158,10 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 	h.tallies.mu.Lock()
 	defer h.tallies.mu.Unlock()
 	h.tallies.renew(s)
+	return h.wrote.during(t, func() error { return h.loadInto(ctx, t, s) })
+}
+
+func (h *Host) loadInto(ctx context.Context, t *xtables.Table, s uplinks.LoadChains) error {
 	name := tableName(s.Tool.Family, s.Tool.Backend)
 	if s.Unload {
 		return h.unload(ctx, t, name, s.Text)

@@ -24,6 +24,7 @@ type Host struct {
 	lock     lock
 	indexes  map[string]int           // of the links, by name, at the last Observe
 	loading  atomic.Bool              // what changes the firewall now is ours
+	wrote    generations              // and what changed it lately
 	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe
 }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -14,10 +15,13 @@ type servers struct {
 	questions []proof.Question // with the ports of the servers; those that no server could be made for are left out
 	sockets   []*net.UDPConn
 	answering sync.WaitGroup
+
+	mu   sync.Mutex
+	owed map[netip.AddrPort]bool // askers that are not answered yet
 }
 
 func serve(questions []proof.Question) *servers {
-	s := &servers{}
+	s := &servers{owed: map[netip.AddrPort]bool{}}
 	for _, q := range questions {
 		if q.Kind == proof.Datagram {
 			socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(q.To))
@@ -26,7 +30,10 @@ func serve(questions []proof.Question) *servers {
 			}
 			s.sockets = append(s.sockets, socket)
 			q.To = netip.AddrPortFrom(q.To.Addr(), socket.LocalAddr().(*net.UDPAddr).AddrPort().Port())
-			s.answering.Go(func() { answer(socket, q) })
+			s.mu.Lock()
+			s.owed[q.From] = true
+			s.mu.Unlock()
+			s.answering.Go(func() { s.answer(socket, q) })
 		}
 		s.questions = append(s.questions, q)
 	}
@@ -34,7 +41,7 @@ func serve(questions []proof.Question) *servers {
 }
 
 // answer answers the one question, and nobody else's.
-func answer(socket *net.UDPConn, q proof.Question) {
+func (s *servers) answer(socket *net.UDPConn, q proof.Question) {
 	buffer := make([]byte, 64)
 	for {
 		_, from, err := socket.ReadFromUDPAddrPort(buffer)
@@ -44,9 +51,19 @@ func answer(socket *net.UDPConn, q proof.Question) {
 		if from.Addr().Unmap() == q.From.Addr() && from.Port() == q.From.Port() {
 			// Whether it could be sent is seen in the trap.
 			socket.WriteToUDPAddrPort(buffer[:1], from)
+			s.mu.Lock()
+			delete(s.owed, q.From)
+			s.mu.Unlock()
 			return
 		}
 	}
+}
+
+// owing are the askers whom no answer has been sent to yet.
+func (s *servers) owing() map[netip.AddrPort]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.owed)
 }
 
 func (s *servers) close() {

@@ -94,10 +94,11 @@ func (c *crossing) all(ctx context.Context, questions []proof.Question) (s shown
 // wait looks for answers until all are there that may come.
 func (c *crossing) wait(ctx context.Context, s *shown) (err error) {
 	for began := time.Now(); ; {
+		owing := c.servers.owing()
 		if s.sights, err = c.trap.Read(); err != nil {
 			return err
 		}
-		if time.Since(began) >= proof.Patience(s.questions, s.sights) {
+		if time.Since(began) >= proof.Patience(s.questions, s.sights, owing) {
 			return nil
 		}
 		select {
