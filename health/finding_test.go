@@ -139,8 +139,11 @@ func TestWorstIsUnknownWhenNobodyIsAsked(t *testing.T) {
 	direct := health.Path{Key: health.Key{Uplink: "fibre", Family: uplinks.IPv4}, Direct: true}
 	for _, probes := range [][]health.Probe{nil, {gateway}, {beyond6}} {
 		u := health.Uplink{Name: "fibre", Quorum: 1, Probes: probes}
-		if d, known := (health.Settings{Uplinks: []health.Uplink{u}}).Worst(direct); known {
-			t.Errorf("%v: %s, want none", probes, d)
+		for _, other := range []string{"", "198.18.9.1"} { // at the other end, where nobody answers ARP
+			direct.Gateway, _ = netip.ParseAddr(other)
+			if d, known := (health.Settings{Uplinks: []health.Uplink{u}}).Worst(direct); known {
+				t.Errorf("%v, gateway %q: %s, want none", probes, other, d)
+			}
 		}
 	}
 	if d, known := settings(1, beyond4).Worst(direct); !known || d != 3200*time.Millisecond {

@@ -6,9 +6,10 @@ import (
 )
 
 // Asked are the probes that the path is judged by: the uplink's that are asked in its family, and otherwise its gateway.
-// There is none on a point-to-point link without either. A gateway that is not known yet is counted on.
+// On a point-to-point link nobody need know who is at the other end: there a gateway, written or not, is not asked. One
+// that is not known yet elsewhere is counted on.
 func (u Uplink) Asked(p Path) []Probe {
-	alone := p.Direct && !p.Gateway.IsValid()
+	alone := p.Direct
 	var all []Probe
 	for _, q := range u.In(p.Family) {
 		if q.Target.Kind != Gateway || !alone {

@@ -82,3 +82,21 @@ func TestEchoAnsweredByAnotherUplinkIsAFailure(t *testing.T) {
 		})
 	}
 }
+
+// What the host answers itself has left by no uplink.
+func TestEchoAnsweredByTheHostItselfIsAFailure(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 0}.build(t, 2, world.Options{}))
+	b.apply()
+	a := b.asker()
+	for _, f := range uplinks.Families {
+		for _, u := range b.Uplinks {
+			own := u.Addr4
+			if f == uplinks.IPv6 {
+				own = u.Addr6
+			}
+			a.failed(asking(path(b.Uplinks[1], f), echo(own), fleeting), "through eth1: ")
+		}
+		a.answered(asking(path(b.Uplinks[1], f), echo(b.client(f)), lasting))
+	}
+	a.end()
+}

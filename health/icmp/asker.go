@@ -90,6 +90,8 @@ func judge(ctx context.Context, p health.Path, sent time.Time, e *expected, fail
 		return 0, errors.New("what came is no answer to this question")
 	case failed != nil && ctx.Err() == nil:
 		return 0, failed
+	case !heard && failed == nil:
+		return 0, fmt.Errorf("the answer came in by no link, and so not by %s: is it an address of this host?", p.Link)
 	case !heard:
 		return 0, context.Cause(ctx)
 	}

@@ -55,11 +55,17 @@ func (e *ears) prepare(f uplinks.Family, prefix uint16) error {
 	return e.v6.SetControlMessage(ipv6.FlagInterface, true)
 }
 
-// filter lets echo replies pass whose identifier begins with the prefix. The first instruction finds where the ICMP
-// message begins: IPv4's raw sockets show the filter the IP header too, IPv6's do not.
+// loopback is the index of lo in every network namespace.
+const loopback = 1
+
+// filter lets echo replies pass whose identifier begins with the prefix, and which did not come by lo: of what the host
+// answers itself the kernel tells the link that has the address, as if it had come in there. The instruction to begin with
+// finds where the ICMP message begins: IPv4's raw sockets show the filter the IP header too, IPv6's do not.
 func filter(prefix uint16, reply uint32, begin bpf.Instruction) []bpf.Instruction {
 	const upper = uint32(0xffff) &^ idMask
 	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: loopback, SkipTrue: 7},
 		begin,
 		bpf.LoadIndirect{Off: 0, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 4},
