@@ -92,6 +92,21 @@ func TestDoctorWarnsOfWhatNFTSavesOfOurs(t *testing.T) {
 	b.finds(b.diagnose(), isWarning, "saved-ruleset", "/etc/nftables.conf", "REPLYPATH-")
 }
 
+func TestDoctorDoesNotOverwriteTheOperatorsDropIn(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	b.put("/run/systemd/netif/links/2", "")
+	const theirs = "[Network]\nManageForeignRoutes=yes\n"
+	b.put("/etc/systemd/networkd.conf.d/replypath.conf", theirs)
+	if r := b.run("doctor", "--fix", "--yes", "--root", b.root()); r.status != 3 || !strings.Contains(r.stderr, "nothing that could be fixed") {
+		t.Errorf("it is the operator's: %s", r)
+	}
+	if text, err := os.ReadFile(filepath.Join(b.root(), "/etc/systemd/networkd.conf.d/replypath.conf")); err != nil || string(text) != theirs {
+		t.Errorf("it holds %q (%v)", text, err)
+	}
+}
+
 func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))

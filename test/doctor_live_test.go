@@ -141,7 +141,11 @@ func TestDoctorFindsOurBitsOnConnections(t *testing.T) {
 	track("203.0.113.9", "192.0.2.2", "0x700")
 	track("2001:db8:c::9", "2001:db8:b::2", "0xca6c")
 	d := b.diagnose()
-	b.finds(d, isWarning, "mark-bits-connections", "mark 0x700 on 1, such as protocol 6 from 203.0.113.9:5000 to 192.0.2.2:22", "mark 0xca6c on 1, such as protocol 6 from [2001:db8:c::9]:5000")
+	b.finds(d, isWarning, "mark-bits-connections", "mark 0x700 on 1, such as protocol 6 from 203.0.113.9:5000 to 192.0.2.2:22", "mark 0xca6c on 1, such as protocol 6 from [2001:db8:c::9]:5000", "a program that is not known")
+	b.Gateway.Run("ip", "rule", "add", "priority", "9000", "not", "fwmark", "0xca6c", "lookup", "51820")
+	d = b.diagnose()
+	b.finds(d, isWarning, "mark-bits-connections", "connections of wg-quick", "mark 0xca6c")
+	b.finds(d, isWarning, "mark-bits-rule", "ip rules of wg-quick")
 }
 
 func TestDoctorTellsThatTheTableOfConnectionsIsNearlyFull(t *testing.T) {
@@ -270,6 +274,7 @@ func TestDoctorSpeaksToPeople(t *testing.T) {
 			t.Errorf("a line of %d columns: %s", len(line)-1, line)
 		}
 	}
+	b.must(2, "doctor", "--yes")
 	b.write("uplinks = [")
 	b.must(2, "doctor", "--root", b.root())
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/doctor"
@@ -48,6 +49,9 @@ The exit status is 3 when there are errors or warnings; a note is none.`,
 }
 
 func (p *program) doctor(ctx context.Context, asked doctorFlags) error {
+	if asked.yes && !asked.fix {
+		return fmt.Errorf("%w: --yes goes with --fix", errUsage)
+	}
 	c, err := p.read()
 	if errors.Is(err, errNoConfig) {
 		c, err = config.Config{Settings: uplinks.DefaultSettings()}, nil

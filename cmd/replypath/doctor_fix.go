@@ -30,7 +30,7 @@ func (p *program) fix(asked doctorFlags, findings []doctor.Finding) error {
 		fmt.Fprintf(p.stderr, "would do: %s\n", f.Does)
 	}
 	if !asked.yes {
-		if sure, err := p.sure(); err != nil || !sure {
+		if sure, err := p.sure(os.Stdin); err != nil || !sure {
 			return err
 		}
 	}
@@ -47,13 +47,13 @@ func (p *program) fix(asked doctorFlags, findings []doctor.Finding) error {
 	return nil
 }
 
-// sure asks on the terminal.
-func (p *program) sure() (bool, error) {
-	if !isTerminal(os.Stdin) {
+// sure asks who sits at the terminal.
+func (p *program) sure(in *os.File) (bool, error) {
+	if !isTerminal(in) {
 		return false, errors.New("nobody can be asked here: say --yes to have it done")
 	}
 	fmt.Fprint(p.stderr, "do it? [y/N] ")
-	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	answer, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil {
 		return false, fmt.Errorf("read the answer: %w", err)
 	}

@@ -49,7 +49,7 @@ func described(root *cobra.Command) manual.Program {
 
 func options(flags *pflag.FlagSet) (all []manual.Option) {
 	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Name == "help" {
+		if f.Name == "help" || f.Hidden {
 			return
 		}
 		value, text := pflag.UnquoteUsage(f)

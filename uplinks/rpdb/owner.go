@@ -53,6 +53,12 @@ var patterns = []struct {
 	{"AWS VPC CNI", func(_ *Database, r *Rule) bool {
 		return r.Priority == 1024 && r.Mark == 0x80 && r.Mask == 0x80
 	}},
+	{"strongSwan", func(_ *Database, r *Rule) bool {
+		return r.Priority == 220 && r.Table == 220
+	}},
+	{"OpenWrt's pbr", func(_ *Database, r *Rule) bool {
+		return r.Priority > 29000 && r.Priority <= 30000 && r.Mask == 0xff0000
+	}},
 	{"Calico", func(_ *Database, r *Rule) bool {
 		return r.Priority == 99 && r.Not && r.Mark == 0x100000 && r.Mask == 0x100000
 	}},

@@ -67,9 +67,19 @@ func (s Seen) flowUses() (all []use) {
 		if mine && s.applied() {
 			continue
 		}
-		all = append(all, use{line: fmt.Sprintf("mark %#x on %d, such as %s", f.Mark, f.Count, f.Text), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark)})
+		all = append(all, use{owner: s.marker(f.Mark), line: fmt.Sprintf("mark %#x on %d, such as %s", f.Mark, f.Count, f.Text), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark)})
 	}
 	return all
+}
+
+// marker is who has a rule by which connections get such a mark; empty: nobody who is known.
+func (s Seen) marker(mark uint32) string {
+	for _, u := range slices.Concat(s.firewallUses(), s.ruleUses()) {
+		if s.ours(u) && u.owner != "" && uint32(u.value) == mark&uint32(u.bits) && u.value&marks.Mark(s.Settings.Mask) != 0 {
+			return u.owner
+		}
+	}
+	return ""
 }
 
 func (s Seen) marksInRules() []Finding {

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -104,7 +106,9 @@ func (s Seen) networkd() []Finding {
 	if !s.Networkd.Active || s.Networkd.Keeps {
 		return nil
 	}
-	return []Finding{{ID: "networkd-foreign", Severity: Warning, Fixable: true,
+	// A file of that name that says something else is somebody's.
+	there := slices.ContainsFunc(s.Networkd.Says, func(line string) bool { return strings.HasPrefix(line, DropIn) })
+	return []Finding{{ID: "networkd-foreign", Severity: Warning, Fixable: !there,
 		Evidence: append([]string{s.Networkd.Why}, s.Networkd.Says...),
 		What:     "systemd-networkd deletes the rules and routes of others when it starts, and when a link loses its carrier",
 		Remedy:   "tell it not to: ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no under [Network] in " + DropIn}}
