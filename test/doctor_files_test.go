@@ -118,6 +118,7 @@ func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
 	b.finds(d, isWarning, "src-valid-mark-all", "src_valid_mark = 1, set in /etc/sysctl.d/60-vpn.conf")
 	b.finds(d, isWarning, "rp-filter", "eth1: net.ipv4.conf.eth1.rp_filter = 1, set in /usr/lib/sysctl.d/50-default.conf", "replypath apply")
 	b.put("/etc/sysctl.d/70.conf", "net.ipv4.conf.eth1.rp_filter = 1\n")
+	b.put("/etc/sysctl.d/80.conf", "net.ipv4.conf.*.rp_filter = 0\n") // a name of its own wins over a pattern
 	b.finds(b.diagnose(), isWarning, "rp-filter", "set in /etc/sysctl.d/70.conf")
 	if f := b.diagnose().of("src-valid-mark-all"); len(f) != 1 || f[0].Fixable {
 		t.Errorf("what a file sets, and links check by, is not to be changed behind their backs: %+v", f)

@@ -108,6 +108,9 @@ func TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress(t *testing.T) {
 	if n := len(d.of("udp-server")); n != 2 {
 		t.Errorf("%d servers, want 2: %s", n, d)
 	}
+	// With a tunnel, a socket that no process has could be the kernel's: not so where processes cannot be looked at.
+	b.Gateway.Run("sh", "-ec", "ip link add vx0 type vxlan id 5 dstport 4789; ip link set vx0 up")
+	b.finds(b.diagnose(), isNote, "kernel-listener", "(vx0)", "port 4789")
 	// Without the capability to look at others' sockets it says no more than it knows.
 	d = b.diagnose(b.lacking("bpf,-sys_admin,-sys_ptrace"))
 	b.finds(d, isNote, "udp-server-unknown", "0.0.0.0 port 1194: no process is seen", "0.0.0.0 port 5301")
