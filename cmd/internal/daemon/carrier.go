@@ -10,10 +10,14 @@ import (
 )
 
 // The kernel may announce the loss of a carrier up to a second late, when the machine has had another one a moment
-// before. So the links by which is asked are looked at as well.
+// before. So the links by which is asked are looked at as well: all the time, and more often when one has just changed,
+// because the same harm may be about to come to the next.
 const (
-	blink   = 25 * time.Millisecond // between two looks, and
-	glances = 8                     // as many links at each
+	blink   = 20 * time.Millisecond   // between two looks, when one has just changed
+	stirred = 1200 * time.Millisecond // for so long
+	calm    = 40 * time.Millisecond   // otherwise,
+	spare   = 100 * time.Millisecond  // and with more than a glance is for
+	glances = 4                       // links at each look
 )
 
 // carriers tells the monitor of links that are down or have lost their carrier, until the context ends.
@@ -23,17 +27,43 @@ func (s *Service) carriers(ctx context.Context) error {
 		return err
 	}
 	defer g.Close()
-	next := 0
-	for {
+	timer := time.NewTimer(calm)
+	defer timer.Stop()
+	var until time.Time
+	for next := 0; ; {
 		_, paths := s.care.now()
 		links := alive(paths)
 		for range min(glances, len(links)) {
 			next = (next + 1) % len(links)
 			s.glance(g.Link, links[next])
 		}
-		if err := sleep(ctx, blink); err != nil {
-			return err
+		timer.Reset(between(len(links), time.Now().Before(until)))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.stirred:
+			until = time.Now().Add(stirred)
+		case <-timer.C:
 		}
+	}
+}
+
+// between is how long to wait between two looks at so many links.
+func between(links int, changed bool) time.Duration {
+	switch {
+	case changed:
+		return blink
+	case links <= glances:
+		return calm
+	}
+	return spare
+}
+
+// stir has the links looked at more often for a while.
+func (s *Service) stir() {
+	select {
+	case s.stirred <- struct{}{}:
+	default:
 	}
 }
 

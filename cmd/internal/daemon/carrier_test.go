@@ -47,3 +47,9 @@ func TestEachLinkIsLookedAtOnce(t *testing.T) {
 		t.Error(indices)
 	}
 }
+
+func TestManyLinksAreLookedAtLessOften(t *testing.T) {
+	if between(glances, false) != calm || between(glances+1, false) != spare || between(glances+1, true) != blink {
+		t.Error(between(glances, false), between(glances+1, false), between(glances+1, true))
+	}
+}

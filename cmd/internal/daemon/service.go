@@ -40,6 +40,7 @@ type Service struct {
 	memory   host.Memory
 	pending  *host.Pending // only the loop's goroutine
 	requests chan request
+	stirred  chan struct{} // a link has changed
 	reloaded atomic.Pointer[reload]
 
 	fingerprint func() (uint64, error) // of what the kernel does not announce
@@ -76,6 +77,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.fingerprint = s.host.Fingerprint
 	s.requests = make(chan request, callers)
+	s.stirred = make(chan struct{}, 1)
 	settings, err := s.begin(c.Settings)
 	if err != nil {
 		return err
@@ -135,6 +137,7 @@ func (s *Service) watch(ctx context.Context, what string, watch func(context.Con
 			}
 			if c.Link.Name != "" {
 				s.care.monitor.Link(c.Link.Name, c.Link.Up, c.Link.Carrier)
+				s.stir()
 			}
 			s.care.changed()
 			s.loop.Nudge(c.What)
