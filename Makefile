@@ -90,7 +90,7 @@ install: build
 	  case $$file in networkd*) to=systemd/$$file ;; *) to=$$file ;; esac; \
 	  put 644 etc/$${file#systemd/system/} $(PREFIX)/lib/$$to; \
 	done; \
-	for file in CHANGELOG.md LICENSE status.md init.d/replypath.openrc init.d/replypath.procd; do \
+	for file in CHANGELOG.md LICENSE status.md recipes.md init.d/replypath.openrc init.d/replypath.procd; do \
 	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#*/}; \
 	done; \
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service $(DESTDIR)$(PREFIX)/share/doc/replypath/replypath.*; \
@@ -99,6 +99,7 @@ install: build
 	install -d "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/iproute2/rt_tables.d"; \
 	say $(PREFIX)/share/man/man8/replypath.8 .build/replypath man 8; \
 	say $(PREFIX)/share/man/man5/replypath.toml.5 .build/replypath man 5; \
+	say $(PREFIX)/share/man/man7/replypath-recipes.7 .build/replypath man 7; \
 	say $(PREFIX)/share/bash-completion/completions/replypath .build/replypath completion bash; \
 	say $(PREFIX)/share/fish/vendor_completions.d/replypath.fish .build/replypath completion fish; \
 	say $(ZSH)/_replypath .build/replypath completion zsh

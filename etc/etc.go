@@ -12,3 +12,8 @@ var Sample []byte
 //
 //go:embed networkd.conf.d/replypath.conf
 var NetworkdDropIn []byte
+
+// Recipes is the page for operators: what they see go wrong, what to configure, and what they see then.
+//
+//go:embed recipes.md
+var Recipes []byte

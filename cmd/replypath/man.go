@@ -15,13 +15,18 @@ import (
 func (p *program) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "man SECTION",
-		Short:     "Print the manual page of section 8, replypath(8), or 5, replypath.toml(5)",
+		Short:     "Print the manual page of section 8, replypath(8), 5, replypath.toml(5), or 7, replypath-recipes(7)",
 		Hidden:    true,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"5", "8"},
+		ValidArgs: []string{"5", "7", "8"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text := manual.Page5(etc.Sample)
-			if args[0] == "8" {
+			var text string
+			switch args[0] {
+			case "5":
+				text = manual.Page5(etc.Sample)
+			case "7":
+				text = manual.Page7(etc.Recipes)
+			case "8":
 				text = described(cmd.Root()).Page8()
 			}
 			_, err := fmt.Fprint(p.stdout, text)

@@ -17,6 +17,9 @@ const (
 	Wildcard UDPManner = "wildcard"
 	// Connect answers from a second socket that it connects to the asker and binds to no address.
 	Connect UDPManner = "connect"
+	// Remembered answers as WireGuard does in the kernel: from the address that was asked, if the routing table would send
+	// that by the link that the question came in by; otherwise it forgets the address, and leaves the source to the kernel.
+	Remembered UDPManner = "remembered"
 )
 
 // ServeUDP answers datagrams on all addresses of both families.
@@ -92,6 +95,8 @@ func (h *Host) answerDatagrams(s *socket, proto int, at netip.AddrPort, manner U
 		switch manner {
 		case Pktinfo:
 			s.send(answer, pktinfo(to), m.from)
+		case Remembered:
+			h.answerRemembered(s, m, to, answer)
 		case Connect:
 			h.answerConnected(proto, at, m, answer)
 		default:

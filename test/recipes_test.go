@@ -1,0 +1,211 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"replypath/etc"
+	"replypath/test/world"
+)
+
+// cast is a scene that is played.
+type cast struct {
+	*box
+	t       *testing.T
+	service *service
+	kinds   []world.Kind // of questions that the client asks
+	asks    []func(t *testing.T)
+	well    bool // also before anything is done
+}
+
+// Each scene is played: its world is built, where the client does not get its answers; what the page says is typed, and
+// what it says one sees is seen; then the client asks again, and every answer leaves by the uplink that was asked.
+func TestRecipesAreRight(t *testing.T) {
+	all, err := scenes(string(etc.Recipes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d scenes", len(all))
+	}
+	for _, s := range all {
+		t.Run(fmt.Sprintf("%s, line %d", s.title, s.line), func(t *testing.T) {
+			c := s.build(t)
+			if c.suffers() == c.well {
+				t.Errorf("before the recipe the client suffers: %t", !c.well)
+			}
+			for _, b := range s.blocks {
+				c.play(b)
+			}
+			c.answered()
+		})
+	}
+}
+
+// play does what stands in a block.
+func (c *cast) play(b fenced) {
+	c.t.Helper()
+	switch b.language {
+	case "toml":
+		c.write(strings.Join(b.lines, "\n") + "\n")
+	case "console":
+		all, err := b.session()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for _, command := range all {
+			c.enter(command)
+		}
+	default:
+		c.t.Fatalf("line %d: nobody knows what to do with a block of %q", b.line, b.language)
+	}
+}
+
+// enter types a command. While the service runs, what one sees may take it a moment.
+func (c *cast) enter(command typed) {
+	c.t.Helper()
+	if slices.Equal(command.command, []string{"systemctl", "enable", "--now", "replypath"}) {
+		c.service = c.start()
+		return
+	}
+	patience := time.Duration(0)
+	if c.service != nil && command.looks() {
+		patience = inTheEnd
+	}
+	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		said, status := c.typed(command.command)
+		if command.fits(said) && status == command.status {
+			return
+		}
+		if !time.Now().Before(until) {
+			c.t.Errorf("etc/recipes.md, line %d: %s\n%s(exit status %d)\nThe page says:\n%s\n(exit status %d)", command.line,
+				strings.Join(command.command, " "), said, status, strings.Join(command.sees, "\n"), command.status)
+			return
+		}
+	}
+}
+
+// looks reports whether a command changes nothing, so that it may be typed again.
+func (c typed) looks() bool {
+	looking := map[string][]string{
+		"replypath": {"status", "verify", "explain", "check", "plan"},
+		"ip":        {"show", "get"},
+	}
+	return slices.ContainsFunc(looking[c.command[0]], func(word string) bool { return slices.Contains(c.command, word) })
+}
+
+// typed runs a command on the gateway, without a shell.
+func (c *cast) typed(words []string) (said string, status int) {
+	c.t.Helper()
+	var command *world.Command
+	switch words[0] {
+	case "replypath":
+		command = c.command(c.t.Context(), words[1:]...)
+	case "ip", "iptables", "ip6tables", "sysctl":
+		command = c.Gateway.Command(c.t.Context(), words[0], words[1:]...)
+	default:
+		c.t.Fatalf("%q is no command of these recipes", words[0])
+	}
+	out, err := command.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		c.t.Fatalf("%s: %v", strings.Join(words, " "), err)
+	}
+	return strings.ReplaceAll(string(out), c.config, "/etc/replypath/replypath.toml"), command.ProcessState.ExitCode()
+}
+
+// suffers reports whether the client misses an answer.
+func (c *cast) suffers() bool {
+	var missed atomic.Bool
+	var asked sync.WaitGroup
+	for _, u := range c.Uplinks {
+		for _, to := range u.Addrs() {
+			for _, kind := range c.kinds {
+				asked.Go(func() {
+					q := question(kind, to)
+					q.Silence = !c.well
+					if a := c.Client.Ask(q); !a.OK {
+						missed.Store(true)
+					}
+				})
+			}
+		}
+	}
+	asked.Wait()
+	return missed.Load()
+}
+
+// answered wants every answer, and by the uplink that was asked.
+func (c *cast) answered() {
+	c.t.Helper()
+	c.watch().askAll(c.t, c.Client, c.kinds)
+	for _, ask := range c.asks {
+		ask(c.t)
+	}
+}
+
+func TestABlockWithoutAnAnnotationIsRefused(t *testing.T) {
+	const block = "```console\ngateway# ip rule\n```\n"
+	for page, refused := range map[string]bool{
+		"<!-- world: a; b -->\n" + block + "\n" + sameWorld + "\n" + block: false,
+		block:                              true,
+		sameWorld + "\n" + block:           true,
+		"<!-- world: a -->\n\n" + block:    true,
+		"<!-- world: a -->\n```console\nx": true,
+	} {
+		if _, err := scenes(page); (err != nil) != refused {
+			t.Errorf("%q: %v", page, err)
+		}
+	}
+}
+
+func TestWhatOneSeesIsCompared(t *testing.T) {
+	for _, c := range []struct {
+		sees, said string
+		fits       bool
+	}{
+		{"", "", true},
+		{"", "a\n", false},
+		{"a", "a\n", true},
+		{"a", "a\nb\n", false},
+		{"a", "A\n", false},
+		{"a...c", "abbc\n", true},
+		{"a...c", "ab\nc\n", false},
+		{"a\n...", "a\nb\nc\n", true},
+		{"a\n...\nc", "a\nc\n", true},
+		{"a\n...\nc", "a\nb\n", false},
+		{"a.c", "abc\n", false},
+	} {
+		var sees []string
+		if c.sees != "" {
+			sees = strings.Split(c.sees, "\n")
+		}
+		if got := (typed{sees: sees}).fits(c.said); got != c.fits {
+			t.Errorf("%q fits %q: %t", c.said, c.sees, got)
+		}
+	}
+}
+
+func TestRecipesTellEveryCauseOfVerify(t *testing.T) {
+	words, err := os.ReadFile("../health/standing.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	causes := regexp.MustCompile(`(?m)^\s+\w+\s+Cause = "([a-z-]+)"`).FindAllStringSubmatch(string(words), -1)
+	if len(causes) < 5 {
+		t.Fatalf("only the causes %v", causes)
+	}
+	for _, cause := range causes {
+		if !strings.Contains(string(etc.Recipes), "\n### `"+cause[1]+"`\n") {
+			t.Errorf("the cause %s has no heading", cause[1])
+		}
+	}
+}

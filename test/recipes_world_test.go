@@ -1,0 +1,153 @@
+package test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// grounds are the worlds that the page's annotations begin with.
+var grounds = map[string]world.Options{
+	"two ISPs":                        {},
+	"two ISPs without default routes": {NoDefault: true},
+}
+
+// things are what a world of the page has beside its uplinks.
+var things = map[string]func(c *cast){
+	"all is well":                       func(c *cast) { c.well = true },
+	"a server on the gateway":           func(c *cast) { serve(c.Gateway) },
+	"configured":                        func(c *cast) { c.write(configured) },
+	"applied":                           func(c *cast) { c.write(configured); c.apply() },
+	"the service runs":                  func(c *cast) { c.write(configured); c.service = c.start() },
+	"leases and router advertisements":  (*cast).leases,
+	"DNAT to a LAN host":                (*cast).portForwarding,
+	"Docker publishes a port":           (*cast).docker,
+	"WireGuard listens":                 (*cast).wireGuard,
+	"a tunnel of wg-quick's":            (*cast).wgQuick,
+	"monitoring behind eth1":            (*cast).monitoring,
+	"Tailscale":                         (*cast).tailscale,
+	"Kubernetes":                        (*cast).kubernetes,
+	"firewalld":                         (*cast).firewalld,
+	"a connection by eth1 that is open": (*cast).hold,
+	"a UDP server on any address": func(c *cast) {
+		c.Gateway.ServeTCP(servedPort)
+		c.Gateway.ServeUDP(servedPort, world.Wildcard)
+		c.kinds = []world.Kind{world.AskTCP, world.AskPing} // the server is to be set right, not the host
+	},
+	"a VPN takes everything": func(c *cast) {
+		c.commands("ip link add tun0 type bridge", "ip link set tun0 up", "ip route add 0.0.0.0/1 dev tun0", "ip route add 128.0.0.0/1 dev tun0")
+	},
+}
+
+// configured is the configuration that the page's recipes begin with.
+const configured = `
+[uplinks.fibre]
+id = 1
+interface = "eth0"
+gateway = ["198.51.100.1", "fe80::1"]
+
+[uplinks.lte]
+id = 2
+interface = "eth1"
+gateway = ["192.0.2.1", "fe80::1"]
+`
+
+// build makes the scene's world. What is no thing of the above is a command that somebody has typed on the gateway.
+func (s scene) build(t *testing.T) *cast {
+	t.Helper()
+	options, known := grounds[s.world[0]]
+	if !known {
+		t.Fatalf("etc/recipes.md, line %d: nobody knows the world %q", s.line, s.world[0])
+	}
+	c := &cast{box: newBox(t, world.TwoISPs(t, options)), t: t, kinds: []world.Kind{world.AskTCP, world.AskUDP, world.AskPing}}
+	for _, what := range s.world[1:] {
+		thing, known := things[what]
+		switch {
+		case known:
+			thing(c)
+		case strings.HasPrefix(what, "ip") || strings.HasPrefix(what, "sysctl "):
+			c.commands(what)
+		default:
+			t.Fatalf("etc/recipes.md, line %d: nobody knows how to make %q", s.line, what)
+		}
+	}
+	return c
+}
+
+func (c *cast) commands(lines ...string) {
+	c.t.Helper()
+	for _, line := range lines {
+		words := strings.Fields(line)
+		c.Gateway.Run(words[0], words[1:]...)
+	}
+}
+
+// leases are the default routes that a DHCP client and the kernel add.
+func (c *cast) leases() {
+	c.t.Helper()
+	c.commands(
+		"ip route add default via 198.51.100.1 dev eth0 proto dhcp src 198.51.100.2 metric 100",
+		"ip route add default via 192.0.2.1 dev eth1 proto dhcp src 192.0.2.2 metric 700",
+		"ip -6 route add default via fe80::1 dev eth0 proto ra metric 100",
+		"ip -6 route add default via fe80::1 dev eth1 proto ra metric 700")
+}
+
+// portForwarding translates what is asked at any uplink's address to the LAN host.
+func (c *cast) portForwarding() {
+	c.t.Helper()
+	serve(c.LAN)
+	c.forward(c.LAN4, c.LAN6)
+}
+
+// monitoring is the classic: main knows the network that the monitoring is in by the management link, and it asks at the
+// address of the service.
+func (c *cast) monitoring() {
+	c.t.Helper()
+	serve(c.Gateway)
+	c.knowClientBy(c.Uplinks[1])
+	file := c.serveFTP(c.Gateway)
+	c.asks = append(c.asks, func(t *testing.T) {
+		for _, u := range c.Uplinks {
+			c.fetchAll(t, u, u.Port4(ftpPort), file, passive, active)
+			c.fetchAll(t, u, u.Port6(ftpPort), file, extendedPassive, extendedActive)
+		}
+	})
+}
+
+// wireGuardPort is where WireGuard listens.
+const wireGuardPort = 51820
+
+// wireGuard stands for WireGuard in the kernel, which not every kernel has: a server that chooses the source of its answers
+// as WireGuard does.
+func (c *cast) wireGuard() {
+	c.t.Helper()
+	c.Gateway.ServeTCP(servedPort)
+	c.Gateway.ServeUDP(servedPort, world.Remembered)
+	c.Gateway.ServeUDP(wireGuardPort, world.Remembered)
+	c.asks = append(c.asks, func(t *testing.T) {
+		p := c.watch()
+		for _, u := range c.Uplinks {
+			for _, to := range u.Addrs() {
+				if a := c.Client.UDP(netip.AddrPortFrom(to, wireGuardPort)); !a.OK {
+					t.Errorf("WireGuard at %s: %v", to, a)
+				}
+				p.Settle()
+				p.symmetric(t, u, to, 1)
+			}
+		}
+	})
+}
+
+// clientPort is the port of the connection that the page speaks of.
+const clientPort = 50000
+
+// hold keeps a connection of the client's open.
+func (c *cast) hold() {
+	c.t.Helper()
+	q := world.Question{Kind: world.AskTCP, To: c.Uplinks[1].Port4(servedPort), From: netip.AddrPortFrom(c.Client4, clientPort)}
+	if _, err := c.Client.Connect(q, 1); err != nil {
+		c.t.Fatal(err)
+	}
+}
