@@ -132,19 +132,3 @@ func (c *cast) firewalld() {
 		c.Gateway.Run("nft", line)
 	}
 }
-
-// wgQuick is a tunnel for all traffic that wg-quick(8) brings up: it leaves the priorities to the kernel, which puts its
-// rules before all others.
-func (c *cast) wgQuick() {
-	c.t.Helper()
-	serve(c.Gateway)
-	c.commands("ip link add wg0 type bridge", "ip addr add 198.18.51.2/24 dev wg0", "ip addr add 2001:db8:51::2/64 dev wg0 nodad", "ip link set wg0 up")
-	c.eachFamily([][2]string{{"198.18.51.2", "2001:db8:51::2"}},
-		"@ip route add default dev wg0 table 51820",
-		"@ip rule add not fwmark 51820 table 51820",
-		"@ip rule add table main suppress_prefixlength 0",
-		"@iptables -t raw -I PREROUTING ! -i wg0 -d @0 -m addrtype ! --src-type LOCAL -j DROP",
-		"@iptables -t mangle -I POSTROUTING -m mark --mark 51820 -p udp -j CONNMARK --save-mark",
-		"@iptables -t mangle -I PREROUTING -p udp -j CONNMARK --restore-mark")
-	c.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
-}

@@ -22,6 +22,7 @@ type cast struct {
 	*box
 	t       *testing.T
 	service *service
+	tunnel  []string     // the lines of wg0.conf
 	kinds   []world.Kind // of questions that the client asks
 	asks    []func(t *testing.T)
 	well    bool // also before anything is done
@@ -57,6 +58,8 @@ func (c *cast) play(b fenced) {
 	switch b.language {
 	case "toml":
 		c.write(strings.Join(b.lines, "\n") + "\n")
+	case "ini":
+		c.tunnel = b.lines
 	case "console":
 		all, err := b.session()
 		if err != nil {
@@ -73,8 +76,15 @@ func (c *cast) play(b fenced) {
 // enter types a command. While the service runs, what one sees may take it a moment.
 func (c *cast) enter(command typed) {
 	c.t.Helper()
-	if slices.Equal(command.command, []string{"systemctl", "enable", "--now", "replypath"}) {
+	switch strings.Join(command.command, " ") {
+	case "systemctl enable --now replypath":
 		c.service = c.start()
+		return
+	case "wg-quick up wg0":
+		c.tunnelUp()
+		return
+	case "wg-quick down wg0":
+		c.tunnelDown()
 		return
 	}
 	patience := time.Duration(0)
@@ -97,7 +107,7 @@ func (c *cast) enter(command typed) {
 // looks reports whether a command changes nothing, so that it may be typed again.
 func (c typed) looks() bool {
 	looking := map[string][]string{
-		"replypath": {"status", "verify", "explain", "check", "plan"},
+		"replypath": {"status", "verify", "explain", "check", "plan", "doctor"},
 		"ip":        {"show", "get"},
 	}
 	return slices.ContainsFunc(looking[c.command[0]], func(word string) bool { return slices.Contains(c.command, word) })

@@ -1,0 +1,58 @@
+package test
+
+import "strings"
+
+// wgQuick is a tunnel for all traffic as wg-quick(8) brings it up: it leaves the priorities of its rules to the kernel, which
+// puts them before all others. The tunnel's link is a bridge: not every kernel has WireGuard.
+func (c *cast) wgQuick() {
+	c.t.Helper()
+	serve(c.Gateway)
+	c.tunnelLink()
+	c.eachFamily(tunnelAddress,
+		"@ip route add default dev wg0 table 51820",
+		"@ip rule add not fwmark 51820 table 51820",
+		"@ip rule add table main suppress_prefixlength 0",
+		"@iptables -t raw -I PREROUTING ! -i wg0 -d @0 -m addrtype ! --src-type LOCAL -j DROP",
+		"@iptables -t mangle -I POSTROUTING -m mark --mark 51820 -p udp -j CONNMARK --save-mark",
+		"@iptables -t mangle -I PREROUTING -p udp -j CONNMARK --restore-mark")
+	c.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
+}
+
+var tunnelAddress = [][2]string{{"198.18.51.2", "2001:db8:51::2"}}
+
+func (c *cast) tunnelLink() {
+	c.t.Helper()
+	c.commands("ip link add wg0 type bridge", "ip addr add 198.18.51.2/24 dev wg0", "ip addr add 2001:db8:51::2/64 dev wg0 nodad", "ip link set wg0 up")
+}
+
+// tunnelDown takes away what wgQuick has added, but for the sysctl, which wg-quick leaves.
+func (c *cast) tunnelDown() {
+	c.t.Helper()
+	c.eachFamily(tunnelAddress,
+		"@ip rule del table 51820",
+		"@ip rule del table main suppress_prefixlength 0 priority 1998",
+		"@iptables -t raw -D PREROUTING ! -i wg0 -d @0 -m addrtype ! --src-type LOCAL -j DROP",
+		"@iptables -t mangle -D POSTROUTING -m mark --mark 51820 -p udp -j CONNMARK --save-mark",
+		"@iptables -t mangle -D PREROUTING -p udp -j CONNMARK --restore-mark")
+	c.commands("ip link del wg0")
+}
+
+// tunnelUp does what wg-quick does with Table = off: the link, and the commands of PostUp.
+func (c *cast) tunnelUp() {
+	c.t.Helper()
+	c.tunnelLink()
+	off := false
+	for _, line := range c.tunnel {
+		key, value, _ := strings.Cut(line, " = ")
+		off = off || key == "Table" && value == "off"
+		if key != "PostUp" {
+			continue
+		}
+		for command := range strings.SplitSeq(value, ";") {
+			c.commands(strings.ReplaceAll(command, "%i", "wg0"))
+		}
+	}
+	if !off {
+		c.t.Error("without Table = off, wg-quick adds its rules before all others")
+	}
+}
