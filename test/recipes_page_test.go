@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // scene is the part of the page of recipes that plays in one world: what stands below one annotation, up to the next.
@@ -107,4 +108,46 @@ func (c typed) fits(said string) bool {
 	}
 	form.WriteString("$")
 	return regexp.MustCompile(form.String()).MatchString(said)
+}
+
+func TestABlockWithoutAnAnnotationIsRefused(t *testing.T) {
+	const block = "```console\ngateway# ip rule\n```\n"
+	for page, refused := range map[string]bool{
+		"<!-- world: a; b -->\n" + block + "\n" + sameWorld + "\n" + block: false,
+		block:                              true,
+		sameWorld + "\n" + block:           true,
+		"<!-- world: a -->\n\n" + block:    true,
+		"<!-- world: a -->\n```console\nx": true,
+	} {
+		if _, err := scenes(page); (err != nil) != refused {
+			t.Errorf("%q: %v", page, err)
+		}
+	}
+}
+
+func TestWhatOneSeesIsCompared(t *testing.T) {
+	for _, c := range []struct {
+		sees, said string
+		fits       bool
+	}{
+		{"", "", true},
+		{"", "a\n", false},
+		{"a", "a\n", true},
+		{"a", "a\nb\n", false},
+		{"a", "A\n", false},
+		{"a...c", "abbc\n", true},
+		{"a...c", "ab\nc\n", false},
+		{"a\n...", "a\nb\nc\n", true},
+		{"a\n...\nc", "a\nc\n", true},
+		{"a\n...\nc", "a\nb\n", false},
+		{"a.c", "abc\n", false},
+	} {
+		var sees []string
+		if c.sees != "" {
+			sees = strings.Split(c.sees, "\n")
+		}
+		if got := (typed{sees: sees}).fits(c.said); got != c.fits {
+			t.Errorf("%q fits %q: %t", c.said, c.sees, got)
+		}
+	}
 }

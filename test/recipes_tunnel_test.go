@@ -1,6 +1,12 @@
 package test
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 // wgQuick is a tunnel for all traffic as wg-quick(8) brings it up: it leaves the priorities of its rules to the kernel, which
 // puts them before all others. The tunnel's link is a bridge: not every kernel has WireGuard.
@@ -37,22 +43,34 @@ func (c *cast) tunnelDown() {
 	c.commands("ip link del wg0")
 }
 
-// tunnelUp does what wg-quick does with Table = off: the link, and the commands of PostUp.
+// tunnelUp does what wg-quick does with Table = off: the link, and the commands of PostUp. In the end those of PreDown leave
+// nothing behind.
 func (c *cast) tunnelUp() {
 	c.t.Helper()
+	if !slices.Contains(c.tunnel, "Table = off") {
+		c.t.Error("without Table = off, wg-quick adds its rules before all others")
+	}
+	rules := c.Gateway.Run("ip", "rule") + c.Gateway.Run("ip", "-6", "rule")
 	c.tunnelLink()
-	off := false
+	c.hooks("PostUp")
+	c.asks = append(c.asks, func(t *testing.T) {
+		c.hooks("PreDown")
+		if diff := cmp.Diff(rules, c.Gateway.Run("ip", "rule")+c.Gateway.Run("ip", "-6", "rule")); diff != "" {
+			t.Errorf("after PreDown the rules are not as before PostUp (-before +now):\n%s", diff)
+		}
+	})
+}
+
+// hooks runs the commands of wg0.conf that have this key.
+func (c *cast) hooks(key string) {
+	c.t.Helper()
 	for _, line := range c.tunnel {
-		key, value, _ := strings.Cut(line, " = ")
-		off = off || key == "Table" && value == "off"
-		if key != "PostUp" {
+		value, is := strings.CutPrefix(line, key+" = ")
+		if !is {
 			continue
 		}
 		for command := range strings.SplitSeq(value, ";") {
 			c.commands(strings.ReplaceAll(command, "%i", "wg0"))
 		}
-	}
-	if !off {
-		c.t.Error("without Table = off, wg-quick adds its rules before all others")
 	}
 }
