@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Asked are the probes that the path is judged by: the uplink's that are asked in its family, and otherwise its gateway.
-// On a point-to-point link nobody need know who is at the other end: there a gateway, written or not, is not asked. One
-// that is not known yet elsewhere is counted on.
+// Asked are the probes that the path is judged by: the uplink's that are asked in its family, and otherwise its gateway,
+// unless nobody should be asked then. On a point-to-point link nobody need know who is at the other end: there a
+// gateway, written or not, is not asked. One that is not known yet elsewhere is counted on.
 func (u Uplink) Asked(p Path) []Probe {
 	alone := p.Direct
 	var all []Probe
@@ -16,7 +16,7 @@ func (u Uplink) Asked(p Path) []Probe {
 			all = append(all, q)
 		}
 	}
-	if len(all) == 0 && !alone {
+	if len(all) == 0 && !alone && !u.Alone {
 		return []Probe{NewProbe(string(Gateway), Target{Kind: Gateway})}
 	}
 	return all

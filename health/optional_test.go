@@ -39,3 +39,15 @@ func TestAFamilyThatWasNeverThereIsNotMissed(t *testing.T) {
 	m.Watch(s, []Path{four, six})
 	is("neither family is there", Absent)
 }
+
+func TestALinkAloneIsUpWithoutAQuestion(t *testing.T) {
+	p := Path{Key: Key{"lte", uplinks.IPv4}, Link: "eth1", Index: 3, Up: true, Carrier: true,
+		Source: netip.MustParseAddr("192.0.2.2"), Gateway: netip.MustParseAddr("192.0.2.1")}
+	for alone, want := range map[bool]State{true: Up, false: Down} {
+		m := NewMonitor(nil)
+		m.Watch(Settings{Uplinks: []Uplink{{Name: "lte", Quorum: 1, Alone: alone}}}, []Path{p})
+		if is := m.Uplinks()[0].State; is != want {
+			t.Errorf("alone %t: %s before anybody was asked", alone, is)
+		}
+	}
+}

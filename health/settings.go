@@ -18,6 +18,7 @@ type Uplink struct {
 	Name   string
 	Probes []Probe // in the order of their names; empty: the gateway alone, where there is one
 	Quorum int     // how many of a family's probes must be answered for it to be up; where they are fewer, all of them
+	Alone  bool    // in a family without a probe nobody is asked: the link alone decides
 }
 
 // Probe is a question that is put through an uplink again and again.

@@ -149,5 +149,5 @@ func (p Path) same(o Path) bool {
 
 // equal reports whether the uplink is watched in the same way.
 func (u Uplink) equal(o Uplink) bool {
-	return u.Name == o.Name && u.Quorum == o.Quorum && slices.Equal(u.Probes, o.Probes)
+	return u.Name == o.Name && u.Quorum == o.Quorum && u.Alone == o.Alone && slices.Equal(u.Probes, o.Probes)
 }

@@ -53,6 +53,7 @@ func TestReadBad(t *testing.T) {
 		{"an answer is wanted that the target cannot give", "bad-probe-answer.toml"},
 		{"times and thresholds are wrong", "bad-timing.toml"},
 		{"a quorum can never be met", "bad-quorum.toml"},
+		{"nobody knows who is asked otherwise", "bad-otherwise.toml"},
 		{"services cannot be shown", "bad-prove.toml"},
 		{"programs have no clear path", "bad-on-change.toml"},
 		{"the endpoint has mistakes", "bad-endpoint.toml"},

@@ -42,16 +42,17 @@ func believe(sources []*source) (Config, Mistakes) {
 	}
 	c := defaults()
 	limit := idLimit{mask: c.Mask, known: readable}
-	usual := health.NewProbe("", health.Target{})
+	usual, alone := health.NewProbe("", health.Target{}), false
 	for _, top := range tops {
 		limit.known = c.settings(top) && limit.known
 		limit.mask = c.Mask
 		usual = top.probes.believe(usual)
+		alone = top.otherwise.alone() || alone
 		c.Endpoint = top.endpoint.believe(c.Endpoint)
 		c.Health.Proof = top.proof.believe(c.Health.Proof)
 		c.Health.OnChange = append(c.Health.OnChange, believePrograms(top.onChange)...)
 	}
-	c.uplinks(ups, limit, usual)
+	c.uplinks(ups, limit, usual, alone)
 	for _, top := range tops {
 		c.inside(top.inside, ups)
 		c.prove(top.prove, readable)
@@ -64,12 +65,13 @@ func believe(sources []*source) (Config, Mistakes) {
 	return c, all
 }
 
-// uplinks takes over the uplinks and how they are watched. usual is a probe that says nothing itself.
-func (c *Config) uplinks(ups []fileUplink, limit idLimit, usual health.Probe) {
+// uplinks takes over the uplinks and how they are watched. usual is a probe that says nothing itself; alone are links in
+// families without a probe.
+func (c *Config) uplinks(ups []fileUplink, limit idLimit, usual health.Probe, alone bool) {
 	for i, u := range ups {
 		u.distinct(ups[:i])
 		c.Uplinks = append(c.Uplinks, u.believe(limit))
-		c.Health.Uplinks = append(c.Health.Uplinks, u.watched(usual))
+		c.Health.Uplinks = append(c.Health.Uplinks, u.watched(usual, alone))
 	}
 }
 

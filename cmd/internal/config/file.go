@@ -12,6 +12,7 @@ type fileTop struct {
 	backend                              *text
 	inside, prove, onChange              []text
 	probes                               fileTiming
+	otherwise                            *text
 	endpoint                             fileEndpoint
 	proof                                fileProving
 }
@@ -39,6 +40,7 @@ func (s *source) written() (top fileTop, ups []fileUplink, ok bool) {
 	}
 	t := s.root()
 	t.unknown(topKeys)
+	probes := t.below("probes", probesKeys)
 	top = fileTop{
 		mask:      t.number("mask", topKeys),
 		priority:  t.number("priority", topKeys),
@@ -48,7 +50,8 @@ func (s *source) written() (top fileTop, ups []fileUplink, ok bool) {
 		inside:    t.list("inside", topKeys),
 		prove:     t.list("prove", topKeys),
 		onChange:  t.list("on_change", topKeys),
-		probes:    t.below("probes", usualKeys).timing(usualKeys),
+		probes:    probes.timing(probesKeys),
+		otherwise: probes.text("otherwise", probesKeys),
 		endpoint:  t.below("endpoint", endpointKeys).endpoint(),
 		proof:     t.below("proof", proofKeys).proving(),
 	}

@@ -134,3 +134,12 @@ func TestReadQuorumOfOneFamily(t *testing.T) {
 		t.Errorf("quorum %d, want 2", got.Uplinks[0].Quorum)
 	}
 }
+
+func TestReadOtherwise(t *testing.T) {
+	for said, alone := range map[string]bool{"": false, "probes.otherwise = \"gateway\"\n": false, "probes.otherwise = \"off\"\n": true} {
+		got, _ := healthOf(t, map[string]string{"replypath.toml": said, "uplinks.d/lte.toml": lte})
+		if got.Uplinks[0].Alone != alone {
+			t.Errorf("%q: %+v", said, got.Uplinks[0])
+		}
+	}
+}

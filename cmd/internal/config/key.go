@@ -39,8 +39,9 @@ var (
 		{"status", "204, or [200, 299]"},
 		{"body", `"ok"`},
 	}, usualKeys)
-	// What the top says for all probes.
-	usualKeys = keys{
+	// What the top says for all probes, and for where there is none.
+	probesKeys = slices.Concat(keys{{"otherwise", `"gateway"`}}, usualKeys)
+	usualKeys  = keys{
 		{"interval", `"1s"`},
 		{"timeout", `"1s"`},
 		{"retry", `"200ms"`},
@@ -106,7 +107,7 @@ func (ks keys) remedy(name string, t table) string {
 	for _, below := range []struct {
 		keys  keys
 		table string
-	}{{usualKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
+	}{{usualKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probesKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
 		if below.keys.has(name) {
 			return "it belongs in a table " + below.table + "; " + there
 		}

@@ -7,8 +7,8 @@ import (
 )
 
 // watched is how the uplink is watched. usual is a probe that says nothing itself.
-func (u fileUplink) watched(usual health.Probe) health.Uplink {
-	w := health.Uplink{Name: u.name, Quorum: 1}
+func (u fileUplink) watched(usual health.Probe, alone bool) health.Uplink {
+	w := health.Uplink{Name: u.name, Quorum: 1, Alone: alone}
 	for _, p := range u.probes {
 		w.Probes = append(w.Probes, p.believe(usual))
 	}
@@ -26,4 +26,15 @@ func (u fileUplink) watched(usual health.Probe) health.Uplink {
 	}
 	w.Quorum = int(q.is)
 	return w
+}
+
+// alone reports whether nobody is asked where no probe is written.
+func (t *text) alone() bool {
+	switch {
+	case t == nil, t.is == string(health.Gateway):
+		return false
+	case t.is != off:
+		t.wrong(`use "gateway" (it is asked where no probe is written) or "off" (nobody is: the link alone decides)`, "otherwise cannot be %q", t.is)
+	}
+	return true
 }
