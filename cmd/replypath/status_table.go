@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -136,7 +137,7 @@ func rowsOf(u health.UplinkStatus, now time.Time, p paint) (all []row) {
 // notes say why, and what to do.
 func notes(f health.Standing) (all []string) {
 	add := func(text string) {
-		if text = plain(text); text != "" {
+		if text = plain(text); text != "" && !slices.Contains(all, text) {
 			all = append(all, text)
 		}
 	}

@@ -39,7 +39,8 @@ func (g Ground) shown(q Question, w walk, asked health.Check) health.Check {
 		return inconclusive(q, "the firewall drops it in PREROUTING, in raw or mangle")
 	case !w.saved(Marked, p.Mark, p.Mask):
 		c := no(health.NotSaved, fmt.Sprintf("the connection of a question that came in by %s did not get the mark %s, but %s", p.Link, p.Mark, ctmark(w, p)))
-		c.Remedy += "; when the plan is empty, a NOTRACK rule may keep questions out of connection tracking: " + tracked(p.Family)
+		c.Remedy += "; when the plan is empty, somebody else keeps questions out of connection tracking or marks connections: " +
+			listing(p.Family, "raw") + " and " + listing(p.Family, "mangle")
 		return c
 	case !w.restored(Marked, p.Mark, p.Mask):
 		return no(health.NotRestored, fmt.Sprintf("the connection has the mark %s, but the packet did not get it in PREROUTING", p.Mark))
@@ -49,12 +50,12 @@ func (g Ground) shown(q Question, w walk, asked health.Check) health.Check {
 	return g.silent(q, w, asked)
 }
 
-// tracked is how one sees what is not to be tracked.
-func tracked(f uplinks.Family) string {
+// listing is how one sees an iptables table.
+func listing(f uplinks.Family, table string) string {
 	if f == uplinks.IPv6 {
-		return "ip6tables -t raw -S"
+		return "ip6tables -t " + table + " -S"
 	}
-	return "iptables -t raw -S"
+	return "iptables -t " + table + " -S"
 }
 
 // ctmark is what the connection got instead.
@@ -86,8 +87,17 @@ func (g Ground) departed(q Question, w walk, asked health.Check) health.Check {
 		c.Why = fmt.Sprintf("the answer would leave by %s: %s", g.link(d.Link), asked.Why)
 		return c
 	}
-	return health.Check{Result: health.No, Cause: health.OtherCause, Remedy: "look at the rules: ip rule, and who else marks packets in mangle or nat",
+	return health.Check{Result: health.No, Cause: health.OtherCause, Remedy: "see which rule takes it: " + q.explain() + "; and who else marks packets: " + listing(p.Family, "mangle"),
 		Why: fmt.Sprintf("the answer would leave by %s, though the kernel would send what has the mark by %s", g.link(d.Link), p.Link)}
+}
+
+// explain is the command that walks the answer through the rules.
+func (q Question) explain() string {
+	line := fmt.Sprintf("replypath explain %s --from %s --mark %s", q.From.Addr(), q.To.Addr(), q.Path.Mark)
+	if q.Proto == "tcp" || q.Proto == "udp" {
+		line += fmt.Sprintf(" --proto %s --sport %d --dport %d", q.Proto, q.To.Port(), q.From.Port())
+	}
+	return line
 }
 
 // silent says how far a question came that no answer to was seen.
@@ -96,7 +106,7 @@ func (g Ground) silent(q Question, w walk, asked health.Check) health.Check {
 	switch {
 	case w.was(Bounced):
 		return unknown(health.NoAnswer, fmt.Sprintf("%s would be sent out again by an uplink, and was held back", q), "if a host inside has the service, look at the DNAT rule and the route to that host")
-	case !in && !passed && asked.Cause == health.SourceCheck:
+	case !in && !passed && asked.Result == health.No:
 		return asked
 	case !in && !passed:
 		return inconclusive(q, "something drops it behind mangle in PREROUTING: a rule in nat or of nftables, or the routing decision")
@@ -104,6 +114,8 @@ func (g Ground) silent(q Question, w walk, asked health.Check) health.Check {
 		return inconclusive(q, "the firewall drops it in INPUT")
 	case passed && !w.was(Forwarded):
 		return inconclusive(q, "the firewall drops it in FORWARD")
+	case w.was(Returned) && astray(asked):
+		return asked
 	case w.was(Returned):
 		return inconclusive(q, "the answer from inside is dropped on its way through")
 	case w.was(Answered) && !w.was(Sent):

@@ -69,6 +69,8 @@ func TestTheFartherAWalkTheMoreIsKnown(t *testing.T) {
 		"dropped in INPUT":            {walk: seen(0x200, 0x200, upTo(3)...), want: health.Filtered, result: health.Unknown, says: "INPUT"},
 		"dropped in FORWARD":          {walk: seen(0x200, 0x200, upTo(2, proof.Forward)...), want: health.Filtered, result: health.Unknown, says: "FORWARD"},
 		"dropped on its way back":     {walk: seen(0x200, 0x200, upTo(2, proof.Forward, proof.Forwarded, proof.Returned)...), want: health.Filtered, result: health.Unknown, says: "inside"},
+		"no way for inside's answer":  {walk: seen(0x200, 0x200, upTo(2, proof.Forward, proof.Forwarded, proof.Returned)...), asked: missing, want: health.RouteMissing, result: health.No},
+		"no way for the question":     {walk: seen(0x200, 0x200, upTo(2)...), asked: missing, want: health.RouteMissing, result: health.No},
 		"dropped in OUTPUT":           {walk: seen(0x200, 0x200, upTo(4, proof.Answered)...), want: health.Filtered, result: health.Unknown, says: "OUTPUT"},
 		"dropped behind OUTPUT":       {walk: seen(0x200, 0x200, upTo(4, proof.Answered, proof.Sent)...), want: health.Filtered, result: health.Unknown, says: "behind OUTPUT"},
 		"no way for an answer":        {walk: seen(0x200, 0x200, upTo(4)...), asked: missing, want: health.RouteMissing, result: health.No},
