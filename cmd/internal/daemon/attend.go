@@ -54,9 +54,12 @@ func (s *Service) tryOut(c config.Config, goesBack bool) {
 	s.attend(c)
 }
 
-// happened writes an event down, logs it, and tells the operator's programs.
+// record writes an event down, and tells the operator's programs.
+func (s *Service) record(e health.Event) { s.hooks.Tell(s.journal.Add(e)) }
+
+// happened records an event that nobody else logs.
 func (s *Service) happened(e health.Event) {
-	s.hooks.Tell(s.journal.Add(e))
+	s.record(e)
 	level := slog.LevelInfo
 	if e.To == string(health.Down) || e.To == string(health.Unproven) || e.To == string(health.No) {
 		level = slog.LevelWarn
@@ -71,6 +74,5 @@ func (s *Service) repaired(done uplinks.Plan, why string) {
 	if len(done) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(done)-1)
 	}
-	e := health.Event{Kind: eventRepair, To: uplinks.KindOf(done[0]), Text: fmt.Sprintf("changed because of %s: %s", why, text)}
-	s.hooks.Tell(s.journal.Add(e))
+	s.record(health.Event{Kind: eventRepair, To: uplinks.KindOf(done[0]), Text: fmt.Sprintf("changed because of %s: %s", why, text)})
 }

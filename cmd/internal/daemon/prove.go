@@ -3,10 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"replypath/health"
+	"replypath/health/proof"
 )
 
 // The times of proofs.
@@ -50,40 +50,35 @@ func (c *care) run(ctx context.Context) error {
 	}
 }
 
-// show asks and shows, and says when it should be done again without a change. A reply that would stray is judged a second time, after a look at the kernel: somebody may have
-// changed it a moment ago, and the repair is under way.
+// show asks and shows, and says when it should be done again without a change. A reply that would stray is judged a
+// second time, after a look at the kernel: somebody may have changed it a moment ago, and the repair is under way.
 func (c *care) show(ctx context.Context) (every time.Duration) {
 	s, paths := c.now()
 	if s.Proof.Every == 0 || len(paths) == 0 {
 		c.keep(paths, nil)
 		return seldom
 	}
-	proofs, err := c.shown(ctx, s, paths)
-	if err == nil && strays(proofs) {
+	findings, err := c.shown(ctx, s, paths)
+	if err == nil && proof.Result(findings) == health.No {
 		c.changed()
 		c.doubt()
 		if err := c.waitToSettle(ctx); err != nil {
 			return seldom
 		}
 		s, paths = c.now()
-		proofs, err = c.shown(ctx, s, paths)
+		findings, err = c.shown(ctx, s, paths)
 	}
 	if err != nil && ctx.Err() == nil {
 		c.log.Warn("cannot prove the reply path", "err", err)
 	}
-	c.keep(paths, proofs)
+	c.keep(paths, findings)
 	return s.Proof.Every
 }
 
-func (c *care) shown(ctx context.Context, s health.Settings, paths []health.Path) (map[health.Key]health.Proof, error) {
+func (c *care) shown(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, proofTime, errors.New("it took too long"))
 	defer cancel()
-	findings, err := c.prove(ctx, s, paths)
-	proofs := make(map[health.Key]health.Proof, len(findings))
-	for _, f := range findings {
-		proofs[f.Path.Key] = health.Proof{Asked: f.Asked, Shown: f.Shown, At: f.At}
-	}
-	return proofs, err
+	return c.prove(ctx, s, paths)
 }
 
 func (c *care) waitToSettle(ctx context.Context) error {
@@ -96,15 +91,6 @@ func (c *care) waitToSettle(ctx context.Context) error {
 	case <-timer.C:
 	}
 	return nil
-}
-
-func strays(proofs map[health.Key]health.Proof) bool {
-	for _, p := range proofs {
-		if p.Asked.Result == health.No || p.Shown.Result == health.No {
-			return true
-		}
-	}
-	return false
 }
 
 // count reads the reply counters.
@@ -126,21 +112,19 @@ func (c *care) count(ctx context.Context) {
 	}
 }
 
-// keep takes over new proofs. What could not be proven anew is unknown now.
-func (c *care) keep(paths []health.Path, proofs map[health.Key]health.Proof) {
+// keep takes over new findings. What could not be proven anew is unknown now.
+func (c *care) keep(paths []health.Path, findings []proof.Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old := maps.Clone(c.proofs)
-	clear(c.proofs)
-	for _, path := range paths {
-		p, proven := proofs[path.Key]
-		if !proven {
-			unknown := health.Check{Result: health.Unknown, Cause: health.CannotShow, Why: "it was not asked for, or could not be done"}
-			p.Asked, p.Shown = unknown, unknown
-		}
-		p.Seen = old[path.Key].Seen
-		c.proofs[path.Key] = p
+	unknown := health.Check{Result: health.Unknown, Cause: health.CannotShow, Why: "it was not asked for, or could not be done"}
+	proofs := make(map[health.Key]health.Proof, len(paths))
+	for _, p := range paths {
+		proofs[p.Key] = health.Proof{Asked: unknown, Shown: unknown, Seen: c.proofs[p.Key].Seen}
 	}
+	for _, f := range findings {
+		proofs[f.Path.Key] = f.Proof(c.proofs[f.Path.Key].Seen)
+	}
+	c.proofs = proofs
 }
 
 func (c *care) publish() {

@@ -258,11 +258,11 @@ func (s *Service) reread(ctx context.Context, deadline time.Duration) error {
 	err := s.take(ctx, deadline)
 	s.reloaded.Store(&reload{time.Now(), err})
 	if err != nil {
-		s.happened(health.Event{Kind: eventReload, To: "refused", Text: "the new configuration is refused: " + firstLine(err.Error())})
+		s.record(health.Event{Kind: eventReload, To: "refused", Text: "the new configuration is refused: " + firstLine(err.Error())})
 		s.Log.Error("the new configuration is refused, the old one stays", "err", err)
 		return fmt.Errorf("the new configuration is refused, the old one stays: %w", err)
 	}
-	s.happened(health.Event{Kind: eventReload, To: "taken", Text: "a new configuration is in force"})
+	s.record(health.Event{Kind: eventReload, To: "taken", Text: "a new configuration is in force"})
 	s.Log.Info("configuration read", "uplinks", len(s.keeper.Settings().Uplinks))
 	return nil
 }

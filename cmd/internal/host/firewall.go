@@ -153,8 +153,6 @@ func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
 	if t == nil {
 		return errors.New("no such iptables command")
 	}
-	h.loading.Store(true)
-	defer h.loading.Store(false)
 	h.tallies.mu.Lock()
 	defer h.tallies.mu.Unlock()
 	h.tallies.renew(s)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"math"
 	"sync"
 
 	"replypath/marks"
@@ -17,22 +18,40 @@ type generations struct {
 // span are the generations after first, up to last.
 type span struct{ first, last uint64 }
 
-// during notes the generations that a change of the table makes; what others change meanwhile counts with it.
+// during notes the generations that a change of the table makes; what others change meanwhile counts with it. One change
+// is made at a time.
 func (g *generations) during(t *xtables.Table, change func() error) error {
 	if t.Backend != marks.NFT {
 		return change()
 	}
-	first, unknown := t.Stamp()
-	err := change()
-	last, also := t.Stamp()
-	if unknown != nil || also != nil {
-		return err
+	first, err := t.Stamp()
+	if err != nil {
+		return change()
 	}
+	at := g.open(first)
+	err = change()
+	last, unknown := t.Stamp()
+	if unknown != nil {
+		last = first
+	}
+	g.close(at, last)
+	return err
+}
+
+// open begins a span that has no end yet.
+func (g *generations) open(first uint64) (at int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.spans[g.next%len(g.spans)] = span{first, last}
+	at = g.next % len(g.spans)
+	g.spans[at] = span{first, math.MaxUint64}
 	g.next++
-	return err
+	return at
+}
+
+func (g *generations) close(at int, last uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.spans[at].last = last
 }
 
 // hold reports whether the generation is one of ours.

@@ -23,8 +23,7 @@ type Host struct {
 	tallies  tallies
 	lock     lock
 	indexes  map[string]int           // of the links, by name, at the last Observe
-	loading  atomic.Bool              // what changes the firewall now is ours
-	wrote    generations              // and what changed it lately
+	wrote    generations              // what of nftables' changes is ours
 	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe
 }
 

@@ -41,7 +41,7 @@ func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
 			return
 		}
 		who := ""
-		if p.ID != 0 && !h.loading.Load() && !h.wrote.hold(p.Generation) {
+		if p.ID != 0 && !h.wrote.hold(p.Generation) {
 			who = fmt.Sprintf("%s (process %d)", p.Name, p.ID)
 		}
 		changed(Change{What: "firewall", Who: who})
