@@ -28,7 +28,7 @@ var owners = map[string][]string{
 	"github.com/rogpeppe/go-internal":          {"test"},
 	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
 	"golang.org/x/sync":                        {"cmd", "health"},
-	"golang.org/x/sys":                         {"cmd", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
+	"golang.org/x/sys":                         {"cmd", "marks/nfnetlink", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
 	"golang.org/x/net":                         {"health", "test"},
 	"os/exec":                                  {"marks/xtables", "health/hook", "test"},
 }
@@ -37,7 +37,8 @@ var owners = map[string][]string{
 // own names the longest that fits holds. Tests may use more.
 var mayUse = map[string][]string{
 	"marks":               {},
-	"marks/xtables":       {"marks"},
+	"marks/nfnetlink":     {},
+	"marks/xtables":       {"marks", "marks/nfnetlink"},
 	"marks/markstest":     {"marks"},
 	"uplinks":             {"marks"},
 	"uplinks/rpdb":        {"uplinks"},
@@ -45,7 +46,7 @@ var mayUse = map[string][]string{
 	"uplinks/procfs":      {"uplinks", "uplinks/rpdb", "marks"},
 	"uplinks/networkd":    {"uplinks", "marks"},
 	"uplinks/uplinkstest": {"uplinks", "marks"},
-	"health":              {"health/...", "uplinks", "marks"},
+	"health":              {"health/...", "uplinks", "marks", "marks/nfnetlink"},
 	"etc":                 {},
 	"cmd":                 {"cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 	"test":                {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},

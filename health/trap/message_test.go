@@ -5,21 +5,23 @@ import (
 	"net/netip"
 	"testing"
 
+	"replypath/marks/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
 func TestAttributesAreReadAsTheyAreWritten(t *testing.T) {
-	b := join(text(1, "odd"), nest(2, number(3, 0x01020304), text(4, "inside")), attribute(5, nil))
-	if got := part(b, 1); string(got) != "odd\x00" {
+	b := nfnetlink.Join(nfnetlink.Text(1, "odd"), nest(2, number(3, 0x01020304), nfnetlink.Text(4, "inside")), nfnetlink.Attribute(5, nil))
+	if got := nfnetlink.Value(b, 1); string(got) != "odd\x00" {
 		t.Errorf("%q", got)
 	}
-	if got := part(part(b, 2), 3); !bytes.Equal(got, []byte{1, 2, 3, 4}) {
+	if got := nfnetlink.Value(nfnetlink.Value(b, 2), 3); !bytes.Equal(got, []byte{1, 2, 3, 4}) {
 		t.Errorf("%x", got)
 	}
-	if got := part(part(b, 2), 4); string(got) != "inside\x00" {
+	if got := nfnetlink.Value(nfnetlink.Value(b, 2), 4); string(got) != "inside\x00" {
 		t.Errorf("%q", got)
 	}
-	if len(b)%4 != 0 || part(b, 9) != nil {
+	if len(b)%4 != 0 || nfnetlink.Value(b, 9) != nil {
 		t.Errorf("%x", b)
 	}
 }
@@ -27,7 +29,7 @@ func TestAttributesAreReadAsTheyAreWritten(t *testing.T) {
 func TestWhatIsCutOffIsNotRead(t *testing.T) {
 	whole := nest(1, number(2, 7))
 	for n := range len(whole) {
-		if v := part(part(whole[:n], 1), 2); v != nil {
+		if v := nfnetlink.Value(nfnetlink.Value(whole[:n], 1), 2); v != nil {
 			t.Errorf("%d bytes: %x", n, v)
 		}
 	}
@@ -36,7 +38,7 @@ func TestWhatIsCutOffIsNotRead(t *testing.T) {
 func TestKeysComeBackFieldByField(t *testing.T) {
 	s := newFamily(6).left
 	asker, from := netip.MustParseAddr("2001:db8::fe"), netip.MustParseAddr("2001:db8:b::2")
-	key := join(asker.AsSlice(), []byte{0x10, 0x92, 0, 0}, from.AsSlice(), []byte{1, 0, 0, 0}, []byte{0, 0, 0, 0})
+	key := nfnetlink.Join(asker.AsSlice(), []byte{0x10, 0x92, 0, 0}, from.AsSlice(), []byte{1, 0, 0, 0}, []byte{0, 0, 0, 0})
 	message := s.fill([][]byte{key, key[:8]})
 	n := 0
 	s.keys(message.body, func(k [][]byte) {

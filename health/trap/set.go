@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"replypath/marks/nfnetlink"
+
 	"golang.org/x/sys/unix"
 
 	"replypath/uplinks"
@@ -85,11 +87,11 @@ var ways = set{"uplinks", 1, []datatype{ifindex}, false}
 // make makes the set, with room for so many elements from the beginning on: a listing of a set that has grown meanwhile
 // leaves some out.
 func (s set) make(room int) message {
-	m := message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: join(
-		text(unix.NFTA_SET_TABLE, Name), text(unix.NFTA_SET_NAME, s.name), number(unix.NFTA_SET_ID, s.id),
+	m := message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: nfnetlink.Join(
+		nfnetlink.Text(unix.NFTA_SET_TABLE, Name), nfnetlink.Text(unix.NFTA_SET_NAME, s.name), number(unix.NFTA_SET_ID, s.id),
 		number(unix.NFTA_SET_KEY_TYPE, s.keyType()), number(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
 	if s.noted {
-		m.body = join(m.body, number(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nest(unix.NFTA_SET_DESC, number(unix.NFTA_SET_DESC_SIZE, uint32(room))))
+		m.body = nfnetlink.Join(m.body, number(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nest(unix.NFTA_SET_DESC, number(unix.NFTA_SET_DESC_SIZE, uint32(room))))
 	}
 	return m
 }
@@ -98,26 +100,26 @@ func (s set) make(room int) message {
 func (s set) fill(keys [][]byte) message {
 	var elements []byte
 	for _, k := range keys {
-		key := nest(unix.NFTA_SET_ELEM_KEY, attribute(unix.NFTA_DATA_VALUE, k))
+		key := nest(unix.NFTA_SET_ELEM_KEY, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, k))
 		elements = append(elements, nest(unix.NFTA_LIST_ELEM, key)...)
 	}
-	return message{what: "fill the set " + s.name, kind: unix.NFT_MSG_NEWSETELEM, body: join(
-		text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), text(unix.NFTA_SET_ELEM_LIST_SET, s.name), number(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
+	return message{what: "fill the set " + s.name, kind: unix.NFT_MSG_NEWSETELEM, body: nfnetlink.Join(
+		nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_SET, s.name), number(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
 		nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
 }
 
 // list asks for all that is in the set.
 func (s set) list() message {
-	return message{what: "list the set " + s.name, kind: unix.NFT_MSG_GETSETELEM, body: join(
-		text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), text(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
+	return message{what: "list the set " + s.name, kind: unix.NFT_MSG_GETSETELEM, body: nfnetlink.Join(
+		nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
 }
 
 // keys calls each with the keys of a listing's message, field by field.
 func (s set) keys(attributes []byte, each func(fields [][]byte)) {
-	parts(part(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, element []byte) {
-		key := part(part(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
+	for _, element := range nfnetlink.Attributes(nfnetlink.Value(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+		key := nfnetlink.Value(nfnetlink.Value(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
 		if len(key) != 4*int(s.words()) {
-			return
+			continue
 		}
 		var fields [][]byte
 		for _, f := range s.fields {
@@ -125,7 +127,7 @@ func (s set) keys(attributes []byte, each func(fields [][]byte)) {
 			key = key[4*f.words:]
 		}
 		each(fields)
-	})
+	}
 }
 
 func address(b []byte) netip.Addr {

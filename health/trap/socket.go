@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"replypath/marks/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -94,8 +96,7 @@ func named(changes []message, i int) string {
 
 func (s *socket) bound(kind uint16) []byte {
 	s.seq++
-	b := header(kind, unix.NLM_F_REQUEST, s.seq, 4)
-	return append(b, 0, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES)
+	return nfnetlink.Bound(kind, s.seq)
 }
 
 func (s *socket) send(request []byte) error {
@@ -141,15 +142,10 @@ func (s *socket) receive(take func(kind uint16, seq uint32, body []byte) (last b
 		if err != nil {
 			return fmt.Errorf("receive from netfilter: %w", err)
 		}
-		for b := s.buffer[:n]; len(b) >= unix.SizeofNlMsghdr+4; {
-			length := int(binary.NativeEndian.Uint32(b))
-			if length < unix.SizeofNlMsghdr+4 || length > len(b) {
-				break
-			}
-			if take(binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:]), b[unix.SizeofNlMsghdr:length]) {
+		for m := range nfnetlink.Messages(s.buffer[:n]) {
+			if take(binary.NativeEndian.Uint16(m[4:]), binary.NativeEndian.Uint32(m[8:]), m[unix.SizeofNlMsghdr:]) {
 				return nil
 			}
-			b = b[min(align(length), len(b)):]
 		}
 	}
 }

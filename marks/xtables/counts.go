@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,9 +37,9 @@ func (t *Table) packets(ctx context.Context) (map[string][]uint64, error) {
 	if t.Backend == marks.NFT {
 		rules, err := t.dump(unix.NFT_MSG_GETRULE)
 		for _, r := range rules {
-			chain := unix.ByteSliceToString(valueOf(r, unix.NFTA_RULE_CHAIN))
+			chain := unix.ByteSliceToString(nfnetlink.Value(r, unix.NFTA_RULE_CHAIN))
 			for name, data := range expressions(r) {
-				if n := valueOf(data, unix.NFTA_COUNTER_PACKETS); name == counter && len(n) == 8 {
+				if n := nfnetlink.Value(data, unix.NFTA_COUNTER_PACKETS); name == counter && len(n) == 8 {
 					all[chain] = append(all[chain], binary.BigEndian.Uint64(n))
 				}
 			}

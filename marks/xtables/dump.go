@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,10 +28,10 @@ func (t *Table) digest() (uint64, error) {
 	}
 	h := fnv.New64a()
 	for _, c := range chains {
-		fmt.Fprintf(h, "%s %x\n", valueOf(c, unix.NFTA_CHAIN_NAME), valueOf(c, unix.NFTA_CHAIN_HOOK))
+		fmt.Fprintf(h, "%s %x\n", nfnetlink.Value(c, unix.NFTA_CHAIN_NAME), nfnetlink.Value(c, unix.NFTA_CHAIN_HOOK))
 	}
 	for _, r := range rules {
-		fmt.Fprintf(h, "%s", valueOf(r, unix.NFTA_RULE_CHAIN))
+		fmt.Fprintf(h, "%s", nfnetlink.Value(r, unix.NFTA_RULE_CHAIN))
 		for name, data := range expressions(r) {
 			if name != counter {
 				fmt.Fprintf(h, " %s %x", name, data)
@@ -47,7 +48,7 @@ const counter = "counter"
 func (t *Table) names() (all []string, err error) {
 	chains, err := t.dump(unix.NFT_MSG_GETCHAIN)
 	for _, c := range chains {
-		all = append(all, unix.ByteSliceToString(valueOf(c, unix.NFTA_CHAIN_NAME)))
+		all = append(all, unix.ByteSliceToString(nfnetlink.Value(c, unix.NFTA_CHAIN_NAME)))
 	}
 	return all, err
 }
@@ -70,9 +71,9 @@ func (t *Table) dump(kind uint16) (all [][]byte, err error) {
 
 func (t *Table) dumpOnce(kind uint16) (all [][]byte, err error) {
 	// The name of the table is the first attribute of a chain and of a rule.
-	request := message(kind, unix.NLM_F_DUMP, t.family(), attribute(unix.NFTA_RULE_TABLE, marks.Table))
+	request := message(kind, unix.NLM_F_DUMP, t.family(), nfnetlink.Text(unix.NFTA_RULE_TABLE, marks.Table))
 	err = list(request, func(_ uint8, of []byte) {
-		if unix.ByteSliceToString(valueOf(of, unix.NFTA_RULE_TABLE)) == marks.Table {
+		if unix.ByteSliceToString(nfnetlink.Value(of, unix.NFTA_RULE_TABLE)) == marks.Table {
 			all = append(all, of)
 		}
 	})
@@ -100,7 +101,7 @@ func list(request []byte, each func(family uint8, attributes []byte)) error {
 		if err != nil {
 			return err
 		}
-		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
+		for m := range nfnetlink.Messages(buffer[:n]) {
 			torn = torn || binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP_INTR != 0
 			body := m[unix.SizeofNlMsghdr:]
 			switch binary.NativeEndian.Uint16(m[4:]) {
@@ -122,33 +123,10 @@ func list(request []byte, each func(family uint8, attributes []byte)) error {
 // expressions are the parts of a rule, by their kind (linux/netfilter/nf_tables.h).
 func expressions(rule []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for _, element := range attributes(valueOf(rule, unix.NFTA_RULE_EXPRESSIONS)) {
-			if !yield(unix.ByteSliceToString(valueOf(element, unix.NFTA_EXPR_NAME)), valueOf(element, unix.NFTA_EXPR_DATA)) {
+		for _, element := range nfnetlink.Attributes(nfnetlink.Value(rule, unix.NFTA_RULE_EXPRESSIONS)) {
+			if !yield(unix.ByteSliceToString(nfnetlink.Value(element, unix.NFTA_EXPR_NAME)), nfnetlink.Value(element, unix.NFTA_EXPR_DATA)) {
 				return
 			}
 		}
 	}
-}
-
-// attributes are those of a netlink message or of a nested attribute, in order.
-func attributes(b []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		for len(b) >= 4 {
-			length, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
-			if length < 4 || length > len(b) || !yield(kind&^unix.NLA_F_NESTED, b[4:length]) {
-				return
-			}
-			b = b[min(align(length), len(b)):]
-		}
-	}
-}
-
-// valueOf is the first attribute of a kind, or nothing.
-func valueOf(b []byte, kind uint16) []byte {
-	for k, value := range attributes(b) {
-		if k == kind {
-			return value
-		}
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
@@ -85,7 +86,7 @@ func (e *evaluation) mark(name string, data []byte, key, which, to, from uint16)
 // bitwise is register & mask ^ xor; of what newer kernels have besides, two registers joined, what the first keeps counts.
 func (e *evaluation) bitwise(data []byte) {
 	h := e.held[registerOf(data, unix.NFTA_BITWISE_SREG)]
-	if mask := valueOf(data, unix.NFTA_BITWISE_MASK); mask != nil {
+	if mask := nfnetlink.Value(data, unix.NFTA_BITWISE_MASK); mask != nil {
 		m, x := constant(data, unix.NFTA_BITWISE_MASK), constant(data, unix.NFTA_BITWISE_XOR)
 		h.kept &= marks.Mask(m &^ x)
 		h.value = h.value&m ^ x
@@ -124,7 +125,7 @@ func (e *evaluation) fib(data []byte) {
 }
 
 func word(b []byte, kind uint16) uint32 {
-	v := valueOf(b, kind)
+	v := nfnetlink.Value(b, kind)
 	if len(v) != 4 {
 		return 0
 	}
@@ -142,7 +143,7 @@ func registerOf(b []byte, kind uint16) uint32 {
 
 // constant is a mark as it stands in the rule, in the host's order.
 func constant(b []byte, kind uint16) uint32 {
-	v := valueOf(valueOf(b, kind), unix.NFTA_DATA_VALUE)
+	v := nfnetlink.Value(nfnetlink.Value(b, kind), unix.NFTA_DATA_VALUE)
 	if len(v) != 4 {
 		return 0
 	}

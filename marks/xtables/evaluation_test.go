@@ -5,38 +5,26 @@ import (
 	"testing"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
 
-// raw is an attribute with a value of any kind.
-func raw(kind uint16, value []byte) []byte {
-	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
-	b = binary.NativeEndian.AppendUint16(b, kind)
-	b = append(b, value...)
-	return append(b, make([]byte, align(len(b))-len(b))...)
+func number(kind uint16, n uint32) []byte {
+	return nfnetlink.Attribute(kind, binary.BigEndian.AppendUint32(nil, n))
 }
-
-func number(kind uint16, n uint32) []byte { return raw(kind, binary.BigEndian.AppendUint32(nil, n)) }
 
 func value(kind uint16, n uint32) []byte {
-	return raw(kind|unix.NLA_F_NESTED, raw(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, n)))
-}
-
-func joined(parts ...[]byte) (all []byte) {
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
+	return nfnetlink.Attribute(kind|unix.NLA_F_NESTED, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, n)))
 }
 
 // What the kernel of the packet tests may not have: offload, and a mark from a register by its old number and its new.
 func TestEvaluation(t *testing.T) {
-	load := joined(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_DREG, unix.NFT_REG_1))
-	masked := joined(number(unix.NFTA_BITWISE_SREG, unix.NFT_REG32_00), number(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1),
+	load := nfnetlink.Join(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_DREG, unix.NFT_REG_1))
+	masked := nfnetlink.Join(number(unix.NFTA_BITWISE_SREG, unix.NFT_REG32_00), number(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1),
 		value(unix.NFTA_BITWISE_MASK, 0xffff00ff), value(unix.NFTA_BITWISE_XOR, 0x200))
-	store := joined(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_SREG, unix.NFT_REG_1))
-	is := joined(number(unix.NFTA_CMP_SREG, unix.NFT_REG_1), value(unix.NFTA_CMP_DATA, 7))
+	store := nfnetlink.Join(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_SREG, unix.NFT_REG_1))
+	is := nfnetlink.Join(number(unix.NFTA_CMP_SREG, unix.NFT_REG_1), value(unix.NFTA_CMP_DATA, 7))
 	type step struct {
 		name string
 		data []byte
@@ -49,7 +37,7 @@ func TestEvaluation(t *testing.T) {
 		"writes under a mask":  {[]step{{"meta", load}, {"bitwise", masked}, {"meta", store}}, marks.Foreign{Bits: 0xff00, Value: 0x200, Text: "meta mark set meta mark & 0xffff00ff | 0x200"}},
 		"compares the whole":   {[]step{{"meta", load}, {"cmp", is}}, marks.Foreign{Bits: marks.Full, Value: 7, Text: "meta mark 0x7"}},
 		"compares other words": {[]step{{"payload", nil}, {"cmp", is}}, marks.Foreign{}},
-		"wipes": {[]step{{"ct", joined(number(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), number(unix.NFTA_CT_DREG, unix.NFT_REG_1))}, {"meta", store}},
+		"wipes": {[]step{{"ct", nfnetlink.Join(number(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), number(unix.NFTA_CT_DREG, unix.NFT_REG_1))}, {"meta", store}},
 			marks.Foreign{Bits: marks.Full, Wipes: true, Text: "meta mark set ct mark"}},
 	} {
 		var f marks.Foreign

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ func (t *Table) Made() (bool, error) {
 	if t.Backend != marks.NFT {
 		return true, nil
 	}
-	err := t.ask(message(unix.NFT_MSG_GETTABLE, unix.NLM_F_ACK, t.family(), attribute(unix.NFTA_TABLE_NAME, marks.Table)))
+	err := t.ask(message(unix.NFT_MSG_GETTABLE, unix.NLM_F_ACK, t.family(), nfnetlink.Text(unix.NFTA_TABLE_NAME, marks.Table)))
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
@@ -34,12 +35,12 @@ func (t *Table) Made() (bool, error) {
 func (t *Table) Unmake() error {
 	for _, h := range marks.Hooks {
 		del := message(unix.NFT_MSG_DELCHAIN, unix.NLM_F_ACK|unix.NLM_F_NONREC, t.family(),
-			attribute(unix.NFTA_CHAIN_TABLE, marks.Table), attribute(unix.NFTA_CHAIN_NAME, h.Builtin))
+			nfnetlink.Text(unix.NFTA_CHAIN_TABLE, marks.Table), nfnetlink.Text(unix.NFTA_CHAIN_NAME, h.Builtin))
 		if err := t.ask(batch(del)); err != nil && !kept(err) {
 			return fmt.Errorf("delete the empty base chain %s: %w", h.Builtin, err)
 		}
 	}
-	del := message(unix.NFT_MSG_DELTABLE, unix.NLM_F_ACK|unix.NLM_F_NONREC, t.family(), attribute(unix.NFTA_TABLE_NAME, marks.Table))
+	del := message(unix.NFT_MSG_DELTABLE, unix.NLM_F_ACK|unix.NLM_F_NONREC, t.family(), nfnetlink.Text(unix.NFTA_TABLE_NAME, marks.Table))
 	if err := t.ask(batch(del)); err != nil && !kept(err) {
 		return fmt.Errorf("delete the empty table %s: %w", marks.Table, err)
 	}
@@ -83,7 +84,7 @@ func (t *Table) asked(request []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
+		for m := range nfnetlink.Messages(buffer[:n]) {
 			if binary.NativeEndian.Uint32(m[8:]) != sequence {
 				continue
 			}
@@ -99,53 +100,11 @@ func (t *Table) asked(request []byte) ([]byte, error) {
 	}
 }
 
-// cut takes the first message off.
-func cut(b []byte) (m, rest []byte) {
-	if len(b) < unix.SizeofNlMsghdr {
-		return nil, nil
-	}
-	length := int(binary.NativeEndian.Uint32(b))
-	if length < unix.SizeofNlMsghdr+4 || length > len(b) {
-		return nil, nil
-	}
-	return b[:length], b[min(align(length), len(b)):]
-}
-
 // batch wraps a change, which the kernel takes only between the two marks of a transaction.
 func batch(change []byte) []byte {
-	mark := func(kind uint16) []byte {
-		b := header(kind, unix.NLM_F_REQUEST, 0, 4)
-		return append(b, 0, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES)
-	}
-	return append(append(mark(unix.NFNL_MSG_BATCH_BEGIN), change...), mark(unix.NFNL_MSG_BATCH_END)...)
+	return nfnetlink.Join(nfnetlink.Bound(unix.NFNL_MSG_BATCH_BEGIN, 0), change, nfnetlink.Bound(unix.NFNL_MSG_BATCH_END, 0))
 }
 
 func message(kind uint16, flags uint16, family uint8, attributes ...[]byte) []byte {
-	var body []byte
-	for _, a := range attributes {
-		body = append(body, a...)
-	}
-	m := header(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NLM_F_REQUEST|flags, sequence, 4+len(body))
-	m = append(m, family, unix.NFNETLINK_V0, 0, 0)
-	return append(m, body...)
+	return nfnetlink.Message(kind, unix.NLM_F_REQUEST|flags, sequence, family, attributes...)
 }
-
-func header(kind, flags uint16, seq uint32, body int) []byte {
-	var b []byte
-	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+body))
-	b = binary.NativeEndian.AppendUint16(b, kind)
-	b = binary.NativeEndian.AppendUint16(b, flags)
-	b = binary.NativeEndian.AppendUint32(b, seq)
-	return binary.NativeEndian.AppendUint32(b, 0)
-}
-
-func attribute(kind uint16, text string) []byte {
-	value := append([]byte(text), 0)
-	var b []byte
-	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
-	b = binary.NativeEndian.AppendUint16(b, kind)
-	b = append(b, value...)
-	return append(b, make([]byte, align(len(b))-len(b))...)
-}
-
-func align(n int) int { return (n + 3) &^ 3 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,8 @@ func ruleset() (all []marks.Foreign, err error) {
 	}
 	late := map[string]bool{} // base chains that a packet meets after ours in mangle
 	for _, c := range chains {
-		hook := valueOf(c.attributes, unix.NFTA_CHAIN_HOOK)
-		if priority := valueOf(hook, unix.NFTA_HOOK_PRIORITY); len(priority) == 4 {
+		hook := nfnetlink.Value(c.attributes, unix.NFTA_CHAIN_HOOK)
+		if priority := nfnetlink.Value(hook, unix.NFTA_HOOK_PRIORITY); len(priority) == 4 {
 			late[c.place(unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME)] = int32(binary.BigEndian.Uint32(priority)) > manglePriority
 		}
 	}
@@ -68,7 +69,9 @@ type object struct {
 	attributes []byte
 }
 
-func (o object) text(kind uint16) string { return unix.ByteSliceToString(valueOf(o.attributes, kind)) }
+func (o object) text(kind uint16) string {
+	return unix.ByteSliceToString(nfnetlink.Value(o.attributes, kind))
+}
 
 // place is the object's family, table and chain.
 func (o object) place(table, name uint16) string {

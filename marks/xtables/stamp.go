@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"replypath/marks"
+	"replypath/marks/nfnetlink"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +26,7 @@ func (t *Table) generation() (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask for the nftables generation: %w", err)
 	}
-	if id := valueOf(answer, unix.NFTA_GEN_ID); len(id) == 4 {
+	if id := nfnetlink.Value(answer, unix.NFTA_GEN_ID); len(id) == 4 {
 		return uint64(binary.BigEndian.Uint32(id)), nil
 	}
 	return 0, fmt.Errorf("ask for the nftables generation: %w", unix.EBADMSG)

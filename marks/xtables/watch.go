@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"replypath/marks/nfnetlink"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -51,7 +53,7 @@ func subscribe(ctx context.Context, changed func(Process)) error {
 		case err != nil:
 			return fmt.Errorf("receive from nftables: %w", err)
 		}
-		for m, rest := cut(buffer[:n]); m != nil; m, rest = cut(rest) {
+		for m := range nfnetlink.Messages(buffer[:n]) {
 			if binary.NativeEndian.Uint16(m[4:]) == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN {
 				changed(who(m[unix.SizeofNlMsghdr+4:]))
 			}
@@ -61,11 +63,11 @@ func subscribe(ctx context.Context, changed func(Process)) error {
 
 // who reads the process out of a new generation's attributes.
 func who(generation []byte) (p Process) {
-	p.Name = unix.ByteSliceToString(valueOf(generation, unix.NFTA_GEN_PROC_NAME))
-	if id := valueOf(generation, unix.NFTA_GEN_PROC_PID); len(id) == 4 {
+	p.Name = unix.ByteSliceToString(nfnetlink.Value(generation, unix.NFTA_GEN_PROC_NAME))
+	if id := nfnetlink.Value(generation, unix.NFTA_GEN_PROC_PID); len(id) == 4 {
 		p.ID = int(binary.BigEndian.Uint32(id))
 	}
-	if id := valueOf(generation, unix.NFTA_GEN_ID); len(id) == 4 {
+	if id := nfnetlink.Value(generation, unix.NFTA_GEN_ID); len(id) == 4 {
 		p.Generation = binary.BigEndian.Uint32(id)
 	}
 	return p

@@ -1,0 +1,52 @@
+package nfnetlink
+
+import (
+	"encoding/binary"
+	"iter"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attribute is one netlink attribute, padded.
+func Attribute(kind uint16, value []byte) []byte {
+	var b []byte
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	return append(b, make([]byte, align(len(b))-len(b))...)
+}
+
+// Text is an attribute that holds a name.
+func Text(kind uint16, value string) []byte { return Attribute(kind, append([]byte(value), 0)) }
+
+// Join puts attributes one after the other.
+func Join(parts ...[]byte) (all []byte) {
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// Attributes are those of a message's body or of a nested attribute, in order.
+func Attributes(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= 4 {
+			length, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+			kind &^= unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER
+			if length < 4 || length > len(b) || !yield(kind, b[4:length]) {
+				return
+			}
+			b = b[min(align(length), len(b)):]
+		}
+	}
+}
+
+// Value is that of the first attribute of a kind, or nothing.
+func Value(b []byte, kind uint16) []byte {
+	for k, value := range Attributes(b) {
+		if k == kind {
+			return value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+// Package nfnetlink writes and reads the messages by which nftables is spoken to (linux/netfilter/nfnetlink.h,
+// nf_tables.h). It sends nothing.
+package nfnetlink
+
+import (
+	"encoding/binary"
+	"iter"
+
+	"golang.org/x/sys/unix"
+)
+
+// Message is a message to nftables. A request needs NLM_F_REQUEST among its flags.
+func Message(kind, flags uint16, seq uint32, family uint8, attributes ...[]byte) []byte {
+	return message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, seq, family, 0, attributes...)
+}
+
+// Bound is one of the two marks, NFNL_MSG_BATCH_BEGIN and _END, between which the kernel takes changes to nftables.
+func Bound(kind uint16, seq uint32) []byte {
+	return message(kind, unix.NLM_F_REQUEST, seq, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+}
+
+func message(kind, flags uint16, seq uint32, family, resource uint8, attributes ...[]byte) []byte {
+	body := Join(attributes...)
+	var b []byte
+	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+4+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = binary.NativeEndian.AppendUint16(b, flags)
+	b = binary.NativeEndian.AppendUint32(b, seq)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	b = append(b, family, unix.NFNETLINK_V0, 0, resource)
+	return append(b, body...)
+}
+
+// Messages are those that were received together, each with its header. What is cut off is left out.
+func Messages(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(b) >= unix.SizeofNlMsghdr {
+			length := int(binary.NativeEndian.Uint32(b))
+			if length < unix.SizeofNlMsghdr+4 || length > len(b) || !yield(b[:length]) {
+				return
+			}
+			b = b[min(align(length), len(b)):]
+		}
+	}
+}
+
+func align(n int) int { return (n + 3) &^ 3 }
