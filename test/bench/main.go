@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,18 +19,20 @@ func main() {
 	only := flag.String("only", "", "measure only these `PARTS`: "+strings.Join(partNames(), ","))
 	readme := flag.String("readme", "", "put the results into this `FILE`")
 	picture := flag.String("chart", "", "draw the chart into this `FILE`")
+	var f focus
+	f.flags()
 	flag.Parse()
 	// A signal to a thread that injects frames would have the kernel begin again.
 	os.Setenv("GODEBUG", "asyncpreemptoff=1")
 	world.Enter()
-	var err error
-	measured, err = filepath.Abs(*program)
-	must(err, "find the program to measure")
-	_, err = os.Stat(measured)
-	must(err, "no program to measure: make build")
+	measured = find(*program)
 	r := full()
 	if *quick {
 		r = brief()
+	}
+	r = f.on(r)
+	if r.focused && (*readme != "" || *picture != "") {
+		fatal("only a whole run goes into the README: leave out -readme and -chart, or what narrows the run")
 	}
 	var found results
 	for _, p := range parts {
@@ -83,14 +84,19 @@ func partNames() (names []string) {
 func measurePackets(r run, to *results) {
 	on(func(w *world.World) {
 		p := newPackets(w, r)
-		s := measureSockets(p)
-		r.say("real sockets are measured")
+		var s *sockets
+		if r.paths == nil {
+			s = measureSockets(p)
+			r.say("real sockets are measured")
+		}
 		p.measure()
 		for _, f := range families {
 			to.tables = append(to.tables, p.table(f))
 		}
-		for _, f := range families {
-			to.tables = append(to.tables, s.table(f))
+		if s != nil {
+			for _, f := range families {
+				to.tables = append(to.tables, s.table(f))
+			}
 		}
 		to.short = append(to.short, p.digest())
 		to.chart = p.chart(4)

@@ -36,7 +36,7 @@ func (p *packets) digest() *table {
 	}
 	_, most := p.run.extremes()
 	t.title = fmt.Sprintf("CPU time of a packet with %d uplinks (Shorewall: %d), IPv4 / IPv6, over no rules", most, min(most, shorewallMost))
-	for _, w := range slices.Concat(established, fresh) {
+	for _, w := range p.run.measured() {
 		row := []string{w.label}
 		for _, v := range shown {
 			cell := ""

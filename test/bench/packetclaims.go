@@ -9,6 +9,9 @@ import (
 func (p *packets) claims() (claims []claim) {
 	least, most := p.run.extremes()
 	add := func(figure sample, bound float64, format string, args ...any) {
+		if p.run.focused && len(figure) == 0 {
+			return
+		}
 		claims = append(claims, claim{what: fmt.Sprintf(format, args...), figure: figure, bound: bound})
 	}
 	for _, b := range backends {

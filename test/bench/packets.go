@@ -134,6 +134,9 @@ func (p *packets) check(f family) {
 func (p *packets) rounds(f family, paths []path, one func(*gateway, family, path) time.Duration) {
 	for round := range p.run.rounds {
 		for _, w := range paths {
+			if !p.run.measures(w) {
+				continue
+			}
 			order := slices.Clone(p.gateways)
 			if round%2 == 1 {
 				slices.Reverse(order)

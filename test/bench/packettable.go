@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 )
 
 // table is what a packet costs on each path, over what it costs without rules.
@@ -11,7 +10,7 @@ func (p *packets) table(f family) *table {
 	for _, n := range p.run.uplinks {
 		t.columns = append(t.columns, fmt.Sprintf("%d uplinks", n))
 	}
-	for _, w := range slices.Concat(established, fresh) {
+	for _, w := range p.run.measured() {
 		for _, v := range p.run.variants {
 			row := []string{w.label, v.name}
 			for _, n := range p.run.uplinks {

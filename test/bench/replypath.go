@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,14 +11,20 @@ import (
 	"replypath/test/world"
 )
 
-// measured is the program that is measured.
-var measured string
+// measured is the program that is measured, measuredToo another one beside it.
+var measured, measuredToo string
 
 // smallMask is the default mask's number of uplinks.
 const smallMask = 31
 
 // withReplypath sets the gateway up as its operator would, with the recommended source check.
-func (g *gateway) withReplypath(backend string) {
+func (g *gateway) withReplypath(backend string) { g.withProgram(measured, backend) }
+
+// withOther sets it up by the program that is measured beside.
+func (g *gateway) withOther(backend string) { g.withProgram(measuredToo, backend) }
+
+func (g *gateway) withProgram(program, backend string) {
+	g.program = program
 	g.forwardings()
 	g.strict()
 	g.configure(backend)
@@ -53,10 +60,19 @@ func (g *gateway) configuration(backend string, uplinks int) string {
 	return text.String()
 }
 
+// find is where a program is that is to be measured.
+func find(program string) string {
+	path, err := filepath.Abs(program)
+	must(err, "find the program to measure")
+	_, err = os.Stat(path)
+	must(err, "no program to measure: make build")
+	return path
+}
+
 // replypath prepares a command of the program that is measured.
 func (g *gateway) replypath(args ...string) *world.Command {
 	common := []string{"--config", g.file(), "--state", filepath.Join(g.folder, "state")}
-	c := g.host.Command(context.Background(), measured, append(args, common...)...)
+	c := g.host.Command(context.Background(), cmp.Or(g.program, measured), append(args, common...)...)
 	c.Stderr = os.Stderr
 	return c
 }

@@ -11,6 +11,8 @@ type run struct {
 	uplinks  []int
 	some     []int // of the numbers of uplinks, for what takes longer
 	variants []variant
+	focused  bool     // on some of the packets
+	paths    []string // that packets are measured on; nil: all, and real sockets
 	rounds   int
 	packets  int // that are injected at a time
 

@@ -22,6 +22,7 @@ const (
 	alone   = "injection alone"
 
 	ourName   = "replypath"
+	otherName = "the other replypath"
 	blogName  = "blog recipe"
 	shoreName = "Shorewall 5.2"
 )
@@ -34,6 +35,7 @@ var (
 	oneRule = variant{name: floor, class: "floor", most: 255, setup: (*gateway).withOneRule}
 	counted = variant{name: alone, most: 255, setup: (*gateway).withoutRules}
 	ours    = perBackend(variant{name: ourName, class: "ours", most: 255}, (*gateway).withReplypath)
+	others  = perBackend(variant{name: otherName, class: "ours", most: 255}, (*gateway).withOther)
 	blog    = perBackend(variant{name: blogName, class: "blog", most: 255}, (*gateway).withBlogRecipe)
 	shore   = perBackend(variant{name: shoreName, class: "shore", most: shorewallMost, only4: true}, (*gateway).withShorewall)
 )
