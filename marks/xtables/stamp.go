@@ -41,12 +41,12 @@ const (
 	nameSize   = 32
 )
 
-// entry says where a legacy rule has what (struct ipt_entry, struct ip6t_entry).
+// entry says where a legacy rule has what (struct ipt_entry, struct ip6t_entry). Counters stand at a multiple of 8.
 type entry struct{ next, counters int }
 
 var entries = map[bool]entry{
 	false: {next: 84 + 4 + 2, counters: 84 + 4 + 2 + 2 + 4},
-	true:  {next: 136 + 4 + 2, counters: 136 + 4 + 2 + 2 + 4},
+	true:  {next: 136 + 4 + 2, counters: 136 + 4 + 2 + 2 + 4 + 4},
 }
 
 // blob sums up a legacy table as the kernel holds it, but for its counters.
