@@ -80,6 +80,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) 
 // reach looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
 // The first look may have been had already.
 func reach(ctx context.Context, k Kernel, first *look, want func(Facts) State) (done Plan, err error) {
+	var plan Plan
 	for range rounds {
 		now := first
 		if first = nil; now == nil {
@@ -89,15 +90,15 @@ func reach(ctx context.Context, k Kernel, first *look, want func(Facts) State) (
 			}
 			now = &looked
 		}
-		plan := Diff(want(now.facts), now.have)
-		if len(plan) == 0 {
+		if plan = Diff(want(now.facts), now.have); len(plan) == 0 {
 			return done, nil
 		}
-		took, failed := CarryOut(ctx, k, plan)
+		var took Plan
+		took, err = CarryOut(ctx, k, plan)
 		done = append(done, took...)
-		if err = failed; err == nil {
-			err = fmt.Errorf("%w; still to do:\n%s", ErrDrift, plan)
-		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%w; still to do:\n%s", ErrDrift, plan)
 	}
 	return done, err
 }
