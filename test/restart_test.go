@@ -1,6 +1,7 @@
 package test
 
 import (
+	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
 )
 
 const restartConnections = 1000 // over two uplinks and both families
@@ -106,4 +109,47 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 	elsewhere.must(0, "plan")
 	s.kill()
 	b.start().stop()
+}
+
+// TestNobodyButRootKeepsTheServiceOut has an ordinary user take the name that a service claims, in each way in which a
+// name can be held.
+func TestNobodyButRootKeepsTheServiceOut(t *testing.T) {
+	const nobody = 65534
+	name := &unix.SockaddrUnix{Name: "@replypath"}
+	take := func(listens bool) (fd int, err error) {
+		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return fd, err
+		}
+		if err = errors.Join(unix.Fchown(fd, nobody, nobody), unix.Bind(fd, name)); err == nil && listens {
+			err = unix.Listen(fd, 0)
+		}
+		return fd, err
+	}
+	for _, listens := range []bool{false, true} {
+		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+		var fd int
+		var err error
+		b.Gateway.Do(func() { fd, err = take(listens) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		b.start().stop()
+	}
+}
+
+func TestNobodyReachesTheServiceByItsName(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.start()
+	var err error
+	b.Gateway.Do(func() {
+		var fd int
+		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err == nil {
+			err = unix.Connect(fd, &unix.SockaddrUnix{Name: "@replypath"})
+			unix.Close(fd)
+		}
+	})
+	if err != unix.ECONNREFUSED {
+		t.Errorf("connect to @replypath: %v", err)
+	}
 }

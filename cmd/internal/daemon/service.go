@@ -72,7 +72,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.host.Close()
-	if err := s.host.TryLock(); err != nil {
+	if err := s.host.TryLock(ctx); err != nil {
 		return err
 	}
 	s.fingerprint = s.host.Fingerprint
