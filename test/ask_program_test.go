@@ -59,7 +59,8 @@ func askIfAsked() {
 	names := resolve.New()
 	pings := icmp.New(names)
 	connections := connect.New(names)
-	askers := map[health.Kind]health.Asker{health.Gateway: firsthop.Asker{}, health.ICMP: pings, health.TCP: connections, health.HTTP: connections}
+	gateways := firsthop.New()
+	askers := map[health.Kind]health.Asker{health.Gateway: gateways, health.ICMP: pings, health.TCP: connections, health.HTTP: connections}
 	openPoller()
 	before := inUse()
 	check(fates.Encode(fate{use: before}))
@@ -73,6 +74,7 @@ func askIfAsked() {
 		check(err)
 	}
 	pings.Close()
+	gateways.Close()
 	check(fates.Encode(fate{use: atRest(before)}))
 	os.Exit(0)
 }

@@ -2,7 +2,6 @@ package firsthop
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -10,6 +9,7 @@ import (
 
 	"replypath/health"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,35 +23,55 @@ const (
 
 var errNoARP = errors.New("it is no Ethernet link: give it a probe with a target")
 
-func arp(ctx context.Context, p health.Path) (sent time.Time, took time.Duration, err error) {
+func (s *packet) ask(p health.Path) (sent time.Time, took time.Duration, err error) {
 	sent = time.Now()
-	s, err := open(p, unix.ETH_P_ARP)
+	hardware, err := s.hardware()
 	if err != nil {
-		return sent, 0, failure(ctx, p, "ARP", err)
+		return sent, 0, err
 	}
-	defer s.file.Close()
-	if len(s.hardware) == 0 {
-		return sent, 0, failure(ctx, p, "ARP", errNoARP)
+	if len(hardware) == 0 {
+		return sent, 0, errNoARP
 	}
-	defer s.until(ctx)()
 	source := netip.IPv4Unspecified()
 	if p.Source.Is4() {
 		source = p.Source
 	}
 	sent = time.Now()
-	if err := s.broadcast(p.Index, whoHas(p.Gateway, source, s.hardware)); err != nil {
-		return sent, 0, failure(ctx, p, "ARP", err)
+	if err := s.broadcast(p.Index, whoHas(p.Gateway, source, hardware)); err != nil {
+		return sent, 0, err
 	}
 	buffer := make([]byte, 128)
 	for {
 		n, err := s.receive(buffer)
 		if err != nil {
-			return sent, 0, failure(ctx, p, "ARP", err)
+			return sent, 0, err
 		}
-		if isAt(buffer[:n], p.Gateway, source, s.hardware) {
+		if isAt(buffer[:n], p.Gateway, source, hardware) {
 			return sent, time.Since(sent), nil
 		}
 	}
+}
+
+// openARP hears the answers on the path's link, and not the questions of others.
+func openARP(p health.Path) (*packet, error) {
+	s, err := open(p, unix.ETH_P_ARP)
+	if err != nil {
+		return nil, err
+	}
+	program, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 6, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arpReply, SkipTrue: 1},
+		bpf.RetConstant{Val: 1 << 16},
+		bpf.RetConstant{Val: 0},
+	})
+	if err == nil {
+		err = s.filter(program)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // whoHas asks for the hardware address of the target.

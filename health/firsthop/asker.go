@@ -16,10 +16,24 @@ import (
 
 // Asker is a health.Asker for the gateways of paths. Questions and answers pass the path's link alone. It does not
 // touch the kernel's table of neighbours.
-type Asker struct{}
+type Asker struct {
+	packets    *pool[*packet]
+	solicitors *pool[*solicitor]
+}
+
+// New is an asker that has no sockets yet. They are those of the network namespace of whoever asks.
+func New() *Asker {
+	return &Asker{packets: newPool(openARP), solicitors: newPool(openSolicitor)}
+}
+
+// Close closes the sockets. No question may be under way, and none may follow.
+func (a *Asker) Close() {
+	a.packets.close()
+	a.solicitors.close()
+}
 
 // Ask asks who has the path's gateway's address.
-func (Asker) Ask(ctx context.Context, p health.Path, q health.Probe) health.Outcome {
+func (a *Asker) Ask(ctx context.Context, p health.Path, q health.Probe) health.Outcome {
 	ctx, cancel := socket.Within(ctx, q.Timeout)
 	defer cancel()
 	o := health.Outcome{Sent: time.Now()}
@@ -31,9 +45,11 @@ func (Asker) Ask(ctx context.Context, p health.Path, q health.Probe) health.Outc
 	case !p.Gateway.IsValid():
 		o.Err = fmt.Errorf("ask the gateway: none is known in %s for %s", p.Family, p.Link)
 	case p.Gateway.Is4():
-		o.Sent, o.RTT, o.Err = arp(ctx, p)
+		o.Sent, o.RTT, o.Err = a.packets.ask(ctx, p)
+		o.Err = failure(ctx, p, "ARP", o.Err)
 	default:
-		o.Sent, o.RTT, o.Err = discover(ctx, p)
+		o.Sent, o.RTT, o.Err = a.solicitors.ask(ctx, p)
+		o.Err = failure(ctx, p, "neighbour discovery", o.Err)
 	}
 	if o.Err != nil {
 		o.RTT = 0
@@ -41,9 +57,11 @@ func (Asker) Ask(ctx context.Context, p health.Path, q health.Probe) health.Outc
 	return o
 }
 
-// failure says why nobody answered.
+// failure says why nobody answered, if nobody did.
 func failure(ctx context.Context, p health.Path, how string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case errors.Is(err, syscall.ENETUNREACH): // the socket is bound to the link: no table has a say

@@ -3,15 +3,16 @@ package firsthop
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"replypath/health"
 	"replypath/health/socket"
 
 	"golang.org/x/net/ipv6"
-	"golang.org/x/sys/unix"
 )
 
 // What neighbour discovery (RFC 4861) calls its things.
@@ -22,31 +23,30 @@ const (
 	hops          = 255 // what was forwarded has less, and is not of this link
 )
 
-func discover(ctx context.Context, p health.Path) (sent time.Time, took time.Duration, err error) {
-	const how = "neighbour discovery"
+// solicitor asks by neighbour discovery on one link.
+type solicitor struct {
+	conn  *ipv6.PacketConn
+	raw   syscall.RawConn
+	plate *packet // hears nothing: it tells the link's hardware address
+}
+
+func (s *solicitor) ask(p health.Path) (sent time.Time, took time.Duration, err error) {
 	sent = time.Now()
-	hardware, err := hardwareOf(p)
+	hardware, err := s.plate.hardware()
 	if err != nil {
-		return sent, 0, failure(ctx, p, how, err)
+		return sent, 0, err
 	}
-	c, err := listen(ctx, p)
-	if err != nil {
-		return sent, 0, failure(ctx, p, how, err)
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) }) // it may be closed
-	defer stop()
 	gateway := p.Gateway.WithZone("")
 	sent = time.Now()
 	out := &ipv6.ControlMessage{HopLimit: hops, IfIndex: p.Index}
-	if _, err := c.WriteTo(solicit(gateway, hardware), out, &net.IPAddr{IP: group(gateway).AsSlice()}); err != nil {
-		return sent, 0, failure(ctx, p, how, err)
+	if _, err := s.conn.WriteTo(solicit(gateway, hardware), out, &net.IPAddr{IP: group(gateway).AsSlice()}); err != nil {
+		return sent, 0, err
 	}
 	buffer := make([]byte, 2048)
 	for {
-		n, in, _, err := c.ReadFrom(buffer)
+		n, in, _, err := s.conn.ReadFrom(buffer)
 		if err != nil {
-			return sent, 0, failure(ctx, p, how, err)
+			return sent, 0, err
 		}
 		if in != nil && in.HopLimit == hops && in.IfIndex == p.Index && advertises(buffer[:n], gateway) {
 			return sent, time.Since(sent), nil
@@ -54,36 +54,47 @@ func discover(ctx context.Context, p health.Path) (sent time.Time, took time.Dur
 	}
 }
 
-// listen hears advertisements on the path's link. The source of what it sends is the kernel's choice: the link's own
-// link-local address, to which any gateway has a way back.
-func listen(ctx context.Context, p health.Path) (*ipv6.PacketConn, error) {
+// openSolicitor hears advertisements on the path's link. The source of what it sends is the kernel's choice: the link's
+// own link-local address, to which any gateway has a way back.
+func openSolicitor(p health.Path) (*solicitor, error) {
 	config := net.ListenConfig{Control: socket.Bound(p)}
-	raw, err := config.ListenPacket(ctx, "ip6:ipv6-icmp", "::")
+	heard, err := config.ListenPacket(context.Background(), "ip6:ipv6-icmp", "::")
 	if err != nil {
 		return nil, err
 	}
-	c := ipv6.NewPacketConn(raw)
-	var only ipv6.ICMPFilter
-	only.SetAll(true)
-	only.Accept(ipv6.ICMPTypeNeighborAdvertisement)
-	if err := c.SetICMPFilter(&only); err != nil {
-		c.Close()
+	s := &solicitor{conn: ipv6.NewPacketConn(heard)}
+	if s.raw, err = heard.(*net.IPConn).SyscallConn(); err == nil {
+		s.plate, err = open(p, 0)
+	}
+	if err == nil {
+		var only ipv6.ICMPFilter
+		only.SetAll(true)
+		only.Accept(ipv6.ICMPTypeNeighborAdvertisement)
+		err = s.conn.SetICMPFilter(&only)
+	}
+	if err == nil {
+		err = s.conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true)
+	}
+	if err != nil {
+		s.Close()
 		return nil, err
 	}
-	if err := c.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
+	return s, nil
 }
 
-// hardwareOf is the address of the path's link, if links of its kind have one.
-func hardwareOf(p health.Path) ([]byte, error) {
-	s, err := open(p, unix.ETH_P_IPV6)
-	if err != nil {
-		return nil, err
+// Close closes the sockets.
+func (s *solicitor) Close() error {
+	if s.plate == nil {
+		return s.conn.Close()
 	}
-	return s.hardware, s.file.Close()
+	return errors.Join(s.conn.Close(), s.plate.Close())
+}
+
+// SetReadDeadline ends a wait for an answer then.
+func (s *solicitor) SetReadDeadline(then time.Time) error { return s.conn.SetReadDeadline(then) }
+
+func (s *solicitor) forget() error {
+	return errors.Join(s.conn.SetReadDeadline(time.Time{}), drop(s.raw))
 }
 
 // solicit asks for the hardware address of the target. The kernel fills in the checksum.

@@ -1,7 +1,6 @@
 package firsthop
 
 import (
-	"context"
 	"errors"
 	"math/bits"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"replypath/health"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,44 +18,83 @@ type packet struct {
 	file     *os.File
 	raw      syscall.RawConn
 	protocol uint16 // as the wire has it
-	hardware []byte // the link's own address; empty: links of its kind have none
 }
 
+// open opens a socket on the path's link. The protocol 0 hears nothing.
 func open(p health.Path, protocol uint16) (*packet, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	s := &packet{file: os.NewFile(uintptr(fd), "packet"), protocol: bits.ReverseBytes16(protocol)}
-	if err := s.bind(fd, p.Index); err != nil {
-		s.file.Close()
-		return nil, err
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: s.protocol, Ifindex: p.Index}); err != nil {
+		s.Close()
+		return nil, os.NewSyscallError("bind", err)
 	}
 	if s.raw, err = s.file.SyscallConn(); err != nil {
-		s.file.Close()
+		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// bind restricts the socket to the link, whose address the kernel tells in return.
-func (s *packet) bind(fd, index int) error {
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: s.protocol, Ifindex: index}); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		return os.NewSyscallError("getsockname", err)
-	}
-	if link, ok := name.(*unix.SockaddrLinklayer); ok && link.Hatype == unix.ARPHRD_ETHER && link.Halen == ethernet {
-		s.hardware = append([]byte(nil), link.Addr[:ethernet]...)
-	}
-	return nil
+// Close closes the socket.
+func (s *packet) Close() error { return s.file.Close() }
+
+// hardware is the link's own address as it is now; empty: links of its kind have none.
+func (s *packet) hardware() (address []byte, err error) {
+	closed := s.raw.Control(func(fd uintptr) {
+		var name unix.Sockaddr
+		if name, err = unix.Getsockname(int(fd)); err != nil {
+			return
+		}
+		if link, ok := name.(*unix.SockaddrLinklayer); ok && link.Hatype == unix.ARPHRD_ETHER && link.Halen == ethernet {
+			address = append([]byte(nil), link.Addr[:ethernet]...)
+		}
+	})
+	return address, errors.Join(closed, os.NewSyscallError("getsockname", err))
 }
 
-// until ends the wait for an answer when ctx is done.
-func (s *packet) until(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = s.file.SetReadDeadline(time.Unix(1, 0)) }) // it may be closed
+// SetReadDeadline ends a wait for an answer then.
+func (s *packet) SetReadDeadline(then time.Time) error { return s.file.SetReadDeadline(then) }
+
+func (s *packet) forget() error {
+	return errors.Join(s.file.SetReadDeadline(time.Time{}), drop(s.raw))
+}
+
+// drops bounds how much is dropped of what a socket has heard: more than a receive buffer holds.
+const drops = 10_000
+
+// drop reads without waiting until there is nothing more.
+func drop(raw syscall.RawConn) error {
+	var err error
+	var buffer [1]byte
+	closed := raw.Control(func(fd uintptr) {
+		for range drops {
+			if _, _, err = unix.Recvfrom(int(fd), buffer[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC); err == unix.EAGAIN {
+				err = nil
+				return
+			} else if err != nil && err != unix.EINTR {
+				return
+			}
+		}
+		err = unix.ENOBUFS // it is filled as fast as it is emptied
+	})
+	return errors.Join(closed, os.NewSyscallError("recvfrom", err))
+}
+
+// filter lets only those frames be heard that the program lets pass.
+func (s *packet) filter(program []bpf.RawInstruction) error {
+	filter := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	var err error
+	closed := s.raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	})
+	return errors.Join(closed, os.NewSyscallError("setsockopt", err))
 }
 
 // broadcast sends to everybody on the link.
