@@ -55,6 +55,7 @@ func askIfAsked() {
 	if _, asked := os.LookupEnv(askerVariable); !asked {
 		return
 	}
+	runtime.GOMAXPROCS(1) // as the service does
 	errands, fates := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	names := resolve.New()
 	pings := icmp.New(names)

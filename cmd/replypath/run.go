@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"replypath/cmd/internal/daemon"
@@ -36,6 +37,7 @@ Without a configuration it says so and ends with success.`,
 			if err := privileged(); err != nil {
 				return err
 			}
+			oneProcessor()
 			hangup, stop := hangups()
 			defer stop()
 			s := daemon.Service{Config: p.config, State: p.state, Log: log, Hangup: hangup, Build: readBuild().Version}
@@ -44,6 +46,14 @@ Without a configuration it says so and ends with success.`,
 	}
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	return cmd
+}
+
+// oneProcessor has Go run on one processor at a time. The service sleeps nearly always, and what wakes it is short: to look
+// for a second processor then, and to wake it too, costs more than there is to do. GOMAXPROCS says otherwise.
+func oneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 func (p *program) logger(format string) (*slog.Logger, error) {
