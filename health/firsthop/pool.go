@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,20 +122,24 @@ func (p *pool[S]) put(at health.Path, s S) {
 func (p *pool[S]) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sweep(time.Now().Add(time.Hour))
+	for _, of := range p.idle {
+		for _, r := range of {
+			r.socket.Close()
+		}
+	}
+	clear(p.idle)
 }
 
 // sweep closes the sockets that have rested since before then.
 func (p *pool[S]) sweep(then time.Time) {
 	for link, of := range p.idle {
-		kept := of[:0]
-		for _, r := range of {
-			if r.since.Before(then) {
+		kept := slices.DeleteFunc(of, func(r resting[S]) bool {
+			old := r.since.Before(then)
+			if old {
 				r.socket.Close()
-			} else {
-				kept = append(kept, r)
 			}
-		}
+			return old
+		})
 		if p.idle[link] = kept; len(kept) == 0 {
 			delete(p.idle, link)
 		}

@@ -41,13 +41,7 @@ func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
 func Sockets(ctx context.Context, proto uint8) ([]Socket, error) {
 	var all []Socket
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		var msgs [][]byte
-		err := dump(ctx, "listening sockets", func() (err error) {
-			req := nl.NewNetlinkRequest(sockDiag, unix.NLM_F_DUMP)
-			req.AddData(diagRequest{family, proto})
-			msgs, err = req.Execute(unix.NETLINK_SOCK_DIAG, sockDiag)
-			return err
-		})
+		msgs, err := diag(ctx, "listening sockets", diagRequest{family, proto})
 		if err != nil {
 			return all, err
 		}
@@ -58,6 +52,17 @@ func Sockets(ctx context.Context, proto uint8) ([]Socket, error) {
 		}
 	}
 	return all, nil
+}
+
+// diag lists the sockets that are asked for (sock_diag(7)), each as its message.
+func diag(ctx context.Context, what string, request nl.NetlinkRequestData) (msgs [][]byte, err error) {
+	err = dump(ctx, what, func() (err error) {
+		req := nl.NewNetlinkRequest(sockDiag, unix.NLM_F_DUMP)
+		req.AddData(request)
+		msgs, err = req.Execute(unix.NETLINK_SOCK_DIAG, sockDiag)
+		return err
+	})
+	return msgs, err
 }
 
 // diagRequest is a struct inet_diag_req_v2 for all sockets of the family that wait for anybody: those of TCP listen, those

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -14,50 +15,45 @@ const (
 	unixDiagMessage = 16 // struct unix_diag_msg
 	showName        = 1 << 0
 	showUID         = 1 << 6
-	unixDiagName    = 0
-	unixDiagUID     = 7
 )
 
-// NameHolder is the user who holds an abstract unix name, given without its leading zero byte, in the namespace of the
-// calling thread. Nobody may hold it. It is an error where the kernel does not tell (before Linux 5.3, or without
-// CONFIG_UNIX_DIAG).
+// NameHolder is the user who holds an abstract unix name, which begins with "@", in the namespace of the calling thread.
+// Nobody may hold it. It is an error where the kernel does not tell (before Linux 5.3, or without CONFIG_UNIX_DIAG).
 func NameHolder(ctx context.Context, name string) (uid uint32, held bool, err error) {
-	var msgs [][]byte
-	err = dump(ctx, "unix sockets", func() (err error) {
-		req := nl.NewNetlinkRequest(sockDiag, unix.NLM_F_DUMP)
-		req.AddData(unixRequest{})
-		msgs, err = req.Execute(unix.NETLINK_SOCK_DIAG, sockDiag)
-		return err
-	})
+	msgs, err := diag(ctx, "unix sockets", unixRequest{})
 	if err != nil {
 		return 0, false, err
 	}
+	name = "\x00" + name[1:]
 	for _, m := range msgs {
-		if len(m) < unixDiagMessage {
-			continue
-		}
-		attrs, err := nl.ParseRouteAttr(m[unixDiagMessage:])
-		if err != nil {
+		is, uid, told, err := nameOwner(m)
+		switch {
+		case err != nil:
 			return 0, false, err
-		}
-		var is string
-		owner, told := uint32(0), false
-		for _, a := range attrs {
-			switch {
-			case a.Attr.Type == unixDiagName:
-				is = string(a.Value)
-			case a.Attr.Type == unixDiagUID && len(a.Value) == 4:
-				owner, told = binary.NativeEndian.Uint32(a.Value), true
-			}
-		}
-		if is == "\x00"+name {
-			if !told {
-				return 0, false, unix.EOPNOTSUPP
-			}
-			return owner, true, nil
+		case is == name && !told:
+			return 0, false, unix.EOPNOTSUPP
+		case is == name:
+			return uid, true, nil
 		}
 	}
 	return 0, false, nil
+}
+
+// nameOwner reads the attributes behind a struct unix_diag_msg.
+func nameOwner(m []byte) (name string, uid uint32, told bool, err error) {
+	if len(m) < unixDiagMessage {
+		return "", 0, false, nil
+	}
+	attrs, err := nl.ParseRouteAttr(m[unixDiagMessage:])
+	for _, a := range attrs {
+		switch {
+		case a.Attr.Type == netlink.UNIX_DIAG_NAME:
+			name = string(a.Value)
+		case a.Attr.Type == netlink.UNIX_DIAG_UID && len(a.Value) == 4:
+			uid, told = binary.NativeEndian.Uint32(a.Value), true
+		}
+	}
+	return name, uid, told, err
 }
 
 // unixRequest is a struct unix_diag_req for the names and owners of all unix sockets.

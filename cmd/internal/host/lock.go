@@ -27,7 +27,7 @@ type lock struct {
 
 // serviceName is an abstract unix name: the kernel gives it once in a network namespace, and takes it back when its holder
 // dies (unix(7)). Nobody listens by it, so nobody can connect.
-const serviceName = "replypath"
+const serviceName = "@replypath"
 
 // claim takes the service's name. Anybody may take a name, so one that root does not hold keeps nobody out, and neither
 // does one of which the kernel does not tell the holder: the lock on the file is taken as well.
@@ -36,8 +36,8 @@ func (l *lock) claim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("claim the network namespace: %w", err)
 	}
-	name := os.NewFile(uintptr(fd), "@"+serviceName)
-	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: "@" + serviceName}); err == nil {
+	name := os.NewFile(uintptr(fd), serviceName)
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: serviceName}); err == nil {
 		l.name = name
 		return nil
 	}
@@ -48,7 +48,7 @@ func (l *lock) claim(ctx context.Context) error {
 	if uid, held, err := rtnl.NameHolder(ctx, serviceName); err != nil || !held || uid != 0 {
 		return nil
 	}
-	return errors.New("another replypath has this network namespace: see which: ss -xap src @" + serviceName)
+	return errors.New("another replypath has this network namespace: see which: ss -xap src " + serviceName)
 }
 
 // Caller asks the kernel who is at the other end (unix(7), SO_PEERCRED).
