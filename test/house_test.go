@@ -28,7 +28,7 @@ var owners = map[string][]string{
 	"github.com/rogpeppe/go-internal":          {"test"},
 	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
 	"golang.org/x/sync":                        {"cmd", "health"},
-	"golang.org/x/sys":                         {"cmd", "marks/nfnetlink", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
+	"golang.org/x/sys":                         {"cmd", "marks/nfnetlink", "marks/decoded", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
 	"golang.org/x/net":                         {"health", "test"},
 	"os/exec":                                  {"marks/xtables", "health/hook", "test"},
 }
@@ -38,7 +38,8 @@ var owners = map[string][]string{
 var mayUse = map[string][]string{
 	"marks":               {},
 	"marks/nfnetlink":     {},
-	"marks/xtables":       {"marks", "marks/nfnetlink"},
+	"marks/decoded":       {"marks", "marks/nfnetlink"},
+	"marks/xtables":       {"marks", "marks/nfnetlink", "marks/decoded"},
 	"marks/markstest":     {"marks"},
 	"uplinks":             {"marks"},
 	"uplinks/rpdb":        {"uplinks"},

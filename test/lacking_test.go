@@ -78,6 +78,10 @@ func TestTheSaveCommandFails(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
 	for _, command := range []string{"iptables", "ip6tables"} {
+		// Others have rules in both backends: which is ours hinges on what the save command shows.
+		for _, backend := range []string{"-nft", "-legacy"} {
+			b.Gateway.Run(command+backend, "-w", "-A", "FORWARD", "-i", "lan0", "-j", "ACCEPT")
+		}
 		ts := newTools(t)
 		for _, backend := range []string{"", "-nft"} {
 			ts.script(command+backend+"-save", "echo out of memory >&2; exit 1")
@@ -87,17 +91,23 @@ func TestTheSaveCommandFails(t *testing.T) {
 	}
 }
 
-// Some versions of iptables end a line with a space.
+// Some versions of iptables end a line with a space. What is printed is read when a rule of others stands before ours.
 func TestIptablesPrintsASpaceMore(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
+	for _, f := range []int{4, 6} {
+		b.iptables(f, "-w", "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "MARK", "--set-xmark", "0x1/0x1")
+	}
 	ts := newTools(t)
 	for _, command := range []string{"iptables", "iptables-nft", "ip6tables", "ip6tables-nft"} {
 		ts.script(command, `"$real" "$@" | sed 's/$/ /'`)
 	}
 	b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
 	b.must(0, "plan")
+	if calls := ts.listings(); len(calls) != 2 {
+		t.Errorf("%d listings are printed, for two families: %v", len(calls), calls)
+	}
 }
 
 func TestTheRestoreCommandFails(t *testing.T) {

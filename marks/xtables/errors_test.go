@@ -69,7 +69,7 @@ func TestUse(t *testing.T) {
 
 func TestChainTextIsInOurSpelling(t *testing.T) {
 	table := &Table{groups: map[string]uint32{"uplinks": 8200}}
-	got := table.text("REPLYPATH-PRE", []string{
+	got := table.printed("REPLYPATH-PRE", []string{
 		"-N REPLYPATH-PRE",
 		"-A REPLYPATH-PRE -m connmark --mark 0/7936 -m devgroup --src-group uplinks -j REPLYPATH-NEW",
 		"-A REPLYPATH-PRE -p tcp -j DROP",

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"replypath/marks"
 	"replypath/marks/nfnetlink"
@@ -50,7 +49,7 @@ func (t *Table) Unmake() error {
 func kept(err error) bool { return errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOENT) }
 
 func (t *Table) family() uint8 {
-	if strings.HasPrefix(t.Command, "ip6") {
+	if t.ipv6() {
 		return unix.NFPROTO_IPV6
 	}
 	return unix.NFPROTO_IPV4

@@ -3,134 +3,126 @@ package xtables
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/decoded"
 )
 
-// Read lists our chains and jumps, by one process. It starts none when the table is as it was at the last Read.
+// Read lists our chains and jumps. It starts no process, unless there is something that only the iptables command can
+// tell and the table changed since the last Read.
 func (t *Table) Read(ctx context.Context) (Contents, error) {
-	before, err := t.Stamp()
+	now, err := t.look()
 	if err != nil {
 		return Contents{}, t.explain("see whether the table changed", err)
 	}
-	if t.known != nil && t.at == before {
+	if now.known {
 		return *t.known, nil
 	}
-	sum, err := t.digest()
-	if err != nil {
-		return Contents{}, t.explain("see whether the table changed", err)
+	c, whole := contents(now.table)
+	if whole && !now.garbled {
+		t.known, t.at, t.sum = &c, now.stamp, 0
+		return c, nil
 	}
-	if t.known != nil && t.Backend == marks.NFT && t.sum == sum {
-		t.at = before
+	sum := now.digest()
+	if t.known != nil && t.sum == sum {
+		t.at = now.stamp
 		return *t.known, nil
 	}
 	t.known = nil
-	c, err := t.list(ctx)
-	if err != nil {
+	if c, err = t.list(ctx); err != nil {
 		return c, err
 	}
 	// What changed while it was listed is listed again the next time.
-	if after, err := t.Stamp(); err == nil && after == before {
-		t.known, t.at, t.sum = &c, before, sum
+	if after, err := t.Stamp(); err == nil && after == now.stamp {
+		t.known, t.at, t.sum = &c, now.stamp, sum
 	}
 	return c, nil
 }
 
-func (t *Table) list(ctx context.Context) (Contents, error) {
-	c := Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
-	chains, err := t.chains(ctx)
-	if err != nil {
-		return c, err
+// look is what the kernel says of a table.
+type look struct {
+	stamp   uint64
+	known   bool // by the stamp, to be as it was at the last Read; nothing else is told then
+	table   decoded.Table
+	garbled bool // it is not told as we understand it
+	nft     nftTable
+}
+
+// digest sums up what of the table can make a listing another. The legacy backend's stamp does already.
+func (l look) digest() uint64 {
+	if len(l.nft.chains) == 0 {
+		return l.stamp
 	}
-	for name, rules := range chains {
-		if strings.HasPrefix(name, marks.Prefix) {
-			c.Chains[name] = t.text(name, rules)
+	return l.nft.digest()
+}
+
+func (t *Table) look() (l look, err error) {
+	if t.Backend == marks.NFT {
+		return t.lookAtNFT()
+	}
+	held, err := t.legacy(marks.Table)
+	if err != nil {
+		return l, err
+	}
+	if l.stamp = held.stamp(t.ipv6()); t.knows(l.stamp) {
+		return look{stamp: l.stamp, known: true}, nil
+	}
+	l.table, err = decoded.Legacy(held.entries, held.hooks, t.ipv6())
+	l.garbled = err != nil
+	return l, nil
+}
+
+func (t *Table) knows(stamp uint64) bool { return t.known != nil && t.at == stamp }
+
+// lookAtNFT reads chains and rules between two changes.
+func (t *Table) lookAtNFT() (l look, err error) {
+	for range dumps {
+		if l.stamp, err = t.generation(); err != nil || t.knows(l.stamp) {
+			return look{stamp: l.stamp, known: true}, err
+		}
+		if l.nft, err = t.nft(marks.Table); err != nil {
+			return l, err
+		}
+		if after, err := t.generation(); err == nil && after == l.stamp {
+			l.table = decoded.NFT(l.nft.chains, l.nft.rules)
+			return l, nil
+		}
+	}
+	return l, fmt.Errorf("read the nftables table %s: it changes all the time", marks.Table)
+}
+
+// contents is what of ours a table holds, and whether all of it could be told.
+func contents(held decoded.Table) (c Contents, whole bool) {
+	c = Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
+	for name, rules := range held {
+		if !strings.HasPrefix(name, marks.Prefix) {
+			continue
+		}
+		if c.Chains[name], whole = text(rules); !whole {
+			return c, false
 		}
 	}
 	for _, h := range marks.Hooks {
-		if hook := hook(chains, h); hook.Jumps > 0 {
-			c.Hooks[h] = hook
+		n, first := held.Jumps(h)
+		if first > 0 {
+			return c, false // whether the rules before it let packets pass, their text tells
+		}
+		if n > 0 {
+			c.Hooks[h] = Hook{Jumps: n, Reached: true}
 		}
 	}
-	return c, nil
+	return c, true
 }
 
-// chains are the rules of the table's chains as iptables prints them. A table in which another tool keeps chains of a
-// kind that iptables cannot print cannot be listed as a whole; each chain of the other kind can.
-func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
-	text, err := t.say(ctx, "-S")
-	if err == nil {
-		return parted(text), nil
-	}
-	if !strings.Contains(err.Error(), "is incompatible") {
-		return nil, t.explain("list the chains", err)
-	}
-	names, err := t.names()
-	if err != nil {
-		return nil, t.explain("list the chains", err)
-	}
-	chains := map[string][]string{}
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		rules, err := t.chain(ctx, name)
-		ours := strings.HasPrefix(name, marks.Prefix) || slices.ContainsFunc(marks.Hooks[:], func(h marks.Hook) bool { return h.Builtin == name })
-		switch {
-		case err == nil:
-			chains[name] = rules
-		case ours:
-			return nil, t.explain("list chain "+name, err)
-		}
-	}
-	return chains, nil
-}
-
-// parted sorts a listing by its chains.
-func parted(listing string) map[string][]string {
-	chains := map[string][]string{}
-	for line := range strings.Lines(listing) {
-		line = strings.TrimSuffix(line, "\n")
-		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(line, "-") {
-			chains[words[1]] = append(chains[words[1]], line)
-		}
-	}
-	return chains
-}
-
-// text has the chain's rules in the spelling that we write, whatever this version of iptables prints; a rule that is
-// none of ours stays as it was printed.
-func (t *Table) text(chain string, lines []string) string {
+func text(rules []decoded.Rule) (lines string, whole bool) {
 	var b strings.Builder
-	for _, line := range lines {
-		rule, ok := strings.CutPrefix(line, "-A "+chain)
-		if !ok {
-			continue
+	for _, r := range rules {
+		if !r.Whole {
+			return "", false
 		}
-		rule = t.numberGroups(strings.TrimSpace(rule))
-		if r, err := marks.Parse(rule); err == nil {
-			rule = r.String()
-		}
-		b.WriteString(rule + "\n")
+		b.WriteString(r.String())
+		b.WriteByte('\n')
 	}
-	return b.String()
-}
-
-func hook(chains map[string][]string, h marks.Hook) (hook Hook) {
-	lines := chains[h.Builtin]
-	jump := fmt.Sprintf("-A %s -j %s", h.Builtin, h.Chain)
-	before := lines
-	for i, line := range lines {
-		if strings.TrimSpace(line) != jump {
-			continue
-		}
-		if hook.Jumps++; hook.Jumps == 1 {
-			before = lines[:i]
-		}
-	}
-	// A name that is no chain's is a target.
-	hook.Reached = hook.Jumps > 0 && !marks.Ends(before, func(chain string) []string { return chains[chain] })
-	return hook
+	return b.String(), true
 }

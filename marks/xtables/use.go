@@ -9,22 +9,80 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/decoded"
+
+	"golang.org/x/sys/unix"
 )
 
 // Use is whose rules a backend holds, in any of its tables.
 type Use struct{ Ours, Others bool }
 
-// InUse tells whose rules the table's backend holds. It is an ErrMissing when the kernel does not have the backend.
-// Asking the legacy backend for a table makes the table, so it is asked only for those that are there.
-func (t *Table) InUse(ctx context.Context) (Use, error) {
-	if t.Backend == marks.Legacy && !t.legacyTables() {
-		return Use{}, nil
+// And is the use of two tables together.
+func (u Use) And(other Use) Use { return Use{u.Ours || other.Ours, u.Others || other.Others} }
+
+// InUse tells whose rules the table's backend holds, and whether that is sure: iptables shows no table of nftables that
+// has something of other tools' in it, so that only Saved is sure of others' rules there. It starts no process as long as
+// the kernel answers. It is an ErrMissing when the kernel does not have the backend.
+func (t *Table) InUse(ctx context.Context) (u Use, sure bool, err error) {
+	look := t.useOfLegacy
+	if t.Backend == marks.NFT {
+		look = t.useOfNFT
 	}
+	if u, err = look(); err != nil {
+		u, err = t.Saved(ctx)
+		return u, true, err
+	}
+	return u, t.Backend == marks.Legacy || !u.Others, nil
+}
+
+// Saved is what InUse is, by the save command.
+func (t *Table) Saved(ctx context.Context) (Use, error) {
 	_, saved, err := t.save(ctx)
 	if err != nil {
 		return Use{}, err
 	}
 	return use(saved), nil
+}
+
+// useOfLegacy asks only for tables that are there: asking for one makes it.
+func (t *Table) useOfLegacy() (u Use, err error) {
+	for _, name := range t.legacyTables() {
+		table, err := t.legacy(name)
+		if err != nil {
+			return u, err
+		}
+		held, err := decoded.Legacy(table.entries, table.hooks, t.ipv6())
+		if err != nil {
+			return u, err
+		}
+		u.add(held)
+	}
+	return u, nil
+}
+
+// ofIptables are the tables of nftables that iptables knows.
+var ofIptables = [...]string{"raw", "mangle", "nat", "filter", "security"}
+
+func (t *Table) useOfNFT() (u Use, err error) {
+	for _, name := range ofIptables {
+		rules, err := t.dump(unix.NFT_MSG_GETRULE, name)
+		if err != nil {
+			return u, err
+		}
+		u.add(decoded.NFT(nil, rules))
+	}
+	return u, nil
+}
+
+// add counts in what a table holds. A chain without rules that nobody filled yet is no use.
+func (u *Use) add(table decoded.Table) {
+	for chain, rules := range table {
+		for _, r := range rules {
+			jumps := r.Target.Verb == marks.Jump && strings.HasPrefix(r.Target.Chain, marks.Prefix)
+			ours := jumps || strings.HasPrefix(chain, marks.Prefix)
+			*u = u.And(Use{ours, !ours})
+		}
+	}
 }
 
 // save is what the save command prints, and the command.
@@ -62,14 +120,17 @@ func use(saved string) (u Use) {
 }
 
 // Absent reports whether there is certainly nothing to read.
-func (t *Table) Absent() bool { return t.Backend == marks.Legacy && !t.legacyTables() }
+func (t *Table) Absent() bool { return t.Backend == marks.Legacy && len(t.legacyTables()) == 0 }
 
-// legacyTables reports whether the legacy backend has any table in this network namespace.
-func (t *Table) legacyTables() bool {
+// legacyTables are the tables that the legacy backend has in this network namespace.
+func (t *Table) legacyTables() []string {
 	file := "/proc/thread-self/net/ip_tables_names"
-	if strings.HasPrefix(t.Command, "ip6") {
+	if t.ipv6() {
 		file = "/proc/thread-self/net/ip6_tables_names"
 	}
 	text, err := os.ReadFile(file)
-	return err == nil && len(strings.TrimSpace(string(text))) > 0
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(text))
 }

@@ -27,6 +27,8 @@ type Table struct {
 	sum     uint64            // what the nftables table held then
 }
 
+func (t *Table) ipv6() bool { return strings.HasPrefix(t.Command, "ip6") }
+
 // Contents is what of ours a table holds.
 type Contents struct {
 	Chains map[string]string // the rules, a line each
@@ -65,7 +67,7 @@ func (t *Table) Load(ctx context.Context, text string) error {
 // chain lists a chain's rules.
 func (t *Table) chain(ctx context.Context, name string) ([]string, error) {
 	family := iptables.ProtocolIPv4
-	if strings.HasPrefix(t.Command, "ip6") {
+	if t.ipv6() {
 		family = iptables.ProtocolIPv6
 	}
 	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(t.path), iptables.Timeout(1))

@@ -36,42 +36,27 @@ func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
 	return fw, fw.choose(ctx, want)
 }
 
-// choose follows what is in use on the host when the operator leaves it open: the backend in which others have rules;
-// if that is none or both, the one in which ours are; if that is none or both, what the command iptables works on. A
-// backend that the kernel does not have is not looked at again; one that it has and that cannot be read may hold rules,
-// ours too.
+// choose settles which backend is used. A backend that the kernel does not have is not looked at again; one that it has
+// and that cannot be read may hold rules, ours too.
 func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
-	nft, noNFT := fw.use(ctx, marks.NFT)
-	legacy, noLegacy := fw.use(ctx, marks.Legacy)
-	for _, err := range []error{noNFT, noLegacy} {
+	c := choice{want: want, usual: fw.families[uplinks.IPv4].Default}
+	var sure bool
+	c.nft, sure, c.noNFT = fw.use(ctx, marks.NFT)
+	c.legacy, _, c.noLegacy = fw.use(ctx, marks.Legacy)
+	if !sure && c.hinges() {
+		c.nft, c.noNFT = fw.saved(ctx, marks.NFT)
+	}
+	for _, err := range []error{c.noNFT, c.noLegacy} {
 		if want == marks.Auto && err != nil && !errors.Is(err, xtables.ErrMissing) {
 			return err
 		}
 	}
-	fw.both = nft.Others && legacy.Others
-	fw.backend = fw.families[uplinks.IPv4].Default
-	switch {
-	case want != marks.Auto:
-		fw.backend = want
-	case (noNFT == nil) != (noLegacy == nil):
-		fw.backend = either(noNFT == nil)
-	case nft.Others != legacy.Others:
-		fw.backend = either(nft.Others)
-	case nft.Ours != legacy.Ours:
-		fw.backend = either(nft.Ours)
-	}
-	fw.dead = map[marks.Backend]error{marks.NFT: noNFT, marks.Legacy: noLegacy}
+	fw.backend, fw.both = c.made()
+	fw.dead = map[marks.Backend]error{marks.NFT: c.noNFT, marks.Legacy: c.noLegacy}
 	if err := fw.dead[fw.backend]; err != nil {
 		return err
 	}
 	return fw.exists()
-}
-
-func either(nft bool) marks.Backend {
-	if nft {
-		return marks.NFT
-	}
-	return marks.Legacy
 }
 
 // exists makes sure that the chosen backend has its commands for every family.
@@ -85,20 +70,37 @@ func (fw *firewall) exists() error {
 	return nil
 }
 
-func (fw *firewall) use(ctx context.Context, b marks.Backend) (xtables.Use, error) {
-	var all xtables.Use
+// use is whose rules a backend holds, and whether that is sure.
+func (fw *firewall) use(ctx context.Context, b marks.Backend) (all xtables.Use, sure bool, err error) {
+	sure = true
+	err = fw.each(b, func(t *xtables.Table) error {
+		u, known, err := t.InUse(ctx)
+		all, sure = all.And(u), sure && known
+		return err
+	})
+	return all, sure, err
+}
+
+// saved is what use is, by the save commands.
+func (fw *firewall) saved(ctx context.Context, b marks.Backend) (all xtables.Use, err error) {
+	err = fw.each(b, func(t *xtables.Table) error {
+		u, err := t.Saved(ctx)
+		all = all.And(u)
+		return err
+	})
+	return all, err
+}
+
+// each goes through a backend's tables.
+func (fw *firewall) each(b marks.Backend, do func(*xtables.Table) error) error {
 	for f := range fw.families {
-		t := fw.table(f, b)
-		if t == nil {
-			continue
+		if t := fw.table(f, b); t != nil {
+			if err := do(t); err != nil {
+				return err
+			}
 		}
-		u, err := t.InUse(ctx)
-		if err != nil {
-			return all, err
-		}
-		all.Ours, all.Others = all.Ours || u.Ours, all.Others || u.Others
 	}
-	return all, nil
+	return nil
 }
 
 func (fw *firewall) table(f uplinks.Family, b marks.Backend) *xtables.Table {

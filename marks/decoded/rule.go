@@ -1,0 +1,56 @@
+// Package decoded reads mangle rules out of the bytes in which the kernel gives them: a table of the legacy backend
+// (linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h), or the chains and rules of nftables
+// (linux/netfilter/nf_tables.h). It asks the kernel nothing, and takes no byte on trust.
+package decoded
+
+import (
+	"strings"
+
+	"replypath/marks"
+)
+
+// Rule is a rule as the kernel holds it.
+type Rule struct {
+	marks.Rule      // what of it is of the kinds that we write
+	Whole      bool // there is no more to it
+}
+
+// Table is the rules of each chain of a table, in order. A chain without rules has an entry too.
+type Table map[string][]Rule
+
+// bare reports whether the rule takes every packet to a chain and does no more.
+func (r Rule) bare(chain string) bool {
+	return r.Whole && r.Rule == marks.Rule{Target: marks.Target{Verb: marks.Jump, Chain: chain}}
+}
+
+// Jumps are how many rules of the hook's built-in chain only jump to ours, and where the first of them stands, -1 when
+// there is none.
+func (t Table) Jumps(h marks.Hook) (n, first int) {
+	first = -1
+	for i, r := range t[h.Builtin] {
+		if !r.bare(h.Chain) {
+			continue
+		}
+		if n++; n == 1 {
+			first = i
+		}
+	}
+	return n, first
+}
+
+// to is a jump or goto, and whether we write such: all our chains lead to ours alone.
+func to(v marks.Verb, chain string) (t marks.Target, known bool) {
+	return marks.Target{Verb: v, Chain: chain}, plain(chain) && strings.HasPrefix(chain, marks.Prefix)
+}
+
+// begins is a link's name that stands for all that begin so, and exactly is one that stands for itself.
+func begins(name string) (text string, known bool) { return name + "+", plain(name) }
+
+func exactly(name string) (text string, known bool) {
+	return name, plain(name) && !strings.HasSuffix(name, "+")
+}
+
+// plain reports whether a name is one word of a line.
+func plain(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' })
+}

@@ -1,0 +1,108 @@
+package xtables
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+)
+
+// list has the iptables command list our chains and jumps.
+func (t *Table) list(ctx context.Context) (Contents, error) {
+	c := Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
+	chains, err := t.chains(ctx)
+	if err != nil {
+		return c, err
+	}
+	for name, rules := range chains {
+		if strings.HasPrefix(name, marks.Prefix) {
+			c.Chains[name] = t.printed(name, rules)
+		}
+	}
+	for _, h := range marks.Hooks {
+		if hook := hook(chains, h); hook.Jumps > 0 {
+			c.Hooks[h] = hook
+		}
+	}
+	return c, nil
+}
+
+// chains are the rules of the table's chains as iptables prints them. A table in which another tool keeps chains of a
+// kind that iptables cannot print cannot be listed as a whole; each chain of the other kind can.
+func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
+	text, err := t.say(ctx, "-S")
+	if err == nil {
+		return parted(text), nil
+	}
+	if !strings.Contains(err.Error(), "is incompatible") {
+		return nil, t.explain("list the chains", err)
+	}
+	names, err := t.names()
+	if err != nil {
+		return nil, t.explain("list the chains", err)
+	}
+	chains := map[string][]string{}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		rules, err := t.chain(ctx, name)
+		ours := strings.HasPrefix(name, marks.Prefix) || slices.ContainsFunc(marks.Hooks[:], func(h marks.Hook) bool { return h.Builtin == name })
+		switch {
+		case err == nil:
+			chains[name] = rules
+		case ours:
+			return nil, t.explain("list chain "+name, err)
+		}
+	}
+	return chains, nil
+}
+
+// parted sorts a listing by its chains.
+func parted(listing string) map[string][]string {
+	chains := map[string][]string{}
+	for line := range strings.Lines(listing) {
+		line = strings.TrimSuffix(line, "\n")
+		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(line, "-") {
+			chains[words[1]] = append(chains[words[1]], line)
+		}
+	}
+	return chains
+}
+
+// printed has the chain's rules in the spelling that we write, whatever this version of iptables prints; a rule that is
+// none of ours stays as it was printed.
+func (t *Table) printed(chain string, lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		rule, ok := strings.CutPrefix(line, "-A "+chain)
+		if !ok {
+			continue
+		}
+		rule = t.numberGroups(strings.TrimSpace(rule))
+		if r, err := marks.Parse(rule); err == nil {
+			rule = r.String()
+		}
+		b.WriteString(rule + "\n")
+	}
+	return b.String()
+}
+
+func hook(chains map[string][]string, h marks.Hook) (hook Hook) {
+	lines := chains[h.Builtin]
+	jump := fmt.Sprintf("-A %s -j %s", h.Builtin, h.Chain)
+	before := lines
+	for i, line := range lines {
+		if strings.TrimSpace(line) != jump {
+			continue
+		}
+		if hook.Jumps++; hook.Jumps == 1 {
+			before = lines[:i]
+		}
+	}
+	// A name that is no chain's is a target.
+	hook.Reached = hook.Jumps > 0 && !marks.Ends(before, func(chain string) []string { return chains[chain] })
+	return hook
+}
