@@ -41,8 +41,26 @@ func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
 	newRules, oldRules := ruleSteps(want, have)
 	set, restore := tunableSteps(want, have)
+	var join Plan
+	if len(have.Rules)+len(have.Chains) == 0 {
+		join, set = groupsFirst(set)
+	}
 	load, unload := chainSteps(want, have)
-	return slices.Concat(newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
+	return slices.Concat(join, newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
+}
+
+// groupsFirst parts the steps that put links into groups from the others. As long as nothing of ours asks for a link's
+// group it makes no difference to any packet, and for each link that joins one the kernel walks all IPv6 routes of all
+// tables: that is cheapest before ours are there.
+func groupsFirst(steps Plan) (join, others Plan) {
+	for _, s := range steps {
+		if set, is := s.(SetTunable); is && set.Tunable.Name == LinkGroup {
+			join = append(join, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	return join, others
 }
 
 // ruleSteps adds before it deletes, but for a rule that the kernel would take for the one to be added.
