@@ -29,9 +29,11 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 		of[a.LinkIndex] = append(of[a.LinkIndex], address(a))
 	}
 	names := map[int]string{}
+	h.indexes = map[string]int{}
 	for _, l := range links {
 		a := l.Attrs()
 		names[a.Index] = a.Name
+		h.indexes[a.Name] = a.Index
 		facts.Links[a.Name] = uplinks.Link{
 			Name:         a.Name,
 			Index:        a.Index,
@@ -79,10 +81,14 @@ func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// Index is the number of a link, 0 for the empty name.
+// Index is the number of a link, 0 for the empty name. A link that was read has the number that it had then: what is
+// written of it follows from what was read of that one, and fails when it has gone meanwhile, whosoever has its name now.
 func (h *Handle) Index(link string) (int, error) {
 	if link == "" {
 		return 0, nil
+	}
+	if index, read := h.indexes[link]; read {
+		return index, nil
 	}
 	l, err := h.h.LinkByName(link)
 	if err != nil {

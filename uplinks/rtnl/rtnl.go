@@ -22,6 +22,7 @@ type Handle struct {
 	h         *netlink.Handle
 	tableBase atomic.Uint32 // read by Watch too
 	ports     map[uint32]bool
+	indexes   map[string]int // of links, whenever facts of them were filled in
 }
 
 // Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand

@@ -153,7 +153,7 @@ func (h *Host) set(s uplinks.SetTunable) error {
 	if err != nil {
 		return err
 	}
-	return h.found.forget(s)
+	return h.found.forget(s, index)
 }
 
 // firstLine names a step of many lines.

@@ -8,8 +8,6 @@ import (
 	"replypath/marks"
 	"replypath/marks/xtables"
 	"replypath/uplinks"
-
-	"golang.org/x/sys/unix"
 )
 
 // record is what was before us: the values that tunables had, and the firewall tables that were not there. It is a file
@@ -17,6 +15,13 @@ import (
 type record struct {
 	path string
 	notes
+	at map[place]int // where the value of a tunable is noted
+}
+
+// place is a tunable of the link with that index, whatever its name is now.
+type place struct {
+	index int
+	name  string
 }
 
 type notes struct {
@@ -44,31 +49,20 @@ func openRecord(dir string) (record, error) {
 }
 
 func (r *record) load() error {
-	r.notes = notes{}
 	found, err := load[notes](r.path)
-	if found != nil {
-		r.notes = *found
+	if found == nil {
+		found = &notes{}
 	}
+	r.take(*found)
 	return err
 }
 
-// Namespace is a number that no other network namespace has or will have until the host boots again (socket(7),
-// SO_NETNS_COOKIE, Linux 5.14).
-func Namespace() (uint64, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, fmt.Errorf("open a socket: %w", err)
+// take makes these the notes.
+func (r *record) take(n notes) {
+	r.notes, r.at = n, make(map[place]int, len(n.Tunables))
+	for i, e := range slices.Backward(n.Tunables) {
+		r.at[place{e.Index, e.Name}] = i
 	}
-	defer unix.Close(fd)
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err == nil {
-		return cookie, nil
-	}
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
-		return 0, fmt.Errorf("tell the network namespace: %w", err)
-	}
-	return st.Ino, nil
 }
 
 // of gives the entries that still mean something: a link may have gone, or been renamed, or another have its name.
@@ -110,21 +104,24 @@ func (r *record) remember(s uplinks.SetTunable, index int) error {
 // rememberAll notes the values that go and are not noted yet with one write, given the links' indexes. When it cannot,
 // it notes nothing.
 func (r *record) rememberAll(all []uplinks.SetTunable, indexes map[string]int) {
-	next := record{r.path, notes{slices.Clone(r.Tunables), r.Made}}
+	next := notes{slices.Clone(r.Tunables), r.Made}
 	for _, s := range all {
 		index, there := indexes[s.Tunable.Link]
-		if at := next.find(s, index); there && at < 0 {
-			next.Tunables = append(next.Tunables, next.entry(s, index, at))
+		if at := r.find(s, index); there && at < 0 {
+			next.Tunables = append(next.Tunables, r.entry(s, index, at))
 		}
 	}
-	if len(next.Tunables) > len(r.Tunables) && next.save() == nil {
-		r.notes = next.notes
+	if len(next.Tunables) > len(r.Tunables) {
+		_ = r.put(next)
 	}
 }
 
 // find is where the value of that link is noted, -1 when it is not.
 func (r *record) find(s uplinks.SetTunable, index int) int {
-	return slices.IndexFunc(r.Tunables, func(e entry) bool { return e.Name == s.Tunable.Name && e.Index == index })
+	if at, noted := r.at[place{index, s.Tunable.Name}]; noted {
+		return at
+	}
+	return -1
 }
 
 // entry is the note of a value that goes, given where an older one is.
@@ -138,17 +135,12 @@ func (r *record) entry(s uplinks.SetTunable, index, at int) entry {
 }
 
 // forget drops the note when the value is back.
-func (r *record) forget(s uplinks.SetTunable) error {
-	var kept []entry
-	for _, e := range r.Tunables {
-		if e.tunable() != s.Tunable || e.Was != s.Value {
-			kept = append(kept, e)
-		}
-	}
-	if len(kept) == len(r.Tunables) {
+func (r *record) forget(s uplinks.SetTunable, index int) error {
+	at := r.find(s, index)
+	if at < 0 || r.Tunables[at].Was != s.Value {
 		return nil
 	}
-	return r.put(notes{kept, r.Made})
+	return r.put(notes{slices.Delete(slices.Clone(r.Tunables), at, at+1), r.Made})
 }
 
 // noteTable notes a table that is not there yet, before we make it.
@@ -170,10 +162,10 @@ func (r *record) forgetTable(name string) error {
 
 // put makes these the notes, on the disk first.
 func (r *record) put(n notes) error {
-	if err := (&record{r.path, n}).save(); err != nil {
+	if err := (&record{path: r.path, notes: n}).save(); err != nil {
 		return err
 	}
-	r.notes = n
+	r.take(n)
 	return nil
 }
 

@@ -60,11 +60,11 @@ func TestAValueThatIsBackIsForgotten(t *testing.T) {
 	r := newRecord(t)
 	note(t, r, srcValidMark, 3, "0", "1")
 	note(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
-	for _, tunable := range []uplinks.Tunable{srcValidMark, {Name: uplinks.Reflect4}} {
-		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "5"}); err != nil || len(again(t, r).of(links(map[string]int{"eth1": 3}))) == 0 {
+	for tunable, index := range map[uplinks.Tunable]int{srcValidMark: 3, {Name: uplinks.Reflect4}: 0} {
+		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "5"}, index); err != nil || len(again(t, r).of(links(map[string]int{"eth1": 3}))) == 0 {
 			t.Errorf("another value than the one found must not be forgotten: %v", err)
 		}
-		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "0"}); err != nil {
+		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "0"}, index); err != nil {
 			t.Error(err)
 		}
 	}
