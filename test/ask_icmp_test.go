@@ -94,7 +94,7 @@ func TestEchoAnsweredByTheHostItselfIsAFailure(t *testing.T) {
 			if f == uplinks.IPv6 {
 				own = u.Addr6
 			}
-			a.failed(asking(path(b.Uplinks[1], f), echo(own), fleeting), "through eth1: ")
+			a.failed(asking(path(b.Uplinks[1], f), echo(own), fleeting), "through eth1: ", "came in by no link", "an address of this host?")
 		}
 		a.answered(asking(path(b.Uplinks[1], f), echo(b.client(f)), lasting))
 	}

@@ -2,8 +2,8 @@ package icmp
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -16,20 +16,21 @@ import (
 
 // Asker is a health.Asker for ICMP targets.
 type Asker struct {
-	names *resolve.Resolver
+	names   *resolve.Resolver
+	senders *senders
 
 	mu        sync.Mutex
 	witnesses map[uplinks.Family]*witness
 }
 
-// New is an asker that finds its targets' addresses by these names. Its sockets are those of the network namespace of
-// the first question.
+// New is an asker that finds its targets' addresses by these names. It has no sockets before the first question.
 func New(names *resolve.Resolver) *Asker {
-	return &Asker{names: names, witnesses: map[uplinks.Family]*witness{}}
+	return &Asker{names: names, senders: newSenders(), witnesses: map[uplinks.Family]*witness{}}
 }
 
-// Close stops hearing. No question may be under way, and none may follow.
+// Close has the sockets closed. No question may be under way, and none may follow.
 func (a *Asker) Close() {
+	a.senders.end()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, w := range a.witnesses {
@@ -59,41 +60,48 @@ func (a *Asker) echo(ctx context.Context, p health.Path, to netip.Addr) health.O
 		o.Err = err
 		return o
 	}
-	e, err := w.expect(p, to)
+	q, err := w.expect(p, to)
 	if err != nil {
 		o.Err = err
 		return o
 	}
-	defer w.forget(e)
-	run := newPing(p, to, e)
-	o.Sent, err = run.run(ctx)
-	if o.RTT, err = judge(ctx, p, o.Sent, e, err); err != nil {
+	defer w.forget(q)
+	if err = a.senders.put(ctx, p, q); err == nil {
+		o.Sent, o.RTT, err = judge(ctx, p, q)
+	}
+	if err != nil {
 		o.Err = fmt.Errorf("ask %s through %s: %w", to, p.Link, err)
 	}
 	return o
 }
 
-// judge wants both: that the library took the answer for one to its question, which is when it failed with nothing, and
-// that the witness heard it come in by the path's link.
-func judge(ctx context.Context, p health.Path, sent time.Time, e *expected, failed error) (time.Duration, error) {
-	if failed == nil {
-		select { // the library may have been quicker
-		case <-e.heard:
-		case <-ctx.Done():
-		}
+// judge waits for the answer to a question that has left, and wants it to come in by the path's link.
+func judge(ctx context.Context, p health.Path, q *question) (sent time.Time, rtt time.Duration, err error) {
+	select {
+	case <-q.heard:
+	case <-ctx.Done():
 	}
-	came, heard := e.arrival()
-	switch by, other := otherLink(p, came.index); {
-	case heard && other:
-		return 0, fmt.Errorf("the answer came in by %s, not %s", by, p.Link)
-	case heard && failed != nil:
-		return 0, errors.New("what came is no answer to this question")
-	case failed != nil && ctx.Err() == nil:
-		return 0, failed
-	case !heard && failed == nil:
-		return 0, fmt.Errorf("the answer came in by no link, and so not by %s: is it an address of this host?", p.Link)
-	case !heard:
-		return 0, context.Cause(ctx)
+	sent, odd := q.fate()
+	switch {
+	case !q.answered() && odd != nil:
+		return sent, 0, odd
+	case !q.answered():
+		return sent, 0, context.Cause(ctx)
 	}
-	return max(came.at.Sub(sent), 0), nil
+	if by, other := otherLink(p, q.came.index); other {
+		return sent, 0, fmt.Errorf("the answer came in by %s, not %s", by, p.Link)
+	}
+	return sent, max(q.came.at.Sub(sent), 0), nil
+}
+
+// otherLink is the name of the link, when it is not the path's. A path's link that was made again is still its link.
+func otherLink(p health.Path, index int) (name string, other bool) {
+	if index == p.Index {
+		return "", false
+	}
+	link, err := net.InterfaceByIndex(index)
+	if err != nil {
+		return fmt.Sprintf("a link that is gone (index %d)", index), true
+	}
+	return link.Name, link.Name != p.Link
 }

@@ -35,7 +35,7 @@ func listen(f uplinks.Family, prefix uint16) (e ears, err error) {
 func (e *ears) prepare(f uplinks.Family, prefix uint16) error {
 	if f == uplinks.IPv4 {
 		e.v4 = ipv4.NewPacketConn(e.PacketConn)
-		program, err := bpf.Assemble(filter(prefix, uint32(ipv4.ICMPTypeEchoReply), bpf.LoadMemShift{Off: 0}))
+		program, err := bpf.Assemble(filter(prefix, uint32(ipv4.ICMPTypeEchoReply), bpf.LoadMemShift{Off: 0}, ipv4.HeaderLen))
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (e *ears) prepare(f uplinks.Family, prefix uint16) error {
 		return e.v4.SetControlMessage(ipv4.FlagInterface, true)
 	}
 	e.v6 = ipv6.NewPacketConn(e.PacketConn)
-	program, err := bpf.Assemble(filter(prefix, uint32(ipv6.ICMPTypeEchoReply), bpf.LoadConstant{Dst: bpf.RegX, Val: 0}))
+	program, err := bpf.Assemble(filter(prefix, uint32(ipv6.ICMPTypeEchoReply), bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, 0))
 	if err != nil {
 		return err
 	}
@@ -58,21 +58,23 @@ func (e *ears) prepare(f uplinks.Family, prefix uint16) error {
 // loopback is the index of lo in every network namespace.
 const loopback = 1
 
-// filter lets echo replies pass whose identifier begins with the prefix, and which did not come by lo: of what the host
-// answers itself the kernel tells the link that has the address, as if it had come in there. The instruction to begin with
-// finds where the ICMP message begins: IPv4's raw sockets show the filter the IP header too, IPv6's do not.
-func filter(prefix uint16, reply uint32, begin bpf.Instruction) []bpf.Instruction {
+// filter lets echo replies pass whose identifier begins with the prefix. Of what came by lo no more than its ICMP header
+// passes: of what the host answers itself the kernel tells the link that has the address, as if it had come in there. The
+// instruction to begin with finds where the ICMP message begins: IPv4's raw sockets show the filter the IP header, of so
+// many octets, too; IPv6's do not.
+func filter(prefix uint16, reply uint32, begin bpf.Instruction, header uint32) []bpf.Instruction {
 	const upper = uint32(0xffff) &^ idMask
 	return []bpf.Instruction{
-		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: loopback, SkipTrue: 7},
 		begin,
 		bpf.LoadIndirect{Off: 0, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 7},
 		bpf.LoadIndirect{Off: 4, Size: 2},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: upper},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(prefix), SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(prefix), SkipTrue: 4},
+		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: loopback, SkipTrue: 1},
 		bpf.RetConstant{Val: 1 << 16},
+		bpf.RetConstant{Val: header + headerSize},
 		bpf.RetConstant{Val: 0},
 	}
 }

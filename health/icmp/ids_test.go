@@ -8,7 +8,7 @@ func TestATargetIsAskedByTheSameFewIDs(t *testing.T) {
 	for range 1000 {
 		var waiting []uint16
 		for range 5 {
-			id, _, err := s.take(4094)
+			id, err := s.take(4094)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -24,33 +24,17 @@ func TestATargetIsAskedByTheSameFewIDs(t *testing.T) {
 	}
 }
 
-func TestALateAnswerIsToldByItsSize(t *testing.T) {
-	s := newIDs()
-	seen := map[int]bool{}
-	for range sizes {
-		id, size, err := s.take(7)
-		if err != nil || id != s.prefix|7 || size < leastAsk {
-			t.Fatal(id, size, err)
-		}
-		s.free(id)
-		seen[size] = true
-	}
-	if len(seen) != sizes {
-		t.Errorf("%d questions have %d sizes", sizes, len(seen))
-	}
-}
-
 func TestTooManyQuestionsAreRefused(t *testing.T) {
 	s := newIDs()
 	seen := map[uint16]bool{}
 	for i := range idCount {
-		id, _, err := s.take(uint64(i) * 31)
+		id, err := s.take(uint64(i) * 31)
 		if err != nil || seen[id] || id&^idMask != s.prefix {
 			t.Fatal(i, id, err)
 		}
 		seen[id] = true
 	}
-	if _, _, err := s.take(0); err == nil {
+	if _, err := s.take(0); err == nil {
 		t.Error("there are no more identifiers, and one was given")
 	}
 }

@@ -22,37 +22,13 @@ type witness struct {
 
 	mu      sync.Mutex
 	ids     *ids
-	waiting map[answer]*expected
+	waiting map[answer]*question
 }
 
-// answer is what tells the answer to one question from all others.
+// answer is what tells the answer to one question from those to others that wait.
 type answer struct {
 	id   uint16
-	size int // of the data
 	from netip.Addr
-}
-
-// expected is an answer that is waited for.
-type expected struct {
-	answer
-	heard chan struct{} // closed when it has come
-	came  arrival       // valid from then on
-}
-
-// arrival is how the answer came, if it has.
-func (e *expected) arrival() (came arrival, heard bool) {
-	select {
-	case <-e.heard:
-		return e.came, true
-	default:
-		return arrival{}, false
-	}
-}
-
-// arrival is how an answer came.
-type arrival struct {
-	at    time.Time
-	index int // of the link
 }
 
 func (a *Asker) witness(p health.Path) (*witness, error) {
@@ -61,7 +37,7 @@ func (a *Asker) witness(p health.Path) (*witness, error) {
 	if w, ok := a.witnesses[p.Family]; ok && w.alive() {
 		return w, nil
 	}
-	w := &witness{seed: maphash.MakeSeed(), ended: make(chan struct{}), ids: newIDs(), waiting: map[answer]*expected{}}
+	w := &witness{seed: maphash.MakeSeed(), ended: make(chan struct{}), ids: newIDs(), waiting: map[answer]*question{}}
 	var err error
 	if w.ears, err = listen(p.Family, w.ids.prefix); err != nil {
 		return nil, fmt.Errorf("hear %s echo replies: %w", p.Family, socket.Explain(p, err))
@@ -85,8 +61,8 @@ func (w *witness) close() {
 	<-w.ended
 }
 
-// expect makes ready for the answer to a question that is put to the target through the path.
-func (w *witness) expect(p health.Path, to netip.Addr) (*expected, error) {
+// expect is a question to the target through the path, whose answer is listened for until it is forgotten.
+func (w *witness) expect(p health.Path, to netip.Addr) (*question, error) {
 	// Another mark is another identifier: conntrack would give the question the mark of those before it.
 	wanted := maphash.Comparable(w.seed, struct {
 		mark       marks.Mark
@@ -94,20 +70,20 @@ func (w *witness) expect(p health.Path, to netip.Addr) (*expected, error) {
 	}{p.Mark, to, p.Source})
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	id, size, err := w.ids.take(wanted)
+	id, err := w.ids.take(wanted)
 	if err != nil {
 		return nil, err
 	}
-	e := &expected{answer{id, size, to.WithZone("")}, make(chan struct{}), arrival{}}
-	w.waiting[e.answer] = e
-	return e, nil
+	q := newQuestion(id, to)
+	w.waiting[q.answer()] = q
+	return q, nil
 }
 
-func (w *witness) forget(e *expected) {
+func (w *witness) forget(q *question) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.waiting, e.answer)
-	w.ids.free(e.id)
+	delete(w.waiting, q.answer())
+	w.ids.free(q.id)
 }
 
 func (w *witness) run() {
@@ -123,33 +99,16 @@ func (w *witness) run() {
 	}
 }
 
-// echoHeader is the length of what comes before an echo's data.
-const echoHeader = 8
-
-func (w *witness) tell(message []byte, came arrival, from net.Addr) {
+func (w *witness) tell(reply []byte, came arrival, from net.Addr) {
 	sender, ok := from.(*net.IPAddr)
-	if !ok || len(message) < echoHeader {
+	if !ok || len(reply) < headerSize {
 		return
 	}
 	addr, _ := netip.AddrFromSlice(sender.IP)
-	said := answer{binary.BigEndian.Uint16(message[4:]), len(message) - echoHeader, addr.Unmap()}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if e, ok := w.waiting[said]; ok {
-		delete(w.waiting, said) // a second copy counts for nothing
-		e.came = came
-		close(e.heard)
+	q, waits := w.waiting[answer{binary.BigEndian.Uint16(reply[4:]), addr.Unmap()}]
+	w.mu.Unlock()
+	if waits {
+		q.hear(reply, came)
 	}
-}
-
-// otherLink is the name of the link, when it is not the path's. A path's link that was made again is still its link.
-func otherLink(p health.Path, index int) (name string, other bool) {
-	if index == p.Index {
-		return "", false
-	}
-	link, err := net.InterfaceByIndex(index)
-	if err != nil {
-		return fmt.Sprintf("a link that is gone (index %d)", index), true
-	}
-	return link.Name, link.Name != p.Link
 }

@@ -8,6 +8,12 @@ import (
 
 // Within bounds a question by its timeout. When that is over, context.Cause says so in words.
 func Within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	late := &explained{fmt.Sprintf("no answer within %s", timeout), context.DeadlineExceeded}
-	return context.WithTimeoutCause(ctx, timeout, late)
+	return context.WithTimeoutCause(ctx, timeout, late(timeout))
 }
+
+// late is the timeout of a question that nobody has answered.
+type late time.Duration
+
+func (l late) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(l)) }
+
+func (late) Unwrap() error { return context.DeadlineExceeded }
