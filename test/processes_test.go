@@ -73,7 +73,7 @@ exec "$real" "$@"`, here, on))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := netlinkSockets(t, strings.TrimSpace(string(pid))); n != 1 {
+	if n := netlinkSockets(t, strings.TrimSpace(string(pid))); n != 2 { // one to read by, one to write by
 		t.Errorf("%d netlink sockets are open in the middle of an apply", n)
 	}
 	if err := os.WriteFile(on, []byte("\n"), 0); err != nil {

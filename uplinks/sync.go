@@ -25,6 +25,15 @@ type Expecter interface {
 	Expect(p Plan)
 }
 
+// Batcher is a Kernel that does steps that follow one another cheaper together. It gives an error, or nil, for each, and
+// does every one that it can.
+type Batcher interface {
+	ApplyAll(ctx context.Context, steps []Step) []error
+}
+
+// together is how many steps a Batcher is given at once: between them it is seen whether ctx has ended.
+const together = 64
+
 // look is what was observed.
 type look struct {
 	facts Facts
@@ -109,23 +118,45 @@ func CarryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	if e, is := k.(Expecter); is {
 		e.Expect(p)
 	}
+	do, most := one(k), 1
+	if b, is := k.(Batcher); is {
+		do, most = b.ApplyAll, together
+	}
 	var errs []error
 	bare := false // something is not there that should replace what is taken up
-	for _, s := range p {
+	for len(p) > 0 {
 		if err := ctx.Err(); err != nil {
 			return done, errors.Join(append(errs, err)...)
 		}
-		if bare && takesUp(s) {
+		var steps Plan
+		steps, p = p.next(most)
+		if bare && takesUp(steps[0]) {
 			continue
 		}
-		if err := k.Apply(ctx, s); err != nil {
+		for i, err := range do(ctx, steps) {
+			if err == nil {
+				done = append(done, steps[i])
+				continue
+			}
 			errs = append(errs, err)
-			bare = bare || !takesUp(s)
-			continue
+			bare = bare || !takesUp(steps[i])
 		}
-		done = append(done, s)
 	}
 	return done, errors.Join(errs...)
+}
+
+// next gives the first steps that can be done together, all of which take up or none, and the rest.
+func (p Plan) next(most int) (steps, rest Plan) {
+	n := 1
+	for n < min(len(p), most) && takesUp(p[n]) == takesUp(p[0]) {
+		n++
+	}
+	return p[:n], p[n:]
+}
+
+// one does one step.
+func one(k Kernel) func(context.Context, []Step) []error {
+	return func(ctx context.Context, steps []Step) []error { return []error{k.Apply(ctx, steps[0])} }
 }
 
 func takesUp(s Step) bool {

@@ -28,8 +28,8 @@ func TestDeletingWhatIsGoneIsNoError(t *testing.T) {
 	}
 }
 
-// message is a rule as the kernel sends it.
-func message(header nl.RtMsg, attrs ...*nl.RtAttr) []byte {
+// told is a rule as the kernel sends it.
+func told(header nl.RtMsg, attrs ...*nl.RtAttr) []byte {
 	m := header.Serialize()
 	for _, a := range attrs {
 		m = append(m, a.Serialize()...)
@@ -43,7 +43,7 @@ func TestRulesAreReadWhole(t *testing.T) {
 	protocol := nl.NewRtAttr(nl.FRA_PROTOCOL, nl.Uint8Attr(uplinks.Protocol))
 	ours := []*nl.RtAttr{protocol, word(nl.FRA_PRIORITY, 2002), word(nl.FRA_TABLE, 8201), word(nl.FRA_FWMARK, 0x100), word(nl.FRA_FWMASK, 0x1f00),
 		word(nl.FRA_SUPPRESS_PREFIXLEN, 0xffffffff)}
-	plain, number, err := rule(message(header, ours...), uplinks.IPv4)
+	plain, number, err := rule(told(header, ours...), uplinks.IPv4)
 	want := uplinks.Rule{Family: uplinks.IPv4, Priority: 2002, Mark: 0x100, Mask: 0x1f00, Action: uplinks.Lookup, Table: 8201,
 		SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
 	if err != nil || plain != want || number != uplinks.Protocol {
@@ -53,12 +53,12 @@ func TestRulesAreReadWhole(t *testing.T) {
 	inverted.Flags |= flagInvert
 	tos.Tos = 4
 	for name, m := range map[string][]byte{
-		"a not":             message(inverted, ours...),
-		"a type of service": message(tos, ours...),
-		"an oif":            message(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_OIFNAME, []byte("eth0\x00")))...),
-		"a tunnel":          message(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_TUN_ID, make([]byte, 8)))...),
-		"an iif":            message(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_IIFNAME, []byte("lo\x00")))...),
-		"a suppressor":      message(header, append(slices.Clone(ours), word(nl.FRA_SUPPRESS_IFGROUP, 0))...),
+		"a not":             told(inverted, ours...),
+		"a type of service": told(tos, ours...),
+		"an oif":            told(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_OIFNAME, []byte("eth0\x00")))...),
+		"a tunnel":          told(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_TUN_ID, make([]byte, 8)))...),
+		"an iif":            told(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_IIFNAME, []byte("lo\x00")))...),
+		"a suppressor":      told(header, append(slices.Clone(ours), word(nl.FRA_SUPPRESS_IFGROUP, 0))...),
 	} {
 		got, _, err := rule(m, uplinks.IPv4)
 		if err != nil || got == plain {

@@ -19,7 +19,8 @@ import (
 
 // Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
 type Handle struct {
-	h         *netlink.Handle
+	h         *netlink.Handle // for reading
+	writer    *writer
 	tableBase atomic.Uint32 // read by Watch too
 	ports     map[uint32]bool
 	indexes   map[string]int // of links, whenever facts of them were filled in
@@ -38,7 +39,12 @@ func Open(base uplinks.Table) (*Handle, error) {
 		h.Close()
 		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
 	}
-	handle := &Handle{h: h, ports: ports()}
+	w, err := openWriter()
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("open a netlink socket to write to: %w", err)
+	}
+	handle := &Handle{h: h, writer: w, ports: ports()}
 	handle.LookAt(base)
 	return handle, nil
 }
@@ -70,8 +76,11 @@ func (h *Handle) Owns(port uint32) bool { return h.ports[port] }
 // LookAt observes routes of others in other tables than at Open from now on.
 func (h *Handle) LookAt(base uplinks.Table) { h.tableBase.Store(uint32(base)) }
 
-// Close closes the socket.
-func (h *Handle) Close() { h.h.Close() }
+// Close closes the sockets.
+func (h *Handle) Close() {
+	h.h.Close()
+	h.writer.close()
+}
 
 // Read fills in what rtnetlink tells: links with their addresses and routes, the routes and rules that are ours, and
 // the groups of links.

@@ -4,8 +4,6 @@ package host
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"replypath/marks"
@@ -95,74 +93,6 @@ func look(ctx context.Context, links *rtnl.Handle) (uplinks.Facts, uplinks.State
 		procfs.ReadIPv6(&facts)
 	}
 	return facts, have, procfs.Read(facts, &have)
-}
-
-// Apply does one step.
-func (h *Host) Apply(ctx context.Context, s uplinks.Step) error {
-	if err := h.apply(ctx, s); err != nil {
-		return fmt.Errorf("%s: %w", firstLine(s.String()), err)
-	}
-	return nil
-}
-
-func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
-	switch s := s.(type) {
-	case uplinks.AddRule:
-		return h.links.AddRule(s.Rule)
-	case uplinks.DelRule:
-		return h.links.DelRule(s.Rule)
-	case uplinks.SetRoute:
-		return h.links.SetRoute(s.Key, s.Route)
-	case uplinks.DelRoute:
-		return h.links.DelRoute(s.Key, s.Route)
-	case uplinks.SetTunable:
-		return h.set(s)
-	case uplinks.LoadChains:
-		return h.load(ctx, s)
-	}
-	return fmt.Errorf("no such step: %T", s)
-}
-
-// Expect notes all values that are about to go at once. What cannot be noted is refused with its own step.
-func (h *Host) Expect(p uplinks.Plan) {
-	var sets []uplinks.SetTunable
-	for _, s := range p {
-		if set, is := s.(uplinks.SetTunable); is {
-			sets = append(sets, set)
-		}
-	}
-	if len(sets) > 1 {
-		h.found.rememberAll(sets, h.indexes)
-	}
-}
-
-// set remembers a value before it goes, and forgets it when it is back.
-func (h *Host) set(s uplinks.SetTunable) error {
-	index, err := h.links.Index(s.Tunable.Link)
-	if err != nil {
-		return err
-	}
-	if err := h.found.remember(s, index); err != nil {
-		return err
-	}
-	if s.Tunable.Name == uplinks.LinkGroup {
-		err = h.links.SetGroup(index, s.Value)
-	} else {
-		err = procfs.Write(s.Tunable, s.Value)
-	}
-	if err != nil {
-		return err
-	}
-	return h.found.forget(s, index)
-}
-
-// firstLine names a step of many lines.
-func firstLine(s string) string {
-	first, _, more := strings.Cut(s, "\n")
-	if more {
-		first += " ..."
-	}
-	return first
 }
 
 // Facts is what anybody may know of the host: all but the firewall and what was found before us.

@@ -84,6 +84,11 @@ func (r *real) Apply(ctx context.Context, s uplinks.Step) (err error) {
 	return err
 }
 
+func (r *real) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs []error) {
+	r.gateway.Do(func() { errs = r.host.ApplyAll(ctx, steps) })
+	return errs
+}
+
 // By pastes the step's lines into a shell, which proves that they can be.
 func (r *real) By(t testing.TB, s uplinks.Step) {
 	t.Helper()

@@ -1,0 +1,134 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"replypath/uplinks"
+	"replypath/uplinks/procfs"
+	"replypath/uplinks/rtnl"
+)
+
+// Expect notes all values that are about to go at once. What cannot be noted is refused with its own step.
+func (h *Host) Expect(p uplinks.Plan) {
+	var sets []uplinks.SetTunable
+	for _, s := range p {
+		if set, is := s.(uplinks.SetTunable); is {
+			sets = append(sets, set)
+		}
+	}
+	if len(sets) > 1 {
+		h.found.rememberAll(sets, h.indexes)
+	}
+}
+
+// Apply does one step.
+func (h *Host) Apply(ctx context.Context, s uplinks.Step) error {
+	return h.ApplyAll(ctx, []uplinks.Step{s})[0]
+}
+
+// ApplyAll does steps in their order, and tells what came of each. Those for rtnetlink that follow one another go to the
+// kernel together.
+func (h *Host) ApplyAll(ctx context.Context, steps []uplinks.Step) []error {
+	errs := make([]error, 0, len(steps))
+	for rest := steps; len(rest) > 0; rest = steps[len(errs):] {
+		said := h.changeLinks(rest)
+		if len(said) == 0 {
+			said = []error{h.apply(ctx, rest[0])}
+		}
+		errs = append(errs, said...)
+	}
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = fmt.Errorf("%s: %w", firstLine(steps[i].String()), err)
+		}
+	}
+	return errs
+}
+
+// apply does a step that is none for rtnetlink.
+func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
+	switch s := s.(type) {
+	case uplinks.SetTunable:
+		if _, err := h.remember(s); err != nil {
+			return err
+		}
+		if err := procfs.Write(s.Tunable, s.Value); err != nil {
+			return err
+		}
+		return h.forget(s)
+	case uplinks.LoadChains:
+		return h.load(ctx, s)
+	}
+	return fmt.Errorf("no such step: %T", s)
+}
+
+// changeLinks does the first of the steps, as far as they are for rtnetlink.
+func (h *Host) changeLinks(steps []uplinks.Step) []error {
+	c := h.links.Changes()
+	for _, s := range steps {
+		if !h.change(c, s) {
+			break
+		}
+	}
+	errs := c.Make()
+	for i, err := range errs {
+		if set, is := steps[i].(uplinks.SetTunable); is && err == nil {
+			errs[i] = h.forget(set)
+		}
+	}
+	return errs
+}
+
+// change adds a step to the changes, if it is for rtnetlink.
+func (h *Host) change(c *rtnl.Changes, s uplinks.Step) bool {
+	switch s := s.(type) {
+	case uplinks.AddRule:
+		c.AddRule(s.Rule)
+	case uplinks.DelRule:
+		c.DelRule(s.Rule)
+	case uplinks.SetRoute:
+		c.SetRoute(s.Key, s.Route)
+	case uplinks.DelRoute:
+		c.DelRoute(s.Key, s.Route)
+	case uplinks.SetTunable:
+		if s.Tunable.Name != uplinks.LinkGroup {
+			return false
+		}
+		if index, err := h.remember(s); err != nil {
+			c.Refuse(err)
+		} else {
+			c.SetGroup(index, s.Value)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// remember notes a value before it goes, and gives the number of the link that has it.
+func (h *Host) remember(s uplinks.SetTunable) (index int, err error) {
+	if index, err = h.links.Index(s.Tunable.Link); err != nil {
+		return index, err
+	}
+	return index, h.found.remember(s, index)
+}
+
+// forget drops the note of a value that is back.
+func (h *Host) forget(s uplinks.SetTunable) error {
+	index, err := h.links.Index(s.Tunable.Link)
+	if err != nil {
+		return err
+	}
+	return h.found.forget(s, index)
+}
+
+// firstLine names a step of many lines.
+func firstLine(s string) string {
+	first, _, more := strings.Cut(s, "\n")
+	if more {
+		first += " ..."
+	}
+	return first
+}

@@ -1,0 +1,118 @@
+package rtnl
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// writer sends many messages at once and reads what the kernel says to them together, which is nothing where all is well.
+// The library sends one and waits for its answer. It is for one goroutine at a time.
+type writer struct {
+	socket   int
+	sequence uint32
+}
+
+// writeTime is what an answer may take, as in the library: whoever holds the kernel's lock for links holds up all who write.
+var writeTime = unix.Timeval{Sec: 60}
+
+// together is how many messages go at once. The kernel drops what it says to them when there is no room for it, and there
+// is for some hundreds.
+const together = 64
+
+func openWriter() (*writer, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	err = errors.Join(
+		os.NewSyscallError("bind", unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})),
+		os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &writeTime)),
+		os.NewSyscallError("setsockopt", unix.SetsockoptInt(socket, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)),
+		os.NewSyscallError("setsockopt", unix.SetsockoptInt(socket, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)),
+	)
+	if err != nil {
+		unix.Close(socket)
+		return nil, err
+	}
+	return &writer{socket: socket}, nil
+}
+
+func (w *writer) close() { unix.Close(w.socket) }
+
+// send gives what the kernel says to each message: it does all that it can.
+func (w *writer) send(all []message) []error {
+	said := make([]error, len(all))
+	for from := 0; from < len(all); from += together {
+		to := min(from+together, len(all))
+		if err := w.exchange(all[from:to], said[from:to]); err != nil {
+			for i := range said[from:to] {
+				said[from+i] = errors.Join(said[from+i], err)
+			}
+		}
+	}
+	return said
+}
+
+// exchange fails when it is not known what became of the messages.
+func (w *writer) exchange(all []message, said []error) error {
+	first, text := w.sequence+1, []byte(nil)
+	for i, m := range all {
+		if w.sequence++; i == len(all)-1 {
+			m.acknowledged()
+		}
+		m.number(w.sequence)
+		text = append(text, m...)
+	}
+	if err := unix.Sendto(w.socket, text, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("write to a netlink socket: %w", err)
+	}
+	buffer := make([]byte, 8<<10)
+	for {
+		n, _, err := unix.Recvfrom(w.socket, buffer, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read from a netlink socket: %w", err)
+		}
+		answers, err := syscall.ParseNetlinkMessage(buffer[:n])
+		if err != nil {
+			return fmt.Errorf("read from a netlink socket: %w", err)
+		}
+		for _, a := range answers {
+			at := int(a.Header.Seq - first)
+			if a.Header.Type != unix.NLMSG_ERROR || at >= len(all) {
+				continue // the answer to what was given up
+			}
+			if said[at] = answer(a); at == len(all)-1 {
+				return nil
+			}
+		}
+	}
+}
+
+// answer is what the kernel says to a message (linux/netlink.h, struct nlmsgerr), in words where it has any.
+func answer(a syscall.NetlinkMessage) error {
+	if len(a.Data) < 4 {
+		return unix.EBADMSG
+	}
+	errno := -int32(binary.NativeEndian.Uint32(a.Data))
+	if errno == 0 {
+		return nil
+	}
+	const head = 4 + unix.SizeofNlMsghdr
+	if a.Header.Flags&unix.NLM_F_ACK_TLVS == 0 || len(a.Data) < head {
+		return unix.Errno(errno)
+	}
+	words := unix.ByteSliceToString(inside(a.Data[head:], nl.NLMSGERR_ATTR_MSG))
+	if words == "" {
+		return unix.Errno(errno)
+	}
+	return fmt.Errorf("%w: %s", unix.Errno(errno), words)
+}
