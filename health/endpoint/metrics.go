@@ -91,7 +91,7 @@ func (m *Metrics) show(out chan<- prometheus.Metric, known map[trip][]string) {
 			delete(m.trips, t)
 			continue
 		}
-		metric, err := prometheus.NewConstHistogram(probeRTT, d.count, d.sum, d.buckets(), valid(labels)...)
+		metric, err := prometheus.NewConstHistogram(probeRTT(), d.count, d.sum, d.buckets(), valid(labels)...)
 		give(out, probeRTT, metric, err)
 	}
 }

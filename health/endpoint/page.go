@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // The page for people: one document that fetches nothing but the stream of events.
@@ -18,13 +19,17 @@ var (
 	//go:embed page/page.js
 	pageScript string
 
-	pageText = strings.NewReplacer("{{style}}", pageStyle, "{{script}}", pageScript).Replace(pageFrame)
+	pageText = sync.OnceValue(func() string {
+		return strings.NewReplacer("{{style}}", pageStyle, "{{script}}", pageScript).Replace(pageFrame)
+	})
 
 	// pagePolicy lets exactly this style and script be used, and nothing make markup of text.
-	pagePolicy = strings.Join([]string{
-		"default-src 'none'", "style-src " + hashed(pageStyle), "script-src " + hashed(pageScript), "img-src data:", "connect-src 'self'",
-		"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
-	}, "; ")
+	pagePolicy = sync.OnceValue(func() string {
+		return strings.Join([]string{
+			"default-src 'none'", "style-src " + hashed(pageStyle), "script-src " + hashed(pageScript), "img-src data:", "connect-src 'self'",
+			"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+		}, "; ")
+	})
 )
 
 // hashed names a text as a content security policy does.
@@ -36,6 +41,6 @@ func hashed(text string) string {
 func page(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", pagePolicy)
-	_, _ = io.WriteString(w, pageText) // whoever has gone away does not want it
+	h.Set("Content-Security-Policy", pagePolicy())
+	_, _ = io.WriteString(w, pageText()) // whoever has gone away does not want it
 }

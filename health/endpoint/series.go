@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"replypath/health"
@@ -53,8 +54,11 @@ var (
 	probeRTT  = series("probe_rtt_seconds", "Round trips of the questions that were answered.", probeLabels...)
 )
 
-func series(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("replypath_"+name, help, labels, nil)
+// described is a series that is described when it is first told: most programs of ours never tell any.
+type described func() *prometheus.Desc
+
+func series(name, help string, labels ...string) described {
+	return sync.OnceValue(func() *prometheus.Desc { return prometheus.NewDesc("replypath_"+name, help, labels, nil) })
 }
 
 func service(out chan<- prometheus.Metric, s health.Status) {
@@ -128,26 +132,26 @@ func answers(out chan<- prometheus.Metric, labels []string, a health.Answers) {
 	gauge(out, probeLoss, a.Percent/100, labels...)
 }
 
-func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
-	metric, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, v, valid(labels)...)
+func gauge(out chan<- prometheus.Metric, d described, v float64, labels ...string) {
+	metric, err := prometheus.NewConstMetric(d(), prometheus.GaugeValue, v, valid(labels)...)
 	give(out, d, metric, err)
 }
 
-func count(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
-	metric, err := prometheus.NewConstMetric(d, prometheus.CounterValue, v, valid(labels)...)
+func count(out chan<- prometheus.Metric, d described, v float64, labels ...string) {
+	metric, err := prometheus.NewConstMetric(d(), prometheus.CounterValue, v, valid(labels)...)
 	give(out, d, metric, err)
 }
 
 // moment shows no time that has not come yet.
-func moment(out chan<- prometheus.Metric, d *prometheus.Desc, t time.Time, labels ...string) {
+func moment(out chan<- prometheus.Metric, d described, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		gauge(out, d, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
-func give(out chan<- prometheus.Metric, d *prometheus.Desc, metric prometheus.Metric, err error) {
+func give(out chan<- prometheus.Metric, d described, metric prometheus.Metric, err error) {
 	if err != nil {
-		metric = prometheus.NewInvalidMetric(d, err)
+		metric = prometheus.NewInvalidMetric(d(), err)
 	}
 	out <- metric
 }

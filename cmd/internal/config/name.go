@@ -2,23 +2,31 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-var (
-	nameForm = regexp.MustCompile(`^[a-z0-9_-]{1,15}$`)
-	linkForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,14}$`)
+// An uplink's table is named after it, and these tables exist.
+var tableNames = []string{"main", "local", "default", "unspec"}
 
-	// An uplink's table is named after it, and these tables exist.
-	tableNames = []string{"main", "local", "default", "unspec"}
+const (
+	longest = 15 // of names of uplinks and probes, and of links
+	small   = "abcdefghijklmnopqrstuvwxyz0123456789"
+	capital = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
+
+// isName reports whether an uplink or a probe can have the name.
+func isName(name string) bool { return madeOf(name, small+"_-") }
+
+// madeOf reports whether a name has only such characters, and at least one.
+func madeOf(name, characters string) bool {
+	return len(name) > 0 && len(name) <= longest && strings.Trim(name, characters) == ""
+}
 
 // checkName says what is wrong with the name of an uplink or probe, and nothing when it is right.
 func checkName(what, name string) (message, remedy string) {
 	switch {
-	case !nameForm.MatchString(name):
+	case !isName(name):
 		return fmt.Sprintf("%q cannot be the name of %s", name, article(what)),
 			"use 1 to 15 of the characters a-z, 0-9, _ and -"
 	case what == "uplink" && slices.Contains(tableNames, name):
@@ -31,7 +39,7 @@ func checkName(what, name string) (message, remedy string) {
 // checkLink says what is wrong with the name of an interface, and nothing when it is right.
 func checkLink(name string) (message, remedy string) {
 	switch {
-	case !linkForm.MatchString(name):
+	case !madeOf(name, small+capital+"._@+-") || strings.ContainsAny(name[:1], "._@+-"):
 		return fmt.Sprintf("%q cannot be the name of an interface", name),
 			"use 1 to 15 of the characters A-Z, a-z, 0-9, . _ @ + and -, beginning with a letter or digit"
 	case strings.HasSuffix(name, "+"):

@@ -65,7 +65,7 @@ func parseService(s string) (service health.Service, message, remedy string) {
 	service = health.Service{Proto: proto, Port: uint16(n)}
 	addr, err := netip.ParseAddr(host)
 	switch is := local(addr); {
-	case err != nil && (host == "" || nameForm.MatchString(host)) && !strings.HasPrefix(rest, "["):
+	case err != nil && (host == "" || isName(host)) && !strings.HasPrefix(rest, "["):
 		service.On = host
 	case err != nil || addr.Is4() && strings.HasPrefix(rest, "["):
 		return service, fmt.Sprintf("has no valid host: %q is neither an IP address nor the name of an uplink", host), serviceForms

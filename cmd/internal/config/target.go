@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"replypath/health"
 )
@@ -82,8 +83,10 @@ func wrongParts(u *url.URL) (message, remedy string) {
 }
 
 // A host name's last label is not all digits: what looks like an IPv4 address and is none must not be looked up.
-var hostForm = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
-var digitsAtEnd = regexp.MustCompile(`(^|\.)[0-9]+$`)
+var hostForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+})
+var digitsAtEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\.)[0-9]+$`) })
 
 // parseHost normalises an address or a host name.
 func parseHost(s string) (host, message, remedy string) {
@@ -98,7 +101,7 @@ func parseHost(s string) (host, message, remedy string) {
 	}
 	name := strings.ToLower(s)
 	bare := strings.TrimSuffix(name, ".")
-	if len(bare) > 253 || !hostForm.MatchString(bare) || digitsAtEnd.MatchString(bare) {
+	if len(bare) > 253 || !hostForm().MatchString(bare) || digitsAtEnd().MatchString(bare) {
 		return "", fmt.Sprintf("has no valid host: %q is neither an IP address nor a host name", s), targetForms
 	}
 	return name, "", ""

@@ -68,7 +68,7 @@ func (u fileUplink) checkLink() {
 	case message == "":
 	case u.link != nil:
 		u.link.wrong(remedy, "%s", message)
-	case nameForm.MatchString(u.name): // otherwise the name is told to be wrong, and that is enough
+	case isName(u.name): // otherwise the name is told to be wrong, and that is enough
 		u.src.wrong(u.place(), fmt.Sprintf("uplink %q has no interface, and %s", u.name, message),
 			`add the interface's name, such as interface = "eth0"`)
 	}
