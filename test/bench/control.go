@@ -18,6 +18,8 @@ type control struct {
 	wall map[controlKey]sample
 
 	faults map[controlKey]sample // page faults of programs that rounds of the service started
+
+	programs map[controlKey]sample // that run
 }
 
 type controlKey struct {
@@ -39,7 +41,8 @@ const (
 const shorewallUplinks = 31
 
 func newControl(w *world.World, r run) *control {
-	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}, faults: map[controlKey]sample{}}
+	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}, faults: map[controlKey]sample{},
+		programs: map[controlKey]sample{}}
 	for _, b := range r.backends {
 		var gateways []*gateway
 		for _, n := range r.changed {
@@ -51,6 +54,7 @@ func newControl(w *world.World, r run) *control {
 			}
 		}
 		for _, g := range gateways {
+			c.countPrograms(g, b)
 			c.serve(g, b)
 		}
 	}
@@ -173,6 +177,7 @@ func (c *control) claims() (claims []claim) {
 				figure: c.cost[controlKey{fromNothing, us, n}].over(c.cost[controlKey{fromNothing, hand, n}]), bound: 1.5,
 			})
 		}
+		claims = append(claims, c.programClaims(b, most)...)
 		us = serviceName + ", " + b
 		many := c.cost[controlKey{oneChange, us, most}]
 		claims = append(claims, claim{

@@ -109,6 +109,7 @@ func measureControl(r run, to *results) {
 	on(func(w *world.World) {
 		c := newControl(w, r)
 		to.add(c.table())
+		to.tables = append(to.tables, c.programTable())
 		to.claims = append(to.claims, c.claims()...)
 	})
 }
