@@ -35,8 +35,8 @@ func (t *Table) Counts(ctx context.Context) (map[marks.ID]Counts, error) {
 func (t *Table) packets(ctx context.Context) (map[string][]uint64, error) {
 	all := map[string][]uint64{}
 	if t.Backend == marks.NFT {
-		rules, err := t.dump(unix.NFT_MSG_GETRULE, marks.Table)
-		for _, r := range rules {
+		held, err := t.nft()
+		for _, r := range held.rules {
 			chain := unix.ByteSliceToString(nfnetlink.Value(r, unix.NFTA_RULE_CHAIN))
 			for name, data := range expressions(r) {
 				if n := nfnetlink.Value(data, unix.NFTA_COUNTER_PACKETS); name == counter && len(n) == 8 {

@@ -1,10 +1,11 @@
 package xtables
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"iter"
+	"slices"
+	"strings"
 
 	"replypath/marks"
 	"replypath/marks/nfnetlink"
@@ -15,24 +16,62 @@ import (
 // nftTable is a table of nftables as the kernel holds it: its chains and its rules, each as its attributes.
 type nftTable struct{ chains, rules [][]byte }
 
-// nft reads one of the tables of nftables.
-func (t *Table) nft(name string) (held nftTable, err error) {
-	if held.chains, err = t.dump(unix.NFT_MSG_GETCHAIN, name); err != nil {
+// nft reads the table, of its rules those in our chains and in the built-in ones that ours are reached from: others may
+// have thousands. What changes meanwhile may be there in part.
+func (t *Table) nft() (held nftTable, err error) {
+	c, err := converse()
+	if err != nil {
 		return held, err
 	}
-	held.rules, err = t.dump(unix.NFT_MSG_GETRULE, name)
-	return held, err
+	defer c.close()
+	if held.chains, err = t.dump(c, unix.NFT_MSG_GETCHAIN, marks.Table); err != nil {
+		return held, err
+	}
+	for _, chain := range held.chains {
+		name := chainName(chain)
+		if !read(name) {
+			continue
+		}
+		rules, err := t.dump(c, unix.NFT_MSG_GETRULE, marks.Table, nfnetlink.Text(unix.NFTA_RULE_CHAIN, name))
+		if err != nil {
+			return held, err
+		}
+		held.rules = append(held.rules, rules...)
+	}
+	return held, nil
 }
 
-// digest sums up what the table holds but for its counters. Most changes to nftables are made in other tables, and are
-// not worth a process.
-func (n nftTable) digest() uint64 {
+// read reports whether the rules of a chain of mangle are read.
+func read(chain string) bool {
+	return strings.HasPrefix(chain, marks.Prefix) || slices.ContainsFunc(marks.Hooks[:], func(h marks.Hook) bool { return h.Builtin == chain })
+}
+
+func chainName(chain []byte) string {
+	return unix.ByteSliceToString(nfnetlink.Value(chain, unix.NFTA_CHAIN_NAME))
+}
+
+// digest sums up what all of the nftables table holds but for its counters. Most changes to nftables are made in other
+// tables, and are not worth a process.
+func (t *Table) digest() (uint64, error) {
+	c, err := converse()
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	chains, err := t.dump(c, unix.NFT_MSG_GETCHAIN, marks.Table)
+	if err != nil {
+		return 0, err
+	}
+	rules, err := t.dump(c, unix.NFT_MSG_GETRULE, marks.Table)
+	if err != nil {
+		return 0, err
+	}
 	h := fnv.New64a()
-	for _, c := range n.chains {
+	for _, c := range chains {
 		h.Write(nfnetlink.Value(c, unix.NFTA_CHAIN_NAME))
 		h.Write(nfnetlink.Value(c, unix.NFTA_CHAIN_HOOK))
 	}
-	for _, r := range n.rules {
+	for _, r := range rules {
 		h.Write(nfnetlink.Value(r, unix.NFTA_RULE_CHAIN))
 		for _, element := range nfnetlink.Attributes(nfnetlink.Value(r, unix.NFTA_RULE_EXPRESSIONS)) {
 			if unix.ByteSliceToString(nfnetlink.Value(element, unix.NFTA_EXPR_NAME)) != counter {
@@ -41,16 +80,21 @@ func (n nftTable) digest() uint64 {
 		}
 		h.Write([]byte{0})
 	}
-	return h.Sum64()
+	return h.Sum64(), nil
 }
 
 const counter = "counter"
 
 // names are the names of the nftables table's chains.
 func (t *Table) names() (all []string, err error) {
-	chains, err := t.dump(unix.NFT_MSG_GETCHAIN, marks.Table)
-	for _, c := range chains {
-		all = append(all, unix.ByteSliceToString(nfnetlink.Value(c, unix.NFTA_CHAIN_NAME)))
+	c, err := converse()
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	chains, err := t.dump(c, unix.NFT_MSG_GETCHAIN, marks.Table)
+	for _, chain := range chains {
+		all = append(all, chainName(chain))
 	}
 	return all, err
 }
@@ -58,10 +102,19 @@ func (t *Table) names() (all []string, err error) {
 // dumps bounds how often a dump begins anew because somebody changed what is dumped.
 const dumps = 20
 
-// dump lists the nftables table's chains or rules, each as its attributes.
-func (t *Table) dump(kind uint16, table string) (all [][]byte, err error) {
+// dump lists a table's chains or rules, each as its attributes: all, or those with more that they must have.
+func (t *Table) dump(c *conversation, kind uint16, table string, more ...[]byte) (all [][]byte, err error) {
+	// The name of the table is the first attribute of a chain and of a rule.
+	attributes := append([][]byte{nfnetlink.Text(unix.NFTA_RULE_TABLE, table)}, more...)
+	request := message(kind, unix.NLM_F_DUMP, t.family(), attributes...)
 	for range dumps {
-		if all, err = t.dumpOnce(kind, table); err != unix.EINTR {
+		all = nil
+		err = c.list(request, func(_ uint8, of []byte) {
+			if unix.ByteSliceToString(nfnetlink.Value(of, unix.NFTA_RULE_TABLE)) == table {
+				all = append(all, of)
+			}
+		})
+		if err != unix.EINTR {
 			break
 		}
 	}
@@ -70,64 +123,6 @@ func (t *Table) dump(kind uint16, table string) (all [][]byte, err error) {
 	}
 	return all, nil
 }
-
-func (t *Table) dumpOnce(kind uint16, table string) (all [][]byte, err error) {
-	// The name of the table is the first attribute of a chain and of a rule.
-	request := message(kind, unix.NLM_F_DUMP, t.family(), nfnetlink.Text(unix.NFTA_RULE_TABLE, table))
-	err = list(request, func(_ uint8, of []byte) {
-		if unix.ByteSliceToString(nfnetlink.Value(of, unix.NFTA_RULE_TABLE)) == table {
-			all = append(all, of)
-		}
-	})
-	return all, err
-}
-
-// list sends a request for a dump and gives each answer: its family, and its attributes. Its error is EINTR when somebody
-// changed meanwhile what is listed.
-func list(request []byte, each func(family uint8, attributes []byte)) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	torn := false
-	var room []byte
-	for {
-		if len(room) < answerRoom {
-			room = make([]byte, 4*answerRoom)
-		}
-		n, _, err := unix.Recvfrom(fd, room, 0)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for m := range nfnetlink.Messages(room[:n]) {
-			torn = torn || binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP_INTR != 0
-			body := m[unix.SizeofNlMsghdr:]
-			switch binary.NativeEndian.Uint16(m[4:]) {
-			case unix.NLMSG_ERROR, unix.NLMSG_DONE:
-				errno := -int32(binary.NativeEndian.Uint32(body))
-				switch {
-				case errno != 0:
-					return unix.Errno(errno)
-				case torn:
-					return unix.EINTR
-				}
-				return nil
-			}
-			each(body[0], body[4:])
-		}
-		room = room[n:] // what was read is kept
-	}
-}
-
-// answerRoom is more than the kernel sends at a time.
-const answerRoom = 1 << 16
 
 // expressions are the parts of a rule, by their kind (linux/netfilter/nf_tables.h).
 func expressions(rule []byte) iter.Seq2[string, []byte] {

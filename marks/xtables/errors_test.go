@@ -61,7 +61,7 @@ func TestUse(t *testing.T) {
 		"a policy is no rule":         {":INPUT DROP [0:0]\n", Use{}},
 		"a chain that begins like us": {"-A REPLYPATHS -j ACCEPT\n", Use{Others: true}},
 	} {
-		if got := use(c.saved); got != c.want {
+		if got := inUse(c.saved); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
 		}
 	}

@@ -3,7 +3,6 @@ package xtables
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -49,11 +48,10 @@ func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
 			return nil, err
 		}
 		rules, err := t.chain(ctx, name)
-		ours := strings.HasPrefix(name, marks.Prefix) || slices.ContainsFunc(marks.Hooks[:], func(h marks.Hook) bool { return h.Builtin == name })
 		switch {
 		case err == nil:
 			chains[name] = rules
-		case ours:
+		case read(name):
 			return nil, t.explain("list chain "+name, err)
 		}
 	}

@@ -16,21 +16,22 @@ func (t *Table) Read(ctx context.Context) (Contents, error) {
 	if err != nil {
 		return Contents{}, t.explain("see whether the table changed", err)
 	}
-	if now.known {
+	if now.known || t.tell(now) {
 		return *t.known, nil
 	}
-	c, whole := contents(now.table)
-	if whole && !now.garbled {
-		t.known, t.at, t.sum = &c, now.stamp, 0
-		return c, nil
+	sum := now.stamp
+	if t.Backend == marks.NFT {
+		if sum, err = t.digest(); err != nil {
+			return Contents{}, t.explain("see whether the table changed", err)
+		}
 	}
-	sum := now.digest()
 	if t.known != nil && t.sum == sum {
 		t.at = now.stamp
 		return *t.known, nil
 	}
 	t.known = nil
-	if c, err = t.list(ctx); err != nil {
+	c, err := t.list(ctx)
+	if err != nil {
 		return c, err
 	}
 	// What changed while it was listed is listed again the next time.
@@ -45,16 +46,17 @@ type look struct {
 	stamp   uint64
 	known   bool // by the stamp, to be as it was at the last Read; nothing else is told then
 	table   decoded.Table
-	garbled bool // it is not told as we understand it
-	nft     nftTable
+	garbled bool     // it is not told as we understand it
+	chains  [][]byte // of a table of nftables, as attributes
 }
 
-// digest sums up what of the table can make a listing another. The legacy backend's stamp does already.
-func (l look) digest() uint64 {
-	if len(l.nft.chains) == 0 {
-		return l.stamp
+// tell makes what is looked at known, if all of ours in it can be told.
+func (t *Table) tell(l look) bool {
+	c, whole := contents(l.table)
+	if whole = whole && !l.garbled; whole {
+		t.known, t.at, t.sum = &c, l.stamp, 0
 	}
-	return l.nft.digest()
+	return whole
 }
 
 func (t *Table) look() (l look, err error) {
@@ -81,11 +83,12 @@ func (t *Table) lookAtNFT() (l look, err error) {
 		if l.stamp, err = t.generation(); err != nil || t.knows(l.stamp) {
 			return look{stamp: l.stamp, known: true}, err
 		}
-		if l.nft, err = t.nft(marks.Table); err != nil {
+		held, err := t.nft()
+		if err != nil {
 			return l, err
 		}
 		if after, err := t.generation(); err == nil && after == l.stamp {
-			l.table = decoded.NFT(l.nft.chains, l.nft.rules)
+			l.table, l.chains = decoded.NFT(held.chains, held.rules), held.chains
 			return l, nil
 		}
 	}

@@ -80,9 +80,14 @@ func (o object) place(table, name uint16) string {
 
 // everything lists objects of all families and tables. A kernel that does not know their kind has none.
 func everything(kind uint16) (all []object, err error) {
+	c, err := converse()
+	if err != nil {
+		return nil, fmt.Errorf("open a netfilter socket: %w", err)
+	}
+	defer c.close()
 	for range dumps {
 		all = nil
-		err = list(message(kind, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC), func(family uint8, attributes []byte) {
+		err = c.list(message(kind, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC), func(family uint8, attributes []byte) {
 			all = append(all, object{family, attributes})
 		})
 		if err != unix.EINTR {

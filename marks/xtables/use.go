@@ -24,15 +24,18 @@ func (u Use) And(other Use) Use { return Use{u.Ours || other.Ours, u.Others || o
 // has something of other tools' in it, so that only Saved is sure of others' rules there. It starts no process as long as
 // the kernel answers. It is an ErrMissing when the kernel does not have the backend.
 func (t *Table) InUse(ctx context.Context) (u Use, sure bool, err error) {
-	look := t.useOfLegacy
-	if t.Backend == marks.NFT {
-		look = t.useOfNFT
-	}
-	if u, err = look(); err != nil {
+	if u, err = t.use(); err != nil {
 		u, err = t.Saved(ctx)
 		return u, true, err
 	}
 	return u, t.Backend == marks.Legacy || !u.Others, nil
+}
+
+func (t *Table) use() (Use, error) {
+	if t.Backend == marks.NFT {
+		return t.useOfNFT()
+	}
+	return t.useOfLegacy()
 }
 
 // Saved is what InUse is, by the save command.
@@ -41,7 +44,7 @@ func (t *Table) Saved(ctx context.Context) (Use, error) {
 	if err != nil {
 		return Use{}, err
 	}
-	return use(saved), nil
+	return inUse(saved), nil
 }
 
 // useOfLegacy asks only for tables that are there: asking for one makes it.
@@ -63,13 +66,34 @@ func (t *Table) useOfLegacy() (u Use, err error) {
 // ofIptables are the tables of nftables that iptables knows.
 var ofIptables = [...]string{"raw", "mangle", "nat", "filter", "security"}
 
+// useOfNFT looks into mangle, which spares the next Read a look. Of other chains their number of rules, and of jumps to
+// them, says enough.
 func (t *Table) useOfNFT() (u Use, err error) {
-	for _, name := range ofIptables {
-		rules, err := t.dump(unix.NFT_MSG_GETRULE, name)
-		if err != nil {
-			return u, err
+	t.known = nil
+	now, err := t.look()
+	if err != nil {
+		return u, err
+	}
+	t.tell(now)
+	u.add(now.table)
+	c, err := converse()
+	if err != nil {
+		return u, err
+	}
+	defer c.close()
+	for _, table := range ofIptables {
+		chains := now.chains
+		if table != marks.Table {
+			if chains, err = t.dump(c, unix.NFT_MSG_GETCHAIN, table); err != nil {
+				return u, err
+			}
 		}
-		u.add(decoded.NFT(nil, rules))
+		for _, chain := range chains {
+			if name := chainName(chain); word(chain, unix.NFTA_CHAIN_USE) > 0 && (table != marks.Table || !read(name)) {
+				ours := strings.HasPrefix(name, marks.Prefix)
+				u = u.And(Use{ours, !ours})
+			}
+		}
 	}
 	return u, nil
 }
@@ -104,8 +128,8 @@ func (t *Table) save(ctx context.Context) (command, saved string, err error) {
 	return command, string(out), nil
 }
 
-// use reads what iptables-save prints. A chain without rules that nobody filled yet is no use.
-func use(saved string) (u Use) {
+// inUse reads what iptables-save prints. A chain without rules that nobody filled yet is no use.
+func inUse(saved string) (u Use) {
 	for line := range strings.Lines(saved) {
 		rule, ok := strings.CutPrefix(line, "-A ")
 		switch {
