@@ -3,6 +3,8 @@ package test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"replypath/health"
@@ -124,6 +126,37 @@ func TestConnectionsThatTheKernelRefuses(t *testing.T) {
 		gone = path(u, f)
 		for _, gone.Index = range []int{0, 4711} {
 			a.failed(asking(gone, tcp(b.client(f), servedPort), lasting), "eth1 has gone")
+		}
+	}
+	a.end()
+}
+
+// The service at the target does not get to see the question, and no connection table keeps it.
+func TestConnectionIsHungUpBeforeItIsComplete(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.Client.ServeTCP(servedPort)
+	b.apply()
+	a, u := b.asker(), b.Uplinks[1]
+	for _, f := range uplinks.Families {
+		for _, source := range []netip.Addr{path(u, f).Source, {}} {
+			e := asking(path(u, f), tcp(b.client(f), servedPort), lasting)
+			e.Path.Source = source
+			wire := u.Wire.Record(func(p world.Packet) bool { return p.Proto == world.TCP && p.Family == int(f) })
+			a.answered(e)
+			b.Settle()
+			var flags []world.TCPFlags
+			for _, p := range wire.Packets() {
+				flags = append(flags, p.Flags)
+			}
+			if want := []world.TCPFlags{world.SYN, world.SYN | world.ACK, world.RST | world.ACK}; !slices.Equal(flags, want) {
+				t.Errorf("%s from %s: %v", f, source, flags)
+			}
+		}
+		table := b.Gateway.Run("conntrack", "-L", "-f", strings.ToLower(f.String()), "-p", "tcp")
+		for _, line := range strings.Split(strings.TrimSpace(table), "\n") {
+			if !strings.Contains(line, " CLOSE ") {
+				t.Errorf("it is remembered: %s", line)
+			}
 		}
 	}
 	a.end()

@@ -23,8 +23,8 @@ type Asker struct{ names *resolve.Resolver }
 // New is an asker that finds its targets' addresses by these names.
 func New(names *resolve.Resolver) *Asker { return &Asker{names} }
 
-// Ask opens one connection through the path, and gets the page where the target is HTTP. The time it took is that of
-// the connection, or until the page's header was there.
+// Ask opens one connection through the path and hangs up before it is complete, or gets the page where the target is HTTP. The
+// time it took is that until it was answered, or until the page's header was there.
 func (a *Asker) Ask(ctx context.Context, p health.Path, q health.Probe) health.Outcome {
 	ctx, cancel := socket.Within(ctx, q.Timeout)
 	defer cancel()
@@ -41,7 +41,7 @@ func (a *Asker) connect(ctx context.Context, p health.Path, t health.Target) hea
 		return o
 	}
 	o.Sent = time.Now()
-	c, err := dial(ctx, p, netip.AddrPortFrom(to, t.Port))
+	c, err := dial(ctx, socket.Knocker(p), p, netip.AddrPortFrom(to, t.Port))
 	o.RTT = time.Since(o.Sent)
 	if err != nil {
 		a.names.Forget(p, t.Host)
@@ -52,17 +52,12 @@ func (a *Asker) connect(ctx context.Context, p health.Path, t health.Target) hea
 	return o
 }
 
-// dial opens a connection that ends with ctx.
-func dial(ctx context.Context, p health.Path, to netip.AddrPort) (net.Conn, error) {
+// dial opens a connection from the path's source.
+func dial(ctx context.Context, by *net.Dialer, p health.Path, to netip.AddrPort) (*net.TCPConn, error) {
 	if to.Addr().IsLinkLocalUnicast() {
 		to = netip.AddrPortFrom(to.Addr().WithZone(strconv.Itoa(p.Index)), to.Port())
 	}
-	c, err := socket.Dialer(p).DialContext(ctx, "tcp", to.String())
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { c.Close() })
-	return c, nil
+	return by.DialTCP(ctx, "tcp", netip.AddrPortFrom(p.Source, 0), to)
 }
 
 // meaning is what the failure of a connection means.

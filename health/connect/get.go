@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/socket"
 )
 
 const (
@@ -82,7 +83,12 @@ func (a *Asker) dialHost(ctx context.Context, p health.Path, asked string) (net.
 	if err != nil {
 		return nil, err
 	}
-	return dial(ctx, p, netip.AddrPortFrom(addr, uint16(port)))
+	c, err := dial(ctx, socket.Dialer(p), p, netip.AddrPortFrom(addr, uint16(port)))
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { c.Close() })
+	return c, nil
 }
 
 // follow allows redirects on the same host alone, and none where a redirect is the answer that is wanted.

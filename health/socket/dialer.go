@@ -3,6 +3,7 @@ package socket
 import (
 	"fmt"
 	"net"
+	"os"
 	"syscall"
 
 	"replypath/health"
@@ -10,21 +11,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dialer opens connections that leave by the path: by its mark and so its table, from its source, and by its link
-// alone. The mark chooses the route; the binding to the link refuses an answer that comes in by another one.
-func Dialer(p health.Path) *net.Dialer {
+// Dialer opens connections that leave by the path: by its mark and so its table, and by its link alone. The mark chooses
+// the route; the binding to the link refuses an answer that comes in by another one.
+func Dialer(p health.Path) *net.Dialer { return dialer(p) }
+
+// Knocker is a Dialer of connections that are closed at once. They end with the answer to their first packet, by a reset
+// instead of an acknowledgement: the service does not get to see them, and no connection table on the way keeps them for
+// minutes.
+func Knocker(p health.Path) *net.Dialer {
+	return dialer(p, func(fd int) error {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+		return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	})
+}
+
+func dialer(p health.Path, options ...func(fd int) error) *net.Dialer {
+	options = append(options, func(fd int) error { return mark(fd, p) }, func(fd int) error { return bind(fd, p) })
 	d := &net.Dialer{KeepAlive: -1, FallbackDelay: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		return control(c, func(fd int) error {
-			if err := mark(fd, p); err != nil {
-				return err
+			for _, set := range options {
+				if err := set(fd); err != nil {
+					return err
+				}
 			}
-			return bind(fd, p)
+			return nil
 		})
 	}}
 	d.SetMultipathTCP(false)
-	if p.Source.IsValid() {
-		d.LocalAddr = &net.TCPAddr{IP: p.Source.AsSlice(), Zone: p.Source.Zone()}
-	}
 	return d
 }
 
