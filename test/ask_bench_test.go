@@ -1,9 +1,10 @@
 package test
 
 import (
-	"maps"
+	"fmt"
+	"net/netip"
 	"os"
-	"slices"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,9 +13,15 @@ import (
 	"replypath/uplinks"
 )
 
+// What must hold of 64 probes that ask five times per second; those for pages, which take a connection, its end and what
+// is said in between, ask once per second, as probes do by default.
 const (
-	benchProbes = 64
-	benchEvery  = 200 * time.Millisecond
+	benchProbes   = 64
+	benchEvery    = 200 * time.Millisecond
+	benchCPU      = 10 // percent of one core
+	benchMemory   = 40 // MiB resident
+	benchGrowth   = 4  // MiB, resident, after the first quarter of the time
+	benchSegments = 3  // in which the time on the CPU is measured
 )
 
 // benchTime is how long each case lasts, as REPLYPATH_ASK says.
@@ -37,35 +44,79 @@ func benchTime(b *testing.B) time.Duration {
 func BenchmarkAsking(b *testing.B) {
 	w := world.TwoISPs(b)
 	w.Client.ServeTCP(servedPort)
-	targets := map[string]health.Target{"icmp": echo(w.Client4), "tcp": tcp(w.Client4, servedPort), "gateway": gateway}
+	trustClient(b, w)
 	for _, dead := range []bool{false, true} {
 		if dead {
 			w.Uplinks[0].ISP.SetSysctl("net.ipv4.ip_forward", "0")
-			w.Uplinks[0].ISP.Run("ip", "link", "set", "port0", "arp", "off")
+			w.Uplinks[0].ISP.SetSysctl("net.ipv6.conf.all.forwarding", "0")
 		}
-		for _, kind := range slices.Sorted(maps.Keys(targets)) {
-			b.Run(kind+map[bool]string{false: "/answered", true: "/dead"}[dead], func(b *testing.B) {
-				e := asking(path(w.Uplinks[0], uplinks.IPv4), targets[kind], health.DefaultTimeout)
-				e.Times, e.Every, e.For = benchProbes, benchEvery, benchTime(b)
-				benchAsking(b, w, e)
-			})
+		for _, kind := range []string{"icmp", "tcp", "http", "https", "gateway"} {
+			if dead && kind == "gateway" {
+				w.Uplinks[0].ISP.Run("ip", "link", "set", "port0", "arp", "off")
+				w.Uplinks[0].ISP.SetSysctl("net.ipv6.conf.port0.disable_ipv6", "1")
+			}
+			for f, to := range map[uplinks.Family]netip.Addr{uplinks.IPv4: w.Client4, uplinks.IPv6: w.Client6} {
+				b.Run(fmt.Sprintf("%s/%s/%s", kind, f, map[bool]string{false: "answered", true: "dead"}[dead]), func(b *testing.B) {
+					e := asking(path(w.Uplinks[0], f), benchTarget(kind, to), health.DefaultTimeout)
+					e.Times, e.Every, e.For = benchProbes, benchEvery, benchTime(b)/(1+benchSegments)
+					if e.Probe.Target.Kind == health.HTTP {
+						e.Every = health.DefaultInterval
+					}
+					benchAsking(b, w, e, dead)
+				})
+			}
 		}
 	}
 }
 
-func benchAsking(b *testing.B, w *world.Internet, e errand) {
+// trustClient serves pages on the client, and has askers believe who it is.
+func trustClient(b *testing.B, w *world.Internet) {
+	b.Helper()
+	certificate, authority := certify(b, w.Client4.AsSlice(), w.Client6.AsSlice())
+	for _, network := range []string{"tcp4", "tcp6"} {
+		serveOn(b, w.Client, network, 80, nil)
+		serveOn(b, w.Client, network, 443, certificate)
+	}
+	file := filepath.Join(b.TempDir(), "authority.pem")
+	if err := os.WriteFile(file, authority, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	b.Setenv("SSL_CERT_FILE", file)
+}
+
+func benchTarget(kind string, to netip.Addr) health.Target {
+	switch kind {
+	case "icmp":
+		return echo(to)
+	case "tcp":
+		return tcp(to, servedPort)
+	case "gateway":
+		return gateway
+	}
+	port := map[string]uint16{"http": 80, "https": 443}[kind]
+	return health.Target{Kind: health.HTTP, URL: kind + "://" + netip.AddrPortFrom(to, port).String() + "/"}
+}
+
+func benchAsking(b *testing.B, w *world.Internet, e errand, dead bool) {
 	b.Helper()
 	a := startAsker(b, w.Gateway.Command(b.Context(), "/proc/self/exe", "-test.run=^$"))
 	for b.Loop() {
-		warm := e
-		warm.For = time.Second
-		before := a.run(warm)
-		f := a.run(e)
-		b.ReportMetric(100*(f.CPU-before.CPU).Seconds()/f.Took.Seconds(), "%core")
-		b.ReportMetric(float64(before.Resident)/(1<<20), "MiB-begin")
-		b.ReportMetric(float64(f.Resident)/(1<<20), "MiB-end")
-		b.ReportMetric(float64(f.Heap)/(1<<20), "MiB-heap")
-		b.ReportMetric(float64(f.Lost), "lost-last")
+		first := a.run(e)
+		last, shares := first, []float64(nil)
+		for range benchSegments {
+			f := a.run(e)
+			each := (f.CPU - last.CPU).Seconds() / float64(f.Put)
+			last, shares = f, append(shares, 100*each*benchProbes/e.Every.Seconds())
+		}
+		if want := map[bool]int{true: e.Times}[dead]; last.Lost != want {
+			b.Errorf("%d of the last %d are lost, not %d: %s", last.Lost, e.Times, want, last.Err)
+		}
+		must(b, shares, "%core", benchCPU)
+		must(b, []float64{mebi(last.Resident)}, "MiB", benchMemory)
+		must(b, []float64{mebi(last.Resident) - mebi(first.Resident)}, "MiB-grown", benchGrowth)
+		b.ReportMetric(mebi(last.Heap), "MiB-heap")
 	}
 	a.end()
 }
+
+func mebi(octets uint64) float64 { return float64(octets) / (1 << 20) }

@@ -27,24 +27,24 @@ import (
 func (b *box) serveHTTP() {
 	b.t.Helper()
 	for _, network := range []string{"tcp4", "tcp6"} {
-		b.serveOn(network, 80, nil)
+		serveOn(b.t, b.Client, network, 80, nil)
 	}
 }
 
-func (b *box) serveOn(network string, port int, certificate *tls.Certificate) {
-	b.t.Helper()
+func serveOn(t testing.TB, host *world.Host, network string, port int, certificate *tls.Certificate) {
+	t.Helper()
 	var listener net.Listener
 	var err error
-	b.Client.Do(func() { listener, err = net.ListenTCP(network, &net.TCPAddr{Port: port}) })
+	host.Do(func() { listener, err = net.ListenTCP(network, &net.TCPAddr{Port: port}) })
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}})
 	}
 	server := &http.Server{Handler: http.HandlerFunc(servePage), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(listener) }() // until it is closed
-	b.t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { server.Close() })
 }
 
 func servePage(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +115,7 @@ func TestPagesBehindTLS(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	certificate, authority := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
 	for _, network := range []string{"tcp4", "tcp6"} {
-		b.serveOn(network, 443, certificate)
+		serveOn(b.t, b.Client, network, 443, certificate)
 	}
 	b.serveHTTP()
 	b.apply()
@@ -142,7 +142,7 @@ func TestPagesBehindTLS(t *testing.T) {
 }
 
 // certify makes a certificate for the addresses that is its own authority.
-func certify(t *testing.T, addrs ...net.IP) (*tls.Certificate, []byte) {
+func certify(t testing.TB, addrs ...net.IP) (*tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

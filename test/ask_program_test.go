@@ -39,6 +39,7 @@ type fate struct {
 	RTT  time.Duration
 	Err  string
 	Took time.Duration
+	Put  int // questions
 	Lost int
 	use
 }
@@ -97,14 +98,14 @@ func check(err error) {
 func (e errand) run(asker health.Asker) (f fate) {
 	began := time.Now()
 	var questions sync.WaitGroup
-	outcomes := make([]health.Outcome, max(e.Times, 1))
+	outcomes, put := make([]health.Outcome, max(e.Times, 1)), make([]int, max(e.Times, 1))
 	for i := range outcomes {
-		questions.Go(func() { outcomes[i] = e.again(asker) })
+		questions.Go(func() { outcomes[i], put[i] = e.again(asker) })
 	}
 	questions.Wait()
 	f.Took, f.use = time.Since(began), inUse()
-	for _, o := range outcomes {
-		f.RTT = o.RTT
+	for i, o := range outcomes {
+		f.RTT, f.Put = o.RTT, f.Put+put[i]
 		if o.Err != nil {
 			f.Err, f.Lost = o.Err.Error(), f.Lost+1
 		}
@@ -112,22 +113,22 @@ func (e errand) run(asker health.Asker) (f fate) {
 	return f
 }
 
-// again asks as often as is wanted, and gives the last outcome.
-func (e errand) again(asker health.Asker) health.Outcome {
+// again asks as often as is wanted, and gives the last outcome and how often it was.
+func (e errand) again(asker health.Asker) (last health.Outcome, put int) {
 	if e.Every == 0 {
-		return asker.Ask(context.Background(), e.Path, e.Probe)
+		return asker.Ask(context.Background(), e.Path, e.Probe), 1
 	}
 	var questions sync.WaitGroup
 	time.Sleep(rand.N(e.Every)) // probes are not in step
 	tick, end := time.NewTicker(e.Every), time.After(e.For)
 	defer tick.Stop()
-	for {
+	for put = 1; ; put++ {
 		select {
 		case <-tick.C:
 			questions.Go(func() { asker.Ask(context.Background(), e.Path, e.Probe) })
 		case <-end:
 			questions.Wait()
-			return asker.Ask(context.Background(), e.Path, e.Probe)
+			return asker.Ask(context.Background(), e.Path, e.Probe), put
 		}
 	}
 }
