@@ -203,6 +203,9 @@ func (g *legacyReader) verdict(e extension, next int, goes bool) (t marks.Target
 // beginning does.
 func linkName(name, mask []byte) (text string, known bool) {
 	name, mask = name[:unix.IFNAMSIZ], mask[:unix.IFNAMSIZ]
+	if none := make([]byte, unix.IFNAMSIZ); bytes.Equal(name, none) && bytes.Equal(mask, none) {
+		return "", true // as in most rules
+	}
 	n := len(mask) - len(bytes.TrimLeft(mask, "\xff"))
 	if len(bytes.Trim(mask[n:], "\x00")) > 0 {
 		return "", false

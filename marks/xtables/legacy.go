@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"hash/maphash"
 	"unsafe"
 
 	"replypath/marks/decoded"
@@ -76,12 +76,13 @@ func legacyOnce(fd, level int, name string) (held legacyTable, err error) {
 	return held, nil
 }
 
+// seed is another for each process: no stamp outlives one.
+var seed = maphash.MakeSeed()
+
 // stamp sums up what the table holds but for its counters, which it clears.
 func (l legacyTable) stamp(ipv6 bool) uint64 {
 	decoded.ClearCounters(l.entries, ipv6)
-	h := fnv.New64a()
-	h.Write(l.entries)
-	return h.Sum64()
+	return maphash.Bytes(seed, l.entries)
 }
 
 func getsockopt(fd, level, name int, value []byte) error {

@@ -50,31 +50,52 @@ func (t *Table) Saved(ctx context.Context) (Use, error) {
 // useOfLegacy asks only for tables that are there: asking for one makes it.
 func (t *Table) useOfLegacy() (u Use, err error) {
 	for _, name := range t.legacyTables() {
-		table, err := t.legacy(name)
+		table, err := t.decode(name)
 		if err != nil {
 			return u, err
 		}
-		held, err := decoded.Legacy(table.entries, table.hooks, t.ipv6())
-		if err != nil {
-			return u, err
-		}
-		u.add(held)
+		u.add(table)
 	}
 	return u, nil
+}
+
+// decode reads one of the legacy backend's tables.
+func (t *Table) decode(name string) (decoded.Table, error) {
+	if name == marks.Table {
+		now, err := t.lookAnew()
+		return now.table, err
+	}
+	held, err := t.legacy(name)
+	if err != nil {
+		return nil, err
+	}
+	return decoded.Legacy(held.entries, held.hooks, t.ipv6())
+}
+
+// lookAnew looks into mangle whatever is known of it, which spares the next Read a look.
+func (t *Table) lookAnew() (look, error) {
+	t.known = nil
+	now, err := t.look()
+	switch {
+	case err != nil:
+		return now, err
+	case now.garbled:
+		return now, decoded.ErrGarbled
+	}
+	t.tell(now)
+	return now, nil
 }
 
 // ofIptables are the tables of nftables that iptables knows.
 var ofIptables = [...]string{"raw", "mangle", "nat", "filter", "security"}
 
-// useOfNFT looks into mangle, which spares the next Read a look. Of other chains their number of rules, and of jumps to
-// them, says enough.
+// useOfNFT reads no chain but those of mangle that Read does: of others their number of rules, and of jumps to them, says
+// enough.
 func (t *Table) useOfNFT() (u Use, err error) {
-	t.known = nil
-	now, err := t.look()
+	now, err := t.lookAnew()
 	if err != nil {
 		return u, err
 	}
-	t.tell(now)
 	u.add(now.table)
 	c, err := converse()
 	if err != nil {
