@@ -39,6 +39,7 @@ func (h *Host) ApplyAll(ctx context.Context, steps []uplinks.Step) []error {
 		}
 		errs = append(errs, said...)
 	}
+	h.forget(steps, errs)
 	for i, err := range errs {
 		if err != nil {
 			errs[i] = fmt.Errorf("%s: %w", firstLine(steps[i].String()), err)
@@ -54,10 +55,7 @@ func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
 		if _, err := h.remember(s); err != nil {
 			return err
 		}
-		if err := procfs.Write(s.Tunable, s.Value); err != nil {
-			return err
-		}
-		return h.forget(s)
+		return procfs.Write(s.Tunable, s.Value)
 	case uplinks.LoadChains:
 		return h.load(ctx, s)
 	}
@@ -72,13 +70,7 @@ func (h *Host) changeLinks(steps []uplinks.Step) []error {
 			break
 		}
 	}
-	errs := c.Make()
-	for i, err := range errs {
-		if set, is := steps[i].(uplinks.SetTunable); is && err == nil {
-			errs[i] = h.forget(set)
-		}
-	}
-	return errs
+	return c.Make()
 }
 
 // change adds a step to the changes, if it is for rtnetlink.
@@ -115,13 +107,24 @@ func (h *Host) remember(s uplinks.SetTunable) (index int, err error) {
 	return index, h.found.remember(s, index)
 }
 
-// forget drops the note of a value that is back.
-func (h *Host) forget(s uplinks.SetTunable) error {
-	index, err := h.links.Index(s.Tunable.Link)
-	if err != nil {
-		return err
+// forget drops the notes of the values that the steps brought back. What fails then failed for each of them.
+func (h *Host) forget(steps []uplinks.Step, errs []error) {
+	now := map[place]string{}
+	var set []int
+	for i, s := range steps {
+		if s, is := s.(uplinks.SetTunable); is && errs[i] == nil {
+			var index int
+			if index, errs[i] = h.links.Index(s.Tunable.Link); errs[i] == nil {
+				now[place{index, s.Tunable.Name}] = s.Value
+				set = append(set, i)
+			}
+		}
 	}
-	return h.found.forget(s, index)
+	if err := h.found.forget(now); err != nil {
+		for _, i := range set {
+			errs[i] = err
+		}
+	}
 }
 
 // firstLine names a step of many lines.

@@ -134,13 +134,17 @@ func (r *record) entry(s uplinks.SetTunable, index, at int) entry {
 	return e
 }
 
-// forget drops the note when the value is back.
-func (r *record) forget(s uplinks.SetTunable, index int) error {
-	at := r.find(s, index)
-	if at < 0 || r.Tunables[at].Was != s.Value {
+// forget drops the notes of values that are back, given what the tunables have now, with one write. Until then a note
+// does no harm: a value that is not the one that we set is left alone.
+func (r *record) forget(now map[place]string) error {
+	kept := slices.DeleteFunc(slices.Clone(r.Tunables), func(e entry) bool {
+		value, set := now[place{e.Index, e.Name}]
+		return set && value == e.Was
+	})
+	if len(kept) == len(r.Tunables) {
 		return nil
 	}
-	return r.put(notes{slices.Delete(slices.Clone(r.Tunables), at, at+1), r.Made})
+	return r.put(notes{kept, r.Made})
 }
 
 // noteTable notes a table that is not there yet, before we make it.

@@ -61,10 +61,10 @@ func TestAValueThatIsBackIsForgotten(t *testing.T) {
 	note(t, r, srcValidMark, 3, "0", "1")
 	note(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
 	for tunable, index := range map[uplinks.Tunable]int{srcValidMark: 3, {Name: uplinks.Reflect4}: 0} {
-		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "5"}, index); err != nil || len(again(t, r).of(links(map[string]int{"eth1": 3}))) == 0 {
+		if err := r.forget(map[place]string{{index, tunable.Name}: "5"}); err != nil || len(again(t, r).of(links(map[string]int{"eth1": 3}))) == 0 {
 			t.Errorf("another value than the one found must not be forgotten: %v", err)
 		}
-		if err := r.forget(uplinks.SetTunable{Tunable: tunable, Was: "1", Value: "0"}, index); err != nil {
+		if err := r.forget(map[place]string{{index, tunable.Name}: "0"}); err != nil {
 			t.Error(err)
 		}
 	}
