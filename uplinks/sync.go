@@ -34,47 +34,52 @@ type Batcher interface {
 // together is how many steps a Batcher is given at once: between them it is seen whether ctx has ended.
 const together = 64
 
-// look is what was observed.
+// look is what was observed, and what should be there.
 type look struct {
-	facts Facts
-	have  State
+	facts      Facts
+	have, want State
 }
 
-func observe(ctx context.Context, k Kernel) (look, error) {
+func observe(ctx context.Context, k Kernel, want func(Facts) State) (look, error) {
 	facts, have, err := k.Observe(ctx)
-	return look{facts, have}, err
+	if err != nil {
+		return look{}, err
+	}
+	return look{facts, have, want(facts)}, nil
 }
+
+// desired is what the settings ask for on whatever host.
+func (s Settings) desired(f Facts) State { return Desired(s, f) }
 
 // Preview is the plan that a Sync would carry out now, and what the operator should know of it beforehand.
 func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
-	now, err := observe(ctx, k)
+	now, err := observe(ctx, k, s.desired)
 	if err != nil {
 		return nil, nil, err
 	}
-	want := Desired(s, now.facts)
-	return Diff(want, now.have), now.findings(s, want), nil
+	return Diff(now.want, now.have), now.findings(s), nil
 }
 
-func (l look) findings(s Settings, want State) []Finding {
-	return append(Findings(s, l.facts), Upheavals(want, l.have)...)
+func (l look) findings(s Settings) []Finding {
+	return append(Findings(s, l.facts), Upheavals(l.want, l.have)...)
 }
 
 // Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it
 // fails it leaves every step that succeeded: each of them alone leaves a working host.
 func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
-	return reach(ctx, k, nil, func(f Facts) State { return Desired(s, f) })
+	return reach(ctx, k, nil, s.desired)
 }
 
 // Change is a Sync that does all or nothing: when it fails it puts back what it had changed. It also gives what the
 // operator should have known beforehand.
 func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
-	before, err := observe(ctx, k)
+	before, err := observe(ctx, k, s.desired)
 	if err != nil {
 		return nil, nil, err
 	}
-	done, err := reach(ctx, k, &before, func(f Facts) State { return Desired(s, f) })
+	done, err := reach(ctx, k, &before, s.desired)
 	if err == nil {
-		return done, before.findings(s, Desired(s, before.facts)), nil
+		return done, before.findings(s), nil
 	}
 	if len(done) == 0 {
 		return nil, nil, err
@@ -93,13 +98,13 @@ func reach(ctx context.Context, k Kernel, first *look, want func(Facts) State) (
 	for range rounds {
 		now := first
 		if first = nil; now == nil {
-			looked, seen := observe(ctx, k)
+			looked, seen := observe(ctx, k, want)
 			if seen != nil {
 				return done, errors.Join(err, seen)
 			}
 			now = &looked
 		}
-		if plan = Diff(want(now.facts), now.have); len(plan) == 0 {
+		if plan = Diff(now.want, now.have); len(plan) == 0 {
 			return done, nil
 		}
 		var took Plan
