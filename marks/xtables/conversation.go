@@ -33,7 +33,7 @@ func (c *conversation) list(request []byte, each func(family uint8, attributes [
 	torn := false
 	for {
 		if len(c.room) < answerRoom {
-			c.room = make([]byte, 8*answerRoom)
+			c.room = make([]byte, 2*answerRoom)
 		}
 		n, _, err := unix.Recvfrom(c.fd, c.room, 0)
 		if err == unix.EINTR {

@@ -74,7 +74,7 @@ func (t *Table) asked(request []byte) ([]byte, error) {
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, err
 	}
-	buffer := make([]byte, 1<<16)
+	buffer := make([]byte, 1<<12) // the answers are short
 	for {
 		n, _, err := unix.Recvfrom(fd, buffer, 0)
 		if err == unix.EINTR {
