@@ -45,8 +45,9 @@ func TestConvict(t *testing.T) {
 }
 
 func TestQuorum(t *testing.T) {
-	yes, no := ballot{verdict: Alive}, ballot{verdict: Dead, why: "x: no answer"}
-	maybe, bad := ballot{verdict: Undecided, why: "y: not answered yet"}, ballot{verdict: Dead, bad: true, why: "bad"}
+	says := func(why string) func() string { return func() string { return why } }
+	yes, no := ballot{verdict: Alive}, ballot{verdict: Dead, why: says("x: no answer")}
+	maybe, bad := ballot{verdict: Undecided, why: says("y: not answered yet")}, ballot{verdict: Dead, bad: true, why: says("bad")}
 	for name, c := range map[string]struct {
 		need   int
 		all    []ballot

@@ -39,7 +39,7 @@ func (i *inquiry) pause() {
 func (i *inquiry) bad() bool { return i.common.bad && !i.counts }
 
 func (i *inquiry) ballot() ballot {
-	return ballot{verdict: i.stands, bad: i.bad(), why: i.probe.Target.String() + ": " + i.why()}
+	return ballot{verdict: i.stands, bad: i.bad(), why: func() string { return i.probe.Target.String() + ": " + i.why() }}
 }
 
 // why says in words why it is not alive.

@@ -39,30 +39,43 @@ func BenchmarkServiceAtRest(b *testing.B) {
 		link.Addr(fmt.Sprintf("198.19.%d.2/24", i), fmt.Sprintf("2001:db8:%x::2/64", 0x100+i))
 		fmt.Fprintf(config, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [\"198.19.%d.1\", \"fe80::1\"]\n", i, i+1, link.Name, i)
 	}
-	dir := b.TempDir()
-	if err := os.WriteFile(dir+"/replypath.toml", []byte(config.String()), 0o600); err != nil {
-		b.Fatal(err)
-	}
 	for b.Loop() {
-		cmd := gateway.Command(b.Context(), binary, "run", "--config", dir+"/replypath.toml", "--state", dir+"/state")
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
-		for gateway.Command(b.Context(), binary, "plan", "--config", dir+"/replypath.toml", "--state", dir+"/state").Run() != nil {
-			time.Sleep(100 * time.Millisecond)
-		}
-		time.Sleep(2 * time.Second) // the last look at what was done
+		cmd := serveInBench(b, gateway, config.String())
 		before, began := spent(b, cmd.Process.Pid), time.Now()
 		time.Sleep(lasts)
 		share := 100 * float64(spent(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
 		memory := resident(b, cmd.Process.Pid)
 		must(b, []float64{share}, "%CPU", restCPU)
 		must(b, []float64{float64(memory) / 1024}, "MiB", restMemory)
-		if err := cmd.Process.Kill(); err != nil {
-			b.Fatal(err)
-		}
-		cmd.Wait()
+		endInBench(b, cmd)
 	}
+}
+
+// serveInBench starts the service, and waits until it has nothing to do but to watch.
+func serveInBench(b *testing.B, gateway *world.Host, config string) *world.Command {
+	b.Helper()
+	dir := b.TempDir()
+	files := []string{"--config", dir + "/replypath.toml", "--state", dir + "/state"}
+	if err := os.WriteFile(files[1], []byte(config), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := gateway.Command(b.Context(), binary, append([]string{"run"}, files...)...)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	for gateway.Command(b.Context(), binary, append([]string{"plan"}, files...)...).Run() != nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(2 * time.Second) // the last look at what was done
+	return cmd
+}
+
+func endInBench(b *testing.B, cmd *world.Command) {
+	b.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		b.Fatal(err)
+	}
+	cmd.Wait()
 }
 
 // spent is the time of a process on the CPU, its children's too, in ticks.
