@@ -72,7 +72,7 @@ bench-asking: REPLYPATH_ASK ?= 20s
 bench-asking: needs
 	REPLYPATH_ASK=$(REPLYPATH_ASK) go test -count=1 -run '^$$' -bench Asking -benchtime 1x ./test
 
-# How long one proof of 31 uplinks in both families takes.
+# How long one proof of 31 uplinks in both families takes, against its bound.
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test
 
