@@ -1,5 +1,6 @@
-// Package xtables carries our mangle chains between package marks and the kernel, by the iptables commands. It is the
-// only importer of go-iptables, and the only one that starts processes.
+// Package xtables carries our mangle chains between package marks and the kernel: they are written by the iptables
+// commands, and read as the kernel holds them, or by the commands where only these can tell what is there. It is the only
+// importer of go-iptables, and the only one that starts processes.
 package xtables
 
 import (
