@@ -77,10 +77,6 @@ func addr(ip net.IP) netip.Addr {
 	return a.Unmap()
 }
 
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
 // Index is the number of a link, 0 for the empty name. A link that was read has the number that it had then: what is
 // written of it follows from what was read of that one, and fails when it has gone meanwhile, whosoever has its name now.
 func (h *Handle) Index(link string) (int, error) {

@@ -37,8 +37,6 @@ type entry struct {
 	Set   string `json:"set"`
 }
 
-func (e entry) tunable() uplinks.Tunable { return uplinks.Tunable{Link: e.Link, Name: e.Name} }
-
 func openRecord(dir string) (record, error) {
 	m, err := Remember(dir)
 	if err != nil {
