@@ -66,7 +66,7 @@ bench-go:
 bench-idle: needs
 	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test
 
-# What 64 probes cost that ask five times per second, when all are answered and when none is. It fails when one breaks its
+# What 64 probes cost that ask five times per second, when all are answered and when none is. It fails when a kind breaks its
 # bound, as bench-idle does; with REPLYPATH_ASK=10m it shows that memory stays flat.
 bench-asking: REPLYPATH_ASK ?= 20s
 bench-asking: needs

@@ -6,20 +6,26 @@ import (
 	"testing"
 )
 
-// must tells the median of a benchmark's figures and whether it keeps its bound, and fails where it does not. One that the
-// median breaks and the better quartile keeps is within what noise can do.
-func must(b *testing.B, figures []float64, unit string, most float64) {
+// tell tells the median of a benchmark's figures, and gives the better quartile and both in words too.
+func tell(b *testing.B, figures []float64, unit string) (median, better float64, said string) {
 	b.Helper()
 	sorted := slices.Sorted(slices.Values(figures))
-	median, better := sorted[len(sorted)/2], sorted[len(sorted)/4]
+	median = sorted[len(sorted)/2]
 	b.ReportMetric(median, unit)
-	said := fmt.Sprintf("%s: %.2f %s (%.2f to %.2f), at most %g", b.Name(), median, unit, sorted[0], sorted[len(sorted)-1], most)
+	return median, sorted[len(sorted)/4], fmt.Sprintf("%s: %.2f %s (%.2f to %.2f)", b.Name(), median, unit, sorted[0], sorted[len(sorted)-1])
+}
+
+// must tells whether the median keeps its bound as well, and fails where it does not. One that the median breaks and the
+// better quartile keeps is within what noise can do.
+func must(b *testing.B, figures []float64, unit string, most float64) {
+	b.Helper()
+	median, better, said := tell(b, figures, unit)
 	switch {
 	case median <= most:
-		b.Log("PASS", said)
+		b.Logf("PASS %s, at most %g", said, most)
 	case better <= most:
-		b.Log("PASS within noise", said)
+		b.Logf("PASS within noise %s, at most %g", said, most)
 	default:
-		b.Error("FAIL", said)
+		b.Errorf("FAIL %s, at most %g", said, most)
 	}
 }
