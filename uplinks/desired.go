@@ -8,21 +8,41 @@ import (
 )
 
 // Desired is what should be in the kernel of a host that is like the facts, for an operator who asked for the
-// settings. Settings without uplinks ask for nothing: what we changed goes back to what was found.
+// settings. Settings without uplinks ask for nothing: what we changed goes back to what was found. Of facts that are only
+// of some shares it is what should be in those.
 func Desired(s Settings, f Facts) State {
 	want := NewState()
+	if f.Only != nil {
+		for _, u := range s.Uplinks {
+			if f.covers(s, u) {
+				wantOf(want, s, f, u)
+			}
+		}
+		return want
+	}
 	// Room for what an uplink has in both families: maps that grow cost more than what they hold.
 	want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 	want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	for _, family := range f.families() {
 		rules(want, s, f, family)
 		chains(want, s, f, family)
-		for _, u := range s.Uplinks {
-			routes(want, s, f.Links[u.Link], u, family)
-		}
+	}
+	for _, u := range s.Uplinks {
+		wantOf(want, s, f, u)
 	}
 	tunables(want, s, f)
 	return want
+}
+
+// wantOf adds what is in the uplink's share.
+func wantOf(want State, s Settings, f Facts, u Uplink) {
+	for _, family := range f.families() {
+		routes(want, s, f.Links[u.Link], u, family)
+	}
+	if _, present := f.Links[u.Link]; present {
+		want.Tunables[Tunable{u.Link, LinkGroup}] = fmt.Sprint(s.Group)
+		want.Tunables[Tunable{u.Link, SrcValidMark}] = "1"
+	}
 }
 
 func (f Facts) families() []Family {
@@ -69,27 +89,16 @@ func chains(want State, s Settings, f Facts, family Family) {
 	}
 }
 
-// tunables takes what the uplinks need, and gives back what was taken and is needed no more.
+// tunables takes what all uplinks need together, and gives back what was taken and is needed no more.
 func tunables(want State, s Settings, f Facts) {
-	for t, found := range f.Found {
-		want.Returned[t] = found
-	}
-	if len(s.Uplinks) == 0 {
-		return
-	}
-	take := func(t Tunable, value string) {
-		want.Tunables[t] = value
-		delete(want.Returned, t)
-	}
-	for _, u := range s.Uplinks {
-		if _, present := f.Links[u.Link]; present {
-			take(Tunable{u.Link, LinkGroup}, fmt.Sprint(s.Group))
-			take(Tunable{u.Link, SrcValidMark}, "1")
+	for _, t := range namespaceTunables {
+		if len(s.Uplinks) > 0 && (t.Name != Reflect6 || f.IPv6 && slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Manages(IPv6) })) {
+			want.Tunables[t] = "1"
 		}
 	}
-	for _, t := range namespaceTunables {
-		if t.Name != Reflect6 || f.IPv6 && slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Manages(IPv6) }) {
-			take(t, "1")
+	for t, found := range f.Found {
+		if _, taken := want.Tunables[t]; !taken {
+			want.Returned[t] = found
 		}
 	}
 }

@@ -13,6 +13,7 @@ type Facts struct {
 	Tools  map[Family]Tool // the iptables commands of the backend that is used
 	Both   bool            // both backends hold rules of somebody's
 	Found  map[Tunable]Found
+	Only   []Share // what was looked at, when it was not the whole host: of that there are links, their routes in Routed, and no more
 }
 
 // Link is a network interface.
@@ -81,6 +82,16 @@ func (l Link) Source(f Family) netip.Addr {
 		}
 	}
 	return spare
+}
+
+// owned are the addresses by which rules of ours may select.
+func (l Link) owned() (all []netip.Addr) {
+	for _, a := range l.Addrs {
+		if !a.LinkLocal {
+			all = append(all, a.Prefix.Addr())
+		}
+	}
+	return all
 }
 
 // holds reports whether a connected prefix of the link holds the address.

@@ -67,9 +67,12 @@ func compareTunables(a, b *Tunable) int {
 	return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Name, b.Name))
 }
 
-// Sysctls are the sysctls that we may set on a host with these links.
-func Sysctls(f Facts) []Tunable {
-	all := slices.Clone(namespaceTunables[:])
+// Sysctls are the sysctls that we may set on a host with these links; those of the links alone when the facts are of some
+// shares only.
+func Sysctls(f Facts) (all []Tunable) {
+	if f.Only == nil {
+		all = append(all, namespaceTunables[:]...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		all = append(all, Tunable{name, SrcValidMark})
 	}

@@ -35,7 +35,8 @@ func ReadIPv6(facts *uplinks.Facts) {
 	}
 }
 
-// Read fills in the sysctls that we may set. It needs the facts' links.
+// Read fills in the sysctls that we may set: when the facts are of some shares only, those of their links. It needs the
+// facts' links.
 func Read(facts uplinks.Facts, have *uplinks.State) error {
 	for _, t := range uplinks.Sysctls(facts) {
 		value, err := value(t.Path())

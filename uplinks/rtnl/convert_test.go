@@ -3,14 +3,12 @@ package rtnl
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"replypath/uplinks"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -84,12 +82,21 @@ func TestMainsDefaultRoutesAreLearntFromFirst(t *testing.T) {
 }
 
 func TestAddressesAreToldApart(t *testing.T) {
-	of := func(text string, flags int) uplinks.Addr {
-		ip, network, err := net.ParseCIDR(text)
-		if err != nil {
-			t.Fatal(err)
+	const link = 7
+	of := func(text string, flags uint32, local ...string) uplinks.Addr {
+		p := netip.MustParsePrefix(text)
+		msg := nl.NewIfAddrmsg(number(uplinks.FamilyOf(p.Addr())))
+		msg.Index, msg.Prefixlen = link, uint8(p.Bits())
+		m := append(msg.Serialize(), nl.NewRtAttr(unix.IFA_ADDRESS, p.Addr().AsSlice()).Serialize()...)
+		for _, l := range local {
+			m = append(m, nl.NewRtAttr(unix.IFA_LOCAL, netip.MustParseAddr(l).AsSlice()).Serialize()...)
 		}
-		return address(netlink.Addr{IPNet: &net.IPNet{IP: ip, Mask: network.Mask}, Flags: flags})
+		m = append(m, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)).Serialize()...)
+		index, a, err := address(m)
+		if err != nil || index != link {
+			t.Fatal(index, err)
+		}
+		return a
 	}
 	v6 := netip.MustParsePrefix("2001:db8::2/64")
 	for name, c := range map[string]struct{ got, want uplinks.Addr }{
@@ -99,6 +106,8 @@ func TestAddressesAreToldApart(t *testing.T) {
 		"optimistic":         {of("2001:db8::2/64", unix.IFA_F_TENTATIVE|unix.IFA_F_OPTIMISTIC), uplinks.Addr{Prefix: v6}},
 		"deprecated":         {of("2001:db8::2/64", unix.IFA_F_DEPRECATED), uplinks.Addr{Prefix: v6, Deprecated: true}},
 		"temporary":          {of("2001:db8::2/64", unix.IFA_F_TEMPORARY), uplinks.Addr{Prefix: v6, Temporary: true}},
+		"with itself":        {of("192.0.2.2/24", 0, "192.0.2.2"), uplinks.Addr{Prefix: netip.MustParsePrefix("192.0.2.2/24")}},
+		"with a peer":        {of("198.51.100.1/32", 0, "192.0.2.2"), uplinks.Addr{Prefix: netip.MustParsePrefix("192.0.2.2/32")}},
 		"secondary, in IPv4": {of("192.0.2.2/24", unix.IFA_F_SECONDARY), uplinks.Addr{Prefix: netip.MustParsePrefix("192.0.2.2/24")}},
 	} {
 		if c.got != c.want {

@@ -19,46 +19,33 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 	if err != nil {
 		return nil, err
 	}
-	var addrs []netlink.Addr
-	err = dump(ctx, "addresses", func() (err error) { addrs, err = h.h.AddrList(nil, netlink.FAMILY_ALL); return err })
+	of, err := h.readAddresses(ctx, 0)
 	if err != nil {
 		return nil, err
-	}
-	of := map[int][]uplinks.Addr{}
-	for _, a := range addrs {
-		of[a.LinkIndex] = append(of[a.LinkIndex], address(a))
 	}
 	names := map[int]string{}
 	h.indexes = map[string]int{}
 	for _, l := range links {
-		a := l.Attrs()
-		names[a.Index] = a.Name
-		h.indexes[a.Name] = a.Index
-		facts.Links[a.Name] = uplinks.Link{
-			Name:         a.Name,
-			Index:        a.Index,
-			MAC:          string(a.HardwareAddr),
-			Up:           a.RawFlags&unix.IFF_UP != 0,
-			Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
-			Group:        uplinks.Group(a.Group),
-			PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
-			Addrs:        of[a.Index],
-		}
-		have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
+		names[l.Attrs().Index] = l.Attrs().Name
+		h.addLink(facts, have, l.Attrs(), of)
 	}
 	return names, nil
 }
 
-func address(a netlink.Addr) uplinks.Addr {
-	p := prefix(a.IPNet)
-	return uplinks.Addr{
-		Prefix:     p,
-		LinkLocal:  a.Scope >= unix.RT_SCOPE_LINK,
-		Tentative:  a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 && a.Flags&unix.IFA_F_OPTIMISTIC == 0,
-		Deprecated: a.Flags&unix.IFA_F_DEPRECATED != 0,
-		// The same bit means "secondary" on an IPv4 address (linux/if_addr.h).
-		Temporary: p.Addr().Is6() && a.Flags&unix.IFA_F_TEMPORARY != 0,
+// addLink fills in a link, given the addresses of all.
+func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, a *netlink.LinkAttrs, of map[int][]uplinks.Addr) {
+	h.indexes[a.Name] = a.Index
+	facts.Links[a.Name] = uplinks.Link{
+		Name:         a.Name,
+		Index:        a.Index,
+		MAC:          string(a.HardwareAddr),
+		Up:           a.RawFlags&unix.IFF_UP != 0,
+		Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
+		Group:        uplinks.Group(a.Group),
+		PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
+		Addrs:        of[a.Index],
 	}
+	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
 }
 
 // prefix is the zero Prefix for nil.

@@ -14,11 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, names map[int]string, facts *uplinks.Facts, have *uplinks.State) error {
+// readRoutes reads a family's routes that are like one in table or link, whichever is given: what they say of links, and
+// those that are ours or in our tables, wherever there is something to be filled in.
+func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, like netlink.Route, facts *uplinks.Facts, have *uplinks.State) error {
 	var routes []netlink.Route
 	err := dump(ctx, f.String()+" routes", func() error {
 		routes = routes[:0]
-		return h.h.RouteListFilteredIter(number(f), &netlink.Route{}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+		return h.h.RouteListFilteredIter(number(f), &like, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
 			if h.concerns(r) {
 				routes = append(routes, r)
 			}
@@ -29,12 +31,15 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, names map[int
 		return err
 	}
 	for _, r := range routes {
-		if h.inTables(r) {
-			addRoute(have, f, r, names)
+		if have != nil && h.inTables(r) {
+			addRoute(have, f, r, h.names)
 		}
-		if r.Protocol != uplinks.Protocol {
-			addFacts(facts, f, r, names)
+		if facts != nil && r.Protocol != uplinks.Protocol {
+			addFacts(facts, f, r, h.names)
 		}
+	}
+	if facts == nil {
+		return nil
 	}
 	for name, l := range facts.Links {
 		slices.SortStableFunc(l.Defaults, preferred)
@@ -133,7 +138,7 @@ func gateway(gw []byte, via netlink.Destination) netip.Addr {
 
 // addFacts notes what a route of others says about its links.
 func addFacts(facts *uplinks.Facts, f uplinks.Family, r netlink.Route, names map[int]string) {
-	if bars(r) {
+	if bars(r) && facts.Only == nil {
 		facts.Barred[f] = true
 	}
 	if r.Type != unix.RTN_UNICAST {

@@ -19,9 +19,11 @@ import (
 
 // Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
 type Handle struct {
-	h         *netlink.Handle // for reading
+	h         *netlink.Handle  // for reading
+	lists     *nl.SocketHandle // for what is asked for of one link alone; nil until then
 	writer    *writer
-	tableBase atomic.Uint32 // read by Watch too
+	names     map[int]string // of links, by their index, at the last Read
+	tableBase atomic.Uint32  // read by Watch too
 	ports     map[uint32]bool
 	indexes   map[string]int // of links, whenever facts of them were filled in
 }
@@ -80,20 +82,23 @@ func (h *Handle) LookAt(base uplinks.Table) { h.tableBase.Store(uint32(base)) }
 func (h *Handle) Close() {
 	h.h.Close()
 	h.writer.close()
+	if h.lists != nil {
+		h.lists.Close()
+	}
 }
 
 // Read fills in what rtnetlink tells: links with their addresses and routes, the routes and rules that are ours, and
 // the groups of links.
 func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
-	names, err := h.readLinks(ctx, facts, have)
-	if err != nil {
+	var err error
+	if h.names, err = h.readLinks(ctx, facts, have); err != nil {
 		return err
 	}
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !facts.IPv6 {
 			continue
 		}
-		if err := h.readRoutes(ctx, f, names, facts, have); err != nil {
+		if err := h.readRoutes(ctx, f, netlink.Route{}, facts, have); err != nil {
 			return err
 		}
 		if err := h.readRules(ctx, f, facts, have); err != nil {

@@ -17,6 +17,7 @@ type Change struct {
 	What string
 	Port uint32            // netlink port of who did it, most often a process id; 0 when it is the kernel or not told
 	Link uplinks.LinkState // when it is about a link: as it is now
+	At   uplinks.Place
 }
 
 // backlog is how many bytes of events may wait. When there is no room the kernel drops them and says ENOBUFS.
@@ -60,7 +61,7 @@ func (h *Handle) subscribe(ctx context.Context, first string, changed func(Chang
 		}
 		for _, m := range msgs {
 			if what := h.concern(m); what != "" {
-				changed(Change{What: what, Port: m.Header.Pid, Link: linkState(m)})
+				changed(Change{What: what, Port: m.Header.Pid, Link: linkState(m), At: h.place(m)})
 			}
 		}
 	}
@@ -124,18 +125,6 @@ func (h *Handle) routeConcerns(data []byte) bool {
 	if msg.Protocol == uplinks.Protocol || msg.Dst_len == 0 {
 		return true
 	}
-	attrs, err := nl.ParseRouteAttr(data[msg.Len():])
-	if err != nil {
-		return true
-	}
-	table, gatewayed := uint32(msg.Table), false
-	for _, a := range attrs {
-		switch a.Attr.Type {
-		case unix.RTA_TABLE:
-			table = nl.NativeEndian().Uint32(a.Value)
-		case unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH:
-			gatewayed = true
-		}
-	}
-	return h.ourTable(uplinks.Table(table)) || table == unix.RT_TABLE_MAIN && !gatewayed
+	r, err := routed(data)
+	return err != nil || h.ourTable(r.table) || r.table == uplinks.MainTable && !r.gateway
 }

@@ -24,6 +24,7 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 		{"a first sync does it all and a second finds nothing to do", secondSync},
 		{"a preview writes nothing", preview},
 		{"damage is seen and mended", damages},
+		{"a look at a share sees what a look at the whole sees", shares},
 		{"an uplink that is removed takes only its own along", removal},
 		{"an uplink that is added moves nothing", addition},
 		{"a flush leaves the host as it was found", flush},

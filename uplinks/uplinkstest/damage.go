@@ -29,6 +29,7 @@ func damages(t *testing.T, open func(t *testing.T) World) {
 				}
 				facts, have := observe(t, w)
 				after := d.do(t, scene{w, family, have, facts.Tools[family]})
+				sharesAgree(t, w)
 				if len(previewed(t, w, Settings())) == 0 {
 					t.Errorf("%s: a preview sees nothing", d.name)
 				}

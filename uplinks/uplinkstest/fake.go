@@ -83,7 +83,7 @@ func (k *Fake) SetFacts(f uplinks.Facts) {
 }
 
 // Observe hands out copies of what the host is like and of what is ours.
-func (k *Fake) Observe(ctx context.Context) (uplinks.Facts, uplinks.State, error) {
+func (k *Fake) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
 	have := uplinks.NewState()
 	maps.Copy(have.Tunables, k.values)
 	for _, r := range k.rules {
@@ -97,10 +97,29 @@ func (k *Fake) Observe(ctx context.Context) (uplinks.Facts, uplinks.State, error
 			have.Routes[key] = r
 		}
 	}
+	if only != nil {
+		return part(k.facts, only), have.Of(only), ctx.Err()
+	}
 	for tool, t := range k.tables {
 		t.observe(tool, have)
 	}
 	return clone(k.facts), have, ctx.Err()
+}
+
+// part is what facts say of some shares.
+func part(f uplinks.Facts, only []uplinks.Share) uplinks.Facts {
+	p := uplinks.Facts{IPv6: f.IPv6, Links: map[string]uplinks.Link{}, Only: only}
+	for _, s := range only {
+		if l, there := f.Links[s.Link]; there {
+			p.Links[s.Link] = l
+		}
+	}
+	for _, r := range f.Routed {
+		if _, there := p.Links[r.Link]; there {
+			p.Routed = append(p.Routed, r)
+		}
+	}
+	return clone(p)
 }
 
 func clone(f uplinks.Facts) uplinks.Facts {

@@ -27,8 +27,9 @@ func (s *Service) equip(c config.Config) {
 	monitor.Answered = s.endpoint.Metrics().Observe
 	s.care = newCare(monitor, s.Log)
 	s.care.prove = s.host.Prove
+	s.care.some = s.host.ProveSome
 	s.care.replies = s.host.Replies
-	s.care.doubt = func() { s.loop.Nudge("a reply would stray") }
+	s.care.doubt = func() { s.nudge("a reply would stray", uplinks.Place{}) }
 	s.keeper.Observed = s.care.observed
 	s.keeper.Repaired = s.repaired
 	s.attend(c)
@@ -68,8 +69,8 @@ func (s *Service) happened(e health.Event) {
 }
 
 // repaired tells what a round has changed. The keeper has logged each step.
-func (s *Service) repaired(done uplinks.Plan, why string) {
-	s.care.changed()
+func (s *Service) repaired(done uplinks.Plan, why string, at []uplinks.Place) {
+	s.care.changed(at...)
 	text := firstLine(done[0].String())
 	if len(done) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(done)-1)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,61 +17,106 @@ import (
 type care struct {
 	monitor *health.Monitor
 	prove   func(context.Context, health.Settings, []health.Path) ([]proof.Finding, error)
+	some    func(ctx context.Context, s health.Settings, f uplinks.Facts, paths, some []health.Path) ([]proof.Finding, error)
 	replies func(context.Context, []health.Path) (map[health.Key]health.Seen, error)
 	doubt   func() // asks for a look at the kernel, because a reply would stray
 	log     *slog.Logger
-	due     chan struct{} // the proof is out of date, and the kernel is as it should be
+	due     chan struct{} // a proof is out of date, and the kernel is as it should be
 
 	mu     sync.Mutex
 	asked  health.Settings
+	facts  uplinks.Facts // for reading, as are the paths: other ones take their place
 	paths  []health.Path
-	stale  bool // something has changed since the last settled
+	stale  map[health.Key]bool // what has changed since the last settled
+	ripe   map[health.Key]bool // what had changed then, and is not proven since
 	proofs map[health.Key]health.Proof
+	told   map[health.Key]health.Proof // to the monitor; only the goroutine that proves
 }
 
 func newCare(m *health.Monitor, log *slog.Logger) *care {
-	return &care{monitor: m, log: log, due: make(chan struct{}, 1), proofs: map[health.Key]health.Proof{}}
+	return &care{monitor: m, log: log, due: make(chan struct{}, 1), stale: map[health.Key]bool{}, ripe: map[health.Key]bool{},
+		proofs: map[health.Key]health.Proof{}, told: map[health.Key]health.Proof{}}
 }
 
 // attend takes what the configuration says about health.
 func (c *care) attend(s health.Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked, c.stale = s, true
+	c.asked = s
+	c.outdate(c.paths)
 	c.monitor.Watch(c.asked, c.paths)
 }
 
-// observed takes over the paths as a round saw them.
+// observed takes over the host and the paths as a round saw them.
 func (c *care) observed(s uplinks.Settings, f uplinks.Facts) {
 	paths := health.Paths(s, f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.facts = f
 	if slices.Equal(paths, c.paths) {
 		return
 	}
-	c.paths, c.stale = paths, true
+	before := make(map[health.Key]health.Path, len(c.paths))
+	for _, p := range c.paths {
+		before[p.Key] = p
+	}
+	for _, p := range paths {
+		if before[p.Key] != p {
+			c.stale[p.Key] = true
+		}
+	}
+	c.paths = paths
 	c.monitor.Watch(c.asked, paths)
 }
 
-// changed notes that somebody has changed something: what was proven before says little about what is after it.
-func (c *care) changed() {
+// changed notes that somebody has changed something at places: what was proven before says little about what is after
+// it. A place that is of no path in particular may be of all.
+func (c *care) changed(at ...uplinks.Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stale = true
+	for _, place := range at {
+		here := slices.DeleteFunc(slices.Clone(c.paths), func(p health.Path) bool {
+			return place.Link != p.Index && place.Table != p.Table
+		})
+		if len(here) == 0 || place == (uplinks.Place{}) {
+			here = c.paths
+		}
+		c.outdate(here)
+	}
 }
 
-// settled asks for a new proof if anything has changed. It is called when a round has found nothing more to do.
+func (c *care) outdate(paths []health.Path) {
+	for _, p := range paths {
+		c.stale[p.Key] = true
+	}
+}
+
+// settled asks for new proofs if anything has changed. It is called when a round has found nothing more to do.
 func (c *care) settled() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stale {
+	if len(c.stale) == 0 {
 		return
 	}
-	c.stale = false
+	maps.Copy(c.ripe, c.stale)
+	clear(c.stale)
 	select {
 	case c.due <- struct{}{}:
 	default:
 	}
+}
+
+// ripened gives the paths that are to be proven because they have changed, or all when that is asked for.
+func (c *care) ripened(all bool) (s health.Settings, f uplinks.Facts, paths, some []health.Path) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.paths {
+		if all || c.ripe[p.Key] {
+			some = append(some, p)
+		}
+	}
+	clear(c.ripe)
+	return c.asked, c.facts, c.paths, some
 }
 
 // now gives what is kept to. The paths are for reading: other ones take their place, and they stay as they are.

@@ -74,8 +74,7 @@ func (s *Service) glance(look func(index int) (uplinks.LinkState, error), at hea
 		return
 	}
 	s.care.monitor.Link(is.Name, is.Up, is.Carrier)
-	s.care.changed()
-	s.loop.Nudge("link")
+	s.announce("link", uplinks.Place{Link: at.Index})
 }
 
 // alive gives a path of each link that is up and has a carrier.

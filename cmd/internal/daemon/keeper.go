@@ -16,9 +16,13 @@ import (
 type Keeper struct {
 	Kernel   uplinks.Kernel
 	Log      *slog.Logger
-	Observed func(uplinks.Settings, uplinks.Facts) // is told what each round saw, after its repairs; may be nil
-	Repaired func(uplinks.Plan, string)            // is told what a round changed, and why; may be nil
+	Observed func(uplinks.Settings, uplinks.Facts)       // is told what each round saw, after its repairs; may be nil
+	Repaired func(uplinks.Plan, string, []uplinks.Place) // is told what a round changed, why and where; may be nil
 	restrain *Restraint
+
+	facts   uplinks.Facts          // as they were last seen; only the loop's goroutine
+	open    map[uplinks.Share]bool // what was repaired since the last look at the whole, and not looked at since
+	orderly bool                   // what is not open was in order
 
 	mu       sync.Mutex
 	settings uplinks.Settings
@@ -41,16 +45,19 @@ type Report struct {
 	Findings []uplinks.Finding
 }
 
+// silent is how many of the repairs so far the kernel announces to nobody.
+func (r Report) silent() int { return r.Repairs[uplinks.KindSysctl] + r.Repairs[uplinks.KindChains] }
+
 // NewKeeper keeps to these settings.
 func NewKeeper(k uplinks.Kernel, log *slog.Logger, s uplinks.Settings) *Keeper {
-	return &Keeper{Kernel: k, Log: log, restrain: NewRestraint(), settings: s, suspects: map[string]string{}}
+	return &Keeper{Kernel: k, Log: log, restrain: NewRestraint(), settings: s, suspects: map[string]string{}, open: map[uplinks.Share]bool{}}
 }
 
-// Keep takes new settings for the next round.
+// Keep takes new settings for the next round. Only the loop's goroutine calls it.
 func (k *Keeper) Keep(s uplinks.Settings) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.settings = s
+	k.settings, k.orderly = s, false
 }
 
 // Settings are those that are kept to.
@@ -96,36 +103,86 @@ func (k *Keeper) Report() Report {
 // soon is when a round that failed is tried again.
 const soon = time.Second
 
-// Round looks, repairs and says when to look again. What it did shows in the next round: its own changes nudge.
-func (k *Keeper) Round(ctx context.Context, why string) time.Duration {
+// Round looks at the places where something has changed, or at the whole host when none is named, repairs and says when
+// to look again. What it did shows in the next round: its own changes nudge.
+func (k *Keeper) Round(ctx context.Context, why string, at ...uplinks.Place) time.Duration {
 	settings := k.Settings()
 	suspects := k.suspected()
-	facts, have, err := k.Kernel.Observe(ctx)
+	facts, have, err := k.observe(ctx, settings, at)
 	if err != nil {
 		k.failed("observe", err)
 		return soon
 	}
 	want := uplinks.Desired(settings, facts)
-	k.restrain.Want(want)
+	k.restrain.Want(want, facts.Only)
 	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), time.Now())
 	done, err := uplinks.CarryOut(ctx, k.Kernel, act)
-	k.repaired(done, why, suspects)
+	k.repaired(done, why, where(facts), suspects)
 	if err != nil && ctx.Err() == nil {
 		k.failed("apply", err)
 		next = soon
 	}
+	k.seen(facts, len(act), err == nil && len(wait) == 0)
 	if k.Observed != nil {
-		k.Observed(settings, facts)
+		k.Observed(settings, k.facts)
 	}
 	k.note(Report{
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: kinds(done), Drift: len(act) + len(wait), Waiting: len(wait),
-		Uplinks: len(settings.Uplinks), Findings: uplinks.Findings(settings, facts),
+		Uplinks: len(settings.Uplinks), Findings: uplinks.Findings(settings, k.facts),
 	})
 	return next
 }
 
+// severalShares are looked at alone. With more, the whole host costs little more.
+const severalShares = 16
+
+// observe looks at the shares in which the places are, as long as all else is in order and they do not say that more
+// must have changed. Otherwise it looks at the whole host.
+func (k *Keeper) observe(ctx context.Context, s uplinks.Settings, at []uplinks.Place) (uplinks.Facts, uplinks.State, error) {
+	only, known := s.At(k.facts, at)
+	for share := range k.open {
+		if !slices.Contains(only, share) {
+			only = append(only, share)
+		}
+	}
+	if len(at) > 0 && known && k.orderly && len(only) <= severalShares {
+		facts, have, err := k.Kernel.Observe(ctx, only...)
+		if err != nil || !k.facts.Moves(facts) {
+			return facts, have, err
+		}
+	}
+	return k.Kernel.Observe(ctx)
+}
+
+// seen takes over the facts, and in what of the host there was something to do.
+func (k *Keeper) seen(f uplinks.Facts, acted int, well bool) {
+	clear(k.open)
+	if f.Only == nil {
+		k.facts, k.orderly = f, well && acted == 0
+		return
+	}
+	k.facts = k.facts.With(f)
+	k.orderly = k.orderly && well
+	if acted > 0 {
+		for _, share := range f.Only {
+			k.open[share] = true
+		}
+	}
+}
+
+// where is what facts are of.
+func where(f uplinks.Facts) (at []uplinks.Place) {
+	for _, share := range f.Only {
+		at = append(at, uplinks.Place{Link: f.Links[share.Link].Index})
+	}
+	if at == nil {
+		return []uplinks.Place{{}}
+	}
+	return at
+}
+
 // repaired logs what changed. A round in which all is right says nothing.
-func (k *Keeper) repaired(done uplinks.Plan, why string, suspects map[string]string) {
+func (k *Keeper) repaired(done uplinks.Plan, why string, at []uplinks.Place, suspects map[string]string) {
 	if len(done) == 0 {
 		return
 	}
@@ -133,7 +190,7 @@ func (k *Keeper) repaired(done uplinks.Plan, why string, suspects map[string]str
 		k.Log.Info("changed", "step", s.String(), "why", why)
 	}
 	if k.Repaired != nil {
-		k.Repaired(done, why)
+		k.Repaired(done, why, at)
 	}
 	for _, s := range k.restrain.Done(done, time.Now()) {
 		k.Log.Warn("somebody undoes this again and again: repairing it less often", "repair", s.String(), "suspect", cmp.Or(suspects[subject(s)], "unknown"))

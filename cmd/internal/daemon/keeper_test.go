@@ -19,7 +19,7 @@ type refusing struct{ deaf bool }
 
 var errRefused = errors.New("refused")
 
-func (r *refusing) Observe(context.Context) (uplinks.Facts, uplinks.State, error) {
+func (r *refusing) Observe(context.Context, ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
 	if r.deaf {
 		return uplinks.Facts{}, uplinks.State{}, errors.New("deaf")
 	}

@@ -87,7 +87,7 @@ func TestALinkThatComesAndGoesIsNobodysRival(t *testing.T) {
 		found := uplinks.NewState()
 		found.Tunables[uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}] = "0"
 		for range 20 {
-			r.Want(with)
+			r.Want(with, nil)
 			act, wait, _ := r.Split(uplinks.Diff(with, found), time.Now())
 			if len(act) != 2 || len(wait) != 0 {
 				t.Fatalf("acts on %v, waits with %v", act, wait)
@@ -95,7 +95,7 @@ func TestALinkThatComesAndGoesIsNobodysRival(t *testing.T) {
 			if fought := r.Done(act, time.Now()); len(fought) != 0 {
 				t.Fatalf("somebody is suspected of %v", fought)
 			}
-			r.Want(without)
+			r.Want(without, nil)
 			r.Done(uplinks.Diff(without, with), time.Now())
 			time.Sleep(time.Second)
 		}

@@ -80,7 +80,7 @@ func TestAStormOfChangesIsNotAStormOfProofs(t *testing.T) {
 		var c cared
 		c.run(t, func() {
 			for range 1000 {
-				c.changed()
+				c.changed(uplinks.Place{})
 				c.settled()
 				time.Sleep(10 * time.Millisecond)
 			}
@@ -108,7 +108,7 @@ func TestAStrayIsJudgedAfterASecondLook(t *testing.T) {
 				t.Errorf("%q after the repair", p)
 			}
 			c.result = health.No
-			c.changed()
+			c.changed(uplinks.Place{})
 			c.settled()
 			time.Sleep(pause + recheck + time.Second)
 			if p := c.monitor.Uplinks()[0].Families[0].Proof.Asked.Result; p != health.No {

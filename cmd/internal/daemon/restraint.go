@@ -36,17 +36,26 @@ func NewRestraint() *Restraint {
 	return &Restraint{offences: map[string]offence{}, wanted: uplinks.NewState()}
 }
 
-// Want notes what is wanted now. What was not wanted before is no repair: a link that comes and goes is nobody's rival.
-func (r *Restraint) Want(want uplinks.State) {
-	for _, s := range uplinks.Diff(want, r.wanted) {
+// Want notes what is wanted now, of some shares only when such are named. What was not wanted before is no repair: a link
+// that comes and goes is nobody's rival.
+func (r *Restraint) Want(want uplinks.State, only []uplinks.Share) {
+	before := r.wanted
+	if only != nil {
+		before = before.Of(only)
+	}
+	for _, s := range uplinks.Diff(want, before) {
 		delete(r.offences, key(s))
 	}
 	for t, value := range want.Tunables {
-		if r.wanted.Tunables[t] != value {
+		if before.Tunables[t] != value {
 			delete(r.offences, key(uplinks.SetTunable{Tunable: t, Value: value}))
 		}
 	}
-	r.wanted = want
+	if only == nil {
+		r.wanted = want
+	} else {
+		r.wanted.Put(before, want)
+	}
 }
 
 // Split parts a plan into what is done now and what waits, and says when the first that waits may be done.

@@ -41,6 +41,7 @@ type Service struct {
 	pending  *host.Pending // only the loop's goroutine
 	requests chan request
 	stirred  chan struct{} // a link has changed
+	changed  places        // since the last round
 	reloaded atomic.Pointer[reload]
 
 	fingerprint func() (uint64, error) // of what the kernel does not announce
@@ -139,8 +140,7 @@ func (s *Service) watch(ctx context.Context, what string, watch func(context.Con
 				s.care.monitor.Link(c.Link.Name, c.Link.Up, c.Link.Carrier)
 				s.stir()
 			}
-			s.care.changed()
-			s.loop.Nudge(c.What)
+			s.announce(c.What, c.At)
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -161,7 +161,7 @@ func (s *Service) pulse(ctx context.Context) error {
 		if err != nil {
 			s.Log.Debug("cannot look at sysctls", "err", err)
 		} else if now != s.seen.Load() {
-			s.loop.Nudge("sysctl or firewall")
+			s.nudge("sysctl or firewall", uplinks.Place{})
 		}
 		if err := sleep(ctx, beat); err != nil {
 			return err
@@ -189,7 +189,7 @@ func (s *Service) ask(ctx context.Context, r request) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s.loop.Nudge("reload")
+	s.nudge("reload", uplinks.Place{})
 	select {
 	case err := <-r.answer:
 		return err
@@ -207,23 +207,38 @@ func (s *Service) round(ctx context.Context, why string) time.Duration {
 	select {
 	case r := <-s.requests:
 		err := s.grant(ctx, r)
-		next := s.look(ctx, "asked for")
+		next := s.look(ctx, "asked for", nil)
 		r.answer <- errors.Join(err, s.keeper.Report().Err)
-		s.loop.Nudge("asked for") // another may wait
+		s.nudge("asked for", uplinks.Place{}) // another may wait
 		return s.until(next)
 	default:
 	}
-	return s.until(s.look(ctx, why))
+	return s.until(s.look(ctx, why, s.changed.take()))
 }
 
-// look does the keeper's round, and notes what the pulse shall compare with. After a repair that is nothing: the same
-// damage may be done again at once, and would look as if nothing had happened since the last beat.
-func (s *Service) look(ctx context.Context, why string) time.Duration {
-	changes := s.keeper.Report().Changes
-	seen, _ := s.fingerprint() // the pulse tells of the error
-	next := s.keeper.Round(ctx, why)
+// announce asks for a round and for a proof after it, because of a change at a place.
+func (s *Service) announce(why string, at uplinks.Place) {
+	s.care.changed(at)
+	s.nudge(why, at)
+}
+
+// nudge asks for a round, because of a change at a place.
+func (s *Service) nudge(why string, at uplinks.Place) {
+	s.changed.note(at)
+	s.loop.Nudge(why)
+}
+
+// look does the keeper's round, and notes what the pulse shall compare with. After a repair of what the kernel does not
+// announce that is nothing: the same damage may be done again at once, and would look as if nothing had happened since
+// the last beat.
+func (s *Service) look(ctx context.Context, why string, at []uplinks.Place) time.Duration {
+	before, seen := s.keeper.Report(), s.seen.Load()
+	if len(at) == 0 {
+		seen, _ = s.fingerprint() // the pulse tells of the error
+	}
+	next := s.keeper.Round(ctx, why, at...)
 	r := s.keeper.Report()
-	if r.Changes != changes && r.Err == nil {
+	if r.silent() != before.silent() && r.Err == nil {
 		seen = 0
 	}
 	s.seen.Store(seen)

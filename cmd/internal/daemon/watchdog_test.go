@@ -52,7 +52,7 @@ func (m manager) told(t *testing.T, within time.Duration) string {
 // kernel can be stopped.
 type kernel struct{ stuck, freed chan struct{} }
 
-func (k kernel) Observe(context.Context) (uplinks.Facts, uplinks.State, error) {
+func (k kernel) Observe(context.Context, ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
 	select {
 	case k.stuck <- struct{}{}:
 		<-k.freed

@@ -74,8 +74,8 @@ func open(t *testing.T, gateway *world.Host, o host.Options) *host.Host {
 	return h
 }
 
-func (r *real) Observe(ctx context.Context) (f uplinks.Facts, s uplinks.State, err error) {
-	r.gateway.Do(func() { f, s, err = r.host.Observe(ctx) })
+func (r *real) Observe(ctx context.Context, only ...uplinks.Share) (f uplinks.Facts, s uplinks.State, err error) {
+	r.gateway.Do(func() { f, s, err = r.host.Observe(ctx, only...) })
 	return f, s, err
 }
 

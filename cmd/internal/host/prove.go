@@ -23,8 +23,33 @@ func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path
 	return Prove(ctx, s, paths)
 }
 
+// ProveSome is Prove for some of the paths, of a host that was like the facts a moment ago: what is read only to tell
+// why a reply strays it leaves out. When one strays, or it cannot be told, all of that is read and the paths are proven
+// again.
+func (h *Host) ProveSome(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, some []health.Path) ([]proof.Finding, error) {
+	findings, err := prove(ctx, s, paths, some, func(*rtnl.Handle) (proof.Ground, error) { return proof.Ground{Facts: facts}, nil })
+	if err == nil && proof.Result(findings) == health.Yes {
+		return findings, nil
+	}
+	return prove(ctx, s, paths, some, wholeGround(ctx, some))
+}
+
 // Prove is Host.Prove for a program that has no Host open.
 func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
+	return prove(ctx, s, paths, paths, wholeGround(ctx, paths))
+}
+
+// wholeGround reads all that verdicts on the paths can name.
+func wholeGround(ctx context.Context, paths []health.Path) func(*rtnl.Handle) (proof.Ground, error) {
+	return func(links *rtnl.Handle) (proof.Ground, error) {
+		facts, have, err := look(ctx, links)
+		sysctls := proof.Sysctls(paths)
+		return proof.Ground{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: setAtBoot("/", sysctls)}, err
+	}
+}
+
+// prove proves some of the paths, on the ground that is read with a handle for it.
+func prove(ctx context.Context, s health.Settings, paths, some []health.Path, read func(*rtnl.Handle) (proof.Ground, error)) ([]proof.Finding, error) {
 	links, err := rtnl.Open(0)
 	if err != nil {
 		return nil, err
@@ -35,12 +60,16 @@ func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof
 		return nil, err
 	}
 	defer router.Close()
-	r, err := survey(ctx, links, router, s, paths)
+	ground, err := read(links)
+	if err != nil {
+		return nil, err
+	}
+	r, err := survey(ctx, ground, router, s, paths, some)
 	if err != nil {
 		return nil, err
 	}
 	asked := map[health.Key]health.Check{}
-	for _, p := range paths {
+	for _, p := range some {
 		asked[p.Key] = r.ask(p)
 	}
 	answers, failed := r.show(ctx)
@@ -49,7 +78,7 @@ func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof
 		of[a.Question.Path.Key] = append(of[a.Question.Path.Key], a)
 	}
 	var findings []proof.Finding
-	for _, p := range paths {
+	for _, p := range some {
 		f := proof.Finding{Path: p, At: time.Now(), Asked: asked[p.Key], Answers: of[p.Key]}
 		switch why, unfit := r.ground.Unfit(p); {
 		case unfit:
@@ -67,37 +96,39 @@ func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof
 // errNoAsker is the error of a host that knows every address for documentation.
 var errNoAsker = errors.New("every address from which questions could seem to come is in use on this host: set [proof] source")
 
-// run is one proof of all paths.
+// run is one proof.
 type run struct {
 	router *rtnl.Router
 	ground proof.Ground
 	target proof.Target
-	paths  []health.Path // those that can be asked at
+	paths  []health.Path // those that are asked at
+	wires  []int         // the links of all uplinks: by none of them may an answer leave
 	askers map[health.Key]netip.Addr
 	inside map[uplinks.Family]*proof.Inside
 }
 
-// survey reads what is needed of the host.
-func survey(ctx context.Context, links *rtnl.Handle, router *rtnl.Router, s health.Settings, paths []health.Path) (*run, error) {
-	facts, have, err := look(ctx, links)
-	if err != nil {
-		return nil, err
-	}
-	sysctls := proof.Sysctls(paths)
-	r := &run{router: router, askers: map[health.Key]netip.Addr{}, inside: map[uplinks.Family]*proof.Inside{},
-		ground: proof.Ground{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: setAtBoot("/", sysctls)},
-		target: proof.Target{Facts: facts, Services: s.Prove}}
+// survey finds out at which of some paths can be asked, and by whom.
+func survey(ctx context.Context, ground proof.Ground, router *rtnl.Router, s health.Settings, paths, some []health.Path) (*run, error) {
+	r := &run{router: router, askers: map[health.Key]netip.Addr{}, inside: map[uplinks.Family]*proof.Inside{}, ground: ground,
+		target: proof.Target{Facts: ground.Facts, Services: s.Prove}}
+	var err error
 	if r.target.Listeners, err = rtnl.Listeners(ctx); err != nil {
 		return nil, err
 	}
-	for _, p := range paths {
-		if _, unfit := r.ground.Unfit(p); !unfit {
+	fit := func(p health.Path) bool { _, unfit := ground.Unfit(p); return !unfit }
+	for _, p := range some {
+		if fit(p) {
 			r.paths = append(r.paths, p)
+		}
+	}
+	for _, p := range paths {
+		if fit(p) {
+			r.wires = append(r.wires, p.Index)
 		}
 	}
 	for _, f := range uplinks.Families {
 		r.appoint(f, s.Proof)
-		r.inside[f] = proof.FindInside(facts, paths, f)
+		r.inside[f] = proof.FindInside(ground.Facts, paths, f)
 	}
 	return r, nil
 }

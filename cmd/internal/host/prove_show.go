@@ -44,21 +44,13 @@ func (r *run) show(ctx context.Context) (s shown, err error) {
 	defer servers.close()
 	waiting, cancel := context.WithTimeout(ctx, busy)
 	defer cancel()
-	t, err := trap.Open(waiting, trap.Bait{Askers: r.asking(), Links: r.wires(), Count: 2 * len(questions)})
+	t, err := trap.Open(waiting, trap.Bait{Askers: r.asking(), Links: r.wires, Count: 2 * len(questions)})
 	if err != nil {
 		return s, err
 	}
 	defer t.Close()
 	c := crossing{run: r, gate: gate, trap: t, servers: servers}
 	return c.all(ctx, servers.questions)
-}
-
-// wires are the links of all uplinks.
-func (r *run) wires() (indices []int) {
-	for _, p := range r.paths {
-		indices = append(indices, p.Index)
-	}
-	return indices
 }
 
 // crossing is the time in which questions are out.

@@ -17,6 +17,7 @@ type Change struct {
 	What string
 	Who  string // as far as the kernel tells, and not ourselves
 	Link uplinks.LinkState
+	At   uplinks.Place
 }
 
 // WatchLinks tells of links, addresses, routes, rules and announced sysctls until the context ends, beginning with one
@@ -27,7 +28,7 @@ func (h *Host) WatchLinks(ctx context.Context, changed func(Change)) error {
 		if c.Port != 0 && !h.links.Owns(c.Port) {
 			who = fmt.Sprintf("netlink port %d", c.Port)
 		}
-		changed(Change{c.What, who, c.Link})
+		changed(Change{c.What, who, c.Link, c.At})
 	})
 }
 

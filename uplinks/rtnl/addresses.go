@@ -1,0 +1,99 @@
+package rtnl
+
+import (
+	"context"
+	"net/netip"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// readAddresses gives the addresses of the link with that index, or of all links, by the links' indexes. The library's
+// list always has those of all.
+func (h *Handle) readAddresses(ctx context.Context, link int) (of map[int][]uplinks.Addr, err error) {
+	of = map[int][]uplinks.Addr{}
+	for _, f := range uplinks.Families {
+		var some map[int][]uplinks.Addr
+		err := dump(ctx, f.String()+" addresses", func() error {
+			some = map[int][]uplinks.Addr{}
+			req, err := h.list(unix.RTM_GETADDR, link)
+			if err != nil {
+				return err
+			}
+			msg := nl.NewIfAddrmsg(number(f))
+			msg.Index = uint32(link)
+			req.AddData(msg)
+			return each(req, unix.RTM_NEWADDR, func(m []byte) error {
+				index, a, err := address(m)
+				some[index] = append(some[index], a)
+				return err
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		for index, addrs := range some {
+			of[index] = append(of[index], addrs...)
+		}
+	}
+	return of, nil
+}
+
+// address reads an address, and the index of its link. Of one that has a peer, the peer is who the network is of.
+func address(m []byte) (link int, a uplinks.Addr, err error) {
+	msg := nl.DeserializeIfAddrmsg(m)
+	attrs, err := nl.ParseRouteAttr(m[msg.Len():])
+	if err != nil {
+		return 0, a, err
+	}
+	var local, peer netip.Addr
+	flags := uint32(msg.Flags)
+	for _, at := range attrs {
+		switch v := value(at.Value); at.Attr.Type & typeMask {
+		case unix.IFA_ADDRESS:
+			peer, _ = netip.AddrFromSlice(v)
+		case unix.IFA_LOCAL:
+			local, _ = netip.AddrFromSlice(v)
+		case unix.IFA_FLAGS:
+			flags = v.word()
+		}
+	}
+	a = uplinks.Addr{
+		Prefix:     netip.PrefixFrom(peer, int(msg.Prefixlen)),
+		LinkLocal:  msg.Scope >= unix.RT_SCOPE_LINK,
+		Tentative:  flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 && flags&unix.IFA_F_OPTIMISTIC == 0,
+		Deprecated: flags&unix.IFA_F_DEPRECATED != 0,
+		// The same bit means "secondary" on an IPv4 address (linux/if_addr.h).
+		Temporary: peer.Is6() && flags&unix.IFA_F_TEMPORARY != 0,
+	}
+	if local.IsValid() && local != peer {
+		a.Prefix = netip.PrefixFrom(local, local.BitLen())
+	}
+	return int(msg.Index), a, nil
+}
+
+// list is a request for a list. Asked for one link's, the kernel heeds it only on a strict socket, which is opened then
+// (Linux 4.20, NETLINK_GET_STRICT_CHK): that of the library's handle is its own.
+func (h *Handle) list(kind, link int) (*nl.NetlinkRequest, error) {
+	req := nl.NewNetlinkRequest(kind, unix.NLM_F_DUMP)
+	if link == 0 {
+		return req, nil
+	}
+	if h.lists == nil {
+		s, err := nl.Subscribe(unix.NETLINK_ROUTE)
+		if err != nil {
+			return nil, err
+		}
+		h.lists = &nl.SocketHandle{Socket: s}
+		if err := unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
+			return nil, err
+		}
+		if err := s.SetReceiveTimeout(&nl.SocketTimeoutTv); err != nil {
+			return nil, err
+		}
+	}
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: h.lists}
+	return req, nil
+}
