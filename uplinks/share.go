@@ -65,9 +65,9 @@ func (f Facts) linkOf(s Settings, p Place) string {
 	return ""
 }
 
-// covers reports whether the facts are of the uplink's share.
+// covers reports whether facts of some shares are of the uplink's.
 func (f Facts) covers(s Settings, u Uplink) bool {
-	return f.Only == nil || slices.Contains(f.Only, Share{u.Link, s.Table(u)})
+	return slices.Contains(f.Only, Share{u.Link, s.Table(u)})
 }
 
 // With is the whole host's facts with those of some shares, looked at since, in the place of what they were.

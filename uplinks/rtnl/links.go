@@ -12,29 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readLinks gives the links' names by their index.
-func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) (map[int]string, error) {
+// readLinks reads all links.
+func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
 	var links []netlink.Link
 	err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err })
 	if err != nil {
-		return nil, err
+		return err
 	}
 	of, err := h.readAddresses(ctx, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	names := map[int]string{}
-	h.indexes = map[string]int{}
+	h.names, h.indexes = map[int]string{}, map[string]int{}
 	for _, l := range links {
-		names[l.Attrs().Index] = l.Attrs().Name
 		h.addLink(facts, have, l.Attrs(), of)
 	}
-	return names, nil
+	return nil
 }
 
 // addLink fills in a link, given the addresses of all.
 func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, a *netlink.LinkAttrs, of map[int][]uplinks.Addr) {
-	h.indexes[a.Name] = a.Index
+	h.names[a.Index], h.indexes[a.Name] = a.Name, a.Index
 	facts.Links[a.Name] = uplinks.Link{
 		Name:         a.Name,
 		Index:        a.Index,

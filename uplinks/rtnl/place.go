@@ -9,29 +9,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where the change is that a message tells of. With an address that goes, the kernel also takes IPv4 routes that
-// have it as their source, by any link, and tells nobody (net/ipv4/fib_semantics.c, fib_sync_down_addr).
-func (h *Handle) place(m syscall.NetlinkMessage) (at uplinks.Place) {
+// concern names what a message is about, and where that is; nothing when it cannot concern us. With an address that goes,
+// the kernel also takes IPv4 routes that have it as their source, by any link, and tells nobody
+// (net/ipv4/fib_semantics.c, fib_sync_down_addr).
+func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Place) {
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		if len(m.Data) >= unix.SizeofIfInfomsg {
 			at.Link = int(nl.DeserializeIfInfomsg(m.Data).Index)
 		}
+		return "link", at
 	case unix.RTM_NEWADDR:
 		if len(m.Data) >= unix.SizeofIfAddrmsg {
 			at.Link = int(nl.DeserializeIfAddrmsg(m.Data).Index)
 		}
+		return "address", at
+	case unix.RTM_DELADDR:
+		return "address", at
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		return "rule", at
+	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
+		return "sysctl", at
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		r, err := routed(m.Data)
-		switch {
-		case err != nil:
-		case h.ourTable(r.table):
-			at.Table = r.table
-		default:
-			at.Link = r.link
-		}
+		return h.routeConcern(m.Data)
 	}
-	return at
+	return "", at
+}
+
+func (h *Handle) routeConcern(data []byte) (what string, at uplinks.Place) {
+	if len(data) < unix.SizeofRtMsg {
+		return "", at
+	}
+	msg := nl.DeserializeRtMsg(data)
+	r, err := routed(data)
+	switch {
+	case err != nil:
+		return "route", at
+	case h.ourTable(r.table):
+		at.Table = r.table
+	default:
+		at.Link = r.link
+	}
+	if at.Table == 0 && msg.Protocol != uplinks.Protocol && msg.Dst_len != 0 && (r.table != uplinks.MainTable || r.gateway) {
+		return "", at
+	}
+	return "route", at
 }
 
 // routing is where a route's message says that it stands and leads.
@@ -42,9 +64,6 @@ type routing struct {
 }
 
 func routed(data []byte) (r routing, err error) {
-	if len(data) < unix.SizeofRtMsg {
-		return r, unix.EBADMSG
-	}
 	msg := nl.DeserializeRtMsg(data)
 	attrs, err := nl.ParseRouteAttr(data[msg.Len():])
 	r.table = uplinks.Table(msg.Table)

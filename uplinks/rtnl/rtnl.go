@@ -22,10 +22,10 @@ type Handle struct {
 	h         *netlink.Handle  // for reading
 	lists     *nl.SocketHandle // for what is asked for of one link alone; nil until then
 	writer    *writer
-	names     map[int]string // of links, by their index, at the last Read
-	tableBase atomic.Uint32  // read by Watch too
+	tableBase atomic.Uint32 // read by Watch too
 	ports     map[uint32]bool
-	indexes   map[string]int // of links, whenever facts of them were filled in
+	names     map[int]string // of links, by their index, as they were last read
+	indexes   map[string]int // the same the other way round
 }
 
 // Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand
@@ -46,7 +46,7 @@ func Open(base uplinks.Table) (*Handle, error) {
 		h.Close()
 		return nil, fmt.Errorf("open a netlink socket to write to: %w", err)
 	}
-	handle := &Handle{h: h, writer: w, ports: ports()}
+	handle := &Handle{h: h, writer: w, ports: ports(), names: map[int]string{}, indexes: map[string]int{}}
 	handle.LookAt(base)
 	return handle, nil
 }
@@ -90,8 +90,7 @@ func (h *Handle) Close() {
 // Read fills in what rtnetlink tells: links with their addresses and routes, the routes and rules that are ours, and
 // the groups of links.
 func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
-	var err error
-	if h.names, err = h.readLinks(ctx, facts, have); err != nil {
+	if err := h.readLinks(ctx, facts, have); err != nil {
 		return err
 	}
 	for _, f := range uplinks.Families {

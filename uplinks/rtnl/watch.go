@@ -60,8 +60,8 @@ func (h *Handle) subscribe(ctx context.Context, first string, changed func(Chang
 			return fmt.Errorf("receive from rtnetlink: %w", err)
 		}
 		for _, m := range msgs {
-			if what := h.concern(m); what != "" {
-				changed(Change{What: what, Port: m.Header.Pid, Link: linkState(m), At: h.place(m)})
+			if what, at := h.concern(m); what != "" {
+				changed(Change{What: what, Port: m.Header.Pid, Link: linkState(m), At: at})
 			}
 		}
 	}
@@ -96,35 +96,4 @@ func linkInfo(data []byte) (is uplinks.LinkState) {
 	}
 	is.Up, is.Carrier = info.Flags&unix.IFF_UP != 0, info.Flags&unix.IFF_LOWER_UP != 0
 	return is
-}
-
-// concern names what a message is about, or gives nothing when it cannot concern us.
-func (h *Handle) concern(m syscall.NetlinkMessage) string {
-	switch m.Header.Type {
-	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		return "link"
-	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-		return "address"
-	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
-		return "rule"
-	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
-		return "sysctl"
-	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		if h.routeConcerns(m.Data) {
-			return "route"
-		}
-	}
-	return ""
-}
-
-func (h *Handle) routeConcerns(data []byte) bool {
-	if len(data) < unix.SizeofRtMsg {
-		return false
-	}
-	msg := nl.DeserializeRtMsg(data)
-	if msg.Protocol == uplinks.Protocol || msg.Dst_len == 0 {
-		return true
-	}
-	r, err := routed(data)
-	return err != nil || h.ourTable(r.table) || r.table == uplinks.MainTable && !r.gateway
 }

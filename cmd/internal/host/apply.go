@@ -19,7 +19,7 @@ func (h *Host) Expect(p uplinks.Plan) {
 		}
 	}
 	if len(sets) > 1 {
-		h.found.rememberAll(sets, h.indexes)
+		h.found.rememberAll(sets, h.links.Index)
 	}
 }
 

@@ -20,7 +20,6 @@ type Host struct {
 	found    record
 	tallies  tallies
 	lock     lock
-	indexes  map[string]int           // of the links, by name, at the last Observe
 	wrote    generations              // what of nftables' changes is ours
 	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe
 }
@@ -62,10 +61,6 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Fact
 	facts, have, err := look(ctx, h.links, only...)
 	if err != nil || only != nil {
 		return facts, have, err
-	}
-	h.indexes = map[string]int{"": 0}
-	for name, l := range facts.Links {
-		h.indexes[name] = l.Index
 	}
 	facts.Found = h.found.of(facts)
 	var paths []string

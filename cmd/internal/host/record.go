@@ -99,13 +99,13 @@ func (r *record) remember(s uplinks.SetTunable, index int) error {
 	return r.put(notes{kept, r.Made})
 }
 
-// rememberAll notes the values that go and are not noted yet with one write, given the links' indexes. When it cannot,
-// it notes nothing.
-func (r *record) rememberAll(all []uplinks.SetTunable, indexes map[string]int) {
+// rememberAll notes the values that go and are not noted yet with one write, given what finds links' indexes. When it
+// cannot, it notes nothing.
+func (r *record) rememberAll(all []uplinks.SetTunable, find func(link string) (int, error)) {
 	next := notes{slices.Clone(r.Tunables), r.Made}
 	for _, s := range all {
-		index, there := indexes[s.Tunable.Link]
-		if at := r.find(s, index); there && at < 0 {
+		index, err := find(s.Tunable.Link)
+		if at := r.find(s, index); err == nil && at < 0 {
 			next.Tunables = append(next.Tunables, r.entry(s, index, at))
 		}
 	}
