@@ -75,13 +75,15 @@ func (c *care) changed(at ...uplinks.Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, place := range at {
-		here := slices.DeleteFunc(slices.Clone(c.paths), func(p health.Path) bool {
-			return place.Link != p.Index && place.Table != p.Table
-		})
-		if len(here) == 0 || place == (uplinks.Place{}) {
-			here = c.paths
+		here := false
+		for _, p := range c.paths {
+			if place.Link == p.Index && p.Index != 0 || place.Table == p.Table {
+				c.stale[p.Key], here = true, true
+			}
 		}
-		c.outdate(here)
+		if !here {
+			c.outdate(c.paths)
+		}
 	}
 }
 
