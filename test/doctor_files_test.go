@@ -2,8 +2,6 @@ package test
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"replypath/test/world"
@@ -92,21 +90,6 @@ func TestDoctorWarnsOfWhatNFTSavesOfOurs(t *testing.T) {
 	b.finds(b.diagnose(), isWarning, "saved-ruleset", "/etc/nftables.conf", "REPLYPATH-")
 }
 
-func TestDoctorDoesNotOverwriteTheOperatorsDropIn(t *testing.T) {
-	t.Parallel()
-	b := newBox(t, world.TwoISPs(t))
-	b.apply()
-	b.put("/run/systemd/netif/links/2", "")
-	const theirs = "[Network]\nManageForeignRoutes=yes\n"
-	b.put("/etc/systemd/networkd.conf.d/replypath.conf", theirs)
-	if r := b.run("doctor", "--fix", "--yes", "--root", b.root()); r.status != 3 || !strings.Contains(r.stderr, "nothing that could be fixed") {
-		t.Errorf("it is the operator's: %s", r)
-	}
-	if text, err := os.ReadFile(filepath.Join(b.root(), "/etc/systemd/networkd.conf.d/replypath.conf")); err != nil || string(text) != theirs {
-		t.Errorf("it holds %q (%v)", text, err)
-	}
-}
-
 func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
@@ -122,33 +105,5 @@ func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
 	b.finds(b.diagnose(), isWarning, "rp-filter", "set in /etc/sysctl.d/70.conf")
 	if f := b.diagnose().of("src-valid-mark-all"); len(f) != 1 || f[0].Fixable {
 		t.Errorf("what a file sets, and links check by, is not to be changed behind their backs: %+v", f)
-	}
-}
-
-func TestDoctorFixesWhatIsWithoutRiskAndSaysHowToUndoIt(t *testing.T) {
-	t.Parallel()
-	b := newBox(t, world.TwoISPs(t))
-	b.apply()
-	b.put("/run/systemd/netif/links/2", "")
-	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
-	dropIn := filepath.Join(b.root(), "/etc/systemd/networkd.conf.d/replypath.conf")
-	if r := b.run("doctor", "--fix", "--root", b.root()); r.status != 1 || !strings.Contains(r.stderr, "--yes") || b.Gateway.Sysctl("net.ipv4.conf.all.src_valid_mark") != "1" {
-		t.Errorf("nobody could be asked: %s", r)
-	}
-	if _, err := os.Stat(dropIn); err == nil {
-		t.Error("the drop-in was written although nobody was asked")
-	}
-	r := b.run("doctor", "--fix", "--yes", "--root", b.root())
-	for _, w := range []string{"done: write /etc/systemd/networkd.conf.d/replypath.conf", "undo: rm ", "systemctl restart systemd-networkd", "undo: sysctl -w net.ipv4.conf.all.src_valid_mark=1"} {
-		if !strings.Contains(r.stderr, w) {
-			t.Errorf("it does not say %q: %s", w, r)
-		}
-	}
-	want, err := os.ReadFile("../etc/networkd.conf.d/replypath.conf")
-	if got, _ := os.ReadFile(dropIn); err != nil || string(got) != string(want) {
-		t.Errorf("the drop-in holds %q (%v)", got, err)
-	}
-	if r.status != 0 || b.Gateway.Sysctl("net.ipv4.conf.all.src_valid_mark") != "0" || b.Gateway.Sysctl("net.ipv4.conf.eth1.src_valid_mark") != "1" {
-		t.Errorf("not all is well after it: %s", r)
 	}
 }

@@ -34,9 +34,16 @@ func (p *program) fix(asked doctorFlags, findings []doctor.Finding) error {
 			return err
 		}
 	}
+	return p.carryOut(fixes)
+}
+
+// carryOut does them all: one that cannot be done keeps none of the others back.
+func (p *program) carryOut(fixes []host.Fix) error {
+	var errs []error
 	for _, f := range fixes {
 		if err := f.Do(); err != nil {
-			return fmt.Errorf("%s: %w", f.Does, err)
+			errs = append(errs, fmt.Errorf("%s: %w", f.Does, err))
+			continue
 		}
 		fmt.Fprintf(p.stderr, "done: %s\n", f.Does)
 		if f.Then != "" {
@@ -44,7 +51,7 @@ func (p *program) fix(asked doctorFlags, findings []doctor.Finding) error {
 		}
 		fmt.Fprintf(p.stderr, "  undo: %s\n", f.Undo)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // sure asks who sits at the terminal.

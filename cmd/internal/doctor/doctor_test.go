@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -102,5 +104,29 @@ func TestFindingsAreSortedAndWhole(t *testing.T) {
 	}
 	if len(all) != 5 || Well(all) || !Well(nil) {
 		t.Errorf("%d findings: %+v", len(all), all)
+	}
+}
+
+// Whoever compares what two runs say finds what has changed on the host, and nothing else.
+func TestFindingsComeInOneOrder(t *testing.T) {
+	s := Seen{Settings: uplinks.DefaultSettings(), Facts: uplinks.Facts{Links: map[string]uplinks.Link{}}}
+	for i := range 20 {
+		name := fmt.Sprintf("eth%d", i)
+		gateway, twice := netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i/2)}), netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i/2)})
+		s.Settings.Uplinks = append(s.Settings.Uplinks, uplinks.Uplink{ID: marks.ID(i + 1), Link: name, Gateway4: uplinks.Gateway{Addr: gateway}})
+		s.Facts.Links[name] = uplinks.Link{Name: name, Addrs: []uplinks.Addr{{Prefix: netip.PrefixFrom(twice, 24)}}}
+	}
+	first := Diagnose(s)
+	count := map[string]int{}
+	for _, f := range first {
+		count[f.ID]++
+	}
+	if count["same-gateway"] != 10 || count["same-address"] != 10 {
+		t.Fatalf("these prove little: %v", count)
+	}
+	for range 20 {
+		if again := Diagnose(s); !reflect.DeepEqual(again, first) {
+			t.Fatalf("another order:\n%v\n%v", first, again)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -95,8 +96,8 @@ func (s Seen) gateways() (all []Finding) {
 				of[hop.Gateway] = append(of[hop.Gateway], u.Link)
 			}
 		}
-		for gateway, links := range of {
-			if len(links) > 1 {
+		for _, gateway := range slices.SortedFunc(maps.Keys(of), netip.Addr.Compare) {
+			if links := of[gateway]; len(links) > 1 {
 				all = append(all, Finding{ID: "same-gateway", Severity: Note, Evidence: []string{fmt.Sprintf("via %s dev %s", gateway, list(links))},
 					What:   fmt.Sprintf("the gateways of %s have the same address", list(links)),
 					Remedy: "nothing when they are different routers; when it is one router on one network, one uplink is enough"})
@@ -116,7 +117,8 @@ func (s Seen) addressTwice() (all []Finding) {
 			}
 		}
 	}
-	for ip, links := range of {
+	for _, ip := range slices.SortedFunc(maps.Keys(of), netip.Addr.Compare) {
+		links := of[ip]
 		slices.Sort(links)
 		isUplink := func(link string) bool {
 			return slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool { return u.Link == link })
@@ -127,6 +129,5 @@ func (s Seen) addressTwice() (all []Finding) {
 				Remedy: "give one of the networks other addresses, at its router"})
 		}
 	}
-	slices.SortFunc(all, func(a, b Finding) int { return slices.Compare(a.Evidence, b.Evidence) })
 	return all
 }
