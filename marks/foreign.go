@@ -13,19 +13,24 @@ type Foreign struct {
 	Text  string
 	Bits  Mask // of fwmark or ctmark, that it compares or writes
 	Value Mark // what it compares them with, or writes
-	Wipes bool // it writes all bits, and not those of Bits alone
+	// Writes says that it writes them, Wipes that it writes all bits, and not those of Bits alone.
+	Writes, Wipes bool
+	In, Out       string // the only links that it holds for, as far as they are known; empty: any
 	// Checks says that it refuses what the way back leads elsewhere than to its link; Marked, that it looks for that way
 	// with the packet's mark, where our chains have given it one already.
 	Checks, Marked bool
 	Untracks       bool // NOTRACK
 	Offloads       bool // connections pass by the firewall from then on
+	Clamps         bool // it lowers the MSS of TCP
 }
 
 // Full are all bits of a mark.
 const Full Mask = 0xffffffff
 
 // Concerns reports whether anything of the rule can concern ours.
-func (f Foreign) Concerns() bool { return f.Bits != 0 || f.Checks || f.Untracks || f.Offloads }
+func (f Foreign) Concerns() bool {
+	return f.Bits != 0 || f.Checks || f.Untracks || f.Offloads || f.Clamps
+}
 
 // ParseForeign reads all rules that are not ours from what iptables-save(8) prints, and names the tables that are in it.
 func ParseForeign(tool, saved string) (all []Foreign, tables []string) {
@@ -74,6 +79,12 @@ func (f *Foreign) read(table string, words []string) {
 			f.Untracks = true
 		case w == "-j" && words[i+1] == "FLOWOFFLOAD":
 			f.Offloads = true
+		case w == "-j" && words[i+1] == "TCPMSS":
+			f.Clamps = true
+		case w == "-i" && words[i-1] != "!":
+			f.In = words[i+1]
+		case w == "-o" && words[i-1] != "!":
+			f.Out = words[i+1]
 		}
 	}
 }
@@ -87,6 +98,7 @@ func (f *Foreign) mark(text string, writes bool) {
 	}
 	f.Bits |= c.Mask
 	f.Value |= c.Mark
+	f.Writes = f.Writes || writes
 	f.Wipes = f.Wipes || writes && c.Mask == Full
 }
 
@@ -100,6 +112,7 @@ func (f *Foreign) copies(words []string) {
 			continue
 		}
 		f.Bits |= mask
+		f.Writes = true
 		f.Wipes = f.Wipes || mask == Full
 	}
 }

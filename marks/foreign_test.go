@@ -25,12 +25,17 @@ COMMIT
 -A OUTPUT -p udp -j CONNMARK --restore-mark
 -A OUTPUT -m mark ! --mark 0x5 -m comment --comment "-j NOTRACK"
 -A OUTPUT -m comment --comment "--mark 0x7"
+-A PREROUTING -i lan0 -m mark --mark 0x5
+-A OUTPUT -o lo -p udp -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff
+-A OUTPUT ! -o lo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 COMMIT
 `
 	got, tables := ParseForeign("iptables-save", saved)
 	want := []Foreign{
 		{Checks: true}, {}, {Untracks: true}, {Untracks: true}, {Checks: true, Marked: true},
-		{Bits: Full, Value: 0x100, Wipes: true}, {Bits: 0x4000, Value: 0x4000}, {Bits: 0xff}, {Bits: Full, Wipes: true}, {Bits: Full, Value: 5}, {},
+		{Bits: Full, Value: 0x100, Writes: true, Wipes: true}, {Bits: 0x4000, Value: 0x4000, Writes: true}, {Bits: 0xff, Writes: true},
+		{Bits: Full, Writes: true, Wipes: true}, {Bits: Full, Value: 5}, {},
+		{Bits: Full, Value: 5, In: "lan0"}, {Bits: 0xff, Writes: true, Out: "lo"}, {Clamps: true},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d rules, want %d: %+v", len(got), len(want), got)

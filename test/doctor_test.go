@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -133,89 +132,6 @@ func TestDoctorFindsAnUntouchedHostWellAndLeavesItSo(t *testing.T) {
 		t.Errorf("an untouched host: %s", d)
 	}
 	before.same(t, "doctor", b.Gateway)
-}
-
-func TestREADMENamesEveryFinding(t *testing.T) {
-	files, err := filepath.Glob("../cmd/internal/doctor/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, told, _ := strings.Cut(readReadme(t), "## What would break it")
-	told, _, _ = strings.Cut(told, "\n## ")
-	names := 0
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`(?:ID:|ID, f.What =|conflicts\()\s*"([a-z0-9-]+)"`).FindAllStringSubmatch(string(text), -1) {
-			if names++; !strings.Contains(told, "`"+m[1]+"`") {
-				t.Errorf("the README does not tell of %s", m[1])
-			}
-		}
-	}
-	if names < 25 {
-		t.Errorf("only %d findings", names)
-	}
-}
-
-// symptom is a condition that is made on the gateway, and how the doctor calls it.
-type symptom struct {
-	id       string
-	severity string
-	make     string // for sh
-	words    []string
-}
-
-var symptoms = map[string]symptom{
-	"a rule of Tailscale's kind by our bits": {"mark-bits-rule", isWarning,
-		"for f in -4 -6; do ip $f rule add priority 5210 fwmark 0x1800/0x1fff00 lookup 52; done",
-		[]string{"Tailscale", "ip rule 5210: from all fwmark 0x1800/0x1fff00 lookup ", "ip -6 rule 5210", "mask = 0x"}},
-	"a rule that an uplink's packets meet": {"mark-bits-rule", isError,
-		"ip -6 rule add priority 7000 fwmark 0x200/0x300 lookup 99", []string{"taken for an uplink's mark", "ip -6 rule 7000"}},
-	"a MARK of kube-proxy's kind":       {"mark-bits-firewall", isWarning, "iptables -t nat -N KUBE-MARK-MASQ; iptables -t nat -A KUBE-MARK-MASQ -j MARK --or-mark 0x1000", []string{"kube-proxy", "0x1000/0x1000"}},
-	"a MARK in the other backend":       {"mark-bits-firewall", isWarning, "ip6tables-legacy -t mangle -A OUTPUT -j MARK --set-xmark 0x1000/0x1000", []string{"ip6tables-legacy-save", "0x1000/0x1000"}},
-	"an unmasked restore of wg-quick's": {"mark-bits-firewall", isError, `iptables -t mangle -A PREROUTING -p udp -m comment --comment "wg-quick(8) rule for wg0" -j CONNMARK --restore-mark`, []string{"wg-quick", "wipe"}},
-	"an unmasked mark of nft's":         {"mark-bits-firewall", isError, "nft add table inet t; nft 'add chain inet t c { type filter hook output priority 0; }'; nft add rule inet t c udp dport 53 meta mark set 0x5", []string{"inet t c", "meta mark set 0x5"}},
-	"a masked mark of nft's":            {"mark-bits-firewall", isWarning, "nft add table inet t; nft add chain inet t c; nft add rule inet t c 'meta mark set meta mark & 0xffffefff | 0x1000'", []string{"meta mark set meta mark", "0x1000"}},
-	"a compared mark of nft's":          {"mark-bits-firewall", isError, "nft add table ip t; nft add chain ip t c; nft add rule ip t c 'ct mark & 0x300 == 0x200 accept'", []string{"ip t c: ct mark & 0x300 0x200", "taken for an uplink's mark"}},
-	"bits of others in nft's":           {"notrack", isWarning, "nft add table ip t; nft add chain ip t c; nft add rule ip t c 'ct mark & 0x4000 == 0x4000 notrack'", []string{"notrack"}},
-	"a mark compared whole":             {"mark-bits-firewall", isNote, "ip6tables -A FORWARD -m mark --mark 0x40000 -j ACCEPT", []string{"filter FORWARD", "bits of its own"}},
-	"a rule among ours":                 {"rule-among-ours", isWarning, "for f in -4 -6; do ip $f rule add priority 2500 from all lookup 77; done", []string{"2000 to 3999", "ip rule 2500: from all lookup ", "ip -6 rule 2500"}},
-	"a rule before ours": {"rule-before-ours", isError, "for f in -4 -6; do ip $f rule add priority 1500 not fwmark 0xca6c lookup 51820; done",
-		[]string{"wg-quick", "ip -6 rule 1500", "above 3999"}},
-	"a route in our tables":                 {"table-in-use", isWarning, "ip route add 203.0.113.64/26 dev eth0 table 8205; ip -6 route add 2001:db8:99::/64 dev eth0 table 8206", []string{"IPv4 table 8205", "IPv6 table 8206"}},
-	"src_valid_mark on all":                 {"src-valid-mark-all", isWarning, "sysctl -qw net.ipv4.conf.all.src_valid_mark=1", []string{"net.ipv4.conf.all.src_valid_mark = 1"}},
-	"a source check of IPv4":                {"firewall-source-check", isError, "iptables -t raw -A PREROUTING -m rpfilter --invert -j DROP", []string{"raw PREROUTING"}},
-	"a source check of IPv6":                {"firewall-source-check", isError, "ip6tables-legacy -t raw -A PREROUTING -m rpfilter --validmark --invert -j DROP", []string{"ip6tables-legacy-save"}},
-	"a source check of nft's":               {"firewall-source-check", isError, "nft add table inet t; nft 'add chain inet t c { type filter hook prerouting priority -300; }'; nft add rule inet t c fib saddr . mark . iif oif missing drop", []string{"fib saddr . mark . iif"}},
-	"both backends":                         {"iptables-both", isWarning, "iptables-nft -A INPUT -j ACCEPT; ip6tables-legacy -A INPUT -j ACCEPT", []string{"iptables-save", "ip6tables-legacy-save"}},
-	"untracked in IPv4":                     {"notrack", isWarning, "iptables -t raw -A PREROUTING -p udp --dport 53 -j CT --notrack", []string{"--notrack"}},
-	"untracked in IPv6":                     {"notrack", isWarning, "ip6tables -t raw -A OUTPUT -p udp --sport 53 -j NOTRACK", []string{"raw OUTPUT"}},
-	"untracked by nft":                      {"notrack", isWarning, "nft add table ip6 t; nft 'add chain ip6 t c { type filter hook prerouting priority -300; }'; nft add rule ip6 t c udp dport 53 notrack", []string{"ip6 t c: notrack"}},
-	"different MTUs":                        {"mtu-differs", isNote, "ip link set eth1 mtu 1400", []string{"eth0: mtu 1500", "eth1: mtu 1400"}},
-	"two links in one network":              {"arp-flux", isWarning, "ip addr add 192.0.2.99/24 dev lan0", []string{"eth1", "lan0", "arp_ignore=1"}},
-	"an address twice":                      {"same-address", isError, "ip addr add 192.0.2.2/32 dev lo; ip addr add 2001:db8:b::2/128 dev lo", []string{"192.0.2.2 on eth1, lo"}},
-	"an address twice, IPv6":                {"same-address", isError, "ip addr add 2001:db8:b::2/128 dev lo", []string{"2001:db8:b::2 on eth1, lo"}},
-	"a tunnel of the kernel's":              {"kernel-listener", isNote, "ip link add vx0 type vxlan id 5 dstport 4789; ip link set vx0 up", []string{"port 4789"}},
-	"a source check that is not strict":     {"rp-filter", isNote, "sysctl -qw net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.eth1.rp_filter=1", []string{"eth1: net.ipv4.conf.all.rp_filter = 2"}},
-	"main refuses what it has no route for": {"uplinks", isWarning, "ip -6 route add unreachable default metric 4096", []string{"main has an unreachable"}},
-}
-
-func TestDoctorNamesEachSymptom(t *testing.T) {
-	t.Parallel()
-	for name, s := range symptoms {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-			b.apply()
-			if d := b.diagnose(); !d.well() || len(d.of(s.id)) > 0 {
-				t.Fatalf("before: %s", d)
-			}
-			b.Gateway.Run("sh", "-ec", s.make)
-			b.finds(b.diagnose(), s.severity, s.id, s.words...)
-		})
-	}
 }
 
 // harmless is what others often have, and what looks like trouble and is none.

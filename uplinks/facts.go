@@ -11,7 +11,7 @@ type Facts struct {
 	Routed []Routed        // main's routes through a gateway, in the kernel's order
 	Barred map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
 	Tools  map[Family]Tool // the iptables commands of the backend that is used
-	Both   bool            // both backends hold rules of somebody's
+	Both   bool            // both backends hold rules of others, and the operator has not chosen one
 	Found  map[Tunable]Found
 	Only   []Share // what was looked at, when it was not the whole host: of that there are links, their routes in Routed, and no more
 }

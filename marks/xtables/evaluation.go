@@ -20,6 +20,7 @@ type evaluation struct {
 // held is what a register holds: bits of a mark, or a constant.
 type held struct {
 	from  string     // meta mark, ct mark; empty: a constant
+	link  *string    // where the name of a link belongs that the register is compared with
 	kept  marks.Mask // the bits of that mark that are as they were
 	value uint32     // of a constant, or of the bits that were changed
 }
@@ -28,6 +29,9 @@ type held struct {
 func (e *evaluation) take(name string, data []byte) {
 	switch name {
 	case "meta":
+		if e.link(data) {
+			return
+		}
 		e.mark("meta mark", data, unix.NFTA_META_KEY, unix.NFT_META_MARK, unix.NFTA_META_DREG, unix.NFTA_META_SREG)
 	case "ct":
 		e.mark("ct mark", data, unix.NFTA_CT_KEY, unix.NFT_CT_MARK, unix.NFTA_CT_DREG, unix.NFTA_CT_SREG)
@@ -36,6 +40,7 @@ func (e *evaluation) take(name string, data []byte) {
 	case "bitwise":
 		e.bitwise(data)
 	case "cmp":
+		e.limit(data)
 		e.compare(data, unix.NFTA_CMP_SREG, constant(data, unix.NFTA_CMP_DATA))
 	case "lookup":
 		e.compare(data, unix.NFTA_LOOKUP_SREG, 0)
@@ -44,6 +49,8 @@ func (e *evaluation) take(name string, data []byte) {
 	case "notrack":
 		e.rule.Untracks = true
 		e.say("notrack")
+	case "exthdr":
+		e.clamp(data)
 	case "flow_offload":
 		e.rule.Offloads = true
 		e.say("flow add")
@@ -72,6 +79,7 @@ func (e *evaluation) mark(name string, data []byte, key, which, to, from uint16)
 	}
 	e.rule.Bits |= marks.Full &^ kept
 	e.rule.Value |= marks.Mark(source.value)
+	e.rule.Writes = e.rule.Writes || kept != marks.Full
 	e.rule.Wipes = e.rule.Wipes || kept == 0
 	switch {
 	case source.from != "" && source.kept != marks.Full:

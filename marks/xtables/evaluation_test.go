@@ -34,11 +34,11 @@ func TestEvaluation(t *testing.T) {
 		want  marks.Foreign
 	}{
 		"offloads":             {[]step{{"flow_offload", nil}}, marks.Foreign{Offloads: true, Text: "flow add"}},
-		"writes under a mask":  {[]step{{"meta", load}, {"bitwise", masked}, {"meta", store}}, marks.Foreign{Bits: 0xff00, Value: 0x200, Text: "meta mark set meta mark & 0xffff00ff | 0x200"}},
+		"writes under a mask":  {[]step{{"meta", load}, {"bitwise", masked}, {"meta", store}}, marks.Foreign{Bits: 0xff00, Value: 0x200, Writes: true, Text: "meta mark set meta mark & 0xffff00ff | 0x200"}},
 		"compares the whole":   {[]step{{"meta", load}, {"cmp", is}}, marks.Foreign{Bits: marks.Full, Value: 7, Text: "meta mark 0x7"}},
 		"compares other words": {[]step{{"payload", nil}, {"cmp", is}}, marks.Foreign{}},
 		"wipes": {[]step{{"ct", nfnetlink.Join(number(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), number(unix.NFTA_CT_DREG, unix.NFT_REG_1))}, {"meta", store}},
-			marks.Foreign{Bits: marks.Full, Wipes: true, Text: "meta mark set ct mark"}},
+			marks.Foreign{Bits: marks.Full, Writes: true, Wipes: true, Text: "meta mark set ct mark"}},
 	} {
 		var f marks.Foreign
 		e := evaluation{rule: &f, held: map[uint32]held{}}

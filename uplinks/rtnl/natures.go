@@ -8,7 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Natures are the links' MTUs and kinds, by their names.
+// Natures are the links' MTUs, kinds and local addresses, by their names.
 func (h *Handle) Natures(ctx context.Context) (map[string]uplinks.Nature, error) {
 	var links []netlink.Link
 	if err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err }); err != nil {
@@ -16,7 +16,8 @@ func (h *Handle) Natures(ctx context.Context) (map[string]uplinks.Nature, error)
 	}
 	all := map[string]uplinks.Nature{}
 	for _, l := range links {
-		all[l.Attrs().Name] = uplinks.Nature{MTU: l.Attrs().MTU, Kind: l.Type()}
+		v, tunnel := l.(*netlink.Vxlan)
+		all[l.Attrs().Name] = uplinks.Nature{MTU: l.Attrs().MTU, Kind: l.Type(), Bound: tunnel && len(v.SrcAddr) > 0 && !v.SrcAddr.IsUnspecified()}
 	}
 	return all, nil
 }

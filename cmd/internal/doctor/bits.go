@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"replypath/marks"
@@ -15,6 +14,7 @@ type use struct {
 	line  string
 	bits  marks.Mask
 	value marks.Mark
+	grave bool // packets of uplinks meet it, and it sends them elsewhere
 	wipes bool
 }
 
@@ -24,18 +24,22 @@ func (s Seen) ours(u use) bool { return u.bits&s.Settings.Mask != 0 }
 // gravity is how much a use of our bits matters, and what can be done about it. A mark that is compared whole, and has none
 // of our bits, is only no longer met by packets that have one.
 func (s Seen) gravity(u use) (Severity, string) {
-	mine := func(up uplinks.Uplink) bool {
-		return uint32(u.value)&uint32(s.Settings.Mask) == uint32(s.Settings.Mask.Mark(up.ID))
-	}
 	switch {
 	case u.wipes:
 		return Error, masked
+	case u.grave:
+		return Error, s.move()
 	case u.bits == marks.Full && u.value&marks.Mark(s.Settings.Mask) == 0:
 		return Note, masked
-	case slices.ContainsFunc(s.Settings.Uplinks, mine):
-		return Error, s.move()
 	}
 	return Warning, s.move()
+}
+
+// worn reports whether an uplink's mark has that value in our bits.
+func (s Seen) worn(value marks.Mark) bool {
+	return slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool {
+		return s.Settings.Mask.Mark(u.ID) == value&marks.Mark(s.Settings.Mask)
+	})
 }
 
 func (s Seen) ruleUses() (all []use) {
@@ -45,7 +49,9 @@ func (s Seen) ruleUses() (all []use) {
 			if r.Mask == 0 || r.Protocol == uplinks.Protocol {
 				continue
 			}
-			all = append(all, use{owner: owner(d, r, s.Names), line: ruleLine(d, r, s.Names), bits: marks.Mask(r.Mask), value: marks.Mark(r.Mark)})
+			// Behind ours no packet that has an uplink's mark is left.
+			grave := r.Priority < s.Settings.Priority && decides(r) && s.worn(marks.Mark(r.Mark))
+			all = append(all, use{owner: owner(d, r, s.Names), line: ruleLine(d, r, s.Names), bits: marks.Mask(r.Mask), value: marks.Mark(r.Mark), grave: grave})
 		}
 	}
 	return all
@@ -54,7 +60,7 @@ func (s Seen) ruleUses() (all []use) {
 func (s Seen) firewallUses() (all []use) {
 	for _, f := range s.Firewall {
 		if f.Bits != 0 {
-			all = append(all, use{owner: firewallOwner(f), line: place(f), bits: f.Bits, value: f.Value, wipes: f.Wipes})
+			all = append(all, use{owner: firewallOwner(f), line: place(f), bits: f.Bits, value: f.Value, grave: f.Writes, wipes: f.Wipes})
 		}
 	}
 	return all
@@ -62,12 +68,11 @@ func (s Seen) firewallUses() (all []use) {
 
 func (s Seen) flowUses() (all []use) {
 	for _, f := range s.Flows {
-		mark := marks.Mark(f.Mark) & marks.Mark(s.Settings.Mask)
-		mine := slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool { return s.Settings.Mask.Mark(u.ID) == mark })
-		if mine && s.applied() {
+		worn := s.worn(marks.Mark(f.Mark))
+		if worn && s.applied() {
 			continue
 		}
-		all = append(all, use{owner: s.marker(f.Mark), line: fmt.Sprintf("mark %#x on %d, such as %s", f.Mark, f.Count, f.Text), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark)})
+		all = append(all, use{owner: s.marker(f.Mark), line: fmt.Sprintf("mark %#x on %d, such as %s", f.Mark, f.Count, f.Text), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark), grave: worn})
 	}
 	return all
 }
@@ -116,7 +121,7 @@ func (s Seen) conflicts(id, what string, uses []use) (all []Finding) {
 	for i, f := range all {
 		all[i].Evidence = some(f.Evidence)
 		if f.Severity == Error {
-			all[i].What += ", and are taken for an uplink's mark, or wipe it"
+			all[i].What += ", which takes packets for those of another uplink, or of none"
 		}
 	}
 	return all
@@ -124,39 +129,3 @@ func (s Seen) conflicts(id, what string, uses []use) (all []Finding) {
 
 // masked is the remedy that always helps.
 const masked = "have that program use bits of its own, and only those (iptables: --set-xmark VALUE/MASK, --restore-mark --nfmask MASK --ctmask MASK)"
-
-// move proposes a mask that nobody seems to use.
-func (s Seen) move() string {
-	if free, found := s.free(); found {
-		return fmt.Sprintf("set mask = %#x, which nobody here uses; or %s", uint32(free), masked)
-	}
-	return "no run of bits is free here: " + masked
-}
-
-// known are bits of programs that are often added later: kube-proxy, Tailscale or OpenWrt's pbr; and the small numbers that people write by hand.
-const known marks.Mask = 0x4000 | 0x8000 | 0xff0000 | 0xff
-
-// free is an unbroken run of bits that nobody uses, wide enough for the uplinks' ids, and if possible as wide as ours.
-func (s Seen) free() (marks.Mask, bool) {
-	var taken marks.Mask
-	for _, u := range slices.Concat(s.ruleUses(), s.firewallUses(), s.flowUses()) {
-		if u.bits == marks.Full {
-			u.bits = marks.Mask(u.value)
-		}
-		taken |= u.bits
-	}
-	needed := 3
-	for _, u := range s.Settings.Uplinks {
-		needed = max(needed, bits.Len8(uint8(u.ID)))
-	}
-	for _, avoided := range []marks.Mask{taken | known, taken} {
-		for width := max(needed, bits.OnesCount32(uint32(s.Settings.Mask))); width >= needed; width-- {
-			for shift := range 32 - width + 1 {
-				if m := marks.Mask((uint64(1)<<width - 1) << shift); m&avoided == 0 {
-					return m, true
-				}
-			}
-		}
-	}
-	return 0, false
-}

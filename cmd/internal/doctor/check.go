@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"replypath/uplinks"
 )
@@ -64,7 +65,7 @@ func (s Seen) sourceCheck() (all []Finding) {
 	case len(other) > 0:
 		all = append(all, Finding{ID: "rp-filter", Severity: Note, Evidence: other,
 			What:   "the source check of uplinks is not strict: forged addresses of a LAN may come in by them",
-			Remedy: "sysctl -w net.ipv4.conf.LINK.rp_filter=1, which replypath is made for"})
+			Remedy: s.strictly()})
 	}
 	if s.Dropped > 0 {
 		all = append(all, Finding{ID: "rp-filter-refused", Severity: Note, Evidence: []string{fmt.Sprintf("IPReversePathFilter %d", s.Dropped)},
@@ -72,6 +73,21 @@ func (s Seen) sourceCheck() (all []Finding) {
 			Remedy: "see whether it grows while replies are missing: nstat -z TcpExtIPReversePathFilter; which: sysctl -w net.ipv4.conf.all.log_martians=1"})
 	}
 	return all
+}
+
+// strictly is how the uplinks' source check becomes strict, which replypath is made for. What all has counts where it is
+// the larger, for every link: it is taken away, as strict there could cut somebody off.
+func (s Seen) strictly() string {
+	var set []string
+	if all := (uplinks.Tunable{Link: "all", Name: rpFilter}); s.Values[all] > "1" {
+		set = append(set, fmt.Sprintf(" %s=0", all))
+	}
+	for _, u := range s.present() {
+		if own := (uplinks.Tunable{Link: u.Link, Name: rpFilter}); s.Values[own] != "1" {
+			set = append(set, fmt.Sprintf(" %s=1", own))
+		}
+	}
+	return "sysctl -w" + strings.Join(set, "")
 }
 
 // srcValidMark tells that the source check of every link goes by marks, of whomever. Putting it back cannot cut anybody
@@ -98,7 +114,7 @@ func (s Seen) srcValidMark() []Finding {
 func (s Seen) firewallCheck() []Finding {
 	var lines []string
 	for _, f := range s.Firewall {
-		if f.Checks && !f.Marked {
+		if f.Checks && !f.Marked && s.mayConcern(f.In) {
 			lines = append(lines, place(f))
 		}
 	}
@@ -108,4 +124,12 @@ func (s Seen) firewallCheck() []Finding {
 	return []Finding{{ID: "firewall-source-check", Severity: Error, Evidence: some(lines),
 		What:   "the firewall checks sources without our marks: it refuses what is asked by an uplink that main does not answer by",
 		Remedy: "delete those rules and use sysctl rp_filter=1; or check in mangle behind ours, with --validmark (nft: fib saddr . mark . iif, priority above -150)"}}
+}
+
+// mayConcern reports whether a rule that is limited to such links, as iptables writes them, holds for an uplink.
+func (s Seen) mayConcern(links string) bool {
+	start, some := strings.CutSuffix(links, "+")
+	return links == "" || slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool {
+		return u.Link == links || some && strings.HasPrefix(u.Link, start)
+	})
 }

@@ -42,13 +42,13 @@ func (s Seen) those(is func(marks.Foreign) bool) (lines []string) {
 }
 
 func (s Seen) untracked() []Finding {
-	lines := s.those(func(f marks.Foreign) bool { return f.Untracks })
+	lines := s.those(func(f marks.Foreign) bool { return f.Untracks && f.In != "lo" && f.Out != "lo" })
 	if len(lines) == 0 {
 		return nil
 	}
 	return []Finding{{ID: "notrack", Severity: Warning, Evidence: some(lines),
 		What:   "packets go untracked: they have no connection, so no mark, and their forwarded replies leave by main's default",
-		Remedy: "leave out of those rules what comes in by uplinks, and its replies"}}
+		Remedy: "delete those rules, or limit them to what the host sends to itself: -i lo, -o lo (nft: iifname lo, oifname lo)"}}
 }
 
 func (s Seen) offload() []Finding {

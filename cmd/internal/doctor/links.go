@@ -5,13 +5,16 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
 const (
-	arpIgnore = "net.ipv4.conf.*.arp_ignore"
-	arpFilter = "net.ipv4.conf.*.arp_filter"
+	arpIgnore   = "net.ipv4.conf.*.arp_ignore"
+	arpAnnounce = "net.ipv4.conf.*.arp_announce"
+	arpFilter   = "net.ipv4.conf.*.arp_filter"
 )
 
 // links tells of what uplinks have in common and should not, or should and have not.
@@ -28,12 +31,25 @@ func (s Seen) mtus() []Finding {
 		sizes = append(sizes, mtu)
 	}
 	slices.Sort(sizes)
-	if len(slices.Compact(sizes)) < 2 {
+	if len(slices.Compact(sizes)) < 2 || s.clamped(uplinks.IPv4) && s.clamped(uplinks.IPv6) {
 		return nil
 	}
 	return []Finding{{ID: "mtu-differs", Severity: Note, Evidence: lines,
 		What:   "uplinks have different MTUs: what is forwarded learns the smaller one only by ICMP",
-		Remedy: "let ICMP \"fragmentation needed\" and \"packet too big\" pass, or clamp: -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}}
+		Remedy: "let ICMP \"fragmentation needed\" and \"packet too big\" pass, or clamp with iptables and with ip6tables: -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}}
+}
+
+// clamped reports whether the firewall lowers the MSS of the family's connections.
+func (s Seen) clamped(f uplinks.Family) bool {
+	if f == uplinks.IPv6 && !s.Facts.IPv6 {
+		return true
+	}
+	kinds := map[uplinks.Family][]string{uplinks.IPv4: {"iptables", "ip"}, uplinks.IPv6: {"ip6tables", "ip6"}}[f]
+	return slices.ContainsFunc(s.Firewall, func(r marks.Foreign) bool {
+		command, _, _ := strings.Cut(r.Tool, "-")
+		table, _, _ := strings.Cut(r.Place, " ")
+		return r.Clamps && (command == kinds[0] || table == kinds[1] || table == "inet")
+	})
 }
 
 // network is a link's IPv4 network.
@@ -82,8 +98,9 @@ func (s Seen) segment(a, b network) Finding {
 		lines = append(lines, fmt.Sprintf("%s has an address in %s; %s", n.link, n.prefix, s.line(by)))
 	}
 	return Finding{ID: "arp-flux", Severity: Warning, Evidence: lines,
-		What:   fmt.Sprintf("%s and %s are in one network, and each answers ARP for the other's address: questions may come in by the wrong one", a.link, b.link),
-		Remedy: fmt.Sprintf("sysctl -w net.ipv4.conf.%s.arp_ignore=1 net.ipv4.conf.%[1]s.arp_announce=2, and the same for %s", a.link, b.link)}
+		What: fmt.Sprintf("%s and %s are in one network, and each answers ARP for the other's address: questions may come in by the wrong one", a.link, b.link),
+		Remedy: fmt.Sprintf("sysctl -w %s=1 %s=2 %s=1 %s=2", uplinks.Tunable{Link: a.link, Name: arpIgnore}, uplinks.Tunable{Link: a.link, Name: arpAnnounce},
+			uplinks.Tunable{Link: b.link, Name: arpIgnore}, uplinks.Tunable{Link: b.link, Name: arpAnnounce})}
 }
 
 // gateways tells of uplinks whose gateways have one address.
@@ -107,25 +124,21 @@ func (s Seen) gateways() (all []Finding) {
 	return all
 }
 
-// addressTwice tells of an address that two links have: the address rules know it of one alone.
+// addressTwice tells of an address that two uplinks have: of its rules the first one wins. Answers have marks, and go by
+// the right one.
 func (s Seen) addressTwice() (all []Finding) {
 	of := map[netip.Addr][]string{}
-	for name, l := range s.Facts.Links {
-		for _, a := range l.Addrs {
+	for _, u := range s.present() {
+		for _, a := range s.Facts.Links[u.Link].Addrs {
 			if ip := a.Prefix.Addr(); !ip.IsLinkLocalUnicast() {
-				of[ip] = append(of[ip], name)
+				of[ip] = append(of[ip], u.Link)
 			}
 		}
 	}
 	for _, ip := range slices.SortedFunc(maps.Keys(of), netip.Addr.Compare) {
-		links := of[ip]
-		slices.Sort(links)
-		isUplink := func(link string) bool {
-			return slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool { return u.Link == link })
-		}
-		if len(links) > 1 && slices.ContainsFunc(links, isUplink) {
-			all = append(all, Finding{ID: "same-address", Severity: Error, Evidence: []string{fmt.Sprintf("%s on %s", ip, list(links))},
-				What:   fmt.Sprintf("%s have the same address: what the host itself sends from it can only go by one of them", list(links)),
+		if links := of[ip]; len(links) > 1 {
+			all = append(all, Finding{ID: "same-address", Severity: Warning, Evidence: []string{fmt.Sprintf("%s on %s", ip, list(links))},
+				What:   fmt.Sprintf("%s have the same address: what the host itself begins from it goes by %s alone", list(links), links[0]),
 				Remedy: "give one of the networks other addresses, at its router"})
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 )
@@ -18,7 +17,7 @@ func (s Seen) rivals() (all []Finding) {
 		for i := range d.Rules {
 			r := &d.Rules[i]
 			switch {
-			case r.Protocol == uplinks.Protocol || r.Action == uplinks.Lookup && r.Table == localTable:
+			case !foreign(r):
 			case r.Priority >= first && r.Priority <= last:
 				among, amongWho = append(among, ruleLine(d, r, s.Names)), append(amongWho, someone(owner(d, r, s.Names)))
 			case r.Priority < first && catchesAll(r):
@@ -29,43 +28,50 @@ func (s Seen) rivals() (all []Finding) {
 	if len(among) > 0 {
 		all = append(all, Finding{ID: "rule-among-ours", Severity: Warning, Evidence: some(among),
 			What:   fmt.Sprintf("ip rules of %s have priorities within ours, %d to %d", list(unique(amongWho)), first, last),
-			Remedy: fmt.Sprintf("move those rules, or ours: set priority to the first of %d free ones", uplinks.BlockSize)})
+			Remedy: s.elsewhere(fmt.Sprintf("give those rules priorities above %d", last))})
 	}
 	if len(before) > 0 {
 		all = append(all, Finding{ID: "rule-before-ours", Severity: Error, Evidence: some(before),
 			What:   fmt.Sprintf("ip rules of %s are asked before ours and take every packet, replies of uplinks too", list(unique(beforeWho))),
-			Remedy: fmt.Sprintf("give those rules a priority above %d, or move ours before them with priority = ...", last)})
+			Remedy: s.elsewhere(fmt.Sprintf("give those rules priorities above %d", last))})
 	}
 	return all
 }
-
-// localTable is what the kernel's own first rule looks in (ip-rule(8)).
-const localTable uplinks.Table = 255
 
 // catchesAll reports whether the rule decides for the marked packets of every connection. One that only takes specific
 // routes may not.
 func catchesAll(r *rpdb.Rule) bool {
 	anything := !r.From.IsValid() && !r.To.IsValid() && r.In == "" && r.Out == "" && r.TOSMask == 0 && r.LabelMask == 0 && r.Proto == 0 &&
 		r.Sport == rpdb.Ports{} && r.Dport == rpdb.Ports{} && r.Users == nil && r.Tunnel == 0 && !r.L3mdev && len(r.Unknown) == 0
-	return anything && (r.Mask == 0) != r.Not && r.Action != uplinks.Nop && r.Action != uplinks.Goto && r.SuppressLength == uplinks.NoSuppress
+	return anything && (r.Mask == 0) != r.Not && decides(r)
 }
 
-// tables are routes of others in the tables of uplinks.
+// decides reports whether packets that the rule matches go by it, and do not come back to the next one.
+func decides(r *rpdb.Rule) bool {
+	return r.Action != uplinks.Nop && r.Action != uplinks.Goto && r.SuppressLength == uplinks.NoSuppress
+}
+
+// tables are routes of others in the tables of uplinks. Those in one that is in use take replies with them.
 func (s Seen) tables() []Finding {
-	limit := s.Settings.TableBase + uplinks.Table(min(s.Settings.Mask.MaxID(), marks.MaxID))
+	limit := s.Settings.TableBase + s.ids()
+	severity := Warning
 	var lines []string
 	for key, r := range s.State.Routes {
-		if r.Protocol != uplinks.Protocol && key.Table > s.Settings.TableBase && key.Table <= limit {
-			lines = append(lines, fmt.Sprintf("%s table %d: %s, protocol %s", key.Family, key.Table, key.Dst, s.Names.Protocol(r.Protocol)))
+		if r.Protocol == uplinks.Protocol || key.Table <= s.Settings.TableBase || key.Table > limit {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s table %d: %s, protocol %s", key.Family, key.Table, key.Dst, s.Names.Protocol(r.Protocol)))
+		if slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool { return s.Settings.Table(u) == key.Table }) {
+			severity = Error
 		}
 	}
 	if len(lines) == 0 {
 		return nil
 	}
 	slices.Sort(lines)
-	return []Finding{{ID: "table-in-use", Severity: Warning, Evidence: some(lines),
+	return []Finding{{ID: "table-in-use", Severity: severity, Evidence: some(lines),
 		What:   fmt.Sprintf("another program has routes in the tables of uplinks, %d to %d", s.Settings.TableBase+1, limit),
-		Remedy: fmt.Sprintf("move those routes, or our tables: set table_base to a number with %d free tables behind it", s.Settings.Mask.MaxID())}}
+		Remedy: fmt.Sprintf("move those routes to other tables, or ours: set table_base = %d", s.base())}}
 }
 
 func unique(words []string) []string {

@@ -71,11 +71,28 @@ func (s Seen) servers(families []uplinks.Family) (all []Server) {
 	for _, server := range s.Sockets {
 		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.serves(f) })
 		same := func(o Server) bool { return o.Port == server.Port && o.ID == server.ID && o.Process == server.Process }
-		if serves && !s.kernels(server) && !slices.Contains(silent, server.Process) && !slices.ContainsFunc(all, same) {
+		if serves && !s.kernels(server) && !slices.Contains(silent, server.Process) && !slices.ContainsFunc(all, same) && !s.covered(server, families) {
 			all = append(all, server)
 		}
 	}
 	return all
+}
+
+// covered reports whether other sockets are bound to all addresses by which questions come in that the server would
+// answer wrongly: the kernel gives them to those.
+func (s Seen) covered(v Server, families []uplinks.Family) bool {
+	for _, f := range families {
+		for _, u := range s.others(f) {
+			for _, a := range s.Facts.Links[u.Link].Addrs {
+				ip := a.Prefix.Addr()
+				bound := func(o Server) bool { return o.Port == v.Port && o.Addr.Unmap() == ip }
+				if uplinks.FamilyOf(ip) == f && !a.LinkLocal && v.serves(f) && !slices.ContainsFunc(s.Sockets, bound) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // serves reports whether a question in that family to any address of the host reaches it.
@@ -150,16 +167,17 @@ func (s Seen) kernels(v Server) bool { return v.Kernel && len(s.of(tunnelKinds..
 func (s Seen) tunnels() []Finding {
 	var lines []string
 	for _, server := range s.Sockets {
-		if s.kernels(server) {
+		if s.kernels(server) && server.Addr.IsUnspecified() {
 			lines = append(lines, server.String())
 		}
 	}
-	if len(lines) == 0 {
+	open := slices.DeleteFunc(s.of(tunnelKinds...), func(link string) bool { return s.Natures[link].Bound })
+	if len(lines) == 0 || len(open) == 0 {
 		return nil
 	}
 	f := Finding{ID: "kernel-listener", Severity: Note, Evidence: some(lines),
-		What:   fmt.Sprintf("the kernel itself listens for tunnels (%s)", list(s.of(tunnelKinds...))),
-		Remedy: "give the tunnel a local address"}
+		What:   fmt.Sprintf("the kernel itself listens for tunnels (%s)", list(open)),
+		Remedy: "give the tunnel a local address: ip link add ... local ADDRESS"}
 	if links := s.of("wireguard"); len(links) > 0 {
 		f.ID, f.What = "wireguard-listener", fmt.Sprintf("the kernel itself listens for WireGuard (%s)", list(links))
 		f.Remedy = "nothing: WireGuard answers from the address it was asked at"

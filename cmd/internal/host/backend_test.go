@@ -35,6 +35,7 @@ func TestTheBackendFollowsWhatIsInUse(t *testing.T) {
 		"only we use legacy":             {[]string{ours("legacy")}, marks.Auto, marks.Legacy, false},
 		"others nft, and we legacy":      {[]string{ours("legacy"), theirs("nft")}, marks.Auto, marks.NFT, false},
 		"the operator has chosen":        {[]string{theirs("nft")}, marks.Legacy, marks.Legacy, false},
+		"chosen where others use both":   {[]string{theirs("legacy"), theirs("nft")}, marks.Legacy, marks.Legacy, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gateway := world.New(t).Host("gw")

@@ -14,12 +14,12 @@ type choice struct {
 
 // made follows what is in use on the host when the operator leaves it open: the backend in which others have rules; if
 // that is none or both, the one in which ours are; if that is none or both, what the command iptables works on. It also
-// tells whether others have rules in both.
+// tells whether it was left open, and others have rules in both.
 func (c choice) made() (b marks.Backend, both bool) {
-	both = c.nft.Others && c.legacy.Others
+	both = c.want == marks.Auto && c.nft.Others && c.legacy.Others
 	switch {
 	case c.want != marks.Auto:
-		return c.want, both
+		return c.want, false
 	case (c.noNFT == nil) != (c.noLegacy == nil):
 		return either(c.noNFT == nil), both
 	case c.nft.Others != c.legacy.Others:

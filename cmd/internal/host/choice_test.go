@@ -19,7 +19,7 @@ func TestWhetherOthersHaveRulesInNftablesIsAskedOnlyWhereItMatters(t *testing.T)
 		"others have rules in legacy":             {choice{want: marks.Auto, usual: marks.NFT, legacy: others}, true},
 		"we have rules in legacy":                 {choice{want: marks.Auto, usual: marks.NFT, legacy: xtables.Use{Ours: true}}, true},
 		"the operator chose":                      {choice{want: marks.NFT, legacy: none}, false},
-		"the operator chose, others chose legacy": {choice{want: marks.NFT, legacy: others}, true},
+		"the operator chose, others chose legacy": {choice{want: marks.NFT, legacy: others}, false},
 		"the kernel has no legacy tables":         {choice{want: marks.Auto, usual: marks.Legacy, noLegacy: errors.New("none")}, false},
 	} {
 		if got := c.choice.hinges(); got != c.want {

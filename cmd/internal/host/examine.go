@@ -161,10 +161,10 @@ func (x *examiner) sockets(ctx context.Context) error {
 		h, held := holders[s.Inode]
 		v := doctor.Server{Listener: s.Listener, Process: h.Name, ID: h.ID, Kernel: !held && whole}
 		// What the kernel chose the port for asks, and does not answer.
-		if !s.Addr.IsUnspecified() || held && s.Port >= first && s.Port <= last {
+		if held && s.Port >= first && s.Port <= last {
 			continue
 		}
-		if held {
+		if held && s.Addr.IsUnspecified() {
 			tells, err := h.TellsAddress()
 			v.Asked, v.Tells = err == nil, tells
 		}

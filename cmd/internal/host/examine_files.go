@@ -162,10 +162,21 @@ func (x *examiner) lacking() (names []string) {
 			return nil
 		}
 	}
-	for lines := bufio.NewScanner(r); lines.Scan(); {
-		name, not := strings.CutSuffix(strings.TrimPrefix(lines.Text(), "# "), " is not set")
-		if not && slices.ContainsFunc(doctor.Options[:], func(o doctor.Option) bool { return o.Name == name }) {
-			names = append(names, name)
+	return unset(r)
+}
+
+// unset are the options that such a configuration does not set. One that hangs on another that is not set is not even
+// named; a text without any option tells nothing.
+func unset(config io.Reader) (names []string) {
+	set := map[string]bool{}
+	for lines := bufio.NewScanner(config); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), "="); ok && strings.HasPrefix(name, "CONFIG_") {
+			set[name] = value == "y" || value == "m"
+		}
+	}
+	for _, o := range doctor.Options {
+		if len(set) > 0 && !set[o.Name] {
+			names = append(names, o.Name)
 		}
 	}
 	return names

@@ -16,8 +16,8 @@ import (
 // firewall is the mangle tables of the families that the kernel speaks, in both backends.
 type firewall struct {
 	families map[uplinks.Family]xtables.Tables
-	backend  marks.Backend // chosen
-	both     bool
+	backend  marks.Backend           // chosen
+	both     bool                    // others have rules in both, and the operator has not chosen
 	dead     map[marks.Backend]error // why a backend cannot be used
 }
 

@@ -1,0 +1,102 @@
+package test
+
+import (
+	"go/ast"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shownBy are the tests that make a finding real, of those that are not in a table of symptoms.
+var shownBy = map[string]func(*testing.T){
+	"conntrack-full":        TestDoctorTellsThatTheTableOfConnectionsIsNearlyFull,
+	"iptables-missing":      TestDoctorTellsWhatOfIptablesIsMissing,
+	"kernel-option":         TestDoctorNamesWhatTheKernelWasBuiltWithout,
+	"mark-bits-connections": TestDoctorFindsOurBitsOnConnections,
+	"networkd-foreign":      TestDoctorReadsTheHostsFiles,
+	"probes":                TestDoctorTellsWhatIsNotWatched,
+	"proof-unavailable":     TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress,
+	"rp-filter-refused":     TestDoctorTellsWhatTheSourceCheckRefused,
+	"same-gateway":          TestDoctorNamesGatewaysWithOneAddress,
+	"saved-ruleset":         TestDoctorReadsTheHostsFiles,
+	"udp-server":            TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress,
+	"udp-server-unknown":    TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress,
+}
+
+// elsewhere are findings of what this kernel may not have: the machine of make test-boot has it.
+var elsewhere = []string{"flow-offload", "wireguard-listener"}
+
+// shown reports whether a test makes the finding real.
+func shown(id string) bool {
+	for _, table := range []map[string]symptom{rulesOfOthers, firewallsOfOthers, sysctlsAndLinks} {
+		for _, s := range table {
+			if s.id == id {
+				return true
+			}
+		}
+	}
+	return shownBy[id] != nil || slices.Contains(elsewhere, id)
+}
+
+// findings are the names of all kinds of findings that are written in the doctor.
+func findings(t *testing.T) []string {
+	names := map[string]bool{}
+	note := func(s source, value ast.Expr) {
+		switch v := value.(type) {
+		case *ast.BasicLit:
+			names[strings.Trim(v.Value, `"`)] = true
+		case *ast.Ident: // what a function is called with
+		default:
+			t.Errorf("%s: what the finding is called cannot be read", s.at(value))
+		}
+	}
+	for _, s := range sources(t) {
+		if s.dir != "cmd/internal/doctor" || s.test {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.KeyValueExpr:
+				if key, is := n.Key.(*ast.Ident); is && key.Name == "ID" {
+					note(s, n.Value)
+				}
+			case *ast.AssignStmt:
+				if field, is := n.Lhs[0].(*ast.SelectorExpr); is && field.Sel.Name == "ID" {
+					note(s, n.Rhs[0])
+				}
+			case *ast.CallExpr:
+				if f, is := n.Fun.(*ast.SelectorExpr); is && f.Sel.Name == "conflicts" {
+					note(s, n.Args[0])
+				}
+			}
+			return true
+		})
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func TestEveryFindingIsToldOfAndShown(t *testing.T) {
+	_, told, _ := strings.Cut(readReadme(t), "## What would break it")
+	told, _, _ = strings.Cut(told, "\n## ")
+	all := findings(t)
+	for _, name := range all {
+		if !strings.Contains(told, "`"+name+"`") {
+			t.Errorf("the README does not tell of %s", name)
+		}
+		if !shown(name) {
+			t.Errorf("no test makes %s real", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| (`.*`) \\|").FindAllStringSubmatch(told, -1) {
+		for name := range strings.SplitSeq(m[1], ", ") {
+			if !slices.Contains(all, strings.Trim(name, "`")) {
+				t.Errorf("the README tells of %s, which there is not", name)
+			}
+		}
+	}
+	if len(all) < 25 {
+		t.Errorf("only %d findings: %s", len(all), all)
+	}
+}
