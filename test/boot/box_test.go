@@ -33,10 +33,10 @@ func (m *machine) box() {
 		m.t.Errorf("the tables are named %q", names)
 	}
 	m.shown()
-	m.disk.write("/usr/local/sbin/tell", "#!/bin/sh\ncat >/run/replypath/told\n")
+	m.disk.Write("/usr/local/sbin/tell", "#!/bin/sh\ncat >/run/replypath/told\n")
 	m.run("chmod", "755", "/usr/local/sbin/tell")
 	for _, backend := range []string{"legacy", "nft"} {
-		m.disk.write("/etc/replypath/replypath.toml", fmt.Sprintf("backend = %q\non_change = [\"/usr/local/sbin/tell\"]\n", backend))
+		m.disk.Write("/etc/replypath/replypath.toml", fmt.Sprintf("backend = %q\non_change = [\"/usr/local/sbin/tell\"]\n", backend))
 		m.run("systemctl", "reload", "replypath.service")
 		if save := m.run("iptables-"+backend+"-save", "-t", "mangle"); !strings.Contains(save, "REPLYPATH-PRE") {
 			m.t.Errorf("nothing by iptables-%s:\n%s", backend, save)

@@ -37,21 +37,21 @@ func fresh(t *testing.T, d *disk, uplinks int) *world.Internet {
 // its ISP says.
 func (d *disk) networkd() {
 	d.t.Helper()
-	d.must("systemctl", "disable", "--quiet", "networking.service")
-	d.must("systemctl", "enable", "--quiet", "systemd-networkd.service")
+	d.Must("systemctl", "disable", "--quiet", "networking.service")
+	d.Must("systemctl", "enable", "--quiet", "systemd-networkd.service")
 	const static = "[Match]\nName=%s\n[Network]\nAddress=%s\nAddress=%s\nIPv6AcceptRA=no\n[Route]\nGateway=%s\nMetric=%d\n[Route]\nGateway=%s\nMetric=%d\n"
-	d.write("/etc/systemd/network/eth0.network", fmt.Sprintf(static, "eth0", "198.51.100.2/24", "2001:db8:a::2/64", "198.51.100.1", 100, "2001:db8:a::1", 100))
-	d.write("/etc/systemd/network/eth2.network", fmt.Sprintf(static, "eth2", "198.19.2.2/24", "2001:db8:102::2/64", "198.19.2.1", 300, "2001:db8:102::1", 300))
-	d.write("/etc/systemd/system/systemd-networkd.service.d/debug.conf", "[Service]\nEnvironment=SYSTEMD_LOG_LEVEL=debug\n")
-	d.write("/etc/systemd/network/eth1.network", "[Match]\nName=eth1\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=yes\n"+
+	d.Write("/etc/systemd/network/eth0.network", fmt.Sprintf(static, "eth0", "198.51.100.2/24", "2001:db8:a::2/64", "198.51.100.1", 100, "2001:db8:a::1", 100))
+	d.Write("/etc/systemd/network/eth2.network", fmt.Sprintf(static, "eth2", "198.19.2.2/24", "2001:db8:102::2/64", "198.19.2.1", 300, "2001:db8:102::1", 300))
+	d.Write("/etc/systemd/system/systemd-networkd.service.d/debug.conf", "[Service]\nEnvironment=SYSTEMD_LOG_LEVEL=debug\n")
+	d.Write("/etc/systemd/network/eth1.network", "[Match]\nName=eth1\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=yes\n"+
 		"[DHCPv4]\nRouteMetric=200\n[IPv6AcceptRA]\nToken=static:::2\nRouteMetric=2000\nDHCPv6Client=no\n")
 }
 
 // ifupdown has ifupdown configure the first two uplinks by what is written.
 func (d *disk) ifupdown() {
 	d.t.Helper()
-	d.must("systemctl", "enable", "--quiet", "networking.service")
-	d.write("/etc/network/interfaces", `auto lo eth0 eth1
+	d.Must("systemctl", "enable", "--quiet", "networking.service")
+	d.Write("/etc/network/interfaces", `auto lo eth0 eth1
 iface lo inet loopback
 iface eth0 inet static
 	address 198.51.100.2/24
@@ -73,9 +73,9 @@ iface eth1 inet6 static
 // forwards has the machine be a router that forwards a port to a LAN host, by a ruleset that nftables.service loads.
 func (d *disk) forwards() {
 	d.t.Helper()
-	d.must("systemctl", "enable", "--quiet", "nftables.service")
-	d.write("/etc/sysctl.d/90-forward.conf", "net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n")
-	d.write("/etc/nftables.conf", fmt.Sprintf(`#!/usr/sbin/nft -f
+	d.Must("systemctl", "enable", "--quiet", "nftables.service")
+	d.Write("/etc/sysctl.d/90-forward.conf", "net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n")
+	d.Write("/etc/nftables.conf", fmt.Sprintf(`#!/usr/sbin/nft -f
 flush ruleset
 table inet forwards {
 	chain prerouting {
@@ -91,7 +91,7 @@ table inet forwards {
 func (d *disk) uplinks(n int) {
 	d.t.Helper()
 	for i := range n {
-		d.write(fmt.Sprintf("/etc/replypath/uplinks.d/isp%d.toml", i), fmt.Sprintf("id = %d\ninterface = \"eth%d\"\ngateway = \"auto\"\n", i+1, i))
+		d.Write(fmt.Sprintf("/etc/replypath/uplinks.d/isp%d.toml", i), fmt.Sprintf("id = %d\ninterface = \"eth%d\"\ngateway = \"auto\"\n", i+1, i))
 	}
 }
 

@@ -44,10 +44,10 @@ func boot(t *testing.T, d *disk, w *world.Internet) *machine {
 	}
 	m.nspawn = exec.Command("sh", "-c", join+`exec systemd-nspawn "$@"`, "sh",
 		"--quiet", "--boot", "--register=no", "--keep-unit", "--link-journal=no", "--machine=replypath", "--console=read-only",
-		"--directory="+d.root, fmt.Sprintf("--network-namespace-path=/proc/%d/fd/%d", os.Getpid(), namespace.Fd()),
+		"--directory="+d.Root, fmt.Sprintf("--network-namespace-path=/proc/%d/fd/%d", os.Getpid(), namespace.Fd()),
 		"--capability=CAP_NET_ADMIN,CAP_NET_RAW,CAP_BPF", "--system-call-filter=bpf", "systemd.show_status=1", "systemd.log_color=0")
 	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network")
-	console, err := os.Create(d.root + ".console")
+	console, err := os.Create(d.Root + ".console")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func boot(t *testing.T, d *disk, w *world.Internet) *machine {
 // group makes control groups of the machine's own, in which systemd-nspawn makes those of the container.
 func (m *machine) group() {
 	m.t.Helper()
-	name := "replypath-boot-" + filepath.Base(filepath.Dir(m.disk.root))
+	name := "replypath-boot-" + filepath.Base(filepath.Dir(m.disk.Root))
 	for _, hierarchy := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
 		if _, err := os.Stat(hierarchy + "/cgroup.procs"); err != nil {
 			continue

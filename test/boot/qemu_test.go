@@ -48,16 +48,16 @@ func TestAWholeMachine(t *testing.T) {
 	d.install(deb)
 	d.networkd()
 	d.uplinks(2)
-	d.write("/etc/systemd/network/lan0.network", "[Match]\nName=lan0\n[Network]\nAddress=198.18.0.1/24\nAddress=2001:db8:f::1/64\nIPv6AcceptRA=no\n")
+	d.Write("/etc/systemd/network/lan0.network", "[Match]\nName=lan0\n[Network]\nAddress=198.18.0.1/24\nAddress=2001:db8:f::1/64\nIPv6AcceptRA=no\n")
 	for i, name := range wires {
-		d.write("/etc/systemd/network/10-"+name+".link", fmt.Sprintf("[Match]\nMACAddress=02:00:00:00:77:0%d\n[Link]\nName=%s\n", i, name))
+		d.Write("/etc/systemd/network/10-"+name+".link", fmt.Sprintf("[Match]\nMACAddress=02:00:00:00:77:0%d\n[Link]\nName=%s\n", i, name))
 	}
-	d.write("/etc/systemd/system/report.service", report)
-	d.write("/etc/fstab", "/dev/nvme0n1 / ext4 defaults 0 1\n")
-	d.must("systemctl", "enable", "--quiet", "report.service")
-	d.must("systemctl", "mask", "--quiet", "serial-getty@ttyS0.service") // it would cut the report off
-	m := &vm{Internet: fresh(t, d, 2), t: t, drive: filepath.Join(filepath.Dir(d.root), "drive")}
-	if out, err := exec.Command("mke2fs", "-q", "-t", "ext4", "-d", d.root, m.drive, "1500M").CombinedOutput(); err != nil {
+	d.Write("/etc/systemd/system/report.service", report)
+	d.Write("/etc/fstab", "/dev/nvme0n1 / ext4 defaults 0 1\n")
+	d.Must("systemctl", "enable", "--quiet", "report.service")
+	d.Must("systemctl", "mask", "--quiet", "serial-getty@ttyS0.service") // it would cut the report off
+	m := &vm{Internet: fresh(t, d, 2), t: t, drive: filepath.Join(filepath.Dir(d.Root), "drive")}
+	if out, err := exec.Command("mke2fs", "-q", "-t", "ext4", "-d", d.Root, m.drive, "1500M").CombinedOutput(); err != nil {
 		t.Fatalf("make the drive: %v\n%s", err, out)
 	}
 	m.join()
@@ -94,7 +94,7 @@ func (m *vm) join() {
 // once in many boots.
 func (m *vm) power(d *disk) {
 	m.t.Helper()
-	kernels, _ := filepath.Glob(d.root + "/boot/vmlinuz-*")
+	kernels, _ := filepath.Glob(d.Root + "/boot/vmlinuz-*")
 	for range 3 {
 		m.boots++
 		m.console = fmt.Sprintf("%s.console.%d", m.drive, m.boots)
