@@ -95,7 +95,7 @@ install: build
 	for file in CHANGELOG.md LICENSE status.md recipes.md init.d/replypath.openrc init.d/replypath.procd; do \
 	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#*/}; \
 	done; \
-	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service $(DESTDIR)$(PREFIX)/share/doc/replypath/replypath.*; \
+	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' "$(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service" "$(DESTDIR)$(PREFIX)/share/doc/replypath"/replypath.*; \
 	put 644 etc/rt_protos.d/replypath.conf /etc/iproute2/rt_protos.d/replypath.conf; \
 	put 644 etc/replypath.toml /etc/replypath/replypath.toml.sample; \
 	install -d "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/iproute2/rt_tables.d"; \
@@ -109,9 +109,9 @@ install: build
 # What install puts there, and no more: /etc/replypath stays when something else is in it.
 uninstall:
 	rm -rf .build/stage
-	$(MAKE) -s install DESTDIR=$(CURDIR)/.build/stage
-	cd .build/stage && find . -type f | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
-	-rmdir $(DESTDIR)$(PREFIX)/share/doc/replypath $(DESTDIR)/etc/replypath/uplinks.d $(DESTDIR)/etc/replypath 2>/dev/null
+	$(MAKE) -s install DESTDIR=.build/stage
+	(cd .build/stage && find . -type f) | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
+	rmdir "$(DESTDIR)$(PREFIX)/share/doc/replypath" "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/replypath" 2>/dev/null || :
 
 # .deb and .rpm for amd64 and arm64: the same bytes for the same commit, on any day.
 packages: build

@@ -2,6 +2,7 @@
 package layer
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,14 +37,29 @@ func Over(tb world.TB, lower string) *Layer {
 	return l
 }
 
-// Bind shows a folder of the machine's at the same place.
-func (l *Layer) Bind(folder string) {
+// Bind shows a folder of the machine's at this place.
+func (l *Layer) Bind(folder, place string) {
 	l.tb.Helper()
-	at := filepath.Join(l.Root, folder)
+	at := filepath.Join(l.Root, place)
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		l.tb.Fatalf("%v", err)
 	}
 	l.mount(folder, at, "", unix.MS_BIND|unix.MS_REC, "")
+}
+
+// Written are the files that were written or deleted, by their places.
+func (l *Layer) Written() (places []string) {
+	l.tb.Helper()
+	err := filepath.WalkDir(l.Upper, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			places = append(places, strings.TrimPrefix(path, l.Upper))
+		}
+		return err
+	})
+	if err != nil {
+		l.tb.Fatalf("%v", err)
+	}
+	return places
 }
 
 func (l *Layer) mount(what, at, kind string, flags uintptr, options string) {
@@ -73,7 +89,7 @@ func (l *Layer) Write(path, text string) {
 // Try runs a command whose root folder this is, and gives what it printed.
 func (l *Layer) Try(args ...string) (string, error) {
 	cmd := exec.Command("chroot", append([]string{l.Root}, args...)...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "PATH="+os.Getenv("PATH")+":/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }

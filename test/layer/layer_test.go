@@ -2,6 +2,7 @@ package layer_test
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"replypath/test/layer"
@@ -18,6 +19,9 @@ func TestWhatIsBelowStaysAsItIs(t *testing.T) {
 	if err := os.WriteFile(below+"/there", []byte("as it was"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(below+"/old", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("a test", func(t *testing.T) {
 		l := layer.Over(t, below)
 		l.Write("/there", "changed")
@@ -27,8 +31,14 @@ func TestWhatIsBelowStaysAsItIs(t *testing.T) {
 				t.Errorf("%s holds %q, %v; want %q", path, got, err, want)
 			}
 		}
+		if err := os.Remove(l.Root + "/old"); err != nil {
+			t.Error(err)
+		}
+		if got := l.Written(); !slices.Equal(got, []string{"/deep/new", "/old", "/there"}) {
+			t.Errorf("written is %v", got)
+		}
 	})
-	if entries, err := os.ReadDir(below); err != nil || len(entries) != 1 {
+	if entries, err := os.ReadDir(below); err != nil || len(entries) != 2 {
 		t.Errorf("below there is now %v, %v", entries, err)
 	}
 }
