@@ -2,6 +2,7 @@ package trap
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"replypath/marks/nfnetlink"
 
@@ -27,5 +28,5 @@ func number(kind uint16, value uint32) []byte {
 
 // nest is an attribute that holds others.
 func nest(kind uint16, parts ...[]byte) []byte {
-	return nfnetlink.Attribute(kind|unix.NLA_F_NESTED, nfnetlink.Join(parts...))
+	return nfnetlink.Attribute(kind|unix.NLA_F_NESTED, slices.Concat(parts...))
 }

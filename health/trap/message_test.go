@@ -3,6 +3,7 @@ package trap
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"replypath/marks/nfnetlink"
@@ -11,7 +12,7 @@ import (
 )
 
 func TestAttributesAreReadAsTheyAreWritten(t *testing.T) {
-	b := nfnetlink.Join(nfnetlink.Text(1, "odd"), nest(2, number(3, 0x01020304), nfnetlink.Text(4, "inside")), nfnetlink.Attribute(5, nil))
+	b := slices.Concat(nfnetlink.Text(1, "odd"), nest(2, number(3, 0x01020304), nfnetlink.Text(4, "inside")), nfnetlink.Attribute(5, nil))
 	if got := nfnetlink.Value(b, 1); string(got) != "odd\x00" {
 		t.Errorf("%q", got)
 	}
@@ -38,7 +39,7 @@ func TestWhatIsCutOffIsNotRead(t *testing.T) {
 func TestKeysComeBackFieldByField(t *testing.T) {
 	s := newFamily(6).left
 	asker, from := netip.MustParseAddr("2001:db8::fe"), netip.MustParseAddr("2001:db8:b::2")
-	key := nfnetlink.Join(asker.AsSlice(), []byte{0x10, 0x92, 0, 0}, from.AsSlice(), []byte{1, 0, 0, 0}, []byte{0, 0, 0, 0})
+	key := slices.Concat(asker.AsSlice(), []byte{0x10, 0x92, 0, 0}, from.AsSlice(), []byte{1, 0, 0, 0}, []byte{0, 0, 0, 0})
 	message := s.fill([][]byte{key, key[:8]})
 	n := 0
 	s.keys(message.body, func(k [][]byte) {

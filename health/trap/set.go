@@ -3,6 +3,7 @@ package trap
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"replypath/marks/nfnetlink"
 
@@ -87,11 +88,11 @@ var ways = set{"uplinks", 1, []datatype{ifindex}, false}
 // make makes the set, with room for so many elements from the beginning on: a listing of a set that has grown meanwhile
 // leaves some out.
 func (s set) make(room int) message {
-	m := message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: nfnetlink.Join(
+	m := message{what: "make the set " + s.name, kind: unix.NFT_MSG_NEWSET, body: slices.Concat(
 		nfnetlink.Text(unix.NFTA_SET_TABLE, Name), nfnetlink.Text(unix.NFTA_SET_NAME, s.name), number(unix.NFTA_SET_ID, s.id),
 		number(unix.NFTA_SET_KEY_TYPE, s.keyType()), number(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
 	if s.noted {
-		m.body = nfnetlink.Join(m.body, number(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nest(unix.NFTA_SET_DESC, number(unix.NFTA_SET_DESC_SIZE, uint32(room))))
+		m.body = slices.Concat(m.body, number(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nest(unix.NFTA_SET_DESC, number(unix.NFTA_SET_DESC_SIZE, uint32(room))))
 	}
 	return m
 }
@@ -103,14 +104,14 @@ func (s set) fill(keys [][]byte) message {
 		key := nest(unix.NFTA_SET_ELEM_KEY, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, k))
 		elements = append(elements, nest(unix.NFTA_LIST_ELEM, key)...)
 	}
-	return message{what: "fill the set " + s.name, kind: unix.NFT_MSG_NEWSETELEM, body: nfnetlink.Join(
+	return message{what: "fill the set " + s.name, kind: unix.NFT_MSG_NEWSETELEM, body: slices.Concat(
 		nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_SET, s.name), number(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
 		nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
 }
 
 // list asks for all that is in the set.
 func (s set) list() message {
-	return message{what: "list the set " + s.name, kind: unix.NFT_MSG_GETSETELEM, body: nfnetlink.Join(
+	return message{what: "list the set " + s.name, kind: unix.NFT_MSG_GETSETELEM, body: slices.Concat(
 		nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.Text(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
 }
 

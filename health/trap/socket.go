@@ -3,6 +3,7 @@ package trap
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"replypath/marks/nfnetlink"
 
@@ -45,17 +46,17 @@ func (s *socket) close() error { return unix.Close(s.fd) }
 // commit does all of the changes, or nothing and says which one the kernel refused.
 func (s *socket) commit(changes []message) error {
 	first := s.seq + 1
-	request := s.bound(unix.NFNL_MSG_BATCH_BEGIN)
+	requests := [][]byte{s.bound(unix.NFNL_MSG_BATCH_BEGIN)}
 	for i, m := range changes {
 		flags := uint16(unix.NLM_F_REQUEST | unix.NLM_F_CREATE)
 		if i == len(changes)-1 {
 			flags |= unix.NLM_F_ACK
 		}
 		s.seq++
-		request = append(request, m.bytes(flags|m.flags, s.seq)...)
+		requests = append(requests, m.bytes(flags|m.flags, s.seq))
 	}
-	request = append(request, s.bound(unix.NFNL_MSG_BATCH_END)...)
-	if err := s.send(request); err != nil {
+	requests = append(requests, s.bound(unix.NFNL_MSG_BATCH_END))
+	if err := s.send(slices.Concat(requests...)); err != nil {
 		return err
 	}
 	var failed error

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"replypath/marks/nfnetlink"
 
@@ -44,7 +45,7 @@ var chains = [...]chain{
 
 // table is all that is to be made.
 func table(b Bait) []message {
-	all := []message{{what: "make the table " + Name, kind: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: nfnetlink.Join(
+	all := []message{{what: "make the table " + Name, kind: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: slices.Concat(
 		nfnetlink.Text(unix.NFTA_TABLE_NAME, Name), number(unix.NFTA_TABLE_FLAGS, owned))}}
 	all = append(all, ways.make(0), ways.fill(b.links()))
 	room := sights * (b.Count + 1)
@@ -72,7 +73,7 @@ const owned = 0x2
 
 func (c chain) make() message {
 	hook := nest(unix.NFTA_CHAIN_HOOK, number(unix.NFTA_HOOK_HOOKNUM, c.hook), number(unix.NFTA_HOOK_PRIORITY, uint32(c.priority)))
-	return message{what: "make the chain " + c.name, kind: unix.NFT_MSG_NEWCHAIN, body: nfnetlink.Join(
+	return message{what: "make the chain " + c.name, kind: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
 		nfnetlink.Text(unix.NFTA_CHAIN_TABLE, Name), nfnetlink.Text(unix.NFTA_CHAIN_NAME, c.name), hook, nfnetlink.Text(unix.NFTA_CHAIN_TYPE, "filter"))}
 }
 
@@ -88,7 +89,7 @@ func (c chain) observe(f family, p proof.Point, asker span, port uint32) []messa
 		which = append(which, meta(unix.NFT_META_OIF, 0), in(ways, 0))
 	}
 	all := []message{
-		{what: "make the chain " + own, kind: unix.NFT_MSG_NEWCHAIN, body: nfnetlink.Join(nfnetlink.Text(unix.NFTA_CHAIN_TABLE, Name), nfnetlink.Text(unix.NFTA_CHAIN_NAME, own))},
+		{what: "make the chain " + own, kind: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(nfnetlink.Text(unix.NFTA_CHAIN_TABLE, Name), nfnetlink.Text(unix.NFTA_CHAIN_NAME, own))},
 		rule(c.name, append(which, jump(own))...),
 	}
 	for _, l4 := range f.transports(port, p < proof.Returned) {
@@ -136,7 +137,7 @@ func ignore(p proof.Point) []byte {
 }
 
 func rule(chain string, expressions ...[]byte) message {
-	return message{what: "add a rule to " + chain, kind: unix.NFT_MSG_NEWRULE, flags: unix.NLM_F_APPEND, body: nfnetlink.Join(
+	return message{what: "add a rule to " + chain, kind: unix.NFT_MSG_NEWRULE, flags: unix.NLM_F_APPEND, body: slices.Concat(
 		nfnetlink.Text(unix.NFTA_RULE_TABLE, Name), nfnetlink.Text(unix.NFTA_RULE_CHAIN, chain), nest(unix.NFTA_RULE_EXPRESSIONS, expressions...))}
 }
 

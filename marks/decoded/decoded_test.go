@@ -2,6 +2,7 @@ package decoded_test
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"replypath/marks"
@@ -38,7 +39,7 @@ func head(target, next uint16) []byte {
 // table has PREROUTING with a jump to our chain, which returns at once.
 func table() []byte {
 	const accept, back = -2, -5
-	return nfnetlink.Join(standard(2*152+176), standard(accept), chain(marks.Pre), standard(back), standard(back), chain("ERROR"))
+	return slices.Concat(standard(2*152+176), standard(accept), chain(marks.Pre), standard(back), standard(back), chain("ERROR"))
 }
 
 var hooks = decoded.Hooks{0, -1, -1, -1, -1}
@@ -95,8 +96,8 @@ func TestCountersAreNoChange(t *testing.T) {
 
 // expression is a part of a rule of nftables.
 func expression(name string, attributes ...[]byte) []byte {
-	return nfnetlink.Attribute(unix.NFTA_LIST_ELEM, nfnetlink.Join(nfnetlink.Text(unix.NFTA_EXPR_NAME, name),
-		nfnetlink.Attribute(unix.NFTA_EXPR_DATA, nfnetlink.Join(attributes...))))
+	return nfnetlink.Attribute(unix.NFTA_LIST_ELEM, slices.Concat(nfnetlink.Text(unix.NFTA_EXPR_NAME, name),
+		nfnetlink.Attribute(unix.NFTA_EXPR_DATA, slices.Concat(attributes...))))
 }
 
 func number(kind uint16, n uint32) []byte {
@@ -104,8 +105,8 @@ func number(kind uint16, n uint32) []byte {
 }
 
 func rule(expressions ...[]byte) []byte {
-	return nfnetlink.Join(nfnetlink.Text(unix.NFTA_RULE_CHAIN, marks.Pre),
-		nfnetlink.Attribute(unix.NFTA_RULE_EXPRESSIONS, nfnetlink.Join(expressions...)))
+	return slices.Concat(nfnetlink.Text(unix.NFTA_RULE_CHAIN, marks.Pre),
+		nfnetlink.Attribute(unix.NFTA_RULE_EXPRESSIONS, slices.Concat(expressions...)))
 }
 
 // What follows a verdict is never reached, and what is loaded and not compared selects nothing: neither is of ours.
@@ -131,7 +132,7 @@ func TestWhatIsNotOfOursInARuleOfNftablesIsNotWhole(t *testing.T) {
 		"nothing loaded and compared":  {rule(compare, back), false},
 		"two verdicts":                 {rule(back, back), false},
 		"what nobody knows":            {rule(expression("quota"), back), false},
-		"a comment":                    {nfnetlink.Join(rule(count, back), comment), false},
+		"a comment":                    {slices.Concat(rule(count, back), comment), false},
 		"a match without a name":       {rule(expression("match"), back), false},
 		"a verdict without a code":     {rule(expression("immediate", number(unix.NFTA_IMMEDIATE_DREG, 0))), false},
 		"nothing at all: it lets pass": {rule(), true},

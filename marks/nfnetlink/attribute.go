@@ -9,7 +9,7 @@ import (
 
 // Attribute is one netlink attribute, padded.
 func Attribute(kind uint16, value []byte) []byte {
-	var b []byte
+	b := make([]byte, 0, align(4+len(value)))
 	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
 	b = binary.NativeEndian.AppendUint16(b, kind)
 	b = append(b, value...)
@@ -18,14 +18,6 @@ func Attribute(kind uint16, value []byte) []byte {
 
 // Text is an attribute that holds a name.
 func Text(kind uint16, value string) []byte { return Attribute(kind, append([]byte(value), 0)) }
-
-// Join puts attributes one after the other.
-func Join(parts ...[]byte) (all []byte) {
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
-}
 
 // Attributes are those of a message's body or of a nested attribute, in order.
 func Attributes(b []byte) iter.Seq2[uint16, []byte] {

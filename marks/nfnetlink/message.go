@@ -5,6 +5,7 @@ package nfnetlink
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,9 +21,10 @@ func Bound(kind uint16, seq uint32) []byte {
 }
 
 func message(kind, flags uint16, seq uint32, family, resource uint8, attributes ...[]byte) []byte {
-	body := Join(attributes...)
-	var b []byte
-	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+4+len(body)))
+	body := slices.Concat(attributes...)
+	size := unix.SizeofNlMsghdr + 4 + len(body)
+	b := make([]byte, 0, size)
+	b = binary.NativeEndian.AppendUint32(b, uint32(size))
 	b = binary.NativeEndian.AppendUint16(b, kind)
 	b = binary.NativeEndian.AppendUint16(b, flags)
 	b = binary.NativeEndian.AppendUint32(b, seq)

@@ -13,7 +13,7 @@ import (
 func TestMessagesAreReadAsTheyAreWritten(t *testing.T) {
 	begin := nfnetlink.Bound(unix.NFNL_MSG_BATCH_BEGIN, 1)
 	change := nfnetlink.Message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_REQUEST, 2, unix.NFPROTO_INET, nfnetlink.Text(unix.NFTA_TABLE_NAME, "odd"))
-	both := nfnetlink.Join(begin, change)
+	both := slices.Concat(begin, change)
 	all := slices.Collect(nfnetlink.Messages(both))
 	if len(all) != 2 || !bytes.Equal(all[0], begin) || !bytes.Equal(all[1], change) {
 		t.Errorf("%x", all)

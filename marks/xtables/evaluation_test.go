@@ -2,6 +2,7 @@ package xtables
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"replypath/marks"
@@ -20,11 +21,11 @@ func value(kind uint16, n uint32) []byte {
 
 // What the kernel of the packet tests may not have: offload, and a mark from a register by its old number and its new.
 func TestEvaluation(t *testing.T) {
-	load := nfnetlink.Join(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_DREG, unix.NFT_REG_1))
-	masked := nfnetlink.Join(number(unix.NFTA_BITWISE_SREG, unix.NFT_REG32_00), number(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1),
+	load := slices.Concat(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_DREG, unix.NFT_REG_1))
+	masked := slices.Concat(number(unix.NFTA_BITWISE_SREG, unix.NFT_REG32_00), number(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1),
 		value(unix.NFTA_BITWISE_MASK, 0xffff00ff), value(unix.NFTA_BITWISE_XOR, 0x200))
-	store := nfnetlink.Join(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_SREG, unix.NFT_REG_1))
-	is := nfnetlink.Join(number(unix.NFTA_CMP_SREG, unix.NFT_REG_1), value(unix.NFTA_CMP_DATA, 7))
+	store := slices.Concat(number(unix.NFTA_META_KEY, unix.NFT_META_MARK), number(unix.NFTA_META_SREG, unix.NFT_REG_1))
+	is := slices.Concat(number(unix.NFTA_CMP_SREG, unix.NFT_REG_1), value(unix.NFTA_CMP_DATA, 7))
 	type step struct {
 		name string
 		data []byte
@@ -37,7 +38,7 @@ func TestEvaluation(t *testing.T) {
 		"writes under a mask":  {[]step{{"meta", load}, {"bitwise", masked}, {"meta", store}}, marks.Foreign{Bits: 0xff00, Value: 0x200, Writes: true, Text: "meta mark set meta mark & 0xffff00ff | 0x200"}},
 		"compares the whole":   {[]step{{"meta", load}, {"cmp", is}}, marks.Foreign{Bits: marks.Full, Value: 7, Text: "meta mark 0x7"}},
 		"compares other words": {[]step{{"payload", nil}, {"cmp", is}}, marks.Foreign{}},
-		"wipes": {[]step{{"ct", nfnetlink.Join(number(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), number(unix.NFTA_CT_DREG, unix.NFT_REG_1))}, {"meta", store}},
+		"wipes": {[]step{{"ct", slices.Concat(number(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), number(unix.NFTA_CT_DREG, unix.NFT_REG_1))}, {"meta", store}},
 			marks.Foreign{Bits: marks.Full, Writes: true, Wipes: true, Text: "meta mark set ct mark"}},
 	} {
 		var f marks.Foreign

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"replypath/marks"
 	"replypath/marks/nfnetlink"
@@ -101,7 +102,7 @@ func (t *Table) asked(request []byte) ([]byte, error) {
 
 // batch wraps a change, which the kernel takes only between the two marks of a transaction.
 func batch(change []byte) []byte {
-	return nfnetlink.Join(nfnetlink.Bound(unix.NFNL_MSG_BATCH_BEGIN, 0), change, nfnetlink.Bound(unix.NFNL_MSG_BATCH_END, 0))
+	return slices.Concat(nfnetlink.Bound(unix.NFNL_MSG_BATCH_BEGIN, 0), change, nfnetlink.Bound(unix.NFNL_MSG_BATCH_END, 0))
 }
 
 func message(kind uint16, flags uint16, family uint8, attributes ...[]byte) []byte {
