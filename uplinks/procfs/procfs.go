@@ -54,21 +54,16 @@ func Read(facts uplinks.Facts, have *uplinks.State) error {
 // value reads a sysctl. Each round reads two for each link, and os.ReadFile takes three times as long.
 func value(path string) (string, error) {
 	var buffer [64]byte
-	n, err := Peek(path, buffer[:])
+	file, err := unix.Open(sysctls+"/"+path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(file)
+	n, err := unix.Read(file, buffer[:])
 	if err != nil {
 		return "", err
 	}
 	return strings.TrimSpace(string(buffer[:n])), nil
-}
-
-// Peek reads a sysctl's file, below /proc/sys, into the buffer. It does so many times a second.
-func Peek(path string, buffer []byte) (int, error) {
-	fd, err := unix.Open(sysctls+"/"+path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer unix.Close(fd)
-	return unix.Read(fd, buffer)
 }
 
 // Write gives a sysctl a value.

@@ -4,7 +4,6 @@ package host
 
 import (
 	"context"
-	"sync/atomic"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -20,8 +19,8 @@ type Host struct {
 	found    record
 	tallies  tallies
 	lock     lock
-	wrote    generations              // what of nftables' changes is ours
-	sysctls  atomic.Pointer[[]string] // the files of those that we may set, at the last Observe
+	wrote    generations   // what of nftables' changes is ours
+	sysctls  procfs.Sentry // at those that we may set, as there were at the last Observe
 }
 
 // Options say which host, and what of it to look at.
@@ -52,6 +51,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 // Close lets go of the lock and the sockets.
 func (h *Host) Close() {
 	h.lock.release()
+	h.sysctls.Close()
 	h.links.Close()
 }
 
@@ -67,7 +67,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Fact
 	for _, t := range uplinks.Sysctls(facts) {
 		paths = append(paths, t.Path())
 	}
-	h.sysctls.Store(&paths)
+	h.sysctls.Keep(paths)
 	if err := h.firewall.read(ctx, &facts, &have); err != nil {
 		return facts, have, err
 	}

@@ -53,15 +53,7 @@ func (h *Host) WatchFirewall(ctx context.Context, changed func(Change)) error {
 // and legacy firewall tables. It is asked for several times a second.
 func (h *Host) Fingerprint() (uint64, error) {
 	sum := fnv.New64a()
-	if paths := h.sysctls.Load(); paths != nil {
-		var buffer [32]byte
-		for _, path := range *paths {
-			// One that went with its link is a change too.
-			n, _ := procfs.Peek(path, buffer[:])
-			sum.Write(buffer[:max(0, n)])
-			sum.Write([]byte{0})
-		}
-	}
+	h.sysctls.Tell(sum)
 	for _, f := range uplinks.Families {
 		t := h.firewall.table(f, marks.Legacy)
 		if t == nil || t.Absent() {
