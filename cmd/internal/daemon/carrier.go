@@ -10,14 +10,15 @@ import (
 )
 
 // The kernel may announce the loss of a carrier up to a second late, when the machine has had another one a moment
-// before. So the links by which is asked are looked at as well: all the time, and more often when one has just changed,
-// because the same harm may be about to come to the next.
+// before. So the links by which is asked are looked at as well: more often when one has just changed, because the same
+// harm may be about to come to the next, and otherwise all the time, as long as a look is for all of them. By the time at
+// which each of many had its turn, the kernel has told.
 const (
 	blink   = 20 * time.Millisecond   // between two looks, when one has just changed
 	stirred = 1200 * time.Millisecond // for so long
-	calm    = 40 * time.Millisecond   // otherwise,
-	spare   = 100 * time.Millisecond  // and with more than a glance is for
+	calm    = 40 * time.Millisecond   // otherwise
 	glances = 4                       // links at each look
+	none    = time.Second             // until it is thought about again: there are more
 )
 
 // carriers tells the monitor of links that are down or have lost their carrier, until the context ends.
@@ -33,11 +34,15 @@ func (s *Service) carriers(ctx context.Context) error {
 	for next := 0; ; {
 		_, paths := s.care.now()
 		links := alive(paths)
-		for range min(glances, len(links)) {
+		wait, looks := between(len(links), time.Now().Before(until)), min(glances, len(links))
+		if wait == none {
+			looks = 0
+		}
+		for range looks {
 			next = (next + 1) % len(links)
 			s.glance(g.Link, links[next])
 		}
-		timer.Reset(between(len(links), time.Now().Before(until)))
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -48,7 +53,7 @@ func (s *Service) carriers(ctx context.Context) error {
 	}
 }
 
-// between is how long to wait between two looks at so many links.
+// between is how long to wait between two looks at so many links, or none when there shall be no looks.
 func between(links int, changed bool) time.Duration {
 	switch {
 	case changed:
@@ -56,7 +61,7 @@ func between(links int, changed bool) time.Duration {
 	case links <= glances:
 		return calm
 	}
-	return spare
+	return none
 }
 
 // stir has the links looked at more often for a while.
