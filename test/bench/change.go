@@ -2,32 +2,57 @@ package main
 
 import (
 	"time"
+
+	"replypath/health"
 )
 
-// settle is longer than the service waits for more to happen before it acts.
-const settle = 300 * time.Millisecond
+const (
+	// settle is longer than the service waits for more to happen before it acts.
+	settle = 300 * time.Millisecond
+	// proven is longer than it waits from one proof to the next.
+	proven = 2500 * time.Millisecond
+	// quiet keeps its questions and the proofs of all, whose cost stands elsewhere, out of what a change costs.
+	quiet = "probes = { otherwise = \"off\" }\nproof = { every = \"1h\" }\n"
+)
 
-// serve measures the running service: one uplink that goes down and comes up, and rounds with nothing to do. What it
-// spends in the same time anyhow is taken off.
+// serve measures the running service: one uplink that goes down and comes up, until it is proven again, and rounds with
+// nothing to do. What it spends in the same time anyhow is taken off.
 func (c *control) serve(g *gateway, backend string) {
 	g.host.SetSysctl("net.ipv6.conf.all.keep_addr_on_down", "1")
-	s := serve(g.host, g.folder, g.configuration(backend, g.uplinks))
+	s := serve(g.host, g.folder, quiet+g.configuration(backend, g.uplinks))
 	defer s.end()
-	time.Sleep(time.Second) // the last look at what was done
-	const uplink = 0        // which has no packets to carry
-	for range c.run.changes {
-		rest := s.during(func() { time.Sleep(2 * settle) })
+	s.await("proven", allProven)
+	time.Sleep(proven)
+	const uplink = 0 // which has no packets to carry
+	for range 2 * c.run.changes {
+		rest := s.during(func() { time.Sleep(proven) })
 		c.note(oneChange, serviceName, backend, g.uplinks, s.during(func() {
+			until := time.Now().Add(proven)
 			g.host.Link(uplinkName(uplink)).Down()
 			time.Sleep(settle)
 			g.host.Link(uplinkName(uplink)).Up()
-			time.Sleep(settle)
+			time.Sleep(time.Until(until))
 		}).less(rest))
+	}
+	for range c.run.changes {
+		rest := s.during(func() { time.Sleep(2 * settle) })
 		before := s.stat(cminflt)
 		c.note(noChange, serviceName, backend, g.uplinks, s.during(func() { s.nudge(g) }).less(rest).shared(2))
 		key := controlKey{noChange, serviceName + ", " + backend, g.uplinks}
 		c.faults[key] = append(c.faults[key], float64(s.stat(cminflt)-before))
 	}
+}
+
+// allProven reports whether all replies are known to leave by their uplinks.
+func allProven(now health.Status) bool {
+	for _, u := range now.Uplinks {
+		for _, f := range u.Families {
+			if f.Proof.Shown.Result != health.Yes {
+				return false
+			}
+		}
+	}
+	return len(now.Uplinks) > 0
 }
 
 // nudge makes the service do two rounds with nothing to do, as a foreign rule comes and goes.
