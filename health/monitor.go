@@ -59,6 +59,15 @@ func (m *Monitor) Watch(s Settings, paths []Path) {
 	}
 }
 
+// Move takes over how a path is now. One that is not watched stays unwatched.
+func (m *Monitor) Move(p Path) {
+	m.mu.Lock()
+	defer m.unlock()
+	if w, watched := m.watches[p.Key]; watched {
+		m.watch(w.uplink, p, time.Now())
+	}
+}
+
 // Link takes over what a link event says, before anybody has looked at the host: a link that is down or has lost its
 // carrier takes its uplinks down at once.
 func (m *Monitor) Link(name string, up, carrier bool) {

@@ -3,6 +3,7 @@ package uplinks
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -37,13 +38,14 @@ func Findings(s Settings, f Facts) []Finding {
 			})
 		}
 	}
+	own := f.own()
 	for _, u := range s.Uplinks {
-		all = append(all, u.findings(f)...)
+		all = append(all, u.findings(f, own)...)
 	}
 	return slices.Concat(all, neither(s, f), rivals(s, f))
 }
 
-func (u Uplink) findings(f Facts) []Finding {
+func (u Uplink) findings(f Facts, own map[netip.Addr]bool) []Finding {
 	l, present := f.Links[u.Link]
 	if !present {
 		return []Finding{{
@@ -58,7 +60,7 @@ func (u Uplink) findings(f Facts) []Finding {
 			continue
 		}
 		hop, known := l.NextHop(u.Gateway(family), family)
-		if known && f.own(hop.Gateway) {
+		if known && own[hop.Gateway] {
 			all = append(all, Finding{
 				What:   fmt.Sprintf("uplink %s: its %s gateway %s is an address of this host", u.Name, family, hop.Gateway),
 				Remedy: "write the address of the router on the other side",
@@ -84,10 +86,17 @@ func (u Uplink) findings(f Facts) []Finding {
 // Main's routes by such a link win over an uplink's: a question from there that comes in by an uplink would be refused
 // under strict rp_filter, and otherwise answered by that link.
 func neither(s Settings, f Facts) []Finding {
+	known := map[string]bool{}
+	for _, link := range s.Inside {
+		known[link] = true
+	}
+	for _, u := range s.Uplinks {
+		known[u.Link] = true
+	}
 	routes := map[string][]string{}
 	var links []string
 	for _, r := range f.Routed {
-		if slices.Contains(s.Inside, r.Link) || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == r.Link }) {
+		if known[r.Link] {
 			continue
 		}
 		if len(routes[r.Link]) == 0 {

@@ -42,14 +42,15 @@ func (r Rule) Selects() string {
 	return text[:len(text)-len(fmt.Sprintf(" protocol %d", Protocol))]
 }
 
-// own reports whether the address is one of the host's.
-func (f Facts) own(a netip.Addr) bool {
+// own are the addresses of the host that no other host may have as well.
+func (f Facts) own() map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
 	for _, l := range f.Links {
-		for _, mine := range l.Addrs {
-			if a.IsValid() && !a.IsLinkLocalUnicast() && mine.Prefix.Addr() == a {
-				return true
+		for _, a := range l.Addrs {
+			if ip := a.Prefix.Addr(); !ip.IsLinkLocalUnicast() {
+				all[ip] = true
 			}
 		}
 	}
-	return false
+	return all
 }

@@ -51,19 +51,14 @@ func Ask(p health.Path, asker netip.Addr, inside *Inside, kernel func(uplinks.Qu
 
 // Asked judges a path by the kernel's decisions.
 func (g Ground) Asked(p health.Path, d Decisions) health.Check {
-	if c, not := g.Unfit(p); not {
+	if c, not := Unfit(p); not {
 		return c
 	}
-	byMark := uplinks.Rule{Family: p.Family, Priority: g.priority(p, func(r uplinks.Rule) bool { return r.Mark == p.Mark && r.Mask == p.Mask && r.In == "" }),
-		Mark: p.Mark, Mask: p.Mask, Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
-	address := netip.PrefixFrom(p.Source, p.Source.BitLen())
-	byAddress := uplinks.Rule{Family: p.Family, Priority: g.priority(p, func(r uplinks.Rule) bool { return r.From == address }), From: address,
-		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
 	switch {
 	case !by(p, d.Out):
-		return g.misled(p, packet{to: d.asker, in: "lo", mark: p.Mark}, d.Out, byMark)
+		return g.misled(p, packet{to: d.asker, in: "lo", mark: p.Mark}, d.Out, g.byMark(p))
 	case !by(p, d.From) && !g.anothers(p):
-		return g.misled(p, packet{to: d.asker, in: "lo", from: p.Source}, d.From, byAddress)
+		return g.misled(p, packet{to: d.asker, in: "lo", from: p.Source}, d.From, g.byAddress(p))
 	case d.In.Err != nil:
 		return g.refused(p, "questions", d.In)
 	case !d.In.Local:
@@ -74,7 +69,7 @@ func (g Ground) Asked(p health.Path, d Decisions) health.Check {
 	case checked(d.Inside.In.Err):
 		return g.refused(p, "questions that are passed on", d.Inside.In)
 	case d.Inside.Out.Err == nil && !by(p, d.Inside.Out):
-		return g.misled(p, packet{to: d.asker, mark: p.Mark}, d.Inside.Out, byMark)
+		return g.misled(p, packet{to: d.asker, mark: p.Mark}, d.Inside.Out, g.byMark(p))
 	}
 	return health.Check{Result: health.Yes}
 }
@@ -84,7 +79,7 @@ func (g Ground) Asked(p health.Path, d Decisions) health.Check {
 func checked(err error) bool { return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EXDEV) }
 
 // Unfit says why nothing can be asked of a path.
-func (g Ground) Unfit(p health.Path) (health.Check, bool) {
+func Unfit(p health.Path) (health.Check, bool) {
 	why := ""
 	switch {
 	case p.Index == 0:
@@ -100,6 +95,21 @@ func (g Ground) Unfit(p health.Path) (health.Check, bool) {
 // by reports whether a packet goes by the path, and by its gateway.
 func by(p health.Path, d uplinks.Decision) bool {
 	return d.Err == nil && !d.Local && d.Link == p.Index && (!p.Gateway.IsValid() || d.Gateway == p.Gateway)
+}
+
+// byMark is our rule for answers that wear the path's mark.
+func (g Ground) byMark(p health.Path) uplinks.Rule {
+	at := g.priority(p, func(r uplinks.Rule) bool { return r.Mark == p.Mark && r.Mask == p.Mask && r.In == "" })
+	return uplinks.Rule{Family: p.Family, Priority: at, Mark: p.Mark, Mask: p.Mask,
+		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
+}
+
+// byAddress is our rule for the host's own packets from the path's address.
+func (g Ground) byAddress(p health.Path) uplinks.Rule {
+	address := netip.PrefixFrom(p.Source, p.Source.BitLen())
+	at := g.priority(p, func(r uplinks.Rule) bool { return r.From == address })
+	return uplinks.Rule{Family: p.Family, Priority: at, From: address,
+		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
 }
 
 // priority is that of our rule for the path; 0: there is none.

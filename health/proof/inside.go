@@ -12,9 +12,13 @@ import (
 // FindInside is a host that could be behind the gateway, on the first link that is no uplink; nil: there is no such
 // link.
 func FindInside(f uplinks.Facts, paths []health.Path, family uplinks.Family) *Inside {
+	uplink := map[string]bool{}
+	for _, p := range paths {
+		uplink[p.Link] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		l := f.Links[name]
-		if !l.Up || !l.Carrier || slices.ContainsFunc(paths, func(p health.Path) bool { return p.Link == name }) {
+		if !l.Up || !l.Carrier || uplink[name] {
 			continue
 		}
 		for _, a := range l.Addrs {

@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// concern names what a message is about, and where that is; nothing when it cannot concern us. With an address that goes,
-// the kernel also takes IPv4 routes that have it as their source, by any link, and tells nobody
-// (net/ipv4/fib_semantics.c, fib_sync_down_addr).
+// concern names what a message is about, and where that is; nothing when it cannot concern us. With an IPv4 address that
+// goes, the kernel also takes the routes that have it as their source, by any link, and tells nobody
+// (net/ipv4/fib_semantics.c, fib_sync_down_addr). Of IPv6 it changes those by the address's own link
+// (net/ipv6/route.c, fib6_remove_prefsrc).
 func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Place) {
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
@@ -19,12 +20,13 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 			at.Link = int(nl.DeserializeIfInfomsg(m.Data).Index)
 		}
 		return "link", at
-	case unix.RTM_NEWADDR:
-		if len(m.Data) >= unix.SizeofIfAddrmsg {
-			at.Link = int(nl.DeserializeIfAddrmsg(m.Data).Index)
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		if len(m.Data) < unix.SizeofIfAddrmsg {
+			return "address", at
 		}
-		return "address", at
-	case unix.RTM_DELADDR:
+		if a := nl.DeserializeIfAddrmsg(m.Data); m.Header.Type == unix.RTM_NEWADDR || a.Family == unix.AF_INET6 {
+			at.Link = int(a.Index)
+		}
 		return "address", at
 	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
 		return "rule", at
@@ -47,8 +49,10 @@ func (h *Handle) routeConcern(data []byte) (what string, at uplinks.Place) {
 		return "route", at
 	case h.ourTable(r.table):
 		at.Table = r.table
-	default:
+	case r.table == uplinks.MainTable || msg.Dst_len != 0:
 		at.Link = r.link
+	default:
+		// A default route elsewhere may be its link's first in that table: a look at the link alone would miss it.
 	}
 	if at.Table == 0 && msg.Protocol != uplinks.Protocol && msg.Dst_len != 0 && (r.table != uplinks.MainTable || r.gateway) {
 		return "", at

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"sync/atomic"
 
 	"replypath/uplinks"
@@ -22,10 +20,10 @@ type Handle struct {
 	h         *netlink.Handle  // for reading
 	lists     *nl.SocketHandle // for what is asked for of one link alone; nil until then
 	writer    *writer
-	tableBase atomic.Uint32 // read by Watch too
-	ports     map[uint32]bool
-	names     map[int]string // of links, by their index, as they were last read
-	indexes   map[string]int // the same the other way round
+	tableBase atomic.Uint32              // read by Watch too
+	names     map[int]string             // of links, by their index, as they were last read
+	indexes   map[string]int             // the same the other way round
+	defaults  map[string][]uplinks.Table // beside main, in which a link had default routes at the last Read
 }
 
 // Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand
@@ -46,34 +44,13 @@ func Open(base uplinks.Table) (*Handle, error) {
 		h.Close()
 		return nil, fmt.Errorf("open a netlink socket to write to: %w", err)
 	}
-	handle := &Handle{h: h, writer: w, ports: ports(), names: map[int]string{}, indexes: map[string]int{}}
+	handle := &Handle{h: h, writer: w, names: map[int]string{}, indexes: map[string]int{}, defaults: map[string][]uplinks.Table{}}
 	handle.LookAt(base)
 	return handle, nil
 }
 
-// ports are the ports of this process's netlink sockets. The library does not tell those of its own.
-func ports() map[uint32]bool {
-	all := map[uint32]bool{}
-	files, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return all
-	}
-	for _, f := range files {
-		fd, err := strconv.Atoi(f.Name())
-		if err != nil {
-			continue
-		}
-		if name, err := unix.Getsockname(fd); err == nil {
-			if address, ok := name.(*unix.SockaddrNetlink); ok {
-				all[address.Pid] = true
-			}
-		}
-	}
-	return all
-}
-
 // Owns reports whether a netlink port is one that the handle writes by.
-func (h *Handle) Owns(port uint32) bool { return h.ports[port] }
+func (h *Handle) Owns(port uint32) bool { return h.writer.port == port }
 
 // LookAt observes routes of others in other tables than at Open from now on.
 func (h *Handle) LookAt(base uplinks.Table) { h.tableBase.Store(uint32(base)) }
@@ -104,6 +81,7 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 			return err
 		}
 	}
+	h.noteDefaults(facts.Links)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package rtnl
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"replypath/uplinks"
 
@@ -23,12 +24,9 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 			continue
 		}
 		for name, l := range facts.Links {
-			err := h.readRoutes(ctx, f, netlink.Route{LinkIndex: l.Index}, facts, nil)
-			if errors.Is(err, unix.ENODEV) {
+			if err := h.readRoutesBy(ctx, f, l, facts); errors.Is(err, unix.ENODEV) {
 				delete(facts.Links, name) // it went meanwhile
-				continue
-			}
-			if err != nil {
+			} else if err != nil {
 				return err
 			}
 		}
@@ -36,14 +34,44 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 			if s.Table == 0 {
 				continue
 			}
-			// A table that never had a route is not there (ENOENT).
-			err := h.readRoutes(ctx, f, netlink.Route{Table: int(s.Table)}, nil, have)
-			if err != nil && !errors.Is(err, unix.ENOENT) {
+			if err := h.readTable(ctx, f, netlink.Route{Table: int(s.Table)}, nil, have); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// readRoutesBy reads a family's routes by a link, in main and wherever it had a default route at the last Read: all
+// tables together may hold a hundred times as many.
+func (h *Handle) readRoutesBy(ctx context.Context, f uplinks.Family, l uplinks.Link, facts *uplinks.Facts) error {
+	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaults[l.Name]...) {
+		if err := h.readTable(ctx, f, netlink.Route{LinkIndex: l.Index, Table: int(t)}, facts, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTable is readRoutes of one table. One that never had a route is not there (ENOENT).
+func (h *Handle) readTable(ctx context.Context, f uplinks.Family, like netlink.Route, facts *uplinks.Facts, have *uplinks.State) error {
+	err := h.readRoutes(ctx, f, like, facts, have)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// noteDefaults notes in which tables beside main links have default routes.
+func (h *Handle) noteDefaults(links map[string]uplinks.Link) {
+	clear(h.defaults)
+	for name, l := range links {
+		for _, hop := range l.Defaults {
+			if hop.Table != uplinks.MainTable && !slices.Contains(h.defaults[name], hop.Table) {
+				h.defaults[name] = append(h.defaults[name], hop.Table)
+			}
+		}
+	}
 }
 
 // readLink reads a link, if it is there and has not been read yet.

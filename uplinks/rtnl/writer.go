@@ -15,6 +15,7 @@ import (
 // The library sends one and waits for its answer. It is for one goroutine at a time.
 type writer struct {
 	socket   int
+	port     uint32 // by which the kernel names it to those who watch
 	sequence uint32
 }
 
@@ -30,17 +31,30 @@ func openWriter() (*writer, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
+	w := &writer{socket: socket}
 	err = errors.Join(
-		os.NewSyscallError("bind", unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})),
+		w.bind(),
 		os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &writeTime)),
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(socket, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)),
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(socket, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)),
 	)
 	if err != nil {
-		unix.Close(socket)
+		w.close()
 		return nil, err
 	}
-	return &writer{socket: socket}, nil
+	return w, nil
+}
+
+// bind has the kernel choose a port.
+func (w *writer) bind() error {
+	if err := unix.Bind(w.socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	name, err := unix.Getsockname(w.socket)
+	if address, is := name.(*unix.SockaddrNetlink); is {
+		w.port = address.Pid
+	}
+	return os.NewSyscallError("getsockname", err)
 }
 
 func (w *writer) close() { unix.Close(w.socket) }

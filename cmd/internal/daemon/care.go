@@ -47,15 +47,31 @@ func (c *care) attend(s health.Settings) {
 	c.monitor.Watch(c.asked, c.paths)
 }
 
-// observed takes over the host and the paths as a round saw them.
-func (c *care) observed(s uplinks.Settings, f uplinks.Facts) {
+// observed takes over the host and the paths as a round saw them, which may have looked at some shares only. Of those the
+// monitor is told in any case: an event may have told it otherwise meanwhile, and too late.
+func (c *care) observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Share) {
 	paths := health.Paths(s, f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.facts = f
-	if slices.Equal(paths, c.paths) {
+	same := slices.EqualFunc(paths, c.paths, func(a, b health.Path) bool { return a.Key == b.Key })
+	if !same {
+		c.renew(paths)
 		return
 	}
+	for i, p := range paths {
+		if c.paths[i] != p {
+			c.stale[p.Key] = true
+		}
+		if c.paths[i] != p || slices.Contains(only, uplinks.Share{Link: p.Link, Table: p.Table}) {
+			c.monitor.Move(p)
+		}
+	}
+	c.paths = paths
+}
+
+// renew takes over other paths than there were.
+func (c *care) renew(paths []health.Path) {
 	before := make(map[health.Key]health.Path, len(c.paths))
 	for _, p := range c.paths {
 		before[p.Key] = p

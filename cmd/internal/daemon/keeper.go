@@ -16,8 +16,8 @@ import (
 type Keeper struct {
 	Kernel   uplinks.Kernel
 	Log      *slog.Logger
-	Observed func(uplinks.Settings, uplinks.Facts)       // is told what each round saw, after its repairs; may be nil
-	Repaired func(uplinks.Plan, string, []uplinks.Place) // is told what a round changed, why and where; may be nil
+	Observed func(s uplinks.Settings, f uplinks.Facts, only []uplinks.Share) // is told what a round saw, after its repairs; may be nil
+	Repaired func(uplinks.Plan, string, []uplinks.Place)                     // is told what a round changed, why and where; may be nil
 	restrain *Restraint
 
 	facts   uplinks.Facts          // as they were last seen; only the loop's goroutine
@@ -124,7 +124,7 @@ func (k *Keeper) Round(ctx context.Context, why string, at ...uplinks.Place) tim
 	}
 	k.seen(facts, len(act), err == nil && len(wait) == 0)
 	if k.Observed != nil {
-		k.Observed(settings, k.facts)
+		k.Observed(settings, k.facts, facts.Only)
 	}
 	k.note(Report{
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: kinds(done), Drift: len(act) + len(wait), Waiting: len(wait),

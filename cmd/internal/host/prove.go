@@ -28,11 +28,14 @@ func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path
 // again.
 func (h *Host) ProveSome(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, some []health.Path) ([]proof.Finding, error) {
 	findings, err := prove(ctx, s, paths, some, func(*rtnl.Handle) (proof.Ground, error) { return proof.Ground{Facts: facts}, nil })
-	if err == nil && proof.Result(findings) == health.Yes {
+	if err == nil && proof.Result(slices.DeleteFunc(slices.Clone(findings), unfit)) == health.Yes {
 		return findings, nil
 	}
 	return prove(ctx, s, paths, some, wholeGround(ctx, some))
 }
+
+// unfit reports whether nothing can be asked of the finding's path, and that is all there is to tell.
+func unfit(f proof.Finding) bool { _, unfit := proof.Unfit(f.Path); return unfit }
 
 // Prove is Host.Prove for a program that has no Host open.
 func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
@@ -80,7 +83,7 @@ func prove(ctx context.Context, s health.Settings, paths, some []health.Path, re
 	var findings []proof.Finding
 	for _, p := range some {
 		f := proof.Finding{Path: p, At: time.Now(), Asked: asked[p.Key], Answers: of[p.Key]}
-		switch why, unfit := r.ground.Unfit(p); {
+		switch why, unfit := proof.Unfit(p); {
 		case unfit:
 			f.Shown = why
 		case len(f.Answers) == 0 || failed != nil:
@@ -115,7 +118,7 @@ func survey(ctx context.Context, ground proof.Ground, router *rtnl.Router, s hea
 	if r.target.Listeners, err = rtnl.Listeners(ctx); err != nil {
 		return nil, err
 	}
-	fit := func(p health.Path) bool { _, unfit := ground.Unfit(p); return !unfit }
+	fit := func(p health.Path) bool { _, unfit := proof.Unfit(p); return !unfit }
 	for _, p := range some {
 		if fit(p) {
 			r.paths = append(r.paths, p)
@@ -168,7 +171,7 @@ func (r *run) block(f uplinks.Family) (netip.Prefix, bool) {
 func (r *run) ask(p health.Path) health.Check {
 	asker, found := r.askers[p.Key]
 	if !found {
-		c, unfit := r.ground.Unfit(p)
+		c, unfit := proof.Unfit(p)
 		if !unfit {
 			c = proof.CannotShow(errNoAsker)
 		}

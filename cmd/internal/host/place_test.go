@@ -1,0 +1,84 @@
+package host_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"replypath/cmd/internal/host"
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// Whoever looks only where an event says that it was sees all that came of it.
+func TestAnEventSaysHowFarToLook(t *testing.T) {
+	r := build(t, marks.NFT)
+	facts, _, err := r.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eth1, anywhere := uplinks.Place{Link: facts.Links["eth1"].Index}, uplinks.Place{}
+	said := r.watch(t)
+	mark := uplinks.Place{Link: facts.Links["lan0"].Index}
+	for _, c := range []struct {
+		what, does string
+		at         uplinks.Place
+	}{
+		{"an address comes", "ip addr add 203.0.113.77/32 dev eth1", eth1},
+		{"with an IPv4 address go routes by any link", "ip addr del 203.0.113.77/32 dev eth1", anywhere},
+		{"with an IPv6 address routes by its own link alone", "ip -6 addr add 2001:db8:77::1/128 dev eth1 nodad; ip -6 addr del 2001:db8:77::1/128 dev eth1", eth1},
+		{"main's default route", "ip route add default via 192.0.2.77 dev eth1 metric 77", eth1},
+		{"a default route that may be its link's first in its table", "ip route add default via 192.0.2.77 dev eth1 table 77", anywhere},
+		{"the same of IPv6", "ip -6 route add default via fe80::77 dev eth1 table 77", anywhere},
+		{"a table of ours", "ip route add 203.0.113.0/24 dev eth1 table 8202", uplinks.Place{Table: 8202}},
+	} {
+		r.gateway.Run("sh", "-ec", c.does)
+		r.gateway.Run("ip", "link", "set", "lan0", "alias", c.what)
+		places := upTo(t, said, mark)
+		if far := slices.Contains(places, anywhere); !slices.Contains(places, c.at) || far != (c.at == anywhere) {
+			t.Errorf("%s: to look at %v, want %v", c.what, places, c.at)
+		}
+	}
+	// What the whole look found in other tables, a look at the link alone finds again.
+	whole, _, err := r.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "eth1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := whole.Links["eth1"].Defaults, part.Links["eth1"].Defaults; len(a) != 3 || !slices.Equal(a, b) {
+		t.Errorf("default routes by eth1: the whole look finds %v, that at the link %v", a, b)
+	}
+}
+
+// watch gives the places of events until the test ends, when it has subscribed.
+func (r *real) watch(t *testing.T) <-chan uplinks.Place {
+	t.Helper()
+	said, done := make(chan uplinks.Place, 1000), make(chan struct{})
+	go func() {
+		defer close(done)
+		r.gateway.Do(func() {
+			r.host.WatchLinks(t.Context(), func(c host.Change) { said <- c.At })
+		})
+	}()
+	t.Cleanup(func() { <-done })
+	<-said
+	return said
+}
+
+func upTo(t *testing.T, said <-chan uplinks.Place, mark uplinks.Place) (places []uplinks.Place) {
+	t.Helper()
+	for {
+		select {
+		case at := <-said:
+			if at == mark {
+				return places
+			}
+			places = append(places, at)
+		case <-time.After(time.Minute):
+			t.Fatal("no event comes")
+		}
+	}
+}
