@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 
 	"replypath/test/world"
@@ -9,6 +10,17 @@ import (
 
 // asked are the kinds of questions that tell whether replies go wrong.
 var asked = []world.Kind{world.AskTCP, world.AskUDP, world.AskPing}
+
+// served has the gateway and the host behind it answer, whose addresses the second uplink's ISP routes to the gateway.
+func (b *box) served() {
+	b.t.Helper()
+	for _, h := range []*world.Host{b.Gateway, b.LAN} {
+		serve(h)
+	}
+	for _, to := range []netip.Addr{b.LAN4, b.LAN6} {
+		b.Delegate(b.Uplinks[1], netip.PrefixFrom(to, to.BitLen()))
+	}
+}
 
 // harmed tells what is wrong with answers to questions by the second uplink, in both families: of the gateway itself, and
 // of a host in a network behind it that the ISP routes to it. Empty: nothing. With silence it does not wait long.

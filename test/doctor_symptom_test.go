@@ -3,7 +3,6 @@ package test
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,11 +88,7 @@ func (b *box) changed(before, now diagnosis, ids ...string) (more []ailment) {
 // show makes the condition, wants it named with its remedy, and carries the remedy out. What is called an error is shown
 // by packets to be one.
 func (s symptom) show(t *testing.T, b *box) {
-	serve(b.Gateway)
-	serve(b.LAN)
-	for _, to := range []netip.Addr{b.LAN4, b.LAN6} {
-		b.Delegate(b.Uplinks[1], netip.PrefixFrom(to, to.BitLen()))
-	}
+	b.served()
 	b.apply()
 	p := b.watch()
 	before := b.diagnose()

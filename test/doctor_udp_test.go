@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -125,4 +127,110 @@ func (b *box) lacking(capabilities string) func(args ...string) result {
 		inner := b.command(b.t.Context(), args...)
 		return b.finish(b.Gateway.Command(b.t.Context(), "setpriv", append([]string{"--bounding-set", "-" + capabilities, "--", binary}, inner.Args[1:]...)...))
 	}
+}
+
+// wellKnown are the servers that the doctor has a remedy for, as it is written.
+func wellKnown(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("../cmd/internal/doctor/udp.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "var remedies = map[string]string{")
+	table, _, _ = strings.Cut(table, "\n}")
+	all := map[string]string{}
+	for _, m := range regexp.MustCompile(`"([^"]+)": +"([^"]+)"`).FindAllStringSubmatch(table, -1) {
+		all[m[1]] = m[2]
+	}
+	if len(all) < 15 {
+		t.Fatalf("only %d servers: %v", len(all), all)
+	}
+	return all
+}
+
+// keywords are what each server's own manual calls it.
+var keywords = map[string]string{
+	"unbound": "interface-automatic: yes", "named": "listen-on", "dnsmasq": "bind-dynamic", "openvpn": "multihome", "ntpd": "interface listen",
+	"chronyd": "bindaddress", "coredns": "bind", "snmpd": "agentAddress udp:", "iperf3": "-B", "iperf": "-B", "in.tftpd": "--address",
+	"asterisk": "bind=", "xl2tpd": "listen-addr", "radiusd": "ipaddr", "turnserver": "listening-ip",
+}
+
+// Each well-known server has its remedy from doctor and from explain, and one that is bound to the addresses, or that asks
+// for them, is right in the eyes of both; clients say that so it is.
+func TestDoctorAndExplainKnowTheRemedyOfEachUDPServer(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	healthy := b.diagnose()
+	port := map[string]int{}
+	for name := range wellKnown(t) {
+		port[name] = 5400 + len(port)
+		b.serveAs(name, fmt.Sprintf("[::]:%d", port[name]))
+	}
+	var ids []string
+	for range port {
+		ids = append(ids, "udp-server")
+	}
+	said := map[string]ailment{}
+	for _, f := range b.changed(healthy, b.diagnose(), ids...) {
+		name, _, _ := strings.Cut(f.What, " ")
+		said[name] = f
+	}
+	for name, remedy := range wellKnown(t) {
+		want := symptom{severity: isWarning, words: []string{fmt.Sprintf("%s on UDP port %d answers from the address of eth0", name, port[name])},
+			evidence: []string{fmt.Sprintf("udp :: port %d: %s (process ", port[name], name), "without IP_PKTINFO"},
+			remedy:   remedy + " (198.51.100.2, 2001:db8:a::2, 192.0.2.2, 2001:db8:b::2)"}
+		want.said(t, said[name])
+		if keywords[name] == "" || !strings.Contains(remedy, keywords[name]) {
+			t.Errorf("%s: %q does not say %q", name, remedy, keywords[name])
+		}
+		b.told(t, 3, []string{"--listen", fmt.Sprintf("%d/udp", port[name])}, name+", process ", "it does not ask for the address", "WRONG", "remedy: "+remedy)
+	}
+}
+
+func TestDoctorAndExplainSeeWhichUDPServersAnswerRightly(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t))
+	b.apply()
+	healthy := b.diagnose()
+	right := func(port uint16, want bool) {
+		t.Helper()
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				if got := b.Client.Ask(world.Question{Kind: world.AskUDP, To: netip.AddrPortFrom(to, port), Silence: !want}); got.OK != (want || u.Index == 0) {
+					t.Errorf("port %d: %v", port, got)
+				}
+			}
+		}
+		status, findings := 0, []string(nil)
+		if !want {
+			// One socket for each family.
+			status, findings = 3, []string{"udp-server"}
+		}
+		b.told(t, status, []string{"--listen", fmt.Sprintf("%d/udp", port)})
+		b.changed(healthy, b.diagnose(), findings...)
+	}
+	asks := b.Gateway.ServeUDP(5501, world.Pktinfo)
+	right(5501, true)
+	b.told(t, 0, []string{"--listen", "5501/udp"}, "it asks at which one it was asked, to answer from there (IP_PKTINFO)")
+	asks.Close()
+	any := b.Gateway.ServeUDP(5502, world.Wildcard)
+	right(5502, false)
+	// The remedy, as ntpd does it too: sockets of their own for the addresses, beside the one for any.
+	for _, u := range b.Uplinks {
+		for _, a := range u.Addrs() {
+			b.Gateway.ServeUDPAt(netip.AddrPortFrom(a, 5502))
+		}
+	}
+	for _, u := range b.Uplinks {
+		for _, to := range u.Addrs() {
+			if got := b.Client.Ask(world.Question{Kind: world.AskUDP, To: netip.AddrPortFrom(to, 5502)}); !got.OK {
+				t.Errorf("beside the one for any: %v", got)
+			}
+		}
+	}
+	b.changed(healthy, b.diagnose())
+	b.told(t, 0, []string{"--listen", "5502/udp"}, "no question by an uplink reaches it", "udp 192.0.2.2:5502", "udp [2001:db8:b::2]:5502")
+	any.Close()
+	right(5502, true)
 }

@@ -35,7 +35,7 @@ func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
 	if err == nil {
 		return parted(text), nil
 	}
-	if !strings.Contains(err.Error(), "is incompatible") {
+	if !strings.Contains(err.Error(), incompatible) {
 		return nil, t.explain("list the chains", err)
 	}
 	names, err := t.names()
@@ -51,12 +51,18 @@ func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
 		switch {
 		case err == nil:
 			chains[name] = rules
+		case strings.HasPrefix(name, marks.Prefix) && strings.Contains(err.Error(), incompatible):
+			// Not as we wrote it: nft(8) has loaded what it saved of ours, and that has other rules.
+			chains[name] = []string{"-A " + name + " (what iptables cannot print)"}
 		case read(name):
 			return nil, t.explain("list chain "+name, err)
 		}
 	}
 	return chains, nil
 }
+
+// incompatible is what iptables says of a chain that it cannot print.
+const incompatible = "is incompatible"
 
 // parted sorts a listing by its chains.
 func parted(listing string) map[string][]string {

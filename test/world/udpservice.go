@@ -51,7 +51,9 @@ func (h *Host) serveDatagrams(proto int, at netip.AddrPort, manner UDPManner) *S
 	h.world.tb.Helper()
 	s, err := h.listenDatagrams(proto, at)
 	h.must(err, "serve protocol %d on %s", proto, at)
-	h.must(askPktinfo(s, at.Addr()), "serve protocol %d on %s", proto, at)
+	if manner == Pktinfo || manner == Remembered {
+		h.must(askPktinfo(s, at.Addr()), "serve protocol %d on %s", proto, at)
+	}
 	var stopped sync.WaitGroup
 	stopped.Add(1)
 	h.world.start(func() {
@@ -91,6 +93,9 @@ func (h *Host) answerDatagrams(s *socket, proto int, at netip.AddrPort, manner U
 			continue // an ICMP error that somebody sent us
 		}
 		to := destination(m.control)
+		if !to.IsValid() {
+			to = at.Addr()
+		}
 		answer := hello{h.Name, netip.AddrPortFrom(to, at.Port()), addrPort(m.from)}.reply(m.data)
 		switch manner {
 		case Pktinfo:

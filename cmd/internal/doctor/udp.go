@@ -138,8 +138,11 @@ func (v Server) String() string {
 	return fmt.Sprintf("%s: %s (process %d)", at, v.Process, v.ID)
 }
 
+// Remedy is how a well-known server is told to answer from the address that it was asked at; empty: it is not known.
+func Remedy(process string) string { return remedies[process] }
+
 func (v Server) remedy(addresses []string) string {
-	if known, found := remedies[v.Process]; found {
+	if known := Remedy(v.Process); known != "" {
 		return known + " (" + list(addresses) + ")"
 	}
 	return fmt.Sprintf("bind it to the addresses themselves (%s), or let it answer from the address it was asked at (IP_PKTINFO)", list(addresses))

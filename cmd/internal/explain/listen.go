@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 
 	"replypath/uplinks"
+	"replypath/uplinks/procfs"
 	"replypath/uplinks/rpdb"
 	"replypath/uplinks/rtnl"
 )
@@ -27,7 +27,9 @@ type Listening struct {
 	Proto   uint8
 	Process string // not known when empty
 	PID     string
-	Chooses bool // the kernel chooses the source of its answers, unless the program asks for more than is seen here
+	Told    bool // the process asks at which address it is asked (IP_PKTINFO), to answer from there
+	Unsure  bool // whether it does could not be seen
+	Chooses bool // the kernel chooses the source of its answers, as far as it can be seen
 	Answers []Reply
 }
 
@@ -52,16 +54,15 @@ func (e *Explainer) Listen(ctx context.Context, ear Ear, clients map[uplinks.Fam
 	if err != nil {
 		return nil, err
 	}
+	var processes holders
+	processes.by, processes.whole = procfs.Holders()
 	for _, s := range sockets {
 		if s.Port != ear.Port || ear.Addr.IsValid() && ear.Addr != s.Addr.Unmap() {
 			continue
 		}
-		l := Listening{Socket: s, Proto: ear.Proto}
-		l.Process, l.PID = process(s.Inode)
-		// What no process holds is the kernel's own: WireGuard answers from where it was asked.
-		tunnel := l.Process == "" && os.Geteuid() == 0
-		l.Chooses = ear.Proto == rpdb.UDP && s.Addr.IsUnspecified() && !tunnel
-		if l.Answers, err = e.answers(ctx, l, clients); err != nil {
+		l := processes.listening(s, ear.Proto)
+		closer := func(a netip.Addr) bool { return s.Addr.IsUnspecified() && bound(sockets, s.Port, a) }
+		if l.Answers, err = e.answers(ctx, l, clients, closer); err != nil {
 			return nil, err
 		}
 		all = append(all, l)
@@ -72,7 +73,13 @@ func (e *Explainer) Listen(ctx context.Context, ear Ear, clients map[uplinks.Fam
 	return all, nil
 }
 
-func (e *Explainer) answers(ctx context.Context, l Listening, clients map[uplinks.Family]netip.Addr) (all []Reply, err error) {
+// bound reports whether a socket is bound to the address: the kernel prefers it to one for any address.
+func bound(sockets []rtnl.Socket, port uint16, a netip.Addr) bool {
+	return slices.ContainsFunc(sockets, func(s rtnl.Socket) bool { return s.Port == port && s.Addr.Unmap() == a })
+}
+
+// answers are those to questions that no socket is closer to.
+func (e *Explainer) answers(ctx context.Context, l Listening, clients map[uplinks.Family]netip.Addr, closer func(netip.Addr) bool) (all []Reply, err error) {
 	for _, u := range e.settings.Uplinks {
 		link, err := net.InterfaceByName(u.Link)
 		if err != nil {
@@ -85,7 +92,7 @@ func (e *Explainer) answers(ctx context.Context, l Listening, clients map[uplink
 		for _, text := range addrs {
 			p, err := netip.ParsePrefix(text.String())
 			a := p.Addr()
-			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Hears(a, link.Index) {
+			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Hears(a, link.Index) || closer(a) {
 				continue
 			}
 			r, err := e.reply(ctx, l, u, a, clients[uplinks.FamilyOf(a)])

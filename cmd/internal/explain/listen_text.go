@@ -36,12 +36,17 @@ func (l Listening) who() string {
 	switch {
 	case l.Process != "":
 		process = fmt.Sprintf("%s, process %s", l.Process, l.PID)
-	case l.Addr.IsUnspecified() && l.Proto == rpdb.UDP && !l.Chooses:
+	case l.Addr.IsUnspecified() && l.Proto == rpdb.UDP && !l.Chooses && !l.Told:
 		process = "the kernel's own (WireGuard answers from where it was asked)"
 	}
 	text := fmt.Sprintf("%s %s: %s", rpdb.ProtocolName(l.Proto), netip.AddrPortFrom(l.Addr, l.Port), process)
-	if l.Chooses {
+	switch {
+	case l.Told:
+		text += "; on any address, and it asks at which one it was asked, to answer from there (IP_PKTINFO)"
+	case l.Chooses && l.Unsure:
 		text += "; on any address, so the kernel chooses where its answers come from, unless it asks for the address"
+	case l.Chooses:
+		text += "; on any address, so the kernel chooses where its answers come from: it does not ask for the address"
 	}
 	return text
 }

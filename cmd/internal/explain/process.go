@@ -1,45 +1,41 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+
+	"replypath/cmd/internal/doctor"
+	"replypath/uplinks/procfs"
+	"replypath/uplinks/rpdb"
+	"replypath/uplinks/rtnl"
 )
 
-// process is the name and number of the process that holds a socket, as far as this one may look; empty: none is seen.
-func process(inode uint32) (name, pid string) {
-	if inode == 0 {
-		return "", ""
-	}
-	folders, _ := filepath.Glob("/proc/[0-9]*/fd")
-	want := fmt.Sprintf("socket:[%d]", inode)
-	for _, dir := range folders {
-		files, _ := os.ReadDir(dir)
-		for _, f := range files {
-			if to, _ := os.Readlink(filepath.Join(dir, f.Name())); to == want {
-				comm, _ := os.ReadFile(filepath.Join(filepath.Dir(dir), "comm"))
-				return strings.TrimSpace(string(comm)), filepath.Base(filepath.Dir(dir))
-			}
-		}
-	}
-	return "", ""
+// holders are the processes that have sockets.
+type holders struct {
+	by    map[uint32]procfs.Holder
+	whole bool // all processes could be looked at
 }
 
-// remedies are how well known servers are brought to answer from the address that they were asked at.
-var remedies = map[string]string{
-	"openvpn":  "give it the option multihome",
-	"dnsmasq":  "give it bind-dynamic",
-	"unbound":  "give it interface-automatic: yes",
-	"coredns":  "let it bind each address",
-	"snmpd":    "give it an agentAddress for each address",
-	"rsyslogd": "it answers nothing: no harm",
-	"dhclient": "it is a client: no harm",
+// listening is the socket with its process, and who chooses where its answers come from.
+func (h holders) listening(s rtnl.Socket, proto uint8) Listening {
+	l := Listening{Socket: s, Proto: proto}
+	holder, held := h.by[s.Inode]
+	if held {
+		l.Process, l.PID = holder.Name, fmt.Sprint(holder.ID)
+	}
+	if proto != rpdb.UDP || !s.Addr.IsUnspecified() {
+		return l
+	}
+	l.Unsure = true
+	if held {
+		told, err := holder.TellsAddress()
+		l.Told, l.Unsure = told, err != nil
+	}
+	// What no process holds is the kernel's own: WireGuard answers from where it was asked.
+	l.Chooses = !l.Told && (held || !h.whole)
+	return l
 }
 
 func remedy(process string) string {
-	if r, ok := remedies[process]; ok {
-		return r
-	}
-	return "let it listen on each address, or ask for the address of each question (IP_PKTINFO)"
+	return cmp.Or(doctor.Remedy(process), "let it listen on each address, or ask for the address of each question (IP_PKTINFO)")
 }
