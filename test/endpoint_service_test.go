@@ -17,14 +17,24 @@ import (
 	"replypath/test/world"
 )
 
-// over gives the code and the body of an answer over HTTP; the code 0: there was none. It asks from the host.
-func over(t *testing.T, from *world.Host, url string, header ...string) (int, string) {
-	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
+// through connects from a host.
+func through(from *world.Host) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
 		var d net.Dialer
 		from.Do(func() { c, err = d.DialContext(ctx, network, address) })
 		return c, err
-	}}}
+	}}
+}
+
+// over gives the code and the body of an answer over HTTP; the code 0: there was none. It asks from the host.
+func over(t *testing.T, from *world.Host, url string, header ...string) (int, string) {
+	t.Helper()
+	return get(t, through(from), url, header...)
+}
+
+// get is over, by a transport of one's own.
+func get(t *testing.T, by *http.Transport, url string, header ...string) (int, string) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +42,7 @@ func over(t *testing.T, from *world.Host, url string, header ...string) (int, st
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	answer, err := client.Do(r)
+	answer, err := (&http.Client{Transport: by}).Do(r)
 	if err != nil {
 		return 0, err.Error()
 	}
