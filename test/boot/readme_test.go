@@ -37,7 +37,7 @@ var lines = map[string]line{
 	"replypath explain 203.0.113.10 --from 192.0.2.2 --mark 0x200":       {says: `leaves by eth1, the uplink eth1, as its mark 0x200 says`},
 	"replypath explain 192.0.2.2 --in eth1 --from 203.0.113.10":          {says: `(?s)source check: lets it in.*for this host itself`},
 	"sudo replypath explain --flow tcp 203.0.113.10:50000 192.0.2.2:443": {before: (*machine).open, says: `(?s)0x200.*leaves by eth1`},
-	"sudo replypath explain --listen :1194/udp":                         {before: (*machine).listen, says: `(?s)dnsmasq.*asked at 192\.0\.2\.2 by eth1.*answered from 192\.0\.2\.2 by eth1`},
+	"sudo replypath explain --listen :1194/udp":                          {before: (*machine).listen, says: `(?s)dnsmasq.*asked at 192\.0\.2\.2 by eth1.*answered from 192\.0\.2\.2 by eth1`},
 	"sudo replypath doctor":                                              {says: `nothing would break the reply path`},
 	"sudo replypath doctor --fix":                                        {before: (*machine).spoil, asks: true, says: `(?s)networkd-foreign.*done: .*undo: `, after: (*machine).mended},
 	"sudo apt purge replypath":                                           {asks: true, says: `(?s)continue\?.*Purging configuration files`, after: (*machine).purged},
