@@ -110,6 +110,9 @@ func (in *Internet) buildUplink(index int) *Uplink {
 	if slices.Contains(in.options.Neighbours, index) {
 		in.buildNeighbour(u)
 	}
+	if over := in.options.Over[index]; over != nil {
+		over(in, u)
+	}
 	in.settle(u)
 	if in.options.Unconfigured {
 		u.Link.Down()

@@ -27,6 +27,9 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, like netlink.
 			return true
 		})
 	})
+	if err == nil && facts != nil {
+		err = h.fillRoutes(ctx, f, routes)
+	}
 	if err != nil {
 		return err
 	}
