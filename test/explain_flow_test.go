@@ -89,3 +89,26 @@ func TestExplainTellsAHostsOwnConnectionsApart(t *testing.T) {
 			fmt.Sprintf("it leaves by %s, the uplink isp%d", u.Link.Name, u.Index))
 	}
 }
+
+// What has no connection of its own has one in conntrack: datagrams and echoes; and SCTP has.
+func TestExplainFindsConnectionsOfEveryProtocol(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	serve(b.Gateway)
+	b.apply()
+	for kind, protocol := range map[world.Kind]map[int]string{
+		world.AskUDP: {4: "udp", 6: "udp"}, world.AskPing: {4: "icmp", 6: "ipv6-icmp"}, world.AskSCTP: {4: "sctp", 6: "sctp"},
+	} {
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				family := familyOf(to)
+				if a := b.Client.Ask(question(kind, to)); !a.OK {
+					t.Fatalf("%s to %s: %v", kind, to, a)
+				}
+				line := b.Gateway.Run("conntrack", "-L", "-f", fmt.Sprintf("ipv%d", family), "-p", map[bool]string{true: "icmpv6", false: protocol[family]}[protocol[family] == "ipv6-icmp"], "--orig-dst", to.String())
+				line, _, _ = strings.Cut(line, "\n")
+				b.told(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "connection: "+protocol[family]+" ", fmt.Sprintf("mark: %#x, pinned to the uplink isp%d", (u.Index+1)<<8, u.Index),
+					fmt.Sprintf("it leaves by %s, the uplink isp%d, as its mark", u.Link.Name, u.Index), "that is right")
+			}
+		}
+	}
+}

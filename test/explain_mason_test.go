@@ -126,7 +126,7 @@ func (m mason) rule() string {
 	add(10, "oif %s", m.link())
 	add(10, "tos %#x", 4<<m.IntN(3))
 	add(8, "uidrange %d-%d", 1000*m.IntN(2), 1000+m.IntN(2))
-	add(8, "ipproto %s", m.pick([]string{"tcp", "udp", "17"}))
+	add(8, "ipproto %s", m.pick([]string{"tcp", "udp", "17", "icmp", "ipv6-icmp"}))
 	add(10, "sport %d-%d", 1000*m.IntN(3)+1, 3000)
 	add(10, "dport %d", 1000*(1+m.IntN(3)))
 	return strings.Join(append(w, m.does(priority)), " ")
@@ -177,6 +177,9 @@ func (m mason) packet() rpdb.Packet {
 	}
 	if m.sometimes(2) {
 		p.Sport, p.Dport = uint16(1000*(1+m.IntN(4))), uint16(1000*(1+m.IntN(4)))
+	}
+	if m.sometimes(6) {
+		p.Proto, p.Sport, p.Dport = map[uplinks.Family]uint8{uplinks.IPv4: rpdb.ICMP, uplinks.IPv6: rpdb.ICMPv6}[m.family], 0, 0
 	}
 	if p.In == "" && m.sometimes(2) {
 		p.UID = uint32(999 + m.IntN(3))

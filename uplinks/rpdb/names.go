@@ -50,7 +50,8 @@ func (n Names) Protocol(p uint8) string {
 
 // The protocols that every kernel knows (rtnetlink(7)).
 const (
+	unspec = 0 // what ip(8) gives rules unless it is told otherwise
 	kernel = 2
-	boot   = 3 // what ip(8) writes unless it is told otherwise
+	boot   = 3 // what ip(8) gives routes unless it is told otherwise
 	static = 4
 )

@@ -69,7 +69,8 @@ func (r *Rule) wireguard() bool {
 	return r.Not && r.Mask == 0xffffffff && r.Action == uplinks.Lookup && r.Mark == uint32(r.Table)
 }
 
-// spared is the rule that wg-quick(8) adds so that main's specific routes stay.
+// spared is the rule that wg-quick(8) adds so that main's specific routes stay. ip(8) gives rules no protocol unless it
+// is told one.
 func (r *Rule) spared() bool {
-	return r.Protocol == boot && r.Action == uplinks.Lookup && r.Table == uplinks.MainTable && r.SuppressLength == 0
+	return (r.Protocol == boot || r.Protocol == unspec) && r.Action == uplinks.Lookup && r.Table == uplinks.MainTable && r.SuppressLength == 0
 }
