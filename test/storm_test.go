@@ -41,20 +41,23 @@ func (b *box) storm(t *testing.T, where string) int {
 	return int(2 * stormRounds * stormRoutes / time.Since(began).Seconds())
 }
 
-// resident is the memory of a process, in KiB (proc_pid_status(5), VmRSS).
-func resident(tb testing.TB, pid int) int {
+// resident is the memory of a process, in KiB.
+func resident(tb testing.TB, pid int) int { tb.Helper(); return memory(tb, pid, "VmRSS:") }
+
+// memory is one of the figures of a process's, in KiB (proc_pid_status(5)).
+func memory(tb testing.TB, pid int, which string) int {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, which); ok {
 			n, _ := strconv.Atoi(strings.Fields(rest)[0])
 			return n
 		}
 	}
-	tb.Fatal("no VmRSS")
+	tb.Fatal("no " + which)
 	return 0
 }
 
@@ -87,6 +90,28 @@ func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
 			b.repaired()
 		})
 	}
+}
+
+// A router with the Internet's routes in main has a million of them. The service names hardly one.
+func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
+	const routes, most = 100_000, 40 << 10 // KiB
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
+	var batch strings.Builder
+	for i := range routes {
+		fmt.Fprintf(&batch, "route add 198.18.%d.%d/32 via 192.0.2.1 dev eth1 protocol 186 metric %d\n", i/250%250, i%250, 1+i/62500)
+	}
+	cmd := b.Gateway.Command(t.Context(), "ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("add routes: %v: %s", err, out)
+	}
+	s := b.start()
+	b.do("ip rule del priority 2003 lookup 8202")
+	b.awaitRule(t, stormBound)
+	if peak := memory(t, s.cmd.Process.Pid, "VmHWM:"); peak > most {
+		t.Errorf("beside %d routes it took %d KiB, want %d at most", routes, peak, most)
+	}
+	b.repaired()
 }
 
 func (b *box) awaitRule(t *testing.T, bound time.Duration) time.Duration {

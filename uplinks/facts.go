@@ -9,11 +9,14 @@ type Facts struct {
 	Others []Rule          // rules of other programs, the kernel's own included, in the order in which it asks them
 	Makers map[Rule]uint8  // of Others: the protocol number that whoever made the rule gave it
 	Routed []Routed        // main's routes through a gateway, in the kernel's order
-	Barred map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
-	Tools  map[Family]Tool // the iptables commands of the backend that is used
-	Both   bool            // both backends hold rules of others, and the operator has not chosen one
-	Found  map[Tunable]Found
-	Only   []Share // what was looked at, when it was not the whole host: of that there are links, their routes in Routed, and no more
+	// Unlisted is how many more such routes there are by a link: of a full routing table only some are in Routed, the first
+	// of each link and those to Documentation among them.
+	Unlisted map[string]int
+	Barred   map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
+	Tools    map[Family]Tool // the iptables commands of the backend that is used
+	Both     bool            // both backends hold rules of others, and the operator has not chosen one
+	Found    map[Tunable]Found
+	Only     []Share // what was looked at, when it was not the whole host: of that there are links, their routes in Routed, and no more
 }
 
 // Link is a network interface.

@@ -93,7 +93,7 @@ func neither(s Settings, f Facts) []Finding {
 	for _, u := range s.Uplinks {
 		known[u.Link] = true
 	}
-	routes := map[string][]string{}
+	routes := map[string][]Routed{}
 	var links []string
 	for _, r := range f.Routed {
 		if known[r.Link] {
@@ -102,13 +102,13 @@ func neither(s Settings, f Facts) []Finding {
 		if len(routes[r.Link]) == 0 {
 			links = append(links, r.Link)
 		}
-		routes[r.Link] = append(routes[r.Link], fmt.Sprintf("%s via %s", dst(r), r.Gateway))
+		routes[r.Link] = append(routes[r.Link], r)
 	}
 	var all []Finding
 	for _, link := range links {
 		all = append(all, Finding{
 			What: fmt.Sprintf("%s is neither an uplink nor inside, and main reaches networks through a gateway by it (%s): a question from there that comes in by an uplink would be refused under strict rp_filter, and otherwise answered by %s",
-				link, few(routes[link]), link),
+				link, few(routes[link], f.Unlisted[link]), link),
 			Remedy: fmt.Sprintf(`make it an uplink ([uplinks.NAME] with interface = %q), or, if a router behind it is on your side, add it to inside = [%q]`, link, link),
 		})
 	}
@@ -122,13 +122,18 @@ func dst(r Routed) string {
 	return r.Dst.String()
 }
 
-// few keeps a full routing table out of a sentence.
-func few(routes []string) string {
+// few keeps a full routing table, of which more routes are not listed, out of a sentence.
+func few(routes []Routed, unlisted int) string {
 	const enough = 3
-	if len(routes) <= enough {
-		return strings.Join(routes, ", ")
+	var some []string
+	for _, r := range routes[:min(enough, len(routes))] {
+		some = append(some, fmt.Sprintf("%s via %s", dst(r), r.Gateway))
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(routes[:enough], ", "), len(routes)-enough)
+	text := strings.Join(some, ", ")
+	if more := len(routes) - len(some) + unlisted; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // lost names links in our group of which nothing is noted: only an exact recorded value is ever put back.

@@ -72,18 +72,21 @@ func (f Facts) covers(s Settings, u Uplink) bool {
 
 // With is the whole host's facts with those of some shares, looked at since, in the place of what they were.
 func (f Facts) With(part Facts) Facts {
-	links := maps.Clone(f.Links)
+	links, unlisted := maps.Clone(f.Links), map[string]int{}
+	maps.Copy(unlisted, f.Unlisted)
 	routed := slices.DeleteFunc(slices.Clone(f.Routed), func(r Routed) bool {
 		return slices.ContainsFunc(part.Only, func(s Share) bool { return s.Link == r.Link })
 	})
 	for _, s := range part.Only {
+		delete(unlisted, s.Link)
 		if l, there := part.Links[s.Link]; there {
 			links[s.Link] = l
 		} else {
 			delete(links, s.Link)
 		}
 	}
-	f.Links, f.Routed = links, append(routed, part.Routed...)
+	maps.Copy(unlisted, part.Unlisted)
+	f.Links, f.Routed, f.Unlisted = links, append(routed, part.Routed...), unlisted
 	return f
 }
 

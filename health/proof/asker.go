@@ -6,27 +6,13 @@ import (
 	"replypath/uplinks"
 )
 
-// blocks are kept for documentation and for benchmarks (RFC 5737, RFC 2544, RFC 3849): nobody on the Internet has an
-// address of them.
-var blocks = map[uplinks.Family][]netip.Prefix{
-	uplinks.IPv4: prefixes("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.19.255.0/24", "198.19.254.0/24", "198.18.255.0/24", "198.18.254.0/24"),
-	uplinks.IPv6: prefixes("2001:db8:7265:706c::/64", "2001:db8:7970:6174::/64", "2001:db8:6800::/64"),
-}
-
-func prefixes(texts ...string) (all []netip.Prefix) {
-	for _, t := range texts {
-		all = append(all, netip.MustParsePrefix(t))
-	}
-	return all
-}
-
 // Blocks are those from which questions may seem to come: no address, network or route of the host's is in one. Where
 // routes for half of the Internet leave none, as some VPNs add them, those are not counted.
 func Blocks(f uplinks.Facts, family uplinks.Family) []netip.Prefix {
 	const half = 2 // bits of such a route's prefix, at most
 	for _, least := range []int{1, half + 1} {
 		var free []netip.Prefix
-		for _, b := range blocks[family] {
+		for _, b := range uplinks.Documentation(family) {
 			if !known(f, b, least) {
 				free = append(free, b)
 			}

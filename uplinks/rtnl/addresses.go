@@ -18,7 +18,7 @@ func (h *Handle) readAddresses(ctx context.Context, link int) (of map[int][]upli
 		var some map[int][]uplinks.Addr
 		err := dump(ctx, f.String()+" addresses", func() error {
 			some = map[int][]uplinks.Addr{}
-			req, err := h.list(unix.RTM_GETADDR, link)
+			req, err := h.list(unix.RTM_GETADDR)
 			if err != nil {
 				return err
 			}
@@ -74,13 +74,9 @@ func address(m []byte) (link int, a uplinks.Addr, err error) {
 	return int(msg.Index), a, nil
 }
 
-// list is a request for a list. Asked for one link's, the kernel heeds it only on a strict socket, which is opened then
-// (Linux 4.20, NETLINK_GET_STRICT_CHK): that of the library's handle is its own.
-func (h *Handle) list(kind, link int) (*nl.NetlinkRequest, error) {
-	req := nl.NewNetlinkRequest(kind, unix.NLM_F_DUMP)
-	if link == 0 {
-		return req, nil
-	}
+// list is a request for a list, on a strict socket, which is opened then: on another the kernel heeds no filter (Linux
+// 4.20, NETLINK_GET_STRICT_CHK). That of the library's handle is its own.
+func (h *Handle) list(kind int) (*nl.NetlinkRequest, error) {
 	if h.lists == nil {
 		s, err := nl.Subscribe(unix.NETLINK_ROUTE)
 		if err != nil {
@@ -94,6 +90,7 @@ func (h *Handle) list(kind, link int) (*nl.NetlinkRequest, error) {
 			return nil, err
 		}
 	}
+	req := nl.NewNetlinkRequest(kind, unix.NLM_F_DUMP)
 	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: h.lists}
 	return req, nil
 }

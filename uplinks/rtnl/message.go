@@ -2,8 +2,10 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"iter"
 	"net/netip"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -46,3 +48,20 @@ func (m message) number(sequence uint32) {
 
 // acknowledged asks for an answer in any case; without it the kernel answers only what it does not do.
 func (m message) acknowledged() { order.PutUint16(m[6:], order.Uint16(m[6:])|unix.NLM_F_ACK) }
+
+// typeMask leaves the flags of an attribute's type away.
+const typeMask = nl.NLA_TYPE_MASK
+
+// attributes are those of a message behind what its kind has first, or of one that holds others, by their types without
+// flags. What is cut off is left out.
+func attributes(b []byte) iter.Seq2[uint16, value] {
+	return func(yield func(uint16, value) bool) {
+		for len(b) >= unix.SizeofRtAttr {
+			length, kind := int(order.Uint16(b)), order.Uint16(b[2:])&typeMask
+			if length < unix.SizeofRtAttr || length > len(b) || !yield(kind, value(b[unix.SizeofRtAttr:length])) {
+				return
+			}
+			b = b[min((length+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(b)):]
+		}
+	}
+}

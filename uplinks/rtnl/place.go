@@ -39,50 +39,20 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 }
 
 func (h *Handle) routeConcern(data []byte) (what string, at uplinks.Place) {
-	if len(data) < unix.SizeofRtMsg {
-		return "", at
-	}
-	msg := nl.DeserializeRtMsg(data)
-	r, err := routed(data)
+	r, err := readListed(data, uplinks.IPv4) // of whichever family
 	switch {
 	case err != nil:
-		return "route", at
+		return "", at
 	case h.ourTable(r.table):
 		at.Table = r.table
-	case r.table == uplinks.MainTable || msg.Dst_len != 0:
-		at.Link = r.link
-	default:
-		// A default route elsewhere may be its link's first in that table: a look at the link alone would miss it.
+	case r.table != uplinks.MainTable && r.isDefault():
+		// It may be its link's first in that table: a look at the link alone would miss it.
+	case r.kind == uplinks.Unicast && len(r.more) == 0:
+		// The kernel hangs an unreachable route of IPv6 on the loopback link.
+		at.Link = r.hop.link
 	}
-	if at.Table == 0 && msg.Protocol != uplinks.Protocol && msg.Dst_len != 0 && (r.table != uplinks.MainTable || r.gateway) {
+	if at.Table == 0 && r.protocol != uplinks.Protocol && !r.isDefault() && (r.table != uplinks.MainTable || r.forwards()) {
 		return "", at
 	}
 	return "route", at
-}
-
-// routing is where a route's message says that it stands and leads.
-type routing struct {
-	table   uplinks.Table
-	link    int // 0: by none, or by several
-	gateway bool
-}
-
-func routed(data []byte) (r routing, err error) {
-	msg := nl.DeserializeRtMsg(data)
-	attrs, err := nl.ParseRouteAttr(data[msg.Len():])
-	r.table = uplinks.Table(msg.Table)
-	for _, a := range attrs {
-		switch v := value(a.Value); a.Attr.Type & typeMask {
-		case unix.RTA_TABLE:
-			r.table = uplinks.Table(v.word())
-		case unix.RTA_OIF:
-			// The kernel hangs an unreachable route of IPv6 on the loopback link.
-			if msg.Type == unix.RTN_UNICAST {
-				r.link = int(v.word())
-			}
-		case unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH:
-			r.gateway = true
-		}
-	}
-	return r, err
 }

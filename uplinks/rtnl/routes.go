@@ -4,27 +4,44 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"replypath/marks"
 	"replypath/uplinks"
 
-	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// readRoutes reads a family's routes that are like one in table or link, whichever is given: what they say of links, and
-// those that are ours or in our tables, wherever there is something to be filled in.
-func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, like netlink.Route, facts *uplinks.Facts, have *uplinks.State) error {
-	var routes []netlink.Route
+// within is which routes are asked for: those of a table, by a link, or both. The zero within is all.
+type within struct {
+	table uplinks.Table
+	link  int
+}
+
+// readRoutes reads a family's routes: what they say of links, and those that are ours or in our tables, wherever there is
+// something to be filled in.
+func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, facts *uplinks.Facts, have *uplinks.State) error {
+	var kept crop
 	err := dump(ctx, f.String()+" routes", func() error {
-		routes = routes[:0]
-		return h.h.RouteListFilteredIter(number(f), &like, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
-			if h.concerns(r) {
-				routes = append(routes, r)
+		req, err := h.list(unix.RTM_GETROUTE)
+		if err != nil {
+			return err
+		}
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(f))}})
+		if in.table != 0 {
+			req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(uint32(in.table))))
+		}
+		if in.link != 0 {
+			req.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(in.link))))
+		}
+		kept = newCrop(f)
+		return each(req, unix.RTM_NEWROUTE, func(m []byte) error {
+			r, err := readListed(m, f)
+			if err == nil && h.concerns(&r) {
+				kept.take(&r)
 			}
-			return true
+			return err
 		})
 	})
 	if err == nil && facts != nil {
@@ -33,16 +50,22 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, like netlink.
 	if err != nil {
 		return err
 	}
-	for _, r := range routes {
+	for i := range kept.routes {
+		r := &kept.routes[i]
 		if have != nil && h.inTables(r) {
 			addRoute(have, f, r, h.names)
 		}
-		if facts != nil && r.Protocol != uplinks.Protocol {
+		if facts != nil && r.protocol != uplinks.Protocol {
 			addFacts(facts, f, r, h.names)
 		}
 	}
 	if facts == nil {
 		return nil
+	}
+	for link, n := range kept.left {
+		if name := h.names[link]; facts.Links[name].Index == link {
+			facts.Unlisted[name] += n
+		}
 	}
 	for name, l := range facts.Links {
 		slices.SortStableFunc(l.Defaults, preferred)
@@ -52,8 +75,8 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, like netlink.
 }
 
 // inTables reports whether a route is ours or stands in one of our tables.
-func (h *Handle) inTables(r netlink.Route) bool {
-	return r.Protocol == uplinks.Protocol || h.ourTable(uplinks.Table(r.Table))
+func (h *Handle) inTables(r *listed) bool {
+	return r.protocol == uplinks.Protocol || h.ourTable(r.table)
 }
 
 func (h *Handle) ourTable(t uplinks.Table) bool {
@@ -62,122 +85,74 @@ func (h *Handle) ourTable(t uplinks.Table) bool {
 }
 
 // concerns keeps a full routing table of somebody else's out of memory.
-func (h *Handle) concerns(r netlink.Route) bool {
-	return h.inTables(r) || r.Type == unix.RTN_UNICAST && (r.Table == unix.RT_TABLE_MAIN || isDefault(r)) || bars(r)
+func (h *Handle) concerns(r *listed) bool {
+	return h.inTables(r) || r.kind == uplinks.Unicast && (r.table == uplinks.MainTable || r.isDefault()) || r.bars()
 }
-
-// bars reports whether main refuses by this route what it has no other for. A look-up ends there: no suppressor takes
-// a refusal for "no route" (net/core/fib_rules.c, fib_rules_lookup).
-func bars(r netlink.Route) bool {
-	refusal := r.Type == unix.RTN_UNREACHABLE || r.Type == unix.RTN_BLACKHOLE || r.Type == unix.RTN_PROHIBIT
-	return refusal && r.Table == unix.RT_TABLE_MAIN && isDefault(r)
-}
-
-func isDefault(r netlink.Route) bool { return r.Dst == nil || prefix(r.Dst).Bits() == 0 }
 
 // addRoute counts on the kernel listing routes with one key in the order in which it asks them.
-func addRoute(have *uplinks.State, f uplinks.Family, r netlink.Route, names map[int]string) {
-	key := uplinks.RouteKey{Family: f, Table: uplinks.Table(r.Table), Dst: destination(f, r), Metric: uint32(r.Priority)}
+func addRoute(have *uplinks.State, f uplinks.Family, r *listed, names map[int]string) {
+	key := uplinks.RouteKey{Family: f, Table: r.table, Dst: r.dst, Metric: r.metric}
 	for have.Routes[key] != (uplinks.Route{}) {
 		key.Nth++
 	}
 	have.Routes[key] = route(r, names)
 }
 
-func destination(f uplinks.Family, r netlink.Route) netip.Prefix {
-	if r.Dst == nil {
-		return f.Any()
-	}
-	return prefix(r.Dst)
-}
-
-func route(r netlink.Route, names map[int]string) uplinks.Route {
+func route(r *listed, names map[int]string) uplinks.Route {
 	out := uplinks.Route{
-		Type:     uplinks.RouteType(r.Type),
-		Gateway:  gateway(r.Gw, r.Via),
-		Src:      addr(r.Src),
-		OnLink:   r.Flags&unix.RTNH_F_ONLINK != 0,
-		MTU:      uint32(r.MTU),
-		AdvMSS:   uint32(r.AdvMSS),
-		Protocol: uint8(r.Protocol),
-		Other:    rest(r),
+		Type:     r.kind,
+		Gateway:  r.hop.via,
+		Src:      r.src,
+		OnLink:   r.hop.flags&unix.RTNH_F_ONLINK != 0,
+		MTU:      r.mtu,
+		AdvMSS:   r.advMSS,
+		Protocol: r.protocol,
+		Other:    r.rest(),
 	}
 	// The kernel hangs an unreachable route of IPv6 on the loopback link.
 	if out.Type == uplinks.Unicast {
-		out.Link = names[r.LinkIndex]
+		out.Link = names[r.hop.link]
 	}
 	return out
 }
 
-// rest is what we never write of a route, or empty.
-func rest(r netlink.Route) string {
-	onward := r
-	r.LinkIndex, r.Dst, r.Src, r.Gw, r.Via, r.Protocol, r.Priority = 0, nil, nil, nil, nil, 0, 0
-	r.Family, r.Table, r.Type, r.MTU, r.AdvMSS, r.Flags = 0, 0, 0, 0, 0, 0
-	if r.Scope == scope(onward) {
-		r.Scope = 0
-	}
-	if reflect.DeepEqual(r, netlink.Route{}) {
-		return ""
-	}
-	return r.String()
-}
-
-// scope is the one that goes with a route like this: IPv4 needs "link" where there is no gateway, IPv6 has none.
-func scope(r netlink.Route) netlink.Scope {
-	if r.Family == unix.AF_INET && r.Type == unix.RTN_UNICAST && r.Gw == nil && r.Via == nil && len(r.MultiPath) == 0 {
-		return netlink.SCOPE_LINK
-	}
-	return netlink.SCOPE_UNIVERSE
-}
-
-// gateway is a route's next hop, which may be an IPv6 one on an IPv4 route (RFC 5549).
-func gateway(gw []byte, via netlink.Destination) netip.Addr {
-	if v, ok := via.(*netlink.Via); ok {
-		return addr(v.Addr)
-	}
-	return addr(gw)
-}
-
 // addFacts notes what a route of others says about its links.
-func addFacts(facts *uplinks.Facts, f uplinks.Family, r netlink.Route, names map[int]string) {
-	if bars(r) && facts.Only == nil {
+func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, names map[int]string) {
+	if r.bars() && facts.Only == nil {
 		facts.Barred[f] = true
 	}
-	if r.Type != unix.RTN_UNICAST {
+	if r.kind != uplinks.Unicast {
 		return
 	}
-	hops := r.MultiPath
-	if len(hops) == 0 {
-		hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via, Flags: r.Flags}}
-	}
-	for _, hop := range hops {
-		addHop(facts, f, r, hop, names[hop.LinkIndex])
+	for hop := range r.hops() {
+		addHop(facts, f, r, hop, names[hop.link])
 	}
 }
 
-func addHop(facts *uplinks.Facts, f uplinks.Family, r netlink.Route, hop *netlink.NexthopInfo, link string) {
+func addHop(facts *uplinks.Facts, f uplinks.Family, r *listed, hop hop, link string) {
 	l, ok := facts.Links[link]
 	if !ok {
 		return
 	}
-	via := gateway(hop.Gw, hop.Via)
-	main := r.Table == unix.RT_TABLE_MAIN
-	if main && via.IsValid() {
-		facts.Routed = append(facts.Routed, uplinks.Routed{Dst: destination(f, r), Gateway: via, Link: link})
+	main := r.table == uplinks.MainTable
+	if main && hop.via.IsValid() {
+		facts.Routed = append(facts.Routed, uplinks.Routed{Dst: r.dst, Gateway: hop.via, Link: link})
 	}
 	switch {
-	case isDefault(r):
+	case r.isDefault():
 		l.Defaults = append(l.Defaults, uplinks.NextHop{
-			Family: f, Table: uplinks.Table(r.Table), Metric: uint32(r.Priority), Gateway: via,
-			OnLink: hop.Flags&unix.RTNH_F_ONLINK != 0, MTU: uint32(r.MTU), AdvMSS: uint32(r.AdvMSS),
-			Learnt: r.Protocol == unix.RTPROT_DHCP || r.Protocol == unix.RTPROT_RA,
+			Family: f, Table: r.table, Metric: r.metric, Gateway: hop.via,
+			OnLink: hop.flags&unix.RTNH_F_ONLINK != 0, MTU: r.mtu, AdvMSS: r.advMSS,
+			Learnt: r.protocol == unix.RTPROT_DHCP || r.protocol == unix.RTPROT_RA,
 		})
-	case main && !via.IsValid() && !slices.Contains(l.Connected, destination(f, r)):
-		l.Connected = append(l.Connected, destination(f, r))
+	case main && !hop.via.IsValid() && !repeats(l.Connected, r.dst):
+		l.Connected = append(l.Connected, r.dst)
 	}
 	facts.Links[link] = l
 }
+
+// repeats reports whether the prefix is the last one: the kernel lists routes to the same one after the other.
+func repeats(all []netip.Prefix, p netip.Prefix) bool { return len(all) > 0 && all[len(all)-1] == p }
 
 // preferred puts main's default routes before those of other tables, and each table's in the kernel's order.
 func preferred(a, b uplinks.NextHop) int {

@@ -18,7 +18,7 @@ import (
 // Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
 type Handle struct {
 	h         *netlink.Handle  // for reading
-	lists     *nl.SocketHandle // for what is asked for of one link alone; nil until then
+	lists     *nl.SocketHandle // for lists that the library does not give as we need them; nil until then
 	writer    *writer
 	tableBase atomic.Uint32              // read by Watch too
 	names     map[int]string             // of links, by their index, as they were last read
@@ -74,7 +74,7 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 		if f == uplinks.IPv6 && !facts.IPv6 {
 			continue
 		}
-		if err := h.readRoutes(ctx, f, netlink.Route{}, facts, have); err != nil {
+		if err := h.readRoutes(ctx, f, within{}, facts, have); err != nil {
 			return err
 		}
 		if err := h.readRules(ctx, f, facts, have); err != nil {

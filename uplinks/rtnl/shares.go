@@ -34,7 +34,7 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 			if s.Table == 0 {
 				continue
 			}
-			if err := h.readTable(ctx, f, netlink.Route{Table: int(s.Table)}, nil, have); err != nil {
+			if err := h.readTable(ctx, f, within{table: s.Table}, nil, have); err != nil {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 // tables together may hold a hundred times as many.
 func (h *Handle) readRoutesBy(ctx context.Context, f uplinks.Family, l uplinks.Link, facts *uplinks.Facts) error {
 	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaults[l.Name]...) {
-		if err := h.readTable(ctx, f, netlink.Route{LinkIndex: l.Index, Table: int(t)}, facts, nil); err != nil {
+		if err := h.readTable(ctx, f, within{t, l.Index}, facts, nil); err != nil {
 			return err
 		}
 	}
@@ -54,8 +54,8 @@ func (h *Handle) readRoutesBy(ctx context.Context, f uplinks.Family, l uplinks.L
 }
 
 // readTable is readRoutes of one table. One that never had a route is not there (ENOENT).
-func (h *Handle) readTable(ctx context.Context, f uplinks.Family, like netlink.Route, facts *uplinks.Facts, have *uplinks.State) error {
-	err := h.readRoutes(ctx, f, like, facts, have)
+func (h *Handle) readTable(ctx context.Context, f uplinks.Family, in within, facts *uplinks.Facts, have *uplinks.State) error {
+	err := h.readRoutes(ctx, f, in, facts, have)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

@@ -76,7 +76,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Fact
 
 // look reads links, routes, rules and sysctls, or those of some shares alone. It needs no privilege.
 func look(ctx context.Context, links *rtnl.Handle, only ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
-	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}, Barred: map[uplinks.Family]bool{}, Only: only}
+	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}, Barred: map[uplinks.Family]bool{}, Unlisted: map[string]int{}, Only: only}
 	have := uplinks.NewState()
 	facts.IPv6 = procfs.IPv6()
 	read := links.Read
