@@ -32,9 +32,10 @@ func (c *crop) take(r *listed) {
 	}
 }
 
-// ordinary reports whether the route is one of main's through a gateway.
+// ordinary reports whether the route is one of main's through a gateway, as are nearly all that tell only the number of a
+// nexthop object.
 func (c *crop) ordinary(r *listed) bool {
-	return r.protocol != uplinks.Protocol && r.table == uplinks.MainTable && !r.isDefault() && r.forwards()
+	return r.protocol != uplinks.Protocol && r.table == uplinks.MainTable && !r.isDefault() && (r.forwards() || r.bare())
 }
 
 // named reports whether an ordinary route may be named some time.

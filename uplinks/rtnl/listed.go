@@ -2,7 +2,6 @@ package rtnl
 
 import (
 	"fmt"
-	"iter"
 	"net/netip"
 	"strings"
 
@@ -32,14 +31,6 @@ type listed struct {
 	hop      hop
 	more     []hop  // in the place of hop, of a route that has several
 	odd      uint64 // the numbers of attributes that are not read, as bits
-}
-
-// hop is one way that a route offers.
-type hop struct {
-	link   int
-	via    netip.Addr // not valid: directly
-	flags  uint8      // RTNH_F_*
-	weight int
 }
 
 // Attributes and values that the libraries have no names for (linux/rtnetlink.h).
@@ -102,55 +93,11 @@ func (r *listed) readMetrics(v value) {
 	}
 }
 
-// read takes an attribute, if it is one of a hop.
-func (h *hop) read(kind uint16, v value) bool {
-	switch kind {
-	case unix.RTA_OIF:
-		h.link = int(v.word())
-	case unix.RTA_GATEWAY:
-		h.via, _ = netip.AddrFromSlice(v)
-	case unix.RTA_VIA:
-		h.via, _ = netip.AddrFromSlice(v[min(2, len(v)):]) // behind its family (RFC 5549)
-	default:
-		return false
-	}
-	return true
-}
-
-// readHops reads the list of hops of a multipath route.
-func readHops(v value) (hops []hop) {
-	for len(v) >= unix.SizeofRtNexthop {
-		length := int(v.half())
-		if length < unix.SizeofRtNexthop || length > len(v) {
-			break
-		}
-		h := hop{flags: v[2], weight: int(v[3]) + 1, link: int(v[4:].word())}
-		for kind, v := range attributes(v[unix.SizeofRtNexthop:length]) {
-			h.read(kind, v)
-		}
-		hops = append(hops, h)
-		v = v[min((length+3)&^3, len(v)):]
-	}
-	return hops
-}
-
-// hops are all that the route has.
-func (r *listed) hops() iter.Seq[hop] {
-	return func(yield func(hop) bool) {
-		if len(r.more) == 0 {
-			yield(r.hop)
-			return
-		}
-		for _, h := range r.more {
-			if !yield(h) {
-				return
-			}
-		}
-	}
-}
-
 // forwards reports whether the route goes by a gateway.
 func (r *listed) forwards() bool { return r.hop.via.IsValid() || len(r.more) > 0 }
+
+// bare reports whether only the number of a nexthop object tells where the route leads.
+func (r *listed) bare() bool { return r.nexthop != 0 && r.hop.link == 0 && len(r.more) == 0 }
 
 // isDefault reports whether it is for all that nothing else is for.
 func (r *listed) isDefault() bool { return r.dst.Bits() == 0 }

@@ -37,7 +37,8 @@ func lookUp(d *rpdb.Database, p rpdb.Packet, flags uint32) (a rpdb.Answer, err e
 	case len(msgs) != 1:
 		return a, fmt.Errorf("ask the kernel for the route to %s: %d answers", p, len(msgs))
 	}
-	r, err := policyRoute(msgs[0], p.Family, d.Names())
+	said, err := readListed(msgs[0], p.Family)
+	r := policyRoute(&said, d.Names())
 	return rpdb.Answer{Route: &r}, err
 }
 

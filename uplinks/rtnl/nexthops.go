@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/netip"
 
-	"replypath/uplinks/rpdb"
-
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -28,46 +26,45 @@ func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
 
 // nexthop is an object: a hop, or a group of others.
 type nexthop struct {
-	hop   rpdb.Hop
+	hop   hop
 	group map[uint32]int // weights by number
 	order []uint32
 }
 
 // fillHops gives routes by nexthop objects their hops where the kernel tells only the number (the sysctl
 // nexthop_compat_mode is 0).
-func fillHops(ctx context.Context, d *rpdb.Database, names map[int]string) error {
+func fillHops(ctx context.Context, routes []listed) error {
 	var objects map[uint32]nexthop
-	for _, routes := range d.Tables {
-		for i := range routes {
-			if r := &routes[i]; r.Nexthop == 0 || r.Hops[0].Link != "" {
-				continue
-			}
-			if objects == nil {
-				var err error
-				if objects, err = nexthops(ctx, names); err != nil {
-					return err
-				}
-			}
-			routes[i].Hops = hopsOf(objects, routes[i].Nexthop)
+	for i := range routes {
+		r := &routes[i]
+		if !r.bare() {
+			continue
 		}
+		if objects == nil {
+			var err error
+			if objects, err = nexthops(ctx); err != nil {
+				return err
+			}
+		}
+		r.more = hopsOf(objects, r.nexthop)
 	}
 	return nil
 }
 
-func hopsOf(objects map[uint32]nexthop, id uint32) (hops []rpdb.Hop) {
+func hopsOf(objects map[uint32]nexthop, id uint32) (hops []hop) {
 	object := objects[id]
 	if object.group == nil {
-		return []rpdb.Hop{object.hop}
+		return []hop{object.hop}
 	}
 	for _, member := range object.order {
-		hop := objects[member].hop
-		hop.Weight = object.group[member]
-		hops = append(hops, hop)
+		h := objects[member].hop
+		h.weight = object.group[member]
+		hops = append(hops, h)
 	}
 	return hops
 }
 
-func nexthops(ctx context.Context, names map[int]string) (all map[uint32]nexthop, err error) {
+func nexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
 	err = dump(ctx, "nexthop objects", func() error {
 		all = map[uint32]nexthop{}
 		req := nl.NewNetlinkRequest(getNexthop, unix.NLM_F_DUMP)
@@ -77,16 +74,15 @@ func nexthops(ctx context.Context, names map[int]string) (all map[uint32]nexthop
 			if err != nil || len(m) < 8 {
 				return err
 			}
-			flags := value(m[4:]).word()
-			object, id := nexthop{hop: rpdb.Hop{Weight: 1, Dead: flags&unix.RTNH_F_DEAD != 0, OnLink: flags&unix.RTNH_F_ONLINK != 0}}, uint32(0)
+			object, id := nexthop{hop: hop{weight: 1, flags: uint8(value(m[4:]).word())}}, uint32(0)
 			for _, a := range attrs {
 				switch v := value(a.Value); a.Attr.Type & typeMask {
 				case nhaID:
 					id = v.word()
 				case nhaOif:
-					object.hop.Link = names[int(v.word())]
+					object.hop.link = int(v.word())
 				case nhaGateway:
-					object.hop.Via, _ = netip.AddrFromSlice(v)
+					object.hop.via, _ = netip.AddrFromSlice(v)
 				case nhaGroup:
 					object.members(v)
 				}

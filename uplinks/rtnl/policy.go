@@ -25,10 +25,7 @@ func (h *Handle) Policy(ctx context.Context, f uplinks.Family, about ...netip.Ad
 	if err := readPolicyRules(ctx, d); err != nil {
 		return nil, err
 	}
-	if err := readTables(ctx, d, names, about); err != nil {
-		return nil, err
-	}
-	if err := fillHops(ctx, d, names); err != nil {
+	if err := h.readTables(ctx, d, names, about); err != nil {
 		return nil, err
 	}
 	if f == uplinks.IPv6 {
@@ -104,25 +101,21 @@ func each(req *nl.NetlinkRequest, kind uint16, take func([]byte) error) (err err
 	return failed
 }
 
-func readTables(ctx context.Context, d *rpdb.Database, names map[int]string, about []netip.Addr) error {
-	return dump(ctx, d.Family.String()+" routes", func() error {
-		d.Tables = map[uplinks.Table][]rpdb.Route{}
-		req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(d.Family))}})
-		return each(req, unix.RTM_NEWROUTE, func(m []byte) error {
-			if header := nl.DeserializeRtMsg(m); header.Flags&unix.RTM_F_CLONED != 0 {
-				return nil
-			}
-			r, err := policyRoute(m, d.Family, names)
-			if err != nil {
-				return err
-			}
-			if slices.ContainsFunc(about, r.Dst.Contains) {
-				d.Tables[r.Table] = append(d.Tables[r.Table], r)
-			}
-			return nil
-		})
+func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int]string, about []netip.Addr) error {
+	var all []listed
+	err := h.listRoutes(ctx, d.Family, within{}, func() { all = nil }, func(r *listed) {
+		if slices.ContainsFunc(about, r.dst.Contains) {
+			all = append(all, *r)
+		}
 	})
+	if err == nil {
+		err = fillHops(ctx, all)
+	}
+	d.Tables = map[uplinks.Table][]rpdb.Route{}
+	for i := range all {
+		d.Tables[all[i].table] = append(d.Tables[all[i].table], policyRoute(&all[i], names))
+	}
+	return err
 }
 
 // silentGateways notes which IPv6 gateways do not answer: a host that is no router avoids them. The library's own list

@@ -19,11 +19,9 @@ type within struct {
 	link  int
 }
 
-// readRoutes reads a family's routes: what they say of links, and those that are ours or in our tables, wherever there is
-// something to be filled in.
-func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, facts *uplinks.Facts, have *uplinks.State) error {
-	var kept crop
-	err := dump(ctx, f.String()+" routes", func() error {
+// listRoutes has a family's routes taken, one by one, each time from anew when the list was interrupted.
+func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, in within, anew func(), take func(*listed)) error {
+	return dump(ctx, f.String()+" routes", func() error {
 		req, err := h.list(unix.RTM_GETROUTE)
 		if err != nil {
 			return err
@@ -35,17 +33,28 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 		if in.link != 0 {
 			req.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(in.link))))
 		}
-		kept = newCrop(f)
+		anew()
 		return each(req, unix.RTM_NEWROUTE, func(m []byte) error {
 			r, err := readListed(m, f)
-			if err == nil && h.concerns(&r) {
-				kept.take(&r)
+			if err == nil {
+				take(&r)
 			}
 			return err
 		})
 	})
+}
+
+// readRoutes reads a family's routes: what they say of links, and those that are ours or in our tables, wherever there is
+// something to be filled in.
+func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, facts *uplinks.Facts, have *uplinks.State) error {
+	var kept crop
+	err := h.listRoutes(ctx, f, in, func() { kept = newCrop(f) }, func(r *listed) {
+		if h.concerns(r) {
+			kept.take(r)
+		}
+	})
 	if err == nil && facts != nil {
-		err = h.fillRoutes(ctx, f, routes)
+		err = fillHops(ctx, kept.routes)
 	}
 	if err != nil {
 		return err
