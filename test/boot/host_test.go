@@ -19,9 +19,7 @@ const port, forwarded = 7000, 7080
 func fresh(t *testing.T, d *disk, uplinks int) *world.Internet {
 	t.Helper()
 	w := world.ISPs(t, uplinks, world.Options{Unconfigured: true})
-	w.Gateway.ServeTCP(port)
-	w.Gateway.ServeUDP(port, world.Pktinfo)
-	w.LAN.ServeTCP(port)
+	serve(w)
 	u := w.Uplinks[1]
 	server := u.ISP.Command(t.Context(), "chroot", image, "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root",
 		"--port=0", "--pid-file", "--leasefile-ro", "--interface="+u.Side.Name, "--dhcp-authoritative", "--no-ping",
@@ -31,6 +29,13 @@ func fresh(t *testing.T, d *disk, uplinks int) *world.Internet {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// serve has the machine, and the LAN host, answer.
+func serve(w *world.Internet) {
+	w.Gateway.ServeTCP(port)
+	w.Gateway.ServeUDP(port, world.Pktinfo)
+	w.LAN.ServeTCP(port)
 }
 
 // networkd has systemd-networkd configure the uplinks: the first and the third by what is written, the second by what

@@ -3,6 +3,7 @@
 package boot
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -105,8 +106,10 @@ func (m *machine) carries(do func()) {
 		streams = append(streams, s)
 	}
 	do()
+	soon, stop := context.WithTimeout(m.t.Context(), bootTime)
+	defer stop()
 	for _, s := range streams {
-		if err := s.Await(m.t.Context(), 1<<20); err != nil {
+		if err := s.Await(soon, 1<<20); err != nil {
 			m.t.Errorf("a connection is lost: %v\n%s", err, m.log())
 		}
 		if c := s.Stop(); c.Err != nil {

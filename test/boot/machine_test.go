@@ -21,8 +21,9 @@ type machine struct {
 	t       *testing.T
 	disk    *disk
 	nspawn  *exec.Cmd
+	init    initProgram
 	ended   chan struct{}
-	leader  string // the process id of its systemd
+	leader  string // the id of its first process
 	groups  []string
 	console string // the file of what it prints
 }
@@ -33,7 +34,12 @@ const bootTime = 2 * time.Minute
 // boot starts the disk as a container in a new world's gateway and returns at once.
 func boot(t *testing.T, d *disk, w *world.Internet) *machine {
 	t.Helper()
-	m := &machine{Internet: w, t: t, disk: d, ended: make(chan struct{})}
+	return bootWith(t, d, w, systemd)
+}
+
+func bootWith(t *testing.T, d *disk, w *world.Internet, init initProgram) *machine {
+	t.Helper()
+	m := &machine{Internet: w, t: t, disk: d, init: init, ended: make(chan struct{})}
 	var namespace *os.File
 	w.Gateway.Do(func() { namespace, _ = os.Open("/proc/thread-self/ns/net") })
 	defer namespace.Close()
@@ -42,10 +48,10 @@ func boot(t *testing.T, d *disk, w *world.Internet) *machine {
 	for _, g := range m.groups {
 		join += "echo $$ >" + g + "/cgroup.procs; "
 	}
-	m.nspawn = exec.Command("sh", "-c", join+`exec systemd-nspawn "$@"`, "sh",
-		"--quiet", "--boot", "--register=no", "--keep-unit", "--link-journal=no", "--machine=replypath", "--console=read-only",
-		"--directory="+d.Root, fmt.Sprintf("--network-namespace-path=/proc/%d/fd/%d", os.Getpid(), namespace.Fd()),
-		"--capability=CAP_NET_ADMIN,CAP_NET_RAW,CAP_BPF", "--system-call-filter=bpf", "systemd.show_status=1", "systemd.log_color=0")
+	m.nspawn = exec.Command("sh", append([]string{"-c", join + `exec systemd-nspawn "$@"`, "sh",
+		"--quiet", "--register=no", "--keep-unit", "--link-journal=no", "--machine=replypath", "--console=read-only",
+		"--directory=" + d.Root, fmt.Sprintf("--network-namespace-path=/proc/%d/fd/%d", os.Getpid(), namespace.Fd()),
+		"--capability=CAP_NET_ADMIN,CAP_NET_RAW,CAP_BPF", "--system-call-filter=bpf"}, init.start...)...)
 	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network")
 	console, err := os.Create(d.Root + ".console")
 	if err != nil {
@@ -82,12 +88,12 @@ func (m *machine) group() {
 	}
 }
 
-// find finds the container's systemd, which is a child of systemd-nspawn.
+// find finds the container's first process, which is a child of systemd-nspawn.
 func (m *machine) find() bool {
 	pid := m.nspawn.Process.Pid
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	for _, child := range strings.Fields(string(children)) {
-		if comm, _ := os.ReadFile("/proc/" + child + "/comm"); strings.TrimSpace(string(comm)) == "systemd" {
+		if comm, _ := os.ReadFile("/proc/" + child + "/comm"); strings.TrimSpace(string(comm)) == m.init.name {
 			m.leader = child
 			return true
 		}
@@ -148,9 +154,9 @@ func (m *machine) run(args ...string) string {
 	return out
 }
 
-// log is what the service has said to the journal.
+// log is what the service has said.
 func (m *machine) log() string {
-	out, _ := m.try("journalctl", "--no-pager", "--boot", "--lines=60", "--output=short-precise", "--unit=replypath")
+	out, _ := m.try(m.init.log...)
 	var short strings.Builder
 	for line := range strings.Lines(out) {
 		fmt.Fprintln(&short, line[:min(len(strings.TrimSpace(line)), 240)])

@@ -88,18 +88,25 @@ func (m *machine) enter(whole string, l line) {
 		args = []string{"sh", "-c", `echo y | script --quiet --return --command "$0" /dev/null`, shell}
 	}
 	said, err := m.try(args...)
-	status := 0
-	if exit, is := err.(*exec.ExitError); is {
-		status = exit.ExitCode()
-	} else if err != nil {
-		m.t.Fatal(err)
-	}
-	if status != l.status || !regexp.MustCompile(l.says).MatchString(said) {
+	if status := exitStatus(m.t, err); status != l.status || !regexp.MustCompile(l.says).MatchString(said) {
 		m.t.Errorf("%s\n%s\n(exit status %d) want exit status %d and %s", whole, said, status, l.status, l.says)
 	}
 	if l.after != nil {
 		l.after(m)
 	}
+}
+
+// exitStatus is that of a command which could be run.
+func exitStatus(t *testing.T, err error) int {
+	t.Helper()
+	exit, is := err.(*exec.ExitError)
+	switch {
+	case is:
+		return exit.ExitCode()
+	case err != nil:
+		t.Fatal(err)
+	}
+	return 0
 }
 
 // open opens the connection that the README speaks of.

@@ -1,0 +1,145 @@
+//go:build boot
+
+package boot
+
+import (
+	"strings"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// service is the path that the script is copied to, as its first lines say.
+const service = "/etc/init.d/replypath"
+
+// openrc installs the package on a host whose first process is OpenRC's, and the script that comes with it.
+func (d *disk) openrc() {
+	d.t.Helper()
+	d.Must("dpkg-deb", "--extract", d.put(deb), "/root/package") // the image leaves documentation out
+	d.install(deb)
+	d.Must("install", "-m", "755", "/root/package/usr/share/doc/replypath/replypath.openrc", service)
+	// Those of Debian are made for an init that is not there.
+	d.Must("find", "/etc/runlevels", "-type", "l", "-delete")
+	d.Must("rc-update", "add", "replypath", "boot")
+}
+
+// started boots a machine with OpenRC in a world whose gateway has its addresses.
+func started(t *testing.T, d *disk) *machine {
+	t.Helper()
+	w := world.ISPs(t, 2)
+	serve(w)
+	m := bootWith(t, d, w, openrc)
+	m.await("end of the boot", func() bool {
+		level, _ := m.try("cat", "/run/openrc/softlevel")
+		return level == "default"
+	})
+	m.run("sysctl", "--quiet", "--load", "/etc/sysctl.d/90-strict.conf")
+	m.run("nft", "--file", "/etc/nftables.conf")
+	return m
+}
+
+// rc types a command for the service, and wants this exit status and these words.
+func (m *machine) rc(status int, says string, args ...string) {
+	m.t.Helper()
+	said, err := m.try(append([]string{"rc-service", "replypath"}, args...)...)
+	if got := exitStatus(m.t, err); got != status || !strings.Contains(said, says) {
+		m.t.Errorf("rc-service replypath %v: exit status %d, %s\nwant %d, %q\n%s", args, got, said, status, says, m.log())
+	}
+}
+
+// process is the id of the service's process, and empty when none runs.
+func (m *machine) process() string {
+	id, _ := m.try("pgrep", "--exact", "replypath")
+	return id
+}
+
+func TestOpenRC(t *testing.T) {
+	d := newDisk(t)
+	d.openrc()
+	m := started(t, d)
+	m.step("without a configuration", func() {
+		if !strings.Contains(m.said(), "let one be proposed, replypath init --write") {
+			m.t.Errorf("the boot said:\n%s", m.said())
+		}
+		m.rc(0, "status: started", "status")
+		m.rc(0, "", "stop")
+		m.rc(0, "replypath init --write, then: rc-service replypath restart", "start")
+		if id := m.process(); id != "" {
+			m.t.Errorf("the process %s runs", id)
+		}
+		m.untouched()
+	})
+	m.step("configured", func() {
+		d.static()
+		m.rc(0, "", "restart")
+		m.symmetric()
+		m.rc(0, "status: started", "status")
+		m.endpoint()
+		if log := m.run("stat", "--format=%a %u", "/var/log/replypath.log"); log != "600 0" || !strings.Contains(m.log(), "level=INFO") {
+			m.t.Errorf("the log (%s):\n%s", log, m.log())
+		}
+	})
+	m.step("crash", func() {
+		before := m.process()
+		m.carries(func() {
+			m.run("pkill", "--signal", "KILL", "--exact", "replypath")
+			m.await("return of the service", func() bool { now := m.process(); return now != before && now != "" })
+		})
+	})
+	m.step("restart", func() {
+		before := m.process()
+		m.carries(func() { m.rc(0, "", "restart") })
+		if after := m.process(); after == before || after == "" {
+			m.t.Errorf("the process was %s and is %q", before, after)
+		}
+		m.endpoint()
+	})
+	m.step("reload", func() {
+		d.Write("/etc/replypath/replypath.toml", "priority = 5000\n")
+		m.rc(0, "", "reload")
+		m.answersAtOnce()
+		if rules := m.run("ip", "rule"); !strings.Contains(rules, "5003:") || strings.Contains(rules, "2003:") {
+			m.t.Errorf("after the reload:\n%s\n%s", rules, m.log())
+		}
+	})
+	m.step("mistake", func() {
+		before := m.process()
+		d.Write("/etc/replypath/replypath.toml", "nonsense = 1\n")
+		m.rc(2, "nonsense", "reload")
+		m.rc(1, "nonsense", "restart")
+		if after := m.process(); after != before {
+			m.t.Errorf("the process was %s and is %q", before, after)
+		}
+		m.rc(0, "", "stop")
+		m.rc(1, "nonsense", "start")
+		m.run("rm", "/etc/replypath/replypath.toml")
+		m.rc(0, "", "start")
+		m.symmetric()
+	})
+	m.step("stop", func() {
+		m.carries(func() { m.rc(0, "", "stop") })
+		m.rc(3, "status: stopped", "status")
+		m.rc(0, "already stopped", "stop")
+		if id := m.process(); id != "" {
+			m.t.Errorf("the process %s runs", id)
+		}
+	})
+	m.cut()
+
+	m = started(t, d)
+	m.step("boot", func() {
+		m.symmetric()
+		m.rc(0, "status: started", "status")
+		m.rc(0, "", "stop")
+		m.run("replypath", "flush")
+		m.untouched()
+	})
+	m.cut()
+}
+
+// static writes a configuration whose gateways are told.
+func (d *disk) static() {
+	d.t.Helper()
+	d.Write("/etc/replypath/uplinks.d/isp0.toml", "id = 1\ninterface = \"eth0\"\ngateway = [\"198.51.100.1\", \"fe80::1\"]\n")
+	d.Write("/etc/replypath/uplinks.d/isp1.toml", "id = 2\ninterface = \"eth1\"\ngateway = [\"192.0.2.1\", \"fe80::1\"]\n")
+}
