@@ -20,9 +20,10 @@ type box struct {
 	*world.Internet
 	t           *testing.T
 	dir         string
-	config      string   // the file's path
-	settings    []string // lines of the configuration before the uplinks
-	environment []string // of the program
+	config      string       // the file's path
+	settings    []string     // lines of the configuration before the uplinks
+	learns      map[int]bool // the gateways of these uplinks, by their index
+	environment []string     // of the program
 	program     string
 	flags       []string // of the service
 }
@@ -43,8 +44,11 @@ func (b *box) configure(uplinks ...*world.Uplink) {
 		fmt.Fprintln(&text, line)
 	}
 	for _, u := range uplinks {
-		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
-			u.Index, u.Index+1, u.Link.Name, u.Router4, u.RouterLL)
+		gateway := fmt.Sprintf("[%q, %q]", u.Router4, u.RouterLL)
+		if b.learns[u.Index] {
+			gateway = `"auto"`
+		}
+		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = %s\n", u.Index, u.Index+1, u.Link.Name, gateway)
 	}
 	b.write(text.String())
 }

@@ -81,6 +81,11 @@ var troubles = []trouble{
 		u := c.one()
 		c.do(fmt.Sprintf("ip route replace default via %s dev %s table %d onlink", c.host(), u.Link.Name, 8201+u.Index))
 	}},
+	{"a gateway is unknown for a while", func(c *chaos) {
+		c.do("ip route flush table 101", "ip -6 route flush table 101")
+		c.pause()
+		c.defaults(c.uplinks[2])
+	}},
 	{"ip rule flush", func(c *chaos) {
 		c.do(contested("ip rule flush; " + restore4))
 	}},
@@ -159,10 +164,13 @@ func (c *chaos) address(u *world.Uplink) {
 	c.defaults(u)
 }
 
-// defaults are main's, by the first uplink.
+// defaults are main's, by the first uplink, and those of a table of somebody's, from which the last uplink's gateway is
+// learnt.
 func (c *chaos) defaults(u *world.Uplink) {
-	if u.Index == 0 {
-		c.do("ip route replace default via "+u.Router4.String()+" dev eth0", "ip -6 route replace default via fe80::1 dev eth0")
+	table := map[int]string{0: "main", 2: "101"}[u.Index]
+	if table != "" {
+		dev := " dev " + u.Link.Name + " table " + table
+		c.do("ip route replace default via "+u.Router4.String()+dev, "ip -6 route replace default via fe80::1"+dev)
 	}
 }
 
@@ -241,6 +249,9 @@ func newChaos(t *testing.T, chance *rand.Rand, backend string) *chaos {
 	c := &chaos{box: newBox(t, w, backend), t: t, chance: chance, uplinks: w.Uplinks, wires: map[*world.Link]*world.Recorder{}}
 	serve(c.Gateway)
 	c.theirs()
+	c.learns = map[int]bool{2: true}
+	c.configure(w.Uplinks...)
+	c.defaults(w.Uplinks[2])
 	c.do("ip route add 203.0.113.128/25 dev lan0 table 100", "ip -6 route add 2001:db8:e::/64 dev lan0 table 100", "ip rule add priority 2100 from 203.0.113.200 lookup 100")
 	c.service = c.start()
 	return c
