@@ -46,8 +46,14 @@ func (p *program) root() *cobra.Command {
 		Long: `replypath keeps answers symmetric on a host with several uplinks: a reply leaves by
 the interface its question came in on.
 
+To begin: "init --write" proposes a configuration, which is to be read and corrected;
+"check" names its mistakes, "plan" shows what would be done, "apply" does it, and "run"
+is the service that keeps it so. When replies are missing: "status", "verify",
+"explain" and "doctor".
+
 Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration;
-3 the answer is no (plan: not in sync; verify: a reply strays).`,
+3 the answer is no (plan: not in sync; status: not all is well; verify: a reply strays;
+explain: it gets nowhere; doctor: there is an error or a warning).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

@@ -46,7 +46,7 @@ Without a configuration it says so and ends with success.`,
 			return s.Run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&format, "log-format", "text", "the `FORMAT` of the log: text or json")
 	return cmd
 }
 

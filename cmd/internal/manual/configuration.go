@@ -27,7 +27,7 @@ func Page5(sample []byte) string {
 	entries := read(string(sample))
 	out := newPage("replypath.toml", 5, "configuration of replypath(8)")
 	out.heading("DESCRIPTION")
-	out.text(entries[0].text + "\n\nThe file is /etc/replypath/replypath.toml. A key is shown with its default, or with an example where it is required.")
+	out.text(strings.TrimSpace(entries[0].text) + "\n\nThe file is /etc/replypath/replypath.toml. A key is shown with its default, or with an example where it is required.")
 	out.heading("KEYS")
 	var table string
 	var told []string

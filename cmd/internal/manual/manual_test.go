@@ -25,6 +25,9 @@ func TestEveryKeyOfTheSampleIsTold(t *testing.T) {
 			t.Errorf("the table %s has %d headings", table, n)
 		}
 	}
+	if strings.Contains(keys, "\n\n") {
+		t.Error("the page has blank lines that are none of the sample")
+	}
 	if strings.Contains(keys, ".SS [uplinks.fibre") || strings.Contains(keys, ".SS [uplinks.lte") {
 		t.Error("the names of the sample stand for those of the operator")
 	}
