@@ -8,10 +8,11 @@ TIME        = 10m
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM        = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 PACKAGES    = .build/packages
-BOOTED      = systemd,systemd-sysv,dbus,udev,kmod,iproute2,iptables,nftables,procps,ifupdown,ufw,dnsmasq-base,openrc
+BOOTED      = systemd,systemd-sysv,dbus,udev,kmod,iproute2,iptables,nftables,procps,ifupdown,ufw,dnsmasq-base,firewalld,openrc,wireguard-tools
+ASLEEP      = firewalld.service
 comma      := ,
 DEBARCH     = $(shell go env GOARCH)
-IMAGE      := /var/cache/replypath-boot/$(firstword $(shell echo $(BOOTED) | cksum))
+IMAGE      := /var/cache/replypath-boot/$(firstword $(shell echo $(BOOTED) $(ASLEEP) | cksum))
 # The time that packages carry.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r etc/CHANGELOG.md +%s)
 # Under sudo, root's PATH often lacks Go's usual place.
@@ -150,7 +151,8 @@ $(IMAGE) $(IMAGE)-kernel:
 	rm -rf $@.new
 	mkdir -p $(@D)
 	INITRD=No mmdebstrap --quiet --mode=root --variant=apt --include=$(BOOTED)$(KERNEL) --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
-	  $(foreach folder,doc man locale,--dpkgopt='path-exclude=/usr/share/$(folder)/*') bookworm $@.new
+	  $(foreach folder,doc man locale,--dpkgopt='path-exclude=/usr/share/$(folder)/*') \
+	  --customize-hook='chroot "$$1" systemctl --quiet disable $(ASLEEP)' bookworm $@.new
 	mv $@.new $@
 
 clean:
