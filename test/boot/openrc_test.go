@@ -53,6 +53,12 @@ func (m *machine) process() string {
 	return id
 }
 
+// replaced waits until another process has taken the place of that one.
+func (m *machine) replaced(before string) {
+	m.t.Helper()
+	m.await("other process than "+before, func() bool { now := m.process(); return now != before && now != "" })
+}
+
 func TestOpenRC(t *testing.T) {
 	d := newDisk(t)
 	d.openrc()
@@ -83,15 +89,13 @@ func TestOpenRC(t *testing.T) {
 		before := m.process()
 		m.carries(func() {
 			m.run("pkill", "--signal", "KILL", "--exact", "replypath")
-			m.await("return of the service", func() bool { now := m.process(); return now != before && now != "" })
+			m.replaced(before)
 		})
 	})
 	m.step("restart", func() {
 		before := m.process()
 		m.carries(func() { m.rc(0, "", "restart") })
-		if after := m.process(); after == before || after == "" {
-			m.t.Errorf("the process was %s and is %q", before, after)
-		}
+		m.replaced(before)
 		m.endpoint()
 	})
 	m.step("reload", func() {
@@ -130,9 +134,18 @@ func TestOpenRC(t *testing.T) {
 	m.step("boot", func() {
 		m.symmetric()
 		m.rc(0, "status: started", "status")
-		m.rc(0, "", "stop")
-		m.run("replypath", "flush")
+	})
+	m.step("upgrade", func() {
+		before := m.process()
+		m.carries(func() { m.run("dpkg", "--install", d.put(nextDeb)) })
+		m.replaced(before)
+	})
+	m.step("removal", func() {
+		m.run("dpkg", "--remove", "replypath")
 		m.untouched()
+		if id := m.process(); id != "" {
+			m.t.Errorf("the process %s runs", id)
+		}
 	})
 	m.cut()
 }
