@@ -32,7 +32,7 @@ var lines = map[string]line{
 	"sudo replypath check":                                               {says: `replypath\.toml: ok, 2 uplinks`},
 	"sudo replypath plan":                                                {says: `default via 192\.0\.2\.1 dev eth1 .*table 8202`, status: 3, after: (*machine).untouched},
 	"sudo systemctl restart replypath":                                   {after: func(m *machine) { m.symmetric() }},
-	"replypath status":                                                   {before: (*machine).shown, says: `(?s)in sync since.*eth0 .* up .*eth1 .* up .* shown`},
+	"replypath status":                                                   {before: (*machine).well, says: `(?s)in sync since.*eth0 .* up .*eth1 .* up .* shown`},
 	"replypath explain 203.0.113.10":                                     {says: `leaves by eth0, the uplink eth0, as the table main says`},
 	"replypath explain 203.0.113.10 --from 192.0.2.2 --mark 0x200":       {says: `leaves by eth1, the uplink eth1, as its mark 0x200 says`},
 	"replypath explain 192.0.2.2 --in eth1 --from 203.0.113.10":          {says: `(?s)source check: lets it in.*for this host itself`},
@@ -107,6 +107,13 @@ func exitStatus(t *testing.T, err error) int {
 		t.Fatal(err)
 	}
 	return 0
+}
+
+// well waits until all is well, and shown to be.
+func (m *machine) well() {
+	m.t.Helper()
+	m.shown()
+	m.await("status that is well", func() bool { _, err := m.try("replypath", "status"); return err == nil })
 }
 
 // open opens the connection that the README speaks of.
