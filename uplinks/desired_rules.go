@@ -1,6 +1,7 @@
 package uplinks
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -10,39 +11,38 @@ import (
 // Where the rules of a block stand, counted from its first priority. Every place follows from an uplink's id, so that
 // one uplink's change moves no other's rule.
 const (
-	placeMain   = 0    // what main knows specifically, not by an uplink
-	placeMarks  = 1    // dispatch by mark; an uplink's own rule stands at placeMarks + id
-	placeBlocks = 17   // which block of marks, for ids above 15
-	placeLeaves = 100  // the blocks themselves
-	placeHost   = 1000 // only the host's own packets go on; an uplink's addresses stand at placeHost + id
-	placeEnd    = 1999
+	placeMain  = 0    // what main knows specifically, not by an uplink
+	placeMarks = 1    // dispatch by mark; the rule of an uplink of the first row stands at placeMarks + id
+	placeRows  = 100  // the other rows, and what leads to them
+	placeHost  = 1000 // only the host's own packets go on; an uplink's addresses stand at placeHost + id
+	placeEnd   = 1999
 )
 
-// Marks beyond the first 15 are asked in blocks of 16, and there in rows of 4, because the kernel walks rules one by one
-// on every look-up. Rows are so short because each mark has two rules in its row.
+// The kernel walks rules one by one on every look-up. So marks are asked in rows of 4, and each bit of a row's number
+// leads by one rule past the half in which it is not. Rows are so short because each mark has two rules in its row.
 const (
-	blockBits  = 4
-	blockSize  = 1 << blockBits
-	blockSpace = 40 // priorities between the beginnings of two blocks
-	rowBits    = 2
-	rowSize    = 1 << rowBits
-	rowSpace   = 8 // priorities between the beginnings of two rows
+	rowBits  = 2
+	rowSize  = 1 << rowBits
+	rowTurns = 6  // bits of a row's number: ids have 8
+	rowSpace = 14 // priorities from one row to the next: for turns, the beginning, the marks and the way out
 )
+
+// rowOf is the number of the id's row.
+func rowOf(id marks.ID) int { return int(id) >> rowBits }
+
+// rowPlace is where a row begins.
+func rowPlace(row int) Priority { return placeRows + Priority(row)*rowSpace + rowTurns }
+
+// turnPlace is where the rule stands that leads past the lower half of the 2 to the n rows from the given one on. With n
+// being 0 it is the row itself.
+func turnPlace(n, row int) Priority { return rowPlace(row) - Priority(n) }
 
 // place is where the uplink's rule for its mark stands.
 func place(id marks.ID) Priority {
-	if id < blockSize {
+	if id < rowSize {
 		return placeMarks + Priority(id)
 	}
-	return rowPlace(id) + 2 + Priority(id%rowSize)
-}
-
-// blockPlace is where the block of the id begins: a rule for each row follows, and then a way out.
-func blockPlace(id marks.ID) Priority { return placeLeaves + Priority(id/blockSize)*blockSpace }
-
-// rowPlace is where the row of the id begins: its marks' rules follow, and then a way out.
-func rowPlace(id marks.ID) Priority {
-	return blockPlace(id) + Priority(1+id%blockSize/rowSize)*rowSpace
+	return rowPlace(rowOf(id)) + 2 + Priority(id%rowSize)
 }
 
 // rules adds the family's rules. A connection whose mark and source differ follows its mark: marks stand before
@@ -66,7 +66,7 @@ func rules(want State, s Settings, f Facts, family Family) {
 	for _, u := range ours {
 		markRules(add, s, u)
 	}
-	blockRules(add, s, ours)
+	rowRules(add, s, ours)
 	add(placeHost, Goto, func(r *Rule) { r.Not, r.In, r.Goto = true, "lo", s.Priority+placeEnd })
 	for address, id := range owners(f, ours, family) {
 		add(placeHost+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
@@ -86,37 +86,38 @@ func markRules(add adder, s Settings, u Uplink) {
 	add(place(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
 }
 
-// blockRules lead a mark of an id above 15 to its block, there to its row, and out at the end of either.
-func blockRules(add adder, s Settings, ours []Uplink) {
-	high := s.Mask.High(blockBits)
-	out := func(r *Rule) { r.Goto = s.Priority + placeHost }
+// rowRules lead a mark of an id that is not in the first row to its row, and out at its end. A turn to a half in which
+// there is no uplink leads nowhere: the kernel passes over it, and makes it whole when there is one.
+func rowRules(add adder, s Settings, ours []Uplink) {
+	turns := bits.Len(uint(s.Mask.MaxID())) - rowBits
 	begun := map[Priority]bool{}
-	// begin makes room for rules at a place, whose way in stands before it and takes the marks that are the id's above
-	// the low bits.
-	begin := func(at, in, end Priority, id marks.ID, bits int) {
-		if begun[at] {
-			return
+	begin := func(at Priority, rules func()) {
+		if !begun[at] {
+			begun[at] = true
+			rules()
 		}
-		begun[at] = true
-		add(at, Nop, nil)
-		add(end, Goto, out)
-		add(in, Goto, func(r *Rule) {
-			r.Mark, r.Mask, r.Goto = s.Mask.Mark(id>>bits<<bits), s.Mask.High(bits), s.Priority+at
-		})
 	}
 	for _, u := range ours {
-		if u.ID < blockSize {
+		row := rowOf(u.ID)
+		if row == 0 {
 			continue
 		}
-		if !begun[placeBlocks] {
-			begun[placeBlocks] = true
-			add(placeMarks, Goto, func(r *Rule) { r.Not, r.Mask, r.Goto = true, high, s.Priority+placeBlocks })
-			add(placeBlocks, Nop, nil)
-			add(placeBlocks+blockSize, Goto, out)
+		begin(placeMarks, func() {
+			add(placeMarks, Goto, func(r *Rule) { r.Not, r.Mask, r.Goto = true, s.Mask.High(rowBits), s.Priority+turnPlace(turns, 0) })
+		})
+		for n := turns; n > 0; n-- {
+			half, first := 1<<(n-1), row>>n<<n
+			begin(turnPlace(n, first), func() {
+				add(turnPlace(n, first), Goto, func(r *Rule) {
+					bit := s.Mask.Mark(marks.ID(half << rowBits))
+					r.Mark, r.Mask, r.Goto = bit, marks.Mask(bit), s.Priority+turnPlace(n-1, first+half)
+				})
+			})
 		}
-		block, row := blockPlace(u.ID), rowPlace(u.ID)
-		begin(block, placeBlocks+Priority(u.ID/blockSize), block+rowSize+1, u.ID, blockBits)
-		begin(row, block+1+Priority(u.ID%blockSize/rowSize), row+rowSize+2, u.ID, rowBits)
+		begin(rowPlace(row), func() {
+			add(rowPlace(row), Nop, nil)
+			add(rowPlace(row)+rowSize+2, Goto, func(r *Rule) { r.Goto = s.Priority + placeHost })
+		})
 	}
 }
 

@@ -17,6 +17,8 @@ func TestAtNoStepDoesAReplyThatWasRightGoWrong(t *testing.T) {
 	many, manyFacts := crowd(40, random(t))
 	fewer := many
 	fewer.Uplinks = slices.Delete(slices.Clone(many.Uplinks), 20, 21)
+	low := many
+	low.Uplinks = slices.DeleteFunc(slices.Clone(many.Uplinks), func(u uplinks.Uplink) bool { return u.ID >= 64 })
 	two, facts := uplinkstest.Settings(), uplinkstest.Facts()
 	first, second, gateway, release := two, two, two, two
 	first.Uplinks, second.Uplinks = two.Uplinks[:1], two.Uplinks[1:]
@@ -41,6 +43,8 @@ func TestAtNoStepDoesAReplyThatWasRightGoWrong(t *testing.T) {
 		"the first uplink goes":         {two, second, facts},
 		"one of many goes":              {many, fewer, manyFacts},
 		"one of many comes":             {fewer, many, manyFacts},
+		"all of the high ids go":        {many, low, manyFacts},
+		"all of the high ids come":      {low, many, manyFacts},
 		"other gateways":                {two, gateway, facts},
 		"held replies are released":     {two, release, facts},
 		"released replies are held":     {release, two, facts},

@@ -9,8 +9,8 @@ import (
 // Plan is what must be done, in order. The empty Plan means "in sync".
 type Plan []Step
 
-// blocks says what the rules are that a reader of a plan with many uplinks meets first.
-const blocks = "# marks of ids above 15 are asked for in blocks of 16 by their high bits, and there in rows of 4; each ends with a way out"
+// rows says what the rules are that a reader of a plan with many uplinks meets first.
+const rows = "# marks of ids above 3 are asked for in rows of 4, each with a way out; bit by bit a goto leads past the rows that it cannot be in"
 
 // String has the lines that do the same as the plan when they are pasted into a shell.
 func (p Plan) String() string {
@@ -19,7 +19,7 @@ func (p Plan) String() string {
 	for _, s := range p {
 		if _, rule := s.(AddRule); rule && !said {
 			said = true
-			b.WriteString(blocks + "\n")
+			b.WriteString(rows + "\n")
 		}
 		b.WriteString(s.String())
 		b.WriteByte('\n')
@@ -27,7 +27,7 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// leadsToMany tells whether a step adds the way into a block of marks or a row of one.
+// leadsToMany tells whether a step adds a way to a row of marks, or past one.
 func leadsToMany(s Step) bool {
 	add, ok := s.(AddRule)
 	r := add.Rule
