@@ -43,8 +43,10 @@ check:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
 	go vet ./...
 	go vet -tags boot,qemu ./test/boot
+	go vet -tags modules ./test
 	go run $(STATICCHECK) -checks all ./...
 	go run $(STATICCHECK) -checks all -tags boot,qemu ./test/boot
+	go run $(STATICCHECK) -checks all -tags modules ./test
 	go mod tidy -diff
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
@@ -140,12 +142,13 @@ test-boot: packages $(IMAGE)
 	rm -rf .build/next
 	$(MAKE) -s package ARCH=$(DEBARCH) FORMAT=deb VERSION=9.9.9 PACKAGES=.build/next ZSH=/usr/share/zsh/vendor-completions
 	$(if $(QEMU),@.ci/needs qemu && $(MAKE) $(IMAGE)-kernel)
+	$(if $(QEMU),CGO_ENABLED=0 go test -c -tags modules -o .build/modules.test ./test)
 	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$(DEBARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
-	  REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
+	  REPLYPATH_MODULES=$(CURDIR)/.build/modules.test REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
 	  go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
 
 # The Debian that is booted, for qemu with a kernel of its own. It is kept, also from one checkout to the next.
-$(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH)
+$(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH),wireguard-tools
 $(IMAGE) $(IMAGE)-kernel:
 	@.ci/needs boot
 	rm -rf $@.new

@@ -14,11 +14,21 @@ import (
 // binary is the program under test: built once, as it is shipped, where it vanishes with the world.
 const binary = "/run/replypath-under-test"
 
+// programVariable names the program under test where it cannot be built: on a machine without Go.
+const programVariable = "REPLYPATH_PROGRAM"
+
 func TestMain(m *testing.M) {
 	askIfAsked()
 	world.Enter()
 	callIfAsked()
 	serveIfAsked()
+	if there := os.Getenv(programVariable); there != "" {
+		if err := os.Symlink(there, binary); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, "replypath/cmd/replypath")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

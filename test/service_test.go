@@ -79,7 +79,7 @@ func (s *service) listen() {
 // await waits until the service tells its manager this.
 func (s *service) await(what string) {
 	s.b.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case state := <-s.states:

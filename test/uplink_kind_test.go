@@ -14,6 +14,7 @@ type kind struct {
 	over    func(*world.Internet, *world.Uplink)
 	gateway string // as it is configured; empty: both addresses
 	before  func(*box)
+	after   func(*testing.T, *proof)
 }
 
 // learnt has the gateways learnt from the kernel's routes, or the link need none.
@@ -61,6 +62,9 @@ func (k kind) answers(t *testing.T, backend string) {
 	}
 	b.forward(b.LAN4, b.LAN6)
 	p.askAll(t, b.Client, forwarded)
+	if k.after != nil {
+		k.after(t, p)
+	}
 	b.must(0, "flush")
 }
 

@@ -24,7 +24,9 @@ type disk struct {
 	t *testing.T
 }
 
-func newDisk(t *testing.T) *disk {
+func newDisk(t *testing.T) *disk { return diskOf(t, image) }
+
+func diskOf(t *testing.T, image string) *disk {
 	t.Helper()
 	d := &disk{layer.Over(t, image), t}
 	d.Write("/etc/sysctl.d/90-strict.conf", "net.ipv4.conf.default.rp_filter = 1\nnet.ipv4.conf.*.rp_filter = 1\n")
