@@ -6,6 +6,8 @@ import "fmt"
 // down has lost addresses and gateways for that reason alone, so it is looked at first.
 func (p Path) against() (State, string) {
 	switch {
+	case p.VRF != 0:
+		return Absent, fmt.Sprintf("%s is in a VRF, whose table %d is asked before any rule of ours", p.Link, p.VRF)
 	case p.Index == 0:
 		return Absent, fmt.Sprintf("there is no link %s", p.Link)
 	case !p.Up:

@@ -119,7 +119,10 @@ func TestStraysAreForgottenWithoutAnyProbe(t *testing.T) {
 
 func TestWhatIsMissingMakesItAbsent(t *testing.T) {
 	for reason, change := range map[string]func(p *Path){
-		"there is no link eth0":            func(p *Path) { *p = Path{Key: p.Key, ID: p.ID, Link: p.Link} },
+		"there is no link eth0": func(p *Path) { *p = Path{Key: p.Key, ID: p.ID, Link: p.Link} },
+		"eth0 is in a VRF, whose table 77 is asked before any rule of ours": func(p *Path) {
+			*p = Path{Key: p.Key, ID: p.ID, Link: p.Link, VRF: 77}
+		},
 		"eth0 has no IPv4 address":         func(p *Path) { p.Source = Path{}.Source },
 		"no IPv4 gateway is known on eth0": func(p *Path) { p.Gateway = Path{}.Gateway },
 	} {

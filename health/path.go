@@ -18,7 +18,8 @@ type Path struct {
 	Key
 	ID      marks.ID
 	Link    string
-	Index   int // of the link; 0: there is none
+	VRF     uplinks.Table // of the VRF that the link is in, where none of our rules is asked; 0: in none
+	Index   int           // of the link; 0: there is none
 	Up      bool
 	Carrier bool
 	Source  netip.Addr // of the host's own packets; invalid: the link has no address in the family

@@ -19,7 +19,7 @@ func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 func path(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplinks.Family) Path {
 	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
 		Learnt: u.Gateway(family).Auto}
-	if l.Index == 0 {
+	if p.VRF = l.VRF; l.Index == 0 || l.VRF != 0 {
 		return p
 	}
 	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier

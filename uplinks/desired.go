@@ -36,10 +36,11 @@ func Desired(s Settings, f Facts) State {
 
 // wantOf adds what is in the uplink's share.
 func wantOf(want State, s Settings, f Facts, u Uplink) {
+	l, present := f.link(u)
 	for _, family := range f.families() {
-		routes(want, s, f.Links[u.Link], u, family)
+		routes(want, s, l, u, family)
 	}
-	if _, present := f.Links[u.Link]; present {
+	if present {
 		want.Tunables[Tunable{u.Link, LinkGroup}] = fmt.Sprint(s.Group)
 		want.Tunables[Tunable{u.Link, SrcValidMark}] = "1"
 	}

@@ -126,7 +126,8 @@ func rowRules(add adder, s Settings, ours []Uplink) {
 func owners(f Facts, ours []Uplink, family Family) map[netip.Prefix]marks.ID {
 	of := make(map[netip.Prefix]marks.ID, len(ours))
 	for _, u := range ours {
-		for _, a := range f.Links[u.Link].Addrs {
+		l, _ := f.link(u)
+		for _, a := range l.Addrs {
 			ip := a.Prefix.Addr()
 			p := netip.PrefixFrom(ip, ip.BitLen())
 			if _, taken := of[p]; taken || a.LinkLocal || FamilyOf(ip) != family {

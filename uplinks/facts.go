@@ -27,8 +27,9 @@ type Link struct {
 	Up           bool   // IFF_UP
 	Carrier      bool   // IFF_LOWER_UP
 	Group        Group
-	PointToPoint bool // IFF_POINTOPOINT: needs no gateway's address
-	NoIPv6       bool // IPv6 is switched off on it, or its MTU is too small for it
+	PointToPoint bool  // IFF_POINTOPOINT: needs no gateway's address
+	VRF          Table // of the VRF that it is in; 0: in none
+	NoIPv6       bool  // IPv6 is switched off on it, or its MTU is too small for it
 	Addrs        []Addr
 	Defaults     []NextHop      // of default routes by this link that are not ours, the preferred one first
 	Connected    []netip.Prefix // reached directly, by main's routes
@@ -87,8 +88,21 @@ func (l Link) Source(f Family) netip.Addr {
 	return spare
 }
 
+// link is the uplink's link, if it is there and its packets meet our rules: the kernel's own rule for links in a VRF is
+// asked before them.
+func (f Facts) link(u Uplink) (Link, bool) {
+	l, present := f.Links[u.Link]
+	if !present || l.VRF != 0 {
+		return Link{}, false
+	}
+	return l, true
+}
+
 // owned are the addresses by which rules of ours may select.
 func (l Link) owned() (all []netip.Addr) {
+	if l.VRF != 0 {
+		return nil
+	}
 	for _, a := range l.Addrs {
 		if !a.LinkLocal {
 			all = append(all, a.Prefix.Addr())

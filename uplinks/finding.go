@@ -53,6 +53,13 @@ func (u Uplink) findings(f Facts, own map[netip.Addr]bool) []Finding {
 			Remedy: "apply again when it is there, or correct its interface",
 		}}
 	}
+	if l.VRF != 0 {
+		return []Finding{{
+			What: fmt.Sprintf("uplink %s: %s is in a VRF, whose table %d the kernel asks before any rule of ours: it is not taken care of", u.Name, l.Name, l.VRF),
+			Remedy: fmt.Sprintf("take it out of the VRF (ip link set %s nomaster), or out of the configuration: sockets in a VRF answer by its table, with a default route there (ip route add default via GATEWAY dev %s table %d)",
+				l.Name, l.Name, l.VRF),
+		}}
+	}
 	var all []Finding
 	for _, family := range f.families() {
 		address := l.Source(family)

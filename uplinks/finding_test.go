@@ -29,6 +29,12 @@ func TestFindings(t *testing.T) {
 			"main has an unreachable, blackhole or prohibit default route for IPv6: where it has no better one it refuses replies before any uplink is asked: move that route to the table default, which is asked last: ip -6 route add unreachable default table default, then delete it from main"}},
 		"a link is not there": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
 			"uplink lte: there is no link wwan0 yet: apply again when it is there, or correct its interface"}},
+		"a link is in a VRF": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			l := f.Links["eth1"]
+			l.VRF = 77
+			f.Links["eth1"] = l
+		}, []string{
+			"uplink lte: eth1 is in a VRF, whose table 77 the kernel asks before any rule of ours: it is not taken care of: take it out of the VRF (ip link set eth1 nomaster), or out of the configuration: sockets in a VRF answer by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
 		"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
 			`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
 		"a gateway that nobody knows": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{

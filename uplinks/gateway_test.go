@@ -100,6 +100,7 @@ func TestTheWayOut(t *testing.T) {
 		"no carrier holds the way":                               {gateway: written4, link: wan(func(l *uplinks.Link) { l.Carrier = false }), want: []string{way4, held4}},
 		"no carrier releases the way":                            {gateway: written4, link: wan(func(l *uplinks.Link) { l.Carrier = false }), release: true},
 		"released, but there":                                    {gateway: written4, link: wan(nil), release: true, want: []string{way4}},
+		"a link in a VRF":                                        {gateway: written4, link: wan(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{held4}},
 		"no link":                                                {gateway: written4, want: []string{held4}},
 		"a family that is not managed":                           {link: wan(nil)},
 		"a tentative address is no source": {gateway: written4, link: wan(addresses(uplinks.Addr{Prefix: net("192.0.2.7/24"), Tentative: true}, uplinks.Addr{Prefix: net("192.0.2.2/24")})),

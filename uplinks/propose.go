@@ -35,7 +35,7 @@ func ways(f Facts) []Link {
 	var all []Link
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		l := f.Links[name]
-		if (proposedGateway(f, l, IPv4) != Gateway{} || proposedGateway(f, l, IPv6) != Gateway{}) {
+		if l.VRF == 0 && (proposedGateway(f, l, IPv4) != Gateway{} || proposedGateway(f, l, IPv6) != Gateway{}) {
 			all = append(all, l)
 		}
 	}
@@ -131,7 +131,7 @@ func strangers(s Settings, f Facts) []string {
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		l := f.Links[name]
 		a := cmp.Or(l.Source(IPv4), l.Source(IPv6))
-		if !l.Up || !a.IsValid() || a.IsLoopback() || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name }) {
+		if !l.Up || l.VRF != 0 || !a.IsValid() || a.IsLoopback() || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name }) {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s (%s) has no gateway that the kernel knows: if it is an uplink, add a table for it.", name, a))

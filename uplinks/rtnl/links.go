@@ -25,13 +25,14 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 	}
 	h.names, h.indexes = map[int]string{}, map[string]int{}
 	for _, l := range links {
-		h.addLink(facts, have, l.Attrs(), of)
+		h.addLink(facts, have, l, of)
 	}
 	return nil
 }
 
 // addLink fills in a link, given the addresses of all.
-func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, a *netlink.LinkAttrs, of map[int][]uplinks.Addr) {
+func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Link, of map[int][]uplinks.Addr) {
+	a := l.Attrs()
 	h.names[a.Index], h.indexes[a.Name] = a.Name, a.Index
 	facts.Links[a.Name] = uplinks.Link{
 		Name:         a.Name,
@@ -41,9 +42,21 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, a *netlink.L
 		Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
 		Group:        uplinks.Group(a.Group),
 		PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
+		VRF:          vrf(l),
 		Addrs:        of[a.Index],
 	}
 	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
+}
+
+// vrf is the table of the VRF that a link is, or is in.
+func vrf(l netlink.Link) uplinks.Table {
+	if master, is := l.(*netlink.Vrf); is {
+		return uplinks.Table(master.Table)
+	}
+	if slave, in := l.Attrs().Slave.(*netlink.VrfSlave); in {
+		return uplinks.Table(slave.Table)
+	}
+	return 0
 }
 
 // prefix is the zero Prefix for nil.

@@ -91,6 +91,6 @@ func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts
 	if err != nil {
 		return err
 	}
-	h.addLink(facts, have, l.Attrs(), of)
+	h.addLink(facts, have, l, of)
 	return nil
 }
