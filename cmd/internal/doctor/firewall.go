@@ -56,9 +56,9 @@ func (s Seen) offload() []Finding {
 	if len(lines) == 0 {
 		return nil
 	}
-	return []Finding{{ID: "flow-offload", Severity: Warning, Evidence: some(lines),
-		What:   "established connections are offloaded: their packets pass by the chains and rules, and keep a way that may have changed",
-		Remedy: "leave uplinks out of the flow table, or connections with a mark: ct mark & MASK == 0 before flow add"}}
+	return []Finding{{ID: "flow-offload", Severity: Note, Evidence: some(lines),
+		What:   "established connections may be offloaded: their packets pass by the chains and rules; replies go by their uplink, but are not counted",
+		Remedy: fmt.Sprintf("nothing; to have them counted, keep connections with a mark out: ct mark & 0x%x == 0 before flow add", uint32(s.Settings.Mask))}}
 }
 
 // The shares of the table at which it is nearly full, and at which new connections are about to be refused.
