@@ -115,7 +115,8 @@ func TestEveryUDPMannerAnswers(t *testing.T) {
 	for port, manner := range map[uint16]world.UDPManner{1: world.Pktinfo, 2: world.Wildcard, 3: world.Connect} {
 		w.Gateway.ServeUDP(port, manner)
 		for _, to := range w.Uplinks[0].Addrs() {
-			if a := w.Client.UDP(netip.AddrPortFrom(to, port)); !a.OK || a.At.Addr() != to {
+			// Without packet information a service does not know at which of its addresses it was asked.
+			if a := w.Client.UDP(netip.AddrPortFrom(to, port)); !a.OK || a.At.Addr().IsUnspecified() == (manner == world.Pktinfo) {
 				t.Error(manner, to, a)
 			}
 		}
