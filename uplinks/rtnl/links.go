@@ -59,16 +59,6 @@ func vrf(l netlink.Link) uplinks.Table {
 	return 0
 }
 
-// prefix is the zero Prefix for nil.
-func prefix(n *net.IPNet) netip.Prefix {
-	if n == nil {
-		return netip.Prefix{}
-	}
-	ip, _ := netip.AddrFromSlice(n.IP)
-	bits, _ := n.Mask.Size()
-	return netip.PrefixFrom(ip.Unmap(), bits)
-}
-
 // addr is the zero Addr for nil.
 func addr(ip net.IP) netip.Addr {
 	a, _ := netip.AddrFromSlice(ip)
