@@ -41,6 +41,9 @@ func TestALife(t *testing.T) {
 	for _, damage := range damages {
 		m.step(damage.name, func() { m.repairs(damage) })
 	}
+	for _, backend := range []string{"nftables", "iptables"} {
+		m.step("firewalld by "+backend, func() { m.firewalld(backend) })
+	}
 	m.step("networkd", m.networkdRestarts)
 	m.off()
 
