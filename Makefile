@@ -134,7 +134,8 @@ package: build
 	VERSION=$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2)) ARCH=$(ARCH) \
 	  go run $(NFPM) package -f etc/package/nfpm.yaml -p $(FORMAT) -t $(PACKAGES) >/dev/null
 
-# Boots a Debian with the package installed, in systemd-nspawn, and with QEMU=1 in qemu as well.
+# Boots a Debian with the package installed, in systemd-nspawn, and with QEMU=1 in qemu as well. The tests' own program runs
+# in there too, so it needs no library.
 test-boot: packages $(IMAGE)
 	@.ci/needs boot
 	umask 077; TZ=Asia/Tokyo $(MAKE) -s packages PACKAGES=.build/again
@@ -145,7 +146,7 @@ test-boot: packages $(IMAGE)
 	$(if $(QEMU),CGO_ENABLED=0 go test -c -tags modules -o .build/modules.test ./test)
 	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$(DEBARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
 	  REPLYPATH_MODULES=$(CURDIR)/.build/modules.test REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
-	  go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
+	  CGO_ENABLED=0 go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
 
 # The Debian that is booted, for qemu with a kernel of its own. It is kept, also from one checkout to the next.
 $(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH),wireguard-tools

@@ -72,33 +72,6 @@ func (m *machine) shown() {
 	m.t.Logf("shown in the box:\n%s", last)
 }
 
-// nobody wants that an ordinary user can write to nothing of ours, and can reach nothing but the endpoint.
-func (m *machine) nobody() {
-	m.t.Helper()
-	ours := append(strings.Fields(m.run("sh", "-c", "dpkg --listfiles replypath | while read -r f; do [ -d \"$f\" ] || echo \"$f\"; done")),
-		"/etc/replypath", "/etc/replypath/uplinks.d", "/run/replypath", "/run/xtables.lock")
-	for _, path := range ours {
-		if _, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "test", "-w", path); err == nil {
-			m.t.Errorf("an ordinary user may write to %s", path)
-		}
-	}
-	if out, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "ls", "/run/replypath"); err == nil {
-		m.t.Errorf("an ordinary user sees %s", out)
-	}
-	if _, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "replypath", "status"); err == nil {
-		m.t.Error("an ordinary user reaches the control socket")
-	}
-	if _, err := m.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "kill", "-0", m.pid()); err == nil {
-		m.t.Error("an ordinary user may signal the service")
-	}
-	listening := m.run("ss", "--listening", "--tcp", "--udp", "--raw", "--packet", "--no-header", "--numeric", "--processes")
-	for line := range strings.Lines(listening) {
-		if strings.Contains(line, `"replypath"`) && strings.HasPrefix(line, "tcp") && !strings.Contains(line, "127.0.0.1:9717") {
-			m.t.Errorf("the service listens: %s", line)
-		}
-	}
-}
-
 // endpoint asks the endpoint on the host itself.
 func (m *machine) endpoint() {
 	m.t.Helper()
