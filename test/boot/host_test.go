@@ -21,6 +21,10 @@ func fresh(t *testing.T, d *disk, uplinks int) *world.Internet {
 	w := world.ISPs(t, uplinks, world.Options{Unconfigured: true})
 	serve(w)
 	u := w.Uplinks[1]
+	// The ISP of one who asks before there is an address would look for it again only a second later.
+	for _, family := range []string{"ipv4", "ipv6"} {
+		u.ISP.SetSysctl("net."+family+".neigh."+u.Side.Name+".retrans_time_ms", "50")
+	}
 	server := u.ISP.Command(t.Context(), "chroot", image, "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root",
 		"--port=0", "--pid-file", "--leasefile-ro", "--interface="+u.Side.Name, "--dhcp-authoritative", "--no-ping",
 		"--dhcp-range="+u.Addr4.String()+","+u.Addr4.String()+",255.255.255.0,1h", "--dhcp-option=option:router,"+u.Router4.String(),
@@ -44,6 +48,7 @@ func (d *disk) networkd() {
 	d.t.Helper()
 	d.Must("systemctl", "disable", "--quiet", "networking.service")
 	d.Must("systemctl", "enable", "--quiet", "systemd-networkd.service")
+	d.counts()
 	const static = "[Match]\nName=%s\n[Network]\nAddress=%s\nAddress=%s\nIPv6AcceptRA=no\n[Route]\nGateway=%s\nMetric=%d\n[Route]\nGateway=%s\nMetric=%d\n"
 	d.Write("/etc/systemd/network/eth0.network", fmt.Sprintf(static, "eth0", "198.51.100.2/24", "2001:db8:a::2/64", "198.51.100.1", 100, "2001:db8:a::1", 100))
 	d.Write("/etc/systemd/network/eth2.network", fmt.Sprintf(static, "eth2", "198.19.2.2/24", "2001:db8:102::2/64", "198.19.2.1", 300, "2001:db8:102::1", 300))
@@ -56,6 +61,7 @@ func (d *disk) networkd() {
 func (d *disk) ifupdown() {
 	d.t.Helper()
 	d.Must("systemctl", "enable", "--quiet", "networking.service")
+	d.counts()
 	d.Write("/etc/network/interfaces", `auto lo eth0 eth1
 iface lo inet loopback
 iface eth0 inet static

@@ -48,15 +48,19 @@ func TestALife(t *testing.T) {
 	m.off()
 
 	m = boot(t, d, fresh(t, d, 2))
+	m.knock(m.Uplinks[1])
 	m.step("reboot", func() {
 		m.up()
+		m.prompt()
 		m.answersAtOnce()
 	})
 	m.cut()
 
 	m = boot(t, d, fresh(t, d, 2))
+	m.knock(m.Uplinks[1])
 	m.step("power cut", func() {
 		m.up()
+		m.prompt()
 		m.answersAtOnce()
 	})
 	m.step("removal", m.removal)
