@@ -20,7 +20,7 @@ type wired struct {
 var wires = []string{"eth0", "eth1", "lan0"}
 
 // report has the machine say how the boot ended.
-const report = `echo "report: system $$(systemctl is-system-running --wait)"; sleep 5; replypath verify >/dev/null; echo "report: verify $$?"; replypath plan >/dev/null; echo "report: plan $$?"; echo "report: shown $$(replypath status | grep -c shown)"; uname -r`
+const report = `echo "report: system $(systemctl is-system-running --wait)"; sleep 5; replypath verify >/dev/null; echo "report: verify $?"; replypath plan >/dev/null; echo "report: plan $?"; echo "report: shown $(replypath status | grep -c shown)"; uname -r`
 
 // TestAWholeMachine boots a disk on which the package was installed offline, and cuts its power.
 func TestAWholeMachine(t *testing.T) {
