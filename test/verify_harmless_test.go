@@ -72,6 +72,12 @@ func TestVerifyWorksBesideTheServiceAndItself(t *testing.T) {
 	b := newBox(t, w)
 	s := b.start()
 	before := b.lastLook()
+	until(t, inTheEnd, "the service has looked at all that it has done", func() bool {
+		last := before
+		time.Sleep(time.Second) // four times what passes until it looks at its silent repairs
+		before = b.lastLook()
+		return before == last
+	})
 	const together = 5
 	var cmds []*world.Command
 	for range together {

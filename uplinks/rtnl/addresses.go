@@ -18,10 +18,7 @@ func (h *Handle) readAddresses(ctx context.Context, link int) (of map[int][]upli
 		var some map[int][]uplinks.Addr
 		err := dump(ctx, f.String()+" addresses", func() error {
 			some = map[int][]uplinks.Addr{}
-			req, err := h.list(unix.RTM_GETADDR)
-			if err != nil {
-				return err
-			}
+			req := h.request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 			msg := nl.NewIfAddrmsg(number(f))
 			msg.Index = uint32(link)
 			req.AddData(msg)
@@ -72,25 +69,4 @@ func address(m []byte) (link int, a uplinks.Addr, err error) {
 		a.Prefix = netip.PrefixFrom(local, local.BitLen())
 	}
 	return int(msg.Index), a, nil
-}
-
-// list is a request for a list, on a strict socket, which is opened then: on another the kernel heeds no filter (Linux
-// 4.20, NETLINK_GET_STRICT_CHK). That of the library's handle is its own.
-func (h *Handle) list(kind int) (*nl.NetlinkRequest, error) {
-	if h.lists == nil {
-		s, err := nl.Subscribe(unix.NETLINK_ROUTE)
-		if err != nil {
-			return nil, err
-		}
-		h.lists = &nl.SocketHandle{Socket: s}
-		if err := unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
-			return nil, err
-		}
-		if err := s.SetReceiveTimeout(&nl.SocketTimeoutTv); err != nil {
-			return nil, err
-		}
-	}
-	req := nl.NewNetlinkRequest(kind, unix.NLM_F_DUMP)
-	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: h.lists}
-	return req, nil
 }

@@ -9,13 +9,13 @@ import (
 	"replypath/uplinks"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
 // readLinks reads all links.
 func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
-	var links []netlink.Link
-	err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err })
+	links, err := h.listLinks(ctx)
 	if err != nil {
 		return err
 	}
@@ -28,6 +28,40 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 		h.addLink(facts, have, l, of)
 	}
 	return nil
+}
+
+// lean has statistics left out: they would be most of what is told of a link.
+func lean() nl.NetlinkRequestData {
+	return nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics))
+}
+
+// listLinks gives all links.
+func (h *Handle) listLinks(ctx context.Context) (links []netlink.Link, err error) {
+	err = dump(ctx, "links", func() error {
+		links = nil
+		req := h.request(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+		req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+		req.AddData(lean())
+		return each(req, unix.RTM_NEWLINK, func(m []byte) error {
+			l, err := netlink.LinkDeserialize(nil, m)
+			links = append(links, l)
+			return err
+		})
+	})
+	return links, err
+}
+
+// linkByName gives a link. One that is not there is ENODEV.
+func (h *Handle) linkByName(name string) (l netlink.Link, err error) {
+	req := h.request(unix.RTM_GETLINK, unix.NLM_F_ACK)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	req.AddData(lean())
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	err = each(req, unix.RTM_NEWLINK, func(m []byte) (err error) { l, err = netlink.LinkDeserialize(nil, m); return err })
+	if err == nil && l == nil {
+		err = unix.ENODEV
+	}
+	return l, err
 }
 
 // addLink fills in a link, given the addresses of all.
@@ -74,7 +108,7 @@ func (h *Handle) Index(link string) (int, error) {
 	if index, read := h.indexes[link]; read {
 		return index, nil
 	}
-	l, err := h.h.LinkByName(link)
+	l, err := h.linkByName(link)
 	if err != nil {
 		return 0, fmt.Errorf("find link %s: %w", link, err)
 	}

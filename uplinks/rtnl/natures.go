@@ -10,8 +10,8 @@ import (
 
 // Natures are the links' MTUs, kinds and local addresses, by their names.
 func (h *Handle) Natures(ctx context.Context) (map[string]uplinks.Nature, error) {
-	var links []netlink.Link
-	if err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err }); err != nil {
+	links, err := h.listLinks(ctx)
+	if err != nil {
 		return nil, err
 	}
 	all := map[string]uplinks.Nature{}

@@ -35,8 +35,8 @@ func (h *Handle) Policy(ctx context.Context, f uplinks.Family, about ...netip.Ad
 }
 
 func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
-	var links []netlink.Link
-	if err := dump(ctx, "links", func() (err error) { links, err = h.h.LinkList(); return err }); err != nil {
+	links, err := h.listLinks(ctx)
+	if err != nil {
 		return err
 	}
 	names, tables := map[int]string{}, map[string]uplinks.Table{}
@@ -46,7 +46,7 @@ func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
 			tables[vrf.Name] = uplinks.Table(vrf.Table)
 		}
 	}
-	addressed, err := addressed4(ctx, h.h)
+	addresses, err := h.readAddresses(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -59,21 +59,10 @@ func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
 		if link.VRFTable != 0 {
 			link.VRF = a.Name
 		}
-		link.Check.Addressed = addressed[a.Index]
+		link.Check.Addressed = slices.ContainsFunc(addresses[a.Index], func(a uplinks.Addr) bool { return a.Prefix.Addr().Is4() })
 		d.Links[a.Name] = link
 	}
 	return nil
-}
-
-// addressed4 are the numbers of the links that have an IPv4 address.
-func addressed4(ctx context.Context, h *netlink.Handle) (map[int]bool, error) {
-	var addrs []netlink.Addr
-	err := dump(ctx, "addresses", func() (err error) { addrs, err = h.AddrList(nil, netlink.FAMILY_V4); return err })
-	all := map[int]bool{}
-	for _, a := range addrs {
-		all[a.LinkIndex] = true
-	}
-	return all, err
 }
 
 func readPolicyRules(ctx context.Context, d *rpdb.Database) error {

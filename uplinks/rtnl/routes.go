@@ -22,10 +22,7 @@ type within struct {
 // listRoutes has a family's routes taken, one by one, each time from anew when the list was interrupted.
 func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, in within, anew func(), take func(*listed)) error {
 	return dump(ctx, f.String()+" routes", func() error {
-		req, err := h.list(unix.RTM_GETROUTE)
-		if err != nil {
-			return err
-		}
+		req := h.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(f))}})
 		if in.table != 0 {
 			req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(uint32(in.table))))

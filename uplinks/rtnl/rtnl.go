@@ -17,8 +17,7 @@ import (
 
 // Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
 type Handle struct {
-	h         *netlink.Handle  // for reading
-	lists     *nl.SocketHandle // for lists that the library does not give as we need them; nil until then
+	reader    *nl.SocketHandle // strict: on another the kernel heeds no filter, and tells cached routes too
 	writer    *writer
 	tableBase atomic.Uint32              // read by Watch too
 	names     map[int]string             // of links, by their index, as they were last read
@@ -30,23 +29,42 @@ type Handle struct {
 // in the way of ours.
 func Open(base uplinks.Table) (*Handle, error) {
 	nl.EnableErrorMessageReporting = true
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	r, err := openReader()
 	if err != nil {
-		return nil, fmt.Errorf("open a netlink socket: %w", err)
-	}
-	// Without it the kernel sends the cached routes too, and no error for a filter that it does not know.
-	if err := h.SetStrictCheck(true); err != nil {
-		h.Close()
-		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
+		return nil, err
 	}
 	w, err := openWriter()
 	if err != nil {
-		h.Close()
+		r.Close()
 		return nil, fmt.Errorf("open a netlink socket to write to: %w", err)
 	}
-	handle := &Handle{h: h, writer: w, names: map[int]string{}, indexes: map[string]int{}, defaults: map[string][]uplinks.Table{}}
+	handle := &Handle{reader: r, writer: w, names: map[int]string{}, indexes: map[string]int{}, defaults: map[string][]uplinks.Table{}}
 	handle.LookAt(base)
 	return handle, nil
+}
+
+// openReader opens a socket on which the kernel takes a question at its word (NETLINK_GET_STRICT_CHK).
+func openReader() (*nl.SocketHandle, error) {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	err = unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
+	if err == nil {
+		err = s.SetReceiveTimeout(&nl.SocketTimeoutTv)
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
+	}
+	return &nl.SocketHandle{Socket: s}, nil
+}
+
+// request is a question that goes by the handle's socket.
+func (h *Handle) request(kind, flags int) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(kind, flags)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: h.reader}
+	return req
 }
 
 // Owns reports whether a netlink port is one that the handle writes by.
@@ -57,11 +75,8 @@ func (h *Handle) LookAt(base uplinks.Table) { h.tableBase.Store(uint32(base)) }
 
 // Close closes the sockets.
 func (h *Handle) Close() {
-	h.h.Close()
+	h.reader.Close()
 	h.writer.close()
-	if h.lists != nil {
-		h.lists.Close()
-	}
 }
 
 // Read fills in what rtnetlink tells: links with their addresses and routes, the routes and rules that are ours, and

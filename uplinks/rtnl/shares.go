@@ -80,8 +80,8 @@ func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts
 		return nil
 	}
 	var l netlink.Link
-	err := dump(ctx, "link "+name, func() (err error) { l, err = h.h.LinkByName(name); return err })
-	if errors.As(err, &netlink.LinkNotFoundError{}) {
+	err := dump(ctx, "link "+name, func() (err error) { l, err = h.linkByName(name); return err })
+	if errors.Is(err, unix.ENODEV) {
 		return nil
 	}
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"replypath/uplinks"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -66,7 +65,7 @@ func (c *Changes) SetRoute(k uplinks.RouteKey, r uplinks.Route) {
 // DelRoute deletes the route. It is no error when it is gone already.
 func (c *Changes) DelRoute(k uplinks.RouteKey, r uplinks.Route) {
 	index, err := c.h.Index(r.Link)
-	if errors.As(err, &netlink.LinkNotFoundError{}) {
+	if errors.Is(err, unix.ENODEV) {
 		c.deletes, c.unsaid = append(c.deletes, true), append(c.unsaid, nil)
 		return
 	}
