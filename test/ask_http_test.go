@@ -1,22 +1,13 @@
 package test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/health"
 	"replypath/test/world"
@@ -31,7 +22,7 @@ func (b *box) serveHTTP() {
 	}
 }
 
-func serveOn(t testing.TB, host *world.Host, network string, port int, certificate *tls.Certificate) {
+func serveOn(t testing.TB, host *world.Host, network string, port int, secure *tls.Config) {
 	t.Helper()
 	var listener net.Listener
 	var err error
@@ -39,8 +30,8 @@ func serveOn(t testing.TB, host *world.Host, network string, port int, certifica
 	if err != nil {
 		t.Fatal(err)
 	}
-	if certificate != nil {
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+	if secure != nil {
+		listener = tls.NewListener(listener, secure)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(servePage), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(listener) }() // until it is closed
@@ -61,6 +52,9 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case "/long":
 		io.WriteString(w, strings.Repeat("x", 64<<10)+"well")
+	case "/early":
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "well, after all")
 	case "/header":
 		w.Header().Set("Long", strings.Repeat("x", 1<<20))
 	case "/silent":
@@ -94,7 +88,8 @@ func TestPages(t *testing.T) {
 		{path: "/portal", status: health.Codes{First: 302, Last: 302}},
 		{path: "/round", words: "redirected 10 times"},
 		{path: "/long", body: "well", words: "does not hold"},
-		{path: "/header", words: "exceeded"},
+		{path: "/early", body: "after all"},
+		{path: "/header", words: "its header exceeded 65536 octets"},
 		{path: "/broken", words: "it answers 500 Internal Server Error, not 200 to 399"},
 		{path: "/broken", status: health.Codes{First: 500, Last: 599}},
 	} {
@@ -109,50 +104,4 @@ func TestPages(t *testing.T) {
 		}
 	}
 	a.end()
-}
-
-func TestPagesBehindTLS(t *testing.T) {
-	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	certificate, authority := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
-	for _, network := range []string{"tcp4", "tcp6"} {
-		serveOn(b.t, b.Client, network, 443, certificate)
-	}
-	b.serveHTTP()
-	b.apply()
-	file := filepath.Join(b.dir, "authority.pem")
-	if err := os.WriteFile(file, authority, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	u := b.Uplinks[1]
-	for trusted, words := range map[string]string{file: "", "/dev/null": "certificate"} {
-		t.Setenv("SSL_CERT_FILE", trusted)
-		t.Setenv("SSL_CERT_DIR", "/dev/null")
-		a := b.asker()
-		for _, f := range uplinks.Families {
-			target := page(b.client(f), "/")
-			target.URL = strings.Replace(strings.Replace(target.URL, "http:", "https:", 1), ":80/", "/", 1)
-			if words == "" {
-				a.answered(asking(path(u, f), target, lasting))
-			} else {
-				a.failed(asking(path(u, f), target, lasting), words)
-			}
-		}
-		a.end()
-	}
-}
-
-// certify makes a certificate for the addresses that is its own authority.
-func certify(t testing.TB, addrs ...net.IP) (*tls.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: addrs, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

@@ -100,7 +100,11 @@ func (e errand) run(asker health.Asker) (f fate) {
 	var questions sync.WaitGroup
 	outcomes, put := make([]health.Outcome, max(e.Times, 1)), make([]int, max(e.Times, 1))
 	for i := range outcomes {
-		questions.Go(func() { outcomes[i], put[i] = e.again(asker) })
+		each := e
+		if len(outcomes) > 1 && each.Probe.Target.Kind == health.HTTP {
+			each.Probe.Target.URL += fmt.Sprint("?", i) // of two probes no target is the same
+		}
+		questions.Go(func() { outcomes[i], put[i] = each.again(asker) })
 	}
 	questions.Wait()
 	f.Took, f.use = time.Since(began), inUse()

@@ -18,10 +18,13 @@ import (
 )
 
 // Asker is a health.Asker for TCP and HTTP targets.
-type Asker struct{ names *resolve.Resolver }
+type Asker struct {
+	names    *resolve.Resolver
+	sessions *sessions
+}
 
 // New is an asker that finds its targets' addresses by these names.
-func New(names *resolve.Resolver) *Asker { return &Asker{names} }
+func New(names *resolve.Resolver) *Asker { return &Asker{names, newSessions()} }
 
 // Ask opens one connection through the path and hangs up before it is complete, or gets the page where the target is HTTP. The
 // time it took is that until it was answered, or until the page's header was there.

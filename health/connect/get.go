@@ -5,22 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"replypath/health"
-	"replypath/health/socket"
 )
 
 const (
 	userAgent    = "replypath/1 (uplink probe)"
-	bodyLimit    = 64 << 10 // octets of a page that are read
-	headerLimit  = 64 << 10
 	mostRedirect = 10
 )
 
@@ -41,13 +35,14 @@ func (a *Asker) get(ctx context.Context, p health.Path, t health.Target) health.
 		return o
 	}
 	o.Sent = time.Now()
-	answer, err := a.client(ctx, p, t).Do(page)
+	answer, err := a.client(p, t).Do(page)
 	o.RTT = time.Since(o.Sent)
 	if err == nil {
 		err = judge(t, answer)
 	}
 	if err != nil {
 		a.names.Forget(p, page.URL.Hostname())
+		a.sessions.forget(p, t)
 		var inner *url.Error // its own text repeats what was asked
 		if errors.As(err, &inner) {
 			err = inner.Err
@@ -57,38 +52,12 @@ func (a *Asker) get(ctx context.Context, p health.Path, t health.Target) health.
 	return o
 }
 
-// client asks through the path. Nothing of it outlives ctx.
-func (a *Asker) client(ctx context.Context, p health.Path, t health.Target) *http.Client {
+// client asks through the path, each time by a connection of its own.
+func (a *Asker) client(p health.Path, t health.Target) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: headerLimit,
-			// The transport's own context would outlive the question.
-			DialContext: func(_ context.Context, _, asked string) (net.Conn, error) { return a.dialHost(ctx, p, asked) },
-		},
+		Transport:     trip{a, p, t},
 		CheckRedirect: func(next *http.Request, before []*http.Request) error { return follow(t, next, before) },
 	}
-}
-
-func (a *Asker) dialHost(ctx context.Context, p health.Path, asked string) (net.Conn, error) {
-	host, text, err := net.SplitHostPort(asked)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("port %s: %w", text, err)
-	}
-	addr, err := a.names.Addr(ctx, p, host)
-	if err != nil {
-		return nil, err
-	}
-	c, err := dial(ctx, socket.Dialer(p), p, netip.AddrPortFrom(addr, uint16(port)))
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { c.Close() })
-	return c, nil
 }
 
 // follow allows redirects on the same host alone, and none where a redirect is the answer that is wanted.

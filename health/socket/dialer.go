@@ -13,16 +13,15 @@ import (
 
 // Dialer opens connections that leave by the path: by its mark and so its table, and by its link alone. The mark chooses
 // the route; the binding to the link refuses an answer that comes in by another one.
-func Dialer(p health.Path) *net.Dialer { return dialer(p) }
+//
+// Whoever asks speaks first, and so its first packet with data is its acknowledgement too.
+func Dialer(p health.Path) *net.Dialer { return dialer(p, unacknowledged) }
 
 // Knocker is a Dialer of connections that are closed at once. They end with the answer to their first packet, by a reset
 // instead of an acknowledgement: the service does not get to see them, and no connection table on the way keeps them for
 // minutes.
 func Knocker(p health.Path) *net.Dialer {
-	return dialer(p, func(fd int) error {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
+	return dialer(p, unacknowledged, func(fd int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
 	})
 }
@@ -56,6 +55,11 @@ func Bound(p health.Path) func(network, address string, c syscall.RawConn) error
 	return func(_, _ string, c syscall.RawConn) error {
 		return control(c, func(fd int) error { return bind(fd, p) })
 	}
+}
+
+// unacknowledged keeps the answer to a connection's first packet from being acknowledged by a packet of its own.
+func unacknowledged(fd int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))
 }
 
 func mark(fd int, p health.Path) error {

@@ -1,0 +1,119 @@
+package test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"replypath/health"
+	"replypath/test/world"
+	"replypath/uplinks"
+)
+
+// presenter serves by TLS, with a certificate that can be changed.
+type presenter struct {
+	config  *tls.Config
+	shows   atomic.Pointer[tls.Certificate]
+	resumed atomic.Int32 // connections that the certificate was not shown to
+}
+
+func newPresenter(shows *tls.Certificate) *presenter {
+	p := &presenter{}
+	p.shows.Store(shows)
+	p.config = &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.shows.Load(), nil },
+		VerifyConnection: func(c tls.ConnectionState) error {
+			if c.DidResume {
+				p.resumed.Add(1)
+			}
+			return nil
+		},
+	}
+	return p
+}
+
+// restart is what a server does whose certificate is changed: it takes no ticket of before.
+func (p *presenter) restart(t *testing.T, shows *tls.Certificate) {
+	t.Helper()
+	var key [32]byte
+	if _, err := rand.Read(key[:]); err != nil {
+		t.Fatal(err)
+	}
+	p.shows.Store(shows)
+	p.config.SetSessionTicketKeys([][32]byte{key})
+}
+
+func secure(to netip.Addr) health.Target {
+	return health.Target{Kind: health.HTTP, URL: "https://" + netip.AddrPortFrom(to, 443).String() + "/"}
+}
+
+func TestPagesBehindTLS(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	right, authority := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
+	wrong, _ := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
+	b.apply()
+	file := filepath.Join(b.dir, "authority.pem")
+	if err := os.WriteFile(file, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_DIR", "/dev/null")
+	t.Setenv("SSL_CERT_FILE", "/dev/null")
+	strict := b.asker()
+	t.Setenv("SSL_CERT_FILE", file)
+	a, u := b.asker(), b.Uplinks[1]
+	for f, network := range map[uplinks.Family]string{uplinks.IPv4: "tcp4", uplinks.IPv6: "tcp6"} {
+		server := newPresenter(right)
+		serveOn(t, b.Client, network, 443, server.config)
+		e := asking(path(u, f), secure(b.client(f)), lasting)
+		wire := u.Wire.Record(func(p world.Packet) bool { return p.Dst == b.client(f) && p.Flags == world.SYN })
+		for range 3 {
+			a.answered(e)
+		}
+		strict.failed(e, "certificate")
+		b.Settle()
+		connections := map[uint16]bool{}
+		for _, p := range wire.Packets() {
+			connections[p.SrcPort] = true
+		}
+		if len(connections) != 4 || server.resumed.Load() != 2 {
+			t.Errorf("%s: 4 questions take %d connections; %d are resumed, not 2", f, len(connections), server.resumed.Load())
+		}
+		server.restart(t, wrong)
+		a.failed(e, "certificate")
+		server.restart(t, right)
+		a.answered(e)
+		a.answered(e)
+		if n := server.resumed.Load(); n != 3 {
+			t.Errorf("%s: after the failure %d are resumed, not 1 more than 2", f, n)
+		}
+	}
+	a.end()
+	strict.end()
+}
+
+// certify makes a certificate for the addresses that is its own authority.
+func certify(t testing.TB, addrs ...net.IP) (*tls.Certificate, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: addrs, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
