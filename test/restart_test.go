@@ -111,30 +111,88 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 	b.start().stop()
 }
 
+// nobodys has the service's name taken by an ordinary user until the test ends.
+func (b *box) nobodys(listens bool) {
+	b.t.Helper()
+	const nobody = 65534
+	fd := -1
+	var err error
+	b.Gateway.Do(func() {
+		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return
+		}
+		err = errors.Join(unix.Fchown(fd, nobody, nobody), unix.Bind(fd, &unix.SockaddrUnix{Name: "@replypath"}))
+		if err == nil && listens {
+			err = unix.Listen(fd, 0)
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { unix.Close(fd) })
+}
+
 // TestNobodyButRootKeepsTheServiceOut has an ordinary user take the name that a service claims, in each way in which a
 // name can be held.
 func TestNobodyButRootKeepsTheServiceOut(t *testing.T) {
-	const nobody = 65534
-	name := &unix.SockaddrUnix{Name: "@replypath"}
-	take := func(listens bool) (fd int, err error) {
-		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
-			return fd, err
-		}
-		if err = errors.Join(unix.Fchown(fd, nobody, nobody), unix.Bind(fd, name)); err == nil && listens {
-			err = unix.Listen(fd, 0)
-		}
-		return fd, err
-	}
 	for _, listens := range []bool{false, true} {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-		var fd int
-		var err error
-		b.Gateway.Do(func() { fd, err = take(listens) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
+		b.nobodys(listens)
 		b.start().stop()
+	}
+}
+
+// A second service with another folder is refused, also while an ordinary user holds the name, from another mount namespace
+// with a /run of its own, and where neither can write there.
+func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
+	const ownFolder = "mkdir -p /run/replypath; mount -t tmpfs none /run/replypath"
+	const sealed = ownFolder + "; mount -o remount,ro /run/replypath"
+	second := func(b *box, script, state string) result {
+		args := []string{"-m", "sh", "-ec", script + "\n" + `exec "$@"`, "sh", binary, "run", "--config", b.config, "--state", filepath.Join(b.dir, state)}
+		return b.finish(b.Gateway.Command(t.Context(), "unshare", args...))
+	}
+	for name, c := range map[string]struct {
+		nobody bool
+		script string
+	}{
+		"a user has the name":         {true, ":"},
+		"another mount namespace":     {false, ownFolder},
+		"where nothing can be locked": {false, sealed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+			if c.nobody {
+				b.nobodys(true)
+			}
+			s := b.start()
+			for _, state := range []string{"state", "another"} {
+				if r := second(b, c.script, state); r.status != 1 || !strings.Contains(r.stderr, "another replypath has this network namespace") {
+					t.Errorf("--state %s: %s", state, r)
+				}
+			}
+			b.must(0, "plan")
+			s.kill()
+			b.start().stop()
+		})
+	}
+}
+
+// What services lock is for root alone to open, so nobody else can hold it.
+func TestNobodyButRootLocksANetworkNamespace(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	b.start()
+	locks, err := filepath.Glob("/run/replypath/service-*.lock")
+	if err != nil || len(locks) == 0 {
+		t.Fatalf("no locks: %v", err)
+	}
+	for path, mode := range map[string]os.FileMode{"/run/replypath": os.ModeDir | 0o700, locks[0]: 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v %v", path, info.Mode(), err)
+		}
+	}
+	cmd := b.Gateway.Command(t.Context(), "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "flock", "-n", locks[0], "true")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "ermission denied") {
+		t.Errorf("an ordinary user locks it: %v %s", err, out)
 	}
 }
 

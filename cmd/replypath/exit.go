@@ -7,11 +7,12 @@ import (
 	"io/fs"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/host"
 )
 
 const (
 	defaultConfig = config.DefaultPath
-	defaultState  = "/run/replypath"
+	defaultState  = host.Folder
 )
 
 // The exit statuses.

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"replypath/uplinks/rtnl"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -21,34 +19,8 @@ var ErrBusy = errors.New("another replypath is changing this host: see which: fu
 const patience = 30 * time.Second
 
 type lock struct {
-	file *os.File
-	name *os.File
-}
-
-// serviceName is an abstract unix name: the kernel gives it once in a network namespace, and takes it back when its holder
-// dies (unix(7)). Nobody listens by it, so nobody can connect.
-const serviceName = "@replypath"
-
-// claim takes the service's name. Anybody may take a name, so one that root does not hold keeps nobody out, and neither
-// does one of which the kernel does not tell the holder: the lock on the file is taken as well.
-func (l *lock) claim(ctx context.Context) error {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("claim the network namespace: %w", err)
-	}
-	name := os.NewFile(uintptr(fd), serviceName)
-	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: serviceName}); err == nil {
-		l.name = name
-		return nil
-	}
-	name.Close()
-	if !errors.Is(err, unix.EADDRINUSE) {
-		return fmt.Errorf("claim the network namespace: %w", err)
-	}
-	if uid, held, err := rtnl.NameHolder(ctx, serviceName); err != nil || !held || uid != 0 {
-		return nil
-	}
-	return errors.New("another replypath has this network namespace: see which: ss -xap src " + serviceName)
+	file  *os.File
+	claim claim
 }
 
 // Caller asks the kernel who is at the other end (unix(7), SO_PEERCRED).
@@ -88,7 +60,7 @@ func (h *Host) Lock(ctx context.Context) error {
 // TryLock is a Lock that does not wait: the service wants to be the only one in its network namespace, also beside one
 // that has another state folder.
 func (h *Host) TryLock(ctx context.Context) error {
-	if err := h.lock.claim(ctx); err != nil {
+	if err := h.lock.claim.take(ctx); err != nil {
 		return err
 	}
 	f, err := h.openLock()
@@ -118,7 +90,5 @@ func (l *lock) release() {
 	if l.file != nil {
 		l.file.Close()
 	}
-	if l.name != nil {
-		l.name.Close()
-	}
+	l.claim.release()
 }
