@@ -11,28 +11,19 @@ const (
 	settle = 300 * time.Millisecond
 	// proven is longer than it waits from one proof to the next.
 	proven = 2500 * time.Millisecond
-	// quiet keeps its questions and the proofs of all, whose cost stands elsewhere, out of what a change costs.
-	quiet = "probes = { otherwise = \"off\" }\nproof = { every = \"1h\" }\n"
+	// quiet keeps its questions, whose cost stands elsewhere, out of what a change costs.
+	quiet = "probes = { otherwise = \"off\" }\n"
 )
 
-// serve measures the running service: one uplink that goes down and comes up, until it is proven again, and rounds with
-// nothing to do. What it spends in the same time anyhow is taken off.
+// serve measures the running service: one uplink that goes down and comes up, without the proof that follows and until
+// it is proven again, and rounds with nothing to do. What it spends in the same time anyhow is taken off.
 func (c *control) serve(g *gateway, backend string) {
 	g.host.SetSysctl("net.ipv6.conf.all.keep_addr_on_down", "1")
-	s := serve(g.host, g.folder, quiet+g.configuration(backend, g.uplinks))
-	defer s.end()
-	s.await("proven", allProven)
-	time.Sleep(proven)
-	const uplink = 0 // which has no packets to carry
+	s := serve(g.host, g.folder, "proof = { every = \"off\" }\n"+quiet+g.configuration(backend, g.uplinks))
+	time.Sleep(time.Second) // the last look at what was done
 	for range 2 * c.run.changes {
-		rest := s.during(func() { time.Sleep(proven) })
-		c.note(oneChange, serviceName, backend, g.uplinks, s.during(func() {
-			until := time.Now().Add(proven)
-			g.host.Link(uplinkName(uplink)).Down()
-			time.Sleep(settle)
-			g.host.Link(uplinkName(uplink)).Up()
-			time.Sleep(time.Until(until))
-		}).less(rest))
+		rest := s.during(func() { time.Sleep(2 * settle) })
+		c.note(oneChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(2 * settle) }).less(rest))
 	}
 	for range c.run.changes {
 		rest := s.during(func() { time.Sleep(2 * settle) })
@@ -41,6 +32,25 @@ func (c *control) serve(g *gateway, backend string) {
 		key := controlKey{noChange, serviceName + ", " + backend, g.uplinks}
 		c.faults[key] = append(c.faults[key], float64(s.stat(cminflt)-before))
 	}
+	s.end()
+	s = serve(g.host, g.folder, "proof = { every = \"1h\" }\n"+quiet+g.configuration(backend, g.uplinks))
+	defer s.end()
+	s.await("proven", allProven)
+	time.Sleep(proven)
+	for range 2 * c.run.changes {
+		rest := s.during(func() { time.Sleep(proven) })
+		c.note(provenChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(proven) }).less(rest))
+	}
+}
+
+// bounce has an uplink that has no packets to carry go down and come up, and waits until so much time has passed.
+func (g *gateway) bounce(lasts time.Duration) {
+	const uplink = 0
+	until := time.Now().Add(lasts)
+	g.host.Link(uplinkName(uplink)).Down()
+	time.Sleep(settle)
+	g.host.Link(uplinkName(uplink)).Up()
+	time.Sleep(time.Until(until))
 }
 
 // allProven reports whether all replies are known to leave by their uplinks.

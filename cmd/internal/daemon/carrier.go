@@ -10,15 +10,16 @@ import (
 )
 
 // The kernel may announce the loss of a carrier up to a second late, when the machine has had another one a moment
-// before. So the links by which is asked are looked at as well: more often when one has just changed, because the same
-// harm may be about to come to the next, and otherwise all the time, as long as a look is for all of them. By the time at
-// which each of many had its turn, the kernel has told.
+// before. So the links by which is asked are looked at as well: all the time, as long as a look is for all of them, and
+// of more when one has just changed, because the same harm may be about to come to the next. Of too many the kernel has
+// told by the time at which each had its turn.
 const (
-	blink   = 20 * time.Millisecond   // between two looks, when one has just changed
+	calm    = 40 * time.Millisecond   // between two looks at few links
+	blink   = 20 * time.Millisecond   // at many, when one has just changed
 	stirred = 1200 * time.Millisecond // for so long
-	calm    = 40 * time.Millisecond   // otherwise
 	glances = 4                       // links at each look
-	none    = time.Second             // until it is thought about again: there are more
+	tooMany = 100                     // whose turns take half a second
+	none    = time.Second             // until it is thought about again
 )
 
 // carriers tells the monitor of links that are down or have lost their carrier, until the context ends.
@@ -56,10 +57,10 @@ func (s *Service) carriers(ctx context.Context) error {
 // between is how long to wait between two looks at so many links, or none when there shall be no looks.
 func between(links int, changed bool) time.Duration {
 	switch {
-	case changed:
-		return blink
 	case links <= glances:
 		return calm
+	case changed && links <= tooMany:
+		return blink
 	}
 	return none
 }

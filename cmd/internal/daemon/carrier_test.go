@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"replypath/health"
 	"replypath/uplinks"
@@ -48,8 +49,14 @@ func TestEachLinkIsLookedAtOnce(t *testing.T) {
 	}
 }
 
-func TestManyLinksAreLookedAtWhenOneHasChanged(t *testing.T) {
-	if between(glances, false) != calm || between(glances+1, false) != none || between(glances+1, true) != blink {
-		t.Error(between(glances, false), between(glances+1, false), between(glances+1, true))
+func TestLinksAreLookedAtWhileItIsOfUse(t *testing.T) {
+	for _, c := range []struct {
+		links   int
+		changed bool
+		want    time.Duration
+	}{{1, false, calm}, {glances, true, calm}, {glances + 1, false, none}, {glances + 1, true, blink}, {tooMany, true, blink}, {tooMany + 1, true, none}} {
+		if got := between(c.links, c.changed); got != c.want {
+			t.Errorf("between looks at %d links, one of them changed: %v, are %s, want %s", c.links, c.changed, got, c.want)
+		}
 	}
 }
