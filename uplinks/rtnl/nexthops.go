@@ -3,6 +3,7 @@ package rtnl
 import (
 	"context"
 	"net/netip"
+	"sync"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -11,6 +12,7 @@ import (
 // Nexthop objects (linux/nexthop.h). The library knows none.
 const (
 	newNexthop = 104 // RTM_NEWNEXTHOP
+	delNexthop = 105 // RTM_DELNEXTHOP
 	getNexthop = 106 // RTM_GETNEXTHOP
 	nhaID      = 1
 	nhaGroup   = 2
@@ -23,6 +25,32 @@ type nexthopHeader struct{}
 
 func (nexthopHeader) Len() int          { return 8 }
 func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
+
+// objects are the numbers of those by which default routes have led. It is for several goroutines at once.
+type objects struct{ sync.Map }
+
+func (o *objects) note(routes []listed) {
+	for i := range routes {
+		if r := &routes[i]; r.nexthop != 0 && r.isDefault() {
+			o.Store(r.nexthop, true)
+		}
+	}
+}
+
+func (o *objects) used(id uint32) bool {
+	_, used := o.Load(id)
+	return used
+}
+
+// objectOf is the number of the object that a message is about; 0: none.
+func objectOf(data []byte) (id uint32) {
+	for kind, v := range attributes(data[min(nexthopHeader{}.Len(), len(data)):]) {
+		if kind == nhaID {
+			id = v.word()
+		}
+	}
+	return id
+}
 
 // nexthop is an object: a hop, or a group of others.
 type nexthop struct {

@@ -34,6 +34,11 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 		return "sysctl", at
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		return h.routeConcern(m.Data)
+	case newNexthop, delNexthop:
+		// With an object the kernel takes routes, or changes where they lead, and tells nobody (net/ipv4/nexthop.c).
+		if h.objects.used(objectOf(m.Data)) {
+			return "route", at
+		}
 	}
 	return "", at
 }

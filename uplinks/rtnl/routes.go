@@ -51,6 +51,7 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 		}
 	})
 	if err == nil && facts != nil {
+		h.objects.note(kept.routes)
 		err = fillHops(ctx, kept.routes)
 	}
 	if err != nil {

@@ -19,9 +19,10 @@ import (
 type Handle struct {
 	reader    *nl.SocketHandle // strict: on another the kernel heeds no filter, and tells cached routes too
 	writer    *writer
-	tableBase atomic.Uint32              // read by Watch too
-	names     map[int]string             // of links, by their index, as they were last read
-	indexes   map[string]int             // the same the other way round
+	tableBase atomic.Uint32  // read by Watch too
+	names     map[int]string // of links, by their index, as they were last read
+	indexes   map[string]int // the same the other way round
+	objects   objects
 	defaults  map[string][]uplinks.Table // beside main, in which a link had default routes at the last Read
 }
 

@@ -30,9 +30,15 @@ func TestAnEventSaysHowFarToLook(t *testing.T) {
 		{"main's default route", "ip route add default via 192.0.2.77 dev eth1 metric 77", eth1},
 		{"a default route that may be its link's first in its table", "ip route add default via 192.0.2.77 dev eth1 table 77", anywhere},
 		{"the same of IPv6", "ip -6 route add default via fe80::77 dev eth1 table 77", anywhere},
+		{"main's default route by an object", "ip nexthop add id 77 via 192.0.2.77 dev eth1; ip route add default nhid 77 metric 78", eth1},
+		{"the object goes, and the route with it", "ip nexthop del id 77", anywhere},
+		{"an object that no default route has", "ip nexthop add id 78 via 192.0.2.77 dev eth1; ip nexthop del id 78; ip link set eth1 alias said", eth1},
 		{"a table of ours", "ip route add 203.0.113.0/24 dev eth1 table 8202", uplinks.Place{Table: 8202}},
 	} {
 		r.gateway.Run("sh", "-ec", c.does)
+		if _, _, err := r.Observe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		r.gateway.Run("ip", "link", "set", "lan0", "alias", c.what)
 		places := upTo(t, said, mark)
 		if far := slices.Contains(places, anywhere); !slices.Contains(places, c.at) || far != (c.at == anywhere) {
