@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/netip"
@@ -149,7 +150,9 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 	const sealed = ownFolder + "; mount -o remount,ro /run/replypath"
 	second := func(b *box, script, state string) result {
 		args := []string{"-m", "sh", "-ec", script + "\n" + `exec "$@"`, "sh", binary, "run", "--config", b.config, "--state", filepath.Join(b.dir, state)}
-		return b.finish(b.Gateway.Command(t.Context(), "unshare", args...))
+		ctx, end := context.WithTimeout(t.Context(), 20*time.Second) // for one that is not refused
+		defer end()
+		return b.finish(b.Gateway.Command(ctx, "unshare", args...))
 	}
 	for name, c := range map[string]struct {
 		nobody bool
