@@ -22,7 +22,7 @@ func (h *Handle) Policy(ctx context.Context, f uplinks.Family, about ...netip.Ad
 		return nil, err
 	}
 	names := d.Names()
-	if err := readPolicyRules(ctx, d); err != nil {
+	if err := h.readPolicyRules(ctx, d); err != nil {
 		return nil, err
 	}
 	if err := h.readTables(ctx, d, names, about); err != nil {
@@ -65,17 +65,19 @@ func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
 	return nil
 }
 
-func readPolicyRules(ctx context.Context, d *rpdb.Database) error {
-	return dump(ctx, d.Family.String()+" rules", func() error {
-		d.Rules = nil
-		req := nl.NewNetlinkRequest(unix.RTM_GETRULE, unix.NLM_F_DUMP)
-		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(d.Family))}})
-		return each(req, unix.RTM_NEWRULE, func(m []byte) error {
-			r, err := policyRule(m, d.Family)
-			d.Rules = append(d.Rules, r)
-			return err
-		})
-	})
+func (h *Handle) readPolicyRules(ctx context.Context, d *rpdb.Database) error {
+	msgs, err := h.listRules(ctx, d.Family)
+	if err != nil {
+		return err
+	}
+	for _, m := range msgs {
+		r, err := policyRule(m, d.Family)
+		if err != nil {
+			return fmt.Errorf("read %s rules: %w", d.Family, err)
+		}
+		d.Rules = append(d.Rules, r)
+	}
+	return nil
 }
 
 // each carries a request out, and gives the messages of its answer one by one.

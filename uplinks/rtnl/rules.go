@@ -16,16 +16,21 @@ import (
 // flagInvert is FIB_RULE_INVERT (linux/fib_rules.h).
 const flagInvert = 0x2
 
-// readRules reads a family's rules by a dump of its own: the library's forgets the action and most attributes, so that
-// a rule that somebody changed would look like ours.
-func (h *Handle) readRules(ctx context.Context, f uplinks.Family, facts *uplinks.Facts, have *uplinks.State) error {
-	var msgs [][]byte
-	err := dump(ctx, f.String()+" rules", func() (err error) {
-		req := nl.NewNetlinkRequest(unix.RTM_GETRULE, unix.NLM_F_DUMP)
+// listRules gives the messages of a family's rules, in the order in which the kernel asks them.
+func (h *Handle) listRules(ctx context.Context, f uplinks.Family) (msgs [][]byte, err error) {
+	err = dump(ctx, f.String()+" rules", func() (err error) {
+		req := h.request(unix.RTM_GETRULE, unix.NLM_F_DUMP)
 		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(f))}})
 		msgs, err = req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWRULE)
 		return err
 	})
+	return msgs, err
+}
+
+// readRules reads a family's rules by a dump of its own: the library's forgets the action and most attributes, so that
+// a rule that somebody changed would look like ours.
+func (h *Handle) readRules(ctx context.Context, f uplinks.Family, facts *uplinks.Facts, have *uplinks.State) error {
+	msgs, err := h.listRules(ctx, f)
 	if err != nil {
 		return err
 	}
