@@ -43,7 +43,7 @@ func (c *care) attend(s health.Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked = s
-	c.outdate(c.paths)
+	c.outdate()
 	c.monitor.Watch(c.asked, c.paths)
 }
 
@@ -98,13 +98,14 @@ func (c *care) changed(at ...uplinks.Place) {
 			}
 		}
 		if !here {
-			c.outdate(c.paths)
+			c.outdate()
 		}
 	}
 }
 
-func (c *care) outdate(paths []health.Path) {
-	for _, p := range paths {
+// outdate has all proven anew.
+func (c *care) outdate() {
+	for _, p := range c.paths {
 		c.stale[p.Key] = true
 	}
 }

@@ -19,7 +19,7 @@ const (
 	stirred = 1200 * time.Millisecond // for so long
 	glances = 4                       // links at each look
 	tooMany = 100                     // whose turns take half a second
-	none    = time.Second             // until it is thought about again
+	none    = time.Second             // without a look, until it is thought about again
 )
 
 // carriers tells the monitor of links that are down or have lost their carrier, until the context ends.
@@ -35,10 +35,7 @@ func (s *Service) carriers(ctx context.Context) error {
 	for next := 0; ; {
 		_, paths := s.care.now()
 		links := alive(paths)
-		wait, looks := between(len(links), time.Now().Before(until)), min(glances, len(links))
-		if wait == none {
-			looks = 0
-		}
+		wait, looks := between(len(links), time.Now().Before(until))
 		for range looks {
 			next = (next + 1) % len(links)
 			s.glance(g.Link, links[next])
@@ -54,15 +51,15 @@ func (s *Service) carriers(ctx context.Context) error {
 	}
 }
 
-// between is how long to wait between two looks at so many links, or none when there shall be no looks.
-func between(links int, changed bool) time.Duration {
+// between is how long to wait before so many links are thought about again, and how many are looked at now.
+func between(links int, changed bool) (wait time.Duration, looks int) {
 	switch {
 	case links <= glances:
-		return calm
+		return calm, links
 	case changed && links <= tooMany:
-		return blink
+		return blink, glances
 	}
-	return none
+	return none, 0
 }
 
 // stir has the links looked at more often for a while.

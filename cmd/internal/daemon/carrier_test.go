@@ -54,9 +54,11 @@ func TestLinksAreLookedAtWhileItIsOfUse(t *testing.T) {
 		links   int
 		changed bool
 		want    time.Duration
-	}{{1, false, calm}, {glances, true, calm}, {glances + 1, false, none}, {glances + 1, true, blink}, {tooMany, true, blink}, {tooMany + 1, true, none}} {
-		if got := between(c.links, c.changed); got != c.want {
-			t.Errorf("between looks at %d links, one of them changed: %v, are %s, want %s", c.links, c.changed, got, c.want)
+		looks   int
+	}{{1, false, calm, 1}, {glances, true, calm, glances}, {glances + 1, false, none, 0}, {glances + 1, true, blink, glances},
+		{tooMany, true, blink, glances}, {tooMany + 1, true, none, 0}} {
+		if got, looks := between(c.links, c.changed); got != c.want || looks != c.looks {
+			t.Errorf("between looks at %d links, one of them changed: %v, are %s, want %s; %d are looked at, want %d", c.links, c.changed, got, c.want, looks, c.looks)
 		}
 	}
 }
