@@ -58,10 +58,7 @@ func lockNamespace(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim the network namespace: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another replypath has this network namespace: see which: fuser -v %s", path), f.Close())
-	}
-	return f, nil
+	return alone(f)
 }
 
 // takeName takes the service's name. Anybody may take a name, so one that root does not hold keeps nobody out, and neither

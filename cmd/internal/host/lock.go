@@ -67,11 +67,18 @@ func (h *Host) TryLock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("another replypath has this network namespace: see which: fuser -v %s", f.Name()), f.Close())
+	if h.lock.file, err = alone(f); err != nil {
+		return err
 	}
-	h.lock.file = f
 	return h.found.load()
+}
+
+// alone locks a service's file without waiting, or closes it.
+func alone(f *os.File) (*os.File, error) {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another replypath has this network namespace: see which: fuser -v %s", f.Name()), f.Close())
+	}
+	return f, nil
 }
 
 func (h *Host) openLock() (*os.File, error) {

@@ -28,14 +28,14 @@ func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path
 // again.
 func (h *Host) ProveSome(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, some []health.Path) ([]proof.Finding, error) {
 	findings, err := prove(ctx, s, paths, some, func(*rtnl.Handle) (proof.Ground, error) { return proof.Ground{Facts: facts}, nil })
-	if err == nil && proof.Result(slices.DeleteFunc(slices.Clone(findings), unfit)) == health.Yes {
+	if err == nil && proof.Result(slices.DeleteFunc(slices.Clone(findings), func(f proof.Finding) bool { return !fit(f.Path) })) == health.Yes {
 		return findings, nil
 	}
 	return prove(ctx, s, paths, some, wholeGround(ctx, some))
 }
 
-// unfit reports whether nothing can be asked of the finding's path, and that is all there is to tell.
-func unfit(f proof.Finding) bool { _, unfit := proof.Unfit(f.Path); return unfit }
+// fit reports whether anything can be asked of the path. Of another one that is all there is to tell.
+func fit(p health.Path) bool { _, unfit := proof.Unfit(p); return !unfit }
 
 // Prove is Host.Prove for a program that has no Host open.
 func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
@@ -118,7 +118,6 @@ func survey(ctx context.Context, ground proof.Ground, router *rtnl.Router, s hea
 	if r.target.Listeners, err = rtnl.Listeners(ctx); err != nil {
 		return nil, err
 	}
-	fit := func(p health.Path) bool { _, unfit := proof.Unfit(p); return !unfit }
 	for _, p := range some {
 		if fit(p) {
 			r.paths = append(r.paths, p)
