@@ -5,15 +5,12 @@ import (
 	"net/netip"
 )
 
-// tableLocal is what the kernel's own first rule looks in (ip-rule(8)).
-const tableLocal Table = 255
-
 // rivals names the rules of other programs that decide before ours, or among them.
 func rivals(s Settings, f Facts) []Finding {
 	var all []Finding
 	for _, r := range f.Others {
 		switch {
-		case r.Action == Lookup && r.Table == tableLocal:
+		case r.Action == Lookup && r.Table == LocalTable:
 		case r.Priority >= s.Priority && r.Priority < s.Priority+BlockSize:
 			all = append(all, Finding{
 				What:   fmt.Sprintf("a rule of another program is among ours (%s rule %s)", r.Family.ip(), r.Selects()),

@@ -13,8 +13,12 @@ import (
 // (rtnetlink(7), rtm_protocol). etc/rt_protos.d gives it a name.
 const Protocol = 82
 
-// MainTable is the number of the kernel's main table (rtnetlink(7), RT_TABLE_MAIN).
-const MainTable Table = 254
+// The numbers of the kernel's own tables: main, and that of the host's own addresses, which the kernel's first rule asks
+// (rtnetlink(7), RT_TABLE_MAIN, RT_TABLE_LOCAL; ip-rule(8)).
+const (
+	MainTable  Table = 254
+	LocalTable Table = 255
+)
 
 // Action is what a rule does with a packet that it selects.
 type Action uint8

@@ -66,7 +66,7 @@ func (g Ground) decides(r uplinks.Rule, p packet, d uplinks.Decision) bool {
 	switch {
 	case r.Action == blackhole, r.Action == unreachable, r.Action == prohibit:
 		return d.Err != nil
-	case r.Action != uplinks.Lookup, r.Table == localTable:
+	case r.Action != uplinks.Lookup, r.Table == uplinks.LocalTable:
 		return false
 	case r.SuppressLength != uplinks.NoSuppress:
 		return d.Err == nil && r.Table == d.Table && g.specific(p.to, d.Link)
@@ -85,9 +85,6 @@ func (g Ground) specific(to netip.Addr, link int) bool {
 	}
 	return slices.ContainsFunc(g.Facts.Links[name].Connected, holds)
 }
-
-// localTable is asked first, by a rule of the kernel's own.
-const localTable uplinks.Table = 255
 
 // misled says why a packet with the path's mark does not go by the path.
 func (g Ground) misled(p health.Path, packet packet, d uplinks.Decision, mine uplinks.Rule) health.Check {

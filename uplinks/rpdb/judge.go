@@ -75,12 +75,9 @@ func (p Packet) Question() Packet {
 }
 
 func (d *Database) isLocal(a netip.Addr) bool {
-	r := d.find(localTable, Packet{Family: d.Family, To: a})
+	r := d.find(uplinks.LocalTable, Packet{Family: d.Family, To: a})
 	return r != nil && r.Type == Local
 }
-
-// localTable is the number of the table of the host's own addresses (rtnetlink(7), RT_TABLE_LOCAL).
-const localTable uplinks.Table = 255
 
 // Differs says how the kernel's answer, the route as it stands in its table, differs from the judgement; empty: they
 // agree.

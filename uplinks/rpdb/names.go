@@ -20,7 +20,7 @@ func (n Names) Table(t uplinks.Table) string {
 		return name
 	}
 	switch t {
-	case localTable:
+	case uplinks.LocalTable:
 		return "local"
 	case uplinks.MainTable:
 		return "main"

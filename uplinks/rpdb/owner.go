@@ -48,7 +48,7 @@ var patterns = []struct {
 		return byLink || r.Mask == 0x3f00 && r.Priority > 2000 && r.Priority < 3256
 	}},
 	{"Cilium", func(_ *Database, r *Rule) bool {
-		return r.Table == 2004 || r.Table == 2005 || r.Protocol == kernel && r.Priority == 100 && r.Table == localTable
+		return r.Table == 2004 || r.Table == 2005 || r.Protocol == kernel && r.Priority == 100 && r.Table == uplinks.LocalTable
 	}},
 	{"AWS VPC CNI", func(_ *Database, r *Rule) bool {
 		return r.Priority == 1024 && r.Mark == 0x80 && r.Mask == 0x80

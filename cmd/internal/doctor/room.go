@@ -79,11 +79,8 @@ func (s Seen) roomAt(first uplinks.Priority) bool {
 
 // foreign reports whether the rule is neither ours nor the kernel's first.
 func foreign(r *rpdb.Rule) bool {
-	return r.Protocol != uplinks.Protocol && !(r.Action == uplinks.Lookup && r.Table == localTable)
+	return r.Protocol != uplinks.Protocol && !(r.Action == uplinks.Lookup && r.Table == uplinks.LocalTable)
 }
-
-// localTable is what the kernel's own first rule looks in (ip-rule(8)).
-const localTable uplinks.Table = 255
 
 // elsewhere proposes priorities for our rules, behind what can be done instead.
 func (s Seen) elsewhere(instead string) string {
