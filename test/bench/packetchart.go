@@ -24,7 +24,7 @@ func (p *packets) chart(f family) chart {
 	return c
 }
 
-// digest is what packets cost with as many uplinks as each can have.
+// digest is what packets cost with the most uplinks.
 func (p *packets) digest() *table {
 	t := &table{columns: []string{"path"}}
 	var shown []variant
@@ -35,17 +35,16 @@ func (p *packets) digest() *table {
 		}
 	}
 	_, most := p.run.extremes()
-	t.title = fmt.Sprintf("CPU time of a packet with %d uplinks (Shorewall: %d), IPv4 / IPv6, over no rules", most, min(most, shorewallMost))
+	t.title = fmt.Sprintf("CPU time of a packet with %d uplinks, IPv4 / IPv6, over no rules", most)
 	for _, w := range p.run.measured() {
 		row := []string{w.label}
 		for _, v := range shown {
 			cell := ""
 			for i, f := range families {
-				n := min(most, v.most)
 				if i > 0 {
 					cell += " / "
 				}
-				cell += short(p.work(w.name, v.name, n, f).over(p.work(w.name, nothing, n, f)).median())
+				cell += short(p.work(w.name, v.name, most, f).over(p.work(w.name, nothing, most, f)).median())
 			}
 			row = append(row, cell)
 		}

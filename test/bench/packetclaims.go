@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // claims are what must hold of packets.
 func (p *packets) claims() (claims []claim) {
@@ -31,23 +28,20 @@ func (p *packets) claims() (claims []claim) {
 	return claims
 }
 
-// cheaper claims how much cheaper than others an established reply is, with as many uplinks as they can have.
+// cheaper claims how much cheaper than others an established reply is, with the most uplinks.
 func (p *packets) cheaper(than variant, backend string) (claims []claim) {
 	bound := map[string]float64{"legacy": 2.5, "nft": 8}[backend]
+	_, most := p.run.extremes()
 	for _, f := range families {
-		for _, n := range slices.Backward(p.run.uplinks) {
-			theirs, measured := p.cost[packetKey{reply.name, than.name, n, f}]
-			if !measured {
-				continue
-			}
-			injected := p.cost[packetKey{reply.name, alone, 2, f}].median()
-			claims = append(claims, claim{
-				what:   fmt.Sprintf("%s, %s: %s over replypath, %d uplinks", reply.label, f, than.name, n),
-				figure: theirs.less(injected).over(p.work(reply.name, ours[backend].name, n, f)),
-				bound:  bound, least: true,
-			})
-			break
+		theirs := p.work(reply.name, than.name, most, f)
+		if len(theirs) == 0 {
+			continue
 		}
+		claims = append(claims, claim{
+			what:   fmt.Sprintf("%s, %s: %s over replypath, %d uplinks", reply.label, f, than.name, most),
+			figure: theirs.over(p.work(reply.name, ours[backend].name, most, f)),
+			bound:  bound, least: true,
+		})
 	}
 	return claims
 }

@@ -46,9 +46,7 @@ func newPackets(w *world.World, r run) *packets {
 	add(counted, 2)
 	for _, n := range p.run.uplinks {
 		for _, v := range p.run.variants {
-			if n <= v.most {
-				add(v, n)
-			}
+			add(v, n)
 		}
 	}
 	return p

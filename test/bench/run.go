@@ -32,7 +32,7 @@ type run struct {
 func full() run {
 	return run{
 		began:   time.Now(),
-		uplinks: []int{2, 8, 31, 128, 250}, some: []int{2, 250}, rounds: 9, packets: 2000,
+		uplinks: []int{2, 8, 31, 250}, some: []int{2, 250}, rounds: 9, packets: 2000,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
 		backends: backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
 		harms: 3, resting: []int{31, 250}, look: 5 * time.Second, looks: 5,

@@ -64,11 +64,20 @@ ACCEPT net fw udp %[3]d`, family(4).lan(), lanPort, hostPort))
 		if i == 0 {
 			options += ",balance"
 		}
-		return fmt.Sprintf("isp%d %d %#x - %s %s %s", i, i+1, (i+1)<<8, link, family(4).router(i), options)
+		return fmt.Sprintf("isp%d %d %#x - %s %s %s", i, providerNumber(i), (i+1)<<8, link, family(4).router(i), options)
 	}))
 	for _, empty := range []string{"snat", "rtrules", "params", "conntrack"} {
 		g.shorewallFile(empty, "")
 	}
+}
+
+// providerNumber is also the number of the provider's table. One is that of Shorewall's own table balance.
+func providerNumber(index int) int {
+	const balance = 250
+	if number := index + 1; number < balance {
+		return number
+	}
+	return index + 2
 }
 
 // each is a line for each uplink.

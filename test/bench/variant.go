@@ -10,7 +10,6 @@ type variant struct {
 	name    string
 	class   string // in the chart
 	backend string // of iptables; none for one without
-	most    int    // uplinks that it can have
 	only4   bool
 	setup   func(g *gateway)
 }
@@ -27,17 +26,14 @@ const (
 	shoreName = "Shorewall 5.2"
 )
 
-// shorewallMost is how many providers Shorewall's bits of the mark leave room for in a start of bearable length.
-const shorewallMost = 128
-
 var (
-	bare    = variant{name: nothing, most: 255, setup: (*gateway).withoutRules}
-	oneRule = variant{name: floor, class: "floor", most: 255, setup: (*gateway).withOneRule}
-	counted = variant{name: alone, most: 255, setup: (*gateway).withoutRules}
-	ours    = perBackend(variant{name: ourName, class: "ours", most: 255}, (*gateway).withReplypath)
-	others  = perBackend(variant{name: otherName, class: "ours", most: 255}, (*gateway).withOther)
-	blog    = perBackend(variant{name: blogName, class: "blog", most: 255}, (*gateway).withBlogRecipe)
-	shore   = perBackend(variant{name: shoreName, class: "shore", most: shorewallMost, only4: true}, (*gateway).withShorewall)
+	bare    = variant{name: nothing, setup: (*gateway).withoutRules}
+	oneRule = variant{name: floor, class: "floor", setup: (*gateway).withOneRule}
+	counted = variant{name: alone, setup: (*gateway).withoutRules}
+	ours    = perBackend(variant{name: ourName, class: "ours"}, (*gateway).withReplypath)
+	others  = perBackend(variant{name: otherName, class: "ours"}, (*gateway).withOther)
+	blog    = perBackend(variant{name: blogName, class: "blog"}, (*gateway).withBlogRecipe)
+	shore   = perBackend(variant{name: shoreName, class: "shore", only4: true}, (*gateway).withShorewall)
 )
 
 // backends of iptables.
