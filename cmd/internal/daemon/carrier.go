@@ -54,6 +54,7 @@ func (s *Service) carriers(ctx context.Context) error {
 // between is how long to wait before so many links are thought about again, and how many are looked at now.
 func between(links int, changed bool) (wait time.Duration, looks int) {
 	switch {
+	case links == 0:
 	case links <= glances:
 		return calm, links
 	case changed && links <= tooMany:
@@ -71,7 +72,7 @@ func (s *Service) stir() {
 }
 
 // glance tells of a link that is no longer as it was. What is wrong with the look itself, the next event or round finds.
-func (s *Service) glance(look func(index int) (uplinks.LinkState, error), at health.Path) {
+func (s *Service) glance(look func(index int) (uplinks.LinkState, error), at *health.Path) {
 	is, err := look(at.Index)
 	if err != nil || is.Name != at.Link || is.Up && is.Carrier {
 		return
@@ -80,11 +81,15 @@ func (s *Service) glance(look func(index int) (uplinks.LinkState, error), at hea
 	s.announce("link", uplinks.Place{Link: at.Index})
 }
 
-// alive gives a path of each link that is up and has a carrier.
-func alive(paths []health.Path) (links []health.Path) {
-	for _, p := range paths {
+// alive gives a path of each link that is up and has a carrier, or of one more than are too many.
+func alive(paths []health.Path) (links []*health.Path) {
+	for i := range paths {
+		p := &paths[i]
 		if p.Up && p.Carrier && (len(links) == 0 || links[len(links)-1].Index != p.Index) {
 			links = append(links, p)
+		}
+		if len(links) > tooMany {
+			break
 		}
 	}
 	return links

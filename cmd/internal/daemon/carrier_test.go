@@ -31,7 +31,7 @@ func TestAGlanceTakesDownWhatHasNoCarrier(t *testing.T) {
 		monitor := health.NewMonitor(nil)
 		s := &Service{care: newCare(monitor, slog.New(slog.DiscardHandler)), loop: NewLoop(nil)}
 		monitor.Watch(health.Settings{Uplinks: []health.Uplink{{Name: "lte", Quorum: 1}}}, []health.Path{at})
-		s.glance(func(int) (uplinks.LinkState, error) { return c.is, c.err }, at)
+		s.glance(func(int) (uplinks.LinkState, error) { return c.is, c.err }, &at)
 		if got := monitor.Uplinks()[0].Families[0].Reason; (c.want == "") != (got != "eth1 is down" && got != "no carrier on eth1") || c.want != "" && got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
@@ -55,7 +55,7 @@ func TestLinksAreLookedAtWhileItIsOfUse(t *testing.T) {
 		changed bool
 		want    time.Duration
 		looks   int
-	}{{1, false, calm, 1}, {glances, true, calm, glances}, {glances + 1, false, none, 0}, {glances + 1, true, blink, glances},
+	}{{0, true, none, 0}, {1, false, calm, 1}, {glances, true, calm, glances}, {glances + 1, false, none, 0}, {glances + 1, true, blink, glances},
 		{tooMany, true, blink, glances}, {tooMany + 1, true, none, 0}} {
 		if got, looks := between(c.links, c.changed); got != c.want || looks != c.looks {
 			t.Errorf("between looks at %d links, one of them changed: %v, are %s, want %s; %d are looked at, want %d", c.links, c.changed, got, c.want, looks, c.looks)
