@@ -21,7 +21,7 @@ func (c *control) serve(g *gateway, backend string) {
 	g.host.SetSysctl("net.ipv6.conf.all.keep_addr_on_down", "1")
 	s := serve(g.host, g.folder, "proof = { every = \"off\" }\n"+quiet+g.configuration(backend, g.uplinks))
 	time.Sleep(time.Second) // the last look at what was done
-	for range 2 * c.run.changes {
+	for range 4 * c.run.changes {
 		rest := s.during(func() { time.Sleep(2 * settle) })
 		c.note(oneChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(2 * settle) }).less(rest))
 	}
