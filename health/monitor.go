@@ -20,7 +20,8 @@ type Monitor struct {
 	tasks  sync.WaitGroup
 
 	mu      sync.Mutex
-	order   []Uplink // as in the settings
+	order   []Uplink         // as in the settings
+	links   map[string][]Key // the paths by each link, in that order
 	watches map[Key]*watch
 	commons map[commonKey]*common
 	ctx     context.Context // nil: it does not run
@@ -40,7 +41,7 @@ func (m *Monitor) Watch(s Settings, paths []Path) {
 	m.mu.Lock()
 	defer m.unlock()
 	now := time.Now()
-	m.order = slices.Clone(s.Uplinks)
+	m.order, m.links = slices.Clone(s.Uplinks), map[string][]Key{}
 	byName := make(map[string]Uplink, len(s.Uplinks))
 	for _, u := range s.Uplinks {
 		byName[u.Name] = u
@@ -49,6 +50,7 @@ func (m *Monitor) Watch(s Settings, paths []Path) {
 	for _, p := range paths {
 		if u, known := byName[p.Uplink]; known {
 			kept[p.Key] = true
+			m.links[p.Link] = append(m.links[p.Link], p.Key)
 			m.watch(u, p, now)
 		}
 	}
@@ -74,21 +76,12 @@ func (m *Monitor) Link(name string, up, carrier bool) {
 	m.mu.Lock()
 	defer m.unlock()
 	now := time.Now()
-	for _, w := range m.all() {
-		if w.path.Link == name {
-			p := w.path
-			p.Up, p.Carrier = up, carrier
-			m.watch(w.uplink, p, now)
-		}
+	for _, k := range m.links[name] {
+		w := m.watches[k]
+		p := w.path
+		p.Up, p.Carrier = up, carrier
+		m.watch(w.uplink, p, now)
 	}
-}
-
-// all are the paths in the order of the settings.
-func (m *Monitor) all() (all []*watch) {
-	for _, u := range m.order {
-		all = append(all, m.ofUplink(u.Name)...)
-	}
-	return all
 }
 
 // ofUplink are the uplink's paths, IPv4 first.

@@ -135,7 +135,7 @@ func TestMemoryIsFlatWhenAllTargetsAreDead(t *testing.T) {
 		r.net.set(func(n *internet) { n.holes["fibre"], n.holes["lte"] = true, true })
 		r.pass(3 * time.Hour)
 		r.net.set(func(n *internet) { n.asked = nil })
-		for _, w := range r.monitor.all() {
+		for _, w := range r.monitor.watches {
 			if len(w.inquiries) != 2 || len(w.history.last(time.Now())) != slots {
 				t.Errorf("%d probes, %d minutes", len(w.inquiries), len(w.history.last(time.Now())))
 			}

@@ -9,13 +9,14 @@ import (
 
 // Desired is what should be in the kernel of a host that is like the facts, for an operator who asked for the
 // settings. Settings without uplinks ask for nothing: what we changed goes back to what was found. Of facts that are only
-// of some shares it is what should be in those.
+// of some shares it is what should be in those, given all links.
 func Desired(s Settings, f Facts) State {
 	want := NewState()
 	if f.Only != nil {
-		for _, u := range s.Uplinks {
-			if f.covers(s, u) {
-				wantOf(want, s, f, u)
+		for _, u := range s.Of(f.Only).Uplinks {
+			inTable(want, s, f, u)
+			if covers(f.Only, s.share(u)) {
+				onLink(want, s, f, u)
 			}
 		}
 		return want
@@ -28,19 +29,24 @@ func Desired(s Settings, f Facts) State {
 		chains(want, s, f, family)
 	}
 	for _, u := range s.Uplinks {
-		wantOf(want, s, f, u)
+		inTable(want, s, f, u)
+		onLink(want, s, f, u)
 	}
 	tunables(want, s, f)
 	return want
 }
 
-// wantOf adds what is in the uplink's share.
-func wantOf(want State, s Settings, f Facts, u Uplink) {
-	l, present := f.link(u)
+// inTable adds what is in the uplink's table.
+func inTable(want State, s Settings, f Facts, u Uplink) {
+	l, _ := f.link(u)
 	for _, family := range f.families() {
 		routes(want, s, l, u, family)
 	}
-	if present {
+}
+
+// onLink adds what is set of the uplink's link.
+func onLink(want State, s Settings, f Facts, u Uplink) {
+	if _, present := f.link(u); present {
 		want.Tunables[Tunable{u.Link, LinkGroup}] = fmt.Sprint(s.Group)
 		want.Tunables[Tunable{u.Link, SrcValidMark}] = "1"
 	}

@@ -16,7 +16,7 @@ type Facts struct {
 	Tools    map[Family]Tool // the iptables commands of the backend that is used
 	Both     bool            // both backends hold rules of others, and the operator has not chosen one
 	Found    map[Tunable]Found
-	Only     []Share // what was looked at, when it was not the whole host: of that there are links, their routes in Routed, and no more
+	Only     []Share // what was looked at, when it was not the whole host
 }
 
 // Link is a network interface.

@@ -19,31 +19,7 @@ type Finding struct {
 func (f Finding) String() string { return f.What + ": " + f.Remedy }
 
 // Findings compares what the operator asked for with what the host is like.
-func Findings(s Settings, f Facts) []Finding {
-	var all []Finding
-	if len(s.Uplinks) == 0 {
-		return lost(f)
-	}
-	if f.Both {
-		all = append(all, Finding{
-			What:   fmt.Sprintf("both iptables backends hold rules of other programs; ours go to %s", f.Tools[IPv4].Backend),
-			Remedy: `move the others to one backend, or choose with backend = "nft" or "legacy"`,
-		})
-	}
-	for _, family := range Families {
-		if f.Barred[family] {
-			all = append(all, Finding{
-				What:   fmt.Sprintf("main has an unreachable, blackhole or prohibit default route for %s: where it has no better one it refuses replies before any uplink is asked", family),
-				Remedy: "move that route to the table default, which is asked last: " + family.ip() + " route add unreachable default table default, then delete it from main",
-			})
-		}
-	}
-	own := f.own()
-	for _, u := range s.Uplinks {
-		all = append(all, u.findings(f, own)...)
-	}
-	return slices.Concat(all, neither(s, f), rivals(s, f))
-}
+func Findings(s Settings, f Facts) []Finding { return Inspect(s, f).Findings() }
 
 func (u Uplink) findings(f Facts, own map[netip.Addr]bool) []Finding {
 	l, present := f.Links[u.Link]

@@ -2,6 +2,7 @@ package uplinks_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,43 @@ func TestFindings(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// What is found again of some shares is what is found of the whole host.
+func TestFindingsOfWhatHasChanged(t *testing.T) {
+	s := uplinkstest.Settings()
+	for name, change := range map[string]func(*uplinks.Facts, *uplinks.Link){
+		"nothing":          func(*uplinks.Facts, *uplinks.Link) {},
+		"in a VRF":         func(_ *uplinks.Facts, l *uplinks.Link) { l.VRF = 77 },
+		"without gateways": func(_ *uplinks.Facts, l *uplinks.Link) { l.Defaults = nil },
+		"the host's own address is its gateway": func(_ *uplinks.Facts, l *uplinks.Link) {
+			l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: ip("192.0.2.2")}}
+		},
+		"with a router behind it": func(f *uplinks.Facts, l *uplinks.Link) {
+			f.Routed = append(f.Routed, uplinks.Routed{Dst: net("203.0.113.0/24"), Gateway: ip("198.18.0.9"), Link: l.Name})
+		},
+	} {
+		for _, link := range []string{"eth0", "eth1", "lan0"} {
+			before, after := uplinkstest.Facts(), uplinkstest.Facts()
+			l := after.Links[link]
+			change(&after, &l)
+			after.Links[link] = l
+			part := uplinks.Facts{Only: s.Shares(link), Links: map[string]uplinks.Link{link: l}}
+			for _, r := range after.Routed {
+				if r.Link == link {
+					part.Routed = append(part.Routed, r)
+				}
+			}
+			whole := before.With(part)
+			got := uplinks.Inspect(s, before).Again(s, whole, part.Only).Findings()
+			if want := uplinks.Findings(s, after); !slices.Equal(got, want) {
+				t.Errorf("%s %s: found again\n%v\nwant\n%v", link, name, got, want)
+			}
+			if back := uplinks.Inspect(s, after).Again(s, before, part.Only).Findings(); len(back) != 0 {
+				t.Errorf("%s no longer %s: found again %v", link, name, back)
+			}
+		}
 	}
 }
 

@@ -1,9 +1,6 @@
 package uplinks
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "fmt"
 
 // rivals names the rules of other programs that decide before ours, or among them.
 func rivals(s Settings, f Facts) []Finding {
@@ -37,17 +34,4 @@ func (r Rule) catchesAll() bool {
 func (r Rule) Selects() string {
 	text := r.String()
 	return text[:len(text)-len(fmt.Sprintf(" protocol %d", Protocol))]
-}
-
-// own are the addresses of the host that no other host may have as well.
-func (f Facts) own() map[netip.Addr]bool {
-	all := map[netip.Addr]bool{}
-	for _, l := range f.Links {
-		for _, a := range l.Addrs {
-			if ip := a.Prefix.Addr(); !ip.IsLinkLocalUnicast() {
-				all[ip] = true
-			}
-		}
-	}
-	return all
 }

@@ -6,10 +6,10 @@ import (
 )
 
 // Share is what can be looked at without the rest of the host: a link with the routes by it, and the table of the uplink
-// whose link it is.
+// whose link it is, or that table alone.
 type Share struct {
-	Link  string
-	Table Table // 0: the link is no uplink's
+	Link  string // empty: only the table
+	Table Table  // 0: the link is no uplink's
 }
 
 // Place is where something has changed: a link, or a table of ours. The zero Place may be anywhere.
@@ -22,7 +22,7 @@ type Place struct {
 func (s Settings) Shares(link string) (all []Share) {
 	for _, u := range s.Uplinks {
 		if u.Link == link {
-			all = append(all, Share{link, s.Table(u)})
+			all = append(all, s.share(u))
 		}
 	}
 	if all == nil {
@@ -31,47 +31,78 @@ func (s Settings) Shares(link string) (all []Share) {
 	return all
 }
 
+// share is the uplink's.
+func (s Settings) share(u Uplink) Share { return Share{u.Link, s.Table(u)} }
+
+// Of are the settings for the uplinks of shares alone.
+func (s Settings) Of(only []Share) Settings {
+	some := s.Uplinks
+	s.Uplinks = nil
+	for _, u := range some {
+		if covers(only, Share{Table: s.Table(u)}) {
+			s.Uplinks = append(s.Uplinks, u)
+		}
+	}
+	return s
+}
+
+// covers reports whether a share is among others, or in one of them.
+func covers(all []Share, share Share) bool {
+	return slices.ContainsFunc(all, func(s Share) bool {
+		return s == share || share.Link == "" && s.Table == share.Table
+	})
+}
+
+// Join adds a share to others, unless it is in them.
+func Join(all []Share, share Share) []Share {
+	if covers(all, share) {
+		return all
+	}
+	all = slices.DeleteFunc(all, func(s Share) bool { return covers([]Share{share}, s) })
+	return append(all, share)
+}
+
 // At gives the shares in which places are, on a host like the facts; false: it cannot be told.
 func (s Settings) At(f Facts, at []Place) (all []Share, known bool) {
 	for _, p := range at {
-		link := f.linkOf(s, p)
-		if link == "" {
+		in := s.in(f, p)
+		if in == nil {
 			return nil, false
 		}
-		for _, share := range s.Shares(link) {
-			if !slices.Contains(all, share) {
-				all = append(all, share)
-			}
+		for _, share := range in {
+			all = Join(all, share)
 		}
 	}
 	return all, true
 }
 
-// linkOf is the name of the link that a place is about, or empty.
-func (f Facts) linkOf(s Settings, p Place) string {
+// in are the shares of a place; none when it is not known.
+func (s Settings) in(f Facts, p Place) []Share {
 	if p.Table != 0 {
-		for _, u := range s.Uplinks {
-			if s.Table(u) == p.Table {
-				return u.Link
-			}
+		if slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return s.Table(u) == p.Table }) {
+			return []Share{{Table: p.Table}}
 		}
-		return ""
+		return nil
 	}
 	for name, l := range f.Links {
 		if l.Index == p.Link {
-			return name
+			return s.Shares(name)
 		}
 	}
-	return ""
+	return nil
 }
 
-// covers reports whether facts of some shares are of the uplink's.
-func (f Facts) covers(s Settings, u Uplink) bool {
-	return slices.Contains(f.Only, Share{u.Link, s.Table(u)})
+// Of is the whole host's facts as those of some shares, or of the whole when none are named.
+func (f Facts) Of(only []Share) Facts {
+	f.Only = only
+	return f
 }
 
 // With is the whole host's facts with those of some shares, looked at since, in the place of what they were.
 func (f Facts) With(part Facts) Facts {
+	if !slices.ContainsFunc(part.Only, func(s Share) bool { return s.Link != "" }) {
+		return f
+	}
 	links, unlisted := maps.Clone(f.Links), map[string]int{}
 	maps.Copy(unlisted, f.Unlisted)
 	routed := slices.DeleteFunc(slices.Clone(f.Routed), func(r Routed) bool {
@@ -97,36 +128,4 @@ func (f Facts) Moves(part Facts) bool {
 		was, now := f.Links[s.Link], part.Links[s.Link]
 		return was.Index != now.Index || !slices.Equal(was.owned(), now.owned())
 	})
-}
-
-// Of is the part of a state that is in shares: their tables and their links' tunables.
-func (s State) Of(shares []Share) State {
-	part := NewState()
-	links, tables := map[string]bool{}, map[Table]bool{}
-	for _, of := range shares {
-		links[of.Link], tables[of.Table] = true, true
-	}
-	for k, r := range s.Routes {
-		if tables[k.Table] {
-			part.Routes[k] = r
-		}
-	}
-	for t, value := range s.Tunables {
-		if t.Link != "" && links[t.Link] {
-			part.Tunables[t] = value
-		}
-	}
-	return part
-}
-
-// Put changes a part of the state, as Of gave it, to another.
-func (s State) Put(old, part State) {
-	for k := range old.Routes {
-		delete(s.Routes, k)
-	}
-	for t := range old.Tunables {
-		delete(s.Tunables, t)
-	}
-	maps.Copy(s.Routes, part.Routes)
-	maps.Copy(s.Tunables, part.Tunables)
 }

@@ -8,8 +8,8 @@ import (
 
 // Kernel is what a host's state is read from and written to.
 type Kernel interface {
-	// Observe reads the host: what it is like, and what of ours is there. When shares are named it reads those alone; of
-	// a link that is not there it gives none.
+	// Observe reads the host: what it is like, and what of ours is there. When shares are named it reads those alone, and
+	// gives their links, the routes by them in Routed, and no more; of a link that is not there it gives none.
 	Observe(ctx context.Context, only ...Share) (Facts, State, error)
 	// Apply does one step.
 	Apply(ctx context.Context, s Step) error

@@ -136,9 +136,10 @@ func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, names map[int]s
 	}
 }
 
+// addHop notes what a hop says of its link. A route of several keeps the hops whose links are down, but none leads there.
 func addHop(facts *uplinks.Facts, f uplinks.Family, r *listed, hop hop, link string) {
 	l, ok := facts.Links[link]
-	if !ok {
+	if !ok || !l.Up {
 		return
 	}
 	main := r.table == uplinks.MainTable

@@ -15,6 +15,9 @@ import (
 // have the names that they had at the last Read.
 func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *uplinks.Facts, have *uplinks.State) error {
 	for _, s := range only {
+		if s.Link == "" {
+			continue
+		}
 		if err := h.readLink(ctx, s.Link, facts, have); err != nil {
 			return err
 		}
@@ -43,8 +46,12 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 }
 
 // readRoutesBy reads a family's routes by a link, in main and wherever it had a default route at the last Read: all
-// tables together may hold a hundred times as many.
+// tables together may hold a hundred times as many. By a link that is down there are none (net/ipv4/fib_frontend.c,
+// fib_disable_ip; net/ipv6/route.c, rt6_disable_ip).
 func (h *Handle) readRoutesBy(ctx context.Context, f uplinks.Family, l uplinks.Link, facts *uplinks.Facts) error {
+	if !l.Up {
+		return nil
+	}
 	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaults[l.Name]...) {
 		if err := h.readTable(ctx, f, within{t, l.Index}, facts, nil); err != nil {
 			return err

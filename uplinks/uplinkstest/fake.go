@@ -98,7 +98,7 @@ func (k *Fake) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Fact
 		}
 	}
 	if only != nil {
-		return part(k.facts, only), have.Of(only), ctx.Err()
+		return part(k.facts, only), within(have, only), ctx.Err()
 	}
 	for tool, t := range k.tables {
 		t.observe(tool, have)

@@ -47,30 +47,37 @@ func (c *care) attend(s health.Settings) {
 	c.monitor.Watch(c.asked, c.paths)
 }
 
-// observed takes over the host and the paths as a round saw them, which may have looked at some shares only. Of those the
-// monitor is told in any case: an event may have told it otherwise meanwhile, and too late.
+// observed takes over the host and the paths as a round saw them, which may have looked at some shares only. Of what was
+// looked at the monitor is told in any case: an event may have told it otherwise meanwhile, and too late.
 func (c *care) observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Share) {
-	paths := health.Paths(s, f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.facts = f
-	same := slices.EqualFunc(paths, c.paths, func(a, b health.Path) bool { return a.Key == b.Key })
-	if !same {
-		c.renew(paths)
+	if only == nil {
+		c.renew(health.Paths(s, f))
 		return
 	}
-	for i, p := range paths {
-		if c.paths[i] != p {
-			c.stale[p.Key] = true
+	var paths []health.Path // in the place of those that others read
+	for _, p := range health.Paths(s.Of(only), f) {
+		at := slices.IndexFunc(c.paths, func(is health.Path) bool { return is.Key == p.Key })
+		if at < 0 {
+			c.renew(health.Paths(s, f))
+			return
 		}
-		if c.paths[i] != p || slices.Contains(only, uplinks.Share{Link: p.Link, Table: p.Table}) {
-			c.monitor.Move(p)
+		if c.paths[at] != p {
+			if paths == nil {
+				paths = slices.Clone(c.paths)
+			}
+			paths[at], c.stale[p.Key] = p, true
 		}
+		c.monitor.Move(p)
 	}
-	c.paths = paths
+	if paths != nil {
+		c.paths = paths
+	}
 }
 
-// renew takes over other paths than there were.
+// renew takes over all paths.
 func (c *care) renew(paths []health.Path) {
 	before := make(map[health.Key]health.Path, len(c.paths))
 	for _, p := range c.paths {

@@ -20,7 +20,9 @@ type Keeper struct {
 	Repaired func(uplinks.Plan, string, []uplinks.Place)                     // is told what a round changed, why and where; may be nil
 	restrain *Restraint
 
-	facts   uplinks.Facts          // as they were last seen; only the loop's goroutine
+	kept    uplinks.Settings       // in the last round, and
+	facts   uplinks.Facts          // as they were seen then, with
+	found   uplinks.Inspection     // what there is to say of them; only the loop's goroutine
 	open    map[uplinks.Share]bool // what was repaired since the last look at the whole, and not looked at since
 	orderly bool                   // what is not open was in order
 
@@ -113,22 +115,26 @@ func (k *Keeper) Round(ctx context.Context, why string, at ...uplinks.Place) tim
 		k.failed("observe", err)
 		return soon
 	}
-	want := uplinks.Desired(settings, facts)
-	k.restrain.Want(want, facts.Only)
-	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), time.Now())
+	only, whole := facts.Only, facts
+	if only != nil {
+		whole = k.facts.With(facts)
+	}
+	want, now := uplinks.Desired(settings, whole.Of(only)), time.Now()
+	k.restrain.Want(want, func() uplinks.State { return uplinks.Desired(k.kept, k.facts.Of(only)) }, now)
+	act, wait, next := k.restrain.Split(uplinks.Diff(want, have), now)
 	done, err := uplinks.CarryOut(ctx, k.Kernel, act)
 	k.repaired(done, why, where(facts), suspects)
 	if err != nil && ctx.Err() == nil {
 		k.failed("apply", err)
 		next = soon
 	}
-	k.seen(facts, len(act), err == nil && len(wait) == 0)
+	k.seen(settings, whole, only, act, err == nil && len(wait) == 0)
 	if k.Observed != nil {
-		k.Observed(settings, k.facts, facts.Only)
+		k.Observed(settings, whole, only)
 	}
 	k.note(Report{
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: kinds(done), Drift: len(act) + len(wait), Waiting: len(wait),
-		Uplinks: len(settings.Uplinks), Findings: uplinks.Findings(settings, k.facts),
+		Uplinks: len(settings.Uplinks), Findings: k.found.Findings(),
 	})
 	return next
 }
@@ -141,9 +147,7 @@ const severalShares = 16
 func (k *Keeper) observe(ctx context.Context, s uplinks.Settings, at []uplinks.Place) (uplinks.Facts, uplinks.State, error) {
 	only, known := s.At(k.facts, at)
 	for share := range k.open {
-		if !slices.Contains(only, share) {
-			only = append(only, share)
-		}
+		only = uplinks.Join(only, share)
 	}
 	if len(at) > 0 && known && k.orderly && len(only) <= severalShares {
 		facts, have, err := k.Kernel.Observe(ctx, only...)
@@ -154,17 +158,26 @@ func (k *Keeper) observe(ctx context.Context, s uplinks.Settings, at []uplinks.P
 	return k.Kernel.Observe(ctx)
 }
 
-// seen takes over the facts, and in what of the host there was something to do.
-func (k *Keeper) seen(f uplinks.Facts, acted int, well bool) {
+// seen takes over the facts, what there is to say of them, and in what of the host there was something to do.
+func (k *Keeper) seen(s uplinks.Settings, whole uplinks.Facts, only []uplinks.Share, acted uplinks.Plan, well bool) {
+	k.kept, k.facts = s, whole
 	clear(k.open)
-	if f.Only == nil {
-		k.facts, k.orderly = f, well && acted == 0
+	if only == nil {
+		k.orderly = well && len(acted) == 0
+		k.found = uplinks.Inspect(s, whole)
 		return
 	}
-	k.facts = k.facts.With(f)
+	k.found = k.found.Again(s, whole, only)
 	k.orderly = k.orderly && well
-	if acted > 0 {
-		for _, share := range f.Only {
+	if len(acted) == 0 {
+		return
+	}
+	links := slices.ContainsFunc(acted, func(s uplinks.Step) bool { return uplinks.KindOf(s) != uplinks.KindRoute })
+	for _, share := range only {
+		if !links {
+			share.Link = ""
+		}
+		if share != (uplinks.Share{}) {
 			k.open[share] = true
 		}
 	}
@@ -173,7 +186,11 @@ func (k *Keeper) seen(f uplinks.Facts, acted int, well bool) {
 // where is what facts are of.
 func where(f uplinks.Facts) (at []uplinks.Place) {
 	for _, share := range f.Only {
-		at = append(at, uplinks.Place{Link: f.Links[share.Link].Index})
+		if share.Link == "" {
+			at = append(at, uplinks.Place{Table: share.Table})
+		} else {
+			at = append(at, uplinks.Place{Link: f.Links[share.Link].Index})
+		}
 	}
 	if at == nil {
 		return []uplinks.Place{{}}
@@ -218,9 +235,14 @@ func (k *Keeper) Tell(findings []uplinks.Finding) {
 	k.report.Findings = slices.Concat(k.report.Findings, findings)
 }
 
+// warn logs what is not known yet.
 func (k *Keeper) warn(findings []uplinks.Finding) {
+	told := make(map[uplinks.Finding]bool, len(k.report.Findings))
+	for _, f := range k.report.Findings {
+		told[f] = true
+	}
 	for _, f := range findings {
-		if !slices.Contains(k.report.Findings, f) {
+		if !told[f] {
 			k.Log.Warn(f.What, "remedy", f.Remedy)
 		}
 	}

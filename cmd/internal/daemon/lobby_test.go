@@ -7,11 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"replypath/health"
-	"replypath/uplinks"
 )
 
 // hall is a control socket that answers every request.
@@ -76,28 +74,4 @@ func TestAnAnswerThatNobodyReadsHarmsNobody(t *testing.T) {
 	if _, err := Call(t.Context(), dir, Request{Do: DoStatus}); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestALinkThatComesAndGoesIsNobodysRival(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := NewRestraint()
-		with, without := uplinks.NewState(), uplinks.NewState()
-		with.Rules[uplinks.Rule{Family: uplinks.IPv4, Priority: 2002}] = true
-		with.Tunables[uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}] = "8200"
-		found := uplinks.NewState()
-		found.Tunables[uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}] = "0"
-		for range 20 {
-			r.Want(with, nil)
-			act, wait, _ := r.Split(uplinks.Diff(with, found), time.Now())
-			if len(act) != 2 || len(wait) != 0 {
-				t.Fatalf("acts on %v, waits with %v", act, wait)
-			}
-			if fought := r.Done(act, time.Now()); len(fought) != 0 {
-				t.Fatalf("somebody is suspected of %v", fought)
-			}
-			r.Want(without, nil)
-			r.Done(uplinks.Diff(without, with), time.Now())
-			time.Sleep(time.Second)
-		}
-	})
 }

@@ -41,8 +41,12 @@ func TestAChangeIsLookedAtWhereItIs(t *testing.T) {
 	if looks := round(place); len(looks) != 1 || !slices.Equal(looks[0], eth0) {
 		t.Errorf("looked at %v", looks)
 	}
-	if looks := round(uplinks.Place{Table: eth0[0].Table}); len(looks) != 1 || !slices.Equal(looks[0], eth0) {
+	table := uplinks.Share{Table: eth0[0].Table}
+	if looks := round(uplinks.Place{Table: table.Table}); len(looks) != 1 || !slices.Equal(looks[0], []uplinks.Share{table}) {
 		t.Errorf("a change of its table: looked at %v", looks)
+	}
+	if looks := round(uplinks.Place{Table: table.Table}, place); len(looks) != 1 || !slices.Equal(looks[0], eth0) {
+		t.Errorf("a change of its table and its link: looked at %v", looks)
 	}
 	if !whole(round()) || !whole(round(place, uplinks.Place{Link: 4711})) {
 		t.Error("a place that nobody knows is not looked for in the whole host")
@@ -54,7 +58,7 @@ func TestAChangeIsLookedAtWhereItIs(t *testing.T) {
 	if looks := round(place); len(looks) != 1 || k.Report().InSync || k.facts.Links["eth0"].Up {
 		t.Errorf("a link that is down: looked at %v, %+v", looks, k.Report())
 	}
-	if looks := round(uplinks.Place{Link: facts.Links["eth1"].Index}); len(looks) != 1 || !slices.Contains(looks[0], eth0[0]) || !k.Report().InSync {
+	if looks := round(uplinks.Place{Link: facts.Links["eth1"].Index}); len(looks) != 1 || !slices.Contains(looks[0], table) || !k.Report().InSync {
 		t.Errorf("what was repaired is not looked at again: %v, %+v", looks, k.Report())
 	}
 	l.Addrs = nil
@@ -62,5 +66,57 @@ func TestAChangeIsLookedAtWhereItIs(t *testing.T) {
 	kernel.SetFacts(facts)
 	if looks := round(place); len(looks) != 2 || !whole(looks) {
 		t.Errorf("rules go by addresses, but only %v was looked at when one went", looks)
+	}
+}
+
+// Where only a part of the host is looked at, a rival is told from a link that comes and goes all the same.
+func TestARivalIsKnownWhereItIsAtWork(t *testing.T) {
+	facts := uplinkstest.Facts()
+	kernel := &asked{Fake: uplinkstest.NewFake(facts)}
+	k := NewKeeper(kernel, slog.New(slog.DiscardHandler), uplinkstest.Settings())
+	eth0 := uplinkstest.Settings().Shares("eth0")[0]
+	place := uplinks.Place{Link: facts.Links["eth0"].Index}
+	round := func(at uplinks.Place) Report {
+		k.Round(t.Context(), "test", at)
+		return k.Report()
+	}
+	for range 3 {
+		round(place)
+	}
+	kernel.only = nil
+	carrier := func(up bool) {
+		l := facts.Links["eth0"]
+		l.Up, l.Carrier = up, up
+		if facts.Links["eth0"] = l; !up {
+			l.Defaults = nil
+		}
+		kernel.SetFacts(facts.With(uplinks.Facts{Only: []uplinks.Share{eth0}, Links: map[string]uplinks.Link{"eth0": l}}))
+	}
+	for range 2 * tolerated {
+		for _, up := range []bool{false, true} {
+			carrier(up)
+			round(place)
+			if r := round(place); r.Waiting != 0 || !r.InSync {
+				t.Fatalf("a link comes and goes: %+v", r)
+			}
+		}
+	}
+	for n := range tolerated + 1 {
+		_, have, err := kernel.Fake.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, route := range have.Routes {
+			if key.Table == eth0.Table {
+				kernel.By(t, uplinks.DelRoute{Key: key, Route: route})
+			}
+		}
+		r := round(uplinks.Place{Table: eth0.Table})
+		if waits := r.Waiting > 0; waits != (n >= tolerated) {
+			t.Fatalf("somebody took the routes %d times: %+v", n+1, r)
+		}
+	}
+	if slices.ContainsFunc(kernel.only, func(only []uplinks.Share) bool { return only == nil }) {
+		t.Errorf("the whole host was looked at: %v", kernel.only)
 	}
 }

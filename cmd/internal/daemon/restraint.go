@@ -10,7 +10,7 @@ import (
 // never for ever. Each object has its own patience, so that a rival of one is not felt by another.
 type Restraint struct {
 	offences map[string]offence
-	wanted   uplinks.State
+	swept    time.Time // when the forgotten ones were last taken out
 }
 
 type offence struct {
@@ -33,16 +33,17 @@ const (
 
 // NewRestraint is one that has seen nothing yet.
 func NewRestraint() *Restraint {
-	return &Restraint{offences: map[string]offence{}, wanted: uplinks.NewState()}
+	return &Restraint{offences: map[string]offence{}}
 }
 
-// Want notes what is wanted now, of some shares only when such are named. What was not wanted before is no repair: a link
-// that comes and goes is nobody's rival.
-func (r *Restraint) Want(want uplinks.State, only []uplinks.Share) {
-	before := r.wanted
-	if only != nil {
-		before = before.Of(only)
+// Want notes what is wanted now. What was not wanted before is no repair: a link that comes and goes is nobody's rival.
+// What was wanted before is only asked for when something was repaired lately.
+func (r *Restraint) Want(want uplinks.State, wanted func() uplinks.State, now time.Time) {
+	r.forget(now)
+	if len(r.offences) == 0 {
+		return
 	}
+	before := wanted()
 	for _, s := range uplinks.Diff(want, before) {
 		delete(r.offences, key(s))
 	}
@@ -50,11 +51,6 @@ func (r *Restraint) Want(want uplinks.State, only []uplinks.Share) {
 		if before.Tunables[t] != value {
 			delete(r.offences, key(uplinks.SetTunable{Tunable: t, Value: value}))
 		}
-	}
-	if only == nil {
-		r.wanted = want
-	} else {
-		r.wanted.Put(before, want)
 	}
 }
 
@@ -89,12 +85,15 @@ func (r *Restraint) Done(plan uplinks.Plan, now time.Time) (fought uplinks.Plan)
 		}
 		r.offences[key(s)] = o
 	}
-	r.forget(now)
 	return fought
 }
 
-// forget keeps the memory bounded.
+// forget keeps the memory bounded. Until it is asked for, an offence that is over does no harm.
 func (r *Restraint) forget(now time.Time) {
+	if now.Before(r.swept.Add(forgotten)) {
+		return
+	}
+	r.swept = now
 	for k, o := range r.offences {
 		if o.over(now) {
 			delete(r.offences, k)

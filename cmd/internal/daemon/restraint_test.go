@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"replypath/uplinks"
@@ -59,8 +60,38 @@ func TestWhatWasRightForLongStartsAnew(t *testing.T) {
 	if fought := r.Done(uplinks.Plan{set("a")}, now); len(fought) != 0 {
 		t.Errorf("%v is still held against somebody", fought)
 	}
-	r.Done(uplinks.Plan{set("b")}, now.Add(time.Hour))
-	if len(r.offences) != 1 {
+	now = now.Add(time.Hour)
+	r.Want(uplinks.NewState(), uplinks.NewState, now)
+	if len(r.offences) != 0 {
 		t.Errorf("remembers %v", r.offences)
 	}
+}
+
+func TestALinkThatComesAndGoesIsNobodysRival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRestraint()
+		with, without := uplinks.NewState(), uplinks.NewState()
+		with.Rules[uplinks.Rule{Family: uplinks.IPv4, Priority: 2002}] = true
+		with.Tunables[uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}] = "8200"
+		found := uplinks.NewState()
+		found.Tunables[uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}] = "0"
+		wanted := without
+		want := func(s uplinks.State) {
+			r.Want(s, func() uplinks.State { return wanted }, time.Now())
+			wanted = s
+		}
+		for range 20 {
+			want(with)
+			act, wait, _ := r.Split(uplinks.Diff(with, found), time.Now())
+			if len(act) != 2 || len(wait) != 0 {
+				t.Fatalf("acts on %v, waits with %v", act, wait)
+			}
+			if fought := r.Done(act, time.Now()); len(fought) != 0 {
+				t.Fatalf("somebody is suspected of %v", fought)
+			}
+			want(without)
+			r.Done(uplinks.Diff(without, with), time.Now())
+			time.Sleep(time.Second)
+		}
+	})
 }

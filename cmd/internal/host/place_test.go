@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -8,6 +9,9 @@ import (
 	"replypath/cmd/internal/host"
 	"replypath/marks"
 	"replypath/uplinks"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // Whoever looks only where an event says that it was sees all that came of it.
@@ -56,6 +60,34 @@ func TestAnEventSaysHowFarToLook(t *testing.T) {
 	}
 	if a, b := whole.Links["eth1"].Defaults, part.Links["eth1"].Defaults; len(a) != 3 || !slices.Equal(a, b) {
 		t.Errorf("default routes by eth1: the whole look finds %v, that at the link %v", a, b)
+	}
+}
+
+// A route of several keeps a hop whose link is down, though it leads nowhere: no look takes it for one.
+func TestNothingLeadsByALinkThatIsDown(t *testing.T) {
+	r := build(t, marks.NFT)
+	r.gateway.Run("sh", "-ec", `
+		for f in -4 -6; do
+			[ $f = -4 ] && a=198.18.0.77 b=192.0.2.77 || a=fe80::76 b=fe80::77
+			ip $f route add default metric 77 nexthop via $a dev eth0 onlink nexthop via $b dev eth1 onlink
+		done
+		ip link set eth1 down`)
+	whole, _, err := r.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "eth1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := part.Links["eth1"]; l.Up || len(l.Defaults)+len(l.Connected) != 0 {
+		t.Errorf("by a link that is down: %+v", l)
+	}
+	if diff := cmp.Diff(whole.Links["eth1"], part.Links["eth1"], cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		t.Errorf("eth1 (- is what the whole says):\n%s", diff)
+	}
+	if hops := whole.Links["eth0"].Defaults; !slices.ContainsFunc(hops, func(h uplinks.NextHop) bool { return h.Metric == 77 }) {
+		t.Errorf("by the link that is up: %+v", hops)
 	}
 }
 
