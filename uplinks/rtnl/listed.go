@@ -99,6 +99,20 @@ func (r *listed) forwards() bool { return r.hop.via.IsValid() || len(r.more) > 0
 // bare reports whether only the number of a nexthop object tells where the route leads.
 func (r *listed) bare() bool { return r.nexthop != 0 && r.hop.link == 0 && len(r.more) == 0 }
 
+// tells reports whether the route says something of its links that is kept to: where a default route leads, or who is
+// reached directly.
+func (r *listed) tells() bool {
+	if r.isDefault() || r.bare() {
+		return r.isDefault()
+	}
+	for h := range r.hops() {
+		if !h.via.IsValid() {
+			return true
+		}
+	}
+	return false
+}
+
 // isDefault reports whether it is for all that nothing else is for.
 func (r *listed) isDefault() bool { return r.dst.Bits() == 0 }
 

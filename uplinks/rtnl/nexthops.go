@@ -26,14 +26,19 @@ type nexthopHeader struct{}
 func (nexthopHeader) Len() int          { return 8 }
 func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
 
-// objects are the numbers of those by which default routes have led. It is for several goroutines at once.
+// objects are the numbers of those by which routes lead that say something of a link, and of those in them. It is for
+// several goroutines at once.
 type objects struct{ sync.Map }
 
-func (o *objects) note(routes []listed) {
-	for i := range routes {
-		if r := &routes[i]; r.nexthop != 0 && r.isDefault() {
-			o.Store(r.nexthop, true)
-		}
+// note notes the objects of a route, given all objects where the kernel tells of routes only the number: then it does not
+// tell either that a route's object has another in it now.
+func (o *objects) note(r *listed, all map[uint32]nexthop) {
+	if r.nexthop == 0 || !r.tells() {
+		return
+	}
+	o.Store(r.nexthop, true)
+	for _, id := range all[r.nexthop].order {
+		o.Store(id, true)
 	}
 }
 
@@ -60,23 +65,21 @@ type nexthop struct {
 }
 
 // fillHops gives routes by nexthop objects their hops where the kernel tells only the number (the sysctl
-// nexthop_compat_mode is 0).
-func fillHops(ctx context.Context, routes []listed) error {
-	var objects map[uint32]nexthop
+// nexthop_compat_mode is 0), and the objects, if it had to look at them.
+func fillHops(ctx context.Context, routes []listed) (all map[uint32]nexthop, err error) {
 	for i := range routes {
 		r := &routes[i]
 		if !r.bare() {
 			continue
 		}
-		if objects == nil {
-			var err error
-			if objects, err = nexthops(ctx); err != nil {
-				return err
+		if all == nil {
+			if all, err = nexthops(ctx); err != nil {
+				return nil, err
 			}
 		}
-		r.more = hopsOf(objects, r.nexthop)
+		r.more = hopsOf(all, r.nexthop)
 	}
-	return nil
+	return all, nil
 }
 
 func hopsOf(objects map[uint32]nexthop, id uint32) (hops []hop) {

@@ -33,7 +33,7 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
 		return "sysctl", at
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		return h.routeConcern(m.Data)
+		return h.routeConcern(m)
 	case newNexthop, delNexthop:
 		// With an object the kernel takes routes, or changes where they lead, and tells nobody (net/ipv4/nexthop.c).
 		if h.objects.used(objectOf(m.Data)) {
@@ -43,21 +43,27 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 	return "", at
 }
 
-func (h *Handle) routeConcern(data []byte) (what string, at uplinks.Place) {
-	r, err := readListed(data, uplinks.IPv4) // of whichever family
-	switch {
-	case err != nil:
+// routeConcern names what a message about a route is about. Of a route that takes the place of another the kernel tells,
+// and not of the other, which may have been by another link (net/ipv4/fib_trie.c, fib_table_insert).
+func (h *Handle) routeConcern(m syscall.NetlinkMessage) (what string, at uplinks.Place) {
+	r, err := readListed(m.Data, uplinks.IPv4) // of whichever family
+	if err != nil {
 		return "", at
+	}
+	switch {
 	case h.ourTable(r.table):
 		at.Table = r.table
-	case r.table != uplinks.MainTable && r.isDefault():
-		// It may be its link's first in that table: a look at the link alone would miss it.
+	case r.protocol == uplinks.Protocol:
+		// It is not where ours are: only a look at the whole host finds it.
+	case !r.isDefault() && (r.table != uplinks.MainTable || r.forwards()):
+		return "", at
+	case m.Header.Type == unix.RTM_NEWROUTE && m.Header.Flags&unix.NLM_F_REPLACE != 0:
+	case r.table != uplinks.MainTable:
+		// It may be its link's first default route in that table: a look at the link alone would miss it.
 	case r.kind == uplinks.Unicast && len(r.more) == 0:
 		// The kernel hangs an unreachable route of IPv6 on the loopback link.
 		at.Link = r.hop.link
 	}
-	if at.Table == 0 && r.protocol != uplinks.Protocol && !r.isDefault() && (r.table != uplinks.MainTable || r.forwards()) {
-		return "", at
-	}
+	h.objects.note(&r, nil)
 	return "route", at
 }

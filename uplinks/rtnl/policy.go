@@ -100,7 +100,7 @@ func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int
 		}
 	})
 	if err == nil {
-		err = fillHops(ctx, all)
+		_, err = fillHops(ctx, all)
 	}
 	d.Tables = map[uplinks.Table][]rpdb.Route{}
 	for i := range all {

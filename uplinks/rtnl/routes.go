@@ -50,9 +50,9 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 			kept.take(r)
 		}
 	})
+	var objects map[uint32]nexthop
 	if err == nil && facts != nil {
-		h.objects.note(kept.routes)
-		err = fillHops(ctx, kept.routes)
+		objects, err = fillHops(ctx, kept.routes)
 	}
 	if err != nil {
 		return err
@@ -63,6 +63,7 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 			addRoute(have, f, r, h.names)
 		}
 		if facts != nil && r.protocol != uplinks.Protocol {
+			h.objects.note(r, objects)
 			addFacts(facts, f, r, h.names)
 		}
 	}

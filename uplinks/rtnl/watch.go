@@ -39,7 +39,7 @@ func (h *Handle) Watch(ctx context.Context, changed func(Change)) error {
 func (h *Handle) subscribe(ctx context.Context, first string, changed func(Change)) error {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
-		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_NEXTHOP)
+		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_IPV6_IFINFO, unix.RTNLGRP_NEXTHOP)
 	if err != nil {
 		return fmt.Errorf("subscribe to rtnetlink: %w", err)
 	}
@@ -78,8 +78,8 @@ func linkState(m syscall.NetlinkMessage) (is uplinks.LinkState) {
 	return is
 }
 
-// linkInfo is what a message says of its link. Bridges send messages of their own kind about their ports: they say nothing
-// of it.
+// linkInfo is what a message says of its link. Bridges send messages of their own kind about their ports, and IPv6 about
+// whether it is spoken: they say nothing of it.
 func linkInfo(data []byte) (is uplinks.LinkState) {
 	if len(data) < unix.SizeofIfInfomsg {
 		return is
