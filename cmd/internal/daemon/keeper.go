@@ -18,6 +18,7 @@ type Keeper struct {
 	Log      *slog.Logger
 	Observed func(s uplinks.Settings, f uplinks.Facts, only []uplinks.Share) // is told what a round saw, after its repairs; may be nil
 	Repaired func(uplinks.Plan, string, []uplinks.Place)                     // is told what a round changed, why and where; may be nil
+	Refresh  time.Duration                                                   // from one look at the whole host to the next, whatever places are named meanwhile
 	restrain *Restraint
 
 	kept    uplinks.Settings       // in the last round, and
@@ -25,6 +26,7 @@ type Keeper struct {
 	found   uplinks.Inspection     // what there is to say of them; only the loop's goroutine
 	open    map[uplinks.Share]bool // what was repaired since the last look at the whole, and not looked at since
 	orderly bool                   // what is not open was in order
+	looked  time.Time              // at the whole
 
 	mu       sync.Mutex
 	settings uplinks.Settings
@@ -52,7 +54,7 @@ func (r Report) silent() int { return r.Repairs[uplinks.KindSysctl] + r.Repairs[
 
 // NewKeeper keeps to these settings.
 func NewKeeper(k uplinks.Kernel, log *slog.Logger, s uplinks.Settings) *Keeper {
-	return &Keeper{Kernel: k, Log: log, restrain: NewRestraint(), settings: s, suspects: map[string]string{}, open: map[uplinks.Share]bool{}}
+	return &Keeper{Kernel: k, Log: log, Refresh: refresh, restrain: NewRestraint(), settings: s, suspects: map[string]string{}, open: map[uplinks.Share]bool{}}
 }
 
 // Keep takes new settings for the next round. Only the loop's goroutine calls it.
@@ -106,12 +108,13 @@ func (k *Keeper) Report() Report {
 const soon = time.Second
 
 // Round looks at the places where something has changed, or at the whole host when none is named, repairs and says when
-// to look again. What it did shows in the next round: its own changes nudge.
+// to look again, at the latest. What it did shows in the next round: its own changes nudge.
 func (k *Keeper) Round(ctx context.Context, why string, at ...uplinks.Place) time.Duration {
 	settings := k.Settings()
 	suspects := k.suspected()
 	facts, have, err := k.observe(ctx, settings, at)
 	if err != nil {
+		k.orderly = false // nobody names the places again
 		k.failed("observe", err)
 		return soon
 	}
@@ -136,25 +139,29 @@ func (k *Keeper) Round(ctx context.Context, why string, at ...uplinks.Place) tim
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: kinds(done), Drift: len(act) + len(wait), Waiting: len(wait),
 		Uplinks: len(settings.Uplinks), Findings: k.found.Findings(),
 	})
+	if left := max(k.Refresh-time.Since(k.looked), time.Millisecond); next == 0 || left < next {
+		next = left
+	}
 	return next
 }
 
 // severalShares are looked at alone. With more, the whole host costs little more.
 const severalShares = 16
 
-// observe looks at the shares in which the places are, as long as all else is in order and they do not say that more
-// must have changed. Otherwise it looks at the whole host.
+// observe looks at the shares in which the places are, as long as all else was in order lately and they do not say that
+// more must have changed. Otherwise it looks at the whole host.
 func (k *Keeper) observe(ctx context.Context, s uplinks.Settings, at []uplinks.Place) (uplinks.Facts, uplinks.State, error) {
 	only, known := s.At(k.facts, at)
 	for share := range k.open {
 		only = uplinks.Join(only, share)
 	}
-	if len(at) > 0 && known && k.orderly && len(only) <= severalShares {
+	if len(at) > 0 && known && k.orderly && len(only) <= severalShares && time.Since(k.looked) < k.Refresh {
 		facts, have, err := k.Kernel.Observe(ctx, only...)
 		if err != nil || !k.facts.Moves(facts) {
 			return facts, have, err
 		}
 	}
+	k.looked = time.Now()
 	return k.Kernel.Observe(ctx)
 }
 

@@ -59,7 +59,7 @@ func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *wo
 		w.facts = f
 	}
 	w.service.loop = NewLoop(w.service.round)
-	w.service.loop.Refresh = time.Hour
+	w.service.loop.Refresh, w.service.keeper.Refresh = time.Hour, time.Hour
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for _, run := range []func() error{

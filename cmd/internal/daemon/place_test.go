@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
@@ -14,12 +17,20 @@ import (
 type asked struct {
 	*uplinkstest.Fake
 	only [][]uplinks.Share
+	fail error // of the next look
 }
 
 func (a *asked) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
 	a.only = append(a.only, only)
+	if err := a.fail; err != nil {
+		a.fail = nil
+		return uplinks.Facts{}, uplinks.State{}, err
+	}
 	return a.Fake.Observe(ctx, only...)
 }
+
+// whole reports whether the last look was at the whole host.
+func whole(looks [][]uplinks.Share) bool { return len(looks) > 0 && looks[len(looks)-1] == nil }
 
 func TestAChangeIsLookedAtWhereItIs(t *testing.T) {
 	facts := uplinkstest.Facts()
@@ -32,7 +43,6 @@ func TestAChangeIsLookedAtWhereItIs(t *testing.T) {
 	}
 	eth0 := uplinkstest.Settings().Shares("eth0")
 	place := uplinks.Place{Link: facts.Links["eth0"].Index}
-	whole := func(looks [][]uplinks.Share) bool { return len(looks) > 0 && looks[len(looks)-1] == nil }
 	for range 2 {
 		if !whole(round(place)) {
 			t.Error("before all was seen to be in order, or after a repair, the whole host is looked at")
@@ -118,5 +128,46 @@ func TestARivalIsKnownWhereItIsAtWork(t *testing.T) {
 	}
 	if slices.ContainsFunc(kernel.only, func(only []uplinks.Share) bool { return only == nil }) {
 		t.Errorf("the whole host was looked at: %v", kernel.only)
+	}
+}
+
+// A host on which something happens all the time is looked at as a whole as often as one that is silent.
+func TestEventsDoNotPutOffTheLookAtTheWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		facts := uplinkstest.Facts()
+		kernel := &asked{Fake: uplinkstest.NewFake(facts)}
+		k := NewKeeper(kernel, slog.New(slog.DiscardHandler), uplinkstest.Settings())
+		for range 2 {
+			k.Round(t.Context(), "test")
+		}
+		began, eth0 := time.Now(), uplinks.Place{Link: facts.Links["eth0"].Index}
+		for next := time.Duration(0); time.Since(began) < refresh; {
+			if next = k.Round(t.Context(), "test", eth0); whole(kernel.only) || next > refresh-time.Since(began) {
+				t.Fatalf("%s after the last look at the whole: looked at %v, the next is in %s", time.Since(began), kernel.only, next)
+			}
+			time.Sleep(min(7*time.Second, next))
+		}
+		if k.Round(t.Context(), "test", eth0); !whole(kernel.only) {
+			t.Errorf("%s after the last look at the whole: looked at %v", time.Since(began), kernel.only)
+		}
+	})
+}
+
+// Where a look failed, nobody says again that something has changed there.
+func TestAfterAFailedLookAllIsLookedAt(t *testing.T) {
+	facts := uplinkstest.Facts()
+	kernel := &asked{Fake: uplinkstest.NewFake(facts)}
+	k := NewKeeper(kernel, slog.New(slog.DiscardHandler), uplinkstest.Settings())
+	for range 2 {
+		k.Round(t.Context(), "test")
+	}
+	kernel.fail = errors.New("no buffer space available")
+	k.Round(t.Context(), "test", uplinks.Place{Link: facts.Links["eth0"].Index})
+	if whole(kernel.only) {
+		t.Fatalf("looked at %v", kernel.only)
+	}
+	k.Round(t.Context(), "test", uplinks.Place{Link: facts.Links["eth1"].Index})
+	if !whole(kernel.only) {
+		t.Errorf("after a look that failed: looked at %v", kernel.only)
 	}
 }
