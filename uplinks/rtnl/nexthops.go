@@ -42,8 +42,13 @@ func (o *objects) note(r *listed, all map[uint32]nexthop) {
 	}
 }
 
-func (o *objects) used(id uint32) bool {
-	_, used := o.Load(id)
+// used reports whether it is one of them. One that goes is one no more: whatever comes to have its number is another.
+func (o *objects) used(id uint32, goes bool) (used bool) {
+	if goes {
+		_, used = o.LoadAndDelete(id)
+	} else {
+		_, used = o.Load(id)
+	}
 	return used
 }
 

@@ -36,7 +36,7 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 		return h.routeConcern(m)
 	case newNexthop, delNexthop:
 		// With an object the kernel takes routes, or changes where they lead, and tells nobody (net/ipv4/nexthop.c).
-		if h.objects.used(objectOf(m.Data)) {
+		if h.objects.used(objectOf(m.Data), m.Header.Type == delNexthop) {
 			return "route", at
 		}
 	}

@@ -15,7 +15,8 @@ import (
 type record struct {
 	path string
 	notes
-	at map[place]int // where the value of a tunable is noted
+	at    map[place]int  // where the value of a tunable is noted
+	links map[int]string // as they were when the notes were last asked for
 }
 
 // place is a tunable of the link with that index, whatever its name is now.
@@ -69,6 +70,7 @@ func (r *record) of(f uplinks.Facts) map[uplinks.Tunable]uplinks.Found {
 	for name, l := range f.Links {
 		names[l.Index] = name
 	}
+	r.links = names
 	found := map[uplinks.Tunable]uplinks.Found{}
 	for _, e := range r.Tunables {
 		if name, exists := names[e.Index]; exists {
@@ -92,11 +94,24 @@ func (r *record) remember(s uplinks.SetTunable, index int) error {
 	}
 	kept := slices.Clone(r.Tunables)
 	if at < 0 {
-		kept = append(kept, e)
+		kept = r.current(append(kept, e))
 	} else {
 		kept[at] = e
 	}
 	return r.put(notes{kept, r.Made})
+}
+
+// current leaves out the notes of links that are gone where another has the name by now: one that is made anew each time
+// that it is dialled would leave a note each time.
+func (r *record) current(all []entry) []entry {
+	last := make(map[uplinks.Tunable]int, len(all))
+	for _, e := range all {
+		last[uplinks.Tunable{Link: e.Link, Name: e.Name}] = e.Index
+	}
+	return slices.DeleteFunc(all, func(e entry) bool {
+		_, there := r.links[e.Index]
+		return !there && last[uplinks.Tunable{Link: e.Link, Name: e.Name}] != e.Index
+	})
 }
 
 // rememberAll notes the values that go and are not noted yet with one write, given what finds links' indexes. When it
@@ -110,6 +125,7 @@ func (r *record) rememberAll(all []uplinks.SetTunable, find func(link string) (i
 		}
 	}
 	if len(next.Tunables) > len(r.Tunables) {
+		next.Tunables = r.current(next.Tunables)
 		_ = r.put(next)
 	}
 }

@@ -98,6 +98,18 @@ func TestWhatIsRememberedFollowsTheLink(t *testing.T) {
 	}
 }
 
+func TestALinkThatIsMadeAnewLeavesNoNotes(t *testing.T) {
+	r := newRecord(t)
+	note(t, r, srcValidMark, 3, "0", "1") // now wan
+	for index := 4; index < 2000; index++ {
+		r.of(links(map[string]int{"wan": 3, "eth1": index}))
+		note(t, r, srcValidMark, index, "0", "1")
+	}
+	if got := again(t, r).Tunables; len(got) != 2 || got[0].Index != 3 || got[1].Index != 1999 {
+		t.Errorf("noted: %+v", got)
+	}
+}
+
 func TestARecordThatCannotBeReadIsAnError(t *testing.T) {
 	for _, garbage := range []string{"", "{", "null garbage", `{"tunables":7}`, "\x00\x00\x00"} {
 		r := newRecord(t)
