@@ -48,7 +48,7 @@ func (h *Handle) concern(m syscall.NetlinkMessage) (what string, at uplinks.Plac
 func (h *Handle) routeConcern(m syscall.NetlinkMessage) (what string, at uplinks.Place) {
 	r, err := readListed(m.Data, uplinks.IPv4) // of whichever family
 	if err != nil {
-		return "", at
+		return "route", at
 	}
 	switch {
 	case h.ourTable(r.table):

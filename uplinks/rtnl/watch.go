@@ -85,13 +85,12 @@ func linkInfo(data []byte) (is uplinks.LinkState) {
 		return is
 	}
 	info := nl.DeserializeIfInfomsg(data)
-	attrs, err := nl.ParseRouteAttr(data[unix.SizeofIfInfomsg:])
-	if err != nil || info.Family != unix.AF_UNSPEC {
+	if info.Family != unix.AF_UNSPEC {
 		return is
 	}
-	for _, a := range attrs {
-		if a.Attr.Type == unix.IFLA_IFNAME {
-			is.Name = unix.ByteSliceToString(a.Value)
+	for kind, v := range attributes(data[unix.SizeofIfInfomsg:]) {
+		if kind == unix.IFLA_IFNAME {
+			is.Name = unix.ByteSliceToString(v)
 		}
 	}
 	is.Up, is.Carrier = info.Flags&unix.IFF_UP != 0, info.Flags&unix.IFF_LOWER_UP != 0
