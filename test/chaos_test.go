@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -260,9 +261,9 @@ func newChaos(t *testing.T, chance *rand.Rand, backend string) *chaos {
 // round makes one to three troubles, and wants all right after them.
 func (c *chaos) round() time.Duration {
 	c.t.Helper()
-	all := troubles
+	all := slices.Concat(troubles, linkTroubles)
 	if c.tool(4) == "iptables-nft" {
-		all = append([]trouble{onlyNFT}, troubles...)
+		all = append(all, onlyNFT)
 	}
 	before, what := c.foreign(), []string{}
 	for range 1 + c.chance.IntN(3) {
