@@ -112,18 +112,18 @@ func (g *gateway) plan() []string {
 // mustBeInSync sees that what was done by hand is what replypath would have done.
 func (g *gateway) mustBeInSync() { took(g.replypath("plan")) }
 
-// shorewall starts Shorewall and takes one of its providers away and back.
+// shorewall starts Shorewall for IPv4 and takes one of its providers away and back.
 func (c *control) shorewall(g *gateway, backend string) {
-	g.shorewallFiles(backend)
-	s := timed(g.host, "", "shorewall", "compile", g.folder, g.firewall())
-	s.add(timed(g.host, "", g.firewall(), "start"))
+	other := newShorewall(g, 4, backend)
+	s := timed(g.host, "", other.program(), "compile", other.folder, other.firewall())
+	s.add(timed(g.host, "", other.firewall(), "start"))
 	c.note(fromNothing, shoreName, backend, g.uplinks, s)
 	for range c.run.changes {
-		s := timed(g.host, "", g.firewall(), "disable", g.last.Name)
-		s.add(timed(g.host, "", g.firewall(), "enable", g.last.Name))
+		s := timed(g.host, "", other.firewall(), "disable", g.last.Name)
+		s.add(timed(g.host, "", other.firewall(), "enable", g.last.Name))
 		c.note(oneChange, shoreName, backend, g.uplinks, s)
 	}
-	timed(g.host, "", g.firewall(), "clear")
+	timed(g.host, "", other.firewall(), "clear")
 }
 
 // table is what operations cost, over the same by hand.

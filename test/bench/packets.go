@@ -85,9 +85,7 @@ func (p *packets) prime() {
 // connectAll opens a connection to the gateway in each family.
 func (g *gateway) connectAll() {
 	for _, f := range families {
-		if g.serves(f) {
-			g.open[f] = g.connect(f)
-		}
+		g.open[f] = g.connect(f)
 	}
 }
 
@@ -96,9 +94,7 @@ func (p *packets) exchange() {
 	for _, g := range p.gateways {
 		for _, f := range families {
 			for _, w := range []path{original, reply, original, reply, outbound} {
-				if g.serves(f) {
-					g.injectors[f][w.name].receive(1)
-				}
+				g.injectors[f][w.name].receive(1)
 			}
 		}
 	}
@@ -113,7 +109,7 @@ func (p *packets) check(f family) {
 			if slices.Contains([]string{nothing, floor}, g.variant.name) && w.out == other {
 				want = g.last.Name
 			}
-			if !g.serves(f) || g.variant.name == alone {
+			if g.variant.name == alone {
 				continue
 			}
 			g.injectors[f][w.name].receive(1)
@@ -140,10 +136,8 @@ func (p *packets) rounds(f family, paths []path, one func(*gateway, family, path
 				slices.Reverse(order)
 			}
 			for _, g := range order {
-				if g.serves(f) {
-					key := packetKey{w.name, g.variant.name, g.uplinks, f}
-					p.cost[key] = append(p.cost[key], float64(one(g, f, w)))
-				}
+				key := packetKey{w.name, g.variant.name, g.uplinks, f}
+				p.cost[key] = append(p.cost[key], float64(one(g, f, w)))
 			}
 		}
 	}
@@ -167,14 +161,8 @@ func (g *gateway) forget() {
 	g.host.Do(func() { must(netlink.ConntrackTableFlush(netlink.ConntrackTable), "%s: flush conntrack", g.name) })
 }
 
-// serves reports whether the gateway is set up for the family.
-func (g *gateway) serves(f family) bool { return f == 4 || !g.variant.only4 }
-
 // prepare makes the injectors of all paths.
 func (g *gateway) prepare(f family) {
-	if !g.serves(f) {
-		return
-	}
 	g.injectors[f] = map[string]injector{}
 	for _, w := range slices.Concat(established, fresh) {
 		link := g.inner

@@ -10,65 +10,103 @@ import (
 	"strings"
 )
 
-// withShorewall sets the gateway up as Shorewall does for providers that are tracked: everything else of its
-// configuration is as small as a firewall can be.
-func (g *gateway) withShorewall(backend string) {
-	g.shorewallFiles(backend)
-	g.shorewall("shorewall", "compile", g.folder, g.firewall())
-	g.shorewall(g.firewall(), "start")
+// shorewall is a Shorewall for one family on a gateway. Everything of its configuration but its providers, which are
+// tracked, is as small as a firewall can be.
+type shorewall struct {
+	*gateway
+	family  family
+	backend string
+	folder  string
 }
 
-// firewall is the program that Shorewall makes of its configuration.
-func (g *gateway) firewall() string { return filepath.Join(g.folder, "firewall") }
+// withShorewall sets the gateway up with one for each family.
+func (g *gateway) withShorewall(backend string) {
+	for _, f := range families {
+		s := newShorewall(g, f, backend)
+		s.run(s.program(), "compile", s.folder, s.firewall())
+		s.run(s.firewall(), "start")
+	}
+}
 
-func (g *gateway) shorewall(name string, args ...string) {
-	c := g.host.Command(context.Background(), name, args...)
+func newShorewall(g *gateway, f family, backend string) shorewall {
+	s := shorewall{g, f, backend, filepath.Join(g.folder, f.String())}
+	must(os.MkdirAll(filepath.Join(s.folder, "var"), 0o755), "%s: shorewall's state", g.name)
+	s.write()
+	return s
+}
+
+// program compiles a configuration.
+func (s shorewall) program() string {
+	if s.family == 6 {
+		return "shorewall6"
+	}
+	return "shorewall"
+}
+
+// firewall is the program that comes of it.
+func (s shorewall) firewall() string { return filepath.Join(s.folder, "firewall") }
+
+func (s shorewall) run(name string, args ...string) {
+	c := s.host.Command(context.Background(), name, args...)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
-	must(c.Run(), "%s# %s %s\n%s", g.name, name, strings.Join(args, " "), &out)
+	must(c.Run(), "%s# %s %s\n%s", s.name, name, strings.Join(args, " "), &out)
 }
 
-const packaged = "/etc/shorewall/shorewall.conf"
-
-func (g *gateway) shorewallFiles(backend string) {
-	settings, err := os.ReadFile(packaged)
+// settings are those that come with the package, but for a few.
+func (s shorewall) settings() string {
+	packaged := filepath.Join("/etc", s.program(), s.program()+".conf")
+	b, err := os.ReadFile(packaged)
 	must(err, "shorewall's settings")
-	text := string(settings)
-	for _, s := range [][2]string{
+	text := string(b)
+	command := "IPTABLES"
+	if s.family == 6 {
+		command = "IP6TABLES"
+	}
+	for _, set := range [][2]string{
 		{"STARTUP_ENABLED", "Yes"}, {"VERBOSITY", "0"}, {"IP_FORWARDING", "Keep"}, {"TRACK_PROVIDERS", "Yes"},
 		{"PROVIDER_BITS", "8"}, {"PROVIDER_OFFSET", "8"}, {"USE_DEFAULT_RT", "Yes"}, {"DETECT_DNAT_IPADDRS", "No"},
-		{"STARTUP_LOG", filepath.Join(g.folder, "log")}, {"LOGFILE", "/dev/null"}, {"SUBSYSLOCK", ""},
-		{"LOCKFILE", filepath.Join(g.folder, "lock")}, {"IPTABLES", "/usr/sbin/iptables-" + backend}, {"FASTACCEPT", "No"},
-		{"TC_ENABLED", "No"}, {"ROUTE_FILTER", "No"}, {"AUTOMAKE", "No"}, {"DISABLE_IPV6", "No"}, {"ADD_IP_ALIASES", "No"},
+		{"STARTUP_LOG", filepath.Join(s.folder, "log")}, {"LOGFILE", "/dev/null"}, {"SUBSYSLOCK", ""},
+		{"LOCKFILE", filepath.Join(s.folder, "lock")}, {command, "/usr/sbin/" + strings.TrimSuffix(restorer(s.family, s.backend), "-restore")},
+		{"FASTACCEPT", "No"}, {"TC_ENABLED", "No"}, {"ROUTE_FILTER", "No"}, {"AUTOMAKE", "No"}, {"DISABLE_IPV6", "No"}, {"ADD_IP_ALIASES", "No"},
 	} {
-		line := regexp.MustCompile(`(?m)^` + s[0] + `=.*$`)
-		if !line.MatchString(text) {
-			text += s[0] + "=\n"
-		}
-		text = line.ReplaceAllLiteralString(text, s[0]+"="+s[1])
+		line := regexp.MustCompile(`(?m)^` + set[0] + `=.*$`)
+		text = line.ReplaceAllLiteralString(text, set[0]+"="+set[1])
 	}
-	g.shorewallFile("shorewall.conf", text)
-	g.shorewallFile("vardir", "VARDIR="+filepath.Join(g.folder, "var"))
-	must(os.Mkdir(filepath.Join(g.folder, "var"), 0o755), "%s: shorewall's state", g.name)
-	g.shorewallFile("zones", "fw firewall\nnet ipv4\nloc ipv4")
-	g.shorewallFile("policy", "fw all ACCEPT\nloc net ACCEPT\nloc fw ACCEPT\nnet all DROP\nall all REJECT")
-	g.shorewallFile("interfaces", "?FORMAT 2\nloc lan0 -"+g.each(func(i int, link string) string { return "net " + link + " optional" }))
-	g.shorewallFile("rules", fmt.Sprintf(`?SECTION NEW
-DNAT net loc:%[1]s udp %[2]d
-DNAT net loc:%[1]s tcp %[2]d
-ACCEPT net fw icmp 8
-ACCEPT net fw tcp %[3]d
-ACCEPT net fw udp %[3]d`, family(4).lan(), lanPort, hostPort))
-	g.shorewallFile("providers", g.each(func(i int, link string) string {
+	return text
+}
+
+func (s shorewall) write() {
+	s.file(s.program()+".conf", s.settings())
+	s.file("vardir", "VARDIR="+filepath.Join(s.folder, "var"))
+	kind := strings.ToLower(s.family.String())
+	s.file("zones", fmt.Sprintf("fw firewall\nnet %[1]s\nloc %[1]s", kind))
+	s.file("policy", "fw all ACCEPT\nloc net ACCEPT\nloc fw ACCEPT\nnet all DROP\nall all REJECT")
+	s.file("interfaces", "?FORMAT 2\nloc lan0 -"+s.each(func(i int, link string) string { return "net " + link + " optional" }))
+	s.file("rules", s.rules())
+	s.file("providers", s.each(func(i int, link string) string {
 		options := "track"
 		if i == 0 {
 			options += ",balance"
 		}
-		return fmt.Sprintf("isp%d %d %#x - %s %s %s", i, providerNumber(i), (i+1)<<8, link, family(4).router(i), options)
+		return fmt.Sprintf("isp%d %d %#x - %s %s %s", i, providerNumber(i), (i+1)<<8, link, s.family.router(i), options)
 	}))
 	for _, empty := range []string{"snat", "rtrules", "params", "conntrack"} {
-		g.shorewallFile(empty, "")
+		s.file(empty, "")
 	}
+}
+
+func (s shorewall) rules() string {
+	lan, ping := s.family.lan().String(), "icmp 8"
+	if s.family == 6 {
+		lan, ping = "["+lan+"]", "ipv6-icmp 128"
+	}
+	return fmt.Sprintf(`?SECTION NEW
+DNAT net loc:%[1]s udp %[2]d
+DNAT net loc:%[1]s tcp %[2]d
+ACCEPT net fw %[4]s
+ACCEPT net fw tcp %[3]d
+ACCEPT net fw udp %[3]d`, lan, lanPort, hostPort, ping)
 }
 
 // providerNumber is also the number of the provider's table. One is that of Shorewall's own table balance.
@@ -81,14 +119,14 @@ func providerNumber(index int) int {
 }
 
 // each is a line for each uplink.
-func (g *gateway) each(line func(index int, link string) string) string {
+func (s shorewall) each(line func(index int, link string) string) string {
 	var lines strings.Builder
-	for i := range g.uplinks {
+	for i := range s.uplinks {
 		lines.WriteString("\n" + line(i, uplinkName(i)))
 	}
 	return lines.String()
 }
 
-func (g *gateway) shorewallFile(name, text string) {
-	must(os.WriteFile(filepath.Join(g.folder, name), []byte(text+"\n"), 0o644), "%s: %s", g.name, name)
+func (s shorewall) file(name, text string) {
+	must(os.WriteFile(filepath.Join(s.folder, name), []byte(text+"\n"), 0o644), "%s: %s", s.name, name)
 }

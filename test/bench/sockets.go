@@ -34,9 +34,6 @@ func measureSockets(p *packets) *sockets {
 }
 
 func (s *sockets) measure(g *gateway, f family, x exchange, cpu int) {
-	if !g.serves(f) {
-		return
-	}
 	key := packetKey{x.label, g.variant.name, g.uplinks, f}
 	s.cost[key] = append(s.cost[key], float64(x.cost(g, f, cpu)))
 }

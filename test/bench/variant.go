@@ -10,7 +10,6 @@ type variant struct {
 	name    string
 	class   string // in the chart
 	backend string // of iptables; none for one without
-	only4   bool
 	setup   func(g *gateway)
 }
 
@@ -33,7 +32,7 @@ var (
 	ours    = perBackend(variant{name: ourName, class: "ours"}, (*gateway).withReplypath)
 	others  = perBackend(variant{name: otherName, class: "ours"}, (*gateway).withOther)
 	blog    = perBackend(variant{name: blogName, class: "blog"}, (*gateway).withBlogRecipe)
-	shore   = perBackend(variant{name: shoreName, class: "shore", only4: true}, (*gateway).withShorewall)
+	shore   = perBackend(variant{name: shoreName, class: "shore"}, (*gateway).withShorewall)
 )
 
 // backends of iptables.
