@@ -37,7 +37,7 @@ func (c *control) serve(g *gateway, backend string) {
 	defer s.end()
 	s.await("proven", allProven)
 	time.Sleep(proven)
-	for range 2 * c.run.changes {
+	for range c.run.changes + 1 {
 		rest := s.during(func() { time.Sleep(proven) })
 		c.note(provenChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(proven) }).less(rest))
 	}
