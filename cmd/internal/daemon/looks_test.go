@@ -26,7 +26,8 @@ type watched struct {
 	gateway  *world.Host
 	settings uplinks.Settings
 	service  *Service
-	other    *host.Host // looks at the whole, beside the service
+	outside  *world.Host // on the other side of its links
+	other    *host.Host  // looks at the whole, beside the service
 
 	mu    sync.Mutex
 	facts uplinks.Facts // as the service has them
@@ -148,6 +149,7 @@ func newWatched(t *testing.T, backend marks.Backend) *watched {
 	}
 	gw.Run("sh", "-ec", dressing+"for l in eth0 eth1 eth2; do dress $l; done; ip addr add 198.18.0.1/24 dev lan0")
 	f := follow(t, backend, upheld(), gw)
+	f.outside = w.Host("isp")
 	f.agree("at first")
 	return f
 }
