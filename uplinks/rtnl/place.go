@@ -51,7 +51,7 @@ func (h *Handle) routeConcern(m syscall.NetlinkMessage) (what string, at uplinks
 		return "route", at
 	}
 	switch {
-	case h.ourTable(r.table):
+	case h.ourTable(r.table) && (r.protocol == uplinks.Protocol || !r.isDefault()):
 		at.Table = r.table
 	case r.protocol == uplinks.Protocol:
 		// It is not where ours are: only a look at the whole host finds it.
@@ -59,7 +59,8 @@ func (h *Handle) routeConcern(m syscall.NetlinkMessage) (what string, at uplinks
 		return "", at
 	case m.Header.Type == unix.RTM_NEWROUTE && m.Header.Flags&unix.NLM_F_REPLACE != 0:
 	case r.table != uplinks.MainTable:
-		// It may be its link's first default route in that table: a look at the link alone would miss it.
+		// It may be its link's first default route in that table, which may be one of ours: a look at the link or the table
+		// alone would miss it.
 	case r.kind == uplinks.Unicast && len(r.more) == 0:
 		// The kernel hangs an unreachable route of IPv6 on the loopback link.
 		at.Link = r.hop.link

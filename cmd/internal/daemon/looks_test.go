@@ -81,7 +81,8 @@ func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *wo
 	return w
 }
 
-// agree waits until the service has seen all that a look at the whole host sees, and has nothing to do.
+// agree waits until the service has seen all that a look at the whole host sees, and has found that nothing is to do: from
+// then on it looks only where an event says that it was.
 func (w *watched) agree(what string) {
 	w.t.Helper()
 	var facts uplinks.Facts
@@ -95,7 +96,7 @@ func (w *watched) agree(what string) {
 			w.t.Fatal(err)
 		}
 		plan, missed = uplinks.Diff(uplinks.Desired(w.settings, facts), have), w.missed(facts)
-		if len(plan) == 0 && missed == "" {
+		if len(plan) == 0 && missed == "" && w.service.keeper.Report().InSync {
 			return
 		}
 	}
