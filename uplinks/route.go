@@ -21,14 +21,16 @@ type RouteKey struct {
 // Route is a route in a table of ours. Two routes are the same exactly when they are ==.
 type Route struct {
 	Type     RouteType
-	Gateway  netip.Addr // invalid: none
-	Link     string     // empty for an unreachable route
-	Src      netip.Addr // invalid: the kernel chooses
-	OnLink   bool       // the gateway is reached directly though no prefix of the link holds it
-	MTU      uint32     // bytes; 0: the link's
-	AdvMSS   uint32     // bytes; 0: from the MTU
-	Protocol uint8      // Protocol, unless it is somebody else's
-	Other    string     // what we never write, in the library's words
+	Gateway  netip.Addr   // invalid: none
+	Link     string       // empty for an unreachable route
+	Src      netip.Addr   // invalid: the kernel chooses
+	OnLink   bool         // the gateway is reached directly though no prefix of the link holds it
+	MTU      uint32       // bytes; 0: the link's
+	AdvMSS   uint32       // bytes; 0: from the MTU
+	Protocol uint8        // Protocol, unless it is somebody else's
+	TOS      uint8        // only for packets with this type of service; 0: for all
+	From     netip.Prefix // only for packets from there (IPv6); invalid: for all
+	Other    string       // what else there is that we never write
 }
 
 // RouteType is a route's type; the numbers are the kernel's (rtnetlink(7), rtm_type).
@@ -79,7 +81,13 @@ func (r Route) line(k RouteKey) string {
 	if r.Link != "" {
 		add("dev %s", r.Link)
 	}
-	if k.Family == IPv4 && r.Type == Unicast && !r.Gateway.IsValid() {
+	if r.From.IsValid() {
+		add("from %s", r.From)
+	}
+	if r.TOS != 0 {
+		add("tos %#x", r.TOS)
+	}
+	if k.Family == IPv4 && r.Type == Unicast && !r.Gateway.IsValid() && r.Other == "" {
 		add("scope link")
 	}
 	if r.Src.IsValid() {

@@ -132,8 +132,6 @@ func (r *listed) rest() string {
 		}
 	}
 	add(r.scope != r.usualScope(), "scope %d", r.scope)
-	add(r.tos != 0, "tos %#x", r.tos)
-	add(r.from.IsValid(), "from %s", r.from)
 	add(r.pref != 0, "pref %d", r.pref)
 	add(r.nexthop != 0, "nhid %d", r.nexthop)
 	add(len(r.more) > 0, "nexthops %v", r.more)

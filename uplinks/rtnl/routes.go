@@ -107,18 +107,12 @@ func addRoute(have *uplinks.State, f uplinks.Family, r *listed, names map[int]st
 }
 
 func route(r *listed, names map[int]string) uplinks.Route {
-	out := uplinks.Route{
-		Type:     r.kind,
-		Gateway:  r.hop.via,
-		Src:      r.src,
-		OnLink:   r.hop.flags&unix.RTNH_F_ONLINK != 0,
-		MTU:      r.mtu,
-		AdvMSS:   r.advMSS,
-		Protocol: r.protocol,
-		Other:    r.rest(),
+	out := uplinks.Route{Type: r.kind, Src: r.src, MTU: r.mtu, AdvMSS: r.advMSS, Protocol: r.protocol, TOS: r.tos, From: r.from, Other: r.rest()}
+	// By its hop the kernel does not find a route by an object. An unreachable route of IPv6 it hangs on the loopback link.
+	if r.nexthop == 0 {
+		out.Gateway, out.OnLink = r.hop.via, r.hop.flags&unix.RTNH_F_ONLINK != 0
 	}
-	// The kernel hangs an unreachable route of IPv6 on the loopback link.
-	if out.Type == uplinks.Unicast {
+	if r.nexthop == 0 && out.Type == uplinks.Unicast {
 		out.Link = names[r.hop.link]
 	}
 	return out

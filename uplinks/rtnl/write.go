@@ -141,7 +141,14 @@ func routeMessage(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link 
 	m := newMessage(kind, flags, unix.SizeofRtMsg)
 	header := m.body()
 	header[0], header[1] = uint8(number(k.Family)), uint8(k.Dst.Bits())
-	header[5], header[6], header[7] = r.Protocol, scopeOf(k, r), uint8(r.Type)
+	header[3], header[5], header[6], header[7] = r.TOS, r.Protocol, scopeOf(k, r), uint8(r.Type)
+	if kind == unix.RTM_DELROUTE {
+		header[6] = unix.RT_SCOPE_NOWHERE // whatever it has
+	}
+	if r.From.IsValid() {
+		header[2] = uint8(r.From.Bits())
+		m.address(unix.RTA_SRC, r.From.Addr())
+	}
 	if r.OnLink {
 		order.PutUint32(header[8:], unix.RTNH_F_ONLINK)
 	}
