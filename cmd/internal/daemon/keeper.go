@@ -34,24 +34,6 @@ type Keeper struct {
 	report   Report
 }
 
-// Report is how things stand.
-type Report struct {
-	InSync   bool
-	Since    time.Time      // of InSync
-	Last     time.Time      // when the last round ended
-	Err      error          // of the last round
-	Changes  int            // steps that were carried out
-	Repairs  map[string]int // the same by their kinds
-	Drift    int            // steps that were to do when the last round looked
-	Rounds   int
-	Waiting  int // steps that wait because somebody undoes them
-	Uplinks  int
-	Findings []uplinks.Finding
-}
-
-// silent is how many of the repairs so far the kernel announces to nobody.
-func (r Report) silent() int { return r.Repairs[uplinks.KindSysctl] + r.Repairs[uplinks.KindChains] }
-
 // NewKeeper keeps to these settings.
 func NewKeeper(k uplinks.Kernel, log *slog.Logger, s uplinks.Settings) *Keeper {
 	return &Keeper{Kernel: k, Log: log, Refresh: refresh, restrain: NewRestraint(), settings: s, suspects: map[string]string{}, open: map[uplinks.Share]bool{}}
@@ -95,13 +77,6 @@ func subject(s uplinks.Step) string {
 	default:
 		return kind
 	}
-}
-
-// Report is how things stand after the last round.
-func (k *Keeper) Report() Report {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.report
 }
 
 // soon is when a round that failed is tried again.
@@ -219,65 +194,4 @@ func (k *Keeper) repaired(done uplinks.Plan, why string, at []uplinks.Place, sus
 	for _, s := range k.restrain.Done(done, time.Now()) {
 		k.Log.Warn("somebody undoes this again and again: repairing it less often", "repair", s.String(), "suspect", cmp.Or(suspects[subject(s)], "unknown"))
 	}
-}
-
-func (k *Keeper) failed(what string, err error) {
-	k.mu.Lock()
-	again := k.report.Err != nil && k.report.Err.Error() == err.Error()
-	if k.report.InSync || k.report.Since.IsZero() {
-		k.report.Since = time.Now()
-	}
-	k.report.Err, k.report.InSync, k.report.Last = err, false, time.Now()
-	k.mu.Unlock()
-	if !again {
-		k.Log.Warn("will retry", "step", what, "err", err)
-	}
-}
-
-// Tell logs findings that are not known yet.
-func (k *Keeper) Tell(findings []uplinks.Finding) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.warn(findings)
-	k.report.Findings = slices.Concat(k.report.Findings, findings)
-}
-
-// warn logs what is not known yet.
-func (k *Keeper) warn(findings []uplinks.Finding) {
-	told := make(map[uplinks.Finding]bool, len(k.report.Findings))
-	for _, f := range k.report.Findings {
-		told[f] = true
-	}
-	for _, f := range findings {
-		if !told[f] {
-			k.Log.Warn(f.What, "remedy", f.Remedy)
-		}
-	}
-}
-
-// note counts on, and tells findings once.
-func (k *Keeper) note(r Report) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.warn(r.Findings)
-	r.Changes += k.report.Changes
-	for kind, n := range k.report.Repairs {
-		r.Repairs[kind] += n
-	}
-	r.Rounds = k.report.Rounds + 1
-	r.Last = time.Now()
-	r.Since = k.report.Since
-	if r.InSync != k.report.InSync || r.Since.IsZero() {
-		r.Since = time.Now()
-	}
-	k.report = r
-}
-
-// kinds counts steps by their kinds.
-func kinds(p uplinks.Plan) map[string]int {
-	n := map[string]int{}
-	for _, s := range p {
-		n[uplinks.KindOf(s)]++
-	}
-	return n
 }

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"slices"
+	"time"
+
+	"replypath/uplinks"
+)
+
+// Report is how things stand.
+type Report struct {
+	InSync   bool
+	Since    time.Time      // of InSync
+	Last     time.Time      // when the last round ended
+	Err      error          // of the last round
+	Changes  int            // steps that were carried out
+	Repairs  map[string]int // the same by their kinds
+	Drift    int            // steps that were to do when the last round looked
+	Rounds   int
+	Waiting  int // steps that wait because somebody undoes them
+	Uplinks  int
+	Findings []uplinks.Finding
+}
+
+// silent is how many of the repairs so far the kernel announces to nobody.
+func (r Report) silent() int { return r.Repairs[uplinks.KindSysctl] + r.Repairs[uplinks.KindChains] }
+
+// Report is how things stand after the last round.
+func (k *Keeper) Report() Report {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.report
+}
+
+func (k *Keeper) failed(what string, err error) {
+	k.mu.Lock()
+	again := k.report.Err != nil && k.report.Err.Error() == err.Error()
+	if k.report.InSync || k.report.Since.IsZero() {
+		k.report.Since = time.Now()
+	}
+	k.report.Err, k.report.InSync, k.report.Last = err, false, time.Now()
+	k.mu.Unlock()
+	if !again {
+		k.Log.Warn("will retry", "step", what, "err", err)
+	}
+}
+
+// Tell logs findings that are not known yet.
+func (k *Keeper) Tell(findings []uplinks.Finding) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.warn(findings)
+	k.report.Findings = slices.Concat(k.report.Findings, findings)
+}
+
+// warn logs what is not known yet.
+func (k *Keeper) warn(findings []uplinks.Finding) {
+	told := make(map[uplinks.Finding]bool, len(k.report.Findings))
+	for _, f := range k.report.Findings {
+		told[f] = true
+	}
+	for _, f := range findings {
+		if !told[f] {
+			k.Log.Warn(f.What, "remedy", f.Remedy)
+		}
+	}
+}
+
+// note counts on, and tells findings once.
+func (k *Keeper) note(r Report) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.warn(r.Findings)
+	r.Changes += k.report.Changes
+	for kind, n := range k.report.Repairs {
+		r.Repairs[kind] += n
+	}
+	r.Rounds = k.report.Rounds + 1
+	r.Last = time.Now()
+	r.Since = k.report.Since
+	if r.InSync != k.report.InSync || r.Since.IsZero() {
+		r.Since = time.Now()
+	}
+	k.report = r
+}
+
+// kinds counts steps by their kinds.
+func kinds(p uplinks.Plan) map[string]int {
+	n := map[string]int{}
+	for _, s := range p {
+		n[uplinks.KindOf(s)]++
+	}
+	return n
+}
