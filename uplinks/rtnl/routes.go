@@ -64,14 +64,14 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 		}
 		if facts != nil && r.protocol != uplinks.Protocol {
 			h.objects.note(r, objects)
-			addFacts(facts, f, r, h.names)
+			addFacts(facts, f, r, in.link, h.names)
 		}
 	}
 	if facts == nil {
 		return nil
 	}
 	for link, n := range kept.left {
-		if name := h.names[link]; facts.Links[name].Index == link {
+		if name := h.names[link]; facts.Links[name].Index == link && (in.link == 0 || in.link == link) {
 			facts.Unlisted[name] += n
 		}
 	}
@@ -118,8 +118,8 @@ func route(r *listed, names map[int]string) uplinks.Route {
 	return out
 }
 
-// addFacts notes what a route of others says about its links.
-func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, names map[int]string) {
+// addFacts notes what a route of others says about its links, or about the one for which it was asked.
+func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, link int, names map[int]string) {
 	if r.bars() && facts.Only == nil {
 		facts.Barred[f] = true
 	}
@@ -127,7 +127,9 @@ func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, names map[int]s
 		return
 	}
 	for hop := range r.hops() {
-		addHop(facts, f, r, hop, names[hop.link])
+		if link == 0 || link == hop.link {
+			addHop(facts, f, r, hop, names[hop.link])
+		}
 	}
 }
 

@@ -95,6 +95,36 @@ func TestNothingLeadsByALinkThatIsDown(t *testing.T) {
 	}
 }
 
+// A route of several hops is taken once by a look at all of their links.
+func TestARouteOfSeveralLinksIsOne(t *testing.T) {
+	r := build(t, marks.NFT)
+	r.gateway.Run("sh", "-ec", `
+		ip route add default metric 77 nexthop via 198.51.100.77 dev eth0 nexthop via 192.0.2.77 dev eth1
+		ip -6 route add default metric 77 nexthop via fe80::76 dev eth0 nexthop via fe80::77 dev eth1
+		ip route add 203.0.113.0/24 nexthop via 198.51.100.77 dev eth0 nexthop via 192.0.2.77 dev eth1`)
+	whole, _, err := r.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "eth0"}, uplinks.Share{Link: "eth1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+	if len(whole.Links["eth1"].Defaults) != 2 {
+		t.Errorf("by eth1: %+v", whole.Links["eth1"].Defaults)
+	}
+	if diff := cmp.Diff(whole.Links, whole.With(part).Links, exact); diff != "" {
+		t.Errorf("links (- is what the whole says):\n%s", diff)
+	}
+	anyOrder := cmpopts.SortSlices(func(a, b uplinks.Routed) bool {
+		return a.Link+a.Dst.String()+a.Gateway.String() < b.Link+b.Dst.String()+b.Gateway.String()
+	})
+	if diff := cmp.Diff(whole.Routed, whole.With(part).Routed, exact, anyOrder); diff != "" {
+		t.Errorf("routes by gateways (- is what the whole says):\n%s", diff)
+	}
+}
+
 // watch gives the places of events until the test ends, when it has subscribed.
 func (r *real) watch(t *testing.T) <-chan uplinks.Place {
 	t.Helper()
