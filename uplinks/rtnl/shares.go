@@ -14,6 +14,11 @@ import (
 // ReadShares fills in what rtnetlink tells of some links and tables, and asks the kernel for nothing else. Other links
 // have the names that they had at the last Read.
 func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *uplinks.Facts, have *uplinks.State) error {
+	if !slices.ContainsFunc(only, func(s uplinks.Share) bool { return s.Link != "" }) {
+		if err := h.await(ctx); err != nil {
+			return err
+		}
+	}
 	for _, s := range only {
 		if s.Link == "" {
 			continue
@@ -43,6 +48,17 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 		}
 	}
 	return nil
+}
+
+// await waits until the change is done of which an event tells. The kernel tells that an IPv4 route goes just before it
+// does (net/ipv4/fib_trie.c, fib_table_delete), and holds its lock for links meanwhile. Who asks for a link waits for that
+// lock, and finds the loopback link, or none of that name; who asks for routes does not wait.
+func (h *Handle) await(ctx context.Context) error {
+	err := dump(ctx, "link lo", func() error { _, err := h.linkByName("lo"); return err })
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 // readRoutesBy reads a family's routes by a link, in main and wherever it had a default route at the last Read: all
