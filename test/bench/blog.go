@@ -41,8 +41,13 @@ func (g *gateway) blogMarks() string {
 
 // restorer is the command that restores a family's rules.
 func restorer(f family, backend string) string {
+	return iptables(f, backend) + "-restore"
+}
+
+// iptables is the command of a family and a backend.
+func iptables(f family, backend string) string {
 	if f == 4 {
-		return "iptables-" + backend + "-restore"
+		return "iptables-" + backend
 	}
-	return "ip6tables-" + backend + "-restore"
+	return "ip6tables-" + backend
 }

@@ -67,7 +67,7 @@ func (s shorewall) settings() string {
 		{"STARTUP_ENABLED", "Yes"}, {"VERBOSITY", "0"}, {"IP_FORWARDING", "Keep"}, {"TRACK_PROVIDERS", "Yes"},
 		{"PROVIDER_BITS", "8"}, {"PROVIDER_OFFSET", "8"}, {"USE_DEFAULT_RT", "Yes"}, {"DETECT_DNAT_IPADDRS", "No"},
 		{"STARTUP_LOG", filepath.Join(s.folder, "log")}, {"LOGFILE", "/dev/null"}, {"SUBSYSLOCK", ""},
-		{"LOCKFILE", filepath.Join(s.folder, "lock")}, {command, "/usr/sbin/" + strings.TrimSuffix(restorer(s.family, s.backend), "-restore")},
+		{"LOCKFILE", filepath.Join(s.folder, "lock")}, {command, "/usr/sbin/" + iptables(s.family, s.backend)},
 		{"FASTACCEPT", "No"}, {"TC_ENABLED", "No"}, {"ROUTE_FILTER", "No"}, {"AUTOMAKE", "No"}, {"DISABLE_IPV6", "No"}, {"ADD_IP_ALIASES", "No"},
 	} {
 		line := regexp.MustCompile(`(?m)^` + set[0] + `=.*$`)

@@ -102,8 +102,11 @@ func (r *listed) bare() bool { return r.nexthop != 0 && r.hop.link == 0 && len(r
 // tells reports whether the route says something of its links that is kept to: where a default route leads, or who is
 // reached directly.
 func (r *listed) tells() bool {
-	if r.isDefault() || r.bare() {
-		return r.isDefault()
+	if r.isDefault() {
+		return true
+	}
+	if r.bare() {
+		return false
 	}
 	for h := range r.hops() {
 		if !h.via.IsValid() {

@@ -19,6 +19,9 @@ type within struct {
 	link  int
 }
 
+// by reports whether what leads by the link is asked for.
+func (in within) by(link int) bool { return in.link == 0 || in.link == link }
+
 // listRoutes has a family's routes taken, one by one, each time from anew when the list was interrupted.
 func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, in within, anew func(), take func(*listed)) error {
 	return dump(ctx, f.String()+" routes", func() error {
@@ -64,14 +67,14 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 		}
 		if facts != nil && r.protocol != uplinks.Protocol {
 			h.objects.note(r, objects)
-			addFacts(facts, f, r, in.link, h.names)
+			addFacts(facts, f, r, in, h.names)
 		}
 	}
 	if facts == nil {
 		return nil
 	}
 	for link, n := range kept.left {
-		if name := h.names[link]; facts.Links[name].Index == link && (in.link == 0 || in.link == link) {
+		if name := h.names[link]; facts.Links[name].Index == link && in.by(link) {
 			facts.Unlisted[name] += n
 		}
 	}
@@ -119,7 +122,7 @@ func route(r *listed, names map[int]string) uplinks.Route {
 }
 
 // addFacts notes what a route of others says about its links, or about the one for which it was asked.
-func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, link int, names map[int]string) {
+func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, in within, names map[int]string) {
 	if r.bars() && facts.Only == nil {
 		facts.Barred[f] = true
 	}
@@ -127,7 +130,7 @@ func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, link int, names
 		return
 	}
 	for hop := range r.hops() {
-		if link == 0 || link == hop.link {
+		if in.by(hop.link) {
 			addHop(facts, f, r, hop, names[hop.link])
 		}
 	}

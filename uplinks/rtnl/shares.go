@@ -54,10 +54,7 @@ func (h *Handle) ReadShares(ctx context.Context, only []uplinks.Share, facts *up
 // does (net/ipv4/fib_trie.c, fib_table_delete), and holds its lock for links meanwhile. Who asks for a link waits for that
 // lock, and finds the loopback link, or none of that name; who asks for routes does not wait.
 func (h *Handle) await(ctx context.Context) error {
-	err := dump(ctx, "link lo", func() error { _, err := h.linkByName("lo"); return err })
-	if errors.Is(err, unix.ENODEV) {
-		return nil
-	}
+	_, err := h.linkNow(ctx, "lo")
 	return err
 }
 
@@ -102,12 +99,8 @@ func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts
 	if _, known := facts.Links[name]; known {
 		return nil
 	}
-	var l netlink.Link
-	err := dump(ctx, "link "+name, func() (err error) { l, err = h.linkByName(name); return err })
-	if errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	if err != nil {
+	l, err := h.linkNow(ctx, name)
+	if l == nil || err != nil {
 		return err
 	}
 	of, err := h.readAddresses(ctx, l.Attrs().Index)
@@ -116,4 +109,13 @@ func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts
 	}
 	h.addLink(facts, have, l, of)
 	return nil
+}
+
+// linkNow gives a link, or none when it is not there.
+func (h *Handle) linkNow(ctx context.Context, name string) (l netlink.Link, err error) {
+	err = dump(ctx, "link "+name, func() (err error) { l, err = h.linkByName(name); return err })
+	if errors.Is(err, unix.ENODEV) {
+		return nil, nil
+	}
+	return l, err
 }

@@ -252,10 +252,7 @@ func (s *Service) look(ctx context.Context, why string, at []uplinks.Place) time
 func (s *Service) until(next time.Duration) time.Duration {
 	s.tell()
 	if s.pending != nil && !s.pending.Reverted {
-		left := max(s.pending.Left(), time.Millisecond)
-		if next == 0 || left < next {
-			return left
-		}
+		return min(next, max(s.pending.Left(), time.Millisecond))
 	}
 	return next
 }

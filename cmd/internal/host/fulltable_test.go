@@ -26,14 +26,7 @@ func TestAFullRoutingTableIsCounted(t *testing.T) {
 	}
 	r.gateway.Run("ip", "-batch", file)
 	settings := uplinkstest.Settings()
-	whole, _, err := r.Observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "lan0"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole, part := r.looks(t, "lan0")
 	for what, f := range map[string]uplinks.Facts{"the whole host": whole, "its link alone": whole.With(part)} {
 		kept := 0
 		for _, route := range f.Routed {
@@ -52,7 +45,7 @@ func TestAFullRoutingTableIsCounted(t *testing.T) {
 	for _, f := range []string{"-4", "-6"} {
 		r.gateway.Run("ip", f, "route", "flush", "protocol", "186")
 	}
-	if part, _, err = r.Observe(t.Context(), uplinks.Share{Link: "lan0"}); err != nil || len(whole.With(part).Unlisted) != 0 {
+	if part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "lan0"}); err != nil || len(whole.With(part).Unlisted) != 0 {
 		t.Errorf("when they have gone there are still %v, %v", whole.With(part).Unlisted, err)
 	}
 }

@@ -54,14 +54,7 @@ func TestAnEventSaysHowFarToLook(t *testing.T) {
 		}
 	}
 	// What the whole look found in other tables, a look at the link alone finds again.
-	whole, _, err := r.Observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "eth1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole, part := r.looks(t, "eth1")
 	if a, b := whole.Links["eth1"].Defaults, part.Links["eth1"].Defaults; len(a) != 3 || !slices.Equal(a, b) {
 		t.Errorf("default routes by eth1: the whole look finds %v, that at the link %v", a, b)
 	}
@@ -76,14 +69,7 @@ func TestNothingLeadsByALinkThatIsDown(t *testing.T) {
 			ip $f route add default metric 77 nexthop via $a dev eth0 onlink nexthop via $b dev eth1 onlink
 		done
 		ip link set eth1 down`)
-	whole, _, err := r.Observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "eth1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole, part := r.looks(t, "eth1")
 	if l := part.Links["eth1"]; l.Up || len(l.Defaults)+len(l.Connected) != 0 {
 		t.Errorf("by a link that is down: %+v", l)
 	}
@@ -102,14 +88,7 @@ func TestARouteOfSeveralLinksIsOne(t *testing.T) {
 		ip route add default metric 77 nexthop via 198.51.100.77 dev eth0 nexthop via 192.0.2.77 dev eth1
 		ip -6 route add default metric 77 nexthop via fe80::76 dev eth0 nexthop via fe80::77 dev eth1
 		ip route add 203.0.113.0/24 nexthop via 198.51.100.77 dev eth0 nexthop via 192.0.2.77 dev eth1`)
-	whole, _, err := r.Observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	part, _, err := r.Observe(t.Context(), uplinks.Share{Link: "eth0"}, uplinks.Share{Link: "eth1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole, part := r.looks(t, "eth0", "eth1")
 	exact := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 	if len(whole.Links["eth1"].Defaults) != 2 {
 		t.Errorf("by eth1: %+v", whole.Links["eth1"].Defaults)
@@ -123,6 +102,23 @@ func TestARouteOfSeveralLinksIsOne(t *testing.T) {
 	if diff := cmp.Diff(whole.Routed, whole.With(part).Routed, exact, anyOrder); diff != "" {
 		t.Errorf("routes by gateways (- is what the whole says):\n%s", diff)
 	}
+}
+
+// looks are one at the whole host, and one at some links alone.
+func (r *real) looks(t *testing.T, links ...string) (whole, part uplinks.Facts) {
+	t.Helper()
+	var only []uplinks.Share
+	for _, link := range links {
+		only = append(only, uplinks.Share{Link: link})
+	}
+	var err error
+	if whole, _, err = r.Observe(t.Context()); err == nil {
+		part, _, err = r.Observe(t.Context(), only...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole, part
 }
 
 // watch gives the places of events until the test ends, when it has subscribed.
