@@ -1,15 +1,16 @@
 package marks
 
+import "slices"
+
 // Prefix starts the name of every chain of ours. Whatever carries it is ours to change and to remove.
 const Prefix = "REPLYPATH-"
 
-// The chains that are always there, all in the mangle table. With many links New has some below it, and Seen too.
+// The chains that are always there, all in the mangle table. With many links New has some below it, and Post too.
 const (
 	Pre  = Prefix + "PRE"  // from PREROUTING: a question's connection gets its mark, every packet gets its connection's
 	New  = Prefix + "NEW"  // from Pre: which mark, by the link that the question came in on
 	Out  = Prefix + "OUT"  // from OUTPUT: the host's own packets get their connection's mark, or give it theirs
-	Post = Prefix + "POST" // from POSTROUTING: lets only a connection's first replies pass on to Seen
-	Seen = Prefix + "SEEN" // from Post: which link's counter, by the connection's mark
+	Post = Prefix + "POST" // from POSTROUTING, a connection's first replies alone: which link's counter, by its mark
 )
 
 // Table is the iptables table that all our chains are in: one restore of it is atomic.
@@ -21,11 +22,32 @@ type Chain struct {
 	Rules []Rule
 }
 
-// Hook is a jump from a built-in chain to one of ours.
-type Hook struct{ Builtin, Chain string }
+// Hook is a rule of a built-in chain that leads to one of ours.
+type Hook struct {
+	Builtin string
+	Rule    Rule
+}
 
-// Hooks are our jumps, in the order in which a packet meets them.
-var Hooks = [...]Hook{{"PREROUTING", Pre}, {"OUTPUT", Out}, {"POSTROUTING", Post}}
+// Hooks are our rules in built-in chains, in the order in which a packet meets them. The last one lets only a connection's
+// first replies pass: to ask in POSTROUTING itself spares each packet of established connections a jump.
+var Hooks = [...]Hook{
+	{"PREROUTING", Rule{Target: Target{Verb: Jump, Chain: Pre}}},
+	{"OUTPUT", Rule{Target: Target{Verb: Jump, Chain: Out}}},
+	{"POSTROUTING", Rule{Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Post}}},
+}
+
+// Ours reports whether the hook is one of Hooks, or the same jump without a condition, which leads all packets to our chain
+// and so does no more than ours does, but at a cost. A jump on a condition of its own is somebody's.
+func (h Hook) Ours() bool {
+	return slices.ContainsFunc(Hooks[:], func(ours Hook) bool {
+		return h == ours || h == Hook{ours.Builtin, Rule{Target: ours.Rule.Target}}
+	})
+}
+
+// Hooked reports whether a built-in chain is one that our hooks are in.
+func Hooked(builtin string) bool {
+	return slices.ContainsFunc(Hooks[:], func(h Hook) bool { return h.Builtin == builtin })
+}
 
 // Ingress is a link that questions come in on, and the mark that their connections get.
 type Ingress struct {
@@ -37,8 +59,8 @@ type Ingress struct {
 const Plain = 15
 
 // Chains is what packets meet on a host with these ingress links, whose link group is group. An established packet
-// meets two rules and the jump in PREROUTING, as many in OUTPUT, one and the jump in POSTROUTING, however many links
-// there are.
+// meets two rules and the jump in PREROUTING, as many in OUTPUT, and the hook in POSTROUTING, however many links there
+// are.
 //
 // A connection gets its mark from the first packet of its original direction that we see, not only from a NEW one:
 // conntrack calls a question ESTABLISHED as soon as any answer was tried, so one whose first answer strayed before
@@ -58,7 +80,6 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 			restore,
 		}},
 		Chain{Out, []Rule{save, restore}},
-		Chain{Post, []Rule{{Ctmark: marked, Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Seen}}}},
 	)
 	all = learn(all, New, mask, ingress)
 	return seen(all, mask, ingress)

@@ -63,6 +63,8 @@ func TestEveryLinkOfACrowdGivesItsMark(t *testing.T) {
 	}
 }
 
+var post = marks.Hooks[2]
+
 func TestFirstRepliesAreCountedByUplinkAndWhereTheyLeave(t *testing.T) {
 	for _, links := range crowds(random(t)) {
 		chains := marks.Chains(wide, group, links)
@@ -71,24 +73,29 @@ func TestFirstRepliesAreCountedByUplinkAndWhereTheyLeave(t *testing.T) {
 			for out, want := range map[string]string{
 				link.Link:                    counter + " 1",
 				"lan0":                       counter + " 2",
-				"lo":                         marks.Seen + " 1",
+				"lo":                         marks.Post + " 2",
 				strings.Repeat("z", 15):      counter + " 2",
 				link.Link[:len(link.Link)-1]: counter + " 2",
 			} {
 				p := markstest.Packet{Out: out, Dir: "REPLY", Ctmark: uint32(link.Mark) | 0xa000000a}
-				if got := p.Through(chains, marks.Post); got.Took != want {
+				if got := p.By(chains, post); got.Took != want {
 					t.Fatalf("%d links: a reply of %s by %s was counted by %s, want %s", len(links), link.Link, out, got.Took, want)
 				}
 			}
 			if other := links[(i+1)%len(links)].Link; other != link.Link {
 				p := markstest.Packet{Out: other, Dir: "REPLY", Ctmark: uint32(link.Mark)}
-				if got := p.Through(chains, marks.Post); got.Took != counter+" 2" {
+				if got := p.By(chains, post); got.Took != counter+" 2" {
 					t.Fatalf("%d links: a reply of %s by %s was counted by %s", len(links), link.Link, other, got.Took)
 				}
 			}
-			p := markstest.Packet{Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark), Assured: true}
-			if got := p.Through(chains, marks.Post); got.Took != "" {
-				t.Fatalf("an established packet was counted by %s", got.Took)
+			for what, p := range map[string]markstest.Packet{
+				"an established packet":        {Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark), Assured: true},
+				"a question":                   {Out: link.Link, Dir: "ORIGINAL", Ctmark: uint32(link.Mark)},
+				"a reply to nobody of uplinks": {Out: link.Link, Dir: "REPLY", Ctmark: 0xffff00ff},
+			} {
+				if got := p.By(chains, post); strings.HasPrefix(got.Took, counter) {
+					t.Fatalf("%s was counted by %s", what, got.Took)
+				}
 			}
 		}
 	}
@@ -100,7 +107,7 @@ func TestCountersAreKnownByTheirNames(t *testing.T) {
 			t.Errorf("%s counts for %d, %v", marks.Counter(marks.ID(id)), got, ok)
 		}
 	}
-	for _, name := range []string{marks.Seen, marks.Prefix + "S", marks.Prefix + "S0", marks.Prefix + "S256", marks.Prefix + "S07", "S7", "XREPLYPATH-S7", marks.Prefix + "S7x"} {
+	for _, name := range []string{marks.Post, marks.Prefix + "S", marks.Prefix + "S0", marks.Prefix + "S256", marks.Prefix + "S07", "S7", "XREPLYPATH-S7", marks.Prefix + "S7x"} {
 		if id, ok := marks.CountedIn(name); ok {
 			t.Errorf("%s counts for %d", name, id)
 		}
@@ -123,7 +130,7 @@ func TestOneLinkChangesFewChains(t *testing.T) {
 			switch {
 			case counts && name != marks.Counter(wide.ID(gone.Mark)) && without[name] != text:
 				t.Errorf("without %s %s changes, and so forgets", gone.Link, name)
-			case (name == marks.Pre || name == marks.Out || name == marks.Post) && without[name] != text:
+			case (name == marks.Pre || name == marks.Out) && without[name] != text:
 				t.Errorf("without %s %s changes", gone.Link, name)
 			}
 		}
@@ -162,7 +169,7 @@ func TestFirstPacketsMeetFewRulesHoweverManyUplinks(t *testing.T) {
 			t.Errorf("a question by %s meets %d rules", link.Link, got.Met)
 		}
 		p = markstest.Packet{Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark)}
-		if got := p.Through(chains, marks.Post); got.Met > 36 {
+		if got := p.By(chains, post); got.Met > 36 {
 			t.Errorf("a first reply by %s meets %d rules", link.Link, got.Met)
 		}
 	}

@@ -13,7 +13,7 @@ func TestSpellingsOfTheSameRule(t *testing.T) {
 	restore := marks.Rule{Ctmark: marks.MarkTest{Not: true, Mask: mask}, Target: marks.Target{Verb: marks.RestoreMark, Mask: mask}}
 	learn := marks.Rule{SrcGroup: 8200, Ctmark: marks.MarkTest{Mask: mask}, Dir: "ORIGINAL", Target: marks.Target{Verb: marks.Jump, Chain: marks.New}}
 	save := marks.Rule{Fwmark: marks.MarkTest{Not: true, Mask: mask}, Ctmark: marks.MarkTest{Mask: mask}, Target: marks.Target{Verb: marks.SaveMark, Mask: mask}}
-	post := marks.Rule{Dir: "REPLY", Young: true, Target: marks.Target{Verb: marks.Jump, Chain: marks.Seen}}
+	post := marks.Rule{Dir: "REPLY", Young: true, Target: marks.Target{Verb: marks.Jump, Chain: marks.Post}}
 	set := marks.Rule{In: "eth1", Target: marks.Target{Verb: marks.SetCtmark, Mark: 0x200, Mask: mask}}
 	for name, c := range map[string]struct {
 		line string
@@ -27,8 +27,8 @@ func TestSpellingsOfTheSameRule(t *testing.T) {
 		"a test of the whole mark":        {"-m connmark --mark 0x100", marks.Rule{Ctmark: marks.MarkTest{Mark: 0x100, Mask: all}}},
 		"matches in our order":            {"-m devgroup --src-group 0x2008 -m connmark --mark 0x0/0x1f00 -m conntrack --ctdir ORIGINAL -j REPLYPATH-NEW", learn},
 		"matches in another order":        {"-m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x1f00 -m devgroup --src-group 8200 -j REPLYPATH-NEW", learn},
-		"options of a match turned round": {"-m conntrack --ctdir REPLY ! --ctstatus ASSURED -j REPLYPATH-SEEN", post},
-		"a match in two halves":           {"-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED -j REPLYPATH-SEEN", post},
+		"options of a match turned round": {"-m conntrack --ctdir REPLY ! --ctstatus ASSURED -j REPLYPATH-POST", post},
+		"a match in two halves":           {"-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED -j REPLYPATH-POST", post},
 		"a saved mark":                    {"-m mark ! --mark 0x0/0x1f00 -m connmark --mark 0x0/0x1f00 -j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00", save},
 		"the tests the other way round":   {"-m connmark --mark 0/7936 -m mark ! --mark 0x0/0x1f00 -j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00", save},
 		"a test of the packet's mark":     {"-m mark --mark 0x100", marks.Rule{Fwmark: marks.MarkTest{Mark: 0x100, Mask: all}}},

@@ -27,10 +27,14 @@ const (
 
 func block(b ID) string { return fmt.Sprintf("%sB%d", Prefix, b) }
 
-// seen adds the chains in which replies find their uplink's counter. What goes to the host itself did not leave.
+// seen adds the chains in which replies find their uplink's counter. What goes to the host itself did not leave, and what
+// has no mark is nobody's.
 func seen(all []Chain, mask Mask, ingress []Ingress) []Chain {
 	top := len(all)
-	all = append(all, Chain{Seen, []Rule{{Out: "lo", Target: Target{Verb: Return}}}})
+	all = append(all, Chain{Post, []Rule{
+		{Ctmark: MarkTest{Mask: mask}, Target: Target{Verb: Return}},
+		{Out: "lo", Target: Target{Verb: Return}},
+	}})
 	blocks := map[ID]int{} // where each one's chain is
 	if slices.ContainsFunc(ingress, func(in Ingress) bool { return mask.ID(in.Mark) > Plain }) {
 		for _, in := range ingress {

@@ -101,8 +101,8 @@ func (b *box) harmsTo(plan string) (all []harm) {
 	for _, family := range []string{"4", "6"} {
 		tool := b.tool(int(family[0]-'0')) + " -w -t mangle "
 		for _, command := range []string{
-			"-D PREROUTING -j REPLYPATH-PRE", "-D OUTPUT -j REPLYPATH-OUT", "-D POSTROUTING -j REPLYPATH-POST", "-F REPLYPATH-NEW",
-			"-F REPLYPATH-SEEN", "-F REPLYPATH-OUT", "-D REPLYPATH-PRE 2", "-D REPLYPATH-NEW 1", "-R REPLYPATH-NEW 2 -j RETURN", "-I REPLYPATH-OUT -j ACCEPT",
+			"-D PREROUTING -j REPLYPATH-PRE", "-D OUTPUT -j REPLYPATH-OUT", "-D POSTROUTING 1", "-F REPLYPATH-NEW",
+			"-F REPLYPATH-POST", "-F REPLYPATH-OUT", "-D REPLYPATH-PRE 2", "-D REPLYPATH-NEW 1", "-R REPLYPATH-NEW 2 -j RETURN", "-I REPLYPATH-OUT -j ACCEPT",
 		} {
 			all = append(all, harm{tool + command, tool + strings.Fields(command)[1], "chains " + family})
 		}

@@ -163,7 +163,7 @@ func (b *box) traces() map[string]string {
 		"sockets":     b.Gateway.Run("ss", "-Huan"),
 	}
 	for _, family := range []int{4, 6} {
-		all[fmt.Sprintf("replies in family %d", family)] = b.iptables(family, "-t", "mangle", "-vnxL", "REPLYPATH-SEEN")
+		all[fmt.Sprintf("replies in family %d", family)] = b.iptables(family, "-t", "mangle", "-vnxL", "REPLYPATH-POST")
 	}
 	return all
 }

@@ -20,15 +20,15 @@ type ChainKey struct {
 	Name string
 }
 
-// HookKey names a jump of ours.
+// HookKey names a rule of a built-in chain that leads to ours.
 type HookKey struct {
 	Tool Tool
 	Hook marks.Hook
 }
 
-// HookState is how a jump stands in its built-in chain.
+// HookState is how such a rule stands in its chain.
 type HookState struct {
-	Jumps   int  // how many of them
+	Times   int  // how often
 	Reached bool // no rule before the first of them can end a packet's walk
 }
 
@@ -53,7 +53,7 @@ func compareChains(a, b *ChainKey) int {
 }
 
 func compareHooks(a, b *HookKey) int {
-	return cmp.Or(compareTools(a.Tool, b.Tool), cmp.Compare(a.Hook.Builtin, b.Hook.Builtin), cmp.Compare(a.Hook.Chain, b.Hook.Chain))
+	return cmp.Or(compareTools(a.Tool, b.Tool), cmp.Compare(a.Hook.Builtin, b.Hook.Builtin), cmp.Compare(a.Hook.Rule.String(), b.Hook.Rule.String()))
 }
 
 // chainLine is a line of a restore as the command takes it.

@@ -47,8 +47,8 @@ func (l *load) changeChains(want, have State) {
 		l.fill(k.Name, want.Chains[k])
 	}
 	for _, k := range only(slices.Concat(moved, unhooked), func(k HookKey) bool { return k.Tool == l.tool }) {
-		l.unhook(k.Hook, have.Hooks[k].Jumps)
-		if want.Hooks[k].Jumps > 0 {
+		l.unhook(k.Hook, have.Hooks[k].Times)
+		if want.Hooks[k].Times > 0 {
 			l.hook(k.Hook)
 		}
 	}

@@ -106,15 +106,15 @@ func (l *load) fill(chain, rules string) {
 	}
 }
 
-// unhook takes jumps up; all of them go, as a chain that is still jumped to cannot be deleted.
-func (l *load) unhook(h marks.Hook, jumps int) {
-	for range jumps {
-		l.text.WriteString("-D " + h.Builtin + " -j " + h.Chain + "\n")
+// unhook takes hooks up; all of them go, as a chain that is still jumped to cannot be deleted.
+func (l *load) unhook(h marks.Hook, times int) {
+	for range times {
+		l.text.WriteString("-D " + h.Builtin + " " + h.Rule.String() + "\n")
 	}
 }
 
 func (l *load) hook(h marks.Hook) {
-	l.text.WriteString("-I " + h.Builtin + " 1 -j " + h.Chain + "\n")
+	l.text.WriteString("-I " + h.Builtin + " 1 " + h.Rule.String() + "\n")
 }
 
 func (l *load) drop(chain string) { l.text.WriteString("-X " + chain + "\n") }

@@ -49,8 +49,8 @@ func TestALegacyTableIsReadChainByChain(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if n, first := got.Jumps(marks.Hooks[0]); n != 1 || first != 0 {
-		t.Errorf("%d jumps, the first is rule %d of %v", n, first, got["PREROUTING"])
+	if hooks := got.Places(); len(hooks) != 1 || !slices.Equal(hooks[marks.Hooks[0]], []int{0}) {
+		t.Errorf("hooks %v in %v", hooks, got["PREROUTING"])
 	}
 	want := decoded.Rule{Rule: marks.Rule{Target: marks.Target{Verb: marks.Return}}, Whole: true}
 	if rules := got[marks.Pre]; len(rules) != 1 || rules[0] != want {
@@ -63,7 +63,7 @@ func TestADamagedLegacyTableIsNotBelieved(t *testing.T) {
 	whole := table()
 	for n := 1; n < len(whole); n++ {
 		got, err := decoded.Legacy(whole[:n], hooks, false)
-		if jumps, _ := got.Jumps(marks.Hooks[0]); err == nil && jumps == 1 && len(got[marks.Pre]) == 1 && n < len(whole)-176 {
+		if err == nil && len(got.Places()) == 1 && len(got[marks.Pre]) == 1 && n < len(whole)-176 {
 			t.Errorf("%d of %d bytes read as the whole: %v", n, len(whole), got)
 		}
 	}
@@ -71,7 +71,7 @@ func TestADamagedLegacyTableIsNotBelieved(t *testing.T) {
 		bytes := table()
 		bytes[at] ^= 0x40
 		got, err := decoded.Legacy(bytes, hooks, false)
-		if jumps, _ := got.Jumps(marks.Hooks[0]); err == nil && jumps == 1 {
+		if err == nil && len(got.Places()[marks.Hooks[0]]) == 1 {
 			t.Errorf("with byte %d changed it still takes every packet", at)
 		}
 	}

@@ -18,24 +18,20 @@ type Rule struct {
 // Table is the rules of each chain of a table, in order. A chain without rules has an entry too.
 type Table map[string][]Rule
 
-// bare reports whether the rule takes every packet to a chain and does no more.
-func (r Rule) bare(chain string) bool {
-	return r.Whole && r.Rule == marks.Rule{Target: marks.Target{Verb: marks.Jump, Chain: chain}}
-}
-
-// Jumps are how many rules of the hook's built-in chain only jump to ours, and where the first of them stands, -1 when
-// there is none.
-func (t Table) Jumps(h marks.Hook) (n, first int) {
-	first = -1
-	for i, r := range t[h.Builtin] {
-		if !r.bare(h.Chain) {
+// Places are where in the built-in chains each rule of ours stands, from 0 on.
+func (t Table) Places() map[marks.Hook][]int {
+	places := map[marks.Hook][]int{}
+	for chain, rules := range t {
+		if !marks.Hooked(chain) {
 			continue
 		}
-		if n++; n == 1 {
-			first = i
+		for i, r := range rules {
+			if h := (marks.Hook{Builtin: chain, Rule: r.Rule}); r.Whole && h.Ours() {
+				places[h] = append(places[h], i)
+			}
 		}
 	}
-	return n, first
+	return places
 }
 
 // to is a jump or goto, and whether we write such: all our chains lead to ours alone.

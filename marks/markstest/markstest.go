@@ -3,6 +3,7 @@ package markstest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -24,6 +25,11 @@ type Packet struct {
 // jumps to a chain that is not there, or in a circle.
 func (p Packet) Through(chains []marks.Chain, start string) Packet {
 	return p.walk(chains, start, len(chains))
+}
+
+// By walks the packet through what the hook leads to.
+func (p Packet) By(chains []marks.Chain, h marks.Hook) Packet {
+	return p.Through(append(slices.Clone(chains), marks.Chain{Name: h.Builtin, Rules: []marks.Rule{h.Rule}}), h.Builtin)
 }
 
 func (p Packet) walk(chains []marks.Chain, name string, depth int) Packet {

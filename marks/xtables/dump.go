@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -43,7 +42,7 @@ func (t *Table) nft() (held nftTable, err error) {
 
 // read reports whether the rules of a chain of mangle are read.
 func read(chain string) bool {
-	return strings.HasPrefix(chain, marks.Prefix) || slices.ContainsFunc(marks.Hooks[:], func(h marks.Hook) bool { return h.Builtin == chain })
+	return strings.HasPrefix(chain, marks.Prefix) || marks.Hooked(chain)
 }
 
 func chainName(chain []byte) string {

@@ -84,7 +84,7 @@ func laid(mask marks.Mask, n int, name func(int) string) (lines []string) {
 		}
 	}
 	for _, h := range marks.Hooks {
-		rules = append(rules, fmt.Sprintf("-I %s 1 -j %s", h.Builtin, h.Chain))
+		rules = append(rules, fmt.Sprintf("-I %s 1 %s", h.Builtin, h.Rule))
 	}
 	return append(lines, rules...)
 }

@@ -2,7 +2,6 @@ package xtables
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"replypath/marks"
@@ -20,11 +19,7 @@ func (t *Table) list(ctx context.Context) (Contents, error) {
 			c.Chains[name] = t.printed(name, rules)
 		}
 	}
-	for _, h := range marks.Hooks {
-		if hook := hook(chains, h); hook.Jumps > 0 {
-			c.Hooks[h] = hook
-		}
-	}
+	t.hooks(chains, c.Hooks)
 	return c, nil
 }
 
@@ -94,19 +89,24 @@ func (t *Table) printed(chain string, lines []string) string {
 	return b.String()
 }
 
-func hook(chains map[string][]string, h marks.Hook) (hook Hook) {
-	lines := chains[h.Builtin]
-	jump := fmt.Sprintf("-A %s -j %s", h.Builtin, h.Chain)
-	before := lines
-	for i, line := range lines {
-		if strings.TrimSpace(line) != jump {
+// hooks finds our rules in the built-in chains.
+func (t *Table) hooks(chains map[string][]string, found map[marks.Hook]Hook) {
+	for builtin, lines := range chains {
+		if !marks.Hooked(builtin) {
 			continue
 		}
-		if hook.Jumps++; hook.Jumps == 1 {
-			before = lines[:i]
+		for i, line := range lines {
+			rule, err := marks.Parse(t.numberGroups(strings.TrimPrefix(line, "-A "+builtin)))
+			h := marks.Hook{Builtin: builtin, Rule: rule}
+			if err != nil || !h.Ours() {
+				continue
+			}
+			hook, seen := found[h]
+			if hook.Times++; !seen {
+				// A name that is no chain's is a target.
+				hook.Reached = !marks.Ends(lines[:i], func(chain string) []string { return chains[chain] })
+			}
+			found[h] = hook
 		}
 	}
-	// A name that is no chain's is a target.
-	hook.Reached = hook.Jumps > 0 && !marks.Ends(before, func(chain string) []string { return chains[chain] })
-	return hook
 }

@@ -106,14 +106,11 @@ func contents(held decoded.Table) (c Contents, whole bool) {
 			return c, false
 		}
 	}
-	for _, h := range marks.Hooks {
-		n, first := held.Jumps(h)
-		if first > 0 {
+	for h, places := range held.Places() {
+		if places[0] > 0 {
 			return c, false // whether the rules before it let packets pass, their text tells
 		}
-		if n > 0 {
-			c.Hooks[h] = Hook{Jumps: n, Reached: true}
-		}
+		c.Hooks[h] = Hook{Times: len(places), Reached: true}
 	}
 	return c, true
 }

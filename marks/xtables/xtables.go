@@ -36,9 +36,9 @@ type Contents struct {
 	Hooks  map[marks.Hook]Hook
 }
 
-// Hook is how a jump of ours stands in its built-in chain.
+// Hook is how a rule of ours stands in its built-in chain.
 type Hook struct {
-	Jumps   int  // how many of them
+	Times   int  // how often
 	Reached bool // no rule before the first of them can end a packet's walk
 }
 

@@ -108,20 +108,21 @@ func (t table) observe(tool uplinks.Tool, have uplinks.State) {
 			have.Chains[uplinks.ChainKey{Tool: tool, Name: chain}] = text(rules)
 		}
 	}
-	for _, h := range marks.Hooks {
-		state := uplinks.HookState{}
-		var before []string
-		for _, rule := range t[h.Builtin] {
-			if rule == "-j "+h.Chain {
-				state.Jumps++
-			}
-			if state.Jumps == 0 {
-				before = append(before, "-A "+h.Builtin+" "+rule)
-			}
+	for builtin, rules := range t {
+		if !marks.Hooked(builtin) {
+			continue
 		}
-		if state.Jumps > 0 {
-			state.Reached = !marks.Ends(before, t.list)
-			have.Hooks[uplinks.HookKey{Tool: tool, Hook: h}] = state
+		for i, text := range rules {
+			rule, err := marks.Parse(text)
+			k := uplinks.HookKey{Tool: tool, Hook: marks.Hook{Builtin: builtin, Rule: rule}}
+			if err != nil || !k.Hook.Ours() {
+				continue
+			}
+			state, seen := have.Hooks[k]
+			if state.Times++; !seen {
+				state.Reached = !marks.Ends(t.list(builtin)[1:][:i], t.list)
+			}
+			have.Hooks[k] = state
 		}
 	}
 }

@@ -119,7 +119,7 @@ func Dump(s uplinks.State) string {
 		}
 	}
 	for k, h := range s.Hooks {
-		add("%s %s: %d jumps to %s, reached: %v", k.Tool.Command, k.Hook.Builtin, h.Jumps, k.Hook.Chain, h.Reached)
+		add("%s %s: %s, %d times, reached: %v", k.Tool.Command, k.Hook.Builtin, k.Hook.Rule, h.Times, h.Reached)
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
