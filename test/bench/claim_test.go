@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestAClaimIsBrokenOnlyBeyondNoise(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -29,6 +32,9 @@ func TestRatiosAreTakenRoundByRound(t *testing.T) {
 	slow, fast := sample{30, 60, 30}, sample{10, 20, 10}
 	if got := slow.over(fast).String(); got != "3.00 (3.00-3.00)" {
 		t.Error(got)
+	}
+	if got := (sample{2, 4, 30, 60}).over(sample{1, 10}); !slices.Equal(got, sample{2, 4, 3, 6}) {
+		t.Errorf("two figures of each round over one: %v", got)
 	}
 	if got := (sample{12, 14}).less(10).over(sample{12, 14}.less(10)).median(); got != 1 {
 		t.Error(got)

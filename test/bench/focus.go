@@ -12,7 +12,7 @@ import (
 type focus struct {
 	paths, rules, uplinks string
 	only                  int    // the family, or 0
-	rounds                int    // or 0
+	rounds, copies        int    // or 0
 	beside                string // another replypath to measure
 }
 
@@ -22,6 +22,7 @@ func (f *focus) flags() {
 	flag.StringVar(&f.uplinks, "uplinks", "", "measure packets only with these `NUMBERS` of uplinks")
 	flag.IntVar(&f.only, "family", 0, "measure packets only of this `FAMILY`: 4 or 6")
 	flag.IntVar(&f.rounds, "rounds", 0, "measure packets in this many `ROUNDS`")
+	flag.IntVar(&f.copies, "copies", 0, "build each gateway this many `TIMES`")
 	flag.StringVar(&f.beside, "beside", "", "measure another replypath `PROGRAM` too, as \""+otherName+"\"")
 }
 
@@ -67,6 +68,9 @@ func (f *focus) on(r run) run {
 			fatal("-family %d: it is 4 or 6", f.only)
 		}
 		families = []family{family(f.only)}
+	}
+	if f.copies != 0 {
+		r.copies = f.copies
 	}
 	if f.rounds != 0 {
 		r.rounds = f.rounds

@@ -14,6 +14,7 @@ type run struct {
 	focused  bool     // on some of the packets
 	paths    []string // that packets are measured on; nil: all, and real sockets
 	rounds   int
+	copies   int // of each gateway that bounds speak of
 	packets  int // that are injected at a time
 
 	backends   []string // for changes
@@ -32,7 +33,7 @@ type run struct {
 func full() run {
 	return run{
 		began:   time.Now(),
-		uplinks: []int{2, 8, 31, 250}, some: []int{2, 250}, rounds: 9, packets: 2000,
+		uplinks: []int{2, 8, 31, 250}, some: []int{2, 250}, rounds: 7, copies: 3, packets: 2000,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
 		backends: backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
 		harms: 3, resting: []int{31, 250}, look: 5 * time.Second, looks: 5,
@@ -43,7 +44,7 @@ func full() run {
 func brief() run {
 	return run{
 		began:   time.Now(),
-		uplinks: []int{2, 250}, some: []int{250}, rounds: 5, packets: 1500,
+		uplinks: []int{2, 250}, some: []int{250}, rounds: 5, copies: 1, packets: 1500,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
 		backends: backends[1:], changed: []int{2, 250}, changes: 2,
 		harms: 1, resting: []int{31}, look: time.Second, looks: 3,

@@ -9,11 +9,15 @@ import (
 // sample is what was measured again and again, once in each round.
 type sample []float64
 
-// over is the ratio of this to another, round by round: what disturbs one round disturbs both.
+// over is the ratio of this to another, round by round: what disturbs one round disturbs both. One of them can have several
+// figures of a round.
 func (s sample) over(other sample) sample {
-	ratios := make(sample, 0, len(s))
-	for i := range min(len(s), len(other)) {
-		ratios = append(ratios, s[i]/other[i])
+	if len(s) == 0 || len(other) == 0 {
+		return nil
+	}
+	ratios := make(sample, max(len(s), len(other)))
+	for i := range ratios {
+		ratios[i] = s[i*len(s)/len(ratios)] / other[i*len(other)/len(ratios)]
 	}
 	return ratios
 }

@@ -9,11 +9,12 @@ type sockets struct {
 	cost     map[packetKey]sample
 }
 
-// measureSockets uses the gateways before their links are sinks.
+// measureSockets uses the gateways before their links are sinks, one of each kind: no bound speaks of exchanges.
 func measureSockets(p *packets) *sockets {
 	s := &sockets{run: p.run, cost: map[packetKey]sample{}}
 	for _, g := range p.gateways {
-		if g.variant.name != alone && slices.Contains(p.run.some, g.uplinks) {
+		like := func(other *gateway) bool { return other.variant.name == g.variant.name && other.uplinks == g.uplinks }
+		if g.variant.name != alone && slices.Contains(p.run.some, g.uplinks) && !slices.ContainsFunc(s.gateways, like) {
 			s.gateways = append(s.gateways, g)
 		}
 	}

@@ -10,6 +10,7 @@ type variant struct {
 	name    string
 	class   string // in the chart
 	backend string // of iptables; none for one without
+	slow    bool   // to set up
 	setup   func(g *gateway)
 }
 
@@ -32,7 +33,7 @@ var (
 	ours    = perBackend(variant{name: ourName, class: "ours"}, (*gateway).withReplypath)
 	others  = perBackend(variant{name: otherName, class: "ours"}, (*gateway).withOther)
 	blog    = perBackend(variant{name: blogName, class: "blog"}, (*gateway).withBlogRecipe)
-	shore   = perBackend(variant{name: shoreName, class: "shore"}, (*gateway).withShorewall)
+	shore   = perBackend(variant{name: shoreName, class: "shore", slow: true}, (*gateway).withShorewall)
 )
 
 // backends of iptables.
