@@ -142,6 +142,29 @@ func TestTheWholeRulesetFlushed(t *testing.T) {
 	whole.same(t, "nft flush ruleset", b.Gateway)
 }
 
+// nft(8) writes what it lists of ours with other words, some of them wrong, and iptables cannot read what it loads then.
+func TestTheWholeRulesetSavedAndLoadedByNFT(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, world.TwoISPs(t), `backend = "nft"`)
+	before := snap(b.Gateway)
+	b.apply()
+	whole := snap(b.Gateway)
+	reload := func() {
+		t.Helper()
+		b.Gateway.Run("sh", "-ec", "{ echo flush ruleset; nft list ruleset; } > "+b.dir+"/saved; nft -f "+b.dir+"/saved")
+		if b.Gateway.Command(t.Context(), "iptables-nft", "-t", "mangle", "-S").Run() == nil {
+			t.Fatal("iptables reads what nft has loaded: the test proves nothing")
+		}
+	}
+	reload()
+	b.must(3, "plan")
+	b.apply()
+	whole.same(t, "a ruleset that nft has loaded", b.Gateway)
+	reload()
+	b.must(0, "flush")
+	before.same(t, "flush", b.Gateway)
+}
+
 func TestAnotherBackendLeavesNothingInTheFirst(t *testing.T) {
 	t.Parallel()
 	for from, to := range map[string]string{backends[0]: backends[1], backends[1]: backends[0]} {

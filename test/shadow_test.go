@@ -46,15 +46,19 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 	})
 }
 
-// iptables cannot read a rule that nft made with a set, so nobody can say that it lets packets go on: ours must stand
-// above it, and it must survive that.
+// iptables cannot read a rule that nft made with a set, nor anything of the chain where one asks for the connection's
+// state, so nobody can say that they let packets go on: ours must stand above them, and they must survive that.
 func TestNativeRuleAboveOurJump(t *testing.T) {
-	for _, when := range []string{"before apply", "inserted after apply"} {
+	for when, rule := range map[string]string{
+		"before apply":                        "FAMILY saddr @trusted counter accept",
+		"inserted after apply":                "FAMILY saddr @trusted counter accept",
+		"one for states inserted after apply": "ct state new,established counter accept",
+	} {
 		t.Run(when, func(t *testing.T) {
 			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
 			serve(b.LAN)
 			b.forward(b.LAN4, b.LAN6)
-			if when == "inserted after apply" {
+			if strings.Contains(when, "after") {
 				b.apply()
 			}
 			var theirs []string
@@ -62,7 +66,7 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 				b.Gateway.Run(b.tool(n.version), "-t", "mangle", "-S", "PREROUTING") // makes the table when there is none
 				b.iptables(n.version, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
 				b.Gateway.Run("nft", "add", "set", n.family, "mangle", "trusted", "{ type "+n.kind+"; elements = { "+n.client+" }; }")
-				b.Gateway.Run("nft", "insert", "rule", n.family, "mangle", "PREROUTING", n.family, "saddr", "@trusted", "counter", "accept")
+				b.Gateway.Run("nft", "insert rule "+n.family+" mangle PREROUTING "+strings.ReplaceAll(rule, "FAMILY", n.family))
 				theirs = append(theirs, b.native(n))
 			}
 			q := question(world.AskTCP, b.Uplinks[1].Addr4)
@@ -78,6 +82,12 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 				}
 			}
 			b.watch().askAll(t, b.Client, forwarded)
+			b.must(0, "flush")
+			for i, n := range natives {
+				if now := b.native(n); now != theirs[i] {
+					t.Errorf("after flush the rules of others in %s are\n%s", n.family, now)
+				}
+			}
 		})
 	}
 }

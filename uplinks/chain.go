@@ -30,7 +30,11 @@ type HookKey struct {
 type HookState struct {
 	Times   int  // how often
 	Reached bool // no rule before the first of them can end a packet's walk
+	Native  bool // one is as nft(8) writes it, which iptables cannot read
 }
+
+// inPlace is how one should stand.
+var inPlace = HookState{Times: 1, Reached: true}
 
 // rulesText is a chain's content as it is compared: a rule a line, as iptables prints it.
 func rulesText(rules []marks.Rule) string {

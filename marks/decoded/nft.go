@@ -1,7 +1,6 @@
 package decoded
 
 import (
-	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -44,6 +43,10 @@ func nftRule(attributes []byte) (chain string, r Rule) {
 			reader.rule.Whole = reader.rule.Whole && number(value, unix.NFTA_RULE_COMPAT_PROTO) == 0
 		case unix.NFTA_RULE_USERDATA:
 			reader.rule.Whole = false
+		case unix.NFTA_RULE_HANDLE:
+			if len(value) == 8 {
+				reader.rule.Handle = binary.BigEndian.Uint64(value)
+			}
 		}
 	}
 	reader.rule.Whole = reader.rule.Whole && reader.held == register{}
@@ -60,11 +63,11 @@ type nftReader struct {
 func (n *nftReader) take(element []byte) {
 	data := nfnetlink.Value(element, unix.NFTA_EXPR_DATA)
 	known := false
-	switch name := nfnetlink.Value(element, unix.NFTA_EXPR_NAME); string(bytes.TrimRight(name, "\x00")) {
+	switch name := unix.ByteSliceToString(nfnetlink.Value(element, unix.NFTA_EXPR_NAME)); name {
 	case "counter":
 		known = true
-	case "meta":
-		known = !n.ended && n.load(data)
+	case "meta", "ct":
+		known = !n.ended && n.load(name, data)
 	case "bitwise":
 		known = !n.ended && n.held.cut(data)
 	case "cmp":

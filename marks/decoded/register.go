@@ -13,24 +13,45 @@ import (
 // register is what a rule of nftables has loaded, and not compared yet. The zero register holds nothing.
 type register struct {
 	number uint32
-	key    uint32     // of what is loaded (enum nft_meta_keys)
-	mask   marks.Mask // the bits of a mark that are left
+	source
+	mask uint32 // the bits that are left
 }
 
-// load is the expression meta.
-func (n *nftReader) load(data []byte) bool {
-	r := register{number(data, unix.NFTA_META_DREG), number(data, unix.NFTA_META_KEY), 0xffffffff}
+// source is what is loaded: the expression that does, and its key (enum nft_meta_keys, enum nft_ct_keys).
+type source struct {
+	expression string
+	key        uint32
+}
+
+var (
+	inName    = source{"meta", unix.NFT_META_IIFNAME}
+	outName   = source{"meta", unix.NFT_META_OIFNAME}
+	mark      = source{"meta", unix.NFT_META_MARK}
+	direction = source{"ct", unix.NFT_CT_DIRECTION}
+	status    = source{"ct", unix.NFT_CT_STATUS}
+)
+
+// load is the expressions meta and ct, whose attributes have the same numbers. iptables asks for a connection by a match
+// instead.
+func (n *nftReader) load(by string, data []byte) bool {
+	r := register{number(data, unix.NFTA_META_DREG), source{by, number(data, unix.NFTA_META_KEY)}, 0xffffffff}
 	if n.held != (register{}) || r.number == 0 {
 		return false
 	}
 	n.held = r
-	switch r.key {
-	case unix.NFT_META_IIFNAME:
+	switch r.source {
+	case inName:
 		return n.rule.In == ""
-	case unix.NFT_META_OIFNAME:
+	case outName:
 		return n.rule.Out == ""
-	case unix.NFT_META_MARK:
+	case mark:
 		return n.rule.Fwmark == marks.MarkTest{}
+	case direction:
+		n.rule.Native = true
+		return n.rule.Dir == ""
+	case status:
+		n.rule.Native = true
+		return !n.rule.Young
 	}
 	return false
 }
@@ -39,16 +60,16 @@ func (n *nftReader) load(data []byte) bool {
 // NFTA_BITWISE_OP).
 const bitwiseOp = 6
 
-// cut is the expression bitwise, as far as it leaves bits of a mark out.
+// cut is the expression bitwise, as far as it leaves bits of a mark or of a connection's status out.
 func (r *register) cut(data []byte) bool {
-	mask, masked := word(data, unix.NFTA_BITWISE_MASK)
+	bits, masked := word(data, unix.NFTA_BITWISE_MASK)
 	turned, whole := word(data, unix.NFTA_BITWISE_XOR)
-	if r.key != unix.NFT_META_MARK || r.mask != 0xffffffff || !masked || !whole || mask == 0 || turned != 0 ||
+	if r.source != mark && r.source != status || r.mask != 0xffffffff || !masked || !whole || bits == 0 || turned != 0 ||
 		number(data, unix.NFTA_BITWISE_SREG) != r.number || number(data, unix.NFTA_BITWISE_DREG) != r.number ||
 		number(data, bitwiseOp) != 0 {
 		return false
 	}
-	r.mask = marks.Mask(mask)
+	r.mask = bits
 	return true
 }
 
@@ -69,18 +90,33 @@ func (n *nftReader) compare(data []byte) bool {
 		return false
 	}
 	known := false
-	switch held.key {
-	case unix.NFT_META_IIFNAME:
+	switch held.source {
+	case inName:
 		n.rule.In, known = comparedName(data)
-	case unix.NFT_META_OIFNAME:
+	case outName:
 		n.rule.Out, known = comparedName(data)
-	case unix.NFT_META_MARK:
-		var mark uint32
-		mark, known = word(data, unix.NFTA_CMP_DATA)
-		n.rule.Fwmark = marks.MarkTest{Not: not, Mark: marks.Mark(mark), Mask: held.mask}
+	case mark:
+		var value uint32
+		value, known = word(data, unix.NFTA_CMP_DATA)
+		n.rule.Fwmark = marks.MarkTest{Not: not, Mark: marks.Mark(value), Mask: marks.Mask(held.mask)}
 		not = false
+	case direction:
+		n.rule.Dir, known = comparedDirection(data)
+	case status:
+		value, whole := word(data, unix.NFTA_CMP_DATA)
+		known = whole && value == 0 && held.mask == assured
+		n.rule.Young = known
 	}
 	return known && !not
+}
+
+// comparedDirection is which way a connection's packet goes (enum ip_conntrack_dir).
+func comparedDirection(data []byte) (text string, known bool) {
+	value := nfnetlink.Value(nfnetlink.Value(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+	if len(value) != 1 || value[0] > 1 {
+		return "", false
+	}
+	return [...]string{"ORIGINAL", "REPLY"}[value[0]], true
 }
 
 // comparedName is a link's name: with its end, or the beginning that it must have.

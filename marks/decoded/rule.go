@@ -4,6 +4,7 @@
 package decoded
 
 import (
+	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -11,8 +12,10 @@ import (
 
 // Rule is a rule as the kernel holds it.
 type Rule struct {
-	marks.Rule      // what of it is of the kinds that we write
-	Whole      bool // there is no more to it
+	marks.Rule        // what of it is of the kinds that we write
+	Whole      bool   // there is no more to it
+	Native     bool   // it is as nft(8) writes it and iptables does not: iptables may not be able to read it
+	Handle     uint64 // its name among the rules of a table of nftables
 }
 
 // Table is the rules of each chain of a table, in order. A chain without rules has an entry too.
@@ -32,6 +35,11 @@ func (t Table) Places() map[marks.Hook][]int {
 		}
 	}
 	return places
+}
+
+// Native reports whether a rule of ours in a built-in chain is as nft(8) writes it.
+func (t Table) Native(h marks.Hook) bool {
+	return slices.ContainsFunc(t[h.Builtin], func(r Rule) bool { return r.Whole && r.Native && r.Rule == h.Rule })
 }
 
 // to is a jump or goto, and whether we write such: all our chains lead to ours alone.

@@ -19,6 +19,11 @@ func Attribute(kind uint16, value []byte) []byte {
 // Text is an attribute that holds a name.
 func Text(kind uint16, value string) []byte { return Attribute(kind, append([]byte(value), 0)) }
 
+// Number64 is an attribute that holds a number of 64 bits.
+func Number64(kind uint16, value uint64) []byte {
+	return Attribute(kind, binary.BigEndian.AppendUint64(nil, value))
+}
+
 // Attributes are those of a message's body or of a nested attribute, in order.
 func Attributes(b []byte) iter.Seq2[uint16, []byte] {
 	return func(yield func(uint16, []byte) bool) {

@@ -55,7 +55,7 @@ func compare(t *testing.T, h *world.Host, table *Table) (whole bool) {
 		if !whole {
 			return
 		}
-		if printed, err = table.list(t.Context()); err != nil {
+		if printed, err = table.list(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range slices.Sorted(maps.Keys(printed.Chains)) {

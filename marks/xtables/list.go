@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/decoded"
 )
 
-// list has the iptables command list our chains and jumps.
-func (t *Table) list(ctx context.Context) (Contents, error) {
+// list has the iptables command list our chains and jumps, of a table that the kernel holds so.
+func (t *Table) list(ctx context.Context, held decoded.Table) (Contents, error) {
 	c := Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
-	chains, err := t.chains(ctx)
+	chains, err := t.chains(ctx, held)
 	if err != nil {
 		return c, err
 	}
@@ -20,12 +21,16 @@ func (t *Table) list(ctx context.Context) (Contents, error) {
 		}
 	}
 	t.hooks(chains, c.Hooks)
+	for h, hook := range c.Hooks {
+		hook.Native = held.Native(h)
+		c.Hooks[h] = hook
+	}
 	return c, nil
 }
 
 // chains are the rules of the table's chains as iptables prints them. A table in which another tool keeps chains of a
 // kind that iptables cannot print cannot be listed as a whole; each chain of the other kind can.
-func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
+func (t *Table) chains(ctx context.Context, held decoded.Table) (map[string][]string, error) {
 	text, err := t.say(ctx, "-S")
 	if err == nil {
 		return parted(text), nil
@@ -49,11 +54,25 @@ func (t *Table) chains(ctx context.Context) (map[string][]string, error) {
 		case strings.HasPrefix(name, marks.Prefix) && strings.Contains(err.Error(), incompatible):
 			// Not as we wrote it: nft(8) has loaded what it saved of ours, and that has other rules.
 			chains[name] = []string{"-A " + name + " (what iptables cannot print)"}
+		case strings.Contains(err.Error(), incompatible):
+			chains[name] = lines(name, held[name])
 		case read(name):
 			return nil, t.explain("list chain "+name, err)
 		}
 	}
 	return chains, nil
+}
+
+// lines are a chain's rules as iptables would print them, and shows those that it cannot read.
+func lines(chain string, rules []decoded.Rule) (all []string) {
+	for _, r := range rules {
+		line := "-A " + chain
+		if r.Whole {
+			line += " " + r.String()
+		}
+		all = append(all, line)
+	}
+	return all
 }
 
 // incompatible is what iptables says of a chain that it cannot print.

@@ -119,7 +119,8 @@ func TestRulesThatNftWritesAreNotTakenForOurs(t *testing.T) {
 		return whole
 	}
 	for _, rule := range []string{"iifname != eth0 counter", "ct mark 1", "meta mark & 0xff > 1", "meta mark set 1", "accept", "iif lo return",
-		"ip saddr 192.0.2.1 return", "counter log", "meta mark 1 return comment \"x\"", "meta mark vmap { 1 : return }", "meta mark { 1, 2 } return"} {
+		"ip saddr 192.0.2.1 return", "counter log", "meta mark 1 return comment \"x\"", "meta mark vmap { 1 : return }", "meta mark { 1, 2 } return",
+		"ct direction original return", "ct status ! assured return", "ct status assured return", "ct state new return"} {
 		h.Run("nft", "add rule ip mangle "+marks.Out+" "+rule)
 		if whole() {
 			t.Errorf("%q is taken for a rule of ours", rule)

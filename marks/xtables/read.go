@@ -30,7 +30,7 @@ func (t *Table) Read(ctx context.Context) (Contents, error) {
 		return *t.known, nil
 	}
 	t.known = nil
-	c, err := t.list(ctx)
+	c, err := t.list(ctx, now.table)
 	if err != nil {
 		return c, err
 	}
@@ -110,7 +110,7 @@ func contents(held decoded.Table) (c Contents, whole bool) {
 		if places[0] > 0 {
 			return c, false // whether the rules before it let packets pass, their text tells
 		}
-		c.Hooks[h] = Hook{Times: len(places), Reached: true}
+		c.Hooks[h] = Hook{Times: len(places), Reached: true, Native: held.Native(h)}
 	}
 	return c, true
 }
@@ -118,7 +118,7 @@ func contents(held decoded.Table) (c Contents, whole bool) {
 func text(rules []decoded.Rule) (lines string, whole bool) {
 	var b strings.Builder
 	for _, r := range rules {
-		if !r.Whole {
+		if !r.Whole || r.Native {
 			return "", false
 		}
 		b.WriteString(r.String())

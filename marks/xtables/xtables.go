@@ -40,6 +40,7 @@ type Contents struct {
 type Hook struct {
 	Times   int  // how often
 	Reached bool // no rule before the first of them can end a packet's walk
+	Native  bool // one is as nft(8) writes it: iptables cannot read the chain then, for nobody
 }
 
 // patiently asks again while another program holds the xtables lock. Nothing takes a question back when ctx ends, so
@@ -59,6 +60,9 @@ func patiently[T any](ctx context.Context, ask func() (T, error)) (answer T, err
 // Load gives text to iptables-restore, which does all of it or nothing.
 func (t *Table) Load(ctx context.Context, text string) error {
 	err := t.run(ctx, text)
+	if err != nil && ctx.Err() == nil && t.Backend == marks.NFT && strings.Contains(text, unhooks) && t.apart(ctx, text) == nil {
+		return nil
+	}
 	if errors.Is(err, ErrMissing) {
 		return t.missing(ctx, err)
 	}
