@@ -138,6 +138,31 @@ func TestTheRestoreCommandFails(t *testing.T) {
 	}
 }
 
+// What somebody has done to our jumps is not put back.
+func TestWhatFailsOnADamagedHostGoesBackToAWorkingOne(t *testing.T) {
+	t.Parallel()
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.TwoISPs(t), backend)
+		b.configure(b.Uplinks[0])
+		b.apply()
+		for _, family := range []int{4, 6} {
+			b.iptables(family, "-w", "-t", "mangle", "-A", "OUTPUT", "-j", "REPLYPATH-OUT")
+			b.iptables(family, "-w", "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "ACCEPT")
+		}
+		ts := newTools(t)
+		for _, command := range []string{"ip6tables", "ip6tables-nft", "ip6tables-legacy"} {
+			ts.script(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; exit 1`)
+		}
+		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.configure(b.Uplinks...)
+		if r := b.must(1, "apply"); strings.Contains(r.stderr, "could not be put back") {
+			t.Errorf("one family's command fails: %s", r)
+		}
+		b.environment = nil
+		b.apply()
+	})
+}
+
 // What was done before the end is not asked for again.
 func TestTheRestoreCommandIsKilledAfterItsWork(t *testing.T) {
 	t.Parallel()

@@ -92,7 +92,7 @@ func chains(want State, s Settings, f Facts, family Family) {
 		want.Chains[ChainKey{tool, c.Name}] = rulesText(c.Rules)
 	}
 	for _, h := range marks.Hooks {
-		want.Hooks[HookKey{tool, h}] = HookState{Times: 1, Reached: true}
+		want.Hooks[HookKey{tool, h}] = inPlace
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Kernel is what a host's state is read from and written to.
@@ -41,16 +42,19 @@ type look struct {
 	have, want State
 }
 
-func observe(ctx context.Context, k Kernel, want func(Facts) State) (look, error) {
+func observe(ctx context.Context, k Kernel, want goal) (look, error) {
 	facts, have, err := k.Observe(ctx)
 	if err != nil {
 		return look{}, err
 	}
-	return look{facts, have, want(facts)}, nil
+	return look{facts, have, want(facts, have)}, nil
 }
 
+// goal is what should be there, on a host that is such and holds such.
+type goal func(Facts, State) State
+
 // desired is what the settings ask for on whatever host.
-func (s Settings) desired(f Facts) State { return Desired(s, f) }
+func (s Settings) desired(f Facts, _ State) State { return Desired(s, f) }
 
 // Preview is the plan that a Sync would carry out now, and what the operator should know of it beforehand.
 func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
@@ -59,6 +63,18 @@ func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error)
 		return nil, nil, err
 	}
 	return Diff(now.want, now.have), now.findings(s), nil
+}
+
+// again is what was there, but for what somebody had done to our hooks, as far as that is mended.
+func (l look) again(_ Facts, now State) State {
+	state := l.have
+	state.Hooks = maps.Clone(state.Hooks)
+	for k := range state.Hooks {
+		if now.Hooks[k] == inPlace {
+			state.Hooks[k] = inPlace
+		}
+	}
+	return state
 }
 
 func (l look) findings(s Settings) []Finding {
@@ -86,7 +102,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) 
 		return nil, nil, err
 	}
 	// What was asked may have been given up because ctx ended; what was changed is put back all the same.
-	if _, undo := reach(context.WithoutCancel(ctx), k, nil, func(Facts) State { return before.have }); undo != nil {
+	if _, undo := reach(context.WithoutCancel(ctx), k, nil, before.again); undo != nil {
 		return done, nil, fmt.Errorf("%w\nand what had been changed could not be put back: %w", err, undo)
 	}
 	return nil, nil, err
@@ -94,7 +110,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) 
 
 // reach looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
 // The first look may have been had already.
-func reach(ctx context.Context, k Kernel, first *look, want func(Facts) State) (done Plan, err error) {
+func reach(ctx context.Context, k Kernel, first *look, want goal) (done Plan, err error) {
 	var plan Plan
 	for range rounds {
 		now := first
