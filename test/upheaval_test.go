@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"replypath/test/world"
 )
@@ -33,6 +34,25 @@ func TestWhatOthersAndChangesCostIsSaidBeforehand(t *testing.T) {
 	}
 }
 
+func TestWhatCannotGoKeepsNothingElseFromBeingRepaired(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		t.Parallel()
+		b := newBox(t, world.TwoISPs(t), backend)
+		s := b.start()
+		for _, family := range []int{4, 6} {
+			b.shell(family, "IPT -N REPLYPATH-OLD; IPT -A FORWARD -j REPLYPATH-OLD; IPT -F REPLYPATH-PRE")
+		}
+		s.await("somebody else jumps to a chain of ours")
+		for _, family := range []int{4, 6} {
+			until(t, time.Minute, "the chain is whole again", func() bool {
+				return strings.Contains(b.iptables(family, "-w", "-t", "mangle", "-S", "REPLYPATH-PRE"), "--restore-mark")
+			})
+			b.shell(family, "IPT -D FORWARD -j REPLYPATH-OLD")
+		}
+		b.repaired()
+	})
+}
+
 func TestFlushWithoutNotesAndBesideForeignJumps(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		t.Parallel()
@@ -42,7 +62,9 @@ func TestFlushWithoutNotesAndBesideForeignJumps(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.iptables(4, "-t", "mangle", "-A", "FORWARD", "-j", "REPLYPATH-PRE")
-		b.must(1, "flush")
+		if r := b.must(1, "flush"); !strings.Contains(r.stderr, "somebody else jumps to a chain of ours") || !strings.Contains(r.stderr, "-save -t mangle") {
+			t.Errorf("flush does not say what is in its way: %s", r)
+		}
 		if left := b.iptables(4, "-t", "mangle", "-S"); strings.Contains(left, "-A REPLYPATH-") || strings.Contains(left, "-A PREROUTING") {
 			t.Errorf("more is left than the chains that are jumped to:\n%s", left)
 		}

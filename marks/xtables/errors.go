@@ -39,24 +39,34 @@ var remedies = map[error]string{
 	ErrReferenced: "see which: iptables-save -t mangle; delete that rule and try again",
 }
 
-// explain says what was tried, what it means, what iptables said, and what to do.
+// explain finds out what it means that iptables has failed.
 func (t *Table) explain(tried string, err error) error {
 	said := strings.Join(strings.Fields(err.Error()), " ")
 	for _, s := range sayings {
 		for _, word := range s.words {
 			if strings.Contains(said, word) {
-				return fmt.Errorf("%s: %s: %w (%s)%s", t.Command, tried, s.err, said, remedy(s.err))
+				return t.meaning(tried, s.err, said)
 			}
 		}
 	}
 	return fmt.Errorf("%s: %s: %w", t.Command, tried, err)
 }
 
-func remedy(err error) string {
+// meaning says what was tried, what it means, what iptables said, and what to do.
+func (t *Table) meaning(tried string, err error, said string) error {
+	remedy := ""
 	if r := remedies[err]; r != "" {
-		return ": " + r
+		remedy = ": " + strings.ReplaceAll(r, "iptables", t.Command)
 	}
-	return ""
+	return fmt.Errorf("%s: %s: %w (%s)%s", t.Command, tried, err, said, remedy)
+}
+
+// referenced says of a failed restore that it was for the chains that it deletes: the legacy backend does not.
+func (t *Table) referenced(err error) error {
+	if errors.Is(err, ErrReferenced) {
+		return err
+	}
+	return t.meaning("delete mangle chains", ErrReferenced, strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // run gives text to the restore command.

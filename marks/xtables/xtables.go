@@ -5,7 +5,6 @@ package xtables
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"replypath/marks"
@@ -55,18 +54,6 @@ func patiently[T any](ctx context.Context, ask func() (T, error)) (answer T, err
 		}
 	}
 	return answer, err
-}
-
-// Load gives text to iptables-restore, which does all of it or nothing.
-func (t *Table) Load(ctx context.Context, text string) error {
-	err := t.run(ctx, text)
-	if err != nil && ctx.Err() == nil && t.Backend == marks.NFT && strings.Contains(text, unhooks) && t.apart(ctx, text) == nil {
-		return nil
-	}
-	if errors.Is(err, ErrMissing) {
-		return t.missing(ctx, err)
-	}
-	return err
 }
 
 // chain lists a chain's rules.

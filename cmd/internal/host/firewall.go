@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"replypath/marks"
 	"replypath/marks/xtables"
@@ -194,10 +193,9 @@ func (h *Host) unmake(t *xtables.Table, name string) error {
 	return h.found.forgetTable(name)
 }
 
-// unload empties our chains all the same when they cannot be deleted, because somebody's rule jumps to one of them.
 func (h *Host) unload(ctx context.Context, t *xtables.Table, name, text string) error {
 	if err := t.Load(ctx, text); err != nil {
-		return errors.Join(err, t.Load(ctx, withoutDeletions(text))) // the legacy backend does not say why
+		return err
 	}
 	if !slices.Contains(h.found.Made, name) {
 		return nil
@@ -206,14 +204,4 @@ func (h *Host) unload(ctx context.Context, t *xtables.Table, name, text string) 
 		return err
 	}
 	return h.found.forgetTable(name)
-}
-
-func withoutDeletions(text string) string {
-	var kept strings.Builder
-	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "-X ") {
-			kept.WriteString(line)
-		}
-	}
-	return kept.String()
 }

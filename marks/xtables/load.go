@@ -16,6 +16,39 @@ import (
 // unhooks is how a line of a restore begins that deletes a rule of a built-in chain.
 const unhooks = "\n-D "
 
+// Load gives text to iptables-restore, which does all of it or nothing; but when chains cannot be deleted, because
+// somebody's rule jumps to one, the rest is done, and that is the error.
+func (t *Table) Load(ctx context.Context, text string) error {
+	err := t.do(ctx, text)
+	if errors.Is(err, ErrMissing) {
+		return t.missing(ctx, err)
+	}
+	rest := withoutDeletions(text)
+	if err == nil || ctx.Err() != nil || rest == text || t.do(ctx, rest) != nil {
+		return err
+	}
+	return t.referenced(err)
+}
+
+func withoutDeletions(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "-X ") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// do gives text to iptables-restore, if it must be in parts.
+func (t *Table) do(ctx context.Context, text string) error {
+	err := t.run(ctx, text)
+	if err != nil && ctx.Err() == nil && t.Backend == marks.NFT && strings.Contains(text, unhooks) && t.apart(ctx, text) == nil {
+		return nil
+	}
+	return err
+}
+
 // apart does in three parts what a restore of nftables refuses to do at once: what is new, the deletion of hooks, by the
 // handles that they had before, and that of chains. iptables cannot delete a rule where it passes one that it cannot
 // read, of whoever, and it does not know a rule of ours that nft(8) saved and loaded again.
