@@ -61,6 +61,8 @@ type NextHop struct {
 	MTU     uint32
 	AdvMSS  uint32
 	Learnt  bool // by DHCP or a router advertisement
+	// Preference is that of the router among those with the same metric (RFC 4191): 1, 0 or -1, the highest is taken.
+	Preference int8
 }
 
 // Routed is a route of main through a gateway.

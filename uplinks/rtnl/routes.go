@@ -126,8 +126,8 @@ func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, in within, name
 	if r.bars() && facts.Only == nil {
 		facts.Barred[f] = true
 	}
-	if r.kind != uplinks.Unicast {
-		return
+	if r.kind != uplinks.Unicast || r.tos != 0 {
+		return // by one for a type of service the others do not go
 	}
 	for hop := range r.hops() {
 		if in.by(hop.link) {
@@ -150,7 +150,7 @@ func addHop(facts *uplinks.Facts, f uplinks.Family, r *listed, hop hop, link str
 	case r.isDefault():
 		l.Defaults = append(l.Defaults, uplinks.NextHop{
 			Family: f, Table: r.table, Metric: r.metric, Gateway: hop.via,
-			OnLink: hop.flags&unix.RTNH_F_ONLINK != 0, MTU: r.mtu, AdvMSS: r.advMSS,
+			OnLink: hop.flags&unix.RTNH_F_ONLINK != 0, MTU: r.mtu, AdvMSS: r.advMSS, Preference: preference(r.pref),
 			Learnt: r.protocol == unix.RTPROT_DHCP || r.protocol == unix.RTPROT_RA,
 		})
 	case main && !hop.via.IsValid() && !repeats(l.Connected, r.dst):
@@ -175,5 +175,9 @@ func preferred(a, b uplinks.NextHop) int {
 		cmp.Compare(other(a), other(b)),
 		cmp.Compare(a.Table, b.Table),
 		cmp.Compare(a.Metric, b.Metric),
+		cmp.Compare(b.Preference, a.Preference),
 	)
 }
+
+// preference is what the kernel's two bits say (linux/icmpv6.h, ICMPV6_ROUTER_PREF_LOW): a signed number (RFC 4191, 2.1).
+func preference(bits uint8) int8 { return int8(bits<<6) >> 6 }
