@@ -121,19 +121,20 @@ func rowRules(add adder, s Settings, ours []Uplink) {
 	}
 }
 
-// owners are the addresses of the uplinks, as prefixes of one address. Of two uplinks with the same address the one
-// with the smaller id owns it.
+// owners are the addresses of the uplinks, as prefixes of one address. Of several uplinks with the same address, the one
+// that can answer from it owns it, and of those the one with the smallest id.
 func owners(f Facts, ours []Uplink, family Family) map[netip.Prefix]marks.ID {
-	of := make(map[netip.Prefix]marks.ID, len(ours))
+	of, live := make(map[netip.Prefix]marks.ID, len(ours)), map[netip.Prefix]bool{}
 	for _, u := range ours {
 		l, _ := f.link(u)
 		for _, a := range l.Addrs {
 			ip := a.Prefix.Addr()
 			p := netip.PrefixFrom(ip, ip.BitLen())
-			if _, taken := of[p]; taken || a.LinkLocal || FamilyOf(ip) != family {
+			_, taken := of[p]
+			if taken && (live[p] || !l.answersFrom(a)) || a.LinkLocal || FamilyOf(ip) != family {
 				continue
 			}
-			of[p] = u.ID
+			of[p], live[p] = u.ID, l.answersFrom(a)
 		}
 	}
 	return of

@@ -100,13 +100,21 @@ func (f Facts) link(u Uplink) (Link, bool) {
 	return l, true
 }
 
+// answersFrom reports whether the link can carry an answer from its address now.
+func (l Link) answersFrom(a Addr) bool { return l.Up && l.Carrier && !a.Tentative }
+
 // owned are the addresses by which rules of ours may select.
-func (l Link) owned() (all []netip.Addr) {
+func (l Link) owned() []netip.Addr { return l.addrs(func(Addr) bool { return true }) }
+
+// live are those of them from which the link can carry an answer now.
+func (l Link) live() []netip.Addr { return l.addrs(l.answersFrom) }
+
+func (l Link) addrs(which func(Addr) bool) (all []netip.Addr) {
 	if l.VRF != 0 {
 		return nil
 	}
 	for _, a := range l.Addrs {
-		if !a.LinkLocal {
+		if !a.LinkLocal && which(a) {
 			all = append(all, a.Prefix.Addr())
 		}
 	}

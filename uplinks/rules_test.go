@@ -134,20 +134,6 @@ func TestEveryAddressLeadsToItsUplink(t *testing.T) {
 	}
 }
 
-func TestAnAddressOfTwoUplinksBelongsToTheSmallerID(t *testing.T) {
-	s, facts := crowd(2, nil)
-	shared := facts.Links["eth1"].Addrs
-	l := facts.Links["eth2"]
-	l.Addrs = shared
-	facts.Links["eth2"] = l
-	for _, a := range shared {
-		f := flow{family: uplinks.FamilyOf(a.Prefix.Addr()), in: "lo", from: a.Prefix.Addr()}
-		if got := rulesOf(s, facts).looks(f); len(got) != 2 || got[1].table != s.TableBase+1 {
-			t.Errorf("%s asks %v", f.from, got)
-		}
-	}
-}
-
 func TestRulesStayWithinTheirBlockAndApartFromOthers(t *testing.T) {
 	s, facts := crowd(255, nil)
 	db := rulesOf(s, facts)

@@ -2,6 +2,7 @@ package uplinks
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -122,10 +123,21 @@ func (f Facts) With(part Facts) Facts {
 }
 
 // Moves reports whether facts of some shares, looked at since, can change more than the shares: rules go by addresses,
-// and what a link's number meant may have gone with the link.
+// also those that another link has, and what a link's number meant may have gone with the link.
 func (f Facts) Moves(part Facts) bool {
 	return slices.ContainsFunc(part.Only, func(s Share) bool {
 		was, now := f.Links[s.Link], part.Links[s.Link]
-		return was.Index != now.Index || !slices.Equal(was.owned(), now.owned())
+		return was.Index != now.Index || !slices.Equal(was.owned(), now.owned()) || !slices.Equal(was.live(), now.live()) && f.alike(now)
 	})
+}
+
+// alike reports whether another link has an address of the link's.
+func (f Facts) alike(l Link) bool {
+	own := l.owned()
+	for name, other := range f.Links {
+		if name != l.Name && slices.ContainsFunc(other.owned(), func(a netip.Addr) bool { return slices.Contains(own, a) }) {
+			return true
+		}
+	}
+	return false
 }
