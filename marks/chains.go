@@ -36,8 +36,8 @@ var Hooks = [...]Hook{
 	{"POSTROUTING", Rule{Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Post}}},
 }
 
-// Ours reports whether the hook is one of Hooks, or the same jump without a condition, which leads all packets to our chain
-// and so does no more than ours does, but at a cost. A jump on a condition of its own is somebody's.
+// Ours reports whether the hook is one of Hooks, or the same jump without a condition, which has no other use and would have
+// replies counted twice. A jump on another condition is somebody's.
 func (h Hook) Ours() bool {
 	return slices.ContainsFunc(Hooks[:], func(ours Hook) bool {
 		return h == ours || h == Hook{ours.Builtin, Rule{Target: ours.Rule.Target}}

@@ -66,6 +66,7 @@ var filtering = []damage{
 	{"a chain of ours more", "IPT -N REPLYPATH-OLD; IPT -A REPLYPATH-OLD -j REPLYPATH-NEW", "REPLYPATH-OLD", ""},
 	{"a jump gone", "IPT -D PREROUTING -j REPLYPATH-PRE", "PREROUTING 1 -j REPLYPATH-PRE", ""},
 	{"a jump twice", "IPT -A POSTROUTING -j REPLYPATH-POST", "POSTROUTING -j REPLYPATH-POST", ""},
+	{"a jump of an older layout", "IPT -D POSTROUTING 1; IPT -N REPLYPATH-SEEN; IPT -A POSTROUTING -j REPLYPATH-POST", "-D POSTROUTING -j REPLYPATH-POST", ""},
 	{"a jump below ACCEPT", "IPT -D OUTPUT -j REPLYPATH-OUT; IPT -A OUTPUT -j ACCEPT; IPT -A OUTPUT -j REPLYPATH-OUT", "OUTPUT 1 -j REPLYPATH-OUT", "IPT -D OUTPUT -j ACCEPT"},
 	{"the table flushed", "IPT -F", "REPLYPATH-PRE", ""},
 	{"the table flushed and its chains deleted", "IPT -F; IPT -X", "-N REPLYPATH-PRE", ""},
