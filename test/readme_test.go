@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"replypath/etc"
+	"replypath/marks"
 	"replypath/test/world"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,4 +107,24 @@ func commandsIn(text string) string {
 		code.WriteString(m[1] + m[2] + "\n")
 	}
 	return code.String()
+}
+
+func TestREADMENamesOnlyChainsThatThereAre(t *testing.T) {
+	there := map[string]bool{}
+	var links []marks.Ingress
+	for id := marks.ID(1); id < marks.MaxID; id++ {
+		links = append(links, marks.Ingress{Link: fmt.Sprintf("eth%d", id), Mark: marks.Mask(0xff00).Mark(id)})
+	}
+	for _, c := range marks.Chains(0xff00, 8200, links) {
+		there[c.Name] = true
+	}
+	named := regexp.MustCompile(marks.Prefix+`[A-Z0-9]+(-[a-z0-9]+)?`).FindAllString(readReadme(t), -1)
+	for _, name := range named {
+		if !there[name] {
+			t.Errorf("the README names the chain %s, which there never is", name)
+		}
+	}
+	if len(named) < 10 {
+		t.Errorf("the README names no more chains than %v", named)
+	}
 }
