@@ -10,7 +10,9 @@ import (
 func TestAnAddressOfTwoUplinksIsAnsweredByTheOneThatIsThere(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1, noDefault: true}.build(t, 2, world.Options{}))
 	u, spare := b.Uplinks[1], b.Uplinks[0]
-	here := func() { b.do("ip -6 addr replace 2001:db8:b::2/64 dev eth0 nodad", "ip -6 addr replace 2001:db8:a::2/64 dev eth0 nodad") }
+	here := func() {
+		b.do("ip -6 addr replace 2001:db8:b::2/64 dev eth0 nodad", "ip -6 addr replace 2001:db8:a::2/64 dev eth0 nodad")
+	}
 	here()
 	b.do("ip addr add 192.0.2.2/24 dev eth0", "ip link set eth0 down")
 	here()
