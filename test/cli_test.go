@@ -89,6 +89,11 @@ func TestWrongUsage(t *testing.T) {
 			t.Errorf("%v gives no hint: %s", args, r)
 		}
 	}
+	for flag, other := range map[string][]string{"--state": {"--config", b.config}, "--config": {"--state", b.dir}} {
+		if r := b.finish(b.Gateway.Command(t.Context(), b.program, append(other, "apply", flag, "")...)); r.status != 2 || !strings.Contains(r.stderr, flag) {
+			t.Errorf("an empty %s: %s", flag, r)
+		}
+	}
 	os.Remove(b.config)
 	for _, command := range []string{"check", "plan", "apply"} {
 		if r := b.must(2, command); !strings.Contains(r.stderr, b.config) || !strings.Contains(r.stderr, "init --write") {

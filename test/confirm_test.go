@@ -116,6 +116,7 @@ func TestTheFirstApplyGoesBackToNothing(t *testing.T) {
 	b.gone("8201")
 	b.must(3, "plan")
 	b.must(2, "apply", "--confirm", "10ms")
+	b.must(2, "apply", "--confirm", "0s")
 }
 
 func TestTheGuardFindsARelativeStateFolder(t *testing.T) {

@@ -26,7 +26,7 @@ With --confirm the host goes back by itself to what was applied before, unless
 "replypath confirm" comes in time: for a change that might cut you off.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if confirm != 0 && confirm < time.Second {
+			if cmd.Flags().Changed("confirm") && confirm < time.Second {
 				return fmt.Errorf("%w: --confirm %s is too short to confirm anything: give it a second at least, such as 60s", errUsage, confirm)
 			}
 			c, err := p.read()

@@ -80,7 +80,10 @@ const hurried = 400
 
 // absolute makes paths mean the same to the service and the guard, which work in other folders.
 func (p *program) absolute() error {
-	for _, path := range []*string{&p.config, &p.state} {
+	for flag, path := range map[string]*string{"--config": &p.config, "--state": &p.state} {
+		if *path == "" {
+			return fmt.Errorf("%w: %s is empty", errUsage, flag)
+		}
 		abs, err := filepath.Abs(*path)
 		if err != nil {
 			return fmt.Errorf("find %s: %w", *path, err)
