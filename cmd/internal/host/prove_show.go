@@ -49,6 +49,7 @@ func (r *run) show(ctx context.Context) (s shown, err error) {
 		return s, err
 	}
 	defer t.Close()
+	defer servers.close() // while what they still answer is caught
 	c := crossing{run: r, gate: gate, trap: t, servers: servers}
 	return c.all(ctx, servers.questions)
 }
