@@ -112,6 +112,25 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 	b.start().stop()
 }
 
+// A service whose folder has been removed, or that has another, would put back what is done beside it.
+func TestAServiceThatDoesNotAnswerIsNotTakenForNone(t *testing.T) {
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
+	s := b.start()
+	if err := os.RemoveAll(filepath.Join(b.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"status", "reload", "apply", "confirm", "flush"} {
+		r := b.must(1, command)
+		if command != "flush" && !strings.Contains(r.stderr, "does not answer") || strings.Contains(r.stderr, "does not run") {
+			t.Errorf("%s: %s", command, r)
+		}
+	}
+	b.must(0, "plan")
+	s.stop()
+	b.must(0, "apply")
+	b.must(0, "flush")
+}
+
 // nobodys has the service's name taken by an ordinary user until the test ends.
 func (b *box) nobodys(listens bool) {
 	b.t.Helper()

@@ -70,13 +70,9 @@ var ErrNoService = errors.New("the service does not run")
 
 // Call asks the service whose state folder this is.
 func Call(ctx context.Context, dir string, r Request) (Response, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", filepath.Join(dir, SocketName))
-	if errors.Is(err, fs.ErrPermission) {
-		return Response{}, fmt.Errorf("requests to the service need root: run it with sudo: %w", err)
-	}
+	c, err := reach(ctx, filepath.Join(dir, SocketName))
 	if err != nil {
-		return Response{}, fmt.Errorf("%w: %w", ErrNoService, err)
+		return Response{}, err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
@@ -101,4 +97,29 @@ func Call(ctx context.Context, dir string, r Request) (Response, error) {
 		return answer, errors.New(answer.Error)
 	}
 	return answer, nil
+}
+
+// patience is how long a service that begins or ends is waited for.
+const patience = 3 * time.Second
+
+// reach connects to the service. One that has this network namespace and does not answer there must not be taken for none:
+// it would put back whatever is changed.
+func reach(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	for began := time.Now(); ; {
+		c, err := d.DialContext(ctx, "unix", path)
+		switch {
+		case err == nil:
+			return c, nil
+		case errors.Is(err, fs.ErrPermission):
+			return nil, fmt.Errorf("requests to the service need root: run it with sudo: %w", err)
+		case !host.Claimed(ctx):
+			return nil, fmt.Errorf("%w: %w", ErrNoService, err)
+		case time.Since(began) > patience:
+			return nil, fmt.Errorf("a service has this network namespace, but does not answer: %w: name its folder (--state DIR), or where that was removed restart it (systemctl restart replypath)", err)
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
 }

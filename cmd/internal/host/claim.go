@@ -76,8 +76,14 @@ func takeName(ctx context.Context) (*os.File, error) {
 	if !errors.Is(err, unix.EADDRINUSE) {
 		return nil, fmt.Errorf("claim the network namespace: %w", err)
 	}
-	if uid, held, err := rtnl.NameHolder(ctx, serviceName); err != nil || !held || uid != 0 {
+	if !Claimed(ctx) {
 		return nil, nil
 	}
 	return nil, errors.New("another replypath has this network namespace: see which: ss -xap src " + serviceName)
+}
+
+// Claimed reports whether a service of root's has this network namespace, whatever folder it remembers things in.
+func Claimed(ctx context.Context) bool {
+	uid, held, err := rtnl.NameHolder(ctx, serviceName)
+	return err == nil && held && uid == 0
 }
