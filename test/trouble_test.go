@@ -1,0 +1,171 @@
+package test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"replypath/test/world"
+)
+
+// trouble is what can happen. It may leave the host in any state that is right for the operator.
+type trouble struct {
+	name string
+	make func(c *chaos)
+}
+
+// contested commands go on when one fails: ip(8) lists and then deletes, and gives up over what the service has changed
+// in between. What a flush that gave up has left is there to be added again.
+func contested(commands string) string { return strings.ReplaceAll(commands, ";", " || :;") + " || :" }
+
+var troubles = []trouble{
+	{"a link goes down and up", func(c *chaos) { c.bounce() }},
+	{"a link loses its carrier", func(c *chaos) {
+		u := c.one()
+		u.Wire.Down()
+		c.pause()
+		u.Wire.Up()
+		for _, a := range []string{"fe80::1", u.Router6.String()} { // went with the carrier
+			u.ISP.Run("ip", "-6", "addr", "replace", a+"/64", "dev", u.Wire.Name, "nodad")
+		}
+	}},
+	{"a link is renamed and back", func(c *chaos) {
+		u := c.one()
+		c.do("ip link set "+u.Link.Name+" name x9", "ip link set x9 name "+u.Link.Name)
+		c.defaults(u)
+	}},
+	{"a link is renamed for a while", func(c *chaos) {
+		u := c.one()
+		c.do("ip link set " + u.Link.Name + " name x9")
+		c.pause()
+		c.do("ip link set x9 name " + u.Link.Name)
+		c.defaults(u)
+	}},
+	{"a link is made anew", func(c *chaos) { c.recreate(c.one()) }},
+	{"an address more", func(c *chaos) {
+		u, a := c.one(), c.host()
+		c.do("ip addr add " + a + "/24 dev " + u.Link.Name)
+		c.pause()
+		c.do("ip addr del " + a + "/24 dev " + u.Link.Name)
+	}},
+	{"the addresses go and come", func(c *chaos) {
+		u := c.one()
+		c.do("ip addr flush dev " + u.Link.Name + " scope global")
+		c.pause()
+		c.address(u)
+	}},
+	{"another gateway for a while", func(c *chaos) {
+		u := c.one()
+		c.do(fmt.Sprintf("ip route replace default via %s dev %s table %d onlink", c.host(), u.Link.Name, 8201+u.Index))
+	}},
+	{"a gateway is unknown for a while", func(c *chaos) {
+		c.do("ip route flush table 101", "ip -6 route flush table 101")
+		c.pause()
+		c.defaults(c.uplinks[2])
+	}},
+	{"ip rule flush", func(c *chaos) {
+		c.do(contested("ip rule flush; " + restore4))
+	}},
+	{"ip -6 rule flush", func(c *chaos) { c.do(contested("ip -6 rule flush; " + restore6)) }},
+	{"our routes flushed", func(c *chaos) { c.do(contested("ip route flush proto 82; ip -6 route flush proto 82")) }},
+	{"mangle flushed", func(c *chaos) { c.do(c.tool(4)+" -w -t mangle -F", c.tool(6)+" -w -t mangle -F"); c.theirs() }},
+	{"mangle emptied", func(c *chaos) {
+		for _, family := range []int{4, 6} {
+			c.do(c.tool(family)+" -w -t mangle -F", c.tool(family)+" -w -t mangle -X 2>/dev/null || :") // unless ours are back
+		}
+		c.theirs()
+	}},
+	{"a jump and a chain deleted", func(c *chaos) {
+		tool := c.tool(4+2*c.chance.IntN(2)) + " -w -t mangle "
+		// Any of it may be gone already, or be there again.
+		c.do("(" + tool + "-D OUTPUT -j REPLYPATH-OUT;" + tool + "-F REPLYPATH-OUT;" + tool + "-X REPLYPATH-OUT) 2>/dev/null || :")
+	}},
+	{"a restore by others", func(c *chaos) {
+		c.do("printf '*mangle\\n:THEIRS - [0:0]\\n-A THEIRS -i lan0 -j MARK --set-xmark 0x80000/0x80000\\n-A PREROUTING -j THEIRS\\nCOMMIT\\n' | " + c.tool(4) + "-restore -w")
+		c.theirs()
+	}},
+	{"sysctls", func(c *chaos) {
+		c.do("sysctl -qw net.ipv4.fwmark_reflect=0", "sysctl -qw net.ipv4.conf."+c.one().Link.Name+".src_valid_mark=0")
+	}},
+	{"groups", func(c *chaos) { c.do("ip link set " + c.one().Link.Name + " group 3") }},
+	{"a hangup", func(c *chaos) { c.service.signal(syscall.SIGHUP) }},
+	{"a hangup with a bad file", func(c *chaos) {
+		for len(c.service.states) > 0 {
+			<-c.service.states
+		}
+		c.write("nonsense = 1\n")
+		c.service.signal(syscall.SIGHUP)
+		c.service.await("refused")
+		c.configure(c.uplinks...)
+		c.service.signal(syscall.SIGHUP)
+	}},
+	{"an uplink is taken from the file and given back", func(c *chaos) {
+		i := c.chance.IntN(len(c.uplinks))
+		c.configure(append(append([]*world.Uplink{}, c.uplinks[:i]...), c.uplinks[i+1:]...)...)
+		c.must(0, "reload")
+		c.configure(c.uplinks...)
+		c.must(0, "reload")
+	}},
+	{"a crash", func(c *chaos) { c.service.kill(); c.service = c.start() }},
+	{"a crash in the middle of repairs", func(c *chaos) {
+		c.do(contested("ip rule flush; " + restore4))
+		c.pause()
+		c.service.kill()
+		c.service = c.start()
+	}},
+	{"a stop and a start", func(c *chaos) { c.service.stop(); c.service = c.start() }},
+}
+
+// onlyNFT can happen to one backend.
+var onlyNFT = trouble{"nft flush ruleset", func(c *chaos) { c.do("nft flush ruleset"); c.theirs() }}
+
+func (c *chaos) one() *world.Uplink { return c.uplinks[c.chance.IntN(len(c.uplinks))] }
+
+func (c *chaos) host() string { return fmt.Sprintf("198.51.100.%d", 100+c.chance.IntN(100)) }
+
+// pause lets the service get anywhere.
+func (c *chaos) pause() { time.Sleep(time.Duration(c.chance.IntN(60)) * time.Millisecond) }
+
+func (c *chaos) bounce() {
+	u := c.one()
+	c.do("ip link set " + u.Link.Name + " down")
+	c.pause()
+	c.do("ip link set " + u.Link.Name + " up")
+	c.address(u)
+}
+
+// address gives an uplink what it had: the kernel takes IPv6 addresses and routes away with the link.
+func (c *chaos) address(u *world.Uplink) {
+	link := u.Link.Name
+	c.do("ip addr replace "+u.Addr4.String()+"/24 dev "+link, "ip -6 addr replace "+u.Addr6.String()+"/64 dev "+link+" nodad", "ip -6 addr replace fe80::2/64 dev "+link+" nodad")
+	c.defaults(u)
+}
+
+// defaults are main's, by the first uplink, and those of a table of somebody's, from which the last uplink's gateway is
+// learnt.
+func (c *chaos) defaults(u *world.Uplink) {
+	table := map[int]string{0: "main", 2: "101"}[u.Index]
+	if table != "" {
+		dev := " dev " + u.Link.Name + " table " + table
+		c.do("ip route replace default via "+u.Router4.String()+dev, "ip -6 route replace default via fe80::1"+dev)
+	}
+}
+
+// recreate makes the gateway's end of the wire anew, with another number.
+func (c *chaos) recreate(u *world.Uplink) {
+	u.Link.Delete()
+	c.pause()
+	c.Rewire(u)
+	c.defaults(u)
+}
+
+// theirs puts back what others keep in mangle, when a flush took it too.
+func (c *chaos) theirs() {
+	for _, family := range []int{4, 6} {
+		tool := c.tool(family) + " -w -t mangle "
+		c.do(tool+"-N THEIRS 2>/dev/null || "+tool+"-F THEIRS",
+			tool+"-A THEIRS -i lan0 -j MARK --set-xmark 0x80000/0x80000",
+			tool+"-C PREROUTING -j THEIRS 2>/dev/null || "+tool+"-A PREROUTING -j THEIRS")
+	}
+}
