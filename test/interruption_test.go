@@ -35,6 +35,28 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
+// A service that begins waits for those who are at work, and those who wait leave the work to it.
+func TestAServiceBeginsAmongMany(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		b := newBox(t, world.TwoISPs(t), backend)
+		for range 5 {
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					if r := b.run("apply"); r.status != 0 {
+						t.Errorf("one of many: %s", r)
+					}
+				})
+			}
+			s := b.start()
+			all.Wait()
+			b.must(0, "plan")
+			s.stop()
+			b.must(0, "flush")
+		}
+	})
+}
+
 // moments are spread over the time that an apply takes, from its first look to its last.
 const moments = 4
 

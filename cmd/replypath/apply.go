@@ -33,10 +33,7 @@ With --confirm the host goes back by itself to what was applied before, unless
 			if err != nil {
 				return err
 			}
-			told, err := p.tellService(cmd.Context(), confirm)
-			if err == nil && !told {
-				err = p.apply(cmd.Context(), c, confirm)
-			}
+			err = p.put(cmd.Context(), c, confirm)
 			if err == nil && confirm != 0 {
 				p.remind(confirm)
 			}
@@ -45,6 +42,18 @@ With --confirm the host goes back by itself to what was applied before, unless
 	})
 	cmd.Flags().DurationVar(&confirm, "confirm", 0, "go back after this `TIME` unless confirmed, such as 60s")
 	return cmd
+}
+
+// put has the configuration carried out by the service, also by one that has begun meanwhile, or by this program.
+func (p *program) put(ctx context.Context, c config.Config, confirm time.Duration) error {
+	told, err := p.tellService(ctx, confirm)
+	if told || err != nil {
+		return err
+	}
+	if err = p.apply(ctx, c, confirm); errors.Is(err, host.ErrServed) {
+		_, err = p.tellService(ctx, confirm)
+	}
+	return err
 }
 
 func (p *program) apply(ctx context.Context, c config.Config, confirm time.Duration) error {

@@ -58,7 +58,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.host.Close()
-	if err := s.host.TryLock(ctx); err != nil {
+	if err := s.host.LockAsService(ctx); err != nil {
 		return err
 	}
 	s.fingerprint = s.host.Fingerprint

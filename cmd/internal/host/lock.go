@@ -15,6 +15,9 @@ import (
 // ErrBusy is the error of a Lock that another replypath holds for too long.
 var ErrBusy = errors.New("another replypath is changing this host: see which: fuser -v")
 
+// ErrServed is the error of a Lock that the service of this network namespace holds.
+var ErrServed = errors.New("the service runs, and it alone changes this host")
+
 // patience is how long a Lock waits for another replypath to finish its change.
 const patience = 30 * time.Second
 
@@ -34,43 +37,50 @@ func Caller(c *net.UnixConn) (*unix.Ucred, error) {
 	return who, errors.Join(controlled, err)
 }
 
-// Lock makes this the only program of ours that writes, until Close. It waits for another to finish.
+// Lock makes this the only program of ours that writes, until Close. It waits for another to finish, but not for a service,
+// which never does.
 func (h *Host) Lock(ctx context.Context) error {
-	f, err := h.openLock()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w %s", ErrBusy, f.Name()))
-	defer cancel()
-	locked := make(chan error, 1)
-	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
-	select {
-	case err = <-locked:
-	case <-ctx.Done():
-		// The waiting goroutine ends with the process: nothing takes a blocked flock(2) back.
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
-	}
-	h.lock.file = f
-	return h.found.load()
+	return h.wait(ctx, Claimed)
 }
 
-// TryLock is a Lock that does not wait: the service wants to be the only one in its network namespace, also beside one
-// that has another state folder.
-func (h *Host) TryLock(ctx context.Context) error {
+// LockAsService is a Lock of the one service in this network namespace: beside another it fails at once, also when that
+// has another state folder.
+func (h *Host) LockAsService(ctx context.Context) error {
 	if err := h.lock.claim.take(ctx); err != nil {
 		return err
 	}
+	return h.wait(ctx, func(context.Context) bool { return false })
+}
+
+// retry is how often is tried to lock what another program has locked. Nothing takes a blocked flock(2) back.
+const retry = 50 * time.Millisecond
+
+func (h *Host) wait(ctx context.Context, served func(context.Context) bool) error {
 	f, err := h.openLock()
 	if err != nil {
 		return err
 	}
-	if h.lock.file, err = alone(f); err != nil {
-		return err
+	for began := time.Now(); ; {
+		switch err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		case err == nil:
+			h.lock.file = f
+			return h.found.load()
+		case err != unix.EWOULDBLOCK:
+			err = fmt.Errorf("lock %s: %w", f.Name(), err)
+		case served(ctx):
+			err = ErrServed
+		case time.Since(began) > patience:
+			err = fmt.Errorf("%w %s", ErrBusy, f.Name())
+		default:
+			select {
+			case <-time.After(retry):
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		return errors.Join(err, f.Close())
 	}
-	return h.found.load()
 }
 
 // alone locks a service's file without waiting, or closes it.
