@@ -36,8 +36,9 @@ var things = map[string]func(c *cast){
 		c.Gateway.ServeUDP(servedPort, world.Wildcard)
 		c.kinds = []world.Kind{world.AskTCP, world.AskPing} // the server is to be set right, not the host
 	},
-	"a VPN takes everything": func(c *cast) {
-		c.commands("ip link add tun0 type bridge", "ip link set tun0 up", "ip route add 0.0.0.0/1 dev tun0", "ip route add 128.0.0.0/1 dev tun0")
+	"a VPN takes all but some networks": func(c *cast) {
+		c.commands("ip link add tun0 type bridge", "ip link set tun0 up", "ip route add 192.0.0.0/8 dev tun0", "ip route add 198.0.0.0/8 dev tun0",
+			"ip route add 203.0.0.0/8 dev tun0")
 	},
 }
 

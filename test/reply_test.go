@@ -232,3 +232,21 @@ func (b *box) clientAddr(to netip.Addr) netip.Addr {
 	}
 	return b.Client6
 }
+
+// Many VPN clients add main's default route in pieces, so that it wins over the one that is there.
+func TestAVPNThatTakesEverythingTakesNoReply(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		eachCondition(t, func(t *testing.T, c conditions) {
+			b := newBox(t, c.build(t, 2, world.Options{}), backend)
+			serve(b.Gateway)
+			serve(b.LAN)
+			b.do("ip link add tun0 type bridge", "ip link set tun0 up",
+				"for to in 0.0.0.0/1 128.0.0.0/1 ::/3 2000::/4 3000::/4; do ip route add $to dev tun0; done")
+			b.apply()
+			p := b.watch()
+			p.askAll(t, b.Client, world.Kinds)
+			b.forward(b.LAN4, b.LAN6)
+			p.askAll(t, b.Client, forwarded)
+		})
+	})
+}

@@ -20,12 +20,12 @@ type breakage struct {
 
 func ipOf(family int) string { return fmt.Sprintf("-%d", family) }
 
-// anywhere are prefixes that together hold everything.
-func anywhere(family int) []string {
+// parts are prefixes that together hold everybody who asks, and are long enough to be networks.
+func parts(family int) []string {
 	if family == 4 {
-		return []string{"0.0.0.0/1", "128.0.0.0/1"}
+		return []string{"192.0.0.0/8", "198.0.0.0/8", "203.0.0.0/8"}
 	}
-	return []string{"::/1", "8000::/1"}
+	return []string{"2000::/8"}
 }
 
 var breakages = map[string]breakage{
@@ -81,12 +81,12 @@ var breakages = map[string]breakage{
 		},
 		only: 4, asked: "no rule-shadowed", shown: "no rule-shadowed", says: []string{"priority 90 from all fwmark 0x200/0x200 lookup 77", "by hand"}, spares: true,
 	},
-	"a VPN takes everything": {
+	"a VPN takes all but some networks": {
 		how: func(b *box, family int) {
 			b.Gateway.Run("ip", "link", "add", "tun0", "type", "bridge")
 			b.Gateway.Run("ip", "link", "set", "tun0", "up")
-			for _, half := range anywhere(family) {
-				b.Gateway.Run("ip", ipOf(family), "route", "add", half, "dev", "tun0")
+			for _, part := range parts(family) {
+				b.Gateway.Run("ip", ipOf(family), "route", "add", part, "dev", "tun0")
 			}
 		},
 		asked: "no rule-shadowed", shown: "no rule-shadowed", says: []string{"main has a route of its own", "tun0", "no uplink"},

@@ -79,8 +79,8 @@ func neither(s Settings, f Facts) []Finding {
 	routes := map[string][]Routed{}
 	var links []string
 	for _, r := range f.Routed {
-		if known[r.Link] {
-			continue
+		if known[r.Link] || r.Dst.Bits() > 0 && r.Dst.Bits() <= Everybody {
+			continue // that a VPN has taken all, in pieces, does no harm
 		}
 		if len(routes[r.Link]) == 0 {
 			links = append(links, r.Link)

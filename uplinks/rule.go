@@ -54,8 +54,8 @@ type Rule struct {
 	Action   Action
 	Table    Table    // Lookup
 	Goto     Priority // Goto
-	// A look-up's answer is not taken when it is a default route (suppress_prefixlength 0) or leaves by a link of
-	// this group (suppress_ifgroup). The kernel's values; NoSuppress is "not set".
+	// A look-up's answer is not taken when it is a default route or another with no longer a prefix
+	// (suppress_prefixlength), or leaves by a link of this group (suppress_ifgroup). The kernel's values; NoSuppress is "not set".
 	SuppressLength int32
 	SuppressGroup  int64
 	// Other has the attributes that we never write, as the kernel encodes them, so that a rule of ours that somebody

@@ -106,7 +106,7 @@ func TestWhatTheKernelSaysIsJudged(t *testing.T) {
 			says: func(d *proof.Decisions) { d.Out = byEth0(77) }},
 		"main knows everybody by a tunnel": {want: health.RuleShadowed, why: "main has a route of its own",
 			host: func(g *proof.Ground) {
-				g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("128.0.0.0/1")}}
+				g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
 			}, says: func(d *proof.Decisions) { d.Out = uplinks.Decision{Link: 9, Table: uplinks.MainTable} }},
 		"strict, and blind for the mark": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
 			host: func(g *proof.Ground) {

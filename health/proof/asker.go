@@ -7,10 +7,10 @@ import (
 )
 
 // Blocks are those from which questions may seem to come: no address, network or route of the host's is in one. Where
-// routes for half of the Internet leave none, as some VPNs add them, those are not counted.
+// routes for large parts of the Internet leave none, as some VPNs add them, those are not counted.
 func Blocks(f uplinks.Facts, family uplinks.Family) []netip.Prefix {
-	const half = 2 // bits of such a route's prefix, at most
-	for _, least := range []int{1, half + 1} {
+	const part = 8 // bits of such a route's prefix, at most
+	for _, least := range []int{uplinks.Everybody + 1, part + 1} {
 		var free []netip.Prefix
 		for _, b := range uplinks.Documentation(family) {
 			if !known(f, b, least) {

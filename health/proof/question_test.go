@@ -89,11 +89,11 @@ func TestNobodyRealIsTakenForTheAsker(t *testing.T) {
 	if blocks = proof.Blocks(f, uplinks.IPv4); slices.ContainsFunc(blocks, func(p netip.Prefix) bool { return p.Overlaps(f.Routed[len(f.Routed)-1].Dst) }) {
 		t.Errorf("%v", blocks)
 	}
-	f.Links["tun0"] = uplinks.Link{Name: "tun0", Connected: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/1"), netip.MustParsePrefix("128.0.0.0/1")}}
+	f.Links["tun0"] = uplinks.Link{Name: "tun0", Connected: []netip.Prefix{netip.MustParsePrefix("192.0.0.0/8"), netip.MustParsePrefix("203.0.0.0/8"), netip.MustParsePrefix("198.0.0.0/8")}}
 	if half := proof.Blocks(f, uplinks.IPv4); !slices.Equal(half, blocks) {
 		t.Errorf("behind a VPN for everything: %v, want %v", half, blocks)
 	}
-	f.Links["all"] = uplinks.Link{Name: "all", Connected: []netip.Prefix{netip.MustParsePrefix("192.0.0.0/4")}}
+	f.Links["all"] = uplinks.Link{Name: "all", Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/9"), netip.MustParsePrefix("198.0.0.0/9"), netip.MustParsePrefix("192.0.0.0/9")}}
 	if none := proof.Blocks(f, uplinks.IPv4); none != nil {
 		t.Errorf("where everything is in use: %v", none)
 	}

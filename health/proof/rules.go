@@ -74,9 +74,9 @@ func (g Ground) decides(r uplinks.Rule, p packet, d uplinks.Decision) bool {
 	return d.Err != nil || r.Table == d.Table
 }
 
-// specific reports whether more than a default route of main's leads to the address by the link, which is no uplink.
+// specific reports whether more than a route for everybody of main's leads to the address by the link, which is no uplink.
 func (g Ground) specific(to netip.Addr, link int) bool {
-	holds := func(p netip.Prefix) bool { return p.Bits() > 0 && p.Contains(to) }
+	holds := func(p netip.Prefix) bool { return p.Bits() > uplinks.Everybody && p.Contains(to) }
 	name := g.link(link)
 	for _, r := range g.Facts.Routed {
 		if r.Link == name && holds(r.Dst) {
@@ -106,7 +106,7 @@ func (g Ground) misled(p health.Path, packet packet, d uplinks.Decision, mine up
 func (g Ground) shadowed(p health.Path, r uplinks.Rule, d uplinks.Decision) health.Check {
 	if g.Rules[r] {
 		return health.Check{Result: health.No, Cause: health.RuleShadowed,
-			Why:    fmt.Sprintf("main has a route of its own for everybody, by a link that is no uplink: %s", g.goes(d)),
+			Why:    fmt.Sprintf("main has a route of its own to whoever asks, by a link that is no uplink: %s", g.goes(d)),
 			Remedy: "make that link an uplink, or let whoever adds the route (often a VPN) use a default route in another table"}
 	}
 	return health.Check{Result: health.No, Cause: health.RuleShadowed,
