@@ -1,11 +1,9 @@
 package xtables
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 
 	"replypath/marks"
@@ -16,6 +14,7 @@ var (
 	ErrNotFound   = errors.New("not found")
 	ErrLocked     = errors.New("the xtables lock is held by another program")
 	ErrMissing    = errors.New("the kernel or iptables lacks a match or target")
+	ErrHangs      = errors.New("it does not end")
 	ErrPermission = errors.New("not permitted")
 	ErrReferenced = errors.New("a rule of somebody else jumps to a chain of ours")
 )
@@ -77,31 +76,24 @@ func (t *Table) run(ctx context.Context, text string) error {
 
 // restored gives text to the restore command, with more options, and gives what it says beside.
 func (t *Table) restored(ctx context.Context, text string, options ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, t.restore, append(options, "--noflush", "-w", fmt.Sprint(lockWait))...)
-	cmd.Stdin = strings.NewReader(text)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	err := cmd.Run()
+	_, said, err := call(ctx, text, t.restore, append(options, "--noflush", "-w", fmt.Sprint(lockWait))...)
 	if err == nil {
-		return said.String(), nil
+		return said, nil
 	}
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("%s: load the mangle chains: %w", t.Command, ctx.Err())
 	}
-	return "", t.explain("load the mangle chains", fmt.Errorf("%s: %w", said.String(), err))
+	return "", t.explain("load the mangle chains", fmt.Errorf("%s: %w", said, err))
 }
 
 // say gives what the iptables command answers about the table. It waits for the xtables lock.
 func (t *Table) say(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, t.path, append([]string{"-w", fmt.Sprint(lockWait), "-t", marks.Table}, args...)...)
-	var answer, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &answer, &said
-	err := cmd.Run()
+	answer, said, err := call(ctx, "", t.path, append([]string{"-w", fmt.Sprint(lockWait), "-t", marks.Table}, args...)...)
 	if err != nil && ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", said.String(), err)
+		return "", fmt.Errorf("%s: %w", said, err)
 	}
-	return answer.String(), nil
+	return answer, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -24,7 +25,7 @@ func (t *Table) Load(ctx context.Context, text string) error {
 		return t.missing(ctx, err)
 	}
 	rest := withoutDeletions(text)
-	if err == nil || ctx.Err() != nil || rest == text || t.do(ctx, rest) != nil {
+	if err == nil || lasting(err) || rest == text || t.do(ctx, rest) != nil {
 		return err
 	}
 	return t.referenced(err)
@@ -40,10 +41,16 @@ func withoutDeletions(text string) string {
 	return kept.String()
 }
 
+// lasting reports whether what is tried next would fail too, and perhaps as late.
+func lasting(err error) bool {
+	return slices.ContainsFunc([]error{ErrLocked, ErrHangs, ErrPermission, context.Canceled, context.DeadlineExceeded},
+		func(of error) bool { return errors.Is(err, of) })
+}
+
 // do gives text to iptables-restore, if it must be in parts.
 func (t *Table) do(ctx context.Context, text string) error {
 	err := t.run(ctx, text)
-	if err != nil && ctx.Err() == nil && t.Backend == marks.NFT && strings.Contains(text, unhooks) && t.apart(ctx, text) == nil {
+	if err != nil && !lasting(err) && t.Backend == marks.NFT && strings.Contains(text, unhooks) && t.apart(ctx, text) == nil {
 		return nil
 	}
 	return err

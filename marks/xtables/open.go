@@ -113,11 +113,11 @@ func backendOf(ctx context.Context, path string) (marks.Backend, error) {
 
 // version asks a command which backend it works on. Before there were two it did not say.
 func version(ctx context.Context, path string) (marks.Backend, error) {
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	answer, said, err := call(ctx, "", path, "--version")
 	if err != nil {
-		return "", fmt.Errorf("%s --version: %w: %s", path, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("%s --version: %w: %s", path, err, strings.TrimSpace(answer+said))
 	}
-	if strings.Contains(string(out), "nf_tables") {
+	if strings.Contains(answer+said, "nf_tables") {
 		return marks.NFT, nil
 	}
 	return marks.Legacy, nil

@@ -2,10 +2,8 @@ package xtables
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 
 	"replypath/marks"
@@ -133,12 +131,9 @@ func (u *Use) add(table decoded.Table) {
 // save is what the save command prints, and the command.
 func (t *Table) save(ctx context.Context) (command, saved string, err error) {
 	command = strings.TrimSuffix(t.restore, "-restore") + "-save"
-	out, err := exec.CommandContext(ctx, command).Output()
+	saved, said, err := call(ctx, "", command)
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = fmt.Errorf("%s: %w", strings.TrimSpace(string(exit.Stderr)), err)
-		}
+		err = fmt.Errorf("%s: %w", strings.TrimSpace(said), err)
 		if t.Backend == marks.NFT {
 			if _, none := t.generation(); none != nil {
 				err = fmt.Errorf("%w: %w: %w", ErrMissing, none, err)
@@ -146,7 +141,7 @@ func (t *Table) save(ctx context.Context) (command, saved string, err error) {
 		}
 		return command, "", t.explain("list the rules of all tables", fmt.Errorf("%s: %w", command, err))
 	}
-	return command, string(out), nil
+	return command, saved, nil
 }
 
 // inUse reads what iptables-save prints. A chain without rules that nobody filled yet is no use.
