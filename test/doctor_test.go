@@ -177,3 +177,16 @@ func TestDoctorLeavesTheHarmlessAlone(t *testing.T) {
 		}
 	}
 }
+
+// What iptables cannot list is listed as nftables has it, and what is ours in there is ours all the same.
+func TestDoctorKnowsOursInATableThatIptablesCannotList(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
+	b.apply()
+	b.Gateway.Run("nft", "add rule ip mangle PREROUTING ct state established counter; add rule ip6 mangle OUTPUT ct state established counter")
+	for _, f := range b.diagnose().Findings {
+		if f.ID != "probes" {
+			t.Errorf("that is ours: %+v", f)
+		}
+	}
+}

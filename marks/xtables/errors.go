@@ -16,6 +16,7 @@ var (
 	ErrMissing    = errors.New("the kernel or iptables lacks a match or target")
 	ErrHangs      = errors.New("it does not end")
 	ErrPermission = errors.New("not permitted")
+	ErrTaken      = errors.New("nftables has a table or chain of that name, made by another program, that iptables cannot use")
 	ErrReferenced = errors.New("a rule of somebody else jumps to a chain of ours")
 )
 
@@ -27,6 +28,7 @@ var sayings = []struct {
 	{ErrLocked, []string{"xtables lock", "Can't lock"}},
 	{ErrPermission, []string{"you must be root", "Permission denied", "Operation not permitted"}},
 	{ErrReferenced, []string{"Too many links", "Device or resource busy", "CHAIN_DEL failed", "CHAIN_USER_DEL failed"}},
+	{ErrTaken, []string{"CHAIN_ADD failed (Operation not supported)", "CHAIN_USER_ADD failed (File exists)"}},
 	{ErrMissing, []string{"Couldn't load", "No chain/target/match by that name", "missing kernel module", "not supported",
 		"unknown option", "RULE_APPEND failed (No such file", "can't initialize", "No such file or directory"}},
 }
@@ -35,6 +37,7 @@ var sayings = []struct {
 var remedies = map[error]string{
 	ErrLocked:     "see who holds it: fuser -v /run/xtables.lock",
 	ErrPermission: "run as root, or with the capability CAP_NET_ADMIN",
+	ErrTaken:      "see it: nft list ruleset; have it use another name, or delete it and try again",
 	ErrReferenced: "see which: iptables-save -t mangle; delete that rule and try again",
 }
 

@@ -22,6 +22,8 @@ func TestWhatIptablesSaysIsUnderstood(t *testing.T) {
 		"a module that is not there":  {"iptables v1.8.9 (legacy): Couldn't load match `devgroup':No such file or directory", ErrMissing, ""},
 		"a target the kernel has not": {"iptables-restore: line 3 failed: No chain/target/match by that name.", ErrMissing, ""},
 		"nft without the extension":   {"iptables-nft-restore v1.8.9 (nf_tables): RULE_APPEND failed (No such file or directory): rule in chain X", ErrMissing, ""},
+		"a base chain of others":      {"iptables-restore v1.8.9 (nf_tables): line 24: CHAIN_ADD failed (Operation not supported): chain PREROUTING", ErrTaken, "nft list ruleset"},
+		"a base chain like ours":      {"iptables-restore v1.8.9 (nf_tables): line 5: CHAIN_USER_ADD failed (File exists): chain REPLYPATH-PRE", ErrTaken, "nft list ruleset"},
 		"no such table":               {"iptables v1.8.9 (legacy): can't initialize iptables table `mangle': Table does not exist (do you need to insmod?)", ErrMissing, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,9 @@ func ruleset() (all []marks.Foreign, err error) {
 		if strings.HasPrefix(r.text(unix.NFTA_RULE_TABLE), strings.ToLower(marks.Prefix)) {
 			continue // a proof's, for a moment
 		}
+		if r.text(unix.NFTA_RULE_TABLE) == marks.Table && strings.HasPrefix(r.text(unix.NFTA_RULE_CHAIN), marks.Prefix) {
+			continue
+		}
 		f := marks.Foreign{Tool: "nft list ruleset", Place: r.place(unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN), Chain: r.text(unix.NFTA_RULE_CHAIN)}
 		e := evaluation{rule: &f, held: map[uint32]held{}}
 		for name, data := range expressions(r.attributes) {
