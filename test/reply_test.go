@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,6 +244,12 @@ func TestAVPNThatTakesEverythingTakesNoReply(t *testing.T) {
 			b.do("ip link add tun0 type bridge", "ip link set tun0 up",
 				"for to in 0.0.0.0/1 128.0.0.0/1 ::/3 2000::/4 3000::/4; do ip route add $to dev tun0; done")
 			b.apply()
+			b.do("ip route add 10.0.0.0/8 dev lan0", "ip route add fc00::/7 dev lan0")
+			for _, inside := range []string{"10.9.9.9", "fd09::9"} {
+				if got := b.Gateway.Run("ip", "route", "get", inside, "mark", "0x200"); !strings.Contains(got, "dev lan0 ") {
+					t.Errorf("the largest network inside: %s", got)
+				}
+			}
 			p := b.watch()
 			p.askAll(t, b.Client, world.Kinds)
 			b.forward(b.LAN4, b.LAN6)

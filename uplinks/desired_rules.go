@@ -19,8 +19,14 @@ const (
 )
 
 // Everybody is the longest prefix of a route that is not for a network but for the Internet or a piece of it: VPN clients
-// give a default route as 0.0.0.0/1 and 128.0.0.0/1, or as ::/3, 2000::/4 and so on. No network inside is so large.
-const Everybody = 7
+// give a default route as 0.0.0.0/1 and 128.0.0.0/1, or as ::/3, 2000::/4 and so on. No network inside is so large:
+// 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest.
+func Everybody(f Family) int {
+	if f == IPv6 {
+		return 6
+	}
+	return 7
+}
 
 // The kernel walks rules one by one on every look-up. So marks are asked in rows of 4, and each bit of a row's number
 // leads by one rule past the half in which it is not. Rows are so short because each mark has two rules in its row.
@@ -64,7 +70,7 @@ func rules(want State, s Settings, f Facts, family Family) {
 		want.Rules[r] = true
 	}
 	add(placeMain, Lookup, func(r *Rule) {
-		r.Table, r.SuppressLength, r.SuppressGroup = MainTable, Everybody, int64(s.Group)
+		r.Table, r.SuppressLength, r.SuppressGroup = MainTable, int32(Everybody(family)), int64(s.Group)
 	})
 	add(placeMarks, Goto, func(r *Rule) { r.Mask, r.Goto = s.Mask, s.Priority+placeHost })
 	for _, u := range ours {

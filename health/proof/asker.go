@@ -10,7 +10,7 @@ import (
 // routes for large parts of the Internet leave none, as some VPNs add them, those are not counted.
 func Blocks(f uplinks.Facts, family uplinks.Family) []netip.Prefix {
 	const part = 8 // bits of such a route's prefix, at most
-	for _, least := range []int{uplinks.Everybody + 1, part + 1} {
+	for _, least := range []int{uplinks.Everybody(family) + 1, part + 1} {
 		var free []netip.Prefix
 		for _, b := range uplinks.Documentation(family) {
 			if !known(f, b, least) {
