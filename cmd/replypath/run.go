@@ -42,6 +42,7 @@ Without a configuration it says so and ends with success.`,
 			littleGarbage()
 			hangup, stop := hangups()
 			defer stop()
+			outliveLog()
 			s := daemon.Service{Config: p.config, State: p.state, Log: log, Hangup: hangup, Build: readBuild().Version}
 			return s.Run(cmd.Context())
 		},
@@ -75,6 +76,10 @@ func (p *program) logger(format string) (*slog.Logger, error) {
 	}
 	return nil, fmt.Errorf("%w: --log-format %q: it is text or json", errUsage, format)
 }
+
+// outliveLog keeps SIGPIPE from ending the service when nobody reads its log any more. What it starts has the signal's usual
+// meaning.
+func outliveLog() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // hangups gives SIGHUP as an event.
 func hangups() (<-chan struct{}, func()) {
