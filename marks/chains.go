@@ -16,6 +16,9 @@ const (
 // Table is the iptables table that all our chains are in: one restore of it is atomic.
 const Table = "mangle"
 
+// Unreadable stands for the rules of a chain of ours that iptables cannot print. They are not as we wrote them.
+const Unreadable = "(what iptables cannot print)"
+
 // Chain is a chain of ours and what it holds.
 type Chain struct {
 	Name  string

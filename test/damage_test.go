@@ -150,20 +150,22 @@ func TestTheWholeRulesetSavedAndLoadedByNFT(t *testing.T) {
 	before := snap(b.Gateway)
 	b.apply()
 	whole := snap(b.Gateway)
-	reload := func() {
-		t.Helper()
-		b.Gateway.Run("sh", "-ec", "{ echo flush ruleset; nft list ruleset; } > "+b.dir+"/saved; nft -f "+b.dir+"/saved")
-		if b.Gateway.Command(t.Context(), "iptables-nft", "-t", "mangle", "-S").Run() == nil {
-			t.Fatal("iptables reads what nft has loaded: the test proves nothing")
-		}
-	}
-	reload()
+	b.loadByNFT()
 	b.must(3, "plan")
 	b.apply()
 	whole.same(t, "a ruleset that nft has loaded", b.Gateway)
-	reload()
+	b.loadByNFT()
 	b.must(0, "flush")
 	before.same(t, "flush", b.Gateway)
+}
+
+// loadByNFT has nft(8) load what it lists.
+func (b *box) loadByNFT() {
+	b.t.Helper()
+	b.Gateway.Run("sh", "-ec", "{ echo flush ruleset; nft list ruleset; } > "+b.dir+"/saved; nft -f "+b.dir+"/saved")
+	if b.Gateway.Command(b.t.Context(), "iptables-nft", "-t", "mangle", "-S").Run() == nil {
+		b.t.Fatal("iptables reads what nft has loaded: the test proves nothing")
+	}
 }
 
 func TestAnotherBackendLeavesNothingInTheFirst(t *testing.T) {

@@ -149,6 +149,9 @@ func TestWhatFailsOnADamagedHostGoesBackToAWorkingOne(t *testing.T) {
 			b.iptables(family, "-w", "-t", "mangle", "-A", "OUTPUT", "-j", "REPLYPATH-OUT")
 			b.iptables(family, "-w", "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "ACCEPT")
 		}
+		if backend == backends[0] {
+			b.loadByNFT()
+		}
 		ts := newTools(t)
 		for _, command := range []string{"ip6tables", "ip6tables-nft", "ip6tables-legacy"} {
 			ts.script(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; exit 1`)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
+
+	"replypath/marks"
 )
 
 // Kernel is what a host's state is read from and written to.
@@ -65,13 +68,24 @@ func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error)
 	return Diff(now.want, now.have), now.findings(s), nil
 }
 
-// again is what was there, but for what somebody had done to our hooks, as far as that is mended.
+// again is what was there, but for what somebody had done to our hooks, as far as that is mended, and for all chains of a
+// command that could not read one of them.
 func (l look) again(_ Facts, now State) State {
 	state := l.have
-	state.Hooks = maps.Clone(state.Hooks)
+	state.Hooks, state.Chains = maps.Clone(state.Hooks), maps.Clone(state.Chains)
 	for k := range state.Hooks {
 		if now.Hooks[k] == inPlace {
 			state.Hooks[k] = inPlace
+		}
+	}
+	for k, rules := range l.have.Chains {
+		if strings.Contains(rules, marks.Unreadable) {
+			maps.DeleteFunc(state.Chains, func(c ChainKey, _ string) bool { return c.Tool == k.Tool })
+			for c, rules := range now.Chains {
+				if c.Tool == k.Tool {
+					state.Chains[c] = rules
+				}
+			}
 		}
 	}
 	return state

@@ -53,7 +53,7 @@ func (t *Table) chains(ctx context.Context, held decoded.Table) (map[string][]st
 			chains[name] = rules
 		case strings.HasPrefix(name, marks.Prefix) && strings.Contains(err.Error(), incompatible):
 			// Not as we wrote it: nft(8) has loaded what it saved of ours, and that has other rules.
-			chains[name] = []string{"-A " + name + " (what iptables cannot print)"}
+			chains[name] = []string{"-A " + name + " " + marks.Unreadable}
 		case strings.Contains(err.Error(), incompatible):
 			chains[name] = lines(name, held[name])
 		case read(name):
