@@ -2,6 +2,8 @@ package test
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,5 +104,32 @@ func TestTheLogTellsChangesOnlyAndInJSON(t *testing.T) {
 		if record.Level != "INFO" {
 			t.Errorf("not a change: %q", line)
 		}
+	}
+}
+
+func TestAServiceOutlivesWhoReadsItsLog(t *testing.T) {
+	b := newBox(t, world.TwoISPs(t))
+	log, end, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := b.command(t.Context(), "run")
+	cmd.Stderr = end
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.repaired()
+	if err := errors.Join(end.Close(), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		b.Gateway.Run("ip", "rule", "del", "priority", "2003")
+		b.repaired()
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the service ended with %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -188,31 +187,4 @@ func TestAServiceAnswersForItsOwnNamespaceOnly(t *testing.T) {
 	elsewhere.must(1, "status")
 	elsewhere.must(0, "flush")
 	b.must(0, "plan")
-}
-
-func TestAServiceOutlivesWhoReadsItsLog(t *testing.T) {
-	b := newBox(t, world.TwoISPs(t))
-	log, end, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := b.command(t.Context(), "run")
-	cmd.Stderr = end
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b.repaired()
-	if err := errors.Join(end.Close(), log.Close()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		b.Gateway.Run("ip", "rule", "del", "priority", "2003")
-		b.repaired()
-	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the service ended with %v", err)
-	}
 }
