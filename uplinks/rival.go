@@ -5,9 +5,18 @@ import "fmt"
 // rivals names the rules of other programs that decide before ours, or among them.
 func rivals(s Settings, f Facts) []Finding {
 	var all []Finding
+	local := map[Family]bool{}
 	for _, r := range f.Others {
 		switch {
 		case r.Action == Lookup && r.Table == LocalTable:
+			if !local[r.Family] && r.Priority > s.Priority {
+				all = append(all, Finding{
+					What: fmt.Sprintf("the table local is asked after our rules (%s rule %s): who asks this host at an address on a link that is no uplink is not heard, as that network is looked up in main first",
+						r.Family.ip(), r.Selects()),
+					Remedy: fmt.Sprintf("have it asked first, where the kernel puts it: %s rule add priority 0 lookup local", r.Family.ip()),
+				})
+			}
+			local[r.Family] = true
 		case r.Priority >= s.Priority && r.Priority < s.Priority+BlockSize:
 			all = append(all, Finding{
 				What:   fmt.Sprintf("a rule of another program is among ours (%s rule %s)", r.Family.ip(), r.Selects()),

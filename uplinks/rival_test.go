@@ -22,6 +22,7 @@ func TestRulesOfOthersThatDecideBeforeOursAreNamed(t *testing.T) {
 		told string // a part of what is said; empty: nothing
 	}{
 		"the kernel's own first rule":         {rule(0, 255, nil), ""},
+		"the kernel's own first rule, moved":  {rule(32765, 255, nil), "asked after our rules"},
 		"the kernel's own last rules":         {rule(32766, uplinks.MainTable, nil), ""},
 		"Tailscale's, behind ours":            {rule(5270, 52, nil), ""},
 		"wg-quick's for all but its own mark": {rule(1999, 51820, func(r *uplinks.Rule) { r.Not, r.Mark, r.Mask = true, 51820, 0xffffffff }), "asked before ours"},
