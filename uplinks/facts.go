@@ -33,6 +33,7 @@ type Link struct {
 	Addrs        []Addr
 	Defaults     []NextHop      // of default routes by this link that are not ours, the preferred one first
 	Connected    []netip.Prefix // reached directly, by main's routes
+	Told         []netip.Prefix // reached through a gateway, by routes of others in an uplink's table
 }
 
 // LinkState is how a link is at the moment at which it changes. One that is gone is neither up nor has it a carrier.

@@ -46,6 +46,23 @@ func TestFindings(t *testing.T) {
 		}, []string{
 			"lan0 is neither an uplink nor inside, and main reaches networks through a gateway by it (203.0.113.0/24 via 198.18.0.9, default via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9 and 2 more): a question from there that comes in by an uplink would be refused under strict rp_filter, and otherwise answered by lan0: " +
 				`make it an uplink ([uplinks.NAME] with interface = "lan0"), or, if a router behind it is on your side, add it to inside = ["lan0"]`}},
+		"another router on an uplink's link": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.Routed = append(f.Routed, routed("eth1", "203.0.113.0/24", "198.19.0.0/24", "0.0.0.0/1")...)
+		}, []string{
+			"uplink lte: main reaches networks by eth1 through a router that is not its gateway (203.0.113.0/24 via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9): replies to there go to the gateway: " +
+				"where the gateway does not pass them on, add the route to the uplink's table too, where it stays: ip route add 203.0.113.0/24 via 198.18.0.9 dev eth1 table 8202"}},
+		"another router that the uplink's table knows": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.Routed = append(f.Routed, routed("eth1", "203.0.113.0/24")...)
+			l := f.Links["eth1"]
+			l.Told = []netip.Prefix{net("203.0.113.0/24")}
+			f.Links["eth1"] = l
+		}, nil},
+		"networks behind the gateway": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.Routed = append(f.Routed, uplinks.Routed{Dst: net("203.0.113.0/24"), Gateway: ip("192.0.2.1"), Link: "eth1"})
+		}, nil},
+		"a VPN takes everything": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.Routed = append(f.Routed, routed("lan0", "0.0.0.0/1", "128.0.0.0/1")...)
+		}, nil},
 		"a LAN with a router behind it": {func(s *uplinks.Settings, f *uplinks.Facts) {
 			f.Routed, s.Inside = append(f.Routed, routed("lan0", "203.0.113.0/24")...), []string{"lan0"}
 		}, nil},

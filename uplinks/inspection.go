@@ -10,7 +10,7 @@ import (
 type Inspection struct {
 	host      []Finding   // both families and backends
 	uplinks   [][]Finding // of each in the settings
-	strangers []Finding   // links that are neither uplinks nor inside
+	strangers []Finding   // routers that are no uplink's gateway
 	rivals    []Finding   // rules of other programs
 	own       map[netip.Addr]bool
 }
@@ -20,7 +20,7 @@ func Inspect(s Settings, f Facts) Inspection {
 	if len(s.Uplinks) == 0 {
 		return Inspection{host: lost(f)}
 	}
-	i := Inspection{host: general(f), uplinks: make([][]Finding, len(s.Uplinks)), strangers: neither(s, f), rivals: rivals(s, f), own: f.own()}
+	i := Inspection{host: general(f), uplinks: make([][]Finding, len(s.Uplinks)), strangers: byOtherWays(s, f), rivals: rivals(s, f), own: f.own()}
 	for n, u := range s.Uplinks {
 		i.uplinks[n] = u.findings(f, i.own)
 	}
@@ -36,8 +36,8 @@ func (i Inspection) Again(s Settings, f Facts, only []Share) Inspection {
 			i.uplinks[n] = u.findings(f, i.own)
 		}
 	}
-	if slices.ContainsFunc(only, func(s Share) bool { return s.Table == 0 }) {
-		i.strangers = neither(s, f)
+	if slices.ContainsFunc(only, func(s Share) bool { return s.Link != "" }) {
+		i.strangers = byOtherWays(s, f)
 	}
 	return i
 }

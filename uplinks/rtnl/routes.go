@@ -67,7 +67,7 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, in within, fa
 		}
 		if facts != nil && r.protocol != uplinks.Protocol {
 			h.objects.note(r, objects)
-			addFacts(facts, f, r, in, h.names)
+			addFacts(facts, f, r, in, h.names, h.ourTable(r.table))
 		}
 	}
 	if facts == nil {
@@ -122,7 +122,7 @@ func route(r *listed, names map[int]string) uplinks.Route {
 }
 
 // addFacts notes what a route of others says about its links, or about the one for which it was asked.
-func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, in within, names map[int]string) {
+func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, in within, names map[int]string, told bool) {
 	if r.bars() && facts.Only == nil {
 		facts.Barred[f] = true
 	}
@@ -131,13 +131,13 @@ func addFacts(facts *uplinks.Facts, f uplinks.Family, r *listed, in within, name
 	}
 	for hop := range r.hops() {
 		if in.by(hop.link) {
-			addHop(facts, f, r, hop, names[hop.link])
+			addHop(facts, f, r, hop, names[hop.link], told)
 		}
 	}
 }
 
 // addHop notes what a hop says of its link. A route of several keeps the hops whose links are down, but none leads there.
-func addHop(facts *uplinks.Facts, f uplinks.Family, r *listed, hop hop, link string) {
+func addHop(facts *uplinks.Facts, f uplinks.Family, r *listed, hop hop, link string, told bool) {
 	l, ok := facts.Links[link]
 	if !ok || !l.Up {
 		return
@@ -153,6 +153,8 @@ func addHop(facts *uplinks.Facts, f uplinks.Family, r *listed, hop hop, link str
 			OnLink: hop.flags&unix.RTNH_F_ONLINK != 0, MTU: r.mtu, AdvMSS: r.advMSS, Preference: preference(r.pref),
 			Learnt: r.protocol == unix.RTPROT_DHCP || r.protocol == unix.RTPROT_RA,
 		})
+	case told && hop.via.IsValid():
+		l.Told = append(l.Told, r.dst)
 	case main && !hop.via.IsValid() && !repeats(l.Connected, r.dst):
 		l.Connected = append(l.Connected, r.dst)
 	}
