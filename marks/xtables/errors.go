@@ -38,7 +38,7 @@ var remedies = map[error]string{
 	ErrLocked:     "see who holds it: fuser -v /run/xtables.lock",
 	ErrPermission: "run as root, or with the capability CAP_NET_ADMIN",
 	ErrTaken:      "see it: nft list ruleset; have it use another name, or delete it and try again",
-	ErrReferenced: "see which: iptables-save -t mangle; delete that rule and try again",
+	ErrReferenced: "see which: iptables-save -t mangle, or nft list ruleset; delete that rule and try again",
 }
 
 // explain finds out what it means that iptables has failed.
