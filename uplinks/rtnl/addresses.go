@@ -45,28 +45,34 @@ func address(m []byte) (link int, a uplinks.Addr, err error) {
 	if err != nil {
 		return 0, a, err
 	}
-	var local, peer netip.Addr
+	var own, peer netip.Addr
 	flags := uint32(msg.Flags)
 	for _, at := range attrs {
 		switch v := value(at.Value); at.Attr.Type & typeMask {
 		case unix.IFA_ADDRESS:
 			peer, _ = netip.AddrFromSlice(v)
 		case unix.IFA_LOCAL:
-			local, _ = netip.AddrFromSlice(v)
+			own, _ = netip.AddrFromSlice(v)
 		case unix.IFA_FLAGS:
 			flags = v.word()
 		}
 	}
 	a = uplinks.Addr{
 		Prefix:     netip.PrefixFrom(peer, int(msg.Prefixlen)),
-		LinkLocal:  msg.Scope >= unix.RT_SCOPE_LINK,
+		LinkLocal:  local(msg.Scope, peer),
 		Tentative:  flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 && flags&unix.IFA_F_OPTIMISTIC == 0,
 		Deprecated: flags&unix.IFA_F_DEPRECATED != 0,
 		// The same bit means "secondary" on an IPv4 address (linux/if_addr.h).
 		Temporary: peer.Is6() && flags&unix.IFA_F_TEMPORARY != 0,
 	}
-	if local.IsValid() && local != peer {
-		a.Prefix = netip.PrefixFrom(local, local.BitLen())
+	if own.IsValid() && own != peer {
+		a.Prefix = netip.PrefixFrom(own, own.BitLen())
 	}
 	return int(msg.Index), a, nil
+}
+
+// local reports whether an address of this scope is of no use beyond its link. Others of IPv4 can have that scope too: the
+// kernel then does not choose them by itself, and answers from them when asked.
+func local(scope uint8, a netip.Addr) bool {
+	return scope == unix.RT_SCOPE_HOST || scope == unix.RT_SCOPE_LINK && a.IsLinkLocalUnicast()
 }
