@@ -1,6 +1,9 @@
 package uplinks
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Facts is what the host is like, apart from what is ours.
 type Facts struct {
@@ -106,6 +109,11 @@ func (l Link) answersFrom(a Addr) bool { return l.Up && l.Carrier && !a.Tentativ
 
 // owned are the addresses by which rules of ours may select.
 func (l Link) owned() []netip.Addr { return l.addrs(func(Addr) bool { return true }) }
+
+// owns reports whether the address is one of them.
+func (l Link) owns(ip netip.Addr) bool {
+	return l.VRF == 0 && slices.ContainsFunc(l.Addrs, func(a Addr) bool { return !a.LinkLocal && a.Prefix.Addr() == ip })
+}
 
 // live are those of them from which the link can carry an answer now.
 func (l Link) live() []netip.Addr { return l.addrs(l.answersFrom) }

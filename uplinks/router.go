@@ -6,8 +6,14 @@ import (
 	"slices"
 )
 
-// byOtherWays names the networks that main reaches through routers which are no uplink's gateway.
-func byOtherWays(s Settings, f Facts) []Finding { return append(neither(s, f), beside(s, f)...) }
+// byOtherWays names the networks that main reaches through routers which are no uplink's gateway. Most hosts have none, and
+// this is asked at each change of a link.
+func byOtherWays(s Settings, f Facts) []Finding {
+	if len(f.Routed) == 0 {
+		return nil
+	}
+	return append(neither(s, f), beside(s, f)...)
+}
 
 // beside names those on the uplinks' own links: an uplink's table sends to its gateway what is for them, unless somebody
 // has told it otherwise.

@@ -2,7 +2,6 @@ package uplinks
 
 import (
 	"maps"
-	"net/netip"
 	"slices"
 )
 
@@ -133,10 +132,11 @@ func (f Facts) Moves(part Facts) bool {
 
 // alike reports whether another link has an address of the link's.
 func (f Facts) alike(l Link) bool {
-	own := l.owned()
-	for name, other := range f.Links {
-		if name != l.Name && slices.ContainsFunc(other.owned(), func(a netip.Addr) bool { return slices.Contains(own, a) }) {
-			return true
+	for _, own := range l.owned() {
+		for name, other := range f.Links {
+			if name != l.Name && other.owns(own) {
+				return true
+			}
 		}
 	}
 	return false
