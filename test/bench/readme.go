@@ -39,16 +39,16 @@ func (r *results) digest(to io.Writer) {
 	for _, t := range r.short {
 		t.print(to)
 	}
-	held := 0
-	left := &table{title: "What does not hold", columns: []string{"what", "figure", "bound"}}
+	count := map[string]int{}
+	left := &table{title: "What does not hold, or only within noise", columns: []string{"what", "figure", "bound", "verdict"}}
 	for _, c := range r.claims {
-		if c.verdict() == broken {
-			left.add(c.what, c.figure.String(), c.limit())
-			continue
+		count[c.verdict()]++
+		if c.verdict() != holds {
+			left.add(c.what, c.figure.String(), c.limit(), c.verdict())
 		}
-		held++
 	}
-	fmt.Fprintf(to, "\nOf %d bounds that the bench has, %d held.\n", len(r.claims), held)
+	fmt.Fprintf(to, "\nOf %d bounds that the bench has, %d held, %d more within noise: not by the median, but by a quarter of the rounds.\n",
+		len(r.claims), count[holds], count[doubted])
 	if len(left.rows) > 0 {
 		left.print(to)
 	}

@@ -14,7 +14,7 @@ func TestTheREADMEGetsOnlyWhatIsBetweenItsMarks(t *testing.T) {
 	}
 	r := results{
 		short:  []*table{{title: "Title", columns: []string{"a", "b"}, rows: [][]string{{"x", "1.00"}}}},
-		claims: []claim{{what: "good", figure: sample{1}, bound: 2}, {what: "bad", figure: sample{3}, bound: 2}},
+		claims: []claim{{what: "good", figure: sample{1}, bound: 2}, {what: "bad", figure: sample{3}, bound: 2}, {what: "nearly", figure: sample{1, 1, 3, 3, 3}, bound: 2}},
 	}
 	r.writeInto(file)
 	text, err := os.ReadFile(file)
@@ -25,7 +25,8 @@ func TestTheREADMEGetsOnlyWhatIsBetweenItsMarks(t *testing.T) {
 	if !strings.HasPrefix(got, "before\n"+opening) || !strings.HasSuffix(got, closing+"after\n") || strings.Contains(got, "stale") {
 		t.Error(got)
 	}
-	for _, want := range []string{"| x   | 1.00 |", "Of 2 bounds that the bench has, 1 held", "| bad  | 3.00 (3.00-3.00) | at most 2.00 |"} {
+	for _, want := range []string{"| x   | 1.00 |", "Of 3 bounds that the bench has, 1 held, 1 more within noise", "| bad    | 3.00 (3.00-3.00) | at most 2.00 | FAIL              |",
+		"| nearly | 3.00 (1.00-3.00) | at most 2.00 | PASS within noise |"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
