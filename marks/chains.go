@@ -1,7 +1,5 @@
 package marks
 
-import "slices"
-
 // Prefix starts the name of every chain of ours. Whatever carries it is ours to change and to remove.
 const Prefix = "REPLYPATH-"
 
@@ -23,33 +21,6 @@ const Unreadable = "(what iptables cannot print)"
 type Chain struct {
 	Name  string
 	Rules []Rule
-}
-
-// Hook is a rule of a built-in chain that leads to one of ours.
-type Hook struct {
-	Builtin string
-	Rule    Rule
-}
-
-// Hooks are our rules in built-in chains, in the order in which a packet meets them. The last one lets only a connection's
-// first replies pass: to ask in POSTROUTING itself spares each packet of established connections a jump.
-var Hooks = [...]Hook{
-	{"PREROUTING", Rule{Target: Target{Verb: Jump, Chain: Pre}}},
-	{"OUTPUT", Rule{Target: Target{Verb: Jump, Chain: Out}}},
-	{"POSTROUTING", Rule{Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Post}}},
-}
-
-// Ours reports whether the hook is one of Hooks, or the same jump without a condition, which has no other use and would have
-// replies counted twice. A jump on another condition is somebody's.
-func (h Hook) Ours() bool {
-	return slices.ContainsFunc(Hooks[:], func(ours Hook) bool {
-		return h == ours || h == Hook{ours.Builtin, Rule{Target: ours.Rule.Target}}
-	})
-}
-
-// Hooked reports whether a built-in chain is one that our hooks are in.
-func Hooked(builtin string) bool {
-	return slices.ContainsFunc(Hooks[:], func(h Hook) bool { return h.Builtin == builtin })
 }
 
 // Ingress is a link that questions come in on, and the mark that their connections get.

@@ -88,13 +88,13 @@ func TestFirstRepliesAreCountedByUplinkAndWhereTheyLeave(t *testing.T) {
 					t.Fatalf("%d links: a reply of %s by %s was counted by %s", len(links), link.Link, other, got.Took)
 				}
 			}
-			for what, p := range map[string]markstest.Packet{
-				"an established packet":        {Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark), Assured: true},
-				"a question":                   {Out: link.Link, Dir: "ORIGINAL", Ctmark: uint32(link.Mark)},
-				"a reply to nobody of uplinks": {Out: link.Link, Dir: "REPLY", Ctmark: 0xffff00ff},
+			for p, want := range map[markstest.Packet]string{
+				{Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark), Assured: true}: "",
+				{Out: link.Link, Dir: "ORIGINAL", Ctmark: uint32(link.Mark)}:             "",
+				{Out: link.Link, Dir: "REPLY", Ctmark: 0xffff00ff}:                       marks.Post + " 1",
 			} {
-				if got := p.By(chains, post); strings.HasPrefix(got.Took, counter) {
-					t.Fatalf("%s was counted by %s", what, got.Took)
+				if got := p.By(chains, post); got.Took != want {
+					t.Fatalf("%+v was taken by %q, want %q", p, got.Took, want)
 				}
 			}
 		}

@@ -26,15 +26,8 @@ type HookKey struct {
 	Hook marks.Hook
 }
 
-// HookState is how such a rule stands in its chain.
-type HookState struct {
-	Times   int  // how often
-	Reached bool // no rule before the first of them can end a packet's walk
-	Native  bool // one is as nft(8) writes it, which iptables cannot read
-}
-
-// inPlace is how one should stand.
-var inPlace = HookState{Times: 1, Reached: true}
+// inPlace is how a hook should stand.
+var inPlace = marks.Standing{Times: 1, Reached: true}
 
 // rulesText is a chain's content as it is compared: a rule a line, as iptables prints it.
 func rulesText(rules []marks.Rule) string {

@@ -28,6 +28,9 @@ func Everybody(f Family) int {
 	return 7
 }
 
+// ForEverybody reports whether a route with this prefix is no network's.
+func ForEverybody(p netip.Prefix) bool { return p.Bits() <= Everybody(FamilyOf(p.Addr())) }
+
 // The kernel walks rules one by one on every look-up. So marks are asked in rows of 4, and each bit of a row's number
 // leads by one rule past the half in which it is not. Rows are so short because each mark has two rules in its row.
 const (

@@ -107,23 +107,23 @@ func (f Facts) link(u Uplink) (Link, bool) {
 // answersFrom reports whether the link can carry an answer from its address now.
 func (l Link) answersFrom(a Addr) bool { return l.Up && l.Carrier && !a.Tentative }
 
-// owned are the addresses by which rules of ours may select.
+// selects reports whether rules of ours may select by the link's address.
+func (l Link) selects(a Addr) bool { return l.VRF == 0 && !a.LinkLocal }
+
+// owned are the addresses by which they may.
 func (l Link) owned() []netip.Addr { return l.addrs(func(Addr) bool { return true }) }
 
 // owns reports whether the address is one of them.
 func (l Link) owns(ip netip.Addr) bool {
-	return l.VRF == 0 && slices.ContainsFunc(l.Addrs, func(a Addr) bool { return !a.LinkLocal && a.Prefix.Addr() == ip })
+	return slices.ContainsFunc(l.Addrs, func(a Addr) bool { return l.selects(a) && a.Prefix.Addr() == ip })
 }
 
 // live are those of them from which the link can carry an answer now.
 func (l Link) live() []netip.Addr { return l.addrs(l.answersFrom) }
 
 func (l Link) addrs(which func(Addr) bool) (all []netip.Addr) {
-	if l.VRF != 0 {
-		return nil
-	}
 	for _, a := range l.Addrs {
-		if !a.LinkLocal && which(a) {
+		if l.selects(a) && which(a) {
 			all = append(all, a.Prefix.Addr())
 		}
 	}

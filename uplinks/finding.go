@@ -79,7 +79,7 @@ func neither(s Settings, f Facts) []Finding {
 	routes := map[string][]Routed{}
 	var links []string
 	for _, r := range f.Routed {
-		if known[r.Link] || r.Dst.Bits() > 0 && r.Dst.Bits() <= Everybody(FamilyOf(r.Dst.Addr())) {
+		if known[r.Link] || r.Dst.Bits() > 0 && ForEverybody(r.Dst) {
 			continue // that a VPN has taken all, in pieces, does no harm
 		}
 		if len(routes[r.Link]) == 0 {

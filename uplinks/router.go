@@ -23,7 +23,7 @@ func beside(s Settings, f Facts) (all []Finding) {
 	for _, r := range f.Routed {
 		by := way{r.Link, FamilyOf(r.Dst.Addr())}
 		gateway, ours := gateways[by]
-		if ours && r.Gateway != gateway && r.Dst.Bits() > Everybody(by.family) && !slices.Contains(f.Links[r.Link].Told, r.Dst) {
+		if ours && r.Gateway != gateway && !ForEverybody(r.Dst) && !slices.Contains(f.Links[r.Link].Told, r.Dst) {
 			missed[by] = append(missed[by], r)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // in by an uplink and wears that uplink's mark is not led back out by it.
 func linear(s uplinks.Settings, facts uplinks.Facts, f flow) []look {
 	plain := func(u uplinks.Uplink) look { return look{s.Table(u), uplinks.NoSuppress, uplinks.NoSuppress} }
-	asked := []look{{uplinks.MainTable, int32(uplinks.Everybody(f.family)), int64(s.Group)}}
+	asked := []look{{uplinks.MainTable, map[uplinks.Family]int32{uplinks.IPv4: 7, uplinks.IPv6: 6}[f.family], int64(s.Group)}}
 	for _, u := range s.Uplinks {
 		mark := marks.Mark(f.mark & uint32(s.Mask))
 		if u.Gateway(f.family) != (uplinks.Gateway{}) && mark == s.Mark(u) && f.in != u.Link {

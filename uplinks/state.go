@@ -1,12 +1,14 @@
 package uplinks
 
+import "replypath/marks"
+
 // State is all of ours that is, or should be, in the kernel. It holds plain values only: == is equality.
 type State struct {
 	Tunables map[Tunable]string
 	Routes   map[RouteKey]Route
 	Rules    map[Rule]bool
 	Chains   map[ChainKey]string // the rules, as iptables prints them, a line each
-	Hooks    map[HookKey]HookState
+	Hooks    map[HookKey]marks.Standing
 	Returned map[Tunable]Found // only in a wanted state: goes back to what was found
 }
 
@@ -17,7 +19,7 @@ func NewState() State {
 		Routes:   map[RouteKey]Route{},
 		Rules:    map[Rule]bool{},
 		Chains:   map[ChainKey]string{},
-		Hooks:    map[HookKey]HookState{},
+		Hooks:    map[HookKey]marks.Standing{},
 		Returned: map[Tunable]Found{},
 	}
 }

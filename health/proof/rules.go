@@ -76,7 +76,7 @@ func (g Ground) decides(r uplinks.Rule, p packet, d uplinks.Decision) bool {
 
 // specific reports whether more than a route for everybody of main's leads to the address by the link, which is no uplink.
 func (g Ground) specific(to netip.Addr, link int) bool {
-	holds := func(p netip.Prefix) bool { return p.Bits() > uplinks.Everybody(uplinks.FamilyOf(to)) && p.Contains(to) }
+	holds := func(p netip.Prefix) bool { return !uplinks.ForEverybody(p) && p.Contains(to) }
 	name := g.link(link)
 	for _, r := range g.Facts.Routed {
 		if r.Link == name && holds(r.Dst) {

@@ -10,20 +10,19 @@ import (
 
 // list has the iptables command list our chains and jumps, of a table that the kernel holds so.
 func (t *Table) list(ctx context.Context, held decoded.Table) (Contents, error) {
-	c := Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
 	chains, err := t.chains(ctx, held)
 	if err != nil {
-		return c, err
+		return Contents{}, err
 	}
+	c := Contents{Chains: map[string]string{}, Hooks: marks.FindHooks(func(chain string) []string { return chains[chain] })}
 	for name, rules := range chains {
 		if strings.HasPrefix(name, marks.Prefix) {
 			c.Chains[name] = t.printed(name, rules)
 		}
 	}
-	t.hooks(chains, c.Hooks)
-	for h, hook := range c.Hooks {
-		hook.Native = held.Native(h)
-		c.Hooks[h] = hook
+	for h, standing := range c.Hooks {
+		standing.Native = held.Native(h)
+		c.Hooks[h] = standing
 	}
 	return c, nil
 }
@@ -106,26 +105,4 @@ func (t *Table) printed(chain string, lines []string) string {
 		b.WriteString(rule + "\n")
 	}
 	return b.String()
-}
-
-// hooks finds our rules in the built-in chains.
-func (t *Table) hooks(chains map[string][]string, found map[marks.Hook]Hook) {
-	for builtin, lines := range chains {
-		if !marks.Hooked(builtin) {
-			continue
-		}
-		for i, line := range lines {
-			rule, err := marks.Parse(t.numberGroups(strings.TrimPrefix(line, "-A "+builtin)))
-			h := marks.Hook{Builtin: builtin, Rule: rule}
-			if err != nil || !h.Ours() {
-				continue
-			}
-			hook, seen := found[h]
-			if hook.Times++; !seen {
-				// A name that is no chain's is a target.
-				hook.Reached = !marks.Ends(lines[:i], func(chain string) []string { return chains[chain] })
-			}
-			found[h] = hook
-		}
-	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // unhooks is how a line of a restore begins that deletes a rule of a built-in chain.
-const unhooks = "\n-D "
+const unhooks = "-D "
 
 // Load gives text to iptables-restore, which does all of it or nothing; but when chains cannot be deleted, because
 // somebody's rule jumps to one, the rest is done, and that is the error.
@@ -50,7 +50,7 @@ func lasting(err error) bool {
 // do gives text to iptables-restore, if it must be in parts.
 func (t *Table) do(ctx context.Context, text string) error {
 	err := t.run(ctx, text)
-	if err != nil && !lasting(err) && t.Backend == marks.NFT && strings.Contains(text, unhooks) && t.apart(ctx, text) == nil {
+	if err != nil && !lasting(err) && t.Backend == marks.NFT && strings.Contains(text, "\n"+unhooks) && t.apart(ctx, text) == nil {
 		return nil
 	}
 	return err
@@ -89,7 +89,7 @@ type placed struct {
 func divide(text string, held decoded.Table) (first string, old []placed, last string) {
 	var without, chains strings.Builder
 	for line := range strings.Lines(text) {
-		hook, unhook := strings.CutPrefix(line, unhooks[1:])
+		hook, unhook := strings.CutPrefix(line, unhooks)
 		switch {
 		case unhook:
 			builtin, rule, _ := strings.Cut(strings.TrimSpace(hook), " ")

@@ -97,7 +97,7 @@ func (t *Table) lookAtNFT() (l look, err error) {
 
 // contents is what of ours a table holds, and whether all of it could be told.
 func contents(held decoded.Table) (c Contents, whole bool) {
-	c = Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]Hook{}}
+	c = Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]marks.Standing{}}
 	for name, rules := range held {
 		if !strings.HasPrefix(name, marks.Prefix) {
 			continue
@@ -110,7 +110,7 @@ func contents(held decoded.Table) (c Contents, whole bool) {
 		if places[0] > 0 {
 			return c, false // whether the rules before it let packets pass, their text tells
 		}
-		c.Hooks[h] = Hook{Times: len(places), Reached: true, Native: held.Native(h)}
+		c.Hooks[h] = marks.Standing{Times: len(places), Reached: true, Native: held.Native(h)}
 	}
 	return c, true
 }

@@ -32,14 +32,7 @@ func (t *Table) ipv6() bool { return strings.HasPrefix(t.Command, "ip6") }
 // Contents is what of ours a table holds.
 type Contents struct {
 	Chains map[string]string // the rules, a line each
-	Hooks  map[marks.Hook]Hook
-}
-
-// Hook is how a rule of ours stands in its built-in chain.
-type Hook struct {
-	Times   int  // how often
-	Reached bool // no rule before the first of them can end a packet's walk
-	Native  bool // one is as nft(8) writes it: iptables cannot read the chain then, for nobody
+	Hooks  map[marks.Hook]marks.Standing
 }
 
 // patiently asks again while another program holds the xtables lock. Nothing takes a question back when ctx ends, so

@@ -108,22 +108,8 @@ func (t table) observe(tool uplinks.Tool, have uplinks.State) {
 			have.Chains[uplinks.ChainKey{Tool: tool, Name: chain}] = text(rules)
 		}
 	}
-	for builtin, rules := range t {
-		if !marks.Hooked(builtin) {
-			continue
-		}
-		for i, text := range rules {
-			rule, err := marks.Parse(text)
-			k := uplinks.HookKey{Tool: tool, Hook: marks.Hook{Builtin: builtin, Rule: rule}}
-			if err != nil || !k.Hook.Ours() {
-				continue
-			}
-			state, seen := have.Hooks[k]
-			if state.Times++; !seen {
-				state.Reached = !marks.Ends(t.list(builtin)[1:][:i], t.list)
-			}
-			have.Hooks[k] = state
-		}
+	for h, standing := range marks.FindHooks(t.list) {
+		have.Hooks[uplinks.HookKey{Tool: tool, Hook: h}] = standing
 	}
 }
 

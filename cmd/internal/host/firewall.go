@@ -143,7 +143,7 @@ func readTable(ctx context.Context, f uplinks.Family, t *xtables.Table, have *up
 		have.Chains[uplinks.ChainKey{Tool: tool(f, t), Name: name}] = rules
 	}
 	for h, s := range c.Hooks {
-		have.Hooks[uplinks.HookKey{Tool: tool(f, t), Hook: h}] = uplinks.HookState(s)
+		have.Hooks[uplinks.HookKey{Tool: tool(f, t), Hook: h}] = s
 	}
 	return nil
 }
