@@ -4,9 +4,9 @@
 // The way of the data is the order of the files:
 //
 //	Settings ─┐
-//	          ├─ Monitor ─→ icmp, connect, firsthop ─→ Outcome ─→ Judge ─→ Quorum ─→ Standing ─→ Event
+//	          ├─ Monitor ─→ icmp, connect, firsthop ─→ Outcome ─→ Detector ─→ Quorum ─→ FamilyStatus ─→ Event
 //	Path ─────┘
-//	Path ─→ proof (asked, seen, shown) ─→ Proof ─→ Standing
+//	Path ─→ proof (asked, seen, shown) ─→ Proof ─→ FamilyStatus
 //
 // In the Monitor a question goes through watch (a path), inquiry (a probe of it), pace (when), ask, judge (one target on
 // one path), consider (all who ask that target, see common: it may be the target that is bad), quorum (a family), hold

@@ -2,13 +2,13 @@ package health
 
 import "time"
 
-// slots is how many minutes a history goes back.
-const slots = 60
+// historyMinutes is how many minutes a history goes back.
+const historyMinutes = 60
 
 // history is what the probes of a family saw in each minute of the last hour.
 type history struct {
-	began   int64 // the first minute
-	minutes [slots]minute
+	firstMinute int64 // the first minute
+	minutes     [historyMinutes]minute
 }
 
 type minute struct {
@@ -24,7 +24,7 @@ func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
 // add takes in an outcome.
 func (h *history) add(now time.Time, o Outcome) {
 	n := minuteOf(now)
-	m := &h.minutes[n%slots]
+	m := &h.minutes[n%historyMinutes]
 	if m.number != n {
 		*m = minute{number: n}
 	}
@@ -37,17 +37,17 @@ func (h *history) add(now time.Time, o Outcome) {
 	m.max = max(m.max, o.RTT)
 }
 
-// last are the minutes of the last hour, or since it began, without a gap.
-func (h *history) last(now time.Time) []Slot {
+// lastHour are the minutes of the last hour, or since it began, without a gap.
+func (h *history) lastHour(now time.Time) []MinuteStats {
 	to := minuteOf(now)
-	from := min(max(h.began, to-slots+1), to)
-	all := make([]Slot, 0, to-from+1)
+	from := min(max(h.firstMinute, to-historyMinutes+1), to)
+	all := make([]MinuteStats, 0, to-from+1)
 	for n := from; n <= to; n++ {
-		slot := Slot{At: time.Unix(60*n, 0)}
-		if m := h.minutes[n%slots]; m.number == n {
-			slot.Sent, slot.Lost, slot.Max = m.sent, m.lost, m.max.Seconds()
+		slot := MinuteStats{At: time.Unix(60*n, 0)}
+		if m := h.minutes[n%historyMinutes]; m.number == n {
+			slot.Sent, slot.Lost, slot.MaxRTTSeconds = m.sent, m.lost, m.max.Seconds()
 			if answered := m.sent - m.lost; answered > 0 {
-				slot.Mean = (m.sum / time.Duration(answered)).Seconds()
+				slot.MeanRTTSeconds = (m.sum / time.Duration(answered)).Seconds()
 			}
 		}
 		all = append(all, slot)

@@ -9,25 +9,25 @@ func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 	for _, u := range s.Uplinks {
 		for _, family := range uplinks.Families {
 			if u.Manages(family) && (family == uplinks.IPv4 || f.IPv6) {
-				all = append(all, path(s, u, f.Links[u.Link], family))
+				all = append(all, newPath(s, u, f.Links[u.Link], family))
 			}
 		}
 	}
 	return all
 }
 
-func path(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplinks.Family) Path {
+func newPath(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplinks.Family) Path {
 	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
-		Learnt: u.Gateway(family).Auto}
+		GatewayAuto: u.Gateway(family).Auto}
 	if p.VRF = l.VRF; l.Index == 0 || l.VRF != 0 {
 		return p
 	}
 	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier
-	p.Source = l.Source(family)
-	hop, known := l.NextHop(u.Gateway(family), family)
-	if known {
-		p.Gateway = hop.Gateway
+	p.Source = l.SourceAddr(family)
+	nextHop, ok := l.NextHop(u.Gateway(family), family)
+	if ok {
+		p.Gateway = nextHop.Gateway
 	}
-	p.Direct = l.PointToPoint || known && !hop.Gateway.IsValid()
+	p.OnLink = l.PointToPoint || ok && !nextHop.Gateway.IsValid()
 	return p
 }

@@ -14,7 +14,7 @@ func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
 func TestPathsFollowSettingsAndFacts(t *testing.T) {
 	s, f := uplinkstest.Settings(), uplinkstest.Facts()
 	fibre := health.Path{Key: health.Key{Uplink: "fibre", Family: uplinks.IPv4}, ID: 1, Link: "eth0", Index: 2, Up: true, Carrier: true,
-		Source: addr("198.51.100.2"), Gateway: addr("198.51.100.1"), Learnt: true, Mark: 0x100, Mask: 0x1f00, Table: 8201}
+		Source: addr("198.51.100.2"), Gateway: addr("198.51.100.1"), GatewayAuto: true, Mark: 0x100, Mask: 0x1f00, Table: 8201}
 	lte := health.Path{Key: health.Key{Uplink: "lte", Family: uplinks.IPv6}, ID: 2, Link: "eth1", Index: 3, Up: true, Carrier: true,
 		Source: addr("2001:db8:b::2"), Gateway: addr("fe80::1"), Mark: 0x200, Mask: 0x1f00, Table: 8202}
 	for name, c := range map[string]struct {
@@ -32,7 +32,7 @@ func TestPathsFollowSettingsAndFacts(t *testing.T) {
 		"no link": {n: 4,
 			change: func(_ *uplinks.Settings, f *uplinks.Facts) { delete(f.Links, "eth0") },
 			want: func(p *health.Path) {
-				*p = health.Path{Key: p.Key, ID: 1, Link: "eth0", Learnt: true, Mark: 0x100, Mask: 0x1f00, Table: 8201}
+				*p = health.Path{Key: p.Key, ID: 1, Link: "eth0", GatewayAuto: true, Mark: 0x100, Mask: 0x1f00, Table: 8201}
 			}},
 		"a link that is down": {n: 4,
 			change: func(_ *uplinks.Settings, f *uplinks.Facts) {
@@ -54,7 +54,7 @@ func TestPathsFollowSettingsAndFacts(t *testing.T) {
 				l.Defaults, l.PointToPoint = nil, true
 				f.Links["eth0"] = l
 			},
-			want: func(p *health.Path) { p.Gateway, p.Direct = netip.Addr{}, true }},
+			want: func(p *health.Path) { p.Gateway, p.OnLink = netip.Addr{}, true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, f := s, f

@@ -7,41 +7,41 @@ import (
 
 // Settings is how the operator wants the uplinks watched: complete and checked, no value absent.
 type Settings struct {
-	Uplinks  []Uplink // in the order of their ids
-	Prove    []Service
-	Proof    Proving
-	OnChange []string // absolute paths of programs that are told of every event
+	Uplinks       []UplinkSettings // in the order of their ids
+	ProofServices []ProofService
+	Proof         ProofSettings
+	OnChange      []string // absolute paths of programs that are told of every event
 }
 
-// Uplink is how one uplink is watched.
-type Uplink struct {
-	Name   string
-	Probes []Probe // in the order of their names; empty: the gateway alone, where there is one
-	Quorum int     // how many of a family's probes must be answered for it to be up; where they are fewer, all of them
-	Alone  bool    // in a family without a probe nobody is asked: the link alone decides
+// UplinkSettings is how one uplink is watched.
+type UplinkSettings struct {
+	Name        string
+	Probes      []Probe // in the order of their names; empty: the gateway alone, where there is one
+	Quorum      int     // how many of a family's probes must be answered for it to be up; where they are fewer, all of them
+	CarrierOnly bool    // in a family without a probe nobody is asked: the link alone decides
 }
 
 // Probe is a question that is put through an uplink again and again.
 type Probe struct {
 	Name     string
 	Target   Target
-	Interval time.Duration // between two questions when all is well
-	Timeout  time.Duration // until a question counts as lost
-	Retry    time.Duration // between questions while an answer is late or has been missed
-	Fall     int           // as many lost in a row: down
-	Rise     int           // as many answered in a row: up again
-	Loss     Percents      // of the last Window questions; zero: not looked at
-	Latency  Durations     // mean of the answered among the last Window questions; zero: not looked at
+	Interval time.Duration     // between two questions when all is well
+	Timeout  time.Duration     // until a question counts as lost
+	Retry    time.Duration     // between questions while an answer is late or has been missed
+	Fall     int               // as many lost in a row: down
+	Rise     int               // as many answered in a row: up again
+	Loss     LossThresholds    // of the last WindowSize questions; zero: not looked at
+	Latency  LatencyThresholds // mean of the answered among the last WindowSize questions; zero: not looked at
 }
 
-// Window is how many questions loss and latency are judged by.
-const Window = 30
+// WindowSize is how many questions loss and latency are judged by.
+const WindowSize = 30
 
-// Percents are two thresholds: degraded when High is reached, and no longer when it falls to Low or below.
-type Percents struct{ High, Low int }
+// LossThresholds are two thresholds: degraded when High is reached, and no longer when it falls to Low or below.
+type LossThresholds struct{ High, Low int }
 
-// Durations are two thresholds like Percents.
-type Durations struct{ High, Low time.Duration }
+// LatencyThresholds are two thresholds like LossThresholds.
+type LatencyThresholds struct{ High, Low time.Duration }
 
 // Defaults of a probe.
 const (
@@ -57,58 +57,58 @@ const (
 // NewProbe is a probe of the target with the defaults.
 func NewProbe(name string, t Target) Probe {
 	return Probe{Name: name, Target: t, Interval: DefaultInterval, Timeout: DefaultTimeout, Retry: DefaultRetry,
-		Fall: DefaultFall, Rise: DefaultRise, Loss: Percents{DefaultLossHigh, DefaultLossLow}}
+		Fall: DefaultFall, Rise: DefaultRise, Loss: LossThresholds{DefaultLossHigh, DefaultLossLow}}
 }
 
-// Worst is the longest time from the moment from which nobody answers to the verdict "down": the next question is an
+// DetectionTime is the longest time from the moment from which nobody answers to the verdict "down": the next question is an
 // Interval away, its answer counts as late after a Timeout at most, further ones follow every Retry, and the last of
 // them has its Timeout too.
-func (p Probe) Worst() time.Duration {
+func (p Probe) DetectionTime() time.Duration {
 	if p.Fall == 1 {
 		return p.Interval + p.Timeout
 	}
 	return p.Interval + 2*p.Timeout + time.Duration(p.Fall-2)*p.Retry
 }
 
-// Kind is how a target is asked.
-type Kind string
+// ProbeKind is how a target is asked.
+type ProbeKind string
 
 // The kinds of probes.
 const (
-	Gateway Kind = "gateway" // the uplink's own gateway, by ARP or neighbour discovery
-	ICMP    Kind = "icmp"
-	TCP     Kind = "tcp"
-	HTTP    Kind = "http" // and https, as the URL says
+	Gateway ProbeKind = "gateway" // the uplink's own gateway, by ARP or neighbour discovery
+	ICMP    ProbeKind = "icmp"
+	TCP     ProbeKind = "tcp"
+	HTTP    ProbeKind = "http" // and https, as the URL says
 )
 
 // Target is who is asked, and what a good answer is.
 type Target struct {
-	Kind   Kind
-	Host   string // an address or a host name, without brackets; empty for Gateway
-	Port   uint16 // TCP
-	URL    string // HTTP
-	Status Codes  // HTTP; zero: 200 to 399
-	Body   string // HTTP: what the body must hold; empty: anything
+	Kind   ProbeKind
+	Host   string      // an address or a host name, without brackets; empty for Gateway
+	Port   uint16      // TCP
+	URL    string      // HTTP
+	Status StatusCodes // HTTP; zero: 200 to 399
+	Body   string      // HTTP: what the body must hold; empty: anything
 }
 
-// Codes are the HTTP status codes from First to Last.
-type Codes struct{ First, Last int }
+// StatusCodes are the HTTP status codes from First to LastRound.
+type StatusCodes struct{ First, Last int }
 
-// Service is something that the reply path of is shown beside the host's own answers, such as a port that is forwarded
+// ProofService is something that the reply path of is shown beside the host's own answers, such as a port that is forwarded
 // by DNAT.
-type Service struct {
-	Proto string     // tcp or udp
-	To    netip.Addr // the uplink's address; invalid: all addresses of the uplinks below
-	On    string     // an uplink's name, when To is not given; empty: every uplink
-	Port  uint16
+type ProofService struct {
+	Proto  string     // tcp or udp
+	Addr   netip.Addr // the uplink's address; invalid: all addresses of the uplinks below
+	Uplink string     // an uplink's name, when To is not given; empty: every uplink
+	Port   uint16
 }
 
-// Proving is how the reply path is shown.
-type Proving struct {
-	Every   time.Duration // 0: never by itself
-	Source4 netip.Addr    // who seems to ask; invalid: an address for documentation that the host does not know
-	Source6 netip.Addr
+// ProofSettings is how the reply path is shown.
+type ProofSettings struct {
+	Interval time.Duration // 0: never by itself
+	Source4  netip.Addr    // who seems to ask; invalid: an address for documentation that the host does not know
+	Source6  netip.Addr
 }
 
-// DefaultProving shows the reply path twice a minute.
-var DefaultProving = Proving{Every: 30 * time.Second}
+// DefaultProofSettings shows the reply path twice a minute.
+var DefaultProofSettings = ProofSettings{Interval: 30 * time.Second}

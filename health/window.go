@@ -2,31 +2,31 @@ package health
 
 import "time"
 
-// window is what came of the last Window questions.
+// window is what came of the last WindowSize questions.
 type window struct {
-	rtts [Window]time.Duration // negative: lost
+	rtts [WindowSize]time.Duration // negative: lost
 	next int
 	size int
 	lost int
 	sum  time.Duration
 }
 
-const missed time.Duration = -1
+const lostRTT time.Duration = -1
 
 // add takes in a round trip, or missed, and forgets the oldest when it is full.
 func (w *window) add(rtt time.Duration) {
-	if w.size == Window {
-		w.account(w.rtts[w.next], -1)
+	if w.size == WindowSize {
+		w.adjust(w.rtts[w.next], -1)
 	} else {
 		w.size++
 	}
 	w.rtts[w.next] = rtt
-	w.account(rtt, 1)
-	w.next = (w.next + 1) % Window
+	w.adjust(rtt, 1)
+	w.next = (w.next + 1) % WindowSize
 }
 
-func (w *window) account(rtt time.Duration, by int) {
-	if rtt == missed {
+func (w *window) adjust(rtt time.Duration, by int) {
+	if rtt == lostRTT {
 		w.lost += by
 		return
 	}
@@ -49,19 +49,19 @@ func (w *window) mean() time.Duration {
 	return w.sum / time.Duration(w.size-w.lost)
 }
 
-// strain is whether loss and latency are worse than the operator likes. Between the two thresholds it stays as it is.
-type strain struct{ loss, latency bool }
+// degradation is whether loss and latency are worse than the operator likes. Between the two thresholds it stays as it is.
+type degradation struct{ loss, latency bool }
 
-// after is the strain once the window has changed. Questions that are not asked yet count as answered: after a start one
+// update is the strain once the window has changed. Questions that are not asked yet count as answered: after a start one
 // lost question of two is no loss of half.
-func (s strain) after(w *window, p Probe) strain {
+func (s degradation) update(w *window, p Probe) degradation {
 	lost := 100 * w.lost
 	switch {
 	case p.Loss.High == 0:
 		s.loss = false
-	case lost >= p.Loss.High*Window:
+	case lost >= p.Loss.High*WindowSize:
 		s.loss = true
-	case lost <= p.Loss.Low*Window:
+	case lost <= p.Loss.Low*WindowSize:
 		s.loss = false
 	}
 	mean := w.mean()

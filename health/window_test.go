@@ -5,33 +5,33 @@ import (
 	"time"
 )
 
-func TestTwoThresholdsAreFarApart(t *testing.T) {
-	p := ping(pinged)
-	p.Latency = Durations{High: 100 * time.Millisecond, Low: 50 * time.Millisecond}
+func TestDegradationHasHysteresis(t *testing.T) {
+	p := icmpProbe(targetHost)
+	p.Latency = LatencyThresholds{High: 100 * time.Millisecond, Low: 50 * time.Millisecond}
 	var w window
-	var s strain
+	var s degradation
 	add := func(n int, rtt time.Duration) {
 		for range n {
 			w.add(rtt)
-			s = s.after(&w, p)
+			s = s.update(&w, p)
 		}
 	}
 	expect := func(when string, loss, latency bool) {
 		t.Helper()
-		if want := (strain{loss, latency}); s != want {
+		if want := (degradation{loss, latency}); s != want {
 			t.Errorf("%s: %+v, want %+v (%.1f %%, %v)", when, s, want, w.loss(), w.mean())
 		}
 	}
 	none := p
-	none.Loss = Percents{}
-	if got := s.after(&w, none); got.loss {
+	none.Loss = LossThresholds{}
+	if got := s.update(&w, none); got.loss {
 		t.Error("nothing lost is a loss")
 	}
-	add(1, missed)
+	add(1, lostRTT)
 	expect("one lost of one", false, false)
-	add(4, missed)
+	add(4, lostRTT)
 	expect("five lost of five", false, false)
-	add(1, missed)
+	add(1, lostRTT)
 	expect("six lost: a fifth of the window", true, false)
 	add(24, 10*time.Millisecond)
 	expect("six lost of thirty", true, false)

@@ -11,8 +11,8 @@ const (
 	Post = Prefix + "POST" // from POSTROUTING, a connection's first replies alone: which link's counter, by its mark
 )
 
-// Table is the iptables table that all our chains are in: one restore of it is atomic.
-const Table = "mangle"
+// MangleTable is the iptables table that all our chains are in: one restore of it is atomic.
+const MangleTable = "mangle"
 
 // Unreadable stands for the rules of a chain of ours that iptables cannot print. They are not as we wrote them.
 const Unreadable = "(what iptables cannot print)"
@@ -29,8 +29,8 @@ type Ingress struct {
 	Mark Mark
 }
 
-// Plain is up to how many alternatives a chain asks for one after the other. More are asked for in two steps.
-const Plain = 15
+// MaxLinear is up to how many alternatives a chain asks for one after the other. More are asked for in two steps.
+const MaxLinear = 15
 
 // Chains is what packets meet on a host with these ingress links, whose link group is group. An established packet
 // meets two rules and the jump in PREROUTING, as many in OUTPUT, and the hook in POSTROUTING, however many links there
@@ -44,17 +44,17 @@ const Plain = 15
 // on the answers. A connection that has a mark keeps it. The packet's own mark is looked at first: most have none, and
 // it costs least.
 func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
-	marked := MarkTest{Not: true, Mask: mask}
-	restore := Rule{Ctmark: marked, Target: Target{Verb: RestoreMark, Mask: mask}}
-	save := Rule{Fwmark: marked, Ctmark: MarkTest{Mask: mask}, Target: Target{Verb: SaveMark, Mask: mask}}
-	all := make([]Chain, 0, 8+2*len(ingress))
-	all = append(all,
+	anyMark := MarkMatch{Not: true, Mask: mask}
+	restore := Rule{Ctmark: anyMark, Action: Action{Kind: RestoreMark, Mask: mask}}
+	save := Rule{Fwmark: anyMark, Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: SaveMark, Mask: mask}}
+	chains := make([]Chain, 0, 8+2*len(ingress))
+	chains = append(chains,
 		Chain{Pre, []Rule{
-			{SrcGroup: group, Ctmark: MarkTest{Mask: mask}, Dir: "ORIGINAL", Target: Target{Verb: Jump, Chain: New}},
+			{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "ORIGINAL", Action: Action{Kind: Jump, Chain: New}},
 			restore,
 		}},
 		Chain{Out, []Rule{save, restore}},
 	)
-	all = learn(all, New, mask, ingress)
-	return seen(all, mask, ingress)
+	chains = addIngressDispatch(chains, New, mask, ingress)
+	return addReplyCounters(chains, mask, ingress)
 }

@@ -24,8 +24,8 @@ func links(mask marks.Mask, n int) []marks.Ingress {
 	return all
 }
 
-// random is a source of chance that says how to repeat itself.
-func random(t *testing.T) *rand.Rand {
+// seededRand is a source of chance that says how to repeat itself.
+func seededRand(t *testing.T) *rand.Rand {
 	const seed = 20
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, seed))
@@ -38,19 +38,19 @@ func eachMask(t *testing.T, check func(t *testing.T, mask marks.Mask, in []marks
 	}
 }
 
-func TestAQuestionByAnUplinkGetsItsMarkAndItsReplyWearsIt(t *testing.T) {
-	r := random(t)
+func TestInboundConnectionGetsIngressMarkAndReplyGetsSameFwmark(t *testing.T) {
+	r := seededRand(t)
 	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
 		for _, link := range in {
 			foreignCt, foreignFw := r.Uint32()&^uint32(mask), r.Uint32()&^uint32(mask)
-			question := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL", Ctmark: foreignCt, Fwmark: foreignFw}
-			asked := question.Through(chains, marks.Pre)
-			if asked.Ctmark != foreignCt|uint32(link.Mark) || asked.Fwmark != foreignFw|uint32(link.Mark) {
-				t.Errorf("%+v became %+v, want the mark %s on both", question, asked, link.Mark)
+			request := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL", Ctmark: foreignCt, Fwmark: foreignFw}
+			marked := request.Traverse(chains, marks.Pre)
+			if marked.Ctmark != foreignCt|uint32(link.Mark) || marked.Fwmark != foreignFw|uint32(link.Mark) {
+				t.Errorf("%+v became %+v, want the mark %s on both", request, marked, link.Mark)
 			}
-			reply := markstest.Packet{Dir: "REPLY", Ctmark: asked.Ctmark, Fwmark: foreignFw, In: "lan0"}
+			reply := markstest.Packet{Dir: "REPLY", Ctmark: marked.Ctmark, Fwmark: foreignFw, In: "lan0"}
 			for _, chain := range []string{marks.Pre, marks.Out} {
-				if got := reply.Through(chains, chain); got.Fwmark != foreignFw|uint32(link.Mark) || got.Ctmark != asked.Ctmark {
+				if got := reply.Traverse(chains, chain); got.Fwmark != foreignFw|uint32(link.Mark) || got.Ctmark != marked.Ctmark {
 					t.Errorf("%s: %+v became %+v, want the mark %s", chain, reply, got, link.Mark)
 				}
 			}
@@ -58,38 +58,38 @@ func TestAQuestionByAnUplinkGetsItsMarkAndItsReplyWearsIt(t *testing.T) {
 	})
 }
 
-func TestAConnectionKeepsItsFirstMark(t *testing.T) {
+func TestConnectionKeepsFirstMark(t *testing.T) {
 	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
 		first, last := in[0], in[len(in)-1]
-		p := markstest.Packet{In: last.Link, Group: group, Dir: "ORIGINAL", Ctmark: uint32(first.Mark)}.Through(chains, marks.Pre)
+		p := markstest.Packet{In: last.Link, Group: group, Dir: "ORIGINAL", Ctmark: uint32(first.Mark)}.Traverse(chains, marks.Pre)
 		if p.Ctmark != uint32(first.Mark) || p.Fwmark != uint32(first.Mark) {
 			t.Errorf("a packet by %s of a connection with mark %s: %+v", last.Link, first.Mark, p)
 		}
 	})
 }
 
-func TestWhatTheHostBeginsWithAMarkGivesItToItsConnection(t *testing.T) {
-	r := random(t)
+func TestFwmarkOfLocalPacketIsSavedToConnection(t *testing.T) {
+	r := seededRand(t)
 	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
 		first, last := in[0], in[len(in)-1]
 		foreignCt, foreignFw := r.Uint32()&^uint32(mask), r.Uint32()&^uint32(mask)
 		p := markstest.Packet{Dir: "ORIGINAL", Ctmark: foreignCt, Fwmark: foreignFw | uint32(last.Mark)}
-		begun := p.Through(chains, marks.Out)
-		if begun.Ctmark != foreignCt|uint32(last.Mark) || begun.Fwmark != p.Fwmark {
-			t.Errorf("%+v became %+v, want the mark %s on both", p, begun, last.Mark)
+		saved := p.Traverse(chains, marks.Out)
+		if saved.Ctmark != foreignCt|uint32(last.Mark) || saved.Fwmark != p.Fwmark {
+			t.Errorf("%+v became %+v, want the mark %s on both", p, saved, last.Mark)
 		}
-		answer := markstest.Packet{In: last.Link, Group: group, Dir: "REPLY", Ctmark: begun.Ctmark}.Through(chains, marks.Pre)
-		if answer.Fwmark != uint32(last.Mark) {
-			t.Errorf("the answer is %+v, want the mark %s", answer, last.Mark)
+		reply := markstest.Packet{In: last.Link, Group: group, Dir: "REPLY", Ctmark: saved.Ctmark}.Traverse(chains, marks.Pre)
+		if reply.Fwmark != uint32(last.Mark) {
+			t.Errorf("the answer is %+v, want the mark %s", reply, last.Mark)
 		}
-		kept := markstest.Packet{Dir: "REPLY", Ctmark: uint32(first.Mark), Fwmark: uint32(last.Mark)}.Through(chains, marks.Out)
+		kept := markstest.Packet{Dir: "REPLY", Ctmark: uint32(first.Mark), Fwmark: uint32(last.Mark)}.Traverse(chains, marks.Out)
 		if kept.Ctmark != uint32(first.Mark) || kept.Fwmark != uint32(first.Mark) {
 			t.Errorf("a packet with the mark %s of a connection with %s: %+v", last.Mark, first.Mark, kept)
 		}
 	})
 }
 
-func TestOnlyOriginalPacketsByUplinksAreMarked(t *testing.T) {
+func TestOnlyOriginalDirectionOnUplinksIsMarked(t *testing.T) {
 	for what, p := range map[string]markstest.Packet{
 		"a question from inside":                {In: "lan0", Dir: "ORIGINAL"},
 		"an answer to a question from the host": {In: "eth1", Group: group, Dir: "REPLY"},
@@ -98,14 +98,14 @@ func TestOnlyOriginalPacketsByUplinksAreMarked(t *testing.T) {
 		"a packet of no connection":             {In: "eth1", Group: group},
 	} {
 		chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
-		if got := p.Through(chains, marks.Pre); got.Ctmark != 0 || got.Fwmark != 0 {
+		if got := p.Traverse(chains, marks.Pre); got.Ctmark != 0 || got.Fwmark != 0 {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
 }
 
-func TestBitsOutsideTheMaskStay(t *testing.T) {
-	r := random(t)
+func TestBitsOutsideMaskArePreserved(t *testing.T) {
+	r := seededRand(t)
 	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
 		for range 5000 {
 			p := markstest.Packet{
@@ -114,7 +114,7 @@ func TestBitsOutsideTheMaskStay(t *testing.T) {
 				Dir: []string{"ORIGINAL", "REPLY"}[r.IntN(2)], Assured: r.IntN(2) == 0,
 			}
 			for _, chain := range []string{marks.Pre, marks.Out, marks.Post} {
-				got := p.Through(chains, chain)
+				got := p.Traverse(chains, chain)
 				if (got.Ctmark^p.Ctmark)&^uint32(mask) != 0 || (got.Fwmark^p.Fwmark)&^uint32(mask) != 0 {
 					t.Fatalf("%s: %+v became %+v", chain, p, got)
 				}
@@ -126,17 +126,17 @@ func TestBitsOutsideTheMaskStay(t *testing.T) {
 	})
 }
 
-func TestAnUnmarkedConnectionDoesNotTouchItsPackets(t *testing.T) {
+func TestUnmarkedConnectionLeavesFwmarkUnchanged(t *testing.T) {
 	chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
 	for chain, fwmark := range map[string]uint32{marks.Pre: 0xffffffff, marks.Out: 0xffffffff &^ uint32(marks.DefaultMask)} {
 		p := markstest.Packet{In: "lan0", Dir: "ORIGINAL", Fwmark: fwmark, Ctmark: 0xffffffff &^ uint32(marks.DefaultMask)}
-		if got := p.Through(chains, chain); got.Fwmark != p.Fwmark {
+		if got := p.Traverse(chains, chain); got.Fwmark != p.Fwmark {
 			t.Errorf("%s: a mark that somebody else set became %#x", chain, got.Fwmark)
 		}
 	}
 }
 
-func TestAnEstablishedPacketMeetsAsManyRulesHoweverManyUplinks(t *testing.T) {
+func TestEstablishedPacketRuleCountIsIndependentOfUplinks(t *testing.T) {
 	for _, n := range []int{1, 31, 255} {
 		var mask marks.Mask = 0xff00
 		in := links(mask, n)
@@ -149,19 +149,19 @@ func TestAnEstablishedPacketMeetsAsManyRulesHoweverManyUplinks(t *testing.T) {
 			p := markstest.Packet{In: last.Link, Out: last.Link, Group: group, Dir: dir, Ctmark: uint32(last.Mark), Assured: true}
 			for i, most := range []int{3, 3, 1} {
 				h := marks.Hooks[i]
-				if got := p.By(chains, h); got.Met > most {
-					t.Errorf("%d uplinks, %s, %s: %d rules, want at most %d", n, dir, h.Builtin, got.Met, most)
+				if got := p.TraverseHook(chains, h); got.RulesEvaluated > most {
+					t.Errorf("%d uplinks, %s, %s: %d rules, want at most %d", n, dir, h.Builtin, got.RulesEvaluated, most)
 				}
 			}
 		}
 	}
 }
 
-func TestEveryRuleReadsBack(t *testing.T) {
+func TestEveryRuleParsesBack(t *testing.T) {
 	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
 		for _, c := range chains {
 			for _, rule := range c.Rules {
-				got, err := marks.Parse(rule.String())
+				got, err := marks.ParseRule(rule.String())
 				if err != nil || got != rule {
 					t.Errorf("%s: %q reads back as %+v, %v; want %+v", c.Name, rule, got, err, rule)
 				}
@@ -170,8 +170,8 @@ func TestEveryRuleReadsBack(t *testing.T) {
 	})
 }
 
-func TestMasks(t *testing.T) {
-	r := random(t)
+func TestMaskArithmetic(t *testing.T) {
+	r := seededRand(t)
 	for range 20000 {
 		mask := marks.Mask(r.Uint32() & r.Uint32() >> r.IntN(32))
 		low := bits.TrailingZeros32(uint32(mask))

@@ -14,49 +14,49 @@ type Hook struct {
 // Hooks are our rules in built-in chains, in the order in which a packet meets them. The last one lets only a connection's
 // first replies pass: to ask in POSTROUTING itself spares each packet of established connections a jump.
 var Hooks = [...]Hook{
-	{"PREROUTING", Rule{Target: Target{Verb: Jump, Chain: Pre}}},
-	{"OUTPUT", Rule{Target: Target{Verb: Jump, Chain: Out}}},
-	{"POSTROUTING", Rule{Dir: "REPLY", Young: true, Target: Target{Verb: Jump, Chain: Post}}},
+	{"PREROUTING", Rule{Action: Action{Kind: Jump, Chain: Pre}}},
+	{"OUTPUT", Rule{Action: Action{Kind: Jump, Chain: Out}}},
+	{"POSTROUTING", Rule{Dir: "REPLY", NotAssured: true, Action: Action{Kind: Jump, Chain: Post}}},
 }
 
 // Ours reports whether the hook is one of Hooks, or the same jump without a condition, which has no other use and would have
 // replies counted twice. A jump on another condition is somebody's.
 func (h Hook) Ours() bool {
 	return slices.ContainsFunc(Hooks[:], func(ours Hook) bool {
-		return h == ours || h == Hook{ours.Builtin, Rule{Target: ours.Rule.Target}}
+		return h == ours || h == Hook{ours.Builtin, Rule{Action: ours.Rule.Action}}
 	})
 }
 
-// Hooked reports whether a built-in chain is one that our hooks are in.
-func Hooked(builtin string) bool {
+// IsHookChain reports whether a built-in chain is one that our hooks are in.
+func IsHookChain(builtin string) bool {
 	return slices.ContainsFunc(Hooks[:], func(h Hook) bool { return h.Builtin == builtin })
 }
 
-// Standing is how a hook stands in its built-in chain.
-type Standing struct {
-	Times   int  // how often
-	Reached bool // no rule before the first of them can end a packet's walk
-	Native  bool // one is as nft(8) writes it: iptables cannot read the chain then, for nobody
+// HookState is how a hook stands in its built-in chain.
+type HookState struct {
+	Count     int  // how often
+	Reachable bool // no rule before the first of them can end a packet's walk
+	NativeNFT bool // one is as nft(8) writes it: iptables cannot read the chain then, for nobody
 }
 
 // FindHooks finds our hooks and how they stand. list gives a chain's rules as iptables -S prints them, and nothing when
-// there is no such chain. Such text tells nothing of Native.
-func FindHooks(list func(chain string) []string) map[Hook]Standing {
-	found := map[Hook]Standing{}
+// there is no such chain. Such text tells nothing of NativeNFT.
+func FindHooks(chainRules func(chain string) []string) map[Hook]HookState {
+	found := map[Hook]HookState{}
 	for _, known := range Hooks {
-		lines := list(known.Builtin)
+		lines := chainRules(known.Builtin)
 		for i, line := range lines {
-			rule, err := Parse(strings.TrimPrefix(line, "-A "+known.Builtin))
+			rule, err := ParseRule(strings.TrimPrefix(line, "-A "+known.Builtin))
 			h := Hook{known.Builtin, rule}
 			if err != nil || !h.Ours() {
 				continue
 			}
-			standing, seen := found[h]
-			if standing.Times++; !seen {
+			state, exists := found[h]
+			if state.Count++; !exists {
 				// A name that is no chain's is a target.
-				standing.Reached = !Ends(lines[:i], list)
+				state.Reachable = !Terminates(lines[:i], chainRules)
 			}
-			found[h] = standing
+			found[h] = state
 		}
 	}
 	return found

@@ -23,8 +23,8 @@ const DefaultMask Mask = 0x1f00
 
 // Contiguous reports whether the mask is one unbroken run of bits, and not empty.
 func (m Mask) Contiguous() bool {
-	run := uint64(m) >> m.shift()
-	return m != 0 && run&(run+1) == 0
+	shifted := uint64(m) >> m.shift()
+	return m != 0 && shifted&(shifted+1) == 0
 }
 
 // MaxID is the largest ID whose mark fits the mask, at most MaxID.

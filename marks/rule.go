@@ -3,37 +3,37 @@ package marks
 // Rule is one line of a mangle chain. Two rules are the same exactly when they are ==. The zero value of a field
 // does not match on it; the zero Rule matches every packet and only counts it.
 type Rule struct {
-	In, Out  string   // -i, -o: a link's name; with a + behind it, all whose names begin so
-	SrcGroup uint32   // -m devgroup --src-group
-	Fwmark   MarkTest // -m mark: the packet's own
-	Ctmark   MarkTest // -m connmark: its connection's
-	Dir      string   // -m conntrack --ctdir: ORIGINAL or REPLY
-	Young    bool     // -m conntrack ! --ctstatus ASSURED: the connection's first packets
-	Target   Target
+	In, Out    string    // -i, -o: a link's name; with a + behind it, all whose names begin so
+	SrcGroup   uint32    // -m devgroup --src-group
+	Fwmark     MarkMatch // -m mark: the packet's own
+	Ctmark     MarkMatch // -m connmark: its connection's
+	Dir        string    // -m conntrack --ctdir: ORIGINAL or REPLY
+	NotAssured bool      // -m conntrack ! --ctstatus ASSURED: the connection's first packets
+	Action     Action
 }
 
-// MarkTest is a test of a mark. The zero MarkTest lets all pass.
-type MarkTest struct {
+// MarkMatch is a test of a mark. The zero MarkMatch lets all pass.
+type MarkMatch struct {
 	Not  bool
 	Mark Mark
 	Mask Mask
 }
 
-// Target is what a rule does with a packet that it matches. The zero Target only counts it.
-type Target struct {
-	Verb  Verb
+// Action is what a rule does with a packet that it matches. The zero Action only counts it.
+type Action struct {
+	Kind  ActionKind
 	Chain string // Jump, Goto
 	Mark  Mark   // SetCtmark
 	Mask  Mask   // SetCtmark, RestoreMark, SaveMark
 }
 
-// Verb is the kind of a Target.
-type Verb uint8
+// ActionKind is the kind of a Action.
+type ActionKind uint8
 
 // What a rule can do. A Goto is a Jump that does not come back. SetCtmark writes the bits under the mask of the connection's mark; RestoreMark copies them to
 // the packet's fwmark, SaveMark back from there. Bits outside the mask stay as they were (xt_CONNMARK).
 const (
-	Count Verb = iota
+	Count ActionKind = iota
 	Jump
 	Goto
 	Return
@@ -44,7 +44,7 @@ const (
 
 // String prints the rule as iptables-save(8) does, without the leading -A CHAIN.
 func (r Rule) String() string {
-	w := make(words, 0, 128)
+	w := make(ruleLine, 0, 128)
 	if r.In != "" {
 		w.add("-i ", r.In)
 	}
@@ -54,31 +54,31 @@ func (r Rule) String() string {
 	if r.SrcGroup != 0 {
 		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}
-	if r.Fwmark != (MarkTest{}) {
+	if r.Fwmark != (MarkMatch{}) {
 		w.add("-m mark ", r.Fwmark.String())
 	}
-	if r.Ctmark != (MarkTest{}) {
+	if r.Ctmark != (MarkMatch{}) {
 		w.add("-m connmark ", r.Ctmark.String())
 	}
-	if r.Dir != "" || r.Young {
+	if r.Dir != "" || r.NotAssured {
 		w.add("-m conntrack")
 	}
-	if r.Young {
+	if r.NotAssured {
 		w.add("! --ctstatus ASSURED")
 	}
 	if r.Dir != "" {
 		w.add("--ctdir ", r.Dir)
 	}
-	if r.Target.Verb != Count {
-		w.add(r.Target.String())
+	if r.Action.Kind != Count {
+		w.add(r.Action.String())
 	}
 	return string(w)
 }
 
-// words is a line of words.
-type words []byte
+// ruleLine is a line of words.
+type ruleLine []byte
 
-func (w *words) add(parts ...string) {
+func (w *ruleLine) add(parts ...string) {
 	if len(*w) > 0 {
 		*w = append(*w, ' ')
 	}
@@ -88,17 +88,17 @@ func (w *words) add(parts ...string) {
 }
 
 // String prints the test as iptables-save(8) does.
-func (c MarkTest) String() string {
+func (m MarkMatch) String() string {
 	not := ""
-	if c.Not {
+	if m.Not {
 		not = "! "
 	}
-	return not + "--mark " + c.Mark.String() + "/" + c.Mask.String()
+	return not + "--mark " + m.Mark.String() + "/" + m.Mask.String()
 }
 
 // String prints the target as iptables-save(8) does.
-func (t Target) String() string {
-	switch t.Verb {
+func (t Action) String() string {
+	switch t.Kind {
 	case Jump:
 		return "-j " + t.Chain
 	case Goto:

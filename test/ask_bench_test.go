@@ -17,7 +17,7 @@ import (
 // that of HTTP is about the bound, where a Go program that does no more than to connect, say a line and read one on loopback
 // takes as much, and twice that with TLS that is resumed.
 const (
-	benchProbes   = 64
+	probesInBench = 64
 	benchEvery    = 200 * time.Millisecond
 	benchCPU      = 10 // percent of one core
 	benchMemory   = 40 // MiB resident
@@ -39,10 +39,10 @@ func benchTime(b *testing.B) time.Duration {
 	return long
 }
 
-// BenchmarkAsking tells what 64 probes of a kind cost that ask five times per second, when all are answered and when
+// BenchmarkProbes tells what 64 probes of a kind cost that ask five times per second, when all are answered and when
 // none is. What the network between the hosts of this world costs, as far as it is done while a question is sent, is in
 // it.
-func BenchmarkAsking(b *testing.B) {
+func BenchmarkProbes(b *testing.B) {
 	w := world.TwoISPs(b)
 	w.Client.ServeTCP(servedPort)
 	trustClient(b, w)
@@ -58,9 +58,9 @@ func BenchmarkAsking(b *testing.B) {
 			}
 			for f, to := range map[uplinks.Family]netip.Addr{uplinks.IPv4: w.Client4, uplinks.IPv6: w.Client6} {
 				b.Run(fmt.Sprintf("%s/%s/%s", kind, f, map[bool]string{false: "answered", true: "dead"}[dead]), func(b *testing.B) {
-					e := asking(path(w.Uplinks[0], f), benchTarget(kind, to), health.DefaultTimeout)
-					e.Times, e.Every, e.For = benchProbes, benchEvery, benchTime(b)/(1+benchSegments)
-					benchAsking(b, w, e, dead)
+					e := newProbe(probePath(w.Uplinks[0], f), benchTarget(kind, to), health.DefaultTimeout)
+					e.Times, e.Every, e.For = probesInBench, benchEvery, benchTime(b)/(1+benchSegments)
+					benchProbes(b, w, e, dead)
 				})
 			}
 		}
@@ -70,10 +70,10 @@ func BenchmarkAsking(b *testing.B) {
 // trustClient serves pages on the client, and has askers believe who it is.
 func trustClient(b *testing.B, w *world.Internet) {
 	b.Helper()
-	certificate, authority := certify(b, w.Client4.AsSlice(), w.Client6.AsSlice())
+	certificate, authority := selfSigned(b, w.Client4.AsSlice(), w.Client6.AsSlice())
 	for _, network := range []string{"tcp4", "tcp6"} {
 		serveOn(b, w.Client, network, 80, nil)
-		serveOn(b, w.Client, network, 443, newPresenter(certificate).config)
+		serveOn(b, w.Client, network, 443, newTLSServer(certificate).config)
 	}
 	file := filepath.Join(b.TempDir(), "authority.pem")
 	if err := os.WriteFile(file, authority, 0o600); err != nil {
@@ -85,40 +85,40 @@ func trustClient(b *testing.B, w *world.Internet) {
 func benchTarget(kind string, to netip.Addr) health.Target {
 	switch kind {
 	case "icmp":
-		return echo(to)
+		return icmpTarget(to)
 	case "tcp":
-		return tcp(to, servedPort)
+		return tcpTarget(to, servedPort)
 	case "gateway":
-		return gateway
+		return gatewayTarget
 	}
 	port := map[string]uint16{"http": 80, "https": 443}[kind]
 	return health.Target{Kind: health.HTTP, URL: kind + "://" + netip.AddrPortFrom(to, port).String() + "/"}
 }
 
-func benchAsking(b *testing.B, w *world.Internet, e errand, dead bool) {
+func benchProbes(b *testing.B, w *world.Internet, e probeRequest, dead bool) {
 	b.Helper()
-	a := startAsker(b, w.Gateway.Command(b.Context(), "/proc/self/exe", "-test.run=^$"))
+	a := startProberCommand(b, w.Gateway.Command(b.Context(), "/proc/self/exe", "-test.run=^$"))
 	for b.Loop() {
-		first := a.run(e)
+		first := a.probe(e)
 		last, shares := first, []float64(nil)
 		for range benchSegments {
-			f := a.run(e)
-			each := (f.CPU - last.CPU).Seconds() / float64(f.Put)
-			last, shares = f, append(shares, 100*each*benchProbes/e.Every.Seconds())
+			f := a.probe(e)
+			each := (f.CPU - last.CPU).Seconds() / float64(f.Sent)
+			last, shares = f, append(shares, 100*each*probesInBench/e.Every.Seconds())
 		}
 		if want := map[bool]int{true: e.Times}[dead]; last.Lost != want {
 			b.Errorf("%d of the last %d are lost, not %d: %s", last.Lost, e.Times, want, last.Err)
 		}
 		if e.Probe.Target.Kind == health.HTTP {
-			tell(b, shares, "%core")
+			reportMedian(b, shares, "%core")
 		} else {
-			must(b, shares, "%core", benchCPU)
+			requireBound(b, shares, "%core", benchCPU)
 		}
-		must(b, []float64{mebi(last.Resident)}, "MiB", benchMemory)
-		must(b, []float64{mebi(last.Resident) - mebi(first.Resident)}, "MiB-grown", benchGrowth)
+		requireBound(b, []float64{mebi(last.Resident)}, "MiB", benchMemory)
+		requireBound(b, []float64{mebi(last.Resident) - mebi(first.Resident)}, "MiB-grown", benchGrowth)
 		b.ReportMetric(mebi(last.Heap), "MiB-heap")
 	}
-	a.end()
+	a.stop()
 }
 
 func mebi(octets uint64) float64 { return float64(octets) / (1 << 20) }

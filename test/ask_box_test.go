@@ -16,32 +16,32 @@ import (
 	"replypath/uplinks"
 )
 
-// asker is a process on the gateway that puts questions through uplinks.
-type asker struct {
-	t       testing.TB
-	cmd     *world.Command
-	errands io.WriteCloser
-	out     *os.File
-	fates   *json.Decoder
-	before  fate
+// prober is a process on the gateway that puts questions through uplinks.
+type prober struct {
+	t        testing.TB
+	cmd      *world.Command
+	requests io.WriteCloser
+	out      *os.File
+	results  *json.Decoder
+	before   probeResult
 }
 
-// asker starts one, as root.
-func (b *box) asker() *asker {
+// startProber starts one, as root.
+func (b *box) startProber() *prober {
 	b.t.Helper()
-	return startAsker(b.t, b.Gateway.Command(b.t.Context(), "/proc/self/exe", "-test.run=^$"))
+	return startProberCommand(b.t, b.Gateway.Command(b.t.Context(), "/proc/self/exe", "-test.run=^$"))
 }
 
-func startAsker(t testing.TB, cmd *world.Command) *asker {
+func startProberCommand(t testing.TB, cmd *world.Command) *prober {
 	t.Helper()
-	a := &asker{t: t, cmd: cmd}
-	a.cmd.Env = append(os.Environ(), askerVariable+"=1")
+	a := &prober{t: t, cmd: cmd}
+	a.cmd.Env = append(os.Environ(), proberVariable+"=1")
 	a.cmd.Stderr = os.Stderr
 	out, theirs, err := os.Pipe()
 	if err == nil {
 		a.cmd.Stdout, a.out = theirs, out
 		t.Cleanup(func() { out.Close() })
-		a.errands, err = a.cmd.StdinPipe()
+		a.requests, err = a.cmd.StdinPipe()
 	}
 	if err == nil {
 		err = a.cmd.Start()
@@ -50,39 +50,39 @@ func startAsker(t testing.TB, cmd *world.Command) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.fates = json.NewDecoder(bufio.NewReader(out))
-	a.before = a.fate(0)
+	a.results = json.NewDecoder(bufio.NewReader(out))
+	a.before = a.readResult(0)
 	return a
 }
 
-// notHung is how long an asker may take that has not hung.
-const notHung = time.Minute
+// proberTimeout is how long an asker may take that has not hung.
+const proberTimeout = time.Minute
 
-// fate is the next one that the asker tells, when what it does takes that long.
-func (a *asker) fate(takes time.Duration) (f fate) {
+// readResult is the next one that the asker tells, when what it does takes that long.
+func (a *prober) readResult(takes time.Duration) (f probeResult) {
 	a.t.Helper()
-	if err := a.out.SetReadDeadline(time.Now().Add(takes + notHung)); err != nil {
+	if err := a.out.SetReadDeadline(time.Now().Add(takes + proberTimeout)); err != nil {
 		a.t.Fatal(err)
 	}
-	if err := a.fates.Decode(&f); err != nil {
+	if err := a.results.Decode(&f); err != nil {
 		a.t.Fatalf("the asker: %v", err)
 	}
 	return f
 }
 
-func (a *asker) run(e errand) fate {
+func (a *prober) probe(e probeRequest) probeResult {
 	a.t.Helper()
-	if err := json.NewEncoder(a.errands).Encode(e); err != nil {
+	if err := json.NewEncoder(a.requests).Encode(e); err != nil {
 		a.t.Fatal(err)
 	}
-	return a.fate(e.For)
+	return a.readResult(e.For)
 }
 
-// end lets the asker close what it has, and wants nothing to be left.
-func (a *asker) end() {
+// stop lets the asker close what it has, and wants nothing to be left.
+func (a *prober) stop() {
 	a.t.Helper()
-	a.errands.Close()
-	after := a.fate(0)
+	a.requests.Close()
+	after := a.readResult(0)
 	if err := a.cmd.Wait(); err != nil {
 		a.t.Errorf("the asker ended with %v", err)
 	}
@@ -91,20 +91,20 @@ func (a *asker) end() {
 	}
 }
 
-// answered wants an answer in the time that the question had.
-func (a *asker) answered(e errand) fate {
+// wantReply wants an answer in the time that the question had.
+func (a *prober) wantReply(e probeRequest) probeResult {
 	a.t.Helper()
-	f := a.run(e)
+	f := a.probe(e)
 	if f.Err != "" || f.RTT <= 0 || f.RTT > e.Probe.Timeout {
 		a.t.Errorf("%+v: %+v", e, f)
 	}
 	return f
 }
 
-// failed wants a failure that says this.
-func (a *asker) failed(e errand, words ...string) fate {
+// wantError wants a failure that says this.
+func (a *prober) wantError(e probeRequest, words ...string) probeResult {
 	a.t.Helper()
-	f := a.run(e)
+	f := a.probe(e)
 	for _, word := range words {
 		if !strings.Contains(f.Err, word) {
 			a.t.Errorf("%+v: %q does not say %q", e, f.Err, word)
@@ -113,8 +113,8 @@ func (a *asker) failed(e errand, words ...string) fate {
 	return f
 }
 
-// path is how an uplink's questions leave in a family.
-func path(u *world.Uplink, f uplinks.Family) health.Path {
+// probePath is how an uplink's questions leave in a family.
+func probePath(u *world.Uplink, f uplinks.Family) health.Path {
 	id := marks.ID(u.Index + 1)
 	p := health.Path{
 		Key: health.Key{Uplink: u.Link.Name, Family: f}, ID: id, Link: u.Link.Name, Index: u.Link.Index, Up: true, Carrier: true,
@@ -126,21 +126,21 @@ func path(u *world.Uplink, f uplinks.Family) health.Path {
 	return p
 }
 
-// lasting is how long a question waits that is to be answered: this machine may be slow.
-const lasting = 10 * time.Second
+// replyTimeout is how long a question waits that is to be answered: this machine may be slow.
+const replyTimeout = 10 * time.Second
 
-// fleeting is how long a question waits that nobody will answer.
-const fleeting = 300 * time.Millisecond
+// noReplyTimeout is how long a question waits that nobody will answer.
+const noReplyTimeout = 300 * time.Millisecond
 
-// asking is a question for a target.
-func asking(p health.Path, t health.Target, timeout time.Duration) errand {
+// newProbe is a question for a target.
+func newProbe(p health.Path, t health.Target, timeout time.Duration) probeRequest {
 	q := health.NewProbe("probe", t)
 	q.Timeout = timeout
-	return errand{Path: p, Probe: q}
+	return probeRequest{Path: p, Probe: q}
 }
 
-// client is the client's address in a family.
-func (b *box) client(f uplinks.Family) netip.Addr {
+// clientAddrIn is the client's address in a family.
+func (b *box) clientAddrIn(f uplinks.Family) netip.Addr {
 	if f == uplinks.IPv4 {
 		return b.Client4
 	}

@@ -17,15 +17,15 @@ import (
 
 // nameServer is a name server that knows one address of each family.
 type nameServer struct {
-	mu    sync.Mutex
-	known map[dnsmessage.Type]netip.Addr
-	asked map[netip.Addr]int // by whom
+	mu      sync.Mutex
+	known   map[dnsmessage.Type]netip.Addr
+	queries map[netip.Addr]int // by whom
 }
 
 // serveNames answers on the client.
 func (b *box) serveNames(addrs ...netip.Addr) *nameServer {
 	b.t.Helper()
-	s := &nameServer{asked: map[netip.Addr]int{}}
+	s := &nameServer{queries: map[netip.Addr]int{}}
 	s.set(addrs...)
 	for _, at := range []string{"0.0.0.0:53", "[::]:53"} {
 		var socket net.PacketConn
@@ -50,11 +50,11 @@ func (s *nameServer) set(addrs ...netip.Addr) {
 	}
 }
 
-// times is how often this address has asked.
-func (s *nameServer) times(who netip.Addr) int {
+// queriesFrom is how often this address has asked.
+func (s *nameServer) queriesFrom(who netip.Addr) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked[who]
+	return s.queries[who]
 }
 
 func (s *nameServer) run(socket net.PacketConn) {
@@ -78,7 +78,7 @@ func (s *nameServer) run(socket net.PacketConn) {
 func (s *nameServer) answer(m *dnsmessage.Message, who netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked[who]++
+	s.queries[who]++
 	q := m.Questions[0]
 	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
 	addr, ok := s.known[q.Type]
@@ -92,8 +92,8 @@ func (s *nameServer) answer(m *dnsmessage.Message, who netip.Addr) {
 	m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: body}}
 }
 
-// namedAsker is an asker whose host has these files in the place of all in /etc and /run.
-func (b *box) namedAsker(files map[string]string) *asker {
+// startProberWithFiles is an asker whose host has these files in the place of all in /etc and /run.
+func (b *box) startProberWithFiles(files map[string]string) *prober {
 	b.t.Helper()
 	script := "mount -t tmpfs none /etc\nmount -t tmpfs none /run\nmkdir -p /run/systemd/resolve\n"
 	for name, text := range files {
@@ -107,13 +107,13 @@ func (b *box) namedAsker(files map[string]string) *asker {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return startAsker(b.t, b.Gateway.Command(b.t.Context(), "unshare", "-m", "sh", "-ec", script+`exec "$@"`, "sh", program, "-test.run=^$"))
+	return startProberCommand(b.t, b.Gateway.Command(b.t.Context(), "unshare", "-m", "sh", "-ec", script+`exec "$@"`, "sh", program, "-test.run=^$"))
 }
 
-// names are packets to and from a name server.
-func names(p world.Packet) bool { return p.DstPort == 53 || p.SrcPort == 53 }
+// isDNS are packets to and from a name server.
+func isDNS(p world.Packet) bool { return p.DstPort == 53 || p.SrcPort == 53 }
 
-func TestNamesAreFoundThroughTheUplink(t *testing.T) {
+func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.Client.ServeTCP(servedPort)
 	server := b.serveNames(b.Client4, b.Client6)
@@ -125,44 +125,44 @@ func TestNamesAreFoundThroughTheUplink(t *testing.T) {
 			"/run/systemd/resolve/resolv.conf": real},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, a, u := b.watch(), b.namedAsker(files), b.Uplinks[1]
-			before := server.times(u.Addr4)
+			p, a, u := b.recordEgress(), b.startProberWithFiles(files), b.Uplinks[1]
+			before := server.queriesFrom(u.Addr4)
 			for _, f := range uplinks.Families {
 				for _, target := range []health.Target{{Kind: health.ICMP, Host: "target.example"}, {Kind: health.TCP, Host: "target.example", Port: servedPort}} {
-					a.answered(asking(path(u, f), target, lasting))
+					a.wantReply(newProbe(probePath(u, f), target, replyTimeout))
 				}
 			}
 			p.Settle()
-			if n := p.wires[0].Count(names); n != 0 || p.wires[1].Count(names) == 0 {
-				t.Errorf("%d packets to and from the name server by eth0, %d by eth1", n, p.wires[1].Count(names))
+			if n := p.wires[0].Count(isDNS); n != 0 || p.wires[1].Count(isDNS) == 0 {
+				t.Errorf("%d packets to and from the name server by eth0, %d by eth1", n, p.wires[1].Count(isDNS))
 			}
-			if n := server.times(u.Addr4) - before; n == 0 {
+			if n := server.queriesFrom(u.Addr4) - before; n == 0 {
 				t.Error("the name server was not asked from the uplink's address")
 			}
-			a.end()
+			a.stop()
 		})
 	}
 }
 
-func TestNamesAreKeptUntilTheirHostDoesNotAnswer(t *testing.T) {
+func TestProbeNamesAreCachedUntilTheHostFails(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	server := b.serveNames(b.Client4)
 	b.apply()
-	a, u := b.namedAsker(map[string]string{"/etc/resolv.conf": "nameserver " + b.Client4.String() + "\n"}), b.Uplinks[1]
+	a, u := b.startProberWithFiles(map[string]string{"/etc/resolv.conf": "nameserver " + b.Client4.String() + "\n"}), b.Uplinks[1]
 	target := health.Target{Kind: health.ICMP, Host: "target.example"}
-	a.answered(asking(path(u, uplinks.IPv4), target, lasting))
-	first := server.times(u.Addr4)
+	a.wantReply(newProbe(probePath(u, uplinks.IPv4), target, replyTimeout))
+	first := server.queriesFrom(u.Addr4)
 	server.set(netip.MustParseAddr("203.0.113.99"))
-	a.answered(asking(path(u, uplinks.IPv4), target, lasting))
-	if n := server.times(u.Addr4); n != first {
+	a.wantReply(newProbe(probePath(u, uplinks.IPv4), target, replyTimeout))
+	if n := server.queriesFrom(u.Addr4); n != first {
 		t.Errorf("what was known was asked again: %d questions after %d", n, first)
 	}
-	a.failed(asking(path(b.Uplinks[0], uplinks.IPv4), target, fleeting), "ask 203.0.113.99 through eth0: no answer within 300ms")
+	a.wantError(newProbe(probePath(b.Uplinks[0], uplinks.IPv4), target, noReplyTimeout), "ask 203.0.113.99 through eth0: no answer within 300ms")
 	server.set(b.Client4)
-	a.answered(asking(path(b.Uplinks[0], uplinks.IPv4), target, lasting))
-	a.failed(asking(path(u, uplinks.IPv6), target, lasting), "look up target.example through eth1: it has no IPv6 address")
-	a.failed(asking(path(u, uplinks.IPv6), echo(b.Client4), lasting), "203.0.113.10 is no IPv6 address")
+	a.wantReply(newProbe(probePath(b.Uplinks[0], uplinks.IPv4), target, replyTimeout))
+	a.wantError(newProbe(probePath(u, uplinks.IPv6), target, replyTimeout), "look up target.example through eth1: it has no IPv6 address")
+	a.wantError(newProbe(probePath(u, uplinks.IPv6), icmpTarget(b.Client4), replyTimeout), "203.0.113.10 is no IPv6 address")
 	b.Client.Run("ip", "link", "set", "isp1", "down")
-	a.failed(asking(path(u, uplinks.IPv4), health.Target{Kind: health.ICMP, Host: "other.example"}, fleeting), "look up other.example through eth1: no name server answers in time")
-	a.end()
+	a.wantError(newProbe(probePath(u, uplinks.IPv4), health.Target{Kind: health.ICMP, Host: "other.example"}, noReplyTimeout), "look up other.example through eth1: no name server answers in time")
+	a.stop()
 }

@@ -10,7 +10,7 @@ import (
 	"replypath/uplinks"
 )
 
-var gateway = health.Target{Kind: health.Gateway}
+var gatewayTarget = health.Target{Kind: health.Gateway}
 
 // neighbours are what the gateway knows of its neighbours' hardware.
 func (b *box) neighbours() string {
@@ -18,21 +18,21 @@ func (b *box) neighbours() string {
 	return b.Gateway.Run("ip", "neigh", "show")
 }
 
-func TestGatewayIsAskedOnItsOwnLink(t *testing.T) {
+func TestGatewayProbeStaysOnItsLink(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
 	b.Gateway.Run("ip", "neigh", "flush", "all")
-	p, a := b.watch(), b.asker()
+	p, a := b.recordEgress(), b.startProber()
 	for _, f := range uplinks.Families {
 		for _, u := range b.Uplinks {
-			a.answered(asking(path(u, f), gateway, lasting))
+			a.wantReply(newProbe(probePath(u, f), gatewayTarget, replyTimeout))
 			p.Settle()
 			for i, wire := range p.wires {
-				asked := wire.Count(func(p world.Packet) bool {
+				requested := wire.Count(func(p world.Packet) bool {
 					return p.Dir == world.In && (p.EtherType == arpType || p.Proto == world.ICMPv6 && p.ICMPType == 135)
 				})
-				if (asked == 1) != (i == u.Index) {
-					t.Errorf("%s asks %s: %d questions on eth%d", f, u.Link.Name, asked, i)
+				if (requested == 1) != (i == u.Index) {
+					t.Errorf("%s asks %s: %d questions on eth%d", f, u.Link.Name, requested, i)
 				}
 				wire.Reset()
 			}
@@ -41,16 +41,16 @@ func TestGatewayIsAskedOnItsOwnLink(t *testing.T) {
 	if known := b.neighbours(); known != "" {
 		t.Errorf("the kernel has got to know neighbours:\n%s", known)
 	}
-	a.end()
+	a.stop()
 }
 
 // arpType is Ethernet's number for ARP.
 const arpType = 0x0806
 
-func TestGatewayThatIsDead(t *testing.T) {
+func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	a, u := b.asker(), b.Uplinks[1]
+	a, u := b.startProber(), b.Uplinks[1]
 	b.Gateway.Run("ip", "neigh", "replace", u.Router4.String(), "lladdr", "02:00:00:00:77:77", "dev", "eth1", "nud", "permanent")
 	before := b.neighbours()
 	u.Wire.Down()
@@ -59,73 +59,73 @@ func TestGatewayThatIsDead(t *testing.T) {
 	u.Wire.Host.SetSysctl("net.ipv6.conf.port0.disable_ipv6", "1")
 	u.Wire.Up()
 	for _, f := range uplinks.Families {
-		a.failed(asking(path(u, f), gateway, fleeting), "ask the gateway", "on eth1", "no answer within 300ms")
-		a.answered(asking(path(b.Uplinks[0], f), gateway, lasting))
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, noReplyTimeout), "ask the gateway", "on eth1", "no answer within 300ms")
+		a.wantReply(newProbe(probePath(b.Uplinks[0], f), gatewayTarget, replyTimeout))
 	}
 	if after := b.neighbours(); after != before {
 		t.Errorf("neighbours before:\n%safter:\n%s", before, after)
 	}
 	u.Wire.Down()
-	a.failed(asking(path(u, uplinks.IPv4), gateway, fleeting), "on eth1")
+	a.wantError(newProbe(probePath(u, uplinks.IPv4), gatewayTarget, noReplyTimeout), "on eth1")
 	u.Link.Down()
 	for _, f := range uplinks.Families {
-		a.failed(asking(path(u, f), gateway, lasting), "eth1 is down")
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, replyTimeout), "eth1 is down")
 	}
 	u.Link.Delete()
 	for _, f := range uplinks.Families {
-		a.failed(asking(path(u, f), gateway, lasting), "eth1 has gone")
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, replyTimeout), "eth1 has gone")
 	}
-	a.end()
+	a.stop()
 }
 
 // An address without a network around it, IPv4 by way of an IPv6 gateway (RFC 5549), and a gateway that has a global
 // IPv6 address.
-func TestGatewaysOfEveryShape(t *testing.T) {
+func TestGatewayProbeAcceptsEveryAddressForm(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	a, u := b.asker(), b.Uplinks[1]
-	mixed, global := path(u, uplinks.IPv4), path(u, uplinks.IPv6)
+	a, u := b.startProber(), b.Uplinks[1]
+	mixed, global := probePath(u, uplinks.IPv4), probePath(u, uplinks.IPv6)
 	mixed.Gateway, global.Gateway = u.RouterLL, u.Router6
-	a.answered(asking(mixed, gateway, lasting))
-	a.answered(asking(global, gateway, lasting))
+	a.wantReply(newProbe(mixed, gatewayTarget, replyTimeout))
+	a.wantReply(newProbe(global, gatewayTarget, replyTimeout))
 	b.Gateway.Run("ip", "addr", "del", netip.PrefixFrom(u.Addr4, 24).String(), "dev", "eth1")
 	b.Gateway.Run("ip", "addr", "add", netip.PrefixFrom(u.Addr4, 32).String(), "dev", "eth1")
 	b.Gateway.Run("ip", "-6", "addr", "del", netip.PrefixFrom(u.Addr6, 64).String(), "dev", "eth1")
 	b.Gateway.Run("ip", "-6", "addr", "add", netip.PrefixFrom(u.Addr6, 128).String(), "dev", "eth1")
 	for _, f := range uplinks.Families {
-		a.answered(asking(path(u, f), gateway, lasting))
+		a.wantReply(newProbe(probePath(u, f), gatewayTarget, replyTimeout))
 	}
-	a.end()
+	a.stop()
 }
 
-func TestGatewayThatIsNone(t *testing.T) {
+func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	lonely := b.Gateway.AddLink("lonely0", "bridge")
-	a := b.asker()
+	a := b.startProber()
 	for _, f := range uplinks.Families {
-		p := path(b.Uplinks[1], f)
+		p := probePath(b.Uplinks[1], f)
 		p.Gateway = netip.Addr{}
-		a.failed(asking(p, gateway, lasting), "none is known in "+f.String())
-		p.Direct = true
-		a.failed(asking(p, gateway, lasting), "point to point", "give it a probe with a target")
+		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "none is known in "+f.String())
+		p.OnLink = true
+		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "point to point", "give it a probe with a target")
 		p.Index = 0
-		a.failed(asking(p, gateway, lasting), "there is no link eth1")
+		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "there is no link eth1")
 	}
-	silent := path(b.Uplinks[1], uplinks.IPv4)
+	silent := probePath(b.Uplinks[1], uplinks.IPv4)
 	silent.Link, silent.Index = lonely.Name, lonely.Index
-	a.failed(asking(silent, gateway, fleeting), "no answer within 300ms")
+	a.wantError(newProbe(silent, gatewayTarget, noReplyTimeout), "no answer within 300ms")
 	silent.Link, silent.Index = "lo", b.Gateway.Link("lo").Index
-	a.failed(asking(silent, gateway, lasting), "no Ethernet link")
-	a.end()
+	a.wantError(newProbe(silent, gatewayTarget, replyTimeout), "no Ethernet link")
+	a.stop()
 }
 
 // Neither an answer for somebody else, nor one that another host gives for the gateway's neighbour.
-func TestGatewaysNeighbourIsNotTheGateway(t *testing.T) {
+func TestGatewayProbeIgnoresOtherHosts(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{Neighbours: []int{1}}))
-	a, u := b.asker(), b.Uplinks[1]
+	a, u := b.startProber(), b.Uplinks[1]
 	u.Wire.Host.Run("ip", "addr", "flush", "dev", "net0")
 	for _, f := range uplinks.Families {
-		a.failed(asking(path(u, f), gateway, 2*time.Second), "no answer within 2s")
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, 2*time.Second), "no answer within 2s")
 	}
-	a.end()
+	a.stop()
 }

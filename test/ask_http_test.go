@@ -64,44 +64,44 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestPages(t *testing.T) {
+func TestHTTPProbe(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.serveHTTP()
 	b.apply()
 	t.Setenv("http_proxy", "http://192.0.2.77:3128") // it is not asked
-	a, u := b.asker(), b.Uplinks[1]
+	a, u := b.startProber(), b.Uplinks[1]
 	for _, c := range []struct {
 		path   string
-		status health.Codes
+		status health.StatusCodes
 		body   string
 		words  string // of the failure; none: it is answered
 	}{
 		{path: "/"},
 		{path: "/", body: "all is well, replypath/1"},
 		{path: "/", body: "all is bad", words: `does not hold "all is bad" in the first 65536 octets`},
-		{path: "/", status: health.Codes{First: 204, Last: 204}, words: "it answers 200 OK, not 204 to 204"},
-		{path: "/empty", status: health.Codes{First: 204, Last: 204}},
+		{path: "/", status: health.StatusCodes{First: 204, Last: 204}, words: "it answers 200 OK, not 204 to 204"},
+		{path: "/empty", status: health.StatusCodes{First: 204, Last: 204}},
 		{path: "/moved", body: "well"},
-		{path: "/moved", status: health.Codes{First: 302, Last: 302}},
-		{path: "/moved", status: health.Codes{First: 301, Last: 301}, words: "it answers 200 OK"},
+		{path: "/moved", status: health.StatusCodes{First: 302, Last: 302}},
+		{path: "/moved", status: health.StatusCodes{First: 301, Last: 301}, words: "it answers 200 OK"},
 		{path: "/portal", words: "redirected to another host, portal.example: a captive portal?"},
-		{path: "/portal", status: health.Codes{First: 302, Last: 302}},
+		{path: "/portal", status: health.StatusCodes{First: 302, Last: 302}},
 		{path: "/round", words: "redirected 10 times"},
 		{path: "/long", body: "well", words: "does not hold"},
 		{path: "/early", body: "after all"},
 		{path: "/header", words: "its header exceeded 65536 octets"},
 		{path: "/broken", words: "it answers 500 Internal Server Error, not 200 to 399"},
-		{path: "/broken", status: health.Codes{First: 500, Last: 599}},
+		{path: "/broken", status: health.StatusCodes{First: 500, Last: 599}},
 	} {
 		for _, f := range uplinks.Families {
-			target := page(b.client(f), c.path)
+			target := httpTarget(b.clientAddrIn(f), c.path)
 			target.Status, target.Body = c.status, c.body
 			if c.words == "" {
-				a.answered(asking(path(u, f), target, lasting))
+				a.wantReply(newProbe(probePath(u, f), target, replyTimeout))
 			} else {
-				a.failed(asking(path(u, f), target, lasting), "ask http://", "through eth1: ", c.words)
+				a.wantError(newProbe(probePath(u, f), target, replyTimeout), "ask http://", "through eth1: ", c.words)
 			}
 		}
 	}
-	a.end()
+	a.stop()
 }

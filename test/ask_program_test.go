@@ -14,70 +14,70 @@ import (
 	"time"
 
 	"replypath/health"
-	"replypath/health/connect"
-	"replypath/health/firsthop"
-	"replypath/health/icmp"
-	"replypath/health/resolve"
+	"replypath/health/probe/connect"
+	"replypath/health/probe/firsthop"
+	"replypath/health/probe/icmp"
+	"replypath/health/probe/resolve"
 
 	"golang.org/x/sys/unix"
 )
 
-// askerVariable has the test binary put questions through uplinks, as the service does: it reads them from its
+// proberVariable has the test binary put questions through uplinks, as the service does: it reads them from its
 // standard input, one a line, and prints what came of each.
-const askerVariable = "REPLYPATH_ASKER"
+const proberVariable = "REPLYPATH_ASKER"
 
-// errand is a question for the asker.
-type errand struct {
+// probeRequest is a question for the asker.
+type probeRequest struct {
 	Path       health.Path
 	Probe      health.Probe
 	Times      int           // at once; 0: one
 	Every, For time.Duration // again and again, whether there are answers or not
 }
 
-// fate is what came of an errand: of the last question, where there were several.
-type fate struct {
+// probeResult is what came of an errand: of the last question, where there were several.
+type probeResult struct {
 	RTT  time.Duration
 	Err  string
 	Took time.Duration
-	Put  int // questions
+	Sent int // questions
 	Lost int
-	use
+	usage
 }
 
-// use is what the asker's process uses.
-type use struct {
+// usage is what the asker's process uses.
+type usage struct {
 	Goroutines, Files int
 	CPU               time.Duration // until now
 	Heap, Resident    uint64        // octets
 }
 
-// askIfAsked is the asker's main. Before the first errand and after the last one it tells what it uses.
-func askIfAsked() {
-	if _, asked := os.LookupEnv(askerVariable); !asked {
+// runProberIfRequested is the asker's main. Before the first errand and after the last one it tells what it uses.
+func runProberIfRequested() {
+	if _, requested := os.LookupEnv(proberVariable); !requested {
 		return
 	}
 	runtime.GOMAXPROCS(1) // as the service does
-	errands, fates := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
+	requests, results := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	names := resolve.New()
 	pings := icmp.New(names)
 	connections := connect.New(names)
 	gateways := firsthop.New()
-	askers := map[health.Kind]health.Asker{health.Gateway: gateways, health.ICMP: pings, health.TCP: connections, health.HTTP: connections}
+	probers := map[health.ProbeKind]health.Prober{health.Gateway: gateways, health.ICMP: pings, health.TCP: connections, health.HTTP: connections}
 	openPoller()
 	before := inUse()
-	check(fates.Encode(fate{use: before}))
-	var e errand
-	err := errands.Decode(&e)
-	for ; err == nil; err = errands.Decode(&e) {
-		check(fates.Encode(e.run(askers[e.Probe.Target.Kind])))
-		e = errand{}
+	check(results.Encode(probeResult{usage: before}))
+	var e probeRequest
+	err := requests.Decode(&e)
+	for ; err == nil; err = requests.Decode(&e) {
+		check(results.Encode(e.run(probers[e.Probe.Target.Kind])))
+		e = probeRequest{}
 	}
 	if err != io.EOF {
 		check(err)
 	}
 	pings.Close()
 	gateways.Close()
-	check(fates.Encode(fate{use: atRest(before)}))
+	check(results.Encode(probeResult{usage: atRest(before)}))
 	os.Exit(0)
 }
 
@@ -95,21 +95,21 @@ func check(err error) {
 	}
 }
 
-func (e errand) run(asker health.Asker) (f fate) {
+func (e probeRequest) run(p health.Prober) (f probeResult) {
 	began := time.Now()
-	var questions sync.WaitGroup
-	outcomes, put := make([]health.Outcome, max(e.Times, 1)), make([]int, max(e.Times, 1))
+	var probes sync.WaitGroup
+	outcomes, sent := make([]health.Outcome, max(e.Times, 1)), make([]int, max(e.Times, 1))
 	for i := range outcomes {
 		each := e
 		if len(outcomes) > 1 && each.Probe.Target.Kind == health.HTTP {
 			each.Probe.Target.URL += fmt.Sprint("?", i) // of two probes no target is the same
 		}
-		questions.Go(func() { outcomes[i], put[i] = each.again(asker) })
+		probes.Go(func() { outcomes[i], sent[i] = each.repeat(p) })
 	}
-	questions.Wait()
-	f.Took, f.use = time.Since(began), inUse()
+	probes.Wait()
+	f.Took, f.usage = time.Since(began), inUse()
 	for i, o := range outcomes {
-		f.RTT, f.Put = o.RTT, f.Put+put[i]
+		f.RTT, f.Sent = o.RTT, f.Sent+sent[i]
 		if o.Err != nil {
 			f.Err, f.Lost = o.Err.Error(), f.Lost+1
 		}
@@ -117,28 +117,28 @@ func (e errand) run(asker health.Asker) (f fate) {
 	return f
 }
 
-// again asks as often as is wanted, and gives the last outcome and how often it was.
-func (e errand) again(asker health.Asker) (last health.Outcome, put int) {
+// repeat asks as often as is wanted, and gives the last outcome and how often it was.
+func (e probeRequest) repeat(p health.Prober) (last health.Outcome, sent int) {
 	if e.Every == 0 {
-		return asker.Ask(context.Background(), e.Path, e.Probe), 1
+		return p.Probe(context.Background(), e.Path, e.Probe), 1
 	}
-	var questions sync.WaitGroup
+	var probes sync.WaitGroup
 	time.Sleep(rand.N(e.Every)) // probes are not in step
 	tick, end := time.NewTicker(e.Every), time.After(e.For)
 	defer tick.Stop()
-	for put = 1; ; put++ {
+	for sent = 1; ; sent++ {
 		select {
 		case <-tick.C:
-			questions.Go(func() { asker.Ask(context.Background(), e.Path, e.Probe) })
+			probes.Go(func() { p.Probe(context.Background(), e.Path, e.Probe) })
 		case <-end:
-			questions.Wait()
-			return asker.Ask(context.Background(), e.Path, e.Probe), put
+			probes.Wait()
+			return p.Probe(context.Background(), e.Path, e.Probe), sent
 		}
 	}
 }
 
 // atRest waits until no more is in use than before, and gives up after a while.
-func atRest(before use) (u use) {
+func atRest(before usage) (u usage) {
 	for range 500 {
 		if u = inUse(); u.Goroutines <= before.Goroutines && u.Files <= before.Files {
 			break
@@ -148,7 +148,7 @@ func atRest(before use) (u use) {
 	return u
 }
 
-func inUse() (u use) {
+func inUse() (u usage) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	check(err)
 	var used unix.Rusage

@@ -10,9 +10,9 @@ import (
 	"replypath/uplinks"
 )
 
-// BenchmarkServiceAsking tells what the whole service costs that asks 64 times five times per second, through two uplinks
+// BenchmarkServiceWithProbes tells what the whole service costs that asks 64 times five times per second, through two uplinks
 // in both families: with its judges, its history, its proofs and whatever else it does.
-func BenchmarkServiceAsking(b *testing.B) {
+func BenchmarkServiceWithProbes(b *testing.B) {
 	for _, dead := range []bool{false, true} {
 		b.Run(map[bool]string{false: "answered", true: "dead"}[dead], func(b *testing.B) {
 			w := world.TwoISPs(b)
@@ -24,16 +24,16 @@ func BenchmarkServiceAsking(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				cmd := serveInBench(b, w.Gateway, config)
+				cmd := startServiceInBench(b, w.Gateway, config)
 				time.Sleep(10 * time.Second) // longer than it takes to judge
-				before, began, memory := spent(b, cmd.Process.Pid), time.Now(), resident(b, cmd.Process.Pid)
+				before, began, memory := cpuTicks(b, cmd.Process.Pid), time.Now(), resident(b, cmd.Process.Pid)
 				time.Sleep(benchTime(b))
-				share := 100 * float64(spent(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+				share := 100 * float64(cpuTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
 				now := resident(b, cmd.Process.Pid)
-				must(b, []float64{share}, "%core", benchCPU)
-				must(b, []float64{float64(now) / 1024}, "MiB", benchMemory)
-				must(b, []float64{float64(now-memory) / 1024}, "MiB-grown", benchGrowth)
-				endInBench(b, cmd)
+				requireBound(b, []float64{share}, "%core", benchCPU)
+				requireBound(b, []float64{float64(now) / 1024}, "MiB", benchMemory)
+				requireBound(b, []float64{float64(now-memory) / 1024}, "MiB-grown", benchGrowth)
+				killInBench(b, cmd)
 			}
 		})
 	}
@@ -45,7 +45,7 @@ func benchConfig(w *world.Internet) string {
 	fmt.Fprintf(&text, "probes.interval = %q\nprobes.retry = %q\n", benchEvery, benchEvery)
 	for _, u := range w.Uplinks {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n", u.Index, u.Index+1, u.Link.Name, u.Router4, u.RouterLL)
-		for i := range benchProbes / len(w.Uplinks) / len(uplinks.Families) {
+		for i := range probesInBench / len(w.Uplinks) / len(uplinks.Families) {
 			fmt.Fprintf(&text, "probes.a%d.target = \"icmp://%s\"\nprobes.b%d.target = \"icmp://[%s]\"\n", i, w.Client4, i, w.Client6)
 		}
 	}

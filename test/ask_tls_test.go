@@ -21,18 +21,18 @@ import (
 	"replypath/uplinks"
 )
 
-// presenter serves by TLS, with a certificate that can be changed.
-type presenter struct {
-	config  *tls.Config
-	shows   atomic.Pointer[tls.Certificate]
-	resumed atomic.Int32 // connections that the certificate was not shown to
+// tlsServer serves by TLS, with a certificate that can be changed.
+type tlsServer struct {
+	config      *tls.Config
+	certificate atomic.Pointer[tls.Certificate]
+	resumed     atomic.Int32 // connections that the certificate was not shown to
 }
 
-func newPresenter(shows *tls.Certificate) *presenter {
-	p := &presenter{}
-	p.shows.Store(shows)
+func newTLSServer(shows *tls.Certificate) *tlsServer {
+	p := &tlsServer{}
+	p.certificate.Store(shows)
 	p.config = &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.shows.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.certificate.Load(), nil },
 		VerifyConnection: func(c tls.ConnectionState) error {
 			if c.DidResume {
 				p.resumed.Add(1)
@@ -44,24 +44,24 @@ func newPresenter(shows *tls.Certificate) *presenter {
 }
 
 // restart is what a server does whose certificate is changed: it takes no ticket of before.
-func (p *presenter) restart(t *testing.T, shows *tls.Certificate) {
+func (p *tlsServer) restart(t *testing.T, shows *tls.Certificate) {
 	t.Helper()
 	var key [32]byte
 	if _, err := rand.Read(key[:]); err != nil {
 		t.Fatal(err)
 	}
-	p.shows.Store(shows)
+	p.certificate.Store(shows)
 	p.config.SetSessionTicketKeys([][32]byte{key})
 }
 
-func secure(to netip.Addr) health.Target {
+func httpsTarget(to netip.Addr) health.Target {
 	return health.Target{Kind: health.HTTP, URL: "https://" + netip.AddrPortFrom(to, 443).String() + "/"}
 }
 
-func TestPagesBehindTLS(t *testing.T) {
+func TestHTTPSProbeVerifiesTheCertificate(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	right, authority := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
-	wrong, _ := certify(t, b.Client4.AsSlice(), b.Client6.AsSlice())
+	right, authority := selfSigned(t, b.Client4.AsSlice(), b.Client6.AsSlice())
+	wrong, _ := selfSigned(t, b.Client4.AsSlice(), b.Client6.AsSlice())
 	b.apply()
 	file := filepath.Join(b.dir, "authority.pem")
 	if err := os.WriteFile(file, authority, 0o600); err != nil {
@@ -69,18 +69,18 @@ func TestPagesBehindTLS(t *testing.T) {
 	}
 	t.Setenv("SSL_CERT_DIR", "/dev/null")
 	t.Setenv("SSL_CERT_FILE", "/dev/null")
-	strict := b.asker()
+	strict := b.startProber()
 	t.Setenv("SSL_CERT_FILE", file)
-	a, u := b.asker(), b.Uplinks[1]
+	a, u := b.startProber(), b.Uplinks[1]
 	for f, network := range map[uplinks.Family]string{uplinks.IPv4: "tcp4", uplinks.IPv6: "tcp6"} {
-		server := newPresenter(right)
+		server := newTLSServer(right)
 		serveOn(t, b.Client, network, 443, server.config)
-		e := asking(path(u, f), secure(b.client(f)), lasting)
-		wire := u.Wire.Record(func(p world.Packet) bool { return p.Dst == b.client(f) && p.Flags == world.SYN })
+		e := newProbe(probePath(u, f), httpsTarget(b.clientAddrIn(f)), replyTimeout)
+		wire := u.Wire.Record(func(p world.Packet) bool { return p.Dst == b.clientAddrIn(f) && p.Flags == world.SYN })
 		for range 3 {
-			a.answered(e)
+			a.wantReply(e)
 		}
-		strict.failed(e, "certificate")
+		strict.wantError(e, "certificate")
 		b.Settle()
 		connections := map[uint16]bool{}
 		for _, p := range wire.Packets() {
@@ -90,20 +90,20 @@ func TestPagesBehindTLS(t *testing.T) {
 			t.Errorf("%s: 4 questions take %d connections; %d are resumed, not 2", f, len(connections), server.resumed.Load())
 		}
 		server.restart(t, wrong)
-		a.failed(e, "certificate")
+		a.wantError(e, "certificate")
 		server.restart(t, right)
-		a.answered(e)
-		a.answered(e)
+		a.wantReply(e)
+		a.wantReply(e)
 		if n := server.resumed.Load(); n != 3 {
 			t.Errorf("%s: after the failure %d are resumed, not 1 more than 2", f, n)
 		}
 	}
-	a.end()
-	strict.end()
+	a.stop()
+	strict.stop()
 }
 
-// certify makes a certificate for the addresses that is its own authority.
-func certify(t testing.TB, addrs ...net.IP) (*tls.Certificate, []byte) {
+// selfSigned makes a certificate for the addresses that is its own authority.
+func selfSigned(t testing.TB, addrs ...net.IP) (*tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

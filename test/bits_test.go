@@ -17,7 +17,7 @@ const (
 	theirCtmark, ourMark, whole = earlyCtmark | lateCtmark, 0x200, 0xffffffff
 )
 
-func TestBitsOfOthersStay(t *testing.T) {
+func TestForeignMarkBitsAreKept(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
@@ -40,10 +40,10 @@ func TestBitsOfOthersStay(t *testing.T) {
 					"-m", "connmark", "--mark", fmt.Sprintf("%#x/%#x", theirCtmark|ourMark, whole), "-j", "MARK", "--set-xmark", "0x0/0x0")
 			}
 		}
-		p := b.watch()
+		p := b.recordEgress()
 		for _, to := range b.Uplinks[1].Addrs() {
 			family := familyOf(to)
-			p.ask(t, b.Client, b.Uplinks[1], to, []world.Kind{world.AskUDP})
+			p.wantReplies(t, b.Client, b.Uplinks[1], to, []world.Kind{world.KindUDP})
 			for _, chain := range []string{"INPUT", "POSTROUTING"} {
 				counts := b.counts(family, chain)
 				if last := counts[len(counts)-1]; last < 1 {

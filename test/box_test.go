@@ -18,14 +18,14 @@ import (
 // box is a gateway with replypath on it, in a world of its own.
 type box struct {
 	*world.Internet
-	t           *testing.T
-	dir         string
-	config      string       // the file's path
-	settings    []string     // lines of the configuration before the uplinks
-	learns      map[int]bool // the gateways of these uplinks, by their index
-	environment []string     // of the program
-	program     string
-	flags       []string // of the service
+	t            *testing.T
+	dir          string
+	config       string       // the file's path
+	settings     []string     // lines of the configuration before the uplinks
+	autoGateway  map[int]bool // the gateways of these uplinks, by their index
+	env          []string     // of the program
+	program      string
+	serviceFlags []string // of the service
 }
 
 func newBox(t *testing.T, w *world.Internet, settings ...string) *box {
@@ -45,7 +45,7 @@ func (b *box) configure(uplinks ...*world.Uplink) {
 	}
 	for _, u := range uplinks {
 		gateway := fmt.Sprintf("[%q, %q]", u.Router4, u.RouterLL)
-		if b.learns[u.Index] {
+		if b.autoGateway[u.Index] {
 			gateway = `"auto"`
 		}
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = %s\n", u.Index, u.Index+1, u.Link.Name, gateway)
@@ -78,20 +78,20 @@ func (b *box) run(args ...string) result {
 
 func (b *box) runContext(ctx context.Context, args ...string) result {
 	b.t.Helper()
-	return b.finish(b.command(ctx, args...))
+	return b.runCommand(b.command(ctx, args...))
 }
 
 // command prepares a run of the program on the gateway.
 func (b *box) command(ctx context.Context, args ...string) *world.Command {
 	args = append(args, "--config", b.config, "--state", filepath.Join(b.dir, "state"))
 	cmd := b.Gateway.Command(ctx, b.program, args...)
-	if b.environment != nil {
-		cmd.Env = b.environment
+	if b.env != nil {
+		cmd.Env = b.env
 	}
 	return cmd
 }
 
-func (b *box) finish(cmd *world.Command) result {
+func (b *box) runCommand(cmd *world.Command) result {
 	b.t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -136,10 +136,10 @@ func eachBackend(t *testing.T, test func(t *testing.T, backend string)) {
 // iptables runs the gateway's iptables command of a family, of the backend that the box is configured for.
 func (b *box) iptables(family int, args ...string) string {
 	b.t.Helper()
-	return b.Gateway.Run(b.tool(family), args...)
+	return b.Gateway.Run(b.iptablesName(family), args...)
 }
 
-func (b *box) tool(family int) string {
+func (b *box) iptablesName(family int) string {
 	name := map[int]string{4: "iptables", 6: "ip6tables"}[family]
 	for _, line := range b.settings {
 		if _, backend, ok := strings.Cut(line, `backend = "`); ok {

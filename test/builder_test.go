@@ -76,8 +76,8 @@ func (b *builder) listing(folder string) string {
 	return strings.Join(all, "\n")
 }
 
-// nothingElse wants that nothing was written but below a folder, and in the checkout's folder for what is built.
-func (b *builder) nothingElse(but string) {
+// wantNothingElseWritten wants that nothing was written but below a folder, and in the checkout's folder for what is built.
+func (b *builder) wantNothingElseWritten(but string) {
 	b.t.Helper()
 	config, _ := os.UserConfigDir()
 	for _, place := range b.Written() {

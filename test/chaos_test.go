@@ -50,7 +50,7 @@ func (c *chaos) foreign() string {
 	return all.String()
 }
 
-func TestChaosEndsInOrder(t *testing.T) {
+func TestServiceRecoversFromRandomDisturbances(t *testing.T) {
 	lasts := chaosTime
 	if text, ok := os.LookupEnv(chaosVariable); ok {
 		var err error
@@ -58,7 +58,7 @@ func TestChaosEndsInOrder(t *testing.T) {
 			t.Fatalf("%s: %v", chaosVariable, err)
 		}
 	}
-	chance := dice(t)
+	chance := seededRand(t)
 	began, rounds := time.Now(), 0
 	var took durations
 	for i := 0; time.Since(began) < lasts; i++ {
@@ -69,7 +69,7 @@ func TestChaosEndsInOrder(t *testing.T) {
 				if time.Since(began) > lasts || t.Failed() {
 					break
 				}
-				took = append(took, c.round())
+				took = append(took, c.disturb())
 				rounds++
 			}
 			c.service.stop()
@@ -86,22 +86,22 @@ func newChaos(t *testing.T, chance *rand.Rand, backend string) *chaos {
 	t.Helper()
 	w := conditions{rpFilter: 1}.build(t, 3, world.Options{})
 	c := &chaos{box: newBox(t, w, backend), t: t, chance: chance, uplinks: w.Uplinks, wires: map[*world.Link]*world.Recorder{}}
-	serve(c.Gateway)
-	c.theirs()
-	c.learns = map[int]bool{2: true}
+	serveAll(c.Gateway)
+	c.restoreForeignChains()
+	c.autoGateway = map[int]bool{2: true}
 	c.configure(w.Uplinks...)
-	c.defaults(w.Uplinks[2])
-	c.do("ip route add 203.0.113.128/25 dev lan0 table 100", "ip -6 route add 2001:db8:e::/64 dev lan0 table 100", "ip rule add priority 2100 from 203.0.113.200 lookup 100")
+	c.restoreDefaults(w.Uplinks[2])
+	c.shell("ip route add 203.0.113.128/25 dev lan0 table 100", "ip -6 route add 2001:db8:e::/64 dev lan0 table 100", "ip rule add priority 2100 from 203.0.113.200 lookup 100")
 	c.service = c.start()
 	return c
 }
 
-// round makes one to three troubles, and wants all right after them.
-func (c *chaos) round() time.Duration {
+// disturb makes one to three troubles, and wants all right after them.
+func (c *chaos) disturb() time.Duration {
 	c.t.Helper()
-	all := slices.Concat(troubles, linkTroubles)
-	if c.tool(4) == "iptables-nft" {
-		all = append(all, onlyNFT)
+	all := slices.Concat(disturbances, linkDisturbances)
+	if c.iptablesName(4) == "iptables-nft" {
+		all = append(all, nftDisturbance)
 	}
 	before, what := c.foreign(), []string{}
 	for range 1 + c.chance.IntN(3) {
@@ -110,7 +110,7 @@ func (c *chaos) round() time.Duration {
 		x.make(c)
 	}
 	if !strings.Contains(c.Gateway.Run("ip", "rule"), "2100:") { // flushed
-		c.do("ip rule add priority 2100 from 203.0.113.200 lookup 100")
+		c.shell("ip rule add priority 2100 from 203.0.113.200 lookup 100")
 	}
 	began := time.Now()
 	for r := c.run("plan"); r.status != 0; r = c.run("plan") {
@@ -122,12 +122,12 @@ func (c *chaos) round() time.Duration {
 	if now := c.foreign(); now != before {
 		c.t.Errorf("%v: of others there was\n%s\nand is\n%s", what, before, now)
 	}
-	c.symmetric(what)
+	c.wantSymmetric(what)
 	return took
 }
 
-// symmetric asks at every address, and wants the answers by the ingress.
-func (c *chaos) symmetric(what []string) {
+// wantSymmetric asks at every address, and wants the answers by the ingress.
+func (c *chaos) wantSymmetric(what []string) {
 	c.t.Helper()
 	for _, u := range c.uplinks {
 		if c.wires[u.Wire] == nil { // a wire that was made anew is another
@@ -135,19 +135,19 @@ func (c *chaos) symmetric(what []string) {
 		}
 		c.wires[u.Wire].Reset()
 	}
-	var asked []netip.Addr
+	var addrs []netip.Addr
 	for _, u := range c.uplinks {
 		for _, to := range u.Addrs() {
 			if a := c.Client.TCP(netip.AddrPortFrom(to, servedPort)); !a.OK {
 				c.t.Errorf("%v: %s: %v", what, to, a)
 			}
-			asked = append(asked, to)
+			addrs = append(addrs, to)
 		}
 	}
 	c.Settle()
 	for i, u := range c.uplinks {
-		for j, to := range asked {
-			n := c.wires[u.Wire].Count(answers(to))
+		for j, to := range addrs {
+			n := c.wires[u.Wire].Count(repliesFrom(to))
 			if i == j/2 && n == 0 || i != j/2 && n != 0 {
 				c.t.Errorf("%v: %d answers from %s by eth%d", what, n, to, i)
 			}

@@ -21,8 +21,8 @@ func (r result) warnings() (all []string) {
 	return all
 }
 
-// says wants one warning that holds all the words, and gives how many warnings there are.
-func (r result) says(t *testing.T, words ...string) int {
+// wantWarning wants one warning that holds all the words, and gives how many warnings there are.
+func (r result) wantWarning(t *testing.T, words ...string) int {
 	t.Helper()
 	all := r.warnings()
 	for _, warning := range all {
@@ -40,13 +40,13 @@ func (r result) says(t *testing.T, words ...string) int {
 	return len(all)
 }
 
-const watchedWell = "probes.a.target = \"icmp://192.0.2.77\"\nprobes.b.target = \"icmp://[2001:db8::77]\"\n"
+const probesOfBothFamilies = "probes.a.target = \"icmp://192.0.2.77\"\nprobes.b.target = \"icmp://[2001:db8::77]\"\n"
 
 // checkWith writes these lines, and a configuration of the uplinks that ends in the lines of each, and checks it.
 func (b *box) checkWith(top string, each ...string) result {
 	b.t.Helper()
 	for i, u := range b.Uplinks {
-		lines := watchedWell
+		lines := probesOfBothFamilies
 		if i < len(each) {
 			lines = each[i]
 		}
@@ -56,10 +56,10 @@ func (b *box) checkWith(top string, each ...string) result {
 	return b.must(0, "check")
 }
 
-func TestCheckTellsHowSoonAnUplinkIsDown(t *testing.T) {
+func TestCheckPrintsDetectionTimes(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
-	r := b.checkWith("probes.interval = \"2s\"\n", "", watchedWell+"probes.a.timeout = \"3s\"\n")
+	r := b.checkWith("probes.interval = \"2s\"\n", "", probesOfBothFamilies+"probes.a.timeout = \"3s\"\n")
 	for _, line := range []string{
 		"uplink eth0: when nobody answers, down after 3.2s at the latest\n",
 		"uplink eth1: when nobody answers, down after 8.2s (IPv4), 4.2s (IPv6) at the latest\n",
@@ -86,7 +86,7 @@ func TestCheckTellsHowSoonAnUplinkIsDown(t *testing.T) {
 	}
 }
 
-func TestCheckSaysWhatIsNotSeen(t *testing.T) {
+func TestCheckWarnsOfMonitoringGaps(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	if r := b.checkWith(""); len(r.warnings()) != 0 {
@@ -100,21 +100,21 @@ func TestCheckSaysWhatIsNotSeen(t *testing.T) {
 		{"", `probes.a.target = "icmp://192.0.2.77"`, []string{"uplink eth0 has no probe for IPv6"}},
 		{"", `probes.a.target = "gateway"`, []string{"uplink eth0 has a probe of its gateway only"}},
 		{"", "probes.a.target = \"gateway\"\nprobes.b.target = \"icmp://example.net\"", []string{"uplink eth0 is up when its gateway alone answers", "quorum = 2"}},
-		{`prove = ["tcp://192.0.2.77:80"]`, watchedWell, []string{"no uplink has the address 192.0.2.77"}},
-		{`proof.source = "192.0.2.2"`, watchedWell, []string{"192.0.2.2 of [proof] is an address of this host, on eth1"}},
+		{`prove = ["tcp://192.0.2.77:80"]`, probesOfBothFamilies, []string{"no uplink has the address 192.0.2.77"}},
+		{`proof.source = "192.0.2.2"`, probesOfBothFamilies, []string{"192.0.2.2 of [proof] is an address of this host, on eth1"}},
 	} {
-		if r := b.checkWith(c.top+"\n", c.uplink+"\n"); r.says(t, c.words...) != 1 {
+		if r := b.checkWith(c.top+"\n", c.uplink+"\n"); r.wantWarning(t, c.words...) != 1 {
 			t.Errorf("%s %s: not one warning: %s", c.top, c.uplink, r)
 		}
 	}
 	r := b.checkWith("endpoint.listen = \"0.0.0.0:9717\"\n")
-	if r.says(t, "listens at 0.0.0.0:9717", "asks for no token") != 2 {
+	if r.wantWarning(t, "listens at 0.0.0.0:9717", "asks for no token") != 2 {
 		t.Errorf("not two warnings: %s", r)
 	}
-	r.says(t, "listens at 0.0.0.0:9717", "has no TLS")
+	r.wantWarning(t, "listens at 0.0.0.0:9717", "has no TLS")
 }
 
-func TestCheckLooksAtTheFilesItIsGiven(t *testing.T) {
+func TestCheckWarnsOfUnsafeFiles(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	file := filepath.Join(b.dir, "file")
@@ -148,15 +148,15 @@ func TestCheckLooksAtTheFilesItIsGiven(t *testing.T) {
 			line = fmt.Sprintf("endpoint.token_file = %q\n", file)
 		}
 		r := b.checkWith(line)
-		if c.words == nil && len(r.warnings()) != 0 || c.words != nil && r.says(t, append(c.words, c.key, file)...) != 1 {
+		if c.words == nil && len(r.warnings()) != 0 || c.words != nil && r.wantWarning(t, append(c.words, c.key, file)...) != 1 {
 			t.Errorf("%s with mode %o of %d: %s", c.key, c.mode, c.owner, r)
 		}
 	}
-	b.checkWith("on_change = [\"/absent\"]\n").says(t, "on_change: ", "/absent", "no such file")
-	b.checkWith("endpoint = { tls_cert = \"/absent\", tls_key = \"/dev/null\" }\n").says(t, "tls_key: /dev/null is not a regular file")
+	b.checkWith("on_change = [\"/absent\"]\n").wantWarning(t, "on_change: ", "/absent", "no such file")
+	b.checkWith("endpoint = { tls_cert = \"/absent\", tls_key = \"/dev/null\" }\n").wantWarning(t, "tls_key: /dev/null is not a regular file")
 	change(0o755, 0)
 	if err := os.Chmod(b.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	b.checkWith(fmt.Sprintf("on_change = [%q]\n", file)).says(t, b.dir+" can be changed by others than root")
+	b.checkWith(fmt.Sprintf("on_change = [%q]\n", file)).wantWarning(t, b.dir+" can be changed by others than root")
 }

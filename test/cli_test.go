@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-func TestTheProposalWorks(t *testing.T) {
+func TestInitProposesAWorkingConfiguration(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.Gateway.Run("sh", "-ec", `ip route add default via 192.0.2.1 dev eth1 metric 200 proto dhcp
@@ -43,7 +43,7 @@ ip route add 203.0.113.0/24 via 198.18.0.9 dev lan0`)
 	}
 }
 
-func TestJSON(t *testing.T) {
+func TestJSONOutput(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	has := func(status int, keys []string, args ...string) map[string]any {
@@ -80,7 +80,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestWrongUsage(t *testing.T) {
+func TestUsageErrorsExitWithTwo(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	for _, args := range [][]string{{"aply"}, {"apply", "--nosuch"}, {"plan", "extra"}, {"--nosuch"}, {"check", "--json=perhaps"}} {
@@ -90,7 +90,7 @@ func TestWrongUsage(t *testing.T) {
 		}
 	}
 	for flag, other := range map[string][]string{"--state": {"--config", b.config}, "--config": {"--state", b.dir}} {
-		if r := b.finish(b.Gateway.Command(t.Context(), b.program, append(other, "apply", flag, "")...)); r.status != 2 || !strings.Contains(r.stderr, flag) {
+		if r := b.runCommand(b.Gateway.Command(t.Context(), b.program, append(other, "apply", flag, "")...)); r.status != 2 || !strings.Contains(r.stderr, flag) {
 			t.Errorf("an empty %s: %s", flag, r)
 		}
 	}
@@ -122,11 +122,11 @@ func TestHelpAndCompletion(t *testing.T) {
 }
 
 // Whatever is wrong with a configuration, no command that reads it touches the host.
-func TestNoMistakeReachesTheKernel(t *testing.T) {
+func TestInvalidConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	before := snap(b.Gateway)
+	before := takeSnapshot(b.Gateway)
 	files, err := filepath.Glob("../cmd/internal/config/testdata/bad-*")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("bad configurations: %v, %v", files, err)
@@ -149,10 +149,10 @@ func TestNoMistakeReachesTheKernel(t *testing.T) {
 			}
 		}
 	}
-	before.same(t, "bad configurations", b.Gateway)
+	before.wantSame(t, "bad configurations", b.Gateway)
 }
 
-func TestGatewaysThatTheKernelKnows(t *testing.T) {
+func TestAutoGatewayFollowsRoutes(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, lines, want string }{
 		{"a static default route", "ip route add default via 192.0.2.1 dev eth1 metric 9", "default via 192.0.2.1 dev eth1 src 192.0.2.2 table 8202"},
@@ -175,7 +175,7 @@ func TestGatewaysThatTheKernelKnows(t *testing.T) {
 	}
 }
 
-func TestAPointToPointLinkNeedsNoGateway(t *testing.T) {
+func TestPointToPointLinkNeedsNoGateway(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.write("[uplinks.ppp]\nid = 3\ninterface = \"tun7\"\ngateway = \"auto\"\n")
@@ -186,7 +186,7 @@ func TestAPointToPointLinkNeedsNoGateway(t *testing.T) {
 	b.apply()
 }
 
-func TestAnotherDefaultRouteIsOneReplacement(t *testing.T) {
+func TestGatewayChangeIsOneReplace(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.write("[uplinks.auto]\nid = 2\ninterface = \"eth1\"\ngateway = \"auto\"\n")

@@ -13,8 +13,8 @@ import (
 	"replypath/test/world"
 )
 
-// gone waits until the kernel has no rule for the table any more.
-func (b *box) gone(table string) {
+// awaitNoTable waits until the kernel has no rule for the table any more.
+func (b *box) awaitNoTable(table string) {
 	b.t.Helper()
 	late := time.After(20 * time.Second)
 	for strings.Contains(b.Gateway.Run("ip", "rule"), "lookup "+table) {
@@ -26,7 +26,7 @@ func (b *box) gone(table string) {
 	}
 }
 
-func (b *box) looksUp(table string) {
+func (b *box) wantTableLookedUp(table string) {
 	b.t.Helper()
 	if rules := b.Gateway.Run("ip", "rule"); !strings.Contains(rules, "lookup "+table) {
 		b.t.Errorf("table %s is not looked up:\n%s", table, rules)
@@ -53,7 +53,7 @@ func withAndWithoutService(t *testing.T, test func(t *testing.T, b *box)) {
 
 // awaitGuards waits until nobody sees to a deadline of the box's any more: the last to do so still writes to its folder.
 func (b *box) awaitGuards() {
-	until(b.t, time.Minute, "the guards have ended", func() bool {
+	eventually(b.t, time.Minute, "the guards have ended", func() bool {
 		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		return !slices.ContainsFunc(files, func(file string) bool {
 			line, _ := os.ReadFile(file)
@@ -62,21 +62,21 @@ func (b *box) awaitGuards() {
 	})
 }
 
-func TestAnUnconfirmedApplyGoesBack(t *testing.T) {
+func TestUnconfirmedApplyIsRolledBack(t *testing.T) {
 	withAndWithoutService(t, func(t *testing.T, b *box) {
 		b.configure(b.Uplinks[0], b.Uplinks[2])
 		b.must(0, "apply", "--confirm", "8s")
-		b.looksUp("8203")
-		b.gone("8203")
+		b.wantTableLookedUp("8203")
+		b.awaitNoTable("8203")
 		b.configure(b.Uplinks[0], b.Uplinks[1])
-		b.repaired()
+		b.awaitInSync()
 		if r := b.must(1, "confirm"); !strings.Contains(r.stderr, "no change waits") {
 			t.Errorf("a confirmation that comes too late: %s", r)
 		}
 	})
 }
 
-func TestAConfirmedApplyStays(t *testing.T) {
+func TestConfirmedApplyStays(t *testing.T) {
 	withAndWithoutService(t, func(t *testing.T, b *box) {
 		b.configure(b.Uplinks[0], b.Uplinks[2])
 		b.must(0, "apply", "--confirm", "30s")
@@ -85,12 +85,12 @@ func TestAConfirmedApplyStays(t *testing.T) {
 		// What a later change goes back to is what was confirmed.
 		b.configure(b.Uplinks...)
 		b.must(0, "apply", "--confirm", "4s")
-		b.gone("8202")
-		b.looksUp("8203")
+		b.awaitNoTable("8202")
+		b.wantTableLookedUp("8203")
 	})
 }
 
-func TestADeadlineOutlivesItsService(t *testing.T) {
+func TestConfirmDeadlineSurvivesServiceRestart(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.ISPs(t, 3))
 	b.configure(b.Uplinks[0], b.Uplinks[1])
@@ -99,38 +99,38 @@ func TestADeadlineOutlivesItsService(t *testing.T) {
 	b.must(0, "apply", "--confirm", "12s")
 	s.kill()
 	s = b.start()
-	b.looksUp("8203")
-	b.gone("8203")
-	b.looksUp("8202")
+	b.wantTableLookedUp("8203")
+	b.awaitNoTable("8203")
+	b.wantTableLookedUp("8202")
 	s.kill()
 	s = b.start()
-	b.looksUp("8202")
+	b.wantTableLookedUp("8202")
 	b.must(0, "reload") // somebody asks for it all the same
-	b.looksUp("8203")
+	b.wantTableLookedUp("8203")
 	s.stop()
 }
 
-func TestTheFirstApplyGoesBackToNothing(t *testing.T) {
+func TestFirstUnconfirmedApplyIsRolledBackToNothing(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.must(0, "apply", "--confirm", "1s")
-	b.gone("8201")
+	b.awaitNoTable("8201")
 	b.must(3, "plan")
 	b.must(2, "apply", "--confirm", "10ms")
 	b.must(2, "apply", "--confirm", "0s")
 }
 
-func TestTheGuardFindsARelativeStateFolder(t *testing.T) {
+func TestRollbackFindsARelativeStateDirectory(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	cmd := b.Gateway.Command(t.Context(), b.program, "apply", "--confirm", "1s", "--config", b.config, "--state", "state")
 	cmd.Dir = b.dir
-	if r := b.finish(cmd); r.status != 0 {
+	if r := b.runCommand(cmd); r.status != 0 {
 		t.Fatal(r)
 	}
-	b.gone("8201")
+	b.awaitNoTable("8201")
 }
 
-// TestTheGuardDoesNotGiveUp lets it fail to lock the host until it has tried in vain.
-func TestTheGuardDoesNotGiveUp(t *testing.T) {
+// TestRollbackRetriesUntilItSucceeds lets it fail to lock the host until it has tried in vain.
+func TestRollbackRetriesUntilItSucceeds(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.must(0, "apply", "--confirm", "1s")
 	locks, err := filepath.Glob(filepath.Join(b.dir, "state", "*.lock"))
@@ -141,9 +141,9 @@ func TestTheGuardDoesNotGiveUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(1500 * time.Millisecond)
-	b.looksUp("8201")
+	b.wantTableLookedUp("8201")
 	if err := os.Remove(locks[0]); err != nil {
 		t.Fatal(err)
 	}
-	b.gone("8201")
+	b.awaitNoTable("8201")
 }

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestReloadWorksBesideTwoHundredIdleCallers(t *testing.T) {
+func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.start()
@@ -30,19 +30,19 @@ func TestReloadWorksBesideTwoHundredIdleCallers(t *testing.T) {
 	}
 	began := time.Now()
 	b.must(0, "reload")
-	t.Logf("reload took %s", round(time.Since(began)))
+	t.Logf("reload took %s", roundDuration(time.Since(began)))
 }
 
-// callerVariable has the test binary ask the service on this socket, and print what it is answered.
-const callerVariable = "REPLYPATH_CALLER"
+// controlClientVariable has the test binary ask the service on this socket, and print what it is answered.
+const controlClientVariable = "REPLYPATH_CALLER"
 
-// nobody is the user of that name.
-const nobody = 65534
+// nobodyUID is the user of that name.
+const nobodyUID = 65534
 
-// callIfAsked is a program that anybody may run.
-func callIfAsked() {
-	path, asked := os.LookupEnv(callerVariable)
-	if !asked {
+// runControlClientIfRequested is a program that anybody may run.
+func runControlClientIfRequested() {
+	path, requested := os.LookupEnv(controlClientVariable)
+	if !requested {
 		return
 	}
 	c, err := net.Dial("unix", path)
@@ -67,7 +67,7 @@ func namespace() uint64 {
 	return cookie
 }
 
-func TestNobodyButRootIsHeard(t *testing.T) {
+func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
 	t.Parallel()
 	var first, outside, users int
 	if text, err := os.ReadFile("/proc/self/uid_map"); err != nil {
@@ -75,7 +75,7 @@ func TestNobodyButRootIsHeard(t *testing.T) {
 	} else if _, err := fmt.Sscan(string(text), &first, &outside, &users); err != nil {
 		t.Fatal(err)
 	}
-	if users <= nobody {
+	if users <= nobodyUID {
 		t.Fatal("in this user namespace there is nobody but root: run the tests as root")
 	}
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
@@ -84,7 +84,7 @@ func TestNobodyButRootIsHeard(t *testing.T) {
 	call := func(uid uint32) string {
 		t.Helper()
 		cmd := b.Gateway.Command(t.Context(), "/proc/self/exe", "-test.run=^$")
-		cmd.Env = append(os.Environ(), callerVariable+"="+socket)
+		cmd.Env = append(os.Environ(), controlClientVariable+"="+socket)
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid, NoSetGroups: true}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -92,11 +92,11 @@ func TestNobodyButRootIsHeard(t *testing.T) {
 		}
 		return string(out)
 	}
-	if said := call(0); !strings.Contains(said, "in_sync") {
-		t.Errorf("root is told %q", said)
+	if output := call(0); !strings.Contains(output, "in_sync") {
+		t.Errorf("root is told %q", output)
 	}
-	if said := call(nobody); !strings.HasPrefix(said, "refused") {
-		t.Errorf("nobody is told %q", said)
+	if output := call(nobodyUID); !strings.HasPrefix(output, "refused") {
+		t.Errorf("nobody is told %q", output)
 	}
 	// Whatever becomes of the files' modes.
 	for path := socket; path != "/"; path = filepath.Dir(path) {
@@ -107,8 +107,8 @@ func TestNobodyButRootIsHeard(t *testing.T) {
 			break
 		}
 	}
-	if said := call(nobody); said != "answered: \"\"\n" {
-		t.Errorf("nobody is told %q", said)
+	if output := call(nobodyUID); output != "answered: \"\"\n" {
+		t.Errorf("nobody is told %q", output)
 	}
 	b.must(0, "reload")
 }

@@ -12,26 +12,26 @@ import (
 // packets are sent each way on a connection that has been answered.
 const packets = 20
 
-// walk is what an established packet meets of ours in one hook: the rules that it is held against, and those that take
+// chainWalk is what an established packet meets of ours in one hook: the rules that it is held against, and those that take
 // it, the jump among both.
-type walk struct{ held, taken int }
+type chainWalk struct{ compared, matched int }
 
-func (w walk) String() string {
-	return fmt.Sprintf("held against %d rules, taken by %d", w.held, w.taken)
+func (w chainWalk) String() string {
+	return fmt.Sprintf("held against %d rules, taken by %d", w.compared, w.matched)
 }
 
-func TestAnEstablishedPacketMeetsFewRules(t *testing.T) {
+func TestEstablishedPacketsTraverseFewRules(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
-		walks := map[string]walk{}
+		walks := map[string]chainWalk{}
 		for _, n := range []int{2, 31} {
 			b := newBox(t, world.ISPs(t, n, world.Options{Spoofable: true}), backend)
 			b.apply()
 			for _, forwarded := range []bool{false, true} {
 				for _, to := range b.Uplinks[1].Addrs() {
-					for hook, w := range b.walks(t, to, forwarded) {
+					for hook, w := range b.chainWalks(t, to, forwarded) {
 						name := fmt.Sprintf("%s of IPv%d, forwarded %t", hook, familyOf(to), forwarded)
-						if w.held < 2 || w.taken < 2 || w.held > 4 || w.taken > 4 {
+						if w.compared < 2 || w.matched < 2 || w.compared > 4 || w.matched > 4 {
 							t.Errorf("%s with %d uplinks: %s", name, n, w)
 						}
 						if few, known := walks[name]; known && few != w {
@@ -45,8 +45,8 @@ func TestAnEstablishedPacketMeetsFewRules(t *testing.T) {
 	})
 }
 
-// walks sends packets on an established connection and reads the counters.
-func (b *box) walks(t *testing.T, to netip.Addr, forwarded bool) map[string]walk {
+// chainWalks sends packets on an established connection and reads the counters.
+func (b *box) chainWalks(t *testing.T, to netip.Addr, forwarded bool) map[string]chainWalk {
 	t.Helper()
 	family, port := familyOf(to), uint16(5000)
 	server, at, passes := b.Gateway, netip.AddrPortFrom(to, servedPort), map[string]int{"PREROUTING": packets, "OUTPUT": packets}
@@ -72,16 +72,16 @@ func (b *box) walks(t *testing.T, to netip.Addr, forwarded bool) map[string]walk
 		ask()
 	}
 	b.Settle()
-	walks := map[string]walk{}
+	walks := map[string]chainWalk{}
 	for hook, sent := range passes {
 		chain := map[string]string{"PREROUTING": "REPLYPATH-PRE", "OUTPUT": "REPLYPATH-OUT"}[hook]
-		w := walk{held: 1, taken: 1} // the jump
+		w := chainWalk{compared: 1, matched: 1} // the jump
 		for i, taken := range b.counts(family, chain) {
-			w.held++
+			w.compared++
 			// Others' packets, such as a neighbour's question, have no mark and are taken by none.
 			switch {
 			case taken == sent:
-				w.taken++
+				w.matched++
 			case taken != 0:
 				t.Errorf("rule %d of %s took %d packets of %d", i+1, chain, taken, sent)
 			}

@@ -12,7 +12,7 @@ import (
 type damage struct{ name, lines, named, undo string }
 
 // The gateways and prefixes in which the two families differ.
-var words = map[int]*strings.Replacer{
+var familyWords = map[int]*strings.Replacer{
 	4: strings.NewReplacer("RESTORE", restore4, "IPT", "%s", "IP", "ip -4", "SYSCTL", "net.ipv4.fwmark_reflect", "ANY", "203.0.113.0/24",
 		"VIA", "192.0.2.1", "OTHER", "192.0.2.9", "FROM", "192.0.2.2", "NET", "192.0.2.0/24"),
 	6: strings.NewReplacer("RESTORE", restore6, "IPT", "%s", "IP", "ip -6", "SYSCTL", "net.ipv6.fwmark_reflect", "ANY", "2001:db8:c::/64",
@@ -72,43 +72,43 @@ var filtering = []damage{
 	{"the table flushed and its chains deleted", "IPT -F; IPT -X", "-N REPLYPATH-PRE", ""},
 }
 
-func TestDamageToRoutingIsSeenAndMended(t *testing.T) {
+func TestRoutingDamageIsDetectedAndRepaired(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
-	b.suffer(t, routing, 4, 6)
-	b.suffer(t, onlyIPv4, 4)
+	b.damageAndRepair(t, routing, 4, 6)
+	b.damageAndRepair(t, onlyIPv4, 4)
 }
 
-func TestDamageToChainsIsSeenAndMended(t *testing.T) {
+func TestChainDamageIsDetectedAndRepaired(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
-		b.suffer(t, filtering, 4, 6)
-		b.suffer(t, []damage{b.everything()}, 4, 6)
+		b.damageAndRepair(t, filtering, 4, 6)
+		b.damageAndRepair(t, []damage{b.allDamage()}, 4, 6)
 	})
 }
 
-// everything is all damage at once.
-func (b *box) everything() damage {
+// allDamage is all damage at once.
+func (b *box) allDamage() damage {
 	all := damage{name: "everything at once", named: "rule add priority 2000"}
 	all.lines = "IP rule flush; IPT -F; IPT -X; IP route flush table 8201; IP route flush table 8202; ip link set eth1 group 0; sysctl -qw SYSCTL=0; sysctl -qw net.ipv4.conf.eth0.src_valid_mark=0"
 	all.undo = "RESTORE"
 	return all
 }
 
-// suffer does each damage in these families, and wants it seen and mended, and nothing of others' touched.
-func (b *box) suffer(t *testing.T, all []damage, families ...int) {
+// damageAndRepair does each damage in these families, and wants it seen and mended, and nothing of others' touched.
+func (b *box) damageAndRepair(t *testing.T, all []damage, families ...int) {
 	t.Helper()
 	b.apply()
-	whole := snap(b.Gateway)
+	whole := takeSnapshot(b.Gateway)
 	delete(whole, "nft") // lists chains in the order in which they were made
 	for _, d := range all {
 		for _, family := range families {
-			b.shell(family, d.lines)
+			b.familyShell(family, d.lines)
 		}
 		seen := b.must(3, "plan")
 		for _, family := range families {
-			if named := words[family].Replace(d.named); !strings.Contains(seen.stdout, named) {
+			if named := familyWords[family].Replace(d.named); !strings.Contains(seen.stdout, named) {
 				t.Errorf("%s in IPv%d: the plan does not name %q:\n%s", d.name, family, named, seen.stdout)
 			}
 		}
@@ -116,47 +116,47 @@ func (b *box) suffer(t *testing.T, all []damage, families ...int) {
 			t.Fatalf("%s: %s", d.name, r)
 		}
 		for _, family := range families {
-			b.shell(family, d.undo)
+			b.familyShell(family, d.undo)
 		}
-		whole.same(t, d.name, b.Gateway)
+		whole.wantSame(t, d.name, b.Gateway)
 	}
 	b.must(0, "plan")
 }
 
-// shell runs lines of shell on the gateway, with the family's words.
-func (b *box) shell(family int, text string) {
+// familyShell runs lines of shell on the gateway, with the family's words.
+func (b *box) familyShell(family int, text string) {
 	b.t.Helper()
-	text = strings.ReplaceAll(words[family].Replace(text), "%s", b.tool(family)+" -w -t mangle")
+	text = strings.ReplaceAll(familyWords[family].Replace(text), "%s", b.iptablesName(family)+" -w -t mangle")
 	b.Gateway.Run("sh", "-ec", text)
 }
 
-func TestTheWholeRulesetFlushed(t *testing.T) {
+func TestFlushedRulesetIsRepaired(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t), `backend = "nft"`)
 	b.apply()
-	whole := snap(b.Gateway)
+	whole := takeSnapshot(b.Gateway)
 	b.Gateway.Run("nft", "flush", "ruleset")
 	if seen := b.must(3, "plan"); strings.Count(seen.stdout, " -w -t mangle -N REPLYPATH-PRE\n") != 2 {
 		t.Errorf("the plan does not make the chains of both families anew: %s", seen)
 	}
 	b.apply()
-	whole.same(t, "nft flush ruleset", b.Gateway)
+	whole.wantSame(t, "nft flush ruleset", b.Gateway)
 }
 
 // nft(8) writes what it lists of ours with other words, some of them wrong, and iptables cannot read what it loads then.
-func TestTheWholeRulesetSavedAndLoadedByNFT(t *testing.T) {
+func TestRulesetReloadedByNFTIsRepaired(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t), `backend = "nft"`)
-	before := snap(b.Gateway)
+	before := takeSnapshot(b.Gateway)
 	b.apply()
-	whole := snap(b.Gateway)
+	whole := takeSnapshot(b.Gateway)
 	b.loadByNFT()
 	b.must(3, "plan")
 	b.apply()
-	whole.same(t, "a ruleset that nft has loaded", b.Gateway)
+	whole.wantSame(t, "a ruleset that nft has loaded", b.Gateway)
 	b.loadByNFT()
 	b.must(0, "flush")
-	before.same(t, "flush", b.Gateway)
+	before.wantSame(t, "flush", b.Gateway)
 }
 
 // loadByNFT has nft(8) load what it lists.
@@ -168,27 +168,27 @@ func (b *box) loadByNFT() {
 	}
 }
 
-func TestAnotherBackendLeavesNothingInTheFirst(t *testing.T) {
+func TestBackendChangeLeavesNothingInTheOldBackend(t *testing.T) {
 	t.Parallel()
 	for from, to := range map[string]string{backends[0]: backends[1], backends[1]: backends[0]} {
 		t.Run(from+" to "+to, func(t *testing.T) {
 			b := newBox(t, world.TwoISPs(t), from)
 			legacyTable(b.Gateway)
-			before := snap(b.Gateway)
+			before := takeSnapshot(b.Gateway)
 			b.apply()
 			b.settings = []string{to}
 			b.configure(b.Uplinks...)
 			b.must(3, "plan")
 			b.apply()
-			now := snap(b.Gateway)
-			for _, save := range saves {
+			now := takeSnapshot(b.Gateway)
+			for _, save := range saveCommands {
 				mine := strings.Contains(now[save], "REPLYPATH-PRE")
 				if _, name, _ := strings.Cut(to, `"`); mine != strings.Contains(save, strings.TrimSuffix(name, `"`)) {
 					t.Errorf("%s after %s: %s", save, to, now[save])
 				}
 			}
 			b.must(0, "flush")
-			before.same(t, "flush", b.Gateway)
+			before.wantSame(t, "flush", b.Gateway)
 		})
 	}
 }

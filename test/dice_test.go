@@ -13,8 +13,8 @@ import (
 // seedVariable replays what a test did by chance.
 const seedVariable = "REPLYPATH_SEED"
 
-// dice are chance that can be replayed: the test says how.
-func dice(t *testing.T) *rand.Rand {
+// seededRand are chance that can be replayed: the test says how.
+func seededRand(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if text, ok := os.LookupEnv(seedVariable); ok {
@@ -41,18 +41,18 @@ func (d durations) percentile(p int) time.Duration {
 
 // String has the figures that say most.
 func (d durations) String() string {
-	return fmt.Sprintf("%d measured: p50 %s, p99 %s, max %s", len(d), round(d.percentile(50)), round(d.percentile(99)), round(d.percentile(100)))
+	return fmt.Sprintf("%d measured: p50 %s, p99 %s, max %s", len(d), roundDuration(d.percentile(50)), roundDuration(d.percentile(99)), roundDuration(d.percentile(100)))
 }
 
-func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+func roundDuration(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
-// until asks again and again, and says how long it took; it fails when that is longer than the bound.
-func until(t *testing.T, bound time.Duration, what string, reached func() bool) time.Duration {
+// eventually asks again and again, and says how long it took; it fails when that is longer than the bound.
+func eventually(t *testing.T, bound time.Duration, condition string, done func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
-	for !reached() {
+	for !done() {
 		if time.Since(began) > bound {
-			t.Fatalf("after %s still not: %s", bound, what)
+			t.Fatalf("after %s still not: %s", bound, condition)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -8,11 +8,11 @@ import (
 )
 
 // What others set up in files is seen below another root: the machine's own are not written.
-func TestDoctorReadsTheHostsFiles(t *testing.T) {
+func TestDoctorReadsHostFiles(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	healthy := b.diagnose()
+	healthy := b.runDoctor()
 	cases := []struct {
 		name         string
 		files        map[string]string
@@ -45,15 +45,15 @@ func TestDoctorReadsTheHostsFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			for path, text := range c.files {
-				b.put(path, text)
+				b.writeRootFile(path, text)
 			}
 			if c.id == "" {
-				b.changed(healthy, b.diagnose())
+				b.wantNewFindings(healthy, b.runDoctor())
 				return
 			}
-			d := b.diagnose()
-			b.finds(d, c.severity, c.id, append(c.words, fileRemedies[c.id+" "+c.severity])...)
-			b.changed(healthy, d, c.id)
+			d := b.runDoctor()
+			b.wantFinding(d, c.severity, c.id, append(c.words, fileRemedies[c.id+" "+c.severity])...)
+			b.wantNewFindings(healthy, d, c.id)
 		})
 	}
 }
@@ -85,15 +85,15 @@ func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
-	b.put("/usr/lib/sysctl.d/50-default.conf", "net.ipv4.conf.*.rp_filter = 2\n-net.ipv4.conf.all.rp_filter\n")
-	b.put("/etc/sysctl.d/60-vpn.conf", "# a VPN wants it\nnet/ipv4/conf/all/src_valid_mark=1\n")
-	d := b.diagnose()
-	b.finds(d, isWarning, "src-valid-mark-all", "src_valid_mark = 1, set in /etc/sysctl.d/60-vpn.conf")
-	b.finds(d, isWarning, "rp-filter", "eth1: net.ipv4.conf.eth1.rp_filter = 1, set in /usr/lib/sysctl.d/50-default.conf", "replypath apply")
-	b.put("/etc/sysctl.d/70.conf", "net.ipv4.conf.eth1.rp_filter = 1\n")
-	b.put("/etc/sysctl.d/80.conf", "net.ipv4.conf.*.rp_filter = 0\n") // a name of its own wins over a pattern
-	b.finds(b.diagnose(), isWarning, "rp-filter", "set in /etc/sysctl.d/70.conf")
-	if f := b.diagnose().of("src-valid-mark-all"); len(f) != 1 || f[0].Fixable {
+	b.writeRootFile("/usr/lib/sysctl.d/50-default.conf", "net.ipv4.conf.*.rp_filter = 2\n-net.ipv4.conf.all.rp_filter\n")
+	b.writeRootFile("/etc/sysctl.d/60-vpn.conf", "# a VPN wants it\nnet/ipv4/conf/all/src_valid_mark=1\n")
+	d := b.runDoctor()
+	b.wantFinding(d, isWarning, "src-valid-mark-all", "src_valid_mark = 1, set in /etc/sysctl.d/60-vpn.conf")
+	b.wantFinding(d, isWarning, "rp-filter", "eth1: net.ipv4.conf.eth1.rp_filter = 1, set in /usr/lib/sysctl.d/50-default.conf", "replypath apply")
+	b.writeRootFile("/etc/sysctl.d/70.conf", "net.ipv4.conf.eth1.rp_filter = 1\n")
+	b.writeRootFile("/etc/sysctl.d/80.conf", "net.ipv4.conf.*.rp_filter = 0\n") // a name of its own wins over a pattern
+	b.wantFinding(b.runDoctor(), isWarning, "rp-filter", "set in /etc/sysctl.d/70.conf")
+	if f := b.runDoctor().of("src-valid-mark-all"); len(f) != 1 || f[0].Fixable {
 		t.Errorf("what a file sets, and links check by, is not to be changed behind their backs: %+v", f)
 	}
 }

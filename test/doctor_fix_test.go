@@ -11,13 +11,13 @@ import (
 
 const dropIn = "/etc/systemd/networkd.conf.d/replypath.conf"
 
-func TestDoctorDoesNotOverwriteTheOperatorsDropIn(t *testing.T) {
+func TestDoctorFixKeepsTheOperatorsDropIn(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	b.put("/run/systemd/netif/links/2", "")
+	b.writeRootFile("/run/systemd/netif/links/2", "")
 	const theirs = "[Network]\nManageForeignRoutes=yes\n"
-	b.put(dropIn, theirs)
+	b.writeRootFile(dropIn, theirs)
 	if r := b.run("doctor", "--fix", "--yes", "--root", b.root()); r.status != 3 || !strings.Contains(r.stderr, "nothing that could be fixed") {
 		t.Errorf("it is the operator's: %s", r)
 	}
@@ -26,11 +26,11 @@ func TestDoctorDoesNotOverwriteTheOperatorsDropIn(t *testing.T) {
 	}
 }
 
-func TestDoctorFixesWhatIsWithoutRiskAndSaysHowToUndoIt(t *testing.T) {
+func TestDoctorFixAppliesSafeFixesAndPrintsUndo(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	b.put("/run/systemd/netif/links/2", "")
+	b.writeRootFile("/run/systemd/netif/links/2", "")
 	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
 	written := filepath.Join(b.root(), dropIn)
 	if r := b.run("doctor", "--fix", "--root", b.root()); r.status != 1 || !strings.Contains(r.stderr, "--yes") || b.Gateway.Sysctl("net.ipv4.conf.all.src_valid_mark") != "1" {
@@ -57,7 +57,7 @@ func TestDoctorFixesWhatIsWithoutRiskAndSaysHowToUndoIt(t *testing.T) {
 // fixable makes both of the conditions that can be fixed.
 func (b *box) fixable() {
 	b.t.Helper()
-	b.put("/run/systemd/netif/links/2", "")
+	b.writeRootFile("/run/systemd/netif/links/2", "")
 	b.Gateway.SetSysctl(validMark, "1")
 }
 
@@ -68,7 +68,7 @@ const (
 )
 
 // One fix that cannot be done keeps none of the others back, wherever it stands, and what was not done is done next time.
-func TestDoctorDoesTheOtherFixesWhenSomeFail(t *testing.T) {
+func TestDoctorFixContinuesAfterAFailure(t *testing.T) {
 	t.Parallel()
 	sealed := "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"
 	for name, c := range map[string]struct {
@@ -88,10 +88,10 @@ func TestDoctorDoesTheOtherFixesWhenSomeFail(t *testing.T) {
 			b.fixable()
 			folder := filepath.Dir(filepath.Join(b.root(), dropIn))
 			if c.inTheWay {
-				b.put(filepath.Dir(dropIn), "a file where the folder should be")
+				b.writeRootFile(filepath.Dir(dropIn), "a file where the folder should be")
 			}
 			fix := []string{"doctor", "--fix", "--yes", "--root", b.root()}
-			r := b.inPrivate(c.script)(fix...)
+			r := b.inMountNamespace(c.script)(fix...)
 			if first, last := strings.Index(r.stderr, "would do: "+validMarkTo), strings.Index(r.stderr, "would do: "+writeDropIn); first < 0 || last < first {
 				t.Errorf("not both were proposed in that order: %s", r)
 			}

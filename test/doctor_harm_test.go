@@ -8,51 +8,51 @@ import (
 	"replypath/test/world"
 )
 
-// asked are the kinds of questions that tell whether replies go wrong.
-var asked = []world.Kind{world.AskTCP, world.AskUDP, world.AskPing}
+// harmKinds are the kinds of questions that tell whether replies go wrong.
+var harmKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing}
 
-// served has the gateway and the host behind it answer, whose addresses the second uplink's ISP routes to the gateway.
-func (b *box) served() {
+// serveGatewayAndLAN has the gateway and the host behind it answer, whose addresses the second uplink's ISP routes to the gateway.
+func (b *box) serveGatewayAndLAN() {
 	b.t.Helper()
 	for _, h := range []*world.Host{b.Gateway, b.LAN} {
-		serve(h)
+		serveAll(h)
 	}
 	for _, to := range []netip.Addr{b.LAN4, b.LAN6} {
 		b.Delegate(b.Uplinks[1], netip.PrefixFrom(to, to.BitLen()))
 	}
 }
 
-// harmed tells what is wrong with answers to questions by the second uplink, in both families: of the gateway itself, and
+// brokenReplies tells what is wrong with answers to questions by the second uplink, in both families: of the gateway itself, and
 // of a host in a network behind it that the ISP routes to it. Empty: nothing. With silence it does not wait long.
-func (b *box) harmed(p *proof, silence bool) (wrong []string) {
+func (b *box) brokenReplies(p *egress, silence bool) (broken []string) {
 	b.t.Helper()
-	p.settled()() // of what was asked before, TCP may have sent something again
+	p.settle()() // of what was asked before, TCP may have sent something again
 	u := b.Uplinks[1]
 	all := append(u.Addrs(), b.LAN4, b.LAN6)
-	var asking sync.WaitGroup
+	var requests sync.WaitGroup
 	var mu sync.Mutex
 	for _, to := range all {
-		for _, kind := range asked {
-			asking.Go(func() {
-				q := question(kind, to)
-				q.Silence = silence
-				a := b.Client.Ask(q)
+		for _, kind := range harmKinds {
+			requests.Go(func() {
+				q := newRequest(kind, to)
+				q.ExpectTimeout = silence
+				a := b.Client.Send(q)
 				mu.Lock()
 				defer mu.Unlock()
 				if !a.OK {
-					wrong = append(wrong, fmt.Sprintf("%s to %s: %v", kind, to, a))
+					broken = append(broken, fmt.Sprintf("%s to %s: %v", kind, to, a))
 				}
 			})
 		}
 	}
-	asking.Wait()
-	defer p.settled()()
+	requests.Wait()
+	defer p.settle()()
 	for _, to := range all {
 		for i, wire := range p.wires {
-			if n := wire.Count(answers(to)); i != u.Index && n > 0 {
-				wrong = append(wrong, fmt.Sprintf("%d answers from %s left by eth%d", n, to, i))
+			if n := wire.Count(repliesFrom(to)); i != u.Index && n > 0 {
+				broken = append(broken, fmt.Sprintf("%d answers from %s left by eth%d", n, to, i))
 			}
 		}
 	}
-	return wrong
+	return broken
 }

@@ -12,21 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// option is what the kernel must be built with, and what for.
-type option struct {
+// kernelOption is what the kernel must be built with, and what for.
+type kernelOption struct {
 	name, purpose string
 	proof         bool // proofs alone need it
 }
 
-// options are those that the doctor looks for.
-func options(t *testing.T) (all []option) {
+// kernelOptions are those that the doctor looks for.
+func kernelOptions(t *testing.T) (all []kernelOption) {
 	t.Helper()
 	text, err := os.ReadFile("../cmd/internal/doctor/kernel.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile(`\{"(CONFIG_[A-Z0-9_]+)", "(.+)", (true|false)\}`).FindAllStringSubmatch(string(text), -1) {
-		all = append(all, option{m[1], m[2], m[3] == "true"})
+		all = append(all, kernelOption{m[1], m[2], m[3] == "true"})
 	}
 	if len(all) < 10 {
 		t.Fatalf("%d options", len(all))
@@ -35,7 +35,7 @@ func options(t *testing.T) (all []option) {
 }
 
 // A kernel's configuration says "is not set" of what was left out, and nothing at all of what hangs on that.
-func TestDoctorNamesWhatTheKernelWasBuiltWithout(t *testing.T) {
+func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
@@ -43,9 +43,9 @@ func TestDoctorNamesWhatTheKernelWasBuiltWithout(t *testing.T) {
 	if err := unix.Uname(&release); err != nil {
 		t.Fatal(err)
 	}
-	needed := options(t)
+	needed := kernelOptions(t)
 	name := unix.ByteSliceToString(release.Release[:])
-	configured := func(path string, lines map[string]string) diagnosis {
+	configured := func(path string, lines map[string]string) doctorReport {
 		var text strings.Builder
 		fmt.Fprintln(&text, "#\n# Automatically generated file; DO NOT EDIT.\n#\nCONFIG_CC_VERSION_TEXT=\"gcc\"\n# CONFIG_WIREGUARD is not set")
 		for _, o := range needed {
@@ -58,8 +58,8 @@ func TestDoctorNamesWhatTheKernelWasBuiltWithout(t *testing.T) {
 		if err := os.RemoveAll(b.root()); err != nil {
 			t.Fatal(err)
 		}
-		b.put(path, text.String())
-		return b.diagnose()
+		b.writeRootFile(path, text.String())
+		return b.runDoctor()
 	}
 	boot := "/boot/config-" + name
 	healthy := configured(boot, nil)
@@ -68,50 +68,50 @@ func TestDoctorNamesWhatTheKernelWasBuiltWithout(t *testing.T) {
 	}
 	for _, o := range needed {
 		for _, line := range []string{"# " + o.name + " is not set", ""} {
-			more := b.changed(healthy, configured(boot, map[string]string{o.name: line}), "kernel-option")
-			want := symptom{severity: isError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel that has it"}
+			more := b.wantNewFindings(healthy, configured(boot, map[string]string{o.name: line}), "kernel-option")
+			want := findingCase{severity: isError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel that has it"}
 			if o.proof {
 				want.severity = isNote
 			}
 			for _, f := range more {
-				want.said(t, f)
+				want.check(t, f)
 			}
 		}
 	}
-	b.changed(healthy, configured("/lib/modules/"+name+"/config", map[string]string{"CONFIG_NF_CONNTRACK": ""}), "kernel-option")
-	b.put(boot, "")
-	if d := b.diagnose(); len(d.of("kernel-option")) > 0 {
+	b.wantNewFindings(healthy, configured("/lib/modules/"+name+"/config", map[string]string{"CONFIG_NF_CONNTRACK": ""}), "kernel-option")
+	b.writeRootFile(boot, "")
+	if d := b.runDoctor(); len(d.of("kernel-option")) > 0 {
 		t.Errorf("an empty file tells nothing: %s", d)
 	}
 }
 
 // The machine's own, which all of these tests run on, has all that is needed.
-func TestDoctorReadsTheMachinesOwnKernelConfiguration(t *testing.T) {
+func TestDoctorReadsTheRunningKernelsConfiguration(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	if d := b.diagnose(func(args ...string) result { return b.run("doctor", "--json") }); len(d.of("kernel-option")) > 0 {
+	if d := b.runDoctor(func(args ...string) result { return b.run("doctor", "--json") }); len(d.of("kernel-option")) > 0 {
 		t.Errorf("it has: %s", d)
 	}
 }
 
-func TestDoctorTellsWhatIsNotWatched(t *testing.T) {
+func TestDoctorReportsUplinksWithoutProbes(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	want := symptom{severity: isNote, words: []string{"has no probe: only its gateway is asked, which does not show that the Internet is behind it"}}
-	for n, f := range b.diagnose().of("probes") {
+	want := findingCase{severity: isNote, words: []string{"has no probe: only its gateway is asked, which does not show that the Internet is behind it"}}
+	for n, f := range b.runDoctor().of("probes") {
 		want.remedy = fmt.Sprintf(`add [uplinks.isp%d.probes.NAME] with target = "icmp://HOST"`, n)
-		want.said(t, f)
+		want.check(t, f)
 		text, err := os.ReadFile(b.config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.write(fmt.Sprintf("%s[uplinks.isp%d.probes.client]\ntarget = \"icmp://203.0.113.10\"\n[uplinks.isp%[2]d.probes.client6]\ntarget = \"icmp://[2001:db8:c::10]\"\n", text, n))
-		if left := len(b.diagnose().of("probes")); left != 1-n {
+		if left := len(b.runDoctor().of("probes")); left != 1-n {
 			t.Errorf("%d uplinks without a probe are left, want %d", left, 1-n)
 		}
 	}
-	if d := b.diagnose(); len(d.Findings) > 0 {
+	if d := b.runDoctor(); len(d.Findings) > 0 {
 		t.Errorf("nothing is left to be said: %s", d)
 	}
 }

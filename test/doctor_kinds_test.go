@@ -11,39 +11,39 @@ import (
 	"testing"
 )
 
-// shownBy are the tests that make a finding real, of those that are not in a table of symptoms.
-var shownBy = map[string]func(*testing.T){
-	"conntrack-full":        TestDoctorTellsThatTheTableOfConnectionsIsNearlyFull,
-	"iptables-missing":      TestDoctorTellsWhatOfIptablesIsMissing,
-	"kernel-option":         TestDoctorNamesWhatTheKernelWasBuiltWithout,
-	"mark-bits-connections": TestDoctorFindsOurBitsOnConnections,
-	"networkd-foreign":      TestDoctorReadsTheHostsFiles,
-	"probes":                TestDoctorTellsWhatIsNotWatched,
-	"proof-unavailable":     TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress,
-	"rp-filter-refused":     TestDoctorTellsWhatTheSourceCheckRefused,
-	"same-gateway":          TestDoctorNamesGatewaysWithOneAddress,
-	"saved-ruleset":         TestDoctorReadsTheHostsFiles,
-	"udp-server":            TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress,
-	"udp-server-unknown":    TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress,
+// findingTests are the tests that make a finding real, of those that are not in a table of symptoms.
+var findingTests = map[string]func(*testing.T){
+	"conntrack-full":        TestDoctorReportsANearlyFullConntrackTable,
+	"iptables-missing":      TestDoctorReportsMissingIptables,
+	"kernel-option":         TestDoctorReportsMissingKernelOptions,
+	"mark-bits-connections": TestDoctorReportsForeignMarksOnConnections,
+	"networkd-foreign":      TestDoctorReadsHostFiles,
+	"probes":                TestDoctorReportsUplinksWithoutProbes,
+	"proof-unavailable":     TestDoctorReportsWildcardUDPServers,
+	"rp-filter-refused":     TestDoctorReportsRPFilterDrops,
+	"same-gateway":          TestDoctorReportsUplinksWithTheSameGateway,
+	"saved-ruleset":         TestDoctorReadsHostFiles,
+	"udp-server":            TestDoctorReportsWildcardUDPServers,
+	"udp-server-unknown":    TestDoctorReportsWildcardUDPServers,
 }
 
-// elsewhere is the file with tests of what this kernel may not have: make test-boot QEMU=1 runs them on one that has it.
-const elsewhere = "doctor_modules_test.go"
+// modulesTestFile is the file with tests of what this kernel may not have: make test-boot QEMU=1 runs them on one that has it.
+const modulesTestFile = "doctor_modules_test.go"
 
-// shown reports whether a test makes the finding real, here or elsewhere.
-func shown(id, elsewhere string) bool {
-	for _, table := range []map[string]symptom{rulesOfOthers, firewallsOfOthers, sysctlsAndLinks} {
+// hasTest reports whether a test makes the finding real, here or elsewhere.
+func hasTest(id, modulesTests string) bool {
+	for _, table := range []map[string]findingCase{foreignRuleCases, foreignFirewallCases, sysctlAndLinkCases} {
 		for _, s := range table {
 			if s.id == id {
 				return true
 			}
 		}
 	}
-	return shownBy[id] != nil || strings.Contains(elsewhere, fmt.Sprintf("isNote, %q", id))
+	return findingTests[id] != nil || strings.Contains(modulesTests, fmt.Sprintf("isNote, %q", id))
 }
 
-// findings are the names of all kinds of findings that are written in the doctor.
-func findings(t *testing.T) []string {
+// findingIDs are the names of all kinds of findings that are written in the doctor.
+func findingIDs(t *testing.T) []string {
 	names := map[string]bool{}
 	note := func(s source, value ast.Expr) {
 		switch v := value.(type) {
@@ -79,11 +79,11 @@ func findings(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-func TestEveryFindingIsToldOfAndShown(t *testing.T) {
+func TestEveryFindingIsDocumentedAndTested(t *testing.T) {
 	_, told, _ := strings.Cut(readReadme(t), "## What would break it")
 	told, _, _ = strings.Cut(told, "\n## ")
-	all := findings(t)
-	tests, err := os.ReadFile(elsewhere)
+	all := findingIDs(t)
+	tests, err := os.ReadFile(modulesTestFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestEveryFindingIsToldOfAndShown(t *testing.T) {
 		if !strings.Contains(told, "`"+name+"`") {
 			t.Errorf("the README does not tell of %s", name)
 		}
-		if !shown(name, string(tests)) {
+		if !hasTest(name, string(tests)) {
 			t.Errorf("no test makes %s real", name)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"replypath/test/world"
 )
 
-func TestDoctorFindsOurBitsOnConnections(t *testing.T) {
+func TestDoctorReportsForeignMarksOnConnections(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
@@ -21,20 +21,20 @@ func TestDoctorFindsOurBitsOnConnections(t *testing.T) {
 	}
 	track("203.0.113.7", "192.0.2.2", "0x200")
 	track("203.0.113.8", "192.0.2.2", "0x40000")
-	if d := b.diagnose(); !d.well() {
+	if d := b.runDoctor(); !d.healthy() {
 		t.Fatalf("an uplink's mark and the bits of others are no trouble: %s", d)
 	}
 	track("203.0.113.9", "192.0.2.2", "0x700")
 	track("2001:db8:c::9", "2001:db8:b::2", "0xca6c")
-	d := b.diagnose()
-	b.finds(d, isWarning, "mark-bits-connections", "mark 0x700 on 1, such as protocol 6 from 203.0.113.9:5000 to 192.0.2.2:22", "mark 0xca6c on 1, such as protocol 6 from [2001:db8:c::9]:5000", "a program that is not known")
+	d := b.runDoctor()
+	b.wantFinding(d, isWarning, "mark-bits-connections", "mark 0x700 on 1, such as protocol 6 from 203.0.113.9:5000 to 192.0.2.2:22", "mark 0xca6c on 1, such as protocol 6 from [2001:db8:c::9]:5000", "a program that is not known")
 	b.Gateway.Run("ip", "rule", "add", "priority", "9000", "not", "fwmark", "0xca6c", "lookup", "51820")
-	d = b.diagnose()
-	b.finds(d, isWarning, "mark-bits-connections", "connections of wg-quick", "mark 0xca6c")
-	b.finds(d, isWarning, "mark-bits-rule", "ip rules of wg-quick")
+	d = b.runDoctor()
+	b.wantFinding(d, isWarning, "mark-bits-connections", "connections of wg-quick", "mark 0xca6c")
+	b.wantFinding(d, isWarning, "mark-bits-rule", "ip rules of wg-quick")
 }
 
-func TestDoctorTellsThatTheTableOfConnectionsIsNearlyFull(t *testing.T) {
+func TestDoctorReportsANearlyFullConntrackTable(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
@@ -55,53 +55,53 @@ func TestDoctorTellsThatTheTableOfConnectionsIsNearlyFull(t *testing.T) {
 		b.Gateway.Run("conntrack", "-R", path)
 	}
 	fill(0, room*79/100)
-	if d := b.diagnose(); len(d.of("conntrack-full")) > 0 {
+	if d := b.runDoctor(); len(d.of("conntrack-full")) > 0 {
 		t.Errorf("too early: %s", d)
 	}
 	fill(room*79/100, room*81/100)
-	b.finds(b.diagnose(), isWarning, "conntrack-full", fmt.Sprintf("nf_conntrack_max = %d", room), fmt.Sprintf("nf_conntrack_max=%d", 2*room))
+	b.wantFinding(b.runDoctor(), isWarning, "conntrack-full", fmt.Sprintf("nf_conntrack_max = %d", room), fmt.Sprintf("nf_conntrack_max=%d", 2*room))
 	fill(room*81/100, room*96/100)
-	b.finds(b.diagnose(), isError, "conntrack-full")
+	b.wantFinding(b.runDoctor(), isError, "conntrack-full")
 }
 
-func TestDoctorTellsWhatTheSourceCheckRefused(t *testing.T) {
+func TestDoctorReportsRPFilterDrops(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	q := world.Question{Kind: world.AskUDP, To: b.Uplinks[1].Port4(7000)}
+	q := world.Request{Kind: world.KindUDP, To: b.Uplinks[1].Port4(7000)}
 	b.Gateway.ServeUDP(q.To.Port(), world.Pktinfo)
-	if got := b.Client.Ask(q); got.OK {
+	if got := b.Client.Send(q); got.OK {
 		t.Fatalf("it was let in: %v", got)
 	}
-	d := b.diagnose()
-	b.finds(d, isWarning, "rp-filter", "eth1: net.ipv4.conf.", "rp_filter = 1", "replypath apply")
-	b.finds(d, isNote, "rp-filter-refused", "IPReversePathFilter ")
+	d := b.runDoctor()
+	b.wantFinding(d, isWarning, "rp-filter", "eth1: net.ipv4.conf.", "rp_filter = 1", "replypath apply")
+	b.wantFinding(d, isNote, "rp-filter-refused", "IPReversePathFilter ")
 	b.apply()
-	if d := b.diagnose(); !d.well() {
+	if d := b.runDoctor(); !d.healthy() {
 		t.Errorf("strict is right now: %s", d)
 	}
 }
 
-func TestDoctorTellsWhatOfIptablesIsMissing(t *testing.T) {
+func TestDoctorReportsMissingIptables(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
-	b.finds(b.diagnose(b.with(commands(t))), isError, "iptables-missing", "iptables: not found", "install the package iptables")
-	b.finds(b.diagnose(b.with(commands(t, "iptables-nft"))), isError, "iptables-missing", "ip6tables")
-	b.environment = append(os.Environ(), "XTABLES_LIBDIR="+without(t, "libxt_devgroup.so"))
-	d := b.diagnose()
-	b.finds(d, isError, "iptables-missing", "for IPv4", "match devgroup (module xt_devgroup)")
-	b.finds(d, isError, "iptables-missing", "for IPv6", "match devgroup (module xt_devgroup)")
-	ts := newTools(t)
+	b.wantFinding(b.runDoctor(b.withCommandsIn(commandFolder(t))), isError, "iptables-missing", "iptables: not found", "install the package iptables")
+	b.wantFinding(b.runDoctor(b.withCommandsIn(commandFolder(t, "iptables-nft"))), isError, "iptables-missing", "ip6tables")
+	b.env = append(os.Environ(), "XTABLES_LIBDIR="+extensionsWithout(t, "libxt_devgroup.so"))
+	d := b.runDoctor()
+	b.wantFinding(d, isError, "iptables-missing", "for IPv4", "match devgroup (module xt_devgroup)")
+	b.wantFinding(d, isError, "iptables-missing", "for IPv6", "match devgroup (module xt_devgroup)")
+	ts := newWrappers(t)
 	for _, command := range []string{"iptables", "ip6tables", "iptables-nft", "ip6tables-nft"} {
-		ts.script(command+"-restore", fmt.Sprintf(`case $1 in --version) exec "$real" "$@";; esac
+		ts.replace(command+"-restore", fmt.Sprintf(`case $1 in --version) exec "$real" "$@";; esac
 text=$(cat)
 case $text in *devgroup*) printf '%s' >&2;; esac
 printf '%%s\n' "$text" | "$real" "$@"`, nftLacks))
 	}
-	b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
-	b.finds(b.diagnose(), isError, "iptables-missing", "match devgroup (module xt_devgroup)")
+	b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+	b.wantFinding(b.runDoctor(), isError, "iptables-missing", "match devgroup (module xt_devgroup)")
 }
 
-func TestDoctorNamesGatewaysWithOneAddress(t *testing.T) {
+func TestDoctorReportsUplinksWithTheSameGateway(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.write(`[uplinks.a]
@@ -113,16 +113,16 @@ id = 2
 interface = "eth1"
 gateway = ["198.51.100.1", "2001:db8:a::1"]
 `)
-	d := b.diagnose()
-	b.finds(d, isNote, "same-gateway", "via 198.51.100.1 dev eth0, eth1")
-	b.finds(d, isNote, "same-gateway", "via 2001:db8:a::1 dev eth0, eth1")
+	d := b.runDoctor()
+	b.wantFinding(d, isNote, "same-gateway", "via 198.51.100.1 dev eth0, eth1")
+	b.wantFinding(d, isNote, "same-gateway", "via 2001:db8:a::1 dev eth0, eth1")
 	b.configure(b.Uplinks...)
-	if d := b.diagnose(); len(d.of("same-gateway")) > 0 {
+	if d := b.runDoctor(); len(d.of("same-gateway")) > 0 {
 		t.Errorf("link-local addresses are alike on every network: %s", d)
 	}
 }
 
-func TestDoctorSaysWhatItMayNotLookAt(t *testing.T) {
+func TestDoctorReportsWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
@@ -130,10 +130,10 @@ func TestDoctorSaysWhatItMayNotLookAt(t *testing.T) {
 	anybody := func(args ...string) result {
 		inner := b.Gateway.Command(t.Context(), binary, append(args, "--config", "/nonexistent/replypath.toml")...)
 		inner.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		return b.finish(inner)
+		return b.runCommand(inner)
 	}
-	d := b.diagnose(anybody)
-	b.finds(d, isError, "rule-before-ours", "ip rule 1500")
+	d := b.runDoctor(anybody)
+	b.wantFinding(d, isError, "rule-before-ours", "ip rule 1500")
 	var unseen []string
 	for _, u := range d.Unseen {
 		unseen = append(unseen, u.What)
@@ -143,7 +143,7 @@ func TestDoctorSaysWhatItMayNotLookAt(t *testing.T) {
 	}
 }
 
-func TestDoctorSpeaksToPeople(t *testing.T) {
+func TestDoctorTextOutput(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()

@@ -29,19 +29,19 @@ const shortcut = `table inet fast {
 
 // Offloaded connections pass by chains and rules. The kernel asks for both their ways once, with the mark, and again when a
 // route changes: so their replies go right, but are not counted.
-func TestModulesOffloadConnectionsThatKeepTheirWay(t *testing.T) {
+func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{Spoofable: true, Neighbours: []int{1}}), backend)
 		u := b.Uplinks[1]
 		b.newGateway(u)
-		serve(b.LAN)
+		serveAll(b.LAN)
 		b.forward(b.LAN4, b.LAN6)
 		b.apply()
-		if d := b.diagnose(); len(d.of("flow-offload")) > 0 {
+		if d := b.runDoctor(); len(d.of("flow-offload")) > 0 {
 			t.Fatalf("before there is one: %s", d)
 		}
 		b.nft(fmt.Sprintf(shortcut, ""))
-		b.finds(b.diagnose(), isNote, "flow-offload", "nft list flowtables: inet fast shortcut", "not counted")
+		b.wantFinding(b.runDoctor(), isNote, "flow-offload", "nft list flowtables: inet fast shortcut", "not counted")
 		for _, to := range []netip.AddrPort{u.Port4(servedPort), u.Port6(servedPort)} {
 			b.keepsItsWay(t, to, true)
 		}
@@ -51,7 +51,7 @@ func TestModulesOffloadConnectionsThatKeepTheirWay(t *testing.T) {
 			b.keepsItsWay(t, to, false)
 		}
 		b.nft("delete table inet fast")
-		if d := b.diagnose(); len(d.of("flow-offload")) > 0 {
+		if d := b.runDoctor(); len(d.of("flow-offload")) > 0 {
 			t.Errorf("after it is gone: %s", d)
 		}
 	})
@@ -64,10 +64,10 @@ func (b *box) keepsItsWay(t *testing.T, to netip.AddrPort, offloaded bool) {
 	u := b.Uplinks[1]
 	b.configure(b.Uplinks...)
 	b.apply()
-	answer := answers(to.Addr())
+	answer := repliesFrom(to.Addr())
 	strays := b.Uplinks[0].ClientLink.Record(answer)
 	detour := u.Neighbour.Link("eth0").Record(func(p world.Packet) bool { return p.Dir == world.In && p.From(to.Addr()) })
-	s, err := b.Client.Stream(world.Question{Kind: world.AskTCP, To: to, Timeout: time.Minute})
+	s, err := b.Client.Stream(world.Request{Kind: world.KindTCP, To: to, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,16 +131,16 @@ func (b *box) connections(to netip.AddrPort) (lines string) {
 }
 
 // A WireGuard server on the wildcard address answers by the ingress uplink, from the address that it was asked at.
-func TestModulesListenForWireGuard(t *testing.T) {
+func TestModulesWireGuardListenerRepliesByIngress(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{Spoofable: true}), backend)
 		b.apply()
-		if d := b.diagnose(); len(d.of("wireguard-listener")) > 0 {
+		if d := b.runDoctor(); len(d.of("wireguard-listener")) > 0 {
 			t.Fatalf("before there is one: %s", d)
 		}
 		server := newPeer(b.Gateway, "wg0")
 		server.link.Addr("198.18.100.1/24")
-		b.finds(b.diagnose(), isNote, "wireguard-listener", "wg0", "udp 0.0.0.0 port 51820", "udp :: port 51820", "nothing")
+		b.wantFinding(b.runDoctor(), isNote, "wireguard-listener", "wg0", "udp 0.0.0.0 port 51820", "udp :: port 51820", "nothing")
 		p := b.watchClient()
 		for _, to := range b.Uplinks[1].Addrs() {
 			client := newPeer(b.Client, "wg0")
@@ -151,11 +151,11 @@ func TestModulesListenForWireGuard(t *testing.T) {
 				t.Errorf("through the tunnel to %s: %v", to, a)
 			}
 			p.Settle()
-			p.symmetric(t, b.Uplinks[1], to, 2) // of the handshake, and of the ping
+			p.wantSymmetric(t, b.Uplinks[1], to, 2) // of the handshake, and of the ping
 			client.link.Delete()
 		}
 		server.link.Delete()
-		if d := b.diagnose(); len(d.of("wireguard-listener")) > 0 {
+		if d := b.runDoctor(); len(d.of("wireguard-listener")) > 0 {
 			t.Errorf("after it is gone: %s", d)
 		}
 	})

@@ -10,25 +10,25 @@ import (
 )
 
 // The file that nft writes today is the one that is warned of: loaded again it takes replies off their path.
-func TestDoctorWarnsOfWhatNFTSavesOfOurs(t *testing.T) {
+func TestDoctorWarnsOfARulesetSavedByNFT(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
-	b.served()
+	b.serveGatewayAndLAN()
 	b.apply()
-	p := b.watch()
-	healthy := b.diagnose()
+	p := b.recordEgress()
+	healthy := b.runDoctor()
 	saved := b.Gateway.Run("nft", "list", "ruleset")
-	b.put("/etc/nftables.conf", "flush ruleset\n"+saved)
-	d := b.diagnose()
-	b.finds(d, isWarning, "saved-ruleset", "/etc/nftables.conf", "REPLYPATH-", "ct mark set ct mark", fileRemedies["saved-ruleset warning"])
-	b.changed(healthy, d, "saved-ruleset")
+	b.writeRootFile("/etc/nftables.conf", "flush ruleset\n"+saved)
+	d := b.runDoctor()
+	b.wantFinding(d, isWarning, "saved-ruleset", "/etc/nftables.conf", "REPLYPATH-", "ct mark set ct mark", fileRemedies["saved-ruleset warning"])
+	b.wantNewFindings(healthy, d, "saved-ruleset")
 	b.Gateway.Run("nft", "-f", filepath.Join(b.root(), "/etc/nftables.conf"))
-	if len(b.harmed(p, true)) == 0 {
+	if len(b.brokenReplies(p, true)) == 0 {
 		t.Error("it was loaded, and all replies are right")
 	}
 	b.must(3, "plan")
 	b.apply()
-	if wrong := b.harmed(p, false); len(wrong) > 0 {
+	if wrong := b.brokenReplies(p, false); len(wrong) > 0 {
 		t.Errorf("after apply: %s", wrong)
 	}
 	// The remedy: without the tables of iptables.
@@ -38,35 +38,35 @@ func TestDoctorWarnsOfWhatNFTSavesOfOurs(t *testing.T) {
 			rest.WriteString(table)
 		}
 	}
-	b.put("/etc/nftables.conf", "flush ruleset\n"+rest.String())
-	b.changed(healthy, b.diagnose(), "rp-filter-refused")
+	b.writeRootFile("/etc/nftables.conf", "flush ruleset\n"+rest.String())
+	b.wantNewFindings(healthy, b.runDoctor(), "rp-filter-refused")
 }
 
 // What iptables saves brings ours back as they were then, until the remedy is followed.
-func TestDoctorNotesWhatIptablesSavesOfOurs(t *testing.T) {
+func TestDoctorNotesARulesetSavedByIptables(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
 		legacyTable(b.Gateway)
 		b.apply()
-		healthy := b.diagnose()
+		healthy := b.runDoctor()
 		save := func() {
-			b.put("/etc/iptables/rules.v4", b.Gateway.Run(b.tool(4)+"-save"))
-			b.put("/etc/iptables/rules.v6", b.Gateway.Run(b.tool(6)+"-save"))
+			b.writeRootFile("/etc/iptables/rules.v4", b.Gateway.Run(b.iptablesName(4)+"-save"))
+			b.writeRootFile("/etc/iptables/rules.v6", b.Gateway.Run(b.iptablesName(6)+"-save"))
 		}
 		save()
 		text, err := os.ReadFile(filepath.Join(b.root(), "/etc/iptables/rules.v6"))
 		if err != nil || !strings.Contains(string(text), "REPLYPATH-PRE") {
 			t.Fatalf("nothing of ours was saved: %v\n%s", err, text)
 		}
-		d := b.diagnose()
-		for _, f := range b.changed(healthy, d, "saved-ruleset", "saved-ruleset") {
-			symptom{severity: isNote, words: []string{"/etc/iptables/rules.v", "when it is loaded"}, evidence: []string{"REPLYPATH-PRE"},
-				remedy: fileRemedies["saved-ruleset note"]}.said(t, f)
+		d := b.runDoctor()
+		for _, f := range b.wantNewFindings(healthy, d, "saved-ruleset", "saved-ruleset") {
+			findingCase{severity: isNote, words: []string{"/etc/iptables/rules.v", "when it is loaded"}, evidence: []string{"REPLYPATH-PRE"},
+				remedy: fileRemedies["saved-ruleset note"]}.check(t, f)
 		}
 		b.must(0, "flush")
 		save()
 		b.apply()
-		b.changed(healthy, b.diagnose())
+		b.wantNewFindings(healthy, b.runDoctor())
 	})
 }

@@ -11,25 +11,25 @@ import (
 	"replypath/test/world"
 )
 
-// symptom is a condition that is made on a healthy gateway, what the doctor says of it, and what heals it. In lines for sh
+// findingCase is a condition that is made on a healthy gateway, what the doctor says of it, and what heals it. In lines for sh
 // iptables and ip6tables are the commands of our backend, other and other6 those of the one that ours are not in.
-type symptom struct {
+type findingCase struct {
 	id, severity string
-	make         string   // for sh
+	cause        string   // for sh
 	evidence     []string // what was seen, the foreign thing by name
 	words        []string // of what is said
 	remedy       string   // what is to be done, word by word
 	cure         string   // that remedy, typed; empty: the remedy is a line itself
 	// Keys of the configuration that the remedy gives with a value, to be used in place of the cure.
-	setting string
-	also    []string // findings of other kinds that are true as well
-	plain   bool     // the backend is left open, as no firewall is concerned or as it matters that it is
+	setting    string
+	also       []string // findings of other kinds that are true as well
+	anyBackend bool     // the backend is left open, as no firewall is concerned or as it matters that it is
 }
 
 // commands gives the words for commands their meaning.
 func (b *box) commands(script string) string {
 	own, other := "nft", "legacy"
-	if strings.HasSuffix(b.tool(4), other) {
+	if strings.HasSuffix(b.iptablesName(4), other) {
 		own, other = other, own
 	}
 	var text strings.Builder
@@ -45,7 +45,7 @@ func (b *box) sh(script string) {
 }
 
 // without are the findings that the other diagnosis does not have.
-func (d diagnosis) without(other diagnosis) (rest []ailment) {
+func (d doctorReport) without(other doctorReport) (rest []doctorFinding) {
 	seen := map[string]int{}
 	for _, f := range other.Findings {
 		seen[f.text()]++
@@ -58,7 +58,7 @@ func (d diagnosis) without(other diagnosis) (rest []ailment) {
 	return rest
 }
 
-func (f ailment) text() string {
+func (f doctorFinding) text() string {
 	text, err := json.Marshal(f)
 	if err != nil {
 		return err.Error()
@@ -66,8 +66,8 @@ func (f ailment) text() string {
 	return string(text)
 }
 
-// changed wants exactly these kinds of findings beside those of before, and all of those still.
-func (b *box) changed(before, now diagnosis, ids ...string) (more []ailment) {
+// wantNewFindings wants exactly these kinds of findings beside those of before, and all of those still.
+func (b *box) wantNewFindings(before, now doctorReport, ids ...string) (more []doctorFinding) {
 	b.t.Helper()
 	more = now.without(before)
 	var got []string
@@ -77,42 +77,42 @@ func (b *box) changed(before, now diagnosis, ids ...string) (more []ailment) {
 	slices.Sort(got)
 	slices.Sort(ids)
 	if !slices.Equal(got, ids) {
-		b.t.Errorf("new are %q, want %q:\n%s", got, ids, diagnosis{Findings: more})
+		b.t.Errorf("new are %q, want %q:\n%s", got, ids, doctorReport{Findings: more})
 	}
 	if gone := before.without(now); len(gone) > 0 {
-		b.t.Errorf("no longer said: %s", diagnosis{Findings: gone})
+		b.t.Errorf("no longer said: %s", doctorReport{Findings: gone})
 	}
 	return more
 }
 
-// show makes the condition, wants it named with its remedy, and carries the remedy out. What is called an error is shown
+// run makes the condition, wants it named with its remedy, and carries the remedy out. What is called an error is shown
 // by packets to be one.
-func (s symptom) show(t *testing.T, b *box) {
-	b.served()
+func (s findingCase) run(t *testing.T, b *box) {
+	b.serveGatewayAndLAN()
 	b.apply()
-	p := b.watch()
-	before := b.diagnose()
-	if wrong := b.harmed(p, false); !before.well() || len(before.of(s.id)) > 0 || len(wrong) > 0 {
+	p := b.recordEgress()
+	before := b.runDoctor()
+	if wrong := b.brokenReplies(p, false); !before.healthy() || len(before.of(s.id)) > 0 || len(wrong) > 0 {
 		t.Fatalf("before: %s %s", wrong, before)
 	}
-	b.sh(s.make)
-	now := b.diagnose()
-	if s.severity == isError && len(b.harmed(p, true)) == 0 {
+	b.sh(s.cause)
+	now := b.runDoctor()
+	if s.severity == isError && len(b.brokenReplies(p, true)) == 0 {
 		t.Error("an error takes replies off their path, and none strays")
 	}
-	for _, f := range b.changed(before, now, append(slices.Clone(s.also), s.id)...) {
+	for _, f := range b.wantNewFindings(before, now, append(slices.Clone(s.also), s.id)...) {
 		if f.ID == s.id {
-			s.said(t, f)
-			s.cured(b, f)
+			s.check(t, f)
+			s.applyRemedy(b, f)
 		}
 	}
-	if wrong := b.harmed(p, false); len(wrong) > 0 {
+	if wrong := b.brokenReplies(p, false); len(wrong) > 0 {
 		t.Errorf("after the remedy: %s", wrong)
 	}
 }
 
-// said wants all that a finding must say.
-func (s symptom) said(t *testing.T, f ailment) {
+// check wants all that a finding must say.
+func (s findingCase) check(t *testing.T, f doctorFinding) {
 	t.Helper()
 	if f.Severity != s.severity {
 		t.Errorf("it is an %s, want %s: %+v", f.Severity, s.severity, f)
@@ -133,8 +133,8 @@ func (s symptom) said(t *testing.T, f ailment) {
 	}
 }
 
-// cured carries out the remedy and wants nothing to be said any more.
-func (s symptom) cured(b *box, f ailment) {
+// applyRemedy carries out the remedy and wants nothing to be said any more.
+func (s findingCase) applyRemedy(b *box, f doctorFinding) {
 	b.t.Helper()
 	switch {
 	case s.setting != "":
@@ -150,16 +150,16 @@ func (s symptom) cured(b *box, f ailment) {
 	default:
 		b.sh(f.Remedy)
 	}
-	if still := b.diagnose().of(s.id); len(still) > 0 {
-		b.t.Errorf("the remedy was carried out, and still: %s", diagnosis{Findings: still})
+	if still := b.runDoctor().of(s.id); len(still) > 0 {
+		b.t.Errorf("the remedy was carried out, and still: %s", doctorReport{Findings: still})
 	}
 }
 
-// showEach shows each of the symptoms in a world of its own, with ours in each backend where firewalls are concerned.
-func showEach(t *testing.T, symptoms map[string]symptom) {
-	for name, s := range symptoms {
+// runFindingCases shows each of the symptoms in a world of its own, with ours in each backend where firewalls are concerned.
+func runFindingCases(t *testing.T, cases map[string]findingCase) {
+	for name, s := range cases {
 		each := backends
-		if s.plain {
+		if s.anyBackend {
 			each = []string{""}
 		}
 		for _, backend := range each {
@@ -170,7 +170,7 @@ func showEach(t *testing.T, symptoms map[string]symptom) {
 					b.settings = []string{backend}
 					b.configure(b.Uplinks...)
 				}
-				s.show(t, b)
+				s.run(t, b)
 			})
 		}
 	}

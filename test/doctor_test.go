@@ -11,14 +11,14 @@ import (
 	"replypath/test/world"
 )
 
-// diagnosis is what doctor --json prints.
-type diagnosis struct {
+// doctorReport is what doctor --json prints.
+type doctorReport struct {
 	Version  int
-	Findings []ailment
+	Findings []doctorFinding
 	Unseen   []struct{ What, Why string }
 }
 
-type ailment struct {
+type doctorFinding struct {
 	ID, Severity, What, Remedy string
 	Evidence                   []string
 	Fixable                    bool
@@ -30,12 +30,12 @@ const (
 	isNote    = "note"
 )
 
-// well reports whether nothing is above a note.
-func (d diagnosis) well() bool {
-	return !slices.ContainsFunc(d.Findings, func(f ailment) bool { return f.Severity != isNote })
+// healthy reports whether nothing is above a note.
+func (d doctorReport) healthy() bool {
+	return !slices.ContainsFunc(d.Findings, func(f doctorFinding) bool { return f.Severity != isNote })
 }
 
-func (d diagnosis) String() string {
+func (d doctorReport) String() string {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err.Error()
@@ -44,7 +44,7 @@ func (d diagnosis) String() string {
 }
 
 // of are the findings of that kind.
-func (d diagnosis) of(id string) (some []ailment) {
+func (d doctorReport) of(id string) (some []doctorFinding) {
 	for _, f := range d.Findings {
 		if f.ID == id {
 			some = append(some, f)
@@ -56,8 +56,8 @@ func (d diagnosis) of(id string) (some []ailment) {
 // root is a folder for files that the doctor looks at in place of the machine's.
 func (b *box) root() string { return filepath.Join(b.dir, "root") }
 
-// put writes a file below the root.
-func (b *box) put(path, text string) {
+// writeRootFile writes a file below the root.
+func (b *box) writeRootFile(path, text string) {
 	b.t.Helper()
 	path = filepath.Join(b.root(), path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -68,19 +68,19 @@ func (b *box) put(path, text string) {
 	}
 }
 
-// diagnose asks the doctor, and wants an exit status that agrees with what it says.
-func (b *box) diagnose(run ...func(args ...string) result) (d diagnosis) {
+// runDoctor asks the doctor, and wants an exit status that agrees with what it says.
+func (b *box) runDoctor(run ...func(args ...string) result) (d doctorReport) {
 	b.t.Helper()
-	ask := b.run
+	doctor := b.run
 	if len(run) > 0 {
-		ask = run[0]
+		doctor = run[0]
 	}
-	r := ask("doctor", "--json", "--root", b.root())
+	r := doctor("doctor", "--json", "--root", b.root())
 	if err := json.Unmarshal([]byte(r.stdout), &d); err != nil || d.Version != 1 {
 		b.t.Fatalf("doctor --json: %v: %s", err, r)
 	}
 	want := 0
-	if !d.well() {
+	if !d.healthy() {
 		want = 3
 	}
 	if r.status != want {
@@ -89,8 +89,8 @@ func (b *box) diagnose(run ...func(args ...string) result) (d diagnosis) {
 	return d
 }
 
-// finds wants a finding of that kind and gravity, with all of the words in what it says.
-func (b *box) finds(d diagnosis, severity string, id string, words ...string) {
+// wantFinding wants a finding of that kind and gravity, with all of the words in what it says.
+func (b *box) wantFinding(d doctorReport, severity string, id string, words ...string) {
 	b.t.Helper()
 	for _, f := range d.of(id) {
 		text := strings.Join(append([]string{f.What, f.Remedy}, f.Evidence...), "\n")
@@ -101,14 +101,14 @@ func (b *box) finds(d diagnosis, severity string, id string, words ...string) {
 	b.t.Errorf("no %s %q with %q:\n%s", severity, id, words, d)
 }
 
-func TestDoctorFindsAHealthyHostWell(t *testing.T) {
+func TestDoctorReportsNothingOnAHealthyHost(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
 		legacyTable(b.Gateway)
 		b.apply()
-		before := snap(b.Gateway)
-		d := b.diagnose()
+		before := takeSnapshot(b.Gateway)
+		d := b.runDoctor()
 		for _, f := range d.Findings {
 			if f.ID != "probes" {
 				t.Errorf("a healthy host has the finding %+v", f)
@@ -117,25 +117,25 @@ func TestDoctorFindsAHealthyHostWell(t *testing.T) {
 		if len(d.Unseen) > 0 {
 			t.Errorf("not looked at: %v", d.Unseen)
 		}
-		before.same(t, "doctor", b.Gateway)
+		before.wantSame(t, "doctor", b.Gateway)
 	})
 }
 
-func TestDoctorFindsAnUntouchedHostWellAndLeavesItSo(t *testing.T) {
+func TestDoctorReportsAndChangesNothingOnAnUntouchedHost(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	if err := os.Remove(b.config); err != nil {
 		t.Fatal(err)
 	}
-	before := snap(b.Gateway)
-	if d := b.diagnose(); len(d.Findings)+len(d.Unseen) > 0 {
+	before := takeSnapshot(b.Gateway)
+	if d := b.runDoctor(); len(d.Findings)+len(d.Unseen) > 0 {
 		t.Errorf("an untouched host: %s", d)
 	}
-	before.same(t, "doctor", b.Gateway)
+	before.wantSame(t, "doctor", b.Gateway)
 }
 
-// harmless is what others often have, and what looks like trouble and is none.
-const harmless = `
+// harmlessSetup is what others often have, and what looks like trouble and is none.
+const harmlessSetup = `
 for f in -4 -6; do
 	ip $f rule add priority 5210 fwmark 0x80000/0xff0000 lookup main
 	ip $f rule add priority 5270 lookup 52
@@ -166,12 +166,12 @@ sysctl -qw net.ipv4.conf.eth1.arp_ignore=1 net.ipv4.conf.lan0.arp_ignore=1
 ip addr add 192.0.2.99/24 dev lan0
 `
 
-func TestDoctorLeavesTheHarmlessAlone(t *testing.T) {
+func TestDoctorIgnoresHarmlessRules(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	b.Gateway.Run("sh", "-ec", harmless)
-	for _, f := range b.diagnose().Findings {
+	b.Gateway.Run("sh", "-ec", harmlessSetup)
+	for _, f := range b.runDoctor().Findings {
 		if f.ID != "probes" {
 			t.Errorf("that is harmless: %+v", f)
 		}
@@ -179,12 +179,12 @@ func TestDoctorLeavesTheHarmlessAlone(t *testing.T) {
 }
 
 // What iptables cannot list is listed as nftables has it, and what is ours in there is ours all the same.
-func TestDoctorKnowsOursInATableThatIptablesCannotList(t *testing.T) {
+func TestDoctorRecognizesOwnRulesThatIptablesCannotList(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
 	b.apply()
 	b.Gateway.Run("nft", "add rule ip mangle PREROUTING ct state established counter; add rule ip6 mangle OUTPUT ct state established counter")
-	for _, f := range b.diagnose().Findings {
+	for _, f := range b.runDoctor().Findings {
 		if f.ID != "probes" {
 			t.Errorf("that is ours: %+v", f)
 		}

@@ -18,12 +18,12 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// serveVariable has the program of this test be a UDP server at that address, until its standard input ends.
-const serveVariable = "REPLYPATH_SERVE_UDP"
+// udpServerVariable has the program of this test be a UDP server at that address, until its standard input ends.
+const udpServerVariable = "REPLYPATH_SERVE_UDP"
 
-func serveIfAsked() {
-	at, asked := os.LookupEnv(serveVariable)
-	if !asked {
+func runUDPServerIfRequested() {
+	at, requested := os.LookupEnv(udpServerVariable)
+	if !requested {
 		return
 	}
 	network := "udp4"
@@ -41,8 +41,8 @@ func serveIfAsked() {
 	os.Exit(0)
 }
 
-// serveAs has a process of that name serve UDP at the address.
-func (b *box) serveAs(name, at string) {
+// serveUDPAs has a process of that name serve UDP at the address.
+func (b *box) serveUDPAs(name, at string) {
 	b.t.Helper()
 	path := filepath.Join(b.t.TempDir(), name)
 	own, err := os.Executable()
@@ -53,7 +53,7 @@ func (b *box) serveAs(name, at string) {
 		b.t.Fatal(err)
 	}
 	cmd := b.Gateway.Command(context.Background(), path)
-	cmd.Env = append(os.Environ(), serveVariable+"="+at)
+	cmd.Env = append(os.Environ(), udpServerVariable+"="+at)
 	if _, err := cmd.StdinPipe(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -69,8 +69,8 @@ func (b *box) serveAs(name, at string) {
 	}
 }
 
-// careful is a server of the test's own that asks at which address it is asked.
-func (b *box) careful(network, at string) {
+// servePktinfoUDP is a server of the test's own that asks at which address it is asked.
+func (b *box) servePktinfoUDP(network, at string) {
 	b.t.Helper()
 	var c net.PacketConn
 	var err error
@@ -88,49 +88,49 @@ func (b *box) careful(network, at string) {
 	}
 }
 
-func TestDoctorNamesUDPServersThatAnswerFromTheWrongAddress(t *testing.T) {
+func TestDoctorReportsWildcardUDPServers(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	b.careful("udp4", "0.0.0.0:5301")
-	b.careful("udp6", "[::]:5302")
-	b.serveAs("bound", "192.0.2.2:5303")
-	b.serveAs("dhclient", "0.0.0.0:68")
-	if d := b.diagnose(); !d.well() {
+	b.servePktinfoUDP("udp4", "0.0.0.0:5301")
+	b.servePktinfoUDP("udp6", "[::]:5302")
+	b.serveUDPAs("bound", "192.0.2.2:5303")
+	b.serveUDPAs("dhclient", "0.0.0.0:68")
+	if d := b.runDoctor(); !d.healthy() {
 		t.Fatalf("these answer rightly, or not at all: %s", d)
 	}
-	b.serveAs("openvpn", "0.0.0.0:1194")
-	b.serveAs("nobody-knows", "[::]:5304")
-	b.serveAs("asks", "0.0.0.0:40000") // a port that the kernel chooses
-	d := b.diagnose()
-	b.finds(d, isWarning, "udp-server", "openvpn on UDP port 1194", "multihome", "0.0.0.0 port 1194", "192.0.2.2, 2001:db8:b::2", "the address of eth0")
-	b.finds(d, isWarning, "udp-server", "nobody-knows on UDP port 5304", "IP_PKTINFO")
+	b.serveUDPAs("openvpn", "0.0.0.0:1194")
+	b.serveUDPAs("nobody-knows", "[::]:5304")
+	b.serveUDPAs("asks", "0.0.0.0:40000") // a port that the kernel chooses
+	d := b.runDoctor()
+	b.wantFinding(d, isWarning, "udp-server", "openvpn on UDP port 1194", "multihome", "0.0.0.0 port 1194", "192.0.2.2, 2001:db8:b::2", "the address of eth0")
+	b.wantFinding(d, isWarning, "udp-server", "nobody-knows on UDP port 5304", "IP_PKTINFO")
 	if n := len(d.of("udp-server")); n != 2 {
 		t.Errorf("%d servers, want 2: %s", n, d)
 	}
 	// With a tunnel, a socket that no process has could be the kernel's: not so where processes cannot be looked at.
 	b.Gateway.Run("sh", "-ec", "ip link add vx0 type vxlan id 5 dstport 4789; ip link set vx0 up")
-	b.finds(b.diagnose(), isNote, "kernel-listener", "(vx0)", "port 4789")
+	b.wantFinding(b.runDoctor(), isNote, "kernel-listener", "(vx0)", "port 4789")
 	// Without the capability to look at others' sockets it says no more than it knows.
-	d = b.diagnose(b.lacking("bpf,-sys_admin,-sys_ptrace"))
-	b.finds(d, isNote, "udp-server-unknown", "0.0.0.0 port 1194: no process is seen", "0.0.0.0 port 5301")
-	b.finds(d, isNote, "proof-unavailable", "CAP_BPF")
+	d = b.runDoctor(b.withoutCapabilities("bpf,-sys_admin,-sys_ptrace"))
+	b.wantFinding(d, isNote, "udp-server-unknown", "0.0.0.0 port 1194: no process is seen", "0.0.0.0 port 5301")
+	b.wantFinding(d, isNote, "proof-unavailable", "CAP_BPF")
 	b.configure(b.Uplinks[0])
-	if d := b.diagnose(); len(d.of("udp-server")) > 0 {
+	if d := b.runDoctor(); len(d.of("udp-server")) > 0 {
 		t.Errorf("the only uplink is main's default: %s", d)
 	}
 }
 
-// lacking runs the program without some capabilities.
-func (b *box) lacking(capabilities string) func(args ...string) result {
+// withoutCapabilities runs the program without some capabilities.
+func (b *box) withoutCapabilities(capabilities string) func(args ...string) result {
 	return func(args ...string) result {
 		inner := b.command(b.t.Context(), args...)
-		return b.finish(b.Gateway.Command(b.t.Context(), "setpriv", append([]string{"--bounding-set", "-" + capabilities, "--", binary}, inner.Args[1:]...)...))
+		return b.runCommand(b.Gateway.Command(b.t.Context(), "setpriv", append([]string{"--bounding-set", "-" + capabilities, "--", binary}, inner.Args[1:]...)...))
 	}
 }
 
-// wellKnown are the servers that the doctor has a remedy for, as it is written.
-func wellKnown(t *testing.T) map[string]string {
+// knownServers are the servers that the doctor has a remedy for, as it is written.
+func knownServers(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../cmd/internal/doctor/udp.go")
 	if err != nil {
@@ -157,47 +157,47 @@ var keywords = map[string]string{
 
 // Each well-known server has its remedy from doctor and from explain, and one that is bound to the addresses, or that asks
 // for them, is right in the eyes of both; clients say that so it is.
-func TestDoctorAndExplainKnowTheRemedyOfEachUDPServer(t *testing.T) {
+func TestDoctorAndExplainPrintTheRemedyOfEachUDPServer(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	healthy := b.diagnose()
+	healthy := b.runDoctor()
 	port := map[string]int{}
-	for name := range wellKnown(t) {
+	for name := range knownServers(t) {
 		port[name] = 5400 + len(port)
-		b.serveAs(name, fmt.Sprintf("[::]:%d", port[name]))
+		b.serveUDPAs(name, fmt.Sprintf("[::]:%d", port[name]))
 	}
 	var ids []string
 	for range port {
 		ids = append(ids, "udp-server")
 	}
-	said := map[string]ailment{}
-	for _, f := range b.changed(healthy, b.diagnose(), ids...) {
+	output := map[string]doctorFinding{}
+	for _, f := range b.wantNewFindings(healthy, b.runDoctor(), ids...) {
 		name, _, _ := strings.Cut(f.What, " ")
-		said[name] = f
+		output[name] = f
 	}
-	for name, remedy := range wellKnown(t) {
-		want := symptom{severity: isWarning, words: []string{fmt.Sprintf("%s on UDP port %d answers from the address of eth0", name, port[name])},
+	for name, remedy := range knownServers(t) {
+		want := findingCase{severity: isWarning, words: []string{fmt.Sprintf("%s on UDP port %d answers from the address of eth0", name, port[name])},
 			evidence: []string{fmt.Sprintf("udp :: port %d: %s (process ", port[name], name), "without IP_PKTINFO"},
 			remedy:   remedy + " (198.51.100.2, 2001:db8:a::2, 192.0.2.2, 2001:db8:b::2)"}
-		want.said(t, said[name])
+		want.check(t, output[name])
 		if keywords[name] == "" || !strings.Contains(remedy, keywords[name]) {
 			t.Errorf("%s: %q does not say %q", name, remedy, keywords[name])
 		}
-		b.told(t, 3, []string{"--listen", fmt.Sprintf("%d/udp", port[name])}, name+", process ", "it does not ask for the address", "WRONG", "remedy: "+remedy)
+		b.explain(t, 3, []string{"--listen", fmt.Sprintf("%d/udp", port[name])}, name+", process ", "it does not ask for the address", "WRONG", "remedy: "+remedy)
 	}
 }
 
-func TestDoctorAndExplainSeeWhichUDPServersAnswerRightly(t *testing.T) {
+func TestDoctorAndExplainAcceptCorrectUDPServers(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	healthy := b.diagnose()
+	healthy := b.runDoctor()
 	right := func(port uint16, want bool) {
 		t.Helper()
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {
-				if got := b.Client.Ask(world.Question{Kind: world.AskUDP, To: netip.AddrPortFrom(to, port), Silence: !want}); got.OK != (want || u.Index == 0) {
+				if got := b.Client.Send(world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(to, port), ExpectTimeout: !want}); got.OK != (want || u.Index == 0) {
 					t.Errorf("port %d: %v", port, got)
 				}
 			}
@@ -207,12 +207,12 @@ func TestDoctorAndExplainSeeWhichUDPServersAnswerRightly(t *testing.T) {
 			// One socket for each family.
 			status, findings = 3, []string{"udp-server"}
 		}
-		b.told(t, status, []string{"--listen", fmt.Sprintf("%d/udp", port)})
-		b.changed(healthy, b.diagnose(), findings...)
+		b.explain(t, status, []string{"--listen", fmt.Sprintf("%d/udp", port)})
+		b.wantNewFindings(healthy, b.runDoctor(), findings...)
 	}
 	asks := b.Gateway.ServeUDP(5501, world.Pktinfo)
 	right(5501, true)
-	b.told(t, 0, []string{"--listen", "5501/udp"}, "it asks at which one it was asked, to answer from there (IP_PKTINFO)")
+	b.explain(t, 0, []string{"--listen", "5501/udp"}, "it asks at which one it was asked, to answer from there (IP_PKTINFO)")
 	asks.Close()
 	any := b.Gateway.ServeUDP(5502, world.Wildcard)
 	right(5502, false)
@@ -224,13 +224,13 @@ func TestDoctorAndExplainSeeWhichUDPServersAnswerRightly(t *testing.T) {
 	}
 	for _, u := range b.Uplinks {
 		for _, to := range u.Addrs() {
-			if got := b.Client.Ask(world.Question{Kind: world.AskUDP, To: netip.AddrPortFrom(to, 5502)}); !got.OK {
+			if got := b.Client.Send(world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(to, 5502)}); !got.OK {
 				t.Errorf("beside the one for any: %v", got)
 			}
 		}
 	}
-	b.changed(healthy, b.diagnose())
-	b.told(t, 0, []string{"--listen", "5502/udp"}, "no question by an uplink reaches it", "udp 192.0.2.2:5502", "udp [2001:db8:b::2]:5502")
+	b.wantNewFindings(healthy, b.runDoctor())
+	b.explain(t, 0, []string{"--listen", "5502/udp"}, "no question by an uplink reaches it", "udp 192.0.2.2:5502", "udp [2001:db8:b::2]:5502")
 	any.Close()
 	right(5502, true)
 }

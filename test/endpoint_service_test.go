@@ -67,11 +67,11 @@ func hook(t *testing.T) (program, told string) {
 	return program, told
 }
 
-func TestAnOutageIsToldEverywhere(t *testing.T) {
+func TestOutageReachesEveryInterface(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	program, told := hook(t)
-	b.watched(fmt.Sprintf("on_change = [%q]", program))
+	b.configureProbes(fmt.Sprintf("on_change = [%q]", program))
 	b.start()
 	b.awaitUp()
 	is := func(path string, want int) bool {
@@ -79,7 +79,7 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 		return code == want
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/", "/status", "/uplinks", "/uplinks/isp0", "/uplinks/isp1?family=ipv6"} {
-		until(t, inTheEnd, path+" is 200", func() bool { return is(path, 200) })
+		eventually(t, eventualTimeout, path+" is 200", func() bool { return is(path, 200) })
 	}
 	b.must(0, "status")
 	watch := b.command(t.Context(), "status", "--watch")
@@ -93,7 +93,7 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead(b.Uplinks[1], true)
-	until(t, inTheEnd, "isp1 is 503", func() bool {
+	eventually(t, eventualTimeout, "isp1 is 503", func() bool {
 		return is("/uplinks/isp1?family=ipv4", 503) && is("/uplinks/isp1?family=ipv6", 503) && is("/uplinks/isp1", 503)
 	})
 	if !is("/uplinks/isp0", 200) || !is("/healthz", 200) {
@@ -113,7 +113,7 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 	if r := b.must(3, "status"); !strings.Contains(r.stdout, "isp1") || !strings.Contains(r.stdout, "down") || !strings.Contains(r.stdout, "no answer") && !strings.Contains(r.stdout, "icmp://") {
 		t.Errorf("%s", r)
 	}
-	until(t, inTheEnd, "the program is told", func() bool {
+	eventually(t, eventualTimeout, "the program is told", func() bool {
 		text, _ := os.ReadFile(told)
 		for line := range strings.Lines(string(text)) {
 			if !strings.HasSuffix(line, "\n") {
@@ -129,7 +129,7 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 		}
 		return false
 	})
-	until(t, inTheEnd, "the watch has shown it", func() bool {
+	eventually(t, eventualTimeout, "the watch has shown it", func() bool {
 		text, _ := os.ReadFile(log.Name())
 		return strings.Count(string(text), "UPLINK") > 1 && strings.Contains(string(text), "down")
 	})
@@ -141,7 +141,7 @@ func TestAnOutageIsToldEverywhere(t *testing.T) {
 	}
 }
 
-func TestAPortThatIsTakenIsNotTheEndOfTheService(t *testing.T) {
+func TestEndpointWaitsForATakenPort(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	var taken net.Listener
@@ -152,22 +152,22 @@ func TestAPortThatIsTakenIsNotTheEndOfTheService(t *testing.T) {
 	}
 	defer taken.Close()
 	s := b.start()
-	until(t, inTheEnd, "the log says who has the port", func() bool { return strings.Contains(s.log.String(), "another program has the port") })
+	eventually(t, eventualTimeout, "the log says who has the port", func() bool { return strings.Contains(s.log.String(), "another program has the port") })
 	b.must(0, "plan")
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, inTheEnd, "the endpoint answers", func() bool {
+	eventually(t, eventualTimeout, "the endpoint answers", func() bool {
 		code, _ := over(t, b.Gateway, here+"/healthz")
 		return code == 200
 	})
 }
 
-func TestTheEndpointFollowsTheConfiguration(t *testing.T) {
+func TestEndpointFollowsTheConfiguration(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.start()
-	until(t, inTheEnd, "the endpoint answers", func() bool {
+	eventually(t, eventualTimeout, "the endpoint answers", func() bool {
 		code, _ := over(t, b.Gateway, here+"/readyz")
 		return code == 200
 	})
@@ -176,9 +176,9 @@ func TestTheEndpointFollowsTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	outside := b.Uplinks[1].Port4(9717).String()
-	b.watched("[endpoint]", fmt.Sprintf("listen = %q", outside), fmt.Sprintf("token_file = %q", token))
+	b.configureProbes("[endpoint]", fmt.Sprintf("listen = %q", outside), fmt.Sprintf("token_file = %q", token))
 	b.must(0, "reload")
-	until(t, inTheEnd, "it answers whoever knows the token, by that uplink", func() bool {
+	eventually(t, eventualTimeout, "it answers whoever knows the token, by that uplink", func() bool {
 		code, _ := over(t, b.Client, "http://"+outside+"/readyz", "Authorization", "Bearer "+strings.Repeat("0123", 8))
 		return code == 200
 	})
@@ -188,9 +188,9 @@ func TestTheEndpointFollowsTheConfiguration(t *testing.T) {
 	if code, body := over(t, b.Gateway, here+"/readyz"); code != 0 {
 		t.Errorf("at the old address: %d %s", code, body)
 	}
-	b.watched("[endpoint]", `listen = "off"`)
+	b.configureProbes("[endpoint]", `listen = "off"`)
 	b.must(0, "reload")
-	until(t, inTheEnd, "nobody answers", func() bool {
+	eventually(t, eventualTimeout, "nobody answers", func() bool {
 		code, _ := over(t, b.Client, "http://"+outside+"/readyz")
 		return code == 0
 	})

@@ -11,10 +11,10 @@ import (
 	"replypath/test/world"
 )
 
-// refused wants each command to fail with these words in what it says, and to have changed nothing.
-func (b *box) refused(t *testing.T, run func(args ...string) result, commands []string, words ...string) {
+// wantRefused wants each command to fail with these words in what it says, and to have changed nothing.
+func (b *box) wantRefused(t *testing.T, run func(args ...string) result, commands []string, words ...string) {
 	t.Helper()
-	before := snap(b.Gateway)
+	before := takeSnapshot(b.Gateway)
 	for _, command := range commands {
 		r := run(command)
 		if r.status != 1 {
@@ -25,7 +25,7 @@ func (b *box) refused(t *testing.T, run func(args ...string) result, commands []
 				t.Errorf("%s does not say %q: %s", command, word, r)
 			}
 		}
-		before.same(t, command, b.Gateway)
+		before.wantSame(t, command, b.Gateway)
 	}
 }
 
@@ -35,21 +35,21 @@ func TestWithoutPrivilege(t *testing.T) {
 	nobody := func(args ...string) result {
 		cmd := b.command(t.Context(), args...)
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
-		return b.finish(cmd)
+		return b.runCommand(cmd)
 	}
 	for path, mode := range map[string]os.FileMode{b.config: 0o644, b.dir: 0o755, filepath.Dir(b.dir): 0o755} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.refused(t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	b.wantRefused(t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
 	for _, command := range []string{"check", "init", "version"} {
 		if r := nobody(command); r.status != 0 {
 			t.Errorf("%s needs no privilege: %s", command, r)
 		}
 	}
 	b.apply()
-	b.refused(t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	b.wantRefused(t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
 	b.start()
 	for _, command := range []string{"status", "reload"} {
 		r := nobody(command)
@@ -59,18 +59,18 @@ func TestWithoutPrivilege(t *testing.T) {
 	}
 }
 
-// inPrivate runs the program in a mount namespace of its own, after these lines of shell.
-func (b *box) inPrivate(script string) func(args ...string) result {
+// inMountNamespace runs the program in a mount namespace of its own, after these lines of shell.
+func (b *box) inMountNamespace(script string) func(args ...string) result {
 	return func(args ...string) result {
 		inner := b.command(b.t.Context(), args...)
 		shell := []string{"-m", "sh", "-ec", script + "\n" + `exec "$@"`, "sh", binary}
-		return b.finish(b.Gateway.Command(b.t.Context(), "unshare", append(shell, inner.Args[1:]...)...))
+		return b.runCommand(b.Gateway.Command(b.t.Context(), "unshare", append(shell, inner.Args[1:]...)...))
 	}
 }
 
-// with hides all of the host's iptables commands but those in the folder.
-func (b *box) with(dir string) func(args ...string) result {
-	return b.inPrivate(fmt.Sprintf(`for place in /usr/sbin /sbin /usr/local/sbin; do
+// withCommandsIn hides all of the host's iptables commands but those in the folder.
+func (b *box) withCommandsIn(dir string) func(args ...string) result {
+	return b.inMountNamespace(fmt.Sprintf(`for place in /usr/sbin /sbin /usr/local/sbin; do
 	test -L $place || mount --bind %s $place
 done
 PATH=/usr/bin:/bin:%[1]s`, dir))
@@ -92,13 +92,13 @@ func TestWithoutIptables(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBox(t, world.TwoISPs(t), c.setting)
-			b.refused(t, b.with(commands(t, c.commands...)), []string{"plan", "apply"}, c.words...)
+			b.wantRefused(t, b.withCommandsIn(commandFolder(t, c.commands...)), []string{"plan", "apply"}, c.words...)
 		})
 	}
 	t.Run("those with a backend in their name are enough", func(t *testing.T) {
 		for _, backend := range []string{"nft", "legacy"} {
 			b := newBox(t, world.TwoISPs(t))
-			run := b.with(commands(t, "iptables-"+backend, "ip6tables-"+backend))
+			run := b.withCommandsIn(commandFolder(t, "iptables-"+backend, "ip6tables-"+backend))
 			if r := run("apply"); r.status != 0 {
 				t.Errorf("only %s: %s", backend, r)
 			}
@@ -109,21 +109,21 @@ func TestWithoutIptables(t *testing.T) {
 	})
 	t.Run("one without its restore command", func(t *testing.T) {
 		b := newBox(t, world.TwoISPs(t))
-		dir := commands(t, "iptables-nft", "ip6tables-nft")
+		dir := commandFolder(t, "iptables-nft", "ip6tables-nft")
 		os.Remove(filepath.Join(dir, "iptables-nft-restore"))
-		b.refused(t, b.with(dir), []string{"plan", "apply"}, "iptables-nft-restore: not found", "install the package iptables")
+		b.wantRefused(t, b.withCommandsIn(dir), []string{"plan", "apply"}, "iptables-nft-restore: not found", "install the package iptables")
 	})
 	t.Run("one whose restore command is of the other backend", func(t *testing.T) {
 		b := newBox(t, world.TwoISPs(t))
-		dir := commands(t, "iptables", "ip6tables")
+		dir := commandFolder(t, "iptables", "ip6tables")
 		os.Remove(filepath.Join(dir, "iptables-restore"))
 		os.Symlink(filepath.Join(dir, "xtables-legacy-multi"), filepath.Join(dir, "iptables-restore"))
-		b.refused(t, b.with(dir), []string{"plan", "apply"}, "iptables-restore", "legacy", "nft", "update-alternatives --config iptables")
+		b.wantRefused(t, b.withCommandsIn(dir), []string{"plan", "apply"}, "iptables-restore", "legacy", "nft", "update-alternatives --config iptables")
 	})
 }
 
-// commands is a folder with only these commands, and those that restore and save for them.
-func commands(t *testing.T, names ...string) string {
+// commandFolder is a folder with only these commands, and those that restore and save for them.
+func commandFolder(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, multi := range []string{"xtables-nft-multi", "xtables-legacy-multi"} {
@@ -155,19 +155,19 @@ func TestReadOnlySysctls(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		legacyTable(b.Gateway)
-		b.refused(t, b.inPrivate("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"), []string{"apply"},
+		b.wantRefused(t, b.inMountNamespace("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"), []string{"apply"},
 			"sysctl -w", "read-only file system")
 	})
 }
 
-func TestStateThatCannotBeKept(t *testing.T) {
+func TestUnusableStateIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	state := filepath.Join(b.dir, "state")
 	if err := os.WriteFile(state, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.refused(t, b.run, []string{"apply", "flush"}, state, "not a directory")
+	b.wantRefused(t, b.run, []string{"apply", "flush"}, state, "not a directory")
 	os.Remove(state)
 	b.apply()
 	found, err := filepath.Glob(filepath.Join(state, "found-*.json"))
@@ -178,15 +178,15 @@ func TestStateThatCannotBeKept(t *testing.T) {
 		if err := os.WriteFile(found[0], []byte(garbage), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b.refused(t, b.run, []string{"plan", "apply", "flush"}, found[0], "delete it")
+		b.wantRefused(t, b.run, []string{"plan", "apply", "flush"}, found[0], "delete it")
 	}
 }
 
-func TestAnAnswerThatCannotBeWritten(t *testing.T) {
+func TestFailedOutputExitsWithOne(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	for _, command := range [][]string{{"plan"}, {"plan", "--json"}} {
-		if r := b.inPrivate("exec >/dev/full")(command...); r.status != 1 || !strings.Contains(r.stderr, "no space left on device") {
+		if r := b.inMountNamespace("exec >/dev/full")(command...); r.status != 1 || !strings.Contains(r.stderr, "no space left on device") {
 			t.Errorf("%s: %s", command, r)
 		}
 	}

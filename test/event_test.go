@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// event is what a message of a listener is about.
-type event struct {
+// rtnetlinkEvent is what a message of a listener is about.
+type rtnetlinkEvent struct {
 	kind            uint16
 	table, priority uint32
 }
 
-func parse(t *testing.T, message string) (e event) {
+func parseEvent(t *testing.T, message string) (e rtnetlinkEvent) {
 	t.Helper()
 	head, text, _ := strings.Cut(message, ": ")
 	if _, err := fmt.Sscanf(head, "type %d", &e.kind); err != nil {

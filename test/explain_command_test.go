@@ -12,26 +12,26 @@ import (
 	"replypath/test/world"
 )
 
-// stranger is an address of each family to which only default routes lead.
-var stranger = map[int]string{4: "203.0.113.77", 6: "2001:db8:ffff::77"}
+// defaultRoutedAddr is an address of each family to which only default routes lead.
+var defaultRoutedAddr = map[int]string{4: "203.0.113.77", 6: "2001:db8:ffff::77"}
 
-// told runs explain and wants its status, and each of the words in what it prints.
-func (b *box) told(t *testing.T, status int, args []string, words ...string) string {
+// explain runs explain and wants its status, and each of the words in what it prints.
+func (b *box) explain(t *testing.T, status int, args []string, want ...string) string {
 	t.Helper()
 	r := b.run(append([]string{"explain"}, args...)...)
 	if r.status != status {
 		t.Errorf("explain %s: want exit %d, got %s", strings.Join(args, " "), status, r)
 	}
-	for _, w := range words {
-		if !strings.Contains(spaced(r.stdout+r.stderr), w) {
+	for _, w := range want {
+		if !strings.Contains(collapseSpaces(r.stdout+r.stderr), w) {
 			t.Errorf("explain %s does not say %q:\n%s", strings.Join(args, " "), w, r)
 		}
 	}
 	return r.stdout
 }
 
-// spaced is the text with every run of spaces as one.
-func spaced(text string) string {
+// collapseSpaces is the text with every run of spaces as one.
+func collapseSpaces(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
 		lines[i] = strings.Join(strings.Fields(l), " ")
@@ -39,57 +39,57 @@ func spaced(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestExplainTellsTheWayOfTheHostsOwnPackets(t *testing.T) {
+func TestExplainOutgoingPackets(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	for family, to := range stranger {
+	for family, to := range defaultRoutedAddr {
 		from := b.Uplinks[1].Addrs()[family/6]
-		b.told(t, 0, []string{to}, "> 32766 kernel from all lookup main default", "kernel: agrees", "it leaves by eth0, the uplink isp0, as the table main says")
-		b.told(t, 0, []string{to, "--from", from.String()}, "> 3002 replypath from "+from.String()+" lookup isp1 default via",
+		b.explain(t, 0, []string{to}, "> 32766 kernel from all lookup main default", "kernel: agrees", "it leaves by eth0, the uplink isp0, as the table main says")
+		b.explain(t, 0, []string{to, "--from", from.String()}, "> 3002 replypath from "+from.String()+" lookup isp1 default via",
 			"it leaves by eth1, the uplink isp1, as its source "+from.String()+" says")
-		b.told(t, 0, []string{to, "--mark", "0x200"},
+		b.explain(t, 0, []string{to, "--mark", "0x200"},
 			"2000 replypath from all lookup main suppress_prefixlength "+[]string{"7", "6"}[family/6]+" suppress_ifgroup 8200 not taken, too short: default",
 			"2001 replypath from all fwmark 0x0/0x1f00 goto 3000 no: mark 0x200", "as its mark 0x200 says")
-		b.told(t, 0, []string{from.String()}, "it is for this host itself, by the address of eth1")
-		b.told(t, 0, []string{to, "--proto", "sctp", "--dport", "36412"}, "kernel: agrees", "ipproto sctp dport 36412")
+		b.explain(t, 0, []string{from.String()}, "it is for this host itself, by the address of eth1")
+		b.explain(t, 0, []string{to, "--proto", "sctp", "--dport", "36412"}, "kernel: agrees", "ipproto sctp dport 36412")
 	}
 }
 
-func TestExplainNamesWhoStandsInTheWay(t *testing.T) {
+func TestExplainNamesForeignRules(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	for family, to := range stranger {
+	for family, to := range defaultRoutedAddr {
 		ip := fmt.Sprintf("-%d", family)
 		b.Gateway.Run("ip", ip, "rule", "add", "priority", "5270", "lookup", "52")
 		b.Gateway.Run("ip", ip, "rule", "add", "priority", "9000", "not", "fwmark", "0xca6c", "lookup", "51820")
 		b.Gateway.Run("ip", ip, "rule", "add", "priority", "9001", "ipproto", "tcp", "dport", "443", "blackhole")
-		b.told(t, 0, []string{to}, "5270 Tailscale from all lookup 52 no route", "9000 wg-quick not from all fwmark 0xca6c/0xffffffff lookup 51820 no route",
+		b.explain(t, 0, []string{to}, "5270 Tailscale from all lookup 52 no route", "9000 wg-quick not from all fwmark 0xca6c/0xffffffff lookup 51820 no route",
 			"9001 unknown from all ipproto tcp dport 443 blackhole no: udp")
-		b.told(t, 3, []string{to, "--proto", "tcp", "--dport", "443"}, "> 9001 unknown", "refused", "kernel: agrees: invalid argument", "as the rule 9001 of an unknown owner says")
-		b.told(t, 0, []string{to, "--proto", "sctp", "--dport", "443"}, "kernel: cannot be asked: it takes questions about tcp, udp and icmp only")
-		b.told(t, 0, []string{to}, "no source chosen yet")
+		b.explain(t, 3, []string{to, "--proto", "tcp", "--dport", "443"}, "> 9001 unknown", "refused", "kernel: agrees: invalid argument", "as the rule 9001 of an unknown owner says")
+		b.explain(t, 0, []string{to, "--proto", "sctp", "--dport", "443"}, "kernel: cannot be asked: it takes questions about tcp, udp and icmp only")
+		b.explain(t, 0, []string{to}, "no source chosen yet")
 		b.Gateway.Run("ip", ip, "route", "add", "unreachable", to, "table", "52")
-		b.told(t, 3, []string{to}, "it is refused: no route to host, as a route of table 52 says, by the rule 5270 of Tailscale")
+		b.explain(t, 3, []string{to}, "it is refused: no route to host, as a route of table 52 says, by the rule 5270 of Tailscale")
 	}
 }
 
-func TestExplainMakesTheSourceCheck(t *testing.T) {
+func TestExplainAppliesRPFilter(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	own := b.Uplinks[1].Addrs()[0].String()
-	in := []string{own, "--in", "eth1", "--from", stranger[4], "--proto", "tcp", "--dport", "22"}
+	in := []string{own, "--in", "eth1", "--from", defaultRoutedAddr[4], "--proto", "tcp", "--dport", "22"}
 	b.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "0")
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
-	b.told(t, 3, in, "source check: the way back, as of "+stranger[4]+" from "+own, "kernel: agrees: invalid argument",
-		"it would be dropped by the source check: net.ipv4.conf.eth1.rp_filter=1 (effective), and the way back to "+stranger[4]+" is by eth0")
+	b.explain(t, 3, in, "source check: the way back, as of "+defaultRoutedAddr[4]+" from "+own, "kernel: agrees: invalid argument",
+		"it would be dropped by the source check: net.ipv4.conf.eth1.rp_filter=1 (effective), and the way back to "+defaultRoutedAddr[4]+" is by eth0")
 	b.apply()
-	b.told(t, 0, append(in, "--mark", "0x200"), "source check: lets it in (rp_filter=1, effective)", "it is for this host itself")
-	b.told(t, 3, []string{own, "--in", "eth1", "--from", own}, "by the source check: "+own+" is an address of this host itself")
-	b.told(t, 3, []string{own, "--in", "eth1", "--from", "224.0.0.9"}, "as a martian")
+	b.explain(t, 0, append(in, "--mark", "0x200"), "source check: lets it in (rp_filter=1, effective)", "it is for this host itself")
+	b.explain(t, 3, []string{own, "--in", "eth1", "--from", own}, "by the source check: "+own+" is an address of this host itself")
+	b.explain(t, 3, []string{own, "--in", "eth1", "--from", "224.0.0.9"}, "as a martian")
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.forwarding", "0")
-	b.told(t, 3, []string{"203.0.113.9", "--in", "eth1", "--from", b.Uplinks[1].Router4.String()}, "net.ipv4.conf.eth1.forwarding=0")
+	b.explain(t, 3, []string{"203.0.113.9", "--in", "eth1", "--from", b.Uplinks[1].Router4.String()}, "net.ipv4.conf.eth1.forwarding=0")
 }
 
-func TestExplainIsToldToProgramsToo(t *testing.T) {
+func TestExplainJSON(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
 	var got struct {
@@ -104,7 +104,7 @@ func TestExplainIsToldToProgramsToo(t *testing.T) {
 			Owner, Outcome string
 		}
 	}
-	if err := json.Unmarshal([]byte(b.must(0, "explain", "--json", stranger[6], "--mark", "0x200").stdout), &got); err != nil {
+	if err := json.Unmarshal([]byte(b.must(0, "explain", "--json", defaultRoutedAddr[6], "--mark", "0x200").stdout), &got); err != nil {
 		t.Fatal(err)
 	}
 	decided := got.Steps[len(got.Steps)-1]
@@ -114,20 +114,20 @@ func TestExplainIsToldToProgramsToo(t *testing.T) {
 	}
 }
 
-func TestExplainRefusesPacketsThatCannotBe(t *testing.T) {
+func TestExplainRefusesImpossiblePackets(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	for _, args := range [][]string{
 		{}, {"203.0.113.9", "203.0.113.10"}, {"example"}, {"203.0.113.9", "--mark", "red"}, {"203.0.113.9", "--in", "eth0"},
 		{"203.0.113.9", "--in", "eth9", "--from", "203.0.113.1"}, {"203.0.113.9", "--from", "2001:db8::1"}, {"203.0.113.9", "--proto", "icmp", "--dport", "7"},
 		{"203.0.113.9", "--tos", "3"}, {"203.0.113.9", "--proto", "0"}, {"203.0.113.9", "--dport", "70000"},
 	} {
-		b.told(t, 2, args)
+		b.explain(t, 2, args)
 	}
 }
 
 func TestExplainNeedsNoPrivilegeAndNoConfiguration(t *testing.T) {
 	w := world.TwoISPs(t)
-	cmd := w.Gateway.Command(t.Context(), binary, "explain", stranger[4], "--config", "/nonexistent/replypath.toml")
+	cmd := w.Gateway.Command(t.Context(), binary, "explain", defaultRoutedAddr[4], "--config", "/nonexistent/replypath.toml")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

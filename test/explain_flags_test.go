@@ -32,10 +32,10 @@ func (b *box) leavesBy(t *testing.T, family int, to string, args []string) strin
 }
 
 // Each flag alone decides by which link a packet leaves, as the rule that looks at it says, and ip-route(8) says the same.
-func TestExplainAsksAboutAllThatRulesLookAt(t *testing.T) {
+func TestExplainCoversEveryRuleSelector(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
-	for family, to := range stranger {
+	for family, to := range defaultRoutedAddr {
 		own := func(i int) string { return b.Uplinks[i].Addrs()[family/6].String() }
 		inside := map[int]string{4: b.LAN4.String(), 6: b.LAN6.String()}[family]
 		beyond := map[int]string{4: b.Client4.String(), 6: b.Client6.String()}[family]
@@ -73,20 +73,20 @@ func TestExplainAsksAboutAllThatRulesLookAt(t *testing.T) {
 				if want == "" {
 					status, words = 3, "it is refused"
 				}
-				asked := strings.Fields(flags)
+				requested := strings.Fields(flags)
 				if family == 6 {
-					for i := range asked {
-						asked[i] = strings.Replace(asked[i], "icmp", "ipv6-icmp", 1)
+					for i := range requested {
+						requested[i] = strings.Replace(requested[i], "icmp", "ipv6-icmp", 1)
 					}
 				}
-				if got := b.leavesBy(t, family, to, asked); got != want {
+				if got := b.leavesBy(t, family, to, requested); got != want {
 					t.Errorf("%s: the kernel sends %s by %q, want %q", c.rule, flags, got, want)
 				}
 				decided := "> 1000 unknown "
 				if flags == c.miss {
 					decided = "\n1000 unknown "
 				}
-				b.told(t, status, append([]string{to}, args...), words, "kernel: agrees", decided)
+				b.explain(t, status, append([]string{to}, args...), words, "kernel: agrees", decided)
 			}
 			ip("rule", "del", "priority", "1000")
 		}

@@ -10,10 +10,10 @@ import (
 	"replypath/test/world"
 )
 
-// established is a connection of the client's to an address of the box, as a line of conntrack -L.
-func (b *box) established(t *testing.T, to netip.Addr) string {
+// conntrackLine is a connection of the client's to an address of the box, as a line of conntrack -L.
+func (b *box) conntrackLine(t *testing.T, to netip.Addr) string {
 	t.Helper()
-	held, err := b.Client.Connect(question(world.AskTCP, to), 1)
+	held, err := b.Client.Connect(newRequest(world.KindTCP, to), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,8 +22,8 @@ func (b *box) established(t *testing.T, to netip.Addr) string {
 	return strings.TrimSpace(line)
 }
 
-// turned is a connection as two ends, the one that was asked first.
-func turned(line string) []string {
+// endpointsOf is a connection as two ends, the one that was asked first.
+func endpointsOf(line string) []string {
 	first := map[string]string{}
 	for _, word := range strings.Fields(line) {
 		if key, value, ok := strings.Cut(word, "="); ok && first[key] == "" {
@@ -38,75 +38,75 @@ func turned(line string) []string {
 	return []string{"tcp", end("dst", "dport"), end("src", "sport")}
 }
 
-func TestExplainFindsTheConnectionThatIsPasted(t *testing.T) {
+func TestExplainFlowFindsThePastedConnection(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.Gateway.ServeTCP(servedPort)
 	b.apply()
 	for _, to := range b.Uplinks[1].Addrs() {
-		line := b.established(t, to)
+		line := b.conntrackLine(t, to)
 		ss := strings.TrimSpace(b.Gateway.Run("ss", fmt.Sprintf("-%d", familyOf(to)), "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", servedPort)))
 		right := []string{"connection: tcp ", ", ESTABLISHED, forgotten in ", "mark: 0x200, pinned to the uplink isp1", "the way of its answers:",
 			"it leaves by eth1, the uplink isp1, as its mark 0x200 says", "that is right"}
-		for _, words := range [][]string{strings.Fields(line), turned(line), strings.Fields(ss), {ss}} {
-			b.told(t, 0, append([]string{"--flow"}, words...), right...)
+		for _, words := range [][]string{strings.Fields(line), endpointsOf(line), strings.Fields(ss), {ss}} {
+			b.explain(t, 0, append([]string{"--flow"}, words...), right...)
 		}
-		b.told(t, 1, []string{"--flow", "udp", netip.AddrPortFrom(to, 9).String(), netip.AddrPortFrom(to, 8).String()}, "there is no such connection")
+		b.explain(t, 1, []string{"--flow", "udp", netip.AddrPortFrom(to, 9).String(), netip.AddrPortFrom(to, 8).String()}, "there is no such connection")
 	}
 	for _, words := range [][]string{{}, {"tcp"}, {"203.0.113.9", "203.0.113.10"}, {"203.0.113.9:1", "[2001:db8::1]:2"}, {"src=x", "dst=y"}} {
-		b.told(t, 2, append([]string{"--flow"}, words...))
+		b.explain(t, 2, append([]string{"--flow"}, words...))
 	}
 }
 
-func TestExplainSeesTheAnswersOfAHostBehindDNATStray(t *testing.T) {
+func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.LAN.ServeTCP(servedPort)
 	b.forward(b.LAN4, b.LAN6)
 	b.apply()
 	for i, to := range b.Uplinks[1].Addrs() {
 		inner := []netip.Addr{b.LAN4, b.LAN6}[i]
-		flow := append([]string{"--flow"}, strings.Fields(b.established(t, to))...)
-		b.told(t, 0, flow, "translated: its answers are tcp "+netip.AddrPortFrom(inner, servedPort).String(), " from "+inner.String()+" iif ",
+		flow := append([]string{"--flow"}, strings.Fields(b.conntrackLine(t, to))...)
+		b.explain(t, 0, flow, "translated: its answers are tcp "+netip.AddrPortFrom(inner, servedPort).String(), " from "+inner.String()+" iif ",
 			"it leaves by eth1, the uplink isp1, as its mark 0x200 says", "that is right")
 		b.Gateway.Run("ip", fmt.Sprintf("-%d", familyOf(to)), "rule", "del", "priority", "2003")
-		b.told(t, 3, flow, "it leaves by eth0, the uplink isp0, as the table main says", "they STRAY: pinned to isp1, they leave by isp0")
-		b.told(t, 3, slices.Concat(flow, []string{"--json"}), `"strays": true`, `"uplink": "isp1"`, `"link": "eth0"`)
+		b.explain(t, 3, flow, "it leaves by eth0, the uplink isp0, as the table main says", "they STRAY: pinned to isp1, they leave by isp0")
+		b.explain(t, 3, slices.Concat(flow, []string{"--json"}), `"strays": true`, `"uplink": "isp1"`, `"link": "eth0"`)
 	}
 }
 
-func TestExplainTellsAHostsOwnConnectionsApart(t *testing.T) {
+func TestExplainFlowRecognizesOutgoingConnections(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.Client.ServeTCP(servedPort)
 	b.apply()
 	for _, u := range b.Uplinks {
 		from := u.Addrs()[0]
-		held, err := b.Gateway.Connect(world.Question{Kind: world.AskTCP, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(b.clientAddr(from), servedPort)}, 1)
+		held, err := b.Gateway.Connect(world.Request{Kind: world.KindTCP, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(b.clientAddr(from), servedPort)}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer held.Close()
 		line := b.Gateway.Run("conntrack", "-L", "-p", "tcp", "--orig-src", from.String())
-		b.told(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "this host has begun it: the way of its packets",
+		b.explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "this host has begun it: the way of its packets",
 			fmt.Sprintf("it leaves by %s, the uplink isp%d", u.Link.Name, u.Index))
 	}
 }
 
 // What has no connection of its own has one in conntrack: datagrams and echoes; and SCTP has.
-func TestExplainFindsConnectionsOfEveryProtocol(t *testing.T) {
+func TestExplainFlowFindsEveryProtocol(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
-	serve(b.Gateway)
+	serveAll(b.Gateway)
 	b.apply()
 	for kind, protocol := range map[world.Kind]map[int]string{
-		world.AskUDP: {4: "udp", 6: "udp"}, world.AskPing: {4: "icmp", 6: "ipv6-icmp"}, world.AskSCTP: {4: "sctp", 6: "sctp"},
+		world.KindUDP: {4: "udp", 6: "udp"}, world.KindPing: {4: "icmp", 6: "ipv6-icmp"}, world.KindSCTP: {4: "sctp", 6: "sctp"},
 	} {
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {
 				family := familyOf(to)
-				if a := b.Client.Ask(question(kind, to)); !a.OK {
+				if a := b.Client.Send(newRequest(kind, to)); !a.OK {
 					t.Fatalf("%s to %s: %v", kind, to, a)
 				}
 				line := b.Gateway.Run("conntrack", "-L", "-f", fmt.Sprintf("ipv%d", family), "-p", map[bool]string{true: "icmpv6", false: protocol[family]}[protocol[family] == "ipv6-icmp"], "--orig-dst", to.String())
 				line, _, _ = strings.Cut(line, "\n")
-				b.told(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "connection: "+protocol[family]+" ", fmt.Sprintf("mark: %#x, pinned to the uplink isp%d", (u.Index+1)<<8, u.Index),
+				b.explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "connection: "+protocol[family]+" ", fmt.Sprintf("mark: %#x, pinned to the uplink isp%d", (u.Index+1)<<8, u.Index),
 					fmt.Sprintf("it leaves by %s, the uplink isp%d, as its mark", u.Link.Name, u.Index), "that is right")
 			}
 		}

@@ -14,25 +14,25 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// mazes is how many random routing policy databases the walk is compared in with the kernel, for each family, and
+// randomPolicies is how many random routing policy databases the walk is compared in with the kernel, for each family, and
 // mazePackets how many packets each of them is asked about.
 const (
-	mazes       = 1000
-	mazePackets = 25
+	randomPolicies   = 1000
+	packetsPerPolicy = 25
 )
 
-// maze is a host whose routing policy is set by lines for ip(8), again and again.
-type maze struct {
+// policyHost is a host whose routing policy is set by lines for ip(8), again and again.
+type policyHost struct {
 	t      *testing.T
 	host   *world.Host
 	handle *rtnl.Handle
 	family uplinks.Family
 }
 
-func newMaze(t *testing.T, f uplinks.Family) *maze {
+func newPolicyHost(t *testing.T, f uplinks.Family) *policyHost {
 	t.Helper()
 	w := world.New(t)
-	m := &maze{t: t, host: w.Host("maze"), family: f}
+	m := &policyHost{t: t, host: w.Host("maze"), family: f}
 	outside := w.Host("outside")
 	for i := range 4 {
 		l, _ := w.Join(m.host, fmt.Sprintf("eth%d", i), outside, fmt.Sprintf("eth%d", i))
@@ -52,84 +52,84 @@ func newMaze(t *testing.T, f uplinks.Family) *maze {
 }
 
 // set replaces all rules and routes by those of the lines. What the kernel refuses is left out.
-func (m *maze) set(lines []string) {
+func (m *policyHost) set(lines []string) {
 	m.t.Helper()
 	cmd := m.host.Command(m.t.Context(), "ip", fmt.Sprintf("-%d", m.family), "-force", "-batch", "-")
-	cmd.Stdin = strings.NewReader(strings.Join(append(m.clearing(), lines...), "\n") + "\n")
+	cmd.Stdin = strings.NewReader(strings.Join(append(m.resetLines(), lines...), "\n") + "\n")
 	cmd.Run()
 }
 
-// clearing empties the tables that mazes use, and leaves of the rules those that the kernel begins with.
-func (m *maze) clearing() []string {
+// resetLines empties the tables that mazes use, and leaves of the rules those that the kernel begins with.
+func (m *policyHost) resetLines() []string {
 	lines := []string{"rule flush", "rule add priority 32766 lookup main"}
-	for _, t := range mazeTables {
+	for _, t := range policyTables {
 		lines = append(lines, "route flush table "+t)
 	}
 	for link := range 4 {
-		lines = append(lines, fmt.Sprintf("neigh replace %s dev eth%d lladdr 02:00:00:00:00:99 nud stale", mason{family: m.family}.gateway(link), link))
+		lines = append(lines, fmt.Sprintf("neigh replace %s dev eth%d lladdr 02:00:00:00:00:99 nud stale", policyGenerator{family: m.family}.gateway(link), link))
 	}
 	return append(lines, "route flush table main proto static")
 }
 
 // compare asks the walk and the kernel about a packet and tells how they differ, or whether nobody can be asked.
-func (m *maze) compare(p rpdb.Packet) (differs, unaskable string) {
+func (m *policyHost) compare(p rpdb.Packet) (differs, unaskable string) {
 	m.t.Helper()
 	m.host.Do(func() {
 		about := []netip.Addr{p.To}
 		if p.From.IsValid() {
 			about = append(about, p.From)
 		}
-		d, err := m.handle.Policy(m.t.Context(), m.family, about...)
+		d, err := m.handle.PolicyDatabase(m.t.Context(), m.family, about...)
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		differs, unaskable = m.judge(d, p)
+		differs, unaskable = m.compareIn(d, p)
 	})
 	return differs, unaskable
 }
 
-func (m *maze) judge(d *rpdb.Database, p rpdb.Packet) (differs, unaskable string) {
+func (m *policyHost) compareIn(d *rpdb.Database, p rpdb.Packet) (differs, unaskable string) {
 	m.t.Helper()
-	procfs.ReadChecks(d)
-	if why := d.Unaskable(p); why != "" {
+	procfs.ReadInputChecks(d)
+	if why := d.UnsupportedQuery(p); why != "" {
 		return "", why
 	}
-	entry, _, err := m.handle.LookUp(d, p.Question())
+	entry, _, err := m.handle.LookUpRoute(d, p.Query())
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	j := d.Judge(p)
+	j := d.LookUp(p)
 	if j.ByHash {
 		return "", "the hash decides"
 	}
-	return j.Differs(entry), ""
+	return j.Difference(entry), ""
 }
 
-func TestExplainWalksAsTheKernelDoes(t *testing.T) {
+func TestExplainAgreesWithTheKernelOnRandomPolicies(t *testing.T) {
 	for _, f := range uplinks.Families {
 		t.Run(f.String(), func(t *testing.T) {
-			m, d := newMaze(t, f), mason{dice(t), f}
-			tally := map[string]int{}
-			for n := range mazes {
+			m, d := newPolicyHost(t, f), policyGenerator{seededRand(t), f}
+			counts := map[string]int{}
+			for n := range randomPolicies {
 				if n%20 == 0 {
 					d.sysctls(m.host)
 				}
 				lines := d.lines()
 				m.set(lines)
-				m.ask(lines, d.packets(mazePackets), tally)
+				m.compareAll(lines, d.packets(packetsPerPolicy), counts)
 			}
-			t.Logf("%v", tally)
+			t.Logf("%v", counts)
 			for _, kind := range []string{"route", "network is unreachable", "no route to host", "permission denied", "invalid argument", "suppressed", "jumped", "in"} {
-				if tally[kind] < mazes/10 {
-					t.Errorf("%s came out %d times only: these mazes prove little", kind, tally[kind])
+				if counts[kind] < randomPolicies/10 {
+					t.Errorf("%s came out %d times only: these mazes prove little", kind, counts[kind])
 				}
 			}
 		})
 	}
 }
 
-// ask compares all packets at once, reading the database once.
-func (m *maze) ask(lines []string, packets []rpdb.Packet, tally map[string]int) {
+// compareAll compares all packets at once, reading the database once.
+func (m *policyHost) compareAll(lines []string, packets []rpdb.Packet, counts map[string]int) {
 	m.t.Helper()
 	var about []netip.Addr
 	for _, p := range packets {
@@ -139,13 +139,13 @@ func (m *maze) ask(lines []string, packets []rpdb.Packet, tally map[string]int) 
 		}
 	}
 	m.host.Do(func() {
-		d, err := m.handle.Policy(m.t.Context(), m.family, about...)
+		d, err := m.handle.PolicyDatabase(m.t.Context(), m.family, about...)
 		if err != nil {
 			m.t.Fatal(err)
 		}
 		for _, p := range packets {
-			differs, unaskable := m.judge(d, p)
-			tallyUp(tally, d.Judge(p), p, unaskable)
+			differs, unaskable := m.compareIn(d, p)
+			countOutcome(counts, d.LookUp(p), p, unaskable)
 			if differs != "" {
 				m.report(lines, p)
 			}
@@ -153,38 +153,38 @@ func (m *maze) ask(lines []string, packets []rpdb.Packet, tally map[string]int) 
 	})
 }
 
-// tallyUp notes what kinds of things happened.
-func tallyUp(tally map[string]int, j rpdb.Judgement, p rpdb.Packet, unaskable string) {
+// countOutcome notes what kinds of things happened.
+func countOutcome(counts map[string]int, j rpdb.Result, p rpdb.Packet, unaskable string) {
 	switch {
 	case unaskable != "":
-		tally["cannot be asked"]++
-		tally["by hash"] += strings.Count(unaskable, "hash")
+		counts["cannot be asked"]++
+		counts["by hash"] += strings.Count(unaskable, "hash")
 		return
 	case j.OnLink:
-		tally["on link"]++
+		counts["on link"]++
 	case j.Error != 0:
-		tally[j.Error.Error()]++
+		counts[j.Error.Error()]++
 	default:
-		tally["route"]++
+		counts["route"]++
 	}
 	if p.In != "" {
-		tally["in"]++
+		counts["in"]++
 	}
-	if j.Back != nil {
-		tally["back"]++
+	if j.Reverse != nil {
+		counts["back"]++
 	}
 	for _, s := range j.Steps {
 		switch s.Outcome {
 		case rpdb.TooShort, rpdb.InGroup:
-			tally["suppressed"]++
+			counts["suppressed"]++
 		default:
-			tally[string(s.Outcome)]++
+			counts[string(s.Outcome)]++
 		}
 	}
 }
 
 // report shrinks a case in which the walk is wrong, line by line, and shows what is left.
-func (m *maze) report(lines []string, p rpdb.Packet) {
+func (m *policyHost) report(lines []string, p rpdb.Packet) {
 	m.t.Helper()
 	wrong := func(lines []string, p rpdb.Packet) bool {
 		m.set(lines)

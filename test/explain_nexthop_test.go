@@ -11,13 +11,13 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// TestExplainKnowsNexthopObjects lets the walk and the kernel compare routes by one object, by a group and by one that
+// TestExplainFollowsNexthopObjects lets the walk and the kernel compare routes by one object, by a group and by one that
 // drops, also when the kernel tells of routes only the number of their object.
-func TestExplainKnowsNexthopObjects(t *testing.T) {
+func TestExplainFollowsNexthopObjects(t *testing.T) {
 	for _, f := range uplinks.Families {
 		t.Run(f.String(), func(t *testing.T) {
-			m, d := newMaze(t, f), mason{family: f}
-			to := mazePrefixes[f][5:8]
+			m, d := newPolicyHost(t, f), policyGenerator{family: f}
+			to := policyPrefixes[f][5:8]
 			m.set([]string{
 				"nexthop add id 7 " + d.hop(1), "nexthop add id 8 " + d.hop(2), "nexthop add id 10 blackhole",
 				"route add " + to[0] + " nhid 7 table 101", "route add " + to[2] + " nhid 10 table 103",
@@ -36,7 +36,7 @@ func TestExplainKnowsNexthopObjects(t *testing.T) {
 					if differs, unaskable := m.compare(p); differs+unaskable != "" {
 						t.Errorf("compat %s, %s: %s%s", compat, p, differs, unaskable)
 					}
-					told = append(told, m.answer(p))
+					told = append(told, m.walkResult(p))
 				}
 				for i, want := range []string{"nhid 7 via " + d.gateway(1) + " dev eth1", "nhid 9 nexthop via " + d.gateway(1) + " dev eth1", "invalid argument"} {
 					if !strings.Contains(told[i], want) {
@@ -51,18 +51,18 @@ func TestExplainKnowsNexthopObjects(t *testing.T) {
 	}
 }
 
-// answer is the walk's alone.
-func (m *maze) answer(p rpdb.Packet) (told string) {
+// walkResult is the walk's alone.
+func (m *policyHost) walkResult(p rpdb.Packet) (result string) {
 	m.t.Helper()
 	m.host.Do(func() {
-		d, err := m.handle.Policy(m.t.Context(), m.family, p.To)
+		d, err := m.handle.PolicyDatabase(m.t.Context(), m.family, p.To)
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		j := d.Judge(p)
-		if told = j.Error.Error(); j.Error == 0 {
-			told = j.Route.String()
+		j := d.LookUp(p)
+		if result = j.Error.Error(); j.Error == 0 {
+			result = j.Route.String()
 		}
 	})
-	return told
+	return result
 }

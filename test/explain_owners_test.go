@@ -32,8 +32,8 @@ var ownersRules = map[string]struct {
 		$ip rule add pref 704 fwmark 7 table 77 protocol 199`, map[int]string{702: "unknown", 703: "unknown", 704: "unknown"}},
 }
 
-// visited is a step of explain --json.
-type visited struct {
+// explainStep is a step of explain --json.
+type explainStep struct {
 	Priority    int
 	Owner, Rule string
 }
@@ -45,12 +45,12 @@ func TestExplainNamesTheOwnerOfEachRule(t *testing.T) {
 			b := newBox(t, world.TwoISPs(t))
 			b.apply()
 			// What networkd keeps below /run while it runs, for this program alone.
-			networkd := b.inPrivate("mkdir -p /run/systemd; mount -t tmpfs none /run/systemd; mkdir -p /run/systemd/netif/links; : > /run/systemd/netif/links/2")
-			for family, to := range stranger {
+			networkd := b.inMountNamespace("mkdir -p /run/systemd; mount -t tmpfs none /run/systemd; mkdir -p /run/systemd/netif/links; : > /run/systemd/netif/links/2")
+			for family, to := range defaultRoutedAddr {
 				b.Gateway.Run("sh", "-ec", fmt.Sprintf("ip='ip -%d'; %s", family, c.lines))
 				// No rule before main's decides: all are visited.
 				r := networkd("explain", "--json", to)
-				var got struct{ Steps []visited }
+				var got struct{ Steps []explainStep }
 				if err := json.Unmarshal([]byte(r.stdout), &got); err != nil {
 					t.Fatalf("%v: %s", err, r)
 				}

@@ -65,7 +65,7 @@ var bothTools = map[string]string{
 	"both":   "iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy",
 }
 
-func TestWhatOthersKeepStaysToTheByte(t *testing.T) {
+func TestForeignObjectsStayUnchanged(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		for name, tools := range bothTools {
@@ -73,68 +73,68 @@ func TestWhatOthersKeepStaysToTheByte(t *testing.T) {
 				b := newBox(t, world.TwoISPs(t), backend)
 				legacyTable(b.Gateway)
 				b.Gateway.Run("sh", "-ec", fmt.Sprintf(foreign, tools))
-				before := snap(b.Gateway)
+				before := takeSnapshot(b.Gateway)
 				b.apply()
-				before.stands(t, "apply", b.Gateway)
+				before.wantForeignUnchanged(t, "apply", b.Gateway)
 				b.configure(b.Uplinks[1])
 				b.apply()
-				before.stands(t, "apply with one uplink less", b.Gateway)
+				before.wantForeignUnchanged(t, "apply with one uplink less", b.Gateway)
 				b.must(0, "flush")
-				before.same(t, "flush", b.Gateway)
+				before.wantSame(t, "flush", b.Gateway)
 			})
 		}
 	})
 }
 
-func TestAnUntouchedHostIsUntouchedAfterFlush(t *testing.T) {
+func TestFlushRestoresAnUntouchedHost(t *testing.T) {
 	t.Parallel()
 	for backend, n := range map[string]int{backends[0]: 1, backends[1]: 2, `backend = "auto"`: 31} {
 		b := newBox(t, world.ISPs(t, n), backend)
 		if strings.Contains(backend, "legacy") {
 			legacyTable(b.Gateway)
 		}
-		before := snap(b.Gateway)
+		before := takeSnapshot(b.Gateway)
 		b.apply()
 		b.must(0, "flush")
-		before.same(t, backend, b.Gateway)
+		before.wantSame(t, backend, b.Gateway)
 		if left, _ := filepath.Glob(filepath.Join(b.dir, "state", "found-*.json")); len(left) != 0 {
 			t.Errorf("%s: flush leaves %v", backend, left)
 		}
 	}
 }
 
-// ours are the lines that are ours, and unresolved what the kernel says of a goto without a target, which is no part of
+// ownLines are the lines that are ours, and unresolved what the kernel says of a goto without a target, which is no part of
 // the rule.
 var (
-	ours       = regexp.MustCompile(`(?m) proto 82|:REPLYPATH-|-A REPLYPATH-|-j REPLYPATH-(PRE|OUT|POST)$`)
+	ownLines   = regexp.MustCompile(`(?m) proto 82|:REPLYPATH-|-A REPLYPATH-|-j REPLYPATH-(PRE|OUT|POST)$`)
 	builtin    = regexp.MustCompile(`^(\*.*|COMMIT|:\w+ ACCEPT)$`) // tables that were not there before
 	unresolved = regexp.MustCompile(`\[unresolved\] ?`)
 )
 
-// stands wants what others keep to be there, while ours is there too: rules, routes and what iptables prints. (Four
+// wantForeignUnchanged wants what others keep to be there, while ours is there too: rules, routes and what iptables prints. (Four
 // sysctls and the links' groups are ours meanwhile, and nft lists what is ours in the midst of the rest.)
-func (s snapshot) stands(t *testing.T, what string, h *world.Host) {
+func (s snapshot) wantForeignUnchanged(t *testing.T, after string, h *world.Host) {
 	t.Helper()
-	now := snap(h)
+	now := takeSnapshot(h)
 	for section, before := range s {
 		if strings.HasPrefix(section, "rules") || strings.HasPrefix(section, "routes") || strings.HasSuffix(section, "save") {
-			if diff := cmp.Diff(theirs(before), theirs(now[section])); diff != "" {
-				t.Errorf("%s: the %s of others are not as before (-before +now):\n%s", what, section, diff)
+			if diff := cmp.Diff(foreignLines(before), foreignLines(now[section])); diff != "" {
+				t.Errorf("%s: the %s of others are not as before (-before +now):\n%s", after, section, diff)
 			}
 		}
 	}
 }
 
-func theirs(text string) (lines []string) {
+func foreignLines(text string) (lines []string) {
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); !ours.MatchString(line) && !builtin.MatchString(line) {
+		if line = strings.TrimSpace(line); !ownLines.MatchString(line) && !builtin.MatchString(line) {
 			lines = append(lines, unresolved.ReplaceAllString(line, ""))
 		}
 	}
 	return lines
 }
 
-func TestWhatTheOperatorSetAfterUsStays(t *testing.T) {
+func TestFlushKeepsLaterChangesByTheOperator(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.Gateway.SetSysctl("net.ipv4.tcp_fwmark_accept", "1")
@@ -159,7 +159,7 @@ func TestWhatTheOperatorSetAfterUsStays(t *testing.T) {
 	}
 }
 
-func TestFlushWorksWhateverIsLeft(t *testing.T) {
+func TestFlushRemovesWhateverIsLeft(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name  string
@@ -186,9 +186,9 @@ func TestFlushWorksWhateverIsLeft(t *testing.T) {
 			b.apply()
 			c.do(t, b)
 			b.must(0, "flush")
-			now := snap(b.Gateway)
+			now := takeSnapshot(b.Gateway)
 			for section, text := range now {
-				if left := ours.FindString(text); left != "" {
+				if left := ownLines.FindString(text); left != "" {
 					t.Errorf("%s still have %q:\n%s", section, left, text)
 				}
 			}

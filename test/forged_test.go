@@ -14,12 +14,12 @@ const (
 	insider6 = "2001:db8:f::77"
 )
 
-// forgeable are the kinds of questions of which one packet is enough to be answered.
-var forgeable = []world.Kind{world.AskTCP, world.AskUDP, world.AskPing, world.AskRaw, world.AskSCTP}
+// forgeableKinds are the kinds of questions of which one packet is enough to be answered.
+var forgeableKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindRaw, world.KindSCTP}
 
 // The marks make an answer to anybody possible by the uplink that was asked. They must not make the source check
 // believe that the LAN is out there.
-func TestForgedSourceFromInsideIsRefused(t *testing.T) {
+func TestForgedLANSourceIsDropped(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		for _, table := range []string{"raw", "mangle"} {
 			t.Run("with IPv6's source check in "+table, func(t *testing.T) {
@@ -37,32 +37,32 @@ func refuseForged(t *testing.T, c conditions, backend, table string) {
 	b.iptables(6, "-t", table, "-A", "PREROUTING", "-i", "eth+", "-m", "rpfilter", "--validmark", "--invert", "-j", "DROP")
 	b.apply()
 	inside := b.LANLink.Record()
-	b.forgeAll()
+	b.sendAllForged()
 	b.Settle()
-	if n := inside.Count(ofInsider); n != 0 {
+	if n := inside.Count(isInsider); n != 0 {
 		t.Errorf("%d answers to forged questions went inside, or the questions themselves", n)
 	}
 	if n := b.admitted(); n != 0 {
 		t.Errorf("%d forged questions to the gateway were delivered", n)
 	}
-	p := b.watch()
-	p.askAll(t, b.Client, world.Kinds)
+	p := b.recordEgress()
+	p.wantRepliesFromAll(t, b.Client, world.Kinds)
 	b.forward(b.LAN4, b.LAN6)
-	b.forgeAll()
+	b.sendAllForged()
 	b.Settle()
-	if n := inside.Count(ofInsider); n != 0 {
+	if n := inside.Count(isInsider); n != 0 {
 		t.Errorf("%d forged questions were forwarded", n)
 	}
-	p.askAll(t, b.Client, forwarded)
+	p.wantRepliesFromAll(t, b.Client, dnatKinds)
 }
 
-// Without the source check nothing keeps the forged packets out: what TestForgedSourceFromInsideIsRefused looks for
+// Without the source check nothing keeps the forged packets out: what TestForgedLANSourceIsDropped looks for
 // can be seen.
-func TestForgedSourceComesInWithoutTheSourceCheck(t *testing.T) {
+func TestForgedLANSourcePassesWithoutRPFilter(t *testing.T) {
 	b := newForgery(t, conditions{}, backends[0])
 	b.apply()
 	inside := b.LANLink.Record()
-	b.forgeAll()
+	b.sendAllForged()
 	b.Settle()
 	for _, a := range []string{insider4, insider6} {
 		address := netip.MustParseAddr(a)
@@ -74,7 +74,7 @@ func TestForgedSourceComesInWithoutTheSourceCheck(t *testing.T) {
 		t.Error("no forged question was delivered")
 	}
 	b.forward(b.LAN4, b.LAN6)
-	b.forgeAll()
+	b.sendAllForged()
 	b.Settle()
 	for _, a := range []string{insider4, insider6} {
 		address := netip.MustParseAddr(a)
@@ -88,14 +88,14 @@ func TestForgedSourceComesInWithoutTheSourceCheck(t *testing.T) {
 func newForgery(t *testing.T, c conditions, backend string) *box {
 	t.Helper()
 	b := newBox(t, c.build(t, 2, world.Options{}), backend)
-	serve(b.Gateway)
-	serve(b.LAN)
+	serveAll(b.Gateway)
+	serveAll(b.LAN)
 	b.LANLink.Peer.Addr(insider4+"/24", insider6+"/64")
 	for source, to := range map[string]string{insider4: "198.18.0.1", insider6: "2001:db8:f::1"} {
 		// An answer that goes astray inside must not be lost for want of a neighbour.
 		from, at := netip.MustParseAddr(source), netip.MustParseAddr(to)
-		q := world.Question{Kind: world.AskTCP, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(at, servedPort)}
-		if a := b.LAN.Ask(q); !a.OK {
+		q := world.Request{Kind: world.KindTCP, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(at, servedPort)}
+		if a := b.LAN.Send(q); !a.OK {
 			t.Fatalf("the insider itself: %v", a)
 		}
 		b.iptables(familyOf(from), "-A", "INPUT", "-s", source, "-i", "eth+")
@@ -103,18 +103,18 @@ func newForgery(t *testing.T, c conditions, backend string) *box {
 	return b
 }
 
-// forgeAll sends a question of every kind, with the insider's address, to both addresses of every uplink: from the
+// sendAllForged sends a question of every kind, with the insider's address, to both addresses of every uplink: from the
 // Internet and from the ISP.
-func (b *box) forgeAll() {
+func (b *box) sendAllForged() {
 	b.t.Helper()
 	port := uint16(20000)
 	for _, u := range b.Uplinks {
 		for _, to := range u.Addrs() {
 			source := netip.MustParseAddr(map[int]string{4: insider4, 6: insider6}[familyOf(to)])
-			for _, kind := range forgeable {
+			for _, kind := range forgeableKinds {
 				for _, forger := range []*world.Host{b.Client, u.ISP} {
 					port++
-					q := question(kind, to)
+					q := newRequest(kind, to)
 					q.From = netip.AddrPortFrom(source, port)
 					forger.Forge(q)
 				}
@@ -123,7 +123,7 @@ func (b *box) forgeAll() {
 	}
 }
 
-func ofInsider(p world.Packet) bool {
+func isInsider(p world.Packet) bool {
 	for _, a := range []string{insider4, insider6} {
 		if address := netip.MustParseAddr(a); p.From(address) || p.To(address) {
 			return true

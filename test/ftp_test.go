@@ -17,7 +17,7 @@ const ftpPort = 21
 // data connection that either side may open, and a main table that knows the client by the other uplink.
 func TestFTPServerOnTheGateway(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
-		for what, prepare := range mains {
+		for what, prepare := range mainTables {
 			t.Run(what, func(t *testing.T) {
 				b := newFTP(t, backend, prepare)
 				b.helpFTP(4)
@@ -30,7 +30,7 @@ func TestFTPServerOnTheGateway(t *testing.T) {
 
 // Without the helper nobody tells the server's own data connections whose they are, but the address that they come from.
 func TestFTPServerOnTheGatewayWithoutHelper(t *testing.T) {
-	for what, prepare := range mains {
+	for what, prepare := range mainTables {
 		t.Run(what, func(t *testing.T) { newFTP(t, backends[0], prepare).serveAndFetch(t) })
 	}
 }
@@ -52,8 +52,8 @@ func (b *box) serveAndFetch(t *testing.T) {
 	}
 }
 
-// mains are main tables that know the client by one uplink only.
-var mains = map[string]func(*box){
+// mainTables are main tables that know the client by one uplink only.
+var mainTables = map[string]func(*box){
 	"main knows the client by the first uplink, and has no default route": func(b *box) {
 		b.knowClientBy(b.Uplinks[0])
 	},
@@ -72,7 +72,7 @@ func (b *box) knowClientBy(u *world.Uplink) {
 
 func TestFTPServerBehindDNAT(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
-		for what, prepare := range mains {
+		for what, prepare := range mainTables {
 			t.Run(what, func(t *testing.T) {
 				b := newFTP(t, backend, prepare)
 				b.helpFTP(4)
@@ -98,7 +98,7 @@ func (b *box) helpFTP(family int) {
 // fetchAll fetches the file in every mode, and wants all that left on the way to have left by the uplink.
 func (b *box) fetchAll(t *testing.T, u *world.Uplink, server netip.AddrPort, want []byte, modes ...ftpMode) {
 	t.Helper()
-	p := b.watch()
+	p := b.recordEgress()
 	for _, mode := range modes {
 		got, err := fetch(b.Client, server, "file", mode)
 		if err != nil {
@@ -109,7 +109,7 @@ func (b *box) fetchAll(t *testing.T, u *world.Uplink, server netip.AddrPort, wan
 		}
 	}
 	p.Settle()
-	p.symmetric(t, u, server.Addr(), 2*len(modes))
+	p.wantSymmetric(t, u, server.Addr(), 2*len(modes))
 }
 
 // serveFTP runs vsftpd on a host, and gives what is in its one file.
@@ -158,8 +158,8 @@ func (b *box) serveFTP(h *world.Host) (file []byte) {
 		}
 		select {
 		case err := <-ended:
-			said, _ := os.ReadFile(words.Name())
-			b.t.Fatalf("vsftpd: %v\n%s", err, said)
+			output, _ := os.ReadFile(words.Name())
+			b.t.Fatalf("vsftpd: %v\n%s", err, output)
 		case <-b.t.Context().Done():
 			b.t.Fatal("vsftpd does not listen")
 		default:

@@ -97,11 +97,11 @@ func (s *ftpSession) prepare(mode ftpMode) (open func() (net.Conn, error), err e
 	}
 	server := s.control.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
 	code := map[ftpMode]int{passive: 227, extendedPassive: 229}[mode]
-	said, err := s.say(code, string(mode))
+	output, err := s.say(code, string(mode))
 	if err != nil {
 		return nil, err
 	}
-	_, inner, _ := strings.Cut(said, "(")
+	_, inner, _ := strings.Cut(output, "(")
 	var to netip.AddrPort
 	if mode == passive {
 		var a [4]byte
@@ -109,7 +109,7 @@ func (s *ftpSession) prepare(mode ftpMode) (open func() (net.Conn, error), err e
 		_, err = fmt.Sscanf(inner, "%d,%d,%d,%d,%d,%d", &a[0], &a[1], &a[2], &a[3], &high, &low)
 		to = netip.AddrPortFrom(netip.AddrFrom4(a), high<<8|low)
 		if err == nil && to.Addr() != server {
-			err = fmt.Errorf("%s was asked, and names another address: %s", server, said)
+			err = fmt.Errorf("%s was asked, and names another address: %s", server, output)
 		}
 	} else {
 		var port uint16
@@ -150,11 +150,11 @@ func (s *ftpSession) say(want int, command string) (string, error) {
 	if err := s.text.PrintfLine("%s", command); err != nil {
 		return "", err
 	}
-	_, said, err := s.text.ReadResponse(want)
+	_, output, err := s.text.ReadResponse(want)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", command, err)
 	}
-	return said, nil
+	return output, nil
 }
 
 func (s *ftpSession) dial(to netip.AddrPort) (c net.Conn, err error) {

@@ -12,7 +12,7 @@ import (
 // A question that was asked before our rules were there has a connection in conntrack, and an answer that strayed has
 // made it an established one. It must get its mark all the same: at boot the client is there before we are, and a
 // client with a fixed port never asks by another connection.
-func TestConnectionWhoseFirstAnswersStrayedGetsRight(t *testing.T) {
+func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
 	for rpFilter, backend := range backends {
 		for who, serve := range services {
 			c := conditions{rpFilter: rpFilter}
@@ -21,24 +21,24 @@ func TestConnectionWhoseFirstAnswersStrayedGetsRight(t *testing.T) {
 				b.Gateway.ServeUDP(servedPort, world.Pktinfo)
 				b.LAN.ServeUDP(servedPort, world.Pktinfo)
 				serve(b)
-				b.heals(t, b.Uplinks[1])
+				b.wantRecovery(t, b.Uplinks[1])
 			})
 		}
 	}
 }
 
-// heals asks by TCP and by UDP, applies once that has failed, and wants answers without a new connection.
-func (b *box) heals(t *testing.T, u *world.Uplink) {
+// wantRecovery asks by TCP and by UDP, applies once that has failed, and wants answers without a new connection.
+func (b *box) wantRecovery(t *testing.T, u *world.Uplink) {
 	t.Helper()
 	const port = 5000
 	refused, wire := b.Uplinks[0].Refused.Record(stray), u.Wire.Record()
-	var asked sync.WaitGroup
+	var requested sync.WaitGroup
 	for _, to := range u.Addrs() {
 		client := netip.AddrPortFrom(b.clientAddr(to), port)
-		q := question(world.AskTCP, to)
+		q := newRequest(world.KindTCP, to)
 		q.From, q.Timeout = client, 20*time.Second
-		asked.Go(func() {
-			if a := b.Client.Ask(q); !a.OK {
+		requested.Go(func() {
+			if a := b.Client.Send(q); !a.OK {
 				t.Errorf("TCP to %s: %v", to, a)
 			}
 		})
@@ -46,7 +46,7 @@ func (b *box) heals(t *testing.T, u *world.Uplink) {
 		if _, err := socket.Write([]byte("question")); err != nil {
 			t.Fatal(err)
 		}
-		b.fails(t, refused, wire, to)
+		b.awaitFailedRequests(t, refused, wire, to)
 		defer func() {
 			// An ICMP error from before would be the socket's first answer.
 			if err := exchange(socket); err != nil {
@@ -62,12 +62,12 @@ func (b *box) heals(t *testing.T, u *world.Uplink) {
 		}()
 	}
 	b.apply()
-	asked.Wait()
+	requested.Wait()
 }
 
-// fails waits until both questions to the address were asked in vain: their answers went astray or, where the source
+// awaitFailedRequests waits until both questions to the address were asked in vain: their answers went astray or, where the source
 // check is strict, they were never heard.
-func (b *box) fails(t *testing.T, refused, wire *world.Recorder, to netip.Addr) {
+func (b *box) awaitFailedRequests(t *testing.T, refused, wire *world.Recorder, to netip.Addr) {
 	t.Helper()
 	for _, proto := range []int{world.TCP, world.UDP} {
 		where, what := refused, func(p world.Packet) bool { return p.From(to) && p.Proto == proto }

@@ -14,8 +14,8 @@ import (
 	"replypath/uplinks"
 )
 
-// watched configures a box so that each uplink asks the client, in both families.
-func (b *box) watched(lines ...string) {
+// configureProbes configures a box so that each uplink asks the client, in both families.
+func (b *box) configureProbes(lines ...string) {
 	b.t.Helper()
 	var text strings.Builder
 	for _, line := range slices.Concat(b.settings, lines) {
@@ -34,8 +34,8 @@ func (b *box) watched(lines ...string) {
 	b.write(text.String())
 }
 
-// status asks the running service.
-func (b *box) status() (s health.Status) {
+// serviceStatus asks the running service.
+func (b *box) serviceStatus() (s health.Status) {
 	b.t.Helper()
 	r := b.run("status", "--json")
 	if err := json.Unmarshal([]byte(r.stdout), &s); err != nil {
@@ -44,8 +44,8 @@ func (b *box) status() (s health.Status) {
 	return s
 }
 
-// inTheEnd bounds on any machine what must happen at last; how soon is for the bench.
-const inTheEnd = 30 * time.Second
+// eventualTimeout bounds on any machine what must happen at last; how soon is for the bench.
+const eventualTimeout = 30 * time.Second
 
 // states are how the uplinks stand, in both families.
 func states(s health.Status) map[string]health.State {
@@ -61,8 +61,8 @@ func states(s health.Status) map[string]health.State {
 // awaitState waits until the uplink has the state in both families, and wants all others to be up all the time.
 func (b *box) awaitState(u *world.Uplink, want health.State) (s health.Status) {
 	b.t.Helper()
-	until(b.t, inTheEnd, fmt.Sprintf("%s is %s", u.Link.Name, want), func() bool {
-		s = b.status()
+	eventually(b.t, eventualTimeout, fmt.Sprintf("%s is %s", u.Link.Name, want), func() bool {
+		s = b.serviceStatus()
 		all := states(s)
 		for _, other := range b.Uplinks {
 			for _, f := range uplinks.Families {
@@ -78,8 +78,8 @@ func (b *box) awaitState(u *world.Uplink, want health.State) (s health.Status) {
 
 func (b *box) awaitUp() {
 	b.t.Helper()
-	until(b.t, inTheEnd, "all uplinks are up", func() bool {
-		all := states(b.status())
+	eventually(b.t, eventualTimeout, "all uplinks are up", func() bool {
+		all := states(b.serviceStatus())
 		for _, u := range b.Uplinks {
 			for _, f := range uplinks.Families {
 				if all[fmt.Sprintf("%s %s", u.Link.Name, f)] != health.Up {
@@ -98,11 +98,11 @@ func dead(u *world.Uplink, is bool) {
 	u.ISP.SetSysctl("net.ipv6.conf.all.forwarding", value)
 }
 
-func TestABlackHoleTakesItsUplinkDownAndNoOther(t *testing.T) {
+func TestBlackHoleTakesOnlyItsUplinkDown(t *testing.T) {
 	t.Parallel()
 	for _, filter := range []int{0, 1} {
 		b := newBox(t, conditions{rpFilter: filter}.build(t, 2, world.Options{}))
-		b.watched()
+		b.configureProbes()
 		b.start()
 		b.awaitUp()
 		for _, u := range b.Uplinks {
@@ -117,10 +117,10 @@ func TestABlackHoleTakesItsUplinkDownAndNoOther(t *testing.T) {
 	}
 }
 
-func TestALostCarrierTakesItsUplinkDown(t *testing.T) {
+func TestCarrierLossTakesItsUplinkDown(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	b.watched()
+	b.configureProbes()
 	b.start()
 	b.awaitUp()
 	second := b.Uplinks[1]
@@ -134,42 +134,42 @@ func TestALostCarrierTakesItsUplinkDown(t *testing.T) {
 	second.Wire.Addr(second.Router6.String() + "/64")
 	b.awaitState(second, health.Up)
 	changes := 0
-	for _, e := range b.status().Events {
+	for _, e := range b.serviceStatus().Events {
 		if e.Kind == "state" && e.Uplink == "isp1" && e.Family == "ipv4" {
 			changes++
 		}
 	}
 	if changes != 3 {
-		t.Errorf("%d changes of state are written down: %+v", changes, b.status().Events)
+		t.Errorf("%d changes of state are written down: %+v", changes, b.serviceStatus().Events)
 	}
 }
 
-func TestAReplyPathThatIsNotRightIsNotCalledUp(t *testing.T) {
+func TestBrokenReplyPathIsReportedUnproven(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 0}.build(t, 2, world.Options{}), backend)
 		b.start()
 		b.awaitUp()
 		proven := func() bool {
-			for _, u := range b.status().Uplinks {
+			for _, u := range b.serviceStatus().Uplinks {
 				for _, f := range u.Families {
-					if f.Proof.Asked.Result != health.Yes || f.Proof.Shown.Result != health.Yes {
+					if f.Proof.Routes.Result != health.Yes || f.Proof.Trace.Result != health.Yes {
 						return false
 					}
 				}
 			}
 			return true
 		}
-		until(t, inTheEnd, "the reply path is proven", proven)
+		eventually(t, eventualTimeout, "the reply path is proven", proven)
 		b.must(0, "status")
-		b.do("ip rule add priority 1000 lookup main", "ip -6 rule add priority 1000 lookup main")
+		b.shell("ip rule add priority 1000 lookup main", "ip -6 rule add priority 1000 lookup main")
 		s := b.awaitState(b.Uplinks[1], health.Unproven)
-		if p := s.Uplinks[1].Families[0].Proof.Asked; p.Cause != health.RuleShadowed || !strings.Contains(p.Why, "1000") {
+		if p := s.Uplinks[1].Families[0].Proof.Routes; p.Cause != health.RuleShadowed || !strings.Contains(p.Detail, "1000") {
 			t.Errorf("the cause is %+v", p)
 		}
 		b.must(3, "status")
-		b.do("ip rule del priority 1000", "ip -6 rule del priority 1000")
+		b.shell("ip rule del priority 1000", "ip -6 rule del priority 1000")
 		b.awaitState(b.Uplinks[1], health.Up)
-		until(t, inTheEnd, "the reply path is proven again", proven)
+		eventually(t, eventualTimeout, "the reply path is proven again", proven)
 	})
 }

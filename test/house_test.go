@@ -17,20 +17,20 @@ import (
 var owners = map[string][]string{
 	"github.com/vishvananda/netlink":           {"uplinks/rtnl", "test"},
 	"github.com/vishvananda/netns":             {"test"},
-	"github.com/coreos/go-iptables":            {"marks/xtables"},
+	"github.com/coreos/go-iptables":            {"marks/iptables"},
 	"github.com/coreos/go-systemd":             {"cmd/internal/daemon"},
 	"github.com/BurntSushi/toml":               {"cmd/internal/config"},
 	"github.com/spf13/cobra":                   {"cmd/replypath"},
 	"github.com/spf13/pflag":                   {"cmd/replypath"},
-	"github.com/prometheus-community/pro-bing": {"health/icmp"},
+	"github.com/prometheus-community/pro-bing": {"health/probe/icmp"},
 	"github.com/prometheus":                    {"health"},
 	"github.com/cilium/ebpf":                   {"health", "test"},
 	"github.com/rogpeppe/go-internal":          {"test"},
 	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
 	"golang.org/x/sync":                        {"cmd", "health"},
-	"golang.org/x/sys":                         {"cmd", "marks/nfnetlink", "marks/decoded", "marks/xtables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
+	"golang.org/x/sys":                         {"cmd", "marks/nfnetlink", "marks/decoded", "marks/iptables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
 	"golang.org/x/net":                         {"health", "test"},
-	"os/exec":                                  {"marks/xtables", "health/hook", "test"},
+	"os/exec":                                  {"marks/iptables", "health/hook", "test"},
 }
 
 // mayUse says which of our folders a folder may import: itself, or with /... all that lies in it too. Of the folders'
@@ -39,7 +39,7 @@ var mayUse = map[string][]string{
 	"marks":               {},
 	"marks/nfnetlink":     {},
 	"marks/decoded":       {"marks", "marks/nfnetlink"},
-	"marks/xtables":       {"marks", "marks/nfnetlink", "marks/decoded"},
+	"marks/iptables":      {"marks", "marks/nfnetlink", "marks/decoded"},
 	"marks/markstest":     {"marks"},
 	"uplinks":             {"marks"},
 	"uplinks/rpdb":        {"uplinks"},
@@ -137,7 +137,7 @@ func TestEachLibraryHasItsOwner(t *testing.T) {
 	}
 }
 
-func TestArrowsPointInwards(t *testing.T) {
+func TestImportsFollowTheArchitecture(t *testing.T) {
 	for _, s := range sources(t) {
 		if strings.HasSuffix(s.path, "_test.go") {
 			continue
@@ -168,7 +168,7 @@ func allowed(dir string, folders []string) bool {
 	})
 }
 
-func TestNoShellRuns(t *testing.T) {
+func TestProductionCodeRunsNoShell(t *testing.T) {
 	shells := []string{"sh", "bash", "/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/env"}
 	for _, s := range sources(t) {
 		if s.test {
@@ -185,7 +185,7 @@ func TestNoShellRuns(t *testing.T) {
 	}
 }
 
-func TestNothingIsSkippedOrPutOff(t *testing.T) {
+func TestNoSkippedTestsAndNoTODO(t *testing.T) {
 	later := []string{"TO" + "DO", "FIX" + "ME", "XX" + "X:"}
 	for _, s := range sources(t) {
 		ast.Inspect(s.file, func(n ast.Node) bool {
@@ -204,7 +204,7 @@ func TestNothingIsSkippedOrPutOff(t *testing.T) {
 	}
 }
 
-func TestPackagesAreNamedForWhatTheyDo(t *testing.T) {
+func TestPackagesAreNamedAfterTheirFolder(t *testing.T) {
 	for _, s := range sources(t) {
 		name := strings.TrimSuffix(s.file.Name.Name, "_test")
 		if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "misc", "base", "manager"}, name) {
@@ -216,7 +216,7 @@ func TestPackagesAreNamedForWhatTheyDo(t *testing.T) {
 	}
 }
 
-func TestTheTopHasNothingElse(t *testing.T) {
+func TestTopLevelHasOnlyTheKnownEntries(t *testing.T) {
 	allowed := []string{"cmd", "uplinks", "marks", "health", "etc", "test", "go.mod", "go.sum", "Makefile", "README.md"}
 	entries, err := os.ReadDir("..")
 	if err != nil {

@@ -50,7 +50,7 @@ func TestInstallIntoAnImage(t *testing.T) {
 			t.Errorf("installed into %s (-want +got):\n%s", destination, diff)
 		}
 	}
-	b.nothingElse("/srv/an image/")
+	b.wantNothingElseWritten("/srv/an image/")
 	// The program is all that it needs, and everything speaks of the place where it lies.
 	if out, err := exec.Command("chroot", image, "/usr/bin/replypath", "version").CombinedOutput(); err != nil {
 		t.Errorf("in the bare image: %v\n%s", err, out)
@@ -76,7 +76,7 @@ func TestInstallIntoAnImage(t *testing.T) {
 			}
 		}
 	}
-	b.nothingElse("/srv/an image/")
+	b.wantNothingElseWritten("/srv/an image/")
 }
 
 // pressTab has bash complete a line, as its key does. A function stands for the package bash-completion.
@@ -101,13 +101,13 @@ func TestInstallOnTheHostAndUninstall(t *testing.T) {
 			t.Errorf("%s: %v, %v; want the mode %s", place, info, err, mode)
 		}
 	}
-	if said := b.Must("replypath", "version"); !strings.HasPrefix(said, "replypath ") {
-		t.Errorf("the program says %q", said)
+	if output := b.Must("replypath", "version"); !strings.HasPrefix(output, "replypath ") {
+		t.Errorf("the program says %q", output)
 	}
 	b.Must("systemctl", "--quiet", "enable", "replypath")
 	b.Must("systemctl", "--quiet", "disable", "replypath")
-	if said := b.Must("bash", "-c", pressTab); strings.TrimSpace(said) != "status" {
-		t.Errorf("bash completes to %q", said)
+	if output := b.Must("bash", "-c", pressTab); strings.TrimSpace(output) != "status" {
+		t.Errorf("bash completes to %q", output)
 	}
 
 	own := map[string]string{"/etc/replypath/replypath.toml": "mask = 0xff00\n", "/etc/replypath/uplinks.d/a.toml": "id = 1\n"}

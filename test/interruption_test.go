@@ -12,7 +12,7 @@ import (
 	"replypath/test/world"
 )
 
-func TestManyAtOnce(t *testing.T) {
+func TestConcurrentAppliesAgree(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		var all sync.WaitGroup
@@ -36,7 +36,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // A service that begins waits for those who are at work, and those who wait leave the work to it.
-func TestAServiceBeginsAmongMany(t *testing.T) {
+func TestServiceStartsDuringConcurrentApplies(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		for range 5 {
@@ -57,34 +57,34 @@ func TestAServiceBeginsAmongMany(t *testing.T) {
 	})
 }
 
-// moments are spread over the time that an apply takes, from its first look to its last.
-const moments = 4
+// interruptionPoints are spread over the time that an apply takes, from its first look to its last.
+const interruptionPoints = 4
 
-func TestCutOffAtAnyMoment(t *testing.T) {
+func TestKilledApplyAndFlushCanBeRepeated(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
 			eachBackend(t, func(t *testing.T, backend string) {
 				b := newBox(t, world.TwoISPs(t), backend)
 				legacyTable(b.Gateway)
-				before := snap(b.Gateway)
+				before := takeSnapshot(b.Gateway)
 				began := time.Now()
 				b.apply()
 				whole := time.Since(began)
-				for i := range moments {
+				for i := range interruptionPoints {
 					for _, command := range []string{"flush", "apply"} {
-						b.cutOff(signal, whole*time.Duration(i)/moments, command)
+						b.interruptAfter(signal, whole*time.Duration(i)/interruptionPoints, command)
 					}
 				}
 				b.apply()
 				b.must(0, "flush")
-				before.same(t, "flush", b.Gateway)
+				before.wantSame(t, "flush", b.Gateway)
 			})
 		})
 	}
 }
 
-// cutOff runs the program and sends it a signal in the middle.
-func (b *box) cutOff(signal syscall.Signal, after time.Duration, command string) {
+// interruptAfter runs the program and sends it a signal in the middle.
+func (b *box) interruptAfter(signal syscall.Signal, after time.Duration, command string) {
 	b.t.Helper()
 	cmd := b.Gateway.Command(b.t.Context(), binary, command, "--config", b.config, "--state", b.dir+"/state")
 	if err := cmd.Start(); err != nil {
@@ -96,35 +96,35 @@ func (b *box) cutOff(signal syscall.Signal, after time.Duration, command string)
 }
 
 // An interrupt leaves what was there, or all that was asked for.
-func TestAnInterruptLeavesAllOrNothing(t *testing.T) {
+func TestInterruptedApplyLeavesAllOrNothing(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		legacyTable(b.Gateway)
-		before := snap(b.Gateway)
-		for i := range moments {
-			b.cutOff(syscall.SIGINT, time.Duration(i*60)*time.Millisecond, "apply")
+		before := takeSnapshot(b.Gateway)
+		for i := range interruptionPoints {
+			b.interruptAfter(syscall.SIGINT, time.Duration(i*60)*time.Millisecond, "apply")
 			if b.run("plan").status == 0 {
 				b.must(0, "flush")
 			}
-			before.same(t, fmt.Sprintf("interrupt %d", i), b.Gateway)
+			before.wantSame(t, fmt.Sprintf("interrupt %d", i), b.Gateway)
 		}
 	})
 }
 
-func TestInterruptWhileTheLockIsHeld(t *testing.T) {
+func TestInterruptedWaitForTheXtablesLockLeavesNothing(t *testing.T) {
 	for _, used := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tables in use %t", used), func(t *testing.T) {
 			b := newBox(t, world.TwoISPs(t), `backend = "legacy"`)
 			if used {
 				legacyTable(b.Gateway)
 			}
-			before := snap(b.Gateway)
-			lock := hold(t)
+			before := takeSnapshot(b.Gateway)
+			lock := holdXtablesLock(t)
 			cmd := b.Gateway.Command(t.Context(), binary, "apply", "--config", b.config, "--state", b.dir+"/state")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			lock.awaited(t)
+			lock.awaitWaiter(t)
 			began := time.Now()
 			cmd.Process.Signal(syscall.SIGINT)
 			if err := cmd.Wait(); err == nil {
@@ -136,19 +136,19 @@ func TestInterruptWhileTheLockIsHeld(t *testing.T) {
 			lock.release()
 			if !used {
 				legacyTable(b.Gateway)
-				before["iptables-legacy-save"], before["ip6tables-legacy-save"] = snap(b.Gateway)["iptables-legacy-save"], snap(b.Gateway)["ip6tables-legacy-save"]
+				before["iptables-legacy-save"], before["ip6tables-legacy-save"] = takeSnapshot(b.Gateway)["iptables-legacy-save"], takeSnapshot(b.Gateway)["ip6tables-legacy-save"]
 			}
-			before.same(t, "interrupt", b.Gateway)
+			before.wantSame(t, "interrupt", b.Gateway)
 		})
 	}
 }
 
-func TestWaitsForTheLock(t *testing.T) {
+func TestApplyWaitsForTheXtablesLock(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t), `backend = "legacy"`)
-	lock := hold(t)
+	lock := holdXtablesLock(t)
 	done := make(chan result, 1)
 	go func() { done <- b.run("apply") }()
-	lock.awaited(t)
+	lock.awaitWaiter(t)
 	lock.release()
 	if r := <-done; r.status != 0 {
 		t.Errorf("apply that waited for the lock: %s", r)
@@ -159,7 +159,7 @@ func TestWaitsForTheLock(t *testing.T) {
 // xtablesLock is the lock that the legacy commands hold while they work.
 type xtablesLock struct{ file *os.File }
 
-func hold(t *testing.T) xtablesLock {
+func holdXtablesLock(t *testing.T) xtablesLock {
 	t.Helper()
 	f, err := os.OpenFile("/run/xtables.lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -174,8 +174,8 @@ func hold(t *testing.T) xtablesLock {
 
 func (l xtablesLock) release() { l.file.Close() }
 
-// awaited returns when somebody waits for the lock (proc_locks(5): "->").
-func (l xtablesLock) awaited(t *testing.T) {
+// awaitWaiter returns when somebody waits for the lock (proc_locks(5): "->").
+func (l xtablesLock) awaitWaiter(t *testing.T) {
 	t.Helper()
 	info, err := l.file.Stat()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // The commands find their matches and targets in a folder, so that one without devgroup is what a stripped package is.
-func TestIptablesLacksAMatch(t *testing.T) {
+func TestMissingIptablesExtensionIsNamed(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
@@ -21,14 +21,14 @@ func TestIptablesLacksAMatch(t *testing.T) {
 			"libxt_connmark.so": {"match connmark", "xt_connmark"},
 			"libxt_CONNMARK.so": {"target CONNMARK", "xt_connmark"},
 		} {
-			b.environment = append(os.Environ(), "XTABLES_LIBDIR="+without(t, extension))
-			b.refused(t, b.run, []string{"apply"}, words...)
+			b.env = append(os.Environ(), "XTABLES_LIBDIR="+extensionsWithout(t, extension))
+			b.wantRefused(t, b.run, []string{"apply"}, words...)
 		}
 	})
 }
 
-// without is a folder with all of iptables' extensions but one.
-func without(t *testing.T, extension string) string {
+// extensionsWithout is a folder with all of iptables' extensions but one.
+func extensionsWithout(t *testing.T, extension string) string {
 	t.Helper()
 	all, err := filepath.Glob("/usr/lib*/*/xtables/lib*.so")
 	if err != nil || len(all) == 0 {
@@ -52,28 +52,28 @@ const (
 	legacyLacks = `Warning: Extension devgroup revision 0 not supported, missing kernel module?\niptables-restore: line 4 failed\n`
 )
 
-func TestTheKernelLacksAMatch(t *testing.T) {
+func TestMissingKernelModuleIsNamed(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		legacyTable(b.Gateway)
-		ts := newTools(t)
-		said := map[string]string{"": nftLacks, "-nft": nftLacks, "-legacy": legacyLacks}
-		for backend, text := range said {
+		ts := newWrappers(t)
+		output := map[string]string{"": nftLacks, "-nft": nftLacks, "-legacy": legacyLacks}
+		for backend, text := range output {
 			for _, base := range []string{"iptables", "ip6tables"} {
-				ts.script(base+backend+"-restore", fmt.Sprintf(`case $1 in --version) exec "$real" "$@";; esac
+				ts.replace(base+backend+"-restore", fmt.Sprintf(`case $1 in --version) exec "$real" "$@";; esac
 text=$(cat)
 case $text in *devgroup*) printf '%s' >&2; exit 4;; esac
 printf '%%s\n' "$text" | "$real" "$@"`, text))
 			}
 		}
-		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
-		b.refused(t, b.run, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
+		b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.wantRefused(t, b.run, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
 	})
 }
 
 // A backend that cannot be read may hold chains of ours: neither does a flush leave them, nor do they move to the other.
-func TestTheSaveCommandFails(t *testing.T) {
+func TestFailingSaveCommandIsReported(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
@@ -82,35 +82,35 @@ func TestTheSaveCommandFails(t *testing.T) {
 		for _, backend := range []string{"-nft", "-legacy"} {
 			b.Gateway.Run(command+backend, "-w", "-A", "FORWARD", "-i", "lan0", "-j", "ACCEPT")
 		}
-		ts := newTools(t)
+		ts := newWrappers(t)
 		for _, backend := range []string{"", "-nft"} {
-			ts.script(command+backend+"-save", "echo out of memory >&2; exit 1")
+			ts.replace(command+backend+"-save", "echo out of memory >&2; exit 1")
 		}
-		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
-		b.refused(t, b.run, []string{"plan", "apply", "flush"}, command, "list the rules", "out of memory")
+		b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.wantRefused(t, b.run, []string{"plan", "apply", "flush"}, command, "list the rules", "out of memory")
 	}
 }
 
 // Some versions of iptables end a line with a space. What is printed is read when a rule of others stands before ours.
-func TestIptablesPrintsASpaceMore(t *testing.T) {
+func TestTrailingSpaceOfIptablesIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
 	for _, f := range []int{4, 6} {
 		b.iptables(f, "-w", "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "MARK", "--set-xmark", "0x1/0x1")
 	}
-	ts := newTools(t)
+	ts := newWrappers(t)
 	for _, command := range []string{"iptables", "iptables-nft", "ip6tables", "ip6tables-nft"} {
-		ts.script(command, `"$real" "$@" | sed 's/$/ /'`)
+		ts.replace(command, `"$real" "$@" | sed 's/$/ /'`)
 	}
-	b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+	b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
 	b.must(0, "plan")
 	if calls := ts.listings(); len(calls) != 2 {
 		t.Errorf("%d listings are printed, for two families: %v", len(calls), calls)
 	}
 }
 
-func TestTheRestoreCommandFails(t *testing.T) {
+func TestFailingRestoreCommandIsReported(t *testing.T) {
 	t.Parallel()
 	ways := map[string]string{
 		"killed at once":         "kill -9 $$",
@@ -127,19 +127,19 @@ func TestTheRestoreCommandFails(t *testing.T) {
 				b.configure(b.Uplinks[0])
 				b.apply()
 				b.configure(b.Uplinks...)
-				ts := newTools(t)
+				ts := newWrappers(t)
 				for _, command := range []string{"iptables", "ip6tables", "iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy"} {
-					ts.script(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; `+fail(way))
+					ts.replace(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; `+failingRestore(way))
 				}
-				b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
-				b.refused(t, b.run, []string{"apply"}, "tables")
+				b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+				b.wantRefused(t, b.run, []string{"apply"}, "tables")
 			})
 		})
 	}
 }
 
 // What somebody has done to our jumps is not put back.
-func TestWhatFailsOnADamagedHostGoesBackToAWorkingOne(t *testing.T) {
+func TestFailedApplyOnADamagedHostIsUndone(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
@@ -152,36 +152,36 @@ func TestWhatFailsOnADamagedHostGoesBackToAWorkingOne(t *testing.T) {
 		if backend == backends[0] {
 			b.loadByNFT()
 		}
-		ts := newTools(t)
+		ts := newWrappers(t)
 		for _, command := range []string{"ip6tables", "ip6tables-nft", "ip6tables-legacy"} {
-			ts.script(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; exit 1`)
+			ts.replace(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; exit 1`)
 		}
-		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
 		b.configure(b.Uplinks...)
 		if r := b.must(1, "apply"); strings.Contains(r.stderr, "could not be put back") {
 			t.Errorf("one family's command fails: %s", r)
 		}
-		b.environment = nil
+		b.env = nil
 		b.apply()
 	})
 }
 
 // What was done before the end is not asked for again.
-func TestTheRestoreCommandIsKilledAfterItsWork(t *testing.T) {
+func TestRestoreKilledAfterItsWorkIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
-		ts := newTools(t)
+		ts := newWrappers(t)
 		for _, command := range []string{"iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"} {
-			ts.script(command+"-restore", `"$real" "$@"; case $1 in --version) ;; *) kill -9 $$;; esac`)
+			ts.replace(command+"-restore", `"$real" "$@"; case $1 in --version) ;; *) kill -9 $$;; esac`)
 		}
-		b.environment = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
+		b.env = []string{"PATH=" + ts.dir + ":" + os.Getenv("PATH")}
 		b.apply()
 	})
 }
 
-// fail lets through what takes our chains up, so that it can be seen whether that is done.
-func fail(way string) string {
+// failingRestore lets through what takes our chains up, so that it can be seen whether that is done.
+func failingRestore(way string) string {
 	if !strings.Contains(way, "$real") {
 		return way
 	}

@@ -7,35 +7,35 @@ import (
 	"replypath/test/world"
 )
 
-// learnings are default routes by the second uplink of which the kernel takes one, by the uplink's router. The other is
+// autoGatewayCases are default routes by the second uplink of which the kernel takes one, by the uplink's router. The other is
 // there first, and leads nowhere.
-var learnings = map[string]func(b *box){
+var autoGatewayCases = map[string]func(b *box){
 	"one for a type of service": func(b *box) {
-		b.do("ip route add default via 192.0.2.99 dev eth1 tos 0x10", "ip route add 203.0.113.0/24 dev eth1 tos 0x10",
+		b.shell("ip route add default via 192.0.2.99 dev eth1 tos 0x10", "ip route add 203.0.113.0/24 dev eth1 tos 0x10",
 			"ip route add default via 192.0.2.1 dev eth1 metric 100", "ip -6 route add default via fe80::1 dev eth1 metric 2000")
 	},
 	"one of a router that does not want to be preferred": func(b *box) {
-		b.do("ip route add default via 192.0.2.1 dev eth1 metric 100",
+		b.shell("ip route add default via 192.0.2.1 dev eth1 metric 100",
 			"sysctl -qw net.ipv6.conf.eth1.accept_ra=2 net.ipv6.conf.eth1.accept_ra_defrtr=1 net.ipv6.conf.eth1.accept_ra_rtr_pref=1")
 		side := b.Uplinks[1].Side
 		side.Addr("fe80::99/64")
 		side.Advertise(world.Advertisement{From: netip.MustParseAddr("fe80::99"), Lifetime: 1800, MTU: 1500, Preference: -1})
-		b.do("until ip -6 route | grep -q 'via fe80::99 dev eth1 .*pref low'; do sleep 0.01; done")
+		b.shell("until ip -6 route | grep -q 'via fe80::99 dev eth1 .*pref low'; do sleep 0.01; done")
 		side.Advertise(world.Advertisement{From: b.Uplinks[1].RouterLL, Lifetime: 1800, MTU: 1500, Preference: 1})
-		b.do("until ip -6 route | grep -q 'via fe80::1 dev eth1 .*pref high'; do sleep 0.01; done")
+		b.shell("until ip -6 route | grep -q 'via fe80::1 dev eth1 .*pref high'; do sleep 0.01; done")
 		side.Host.Run("ip", "addr", "del", "fe80::99/64", "dev", side.Name)
 	},
 }
 
-func TestTheGatewayThatTheKernelTakesIsLearnt(t *testing.T) {
-	for name, of := range learnings {
+func TestAutoGatewayIsTheOneTheKernelUses(t *testing.T) {
+	for name, of := range autoGatewayCases {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-			b.gatewayOf(1, learnt)
-			serve(b.Gateway)
+			b.gatewayOf(1, autoGateways)
+			serveAll(b.Gateway)
 			of(b)
 			b.apply()
-			b.watch().askAll(t, b.Client, []world.Kind{world.AskTCP, world.AskUDP, world.AskPing})
+			b.recordEgress().wantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP, world.KindUDP, world.KindPing})
 		})
 	}
 }

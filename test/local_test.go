@@ -10,31 +10,31 @@ import (
 
 // Some move the kernel's first rule, so that a host can send to its own addresses by the wire. What the warning says of
 // it comes true, and the remedy helps.
-func TestTheTableLocalAskedLate(t *testing.T) {
+func TestMovedLocalRuleIsWarnedOf(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	serve(b.Gateway)
-	b.do("for f in -4 -6; do ip $f rule add priority 32765 lookup local; ip $f rule del priority 0; done")
+	serveAll(b.Gateway)
+	b.shell("for f in -4 -6; do ip $f rule add priority 32765 lookup local; ip $f rule del priority 0; done")
 	inside := []string{"198.18.0.1", "2001:db8:f::1"}
 	b.apply()
-	said := b.must(0, "plan").stderr
+	output := b.must(0, "plan").stderr
 	for i, family := range []string{"ip", "ip -6"} {
-		q := question(world.AskPing, netip.MustParseAddr(inside[i]))
-		q.Silence = true
-		if a := b.LAN.Ask(q); a.OK {
+		q := newRequest(world.KindPing, netip.MustParseAddr(inside[i]))
+		q.ExpectTimeout = true
+		if a := b.LAN.Send(q); a.OK {
 			t.Errorf("%s is heard, and the warning is wrong", inside[i])
 		}
-		_, remedy, told := strings.Cut(said, "where the kernel puts it: "+family+" rule")
+		_, remedy, told := strings.Cut(output, "where the kernel puts it: "+family+" rule")
 		if !told {
-			t.Fatalf("the plan does not tell of %s: %s", family, said)
+			t.Fatalf("the plan does not tell of %s: %s", family, output)
 		}
 		remedy, _, _ = strings.Cut(remedy, "\n")
-		b.do(family + " rule" + remedy)
+		b.shell(family + " rule" + remedy)
 	}
 	if r := b.must(0, "plan"); r.stderr != "" {
 		t.Errorf("after the remedy: %s", r)
 	}
 	for _, a := range inside {
-		ask(t, b.LAN, netip.MustParseAddr(a), []world.Kind{world.AskTCP, world.AskUDP, world.AskPing})
+		wantReplies(t, b.LAN, netip.MustParseAddr(a), []world.Kind{world.KindTCP, world.KindUDP, world.KindPing})
 	}
-	b.watch().askAll(t, b.Client, []world.Kind{world.AskTCP, world.AskUDP, world.AskPing})
+	b.recordEgress().wantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP, world.KindUDP, world.KindPing})
 }

@@ -18,10 +18,10 @@ const binary = "/run/replypath-under-test"
 const programVariable = "REPLYPATH_PROGRAM"
 
 func TestMain(m *testing.M) {
-	askIfAsked()
+	runProberIfRequested()
 	world.Enter()
-	callIfAsked()
-	serveIfAsked()
+	runControlClientIfRequested()
+	runUDPServerIfRequested()
 	if there := os.Getenv(programVariable); there != "" {
 		if err := os.Symlink(there, binary); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -22,7 +22,7 @@ func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
 			for _, u := range b.Uplinks {
 				for _, to := range u.Addrs() {
 					wire := u.Wire.Record()
-					ask(t, b.Client, to, []world.Kind{world.AskTCP})
+					wantReplies(t, b.Client, to, []world.Kind{world.KindTCP})
 					p, err := wire.Wait(t.Context(), func(p world.Packet) bool { return p.From(to) && p.Flags.Is(world.SYN|world.ACK) })
 					if err != nil {
 						t.Fatal(err)
@@ -39,7 +39,7 @@ func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
 // narrowMTU is that of a hop behind the second uplink, which only its router knows of, and tells by ICMP.
 const narrowMTU = 1300
 
-func TestNarrowHopBehindOneUplink(t *testing.T) {
+func TestPathMTUIsLearntPerUplink(t *testing.T) {
 	questions := map[string]func(*testing.T, *box, netip.Addr){
 		"transfers by TCP": transferLarge,
 		"answers by UDP":   answerLarge,
@@ -49,7 +49,7 @@ func TestNarrowHopBehindOneUplink(t *testing.T) {
 			c := conditions{1, noDefault}
 			t.Run(fmt.Sprintf("%s of the gateway, %s", what, c), func(t *testing.T) {
 				b := newNarrow(t, c)
-				serve(b.Gateway)
+				serveAll(b.Gateway)
 				b.apply()
 				// The narrow one first: what was learnt there could do harm at the other.
 				b.eachNarrow(t, test, b.Uplinks[1], b.Uplinks[0])
@@ -57,7 +57,7 @@ func TestNarrowHopBehindOneUplink(t *testing.T) {
 		}
 		t.Run(what+" of a host behind DNAT", func(t *testing.T) {
 			b := newNarrow(t, conditions{rpFilter: 1})
-			serve(b.LAN)
+			serveAll(b.LAN)
 			b.forward(b.LAN4, b.LAN6)
 			b.apply()
 			// That host knows one way to the client: what it learns of one uplink holds for both.
@@ -81,10 +81,10 @@ func (b *box) eachNarrow(t *testing.T, test func(*testing.T, *box, netip.Addr), 
 	t.Helper()
 	for _, u := range uplinks {
 		for _, to := range u.Addrs() {
-			p := b.watch()
+			p := b.recordEgress()
 			test(t, b, to)
 			p.Settle()
-			p.symmetric(t, u, to, 1)
+			p.wantSymmetric(t, u, to, 1)
 			b.heeded(t, u, to, p.wires[u.Index].Packets())
 		}
 	}
@@ -132,7 +132,7 @@ func tooBig(p world.Packet) bool {
 
 func transferLarge(t *testing.T, b *box, to netip.Addr) {
 	t.Helper()
-	if a := b.Client.Transfer(question(world.AskTCP, to), 1<<20); !a.OK {
+	if a := b.Client.Transfer(newRequest(world.KindTCP, to), 1<<20); !a.OK {
 		t.Errorf("transfer with %s: %v", to, a)
 	}
 }
@@ -141,9 +141,9 @@ func transferLarge(t *testing.T, b *box, to netip.Addr) {
 // by itself, and loses the first.
 func answerLarge(t *testing.T, b *box, to netip.Addr) {
 	t.Helper()
-	q := question(world.AskUDP, to)
+	q := newRequest(world.KindUDP, to)
 	q.Size = 1350
-	if a := b.Client.Ask(q); !a.OK || a.Size < q.Size {
+	if a := b.Client.Send(q); !a.OK || a.Size < q.Size {
 		t.Errorf("a question of %d bytes to %s: %v", q.Size, to, a)
 	}
 }

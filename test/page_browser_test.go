@@ -38,8 +38,8 @@ type devtools struct {
 	} `json:"error,omitempty"`
 }
 
-// browse starts the browser with an empty page.
-func browse(t *testing.T) *browser {
+// newBrowser starts the browser with an empty page.
+func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "headless_shell"} {

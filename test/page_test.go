@@ -18,38 +18,38 @@ import (
 	"replypath/health/endpoint"
 )
 
-// pictures names the environment variable that has the page's pictures written into that folder, to be looked at:
+// picturesVariable names the environment variable that has the page's pictures written into that folder, to be looked at:
 //
 //	REPLYPATH_PICTURES=/tmp go test -run Page ./test
-const pictures = "REPLYPATH_PICTURES"
+const picturesVariable = "REPLYPATH_PICTURES"
 
-// showcase is what the page under test shows.
-type showcase struct {
-	health.Journal
+// pageSource is what the page under test shows.
+type pageSource struct {
+	health.EventLog
 	mu     sync.Mutex
 	status health.Status
 }
 
-func (s *showcase) Status() health.Status {
+func (s *pageSource) Status() health.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := s.status.Whole() // a copy
+	status := s.status.WithoutNulls() // a copy
 	status.Events = s.Events()
 	return status
 }
 
-func (s *showcase) write(change func(*health.Status)) {
+func (s *pageSource) write(change func(*health.Status)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.status)
 }
 
-// show serves the endpoint until stop, at the address.
-func (s *showcase) show(t *testing.T, at string) (stop func()) {
+// serve serves the endpoint until stop, at the address.
+func (s *pageSource) serve(t *testing.T, at string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	server := endpoint.New(slog.New(slog.DiscardHandler), health.Endpoint{Listen: netip.MustParseAddrPort(at)}, s)
+	server := endpoint.New(slog.New(slog.DiscardHandler), health.EndpointSettings{Listen: netip.MustParseAddrPort(at)}, s)
 	go func() {
 		defer close(ended)
 		_ = server.Serve(ctx)
@@ -70,10 +70,10 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func newShowcase() *showcase {
+func newPageSource() *pageSource {
 	now := time.Now()
-	s := &showcase{status: pageStatus(now)}
-	pageEvents(&s.Journal, now)
+	s := &pageSource{status: pageStatus(now)}
+	pageEvents(&s.EventLog, now)
 	return s
 }
 
@@ -89,10 +89,10 @@ func reachable(t *testing.T, at string) {
 }
 
 func TestPageShowsEachUplink(t *testing.T) {
-	s, at := newShowcase(), freePort(t)
-	s.show(t, at)
+	s, at := newPageSource(), freePort(t)
+	s.serve(t, at)
 	reachable(t, at)
-	b := browse(t)
+	b := newBrowser(t)
 	grounds := map[string]string{}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{390, 1280} {
@@ -114,7 +114,7 @@ func TestPageShowsEachUplink(t *testing.T) {
 				t.Errorf("%s: too faint to read: %s", scheme, faint)
 			}
 			png := b.picture()
-			if dir := os.Getenv(pictures); dir != "" {
+			if dir := os.Getenv(picturesVariable); dir != "" {
 				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("page-%s-%d.png", scheme, width)), png, 0o644); err != nil {
 					t.Error(err)
 				}
@@ -124,7 +124,7 @@ func TestPageShowsEachUplink(t *testing.T) {
 	if grounds["light"] == grounds["dark"] {
 		t.Errorf("light and dark are the same: %v", grounds)
 	}
-	innocent(t, b, at)
+	wantNoErrorsOrForeignRequests(t, b, at)
 }
 
 // faintText are the texts whose contrast with what is behind them is below 4.5, as WCAG 2 measures it.
@@ -139,8 +139,8 @@ const faintText = `(() => {
 	}).filter(x => x[1] < 4.5);
 })()`
 
-// innocent says what the page was kept from, and what it fetched from elsewhere.
-func innocent(t *testing.T, b *browser, at string) {
+// wantNoErrorsOrForeignRequests says what the page was kept from, and what it fetched from elsewhere.
+func wantNoErrorsOrForeignRequests(t *testing.T, b *browser, at string) {
 	t.Helper()
 	b.is(`[document.title.includes("caught"), document.getElementById("caught")]`, `[false,null]`)
 	for _, method := range []string{"Log.entryAdded", "Runtime.exceptionThrown", "Audits.issueAdded", "Runtime.consoleAPICalled"} {
@@ -164,10 +164,10 @@ func innocent(t *testing.T, b *browser, at string) {
 }
 
 func TestPageIsLive(t *testing.T) {
-	s, at := newShowcase(), freePort(t)
-	stop := s.show(t, at)
+	s, at := newPageSource(), freePort(t)
+	stop := s.serve(t, at)
 	reachable(t, at)
-	b := browse(t)
+	b := newBrowser(t)
 	b.visit("http://"+at+"/", 1280, "light")
 	b.await(`document.querySelectorAll("article.card").length`, "4")
 	b.is(`window.keptCard = document.querySelector('[data-uplink="lte"]'), window.keptChart = keptCard.querySelector("svg"), true`, "true")
@@ -185,14 +185,14 @@ func TestPageIsLive(t *testing.T) {
 	b.await(`[document.querySelectorAll("article.card").length, document.querySelector('[data-uplink="lte"]').dataset.state]`, `[3,"down"]`)
 	b.is(`[keptCard === document.querySelector('[data-uplink="lte"]'), keptCard.contains(keptChart)]`, "[true,true]")
 	b.is(`document.querySelector("button").click(), document.querySelectorAll("[data-event]").length`, "33")
-	innocent(t, b, at)
+	wantNoErrorsOrForeignRequests(t, b, at)
 	stop()
 	b.await(`document.getElementById("link").textContent.startsWith("Connection lost, retrying")`, "true")
 	b.is(`[document.getElementById("link").hidden, document.querySelectorAll("article.card").length]`, "[false,3]")
 	s.write(func(h *health.Status) {
 		h.InSync, h.Healthy, h.Problems = false, false, []string{"the kernel is not in sync"}
 	})
-	s.show(t, at)
+	s.serve(t, at)
 	b.await(`document.getElementById("link").hidden`, "true")
 	b.await(`document.querySelector(".problems").innerText`, `"the kernel is not in sync"`)
 }

@@ -24,7 +24,7 @@ func (b *box) paste(t *testing.T, apart bool) {
 	}
 }
 
-func TestAPlanCanBePasted(t *testing.T) {
+func TestPlanCanBePastedIntoAShell(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		for _, n := range []int{2, 20} {
@@ -41,7 +41,7 @@ func TestAPlanCanBePasted(t *testing.T) {
 	})
 }
 
-func TestAPlanForLinksWithDotsCanBePasted(t *testing.T) {
+func TestPlanForLinksWithDotsCanBePasted(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.ISPs(t, 1))
 	for _, name := range []string{"eth1.100", "br-lan.7", "a"} {
@@ -54,16 +54,16 @@ func TestAPlanForLinksWithDotsCanBePasted(t *testing.T) {
 	}
 }
 
-func TestARepairCanBePasted(t *testing.T) {
+func TestRepairPlanCanBePasted(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
 		b.apply()
 		for _, d := range []damage{routing[2], routing[3], routing[4], routing[5], routing[12], onlyIPv4[0], filtering[0], filtering[4], filtering[5],
-			filtering[6], filtering[8], filtering[9], b.everything()} {
-			b.shell(4, d.lines)
+			filtering[6], filtering[8], filtering[9], b.allDamage()} {
+			b.familyShell(4, d.lines)
 			b.paste(t, true)
-			b.shell(4, d.undo)
+			b.familyShell(4, d.undo)
 		}
 	})
 }

@@ -18,44 +18,44 @@ import (
 // allUplinks are as many as there can be.
 const allUplinks = 255
 
-// plane is a host with a link for every id, asked by RTM_GETROUTE where packets would go.
-type plane struct {
+// layoutHost is a host with a link for every id, asked by RTM_GETROUTE where packets would go.
+type layoutHost struct {
 	*box
 	chance *rand.Rand
-	asking *netlink.Handle
+	handle *netlink.Handle
 	ids    []int        // of the uplinks that are configured, sorted
 	empty  map[int]bool // their tables that somebody emptied
 }
 
-// query is a packet without its destination: in is the id of the uplink that it came in by, 0 the host's own, inside lan0.
-type query struct {
+// packetQuery is a packet without its destination: in is the id of the uplink that it came in by, 0 the host's own, inside lan0.
+type packetQuery struct {
 	mark   uint32
 	in     int
 	source int // an id: from that uplink's address; 0: from none yet, or from the Internet
 	family int
 }
 
-const inside = -1
+const fromLAN = -1
 
 // The kernel is asked about packets with every mark, of uplinks and of none, with bits of others, from every kind of
 // address and link, while tables are empty, with 1 to 255 uplinks. It must answer what one rule for each uplink would say.
-func TestTheKernelReadsTheLayoutAsOneRuleForEachUplink(t *testing.T) {
+func TestRuleLayoutRoutesLikeOneRulePerUplink(t *testing.T) {
 	const seed = 6
 	t.Logf("seed %d", seed)
-	p := newPlane(t, rand.New(rand.NewPCG(seed, seed)))
+	p := newLayoutHost(t, rand.New(rand.NewPCG(seed, seed)))
 	for _, n := range []int{1, 2, 15, 16, 31, 100, 255, 16, 3} {
-		p.choose(n)
+		p.configureRandom(n)
 		for mark := range 256 {
 			p.check(uint32(mark)<<8 | p.chance.Uint32()&^0xff00)
 		}
 	}
 }
 
-func newPlane(t *testing.T, chance *rand.Rand) *plane {
+func newLayoutHost(t *testing.T, chance *rand.Rand) *layoutHost {
 	t.Helper()
 	w := world.New(t)
 	gateway := w.Host("gw")
-	p := &plane{box: newBox(t, &world.Internet{World: w, Gateway: gateway}), chance: chance}
+	p := &layoutHost{box: newBox(t, &world.Internet{World: w, Gateway: gateway}), chance: chance}
 	gateway.SetSysctl("net.ipv4.ip_forward", "1")
 	gateway.SetSysctl("net.ipv6.conf.all.forwarding", "1")
 	others := w.Host("others")
@@ -71,16 +71,16 @@ func newPlane(t *testing.T, chance *rand.Rand) *plane {
 		l.Peer.Addr(uplinkAddr(id, 4).Prev().String()+"/24", uplinkAddr(id, 6).Prev().String()+"/64")
 	}
 	var err error
-	gateway.Do(func() { p.asking, err = netlink.NewHandle(unix.NETLINK_ROUTE) })
+	gateway.Do(func() { p.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.asking.Close)
+	t.Cleanup(p.handle.Close)
 	return p
 }
 
-// choose configures n uplinks with any ids, and empties some of their tables.
-func (p *plane) choose(n int) {
+// configureRandom configures n uplinks with any ids, and empties some of their tables.
+func (p *layoutHost) configureRandom(n int) {
 	p.t.Helper()
 	p.ids = p.chance.Perm(allUplinks)[:n]
 	p.empty = map[int]bool{}
@@ -107,36 +107,36 @@ func (p *plane) choose(n int) {
 }
 
 // check asks about packets with a mark.
-func (p *plane) check(mark uint32) {
+func (p *layoutHost) check(mark uint32) {
 	p.t.Helper()
 	any := p.ids[p.chance.IntN(len(p.ids))]
 	stranger := 1 + p.chance.IntN(allUplinks)
 	own := int(mark >> 8 & 0xff)
 	for _, family := range []int{4, 6} {
-		queries := []query{{mark, 0, 0, family}, {mark, 0, any, family}, {mark, 0, stranger, family}, {mark, inside, 0, family},
+		queries := []packetQuery{{mark, 0, 0, family}, {mark, 0, any, family}, {mark, 0, stranger, family}, {mark, fromLAN, 0, family},
 			{mark, any, 0, family}, {mark, stranger, 0, family}}
 		if own != 0 {
-			queries = append(queries, query{mark, own, 0, family}, query{mark, 0, own, family})
+			queries = append(queries, packetQuery{mark, own, 0, family}, packetQuery{mark, 0, own, family})
 		}
 		for _, q := range queries {
-			if got, want := p.ask(q), p.linear(q); got != want {
+			if got, want := p.kernelRoute(q), p.wantedRoute(q); got != want {
 				p.t.Fatalf("%d uplinks, tables %v empty: %+v goes by %s, want %s; ids %v", len(p.ids), p.empty, q, got, want, p.ids)
 			}
 		}
 	}
 }
 
-// linear is the meaning: a mark's own table, but not for what just came in by its link; then, for the host's own
+// wantedRoute is the meaning: a mark's own table, but not for what just came in by its link; then, for the host's own
 // packets, the table of the source; then main.
-func (p *plane) linear(q query) string {
-	asked := []int{int(q.mark >> 8 & 0xff)}
-	if asked[0] == q.in {
-		asked[0] = 0
+func (p *layoutHost) wantedRoute(q packetQuery) string {
+	requested := []int{int(q.mark >> 8 & 0xff)}
+	if requested[0] == q.in {
+		requested[0] = 0
 	}
 	if q.in == 0 {
-		asked = append(asked, q.source)
+		requested = append(requested, q.source)
 	}
-	for _, id := range asked {
+	for _, id := range requested {
 		if slices.Contains(p.ids, id) && !p.empty[id] {
 			return link(id)
 		}
@@ -144,8 +144,8 @@ func (p *plane) linear(q query) string {
 	return "lan0"
 }
 
-// ask has the kernel look for a way to the Internet.
-func (p *plane) ask(q query) string {
+// kernelRoute has the kernel look for a way to the Internet.
+func (p *layoutHost) kernelRoute(q packetQuery) string {
 	p.t.Helper()
 	to, far := net.ParseIP("203.0.113.200"), net.ParseIP("203.0.113.199")
 	if q.family == 6 {
@@ -159,16 +159,16 @@ func (p *plane) ask(q query) string {
 		o.SrcAddr = far
 	}
 	switch {
-	case q.in == inside:
+	case q.in == fromLAN:
 		o.Iif = "lan0"
 	case q.in != 0:
 		o.Iif = link(q.in)
 	}
-	routes, err := p.asking.RouteGetWithOptions(to, o)
+	routes, err := p.handle.RouteGetWithOptions(to, o)
 	if err != nil || len(routes) != 1 {
 		p.t.Fatalf("%+v: %v, %v", q, routes, err)
 	}
-	found, err := p.asking.LinkByIndex(routes[0].LinkIndex)
+	found, err := p.handle.LinkByIndex(routes[0].LinkIndex)
 	if err != nil {
 		p.t.Fatal(err)
 	}

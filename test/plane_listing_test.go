@@ -11,18 +11,18 @@ import (
 
 // listings are the processes that list or restore rules. What tells the commands' backend at the start is left out, and
 // the reading of the legacy backend's counters.
-func (ts tools) listings() (calls []string) {
+func (ts wrappers) listings() (calls []string) {
 	return slices.DeleteFunc(ts.calls(), func(call string) bool {
 		return call == "" || strings.HasSuffix(call, "--version") || strings.HasSuffix(call, "-v -S")
 	})
 }
 
 // A table is read without a process, and when only iptables can tell what is in it by one, after it changed.
-func TestTheServiceListsByFewProcesses(t *testing.T) {
+func TestServiceListsChainsWithoutProcesses(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
-		ts := newTools(t)
-		b.use(ts)
+		ts := newWrappers(t)
+		b.useWrappers(ts)
 		b.must(0, "apply")
 		ts.calls()
 		b.must(0, "apply")
@@ -32,17 +32,17 @@ func TestTheServiceListsByFewProcesses(t *testing.T) {
 		s := b.start()
 		ts.calls()
 		b.Gateway.Run("nft", "add table inet others; add chain inet others c; add rule inet others c counter")
-		b.noticed(s)
+		b.awaitObserved(s)
 		if calls := ts.listings(); len(calls) != 0 {
 			t.Errorf("a foreign change in another table: %v", calls)
 		}
 		b.iptables(4, "-w", "-t", "mangle", "-A", "FORWARD", "-j", "MARK", "--set-mark", "0x1/0x1")
-		b.noticed(s)
+		b.awaitObserved(s)
 		if calls := ts.listings(); len(calls) != 0 {
 			t.Errorf("a foreign change in mangle: %v", calls)
 		}
 		b.iptables(4, "-w", "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "MARK", "--set-mark", "0x1/0x1")
-		b.noticed(s)
+		b.awaitObserved(s)
 		if calls := ts.listings(); len(calls) != 1 {
 			t.Errorf("a rule of others before our jump: %d processes list chains: %v", len(calls), calls)
 		}
@@ -50,8 +50,8 @@ func TestTheServiceListsByFewProcesses(t *testing.T) {
 	})
 }
 
-// noticed waits until the service has looked at what was done before: it repairs what is done after it.
-func (b *box) noticed(s *service) {
+// awaitObserved waits until the service has looked at what was done before: it repairs what is done after it.
+func (b *box) awaitObserved(s *service) {
 	b.t.Helper()
 	const repair = "ip rule add priority 2000 "
 	before := strings.Count(s.log.String(), repair)
@@ -64,7 +64,7 @@ func (b *box) noticed(s *service) {
 }
 
 // A table in which somebody keeps a chain that iptables cannot print cannot be listed as a whole; what is ours in it can.
-func TestOurChainsAreReadBesideAChainThatIptablesCannotPrint(t *testing.T) {
+func TestOwnChainsAreReadBesideChainsThatIptablesCannotPrint(t *testing.T) {
 	b := newBox(t, world.ISPs(t, 17, world.Options{Spoofable: true}), `backend = "nft"`)
 	b.apply()
 	b.Gateway.Run("nft", "add chain ip mangle others; add rule ip mangle others ct state established counter")

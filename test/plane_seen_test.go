@@ -9,29 +9,29 @@ import (
 	"replypath/test/world"
 )
 
-// inquiry is questions that are asked of both families of some uplinks while uplinks are added and removed: each is a new
+// requestLoad is questions that are asked of both families of some uplinks while uplinks are added and removed: each is a new
 // connection, and is answered by one packet.
-type inquiry struct {
+type requestLoad struct {
 	*box
-	t      *testing.T
-	asked  map[netip.Addr]*atomic.Int64
-	ended  atomic.Bool
-	askers sync.WaitGroup
+	t       *testing.T
+	replies map[netip.Addr]*atomic.Int64
+	ended   atomic.Bool
+	clients sync.WaitGroup
 }
 
-// inquire asks a port at the addresses of some uplinks until it is told to end.
-func (b *box) inquire(t *testing.T, at uint16, of ...*world.Uplink) *inquiry {
+// startRequests asks a port at the addresses of some uplinks until it is told to end.
+func (b *box) startRequests(t *testing.T, at uint16, uplinks ...*world.Uplink) *requestLoad {
 	t.Helper()
-	q := &inquiry{box: b, t: t, asked: map[netip.Addr]*atomic.Int64{}}
+	q := &requestLoad{box: b, t: t, replies: map[netip.Addr]*atomic.Int64{}}
 	t.Cleanup(q.end)
-	for _, u := range of {
+	for _, u := range uplinks {
 		for _, to := range u.Addrs() {
 			n := &atomic.Int64{}
-			q.asked[to] = n
-			q.askers.Go(func() {
+			q.replies[to] = n
+			q.clients.Go(func() {
 				// Each uplink's questions have ports of their own.
 				for port := uint16(1024 + u.Index); port < 60000 && !q.ended.Load(); port += 2 {
-					if err := b.askOnce(netip.AddrPortFrom(b.clientAddr(to), port), netip.AddrPortFrom(to, at)); err != nil {
+					if err := b.exchangeOnce(netip.AddrPortFrom(b.clientAddr(to), port), netip.AddrPortFrom(to, at)); err != nil {
 						t.Errorf("question %d to %s: %v", n.Load()+1, to, err)
 						return
 					}
@@ -43,27 +43,27 @@ func (b *box) inquire(t *testing.T, at uint16, of ...*world.Uplink) *inquiry {
 	return q
 }
 
-func (q *inquiry) end() {
+func (q *requestLoad) end() {
 	q.ended.Store(true)
-	q.askers.Wait()
+	q.clients.Wait()
 }
 
-// askOnce asks by a datagram that is sent once.
-func (b *box) askOnce(from, to netip.AddrPort) error {
+// exchangeOnce asks by a datagram that is sent once.
+func (b *box) exchangeOnce(from, to netip.AddrPort) error {
 	socket := b.connected(b.Client, from, to)
 	defer socket.Close()
 	return exchange(socket)
 }
 
-// counted wants every answer that a wire saw to be counted, once, by its uplink, and none as stray.
-func (q *inquiry) counted(wires map[netip.Addr]*world.Recorder) {
+// wantCounted wants every answer that a wire saw to be counted, once, by its uplink, and none as stray.
+func (q *requestLoad) wantCounted(wires map[netip.Addr]*world.Recorder) {
 	q.t.Helper()
 	q.end()
 	q.Settle()
-	for to, n := range q.asked {
+	for to, n := range q.replies {
 		u := q.uplinkOf(to)
-		left := wires[to].Count(answers(to))
-		if got := q.replies(familyOf(to), u.Index+1); int64(left) != n.Load() || got != [2]int{left, 0} {
+		left := wires[to].Count(repliesFrom(to))
+		if got := q.replyCounters(familyOf(to), u.Index+1); int64(left) != n.Load() || got != [2]int{left, 0} {
 			q.t.Errorf("%s was asked %d questions, %d answers left by %s; counted are %d, and %d strays", to, n.Load(), left, u.Link.Name, got[0], got[1])
 		}
 		q.t.Logf("%s: %d questions", to, n.Load())
@@ -80,8 +80,8 @@ func (b *box) uplinkOf(to netip.Addr) *world.Uplink {
 	return nil
 }
 
-// replies are what an uplink's counter says: symmetric and stray.
-func (b *box) replies(family, id int) [2]int {
+// replyCounters are what an uplink's counter says: symmetric and stray.
+func (b *box) replyCounters(family, id int) [2]int {
 	b.t.Helper()
 	n := b.counts(family, "REPLYPATH-S"+string(rune('0'+id)))
 	if len(n) != 2 {
@@ -102,10 +102,10 @@ func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 		wires := map[netip.Addr]*world.Recorder{}
 		for _, u := range b.Uplinks[:2] {
 			for _, to := range u.Addrs() {
-				wires[to] = u.Wire.Record(answers(to))
+				wires[to] = u.Wire.Record(repliesFrom(to))
 			}
 		}
-		q := b.inquire(t, servedPort, b.Uplinks[:2]...)
+		q := b.startRequests(t, servedPort, b.Uplinks[:2]...)
 		for _, n := range []int{15, 16, 18, 3, 17, 2} {
 			b.configure(b.Uplinks[:n]...)
 			b.apply()
@@ -118,11 +118,11 @@ func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 			}
 			s.stop()
 		}
-		q.counted(wires)
+		q.wantCounted(wires)
 	})
 }
 
-func TestStraysAreCountedByTheirUplink(t *testing.T) {
+func TestStrayRepliesAreCountedPerUplink(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.ISPs(t, 2, world.Options{Spoofable: true}), backend)
 		service := b.LAN.ServeUDP(servedPort, world.Pktinfo)
@@ -132,24 +132,24 @@ func TestStraysAreCountedByTheirUplink(t *testing.T) {
 		for _, version := range []string{"-4", "-6"} {
 			b.Gateway.Run("ip", version, "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
 		}
-		const asked = 10
+		const requested = 10
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {
-				astray := b.Uplinks[0].Wire.Record(answers(to))
-				for port := range uint16(asked) {
-					if err := b.askOnce(netip.AddrPortFrom(b.clientAddr(to), 2000+port), netip.AddrPortFrom(to, servedPort)); err != nil {
+				astray := b.Uplinks[0].Wire.Record(repliesFrom(to))
+				for port := range uint16(requested) {
+					if err := b.exchangeOnce(netip.AddrPortFrom(b.clientAddr(to), 2000+port), netip.AddrPortFrom(to, servedPort)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				b.Settle()
-				want := [2]int{asked, 0}
+				want := [2]int{requested, 0}
 				if u.Index == 1 {
-					want = [2]int{0, asked}
+					want = [2]int{0, requested}
 				}
-				if n := astray.Count(answers(to)); n != asked {
+				if n := astray.Count(repliesFrom(to)); n != requested {
 					t.Fatalf("%d answers of %s left by eth0: the test proves nothing", n, to)
 				}
-				if got := b.replies(familyOf(to), u.Index+1); got != want {
+				if got := b.replyCounters(familyOf(to), u.Index+1); got != want {
 					t.Errorf("%s: %d replies by their ingress and %d strays are counted, want %d", u.Link.Name, got[0], got[1], want)
 				}
 			}

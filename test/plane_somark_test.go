@@ -16,10 +16,10 @@ import (
 // What the host itself begins by an uplink that is not main's choice, with that uplink's mark on the socket (a health
 // probe, an application with SO_MARK), is answered, also when its own address is not one of the uplink's links, so that
 // no rule for addresses speaks for it: a strict source check lets the answer in because it wears its connection's mark.
-func TestWhatTheHostBeginsWithAMarkIsAnswered(t *testing.T) {
+func TestMarkedOutgoingConnectionsAreAnswered(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
-		serve(b.Client)
+		serveAll(b.Client)
 		b.iptables(6, "-t", "mangle", "-A", "PREROUTING", "-i", "eth+", "-m", "rpfilter", "--validmark", "--invert", "-j", "DROP")
 		for _, u := range b.Uplinks {
 			for own, by := range map[netip.Addr]netip.Addr{u.Second4: u.Addr4, u.Second6: u.Addr6} {
@@ -31,7 +31,7 @@ func TestWhatTheHostBeginsWithAMarkIsAnswered(t *testing.T) {
 		for _, u := range b.Uplinks {
 			for _, own := range []netip.Addr{u.Addr4, u.Addr6, u.Second4, u.Second6} {
 				for _, network := range []string{"tcp", "udp"} {
-					if err := b.askMarked(network, own, 0x100*(u.Index+1)); err != nil {
+					if err := b.exchangeMarked(network, own, 0x100*(u.Index+1)); err != nil {
 						t.Errorf("%s from %s with the mark of %s: %v", network, own, u.Link.Name, err)
 					}
 				}
@@ -40,8 +40,8 @@ func TestWhatTheHostBeginsWithAMarkIsAnswered(t *testing.T) {
 	})
 }
 
-// askMarked asks the client's service from an address of the gateway's, by a socket with a mark.
-func (b *box) askMarked(network string, from netip.Addr, mark int) error {
+// exchangeMarked asks the client's service from an address of the gateway's, by a socket with a mark.
+func (b *box) exchangeMarked(network string, from netip.Addr, mark int) error {
 	control := func(_, _ string, c syscall.RawConn) (err error) {
 		if closed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, mark) }); closed != nil {
 			return closed

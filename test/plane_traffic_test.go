@@ -9,11 +9,11 @@ import (
 // Uplinks come and go across the number from which on rules and chains are laid out in steps, up and down, by apply and
 // by the service, while the first two carry streams and idle connections to the gateway and through it, and new
 // connections are opened all the time. No packet of theirs leaves by another uplink at any moment.
-func TestEachPacketMeetsACompleteLayoutWhileUplinksComeAndGo(t *testing.T) {
+func TestNoPacketStraysWhileUplinksComeAndGo(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		for _, family := range []int{4, 6} {
 			b := newBox(t, conditions{rpFilter: 1}.build(t, 17, world.Options{}), backend)
-			serve(b.Gateway)
+			serveAll(b.Gateway)
 			datagrams := b.LAN.ServeUDP(forwardedPort, world.Pktinfo)
 			for _, u := range b.Uplinks[:2] {
 				for to, inside := range map[string]string{u.Addr4.String(): b.LAN4.String(), u.Addr6.String(): b.LAN6.String()} {
@@ -23,8 +23,8 @@ func TestEachPacketMeetsACompleteLayoutWhileUplinksComeAndGo(t *testing.T) {
 			}
 			b.configure(b.Uplinks[:2]...)
 			b.apply()
-			f := b.begin(t, family, b.Uplinks[:2]...)
-			q := b.inquire(t, forwardedPort, b.Uplinks[:2]...)
+			f := b.startConnections(t, family, b.Uplinks[:2]...)
+			q := b.startRequests(t, forwardedPort, b.Uplinks[:2]...)
 			for _, n := range []int{16, 15, 17} {
 				b.configure(b.Uplinks[:n]...)
 				b.apply()
@@ -34,11 +34,11 @@ func TestEachPacketMeetsACompleteLayoutWhileUplinksComeAndGo(t *testing.T) {
 				b.configure(b.Uplinks[:n]...)
 				b.must(0, "reload")
 			}
-			f.unharmed(t)
+			f.wantUndisturbed(t)
 			q.end()
 			s.stop()
-			f.unharmed(t)
-			f.alive(t)
+			f.wantUndisturbed(t)
+			f.wantAlive(t)
 			datagrams.Close()
 		}
 	})

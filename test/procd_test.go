@@ -42,32 +42,32 @@ func newOpenWrt(t *testing.T) *openWrt {
 	return o
 }
 
-// enter types a command on the gateway.
-func (o *openWrt) enter(args ...string) result {
+// run types a command on the gateway.
+func (o *openWrt) run(args ...string) result {
 	o.t.Helper()
 	b := box{Internet: o.Internet, t: o.t}
-	return b.finish(o.Gateway.Command(o.t.Context(), "chroot", append([]string{o.Root}, args...)...))
+	return b.runCommand(o.Gateway.Command(o.t.Context(), "chroot", append([]string{o.Root}, args...)...))
 }
 
-// told is what procd was told since it was asked last.
-func (o *openWrt) told() []string {
+// procdCalls is what procd was told since it was asked last.
+func (o *openWrt) procdCalls() []string {
 	text, _ := os.ReadFile(o.Root + "/told")
 	os.Remove(o.Root + "/told")
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-func TestTheScriptForProcd(t *testing.T) {
+func TestProcdScript(t *testing.T) {
 	t.Parallel()
 	o := newOpenWrt(t)
 	script := func(status int, says string, action string) {
 		t.Helper()
-		if r := o.enter("/etc/init.d/replypath", action); r.status != status || !strings.Contains(r.String(), says) {
+		if r := o.run("/etc/init.d/replypath", action); r.status != status || !strings.Contains(r.String(), says) {
 			t.Errorf("%s: %swant exit %d, and %q", action, r, status, says)
 		}
 	}
 	nothing := func() {
 		t.Helper()
-		if told := o.told(); told[0] != "" {
+		if told := o.procdCalls(); told[0] != "" {
 			t.Errorf("procd was told %q", told)
 		}
 	}
@@ -82,20 +82,20 @@ func TestTheScriptForProcd(t *testing.T) {
 	script(0, "", "start")
 	want := []string{"procd_open_instance", "procd_set_param command /usr/bin/replypath run", "procd_set_param respawn 10 1 0",
 		"procd_set_param stderr 1", "procd_close_instance"}
-	told := o.told()
+	told := o.procdCalls()
 	if strings.Join(told, "\n") != strings.Join(want, "\n") {
 		t.Fatalf("procd was told %q, want %q", told, want)
 	}
 	script(1, "does not run", "reload")
 
-	serve(o.Gateway)
+	serveAll(o.Gateway)
 	run := o.Gateway.Command(t.Context(), "chroot", append([]string{o.Root}, strings.Fields(told[1])[2:]...)...)
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, time.Minute, "the service runs", func() bool { return o.enter("/usr/bin/replypath", "status").status == 0 })
+	eventually(t, time.Minute, "the service runs", func() bool { return o.run("/usr/bin/replypath", "status").status == 0 })
 	b := box{Internet: o.Internet, t: t}
-	b.watch().askAll(t, o.Client, []world.Kind{world.AskTCP, world.AskPing})
+	b.recordEgress().wantRepliesFromAll(t, o.Client, []world.Kind{world.KindTCP, world.KindPing})
 	o.Write("/etc/replypath/replypath.toml", "priority = 5000\n")
 	script(0, "", "reload")
 	if rules := o.Gateway.Run("ip", "rule"); !strings.Contains(rules, "5003:") || strings.Contains(rules, "2003:") {

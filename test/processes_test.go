@@ -15,7 +15,7 @@ import (
 // started are the processes that an apply starts, by their kind.
 type started struct{ restores, others int }
 
-func (ts tools) started() (s started) {
+func (ts wrappers) started() (s started) {
 	for _, call := range ts.calls() {
 		if command, args, _ := strings.Cut(call, " "); strings.HasSuffix(command, "-restore") && args != "--version" {
 			s.restores++
@@ -26,15 +26,15 @@ func (ts tools) started() (s started) {
 	return s
 }
 
-func TestTheNumberOfProcessesDoesNotGrowWithTheUplinks(t *testing.T) {
+func TestProcessCountIsIndependentOfUplinks(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		first, again := map[int]started{}, map[int]started{}
 		for _, n := range []int{2, 8, 31} {
 			b := newBox(t, world.ISPs(t, n, world.Options{Spoofable: true}), backend)
 			legacyTable(b.Gateway)
-			ts := newTools(t)
-			b.use(ts)
+			ts := newWrappers(t)
+			b.useWrappers(ts)
 			b.must(0, "apply")
 			first[n] = ts.started()
 			b.must(0, "apply")
@@ -54,19 +54,19 @@ func TestTheNumberOfProcessesDoesNotGrowWithTheUplinks(t *testing.T) {
 }
 
 // The restore command waits in the middle of an apply, while the program's sockets are counted.
-func TestRoutingGoesByFewSockets(t *testing.T) {
+func TestApplyUsesTwoNetlinkSockets(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t), `backend = "legacy"`)
-	ts := newTools(t)
+	ts := newWrappers(t)
 	here, on := filepath.Join(t.TempDir(), "here"), filepath.Join(t.TempDir(), "on")
 	for _, fifo := range []string{here, on} {
 		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ts.script("iptables-legacy-restore", fmt.Sprintf(`case $1 in --version) ;; *) echo $PPID > %s; read go < %s;; esac
+	ts.replace("iptables-legacy-restore", fmt.Sprintf(`case $1 in --version) ;; *) echo $PPID > %s; read go < %s;; esac
 exec "$real" "$@"`, here, on))
-	b.use(ts)
+	b.useWrappers(ts)
 	done := make(chan result, 1)
 	go func() { done <- b.run("apply") }()
 	pid, err := os.ReadFile(here)

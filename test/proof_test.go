@@ -8,33 +8,33 @@ import (
 	"replypath/test/world"
 )
 
-// proof watches the wires of all uplinks, and says afterwards by which of them the answers left.
-type proof struct {
+// egress watches the wires of all uplinks, and says afterwards by which of them the answers left.
+type egress struct {
 	*box
 	wires []*world.Recorder
 }
 
-func (b *box) watch() *proof {
-	p := &proof{box: b}
+func (b *box) recordEgress() *egress {
+	p := &egress{box: b}
 	for _, u := range b.Uplinks {
 		p.wires = append(p.wires, u.Wire.Record())
 	}
 	return p
 }
 
-// answers tells whether a packet on an ISP's end is an answer of the gateway's, from that address to a client.
-func answers(from netip.Addr) func(world.Packet) bool {
+// repliesFrom tells whether a packet on an ISP's end is an answer of the gateway's, from that address to a client.
+func repliesFrom(from netip.Addr) func(world.Packet) bool {
 	return func(p world.Packet) bool {
 		discovery := p.Proto == world.ICMPv6 && p.ICMPType >= 133 && p.ICMPType <= 137
 		return p.Dir == world.In && p.From(from) && !discovery
 	}
 }
 
-// symmetric wants at least n answers from the address by the uplink, and none by another.
-func (p *proof) symmetric(t *testing.T, u *world.Uplink, from netip.Addr, n int) {
+// wantSymmetric wants at least n answers from the address by the uplink, and none by another.
+func (p *egress) wantSymmetric(t *testing.T, u *world.Uplink, from netip.Addr, n int) {
 	t.Helper()
 	for i, wire := range p.wires {
-		left := wire.Count(answers(from))
+		left := wire.Count(repliesFrom(from))
 		switch {
 		case i == u.Index && left < n:
 			t.Errorf("%d answers from %s left by %s, of at least %d", left, from, u.Link.Name, n)
@@ -44,8 +44,8 @@ func (p *proof) symmetric(t *testing.T, u *world.Uplink, from netip.Addr, n int)
 	}
 }
 
-// settled waits until the recorders have seen everything that was sent before, and gives what empties them.
-func (p *proof) settled() (reset func()) {
+// settle waits until the recorders have seen everything that was sent before, and gives what empties them.
+func (p *egress) settle() (reset func()) {
 	p.Settle()
 	return func() {
 		for _, wire := range p.wires {
@@ -54,13 +54,13 @@ func (p *proof) settled() (reset func()) {
 	}
 }
 
-// question is of a kind that serve has an answer for.
-func question(kind world.Kind, to netip.Addr) world.Question {
+// newRequest is of a kind that serve has an answer for.
+func newRequest(kind world.Kind, to netip.Addr) world.Request {
 	port := uint16(servedPort)
-	if kind == world.AskClosedTCP || kind == world.AskClosedUDP {
+	if kind == world.KindClosedTCP || kind == world.KindClosedUDP {
 		port = closedPort
 	}
-	return world.Question{Kind: kind, To: netip.AddrPortFrom(to, port)}
+	return world.Request{Kind: kind, To: netip.AddrPortFrom(to, port)}
 }
 
 const (
@@ -68,8 +68,8 @@ const (
 	closedPort = 7999
 )
 
-// serve answers every kind of question.
-func serve(h *world.Host) {
+// serveAll answers every kind of question.
+func serveAll(h *world.Host) {
 	h.ServeTCP(servedPort)
 	h.ServeUDP(servedPort, world.Pktinfo)
 	h.ServeUDPLite(servedPort)
@@ -77,38 +77,38 @@ func serve(h *world.Host) {
 	h.ServeSCTP(servedPort)
 }
 
-// forwarded are the kinds of questions that a DNAT rule for a whole address passes on, and which the host behind it
+// dnatKinds are the kinds of questions that a DNAT rule for a whole address passes on, and which the host behind it
 // answers in a way that comes back translated.
-var forwarded = []world.Kind{world.AskTCP, world.AskUDP, world.AskPing, world.AskClosedTCP, world.AskClosedUDP, world.AskSCTP}
+var dnatKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP, world.KindSCTP}
 
-// askAll asks every kind of question at both addresses of every uplink, and wants every answer by its ingress.
-func (p *proof) askAll(t *testing.T, client *world.Host, kinds []world.Kind) {
+// wantRepliesFromAll asks every kind of question at both addresses of every uplink, and wants every answer by its ingress.
+func (p *egress) wantRepliesFromAll(t *testing.T, client *world.Host, kinds []world.Kind) {
 	t.Helper()
 	for _, u := range p.Uplinks {
 		for _, to := range u.Addrs() {
-			ask(t, client, to, kinds)
+			wantReplies(t, client, to, kinds)
 		}
 	}
-	defer p.settled()()
+	defer p.settle()()
 	for _, u := range p.Uplinks {
 		for _, to := range u.Addrs() {
-			p.symmetric(t, u, to, len(kinds))
+			p.wantSymmetric(t, u, to, len(kinds))
 		}
 	}
 }
 
-// ask asks every kind of question at one address of an uplink.
-func (p *proof) ask(t *testing.T, client *world.Host, u *world.Uplink, to netip.Addr, kinds []world.Kind) {
+// wantReplies asks every kind of question at one address of an uplink.
+func (p *egress) wantReplies(t *testing.T, client *world.Host, u *world.Uplink, to netip.Addr, kinds []world.Kind) {
 	t.Helper()
-	ask(t, client, to, kinds)
-	defer p.settled()()
-	p.symmetric(t, u, to, len(kinds))
+	wantReplies(t, client, to, kinds)
+	defer p.settle()()
+	p.wantSymmetric(t, u, to, len(kinds))
 }
 
-func ask(t *testing.T, client *world.Host, to netip.Addr, kinds []world.Kind) {
+func wantReplies(t *testing.T, client *world.Host, to netip.Addr, kinds []world.Kind) {
 	t.Helper()
 	for _, kind := range kinds {
-		if a := client.Ask(question(kind, to)); !a.OK {
+		if a := client.Send(newRequest(kind, to)); !a.OK {
 			t.Errorf("%s to %s: %v", kind, to, a)
 		}
 	}

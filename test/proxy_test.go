@@ -32,7 +32,7 @@ const (
 
 // A proxy's rules end the walk of the packets that they take. Above our jump they would keep them from their marks, and
 // the proxy answers from addresses that are no uplink's: nothing but the mark can tell the way back.
-func TestTransparentProxyAboveOurJump(t *testing.T) {
+func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		for _, position := range []string{"-A", "-I"} {
 			t.Run(map[string]string{"-A": "before apply", "-I": "inserted after apply"}[position], func(t *testing.T) {
@@ -55,15 +55,15 @@ func TestTransparentProxyAboveOurJump(t *testing.T) {
 						t.Errorf("the first rule of the IPv%d chain is %q", family, first)
 					}
 				}
-				p := b.watch()
+				p := b.recordEgress()
 				if !b.intercepted(t, 5*time.Second) {
 					t.Error("the proxy's clients are not answered")
 				}
 				p.Settle()
 				for _, a := range []string{intercepted4, intercepted6} {
-					p.symmetric(t, b.Uplinks[1], netip.MustParseAddr(a), 2)
+					p.wantSymmetric(t, b.Uplinks[1], netip.MustParseAddr(a), 2)
 				}
-				p.askAll(t, b.Client, world.Kinds)
+				p.wantRepliesFromAll(t, b.Client, world.Kinds)
 			})
 		}
 	})
@@ -74,7 +74,7 @@ func TestTransparentProxyAboveOurJump(t *testing.T) {
 func newProxied(t *testing.T, backend string) *box {
 	t.Helper()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
-	serve(b.Gateway)
+	serveAll(b.Gateway)
 	for i, network := range []string{proxied4, proxied6} {
 		b.Delegate(b.Uplinks[1], netip.MustParsePrefix(network))
 		version := []string{"-4", "-6"}[i]
@@ -150,19 +150,19 @@ func listenTransparently(t *testing.T, h *world.Host, address string) {
 func (b *box) intercepted(t *testing.T, patience time.Duration) bool {
 	t.Helper()
 	var answered atomic.Int64
-	var asked sync.WaitGroup
+	var requested sync.WaitGroup
 	for _, a := range []string{intercepted4, intercepted6} {
-		asked.Go(func() {
+		requested.Go(func() {
 			to := net.JoinHostPort(a, "80")
-			said, err := b.read(to, patience)
-			if said == to+", says the proxy\n" {
+			output, err := b.read(to, patience)
+			if output == to+", says the proxy\n" {
 				answered.Add(1)
 			} else {
-				t.Logf("%s: %q, %v", to, said, err)
+				t.Logf("%s: %q, %v", to, output, err)
 			}
 		})
 	}
-	asked.Wait()
+	requested.Wait()
 	return answered.Load() == 2
 }
 

@@ -11,8 +11,8 @@ import (
 	"replypath/etc"
 )
 
-// runners names, by its first line, the test that runs a block of the README, or compares it with what the program says.
-var runners = map[string]string{
+// blockTests names, by its first line, the test that runs a block of the README, or compares it with what the program says.
+var blockTests = map[string]string{
 	"  client 203.0.113.10 asks 192.0.2.2, the address of eth1; main's default route is by eth0": "", // a picture
 	"(b) A LAN host behind DNAT":         "TestDemoShowsWhatWasBrokenAndThatItIsRepaired",
 	"  asking the same 16 questions ...": "TestDemoShowsWhatWasBrokenAndThatItIsRepaired",
@@ -23,12 +23,12 @@ var runners = map[string]string{
 	"$ sudo replypath verify": "TestTheREADMEShowsWhatVerifyPrints",
 }
 
-// fences are around blocks: the language, and what is between.
-var fences = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+// codeBlocks are around blocks: the language, and what is between.
+var codeBlocks = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
-// TestEveryBlockOfTheREADMEIsRun wants a test for each. Those of shell are all typed, line by line, by
+// TestEveryREADMEBlockHasATest wants a test for each. Those of shell are all typed, line by line, by
 // TestTheREADMEIsTyped, which knows no others; what stands indented is for who works on the program.
-func TestEveryBlockOfTheREADMEIsRun(t *testing.T) {
+func TestEveryREADMEBlockHasATest(t *testing.T) {
 	text := readReadme(t)
 	var tests, met []string
 	for _, s := range sources(t) {
@@ -38,9 +38,9 @@ func TestEveryBlockOfTheREADMEIsRun(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range fences.FindAllStringSubmatch(text, -1) {
+	for _, m := range codeBlocks.FindAllStringSubmatch(text, -1) {
 		first, _, _ := strings.Cut(m[2], "\n")
-		runner, known := runners[first]
+		runner, known := blockTests[first]
 		if m[1] == "sh" {
 			runner, known = "TestTheREADMEIsTyped", true
 		}
@@ -52,12 +52,12 @@ func TestEveryBlockOfTheREADMEIsRun(t *testing.T) {
 		}
 		met = append(met, first)
 	}
-	for first := range runners {
+	for first := range blockTests {
 		if !slices.Contains(met, first) {
 			t.Errorf("the README has no block that begins with %q", first)
 		}
 	}
-	developers := regexp.MustCompile(`(?m)^    (.*)$`).FindAllStringSubmatch(fences.ReplaceAllString(text, ""), -1)
+	developers := regexp.MustCompile(`(?m)^    (.*)$`).FindAllStringSubmatch(codeBlocks.ReplaceAllString(text, ""), -1)
 	if len(developers) < 4 {
 		t.Errorf("only %v", developers)
 	}
@@ -70,7 +70,7 @@ func TestEveryBlockOfTheREADMEIsRun(t *testing.T) {
 }
 
 // The manual pages have no blocks but those of the recipes and the sample, which are run, and compared, by tests.
-func TestTheManualHasNoOtherBlocks(t *testing.T) {
+func TestManualPagesHaveNoUntestedBlocks(t *testing.T) {
 	page := func(section string) string {
 		out, err := exec.Command(binary, "man", section).Output()
 		if err != nil {
@@ -78,7 +78,7 @@ func TestTheManualHasNoOtherBlocks(t *testing.T) {
 		}
 		return string(out)
 	}
-	all, err := scenes(string(etc.Recipes))
+	all, err := parseScenes(string(etc.Recipes))
 	if err != nil {
 		t.Fatal(err)
 	}

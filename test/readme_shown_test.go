@@ -14,8 +14,8 @@ import (
 	"replypath/test/world"
 )
 
-// shownIn is the README's block that begins so.
-func shownIn(t *testing.T, begin string) string {
+// readmeBlock is the README's block that begins so.
+func readmeBlock(t *testing.T, begin string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(readReadme(t), "\n"+begin)
 	if !found {
@@ -25,17 +25,17 @@ func shownIn(t *testing.T, begin string) string {
 	return begin + text
 }
 
-// measured is what differs from one time to the next.
-var measured = regexp.MustCompile(`\d+ right|\d+ lost|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d\d:\d\d:\d\d|\d+ changes in \d+ rounds|<?\d+%|\b\d[0-9dhm.]*(m?s|m|d)\b`)
+// variableText is what differs from one time to the next.
+var variableText = regexp.MustCompile(`\d+ right|\d+ lost|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d\d:\d\d:\d\d|\d+ changes in \d+ rounds|<?\d+%|\b\d[0-9dhm.]*(m?s|m|d)\b`)
 
-// unmeasured is a text without what was measured, whatever its blanks.
-func unmeasured(text string) string {
-	return strings.Join(strings.Fields(measured.ReplaceAllString(text, "N")), " ")
+// withoutVariableText is a text without what was measured, whatever its blanks.
+func withoutVariableText(text string) string {
+	return strings.Join(strings.Fields(variableText.ReplaceAllString(text, "N")), " ")
 }
 
-// TestTheREADMEShowsWhatVerifyPrints makes the rule that the README shows in the way. How many replies were seen is not
+// TestREADMEShowsVerifyOutput makes the rule that the README shows in the way. How many replies were seen is not
 // compared, and where lines end.
-func TestTheREADMEShowsWhatVerifyPrints(t *testing.T) {
+func TestREADMEShowsVerifyOutput(t *testing.T) {
 	text := readReadme(t)
 	b := newBox(t, world.TwoISPs(t))
 	_, config := block(t, text, "config")
@@ -43,15 +43,15 @@ func TestTheREADMEShowsWhatVerifyPrints(t *testing.T) {
 	b.apply()
 	b.Gateway.Run("ip", "route", "add", "default", "via", "198.51.100.1", "dev", "eth0", "table", "77")
 	b.Gateway.Run("ip", "rule", "add", "priority", "90", "fwmark", "0x200/0x200", "lookup", "77")
-	_, shown, _ := strings.Cut(shownIn(t, "$ sudo replypath verify"), "\n")
+	_, shown, _ := strings.Cut(readmeBlock(t, "$ sudo replypath verify"), "\n")
 	shown = strings.TrimSuffix(shown, "...\n") // what follows is left out
-	if got := b.must(3, "verify"); !strings.HasPrefix(unmeasured(got.stdout), unmeasured(shown)) {
+	if got := b.must(3, "verify"); !strings.HasPrefix(withoutVariableText(got.stdout), withoutVariableText(shown)) {
 		t.Errorf("the README says otherwise:\n%s", got)
 	}
 }
 
-// TestTheREADMEShowsWhatStatusPrints has an uplink whose replies stray in one family, and one that leads nowhere.
-func TestTheREADMEShowsWhatStatusPrints(t *testing.T) {
+// TestREADMEShowsStatusOutput has an uplink whose replies stray in one family, and one that leads nowhere.
+func TestREADMEShowsStatusOutput(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.Client.Run("ip", "route", "add", "blackhole", "203.0.113.53")
 	b.Gateway.Run("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth1", "table", "51820")
@@ -69,24 +69,24 @@ gateway = "192.0.2.1"
 target = "icmp://203.0.113.53"
 `)
 	b.start()
-	shown := strings.TrimSpace(shownIn(t, "kernel    in sync"))
+	shown := strings.TrimSpace(readmeBlock(t, "kernel    in sync"))
 	last := strings.LastIndex(shown, "\n\n")
-	table, event := unmeasured(shown[:last]), unmeasured(shown[last:])
+	table, event := withoutVariableText(shown[:last]), withoutVariableText(shown[last:])
 	var got result
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the program says %s", got)
 		}
 	})
-	until(t, inTheEnd, "what the README shows", func() bool {
+	eventually(t, eventualTimeout, "what the README shows", func() bool {
 		got = b.run("status")
-		said := unmeasured(got.stdout)
-		return strings.HasPrefix(said, table) && strings.Contains(said, event)
+		output := withoutVariableText(got.stdout)
+		return strings.HasPrefix(output, table) && strings.Contains(output, event)
 	})
 }
 
-// TestTheREADMEsEndpointIsGuarded serves the endpoint as the README has it, with its files elsewhere.
-func TestTheREADMEsEndpointIsGuarded(t *testing.T) {
+// TestREADMEEndpointIsProtected serves the endpoint as the README has it, with its files elsewhere.
+func TestREADMEEndpointIsProtected(t *testing.T) {
 	b := newBox(t, world.TwoISPs(t))
 	b.configure(b.Uplinks...)
 	uplinks, err := os.ReadFile(b.config)
@@ -94,7 +94,7 @@ func TestTheREADMEsEndpointIsGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	b.write(strings.ReplaceAll(shownIn(t, "[endpoint]"), "/etc/replypath", dir) + string(uplinks))
+	b.write(strings.ReplaceAll(readmeBlock(t, "[endpoint]"), "/etc/replypath", dir) + string(uplinks))
 	signed := httptest.NewTLSServer(nil) // for its certificate
 	signed.Close()
 	key, err := x509.MarshalPKCS8PrivateKey(signed.TLS.Certificates[0].PrivateKey)
@@ -119,7 +119,7 @@ func TestTheREADMEsEndpointIsGuarded(t *testing.T) {
 	trusting := through(b.Client)
 	trusting.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com"}
 	trusting.TLSClientConfig.RootCAs.AddCert(signed.Certificate())
-	until(t, inTheEnd, "it answers whoever knows the token", func() bool {
+	eventually(t, eventualTimeout, "it answers whoever knows the token", func() bool {
 		code, _ := get(t, trusting, "https://"+at+"/readyz", "Authorization", "Bearer "+token)
 		return code == 200
 	})

@@ -18,10 +18,10 @@ import (
 
 const readme = "../README.md"
 
-// updateReadme names the environment variable that has the plan written into the README instead of compared:
+// updateReadmeVariable names the environment variable that has the plan written into the README instead of compared:
 //
 //	UPDATE_README=1 go test -run README ./test
-const updateReadme = "UPDATE_README"
+const updateReadmeVariable = "UPDATE_README"
 
 func readReadme(t *testing.T) string {
 	t.Helper()
@@ -43,7 +43,7 @@ func block(t *testing.T, text, name string) (start int, content string) {
 	return m[2], text[m[2]:m[3]]
 }
 
-func TestREADMETellsExactlyWhatIsPutIntoTheKernel(t *testing.T) {
+func TestREADMEShowsTheExactPlan(t *testing.T) {
 	text := readReadme(t)
 	b := newBox(t, world.TwoISPs(t))
 	_, config := block(t, text, "config")
@@ -54,9 +54,9 @@ func TestREADMETellsExactlyWhatIsPutIntoTheKernel(t *testing.T) {
 		b.apply()
 		return
 	}
-	if os.Getenv(updateReadme) == "" {
+	if os.Getenv(updateReadmeVariable) == "" {
 		t.Fatalf("the README says otherwise (if the program is right: %s=1 go test -run README ./test):\n%s",
-			updateReadme, cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
+			updateReadmeVariable, cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
 	}
 	if err := os.WriteFile(readme, []byte(text[:start]+got+text[start+len(want):]), 0o644); err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func commandsIn(text string) string {
 	return code.String()
 }
 
-func TestREADMENamesOnlyChainsThatThereAre(t *testing.T) {
+func TestREADMENamesOnlyExistingChains(t *testing.T) {
 	there := map[string]bool{}
 	var links []marks.Ingress
 	for id := marks.ID(1); id < marks.MaxID; id++ {

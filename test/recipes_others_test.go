@@ -10,7 +10,7 @@ import (
 // need not be there.
 
 // eachFamily runs commands in both families. In them @0, @1 and so on stand for what differs: words for IPv4, for IPv6.
-func (c *cast) eachFamily(words [][2]string, lines ...string) {
+func (c *recipeRun) eachFamily(words [][2]string, lines ...string) {
 	c.t.Helper()
 	for i, tool := range []string{"iptables -w", "ip6tables -w"} {
 		pairs := []string{"@iptables", tool, "@ip", []string{"ip -4", "ip -6"}[i]}
@@ -32,7 +32,7 @@ var (
 )
 
 // inner makes a host behind a bridge of the gateway's, with a server. It answers only what the port is translated for.
-func (c *cast) inner(name, bridge string) {
+func (c *recipeRun) inner(name, bridge string) {
 	c.t.Helper()
 	inside := c.Host(name)
 	port, link := c.Join(c.Gateway, "veth0", inside, "eth0")
@@ -40,11 +40,11 @@ func (c *cast) inner(name, bridge string) {
 	link.Addr("198.18.17.2/24", "2001:db8:17::2/64")
 	inside.Run("ip", "route", "add", "default", "via", "198.18.17.1")
 	inside.Run("ip", "-6", "route", "add", "default", "via", "2001:db8:17::1")
-	serve(inside)
-	c.kinds = []world.Kind{world.AskTCP}
+	serveAll(inside)
+	c.kinds = []world.Kind{world.KindTCP}
 }
 
-func (c *cast) docker() {
+func (c *recipeRun) docker() {
 	c.t.Helper()
 	c.inner("container", "docker0")
 	c.eachFamily([][2]string{insideNet, insideHost, insideTo, {"127.0.0.0/8", "::1/128"}},
@@ -65,7 +65,7 @@ func (c *cast) docker() {
 }
 
 // kubernetes is a service of the type NodePort, by kube-proxy in its mode iptables.
-func (c *cast) kubernetes() {
+func (c *recipeRun) kubernetes() {
 	c.t.Helper()
 	c.inner("pod", "cni0")
 	lines := []string{"@iptables -N KUBE-FORWARD", "@iptables -A FORWARD -j KUBE-FORWARD",
@@ -91,9 +91,9 @@ func (c *cast) kubernetes() {
 }
 
 // tailscale is a host that has an exit node: whatever main does not know specifically leaves by the tunnel.
-func (c *cast) tailscale() {
+func (c *recipeRun) tailscale() {
 	c.t.Helper()
-	serve(c.Gateway)
+	serveAll(c.Gateway)
 	c.commands("ip link add tailscale0 type bridge", "ip link set tailscale0 up")
 	c.eachFamily([][2]string{{"198.18.100.0/24", "2001:db8:100::/64"}},
 		"@ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main",
@@ -112,9 +112,9 @@ func (c *cast) tailscale() {
 }
 
 // firewalld has a source check of its own for IPv6, IPv6_rpfilter=strict.
-func (c *cast) firewalld() {
+func (c *recipeRun) firewalld() {
 	c.t.Helper()
-	serve(c.Gateway)
+	serveAll(c.Gateway)
 	c.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
 	for _, line := range []string{
 		"add table inet firewalld",

@@ -8,26 +8,26 @@ import (
 	"testing"
 )
 
-// scene is the part of the page of recipes that plays in one world: what stands below one annotation, up to the next.
-type scene struct {
+// recipeScene is the part of the page of recipes that plays in one world: what stands below one annotation, up to the next.
+type recipeScene struct {
 	title  string
 	line   int      // of the annotation
 	world  []string // what it is made of
-	blocks []fenced
+	blocks []codeBlock
 }
 
-// fenced is a block of code.
-type fenced struct {
+// codeBlock is a block of code.
+type codeBlock struct {
 	line     int // of its first line
 	language string
 	lines    []string
 }
 
-// typed is a command of a block, and what the page says one sees.
-type typed struct {
+// typedCommand is a command of a block, and what the page says one sees.
+type typedCommand struct {
 	line    int
 	command []string
-	sees    []string
+	output  []string
 	status  int
 }
 
@@ -41,9 +41,9 @@ var (
 	statusMark = regexp.MustCompile(`^\(exit status (\d+)\)$`)
 )
 
-// scenes reads the page. Every block of code must be annotated: by the world that it is shown in, or as being of the same
+// parseScenes reads the page. Every block of code must be annotated: by the world that it is shown in, or as being of the same
 // world as the one before it.
-func scenes(page string) (all []scene, err error) {
+func parseScenes(page string) (all []recipeScene, err error) {
 	title, before := "", ""
 	lines := strings.Split(page, "\n")
 	for i := 0; i < len(lines); i++ {
@@ -55,9 +55,9 @@ func scenes(page string) (all []scene, err error) {
 			if length < 0 {
 				return nil, fmt.Errorf("line %d: the block does not end", i+1)
 			}
-			block := fenced{i + 2, language, lines[i+1 : i+1+length]}
+			block := codeBlock{i + 2, language, lines[i+1 : i+1+length]}
 			if m := worldMark.FindStringSubmatch(before); m != nil {
-				all = append(all, scene{title: title, line: i, world: strings.Split(m[1], "; ")})
+				all = append(all, recipeScene{title: title, line: i, world: strings.Split(m[1], "; ")})
 			} else if before != sameWorld || len(all) == 0 {
 				return nil, fmt.Errorf("line %d: the block has no annotation: write <!-- world: ... --> or %s above it", i+1, sameWorld)
 			}
@@ -74,7 +74,7 @@ func scenes(page string) (all []scene, err error) {
 }
 
 // session reads a block of commands: each behind a prompt, and below it what one sees.
-func (f fenced) session() (all []typed, err error) {
+func (f codeBlock) session() (all []typedCommand, err error) {
 	for i, line := range f.lines {
 		command, is := strings.CutPrefix(line, root)
 		status := statusMark.FindStringSubmatch(line)
@@ -82,13 +82,13 @@ func (f fenced) session() (all []typed, err error) {
 		case is && strings.ContainsAny(command, `'"|;&$<>*`):
 			return nil, fmt.Errorf("line %d: %q wants a shell", f.line+i, command)
 		case is:
-			all = append(all, typed{line: f.line + i, command: strings.Fields(command)})
+			all = append(all, typedCommand{line: f.line + i, command: strings.Fields(command)})
 		case len(all) == 0:
 			return nil, fmt.Errorf("line %d: %q is said by no command: commands begin with %q", f.line+i, line, root)
 		case status != nil:
 			fmt.Sscan(status[1], &all[len(all)-1].status)
 		default:
-			all[len(all)-1].sees = append(all[len(all)-1].sees, line)
+			all[len(all)-1].output = append(all[len(all)-1].output, line)
 		}
 	}
 	return all, nil
@@ -96,10 +96,10 @@ func (f fenced) session() (all []typed, err error) {
 
 // fits reports whether a command said what the page says: "..." stands for anything in a line, and alone in one for any
 // lines.
-func (c typed) fits(said string) bool {
+func (c typedCommand) fits(output string) bool {
 	var form strings.Builder
 	form.WriteString("^")
-	for _, line := range c.sees {
+	for _, line := range c.output {
 		if line == "..." {
 			form.WriteString(`(.*\n)*?`)
 			continue
@@ -107,10 +107,10 @@ func (c typed) fits(said string) bool {
 		form.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, ".*") + ` *\n`)
 	}
 	form.WriteString("$")
-	return regexp.MustCompile(form.String()).MatchString(said)
+	return regexp.MustCompile(form.String()).MatchString(output)
 }
 
-func TestABlockWithoutAnAnnotationIsRefused(t *testing.T) {
+func TestRecipeBlockNeedsAnAnnotation(t *testing.T) {
 	const block = "```console\ngateway# ip rule\n```\n"
 	for page, refused := range map[string]bool{
 		"<!-- world: a; b -->\n" + block + "\n" + sameWorld + "\n" + block: false,
@@ -119,13 +119,13 @@ func TestABlockWithoutAnAnnotationIsRefused(t *testing.T) {
 		"<!-- world: a -->\n\n" + block:    true,
 		"<!-- world: a -->\n```console\nx": true,
 	} {
-		if _, err := scenes(page); (err != nil) != refused {
+		if _, err := parseScenes(page); (err != nil) != refused {
 			t.Errorf("%q: %v", page, err)
 		}
 	}
 }
 
-func TestWhatOneSeesIsCompared(t *testing.T) {
+func TestRecipeOutputIsCompared(t *testing.T) {
 	for _, c := range []struct {
 		sees, said string
 		fits       bool
@@ -146,7 +146,7 @@ func TestWhatOneSeesIsCompared(t *testing.T) {
 		if c.sees != "" {
 			sees = strings.Split(c.sees, "\n")
 		}
-		if got := (typed{sees: sees}).fits(c.said); got != c.fits {
+		if got := (typedCommand{output: sees}).fits(c.said); got != c.fits {
 			t.Errorf("%q fits %q: %t", c.said, c.sees, got)
 		}
 	}

@@ -17,21 +17,21 @@ import (
 	"replypath/test/world"
 )
 
-// cast is a scene that is played.
-type cast struct {
+// recipeRun is a scene that is played.
+type recipeRun struct {
 	*box
-	t       *testing.T
-	service *service
-	tunnel  []string     // the lines of wg0.conf
-	kinds   []world.Kind // of questions that the client asks
-	asks    []func(t *testing.T)
-	well    bool // also before anything is done
+	t             *testing.T
+	service       *service
+	tunnel        []string     // the lines of wg0.conf
+	kinds         []world.Kind // of questions that the client asks
+	checks        []func(t *testing.T)
+	healthyBefore bool // also before anything is done
 }
 
 // Each scene is played: its world is built, where the client does not get its answers; what the page says is typed, and
 // what it says one sees is seen; then the client asks again, and every answer leaves by the uplink that was asked.
-func TestRecipesAreRight(t *testing.T) {
-	all, err := scenes(string(etc.Recipes))
+func TestRecipesWork(t *testing.T) {
+	all, err := parseScenes(string(etc.Recipes))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,19 +41,19 @@ func TestRecipesAreRight(t *testing.T) {
 	for _, s := range all {
 		t.Run(fmt.Sprintf("%s, line %d", s.title, s.line), func(t *testing.T) {
 			c := s.build(t)
-			if c.suffers() == c.well {
-				t.Errorf("before the recipe the client suffers: %t", !c.well)
+			if c.missesReplies() == c.healthyBefore {
+				t.Errorf("before the recipe the client suffers: %t", !c.healthyBefore)
 			}
 			for _, b := range s.blocks {
-				c.play(b)
+				c.runBlock(b)
 			}
-			c.answered()
+			c.wantAllReplies()
 		})
 	}
 }
 
-// play does what stands in a block.
-func (c *cast) play(b fenced) {
+// runBlock does what stands in a block.
+func (c *recipeRun) runBlock(b codeBlock) {
 	c.t.Helper()
 	switch b.language {
 	case "toml":
@@ -66,15 +66,15 @@ func (c *cast) play(b fenced) {
 			c.t.Fatal(err)
 		}
 		for _, command := range all {
-			c.enter(command)
+			c.runTyped(command)
 		}
 	default:
 		c.t.Fatalf("line %d: nobody knows what to do with a block of %q", b.line, b.language)
 	}
 }
 
-// enter types a command. While the service runs, what one sees may take it a moment.
-func (c *cast) enter(command typed) {
+// runTyped types a command. While the service runs, what one sees may take it a moment.
+func (c *recipeRun) runTyped(command typedCommand) {
 	c.t.Helper()
 	switch strings.Join(command.command, " ") {
 	case "systemctl enable --now replypath":
@@ -88,24 +88,24 @@ func (c *cast) enter(command typed) {
 		return
 	}
 	patience := time.Duration(0)
-	if c.service != nil && command.looks() {
-		patience = inTheEnd
+	if c.service != nil && command.readOnly() {
+		patience = eventualTimeout
 	}
 	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		said, status := c.typed(command.command)
-		if command.fits(said) && status == command.status {
+		output, status := c.runWords(command.command)
+		if command.fits(output) && status == command.status {
 			return
 		}
 		if !time.Now().Before(until) {
 			c.t.Errorf("etc/recipes.md, line %d: %s\n%s(exit status %d)\nThe page says:\n%s\n(exit status %d)", command.line,
-				strings.Join(command.command, " "), said, status, strings.Join(command.sees, "\n"), command.status)
+				strings.Join(command.command, " "), output, status, strings.Join(command.output, "\n"), command.status)
 			return
 		}
 	}
 }
 
-// looks reports whether a command changes nothing, so that it may be typed again.
-func (c typed) looks() bool {
+// readOnly reports whether a command changes nothing, so that it may be typed again.
+func (c typedCommand) readOnly() bool {
 	looking := map[string][]string{
 		"replypath": {"status", "verify", "explain", "check", "plan", "doctor"},
 		"ip":        {"show", "get"},
@@ -113,8 +113,8 @@ func (c typed) looks() bool {
 	return slices.ContainsFunc(looking[c.command[0]], func(word string) bool { return slices.Contains(c.command, word) })
 }
 
-// typed runs a command on the gateway, without a shell.
-func (c *cast) typed(words []string) (said string, status int) {
+// runWords runs a command on the gateway, without a shell.
+func (c *recipeRun) runWords(words []string) (output string, status int) {
 	c.t.Helper()
 	var command *world.Command
 	switch words[0] {
@@ -132,37 +132,37 @@ func (c *cast) typed(words []string) (said string, status int) {
 	return strings.ReplaceAll(string(out), c.config, "/etc/replypath/replypath.toml"), command.ProcessState.ExitCode()
 }
 
-// suffers reports whether the client misses an answer.
-func (c *cast) suffers() bool {
+// missesReplies reports whether the client misses an answer.
+func (c *recipeRun) missesReplies() bool {
 	var missed atomic.Bool
-	var asked sync.WaitGroup
+	var requested sync.WaitGroup
 	for _, u := range c.Uplinks {
 		for _, to := range u.Addrs() {
 			for _, kind := range c.kinds {
-				asked.Go(func() {
-					q := question(kind, to)
-					q.Silence = !c.well
-					if a := c.Client.Ask(q); !a.OK {
+				requested.Go(func() {
+					q := newRequest(kind, to)
+					q.ExpectTimeout = !c.healthyBefore
+					if a := c.Client.Send(q); !a.OK {
 						missed.Store(true)
 					}
 				})
 			}
 		}
 	}
-	asked.Wait()
+	requested.Wait()
 	return missed.Load()
 }
 
-// answered wants every answer, and by the uplink that was asked.
-func (c *cast) answered() {
+// wantAllReplies wants every answer, and by the uplink that was asked.
+func (c *recipeRun) wantAllReplies() {
 	c.t.Helper()
-	c.watch().askAll(c.t, c.Client, c.kinds)
-	for _, ask := range c.asks {
+	c.recordEgress().wantRepliesFromAll(c.t, c.Client, c.kinds)
+	for _, ask := range c.checks {
 		ask(c.t)
 	}
 }
 
-func TestRecipesTellEveryCauseOfVerify(t *testing.T) {
+func TestRecipesCoverEveryVerifyCause(t *testing.T) {
 	words, err := os.ReadFile("../health/standing.go")
 	if err != nil {
 		t.Fatal(err)

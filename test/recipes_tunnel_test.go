@@ -10,9 +10,9 @@ import (
 
 // wgQuick is a tunnel for all traffic as wg-quick(8) brings it up: it leaves the priorities of its rules to the kernel, which
 // puts them before all others. The tunnel's link is a bridge: not every kernel has WireGuard.
-func (c *cast) wgQuick() {
+func (c *recipeRun) wgQuick() {
 	c.t.Helper()
-	serve(c.Gateway)
+	serveAll(c.Gateway)
 	c.tunnelLink()
 	c.eachFamily(tunnelAddress,
 		"@ip route add default dev wg0 table 51820",
@@ -26,13 +26,13 @@ func (c *cast) wgQuick() {
 
 var tunnelAddress = [][2]string{{"198.18.51.2", "2001:db8:51::2"}}
 
-func (c *cast) tunnelLink() {
+func (c *recipeRun) tunnelLink() {
 	c.t.Helper()
 	c.commands("ip link add wg0 type bridge", "ip addr add 198.18.51.2/24 dev wg0", "ip addr add 2001:db8:51::2/64 dev wg0 nodad", "ip link set wg0 up")
 }
 
 // tunnelDown takes away what wgQuick has added, but for the sysctl, which wg-quick leaves.
-func (c *cast) tunnelDown() {
+func (c *recipeRun) tunnelDown() {
 	c.t.Helper()
 	c.eachFamily(tunnelAddress,
 		"@ip rule del table 51820",
@@ -45,7 +45,7 @@ func (c *cast) tunnelDown() {
 
 // tunnelUp does what wg-quick does with Table = off: the link, and the commands of PostUp. In the end those of PreDown leave
 // nothing behind.
-func (c *cast) tunnelUp() {
+func (c *recipeRun) tunnelUp() {
 	c.t.Helper()
 	if !slices.Contains(c.tunnel, "Table = off") {
 		c.t.Error("without Table = off, wg-quick adds its rules before all others")
@@ -53,7 +53,7 @@ func (c *cast) tunnelUp() {
 	rules := c.Gateway.Run("ip", "rule") + c.Gateway.Run("ip", "-6", "rule")
 	c.tunnelLink()
 	c.hooks("PostUp")
-	c.asks = append(c.asks, func(t *testing.T) {
+	c.checks = append(c.checks, func(t *testing.T) {
 		c.hooks("PreDown")
 		if diff := cmp.Diff(rules, c.Gateway.Run("ip", "rule")+c.Gateway.Run("ip", "-6", "rule")); diff != "" {
 			t.Errorf("after PreDown the rules are not as before PostUp (-before +now):\n%s", diff)
@@ -62,7 +62,7 @@ func (c *cast) tunnelUp() {
 }
 
 // hooks runs the commands of wg0.conf that have this key.
-func (c *cast) hooks(key string) {
+func (c *recipeRun) hooks(key string) {
 	c.t.Helper()
 	for _, line := range c.tunnel {
 		value, is := strings.CutPrefix(line, key+" = ")

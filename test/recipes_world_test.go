@@ -8,35 +8,35 @@ import (
 	"replypath/test/world"
 )
 
-// grounds are the worlds that the page's annotations begin with.
-var grounds = map[string]world.Options{
+// sceneWorlds are the worlds that the page's annotations begin with.
+var sceneWorlds = map[string]world.Options{
 	"two ISPs":                        {},
 	"two ISPs without default routes": {NoDefault: true},
 }
 
-// things are what a world of the page has beside its uplinks.
-var things = map[string]func(c *cast){
-	"all is well":                       func(c *cast) { c.well = true },
-	"a server on the gateway":           func(c *cast) { serve(c.Gateway) },
-	"configured":                        func(c *cast) { c.write(configured) },
-	"applied":                           func(c *cast) { c.write(configured); c.apply() },
-	"the service runs":                  func(c *cast) { c.write(configured); c.service = c.start() },
-	"leases and router advertisements":  (*cast).leases,
-	"DNAT to a LAN host":                (*cast).portForwarding,
-	"Docker publishes a port":           (*cast).docker,
-	"WireGuard listens":                 (*cast).wireGuard,
-	"a tunnel of wg-quick's":            (*cast).wgQuick,
-	"monitoring behind eth1":            (*cast).monitoring,
-	"Tailscale":                         (*cast).tailscale,
-	"Kubernetes":                        (*cast).kubernetes,
-	"firewalld":                         (*cast).firewalld,
-	"a connection by eth1 that is open": (*cast).hold,
-	"a UDP server on any address": func(c *cast) {
+// sceneElements are what a world of the page has beside its uplinks.
+var sceneElements = map[string]func(c *recipeRun){
+	"all is well":                       func(c *recipeRun) { c.healthyBefore = true },
+	"a server on the gateway":           func(c *recipeRun) { serveAll(c.Gateway) },
+	"configured":                        func(c *recipeRun) { c.write(configured) },
+	"applied":                           func(c *recipeRun) { c.write(configured); c.apply() },
+	"the service runs":                  func(c *recipeRun) { c.write(configured); c.service = c.start() },
+	"leases and router advertisements":  (*recipeRun).leases,
+	"DNAT to a LAN host":                (*recipeRun).portForwarding,
+	"Docker publishes a port":           (*recipeRun).docker,
+	"WireGuard listens":                 (*recipeRun).wireGuard,
+	"a tunnel of wg-quick's":            (*recipeRun).wgQuick,
+	"monitoring behind eth1":            (*recipeRun).monitoring,
+	"Tailscale":                         (*recipeRun).tailscale,
+	"Kubernetes":                        (*recipeRun).kubernetes,
+	"firewalld":                         (*recipeRun).firewalld,
+	"a connection by eth1 that is open": (*recipeRun).holdConnection,
+	"a UDP server on any address": func(c *recipeRun) {
 		c.Gateway.ServeTCP(servedPort)
 		c.Gateway.ServeUDP(servedPort, world.Wildcard)
-		c.kinds = []world.Kind{world.AskTCP, world.AskPing} // the server is to be set right, not the host
+		c.kinds = []world.Kind{world.KindTCP, world.KindPing} // the server is to be set right, not the host
 	},
-	"a VPN takes all but some networks": func(c *cast) {
+	"a VPN takes all but some networks": func(c *recipeRun) {
 		c.commands("ip link add tun0 type bridge", "ip link set tun0 up", "ip route add 192.0.0.0/8 dev tun0", "ip route add 198.0.0.0/8 dev tun0",
 			"ip route add 203.0.0.0/8 dev tun0")
 	},
@@ -56,15 +56,15 @@ gateway = ["192.0.2.1", "fe80::1"]
 `
 
 // build makes the scene's world. What is no thing of the above is a command that somebody has typed on the gateway.
-func (s scene) build(t *testing.T) *cast {
+func (s recipeScene) build(t *testing.T) *recipeRun {
 	t.Helper()
-	options, known := grounds[s.world[0]]
+	options, known := sceneWorlds[s.world[0]]
 	if !known {
 		t.Fatalf("etc/recipes.md, line %d: nobody knows the world %q", s.line, s.world[0])
 	}
-	c := &cast{box: newBox(t, world.TwoISPs(t, options)), t: t, kinds: []world.Kind{world.AskTCP, world.AskUDP, world.AskPing}}
+	c := &recipeRun{box: newBox(t, world.TwoISPs(t, options)), t: t, kinds: []world.Kind{world.KindTCP, world.KindUDP, world.KindPing}}
 	for _, what := range s.world[1:] {
-		thing, known := things[what]
+		thing, known := sceneElements[what]
 		switch {
 		case known:
 			thing(c)
@@ -77,7 +77,7 @@ func (s scene) build(t *testing.T) *cast {
 	return c
 }
 
-func (c *cast) commands(lines ...string) {
+func (c *recipeRun) commands(lines ...string) {
 	c.t.Helper()
 	for _, line := range lines {
 		words := strings.Fields(line)
@@ -86,7 +86,7 @@ func (c *cast) commands(lines ...string) {
 }
 
 // leases are the default routes that a DHCP client and the kernel add.
-func (c *cast) leases() {
+func (c *recipeRun) leases() {
 	c.t.Helper()
 	c.commands(
 		"ip route add default via 198.51.100.1 dev eth0 proto dhcp src 198.51.100.2 metric 100",
@@ -96,20 +96,20 @@ func (c *cast) leases() {
 }
 
 // portForwarding translates what is asked at any uplink's address to the LAN host.
-func (c *cast) portForwarding() {
+func (c *recipeRun) portForwarding() {
 	c.t.Helper()
-	serve(c.LAN)
+	serveAll(c.LAN)
 	c.forward(c.LAN4, c.LAN6)
 }
 
 // monitoring is the classic: main knows the network that the monitoring is in by the management link, and it asks at the
 // address of the service.
-func (c *cast) monitoring() {
+func (c *recipeRun) monitoring() {
 	c.t.Helper()
-	serve(c.Gateway)
+	serveAll(c.Gateway)
 	c.knowClientBy(c.Uplinks[1])
 	file := c.serveFTP(c.Gateway)
-	c.asks = append(c.asks, func(t *testing.T) {
+	c.checks = append(c.checks, func(t *testing.T) {
 		for _, u := range c.Uplinks {
 			c.fetchAll(t, u, u.Port4(ftpPort), file, passive, active)
 			c.fetchAll(t, u, u.Port6(ftpPort), file, extendedPassive, extendedActive)
@@ -122,20 +122,20 @@ const wireGuardPort = 51820
 
 // wireGuard stands for WireGuard in the kernel, which not every kernel has: a server that chooses the source of its answers
 // as WireGuard does.
-func (c *cast) wireGuard() {
+func (c *recipeRun) wireGuard() {
 	c.t.Helper()
 	c.Gateway.ServeTCP(servedPort)
 	c.Gateway.ServeUDP(servedPort, world.Remembered)
 	c.Gateway.ServeUDP(wireGuardPort, world.Remembered)
-	c.asks = append(c.asks, func(t *testing.T) {
-		p := c.watch()
+	c.checks = append(c.checks, func(t *testing.T) {
+		p := c.recordEgress()
 		for _, u := range c.Uplinks {
 			for _, to := range u.Addrs() {
 				if a := c.Client.UDP(netip.AddrPortFrom(to, wireGuardPort)); !a.OK {
 					t.Errorf("WireGuard at %s: %v", to, a)
 				}
 				p.Settle()
-				p.symmetric(t, u, to, 1)
+				p.wantSymmetric(t, u, to, 1)
 			}
 		}
 	})
@@ -144,10 +144,10 @@ func (c *cast) wireGuard() {
 // clientPort is the port of the connection that the page speaks of.
 const clientPort = 50000
 
-// hold keeps a connection of the client's open.
-func (c *cast) hold() {
+// holdConnection keeps a connection of the client's open.
+func (c *recipeRun) holdConnection() {
 	c.t.Helper()
-	q := world.Question{Kind: world.AskTCP, To: c.Uplinks[1].Port4(servedPort), From: netip.AddrPortFrom(c.Client4, clientPort)}
+	q := world.Request{Kind: world.KindTCP, To: c.Uplinks[1].Port4(servedPort), From: netip.AddrPortFrom(c.Client4, clientPort)}
 	if _, err := c.Client.Connect(q, 1); err != nil {
 		c.t.Fatal(err)
 	}

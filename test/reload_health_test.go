@@ -11,11 +11,11 @@ import (
 	"replypath/test/world"
 )
 
-func TestAReloadAsksTheNewTargetsAndNoOther(t *testing.T) {
+func TestReloadProbesOnlyTheNewTargets(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.Client.ServeTCP(servedPort)
-	b.watched()
+	b.configureProbes()
 	s := b.start()
 	b.awaitUp()
 	text, err := os.ReadFile(b.config)
@@ -35,7 +35,7 @@ func TestAReloadAsksTheNewTargetsAndNoOther(t *testing.T) {
 			b.must(0, "reload")
 			for _, u := range b.Uplinks {
 				wire := u.Wire.Record(func(p world.Packet) bool { return p.Dir == world.In && (p.To(b.Client4) || p.To(b.Client6)) })
-				until(t, inTheEnd, "the new targets are asked", func() bool { return wire.Count(c.asked) > 10 })
+				eventually(t, eventualTimeout, "the new targets are asked", func() bool { return wire.Count(c.asked) > 10 })
 				if n := wire.Count(c.unasked); n > 0 {
 					t.Errorf("%s: %d questions to targets that there are no more", u.Link.Name, n)
 				}
@@ -46,7 +46,7 @@ func TestAReloadAsksTheNewTargetsAndNoOther(t *testing.T) {
 	dead(b.Uplinks[1], true)
 	b.awaitState(b.Uplinks[1], health.Down)
 	s.signal(syscall.SIGHUP)
-	s.await("READY=1")
+	s.awaitNotify("READY=1")
 	s.stop()
 }
 

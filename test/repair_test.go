@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	harms    = 500 // in both backends together
-	patience = 3   // how often the same is harmed: some harm asks for two repairs, and the sixth in a minute is suspected
-	prompt   = time.Second
+	harms             = 500 // in both backends together
+	maxHarmsPerObject = 3   // how often the same is harmed: some harm asks for two repairs, and the sixth in a minute is suspected
+	repairBound       = time.Second
 )
 
-// harm is a random damage, and to what.
-type harm struct{ command, object, section string }
+// randomDamage is a random damage, and to what.
+type randomDamage struct{ command, object, section string }
 
-// kernel are the listings of a gateway in which harm shows.
-type kernel map[string]string
+// kernelListings are the listings of a gateway in which harm shows.
+type kernelListings map[string]string
 
 var listings = map[string][]string{
 	"rules 4":  {"ip", "-4", "-N", "rule"},
@@ -38,9 +38,9 @@ func (b *box) listing(section string) string {
 	case section == "sysctls":
 		return b.sysctlsOfOurs()
 	case !fixed:
-		command = []string{b.tool(int(section[len(section)-1]-'0')) + "-save", "-t", "mangle"}
+		command = []string{b.iptablesName(int(section[len(section)-1]-'0')) + "-save", "-t", "mangle"}
 	}
-	text := strings.Split(normal(b.Gateway.Run(command[0], command[1:]...)), "\n")
+	text := strings.Split(normalize(b.Gateway.Run(command[0], command[1:]...)), "\n")
 	chain := func(line string) string {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == "-A" {
 			return "-A " + words[1]
@@ -63,9 +63,9 @@ func (b *box) sysctlsOfOurs() string {
 	return text.String()
 }
 
-func (b *box) kernel() kernel {
+func (b *box) kernelListings() kernelListings {
 	b.t.Helper()
-	k := kernel{"sysctls": b.listing("sysctls"), "chains 4": b.listing("chains 4"), "chains 6": b.listing("chains 6")}
+	k := kernelListings{"sysctls": b.listing("sysctls"), "chains 4": b.listing("chains 4"), "chains 6": b.listing("chains 6")}
 	for section := range listings {
 		k[section] = b.listing(section)
 	}
@@ -73,20 +73,20 @@ func (b *box) kernel() kernel {
 }
 
 // harmsTo turns what an apply does into ways to harm it.
-func (b *box) harmsTo(plan string) (all []harm) {
+func (b *box) harmsTo(plan string) (all []randomDamage) {
 	for line := range strings.Lines(plan) {
 		line = strings.TrimSpace(line)
 		family := "4"
 		if strings.HasPrefix(line, "ip -6") || strings.HasPrefix(line, "ip6") {
 			family = "6"
 		}
-		add := func(section, command string) { all = append(all, harm{command, line, section}) }
+		add := func(section, command string) { all = append(all, randomDamage{command, line, section}) }
 		words := strings.Fields(line)
 		switch {
 		case strings.Contains(line, " rule add "):
 			// What is deleted may be another rule of the same priority.
 			place := words[slices.Index(words, "priority")+1]
-			all = append(all, harm{strings.Replace(line, " rule add ", " rule del ", 1), family + " " + place, "rules " + family})
+			all = append(all, randomDamage{strings.Replace(line, " rule add ", " rule del ", 1), family + " " + place, "rules " + family})
 		case strings.Contains(line, " route replace "):
 			add("routes "+family, strings.Replace(line, " route replace ", " route del ", 1))
 			if strings.Contains(line, " dev ") {
@@ -99,19 +99,19 @@ func (b *box) harmsTo(plan string) (all []harm) {
 		}
 	}
 	for _, family := range []string{"4", "6"} {
-		tool := b.tool(int(family[0]-'0')) + " -w -t mangle "
+		tool := b.iptablesName(int(family[0]-'0')) + " -w -t mangle "
 		for _, command := range []string{
 			"-D PREROUTING -j REPLYPATH-PRE", "-D OUTPUT -j REPLYPATH-OUT", "-D POSTROUTING 1", "-F REPLYPATH-NEW",
 			"-F REPLYPATH-POST", "-F REPLYPATH-OUT", "-D REPLYPATH-PRE 2", "-D REPLYPATH-NEW 1", "-R REPLYPATH-NEW 2 -j RETURN", "-I REPLYPATH-OUT -j ACCEPT",
 		} {
-			all = append(all, harm{tool + command, tool + strings.Fields(command)[1], "chains " + family})
+			all = append(all, randomDamage{tool + command, tool + strings.Fields(command)[1], "chains " + family})
 		}
 	}
 	return all
 }
 
-// strangers are of others, at our places.
-func (b *box) strangers() {
+// addForeignObjects are of others, at our places.
+func (b *box) addForeignObjects() {
 	b.t.Helper()
 	for _, line := range []string{
 		"ip rule add priority 2003 from 203.0.113.200 lookup main", "ip -6 rule add priority 2003 from 2001:db8:c::200 lookup main",
@@ -127,22 +127,22 @@ func (b *box) strangers() {
 	}
 }
 
-func TestHarmIsRepairedWithinASecond(t *testing.T) {
+func TestRandomDamageIsRepairedWithinASecond(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		t.Parallel()
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 6, world.Options{}), backend)
-		chance := dice(t)
-		b.strangers()
+		chance := seededRand(t)
+		b.addForeignObjects()
 		all := b.harmsTo(b.must(3, "plan").stdout)
 		b.start()
-		b.repaired()
-		whole := b.kernel()
+		b.awaitInSync()
+		whole := b.kernelListings()
 		var took durations
 		for harmed := map[string]int{}; len(took) < harms/len(backends); {
-			took = append(took, b.repairs(t, whole, some(chance, all, harmed))...)
+			took = append(took, b.measureRepairs(t, whole, chooseDamages(chance, all, harmed))...)
 		}
 		t.Logf("%s: repaired in: %s", backend, took)
-		if p99 := took.percentile(99); p99 > prompt {
+		if p99 := took.percentile(99); p99 > repairBound {
 			t.Errorf("99 of 100 repairs take up to %s", p99)
 		}
 		for section, before := range whole {
@@ -154,12 +154,12 @@ func TestHarmIsRepairedWithinASecond(t *testing.T) {
 	})
 }
 
-// some chooses one to three, of different sections, none of them so often that somebody is suspected.
-func some(chance *rand.Rand, all []harm, harmed map[string]int) (chosen []harm) {
+// chooseDamages chooses one to three, of different sections, none of them so often that somebody is suspected.
+func chooseDamages(chance *rand.Rand, all []randomDamage, harmed map[string]int) (chosen []randomDamage) {
 	for _, i := range chance.Perm(len(all)) {
 		h := all[i]
-		taken := slices.ContainsFunc(chosen, func(c harm) bool { return c.section == h.section })
-		if taken || harmed[h.object] == patience {
+		taken := slices.ContainsFunc(chosen, func(c randomDamage) bool { return c.section == h.section })
+		if taken || harmed[h.object] == maxHarmsPerObject {
 			continue
 		}
 		harmed[h.object]++
@@ -173,8 +173,8 @@ func some(chance *rand.Rand, all []harm, harmed map[string]int) (chosen []harm) 
 	return chosen
 }
 
-// repairs does harm and measures how long it lasts.
-func (b *box) repairs(t *testing.T, whole kernel, harms []harm) (took durations) {
+// measureRepairs does harm and measures how long it lasts.
+func (b *box) measureRepairs(t *testing.T, whole kernelListings, harms []randomDamage) (took durations) {
 	t.Helper()
 	began := map[string]time.Time{}
 	for _, h := range harms {

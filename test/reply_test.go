@@ -11,25 +11,25 @@ import (
 	"replypath/test/world"
 )
 
-func TestLocalServiceAnswersByTheIngressUplink(t *testing.T) {
+func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		eachCondition(t, func(t *testing.T, c conditions) {
 			b := newBox(t, c.build(t, 2, world.Options{}), backend)
-			serve(b.Gateway)
+			serveAll(b.Gateway)
 			b.apply()
-			b.watch().askAll(t, b.Client, world.Kinds)
+			b.recordEgress().wantRepliesFromAll(t, b.Client, world.Kinds)
 		})
 	})
 }
 
-func TestHostBehindDNATAnswersByTheIngressUplink(t *testing.T) {
+func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		eachCondition(t, func(t *testing.T, c conditions) {
 			b := newBox(t, c.build(t, 2, world.Options{}), backend)
-			serve(b.LAN)
+			serveAll(b.LAN)
 			b.forward(b.LAN4, b.LAN6)
 			b.apply()
-			b.watch().askAll(t, b.Client, forwarded)
+			b.recordEgress().wantRepliesFromAll(t, b.Client, dnatKinds)
 		})
 	})
 }
@@ -43,7 +43,7 @@ func (b *box) forward(to4, to6 netip.Addr) {
 	}
 }
 
-func TestContainerBehindABridgeAnswersByTheIngressUplink(t *testing.T) {
+func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		c := conditions{rpFilter: 1}
 		b := newBox(t, c.build(t, 2, world.Options{}), backend)
@@ -54,13 +54,13 @@ func TestContainerBehindABridgeAnswersByTheIngressUplink(t *testing.T) {
 		link.Addr("198.18.17.2/24", "2001:db8:17::2/64")
 		container.Run("ip", "route", "add", "default", "via", "198.18.17.1")
 		container.Run("ip", "-6", "route", "add", "default", "via", "2001:db8:17::1")
-		serve(container)
+		serveAll(container)
 		b.forward(netip.MustParseAddr("198.18.17.2"), netip.MustParseAddr("2001:db8:17::2"))
 		// What a container runtime adds for the containers' own way out.
 		b.iptables(4, "-t", "nat", "-A", "POSTROUTING", "-s", "198.18.17.0/24", "!", "-o", "docker0", "-j", "MASQUERADE")
 		b.apply()
-		p := b.watch()
-		p.askAll(t, b.Client, forwarded)
+		p := b.recordEgress()
+		p.wantRepliesFromAll(t, b.Client, dnatKinds)
 		if a := container.Ping(b.Uplinks[0].Router4); !a.OK {
 			t.Errorf("the container's own question: %v", a)
 		}
@@ -71,12 +71,12 @@ func TestHostsInsideReachTheGatewaysPublicAddresses(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		eachCondition(t, func(t *testing.T, c conditions) {
 			b := newBox(t, c.build(t, 2, world.Options{}), backend)
-			serve(b.Gateway)
+			serveAll(b.Gateway)
 			b.apply()
 			for _, u := range b.Uplinks {
 				for _, to := range u.Addrs() {
 					for _, kind := range world.Kinds {
-						if a := b.LAN.Ask(question(kind, to)); !a.OK {
+						if a := b.LAN.Send(newRequest(kind, to)); !a.OK {
 							t.Errorf("%s from inside to %s: %v", kind, to, a)
 						}
 					}
@@ -91,13 +91,13 @@ func TestManyUplinks(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			eachBackend(t, func(t *testing.T, backend string) {
 				b := newBox(t, conditions{rpFilter: 1}.build(t, n, world.Options{}), backend)
-				serve(b.Gateway)
-				serve(b.LAN)
+				serveAll(b.Gateway)
+				serveAll(b.LAN)
 				b.apply()
-				p := b.watch()
-				p.askAll(t, b.Client, []world.Kind{world.AskTCP, world.AskUDP, world.AskPing})
+				p := b.recordEgress()
+				p.wantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP, world.KindUDP, world.KindPing})
 				b.forward(b.LAN4, b.LAN6)
-				p.askAll(t, b.Client, []world.Kind{world.AskTCP, world.AskUDP})
+				p.wantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP, world.KindUDP})
 			})
 		})
 	}
@@ -105,13 +105,13 @@ func TestManyUplinks(t *testing.T) {
 
 func TestSecondAddressOfAnUplink(t *testing.T) {
 	eachCondition(t, func(t *testing.T, c conditions) {
-		b := newBox(t, c.build(t, 2, world.Options{Second: []int{0, 1}}))
-		serve(b.Gateway)
+		b := newBox(t, c.build(t, 2, world.Options{SecondAddr: []int{0, 1}}))
+		serveAll(b.Gateway)
 		b.apply()
-		p := b.watch()
+		p := b.recordEgress()
 		for _, u := range b.Uplinks {
-			p.ask(t, b.Client, u, u.Second4, world.Kinds)
-			p.ask(t, b.Client, u, u.Second6, world.Kinds)
+			p.wantReplies(t, b.Client, u, u.Second4, world.Kinds)
+			p.wantReplies(t, b.Client, u, u.Second6, world.Kinds)
 		}
 	})
 }
@@ -119,49 +119,49 @@ func TestSecondAddressOfAnUplink(t *testing.T) {
 func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
 	eachCondition(t, func(t *testing.T, c conditions) {
 		b := newBox(t, c.build(t, 2, world.Options{Neighbours: []int{0, 1}}))
-		serve(b.Gateway)
+		serveAll(b.Gateway)
 		b.apply()
-		p := b.watch()
+		p := b.recordEgress()
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {
-				p.ask(t, u.Neighbour, u, to, world.Kinds)
+				p.wantReplies(t, u.Neighbour, u, to, world.Kinds)
 			}
 		}
 	})
 }
 
 // A management network is the classic: main knows the client by one uplink, and the client asks at the other.
-func TestMainKnowsTheClientByAnotherUplink(t *testing.T) {
+func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		eachCondition(t, func(t *testing.T, c conditions) {
 			b := newBox(t, c.build(t, 2, world.Options{}), backend)
-			serve(b.Gateway)
-			serve(b.LAN)
+			serveAll(b.Gateway)
+			serveAll(b.LAN)
 			b.Gateway.Run("ip", "route", "add", "203.0.113.0/24", "via", b.Uplinks[0].Router4.String(), "dev", "eth0")
 			b.Gateway.Run("ip", "-6", "route", "add", "2001:db8:c::/64", "via", "fe80::1", "dev", "eth0")
 			b.apply()
-			p := b.watch()
-			p.askAll(t, b.Client, world.Kinds)
+			p := b.recordEgress()
+			p.wantRepliesFromAll(t, b.Client, world.Kinds)
 			b.forward(b.LAN4, b.LAN6)
-			p.askAll(t, b.Client, forwarded)
+			p.wantRepliesFromAll(t, b.Client, dnatKinds)
 		})
 	})
 }
 
-func TestUDPInEveryManner(t *testing.T) {
+func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.apply()
-	p := b.watch()
+	p := b.recordEgress()
 	t.Run("from one socket for all addresses, by packet information", func(t *testing.T) {
 		service := b.Gateway.ServeUDP(servedPort, world.Pktinfo)
 		defer service.Close()
-		p.askAll(t, b.Client, []world.Kind{world.AskUDP})
+		p.wantRepliesFromAll(t, b.Client, []world.Kind{world.KindUDP})
 	})
 	t.Run("from a socket bound to the address", func(t *testing.T) {
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {
 				service := b.Gateway.ServeUDPAt(netip.AddrPortFrom(to, servedPort))
-				p.ask(t, b.Client, u, to, []world.Kind{world.AskUDP})
+				p.wantReplies(t, b.Client, u, to, []world.Kind{world.KindUDP})
 				service.Close()
 			}
 		}
@@ -177,8 +177,8 @@ func TestUDPInEveryManner(t *testing.T) {
 				if err := exchange(asker); err != nil {
 					t.Errorf("to %s: %v", to, err)
 				}
-				reset := p.settled()
-				p.symmetric(t, u, to, 1)
+				reset := p.settle()
+				p.wantSymmetric(t, u, to, 1)
 				reset()
 			}
 		}
@@ -235,25 +235,25 @@ func (b *box) clientAddr(to netip.Addr) netip.Addr {
 }
 
 // Many VPN clients add main's default route in pieces, so that it wins over the one that is there.
-func TestAVPNThatTakesEverythingTakesNoReply(t *testing.T) {
+func TestVPNDefaultRouteTakesNoReply(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		eachCondition(t, func(t *testing.T, c conditions) {
 			b := newBox(t, c.build(t, 2, world.Options{}), backend)
-			serve(b.Gateway)
-			serve(b.LAN)
-			b.do("ip link add tun0 type bridge", "ip link set tun0 up",
+			serveAll(b.Gateway)
+			serveAll(b.LAN)
+			b.shell("ip link add tun0 type bridge", "ip link set tun0 up",
 				"for to in 0.0.0.0/1 128.0.0.0/1 ::/3 2000::/4 3000::/4; do ip route add $to dev tun0; done")
 			b.apply()
-			b.do("ip route add 10.0.0.0/8 dev lan0", "ip route add fc00::/7 dev lan0")
+			b.shell("ip route add 10.0.0.0/8 dev lan0", "ip route add fc00::/7 dev lan0")
 			for _, inside := range []string{"10.9.9.9", "fd09::9"} {
 				if got := b.Gateway.Run("ip", "route", "get", inside, "mark", "0x200"); !strings.Contains(got, "dev lan0 ") {
 					t.Errorf("the largest network inside: %s", got)
 				}
 			}
-			p := b.watch()
-			p.askAll(t, b.Client, world.Kinds)
+			p := b.recordEgress()
+			p.wantRepliesFromAll(t, b.Client, world.Kinds)
 			b.forward(b.LAN4, b.LAN6)
-			p.askAll(t, b.Client, forwarded)
+			p.wantRepliesFromAll(t, b.Client, dnatKinds)
 		})
 	})
 }

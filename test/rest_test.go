@@ -10,8 +10,8 @@ import (
 	"replypath/test/world"
 )
 
-// restVariable says for how long the service is watched at rest.
-const restVariable = "REPLYPATH_IDLE"
+// idleVariable says for how long the service is watched at rest.
+const idleVariable = "REPLYPATH_IDLE"
 
 const (
 	restUplinks = 31
@@ -24,7 +24,7 @@ const (
 // BenchmarkServiceAtRest measures what the service costs when nothing happens and it asks nobody.
 func BenchmarkServiceAtRest(b *testing.B) {
 	lasts := restTime
-	if text, ok := os.LookupEnv(restVariable); ok {
+	if text, ok := os.LookupEnv(idleVariable); ok {
 		var err error
 		if lasts, err = time.ParseDuration(text); err != nil {
 			b.Fatal(err)
@@ -40,19 +40,19 @@ func BenchmarkServiceAtRest(b *testing.B) {
 		fmt.Fprintf(config, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [\"198.19.%d.1\", \"fe80::1\"]\n", i, i+1, link.Name, i)
 	}
 	for b.Loop() {
-		cmd := serveInBench(b, gateway, config.String())
-		before, began := spent(b, cmd.Process.Pid), time.Now()
+		cmd := startServiceInBench(b, gateway, config.String())
+		before, began := cpuTicks(b, cmd.Process.Pid), time.Now()
 		time.Sleep(lasts)
-		share := 100 * float64(spent(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+		share := 100 * float64(cpuTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
 		memory := resident(b, cmd.Process.Pid)
-		must(b, []float64{share}, "%CPU", restCPU)
-		must(b, []float64{float64(memory) / 1024}, "MiB", restMemory)
-		endInBench(b, cmd)
+		requireBound(b, []float64{share}, "%CPU", restCPU)
+		requireBound(b, []float64{float64(memory) / 1024}, "MiB", restMemory)
+		killInBench(b, cmd)
 	}
 }
 
-// serveInBench starts the service, and waits until it has nothing to do but to watch.
-func serveInBench(b *testing.B, gateway *world.Host, config string) *world.Command {
+// startServiceInBench starts the service, and waits until it has nothing to do but to watch.
+func startServiceInBench(b *testing.B, gateway *world.Host, config string) *world.Command {
 	b.Helper()
 	dir := b.TempDir()
 	files := []string{"--config", dir + "/replypath.toml", "--state", dir + "/state"}
@@ -70,7 +70,7 @@ func serveInBench(b *testing.B, gateway *world.Host, config string) *world.Comma
 	return cmd
 }
 
-func endInBench(b *testing.B, cmd *world.Command) {
+func killInBench(b *testing.B, cmd *world.Command) {
 	b.Helper()
 	if err := cmd.Process.Kill(); err != nil {
 		b.Fatal(err)
@@ -78,8 +78,8 @@ func endInBench(b *testing.B, cmd *world.Command) {
 	cmd.Wait()
 }
 
-// spent is the time of a process on the CPU, its children's too, in ticks.
-func spent(tb testing.TB, pid int) (total int) {
+// cpuTicks is the time of a process on the CPU, its children's too, in ticks.
+func cpuTicks(tb testing.TB, pid int) (total int) {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -38,9 +38,9 @@ func (b *box) copyProgram(name string) string {
 	return path
 }
 
-func TestConnectionsOutliveStopRestartCrashAndUpgrade(t *testing.T) {
+func TestConnectionsSurviveStopRestartCrashAndUpgrade(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-	serve(b.Gateway)
+	serveAll(b.Gateway)
 	installed := b.copyProgram("replypath")
 	b.program = installed
 	s := b.start()
@@ -50,7 +50,7 @@ func TestConnectionsOutliveStopRestartCrashAndUpgrade(t *testing.T) {
 		strays = append(strays, u.Refused.Record(stray))
 		for _, to := range u.Addrs() {
 			var err error
-			if held[to], err = b.Client.Connect(question(world.AskTCP, to), restartConnections/4); err != nil {
+			if held[to], err = b.Client.Connect(newRequest(world.KindTCP, to), restartConnections/4); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,13 +97,13 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 	other := elsewhere.start()
 	for _, state := range []string{filepath.Join(b.dir, "state"), filepath.Join(b.dir, "another")} {
 		cmd := b.Gateway.Command(t.Context(), binary, "run", "--config", b.config, "--state", state)
-		if r := b.finish(cmd); r.status != 1 || !strings.Contains(r.stderr, "another replypath has this network namespace") {
+		if r := b.runCommand(cmd); r.status != 1 || !strings.Contains(r.stderr, "another replypath has this network namespace") {
 			t.Errorf("a second service with --state %s: %s", state, r)
 		}
 	}
 	shared := elsewhere.Gateway.Command(t.Context(), binary, "run", "--config", elsewhere.config, "--state", filepath.Join(b.dir, "state"))
 	other.stop()
-	if r := elsewhere.finish(shared); r.status != 1 || !strings.Contains(r.stderr, "--state") {
+	if r := elsewhere.runCommand(shared); r.status != 1 || !strings.Contains(r.stderr, "--state") {
 		t.Errorf("a service of another namespace in the same folder: %s", r)
 	}
 	b.must(0, "plan")
@@ -113,7 +113,7 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 }
 
 // A service whose folder has been removed, or that has another, would put back what is done beside it.
-func TestAServiceThatDoesNotAnswerIsNotTakenForNone(t *testing.T) {
+func TestUnresponsiveServiceIsNotTakenForAbsent(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	s := b.start()
 	if err := os.RemoveAll(filepath.Join(b.dir, "state")); err != nil {
@@ -131,8 +131,8 @@ func TestAServiceThatDoesNotAnswerIsNotTakenForNone(t *testing.T) {
 	b.must(0, "flush")
 }
 
-// nobodys has the service's name taken by an ordinary user until the test ends.
-func (b *box) nobodys(listens bool) {
+// holdServiceName has the service's name taken by an ordinary user until the test ends.
+func (b *box) holdServiceName(listens bool) {
 	b.t.Helper()
 	const nobody = 65534
 	fd := -1
@@ -152,12 +152,12 @@ func (b *box) nobodys(listens bool) {
 	b.t.Cleanup(func() { unix.Close(fd) })
 }
 
-// TestNobodyButRootKeepsTheServiceOut has an ordinary user take the name that a service claims, in each way in which a
+// TestUnprivilegedUserCannotBlockTheService has an ordinary user take the name that a service claims, in each way in which a
 // name can be held.
-func TestNobodyButRootKeepsTheServiceOut(t *testing.T) {
+func TestUnprivilegedUserCannotBlockTheService(t *testing.T) {
 	for _, listens := range []bool{false, true} {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
-		b.nobodys(listens)
+		b.holdServiceName(listens)
 		b.start().stop()
 	}
 }
@@ -171,7 +171,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 		args := []string{"-m", "sh", "-ec", script + "\n" + `exec "$@"`, "sh", binary, "run", "--config", b.config, "--state", filepath.Join(b.dir, state)}
 		ctx, end := context.WithTimeout(t.Context(), 20*time.Second) // for one that is not refused
 		defer end()
-		return b.finish(b.Gateway.Command(ctx, "unshare", args...))
+		return b.runCommand(b.Gateway.Command(ctx, "unshare", args...))
 	}
 	for name, c := range map[string]struct {
 		nobody bool
@@ -184,7 +184,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 			if c.nobody {
-				b.nobodys(true)
+				b.holdServiceName(true)
 			}
 			s := b.start()
 			for _, state := range []string{"state", "another"} {
@@ -200,7 +200,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 }
 
 // What services lock is for root alone to open, so nobody else can hold it.
-func TestNobodyButRootLocksANetworkNamespace(t *testing.T) {
+func TestUnprivilegedUserCannotLockANamespace(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.start()
 	locks, err := filepath.Glob("/run/replypath/service-*.lock")
@@ -218,7 +218,7 @@ func TestNobodyButRootLocksANetworkNamespace(t *testing.T) {
 	}
 }
 
-func TestNobodyReachesTheServiceByItsName(t *testing.T) {
+func TestServiceNameAcceptsNoConnections(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}))
 	b.start()
 	var err error

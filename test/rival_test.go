@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rival deletes the second uplink's rule whenever it is there, until the test ends.
-type rival struct {
+// conflictingOwner deletes the second uplink's rule whenever it is there, until the test ends.
+type conflictingOwner struct {
 	deleted atomic.Int64
 	pauses  chan time.Duration // how long the rule was away
 }
 
-func (b *box) rival(t *testing.T) *rival {
+func (b *box) startConflictingOwner(t *testing.T) *conflictingOwner {
 	t.Helper()
 	var handle *netlink.Handle
 	var err error
@@ -27,7 +27,7 @@ func (b *box) rival(t *testing.T) *rival {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rival{pauses: make(chan time.Duration, 1000)}
+	r := &conflictingOwner{pauses: make(chan time.Duration, 1000)}
 	ended, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -54,11 +54,11 @@ func (b *box) rival(t *testing.T) *rival {
 	return r
 }
 
-func TestARivalIsMetWithGrowingPausesAndNamed(t *testing.T) {
+func TestConflictingOwnerIsBackedOffFromAndNamed(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 3, world.Options{}), backends[0])
 	s := b.start()
-	r := b.rival(t)
+	r := b.startConflictingOwner(t)
 	var pauses []time.Duration
 	for late := time.After(time.Minute); len(pauses) < 11; {
 		select {
@@ -82,28 +82,28 @@ func TestARivalIsMetWithGrowingPausesAndNamed(t *testing.T) {
 	if strings.Contains(s.log.String(), own) {
 		t.Errorf("it suspects itself, %s", own)
 	}
-	b.othersArePrompt(t)
+	b.wantOtherRepairsPrompt(t)
 }
 
-// othersArePrompt damages what nobody fights for.
-func (b *box) othersArePrompt(t *testing.T) {
+// wantOtherRepairsPrompt damages what nobody fights for.
+func (b *box) wantOtherRepairsPrompt(t *testing.T) {
 	t.Helper()
 	var took durations
 	for _, harm := range []struct{ command, section, wanted string }{
 		{"ip rule del priority 2004 lookup 8203", "rules 4", "lookup 8203"},
 		{"ip -6 rule del priority 2003 lookup 8202", "rules 6", "lookup 8202"},
 		{"ip route del default table 8202 dev eth1", "routes 4", "default via 192.0.2.1 dev eth1 table 8202"},
-		{b.tool(4) + " -w -t mangle -D OUTPUT -j REPLYPATH-OUT", "chains 4", "-A OUTPUT -j REPLYPATH-OUT"},
+		{b.iptablesName(4) + " -w -t mangle -D OUTPUT -j REPLYPATH-OUT", "chains 4", "-A OUTPUT -j REPLYPATH-OUT"},
 	} {
 		b.Gateway.Run("sh", "-c", harm.command)
-		took = append(took, until(t, 5*time.Second, harm.wanted, func() bool {
+		took = append(took, eventually(t, 5*time.Second, harm.wanted, func() bool {
 			return strings.Contains(b.listing(harm.section), harm.wanted)
 		}))
 	}
 	t.Logf("meanwhile others are repaired in %v", took)
 }
 
-func TestARivalOfTheFirewallIsNamedByItsProcess(t *testing.T) {
+func TestConflictingFirewallOwnerIsNamedByProcess(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 3, world.Options{}), backends[0])
 	s := b.start()
@@ -111,10 +111,10 @@ func TestARivalOfTheFirewallIsNamedByItsProcess(t *testing.T) {
 	if err := b.Gateway.Command(t.Context(), "sh", "-c", jump).Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, time.Minute, "the suspect is named", func() bool { return strings.Contains(s.log.String(), `suspect="nft (process`) })
+	eventually(t, time.Minute, "the suspect is named", func() bool { return strings.Contains(s.log.String(), `suspect="nft (process`) })
 	if strings.Contains(s.log.String(), `suspect="iptables`) {
 		t.Errorf("it suspects itself:\n%s", s.log.String())
 	}
 	b.Gateway.Run("ip", "rule", "del", "priority", "2004", "lookup", "8203")
-	until(t, 5*time.Second, "a rule is repaired", func() bool { return strings.Contains(b.listing("rules 4"), "lookup 8203") })
+	eventually(t, 5*time.Second, "a rule is repaired", func() bool { return strings.Contains(b.listing("rules 4"), "lookup 8203") })
 }

@@ -8,48 +8,48 @@ import (
 	"replypath/test/world"
 )
 
-// beyond are hosts behind a second router on an uplink's link, which the gateway does not know.
-var beyond = []string{"198.18.77.1", "2001:db8:77::1"}
+// behindSecondRouter are hosts behind a second router on an uplink's link, which the gateway does not know.
+var behindSecondRouter = []string{"198.18.77.1", "2001:db8:77::1"}
 
 func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{Neighbours: []int{1}}))
 	u, routers, prefixes := b.Uplinks[1], []string{"192.0.2.77", "2001:db8:b::77"}, []string{"/32", "/128"}
-	serve(b.Gateway)
-	for i, a := range beyond {
+	serveAll(b.Gateway)
+	for i, a := range behindSecondRouter {
 		u.Neighbour.Run("ip", "addr", "add", a, "dev", "lo")
 		b.Gateway.Run("ip", "route", "add", a, "via", routers[i], "dev", "eth1")
 	}
-	b.beyondAnswered(t)
+	b.wantRepliesBehindSecondRouter(t)
 	b.apply()
-	for i, a := range beyond {
-		said := b.must(0, "plan").stderr
-		_, rest, told := strings.Cut(said, a+prefixes[i]+" via "+routers[i])
+	for i, a := range behindSecondRouter {
+		output := b.must(0, "plan").stderr
+		_, rest, told := strings.Cut(output, a+prefixes[i]+" via "+routers[i])
 		_, remedy, _ := strings.Cut(rest, "where it stays: ")
 		remedy, _, _ = strings.Cut(remedy, "\n")
 		if !told || !strings.HasSuffix(remedy, "table 8202") {
-			t.Fatalf("the plan tells neither of %s nor of a remedy: %s", a, said)
+			t.Fatalf("the plan tells neither of %s nor of a remedy: %s", a, output)
 		}
-		b.do(remedy)
+		b.shell(remedy)
 	}
 	if r := b.must(0, "plan"); r.stderr != "" {
 		t.Errorf("after the remedy: %s", r)
 	}
-	b.beyondAnswered(t)
+	b.wantRepliesBehindSecondRouter(t)
 	b.must(0, "flush")
-	if left := b.Gateway.Run("ip", "route", "show", "table", "8202"); !strings.Contains(left, beyond[0]) {
+	if left := b.Gateway.Run("ip", "route", "show", "table", "8202"); !strings.Contains(left, behindSecondRouter[0]) {
 		t.Errorf("the operator's route went with ours: %s", left)
 	}
 }
 
-// beyondAnswered wants answers at the hosts behind the second router.
-func (b *box) beyondAnswered(t *testing.T) {
+// wantRepliesBehindSecondRouter wants answers at the hosts behind the second router.
+func (b *box) wantRepliesBehindSecondRouter(t *testing.T) {
 	t.Helper()
 	for i, to := range b.Uplinks[1].Addrs() {
-		for _, kind := range []world.Kind{world.AskTCP, world.AskUDP, world.AskPing} {
-			q := question(kind, to)
-			q.From = netip.AddrPortFrom(netip.MustParseAddr(beyond[i]), 0)
-			if a := b.Uplinks[1].Neighbour.Ask(q); !a.OK {
-				t.Errorf("%s from %s: %v", kind, beyond[i], a)
+		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP, world.KindPing} {
+			q := newRequest(kind, to)
+			q.From = netip.AddrPortFrom(netip.MustParseAddr(behindSecondRouter[i]), 0)
+			if a := b.Uplinks[1].Neighbour.Send(q); !a.OK {
+				t.Errorf("%s from %s: %v", kind, behindSecondRouter[i], a)
 			}
 		}
 	}

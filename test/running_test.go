@@ -16,19 +16,19 @@ import (
 
 // service is replypath as it runs from boot on.
 type service struct {
-	b      *box
-	cmd    *world.Command
-	ended  chan error
-	log    lockedBuffer
-	notify *net.UnixConn
-	states chan string // what it told its manager, a message each
+	b             *box
+	cmd           *world.Command
+	ended         chan error
+	log           lockedBuffer
+	notify        *net.UnixConn
+	notifications chan string // what it told its manager, a message each
 }
 
 // start runs the service and waits until it says that it is ready.
 func (b *box) start() *service {
 	b.t.Helper()
 	s := b.launch()
-	s.await("READY=1")
+	s.awaitNotify("READY=1")
 	return s
 }
 
@@ -43,9 +43,9 @@ func (b *box) launch() *service {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	s := &service{b: b, notify: conn, ended: make(chan error, 1), states: make(chan string, 1000)}
-	s.cmd = b.Gateway.Command(b.t.Context(), b.program, append([]string{"run", "--config", b.config, "--state", filepath.Join(b.dir, "state")}, b.flags...)...)
-	s.cmd.Env = append(os.Environ(), append(b.environment, "NOTIFY_SOCKET="+socket)...)
+	s := &service{b: b, notify: conn, ended: make(chan error, 1), notifications: make(chan string, 1000)}
+	s.cmd = b.Gateway.Command(b.t.Context(), b.program, append([]string{"run", "--config", b.config, "--state", filepath.Join(b.dir, "state")}, b.serviceFlags...)...)
+	s.cmd.Env = append(os.Environ(), append(b.env, "NOTIFY_SOCKET="+socket)...)
 	s.cmd.Stderr = &s.log
 	if err := s.cmd.Start(); err != nil {
 		b.t.Fatal(err)
@@ -69,26 +69,26 @@ func (s *service) listen() {
 			return
 		}
 		select {
-		case s.states <- string(buffer[:n]):
+		case s.notifications <- string(buffer[:n]):
 		default: // nobody waits for it
 		}
 	}
 }
 
-// await waits until the service tells its manager this.
-func (s *service) await(what string) {
+// awaitNotify waits until the service tells its manager this.
+func (s *service) awaitNotify(want string) {
 	s.b.t.Helper()
 	late := time.After(time.Minute)
 	for {
 		select {
-		case state := <-s.states:
-			if strings.Contains(state, what) {
+		case state := <-s.notifications:
+			if strings.Contains(state, want) {
 				return
 			}
 		case err := <-s.ended:
-			s.b.t.Fatalf("the service ended (%v) before it said %s", err, what)
+			s.b.t.Fatalf("the service ended (%v) before it said %s", err, want)
 		case <-late:
-			s.b.t.Fatalf("the service never said %s", what)
+			s.b.t.Fatalf("the service never said %s", want)
 		}
 	}
 }
@@ -116,8 +116,8 @@ func (s *service) kill() {
 	<-s.ended
 }
 
-// repaired waits until the kernel is as it should be.
-func (b *box) repaired() {
+// awaitInSync waits until the kernel is as it should be.
+func (b *box) awaitInSync() {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()

@@ -20,7 +20,7 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 	}
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backend)
-		serve(b.Gateway)
+		serveAll(b.Gateway)
 		b.apply()
 		for _, family := range []int{4, 6} {
 			b.iptables(family, "-t", "mangle", "-N", "THEIRS")
@@ -42,7 +42,7 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 		if after := slices.Concat(b.prerouting(4), b.prerouting(6)); !slices.Equal(before, after) {
 			t.Errorf("PREROUTING was\n%s\nand is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 		}
-		b.watch().askAll(t, b.Client, world.Kinds)
+		b.recordEgress().wantRepliesFromAll(t, b.Client, world.Kinds)
 	})
 }
 
@@ -56,22 +56,22 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 	} {
 		t.Run(when, func(t *testing.T) {
 			b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
-			serve(b.LAN)
+			serveAll(b.LAN)
 			b.forward(b.LAN4, b.LAN6)
 			if strings.Contains(when, "after") {
 				b.apply()
 			}
 			var theirs []string
 			for _, n := range natives {
-				b.Gateway.Run(b.tool(n.version), "-t", "mangle", "-S", "PREROUTING") // makes the table when there is none
+				b.Gateway.Run(b.iptablesName(n.version), "-t", "mangle", "-S", "PREROUTING") // makes the table when there is none
 				b.iptables(n.version, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-xmark", "0x80000/0x80000")
 				b.Gateway.Run("nft", "add", "set", n.family, "mangle", "trusted", "{ type "+n.kind+"; elements = { "+n.client+" }; }")
 				b.Gateway.Run("nft", "insert rule "+n.family+" mangle PREROUTING "+strings.ReplaceAll(rule, "FAMILY", n.family))
 				theirs = append(theirs, b.native(n))
 			}
-			q := question(world.AskTCP, b.Uplinks[1].Addr4)
+			q := newRequest(world.KindTCP, b.Uplinks[1].Addr4)
 			q.Timeout = 300 * time.Millisecond
-			if a := b.Client.Ask(q); a.OK {
+			if a := b.Client.Send(q); a.OK {
 				t.Errorf("below the native rule: %v: the test proves nothing", a)
 			}
 			b.must(3, "plan")
@@ -81,7 +81,7 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 					t.Errorf("the rules of others in %s were\n%s\nand are\n%s", n.family, theirs[i], now)
 				}
 			}
-			b.watch().askAll(t, b.Client, forwarded)
+			b.recordEgress().wantRepliesFromAll(t, b.Client, dnatKinds)
 			b.must(0, "flush")
 			for i, n := range natives {
 				if now := b.native(n); now != theirs[i] {

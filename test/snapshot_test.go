@@ -22,35 +22,35 @@ var (
 	comments = regexp.MustCompile(`(?m)^#.*\n`)
 )
 
-// snap takes a snapshot.
-func snap(h *world.Host) snapshot {
+// takeSnapshot takes a snapshot.
+func takeSnapshot(h *world.Host) snapshot {
 	s := snapshot{"sysctl": sysctls(h)}
 	for _, family := range []string{"-4", "-6"} {
 		s["rules "+family] = h.Run("ip", "-d", "-N", family, "rule")
 		s["routes "+family] = h.Run("ip", "-d", "-N", family, "route", "show", "table", "all")
 	}
 	s["links"] = h.Run("ip", "-d", "-N", "link")
-	for _, save := range saves {
-		s[save] = normal(h.Run(save))
+	for _, save := range saveCommands {
+		s[save] = normalize(h.Run(save))
 	}
-	s["nft"] = normal(h.Run("nft", "-s", "list", "ruleset"))
+	s["nft"] = normalize(h.Run("nft", "-s", "list", "ruleset"))
 	return s
 }
 
-var saves = []string{"iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save"}
+var saveCommands = []string{"iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save"}
 
-func normal(text string) string {
+func normalize(text string) string {
 	return counters.ReplaceAllString(comments.ReplaceAllString(text, ""), "")
 }
 
-// volatile are sysctls that are gauges, or secrets made at the first look.
-var volatile = regexp.MustCompile(`nf_conntrack_count|fastopen_key|ipv[46]/route/flush|stable_secret`)
+// volatileSysctls are sysctls that are gauges, or secrets made at the first look.
+var volatileSysctls = regexp.MustCompile(`nf_conntrack_count|fastopen_key|ipv[46]/route/flush|stable_secret`)
 
 func sysctls(h *world.Host) string {
 	var all strings.Builder
 	h.Do(func() {
 		filepath.WalkDir("/proc/sys/net", func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && !volatile.MatchString(path) {
+			if err == nil && !d.IsDir() && !volatileSysctls.MatchString(path) {
 				value, _ := os.ReadFile(path)
 				all.WriteString(path + " = " + strings.TrimSpace(string(value)) + "\n")
 			}
@@ -60,14 +60,14 @@ func sysctls(h *world.Host) string {
 	return all.String()
 }
 
-// same wants the host to be as it was, in all that the snapshot has.
-func (s snapshot) same(t *testing.T, what string, h *world.Host) {
+// wantSame wants the host to be as it was, in all that the snapshot has.
+func (s snapshot) wantSame(t *testing.T, after string, h *world.Host) {
 	t.Helper()
-	now := snap(h)
+	now := takeSnapshot(h)
 	for section, before := range s {
 		if before != now[section] {
 			diff := cmp.Diff(lines(before), lines(now[section]))
-			t.Errorf("%s: %s are not as before (-before +now):\n%s", what, section, diff)
+			t.Errorf("%s: %s are not as before (-before +now):\n%s", after, section, diff)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func memory(tb testing.TB, pid int, which string) int {
 	return 0
 }
 
-func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
+func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
 	for what, where := range map[string]string{
 		"a table of others":            foreignTable,
 		"main, on the link":            "dev eth1 protocol 186",
@@ -74,11 +74,11 @@ func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
 			speed := make(chan int, 1)
 			go func() { speed <- b.storm(t, where) }()
 			var took durations
-			for len(took) < 2*patience && (len(speed) == 0 || len(took) == 0) {
-				b.do("ip rule del priority 2003 lookup 8202")
+			for len(took) < 2*maxHarmsPerObject && (len(speed) == 0 || len(took) == 0) {
+				b.shell("ip rule del priority 2003 lookup 8202")
 				took = append(took, b.awaitRule(t, stormBound))
-				b.do("ip -6 route del default table 8202 dev eth1")
-				took = append(took, until(t, stormBound, "the route is back", func() bool {
+				b.shell("ip -6 route del default table 8202 dev eth1")
+				took = append(took, eventually(t, stormBound, "the route is back", func() bool {
 					return strings.Contains(b.Gateway.Run("ip", "-6", "route", "show", "table", "8202"), "default via fe80::1")
 				}))
 			}
@@ -87,7 +87,7 @@ func TestAStormOfRoutesDelaysNoRepair(t *testing.T) {
 			if after > before+stormGrowth {
 				t.Errorf("memory grew from %d to %d KiB", before, after)
 			}
-			b.repaired()
+			b.awaitInSync()
 		})
 	}
 }
@@ -106,30 +106,30 @@ func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
 		t.Fatalf("add routes: %v: %s", err, out)
 	}
 	s := b.start()
-	b.do("ip rule del priority 2003 lookup 8202")
+	b.shell("ip rule del priority 2003 lookup 8202")
 	b.awaitRule(t, stormBound)
 	if peak := memory(t, s.cmd.Process.Pid, "VmHWM:"); peak > most {
 		t.Errorf("beside %d routes it took %d KiB, want %d at most", routes, peak, most)
 	}
-	b.repaired()
+	b.awaitInSync()
 }
 
 func (b *box) awaitRule(t *testing.T, bound time.Duration) time.Duration {
 	t.Helper()
-	return until(t, bound, "the rule is back", func() bool {
+	return eventually(t, bound, "the rule is back", func() bool {
 		return strings.Contains(b.Gateway.Run("ip", "rule", "show", "priority", "2003"), "lookup 8202")
 	})
 }
 
-func TestLostEventsAreMadeUpFor(t *testing.T) {
+func TestLostNetlinkEventsAreRecovered(t *testing.T) {
 	b := newBox(t, conditions{rpFilter: 1}.build(t, 2, world.Options{}), backends[0])
 	s := b.start()
 	s.signal(syscall.SIGSTOP)
 	speed := b.storm(t, foreignTable)
-	b.do("ip rule del priority 2003 lookup 8202")
+	b.shell("ip rule del priority 2003 lookup 8202")
 	s.signal(syscall.SIGCONT)
 	t.Logf("%d changes a second while it slept; repaired %s after it woke", speed, b.awaitRule(t, stormBound))
 	// The kernel has told once that events were lost, and may be silent about what it dropped since.
-	b.do("ip rule del priority 2003 lookup 8202")
+	b.shell("ip rule del priority 2003 lookup 8202")
 	b.awaitRule(t, stormBound)
 }

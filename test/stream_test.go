@@ -38,42 +38,42 @@ func eachTraffic(t *testing.T, uplinks int, test func(t *testing.T, b *box, fami
 	}
 }
 
-func TestConnectionsThatWereRightOutliveTheFirstApply(t *testing.T) {
+func TestSymmetricConnectionsSurviveTheFirstApply(t *testing.T) {
 	eachTraffic(t, 2, func(t *testing.T, b *box, family int) {
-		f := b.begin(t, family, b.Uplinks[0])
+		f := b.startConnections(t, family, b.Uplinks[0])
 		b.apply()
-		f.unharmed(t)
+		f.wantUndisturbed(t)
 		b.must(0, "flush")
-		f.unharmed(t)
-		f.alive(t)
+		f.wantUndisturbed(t)
+		f.wantAlive(t)
 	})
 }
 
-func TestConnectionsDoNotNoticeAnotherUplinkComeAndGo(t *testing.T) {
+func TestConnectionsSurviveUplinkChanges(t *testing.T) {
 	eachTraffic(t, 3, func(t *testing.T, b *box, family int) {
 		first := b.Uplinks[:2]
 		b.configure(first...)
 		b.apply()
-		f := b.begin(t, family, first...)
+		f := b.startConnections(t, family, first...)
 		for _, uplinks := range [][]*world.Uplink{b.Uplinks, first} {
 			b.configure(uplinks...)
 			b.must(0, "apply")
-			f.unharmed(t)
+			f.wantUndisturbed(t)
 		}
 		if r := b.must(0, "apply"); !strings.Contains(r.stdout, "in sync") {
 			t.Errorf("apply with nothing to do: %s", r)
 		}
-		f.unharmed(t)
-		f.alive(t)
+		f.wantUndisturbed(t)
+		f.wantAlive(t)
 	})
 }
 
 // What is damaged may stray until it is repaired, and no longer; what is not damaged may not stray at all, also not
 // while it is repaired beside it.
-func TestConnectionsOutliveDamageAndRepair(t *testing.T) {
+func TestConnectionsSurviveDamageAndRepair(t *testing.T) {
 	eachTraffic(t, 2, func(t *testing.T, b *box, family int) {
 		b.apply()
-		f := b.begin(t, family, b.Uplinks...)
+		f := b.startConnections(t, family, b.Uplinks...)
 		first := b.Uplinks[0]
 		ours := func(p world.Packet) bool { return p.From(first.Addr4) || p.From(first.Addr6) }
 		for what, damage := range damages {
@@ -87,18 +87,18 @@ func TestConnectionsOutliveDamageAndRepair(t *testing.T) {
 			if r := b.must(0, "apply"); strings.Contains(r.stdout, "in sync") {
 				t.Errorf("%s: apply: %s", what, r)
 			}
-			f.broken = max(f.broken, time.Since(began))
+			f.longestOutage = max(f.longestOutage, time.Since(began))
 			f.Settle()
 			if n := f.strays[1].Count(ours); n != 0 {
 				t.Errorf("%s: %d packets of the first uplink strayed, which main's default is by", what, n)
 			}
-			f.forget()
-			f.unharmed(t)
+			f.resetStrays()
+			f.wantUndisturbed(t)
 			if t.Failed() {
 				t.Fatalf("after: %s", what)
 			}
 		}
-		f.alive(t)
+		f.wantAlive(t)
 	})
 }
 

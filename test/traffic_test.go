@@ -9,14 +9,14 @@ import (
 	"replypath/test/world"
 )
 
-// traffic is connections of the client's that must not notice what happens to the gateway: streams under full load
+// connectionLoad is connections of the client's that must not notice what happens to the gateway: streams under full load
 // and idle ones.
-type traffic struct {
+type connectionLoad struct {
 	*box
-	streams map[netip.Addr]*world.Stream
-	idle    map[netip.Addr]*world.Connections
-	strays  []*world.Recorder // by uplink: what its ISP got that does not come from there
-	broken  time.Duration     // the longest time that the gateway was damaged
+	streams       map[netip.Addr]*world.Stream
+	idle          map[netip.Addr]*world.Connections
+	strays        []*world.Recorder // by uplink: what its ISP got that does not come from there
+	longestOutage time.Duration     // the longest time that the gateway was damaged
 }
 
 const (
@@ -26,29 +26,29 @@ const (
 	worstProgress   = time.Minute
 )
 
-// begin opens idle connections to both addresses of the uplinks, and streams to those of one family: more would be busy
+// startConnections opens idle connections to both addresses of the uplinks, and streams to those of one family: more would be busy
 // with each other.
-func (b *box) begin(t *testing.T, family int, uplinks ...*world.Uplink) *traffic {
+func (b *box) startConnections(t *testing.T, family int, uplinks ...*world.Uplink) *connectionLoad {
 	t.Helper()
-	f := &traffic{box: b, streams: map[netip.Addr]*world.Stream{}, idle: map[netip.Addr]*world.Connections{}}
+	f := &connectionLoad{box: b, streams: map[netip.Addr]*world.Stream{}, idle: map[netip.Addr]*world.Connections{}}
 	for _, u := range b.Uplinks {
 		f.strays = append(f.strays, u.Refused.Record(stray))
 	}
 	var err error
 	for _, u := range uplinks {
 		for _, to := range u.Addrs() {
-			if f.idle[to], err = b.Client.Connect(question(world.AskTCP, to), idleConnections); err != nil {
+			if f.idle[to], err = b.Client.Connect(newRequest(world.KindTCP, to), idleConnections); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	for _, u := range uplinks {
 		to := map[int]netip.Addr{4: u.Addr4, 6: u.Addr6}[family]
-		if f.streams[to], err = b.Client.Stream(question(world.AskTCP, to)); err != nil {
+		if f.streams[to], err = b.Client.Stream(newRequest(world.KindTCP, to)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.goesOn(t)
+	f.wantProgress(t)
 	return f
 }
 
@@ -58,8 +58,8 @@ func stray(p world.Packet) bool {
 	return p.Dir == world.Out && p.Family != 0 && !p.Src.IsLinkLocalUnicast() && !p.Src.IsUnspecified()
 }
 
-// goesOn waits until every stream has carried more.
-func (f *traffic) goesOn(t *testing.T) {
+// wantProgress waits until every stream has carried more.
+func (f *connectionLoad) wantProgress(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), worstProgress)
 	defer stop()
@@ -70,10 +70,10 @@ func (f *traffic) goesOn(t *testing.T) {
 	}
 }
 
-// unharmed wants every stream to go on, and no stray packet since the recorders were reset.
-func (f *traffic) unharmed(t *testing.T) {
+// wantUndisturbed wants every stream to go on, and no stray packet since the recorders were reset.
+func (f *connectionLoad) wantUndisturbed(t *testing.T) {
 	t.Helper()
-	f.goesOn(t)
+	f.wantProgress(t)
 	f.Settle()
 	for i, r := range f.strays {
 		if packets := r.Packets(); len(packets) != 0 {
@@ -82,12 +82,12 @@ func (f *traffic) unharmed(t *testing.T) {
 	}
 }
 
-// alive wants that every connection has lived until now.
-func (f *traffic) alive(t *testing.T) {
+// wantAlive wants that every connection has lived until now.
+func (f *connectionLoad) wantAlive(t *testing.T) {
 	t.Helper()
 	for to, s := range f.streams {
 		// TCP's patience between two attempts grows with the break: it can last as long again, and more.
-		if c := s.Stop(); c.Reset || c.Err != nil || c.Stall > worstStall+2*f.broken {
+		if c := s.Stop(); c.Reset || c.Err != nil || c.Stall > worstStall+2*f.longestOutage {
 			t.Errorf("stream to %s: reset %v, ended by %v, stalled for %s", to, c.Reset, c.Err, c.Stall)
 		}
 	}
@@ -98,8 +98,8 @@ func (f *traffic) alive(t *testing.T) {
 	}
 }
 
-// forget resets the recorders, which have settled.
-func (f *traffic) forget() {
+// resetStrays resets the recorders, which have settled.
+func (f *connectionLoad) resetStrays() {
 	for _, r := range f.strays {
 		r.Reset()
 	}

@@ -40,9 +40,9 @@ func TestTransitBouncesWithoutItsRule(t *testing.T) {
 	for i, version := range []string{"-4", "-6"} {
 		b.Gateway.Run("ip", version, "rule", "del", "iif", "eth1", "fwmark", "0x200/0x1f00", "protocol", "82")
 		wire := b.Uplinks[1].Wire.Record()
-		q := question(world.AskUDP, there[i])
+		q := newRequest(world.KindUDP, there[i])
 		q.Timeout = 300 * time.Millisecond
-		if a := b.Uplinks[1].Neighbour.Ask(q); a.OK {
+		if a := b.Uplinks[1].Neighbour.Send(q); a.OK {
 			t.Errorf("without the rule: %v", a)
 		}
 		bounced := func(p world.Packet) bool { return p.Dir == world.In && p.From(here[i]) && p.To(there[i]) }
@@ -104,7 +104,7 @@ func (b *box) flood(t *testing.T, from, to netip.AddrPort) {
 }
 
 // A network behind the second uplink reaches the Internet by the first, in the first's name.
-func TestTransitToTheInternetByMasquerading(t *testing.T) {
+func TestMasqueradedTransit(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1} {
 			c := conditions{rpFilter: rpFilter}
@@ -113,7 +113,7 @@ func TestTransitToTheInternetByMasquerading(t *testing.T) {
 				for _, family := range []int{4, 6} {
 					b.iptables(family, "-t", "nat", "-A", "POSTROUTING", "-o", "eth0", "-j", "MASQUERADE")
 				}
-				serve(b.Client)
+				serveAll(b.Client)
 				there := []netip.Addr{b.Client4, b.Client6}
 				b.passes(t, there)
 				b.apply()
@@ -128,9 +128,9 @@ func TestTransitToTheInternetByMasquerading(t *testing.T) {
 func newTransit(t *testing.T, c conditions, backend string) (b *box, here, there []netip.Addr) {
 	t.Helper()
 	b = newBox(t, c.build(t, 2, world.Options{Neighbours: []int{0, 1}}), backend)
-	serve(b.Gateway)
+	serveAll(b.Gateway)
 	for i, u := range b.Uplinks {
-		serve(u.Neighbour)
+		serveAll(u.Neighbour)
 		link := u.Neighbour.Link("eth0")
 		other := b.Uplinks[1-i]
 		routes := []world.Route{
@@ -160,6 +160,6 @@ func neighbour(u *world.Uplink) []netip.Addr {
 func (b *box) passes(t *testing.T, there []netip.Addr) {
 	t.Helper()
 	for _, to := range there {
-		ask(t, b.Uplinks[1].Neighbour, to, []world.Kind{world.AskTCP, world.AskUDP, world.AskPing, world.AskClosedTCP, world.AskClosedUDP})
+		wantReplies(t, b.Uplinks[1].Neighbour, to, []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP})
 	}
 }

@@ -9,20 +9,22 @@ import (
 	"replypath/test/world"
 )
 
-// trouble is what can happen. It may leave the host in any state that is right for the operator.
-type trouble struct {
+// disturbance is what can happen. It may leave the host in any state that is right for the operator.
+type disturbance struct {
 	name string
 	make func(c *chaos)
 }
 
-// contested commands go on when one fails: ip(8) lists and then deletes, and gives up over what the service has changed
+// ignoringErrors commands go on when one fails: ip(8) lists and then deletes, and gives up over what the service has changed
 // in between. What a flush that gave up has left is there to be added again.
-func contested(commands string) string { return strings.ReplaceAll(commands, ";", " || :;") + " || :" }
+func ignoringErrors(commands string) string {
+	return strings.ReplaceAll(commands, ";", " || :;") + " || :"
+}
 
-var troubles = []trouble{
+var disturbances = []disturbance{
 	{"a link goes down and up", func(c *chaos) { c.bounce() }},
 	{"a link loses its carrier", func(c *chaos) {
-		u := c.one()
+		u := c.randomUplink()
 		u.Wire.Down()
 		c.pause()
 		u.Wire.Up()
@@ -31,72 +33,75 @@ var troubles = []trouble{
 		}
 	}},
 	{"a link is renamed and back", func(c *chaos) {
-		u := c.one()
-		c.do("ip link set "+u.Link.Name+" name x9", "ip link set x9 name "+u.Link.Name)
-		c.defaults(u)
+		u := c.randomUplink()
+		c.shell("ip link set "+u.Link.Name+" name x9", "ip link set x9 name "+u.Link.Name)
+		c.restoreDefaults(u)
 	}},
 	{"a link is renamed for a while", func(c *chaos) {
-		u := c.one()
-		c.do("ip link set " + u.Link.Name + " name x9")
+		u := c.randomUplink()
+		c.shell("ip link set " + u.Link.Name + " name x9")
 		c.pause()
-		c.do("ip link set x9 name " + u.Link.Name)
-		c.defaults(u)
+		c.shell("ip link set x9 name " + u.Link.Name)
+		c.restoreDefaults(u)
 	}},
-	{"a link is made anew", func(c *chaos) { c.recreate(c.one()) }},
+	{"a link is made anew", func(c *chaos) { c.recreate(c.randomUplink()) }},
 	{"an address more", func(c *chaos) {
-		u, a := c.one(), c.host()
-		c.do("ip addr add " + a + "/24 dev " + u.Link.Name)
+		u, a := c.randomUplink(), c.randomAddr()
+		c.shell("ip addr add " + a + "/24 dev " + u.Link.Name)
 		c.pause()
-		c.do("ip addr del " + a + "/24 dev " + u.Link.Name)
+		c.shell("ip addr del " + a + "/24 dev " + u.Link.Name)
 	}},
 	{"the addresses go and come", func(c *chaos) {
-		u := c.one()
-		c.do("ip addr flush dev " + u.Link.Name + " scope global")
+		u := c.randomUplink()
+		c.shell("ip addr flush dev " + u.Link.Name + " scope global")
 		c.pause()
-		c.address(u)
+		c.restoreAddrs(u)
 	}},
 	{"another gateway for a while", func(c *chaos) {
-		u := c.one()
-		c.do(fmt.Sprintf("ip route replace default via %s dev %s table %d onlink", c.host(), u.Link.Name, 8201+u.Index))
+		u := c.randomUplink()
+		c.shell(fmt.Sprintf("ip route replace default via %s dev %s table %d onlink", c.randomAddr(), u.Link.Name, 8201+u.Index))
 	}},
 	{"a gateway is unknown for a while", func(c *chaos) {
-		c.do("ip route flush table 101", "ip -6 route flush table 101")
+		c.shell("ip route flush table 101", "ip -6 route flush table 101")
 		c.pause()
-		c.defaults(c.uplinks[2])
+		c.restoreDefaults(c.uplinks[2])
 	}},
 	{"ip rule flush", func(c *chaos) {
-		c.do(contested("ip rule flush; " + restore4))
+		c.shell(ignoringErrors("ip rule flush; " + restore4))
 	}},
-	{"ip -6 rule flush", func(c *chaos) { c.do(contested("ip -6 rule flush; " + restore6)) }},
-	{"our routes flushed", func(c *chaos) { c.do(contested("ip route flush proto 82; ip -6 route flush proto 82")) }},
-	{"mangle flushed", func(c *chaos) { c.do(c.tool(4)+" -w -t mangle -F", c.tool(6)+" -w -t mangle -F"); c.theirs() }},
+	{"ip -6 rule flush", func(c *chaos) { c.shell(ignoringErrors("ip -6 rule flush; " + restore6)) }},
+	{"our routes flushed", func(c *chaos) { c.shell(ignoringErrors("ip route flush proto 82; ip -6 route flush proto 82")) }},
+	{"mangle flushed", func(c *chaos) {
+		c.shell(c.iptablesName(4)+" -w -t mangle -F", c.iptablesName(6)+" -w -t mangle -F")
+		c.restoreForeignChains()
+	}},
 	{"mangle emptied", func(c *chaos) {
 		for _, family := range []int{4, 6} {
-			c.do(c.tool(family)+" -w -t mangle -F", c.tool(family)+" -w -t mangle -X 2>/dev/null || :") // unless ours are back
+			c.shell(c.iptablesName(family)+" -w -t mangle -F", c.iptablesName(family)+" -w -t mangle -X 2>/dev/null || :") // unless ours are back
 		}
-		c.theirs()
+		c.restoreForeignChains()
 	}},
 	{"a jump and a chain deleted", func(c *chaos) {
-		tool := c.tool(4+2*c.chance.IntN(2)) + " -w -t mangle "
+		tool := c.iptablesName(4+2*c.chance.IntN(2)) + " -w -t mangle "
 		// Any of it may be gone already, or be there again.
-		c.do("(" + tool + "-D OUTPUT -j REPLYPATH-OUT;" + tool + "-F REPLYPATH-OUT;" + tool + "-X REPLYPATH-OUT) 2>/dev/null || :")
+		c.shell("(" + tool + "-D OUTPUT -j REPLYPATH-OUT;" + tool + "-F REPLYPATH-OUT;" + tool + "-X REPLYPATH-OUT) 2>/dev/null || :")
 	}},
 	{"a restore by others", func(c *chaos) {
-		c.do("printf '*mangle\\n:THEIRS - [0:0]\\n-A THEIRS -i lan0 -j MARK --set-xmark 0x80000/0x80000\\n-A PREROUTING -j THEIRS\\nCOMMIT\\n' | " + c.tool(4) + "-restore -w")
-		c.theirs()
+		c.shell("printf '*mangle\\n:THEIRS - [0:0]\\n-A THEIRS -i lan0 -j MARK --set-xmark 0x80000/0x80000\\n-A PREROUTING -j THEIRS\\nCOMMIT\\n' | " + c.iptablesName(4) + "-restore -w")
+		c.restoreForeignChains()
 	}},
 	{"sysctls", func(c *chaos) {
-		c.do("sysctl -qw net.ipv4.fwmark_reflect=0", "sysctl -qw net.ipv4.conf."+c.one().Link.Name+".src_valid_mark=0")
+		c.shell("sysctl -qw net.ipv4.fwmark_reflect=0", "sysctl -qw net.ipv4.conf."+c.randomUplink().Link.Name+".src_valid_mark=0")
 	}},
-	{"groups", func(c *chaos) { c.do("ip link set " + c.one().Link.Name + " group 3") }},
+	{"groups", func(c *chaos) { c.shell("ip link set " + c.randomUplink().Link.Name + " group 3") }},
 	{"a hangup", func(c *chaos) { c.service.signal(syscall.SIGHUP) }},
 	{"a hangup with a bad file", func(c *chaos) {
-		for len(c.service.states) > 0 {
-			<-c.service.states
+		for len(c.service.notifications) > 0 {
+			<-c.service.notifications
 		}
 		c.write("nonsense = 1\n")
 		c.service.signal(syscall.SIGHUP)
-		c.service.await("refused")
+		c.service.awaitNotify("refused")
 		c.configure(c.uplinks...)
 		c.service.signal(syscall.SIGHUP)
 	}},
@@ -109,7 +114,7 @@ var troubles = []trouble{
 	}},
 	{"a crash", func(c *chaos) { c.service.kill(); c.service = c.start() }},
 	{"a crash in the middle of repairs", func(c *chaos) {
-		c.do(contested("ip rule flush; " + restore4))
+		c.shell(ignoringErrors("ip rule flush; " + restore4))
 		c.pause()
 		c.service.kill()
 		c.service = c.start()
@@ -117,38 +122,38 @@ var troubles = []trouble{
 	{"a stop and a start", func(c *chaos) { c.service.stop(); c.service = c.start() }},
 }
 
-// onlyNFT can happen to one backend.
-var onlyNFT = trouble{"nft flush ruleset", func(c *chaos) { c.do("nft flush ruleset"); c.theirs() }}
+// nftDisturbance can happen to one backend.
+var nftDisturbance = disturbance{"nft flush ruleset", func(c *chaos) { c.shell("nft flush ruleset"); c.restoreForeignChains() }}
 
-func (c *chaos) one() *world.Uplink { return c.uplinks[c.chance.IntN(len(c.uplinks))] }
+func (c *chaos) randomUplink() *world.Uplink { return c.uplinks[c.chance.IntN(len(c.uplinks))] }
 
-func (c *chaos) host() string { return fmt.Sprintf("198.51.100.%d", 100+c.chance.IntN(100)) }
+func (c *chaos) randomAddr() string { return fmt.Sprintf("198.51.100.%d", 100+c.chance.IntN(100)) }
 
 // pause lets the service get anywhere.
 func (c *chaos) pause() { time.Sleep(time.Duration(c.chance.IntN(60)) * time.Millisecond) }
 
 func (c *chaos) bounce() {
-	u := c.one()
-	c.do("ip link set " + u.Link.Name + " down")
+	u := c.randomUplink()
+	c.shell("ip link set " + u.Link.Name + " down")
 	c.pause()
-	c.do("ip link set " + u.Link.Name + " up")
-	c.address(u)
+	c.shell("ip link set " + u.Link.Name + " up")
+	c.restoreAddrs(u)
 }
 
-// address gives an uplink what it had: the kernel takes IPv6 addresses and routes away with the link.
-func (c *chaos) address(u *world.Uplink) {
+// restoreAddrs gives an uplink what it had: the kernel takes IPv6 addresses and routes away with the link.
+func (c *chaos) restoreAddrs(u *world.Uplink) {
 	link := u.Link.Name
-	c.do("ip addr replace "+u.Addr4.String()+"/24 dev "+link, "ip -6 addr replace "+u.Addr6.String()+"/64 dev "+link+" nodad", "ip -6 addr replace fe80::2/64 dev "+link+" nodad")
-	c.defaults(u)
+	c.shell("ip addr replace "+u.Addr4.String()+"/24 dev "+link, "ip -6 addr replace "+u.Addr6.String()+"/64 dev "+link+" nodad", "ip -6 addr replace fe80::2/64 dev "+link+" nodad")
+	c.restoreDefaults(u)
 }
 
-// defaults are main's, by the first uplink, and those of a table of somebody's, from which the last uplink's gateway is
+// restoreDefaults are main's, by the first uplink, and those of a table of somebody's, from which the last uplink's gateway is
 // learnt.
-func (c *chaos) defaults(u *world.Uplink) {
+func (c *chaos) restoreDefaults(u *world.Uplink) {
 	table := map[int]string{0: "main", 2: "101"}[u.Index]
 	if table != "" {
 		dev := " dev " + u.Link.Name + " table " + table
-		c.do("ip route replace default via "+u.Router4.String()+dev, "ip -6 route replace default via fe80::1"+dev)
+		c.shell("ip route replace default via "+u.Router4.String()+dev, "ip -6 route replace default via fe80::1"+dev)
 	}
 }
 
@@ -157,14 +162,14 @@ func (c *chaos) recreate(u *world.Uplink) {
 	u.Link.Delete()
 	c.pause()
 	c.Rewire(u)
-	c.defaults(u)
+	c.restoreDefaults(u)
 }
 
-// theirs puts back what others keep in mangle, when a flush took it too.
-func (c *chaos) theirs() {
+// restoreForeignChains puts back what others keep in mangle, when a flush took it too.
+func (c *chaos) restoreForeignChains() {
 	for _, family := range []int{4, 6} {
-		tool := c.tool(family) + " -w -t mangle "
-		c.do(tool+"-N THEIRS 2>/dev/null || "+tool+"-F THEIRS",
+		tool := c.iptablesName(family) + " -w -t mangle "
+		c.shell(tool+"-N THEIRS 2>/dev/null || "+tool+"-F THEIRS",
 			tool+"-A THEIRS -i lan0 -j MARK --set-xmark 0x80000/0x80000",
 			tool+"-C PREROUTING -j THEIRS 2>/dev/null || "+tool+"-A PREROUTING -j THEIRS")
 	}

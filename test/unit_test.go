@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestTheUnitIsABox wants what systemd itself thinks of the service's exposure, which it gives from 0 to 10.
-func TestTheUnitIsABox(t *testing.T) {
+// TestUnitIsSandboxed wants what systemd itself thinks of the service's exposure, which it gives from 0 to 10.
+func TestUnitIsSandboxed(t *testing.T) {
 	cmd := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=25", "../etc/replypath.service")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("more than 2.5: %v\n%s", err, out)
 	}
 }
 
-func TestScriptsAreShell(t *testing.T) {
+func TestScriptsAreValidShell(t *testing.T) {
 	scripts, _ := filepath.Glob("../etc/package/p*")
 	others, _ := filepath.Glob("../etc/init.d/*")
 	if len(scripts) != 3 || len(others) != 2 {

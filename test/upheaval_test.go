@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-func TestWhatOthersAndChangesCostIsSaidBeforehand(t *testing.T) {
+func TestPlanWarnsOfForeignRulesAndDisruptions(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
@@ -34,26 +34,26 @@ func TestWhatOthersAndChangesCostIsSaidBeforehand(t *testing.T) {
 	}
 }
 
-func TestWhatCannotGoKeepsNothingElseFromBeingRepaired(t *testing.T) {
+func TestUndeletableChainDoesNotBlockRepairs(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		t.Parallel()
 		b := newBox(t, world.TwoISPs(t), backend)
 		s := b.start()
 		for _, family := range []int{4, 6} {
-			b.shell(family, "IPT -N REPLYPATH-OLD; IPT -A FORWARD -j REPLYPATH-OLD; IPT -F REPLYPATH-PRE")
+			b.familyShell(family, "IPT -N REPLYPATH-OLD; IPT -A FORWARD -j REPLYPATH-OLD; IPT -F REPLYPATH-PRE")
 		}
-		s.await("somebody else jumps to a chain of ours")
+		s.awaitNotify("somebody else jumps to a chain of ours")
 		for _, family := range []int{4, 6} {
-			until(t, time.Minute, "the chain is whole again", func() bool {
+			eventually(t, time.Minute, "the chain is whole again", func() bool {
 				return strings.Contains(b.iptables(family, "-w", "-t", "mangle", "-S", "REPLYPATH-PRE"), "--restore-mark")
 			})
-			b.shell(family, "IPT -D FORWARD -j REPLYPATH-OLD")
+			b.familyShell(family, "IPT -D FORWARD -j REPLYPATH-OLD")
 		}
-		b.repaired()
+		b.awaitInSync()
 	})
 }
 
-func TestFlushWithoutNotesAndBesideForeignJumps(t *testing.T) {
+func TestFlushWithoutStateAndBesideForeignJumps(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		t.Parallel()
 		b := newBox(t, world.TwoISPs(t), backend)

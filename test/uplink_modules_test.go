@@ -15,21 +15,21 @@ import (
 )
 
 // moduleKinds are those that are modules, which not every kernel has: make test-boot QEMU=1 boots Debian's.
-var moduleKinds = map[string]kind{
-	"VLAN":      {over: overVLAN},
-	"bond":      {over: overBond, after: bondFailsOver},
-	"WireGuard": {over: overWireGuard, gateway: learnt},
+var moduleKinds = map[string]linkKind{
+	"VLAN":      {replaceLink: asVLAN},
+	"bond":      {replaceLink: asBond, after: bondFailsOver},
+	"WireGuard": {replaceLink: asWireGuard, gateway: autoGateways},
 }
 
-func TestModulesMakeUplinks(t *testing.T) { eachKind(t, moduleKinds) }
+func TestModulesMakeUplinks(t *testing.T) { eachLinkKind(t, moduleKinds) }
 
-func overVLAN(in *world.Internet, u *world.Uplink) {
-	u.Link = added(in.Gateway, "eth1.100", "link", u.Link.Name, "type", "vlan", "id", "100")
-	u.Side = added(u.ISP, "port0.100", "link", u.Wire.Name, "type", "vlan", "id", "100")
+func asVLAN(in *world.Internet, u *world.Uplink) {
+	u.Link = addLink(in.Gateway, "eth1.100", "link", u.Link.Name, "type", "vlan", "id", "100")
+	u.Side = addLink(u.ISP, "port0.100", "link", u.Wire.Name, "type", "vlan", "id", "100")
 }
 
-// overBond makes the wire and a second one a bond, of which one wire is used until it fails.
-func overBond(in *world.Internet, u *world.Uplink) {
+// asBond makes the wire and a second one a bond, of which one wire is used until it fails.
+func asBond(in *world.Internet, u *world.Uplink) {
 	spare, port := in.Join(in.Gateway, "eth1b", u.ISP, "port1")
 	u.Side = u.ISP.Bridge("net0", u.Wire, port)
 	in.Gateway.Run("ip", "link", "add", "name", "bond1", "type", "bond", "mode", "active-backup", "miimon", "10", "primary_reselect", "failure")
@@ -40,20 +40,20 @@ func overBond(in *world.Internet, u *world.Uplink) {
 	}
 	u.Link = in.Gateway.Link("bond1")
 	u.Link.Up()
-	sendsBy(in.Gateway, "eth1")
+	awaitActivePort(in.Gateway, "eth1")
 }
 
-func bondFailsOver(t *testing.T, p *proof) {
+func bondFailsOver(t *testing.T, p *egress) {
 	u := p.Uplinks[1]
 	u.Wire.Down()
-	sendsBy(p.Gateway, "eth1b")
+	awaitActivePort(p.Gateway, "eth1b")
 	for _, to := range u.Addrs() {
-		p.ask(t, p.Client, u, to, world.Kinds)
+		p.wantReplies(t, p.Client, u, to, world.Kinds)
 	}
 }
 
-// sendsBy waits until the bond sends by that wire.
-func sendsBy(h *world.Host, wire string) {
+// awaitActivePort waits until the bond sends by that wire.
+func awaitActivePort(h *world.Host, wire string) {
 	for {
 		if text := h.Run("ip", "-d", "link", "show", "bond1"); strings.Contains(text, "active_slave "+wire+" ") && strings.Contains(text, "LOWER_UP") {
 			return
@@ -62,8 +62,8 @@ func sendsBy(h *world.Host, wire string) {
 	}
 }
 
-// overWireGuard makes the uplink a tunnel to its ISP, through the wire.
-func overWireGuard(in *world.Internet, u *world.Uplink) {
+// asWireGuard makes the uplink a tunnel to its ISP, through the wire.
+func asWireGuard(in *world.Internet, u *world.Uplink) {
 	u.Link.Addr("198.18.100.2/30")
 	u.Wire.Addr("198.18.100.1/30")
 	here, there := newPeer(in.Gateway, "wg1"), newPeer(u.ISP, "wg0")
@@ -84,7 +84,7 @@ func newPeer(h *world.Host, name string) peer {
 	if err != nil {
 		panic(err)
 	}
-	p := peer{added(h, name, "type", "wireguard"), base64.StdEncoding.EncodeToString(key.PublicKey().Bytes())}
+	p := peer{addLink(h, name, "type", "wireguard"), base64.StdEncoding.EncodeToString(key.PublicKey().Bytes())}
 	file := "/run/" + h.Name + ".key"
 	if err := os.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(key.Bytes())+"\n"), 0o600); err != nil {
 		panic(err)

@@ -23,9 +23,9 @@ func TestVerifyKilledOrInterruptedLeavesNothingBehind(t *testing.T) {
 		b := newBox(t, w, backend)
 		b.apply()
 		began := time.Now()
-		b.verify().right(t, 4)
+		b.verify().wantOK(t, 4)
 		whole := time.Since(began)
-		wires, before := b.everyWire(), snap(b.Gateway)
+		wires, before := b.everyWire(), takeSnapshot(b.Gateway)
 		const times, moments = 60, 13
 		caught := 0
 		for i := range times {
@@ -46,41 +46,41 @@ func TestVerifyKilledOrInterruptedLeavesNothingBehind(t *testing.T) {
 		if caught < times/4 {
 			t.Errorf("only %d of %d were ended before they ended", caught, times)
 		}
-		before.same(t, "killing verify", b.Gateway)
+		before.wantSame(t, "killing verify", b.Gateway)
 		if half := b.Gateway.Run("ss", "-Htan", "state", "syn-recv"); half != "" {
 			t.Errorf("half-open: %s", half)
 		}
-		b.quiet(t, wires)
-		b.verify().right(t, 4)
+		b.wantNoPackets(t, wires)
+		b.verify().wantOK(t, 4)
 	})
 }
 
 func TestVerifyDoesNotDisturbTraffic(t *testing.T) {
 	t.Parallel()
 	w := conditions{rpFilter: 1}.build(t, 2, world.Options{})
-	serve(w.Gateway)
+	serveAll(w.Gateway)
 	b := newBox(t, w)
 	b.apply()
-	f := b.begin(t, 4, w.Uplinks...)
+	f := b.startConnections(t, 4, w.Uplinks...)
 	for range 20 {
-		b.verify().right(t, 2)
+		b.verify().wantOK(t, 2)
 	}
-	f.unharmed(t)
-	f.alive(t)
-	b.watch().askAll(t, b.Client, world.Kinds)
+	f.wantUndisturbed(t)
+	f.wantAlive(t)
+	b.recordEgress().wantRepliesFromAll(t, b.Client, world.Kinds)
 }
 
-func TestVerifyWorksBesideTheServiceAndItself(t *testing.T) {
+func TestVerifyRunsConcurrentlyWithTheService(t *testing.T) {
 	t.Parallel()
 	w := world.TwoISPs(t)
 	w.Gateway.ServeTCP(servedPort)
 	b := newBox(t, w)
 	s := b.start()
-	before := b.lastLook()
-	until(t, inTheEnd, "the service has looked at all that it has done", func() bool {
+	before := b.lastObservation()
+	eventually(t, eventualTimeout, "the service has looked at all that it has done", func() bool {
 		last := before
 		time.Sleep(time.Second) // four times what passes until it looks at its silent repairs
-		before = b.lastLook()
+		before = b.lastObservation()
 		return before == last
 	})
 	const together = 5
@@ -98,44 +98,44 @@ func TestVerifyWorksBesideTheServiceAndItself(t *testing.T) {
 		}
 	}
 	time.Sleep(500 * time.Millisecond) // ten times what the service lets changes gather
-	if after := b.lastLook(); after != before {
+	if after := b.lastObservation(); after != before {
 		t.Errorf("the service looked at the host again, at %s after %s", after, before)
 	}
-	b.do("nft add table inet somebody")
-	until(t, 20*time.Second, "the service looks again", func() bool { return b.lastLook() != before })
+	b.shell("nft add table inet somebody")
+	eventually(t, 20*time.Second, "the service looks again", func() bool { return b.lastObservation() != before })
 	s.stop()
 }
 
-// lastLook is when the service looked at the host last.
-func (b *box) lastLook() time.Time {
+// lastObservation is when the service looked at the host last.
+func (b *box) lastObservation() time.Time {
 	b.t.Helper()
 	var status health.Status
 	r := b.run("status", "--json")
 	if err := json.Unmarshal([]byte(r.stdout), &status); err != nil {
 		b.t.Fatalf("status: %v: %s", err, r)
 	}
-	return status.Last
+	return status.LastRound
 }
 
-func TestVerifyWithoutTheCapabilityStillAsks(t *testing.T) {
+func TestVerifyWithoutCAPBPFStillQueriesRoutes(t *testing.T) {
 	t.Parallel()
 	w := world.TwoISPs(t)
 	b := newBox(t, w)
 	b.apply()
 	without := []string{"--bounding-set", "-bpf,-sys_admin", "--inh-caps", "-bpf,-sys_admin", binary, "verify", "--config", b.config}
 	b.Gateway.Run("ip", "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
-	r := b.finish(b.Gateway.Command(t.Context(), "setpriv", without...))
+	r := b.runCommand(b.Gateway.Command(t.Context(), "setpriv", without...))
 	if r.status != 3 || strings.Count(r.stdout, "not-shown") != 4 || !strings.Contains(r.stdout, "CAP_BPF") || !strings.Contains(r.stdout, "rule-missing") {
 		t.Errorf("without CAP_BPF: %s", r)
 	}
 	b.apply()
-	r = b.finish(b.Gateway.Command(t.Context(), "setpriv", without...))
+	r = b.runCommand(b.Gateway.Command(t.Context(), "setpriv", without...))
 	if r.status != 0 || strings.Count(r.stdout, "unknown") < 4 {
 		t.Errorf("without CAP_BPF, and nothing broken: %s", r)
 	}
 	// What a unit leaves the service with.
 	with := []string{"--bounding-set", "-all,+net_admin,+net_raw,+bpf", "--inh-caps", "-all", binary, "verify", "--json", "--config", b.config}
-	if r := b.finish(b.Gateway.Command(t.Context(), "setpriv", with...)); r.status != 0 || !strings.Contains(r.stdout, `"result": "yes"`) {
+	if r := b.runCommand(b.Gateway.Command(t.Context(), "setpriv", with...)); r.status != 0 || !strings.Contains(r.stdout, `"result": "yes"`) {
 		t.Errorf("with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW: %s", r)
 	}
 	readable, err := os.MkdirTemp("/run", "verify")
@@ -148,12 +148,12 @@ func TestVerifyWithoutTheCapabilityStillAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := []string{"--reuid", "65534", "--clear-groups", binary, "verify", "--config", b.config}
-	if r := b.finish(b.Gateway.Command(t.Context(), "setpriv", user...)); r.status != 1 || !strings.Contains(r.stderr, "root") {
+	if r := b.runCommand(b.Gateway.Command(t.Context(), "setpriv", user...)); r.status != 1 || !strings.Contains(r.stderr, "root") {
 		t.Errorf("as an ordinary user: %s", r)
 	}
 }
 
-func TestVerifyShowsLinksWithoutEthernetHeader(t *testing.T) {
+func TestVerifyWorksOnLinksWithoutEthernetHeader(t *testing.T) {
 	t.Parallel()
 	w := world.TwoISPs(t)
 	w.Gateway.ServeTCP(servedPort)
@@ -169,11 +169,11 @@ func TestVerifyShowsLinksWithoutEthernetHeader(t *testing.T) {
 		t.Fatalf("%+v", v)
 	}
 	for _, p := range v.Paths {
-		p.right(t)
+		p.wantOK(t)
 	}
 }
 
-func TestVerifySpeaksToPeople(t *testing.T) {
+func TestVerifyTextOutput(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, world.TwoISPs(t))
 	b.apply()
@@ -223,6 +223,6 @@ func BenchmarkProof(b *testing.B) {
 			questions += float64(len(p.Questions))
 		}
 	}
-	must(b, took, "ms/proof", 250)
+	requireBound(b, took, "ms/proof", 250)
 	b.ReportMetric(questions, "questions")
 }

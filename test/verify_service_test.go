@@ -13,25 +13,25 @@ import (
 // lanServices are questions for what the LAN host serves behind DNAT.
 const lanServices = `prove = ["tcp://:7000", "udp://:7000"]`
 
-func TestVerifyShowsServicesBehindDNAT(t *testing.T) {
+func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		w := conditions{rpFilter: 1}.build(t, 2, world.Options{})
-		serve(w.LAN)
+		serveAll(w.LAN)
 		b := newBox(t, w, backend, lanServices)
 		b.forward(b.LAN4, b.LAN6)
 		b.apply()
-		b.Client.Ask(question(world.AskPing, w.Uplinks[1].Addr4)) // the LAN host knows the gateway, and the other way round
-		b.Client.Ask(question(world.AskPing, w.Uplinks[1].Addr6))
-		wires, traces := b.uplinkWires(), b.traces()
+		b.Client.Send(newRequest(world.KindPing, w.Uplinks[1].Addr4)) // the LAN host knows the gateway, and the other way round
+		b.Client.Send(newRequest(world.KindPing, w.Uplinks[1].Addr6))
+		wires, traces := b.uplinkWires(), b.kernelTraces()
 		v := b.verify()
-		v.right(t, 2)
+		v.wantOK(t, 2)
 		for _, p := range v.Paths {
-			if n := len(slices.DeleteFunc(slices.Clone(p.Questions), func(q verifiedQuestion) bool { return q.Kind != "service" })); n != 2 {
+			if n := len(slices.DeleteFunc(slices.Clone(p.Questions), func(q verifyPacket) bool { return q.Kind != "service" })); n != 2 {
 				t.Errorf("%s %s: %d services: %+v", p.Uplink, p.Family, n, p.Questions)
 			}
 		}
-		b.untouchedBut(t, wires, traces, "neighbours")
+		b.wantNoTracesExcept(t, wires, traces, "neighbours")
 		if half := b.LAN.Run("ss", "-Htan", "state", "syn-recv"); half != "" {
 			t.Errorf("half-open on the LAN host: %s", half)
 		}
@@ -45,10 +45,10 @@ func TestVerifyShowsServicesBehindDNAT(t *testing.T) {
 	})
 }
 
-func TestVerifySeesTheSourceCheckDropWhatIsPassedOn(t *testing.T) {
+func TestVerifyReportsRPFilterDropsOfForwardedPackets(t *testing.T) {
 	t.Parallel()
 	w := conditions{rpFilter: 1}.build(t, 2, world.Options{})
-	serve(w.LAN)
+	serveAll(w.LAN)
 	b := newBox(t, w, lanServices)
 	b.forward(b.LAN4, b.LAN6)
 	b.apply()
@@ -57,22 +57,22 @@ func TestVerifySeesTheSourceCheckDropWhatIsPassedOn(t *testing.T) {
 	if p := v.path(w.Uplinks[1], 4); p.Asked.short() != "no source-check" || p.Shown.short() != "no source-check" {
 		t.Errorf("asked %s, shown %s", p.Asked, p.Shown)
 	}
-	v.path(w.Uplinks[0], 4).right(t)
-	v.path(w.Uplinks[1], 6).right(t)
+	v.path(w.Uplinks[0], 4).wantOK(t)
+	v.path(w.Uplinks[1], 6).wantOK(t)
 }
 
-func TestVerifyFindsWildcardUDPServers(t *testing.T) {
+func TestVerifyReportsWildcardUDPServers(t *testing.T) {
 	t.Parallel()
 	w := world.TwoISPs(t)
 	w.Gateway.ServeUDP(servedPort, world.Wildcard)
 	w.Gateway.ServeUDP(closedPort, world.Pktinfo)
 	b := newBox(t, w, fmt.Sprintf(`prove = ["udp://:%d", "udp://:%d"]`, servedPort, closedPort))
 	b.apply()
-	wires, traces := b.everyWire(), b.traces()
+	wires, traces := b.everyWire(), b.kernelTraces()
 	v := b.verify()
-	b.untouched(t, wires, traces)
+	b.wantNoTraces(t, wires, traces)
 	for _, family := range []int{4, 6} {
-		v.path(w.Uplinks[0], family).right(t) // main's default is right by chance
+		v.path(w.Uplinks[0], family).wantOK(t) // main's default is right by chance
 		p := v.path(w.Uplinks[1], family)
 		if p.Shown.short() != "no wildcard-udp" || !strings.Contains(p.Shown.Why, w.Uplinks[0].Addrs()[family/6].String()) {
 			t.Errorf("IPv%d: %s", family, p.Shown)
@@ -85,7 +85,7 @@ func TestVerifyFindsWildcardUDPServers(t *testing.T) {
 	}
 }
 
-func TestVerifyWaitsForAHostThatIsNotThere(t *testing.T) {
+func TestVerifyAcceptsHostUnreachableForAMissingHost(t *testing.T) {
 	t.Parallel()
 	w := world.TwoISPs(t)
 	b := newBox(t, w, `prove = ["tcp://:7000"]`)
@@ -103,10 +103,10 @@ func TestVerifyWaitsForAHostThatIsNotThere(t *testing.T) {
 	}
 	// What the kernel says of the neighbour comes three seconds after the question.
 	time.Sleep(100 * time.Millisecond)
-	b.quiet(t, wires)
+	b.wantNoPackets(t, wires)
 }
 
-func TestVerifyAsksFromTheOperatorsAddress(t *testing.T) {
+func TestVerifyUsesTheConfiguredSource(t *testing.T) {
 	t.Parallel()
 	w := world.TwoISPs(t)
 	w.Gateway.ServeTCP(servedPort)
@@ -118,10 +118,10 @@ func TestVerifyAsksFromTheOperatorsAddress(t *testing.T) {
 		b.iptables(family, "-A", "INPUT", "-s", tool, "-j", "ACCEPT")
 		b.iptables(family, "-P", "INPUT", "DROP")
 	}
-	wires, traces := b.everyWire(), b.traces()
+	wires, traces := b.everyWire(), b.kernelTraces()
 	v := b.verify()
-	v.right(t, 2)
-	b.untouched(t, wires, traces)
+	v.wantOK(t, 2)
+	b.wantNoTraces(t, wires, traces)
 	for _, p := range v.Paths {
 		for _, q := range p.Questions {
 			if !strings.Contains(q.From, "203.0.113.77:") && !strings.Contains(q.From, "[2001:db8:ffff::77]:") {

@@ -11,37 +11,37 @@ import (
 	"replypath/test/world"
 )
 
-// verified is what verify --json prints, as far as tests look at it.
-type verified struct {
+// verifyReport is what verify --json prints, as far as tests look at it.
+type verifyReport struct {
 	Version int
 	Result  string
-	Paths   []verifiedPath
+	Paths   []verifyPath
 }
 
-type verifiedPath struct {
+type verifyPath struct {
 	Uplink, Family, Interface string
-	Asked, Shown              finding
+	Asked, Shown              verifyResult
 	Seen                      *struct{ Symmetric, Stray int }
-	Questions                 []verifiedQuestion
+	Questions                 []verifyPacket
 }
 
-type verifiedQuestion struct {
+type verifyPacket struct {
 	Kind, Protocol, To, From string
 	Left                     string `json:"left_by"`
-	finding
+	verifyResult
 }
 
-type finding struct{ Result, Cause, Why, Remedy string }
+type verifyResult struct{ Result, Cause, Why, Remedy string }
 
-func (f finding) String() string {
+func (f verifyResult) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Result, f.Cause, f.Why))
 }
 
 // verify runs verify and wants its exit status to agree with what it says.
-func (b *box) verify() verified {
+func (b *box) verify() verifyReport {
 	b.t.Helper()
 	r := b.run("verify", "--json")
-	var v verified
+	var v verifyReport
 	if err := json.Unmarshal([]byte(r.stdout), &v); err != nil || v.Version != 1 {
 		b.t.Fatalf("verify --json: %v: %s", err, r)
 	}
@@ -53,61 +53,61 @@ func (b *box) verify() verified {
 }
 
 // path is that of an uplink in a family.
-func (v verified) path(u *world.Uplink, family int) verifiedPath {
-	i := slices.IndexFunc(v.Paths, func(p verifiedPath) bool {
+func (v verifyReport) path(u *world.Uplink, family int) verifyPath {
+	i := slices.IndexFunc(v.Paths, func(p verifyPath) bool {
 		return p.Interface == u.Link.Name && p.Family == fmt.Sprintf("ipv%d", family)
 	})
 	if i < 0 {
-		return verifiedPath{}
+		return verifyPath{}
 	}
 	return v.Paths[i]
 }
 
 // question is the first of that kind.
-func (p verifiedPath) question(kind string) verifiedQuestion {
-	i := slices.IndexFunc(p.Questions, func(q verifiedQuestion) bool { return q.Kind == kind })
+func (p verifyPath) question(kind string) verifyPacket {
+	i := slices.IndexFunc(p.Questions, func(q verifyPacket) bool { return q.Kind == kind })
 	if i < 0 {
-		return verifiedQuestion{}
+		return verifyPacket{}
 	}
 	return p.Questions[i]
 }
 
-// right wants every path and every question to be right.
-func (v verified) right(t *testing.T, uplinks int) {
+// wantOK wants every path and every question to be right.
+func (v verifyReport) wantOK(t *testing.T, uplinks int) {
 	t.Helper()
 	if v.Result != "yes" || len(v.Paths) != 2*uplinks {
 		t.Errorf("result %q of %d paths", v.Result, len(v.Paths))
 	}
 	for _, p := range v.Paths {
-		p.right(t)
+		p.wantOK(t)
 	}
 }
 
-func (p verifiedPath) right(t *testing.T) {
+func (p verifyPath) wantOK(t *testing.T) {
 	t.Helper()
 	if p.Asked.Result != "yes" || p.Shown.Result != "yes" || len(p.Questions) == 0 {
 		t.Errorf("%s %s: asked %s, shown %s, %d questions", p.Uplink, p.Family, p.Asked, p.Shown, len(p.Questions))
 	}
 	for _, q := range p.Questions {
 		if q.Result != "yes" || q.Left != p.Interface {
-			t.Errorf("%s %s: %s to %s: %s, left by %q", p.Uplink, p.Family, q.Kind, q.To, q.finding, q.Left)
+			t.Errorf("%s %s: %s to %s: %s, left by %q", p.Uplink, p.Family, q.Kind, q.To, q.verifyResult, q.Left)
 		}
 	}
 }
 
-func TestVerifyFindsAHealthyHostRight(t *testing.T) {
+func TestVerifySucceedsOnAHealthyHost(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		eachCondition(t, func(t *testing.T, c conditions) {
-			w := c.build(t, 2, world.Options{Second: []int{1}})
+			w := c.build(t, 2, world.Options{SecondAddr: []int{1}})
 			w.Gateway.ServeTCP(servedPort)
 			b := newBox(t, w, backend)
 			b.apply()
-			if a := b.Client.Ask(question(world.AskPing, w.Uplinks[1].Addr6)); !a.OK {
+			if a := b.Client.Send(newRequest(world.KindPing, w.Uplinks[1].Addr6)); !a.OK {
 				t.Error(a)
 			}
 			v := b.verify()
-			v.right(t, 2)
+			v.wantOK(t, 2)
 			if seen := v.path(w.Uplinks[1], 6).Seen; seen == nil || seen.Symmetric != 1 || seen.Stray != 0 {
 				t.Errorf("seen %+v", seen)
 			}
@@ -126,12 +126,12 @@ func TestVerifyLeavesNothingBehind(t *testing.T) {
 		b := newBox(t, w, backend)
 		b.apply()
 		wires := b.everyWire()
-		before, traces := snap(b.Gateway), b.traces()
+		before, traces := takeSnapshot(b.Gateway), b.kernelTraces()
 		for range 3 {
-			b.verify().right(t, 2)
+			b.verify().wantOK(t, 2)
 		}
-		b.untouched(t, wires, traces)
-		before.same(t, "verify", b.Gateway)
+		b.wantNoTraces(t, wires, traces)
+		before.wantSame(t, "verify", b.Gateway)
 	})
 }
 
@@ -154,8 +154,8 @@ func (b *box) everyWire() []*world.Recorder {
 	return append(b.uplinkWires(), b.LAN.Link("eth0").Record(sent))
 }
 
-// traces are what questions could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
-func (b *box) traces() map[string]string {
+// kernelTraces are what questions could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
+func (b *box) kernelTraces() map[string]string {
 	all := map[string]string{
 		"connections": connections(b.Gateway),
 		"neighbours":  b.Gateway.Run("ip", "neigh"),
@@ -170,31 +170,31 @@ func (b *box) traces() map[string]string {
 
 // connections are those that are tracked, without the seconds that they have left.
 func connections(h *world.Host) string {
-	all := strings.Split(ages.ReplaceAllString(h.Run("conntrack", "-L", "-o", "extended"), "$1"), "\n")
+	all := strings.Split(conntrackTimeouts.ReplaceAllString(h.Run("conntrack", "-L", "-o", "extended"), "$1"), "\n")
 	slices.Sort(all)
 	return strings.Join(all, "\n")
 }
 
-var ages = regexp.MustCompile(`(?m)^(\S+ +\d+ +\S+ +\d+) +\d+`)
+var conntrackTimeouts = regexp.MustCompile(`(?m)^(\S+ +\d+ +\S+ +\d+) +\d+`)
 
-// untouched wants nothing to have got on a wire, and no trace.
-func (b *box) untouched(t *testing.T, wires []*world.Recorder, before map[string]string) {
+// wantNoTraces wants nothing to have got on a wire, and no trace.
+func (b *box) wantNoTraces(t *testing.T, wires []*world.Recorder, before map[string]string) {
 	t.Helper()
-	b.untouchedBut(t, wires, before, "")
+	b.wantNoTracesExcept(t, wires, before, "")
 }
 
-func (b *box) untouchedBut(t *testing.T, wires []*world.Recorder, before map[string]string, spared string) {
+func (b *box) wantNoTracesExcept(t *testing.T, wires []*world.Recorder, before map[string]string, spared string) {
 	t.Helper()
-	b.quiet(t, wires)
-	for what, now := range b.traces() {
+	b.wantNoPackets(t, wires)
+	for what, now := range b.kernelTraces() {
 		if now != before[what] && what != spared {
 			t.Errorf("%s before:\n%s\nnow:\n%s", what, before[what], now)
 		}
 	}
 }
 
-// quiet wants nothing to have got on a wire.
-func (b *box) quiet(t *testing.T, wires []*world.Recorder) {
+// wantNoPackets wants nothing to have got on a wire.
+func (b *box) wantNoPackets(t *testing.T, wires []*world.Recorder) {
 	t.Helper()
 	b.Settle()
 	for i, wire := range wires {

@@ -11,12 +11,12 @@ import (
 
 // The kernel asks the table of a VRF before any rule of ours. So an uplink in one is left alone, and said so; the others
 // work, also while it goes in and comes out.
-func TestModulesLeaveAnUplinkInAVRFAlone(t *testing.T) {
+func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, conditions{rpFilter: 1}.build(t, 3, world.Options{Spoofable: true}), backend)
-		serve(b.Gateway)
+		serveAll(b.Gateway)
 		enslaved, other := b.Uplinks[1], b.Uplinks[2]
-		added(b.Gateway, "red", "type", "vrf", "table", "77")
+		addLink(b.Gateway, "red", "type", "vrf", "table", "77")
 		b.Gateway.Run("ip", "link", "set", "eth1", "master", "red")
 		told := "eth1 is in a VRF, whose table 77"
 		for _, command := range []string{"check", "apply"} {
@@ -27,25 +27,25 @@ func TestModulesLeaveAnUplinkInAVRFAlone(t *testing.T) {
 		if r := b.must(0, "plan"); r.stdout != "" {
 			t.Errorf("plan after apply: %s", r)
 		}
-		b.finds(b.diagnose(), isWarning, "uplinks", told, "ip link set eth1 nomaster")
+		b.wantFinding(b.runDoctor(), isWarning, "uplinks", told, "ip link set eth1 nomaster")
 		p := b.watchClient()
 		b.answersByOthers(t, p, other)
 		b.answersInTheVRF(t, p, enslaved)
 		b.Gateway.Run("ip", "link", "set", "eth1", "nomaster")
 		b.restore(enslaved)
 		b.apply()
-		p.askAll(t, b.Client, world.Kinds)
+		p.wantRepliesFromAll(t, b.Client, world.Kinds)
 
 		s := b.start()
 		defer s.stop()
 		b.Gateway.Run("ip", "link", "set", "eth1", "master", "red")
-		until(t, inTheEnd, "the service says so", func() bool { return strings.Contains(b.run("status").stdout, told) })
+		eventually(t, eventualTimeout, "the service says so", func() bool { return strings.Contains(b.run("status").stdout, told) })
 		b.answersByOthers(t, p, other)
 		b.Gateway.Run("ip", "link", "set", "eth1", "nomaster")
 		b.restore(enslaved)
-		until(t, inTheEnd, "the service takes care of it again", func() bool { return b.run("plan").stdout == "" })
+		eventually(t, eventualTimeout, "the service takes care of it again", func() bool { return b.run("plan").stdout == "" })
 		b.awaitUp()
-		p.askAll(t, b.Client, world.Kinds)
+		p.wantRepliesFromAll(t, b.Client, world.Kinds)
 	})
 }
 
@@ -56,21 +56,21 @@ func (b *box) restore(u *world.Uplink) {
 	u.Link.Addr(u.Addr6.String() + "/64")
 }
 
-func (b *box) answersByOthers(t *testing.T, p *proof, u *world.Uplink) {
+func (b *box) answersByOthers(t *testing.T, p *egress, u *world.Uplink) {
 	t.Helper()
 	for _, to := range u.Addrs() {
-		p.ask(t, b.Client, u, to, world.Kinds)
+		p.wantReplies(t, b.Client, u, to, world.Kinds)
 	}
 }
 
 // answersInTheVRF wants what the remedy says of sockets in it.
-func (b *box) answersInTheVRF(t *testing.T, p *proof, u *world.Uplink) {
+func (b *box) answersInTheVRF(t *testing.T, p *egress, u *world.Uplink) {
 	t.Helper()
 	b.restore(u)
 	b.Gateway.Run("ip", "route", "add", "default", "via", u.Router4.String(), "dev", "eth1", "table", "77")
 	b.Gateway.Run("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth1", "table", "77")
 	b.Gateway.SetSysctl("net.ipv4.tcp_l3mdev_accept", "1")
 	for _, to := range u.Addrs() {
-		p.ask(t, b.Client, u, to, []world.Kind{world.AskTCP, world.AskPing})
+		p.wantReplies(t, b.Client, u, to, []world.Kind{world.KindTCP, world.KindPing})
 	}
 }

@@ -14,22 +14,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listener hears everything that changes in the routing of a host.
-type listener struct {
+// rtnetlinkMonitor hears everything that changes in the routing of a host.
+type rtnetlinkMonitor struct {
 	box   *box
 	fd    int
 	fence uint32
 }
 
-// heard are the groups that links, addresses, routes, rules and interface sysctls are announced to.
-var heard = []int{
+// monitoredGroups are the groups that links, addresses, routes, rules and interface sysctls are announced to.
+var monitoredGroups = []int{
 	unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
 	unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
 }
 
-func (b *box) listen() *listener {
+func (b *box) startMonitor() *rtnetlinkMonitor {
 	b.t.Helper()
-	l := &listener{box: b, fence: 40000}
+	l := &rtnetlinkMonitor{box: b, fence: 40000}
 	var err error
 	b.Gateway.Do(func() {
 		l.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
@@ -42,7 +42,7 @@ func (b *box) listen() *listener {
 	if err == nil {
 		err = unix.SetsockoptTimeval(l.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
 	}
-	for _, group := range heard {
+	for _, group := range monitoredGroups {
 		if err == nil {
 			err = unix.SetsockoptInt(l.fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group)
 		}
@@ -54,7 +54,7 @@ func (b *box) listen() *listener {
 }
 
 // messages are those since the last fence: a rule of our own is announced after all that was done before.
-func (l *listener) messages() (all []string) {
+func (l *rtnetlinkMonitor) messages() (all []string) {
 	l.box.t.Helper()
 	l.fence++
 	l.box.Gateway.Run("ip", "rule", "add", "priority", fmt.Sprint(l.fence), "lookup", "main")
@@ -135,16 +135,16 @@ func (b *box) files() string {
 	return text
 }
 
-func TestWhatIsRightIsNotWritten(t *testing.T) {
+func TestNothingIsWrittenWhenInSync(t *testing.T) {
 	t.Parallel()
 	eachBackend(t, func(t *testing.T, backend string) {
 		b := newBox(t, world.TwoISPs(t), backend)
-		l := b.listen()
+		l := b.startMonitor()
 		l.messages()
 		quiet := func(commands ...string) {
 			t.Helper()
 			generation, files := b.generation(), b.files()
-			before := snap(b.Gateway)
+			before := takeSnapshot(b.Gateway)
 			for _, command := range commands {
 				b.run(command)
 			}
@@ -158,7 +158,7 @@ func TestWhatIsRightIsNotWritten(t *testing.T) {
 				t.Errorf("%v writes files: %s, and %s before", commands, now, files)
 			}
 			delete(before, "rules -4") // the fence's
-			before.same(t, fmt.Sprint(commands), b.Gateway)
+			before.wantSame(t, fmt.Sprint(commands), b.Gateway)
 		}
 		quiet("check", "plan", "init", "flush")
 		b.apply()

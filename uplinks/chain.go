@@ -26,8 +26,8 @@ type HookKey struct {
 	Hook marks.Hook
 }
 
-// inPlace is how a hook should stand.
-var inPlace = marks.Standing{Times: 1, Reached: true}
+// hookInPlace is how a hook should stand.
+var hookInPlace = marks.HookState{Count: 1, Reachable: true}
 
 // rulesText is a chain's content as it is compared: a rule a line, as iptables prints it.
 func rulesText(rules []marks.Rule) string {
@@ -55,5 +55,5 @@ func compareHooks(a, b *HookKey) int {
 
 // chainLine is a line of a restore as the command takes it.
 func (t Tool) chainLine(line string) string {
-	return t.Command + " -w -t " + marks.Table + " " + line
+	return t.Command + " -w -t " + marks.MangleTable + " " + line
 }

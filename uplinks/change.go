@@ -16,7 +16,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	done, err := reach(ctx, k, &before, s.desired)
+	done, err := converge(ctx, k, &before, s.desired)
 	if err == nil {
 		return done, before.findings(s), nil
 	}
@@ -24,23 +24,23 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) 
 		return nil, nil, err
 	}
 	// What was asked may have been given up because ctx ended; what was changed is put back all the same.
-	if _, undo := reach(context.WithoutCancel(ctx), k, nil, before.again); undo != nil {
-		return done, nil, fmt.Errorf("%w\nand what had been changed could not be put back: %w", err, undo)
+	if _, failed := converge(context.WithoutCancel(ctx), k, nil, before.previousState); failed != nil {
+		return done, nil, fmt.Errorf("%w\nand what had been changed could not be put back: %w", err, failed)
 	}
 	return nil, nil, err
 }
 
-// again is what was there, but for what somebody had done to our hooks, as far as that is mended, and for all chains of a
+// previousState is what was there, but for what somebody had done to our hooks, as far as that is mended, and for all chains of a
 // command that could not read one of them.
-func (l look) again(_ Facts, now State) State {
-	state := l.have
+func (l observation) previousState(_ Facts, now State) State {
+	state := l.observed
 	state.Hooks, state.Chains = maps.Clone(state.Hooks), maps.Clone(state.Chains)
 	for k := range state.Hooks {
-		if now.Hooks[k] == inPlace {
-			state.Hooks[k] = inPlace
+		if now.Hooks[k] == hookInPlace {
+			state.Hooks[k] = hookInPlace
 		}
 	}
-	for k, rules := range l.have.Chains {
+	for k, rules := range l.observed.Chains {
 		if strings.Contains(rules, marks.Unreadable) {
 			maps.DeleteFunc(state.Chains, func(c ChainKey, _ string) bool { return c.Tool == k.Tool })
 			for c, rules := range now.Chains {

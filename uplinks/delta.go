@@ -28,13 +28,13 @@ func sortedKeys[K comparable, V any](m map[K]V, order func(a, b *K) int) []K {
 
 // sorted sorts without moving the values about, which are large, more than once.
 func sorted[K any](keys []K, order func(a, b *K) int) []K {
-	places := make([]*K, len(keys))
+	pointers := make([]*K, len(keys))
 	for i := range keys {
-		places[i] = &keys[i]
+		pointers[i] = &keys[i]
 	}
-	slices.SortFunc(places, order)
+	slices.SortFunc(pointers, order)
 	out := make([]K, len(keys))
-	for i, k := range places {
+	for i, k := range pointers {
 		out[i] = *k
 	}
 	return out

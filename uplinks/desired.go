@@ -12,11 +12,11 @@ import (
 // of some shares it is what should be in those, given all links.
 func Desired(s Settings, f Facts) State {
 	want := NewState()
-	if f.Only != nil {
-		for _, u := range s.Of(f.Only).Uplinks {
-			inTable(want, s, f, u)
-			if covers(f.Only, s.share(u)) {
-				onLink(want, s, f, u)
+	if f.Scopes != nil {
+		for _, u := range s.Within(f.Scopes).Uplinks {
+			addUplinkRoutes(want, s, f, u)
+			if covers(f.Scopes, s.scopeOf(u)) {
+				addLinkTunables(want, s, f, u)
 			}
 		}
 		return want
@@ -25,28 +25,28 @@ func Desired(s Settings, f Facts) State {
 	want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 	want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	for _, family := range f.families() {
-		rules(want, s, f, family)
-		chains(want, s, f, family)
+		addRules(want, s, f, family)
+		addChains(want, s, f, family)
 	}
 	for _, u := range s.Uplinks {
-		inTable(want, s, f, u)
-		onLink(want, s, f, u)
+		addUplinkRoutes(want, s, f, u)
+		addLinkTunables(want, s, f, u)
 	}
-	tunables(want, s, f)
+	addNamespaceTunables(want, s, f)
 	return want
 }
 
-// inTable adds what is in the uplink's table.
-func inTable(want State, s Settings, f Facts, u Uplink) {
-	l, _ := f.link(u)
+// addUplinkRoutes adds what is in the uplink's table.
+func addUplinkRoutes(want State, s Settings, f Facts, u Uplink) {
+	l, _ := f.linkOf(u)
 	for _, family := range f.families() {
-		routes(want, s, l, u, family)
+		addTableRoutes(want, s, l, u, family)
 	}
 }
 
-// onLink adds what is set of the uplink's link.
-func onLink(want State, s Settings, f Facts, u Uplink) {
-	if _, present := f.link(u); present {
+// addLinkTunables adds what is set of the uplink's link.
+func addLinkTunables(want State, s Settings, f Facts, u Uplink) {
+	if _, present := f.linkOf(u); present {
 		want.Tunables[Tunable{u.Link, LinkGroup}] = fmt.Sprint(s.Group)
 		want.Tunables[Tunable{u.Link, SrcValidMark}] = "1"
 	}
@@ -77,7 +77,7 @@ func (s Settings) Table(u Uplink) Table { return s.TableBase + Table(u.ID) }
 // Mark is what the uplink's connections wear.
 func (s Settings) Mark(u Uplink) marks.Mark { return s.Mask.Mark(u.ID) }
 
-func chains(want State, s Settings, f Facts, family Family) {
+func addChains(want State, s Settings, f Facts, family Family) {
 	var ingress []marks.Ingress
 	for _, u := range s.Uplinks {
 		if u.Manages(family) {
@@ -92,20 +92,20 @@ func chains(want State, s Settings, f Facts, family Family) {
 		want.Chains[ChainKey{tool, c.Name}] = rulesText(c.Rules)
 	}
 	for _, h := range marks.Hooks {
-		want.Hooks[HookKey{tool, h}] = inPlace
+		want.Hooks[HookKey{tool, h}] = hookInPlace
 	}
 }
 
-// tunables takes what all uplinks need together, and gives back what was taken and is needed no more.
-func tunables(want State, s Settings, f Facts) {
+// addNamespaceTunables takes what all uplinks need together, and gives back what was taken and is needed no more.
+func addNamespaceTunables(want State, s Settings, f Facts) {
 	for _, t := range namespaceTunables {
 		if len(s.Uplinks) > 0 && (t.Name != Reflect6 || f.IPv6 && slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Manages(IPv6) })) {
 			want.Tunables[t] = "1"
 		}
 	}
-	for t, found := range f.Found {
-		if _, taken := want.Tunables[t]; !taken {
-			want.Returned[t] = found
+	for t, original := range f.Originals {
+		if _, wanted := want.Tunables[t]; !wanted {
+			want.Restored[t] = original
 		}
 	}
 }

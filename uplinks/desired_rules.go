@@ -11,144 +11,148 @@ import (
 // Where the rules of a block stand, counted from its first priority. Every place follows from an uplink's id, so that
 // one uplink's change moves no other's rule.
 const (
-	placeMain  = 0    // what main knows specifically, not by an uplink
-	placeMarks = 1    // dispatch by mark; the rule of an uplink of the first row stands at placeMarks + id
-	placeRows  = 100  // the other rows, and what leads to them
-	placeHost  = 1000 // only the host's own packets go on; an uplink's addresses stand at placeHost + id
-	placeEnd   = 1999
+	offsetMain    = 0    // what main knows specifically, not by an uplink
+	offsetMarks   = 1    // dispatch by mark; the rule of an uplink of the first row stands at placeMarks + id
+	offsetBuckets = 100  // the other rows, and what leads to them
+	offsetSources = 1000 // only the host's own packets go on; an uplink's addresses stand at placeHost + id
+	offsetEnd     = 1999
 )
 
-// Everybody is the longest prefix of a route that is not for a network but for the Internet or a piece of it: VPN clients
+// MaxDefaultPrefixLen is the longest prefix of a route that is not for a network but for the Internet or a piece of it: VPN clients
 // give a default route as 0.0.0.0/1 and 128.0.0.0/1, or as ::/3, 2000::/4 and so on. No network inside is so large:
 // 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest.
-func Everybody(f Family) int {
+func MaxDefaultPrefixLen(f Family) int {
 	if f == IPv6 {
 		return 6
 	}
 	return 7
 }
 
-// ForEverybody reports whether a route with this prefix is no network's.
-func ForEverybody(p netip.Prefix) bool { return p.Bits() <= Everybody(FamilyOf(p.Addr())) }
+// IsDefaultRoute reports whether a route with this prefix is no network's.
+func IsDefaultRoute(p netip.Prefix) bool { return p.Bits() <= MaxDefaultPrefixLen(FamilyOf(p.Addr())) }
 
 // The kernel walks rules one by one on every look-up. So marks are asked in rows of 4, and each bit of a row's number
 // leads by one rule past the half in which it is not. Rows are so short because each mark has two rules in its row.
 const (
-	rowBits  = 2
-	rowSize  = 1 << rowBits
-	rowTurns = 6  // bits of a row's number: ids have 8
-	rowSpace = 14 // priorities from one row to the next: for turns, the beginning, the marks and the way out
+	bucketBits   = 2
+	bucketSize   = 1 << bucketBits
+	trieLevels   = 6  // bits of a row's number: ids have 8
+	bucketStride = 14 // priorities from one row to the next: for turns, the beginning, the marks and the way out
 )
 
-// rowOf is the number of the id's row.
-func rowOf(id marks.ID) int { return int(id) >> rowBits }
+// bucketOf is the number of the id's row.
+func bucketOf(id marks.ID) int { return int(id) >> bucketBits }
 
-// rowPlace is where a row begins.
-func rowPlace(row int) Priority { return placeRows + Priority(row)*rowSpace + rowTurns }
-
-// turnPlace is where the rule stands that leads past the lower half of the 2 to the n rows from the given one on. With n
-// being 0 it is the row itself.
-func turnPlace(n, row int) Priority { return rowPlace(row) - Priority(n) }
-
-// place is where the uplink's rule for its mark stands.
-func place(id marks.ID) Priority {
-	if id < rowSize {
-		return placeMarks + Priority(id)
-	}
-	return rowPlace(rowOf(id)) + 2 + Priority(id%rowSize)
+// bucketOffset is where a row begins.
+func bucketOffset(bucket int) Priority {
+	return offsetBuckets + Priority(bucket)*bucketStride + trieLevels
 }
 
-// rules adds the family's rules. A connection whose mark and source differ follows its mark: marks stand before
+// levelOffset is where the rule stands that leads past the lower half of the 2 to the n rows from the given one on. With n
+// being 0 it is the row itself.
+func levelOffset(level, bucket int) Priority { return bucketOffset(bucket) - Priority(level) }
+
+// markOffset is where the uplink's rule for its mark stands.
+func markOffset(id marks.ID) Priority {
+	if id < bucketSize {
+		return offsetMarks + Priority(id)
+	}
+	return bucketOffset(bucketOf(id)) + 2 + Priority(id%bucketSize)
+}
+
+// addRules adds the family's rules. A connection whose mark and source differ follows its mark: marks stand before
 // addresses.
-func rules(want State, s Settings, f Facts, family Family) {
-	ours := slices.DeleteFunc(slices.Clone(s.Uplinks), func(u Uplink) bool { return !u.Manages(family) })
-	if len(ours) == 0 {
+func addRules(want State, s Settings, f Facts, family Family) {
+	managed := slices.DeleteFunc(slices.Clone(s.Uplinks), func(u Uplink) bool { return !u.Manages(family) })
+	if len(managed) == 0 {
 		return
 	}
-	add := func(place Priority, action Action, change func(*Rule)) {
-		r := newRule(family, s.Priority+place, action)
+	add := func(offset Priority, action Action, change func(*Rule)) {
+		r := newRule(family, s.Priority+offset, action)
 		if change != nil {
 			change(&r)
 		}
 		want.Rules[r] = true
 	}
-	add(placeMain, Lookup, func(r *Rule) {
-		r.Table, r.SuppressLength, r.SuppressGroup = MainTable, int32(Everybody(family)), int64(s.Group)
+	add(offsetMain, Lookup, func(r *Rule) {
+		r.Table, r.SuppressLength, r.SuppressGroup = MainTable, int32(MaxDefaultPrefixLen(family)), int64(s.Group)
 	})
-	add(placeMarks, Goto, func(r *Rule) { r.Mask, r.Goto = s.Mask, s.Priority+placeHost })
-	for _, u := range ours {
-		markRules(add, s, u)
+	add(offsetMarks, Goto, func(r *Rule) { r.Mask, r.Goto = s.Mask, s.Priority+offsetSources })
+	for _, u := range managed {
+		addMarkRules(add, s, u)
 	}
-	rowRules(add, s, ours)
-	add(placeHost, Goto, func(r *Rule) { r.Not, r.In, r.Goto = true, "lo", s.Priority+placeEnd })
-	for address, id := range owners(f, ours, family) {
-		add(placeHost+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
+	addTrieRules(add, s, managed)
+	add(offsetSources, Goto, func(r *Rule) { r.Not, r.IIF, r.Goto = true, "lo", s.Priority+offsetEnd })
+	for address, id := range addrOwners(f, managed, family) {
+		add(offsetSources+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
 	}
-	add(placeEnd, Nop, nil)
+	add(offsetEnd, Nop, nil)
 }
 
-type adder func(place Priority, action Action, change func(*Rule))
+type ruleAdder func(place Priority, action Action, change func(*Rule))
 
-// markRules send what wears the uplink's mark to its table, but for what just came in by the uplink itself: a question
+// addMarkRules send what wears the uplink's mark to its table, but for what just came in by the uplink itself: a question
 // on its way through the host goes where main says, never back out. That rule shares its priority with another
 // uplink's; which of the two is asked first makes no difference, as no packet wears both marks.
-func markRules(add adder, s Settings, u Uplink) {
-	add(place(u.ID)-1, Goto, func(r *Rule) {
-		r.In, r.Mark, r.Mask, r.Goto = u.Link, s.Mark(u), s.Mask, s.Priority+placeHost
+func addMarkRules(add ruleAdder, s Settings, u Uplink) {
+	add(markOffset(u.ID)-1, Goto, func(r *Rule) {
+		r.IIF, r.Mark, r.Mask, r.Goto = u.Link, s.Mark(u), s.Mask, s.Priority+offsetSources
 	})
-	add(place(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
+	add(markOffset(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
 }
 
-// rowRules lead a mark of an id that is not in the first row to its row, and out at its end. A turn to a half in which
+// addTrieRules lead a mark of an id that is not in the first row to its row, and out at its end. A turn to a half in which
 // there is no uplink leads nowhere: the kernel passes over it, and makes it whole when there is one.
-func rowRules(add adder, s Settings, ours []Uplink) {
-	turns := bits.Len(uint(s.Mask.MaxID())) - rowBits
-	begun := map[Priority]bool{}
-	begin := func(at Priority, rules func()) {
-		if !begun[at] {
-			begun[at] = true
+func addTrieRules(add ruleAdder, s Settings, managed []Uplink) {
+	levels := bits.Len(uint(s.Mask.MaxID())) - bucketBits
+	added := map[Priority]bool{}
+	once := func(at Priority, rules func()) {
+		if !added[at] {
+			added[at] = true
 			rules()
 		}
 	}
-	for _, u := range ours {
-		row := rowOf(u.ID)
-		if row == 0 {
+	for _, u := range managed {
+		bucket := bucketOf(u.ID)
+		if bucket == 0 {
 			continue
 		}
-		begin(placeMarks, func() {
-			add(placeMarks, Goto, func(r *Rule) { r.Not, r.Mask, r.Goto = true, s.Mask.High(rowBits), s.Priority+turnPlace(turns, 0) })
+		once(offsetMarks, func() {
+			add(offsetMarks, Goto, func(r *Rule) {
+				r.Not, r.Mask, r.Goto = true, s.Mask.High(bucketBits), s.Priority+levelOffset(levels, 0)
+			})
 		})
-		for n := turns; n > 0; n-- {
-			half, first := 1<<(n-1), row>>n<<n
-			begin(turnPlace(n, first), func() {
-				add(turnPlace(n, first), Goto, func(r *Rule) {
-					bit := s.Mask.Mark(marks.ID(half << rowBits))
-					r.Mark, r.Mask, r.Goto = bit, marks.Mask(bit), s.Priority+turnPlace(n-1, first+half)
+		for level := levels; level > 0; level-- {
+			half, first := 1<<(level-1), bucket>>level<<level
+			once(levelOffset(level, first), func() {
+				add(levelOffset(level, first), Goto, func(r *Rule) {
+					bit := s.Mask.Mark(marks.ID(half << bucketBits))
+					r.Mark, r.Mask, r.Goto = bit, marks.Mask(bit), s.Priority+levelOffset(level-1, first+half)
 				})
 			})
 		}
-		begin(rowPlace(row), func() {
-			add(rowPlace(row), Nop, nil)
-			add(rowPlace(row)+rowSize+2, Goto, func(r *Rule) { r.Goto = s.Priority + placeHost })
+		once(bucketOffset(bucket), func() {
+			add(bucketOffset(bucket), Nop, nil)
+			add(bucketOffset(bucket)+bucketSize+2, Goto, func(r *Rule) { r.Goto = s.Priority + offsetSources })
 		})
 	}
 }
 
-// owners are the addresses of the uplinks, as prefixes of one address. Of several uplinks with the same address, the one
+// addrOwners are the addresses of the uplinks, as prefixes of one address. Of several uplinks with the same address, the one
 // that can answer from it owns it, and of those the one with the smallest id.
-func owners(f Facts, ours []Uplink, family Family) map[netip.Prefix]marks.ID {
-	of, live := make(map[netip.Prefix]marks.ID, len(ours)), map[netip.Prefix]bool{}
-	for _, u := range ours {
-		l, _ := f.link(u)
+func addrOwners(f Facts, managed []Uplink, family Family) map[netip.Prefix]marks.ID {
+	owner, usable := make(map[netip.Prefix]marks.ID, len(managed)), map[netip.Prefix]bool{}
+	for _, u := range managed {
+		l, _ := f.linkOf(u)
 		for _, a := range l.Addrs {
 			ip := a.Prefix.Addr()
 			p := netip.PrefixFrom(ip, ip.BitLen())
-			_, taken := of[p]
-			if taken && (live[p] || !l.answersFrom(a)) || a.LinkLocal || FamilyOf(ip) != family {
+			_, taken := owner[p]
+			if taken && (usable[p] || !l.canSendFrom(a)) || a.LinkLocal || FamilyOf(ip) != family {
 				continue
 			}
-			of[p], live[p] = u.ID, l.answersFrom(a)
+			owner[p], usable[p] = u.ID, l.canSendFrom(a)
 		}
 	}
-	return of
+	return owner
 }

@@ -40,8 +40,8 @@ func (f *Family) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is no address family: it is ipv4 or ipv6", text)
 }
 
-// Any is the prefix of a default route.
-func (f Family) Any() netip.Prefix {
+// DefaultPrefix is the prefix of a default route.
+func (f Family) DefaultPrefix() netip.Prefix {
 	if f == IPv6 {
 		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	}
@@ -56,8 +56,8 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv6
 }
 
-// ip is how a command line for ip(8) begins.
-func (f Family) ip() string {
+// ipCommand is how a command line for ip(8) begins.
+func (f Family) ipCommand() string {
 	if f == IPv6 {
 		return "ip -6"
 	}

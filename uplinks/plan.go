@@ -9,17 +9,17 @@ import (
 // Plan is what must be done, in order. The empty Plan means "in sync".
 type Plan []Step
 
-// rows says what the rules are that a reader of a plan with many uplinks meets first.
-const rows = "# marks of ids above 3 are asked for in rows of 4, each with a way out; bit by bit a goto leads past the rows that it cannot be in"
+// bucketsComment says what the rules are that a reader of a plan with many uplinks meets first.
+const bucketsComment = "# marks of ids above 3 are asked for in rows of 4, each with a way out; bit by bit a goto leads past the rows that it cannot be in"
 
 // String has the lines that do the same as the plan when they are pasted into a shell.
 func (p Plan) String() string {
 	var b strings.Builder
-	said := !slices.ContainsFunc(p, leadsToMany)
+	explained := !slices.ContainsFunc(p, addsBucketRule)
 	for _, s := range p {
-		if _, rule := s.(AddRule); rule && !said {
-			said = true
-			b.WriteString(rows + "\n")
+		if _, rule := s.(AddRule); rule && !explained {
+			explained = true
+			b.WriteString(bucketsComment + "\n")
 		}
 		b.WriteString(s.String())
 		b.WriteByte('\n')
@@ -27,11 +27,11 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// leadsToMany tells whether a step adds a way to a row of marks, or past one.
-func leadsToMany(s Step) bool {
+// addsBucketRule tells whether a step adds a way to a row of marks, or past one.
+func addsBucketRule(s Step) bool {
 	add, ok := s.(AddRule)
 	r := add.Rule
-	return ok && r.Action == Goto && !r.Not && r.Mark != 0 && r.In == ""
+	return ok && r.Action == Goto && !r.Not && r.Mark != 0 && r.IIF == ""
 }
 
 // Diff is the plan that makes have into want. What packets lean on is laid down first and taken up last: routes, rules,
@@ -43,16 +43,16 @@ func Diff(want, have State) Plan {
 	set, restore := tunableSteps(want, have)
 	var join Plan
 	if len(have.Rules)+len(have.Chains) == 0 {
-		join, set = groupsFirst(set)
+		join, set = splitGroupSteps(set)
 	}
 	load, unload := chainSteps(want, have)
 	return slices.Concat(join, newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
 }
 
-// groupsFirst parts the steps that put links into groups from the others. As long as nothing of ours asks for a link's
+// splitGroupSteps parts the steps that put links into groups from the others. As long as nothing of ours asks for a link's
 // group it makes no difference to any packet, and for each link that joins one the kernel walks all IPv6 routes of all
 // tables: that is cheapest before ours are there.
-func groupsFirst(steps Plan) (join, others Plan) {
+func splitGroupSteps(steps Plan) (join, others Plan) {
 	for _, s := range steps {
 		if set, is := s.(SetTunable); is && set.Tunable.Name == LinkGroup {
 			join = append(join, s)
@@ -65,7 +65,7 @@ func groupsFirst(steps Plan) (join, others Plan) {
 
 // ruleSteps adds before it deletes, but for a rule that the kernel would take for the one to be added.
 func ruleSteps(want, have State) (write, erase Plan) {
-	add, del := delta(want.Rules, have.Rules, layOrder)
+	add, del := delta(want.Rules, have.Rules, compareAddOrder)
 	write = make(Plan, 0, len(add))
 	if len(del) == 0 {
 		for _, r := range add {
@@ -73,44 +73,44 @@ func ruleSteps(want, have State) (write, erase Plan) {
 		}
 		return write, nil
 	}
-	twins, gone := map[Rule][]Rule{}, map[Rule]bool{}
+	duplicates, deleted := map[Rule][]Rule{}, map[Rule]bool{}
 	for _, r := range del {
-		twins[r.twin()] = append(twins[r.twin()], r)
+		duplicates[r.duplicateKey()] = append(duplicates[r.duplicateKey()], r)
 	}
 	for _, r := range add {
-		for _, old := range twins[r.twin()] {
-			if !gone[old] && old.bars(r) {
+		for _, old := range duplicates[r.duplicateKey()] {
+			if !deleted[old] && old.blocks(r) {
 				write = append(write, DelRule{old})
-				gone[old] = true
+				deleted[old] = true
 			}
 		}
 		write = append(write, AddRule{r})
 	}
 	for _, r := range slices.Backward(del) {
-		if !gone[r] {
+		if !deleted[r] {
 			erase = append(erase, DelRule{r})
 		}
 	}
 	return write, erase
 }
 
-// layOrder puts a family's first rule first, as everything below leans on main's specific routes being asked before,
+// compareAddOrder puts a family's first rule first, as everything below leans on main's specific routes being asked before,
 // and then goes from a block's end to its beginning, but for a goto, which is laid as soon as its target is there: what
 // leads past a rule is there before that rule and goes after it. Taken up in reverse, what selects less goes before what
 // selects more: the kernel deletes the first rule that has what it is told, and what it is not told can be anything.
-func layOrder(a, b *Rule) int {
+func compareAddOrder(a, b *Rule) int {
 	switch {
 	case a.Family != b.Family:
 		return cmp.Compare(a.Family, b.Family)
 	case a.suppresses() != b.suppresses():
 		return compareBool(a.suppresses(), b.suppresses())
-	case a.layPlace() != b.layPlace():
-		return -cmp.Compare(a.layPlace(), b.layPlace())
+	case a.addOrder() != b.addOrder():
+		return -cmp.Compare(a.addOrder(), b.addOrder())
 	}
 	return compareRules(a, b)
 }
 
-func (r *Rule) layPlace() Priority {
+func (r *Rule) addOrder() Priority {
 	if r.Action == Goto {
 		return r.Goto - 1
 	}
@@ -139,22 +139,22 @@ func routeSteps(want, have State) (write, erase Plan) {
 	write = make(Plan, 0, len(set))
 	hidden := map[RouteKey]bool{}
 	for _, k := range set {
-		if _, taken := have.Routes[k]; !taken {
+		if _, exists := have.Routes[k]; !exists {
 			write = append(write, SetRoute{k, want.Routes[k]})
 			continue
 		}
-		before := k
-		for before.Nth = 1; have.Routes[before] != (Route{}) && have.Routes[before] != want.Routes[k]; before.Nth++ {
+		ahead := k
+		for ahead.Nth = 1; have.Routes[ahead] != (Route{}) && have.Routes[ahead] != want.Routes[k]; ahead.Nth++ {
 		}
-		if have.Routes[before] == (Route{}) {
+		if have.Routes[ahead] == (Route{}) {
 			write = append(write, SetRoute{k, want.Routes[k]})
 			continue
 		}
-		for first := k; first.Nth < before.Nth; first.Nth++ {
+		for first := k; first.Nth < ahead.Nth; first.Nth++ {
 			erase = append(erase, DelRoute{first, have.Routes[first]})
 			hidden[first] = true
 		}
-		hidden[before] = true
+		hidden[ahead] = true
 	}
 	for _, k := range slices.Backward(sortedKeys(have.Routes, compareRoutes)) {
 		_, wanted := want.Routes[k]
@@ -171,13 +171,13 @@ func tunableSteps(want, have State) (set, restore Plan) {
 	write, _ := delta(want.Tunables, have.Tunables, compareTunables)
 	for _, t := range write {
 		if was, exists := have.Tunables[t]; exists {
-			set = append(set, SetTunable{Tunable: t, Was: was, Value: want.Tunables[t]})
+			set = append(set, SetTunable{Tunable: t, Old: was, Value: want.Tunables[t]})
 		}
 	}
-	for _, t := range sortedKeys(want.Returned, compareTunables) {
-		found := want.Returned[t]
-		if now, exists := have.Tunables[t]; exists && now == found.Set && now != found.Was {
-			restore = append(restore, SetTunable{Tunable: t, Was: now, Value: found.Was, Restore: true})
+	for _, t := range sortedKeys(want.Restored, compareTunables) {
+		original := want.Restored[t]
+		if now, exists := have.Tunables[t]; exists && now == original.Applied && now != original.Value {
+			restore = append(restore, SetTunable{Tunable: t, Old: now, Value: original.Value, Restore: true})
 		}
 	}
 	return set, restore

@@ -7,12 +7,12 @@ import (
 
 // chainSteps has one step for each iptables command whose chains change. One restore is atomic, so it does all of it.
 func chainSteps(want, have State) (write, erase Plan) {
-	for _, tool := range tools(want, have) {
-		l := newLoad(tool, room(want, tool))
+	for _, tool := range toolsOf(want, have) {
+		l := newLoad(tool, restoreSize(want, tool))
 		l.changeChains(want, have)
 		step, any := l.step()
 		switch {
-		case any && wants(want, tool):
+		case any && hasChains(want, tool):
 			write = append(write, step)
 		case any:
 			step.Unload = true
@@ -22,8 +22,8 @@ func chainSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
-// room is about how many bytes a tool's wanted rules take in a restore, where each begins with its chain's name.
-func room(want State, t Tool) int {
+// restoreSize is about how many bytes a tool's wanted rules take in a restore, where each begins with its chain's name.
+func restoreSize(want State, t Tool) int {
 	bytes := 0
 	for k, rules := range want.Chains {
 		if k.Tool == t {
@@ -39,29 +39,29 @@ func (l *load) changeChains(want, have State) {
 	changed, gone := delta(want.Chains, have.Chains, compareChains)
 	moved, unhooked := delta(want.Hooks, have.Hooks, compareHooks)
 	mine := func(k ChainKey) bool { return k.Tool == l.tool }
-	for _, k := range only(slices.Concat(changed, gone), mine) {
+	for _, k := range filter(slices.Concat(changed, gone), mine) {
 		_, exists := have.Chains[k]
 		l.declare(k.Name, exists)
 	}
-	for _, k := range only(changed, mine) {
+	for _, k := range filter(changed, mine) {
 		l.fill(k.Name, want.Chains[k])
 	}
-	for _, k := range only(slices.Concat(moved, unhooked), func(k HookKey) bool { return k.Tool == l.tool }) {
-		l.unhook(k.Hook, have.Hooks[k].Times)
-		if want.Hooks[k].Times > 0 {
+	for _, k := range filter(slices.Concat(moved, unhooked), func(k HookKey) bool { return k.Tool == l.tool }) {
+		l.unhook(k.Hook, have.Hooks[k].Count)
+		if want.Hooks[k].Count > 0 {
 			l.hook(k.Hook)
 		}
 	}
-	for _, k := range only(gone, mine) {
+	for _, k := range filter(gone, mine) {
 		l.drop(k.Name)
 	}
 }
 
-func only[T any](all []T, keep func(T) bool) []T {
+func filter[T any](all []T, keep func(T) bool) []T {
 	return slices.DeleteFunc(all, func(x T) bool { return !keep(x) })
 }
 
-func tools(states ...State) []Tool {
+func toolsOf(states ...State) []Tool {
 	found := map[Tool]bool{}
 	for _, s := range states {
 		for k := range s.Chains {
@@ -74,7 +74,7 @@ func tools(states ...State) []Tool {
 	return slices.SortedFunc(maps.Keys(found), compareTools)
 }
 
-func wants(s State, t Tool) bool {
+func hasChains(s State, t Tool) bool {
 	for k := range s.Chains {
 		if k.Tool == t {
 			return true

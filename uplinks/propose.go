@@ -12,26 +12,26 @@ import (
 
 // Propose reads settings off a host: every link by which it has a default route, or reaches any network through a
 // gateway, is an uplink. notes has lines for people by the uplink's name, and under the empty name those on the whole.
-func Propose(f Facts) (s Settings, notes map[string][]string) {
+func Propose(f Facts) (s Settings, comments map[string][]string) {
 	s = DefaultSettings()
-	notes = map[string][]string{}
-	for _, l := range ways(f) {
+	comments = map[string][]string{}
+	for _, l := range candidates(f) {
 		if len(s.Uplinks) == int(s.Mask.MaxID()) {
-			notes[""] = append(notes[""], fmt.Sprintf("%s is left out: the mask %s has room for %d uplinks.", l.Name, s.Mask, len(s.Uplinks)))
+			comments[""] = append(comments[""], fmt.Sprintf("%s is left out: the mask %s has room for %d uplinks.", l.Name, s.Mask, len(s.Uplinks)))
 			continue
 		}
-		u := Uplink{Name: free(s.Uplinks, l.Name), ID: marks.ID(len(s.Uplinks) + 1), Link: l.Name, WhenDown: Hold}
+		u := Uplink{Name: uniqueName(s.Uplinks, l.Name), ID: marks.ID(len(s.Uplinks) + 1), Link: l.Name, WhenDown: Hold}
 		u.Gateway4, u.Gateway6 = proposedGateways(f, l)
 		s.Uplinks = append(s.Uplinks, u)
-		notes[u.Name] = describe(f, l)
+		comments[u.Name] = describe(f, l)
 	}
-	notes[""] = append(notes[""], strangers(s, f)...)
-	return s, notes
+	comments[""] = append(comments[""], linksWithoutGateway(s, f)...)
+	return s, comments
 }
 
-// ways are the links that lead through a gateway: those with default routes first, in the order in which the kernel
+// candidates are the links that lead through a gateway: those with default routes first, in the order in which the kernel
 // prefers them.
-func ways(f Facts) []Link {
+func candidates(f Facts) []Link {
 	var all []Link
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		l := f.Links[name]
@@ -40,19 +40,19 @@ func ways(f Facts) []Link {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Link) int {
-		return cmp.Or(compareBool(len(a.Defaults) > 0, len(b.Defaults) > 0), cmp.Compare(a.preference(), b.preference()))
+		return cmp.Or(compareBool(len(a.Defaults) > 0, len(b.Defaults) > 0), cmp.Compare(a.bestMetric(), b.bestMetric()))
 	})
 	return all
 }
 
-// preference is the least metric of the link's default routes, those outside main after all of main's.
-func (l Link) preference() uint64 {
-	const outside = 1 << 32
-	least := uint64(2 * outside)
+// bestMetric is the least metric of the link's default routes, those outside main after all of main's.
+func (l Link) bestMetric() uint64 {
+	const otherTable = 1 << 32
+	least := uint64(2 * otherTable)
 	for _, hop := range l.Defaults {
 		p := uint64(hop.Metric)
 		if hop.Table != MainTable {
-			p += outside
+			p += otherTable
 		}
 		least = min(least, p)
 	}
@@ -74,12 +74,12 @@ func proposedGateway(f Facts, l Link, family Family) Gateway {
 		if hop.Family != family {
 			continue
 		}
-		if hop.Learnt || !hop.Gateway.IsValid() || FamilyOf(hop.Gateway) != family {
+		if hop.Dynamic || !hop.Gateway.IsValid() || FamilyOf(hop.Gateway) != family {
 			return Gateway{Auto: true}
 		}
 		return Gateway{Addr: hop.Gateway}
 	}
-	for _, r := range f.Routed {
+	for _, r := range f.GatewayRoutes {
 		if r.Link == l.Name && FamilyOf(r.Dst.Addr()) == family && FamilyOf(r.Gateway) == family {
 			return Gateway{Addr: r.Gateway}
 		}
@@ -87,8 +87,8 @@ func proposedGateway(f Facts, l Link, family Family) Gateway {
 	return Gateway{}
 }
 
-// free makes a name for an uplink out of its link's.
-func free(taken []Uplink, link string) string {
+// uniqueName makes a name for an uplink out of its link's.
+func uniqueName(taken []Uplink, link string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_', r == '-':
@@ -96,14 +96,14 @@ func free(taken []Uplink, link string) string {
 		}
 		return '_'
 	}, strings.ToLower(link))
-	for slices.ContainsFunc(taken, func(u Uplink) bool { return u.Name == name }) || slices.Contains(reserved[:], name) {
+	for slices.ContainsFunc(taken, func(u Uplink) bool { return u.Name == name }) || slices.Contains(reservedNames[:], name) {
 		name = name[:min(len(name), 14)] + "_"
 	}
 	return name
 }
 
-// reserved names are those of the kernel's own tables.
-var reserved = [...]string{"main", "local", "default", "unspec"}
+// reservedNames names are those of the kernel's own tables.
+var reservedNames = [...]string{"main", "local", "default", "unspec"}
 
 func describe(f Facts, l Link) []string {
 	var lines []string
@@ -115,9 +115,9 @@ func describe(f Facts, l Link) []string {
 	if len(l.Defaults) > 0 {
 		return lines
 	}
-	for _, r := range f.Routed {
+	for _, r := range f.GatewayRoutes {
 		if r.Link == l.Name {
-			lines = append(lines, fmt.Sprintf("main reaches %s via %s by it. If that router is on your side (a LAN", dst(r), r.Gateway),
+			lines = append(lines, fmt.Sprintf("main reaches %s via %s by it. If that router is on your side (a LAN", destination(r), r.Gateway),
 				fmt.Sprintf("behind a LAN), remove this table and write instead: inside = [%q]", l.Name))
 			break
 		}
@@ -125,12 +125,12 @@ func describe(f Facts, l Link) []string {
 	return lines
 }
 
-// strangers are the links that could be uplinks, though nothing on the host says by which gateway.
-func strangers(s Settings, f Facts) []string {
+// linksWithoutGateway are the links that could be uplinks, though nothing on the host says by which gateway.
+func linksWithoutGateway(s Settings, f Facts) []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
 		l := f.Links[name]
-		a := cmp.Or(l.Source(IPv4), l.Source(IPv6))
+		a := cmp.Or(l.SourceAddr(IPv4), l.SourceAddr(IPv6))
 		if !l.Up || l.VRF != 0 || !a.IsValid() || a.IsLoopback() || slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name }) {
 			continue
 		}

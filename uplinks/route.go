@@ -57,8 +57,8 @@ func (f Family) metric() uint32 {
 	return metric4
 }
 
-// line prints the route as ip-route(8) takes it, without "ip route replace".
-func (r Route) line(k RouteKey) string {
+// spec prints the route as ip-route(8) takes it, without "ip route replace".
+func (r Route) spec(k RouteKey) string {
 	var w []string
 	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
 	if r.Type == Unreachable {
@@ -66,7 +66,7 @@ func (r Route) line(k RouteKey) string {
 	} else if r.Type != Unicast {
 		add("type %d", r.Type)
 	}
-	if k.Dst == k.Family.Any() {
+	if k.Dst == k.Family.DefaultPrefix() {
 		add("default")
 	} else {
 		add("%s", k.Dst)

@@ -48,7 +48,7 @@ type Rule struct {
 	Priority Priority
 	Not      bool         // selects what the selectors below do not
 	From     netip.Prefix // the zero Prefix: from all
-	In       string       // iif
+	IIF      string       // iif
 	Mark     marks.Mark   // fwmark, only with a Mask
 	Mask     marks.Mask   // 0: any fwmark
 	Action   Action
@@ -71,21 +71,21 @@ func newRule(f Family, p Priority, a Action) Rule {
 	return Rule{Family: f, Priority: p, Action: a, SuppressLength: NoSuppress, SuppressGroup: NoSuppress}
 }
 
-// twin is alike for rules that are equal in all that the kernel always compares when a rule is added: a "not", and where
+// duplicateKey is alike for rules that are equal in all that the kernel always compares when a rule is added: a "not", and where
 // a goto leads, it does not (net/core/fib_rules.c, rule_exists).
-func (r Rule) twin() Rule {
+func (r Rule) duplicateKey() Rule {
 	r.Not, r.Goto, r.From, r.Other = false, 0, netip.Prefix{}, ""
 	return r
 }
 
-// bars reports whether the kernel takes the rule for a twin that is to be added, and refuses that one: it compares an
+// blocks reports whether the kernel takes the rule for a twin that is to be added, and refuses that one: it compares an
 // address and a type of service only when the new rule selects by them (fib4_rule_compare, fib6_rule_compare).
-func (r Rule) bars(added Rule) bool {
-	if added.From.IsValid() && added.From != r.From {
+func (r Rule) blocks(adding Rule) bool {
+	if adding.From.IsValid() && adding.From != r.From {
 		return false
 	}
 	// The first two bytes are the type of service and the length of the destination.
-	return r.Other == added.Other || added.Other == "" && (r.Other[0] != 0 || r.Other[1] != 0)
+	return r.Other == adding.Other || adding.Other == "" && (r.Other[0] != 0 || r.Other[1] != 0)
 }
 
 // String prints the rule as ip-rule(8) takes it, without "ip rule add".
@@ -96,15 +96,15 @@ func (r Rule) String() string {
 		add("not")
 	}
 	if r.From.IsValid() {
-		add("from %s", host(r.From))
+		add("from %s", formatPrefix(r.From))
 	} else {
 		add("from all")
 	}
 	if r.Mask != 0 {
 		add("fwmark %s/%s", r.Mark, r.Mask)
 	}
-	if r.In != "" {
-		add("iif %s", r.In)
+	if r.IIF != "" {
+		add("iif %s", r.IIF)
 	}
 	switch r.Action {
 	case Lookup:
@@ -134,8 +134,8 @@ func (t Table) String() string {
 	return fmt.Sprint(uint32(t))
 }
 
-// host prints a prefix that holds one address without its length.
-func host(p netip.Prefix) string {
+// formatPrefix prints a prefix that holds one address without its length.
+func formatPrefix(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}
@@ -151,7 +151,7 @@ func compareRules(a, b *Rule) int {
 		cmp.Compare(a.From.Bits(), b.From.Bits()),
 		cmp.Compare(a.Mark, b.Mark),
 		cmp.Compare(a.Mask, b.Mask),
-		cmp.Compare(a.In, b.In),
+		cmp.Compare(a.IIF, b.IIF),
 		cmp.Compare(a.Action, b.Action),
 		cmp.Compare(a.Table, b.Table),
 		cmp.Compare(a.Goto, b.Goto),

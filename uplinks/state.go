@@ -8,8 +8,8 @@ type State struct {
 	Routes   map[RouteKey]Route
 	Rules    map[Rule]bool
 	Chains   map[ChainKey]string // the rules, as iptables prints them, a line each
-	Hooks    map[HookKey]marks.Standing
-	Returned map[Tunable]Found // only in a wanted state: goes back to what was found
+	Hooks    map[HookKey]marks.HookState
+	Restored map[Tunable]Original // only in a wanted state: goes back to what was found
 }
 
 // NewState is a state in which nothing of ours is in the kernel.
@@ -19,7 +19,7 @@ func NewState() State {
 		Routes:   map[RouteKey]Route{},
 		Rules:    map[Rule]bool{},
 		Chains:   map[ChainKey]string{},
-		Hooks:    map[HookKey]marks.Standing{},
-		Returned: map[Tunable]Found{},
+		Hooks:    map[HookKey]marks.HookState{},
+		Restored: map[Tunable]Original{},
 	}
 }

@@ -32,26 +32,32 @@ type DelRoute struct {
 // SetTunable gives a tunable a value, and remembers the one that it had; Restore forgets it again.
 type SetTunable struct {
 	Tunable    Tunable
-	Was, Value string
+	Old, Value string
 	Restore    bool
 }
 
 // LoadChains changes our chains and jumps of one iptables command at once, by one restore.
 type LoadChains struct {
-	Tool   Tool
-	Text   string // for iptables-restore --noflush
-	New    string // the chains in it that do not exist yet, each followed by a space
-	Unload bool   // nothing of ours is left there
+	Tool    Tool
+	Text    string // for iptables-restore --noflush
+	Created string // the chains in it that do not exist yet, each followed by a space
+	Unload  bool   // nothing of ours is left there
 }
 
-func (s AddRule) String() string { return fmt.Sprintf("%s rule add %s", s.Rule.Family.ip(), s.Rule) }
+func (s AddRule) String() string {
+	return fmt.Sprintf("%s rule add %s", s.Rule.Family.ipCommand(), s.Rule)
+}
 func (s DelRule) String() string {
-	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.ip(), s.Rule, s.Rule.selectors())
+	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.ipCommand(), s.Rule, s.Rule.selectors())
 }
-func (s SetRoute) String() string { return s.Key.Family.ip() + " route replace " + s.Route.line(s.Key) }
-func (s DelRoute) String() string { return s.Key.Family.ip() + " route del " + s.Route.line(s.Key) }
+func (s SetRoute) String() string {
+	return s.Key.Family.ipCommand() + " route replace " + s.Route.spec(s.Key)
+}
+func (s DelRoute) String() string {
+	return s.Key.Family.ipCommand() + " route del " + s.Route.spec(s.Key)
+}
 
-func (s SetTunable) String() string { return s.Tunable.line(s.Value) }
+func (s SetTunable) String() string { return s.Tunable.command(s.Value) }
 
 // String has a line for each line of the restore. A restore makes a chain that it declares, or empties it.
 func (s LoadChains) String() string {
@@ -61,7 +67,7 @@ func (s LoadChains) String() string {
 		if chain, ok := strings.CutPrefix(line, ":"); ok {
 			chain, _, _ = strings.Cut(chain, " ")
 			line = "-F " + chain
-			if strings.Contains(" "+s.New, " "+chain+" ") {
+			if strings.Contains(" "+s.Created, " "+chain+" ") {
 				line = "-N " + chain
 			}
 		}
@@ -74,24 +80,24 @@ func (s LoadChains) String() string {
 
 // load collects what one restore does.
 type load struct {
-	tool       Tool
-	text, made strings.Builder
+	tool          Tool
+	text, created strings.Builder
 }
 
-// begin is how the text of a restore begins.
-const begin = "*" + marks.Table + "\n"
+// restoreHeader is how the text of a restore begins.
+const restoreHeader = "*" + marks.MangleTable + "\n"
 
 func newLoad(t Tool, room int) *load {
 	l := &load{tool: t}
 	l.text.Grow(room)
-	l.text.WriteString(begin)
+	l.text.WriteString(restoreHeader)
 	return l
 }
 
 func (l *load) declare(chain string, exists bool) {
 	l.text.WriteString(":" + chain + " - [0:0]\n")
 	if !exists {
-		l.made.WriteString(chain + " ")
+		l.created.WriteString(chain + " ")
 	}
 }
 
@@ -121,7 +127,7 @@ func (l *load) drop(chain string) { l.text.WriteString("-X " + chain + "\n") }
 
 // step reports whether there is anything to do.
 func (l *load) step() (s LoadChains, any bool) {
-	any = l.text.Len() > len(begin)
+	any = l.text.Len() > len(restoreHeader)
 	l.text.WriteString("COMMIT\n")
-	return LoadChains{Tool: l.tool, Text: l.text.String(), New: l.made.String()}, any
+	return LoadChains{Tool: l.tool, Text: l.text.String(), Created: l.created.String()}, any
 }

@@ -9,8 +9,8 @@ import (
 // Kernel is what a host's state is read from and written to.
 type Kernel interface {
 	// Observe reads the host: what it is like, and what of ours is there. When shares are named it reads those alone, and
-	// gives their links, the routes by them in Routed, and no more; of a link that is not there it gives none.
-	Observe(ctx context.Context, only ...Share) (Facts, State, error)
+	// gives their links, the routes by them in GatewayRoutes, and no more; of a link that is not there it gives none.
+	Observe(ctx context.Context, only ...Scope) (Facts, State, error)
 	// Apply does one step.
 	Apply(ctx context.Context, s Step) error
 }
@@ -18,12 +18,12 @@ type Kernel interface {
 // ErrDrift is the error of a sync after which the kernel still is not as it should be.
 var ErrDrift = errors.New("the kernel is not as it was asked to be")
 
-// rounds bounds how often a sync begins anew. More than one is needed only when somebody else writes meanwhile.
-const rounds = 3
+// maxAttempts bounds how often a sync begins anew. More than one is needed only when somebody else writes meanwhile.
+const maxAttempts = 3
 
-// Expecter is a Kernel that wants to know beforehand what it will be asked to do.
-type Expecter interface {
-	Expect(p Plan)
+// Preparer is a Kernel that wants to know beforehand what it will be asked to do.
+type Preparer interface {
+	Prepare(p Plan)
 }
 
 // Batcher is a Kernel that does steps that follow one another cheaper together. It gives an error, or nil, for each, and
@@ -32,25 +32,25 @@ type Batcher interface {
 	ApplyAll(ctx context.Context, steps []Step) []error
 }
 
-// together is how many steps a Batcher is given at once: between them it is seen whether ctx has ended.
-const together = 64
+// maxBatch is how many steps a Batcher is given at once: between them it is seen whether ctx has ended.
+const maxBatch = 64
 
-// look is what was observed, and what should be there.
-type look struct {
-	facts      Facts
-	have, want State
+// observation is what was observed, and what should be there.
+type observation struct {
+	facts             Facts
+	observed, desired State
 }
 
-func observe(ctx context.Context, k Kernel, want goal) (look, error) {
+func observe(ctx context.Context, k Kernel, want desiredFunc) (observation, error) {
 	facts, have, err := k.Observe(ctx)
 	if err != nil {
-		return look{}, err
+		return observation{}, err
 	}
-	return look{facts, have, want(facts, have)}, nil
+	return observation{facts, have, want(facts, have)}, nil
 }
 
-// goal is what should be there, on a host that is such and holds such.
-type goal func(Facts, State) State
+// desiredFunc is what should be there, on a host that is such and holds such.
+type desiredFunc func(Facts, State) State
 
 // desired is what the settings ask for on whatever host.
 func (s Settings) desired(f Facts, _ State) State { return Desired(s, f) }
@@ -61,38 +61,38 @@ func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	return Diff(now.want, now.have), now.findings(s), nil
+	return Diff(now.desired, now.observed), now.findings(s), nil
 }
 
-func (l look) findings(s Settings) []Finding {
-	return append(Findings(s, l.facts), Upheavals(l.want, l.have)...)
+func (l observation) findings(s Settings) []Finding {
+	return append(Findings(s, l.facts), Disruptions(l.desired, l.observed)...)
 }
 
 // Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it
 // fails it leaves every step that succeeded: each of them alone leaves a working host.
 func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
-	return reach(ctx, k, nil, s.desired)
+	return converge(ctx, k, nil, s.desired)
 }
 
-// reach looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
+// converge looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
 // The first look may have been had already.
-func reach(ctx context.Context, k Kernel, first *look, want goal) (done Plan, err error) {
+func converge(ctx context.Context, k Kernel, first *observation, want desiredFunc) (done Plan, err error) {
 	var plan Plan
-	for range rounds {
+	for range maxAttempts {
 		now := first
 		if first = nil; now == nil {
-			looked, seen := observe(ctx, k, want)
-			if seen != nil {
-				return done, errors.Join(err, seen)
+			observed, failed := observe(ctx, k, want)
+			if failed != nil {
+				return done, errors.Join(err, failed)
 			}
-			now = &looked
+			now = &observed
 		}
-		if plan = Diff(now.want, now.have); len(plan) == 0 {
+		if plan = Diff(now.desired, now.observed); len(plan) == 0 {
 			return done, nil
 		}
-		var took Plan
-		took, err = CarryOut(ctx, k, plan)
-		done = append(done, took...)
+		var executed Plan
+		executed, err = Execute(ctx, k, plan)
+		done = append(done, executed...)
 	}
 	if err == nil {
 		err = fmt.Errorf("%w; still to do:\n%s", ErrDrift, plan)
@@ -100,54 +100,54 @@ func reach(ctx context.Context, k Kernel, first *look, want goal) (done Plan, er
 	return done, err
 }
 
-// CarryOut does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
+// Execute does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
 // up waits until all that replaces it is there.
-func CarryOut(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
-	if e, is := k.(Expecter); is {
-		e.Expect(p)
+func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
+	if e, ok := k.(Preparer); ok {
+		e.Prepare(p)
 	}
-	do, most := one(k), 1
-	if b, is := k.(Batcher); is {
-		do, most = b.ApplyAll, together
+	apply, limit := applyOne(k), 1
+	if b, ok := k.(Batcher); ok {
+		apply, limit = b.ApplyAll, maxBatch
 	}
 	var errs []error
-	bare := false // something is not there that should replace what is taken up
+	incomplete := false // something is not there that should replace what is taken up
 	for len(p) > 0 {
 		if err := ctx.Err(); err != nil {
 			return done, errors.Join(append(errs, err)...)
 		}
 		var steps Plan
-		steps, p = p.next(most)
-		if bare && takesUp(steps[0]) {
+		steps, p = p.nextBatch(limit)
+		if incomplete && removes(steps[0]) {
 			continue
 		}
-		for i, err := range do(ctx, steps) {
+		for i, err := range apply(ctx, steps) {
 			if err == nil {
 				done = append(done, steps[i])
 				continue
 			}
 			errs = append(errs, err)
-			bare = bare || !takesUp(steps[i])
+			incomplete = incomplete || !removes(steps[i])
 		}
 	}
 	return done, errors.Join(errs...)
 }
 
-// next gives the first steps that can be done together, all of which take up or none, and the rest.
-func (p Plan) next(most int) (steps, rest Plan) {
+// nextBatch gives the first steps that can be done together, all of which take up or none, and the rest.
+func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 	n := 1
-	for n < min(len(p), most) && takesUp(p[n]) == takesUp(p[0]) {
+	for n < min(len(p), limit) && removes(p[n]) == removes(p[0]) {
 		n++
 	}
 	return p[:n], p[n:]
 }
 
-// one does one step.
-func one(k Kernel) func(context.Context, []Step) []error {
+// applyOne does one step.
+func applyOne(k Kernel) func(context.Context, []Step) []error {
 	return func(ctx context.Context, steps []Step) []error { return []error{k.Apply(ctx, steps[0])} }
 }
 
-func takesUp(s Step) bool {
+func removes(s Step) bool {
 	switch s := s.(type) {
 	case DelRule, DelRoute:
 		return true

@@ -24,14 +24,14 @@ const (
 )
 
 // Tunables of the whole namespace. They make the kernel's own replies and accepted sockets carry the mark from their
-// first route look-up on (Documentation/networking/ip-sysctl.rst).
+// first route look-up on (DocumentationPrefixes/networking/ip-sysctl.rst).
 var namespaceTunables = [...]Tunable{{Name: FwmarkAccept}, {Name: Reflect4}, {Name: Reflect6}}
 
-// Found is a value that a tunable had before us, and the one that we gave it.
-type Found struct {
-	Index int    // of the link; a link that was made anew under the same name is another
-	Was   string // before us
-	Set   string // by us; anything else is the work of somebody after us, and stays
+// Original is a value that a tunable had before us, and the one that we gave it.
+type Original struct {
+	LinkIndex int    // of the link; a link that was made anew under the same name is another
+	Value     string // before us
+	Applied   string // by us; anything else is the work of somebody after us, and stays
 }
 
 // Path is the sysctl's file below /proc/sys.
@@ -56,7 +56,7 @@ func (t Tunable) sysctl() string {
 	return strings.Replace(t.Name, "*", t.Link, 1)
 }
 
-func (t Tunable) line(value string) string {
+func (t Tunable) command(value string) string {
 	if t.Name == LinkGroup {
 		return fmt.Sprintf("ip link set dev %s group %s", t.Link, value)
 	}
@@ -70,7 +70,7 @@ func compareTunables(a, b *Tunable) int {
 // Sysctls are the sysctls that we may set on a host with these links; those of the links alone when the facts are of some
 // shares only.
 func Sysctls(f Facts) (all []Tunable) {
-	if f.Only == nil {
+	if f.Scopes == nil {
 		all = append(all, namespaceTunables[:]...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Links)) {

@@ -6,7 +6,7 @@ import (
 	"replypath/uplinks"
 )
 
-func TestTunablesAreFiles(t *testing.T) {
+func TestTunablePath(t *testing.T) {
 	for want, tunable := range map[string]uplinks.Tunable{
 		"net/ipv4/tcp_fwmark_accept":          {Name: uplinks.FwmarkAccept},
 		"net/ipv4/conf/eth1/src_valid_mark":   {Link: "eth1", Name: uplinks.SrcValidMark},
@@ -20,7 +20,7 @@ func TestTunablesAreFiles(t *testing.T) {
 	}
 }
 
-func TestTunableLinesCanBePasted(t *testing.T) {
+func TestSetTunableIsAShellCommand(t *testing.T) {
 	for want, s := range map[string]uplinks.SetTunable{
 		"sysctl -w net.ipv4.conf.eth1.src_valid_mark=1":   {Tunable: uplinks.Tunable{Link: "eth1", Name: uplinks.SrcValidMark}, Value: "1"},
 		"sysctl -w net/ipv4/conf/eth0.5/src_valid_mark=1": {Tunable: uplinks.Tunable{Link: "eth0.5", Name: uplinks.SrcValidMark}, Value: "1"},

@@ -29,13 +29,13 @@ With --confirm the host goes back by itself to what was applied before, unless
 			if cmd.Flags().Changed("confirm") && confirm < time.Second {
 				return fmt.Errorf("%w: --confirm %s is too short to confirm anything: give it a second at least, such as 60s", errUsage, confirm)
 			}
-			c, err := p.read()
+			c, err := p.readConfig()
 			if err != nil {
 				return err
 			}
-			err = p.put(cmd.Context(), c, confirm)
+			err = p.applyOrDelegate(cmd.Context(), c, confirm)
 			if err == nil && confirm != 0 {
-				p.remind(confirm)
+				p.printConfirmHint(confirm)
 			}
 			return err
 		},
@@ -44,42 +44,42 @@ With --confirm the host goes back by itself to what was applied before, unless
 	return cmd
 }
 
-// put has the configuration carried out by the service, also by one that has begun meanwhile, or by this program.
-func (p *program) put(ctx context.Context, c config.Config, confirm time.Duration) error {
-	told, err := p.tellService(ctx, confirm)
-	if told || err != nil {
+// applyOrDelegate has the configuration carried out by the service, also by one that has begun meanwhile, or by this program.
+func (p *program) applyOrDelegate(ctx context.Context, c config.Config, confirm time.Duration) error {
+	running, err := p.reloadService(ctx, confirm)
+	if running || err != nil {
 		return err
 	}
-	if err = p.apply(ctx, c, confirm); errors.Is(err, host.ErrServed) {
-		_, err = p.tellService(ctx, confirm)
+	if err = p.applyHere(ctx, c, confirm); errors.Is(err, host.ErrServiceRuns) {
+		_, err = p.reloadService(ctx, confirm)
 	}
 	return err
 }
 
-func (p *program) apply(ctx context.Context, c config.Config, confirm time.Duration) error {
-	h, err := p.openToWrite(ctx, c)
+func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.Duration) error {
+	h, err := p.openLockedHost(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	memory, err := host.Remember(p.state)
+	memory, err := host.OpenStateDir(p.stateDir)
 	if err != nil {
 		return err
 	}
-	plan, findings, err := p.venture(ctx, h, memory, c.Settings, confirm)
+	plan, findings, err := p.changeKernel(ctx, h, memory, c.Settings, confirm)
 	if err != nil {
 		return err
 	}
-	if err := host.NameTables(c.Settings); err != nil {
+	if err := host.WriteTableNames(c.Settings); err != nil {
 		fmt.Fprintf(p.stderr, "warning: %v\n", err)
 	}
-	return p.tell(plan, findings, "applied")
+	return p.printApplyReport(plan, findings, "applied")
 }
 
-// venture changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
-func (p *program) venture(ctx context.Context, h *host.Host, m host.Memory, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, []uplinks.Finding, error) {
+// changeKernel changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
+func (p *program) changeKernel(ctx context.Context, h *host.Host, m host.StateDir, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, []uplinks.Finding, error) {
 	if confirm != 0 {
-		if err := p.post(ctx, h, m, s, confirm); err != nil {
+		if err := p.armRollback(ctx, h, m, s, confirm); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -90,14 +90,14 @@ func (p *program) venture(ctx context.Context, h *host.Host, m host.Memory, s up
 	case err != nil:
 		return nil, nil, err
 	case confirm == 0:
-		return plan, findings, errors.Join(m.SetPending(nil), m.SetInForce(&s))
+		return plan, findings, errors.Join(m.SetPending(nil), m.SetApplied(&s))
 	}
 	return plan, findings, nil
 }
 
-// post notes what is gone back to and starts the guard.
-func (p *program) post(ctx context.Context, h *host.Host, m host.Memory, s uplinks.Settings, confirm time.Duration) error {
-	previous, err := m.InForce()
+// armRollback notes what is gone back to and starts the guard.
+func (p *program) armRollback(ctx context.Context, h *host.Host, m host.StateDir, s uplinks.Settings, confirm time.Duration) error {
+	previous, err := m.Applied()
 	if err != nil {
 		return err
 	}
@@ -118,42 +118,42 @@ func (p *program) post(ctx context.Context, h *host.Host, m host.Memory, s uplin
 	return nil
 }
 
-func (p *program) remind(confirm time.Duration) {
+func (p *program) printConfirmHint(confirm time.Duration) {
 	if !p.json {
 		fmt.Fprintf(p.stdout, "goes back in %s unless you say: replypath confirm\n", confirm)
 	}
 }
 
-// changed is what was done, for programs.
-type changed struct {
+// applyReport is what was done, for programs.
+type applyReport struct {
 	Version  int               `json:"version"`
 	Changed  bool              `json:"changed"`
-	Steps    []step            `json:"steps"`
+	Steps    []stepReport      `json:"steps"`
 	Warnings []uplinks.Finding `json:"warnings"`
 }
 
-func (p *program) tell(plan uplinks.Plan, findings []uplinks.Finding, what string) error {
+func (p *program) printApplyReport(plan uplinks.Plan, findings []uplinks.Finding, verb string) error {
 	if p.json {
-		return p.print(changed{Version: 1, Changed: len(plan) > 0, Steps: steps(plan), Warnings: list(findings)})
+		return p.printJSON(applyReport{Version: 1, Changed: len(plan) > 0, Steps: stepReports(plan), Warnings: nonNil(findings)})
 	}
-	p.warn(findings)
+	p.printWarnings(findings)
 	if len(plan) == 0 {
 		_, err := fmt.Fprintln(p.stdout, "in sync: nothing to do")
 		return err
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s: %s\n", what, summary(plan))
+	_, err := fmt.Fprintf(p.stdout, "%s: %s\n", verb, summary(plan))
 	return err
 }
 
-func (p *program) open(ctx context.Context, c config.Config) (*host.Host, error) {
-	if err := privileged(); err != nil {
+func (p *program) openHost(ctx context.Context, c config.Config) (*host.Host, error) {
+	if err := checkPrivileges(); err != nil {
 		return nil, err
 	}
-	return host.Open(ctx, host.Options{State: p.state, Backend: c.Backend, TableBase: c.TableBase})
+	return host.Open(ctx, host.Options{StateDir: p.stateDir, Backend: c.Backend, TableBase: c.TableBase})
 }
 
-func (p *program) openToWrite(ctx context.Context, c config.Config) (*host.Host, error) {
-	h, err := p.open(ctx, c)
+func (p *program) openLockedHost(ctx context.Context, c config.Config) (*host.Host, error) {
+	h, err := p.openHost(ctx, c)
 	if err != nil {
 		return nil, err
 	}

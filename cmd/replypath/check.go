@@ -13,13 +13,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// checked is a configuration's verdict, for programs.
-type checked struct {
+// checkReport is a configuration's verdict, for programs.
+type checkReport struct {
 	Version  int               `json:"version"`
 	Valid    bool              `json:"valid"`
-	Mistakes []mistake         `json:"mistakes"`
+	Mistakes []mistakeReport   `json:"mistakes"`
 	Warnings []uplinks.Finding `json:"warnings"`
-	Uplinks  []expected        `json:"uplinks"`
+	Uplinks  []detectionTime   `json:"uplinks"`
 }
 
 func (p *program) checkCommand() *cobra.Command {
@@ -32,24 +32,24 @@ At last say for each uplink how soon it counts as down when nobody answers any m
 Nothing is changed, and no privilege is needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.read()
+			c, err := p.readConfig()
 			var mistakes config.Mistakes
 			if p.json && errors.As(err, &mistakes) {
-				return errors.Join(p.print(checked{Version: 1, Mistakes: wrong(mistakes), Warnings: list[uplinks.Finding](nil), Uplinks: list[expected](nil)}), err)
+				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[uplinks.Finding](nil), Uplinks: nonNil[detectionTime](nil)}), err)
 			}
 			if err != nil {
 				return err
 			}
-			facts, err := host.Facts(cmd.Context())
+			facts, err := host.ReadFacts(cmd.Context())
 			if err != nil {
 				return err
 			}
-			findings, all := lookAround(c, facts), expect(c, facts)
+			findings, all := hostFindings(c, facts), detectionTimes(c, facts)
 			if p.json {
-				return p.print(checked{Version: 1, Valid: true, Mistakes: []mistake{}, Warnings: list(findings), Uplinks: all})
+				return p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all})
 			}
-			p.warn(findings)
-			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.config, count(len(c.Uplinks), "uplink"))
+			p.printWarnings(findings)
+			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.configPath, pluralize(len(c.Uplinks), "uplink"))
 			for _, e := range all {
 				if err == nil {
 					_, err = fmt.Fprintln(p.stdout, e)
@@ -60,17 +60,17 @@ Nothing is changed, and no privilege is needed.`,
 	})
 }
 
-// lookAround compares the configuration with the host as far as anybody may look.
-func lookAround(c config.Config, facts uplinks.Facts) []uplinks.Finding {
+// hostFindings compares the configuration with the host as far as anybody may look.
+func hostFindings(c config.Config, facts uplinks.Facts) []uplinks.Finding {
 	return slices.Concat(
 		uplinks.Findings(c.Settings, facts),
 		health.Findings(c.Health, c.Settings, facts),
 		c.Endpoint.Findings(),
-		files(c),
+		fileFindings(c),
 	)
 }
 
-type mistake struct {
+type mistakeReport struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
@@ -78,10 +78,10 @@ type mistake struct {
 	Remedy  string `json:"remedy"`
 }
 
-func wrong(mistakes config.Mistakes) []mistake {
-	all := []mistake{}
+func mistakeReports(mistakes config.Mistakes) []mistakeReport {
+	all := []mistakeReport{}
 	for _, m := range mistakes {
-		all = append(all, mistake{m.File, m.Line, m.Col, m.Message, m.Remedy})
+		all = append(all, mistakeReport{m.File, m.Line, m.Col, m.Message, m.Remedy})
 	}
 	return all
 }

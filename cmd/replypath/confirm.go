@@ -24,12 +24,12 @@ func (p *program) confirmCommand() *cobra.Command {
 		Short: "Keep what apply --confirm has changed",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := privileged(); err != nil {
+			if err := checkPrivileges(); err != nil {
 				return err
 			}
-			_, err := daemon.Call(cmd.Context(), p.state, daemon.Request{Do: daemon.DoConfirm})
+			_, err := daemon.Call(cmd.Context(), p.stateDir, daemon.Request{Do: daemon.DoConfirm})
 			if errors.Is(err, daemon.ErrNoService) {
-				err = p.confirm()
+				err = p.confirmPending()
 			}
 			if err != nil {
 				return err
@@ -40,8 +40,8 @@ func (p *program) confirmCommand() *cobra.Command {
 	}
 }
 
-func (p *program) confirm() error {
-	m, err := host.Remember(p.state)
+func (p *program) confirmPending() error {
+	m, err := host.OpenStateDir(p.stateDir)
 	if err != nil {
 		return err
 	}
@@ -49,10 +49,10 @@ func (p *program) confirm() error {
 	if err != nil {
 		return err
 	}
-	if pending == nil || pending.Reverted || pending.Left() == 0 {
+	if pending == nil || pending.Reverted || pending.Remaining() == 0 {
 		return host.ErrNothingPending
 	}
-	return errors.Join(m.SetPending(nil), m.SetInForce(&pending.New))
+	return errors.Join(m.SetPending(nil), m.SetApplied(&pending.New))
 }
 
 // guardCommand waits beside no service for the time of an apply --confirm to be over.
@@ -73,7 +73,7 @@ func (p *program) startGuard() error {
 	}
 	defer null.Close()
 	// It does not stay in this folder, which may go.
-	state, err := filepath.Abs(p.state)
+	state, err := filepath.Abs(p.stateDir)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
@@ -87,13 +87,13 @@ func (p *program) startGuard() error {
 	return guard.Release()
 }
 
-// glance is how often the guard looks whether it is still needed, and how soon it tries again.
-const glance = time.Second
+// guardInterval is how often the guard looks whether it is still needed, and how soon it tries again.
+const guardInterval = time.Second
 
 // guard ends when nothing is left to go back to. A failure may pass, and nobody else brings a host back that cannot be
 // reached.
 func (p *program) guard(ctx context.Context) error {
-	m, err := host.Remember(p.state)
+	m, err := host.OpenStateDir(p.stateDir)
 	if err != nil {
 		return err
 	}
@@ -102,27 +102,27 @@ func (p *program) guard(ctx context.Context) error {
 		if err != nil || pending == nil || pending.Reverted {
 			return err
 		}
-		left := pending.Left()
-		if left == 0 && p.goBack(ctx, m, *pending) == nil {
+		left := pending.Remaining()
+		if left == 0 && p.revert(ctx, m, *pending) == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(cmp.Or(min(left, glance), glance)):
+		case <-time.After(cmp.Or(min(left, guardInterval), guardInterval)):
 		}
 	}
 }
 
-// goBack does what a confirmation would have prevented. A service that has started meanwhile does it itself.
-func (p *program) goBack(ctx context.Context, m host.Memory, pending host.Pending) error {
-	back := pending.Back()
-	h, err := p.openToWrite(ctx, config.Config{Settings: back})
+// revert does what a confirmation would have prevented. A service that has started meanwhile does it itself.
+func (p *program) revert(ctx context.Context, m host.StateDir, pending host.Pending) error {
+	back := pending.RollbackTarget()
+	h, err := p.openLockedHost(ctx, config.Config{Settings: back})
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	if now, err := m.Pending(); err != nil || now == nil || now.Reverted || now.Left() > 0 {
+	if now, err := m.Pending(); err != nil || now == nil || now.Reverted || now.Remaining() > 0 {
 		return err
 	}
 	if _, err := uplinks.Sync(ctx, h, back); err != nil {

@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// doctorFlags are what the doctor is told.
-type doctorFlags struct {
+// doctorOptions are what the doctor is told.
+type doctorOptions struct {
 	fix, yes bool
 	root     string
 }
 
 func (p *program) doctorCommand() *cobra.Command {
-	var asked doctorFlags
+	var opts doctorOptions
 	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "doctor",
 		Short: "Look at the host and name what would break the reply path",
@@ -37,68 +37,68 @@ undo it; --yes does not ask.
 The exit status is 3 when there are errors or warnings; a note is none.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.doctor(cmd.Context(), asked)
+			return p.doctor(cmd.Context(), opts)
 		},
 	})
 	flags := cmd.Flags()
-	flags.BoolVar(&asked.fix, "fix", false, "do what can be done without risk, after asking")
-	flags.BoolVar(&asked.yes, "yes", false, "with --fix: do not ask")
-	flags.StringVar(&asked.root, "root", "/", "look at the files below this `DIR`")
+	flags.BoolVar(&opts.fix, "fix", false, "do what can be done without risk, after asking")
+	flags.BoolVar(&opts.yes, "yes", false, "with --fix: do not ask")
+	flags.StringVar(&opts.root, "root", "/", "look at the files below this `DIR`")
 	flags.Lookup("root").Hidden = true
 	return cmd
 }
 
-func (p *program) doctor(ctx context.Context, asked doctorFlags) error {
-	if asked.yes && !asked.fix {
+func (p *program) doctor(ctx context.Context, opts doctorOptions) error {
+	if opts.yes && !opts.fix {
 		return fmt.Errorf("%w: --yes goes with --fix", errUsage)
 	}
-	c, err := p.read()
+	c, err := p.readConfig()
 	if errors.Is(err, errNoConfig) {
 		c, err = config.Config{Settings: uplinks.DefaultSettings()}, nil
 	}
 	if err != nil {
 		return err
 	}
-	examination := host.Examination{Root: asked.root, State: p.state, Settings: c.Settings, Health: c.Health, Privileged: privileged() == nil}
-	findings, unseen, err := diagnose(ctx, examination)
+	examination := host.SurveyOptions{Root: opts.root, StateDir: p.stateDir, Settings: c.Settings, Health: c.Health, Privileged: checkPrivileges() == nil}
+	findings, skipped, err := diagnose(ctx, examination)
 	if err != nil {
 		return err
 	}
-	if err := p.tellDiagnosis(findings, unseen); err != nil {
+	if err := p.printDiagnosis(findings, skipped); err != nil {
 		return err
 	}
-	if asked.fix {
-		if err := p.fix(asked, findings); err != nil {
+	if opts.fix {
+		if err := p.applyFixes(opts, findings); err != nil {
 			return err
 		}
 		if findings, _, err = diagnose(ctx, examination); err != nil {
 			return err
 		}
 	}
-	if !doctor.Well(findings) {
-		return errNo
+	if !doctor.OnlyNotes(findings) {
+		return errNegative
 	}
 	return nil
 }
 
-func diagnose(ctx context.Context, e host.Examination) ([]doctor.Finding, []doctor.Unseen, error) {
-	seen, unseen, err := host.Examine(ctx, e)
+func diagnose(ctx context.Context, e host.SurveyOptions) ([]doctor.Finding, []doctor.Skipped, error) {
+	snapshot, skipped, err := host.Survey(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}
-	return doctor.Diagnose(seen), unseen, nil
+	return doctor.Diagnose(snapshot), skipped, nil
 }
 
-// diagnosis is what the doctor says, for programs.
-type diagnosis struct {
+// doctorReport is what the doctor says, for programs.
+type doctorReport struct {
 	Version  int              `json:"version"`
 	Findings []doctor.Finding `json:"findings"`
-	Unseen   []doctor.Unseen  `json:"unseen"`
+	Unseen   []doctor.Skipped `json:"unseen"`
 }
 
-func (p *program) tellDiagnosis(findings []doctor.Finding, unseen []doctor.Unseen) error {
+func (p *program) printDiagnosis(findings []doctor.Finding, skipped []doctor.Skipped) error {
 	if p.json {
-		return p.print(diagnosis{Version: 1, Findings: list(findings), Unseen: list(unseen)})
+		return p.printJSON(doctorReport{Version: 1, Findings: nonNil(findings), Unseen: nonNil(skipped)})
 	}
-	return p.writeDiagnosis(findings, unseen)
+	return p.writeDiagnosis(findings, skipped)
 }

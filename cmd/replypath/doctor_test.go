@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestDoctorAsksOnATerminalAlone(t *testing.T) {
+func TestDoctorAsksForConfirmationOnlyOnATerminal(t *testing.T) {
 	for answer, want := range map[string]bool{"y": true, "YES": true, "": false, "n": false, "what?": false} {
-		first, second := terminal(t)
-		var asked bytes.Buffer
-		p := &program{stderr: &asked}
+		first, second := openTerminal(t)
+		var prompt bytes.Buffer
+		p := &program{stderr: &prompt}
 		fmt.Fprintln(first, answer)
-		if sure, err := p.sure(second); err != nil || sure != want || !strings.Contains(asked.String(), "[y/N]") {
-			t.Errorf("%q: %t, %v, asked %q", answer, sure, err, asked.String())
+		if confirmed, err := p.askConfirmation(second); err != nil || confirmed != want || !strings.Contains(prompt.String(), "[y/N]") {
+			t.Errorf("%q: %t, %v, asked %q", answer, confirmed, err, prompt.String())
 		}
 	}
 	null, err := os.Open(os.DevNull)
@@ -28,32 +28,32 @@ func TestDoctorAsksOnATerminalAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if _, err := new(program).sure(null); err == nil || !strings.Contains(err.Error(), "--yes") {
+	if _, err := new(program).askConfirmation(null); err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("nobody is there: %v", err)
 	}
 }
 
-func TestDoctorKeepsToTheTerminalsWidth(t *testing.T) {
-	_, second := terminal(t)
+func TestDoctorWrapsToTheTerminalWidth(t *testing.T) {
+	_, second := openTerminal(t)
 	for columns, want := range map[uint16]int{0: 100, 20: 40, 60: 60, 300: 100} {
 		if err := unix.IoctlSetWinsize(int(second.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
 			t.Fatal(err)
 		}
-		if got := (&program{stdout: second}).width(); got != want {
+		if got := (&program{stdout: second}).textColumns(); got != want {
 			t.Errorf("%d columns: %d wide, want %d", columns, got, want)
 		}
 	}
 	words := strings.Repeat("word ", 40)
 	var out bytes.Buffer
 	err := (&program{stdout: &out}).writeDiagnosis([]doctor.Finding{
-		{ID: "a-finding", Severity: doctor.Error, What: words, Evidence: []string{words, "steer\x1b[2J it"}, Remedy: words, Fixable: true},
-		{ID: "another", Severity: doctor.Note, What: "short", Remedy: "nothing"},
-	}, []doctor.Unseen{{What: "connections", Why: words}})
+		{ID: "a-finding", Severity: doctor.Error, Message: words, Evidence: []string{words, "steer\x1b[2J it"}, Remedy: words, Fixable: true},
+		{ID: "another", Severity: doctor.Note, Message: "short", Remedy: "nothing"},
+	}, []doctor.Skipped{{Subject: "connections", Reason: words}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(out.String()) {
-		if n := utf8.RuneCountInString(line) - 1; n > fullWidth || strings.Contains(line, "\x1b") {
+		if n := utf8.RuneCountInString(line) - 1; n > maxTextColumns || strings.Contains(line, "\x1b") {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}

@@ -10,51 +10,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fullWidth is how wide text is where there is no terminal, and at most.
-const fullWidth = 100
+// maxTextColumns is how wide text is where there is no terminal, and at most.
+const maxTextColumns = 100
 
-// width is that of the terminal, between sensible bounds.
-func (p *program) width() int {
+// textColumns is that of the terminal, between sensible bounds.
+func (p *program) textColumns() int {
 	const least = 40
 	if f, ok := p.stdout.(*os.File); ok {
 		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-			return max(least, min(int(size.Col), fullWidth))
+			return max(least, min(int(size.Col), maxTextColumns))
 		}
 	}
-	return fullWidth
+	return maxTextColumns
 }
 
 // writeDiagnosis groups the findings by their severity, and sets what was seen and what to do below each.
-func (p *program) writeDiagnosis(findings []doctor.Finding, unseen []doctor.Unseen) error {
-	paint, columns := newPaint(p.stdout), p.width()
-	colour := map[doctor.Severity]func(string) string{doctor.Error: paint.bad, doctor.Warning: paint.poor, doctor.Note: paint.bold}
+func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Skipped) error {
+	colours, columns := newPalette(p.stdout), p.textColumns()
+	colour := map[doctor.Severity]func(string) string{doctor.Error: colours.red, doctor.Warning: colours.yellow, doctor.Note: colours.bold}
 	var text strings.Builder
 	for _, severity := range doctor.Severities {
-		some := of(findings, severity)
+		some := withSeverity(findings, severity)
 		if len(some) == 0 {
 			continue
 		}
-		fmt.Fprintln(&text, colour[severity](count(len(some), string(severity))))
+		fmt.Fprintln(&text, colour[severity](pluralize(len(some), string(severity))))
 		for _, f := range some {
-			indent(&text, columns, "  "+paint.bold(f.ID)+": ", 2+len(f.ID)+2, "    ", f.What)
+			writeIndented(&text, columns, "  "+colours.bold(f.ID)+": ", 2+len(f.ID)+2, "    ", f.Message)
 			for _, line := range f.Evidence {
-				indent(&text, columns, "    | ", 6, "    |   ", line)
+				writeIndented(&text, columns, "    | ", 6, "    |   ", line)
 			}
-			indent(&text, columns, "    > ", 6, "      ", f.Remedy)
+			writeIndented(&text, columns, "    > ", 6, "      ", f.Remedy)
 		}
 	}
-	if len(unseen) > 0 {
-		fmt.Fprintln(&text, paint.bold("could not look at"))
+	if len(skipped) > 0 {
+		fmt.Fprintln(&text, colours.bold("could not look at"))
 	}
-	for _, u := range unseen {
-		indent(&text, columns, "  ", 2, "    ", u.What+": "+u.Why)
+	for _, u := range skipped {
+		writeIndented(&text, columns, "  ", 2, "    ", u.Subject+": "+u.Reason)
 	}
-	fmt.Fprintln(&text, verdict(findings))
+	fmt.Fprintln(&text, summarizeDiagnosis(findings))
 	_, err := p.stdout.Write([]byte(text.String()))
 	return err
 }
 
-func of(findings []doctor.Finding, s doctor.Severity) (some []doctor.Finding) {
+func withSeverity(findings []doctor.Finding, s doctor.Severity) (some []doctor.Finding) {
 	for _, f := range findings {
 		if f.Severity == s {
 			some = append(some, f)
@@ -63,11 +63,11 @@ func of(findings []doctor.Finding, s doctor.Severity) (some []doctor.Finding) {
 	return some
 }
 
-// indent breaks a text into lines behind a lead of so many columns; further lines begin with rest.
-func indent(text *strings.Builder, columns int, lead string, wide int, rest, what string) {
+// writeIndented breaks a text into lines behind a lead of so many columns; further lines begin with rest.
+func writeIndented(text *strings.Builder, columns int, lead string, leadColumns int, rest, message string) {
 	// The first line may be shorter or longer than the others: a word stands for what is before it.
-	placeholder := strings.Repeat("x", max(wide-len(rest)-1, 1))
-	lines := fold(placeholder+" "+plain(what), columns-len(rest))
+	placeholder := strings.Repeat("x", max(leadColumns-len(rest)-1, 1))
+	lines := wrapText(placeholder+" "+sanitize(message), columns-len(rest))
 	for i, line := range lines {
 		if i == 0 {
 			line = strings.TrimPrefix(strings.TrimPrefix(line, placeholder), " ")
@@ -78,9 +78,9 @@ func indent(text *strings.Builder, columns int, lead string, wide int, rest, wha
 	}
 }
 
-func verdict(findings []doctor.Finding) string {
+func summarizeDiagnosis(findings []doctor.Finding) string {
 	switch {
-	case !doctor.Well(findings):
+	case !doctor.OnlyNotes(findings):
 		fixable := 0
 		for _, f := range findings {
 			if f.Fixable {

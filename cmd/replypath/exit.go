@@ -12,40 +12,40 @@ import (
 
 const (
 	defaultConfig = config.DefaultPath
-	defaultState  = host.Folder
+	defaultState  = host.DefaultStateDir
 )
 
 // The exit statuses.
 const (
-	done    = 0 // yes, or done
-	failed  = 1 // could not
-	invalid = 2 // wrong usage, or invalid configuration
-	no      = 3 // the answer is no
+	exitOK     = 0 // yes, or done
+	exitFailed = 1 // could not
+	exitUsage  = 2 // wrong usage, or invalid configuration
+	exitNo     = 3 // the answer is no
 )
 
-// errNo is the error of a command whose answer is no, and which has said so already.
-var errNo = errors.New("no")
+// errNegative is the error of a command whose answer is no, and which has said so already.
+var errNegative = errors.New("no")
 
-// exit tells people what went wrong, once, and gives the exit status for it.
-func (p *program) exit(err error) int {
+// exitStatus tells people what went wrong, once, and gives the exit status for it.
+func (p *program) exitStatus(err error) int {
 	var mistakes config.Mistakes
 	switch {
 	case err == nil:
-		return done
-	case errors.Is(err, errNo):
-		return no
+		return exitOK
+	case errors.Is(err, errNegative):
+		return exitNo
 	case errors.As(err, &mistakes):
 		fmt.Fprintln(p.stderr, mistakes)
-		return invalid
-	case !p.begun:
+		return exitUsage
+	case !p.parsed:
 		fmt.Fprintf(p.stderr, "replypath: %v: see replypath --help\n", err)
-		return invalid
+		return exitUsage
 	case errors.Is(err, errNoConfig), errors.Is(err, errUsage):
 		fmt.Fprintf(p.stderr, "replypath: %v\n", err)
-		return invalid
+		return exitUsage
 	}
 	fmt.Fprintf(p.stderr, "replypath: %v\n", err)
-	return failed
+	return exitFailed
 }
 
 // errUsage is the error of a flag whose value makes no sense.
@@ -53,16 +53,16 @@ var errUsage = errors.New("wrong usage")
 
 var errNoConfig = errors.New("there is no configuration")
 
-func (p *program) read() (config.Config, error) {
-	c, err := config.Read(p.config)
+func (p *program) readConfig() (config.Config, error) {
+	c, err := config.Read(p.configPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%w at %s: let one be proposed: replypath init --write", errNoConfig, p.config)
+		return c, fmt.Errorf("%w at %s: let one be proposed: replypath init --write", errNoConfig, p.configPath)
 	}
 	return c, err
 }
 
-// print writes a value as JSON for programs.
-func (p *program) print(v any) error {
+// printJSON writes a value as JSON for programs.
+func (p *program) printJSON(v any) error {
 	e := json.NewEncoder(p.stdout)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

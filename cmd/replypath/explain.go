@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) explainCommand() *cobra.Command {
-	var asked packetFlags
+	var opts packetOptions
 	var flow bool
 	var listen string
 	cmd := p.jsonFlag(&cobra.Command{
@@ -43,11 +43,11 @@ wrong, or the kernel says otherwise.`,
 				case flow:
 					return p.explainFlow(ctx, e, args)
 				case listen != "" && len(args) == 0:
-					return p.explainListen(ctx, e, listen, asked.from)
+					return p.explainListen(ctx, e, listen, opts.from)
 				case len(args) != 1 || listen != "":
 					return false, fmt.Errorf("%w: explain wants one address, --flow CONNECTION or --listen PORT/PROTOCOL", errUsage)
 				}
-				packet, err := asked.packet(args[0])
+				packet, err := opts.packet(args[0])
 				if err != nil {
 					return false, err
 				}
@@ -55,26 +55,26 @@ wrong, or the kernel says otherwise.`,
 			})
 		},
 	})
-	asked.add(cmd.Flags())
+	opts.add(cmd.Flags())
 	cmd.Flags().BoolVar(&flow, "flow", false, "explain the answers of a connection, given as a line of conntrack -L or ss")
 	cmd.Flags().StringVar(&listen, "listen", "", "explain the answers of who listens on `PORT/PROTOCOL`, as :1194/udp, to questions by each uplink")
 	return cmd
 }
 
 func (p *program) explainPacket(ctx context.Context, e *explain.Explainer, packet rpdb.Packet) (bool, error) {
-	way, err := e.Way(ctx, packet)
+	trace, err := e.Trace(ctx, packet)
 	if err != nil {
 		return false, err
 	}
 	if p.json {
-		return way.Arrives(), p.print(e.Report(way))
+		return trace.Arrives(), p.printJSON(e.Report(trace))
 	}
-	return way.Arrives(), e.Print(p.stdout, way)
+	return trace.Arrives(), e.Print(p.stdout, trace)
 }
 
 // explain gives the answer yes or no to what tell tells.
-func (p *program) explain(ctx context.Context, tell func(context.Context, *explain.Explainer) (bool, error)) error {
-	s, err := p.settings()
+func (p *program) explain(ctx context.Context, trace func(context.Context, *explain.Explainer) (bool, error)) error {
+	s, err := p.optionalSettings()
 	if err != nil {
 		return err
 	}
@@ -83,16 +83,16 @@ func (p *program) explain(ctx context.Context, tell func(context.Context, *expla
 		return err
 	}
 	defer e.Close()
-	yes, err := tell(ctx, e)
-	if err == nil && !yes {
-		return errNo
+	ok, err := trace(ctx, e)
+	if err == nil && !ok {
+		return errNegative
 	}
 	return err
 }
 
-// settings are those of the configuration; where there is none they have no uplinks.
-func (p *program) settings() (uplinks.Settings, error) {
-	c, err := p.read()
+// optionalSettings are those of the configuration; where there is none they have no uplinks.
+func (p *program) optionalSettings() (uplinks.Settings, error) {
+	c, err := p.readConfig()
 	if errors.Is(err, errNoConfig) {
 		return uplinks.DefaultSettings(), nil
 	}

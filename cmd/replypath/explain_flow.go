@@ -19,13 +19,13 @@ func (p *program) explainFlow(ctx context.Context, e *explain.Explainer, words [
 	if err != nil {
 		return false, err
 	}
-	c, err := e.Flow(ctx, flow)
+	c, err := e.TraceFlow(ctx, flow)
 	if err != nil {
 		return false, err
 	}
-	right := c.Way.Arrives() && !e.Strays(c)
+	right := c.Trace.Arrives() && !e.Strays(c)
 	if p.json {
-		return right, p.print(e.FlowReport(c))
+		return right, p.printJSON(e.ReportFlow(c))
 	}
 	return right, e.PrintFlow(p.stdout, c)
 }
@@ -42,9 +42,9 @@ func parseFlow(words []string) (f rtnl.Flow, err error) {
 		}
 	}
 	if slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "src=") }) {
-		f.From, f.To, err = listed(words)
+		f.From, f.To, err = parseConntrackLine(words)
 	} else {
-		f.From, f.To, err = ends(words)
+		f.From, f.To, err = parseEndpoints(words)
 	}
 	if err == nil && f.From.Addr().Is4() != f.To.Addr().Is4() {
 		err = fmt.Errorf("%w: --flow: %s and %s are of two families", errUsage, f.From, f.To)
@@ -52,8 +52,8 @@ func parseFlow(words []string) (f rtnl.Flow, err error) {
 	return f, err
 }
 
-// listed reads the first direction in a line of conntrack -L.
-func listed(words []string) (from, to netip.AddrPort, err error) {
+// parseConntrackLine reads the first direction in a line of conntrack -L.
+func parseConntrackLine(words []string) (from, to netip.AddrPort, err error) {
 	first := map[string]string{}
 	for _, w := range words {
 		if key, value, ok := strings.Cut(w, "="); ok && first[key] == "" {
@@ -82,9 +82,9 @@ func listed(words []string) (from, to netip.AddrPort, err error) {
 	return from, to, err
 }
 
-// ends are the first two of the words that are an address and a port. ss writes a link's name behind addresses of
+// parseEndpoints are the first two of the words that are an address and a port. ss writes a link's name behind addresses of
 // sockets that are bound to one, and [::ffff:192.0.2.2] for IPv4.
-func ends(words []string) (from, to netip.AddrPort, err error) {
+func parseEndpoints(words []string) (from, to netip.AddrPort, err error) {
 	var found []netip.AddrPort
 	for _, w := range words {
 		if at, colon := strings.Index(w, "%"), strings.LastIndex(w, ":"); at >= 0 && at < colon {

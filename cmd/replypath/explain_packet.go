@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// packetFlags describe a packet on the command line.
-type packetFlags struct {
+// packetOptions describe a packet on the command line.
+type packetOptions struct {
 	in, out, from, mark, proto, tos string
 	sport, dport                    uint16
 	uid                             uint32
 }
 
-func (f *packetFlags) add(flags *pflag.FlagSet) {
+func (f *packetOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.in, "in", "", "the interface `IF` that it has come in by")
 	flags.StringVar(&f.out, "out", "", "the interface `IF` that its socket is bound to")
 	flags.StringVar(&f.from, "from", "", "its source `ADDRESS`; without it the kernel chooses")
@@ -33,8 +33,8 @@ func (f *packetFlags) add(flags *pflag.FlagSet) {
 }
 
 // packet is what the flags describe, or errUsage.
-func (f *packetFlags) packet(to string) (p rpdb.Packet, err error) {
-	if p.To, err = address(to); err != nil {
+func (f *packetOptions) packet(to string) (p rpdb.Packet, err error) {
+	if p.To, err = parseAddress(to); err != nil {
 		return p, err
 	}
 	p.Out = f.out
@@ -44,27 +44,27 @@ func (f *packetFlags) packet(to string) (p rpdb.Packet, err error) {
 	p.To = p.To.WithZone("")
 	p.Family, p.In, p.Sport, p.Dport, p.UID = uplinks.FamilyOf(p.To), f.in, f.sport, f.dport, f.uid
 	if f.from != "" {
-		if p.From, err = address(f.from); err != nil {
+		if p.From, err = parseAddress(f.from); err != nil {
 			return p, err
 		}
 		p.From = p.From.WithZone("")
 	}
-	if p.Mark, err = number(f.mark, "mark", 32); err != nil {
+	if p.Mark, err = parseNumber(f.mark, "mark", 32); err != nil {
 		return p, err
 	}
-	tos, err := number(f.tos, "tos", 8)
+	tos, err := parseNumber(f.tos, "tos", 8)
 	if err != nil {
 		return p, err
 	}
 	p.TOS = uint8(tos)
-	if p.Proto, err = protocol(f.proto, p.Family); err != nil {
+	if p.Proto, err = parseProtocol(f.proto, p.Family); err != nil {
 		return p, err
 	}
-	return p, possible(p)
+	return p, checkPacket(p)
 }
 
-// possible refuses packets that cannot be.
-func possible(p rpdb.Packet) error {
+// checkPacket refuses packets that cannot be.
+func checkPacket(p rpdb.Packet) error {
 	for flag, link := range map[string]string{"in": p.In, "out": p.Out} {
 		if link == "" {
 			continue
@@ -88,7 +88,7 @@ func possible(p rpdb.Packet) error {
 	return nil
 }
 
-func address(text string) (netip.Addr, error) {
+func parseAddress(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
 		return a, fmt.Errorf("%w: %q is no address", errUsage, text)
@@ -96,7 +96,7 @@ func address(text string) (netip.Addr, error) {
 	return a.Unmap(), nil
 }
 
-func number(text, flag string, bits int) (uint32, error) {
+func parseNumber(text, flag string, bits int) (uint32, error) {
 	n, err := strconv.ParseUint(text, 0, bits)
 	if err != nil {
 		return 0, fmt.Errorf("%w: --%s %s: it must be a number of %d bits, as 0x10", errUsage, flag, text, bits)
@@ -104,8 +104,8 @@ func number(text, flag string, bits int) (uint32, error) {
 	return uint32(n), nil
 }
 
-// protocol is a protocol's number; icmp is that of the family.
-func protocol(text string, f uplinks.Family) (uint8, error) {
+// parseProtocol is a protocol's number; icmp is that of the family.
+func parseProtocol(text string, f uplinks.Family) (uint8, error) {
 	if text == "icmp" && f == uplinks.IPv6 {
 		return rpdb.ICMPv6, nil
 	}

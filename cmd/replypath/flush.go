@@ -20,10 +20,10 @@ func (p *program) flushCommand() *cobra.Command {
 what was found. It needs no configuration, and works after a crash.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := p.noService(cmd.Context()); err != nil {
+			if err := p.requireNoService(cmd.Context()); err != nil {
 				return err
 			}
-			h, err := p.openToWrite(cmd.Context(), config.Config{Settings: uplinks.Settings{Backend: marks.Auto}})
+			h, err := p.openLockedHost(cmd.Context(), config.Config{Settings: uplinks.Settings{Backend: marks.Auto}})
 			if err != nil {
 				return err
 			}
@@ -36,22 +36,22 @@ what was found. It needs no configuration, and works after a crash.`,
 			if err != nil {
 				return err
 			}
-			if err := p.forget(h); err != nil {
+			if err := p.forgetState(h); err != nil {
 				return err
 			}
-			if err := host.NameTables(uplinks.Settings{}); err != nil {
+			if err := host.WriteTableNames(uplinks.Settings{}); err != nil {
 				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}
-			return p.tell(plan, findings, "removed")
+			return p.printApplyReport(plan, findings, "removed")
 		},
 	})
 }
 
-// forget drops everything that was remembered.
-func (p *program) forget(h *host.Host) error {
-	m, err := host.Remember(p.state)
+// forgetState drops everything that was remembered.
+func (p *program) forgetState(h *host.Host) error {
+	m, err := host.OpenStateDir(p.stateDir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.Forget(), m.SetPending(nil), m.SetInForce(nil))
+	return errors.Join(h.DropOriginals(), m.SetPending(nil), m.SetApplied(nil))
 }

@@ -25,7 +25,7 @@ that leads through a gateway is proposed as an uplink. With --write the proposal
 becomes the configuration file, unless there is one.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			facts, err := host.Facts(cmd.Context())
+			facts, err := host.ReadFacts(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -56,12 +56,12 @@ func propose(facts uplinks.Facts) (string, error) {
 
 // writeConfig never overwrites: the file may be the only copy of somebody's work.
 func (p *program) writeConfig(text string) error {
-	if err := os.MkdirAll(filepath.Dir(p.config), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(p.configPath), 0o755); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	f, err := os.OpenFile(p.config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(p.configPath, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists and is left as it is: see the proposal without --write", p.config)
+		return fmt.Errorf("%s exists and is left as it is: see the proposal without --write", p.configPath)
 	}
 	if err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
@@ -70,6 +70,6 @@ func (p *program) writeConfig(text string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "wrote %s: read it, then: replypath plan\n", p.config)
+	_, err = fmt.Fprintf(p.stdout, "wrote %s: read it, then: replypath plan\n", p.configPath)
 	return err
 }

@@ -24,22 +24,22 @@ func main() {
 // run is the whole program, and gives its exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p := &program{stdout: stdout, stderr: stderr}
-	root := p.root()
+	root := p.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return p.exit(root.ExecuteContext(ctx))
+	return p.exitStatus(root.ExecuteContext(ctx))
 }
 
 // program is what every command needs.
 type program struct {
-	stdout, stderr io.Writer
-	config, state  string // flags
-	json           bool
-	begun          bool // a command was understood and runs
+	stdout, stderr       io.Writer
+	configPath, stateDir string // flags
+	json                 bool
+	parsed               bool // a command was understood and runs
 }
 
-func (p *program) root() *cobra.Command {
+func (p *program) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "replypath",
 		Short: "Replies leave by the interface their question came in on",
@@ -58,29 +58,29 @@ explain: it gets nowhere; doctor: there is an error or a warning).`,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			p.begun = true
+			p.parsed = true
 			if cmd.Name() != "run" {
-				debug.SetGCPercent(hurried)
+				debug.SetGCPercent(shortLivedGCPercent)
 			}
-			return p.absolute()
+			return p.makePathsAbsolute()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&p.config, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
-	flags.StringVar(&p.state, "state", defaultState, "the `DIR` in which values found are remembered")
+	flags.StringVar(&p.configPath, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
+	flags.StringVar(&p.stateDir, "state", defaultState, "the `DIR` in which values found are remembered")
 	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.flushCommand(), p.versionCommand())
 	root.AddCommand(p.manCommand())
 	return root
 }
 
-// hurried is the garbage collector's percentage for what ends at once: with hundreds of uplinks collecting takes longer
+// shortLivedGCPercent is the garbage collector's percentage for what ends at once: with hundreds of uplinks collecting takes longer
 // than the work.
-const hurried = 400
+const shortLivedGCPercent = 400
 
-// absolute makes paths mean the same to the service and the guard, which work in other folders.
-func (p *program) absolute() error {
-	for flag, path := range map[string]*string{"--config": &p.config, "--state": &p.state} {
+// makePathsAbsolute makes paths mean the same to the service and the guard, which work in other folders.
+func (p *program) makePathsAbsolute() error {
+	for flag, path := range map[string]*string{"--config": &p.configPath, "--state": &p.stateDir} {
 		if *path == "" {
 			return fmt.Errorf("%w: %s is empty", errUsage, flag)
 		}

@@ -27,7 +27,7 @@ func (p *program) manCommand() *cobra.Command {
 			case "7":
 				text = manual.Page7(etc.Recipes)
 			case "8":
-				text = described(cmd.Root()).Page8()
+				text = describeProgram(cmd.Root()).Page8()
 			}
 			_, err := fmt.Fprint(p.stdout, text)
 			return err
@@ -35,10 +35,10 @@ func (p *program) manCommand() *cobra.Command {
 	}
 }
 
-// described is the program as its help describes it.
-func described(root *cobra.Command) manual.Program {
+// describeProgram is the program as its help describes it.
+func describeProgram(root *cobra.Command) manual.Program {
 	brief := strings.ToLower(root.Short[:1]) + root.Short[1:]
-	d := manual.Program{Name: root.Name(), Brief: brief, Long: root.Long, Options: options(root.PersistentFlags())}
+	d := manual.Program{Name: root.Name(), Brief: brief, Long: root.Long, Options: describeOptions(root.PersistentFlags())}
 	for _, c := range root.Commands() {
 		if c.Hidden || c.Name() == "help" {
 			continue
@@ -47,12 +47,12 @@ func described(root *cobra.Command) manual.Program {
 		if text == "" || c.HasSubCommands() {
 			text = c.Short + "."
 		}
-		d.Commands = append(d.Commands, manual.Command{Usage: c.Use, Text: text, Options: options(c.LocalNonPersistentFlags())})
+		d.Commands = append(d.Commands, manual.Command{Usage: c.Use, Text: text, Options: describeOptions(c.LocalNonPersistentFlags())})
 	}
 	return d
 }
 
-func options(flags *pflag.FlagSet) (all []manual.Option) {
+func describeOptions(flags *pflag.FlagSet) (all []manual.Option) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Name == "help" || f.Hidden {
 			return

@@ -6,24 +6,24 @@ import (
 	"testing"
 )
 
-func TestTheManualTellsEveryCommandAndOption(t *testing.T) {
+func TestManualListsEveryCommandAndOption(t *testing.T) {
 	var page bytes.Buffer
-	if code := run(t.Context(), []string{"man", "8"}, &page, &page); code != done {
+	if code := run(t.Context(), []string{"man", "8"}, &page, &page); code != exitOK {
 		t.Fatalf("exit %d: %s", code, page.String())
 	}
-	told := strings.ReplaceAll(page.String(), `\-`, "-")
-	d := described((&program{}).root())
+	text := strings.ReplaceAll(page.String(), `\-`, "-")
+	d := describeProgram((&program{}).rootCommand())
 	for _, c := range d.Commands {
-		if !strings.Contains(told, `\fB`+c.Usage+`\fR`) {
+		if !strings.Contains(text, `\fB`+c.Usage+`\fR`) {
 			t.Errorf("the command %q is not told", c.Usage)
 		}
 		for _, o := range c.Options {
-			if !strings.Contains(told, `\fB`+o.Usage+`\fR`) {
+			if !strings.Contains(text, `\fB`+o.Usage+`\fR`) {
 				t.Errorf("the option %q of %q is not told", o.Usage, c.Usage)
 			}
 		}
 	}
-	if len(d.Commands) < 8 || strings.Contains(told, "guard") {
+	if len(d.Commands) < 8 || strings.Contains(text, "guard") {
 		t.Errorf("commands: %v", d.Commands)
 	}
 }

@@ -18,11 +18,11 @@ Nothing is changed. Nothing is printed, and the exit status is 0, when the kerne
 is in sync; otherwise it is 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.read()
+			c, err := p.readConfig()
 			if err != nil {
 				return err
 			}
-			h, err := p.open(cmd.Context(), c)
+			h, err := p.openHost(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
@@ -31,19 +31,19 @@ is in sync; otherwise it is 3.`,
 			if err != nil {
 				return err
 			}
-			return p.show(plan, findings)
+			return p.printPlan(plan, findings)
 		},
 	})
 }
 
-func (p *program) show(plan uplinks.Plan, findings []uplinks.Finding) error {
+func (p *program) printPlan(plan uplinks.Plan, findings []uplinks.Finding) error {
 	switch {
 	case p.json:
-		if err := p.print(planJSON(plan, findings)); err != nil {
+		if err := p.printJSON(newPlanReport(plan, findings)); err != nil {
 			return err
 		}
 	case len(plan) == 0:
-		p.warn(findings)
+		p.printWarnings(findings)
 	default:
 		var text strings.Builder
 		for _, f := range findings {
@@ -54,31 +54,31 @@ func (p *program) show(plan uplinks.Plan, findings []uplinks.Finding) error {
 		}
 	}
 	if len(plan) > 0 {
-		return errNo
+		return errNegative
 	}
 	return nil
 }
 
-// warn tells people what was found; a plan's own lines stay free of it.
-func (p *program) warn(findings []uplinks.Finding) {
+// printWarnings tells people what was found; a plan's own lines stay free of it.
+func (p *program) printWarnings(findings []uplinks.Finding) {
 	for _, f := range findings {
 		fmt.Fprintf(p.stderr, "warning: %s\n", f)
 	}
 }
 
-// planned is a plan for programs.
-type planned struct {
+// planReport is a plan for programs.
+type planReport struct {
 	Version  int               `json:"version"`
 	InSync   bool              `json:"in_sync"`
-	Steps    []step            `json:"steps"`
+	Steps    []stepReport      `json:"steps"`
 	Warnings []uplinks.Finding `json:"warnings"`
 }
 
-type step struct {
+type stepReport struct {
 	Kind  string   `json:"kind"`
 	Lines []string `json:"lines"`
 }
 
-func planJSON(plan uplinks.Plan, findings []uplinks.Finding) planned {
-	return planned{Version: 1, InSync: len(plan) == 0, Steps: steps(plan), Warnings: list(findings)}
+func newPlanReport(plan uplinks.Plan, findings []uplinks.Finding) planReport {
+	return planReport{Version: 1, InSync: len(plan) == 0, Steps: stepReports(plan), Warnings: nonNil(findings)}
 }

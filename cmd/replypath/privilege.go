@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// privileged tells beforehand what the kernel would otherwise refuse half-way (capabilities(7)).
-func privileged() error {
+// checkPrivileges tells beforehand what the kernel would otherwise refuse half-way (capabilities(7)).
+func checkPrivileges() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -20,11 +20,11 @@ func (p *program) reloadCommand() *cobra.Command {
 that cannot be read or planned as a whole is refused, and the old one stays.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := p.read(); err != nil {
+			if _, err := p.readConfig(); err != nil {
 				return err
 			}
-			told, err := p.tellService(cmd.Context(), 0)
-			if err == nil && !told {
+			running, err := p.reloadService(cmd.Context(), 0)
+			if err == nil && !running {
 				return fmt.Errorf("%w: start it, or do it once: replypath apply", daemon.ErrNoService)
 			}
 			return err
@@ -32,9 +32,9 @@ that cannot be read or planned as a whole is refused, and the old one stays.`,
 	}
 }
 
-// tellService lets the service carry the configuration out, when one runs.
-func (p *program) tellService(ctx context.Context, confirm time.Duration) (told bool, err error) {
-	_, err = daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoReload, Config: p.config, Confirm: confirm})
+// reloadService lets the service carry the configuration out, when one runs.
+func (p *program) reloadService(ctx context.Context, confirm time.Duration) (running bool, err error) {
+	_, err = daemon.Call(ctx, p.stateDir, daemon.Request{Do: daemon.DoReload, Config: p.configPath, Confirm: confirm})
 	if errors.Is(err, daemon.ErrNoService) {
 		return false, nil
 	}
@@ -45,9 +45,9 @@ func (p *program) tellService(ctx context.Context, confirm time.Duration) (told 
 	return true, err
 }
 
-// noService refuses what a running service would undo at once.
-func (p *program) noService(ctx context.Context) error {
-	_, err := daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoStatus})
+// requireNoService refuses what a running service would undo at once.
+func (p *program) requireNoService(ctx context.Context) error {
+	_, err := daemon.Call(ctx, p.stateDir, daemon.Request{Do: daemon.DoStatus})
 	if errors.Is(err, daemon.ErrNoService) || errors.Is(err, fs.ErrPermission) {
 		return nil // who may not ask may not do anything else either, and is told so
 	}

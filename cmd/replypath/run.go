@@ -26,24 +26,24 @@ SIGHUP reads the configuration again. Stopping changes nothing in the kernel.
 Without a configuration it says so and ends with success.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := p.logger(format)
+			log, err := p.newLogger(format)
 			if err != nil {
 				return err
 			}
-			if _, err := p.read(); errors.Is(err, errNoConfig) {
+			if _, err := p.readConfig(); errors.Is(err, errNoConfig) {
 				log.Info("nothing to do", "why", err)
-				daemon.Idle(err)
+				daemon.NotifyIdle(err)
 				return nil
 			}
-			if err := privileged(); err != nil {
+			if err := checkPrivileges(); err != nil {
 				return err
 			}
-			oneProcessor()
-			littleGarbage()
-			hangup, stop := hangups()
+			useOneProcessor()
+			lowerGCPercent()
+			hangup, stop := notifyHangup()
 			defer stop()
-			outliveLog()
-			s := daemon.Service{Config: p.config, State: p.state, Log: log, Hangup: hangup, Build: readBuild().Version}
+			catchSIGPIPE()
+			s := daemon.Service{ConfigFile: p.configPath, StateDir: p.stateDir, Log: log, Hangup: hangup, Build: readBuild().Version}
 			return s.Run(cmd.Context())
 		},
 	}
@@ -51,23 +51,23 @@ Without a configuration it says so and ends with success.`,
 	return cmd
 }
 
-// oneProcessor has Go run on one processor at a time. The service sleeps nearly always, and what wakes it is short: to look
+// useOneProcessor has Go run on one processor at a time. The service sleeps nearly always, and what wakes it is short: to look
 // for a second processor then, and to wake it too, costs more than there is to do. GOMAXPROCS says otherwise.
-func oneProcessor() {
+func useOneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
 }
 
-// littleGarbage has Go collect it twice as often as usual. Rounds in a storm of routes make much at once, and what memory
+// lowerGCPercent has Go collect it twice as often as usual. Rounds in a storm of routes make much at once, and what memory
 // they took then stays the process's for long; at rest there is hardly any. GOGC says otherwise.
-func littleGarbage() {
+func lowerGCPercent() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
 }
 
-func (p *program) logger(format string) (*slog.Logger, error) {
+func (p *program) newLogger(format string) (*slog.Logger, error) {
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(p.stderr, nil)), nil
@@ -77,12 +77,12 @@ func (p *program) logger(format string) (*slog.Logger, error) {
 	return nil, fmt.Errorf("%w: --log-format %q: it is text or json", errUsage, format)
 }
 
-// outliveLog keeps SIGPIPE from ending the service when nobody reads its log any more. What it starts has the signal's usual
+// catchSIGPIPE keeps SIGPIPE from ending the service when nobody reads its log any more. What it starts has the signal's usual
 // meaning.
-func outliveLog() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+func catchSIGPIPE() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// hangups gives SIGHUP as an event.
-func hangups() (<-chan struct{}, func()) {
+// notifyHangup gives SIGHUP as an event.
+func notifyHangup() (<-chan struct{}, func()) {
 	signals, out := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
 	go func() {

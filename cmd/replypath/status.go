@@ -31,17 +31,17 @@ draws the table anew, elsewhere it prints it again when something has changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if watch {
-				return p.watch(cmd.Context(), p.askStatus)
+				return p.watch(cmd.Context(), p.fetchStatus)
 			}
-			s, err := p.askStatus(cmd.Context())
+			s, err := p.fetchStatus(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if err := p.printStatus(s); err != nil {
 				return err
 			}
-			if !well(s) {
-				return errNo
+			if !healthy(s) {
+				return errNegative
 			}
 			return nil
 		},
@@ -50,21 +50,21 @@ draws the table anew, elsewhere it prints it again when something has changed.`,
 	return cmd
 }
 
-func (p *program) askStatus(ctx context.Context) (health.Status, error) {
-	answer, err := daemon.Call(ctx, p.state, daemon.Request{Do: daemon.DoStatus})
+func (p *program) fetchStatus(ctx context.Context) (health.Status, error) {
+	reply, err := daemon.Call(ctx, p.stateDir, daemon.Request{Do: daemon.DoStatus})
 	if errors.Is(err, daemon.ErrNoService) {
 		return health.Status{}, fmt.Errorf("%w: start it (systemctl start replypath), or look once: replypath plan", err)
 	}
 	if err != nil {
 		return health.Status{}, err
 	}
-	if answer.Status == nil {
+	if reply.Status == nil {
 		return health.Status{}, errors.New("ask the service: it gave no status: is it of another version?")
 	}
-	return answer.Status.Whole(), nil
+	return reply.Status.WithoutNulls(), nil
 }
 
-func well(s health.Status) bool {
+func healthy(s health.Status) bool {
 	for _, u := range s.Uplinks {
 		if u.State != health.Up {
 			return false
@@ -75,8 +75,8 @@ func well(s health.Status) bool {
 
 func (p *program) printStatus(s health.Status) error {
 	if p.json {
-		return p.print(s)
+		return p.printJSON(s)
 	}
-	_, err := io.WriteString(p.stdout, statusText(s, time.Now(), newPaint(p.stdout)))
+	_, err := io.WriteString(p.stdout, statusText(s, time.Now(), newPalette(p.stdout)))
 	return err
 }

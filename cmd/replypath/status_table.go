@@ -10,78 +10,78 @@ import (
 	"replypath/health"
 )
 
-// wide is how many columns a line has at most.
-const wide = 80
+// maxColumns is how many columns a line has at most.
+const maxColumns = 80
 
 // shownEvents is how many of the last events are shown to people.
 const shownEvents = 5
 
 // statusText is a status for people, who look at it now.
-func statusText(s health.Status, now time.Time, p paint) string {
+func statusText(s health.Status, now time.Time, p palette) string {
 	var out strings.Builder
-	about(&out, s, p)
+	writeSummary(&out, s, p)
 	if len(s.Uplinks) > 0 {
 		out.WriteByte('\n')
-		table(&out, s.Uplinks, now, p)
+		writeTable(&out, s.Uplinks, now, p)
 	}
 	if last := s.Events[max(0, len(s.Events)-shownEvents):]; len(last) > 0 {
 		out.WriteByte('\n')
 		for _, e := range last {
-			fact(&out, e.At.Local().Format(time.TimeOnly), plain(e.Text))
+			writeField(&out, e.At.Local().Format(time.TimeOnly), sanitize(e.Text))
 		}
 	}
 	return out.String()
 }
 
-// about says how the service and the kernel stand.
-func about(out *strings.Builder, s health.Status, p paint) {
-	sync := p.good("in sync")
+// writeSummary says how the service and the kernel stand.
+func writeSummary(out *strings.Builder, s health.Status, p palette) {
+	sync := p.green("in sync")
 	if !s.InSync {
-		sync = p.bad("not in sync")
+		sync = p.red("not in sync")
 	}
-	fmt.Fprintf(out, "%-8s  %s since %s: %s in %s\n", "kernel", sync, clock(s.Since), count(s.Changes, "change"), count(s.Rounds, "round"))
+	fmt.Fprintf(out, "%-8s  %s since %s: %s in %s\n", "kernel", sync, formatTime(s.Since), pluralize(s.Changes, "change"), pluralize(s.Rounds, "round"))
 	if s.Error != "" {
-		fact(out, "error", plain(s.Error))
+		writeField(out, "error", sanitize(s.Error))
 	}
-	if s.Waiting > 0 {
-		fact(out, "waiting", count(s.Waiting, "repair")+", as somebody undoes them again and again: see the log")
+	if s.RepairsWaiting > 0 {
+		writeField(out, "waiting", pluralize(s.RepairsWaiting, "repair")+", as somebody undoes them again and again: see the log")
 	}
 	for _, problem := range s.Problems {
-		fact(out, "problem", plain(problem))
+		writeField(out, "problem", sanitize(problem))
 	}
 	switch {
 	case s.Reload == nil:
 	case s.Reload.Error != "":
-		fact(out, "reload", fmt.Sprintf("refused at %s: %s", clock(s.Reload.At), plain(s.Reload.Error)))
+		writeField(out, "reload", fmt.Sprintf("refused at %s: %s", formatTime(s.Reload.At), sanitize(s.Reload.Error)))
 	default:
-		fact(out, "reload", "at "+clock(s.Reload.At))
+		writeField(out, "reload", "at "+formatTime(s.Reload.At))
 	}
 }
 
-// fact writes a word and what is to be said about it, in as many lines as it takes.
-func fact(out *strings.Builder, word, text string) {
-	for _, line := range fold(text, wide-10) {
-		fmt.Fprintf(out, "%-8s  %s\n", word, line)
-		word = ""
+// writeField writes a word and what is to be said about it, in as many lines as it takes.
+func writeField(out *strings.Builder, label, text string) {
+	for _, line := range wrapText(text, maxColumns-10) {
+		fmt.Fprintf(out, "%-8s  %s\n", label, line)
+		label = ""
 	}
 }
 
-var columns = []string{"UPLINK", "INTERFACE", "FAMILY", "STATE", "RTT", "LOSS", "PROOF", "SINCE"}
+var headers = []string{"UPLINK", "INTERFACE", "FAMILY", "STATE", "RTT", "LOSS", "PROOF", "SINCE"}
 
 // row is a line of the table, and what there is to say below it.
 type row struct {
-	cells []string // without colour
-	state func(string) string
-	notes []string
+	cells  []string // without colour
+	colour func(string) string
+	notes  []string
 }
 
-// table has a line for each uplink and family.
-func table(out *strings.Builder, all []health.UplinkStatus, now time.Time, p paint) {
-	rows := []row{{cells: columns, state: func(s string) string { return s }}}
+// writeTable has a line for each uplink and family.
+func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, p palette) {
+	rows := []row{{cells: headers, colour: func(s string) string { return s }}}
 	for _, u := range all {
-		rows = append(rows, rowsOf(u, now, p)...)
+		rows = append(rows, uplinkRows(u, now, p)...)
 	}
-	widths := make([]int, len(columns))
+	widths := make([]int, len(headers))
 	for _, r := range rows {
 		for i, cell := range r.cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
@@ -92,7 +92,7 @@ func table(out *strings.Builder, all []health.UplinkStatus, now time.Time, p pai
 		for i, cell := range r.cells {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
 			if i == 3 {
-				cell = r.state(cell) // padded as if it had no colour
+				cell = r.colour(cell) // padded as if it had no colour
 			}
 			line.WriteString(cell + pad)
 		}
@@ -102,42 +102,42 @@ func table(out *strings.Builder, all []health.UplinkStatus, now time.Time, p pai
 		}
 		out.WriteString(text + "\n")
 		for _, note := range r.notes {
-			for _, line := range fold(note, wide-2) {
+			for _, line := range wrapText(note, maxColumns-2) {
 				out.WriteString("  " + line + "\n")
 			}
 		}
 	}
 }
 
-func rowsOf(u health.UplinkStatus, now time.Time, p paint) (all []row) {
-	colour := map[health.State]func(string) string{health.Up: p.good, health.Unproven: p.poor}
-	of := func(s health.State) func(string) string {
+func uplinkRows(u health.UplinkStatus, now time.Time, p palette) (all []row) {
+	colour := map[health.State]func(string) string{health.Up: p.green, health.Unproven: p.yellow}
+	stateColour := func(s health.State) func(string) string {
 		if c := colour[s]; c != nil {
 			return c
 		}
-		return p.bad
+		return p.red
 	}
-	name, link := plain(u.Name), plain(u.Interface)
+	name, link := sanitize(u.Name), sanitize(u.Interface)
 	if len(u.Families) == 0 {
-		return []row{{cells: []string{name, link, "-", string(u.State), "-", "-", "-", "-"}, state: of(u.State)}}
+		return []row{{cells: []string{name, link, "-", string(u.State), "-", "-", "-", "-"}, colour: stateColour(u.State)}}
 	}
 	for _, f := range u.Families {
-		rtt, loss := measures(f.Probes)
-		r := row{cells: []string{name, link, f.Family.String(), string(f.State), rtt, loss, proofWord(f.Proof), age(now, f.Since)}, state: of(f.State)}
+		rtt, loss := averages(f.Probes)
+		r := row{cells: []string{name, link, f.Family.String(), string(f.State), rtt, loss, proofLabel(f.Proof), formatAge(now, f.Since)}, colour: stateColour(f.State)}
 		if f.State == health.Up && f.Degraded != "" {
-			r.state = p.poor
+			r.colour = p.yellow
 		}
-		r.notes = notes(f)
+		r.notes = pathNotes(f)
 		all = append(all, r)
 		name, link = "", ""
 	}
 	return all
 }
 
-// notes say why, and what to do.
-func notes(f health.Standing) (all []string) {
+// pathNotes say why, and what to do.
+func pathNotes(f health.FamilyStatus) (all []string) {
 	add := func(text string) {
-		if text = plain(text); text != "" && !slices.Contains(all, text) {
+		if text = sanitize(text); text != "" && !slices.Contains(all, text) {
 			all = append(all, text)
 		}
 	}
@@ -145,9 +145,9 @@ func notes(f health.Standing) (all []string) {
 	if f.Degraded != "" {
 		add("degraded: " + f.Degraded)
 	}
-	for _, c := range []health.Check{f.Proof.Asked, f.Proof.Shown} {
-		if c.Result == health.No && !strings.Contains(f.Reason, c.Why) {
-			add(c.Why)
+	for _, c := range []health.ProofCheck{f.Proof.Routes, f.Proof.Trace} {
+		if c.Result == health.No && !strings.Contains(f.Reason, c.Detail) {
+			add(c.Detail)
 		}
 		if c.Result == health.No && c.Remedy != "" && !strings.Contains(f.Reason, c.Remedy) {
 			add("remedy: " + c.Remedy)
@@ -156,40 +156,40 @@ func notes(f health.Standing) (all []string) {
 	return all
 }
 
-// proofWord is the best that is known of the reply path, or "no".
-func proofWord(p health.Proof) string {
+// proofLabel is the best that is known of the reply path, or "no".
+func proofLabel(p health.Proof) string {
 	switch {
-	case p.Asked.Result == health.No || p.Shown.Result == health.No:
+	case p.Routes.Result == health.No || p.Trace.Result == health.No:
 		return "no"
-	case p.Shown.Result == health.Yes:
+	case p.Trace.Result == health.Yes:
 		return "shown"
-	case p.Asked.Result == health.Yes:
+	case p.Routes.Result == health.Yes:
 		return "asked"
 	}
 	return "-"
 }
 
-// measures are the mean round trip and loss of the probes whose targets are good.
-func measures(all []health.Answers) (rtt, loss string) {
+// averages are the mean round trip and loss of the probes whose targets are good.
+func averages(all []health.ProbeStatus) (rtt, loss string) {
 	var seconds, percent float64
-	var answered, asked int
+	var answered, counted int
 	for _, a := range all {
-		if a.Bad || a.Sent == 0 {
+		if a.BadTarget || a.Sent == 0 {
 			continue
 		}
-		asked++
-		percent += a.Percent
-		if a.Mean > 0 {
+		counted++
+		percent += a.LossPercent
+		if a.MeanRTTSeconds > 0 {
 			answered++
-			seconds += a.Mean
+			seconds += a.MeanRTTSeconds
 		}
 	}
 	rtt, loss = "-", "-"
 	if answered > 0 {
-		rtt = short(seconds / float64(answered))
+		rtt = formatSeconds(seconds / float64(answered))
 	}
-	if asked > 0 {
-		loss = share(percent / float64(asked))
+	if counted > 0 {
+		loss = formatPercent(percent / float64(counted))
 	}
 	return rtt, loss
 }

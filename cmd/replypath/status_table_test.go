@@ -13,40 +13,40 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.Local)
+var testTime = time.Date(2026, 3, 4, 12, 0, 0, 0, time.Local)
 
-// standing stands so since some time, with its probe's mean round trip and loss.
-func standing(f uplinks.Family, s health.State, since time.Duration, mean, loss float64) health.Standing {
-	return health.Standing{Family: f, State: s, Since: noon.Add(-since), Probes: []health.Answers{{Sent: 9, Mean: mean, Percent: loss}}}
+// familyStatus stands so since some time, with its probe's mean round trip and loss.
+func familyStatus(f uplinks.Family, s health.State, since time.Duration, mean, loss float64) health.FamilyStatus {
+	return health.FamilyStatus{Family: f, State: s, Since: testTime.Add(-since), Probes: []health.ProbeStatus{{Sent: 9, MeanRTTSeconds: mean, LossPercent: loss}}}
 }
 
-// trouble has a bit of everything.
-func trouble() health.Status {
-	shown, no, unknown := health.Check{Result: health.Yes}, health.Check{Result: health.No}, health.Check{Result: health.Unknown}
-	no.Why, no.Remedy = `rule 1500 "from all lookup 51820" comes before ours`, "give it a priority above 4000"
-	fine := standing(uplinks.IPv4, health.Up, 26*time.Hour, .0123, 0)
-	fine.Proof = health.Proof{Asked: shown, Shown: shown}
-	astray := standing(uplinks.IPv6, health.Unproven, 3*time.Hour+5*time.Minute, .0081, .4)
-	astray.Proof, astray.Reason = health.Proof{Asked: no, Shown: unknown}, "replies do not leave by it"
-	slow := standing(uplinks.IPv4, health.Up, 59*time.Minute, 1.25, 25)
-	slow.Degraded, slow.Proof = "icmp://192.0.2.53: 25 % of the last questions lost; icmp://192.0.2.53: answers take 1.25s on average", health.Proof{Asked: shown, Shown: unknown}
-	dead := standing(uplinks.IPv6, health.Down, 59*time.Second, 0, 100)
+// troubledStatus has a bit of everything.
+func troubledStatus() health.Status {
+	shown, no, unknown := health.ProofCheck{Result: health.Yes}, health.ProofCheck{Result: health.No}, health.ProofCheck{Result: health.Unknown}
+	no.Detail, no.Remedy = `rule 1500 "from all lookup 51820" comes before ours`, "give it a priority above 4000"
+	fine := familyStatus(uplinks.IPv4, health.Up, 26*time.Hour, .0123, 0)
+	fine.Proof = health.Proof{Routes: shown, Trace: shown}
+	astray := familyStatus(uplinks.IPv6, health.Unproven, 3*time.Hour+5*time.Minute, .0081, .4)
+	astray.Proof, astray.Reason = health.Proof{Routes: no, Trace: unknown}, "replies do not leave by it"
+	slow := familyStatus(uplinks.IPv4, health.Up, 59*time.Minute, 1.25, 25)
+	slow.Degraded, slow.Proof = "icmp://192.0.2.53: 25 % of the last questions lost; icmp://192.0.2.53: answers take 1.25s on average", health.Proof{Routes: shown, Trace: unknown}
+	dead := familyStatus(uplinks.IPv6, health.Down, 59*time.Second, 0, 100)
 	dead.Reason = "no answer from icmp://[2001:db8::35] in 1s"
 	return health.Status{
-		Problems: []string{"the kernel is not in sync: it is being repaired"},
-		Sync:     health.Sync{Since: noon.Add(-time.Minute), Error: "add rule 2001:\noperation not permitted", Waiting: 1, Changes: 12, Rounds: 1},
-		Reload:   &health.Reloaded{At: noon, Error: "replypath.toml:3:1: unknown key \"x\""},
+		Problems:   []string{"the kernel is not in sync: it is being repaired"},
+		SyncStatus: health.SyncStatus{Since: testTime.Add(-time.Minute), Error: "add rule 2001:\noperation not permitted", RepairsWaiting: 1, Changes: 12, Rounds: 1},
+		Reload:     &health.ReloadStatus{At: testTime, Error: "replypath.toml:3:1: unknown key \"x\""},
 		Uplinks: []health.UplinkStatus{
-			{Name: "fibre", Interface: "eth0", State: health.Unproven, Families: []health.Standing{fine, astray}},
-			{Name: "lte", Interface: "wwan0", State: health.Down, Families: []health.Standing{slow, dead}},
+			{Name: "fibre", Interface: "eth0", State: health.Unproven, Families: []health.FamilyStatus{fine, astray}},
+			{Name: "lte", Interface: "wwan0", State: health.Down, Families: []health.FamilyStatus{slow, dead}},
 			{Name: "dsl", Interface: "ppp0", State: health.Absent},
 		},
-		Events: []health.Event{{At: noon, Text: "gone"}, {At: noon, Text: "1"}, {At: noon, Text: "2"}, {At: noon, Text: "3"}, {At: noon, Text: "4"},
-			{At: noon.Add(time.Second), Text: "lte IPv6 is down: \x1b[31mno answer from icmp://[2001:db8::35] in 1s, and this goes on"}},
+		Events: []health.Event{{At: testTime, Text: "gone"}, {At: testTime, Text: "1"}, {At: testTime, Text: "2"}, {At: testTime, Text: "3"}, {At: testTime, Text: "4"},
+			{At: testTime.Add(time.Second), Text: "lte IPv6 is down: \x1b[31mno answer from icmp://[2001:db8::35] in 1s, and this goes on"}},
 	}
 }
 
-func TestStatusForPeople(t *testing.T) {
+func TestStatusText(t *testing.T) {
 	want := `
 kernel    not in sync since 2026-03-04 11:59:00: 12 changes in 1 round
 error     add rule 2001: operation not permitted
@@ -74,14 +74,14 @@ dsl     ppp0       -       absent    -      -     -      -
 12:00:01  lte IPv6 is down: [31mno answer from icmp://[2001:db8::35] in 1s, and
           this goes on
 `
-	got := "\n" + statusText(trouble(), noon, paint{})
+	got := "\n" + statusText(troubledStatus(), testTime, palette{})
 	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestColoursDoNotMoveTheTable(t *testing.T) {
-	got := statusText(trouble(), noon, paint{on: true})
+func TestColoursDoNotShiftColumns(t *testing.T) {
+	got := statusText(troubledStatus(), testTime, palette{on: true})
 	for _, want := range []string{"\x1b[31mnot in sync\x1b[0m", "\x1b[32mup\x1b[0m        12ms", "\x1b[33munproven\x1b[0m  8.1ms", "\x1b[33mup\x1b[0m        1.2s", "\x1b[31mdown\x1b[0m      -", "\x1b[1mUPLINK"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -90,38 +90,38 @@ func TestColoursDoNotMoveTheTable(t *testing.T) {
 	for _, code := range []string{"0", "1", "31", "32", "33"} {
 		got = strings.ReplaceAll(got, "\x1b["+code+"m", "")
 	}
-	if diff := cmp.Diff(statusText(trouble(), noon, paint{}), got); diff != "" {
+	if diff := cmp.Diff(statusText(troubledStatus(), testTime, palette{}), got); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestStatusFitsEightyColumns(t *testing.T) {
-	s := trouble()
+	s := troubledStatus()
 	for i := range s.Uplinks {
 		u := &s.Uplinks[i]
 		u.Name, u.Interface = strings.Repeat("n", 15), strings.Repeat("i", 15)
 		for j := range u.Families {
 			f := &u.Families[j]
-			f.State, f.Since, f.Proof.Shown.Result = health.Unproven, noon.Add(-23*time.Hour-59*time.Minute), health.Yes
-			f.Probes[0].Mean, f.Probes[0].Percent = 99.96, 100
+			f.State, f.Since, f.Proof.Trace.Result = health.Unproven, testTime.Add(-23*time.Hour-59*time.Minute), health.Yes
+			f.Probes[0].MeanRTTSeconds, f.Probes[0].LossPercent = 99.96, 100
 			f.Reason = strings.Repeat("nobody answers ", 20)
 		}
 	}
 	s.Error = strings.Repeat("word ", 100)
-	for line := range strings.Lines(statusText(s, noon, paint{})) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > wide {
+	for line := range strings.Lines(statusText(s, testTime, palette{})) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > maxColumns {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
 }
 
-func TestWordsAreShort(t *testing.T) {
+func TestFormatFunctions(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{short(.00004), "0.0ms"}, {short(.00994), "9.9ms"}, {short(.00996), "10ms"}, {short(.9994), "999ms"}, {short(.9996), "1.0s"}, {short(60), "60.0s"},
-		{share(0), "0%"}, {share(.01), "<1%"}, {share(1.4), "1%"}, {share(100), "100%"},
-		{age(noon, noon.Add(time.Hour)), "0s"}, {age(noon, time.Time{}), "-"}, {age(noon, noon.Add(-61*time.Minute)), "1h01m"}, {age(noon, noon.Add(-24*time.Hour)), "1d"},
-		{plain("a\tb\r\n\x00c\u202ed é"), "a b c d é"},
-		{fmt.Sprintf("%q", fold("", 5)), `[""]`}, {fmt.Sprintf("%q", fold("ab cd ef ghijklm n", 5)), `["ab cd" "ef" "ghijklm" "n"]`},
+		{formatSeconds(.00004), "0.0ms"}, {formatSeconds(.00994), "9.9ms"}, {formatSeconds(.00996), "10ms"}, {formatSeconds(.9994), "999ms"}, {formatSeconds(.9996), "1.0s"}, {formatSeconds(60), "60.0s"},
+		{formatPercent(0), "0%"}, {formatPercent(.01), "<1%"}, {formatPercent(1.4), "1%"}, {formatPercent(100), "100%"},
+		{formatAge(testTime, testTime.Add(time.Hour)), "0s"}, {formatAge(testTime, time.Time{}), "-"}, {formatAge(testTime, testTime.Add(-61*time.Minute)), "1h01m"}, {formatAge(testTime, testTime.Add(-24*time.Hour)), "1d"},
+		{sanitize("a\tb\r\n\x00c\u202ed é"), "a b c d é"},
+		{fmt.Sprintf("%q", wrapText("", 5)), `[""]`}, {fmt.Sprintf("%q", wrapText("ab cd ef ghijklm n", 5)), `["ab cd" "ef" "ghijklm" "n"]`},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, not %q", c.got, c.want)
@@ -129,14 +129,14 @@ func TestWordsAreShort(t *testing.T) {
 	}
 }
 
-func TestAllIsWellOnlyWhenEveryUplinkIsUp(t *testing.T) {
+func TestHealthyOnlyWhenInSyncAndEveryUplinkIsUp(t *testing.T) {
 	good := func() health.Status {
-		return health.Status{Sync: health.Sync{InSync: true}, Reload: &health.Reloaded{}, Uplinks: []health.UplinkStatus{{State: health.Up}, {State: health.Up}}}
+		return health.Status{SyncStatus: health.SyncStatus{InSync: true}, Reload: &health.ReloadStatus{}, Uplinks: []health.UplinkStatus{{State: health.Up}, {State: health.Up}}}
 	}
-	if !well(good()) {
+	if !healthy(good()) {
 		t.Error("all is well, and is said not to be")
 	}
-	for what, harm := range map[string]func(*health.Status){
+	for name, spoil := range map[string]func(*health.Status){
 		"not in sync":     func(s *health.Status) { s.InSync = false },
 		"an error":        func(s *health.Status) { s.Error = "x" },
 		"a bad reload":    func(s *health.Status) { s.Reload.Error = "x" },
@@ -145,8 +145,8 @@ func TestAllIsWellOnlyWhenEveryUplinkIsUp(t *testing.T) {
 		"one is absent":   func(s *health.Status) { s.Uplinks[1].State = health.Absent },
 	} {
 		s := good()
-		if harm(&s); well(s) {
-			t.Errorf("%s, and all is said to be well", what)
+		if spoil(&s); healthy(s) {
+			t.Errorf("%s, and all is said to be well", name)
 		}
 	}
 }

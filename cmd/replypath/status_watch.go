@@ -11,29 +11,29 @@ import (
 	"replypath/health"
 )
 
-// lookTime is how often a watched status is asked for.
-const lookTime = time.Second
+// pollInterval is how often a watched status is asked for.
+const pollInterval = time.Second
 
 // What a terminal is told: to go to the upper left corner, to clear the rest of a line, and all that is below.
 const (
-	home      = "\x1b[H"
-	clearLine = "\x1b[K"
-	clearRest = "\x1b[J"
-	clearAll  = home + "\x1b[2J"
+	cursorHome = "\x1b[H"
+	clearLine  = "\x1b[K"
+	clearRest  = "\x1b[J"
+	clearAll   = cursorHome + "\x1b[2J"
 )
 
 // watch shows the status until the context ends. Without a service at the beginning it fails; later it waits for one to
 // come back.
-func (p *program) watch(ctx context.Context, ask func(context.Context) (health.Status, error)) error {
-	s, err := ask(ctx)
+func (p *program) watch(ctx context.Context, fetch func(context.Context) (health.Status, error)) error {
+	s, err := fetch(ctx)
 	if err != nil {
 		return err
 	}
-	draw := p.appending()
+	draw := p.appendChanges()
 	if isTerminal(p.stdout) && !p.json {
-		draw = p.drawing()
+		draw = p.redraw()
 	}
-	ticks := time.NewTicker(lookTime)
+	ticks := time.NewTicker(pollInterval)
 	defer ticks.Stop()
 	for {
 		if err := draw(s, err); err != nil {
@@ -44,27 +44,27 @@ func (p *program) watch(ctx context.Context, ask func(context.Context) (health.S
 			return nil
 		case <-ticks.C:
 		}
-		s, err = ask(ctx)
+		s, err = fetch(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
 }
 
-// drawing draws over what it has drawn before, without flicker.
-func (p *program) drawing() func(health.Status, error) error {
+// redraw draws over what it has drawn before, without flicker.
+func (p *program) redraw() func(health.Status, error) error {
 	before := ""
 	return func(s health.Status, err error) error {
 		text := ""
 		if err != nil {
-			text = plain(err.Error()) + "\n"
+			text = sanitize(err.Error()) + "\n"
 		} else {
-			text = statusText(s, time.Now(), newPaint(p.stdout))
+			text = statusText(s, time.Now(), newPalette(p.stdout))
 		}
 		if text == before {
 			return nil
 		}
-		start := home
+		start := cursorHome
 		if before == "" {
 			start = clearAll
 		}
@@ -74,13 +74,13 @@ func (p *program) drawing() func(health.Status, error) error {
 	}
 }
 
-// appending writes a new block, or with --json a new line, when something has changed that is more than a measure.
-func (p *program) appending() func(health.Status, error) error {
+// appendChanges writes a new block, or with --json a new line, when something has changed that is more than a measure.
+func (p *program) appendChanges() func(health.Status, error) error {
 	before := ""
 	return func(s health.Status, err error) error {
-		now := gist(s)
+		now := fingerprint(s)
 		if err != nil {
-			now = plain(err.Error())
+			now = sanitize(err.Error())
 		}
 		if now == before {
 			return nil
@@ -93,7 +93,7 @@ func (p *program) appending() func(health.Status, error) error {
 		case p.json:
 			err = json.NewEncoder(p.stdout).Encode(s)
 		default:
-			text := statusText(s, time.Now(), newPaint(p.stdout))
+			text := statusText(s, time.Now(), newPalette(p.stdout))
 			if !first {
 				text = "\n" + text
 			}
@@ -103,21 +103,21 @@ func (p *program) appending() func(health.Status, error) error {
 	}
 }
 
-// gist is the same as long as nothing but measures and counters change.
-func gist(s health.Status) string {
-	var out strings.Builder
-	fmt.Fprintf(&out, "%t %q %d %q", s.InSync, s.Error, s.Waiting, s.Problems)
+// fingerprint is the same as long as nothing but measures and counters change.
+func fingerprint(s health.Status) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%t %q %d %q", s.InSync, s.Error, s.RepairsWaiting, s.Problems)
 	if s.Reload != nil {
-		fmt.Fprintf(&out, " %d %q", s.Reload.At.UnixNano(), s.Reload.Error)
+		fmt.Fprintf(&text, " %d %q", s.Reload.At.UnixNano(), s.Reload.Error)
 	}
 	for _, u := range s.Uplinks {
-		fmt.Fprintf(&out, "\n%q %q", u.Name, u.Interface)
+		fmt.Fprintf(&text, "\n%q %q", u.Name, u.Interface)
 		for _, f := range u.Families {
-			fmt.Fprintf(&out, " %s %s %s %t %s", f.Family, f.State, proofWord(f.Proof), f.Degraded != "", f.Since)
+			fmt.Fprintf(&text, " %s %s %s %t %s", f.Family, f.State, proofLabel(f.Proof), f.Degraded != "", f.Since)
 		}
 	}
 	if n := len(s.Events); n > 0 {
-		fmt.Fprintf(&out, "\n%d", s.Events[n-1].ID)
+		fmt.Fprintf(&text, "\n%d", s.Events[n-1].ID)
 	}
-	return out.String()
+	return text.String()
 }

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// played gives one status, or error, after the other, and then lets the watch be interrupted.
-func played(cancel context.CancelFunc, all ...any) func(context.Context) (health.Status, error) {
+// scriptedFetch gives one status, or error, after the other, and then lets the watch be interrupted.
+func scriptedFetch(cancel context.CancelFunc, all ...any) func(context.Context) (health.Status, error) {
 	return func(context.Context) (health.Status, error) {
 		next := all[0]
 		if all = all[1:]; len(all) == 0 {
@@ -31,23 +31,23 @@ func played(cancel context.CancelFunc, all ...any) func(context.Context) (health
 	}
 }
 
-// measured is a status that differs in its measures only.
-func measured(rounds int, mean float64) health.Status {
-	s := trouble()
-	s.Rounds, s.Uplinks[0].Families[0].Probes[0].Mean = rounds, mean
+// withMeasurements is a status that differs in its measures only.
+func withMeasurements(rounds int, mean float64) health.Status {
+	s := troubledStatus()
+	s.Rounds, s.Uplinks[0].Families[0].Probes[0].MeanRTTSeconds = rounds, mean
 	return s
 }
 
-func TestWatchPrintsAgainWhatHasChanged(t *testing.T) {
+func TestWatchPrintsOnlyChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out, errs bytes.Buffer
 		p := &program{stdout: &out, stderr: &errs}
 		ctx, cancel := context.WithCancel(t.Context())
-		better := measured(4, .1)
+		better := withMeasurements(4, .1)
 		better.Uplinks[1].Families[1].State = health.Up
 		gone := errors.New("the service does not run")
 		begun := time.Now()
-		if err := p.watch(ctx, played(cancel, measured(1, .1), measured(2, .2), measured(3, .3), better, gone, gone, better, better, better)); err != nil {
+		if err := p.watch(ctx, scriptedFetch(cancel, withMeasurements(1, .1), withMeasurements(2, .2), withMeasurements(3, .3), better, gone, gone, better, better, better)); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(out.String(), "UPLINK"); n != 3 {
@@ -59,27 +59,27 @@ func TestWatchPrintsAgainWhatHasChanged(t *testing.T) {
 		if strings.Contains(out.String(), "\x1b") {
 			t.Error("it steers a terminal that is not there")
 		}
-		if took := time.Since(begun); took != 8*lookTime {
+		if took := time.Since(begun); took != 8*pollInterval {
 			t.Errorf("nine looks took %s", took)
 		}
 	})
 }
 
-func TestWatchWithoutAServiceFails(t *testing.T) {
+func TestWatchFailsWithoutService(t *testing.T) {
 	p := &program{stdout: &bytes.Buffer{}}
-	if err := p.watch(t.Context(), played(func() {}, errors.New("none"))); err == nil {
+	if err := p.watch(t.Context(), scriptedFetch(func() {}, errors.New("none"))); err == nil {
 		t.Error("it waits for a service that has never been there")
 	}
 }
 
-func TestWatchForPrograms(t *testing.T) {
+func TestWatchJSONPrintsOneLinePerChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		p := &program{stdout: &out, json: true}
 		ctx, cancel := context.WithCancel(t.Context())
-		better := measured(3, .1)
+		better := withMeasurements(3, .1)
 		better.Events = append(better.Events, health.Event{ID: 7})
-		if err := p.watch(ctx, played(cancel, measured(1, .1), measured(2, .2), better, better)); err != nil {
+		if err := p.watch(ctx, scriptedFetch(cancel, withMeasurements(1, .1), withMeasurements(2, .2), better, better)); err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -95,44 +95,44 @@ func TestWatchForPrograms(t *testing.T) {
 	})
 }
 
-// terminal is a pseudo terminal: what is written to the second end is read from the first.
-func terminal(t *testing.T) (first, second *os.File) {
+// openTerminal is a pseudo terminal: what is written to the second end is read from the first.
+func openTerminal(t *testing.T) (primary, tty *os.File) {
 	t.Helper()
-	first, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	primary, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { first.Close() })
-	if err := unix.IoctlSetPointerInt(int(first.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+	t.Cleanup(func() { primary.Close() })
+	if err := unix.IoctlSetPointerInt(int(primary.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
-	number, err := unix.IoctlGetInt(int(first.Fd()), unix.TIOCGPTN)
+	number, err := unix.IoctlGetInt(int(primary.Fd()), unix.TIOCGPTN)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { second.Close() })
-	return first, second
+	t.Cleanup(func() { tty.Close() })
+	return primary, tty
 }
 
-func TestWatchDrawsOnATerminal(t *testing.T) {
+func TestWatchRedrawsOnATerminal(t *testing.T) {
 	for name, value := range map[string]string{"TERM": "xterm", "NO_COLOR": ""} {
 		t.Setenv(name, value)
 	}
-	first, second := terminal(t)
-	if !newPaint(second).on {
+	first, second := openTerminal(t)
+	if !newPalette(second).on {
 		t.Error("no colour on a terminal")
 	}
 	t.Setenv("NO_COLOR", "1")
-	if newPaint(second).on {
+	if newPalette(second).on {
 		t.Error("NO_COLOR is not respected")
 	}
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "dumb")
-	if newPaint(second).on {
+	if newPalette(second).on {
 		t.Error("a dumb terminal gets colour")
 	}
 	// A reader, as the terminal holds only so much.
@@ -151,11 +151,11 @@ func TestWatchDrawsOnATerminal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &program{stdout: second}
 	last := health.Status{Problems: []string{"END"}}
-	if err := p.watch(ctx, played(cancel, trouble(), last, last)); err != nil {
+	if err := p.watch(ctx, scriptedFetch(cancel, troubledStatus(), last, last)); err != nil {
 		t.Fatal(err)
 	}
 	got := <-read
-	if !strings.HasPrefix(got, clearAll+"kernel") || strings.Count(got, home) != 2 || !strings.Contains(got, clearRest+home+"kernel") || !strings.Contains(got, clearLine+"\r\n") {
+	if !strings.HasPrefix(got, clearAll+"kernel") || strings.Count(got, cursorHome) != 2 || !strings.Contains(got, clearRest+cursorHome+"kernel") || !strings.Contains(got, clearLine+"\r\n") {
 		t.Errorf("it drew %q", got)
 	}
 }

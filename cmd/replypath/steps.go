@@ -7,16 +7,16 @@ import (
 	"replypath/uplinks"
 )
 
-func steps(plan uplinks.Plan) []step {
-	all := []step{}
+func stepReports(plan uplinks.Plan) []stepReport {
+	all := []stepReport{}
 	for _, s := range plan {
-		all = append(all, step{uplinks.KindOf(s), strings.Split(s.String(), "\n")})
+		all = append(all, stepReport{uplinks.KindOf(s), strings.Split(s.String(), "\n")})
 	}
 	return all
 }
 
-// list is never null in JSON.
-func list[T any](some []T) []T {
+// nonNil is never null in JSON.
+func nonNil[T any](some []T) []T {
 	if some == nil {
 		return []T{}
 	}
@@ -34,15 +34,15 @@ func summary(plan uplinks.Plan) string {
 		switch n := counts[k]; {
 		case n == 0:
 		case k == "chains":
-			words = append(words, count(n, "set")+" of chains")
+			words = append(words, pluralize(n, "set")+" of chains")
 		default:
-			words = append(words, count(n, k))
+			words = append(words, pluralize(n, k))
 		}
 	}
 	return strings.Join(words, ", ")
 }
 
-func count(n int, noun string) string {
+func pluralize(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

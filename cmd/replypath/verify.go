@@ -25,57 +25,57 @@ nothing gets on the wire. The service need not run. The exit status is 3 when a
 reply strays.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.read()
+			c, err := p.readConfig()
 			if err != nil {
 				return err
 			}
-			if err := privileged(); err != nil {
+			if err := checkPrivileges(); err != nil {
 				return err
 			}
 			v, err := p.verify(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
-			if err := p.printVerified(v); err != nil {
+			if err := p.printVerifyReport(v); err != nil {
 				return err
 			}
 			if v.Result == health.No {
-				return errNo
+				return errNegative
 			}
 			return nil
 		},
 	})
 }
 
-// verified is a proof of all paths, for programs.
-type verified struct {
+// verifyReport is a proof of all paths, for programs.
+type verifyReport struct {
 	Version int           `json:"version"`
 	Result  health.Result `json:"result"`
 	Took    float64       `json:"took_seconds"`
-	Paths   []verifiedWay `json:"paths"`
+	Paths   []pathReport  `json:"paths"`
 }
 
-type verifiedWay struct {
-	Uplink    string             `json:"uplink"`
-	Family    string             `json:"family"`
-	Interface string             `json:"interface"`
-	Asked     health.Check       `json:"asked"`
-	Seen      *health.Seen       `json:"seen"` // absent: the counters could not be read
-	Shown     health.Check       `json:"shown"`
-	Questions []verifiedQuestion `json:"questions"`
+type pathReport struct {
+	Uplink    string              `json:"uplink"`
+	Family    string              `json:"family"`
+	Interface string              `json:"interface"`
+	Asked     health.ProofCheck   `json:"asked"`
+	Seen      *health.ReplyCounts `json:"seen"` // absent: the counters could not be read
+	Shown     health.ProofCheck   `json:"shown"`
+	Requests  []requestReport     `json:"questions"`
 }
 
-type verifiedQuestion struct {
-	Kind  proof.Kind `json:"kind"`
-	Proto string     `json:"protocol"`
-	To    string     `json:"to"`
-	From  string     `json:"from"`
-	Left  string     `json:"left_by,omitempty"` // the answer would have
-	health.Check
+type requestReport struct {
+	Kind  proof.RequestKind `json:"kind"`
+	Proto string            `json:"protocol"`
+	To    string            `json:"to"`
+	From  string            `json:"from"`
+	Left  string            `json:"left_by,omitempty"` // the answer would have
+	health.ProofCheck
 }
 
-func (p *program) verify(ctx context.Context, c config.Config) (v verified, err error) {
-	facts, err := host.Facts(ctx)
+func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, err error) {
+	facts, err := host.ReadFacts(ctx)
 	if err != nil {
 		return v, err
 	}
@@ -86,61 +86,61 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verified, err 
 		return v, err
 	}
 	took := time.Since(began)
-	seen := p.seen(ctx, c, paths)
-	v = verified{Version: 1, Result: proof.Result(findings), Took: took.Seconds(), Paths: []verifiedWay{}}
+	counters := p.replyCounters(ctx, c, paths)
+	v = verifyReport{Version: 1, Result: proof.Overall(findings), Took: took.Seconds(), Paths: []pathReport{}}
 	for _, f := range findings {
 		family, _ := f.Path.Family.MarshalText()
-		way := verifiedWay{Uplink: f.Path.Uplink, Family: string(family), Interface: f.Path.Link, Asked: f.Asked, Shown: f.Shown,
-			Questions: []verifiedQuestion{}}
-		if n, there := seen[f.Path.Key]; there {
-			way.Seen = &n
+		path := pathReport{Uplink: f.Path.Uplink, Family: string(family), Interface: f.Path.Link, Asked: f.Routes, Shown: f.Trace,
+			Requests: []requestReport{}}
+		if n, there := counters[f.Path.Key]; there {
+			path.Seen = &n
 		}
-		for _, a := range f.Answers {
-			q := a.Question
-			way.Questions = append(way.Questions, verifiedQuestion{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Left, Check: a.Check})
+		for _, a := range f.Requests {
+			q := a.Request
+			path.Requests = append(path.Requests, requestReport{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Egress, ProofCheck: a.Check})
 		}
-		v.Paths = append(v.Paths, way)
+		v.Paths = append(v.Paths, path)
 	}
 	return v, nil
 }
 
-// seen are the replies of real connections since the counters began. A host whose counters cannot be read, as one on
+// replyCounters are the replies of real connections since the counters began. A host whose counters cannot be read, as one on
 // which nothing is applied, can be proven all the same.
-func (p *program) seen(ctx context.Context, c config.Config, paths []health.Path) map[health.Key]health.Seen {
-	h, err := p.open(ctx, c)
+func (p *program) replyCounters(ctx context.Context, c config.Config, paths []health.Path) map[health.Key]health.ReplyCounts {
+	h, err := p.openHost(ctx, c)
 	if err != nil {
 		return nil
 	}
 	defer h.Close()
-	seen, err := h.Replies(ctx, paths)
+	counters, err := h.ReplyCounts(ctx, paths)
 	if err != nil {
 		return nil
 	}
-	return seen
+	return counters
 }
 
-func (p *program) printVerified(v verified) error {
+func (p *program) printVerifyReport(v verifyReport) error {
 	if p.json {
-		return p.print(v)
+		return p.printJSON(v)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "uplink\tfamily\tinterface\tasked\tseen\tshown")
-	for _, way := range v.Paths {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", way.Uplink, way.Family, way.Interface, way.Asked.Result, counted(way.Seen), way.Shown.Result)
+	for _, path := range v.Paths {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", path.Uplink, path.Family, path.Interface, path.Asked.Result, formatCounters(path.Seen), path.Shown.Result)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, way := range v.Paths {
-		for _, line := range way.reasons() {
-			fmt.Fprintf(p.stdout, "%s %s %s\n", way.Uplink, way.Family, line)
+	for _, path := range v.Paths {
+		for _, line := range path.failures() {
+			fmt.Fprintf(p.stdout, "%s %s %s\n", path.Uplink, path.Family, line)
 		}
 	}
 	return nil
 }
 
-// counted is how many replies of real connections were right, and how many strayed.
-func counted(s *health.Seen) string {
+// formatCounters is how many replies of real connections were right, and how many strayed.
+func formatCounters(s *health.ReplyCounts) string {
 	switch {
 	case s == nil:
 		return "-"
@@ -150,19 +150,19 @@ func counted(s *health.Seen) string {
 	return fmt.Sprintf("%d right", s.Symmetric)
 }
 
-// reasons say why something is not right, and what could not be found out, each once.
-func (way verifiedWay) reasons() (lines []string) {
-	told := map[string]bool{}
-	tell := func(what string, c health.Check) {
-		if c.Result != health.Yes && !told[c.Why] {
-			told[c.Why] = true
-			lines = append(lines, fmt.Sprintf("%s: %s (%s): %s\n  %s", what, c.Result, c.Cause, c.Why, c.Remedy))
+// failures say why something is not right, and what could not be found out, each once.
+func (path pathReport) failures() (lines []string) {
+	printed := map[string]bool{}
+	add := func(label string, c health.ProofCheck) {
+		if c.Result != health.Yes && !printed[c.Detail] {
+			printed[c.Detail] = true
+			lines = append(lines, fmt.Sprintf("%s: %s (%s): %s\n  %s", label, c.Result, c.Cause, c.Detail, c.Remedy))
 		}
 	}
-	tell("asked", way.Asked)
-	tell("shown", way.Shown)
-	for _, q := range way.Questions {
-		tell("shown", q.Check)
+	add("asked", path.Asked)
+	add("shown", path.Shown)
+	for _, q := range path.Requests {
+		add("shown", q.ProofCheck)
 	}
 	return lines
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build is what the binary knows of itself.
-type build struct {
+// buildInfo is what the binary knows of itself.
+type buildInfo struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
 	Modified bool   `json:"modified,omitempty"`
@@ -25,7 +25,7 @@ func (p *program) versionCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			b := readBuild()
 			if p.json {
-				return p.print(b)
+				return p.printJSON(b)
 			}
 			_, err := fmt.Fprintf(p.stdout, "replypath %s %s %s\n", b.Version, b.Platform, b.Go)
 			return err
@@ -33,11 +33,11 @@ func (p *program) versionCommand() *cobra.Command {
 	})
 }
 
-// release is the version of a build that carries no module version of its own.
-const release = "0.1.0"
+// defaultVersion is the version of a build that carries no module version of its own.
+const defaultVersion = "0.1.0"
 
-func readBuild() build {
-	b := build{Version: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+func readBuild() buildInfo {
+	b := buildInfo{Version: defaultVersion, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

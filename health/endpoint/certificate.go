@@ -9,38 +9,38 @@ import (
 	"time"
 )
 
-// certificate is what the endpoint shows in TLS. It is read again when its files have changed; while they do not fit
+// certificateLoader is what the endpoint shows in TLS. It is read again when its files have changed; while they do not fit
 // each other, as in the middle of a renewal, the last that did is shown.
-type certificate struct {
+type certificateLoader struct {
 	cert, key string
 	log       *slog.Logger
 	mu        sync.Mutex
 	pair      *tls.Certificate
-	read      [2]stamp // of the files when they were last read
+	versions  [2]fileVersion // of the files when they were last read
 }
 
-// stamp changes when a file does.
-type stamp struct {
-	at   time.Time
-	size int64
+// fileVersion changes when a file does.
+type fileVersion struct {
+	modified time.Time
+	size     int64
 }
 
-func stampOf(path string) stamp {
+func fileVersionOf(path string) fileVersion {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{}
+		return fileVersion{}
 	}
-	return stamp{info.ModTime(), info.Size()}
+	return fileVersion{info.ModTime(), info.Size()}
 }
 
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (c *certificateLoader) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := [2]stamp{stampOf(c.cert), stampOf(c.key)}
-	if c.pair != nil && now == c.read {
+	now := [2]fileVersion{fileVersionOf(c.cert), fileVersionOf(c.key)}
+	if c.pair != nil && now == c.versions {
 		return c.pair, nil
 	}
-	c.read = now
+	c.versions = now
 	pair, err := c.load()
 	switch {
 	case err == nil:
@@ -53,7 +53,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-func (c *certificate) load() (*tls.Certificate, error) {
+func (c *certificateLoader) load() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate %s and its key %s: %w", c.cert, c.key, err)

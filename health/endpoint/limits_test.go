@@ -15,14 +15,14 @@ import (
 )
 
 // dial opens a connection and says something on it.
-func (s *site) dial(t *testing.T, words string) net.Conn {
+func (s *testServer) dial(t *testing.T, text string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if _, err := io.WriteString(c, words); err != nil {
+	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
@@ -31,8 +31,8 @@ func (s *site) dial(t *testing.T, words string) net.Conn {
 	return c
 }
 
-// line is the first line of the answer.
-func line(t *testing.T, c net.Conn) string {
+// firstLine is the first line of the answer.
+func firstLine(t *testing.T, c net.Conn) string {
 	t.Helper()
 	text, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil {
@@ -42,7 +42,7 @@ func line(t *testing.T, c net.Conn) string {
 }
 
 func TestMalformedRequestsAreRefused(t *testing.T) {
-	s := open(t)
+	s := openServer(t)
 	for words, want := range map[string]string{
 		"hello\r\n\r\n": "HTTP/1.1 400 Bad Request",
 		"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n":                      "HTTP/1.1 400 Bad Request",
@@ -60,7 +60,7 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		"GET /" + strings.Repeat("x", 64<<10):                                       "HTTP/1.1 431 Request Header Fields Too Large",
 		"GET / HTTP/1.1\r\nHost: localhost\r\n" + strings.Repeat("A: b\r\n", 1<<13): "HTTP/1.1 431 Request Header Fields Too Large",
 	} {
-		if got := line(t, s.dial(t, words)); got != want {
+		if got := firstLine(t, s.dial(t, words)); got != want {
 			t.Errorf("%.60q: %s, not %s", words, got, want)
 		}
 	}
@@ -70,9 +70,9 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 }
 
 func TestHugeBodyIsNotRead(t *testing.T) {
-	s := open(t)
+	s := openServer(t)
 	c := s.dial(t, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")
-	if got := line(t, c); got != "HTTP/1.1 200 OK" {
+	if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {
 		t.Error(got)
 	}
 	chunk := make([]byte, 1<<20)
@@ -84,9 +84,9 @@ func TestHugeBodyIsNotRead(t *testing.T) {
 	t.Error("it took a gigabyte")
 }
 
-func TestSlowRequestIsGivenUp(t *testing.T) {
+func TestSlowRequestTimesOut(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := openServer(t)
 	for what, words := range map[string]string{
 		"silent": "", "half a header": "GET /status HTTP/1.1\r\nHost: loc", "half a body": "POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12",
 	} {
@@ -99,9 +99,9 @@ func TestSlowRequestIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestSilentClientsKeepNobodyOut(t *testing.T) {
-	s := open(t)
-	for i := range 3 * connections {
+func TestSilentClientsDoNotBlockOthers(t *testing.T) {
+	s := openServer(t)
+	for i := range 3 * maxConns {
 		s.dial(t, []string{"", "GET /status HTTP/1.1\r\nHost: loc"}[i%2])
 		if i%50 == 0 {
 			if code, _ := s.get(t, "/healthz"); code != 200 {
@@ -115,42 +115,42 @@ func TestSilentClientsKeepNobodyOut(t *testing.T) {
 }
 
 // A crowd in which everybody is being answered turns newcomers away, and lets them in again.
-func TestCrowdHasAnEnd(t *testing.T) {
+func TestLimitListenerEvictsTheOldestIdleConnection(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCrowd(l)
+	c := newLimitListener(l)
 	t.Cleanup(func() { c.Close() })
-	var guests []*guest
-	for range connections {
+	var guests []*limitedConn
+	for range maxConns {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { theirs.Close() })
-		g := c.enter(ours)
-		g.answer(true)
+		g := c.admit(ours)
+		g.setActive(true)
 		guests = append(guests, g)
 	}
 	newcomer, other := net.Pipe()
 	defer other.Close()
-	if c.enter(newcomer) != nil {
+	if c.admit(newcomer) != nil {
 		t.Error("there is room beside those who are being answered")
 	}
-	guests[5].answer(false)
-	guests[3].answer(false)
-	if c.enter(newcomer) == nil {
+	guests[5].setActive(false)
+	guests[3].setActive(false)
+	if c.admit(newcomer) == nil {
 		t.Error("who waits makes no room")
 	}
 	if _, err := guests[5].Write([]byte("x")); err == nil {
 		t.Error("not who has waited longest made room")
 	}
-	if len(c.guests) != connections {
-		t.Errorf("%d are in", len(c.guests))
+	if len(c.conns) != maxConns {
+		t.Errorf("%d are in", len(c.conns))
 	}
-	for _, g := range slices.Clone(c.guests) {
+	for _, g := range slices.Clone(c.conns) {
 		g.Close()
 	}
-	if len(c.guests) != 0 {
-		t.Errorf("%d are in after all have gone", len(c.guests))
+	if len(c.conns) != 0 {
+		t.Errorf("%d are in after all have gone", len(c.conns))
 	}
 }
 
@@ -159,22 +159,22 @@ func huge(h *health.Status) {
 	h.Problems = []string{strings.Repeat("x", 16<<20)}
 }
 
-func TestSlowReaderIsGivenUp(t *testing.T) {
+func TestSlowReaderTimesOut(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/status", "/events"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			s := open(t)
-			s.write(huge)
+			s := openServer(t)
+			s.update(huge)
 			c := s.dial(t, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path))
-			if got := line(t, c); got != "HTTP/1.1 200 OK" {
+			if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {
 				t.Fatal(got)
 			}
-			until(t, "nobody waits for a reader who does not read", func() bool {
-				crowd := s.crowd.Load()
+			waitFor(t, "nobody waits for a reader who does not read", func() bool {
+				crowd := s.listener.Load()
 				crowd.mu.Lock()
 				defer crowd.mu.Unlock()
-				return len(crowd.guests) == 0
+				return len(crowd.conns) == 0
 			})
 			if n, _ := io.Copy(io.Discard, c); n >= 16<<20 {
 				t.Error("the kernel kept it all: the test says nothing")
@@ -183,8 +183,8 @@ func TestSlowReaderIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestManyRequestsAtOnceAreAnswered(t *testing.T) {
-	s := open(t)
+func TestConcurrentRequestsAreAnswered(t *testing.T) {
+	s := openServer(t)
 	codes := make(chan int)
 	client := &http.Client{}
 	for i := range 200 {
@@ -207,8 +207,8 @@ func TestManyRequestsAtOnceAreAnswered(t *testing.T) {
 			t.Errorf("%d", code)
 		}
 	}
-	if lost > 200-connections {
-		t.Errorf("%d of 200 were not answered, though there is room for %d", lost, connections)
+	if lost > 200-maxConns {
+		t.Errorf("%d of 200 were not answered, though there is room for %d", lost, maxConns)
 	}
 	if code, _ := s.get(t, "/healthz"); code != 200 {
 		t.Errorf("afterwards: %d", code)

@@ -18,18 +18,18 @@ type Metrics struct {
 	registry *prometheus.Registry
 	source   Source
 	mu       sync.Mutex
-	trips    map[trip]*durations
+	rtts     map[rttKey]*histogram
 }
 
-// trip is what a histogram of round trips is for.
-type trip struct {
+// rttKey is what a histogram of round trips is for.
+type rttKey struct {
 	health.Key
 	probe string
 }
 
 // NewMetrics shows what the source says.
 func NewMetrics(s Source) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), source: s, trips: map[trip]*durations{}}
+	m := &Metrics{registry: prometheus.NewRegistry(), source: s, rtts: map[rttKey]*histogram{}}
 	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -38,7 +38,7 @@ func NewMetrics(s Source) *Metrics {
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorHandling:       promhttp.ContinueOnError,
-		MaxRequestsInFlight: scrapes,
+		MaxRequestsInFlight: maxScrapes,
 		DisableCompression:  true,
 	})
 }
@@ -50,13 +50,13 @@ func (m *Metrics) Observe(k health.Key, q health.Probe, o health.Outcome) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := trip{k, q.Name}
-	d := m.trips[t]
+	t := rttKey{k, q.Name}
+	d := m.rtts[t]
 	if d == nil || d.target != q.Target {
-		d = &durations{target: q.Target}
-		m.trips[t] = d
+		d = &histogram{target: q.Target}
+		m.rtts[t] = d
 	}
-	d.add(o.RTT)
+	d.observe(o.RTT)
 }
 
 // Describe says nothing, so that series may come and go.
@@ -65,63 +65,63 @@ func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 // Collect shows how things stand now.
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	s := m.source.Status()
-	service(out, s)
-	known := map[trip][]string{}
+	collectService(out, s)
+	labelsOf := map[rttKey][]string{}
 	for _, u := range s.Uplinks {
 		for _, f := range u.Families {
-			labels := []string{u.Name, u.Interface, lower(f.Family)}
-			standing(out, labels, f)
+			labels := []string{u.Name, u.Interface, familyLabel(f.Family)}
+			collectFamily(out, labels, f)
 			for _, a := range f.Probes {
-				t := trip{health.Key{Uplink: u.Name, Family: f.Family}, a.Name}
-				known[t] = append(labels[:len(labels):len(labels)], a.Name, a.Target)
-				answers(out, known[t], a)
+				t := rttKey{health.Key{Uplink: u.Name, Family: f.Family}, a.Name}
+				labelsOf[t] = append(labels[:len(labels):len(labels)], a.Name, a.Target)
+				collectProbe(out, labelsOf[t], a)
 			}
 		}
 	}
-	m.show(out, known)
+	m.collectRTTs(out, labelsOf)
 }
 
-// show gives the histograms of what is known, and forgets the others.
-func (m *Metrics) show(out chan<- prometheus.Metric, known map[trip][]string) {
+// collectRTTs gives the histograms of what is known, and forgets the others.
+func (m *Metrics) collectRTTs(out chan<- prometheus.Metric, known map[rttKey][]string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for t, d := range m.trips {
+	for t, d := range m.rtts {
 		labels, still := known[t]
 		if !still {
-			delete(m.trips, t)
+			delete(m.rtts, t)
 			continue
 		}
-		metric, err := prometheus.NewConstHistogram(probeRTT(), d.count, d.sum, d.buckets(), valid(labels)...)
-		give(out, probeRTT, metric, err)
+		metric, err := prometheus.NewConstHistogram(probeRTT(), d.count, d.sum, d.buckets(), validLabels(labels)...)
+		send(out, probeRTT, metric, err)
 	}
 }
 
-// bounds are of the buckets, in seconds.
-var bounds = [...]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}
+// rttBuckets are of the buckets, in seconds.
+var rttBuckets = [...]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}
 
-// durations is a histogram.
-type durations struct {
-	target health.Target
-	count  uint64
-	sum    float64 // of seconds
-	below  [len(bounds)]uint64
+// histogram is a histogram.
+type histogram struct {
+	target     health.Target
+	count      uint64
+	sum        float64 // of seconds
+	cumulative [len(rttBuckets)]uint64
 }
 
-func (d *durations) add(t time.Duration) {
+func (d *histogram) observe(t time.Duration) {
 	seconds := t.Seconds()
 	d.count++
 	d.sum += seconds
-	for i, bound := range bounds {
+	for i, bound := range rttBuckets {
 		if seconds <= bound {
-			d.below[i]++
+			d.cumulative[i]++
 		}
 	}
 }
 
-func (d *durations) buckets() map[float64]uint64 {
-	all := make(map[float64]uint64, len(bounds))
-	for i, bound := range bounds {
-		all[bound] = d.below[i]
+func (d *histogram) buckets() map[float64]uint64 {
+	all := make(map[float64]uint64, len(rttBuckets))
+	for i, bound := range rttBuckets {
+		all[bound] = d.cumulative[i]
 	}
 	return all
 }

@@ -13,27 +13,27 @@ import (
 // The page for people: one document that fetches nothing but the stream of events.
 var (
 	//go:embed page/page.html
-	pageFrame string
+	pageHTML string
 	//go:embed page/page.css
-	pageStyle string
+	pageCSS string
 	//go:embed page/page.js
-	pageScript string
+	pageJS string
 
 	pageText = sync.OnceValue(func() string {
-		return strings.NewReplacer("{{style}}", pageStyle, "{{script}}", pageScript).Replace(pageFrame)
+		return strings.NewReplacer("{{style}}", pageCSS, "{{script}}", pageJS).Replace(pageHTML)
 	})
 
 	// pagePolicy lets exactly this style and script be used, and nothing make markup of text.
 	pagePolicy = sync.OnceValue(func() string {
 		return strings.Join([]string{
-			"default-src 'none'", "style-src " + hashed(pageStyle), "script-src " + hashed(pageScript), "img-src data:", "connect-src 'self'",
+			"default-src 'none'", "style-src " + cspHash(pageCSS), "script-src " + cspHash(pageJS), "img-src data:", "connect-src 'self'",
 			"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
 		}, "; ")
 	})
 )
 
-// hashed names a text as a content security policy does.
-func hashed(text string) string {
+// cspHash names a text as a content security policy does.
+func cspHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }

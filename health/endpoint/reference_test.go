@@ -13,7 +13,7 @@ import (
 	"replypath/uplinks"
 )
 
-func reference(t *testing.T) string {
+func readReference(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../etc/status.md")
 	if err != nil {
@@ -22,11 +22,11 @@ func reference(t *testing.T) string {
 	return string(text)
 }
 
-// fields are the names of all fields of a document, and of the documents in it.
-func fields(of reflect.Type, all map[string]bool) {
+// addFieldNames are the names of all fields of a document, and of the documents in it.
+func addFieldNames(of reflect.Type, all map[string]bool) {
 	switch of.Kind() {
 	case reflect.Pointer, reflect.Slice:
-		fields(of.Elem(), all)
+		addFieldNames(of.Elem(), all)
 	case reflect.Struct:
 		if of == reflect.TypeFor[time.Time]() {
 			return
@@ -36,7 +36,7 @@ func fields(of reflect.Type, all map[string]bool) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
 				all[name] = true
 			}
-			fields(f.Type, all)
+			addFieldNames(f.Type, all)
 		}
 	}
 }
@@ -51,12 +51,12 @@ func firstColumn(text string) (all []string) {
 	return all
 }
 
-func TestReferenceNamesEveryFieldAndNoOther(t *testing.T) {
+func TestReferenceListsExactlyTheFields(t *testing.T) {
 	all := map[string]bool{}
-	fields(reflect.TypeFor[health.Status](), all)
-	told := firstColumn(reference(t))
+	addFieldNames(reflect.TypeFor[health.Status](), all)
+	told := firstColumn(readReference(t))
 	for name := range all {
-		if !slices.Contains(told, name) && !strings.Contains(reference(t), "`"+name+"`") {
+		if !slices.Contains(told, name) && !strings.Contains(readReference(t), "`"+name+"`") {
 			t.Errorf("the reference says nothing of %s", name)
 		}
 	}
@@ -69,13 +69,13 @@ func TestReferenceNamesEveryFieldAndNoOther(t *testing.T) {
 		heading string
 		version int
 	}{{"The status", health.StatusVersion}, {"An event", health.EventVersion}} {
-		holds(t, reference(t), v.heading+", version "+string(rune('0'+v.version)))
+		expectContains(t, readReference(t), v.heading+", version "+string(rune('0'+v.version)))
 	}
 }
 
-func TestReferenceNamesEveryMetricAndNoOther(t *testing.T) {
-	s := open(t)
-	s.write(func(h *health.Status) { h.Uplinks[0].Families[0].Proof.At = time.Now() })
+func TestReferenceListsExactlyTheMetrics(t *testing.T) {
+	s := openServer(t)
+	s.update(func(h *health.Status) { h.Uplinks[0].Families[0].Proof.At = time.Now() })
 	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})
 	s.Metrics().Observe(health.Key{Uplink: "up", Family: uplinks.IPv4}, q, health.Outcome{RTT: time.Millisecond})
 	_, body := s.get(t, "/metrics")
@@ -83,7 +83,7 @@ func TestReferenceNamesEveryMetricAndNoOther(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (replypath_\w+)`).FindAllStringSubmatch(body, -1) {
 		there = append(there, m[1])
 	}
-	told := slices.DeleteFunc(firstColumn(reference(t)), func(s string) bool { return !strings.HasPrefix(s, "replypath_") })
+	told := slices.DeleteFunc(firstColumn(readReference(t)), func(s string) bool { return !strings.HasPrefix(s, "replypath_") })
 	slices.Sort(told)
 	slices.Sort(there)
 	if !slices.Equal(there, told) {

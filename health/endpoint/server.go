@@ -21,32 +21,32 @@ type Source interface {
 
 // What a client may take. Whoever asks for more or is slower loses the connection.
 const (
-	headerTime   = 5 * time.Second // until a request's header is there; a TLS handshake has as long
-	requestTime  = 10 * time.Second
-	answerTime   = 10 * time.Second
-	idleTime     = time.Minute
-	farewellTime = time.Second // for answers that are under way when it ends
-	headerSize   = 8 << 10
-	connections  = 128
-	streams      = 32 // of events, at once
-	streamsEach  = 8  // of them for one address
-	scrapes      = 4  // of metrics, at once
+	headerTimeout       = 5 * time.Second // until a request's header is there; a TLS handshake has as long
+	requestTimeout      = 10 * time.Second
+	responseTimeout     = 10 * time.Second
+	idleTimeout         = time.Minute
+	shutdownTimeout     = time.Second // for answers that are under way when it ends
+	maxHeaderBytes      = 8 << 10
+	maxConns            = 128
+	maxStreams          = 32 // of events, at once
+	maxStreamsPerClient = 8  // of them for one address
+	maxScrapes          = 4  // of metrics, at once
 )
 
 // Server is the endpoint.
 type Server struct {
-	log     *slog.Logger
-	source  Source
-	metrics *Metrics
-	options chan health.Endpoint // the newest that were set and not yet taken
-	retry   time.Duration
-	serving func(*crowd) // is told of every listener
+	log           *slog.Logger
+	source        Source
+	metrics       *Metrics
+	settings      chan health.EndpointSettings // the newest that were set and not yet taken
+	retryInterval time.Duration
+	onListen      func(*limitListener) // is told of every listener
 }
 
 // New is an endpoint that shows what the source says. It does nothing until Serve.
-func New(log *slog.Logger, o health.Endpoint, s Source) *Server {
-	server := &Server{log: log, source: s, metrics: NewMetrics(s), options: make(chan health.Endpoint, 1), retry: 5 * time.Second, serving: func(*crowd) {}}
-	server.options <- o
+func New(log *slog.Logger, settings health.EndpointSettings, s Source) *Server {
+	server := &Server{log: log, source: s, metrics: NewMetrics(s), settings: make(chan health.EndpointSettings, 1), retryInterval: 5 * time.Second, onListen: func(*limitListener) {}}
+	server.settings <- settings
 	return server
 }
 
@@ -55,42 +55,42 @@ func (s *Server) Metrics() *Metrics { return s.metrics }
 
 // Set changes the options, also while it serves. Connections are closed when they differ. Only one goroutine may call
 // it.
-func (s *Server) Set(o health.Endpoint) {
+func (s *Server) Set(settings health.EndpointSettings) {
 	select {
-	case <-s.options:
+	case <-s.settings:
 	default:
 	}
-	s.options <- o
+	s.settings <- settings
 }
 
 // Serve answers until the context ends, whose error it gives. What keeps it from listening is logged, and tried again
 // until it passes: a port that is taken is no reason for the service to end.
 func (s *Server) Serve(ctx context.Context) error {
-	var now health.Endpoint
-	for served := context.CancelFunc(func() {}); ; {
+	var current health.EndpointSettings
+	for stop := context.CancelFunc(func() {}); ; {
 		select {
 		case <-ctx.Done():
-			served()
+			stop()
 			return ctx.Err()
-		case o := <-s.options:
-			if o == now {
+		case settings := <-s.settings:
+			if settings == current {
 				continue
 			}
-			now = o
-			served()
-			served = s.start(ctx, o)
+			current = settings
+			stop()
+			stop = s.start(ctx, settings)
 		}
 	}
 }
 
 // start serves these options in the background. The function that it gives ends that, and waits for the end.
-func (s *Server) start(ctx context.Context, o health.Endpoint) context.CancelFunc {
+func (s *Server) start(ctx context.Context, settings health.EndpointSettings) context.CancelFunc {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if o.Listen.IsValid() {
-			s.persist(ctx, o)
+		if settings.Listen.IsValid() {
+			s.serveWithRetry(ctx, settings)
 		}
 	}()
 	return func() {
@@ -99,70 +99,70 @@ func (s *Server) start(ctx context.Context, o health.Endpoint) context.CancelFun
 	}
 }
 
-// persist serves, and begins anew after a failure. The same failure is logged once.
-func (s *Server) persist(ctx context.Context, o health.Endpoint) {
-	told := ""
+// serveWithRetry serves, and begins anew after a failure. The same failure is logged once.
+func (s *Server) serveWithRetry(ctx context.Context, settings health.EndpointSettings) {
+	lastErr := ""
 	for ctx.Err() == nil {
-		err := s.serve(ctx, o, func() { told = "" })
+		err := s.serve(ctx, settings, func() { lastErr = "" })
 		if ctx.Err() != nil {
 			return
 		}
-		if err.Error() != told {
-			told = err.Error()
-			s.log.Error("the endpoint does not answer; will retry", "listen", o.Listen, "err", err)
+		if err.Error() != lastErr {
+			lastErr = err.Error()
+			s.log.Error("the endpoint does not answer; will retry", "listen", settings.Listen, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(s.retry):
+		case <-time.After(s.retryInterval):
 		}
 	}
 }
 
 // serve answers until the context ends or the listener fails.
-func (s *Server) serve(ctx context.Context, o health.Endpoint, begun func()) error {
-	l, err := listen(ctx, o, s.log)
+func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, listening func()) error {
+	l, err := listen(ctx, settings, s.log)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	begun()
-	s.log.Info("the endpoint answers", "at", l.Addr(), "tls", o.CertFile != "", "token", o.TokenFile != "")
-	if o.TokenFile != "" && o.CertFile == "" && !o.Listen.Addr().IsLoopback() {
-		s.log.Warn("whoever listens on the wire can read the endpoint's token: give it a certificate", "listen", o.Listen)
+	listening()
+	s.log.Info("the endpoint answers", "at", l.Addr(), "tls", settings.CertFile != "", "token", settings.TokenFile != "")
+	if settings.TokenFile != "" && settings.CertFile == "" && !settings.Listen.Addr().IsLoopback() {
+		s.log.Warn("whoever listens on the wire can read the endpoint's token: give it a certificate", "listen", settings.Listen)
 	}
-	crowd := newCrowd(l)
-	server := s.server(ctx, o, crowd)
-	s.serving(crowd)
-	var outer net.Listener = crowd
-	if o.CertFile != "" {
-		pair := &certificate{cert: o.CertFile, key: o.KeyFile, log: s.log}
-		outer = tls.NewListener(crowd, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get})
+	limited := newLimitListener(l)
+	server := s.newHTTPServer(ctx, settings, limited)
+	s.onListen(limited)
+	var outer net.Listener = limited
+	if settings.CertFile != "" {
+		pair := &certificateLoader{cert: settings.CertFile, key: settings.KeyFile, log: s.log}
+		outer = tls.NewListener(limited, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.getCertificate})
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(outer) }()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
+		shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		err = server.Shutdown(farewell)
+		err = server.Shutdown(shutdownCtx)
 	}
 	return errors.Join(err, server.Close())
 }
 
-func (s *Server) server(ctx context.Context, o health.Endpoint, c *crowd) *http.Server {
+func (s *Server) newHTTPServer(ctx context.Context, settings health.EndpointSettings, c *limitListener) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // HTTP/2 would put any number of requests on one connection
 	return &http.Server{
-		Handler:           c.attend(guard(o, s.log, s.routes())),
+		Handler:           c.trackActive(restrictAccess(settings, s.log, s.routes())),
 		Protocols:         &protocols,
-		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       requestTime,
-		WriteTimeout:      answerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    headerSize,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      responseTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnContext:       withGuest,
+		ConnContext:       withConn,
 		// What strangers do wrong is not worth a line in the log each.
 		ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelDebug),
 	}

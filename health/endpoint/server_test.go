@@ -9,18 +9,18 @@ import (
 	"replypath/health"
 )
 
-func TestPortThatIsTakenIsTriedAgain(t *testing.T) {
+func TestListenIsRetriedWhileThePortIsInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, health.Endpoint{Listen: netip.MustParseAddrPort(taken.Addr().String())})
-	until(t, "it says that the port is taken", func() bool { return strings.Contains(s.log.String(), "address already in use") })
-	holds(t, s.log.String(), "level=ERROR", "ss -ltnp", taken.Addr().String())
+	s := startServer(t, health.EndpointSettings{Listen: netip.MustParseAddrPort(taken.Addr().String())})
+	waitFor(t, "it says that the port is taken", func() bool { return strings.Contains(s.log.String(), "address already in use") })
+	expectContains(t, s.log.String(), "level=ERROR", "ss -ltnp", taken.Addr().String())
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t)
+	s.awaitListening(t)
 	if code, _ := s.get(t, "/healthz"); code != 200 {
 		t.Errorf("when the port is free: %d", code)
 	}
@@ -29,19 +29,19 @@ func TestPortThatIsTakenIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAddressThatNoLinkHasIsTold(t *testing.T) {
-	s := start(t, health.Endpoint{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
-	until(t, "it is told", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
+func TestUnassignedAddressIsLogged(t *testing.T) {
+	s := startServer(t, health.EndpointSettings{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
+	waitFor(t, "it is told", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
 }
 
-func TestOptionsChangeWhileItServes(t *testing.T) {
-	s := start(t, health.Endpoint{})
-	s.Set(health.Endpoint{Listen: anyPort})
-	first := s.await(t)
+func TestSettingsChangeWhileServing(t *testing.T) {
+	s := startServer(t, health.EndpointSettings{})
+	s.Set(health.EndpointSettings{Listen: anyPort})
+	first := s.awaitListening(t)
 	c := s.dial(t, "")
-	s.Set(health.Endpoint{Listen: anyPort})
-	s.Set(health.Endpoint{Listen: anyPort, TokenFile: tokenFile(t, aToken)})
-	if second := s.await(t); second == first {
+	s.Set(health.EndpointSettings{Listen: anyPort})
+	s.Set(health.EndpointSettings{Listen: anyPort, TokenFile: tokenFile(t, testToken)})
+	if second := s.awaitListening(t); second == first {
 		t.Errorf("it listens on %s again", second)
 	}
 	if n, err := c.Read(make([]byte, 1)); err == nil {
@@ -53,8 +53,8 @@ func TestOptionsChangeWhileItServes(t *testing.T) {
 	if code, _ := s.get(t, "/status"); code != 401 {
 		t.Errorf("with the new options: %d", code)
 	}
-	s.Set(health.Endpoint{})
-	until(t, "it is gone", func() bool {
+	s.Set(health.EndpointSettings{})
+	waitFor(t, "it is gone", func() bool {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 		if err == nil {
 			c.Close()
@@ -63,15 +63,15 @@ func TestOptionsChangeWhileItServes(t *testing.T) {
 	})
 }
 
-func TestSameOptionsDisturbNobody(t *testing.T) {
-	s := open(t)
+func TestUnchangedSettingsKeepConnections(t *testing.T) {
+	s := openServer(t)
 	c := s.dial(t, "GET /healthz HTTP/1.1\r\n")
-	s.Set(health.Endpoint{Listen: anyPort})
-	until(t, "they are taken", func() bool { return len(s.options) == 0 })
+	s.Set(health.EndpointSettings{Listen: anyPort})
+	waitFor(t, "they are taken", func() bool { return len(s.settings) == 0 })
 	if _, err := c.Write([]byte("Host: localhost\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	if got := line(t, c); got != "HTTP/1.1 200 OK" {
+	if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {
 		t.Error(got)
 	}
 }

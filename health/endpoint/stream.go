@@ -13,30 +13,30 @@ import (
 
 // What a stream shows, and how often.
 const (
-	pulseTime = time.Second
-	calmTime  = 200 * time.Millisecond
-	fullTime  = time.Minute // histories have a slot for each minute
+	updateInterval = time.Second
+	coalesceDelay  = 200 * time.Millisecond
+	fullInterval   = time.Minute // histories have a slot for each minute
 )
 
-// stage lets clients follow the Status: as server-sent events named "status", whole, at the beginning, after every event
+// eventStream lets clients follow the Status: as server-sent events named "status", whole, at the beginning, after every event
 // and once a minute; and as events named "pulse", without histories and events, once a second in between.
-type stage struct {
-	source Source
-	mu     sync.Mutex
-	seats  map[string]int // taken, by the client's address
-	taken  int
+type eventStream struct {
+	source  Source
+	mu      sync.Mutex
+	clients map[string]int // taken, by the client's address
+	total   int
 }
 
-func newStage(s Source) *stage { return &stage{source: s, seats: map[string]int{}} }
+func newEventStream(s Source) *eventStream { return &eventStream{source: s, clients: map[string]int{}} }
 
-func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	who, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !s.sit(who) {
+func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	addr, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if !s.acquire(addr) {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "too many follow already: close a page that shows this", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.rise(who)
+	defer s.release(addr)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // a proxy passes on each event at once
@@ -45,14 +45,14 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	events := s.source.Subscribe(1)
 	defer events.Close()
-	c := client{w: w, control: http.NewResponseController(w)}
+	c := sseClient{w: w, control: http.NewResponseController(w)}
 	for full := time.Now(); ; {
-		status := s.source.Status().Whole()
+		status := s.source.Status().WithoutNulls()
 		name := "status"
 		if time.Now().Before(full) {
-			name, status = "pulse", slim(status)
+			name, status = "pulse", withoutHistory(status)
 		} else {
-			full = time.Now().Add(fullTime)
+			full = time.Now().Add(fullInterval)
 		}
 		if err := c.send(name, status); err != nil {
 			return
@@ -60,64 +60,64 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			return
-		case <-time.After(pulseTime):
+		case <-time.After(updateInterval):
 		case <-events.C:
 			full = time.Time{}
 			// Events often come in groups.
 			select {
 			case <-r.Context().Done():
 				return
-			case <-time.After(calmTime):
+			case <-time.After(coalesceDelay):
 			}
 		}
 	}
 }
 
-// sit takes a seat, when there is one.
-func (s *stage) sit(who string) bool {
+// acquire takes a seat, when there is one.
+func (s *eventStream) acquire(addr string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken == streams || s.seats[who] == streamsEach {
+	if s.total == maxStreams || s.clients[addr] == maxStreamsPerClient {
 		return false
 	}
-	s.taken++
-	s.seats[who]++
+	s.total++
+	s.clients[addr]++
 	return true
 }
 
-func (s *stage) rise(who string) {
+func (s *eventStream) release(addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.taken--
-	if s.seats[who]--; s.seats[who] == 0 {
-		delete(s.seats, who)
+	s.total--
+	if s.clients[addr]--; s.clients[addr] == 0 {
+		delete(s.clients, addr)
 	}
 }
 
-// slim leaves out what seldom changes.
-func slim(s health.Status) health.Status {
+// withoutHistory leaves out what seldom changes.
+func withoutHistory(s health.Status) health.Status {
 	s.Events = []health.Event{}
 	for _, u := range s.Uplinks { // its families are a copy already
 		for i := range u.Families {
-			u.Families[i].History = []health.Slot{}
+			u.Families[i].History = []health.MinuteStats{}
 		}
 	}
 	return s
 }
 
-// client is one who follows.
-type client struct {
+// sseClient is one who follows.
+type sseClient struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
 // send gives up on a client that does not read.
-func (c client) send(name string, s health.Status) error {
+func (c sseClient) send(name string, s health.Status) error {
 	body, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if err := c.control.SetWriteDeadline(time.Now().Add(answerTime)); err != nil {
+	if err := c.control.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(c.w, "event: %s\ndata: %s\n\n", name, body); err != nil {

@@ -11,14 +11,14 @@ import (
 	"replypath/health"
 )
 
-// follower follows the status.
-type follower struct {
+// streamReader follows the status.
+type streamReader struct {
 	body io.ReadCloser
 	scan *bufio.Scanner
 }
 
-// follow gives nil when there is no seat.
-func (s *site) follow(t *testing.T) *follower {
+// subscribe gives nil when there is no seat.
+func (s *testServer) subscribe(t *testing.T) *streamReader {
 	t.Helper()
 	answer, err := (&http.Client{Transport: &http.Transport{}}).Get(s.base + "/events")
 	if err != nil {
@@ -31,13 +31,13 @@ func (s *site) follow(t *testing.T) *follower {
 		}
 		return nil
 	}
-	f := &follower{answer.Body, bufio.NewScanner(answer.Body)}
+	f := &streamReader{answer.Body, bufio.NewScanner(answer.Body)}
 	f.scan.Buffer(nil, 1<<20)
 	return f
 }
 
 // next is what comes next.
-func (f *follower) next(t *testing.T) (name string, s health.Status) {
+func (f *streamReader) next(t *testing.T) (name string, s health.Status) {
 	t.Helper()
 	for f.scan.Scan() {
 		if v, ok := strings.CutPrefix(f.scan.Text(), "event: "); ok {
@@ -55,14 +55,14 @@ func (f *follower) next(t *testing.T) (name string, s health.Status) {
 }
 
 func TestStreamFollowsTheStatus(t *testing.T) {
-	s := open(t)
-	s.write(func(h *health.Status) { h.Uplinks[0].Families[0].History = make([]health.Slot, 60) })
-	f := s.follow(t)
+	s := openServer(t)
+	s.update(func(h *health.Status) { h.Uplinks[0].Families[0].History = make([]health.MinuteStats, 60) })
+	f := s.subscribe(t)
 	name, got := f.next(t)
 	if name != "status" || len(got.Uplinks) != 4 || len(got.Uplinks[0].Families[0].History) != 60 || len(got.Events) != 0 {
 		t.Fatalf("first came %s with %+v", name, got)
 	}
-	s.write(func(h *health.Status) { h.Rounds = 77 })
+	s.update(func(h *health.Status) { h.Rounds = 77 })
 	if name, got = f.next(t); name != "pulse" || got.Rounds != 77 || len(got.Uplinks[0].Families[0].History) != 0 {
 		t.Errorf("a second later came %s with %+v", name, got)
 	}
@@ -73,50 +73,50 @@ func TestStreamFollowsTheStatus(t *testing.T) {
 	if len(got.Events) != 1 || got.Events[0].Text != "a\nb" || len(got.Uplinks[0].Families[0].History) != 60 {
 		t.Errorf("after the event came %+v", got)
 	}
-	if len(s.desk.status.Uplinks[0].Families[0].History) != 60 {
+	if len(s.fakeSource.status.Uplinks[0].Families[0].History) != 60 {
 		t.Error("the source's own history is gone")
 	}
 }
 
-func TestOneClientCannotTakeAllSeats(t *testing.T) {
-	s := open(t)
-	var all []*follower
-	for range streamsEach {
-		f := s.follow(t)
+func TestStreamsPerClientAreLimited(t *testing.T) {
+	s := openServer(t)
+	var all []*streamReader
+	for range maxStreamsPerClient {
+		f := s.subscribe(t)
 		f.next(t)
 		all = append(all, f)
 	}
-	if s.follow(t) != nil {
+	if s.subscribe(t) != nil {
 		t.Error("there is a seat more")
 	}
 	if code, _ := s.get(t, "/healthz"); code != 200 {
 		t.Errorf("beside the streams: %d", code)
 	}
 	all[3].body.Close()
-	until(t, "its seat is free again", func() bool { return s.follow(t) != nil })
+	waitFor(t, "its seat is free again", func() bool { return s.subscribe(t) != nil })
 }
 
-func TestSeatsHaveAnEnd(t *testing.T) {
-	s := newStage(newDesk())
-	for i := range streams {
-		if !s.sit(string(rune('a' + i))) {
+func TestStreamsAreLimited(t *testing.T) {
+	s := newEventStream(newFakeSource())
+	for i := range maxStreams {
+		if !s.acquire(string(rune('a' + i))) {
 			t.Fatalf("%d do not fit", i+1)
 		}
 	}
-	if s.sit("another") {
+	if s.acquire("another") {
 		t.Error("there is a seat more")
 	}
-	s.rise("a")
-	if !s.sit("another") || len(s.seats) != streams {
-		t.Errorf("the seat was not given back: %v", s.seats)
+	s.release("a")
+	if !s.acquire("another") || len(s.clients) != maxStreams {
+		t.Errorf("the seat was not given back: %v", s.clients)
 	}
 }
 
-func TestStreamEndsWithTheEndpoint(t *testing.T) {
-	s := open(t)
-	f := s.follow(t)
+func TestStreamEndsWithTheServer(t *testing.T) {
+	s := openServer(t)
+	f := s.subscribe(t)
 	f.next(t)
-	s.Set(health.Endpoint{})
+	s.Set(health.EndpointSettings{})
 	for f.scan.Scan() { // ends
 	}
 }

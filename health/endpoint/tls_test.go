@@ -20,15 +20,15 @@ import (
 	"replypath/health"
 )
 
-// issue writes a certificate of its own with this number.
-func issue(t *testing.T, dir string, number int64) {
+// writeCertificate writes a certificate of its own with this number.
+func writeCertificate(t *testing.T, dir string, serial int64) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(number), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	cert, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,12 +37,12 @@ func issue(t *testing.T, dir string, number int64) {
 		t.Fatal(err)
 	}
 	for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: secret}} {
-		rewrite(t, filepath.Join(dir, name), string(pem.EncodeToMemory(block)))
+		writeFile(t, filepath.Join(dir, name), string(pem.EncodeToMemory(block)))
 	}
 }
 
-// greet shakes hands and gives the number of the certificate that was shown.
-func (s *site) greet(t *testing.T, c *tls.Config) (int64, error) {
+// handshake shakes hands and gives the number of the certificate that was shown.
+func (s *testServer) handshake(t *testing.T, c *tls.Config) (int64, error) {
 	t.Helper()
 	c.InsecureSkipVerify = true
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(s.base, "http://"), c)
@@ -56,14 +56,14 @@ func (s *site) greet(t *testing.T, c *tls.Config) (int64, error) {
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64(), nil
 }
 
-func TestCertificateIsRenewedWhileItServes(t *testing.T) {
+func TestCertificateIsReloadedWhileServing(t *testing.T) {
 	dir := t.TempDir()
-	issue(t, dir, 1)
-	s := start(t, health.Endpoint{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
-	s.await(t)
+	writeCertificate(t, dir, 1)
+	s := startServer(t, health.EndpointSettings{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
+	s.awaitListening(t)
 	shows := func(want int64) {
 		t.Helper()
-		if got, err := s.greet(t, &tls.Config{}); err == nil && got != want {
+		if got, err := s.handshake(t, &tls.Config{}); err == nil && got != want {
 			t.Errorf("it shows number %d, not %d", got, want)
 		} else if err != nil {
 			t.Error(err)
@@ -74,27 +74,27 @@ func TestCertificateIsRenewedWhileItServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issue(t, dir, 2)
+	writeCertificate(t, dir, 2)
 	shows(2)
-	rewrite(t, filepath.Join(dir, "key"), string(old))
+	writeFile(t, filepath.Join(dir, "key"), string(old))
 	shows(2)
-	holds(t, s.log.String(), "keeps its old certificate")
-	issue(t, dir, 3)
+	expectContains(t, s.log.String(), "keeps its old certificate")
+	writeCertificate(t, dir, 3)
 	shows(3)
 }
 
-func TestOnlyModernTLS(t *testing.T) {
+func TestTLS12IsTheMinimum(t *testing.T) {
 	dir := t.TempDir()
-	issue(t, dir, 1)
-	s := start(t, health.Endpoint{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
-	s.await(t)
+	writeCertificate(t, dir, 1)
+	s := startServer(t, health.EndpointSettings{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
+	s.awaitListening(t)
 	for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		_, err := s.greet(t, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version})
+		_, err := s.handshake(t, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version})
 		if (err == nil) != good {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
 		}
 	}
-	if got := line(t, s.dial(t, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")); got != "HTTP/1.0 400 Bad Request" {
+	if got := firstLine(t, s.dial(t, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")); got != "HTTP/1.0 400 Bad Request" {
 		t.Errorf("without TLS: %s", got)
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
@@ -108,10 +108,10 @@ func TestOnlyModernTLS(t *testing.T) {
 	}
 }
 
-func TestCertificateThatCannotBeReadIsTold(t *testing.T) {
+func TestUnreadableCertificateIsLogged(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, health.Endpoint{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
-	until(t, "it is told", func() bool { return strings.Contains(s.log.String(), "read the certificate") })
-	issue(t, dir, 1)
-	s.await(t)
+	s := startServer(t, health.EndpointSettings{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
+	waitFor(t, "it is told", func() bool { return strings.Contains(s.log.String(), "read the certificate") })
+	writeCertificate(t, dir, 1)
+	s.awaitListening(t)
 }

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// Check says why a program must not be run as root: somebody else could have written it, or could put another in its
+// CheckProgram says why a program must not be run as root: somebody else could have written it, or could put another in its
 // place. A link is followed.
-func Check(path string) error {
+func CheckProgram(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%q is not an absolute path: write it from / on", path)
 	}
@@ -29,25 +29,25 @@ func Check(path string) error {
 	case info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("others than its owner may write %s (mode %#o), and it would run as root: chmod go-w %[1]s", real, info.Mode().Perm())
 	}
-	if err := rootOwns(real, info); err != nil {
+	if err := checkRootOwned(real, info); err != nil {
 		return err
 	}
 	for _, p := range []string{path, real} {
-		if err := checkFolders(filepath.Dir(p)); err != nil {
+		if err := checkParentDirs(filepath.Dir(p)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkFolders looks at a folder and all above it. In one that is sticky nobody can replace what root owns.
-func checkFolders(dir string) error {
+// checkParentDirs looks at a folder and all above it. In one that is sticky nobody can replace what root owns.
+func checkParentDirs(dir string) error {
 	for {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return fmt.Errorf("look at the program's folder: %w", err)
 		}
-		if err := rootOwns(dir, info); err != nil {
+		if err := checkRootOwned(dir, info); err != nil {
 			return err
 		}
 		if info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
@@ -61,7 +61,7 @@ func checkFolders(dir string) error {
 	}
 }
 
-func rootOwns(path string, info fs.FileInfo) error {
+func checkRootOwned(path string, info fs.FileInfo) error {
 	if s, ok := info.Sys().(*syscall.Stat_t); !ok || s.Uid != 0 {
 		return fmt.Errorf("root does not own %s: chown root %[1]s", path)
 	}

@@ -10,7 +10,7 @@ import (
 	"replypath/health"
 )
 
-func TestProgramOfOthersIsRefused(t *testing.T) {
+func TestProgramThatAnotherUserCanModifyIsRefused(t *testing.T) {
 	for what, c := range map[string]struct {
 		harm func(dir, program string) error
 		told string
@@ -45,23 +45,23 @@ func TestProgramOfOthersIsRefused(t *testing.T) {
 			if err := os.WriteFile(program, []byte("#!/bin/sh\ntouch "+ran+"\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := Check(program); err != nil {
+			if err := CheckProgram(program); err != nil {
 				t.Fatalf("before: %v", err)
 			}
 			if err := c.harm(dir, program); err != nil {
 				t.Fatal(err)
 			}
-			if err := Check(program); err == nil || !strings.Contains(err.Error(), c.told) {
+			if err := CheckProgram(program); err == nil || !strings.Contains(err.Error(), c.told) {
 				t.Errorf("%v, and nothing of %q", err, c.told)
 			}
-			log := &pad{}
+			log := &logBuffer{}
 			New(slog.New(slog.NewTextHandler(log, nil))).run(t.Context(), program, health.Event{})
 			if _, err := os.Stat(ran); err == nil || !strings.Contains(log.String(), "is not run") {
 				t.Errorf("it ran; the log: %s", log)
 			}
 		})
 	}
-	if err := Check("bin/program"); err == nil {
+	if err := CheckProgram("bin/program"); err == nil {
 		t.Error("a path that is not absolute is taken")
 	}
 }

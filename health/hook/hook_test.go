@@ -20,26 +20,26 @@ import (
 	"replypath/health"
 )
 
-// pad is a log that can be read while it is written.
-type pad struct {
+// logBuffer is a log that can be read while it is written.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (p *pad) Write(b []byte) (int, error) {
+func (p *logBuffer) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text.Write(b)
 }
 
-func (p *pad) String() string {
+func (p *logBuffer) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text.String()
 }
 
-// script makes a program that works in the folder in which it lies.
-func script(t *testing.T, text string) string {
+// writeScript makes a program that works in the folder in which it lies.
+func writeScript(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\ncd '"+filepath.Dir(path)+"' || exit 9\n"+text+"\n"), 0o755); err != nil {
@@ -48,13 +48,13 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
-// runner runs until the test ends.
-func runner(t *testing.T, limit time.Duration, programs ...string) (*Runner, *pad) {
+// startRunner runs until the test ends.
+func startRunner(t *testing.T, timeout time.Duration, programs ...string) (*Runner, *logBuffer) {
 	t.Helper()
-	log := &pad{}
+	log := &logBuffer{}
 	r := New(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	r.limit = limit
-	r.Set(programs)
+	r.timeout = timeout
+	r.SetPrograms(programs)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
@@ -67,7 +67,7 @@ func runner(t *testing.T, limit time.Duration, programs ...string) (*Runner, *pa
 	return r, log
 }
 
-func until(t *testing.T, what string, is func() bool) {
+func waitFor(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -76,13 +76,13 @@ func until(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// logged waits for words in the log.
-func logged(t *testing.T, log *pad, words string) {
+// waitForLog waits for words in the log.
+func waitForLog(t *testing.T, log *logBuffer, text string) {
 	t.Helper()
-	until(t, fmt.Sprintf("%q in the log", words), func() bool { return strings.Contains(log.String(), words) })
+	waitFor(t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(log.String(), text) })
 }
 
-func beside(t *testing.T, program, name string) string {
+func readBeside(t *testing.T, program, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(program), name))
 	if err != nil {
@@ -93,19 +93,19 @@ func beside(t *testing.T, program, name string) string {
 
 func TestProgramIsToldTheEvent(t *testing.T) {
 	t.Setenv("SECRET", "of the service")
-	program := script(t, "cat >event; cat /proc/$$/environ >environment; echo $OLDPWD >folder; mv event told")
-	r, log := runner(t, Limit, program)
+	program := writeScript(t, "cat >event; cat /proc/$$/environ >environment; echo $OLDPWD >folder; mv event told")
+	r, log := startRunner(t, Timeout, program)
 	e := health.Event{Version: 1, ID: 7, At: time.Unix(1700000000, 0).UTC(), Kind: "state", Uplink: "fibre", Family: "ipv4", From: "up", To: "down", Text: "a \"b\" $(c)\nd"}
-	r.Tell(e)
-	logged(t, log, "has ended")
+	r.Enqueue(e)
+	waitForLog(t, log, "has ended")
 	var got health.Event
-	if err := json.Unmarshal([]byte(beside(t, program, "told")), &got); err != nil || got != e {
+	if err := json.Unmarshal([]byte(readBeside(t, program, "told")), &got); err != nil || got != e {
 		t.Errorf("it was told %+v, %v", got, err)
 	}
-	if folder := beside(t, program, "folder"); folder != "/\n" {
+	if folder := readBeside(t, program, "folder"); folder != "/\n" {
 		t.Errorf("it began in %q", folder)
 	}
-	env := strings.Split(strings.TrimRight(beside(t, program, "environment"), "\x00"), "\x00")
+	env := strings.Split(strings.TrimRight(readBeside(t, program, "environment"), "\x00"), "\x00")
 	slices.Sort(env)
 	want := []string{"LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"REPLYPATH_EVENT=state", "REPLYPATH_FAMILY=ipv4", "REPLYPATH_FROM=up", "REPLYPATH_ID=7", "REPLYPATH_TO=down", "REPLYPATH_UPLINK=fibre"}
@@ -114,8 +114,8 @@ func TestProgramIsToldTheEvent(t *testing.T) {
 	}
 }
 
-func TestOneProgramAtATimeInOrder(t *testing.T) {
-	one := script(t, `echo "begin $REPLYPATH_ID"; sleep 0.02; echo "end $REPLYPATH_ID"`)
+func TestProgramsRunOneAtATimeInOrder(t *testing.T) {
+	one := writeScript(t, `echo "begin $REPLYPATH_ID"; sleep 0.02; echo "end $REPLYPATH_ID"`)
 	two := filepath.Join(filepath.Dir(one), "two")
 	for path, line := range map[string]string{one: "one", two: "two"} {
 		text := fmt.Sprintf("#!/bin/sh\ncd '%s'\necho %s begins $REPLYPATH_ID >>list\nsleep 0.02\necho %[2]s ends $REPLYPATH_ID >>list\n", filepath.Dir(one), line)
@@ -123,24 +123,24 @@ func TestOneProgramAtATimeInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r, log := runner(t, Limit, one, two)
+	r, log := startRunner(t, Timeout, one, two)
 	want := ""
 	for i := range 10 {
-		r.Tell(health.Event{ID: uint64(i)})
+		r.Enqueue(health.Event{ID: uint64(i)})
 		for _, name := range []string{"one", "two"} {
 			want += fmt.Sprintf("%s begins %d\n%[1]s ends %d\n", name, i, i)
 		}
 	}
-	until(t, "all have run", func() bool { return strings.Count(log.String(), "has ended") == 20 })
-	if got := beside(t, one, "list"); got != want {
+	waitFor(t, "all have run", func() bool { return strings.Count(log.String(), "has ended") == 20 })
+	if got := readBeside(t, one, "list"); got != want {
 		t.Errorf("they ran so:\n%s", got)
 	}
 }
 
-// gone waits until the processes whose numbers stand in the file have ended.
-func gone(t *testing.T, program, file string) {
+// waitForExit waits until the processes whose numbers stand in the file have ended.
+func waitForExit(t *testing.T, program, file string) {
 	t.Helper()
-	pids := strings.Fields(beside(t, program, file))
+	pids := strings.Fields(readBeside(t, program, file))
 	if len(pids) == 0 {
 		t.Fatal("no process was noted")
 	}
@@ -149,35 +149,35 @@ func gone(t *testing.T, program, file string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		until(t, "process "+text+" has ended", func() bool {
+		waitFor(t, "process "+text+" has ended", func() bool {
 			state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			return err != nil || strings.Contains(string(state), ") Z ")
 		})
 	}
 }
 
-func TestProgramThatTakesTooLongIsKilledWithItsChildren(t *testing.T) {
-	program := script(t, "trap '' TERM; sleep 1000 & echo $! $$ >pids; wait; sleep 1000")
-	r, log := runner(t, 300*time.Millisecond, program)
-	r.Tell(health.Event{})
-	logged(t, log, "it took too long and was killed after 300ms")
-	gone(t, program, "pids")
+func TestTimeoutKillsTheProcessGroup(t *testing.T) {
+	program := writeScript(t, "trap '' TERM; sleep 1000 & echo $! $$ >pids; wait; sleep 1000")
+	r, log := startRunner(t, 300*time.Millisecond, program)
+	r.Enqueue(health.Event{})
+	waitForLog(t, log, "it took too long and was killed after 300ms")
+	waitForExit(t, program, "pids")
 }
 
-func TestWhatAProgramLeavesBehindIsEnded(t *testing.T) {
-	program := script(t, "sleep 1000 & echo $! >pids")
-	r, log := runner(t, Limit, program)
-	r.Tell(health.Event{})
-	logged(t, log, "has ended")
-	gone(t, program, "pids")
+func TestBackgroundChildrenAreKilled(t *testing.T) {
+	program := writeScript(t, "sleep 1000 & echo $! >pids")
+	r, log := startRunner(t, Timeout, program)
+	r.Enqueue(health.Event{})
+	waitForLog(t, log, "has ended")
+	waitForExit(t, program, "pids")
 }
 
-func TestOutputThatIsHeldOpenHoldsUpNobody(t *testing.T) {
-	program := script(t, "setsid sleep 1000 & echo $! >pids; while [ \"$(cut -d' ' -f5 /proc/$!/stat)\" != $! ]; do :; done; echo done")
-	r, log := runner(t, Limit, program)
-	r.Tell(health.Event{})
-	logged(t, log, "output=done")
-	pid, err := strconv.Atoi(strings.TrimSpace(beside(t, program, "pids")))
+func TestHeldOpenOutputDoesNotBlock(t *testing.T) {
+	program := writeScript(t, "setsid sleep 1000 & echo $! >pids; while [ \"$(cut -d' ' -f5 /proc/$!/stat)\" != $! ]; do :; done; echo done")
+	r, log := startRunner(t, Timeout, program)
+	r.Enqueue(health.Event{})
+	waitForLog(t, log, "output=done")
+	pid, err := strconv.Atoi(strings.TrimSpace(readBeside(t, program, "pids")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,15 +186,15 @@ func TestOutputThatIsHeldOpenHoldsUpNobody(t *testing.T) {
 	}
 }
 
-func TestProgramEndsWithTheService(t *testing.T) {
-	program := script(t, "echo $$ >pids; mv pids noted; sleep 1000")
+func TestProgramIsKilledWhenTheContextEnds(t *testing.T) {
+	program := writeScript(t, "echo $$ >pids; mv pids noted; sleep 1000")
 	r := New(slog.New(slog.DiscardHandler))
-	r.Set([]string{program})
-	r.Tell(health.Event{})
+	r.SetPrograms([]string{program})
+	r.Enqueue(health.Event{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
-	until(t, "it runs", func() bool {
+	waitFor(t, "it runs", func() bool {
 		_, err := os.Stat(filepath.Join(filepath.Dir(program), "noted"))
 		return err == nil
 	})
@@ -202,48 +202,48 @@ func TestProgramEndsWithTheService(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	gone(t, program, "noted")
+	waitForExit(t, program, "noted")
 }
 
-func TestOutputGoesToTheLogAndIsBounded(t *testing.T) {
-	talker := script(t, "echo to the log; echo and this >&2; exit 3")
-	flood := script(t, "head -c 3000000 /dev/zero | tr '\\0' x")
-	r, log := runner(t, Limit, talker, flood)
+func TestOutputIsLoggedAndLimited(t *testing.T) {
+	talker := writeScript(t, "echo to the log; echo and this >&2; exit 3")
+	flood := writeScript(t, "head -c 3000000 /dev/zero | tr '\\0' x")
+	r, log := startRunner(t, Timeout, talker, flood)
 	// More than a pipe holds, which nobody reads.
-	r.Tell(health.Event{Text: strings.Repeat("y", 1<<20)})
-	logged(t, log, "bytes more")
-	for _, want := range []string{"has failed", `output="to the log\nand this"`, "exit status 3", fmt.Sprintf("and %d bytes more", 3000000-said)} {
+	r.Enqueue(health.Event{Text: strings.Repeat("y", 1<<20)})
+	waitForLog(t, log, "bytes more")
+	for _, want := range []string{"has failed", `output="to the log\nand this"`, "exit status 3", fmt.Sprintf("and %d bytes more", 3000000-maxOutput)} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in the log", want)
 		}
 	}
-	if n := len(log.String()); n > 3*said {
+	if n := len(log.String()); n > 3*maxOutput {
 		t.Errorf("the log has %d bytes", n)
 	}
 }
 
-func TestTooManyEventsLoseTheOldest(t *testing.T) {
-	program := script(t, "echo $REPLYPATH_ID >>list")
-	log := &pad{}
+func TestFullQueueDropsTheOldestEvents(t *testing.T) {
+	program := writeScript(t, "echo $REPLYPATH_ID >>list")
+	log := &logBuffer{}
 	r := New(slog.New(slog.NewTextHandler(log, nil)))
-	r.Tell(health.Event{}) // is for nobody
-	r.Set([]string{program})
-	for i := range waiting + 7 {
-		r.Tell(health.Event{ID: uint64(i)})
+	r.Enqueue(health.Event{}) // is for nobody
+	r.SetPrograms([]string{program})
+	for i := range queueSize + 7 {
+		r.Enqueue(health.Event{ID: uint64(i)})
 	}
-	if r.Lost() != 7 {
-		t.Errorf("%d are lost", r.Lost())
+	if r.Dropped() != 7 {
+		t.Errorf("%d are lost", r.Dropped())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
-	until(t, "all have run", func() bool {
+	waitFor(t, "all have run", func() bool {
 		list, _ := os.ReadFile(filepath.Join(filepath.Dir(program), "list"))
-		return strings.HasSuffix(string(list), fmt.Sprintf("\n%d\n", waiting+6))
+		return strings.HasSuffix(string(list), fmt.Sprintf("\n%d\n", queueSize+6))
 	})
 	cancel()
 	<-ended
-	if list := strings.Fields(beside(t, program, "list")); len(list) != waiting || list[0] != "7" {
+	if list := strings.Fields(readBeside(t, program, "list")); len(list) != queueSize || list[0] != "7" {
 		t.Errorf("it ran for %v", list)
 	}
 	if !strings.Contains(log.String(), "events=7") {

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// said is how much of what a program prints is kept for the log, in bytes.
-const said = 4 << 10
+// maxOutput is how much of what a program prints is kept for the log, in bytes.
+const maxOutput = 4 << 10
 
 // run runs a program for an event and logs how that went.
 func (r *Runner) run(ctx context.Context, program string, e health.Event) {
@@ -26,11 +26,11 @@ func (r *Runner) run(ctx context.Context, program string, e health.Event) {
 		return
 	}
 	log := r.log.With("program", program, "event", e.ID)
-	if err := Check(program); err != nil {
+	if err := CheckProgram(program); err != nil {
 		log.Error("the program of on_change is not run", "err", err)
 		return
 	}
-	output := &head{most: said}
+	output := &limitedBuffer{limit: maxOutput}
 	begun := time.Now()
 	err := r.execute(ctx, program, e, output)
 	log = log.With("took", time.Since(begun).Round(time.Millisecond))
@@ -48,10 +48,10 @@ func (r *Runner) run(ctx context.Context, program string, e health.Event) {
 	}
 }
 
-var errTooLong = errors.New("it took too long and was killed")
+var errTimeout = errors.New("it took too long and was killed")
 
 // execute runs the program in a process group of its own, of which nothing is left in the end.
-func (r *Runner) execute(ctx context.Context, program string, e health.Event, output *head) error {
+func (r *Runner) execute(ctx context.Context, program string, e health.Event, output *limitedBuffer) error {
 	document, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -66,44 +66,44 @@ func (r *Runner) execute(ctx context.Context, program string, e health.Event, ou
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start it: %w", err)
 	}
-	killed := make(chan error, 1)
-	ended := make(chan struct{})
-	go func() { killed <- guard(ctx, r.limit, cmd.Process.Pid, ended) }()
+	reason := make(chan error, 1)
+	exited := make(chan struct{})
+	go func() { reason <- killWhenDone(ctx, r.timeout, cmd.Process.Pid, exited) }()
 	// The number of the group belongs to nobody else as long as its leader has not been waited for.
-	attend(cmd.Process.Pid)
-	close(ended)
-	reason := <-killed
-	kill(cmd.Process.Pid)
+	waitExit(cmd.Process.Pid)
+	close(exited)
+	killErr := <-reason
+	killGroup(cmd.Process.Pid)
 	err = cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}
-	if reason != nil {
-		return reason
+	if killErr != nil {
+		return killErr
 	}
 	return err
 }
 
-// guard kills the group when its time is over, and says so.
-func guard(ctx context.Context, limit time.Duration, group int, ended <-chan struct{}) error {
-	late := time.NewTimer(limit)
-	defer late.Stop()
+// killWhenDone kills the group when its time is over, and says so.
+func killWhenDone(ctx context.Context, limit time.Duration, group int, exited <-chan struct{}) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
 	select {
-	case <-ended:
+	case <-exited:
 		return nil
 	case <-ctx.Done():
-		kill(group)
+		killGroup(group)
 		return ctx.Err()
-	case <-late.C:
-		kill(group)
-		return fmt.Errorf("%w after %s", errTooLong, limit)
+	case <-timer.C:
+		killGroup(group)
+		return fmt.Errorf("%w after %s", errTimeout, limit)
 	}
 }
 
-func kill(group int) { _ = unix.Kill(-group, unix.SIGKILL) } // it may have ended by itself
+func killGroup(group int) { _ = unix.Kill(-group, unix.SIGKILL) } // it may have ended by itself
 
-// attend waits until the process has ended, and leaves it to be waited for.
-func attend(pid int) {
+// waitExit waits until the process has ended, and leaves it to be waited for.
+func waitExit(pid int) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }

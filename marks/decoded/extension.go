@@ -14,26 +14,26 @@ type extension struct {
 	info     []byte
 }
 
-// word is a number of 32 bits in the host's order, and half one of 16. What is cut off reads as 0; size makes sure
+// uint32At is a number of 32 bits in the host's order, and half one of 16. What is cut off reads as 0; size makes sure
 // beforehand that it is not.
-func (e extension) word(at int) uint32 { return binary.NativeEndian.Uint32(e.info[at:]) }
-func (e extension) half(at int) uint16 { return binary.NativeEndian.Uint16(e.info[at:]) }
+func (e extension) uint32At(at int) uint32 { return binary.NativeEndian.Uint32(e.info[at:]) }
+func (e extension) uint16At(at int) uint16 { return binary.NativeEndian.Uint16(e.info[at:]) }
 
 func (e extension) is(name string, revision uint8, size int) bool {
 	return e.name == name && e.revision == revision && len(e.info) >= size
 }
 
-// match adds what the match asks to the rule, and reports whether that is all that it asks.
-func (e extension) match(r *marks.Rule) bool {
+// decodeMatch adds what the match asks to the rule, and reports whether that is all that it asks.
+func (e extension) decodeMatch(r *marks.Rule) bool {
 	switch {
 	case e.is("mark", 1, sizeMark):
-		return e.mark(&r.Fwmark)
+		return e.decodeMark(&r.Fwmark)
 	case e.is("connmark", 1, sizeMark):
-		return e.mark(&r.Ctmark)
+		return e.decodeMark(&r.Ctmark)
 	case e.is("devgroup", 0, sizeDevgroup):
-		return e.devgroup(r)
+		return e.decodeDevgroup(r)
 	case e.is("conntrack", 3, sizeConntrack):
-		return e.conntrack(r)
+		return e.decodeConntrack(r)
 	}
 	return false
 }
@@ -41,11 +41,11 @@ func (e extension) match(r *marks.Rule) bool {
 // sizeMark is that of struct xt_mark_mtinfo1 and of struct xt_connmark_mtinfo1.
 const sizeMark = 9
 
-func (e extension) mark(into *marks.MarkTest) bool {
-	if *into != (marks.MarkTest{}) || e.word(4) == 0 || e.info[8] > 1 {
+func (e extension) decodeMark(into *marks.MarkMatch) bool {
+	if *into != (marks.MarkMatch{}) || e.uint32At(4) == 0 || e.info[8] > 1 {
 		return false
 	}
-	*into = marks.MarkTest{Mark: marks.Mark(e.word(0)), Mask: marks.Mask(e.word(4)), Not: e.info[8] == 1}
+	*into = marks.MarkMatch{Mark: marks.Mark(e.uint32At(0)), Mask: marks.Mask(e.uint32At(4)), Not: e.info[8] == 1}
 	return true
 }
 
@@ -55,40 +55,40 @@ const (
 	sourceGroup  = 1 << 0
 )
 
-func (e extension) devgroup(r *marks.Rule) bool {
-	if e.word(0) != sourceGroup || e.word(8) != 0xffffffff || e.word(4) == 0 || r.SrcGroup != 0 {
+func (e extension) decodeDevgroup(r *marks.Rule) bool {
+	if e.uint32At(0) != sourceGroup || e.uint32At(8) != 0xffffffff || e.uint32At(4) == 0 || r.SrcGroup != 0 {
 		return false
 	}
-	r.SrcGroup = e.word(4)
+	r.SrcGroup = e.uint32At(4)
 	return true
 }
 
 // struct xt_conntrack_mtinfo3, what its flags say that it asks, and a bit of a connection's status.
 const (
-	sizeConntrack = 162
-	asksStatus    = 1 << 6
-	asksDirection = 1 << 12
-	assured       = 1 << 2
+	sizeConntrack  = 162
+	matchStatus    = 1 << 6
+	matchDirection = 1 << 12
+	assured        = 1 << 2
 )
 
-func (e extension) conntrack(r *marks.Rule) bool {
-	asks, not, status := e.half(146), e.half(148), e.half(152)
-	if asks == 0 || asks&^(asksStatus|asksDirection) != 0 || not&^asks != 0 {
+func (e extension) decodeConntrack(r *marks.Rule) bool {
+	matchFlags, invertFlags, status := e.uint16At(146), e.uint16At(148), e.uint16At(152)
+	if matchFlags == 0 || matchFlags&^(matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
 		return false
 	}
-	if asks&asksStatus != 0 {
-		if r.Young || status != assured || not&asksStatus == 0 {
+	if matchFlags&matchStatus != 0 {
+		if r.NotAssured || status != assured || invertFlags&matchStatus == 0 {
 			return false
 		}
-		r.Young = true
+		r.NotAssured = true
 	}
-	if asks&asksDirection == 0 {
+	if matchFlags&matchDirection == 0 {
 		return true
 	}
 	if r.Dir != "" {
 		return false
 	}
-	if r.Dir = "ORIGINAL"; not&asksDirection != 0 {
+	if r.Dir = "ORIGINAL"; invertFlags&matchDirection != 0 {
 		r.Dir = "REPLY"
 	}
 	return true
@@ -103,8 +103,8 @@ const (
 	modeRestore   = 2
 )
 
-// target gives what the target does, and reports whether that is known.
-func (e extension) target() (t marks.Target, known bool) {
+// decodeTarget gives what the target does, and reports whether that is known.
+func (e extension) decodeTarget() (t marks.Action, ok bool) {
 	var mode byte
 	switch {
 	case e.is("CONNMARK", 1, sizeConnmark1):
@@ -114,14 +114,14 @@ func (e extension) target() (t marks.Target, known bool) {
 	default:
 		return t, false
 	}
-	mark, mask, packet := e.word(0), e.word(4), e.word(8)
+	mark, mask, packet := e.uint32At(0), e.uint32At(4), e.uint32At(8)
 	switch {
 	case mode == modeSet:
-		return marks.Target{Verb: marks.SetCtmark, Mark: marks.Mark(mark), Mask: marks.Mask(mask)}, true
+		return marks.Action{Kind: marks.SetCtmark, Mark: marks.Mark(mark), Mask: marks.Mask(mask)}, true
 	case mask == packet && mode == modeSave:
-		return marks.Target{Verb: marks.SaveMark, Mask: marks.Mask(mask)}, true
+		return marks.Action{Kind: marks.SaveMark, Mask: marks.Mask(mask)}, true
 	case mask == packet && mode == modeRestore:
-		return marks.Target{Verb: marks.RestoreMark, Mask: marks.Mask(mask)}, true
+		return marks.Action{Kind: marks.RestoreMark, Mask: marks.Mask(mask)}, true
 	}
 	return t, false
 }

@@ -10,29 +10,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrGarbled is the error of bytes that are no table.
-var ErrGarbled = errors.New("the kernel's table cannot be read")
+// ErrMalformed is the error of bytes that are no table.
+var ErrMalformed = errors.New("the kernel's table cannot be read")
 
 // layout says where an entry of a table has what: struct ipt_entry, struct ip6t_entry. Counters stand at a multiple of 8.
 type layout struct {
 	in, out         int  // names of links
 	inMask, outMask int  // the bytes of them that count
 	flags           int  // one byte
-	goes            byte // the flag for a goto instead of a jump
-	selectors       int  // how many bytes say which packets the rule takes, the above and others
+	gotoFlag        byte // the flag for a goto instead of a jump
+	selectorSize    int  // how many bytes say which packets the rule takes, the above and others
 	target, next    int  // where the target and the next entry begin
 	counters, size  int
 }
 
 var layouts = map[bool]layout{
-	false: {in: 16, out: 32, inMask: 48, outMask: 64, flags: 82, goes: 1 << 1, selectors: 84, target: 88, next: 90, counters: 96, size: 112},
-	true:  {in: 64, out: 80, inMask: 96, outMask: 112, flags: 131, goes: 1 << 2, selectors: 136, target: 140, next: 142, counters: 152, size: 168},
+	false: {in: 16, out: 32, inMask: 48, outMask: 64, flags: 82, gotoFlag: 1 << 1, selectorSize: 84, target: 88, next: 90, counters: 96, size: 112},
+	true:  {in: 64, out: 80, inMask: 96, outMask: 112, flags: 131, gotoFlag: 1 << 2, selectorSize: 136, target: 140, next: 142, counters: 152, size: 168},
 }
 
 // What stands before a match's or target's own bytes (struct xt_entry_match): its size, its name, its revision.
 const (
-	headSize = 32
-	headName = 29
+	extensionHeaderSize = 32
+	extensionNameSize   = 29
 )
 
 // What the standard target, which has no name, answers instead of a place in the table (linux/netfilter/x_tables.h).
@@ -46,21 +46,21 @@ var builtins = [...]string{unix.NF_INET_PRE_ROUTING: "PREROUTING", unix.NF_INET_
 type Hooks [len(builtins)]int
 
 // Entries calls each with every rule of a table of the legacy backend and where it begins, until each gives false.
-func Entries(table []byte, ipv6 bool, each func(at int, entry []byte) bool) error {
+func Entries(table []byte, ipv6 bool, visit func(offset int, entry []byte) bool) error {
 	l := layouts[ipv6]
-	for at := 0; at < len(table); {
-		rest := table[at:]
+	for offset := 0; offset < len(table); {
+		rest := table[offset:]
 		if len(rest) < l.size {
-			return ErrGarbled
+			return ErrMalformed
 		}
 		next := int(binary.NativeEndian.Uint16(rest[l.next:]))
 		if next < l.size || next > len(rest) {
-			return ErrGarbled
+			return ErrMalformed
 		}
-		if !each(at, rest[:next]) {
+		if !visit(offset, rest[:next]) {
 			return nil
 		}
-		at += next
+		offset += next
 	}
 	return nil
 }
@@ -77,102 +77,102 @@ func ClearCounters(table []byte, ipv6 bool) {
 // Legacy reads a table of the legacy backend. Each chain ends with a rule that is nobody's: a built-in one with its
 // policy, one of people's with its return.
 func Legacy(table []byte, hooks Hooks, ipv6 bool) (Table, error) {
-	g := legacyReader{layout: layouts[ipv6], begins: map[int]string{}, table: Table{}}
+	g := legacyDecoder{layout: layouts[ipv6], chainStarts: map[int]string{}, table: Table{}}
 	for hook, at := range hooks {
 		if at >= 0 {
-			g.begins[at] = builtins[hook]
+			g.chainStarts[at] = builtins[hook]
 		}
 	}
-	if err := Entries(table, ipv6, g.heads); err != nil {
+	if err := Entries(table, ipv6, g.collectChainStart); err != nil {
 		return nil, err
 	}
-	if err := Entries(table, ipv6, g.entry); err != nil {
+	if err := Entries(table, ipv6, g.addEntry); err != nil {
 		return nil, err
 	}
 	for chain, rules := range g.table {
 		if len(rules) == 0 {
-			return nil, ErrGarbled
+			return nil, ErrMalformed
 		}
 		g.table[chain] = rules[:len(rules)-1]
 	}
 	return g.table, nil
 }
 
-type legacyReader struct {
+type legacyDecoder struct {
 	layout
-	begins map[int]string // which chain's first rule stands there
-	chain  string         // that the reader is in
-	table  Table
+	chainStarts map[int]string // which chain's first rule stands there
+	chain       string         // that the reader is in
+	table       Table
 }
 
-// heads finds where the chains of people begin: behind an entry with the target ERROR, which bears the chain's name.
-func (g *legacyReader) heads(at int, entry []byte) bool {
+// collectChainStart finds where the chains of people begin: behind an entry with the target ERROR, which bears the chain's name.
+func (g *legacyDecoder) collectChainStart(offset int, entry []byte) bool {
 	if e, ok := g.targetOf(entry); ok && e.name == "ERROR" {
-		g.begins[at+len(entry)] = unix.ByteSliceToString(e.info)
+		g.chainStarts[offset+len(entry)] = unix.ByteSliceToString(e.info)
 	}
 	return true
 }
 
-func (g *legacyReader) entry(at int, entry []byte) bool {
-	if name, begins := g.begins[at]; begins {
+func (g *legacyDecoder) addEntry(offset int, entry []byte) bool {
+	if name, isStart := g.chainStarts[offset]; isStart {
 		g.chain = name
 	}
 	if e, ok := g.targetOf(entry); ok && e.name == "ERROR" {
 		g.chain = "" // the next chain's head, or the table's end
 		return true
 	}
-	g.table[g.chain] = append(g.table[g.chain], g.rule(at, entry))
+	g.table[g.chain] = append(g.table[g.chain], g.decodeRule(offset, entry))
 	return true
 }
 
-func (g *legacyReader) targetOf(entry []byte) (e extension, ok bool) {
+func (g *legacyDecoder) targetOf(entry []byte) (e extension, ok bool) {
 	at := int(binary.NativeEndian.Uint16(entry[g.target:]))
-	if at < g.size || at > len(entry)-headSize {
+	if at < g.size || at > len(entry)-extensionHeaderSize {
 		return e, false
 	}
-	return headed(entry[at:]), true
+	return decodeExtension(entry[at:]), true
 }
 
-func headed(b []byte) extension {
-	return extension{name: unix.ByteSliceToString(b[2 : 2+headName]), revision: b[2+headName], info: b[headSize:]}
+func decodeExtension(b []byte) extension {
+	return extension{name: unix.ByteSliceToString(b[2 : 2+extensionNameSize]), revision: b[2+extensionNameSize], info: b[extensionHeaderSize:]}
 }
 
-func (g *legacyReader) rule(at int, entry []byte) (r Rule) {
-	in, knownIn := linkName(entry[g.in:], entry[g.inMask:])
-	out, knownOut := linkName(entry[g.out:], entry[g.outMask:])
-	r.Whole = knownIn && knownOut && g.selectsByLinks(entry)
+func (g *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
+	in, knownIn := decodeLinkName(entry[g.in:], entry[g.inMask:])
+	out, knownOut := decodeLinkName(entry[g.out:], entry[g.outMask:])
+	r.Complete = knownIn && knownOut && g.selectsOnlyLinks(entry)
 	r.In, r.Out = in, out
 	e, ok := g.targetOf(entry)
 	if !ok {
-		return Rule{}
+		return ParsedRule{}
 	}
 	target := int(binary.NativeEndian.Uint16(entry[g.target:]))
 	for matches := entry[g.size:target]; len(matches) > 0; {
-		if len(matches) < headSize {
-			return Rule{}
+		if len(matches) < extensionHeaderSize {
+			return ParsedRule{}
 		}
 		size := int(binary.NativeEndian.Uint16(matches))
-		if size < headSize || size > len(matches) {
-			return Rule{}
+		if size < extensionHeaderSize || size > len(matches) {
+			return ParsedRule{}
 		}
-		r.Whole = headed(matches[:size]).match(&r.Rule) && r.Whole
+		r.Complete = decodeExtension(matches[:size]).decodeMatch(&r.Rule) && r.Complete
 		matches = matches[size:]
 	}
-	known := false
+	actionKnown := false
 	if e.name == "" {
-		r.Target, known = g.verdict(e, at+len(entry), entry[g.flags]&g.goes != 0)
-	} else if r.Target, known = e.target(); entry[g.flags]&g.goes != 0 {
-		known = false
+		r.Action, actionKnown = g.verdict(e, offset+len(entry), entry[g.flags]&g.gotoFlag != 0)
+	} else if r.Action, actionKnown = e.decodeTarget(); entry[g.flags]&g.gotoFlag != 0 {
+		actionKnown = false
 	}
-	r.Whole = r.Whole && known
+	r.Complete = r.Complete && actionKnown
 	return r
 }
 
-// selectsByLinks reports whether an entry asks for nothing but the links, before its matches.
-func (g *legacyReader) selectsByLinks(entry []byte) bool {
-	for i, b := range entry[:g.selectors] {
+// selectsOnlyLinks reports whether an entry asks for nothing but the links, before its matches.
+func (g *legacyDecoder) selectsOnlyLinks(entry []byte) bool {
+	for i, b := range entry[:g.selectorSize] {
 		link := i >= g.in && i < g.outMask+unix.IFNAMSIZ
-		if b != 0 && !link && (i != g.flags || b != g.goes) {
+		if b != 0 && !link && (i != g.flags || b != g.gotoFlag) {
 			return false
 		}
 	}
@@ -180,28 +180,28 @@ func (g *legacyReader) selectsByLinks(entry []byte) bool {
 }
 
 // verdict reads the standard target: a place in the table is a chain's beginning, or where the next rule is.
-func (g *legacyReader) verdict(e extension, next int, goes bool) (t marks.Target, known bool) {
+func (g *legacyDecoder) verdict(e extension, next int, isGoto bool) (t marks.Action, ok bool) {
 	if len(e.info) < 4 {
 		return t, false
 	}
-	where := int(int32(e.word(0)))
-	chain, there := g.begins[where]
+	offset := int(int32(e.uint32At(0)))
+	chain, isChain := g.chainStarts[offset]
 	switch {
-	case where == verdictReturn && !goes:
-		return marks.Target{Verb: marks.Return}, true
-	case where == next && !goes:
+	case offset == verdictReturn && !isGoto:
+		return marks.Action{Kind: marks.Return}, true
+	case offset == next && !isGoto:
 		return t, true
-	case !there:
+	case !isChain:
 		return t, false
-	case goes:
-		return to(marks.Goto, chain)
+	case isGoto:
+		return ownChainAction(marks.Goto, chain)
 	}
-	return to(marks.Jump, chain)
+	return ownChainAction(marks.Jump, chain)
 }
 
-// linkName reads a link's name: the mask has as many bytes as count, the end of the name among them unless only its
+// decodeLinkName reads a link's name: the mask has as many bytes as count, the end of the name among them unless only its
 // beginning does.
-func linkName(name, mask []byte) (text string, known bool) {
+func decodeLinkName(name, mask []byte) (text string, ok bool) {
 	name, mask = name[:unix.IFNAMSIZ], mask[:unix.IFNAMSIZ]
 	if none := make([]byte, unix.IFNAMSIZ); bytes.Equal(name, none) && bytes.Equal(mask, none) {
 		return "", true // as in most rules
@@ -214,7 +214,7 @@ func linkName(name, mask []byte) (text string, known bool) {
 		return "", len(bytes.Trim(name, "\x00")) == 0
 	}
 	if end := n - 1; name[end] == 0 {
-		return exactly(string(name[:end]))
+		return linkName(string(name[:end]))
 	}
-	return begins(string(name[:n]))
+	return linkPrefix(string(name[:n]))
 }

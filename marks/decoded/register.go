@@ -24,34 +24,34 @@ type source struct {
 }
 
 var (
-	inName    = source{"meta", unix.NFT_META_IIFNAME}
-	outName   = source{"meta", unix.NFT_META_OIFNAME}
-	mark      = source{"meta", unix.NFT_META_MARK}
-	direction = source{"ct", unix.NFT_CT_DIRECTION}
-	status    = source{"ct", unix.NFT_CT_STATUS}
+	iifname     = source{"meta", unix.NFT_META_IIFNAME}
+	oifname     = source{"meta", unix.NFT_META_OIFNAME}
+	metaMark    = source{"meta", unix.NFT_META_MARK}
+	ctDirection = source{"ct", unix.NFT_CT_DIRECTION}
+	ctStatus    = source{"ct", unix.NFT_CT_STATUS}
 )
 
 // load is the expressions meta and ct, whose attributes have the same numbers. iptables asks for a connection by a match
 // instead.
-func (n *nftReader) load(by string, data []byte) bool {
-	r := register{number(data, unix.NFTA_META_DREG), source{by, number(data, unix.NFTA_META_KEY)}, 0xffffffff}
-	if n.held != (register{}) || r.number == 0 {
+func (n *nftDecoder) load(by string, data []byte) bool {
+	r := register{uint32Of(data, unix.NFTA_META_DREG), source{by, uint32Of(data, unix.NFTA_META_KEY)}, 0xffffffff}
+	if n.register != (register{}) || r.number == 0 {
 		return false
 	}
-	n.held = r
+	n.register = r
 	switch r.source {
-	case inName:
+	case iifname:
 		return n.rule.In == ""
-	case outName:
+	case oifname:
 		return n.rule.Out == ""
-	case mark:
-		return n.rule.Fwmark == marks.MarkTest{}
-	case direction:
-		n.rule.Native = true
+	case metaMark:
+		return n.rule.Fwmark == marks.MarkMatch{}
+	case ctDirection:
+		n.rule.NativeNFT = true
 		return n.rule.Dir == ""
-	case status:
-		n.rule.Native = true
-		return !n.rule.Young
+	case ctStatus:
+		n.rule.NativeNFT = true
+		return !n.rule.NotAssured
 	}
 	return false
 }
@@ -60,25 +60,25 @@ func (n *nftReader) load(by string, data []byte) bool {
 // NFTA_BITWISE_OP).
 const bitwiseOp = 6
 
-// cut is the expression bitwise, as far as it leaves bits of a mark or of a connection's status out.
-func (r *register) cut(data []byte) bool {
-	bits, masked := word(data, unix.NFTA_BITWISE_MASK)
-	turned, whole := word(data, unix.NFTA_BITWISE_XOR)
-	if r.source != mark && r.source != status || r.mask != 0xffffffff || !masked || !whole || bits == 0 || turned != 0 ||
-		number(data, unix.NFTA_BITWISE_SREG) != r.number || number(data, unix.NFTA_BITWISE_DREG) != r.number ||
-		number(data, bitwiseOp) != 0 {
+// applyBitwise is the expression bitwise, as far as it leaves bits of a mark or of a connection's status out.
+func (r *register) applyBitwise(data []byte) bool {
+	mask, hasMask := constant32(data, unix.NFTA_BITWISE_MASK)
+	xor, hasXor := constant32(data, unix.NFTA_BITWISE_XOR)
+	if r.source != metaMark && r.source != ctStatus || r.mask != 0xffffffff || !hasMask || !hasXor || mask == 0 || xor != 0 ||
+		uint32Of(data, unix.NFTA_BITWISE_SREG) != r.number || uint32Of(data, unix.NFTA_BITWISE_DREG) != r.number ||
+		uint32Of(data, bitwiseOp) != 0 {
 		return false
 	}
-	r.mask = bits
+	r.mask = mask
 	return true
 }
 
 // compare is the expression cmp.
-func (n *nftReader) compare(data []byte) bool {
-	held := n.held
-	n.held = register{}
-	operation := nfnetlink.Value(data, unix.NFTA_CMP_OP)
-	if held.number == 0 || number(data, unix.NFTA_CMP_SREG) != held.number || len(operation) != 4 {
+func (n *nftDecoder) compare(data []byte) bool {
+	reg := n.register
+	n.register = register{}
+	operation := nfnetlink.Find(data, unix.NFTA_CMP_OP)
+	if reg.number == 0 || uint32Of(data, unix.NFTA_CMP_SREG) != reg.number || len(operation) != 4 {
 		return false
 	}
 	not := false
@@ -89,52 +89,52 @@ func (n *nftReader) compare(data []byte) bool {
 	default:
 		return false
 	}
-	known := false
-	switch held.source {
-	case inName:
-		n.rule.In, known = comparedName(data)
-	case outName:
-		n.rule.Out, known = comparedName(data)
-	case mark:
+	ok := false
+	switch reg.source {
+	case iifname:
+		n.rule.In, ok = compareName(data)
+	case oifname:
+		n.rule.Out, ok = compareName(data)
+	case metaMark:
 		var value uint32
-		value, known = word(data, unix.NFTA_CMP_DATA)
-		n.rule.Fwmark = marks.MarkTest{Not: not, Mark: marks.Mark(value), Mask: marks.Mask(held.mask)}
+		value, ok = constant32(data, unix.NFTA_CMP_DATA)
+		n.rule.Fwmark = marks.MarkMatch{Not: not, Mark: marks.Mark(value), Mask: marks.Mask(reg.mask)}
 		not = false
-	case direction:
-		n.rule.Dir, known = comparedDirection(data)
-	case status:
-		value, whole := word(data, unix.NFTA_CMP_DATA)
-		known = whole && value == 0 && held.mask == assured
-		n.rule.Young = known
+	case ctDirection:
+		n.rule.Dir, ok = compareDirection(data)
+	case ctStatus:
+		value, isConstant := constant32(data, unix.NFTA_CMP_DATA)
+		ok = isConstant && value == 0 && reg.mask == assured
+		n.rule.NotAssured = ok
 	}
-	return known && !not
+	return ok && !not
 }
 
-// comparedDirection is which way a connection's packet goes (enum ip_conntrack_dir).
-func comparedDirection(data []byte) (text string, known bool) {
-	value := nfnetlink.Value(nfnetlink.Value(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+// compareDirection is which way a connection's packet goes (enum ip_conntrack_dir).
+func compareDirection(data []byte) (text string, ok bool) {
+	value := nfnetlink.Find(nfnetlink.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	if len(value) != 1 || value[0] > 1 {
 		return "", false
 	}
 	return [...]string{"ORIGINAL", "REPLY"}[value[0]], true
 }
 
-// comparedName is a link's name: with its end, or the beginning that it must have.
-func comparedName(data []byte) (text string, known bool) {
-	value := nfnetlink.Value(nfnetlink.Value(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+// compareName is a link's name: with its end, or the beginning that it must have.
+func compareName(data []byte) (text string, ok bool) {
+	value := nfnetlink.Find(nfnetlink.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	name := bytes.TrimRight(value, "\x00")
 	switch {
 	case len(value) > unix.IFNAMSIZ:
 		return "", false
 	case len(name) == len(value):
-		return begins(string(name))
+		return linkPrefix(string(name))
 	}
-	return exactly(string(name))
+	return linkName(string(name))
 }
 
-// word is a constant of 32 bits, in the host's order.
-func word(attributes []byte, kind uint16) (n uint32, known bool) {
-	v := nfnetlink.Value(nfnetlink.Value(attributes, kind), unix.NFTA_DATA_VALUE)
+// constant32 is a constant of 32 bits, in the host's order.
+func constant32(attributes []byte, kind uint16) (n uint32, ok bool) {
+	v := nfnetlink.Find(nfnetlink.Find(attributes, kind), unix.NFTA_DATA_VALUE)
 	if len(v) != 4 {
 		return 0, false
 	}

@@ -16,11 +16,13 @@ func Attribute(kind uint16, value []byte) []byte {
 	return append(b, make([]byte, align(len(b))-len(b))...)
 }
 
-// Text is an attribute that holds a name.
-func Text(kind uint16, value string) []byte { return Attribute(kind, append([]byte(value), 0)) }
+// StringAttribute is an attribute that holds a name.
+func StringAttribute(kind uint16, value string) []byte {
+	return Attribute(kind, append([]byte(value), 0))
+}
 
-// Number64 is an attribute that holds a number of 64 bits.
-func Number64(kind uint16, value uint64) []byte {
+// Uint64Attribute is an attribute that holds a number of 64 bits.
+func Uint64Attribute(kind uint16, value uint64) []byte {
 	return Attribute(kind, binary.BigEndian.AppendUint64(nil, value))
 }
 
@@ -38,8 +40,8 @@ func Attributes(b []byte) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// Value is that of the first attribute of a kind, or nothing.
-func Value(b []byte, kind uint16) []byte {
+// Find is that of the first attribute of a kind, or nothing.
+func Find(b []byte, kind uint16) []byte {
 	for k, value := range Attributes(b) {
 		if k == kind {
 			return value

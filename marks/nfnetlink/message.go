@@ -15,8 +15,8 @@ func Message(kind, flags uint16, seq uint32, family uint8, attributes ...[]byte)
 	return message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, seq, family, 0, attributes...)
 }
 
-// Bound is one of the two marks, NFNL_MSG_BATCH_BEGIN and _END, between which the kernel takes changes to nftables.
-func Bound(kind uint16, seq uint32) []byte {
+// BatchMarker is one of the two marks, NFNL_MSG_BATCH_BEGIN and _END, between which the kernel takes changes to nftables.
+func BatchMarker(kind uint16, seq uint32) []byte {
 	return message(kind, unix.NLM_F_REQUEST, seq, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
 }
 

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestMessagesAreReadAsTheyAreWritten(t *testing.T) {
-	begin := nfnetlink.Bound(unix.NFNL_MSG_BATCH_BEGIN, 1)
-	change := nfnetlink.Message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_REQUEST, 2, unix.NFPROTO_INET, nfnetlink.Text(unix.NFTA_TABLE_NAME, "odd"))
+func TestMessagesRoundTrip(t *testing.T) {
+	begin := nfnetlink.BatchMarker(unix.NFNL_MSG_BATCH_BEGIN, 1)
+	change := nfnetlink.Message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_REQUEST, 2, unix.NFPROTO_INET, nfnetlink.StringAttribute(unix.NFTA_TABLE_NAME, "odd"))
 	both := slices.Concat(begin, change)
 	all := slices.Collect(nfnetlink.Messages(both))
 	if len(all) != 2 || !bytes.Equal(all[0], begin) || !bytes.Equal(all[1], change) {
 		t.Errorf("%x", all)
 	}
-	if name := nfnetlink.Value(all[1][unix.SizeofNlMsghdr+4:], unix.NFTA_TABLE_NAME); string(name) != "odd\x00" {
+	if name := nfnetlink.Find(all[1][unix.SizeofNlMsghdr+4:], unix.NFTA_TABLE_NAME); string(name) != "odd\x00" {
 		t.Errorf("%q", name)
 	}
 	for n := range len(both) {

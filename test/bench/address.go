@@ -45,8 +45,8 @@ func (f family) lan() netip.Addr   { return f.of("198.18.0.2", "2001:db8:f::2") 
 func (f family) client() netip.Addr    { return f.of("203.0.113.10", "2001:db8:c::10") }
 func (f family) elsewhere() netip.Addr { return f.of("192.0.2.10", "2001:db8:d::10") }
 
-// stranger is the address that vary makes many of.
-func (f family) stranger() netip.Addr { return f.of("203.0.113.0", "2001:db8:c::ffff:0") }
+// unknownSource is the address that vary makes many of.
+func (f family) unknownSource() netip.Addr { return f.of("203.0.113.0", "2001:db8:c::ffff:0") }
 
 // net is the LAN.
 func (f family) net() netip.Prefix {

@@ -23,12 +23,12 @@ func (c *control) serve(g *gateway, backend string) {
 	time.Sleep(time.Second) // the last look at what was done
 	for range 4 * c.run.changes {
 		rest := s.during(func() { time.Sleep(2 * settle) })
-		c.note(oneChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(2 * settle) }).less(rest))
+		c.record(oneChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(2 * settle) }).less(rest))
 	}
 	for range c.run.changes {
 		rest := s.during(func() { time.Sleep(2 * settle) })
 		before := s.stat(cminflt)
-		c.note(noChange, serviceName, backend, g.uplinks, s.during(func() { s.nudge(g) }).less(rest).shared(2))
+		c.record(noChange, serviceName, backend, g.uplinks, s.during(func() { s.trigger(g) }).less(rest).shared(2))
 		key := controlKey{noChange, serviceName + ", " + backend, g.uplinks}
 		c.faults[key] = append(c.faults[key], float64(s.stat(cminflt)-before))
 	}
@@ -39,7 +39,7 @@ func (c *control) serve(g *gateway, backend string) {
 	time.Sleep(proven)
 	for range c.run.changes + 1 {
 		rest := s.during(func() { time.Sleep(proven) })
-		c.note(provenChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(proven) }).less(rest))
+		c.record(provenChange, serviceName, backend, g.uplinks, s.during(func() { g.bounce(proven) }).less(rest))
 	}
 }
 
@@ -57,7 +57,7 @@ func (g *gateway) bounce(lasts time.Duration) {
 func allProven(now health.Status) bool {
 	for _, u := range now.Uplinks {
 		for _, f := range u.Families {
-			if f.Proof.Shown.Result != health.Yes {
+			if f.Proof.Trace.Result != health.Yes {
 				return false
 			}
 		}
@@ -65,8 +65,8 @@ func allProven(now health.Status) bool {
 	return len(now.Uplinks) > 0
 }
 
-// nudge makes the service do two rounds with nothing to do, as a foreign rule comes and goes.
-func (s *service) nudge(g *gateway) {
+// trigger makes the service do two rounds with nothing to do, as a foreign rule comes and goes.
+func (s *service) trigger(g *gateway) {
 	for _, verb := range []string{"add", "del"} {
 		ip(g.host, 4, []string{"rule " + verb + " priority 30000 to 192.0.2.99 lookup 99"})
 		time.Sleep(settle)

@@ -58,7 +58,7 @@ func (c chart) draw(to io.Writer) {
 		fmt.Fprintf(to, `<text x="%.1f" y="%d" text-anchor="middle">%g</text>`+"\n", c.x(p.x), bottom+20, p.x)
 	}
 	fmt.Fprintf(to, `<text x="%d" y="%d" text-anchor="middle">uplinks</text>`+"\n", (left+right)/2, bottom+40)
-	names := c.places(highest)
+	names := c.labelPositions(highest)
 	for i, l := range c.lines {
 		l.draw(to, c, highest, names[i])
 	}
@@ -82,8 +82,8 @@ func (l chartLine) draw(to io.Writer, c chart, highest, name float64) {
 	fmt.Fprintf(to, `<path class="%s" d="%s"/><text x="%d" y="%.1f">%s, %s</text>`+"\n", class, &path, right+14, name+4, html.EscapeString(l.name), short(last.y))
 }
 
-// places are where the names of the lines stand: where the lines end, but never closer than one can read.
-func (c chart) places(highest float64) []float64 {
+// labelPositions are where the names of the lines stand: where the lines end, but never closer than one can read.
+func (c chart) labelPositions(highest float64) []float64 {
 	const apart = 16
 	at := make([]float64, len(c.lines))
 	order := sortedBy(c.lines, func(l chartLine) float64 { return -l.end() })

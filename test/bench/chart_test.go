@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestAChartIsXMLWithEveryLineInItsFrame(t *testing.T) {
+func TestChartIsXMLWithEveryLineInItsFrame(t *testing.T) {
 	c := chart{title: "title & more", lines: []chartLine{
 		{name: "flat", class: "ours", points: []chartPoint{{2, 1.9}, {31, 1.95}, {250, 2.1}}},
 		{name: "steep", class: "blog", dashed: true, points: []chartPoint{{2, 2}, {31, 6}, {250, 27}}},
@@ -30,7 +30,7 @@ func TestAChartIsXMLWithEveryLineInItsFrame(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, &b)
 		}
 	}
-	for _, at := range c.places(c.highest()) {
+	for _, at := range c.labelPositions(c.highest()) {
 		if at < top || at > bottom+20 {
 			t.Errorf("a name at %.1f", at)
 		}

@@ -66,7 +66,7 @@ func newControl(w *world.World, r run) *control {
 	return c
 }
 
-func (c *control) note(operation, by, backend string, uplinks int, s spent) {
+func (c *control) record(operation, by, backend string, uplinks int, s spent) {
 	key := controlKey{operation, by + ", " + backend, uplinks}
 	c.cost[key] = append(c.cost[key], float64(s.cpu))
 	c.wall[key] = append(c.wall[key], float64(s.wall))
@@ -77,23 +77,23 @@ func (c *control) round(g *gateway, backend string) {
 	n := g.uplinks
 	g.configure(backend)
 	all := newScript(g.plan())
-	c.note(fromNothing, byHand, backend, n, all.do(g.host))
-	g.mustBeInSync()
+	c.record(fromNothing, byHand, backend, n, all.do(g.host))
+	g.requireInSync()
 	g.configureFirst(backend, n-1)
 	s := newScript(g.plan()).do(g.host)
 	g.configure(backend)
 	s.add(newScript(g.plan()).do(g.host))
-	c.note(oneChange, byHand, backend, n, s)
+	c.record(oneChange, byHand, backend, n, s)
 	took(g.replypath("flush"))
 	all.undone().do(g.host)
 
-	c.note(fromNothing, ourName, backend, n, took(g.replypath("apply")))
-	c.note(noChange, ourName, backend, n, took(g.replypath("apply")))
+	c.record(fromNothing, ourName, backend, n, took(g.replypath("apply")))
+	c.record(noChange, ourName, backend, n, took(g.replypath("apply")))
 	g.configureFirst(backend, n-1)
 	s = took(g.replypath("apply"))
 	g.configure(backend)
 	s.add(took(g.replypath("apply")))
-	c.note(oneChange, ourName, backend, n, s)
+	c.record(oneChange, ourName, backend, n, s)
 	took(g.replypath("flush"))
 }
 
@@ -109,19 +109,19 @@ func (g *gateway) plan() []string {
 	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
-// mustBeInSync sees that what was done by hand is what replypath would have done.
-func (g *gateway) mustBeInSync() { took(g.replypath("plan")) }
+// requireInSync sees that what was done by hand is what replypath would have done.
+func (g *gateway) requireInSync() { took(g.replypath("plan")) }
 
 // shorewall starts Shorewall for IPv4 and takes one of its providers away and back.
 func (c *control) shorewall(g *gateway, backend string) {
 	other := newShorewall(g, 4, backend)
 	s := timed(g.host, "", other.program(), "compile", other.folder, other.firewall())
 	s.add(timed(g.host, "", other.firewall(), "start"))
-	c.note(fromNothing, shoreName, backend, g.uplinks, s)
+	c.record(fromNothing, shoreName, backend, g.uplinks, s)
 	for range c.run.changes {
 		s := timed(g.host, "", other.firewall(), "disable", g.last.Name)
 		s.add(timed(g.host, "", other.firewall(), "enable", g.last.Name))
-		c.note(oneChange, shoreName, backend, g.uplinks, s)
+		c.record(oneChange, shoreName, backend, g.uplinks, s)
 	}
 	timed(g.host, "", other.firewall(), "clear")
 }
@@ -171,36 +171,36 @@ func (c *control) row(operation, by, hand string) (row []string, any bool) {
 	return row, any
 }
 
-// claims are what must hold of changes.
-func (c *control) claims() (claims []claim) {
+// requirements are what must hold of changes.
+func (c *control) requirements() (requirements []requirement) {
 	least, most := c.run.changed[0], c.run.changed[len(c.run.changed)-1]
 	for _, b := range c.run.backends {
 		us, hand := ourName+", "+b, byHand+", "+b
 		for _, n := range c.run.changed[1:] {
-			claims = append(claims, claim{
-				what:   fmt.Sprintf("apply from nothing, %s: %d uplinks over the same by hand", b, n),
+			requirements = append(requirements, requirement{
+				name:   fmt.Sprintf("apply from nothing, %s: %d uplinks over the same by hand", b, n),
 				figure: c.cost[controlKey{fromNothing, us, n}].over(c.cost[controlKey{fromNothing, hand, n}]), bound: 1.5,
 			})
 		}
-		claims = append(claims, c.programClaims(b, most)...)
+		requirements = append(requirements, c.programRequirements(b, most)...)
 		us = serviceName + ", " + b
 		many := c.cost[controlKey{oneChange, us, most}]
-		claims = append(claims, claim{
-			what:   fmt.Sprintf("the service's change, %s: one uplink down and up, %d over %d uplinks", b, most, least),
+		requirements = append(requirements, requirement{
+			name:   fmt.Sprintf("the service's change, %s: one uplink down and up, %d over %d uplinks", b, most, least),
 			figure: many.over(c.cost[controlKey{oneChange, us, least}]), bound: 2,
-		}, claim{
-			what:   fmt.Sprintf("the same until it is proven again, %s: %d over %d uplinks", b, most, least),
+		}, requirement{
+			name:   fmt.Sprintf("the same until it is proven again, %s: %d over %d uplinks", b, most, least),
 			figure: c.cost[controlKey{provenChange, us, most}].over(c.cost[controlKey{provenChange, us, least}]), bound: 2,
-		}, claim{
-			what:   fmt.Sprintf("the service's rounds with nothing to do, %s: page faults of programs started", b),
+		}, requirement{
+			name:   fmt.Sprintf("the service's rounds with nothing to do, %s: page faults of programs started", b),
 			figure: c.faults[controlKey{noChange, us, most}], bound: 0,
 		})
 		if theirs := c.cost[controlKey{oneChange, shoreName + ", " + b, shorewallUplinks}]; len(theirs) > 0 {
-			claims = append(claims, claim{
-				what:   fmt.Sprintf("one change, %s: Shorewall with %d uplinks over the service with %d", b, shorewallUplinks, most),
+			requirements = append(requirements, requirement{
+				name:   fmt.Sprintf("one change, %s: Shorewall with %d uplinks over the service with %d", b, shorewallUplinks, most),
 				figure: theirs.over(many), bound: 50, least: true,
 			})
 		}
 	}
-	return claims
+	return requirements
 }

@@ -91,10 +91,10 @@ func (d detection) table() *table {
 	return t
 }
 
-func (d detection) claims() []claim {
-	return []claim{
-		{what: "silent black hole found, seconds, typically", figure: d.silence, bound: 2.5},
-		{what: "silent black hole found, seconds, at worst", figure: sample{d.silence.quantile(1)}, bound: 4},
-		{what: "no carrier found, seconds", figure: d.carrier, bound: 0.05},
+func (d detection) requirements() []requirement {
+	return []requirement{
+		{name: "silent black hole found, seconds, typically", figure: d.silence, bound: 2.5},
+		{name: "silent black hole found, seconds, at worst", figure: sample{d.silence.quantile(1)}, bound: 4},
+		{name: "no carrier found, seconds", figure: d.carrier, bound: 0.05},
 	}
 }

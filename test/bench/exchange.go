@@ -44,7 +44,7 @@ func (x exchange) cost(g *gateway, f family, cpu int) time.Duration {
 	go onCPU(cpu, func() { served <- x.serve(listener) })
 	asked := make(chan error, 1)
 	before := processTime()
-	go onCPU(cpu, func() { asked <- x.ask(g, f, netip.AddrPortFrom(f.own(g.lastIndex()), port)) })
+	go onCPU(cpu, func() { asked <- x.transact(g, f, netip.AddrPortFrom(f.own(g.lastIndex()), port)) })
 	must(<-asked, "%s, %s, %s", g.name, f, x.label)
 	spent := processTime() - before
 	unix.Shutdown(listener, unix.SHUT_RDWR)
@@ -53,8 +53,8 @@ func (x exchange) cost(g *gateway, f family, cpu int) time.Duration {
 	return spent / time.Duration(x.times)
 }
 
-// ask does the client's part.
-func (x exchange) ask(g *gateway, f family, to netip.AddrPort) error {
+// transact does the client's part.
+func (x exchange) transact(g *gateway, f family, to netip.AddrPort) error {
 	connections, times := x.times, 1
 	if x.within {
 		connections, times = 1, x.times

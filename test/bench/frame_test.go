@@ -10,14 +10,14 @@ import (
 func TestFramesHaveTheRightChecksums(t *testing.T) {
 	mac := []byte{2, 0, 0, 0, 0, 1}
 	g := &gateway{uplinks: 2}
-	whole := pingQuestion(g, 4, mac)
+	whole := pingRequest(g, 4, mac)
 	if sum := checksum(whole[14:34]); sum != 0 {
 		t.Errorf("IPv4 header: %#x", sum)
 	}
 	if sum := checksum(whole[34:42]); sum != 0 {
 		t.Errorf("ICMP: %#x", sum)
 	}
-	six := strange(g, 6, mac)
+	six := newSourceRequest(g, 6, mac)
 	length := int(six[14+4])<<8 | int(six[14+5])
 	covered := append([]byte{}, six[14+8:14+40]...)
 	covered = append(covered, 0, unix.IPPROTO_UDP, byte(length>>8), byte(length))

@@ -39,13 +39,13 @@ func main() {
 		if *only == "" || slices.Contains(strings.Split(*only, ","), p.name) {
 			shown := len(found.tables)
 			p.measure(r, &found)
-			r.say("%s: done", p.name)
+			r.logf("%s: done", p.name)
 			for _, t := range found.tables[shown:] {
 				t.print(os.Stdout)
 			}
 		}
 	}
-	claimTable(found.claims).print(os.Stdout)
+	requirementTable(found.requirements).print(os.Stdout)
 	if *readme != "" {
 		found.writeInto(*readme)
 	}
@@ -87,7 +87,7 @@ func measurePackets(r run, to *results) {
 		var s *sockets
 		if r.paths == nil {
 			s = measureSockets(p)
-			r.say("real sockets are measured")
+			r.logf("real sockets are measured")
 		}
 		p.measure()
 		for _, f := range families {
@@ -100,7 +100,7 @@ func measurePackets(r run, to *results) {
 		}
 		to.short = append(to.short, p.digest())
 		to.chart = p.chart(4)
-		to.claims = append(to.claims, p.claims()...)
+		to.requirements = append(to.requirements, p.requirements()...)
 	})
 }
 
@@ -110,17 +110,17 @@ func measureControl(r run, to *results) {
 		c := newControl(w, r)
 		to.add(c.table())
 		to.tables = append(to.tables, c.programTable())
-		to.claims = append(to.claims, c.claims()...)
+		to.requirements = append(to.requirements, c.requirements()...)
 	})
 }
 
 // measureDetection measures how soon harm is seen.
 func measureDetection(r run, to *results) {
-	g := &ground{}
+	g := &namespaceTB{}
 	defer g.end()
 	d := newDetection(world.TwoISPs(g), r.harms)
 	to.add(d.table())
-	to.claims = append(to.claims, d.claims()...)
+	to.requirements = append(to.requirements, d.requirements()...)
 }
 
 // measureRest measures a service that has nothing to do.
@@ -128,7 +128,7 @@ func measureRest(r run, to *results) {
 	on(func(w *world.World) {
 		all := newRest(w, r)
 		to.add(all.table())
-		to.claims = append(to.claims, all.claims()...)
+		to.requirements = append(to.requirements, all.requirements()...)
 	})
 }
 
@@ -137,11 +137,11 @@ func measureScaling(r run, to *results) {
 	on(func(w *world.World) {
 		s := newScaling(w, r)
 		to.add(s.table())
-		to.claims = append(to.claims, s.claims()...)
+		to.requirements = append(to.requirements, s.requirements()...)
 	})
 }
 
-// say tells how far the bench has come.
-func (r run) say(format string, args ...any) {
+// logf tells how far the bench has come.
+func (r run) logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%4.0f s  %s\n", r.since().Seconds(), fmt.Sprintf(format, args...))
 }

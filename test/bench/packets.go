@@ -57,7 +57,7 @@ func (p *packets) add(w *world.World, v variant, uplinks int) {
 	g.variant = v
 	v.setup(g)
 	p.gateways = append(p.gateways, g)
-	p.run.say("%s with %d uplinks stands after %s", v.name, uplinks, time.Since(began).Round(time.Millisecond))
+	p.run.logf("%s with %d uplinks stands after %s", v.name, uplinks, time.Since(began).Round(time.Millisecond))
 }
 
 // measure sends packets through all gateways in turn. From then on their links are sinks.

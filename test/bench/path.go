@@ -25,37 +25,37 @@ const (
 // The paths. An established connection is one that conntrack calls assured; a young one has been answered just now.
 var (
 	reply    = path{name: "reply", label: "reply, forwarded", from: inner, frame: lanReply, out: outer}
-	original = path{name: "original", label: "original direction", from: outer, frame: question, out: inner}
-	local    = path{name: "local", label: "reply of the host's TCP", from: outer, frame: repeated, out: outer}
-	outbound = path{name: "outbound", label: "LAN to the Internet", from: inner, frame: lanQuestion, out: other}
+	original = path{name: "original", label: "original direction", from: outer, frame: clientRequest, out: inner}
+	local    = path{name: "local", label: "reply of the host's TCP", from: outer, frame: repeatedRequest, out: outer}
+	outbound = path{name: "outbound", label: "LAN to the Internet", from: inner, frame: lanRequest, out: other}
 	young    = path{name: "young", label: "first replies, forwarded", from: inner, frame: lanReply, out: outer}
-	ping     = path{name: "ping", label: "reply to a ping", from: outer, frame: pingQuestion, out: outer}
-	first    = path{name: "first", label: "first packet", from: outer, varies: true, frame: strange, out: inner}
+	ping     = path{name: "ping", label: "reply to a ping", from: outer, frame: pingRequest, out: outer}
+	first    = path{name: "first", label: "first packet", from: outer, varies: true, frame: newSourceRequest, out: inner}
 )
 
 func lanReply(_ *gateway, f family, mac []byte) []byte {
 	return udp(mac, netip.AddrPortFrom(f.lan(), lanPort), netip.AddrPortFrom(f.client(), 40000))
 }
 
-func question(g *gateway, f family, mac []byte) []byte {
+func clientRequest(g *gateway, f family, mac []byte) []byte {
 	return udp(mac, netip.AddrPortFrom(f.client(), 40000), netip.AddrPortFrom(f.own(g.lastIndex()), lanPort))
 }
 
-func strange(g *gateway, f family, mac []byte) []byte {
-	return udp(mac, netip.AddrPortFrom(f.stranger(), 0), netip.AddrPortFrom(f.own(g.lastIndex()), lanPort))
+func newSourceRequest(g *gateway, f family, mac []byte) []byte {
+	return udp(mac, netip.AddrPortFrom(f.unknownSource(), 0), netip.AddrPortFrom(f.own(g.lastIndex()), lanPort))
 }
 
-func lanQuestion(_ *gateway, f family, mac []byte) []byte {
+func lanRequest(_ *gateway, f family, mac []byte) []byte {
 	return udp(mac, netip.AddrPortFrom(f.lan(), 5000), netip.AddrPortFrom(f.elsewhere(), 53))
 }
 
-func pingQuestion(g *gateway, f family, mac []byte) []byte {
+func pingRequest(g *gateway, f family, mac []byte) []byte {
 	proto, payload := echo(f.client(), f.own(g.lastIndex()))
 	return frame(mac, f.client(), f.own(g.lastIndex()), proto, payload)
 }
 
-// repeated is a segment that the gateway has acknowledged already, and at once acknowledges again.
-func repeated(g *gateway, f family, mac []byte) []byte {
+// repeatedRequest is a segment that the gateway has acknowledged already, and at once acknowledges again.
+func repeatedRequest(g *gateway, f family, mac []byte) []byte {
 	c := g.open[f]
 	return frame(mac, f.client(), f.own(g.lastIndex()), unix.IPPROTO_TCP,
 		segment(c.client, c.host, c.sequence-1, c.acknowledged, 'x'))

@@ -53,14 +53,14 @@ func (g *gateway) started(args ...string) int {
 	return strings.Count(string(text), "\n")
 }
 
-func (c *control) programClaims(backend string, uplinks int) []claim {
+func (c *control) programRequirements(backend string, uplinks int) []requirement {
 	counted := func(operation, by string) sample {
 		return c.programs[controlKey{operation, by + ", " + backend, uplinks}]
 	}
-	return []claim{
-		{what: fmt.Sprintf("apply from nothing, %s: programs that run for %d uplinks over the same by hand", backend, uplinks),
+	return []requirement{
+		{name: fmt.Sprintf("apply from nothing, %s: programs that run for %d uplinks over the same by hand", backend, uplinks),
 			figure: counted(fromNothing, ourName).over(counted(fromNothing, byHand)), bound: 1},
-		{what: fmt.Sprintf("apply of nothing, %s: programs that run", backend), figure: counted(noChange, ourName), bound: 1},
+		{name: fmt.Sprintf("apply of nothing, %s: programs that run", backend), figure: counted(noChange, ourName), bound: 1},
 	}
 }
 

@@ -41,14 +41,14 @@ func (r *results) digest(to io.Writer) {
 	}
 	count := map[string]int{}
 	left := &table{title: "What does not hold, or only within noise", columns: []string{"what", "figure", "bound", "verdict"}}
-	for _, c := range r.claims {
+	for _, c := range r.requirements {
 		count[c.verdict()]++
 		if c.verdict() != holds {
-			left.add(c.what, c.figure.String(), c.limit(), c.verdict())
+			left.add(c.name, c.figure.String(), c.limit(), c.verdict())
 		}
 	}
 	fmt.Fprintf(to, "\nOf %d bounds that the bench has, %d held, %d more within noise: not by the median, but by a quarter of the rounds.\n",
-		len(r.claims), count[holds], count[doubted])
+		len(r.requirements), count[holds], count[doubted])
 	if len(left.rows) > 0 {
 		left.print(to)
 	}

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-func TestTheREADMEGetsOnlyWhatIsBetweenItsMarks(t *testing.T) {
+func TestREADMEIsChangedOnlyBetweenItsMarkers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "README.md")
 	if err := os.WriteFile(file, []byte("before\n"+opening+"stale\n"+closing+"after\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r := results{
-		short:  []*table{{title: "Title", columns: []string{"a", "b"}, rows: [][]string{{"x", "1.00"}}}},
-		claims: []claim{{what: "good", figure: sample{1}, bound: 2}, {what: "bad", figure: sample{3}, bound: 2}, {what: "nearly", figure: sample{1, 1, 3, 3, 3}, bound: 2}},
+		short:        []*table{{title: "Title", columns: []string{"a", "b"}, rows: [][]string{{"x", "1.00"}}}},
+		requirements: []requirement{{name: "good", figure: sample{1}, bound: 2}, {name: "bad", figure: sample{3}, bound: 2}, {name: "nearly", figure: sample{1, 1, 3, 3, 3}, bound: 2}},
 	}
 	r.writeInto(file)
 	text, err := os.ReadFile(file)

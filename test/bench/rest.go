@@ -18,7 +18,7 @@ type rest struct {
 }
 
 type restKey struct {
-	asking  string
+	probes  string
 	uplinks int
 }
 
@@ -32,20 +32,20 @@ func newRest(w *world.World, r run) *rest {
 	all := &rest{run: r, percent: map[restKey]sample{}, memory: map[restKey]sample{}, lost: map[restKey]float64{}}
 	for _, n := range r.resting {
 		g := newGateway(w, fmt.Sprintf("rest-%d", n), n)
-		for _, asking := range []string{byDefault, often} {
-			s := serve(g.host, g.folder, g.asking(asking))
-			s.await("asking", func(now health.Status) bool { sent, _ := asked(now); return sent > uint64(n)*enough })
-			all.watch(restKey{asking, n}, s)
-			sent, lost := asked(s.status())
-			all.lost[restKey{asking, n}] = 100 * float64(lost) / float64(sent)
+		for _, probes := range []string{byDefault, often} {
+			s := serve(g.host, g.folder, g.probeConfig(probes))
+			s.await("asking", func(now health.Status) bool { sent, _ := probesSent(now); return sent > uint64(n)*enough })
+			all.watch(restKey{probes, n}, s)
+			sent, lost := probesSent(s.status())
+			all.lost[restKey{probes, n}] = 100 * float64(lost) / float64(sent)
 			s.end()
 		}
 	}
 	return all
 }
 
-// asking is a configuration in which the uplinks are asked so.
-func (g *gateway) asking(how string) string {
+// probeConfig is a configuration in which the uplinks are asked so.
+func (g *gateway) probeConfig(how string) string {
 	text := g.configuration("nft", g.uplinks)
 	if how == byDefault {
 		return text
@@ -70,8 +70,8 @@ func literal(a netip.Addr) string {
 // enough questions for each uplink, in both families together, show that asking has begun.
 const enough = 4
 
-// asked is how many questions were put, and how many have no answer.
-func asked(now health.Status) (sent, lost uint64) {
+// probesSent is how many questions were put, and how many have no answer.
+func probesSent(now health.Status) (sent, lost uint64) {
 	for _, u := range now.Uplinks {
 		for _, f := range u.Families {
 			for _, p := range f.Probes {
@@ -86,7 +86,7 @@ func asked(now health.Status) (sent, lost uint64) {
 func (r *rest) watch(key restKey, s *service) {
 	for range r.run.looks {
 		before, began := s.spent(), time.Now()
-		time.Sleep(r.run.look)
+		time.Sleep(r.run.probeInterval)
 		share := float64(s.spent()-before) / float64(time.Since(began))
 		r.percent[key] = append(r.percent[key], 100*share)
 		r.memory[key] = append(r.memory[key], s.resident())
@@ -98,20 +98,20 @@ func (r *rest) table() *table {
 	for _, n := range r.run.resting {
 		t.columns = append(t.columns, fmt.Sprintf("%d uplinks, %% of a core", n), "MiB resident", "% without answer")
 	}
-	for _, asking := range []string{byDefault, often} {
-		row := []string{asking}
+	for _, probes := range []string{byDefault, often} {
+		row := []string{probes}
 		for _, n := range r.run.resting {
-			row = append(row, r.percent[restKey{asking, n}].String(), short(r.memory[restKey{asking, n}].median()), short(r.lost[restKey{asking, n}]))
+			row = append(row, r.percent[restKey{probes, n}].String(), short(r.memory[restKey{probes, n}].median()), short(r.lost[restKey{probes, n}]))
 		}
 		t.add(row...)
 	}
 	return t
 }
 
-func (r *rest) claims() []claim {
+func (r *rest) requirements() []requirement {
 	few := restKey{often, r.run.resting[0]}
-	return []claim{
-		{what: fmt.Sprintf("%d uplinks pinged five times per second, %% of a core", few.uplinks), figure: r.percent[few], bound: 10},
-		{what: fmt.Sprintf("%d uplinks pinged five times per second, MiB", few.uplinks), figure: r.memory[few], bound: 40},
+	return []requirement{
+		{name: fmt.Sprintf("%d uplinks pinged five times per second, %% of a core", few.uplinks), figure: r.percent[few], bound: 10},
+		{name: fmt.Sprintf("%d uplinks pinged five times per second, MiB", few.uplinks), figure: r.memory[few], bound: 40},
 	}
 }

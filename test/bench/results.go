@@ -4,10 +4,10 @@ import "slices"
 
 // results are what was found.
 type results struct {
-	tables []*table
-	short  []*table // of them, or in their place, for the README
-	chart  chart
-	claims []claim
+	tables       []*table
+	short        []*table // of them, or in their place, for the README
+	chart        chart
+	requirements []requirement
 }
 
 // add adds a table that is small enough for the README.
@@ -18,5 +18,5 @@ func (r *results) add(t *table) {
 
 // broken reports whether something does not hold that must.
 func (r *results) broken() bool {
-	return slices.ContainsFunc(r.claims, func(c claim) bool { return c.verdict() == broken })
+	return slices.ContainsFunc(r.requirements, func(c requirement) bool { return c.verdict() == broken })
 }

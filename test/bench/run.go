@@ -22,10 +22,10 @@ type run struct {
 	changes    int      // rounds of them
 	shorewalls []string // backends of the Shorewalls that are changed
 
-	harms   int           // rounds of harm to an uplink
-	resting []int         // numbers of uplinks at rest
-	look    time.Duration // at a service at rest, each time
-	looks   int
+	harms         int           // rounds of harm to an uplink
+	resting       []int         // numbers of uplinks at rest
+	probeInterval time.Duration // at a service at rest, each time
+	looks         int
 
 	routes, rules, flows int // of others, for scaling
 }
@@ -36,7 +36,7 @@ func full() run {
 		uplinks: []int{2, 8, 31, 250}, some: []int{2, 250}, rounds: 7, copies: 3, packets: 2000,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
 		backends: backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
-		harms: 3, resting: []int{31, 250}, look: 5 * time.Second, looks: 5,
+		harms: 3, resting: []int{31, 250}, probeInterval: 5 * time.Second, looks: 5,
 		routes: 10_000, rules: 5_000, flows: 1_000_000,
 	}
 }
@@ -47,7 +47,7 @@ func brief() run {
 		uplinks: []int{2, 250}, some: []int{250}, rounds: 5, copies: 1, packets: 1500,
 		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
 		backends: backends[1:], changed: []int{2, 250}, changes: 2,
-		harms: 1, resting: []int{31}, look: time.Second, looks: 3,
+		harms: 1, resting: []int{31}, probeInterval: time.Second, looks: 3,
 		routes: 10_000, rules: 5_000, flows: 100_000,
 	}
 }

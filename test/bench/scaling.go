@@ -12,19 +12,19 @@ import (
 // scaling is what doing nothing costs beside things of others, of which there are none, half as many, and all.
 type scaling struct {
 	run   run
-	crowd []crowd
-	apply map[crowdKey]sample
-	round map[crowdKey]sample
+	load  []load
+	apply map[loadKey]sample
+	round map[loadKey]sample
 }
 
-type crowdKey struct {
-	what  string
+type loadKey struct {
+	kind  string
 	count int
 }
 
-// crowd is a kind of foreign objects. More adds those from one number up to another.
-type crowd struct {
-	what string
+// load is a kind of foreign objects. More adds those from one number up to another.
+type load struct {
+	kind string
 	most int
 	more func(g *gateway, from, to int)
 }
@@ -32,36 +32,36 @@ type crowd struct {
 const scalingUplinks = 2
 
 func newScaling(w *world.World, r run) *scaling {
-	s := &scaling{run: r, apply: map[crowdKey]sample{}, round: map[crowdKey]sample{}, crowd: []crowd{
+	s := &scaling{run: r, apply: map[loadKey]sample{}, round: map[loadKey]sample{}, load: []load{
 		{"foreign routes", r.routes, (*gateway).addRoutes},
 		{"foreign iptables rules", r.rules, (*gateway).addRules},
 		{"conntrack entries", min(r.flows, conntrackRoom()), (*gateway).addFlows},
 	}}
-	for i, c := range s.crowd {
+	for i, c := range s.load {
 		s.measure(newGateway(w, fmt.Sprintf("scaling-%d", i), scalingUplinks), c)
 	}
 	return s
 }
 
 // measure has half of the crowd come, then the rest.
-func (s *scaling) measure(g *gateway, c crowd) {
+func (s *scaling) measure(g *gateway, l load) {
 	g.forwardings()
 	g.host.SetSysctl("net.netfilter.nf_conntrack_udp_timeout", "3600")
 	g.configure("nft")
 	took(g.replypath("apply"))
 	there := 0
-	for _, count := range []int{0, c.most / 2, c.most} {
+	for _, count := range []int{0, l.most / 2, l.most} {
 		if count > there {
-			c.more(g, there, count)
+			l.more(g, there, count)
 			there = count
 		}
-		key := crowdKey{c.what, count}
+		key := loadKey{l.kind, count}
 		for range s.run.changes {
 			s.apply[key] = append(s.apply[key], float64(took(g.replypath("apply")).cpu))
 		}
 		service := serve(g.host, g.folder, g.configuration("nft", g.uplinks))
 		for range s.run.changes {
-			s.round[key] = append(s.round[key], float64(service.during(func() { service.nudge(g) }).cpu))
+			s.round[key] = append(s.round[key], float64(service.during(func() { service.trigger(g) }).cpu))
 		}
 		service.end()
 	}
@@ -109,23 +109,23 @@ func conntrackRoom() int {
 func (s *scaling) table() *table {
 	t := &table{title: "CPU time of doing nothing, beside what others have", note: "over the same with none of it",
 		columns: []string{"what", "how many", "replypath apply", "a round of the service"}}
-	for _, c := range s.crowd {
+	for _, c := range s.load {
 		for _, count := range []int{c.most / 2, c.most} {
-			none, key := crowdKey{c.what, 0}, crowdKey{c.what, count}
-			t.add(c.what, strconv.Itoa(count), s.apply[key].over(s.apply[none]).String(), s.round[key].over(s.round[none]).String())
+			none, key := loadKey{c.kind, 0}, loadKey{c.kind, count}
+			t.add(c.kind, strconv.Itoa(count), s.apply[key].over(s.apply[none]).String(), s.round[key].over(s.round[none]).String())
 		}
 	}
 	return t
 }
 
 // claims: twice as much of it costs at most twice as much.
-func (s *scaling) claims() (claims []claim) {
-	for _, c := range s.crowd {
-		half, all := crowdKey{c.what, c.most / 2}, crowdKey{c.what, c.most}
-		claims = append(claims,
-			claim{what: fmt.Sprintf("apply of nothing beside %d %s over half as many", c.most, c.what), figure: s.apply[all].over(s.apply[half]), bound: 2},
-			claim{what: fmt.Sprintf("idle round beside %d %s over half as many", c.most, c.what), figure: s.round[all].over(s.round[half]), bound: 2},
+func (s *scaling) requirements() (requirements []requirement) {
+	for _, c := range s.load {
+		half, all := loadKey{c.kind, c.most / 2}, loadKey{c.kind, c.most}
+		requirements = append(requirements,
+			requirement{name: fmt.Sprintf("apply of nothing beside %d %s over half as many", c.most, c.kind), figure: s.apply[all].over(s.apply[half]), bound: 2},
+			requirement{name: fmt.Sprintf("idle round beside %d %s over half as many", c.most, c.kind), figure: s.round[all].over(s.round[half]), bound: 2},
 		)
 	}
-	return claims
+	return requirements
 }

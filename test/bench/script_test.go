@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestAPlanBecomesFewCommands(t *testing.T) {
+func TestScriptMergesAPlanIntoFewCommands(t *testing.T) {
 	got := newScript([]string{
 		"ip route replace default via 198.19.0.1 dev wan0 table 8201 protocol 82",
 		"ip -6 rule add priority 3999 from all nop protocol 82",

@@ -4,17 +4,17 @@ package boot
 
 import "testing"
 
-// TestTheFirstRepliesAfterABootAreSymmetric installs the package where nothing runs, as an image builder does, and has
+// TestFirstRepliesAfterBootAreSymmetric installs the package where nothing runs, as an image builder does, and has
 // a client ask from before the boot on.
-func TestTheFirstRepliesAfterABootAreSymmetric(t *testing.T) {
+func TestFirstRepliesAfterBootAreSymmetric(t *testing.T) {
 	d := newDisk(t)
 	d.install(deb)
 	d.networkd()
 	d.uplinks(2)
 	m := boot(t, d, fresh(t, d, 2))
-	m.knock(m.Uplinks[1])
+	m.triggerRestart(m.Uplinks[1])
 	m.up()
-	m.answersAtOnce()
+	m.repliesAtOnce()
 	m.prompt()
 	m.order()
 	m.off()
@@ -36,8 +36,8 @@ func (m *machine) order() {
 	}
 }
 
-// TestAMissingUplinkDelaysNothing boots a host of which one NIC is missing, and adds it later.
-func TestAMissingUplinkDelaysNothing(t *testing.T) {
+// TestMissingUplinkDoesNotDelayBoot boots a host of which one NIC is missing, and adds it later.
+func TestMissingUplinkDoesNotDelayBoot(t *testing.T) {
 	d := newDisk(t)
 	d.install(deb)
 	d.networkd()
@@ -46,7 +46,7 @@ func TestAMissingUplinkDelaysNothing(t *testing.T) {
 	late := w.Uplinks[2]
 	late.Link.Delete()
 	m := boot(t, d, w)
-	m.knock(w.Uplinks[1])
+	m.triggerRestart(w.Uplinks[1])
 	m.up()
 	m.prompt()
 	m.symmetric(w.Uplinks[:2]...)
@@ -64,15 +64,15 @@ func TestIfupdown(t *testing.T) {
 	d.ifupdown()
 	d.uplinks(2)
 	m := boot(t, d, fresh(t, d, 2))
-	m.knock(m.Uplinks[1])
+	m.triggerRestart(m.Uplinks[1])
 	m.up()
 	m.prompt()
-	m.answersAtOnce()
+	m.repliesAtOnce()
 	m.off()
 }
 
-// TestWithoutAConfigurationNothingIsTouched boots a host on which the package was installed and nothing else done.
-func TestWithoutAConfigurationNothingIsTouched(t *testing.T) {
+// TestPackageWithoutConfigurationChangesNothing boots a host on which the package was installed and nothing else done.
+func TestPackageWithoutConfigurationChangesNothing(t *testing.T) {
 	d := newDisk(t)
 	d.install(deb)
 	d.networkd()

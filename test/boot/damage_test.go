@@ -31,7 +31,7 @@ func (m *machine) repairs(d damage) {
 	u := m.Uplinks[1]
 	m.run("systemctl", "kill", "--signal=STOP", "replypath.service")
 	m.run("sh", "-ec", d.do)
-	if err := m.ask(u, time.Second); d.harms && err == nil {
+	if err := m.request(u, time.Second); d.harms && err == nil {
 		m.t.Errorf("%s: no harm is done: this test shows nothing", d.do)
 	} else if !d.harms && err != nil {
 		m.t.Errorf("%s: %v", d.do, err)
@@ -50,7 +50,7 @@ func (m *machine) networkdRestarts() {
 	if n := m.restartNetworkd(); n != 0 {
 		m.t.Errorf("systemd-networkd looks at %d rules of others", n)
 	}
-	if err := m.ask(m.Uplinks[1], time.Second); err != nil {
+	if err := m.request(m.Uplinks[1], time.Second); err != nil {
 		m.t.Errorf("systemd-networkd has done harm: %v", err)
 	}
 	m.run("mv", dropIn, dropIn+".off")

@@ -106,18 +106,18 @@ func (d *disk) uplinks(n int) {
 	}
 }
 
-// ask asks by an uplink in both families, each kind of question once, and gives the first that was not answered.
-func (m *machine) ask(u *world.Uplink, patience time.Duration) error {
+// request asks by an uplink in both families, each kind of question once, and gives the first that was not answered.
+func (m *machine) request(u *world.Uplink, patience time.Duration) error {
 	for _, a := range u.Addrs() {
-		for _, q := range []world.Question{
-			{Kind: world.AskPing, To: netip.AddrPortFrom(a, 0)},
-			{Kind: world.AskTCP, To: netip.AddrPortFrom(a, port)},
-			{Kind: world.AskUDP, To: netip.AddrPortFrom(a, port)},
-			{Kind: world.AskTCP, To: netip.AddrPortFrom(a, forwarded)},
+		for _, q := range []world.Request{
+			{Kind: world.KindPing, To: netip.AddrPortFrom(a, 0)},
+			{Kind: world.KindTCP, To: netip.AddrPortFrom(a, port)},
+			{Kind: world.KindUDP, To: netip.AddrPortFrom(a, port)},
+			{Kind: world.KindTCP, To: netip.AddrPortFrom(a, forwarded)},
 		} {
 			q.Timeout = patience
-			if answer := m.Client.Ask(q); !answer.OK {
-				return fmt.Errorf("eth%d: %s to %s: %s", u.Index, q.Kind, q.To, answer)
+			if reply := m.Client.Send(q); !reply.OK {
+				return fmt.Errorf("eth%d: %s to %s: %s", u.Index, q.Kind, q.To, reply)
 			}
 		}
 	}
@@ -133,17 +133,17 @@ func (m *machine) symmetric(uplinks ...*world.Uplink) {
 	for _, u := range uplinks {
 		var err error
 		m.await(fmt.Sprintf("answer by eth%d", u.Index), func() bool {
-			err = m.ask(u, time.Second)
+			err = m.request(u, time.Second)
 			return err == nil
 		})
 	}
 }
 
-// answersAtOnce wants every question answered the first time it is asked.
-func (m *machine) answersAtOnce() {
+// repliesAtOnce wants every question answered the first time it is asked.
+func (m *machine) repliesAtOnce() {
 	m.t.Helper()
 	for _, u := range m.Uplinks {
-		if err := m.ask(u, 10*time.Second); err != nil {
+		if err := m.request(u, 10*time.Second); err != nil {
 			m.t.Errorf("%v\n%s", err, m.log())
 		}
 	}

@@ -25,9 +25,9 @@ type targets struct {
 
 // intrude tries all that an ordinary user could, and gives what worked, a line each.
 func (t targets) intrude() (done []string) {
-	try := func(err error, what string, args ...any) {
+	try := func(err error, attempt string, args ...any) {
 		if err == nil {
-			done = append(done, fmt.Sprintf(what, args...))
+			done = append(done, fmt.Sprintf(attempt, args...))
 		}
 	}
 	for _, name := range t.Sockets {
@@ -58,7 +58,7 @@ func (t targets) intrude() (done []string) {
 	}
 	for _, url := range t.URLs {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-			if status := ask(method, url); status != http.StatusMethodNotAllowed {
+			if status := httpStatus(method, url); status != http.StatusMethodNotAllowed {
 				done = append(done, fmt.Sprintf("%s %s: %d", method, url, status))
 			}
 		}
@@ -110,17 +110,17 @@ func write(path string) error {
 	return f.Close()
 }
 
-// ask gives the status of the answer, and 0 when there is none.
-func ask(method, url string) int {
+// httpStatus gives the status of the answer, and 0 when there is none.
+func httpStatus(method, url string) int {
 	q, err := http.NewRequest(method, url, strings.NewReader("state=down"))
 	if err != nil {
 		return 0
 	}
-	answer, err := http.DefaultClient.Do(q)
+	response, err := http.DefaultClient.Do(q)
 	if err != nil {
 		return 0
 	}
-	defer answer.Body.Close()
-	io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.StatusCode
 }

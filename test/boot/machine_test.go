@@ -102,21 +102,21 @@ func (m *machine) find() bool {
 }
 
 // await waits until it is so, and fails with the console when it never is.
-func (m *machine) await(what string, so func() bool) {
+func (m *machine) await(condition string, so func() bool) {
 	m.t.Helper()
 	late := time.After(bootTime)
 	for !so() {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-m.ended:
-			m.t.Fatalf("systemd-nspawn ended before %s:\n%s", what, m.said())
+			m.t.Fatalf("systemd-nspawn ended before %s:\n%s", condition, m.consoleOutput())
 		case <-late:
-			m.t.Fatalf("no %s in %s; the console:\n%s\n%s", what, bootTime, m.said(), m.log())
+			m.t.Fatalf("no %s in %s; the console:\n%s\n%s", condition, bootTime, m.consoleOutput(), m.log())
 		}
 	}
 }
 
-func (m *machine) said() string {
+func (m *machine) consoleOutput() string {
 	text, _ := os.ReadFile(m.console)
 	return string(text)
 }
@@ -171,7 +171,7 @@ func (m *machine) off() {
 	select {
 	case <-m.ended:
 	case <-time.After(bootTime):
-		m.t.Errorf("it does not go down: %s", m.said())
+		m.t.Errorf("it does not go down: %s", m.consoleOutput())
 	}
 	m.cut()
 }

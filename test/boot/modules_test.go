@@ -24,7 +24,7 @@ func TestModules(t *testing.T) {
 	m := newVM(t, d, world.New(t).Host("desk"))
 	m.power()
 	defer m.cut()
-	m.says("report: ended")
+	m.wantConsole("report: ended")
 	text, _ := os.ReadFile(m.console)
 	if !strings.Contains(string(text), "report: ended 0") {
 		t.Errorf("the console:\n%s", text)

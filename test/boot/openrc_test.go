@@ -39,11 +39,11 @@ func started(t *testing.T, d *disk) *machine {
 }
 
 // rc types a command for the service, and wants this exit status and these words.
-func (m *machine) rc(status int, says string, args ...string) {
+func (m *machine) rc(status int, want string, args ...string) {
 	m.t.Helper()
-	said, err := m.try(append([]string{"rc-service", "replypath"}, args...)...)
-	if got := exitStatus(m.t, err); got != status || !strings.Contains(said, says) {
-		m.t.Errorf("rc-service replypath %v: exit status %d, %s\nwant %d, %q\n%s", args, got, said, status, says, m.log())
+	output, err := m.try(append([]string{"rc-service", "replypath"}, args...)...)
+	if got := exitStatus(m.t, err); got != status || !strings.Contains(output, want) {
+		m.t.Errorf("rc-service replypath %v: exit status %d, %s\nwant %d, %q\n%s", args, got, output, status, want, m.log())
 	}
 }
 
@@ -64,8 +64,8 @@ func TestOpenRC(t *testing.T) {
 	d.openrc()
 	m := started(t, d)
 	m.step("without a configuration", func() {
-		if !strings.Contains(m.said(), "let one be proposed, replypath init --write") {
-			m.t.Errorf("the boot said:\n%s", m.said())
+		if !strings.Contains(m.consoleOutput(), "let one be proposed, replypath init --write") {
+			m.t.Errorf("the boot said:\n%s", m.consoleOutput())
 		}
 		m.rc(0, "status: started", "status")
 		m.rc(0, "", "stop")
@@ -101,7 +101,7 @@ func TestOpenRC(t *testing.T) {
 	m.step("reload", func() {
 		d.Write("/etc/replypath/replypath.toml", "priority = 5000\n")
 		m.rc(0, "", "reload")
-		m.answersAtOnce()
+		m.repliesAtOnce()
 		if rules := m.run("ip", "rule"); !strings.Contains(rules, "5003:") || strings.Contains(rules, "2003:") {
 			m.t.Errorf("after the reload:\n%s\n%s", rules, m.log())
 		}

@@ -22,8 +22,8 @@ var wires = []string{"eth0", "eth1", "lan0"}
 // report has the machine say how the boot ended.
 const report = `echo "report: system $(systemctl is-system-running --wait)"; sleep 5; replypath verify >/dev/null; echo "report: verify $?"; replypath plan >/dev/null; echo "report: plan $?"; echo "report: shown $(replypath status | grep -c shown)"; uname -r`
 
-// TestAWholeMachine boots a disk on which the package was installed offline, and cuts its power.
-func TestAWholeMachine(t *testing.T) {
+// TestVirtualMachine boots a disk on which the package was installed offline, and cuts its power.
+func TestVirtualMachine(t *testing.T) {
 	d := wholeDisk(t)
 	d.install(deb)
 	d.networkd()
@@ -39,10 +39,10 @@ func TestAWholeMachine(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		began := time.Now()
 		m.power()
-		m.answers()
+		m.wantReplies()
 		t.Logf("answered after %s", time.Since(began).Round(time.Second))
 		for _, want := range []string{"system running", "verify 0", "plan 0", "shown 4"} {
-			m.says("report: " + want)
+			m.wantConsole("report: " + want)
 		}
 		t.Logf("power cut before: %t; reported after %s", cut, time.Since(began).Round(time.Second))
 		m.cut()
@@ -64,34 +64,34 @@ func (m wired) join() {
 	}
 }
 
-// answers waits until everything is answered by its uplink: pings, closed ports, and what is forwarded.
-func (m wired) answers() {
+// wantReplies waits until everything is answered by its uplink: pings, closed ports, and what is forwarded.
+func (m wired) wantReplies() {
 	m.t.Helper()
 	var err error
 	for late := time.Now().Add(vmTime); time.Now().Before(late); {
-		if err = m.ask(); err == nil {
+		if err = m.request(); err == nil {
 			return
 		}
 	}
-	m.t.Fatalf("%v; the console:\n%s", err, m.heard())
+	m.t.Fatalf("%v; the console:\n%s", err, m.consoleOutput())
 }
 
-func (m wired) ask() error {
+func (m wired) request() error {
 	for _, u := range m.Uplinks {
 		for _, a := range u.Addrs() {
-			for _, q := range []world.Question{{Kind: world.AskPing}, {Kind: world.AskClosedTCP}, {Kind: world.AskClosedUDP}, {Kind: world.AskTCP}} {
+			for _, q := range []world.Request{{Kind: world.KindPing}, {Kind: world.KindClosedTCP}, {Kind: world.KindClosedUDP}, {Kind: world.KindTCP}} {
 				q.Timeout, q.To = 3*time.Second, u.Port4(port)
 				if a.Is6() {
 					q.To = u.Port6(port)
 				}
-				if q.Kind == world.AskTCP {
+				if q.Kind == world.KindTCP {
 					q.To = u.Port4(forwarded)
 					if a.Is6() {
 						q.To = u.Port6(forwarded)
 					}
 				}
-				if answer := m.Client.Ask(q); !answer.OK {
-					return fmt.Errorf("eth%d: %s to %s: %s", u.Index, q.Kind, q.To, answer)
+				if reply := m.Client.Send(q); !reply.OK {
+					return fmt.Errorf("eth%d: %s to %s: %s", u.Index, q.Kind, q.To, reply)
 				}
 			}
 		}

@@ -17,34 +17,34 @@ import (
 
 // line is what is known of a line of shell in the README.
 type line struct {
-	says   string // a pattern
-	status int
-	asks   bool             // it asks at a terminal, and is told yes
-	before func(m *machine) // what it needs
-	after  func(m *machine) // what must be so then
+	output   string // a pattern
+	status   int
+	confirms bool             // it asks at a terminal, and is told yes
+	before   func(m *machine) // what it needs
+	after    func(m *machine) // what must be so then
 }
 
 // lines are those of the README, without their comments. One that is not here has nobody who runs it.
 var lines = map[string]line{
-	"make packages": {says: `replypath_.*\.deb`},
-	"sudo apt install ./.build/packages/replypath_*_amd64.deb":           {says: `Setting up replypath`, after: (*machine).untouched},
-	"sudo replypath init --write":                                        {says: `wrote /etc/replypath/replypath\.toml`},
-	"sudo replypath check":                                               {says: `replypath\.toml: ok, 2 uplinks`},
-	"sudo replypath plan":                                                {says: `default via 192\.0\.2\.1 dev eth1 .*table 8202`, status: 3, after: (*machine).untouched},
+	"make packages": {output: `replypath_.*\.deb`},
+	"sudo apt install ./.build/packages/replypath_*_amd64.deb":           {output: `Setting up replypath`, after: (*machine).untouched},
+	"sudo replypath init --write":                                        {output: `wrote /etc/replypath/replypath\.toml`},
+	"sudo replypath check":                                               {output: `replypath\.toml: ok, 2 uplinks`},
+	"sudo replypath plan":                                                {output: `default via 192\.0\.2\.1 dev eth1 .*table 8202`, status: 3, after: (*machine).untouched},
 	"sudo systemctl restart replypath":                                   {after: func(m *machine) { m.symmetric() }},
-	"replypath status":                                                   {before: (*machine).well, says: `(?s)in sync since.*eth0 .* up .*eth1 .* up .* shown`},
-	"replypath explain 203.0.113.10":                                     {says: `leaves by eth0, the uplink eth0, as the table main says`},
-	"replypath explain 203.0.113.10 --from 192.0.2.2 --mark 0x200":       {says: `leaves by eth1, the uplink eth1, as its mark 0x200 says`},
-	"replypath explain 192.0.2.2 --in eth1 --from 203.0.113.10":          {says: `(?s)source check: lets it in.*for this host itself`},
-	"sudo replypath explain --flow tcp 203.0.113.10:50000 192.0.2.2:443": {before: (*machine).open, says: `(?s)0x200.*leaves by eth1`},
-	"sudo replypath explain --listen :1194/udp":                          {before: (*machine).listen, says: `(?s)dnsmasq.*asked at 192\.0\.2\.2 by eth1.*answered from 192\.0\.2\.2 by eth1`},
-	"sudo replypath doctor":                                              {says: `nothing would break the reply path`},
-	"sudo replypath doctor --fix":                                        {before: (*machine).spoil, asks: true, says: `(?s)networkd-foreign.*done: .*undo: `, after: (*machine).mended},
-	"sudo apt purge replypath":                                           {asks: true, says: `(?s)continue\?.*Purging configuration files`, after: (*machine).purged},
+	"replypath status":                                                   {before: (*machine).well, output: `(?s)in sync since.*eth0 .* up .*eth1 .* up .* shown`},
+	"replypath explain 203.0.113.10":                                     {output: `leaves by eth0, the uplink eth0, as the table main says`},
+	"replypath explain 203.0.113.10 --from 192.0.2.2 --mark 0x200":       {output: `leaves by eth1, the uplink eth1, as its mark 0x200 says`},
+	"replypath explain 192.0.2.2 --in eth1 --from 203.0.113.10":          {output: `(?s)source check: lets it in.*for this host itself`},
+	"sudo replypath explain --flow tcp 203.0.113.10:50000 192.0.2.2:443": {before: (*machine).open, output: `(?s)0x200.*leaves by eth1`},
+	"sudo replypath explain --listen :1194/udp":                          {before: (*machine).listen, output: `(?s)dnsmasq.*asked at 192\.0\.2\.2 by eth1.*answered from 192\.0\.2\.2 by eth1`},
+	"sudo replypath doctor":                                              {output: `nothing would break the reply path`},
+	"sudo replypath doctor --fix":                                        {before: (*machine).breakRules, confirms: true, output: `(?s)networkd-foreign.*done: .*undo: `, after: (*machine).repaired},
+	"sudo apt purge replypath":                                           {confirms: true, output: `(?s)continue\?.*Purging configuration files`, after: (*machine).purged},
 }
 
-// TestTheREADMEIsTyped types all the README's blocks of shell on one machine, in their order.
-func TestTheREADMEIsTyped(t *testing.T) {
+// TestREADMECommandsWork types all the README's blocks of shell on one machine, in their order.
+func TestREADMECommandsWork(t *testing.T) {
 	d := newDisk(t)
 	d.networkd()
 	text, err := os.ReadFile("../../README.md")
@@ -65,7 +65,7 @@ func TestTheREADMEIsTyped(t *testing.T) {
 				continue
 			}
 			typed++
-			m.step(strings.TrimSpace(command), func() { m.enter(whole, l) })
+			m.step(strings.TrimSpace(command), func() { m.typeLine(whole, l) })
 		}
 	}
 	if typed != len(lines) {
@@ -74,9 +74,9 @@ func TestTheREADMEIsTyped(t *testing.T) {
 	m.off()
 }
 
-// enter types a line of the README as it stands there. The machine has no sudo, is not always amd64, and has the packages
+// typeLine types a line of the README as it stands there. The machine has no sudo, is not always amd64, and has the packages
 // that make test-boot has made.
-func (m *machine) enter(whole string, l line) {
+func (m *machine) typeLine(whole string, l line) {
 	m.t.Helper()
 	if l.before != nil {
 		l.before(m)
@@ -84,12 +84,12 @@ func (m *machine) enter(whole string, l line) {
 	_, arch, _ := strings.Cut(strings.TrimSuffix(filepath.Base(deb), ".deb"), "-1_")
 	shell := `sudo() { "$@"; }; make() { ls .build/packages/*.deb; }; cd /root; ` + strings.Replace(whole, "_amd64", "_"+arch, 1)
 	args := []string{"sh", "-c", shell}
-	if l.asks {
+	if l.confirms {
 		args = []string{"sh", "-c", `echo y | script --quiet --return --command "$0" /dev/null`, shell}
 	}
-	said, err := m.try(args...)
-	if status := exitStatus(m.t, err); status != l.status || !regexp.MustCompile(l.says).MatchString(said) {
-		m.t.Errorf("%s\n%s\n(exit status %d) want exit status %d and %s", whole, said, status, l.status, l.says)
+	output, err := m.try(args...)
+	if status := exitStatus(m.t, err); status != l.status || !regexp.MustCompile(l.output).MatchString(output) {
+		m.t.Errorf("%s\n%s\n(exit status %d) want exit status %d and %s", whole, output, status, l.status, l.output)
 	}
 	if l.after != nil {
 		l.after(m)
@@ -120,7 +120,7 @@ func (m *machine) well() {
 func (m *machine) open() {
 	m.t.Helper()
 	m.Gateway.ServeTCP(443)
-	q := world.Question{Kind: world.AskTCP, From: netip.AddrPortFrom(m.Client4, 50000), To: m.Uplinks[1].Port4(443), Timeout: bootTime}
+	q := world.Request{Kind: world.KindTCP, From: netip.AddrPortFrom(m.Client4, 50000), To: m.Uplinks[1].Port4(443), Timeout: bootTime}
 	if _, err := m.Client.Connect(q, 1); err != nil {
 		m.t.Fatal(err)
 	}
@@ -132,14 +132,14 @@ func (m *machine) listen() {
 	m.run("systemd-run", "--quiet", "--service-type=forking", "dnsmasq", "--conf-file=/dev/null", "--port=1194", "--no-resolv")
 }
 
-// spoil takes away what keeps systemd-networkd from our rules.
-func (m *machine) spoil() {
+// breakRules takes away what keeps systemd-networkd from our rules.
+func (m *machine) breakRules() {
 	m.t.Helper()
 	m.run("mv", "/usr/lib/systemd/networkd.conf.d/replypath.conf", "/root")
 }
 
-// mended wants that to have been put right.
-func (m *machine) mended() {
+// repaired wants that to have been put right.
+func (m *machine) repaired() {
 	m.t.Helper()
 	if dropIn := m.run("cat", "/etc/systemd/networkd.conf.d/replypath.conf"); dropIn != m.run("cat", "/root/replypath.conf") {
 		m.t.Errorf("the drop-in: %s", dropIn)
@@ -152,7 +152,7 @@ func (m *machine) purged() {
 	m.t.Helper()
 	m.untouched()
 	m.there(false, "/etc/replypath", "/run/replypath", "/usr/bin/replypath")
-	if err := m.ask(m.Uplinks[1], time.Second); err == nil {
+	if err := m.request(m.Uplinks[1], time.Second); err == nil {
 		m.t.Error("the replies are symmetric without it: this test shows nothing")
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestTheRPM installs, upgrades and removes the .rpm where nothing runs: what its scripts do to a running host is what
+// TestRPM installs, upgrades and removes the .rpm where nothing runs: what its scripts do to a running host is what
 // those of the .deb do, which are the same.
-func TestTheRPM(t *testing.T) {
+func TestRPM(t *testing.T) {
 	d := newDisk(t)
 	run := func(args ...string) {
 		t.Helper()

@@ -78,10 +78,10 @@ func (m *vm) power() {
 		if err := m.qemu.Start(); err != nil {
 			m.t.Fatal(err)
 		}
-		if m.hears("Welcome to", 2*time.Minute) {
+		if m.awaitConsole("Welcome to", 2*time.Minute) {
 			return
 		}
-		m.t.Logf("the kernel stands still:\n%s", m.heard())
+		m.t.Logf("the kernel stands still:\n%s", m.consoleOutput())
 		m.cut()
 	}
 	m.t.Fatal("the kernel stood still three times")
@@ -93,24 +93,24 @@ func (m *vm) cut() {
 	m.qemu.Wait()
 }
 
-func (m *vm) says(what string) {
+func (m *vm) wantConsole(want string) {
 	m.t.Helper()
-	if !m.hears(what, vmTime) {
-		m.t.Errorf("it does not say %q; the console:\n%s", what, m.heard())
+	if !m.awaitConsole(want, vmTime) {
+		m.t.Errorf("it does not say %q; the console:\n%s", want, m.consoleOutput())
 	}
 }
 
-func (m *vm) hears(what string, patience time.Duration) bool {
+func (m *vm) awaitConsole(want string, patience time.Duration) bool {
 	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(200 * time.Millisecond) {
-		if text, _ := os.ReadFile(m.console); strings.Contains(string(text), what) {
+		if text, _ := os.ReadFile(m.console); strings.Contains(string(text), want) {
 			return true
 		}
 	}
 	return false
 }
 
-// heard is the end of what the console said.
-func (m *vm) heard() string {
+// consoleOutput is the end of what the console said.
+func (m *vm) consoleOutput() string {
 	text, _ := os.ReadFile(m.console)
 	return string(text[max(0, len(text)-4000):])
 }

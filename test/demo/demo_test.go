@@ -43,7 +43,7 @@ func row(cells ...string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-func TestDemoShowsWhatWasBrokenAndThatItIsRepaired(t *testing.T) {
+func TestDemoShowsTheBrokenRepliesAndTheRepair(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(programs.demo, "-replypath", programs.replypath)
 	out, err := cmd.CombinedOutput()
@@ -71,9 +71,9 @@ func TestDemoShowsWhatWasBrokenAndThatItIsRepaired(t *testing.T) {
 				t.Errorf("scene %d lacks\n%s\nin\n%s", i, want, act)
 			}
 		}
-		for _, said := range []string{"in sync)", "as they were found)", "  removed: "} {
-			if !strings.Contains(act, said) {
-				t.Errorf("scene %d does not say %q:\n%s", i, said, act)
+		for _, output := range []string{"in sync)", "as they were found)", "  removed: "} {
+			if !strings.Contains(act, output) {
+				t.Errorf("scene %d does not say %q:\n%s", i, output, act)
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func excerpts(t *testing.T) (all []string) {
 	return all
 }
 
-func TestDemoFailsWhenTheProgramDoesNothing(t *testing.T) {
+func TestDemoFailsWhenTheProgramChangesNothing(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(programs.demo, "-replypath", "/bin/true")
 	out, _ := cmd.CombinedOutput()

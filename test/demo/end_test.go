@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestDemoEndsAtOnceAndLeavesNothing(t *testing.T) {
+func TestDemoLeavesNothingWhenInterrupted(t *testing.T) {
 	for _, end := range []struct {
 		name   string
 		signal syscall.Signal
@@ -21,7 +21,7 @@ func TestDemoEndsAtOnceAndLeavesNothing(t *testing.T) {
 		{"when it is killed", syscall.SIGKILL, -1},
 	} {
 		t.Run(end.name, func(t *testing.T) {
-			found := lookAround(t)
+			found := leftovers(t)
 			demo, lines := start(t)
 			marker := demo.Env[len(demo.Env)-1]
 			await(t, lines, "asking 16 questions")
@@ -47,7 +47,7 @@ func TestDemoEndsAtOnceAndLeavesNothing(t *testing.T) {
 					t.Fatalf("processes left: %v", processes(t, marker))
 				}
 			}
-			if now := lookAround(t); now != found {
+			if now := leftovers(t); now != found {
 				t.Errorf("left behind:\n%s\nbefore:\n%s", now, found)
 			}
 		})

@@ -61,8 +61,8 @@ func (g *gateway) replypath(status int, command string) []string {
 	if got := c.ProcessState.ExitCode(); got != status {
 		g.stage.Fatalf("replypath %s: exit status %d, expected %d\n%s%s", command, got, status, errout.String(), out.String())
 	}
-	if said := strings.TrimSpace(errout.String()); said != "" {
-		g.stage.Errorf("replypath %s warns: %s", command, said)
+	if output := strings.TrimSpace(errout.String()); output != "" {
+		g.stage.Errorf("replypath %s warns: %s", command, output)
 	}
 	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
@@ -84,8 +84,8 @@ func (g *gateway) apply() {
 }
 
 func (g *gateway) inSync() {
-	if said := strings.Join(g.replypath(0, "plan"), "\n"); said != "" {
-		g.stage.Errorf("replypath plan after apply: %s", said)
+	if output := strings.Join(g.replypath(0, "plan"), "\n"); output != "" {
+		g.stage.Errorf("replypath plan after apply: %s", output)
 	}
 	fmt.Println("  (no line, exit status 0: in sync)")
 }

@@ -21,7 +21,7 @@ func main() {
 	binary := flag.String("replypath", ".build/replypath", "the replypath `PROGRAM` to show")
 	flag.Parse()
 	world.Enter()
-	endWhenAsked()
+	exitOnSignal()
 	path, err := filepath.Abs(*binary)
 	if err == nil {
 		_, err = os.Stat(path)
@@ -33,8 +33,8 @@ func main() {
 	os.Exit(play(path))
 }
 
-// endWhenAsked makes the program end at once on Ctrl-C. Every namespace, link and process of the demo ends with it.
-func endWhenAsked() {
+// exitOnSignal makes the program end at once on Ctrl-C. Every namespace, link and process of the demo ends with it.
+func exitOnSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
@@ -49,7 +49,7 @@ func play(binary string) int {
 	began := time.Now()
 	paint := newPaint(os.Stdout)
 	fmt.Print(prologue)
-	var all tally
+	var all summary
 	for i, s := range scenes {
 		fmt.Printf("\n%s\n", paint.bold(fmt.Sprintf("(%c) %s", 'a'+i, s.title)))
 		all.add(s.show(binary, paint))

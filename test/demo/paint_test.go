@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-func TestOnlyTerminalsGetColours(t *testing.T) {
+func TestColoursAreForTerminalsOnly(t *testing.T) {
 	if got := (paint{on: true}).good("ok  "); got != "\x1b[32mok  \x1b[0m" {
 		t.Errorf("on a terminal: %q", got)
 	}

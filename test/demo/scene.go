@@ -8,33 +8,33 @@ import (
 
 // scene is one way in which a host with two uplinks gets its replies wrong.
 type scene struct {
-	title string
-	why   string // what is wrong with the host, in lines for people
-	world world.Options
-	build func(*world.Internet)
-	ask   []asking
-	fate  func(asked *world.Uplink, ipv6 bool) fate // before
+	title    string
+	why      string // what is wrong with the host, in lines for people
+	world    world.Options
+	build    func(*world.Internet)
+	requests []requestKind
+	expected func(asked *world.Uplink, ipv6 bool) outcome // before
 }
 
-// fate is what becomes of the reply to a question.
-type fate struct {
-	answered bool
-	by       string // the link that the reply left by; none when there was no reply
+// outcome is what becomes of the reply to a question.
+type outcome struct {
+	replied bool
+	by      string // the link that the reply left by; none when there was no reply
 }
 
 // show plays the scene: before, replypath applied, after, and replypath flushed.
-func (s scene) show(binary string, paint paint) tally {
-	var t tally
+func (s scene) show(binary string, paint paint) summary {
+	var t summary
 	st := &stage{}
 	wrong := st.perform(func() {
 		fmt.Print(s.why)
 		in := world.TwoISPs(st, s.world)
 		s.build(in)
 		gw := newGateway(st, in, binary, paint)
-		audience := newAudience(in, s.ask)
+		audience := newClients(in, s.requests)
 
 		fmt.Printf("  asking %d questions ...\n", audience.size())
-		before := audience.ask(s.before)
+		before := audience.send(s.before)
 		before.print("BEFORE", paint)
 		t.countBefore(before)
 		s.mustBeBroken(st, before)
@@ -43,7 +43,7 @@ func (s scene) show(binary string, paint paint) tally {
 		gw.plan()
 		gw.apply()
 		fmt.Printf("  asking the same %d questions ...\n", audience.size())
-		after := audience.ask(right)
+		after := audience.send(right)
 		after.print("AFTER", paint)
 		t.countAfter(after)
 		mustBeRight(st, after)
@@ -56,13 +56,13 @@ func (s scene) show(binary string, paint paint) tally {
 	return t
 }
 
-func (s scene) before(q question) fate { return s.fate(q.uplink, q.ipv6()) }
+func (s scene) before(q request) outcome { return s.expected(q.uplink, q.ipv6()) }
 
 // right is what becomes of a reply that goes back where its question came from.
-func right(q question) fate { return fate{true, q.uplink.Link.Name} }
+func right(q request) outcome { return outcome{true, q.uplink.Link.Name} }
 
 func (s scene) mustBeBroken(st *stage, r results) {
-	for _, q := range r.questions {
+	for _, q := range r.requests {
 		if got, want := r.of[q], s.before(q); got != want {
 			st.Errorf("before, %s: %s, expected %s", q, got, want)
 		}
@@ -70,7 +70,7 @@ func (s scene) mustBeBroken(st *stage, r results) {
 }
 
 func mustBeRight(st *stage, r results) {
-	for _, q := range r.questions {
+	for _, q := range r.requests {
 		if got, want := r.of[q], right(q); got != want {
 			st.Errorf("after, %s: %s, expected %s", q, got, want)
 		}
@@ -78,13 +78,13 @@ func mustBeRight(st *stage, r results) {
 }
 
 // String is the fate as it stands in a table.
-func (f fate) String() string {
+func (f outcome) String() string {
 	switch {
-	case f.by == "" && f.answered:
+	case f.by == "" && f.replied:
 		return "ok, unseen"
 	case f.by == "":
 		return "no reply"
-	case f.answered:
+	case f.replied:
 		return "ok by " + f.by
 	}
 	return "lost by " + f.by

@@ -12,9 +12,9 @@ var scenes = []scene{
 		title: "A service on the gateway itself",
 		why: `  The default route is by eth0, so all replies leave there.
 `,
-		build: serveHere,
-		ask:   ownQuestions,
-		fate:  onlyDefaultAnswers,
+		build:    serveHere,
+		requests: gatewayRequests,
+		expected: onlyDefaultUplinkReplies,
 	},
 	{
 		title: "A LAN host behind DNAT",
@@ -22,9 +22,9 @@ var scenes = []scene{
   2001:db8:f::2. Replies are routed before their source is translated back, so
   rules that look at the source cannot help.
 `,
-		build: func(in *world.Internet) { serveLAN(in); publishAll(in) },
-		ask:   lanQuestions,
-		fate:  onlyDefaultAnswers,
+		build:    func(in *world.Internet) { serveLAN(in); publishAll(in) },
+		requests: lanRequests,
+		expected: onlyDefaultUplinkReplies,
 	},
 	{
 		title: "Strict rp_filter",
@@ -36,12 +36,12 @@ var scenes = []scene{
 			serveBoth(in)
 			in.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
 		},
-		ask: allQuestions,
-		fate: func(asked *world.Uplink, ipv6 bool) fate {
+		requests: allRequests,
+		expected: func(asked *world.Uplink, ipv6 bool) outcome {
 			if asked.Index == 1 && !ipv6 {
-				return fate{}
+				return outcome{}
 			}
-			return onlyDefaultAnswers(asked, ipv6)
+			return onlyDefaultUplinkReplies(asked, ipv6)
 		},
 	},
 	{
@@ -49,25 +49,25 @@ var scenes = []scene{
 		why: `  The main table leads to 203.0.113.0/24 and 2001:db8:c::/64 by eth1, as it does
   where eth1 is a management network too. The default route is by eth0.
 `,
-		build: func(in *world.Internet) { serveBoth(in); manage(in) },
-		ask:   allQuestions,
-		fate: func(asked *world.Uplink, _ bool) fate {
-			return fate{asked.Index == 1, "eth1"}
+		build:    func(in *world.Internet) { serveBoth(in); manage(in) },
+		requests: allRequests,
+		expected: func(asked *world.Uplink, _ bool) outcome {
+			return outcome{asked.Index == 1, "eth1"}
 		},
 	},
 	{
 		title: "No default route in main",
 		why: `  The main table does not lead to the client at all.
 `,
-		world: world.Options{NoDefault: true},
-		build: serveBoth,
-		ask:   allQuestions,
-		fate:  func(*world.Uplink, bool) fate { return fate{} },
+		world:    world.Options{NoDefault: true},
+		build:    serveBoth,
+		requests: allRequests,
+		expected: func(*world.Uplink, bool) outcome { return outcome{} },
 	},
 }
 
-func onlyDefaultAnswers(asked *world.Uplink, _ bool) fate {
-	return fate{asked.Index == 0, "eth0"}
+func onlyDefaultUplinkReplies(u *world.Uplink, _ bool) outcome {
+	return outcome{u.Index == 0, "eth0"}
 }
 
 // manage adds routes to the client's networks by eth1.

@@ -24,8 +24,8 @@ func (r results) print(when string, paint paint) {
 	}
 	fmt.Printf("  %s%s\n", paint.bold(fmt.Sprintf("%-*s", labelWidth, when)), strings.TrimRight(at.String(), " "))
 	fmt.Printf("  %-*s%s\n", labelWidth, "came in by", strings.TrimRight(in.String(), " "))
-	for start := 0; start < len(r.questions); start += columns {
-		row := r.questions[start : start+columns]
+	for start := 0; start < len(r.requests); start += columns {
+		row := r.requests[start : start+columns]
 		fmt.Printf("  %-*s", labelWidth, row[0].label)
 		for i, q := range row {
 			r.cell(q, i == columns-1, paint)
@@ -35,7 +35,7 @@ func (r results) print(when string, paint paint) {
 }
 
 // cell pads before it paints: colours have no width.
-func (r results) cell(q question, last bool, paint paint) {
+func (r results) cell(q request, last bool, paint paint) {
 	text := r.of[q].String()
 	padded := fmt.Sprintf("%-*s", cellWidth, text)
 	if last {

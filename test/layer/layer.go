@@ -38,9 +38,9 @@ func Over(tb world.TB, lower string) *Layer {
 }
 
 // Bind shows a folder of the machine's at this place.
-func (l *Layer) Bind(folder, place string) {
+func (l *Layer) Bind(folder, target string) {
 	l.tb.Helper()
-	at := filepath.Join(l.Root, place)
+	at := filepath.Join(l.Root, target)
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		l.tb.Fatalf("%v", err)
 	}
@@ -48,24 +48,24 @@ func (l *Layer) Bind(folder, place string) {
 }
 
 // Written are the files that were written or deleted, by their places.
-func (l *Layer) Written() (places []string) {
+func (l *Layer) Written() (paths []string) {
 	l.tb.Helper()
 	err := filepath.WalkDir(l.Upper, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			places = append(places, strings.TrimPrefix(path, l.Upper))
+			paths = append(paths, strings.TrimPrefix(path, l.Upper))
 		}
 		return err
 	})
 	if err != nil {
 		l.tb.Fatalf("%v", err)
 	}
-	return places
+	return paths
 }
 
-func (l *Layer) mount(what, at, kind string, flags uintptr, options string) {
+func (l *Layer) mount(source, at, kind string, flags uintptr, options string) {
 	l.tb.Helper()
-	if err := unix.Mount(what, at, kind, flags, options); err != nil {
-		l.tb.Fatalf("mount %s at %s: %v", what, at, err)
+	if err := unix.Mount(source, at, kind, flags, options); err != nil {
+		l.tb.Fatalf("mount %s at %s: %v", source, at, err)
 	}
 	l.tb.Cleanup(func() {
 		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {

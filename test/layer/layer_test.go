@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestWhatIsBelowStaysAsItIs(t *testing.T) {
+func TestLowerDirectoryStaysUnchanged(t *testing.T) {
 	below := t.TempDir()
 	if err := os.WriteFile(below+"/there", []byte("as it was"), 0o644); err != nil {
 		t.Fatal(err)

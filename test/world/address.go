@@ -65,8 +65,8 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// everywhere is the wildcard address of the same family.
-func everywhere(a netip.Addr) netip.Addr {
+// unspecified is the wildcard address of the same family.
+func unspecified(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return netip.IPv4Unspecified()
 	}

@@ -14,25 +14,25 @@ const (
 	echoRequest6, echoReply6 = 128, 129
 )
 
-// askPing asks from a raw socket: it hears every echo reply that reaches the host, also from another address.
-func (h *Host) askPing(q Question) Answer {
+// sendPing asks from a raw socket: it hears every echo reply that reaches the host, also from another address.
+func (h *Host) sendPing(q Request) Reply {
 	proto, reply := unix.IPPROTO_ICMP, byte(echoReply4)
 	if q.To.Addr().Is6() {
 		proto, reply = unix.IPPROTO_ICMPV6, echoReply6
 	}
 	s, err := h.open(q, unix.SOCK_RAW, proto)
 	if err != nil {
-		return Answer{Err: err}
+		return Reply{Err: err}
 	}
 	defer s.close()
 	payload := token(q.Size)
 	request := echoRequest(q.To.Addr(), payload)
-	return exchange{q, s, sockaddr(bare(q.To)), request, func(m message) (Answer, bool) {
+	return exchange{q, s, sockaddr(withoutPort(q.To)), request, func(m message) (Reply, bool) {
 		data := afterHeader(m, q.To.Addr())
 		if len(data) < 8 || data[0] != reply || !bytes.Equal(data[8:], payload) {
-			return Answer{}, false
+			return Reply{}, false
 		}
-		return Answer{From: bare(addrPort(m.from)), Size: len(data) - 8}, true
+		return Reply{From: withoutPort(addrPort(m.from)), Size: len(data) - 8}, true
 	}}.run()
 }
 
@@ -58,5 +58,5 @@ func afterHeader(m message, a netip.Addr) []byte {
 	return m.data[min(int(m.data[0]&15)*4, len(m.data)):]
 }
 
-// bare is an address with no port, as raw sockets want it.
-func bare(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), 0) }
+// withoutPort is an address with no port, as raw sockets want it.
+func withoutPort(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), 0) }

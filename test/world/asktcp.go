@@ -11,8 +11,8 @@ import (
 )
 
 // dial opens a TCP connection from the host.
-func (h *Host) dial(q Question) (c *net.TCPConn, err error) {
-	ctx, stop := context.WithTimeout(h.world.ctx, q.patience())
+func (h *Host) dial(q Request) (c *net.TCPConn, err error) {
+	ctx, stop := context.WithTimeout(h.world.ctx, q.timeout())
 	defer stop()
 	dialer := net.Dialer{}
 	dialer.SetMultipathTCP(false)
@@ -27,9 +27,9 @@ func (h *Host) dial(q Question) (c *net.TCPConn, err error) {
 	return conn.(*net.TCPConn), nil
 }
 
-func (h *Host) askTCP(q Question) (a Answer) {
+func (h *Host) sendTCP(q Request) (a Reply) {
 	c, err := h.dial(q)
-	if q.Kind == AskClosedTCP {
+	if q.Kind == KindClosedTCP {
 		return closedTCP(q, c, err)
 	}
 	if err != nil {
@@ -37,18 +37,18 @@ func (h *Host) askTCP(q Question) (a Answer) {
 		return a
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(q.patience()))
+	c.SetDeadline(time.Now().Add(q.timeout()))
 	said, err := readHello(bufio.NewReader(c))
 	if err != nil {
 		a.Err = fmt.Errorf("connected, but: %w", err)
 		return a
 	}
 	a.From = c.RemoteAddr().(*net.TCPAddr).AddrPort()
-	a.By, a.At, a.Saw, a.Size = said.host, said.local, said.peer, len(said.String())
-	return a.judge(q)
+	a.Host, a.Local, a.Peer, a.Size = said.host, said.local, said.peer, len(said.String())
+	return a.check(q)
 }
 
-func closedTCP(q Question, c *net.TCPConn, err error) (a Answer) {
+func closedTCP(q Request, c *net.TCPConn, err error) (a Reply) {
 	switch {
 	case err == nil:
 		c.Close()

@@ -11,50 +11,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askDatagram asks from a socket that is not connected, so that an answer from the wrong address is seen as such.
-func (h *Host) askDatagram(q Question, proto int) Answer {
+// sendDatagram asks from a socket that is not connected, so that an answer from the wrong address is seen as such.
+func (h *Host) sendDatagram(q Request, proto int) Reply {
 	s, err := h.open(q, unix.SOCK_DGRAM, proto)
 	if err != nil {
-		return Answer{Err: err}
+		return Reply{Err: err}
 	}
 	defer s.close()
 	payload := token(q.Size)
-	return exchange{q, s, sockaddr(q.To), payload, func(m message) (Answer, bool) {
-		return helloAnswer(addrPort(m.from), m.data, payload)
+	return exchange{q, s, sockaddr(q.To), payload, func(m message) (Reply, bool) {
+		return helloReply(addrPort(m.from), m.data, payload)
 	}}.run()
 }
 
-// helloAnswer reads the answer of a service to a question with that payload.
-func helloAnswer(from netip.AddrPort, data, question []byte) (a Answer, ok bool) {
-	rest, ok := bytes.CutPrefix(data, question[:tokenLength])
+// helloReply reads the answer of a service to a question with that payload.
+func helloReply(from netip.AddrPort, data, request []byte) (a Reply, ok bool) {
+	rest, ok := bytes.CutPrefix(data, request[:tokenLength])
 	if !ok {
 		return a, false
 	}
-	said, err := parseHello(rest)
+	h, err := parseHello(rest)
 	if err != nil {
 		return a, false
 	}
-	return Answer{From: from, By: said.host, At: said.local, Saw: said.peer, Size: len(data)}, true
+	return Reply{From: from, Host: h.host, Local: h.local, Peer: h.peer, Size: len(data)}, true
 }
 
-// askClosedUDP asks from a connected socket, to which the kernel hands the ICMP error.
-func (h *Host) askClosedUDP(q Question) Answer {
+// sendClosedUDP asks from a connected socket, to which the kernel hands the ICMP error.
+func (h *Host) sendClosedUDP(q Request) Reply {
 	s, err := h.open(q, unix.SOCK_DGRAM, unix.IPPROTO_UDP)
 	if err != nil {
-		return Answer{Err: err}
+		return Reply{Err: err}
 	}
 	defer s.close()
 	if err := s.connect(sockaddr(q.To)); err != nil {
-		return Answer{Err: os.NewSyscallError("connect", err)}
+		return Reply{Err: os.NewSyscallError("connect", err)}
 	}
-	a := exchange{q, s, nil, token(q.Size), func(m message) (Answer, bool) {
-		return Answer{From: addrPort(m.from), Size: len(m.data)}, true
+	a := exchange{q, s, nil, token(q.Size), func(m message) (Reply, bool) {
+		return Reply{From: addrPort(m.from), Size: len(m.data)}, true
 	}}.run()
 	switch {
 	case errors.Is(a.Err, syscall.ECONNREFUSED):
-		return Answer{OK: true, From: q.To}
+		return Reply{OK: true, From: q.To}
 	case a.OK:
-		return Answer{From: a.From, Err: fmt.Errorf("%s is not closed", q.To)}
+		return Reply{From: a.From, Err: fmt.Errorf("%s is not closed", q.To)}
 	}
 	return a
 }

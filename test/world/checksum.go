@@ -7,14 +7,14 @@ import (
 
 // checksum is the Internet checksum of some bytes and a sum of others.
 func checksum(sum uint32, b []byte) uint16 {
-	sum = addUp(sum, b)
+	sum = onesComplementSum(sum, b)
 	for sum>>16 != 0 {
 		sum = sum>>16 + sum&0xffff
 	}
 	return ^uint16(sum)
 }
 
-func addUp(sum uint32, b []byte) uint32 {
+func onesComplementSum(sum uint32, b []byte) uint32 {
 	for ; len(b) >= 2; b = b[2:] {
 		sum += uint32(binary.BigEndian.Uint16(b))
 	}
@@ -26,6 +26,6 @@ func addUp(sum uint32, b []byte) uint32 {
 
 // pseudoHeader is the sum of what TCP, UDP and ICMPv6 include in their checksum beside themselves.
 func pseudoHeader(src, dst netip.Addr, proto, length int) uint32 {
-	sum := addUp(uint32(proto)+uint32(length), src.AsSlice())
-	return addUp(sum, dst.AsSlice())
+	sum := onesComplementSum(uint32(proto)+uint32(length), src.AsSlice())
+	return onesComplementSum(sum, dst.AsSlice())
 }

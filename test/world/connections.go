@@ -19,7 +19,7 @@ type connection struct {
 }
 
 // Connect establishes n connections. Of the question, To, From's address and Timeout count.
-func (h *Host) Connect(q Question, n int) (*Connections, error) {
+func (h *Host) Connect(q Request, n int) (*Connections, error) {
 	cs := &Connections{}
 	h.world.atEnd(cs.Close)
 	for i := range n {
@@ -60,15 +60,15 @@ func (cs *Connections) Close() {
 }
 
 // Transfer sends so many bytes to a service of ServeTCP, and is answered when all have come back.
-func (h *Host) Transfer(q Question, bytes int) (a Answer) {
+func (h *Host) Transfer(q Request, bytes int) (a Reply) {
 	began := time.Now()
 	defer func() { a.Took = time.Since(began) }()
 	conn, r, err := h.greeted(q)
 	if err != nil {
-		return Answer{Err: err}
+		return Reply{Err: err}
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(q.patience()))
+	conn.SetDeadline(time.Now().Add(q.timeout()))
 	var sent sync.WaitGroup
 	sent.Go(func() { conn.Write(make([]byte, bytes)) })
 	n, err := io.CopyN(io.Discard, r, int64(bytes))

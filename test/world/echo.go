@@ -9,7 +9,7 @@ import (
 
 // ServeEcho answers the IPv4 echo requests that come to the host, in the kernel's place. It sends for each what answer
 // makes of the request's data; nil: nothing.
-func (h *Host) ServeEcho(answer func(data []byte) []byte) *Service {
+func (h *Host) ServeEcho(reply func(data []byte) []byte) *Service {
 	h.world.tb.Helper()
 	h.SetSysctl("net.ipv4.icmp_echo_ignore_all", "1")
 	s, err := h.socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
@@ -25,7 +25,7 @@ func (h *Host) ServeEcho(answer func(data []byte) []byte) *Service {
 			if len(request) < 8 || request[0] != echoRequest4 {
 				continue
 			}
-			if data := answer(request[8:]); data != nil {
+			if data := reply(request[8:]); data != nil {
 				// What cannot be sent is lost, as on any network.
 				_ = s.send(echoReply(request[:8], data), nil, m.from)
 			}

@@ -42,8 +42,8 @@ func mountNamespace() string {
 	return name
 }
 
-// again is the current program with the same arguments, at another stage.
-func again(stage string) *exec.Cmd {
+// reexec is the current program with the same arguments, at another stage.
+func reexec(stage string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), stageVariable+"="+stage)

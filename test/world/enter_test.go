@@ -51,7 +51,7 @@ func traces(t *testing.T) string {
 	return string(links) + strings.Join(names, "\n") + string(mounts)
 }
 
-func TestTheStatusComesThrough(t *testing.T) {
+func TestEnterReturnsTheExitStatus(t *testing.T) {
 	for _, want := range []string{"0", "7"} {
 		cmd, out := child(t, want)
 		said, _ := io.ReadAll(out)
@@ -62,7 +62,7 @@ func TestTheStatusComesThrough(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftBehind(t *testing.T) {
+func TestEnterLeavesNothingBehind(t *testing.T) {
 	for _, c := range []struct {
 		name, behaviour string
 		signal          syscall.Signal
@@ -100,7 +100,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 }
 
 // Tools write there: Shorewall its providers' tables, replypath its uplinks'.
-func TestNamesThatToolsGiveStayInside(t *testing.T) {
+func TestFilesInRunAndIproute2StayInTheNamespace(t *testing.T) {
 	for _, folder := range []string{"/run", "/etc/iproute2"} {
 		var is unix.Statfs_t
 		if err := unix.Statfs(folder, &is); err != nil || is.Type != unix.TMPFS_MAGIC {

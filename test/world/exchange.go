@@ -13,40 +13,40 @@ import (
 
 // exchange is a question of a protocol that does not repeat itself.
 type exchange struct {
-	question Question
-	socket   *socket
-	to       unix.Sockaddr // nil: the socket is connected
-	payload  []byte
-	answered func(message) (Answer, bool) // reads what may be the answer
+	request Request
+	socket  *socket
+	to      unix.Sockaddr // nil: the socket is connected
+	payload []byte
+	parse   func(message) (Reply, bool) // reads what may be the answer
 }
 
 // run sends the question, again and again, until an answer comes or patience ends.
-func (e exchange) run() (a Answer) {
-	deadline := time.Now().Add(e.question.patience())
+func (e exchange) run() (a Reply) {
+	deadline := time.Now().Add(e.request.timeout())
 	buffer, control := make([]byte, 64<<10), make([]byte, 256)
 	for time.Now().Before(deadline) {
 		if err := e.socket.send(e.payload, nil, e.to); err != nil {
-			return Answer{Err: os.NewSyscallError("sendmsg", err)}
+			return Reply{Err: os.NewSyscallError("sendmsg", err)}
 		}
-		e.socket.until(earlier(time.Now().Add(resendTime), deadline))
+		e.socket.until(minTime(time.Now().Add(resendInterval), deadline))
 		for {
 			m, err := e.socket.receive(buffer, control)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break
 			}
 			if err != nil {
-				return Answer{Err: os.NewSyscallError("recvmsg", err)}
+				return Reply{Err: os.NewSyscallError("recvmsg", err)}
 			}
-			if a, ok := e.answered(m); ok {
-				return a.judge(e.question)
+			if a, ok := e.parse(m); ok {
+				return a.check(e.request)
 			}
 		}
 	}
-	return Answer{Err: fmt.Errorf("no answer from %s: %w", e.question.To, os.ErrDeadlineExceeded)}
+	return Reply{Err: fmt.Errorf("no answer from %s: %w", e.request.To, os.ErrDeadlineExceeded)}
 }
 
 // open makes the socket of a question: bound to its source, and with DF as it wishes.
-func (h *Host) open(q Question, kind, proto int) (*socket, error) {
+func (h *Host) open(q Request, kind, proto int) (*socket, error) {
 	s, err := h.socket(family(q.To.Addr()), kind, proto)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func token(size int) []byte {
 	return payload
 }
 
-func earlier(a, b time.Time) time.Time {
+func minTime(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}

@@ -23,9 +23,9 @@ var markerTarget = [6]byte{0x01, 0x80, 0xc2, 0, 0, 0x0e}
 
 // fence sends marker frames, which overtake nothing, and waits for them.
 type fence struct {
-	mu     sync.Mutex
-	ends   map[*Link]*socket
-	serial uint64
+	mu      sync.Mutex
+	sockets map[*Link]*socket
+	serial  uint64
 }
 
 // Settle returns when every packet that was on its way when it was called, and what the kernels at once answered to
@@ -54,7 +54,7 @@ func (w *World) Settle() {
 }
 
 func (w *World) settleOnce(ctx context.Context) error {
-	ends, err := w.fenceEnds()
+	ends, err := w.fenceSockets()
 	if err != nil {
 		return err
 	}

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fenceEnds are the links that can carry markers now: those that are up and whose other end, if any, is up too.
-func (w *World) fenceEnds() (map[*Link]*socket, error) {
-	if w.fence.ends == nil {
-		w.fence.ends = map[*Link]*socket{}
+// fenceSockets are the links that can carry markers now: those that are up and whose other end, if any, is up too.
+func (w *World) fenceSockets() (map[*Link]*socket, error) {
+	if w.fence.sockets == nil {
+		w.fence.sockets = map[*Link]*socket{}
 	}
 	up := map[*Link]*socket{}
-	for _, link := range w.wires() {
+	for _, link := range w.fencedLinks() {
 		flags, err := link.flags()
 		if err != nil {
 			return nil, err
@@ -21,19 +21,19 @@ func (w *World) fenceEnds() (map[*Link]*socket, error) {
 		if flags&ready != ready {
 			continue
 		}
-		if w.fence.ends[link] == nil {
-			if w.fence.ends[link], err = link.tap(onlyMarkers); err != nil {
+		if w.fence.sockets[link] == nil {
+			if w.fence.sockets[link], err = link.tap(markerFilter); err != nil {
 				return nil, err
 			}
-			w.closeAtEnd(w.fence.ends[link])
+			w.closeAtEnd(w.fence.sockets[link])
 		}
-		up[link] = w.fence.ends[link]
+		up[link] = w.fence.sockets[link]
 	}
 	return up, nil
 }
 
-// wires are the links with another end, and those that are recorded.
-func (w *World) wires() (wires []*Link) {
+// fencedLinks are the links with another end, and those that are recorded.
+func (w *World) fencedLinks() (wires []*Link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range w.hosts {

@@ -9,7 +9,7 @@ import (
 
 // Forge sends one packet that claims to come from the question's From, which need not be the host's. It goes by the
 // host's own routes. TCP is asked by a SYN without options. No answer is awaited: record it where it should not come.
-func (h *Host) Forge(q Question) {
+func (h *Host) Forge(q Request) {
 	h.world.tb.Helper()
 	s, err := h.socket(family(q.To.Addr()), unix.SOCK_RAW, unix.IPPROTO_RAW)
 	h.must(err, "forge %s", q.Kind)
@@ -21,46 +21,46 @@ func (h *Host) Forge(q Question) {
 	if packet == nil {
 		h.world.tb.Fatalf("host %s: cannot forge a question of kind %q", h.Name, q.Kind)
 	}
-	err = s.send(packet, nil, sockaddr(bare(q.To)))
+	err = s.send(packet, nil, sockaddr(withoutPort(q.To)))
 	h.must(os.NewSyscallError("sendmsg", err), "forge %s from %s to %s", q.Kind, q.From, q.To)
 }
 
 // forged is the question as an IP packet; nil when its kind is not known here.
-func forged(q Question) []byte {
+func forged(q Request) []byte {
 	switch q.Kind {
-	case AskTCP, AskClosedTCP:
+	case KindTCP, KindClosedTCP:
 		b := make([]byte, 20)
 		putPorts(b, q)
 		binary.BigEndian.PutUint32(b[4:], randomTag())
 		b[12], b[13] = 5<<4, byte(SYN)
 		binary.BigEndian.PutUint16(b[14:], 0xffff) // window
-		return ipPacket(q, TCP, seal(q, TCP, b, 16))
-	case AskUDP, AskClosedUDP:
+		return ipPacket(q, TCP, checksummed(q, TCP, b, 16))
+	case KindUDP, KindClosedUDP:
 		b := append(make([]byte, 8), token(q.Size)...)
 		putPorts(b, q)
 		binary.BigEndian.PutUint16(b[4:], uint16(len(b)))
-		return ipPacket(q, UDP, seal(q, UDP, b, 6))
-	case AskPing:
+		return ipPacket(q, UDP, checksummed(q, UDP, b, 6))
+	case KindPing:
 		b := echoRequest(q.To.Addr(), token(q.Size))
 		if q.To.Addr().Is4() {
 			return ipPacket(q, ICMP, b)
 		}
-		return ipPacket(q, ICMPv6, seal(q, ICMPv6, b, 2))
-	case AskRaw:
-		return ipPacket(q, RawIP, append([]byte(rawQuestion), token(q.Size)...))
-	case AskSCTP:
+		return ipPacket(q, ICMPv6, checksummed(q, ICMPv6, b, 2))
+	case KindRaw:
+		return ipPacket(q, RawIP, append([]byte(rawRequestPrefix), token(q.Size)...))
+	case KindSCTP:
 		return ipPacket(q, SCTP, sctpPacket{src: q.From.Port(), dst: q.To.Port(), chunk: sctpInit, initiate: randomTag()}.bytes())
 	}
 	return nil
 }
 
-func putPorts(b []byte, q Question) {
+func putPorts(b []byte, q Request) {
 	binary.BigEndian.PutUint16(b, q.From.Port())
 	binary.BigEndian.PutUint16(b[2:], q.To.Port())
 }
 
-// seal writes the checksum that covers the addresses too.
-func seal(q Question, proto int, b []byte, at int) []byte {
+// checksummed writes the checksum that covers the addresses too.
+func checksummed(q Request, proto int, b []byte, at int) []byte {
 	sum := checksum(pseudoHeader(q.From.Addr(), q.To.Addr(), proto, len(b)), b)
 	if sum == 0 {
 		sum = 0xffff
@@ -70,7 +70,7 @@ func seal(q Question, proto int, b []byte, at int) []byte {
 }
 
 // ipPacket puts an IP header before the payload; the kernel fills in IPv4's checksum.
-func ipPacket(q Question, proto int, payload []byte) []byte {
+func ipPacket(q Request, proto int, payload []byte) []byte {
 	const hops = 64
 	if q.To.Addr().Is6() {
 		b := make([]byte, 40, 40+len(payload))

@@ -15,28 +15,28 @@ type hello struct {
 func (h hello) String() string { return fmt.Sprintf("%s %s %s\n", h.host, h.local, h.peer) }
 
 // parseHello reads a hello from the start of an answer.
-func parseHello(answer []byte) (h hello, err error) {
-	line, _, found := bytes.Cut(answer, []byte("\n"))
-	words := bytes.Fields(line)
-	if !found || len(words) != 3 {
-		return h, fmt.Errorf("answer does not say who speaks: %.80q", answer)
+func parseHello(reply []byte) (h hello, err error) {
+	line, _, found := bytes.Cut(reply, []byte("\n"))
+	fields := bytes.Fields(line)
+	if !found || len(fields) != 3 {
+		return h, fmt.Errorf("answer does not say who speaks: %.80q", reply)
 	}
-	h.host = string(words[0])
-	if err := h.local.UnmarshalText(words[1]); err != nil {
+	h.host = string(fields[0])
+	if err := h.local.UnmarshalText(fields[1]); err != nil {
 		return h, err
 	}
-	return h, h.peer.UnmarshalText(words[2])
+	return h, h.peer.UnmarshalText(fields[2])
 }
 
 // tokenLength is the length of a question's token, which comes back in the answer.
 const tokenLength = 8
 
 // reply is the answer to a datagram: its token, the hello, and as much more as makes it as long as the question.
-func (h hello) reply(question []byte) []byte {
-	answer := append([]byte(nil), question[:min(tokenLength, len(question))]...)
-	answer = append(answer, h.String()...)
-	if short := len(question) - len(answer); short > 0 {
-		answer = append(answer, make([]byte, short)...)
+func (h hello) reply(request []byte) []byte {
+	reply := append([]byte(nil), request[:min(tokenLength, len(request))]...)
+	reply = append(reply, h.String()...)
+	if short := len(request) - len(reply); short > 0 {
+		reply = append(reply, make([]byte, short)...)
 	}
-	return answer
+	return reply
 }

@@ -30,7 +30,7 @@ func newHost(w *World, name string) *Host {
 	if h.rtnl, err = netlink.NewHandleAt(netns.NsHandle(h.net.Fd()), unix.NETLINK_ROUTE); err != nil {
 		w.tb.Fatalf("host %s: %v", name, err)
 	}
-	h.quieten()
+	h.disableNoise()
 	h.adopt("lo").Up()
 	return h
 }

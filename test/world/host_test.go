@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-func TestCommandsRunInTheHostAndEndWithIt(t *testing.T) {
+func TestCommandsRunInTheHostAndAreKilledWithIt(t *testing.T) {
 	var endless *world.Command
 	t.Run("world", func(t *testing.T) {
 		w := world.New(t)
@@ -66,7 +66,7 @@ func TestBridgesAndLinks(t *testing.T) {
 	}
 }
 
-func TestWorldsWithLess(t *testing.T) {
+func TestWorldsWithoutIPv6OrDefaultRoute(t *testing.T) {
 	w := world.TwoISPs(t, world.Options{NoIPv6: true, NoDefault: true})
 	if routes := w.Gateway.Run("ip", "-4", "route", "show", "default") + w.Gateway.Run("ip", "-6", "route", "show", "default"); routes != "" {
 		t.Error(routes)
@@ -80,11 +80,11 @@ func TestWorldsWithLess(t *testing.T) {
 	}
 }
 
-func TestADelegatedPrefixReachesTheLAN(t *testing.T) {
+func TestDelegatedPrefixReachesTheLAN(t *testing.T) {
 	w := world.TwoISPs(t)
 	w.LAN.ServeTCP(7001)
 	w.Delegate(w.Uplinks[0], netip.MustParsePrefix("2001:db8:f::/64"))
-	if a := w.Client.TCP(netip.AddrPortFrom(w.LAN6, 7001)); !a.OK || a.By != "ln" {
+	if a := w.Client.TCP(netip.AddrPortFrom(w.LAN6, 7001)); !a.OK || a.Host != "ln" {
 		t.Error(a)
 	}
 }

@@ -27,7 +27,7 @@ func runInit() int {
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
-	cmd := again(mountNamespace())
+	cmd := reexec(mountNamespace())
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "world: cannot start the program inside:", err)
 		return 1

@@ -70,8 +70,8 @@ func ISPs(tb TB, n int, options ...Options) *Internet {
 func (in *Internet) DefaultBy(u *Uplink) {
 	in.tb.Helper()
 	in.route(in.Gateway,
-		Route{To: Everything4, Via: u.Router4, Link: u.Link},
-		Route{To: Everything6, Via: u.RouterLL, Link: u.Link})
+		Route{To: DefaultPrefix4, Via: u.Router4, Link: u.Link},
+		Route{To: DefaultPrefix6, Via: u.RouterLL, Link: u.Link})
 }
 
 // Delegate makes an uplink's ISP carry one more prefix: the client reaches it through that ISP, which routes it to
@@ -96,8 +96,8 @@ func (in *Internet) buildLAN() {
 	in.addrs(inside, "198.18.0.1/24", "2001:db8:f::1/64")
 	in.addrs(outside, "198.18.0.2/24", "2001:db8:f::2/64")
 	in.route(in.LAN,
-		Route{To: Everything4, Via: netip.MustParseAddr("198.18.0.1"), Link: outside},
-		Route{To: Everything6, Via: netip.MustParseAddr("2001:db8:f::1"), Link: outside})
+		Route{To: DefaultPrefix4, Via: netip.MustParseAddr("198.18.0.1"), Link: outside},
+		Route{To: DefaultPrefix6, Via: netip.MustParseAddr("2001:db8:f::1"), Link: outside})
 }
 
 func (in *Internet) buildUplink(index int) *Uplink {
@@ -110,19 +110,19 @@ func (in *Internet) buildUplink(index int) *Uplink {
 	if slices.Contains(in.options.Neighbours, index) {
 		in.buildNeighbour(u)
 	}
-	if over := in.options.Over[index]; over != nil {
+	if over := in.options.ReplaceLink[index]; over != nil {
 		over(in, u)
 	}
-	in.settle(u)
+	in.addAddrs(u)
 	if in.options.Unconfigured {
 		u.Link.Down()
 	}
-	if slices.Contains(in.options.Second, index) {
-		in.own(u.Link, u, 3)
+	if slices.Contains(in.options.SecondAddr, index) {
+		in.addUplinkAddrs(u.Link, u, 3)
 	}
 	in.buildAccess(u)
 	if !in.options.Spoofable {
-		in.refuse(u)
+		in.filterSource(u)
 	}
 	return u
 }
@@ -133,24 +133,24 @@ func (in *Internet) Rewire(u *Uplink) {
 	in.tb.Helper()
 	u.Link, u.Wire = in.Join(in.Gateway, fmt.Sprintf("eth%d", u.Index), u.ISP, "port0")
 	u.Side = u.Wire
-	in.settle(u)
+	in.addAddrs(u)
 }
 
-// settle gives both ends of an uplink their addresses.
-func (in *Internet) settle(u *Uplink) {
+// addAddrs gives both ends of an uplink their addresses.
+func (in *Internet) addAddrs(u *Uplink) {
 	in.tb.Helper()
 	in.linkLocal(u.Side, "fe80::1")
-	in.own(u.Side, u, 1)
+	in.addUplinkAddrs(u.Side, u, 1)
 	if in.options.Unconfigured {
 		return
 	}
 	in.linkLocal(u.Link, "fe80::2")
-	in.own(u.Link, u, 2)
+	in.addUplinkAddrs(u.Link, u, 2)
 }
 
-// own gives a link the addresses with that number in the uplink's prefixes.
-func (in *Internet) own(l *Link, u *Uplink, number byte) {
+// addUplinkAddrs gives a link the addresses with that number in the uplink's prefixes.
+func (in *Internet) addUplinkAddrs(l *Link, u *Uplink, number byte) {
 	in.tb.Helper()
-	v4, v6 := u.host(number)
+	v4, v6 := u.hostAddrs(number)
 	in.addrs(l, netip.PrefixFrom(v4, 24).String(), netip.PrefixFrom(v6, 64).String())
 }

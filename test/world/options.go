@@ -7,9 +7,9 @@ type Options struct {
 	Spoofable  bool        // the ISPs let pass what does not come from their own prefix
 	Narrow     map[int]int // the MTU of the hop from an uplink's ISP to the client, seen by packets to the client only
 	Neighbours []int       // uplinks that have a neighbour: a host in the uplink's own prefix, .77, behind a bridge
-	Second     []int       // uplinks whose link on the gateway has a second address, .3
+	SecondAddr []int       // uplinks whose link on the gateway has a second address, .3
 	// By uplink, what makes its links where its addresses are not on the wire's ends: it sets Link and Side.
-	Over map[int]func(*Internet, *Uplink)
+	ReplaceLink map[int]func(*Internet, *Uplink)
 	// The gateway's uplinks are down and have no addresses, and the gateway has no default routes and forwards nothing:
 	// something else gives it the addresses that the ISPs expect.
 	Unconfigured bool

@@ -57,7 +57,7 @@ func startInit(lifeline *os.File) (*exec.Cmd, error) {
 		if !user && os.Geteuid() != 0 {
 			continue
 		}
-		cmd := again(initStage)
+		cmd := reexec(initStage)
 		cmd.ExtraFiles = []*os.File{lifeline} // descriptor lifelineFD
 		cmd.SysProcAttr = namespaces(user)
 		err := cmd.Start()

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askPktinfo has the kernel tell with every datagram which address it was sent to.
-func askPktinfo(s *socket, a netip.Addr) error {
+// enablePktinfo has the kernel tell with every datagram which address it was sent to.
+func enablePktinfo(s *socket, a netip.Addr) error {
 	if a.Is4() {
 		return s.set(unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 	}

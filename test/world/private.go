@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hidden are folders that programs inside write to and that must not be those of the host.
-var hidden = []string{"/run", "/etc/iproute2"}
+// privateMounts are folders that programs inside write to and that must not be those of the host.
+var privateMounts = []string{"/run", "/etc/iproute2"}
 
-// kept are files of hidden folders that programs inside read; they may write to their copies.
-const kept = "/etc/iproute2/*"
+// keptFiles are files of hidden folders that programs inside read; they may write to their copies.
+const keptFiles = "/etc/iproute2/*"
 
 // makePrivate cuts the mount namespace off from the host's: a /proc of its own, an empty /run, and no way for a
 // mount made inside to be seen outside. The namespace's own loopback comes up, for programs that talk to themselves.
@@ -25,11 +25,11 @@ func makePrivate() error {
 	if err := unix.Mount("proc", "/proc", "proc", safe|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w (in a container: --privileged, or --security-opt systempaths=unconfined)", err)
 	}
-	copies, err := read(kept)
+	copies, err := read(keptFiles)
 	if err != nil {
 		return err
 	}
-	for _, folder := range hidden {
+	for _, folder := range privateMounts {
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 			continue
 		}

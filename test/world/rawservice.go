@@ -12,20 +12,20 @@ func (h *Host) ServeRaw() *Service {
 	h.world.tb.Helper()
 	return h.serveRaw(RawIP, func(s *socket, to, from netip.Addr, data []byte) {
 		peer := netip.AddrPortFrom(from, 0)
-		if answer, ok := rawAnswer(hello{h.Name, netip.AddrPortFrom(to, 0), peer}, data); ok {
-			s.send(answer, pktinfo(to), sockaddr(peer))
+		if reply, ok := parseRawReply(hello{h.Name, netip.AddrPortFrom(to, 0), peer}, data); ok {
+			s.send(reply, pktinfo(to), sockaddr(peer))
 		}
 	})
 }
 
 // serveRaw hands every packet of a protocol to answer.
-func (h *Host) serveRaw(proto int, answer func(s *socket, to, from netip.Addr, data []byte)) *Service {
+func (h *Host) serveRaw(proto int, reply func(s *socket, to, from netip.Addr, data []byte)) *Service {
 	h.world.tb.Helper()
 	var sockets []*socket
 	for _, at := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 		s, err := h.socket(family(at), unix.SOCK_RAW, proto)
 		h.must(err, "serve protocol %d", proto)
-		h.must(askPktinfo(s, at), "serve protocol %d", proto)
+		h.must(enablePktinfo(s, at), "serve protocol %d", proto)
 		sockets = append(sockets, s)
 		h.world.start(func() {
 			buffer, control := make([]byte, 64<<10), make([]byte, 256)
@@ -35,7 +35,7 @@ func (h *Host) serveRaw(proto int, answer func(s *socket, to, from netip.Addr, d
 					return
 				}
 				if err == nil {
-					answer(s, destination(m.control), addrPort(m.from).Addr(), afterHeader(m, at))
+					reply(s, destination(m.control), addrPort(m.from).Addr(), afterHeader(m, at))
 				}
 			}
 		})
@@ -48,26 +48,26 @@ func (h *Host) serveRaw(proto int, answer func(s *socket, to, from netip.Addr, d
 }
 
 // Questions and answers of protocol 253 begin with a word that tells them apart.
-var rawQuestion, rawReply = []byte("ask "), []byte("say ")
+var rawRequestPrefix, rawReplyPrefix = []byte("ask "), []byte("say ")
 
-func rawAnswer(said hello, question []byte) ([]byte, bool) {
-	payload, ok := bytes.CutPrefix(question, rawQuestion)
-	return append(bytes.Clone(rawReply), said.reply(payload)...), ok
+func parseRawReply(h hello, request []byte) ([]byte, bool) {
+	payload, ok := bytes.CutPrefix(request, rawRequestPrefix)
+	return append(bytes.Clone(rawReplyPrefix), h.reply(payload)...), ok
 }
 
-func (h *Host) askRaw(q Question) Answer {
+func (h *Host) sendRaw(q Request) Reply {
 	s, err := h.open(q, unix.SOCK_RAW, RawIP)
 	if err != nil {
-		return Answer{Err: err}
+		return Reply{Err: err}
 	}
 	defer s.close()
 	payload := token(q.Size)
-	question := append(bytes.Clone(rawQuestion), payload...)
-	return exchange{q, s, sockaddr(bare(q.To)), question, func(m message) (Answer, bool) {
-		data, ok := bytes.CutPrefix(afterHeader(m, q.To.Addr()), rawReply)
+	packet := append(bytes.Clone(rawRequestPrefix), payload...)
+	return exchange{q, s, sockaddr(withoutPort(q.To)), packet, func(m message) (Reply, bool) {
+		data, ok := bytes.CutPrefix(afterHeader(m, q.To.Addr()), rawReplyPrefix)
 		if !ok {
-			return Answer{}, false
+			return Reply{}, false
 		}
-		return helloAnswer(bare(addrPort(m.from)), data, payload)
+		return helloReply(withoutPort(addrPort(m.from)), data, payload)
 	}}.run()
 }

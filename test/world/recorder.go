@@ -31,7 +31,7 @@ type Recorder struct {
 func (l *Link) Record(keep ...func(Packet) bool) *Recorder {
 	w := l.Host.world
 	w.tb.Helper()
-	tap, err := l.tap(onlyHeads)
+	tap, err := l.tap(headerFilter)
 	l.Host.must(err, "record %s", l.Name)
 	r := &Recorder{link: l, tap: tap, markers: map[uint64]bool{}, changed: make(chan struct{})}
 	if len(keep) > 0 {

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerRemembered asks the routing table as send4 and send6 of drivers/net/wireguard/socket.c do.
-func (h *Host) answerRemembered(s *socket, m message, asked netip.Addr, answer []byte) {
-	asker := addrPort(m.from)
+// replyFromRemembered asks the routing table as send4 and send6 of drivers/net/wireguard/socket.c do.
+func (h *Host) replyFromRemembered(s *socket, m message, local netip.Addr, reply []byte) {
+	client := addrPort(m.from)
 	var source []byte
-	routes, err := h.rtnl.RouteGetWithOptions(ip(asker.Addr()), &netlink.RouteGetOptions{SrcAddr: ip(asked)})
+	routes, err := h.rtnl.RouteGetWithOptions(ip(client.Addr()), &netlink.RouteGetOptions{SrcAddr: ip(local)})
 	if err == nil && len(routes) > 0 && routes[0].LinkIndex == arrivedBy(m.control) {
-		source = pktinfo(asked)
+		source = pktinfo(local)
 	}
-	s.send(answer, source, m.from)
+	s.send(reply, source, m.from)
 }
 
 // arrivedBy is the index of the link that a datagram came in by.

@@ -18,10 +18,10 @@ type Route struct {
 	Table int        // 0: main
 }
 
-// Everything4 and Everything6 are where default routes lead to.
+// DefaultPrefix4 and DefaultPrefix6 are where default routes lead to.
 var (
-	Everything4 = netip.MustParsePrefix("0.0.0.0/0")
-	Everything6 = netip.MustParsePrefix("::/0")
+	DefaultPrefix4 = netip.MustParsePrefix("0.0.0.0/0")
+	DefaultPrefix6 = netip.MustParsePrefix("::/0")
 )
 
 // AddRoute adds a route. The gateway need not be in a prefix of the link.

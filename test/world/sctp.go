@@ -71,10 +71,10 @@ func (h *Host) ServeSCTP(port uint16) *Service {
 	})
 }
 
-func (h *Host) askSCTP(q Question) Answer {
+func (h *Host) sendSCTP(q Request) Reply {
 	s, err := h.open(q, unix.SOCK_RAW, SCTP)
 	if err != nil {
-		return Answer{Err: err}
+		return Reply{Err: err}
 	}
 	defer s.close()
 	own := randomTag()
@@ -83,13 +83,13 @@ func (h *Host) askSCTP(q Question) Answer {
 		port = uint16(own)>>2 | 0xc000
 	}
 	init := sctpPacket{src: port, dst: q.To.Port(), chunk: sctpInit, initiate: own}.bytes()
-	return exchange{q, s, sockaddr(bare(q.To)), init, func(m message) (Answer, bool) {
+	return exchange{q, s, sockaddr(withoutPort(q.To)), init, func(m message) (Reply, bool) {
 		data := afterHeader(m, q.To.Addr())
 		p, ok := parseSCTP(data)
 		if !ok || p.chunk != sctpInitAck || p.tag != own {
-			return Answer{}, false
+			return Reply{}, false
 		}
-		return Answer{From: netip.AddrPortFrom(addrPort(m.from).Addr(), p.src), Size: len(data)}, true
+		return Reply{From: netip.AddrPortFrom(addrPort(m.from).Addr(), p.src), Size: len(data)}, true
 	}}.run()
 }
 

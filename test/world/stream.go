@@ -28,8 +28,8 @@ type Stream struct {
 	changed chan struct{} // closed and made anew with every progress
 }
 
-// Carried is what a stream carried.
-type Carried struct {
+// StreamStats is what a stream carried.
+type StreamStats struct {
 	Sent, Received int64         // bytes; what came back was sent
 	Stall          time.Duration // the longest time in which nothing came
 	Reset          bool
@@ -37,7 +37,7 @@ type Carried struct {
 }
 
 // Stream opens a stream. Of the question, To, From and Timeout count.
-func (h *Host) Stream(q Question) (*Stream, error) {
+func (h *Host) Stream(q Request) (*Stream, error) {
 	conn, r, err := h.greeted(q)
 	if err != nil {
 		return nil, err
@@ -50,12 +50,12 @@ func (h *Host) Stream(q Question) (*Stream, error) {
 }
 
 // greeted is a connection on which the service has said hello.
-func (h *Host) greeted(q Question) (*net.TCPConn, *bufio.Reader, error) {
+func (h *Host) greeted(q Request) (*net.TCPConn, *bufio.Reader, error) {
 	conn, err := h.dial(q)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn.SetDeadline(time.Now().Add(q.patience()))
+	conn.SetDeadline(time.Now().Add(q.timeout()))
 	r := bufio.NewReader(conn)
 	if _, err := readHello(r); err != nil {
 		conn.Close()
@@ -86,11 +86,11 @@ func (s *Stream) Await(ctx context.Context, bytes int64) error {
 	}
 }
 
-// Carried is what the stream has carried so far.
-func (s *Stream) Carried() Carried {
+// Stats is what the stream has carried so far.
+func (s *Stream) Stats() StreamStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Carried{Received: s.received.Load(), Stall: s.longest, Err: s.err}
+	c := StreamStats{Received: s.received.Load(), Stall: s.longest, Err: s.err}
 	c.Sent = max(s.sent.Load(), c.Received) // a write that is not done yet is not counted, what came back of it is
 	c.Reset = errors.Is(s.err, syscall.ECONNRESET)
 	if s.err == nil {
@@ -100,8 +100,8 @@ func (s *Stream) Carried() Carried {
 }
 
 // Stop ends the stream and says what it has carried.
-func (s *Stream) Stop() Carried {
-	c := s.Carried()
+func (s *Stream) Stop() StreamStats {
+	c := s.Stats()
 	s.conn.SetLinger(0)
 	s.conn.Close()
 	s.ended.Wait()
@@ -114,7 +114,7 @@ func (s *Stream) write() {
 		n, err := s.conn.Write(chunk)
 		s.sent.Add(int64(n))
 		if err != nil {
-			s.fail(err)
+			s.setErr(err)
 			return
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Stream) read(r io.Reader) {
 		n, err := r.Read(chunk)
 		s.received.Add(int64(n))
 		if err != nil {
-			s.fail(err)
+			s.setErr(err)
 			return
 		}
 		s.mu.Lock()
@@ -137,8 +137,8 @@ func (s *Stream) read(r io.Reader) {
 	}
 }
 
-// fail keeps the first reason why the stream ended. That we closed it is none.
-func (s *Stream) fail(err error) {
+// setErr keeps the first reason why the stream ended. That we closed it is none.
+func (s *Stream) setErr(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {

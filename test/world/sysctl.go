@@ -39,10 +39,10 @@ func (h *Host) setSysctls(settings ...setting) {
 	})
 }
 
-// quieten gives a new host the same settings wherever the test runs (IPv4 ones are inherited from the machine), and
+// disableNoise gives a new host the same settings wherever the test runs (IPv4 ones are inherited from the machine), and
 // takes away what makes packets or silence by chance: duplicate address detection, router solicitations, and the
 // limits on ICMP errors.
-func (h *Host) quieten() {
+func (h *Host) disableNoise() {
 	h.world.tb.Helper()
 	h.setSysctls(
 		setting{"net.ipv4.ip_forward", "0"},

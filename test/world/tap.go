@@ -8,16 +8,16 @@ import (
 
 const snapLength = 256 // enough for every header we decode
 
-// onlyMarkers lets pass the fence's frames: "ldh [12]; jeq markerType; ret".
-var onlyMarkers = []unix.SockFilter{
+// markerFilter lets pass the fence's frames: "ldh [12]; jeq markerType; ret".
+var markerFilter = []unix.SockFilter{
 	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12},
 	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: markerType, Jf: 1},
 	{Code: unix.BPF_RET | unix.BPF_K, K: snapLength},
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 }
 
-// onlyHeads lets everything pass, cut short: "ret snapLength".
-var onlyHeads = []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: snapLength}}
+// headerFilter lets everything pass, cut short: "ret snapLength".
+var headerFilter = []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: snapLength}}
 
 // tap opens a packet socket that hears everything on a link that the filter lets pass, and nothing from before.
 func (l *Link) tap(filter []unix.SockFilter) (*socket, error) {

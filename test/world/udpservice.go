@@ -7,23 +7,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UDPManner is how a UDP service chooses the source of its answers.
-type UDPManner string
+// UDPMode is how a UDP service chooses the source of its answers.
+type UDPMode string
 
 const (
 	// Pktinfo answers from the address that was asked, by IP_PKTINFO, as careful servers do.
-	Pktinfo UDPManner = "pktinfo"
+	Pktinfo UDPMode = "pktinfo"
 	// Wildcard leaves the source to the kernel.
-	Wildcard UDPManner = "wildcard"
+	Wildcard UDPMode = "wildcard"
 	// Connect answers from a second socket that it connects to the asker and binds to no address.
-	Connect UDPManner = "connect"
+	Connect UDPMode = "connect"
 	// Remembered answers as WireGuard does in the kernel: from the address that was asked, if the routing table would send
 	// that by the link that the question came in by; otherwise it forgets the address, and leaves the source to the kernel.
-	Remembered UDPManner = "remembered"
+	Remembered UDPMode = "remembered"
 )
 
 // ServeUDP answers datagrams on all addresses of both families.
-func (h *Host) ServeUDP(port uint16, manner UDPManner) *Service {
+func (h *Host) ServeUDP(port uint16, manner UDPMode) *Service {
 	h.world.tb.Helper()
 	return h.serveBoth(unix.IPPROTO_UDP, port, manner)
 }
@@ -40,25 +40,25 @@ func (h *Host) ServeUDPLite(port uint16) *Service {
 	return h.serveBoth(unix.IPPROTO_UDPLITE, port, Pktinfo)
 }
 
-func (h *Host) serveBoth(proto int, port uint16, manner UDPManner) *Service {
+func (h *Host) serveBoth(proto int, port uint16, manner UDPMode) *Service {
 	h.world.tb.Helper()
 	a := h.serveDatagrams(proto, netip.AddrPortFrom(netip.IPv4Unspecified(), port), manner)
 	b := h.serveDatagrams(proto, netip.AddrPortFrom(netip.IPv6Unspecified(), port), manner)
 	return h.newService(func() { a.Close(); b.Close() })
 }
 
-func (h *Host) serveDatagrams(proto int, at netip.AddrPort, manner UDPManner) *Service {
+func (h *Host) serveDatagrams(proto int, at netip.AddrPort, manner UDPMode) *Service {
 	h.world.tb.Helper()
 	s, err := h.listenDatagrams(proto, at)
 	h.must(err, "serve protocol %d on %s", proto, at)
 	if manner == Pktinfo || manner == Remembered {
-		h.must(askPktinfo(s, at.Addr()), "serve protocol %d on %s", proto, at)
+		h.must(enablePktinfo(s, at.Addr()), "serve protocol %d on %s", proto, at)
 	}
 	var stopped sync.WaitGroup
 	stopped.Add(1)
 	h.world.start(func() {
 		defer stopped.Done()
-		h.answerDatagrams(s, proto, at, manner)
+		h.replyToDatagrams(s, proto, at, manner)
 	})
 	return h.newService(func() {
 		s.close()
@@ -82,7 +82,7 @@ func (h *Host) listenDatagrams(proto int, at netip.AddrPort) (*socket, error) {
 	return s, s.bind(sockaddr(at))
 }
 
-func (h *Host) answerDatagrams(s *socket, proto int, at netip.AddrPort, manner UDPManner) {
+func (h *Host) replyToDatagrams(s *socket, proto int, at netip.AddrPort, manner UDPMode) {
 	buffer, control := make([]byte, 64<<10), make([]byte, 256)
 	for h.world.ctx.Err() == nil {
 		m, err := s.receive(buffer, control)
@@ -96,27 +96,27 @@ func (h *Host) answerDatagrams(s *socket, proto int, at netip.AddrPort, manner U
 		if !to.IsValid() {
 			to = at.Addr()
 		}
-		answer := hello{h.Name, netip.AddrPortFrom(to, at.Port()), addrPort(m.from)}.reply(m.data)
+		reply := hello{h.Name, netip.AddrPortFrom(to, at.Port()), addrPort(m.from)}.reply(m.data)
 		switch manner {
 		case Pktinfo:
-			s.send(answer, pktinfo(to), m.from)
+			s.send(reply, pktinfo(to), m.from)
 		case Remembered:
-			h.answerRemembered(s, m, to, answer)
+			h.replyFromRemembered(s, m, to, reply)
 		case Connect:
-			h.answerConnected(proto, at, m, answer)
+			h.replyConnected(proto, at, m, reply)
 		default:
-			s.send(answer, nil, m.from)
+			s.send(reply, nil, m.from)
 		}
 	}
 }
 
-func (h *Host) answerConnected(proto int, at netip.AddrPort, m message, answer []byte) {
+func (h *Host) replyConnected(proto int, at netip.AddrPort, m message, reply []byte) {
 	s, err := h.listenDatagrams(proto, at)
 	if err != nil {
 		return
 	}
 	defer s.close()
 	if s.connect(m.from) == nil {
-		s.send(answer, nil, nil)
+		s.send(reply, nil, nil)
 	}
 }

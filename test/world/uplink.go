@@ -13,14 +13,14 @@ type Uplink struct {
 	Wire  *Link // the ISP's end, port0: record here what really left by the uplink
 	Side  *Link // the ISP's link with the gateway's network: the wire, or the bridge that the wire is a port of
 
-	Prefix4, Prefix6   netip.Prefix
-	Addr4, Addr6       netip.Addr // the gateway's addresses on the uplink
-	Second4, Second6   netip.Addr // its second addresses: there only with Options.Second
-	Router4, Router6   netip.Addr // the ISP's addresses on the uplink
-	RouterLL           netip.Addr // the ISP's link-local address: fe80::1 on every uplink
-	Access, ClientLink *Link      // the hop between the ISP and the client: the ISP's end, the client's end
-	Refused            *Link      // where the ISP sends what does not come from its own prefix; record to see it
-	Neighbour          *Host      // the host in the uplink's own prefix; nil without Options.Neighbours
+	Prefix4, Prefix6       netip.Prefix
+	Addr4, Addr6           netip.Addr // the gateway's addresses on the uplink
+	Second4, Second6       netip.Addr // its second addresses: there only with Options.Second
+	Router4, Router6       netip.Addr // the ISP's addresses on the uplink
+	RouterLL               netip.Addr // the ISP's link-local address: fe80::1 on every uplink
+	AccessLink, ClientLink *Link      // the hop between the ISP and the client: the ISP's end, the client's end
+	Refused                *Link      // where the ISP sends what does not come from its own prefix; record to see it
+	Neighbour              *Host      // the host in the uplink's own prefix; nil without Options.Neighbours
 }
 
 // Port4 is the gateway's IPv4 address on the uplink, with a port.
@@ -44,14 +44,14 @@ func newUplink(index int) *Uplink {
 		u.Prefix4 = netip.MustParsePrefix(fmt.Sprintf("198.19.%d.0/24", index))
 		u.Prefix6 = netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::/64", 0x100+index))
 	}
-	u.Router4, u.Router6 = u.host(1)
-	u.Addr4, u.Addr6 = u.host(2)
-	u.Second4, u.Second6 = u.host(3)
+	u.Router4, u.Router6 = u.hostAddrs(1)
+	u.Addr4, u.Addr6 = u.hostAddrs(2)
+	u.Second4, u.Second6 = u.hostAddrs(3)
 	return u
 }
 
-// host is the pair of addresses with that number in the uplink's prefixes; 77 is written 77 in both families.
-func (u *Uplink) host(number byte) (netip.Addr, netip.Addr) {
+// hostAddrs is the pair of addresses with that number in the uplink's prefixes; 77 is written 77 in both families.
+func (u *Uplink) hostAddrs(number byte) (netip.Addr, netip.Addr) {
 	v4, v6 := u.Prefix4.Addr().As4(), u.Prefix6.Addr().As16()
 	v4[3] = number
 	v6[15] = number/10<<4 | number%10

@@ -18,23 +18,23 @@ func serveAll(h *world.Host, port uint16) {
 	h.ServeSCTP(port)
 }
 
-// ask is a question of a kind that the services of serveAll answer.
-func ask(kind world.Kind, to netip.Addr) world.Question {
+// newRequest is a question of a kind that the services of serveAll answer.
+func newRequest(kind world.Kind, to netip.Addr) world.Request {
 	port := uint16(7000)
-	if kind == world.AskClosedTCP || kind == world.AskClosedUDP {
+	if kind == world.KindClosedTCP || kind == world.KindClosedUDP {
 		port = 7999
 	}
-	return world.Question{Kind: kind, To: netip.AddrPortFrom(to, port)}
+	return world.Request{Kind: kind, To: netip.AddrPortFrom(to, port)}
 }
 
-func TestEveryKindOfQuestionIsAnsweredByTheDefaultUplink(t *testing.T) {
+func TestEveryKindIsAnsweredByTheDefaultUplink(t *testing.T) {
 	w := world.TwoISPs(t)
 	serveAll(w.Gateway, 7000)
 	wire := w.Uplinks[0].Wire.Record()
 	for _, to := range w.Uplinks[0].Addrs() {
 		for _, kind := range world.Kinds {
 			began := time.Now()
-			a := w.Client.Ask(ask(kind, to))
+			a := w.Client.Send(newRequest(kind, to))
 			if !a.OK {
 				t.Errorf("%s %s: %v", kind, to, a)
 			}
@@ -53,16 +53,16 @@ func TestEveryKindOfQuestionIsAnsweredByTheDefaultUplink(t *testing.T) {
 	}
 }
 
-func TestAnswersFromTheOtherUplinkAreRefused(t *testing.T) {
+func TestISPDropsRepliesFromAnotherPrefix(t *testing.T) {
 	w := world.TwoISPs(t)
 	serveAll(w.Gateway, 7000)
 	right, wrong := w.Uplinks[1].Wire.Record(), w.Uplinks[0].Wire.Record()
 	refused := w.Uplinks[0].Refused.Record()
 	for _, to := range w.Uplinks[1].Addrs() {
 		for _, kind := range world.Kinds {
-			q := ask(kind, to)
-			q.Silence, q.Timeout = true, 50*time.Millisecond
-			if a := w.Client.Ask(q); a.OK || a.From.IsValid() {
+			q := newRequest(kind, to)
+			q.ExpectTimeout, q.Timeout = true, 50*time.Millisecond
+			if a := w.Client.Send(q); a.OK || a.From.IsValid() {
 				t.Errorf("%s %s: %v", kind, to, a)
 			}
 		}
@@ -84,8 +84,8 @@ func TestRecorderSeesAHandshake(t *testing.T) {
 	w := world.TwoISPs(t)
 	w.Gateway.ServeTCP(7000)
 	wire := w.Uplinks[0].Wire.Record(func(p world.Packet) bool { return p.Flags.Is(world.SYN) })
-	a := w.Client.Ask(world.Question{Kind: world.AskTCP, To: w.Uplinks[0].Port4(7000), From: netip.MustParseAddrPort("203.0.113.10:4444")})
-	if !a.OK || a.By != "gw" || a.At != w.Uplinks[0].Port4(7000) || a.Saw != netip.MustParseAddrPort("203.0.113.10:4444") {
+	a := w.Client.Send(world.Request{Kind: world.KindTCP, To: w.Uplinks[0].Port4(7000), From: netip.MustParseAddrPort("203.0.113.10:4444")})
+	if !a.OK || a.Host != "gw" || a.Local != w.Uplinks[0].Port4(7000) || a.Peer != netip.MustParseAddrPort("203.0.113.10:4444") {
 		t.Fatal(a)
 	}
 	w.Settle()

@@ -12,9 +12,9 @@ import (
 	"replypath/uplinks"
 )
 
-// Leases is where systemd-networkd keeps a file for each lease, named by the link's index. It is the host's: the
+// LeasesDir is where systemd-networkd keeps a file for each lease, named by the link's index. It is the host's: the
 // indices of another network namespace mean other links.
-const Leases = "/run/systemd/netif/leases"
+const LeasesDir = "/run/systemd/netif/leases"
 
 // Read adds the gateways of leases to links that have no IPv4 default route of their own. A lease that cannot be read
 // is none.
@@ -30,17 +30,17 @@ func Read(dir string, facts *uplinks.Facts) {
 	for _, f := range files {
 		index, err := strconv.Atoi(f.Name())
 		l, exists := byIndex[index]
-		if err != nil || !exists || hasDefault(l) {
+		if err != nil || !exists || hasIPv4Default(l) {
 			continue
 		}
-		if router := router(filepath.Join(dir, f.Name())); router.IsValid() {
-			l.Defaults = append(l.Defaults, uplinks.NextHop{Family: uplinks.IPv4, Gateway: router, Learnt: true})
+		if router := leaseRouter(filepath.Join(dir, f.Name())); router.IsValid() {
+			l.Defaults = append(l.Defaults, uplinks.NextHop{Family: uplinks.IPv4, Gateway: router, Dynamic: true})
 			facts.Links[l.Name] = l
 		}
 	}
 }
 
-func hasDefault(l uplinks.Link) bool {
+func hasIPv4Default(l uplinks.Link) bool {
 	for _, hop := range l.Defaults {
 		if hop.Family == uplinks.IPv4 {
 			return true
@@ -49,8 +49,8 @@ func hasDefault(l uplinks.Link) bool {
 	return false
 }
 
-// router is the lease's first router (RFC 2132, option 3).
-func router(path string) netip.Addr {
+// leaseRouter is the lease's first router (RFC 2132, option 3).
+func leaseRouter(path string) netip.Addr {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return netip.Addr{}

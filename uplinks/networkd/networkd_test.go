@@ -10,7 +10,7 @@ import (
 	"replypath/uplinks/networkd"
 )
 
-func TestALeaseGivesTheGatewayThatTheKernelWasNotTold(t *testing.T) {
+func TestLeaseGivesGatewayOfLinkWithoutDefaultRoute(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"2":     "# This is private data. Do not parse.\nADDRESS=192.0.2.2\nNETMASK=255.255.255.0\nROUTER=192.0.2.1 192.0.2.9\n",

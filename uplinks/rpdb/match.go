@@ -2,12 +2,12 @@ package rpdb
 
 import "fmt"
 
-// miss names the first selector that the packet does not meet, and what the packet has there; empty when it meets all of
+// mismatch names the first selector that the packet does not meet, and what the packet has there; empty when it meets all of
 // them. It does not know "not". The order is the kernel's (fib_rule_match, fib4_rule_match, fib6_rule_match).
-func (r *Rule) miss(p Packet) string {
+func (r *Rule) mismatch(p Packet) string {
 	switch {
-	case r.In != "" && r.In != p.in() && (p.VRF == "" || r.In != p.VRF):
-		return "in by " + p.in()
+	case r.In != "" && r.In != p.ingress() && (p.VRF == "" || r.In != p.VRF):
+		return "in by " + p.ingress()
 	case r.Out != "" && r.Out != p.Out && (p.Out == "" || r.Out != p.VRF):
 		if p.Out == "" {
 			return "bound to no link"
@@ -19,7 +19,7 @@ func (r *Rule) miss(p Packet) string {
 		return "not from a tunnel"
 	case r.L3mdev && p.VRF == "":
 		return "in no VRF"
-	case r.Users != nil && (p.UID < r.Users.First || p.UID > r.Users.Last):
+	case r.UIDs != nil && (p.UID < r.UIDs.First || p.UID > r.UIDs.Last):
 		return fmt.Sprintf("uid %d", p.UID)
 	case r.From.IsValid() && r.From.Bits() > 0 && !r.From.Contains(p.source()):
 		if !p.From.IsValid() {
@@ -29,20 +29,20 @@ func (r *Rule) miss(p Packet) string {
 	case r.To.IsValid() && !r.To.Contains(p.To):
 		return fmt.Sprintf("to %s", p.To)
 	}
-	return r.missInside(p)
+	return r.transportMismatch(p)
 }
 
-func (r *Rule) missInside(p Packet) string {
+func (r *Rule) transportMismatch(p Packet) string {
 	switch {
 	case (r.TOS^p.TOS)&r.TOSMask != 0:
 		return fmt.Sprintf("tos %#x", p.TOS)
-	case r.Label&r.LabelMask != 0:
+	case r.FlowLabel&r.FlowLabelMask != 0:
 		return "flow label 0"
 	case r.Proto != 0 && r.Proto != p.Proto:
 		return ProtocolName(p.Proto)
-	case !r.Sport.holds(p.Sport):
+	case !r.Sport.contains(p.Sport):
 		return fmt.Sprintf("sport %d", p.Sport)
-	case !r.Dport.holds(p.Dport):
+	case !r.Dport.contains(p.Dport):
 		return fmt.Sprintf("dport %d", p.Dport)
 	}
 	return ""

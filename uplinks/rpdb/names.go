@@ -14,8 +14,8 @@ type Names struct {
 	Static string
 }
 
-// Table is the table's name, or else its number.
-func (n Names) Table(t uplinks.Table) string {
+// TableName is the table's name, or else its number.
+func (n Names) TableName(t uplinks.Table) string {
 	if name, ok := n.Tables[t]; ok {
 		return name
 	}
@@ -30,8 +30,8 @@ func (n Names) Table(t uplinks.Table) string {
 	return fmt.Sprint(uint32(t))
 }
 
-// Protocol is the name of who says to have added a rule or a route, or else the number.
-func (n Names) Protocol(p uint8) string {
+// ProtocolName is the name of who says to have added a rule or a route, or else the number.
+func (n Names) ProtocolName(p uint8) string {
 	if name, ok := n.Protocols[p]; ok {
 		return name
 	}

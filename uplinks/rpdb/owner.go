@@ -18,8 +18,8 @@ func (d *Database) Owner(r *Rule, n Names) string {
 	case r.Protocol == kernel && (r.Priority == 0 || r.Priority >= 32766 || r.L3mdev):
 		return "kernel"
 	}
-	for _, p := range patterns {
-		if p.fits(d, r) {
+	for _, p := range ownerPatterns {
+		if p.matches(d, r) {
 			return p.owner
 		}
 	}
@@ -32,16 +32,16 @@ func (d *Database) Owner(r *Rule, n Names) string {
 	return UnknownOwner
 }
 
-// patterns are known by the numbers in the programs' own sources and manuals.
-var patterns = []struct {
-	owner string
-	fits  func(*Database, *Rule) bool
+// ownerPatterns are known by the numbers in the programs' own sources and manuals.
+var ownerPatterns = []struct {
+	owner   string
+	matches func(*Database, *Rule) bool
 }{
 	{"Tailscale", func(_ *Database, r *Rule) bool {
 		return r.Priority >= 5210 && r.Priority <= 5270 && (r.Mask == 0xff0000 || r.Table == 52)
 	}},
 	{"wg-quick", func(d *Database, r *Rule) bool {
-		return r.wireguard() || r.spared() && slices.ContainsFunc(d.Rules, func(o Rule) bool { return o.wireguard() })
+		return r.isWGQuickTunnelRule() || r.isWGQuickMainRule() && slices.ContainsFunc(d.Rules, func(o Rule) bool { return o.isWGQuickTunnelRule() })
 	}},
 	{"mwan3", func(_ *Database, r *Rule) bool {
 		byLink := r.In != "" && r.Priority > 1000 && r.Priority < 1256 && r.Table == uplinks.Table(r.Priority-1000)
@@ -64,13 +64,13 @@ var patterns = []struct {
 	}},
 }
 
-// wireguard is the rule that wg-quick(8) adds for all traffic but the tunnel's own.
-func (r *Rule) wireguard() bool {
+// isWGQuickTunnelRule is the rule that wg-quick(8) adds for all traffic but the tunnel's own.
+func (r *Rule) isWGQuickTunnelRule() bool {
 	return r.Not && r.Mask == 0xffffffff && r.Action == uplinks.Lookup && r.Mark == uint32(r.Table)
 }
 
-// spared is the rule that wg-quick(8) adds so that main's specific routes stay. ip(8) gives rules no protocol unless it
+// isWGQuickMainRule is the rule that wg-quick(8) adds so that main's specific routes stay. ip(8) gives rules no protocol unless it
 // is told one.
-func (r *Rule) spared() bool {
+func (r *Rule) isWGQuickMainRule() bool {
 	return (r.Protocol == boot || r.Protocol == unspec) && r.Action == uplinks.Lookup && r.Table == uplinks.MainTable && r.SuppressLength == 0
 }

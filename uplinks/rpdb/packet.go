@@ -27,7 +27,7 @@ type Packet struct {
 // loopback is the link by which the kernel says that the host's own packets come in.
 const loopback = "lo"
 
-func (p Packet) in() string {
+func (p Packet) ingress() string {
 	if p.In == "" {
 		return loopback
 	}
@@ -39,7 +39,7 @@ func (p Packet) source() netip.Addr {
 	if p.From.IsValid() {
 		return p.From
 	}
-	return p.Family.Any().Addr()
+	return p.Family.DefaultPrefix().Addr()
 }
 
 // String prints the packet as ip-route(8) takes it behind "get".

@@ -28,7 +28,7 @@ func (r *Route) String() string {
 		w = append(w, fmt.Sprintf("tos %#x", r.TOS))
 	}
 	if refusals[r.Type] == 0 {
-		w = append(w, r.way())
+		w = append(w, r.hopsText())
 	}
 	if r.Src.IsValid() {
 		w = append(w, "src "+r.Src.String())
@@ -50,8 +50,8 @@ func (r *Route) Kind() string {
 	return fmt.Sprintf("type %d", r.Type)
 }
 
-// way is where the route leads to.
-func (r *Route) way() string {
+// hopsText is where the route leads to.
+func (r *Route) hopsText() string {
 	var w []string
 	if r.Nexthop != 0 {
 		w = append(w, fmt.Sprintf("nhid %d", r.Nexthop))

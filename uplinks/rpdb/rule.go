@@ -18,19 +18,19 @@ type Rule struct {
 	Mask     uint32
 	// What the type of service byte must be, under a mask of what is compared. DSCP says that the rule was written with
 	// dscp and not with tos.
-	TOS, TOSMask uint8
-	DSCP         bool
-	Label        uint32 // flow label, under LabelMask
-	LabelMask    uint32
-	Proto        uint8 // 0: any
-	Sport, Dport Ports
-	Users        *Users // nil: all
-	Tunnel       uint64 // tun_id; 0: any
-	L3mdev       bool   // only for links in a VRF, whose table is asked
-	Unknown      []uint16
-	Action       uplinks.Action
-	Table        uplinks.Table
-	Goto         uplinks.Priority
+	TOS, TOSMask  uint8
+	DSCP          bool
+	FlowLabel     uint32 // flow label, under FlowLabelMask
+	FlowLabelMask uint32
+	Proto         uint8 // 0: any
+	Sport, Dport  PortRange
+	UIDs          *UIDRange // nil: all
+	Tunnel        uint64    // tun_id; 0: any
+	L3mdev        bool      // only for links in a VRF, whose table is asked
+	UnknownAttrs  []uint16
+	Action        uplinks.Action
+	Table         uplinks.Table
+	Goto          uplinks.Priority
 	// Suppressors, as in uplinks.Rule.
 	SuppressLength int32
 	SuppressGroup  int64
@@ -43,15 +43,15 @@ const (
 	Prohibit    uplinks.Action = 8
 )
 
-// Ports are those from First to Last, or with a Mask those that agree with First in its bits. The zero Ports are all.
-type Ports struct{ First, Last, Mask uint16 }
+// PortRange are those from First to Last, or with a Mask those that agree with First in its bits. The zero PortRange are all.
+type PortRange struct{ First, Last, Mask uint16 }
 
-// Users are the owners of sockets from First to Last.
-type Users struct{ First, Last uint32 }
+// UIDRange are the owners of sockets from First to Last.
+type UIDRange struct{ First, Last uint32 }
 
-func (p Ports) holds(port uint16) bool {
+func (p PortRange) contains(port uint16) bool {
 	switch {
-	case p == Ports{}:
+	case p == PortRange{}:
 		return true
 	case p.Mask != 0:
 		return (p.First^port)&p.Mask == 0
@@ -59,11 +59,11 @@ func (p Ports) holds(port uint16) bool {
 	return p.First <= port && port <= p.Last
 }
 
-// inside reports whether the rule looks at what is behind the packet's IP header.
-func (r *Rule) inside() bool {
-	return r.Proto != 0 || r.Sport != Ports{} || r.Dport != Ports{}
+// selectsTransport reports whether the rule looks at what is behind the packet's IP header.
+func (r *Rule) selectsTransport() bool {
+	return r.Proto != 0 || r.Sport != PortRange{} || r.Dport != PortRange{}
 }
 
-// dissects reports whether the rule makes the kernel look behind the IP header of what comes in. One for the host's own
+// needsFlowDissection reports whether the rule makes the kernel look behind the IP header of what comes in. One for the host's own
 // packets does not (fib_rule_requires_fldissect).
-func (r *Rule) dissects() bool { return r.In != loopback && r.inside() }
+func (r *Rule) needsFlowDissection() bool { return r.In != loopback && r.selectsTransport() }

@@ -22,7 +22,7 @@ func (r *Rule) Text(n Names) string {
 		w = append(w, "to "+prefixText(r.To))
 	}
 	w = append(w, r.selectors()...)
-	w = append(w, r.does(n))
+	w = append(w, r.actionText(n))
 	if r.SuppressLength != uplinks.NoSuppress {
 		w = append(w, fmt.Sprintf("suppress_prefixlength %d", r.SuppressLength))
 	}
@@ -40,29 +40,29 @@ func (r *Rule) selectors() (w []string) {
 	}
 	add(r.TOSMask != 0 && !r.DSCP, "tos %#x", r.TOS)
 	add(r.TOSMask != 0 && r.DSCP, "dscp %#x/%#x", r.TOS>>2, r.TOSMask>>2)
-	add(r.LabelMask != 0, "flowlabel %#x/%#x", r.Label, r.LabelMask)
+	add(r.FlowLabelMask != 0, "flowlabel %#x/%#x", r.FlowLabel, r.FlowLabelMask)
 	add(r.Mask != 0, "fwmark %#x/%#x", r.Mark, r.Mask)
 	add(r.In != "", "iif %s", r.In)
 	add(r.Out != "", "oif %s", r.Out)
 	add(r.Tunnel != 0, "tun_id %d", r.Tunnel)
-	if r.Users != nil {
-		add(true, "uidrange %d-%d", r.Users.First, r.Users.Last)
+	if r.UIDs != nil {
+		add(true, "uidrange %d-%d", r.UIDs.First, r.UIDs.Last)
 	}
 	add(r.Proto != 0, "ipproto %s", ProtocolName(r.Proto))
-	add(r.Sport != Ports{}, "sport %s", r.Sport)
-	add(r.Dport != Ports{}, "dport %s", r.Dport)
-	for _, u := range r.Unknown {
+	add(r.Sport != PortRange{}, "sport %s", r.Sport)
+	add(r.Dport != PortRange{}, "dport %s", r.Dport)
+	for _, u := range r.UnknownAttrs {
 		add(true, "(attribute %d)", u)
 	}
 	return w
 }
 
-func (r *Rule) does(n Names) string {
+func (r *Rule) actionText(n Names) string {
 	switch {
 	case r.L3mdev:
 		return "lookup [l3mdev-table]"
 	case r.Action == uplinks.Lookup:
-		return "lookup " + n.Table(r.Table)
+		return "lookup " + n.TableName(r.Table)
 	case r.Action == uplinks.Goto:
 		return fmt.Sprintf("goto %d", r.Goto)
 	}
@@ -70,7 +70,7 @@ func (r *Rule) does(n Names) string {
 }
 
 // String prints the ports as ip-rule(8) takes them.
-func (p Ports) String() string {
+func (p PortRange) String() string {
 	switch {
 	case p.Mask != 0 && p.Mask != 0xffff:
 		return fmt.Sprintf("%d/%#x", p.First, p.Mask)

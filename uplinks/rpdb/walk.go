@@ -12,7 +12,7 @@ type Outcome string
 
 // The outcomes. All but the last two send it on to the next rule.
 const (
-	Missed     Outcome = "missed"     // the rule is not for it
+	NotMatched Outcome = "missed"     // the rule is not for it
 	NoOp       Outcome = "nop"        // nothing
 	Unresolved Outcome = "unresolved" // a goto to where no rule is
 	Empty      Outcome = "empty"      // the table has no route for it
@@ -28,9 +28,9 @@ type Step struct {
 	Rule    *Rule
 	Outcome Outcome
 	// Why tells which selector was not met, and what the packet has there. A rule with "not" is for such packets.
-	Why   string
-	Table uplinks.Table // that was asked, 0 when none was
-	Route *Route        // that the table gave
+	Mismatch string
+	Table    uplinks.Table // that was asked, 0 when none was
+	Route    *Route        // that the table gave
 	// ByHash says that another hop of the route would have made another outcome, and the packet's hash chooses the hop.
 	ByHash bool
 }
@@ -45,11 +45,11 @@ type Answer struct {
 func (d *Database) Walk(p Packet) (steps []Step, a Answer) {
 	p.VRF = d.vrf(p)
 	for at := 0; at < len(d.Rules); at++ {
-		s := d.visit(&d.Rules[at], p)
+		s := d.evaluate(&d.Rules[at], p)
 		steps = append(steps, s)
 		switch s.Outcome {
 		case Jumped:
-			at = d.target(s.Rule.Goto) - 1
+			at = d.ruleIndex(s.Rule.Goto) - 1
 		case Decided:
 			return steps, s.answer()
 		}
@@ -64,37 +64,37 @@ func (d *Database) vrf(p Packet) string {
 	return d.Links[p.In].VRF
 }
 
-// target is the first rule of that priority, or -1.
-func (d *Database) target(p uplinks.Priority) int {
+// ruleIndex is the first rule of that priority, or -1.
+func (d *Database) ruleIndex(p uplinks.Priority) int {
 	return slices.IndexFunc(d.Rules, func(r Rule) bool { return r.Priority == p })
 }
 
-func (d *Database) visit(r *Rule, p Packet) Step {
-	s := Step{Rule: r, Why: r.miss(p)}
+func (d *Database) evaluate(r *Rule, p Packet) Step {
+	s := Step{Rule: r, Mismatch: r.mismatch(p)}
 	switch {
-	case (s.Why == "") == r.Not:
-		s.Outcome = Missed
+	case (s.Mismatch == "") == r.Not:
+		s.Outcome = NotMatched
 	case r.Action == uplinks.Nop:
 		s.Outcome = NoOp
-	case r.Action == uplinks.Goto && d.target(r.Goto) < 0:
+	case r.Action == uplinks.Goto && d.ruleIndex(r.Goto) < 0:
 		s.Outcome = Unresolved
 	case r.Action == uplinks.Goto:
 		s.Outcome = Jumped
 	case r.Action != uplinks.Lookup:
 		s.Outcome = Decided
 	default:
-		d.ask(&s, p)
+		d.lookUpTable(&s, p)
 	}
 	return s
 }
 
-// ask looks the packet up in the rule's table.
-func (d *Database) ask(s *Step, p Packet) {
+// lookUpTable looks the packet up in the rule's table.
+func (d *Database) lookUpTable(s *Step, p Packet) {
 	s.Table = s.Rule.Table
 	if s.Rule.L3mdev {
 		s.Table = d.Links[p.VRF].VRFTable
 	}
-	s.Route = d.find(s.Table, p)
+	s.Route = d.findRoute(s.Table, p)
 	switch {
 	case s.Route == nil:
 		s.Outcome = Empty

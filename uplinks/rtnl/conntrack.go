@@ -27,8 +27,8 @@ const (
 	ctaIcmp6ID  = 7
 )
 
-// Forget deletes connections from the kernel's table, each by its key. Those that are not there are no error.
-func Forget(flows []Flow) error {
+// DeleteConnections deletes connections from the kernel's table, each by its key. Those that are not there are no error.
+func DeleteConnections(flows []Flow) error {
 	if len(flows) == 0 {
 		return nil
 	}
@@ -69,16 +69,16 @@ func (f Flow) tuple() *nl.RtAttr {
 	proto := tuple.AddRtAttr(unix.NLA_F_NESTED|ctaProto, nil)
 	proto.AddRtAttr(ctaProtoNum, []byte{f.Proto})
 	port := func(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
-	echo := func(id int, kind byte) {
+	icmp := func(id int, kind byte) {
 		proto.AddRtAttr(id, port(f.From.Port()))
 		proto.AddRtAttr(id+1, []byte{kind})
 		proto.AddRtAttr(id+2, []byte{0})
 	}
 	switch f.Proto {
 	case unix.IPPROTO_ICMP:
-		echo(ctaIcmpID, 8)
+		icmp(ctaIcmpID, 8)
 	case unix.IPPROTO_ICMPV6:
-		echo(ctaIcmp6ID, 128)
+		icmp(ctaIcmp6ID, 128)
 	default:
 		proto.AddRtAttr(ctaSrcPort, port(f.From.Port()))
 		proto.AddRtAttr(ctaDstPort, port(f.To.Port()))

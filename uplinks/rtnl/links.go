@@ -19,19 +19,19 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 	if err != nil {
 		return err
 	}
-	of, err := h.readAddresses(ctx, 0)
+	addresses, err := h.readAddresses(ctx, 0)
 	if err != nil {
 		return err
 	}
-	h.names, h.indexes = map[int]string{}, map[string]int{}
+	h.linkNames, h.linkIndexes = map[int]string{}, map[string]int{}
 	for _, l := range links {
-		h.addLink(facts, have, l, of)
+		h.addLink(facts, have, l, addresses)
 	}
 	return nil
 }
 
-// lean has statistics left out: they would be most of what is told of a link.
-func lean() nl.NetlinkRequestData {
+// withoutStatistics has statistics left out: they would be most of what is told of a link.
+func withoutStatistics() nl.NetlinkRequestData {
 	return nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics))
 }
 
@@ -41,8 +41,8 @@ func (h *Handle) listLinks(ctx context.Context) (links []netlink.Link, err error
 		links = nil
 		req := h.request(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 		req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-		req.AddData(lean())
-		return each(req, unix.RTM_NEWLINK, func(m []byte) error {
+		req.AddData(withoutStatistics())
+		return forEachReply(req, unix.RTM_NEWLINK, func(m []byte) error {
 			l, err := netlink.LinkDeserialize(nil, m)
 			links = append(links, l)
 			return err
@@ -55,9 +55,9 @@ func (h *Handle) listLinks(ctx context.Context) (links []netlink.Link, err error
 func (h *Handle) linkByName(name string) (l netlink.Link, err error) {
 	req := h.request(unix.RTM_GETLINK, unix.NLM_F_ACK)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	req.AddData(lean())
+	req.AddData(withoutStatistics())
 	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	err = each(req, unix.RTM_NEWLINK, func(m []byte) (err error) { l, err = netlink.LinkDeserialize(nil, m); return err })
+	err = forEachReply(req, unix.RTM_NEWLINK, func(m []byte) (err error) { l, err = netlink.LinkDeserialize(nil, m); return err })
 	if err == nil && l == nil {
 		err = unix.ENODEV
 	}
@@ -65,9 +65,9 @@ func (h *Handle) linkByName(name string) (l netlink.Link, err error) {
 }
 
 // addLink fills in a link, given the addresses of all.
-func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Link, of map[int][]uplinks.Addr) {
+func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Link, addresses map[int][]uplinks.Addr) {
 	a := l.Attrs()
-	h.names[a.Index], h.indexes[a.Name] = a.Name, a.Index
+	h.linkNames[a.Index], h.linkIndexes[a.Name] = a.Name, a.Index
 	facts.Links[a.Name] = uplinks.Link{
 		Name:         a.Name,
 		Index:        a.Index,
@@ -76,14 +76,14 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
 		Group:        uplinks.Group(a.Group),
 		PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
-		VRF:          vrf(l),
-		Addrs:        of[a.Index],
+		VRF:          vrfTable(l),
+		Addrs:        addresses[a.Index],
 	}
 	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
 }
 
-// vrf is the table of the VRF that a link is, or is in.
-func vrf(l netlink.Link) uplinks.Table {
+// vrfTable is the table of the VRF that a link is, or is in.
+func vrfTable(l netlink.Link) uplinks.Table {
 	if master, is := l.(*netlink.Vrf); is {
 		return uplinks.Table(master.Table)
 	}
@@ -93,19 +93,19 @@ func vrf(l netlink.Link) uplinks.Table {
 	return 0
 }
 
-// addr is the zero Addr for nil.
-func addr(ip net.IP) netip.Addr {
+// toAddr is the zero Addr for nil.
+func toAddr(ip net.IP) netip.Addr {
 	a, _ := netip.AddrFromSlice(ip)
 	return a.Unmap()
 }
 
-// Index is the number of a link, 0 for the empty name. A link that was read has the number that it had then: what is
+// LinkIndex is the number of a link, 0 for the empty name. A link that was read has the number that it had then: what is
 // written of it follows from what was read of that one, and fails when it has gone meanwhile, whosoever has its name now.
-func (h *Handle) Index(link string) (int, error) {
+func (h *Handle) LinkIndex(link string) (int, error) {
 	if link == "" {
 		return 0, nil
 	}
-	if index, read := h.indexes[link]; read {
+	if index, known := h.linkIndexes[link]; known {
 		return index, nil
 	}
 	l, err := h.linkByName(link)

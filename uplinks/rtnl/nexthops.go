@@ -11,13 +11,13 @@ import (
 
 // Nexthop objects (linux/nexthop.h). The library knows none.
 const (
-	newNexthop = 104 // RTM_NEWNEXTHOP
-	delNexthop = 105 // RTM_DELNEXTHOP
-	getNexthop = 106 // RTM_GETNEXTHOP
-	nhaID      = 1
-	nhaGroup   = 2
-	nhaOif     = 5
-	nhaGateway = 6
+	rtmNewNexthop = 104 // RTM_NEWNEXTHOP
+	rtmDelNexthop = 105 // RTM_DELNEXTHOP
+	rtmGetNexthop = 106 // RTM_GETNEXTHOP
+	nhaID         = 1
+	nhaGroup      = 2
+	nhaOif        = 5
+	nhaGateway    = 6
 )
 
 // nexthopHeader is a struct nhmsg for all objects.
@@ -26,37 +26,37 @@ type nexthopHeader struct{}
 func (nexthopHeader) Len() int          { return 8 }
 func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
 
-// objects are the numbers of those by which routes lead that say something of a link, and of those in them. It is for
+// nexthopSet are the numbers of those by which routes lead that say something of a link, and of those in them. It is for
 // several goroutines at once.
-type objects struct{ sync.Map }
+type nexthopSet struct{ sync.Map }
 
-// note notes the objects of a route, given all objects where the kernel tells of routes only the number: then it does not
+// track notes the objects of a route, given all objects where the kernel tells of routes only the number: then it does not
 // tell either that a route's object has another in it now.
-func (o *objects) note(r *listed, all map[uint32]nexthop) {
-	if r.nexthop == 0 || !r.tells() {
+func (s *nexthopSet) track(r *rawRoute, all map[uint32]nexthop) {
+	if r.nexthop == 0 || !r.affectsLinks() {
 		return
 	}
-	o.Store(r.nexthop, true)
-	for _, id := range all[r.nexthop].order {
-		o.Store(id, true)
+	s.Store(r.nexthop, true)
+	for _, id := range all[r.nexthop].memberIDs {
+		s.Store(id, true)
 	}
 }
 
-// used reports whether it is one of them. One that goes is one no more: whatever comes to have its number is another.
-func (o *objects) used(id uint32, goes bool) (used bool) {
-	if goes {
-		_, used = o.LoadAndDelete(id)
+// tracked reports whether it is one of them. One that goes is one no more: whatever comes to have its number is another.
+func (s *nexthopSet) tracked(id uint32, deleted bool) (ok bool) {
+	if deleted {
+		_, ok = s.LoadAndDelete(id)
 	} else {
-		_, used = o.Load(id)
+		_, ok = s.Load(id)
 	}
-	return used
+	return ok
 }
 
-// objectOf is the number of the object that a message is about; 0: none.
-func objectOf(data []byte) (id uint32) {
-	for kind, v := range attributes(data[min(nexthopHeader{}.Len(), len(data)):]) {
-		if kind == nhaID {
-			id = v.word()
+// nexthopID is the number of the object that a message is about; 0: none.
+func nexthopID(data []byte) (id uint32) {
+	for attrType, v := range attrs(data[min(nexthopHeader{}.Len(), len(data)):]) {
+		if attrType == nhaID {
+			id = v.uint32()
 		}
 	}
 	return id
@@ -64,63 +64,63 @@ func objectOf(data []byte) (id uint32) {
 
 // nexthop is an object: a hop, or a group of others.
 type nexthop struct {
-	hop   hop
-	group map[uint32]int // weights by number
-	order []uint32
+	hop       hop
+	weights   map[uint32]int // weights by number
+	memberIDs []uint32
 }
 
-// fillHops gives routes by nexthop objects their hops where the kernel tells only the number (the sysctl
+// resolveNexthops gives routes by nexthop objects their hops where the kernel tells only the number (the sysctl
 // nexthop_compat_mode is 0), and the objects, if it had to look at them.
-func fillHops(ctx context.Context, routes []listed) (all map[uint32]nexthop, err error) {
+func resolveNexthops(ctx context.Context, routes []rawRoute) (nexthops map[uint32]nexthop, err error) {
 	for i := range routes {
 		r := &routes[i]
-		if !r.bare() {
+		if !r.hasOnlyNexthopID() {
 			continue
 		}
-		if all == nil {
-			if all, err = nexthops(ctx); err != nil {
+		if nexthops == nil {
+			if nexthops, err = listNexthops(ctx); err != nil {
 				return nil, err
 			}
 		}
-		r.more = hopsOf(all, r.nexthop)
+		r.multipath = hopsOfNexthop(nexthops, r.nexthop)
 	}
-	return all, nil
+	return nexthops, nil
 }
 
-func hopsOf(objects map[uint32]nexthop, id uint32) (hops []hop) {
-	object := objects[id]
-	if object.group == nil {
+func hopsOfNexthop(nexthops map[uint32]nexthop, id uint32) (hops []hop) {
+	object := nexthops[id]
+	if object.weights == nil {
 		return []hop{object.hop}
 	}
-	for _, member := range object.order {
-		h := objects[member].hop
-		h.weight = object.group[member]
+	for _, member := range object.memberIDs {
+		h := nexthops[member].hop
+		h.weight = object.weights[member]
 		hops = append(hops, h)
 	}
 	return hops
 }
 
-func nexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
+func listNexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
 	err = dump(ctx, "nexthop objects", func() error {
 		all = map[uint32]nexthop{}
-		req := nl.NewNetlinkRequest(getNexthop, unix.NLM_F_DUMP)
+		req := nl.NewNetlinkRequest(rtmGetNexthop, unix.NLM_F_DUMP)
 		req.AddData(nexthopHeader{})
-		return each(req, newNexthop, func(m []byte) error {
+		return forEachReply(req, rtmNewNexthop, func(m []byte) error {
 			attrs, err := nl.ParseRouteAttr(m[min(8, len(m)):])
 			if err != nil || len(m) < 8 {
 				return err
 			}
-			object, id := nexthop{hop: hop{weight: 1, flags: uint8(value(m[4:]).word())}}, uint32(0)
+			object, id := nexthop{hop: hop{weight: 1, flags: uint8(attrValue(m[4:]).uint32())}}, uint32(0)
 			for _, a := range attrs {
-				switch v := value(a.Value); a.Attr.Type & typeMask {
+				switch v := attrValue(a.Value); a.Attr.Type & typeMask {
 				case nhaID:
-					id = v.word()
+					id = v.uint32()
 				case nhaOif:
-					object.hop.link = int(v.word())
+					object.hop.link = int(v.uint32())
 				case nhaGateway:
 					object.hop.via, _ = netip.AddrFromSlice(v)
 				case nhaGroup:
-					object.members(v)
+					object.parseMembers(v)
 				}
 			}
 			all[id] = object
@@ -130,11 +130,11 @@ func nexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
 	return all, err
 }
 
-// members reads an array of struct nexthop_grp.
-func (n *nexthop) members(v value) {
-	n.group = map[uint32]int{}
+// parseMembers reads an array of struct nexthop_grp.
+func (n *nexthop) parseMembers(v attrValue) {
+	n.weights = map[uint32]int{}
 	for ; len(v) >= 8; v = v[8:] {
-		n.group[v.word()] = int(v[4]) + 1
-		n.order = append(n.order, v.word())
+		n.weights[v.uint32()] = int(v[4]) + 1
+		n.memberIDs = append(n.memberIDs, v.uint32())
 	}
 }

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flagInvert is FIB_RULE_INVERT (linux/fib_rules.h).
-const flagInvert = 0x2
+// fibRuleInvert is FIB_RULE_INVERT (linux/fib_rules.h).
+const fibRuleInvert = 0x2
 
 // listRules gives the messages of a family's rules, in the order in which the kernel asks them.
 func (h *Handle) listRules(ctx context.Context, f uplinks.Family) (msgs [][]byte, err error) {
 	err = dump(ctx, f.String()+" rules", func() (err error) {
 		req := h.request(unix.RTM_GETRULE, unix.NLM_F_DUMP)
-		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(number(f))}})
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(addressFamily(f))}})
 		msgs, err = req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWRULE)
 		return err
 	})
@@ -35,47 +35,47 @@ func (h *Handle) readRules(ctx context.Context, f uplinks.Family, facts *uplinks
 		return err
 	}
 	for _, m := range msgs {
-		r, protocol, err := rule(m, f)
+		r, protocol, err := parseRule(m, f)
 		if err != nil {
 			return fmt.Errorf("read %s rules: %w", f, err)
 		}
 		if protocol == uplinks.Protocol {
 			have.Rules[r] = true
 		} else {
-			facts.Others = append(facts.Others, r)
-			if facts.Makers == nil {
-				facts.Makers = map[uplinks.Rule]uint8{}
+			facts.ForeignRules = append(facts.ForeignRules, r)
+			if facts.RuleProtocols == nil {
+				facts.RuleProtocols = map[uplinks.Rule]uint8{}
 			}
-			facts.Makers[r] = protocol
+			facts.RuleProtocols[r] = protocol
 		}
 	}
 	return nil
 }
 
-func rule(m []byte, f uplinks.Family) (r uplinks.Rule, protocol uint8, err error) {
+func parseRule(m []byte, f uplinks.Family) (r uplinks.Rule, protocol uint8, err error) {
 	header := nl.DeserializeRtMsg(m)
 	attrs, err := nl.ParseRouteAttr(m[header.Len():])
 	if err != nil {
 		return r, 0, err
 	}
-	r = uplinks.Rule{Family: f, Action: uplinks.Action(header.Type), Not: header.Flags&flagInvert != 0,
+	r = uplinks.Rule{Family: f, Action: uplinks.Action(header.Type), Not: header.Flags&fibRuleInvert != 0,
 		SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
-	var other []byte
+	var unwritten []byte
 	for _, a := range attrs {
 		if a.Attr.Type == nl.FRA_PROTOCOL {
 			protocol = a.Value[0]
-		} else if !readAttr(&r, a, header) {
-			other = append(other, raw(a)...)
+		} else if !setRuleAttr(&r, a, header) {
+			unwritten = append(unwritten, serializeAttr(a)...)
 		}
 	}
-	if len(other) > 0 || header.Tos != 0 {
-		r.Other = string(append([]byte{header.Tos, header.Dst_len}, other...))
+	if len(unwritten) > 0 || header.Tos != 0 {
+		r.Other = string(append([]byte{header.Tos, header.Dst_len}, unwritten...))
 	}
 	return r, protocol, nil
 }
 
-// readAttr reports whether the attribute is one that we write.
-func readAttr(r *uplinks.Rule, a syscall.NetlinkRouteAttr, header *nl.RtMsg) bool {
+// setRuleAttr reports whether the attribute is one that we write.
+func setRuleAttr(r *uplinks.Rule, a syscall.NetlinkRouteAttr, header *nl.RtMsg) bool {
 	word := func() uint32 {
 		if len(a.Value) < 4 {
 			return 0
@@ -98,7 +98,7 @@ func readAttr(r *uplinks.Rule, a syscall.NetlinkRouteAttr, header *nl.RtMsg) boo
 	case nl.FRA_SUPPRESS_IFGROUP:
 		r.SuppressGroup = int64(word())
 	case nl.FRA_IIFNAME:
-		r.In = unix.ByteSliceToString(a.Value)
+		r.IIF = unix.ByteSliceToString(a.Value)
 	case nl.FRA_SRC:
 		ip, _ := netip.AddrFromSlice(a.Value)
 		r.From = netip.PrefixFrom(ip, int(header.Src_len))
@@ -109,7 +109,7 @@ func readAttr(r *uplinks.Rule, a syscall.NetlinkRouteAttr, header *nl.RtMsg) boo
 	return true
 }
 
-// raw is the attribute as it stood in the message.
-func raw(a syscall.NetlinkRouteAttr) []byte {
+// serializeAttr is the attribute as it stood in the message.
+func serializeAttr(a syscall.NetlinkRouteAttr) []byte {
 	return nl.NewRtAttr(int(a.Attr.Type), a.Value).Serialize()
 }

@@ -19,12 +19,12 @@ type writer struct {
 	sequence uint32
 }
 
-// writeTime is what an answer may take, as in the library: whoever holds the kernel's lock for links holds up all who write.
-var writeTime = unix.Timeval{Sec: 60}
+// writeTimeout is what an answer may take, as in the library: whoever holds the kernel's lock for links holds up all who write.
+var writeTimeout = unix.Timeval{Sec: 60}
 
-// together is how many messages go at once. The kernel drops what it says to them when there is no room for it, and there
+// batchSize is how many messages go at once. The kernel drops what it says to them when there is no room for it, and there
 // is for some hundreds.
-const together = 64
+const batchSize = 64
 
 func openWriter() (*writer, error) {
 	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
@@ -34,7 +34,7 @@ func openWriter() (*writer, error) {
 	w := &writer{socket: socket}
 	err = errors.Join(
 		w.bind(),
-		os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &writeTime)),
+		os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &writeTimeout)),
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(socket, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)),
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(socket, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)),
 	)
@@ -61,29 +61,29 @@ func (w *writer) close() { unix.Close(w.socket) }
 
 // send gives what the kernel says to each message: it does all that it can.
 func (w *writer) send(all []message) []error {
-	said := make([]error, len(all))
-	for from := 0; from < len(all); from += together {
-		to := min(from+together, len(all))
-		if err := w.exchange(all[from:to], said[from:to]); err != nil {
-			for i := range said[from:to] {
-				said[from+i] = errors.Join(said[from+i], err)
+	results := make([]error, len(all))
+	for from := 0; from < len(all); from += batchSize {
+		to := min(from+batchSize, len(all))
+		if err := w.exchange(all[from:to], results[from:to]); err != nil {
+			for i := range results[from:to] {
+				results[from+i] = errors.Join(results[from+i], err)
 			}
 		}
 	}
-	return said
+	return results
 }
 
 // exchange fails when it is not known what became of the messages.
-func (w *writer) exchange(all []message, said []error) error {
-	first, text := w.sequence+1, []byte(nil)
+func (w *writer) exchange(all []message, results []error) error {
+	first, payload := w.sequence+1, []byte(nil)
 	for i, m := range all {
 		if w.sequence++; i == len(all)-1 {
-			m.acknowledged()
+			m.requestAck()
 		}
-		m.number(w.sequence)
-		text = append(text, m...)
+		m.setSequence(w.sequence)
+		payload = append(payload, m...)
 	}
-	if err := unix.Sendto(w.socket, text, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(w.socket, payload, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("write to a netlink socket: %w", err)
 	}
 	buffer := make([]byte, 8<<10)
@@ -104,15 +104,15 @@ func (w *writer) exchange(all []message, said []error) error {
 			if a.Header.Type != unix.NLMSG_ERROR || at >= len(all) {
 				continue // the answer to what was given up
 			}
-			if said[at] = answer(a); at == len(all)-1 {
+			if results[at] = parseAck(a); at == len(all)-1 {
 				return nil
 			}
 		}
 	}
 }
 
-// answer is what the kernel says to a message (linux/netlink.h, struct nlmsgerr), in words where it has any.
-func answer(a syscall.NetlinkMessage) error {
+// parseAck is what the kernel says to a message (linux/netlink.h, struct nlmsgerr), in words where it has any.
+func parseAck(a syscall.NetlinkMessage) error {
 	if len(a.Data) < 4 {
 		return unix.EBADMSG
 	}
@@ -124,9 +124,9 @@ func answer(a syscall.NetlinkMessage) error {
 	if a.Header.Flags&unix.NLM_F_ACK_TLVS == 0 || len(a.Data) < head {
 		return unix.Errno(errno)
 	}
-	words := unix.ByteSliceToString(inside(a.Data[head:], nl.NLMSGERR_ATTR_MSG))
-	if words == "" {
+	text := unix.ByteSliceToString(findAttr(a.Data[head:], nl.NLMSGERR_ATTR_MSG))
+	if text == "" {
 		return unix.Errno(errno)
 	}
-	return fmt.Errorf("%w: %s", unix.Errno(errno), words)
+	return fmt.Errorf("%w: %s", unix.Errno(errno), text)
 }

@@ -27,8 +27,8 @@ type ownedRule struct {
 	protocol uint8
 }
 
-// stranger is the protocol of what other programs add by hand (rtnetlink(7), RTPROT_STATIC).
-const stranger = 4
+// foreignProtocol is the protocol of what other programs add by hand (rtnetlink(7), RTPROT_STATIC).
+const foreignProtocol = 4
 
 // ErrExists is what the Fake says to a rule that it has already.
 var ErrExists = errors.New("file exists")
@@ -55,9 +55,9 @@ func NewFake(f uplinks.Facts) *Fake {
 
 // SetFacts makes the host like the facts from now on; a link that is gone takes its routes and tunables along.
 func (k *Fake) SetFacts(f uplinks.Facts) {
-	found := k.facts.Found
+	originals := k.facts.Originals
 	k.facts = clone(f)
-	k.facts.Found = found
+	k.facts.Originals = originals
 	for key, routes := range k.routes {
 		k.routes[key] = slices.DeleteFunc(routes, func(r uplinks.Route) bool {
 			_, exists := f.Links[r.Link]
@@ -83,7 +83,7 @@ func (k *Fake) SetFacts(f uplinks.Facts) {
 }
 
 // Observe hands out copies of what the host is like and of what is ours.
-func (k *Fake) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
+func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	have := uplinks.NewState()
 	maps.Copy(have.Tunables, k.values)
 	for _, r := range k.rules {
@@ -97,8 +97,8 @@ func (k *Fake) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Fact
 			have.Routes[key] = r
 		}
 	}
-	if only != nil {
-		return part(k.facts, only), within(have, only), ctx.Err()
+	if scopes != nil {
+		return factsWithin(k.facts, scopes), stateWithin(have, scopes), ctx.Err()
 	}
 	for tool, t := range k.tables {
 		t.observe(tool, have)
@@ -106,32 +106,32 @@ func (k *Fake) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Fact
 	return clone(k.facts), have, ctx.Err()
 }
 
-// part is what facts say of some shares.
-func part(f uplinks.Facts, only []uplinks.Share) uplinks.Facts {
-	p := uplinks.Facts{IPv6: f.IPv6, Links: map[string]uplinks.Link{}, Only: only}
-	for _, s := range only {
+// factsWithin is what facts say of some shares.
+func factsWithin(f uplinks.Facts, scopes []uplinks.Scope) uplinks.Facts {
+	p := uplinks.Facts{IPv6: f.IPv6, Links: map[string]uplinks.Link{}, Scopes: scopes}
+	for _, s := range scopes {
 		if l, there := f.Links[s.Link]; there {
 			p.Links[s.Link] = l
 		}
 	}
-	for _, r := range f.Routed {
+	for _, r := range f.GatewayRoutes {
 		if _, there := p.Links[r.Link]; there {
-			p.Routed = append(p.Routed, r)
+			p.GatewayRoutes = append(p.GatewayRoutes, r)
 		}
 	}
 	return clone(p)
 }
 
 func clone(f uplinks.Facts) uplinks.Facts {
-	f.Links, f.Tools, f.Found = maps.Clone(f.Links), maps.Clone(f.Tools), maps.Clone(f.Found)
+	f.Links, f.Tools, f.Originals = maps.Clone(f.Links), maps.Clone(f.Tools), maps.Clone(f.Originals)
 	for name, l := range f.Links {
 		l.Addrs, l.Defaults, l.Connected = slices.Clone(l.Addrs), slices.Clone(l.Defaults), slices.Clone(l.Connected)
 		f.Links[name] = l
 	}
-	if f.Found == nil {
-		f.Found = map[uplinks.Tunable]uplinks.Found{}
+	if f.Originals == nil {
+		f.Originals = map[uplinks.Tunable]uplinks.Original{}
 	}
-	f.Routed, f.Barred = slices.Clone(f.Routed), maps.Clone(f.Barred)
+	f.GatewayRoutes, f.UnreachableDefault = slices.Clone(f.GatewayRoutes), maps.Clone(f.UnreachableDefault)
 	return f
 }
 
@@ -147,31 +147,31 @@ func (k *Fake) Apply(ctx context.Context, s uplinks.Step) error {
 		if _, exists := k.values[t.Tunable]; !exists {
 			return fmt.Errorf("%s: no such tunable", t.Tunable)
 		}
-		k.remember(t)
+		k.saveOriginal(t)
 	}
-	return errors.Join(ctx.Err(), k.do(s))
+	return errors.Join(ctx.Err(), k.applyStep(s))
 }
 
-// remember keeps the first value that a tunable had before us, until it is back.
-func (k *Fake) remember(s uplinks.SetTunable) {
-	found, known := k.facts.Found[s.Tunable]
+// saveOriginal keeps the first value that a tunable had before us, until it is back.
+func (k *Fake) saveOriginal(s uplinks.SetTunable) {
+	original, known := k.facts.Originals[s.Tunable]
 	if !known {
-		found = uplinks.Found{Index: k.facts.Links[s.Tunable.Link].Index, Was: s.Was}
+		original = uplinks.Original{LinkIndex: k.facts.Links[s.Tunable.Link].Index, Value: s.Old}
 	}
-	found.Set = s.Value
-	k.facts.Found[s.Tunable] = found
-	if found.Was == s.Value {
-		delete(k.facts.Found, s.Tunable)
+	original.Applied = s.Value
+	k.facts.Originals[s.Tunable] = original
+	if original.Value == s.Value {
+		delete(k.facts.Originals, s.Tunable)
 	}
 }
 
-func (k *Fake) do(s uplinks.Step) error {
+func (k *Fake) applyStep(s uplinks.Step) error {
 	switch s := s.(type) {
 	case uplinks.AddRule:
 		return k.addRule(s.Rule, uplinks.Protocol)
-	case StrangerRule:
-		return k.addRule(s.Rule, stranger)
-	case OddRule:
+	case ForeignRule:
+		return k.addRule(s.Rule, foreignProtocol)
+	case ModifiedRule:
 		s.Rule.Other = s.Extra
 		return k.addRule(s.Rule, uplinks.Protocol)
 	case uplinks.DelRule:
@@ -198,7 +198,7 @@ func (k *Fake) do(s uplinks.Step) error {
 
 func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {
 	add := ownedRule{r, protocol}
-	if slices.ContainsFunc(k.rules, func(have ownedRule) bool { return have.twin() == add.twin() }) {
+	if slices.ContainsFunc(k.rules, func(have ownedRule) bool { return have.duplicateKey() == add.duplicateKey() }) {
 		return fmt.Errorf("add %s: %w", r, ErrExists)
 	}
 	if r.Action == uplinks.Goto && r.Goto <= r.Priority {
@@ -208,8 +208,8 @@ func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {
 	return nil
 }
 
-// twin leaves out what the kernel does not compare (net/core/fib_rules.c, rule_exists).
-func (r ownedRule) twin() ownedRule {
+// duplicateKey leaves out what the kernel does not compare (net/core/fib_rules.c, rule_exists).
+func (r ownedRule) duplicateKey() ownedRule {
 	r.rule.Not, r.rule.Goto = false, 0
 	return r
 }
@@ -217,8 +217,8 @@ func (r ownedRule) twin() ownedRule {
 // delRule deletes the first rule that has what the given one says; what it does not say can be anything (rule_find).
 func (k *Fake) delRule(r uplinks.Rule) {
 	at := slices.IndexFunc(k.rules, func(have ownedRule) bool {
-		if r.In == "" {
-			have.rule.In = ""
+		if r.IIF == "" {
+			have.rule.IIF = ""
 		}
 		if !r.From.IsValid() {
 			have.rule.From = r.From
@@ -232,7 +232,7 @@ func (k *Fake) delRule(r uplinks.Rule) {
 		if r.Other == "" {
 			have.rule.Other = ""
 		}
-		return have.twin() == ownedRule{r, uplinks.Protocol}.twin()
+		return have.duplicateKey() == ownedRule{r, uplinks.Protocol}.duplicateKey()
 	})
 	if at >= 0 {
 		k.rules = slices.Delete(k.rules, at, at+1)

@@ -14,8 +14,8 @@ func open(*testing.T) uplinkstest.World { return uplinkstest.NewFake(uplinkstest
 
 func TestConformance(t *testing.T) { uplinkstest.Conformance(t, open) }
 
-// TestEveryStepCanFail is the promise of Conformance for each step in turn, which would take long on a real kernel.
-func TestEveryStepCanFail(t *testing.T) {
+// TestFailureOfAnyStepIsReverted is the promise of Conformance for each step in turn, which would take long on a real kernel.
+func TestFailureOfAnyStepIsReverted(t *testing.T) {
 	w := open(t)
 	removed, moved := uplinkstest.Settings(), uplinkstest.Settings()
 	removed.Uplinks = removed.Uplinks[1:]
@@ -26,7 +26,7 @@ func TestEveryStepCanFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range plan {
-			uplinkstest.FailedChange(t, w, to, s.String())
+			uplinkstest.CheckFailedChange(t, w, to, s.String())
 		}
 		if _, err := uplinks.Sync(t.Context(), w, to); err != nil {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func TestEveryStepCanFail(t *testing.T) {
 	}
 }
 
-func TestTheFakeRefusesWhatTheKernelRefuses(t *testing.T) {
+func TestFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 	k := uplinkstest.NewFake(uplinkstest.Facts())
 	facts, _, _ := k.Observe(t.Context())
 	tool := facts.Tools[uplinks.IPv4]
@@ -74,7 +74,7 @@ func TestTheFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 	}
 }
 
-func TestTheFakeHandsOutCopies(t *testing.T) {
+func TestFakeObserveReturnsCopies(t *testing.T) {
 	k := uplinkstest.NewFake(uplinkstest.Facts())
 	facts, have, _ := k.Observe(t.Context())
 	clean := uplinkstest.Dump(have)
@@ -87,7 +87,7 @@ func TestTheFakeHandsOutCopies(t *testing.T) {
 	}
 }
 
-func TestTheFakeFailsWhenItIsTold(t *testing.T) {
+func TestFakeFailsStepsChosenByFail(t *testing.T) {
 	k := uplinkstest.NewFake(uplinkstest.Facts())
 	k.Fail = func(s uplinks.Step) error {
 		if _, ok := s.(uplinks.LoadChains); ok {

@@ -13,17 +13,17 @@ import (
 type World interface {
 	uplinks.Kernel
 	// By carries out a step as somebody else would: its lines, one by one, and nothing is remembered. Beside the steps
-	// of package uplinks there are StrangerRule, OddRule and PrependRoute.
-	By(t testing.TB, s uplinks.Step)
+	// of package uplinks there are ForeignRule, ModifiedRule and PrependRoute.
+	ApplyForeign(t testing.TB, s uplinks.Step)
 	// Others prints all rules, routes and mangle chains that are not ours.
-	Others(t testing.TB) string
+	DumpForeign(t testing.TB) string
 }
 
-// StrangerRule adds a rule that is like the given one, but not ours.
-type StrangerRule struct{ Rule uplinks.Rule }
+// ForeignRule adds a rule that is like the given one, but not ours.
+type ForeignRule struct{ Rule uplinks.Rule }
 
-// OddRule adds a rule that is ours by its protocol, with more to it than we ever write.
-type OddRule struct {
+// ModifiedRule adds a rule that is ours by its protocol, with more to it than we ever write.
+type ModifiedRule struct {
 	Rule  uplinks.Rule
 	Extra string // for ip-rule(8)
 }
@@ -31,11 +31,11 @@ type OddRule struct {
 // PrependRoute puts a route before all that have its key.
 type PrependRoute uplinks.SetRoute
 
-func (s StrangerRule) String() string {
-	return strings.Replace(uplinks.AddRule(s).String(), fmt.Sprintf("protocol %d", uplinks.Protocol), fmt.Sprintf("protocol %d", stranger), 1)
+func (s ForeignRule) String() string {
+	return strings.Replace(uplinks.AddRule(s).String(), fmt.Sprintf("protocol %d", uplinks.Protocol), fmt.Sprintf("protocol %d", foreignProtocol), 1)
 }
 
-func (s OddRule) String() string { return uplinks.AddRule{Rule: s.Rule}.String() + " " + s.Extra }
+func (s ModifiedRule) String() string { return uplinks.AddRule{Rule: s.Rule}.String() + " " + s.Extra }
 
 func (s PrependRoute) String() string {
 	return strings.Replace(uplinks.SetRoute(s).String(), "route replace", "route prepend", 1)
@@ -53,7 +53,7 @@ func Iptables(tool uplinks.Tool, commands ...string) uplinks.LoadChains {
 		}
 		text += c + "\n"
 	}
-	return uplinks.LoadChains{Tool: tool, Text: text + "COMMIT\n", New: made}
+	return uplinks.LoadChains{Tool: tool, Text: text + "COMMIT\n", Created: made}
 }
 
 func cutAny(s string, prefixes ...string) (string, bool) {
@@ -65,16 +65,16 @@ func cutAny(s string, prefixes ...string) (string, bool) {
 	return s, false
 }
 
-// By makes the Fake a World.
-func (k *Fake) By(t testing.TB, s uplinks.Step) {
+// ApplyForeign makes the Fake a World.
+func (k *Fake) ApplyForeign(t testing.TB, s uplinks.Step) {
 	t.Helper()
-	if err := k.do(s); err != nil {
+	if err := k.applyStep(s); err != nil {
 		t.Fatalf("%s: %v", s, err)
 	}
 }
 
-// Others prints what is not ours.
-func (k *Fake) Others(testing.TB) string {
+// DumpForeign prints what is not ours.
+func (k *Fake) DumpForeign(testing.TB) string {
 	var lines []string
 	for _, r := range k.rules {
 		if r.protocol != uplinks.Protocol {
@@ -89,7 +89,7 @@ func (k *Fake) Others(testing.TB) string {
 		}
 	}
 	for tool, t := range k.tables {
-		for _, line := range t.others() {
+		for _, line := range t.foreign() {
 			lines = append(lines, tool.Command+" "+line)
 		}
 	}
@@ -119,7 +119,7 @@ func Dump(s uplinks.State) string {
 		}
 	}
 	for k, h := range s.Hooks {
-		add("%s %s: %s, %d times, reached: %v", k.Tool.Command, k.Hook.Builtin, k.Hook.Rule, h.Times, h.Reached)
+		add("%s %s: %s, %d times, reached: %v", k.Tool.Command, k.Hook.Builtin, k.Hook.Rule, h.Count, h.Reachable)
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

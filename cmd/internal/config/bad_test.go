@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the messages that are given into testdata")
 
-func TestReadBad(t *testing.T) {
+func TestInvalidFilesAreReportedInFull(t *testing.T) {
 	tests := []struct{ name, file string }{
 		{"an id does not fit the mask", "bad-id-mask.toml"},
 		{"an id is below 1", "bad-id-zero.toml"},
@@ -87,7 +87,7 @@ func TestReadBad(t *testing.T) {
 	var files []string
 	for _, test := range tests {
 		files = append(files, filepath.Join("testdata", test.file))
-		t.Run(test.name, func(t *testing.T) { checkMessage(t, filepath.Join("testdata", test.file)) })
+		t.Run(test.name, func(t *testing.T) { checkGolden(t, filepath.Join("testdata", test.file)) })
 	}
 	for _, pattern := range []string{"testdata/bad-*.toml", "testdata/bad-*/replypath.toml"} {
 		found, err := filepath.Glob(pattern)
@@ -102,8 +102,8 @@ func TestReadBad(t *testing.T) {
 	}
 }
 
-// checkMessage reads the file and compares the whole message with the text beside it, often enough to see chance.
-func checkMessage(t *testing.T, file string) {
+// checkGolden reads the file and compares the whole message with the text beside it, often enough to see chance.
+func checkGolden(t *testing.T, file string) {
 	golden := strings.TrimSuffix(file, ".toml") + ".txt"
 	for range 50 {
 		_, err := Read(file)

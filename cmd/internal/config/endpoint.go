@@ -10,78 +10,78 @@ import (
 )
 
 // fileEndpoint is the table [endpoint] as written.
-type fileEndpoint struct{ listen, token, cert, key *text }
+type fileEndpoint struct{ listen, token, cert, key *stringValue }
 
-func (t table) endpoint() fileEndpoint {
+func (t table) asEndpoint() fileEndpoint {
 	return fileEndpoint{
-		listen: t.text("listen", endpointKeys),
-		token:  t.text("token_file", endpointKeys),
-		cert:   t.text("tls_cert", endpointKeys),
-		key:    t.text("tls_key", endpointKeys),
+		listen: t.stringAt("listen", endpointKeys),
+		token:  t.stringAt("token_file", endpointKeys),
+		cert:   t.stringAt("tls_cert", endpointKeys),
+		key:    t.stringAt("tls_key", endpointKeys),
 	}
 }
 
-// believe is the usual endpoint with what is written in its place.
-func (f fileEndpoint) believe(usual health.Endpoint) health.Endpoint {
-	e := usual
+// resolve is the usual endpoint with what is written in its place.
+func (f fileEndpoint) resolve(defaults health.EndpointSettings) health.EndpointSettings {
+	e := defaults
 	if f.listen != nil {
-		e.Listen = f.listen.socket(e.Listen)
+		e.Listen = f.listen.asAddrPort(e.Listen)
 	}
-	e.TokenFile = f.token.file(e.TokenFile)
-	e.CertFile = f.cert.file(e.CertFile)
-	e.KeyFile = f.key.file(e.KeyFile)
-	switch cert, key := f.cert.given(), f.key.given(); {
+	e.TokenFile = f.token.asPath(e.TokenFile)
+	e.CertFile = f.cert.asPath(e.CertFile)
+	e.KeyFile = f.key.asPath(e.KeyFile)
+	switch cert, key := f.cert.isSet(), f.key.isSet(); {
 	case cert && !key:
-		f.cert.wrong("add tls_key, or leave out tls_cert", "tls_cert has no tls_key")
+		f.cert.addMistake("add tls_key, or leave out tls_cert", "tls_cert has no tls_key")
 	case key && !cert:
-		f.key.wrong("add tls_cert, or leave out tls_key", "tls_key has no tls_cert")
+		f.key.addMistake("add tls_cert, or leave out tls_key", "tls_key has no tls_cert")
 	}
 	return e
 }
 
-// socket reads an address and a port to listen at.
-func (t *text) socket(usual netip.AddrPort) netip.AddrPort {
-	if t.is == off {
+// asAddrPort reads an address and a port to listen at.
+func (t *stringValue) asAddrPort(fallback netip.AddrPort) netip.AddrPort {
+	if t.val == off {
 		return netip.AddrPort{}
 	}
-	a, err := netip.ParseAddrPort(t.is)
-	switch is := unfit(a.Addr().WithZone("")); {
+	a, err := netip.ParseAddrPort(t.val)
+	switch is := notUnicast(a.Addr().WithZone("")); {
 	case err != nil:
-		t.wrong(`write an address and a port, such as "127.0.0.1:9717" or "[::1]:9717", or "off"`,
-			"%s %q is not an address and a port", t.key, t.is)
+		t.addMistake(`write an address and a port, such as "127.0.0.1:9717" or "[::1]:9717", or "off"`,
+			"%s %q is not an address and a port", t.key, t.val)
 	case a.Port() == 0:
-		t.wrong("use a port from 1 to 65535", "%s %q has no port", t.key, t.is)
+		t.addMistake("use a port from 1 to 65535", "%s %q has no port", t.key, t.val)
 	case a.Addr().Is4In6():
-		t.wrong("write it as "+netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String(), "%s %s is %s", t.key, a, is)
+		t.addMistake("write it as "+netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String(), "%s %s is %s", t.key, a, is)
 	case is != "" && !a.Addr().IsLoopback() && !a.Addr().IsUnspecified():
-		t.wrong("write an address of this host", "%s %s is %s", t.key, a, is)
+		t.addMistake("write an address of this host", "%s %s is %s", t.key, a, is)
 	default:
 		return a
 	}
-	return usual
+	return fallback
 }
 
-// given reports whether the key stands for something.
-func (t *text) given() bool { return t != nil && t.is != "" }
+// isSet reports whether the key stands for something.
+func (t *stringValue) isSet() bool { return t != nil && t.val != "" }
 
-// file is the path of a file. An empty text is none.
-func (t *text) file(usual string) string {
+// asPath is the path of a file. An empty text is none.
+func (t *stringValue) asPath(fallback string) string {
 	switch {
 	case t == nil:
-		return usual
-	case t.is == "":
+		return fallback
+	case t.val == "":
 		return ""
 	}
-	if message, remedy := wrongPath(t.is); message != "" {
-		t.wrong(remedy, "%s %s", t.key, message)
-		return usual
+	if message, remedy := checkPath(t.val); message != "" {
+		t.addMistake(remedy, "%s %s", t.key, message)
+		return fallback
 	}
-	return t.is
+	return t.val
 }
 
-// wrongPath says what is wrong with the path of a file, and nothing when it is right. Whether the file is there is
+// checkPath says what is wrong with the path of a file, and nothing when it is right. Whether the file is there is
 // another question.
-func wrongPath(s string) (message, remedy string) {
+func checkPath(s string) (message, remedy string) {
 	switch {
 	case s == "":
 		return "is empty", "write the path of a file"
@@ -97,26 +97,26 @@ func wrongPath(s string) (message, remedy string) {
 	return "", ""
 }
 
-// believePrograms checks the programs that are told of events.
-func believePrograms(written []text) (all []string) {
+// resolvePrograms checks the programs that are told of events.
+func resolvePrograms(written []stringValue) (all []string) {
 	for i, t := range written {
-		if message, remedy := wrongPath(t.is); message != "" {
-			t.wrong(remedy, "%s %s", t.key, message)
+		if message, remedy := checkPath(t.val); message != "" {
+			t.addMistake(remedy, "%s %s", t.key, message)
 			continue
 		}
-		if t.twice(written[:i]) {
+		if t.reportDuplicate(written[:i]) {
 			continue
 		}
-		all = append(all, t.is)
+		all = append(all, t.val)
 	}
 	return all
 }
 
-// twice remembers that the same stands earlier in the list.
-func (t text) twice(earlier []text) bool {
+// reportDuplicate remembers that the same stands earlier in the list.
+func (t stringValue) reportDuplicate(earlier []stringValue) bool {
 	for _, e := range earlier {
-		if e.is == t.is {
-			t.wrong("leave one of them out", "%s names %q twice", t.key, t.is)
+		if e.val == t.val {
+			t.addMistake("leave one of them out", "%s names %q twice", t.key, t.val)
 			return true
 		}
 	}

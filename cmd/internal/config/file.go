@@ -6,70 +6,70 @@ import (
 	"slices"
 )
 
-// fileTop is the top of a file as written. What is nil was not written, or was of the wrong type, which is told by then.
-type fileTop struct {
-	mask, priority, tableBase, linkGroup *number
-	backend                              *text
-	inside, prove, onChange              []text
+// fileMain is the top of a file as written. What is nil was not written, or was of the wrong type, which is told by then.
+type fileMain struct {
+	mask, priority, tableBase, linkGroup *intValue
+	backend                              *stringValue
+	inside, prove, onChange              []stringValue
 	probes                               fileTiming
-	otherwise                            *text
+	otherwise                            *stringValue
 	endpoint                             fileEndpoint
-	proof                                fileProving
+	proof                                fileProof
 }
 
 // fileUplink is an uplink as written.
 type fileUplink struct {
 	name     string
 	src      *source
-	head     *value // the table; nil when it is a whole file
-	id       *number
-	link     *text // the key "interface"
-	gateway  []text
-	whenDown *text
-	quorum   *number
+	header   *value // the table; nil when it is a whole file
+	id       *intValue
+	iface    *stringValue // the key "interface"
+	gateway  []stringValue
+	whenDown *stringValue
+	quorum   *intValue
 	probes   []fileProbe
 }
 
-// written reads what the file says, without judging the values. It is not ok when the file is not TOML.
-func (s *source) written() (top fileTop, ups []fileUplink, ok bool) {
+// extract reads what the file says, without judging the values. It is not ok when the file is not TOML.
+func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 	if !s.parse() {
-		return fileTop{}, nil, false
+		return fileMain{}, nil, false
 	}
 	if s.name != "" {
-		return fileTop{}, []fileUplink{s.root().uplink(s.name, nil)}, true
+		return fileMain{}, []fileUplink{s.root().asUplink(s.name, nil)}, true
 	}
 	t := s.root()
-	t.unknown(topKeys)
-	probes := t.below("probes", probesKeys)
-	top = fileTop{
-		mask:      t.number("mask", topKeys),
-		priority:  t.number("priority", topKeys),
-		tableBase: t.number("table_base", topKeys),
-		linkGroup: t.number("link_group", topKeys),
-		backend:   t.text("backend", topKeys),
-		inside:    t.list("inside", topKeys),
-		prove:     t.list("prove", topKeys),
-		onChange:  t.list("on_change", topKeys),
-		probes:    probes.timing(probesKeys),
-		otherwise: probes.text("otherwise", probesKeys),
-		endpoint:  t.below("endpoint", endpointKeys).endpoint(),
-		proof:     t.below("proof", proofKeys).proving(),
+	t.rejectUnknownKeys(topKeys)
+	probes := t.subtable("probes", probeDefaultsKeys)
+	top = fileMain{
+		mask:      t.intAt("mask", topKeys),
+		priority:  t.intAt("priority", topKeys),
+		tableBase: t.intAt("table_base", topKeys),
+		linkGroup: t.intAt("link_group", topKeys),
+		backend:   t.stringAt("backend", topKeys),
+		inside:    t.stringsAt("inside", topKeys),
+		prove:     t.stringsAt("prove", topKeys),
+		onChange:  t.stringsAt("on_change", topKeys),
+		probes:    probes.timingAt(probeDefaultsKeys),
+		otherwise: probes.stringAt("otherwise", probeDefaultsKeys),
+		endpoint:  t.subtable("endpoint", endpointKeys).asEndpoint(),
+		proof:     t.subtable("proof", proofKeys).asProof(),
 	}
-	for name, v := range t.tables("uplinks", topKeys) {
-		if below, ok := v.table(); ok {
-			ups = append(ups, below.uplink(name, &v))
+	for name, v := range t.subtables("uplinks", topKeys) {
+		if below, ok := v.asTable(); ok {
+			ups = append(ups, below.asUplink(name, &v))
 			continue
 		}
-		v.misfit("a table", `{ id = 1, gateway = "auto" }, or as [uplinks.NAME]`)
+		v.addTypeMistake("a table", `{ id = 1, gateway = "auto" }, or as [uplinks.NAME]`)
 	}
 	// Of two that share something the second is in the wrong, and second is what stands below.
-	order := s.order()
+	order := s.uplinkOrder()
 	slices.SortFunc(ups, func(a, b fileUplink) int { return cmp.Compare(order[a.name], order[b.name]) })
 	return top, ups, true
 }
 
-// order is which uplink stands above which.
-func (s *source) order() map[string]int {
+// uplinkOrder is which uplink stands above which.
+func (s *source) uplinkOrder() map[string]int {
 	order := map[string]int{}
 	for i, key := range s.meta.Keys() {
 		if len(key) < 2 || key[0] != "uplinks" {
@@ -82,39 +82,41 @@ func (s *source) order() map[string]int {
 	return order
 }
 
-// uplink reads one uplink's table.
-func (t table) uplink(name string, head *value) fileUplink {
-	t.unknown(uplinkKeys)
+// asUplink reads one uplink's table.
+func (t table) asUplink(name string, head *value) fileUplink {
+	t.rejectUnknownKeys(uplinkKeys)
 	u := fileUplink{
 		name:     name,
 		src:      t.src,
-		head:     head,
-		id:       t.number("id", uplinkKeys),
-		link:     t.text("interface", uplinkKeys),
-		gateway:  t.textOrList("gateway", uplinkKeys),
-		whenDown: t.text("when_down", uplinkKeys),
-		quorum:   t.number("quorum", uplinkKeys),
+		header:   head,
+		id:       t.intAt("id", uplinkKeys),
+		iface:    t.stringAt("interface", uplinkKeys),
+		gateway:  t.stringOrStringsAt("gateway", uplinkKeys),
+		whenDown: t.stringAt("when_down", uplinkKeys),
+		quorum:   t.intAt("quorum", uplinkKeys),
 	}
-	u.wrongName(checkName("uplink", name))
+	u.reportName(checkName("uplink", name))
 	for _, required := range []string{"id", "gateway"} {
 		if _, ok := t.keys[required]; !ok {
-			t.src.wrong(u.place(), fmt.Sprintf("uplink %q has no %s", name, required),
+			t.src.addMistake(u.nameRange(), fmt.Sprintf("uplink %q has no %s", name, required),
 				fmt.Sprintf("add %s = %s", required, uplinkKeys.example(required)))
 		}
 	}
-	for name, v := range t.tables("probes", uplinkKeys) {
-		u.probes = append(u.probes, v.probe(name))
+	for name, v := range t.subtables("probes", uplinkKeys) {
+		u.probes = append(u.probes, v.asProbe(name))
 	}
 	return u
 }
 
-// place is where the uplink's name stands, or the top of its own file.
-func (u fileUplink) place() place {
-	if u.head == nil {
-		return place{}
+// nameRange is where the uplink's name stands, or the top of its own file.
+func (u fileUplink) nameRange() textRange {
+	if u.header == nil {
+		return textRange{}
 	}
-	return u.head.keyPlace()
+	return u.header.keyRange()
 }
 
-// where names the uplink's place for a mistake that stands elsewhere.
-func (u fileUplink) where() string { return fmt.Sprintf("%s:%d", u.src.path, u.src.line(u.place())) }
+// location names the uplink's place for a mistake that stands elsewhere.
+func (u fileUplink) location() string {
+	return fmt.Sprintf("%s:%d", u.src.path, u.src.line(u.nameRange()))
+}

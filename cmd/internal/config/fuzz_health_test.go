@@ -12,8 +12,8 @@ import (
 	"replypath/uplinks"
 )
 
-// validHealth says what the rules of watching forbid, in other words than the code under test.
-func validHealth(c Config) error {
+// checkHealth says what the rules of watching forbid, in other words than the code under test.
+func checkHealth(c Config) error {
 	if len(c.Health.Uplinks) != len(c.Uplinks) {
 		return errors.New("not as many uplinks are watched as there are")
 	}
@@ -30,10 +30,10 @@ func validHealth(c Config) error {
 			}
 		}
 	}
-	for i, s := range c.Health.Prove {
-		named := slices.ContainsFunc(c.Uplinks, func(u uplinks.Uplink) bool { return u.Name == s.On })
-		if s.Proto != "tcp" && s.Proto != "udp" || s.Port == 0 || s.On != "" && (!named || s.To.IsValid()) ||
-			s.To.IsValid() && !s.To.IsGlobalUnicast() || slices.Contains(c.Health.Prove[:i], s) {
+	for i, s := range c.Health.ProofServices {
+		named := slices.ContainsFunc(c.Uplinks, func(u uplinks.Uplink) bool { return u.Name == s.Uplink })
+		if s.Proto != "tcp" && s.Proto != "udp" || s.Port == 0 || s.Uplink != "" && (!named || s.Addr.IsValid()) ||
+			s.Addr.IsValid() && !s.Addr.IsGlobalUnicast() || slices.Contains(c.Health.ProofServices[:i], s) {
 			return errors.New("prove")
 		}
 	}
@@ -42,11 +42,11 @@ func validHealth(c Config) error {
 			return errors.New("on_change " + p)
 		}
 	}
-	return validProof(c.Health.Proof)
+	return checkProof(c.Health.Proof)
 }
 
-func validProof(p health.Proving) error {
-	if p.Every != 0 && (p.Every < 5*time.Second || p.Every > 24*time.Hour) {
+func checkProof(p health.ProofSettings) error {
+	if p.Interval != 0 && (p.Interval < 5*time.Second || p.Interval > 24*time.Hour) {
 		return errors.New("every")
 	}
 	for want4, a := range map[bool]netip.Addr{true: p.Source4, false: p.Source6} {
@@ -59,8 +59,8 @@ func validProof(p health.Proving) error {
 
 func validTiming(p health.Probe) bool {
 	between := func(d, low, high time.Duration) bool { return low <= d && d <= high }
-	loss := p.Loss == health.Percents{} || p.Loss.High <= 100 && p.Loss.Low < p.Loss.High && p.Loss.Low >= 0
-	latency := p.Latency == health.Durations{} || p.Latency.High <= time.Minute && p.Latency.Low < p.Latency.High && p.Latency.Low > 0
+	loss := p.Loss == health.LossThresholds{} || p.Loss.High <= 100 && p.Loss.Low < p.Loss.High && p.Loss.Low >= 0
+	latency := p.Latency == health.LatencyThresholds{} || p.Latency.High <= time.Minute && p.Latency.Low < p.Latency.High && p.Latency.Low > 0
 	return loss && latency && between(p.Interval, 100*time.Millisecond, time.Hour) && between(p.Timeout, 50*time.Millisecond, time.Minute) &&
 		between(p.Retry, 50*time.Millisecond, p.Interval) && p.Fall > 0 && p.Fall <= 100 && p.Rise > 0 && p.Rise <= 1000
 }
@@ -88,7 +88,7 @@ func validFile(p string) bool {
 	return strings.HasPrefix(p, "/") && filepath.Clean(p) == p && p != "/" && !strings.Contains(p, "\x00")
 }
 
-func validEndpoint(e health.Endpoint) error {
+func checkEndpoint(e health.EndpointSettings) error {
 	if e.Listen != (netip.AddrPort{}) && (!e.Listen.Addr().IsValid() || e.Listen.Port() == 0 || e.Listen.Addr().IsMulticast() || e.Listen.Addr().Is4In6()) {
 		return errors.New("listen")
 	}

@@ -53,15 +53,15 @@ func FuzzRead(f *testing.F) {
 		if len(sources()) == 0 {
 			return
 		}
-		c, mistakes := believe(sources())
-		if _, again := believe(sources()); again.String() != mistakes.String() {
+		c, mistakes := resolve(sources())
+		if _, again := resolve(sources()); again.String() != mistakes.String() {
 			t.Fatalf("two answers:\n%s\n%s", mistakes, again)
 		}
 		if len(mistakes) > 0 {
 			checkMistakes(t, mistakes, texts)
 			return
 		}
-		if err := valid(c); err != nil {
+		if err := checkConfig(c); err != nil {
 			t.Fatalf("%v: %+v", err, c)
 		}
 		checkProposal(t, c.Settings)
@@ -95,14 +95,14 @@ func checkProposal(t *testing.T, s uplinks.Settings) {
 	if err := Propose(&text, s, nil); err != nil {
 		t.Fatalf("%v: %+v", err, s)
 	}
-	back, mistakes := believe([]*source{{path: "proposal", text: text.String()}})
+	back, mistakes := resolve([]*source{{path: "proposal", text: text.String()}})
 	if diff := gocmp.Diff(s, back.Settings, byValue); diff != "" || len(mistakes) > 0 {
 		t.Fatalf("%s\n%s\n%s", diff, mistakes, text.String())
 	}
 }
 
-// valid says what the rules of the configuration forbid, in other words than the code under test.
-func valid(c Config) error {
+// checkConfig says what the rules of the configuration forbid, in other words than the code under test.
+func checkConfig(c Config) error {
 	run := strings.Trim(formatBits(uint32(c.Mask)), "0")
 	switch {
 	case run == "" || strings.Contains(run, "0"):
@@ -121,11 +121,11 @@ func valid(c Config) error {
 	links, ids, names := slices.Clone(c.Inside), map[marks.ID]bool{}, map[string]bool{}
 	for _, u := range c.Uplinks {
 		links = append(links, u.Link)
-		if ids[u.ID] || names[u.Name] || u.ID < 1 || u.ID > c.Mask.MaxID() || !validName(u.Name) || slices.Contains(tableNames, u.Name) {
+		if ids[u.ID] || names[u.Name] || u.ID < 1 || u.ID > c.Mask.MaxID() || !validName(u.Name) || slices.Contains(reservedTableNames, u.Name) {
 			return errors.New("id or name of " + u.Name)
 		}
 		ids[u.ID], names[u.Name] = true, true
-		if err := validGateways(u); err != nil {
+		if err := checkGateways(u); err != nil {
 			return err
 		}
 	}
@@ -134,7 +134,7 @@ func valid(c Config) error {
 			return errors.New("link " + link)
 		}
 	}
-	return cmp.Or(validHealth(c), validEndpoint(c.Endpoint))
+	return cmp.Or(checkHealth(c), checkEndpoint(c.Endpoint))
 }
 
 func formatBits(n uint32) (bits string) {
@@ -153,7 +153,7 @@ func validLink(s string) bool {
 		strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789._@+-") == ""
 }
 
-func validGateways(u uplinks.Uplink) error {
+func checkGateways(u uplinks.Uplink) error {
 	if u.Gateway4 == (uplinks.Gateway{}) && u.Gateway6 == (uplinks.Gateway{}) || u.WhenDown != uplinks.Hold && u.WhenDown != uplinks.Release {
 		return errors.New("gateway or when_down of " + u.Name)
 	}

@@ -10,20 +10,20 @@ import (
 // auto is the gateway that is learnt from the kernel's own routes.
 const auto = "auto"
 
-// gateways are an uplink's gateways, while they are read.
-type gateways struct {
+// gatewayList are an uplink's gateways, while they are read.
+type gatewayList struct {
 	link   string
 	v4, v6 uplinks.Gateway
-	seen   map[string]bool
+	given  map[string]bool
 }
 
-// believeGateways checks the gateways of an uplink. "auto" is for the families that have no address.
-func believeGateways(written []text, link string) (v4, v6 uplinks.Gateway) {
-	g := gateways{link: link, seen: map[string]bool{}}
+// resolveGateways checks the gateways of an uplink. "auto" is for the families that have no address.
+func resolveGateways(written []stringValue, link string) (v4, v6 uplinks.Gateway) {
+	g := gatewayList{link: link, given: map[string]bool{}}
 	for _, t := range written {
 		g.add(t)
 	}
-	if g.seen[auto] {
+	if g.given[auto] {
 		g.v4.Auto = !g.v4.Addr.IsValid()
 		g.v6.Auto = !g.v6.Addr.IsValid()
 	}
@@ -31,40 +31,40 @@ func believeGateways(written []text, link string) (v4, v6 uplinks.Gateway) {
 }
 
 // add takes over one gateway.
-func (g *gateways) add(t text) {
-	spelling, addr := t.is, netip.Addr{}
-	if t.is != auto {
+func (g *gatewayList) add(t stringValue) {
+	spelling, addr := t.val, netip.Addr{}
+	if t.val != auto {
 		var message, remedy string
-		if addr, message, remedy = g.parse(t.is); message != "" {
-			t.wrong(remedy, "%s", message)
+		if addr, message, remedy = g.parse(t.val); message != "" {
+			t.addMistake(remedy, "%s", message)
 			return
 		}
 		spelling = addr.String()
 	}
-	if g.seen[spelling] {
-		t.wrong("leave one of them out", "gateway %s is given twice", spelling)
+	if g.given[spelling] {
+		t.addMistake("leave one of them out", "gateway %s is given twice", spelling)
 		return
 	}
-	g.seen[spelling] = true
+	g.given[spelling] = true
 	switch {
-	case t.is == auto:
+	case t.val == auto:
 	case addr.Is4():
-		take(&g.v4, addr, t, "IPv4")
+		setGateway(&g.v4, addr, t, "IPv4")
 	default:
-		take(&g.v6, addr, t, "IPv6")
+		setGateway(&g.v6, addr, t, "IPv6")
 	}
 }
 
-func take(g *uplinks.Gateway, addr netip.Addr, t text, family string) {
+func setGateway(g *uplinks.Gateway, addr netip.Addr, t stringValue, family string) {
 	if g.Addr.IsValid() {
-		t.wrong("keep one gateway for each family", "%s is a second %s gateway, beside %s", addr, family, g.Addr)
+		t.addMistake("keep one gateway for each family", "%s is a second %s gateway, beside %s", addr, family, g.Addr)
 		return
 	}
 	g.Addr = addr
 }
 
 // parse reads an address without its zone, which may only repeat the uplink's interface.
-func (g *gateways) parse(s string) (addr netip.Addr, message, remedy string) {
+func (g *gatewayList) parse(s string) (addr netip.Addr, message, remedy string) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
 		if prefix, err := netip.ParsePrefix(s); err == nil {
@@ -77,16 +77,16 @@ func (g *gateways) parse(s string) (addr netip.Addr, message, remedy string) {
 	}
 	addr = addr.WithZone("")
 	if addr.Is4In6() {
-		return addr, fmt.Sprintf("gateway %s is %s", addr, unfit(addr)), "write it as " + addr.Unmap().String()
+		return addr, fmt.Sprintf("gateway %s is %s", addr, notUnicast(addr)), "write it as " + addr.Unmap().String()
 	}
-	if is := unfit(addr); is != "" {
+	if is := notUnicast(addr); is != "" {
 		return addr, fmt.Sprintf("gateway %s is %s", addr, is), `write the router's own address, or "auto"`
 	}
 	return addr, "", ""
 }
 
-// unfit says why no single other host can have the address.
-func unfit(addr netip.Addr) string {
+// notUnicast says why no single other host can have the address.
+func notUnicast(addr netip.Addr) string {
 	switch {
 	case addr.Is4In6():
 		return "an IPv4 address in IPv6 form"

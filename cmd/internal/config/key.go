@@ -38,10 +38,10 @@ var (
 		{"target", `"icmp://203.0.113.9"`},
 		{"status", "204, or [200, 299]"},
 		{"body", `"ok"`},
-	}, usualKeys)
+	}, sharedProbeKeys)
 	// What the top says for all probes, and for where there is none.
-	probesKeys = slices.Concat(keys{{"otherwise", `"gateway"`}}, usualKeys)
-	usualKeys  = keys{
+	probeDefaultsKeys = slices.Concat(keys{{"otherwise", `"gateway"`}}, sharedProbeKeys)
+	sharedProbeKeys   = keys{
 		{"interval", `"1s"`},
 		{"timeout", `"1s"`},
 		{"retry", `"200ms"`},
@@ -78,15 +78,15 @@ func (ks keys) String() string {
 	return strings.Join(names, ", ")
 }
 
-// unknown remembers the keys of the table that are not among those known. The library would take them in another
+// rejectUnknownKeys remembers the keys of the table that are not among those known. The library would take them in another
 // case than written, which is why it is not asked.
-func (t table) unknown(known keys) {
-	for _, name := range t.names() {
+func (t table) rejectUnknownKeys(known keys) {
+	for _, name := range t.keyNames() {
 		if known.has(name) {
 			continue
 		}
-		v, _ := t.value(name)
-		t.src.wrong(v.keyPlace(), fmt.Sprintf("unknown key %q", name), known.remedy(name, t))
+		v, _ := t.valueAt(name)
+		t.src.addMistake(v.keyRange(), fmt.Sprintf("unknown key %q", name), known.remedy(name, t))
 	}
 }
 
@@ -107,7 +107,7 @@ func (ks keys) remedy(name string, t table) string {
 	for _, below := range []struct {
 		keys  keys
 		table string
-	}{{usualKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probesKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
+	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
 		if below.keys.has(name) {
 			return "it belongs in a table " + below.table + "; " + there
 		}
@@ -119,7 +119,7 @@ func (ks keys) remedy(name string, t table) string {
 func (ks keys) nearest(name string) (near string, ok bool) {
 	best := 3
 	for _, k := range ks {
-		d := distance(strings.ToLower(name), k.name)
+		d := editDistance(strings.ToLower(name), k.name)
 		// A short key is not "near" when nothing of it is left.
 		if d < best && d < len(k.name) {
 			best, near = d, k.name
@@ -128,8 +128,8 @@ func (ks keys) nearest(name string) (near string, ok bool) {
 	return near, near != ""
 }
 
-// distance is how many letters must be added, dropped or replaced to make b of a.
-func distance(a, b string) int {
+// editDistance is how many letters must be added, dropped or replaced to make b of a.
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -7,39 +7,39 @@ import (
 )
 
 // An uplink's table is named after it, and these tables exist.
-var tableNames = []string{"main", "local", "default", "unspec"}
+var reservedTableNames = []string{"main", "local", "default", "unspec"}
 
 const (
-	longest = 15 // of names of uplinks and probes, and of links
-	small   = "abcdefghijklmnopqrstuvwxyz0123456789"
-	capital = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	maxNameLen = 15 // of names of uplinks and probes, and of links
+	lowerAlnum = "abcdefghijklmnopqrstuvwxyz0123456789"
+	upper      = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
 // isName reports whether an uplink or a probe can have the name.
-func isName(name string) bool { return madeOf(name, small+"_-") }
+func isName(name string) bool { return hasOnly(name, lowerAlnum+"_-") }
 
-// madeOf reports whether a name has only such characters, and at least one.
-func madeOf(name, characters string) bool {
-	return len(name) > 0 && len(name) <= longest && strings.Trim(name, characters) == ""
+// hasOnly reports whether a name has only such characters, and at least one.
+func hasOnly(name, characters string) bool {
+	return len(name) > 0 && len(name) <= maxNameLen && strings.Trim(name, characters) == ""
 }
 
 // checkName says what is wrong with the name of an uplink or probe, and nothing when it is right.
-func checkName(what, name string) (message, remedy string) {
+func checkName(kind, name string) (message, remedy string) {
 	switch {
 	case !isName(name):
-		return fmt.Sprintf("%q cannot be the name of %s", name, article(what)),
+		return fmt.Sprintf("%q cannot be the name of %s", name, withArticle(kind)),
 			"use 1 to 15 of the characters a-z, 0-9, _ and -"
-	case what == "uplink" && slices.Contains(tableNames, name):
+	case kind == "uplink" && slices.Contains(reservedTableNames, name):
 		return fmt.Sprintf("the uplink's table cannot be named %q: that is a routing table of the kernel", name),
-			"name the uplink otherwise; none may be called " + strings.Join(tableNames, ", ")
+			"name the uplink otherwise; none may be called " + strings.Join(reservedTableNames, ", ")
 	}
 	return "", ""
 }
 
-// checkLink says what is wrong with the name of an interface, and nothing when it is right.
-func checkLink(name string) (message, remedy string) {
+// checkInterface says what is wrong with the name of an interface, and nothing when it is right.
+func checkInterface(name string) (message, remedy string) {
 	switch {
-	case !madeOf(name, small+capital+"._@+-") || strings.ContainsAny(name[:1], "._@+-"):
+	case !hasOnly(name, lowerAlnum+upper+"._@+-") || strings.ContainsAny(name[:1], "._@+-"):
 		return fmt.Sprintf("%q cannot be the name of an interface", name),
 			"use 1 to 15 of the characters A-Z, a-z, 0-9, . _ @ + and -, beginning with a letter or digit"
 	case strings.HasSuffix(name, "+"):
@@ -51,20 +51,20 @@ func checkLink(name string) (message, remedy string) {
 	return "", ""
 }
 
-func article(what string) string {
-	if what == "uplink" {
-		return "an " + what
+func withArticle(kind string) string {
+	if kind == "uplink" {
+		return "an " + kind
 	}
-	return "a " + what
+	return "a " + kind
 }
 
-// wrongName remembers a mistake in the uplink's name.
-func (u fileUplink) wrongName(message, remedy string) {
+// reportName remembers a mistake in the uplink's name.
+func (u fileUplink) reportName(message, remedy string) {
 	if message == "" {
 		return
 	}
-	if u.head == nil {
+	if u.header == nil {
 		message, remedy = "the file's name is the uplink's: "+message, "rename the file: "+remedy
 	}
-	u.src.wrong(u.place(), message, remedy)
+	u.src.addMistake(u.nameRange(), message, remedy)
 }

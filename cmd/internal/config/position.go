@@ -7,20 +7,20 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// place is where something stands in a text, as byte offsets.
-type place struct{ start, end int }
+// textRange is where something stands in a text, as byte offsets.
+type textRange struct{ start, end int }
 
-// refusal is a value that cannot be decoded into. The library tells the position of a valid key in no other way
+// positionProbe is a value that cannot be decoded into. The library tells the position of a valid key in no other way
 // than in the error that it makes of this.
-type refusal struct{}
+type positionProbe struct{}
 
-func (*refusal) UnmarshalTOML(any) error { return errors.New("position") }
+func (*positionProbe) UnmarshalTOML(any) error { return errors.New("position") }
 
 // offset is where the library says that a value stands: the header of a table, the key in an inline table, and
 // otherwise somewhere in the line of its key, near the value. Tables that are only implied by a longer key have none.
 func (s *source) offset(p toml.Primitive) (offset int, ok bool) {
 	var pe toml.ParseError
-	if !errors.As(s.meta.PrimitiveDecode(p, new(refusal)), &pe) || pe.Position.Line == 0 {
+	if !errors.As(s.meta.PrimitiveDecode(p, new(positionProbe)), &pe) || pe.Position.Line == 0 {
 		return 0, false
 	}
 	return min(pe.Position.Start, len(s.text)), true
@@ -28,7 +28,7 @@ func (s *source) offset(p toml.Primitive) (offset int, ok bool) {
 
 // indentEnd is where the line that holds the offset begins, after its indentation.
 func (s *source) indentEnd(offset int) int {
-	return skip(s.text, strings.LastIndexByte(s.text[:offset], '\n')+1, blanks)
+	return skipSet(s.text, strings.LastIndexByte(s.text[:offset], '\n')+1, blanks)
 }
 
 // isHeader reports whether the offset of a value is that of a [table].
@@ -47,8 +47,8 @@ func (t table) isInline() bool {
 
 // statement is where the parts of a dotted key stand, and what they are the key of.
 type statement struct {
-	parts []place
-	value place
+	parts []textRange
+	value textRange
 }
 
 // statement finds the line, or the part of an inline table, by which the value got into the file.
@@ -63,52 +63,52 @@ func (v value) statement() (st statement, ok bool) {
 		start = offset
 	} else if s.isHeader(offset) {
 		header := start
-		start = skip(s.text, start, "[")
+		start = skipSet(s.text, start, "[")
 		st.parts, _ = scanKey(s.text, start)
-		st.value = place{header, scanList(s.text, header)}
+		st.value = textRange{header, scanList(s.text, header)}
 		return st, true
 	}
 	parts, end := scanKey(s.text, start)
-	first := skip(s.text, end, "="+blanks)
-	return statement{parts, place{first, scanValue(s.text, first)}}, true
+	first := skipSet(s.text, end, "="+blanks)
+	return statement{parts, textRange{first, scanValue(s.text, first)}}, true
 }
 
-// keyPlace is where the value's key stands: the part of it that is the value's own name.
-func (v value) keyPlace() place {
+// keyRange is where the value's key stands: the part of it that is the value's own name.
+func (v value) keyRange() textRange {
 	if st, ok := v.statement(); ok {
-		return st.part(0)
+		return st.keyPart(0)
 	}
-	return v.impliedPlace()
+	return v.impliedKeyRange()
 }
 
-// impliedPlace is where a table's name stands that is written only as the beginning of longer keys.
-func (v value) impliedPlace() place {
+// impliedKeyRange is where a table's name stands that is written only as the beginning of longer keys.
+func (v value) impliedKeyRange() textRange {
 	path := v.path()
 	for _, longer := range v.in.src.meta.Keys() {
 		if len(longer) <= len(path) || longer[:len(path)].String() != path.String() {
 			continue
 		}
 		if st, ok := v.in.src.root().walk(longer).statement(); ok {
-			return st.part(len(longer) - len(path))
+			return st.keyPart(len(longer) - len(path))
 		}
 	}
-	return place{}
+	return textRange{}
 }
 
-// part is the part of the key that stands so many parts before the last.
-func (st statement) part(before int) place {
+// keyPart is the part of the key that stands so many parts before the last.
+func (st statement) keyPart(before int) textRange {
 	if i := len(st.parts) - 1 - before; i >= 0 && i < len(st.parts) {
 		return st.parts[i]
 	}
 	return st.value
 }
 
-// place is where the value itself stands; of a table, its name.
-func (v value) place() place {
+// valueRange is where the value itself stands; of a table, its name.
+func (v value) valueRange() textRange {
 	st, ok := v.statement()
 	switch {
 	case !ok:
-		return v.impliedPlace()
+		return v.impliedKeyRange()
 	case v.element < 0:
 		return st.value
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // The same mistakes in every way of writing: « » enclose what must be pointed at, in this order.
-func TestPositions(t *testing.T) {
+func TestMistakesPointAtTheirText(t *testing.T) {
 	tests := []struct{ name, text string }{
 		{"a key at the top", "priority = «0»\n«prio» = 1\nuplinks.a = {id = 1, gateway = 'auto'}\n"},
 		{"a key in a table", "[uplinks.a]\ngateway='auto'\n\tid\t=\t«99»\t# 99\n«Id» = 1\n"},
@@ -23,12 +23,12 @@ func TestPositions(t *testing.T) {
 		{"escapes before an element", `uplinks.a = {id = 1, gateway = ["auto", «"\"]"», «'''']'''», «'\'»]}` + "\n"},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { checkPlaces(t, test.text) })
+		t.Run(test.name, func(t *testing.T) { checkPositions(t, test.text) })
 	}
 }
 
-// checkPlaces reads the text without its marks, and wants to be pointed at each place that they enclose.
-func checkPlaces(t *testing.T, marked string) {
+// checkPositions reads the text without its marks, and wants to be pointed at each place that they enclose.
+func checkPositions(t *testing.T, marked string) {
 	t.Helper()
 	var want []string
 	for n, line := range strings.Split(marked, "\n") {
@@ -40,7 +40,7 @@ func checkPlaces(t *testing.T, marked string) {
 		}
 	}
 	s := &source{path: "replypath.toml", text: strings.NewReplacer("«", "", "»", "").Replace(marked)}
-	_, mistakes := believe([]*source{s})
+	_, mistakes := resolve([]*source{s})
 	var got []string
 	for _, m := range mistakes {
 		at := fmt.Sprintf("%d:%d %s", m.Line, m.Col, m.Source[m.Col-1:m.Col-1+m.Len])

@@ -9,109 +9,109 @@ import (
 // fileProbe is a probe as written.
 type fileProbe struct {
 	name   string
-	target *text
+	target *stringValue
 	timing fileTiming
-	status *codes
-	body   *text
+	status *statusCodes
+	body   *stringValue
 }
 
-// probe reads one probe's table.
-func (v value) probe(name string) fileProbe {
-	t, ok := v.table()
+// asProbe reads one probe's table.
+func (v value) asProbe(name string) fileProbe {
+	t, ok := v.asTable()
 	if !ok {
-		v.misfit("a table", `{ target = "icmp://203.0.113.9" }`)
+		v.addTypeMistake("a table", `{ target = "icmp://203.0.113.9" }`)
 		return fileProbe{name: name}
 	}
 	if message, remedy := checkName("probe", name); message != "" {
-		t.src.wrong(v.keyPlace(), message, remedy)
+		t.src.addMistake(v.keyRange(), message, remedy)
 	}
-	t.unknown(probeKeys)
+	t.rejectUnknownKeys(probeKeys)
 	if _, ok := t.keys["target"]; !ok {
-		t.src.wrong(v.keyPlace(), fmt.Sprintf("probe %q has no target", name), "add target = "+probeKeys.example("target"))
+		t.src.addMistake(v.keyRange(), fmt.Sprintf("probe %q has no target", name), "add target = "+probeKeys.example("target"))
 	}
 	return fileProbe{
 		name:   name,
-		target: t.text("target", probeKeys),
-		timing: t.timing(probeKeys),
-		status: t.codes("status", probeKeys),
-		body:   t.text("body", probeKeys),
+		target: t.stringAt("target", probeKeys),
+		timing: t.timingAt(probeKeys),
+		status: t.statusAt("status", probeKeys),
+		body:   t.stringAt("body", probeKeys),
 	}
 }
 
-// believe checks one probe. usual is what it does not say itself.
-func (p fileProbe) believe(usual health.Probe) health.Probe {
-	b := p.timing.believe(usual)
+// resolve checks one probe. usual is what it does not say itself.
+func (p fileProbe) resolve(defaults health.Probe) health.Probe {
+	b := p.timing.resolve(defaults)
 	b.Name = p.name
 	if p.target == nil {
 		return b
 	}
-	target, message, remedy := parseTarget(p.target.is)
+	target, message, remedy := parseTarget(p.target.val)
 	if message != "" {
-		p.target.wrong(remedy, "target %q %s", p.target.is, message)
+		p.target.addMistake(remedy, "target %q %s", p.target.val, message)
 		return b
 	}
-	b.Target = p.answer(target)
+	b.Target = p.expectResponse(target)
 	return b
 }
 
-// answer completes the target with what a good answer is.
-func (p fileProbe) answer(t health.Target) health.Target {
+// expectResponse completes the target with what a good answer is.
+func (p fileProbe) expectResponse(t health.Target) health.Target {
 	const remedy = "leave it out, or ask an http:// or https:// target"
 	web := t.Kind == health.HTTP
 	if web {
-		t.Status = health.Codes{First: 200, Last: 399}
+		t.Status = health.StatusCodes{First: 200, Last: 399}
 	}
 	switch {
 	case p.status == nil:
 	case !web:
-		p.status.wrong(remedy, "a probe of kind %q gets no status", t.Kind)
+		p.status.addMistake(remedy, "a probe of kind %q gets no status", t.Kind)
 	default:
-		t.Status = p.status.believe(t.Status)
+		t.Status = p.status.resolve(t.Status)
 	}
 	switch {
 	case p.body == nil:
 	case !web:
-		p.body.wrong(remedy, "a probe of kind %q gets no body", t.Kind)
+		p.body.addMistake(remedy, "a probe of kind %q gets no body", t.Kind)
 	default:
-		t.Body = p.body.is
+		t.Body = p.body.val
 	}
 	return t
 }
 
-// codes are the HTTP status codes as written: one, or the first and the last of them.
-type codes struct {
+// statusCodes are the HTTP status codes as written: one, or the first and the last of them.
+type statusCodes struct {
 	value
-	first, last number
+	first, last intValue
 }
 
-// codes is the status or the list of two that the key stands for.
-func (t table) codes(key string, known keys) *codes {
-	v, ok := t.value(key)
+// statusAt is the status or the list of two that the key stands for.
+func (t table) statusAt(key string, known keys) *statusCodes {
+	v, ok := t.valueAt(key)
 	if !ok {
 		return nil
 	}
-	if one, ok := v.is.(int64); ok {
-		return &codes{v, number{v, one}, number{v, one}}
+	if one, ok := v.raw.(int64); ok {
+		return &statusCodes{v, intValue{v, one}, intValue{v, one}}
 	}
-	both, ok := v.two("an integer or a list of two", known)
+	both, ok := v.asPair("an integer or a list of two", known)
 	if !ok {
 		return nil
 	}
-	first, last := both[0].number(known), both[1].number(known)
+	first, last := both[0].asInt(known), both[1].asInt(known)
 	if first == nil || last == nil {
 		return nil
 	}
-	return &codes{v, *first, *last}
+	return &statusCodes{v, *first, *last}
 }
 
-func (c codes) believe(usual health.Codes) health.Codes {
-	first := within(&c.first, usual.First, 100, 599, "HTTP has no others")
+func (c statusCodes) resolve(defaults health.StatusCodes) health.StatusCodes {
+	first := inBounds(&c.first, defaults.First, 100, 599, "HTTP has no others")
 	if c.last.element < 0 {
-		return health.Codes{First: first, Last: first}
+		return health.StatusCodes{First: first, Last: first}
 	}
-	last := within(&c.last, usual.Last, 100, 599, "HTTP has no others")
-	if c.last.is < c.first.is {
-		c.wrong("write the smaller one first", "status ends before it begins: %d is below %d", c.last.is, c.first.is)
+	last := inBounds(&c.last, defaults.Last, 100, 599, "HTTP has no others")
+	if c.last.val < c.first.val {
+		c.addMistake("write the smaller one first", "status ends before it begins: %d is below %d", c.last.val, c.first.val)
 	}
-	return health.Codes{First: first, Last: last}
+	return health.StatusCodes{First: first, Last: last}
 }

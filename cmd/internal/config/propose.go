@@ -23,7 +23,7 @@ func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string) erro
 		p.uplink(u)
 	}
 	text := strings.TrimPrefix(p.String(), "\n")
-	if err := says(text, s); err != nil {
+	if err := checkReadsBack(text, s); err != nil {
 		return fmt.Errorf("propose configuration: %w", err)
 	}
 	if _, err := io.WriteString(w, text); err != nil {
@@ -32,20 +32,20 @@ func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string) erro
 	return nil
 }
 
-// says reads the text back, so that Settings that cannot be written is found here and not at the next start.
-func says(text string, s uplinks.Settings) error {
-	back, mistakes := believe([]*source{{path: "proposal", text: text}})
+// checkReadsBack reads the text back, so that Settings that cannot be written is found here and not at the next start.
+func checkReadsBack(text string, s uplinks.Settings) error {
+	back, mistakes := resolve([]*source{{path: "proposal", text: text}})
 	switch {
 	case len(mistakes) > 0:
 		return mistakes
-	case !same(back.Settings, s):
+	case !equalSettings(back.Settings, s):
 		return errors.New("no file can say it: it would read back differently")
 	}
 	return nil
 }
 
-// same reports whether the two mean the same: a list that is empty is as good as none.
-func same(a, b uplinks.Settings) bool {
+// equalSettings reports whether the two mean the same: a list that is empty is as good as none.
+func equalSettings(a, b uplinks.Settings) bool {
 	return slices.Equal(a.Inside, b.Inside) && slices.Equal(a.Uplinks, b.Uplinks) &&
 		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend
 }
@@ -69,11 +69,11 @@ func (p *proposal) comment(name string) {
 // settings writes what differs from the defaults.
 func (p *proposal) settings(s uplinks.Settings) {
 	d := uplinks.DefaultSettings()
-	p.differs("mask", s.Mask.String(), d.Mask.String())
-	p.differs("priority", fmt.Sprint(s.Priority), fmt.Sprint(d.Priority))
-	p.differs("table_base", fmt.Sprint(s.TableBase), fmt.Sprint(d.TableBase))
-	p.differs("link_group", fmt.Sprint(s.Group), fmt.Sprint(d.Group))
-	p.differs("backend", strconv.Quote(string(s.Backend)), strconv.Quote(string(marks.Auto)))
+	p.writeNonDefault("mask", s.Mask.String(), d.Mask.String())
+	p.writeNonDefault("priority", fmt.Sprint(s.Priority), fmt.Sprint(d.Priority))
+	p.writeNonDefault("table_base", fmt.Sprint(s.TableBase), fmt.Sprint(d.TableBase))
+	p.writeNonDefault("link_group", fmt.Sprint(s.Group), fmt.Sprint(d.Group))
+	p.writeNonDefault("backend", strconv.Quote(string(s.Backend)), strconv.Quote(string(marks.Auto)))
 	if len(s.Inside) == 0 {
 		return
 	}
@@ -84,7 +84,7 @@ func (p *proposal) settings(s uplinks.Settings) {
 	p.WriteString("]\n")
 }
 
-func (p *proposal) differs(key, value, usual string) {
+func (p *proposal) writeNonDefault(key, value, usual string) {
 	if value != usual {
 		fmt.Fprintf(p, "%-10s = %s\n", key, value)
 	}
@@ -98,14 +98,14 @@ func (p *proposal) uplink(u uplinks.Uplink) {
 	if u.Link != u.Name {
 		fmt.Fprintf(p, "interface = %q\n", u.Link)
 	}
-	fmt.Fprintf(p, "gateway   = %s\n", gatewayWords(u))
+	fmt.Fprintf(p, "gateway   = %s\n", formatGateways(u))
 	if u.WhenDown != uplinks.Hold {
 		fmt.Fprintf(p, "when_down = %q\n", u.WhenDown)
 	}
 }
 
-// gatewayWords writes the gateways of both families.
-func gatewayWords(u uplinks.Uplink) string {
+// formatGateways writes the gateways of both families.
+func formatGateways(u uplinks.Uplink) string {
 	var words []string
 	for _, g := range []uplinks.Gateway{u.Gateway4, u.Gateway6} {
 		if g.Addr.IsValid() {

@@ -49,18 +49,18 @@ when_down = "release"
 func TestProposeReadsBack(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		s := random(r)
+		s := randomSettings(r)
 		var text strings.Builder
 		if err := Propose(&text, s, map[string][]string{s.Uplinks[0].Name: {"a\rb\x00", `"""`, "\xff", "[x]\nid = 1"}}); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		if diff := cmp.Diff(s, read(t, []byte(text.String())).Settings, byValue); diff != "" {
+		if diff := cmp.Diff(s, readText(t, []byte(text.String())).Settings, byValue); diff != "" {
 			t.Fatalf("seed %d (-want +got):\n%s\n%s", seed, diff, text.String())
 		}
 	}
 }
 
-func TestProposeRefuses(t *testing.T) {
+func TestProposeRejectsUnwritableSettings(t *testing.T) {
 	tests := []struct {
 		name  string
 		spoil func(*uplinks.Settings)
@@ -86,8 +86,8 @@ func TestProposeRefuses(t *testing.T) {
 	}
 }
 
-// random is a configuration that is valid, and otherwise anything.
-func random(r *rand.Rand) uplinks.Settings {
+// randomSettings is a configuration that is valid, and otherwise anything.
+func randomSettings(r *rand.Rand) uplinks.Settings {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	s := uplinks.DefaultSettings()
 	s.Mask = []marks.Mask{marks.DefaultMask, 0xff00, 0x80000000, 0xffffffff}[r.IntN(4)]

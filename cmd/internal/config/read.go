@@ -18,20 +18,20 @@ const maxSize = 1 << 20
 // configuration; it is fs.ErrNotExist when there is neither the file nor any file in uplinks.d, and says which file
 // or folder when one cannot be read.
 func Read(path string) (Config, error) {
-	sources, err := open(path)
+	sources, err := readSources(path)
 	if err != nil {
 		return Config{}, err
 	}
-	c, mistakes := believe(sources)
+	c, mistakes := resolve(sources)
 	if len(mistakes) > 0 {
 		return Config{}, mistakes
 	}
 	return c, nil
 }
 
-// open reads the texts of all files.
-func open(path string) (sources []*source, err error) {
-	text, missing := load(path)
+// readSources reads the texts of all files.
+func readSources(path string) (sources []*source, err error) {
+	text, missing := readFile(path)
 	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
 		return nil, missing
 	}
@@ -49,7 +49,7 @@ func open(path string) (sources []*source, err error) {
 		if !isTOML || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		s, err := loadUplink(filepath.Join(folder, e.Name()), name)
+		s, err := readUplinkFile(filepath.Join(folder, e.Name()), name)
 		sources, errs = append(sources, s), append(errs, err)
 	}
 	if len(sources) == 0 {
@@ -58,9 +58,9 @@ func open(path string) (sources []*source, err error) {
 	return sources, errors.Join(errs...)
 }
 
-// loadUplink reads the file of one uplink.
-func loadUplink(path, name string) (*source, error) {
-	text, err := load(path)
+// readUplinkFile reads the file of one uplink.
+func readUplinkFile(path, name string) (*source, error) {
+	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The folder lists it. To call it missing would read as if there were no configuration.
 		err = fmt.Errorf("read configuration: %s: listed in its folder, but not there", path)
@@ -68,12 +68,12 @@ func loadUplink(path, name string) (*source, error) {
 	return &source{path: path, name: name, text: text}, err
 }
 
-// load reads one file, whose symbolic links are followed. A byte order mark is left out.
-func load(path string) (text string, err error) {
+// readFile reads one file, whose symbolic links are followed. A byte order mark is left out.
+func readFile(path string) (text string, err error) {
 	// Without O_NONBLOCK, opening a FIFO would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", absent(path, err)
+		return "", notExistError(path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -93,8 +93,8 @@ func load(path string) (text string, err error) {
 	return strings.TrimPrefix(string(b), "\ufeff"), nil
 }
 
-// absent tells a file that is not there from a symbolic link that leads nowhere.
-func absent(path string, err error) error {
+// notExistError tells a file that is not there from a symbolic link that leads nowhere.
+func notExistError(path string, err error) error {
 	if _, there := os.Lstat(path); there == nil && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read configuration: %s: a symbolic link that leads nowhere", path)
 	}

@@ -17,8 +17,8 @@ import (
 // byValue lets go-cmp look at addresses.
 var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty()}
 
-// write makes a folder with the files, and gives the path of its main file, which may not be among them.
-func write(t *testing.T, files map[string]string) string {
+// writeFiles makes a folder with the files, and gives the path of its main file, which may not be among them.
+func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, text := range files {
@@ -116,9 +116,9 @@ gateway = ["auto", "fe80::1%wwan0"]
 			want := defaults()
 			test.want(&want)
 			for _, u := range want.Uplinks {
-				want.Health.Uplinks = append(want.Health.Uplinks, health.Uplink{Name: u.Name, Quorum: 1})
+				want.Health.Uplinks = append(want.Health.Uplinks, health.UplinkSettings{Name: u.Name, Quorum: 1})
 			}
-			got, err := Read(write(t, test.files))
+			got, err := Read(writeFiles(t, test.files))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,16 +129,16 @@ gateway = ["auto", "fe80::1%wwan0"]
 	}
 }
 
-func TestReadFollowsLinks(t *testing.T) {
-	path := write(t, map[string]string{"uplinks.d/.keep": "", "store/1": lte})
-	link(t, "../store/1", filepath.Join(filepath.Dir(path), "uplinks.d", "lte.toml"))
+func TestReadFollowsSymlinks(t *testing.T) {
+	path := writeFiles(t, map[string]string{"uplinks.d/.keep": "", "store/1": lte})
+	symlink(t, "../store/1", filepath.Join(filepath.Dir(path), "uplinks.d", "lte.toml"))
 	c, err := Read(path)
 	if err != nil || len(c.Uplinks) != 1 {
 		t.Errorf("Read: %v, %v, want one uplink", c, err)
 	}
 }
 
-func link(t *testing.T, target, path string) {
+func symlink(t *testing.T, target, path string) {
 	t.Helper()
 	if err := os.Symlink(target, path); err != nil {
 		t.Fatal(err)

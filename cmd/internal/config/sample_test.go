@@ -10,23 +10,23 @@ import (
 	"replypath/etc"
 )
 
-// read reads the text as the only file.
-func read(t *testing.T, text []byte) Config {
+// readText reads the text as the only file.
+func readText(t *testing.T, text []byte) Config {
 	t.Helper()
-	c, err := Read(write(t, map[string]string{"replypath.toml": string(text)}))
+	c, err := Read(writeFiles(t, map[string]string{"replypath.toml": string(text)}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func TestSampleDefaults(t *testing.T) {
+func TestSampleShowsTheDefaults(t *testing.T) {
 	on := regexp.MustCompile(`(?m)^# (\w+ *=)`).ReplaceAll(etc.Sample, []byte("$1"))
 	if bytes.Equal(on, etc.Sample) {
 		t.Fatal("the sample comments no default out")
 	}
-	sample := read(t, etc.Sample)
-	if diff := cmp.Diff(sample, read(t, on), byValue); diff != "" {
+	sample := readText(t, etc.Sample)
+	if diff := cmp.Diff(sample, readText(t, on), byValue); diff != "" {
 		t.Errorf("with every default switched on (-off +on):\n%s", diff)
 	}
 	if len(sample.Uplinks) != 2 {
@@ -34,7 +34,7 @@ func TestSampleDefaults(t *testing.T) {
 	}
 }
 
-func TestSampleIsComplete(t *testing.T) {
+func TestSampleShowsEveryKey(t *testing.T) {
 	for _, known := range []keys{topKeys, uplinkKeys, probeKeys, endpointKeys, proofKeys} {
 		for _, k := range known {
 			if !regexp.MustCompile(`(?m)^(# )?` + k.name + ` *=|^\[uplinks\.(\w+\.)?` + k.name + `\b|^\[` + k.name + `\b`).Match(etc.Sample) {

@@ -6,20 +6,20 @@ import "strings"
 // key; from there these functions find the key's parts, the value's end and a list's elements.
 
 const (
-	blanks  = " \t"
-	between = " \t\r\n,"
+	blanks     = " \t"
+	separators = " \t\r\n,"
 )
 
-// skip is the offset of the first byte from i on that is not in the set.
-func skip(text string, i int, set string) int {
+// skipSet is the offset of the first byte from i on that is not in the set.
+func skipSet(text string, i int, set string) int {
 	for i < len(text) && strings.IndexByte(set, text[i]) >= 0 {
 		i++
 	}
 	return i
 }
 
-// find is the offset of the first byte from i on that is in the set.
-func find(text string, i int, set string) int {
+// indexSet is the offset of the first byte from i on that is in the set.
+func indexSet(text string, i int, set string) int {
 	if n := strings.IndexAny(text[i:], set); n >= 0 {
 		return i + n
 	}
@@ -27,15 +27,15 @@ func find(text string, i int, set string) int {
 }
 
 // scanKey gives the parts of the dotted key at i, and where it ends.
-func scanKey(text string, i int) (parts []place, end int) {
+func scanKey(text string, i int) (parts []textRange, end int) {
 	for {
-		i = skip(text, i, blanks)
-		end = find(text, i, blanks+".=]\r\n")
+		i = skipSet(text, i, blanks)
+		end = indexSet(text, i, blanks+".=]\r\n")
 		if i < len(text) && (text[i] == '"' || text[i] == '\'') {
 			end = scanString(text, i)
 		}
-		parts = append(parts, place{i, end})
-		i = skip(text, end, blanks)
+		parts = append(parts, textRange{i, end})
+		i = skipSet(text, end, blanks)
 		if i == len(text) || text[i] != '.' {
 			return parts, i
 		}
@@ -54,7 +54,7 @@ func scanValue(text string, i int) int {
 	case '[', '{':
 		return scanList(text, i)
 	}
-	return find(text, i, between+"]}#")
+	return indexSet(text, i, separators+"]}#")
 }
 
 // scanString gives where the string at i ends.
@@ -91,7 +91,7 @@ func scanList(text string, i int) int {
 			i = scanString(text, i)
 			continue
 		case '#':
-			i = find(text, i, "\n")
+			i = indexSet(text, i, "\n")
 			continue
 		}
 		i++
@@ -103,17 +103,17 @@ func scanList(text string, i int) int {
 }
 
 // scanElements gives the elements of the list at i.
-func scanElements(text string, i int) (elements []place) {
+func scanElements(text string, i int) (elements []textRange) {
 	for i = min(i+1, len(text)); ; {
-		i = skip(text, i, between)
+		i = skipSet(text, i, separators)
 		switch {
 		case i == len(text) || text[i] == ']':
 			return elements
 		case text[i] == '#':
-			i = find(text, i, "\n")
+			i = indexSet(text, i, "\n")
 		default:
 			end := max(i+1, scanValue(text, i))
-			elements = append(elements, place{i, end})
+			elements = append(elements, textRange{i, end})
 			i = end
 		}
 	}

@@ -18,71 +18,71 @@ const (
 )
 
 // settings takes over what is written at the top of the main file. The mask is not known when it is a mistake.
-func (c *Config) settings(top fileTop) (maskKnown bool) {
+func (c *Config) settings(top fileMain) (maskKnown bool) {
 	maskKnown = c.mask(top.mask)
-	c.Priority = within(top.priority, c.Priority, 1, maxPriority, "the rules take up 2000 priorities before main's 32766")
-	c.TableBase = within(top.tableBase, c.TableBase, minTableBase, maxTableBase,
+	c.Priority = inBounds(top.priority, c.Priority, 1, maxPriority, "the rules take up 2000 priorities before main's 32766")
+	c.TableBase = inBounds(top.tableBase, c.TableBase, minTableBase, maxTableBase,
 		"tables 253 to 255 are the kernel's, and an uplink's table is this plus its id")
-	c.Group = within(top.linkGroup, c.Group, 1, math.MaxInt32, "every other interface is in group 0")
+	c.Group = inBounds(top.linkGroup, c.Group, 1, math.MaxInt32, "every other interface is in group 0")
 	c.backend(top.backend)
 	return maskKnown
 }
 
 // mask takes over the mask.
-func (c *Config) mask(n *number) (known bool) {
+func (c *Config) mask(n *intValue) (known bool) {
 	const remedy = "use one unbroken run of bits, such as 0x1f00 (31 uplinks) or 0xff00 (255 uplinks)"
 	switch {
 	case n == nil:
 		return true
-	case n.is == 0:
-		n.wrong(remedy, "the mask is empty")
-	case n.is < 0 || n.is > math.MaxUint32:
-		n.wrong(remedy, "mask %#x does not fit into 32 bits", n.is)
-	case !marks.Mask(n.is).Contiguous():
-		n.wrong(remedy, "mask %#x has a gap", n.is)
+	case n.val == 0:
+		n.addMistake(remedy, "the mask is empty")
+	case n.val < 0 || n.val > math.MaxUint32:
+		n.addMistake(remedy, "mask %#x does not fit into 32 bits", n.val)
+	case !marks.Mask(n.val).Contiguous():
+		n.addMistake(remedy, "mask %#x has a gap", n.val)
 	default:
-		c.Mask = marks.Mask(n.is)
+		c.Mask = marks.Mask(n.val)
 		return true
 	}
 	return false
 }
 
-// within is the number as written when it is within the bounds, and otherwise the default.
-func within[T ~uint32 | ~int](n *number, otherwise T, low, high int64, why string) T {
+// inBounds is the number as written when it is within the bounds, and otherwise the default.
+func inBounds[T ~uint32 | ~int](n *intValue, fallback T, low, high int64, why string) T {
 	switch {
 	case n == nil:
-		return otherwise
-	case n.is < low || n.is > high:
-		n.wrong(fmt.Sprintf("use a number from %d to %d: %s", low, high, why), "%s cannot be %d", n.what(), n.is)
-		return otherwise
+		return fallback
+	case n.val < low || n.val > high:
+		n.addMistake(fmt.Sprintf("use a number from %d to %d: %s", low, high, why), "%s cannot be %d", n.describe(), n.val)
+		return fallback
 	}
-	return T(n.is)
+	return T(n.val)
 }
 
-func (c *Config) backend(t *text) {
+func (c *Config) backend(t *stringValue) {
 	switch {
 	case t == nil:
-	case t.is == string(marks.Auto), t.is == string(marks.NFT), t.is == string(marks.Legacy):
-		c.Backend = marks.Backend(t.is)
+	case t.val == string(marks.Auto), t.val == string(marks.NFT), t.val == string(marks.Legacy):
+		c.Backend = marks.Backend(t.val)
 	default:
-		t.wrong(`use "auto", "nft" or "legacy"`, "there is no backend %q", t.is)
+		t.addMistake(`use "auto", "nft" or "legacy"`, "there is no backend %q", t.val)
 	}
 }
 
 // inside takes over the links that are no uplinks although they lead to gateways.
-func (c *Config) inside(links []text, ups []fileUplink) {
+func (c *Config) inside(links []stringValue, ups []fileUplink) {
 	for i, t := range links {
-		if message, remedy := checkLink(t.is); message != "" {
-			t.wrong(remedy, "%s", message)
+		if message, remedy := checkInterface(t.val); message != "" {
+			t.addMistake(remedy, "%s", message)
 			continue
 		}
-		t.twice(links[:i])
+		t.reportDuplicate(links[:i])
 		for _, u := range ups {
-			if u.linkName() == t.is {
-				t.wrong("an interface is one or the other: take it out of here, or drop the uplink",
-					"%q is the interface of uplink %q (%s)", t.is, u.name, u.where())
+			if u.interfaceName() == t.val {
+				t.addMistake("an interface is one or the other: take it out of here, or drop the uplink",
+					"%q is the interface of uplink %q (%s)", t.val, u.name, u.location())
 			}
 		}
-		c.Inside = append(c.Inside, t.is)
+		c.Inside = append(c.Inside, t.val)
 	}
 }

@@ -19,18 +19,18 @@ const (
 
 // source is the text of one file.
 type source struct {
-	path string
-	name string // of the one uplink that a file in uplinks.d describes; "" in the main file
-	text string
-	meta toml.MetaData
-	keys map[string]toml.Primitive
-	told *Mistakes
+	path     string
+	name     string // of the one uplink that a file in uplinks.d describes; "" in the main file
+	text     string
+	meta     toml.MetaData
+	keys     map[string]toml.Primitive
+	mistakes *Mistakes
 }
 
 // parse reads the text as TOML, or says why it is not.
 func (s *source) parse() (ok bool) {
-	if at, message, remedy := s.unfit(); message != "" {
-		s.wrong(at, message, remedy)
+	if at, message, remedy := s.precheck(); message != "" {
+		s.addMistake(at, message, remedy)
 		return false
 	}
 	err := s.decode()
@@ -42,9 +42,9 @@ func (s *source) parse() (ok bool) {
 		for start > 0 && start < len(s.text) && !utf8.RuneStart(s.text[start]) {
 			start--
 		}
-		s.wrong(place{start, start + syntax.Position.Len}, "not valid TOML: "+syntax.Message, syntaxRemedy)
+		s.addMistake(textRange{start, start + syntax.Position.Len}, "not valid TOML: "+syntax.Message, syntaxRemedy)
 	case err != nil:
-		s.wrong(place{}, "not valid TOML: "+err.Error(), syntaxRemedy)
+		s.addMistake(textRange{}, "not valid TOML: "+err.Error(), syntaxRemedy)
 	}
 	return err == nil
 }
@@ -62,33 +62,33 @@ func (s *source) decode() (err error) {
 	return err
 }
 
-// unfit says why the text is not even looked at as TOML.
-func (s *source) unfit() (at place, message, remedy string) {
+// precheck says why the text is not even looked at as TOML.
+func (s *source) precheck() (at textRange, message, remedy string) {
 	switch {
 	case strings.HasPrefix(s.text, "\xff\xfe"), strings.HasPrefix(s.text, "\xfe\xff"):
-		return place{0, 2}, "the file is UTF-16", "save it as UTF-8"
+		return textRange{0, 2}, "the file is UTF-16", "save it as UTF-8"
 	case !utf8.ValidString(s.text):
-		i := invalid(s.text)
-		return place{i, i + 1}, fmt.Sprintf("the byte %#02x is not UTF-8", s.text[i]), "save the file as UTF-8"
+		i := invalidUTF8(s.text)
+		return textRange{i, i + 1}, fmt.Sprintf("the byte %#02x is not UTF-8", s.text[i]), "save the file as UTF-8"
 	}
 	start, brackets := 0, 0
 	for line := range strings.Lines(s.text) {
 		brackets += strings.Count(line, "[") + strings.Count(line, "{")
 		switch {
 		case len(line) > maxLine:
-			return place{start, start}, fmt.Sprintf("the line is longer than %d bytes", maxLine),
+			return textRange{start, start}, fmt.Sprintf("the line is longer than %d bytes", maxLine),
 				"break the list over several lines"
 		case brackets > maxBrackets:
-			return place{start, start}, fmt.Sprintf("the file has more than %d brackets", maxBrackets),
+			return textRange{start, start}, fmt.Sprintf("the file has more than %d brackets", maxBrackets),
 				"put uplinks into files of their own in uplinks.d"
 		}
 		start += len(line)
 	}
-	return place{}, "", ""
+	return textRange{}, "", ""
 }
 
-// invalid is where the first byte that is not UTF-8 stands.
-func invalid(text string) int {
+// invalidUTF8 is where the first byte that is not UTF-8 stands.
+func invalidUTF8(text string) int {
 	for i, r := range text {
 		if r == utf8.RuneError {
 			if _, width := utf8.DecodeRuneInString(text[i:]); width == 1 {
@@ -99,8 +99,8 @@ func invalid(text string) int {
 	return len(text)
 }
 
-// wrong remembers a mistake at the place.
-func (s *source) wrong(at place, message, remedy string) {
+// addMistake remembers a mistake at the place.
+func (s *source) addMistake(at textRange, message, remedy string) {
 	start := min(at.start, len(s.text))
 	head := strings.LastIndexByte(s.text[:start], '\n') + 1
 	line, _, _ := strings.Cut(s.text[head:], "\n")
@@ -108,7 +108,7 @@ func (s *source) wrong(at place, message, remedy string) {
 	line = line[:min(len(line), maxLine)]
 	end := head + len(line)
 	start = min(start, end)
-	*s.told = append(*s.told, Mistake{
+	*s.mistakes = append(*s.mistakes, Mistake{
 		File:    s.path,
 		Line:    s.line(at),
 		Col:     utf8.RuneCountInString(s.text[head:start]) + 1,
@@ -120,7 +120,7 @@ func (s *source) wrong(at place, message, remedy string) {
 }
 
 // line is the number of the line on which the place begins.
-func (s *source) line(at place) int {
+func (s *source) line(at textRange) int {
 	return 1 + strings.Count(s.text[:min(at.start, len(s.text))], "\n")
 }
 

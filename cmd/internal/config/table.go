@@ -25,24 +25,24 @@ type value struct {
 	key     string
 	prim    toml.Primitive
 	element int // its index in the list that the key stands for, or -1
-	is      any
+	raw     any
 }
 
 type (
-	number struct {
+	intValue struct {
 		value
-		is int64
+		val int64
 	}
-	text struct {
+	stringValue struct {
 		value
-		is string
+		val string
 	}
 )
 
 func (s *source) root() table { return table{src: s, keys: s.keys} }
 
-// names are the keys of the table, sorted.
-func (t table) names() []string { return slices.Sorted(maps.Keys(t.keys)) }
+// keyNames are the keys of the table, sorted.
+func (t table) keyNames() []string { return slices.Sorted(maps.Keys(t.keys)) }
 
 func (t table) path() toml.Key {
 	if t.parent == nil {
@@ -53,19 +53,19 @@ func (t table) path() toml.Key {
 
 func (v value) path() toml.Key { return append(v.in.path(), v.key) }
 
-func (t table) value(key string) (v value, ok bool) {
+func (t table) valueAt(key string) (v value, ok bool) {
 	p, ok := t.keys[key]
 	v = value{in: t, key: key, prim: p, element: -1}
 	if ok {
-		ok = t.src.meta.PrimitiveDecode(p, &v.is) == nil
+		ok = t.src.meta.PrimitiveDecode(p, &v.raw) == nil
 	}
 	return v, ok
 }
 
-// table reads the value as a table.
-func (v value) table() (t table, ok bool) {
+// asTable reads the value as a table.
+func (v value) asTable() (t table, ok bool) {
 	t = table{src: v.in.src, parent: &v.in, key: v.key, prim: v.prim}
-	if _, ok := v.is.(map[string]any); !ok {
+	if _, ok := v.raw.(map[string]any); !ok {
 		return t, false
 	}
 	return t, t.src.meta.PrimitiveDecode(v.prim, &t.keys) == nil
@@ -73,38 +73,38 @@ func (v value) table() (t table, ok bool) {
 
 // walk goes down to the value that has the path, as far as there are tables.
 func (t table) walk(path toml.Key) value {
-	v, _ := t.value(path[0])
-	if below, ok := v.table(); ok && len(path) > 1 {
+	v, _ := t.valueAt(path[0])
+	if below, ok := v.asTable(); ok && len(path) > 1 {
 		return below.walk(path[1:])
 	}
 	return v
 }
 
-// wrong remembers a mistake in the value.
-func (v value) wrong(remedy, format string, args ...any) {
-	v.in.src.wrong(v.place(), fmt.Sprintf(format, args...), remedy)
+// addMistake remembers a mistake in the value.
+func (v value) addMistake(remedy, format string, args ...any) {
+	v.in.src.addMistake(v.valueRange(), fmt.Sprintf(format, args...), remedy)
 }
 
-// misfit remembers that the value is of another type than the key wants.
-func (v value) misfit(want, example string) {
-	v.wrong(fmt.Sprintf("write it like %s = %s", v.key, example), "%s must be %s, not %s", v.what(), want, kind(v.is))
+// addTypeMistake remembers that the value is of another type than the key wants.
+func (v value) addTypeMistake(want, example string) {
+	v.addMistake(fmt.Sprintf("write it like %s = %s", v.key, example), "%s must be %s, not %s", v.describe(), want, typeName(v.raw))
 }
 
-// what names the value in a sentence.
-func (v value) what() string {
+// describe names the value in a sentence.
+func (v value) describe() string {
 	if v.element >= 0 {
 		return "an element of " + v.key
 	}
 	return v.key
 }
 
-// where names the place of the value's key for a mistake that stands elsewhere.
-func (v value) where() string {
-	return fmt.Sprintf("%s:%d", v.in.src.path, v.in.src.line(v.keyPlace()))
+// location names the place of the value's key for a mistake that stands elsewhere.
+func (v value) location() string {
+	return fmt.Sprintf("%s:%d", v.in.src.path, v.in.src.line(v.keyRange()))
 }
 
-// kind is the TOML name of a decoded value's type.
-func kind(v any) string {
+// typeName is the TOML name of a decoded value's type.
+func typeName(v any) string {
 	switch v.(type) {
 	case string:
 		return "a string"

@@ -28,7 +28,7 @@ func parseTarget(s string) (target health.Target, message, remedy string) {
 	if err != nil {
 		return target, "is not a URL", targetForms + "; an IPv6 address stands in [ ]"
 	}
-	if message, remedy = wrongParts(u); message != "" {
+	if message, remedy = checkURLParts(u); message != "" {
 		return target, message, remedy
 	}
 	if target.Host, message, remedy = parseHost(u.Hostname()); message != "" {
@@ -64,8 +64,8 @@ func webURL(u *url.URL, host string, port uint16) string {
 	return u.String()
 }
 
-// wrongParts says which part of the URL has no meaning in a probe.
-func wrongParts(u *url.URL) (message, remedy string) {
+// checkURLParts says which part of the URL has no meaning in a probe.
+func checkURLParts(u *url.URL) (message, remedy string) {
 	web := u.Scheme == "http" || u.Scheme == "https"
 	switch {
 	case !web && u.Scheme != "icmp" && u.Scheme != "tcp":
@@ -83,15 +83,15 @@ func wrongParts(u *url.URL) (message, remedy string) {
 }
 
 // A host name's last label is not all digits: what looks like an IPv4 address and is none must not be looked up.
-var hostForm = sync.OnceValue(func() *regexp.Regexp {
+var hostPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
 })
-var digitsAtEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\.)[0-9]+$`) })
+var trailingDigits = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\.)[0-9]+$`) })
 
 // parseHost normalises an address or a host name.
 func parseHost(s string) (host, message, remedy string) {
 	if addr, err := netip.ParseAddr(s); err == nil {
-		switch is := unfit(addr.WithZone("")); {
+		switch is := notUnicast(addr.WithZone("")); {
 		case addr.Zone() != "":
 			return "", "has a zone", "leave out the % and what follows it: a probe leaves by its own uplink"
 		case is != "":
@@ -101,7 +101,7 @@ func parseHost(s string) (host, message, remedy string) {
 	}
 	name := strings.ToLower(s)
 	bare := strings.TrimSuffix(name, ".")
-	if len(bare) > 253 || !hostForm().MatchString(bare) || digitsAtEnd().MatchString(bare) {
+	if len(bare) > 253 || !hostPattern().MatchString(bare) || trailingDigits().MatchString(bare) {
 		return "", fmt.Sprintf("has no valid host: %q is neither an IP address nor a host name", s), targetForms
 	}
 	return name, "", ""

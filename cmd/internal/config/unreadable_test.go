@@ -11,20 +11,20 @@ import (
 	"testing"
 )
 
-func TestReadNothing(t *testing.T) {
+func TestReadWithoutFilesIsNotExist(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"there is no folder uplinks.d":     {},
 		"the folder holds no file of ours": {"uplinks.d/README": "", "uplinks.d/.lte.toml": lte},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Read(write(t, files)); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := Read(writeFiles(t, files)); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("Read: %v, want fs.ErrNotExist", err)
 			}
 		})
 	}
 }
 
-func TestReadUnreadable(t *testing.T) {
+func TestReadReportsUnreadableFiles(t *testing.T) {
 	tests := []struct {
 		name  string
 		spoil func(path string) error // makes path what cannot be read
@@ -39,7 +39,7 @@ func TestReadUnreadable(t *testing.T) {
 	for _, test := range tests {
 		for _, file := range []string{"replypath.toml", "uplinks.d/lte.toml"} {
 			t.Run(test.name+" as "+filepath.Base(file), func(t *testing.T) {
-				path := write(t, map[string]string{"uplinks.d/bad.toml": "mistake = 1"})
+				path := writeFiles(t, map[string]string{"uplinks.d/bad.toml": "mistake = 1"})
 				bad := filepath.Join(filepath.Dir(path), file)
 				if err := test.spoil(bad); err != nil {
 					t.Fatal(err)
@@ -54,22 +54,22 @@ func TestReadUnreadable(t *testing.T) {
 	}
 }
 
-func TestReadFolderThatIsNone(t *testing.T) {
-	path := write(t, map[string]string{"uplinks.d": "a file"})
+func TestReadReportsUplinksDirThatIsAFile(t *testing.T) {
+	path := writeFiles(t, map[string]string{"uplinks.d": "a file"})
 	if _, err := Read(path); !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "uplinks.d") {
 		t.Errorf("Read: %v, want ENOTDIR for uplinks.d", err)
 	}
 }
 
-func TestReadNoPermission(t *testing.T) {
+func TestReadReportsMissingPermission(t *testing.T) {
 	for _, file := range []string{"replypath.toml", "uplinks.d/lte.toml", "uplinks.d"} {
 		t.Run(file, func(t *testing.T) {
-			path := write(t, map[string]string{"replypath.toml": "mistake = 1", "uplinks.d/lte.toml": lte})
+			path := writeFiles(t, map[string]string{"replypath.toml": "mistake = 1", "uplinks.d/lte.toml": lte})
 			folder := filepath.Dir(path)
 			closed := filepath.Join(folder, file)
 			chmod(t, filepath.Dir(folder), 0o755) // the folder of the test's folders, which is the user's alone
 			chmod(t, closed, 0)
-			err := asNobody(func() error {
+			err := asUnprivileged(func() error {
 				_, err := Read(path)
 				return err
 			})
@@ -89,8 +89,8 @@ func chmod(t *testing.T, path string, mode fs.FileMode) {
 	}
 }
 
-// asNobody calls the function without root's right to read everything. The thread is thrown away afterwards.
-func asNobody(f func() error) error {
+// asUnprivileged calls the function without root's right to read everything. The thread is thrown away afterwards.
+func asUnprivileged(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()

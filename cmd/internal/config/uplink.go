@@ -13,27 +13,27 @@ type idLimit struct {
 	known bool
 }
 
-// believe checks one uplink by itself.
-func (u fileUplink) believe(limit idLimit) uplinks.Uplink {
-	b := uplinks.Uplink{Name: u.name, Link: u.linkName(), WhenDown: uplinks.Hold}
+// resolve checks one uplink by itself.
+func (u fileUplink) resolve(limit idLimit) uplinks.Uplink {
+	b := uplinks.Uplink{Name: u.name, Link: u.interfaceName(), WhenDown: uplinks.Hold}
 	if u.id != nil {
-		b.ID = limit.believe(*u.id)
+		b.ID = limit.resolve(*u.id)
 	}
-	u.checkLink()
-	b.Gateway4, b.Gateway6 = believeGateways(u.gateway, b.Link)
+	u.checkInterface()
+	b.Gateway4, b.Gateway6 = resolveGateways(u.gateway, b.Link)
 	switch w := u.whenDown; {
 	case w == nil:
-	case w.is == string(uplinks.Hold), w.is == string(uplinks.Release):
-		b.WhenDown = uplinks.WhenDown(w.is)
+	case w.val == string(uplinks.Hold), w.val == string(uplinks.Release):
+		b.WhenDown = uplinks.WhenDown(w.val)
 	default:
-		w.wrong(`use "hold" (replies wait for their own uplink) or "release" (they go by the main table)`,
-			"when_down cannot be %q", w.is)
+		w.addMistake(`use "hold" (replies wait for their own uplink) or "release" (they go by the main table)`,
+			"when_down cannot be %q", w.val)
 	}
 	return b
 }
 
-// believe is the id, when it fits.
-func (l idLimit) believe(n number) marks.ID {
+// resolve is the id, when it fits.
+func (l idLimit) resolve(n intValue) marks.ID {
 	most, wider := int64(marks.MaxID), ""
 	if l.known {
 		most = int64(l.mask.MaxID())
@@ -42,73 +42,73 @@ func (l idLimit) believe(n number) marks.ID {
 		}
 	}
 	switch {
-	case n.is < 1:
-		n.wrong(fmt.Sprintf("use an id from 1 to %d", most), "id %d is below 1", n.is)
-	case n.is > most && wider != "":
-		n.wrong(fmt.Sprintf("use an id from 1 to %d%s", most, wider), "id %d does not fit the mask %s", n.is, l.mask)
-	case n.is > most:
-		n.wrong(fmt.Sprintf("use an id from 1 to %d", most), "id %d is above %d", n.is, most)
+	case n.val < 1:
+		n.addMistake(fmt.Sprintf("use an id from 1 to %d", most), "id %d is below 1", n.val)
+	case n.val > most && wider != "":
+		n.addMistake(fmt.Sprintf("use an id from 1 to %d%s", most, wider), "id %d does not fit the mask %s", n.val, l.mask)
+	case n.val > most:
+		n.addMistake(fmt.Sprintf("use an id from 1 to %d", most), "id %d is above %d", n.val, most)
 	default:
-		return marks.ID(n.is)
+		return marks.ID(n.val)
 	}
 	return 0
 }
 
-// linkName is the interface as written, or the uplink's name.
-func (u fileUplink) linkName() string {
-	if u.link != nil {
-		return u.link.is
+// interfaceName is the interface as written, or the uplink's name.
+func (u fileUplink) interfaceName() string {
+	if u.iface != nil {
+		return u.iface.val
 	}
 	return u.name
 }
 
-func (u fileUplink) checkLink() {
-	message, remedy := checkLink(u.linkName())
+func (u fileUplink) checkInterface() {
+	message, remedy := checkInterface(u.interfaceName())
 	switch {
 	case message == "":
-	case u.link != nil:
-		u.link.wrong(remedy, "%s", message)
+	case u.iface != nil:
+		u.iface.addMistake(remedy, "%s", message)
 	case isName(u.name): // otherwise the name is told to be wrong, and that is enough
-		u.src.wrong(u.place(), fmt.Sprintf("uplink %q has no interface, and %s", u.name, message),
+		u.src.addMistake(u.nameRange(), fmt.Sprintf("uplink %q has no interface, and %s", u.name, message),
 			`add the interface's name, such as interface = "eth0"`)
 	}
 }
 
-// distinct remembers what the uplink shares with earlier ones and may not.
-func (u fileUplink) distinct(earlier []fileUplink) {
+// checkDistinct remembers what the uplink shares with earlier ones and may not.
+func (u fileUplink) checkDistinct(earlier []fileUplink) {
 	for _, e := range earlier {
 		if e.name == u.name {
-			u.src.wrong(u.place(), fmt.Sprintf("uplink %q is described twice: also at %s", u.name, e.where()),
+			u.src.addMistake(u.nameRange(), fmt.Sprintf("uplink %q is described twice: also at %s", u.name, e.location()),
 				"keep one of the two")
 			return
 		}
 	}
-	u.distinctID(earlier)
-	u.distinctLink(earlier)
+	u.checkDistinctID(earlier)
+	u.checkDistinctInterface(earlier)
 }
 
-func (u fileUplink) distinctID(earlier []fileUplink) {
+func (u fileUplink) checkDistinctID(earlier []fileUplink) {
 	for _, e := range earlier {
-		if u.id != nil && e.id != nil && u.id.is == e.id.is {
-			u.id.wrong("give each uplink an id of its own", "id %d is that of uplink %q (%s)", u.id.is, e.name, e.id.where())
+		if u.id != nil && e.id != nil && u.id.val == e.id.val {
+			u.id.addMistake("give each uplink an id of its own", "id %d is that of uplink %q (%s)", u.id.val, e.name, e.id.location())
 			return
 		}
 	}
 }
 
-func (u fileUplink) distinctLink(earlier []fileUplink) {
+func (u fileUplink) checkDistinctInterface(earlier []fileUplink) {
 	for _, e := range earlier {
-		if e.linkName() != u.linkName() {
+		if e.interfaceName() != u.interfaceName() {
 			continue
 		}
-		at, where := u.place(), e.where()
-		if u.link != nil {
-			at = u.link.place()
+		at, where := u.nameRange(), e.location()
+		if u.iface != nil {
+			at = u.iface.valueRange()
 		}
-		if e.link != nil {
-			where = e.link.where()
+		if e.iface != nil {
+			where = e.iface.location()
 		}
-		u.src.wrong(at, fmt.Sprintf("interface %q is that of uplink %q (%s)", u.linkName(), e.name, where),
+		u.src.addMistake(at, fmt.Sprintf("interface %q is that of uplink %q (%s)", u.interfaceName(), e.name, where),
 			"describe each interface by one uplink only")
 		return
 	}

@@ -39,26 +39,26 @@ type Response struct {
 	Status    *health.Status `json:"status,omitempty"`
 }
 
-func (s *Service) answer(ctx context.Context, r Request) Response {
-	if ns, err := host.Namespace(); err != nil || r.Namespace != ns {
+func (s *Service) handleRequest(ctx context.Context, r Request) Response {
+	if ns, err := host.NamespaceCookie(); err != nil || r.Namespace != ns {
 		return Response{Elsewhere: true}
 	}
 	switch r.Do {
 	case DoReload:
-		if r.Config != "" && r.Config != s.Config {
-			return Response{Error: fmt.Sprintf("the service reads %s, not %s: stop it first, or change its file", s.Config, r.Config)}
+		if r.Config != "" && r.Config != s.ConfigFile {
+			return Response{Error: fmt.Sprintf("the service reads %s, not %s: stop it first, or change its file", s.ConfigFile, r.Config)}
 		}
-		return response(s.ask(ctx, request{deadline: r.Confirm}))
+		return errorResponse(s.submit(ctx, loopRequest{deadline: r.Confirm}))
 	case DoConfirm:
-		return response(s.ask(ctx, request{confirm: true}))
+		return errorResponse(s.submit(ctx, loopRequest{confirm: true}))
 	case DoStatus:
-		status := s.Status().Whole()
+		status := s.Status().WithoutNulls()
 		return Response{Status: &status}
 	}
 	return Response{Error: fmt.Sprintf("nothing is known about %q", r.Do)}
 }
 
-func response(err error) Response {
+func errorResponse(err error) Response {
 	if err != nil {
 		return Response{Error: err.Error()}
 	}
@@ -70,13 +70,13 @@ var ErrNoService = errors.New("the service does not run")
 
 // Call asks the service whose state folder this is.
 func Call(ctx context.Context, dir string, r Request) (Response, error) {
-	c, err := reach(ctx, filepath.Join(dir, SocketName))
+	c, err := dial(ctx, filepath.Join(dir, SocketName))
 	if err != nil {
 		return Response{}, err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	if r.Namespace, err = host.Namespace(); err != nil {
+	if r.Namespace, err = host.NamespaceCookie(); err != nil {
 		return Response{}, err
 	}
 	if err := json.NewEncoder(c).Encode(r); err != nil {
@@ -99,12 +99,12 @@ func Call(ctx context.Context, dir string, r Request) (Response, error) {
 	return answer, nil
 }
 
-// patience is how long a service that begins or ends is waited for.
-const patience = 3 * time.Second
+// dialTimeout is how long a service that begins or ends is waited for.
+const dialTimeout = 3 * time.Second
 
-// reach connects to the service. One that has this network namespace and does not answer there must not be taken for none:
+// dial connects to the service. One that has this network namespace and does not answer there must not be taken for none:
 // it would put back whatever is changed.
-func reach(ctx context.Context, path string) (net.Conn, error) {
+func dial(ctx context.Context, path string) (net.Conn, error) {
 	var d net.Dialer
 	for began := time.Now(); ; {
 		c, err := d.DialContext(ctx, "unix", path)
@@ -113,9 +113,9 @@ func reach(ctx context.Context, path string) (net.Conn, error) {
 			return c, nil
 		case errors.Is(err, fs.ErrPermission):
 			return nil, fmt.Errorf("requests to the service need root: run it with sudo: %w", err)
-		case !host.Claimed(ctx):
+		case !host.ServiceRuns(ctx):
 			return nil, fmt.Errorf("%w: %w", ErrNoService, err)
-		case time.Since(began) > patience:
+		case time.Since(began) > dialTimeout:
 			return nil, fmt.Errorf("a service has this network namespace, but does not answer: %w: name its folder (--state DIR), or where that was removed restart it (systemctl restart replypath)", err)
 		}
 		if err := sleep(ctx, 50*time.Millisecond); err != nil {

@@ -26,9 +26,9 @@ func TestMain(m *testing.M) {
 
 const idleRounds = 500 // in each backend
 
-// counted puts commands before the host's that write a line whenever they are started, and gives the file. The commands
+// logCommands puts commands before the host's that write a line whenever they are started, and gives the file. The commands
 // without a backend in their name are those of this one.
-func counted(t *testing.T, backend marks.Backend) string {
+func logCommands(t *testing.T, backend marks.Backend) string {
 	t.Helper()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "started")
@@ -51,15 +51,15 @@ func counted(t *testing.T, backend marks.Backend) string {
 	return log
 }
 
-func TestAThousandIdleRoundsWriteNothingAndStartNothing(t *testing.T) {
+func TestIdleRoundsWriteNothingAndStartNoProcess(t *testing.T) {
 	for _, backend := range []marks.Backend{marks.NFT, marks.Legacy} {
 		t.Run(string(backend), func(t *testing.T) {
-			started := counted(t, backend)
+			started := logCommands(t, backend)
 			w := world.TwoISPs(t)
-			var said bytes.Buffer
-			k := NewKeeper(nil, slog.New(slog.NewTextHandler(&said, nil)), settings(w, backend))
+			var logged bytes.Buffer
+			k := NewReconciler(nil, slog.New(slog.NewTextHandler(&logged, nil)), settings(w, backend))
 			w.Gateway.Do(func() {
-				h, err := host.Open(t.Context(), host.Options{State: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
+				h, err := host.Open(t.Context(), host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
 				if err != nil {
 					t.Error(err)
 					return
@@ -67,30 +67,30 @@ func TestAThousandIdleRoundsWriteNothingAndStartNothing(t *testing.T) {
 				defer h.Close()
 				k.Kernel = h
 				for range 3 {
-					k.Round(t.Context(), "begin")
+					k.Reconcile(t.Context(), "begin")
 				}
 				if r := k.Report(); !r.InSync || r.Err != nil {
 					t.Errorf("not in sync: %+v", r)
 					return
 				}
-				idle(t, k, h, started, &said)
+				checkIdleRounds(t, k, h, started, &logged)
 			})
 		})
 	}
 }
 
-// idle does rounds in which there is nothing to do.
-func idle(t *testing.T, k *Keeper, h *host.Host, started string, said *bytes.Buffer) {
+// checkIdleRounds does rounds in which there is nothing to do.
+func checkIdleRounds(t *testing.T, k *Reconciler, h *host.Host, started string, logged *bytes.Buffer) {
 	t.Helper()
-	routing := monitor(t, unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
+	routing := subscribe(t, unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
 		unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_IPV4_NETCONF)
 	defer unix.Close(routing)
-	firewall := monitor(t, unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
+	firewall := subscribe(t, unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
 	defer unix.Close(firewall)
 	before, processes := fingerprint(t, h), read(t, started)
-	said.Reset()
+	logged.Reset()
 	for range idleRounds {
-		k.Round(t.Context(), "idle")
+		k.Reconcile(t.Context(), "idle")
 	}
 	for _, fd := range []int{routing, firewall} {
 		if n, _, err := unix.Recvfrom(fd, make([]byte, 1<<16), unix.MSG_DONTWAIT); !errors.Is(err, unix.EAGAIN) {
@@ -103,8 +103,8 @@ func idle(t *testing.T, k *Keeper, h *host.Host, started string, said *bytes.Buf
 	if now := read(t, started); now != processes {
 		t.Errorf("processes were started:\n%s", now[len(processes):])
 	}
-	if said.Len() != 0 {
-		t.Errorf("idle rounds say:\n%s", said.String())
+	if logged.Len() != 0 {
+		t.Errorf("idle rounds say:\n%s", logged.String())
 	}
 	if r := k.Report(); !r.InSync || r.Rounds < idleRounds {
 		t.Errorf("after the rounds: %+v", r)
@@ -132,8 +132,8 @@ func settings(w *world.Internet, backend marks.Backend) uplinks.Settings {
 	return s
 }
 
-// monitor hears what changes.
-func monitor(t *testing.T, protocol int, groups ...int) int {
+// subscribe hears what changes.
+func subscribe(t *testing.T, protocol int, groups ...int) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {

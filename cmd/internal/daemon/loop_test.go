@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// rounds runs a loop and notes when its rounds begin.
-func rounds(t *testing.T, next func(n int) time.Duration, drive func(l *Loop)) (at []time.Duration, whys []string) {
+// runLoop runs a loop and notes when its rounds begin.
+func runLoop(t *testing.T, next func(n int) time.Duration, drive func(l *Loop)) (times []time.Duration, reasons []string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	began := time.Now()
-	l := NewLoop(func(_ context.Context, why string) time.Duration {
-		at, whys = append(at, time.Since(began)), append(whys, why)
-		return next(len(at))
+	l := NewLoop(func(_ context.Context, reason string) time.Duration {
+		times, reasons = append(times, time.Since(began)), append(reasons, reason)
+		return next(len(times))
 	})
 	ended := make(chan error)
 	go func() { ended <- l.Run(ctx) }()
@@ -24,49 +24,49 @@ func rounds(t *testing.T, next func(n int) time.Duration, drive func(l *Loop)) (
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the loop ended with %v", err)
 	}
-	return at, whys
+	return times, reasons
 }
 
-func never(int) time.Duration { return 0 }
+func noNextRound(int) time.Duration { return 0 }
 
-func TestABurstIsOneRound(t *testing.T) {
+func TestBurstOfTriggersIsOneRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		at, whys := rounds(t, never, func(l *Loop) {
+		times, reasons := runLoop(t, noNextRound, func(l *Loop) {
 			for range 100 {
-				l.Nudge("rule")
+				l.Trigger("rule")
 			}
 			time.Sleep(time.Second)
 		})
-		if len(at) != 1 || at[0] > settle+time.Millisecond || whys[0] != "rule" {
-			t.Errorf("rounds at %v because of %v", at, whys)
+		if len(times) != 1 || times[0] > debounce+time.Millisecond || reasons[0] != "rule" {
+			t.Errorf("rounds at %v because of %v", times, reasons)
 		}
 	})
 }
 
-func TestAStormDoesNotDelayARoundBeyondTheBound(t *testing.T) {
+func TestTriggersDoNotDelayARoundBeyondMaxDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		at, _ := rounds(t, never, func(l *Loop) {
+		times, _ := runLoop(t, noNextRound, func(l *Loop) {
 			for range 1000 {
-				l.Nudge("route")
+				l.Trigger("route")
 				time.Sleep(time.Millisecond)
 			}
 		})
-		if len(at) < 15 || at[0] > bound+time.Millisecond {
-			t.Errorf("%d rounds in a second, the first after %v", len(at), at[0])
+		if len(times) < 15 || times[0] > maxDelay+time.Millisecond {
+			t.Errorf("%d rounds in a second, the first after %v", len(times), times[0])
 		}
 	})
 }
 
-func TestSilenceIsLookedIntoAnyway(t *testing.T) {
+func TestResyncWithoutTriggers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		at, whys := rounds(t, never, func(*Loop) { time.Sleep(3*refresh + time.Second) })
-		if len(at) != 3 || whys[0] != "refresh" {
-			t.Errorf("rounds at %v because of %v", at, whys)
+		times, reasons := runLoop(t, noNextRound, func(*Loop) { time.Sleep(3*resyncInterval + time.Second) })
+		if len(times) != 3 || reasons[0] != "refresh" {
+			t.Errorf("rounds at %v because of %v", times, reasons)
 		}
 	})
 }
 
-func TestARoundSaysWhenToComeAgain(t *testing.T) {
+func TestRoundReturnsTimeOfTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		again := func(n int) time.Duration {
 			if n == 1 {
@@ -74,12 +74,12 @@ func TestARoundSaysWhenToComeAgain(t *testing.T) {
 			}
 			return 0
 		}
-		at, _ := rounds(t, again, func(l *Loop) {
-			l.Nudge("start")
+		times, _ := runLoop(t, again, func(l *Loop) {
+			l.Trigger("start")
 			time.Sleep(2 * time.Second)
 		})
-		if len(at) != 2 || at[1]-at[0] != time.Second {
-			t.Errorf("rounds at %v", at)
+		if len(times) != 2 || times[1]-times[0] != time.Second {
+			t.Errorf("rounds at %v", times)
 		}
 	})
 }

@@ -13,15 +13,15 @@ func notify(state ...string) {
 	_, _ = daemon.SdNotify(false, strings.Join(state, "\n"))
 }
 
-// Idle tells the service manager that all is well though nothing is done, and why. To end without being ready would be
+// NotifyIdle tells the service manager that all is well though nothing is done, and why. To end without being ready would be
 // a failure to it.
-func Idle(why error) {
-	notify("STATUS=nothing to do: "+firstLine(why.Error()), "READY=1")
+func NotifyIdle(reason error) {
+	notify("STATUS=nothing to do: "+firstLine(reason.Error()), "READY=1")
 }
 
-// tell says after each round how things stand. It feeds the watchdog: a loop that is stuck does not come here.
-func (s *Service) tell() {
-	r := s.keeper.Report()
+// notifyManager says after each round how things stand. It feeds the watchdog: a loop that is stuck does not come here.
+func (s *Service) notifyManager() {
+	r := s.reconciler.Report()
 	status := fmt.Sprintf("%d uplinks, in sync", r.Uplinks)
 	switch {
 	case r.Err != nil:
@@ -31,7 +31,7 @@ func (s *Service) tell() {
 	case !r.InSync:
 		status = fmt.Sprintf("%d uplinks, repairing", r.Uplinks)
 	}
-	if last := s.reloaded.Load(); last != nil && last.Err != nil {
+	if last := s.lastReload.Load(); last != nil && last.Err != nil {
 		status += "; the last reload was refused"
 	}
 	state := []string{"STATUS=" + status, "WATCHDOG=1"}
@@ -45,11 +45,11 @@ func (s *Service) tell() {
 	notify(state...)
 }
 
-// feeding is how often the watchdog must be fed, well before it bites; very seldom when there is none.
-func feeding() time.Duration {
+// watchdogInterval is how often the watchdog must be fed, well before it bites; very seldom when there is none.
+func watchdogInterval() time.Duration {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {
-		return refresh
+		return resyncInterval
 	}
 	return interval / 3
 }

@@ -22,17 +22,19 @@ type Report struct {
 	Findings []uplinks.Finding
 }
 
-// silent is how many of the repairs so far the kernel announces to nobody.
-func (r Report) silent() int { return r.Repairs[uplinks.KindSysctl] + r.Repairs[uplinks.KindChains] }
+// unannouncedRepairs is how many of the repairs so far the kernel announces to nobody.
+func (r Report) unannouncedRepairs() int {
+	return r.Repairs[uplinks.KindSysctl] + r.Repairs[uplinks.KindChains]
+}
 
 // Report is how things stand after the last round.
-func (k *Keeper) Report() Report {
+func (k *Reconciler) Report() Report {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.report
 }
 
-func (k *Keeper) failed(what string, err error) {
+func (k *Reconciler) recordFailure(step string, err error) {
 	k.mu.Lock()
 	again := k.report.Err != nil && k.report.Err.Error() == err.Error()
 	if k.report.InSync || k.report.Since.IsZero() {
@@ -41,36 +43,36 @@ func (k *Keeper) failed(what string, err error) {
 	k.report.Err, k.report.InSync, k.report.Last = err, false, time.Now()
 	k.mu.Unlock()
 	if !again {
-		k.Log.Warn("will retry", "step", what, "err", err)
+		k.Log.Warn("will retry", "step", step, "err", err)
 	}
 }
 
-// Tell logs findings that are not known yet.
-func (k *Keeper) Tell(findings []uplinks.Finding) {
+// LogFindings logs findings that are not known yet.
+func (k *Reconciler) LogFindings(findings []uplinks.Finding) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.warn(findings)
+	k.logNewFindings(findings)
 	k.report.Findings = slices.Concat(k.report.Findings, findings)
 }
 
-// warn logs what is not known yet.
-func (k *Keeper) warn(findings []uplinks.Finding) {
-	told := make(map[uplinks.Finding]bool, len(k.report.Findings))
+// logNewFindings logs what is not known yet.
+func (k *Reconciler) logNewFindings(findings []uplinks.Finding) {
+	known := make(map[uplinks.Finding]bool, len(k.report.Findings))
 	for _, f := range k.report.Findings {
-		told[f] = true
+		known[f] = true
 	}
 	for _, f := range findings {
-		if !told[f] {
+		if !known[f] {
 			k.Log.Warn(f.What, "remedy", f.Remedy)
 		}
 	}
 }
 
-// note counts on, and tells findings once.
-func (k *Keeper) note(r Report) {
+// updateReport counts on, and tells findings once.
+func (k *Reconciler) updateReport(r Report) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.warn(r.Findings)
+	k.logNewFindings(r.Findings)
 	r.Changes += k.report.Changes
 	for kind, n := range k.report.Repairs {
 		r.Repairs[kind] += n
@@ -84,8 +86,8 @@ func (k *Keeper) note(r Report) {
 	k.report = r
 }
 
-// kinds counts steps by their kinds.
-func kinds(p uplinks.Plan) map[string]int {
+// countByKind counts steps by their kinds.
+func countByKind(p uplinks.Plan) map[string]int {
 	n := map[string]int{}
 	for _, s := range p {
 		n[uplinks.KindOf(s)]++

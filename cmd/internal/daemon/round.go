@@ -8,61 +8,61 @@ import (
 	"replypath/uplinks"
 )
 
-// round is what the loop does: what was asked for, then a look and the repairs.
-func (s *Service) round(ctx context.Context, why string) time.Duration {
-	err := s.revert(ctx)
+// runRound is what the loop does: what was asked for, then a look and the repairs.
+func (s *Service) runRound(ctx context.Context, reason string) time.Duration {
+	err := s.rollBackIfDue(ctx)
 	if err != nil {
 		s.Log.Warn("will retry", "step", "go back to the previous configuration", "err", err)
 	}
 	select {
 	case r := <-s.requests:
-		err := s.grant(ctx, r)
-		next := s.look(ctx, "asked for", nil)
-		r.answer <- errors.Join(err, s.keeper.Report().Err)
-		s.nudge("asked for", uplinks.Place{}) // another may wait
-		return s.until(next)
+		err := s.execute(ctx, r)
+		next := s.reconcile(ctx, "asked for", nil)
+		r.result <- errors.Join(err, s.reconciler.Report().Err)
+		s.trigger("asked for", uplinks.ChangedScope{}) // another may wait
+		return s.nextWake(next)
 	default:
 	}
-	return s.until(s.look(ctx, why, s.changed.take()))
+	return s.nextWake(s.reconcile(ctx, reason, s.dirty.take()))
 }
 
-// look does the keeper's round, and notes what the pulse shall compare with. After a repair of what the kernel does not
+// reconcile does the keeper's round, and notes what the pulse shall compare with. After a repair of what the kernel does not
 // announce that is nothing: the same damage may be done again at once, and would look as if nothing had happened since
 // the last beat.
-func (s *Service) look(ctx context.Context, why string, at []uplinks.Place) time.Duration {
-	before, seen := s.keeper.Report(), s.seen.Load()
-	if len(at) == 0 {
-		seen, _ = s.fingerprint() // the pulse tells of the error
+func (s *Service) reconcile(ctx context.Context, reason string, scopes []uplinks.ChangedScope) time.Duration {
+	before, fingerprint := s.reconciler.Report(), s.lastFingerprint.Load()
+	if len(scopes) == 0 {
+		fingerprint, _ = s.fingerprint() // the pulse tells of the error
 	}
-	next := s.keeper.Round(ctx, why, at...)
-	r := s.keeper.Report()
-	if r.silent() != before.silent() && r.Err == nil {
-		seen = 0
+	next := s.reconciler.Reconcile(ctx, reason, scopes...)
+	r := s.reconciler.Report()
+	if r.unannouncedRepairs() != before.unannouncedRepairs() && r.Err == nil {
+		fingerprint = 0
 	}
-	s.seen.Store(seen)
+	s.lastFingerprint.Store(fingerprint)
 	if r.InSync || r.Waiting > 0 {
-		s.care.settled()
+		s.proofs.schedule()
 	}
 	return next
 }
 
-// until notes how things stand, and when the loop must come again.
-func (s *Service) until(next time.Duration) time.Duration {
-	s.tell()
+// nextWake notes how things stand, and when the loop must come again.
+func (s *Service) nextWake(next time.Duration) time.Duration {
+	s.notifyManager()
 	if s.pending != nil && !s.pending.Reverted {
-		return min(next, max(s.pending.Left(), time.Millisecond))
+		return min(next, max(s.pending.Remaining(), time.Millisecond))
 	}
 	return next
 }
 
-// announce asks for a round and for a proof after it, because of a change at a place.
-func (s *Service) announce(why string, at uplinks.Place) {
-	s.care.changed(at)
-	s.nudge(why, at)
+// noteChange asks for a round and for a proof after it, because of a change at a place.
+func (s *Service) noteChange(reason string, scope uplinks.ChangedScope) {
+	s.proofs.invalidate(scope)
+	s.trigger(reason, scope)
 }
 
-// nudge asks for a round, because of a change at a place.
-func (s *Service) nudge(why string, at uplinks.Place) {
-	s.changed.note(at)
-	s.loop.Nudge(why)
+// trigger asks for a round, because of a change at a place.
+func (s *Service) trigger(reason string, scope uplinks.ChangedScope) {
+	s.dirty.add(scope)
+	s.loop.Trigger(reason)
 }

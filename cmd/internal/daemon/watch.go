@@ -8,41 +8,41 @@ import (
 	"replypath/uplinks"
 )
 
-// watch begins anew whenever a subscription ends: its first event then brings a full look.
-func (s *Service) watch(ctx context.Context, what string, watch func(context.Context, func(host.Change)) error) error {
+// watchKernel begins anew whenever a subscription ends: its first event then brings a full look.
+func (s *Service) watchKernel(ctx context.Context, what string, watch func(context.Context, func(host.Event)) error) error {
 	for {
-		err := watch(ctx, func(c host.Change) {
-			if c.Who != "" {
-				s.keeper.Suspect(c.What, c.Who)
+		err := watch(ctx, func(c host.Event) {
+			if c.Origin != "" {
+				s.reconciler.SetSuspect(c.Subject, c.Origin)
 			}
 			if c.Link.Name != "" {
-				s.care.monitor.Link(c.Link.Name, c.Link.Up, c.Link.Carrier)
-				s.stir()
+				s.proofs.monitor.UpdateLink(c.Link.Name, c.Link.Up, c.Link.Carrier)
+				s.pollCarriersFaster()
 			}
-			s.announce(c.What, c.At)
+			s.noteChange(c.Subject, c.Scope)
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		s.Log.Warn("will subscribe again", "to", what, "err", err)
-		if err := sleep(ctx, soon); err != nil {
+		if err := sleep(ctx, retryInterval); err != nil {
 			return err
 		}
 	}
 }
 
-// beat is how often is looked at what the kernel does not announce. It bounds how late such a change is repaired.
-const beat = 250 * time.Millisecond
+// fingerprintInterval is how often is looked at what the kernel does not announce. It bounds how late such a change is repaired.
+const fingerprintInterval = 250 * time.Millisecond
 
-func (s *Service) pulse(ctx context.Context) error {
+func (s *Service) pollFingerprint(ctx context.Context) error {
 	for {
 		now, err := s.fingerprint()
 		if err != nil {
 			s.Log.Debug("cannot look at sysctls", "err", err)
-		} else if now != s.seen.Load() {
-			s.nudge("sysctl or firewall", uplinks.Place{})
+		} else if now != s.lastFingerprint.Load() {
+			s.trigger("sysctl or firewall", uplinks.ChangedScope{})
 		}
-		if err := sleep(ctx, beat); err != nil {
+		if err := sleep(ctx, fingerprintInterval); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-func TestAFreeMaskIsProposed(t *testing.T) {
+func TestFreeMask(t *testing.T) {
 	settings := func(ids ...marks.ID) uplinks.Settings {
 		s := uplinks.DefaultSettings()
 		for _, id := range ids {
@@ -20,25 +20,25 @@ func TestAFreeMaskIsProposed(t *testing.T) {
 		}
 		return s
 	}
-	used := func(all ...marks.Foreign) []marks.Foreign { return all }
+	used := func(all ...marks.ForeignRule) []marks.ForeignRule { return all }
 	for name, c := range map[string]struct {
 		settings uplinks.Settings
-		firewall []marks.Foreign
+		firewall []marks.ForeignRule
 		want     marks.Mask // 0: none is free
 	}{
-		"beside kube-proxy's and Tailscale's":       {settings(1, 2), used(marks.Foreign{Bits: 0x1000}), 0x1f000000},
-		"what is compared whole uses its own bits":  {settings(1, 2), used(marks.Foreign{Bits: marks.Full, Value: 0xca6c}), 0x1f000000},
-		"as wide as the ids need":                   {settings(1, 2), used(marks.Foreign{Bits: 0x1f001000}), 0xf00},
-		"not narrower":                              {settings(1, 31), used(marks.Foreign{Bits: 0x1f001000}), 0x1f},
-		"among those of programs that are not here": {settings(1), used(marks.Foreign{Bits: 0xffffff00}), 0x1f},
-		"none": {settings(1), used(marks.Foreign{Bits: 0xaaaaaaaa}), 0},
+		"beside kube-proxy's and Tailscale's":       {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1000}), 0x1f000000},
+		"what is compared whole uses its own bits":  {settings(1, 2), used(marks.ForeignRule{MarkBits: marks.FullMask, MarkValue: 0xca6c}), 0x1f000000},
+		"as wide as the ids need":                   {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0xf00},
+		"not narrower":                              {settings(1, 31), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0x1f},
+		"among those of programs that are not here": {settings(1), used(marks.ForeignRule{MarkBits: 0xffffff00}), 0x1f},
+		"none": {settings(1), used(marks.ForeignRule{MarkBits: 0xaaaaaaaa}), 0},
 	} {
-		got, found := Seen{Settings: c.settings, Firewall: c.firewall}.free()
+		got, found := Snapshot{Settings: c.settings, Firewall: c.firewall}.freeMask()
 		if got != c.want || found != (c.want != 0) {
 			t.Errorf("%s: %s, %t, want %s", name, got, found, c.want)
 		}
 		for _, f := range c.firewall {
-			if found && f.Bits != marks.Full && f.Bits&got != 0 {
+			if found && f.MarkBits != marks.FullMask && f.MarkBits&got != 0 {
 				t.Errorf("%s: %s is not free", name, got)
 			}
 		}
@@ -46,18 +46,18 @@ func TestAFreeMaskIsProposed(t *testing.T) {
 }
 
 func TestFirewallRulesHaveOwners(t *testing.T) {
-	for want, f := range map[string]marks.Foreign{
-		"kube-proxy":    {Place: "nat KUBE-MARK-MASQ", Text: "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000"},
-		"Calico":        {Place: "mangle PREROUTING", Text: "-A PREROUTING -j cali-PREROUTING"},
-		"Tailscale":     {Place: "mangle ts-forward", Text: "-A ts-forward -j MARK --set-xmark 0x40000/0xff0000"},
-		"Docker":        {Place: "mangle PREROUTING", Text: "-A PREROUTING -j DOCKER-INGRESS"},
-		"Cilium":        {Place: "raw CILIUM_PRE_raw", Text: "-A CILIUM_PRE_raw -j CT --notrack"},
-		"wg-quick":      {Place: "mangle PREROUTING", Text: `-A PREROUTING -p udp -m comment --comment "wg-quick(8) rule for wg0" -j CONNMARK --restore-mark`},
-		"mwan3":         {Place: "mangle mwan3_hook", Text: "-A mwan3_hook -j CONNMARK --restore-mark"},
-		"OpenWrt's pbr": {Place: "inet fw4 pbr_prerouting", Text: "meta mark set 0x10000"},
-		"firewalld":     {Place: "inet firewalld filter_PREROUTING", Text: "fib saddr . mark . iif oif"},
-		"strongSwan":    {Place: "mangle INPUT", Text: "-A INPUT -p udp -m policy --dir in --pol ipsec -j CONNMARK --set-xmark 0x1/0xffffffff"},
-		"":              {Place: "mangle PREROUTING", Text: "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff"},
+	for want, f := range map[string]marks.ForeignRule{
+		"kube-proxy":    {Location: "nat KUBE-MARK-MASQ", Text: "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000"},
+		"Calico":        {Location: "mangle PREROUTING", Text: "-A PREROUTING -j cali-PREROUTING"},
+		"Tailscale":     {Location: "mangle ts-forward", Text: "-A ts-forward -j MARK --set-xmark 0x40000/0xff0000"},
+		"Docker":        {Location: "mangle PREROUTING", Text: "-A PREROUTING -j DOCKER-INGRESS"},
+		"Cilium":        {Location: "raw CILIUM_PRE_raw", Text: "-A CILIUM_PRE_raw -j CT --notrack"},
+		"wg-quick":      {Location: "mangle PREROUTING", Text: `-A PREROUTING -p udp -m comment --comment "wg-quick(8) rule for wg0" -j CONNMARK --restore-mark`},
+		"mwan3":         {Location: "mangle mwan3_hook", Text: "-A mwan3_hook -j CONNMARK --restore-mark"},
+		"OpenWrt's pbr": {Location: "inet fw4 pbr_prerouting", Text: "meta mark set 0x10000"},
+		"firewalld":     {Location: "inet firewalld filter_PREROUTING", Text: "fib saddr . mark . iif oif"},
+		"strongSwan":    {Location: "mangle INPUT", Text: "-A INPUT -p udp -m policy --dir in --pol ipsec -j CONNMARK --set-xmark 0x1/0xffffffff"},
+		"":              {Location: "mangle PREROUTING", Text: "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff"},
 	} {
 		if got := firewallOwner(f); got != want {
 			t.Errorf("%s: %q, want %q", f.Text, got, want)
@@ -66,22 +66,22 @@ func TestFirewallRulesHaveOwners(t *testing.T) {
 }
 
 // What this kernel may lack is not made real by the packet tests.
-func TestTunnelsAndOffloadAreTold(t *testing.T) {
-	s := Seen{Settings: uplinks.DefaultSettings(),
-		Natures:  map[string]uplinks.Nature{"wg0": {Kind: "wireguard"}, "eth0": {Kind: "device"}},
-		Sockets:  []Server{{Listener: uplinks.Listener{Addr: netip.IPv6Unspecified(), Port: 51820}, Kernel: true}},
-		Firewall: []marks.Foreign{{Tool: "nft list flowtables", Place: "inet filter f", Text: "flowtable f", Offloads: true}}}
+func TestTunnelsAndOffloadAreReported(t *testing.T) {
+	s := Snapshot{Settings: uplinks.DefaultSettings(),
+		LinkAttrs: map[string]uplinks.LinkAttributes{"wg0": {Kind: "wireguard"}, "eth0": {Kind: "device"}},
+		Sockets:   []UDPServer{{Listener: uplinks.Listener{Addr: netip.IPv6Unspecified(), Port: 51820}, KernelOwned: true}},
+		Firewall:  []marks.ForeignRule{{Tool: "nft list flowtables", Location: "inet filter f", Text: "flowtable f", FlowOffload: true}}}
 	all := map[string]Finding{}
 	for _, f := range Diagnose(s) {
 		all[f.ID] = f
 	}
-	if f := all["wireguard-listener"]; f.Severity != Note || !strings.Contains(f.What, "wg0") || !strings.Contains(f.Evidence[0], "51820") {
+	if f := all["wireguard-listener"]; f.Severity != Note || !strings.Contains(f.Message, "wg0") || !strings.Contains(f.Evidence[0], "51820") {
 		t.Errorf("WireGuard: %+v", f)
 	}
 	if f := all["flow-offload"]; f.Severity != Note || !strings.Contains(f.Evidence[0], "flowtable f") {
 		t.Errorf("offload: %+v", f)
 	}
-	s.Natures = nil
+	s.LinkAttrs = nil
 	for _, f := range Diagnose(s) {
 		if f.ID == "wireguard-listener" {
 			t.Errorf("without a tunnel its process is hidden: %+v", f)
@@ -90,26 +90,26 @@ func TestTunnelsAndOffloadAreTold(t *testing.T) {
 }
 
 // The gravest comes first, and a finding is whole.
-func TestFindingsAreSortedAndWhole(t *testing.T) {
-	s := Seen{Settings: uplinks.DefaultSettings(), Dropped: 1, Unproven: "no BPF", Kernel: []string{"CONFIG_NF_CONNTRACK_MARK"}, Tracked: 90, Room: 100,
+func TestFindingsAreSortedAndComplete(t *testing.T) {
+	s := Snapshot{Settings: uplinks.DefaultSettings(), RPFilterDrops: 1, ProofError: "no BPF", MissingOptions: []string{"CONFIG_NF_CONNTRACK_MARK"}, ConntrackCount: 90, ConntrackMax: 100,
 		Rules: []*rpdb.Database{{Family: uplinks.IPv4, Rules: []rpdb.Rule{{Priority: 1, Action: uplinks.Lookup, Table: 77, SuppressLength: uplinks.NoSuppress},
 			{Priority: 2, Action: uplinks.Lookup, Table: 254, SuppressLength: 0}}}}}
 	last := 0
 	all := Diagnose(s)
 	for _, f := range all {
-		if f.Severity.rank() < last || f.ID == "" || f.What == "" || f.Remedy == "" || f.Evidence == nil {
+		if f.Severity.rank() < last || f.ID == "" || f.Message == "" || f.Remedy == "" || f.Evidence == nil {
 			t.Errorf("out of order, or not whole: %+v", f)
 		}
 		last = f.Severity.rank()
 	}
-	if len(all) != 5 || Well(all) || !Well(nil) {
+	if len(all) != 5 || OnlyNotes(all) || !OnlyNotes(nil) {
 		t.Errorf("%d findings: %+v", len(all), all)
 	}
 }
 
 // Whoever compares what two runs say finds what has changed on the host, and nothing else.
-func TestFindingsComeInOneOrder(t *testing.T) {
-	s := Seen{Settings: uplinks.DefaultSettings(), Facts: uplinks.Facts{Links: map[string]uplinks.Link{}}}
+func TestFindingsAreInAStableOrder(t *testing.T) {
+	s := Snapshot{Settings: uplinks.DefaultSettings(), Facts: uplinks.Facts{Links: map[string]uplinks.Link{}}}
 	for i := range 20 {
 		name := fmt.Sprintf("eth%d", i)
 		gateway, twice := netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i/2)}), netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i/2)})

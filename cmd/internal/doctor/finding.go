@@ -27,24 +27,24 @@ var Severities = [...]Severity{Error, Warning, Note}
 type Finding struct {
 	ID       string   `json:"id"` // the kind of finding: stable words
 	Severity Severity `json:"severity"`
-	What     string   `json:"what"`
+	Message  string   `json:"what"`
 	Evidence []string `json:"evidence"` // lines and values as they were seen
 	Remedy   string   `json:"remedy"`
 	Fixable  bool     `json:"fixable"` // doctor --fix does it
 }
 
-// Unseen is what could not be looked at.
-type Unseen struct {
-	What string `json:"what"`
-	Why  string `json:"why"`
+// Skipped is what could not be looked at.
+type Skipped struct {
+	Subject string `json:"what"`
+	Reason  string `json:"why"`
 }
 
 // Diagnose is all that there is to say, the gravest first.
-func Diagnose(s Seen) []Finding {
+func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
-		s.missing(), s.marksInRules(), s.marksInFirewall(), s.marksInConnections(), s.rivals(), s.tables(),
-		s.settings(), s.sourceCheck(), s.srcValidMark(), s.firewallCheck(), s.udp(), s.tunnels(), s.backends(),
-		s.savedRules(), s.networkd(), s.offload(), s.untracked(), s.connections(), s.links(), s.proofs(),
+		s.checkPrerequisites(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRulePriorities(), s.checkTables(),
+		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(), s.checkKernelListeners(), s.checkBackends(),
+		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkNotrack(), s.checkConntrackSize(), s.checkLinks(), s.checkProofSupport(),
 	)
 	for i := range all {
 		if all[i].Evidence == nil {
@@ -57,21 +57,21 @@ func Diagnose(s Seen) []Finding {
 
 func (s Severity) rank() int { return slices.Index(Severities[:], s) }
 
-// Well reports whether there is nothing above a note.
-func Well(all []Finding) bool {
+// OnlyNotes reports whether there is nothing above a note.
+func OnlyNotes(all []Finding) bool {
 	return !slices.ContainsFunc(all, func(f Finding) bool { return f.Severity != Note })
 }
 
-// someone names an owner in a sentence.
-func someone(owner string) string {
+// ownerName names an owner in a sentence.
+func ownerName(owner string) string {
 	if owner == "" {
 		return "a program that is not known"
 	}
 	return owner
 }
 
-// some keeps a long list of evidence short.
-func some(lines []string) []string {
+// limitEvidence keeps a long list of evidence short.
+func limitEvidence(lines []string) []string {
 	const enough = 8
 	if len(lines) <= enough {
 		return lines
@@ -79,17 +79,17 @@ func some(lines []string) []string {
 	return append(slices.Clone(lines[:enough]), fmt.Sprintf("and %d more", len(lines)-enough))
 }
 
-func list(words []string) string { return strings.Join(words, ", ") }
+func commaList(words []string) string { return strings.Join(words, ", ") }
 
-// settings are what plan and check say, but for what has findings of its own here.
-func (s Seen) settings() (all []Finding) {
+// checkSettings are what plan and check say, but for what has findings of its own here.
+func (s Snapshot) checkSettings() (all []Finding) {
 	facts := s.Facts
-	facts.Others, facts.Both = nil, false
+	facts.ForeignRules, facts.MixedBackends = nil, false
 	for _, f := range uplinks.Findings(s.Settings, facts) {
-		all = append(all, Finding{ID: "uplinks", Severity: Warning, What: f.What, Remedy: f.Remedy})
+		all = append(all, Finding{ID: "uplinks", Severity: Warning, Message: f.What, Remedy: f.Remedy})
 	}
-	for _, f := range s.Watched {
-		all = append(all, Finding{ID: "probes", Severity: Note, What: f.What, Remedy: f.Remedy})
+	for _, f := range s.ProbeFindings {
+		all = append(all, Finding{ID: "probes", Severity: Note, Message: f.What, Remedy: f.Remedy})
 	}
 	return all
 }

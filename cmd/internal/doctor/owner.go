@@ -9,8 +9,8 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// owner is who has added the rule; empty: it is not known.
-func owner(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
+// ruleOwner is who has added the rule; empty: it is not known.
+func ruleOwner(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 	if o := d.Owner(r, n); o != rpdb.UnknownOwner {
 		return o
 	}
@@ -23,11 +23,13 @@ func ruleLine(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 	if d.Family == uplinks.IPv6 {
 		ip = "ip -6 rule"
 	}
-	return fmt.Sprintf("%s %d: %s protocol %s", ip, r.Priority, r.Text(n), n.Protocol(r.Protocol))
+	return fmt.Sprintf("%s %d: %s protocol %s", ip, r.Priority, r.Text(n), n.ProtocolName(r.Protocol))
 }
 
-// place is the rule of a firewall, and where it is.
-func place(f marks.Foreign) string { return fmt.Sprintf("%s: %s: %s", f.Tool, f.Place, f.Text) }
+// firewallRuleText is the rule of a firewall, and where it is.
+func firewallRuleText(f marks.ForeignRule) string {
+	return fmt.Sprintf("%s: %s: %s", f.Tool, f.Location, f.Text)
+}
 
 // firewallOwners are known by the names of their chains and tables, or by what their rules say.
 var firewallOwners = []struct{ word, owner string }{
@@ -38,8 +40,8 @@ var firewallOwners = []struct{ word, owner string }{
 }
 
 // firewallOwner is whose rule it seems to be; empty: it is not known.
-func firewallOwner(f marks.Foreign) string {
-	words := append(strings.Fields(f.Place), strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' })...)
+func firewallOwner(f marks.ForeignRule) string {
+	words := append(strings.Fields(f.Location), strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' })...)
 	for _, known := range firewallOwners {
 		for _, w := range words {
 			if strings.HasPrefix(w, known.word) {

@@ -35,62 +35,62 @@ func Open(s uplinks.Settings, n rpdb.Names) (*Explainer, error) {
 // Close closes the explainer's socket.
 func (e *Explainer) Close() { e.handle.Close() }
 
-// Way is what becomes of a packet.
-type Way struct {
-	Packet    rpdb.Packet
-	Database  *rpdb.Database
-	Judgement rpdb.Judgement
-	Unaskable string      // why the kernel cannot be asked; empty: it was
-	Differs   string      // how the kernel's answer differs; empty: it agrees
-	Entry     rpdb.Answer // the kernel's: the route as it stands in its table
-	Chosen    rpdb.Answer // the kernel's: the hop and the source for this packet
+// Trace is what becomes of a packet.
+type Trace struct {
+	Packet     rpdb.Packet
+	Database   *rpdb.Database
+	Judgement  rpdb.Result
+	NotQueried string      // why the kernel cannot be asked; empty: it was
+	Mismatch   string      // how the kernel's answer differs; empty: it agrees
+	FIBMatch   rpdb.Answer // the kernel's: the route as it stands in its table
+	Resolved   rpdb.Answer // the kernel's: the hop and the source for this packet
 }
 
-// attempts bounds how often a packet is explained again because the kernel says otherwise, which it may also do when
+// maxAttempts bounds how often a packet is explained again because the kernel says otherwise, which it may also do when
 // somebody changes a rule between the reading and the question.
-const attempts = 3
+const maxAttempts = 3
 
-// Way walks and asks.
-func (e *Explainer) Way(ctx context.Context, p rpdb.Packet) (w Way, err error) {
-	for range attempts {
-		if w, err = e.way(ctx, p); err != nil || w.Differs == "" {
+// Trace walks and asks.
+func (e *Explainer) Trace(ctx context.Context, p rpdb.Packet) (w Trace, err error) {
+	for range maxAttempts {
+		if w, err = e.traceOnce(ctx, p); err != nil || w.Mismatch == "" {
 			break
 		}
 	}
 	return w, err
 }
 
-func (e *Explainer) way(ctx context.Context, p rpdb.Packet) (w Way, err error) {
+func (e *Explainer) traceOnce(ctx context.Context, p rpdb.Packet) (w Trace, err error) {
 	about := []netip.Addr{p.To}
 	if p.From.IsValid() {
 		about = append(about, p.From)
 	}
-	d, err := e.handle.Policy(ctx, p.Family, about...)
+	d, err := e.handle.PolicyDatabase(ctx, p.Family, about...)
 	if err != nil {
 		return w, err
 	}
-	procfs.ReadChecks(d)
-	w = Way{Packet: p, Database: d, Judgement: d.Judge(p), Unaskable: d.Unaskable(p)}
-	if w.Unaskable != "" {
+	procfs.ReadInputChecks(d)
+	w = Trace{Packet: p, Database: d, Judgement: d.LookUp(p), NotQueried: d.UnsupportedQuery(p)}
+	if w.NotQueried != "" {
 		return w, nil
 	}
-	if w.Entry, w.Chosen, err = e.handle.LookUp(d, p.Question()); err != nil {
+	if w.FIBMatch, w.Resolved, err = e.handle.LookUpRoute(d, p.Query()); err != nil {
 		return w, err
 	}
 	if !w.Judgement.ByHash {
-		w.Differs = w.Judgement.Differs(w.Entry)
+		w.Mismatch = w.Judgement.Difference(w.FIBMatch)
 	}
 	return w, nil
 }
 
 // Arrives reports whether the packet gets somewhere, and the kernel says so too.
-func (w Way) Arrives() bool {
+func (w Trace) Arrives() bool {
 	j := w.Judgement
-	return w.Differs == "" && j.Drop == "" && (j.Error == 0 || j.OnLink)
+	return w.Mismatch == "" && j.DropReason == "" && (j.Error == 0 || j.OnLink)
 }
 
 // Link is the link that the packet leaves by; empty when it does not leave, or by several.
-func (w Way) Link() string {
+func (w Trace) Link() string {
 	switch r := w.Judgement.Route; {
 	case !w.Arrives():
 		return ""
@@ -98,8 +98,8 @@ func (w Way) Link() string {
 		return w.Packet.Out
 	case r.Type == rpdb.Local:
 		return ""
-	case w.Chosen.Route != nil && len(w.Chosen.Route.Hops) == 1:
-		return w.Chosen.Route.Hops[0].Link
+	case w.Resolved.Route != nil && len(w.Resolved.Route.Hops) == 1:
+		return w.Resolved.Route.Hops[0].Link
 	case len(r.Hops) == 1:
 		return r.Hops[0].Link
 	}

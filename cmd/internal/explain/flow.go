@@ -11,105 +11,105 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Pinned is a connection, and the way of its answers.
-type Pinned struct {
+// Flow is a connection, and the way of its answers.
+type Flow struct {
 	rtnl.Connection
-	Uplink string // that its mark belongs to; empty: it has no mark of ours
-	Own    bool   // this host has begun it: the way is that of its own packets, not of answers
-	Way    Way
+	Uplink     string // that its mark belongs to; empty: it has no mark of ours
+	Originated bool   // this host has begun it: the way is that of its own packets, not of answers
+	Trace      Trace
 }
 
-// Flow finds a connection by one of its directions, and explains the way of its answers.
-func (e *Explainer) Flow(ctx context.Context, f rtnl.Flow) (c Pinned, err error) {
-	c.Connection, err = rtnl.Find(f)
+// TraceFlow finds a connection by one of its directions, and explains the way of its answers.
+func (e *Explainer) TraceFlow(ctx context.Context, f rtnl.Flow) (c Flow, err error) {
+	c.Connection, err = rtnl.FindConnection(f)
 	if errors.Is(err, rtnl.ErrNoConnection) {
-		c.Connection, err = rtnl.Find(rtnl.Flow{Proto: f.Proto, From: f.To, To: f.From})
+		c.Connection, err = rtnl.FindConnection(rtnl.Flow{Proto: f.Proto, From: f.To, To: f.From})
 	}
 	if err != nil {
-		return c, fmt.Errorf("%s: %w", FlowText(f), err)
+		return c, fmt.Errorf("%s: %w", FormatFlow(f), err)
 	}
 	for _, u := range e.settings.Uplinks {
 		if uint32(e.settings.Mark(u)) == c.Mark&uint32(e.settings.Mask) {
 			c.Uplink = u.Name
 		}
 	}
-	p, err := e.answer(ctx, &c)
+	p, err := e.replyPacket(ctx, &c)
 	if err != nil {
 		return c, err
 	}
-	c.Way, err = e.Way(ctx, p)
+	c.Trace, err = e.Trace(ctx, p)
 	return c, err
 }
 
-// answer is the next packet of the connection that leaves, as the routing decision sees it: what is translated back in
+// replyPacket is the next packet of the connection that leaves, as the routing decision sees it: what is translated back in
 // PREROUTING is so already, and what is translated back in POSTROUTING not yet.
-func (e *Explainer) answer(ctx context.Context, c *Pinned) (rpdb.Packet, error) {
-	asked, answers := c.Original, c.Reply
-	p := rpdb.Packet{Family: uplinks.FamilyOf(asked.From.Addr()), Proto: asked.Proto, Mark: c.Mark & uint32(e.settings.Mask),
-		From: answers.From.Addr(), To: asked.From.Addr(), Sport: answers.From.Port(), Dport: asked.From.Port()}
+func (e *Explainer) replyPacket(ctx context.Context, c *Flow) (rpdb.Packet, error) {
+	original, reply := c.Original, c.Reply
+	p := rpdb.Packet{Family: uplinks.FamilyOf(original.From.Addr()), Proto: original.Proto, Mark: c.Mark & uint32(e.settings.Mask),
+		From: reply.From.Addr(), To: original.From.Addr(), Sport: reply.From.Port(), Dport: original.From.Port()}
 	if !rpdb.HasPorts(p.Proto) {
 		p.Sport, p.Dport = 0, 0
 	}
-	begun, err := e.Way(ctx, rpdb.Packet{Family: p.Family, To: asked.From.Addr(), Proto: rpdb.UDP})
+	initiator, err := e.Trace(ctx, rpdb.Packet{Family: p.Family, To: original.From.Addr(), Proto: rpdb.UDP})
 	if err != nil {
 		return p, err
 	}
-	if begun.local() {
-		c.Own = true
-		p.From, p.To, p.Sport, p.Dport = p.To, answers.From.Addr(), p.Dport, p.Sport
+	if initiator.isLocal() {
+		c.Originated = true
+		p.From, p.To, p.Sport, p.Dport = p.To, reply.From.Addr(), p.Dport, p.Sport
 		return p, nil
 	}
-	server, err := e.Way(ctx, rpdb.Packet{Family: p.Family, To: p.From, Mark: p.Mark, Proto: rpdb.UDP})
-	if err != nil || server.local() {
+	server, err := e.Trace(ctx, rpdb.Packet{Family: p.Family, To: p.From, Mark: p.Mark, Proto: rpdb.UDP})
+	if err != nil || server.isLocal() {
 		return p, err
 	}
 	p.In = server.Link()
 	return p, nil
 }
 
-// local reports whether the packet is for the host itself.
-func (w Way) local() bool {
+// isLocal reports whether the packet is for the host itself.
+func (w Trace) isLocal() bool {
 	return w.Judgement.Route != nil && w.Judgement.Route.Type == rpdb.Local
 }
 
 // Strays reports whether the connection's packets leave by another uplink than the one that it is pinned to.
-func (e *Explainer) Strays(c Pinned) bool {
-	u, ok := e.uplink(c.Way.Link())
+func (e *Explainer) Strays(c Flow) bool {
+	u, ok := e.uplink(c.Trace.Link())
 	return c.Uplink != "" && ok && u.Name != c.Uplink
 }
 
 // PrintFlow prints a connection and the way of its answers for people.
-func (e *Explainer) PrintFlow(out io.Writer, c Pinned) error {
-	fmt.Fprintf(out, "connection: %s%s, forgotten in %s if nothing comes\n", FlowText(c.Original), c.state(), c.Timeout)
+func (e *Explainer) PrintFlow(out io.Writer, c Flow) error {
+	fmt.Fprintf(out, "connection: %s%s, forgotten in %s if nothing comes\n", FormatFlow(c.Original), c.stateText(), c.Timeout)
 	back := rtnl.Flow{Proto: c.Original.Proto, From: c.Original.To, To: c.Original.From}
 	if c.Reply != back && rpdb.HasPorts(back.Proto) {
-		fmt.Fprintf(out, "translated: its answers are %s\n", FlowText(c.Reply))
+		fmt.Fprintf(out, "translated: its answers are %s\n", FormatFlow(c.Reply))
 	}
-	fmt.Fprintf(out, "mark: %#x, %s\n", c.Mark, e.pin(c))
+	fmt.Fprintf(out, "mark: %#x, %s\n", c.Mark, e.pinText(c))
 	what := "the way of its answers"
-	if c.Own {
+	if c.Originated {
 		what = "this host has begun it: the way of its packets"
 	}
 	fmt.Fprintf(out, "%s:\n", what)
-	if err := e.Print(out, c.Way); err != nil {
+	if err := e.Print(out, c.Trace); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, e.verdict(c))
+	_, err := fmt.Fprintln(out, e.flowVerdict(c))
 	return err
 }
 
-func (c Pinned) state() string {
+func (c Flow) stateText() string {
 	switch {
 	case c.State != "":
 		return ", " + c.State
-	case !c.Answered:
+	case !c.SeenReply:
 		return ", not answered yet"
 	}
 	return ""
 }
 
-// pin is whose mark the connection has.
-func (e *Explainer) pin(c Pinned) string {
+// pinText is whose mark the connection has.
+func (e *Explainer) pinText(c Flow) string {
 	switch {
 	case c.Uplink != "":
 		return "pinned to the uplink " + c.Uplink
@@ -119,8 +119,8 @@ func (e *Explainer) pin(c Pinned) string {
 	return "pinned to no uplink"
 }
 
-func (e *Explainer) verdict(c Pinned) string {
-	link := c.Way.Link()
+func (e *Explainer) flowVerdict(c Flow) string {
+	link := c.Trace.Link()
 	u, ok := e.uplink(link)
 	switch {
 	case e.Strays(c):
@@ -133,8 +133,8 @@ func (e *Explainer) verdict(c Pinned) string {
 	return "no uplink is wronged"
 }
 
-// FlowText prints one direction of a connection as Flow reads it.
-func FlowText(f rtnl.Flow) string {
+// FormatFlow prints one direction of a connection as TraceFlow reads it.
+func FormatFlow(f rtnl.Flow) string {
 	if !rpdb.HasPorts(f.Proto) {
 		return fmt.Sprintf("%s %s %s", rpdb.ProtocolName(f.Proto), f.From.Addr(), f.To.Addr())
 	}

@@ -8,55 +8,55 @@ import (
 
 // Report is a way for programs.
 type Report struct {
-	Version int     `json:"version"`
-	Packet  string  `json:"packet"` // as ip-route(8) takes it behind "get"
-	Steps   []Visit `json:"steps"`
-	Back    []Visit `json:"back,omitempty"` // of the source check
-	Route   *Found  `json:"route,omitempty"`
-	Error   string  `json:"error,omitempty"`
-	Dropped string  `json:"dropped,omitempty"`
-	Link    string  `json:"link,omitempty"`
-	Uplink  string  `json:"uplink,omitempty"`
-	Kernel  Kernel  `json:"kernel"`
-	Arrives bool    `json:"arrives"`
-	Words   string  `json:"words"`
+	Version int          `json:"version"`
+	Packet  string       `json:"packet"` // as ip-route(8) takes it behind "get"
+	Steps   []RuleVisit  `json:"steps"`
+	Back    []RuleVisit  `json:"back,omitempty"` // of the source check
+	Route   *RouteReport `json:"route,omitempty"`
+	Error   string       `json:"error,omitempty"`
+	Dropped string       `json:"dropped,omitempty"`
+	Link    string       `json:"link,omitempty"`
+	Uplink  string       `json:"uplink,omitempty"`
+	Kernel  KernelReport `json:"kernel"`
+	Arrives bool         `json:"arrives"`
+	Summary string       `json:"words"`
 }
 
-// Visit is a visit to a rule, for programs.
-type Visit struct {
-	Priority uint32 `json:"priority"`
-	Owner    string `json:"owner"`
-	Rule     string `json:"rule"`
-	Outcome  string `json:"outcome"`
-	Why      string `json:"why,omitempty"`
-	Found    *Found `json:"found,omitempty"`
+// RuleVisit is a visit to a rule, for programs.
+type RuleVisit struct {
+	Priority uint32       `json:"priority"`
+	Owner    string       `json:"owner"`
+	Rule     string       `json:"rule"`
+	Outcome  string       `json:"outcome"`
+	Why      string       `json:"why,omitempty"`
+	Route    *RouteReport `json:"found,omitempty"`
 }
 
-// Found is a route, for programs.
-type Found struct {
+// RouteReport is a route, for programs.
+type RouteReport struct {
 	Table uint32 `json:"table"`
 	Name  string `json:"name"`
 	Route string `json:"route"`
 }
 
-// Kernel is what the kernel says to the same question.
-type Kernel struct {
-	Asked  bool   `json:"asked"`
-	Agrees bool   `json:"agrees"`
-	Why    string `json:"why,omitempty"` // it was not asked, or does not agree
-	Answer string `json:"answer,omitempty"`
+// KernelReport is what the kernel says to the same question.
+type KernelReport struct {
+	Queried bool   `json:"asked"`
+	Agrees  bool   `json:"agrees"`
+	Why     string `json:"why,omitempty"` // it was not asked, or does not agree
+	Answer  string `json:"answer,omitempty"`
 }
 
 // Report is the way for programs.
-func (e *Explainer) Report(w Way) Report {
+func (e *Explainer) Report(w Trace) Report {
 	j := w.Judgement
-	r := Report{Version: 1, Packet: w.Packet.String(), Steps: e.visits(w.Database, j.Steps), Dropped: j.Drop, Link: w.Link(),
-		Arrives: w.Arrives(), Words: e.Words(w), Kernel: Kernel{Asked: w.Unaskable == "", Why: w.Unaskable + w.Differs}}
-	if len(j.Back) > 0 {
-		r.Back = e.visits(w.Database, j.Back)
+	r := Report{Version: 1, Packet: w.Packet.String(), Steps: e.visitReports(w.Database, j.Steps), Dropped: j.DropReason, Link: w.Link(),
+		Arrives: w.Arrives(), Summary: e.Summarize(w), Kernel: KernelReport{Queried: w.NotQueried == "", Why: w.NotQueried + w.Mismatch}}
+	if len(j.Reverse) > 0 {
+		r.Back = e.visitReports(w.Database, j.Reverse)
 	}
 	if j.Route != nil {
-		r.Route = e.found(j.Route)
+		r.Route = e.routeReport(j.Route)
 	}
 	if j.Error != 0 {
 		r.Error = j.Error.Error()
@@ -64,25 +64,25 @@ func (e *Explainer) Report(w Way) Report {
 	if u, ok := e.uplink(r.Link); ok {
 		r.Uplink = u.Name
 	}
-	if r.Kernel.Asked {
-		r.Kernel.Agrees, r.Kernel.Answer = w.Differs == "", said(w.Chosen)
+	if r.Kernel.Queried {
+		r.Kernel.Agrees, r.Kernel.Answer = w.Mismatch == "", formatAnswer(w.Resolved)
 	}
 	return r
 }
 
-func (e *Explainer) visits(d *rpdb.Database, steps []rpdb.Step) []Visit {
-	all := []Visit{}
+func (e *Explainer) visitReports(d *rpdb.Database, steps []rpdb.Step) []RuleVisit {
+	all := []RuleVisit{}
 	for _, s := range steps {
-		v := Visit{Priority: uint32(s.Rule.Priority), Owner: d.Owner(s.Rule, e.names), Rule: s.Rule.Text(e.names),
-			Outcome: strings.ReplaceAll(string(s.Outcome), " ", "_"), Why: s.Why}
+		v := RuleVisit{Priority: uint32(s.Rule.Priority), Owner: d.Owner(s.Rule, e.names), Rule: s.Rule.Text(e.names),
+			Outcome: strings.ReplaceAll(string(s.Outcome), " ", "_"), Why: s.Mismatch}
 		if s.Route != nil {
-			v.Found = e.found(s.Route)
+			v.Route = e.routeReport(s.Route)
 		}
 		all = append(all, v)
 	}
 	return all
 }
 
-func (e *Explainer) found(r *rpdb.Route) *Found {
-	return &Found{uint32(r.Table), e.names.Table(r.Table), r.String()}
+func (e *Explainer) routeReport(r *rpdb.Route) *RouteReport {
+	return &RouteReport{uint32(r.Table), e.names.TableName(r.Table), r.String()}
 }

@@ -10,67 +10,67 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// PrintListening prints who listens, and how questions by each uplink are answered, for people.
-func (e *Explainer) PrintListening(out io.Writer, all []Listening) error {
+// PrintReplies prints who listens, and how questions by each uplink are answered, for people.
+func (e *Explainer) PrintReplies(out io.Writer, all []ListeningSocket) error {
 	for _, l := range all {
-		fmt.Fprintf(out, "%s\n", l.who())
+		fmt.Fprintf(out, "%s\n", l.describe())
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		for _, r := range l.Answers {
-			fmt.Fprintf(w, "  asked at %s by %s\t%s\t%s\n", r.Asked, e.byLink(r.Uplink.Link), e.answered(r), rightness(r.Right))
+		for _, r := range l.Replies {
+			fmt.Fprintf(w, "  asked at %s by %s\t%s\t%s\n", r.To, e.linkText(r.Uplink.Link), e.replyText(r), verdictText(r.Symmetric))
 		}
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		if len(l.Answers) == 0 {
+		if len(l.Replies) == 0 {
 			fmt.Fprintln(out, "  no question by an uplink reaches it")
 		}
-		if l.Chooses && slices.ContainsFunc(l.Answers, func(r Reply) bool { return !r.Right }) {
-			fmt.Fprintf(out, "remedy: %s\n", remedy(l.Process))
+		if l.KernelSource && slices.ContainsFunc(l.Replies, func(r Reply) bool { return !r.Symmetric }) {
+			fmt.Fprintf(out, "remedy: %s\n", replyRemedy(l.Process))
 		}
 	}
 	return nil
 }
 
-func (l Listening) who() string {
+func (l ListeningSocket) describe() string {
 	process := "the process is not to be seen"
 	switch {
 	case l.Process != "":
 		process = fmt.Sprintf("%s, process %s", l.Process, l.PID)
-	case l.Addr.IsUnspecified() && l.Proto == rpdb.UDP && !l.Chooses && !l.Told:
+	case l.Addr.IsUnspecified() && l.Proto == rpdb.UDP && !l.KernelSource && !l.PktInfo:
 		process = "the kernel's own (WireGuard answers from where it was asked)"
 	}
 	text := fmt.Sprintf("%s %s: %s", rpdb.ProtocolName(l.Proto), netip.AddrPortFrom(l.Addr, l.Port), process)
 	switch {
-	case l.Told:
+	case l.PktInfo:
 		text += "; on any address, and it asks at which one it was asked, to answer from there (IP_PKTINFO)"
-	case l.Chooses && l.Unsure:
+	case l.KernelSource && l.PktInfoUnknown:
 		text += "; on any address, so the kernel chooses where its answers come from, unless it asks for the address"
-	case l.Chooses:
+	case l.KernelSource:
 		text += "; on any address, so the kernel chooses where its answers come from: it does not ask for the address"
 	}
 	return text
 }
 
-// answered is where an answer comes from and leaves by.
-func (e *Explainer) answered(r Reply) string {
-	link := r.Way.Link()
+// replyText is where an answer comes from and leaves by.
+func (e *Explainer) replyText(r Reply) string {
+	link := r.Trace.Link()
 	switch {
 	case link == "":
-		return "not answered: " + e.Words(r.Way)
+		return "not answered: " + e.Summarize(r.Trace)
 	case !r.From.IsValid():
-		return "answered by " + e.byLink(link)
+		return "answered by " + e.linkText(link)
 	}
-	return fmt.Sprintf("answered from %s by %s", r.From, e.byLink(link))
+	return fmt.Sprintf("answered from %s by %s", r.From, e.linkText(link))
 }
 
-func rightness(right bool) string {
-	if right {
+func verdictText(symmetric bool) string {
+	if symmetric {
 		return "right"
 	}
 	return "WRONG"
 }
 
-// ListenReport is who listens, for programs.
+// ReportReplies is who listens, for programs.
 type ListenReport struct {
 	Version int            `json:"version"`
 	Sockets []SocketReport `json:"sockets"`
@@ -78,39 +78,39 @@ type ListenReport struct {
 
 // SocketReport is a socket, for programs.
 type SocketReport struct {
-	Protocol string        `json:"protocol"`
-	Address  string        `json:"address"`
-	Port     uint16        `json:"port"`
-	Process  string        `json:"process,omitempty"`
-	PID      string        `json:"pid,omitempty"`
-	Chooses  bool          `json:"kernel_chooses_source"`
-	Answers  []ReplyReport `json:"answers"`
-	Remedy   string        `json:"remedy,omitempty"`
+	Protocol     string        `json:"protocol"`
+	Address      string        `json:"address"`
+	Port         uint16        `json:"port"`
+	Process      string        `json:"process,omitempty"`
+	PID          string        `json:"pid,omitempty"`
+	KernelSource bool          `json:"kernel_chooses_source"`
+	Replies      []ReplyReport `json:"answers"`
+	Remedy       string        `json:"remedy,omitempty"`
 }
 
 // ReplyReport is an answer, for programs.
 type ReplyReport struct {
-	Uplink string `json:"uplink"`
-	Asked  string `json:"asked"`
-	From   string `json:"from,omitempty"`
-	Link   string `json:"link,omitempty"`
-	Right  bool   `json:"right"`
+	Uplink    string `json:"uplink"`
+	To        string `json:"asked"`
+	From      string `json:"from,omitempty"`
+	Link      string `json:"link,omitempty"`
+	Symmetric bool   `json:"right"`
 }
 
-// ListenReport is who listens, for programs.
-func (e *Explainer) ListenReport(all []Listening) ListenReport {
+// ReportReplies is who listens, for programs.
+func (e *Explainer) ReportReplies(all []ListeningSocket) ListenReport {
 	r := ListenReport{Version: 1, Sockets: []SocketReport{}}
 	for _, l := range all {
 		s := SocketReport{Protocol: rpdb.ProtocolName(l.Proto), Address: l.Addr.String(), Port: l.Port, Process: l.Process, PID: l.PID,
-			Chooses: l.Chooses, Answers: []ReplyReport{}}
-		for _, a := range l.Answers {
+			KernelSource: l.KernelSource, Replies: []ReplyReport{}}
+		for _, a := range l.Replies {
 			from := ""
 			if a.From.IsValid() {
 				from = a.From.String()
 			}
-			s.Answers = append(s.Answers, ReplyReport{a.Uplink.Name, a.Asked.String(), from, a.Way.Link(), a.Right})
-			if !a.Right && l.Chooses {
-				s.Remedy = remedy(l.Process)
+			s.Replies = append(s.Replies, ReplyReport{a.Uplink.Name, a.To.String(), from, a.Trace.Link(), a.Symmetric})
+			if !a.Symmetric && l.KernelSource {
+				s.Remedy = replyRemedy(l.Process)
 			}
 		}
 		r.Sockets = append(r.Sockets, s)

@@ -10,32 +10,32 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// holders are the processes that have sockets.
-type holders struct {
-	by    map[uint32]procfs.Holder
-	whole bool // all processes could be looked at
+// socketOwners are the processes that have sockets.
+type socketOwners struct {
+	byInode  map[uint32]procfs.SocketOwner
+	complete bool // all processes could be looked at
 }
 
-// listening is the socket with its process, and who chooses where its answers come from.
-func (h holders) listening(s rtnl.Socket, proto uint8) Listening {
-	l := Listening{Socket: s, Proto: proto}
-	holder, held := h.by[s.Inode]
+// describe is the socket with its process, and who chooses where its answers come from.
+func (h socketOwners) describe(s rtnl.Socket, proto uint8) ListeningSocket {
+	l := ListeningSocket{Socket: s, Proto: proto}
+	holder, held := h.byInode[s.Inode]
 	if held {
-		l.Process, l.PID = holder.Name, fmt.Sprint(holder.ID)
+		l.Process, l.PID = holder.Name, fmt.Sprint(holder.PID)
 	}
 	if proto != rpdb.UDP || !s.Addr.IsUnspecified() {
 		return l
 	}
-	l.Unsure = true
+	l.PktInfoUnknown = true
 	if held {
-		told, err := holder.TellsAddress()
-		l.Told, l.Unsure = told, err != nil
+		pktInfo, err := holder.ReceivesLocalAddress()
+		l.PktInfo, l.PktInfoUnknown = pktInfo, err != nil
 	}
 	// What no process holds is the kernel's own: WireGuard answers from where it was asked.
-	l.Chooses = !l.Told && (held || !h.whole)
+	l.KernelSource = !l.PktInfo && (held || !h.complete)
 	return l
 }
 
-func remedy(process string) string {
-	return cmp.Or(doctor.Remedy(process), "let it listen on each address, or ask for the address of each question (IP_PKTINFO)")
+func replyRemedy(process string) string {
+	return cmp.Or(doctor.ServerRemedy(process), "let it listen on each address, or ask for the address of each question (IP_PKTINFO)")
 }

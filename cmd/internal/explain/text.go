@@ -12,7 +12,7 @@ import (
 
 // Print prints the way for people: each rule that was visited in one line, the one that decided with a >, what the kernel
 // says, and the end in words.
-func (e *Explainer) Print(out io.Writer, w Way) error {
+func (e *Explainer) Print(out io.Writer, w Trace) error {
 	j := w.Judgement
 	direction := "a packet of this host's own"
 	if w.Packet.In != "" {
@@ -23,16 +23,16 @@ func (e *Explainer) Print(out io.Writer, w Way) error {
 		return err
 	}
 	switch {
-	case len(j.Back) == 0:
-	case j.Drop == "":
-		fmt.Fprintf(out, "source check: lets it in (rp_filter=%d, effective)\n", w.Database.Links[w.Packet.In].Check.RPFilter)
+	case len(j.Reverse) == 0:
+	case j.DropReason == "":
+		fmt.Fprintf(out, "source check: lets it in (rp_filter=%d, effective)\n", w.Database.Links[w.Packet.In].Checks.RPFilter)
 	default:
-		fmt.Fprintf(out, "source check: the way back, as of %s\n", j.BackFor)
-		if err := e.printSteps(out, w.Database, j.Back); err != nil {
+		fmt.Fprintf(out, "source check: the way back, as of %s\n", j.ReversePacket)
+		if err := e.printSteps(out, w.Database, j.Reverse); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(out, "kernel: %s\n%s\n", w.kernel(), e.Words(w))
+	_, err := fmt.Fprintf(out, "kernel: %s\n%s\n", w.kernelText(), e.Summarize(w))
 	return err
 }
 
@@ -43,19 +43,19 @@ func (e *Explainer) printSteps(out io.Writer, d *rpdb.Database, steps []rpdb.Ste
 		if s.Outcome == rpdb.Decided {
 			marker = ">"
 		}
-		fmt.Fprintf(w, "%s %5d\t%s\t%s\t%s\n", marker, s.Rule.Priority, d.Owner(s.Rule, e.names), s.Rule.Text(e.names), came(s))
+		fmt.Fprintf(w, "%s %5d\t%s\t%s\t%s\n", marker, s.Rule.Priority, d.Owner(s.Rule, e.names), s.Rule.Text(e.names), outcomeText(s))
 	}
 	return w.Flush()
 }
 
-// came is what came of a visit, in words.
-func came(s rpdb.Step) string {
+// outcomeText is what came of a visit, in words.
+func outcomeText(s rpdb.Step) string {
 	switch s.Outcome {
-	case rpdb.Missed:
+	case rpdb.NotMatched:
 		if s.Rule.Not {
 			return "no: this is what it leaves out"
 		}
-		return "no: " + s.Why
+		return "no: " + s.Mismatch
 	case rpdb.Empty:
 		return "no route"
 	case rpdb.Thrown:
@@ -77,23 +77,23 @@ func came(s rpdb.Step) string {
 	return s.Route.String()
 }
 
-// kernel is what the kernel says to the same question.
-func (w Way) kernel() string {
+// kernelText is what the kernel says to the same question.
+func (w Trace) kernelText() string {
 	switch {
-	case w.Unaskable != "":
-		return "cannot be asked: " + w.Unaskable
-	case w.Differs != "":
-		return "DISAGREES with this walk: " + w.Differs
+	case w.NotQueried != "":
+		return "cannot be asked: " + w.NotQueried
+	case w.Mismatch != "":
+		return "DISAGREES with this walk: " + w.Mismatch
 	case w.Judgement.ByHash:
-		return "takes one of several hops, by the packet's hash, and that decides: " + said(w.Chosen)
+		return "takes one of several hops, by the packet's hash, and that decides: " + formatAnswer(w.Resolved)
 	case w.Judgement.OnLink:
-		return "agrees that there is no route, and takes the destination for a neighbour: " + said(w.Chosen)
+		return "agrees that there is no route, and takes the destination for a neighbour: " + formatAnswer(w.Resolved)
 	}
-	return "agrees: " + said(w.Chosen)
+	return "agrees: " + formatAnswer(w.Resolved)
 }
 
-// said is the kernel's answer for this packet: the hop, and the source that it chooses.
-func said(a rpdb.Answer) string {
+// formatAnswer is the kernel's answer for this packet: the hop, and the source that it chooses.
+func formatAnswer(a rpdb.Answer) string {
 	if a.Route == nil {
 		return a.Error.Error()
 	}

@@ -10,8 +10,8 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Expect notes all values that are about to go at once. What cannot be noted is refused with its own step.
-func (h *Host) Expect(p uplinks.Plan) {
+// Prepare notes all values that are about to go at once. What cannot be noted is refused with its own step.
+func (h *Host) Prepare(p uplinks.Plan) {
 	var sets []uplinks.SetTunable
 	for _, s := range p {
 		if set, is := s.(uplinks.SetTunable); is {
@@ -19,7 +19,7 @@ func (h *Host) Expect(p uplinks.Plan) {
 		}
 	}
 	if len(sets) > 1 {
-		h.found.rememberAll(sets, h.links.Index)
+		h.originals.addAll(sets, h.links.LinkIndex)
 	}
 }
 
@@ -33,13 +33,13 @@ func (h *Host) Apply(ctx context.Context, s uplinks.Step) error {
 func (h *Host) ApplyAll(ctx context.Context, steps []uplinks.Step) []error {
 	errs := make([]error, 0, len(steps))
 	for rest := steps; len(rest) > 0; rest = steps[len(errs):] {
-		said := h.changeLinks(rest)
-		if len(said) == 0 {
-			said = []error{h.apply(ctx, rest[0])}
+		results := h.applyNetlink(rest)
+		if len(results) == 0 {
+			results = []error{h.apply(ctx, rest[0])}
 		}
-		errs = append(errs, said...)
+		errs = append(errs, results...)
 	}
-	h.forget(steps, errs)
+	h.dropRestored(steps, errs)
 	for i, err := range errs {
 		if err != nil {
 			errs[i] = fmt.Errorf("%s: %w", firstLine(steps[i].String()), err)
@@ -52,29 +52,29 @@ func (h *Host) ApplyAll(ctx context.Context, steps []uplinks.Step) []error {
 func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
 	switch s := s.(type) {
 	case uplinks.SetTunable:
-		if _, err := h.remember(s); err != nil {
+		if _, err := h.saveOriginal(s); err != nil {
 			return err
 		}
 		return procfs.Write(s.Tunable, s.Value)
 	case uplinks.LoadChains:
-		return h.load(ctx, s)
+		return h.loadChains(ctx, s)
 	}
 	return fmt.Errorf("no such step: %T", s)
 }
 
-// changeLinks does the first of the steps, as far as they are for rtnetlink.
-func (h *Host) changeLinks(steps []uplinks.Step) []error {
-	c := h.links.Changes()
+// applyNetlink does the first of the steps, as far as they are for rtnetlink.
+func (h *Host) applyNetlink(steps []uplinks.Step) []error {
+	c := h.links.NewBatch()
 	for _, s := range steps {
-		if !h.change(c, s) {
+		if !h.queueChange(c, s) {
 			break
 		}
 	}
-	return c.Make()
+	return c.Execute()
 }
 
-// change adds a step to the changes, if it is for rtnetlink.
-func (h *Host) change(c *rtnl.Changes, s uplinks.Step) bool {
+// queueChange adds a step to the changes, if it is for rtnetlink.
+func (h *Host) queueChange(c *rtnl.Batch, s uplinks.Step) bool {
 	switch s := s.(type) {
 	case uplinks.AddRule:
 		c.AddRule(s.Rule)
@@ -88,8 +88,8 @@ func (h *Host) change(c *rtnl.Changes, s uplinks.Step) bool {
 		if s.Tunable.Name != uplinks.LinkGroup {
 			return false
 		}
-		if index, err := h.remember(s); err != nil {
-			c.Refuse(err)
+		if index, err := h.saveOriginal(s); err != nil {
+			c.AddError(err)
 		} else {
 			c.SetGroup(index, s.Value)
 		}
@@ -99,28 +99,28 @@ func (h *Host) change(c *rtnl.Changes, s uplinks.Step) bool {
 	return true
 }
 
-// remember notes a value before it goes, and gives the number of the link that has it.
-func (h *Host) remember(s uplinks.SetTunable) (index int, err error) {
-	if index, err = h.links.Index(s.Tunable.Link); err != nil {
+// saveOriginal notes a value before it goes, and gives the number of the link that has it.
+func (h *Host) saveOriginal(s uplinks.SetTunable) (index int, err error) {
+	if index, err = h.links.LinkIndex(s.Tunable.Link); err != nil {
 		return index, err
 	}
-	return index, h.found.remember(s, index)
+	return index, h.originals.add(s, index)
 }
 
-// forget drops the notes of the values that the steps brought back. What fails then failed for each of them.
-func (h *Host) forget(steps []uplinks.Step, errs []error) {
-	now := map[place]string{}
+// dropRestored drops the notes of the values that the steps brought back. What fails then failed for each of them.
+func (h *Host) dropRestored(steps []uplinks.Step, errs []error) {
+	values := map[tunableKey]string{}
 	var set []int
 	for i, s := range steps {
 		if s, is := s.(uplinks.SetTunable); is && errs[i] == nil {
 			var index int
-			if index, errs[i] = h.links.Index(s.Tunable.Link); errs[i] == nil {
-				now[place{index, s.Tunable.Name}] = s.Value
+			if index, errs[i] = h.links.LinkIndex(s.Tunable.Link); errs[i] == nil {
+				values[tunableKey{index, s.Tunable.Name}] = s.Value
 				set = append(set, i)
 			}
 		}
 	}
-	if err := h.found.forget(now); err != nil {
+	if err := h.originals.dropRestored(values); err != nil {
 		for _, i := range set {
 			errs[i] = err
 		}

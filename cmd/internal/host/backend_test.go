@@ -11,7 +11,7 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-func TestTheBackendFollowsWhatIsInUse(t *testing.T) {
+func TestBackendAutoDetection(t *testing.T) {
 	gateway := world.New(t).Host("gw")
 	usual := marks.Legacy
 	if strings.Contains(gateway.Run("iptables", "--version"), "nf_tables") {
@@ -42,7 +42,7 @@ func TestTheBackendFollowsWhatIsInUse(t *testing.T) {
 			for _, line := range c.before {
 				gateway.Run("sh", "-ec", line)
 			}
-			h := open(t, gateway, host.Options{State: t.TempDir(), Backend: c.want})
+			h := openHost(t, gateway, host.Options{StateDir: t.TempDir(), Backend: c.want})
 			var facts uplinks.Facts
 			var err error
 			gateway.Do(func() { facts, _, err = h.Observe(t.Context()) })
@@ -54,19 +54,19 @@ func TestTheBackendFollowsWhatIsInUse(t *testing.T) {
 					t.Errorf("%s: got %s, want %s", family, got, c.get)
 				}
 			}
-			if facts.Both != c.both {
-				t.Errorf("both in use: %v", facts.Both)
+			if facts.MixedBackends != c.both {
+				t.Errorf("both in use: %v", facts.MixedBackends)
 			}
 		})
 	}
 }
 
-func TestABackendThatIsNotUsedAnyMoreIsEmptied(t *testing.T) {
-	r := build(t, marks.Legacy)
+func TestUnusedBackendIsEmptied(t *testing.T) {
+	r := newKernelWorld(t, marks.Legacy)
 	if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
 		t.Fatal(err)
 	}
-	r.host = open(t, r.gateway, host.Options{State: t.TempDir(), Backend: marks.NFT, TableBase: uplinks.DefaultTableBase})
+	r.host = openHost(t, r.gateway, host.Options{StateDir: t.TempDir(), Backend: marks.NFT, TableBase: uplinks.DefaultTableBase})
 	if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
 		t.Fatal(err)
 	}

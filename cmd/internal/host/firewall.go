@@ -7,26 +7,26 @@ import (
 	"slices"
 
 	"replypath/marks"
-	"replypath/marks/xtables"
+	"replypath/marks/iptables"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 )
 
 // firewall is the mangle tables of the families that the kernel speaks, in both backends.
 type firewall struct {
-	families map[uplinks.Family]xtables.Tables
-	backend  marks.Backend           // chosen
-	both     bool                    // others have rules in both, and the operator has not chosen
-	dead     map[marks.Backend]error // why a backend cannot be used
+	families     map[uplinks.Family]iptables.Tables
+	backend      marks.Backend           // chosen
+	othersInBoth bool                    // others have rules in both, and the operator has not chosen
+	unusable     map[marks.Backend]error // why a backend cannot be used
 }
 
 func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
-	fw := firewall{families: map[uplinks.Family]xtables.Tables{}}
+	fw := firewall{families: map[uplinks.Family]iptables.Tables{}}
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !procfs.IPv6() {
 			continue
 		}
-		ts, err := xtables.Open(ctx, f == uplinks.IPv6)
+		ts, err := iptables.Open(ctx, f == uplinks.IPv6)
 		if err != nil {
 			return fw, fmt.Errorf("%s: %w", f, err)
 		}
@@ -38,60 +38,60 @@ func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
 // choose settles which backend is used. A backend that the kernel does not have is not looked at again; one that it has
 // and that cannot be read may hold rules, ours too.
 func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
-	c := choice{want: want, usual: fw.families[uplinks.IPv4].Default}
+	c := backendChoice{configured: want, commandDefault: fw.families[uplinks.IPv4].Default}
 	var sure bool
-	c.nft, sure, c.noNFT = fw.use(ctx, marks.NFT)
-	c.legacy, _, c.noLegacy = fw.use(ctx, marks.Legacy)
-	if !sure && c.hinges() {
-		c.nft, c.noNFT = fw.saved(ctx, marks.NFT)
+	c.nft, sure, c.nftErr = fw.inUse(ctx, marks.NFT)
+	c.legacy, _, c.legacyErr = fw.inUse(ctx, marks.Legacy)
+	if !sure && c.dependsOnOthersInNFT() {
+		c.nft, c.nftErr = fw.inUseBySave(ctx, marks.NFT)
 	}
-	for _, err := range []error{c.noNFT, c.noLegacy} {
-		if want == marks.Auto && err != nil && !errors.Is(err, xtables.ErrMissing) {
+	for _, err := range []error{c.nftErr, c.legacyErr} {
+		if want == marks.Auto && err != nil && !errors.Is(err, iptables.ErrMissing) {
 			return err
 		}
 	}
-	fw.backend, fw.both = c.made()
-	fw.dead = map[marks.Backend]error{marks.NFT: c.noNFT, marks.Legacy: c.noLegacy}
-	if err := fw.dead[fw.backend]; err != nil {
+	fw.backend, fw.othersInBoth = c.resolve()
+	fw.unusable = map[marks.Backend]error{marks.NFT: c.nftErr, marks.Legacy: c.legacyErr}
+	if err := fw.unusable[fw.backend]; err != nil {
 		return err
 	}
-	return fw.exists()
+	return fw.checkCommands()
 }
 
-// exists makes sure that the chosen backend has its commands for every family.
-func (fw *firewall) exists() error {
+// checkCommands makes sure that the chosen backend has its commands for every family.
+func (fw *firewall) checkCommands() error {
 	for f := range fw.families {
 		if fw.table(f, fw.backend) == nil {
 			return fmt.Errorf("%s: no iptables command for the backend %q: %w: install the package iptables, or set backend = \"auto\"",
-				f, fw.backend, xtables.ErrNotFound)
+				f, fw.backend, iptables.ErrNotFound)
 		}
 	}
 	return nil
 }
 
-// use is whose rules a backend holds, and whether that is sure.
-func (fw *firewall) use(ctx context.Context, b marks.Backend) (all xtables.Use, sure bool, err error) {
+// inUse is whose rules a backend holds, and whether that is sure.
+func (fw *firewall) inUse(ctx context.Context, b marks.Backend) (all iptables.Owners, sure bool, err error) {
 	sure = true
-	err = fw.each(b, func(t *xtables.Table) error {
-		u, known, err := t.InUse(ctx)
-		all, sure = all.And(u), sure && known
+	err = fw.eachTable(b, func(t *iptables.Table) error {
+		u, known, err := t.Owners(ctx)
+		all, sure = all.Merge(u), sure && known
 		return err
 	})
 	return all, sure, err
 }
 
-// saved is what use is, by the save commands.
-func (fw *firewall) saved(ctx context.Context, b marks.Backend) (all xtables.Use, err error) {
-	err = fw.each(b, func(t *xtables.Table) error {
-		u, err := t.Saved(ctx)
-		all = all.And(u)
+// inUseBySave is what use is, by the save commands.
+func (fw *firewall) inUseBySave(ctx context.Context, b marks.Backend) (all iptables.Owners, err error) {
+	err = fw.eachTable(b, func(t *iptables.Table) error {
+		u, err := t.SavedOwners(ctx)
+		all = all.Merge(u)
 		return err
 	})
 	return all, err
 }
 
-// each goes through a backend's tables.
-func (fw *firewall) each(b marks.Backend, do func(*xtables.Table) error) error {
+// eachTable goes through a backend's tables.
+func (fw *firewall) eachTable(b marks.Backend, do func(*iptables.Table) error) error {
 	for f := range fw.families {
 		if t := fw.table(f, b); t != nil {
 			if err := do(t); err != nil {
@@ -102,28 +102,28 @@ func (fw *firewall) each(b marks.Backend, do func(*xtables.Table) error) error {
 	return nil
 }
 
-func (fw *firewall) table(f uplinks.Family, b marks.Backend) *xtables.Table {
+func (fw *firewall) table(f uplinks.Family, b marks.Backend) *iptables.Table {
 	if b == marks.NFT {
 		return fw.families[f].NFT
 	}
 	return fw.families[f].Legacy
 }
 
-func tool(f uplinks.Family, t *xtables.Table) uplinks.Tool {
+func tool(f uplinks.Family, t *iptables.Table) uplinks.Tool {
 	return uplinks.Tool{Family: f, Backend: t.Backend, Command: t.Command}
 }
 
 // read lists what is ours in both backends, as what is in the one that is not used must go.
 func (fw *firewall) read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
-	facts.Both = fw.both
+	facts.MixedBackends = fw.othersInBoth
 	for _, f := range uplinks.Families {
 		ts, spoken := fw.families[f]
 		if !spoken {
 			continue
 		}
 		facts.Tools[f] = tool(f, fw.table(f, fw.backend))
-		for _, t := range []*xtables.Table{ts.NFT, ts.Legacy} {
-			if t == nil || t.Absent() || fw.dead[t.Backend] != nil {
+		for _, t := range []*iptables.Table{ts.NFT, ts.Legacy} {
+			if t == nil || t.Absent() || fw.unusable[t.Backend] != nil {
 				continue
 			}
 			if err := readTable(ctx, f, t, have); err != nil {
@@ -134,7 +134,7 @@ func (fw *firewall) read(ctx context.Context, facts *uplinks.Facts, have *uplink
 	return nil
 }
 
-func readTable(ctx context.Context, f uplinks.Family, t *xtables.Table, have *uplinks.State) error {
+func readTable(ctx context.Context, f uplinks.Family, t *iptables.Table, have *uplinks.State) error {
 	c, err := t.Read(ctx)
 	if err != nil {
 		return err
@@ -148,60 +148,60 @@ func readTable(ctx context.Context, f uplinks.Family, t *xtables.Table, have *up
 	return nil
 }
 
-// load changes a table. One that was not there before us goes when the last of ours has gone, if nothing else is in it.
-func (h *Host) load(ctx context.Context, s uplinks.LoadChains) error {
+// loadChains changes a table. One that was not there before us goes when the last of ours has gone, if nothing else is in it.
+func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	t := h.firewall.table(s.Tool.Family, s.Tool.Backend)
 	if t == nil {
 		return errors.New("no such iptables command")
 	}
-	h.tallies.mu.Lock()
-	defer h.tallies.mu.Unlock()
-	h.tallies.renew(s)
-	return h.wrote.during(t, func() error { return h.loadInto(ctx, t, s) })
+	h.counters.mu.Lock()
+	defer h.counters.mu.Unlock()
+	h.counters.resetDeclared(s)
+	return h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
 }
 
-func (h *Host) loadInto(ctx context.Context, t *xtables.Table, s uplinks.LoadChains) error {
+func (h *Host) loadTable(ctx context.Context, t *iptables.Table, s uplinks.LoadChains) error {
 	name := tableName(s.Tool.Family, s.Tool.Backend)
 	if s.Unload {
-		return h.unload(ctx, t, name, s.Text)
+		return h.unloadTable(ctx, t, name, s.Text)
 	}
-	there, err := t.Made()
+	exists, err := t.Exists()
 	if err != nil {
 		return err
 	}
-	if there {
+	if exists {
 		return t.Load(ctx, s.Text)
 	}
-	if err := h.found.noteTable(name); err != nil {
+	if err := h.originals.addTable(name); err != nil {
 		return err
 	}
 	if err := t.Load(ctx, s.Text); err != nil {
-		return errors.Join(err, h.unmake(t, name))
+		return errors.Join(err, h.deleteTable(t, name))
 	}
 	return nil
 }
 
-// unmake takes a table away that a command left empty when it failed. One that was cut off may have done its work: then
+// deleteTable takes a table away that a command left empty when it failed. One that was cut off may have done its work: then
 // the table stays, and the note of it too.
-func (h *Host) unmake(t *xtables.Table, name string) error {
-	if err := t.Unmake(); err != nil {
+func (h *Host) deleteTable(t *iptables.Table, name string) error {
+	if err := t.DeleteEmpty(); err != nil {
 		return err
 	}
-	if there, err := t.Made(); there || err != nil {
+	if exists, err := t.Exists(); exists || err != nil {
 		return err
 	}
-	return h.found.forgetTable(name)
+	return h.originals.dropTable(name)
 }
 
-func (h *Host) unload(ctx context.Context, t *xtables.Table, name, text string) error {
+func (h *Host) unloadTable(ctx context.Context, t *iptables.Table, name, text string) error {
 	if err := t.Load(ctx, text); err != nil {
 		return err
 	}
-	if !slices.Contains(h.found.Made, name) {
+	if !slices.Contains(h.originals.Made, name) {
 		return nil
 	}
-	if err := t.Unmake(); err != nil {
+	if err := t.DeleteEmpty(); err != nil {
 		return err
 	}
-	return h.found.forgetTable(name)
+	return h.originals.dropTable(name)
 }

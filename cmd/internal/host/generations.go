@@ -5,61 +5,61 @@ import (
 	"sync"
 
 	"replypath/marks"
-	"replypath/marks/xtables"
+	"replypath/marks/iptables"
 )
 
 // generations are those of nftables that our own changes have made. Events of them may come when the change is long done.
 type generations struct {
 	mu    sync.Mutex
-	spans [16]span // the last ones
+	spans [16]generationSpan // the last ones
 	next  int
 }
 
-// span are the generations after first, up to last.
-type span struct{ first, last uint64 }
+// generationSpan are the generations after first, up to last.
+type generationSpan struct{ after, last uint64 }
 
-// during notes the generations that a change of the table makes; what others change meanwhile counts with it. One change
+// track notes the generations that a change of the table makes; what others change meanwhile counts with it. One change
 // is made at a time.
-func (g *generations) during(t *xtables.Table, change func() error) error {
+func (g *generations) track(t *iptables.Table, change func() error) error {
 	if t.Backend != marks.NFT {
 		return change()
 	}
-	first, err := t.Stamp()
+	first, err := t.Generation()
 	if err != nil {
 		return change()
 	}
-	at := g.open(first)
+	at := g.begin(first)
 	err = change()
-	last, unknown := t.Stamp()
+	last, unknown := t.Generation()
 	if unknown != nil {
 		last = first
 	}
-	g.close(at, last)
+	g.end(at, last)
 	return err
 }
 
-// open begins a span that has no end yet.
-func (g *generations) open(first uint64) (at int) {
+// begin begins a span that has no end yet.
+func (g *generations) begin(first uint64) (at int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at = g.next % len(g.spans)
-	g.spans[at] = span{first, math.MaxUint64}
+	g.spans[at] = generationSpan{first, math.MaxUint64}
 	g.next++
 	return at
 }
 
-func (g *generations) close(at int, last uint64) {
+func (g *generations) end(at int, last uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.spans[at].last = last
 }
 
-// hold reports whether the generation is one of ours.
-func (g *generations) hold(generation uint32) bool {
+// contains reports whether the generation is one of ours.
+func (g *generations) contains(generation uint32) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.spans {
-		if s.first < uint64(generation) && uint64(generation) <= s.last {
+		if s.after < uint64(generation) && uint64(generation) <= s.last {
 			return true
 		}
 	}

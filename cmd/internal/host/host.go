@@ -14,18 +14,18 @@ import (
 
 // Host reads and writes the kernel of its network namespace. It is an uplinks.Kernel.
 type Host struct {
-	links    *rtnl.Handle
-	firewall firewall
-	found    record
-	tallies  tallies
-	lock     lock
-	wrote    generations   // what of nftables' changes is ours
-	sysctls  procfs.Sentry // at those that we may set, as there were at the last Observe
+	links          *rtnl.Handle
+	firewall       firewall
+	originals      savedOriginals
+	counters       replyCounters
+	lock           hostLock
+	ownGenerations generations         // what of nftables' changes is ours
+	sysctls        procfs.SysctlReader // at those that we may set, as there were at the last Observe
 }
 
 // Options say which host, and what of it to look at.
 type Options struct {
-	State     string // the folder in which values found are remembered
+	StateDir  string // the folder in which values found are remembered
 	Backend   marks.Backend
 	TableBase uplinks.Table // 0: only what carries our protocol
 }
@@ -37,7 +37,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{links: links}
-	if h.found, err = openRecord(o.State); err != nil {
+	if h.originals, err = openSavedOriginals(o.StateDir); err != nil {
 		h.Close()
 		return nil, err
 	}
@@ -57,39 +57,39 @@ func (h *Host) Close() {
 
 // Observe reads what the host is like and what of ours is there, or that of some shares alone, which asks nothing of the
 // firewall.
-func (h *Host) Observe(ctx context.Context, only ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
-	facts, have, err := look(ctx, h.links, only...)
+func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
+	facts, have, err := readKernel(ctx, h.links, only...)
 	if err != nil || only != nil {
 		return facts, have, err
 	}
-	facts.Found = h.found.of(facts)
+	facts.Originals = h.originals.present(facts)
 	var paths []string
 	for _, t := range uplinks.Sysctls(facts) {
 		paths = append(paths, t.Path())
 	}
-	h.sysctls.Keep(paths)
+	h.sysctls.SetPaths(paths)
 	if err := h.firewall.read(ctx, &facts, &have); err != nil {
 		return facts, have, err
 	}
 	return facts, have, nil
 }
 
-// look reads links, routes, rules and sysctls, or those of some shares alone. It needs no privilege.
-func look(ctx context.Context, links *rtnl.Handle, only ...uplinks.Share) (uplinks.Facts, uplinks.State, error) {
-	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}, Barred: map[uplinks.Family]bool{}, Unlisted: map[string]int{}, Only: only}
+// readKernel reads links, routes, rules and sysctls, or those of some shares alone. It needs no privilege.
+func readKernel(ctx context.Context, links *rtnl.Handle, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
+	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}, UnreachableDefault: map[uplinks.Family]bool{}, OmittedRoutes: map[string]int{}, Scopes: only}
 	have := uplinks.NewState()
 	facts.IPv6 = procfs.IPv6()
 	read := links.Read
 	if only != nil {
 		read = func(ctx context.Context, f *uplinks.Facts, s *uplinks.State) error {
-			return links.ReadShares(ctx, only, f, s)
+			return links.ReadScopes(ctx, only, f, s)
 		}
 	}
 	if err := read(ctx, &facts, &have); err != nil {
 		return facts, have, err
 	}
-	if own, err := firstNamespace(); err == nil && own {
-		networkd.Read(networkd.Leases, &facts)
+	if own, err := inInitialNamespace(); err == nil && own {
+		networkd.Read(networkd.LeasesDir, &facts)
 	}
 	if facts.IPv6 {
 		procfs.ReadIPv6(&facts)
@@ -97,13 +97,13 @@ func look(ctx context.Context, links *rtnl.Handle, only ...uplinks.Share) (uplin
 	return facts, have, procfs.Read(facts, &have)
 }
 
-// Facts is what anybody may know of the host: all but the firewall and what was found before us.
-func Facts(ctx context.Context) (uplinks.Facts, error) {
+// ReadFacts is what anybody may know of the host: all but the firewall and what was found before us.
+func ReadFacts(ctx context.Context) (uplinks.Facts, error) {
 	links, err := rtnl.Open(0)
 	if err != nil {
 		return uplinks.Facts{}, err
 	}
 	defer links.Close()
-	facts, _, err := look(ctx, links)
+	facts, _, err := readKernel(ctx, links)
 	return facts, err
 }

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	world.Enter()
-	crashIfAsked()
+	runKilledProcess()
 	os.Exit(m.Run())
 }
 
@@ -24,41 +24,41 @@ var backends = []marks.Backend{marks.NFT, marks.Legacy}
 func TestConformance(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(string(backend), func(t *testing.T) {
-			uplinkstest.Conformance(t, func(t *testing.T) uplinkstest.World { return build(t, backend) })
+			uplinkstest.Conformance(t, func(t *testing.T) uplinkstest.World { return newKernelWorld(t, backend) })
 		})
 	}
 }
 
-// real is the kernel of a host in a world of its own.
-type real struct {
+// kernelWorld is the kernel of a host in a world of its own.
+type kernelWorld struct {
 	gateway *world.Host
 	host    *host.Host
 	tables  []string // the commands that save what the iptables commands wrote
 }
 
-func build(t *testing.T, backend marks.Backend) *real {
+func newKernelWorld(t *testing.T, backend marks.Backend) *kernelWorld {
 	t.Helper()
 	w := world.New(t)
-	r := &real{gateway: w.Host("gw")}
+	r := &kernelWorld{gateway: w.Host("gw")}
 	for _, in := range uplinkstest.Interfaces() {
 		link, _ := w.Join(r.gateway, in.Name, w.Host("isp"), in.Name)
 		for _, p := range in.Prefixes {
 			link.Addr(p.String())
 		}
 		for _, router := range in.Routers {
-			r.gateway.AddRoute(world.Route{To: uplinks.FamilyOf(router).Any(), Via: router, Link: link})
+			r.gateway.AddRoute(world.Route{To: uplinks.FamilyOf(router).DefaultPrefix(), Via: router, Link: link})
 		}
 	}
 	r.gateway.SetSysctl("net.ipv4.tcp_fwmark_accept", "0")
 	for _, base := range []string{"iptables", "ip6tables"} {
 		r.tables = append(r.tables, base+"-"+string(backend)+"-save")
 	}
-	r.host = open(t, r.gateway, host.Options{State: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
+	r.host = openHost(t, r.gateway, host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
 	return r
 }
 
-// open opens the host for reading and writing, until the test ends.
-func open(t *testing.T, gateway *world.Host, o host.Options) *host.Host {
+// openHost opens the host for reading and writing, until the test ends.
+func openHost(t *testing.T, gateway *world.Host, o host.Options) *host.Host {
 	t.Helper()
 	var h *host.Host
 	var err error
@@ -74,28 +74,28 @@ func open(t *testing.T, gateway *world.Host, o host.Options) *host.Host {
 	return h
 }
 
-func (r *real) Observe(ctx context.Context, only ...uplinks.Share) (f uplinks.Facts, s uplinks.State, err error) {
+func (r *kernelWorld) Observe(ctx context.Context, only ...uplinks.Scope) (f uplinks.Facts, s uplinks.State, err error) {
 	r.gateway.Do(func() { f, s, err = r.host.Observe(ctx, only...) })
 	return f, s, err
 }
 
-func (r *real) Apply(ctx context.Context, s uplinks.Step) (err error) {
+func (r *kernelWorld) Apply(ctx context.Context, s uplinks.Step) (err error) {
 	r.gateway.Do(func() { err = r.host.Apply(ctx, s) })
 	return err
 }
 
-func (r *real) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs []error) {
+func (r *kernelWorld) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs []error) {
 	r.gateway.Do(func() { errs = r.host.ApplyAll(ctx, steps) })
 	return errs
 }
 
-// By pastes the step's lines into a shell, which proves that they can be.
-func (r *real) By(t testing.TB, s uplinks.Step) {
+// ApplyForeign pastes the step's lines into a shell, which proves that they can be.
+func (r *kernelWorld) ApplyForeign(t testing.TB, s uplinks.Step) {
 	t.Helper()
 	r.gateway.Run("sh", "-ec", s.String())
 }
 
-func (r *real) Others(t testing.TB) string {
+func (r *kernelWorld) DumpForeign(t testing.TB) string {
 	t.Helper()
 	var lines []string
 	keep := func(from, text string, wanted func(line string) bool) {

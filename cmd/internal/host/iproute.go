@@ -11,25 +11,25 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// shares are where ip(8) reads names from; what is later overrides.
-var shares = []string{"/usr/lib/iproute2", "/usr/share/iproute2", iproute}
+// nameDirs are where ip(8) reads names from; what is later overrides.
+var nameDirs = []string{"/usr/lib/iproute2", "/usr/share/iproute2", iprouteDir}
 
 // Names are the names that ip(8) would print, and who writes rules as "static" here. What cannot be read has no names.
 func Names() rpdb.Names {
 	n := rpdb.Names{Tables: map[uplinks.Table]string{}, Protocols: map[uint8]string{}, Static: staticWriter("/run")}
-	for number, name := range named("rt_tables", 32) {
+	for number, name := range readNames("rt_tables", 32) {
 		n.Tables[uplinks.Table(number)] = name
 	}
-	for number, name := range named("rt_protos", 8) {
+	for number, name := range readNames("rt_protos", 8) {
 		n.Protocols[uint8(number)] = name
 	}
 	return n
 }
 
-// named reads the files of that name, and those in the folders beside them.
-func named(file string, bits int) map[uint64]string {
+// readNames reads the files of that name, and those in the folders beside them.
+func readNames(file string, bits int) map[uint64]string {
 	all := map[uint64]string{}
-	for _, dir := range shares {
+	for _, dir := range nameDirs {
 		more, _ := filepath.Glob(filepath.Join(dir, file+".d", "*.conf"))
 		slices.Sort(more)
 		for _, path := range append([]string{filepath.Join(dir, file)}, more...) {
@@ -50,11 +50,11 @@ func named(file string, bits int) map[uint64]string {
 
 // staticWriter is who of those that write rules and routes as "static" runs, as their folders below /run tell.
 func staticWriter(run string) string {
-	var who []string
+	var names []string
 	for _, program := range []struct{ name, dir string }{{"systemd-networkd", "systemd/netif/links"}, {"NetworkManager", "NetworkManager/devices"}} {
 		if some, _ := os.ReadDir(filepath.Join(run, program.dir)); len(some) > 0 {
-			who = append(who, program.name)
+			names = append(names, program.name)
 		}
 	}
-	return strings.Join(who, " or ")
+	return strings.Join(names, " or ")
 }

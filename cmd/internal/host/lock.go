@@ -15,48 +15,48 @@ import (
 // ErrBusy is the error of a Lock that another replypath holds for too long.
 var ErrBusy = errors.New("another replypath is changing this host: see which: fuser -v")
 
-// ErrServed is the error of a Lock that the service of this network namespace holds.
-var ErrServed = errors.New("the service runs, and it alone changes this host")
+// ErrServiceRuns is the error of a Lock that the service of this network namespace holds.
+var ErrServiceRuns = errors.New("the service runs, and it alone changes this host")
 
-// patience is how long a Lock waits for another replypath to finish its change.
-const patience = 30 * time.Second
+// lockTimeout is how long a Lock waits for another replypath to finish its change.
+const lockTimeout = 30 * time.Second
 
-type lock struct {
-	file  *os.File
-	claim claim
+type hostLock struct {
+	file      *os.File
+	namespace namespaceLock
 }
 
-// Caller asks the kernel who is at the other end (unix(7), SO_PEERCRED).
-func Caller(c *net.UnixConn) (*unix.Ucred, error) {
+// PeerCredentials asks the kernel who is at the other end (unix(7), SO_PEERCRED).
+func PeerCredentials(c *net.UnixConn) (*unix.Ucred, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	var who *unix.Ucred
-	controlled := raw.Control(func(fd uintptr) { who, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	return who, errors.Join(controlled, err)
+	var cred *unix.Ucred
+	controlled := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	return cred, errors.Join(controlled, err)
 }
 
 // Lock makes this the only program of ours that writes, until Close. It waits for another to finish, but not for a service,
 // which never does.
 func (h *Host) Lock(ctx context.Context) error {
-	return h.wait(ctx, Claimed)
+	return h.acquireLock(ctx, ServiceRuns)
 }
 
 // LockAsService is a Lock of the one service in this network namespace: beside another it fails at once, also when that
 // has another state folder.
 func (h *Host) LockAsService(ctx context.Context) error {
-	if err := h.lock.claim.take(ctx); err != nil {
+	if err := h.lock.namespace.acquire(ctx); err != nil {
 		return err
 	}
-	return h.wait(ctx, func(context.Context) bool { return false })
+	return h.acquireLock(ctx, func(context.Context) bool { return false })
 }
 
-// retry is how often is tried to lock what another program has locked. Nothing takes a blocked flock(2) back.
-const retry = 50 * time.Millisecond
+// lockRetryInterval is how often is tried to lock what another program has locked. Nothing takes a blocked flock(2) back.
+const lockRetryInterval = 50 * time.Millisecond
 
-func (h *Host) wait(ctx context.Context, served func(context.Context) bool) error {
-	f, err := h.openLock()
+func (h *Host) acquireLock(ctx context.Context, serviceRuns func(context.Context) bool) error {
+	f, err := h.openLockFile()
 	if err != nil {
 		return err
 	}
@@ -64,16 +64,16 @@ func (h *Host) wait(ctx context.Context, served func(context.Context) bool) erro
 		switch err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 		case err == nil:
 			h.lock.file = f
-			return h.found.load()
+			return h.originals.read()
 		case err != unix.EWOULDBLOCK:
 			err = fmt.Errorf("lock %s: %w", f.Name(), err)
-		case served(ctx):
-			err = ErrServed
-		case time.Since(began) > patience:
+		case serviceRuns(ctx):
+			err = ErrServiceRuns
+		case time.Since(began) > lockTimeout:
 			err = fmt.Errorf("%w %s", ErrBusy, f.Name())
 		default:
 			select {
-			case <-time.After(retry):
+			case <-time.After(lockRetryInterval):
 				continue
 			case <-ctx.Done():
 				err = ctx.Err()
@@ -83,16 +83,16 @@ func (h *Host) wait(ctx context.Context, served func(context.Context) bool) erro
 	}
 }
 
-// alone locks a service's file without waiting, or closes it.
-func alone(f *os.File) (*os.File, error) {
+// flockNow locks a service's file without waiting, or closes it.
+func flockNow(f *os.File) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another replypath has this network namespace: see which: fuser -v %s", f.Name()), f.Close())
 	}
 	return f, nil
 }
 
-func (h *Host) openLock() (*os.File, error) {
-	path := h.found.path + ".lock"
+func (h *Host) openLockFile() (*os.File, error) {
+	path := h.originals.path + ".lock"
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for what is remembered: %w", err)
 	}
@@ -103,9 +103,9 @@ func (h *Host) openLock() (*os.File, error) {
 	return f, nil
 }
 
-func (l *lock) release() {
+func (l *hostLock) release() {
 	if l.file != nil {
 		l.file.Close()
 	}
-	l.claim.release()
+	l.namespace.release()
 }

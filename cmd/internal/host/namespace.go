@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespace is a number that no other network namespace has or will have until the host boots again (socket(7),
+// NamespaceCookie is a number that no other network namespace has or will have until the host boots again (socket(7),
 // SO_NETNS_COOKIE, Linux 5.14).
-func Namespace() (uint64, error) {
+func NamespaceCookie() (uint64, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("open a socket: %w", err)

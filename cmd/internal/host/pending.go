@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Memory is what must outlive a process, and not a boot: a folder with files for one network namespace.
-type Memory struct {
+// StateDir is what must outlive a process, and not a boot: a folder with files for one network namespace.
+type StateDir struct {
 	dir string
 	ns  uint64
 }
@@ -30,46 +30,46 @@ type Pending struct {
 	Reverted bool              // it has gone back: New is refused until somebody asks for it anew
 }
 
-// Remember opens the memory in a folder.
-func Remember(dir string) (Memory, error) {
-	ns, err := Namespace()
-	return Memory{dir, ns}, err
+// OpenStateDir opens the memory in a folder.
+func OpenStateDir(dir string) (StateDir, error) {
+	ns, err := NamespaceCookie()
+	return StateDir{dir, ns}, err
 }
 
-func (m Memory) path(name string) string {
+func (m StateDir) file(name string) string {
 	return filepath.Join(m.dir, fmt.Sprintf("%s-%d.json", name, m.ns))
 }
 
-// InForce gives the settings that were applied last, nil when there are none.
-func (m Memory) InForce() (*uplinks.Settings, error) {
-	return load[uplinks.Settings](m.path("inforce"))
+// Applied gives the settings that were applied last, nil when there are none.
+func (m StateDir) Applied() (*uplinks.Settings, error) {
+	return readJSON[uplinks.Settings](m.file("inforce"))
 }
 
-// SetInForce notes settings that have been applied; nil: none are.
-func (m Memory) SetInForce(s *uplinks.Settings) error { return save(m.path("inforce"), s) }
+// SetApplied notes settings that have been applied; nil: none are.
+func (m StateDir) SetApplied(s *uplinks.Settings) error { return writeJSON(m.file("inforce"), s) }
 
 // Pending gives the change that is not confirmed, nil when there is none.
-func (m Memory) Pending() (*Pending, error) { return load[Pending](m.path("pending")) }
+func (m StateDir) Pending() (*Pending, error) { return readJSON[Pending](m.file("pending")) }
 
 // SetPending notes a change that is not confirmed; nil: there is none.
-func (m Memory) SetPending(p *Pending) error { return save(m.path("pending"), p) }
+func (m StateDir) SetPending(p *Pending) error { return writeJSON(m.file("pending"), p) }
 
-// Left is the time until the change goes back, not below 0.
-func (p *Pending) Left() time.Duration { return max(0, p.Deadline-SinceBoot()) }
+// Remaining is the time until the change goes back, not below 0.
+func (p *Pending) Remaining() time.Duration { return max(0, p.Deadline-SinceBoot()) }
 
 // ErrNothingPending is the error of a confirmation that comes too late, or without need.
 var ErrNothingPending = errors.New("no change waits to be confirmed: it is confirmed already, or has gone back")
 
-// Back is what is gone back to. Settings without uplinks are nothing of ours.
-func (p *Pending) Back() uplinks.Settings {
+// RollbackTarget is what is gone back to. Settings without uplinks are nothing of ours.
+func (p *Pending) RollbackTarget() uplinks.Settings {
 	if p.Previous == nil {
 		return uplinks.Settings{Backend: marks.Auto}
 	}
 	return *p.Previous
 }
 
-// Concerns reports whether these are the settings that are not confirmed.
-func (p *Pending) Concerns(s uplinks.Settings) bool { return p != nil && reflect.DeepEqual(p.New, s) }
+// Matches reports whether these are the settings that are not confirmed.
+func (p *Pending) Matches(s uplinks.Settings) bool { return p != nil && reflect.DeepEqual(p.New, s) }
 
 // SinceBoot is a clock that no operator sets, and that goes on while the host sleeps (clock_gettime(2)).
 func SinceBoot() time.Duration {
@@ -80,7 +80,7 @@ func SinceBoot() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-func load[T any](path string) (*T, error) {
+func readJSON[T any](path string) (*T, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -95,8 +95,8 @@ func load[T any](path string) (*T, error) {
 	return v, nil
 }
 
-// save writes a value, or removes the file of a nil one.
-func save[T any](path string, v *T) error {
+// writeJSON writes a value, or removes the file of a nil one.
+func writeJSON[T any](path string, v *T) error {
 	if v == nil {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("forget: %w", err)
@@ -110,7 +110,7 @@ func save[T any](path string, v *T) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("remember: %w", err)
 	}
-	if err := replace(path, append(text, '\n'), 0o600); err != nil {
+	if err := writeFileAtomic(path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("remember: %w", err)
 	}
 	return nil

@@ -19,46 +19,46 @@ import (
 // Prove finds out whether replies leave by their paths: it asks the kernel, and shows it with questions of its own. It
 // changes nothing that outlives it and takes no lock; while another program proves, it waits. It may be called beside
 // everything else that a Host does.
-func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
+func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
 	return Prove(ctx, s, paths)
 }
 
-// ProveSome is Prove for some of the paths, of a host that was like the facts a moment ago: what is read only to tell
+// ProveSubset is Prove for some of the paths, of a host that was like the facts a moment ago: what is read only to tell
 // why a reply strays it leaves out. When one strays, or it cannot be told, all of that is read and the paths are proven
 // again.
-func (h *Host) ProveSome(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, some []health.Path) ([]proof.Finding, error) {
-	findings, err := prove(ctx, s, paths, some, func(*rtnl.Handle) (proof.Ground, error) { return proof.Ground{Facts: facts}, nil })
-	if err == nil && proof.Result(slices.DeleteFunc(slices.Clone(findings), func(f proof.Finding) bool { return !fit(f.Path) })) == health.Yes {
+func (h *Host) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
+	findings, err := prove(ctx, s, paths, subset, func(*rtnl.Handle) (proof.Snapshot, error) { return proof.Snapshot{Facts: facts}, nil })
+	if err == nil && proof.Overall(slices.DeleteFunc(slices.Clone(findings), func(f proof.PathResult) bool { return !provable(f.Path) })) == health.Yes {
 		return findings, nil
 	}
-	return prove(ctx, s, paths, some, wholeGround(ctx, some))
+	return prove(ctx, s, paths, subset, readSnapshot(ctx, subset))
 }
 
-// fit reports whether anything can be asked of the path. Of another one that is all there is to tell.
-func fit(p health.Path) bool { _, unfit := proof.Unfit(p); return !unfit }
+// provable reports whether anything can be asked of the path. Of another one that is all there is to tell.
+func provable(p health.Path) bool { _, unfit := proof.Unusable(p); return !unfit }
 
 // Prove is Host.Prove for a program that has no Host open.
-func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.Finding, error) {
-	return prove(ctx, s, paths, paths, wholeGround(ctx, paths))
+func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
+	return prove(ctx, s, paths, paths, readSnapshot(ctx, paths))
 }
 
-// wholeGround reads all that verdicts on the paths can name.
-func wholeGround(ctx context.Context, paths []health.Path) func(*rtnl.Handle) (proof.Ground, error) {
-	return func(links *rtnl.Handle) (proof.Ground, error) {
-		facts, have, err := look(ctx, links)
+// readSnapshot reads all that verdicts on the paths can name.
+func readSnapshot(ctx context.Context, paths []health.Path) func(*rtnl.Handle) (proof.Snapshot, error) {
+	return func(links *rtnl.Handle) (proof.Snapshot, error) {
+		facts, have, err := readKernel(ctx, links)
 		sysctls := proof.Sysctls(paths)
-		return proof.Ground{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: setAtBoot("/", sysctls)}, err
+		return proof.Snapshot{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: sysctlSources("/", sysctls)}, err
 	}
 }
 
 // prove proves some of the paths, on the ground that is read with a handle for it.
-func prove(ctx context.Context, s health.Settings, paths, some []health.Path, read func(*rtnl.Handle) (proof.Ground, error)) ([]proof.Finding, error) {
+func prove(ctx context.Context, s health.Settings, paths, subset []health.Path, read func(*rtnl.Handle) (proof.Snapshot, error)) ([]proof.PathResult, error) {
 	links, err := rtnl.Open(0)
 	if err != nil {
 		return nil, err
 	}
 	defer links.Close()
-	router, err := rtnl.OpenRouter()
+	router, err := rtnl.OpenRouteGetter()
 	if err != nil {
 		return nil, err
 	}
@@ -67,97 +67,97 @@ func prove(ctx context.Context, s health.Settings, paths, some []health.Path, re
 	if err != nil {
 		return nil, err
 	}
-	r, err := survey(ctx, ground, router, s, paths, some)
+	r, err := newProofRun(ctx, ground, router, s, paths, subset)
 	if err != nil {
 		return nil, err
 	}
-	asked := map[health.Key]health.Check{}
-	for _, p := range some {
-		asked[p.Key] = r.ask(p)
+	lookups := map[health.Key]health.ProofCheck{}
+	for _, p := range subset {
+		lookups[p.Key] = r.lookUp(p)
 	}
-	answers, failed := r.show(ctx)
-	of := map[health.Key][]proof.Answer{}
-	for _, a := range r.ground.Shown(answers.questions, answers.sights, asked) {
-		of[a.Question.Path.Key] = append(of[a.Question.Path.Key], a)
+	injected, failed := r.inject(ctx)
+	answersByPath := map[health.Key][]proof.RequestResult{}
+	for _, a := range r.ground.CheckTraces(injected.questions, injected.observations, lookups) {
+		answersByPath[a.Request.Path.Key] = append(answersByPath[a.Request.Path.Key], a)
 	}
-	var findings []proof.Finding
-	for _, p := range some {
-		f := proof.Finding{Path: p, At: time.Now(), Asked: asked[p.Key], Answers: of[p.Key]}
-		switch why, unfit := proof.Unfit(p); {
+	var findings []proof.PathResult
+	for _, p := range subset {
+		f := proof.PathResult{Path: p, At: time.Now(), Routes: lookups[p.Key], Requests: answersByPath[p.Key]}
+		switch why, unfit := proof.Unusable(p); {
 		case unfit:
-			f.Shown = why
-		case len(f.Answers) == 0 || failed != nil:
-			f.Shown = proof.CannotShow(cmp.Or(failed, errNoAsker))
+			f.Trace = why
+		case len(f.Requests) == 0 || failed != nil:
+			f.Trace = proof.Inconclusive(cmp.Or(failed, errNoSource))
 		default:
-			f.Shown = proof.Sum(f.Answers)
+			f.Trace = proof.Summarize(f.Requests)
 		}
 		findings = append(findings, f)
 	}
 	return findings, nil
 }
 
-// errNoAsker is the error of a host that knows every address for documentation.
-var errNoAsker = errors.New("every address from which questions could seem to come is in use on this host: set [proof] source")
+// errNoSource is the error of a host that knows every address for documentation.
+var errNoSource = errors.New("every address from which questions could seem to come is in use on this host: set [proof] source")
 
-// run is one proof.
-type run struct {
-	router *rtnl.Router
-	ground proof.Ground
-	target proof.Target
-	paths  []health.Path // those that are asked at
-	wires  []int         // the links of all uplinks: by none of them may an answer leave
-	askers map[health.Key]netip.Addr
-	inside map[uplinks.Family]*proof.Inside
+// proofRun is one proof.
+type proofRun struct {
+	router        *rtnl.RouteGetter
+	ground        proof.Snapshot
+	target        proof.Host
+	paths         []health.Path // those that are asked at
+	uplinkIndexes []int         // the links of all uplinks: by none of them may an answer leave
+	sources       map[health.Key]netip.Addr
+	inside        map[uplinks.Family]*proof.LANHost
 }
 
-// survey finds out at which of some paths can be asked, and by whom.
-func survey(ctx context.Context, ground proof.Ground, router *rtnl.Router, s health.Settings, paths, some []health.Path) (*run, error) {
-	r := &run{router: router, askers: map[health.Key]netip.Addr{}, inside: map[uplinks.Family]*proof.Inside{}, ground: ground,
-		target: proof.Target{Facts: ground.Facts, Services: s.Prove}}
+// newProofRun finds out at which of some paths can be asked, and by whom.
+func newProofRun(ctx context.Context, ground proof.Snapshot, router *rtnl.RouteGetter, s health.Settings, paths, subset []health.Path) (*proofRun, error) {
+	r := &proofRun{router: router, sources: map[health.Key]netip.Addr{}, inside: map[uplinks.Family]*proof.LANHost{}, ground: ground,
+		target: proof.Host{Facts: ground.Facts, Services: s.ProofServices}}
 	var err error
 	if r.target.Listeners, err = rtnl.Listeners(ctx); err != nil {
 		return nil, err
 	}
-	for _, p := range some {
-		if fit(p) {
+	for _, p := range subset {
+		if provable(p) {
 			r.paths = append(r.paths, p)
 		}
 	}
 	for _, p := range paths {
-		if fit(p) {
-			r.wires = append(r.wires, p.Index)
+		if provable(p) {
+			r.uplinkIndexes = append(r.uplinkIndexes, p.Index)
 		}
 	}
 	for _, f := range uplinks.Families {
-		r.appoint(f, s.Proof)
-		r.inside[f] = proof.FindInside(ground.Facts, paths, f)
+		r.assignSources(f, s.Proof)
+		r.inside[f] = proof.FindLANHost(ground.Facts, paths, f)
 	}
 	return r, nil
 }
 
-// appoint chooses who asks at each path of a family.
-func (r *run) appoint(f uplinks.Family, p health.Proving) {
+// assignSources chooses who asks at each path of a family.
+func (r *proofRun) assignSources(f uplinks.Family, p health.ProofSettings) {
 	source := p.Source4
 	if f == uplinks.IPv6 {
 		source = p.Source6
 	}
-	block, found := r.block(f)
+	block, found := r.freeBlock(f)
 	for i, path := range r.paths {
 		switch {
 		case path.Family != f:
 		case source.IsValid():
-			r.askers[path.Key] = source
+			r.sources[path.Key] = source
 		case found:
-			r.askers[path.Key] = proof.Asker(block, i)
+			r.sources[path.Key] = proof.PeerAddr(block, i)
 		}
 	}
 }
 
-// block is one that nothing but a default route leads to, or at least one that the host has nothing to do with.
-func (r *run) block(f uplinks.Family) (netip.Prefix, bool) {
-	free := proof.Blocks(r.ground.Facts, f)
+// freeBlock is one that nothing but a default route leads to, or at least one that the host has nothing to do with.
+func (r *proofRun) freeBlock(f uplinks.Family) (netip.Prefix, bool) {
+	free := proof.PeerBlocks(r.ground.Facts, f)
 	for _, b := range free {
-		if r.router.Default(proof.Asker(b, 0)) {
+		if r.router.OnlyDefaultRoute(proof.PeerAddr(b, 0)) {
 			return b, true
 		}
 	}
@@ -167,21 +167,21 @@ func (r *run) block(f uplinks.Family) (netip.Prefix, bool) {
 	return free[0], true
 }
 
-func (r *run) ask(p health.Path) health.Check {
-	asker, found := r.askers[p.Key]
+func (r *proofRun) lookUp(p health.Path) health.ProofCheck {
+	source, found := r.sources[p.Key]
 	if !found {
-		c, unfit := proof.Unfit(p)
+		c, unfit := proof.Unusable(p)
 		if !unfit {
-			c = proof.CannotShow(errNoAsker)
+			c = proof.Inconclusive(errNoSource)
 		}
 		return c
 	}
-	return r.ground.Asked(p, proof.Ask(p, asker, r.inside[p.Family], r.router.Ask))
+	return r.ground.CheckRoutes(p, proof.LookUpRoutes(p, source, r.inside[p.Family], r.router.Get))
 }
 
-// asking are the addresses that questions come from.
-func (r *run) asking() []netip.Addr {
-	all := slices.Collect(maps.Values(r.askers))
+// sourceAddrs are the addresses that questions come from.
+func (r *proofRun) sourceAddrs() []netip.Addr {
+	all := slices.Collect(maps.Values(r.sources))
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)
 }

@@ -11,8 +11,8 @@ var (
 	tableLine = regexp.MustCompile(`^\[.*\]$`)
 )
 
-// generic gives the tables of the sample the names by which one speaks of them.
-var generic = strings.NewReplacer("[uplinks.fibre]", "[uplinks.NAME]", "[uplinks.lte]", "[uplinks.NAME]",
+// placeholders gives the tables of the sample the names by which one speaks of them.
+var placeholders = strings.NewReplacer("[uplinks.fibre]", "[uplinks.NAME]", "[uplinks.lte]", "[uplinks.NAME]",
 	"[uplinks.lte.probes.dns]", "[uplinks.NAME.probes.NAME]", "[uplinks.lte.probes.web]", "[uplinks.NAME.probes.NAME]")
 
 // entry is a part of the sample between blank lines: a comment, and what it speaks of.
@@ -24,28 +24,28 @@ type entry struct {
 
 // Page5 is the manual page of the configuration, replypath.toml(5), made of the sample that tells every key.
 func Page5(sample []byte) string {
-	entries := read(string(sample))
+	entries := parseSample(string(sample))
 	out := newPage("replypath.toml", 5, "configuration of replypath(8)")
 	out.heading("DESCRIPTION")
 	out.text(strings.TrimSpace(entries[0].text) + "\n\nThe file is /etc/replypath/replypath.toml. A key is shown with its default, or with an example where it is required.")
 	out.heading("KEYS")
 	var table string
-	var told []string
+	var printed []string
 	for _, e := range entries[1:] {
 		if e.table != "" && e.table != table {
 			table = e.table
-			if !slices.Contains(told, table) {
+			if !slices.Contains(printed, table) {
 				out.subheading(table)
 				out.text(e.text)
-				told = append(told, table)
+				printed = append(printed, table)
 				e.text = ""
 			}
 		}
 		switch {
 		case len(e.keys) > 0 && e.text != "":
 			out.item(e.text, e.keys...)
-		case len(e.keys) > 0 && strings.Contains(table, "probes.NAME") && !slices.Contains(told, "target"):
-			told = append(told, "target")
+		case len(e.keys) > 0 && strings.Contains(table, "probes.NAME") && !slices.Contains(printed, "target"):
+			printed = append(printed, "target")
 			out.item("What is asked. It is required.", e.keys...)
 		}
 	}
@@ -56,7 +56,7 @@ func Page5(sample []byte) string {
 	return out.String()
 }
 
-func read(sample string) (all []entry) {
+func parseSample(sample string) (all []entry) {
 	for block := range strings.SplitSeq(strings.TrimSpace(sample), "\n\n") {
 		var e entry
 		for line := range strings.SplitSeq(block, "\n") {
@@ -65,7 +65,7 @@ func read(sample string) (all []entry) {
 			case keyLine.MatchString(line):
 				e.keys = append(e.keys, keyLine.FindStringSubmatch(line)[2])
 			case tableLine.MatchString(line):
-				e.table = generic.Replace(line)
+				e.table = placeholders.Replace(line)
 			case is:
 				e.text += strings.TrimPrefix(comment, " ") + "\n"
 			}

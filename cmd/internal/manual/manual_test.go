@@ -9,7 +9,7 @@ import (
 	"replypath/etc"
 )
 
-func TestEveryKeyOfTheSampleIsTold(t *testing.T) {
+func TestPage5ListsEveryKey(t *testing.T) {
 	keys, _, ok := strings.Cut(manual.Page5(etc.Sample), ".SH EXAMPLE")
 	if !ok {
 		t.Fatal("no example")
@@ -33,7 +33,7 @@ func TestEveryKeyOfTheSampleIsTold(t *testing.T) {
 	}
 }
 
-func TestNothingOfTheTextIsTakenForAMacro(t *testing.T) {
+func TestTextIsEscapedForRoff(t *testing.T) {
 	p := manual.Program{Name: "x", Brief: "b", Long: ".so /etc/passwd\n'br\n\nhalf \\(em a-b", Commands: []manual.Command{
 		{Usage: "do", Text: "first\n\nsecond", Options: []manual.Option{{Usage: "--all", Text: "everything"}}},
 	}}

@@ -30,16 +30,16 @@ func Page7(recipes []byte) string {
 			out.verbatim(lines)
 			between = ".PP"
 		case strings.HasPrefix(part, "### "):
-			out.subheading(plain(part[4:]))
+			out.subheading(stripMarkup(part[4:]))
 			between = ""
 		case strings.HasPrefix(part, "## "):
-			out.heading(strings.ToUpper(plain(part[3:])))
+			out.heading(strings.ToUpper(stripMarkup(part[3:])))
 			between = ""
 		default:
 			if between != "" {
 				out.macro("%s", between)
 			}
-			out.macro("%s", fonts(part))
+			out.macro("%s", withFonts(part))
 			between = ".PP"
 		}
 	}
@@ -59,13 +59,13 @@ func cutPart(text string) (part, rest string) {
 	return strings.TrimSuffix(part, "\n"), strings.TrimLeft(rest, "\n")
 }
 
-// plain is a text without what Markdown marks.
-func plain(text string) string {
+// stripMarkup is a text without what Markdown marks.
+func stripMarkup(text string) string {
 	return code.ReplaceAllString(emphasis.ReplaceAllString(link.ReplaceAllString(text, "$1"), "$1"), "$1")
 }
 
-// fonts has emphasized words in italics, and code in bold.
-func fonts(text string) string {
+// withFonts has emphasized words in italics, and code in bold.
+func withFonts(text string) string {
 	text = escape(link.ReplaceAllString(text, "$1"))
 	return emphasis.ReplaceAllString(escaped.ReplaceAllString(text, `\fB$1\fR`), `\fI$1\fR`)
 }

@@ -12,7 +12,7 @@ import (
 // unescape gives back what stands behind what the page escapes.
 var unescape = strings.NewReplacer(`\-`, "-", `\(aq`, "'", `\(ha`, "^", `\(ti`, "~", `\(ga`, "`", `\&`, "", `\fB`, "", `\fI`, "", `\fR`, "", `\e`, `\`)
 
-func TestThePageOfRecipesLeavesNothingOut(t *testing.T) {
+func TestPage7IsComplete(t *testing.T) {
 	page := unescape.Replace(manual.Page7(etc.Recipes))
 	recipes := string(etc.Recipes)
 	blocks := regexp.MustCompile("(?s)\n```[a-z]+\n(.*?)\n```\n").FindAllStringSubmatch(recipes, -1)
@@ -37,7 +37,7 @@ func TestThePageOfRecipesLeavesNothingOut(t *testing.T) {
 	}
 }
 
-func TestWordsOfThePageAreInTheirFonts(t *testing.T) {
+func TestPage7SetsFonts(t *testing.T) {
 	got := manual.Page7([]byte("# Title\n\n*\"It's a-b.\"* See `x --y` and\n[there](#there).\n\n.so x\n"))
 	for _, want := range []string{".SH DESCRIPTION\n\\fI\"It\\(aqs a\\-b.\"\\fR See \\fBx \\-\\-y\\fR and\nthere.\n.PP\n\\&.so x\n"} {
 		if !strings.Contains(got, want) {

@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"replypath/health"
+	"replypath/uplinks"
+)
+
+func TestCarrierPollReportsLinksWithoutCarrier(t *testing.T) {
+	key := health.Key{Uplink: "lte", Family: uplinks.IPv4}
+	at := health.Path{Key: key, Link: "eth1", Index: 7, Up: true, Carrier: true,
+		Source: netip.MustParseAddr("192.0.2.2"), Gateway: netip.MustParseAddr("192.0.2.1")}
+	for name, c := range map[string]struct {
+		is   uplinks.LinkState
+		err  error
+		want string
+	}{
+		"all is well":          {uplinks.LinkState{Name: "eth1", Up: true, Carrier: true}, nil, ""},
+		"no carrier":           {uplinks.LinkState{Name: "eth1", Up: true}, nil, "no carrier on eth1"},
+		"down":                 {uplinks.LinkState{Name: "eth1"}, nil, "eth1 is down"},
+		"another link by now":  {uplinks.LinkState{Name: "eth9"}, nil, ""},
+		"it cannot be seen":    {uplinks.LinkState{}, errors.New("no such link"), ""},
+		"the kernel is silent": {uplinks.LinkState{}, nil, ""},
+	} {
+		monitor := health.NewMonitor(nil)
+		s := &Service{proofs: newProofScheduler(monitor, slog.New(slog.DiscardHandler)), loop: NewLoop(nil)}
+		monitor.Configure(health.Settings{Uplinks: []health.UplinkSettings{{Name: "lte", Quorum: 1}}}, []health.Path{at})
+		s.pollCarrier(func(int) (uplinks.LinkState, error) { return c.is, c.err }, &at)
+		if got := monitor.Status()[0].Families[0].Reason; (c.want == "") != (got != "eth1 is down" && got != "no carrier on eth1") || c.want != "" && got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestPathsWithCarrierHaveDistinctLinks(t *testing.T) {
+	paths := []health.Path{{Index: 2, Up: true, Carrier: true}, {Index: 2, Up: true, Carrier: true}, {Index: 3, Up: true}, {}, {Index: 5, Up: true, Carrier: true}}
+	var indices []int
+	for _, p := range pathsWithCarrier(paths) {
+		indices = append(indices, p.Index)
+	}
+	if !slices.Equal(indices, []int{2, 5}) {
+		t.Error(indices)
+	}
+}
+
+func TestCarrierPollSchedule(t *testing.T) {
+	for _, c := range []struct {
+		links   int
+		changed bool
+		want    time.Duration
+		looks   int
+	}{{0, true, idlePollInterval, 0}, {1, false, carrierPollInterval, 1}, {linksPerPoll, true, carrierPollInterval, linksPerPoll}, {linksPerPoll + 1, false, idlePollInterval, 0}, {linksPerPoll + 1, true, fastCarrierPollInterval, linksPerPoll},
+		{maxPolledLinks, true, fastCarrierPollInterval, linksPerPoll}, {maxPolledLinks + 1, true, idlePollInterval, 0}} {
+		if got, looks := carrierPollSchedule(c.links, c.changed); got != c.want || looks != c.looks {
+			t.Errorf("between looks at %d links, one of them changed: %v, are %s, want %s; %d are looked at, want %d", c.links, c.changed, got, c.want, looks, c.looks)
+		}
+	}
+}

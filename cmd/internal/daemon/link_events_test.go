@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"log/slog"
+	"testing"
+
+	"replypath/health"
+	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
+)
+
+// The monitor hears of a link by its events and by what rounds see. Whatever comes last, a round that looked at the link
+// has the last word; one that looked at another has none.
+func TestRoundsOverrideLinkEventsInTheMonitor(t *testing.T) {
+	settings, facts := uplinkstest.Settings(), uplinkstest.Facts()
+	c := newProofScheduler(health.NewMonitor(nil), slog.New(slog.DiscardHandler))
+	asked := health.Settings{}
+	for _, u := range settings.Uplinks {
+		asked.Uplinks = append(asked.Uplinks, health.UplinkSettings{Name: u.Name, Quorum: 1})
+	}
+	c.updatePaths(settings, facts, nil)
+	c.configure(asked)
+	reason := func(want string) {
+		t.Helper()
+		for _, f := range c.monitor.Status()[0].Families {
+			if f.Reason != want {
+				t.Errorf("%s %s: %q, want %q", settings.Uplinks[0].Name, f.Family, f.Reason, want)
+			}
+		}
+	}
+	before := c.monitor.Status()[0].Families[0].Reason
+	c.monitor.UpdateLink("eth0", true, false)
+	reason("no carrier on eth0")
+	c.updatePaths(settings, facts, settings.ScopesOf("eth1"))
+	reason("no carrier on eth0")
+	c.updatePaths(settings, facts, settings.ScopesOf("eth0"))
+	reason(before)
+
+	down := facts.Merge(uplinks.Facts{Scopes: settings.ScopesOf("eth0"), Links: map[string]uplinks.Link{"eth0": facts.Links["eth0"]}})
+	l := down.Links["eth0"]
+	l.Up, l.Carrier = false, false
+	down.Links["eth0"] = l
+	clear(c.dirty)
+	c.updatePaths(settings, down, settings.ScopesOf("eth0"))
+	reason("eth0 is down")
+	if len(c.dirty) != 2 {
+		t.Errorf("%d paths are to be proven anew, want those of eth0: %v", len(c.dirty), c.dirty)
+	}
+}

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"replypath/uplinks"
+)
+
+// loopRequest asks the loop's goroutine for a reload, or for a confirmation of the last one.
+type loopRequest struct {
+	confirm  bool
+	deadline time.Duration // of a reload that goes back unless it is confirmed; 0: it stays
+	result   chan error
+}
+
+// submit gives a request to the loop and waits for its end.
+func (s *Service) submit(ctx context.Context, r loopRequest) error {
+	r.result = make(chan error, 1)
+	select {
+	case s.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.trigger("reload", uplinks.ChangedScope{})
+	select {
+	case err := <-r.result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Service) execute(ctx context.Context, r loopRequest) error {
+	if r.confirm {
+		return s.confirm()
+	}
+	return s.reload(ctx, r.deadline)
+}
+
+func (s *Service) handleHangups(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.Hangup:
+			// The loop logs how it went.
+			_ = s.submit(ctx, loopRequest{})
+		}
+	}
+}

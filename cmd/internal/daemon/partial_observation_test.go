@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"replypath/cmd/internal/host"
+	"replypath/health"
+	"replypath/marks"
+	"replypath/test/world"
+	"replypath/uplinks"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// followedHost is a host that the service follows by what it hears alone: it never looks without a reason.
+type followedHost struct {
+	t         *testing.T
+	gateway   *world.Host
+	settings  uplinks.Settings
+	service   *Service
+	isp       *world.Host // on the other side of its links
+	reference *host.Host  // looks at the whole, beside the service
+
+	mu    sync.Mutex
+	facts uplinks.Facts // as the service has them
+}
+
+// agreementTimeout is the time within which the service knows all that has happened, on any machine.
+const agreementTimeout = 15 * time.Second
+
+// follow runs what of the service looks at the host, until the test ends.
+func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *world.Host) *followedHost {
+	t.Helper()
+	w := &followedHost{t: t, gateway: gateway, settings: s}
+	log := slog.New(slog.DiscardHandler)
+	options := host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: s.TableBase}
+	open := func() (h *host.Host) {
+		var err error
+		if gateway.Do(func() { h, err = host.Open(t.Context(), options) }); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Close)
+		return h
+	}
+	w.reference = open()
+	w.service = &Service{Log: log, host: open(), proofs: newProofScheduler(health.NewMonitor(nil), log), linkChanged: make(chan struct{}, 1), requests: make(chan loopRequest)}
+	w.service.fingerprint = w.service.host.Fingerprint
+	w.service.reconciler = NewReconciler(w.service.host, log, s)
+	w.service.reconciler.OnObserved = func(_ uplinks.Settings, f uplinks.Facts, _ []uplinks.Scope) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.facts = f
+	}
+	w.service.loop = NewLoop(w.service.runRound)
+	w.service.loop.ResyncInterval, w.service.reconciler.ResyncInterval = time.Hour, time.Hour
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for _, run := range []func() error{
+		func() error { return w.service.watchKernel(ctx, "links, routes and rules", w.service.host.WatchLinks) },
+		func() error { return w.service.watchKernel(ctx, "firewall", w.service.host.WatchFirewall) },
+		func() error { return w.service.pollFingerprint(ctx) },
+		func() error { return w.service.loop.Run(ctx) },
+	} {
+		all.Go(func() {
+			gateway.Do(func() {
+				if err := run(); !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	t.Cleanup(func() { stop(); all.Wait() })
+	return w
+}
+
+// awaitAgreement waits until the service has seen all that a look at the whole host sees, and has found that nothing is to do: from
+// then on it looks only where an event says that it was.
+func (w *followedHost) awaitAgreement(what string) {
+	w.t.Helper()
+	var facts uplinks.Facts
+	var have uplinks.State
+	var err error
+	var plan uplinks.Plan
+	var unseen string
+	for until := time.Now().Add(agreementTimeout); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		w.gateway.Do(func() { facts, have, err = w.reference.Observe(w.t.Context()) })
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		plan, unseen = uplinks.Diff(uplinks.Desired(w.settings, facts), have), w.diffFacts(facts)
+		if len(plan) == 0 && unseen == "" && w.service.reconciler.Report().InSync {
+			return
+		}
+	}
+	w.t.Errorf("%s: still to do:\n%s\nnot seen (- is what there is):\n%s", what, plan, unseen)
+}
+
+// diffFacts is what of the host the service has not seen. Of main's routes through gateways it hears by and by.
+func (w *followedHost) diffFacts(f uplinks.Facts) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	exact := cmp.Exporter(func(reflect.Type) bool { return true })
+	part := func(f uplinks.Facts) uplinks.Facts {
+		return uplinks.Facts{IPv6: f.IPv6, Links: f.Links, ForeignRules: f.ForeignRules, UnreachableDefault: f.UnreachableDefault, Tools: f.Tools, MixedBackends: f.MixedBackends}
+	}
+	return cmp.Diff(part(f), part(w.facts), exact, cmpopts.EquateEmpty())
+}
+
+// followedSettings are three uplinks with what their gateways come from: main, the configuration, and a table of somebody's.
+func followedSettings() uplinks.Settings {
+	s := uplinks.DefaultSettings()
+	s.Mask = 0xff00
+	auto := uplinks.Gateway{Auto: true}
+	s.Uplinks = []uplinks.Uplink{
+		{Name: "a", ID: 1, Link: "eth0", Gateway4: auto, Gateway6: auto, WhenDown: uplinks.Hold},
+		{Name: "b", ID: 2, Link: "eth1", WhenDown: uplinks.Hold,
+			Gateway4: uplinks.Gateway{Addr: netip.MustParseAddr("192.0.2.1")}, Gateway6: uplinks.Gateway{Addr: netip.MustParseAddr("fe80::1")}},
+		{Name: "c", ID: 255, Link: "eth2", Gateway4: auto, Gateway6: auto, WhenDown: uplinks.Release},
+	}
+	return s
+}
+
+// addressScript gives an uplink its addresses, and a gateway to learn.
+const addressScript = `
+dress() {
+	case $1 in
+	eth0) a4=198.51.100.2/24 a6=2001:db8:a::2/64 g4=198.51.100.1 t=main;;
+	eth1) a4=192.0.2.2/24 a6=2001:db8:b::2/64 t=;;
+	eth2) a4=203.0.113.2/24 a6=2001:db8:d::2/64 g4=203.0.113.1 t=101;;
+	esac
+	ip addr replace $a4 dev $1; ip -6 addr replace $a6 dev $1 nodad
+	[ -z "$t" ] || { ip route replace default via $g4 dev $1 table $t; ip -6 route replace default via fe80::1 dev $1 table $t; }
+}
+`
+
+func newFollowedHost(t *testing.T, backend marks.Backend) *followedHost {
+	t.Helper()
+	w := world.New(t)
+	gw := w.Host("gw")
+	for _, name := range []string{"eth0", "eth1", "eth2", "lan0"} {
+		w.Join(gw, name, w.Host("isp"), name)
+	}
+	gw.Run("sh", "-ec", addressScript+"for l in eth0 eth1 eth2; do dress $l; done; ip addr add 198.18.0.1/24 dev lan0")
+	f := follow(t, backend, followedSettings(), gw)
+	f.isp = w.Host("isp")
+	f.awaitAgreement("at first")
+	return f
+}
+
+// Whatever happens to a host, what the service then looks at is enough: it knows, and keeps to, what it would after a look
+// at the whole host.
+func TestEveryHostEventIsFollowed(t *testing.T) {
+	w := newFollowedHost(t, marks.NFT)
+	for _, c := range hostEvents {
+		for _, script := range c.scripts {
+			t.Run(c.name, func(t *testing.T) {
+				w.t = t
+				if output, err := w.gateway.Command(t.Context(), "sh", "-ec", addressScript+script).CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v\n%s", script, err, output)
+				}
+				w.awaitAgreement(script)
+			})
+		}
+	}
+}

@@ -1,0 +1,29 @@
+package host
+
+import (
+	"errors"
+	"testing"
+
+	"replypath/marks"
+	"replypath/marks/iptables"
+)
+
+func TestNFTRulesetIsListedOnlyWhereTheChoiceDependsOnIt(t *testing.T) {
+	none, others := iptables.Owners{}, iptables.Owners{Others: true}
+	for name, c := range map[string]struct {
+		choice backendChoice
+		want   bool
+	}{
+		"a usual host":                            {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: none}, false},
+		"one whose iptables is legacy":            {backendChoice{configured: marks.Auto, commandDefault: marks.Legacy, legacy: none}, true},
+		"others have rules in legacy":             {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: others}, true},
+		"we have rules in legacy":                 {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: iptables.Owners{Ours: true}}, true},
+		"the operator chose":                      {backendChoice{configured: marks.NFT, legacy: none}, false},
+		"the operator chose, others chose legacy": {backendChoice{configured: marks.NFT, legacy: others}, false},
+		"the kernel has no legacy tables":         {backendChoice{configured: marks.Auto, commandDefault: marks.Legacy, legacyErr: errors.New("none")}, false},
+	} {
+		if got := c.choice.dependsOnOthersInNFT(); got != c.want {
+			t.Errorf("%s: asked %v, want %v", name, got, c.want)
+		}
+	}
+}

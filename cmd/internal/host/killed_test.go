@@ -1,0 +1,271 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/cmd/internal/host"
+	"replypath/marks"
+	"replypath/test/world"
+	"replypath/uplinks"
+)
+
+// killedRunEnv has the test binary sync and be killed after so many writes: what it shall reach is its value.
+const killedRunEnv = "REPLYPATH_CRASH"
+
+// killedRun is what the program does that is killed.
+type killedRun struct {
+	State    string
+	After    int // writes
+	Settings uplinks.Settings
+}
+
+// killedKernel is a kernel whose writer dies.
+type killedKernel struct {
+	uplinks.Kernel
+	writesLeft int
+}
+
+func (m *killedKernel) Apply(ctx context.Context, s uplinks.Step) error {
+	m.killIfDone()
+	m.writesLeft--
+	err := m.Kernel.Apply(ctx, s)
+	m.killIfDone()
+	return err
+}
+
+func (m *killedKernel) killIfDone() {
+	if m.writesLeft == 0 {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // it comes at once
+	}
+}
+
+// runKilledProcess is the program that is killed.
+func runKilledProcess() {
+	text, asked := os.LookupEnv(killedRunEnv)
+	if !asked {
+		return
+	}
+	var c killedRun
+	err := json.Unmarshal([]byte(text), &c)
+	if err == nil {
+		err = c.sync(func(h *host.Host) uplinks.Kernel { return &killedKernel{h, c.After} })
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func (c killedRun) sync(through func(*host.Host) uplinks.Kernel) error {
+	ctx := context.Background()
+	h, err := host.Open(ctx, host.Options{StateDir: c.State, Backend: c.Settings.Backend, TableBase: c.Settings.TableBase})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if err := h.Lock(ctx); err != nil {
+		return err
+	}
+	_, err = uplinks.Sync(ctx, through(h), c.Settings)
+	return err
+}
+
+func unlimited(h *host.Host) uplinks.Kernel { return h }
+
+func TestKillAtAnyWriteIsRepairedAndBreaksNoConnection(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		backend marks.Backend
+		from    int // uplinks before
+		to      int
+		damage  []string
+	}{
+		{name: "apply from nothing", backend: marks.NFT, from: 0, to: 2},
+		{name: "an uplink is added", backend: marks.Legacy, from: 1, to: 2},
+		{name: "an uplink is removed", backend: marks.NFT, from: 2, to: 1},
+		{name: "repair", backend: marks.Legacy, from: 2, to: 2, damage: []string{
+			"ip rule flush protocol 82", "ip route flush table 8202", "iptables-legacy -w -t mangle -F REPLYPATH-NEW",
+			"ip6tables-legacy -w -t mangle -D PREROUTING -j REPLYPATH-PRE", "ip link set eth1 group 0", "sysctl -qw net.ipv4.tcp_fwmark_accept=0",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newConnectedHost(t, test.backend)
+			writes := 0
+			for killed := true; killed; writes++ {
+				s.sync(s.settings(test.from))
+				for _, line := range test.damage {
+					s.w.Gateway.Run("sh", "-c", line)
+				}
+				killed = s.kill(writes, s.settings(test.to))
+				s.checkConnections(fmt.Sprintf("killed after %d writes", writes))
+				if writes%2 == 0 {
+					s.sync(s.settings(test.to))
+					s.checkConnections(fmt.Sprintf("made good after %d writes", writes))
+				}
+				if writes%8 == 0 {
+					s.flush(fmt.Sprintf("killed after %d writes", writes))
+				}
+			}
+			s.flush("the last")
+			t.Logf("killed at each of %d writes", writes-1)
+			if writes < 8 {
+				t.Error("there was hardly anything to kill")
+			}
+		})
+	}
+}
+
+// connectedHost is a host on which connections live through everything.
+type connectedHost struct {
+	t           *testing.T
+	w           *world.Internet
+	backend     marks.Backend
+	state       string
+	initial     string
+	connections map[string]*world.Connections
+	strays      []*world.Recorder
+}
+
+const connectionsPerAddress = 5 // of each kind
+
+func newConnectedHost(t *testing.T, backend marks.Backend) *connectedHost {
+	t.Helper()
+	s := &connectedHost{t: t, w: world.TwoISPs(t), backend: backend, state: t.TempDir(), connections: map[string]*world.Connections{}}
+	gateway := s.w.Gateway
+	gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
+	gateway.ServeTCP(7000)
+	s.w.LAN.ServeTCP(7001)
+	for command, to := range map[string]netip.Addr{"iptables-": s.w.LAN4, "ip6tables-": s.w.LAN6} {
+		gateway.Run(command+string(backend), "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "7001", "-j", "DNAT", "--to", to.String())
+		if backend == marks.Legacy {
+			gateway.Run(command+"legacy", "-t", "mangle", "-S")
+		}
+	}
+	for _, u := range s.w.Uplinks {
+		s.strays = append(s.strays, u.Refused.Record(func(p world.Packet) bool {
+			return p.Dir == world.Out && p.Family != 0 && !p.Src.IsLinkLocalUnicast() && !p.Src.IsUnspecified()
+		}))
+	}
+	for _, to := range s.w.Uplinks[0].Addrs() { // the default uplink's: right before
+		for _, port := range []uint16{7000, 7001} {
+			q := world.Request{Kind: world.KindTCP, To: netip.AddrPortFrom(to, port)}
+			c, err := s.w.Client.Connect(q, connectionsPerAddress)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.connections[q.To.String()] = c
+		}
+	}
+	s.initial = s.snapshot()
+	return s
+}
+
+func (s *connectedHost) settings(n int) uplinks.Settings {
+	if n == 0 {
+		return uplinks.Settings{Backend: s.backend}
+	}
+	all := uplinks.DefaultSettings()
+	all.Backend = s.backend
+	for _, u := range s.w.Uplinks[:n] {
+		all.Uplinks = append(all.Uplinks, uplinks.Uplink{
+			Name: u.Link.Name, ID: marks.ID(u.Index + 1), Link: u.Link.Name, WhenDown: uplinks.Hold,
+			Gateway4: uplinks.Gateway{Addr: u.Router4}, Gateway6: uplinks.Gateway{Addr: u.RouterLL},
+		})
+	}
+	return all
+}
+
+// sync does it whole, with a host opened anew.
+func (s *connectedHost) sync(to uplinks.Settings) {
+	s.t.Helper()
+	var err error
+	s.w.Gateway.Do(func() { err = killedRun{State: s.state, Settings: to}.sync(unlimited) })
+	if err != nil {
+		s.t.Fatalf("sync: %v", err)
+	}
+}
+
+// kill lets another process do it and be killed after so many writes. It says false when there were fewer.
+func (s *connectedHost) kill(after int, to uplinks.Settings) bool {
+	s.t.Helper()
+	text, err := json.Marshal(killedRun{s.state, after, to})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := s.w.Gateway.Command(s.t.Context(), "/proc/self/exe", "-test.run=^$")
+	cmd.Env = append(os.Environ(), killedRunEnv+"="+string(text))
+	output, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+		return true
+	}
+	if err != nil {
+		s.t.Fatalf("%v: %s", err, output)
+	}
+	return false
+}
+
+// checkConnections wants all connections alive, and what is remembered readable.
+func (s *connectedHost) checkConnections(when string) {
+	s.t.Helper()
+	for to, c := range s.connections {
+		if n := c.Alive(10 * time.Second); n != connectionsPerAddress {
+			s.t.Fatalf("%s: %d of %d connections to %s live", when, n, connectionsPerAddress, to)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(s.state, "*.json"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil || !json.Valid(text) {
+			s.t.Errorf("%s: %s is no record: %v\n%s", when, path, err, text)
+		}
+	}
+}
+
+// flush takes everything away, and wants the host as it was found.
+func (s *connectedHost) flush(when string) {
+	s.t.Helper()
+	s.sync(s.settings(0))
+	s.checkConnections(when + ", and flushed")
+	if now := s.snapshot(); now != s.initial {
+		s.t.Fatalf("%s: a flush leaves\n%s\nof\n%s", when, now, s.initial)
+	}
+	s.w.Settle()
+	for i, r := range s.strays {
+		if packets := r.Packets(); len(packets) != 0 {
+			s.t.Fatalf("%s: %d packets strayed by eth%d; the first: %s", when, len(packets), i, packets[0])
+		}
+	}
+}
+
+func (s *connectedHost) snapshot() string {
+	s.t.Helper()
+	var all strings.Builder
+	for _, line := range []string{
+		"ip -4 rule", "ip -6 rule", "ip -4 route show table all", "ip -6 route show table all", "ip -o link", "nft -s list ruleset",
+		"iptables-legacy-save", "ip6tables-legacy-save", "sysctl -a -r 'src_valid_mark|fwmark'",
+	} {
+		for out := range strings.Lines(s.w.Gateway.Run("sh", "-c", line)) {
+			if !strings.HasPrefix(out, "#") && !strings.HasPrefix(out, ":") {
+				all.WriteString(out)
+			}
+		}
+	}
+	return all.String()
+}

@@ -1,0 +1,191 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"replypath/uplinks"
+)
+
+var srcValidMark = uplinks.Tunable{Link: "eth1", Name: uplinks.SrcValidMark}
+
+// newSavedOriginals is a record in a folder that does not exist yet, as after boot.
+func newSavedOriginals(t *testing.T) *savedOriginals {
+	t.Helper()
+	r, err := openSavedOriginals(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r
+}
+
+// reopen is what the next process reads.
+func reopen(t *testing.T, r *savedOriginals) *savedOriginals {
+	t.Helper()
+	next := &savedOriginals{path: r.path}
+	if err := next.read(); err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func addOriginal(t *testing.T, r *savedOriginals, tunable uplinks.Tunable, index int, was, value string) {
+	t.Helper()
+	if err := r.add(uplinks.SetTunable{Tunable: tunable, Old: was, Value: value}, index); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func factsWithLinks(named map[string]int) uplinks.Facts {
+	f := uplinks.Facts{Links: map[string]uplinks.Link{}}
+	for name, index := range named {
+		f.Links[name] = uplinks.Link{Name: name, Index: index}
+	}
+	return f
+}
+
+func TestFirstOriginalIsKept(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, reopen(t, r), srcValidMark, 3, "7", "1") // somebody set 7, and we set it right
+	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
+	if got := reopen(t, r).present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestRestoredValueIsDropped(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
+	for tunable, index := range map[uplinks.Tunable]int{srcValidMark: 3, {Name: uplinks.Reflect4}: 0} {
+		if err := r.dropRestored(map[tunableKey]string{{index, tunable.Name}: "5"}); err != nil || len(reopen(t, r).present(factsWithLinks(map[string]int{"eth1": 3}))) == 0 {
+			t.Errorf("another value than the one found must not be forgotten: %v", err)
+		}
+		if err := r.dropRestored(map[tunableKey]string{{index, tunable.Name}: "0"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(r.path); !os.IsNotExist(err) {
+		t.Errorf("nothing is remembered, but there is a file: %v", err)
+	}
+}
+
+func TestOriginalsFollowTheLinkIndex(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, r, uplinks.Tunable{Name: uplinks.FwmarkAccept}, 0, "0", "1")
+	for name, c := range map[string]struct {
+		links map[string]int
+		want  []uplinks.Tunable
+	}{
+		"the same link":                {map[string]int{"eth1": 3}, []uplinks.Tunable{srcValidMark, {Name: uplinks.FwmarkAccept}}},
+		"a link with a new name":       {map[string]int{"wan": 3}, []uplinks.Tunable{{Link: "wan", Name: uplinks.SrcValidMark}, {Name: uplinks.FwmarkAccept}}},
+		"another link of the old name": {map[string]int{"eth1": 9}, []uplinks.Tunable{{Name: uplinks.FwmarkAccept}}},
+		"a link that is gone":          {nil, []uplinks.Tunable{{Name: uplinks.FwmarkAccept}}},
+	} {
+		got := reopen(t, r).present(factsWithLinks(c.links))
+		for _, tunable := range c.want {
+			if got[tunable].Value != "0" {
+				t.Errorf("%s: %v is not remembered in %v", name, tunable, got)
+			}
+		}
+		if len(got) != len(c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestOriginalsOfRecreatedLinksAreDropped(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1") // now wan
+	for index := 4; index < 2000; index++ {
+		r.present(factsWithLinks(map[string]int{"wan": 3, "eth1": index}))
+		addOriginal(t, r, srcValidMark, index, "0", "1")
+	}
+	if got := reopen(t, r).Tunables; len(got) != 2 || got[0].Index != 3 || got[1].Index != 1999 {
+		t.Errorf("noted: %+v", got)
+	}
+}
+
+func TestUnreadableOriginalsAreAnErrorAndStay(t *testing.T) {
+	for _, garbage := range []string{"", "{", "null garbage", `{"tunables":7}`, "\x00\x00\x00"} {
+		r := newSavedOriginals(t)
+		if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(r.path, []byte(garbage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := r.read()
+		if err == nil || !strings.Contains(err.Error(), r.path) || !strings.Contains(err.Error(), "delete it") {
+			t.Errorf("%q: %v", garbage, err)
+		}
+		if kept, err := os.ReadFile(r.path); err != nil || string(kept) != garbage {
+			t.Errorf("%q was changed to %q, %v: it is all that is left of what was found", garbage, kept, err)
+		}
+	}
+}
+
+// TestHalfWrittenFileIsIgnored leaves a new file half written beside the old one, which holds.
+func TestHalfWrittenFileIsIgnored(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	if err := os.WriteFile(r.path+".123", []byte(`{"tunables":[{"li`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := reopen(t, r)
+	if next.present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark].Value != "0" {
+		t.Errorf("the old record is lost: %+v", next)
+	}
+	addOriginal(t, next, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
+	if got := reopen(t, next).present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 2 {
+		t.Errorf("after the crash: %v", got)
+	}
+}
+
+func TestFailedWriteLeavesTheOldFile(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	folder := filepath.Dir(r.path)
+	r.path = filepath.Join(folder, "missing", "\x00")
+	if err := r.writeFile(); err == nil {
+		t.Error("a file that cannot be made is no error")
+	}
+	found, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(found) > 2 {
+		t.Errorf("left behind: %v, %v", found, err)
+	}
+}
+
+// TestUnwrittenOriginalsAreNotKeptInMemory keeps to what is on the disk, so that a value or table that is not noted there is
+// not touched either.
+func TestUnwrittenOriginalsAreNotKeptInMemory(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	r.path += "/\x00"
+	other := uplinks.Tunable{Name: uplinks.Reflect4}
+	for range 2 {
+		if r.add(uplinks.SetTunable{Tunable: other, Old: "0", Value: "1"}, 0) == nil || r.addTable("IPv4 nft") == nil {
+			t.Error("what cannot be written is no error")
+		}
+		if r.add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "2"}, 3) == nil {
+			t.Error("a change that cannot be written is no error")
+		}
+	}
+	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
+	if got := r.present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 1 || got[srcValidMark] != want || len(r.Made) != 0 {
+		t.Errorf("noted all the same: %+v, %v", got, r.Made)
+	}
+}
+
+func TestRestoreNeedsNoDiskSpace(t *testing.T) {
+	r := newSavedOriginals(t)
+	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	r.path += "/\x00"
+	if err := r.add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "0", Restore: true}, 3); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,33 @@
+package host_test
+
+import (
+	"strings"
+	"testing"
+
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// What was planned for a link is not done to another that has its name by now.
+func TestStepForARecreatedLinkFails(t *testing.T) {
+	r := newKernelWorld(t, marks.NFT)
+	if _, _, err := r.Observe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.gateway.Run("sh", "-ec", "ip link del eth1; ip link add eth1 type veth peer name peer1; ip link set eth1 up; ip link set peer1 up")
+	key := uplinks.RouteKey{Family: uplinks.IPv4, Table: 8202, Dst: uplinks.IPv4.DefaultPrefix()}
+	for _, s := range []uplinks.Step{
+		uplinks.SetTunable{Tunable: uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}, Old: "0", Value: "8200"},
+		uplinks.SetRoute{Key: key, Route: uplinks.Route{Type: uplinks.Unicast, Link: "eth1", Protocol: uplinks.Protocol}},
+	} {
+		if err := r.Apply(t.Context(), s); err == nil || !strings.Contains(err.Error(), "eth1") {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	if now := r.gateway.Run("ip", "link", "show", "eth1"); !strings.Contains(now, "group default") {
+		t.Errorf("the other link is now\n%s", now)
+	}
+	if err := r.Apply(t.Context(), uplinks.DelRoute{Key: key, Route: uplinks.Route{Type: uplinks.Unicast, Link: "eth1", Protocol: uplinks.Protocol}}); err != nil {
+		t.Errorf("a route that went with its link cannot be deleted: %v", err)
+	}
+}

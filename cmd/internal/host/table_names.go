@@ -1,0 +1,93 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+
+	"replypath/uplinks"
+)
+
+// iprouteDir is where ip(8) reads the names of tables from. It is the whole host's, so only the network namespace of the
+// host's first process gives names there.
+const iprouteDir = "/etc/iproute2"
+
+// WriteTableNames gives the uplinks' tables their names, so that ip(8) shows them. Without uplinks it takes the names away.
+// A name that ip(8) would read as something else is left out.
+func WriteTableNames(s uplinks.Settings) error {
+	if own, err := inInitialNamespace(); err != nil || !own {
+		return err
+	}
+	return writeTableNames(iprouteDir, s)
+}
+
+// inInitialNamespace reports whether this is the network namespace of the host's first process. The files below /proc/PID/net
+// belong to a namespace, and unlike /proc/PID/ns they may be looked at by who has fewer capabilities than that process.
+func inInitialNamespace() (bool, error) {
+	first, err := os.Stat("/proc/1/net/dev")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("tell the network namespace: %w", err)
+	}
+	mine, err := os.Stat("/proc/thread-self/net/dev")
+	if err != nil {
+		return false, fmt.Errorf("tell the network namespace: %w", err)
+	}
+	return os.SameFile(first, mine), nil
+}
+
+func writeTableNames(dir string, s uplinks.Settings) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	path := filepath.Join(dir, "rt_tables.d", "replypath.conf")
+	text := formatTableNames(s, reservedNames(dir, path))
+	if now, _ := os.ReadFile(path); bytes.Equal(now, text) {
+		return nil
+	}
+	if len(text) == 0 {
+		return os.Remove(path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("name the tables: %w", err)
+	}
+	if err := writeFileAtomic(path, text, 0o644); err != nil {
+		return fmt.Errorf("name the tables: %w", err)
+	}
+	return nil
+}
+
+func formatTableNames(s uplinks.Settings, reserved map[string]bool) []byte {
+	var text bytes.Buffer
+	for _, u := range s.Uplinks {
+		if !reserved[u.Name] && strings.ContainsFunc(u.Name, unicode.IsLetter) {
+			fmt.Fprintf(&text, "%d\t%s\n", s.Table(u), u.Name)
+		}
+	}
+	return text.Bytes()
+}
+
+// reservedNames are the words that mean something to ip(8) already: its own, and the names that others gave.
+func reservedNames(dir, ours string) map[string]bool {
+	words := map[string]bool{"main": true, "local": true, "default": true, "unspec": true, "all": true, "cache": true}
+	files, _ := filepath.Glob(filepath.Join(dir, "rt_tables.d", "*.conf"))
+	for _, file := range append(files, filepath.Join(dir, "rt_tables"), "/usr/share/iproute2/rt_tables") {
+		text, err := os.ReadFile(file)
+		if err != nil || file == ours {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 1 && !strings.HasPrefix(f[0], "#") {
+				words[f[1]] = true
+			}
+		}
+	}
+	return words
+}

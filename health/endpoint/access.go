@@ -1,0 +1,89 @@
+package endpoint
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+
+	"replypath/health"
+)
+
+// restrictAccess lets those requests through that may be answered: they only read, they show the token, and where there is none
+// they come from no web page of a stranger whose name was made to lead here.
+func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next http.Handler) http.Handler {
+	auth := &tokenAuth{file: settings.TokenFile, log: log}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "this endpoint only reads: GET or HEAD", http.StatusMethodNotAllowed)
+		case settings.TokenFile != "" && !auth.authorize(w, r):
+		case settings.TokenFile == "" && !isLocalName(r.Host):
+			http.Error(w, fmt.Sprintf("%q is not a name of this endpoint: ask it by its address, as localhost, or set a token_file", r.Host), http.StatusMisdirectedRequest)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// isLocalName reports whether nobody but we can have this name: an address, localhost or the host's own.
+func isLocalName(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	hostname, err := os.Hostname()
+	return strings.EqualFold(name, "localhost") || err == nil && strings.EqualFold(name, hostname)
+}
+
+// tokenAuth asks for the token. The file is read every time, so that a new token holds at once.
+type tokenAuth struct {
+	file    string
+	log     *slog.Logger
+	mu      sync.Mutex
+	lastErr string // the last error, which is logged once
+}
+
+func (d *tokenAuth) authorize(w http.ResponseWriter, r *http.Request) bool {
+	token, err := readToken(d.file)
+	d.logChange(err)
+	switch {
+	case err != nil:
+		http.Error(w, "the token cannot be checked: see the log of the service", http.StatusServiceUnavailable)
+	case !presentsToken(r, token):
+		w.Header().Add("WWW-Authenticate", `Bearer realm="replypath"`)
+		w.Header().Add("WWW-Authenticate", `Basic realm="replypath", charset="UTF-8"`) // lets a browser ask for it
+		http.Error(w, errUnauthorized.Error(), http.StatusUnauthorized)
+	default:
+		return true
+	}
+	return false
+}
+
+func (d *tokenAuth) logChange(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != d.lastErr && err != nil {
+		d.log.Error("the endpoint answers nobody", "err", err)
+	}
+	d.lastErr = text
+}

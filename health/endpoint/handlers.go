@@ -1,0 +1,153 @@
+package endpoint
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"replypath/health"
+	"replypath/uplinks"
+)
+
+// endpointList are what can be asked for, as told to whoever asks for something else.
+const endpointList = "/ /healthz /readyz /status /uplinks /uplinks/NAME /metrics /events"
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", page)
+	mux.HandleFunc("/healthz", s.healthz)
+	mux.HandleFunc("/readyz", s.readyz)
+	mux.HandleFunc("/status", s.status)
+	mux.HandleFunc("/uplinks", s.uplinks)
+	mux.HandleFunc("/uplinks/{name}", s.uplink)
+	mux.Handle("/metrics", s.metrics.handler())
+	mux.Handle("/events", newEventStream(s.source))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "there is nothing here; there is "+endpointList, http.StatusNotFound)
+	})
+	return mux
+}
+
+// healthz is about the service: an uplink that is down is no reason to start it anew.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	status := s.source.Status()
+	if !status.Healthy {
+		http.Error(w, strings.Join(append([]string{"not healthy"}, status.Problems...), "\n"), http.StatusServiceUnavailable)
+		return
+	}
+	writeText(w, "healthy")
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if !s.source.Status().Ready {
+		http.Error(w, "not ready: the configuration has not been applied yet", http.StatusServiceUnavailable)
+		return
+	}
+	writeText(w, "ready")
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.source.Status().WithoutNulls())
+}
+
+// uplinkList is the document at /uplinks.
+type uplinkList struct {
+	Version int             `json:"version"`
+	Uplinks []uplinkSummary `json:"uplinks"`
+}
+
+// uplinkSummary is an uplink in few words.
+type uplinkSummary struct {
+	Name      string          `json:"name"`
+	ID        int             `json:"id"`
+	Interface string          `json:"interface"`
+	State     health.State    `json:"state"`
+	Families  []familySummary `json:"families"`
+}
+
+type familySummary struct {
+	Family uplinks.Family `json:"family"`
+	State  health.State   `json:"state"`
+	Reason string         `json:"reason"`
+}
+
+func (s *Server) uplinks(w http.ResponseWriter, _ *http.Request) {
+	all := uplinkList{Version: health.StatusVersion, Uplinks: []uplinkSummary{}}
+	for _, u := range s.source.Status().Uplinks {
+		summary := uplinkSummary{Name: u.Name, ID: u.ID, Interface: u.Interface, State: u.State, Families: []familySummary{}}
+		for _, f := range u.Families {
+			summary.Families = append(summary.Families, familySummary{f.Family, f.State, f.Reason})
+		}
+		all.Uplinks = append(all.Uplinks, summary)
+	}
+	writeJSON(w, http.StatusOK, all)
+}
+
+// uplinkDocument is the document at /uplinks/NAME.
+type uplinkDocument struct {
+	Version int `json:"version"`
+	health.UplinkStatus
+}
+
+// uplink says by its status code whether the uplink may be given work: 200 exactly when it is up, in the family that is
+// asked for or in all that it has. An unproven one is not: what is asked there may never be answered.
+func (s *Server) uplink(w http.ResponseWriter, r *http.Request) {
+	all := s.source.Status().Uplinks
+	i := slices.IndexFunc(all, func(u health.UplinkStatus) bool { return u.Name == r.PathValue("name") })
+	if i < 0 {
+		http.Error(w, fmt.Sprintf("there is no uplink %q; there is %s", r.PathValue("name"), uplinkNames(all)), http.StatusNotFound)
+		return
+	}
+	u := all[i].WithoutNulls()
+	if query := r.URL.Query(); query.Has("family") {
+		var family uplinks.Family
+		if err := family.UnmarshalText([]byte(query.Get("family"))); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		j := slices.IndexFunc(u.Families, func(f health.FamilyStatus) bool { return f.Family == family })
+		if j < 0 {
+			http.Error(w, fmt.Sprintf("uplink %q is not in use for %s", u.Name, family), http.StatusNotFound)
+			return
+		}
+		u.State, u.Families = u.Families[j].State, u.Families[j:j+1]
+	}
+	code := http.StatusServiceUnavailable
+	if u.State == health.Up {
+		code = http.StatusOK
+	}
+	writeJSON(w, code, uplinkDocument{health.StatusVersion, u})
+}
+
+func uplinkNames(statuses []health.UplinkStatus) string {
+	if len(statuses) == 0 {
+		return "none"
+	}
+	var names []string
+	for _, u := range statuses {
+		names = append(names, u.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func writeText(w http.ResponseWriter, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, line)
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		http.Error(w, fmt.Sprintf("write the answer: %v", err), http.StatusInternalServerError)
+		return
+	}
+	// The time is the reader's: what it took to write the answer down does not count.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(responseTimeout))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	// Whoever has gone away does not want it.
+	_, _ = w.Write(append(body, '\n'))
+}

@@ -1,0 +1,68 @@
+package firsthop
+
+import (
+	"net/netip"
+	"testing"
+)
+
+var (
+	localMAC   = []byte{2, 0, 0, 0, 0, 1}
+	gatewayMAC = []byte{2, 0, 0, 0, 0, 2}
+	source     = netip.MustParseAddr("192.0.2.2")
+	router4    = netip.MustParseAddr("192.0.2.1")
+	router6    = netip.MustParseAddr("2001:db8::12:3456")
+)
+
+// arpReplyOf is how the router answers ARP.
+func arpReplyOf() []byte {
+	b := arpRequestTo(source, router4, gatewayMAC)
+	b[7] = arpReply
+	copy(b[18:], localMAC)
+	return b
+}
+
+func TestOnlyTheTargetsReplyToThisHostCounts(t *testing.T) {
+	if !isARPReply(append(arpReplyOf(), make([]byte, 18)...), router4, source, localMAC) {
+		t.Error("the answer, padded as Ethernet does, is not taken")
+	}
+	for i := range arpLength {
+		if i >= 8 && i < 14 {
+			continue // the answer itself
+		}
+		b := arpReplyOf()
+		b[i] ^= 1
+		if isARPReply(b, router4, source, localMAC) {
+			t.Errorf("taken although octet %d is wrong: %x", i, b)
+		}
+		if isARPReply(b[:i], router4, source, localMAC) {
+			t.Errorf("taken although it ends after %d octets", i)
+		}
+	}
+	if isARPReply(arpRequestTo(router4, source, localMAC), router4, source, localMAC) {
+		t.Error("the question is taken for its answer")
+	}
+}
+
+func TestOnlyAdvertisementsOfTheTargetCount(t *testing.T) {
+	b := neighbourSolicitation(router6, nil)
+	if isAdvertisement(b, router6) {
+		t.Error("the question is taken for its answer")
+	}
+	b[0] = typeAdvertisement
+	if !isAdvertisement(b, router6) {
+		t.Error("the answer is not taken")
+	}
+	for i := 8; i < len(b); i++ {
+		b[i] ^= 1
+		if isAdvertisement(b, router6) || isAdvertisement(b[:i], router6) {
+			t.Errorf("another target is taken: %x", b)
+		}
+		b[i] ^= 1
+	}
+}
+
+func TestSolicitedNodeMulticastAddress(t *testing.T) {
+	if got, want := solicitedNodeGroup(router6), netip.MustParseAddr("ff02::1:ff12:3456"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,119 @@
+package firsthop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"replypath/health"
+	"replypath/health/probe/socket"
+
+	"golang.org/x/net/ipv6"
+)
+
+// What neighbour discovery (RFC 4861) calls its things.
+const (
+	typeSolicitation  = 135
+	typeAdvertisement = 136
+	optionSourceAddr  = 1   // the option that tells the asker's hardware address
+	hopLimit          = 255 // what was forwarded has less, and is not of this link
+)
+
+// ndpSocket asks by neighbour discovery on one link.
+type ndpSocket struct {
+	conn *ipv6.PacketConn
+	raw  syscall.RawConn
+	link *packetSocket // hears nothing: it tells the link's hardware address
+}
+
+func (s *ndpSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, err error) {
+	sent = time.Now()
+	hardware, err := s.link.hardwareAddr()
+	if err != nil {
+		return sent, 0, err
+	}
+	gateway := p.Gateway.WithZone("")
+	sent = time.Now()
+	out := &ipv6.ControlMessage{HopLimit: hopLimit, IfIndex: p.Index}
+	if _, err := s.conn.WriteTo(neighbourSolicitation(gateway, hardware), out, &net.IPAddr{IP: solicitedNodeGroup(gateway).AsSlice()}); err != nil {
+		return sent, 0, err
+	}
+	buffer := make([]byte, 2048)
+	for {
+		n, in, _, err := s.conn.ReadFrom(buffer)
+		if err != nil {
+			return sent, 0, err
+		}
+		if in != nil && in.HopLimit == hopLimit && in.IfIndex == p.Index && isAdvertisement(buffer[:n], gateway) {
+			return sent, time.Since(sent), nil
+		}
+	}
+}
+
+// openNDPSocket hears advertisements on the path's link. The source of what it sends is the kernel's choice: the link's
+// own link-local address, to which any gateway has a way back.
+func openNDPSocket(p health.Path) (*ndpSocket, error) {
+	config := net.ListenConfig{Control: socket.BindControl(p)}
+	conn, err := config.ListenPacket(context.Background(), "ip6:ipv6-icmp", "::")
+	if err != nil {
+		return nil, err
+	}
+	s := &ndpSocket{conn: ipv6.NewPacketConn(conn)}
+	if s.raw, err = conn.(*net.IPConn).SyscallConn(); err == nil {
+		s.link, err = openPacketSocket(p, 0)
+	}
+	if err == nil {
+		var filter ipv6.ICMPFilter
+		filter.SetAll(true)
+		filter.Accept(ipv6.ICMPTypeNeighborAdvertisement)
+		err = s.conn.SetICMPFilter(&filter)
+	}
+	if err == nil {
+		err = s.conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes the sockets.
+func (s *ndpSocket) Close() error {
+	if s.link == nil {
+		return s.conn.Close()
+	}
+	return errors.Join(s.conn.Close(), s.link.Close())
+}
+
+// SetReadDeadline ends a wait for an answer then.
+func (s *ndpSocket) SetReadDeadline(then time.Time) error { return s.conn.SetReadDeadline(then) }
+
+func (s *ndpSocket) drain() error {
+	return errors.Join(s.conn.SetReadDeadline(time.Time{}), drain(s.raw))
+}
+
+// neighbourSolicitation asks for the hardware address of the target. The kernel fills in the checksum.
+func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
+	b := append([]byte{typeSolicitation, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
+	if len(hardware) == hardwareAddrLen {
+		b = append(append(b, optionSourceAddr, 1), hardware...)
+	}
+	return b
+}
+
+// isAdvertisement tells whether this says where the target is.
+func isAdvertisement(b []byte, target netip.Addr) bool {
+	return len(b) >= 24 && b[0] == typeAdvertisement && bytes.Equal(b[8:24], target.AsSlice())
+}
+
+// solicitedNodeGroup is where those hear solicitations that have the target's last three octets (RFC 4291, 2.7.1).
+func solicitedNodeGroup(target netip.Addr) netip.Addr {
+	g := netip.MustParseAddr("ff02::1:ff00:0").As16()
+	copy(g[13:], target.AsSlice()[13:])
+	return netip.AddrFrom16(g)
+}

@@ -1,0 +1,70 @@
+package capture
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"replypath/marks/nfnetlink"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestAttributesRoundTrip(t *testing.T) {
+	b := slices.Concat(nfnetlink.StringAttribute(1, "odd"), nested(2, be32(3, 0x01020304), nfnetlink.StringAttribute(4, "inside")), nfnetlink.Attribute(5, nil))
+	if got := nfnetlink.Find(b, 1); string(got) != "odd\x00" {
+		t.Errorf("%q", got)
+	}
+	if got := nfnetlink.Find(nfnetlink.Find(b, 2), 3); !bytes.Equal(got, []byte{1, 2, 3, 4}) {
+		t.Errorf("%x", got)
+	}
+	if got := nfnetlink.Find(nfnetlink.Find(b, 2), 4); string(got) != "inside\x00" {
+		t.Errorf("%q", got)
+	}
+	if len(b)%4 != 0 || nfnetlink.Find(b, 9) != nil {
+		t.Errorf("%x", b)
+	}
+}
+
+func TestTruncatedAttributesAreRejected(t *testing.T) {
+	whole := nested(1, be32(2, 7))
+	for n := range len(whole) {
+		if v := nfnetlink.Find(nfnetlink.Find(whole[:n], 1), 2); v != nil {
+			t.Errorf("%d bytes: %x", n, v)
+		}
+	}
+}
+
+func TestSetKeysAreSplitIntoFields(t *testing.T) {
+	s := newCaptureFamily(6).egress
+	peer, from := netip.MustParseAddr("2001:db8::fe"), netip.MustParseAddr("2001:db8:b::2")
+	key := slices.Concat(peer.AsSlice(), []byte{0x10, 0x92, 0, 0}, from.AsSlice(), []byte{1, 0, 0, 0}, []byte{0, 0, 0, 0})
+	message := s.addElements([][]byte{key, key[:8]})
+	n := 0
+	s.keys(message.body, func(k [][]byte) {
+		n++
+		if toAddr(k[0]) != peer || bigEndian16(k[1]) != 4242 || toAddr(k[2]) != from || k[3][0] != 1 {
+			t.Errorf("%x", k)
+		}
+	})
+	if n != 1 {
+		t.Errorf("%d keys, want the whole one alone", n)
+	}
+	if s.words() != 11 || s.words() > 16 {
+		t.Errorf("%d words", s.words())
+	}
+}
+
+func TestHintNamesTheObstacle(t *testing.T) {
+	for want, err := range map[string]error{
+		"another program proves at this moment":            requestError{"make the table", true, unix.EPERM},
+		"it needs CAP_NET_ADMIN":                           requestError{"the transaction", false, unix.EPERM},
+		"it needs Linux 5.12 or later, with nf_tables":     requestError{"make the table", true, unix.EOPNOTSUPP},
+		"it needs the kernel modules nf_tables and nft_ct": requestError{"add a rule", false, unix.ENOENT},
+	} {
+		if got := hint(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package capture
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"replypath/marks/nfnetlink"
+
+	"golang.org/x/sys/unix"
+
+	"replypath/uplinks"
+)
+
+// set is a set of the table. Its key is made of fields, each of whole words.
+type set struct {
+	name    string
+	id      uint32
+	fields  []datatype
+	dynamic bool // packets fill it
+}
+
+// datatype is what nft(8) prints a field as, so that a listing of the table is readable while it is there.
+type datatype struct{ id, words uint32 }
+
+// The data types, by the numbers of nft(8) (include/datatype.h).
+var (
+	address4 = datatype{7, 1}
+	address6 = datatype{8, 4}
+	port     = datatype{13, 1}
+	fwmark   = datatype{19, 1}
+	ifindex  = datatype{20, 1}
+	ctDir    = datatype{27, 1}
+)
+
+// bitsPerType is how the types of a key's fields are put into one number.
+const bitsPerType = 6
+
+func (s set) keyType() (id uint32) {
+	for _, f := range s.fields {
+		id = id<<bitsPerType | f.id
+	}
+	return id
+}
+
+func (s set) words() (n uint32) {
+	for _, f := range s.fields {
+		n += f.words
+	}
+	return n
+}
+
+// captureFamily is what of a family's packets is looked at.
+type captureFamily struct {
+	family         uplinks.Family
+	proto          byte // NFPROTO_*
+	icmp           byte
+	unreachable    byte      // the type of the ICMP errors by which hosts and firewalls refuse
+	headerLen      uint32    // its length, without options
+	protocolOffset uint32    // where it says what follows
+	from, to       byteRange // of the addresses in it
+	address        datatype
+	peers          set // who asks
+	hooks, egress  set // what was seen
+}
+
+func newCaptureFamily(f uplinks.Family) captureFamily {
+	c := captureFamily{family: f, proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, unreachable: 3,
+		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, address: address4}
+	name := "4"
+	if f == uplinks.IPv6 {
+		c = captureFamily{family: f, proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, unreachable: 1,
+			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, address: address6}
+		name = "6"
+	}
+	id := 10 * uint32(f)
+	c.peers = set{"asked" + name, id, []datatype{c.address}, false}
+	c.hooks = set{"walked" + name, id + 1, []datatype{fwmark, c.address, port, fwmark, fwmark}, true}
+	c.egress = set{"left" + name, id + 2, []datatype{c.address, port, c.address, ctDir, ifindex}, true}
+	return c
+}
+
+var families = [...]captureFamily{newCaptureFamily(uplinks.IPv4), newCaptureFamily(uplinks.IPv6)}
+
+// uplinkLinks are the links by which no question may leave.
+var uplinkLinks = set{"uplinks", 1, []datatype{ifindex}, false}
+
+// create makes the set, with room for so many elements from the beginning on: a listing of a set that has grown meanwhile
+// leaves some out.
+func (s set) create(size int) request {
+	m := request{operation: "make the set " + s.name, msgType: unix.NFT_MSG_NEWSET, body: slices.Concat(
+		nfnetlink.StringAttribute(unix.NFTA_SET_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
+		be32(unix.NFTA_SET_KEY_TYPE, s.keyType()), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
+	if s.dynamic {
+		m.body = slices.Concat(m.body, be32(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nested(unix.NFTA_SET_DESC, be32(unix.NFTA_SET_DESC_SIZE, uint32(size))))
+	}
+	return m
+}
+
+// addElements puts keys into the set.
+func (s set) addElements(keys [][]byte) request {
+	var elements []byte
+	for _, k := range keys {
+		key := nested(unix.NFTA_SET_ELEM_KEY, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, k))
+		elements = append(elements, nested(unix.NFTA_LIST_ELEM, key)...)
+	}
+	return request{operation: "fill the set " + s.name, msgType: unix.NFT_MSG_NEWSETELEM, body: slices.Concat(
+		nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name), be32(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
+		nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
+}
+
+// dump asks for all that is in the set.
+func (s set) dump() request {
+	return request{operation: "list the set " + s.name, msgType: unix.NFT_MSG_GETSETELEM, body: slices.Concat(
+		nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
+}
+
+// keys calls each with the keys of a listing's message, field by field.
+func (s set) keys(attributes []byte, each func(fields [][]byte)) {
+	for _, element := range nfnetlink.Attributes(nfnetlink.Find(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+		key := nfnetlink.Find(nfnetlink.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
+		if len(key) != 4*int(s.words()) {
+			continue
+		}
+		var fields [][]byte
+		for _, f := range s.fields {
+			fields = append(fields, key[:4*f.words])
+			key = key[4*f.words:]
+		}
+		each(fields)
+	}
+}
+
+func toAddr(b []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+func toUint32(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }

@@ -1,0 +1,129 @@
+package inject
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// FrameAddrs is where a frame seems to come from, and where it goes.
+type FrameAddrs struct {
+	MAC      []byte // of the link that it comes in on; nil where frames have no Ethernet header, as on tun
+	From, To netip.AddrPort
+}
+
+// The protocols, as IP headers name them.
+const (
+	protoICMP   = 1
+	protoTCP    = 6
+	protoUDP    = 17
+	protoICMPv6 = 58
+)
+
+// ethernetHeaderLen is the length of an Ethernet header, which every frame begins with.
+const ethernetHeaderLen = 14
+
+// hopLimit is the time to live of the frames.
+const hopLimit = 64
+
+// sourceMAC is who the frames seem to come from on the wire: a locally administered address.
+var sourceMAC = [6]byte{0x02, 'r', 'e', 'p', 'l', 'y'}
+
+// EchoRequest is an echo request; the port of From is its identifier.
+func EchoRequest(a FrameAddrs) []byte {
+	kind, proto := byte(8), byte(protoICMP)
+	if !a.From.Addr().Is4() {
+		kind, proto = 128, protoICMPv6
+	}
+	id := a.From.Port()
+	return a.frame(proto, []byte{kind, 0, 0, 0, byte(id >> 8), byte(id), 0, 1, 'r', 'e', 'p', 'l', 'y', 'p', 'a', 't'}, 2)
+}
+
+// The flags of a TCP header.
+const (
+	flagSYN = 0x02
+	flagRST = 0x04
+)
+
+// tcpHeaderWords is the length of a TCP header, and sequence the initial sequence number of every SYN.
+const (
+	tcpHeaderWords  = 5
+	initialSequence = 0x7265706c
+)
+
+// SYN is a request to open a connection.
+func SYN(a FrameAddrs) []byte { return a.tcp(initialSequence, flagSYN) }
+
+// RST takes back the SYN.
+func RST(a FrameAddrs) []byte { return a.tcp(initialSequence+1, flagRST) }
+
+func (a FrameAddrs) tcp(seq uint32, flags byte) []byte {
+	const window = 64240
+	b := a.ports(make([]byte, 0, 4*tcpHeaderWords))
+	b = binary.BigEndian.AppendUint32(b, seq)
+	b = append(b, 0, 0, 0, 0, tcpHeaderWords<<4, flags)
+	b = binary.BigEndian.AppendUint16(b, window)
+	return a.frame(protoTCP, append(b, 0, 0, 0, 0), offsetChecksum)
+}
+
+// UDP is a datagram.
+func UDP(a FrameAddrs, payload []byte) []byte {
+	b := a.ports(nil)
+	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
+	return a.frame(protoUDP, append(append(b, 0, 0), payload...), 6)
+}
+
+func (a FrameAddrs) ports(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, a.From.Port())
+	return binary.BigEndian.AppendUint16(b, a.To.Port())
+}
+
+// frame puts headers before the body, whose checksum goes to the place at.
+func (a FrameAddrs) frame(proto byte, body []byte, checksumOffset int) []byte {
+	from, to := a.From.Addr(), a.To.Addr()
+	b := make([]byte, 6, ethernetHeaderLen+40+len(body))
+	if a.MAC != nil {
+		copy(b, a.MAC)
+		b = append(b, sourceMAC[:]...)
+	} else {
+		b = append(b, make([]byte, 6)...)
+	}
+	var pseudo uint32
+	if proto != protoICMP {
+		pseudo = addWords(addWords(uint32(proto)+uint32(len(body)), from.AsSlice()), to.AsSlice())
+	}
+	binary.BigEndian.PutUint16(body[checksumOffset:], checksum(addWords(pseudo, body)))
+	if from.Is4() {
+		b = append(b, 0x08, 0x00)
+		header := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, hopLimit, proto, 0, 0}
+		binary.BigEndian.PutUint16(header[2:], uint16(20+len(body)))
+		header = append(append(header, from.AsSlice()...), to.AsSlice()...)
+		binary.BigEndian.PutUint16(header[10:], checksum(addWords(0, header)))
+		return append(append(b, header...), body...)
+	}
+	b = append(b, 0x86, 0xdd, 0x60, 0, 0, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
+	b = append(append(append(b, proto, hopLimit), from.AsSlice()...), to.AsSlice()...)
+	return append(b, body...)
+}
+
+// addWords adds up 16-bit words as the Internet checksum does (RFC 1071).
+func addWords(s uint32, b []byte) uint32 {
+	for ; len(b) > 1; b = b[2:] {
+		s += uint32(b[0])<<8 | uint32(b[1])
+	}
+	if len(b) == 1 {
+		s += uint32(b[0]) << 8
+	}
+	return s
+}
+
+// checksum makes a checksum of the sum. A sum of zero is sent as its other representation, as zero means "none" in UDP.
+func checksum(s uint32) uint16 {
+	for s>>16 != 0 {
+		s = s&0xffff + s>>16
+	}
+	if c := ^uint16(s); c != 0 {
+		return c
+	}
+	return 0xffff
+}

@@ -1,0 +1,126 @@
+package proof_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/health"
+	"replypath/health/proof"
+	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
+)
+
+// lte is the path of the second uplink, and question an echo that it is shown by.
+var (
+	lte = health.Path{Key: health.Key{Uplink: "lte", Family: uplinks.IPv4}, ID: 2, Link: "eth1", Index: 3, Up: true, Carrier: true,
+		Source: netip.MustParseAddr("192.0.2.2"), Gateway: netip.MustParseAddr("192.0.2.1"), Mark: 0x200, Mask: 0x1f00, Table: 8202}
+	peer        = netip.MustParseAddrPort("203.0.113.254:40000")
+	echoRequest = proof.Request{Path: lte, Kind: proof.Echo, Proto: "icmp", From: peer, To: netip.AddrPortFrom(lte.Source, 0)}
+)
+
+// observedAt is a walk to the point, with the packet's mark and the connection's from PreroutingMarked on.
+func observedAt(mark, ctmark uint32, points ...proof.Hook) (all []proof.Observation) {
+	for _, p := range points {
+		s := proof.Observation{Hook: p, Peer: peer.Addr(), Port: peer.Port()}
+		if p != proof.PreroutingStart {
+			s.Mark, s.Ctmark = mark, ctmark
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func egressBy(link int, replies bool) []proof.EgressObservation {
+	return []proof.EgressObservation{{Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, IsReply: replies}}
+}
+
+const foreignBit = 0x40000 // a bit of somebody else's
+
+func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
+	in := []proof.Hook{proof.PreroutingStart, proof.PreroutingMarked, proof.InputStart, proof.InputEnd}
+	upTo := func(n int, more ...proof.Hook) []proof.Hook {
+		return append(append([]proof.Hook{}, in[:n]...), more...)
+	}
+	missing := health.ProofCheck{Result: health.No, Cause: health.RouteMissing, Detail: "no way out", Remedy: "apply"}
+	check := health.ProofCheck{Result: health.No, Cause: health.SourceCheck, Detail: "rp_filter", Remedy: "apply"}
+	for name, c := range map[string]struct {
+		change func(*proof.Request)
+		hooks  []proof.Observation
+		egress []proof.EgressObservation
+		routes health.ProofCheck
+		values map[uplinks.Tunable]string
+		want   health.Cause // empty: yes
+		why    string
+		result health.Result
+	}{
+		"answered by its ingress":     {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
+		"lost before the firewall":    {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
+		"dropped in raw":              {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
+		"no mark on the connection":   {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "none"},
+		"another's mark":              {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
+		"no mark on the packet":       {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
+		"no mark on the answer":       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
+		"no mark on inside's answer":  {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "inside"},
+		"astray, and the kernel says": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
+		"astray, nobody knows why":    {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.OtherCause, result: health.No, why: "eth0"},
+		"the source check":            {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: check, want: health.SourceCheck, result: health.No},
+		"dropped in nat":              {hooks: observedAt(0x200, 0x200, upTo(2)...), want: health.FirewallDropped, result: health.Unknown, why: "behind mangle"},
+		"dropped in INPUT":            {hooks: observedAt(0x200, 0x200, upTo(3)...), want: health.FirewallDropped, result: health.Unknown, why: "INPUT"},
+		"dropped in FORWARD":          {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...), want: health.FirewallDropped, result: health.Unknown, why: "FORWARD"},
+		"dropped on its way back":     {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), want: health.FirewallDropped, result: health.Unknown, why: "inside"},
+		"no way for inside's answer":  {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), routes: missing, want: health.RouteMissing, result: health.No},
+		"no way for the question":     {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: missing, want: health.RouteMissing, result: health.No},
+		"dropped in OUTPUT":           {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart)...), want: health.FirewallDropped, result: health.Unknown, why: "OUTPUT"},
+		"dropped behind OUTPUT":       {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), want: health.FirewallDropped, result: health.Unknown, why: "behind OUTPUT"},
+		"no way for an answer":        {hooks: observedAt(0x200, 0x200, upTo(4)...), routes: missing, want: health.RouteMissing, result: health.No},
+		"echoes are ignored": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "icmp_echo_ignore_all = 1",
+			values: map[uplinks.Tunable]string{{Name: "net.ipv4.icmp_echo_ignore_all"}: "1"}},
+		"nobody answers":     {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown},
+		"sent out by uplink": {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.RequestEgress)...), want: health.NoAnswer, result: health.Unknown, why: "held back"},
+		"a wildcard UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), egress: egressBy(2, false), want: health.WildcardUDP, result: health.No, why: "eth0",
+			change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
+		"a UDP server that says nothing": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
+			change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
+		"somebody else's answer": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown,
+			egress: []proof.EgressObservation{{Peer: peer.Addr(), Port: 1, Link: 2}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := echoRequest
+			if c.change != nil {
+				c.change(&q)
+			}
+			g := proof.Snapshot{Facts: uplinkstest.Facts(), Values: c.values}
+			got := g.CheckTraces([]proof.Request{q}, proof.Observations{Hooks: c.hooks, Egress: c.egress}, map[health.Key]health.ProofCheck{lte.Key: c.routes})[0]
+			if got.Check.Result != c.result || got.Check.Cause != c.want || !strings.Contains(got.Check.Detail, c.why) {
+				t.Errorf("%+v, want %s %s %q", got.Check, c.result, c.want, c.why)
+			}
+			if c.result != health.Yes && (got.Check.Detail == "" || got.Check.Remedy == "") {
+				t.Errorf("neither reason nor remedy: %+v", got.Check)
+			}
+		})
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	yes := proof.RequestResult{Check: health.ProofCheck{Result: health.Yes}}
+	no := proof.RequestResult{Check: health.ProofCheck{Result: health.No, Cause: health.MarkNotSaved}}
+	later := proof.RequestResult{Check: health.ProofCheck{Result: health.No, Cause: health.MarkNotRestored}}
+	filtered := proof.RequestResult{Check: health.ProofCheck{Result: health.Unknown, Cause: health.FirewallDropped}}
+	for name, c := range map[string]struct {
+		results []proof.RequestResult
+		want    health.Result
+		cause   health.Cause
+	}{
+		"nothing":                        {nil, health.Unknown, health.TraceUnavailable},
+		"all right":                      {[]proof.RequestResult{yes, yes}, health.Yes, ""},
+		"one is wrong":                   {[]proof.RequestResult{yes, no, later}, health.No, health.MarkNotSaved},
+		"some unknown":                   {[]proof.RequestResult{filtered, yes, filtered}, health.Yes, ""},
+		"all unknown":                    {[]proof.RequestResult{filtered, filtered}, health.Unknown, health.FirewallDropped},
+		"a wrong one after unknown ones": {[]proof.RequestResult{filtered, no}, health.No, health.MarkNotSaved},
+	} {
+		if got := proof.Summarize(c.results); got.Result != c.want || got.Cause != c.cause {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

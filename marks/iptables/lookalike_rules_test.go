@@ -1,0 +1,141 @@
+package iptables
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/marks"
+	"replypath/test/world"
+)
+
+// ownRules are rules that we could have written, in any spelling; near are those that others may leave in our chains.
+var ownRules = []string{
+	"", "-j RETURN", "-g " + marks.New, "-j " + marks.New, "-i eth0", "-i eth+", "-o eth0", "-o e+", "-i lo -o lo",
+	"-i fifteen_letters", "-i fourteen-more+", "-m mark --mark 0x1", "-m mark ! --mark 0x1",
+	"-m mark --mark 0x100/0x1f00", "-m mark ! --mark 0x0/0x1f00", "-m mark --mark 0x3/0x1", "-m connmark --mark 0x1",
+	"-m connmark ! --mark 0x1/0xff", "-m mark --mark 0x1 -m connmark --mark 0x1", "-m devgroup --src-group 0x1",
+	"-m conntrack --ctdir REPLY", "-m conntrack --ctdir ORIGINAL", "-m conntrack ! --ctstatus ASSURED",
+	"-m conntrack ! --ctstatus ASSURED --ctdir REPLY", "-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED",
+	"-j CONNMARK --set-mark 0x1", "-j CONNMARK --set-mark 0x1/0xff", "-j CONNMARK --set-xmark 0x1/0xff",
+	"-j CONNMARK --and-mark 0x1", "-j CONNMARK --or-mark 0x1", "-j CONNMARK --xor-mark 0x1",
+	"-j CONNMARK --set-xmark 0x0/0x0", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark",
+	"-j CONNMARK --save-mark --mask 0xff", "-j CONNMARK --save-mark --nfmask 0x1 --ctmask 0x1",
+}
+
+var lookalikeRules = []string{
+	"-j ACCEPT", "-j DROP", "-j OTHERS", "-g OTHERS", "-p tcp", "-p tcp -j RETURN", "! -i eth0", "! -i eth+", "-i +",
+	"! -o eth0", "-m mark --mark 0x0/0x0", "-m mark --mark 0x1 -m mark --mark 0x2/0x3", "-m connmark --mark 0x0/0x0",
+	"-m connmark --mark 0x1/0x1 -m connmark --mark 0x2/0x2", "-m devgroup ! --src-group 0x1",
+	"-m devgroup --src-group 0x0", "-m devgroup --src-group 0x1/0xff", "-m devgroup --dst-group 0x1",
+	"-m devgroup --src-group 0x1 --dst-group 0x2", "-m devgroup --src-group 0x1 -m devgroup --src-group 0x2",
+	"-m conntrack --ctstate NEW", "-m conntrack --ctstate NEW --ctdir REPLY", "-m conntrack --ctstatus ASSURED",
+	"-m conntrack ! --ctstatus ASSURED,CONFIRMED", "-m conntrack ! --ctstatus SEEN_REPLY",
+	"-m conntrack ! --ctstatus NONE", "-m conntrack --ctexpire 1:10", "-m conntrack --ctproto tcp",
+	"-m conntrack --ctdir REPLY -m conntrack --ctdir ORIGINAL", "-m conntrack --ctdir REPLY --ctproto 6",
+	"-m state --state NEW", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff00",
+	"-j CONNMARK --set-mark 0x1 --left-shift-mark 8", "-j CONNMARK --restore-mark --right-shift-mark 8",
+	"-j MARK --set-xmark 0x1/0xff", "-m comment --comment replypath", `-m comment --comment "-j RETURN"`,
+	"-m pkttype --pkt-type unicast", "-m limit --limit 1/sec", "-m tos --tos 0x10",
+	"-m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x100/0x1f00",
+	"-i eth0 -m comment --comment x -j CONNMARK --set-xmark 0x100/0x1f00", "-p icmp -m conntrack --ctdir REPLY -j RETURN",
+	"-m dscp --dscp 0x2e -j RETURN", "-m length --length 1:2",
+}
+
+// What iptables does not know in a version of its own is left out, as long as it knows most.
+func TestLookalikeRulesAreIncomplete(t *testing.T) {
+	addresses := map[bool][]string{
+		false: {"-s 192.0.2.1/32 -j RETURN", "! -d 192.0.2.0/24", "-f", "-m ttl --ttl-eq 1"},
+		true:  {"-s 2001:db8::1/128 -j RETURN", "! -d 2001:db8::/32", "-m hl --hl-eq 1", "-m frag --fragfirst"},
+	}
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		const try = marks.Prefix + "TRY"
+		accepted, rules := 0, slices.Concat(ownRules, lookalikeRules, addresses[table.ipv6()])
+		for i, rule := range rules {
+			load(t, h, table, append(layoutLines(0x1f00, 2, func(id int) string { return fmt.Sprintf("eth%d", id) }), ":"+try+" - [0:0]", ":OTHERS - [0:0]")...)
+			var rejected error
+			h.Do(func() { rejected = table.Load(t.Context(), "*mangle\n-A "+try+" "+rule+"\nCOMMIT\n") })
+			if rejected == nil {
+				accepted++
+				if complete := compareWithListing(t, h, table); complete != (i < len(ownRules)) {
+					t.Errorf("%q is taken for a rule like ours: %v", rule, complete)
+				}
+			}
+			h.Run(table.path, "-t", "mangle", "-F")
+			h.Run(table.path, "-t", "mangle", "-X")
+		}
+		if accepted < len(rules)-3 {
+			t.Errorf("iptables takes %d of %d rules", accepted, len(rules))
+		}
+	})
+}
+
+func TestForeignJumpsAreNotOurHooks(t *testing.T) {
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		load(t, h, table, append(layoutLines(0x1f00, 2, func(id int) string { return fmt.Sprintf("eth%d", id) }), ":OTHERS - [0:0]")...)
+		for _, c := range []struct {
+			do    string
+			whole bool
+		}{
+			{"-A PREROUTING -j OTHERS", true},
+			{"-A PREROUTING -i lo -j " + marks.Pre, true},
+			{"-A PREROUTING -j " + marks.Pre, true},
+			{"-A PREROUTING -m comment --comment x -j " + marks.Pre, true},
+			{"-A OTHERS -j " + marks.Out, true},
+			{"-D OUTPUT -j " + marks.Out, true},
+			{"-A OUTPUT -p tcp -j ACCEPT", true},
+			{"-A OUTPUT -j " + marks.Out, false},
+			{"-I POSTROUTING 1 -j OTHERS", false},
+			{"-P OUTPUT DROP", false},
+			{"-D POSTROUTING -j OTHERS", false},
+			{"-D OUTPUT -p tcp -j ACCEPT", true},
+		} {
+			h.Run(table.path, append([]string{"-t", "mangle"}, strings.Fields(c.do)...)...)
+			if complete := compareWithListing(t, h, table); complete != c.whole {
+				t.Errorf("after %s it could be told without iptables: %v, want %v", c.do, complete, c.whole)
+			}
+		}
+	})
+}
+
+// What nft(8) writes is taken for ours only where iptables prints it so.
+func TestNativeNFTRulesAreIncomplete(t *testing.T) {
+	tables, err := Open(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := world.New(t).Host("gw")
+	load(t, h, tables.NFT, layoutLines(0x1f00, 2, func(id int) string { return fmt.Sprintf("eth%d", id) })...)
+	complete := func() (complete bool) {
+		t.Helper()
+		h.Do(func() {
+			now, err := tables.NFT.snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, complete = decodeContents(now.table)
+		})
+		return complete
+	}
+	for _, rule := range []string{"iifname != eth0 counter", "ct mark 1", "meta mark & 0xff > 1", "meta mark set 1", "accept", "iif lo return",
+		"ip saddr 192.0.2.1 return", "counter log", "meta mark 1 return comment \"x\"", "meta mark vmap { 1 : return }", "meta mark { 1, 2 } return",
+		"ct direction original return", "ct status ! assured return", "ct status assured return", "ct state new return"} {
+		h.Run("nft", "add rule ip mangle "+marks.Out+" "+rule)
+		if complete() {
+			t.Errorf("%q is taken for a rule of ours", rule)
+		}
+		h.Run("nft", "flush chain ip mangle "+marks.Out)
+		if !complete() {
+			t.Fatalf("without %q the table cannot be told", rule)
+		}
+	}
+	h.Run("nft", "add rule ip mangle "+marks.Out+" oifname \"eth*\" meta mark and 0x1f00 != 0x100 counter goto "+marks.New)
+	if !complete() || !compareWithListing(t, h, tables.NFT) {
+		t.Error("a rule like ours cannot be told")
+	}
+	h.Run("nft", "add chain ip mangle "+marks.Prefix+"BASE { type filter hook prerouting priority 7; }")
+	if complete() {
+		t.Error("a base chain is taken for a chain of ours")
+	}
+}

@@ -1,0 +1,62 @@
+package iptables
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/marks"
+)
+
+// scriptTable is a Table whose restore command is a script, and how often that was called.
+func scriptTable(t *testing.T, script string) (*Table, func() int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "iptables-restore")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho >> $0.calls\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return &Table{Backend: marks.Legacy, Command: "iptables", restorePath: path}, func() int {
+		calls, _ := os.ReadFile(path + ".calls")
+		return len(calls)
+	}
+}
+
+func TestHangingCommandIsKilled(t *testing.T) {
+	usual := commandTimeout
+	t.Cleanup(func() { commandTimeout = usual })
+	commandTimeout = time.Second
+	table, calls := scriptTable(t, "exec sleep 1000")
+	if err := table.Load(t.Context(), "*mangle\n-X REPLYPATH-OLD\nCOMMIT\n"); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "within 1s") || calls() != 1 {
+		t.Errorf("%d calls, %v", calls(), err)
+	}
+}
+
+func TestOrphanOfCommandIsNotWaitedFor(t *testing.T) {
+	table, _ := scriptTable(t, "sleep 1000 & echo $! > $0.left")
+	t.Cleanup(func() {
+		left, err := os.ReadFile(table.restorePath + ".left")
+		pid, wrong := strconv.Atoi(strings.TrimSpace(string(left)))
+		if err := errors.Join(err, wrong); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Errorf("what was left has ended: the test proves nothing: %v", err)
+		}
+	})
+	if err := table.Load(t.Context(), "*mangle\nCOMMIT\n"); err != nil {
+		t.Error(err)
+	}
+}
+
+// To wait for the lock a second time would take as long again.
+func TestHeldLockIsWaitedForOnce(t *testing.T) {
+	table, calls := scriptTable(t, "echo Another app is currently holding the xtables lock. >&2; exit 4")
+	if err := table.Load(t.Context(), "*mangle\n-X REPLYPATH-OLD\nCOMMIT\n"); !errors.Is(err, ErrLocked) || calls() != 1 {
+		t.Errorf("%d calls, %v", calls(), err)
+	}
+}

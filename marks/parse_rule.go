@@ -1,0 +1,178 @@
+package marks
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ParseRule reads a rule as iptables prints it, without the leading -A CHAIN. Spellings that differ between versions and
+// backends of iptables give the same Rule. A rule that is not of a kind that we write is an error.
+func ParseRule(line string) (Rule, error) {
+	p := parser{words: strings.Fields(line)}
+	var r Rule
+	for len(p.words) > 0 && p.err == nil {
+		p.option(&r)
+	}
+	if p.err != nil {
+		return Rule{}, fmt.Errorf("mangle rule %q: %w", line, p.err)
+	}
+	return r, nil
+}
+
+type parser struct {
+	words   []string
+	module  string   // the match that the options belong to
+	options []string // options: iptables allows a match twice, and both must hold; we never write that
+	err     error
+}
+
+func (p *parser) next() string {
+	if len(p.words) == 0 {
+		p.fail("ends early")
+		return ""
+	}
+	w := p.words[0]
+	p.words = p.words[1:]
+	return w
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (p *parser) option(r *Rule) {
+	not := false
+	word := p.next()
+	if word == "!" {
+		not, word = true, p.next()
+	}
+	p.rejectRepeated(word)
+	switch {
+	case word == "--mark" && p.module == "mark":
+		r.Fwmark = p.mark(not)
+	case word == "--mark":
+		r.Ctmark = p.mark(not)
+	case not && word == "--ctstatus":
+		p.requireWord("ASSURED")
+		r.NotAssured = true
+	case not:
+		p.fail("! %s is not ours", word)
+	case word == "-m":
+		p.match()
+	case word == "-i":
+		r.In = p.next()
+	case word == "-o":
+		r.Out = p.next()
+	case word == "--src-group":
+		if r.SrcGroup = p.number(p.next()); r.SrcGroup == 0 {
+			p.fail("the group of all other links is not ours")
+		}
+	case word == "--ctdir":
+		if r.Dir = p.next(); r.Dir != "ORIGINAL" && r.Dir != "REPLY" {
+			p.fail("--ctdir %s is not ours", r.Dir)
+		}
+	case word == "-j":
+		r.Action = p.target()
+	case word == "-g":
+		r.Action = Action{Kind: Goto, Chain: p.next()}
+	default:
+		p.fail("%s is not ours", word)
+	}
+}
+
+// rejectRepeated refuses a second option of a kind. A match without an option of its own matches everything.
+func (p *parser) rejectRepeated(option string) {
+	switch {
+	case option == "--mark" && p.module == "mark":
+		option = "fwmark"
+	case option == "-g":
+		option = "-j"
+	}
+	if option != "-m" && slices.Contains(p.options, option) {
+		p.fail("a second %s is not ours", option)
+	}
+	p.options = append(p.options, option)
+}
+
+func (p *parser) match() {
+	switch p.module = p.next(); p.module {
+	case "devgroup", "mark", "connmark", "conntrack":
+	default:
+		p.fail("match %s is not ours", p.module)
+	}
+}
+
+func (p *parser) target() Action {
+	switch t := p.next(); t {
+	case "RETURN":
+		return Action{Kind: Return}
+	case "CONNMARK":
+		return p.connmark()
+	default:
+		return Action{Kind: Jump, Chain: t}
+	}
+}
+
+func (p *parser) connmark() Action {
+	switch option := p.next(); option {
+	case "--set-xmark":
+		m := p.mark(false)
+		return Action{Kind: SetCtmark, Mark: m.Mark, Mask: m.Mask}
+	case "--restore-mark":
+		return p.markCopy(option, RestoreMark)
+	case "--save-mark":
+		return p.markCopy(option, SaveMark)
+	default:
+		p.fail("CONNMARK %s is not ours", option)
+		return Action{}
+	}
+}
+
+// markCopy reads the masks of a restored or saved mark. Both are the full mask when they are not printed, and they must
+// agree.
+func (p *parser) markCopy(option string, verb ActionKind) Action {
+	masks := map[string]uint32{"--nfmask": 0xffffffff, "--ctmask": 0xffffffff}
+	for len(p.words) > 0 {
+		word := p.next()
+		if _, known := masks[word]; !known {
+			p.fail("CONNMARK %s is not ours", word)
+			return Action{}
+		}
+		masks[word] = p.number(p.next())
+	}
+	if masks["--nfmask"] != masks["--ctmask"] {
+		p.fail("the masks of %s differ", option)
+	}
+	return Action{Kind: verb, Mask: Mask(masks["--ctmask"])}
+}
+
+func (p *parser) requireWord(want string) {
+	if got := p.next(); got != want {
+		p.fail("%s is not ours", got)
+	}
+}
+
+// mark reads mark/mask; the mask is full when it is not printed.
+func (p *parser) mark(not bool) MarkMatch {
+	mark, mask, hasMask := strings.Cut(p.next(), "/")
+	m := MarkMatch{Not: not, Mask: 0xffffffff}
+	n := p.number(mark)
+	m.Mark = Mark(n)
+	if hasMask {
+		n = p.number(mask)
+		m.Mask = Mask(n)
+	}
+	return m
+}
+
+func (p *parser) number(s string) uint32 {
+	n, err := strconv.ParseUint(s, 0, 32)
+	if err != nil {
+		p.fail("%q is not a number", s)
+	}
+	return uint32(n)
+}

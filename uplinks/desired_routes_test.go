@@ -1,0 +1,140 @@
+package uplinks_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"replypath/uplinks"
+)
+
+func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+// uplinkLink is a link with an address in each family.
+func uplinkLink(change func(*uplinks.Link)) uplinks.Link {
+	l := uplinks.Link{
+		Name: "eth0", Index: 2, Up: true, Carrier: true,
+		Addrs:     []uplinks.Addr{{Prefix: prefix("192.0.2.2/24")}, {Prefix: prefix("2001:db8:b::2/64")}, {Prefix: prefix("fe80::2/64"), LinkLocal: true}},
+		Connected: []netip.Prefix{prefix("192.0.2.0/24"), prefix("2001:db8:b::/64"), prefix("fe80::/64")},
+	}
+	if change != nil {
+		change(&l)
+	}
+	return l
+}
+
+func defaults(hops ...uplinks.NextHop) func(*uplinks.Link) {
+	return func(l *uplinks.Link) { l.Defaults = hops }
+}
+
+func hop(gateway string, metric uint32) uplinks.NextHop {
+	return uplinks.NextHop{Family: uplinks.FamilyOf(ip(gateway)), Table: uplinks.MainTable, Metric: metric, Gateway: ip(gateway)}
+}
+
+// defaultRoutes prints the default routes of the uplink's table in one family, as a plan writes them.
+func defaultRoutes(u uplinks.Uplink, l uplinks.Link, family uplinks.Family) (lines []string) {
+	s := uplinks.DefaultSettings()
+	u.ID, u.Name, u.Link = 1, "up", "eth0"
+	s.Uplinks = []uplinks.Uplink{u}
+	f := uplinks.Facts{IPv6: true, Links: map[string]uplinks.Link{}}
+	if l.Name != "" {
+		f.Links[l.Name] = l
+	}
+	for _, step := range uplinks.Diff(uplinks.Desired(s, f), uplinks.NewState()) {
+		if set, ok := step.(uplinks.SetRoute); ok && set.Key.Family == family && set.Key.Dst == family.DefaultPrefix() {
+			lines = append(lines, set.String())
+		}
+	}
+	return lines
+}
+
+const (
+	unreachable4 = "ip route replace unreachable default table 8201 metric 4294967295 protocol 82"
+	unreachable6 = "ip -6 route replace unreachable default table 8201 metric 4294967295 protocol 82"
+)
+
+func TestDefaultRoutesOfUplinkTable(t *testing.T) {
+	auto, static4 := uplinks.Gateway{Auto: true}, uplinks.Gateway{Addr: ip("192.0.2.1")}
+	default4 := "ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 protocol 82"
+	rfc5549 := hop("fe80::1", 0)
+	rfc5549.Family = uplinks.IPv4
+	ppp := func(l *uplinks.Link) {
+		l.PointToPoint = true
+		l.Addrs, l.Connected = []uplinks.Addr{{Prefix: prefix("192.0.2.2/32")}}, nil
+	}
+	withMTU := hop("192.0.2.1", 0)
+	withMTU.MTU, withMTU.AdvMSS = 1400, 1360
+	addresses := func(all ...uplinks.Addr) func(*uplinks.Link) { return func(l *uplinks.Link) { l.Addrs = all } }
+	for name, c := range map[string]struct {
+		gateway uplinks.Gateway
+		link    uplinks.Link
+		family  uplinks.Family
+		release bool
+		want    []string
+	}{
+		"a gateway as written": {gateway: static4, link: uplinkLink(nil), want: []string{default4, unreachable4}},
+		"a gateway outside the link's networks is on the link": {gateway: uplinks.Gateway{Addr: ip("203.0.113.1")}, link: uplinkLink(nil),
+			want: []string{"ip route replace default via 203.0.113.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
+		"a link-local gateway is never outside": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, link: uplinkLink(nil), family: uplinks.IPv6,
+			want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
+		"a gateway from the kernel's routes": {gateway: auto, link: uplinkLink(defaults(hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
+		"the first of the kernel's routes":   {gateway: auto, link: uplinkLink(defaults(hop("192.0.2.1", 50), hop("192.0.2.9", 100))), want: []string{default4, unreachable4}},
+		"only routes of the family":          {gateway: auto, link: uplinkLink(defaults(hop("fe80::1", 1), hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
+		"a gateway that a route says is on the link": {gateway: auto, link: uplinkLink(func(l *uplinks.Link) {
+			far := hop("192.0.2.1", 0)
+			far.OnLink = true
+			l.Defaults = []uplinks.NextHop{far}
+		}), want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
+		"what the kernel's route says of sizes": {gateway: auto, link: uplinkLink(defaults(withMTU)),
+			want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss 1360 protocol 82", unreachable4}},
+		"an IPv6 gateway of an IPv4 route": {gateway: auto, link: uplinkLink(defaults(rfc5549)),
+			want: []string{"ip route replace default via inet6 fe80::1 dev eth0 src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+		"a point-to-point link needs none": {gateway: auto, link: uplinkLink(ppp),
+			want: []string{"ip route replace default dev eth0 scope link src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+		"a point-to-point link without an address leads nowhere": {gateway: auto, link: uplinkLink(func(l *uplinks.Link) { ppp(l); l.Addrs = nil }), want: []string{unreachable4}},
+		"no route to learn from":                                 {gateway: auto, link: uplinkLink(nil), want: []string{unreachable4}},
+		"no route to learn from, released":                       {gateway: auto, link: uplinkLink(nil), release: true},
+		"a link that is down":                                    {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Up, l.Carrier = false, false }), want: []string{unreachable4}},
+		"a link that is down, released":                          {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Up = false }), release: true},
+		"no carrier holds the way":                               {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), want: []string{default4, unreachable4}},
+		"no carrier releases the way":                            {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), release: true},
+		"released, but there":                                    {gateway: static4, link: uplinkLink(nil), release: true, want: []string{default4}},
+		"a link in a VRF":                                        {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{unreachable4}},
+		"no link":                                                {gateway: static4, want: []string{unreachable4}},
+		"a family that is not managed":                           {link: uplinkLink(nil)},
+		"a tentative address is no source": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
+			want: []string{default4, unreachable4}},
+		"a deprecated address is the last choice": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Deprecated: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
+			want: []string{default4, unreachable4}},
+		"a deprecated address is better than none": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.2/24"), Deprecated: true})),
+			want: []string{default4, unreachable4}},
+		"a temporary address is not the host's": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, family: uplinks.IPv6,
+			link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("2001:db8:b::77/64"), Temporary: true}, uplinks.Addr{Prefix: prefix("2001:db8:b::2/64")})),
+			want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
+		"only tentative addresses: the kernel chooses": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true})),
+			want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 protocol 82", unreachable4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.family == 0 {
+				c.family = uplinks.IPv4
+			}
+			u := uplinks.Uplink{Gateway4: c.gateway, WhenDown: uplinks.Hold}
+			if c.family == uplinks.IPv6 {
+				u.Gateway4, u.Gateway6 = uplinks.Gateway{}, c.gateway
+			}
+			if c.release {
+				u.WhenDown = uplinks.Release
+			}
+			got := defaultRoutes(u, c.link, c.family)
+			if len(got) != len(c.want) {
+				t.Fatalf("got %q\nwant %q", got, c.want)
+			}
+			for i := range got {
+				if got[i] != c.want[i] {
+					t.Errorf("got  %s\nwant %s", got[i], c.want[i])
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,200 @@
+package uplinks_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFindings(t *testing.T) {
+	gatewayRoutes := func(link string, dsts ...string) (all []uplinks.GatewayRoute) {
+		for _, d := range dsts {
+			all = append(all, uplinks.GatewayRoute{Dst: prefix(d), Gateway: ip("198.18.0.9"), Link: link})
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		change func(*uplinks.Settings, *uplinks.Facts)
+		want   []string
+	}{
+		"all is well": {func(*uplinks.Settings, *uplinks.Facts) {}, nil},
+		"both backends are in use": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.MixedBackends = true }, []string{
+			`both iptables backends hold rules of other programs; ours go to nft: move the others to one backend, or choose with backend = "nft" or "legacy"`}},
+		"main refuses what it has no route for": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.UnreachableDefault = map[uplinks.Family]bool{uplinks.IPv6: true}
+		}, []string{
+			"main has an unreachable, blackhole or prohibit default route for IPv6: where it has no better one it refuses replies before any uplink is asked: move that route to the table default, which is asked last: ip -6 route add unreachable default table default, then delete it from main"}},
+		"a link is not there": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
+			"uplink lte: there is no link wwan0 yet: apply again when it is there, or correct its interface"}},
+		"a link is in a VRF": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			l := f.Links["eth1"]
+			l.VRF = 77
+			f.Links["eth1"] = l
+		}, []string{
+			"uplink lte: eth1 is in a VRF, whose table 77 the kernel asks before any rule of ours: it is not taken care of: take it out of the VRF (ip link set eth1 nomaster), or out of the configuration: sockets in a VRF answer by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
+		"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
+			`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
+		"a gateway that nobody knows": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
+			"uplink lte: no IPv4 gateway is known: the kernel has no default route by eth1: write the gateway's address in the configuration of lte"}},
+		"a host that does not speak IPv6": {func(s *uplinks.Settings, f *uplinks.Facts) { f.IPv6, s.Uplinks[1].Gateway6 = false, uplinks.Gateway{} }, nil},
+		"a management network": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24", "0.0.0.0/0", "198.19.0.0/24", "198.19.1.0/24", "198.19.2.0/24")...)
+		}, []string{
+			"lan0 is neither an uplink nor inside, and main reaches networks through a gateway by it (203.0.113.0/24 via 198.18.0.9, default via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9 and 2 more): a question from there that comes in by an uplink would be refused under strict rp_filter, and otherwise answered by lan0: " +
+				`make it an uplink ([uplinks.NAME] with interface = "lan0"), or, if a router behind it is on your side, add it to inside = ["lan0"]`}},
+		"another router on an uplink's link": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24", "198.19.0.0/24", "0.0.0.0/1")...)
+		}, []string{
+			"uplink lte: main reaches networks by eth1 through a router that is not its gateway (203.0.113.0/24 via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9): replies to there go to the gateway: " +
+				"where the gateway does not pass them on, add the route to the uplink's table too, where it stays: ip route add 203.0.113.0/24 via 198.18.0.9 dev eth1 table 8202"}},
+		"another router that the uplink's table knows": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24")...)
+			l := f.Links["eth1"]
+			l.ForeignPrefixes = []netip.Prefix{prefix("203.0.113.0/24")}
+			f.Links["eth1"] = l
+		}, nil},
+		"networks behind the gateway": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.GatewayRoutes = append(f.GatewayRoutes, uplinks.GatewayRoute{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.1"), Link: "eth1"})
+		}, nil},
+		"a VPN takes everything": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "0.0.0.0/1", "128.0.0.0/1")...)
+		}, nil},
+		"a LAN with a router behind it": {func(s *uplinks.Settings, f *uplinks.Facts) {
+			f.GatewayRoutes, s.Inside = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24")...), []string{"lan0"}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, f := uplinkstest.Settings(), uplinkstest.Facts()
+			c.change(&s, &f)
+			var got []string
+			for _, finding := range uplinks.Findings(s, f) {
+				got = append(got, finding.String())
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What is found again of some shares is what is found of the whole host.
+func TestPartialInspectionMatchesFullInspection(t *testing.T) {
+	s := uplinkstest.Settings()
+	for name, change := range map[string]func(*uplinks.Facts, *uplinks.Link){
+		"nothing":          func(*uplinks.Facts, *uplinks.Link) {},
+		"in a VRF":         func(_ *uplinks.Facts, l *uplinks.Link) { l.VRF = 77 },
+		"without gateways": func(_ *uplinks.Facts, l *uplinks.Link) { l.Defaults = nil },
+		"the host's own address is its gateway": func(_ *uplinks.Facts, l *uplinks.Link) {
+			l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: ip("192.0.2.2")}}
+		},
+		"with a router behind it": func(f *uplinks.Facts, l *uplinks.Link) {
+			f.GatewayRoutes = append(f.GatewayRoutes, uplinks.GatewayRoute{Dst: prefix("203.0.113.0/24"), Gateway: ip("198.18.0.9"), Link: l.Name})
+		},
+	} {
+		for _, link := range []string{"eth0", "eth1", "lan0"} {
+			before, after := uplinkstest.Facts(), uplinkstest.Facts()
+			l := after.Links[link]
+			change(&after, &l)
+			after.Links[link] = l
+			part := uplinks.Facts{Scopes: s.ScopesOf(link), Links: map[string]uplinks.Link{link: l}}
+			for _, r := range after.GatewayRoutes {
+				if r.Link == link {
+					part.GatewayRoutes = append(part.GatewayRoutes, r)
+				}
+			}
+			whole := before.Merge(part)
+			got := uplinks.Inspect(s, before).Update(s, whole, part.Scopes).Findings()
+			if want := uplinks.Findings(s, after); !slices.Equal(got, want) {
+				t.Errorf("%s %s: found again\n%v\nwant\n%v", link, name, got, want)
+			}
+			if reverted := uplinks.Inspect(s, after).Update(s, before, part.Scopes).Findings(); len(reverted) != 0 {
+				t.Errorf("%s no longer %s: found again %v", link, name, reverted)
+			}
+		}
+	}
+}
+
+// proposal prints what is proposed: an uplink a line.
+func proposal(f uplinks.Facts) (lines []string, comments string) {
+	s, commentsOf := uplinks.Propose(f)
+	gateway := func(g uplinks.Gateway) string {
+		switch {
+		case g.Auto:
+			return "auto"
+		case g.Addr.IsValid():
+			return g.Addr.String()
+		}
+		return "-"
+	}
+	for _, u := range s.Uplinks {
+		lines = append(lines, strings.Join([]string{u.Name, u.Link, gateway(u.Gateway4), gateway(u.Gateway6)}, " "))
+	}
+	return lines, strings.Join(commentsOf[""], "\n")
+}
+
+func TestPropose(t *testing.T) {
+	named := func(name string, change func(*uplinks.Link)) uplinks.Link {
+		l := uplinkLink(change)
+		l.Name = name
+		return l
+	}
+	dynamic := hop("192.0.2.1", 100)
+	dynamic.Dynamic = true
+	withoutGateway := uplinks.NextHop{Family: uplinks.IPv4, Table: uplinks.MainTable}
+	inOtherTable := hop("192.0.2.1", 0)
+	inOtherTable.Table = 77
+	for name, c := range map[string]struct {
+		links         []uplinks.Link
+		gatewayRoutes []uplinks.GatewayRoute
+		want          []string
+	}{
+		"written routes give the gateway":       {links: []uplinks.Link{uplinkLink(defaults(hop("192.0.2.1", 0), hop("fe80::1", 1024)))}, want: []string{"eth0 eth0 192.0.2.1 fe80::1"}},
+		"learnt routes give auto":               {links: []uplinks.Link{uplinkLink(defaults(dynamic))}, want: []string{"eth0 eth0 auto auto"}},
+		"a route without a gateway gives auto":  {links: []uplinks.Link{named("ppp0", defaults(withoutGateway))}, want: []string{"ppp0 ppp0 auto auto"}},
+		"the kernel's preference is the order":  {links: []uplinks.Link{named("eth0", defaults(hop("192.0.2.1", 200))), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
+		"main comes before other tables":        {links: []uplinks.Link{named("eth0", defaults(inOtherTable)), named("eth1", defaults(hop("192.0.2.1", 5000)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
+		"a link with no way out is none":        {links: []uplinks.Link{uplinkLink(nil)}},
+		"a management network is an uplink too": {links: []uplinks.Link{named("mgmt", nil)}, gatewayRoutes: []uplinks.GatewayRoute{{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.9"), Link: "mgmt"}}, want: []string{"mgmt mgmt 192.0.2.9 -"}},
+		"names that cannot be keys": {links: []uplinks.Link{named("Eth0.100", defaults(hop("192.0.2.1", 1))), named("eth0:100", defaults(hop("192.0.2.1", 2))), named("main", defaults(hop("192.0.2.1", 3)))},
+			want: []string{"eth0_100 Eth0.100 192.0.2.1 -", "eth0_100_ eth0:100 192.0.2.1 -", "main_ main 192.0.2.1 -"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := uplinks.Facts{IPv6: true, Links: map[string]uplinks.Link{}, GatewayRoutes: c.gatewayRoutes}
+			for _, l := range c.links {
+				f.Links[l.Name] = l
+			}
+			got, _ := proposal(f)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestProposeStopsAtTheMaximumNumberOfUplinks(t *testing.T) {
+	_, f := manyUplinks(40, nil)
+	for name, l := range f.Links {
+		if name != "lo" && name != "lan0" {
+			l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: netip.MustParseAddr("203.0.113.1"), Metric: uint32(l.Index)}}
+			f.Links[name] = l
+		}
+	}
+	f.GatewayRoutes = nil
+	got, comments := proposal(f)
+	if len(got) != 31 || !strings.Contains(comments, "eth40 is left out: the mask 0x1f00 has room for 31 uplinks.") || strings.Contains(comments, "eth31 is left out") {
+		t.Errorf("%d uplinks; notes:\n%s", len(got), comments)
+	}
+}
+
+func TestProposeListsLinksWithoutGateway(t *testing.T) {
+	_, comments := proposal(uplinkstest.Facts())
+	if !strings.Contains(comments, "eth1 (192.0.2.2) has no gateway that the kernel knows") {
+		t.Error(comments)
+	}
+}

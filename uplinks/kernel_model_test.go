@@ -1,0 +1,147 @@
+package uplinks_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"replypath/uplinks"
+)
+
+// packet is what the routing policy database can see of a packet.
+type packet struct {
+	family uplinks.Family
+	mark   uint32
+	in     string // lo for the host's own packets
+	from   netip.Addr
+	to     netip.Addr
+}
+
+// rpdb is a routing policy database, as the kernel keeps it: by priority, and equals in the order of their addition.
+type rpdb []uplinks.Rule
+
+func (db *rpdb) add(r uplinks.Rule) {
+	at := slices.IndexFunc(*db, func(have uplinks.Rule) bool { return have.Priority > r.Priority })
+	if at < 0 {
+		at = len(*db)
+	}
+	*db = slices.Insert(*db, at, r)
+}
+
+func (db *rpdb) del(r uplinks.Rule) {
+	if at := slices.Index(*db, r); at >= 0 {
+		*db = slices.Delete(*db, at, at+1)
+	}
+}
+
+// observation is one look-up in a table, with the suppressors of its rule.
+type observation struct {
+	table  uplinks.Table
+	length int32
+	group  int64
+}
+
+func (l observation) String() string {
+	return fmt.Sprintf("%s suppress_prefixlength %d suppress_ifgroup %d", l.table, l.length, l.group)
+}
+
+// walk is fib_rules_lookup: it asks tables until one takes the packet, and tells whether one did.
+func (db rpdb) walk(f packet, accept func(observation) bool) bool {
+	for at := 0; at < len(db); at++ {
+		r := db[at]
+		if r.Family != f.family || matches(r, f) == r.Not {
+			continue
+		}
+		switch r.Action {
+		case uplinks.Lookup:
+			if accept(observation{r.Table, r.SuppressLength, r.SuppressGroup}) {
+				return true
+			}
+		case uplinks.Goto:
+			target := slices.IndexFunc(db, func(to uplinks.Rule) bool { return to.Family == f.family && to.Priority == r.Goto })
+			if target >= 0 {
+				at = target - 1
+			}
+		}
+	}
+	return false
+}
+
+func matches(r uplinks.Rule, f packet) bool {
+	return (r.IIF == "" || r.IIF == f.in) &&
+		(r.Mask == 0 || f.mark&uint32(r.Mask) == uint32(r.Mark)) &&
+		(!r.From.IsValid() || f.from.IsValid() && r.From.Contains(f.from))
+}
+
+// lookups are the tables that a packet asks when none of them takes it.
+func (db rpdb) lookups(f packet) (all []observation) {
+	db.walk(f, func(l observation) bool {
+		all = append(all, l)
+		return false
+	})
+	return all
+}
+
+// kernelModel is what a plan's steps make of rules and routes.
+type kernelModel struct {
+	rules  rpdb
+	routes map[uplinks.RouteKey]uplinks.Route
+	groups map[string]int64
+}
+
+func (k *kernelModel) apply(step uplinks.Step) {
+	switch s := step.(type) {
+	case uplinks.AddRule:
+		k.rules.add(s.Rule)
+	case uplinks.DelRule:
+		k.rules.del(s.Rule)
+	case uplinks.SetRoute:
+		k.routes[s.Key] = s.Route
+	case uplinks.DelRoute:
+		if k.routes[s.Key] == s.Route {
+			delete(k.routes, s.Key)
+		}
+	case uplinks.SetTunable:
+		if s.Tunable.Name == uplinks.LinkGroup {
+			var group int64
+			fmt.Sscan(s.Value, &group)
+			k.groups[s.Tunable.Link] = group
+		}
+	}
+}
+
+// route is where the packet goes: the route, or nothing when it is unreachable.
+func (k *kernelModel) route(f packet) (result string) {
+	result = "nowhere"
+	rules := slices.Clone(k.rules)
+	for _, family := range uplinks.Families {
+		rules.add(uplinks.Rule{Family: family, Priority: 32766, Action: uplinks.Lookup, Table: uplinks.MainTable,
+			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress})
+	}
+	rules.walk(f, func(l observation) bool {
+		key, r, found := k.best(l.table, f)
+		switch {
+		case !found, int32(key.Dst.Bits()) <= l.length, l.group != uplinks.NoSuppress && r.Link != "" && k.groups[r.Link] == l.group:
+			return false
+		case r.Type != uplinks.Unicast:
+			result = "refused"
+		default:
+			result = fmt.Sprintf("via %s dev %s", r.Gateway, r.Link)
+		}
+		return true
+	})
+	return result
+}
+
+// best is the route with the longest prefix, and among those with the least metric.
+func (k *kernelModel) best(t uplinks.Table, f packet) (key uplinks.RouteKey, r uplinks.Route, found bool) {
+	for have, route := range k.routes {
+		if have.Table != t || have.Family != f.family || !have.Dst.Contains(f.to) {
+			continue
+		}
+		if !found || have.Dst.Bits() > key.Dst.Bits() || have.Dst.Bits() == key.Dst.Bits() && have.Metric < key.Metric {
+			key, r, found = have, route, true
+		}
+	}
+	return key, r, found
+}

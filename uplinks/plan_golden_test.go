@@ -1,0 +1,69 @@
+package uplinks_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestPlanMatchesGoldenFiles has what a host with two uplinks in both families is shown, and gets. Read a change to it line by line.
+func TestPlanMatchesGoldenFiles(t *testing.T) {
+	both := uplinkstest.Settings()
+	one := both
+	one.Uplinks = both.Uplinks[:1]
+	for _, c := range []struct {
+		file     string
+		from, to uplinks.Settings
+	}{
+		{"apply.txt", uplinks.Settings{}, both},
+		{"second-uplink.txt", one, both},
+		{"remove-uplink.txt", both, one},
+		{"flush.txt", both, uplinks.Settings{}},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			k := uplinkstest.NewFake(uplinkstest.Facts())
+			if _, err := uplinks.Sync(t.Context(), k, c.from); err != nil {
+				t.Fatal(err)
+			}
+			plan, _, err := uplinks.Preview(t.Context(), k, c.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareGolden(t, "testdata/"+c.file, plan.String())
+		})
+	}
+}
+
+func compareGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it anew):\n%s", file, diff)
+	}
+}
+
+func TestPlanOfManyUplinksExplainsBucketsOnce(t *testing.T) {
+	for n, want := range map[int]int{1: 0, 3: 0, 4: 1, 255: 1} {
+		s, facts := manyUplinks(n, nil)
+		text := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()).String()
+		if got := strings.Count(text, "\n# "); got != want || !strings.Contains(text, "goto") {
+			t.Errorf("%d uplinks: %d comments, want %d", n, got, want)
+		}
+	}
+}

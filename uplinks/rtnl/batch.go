@@ -1,0 +1,199 @@
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Batch are changes that are made together, each as if it were alone.
+type Batch struct {
+	h          *Handle
+	messages   []message
+	deletes    []bool  // where it is no error that what is to go is not there
+	encodeErrs []error // why one cannot even be asked for
+	indexes    []int   // which of them each message is
+}
+
+// NewBatch begins.
+func (h *Handle) NewBatch() *Batch { return &Batch{h: h} }
+
+// Execute makes the changes in their order, and tells what came of each. One that fails keeps no other from being made.
+func (b *Batch) Execute() []error {
+	errs := b.encodeErrs
+	for i, err := range b.h.writer.send(b.messages) {
+		at := b.indexes[i]
+		if errs[at] = err; b.deletes[at] {
+			errs[at] = ignoreNotFound(err)
+		}
+	}
+	return errs
+}
+
+func (b *Batch) add(m message, deletes bool, err error) {
+	if err == nil {
+		b.messages = append(b.messages, m)
+		b.indexes = append(b.indexes, len(b.encodeErrs))
+	}
+	b.deletes = append(b.deletes, deletes)
+	b.encodeErrs = append(b.encodeErrs, err)
+}
+
+// AddError is a change that cannot be made, in the place of one.
+func (b *Batch) AddError(err error) { b.add(nil, false, err) }
+
+// AddRule adds the rule.
+func (b *Batch) AddRule(r uplinks.Rule) {
+	b.add(encodeRule(unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, r), false, nil)
+}
+
+// DelRule deletes the rule. It is no error when it is gone already.
+func (b *Batch) DelRule(r uplinks.Rule) { b.add(encodeRule(unix.RTM_DELRULE, 0, r), true, nil) }
+
+// SetRoute adds the route, or replaces the one with its key.
+func (b *Batch) SetRoute(k uplinks.RouteKey, r uplinks.Route) {
+	index, err := b.h.LinkIndex(r.Link)
+	b.add(encodeRoute(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, k, r, index), false, err)
+}
+
+// DelRoute deletes the route. It is no error when it is gone already.
+func (b *Batch) DelRoute(k uplinks.RouteKey, r uplinks.Route) {
+	index, err := b.h.LinkIndex(r.Link)
+	if errors.Is(err, unix.ENODEV) {
+		b.deletes, b.encodeErrs = append(b.deletes, true), append(b.encodeErrs, nil)
+		return
+	}
+	b.add(encodeRoute(unix.RTM_DELROUTE, 0, k, r, index), true, err)
+}
+
+// SetGroup puts the link with that number into a group, given as text.
+func (b *Batch) SetGroup(link int, group string) {
+	n, err := strconv.ParseUint(group, 10, 31)
+	if err != nil {
+		err = fmt.Errorf("group of link %d: %w", link, err)
+	}
+	m := newMessage(unix.RTM_SETLINK, 0, unix.SizeofIfInfomsg)
+	nativeEndian.PutUint32(m.header()[4:], uint32(link))
+	m.addUint32(unix.IFLA_GROUP, uint32(n))
+	b.add(m, false, err)
+}
+
+// ignoreNotFound takes for done what the kernel says when the object to delete is not there.
+func ignoreNotFound(err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// encodeRule has all that the rule has (linux/fib_rules.h, struct fib_rule_hdr), what we never write as the kernel gave it.
+func encodeRule(kind, flags uint16, r uplinks.Rule) message {
+	m := newMessage(kind, flags, unix.SizeofRtMsg)
+	header := m.header()
+	header[0], header[7] = uint8(addressFamily(r.Family)), uint8(r.Action)
+	if r.From.IsValid() {
+		header[2] = uint8(r.From.Bits())
+	}
+	if r.Not {
+		nativeEndian.PutUint32(header[8:], fibRuleInvert)
+	}
+	if r.Other != "" {
+		header[3], header[1] = r.Other[0], r.Other[1]
+	}
+	m.addUint32(nl.FRA_PRIORITY, uint32(r.Priority))
+	m.addAttr(nl.FRA_PROTOCOL, []byte{uplinks.Protocol})
+	if r.From.IsValid() {
+		m.addAddr(nl.FRA_SRC, r.From.Addr())
+	}
+	if r.Mask != 0 {
+		m.addUint32(nl.FRA_FWMARK, uint32(r.Mark))
+		m.addUint32(nl.FRA_FWMASK, uint32(r.Mask))
+	}
+	if r.Table != 0 {
+		m.addUint32(nl.FRA_TABLE, uint32(r.Table))
+	}
+	if r.SuppressLength != uplinks.NoSuppress {
+		m.addUint32(nl.FRA_SUPPRESS_PREFIXLEN, uint32(r.SuppressLength))
+	}
+	if r.SuppressGroup != uplinks.NoSuppress {
+		m.addUint32(nl.FRA_SUPPRESS_IFGROUP, uint32(r.SuppressGroup))
+	}
+	if r.IIF != "" {
+		m.addAttr(nl.FRA_IIFNAME, append([]byte(r.IIF), 0))
+	}
+	if r.Action == uplinks.Goto {
+		m.addUint32(nl.FRA_GOTO, uint32(r.Goto))
+	}
+	if r.Other != "" {
+		m = append(m, r.Other[2:]...)
+	}
+	return m
+}
+
+// encodeRoute has all that the route has (rtnetlink(7), struct rtmsg).
+func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link int) message {
+	m := newMessage(kind, flags, unix.SizeofRtMsg)
+	header := m.header()
+	header[0], header[1] = uint8(addressFamily(k.Family)), uint8(k.Dst.Bits())
+	header[3], header[5], header[6], header[7] = r.TOS, r.Protocol, routeScope(k, r), uint8(r.Type)
+	if kind == unix.RTM_DELROUTE {
+		header[6] = unix.RT_SCOPE_NOWHERE // whatever it has
+	}
+	if r.From.IsValid() {
+		header[2] = uint8(r.From.Bits())
+		m.addAddr(unix.RTA_SRC, r.From.Addr())
+	}
+	if r.OnLink {
+		nativeEndian.PutUint32(header[8:], unix.RTNH_F_ONLINK)
+	}
+	m.addAddr(unix.RTA_DST, k.Dst.Addr())
+	if r.Src.IsValid() {
+		m.addAddr(unix.RTA_PREFSRC, r.Src)
+	}
+	m.addGateway(k.Family, r.Gateway)
+	m.addUint32(unix.RTA_TABLE, uint32(k.Table))
+	if k.Metric != 0 {
+		m.addUint32(unix.RTA_PRIORITY, k.Metric)
+	}
+	if r.MTU|r.AdvMSS != 0 {
+		m.addAttr(unix.RTA_METRICS, encodeMetrics(r))
+	}
+	m.addUint32(unix.RTA_OIF, uint32(link))
+	return m
+}
+
+// routeScope is the scope of a route of ours: IPv4 needs "link" where there is no gateway, IPv6 has none.
+func routeScope(k uplinks.RouteKey, r uplinks.Route) uint8 {
+	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() {
+		return unix.RT_SCOPE_LINK
+	}
+	return unix.RT_SCOPE_UNIVERSE
+}
+
+// addGateway may be an IPv6 one of an IPv4 route (RFC 5549).
+func (m *message) addGateway(f uplinks.Family, gw netip.Addr) {
+	switch {
+	case !gw.IsValid():
+	case uplinks.FamilyOf(gw) != f:
+		m.addAttr(unix.RTA_VIA, append(nativeEndian.AppendUint16(nil, unix.AF_INET6), gw.AsSlice()...))
+	default:
+		m.addAddr(unix.RTA_GATEWAY, gw)
+	}
+}
+
+func encodeMetrics(r uplinks.Route) []byte {
+	var m message
+	if r.MTU != 0 {
+		m.addUint32(unix.RTAX_MTU, r.MTU)
+	}
+	if r.AdvMSS != 0 {
+		m.addUint32(unix.RTAX_ADVMSS, r.AdvMSS)
+	}
+	return m
+}

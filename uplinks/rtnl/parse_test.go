@@ -1,0 +1,117 @@
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+func TestDeletingAMissingObjectIsNoError(t *testing.T) {
+	for _, err := range []error{nil, unix.ENOENT, unix.ESRCH, unix.ENODEV, fmt.Errorf("del: %w", unix.ESRCH)} {
+		if got := ignoreNotFound(err); got != nil {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+	for _, err := range []error{unix.EPERM, unix.EBUSY, errors.New("no such process")} {
+		if got := ignoreNotFound(err); got != err {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+}
+
+// ruleBytes is a rule as the kernel sends it.
+func ruleBytes(header nl.RtMsg, attrs ...*nl.RtAttr) []byte {
+	m := header.Serialize()
+	for _, a := range attrs {
+		m = append(m, a.Serialize()...)
+	}
+	return m
+}
+
+func TestRuleMessageIsParsedCompletely(t *testing.T) {
+	word := func(attr int, v uint32) *nl.RtAttr { return nl.NewRtAttr(attr, nl.Uint32Attr(v)) }
+	header := nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET, Type: unix.FR_ACT_TO_TBL}}
+	protocol := nl.NewRtAttr(nl.FRA_PROTOCOL, nl.Uint8Attr(uplinks.Protocol))
+	ours := []*nl.RtAttr{protocol, word(nl.FRA_PRIORITY, 2002), word(nl.FRA_TABLE, 8201), word(nl.FRA_FWMARK, 0x100), word(nl.FRA_FWMASK, 0x1f00),
+		word(nl.FRA_SUPPRESS_PREFIXLEN, 0xffffffff)}
+	base, number, err := parseRule(ruleBytes(header, ours...), uplinks.IPv4)
+	want := uplinks.Rule{Family: uplinks.IPv4, Priority: 2002, Mark: 0x100, Mask: 0x1f00, Action: uplinks.Lookup, Table: 8201,
+		SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
+	if err != nil || base != want || number != uplinks.Protocol {
+		t.Fatalf("got %+v by %d, %v\nwant %+v", base, number, err, want)
+	}
+	inverted, tos := header, header
+	inverted.Flags |= fibRuleInvert
+	tos.Tos = 4
+	for name, m := range map[string][]byte{
+		"a not":             ruleBytes(inverted, ours...),
+		"a type of service": ruleBytes(tos, ours...),
+		"an oif":            ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_OIFNAME, []byte("eth0\x00")))...),
+		"a tunnel":          ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_TUN_ID, make([]byte, 8)))...),
+		"an iif":            ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_IIFNAME, []byte("lo\x00")))...),
+		"a suppressor":      ruleBytes(header, append(slices.Clone(ours), word(nl.FRA_SUPPRESS_IFGROUP, 0))...),
+	} {
+		got, _, err := parseRule(m, uplinks.IPv4)
+		if err != nil || got == base {
+			t.Errorf("a rule with %s reads as one without: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestDefaultRoutesOfMainSortFirst(t *testing.T) {
+	hop := func(f uplinks.Family, table uplinks.Table, metric uint32) uplinks.NextHop {
+		return uplinks.NextHop{Family: f, Table: table, Metric: metric}
+	}
+	want := []uplinks.NextHop{
+		hop(uplinks.IPv4, uplinks.MainTable, 0), hop(uplinks.IPv4, uplinks.MainTable, 100), hop(uplinks.IPv4, 77, 0),
+		hop(uplinks.IPv4, 1000, 5), hop(uplinks.IPv6, uplinks.MainTable, 1024), hop(uplinks.IPv6, 77, 1),
+	}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortStableFunc(got, compareDefaults)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+func TestAddressFlagsAreParsed(t *testing.T) {
+	const link = 7
+	of := func(text string, flags uint32, local ...string) uplinks.Addr {
+		p := netip.MustParsePrefix(text)
+		msg := nl.NewIfAddrmsg(addressFamily(uplinks.FamilyOf(p.Addr())))
+		msg.Index, msg.Prefixlen = link, uint8(p.Bits())
+		m := append(msg.Serialize(), nl.NewRtAttr(unix.IFA_ADDRESS, p.Addr().AsSlice()).Serialize()...)
+		for _, l := range local {
+			m = append(m, nl.NewRtAttr(unix.IFA_LOCAL, netip.MustParseAddr(l).AsSlice()).Serialize()...)
+		}
+		m = append(m, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)).Serialize()...)
+		index, a, err := parseAddress(m)
+		if err != nil || index != link {
+			t.Fatal(index, err)
+		}
+		return a
+	}
+	v6 := netip.MustParsePrefix("2001:db8::2/64")
+	for name, c := range map[string]struct{ got, want uplinks.Addr }{
+		"plain":              {of("2001:db8::2/64", 0), uplinks.Addr{Prefix: v6}},
+		"tentative":          {of("2001:db8::2/64", unix.IFA_F_TENTATIVE), uplinks.Addr{Prefix: v6, Tentative: true}},
+		"a duplicate":        {of("2001:db8::2/64", unix.IFA_F_DADFAILED), uplinks.Addr{Prefix: v6, Tentative: true}},
+		"optimistic":         {of("2001:db8::2/64", unix.IFA_F_TENTATIVE|unix.IFA_F_OPTIMISTIC), uplinks.Addr{Prefix: v6}},
+		"deprecated":         {of("2001:db8::2/64", unix.IFA_F_DEPRECATED), uplinks.Addr{Prefix: v6, Deprecated: true}},
+		"temporary":          {of("2001:db8::2/64", unix.IFA_F_TEMPORARY), uplinks.Addr{Prefix: v6, Temporary: true}},
+		"with itself":        {of("192.0.2.2/24", 0, "192.0.2.2"), uplinks.Addr{Prefix: netip.MustParsePrefix("192.0.2.2/24")}},
+		"with a peer":        {of("198.51.100.1/32", 0, "192.0.2.2"), uplinks.Addr{Prefix: netip.MustParsePrefix("192.0.2.2/32")}},
+		"secondary, in IPv4": {of("192.0.2.2/24", unix.IFA_F_SECONDARY), uplinks.Addr{Prefix: netip.MustParsePrefix("192.0.2.2/24")}},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %+v, want %+v", name, c.got, c.want)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"replypath/uplinks"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// ReadScopes fills in what rtnetlink tells of some links and tables, and asks the kernel for nothing else. Other links
+// have the names that they had at the last Read.
+func (h *Handle) ReadScopes(ctx context.Context, only []uplinks.Scope, facts *uplinks.Facts, have *uplinks.State) error {
+	if !slices.ContainsFunc(only, func(s uplinks.Scope) bool { return s.Link != "" }) {
+		if err := h.waitForLinkLock(ctx); err != nil {
+			return err
+		}
+	}
+	for _, s := range only {
+		if s.Link == "" {
+			continue
+		}
+		if err := h.readLink(ctx, s.Link, facts, have); err != nil {
+			return err
+		}
+	}
+	for _, f := range uplinks.Families {
+		if f == uplinks.IPv6 && !facts.IPv6 {
+			continue
+		}
+		for name, l := range facts.Links {
+			if err := h.readLinkRoutes(ctx, f, l, facts); errors.Is(err, unix.ENODEV) {
+				delete(facts.Links, name) // it went meanwhile
+			} else if err != nil {
+				return err
+			}
+		}
+		for _, s := range only {
+			if s.Table == 0 {
+				continue
+			}
+			if err := h.readTable(ctx, f, routeQuery{table: s.Table}, nil, have); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// waitForLinkLock waits until the change is done of which an event tells. The kernel tells that an IPv4 route goes just before it
+// does (net/ipv4/fib_trie.c, fib_table_delete), and holds its lock for links meanwhile. Who asks for a link waits for that
+// lock, and finds the loopback link, or none of that name; who asks for routes does not wait.
+func (h *Handle) waitForLinkLock(ctx context.Context) error {
+	_, err := h.findLink(ctx, "lo")
+	return err
+}
+
+// readLinkRoutes reads a family's routes by a link, in main and wherever it had a default route at the last Read: all
+// tables together may hold a hundred times as many. By a link that is down there are none (net/ipv4/fib_frontend.c,
+// fib_disable_ip; net/ipv6/route.c, rt6_disable_ip).
+func (h *Handle) readLinkRoutes(ctx context.Context, f uplinks.Family, l uplinks.Link, facts *uplinks.Facts) error {
+	if !l.Up {
+		return nil
+	}
+	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaultTables[l.Name]...) {
+		if err := h.readTable(ctx, f, routeQuery{t, l.Index}, facts, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTable is readRoutes of one table. One that never had a route is not there (ENOENT).
+func (h *Handle) readTable(ctx context.Context, f uplinks.Family, query routeQuery, facts *uplinks.Facts, have *uplinks.State) error {
+	err := h.readRoutes(ctx, f, query, facts, have)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// rememberDefaultTables notes in which tables beside main links have default routes.
+func (h *Handle) rememberDefaultTables(links map[string]uplinks.Link) {
+	clear(h.defaultTables)
+	for name, l := range links {
+		for _, hop := range l.Defaults {
+			if hop.Table != uplinks.MainTable && !slices.Contains(h.defaultTables[name], hop.Table) {
+				h.defaultTables[name] = append(h.defaultTables[name], hop.Table)
+			}
+		}
+	}
+}
+
+// readLink reads a link, if it is there and has not been read yet.
+func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts, have *uplinks.State) error {
+	if _, known := facts.Links[name]; known {
+		return nil
+	}
+	l, err := h.findLink(ctx, name)
+	if l == nil || err != nil {
+		return err
+	}
+	addresses, err := h.readAddresses(ctx, l.Attrs().Index)
+	if err != nil {
+		return err
+	}
+	h.addLink(facts, have, l, addresses)
+	return nil
+}
+
+// findLink gives a link, or none when it is not there.
+func (h *Handle) findLink(ctx context.Context, name string) (l netlink.Link, err error) {
+	err = dump(ctx, "link "+name, func() (err error) { l, err = h.linkByName(name); return err })
+	if errors.Is(err, unix.ENODEV) {
+		return nil, nil
+	}
+	return l, err
+}

@@ -1,0 +1,138 @@
+package rtnl
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// PolicyDatabase reads a family's whole routing policy database, and of all tables the routes that hold one of the addresses:
+// a full routing table of somebody's stays out of memory. What sysctls say it leaves empty.
+func (h *Handle) PolicyDatabase(ctx context.Context, f uplinks.Family, destinations ...netip.Addr) (*rpdb.Database, error) {
+	d := &rpdb.Database{Family: f, Links: map[string]rpdb.Link{}}
+	if err := h.policyLinks(ctx, d); err != nil {
+		return nil, err
+	}
+	names := d.LinkNames()
+	if err := h.readPolicyRules(ctx, d); err != nil {
+		return nil, err
+	}
+	if err := h.readTables(ctx, d, names, destinations); err != nil {
+		return nil, err
+	}
+	if f == uplinks.IPv6 {
+		return d, markFailedGateways(ctx, d, names)
+	}
+	return d, nil
+}
+
+func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
+	links, err := h.listLinks(ctx)
+	if err != nil {
+		return err
+	}
+	names, tables := map[int]string{}, map[string]uplinks.Table{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+		if vrf, ok := l.(*netlink.Vrf); ok {
+			tables[vrf.Name] = uplinks.Table(vrf.Table)
+		}
+	}
+	addresses, err := h.readAddresses(ctx, 0)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		link := rpdb.Link{Index: a.Index, Group: uplinks.Group(a.Group), VRFTable: tables[a.Name]}
+		if _, vrf := tables[names[a.MasterIndex]]; vrf {
+			link.VRF = names[a.MasterIndex]
+		}
+		if link.VRFTable != 0 {
+			link.VRF = a.Name
+		}
+		link.Checks.Addressed = slices.ContainsFunc(addresses[a.Index], func(a uplinks.Addr) bool { return a.Prefix.Addr().Is4() })
+		d.Links[a.Name] = link
+	}
+	return nil
+}
+
+func (h *Handle) readPolicyRules(ctx context.Context, d *rpdb.Database) error {
+	msgs, err := h.listRules(ctx, d.Family)
+	if err != nil {
+		return err
+	}
+	for _, m := range msgs {
+		r, err := parsePolicyRule(m, d.Family)
+		if err != nil {
+			return fmt.Errorf("read %s rules: %w", d.Family, err)
+		}
+		d.Rules = append(d.Rules, r)
+	}
+	return nil
+}
+
+// forEachReply carries a request out, and gives the messages of its answer one by one.
+func forEachReply(req *nl.NetlinkRequest, messageType uint16, handle func([]byte) error) (err error) {
+	executeErr := req.ExecuteIter(unix.NETLINK_ROUTE, messageType, func(m []byte) bool {
+		err = handle(m)
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return executeErr
+}
+
+func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int]string, destinations []netip.Addr) error {
+	var all []rawRoute
+	err := h.listRoutes(ctx, d.Family, routeQuery{}, func() { all = nil }, func(r *rawRoute) {
+		if slices.ContainsFunc(destinations, r.dst.Contains) {
+			all = append(all, *r)
+		}
+	})
+	if err == nil {
+		_, err = resolveNexthops(ctx, all)
+	}
+	d.Tables = map[uplinks.Table][]rpdb.Route{}
+	for i := range all {
+		d.Tables[all[i].table] = append(d.Tables[all[i].table], toPolicyRoute(&all[i], names))
+	}
+	return err
+}
+
+// markFailedGateways notes which IPv6 gateways do not answer: a host that is no router avoids them. The library's own list
+// leaves bytes of its question unset, which a strict socket refuses now and then.
+func markFailedGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
+	failed := map[string]bool{}
+	err := dump(ctx, "neighbours", func() error {
+		req := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
+		req.AddData(nl.NewIfInfomsg(unix.AF_INET6))
+		return forEachReply(req, unix.RTM_NEWNEIGH, func(m []byte) error {
+			n, err := netlink.NeighDeserialize(m)
+			if err == nil && n.State&unix.NUD_FAILED != 0 {
+				failed[fmt.Sprint(names[n.LinkIndex], " ", toAddr(n.IP))] = true
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, routes := range d.Tables {
+		for _, r := range routes {
+			for i, hop := range r.Hops {
+				r.Hops[i].Failed = failed[fmt.Sprint(hop.Link, " ", hop.Via)]
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package uplinks_test
+
+import (
+	"strings"
+	"testing"
+
+	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
+)
+
+func TestForeignRulesBeforeOursAreReported(t *testing.T) {
+	rule := func(priority uplinks.Priority, table uplinks.Table, change func(*uplinks.Rule)) uplinks.Rule {
+		r := uplinks.Rule{Family: uplinks.IPv4, Priority: priority, Action: uplinks.Lookup, Table: table,
+			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	for name, test := range map[string]struct {
+		rule uplinks.Rule
+		want string // a part of what is said; empty: nothing
+	}{
+		"the kernel's own first rule":         {rule(0, 255, nil), ""},
+		"the kernel's own first rule, moved":  {rule(32765, 255, nil), "asked after our rules"},
+		"the kernel's own last rules":         {rule(32766, uplinks.MainTable, nil), ""},
+		"Tailscale's, behind ours":            {rule(5270, 52, nil), ""},
+		"wg-quick's for all but its own mark": {rule(1999, 51820, func(r *uplinks.Rule) { r.Not, r.Mark, r.Mask = true, 51820, 0xffffffff }), "asked before ours"},
+		"wg-quick's for main":                 {rule(1998, uplinks.MainTable, func(r *uplinks.Rule) { r.SuppressLength = 0 }), "asked before ours"},
+		"one for a single mark":               {rule(1000, 100, func(r *uplinks.Rule) { r.Mark, r.Mask = 0x80000, 0xff0000 }), ""},
+		"one for a single link":               {rule(1000, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), ""},
+		"one with selectors of other kinds":   {rule(1000, 100, func(r *uplinks.Rule) { r.Other = "..." }), ""},
+		"one among ours":                      {rule(2061, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), "among ours"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			facts := uplinkstest.Facts()
+			baseline := len(uplinks.Findings(uplinkstest.Settings(), facts))
+			facts.ForeignRules = append(facts.ForeignRules, test.rule)
+			findings := uplinks.Findings(uplinkstest.Settings(), facts)
+			switch {
+			case test.want == "" && len(findings) != baseline:
+				t.Errorf("said %v", findings)
+			case test.want != "" && (len(findings) != baseline+1 || !strings.Contains(findings[baseline].What, test.want)):
+				t.Errorf("said %v, want %q", findings, test.want)
+			}
+		})
+	}
+}
+
+func TestGatewayThatIsOwnAddressIsReported(t *testing.T) {
+	s, facts := uplinkstest.Settings(), uplinkstest.Facts()
+	addr := facts.Links[s.Uplinks[0].Link].Addrs[0].Prefix.Addr()
+	s.Uplinks[0].Gateway4 = uplinks.Gateway{Addr: addr}
+	for _, f := range uplinks.Findings(s, facts) {
+		if strings.Contains(f.What, addr.String()+" is an address of this host") {
+			return
+		}
+	}
+	t.Errorf("nothing is said of the gateway %s", addr)
+}
+
+func TestDisruptionsOfOpenConnections(t *testing.T) {
+	facts := uplinkstest.Facts()
+	have := uplinks.Desired(uplinkstest.Settings(), facts)
+	for name, test := range map[string]struct {
+		change func(*uplinks.Settings)
+		want   []string
+	}{
+		"nothing changes": {func(*uplinks.Settings) {}, nil},
+		"two uplinks swap their ids": {func(s *uplinks.Settings) {
+			s.Uplinks[0].ID, s.Uplinks[1].ID = s.Uplinks[1].ID, s.Uplinks[0].ID
+		}, []string{"wear the mark", "wear the mark"}},
+		"an uplink gets an id that none had": {func(s *uplinks.Settings) { s.Uplinks[1].ID = 9 }, nil},
+		"another mask":                       {func(s *uplinks.Settings) { s.Mask = 0xff0000 }, []string{"the mask changes"}},
+		"another link group":                 {func(s *uplinks.Settings) { s.Group = 77 }, []string{"the link group changes from 8200 to 77"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := uplinkstest.Settings()
+			test.change(&s)
+			findings := uplinks.Disruptions(uplinks.Desired(s, facts), have)
+			if len(findings) != len(test.want) {
+				t.Fatalf("said %v", findings)
+			}
+			for i, f := range findings {
+				if !strings.Contains(f.What, test.want[i]) {
+					t.Errorf("said %q, want %q", f.What, test.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestLinkGroupWithoutSavedOriginalIsReported(t *testing.T) {
+	facts := uplinkstest.Facts()
+	link := facts.Links["eth0"]
+	link.Group = uplinks.DefaultGroup
+	facts.Links["eth0"] = link
+	findings := uplinks.Findings(uplinks.Settings{}, facts)
+	if len(findings) != 1 || !strings.Contains(findings[0].Remedy, "ip link set dev eth0 group 0; sysctl -w net.ipv4.conf.eth0.src_valid_mark=0") {
+		t.Errorf("said %v", findings)
+	}
+	group := uplinks.Tunable{Link: "eth0", Name: uplinks.LinkGroup}
+	facts.Originals = map[uplinks.Tunable]uplinks.Original{group: {LinkIndex: link.Index, Value: "5", Applied: "8200"}}
+	if findings := uplinks.Findings(uplinks.Settings{}, facts); len(findings) != 0 {
+		t.Errorf("said %v", findings)
+	}
+}
