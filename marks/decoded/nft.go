@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"replypath/marks"
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,9 +15,9 @@ import (
 func NFT(chains, rules [][]byte) Table {
 	t := make(Table, len(chains))
 	for _, c := range chains {
-		name := unix.ByteSliceToString(nfnetlink.Find(c, unix.NFTA_CHAIN_NAME))
+		name := unix.ByteSliceToString(nlattr.Find(c, unix.NFTA_CHAIN_NAME))
 		t[name] = nil
-		if nfnetlink.Find(c, unix.NFTA_CHAIN_HOOK) != nil && strings.HasPrefix(name, marks.Prefix) {
+		if nlattr.Find(c, unix.NFTA_CHAIN_HOOK) != nil && strings.HasPrefix(name, marks.Prefix) {
 			t[name] = []ParsedRule{{}}
 		}
 	}
@@ -31,12 +31,12 @@ func NFT(chains, rules [][]byte) Table {
 // decodeNFTRule gives a rule and the chain that it is in. A comment, which nobody can act on, is more than we write.
 func decodeNFTRule(attributes []byte) (chain string, r ParsedRule) {
 	decoder := nftDecoder{rule: ParsedRule{Complete: true}}
-	for kind, value := range nfnetlink.Attributes(attributes) {
+	for kind, value := range nlattr.All(attributes) {
 		switch kind {
 		case unix.NFTA_RULE_CHAIN:
 			chain = unix.ByteSliceToString(value)
 		case unix.NFTA_RULE_EXPRESSIONS:
-			for _, element := range nfnetlink.Attributes(value) {
+			for _, element := range nlattr.All(value) {
 				decoder.addExpression(element)
 			}
 		case unix.NFTA_RULE_COMPAT:
@@ -61,9 +61,9 @@ type nftDecoder struct {
 }
 
 func (n *nftDecoder) addExpression(element []byte) {
-	data := nfnetlink.Find(element, unix.NFTA_EXPR_DATA)
+	data := nlattr.Find(element, unix.NFTA_EXPR_DATA)
 	ok := false
-	switch name := unix.ByteSliceToString(nfnetlink.Find(element, unix.NFTA_EXPR_NAME)); name {
+	switch name := unix.ByteSliceToString(nlattr.Find(element, unix.NFTA_EXPR_NAME)); name {
 	case "counter":
 		ok = true
 	case "meta", "ct":
@@ -87,16 +87,16 @@ func (n *nftDecoder) addExpression(element []byte) {
 // nftExtension is what iptables wraps into an expression. The attributes of a match and of a target have the same numbers.
 func nftExtension(data []byte) extension {
 	return extension{
-		name:     unix.ByteSliceToString(nfnetlink.Find(data, unix.NFTA_MATCH_NAME)),
+		name:     unix.ByteSliceToString(nlattr.Find(data, unix.NFTA_MATCH_NAME)),
 		revision: uint8(uint32Of(data, unix.NFTA_MATCH_REV)),
-		info:     nfnetlink.Find(data, unix.NFTA_MATCH_INFO),
+		info:     nlattr.Find(data, unix.NFTA_MATCH_INFO),
 	}
 }
 
 // decodeVerdict reads what becomes of the packet.
 func decodeVerdict(data []byte) (t marks.Action, ok bool) {
-	v := nfnetlink.Find(nfnetlink.Find(data, unix.NFTA_IMMEDIATE_DATA), unix.NFTA_DATA_VERDICT)
-	chain := unix.ByteSliceToString(nfnetlink.Find(v, unix.NFTA_VERDICT_CHAIN))
+	v := nlattr.Find(nlattr.Find(data, unix.NFTA_IMMEDIATE_DATA), unix.NFTA_DATA_VERDICT)
+	chain := unix.ByteSliceToString(nlattr.Find(v, unix.NFTA_VERDICT_CHAIN))
 	switch int32(uint32Of(v, unix.NFTA_VERDICT_CODE)) {
 	case unix.NFT_JUMP:
 		return ownChainAction(marks.Jump, chain)
@@ -110,7 +110,7 @@ func decodeVerdict(data []byte) (t marks.Action, ok bool) {
 
 // uint32Of is an attribute's, 0 when it is none.
 func uint32Of(attributes []byte, kind uint16) uint32 {
-	v := nfnetlink.Find(attributes, kind)
+	v := nlattr.Find(attributes, kind)
 	if len(v) != 4 {
 		return 0
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 
 	"replypath/marks"
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,7 +77,7 @@ func (r *register) applyBitwise(data []byte) bool {
 func (n *nftDecoder) compare(data []byte) bool {
 	reg := n.register
 	n.register = register{}
-	operation := nfnetlink.Find(data, unix.NFTA_CMP_OP)
+	operation := nlattr.Find(data, unix.NFTA_CMP_OP)
 	if reg.number == 0 || uint32Of(data, unix.NFTA_CMP_SREG) != reg.number || len(operation) != 4 {
 		return false
 	}
@@ -112,7 +112,7 @@ func (n *nftDecoder) compare(data []byte) bool {
 
 // compareDirection is which way a connection's packet goes (enum ip_conntrack_dir).
 func compareDirection(data []byte) (text string, ok bool) {
-	value := nfnetlink.Find(nfnetlink.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+	value := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	if len(value) != 1 || value[0] > 1 {
 		return "", false
 	}
@@ -121,7 +121,7 @@ func compareDirection(data []byte) (text string, ok bool) {
 
 // compareName is a link's name: with its end, or the beginning that it must have.
 func compareName(data []byte) (text string, ok bool) {
-	value := nfnetlink.Find(nfnetlink.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+	value := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	name := bytes.TrimRight(value, "\x00")
 	switch {
 	case len(value) > unix.IFNAMSIZ:
@@ -134,7 +134,7 @@ func compareName(data []byte) (text string, ok bool) {
 
 // constant32 is a constant of 32 bits, in the host's order.
 func constant32(attributes []byte, kind uint16) (n uint32, ok bool) {
-	v := nfnetlink.Find(nfnetlink.Find(attributes, kind), unix.NFTA_DATA_VALUE)
+	v := nlattr.Find(nlattr.Find(attributes, kind), unix.NFTA_DATA_VALUE)
 	if len(v) != 4 {
 		return 0, false
 	}

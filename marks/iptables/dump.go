@@ -8,6 +8,7 @@ import (
 
 	"replypath/marks"
 	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,7 +47,7 @@ func isRelevantChain(chain string) bool {
 }
 
 func chainName(chain []byte) string {
-	return unix.ByteSliceToString(nfnetlink.Find(chain, unix.NFTA_CHAIN_NAME))
+	return unix.ByteSliceToString(nlattr.Find(chain, unix.NFTA_CHAIN_NAME))
 }
 
 // digest sums up what all of the nftables table holds but for its counters. Most changes to nftables are made in other
@@ -67,13 +68,13 @@ func (t *Table) digest() (uint64, error) {
 	}
 	h := fnv.New64a()
 	for _, c := range chains {
-		h.Write(nfnetlink.Find(c, unix.NFTA_CHAIN_NAME))
-		h.Write(nfnetlink.Find(c, unix.NFTA_CHAIN_HOOK))
+		h.Write(nlattr.Find(c, unix.NFTA_CHAIN_NAME))
+		h.Write(nlattr.Find(c, unix.NFTA_CHAIN_HOOK))
 	}
 	for _, r := range rules {
-		h.Write(nfnetlink.Find(r, unix.NFTA_RULE_CHAIN))
-		for _, element := range nfnetlink.Attributes(nfnetlink.Find(r, unix.NFTA_RULE_EXPRESSIONS)) {
-			if unix.ByteSliceToString(nfnetlink.Find(element, unix.NFTA_EXPR_NAME)) != counter {
+		h.Write(nlattr.Find(r, unix.NFTA_RULE_CHAIN))
+		for _, element := range nlattr.All(nlattr.Find(r, unix.NFTA_RULE_EXPRESSIONS)) {
+			if unix.ByteSliceToString(nlattr.Find(element, unix.NFTA_EXPR_NAME)) != counter {
 				h.Write(element)
 			}
 		}
@@ -109,7 +110,7 @@ func (t *Table) dump(c *dumpSocket, kind uint16, table string, more ...[]byte) (
 	for range maxDumpAttempts {
 		all = nil
 		err = c.dump(request, func(_ uint8, of []byte) {
-			if unix.ByteSliceToString(nfnetlink.Find(of, unix.NFTA_RULE_TABLE)) == table {
+			if unix.ByteSliceToString(nlattr.Find(of, unix.NFTA_RULE_TABLE)) == table {
 				all = append(all, of)
 			}
 		})
@@ -126,8 +127,8 @@ func (t *Table) dump(c *dumpSocket, kind uint16, table string, more ...[]byte) (
 // expressions are the parts of a rule, by their kind (linux/netfilter/nf_tables.h).
 func expressions(rule []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for _, element := range nfnetlink.Attributes(nfnetlink.Find(rule, unix.NFTA_RULE_EXPRESSIONS)) {
-			if !yield(unix.ByteSliceToString(nfnetlink.Find(element, unix.NFTA_EXPR_NAME)), nfnetlink.Find(element, unix.NFTA_EXPR_DATA)) {
+		for _, element := range nlattr.All(nlattr.Find(rule, unix.NFTA_RULE_EXPRESSIONS)) {
+			if !yield(unix.ByteSliceToString(nlattr.Find(element, unix.NFTA_EXPR_NAME)), nlattr.Find(element, unix.NFTA_EXPR_DATA)) {
 				return
 			}
 		}

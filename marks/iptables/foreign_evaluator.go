@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"replypath/marks"
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -94,7 +94,7 @@ func (e *evaluator) evalMark(name string, data []byte, key, wantKey, destReg, so
 // evalBitwise is register & mask ^ xor; of what newer kernels have besides, two registers joined, what the first keeps counts.
 func (e *evaluator) evalBitwise(data []byte) {
 	h := e.registers[registerOf(data, unix.NFTA_BITWISE_SREG)]
-	if mask := nfnetlink.Find(data, unix.NFTA_BITWISE_MASK); mask != nil {
+	if mask := nlattr.Find(data, unix.NFTA_BITWISE_MASK); mask != nil {
 		m, x := constant(data, unix.NFTA_BITWISE_MASK), constant(data, unix.NFTA_BITWISE_XOR)
 		h.kept &= marks.Mask(m &^ x)
 		h.value = h.value&m ^ x
@@ -133,7 +133,7 @@ func (e *evaluator) evalFib(data []byte) {
 }
 
 func uint32Of(b []byte, kind uint16) uint32 {
-	v := nfnetlink.Find(b, kind)
+	v := nlattr.Find(b, kind)
 	if len(v) != 4 {
 		return 0
 	}
@@ -151,7 +151,7 @@ func registerOf(b []byte, kind uint16) uint32 {
 
 // constant is a mark as it stands in the rule, in the host's order.
 func constant(b []byte, kind uint16) uint32 {
-	v := nfnetlink.Find(nfnetlink.Find(b, kind), unix.NFTA_DATA_VALUE)
+	v := nlattr.Find(nlattr.Find(b, kind), unix.NFTA_DATA_VALUE)
 	if len(v) != 4 {
 		return 0
 	}

@@ -3,7 +3,7 @@ package iptables
 import (
 	"encoding/binary"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,7 +30,7 @@ func (e *evaluator) matchLink(data []byte) {
 	if name == nil || uint32Of(data, unix.NFTA_CMP_OP) != unix.NFT_CMP_EQ {
 		return
 	}
-	v := nfnetlink.Find(nfnetlink.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+	v := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	switch {
 	case len(v) == 4 && binary.NativeEndian.Uint32(v) == loopbackIndex:
 		*name = "lo"
@@ -46,7 +46,7 @@ const loopbackIndex = 1
 
 // evalOption is an expression that looks at an option of the packet, or writes it.
 func (e *evaluator) evalOption(data []byte) {
-	kind := nfnetlink.Find(data, unix.NFTA_EXTHDR_TYPE)
+	kind := nlattr.Find(data, unix.NFTA_EXTHDR_TYPE)
 	if uint32Of(data, exthdrSource) != 0 && uint32Of(data, exthdrOp) == tcpOption && len(kind) == 1 && kind[0] == maxSegment {
 		e.rule.ClampsMSS = true
 		e.addTerm("tcp option maxseg size set")

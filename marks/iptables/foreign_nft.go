@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"replypath/marks"
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +25,8 @@ func foreignNFT() (all []marks.ForeignRule, err error) {
 	}
 	afterMangle := map[string]bool{} // base chains that a packet meets after ours in mangle
 	for _, c := range chains {
-		hook := nfnetlink.Find(c.attributes, unix.NFTA_CHAIN_HOOK)
-		if priority := nfnetlink.Find(hook, unix.NFTA_HOOK_PRIORITY); len(priority) == 4 {
+		hook := nlattr.Find(c.attributes, unix.NFTA_CHAIN_HOOK)
+		if priority := nlattr.Find(hook, unix.NFTA_HOOK_PRIORITY); len(priority) == 4 {
 			afterMangle[c.location(unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME)] = int32(binary.BigEndian.Uint32(priority)) > manglePriority
 		}
 	}
@@ -73,7 +73,7 @@ type nftObject struct {
 }
 
 func (o nftObject) name(kind uint16) string {
-	return unix.ByteSliceToString(nfnetlink.Find(o.attributes, kind))
+	return unix.ByteSliceToString(nlattr.Find(o.attributes, kind))
 }
 
 // location is the object's family, table and chain.

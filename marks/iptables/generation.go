@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"replypath/marks"
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +25,7 @@ func (t *Table) nftGeneration() (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask for the nftables generation: %w", err)
 	}
-	if id := nfnetlink.Find(answer, unix.NFTA_GEN_ID); len(id) == 4 {
+	if id := nlattr.Find(answer, unix.NFTA_GEN_ID); len(id) == 4 {
 		return uint64(binary.BigEndian.Uint32(id)), nil
 	}
 	return 0, fmt.Errorf("ask for the nftables generation: %w", unix.EBADMSG)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"replypath/marks"
-	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,9 +37,9 @@ func (t *Table) rulePackets(ctx context.Context) (map[string][]uint64, error) {
 	if t.Backend == marks.NFT {
 		held, err := t.readNFT()
 		for _, r := range held.rules {
-			chain := unix.ByteSliceToString(nfnetlink.Find(r, unix.NFTA_RULE_CHAIN))
+			chain := unix.ByteSliceToString(nlattr.Find(r, unix.NFTA_RULE_CHAIN))
 			for name, data := range expressions(r) {
-				if n := nfnetlink.Find(data, unix.NFTA_COUNTER_PACKETS); name == counter && len(n) == 8 {
+				if n := nlattr.Find(data, unix.NFTA_COUNTER_PACKETS); name == counter && len(n) == 8 {
 					all[chain] = append(all[chain], binary.BigEndian.Uint64(n))
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,11 +64,11 @@ func subscribe(ctx context.Context, changed func(Process)) error {
 
 // parseProcess reads the process out of a new generation's attributes.
 func parseProcess(generation []byte) (p Process) {
-	p.Name = unix.ByteSliceToString(nfnetlink.Find(generation, unix.NFTA_GEN_PROC_NAME))
-	if id := nfnetlink.Find(generation, unix.NFTA_GEN_PROC_PID); len(id) == 4 {
+	p.Name = unix.ByteSliceToString(nlattr.Find(generation, unix.NFTA_GEN_PROC_NAME))
+	if id := nlattr.Find(generation, unix.NFTA_GEN_PROC_PID); len(id) == 4 {
 		p.PID = int(binary.BigEndian.Uint32(id))
 	}
-	if id := nfnetlink.Find(generation, unix.NFTA_GEN_ID); len(id) == 4 {
+	if id := nlattr.Find(generation, unix.NFTA_GEN_ID); len(id) == 4 {
 		p.Generation = binary.BigEndian.Uint32(id)
 	}
 	return p

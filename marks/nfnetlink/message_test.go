@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,7 @@ func TestMessagesRoundTrip(t *testing.T) {
 	if len(all) != 2 || !bytes.Equal(all[0], begin) || !bytes.Equal(all[1], change) {
 		t.Errorf("%x", all)
 	}
-	if name := nfnetlink.Find(all[1][unix.SizeofNlMsghdr+4:], unix.NFTA_TABLE_NAME); string(name) != "odd\x00" {
+	if name := nlattr.Find(all[1][unix.SizeofNlMsghdr+4:], unix.NFTA_TABLE_NAME); string(name) != "odd\x00" {
 		t.Errorf("%q", name)
 	}
 	for n := range len(both) {

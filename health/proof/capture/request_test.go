@@ -7,22 +7,23 @@ import (
 	"testing"
 
 	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
 
 func TestAttributesRoundTrip(t *testing.T) {
 	b := slices.Concat(nfnetlink.StringAttribute(1, "odd"), nested(2, be32(3, 0x01020304), nfnetlink.StringAttribute(4, "inside")), nfnetlink.Attribute(5, nil))
-	if got := nfnetlink.Find(b, 1); string(got) != "odd\x00" {
+	if got := nlattr.Find(b, 1); string(got) != "odd\x00" {
 		t.Errorf("%q", got)
 	}
-	if got := nfnetlink.Find(nfnetlink.Find(b, 2), 3); !bytes.Equal(got, []byte{1, 2, 3, 4}) {
+	if got := nlattr.Find(nlattr.Find(b, 2), 3); !bytes.Equal(got, []byte{1, 2, 3, 4}) {
 		t.Errorf("%x", got)
 	}
-	if got := nfnetlink.Find(nfnetlink.Find(b, 2), 4); string(got) != "inside\x00" {
+	if got := nlattr.Find(nlattr.Find(b, 2), 4); string(got) != "inside\x00" {
 		t.Errorf("%q", got)
 	}
-	if len(b)%4 != 0 || nfnetlink.Find(b, 9) != nil {
+	if len(b)%4 != 0 || nlattr.Find(b, 9) != nil {
 		t.Errorf("%x", b)
 	}
 }
@@ -30,7 +31,7 @@ func TestAttributesRoundTrip(t *testing.T) {
 func TestTruncatedAttributesAreRejected(t *testing.T) {
 	whole := nested(1, be32(2, 7))
 	for n := range len(whole) {
-		if v := nfnetlink.Find(nfnetlink.Find(whole[:n], 1), 2); v != nil {
+		if v := nlattr.Find(nlattr.Find(whole[:n], 1), 2); v != nil {
 			t.Errorf("%d bytes: %x", n, v)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"replypath/marks/nfnetlink"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 
@@ -117,8 +118,8 @@ func (s set) dump() request {
 
 // keys calls each with the keys of a listing's message, field by field.
 func (s set) keys(attributes []byte, each func(fields [][]byte)) {
-	for _, element := range nfnetlink.Attributes(nfnetlink.Find(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
-		key := nfnetlink.Find(nfnetlink.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
+	for _, element := range nlattr.All(nlattr.Find(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+		key := nlattr.Find(nlattr.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
 		if len(key) != 4*int(s.words()) {
 			continue
 		}
