@@ -2,6 +2,7 @@
 PREFIX      = /usr/local
 ZSH         = $(PREFIX)/share/zsh/site-functions
 BINARY      = .build/replypath
+TESTED      = .build/test/replypath
 FUZZTIME    = 30s
 COUNT       = 6
 TIME        = 10m
@@ -33,20 +34,23 @@ demo: build
 	@CGO_ENABLED=0 go build -trimpath -o .build/demo ./test/demo
 	@.build/demo -replypath .build/replypath
 
+# The packages of the program are tested with the race detector; those that send packets run the program itself, built once.
 test: needs
-	go test -race -shuffle=on -timeout 20m ./...
+	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath
+	go test -race -shuffle=on -timeout 20m $$(go list ./... | grep -v replypath/test/)
+	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -shuffle=on -timeout 20m ./test/...
 
 chaos: needs
-	REPLYPATH_CHAOS=$(TIME) go test -race -count=1 -timeout 0 -v -run TestChaosEndsInOrder ./test
+	REPLYPATH_CHAOS=$(TIME) go test -count=1 -timeout 0 -v -run TestServiceRecoversFromRandomDisturbances ./test/service
 
 check:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
 	go vet ./...
 	go vet -tags boot,qemu ./test/boot
-	go vet -tags modules ./test
+	go vet -tags modules ./test/...
 	go run $(STATICCHECK) -checks all ./...
 	go run $(STATICCHECK) -checks all -tags boot,qemu ./test/boot
-	go run $(STATICCHECK) -checks all -tags modules ./test
+	go run $(STATICCHECK) -checks all -tags modules ./test/...
 	go mod tidy -diff
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
@@ -72,17 +76,17 @@ bench-go:
 
 # What the service costs when nothing happens, with 31 uplinks, over a minute.
 bench-idle: needs
-	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test
+	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test/perf
 
 # What 64 probes cost that ask five times per second, when all are answered and when none is. It fails when a kind breaks its
 # bound, as bench-idle does; with REPLYPATH_ASK=10m it shows that memory stays flat.
 bench-asking: REPLYPATH_ASK ?= 20s
 bench-asking: needs
-	REPLYPATH_ASK=$(REPLYPATH_ASK) go test -count=1 -run '^$$' -bench Asking -benchtime 1x ./test
+	REPLYPATH_ASK=$(REPLYPATH_ASK) go test -count=1 -run '^$$' -bench Probes -benchtime 1x ./test/probes ./test/perf
 
 # How long one proof of 31 uplinks in both families takes, against its bound.
 bench-proof: needs
-	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test
+	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
 
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
@@ -148,9 +152,9 @@ test-boot: packages $(IMAGE)
 	rm -rf .build/next
 	$(MAKE) -s package ARCH=$(DEBARCH) FORMAT=deb VERSION=9.9.9 PACKAGES=.build/next ZSH=/usr/share/zsh/vendor-completions
 	$(if $(QEMU),@.ci/needs qemu && $(MAKE) $(IMAGE)-kernel)
-	$(if $(QEMU),CGO_ENABLED=0 go test -c -tags modules -o .build/modules.test ./test)
+	$(if $(QEMU),mkdir -p .build/modules && CGO_ENABLED=0 go test -c -tags modules -o .build/modules/ ./test/reply ./test/doctor)
 	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$(DEBARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
-	  REPLYPATH_MODULES=$(CURDIR)/.build/modules.test REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
+	  REPLYPATH_MODULES=$(CURDIR)/.build/modules REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
 	  CGO_ENABLED=0 go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
 
 # The Debian that is booted, for qemu with a kernel of its own. It is kept, also from one checkout to the next.

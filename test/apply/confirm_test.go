@@ -1,0 +1,150 @@
+package apply
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// awaitNoTable waits until the kernel has no rule for the table any more.
+func awaitNoTable(b *box.Box, table string) {
+	b.T.Helper()
+	late := time.After(20 * time.Second)
+	for strings.Contains(b.Gateway.Run("ip", "rule"), "lookup "+table) {
+		select {
+		case <-late:
+			b.T.Fatalf("table %s is still looked up:\n%s", table, b.Gateway.Run("ip", "rule"))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func wantTableLookedUp(b *box.Box, table string) {
+	b.T.Helper()
+	if rules := b.Gateway.Run("ip", "rule"); !strings.Contains(rules, "lookup "+table) {
+		b.T.Errorf("table %s is not looked up:\n%s", table, rules)
+	}
+}
+
+// withAndWithoutService runs a test once where nothing but the program itself sees to a deadline, and once where the
+// service does. Uplinks 0 and 1 are in force; what lies between the deadlines and the checks before them is patience.
+func withAndWithoutService(t *testing.T, test func(t *testing.T, b *box.Box)) {
+	for name, begin := range map[string]func(b *box.Box){
+		"by the program": (*box.Box).Apply,
+		"by the service": func(b *box.Box) { b.Start() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := box.New(t, world.ISPs(t, 3))
+			t.Cleanup(func() { awaitGuards(b) })
+			b.Configure(b.Uplinks[0], b.Uplinks[1])
+			begin(b)
+			test(t, b)
+		})
+	}
+}
+
+// awaitGuards waits until nobody sees to a deadline of the box's any more: the last to do so still writes to its folder.
+func awaitGuards(b *box.Box) {
+	box.Eventually(b.T, time.Minute, "the guards have ended", func() bool {
+		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		return !slices.ContainsFunc(files, func(file string) bool {
+			line, _ := os.ReadFile(file)
+			return bytes.Contains(line, []byte("\x00guard\x00")) && bytes.Contains(line, []byte(b.Dir))
+		})
+	})
+}
+
+func TestUnconfirmedApplyIsRolledBack(t *testing.T) {
+	withAndWithoutService(t, func(t *testing.T, b *box.Box) {
+		b.Configure(b.Uplinks[0], b.Uplinks[2])
+		b.Must(0, "apply", "--confirm", "8s")
+		wantTableLookedUp(b, "8203")
+		awaitNoTable(b, "8203")
+		b.Configure(b.Uplinks[0], b.Uplinks[1])
+		b.AwaitInSync()
+		if r := b.Must(1, "confirm"); !strings.Contains(r.Stderr, "no change waits") {
+			t.Errorf("a confirmation that comes too late: %s", r)
+		}
+	})
+}
+
+func TestConfirmedApplyStays(t *testing.T) {
+	withAndWithoutService(t, func(t *testing.T, b *box.Box) {
+		b.Configure(b.Uplinks[0], b.Uplinks[2])
+		b.Must(0, "apply", "--confirm", "30s")
+		b.Must(0, "confirm")
+		b.Must(1, "confirm")
+		// What a later change goes back to is what was confirmed.
+		b.Configure(b.Uplinks...)
+		b.Must(0, "apply", "--confirm", "4s")
+		awaitNoTable(b, "8202")
+		wantTableLookedUp(b, "8203")
+	})
+}
+
+func TestConfirmDeadlineSurvivesServiceRestart(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.ISPs(t, 3))
+	b.Configure(b.Uplinks[0], b.Uplinks[1])
+	s := b.Start()
+	b.Configure(b.Uplinks[0], b.Uplinks[2])
+	b.Must(0, "apply", "--confirm", "12s")
+	s.Kill()
+	s = b.Start()
+	wantTableLookedUp(b, "8203")
+	awaitNoTable(b, "8203")
+	wantTableLookedUp(b, "8202")
+	s.Kill()
+	s = b.Start()
+	wantTableLookedUp(b, "8202")
+	b.Must(0, "reload") // somebody asks for it all the same
+	wantTableLookedUp(b, "8203")
+	s.Stop()
+}
+
+func TestFirstUnconfirmedApplyIsRolledBackToNothing(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	b.Must(0, "apply", "--confirm", "1s")
+	awaitNoTable(b, "8201")
+	b.Must(3, "plan")
+	b.Must(2, "apply", "--confirm", "10ms")
+	b.Must(2, "apply", "--confirm", "0s")
+}
+
+func TestRollbackFindsARelativeStateDirectory(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	cmd := b.Gateway.Command(t.Context(), b.Program, "apply", "--confirm", "1s", "--config", b.Config, "--state", "state")
+	cmd.Dir = b.Dir
+	if r := b.RunCommand(cmd); r.Status != 0 {
+		t.Fatal(r)
+	}
+	awaitNoTable(b, "8201")
+}
+
+// TestRollbackRetriesUntilItSucceeds lets it fail to lock the host until it has tried in vain.
+func TestRollbackRetriesUntilItSucceeds(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	b.Must(0, "apply", "--confirm", "1s")
+	locks, err := filepath.Glob(filepath.Join(b.Dir, "state", "*.lock"))
+	if err != nil || len(locks) != 1 {
+		t.Fatalf("locks: %v, %v", locks, err)
+	}
+	if err := errors.Join(os.Remove(locks[0]), os.Mkdir(locks[0], 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	wantTableLookedUp(b, "8201")
+	if err := os.Remove(locks[0]); err != nil {
+		t.Fatal(err)
+	}
+	awaitNoTable(b, "8201")
+}

@@ -1,0 +1,85 @@
+package apply
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+func TestPlanWarnsOfForeignRulesAndDisruptions(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	b.Apply()
+	b.Gateway.Run("ip", "rule", "add", "not", "fwmark", "51820", "table", "51820")
+	b.Gateway.Run("ip", "rule", "add", "table", "main", "suppress_prefixlength", "0")
+	r := b.Must(0, "plan")
+	for _, rule := range []string{"not from all fwmark 0xca6c/0xffffffff lookup 51820", "from all lookup main suppress_prefixlength 0"} {
+		if !strings.Contains(r.Stderr, rule) {
+			t.Errorf("the rule %q is not named: %s", rule, r)
+		}
+	}
+	b.Gateway.Run("ip", "rule", "del", "priority", "1998")
+	b.Gateway.Run("ip", "rule", "del", "priority", "1999")
+	text, err := os.ReadFile(b.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Write(strings.NewReplacer("id = 1", "id = 2", "id = 2", "id = 1").Replace(string(text)))
+	if r := b.Must(3, "plan"); !strings.Contains(r.Stdout, "# warning: open connections that came in by eth0 wear the mark 0x100") {
+		t.Errorf("swapped ids: %s", r)
+	}
+}
+
+func TestUndeletableChainDoesNotBlockRepairs(t *testing.T) {
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		t.Parallel()
+		b := box.New(t, world.TwoISPs(t), backend)
+		s := b.Start()
+		for _, family := range []int{4, 6} {
+			b.FamilyShell(family, "IPT -N REPLYPATH-OLD; IPT -A FORWARD -j REPLYPATH-OLD; IPT -F REPLYPATH-PRE")
+		}
+		s.AwaitNotify("somebody else jumps to a chain of ours")
+		for _, family := range []int{4, 6} {
+			box.Eventually(t, time.Minute, "the chain is whole again", func() bool {
+				return strings.Contains(b.Iptables(family, "-w", "-t", "mangle", "-S", "REPLYPATH-PRE"), "--restore-mark")
+			})
+			b.FamilyShell(family, "IPT -D FORWARD -j REPLYPATH-OLD")
+		}
+		b.AwaitInSync()
+	})
+}
+
+func TestFlushWithoutStateAndBesideForeignJumps(t *testing.T) {
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		t.Parallel()
+		b := box.New(t, world.TwoISPs(t), backend)
+		b.Apply()
+		if err := os.RemoveAll(filepath.Join(b.Dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		b.Iptables(4, "-t", "mangle", "-A", "FORWARD", "-j", "REPLYPATH-PRE")
+		if r := b.Must(1, "flush"); !strings.Contains(r.Stderr, "somebody else jumps to a chain of ours") || !strings.Contains(r.Stderr, "-save -t mangle") {
+			t.Errorf("flush does not say what is in its way: %s", r)
+		}
+		if left := b.Iptables(4, "-t", "mangle", "-S"); strings.Contains(left, "-A REPLYPATH-") || strings.Contains(left, "-A PREROUTING") {
+			t.Errorf("more is left than the chains that are jumped to:\n%s", left)
+		}
+		if rules := b.Gateway.Run("ip", "rule"); strings.Contains(rules, "lookup 82") {
+			t.Errorf("rules are left:\n%s", rules)
+		}
+		b.Iptables(4, "-t", "mangle", "-D", "FORWARD", "-j", "REPLYPATH-PRE")
+		for _, link := range []string{"eth0", "eth1"} {
+			if r := b.Must(0, "flush"); !strings.Contains(r.Stderr, link+" is in our link group") {
+				t.Errorf("what is left is not named: %s", r)
+			}
+		}
+		if left := b.Iptables(4, "-t", "mangle", "-S"); strings.Contains(left, "REPLYPATH") {
+			t.Errorf("chains are left:\n%s", left)
+		}
+	})
+}

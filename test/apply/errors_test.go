@@ -1,0 +1,148 @@
+package apply
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// wantRefused wants each command to fail with these words in what it says, and to have changed nothing.
+func wantRefused(b *box.Box, t *testing.T, run func(args ...string) box.Result, commands []string, words ...string) {
+	t.Helper()
+	before := box.TakeSnapshot(b.Gateway)
+	for _, command := range commands {
+		r := run(command)
+		if r.Status != 1 {
+			t.Errorf("%s: want exit 1, got %s", command, r)
+		}
+		for _, word := range words {
+			if !strings.Contains(r.Stderr, word) {
+				t.Errorf("%s does not say %q: %s", command, word, r)
+			}
+		}
+		before.WantSame(t, command, b.Gateway)
+	}
+}
+
+func TestWithoutPrivilege(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	nobody := func(args ...string) box.Result {
+		cmd := b.Command(t.Context(), args...)
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+		return b.RunCommand(cmd)
+	}
+	for path, mode := range map[string]os.FileMode{b.Config: 0o644, b.Dir: 0o755, filepath.Dir(b.Dir): 0o755} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantRefused(b, t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	for _, command := range []string{"check", "init", "version"} {
+		if r := nobody(command); r.Status != 0 {
+			t.Errorf("%s needs no privilege: %s", command, r)
+		}
+	}
+	b.Apply()
+	wantRefused(b, t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	b.Start()
+	for _, command := range []string{"status", "reload"} {
+		r := nobody(command)
+		if r.Status != 1 || strings.Contains(r.Stderr, "does not run") || !strings.Contains(r.Stderr, "run it with sudo") {
+			t.Errorf("beside a service that runs: %s: %s", command, r)
+		}
+	}
+}
+
+func TestWithoutIptables(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name     string
+		commands []string
+		setting  string
+		words    []string
+	}{
+		{"none at all", nil, `backend = "auto"`, []string{"iptables: not found", "install the package iptables"}},
+		{"only those of IPv4", []string{"iptables-nft"}, `backend = "auto"`, []string{"IPv6", "ip6tables", "install the package iptables"}},
+		{"only legacy, and nft is asked for", []string{"iptables-legacy", "ip6tables-legacy"}, `backend = "nft"`,
+			[]string{`"nft"`, "install the package iptables", `backend = "auto"`}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := box.New(t, world.TwoISPs(t), c.setting)
+			wantRefused(b, t, b.WithCommandsIn(box.CommandFolder(t, c.commands...)), []string{"plan", "apply"}, c.words...)
+		})
+	}
+	t.Run("those with a backend in their name are enough", func(t *testing.T) {
+		for _, backend := range []string{"nft", "legacy"} {
+			b := box.New(t, world.TwoISPs(t))
+			run := b.WithCommandsIn(box.CommandFolder(t, "iptables-"+backend, "ip6tables-"+backend))
+			if r := run("apply"); r.Status != 0 {
+				t.Errorf("only %s: %s", backend, r)
+			}
+			if r := run("plan"); r.Status != 0 {
+				t.Errorf("only %s: %s", backend, r)
+			}
+		}
+	})
+	t.Run("one without its restore command", func(t *testing.T) {
+		b := box.New(t, world.TwoISPs(t))
+		dir := box.CommandFolder(t, "iptables-nft", "ip6tables-nft")
+		os.Remove(filepath.Join(dir, "iptables-nft-restore"))
+		wantRefused(b, t, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-nft-restore: not found", "install the package iptables")
+	})
+	t.Run("one whose restore command is of the other backend", func(t *testing.T) {
+		b := box.New(t, world.TwoISPs(t))
+		dir := box.CommandFolder(t, "iptables", "ip6tables")
+		os.Remove(filepath.Join(dir, "iptables-restore"))
+		os.Symlink(filepath.Join(dir, "xtables-legacy-multi"), filepath.Join(dir, "iptables-restore"))
+		wantRefused(b, t, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-restore", "legacy", "nft", "update-alternatives --config iptables")
+	})
+}
+
+func TestReadOnlySysctls(t *testing.T) {
+	t.Parallel()
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		b := box.New(t, world.TwoISPs(t), backend)
+		box.LegacyTable(b.Gateway)
+		wantRefused(b, t, b.InMountNamespace("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"), []string{"apply"},
+			"sysctl -w", "read-only file system")
+	})
+}
+
+func TestUnusableStateIsRefused(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	state := filepath.Join(b.Dir, "state")
+	if err := os.WriteFile(state, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(b, t, b.Run, []string{"apply", "flush"}, state, "not a directory")
+	os.Remove(state)
+	b.Apply()
+	found, err := filepath.Glob(filepath.Join(state, "found-*.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("files of values found: %v, %v", found, err)
+	}
+	for _, garbage := range []string{"", "garbage", `{"tunables": 7}`, `[{"name": "net.ipv4.ip_forward"}]`} {
+		if err := os.WriteFile(found[0], []byte(garbage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantRefused(b, t, b.Run, []string{"plan", "apply", "flush"}, found[0], "delete it")
+	}
+}
+
+func TestFailedOutputExitsWithOne(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	for _, command := range [][]string{{"plan"}, {"plan", "--json"}} {
+		if r := b.InMountNamespace("exec >/dev/full")(command...); r.Status != 1 || !strings.Contains(r.Stderr, "no space left on device") {
+			t.Errorf("%s: %s", command, r)
+		}
+	}
+}

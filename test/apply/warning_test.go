@@ -1,0 +1,76 @@
+package apply
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// With only the service's interface listed, main's own way to the client wins over the reply path: that cannot be put
+// right without being told which side of the host the other interface is on, so it must be said.
+func TestPlanWarnsOfAnUnlistedInterface(t *testing.T) {
+	for what, noDefault := range map[string]bool{"with a default route": false, "without default route": true} {
+		t.Run(what, func(t *testing.T) {
+			b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: noDefault}.Build(t, 2, world.Options{}))
+			management, service := b.Uplinks[0], b.Uplinks[1]
+			b.KnowClientBy(management)
+			b.Configure(service)
+			warned(b, t, 3, true)
+			b.Must(0, "apply")
+			warned(b, t, 0, true)
+			b.Settings = []string{`inside = ["eth0"]`}
+			b.Configure(service)
+			warned(b, t, 0, false)
+			b.Settings = nil
+			b.Configure(management, service)
+			warned(b, t, 3, false)
+			b.Apply()
+			warned(b, t, 0, false)
+		})
+	}
+}
+
+// warned wants plan to end with the status, and to name eth0 and both remedies, or nothing.
+func warned(b *box.Box, t *testing.T, status int, want bool) {
+	t.Helper()
+	r := b.Must(status, "plan")
+	output := ""
+	for line := range strings.Lines(r.Stdout + r.Stderr) {
+		if strings.Contains(line, "warning:") {
+			output += line
+		}
+	}
+	if !want {
+		if output != "" {
+			t.Errorf("plan warns: %s", output)
+		}
+		return
+	}
+	for _, word := range []string{"eth0 is neither", "203.0.113.0/24", `[uplinks.NAME] with interface = "eth0"`, `inside = ["eth0"]`} {
+		if !strings.Contains(output, word) {
+			t.Errorf("plan's warning does not contain %q: %s", word, r)
+		}
+	}
+}
+
+// What the warning says comes true: the client that main knows by the interface that is not listed is not heard by the
+// other, and is as soon as both are listed.
+func TestUnlistedInterfaceBreaksRepliesAsWarned(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
+	management, service := b.Uplinks[0], b.Uplinks[1]
+	b.KnowClientBy(management)
+	b.Gateway.ServeTCP(box.ServedPort)
+	b.Configure(service)
+	b.Must(0, "apply")
+	q := box.NewRequest(world.KindTCP, service.Addr4)
+	q.Timeout = 300 * time.Millisecond
+	if a := b.Client.Send(q); a.OK {
+		t.Errorf("with one uplink listed: %v", a)
+	}
+	b.Configure(management, service)
+	b.Apply()
+	b.RecordEgress().WantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP})
+}

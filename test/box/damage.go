@@ -1,0 +1,33 @@
+package box
+
+import (
+	"strings"
+)
+
+// The gateways and prefixes in which the two families differ.
+var FamilyWords = map[int]*strings.Replacer{
+	4: strings.NewReplacer("RESTORE", Restore4, "IPT", "%s", "IP", "ip -4", "SYSCTL", "net.ipv4.fwmark_reflect", "ANY", "203.0.113.0/24",
+		"VIA", "192.0.2.1", "OTHER", "192.0.2.9", "FROM", "192.0.2.2", "NET", "192.0.2.0/24"),
+	6: strings.NewReplacer("RESTORE", Restore6, "IPT", "%s", "IP", "ip -6", "SYSCTL", "net.ipv6.fwmark_reflect", "ANY", "2001:db8:c::/64",
+		"VIA", "fe80::1", "OTHER", "fe80::9", "FROM", "2001:db8:b::2", "NET", "2001:db8:b::/64"),
+}
+
+const (
+	Restore4 = "ip rule add priority 32766 lookup main protocol 2; ip rule add priority 32767 lookup default protocol 2"
+	Restore6 = "ip -6 rule add priority 32766 lookup main protocol 2"
+	MarkRule = "priority 2003 fwmark 0x200/0x1f00 lookup 8202 protocol 82"
+	wayOut   = "default via VIA dev eth1 src FROM table 8202"
+)
+
+// FamilyShell runs lines of shell on the gateway, with the family's words.
+func (b *Box) FamilyShell(family int, text string) {
+	b.T.Helper()
+	text = strings.ReplaceAll(FamilyWords[family].Replace(text), "%s", b.IptablesName(family)+" -w -t mangle")
+	b.Gateway.Run("sh", "-ec", text)
+}
+
+// IgnoringErrors commands go on when one fails: ip(8) lists and then deletes, and gives up over what the service has changed
+// in between. What a flush that gave up has left is there to be added again.
+func IgnoringErrors(commands string) string {
+	return strings.ReplaceAll(commands, ";", " || :;") + " || :"
+}

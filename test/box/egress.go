@@ -1,0 +1,155 @@
+package box
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// Egress watches the wires of all uplinks, and says afterwards by which of them the answers left.
+type Egress struct {
+	*Box
+	Wires []*world.Recorder
+}
+
+func (b *Box) RecordEgress() *Egress {
+	p := &Egress{Box: b}
+	for _, u := range b.Uplinks {
+		p.Wires = append(p.Wires, u.Wire.Record())
+	}
+	return p
+}
+
+// RepliesFrom tells whether a packet on an ISP's end is an answer of the gateway's, from that address to a client.
+func RepliesFrom(from netip.Addr) func(world.Packet) bool {
+	return func(p world.Packet) bool {
+		discovery := p.Proto == world.ICMPv6 && p.ICMPType >= 133 && p.ICMPType <= 137
+		return p.Dir == world.In && p.From(from) && !discovery
+	}
+}
+
+// WantSymmetric wants at least n answers from the address by the uplink, and none by another.
+func (p *Egress) WantSymmetric(t *testing.T, u *world.Uplink, from netip.Addr, n int) {
+	t.Helper()
+	for i, wire := range p.Wires {
+		left := wire.Count(RepliesFrom(from))
+		switch {
+		case i == u.Index && left < n:
+			t.Errorf("%d answers from %s left by %s, of at least %d", left, from, u.Link.Name, n)
+		case i != u.Index && left != 0:
+			t.Errorf("%d answers from %s strayed: they left by eth%d", left, from, i)
+		}
+	}
+}
+
+// Settled waits until the recorders have seen everything that was sent before, and gives what empties them.
+func (p *Egress) Settled() (reset func()) {
+	p.Settle()
+	return func() {
+		for _, wire := range p.Wires {
+			wire.Reset()
+		}
+	}
+}
+
+// NewRequest is of a kind that serve has an answer for.
+func NewRequest(kind world.Kind, to netip.Addr) world.Request {
+	port := uint16(ServedPort)
+	if kind == world.KindClosedTCP || kind == world.KindClosedUDP {
+		port = ClosedPort
+	}
+	return world.Request{Kind: kind, To: netip.AddrPortFrom(to, port)}
+}
+
+const (
+	ServedPort = 7000
+	ClosedPort = 7999
+)
+
+// ServeAll answers every kind of question.
+func ServeAll(h *world.Host) {
+	h.ServeTCP(ServedPort)
+	h.ServeUDP(ServedPort, world.Pktinfo)
+	h.ServeUDPLite(ServedPort)
+	h.ServeRaw()
+	h.ServeSCTP(ServedPort)
+}
+
+// DnatKinds are the kinds of questions that a DNAT rule for a whole address passes on, and which the host behind it
+// answers in a way that comes back translated.
+var DnatKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP, world.KindSCTP}
+
+// WantRepliesFromAll asks every kind of question at both addresses of every uplink, and wants every answer by its ingress.
+func (p *Egress) WantRepliesFromAll(t *testing.T, client *world.Host, kinds []world.Kind) {
+	t.Helper()
+	for _, u := range p.Uplinks {
+		for _, to := range u.Addrs() {
+			WantReplies(t, client, to, kinds)
+		}
+	}
+	defer p.Settled()()
+	for _, u := range p.Uplinks {
+		for _, to := range u.Addrs() {
+			p.WantSymmetric(t, u, to, len(kinds))
+		}
+	}
+}
+
+// WantReplies asks every kind of question at one address of an uplink.
+func (p *Egress) WantReplies(t *testing.T, client *world.Host, u *world.Uplink, to netip.Addr, kinds []world.Kind) {
+	t.Helper()
+	WantReplies(t, client, to, kinds)
+	defer p.Settled()()
+	p.WantSymmetric(t, u, to, len(kinds))
+}
+
+func WantReplies(t *testing.T, client *world.Host, to netip.Addr, kinds []world.Kind) {
+	t.Helper()
+	for _, kind := range kinds {
+		if a := client.Send(NewRequest(kind, to)); !a.OK {
+			t.Errorf("%s to %s: %v", kind, to, a)
+		}
+	}
+}
+
+// Conditions are hosts that replies must find their way on.
+type Conditions struct {
+	RpFilter  int
+	NoDefault bool
+}
+
+func (c Conditions) String() string {
+	if c.NoDefault {
+		return fmt.Sprintf("rp_filter %d without default route in main", c.RpFilter)
+	}
+	return fmt.Sprintf("rp_filter %d", c.RpFilter)
+}
+
+func EachCondition(t *testing.T, test func(t *testing.T, c Conditions)) {
+	for _, rp := range []int{0, 1, 2} {
+		for _, noDefault := range []bool{false, true} {
+			c := Conditions{rp, noDefault}
+			t.Run(c.String(), func(t *testing.T) { test(t, c) })
+		}
+	}
+}
+
+// Build makes a world of n uplinks under these conditions.
+func (c Conditions) Build(t *testing.T, n int, options world.Options) *world.Internet {
+	t.Helper()
+	options.NoDefault = c.NoDefault
+	w := world.ISPs(t, n, options)
+	w.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", fmt.Sprint(c.RpFilter))
+	return w
+}
+
+// WatchClient watches the client's links: packets there have neither tags nor ciphers. The ISPs let pass what strays.
+func (b *Box) WatchClient() *Egress {
+	p := &Egress{Box: b}
+	for _, u := range b.Uplinks {
+		p.Wires = append(p.Wires, u.ClientLink.Record())
+	}
+	return p
+}

@@ -1,0 +1,63 @@
+package box
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// seedVariable replays what a test did by chance.
+const seedVariable = "REPLYPATH_SEED"
+
+// SeededRand are chance that can be replayed: the test says how.
+func SeededRand(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text, ok := os.LookupEnv(seedVariable); ok {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("%s: %v", seedVariable, err)
+		}
+	}
+	t.Logf("replay: %s=%d", seedVariable, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// Durations are measurements of the same thing.
+type Durations []time.Duration
+
+// Percentile is the smallest measurement that so many percent are not above.
+func (d Durations) Percentile(p int) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(d))
+	return sorted[max(0, (len(sorted)*p+99)/100-1)]
+}
+
+// String has the figures that say most.
+func (d Durations) String() string {
+	return fmt.Sprintf("%d measured: p50 %s, p99 %s, max %s", len(d), RoundDuration(d.Percentile(50)), RoundDuration(d.Percentile(99)), RoundDuration(d.Percentile(100)))
+}
+
+func RoundDuration(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+
+// Eventually asks again and again, and says how long it took; it fails when that is longer than the bound.
+func Eventually(t *testing.T, bound time.Duration, condition string, done func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for !done() {
+		if time.Since(began) > bound {
+			t.Fatalf("after %s still not: %s", bound, condition)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// EventualTimeout bounds on any machine what must happen at last; how soon is for the bench.
+const EventualTimeout = 30 * time.Second

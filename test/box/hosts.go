@@ -1,0 +1,45 @@
+package box
+
+import (
+	"net/netip"
+
+	"replypath/test/world"
+)
+
+// KnowClientBy gives main a specific route to the client's network.
+func (b *Box) KnowClientBy(u *world.Uplink) {
+	b.T.Helper()
+	b.Gateway.AddRoute(world.Route{To: netip.PrefixFrom(b.Client4, 24).Masked(), Via: u.Router4, Link: u.Link})
+	b.Gateway.AddRoute(world.Route{To: netip.PrefixFrom(b.Client6, 64).Masked(), Via: u.RouterLL, Link: u.Link})
+}
+
+// Dead makes the ISP take everything and pass on nothing.
+func Dead(u *world.Uplink, is bool) {
+	value := map[bool]string{true: "0", false: "1"}[is]
+	u.ISP.SetSysctl("net.ipv4.ip_forward", value)
+	u.ISP.SetSysctl("net.ipv6.conf.all.forwarding", value)
+}
+
+// Forward translates every question at an uplink's address to a host inside.
+func (b *Box) Forward(to4, to6 netip.Addr) {
+	b.T.Helper()
+	for _, u := range b.Uplinks {
+		b.Iptables(4, "-t", "nat", "-A", "PREROUTING", "-d", u.Addr4.String(), "-j", "DNAT", "--to", to4.String())
+		b.Iptables(6, "-t", "nat", "-A", "PREROUTING", "-d", u.Addr6.String(), "-j", "DNAT", "--to", to6.String())
+	}
+}
+
+func (b *Box) ClientAddr(to netip.Addr) netip.Addr {
+	if to.Is4() {
+		return b.Client4
+	}
+	return b.Client6
+}
+
+// AddLink adds a link as ip(8) is told, and sets it up.
+func AddLink(h *world.Host, name string, what ...string) *world.Link {
+	h.Run("ip", append([]string{"link", "add", "name", name}, what...)...)
+	l := h.Link(name)
+	l.Up()
+	return l
+}

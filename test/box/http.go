@@ -1,0 +1,48 @@
+package box
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"replypath/test/world"
+)
+
+// Through connects from a host.
+func Through(from *world.Host) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
+		var d net.Dialer
+		from.Do(func() { c, err = d.DialContext(ctx, network, address) })
+		return c, err
+	}}
+}
+
+// Over gives the code and the body of an answer over HTTP; the code 0: there was none. It asks from the host.
+func Over(t *testing.T, from *world.Host, url string, header ...string) (int, string) {
+	t.Helper()
+	return Get(t, Through(from), url, header...)
+}
+
+// Get is over, by a transport of one's own.
+func Get(t *testing.T, by *http.Transport, url string, header ...string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	answer, err := (&http.Client{Transport: by}).Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return answer.StatusCode, string(body)
+}

@@ -1,0 +1,47 @@
+package box
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// CpuTicks is the time of a process on the CPU, its children's too, in ticks.
+func CpuTicks(tb testing.TB, pid int) (total int) {
+	tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	for _, field := range strings.Fields(rest)[11:15] { // utime, stime, cutime, cstime
+		var n int
+		if _, err := fmt.Sscan(field, &n); err != nil {
+			tb.Fatal(err)
+		}
+		total += n
+	}
+	return total
+}
+
+// Resident is the memory of a process, in KiB.
+func Resident(tb testing.TB, pid int) int { tb.Helper(); return Memory(tb, pid, "VmRSS:") }
+
+// Memory is one of the figures of a process's, in KiB (proc_pid_status(5)).
+func Memory(tb testing.TB, pid int, which string) int {
+	tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, which); ok {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return n
+		}
+	}
+	tb.Fatal("no " + which)
+	return 0
+}

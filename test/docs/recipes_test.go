@@ -1,0 +1,176 @@
+package docs
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"replypath/etc"
+	"replypath/test/box"
+	"replypath/test/house"
+	"replypath/test/world"
+)
+
+// recipeRun is a scene that is played.
+type recipeRun struct {
+	*box.Box
+	t             *testing.T
+	service       *box.Service
+	tunnel        []string     // the lines of wg0.conf
+	kinds         []world.Kind // of questions that the client asks
+	checks        []func(t *testing.T)
+	healthyBefore bool // also before anything is done
+}
+
+// Each scene is played: its world is built, where the client does not get its answers; what the page says is typed, and
+// what it says one sees is seen; then the client asks again, and every answer leaves by the uplink that was asked.
+func TestRecipesWork(t *testing.T) {
+	all, err := parseScenes(string(etc.Recipes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d scenes", len(all))
+	}
+	for _, s := range all {
+		t.Run(fmt.Sprintf("%s, line %d", s.title, s.line), func(t *testing.T) {
+			c := s.build(t)
+			if c.missesReplies() == c.healthyBefore {
+				t.Errorf("before the recipe the client suffers: %t", !c.healthyBefore)
+			}
+			for _, b := range s.blocks {
+				c.runBlock(b)
+			}
+			c.wantAllReplies()
+		})
+	}
+}
+
+// runBlock does what stands in a block.
+func (c *recipeRun) runBlock(b codeBlock) {
+	c.t.Helper()
+	switch b.language {
+	case "toml":
+		c.Write(strings.Join(b.lines, "\n") + "\n")
+	case "ini":
+		c.tunnel = b.lines
+	case "console":
+		all, err := b.session()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for _, command := range all {
+			c.runTyped(command)
+		}
+	default:
+		c.t.Fatalf("line %d: nobody knows what to do with a block of %q", b.line, b.language)
+	}
+}
+
+// runTyped types a command. While the service runs, what one sees may take it a moment.
+func (c *recipeRun) runTyped(command typedCommand) {
+	c.t.Helper()
+	switch strings.Join(command.command, " ") {
+	case "systemctl enable --now replypath":
+		c.service = c.Start()
+		return
+	case "wg-quick up wg0":
+		c.tunnelUp()
+		return
+	case "wg-quick down wg0":
+		c.tunnelDown()
+		return
+	}
+	patience := time.Duration(0)
+	if c.service != nil && command.readOnly() {
+		patience = box.EventualTimeout
+	}
+	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		output, status := c.runWords(command.command)
+		if command.fits(output) && status == command.status {
+			return
+		}
+		if !time.Now().Before(until) {
+			c.t.Errorf("etc/recipes.md, line %d: %s\n%s(exit status %d)\nThe page says:\n%s\n(exit status %d)", command.line,
+				strings.Join(command.command, " "), output, status, strings.Join(command.output, "\n"), command.status)
+			return
+		}
+	}
+}
+
+// readOnly reports whether a command changes nothing, so that it may be typed again.
+func (c typedCommand) readOnly() bool {
+	looking := map[string][]string{
+		"replypath": {"status", "verify", "explain", "check", "plan", "doctor"},
+		"ip":        {"show", "get"},
+	}
+	return slices.ContainsFunc(looking[c.command[0]], func(word string) bool { return slices.Contains(c.command, word) })
+}
+
+// runWords runs a command on the gateway, without a shell.
+func (c *recipeRun) runWords(words []string) (output string, status int) {
+	c.t.Helper()
+	var command *world.Command
+	switch words[0] {
+	case "replypath":
+		command = c.Command(c.t.Context(), words[1:]...)
+	case "ip", "iptables", "ip6tables", "sysctl":
+		command = c.Gateway.Command(c.t.Context(), words[0], words[1:]...)
+	default:
+		c.t.Fatalf("%q is no command of these recipes", words[0])
+	}
+	out, err := command.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		c.t.Fatalf("%s: %v", strings.Join(words, " "), err)
+	}
+	return strings.ReplaceAll(string(out), c.Config, "/etc/replypath/replypath.toml"), command.ProcessState.ExitCode()
+}
+
+// missesReplies reports whether the client misses an answer.
+func (c *recipeRun) missesReplies() bool {
+	var missed atomic.Bool
+	var requested sync.WaitGroup
+	for _, u := range c.Uplinks {
+		for _, to := range u.Addrs() {
+			for _, kind := range c.kinds {
+				requested.Go(func() {
+					q := box.NewRequest(kind, to)
+					q.ExpectTimeout = !c.healthyBefore
+					if a := c.Client.Send(q); !a.OK {
+						missed.Store(true)
+					}
+				})
+			}
+		}
+	}
+	requested.Wait()
+	return missed.Load()
+}
+
+// wantAllReplies wants every answer, and by the uplink that was asked.
+func (c *recipeRun) wantAllReplies() {
+	c.t.Helper()
+	c.RecordEgress().WantRepliesFromAll(c.t, c.Client, c.kinds)
+	for _, ask := range c.checks {
+		ask(c.t)
+	}
+}
+
+func TestRecipesCoverEveryVerifyCause(t *testing.T) {
+	causes := regexp.MustCompile(`(?m)^\s+\w+\s+Cause = "([a-z-]+)"`).FindAllStringSubmatch(house.Text(t, "health"), -1)
+	if len(causes) < 5 {
+		t.Fatalf("only the causes %v", causes)
+	}
+	for _, cause := range causes {
+		if !strings.Contains(string(etc.Recipes), "\n### `"+cause[1]+"`\n") {
+			t.Errorf("the cause %s has no heading", cause[1])
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package doctor
+
+import (
+	"os"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// What others set up in files is seen below another root: the machine's own are not written.
+func TestDoctorReadsHostFiles(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Apply()
+	healthy := b.RunDoctor()
+	cases := []struct {
+		name         string
+		files        map[string]string
+		id, severity string // empty: nothing is found
+		words        []string
+	}{
+		{"networkd that starts at boot", map[string]string{"/etc/systemd/system/multi-user.target.wants/systemd-networkd.service": ""},
+			"networkd-foreign", box.IsWarning, []string{"starts at boot", "ManageForeignRoutes=no"}},
+		{"networkd that runs", map[string]string{"/run/systemd/netif/links/2": ""}, "networkd-foreign", box.IsWarning, []string{"it runs"}},
+		{"networkd told half of it", map[string]string{"/run/systemd/netif/links/2": "", "/etc/systemd/networkd.conf": "[Network]\nManageForeignRoutes=no\n"},
+			"networkd-foreign", box.IsWarning, []string{"/etc/systemd/networkd.conf: ManageForeignRoutes=no"}},
+		{"networkd told otherwise later", map[string]string{"/run/systemd/netif/links/2": "", "/usr/lib/systemd/networkd.conf.d/10.conf": keepForeign,
+			"/etc/systemd/networkd.conf.d/20.conf": "[Network]\nManageForeignRoutes = yes\n"}, "networkd-foreign", box.IsWarning, []string{"20.conf"}},
+		{"networkd told to keep", map[string]string{"/run/systemd/netif/links/2": "", "/usr/lib/systemd/networkd.conf.d/10.conf": keepForeign}, "", "", nil},
+		{"networkd's drop-in hidden", map[string]string{"/run/systemd/netif/links/2": "", "/usr/lib/systemd/networkd.conf.d/10.conf": keepForeign,
+			"/etc/systemd/networkd.conf.d/10.conf": ""}, "networkd-foreign", box.IsWarning, nil},
+		{"nftables.conf of the firewall saved by nft", map[string]string{"/etc/nftables.conf": savedByNFT,
+			"/etc/systemd/system/sysinit.target.wants/nftables.service": ""}, "saved-ruleset", box.IsWarning, []string{"/etc/nftables.conf", "at every boot", "ct mark set ct mark", "5: "}},
+		{"nftables.conf that nothing loads", map[string]string{"/etc/sysconfig/nftables.conf": savedByNFT}, "saved-ruleset", box.IsWarning, []string{"when it is loaded"}},
+		{"an nftables.conf that harms nobody", map[string]string{"/etc/nftables.conf": "flush ruleset\n# ct mark set ct mark\ntable inet filter {}\n"}, "", "", nil},
+		{"iptables saved with ours", map[string]string{"/etc/iptables/rules.v6": "*mangle\n-A PREROUTING -j REPLYPATH-PRE\nCOMMIT\n",
+			"/etc/systemd/system/multi-user.target.wants/netfilter-persistent.service": ""}, "saved-ruleset", box.IsNote, []string{"/etc/iptables/rules.v6", "at every boot"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			whole := b.T
+			b.T = t
+			defer func() { b.T = whole }()
+			if err := os.RemoveAll(b.Root()); err != nil {
+				t.Fatal(err)
+			}
+			for path, text := range c.files {
+				b.WriteRootFile(path, text)
+			}
+			if c.id == "" {
+				wantNewFindings(b, healthy, b.RunDoctor())
+				return
+			}
+			d := b.RunDoctor()
+			b.WantFinding(d, c.severity, c.id, append(c.words, fileRemedies[c.id+" "+c.severity])...)
+			wantNewFindings(b, healthy, d, c.id)
+		})
+	}
+}
+
+// fileRemedies are what is to be done about files.
+var fileRemedies = map[string]string{
+	"networkd-foreign warning": "ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no under [Network] in " + dropIn,
+	"saved-ruleset warning":    "take the tables of iptables out of that file (table ip mangle, table ip6 mangle), or those rules",
+	"saved-ruleset note":       "save the firewall without them: replypath flush, save, replypath apply",
+}
+
+const keepForeign = "[Network]\nManageForeignRoutingPolicyRules=no\nManageForeignRoutes=no\n"
+
+// savedByNFT is what nft(8) makes of rules of iptables.
+const savedByNFT = `#!/usr/sbin/nft -f
+flush ruleset
+table ip mangle {
+	chain REPLYPATH-PRE {
+		ct mark and 0x1f00 != 0x0 counter packets 0 bytes 0 meta mark set ct mark
+	}
+	chain REPLYPATH-NEW {
+		iifname "eth0" counter packets 0 bytes 0 ct mark set ct mark
+	}
+}
+`
+
+func TestDoctorNamesTheFileThatSetsASysctl(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
+	b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
+	b.WriteRootFile("/usr/lib/sysctl.d/50-default.conf", "net.ipv4.conf.*.rp_filter = 2\n-net.ipv4.conf.all.rp_filter\n")
+	b.WriteRootFile("/etc/sysctl.d/60-vpn.conf", "# a VPN wants it\nnet/ipv4/conf/all/src_valid_mark=1\n")
+	d := b.RunDoctor()
+	b.WantFinding(d, box.IsWarning, "src-valid-mark-all", "src_valid_mark = 1, set in /etc/sysctl.d/60-vpn.conf")
+	b.WantFinding(d, box.IsWarning, "rp-filter", "eth1: net.ipv4.conf.eth1.rp_filter = 1, set in /usr/lib/sysctl.d/50-default.conf", "replypath apply")
+	b.WriteRootFile("/etc/sysctl.d/70.conf", "net.ipv4.conf.eth1.rp_filter = 1\n")
+	b.WriteRootFile("/etc/sysctl.d/80.conf", "net.ipv4.conf.*.rp_filter = 0\n") // a name of its own wins over a pattern
+	b.WantFinding(b.RunDoctor(), box.IsWarning, "rp-filter", "set in /etc/sysctl.d/70.conf")
+	if f := b.RunDoctor().Of("src-valid-mark-all"); len(f) != 1 || f[0].Fixable {
+		t.Errorf("what a file sets, and links check by, is not to be changed behind their backs: %+v", f)
+	}
+}

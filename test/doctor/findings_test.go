@@ -1,0 +1,110 @@
+package doctor
+
+import (
+	"fmt"
+	"go/ast"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/test/house"
+)
+
+// findingTests are the tests that make a finding real, of those that are not in a table of symptoms.
+var findingTests = map[string]func(*testing.T){
+	"conntrack-full":        TestDoctorReportsANearlyFullConntrackTable,
+	"iptables-missing":      TestDoctorReportsMissingIptables,
+	"kernel-option":         TestDoctorReportsMissingKernelOptions,
+	"mark-bits-connections": TestDoctorReportsForeignMarksOnConnections,
+	"networkd-foreign":      TestDoctorReadsHostFiles,
+	"probes":                TestDoctorReportsUplinksWithoutProbes,
+	"proof-unavailable":     TestDoctorReportsWildcardUDPServers,
+	"rp-filter-refused":     TestDoctorReportsRPFilterDrops,
+	"same-gateway":          TestDoctorReportsUplinksWithTheSameGateway,
+	"saved-ruleset":         TestDoctorReadsHostFiles,
+	"udp-server":            TestDoctorReportsWildcardUDPServers,
+	"udp-server-unknown":    TestDoctorReportsWildcardUDPServers,
+}
+
+// modulesTestFile is the file with tests of what this kernel may not have: make test-boot QEMU=1 runs them on one that has it.
+const modulesTestFile = "offload_modules_test.go"
+
+// hasTest reports whether a test makes the finding real, here or elsewhere.
+func hasTest(id, modulesTests string) bool {
+	for _, table := range []map[string]findingCase{foreignRuleCases, foreignFirewallCases, sysctlAndLinkCases} {
+		for _, s := range table {
+			if s.id == id {
+				return true
+			}
+		}
+	}
+	return findingTests[id] != nil || strings.Contains(modulesTests, fmt.Sprintf("IsNote, %q", id))
+}
+
+// findingIDs are the names of all kinds of findings that are written in the doctor.
+func findingIDs(t *testing.T) []string {
+	names := map[string]bool{}
+	note := func(s house.Source, value ast.Expr) {
+		switch v := value.(type) {
+		case *ast.BasicLit:
+			names[strings.Trim(v.Value, `"`)] = true
+		case *ast.Ident: // what a function is called with
+		default:
+			t.Errorf("%s: what the finding is called cannot be read", s.At(value))
+		}
+	}
+	for _, s := range house.Sources(t) {
+		if s.Test || !s.Within("cmd/internal/doctor") {
+			continue
+		}
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.KeyValueExpr:
+				if key, is := n.Key.(*ast.Ident); is && key.Name == "ID" {
+					note(s, n.Value)
+				}
+			case *ast.AssignStmt:
+				if field, is := n.Lhs[0].(*ast.SelectorExpr); is && field.Sel.Name == "ID" {
+					note(s, n.Rhs[0])
+				}
+			case *ast.CallExpr:
+				if f, is := n.Fun.(*ast.SelectorExpr); is && f.Sel.Name == "markConflicts" {
+					note(s, n.Args[0])
+				}
+			}
+			return true
+		})
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func TestEveryFindingIsDocumentedAndTested(t *testing.T) {
+	_, told, _ := strings.Cut(house.ReadREADME(t), "## What would break it")
+	told, _, _ = strings.Cut(told, "\n## ")
+	all := findingIDs(t)
+	tests, err := os.ReadFile(modulesTestFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		if !strings.Contains(told, "`"+name+"`") {
+			t.Errorf("the README does not tell of %s", name)
+		}
+		if !hasTest(name, string(tests)) {
+			t.Errorf("no test makes %s real", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| (`.*`) \\|").FindAllStringSubmatch(told, -1) {
+		for name := range strings.SplitSeq(m[1], ", ") {
+			if !slices.Contains(all, strings.Trim(name, "`")) {
+				t.Errorf("the README tells of %s, which there is not", name)
+			}
+		}
+	}
+	if len(all) < 25 {
+		t.Errorf("only %d findings: %s", len(all), all)
+	}
+}

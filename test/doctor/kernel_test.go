@@ -1,0 +1,116 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/house"
+	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelOption is what the kernel must be built with, and what for.
+type kernelOption struct {
+	name, purpose string
+	proof         bool // proofs alone need it
+}
+
+// kernelOptions are those that the doctor looks for.
+func kernelOptions(t *testing.T) (all []kernelOption) {
+	t.Helper()
+	text := house.Text(t, "cmd/internal/doctor")
+	for _, m := range regexp.MustCompile(`\{"(CONFIG_[A-Z0-9_]+)", "(.+)", (true|false)\}`).FindAllStringSubmatch(text, -1) {
+		all = append(all, kernelOption{m[1], m[2], m[3] == "true"})
+	}
+	if len(all) < 10 {
+		t.Fatalf("%d options", len(all))
+	}
+	return all
+}
+
+// A kernel's configuration says "is not set" of what was left out, and nothing at all of what hangs on that.
+func TestDoctorReportsMissingKernelOptions(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Apply()
+	var release unix.Utsname
+	if err := unix.Uname(&release); err != nil {
+		t.Fatal(err)
+	}
+	needed := kernelOptions(t)
+	name := unix.ByteSliceToString(release.Release[:])
+	configured := func(path string, lines map[string]string) box.DoctorReport {
+		var text strings.Builder
+		fmt.Fprintln(&text, "#\n# Automatically generated file; DO NOT EDIT.\n#\nCONFIG_CC_VERSION_TEXT=\"gcc\"\n# CONFIG_WIREGUARD is not set")
+		for _, o := range needed {
+			line, other := lines[o.name]
+			if !other {
+				line = o.name + "=m"
+			}
+			fmt.Fprintln(&text, line)
+		}
+		if err := os.RemoveAll(b.Root()); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteRootFile(path, text.String())
+		return b.RunDoctor()
+	}
+	boot := "/boot/config-" + name
+	healthy := configured(boot, nil)
+	if len(healthy.Of("kernel-option")) > 0 {
+		t.Fatalf("everything is set: %s", healthy)
+	}
+	for _, o := range needed {
+		for _, line := range []string{"# " + o.name + " is not set", ""} {
+			more := wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}), "kernel-option")
+			want := findingCase{severity: box.IsError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel that has it"}
+			if o.proof {
+				want.severity = box.IsNote
+			}
+			for _, f := range more {
+				want.check(t, f)
+			}
+		}
+	}
+	wantNewFindings(b, healthy, configured("/lib/modules/"+name+"/config", map[string]string{"CONFIG_NF_CONNTRACK": ""}), "kernel-option")
+	b.WriteRootFile(boot, "")
+	if d := b.RunDoctor(); len(d.Of("kernel-option")) > 0 {
+		t.Errorf("an empty file tells nothing: %s", d)
+	}
+}
+
+// The machine's own, which all of these tests run on, has all that is needed.
+func TestDoctorReadsTheRunningKernelsConfiguration(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Apply()
+	if d := b.RunDoctor(func(args ...string) box.Result { return b.Run("doctor", "--json") }); len(d.Of("kernel-option")) > 0 {
+		t.Errorf("it has: %s", d)
+	}
+}
+
+func TestDoctorReportsUplinksWithoutProbes(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Apply()
+	want := findingCase{severity: box.IsNote, words: []string{"has no probe: only its gateway is asked, which does not show that the Internet is behind it"}}
+	for n, f := range b.RunDoctor().Of("probes") {
+		want.remedy = fmt.Sprintf(`add [uplinks.isp%d.probes.NAME] with target = "icmp://HOST"`, n)
+		want.check(t, f)
+		text, err := os.ReadFile(b.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(fmt.Sprintf("%s[uplinks.isp%d.probes.client]\ntarget = \"icmp://203.0.113.10\"\n[uplinks.isp%[2]d.probes.client6]\ntarget = \"icmp://[2001:db8:c::10]\"\n", text, n))
+		if left := len(b.RunDoctor().Of("probes")); left != 1-n {
+			t.Errorf("%d uplinks without a probe are left, want %d", left, 1-n)
+		}
+	}
+	if d := b.RunDoctor(); len(d.Findings) > 0 {
+		t.Errorf("nothing is left to be said: %s", d)
+	}
+}

@@ -1,0 +1,115 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// conntrackLine is a connection of the client's to an address of the box, as a line of conntrack -L.
+func conntrackLine(b *box.Box, t *testing.T, to netip.Addr) string {
+	t.Helper()
+	held, err := b.Client.Connect(box.NewRequest(world.KindTCP, to), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(held.Close)
+	line := b.Gateway.Run("conntrack", "-L", "-f", fmt.Sprintf("ipv%d", box.FamilyOf(to)), "-p", "tcp", "--orig-dst", to.String(), "--dport", fmt.Sprint(box.ServedPort))
+	return strings.TrimSpace(line)
+}
+
+// endpointsOf is a connection as two ends, the one that was asked first.
+func endpointsOf(line string) []string {
+	first := map[string]string{}
+	for _, word := range strings.Fields(line) {
+		if key, value, ok := strings.Cut(word, "="); ok && first[key] == "" {
+			first[key] = value
+		}
+	}
+	end := func(address, port string) string {
+		var n uint16
+		fmt.Sscan(first[port], &n)
+		return netip.AddrPortFrom(netip.MustParseAddr(first[address]), n).String()
+	}
+	return []string{"tcp", end("dst", "dport"), end("src", "sport")}
+}
+
+func TestExplainFlowFindsThePastedConnection(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	b.Gateway.ServeTCP(box.ServedPort)
+	b.Apply()
+	for _, to := range b.Uplinks[1].Addrs() {
+		line := conntrackLine(b, t, to)
+		ss := strings.TrimSpace(b.Gateway.Run("ss", fmt.Sprintf("-%d", box.FamilyOf(to)), "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", box.ServedPort)))
+		right := []string{"connection: tcp ", ", ESTABLISHED, forgotten in ", "mark: 0x200, pinned to the uplink isp1", "the way of its answers:",
+			"it leaves by eth1, the uplink isp1, as its mark 0x200 says", "that is right"}
+		for _, words := range [][]string{strings.Fields(line), endpointsOf(line), strings.Fields(ss), {ss}} {
+			b.Explain(t, 0, append([]string{"--flow"}, words...), right...)
+		}
+		b.Explain(t, 1, []string{"--flow", "udp", netip.AddrPortFrom(to, 9).String(), netip.AddrPortFrom(to, 8).String()}, "there is no such connection")
+	}
+	for _, words := range [][]string{{}, {"tcp"}, {"203.0.113.9", "203.0.113.10"}, {"203.0.113.9:1", "[2001:db8::1]:2"}, {"src=x", "dst=y"}} {
+		b.Explain(t, 2, append([]string{"--flow"}, words...))
+	}
+}
+
+func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	b.LAN.ServeTCP(box.ServedPort)
+	b.Forward(b.LAN4, b.LAN6)
+	b.Apply()
+	for i, to := range b.Uplinks[1].Addrs() {
+		inner := []netip.Addr{b.LAN4, b.LAN6}[i]
+		flow := append([]string{"--flow"}, strings.Fields(conntrackLine(b, t, to))...)
+		b.Explain(t, 0, flow, "translated: its answers are tcp "+netip.AddrPortFrom(inner, box.ServedPort).String(), " from "+inner.String()+" iif ",
+			"it leaves by eth1, the uplink isp1, as its mark 0x200 says", "that is right")
+		b.Gateway.Run("ip", fmt.Sprintf("-%d", box.FamilyOf(to)), "rule", "del", "priority", "2003")
+		b.Explain(t, 3, flow, "it leaves by eth0, the uplink isp0, as the table main says", "they STRAY: pinned to isp1, they leave by isp0")
+		b.Explain(t, 3, slices.Concat(flow, []string{"--json"}), `"strays": true`, `"uplink": "isp1"`, `"link": "eth0"`)
+	}
+}
+
+func TestExplainFlowRecognizesOutgoingConnections(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	b.Client.ServeTCP(box.ServedPort)
+	b.Apply()
+	for _, u := range b.Uplinks {
+		from := u.Addrs()[0]
+		held, err := b.Gateway.Connect(world.Request{Kind: world.KindTCP, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(b.ClientAddr(from), box.ServedPort)}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+		line := b.Gateway.Run("conntrack", "-L", "-p", "tcp", "--orig-src", from.String())
+		b.Explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "this host has begun it: the way of its packets",
+			fmt.Sprintf("it leaves by %s, the uplink isp%d", u.Link.Name, u.Index))
+	}
+}
+
+// What has no connection of its own has one in conntrack: datagrams and echoes; and SCTP has.
+func TestExplainFlowFindsEveryProtocol(t *testing.T) {
+	b := box.New(t, world.TwoISPs(t))
+	box.ServeAll(b.Gateway)
+	b.Apply()
+	for kind, protocol := range map[world.Kind]map[int]string{
+		world.KindUDP: {4: "udp", 6: "udp"}, world.KindPing: {4: "icmp", 6: "ipv6-icmp"}, world.KindSCTP: {4: "sctp", 6: "sctp"},
+	} {
+		for _, u := range b.Uplinks {
+			for _, to := range u.Addrs() {
+				family := box.FamilyOf(to)
+				if a := b.Client.Send(box.NewRequest(kind, to)); !a.OK {
+					t.Fatalf("%s to %s: %v", kind, to, a)
+				}
+				line := b.Gateway.Run("conntrack", "-L", "-f", fmt.Sprintf("ipv%d", family), "-p", map[bool]string{true: "icmpv6", false: protocol[family]}[protocol[family] == "ipv6-icmp"], "--orig-dst", to.String())
+				line, _, _ = strings.Cut(line, "\n")
+				b.Explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "connection: "+protocol[family]+" ", fmt.Sprintf("mark: %#x, pinned to the uplink isp%d", (u.Index+1)<<8, u.Index),
+					fmt.Sprintf("it leaves by %s, the uplink isp%d, as its mark", u.Link.Name, u.Index), "that is right")
+			}
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package install
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// installed is what make install puts into DESTDIR with PREFIX=/usr.
+const installed = `644 0:0 /etc/iproute2/rt_protos.d/replypath.conf
+755 0:0 /etc/iproute2/rt_tables.d
+644 0:0 /etc/replypath/replypath.toml.sample
+755 0:0 /etc/replypath/uplinks.d
+755 0:0 /usr/bin/replypath
+644 0:0 /usr/lib/systemd/networkd.conf.d/replypath.conf
+644 0:0 /usr/lib/systemd/system/replypath.service
+644 0:0 /usr/lib/tmpfiles.d/replypath.conf
+644 0:0 /usr/share/bash-completion/completions/replypath
+644 0:0 /usr/share/doc/replypath/CHANGELOG.md
+644 0:0 /usr/share/doc/replypath/LICENSE
+644 0:0 /usr/share/doc/replypath/recipes.md
+644 0:0 /usr/share/doc/replypath/replypath.openrc
+644 0:0 /usr/share/doc/replypath/replypath.procd
+644 0:0 /usr/share/doc/replypath/status.md
+644 0:0 /usr/share/fish/vendor_completions.d/replypath.fish
+644 0:0 /usr/share/man/man5/replypath.toml.5
+644 0:0 /usr/share/man/man7/replypath-recipes.7
+644 0:0 /usr/share/man/man8/replypath.8
+644 0:0 /usr/share/zsh/site-functions/_replypath`
+
+// An image gets its files, whoever builds it, and nothing else is written, also the second time, and by a path that is
+// not from the root.
+func TestInstallIntoAnImage(t *testing.T) {
+	t.Parallel()
+	b := newBuilder(t)
+	image := b.Root + "/srv/an image"
+	relative, err := filepath.Rel(b.place, "/srv/an image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, destination := range []string{"/srv/an image", relative} {
+		b.make("install", "DESTDIR="+destination, "PREFIX=/usr")
+		if diff := cmp.Diff(strings.Split(installed, "\n"), strings.Split(b.listing(image), "\n")); diff != "" {
+			t.Errorf("installed into %s (-want +got):\n%s", destination, diff)
+		}
+	}
+	b.wantNothingElseWritten("/srv/an image/")
+	// The program is all that it needs, and everything speaks of the place where it lies.
+	if out, err := exec.Command("chroot", image, "/usr/bin/replypath", "version").CombinedOutput(); err != nil {
+		t.Errorf("in the bare image: %v\n%s", err, out)
+	}
+	for _, file := range []string{"/usr/lib/systemd/system/replypath.service", "/usr/share/doc/replypath/replypath.openrc", "/usr/share/doc/replypath/replypath.procd"} {
+		text, _ := os.ReadFile(image + file)
+		if !strings.Contains(string(text), "/usr/bin/replypath") || strings.Contains(string(text), "/usr/local") {
+			t.Errorf("%s does not speak of /usr/bin/replypath:\n%s", file, text)
+		}
+	}
+	b.Must("systemctl", "--quiet", "--root=/srv/an image", "enable", "replypath")
+	if to, err := os.Readlink(image + "/etc/systemd/system/multi-user.target.wants/replypath.service"); to != "/usr/lib/systemd/system/replypath.service" {
+		t.Errorf("enabled: %q, %v", to, err)
+	}
+	if err := os.RemoveAll(image + "/etc/systemd"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		b.make("uninstall", "DESTDIR="+relative, "PREFIX=/usr")
+		for line := range strings.Lines(b.listing(image)) {
+			if line[0] != '7' || strings.Contains(line, "replypath") {
+				t.Errorf("left in the image: %s", line)
+			}
+		}
+	}
+	b.wantNothingElseWritten("/srv/an image/")
+}
+
+// pressTab has bash complete a line, as its key does. A function stands for the package bash-completion.
+const pressTab = `. /usr/local/share/bash-completion/completions/replypath
+_get_comp_words_by_ref() { cur=${COMP_WORDS[COMP_CWORD]} prev=replypath words=("${COMP_WORDS[@]}") cword=$COMP_CWORD; }
+COMP_WORDS=(replypath sta) COMP_CWORD=1 COMP_LINE="replypath sta" COMP_POINT=13 COMP_TYPE=9 COMP_KEY=9
+function=$(complete -p replypath)
+function=${function#*-F }
+${function%% *} replypath sta replypath 2>/dev/null
+echo "${COMPREPLY[@]}"`
+
+// On the host itself it goes to /usr/local, where everything is found, and all of it is taken away again, but not what
+// the operator wrote.
+func TestInstallOnTheHostAndUninstall(t *testing.T) {
+	t.Parallel()
+	b := newBuilder(t)
+	b.make("install")
+	before := b.Written()
+	for line := range strings.Lines(strings.ReplaceAll(installed, " /usr/", " /usr/local/")) {
+		mode, place, _ := strings.Cut(strings.TrimSpace(line), " 0:0 ")
+		if info, err := os.Stat(b.Root + place); err != nil || fmt.Sprintf("%o", info.Mode().Perm()) != mode {
+			t.Errorf("%s: %v, %v; want the mode %s", place, info, err, mode)
+		}
+	}
+	if output := b.Must("replypath", "version"); !strings.HasPrefix(output, "replypath ") {
+		t.Errorf("the program says %q", output)
+	}
+	b.Must("systemctl", "--quiet", "enable", "replypath")
+	b.Must("systemctl", "--quiet", "disable", "replypath")
+	if output := b.Must("bash", "-c", pressTab); strings.TrimSpace(output) != "status" {
+		t.Errorf("bash completes to %q", output)
+	}
+
+	own := map[string]string{"/etc/replypath/replypath.toml": "mask = 0xff00\n", "/etc/replypath/uplinks.d/a.toml": "id = 1\n"}
+	for place, text := range own {
+		b.Write(place, text)
+	}
+	b.make("install")
+	b.make("uninstall")
+	b.make("uninstall")
+	for place, text := range own {
+		if got, err := os.ReadFile(b.Root + place); string(got) != text {
+			t.Errorf("%s: %q, %v", place, got, err)
+		}
+	}
+	for _, place := range before {
+		if _, err := os.Stat(b.Root + place); err == nil && strings.Contains(place, "replypath") && !strings.HasPrefix(place, b.place) {
+			t.Errorf("%s is left", place)
+		}
+	}
+	for place := range own {
+		if err := os.Remove(b.Root + place); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.make("uninstall")
+	if _, err := os.Stat(b.Root + "/etc/replypath"); err == nil {
+		t.Error("/etc/replypath is left, with nothing in it")
+	}
+	if !slices.ContainsFunc(before, func(place string) bool { return place == "/usr/local/bin/replypath" }) {
+		t.Errorf("nothing was written: %v", before)
+	}
+}

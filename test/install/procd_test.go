@@ -1,0 +1,106 @@
+package install
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// rcCommon stands for OpenWrt's, which runs a script's functions, and for procd, which is told what to run: it notes what
+// it is told.
+const rcCommon = `
+script=$1 action=${2:-help}
+for name in procd_open_instance procd_set_param procd_close_instance procd_add_reload_trigger; do
+	eval "$name() { echo $name \"\$@\" >>/told; }"
+done
+start_service() { echo "the script has no start_service"; exit 1; }
+. "$script"
+[ "$USE_PROCD" = 1 ] || { echo "not for procd"; exit 1; }
+case $action in
+start | restart) start_service ;;
+reload) reload_service ;;
+*) echo "unknown: $action"; exit 1 ;;
+esac
+`
+
+// openWrt is a host on which a script for procd is installed, with a procd that only takes notes.
+type openWrt struct {
+	*builder
+	*world.Internet
+}
+
+func newOpenWrt(t *testing.T) *openWrt {
+	t.Helper()
+	o := &openWrt{newBuilder(t), world.TwoISPs(t)}
+	o.make("install", "PREFIX=/usr")
+	o.Must("install", "-m", "755", "/usr/share/doc/replypath/replypath.procd", "/etc/init.d/replypath")
+	o.Write("/etc/rc.common", rcCommon)
+	o.Bind("/sys", "/sys")
+	return o
+}
+
+// run types a command on the gateway.
+func (o *openWrt) run(args ...string) box.Result {
+	o.t.Helper()
+	b := box.Box{Internet: o.Internet, T: o.t}
+	return b.RunCommand(o.Gateway.Command(o.t.Context(), "chroot", append([]string{o.Root}, args...)...))
+}
+
+// procdCalls is what procd was told since it was asked last.
+func (o *openWrt) procdCalls() []string {
+	text, _ := os.ReadFile(o.Root + "/told")
+	os.Remove(o.Root + "/told")
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+func TestProcdScript(t *testing.T) {
+	t.Parallel()
+	o := newOpenWrt(t)
+	script := func(status int, says string, action string) {
+		t.Helper()
+		if r := o.run("/etc/init.d/replypath", action); r.Status != status || !strings.Contains(r.String(), says) {
+			t.Errorf("%s: %swant exit %d, and %q", action, r, status, says)
+		}
+	}
+	nothing := func() {
+		t.Helper()
+		if told := o.procdCalls(); told[0] != "" {
+			t.Errorf("procd was told %q", told)
+		}
+	}
+	script(0, "replypath init --write, then: /etc/init.d/replypath restart", "start")
+	nothing()
+	o.Write("/etc/replypath/uplinks.d/a.toml", "nonsense = 1\n")
+	script(1, "nonsense", "start")
+	nothing()
+
+	o.Write("/etc/replypath/uplinks.d/a.toml", "id = 1\ninterface = \"eth0\"\ngateway = [\"198.51.100.1\", \"fe80::1\"]\n")
+	o.Write("/etc/replypath/uplinks.d/b.toml", "id = 2\ninterface = \"eth1\"\ngateway = [\"192.0.2.1\", \"fe80::1\"]\n")
+	script(0, "", "start")
+	want := []string{"procd_open_instance", "procd_set_param command /usr/bin/replypath run", "procd_set_param respawn 10 1 0",
+		"procd_set_param stderr 1", "procd_close_instance"}
+	told := o.procdCalls()
+	if strings.Join(told, "\n") != strings.Join(want, "\n") {
+		t.Fatalf("procd was told %q, want %q", told, want)
+	}
+	script(1, "does not run", "reload")
+
+	box.ServeAll(o.Gateway)
+	run := o.Gateway.Command(t.Context(), "chroot", append([]string{o.Root}, strings.Fields(told[1])[2:]...)...)
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	box.Eventually(t, time.Minute, "the service runs", func() bool { return o.run("/usr/bin/replypath", "status").Status == 0 })
+	b := box.Box{Internet: o.Internet, T: t}
+	b.RecordEgress().WantRepliesFromAll(t, o.Client, []world.Kind{world.KindTCP, world.KindPing})
+	o.Write("/etc/replypath/replypath.toml", "priority = 5000\n")
+	script(0, "", "reload")
+	if rules := o.Gateway.Run("ip", "rule"); !strings.Contains(rules, "5003:") || strings.Contains(rules, "2003:") {
+		t.Errorf("after the reload:\n%s", rules)
+	}
+	nothing()
+}

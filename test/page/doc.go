@@ -1,0 +1,2 @@
+// Package page tests the status page in Chromium.
+package page

@@ -1,0 +1,80 @@
+package perf
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// idleVariable says for how long the service is watched at rest.
+const idleVariable = "REPLYPATH_IDLE"
+
+const (
+	restUplinks = 31
+	restTime    = 10 * time.Second
+	restCPU     = 0.5 // percent of one core
+	restMemory  = 30  // MiB
+	ticks       = 100 // a second, in proc_pid_stat(5)
+)
+
+// BenchmarkServiceAtRest measures what the service costs when nothing happens and it asks nobody.
+func BenchmarkServiceAtRest(b *testing.B) {
+	lasts := restTime
+	if text, ok := os.LookupEnv(idleVariable); ok {
+		var err error
+		if lasts, err = time.ParseDuration(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	w := world.New(b)
+	gateway := w.Host("gw")
+	config := new(strings.Builder)
+	fmt.Fprintln(config, `probes.otherwise = "off"`)
+	for i := range restUplinks {
+		link, _ := w.Join(gateway, fmt.Sprintf("eth%d", i), w.Host("isp"), fmt.Sprintf("port%d", i))
+		link.Addr(fmt.Sprintf("198.19.%d.2/24", i), fmt.Sprintf("2001:db8:%x::2/64", 0x100+i))
+		fmt.Fprintf(config, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [\"198.19.%d.1\", \"fe80::1\"]\n", i, i+1, link.Name, i)
+	}
+	for b.Loop() {
+		cmd := startServiceInBench(b, gateway, config.String())
+		before, began := box.CpuTicks(b, cmd.Process.Pid), time.Now()
+		time.Sleep(lasts)
+		share := 100 * float64(box.CpuTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+		memory := box.Resident(b, cmd.Process.Pid)
+		box.RequireBound(b, []float64{share}, "%CPU", restCPU)
+		box.RequireBound(b, []float64{float64(memory) / 1024}, "MiB", restMemory)
+		killInBench(b, cmd)
+	}
+}
+
+// startServiceInBench starts the service, and waits until it has nothing to do but to watch.
+func startServiceInBench(b *testing.B, gateway *world.Host, config string) *world.Command {
+	b.Helper()
+	dir := b.TempDir()
+	files := []string{"--config", dir + "/replypath.toml", "--state", dir + "/state"}
+	if err := os.WriteFile(files[1], []byte(config), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := gateway.Command(b.Context(), box.Binary, append([]string{"run"}, files...)...)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	for gateway.Command(b.Context(), box.Binary, append([]string{"plan"}, files...)...).Run() != nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(2 * time.Second) // the last look at what was done
+	return cmd
+}
+
+func killInBench(b *testing.B, cmd *world.Command) {
+	b.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		b.Fatal(err)
+	}
+	cmd.Wait()
+}

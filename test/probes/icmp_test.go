@@ -1,0 +1,105 @@
+package probes
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"replypath/health"
+	"replypath/test/box"
+	"replypath/test/world"
+	"replypath/uplinks"
+)
+
+func icmpTarget(to netip.Addr) health.Target {
+	return health.Target{Kind: health.ICMP, Host: to.String()}
+}
+
+// requestsTo are packets that go from the gateway to this address.
+func requestsTo(to netip.Addr) func(world.Packet) bool {
+	return func(p world.Packet) bool { return p.Dir == world.In && p.To(to) }
+}
+
+// wantLeftBy wants questions by this uplink alone.
+func wantLeftBy(p *box.Egress, t *testing.T, u *world.Uplink, to netip.Addr) {
+	t.Helper()
+	for i, wire := range p.Wires {
+		if n := wire.Count(requestsTo(to)); (n > 0) != (i == u.Index) {
+			t.Errorf("%d questions to %s left by eth%d, not by %s alone", n, to, i, u.Link.Name)
+		}
+	}
+}
+
+func TestICMPProbeLeavesByItsUplink(t *testing.T) {
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
+			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
+			b.Apply()
+			p, a := b.RecordEgress(), startProber(b)
+			for _, f := range uplinks.Families {
+				for _, u := range b.Uplinks {
+					a.wantReply(newProbe(probePath(u, f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
+					reset := p.Settled()
+					wantLeftBy(p, t, u, clientAddrIn(b, f))
+					reset()
+				}
+			}
+			a.stop()
+		})
+	})
+}
+
+func TestICMPProbeOfADeadUplinkTimesOut(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Apply()
+	b.Uplinks[1].ISP.SetSysctl("net.ipv4.ip_forward", "0")
+	b.Uplinks[1].ISP.SetSysctl("net.ipv6.conf.all.forwarding", "0")
+	a := startProber(b)
+	for _, f := range uplinks.Families {
+		a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), noReplyTimeout), "no answer within 300ms")
+		a.wantReply(newProbe(probePath(b.Uplinks[0], f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
+	}
+	a.stop()
+}
+
+// routeRepliesByFirst makes the client's answers to the second uplink come back by the first one.
+func routeRepliesByFirst(b *box.Box) {
+	b.T.Helper()
+	for _, addr := range b.Uplinks[1].Addrs() {
+		b.Delegate(b.Uplinks[0], netip.PrefixFrom(addr, addr.BitLen()))
+	}
+}
+
+func TestICMPProbeAnsweredByAnotherUplinkFails(t *testing.T) {
+	for _, rp := range []int{0, 2} {
+		t.Run(fmt.Sprintf("rp_filter %d", rp), func(t *testing.T) {
+			b := box.New(t, box.Conditions{RpFilter: rp}.Build(t, 2, world.Options{}))
+			routeRepliesByFirst(b)
+			b.Apply()
+			a := startProber(b)
+			for _, f := range uplinks.Families {
+				a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), replyTimeout), "came in by eth0, not eth1")
+				a.wantReply(newProbe(probePath(b.Uplinks[0], f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
+			}
+			a.stop()
+		})
+	}
+}
+
+// What the host answers itself has left by no uplink.
+func TestICMPProbeAnsweredByTheHostItselfFails(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 0}.Build(t, 2, world.Options{}))
+	b.Apply()
+	a := startProber(b)
+	for _, f := range uplinks.Families {
+		for _, u := range b.Uplinks {
+			own := u.Addr4
+			if f == uplinks.IPv6 {
+				own = u.Addr6
+			}
+			a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(own), noReplyTimeout), "through eth1: ", "came in by no link", "an address of this host?")
+		}
+		a.wantReply(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
+	}
+	a.stop()
+}

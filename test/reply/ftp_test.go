@@ -1,0 +1,83 @@
+package reply
+
+import (
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// An FTP server with a management network is where all this began: a control connection that comes in by one uplink, a
+// data connection that either side may open, and a main table that knows the client by the other uplink.
+func TestFTPServerOnTheGateway(t *testing.T) {
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		for what, prepare := range mainTables {
+			t.Run(what, func(t *testing.T) {
+				b := newFTP(t, backend, prepare)
+				helpFTP(b, 4)
+				helpFTP(b, 6)
+				serveAndFetch(b, t)
+			})
+		}
+	})
+}
+
+// Without the helper nobody tells the server's own data connections whose they are, but the address that they come from.
+func TestFTPServerOnTheGatewayWithoutHelper(t *testing.T) {
+	for what, prepare := range mainTables {
+		t.Run(what, func(t *testing.T) { serveAndFetch(newFTP(t, box.Backends[0], prepare), t) })
+	}
+}
+
+func newFTP(t *testing.T, backend string, prepare func(*box.Box)) *box.Box {
+	t.Helper()
+	b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}), backend)
+	prepare(b)
+	return b
+}
+
+func serveAndFetch(b *box.Box, t *testing.T) {
+	t.Helper()
+	file := b.ServeFTP(b.Gateway)
+	b.Apply()
+	for _, u := range b.Uplinks {
+		b.FetchAll(t, u, u.Port4(box.FtpPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
+		b.FetchAll(t, u, u.Port6(box.FtpPort), file, box.ExtendedPassive, box.ExtendedActive)
+	}
+}
+
+// mainTables are main tables that know the client by one uplink only.
+var mainTables = map[string]func(*box.Box){
+	"main knows the client by the first uplink, and has no default route": func(b *box.Box) {
+		b.KnowClientBy(b.Uplinks[0])
+	},
+	"main knows the client by the second uplink, and has its default by the first": func(b *box.Box) {
+		b.DefaultBy(b.Uplinks[0])
+		b.KnowClientBy(b.Uplinks[1])
+	},
+}
+
+func TestFTPServerBehindDNAT(t *testing.T) {
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		for what, prepare := range mainTables {
+			t.Run(what, func(t *testing.T) {
+				b := newFTP(t, backend, prepare)
+				helpFTP(b, 4)
+				for _, u := range b.Uplinks {
+					b.Iptables(4, "-t", "nat", "-A", "PREROUTING", "-d", u.Addr4.String(), "-p", "tcp", "--dport", "21", "-j", "DNAT", "--to", b.LAN4.String())
+				}
+				file := b.ServeFTP(b.LAN)
+				b.Apply()
+				for _, u := range b.Uplinks {
+					b.FetchAll(t, u, u.Port4(box.FtpPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
+				}
+			})
+		}
+	})
+}
+
+// helpFTP attaches conntrack's helper, which sees data connections coming and, behind DNAT, translates them.
+func helpFTP(b *box.Box, family int) {
+	b.T.Helper()
+	b.Iptables(family, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "21", "-j", "CT", "--helper", "ftp")
+}

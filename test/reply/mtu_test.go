@@ -1,0 +1,150 @@
+package reply
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// The first route look-up of a connection decides the MSS, before OUTPUT can send the packet elsewhere.
+func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
+	want := map[string]int{"192.0.2.2": 1360, "2001:db8:b::2": 1340, "198.51.100.2": 1460, "2001:db8:a::2": 1440}
+	for _, noDefault := range []bool{false, true} {
+		c := box.Conditions{RpFilter: 1, NoDefault: noDefault}
+		t.Run(c.String(), func(t *testing.T) {
+			w := c.Build(t, 2, world.Options{})
+			w.Uplinks[1].Link.MTU(1400)
+			b := box.New(t, w)
+			b.Gateway.ServeTCP(box.ServedPort)
+			b.Apply()
+			for _, u := range b.Uplinks {
+				for _, to := range u.Addrs() {
+					wire := u.Wire.Record()
+					box.WantReplies(t, b.Client, to, []world.Kind{world.KindTCP})
+					p, err := wire.Wait(t.Context(), func(p world.Packet) bool { return p.From(to) && p.Flags.Is(world.SYN|world.ACK) })
+					if err != nil {
+						t.Fatal(err)
+					}
+					if p.MSS != want[to.String()] {
+						t.Errorf("%s by %s has MSS %d, not %d", p, u.Link.Name, p.MSS, want[to.String()])
+					}
+				}
+			}
+		})
+	}
+}
+
+// narrowMTU is that of a hop behind the second uplink, which only its router knows of, and tells by ICMP.
+const narrowMTU = 1300
+
+func TestPathMTUIsLearntPerUplink(t *testing.T) {
+	questions := map[string]func(*testing.T, *box.Box, netip.Addr){
+		"transfers by TCP": transferLarge,
+		"answers by UDP":   answerLarge,
+	}
+	for what, test := range questions {
+		for _, noDefault := range []bool{false, true} {
+			c := box.Conditions{RpFilter: 1, NoDefault: noDefault}
+			t.Run(fmt.Sprintf("%s of the gateway, %s", what, c), func(t *testing.T) {
+				b := newNarrow(t, c)
+				box.ServeAll(b.Gateway)
+				b.Apply()
+				// The narrow one first: what was learnt there could do harm at the other.
+				eachNarrow(b, t, test, b.Uplinks[1], b.Uplinks[0])
+			})
+		}
+		t.Run(what+" of a host behind DNAT", func(t *testing.T) {
+			b := newNarrow(t, box.Conditions{RpFilter: 1})
+			box.ServeAll(b.LAN)
+			b.Forward(b.LAN4, b.LAN6)
+			b.Apply()
+			// That host knows one way to the client: what it learns of one uplink holds for both.
+			eachNarrow(b, t, test, b.Uplinks[0], b.Uplinks[1])
+		})
+	}
+}
+
+func newNarrow(t *testing.T, c box.Conditions) *box.Box {
+	t.Helper()
+	b := box.New(t, c.Build(t, 2, world.Options{Narrow: map[int]int{1: narrowMTU}}))
+	// Recorders see what the card would cut into segments as one packet: make every segment a packet.
+	for _, l := range []*world.Link{b.Uplinks[0].Link, b.Uplinks[1].Link, b.LANLink.Peer} {
+		l.Host.Run("ip", "link", "set", "dev", l.Name, "gso_max_segs", "1")
+	}
+	return b
+}
+
+// eachNarrow runs the test at the addresses of the uplinks, and wants their ways' MTUs to be heeded.
+func eachNarrow(b *box.Box, t *testing.T, test func(*testing.T, *box.Box, netip.Addr), uplinks ...*world.Uplink) {
+	t.Helper()
+	for _, u := range uplinks {
+		for _, to := range u.Addrs() {
+			p := b.RecordEgress()
+			test(t, b, to)
+			p.Settle()
+			p.WantSymmetric(t, u, to, 1)
+			heeded(b, t, u, to, p.Wires[u.Index].Packets())
+		}
+	}
+}
+
+// heeded wants that answers from the address by an uplink were as large as the path allows: on the narrow one, up to
+// what its router told and no larger from then on; what was already on its way, and what TCP probes, may be.
+func heeded(b *box.Box, t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
+	t.Helper()
+	told, large, after, largest := 0, 0, 0, 0
+	for _, p := range packets {
+		switch {
+		case tooBig(p):
+			told++
+			if p.ICMPMTU != narrowMTU {
+				t.Errorf("told of an MTU of %d", p.ICMPMTU)
+			}
+			after, largest = 0, 0
+		case p.Dir == world.In && p.From(from):
+			after++
+			largest = max(largest, p.Length)
+			if p.Length > narrowMTU {
+				large++
+			}
+		}
+	}
+	if u.Index == 0 {
+		if told != 0 || large == 0 {
+			t.Errorf("uplink without narrow hop: told %d times, %d large answers from %s", told, large, from)
+		}
+		return
+	}
+	if told == 0 {
+		t.Fatalf("nobody told %s of the narrow hop: the test proves nothing", from)
+	}
+	if after == 0 || largest > narrowMTU {
+		t.Errorf("%d answers from %s after it was told of the narrow hop, the largest of %d bytes", after, from, largest)
+	}
+}
+
+// tooBig tells whether the packet says that another did not fit.
+func tooBig(p world.Packet) bool {
+	return p.Proto == world.ICMP && p.ICMPType == 3 && p.ICMPCode == 4 || p.Proto == world.ICMPv6 && p.ICMPType == 2
+}
+
+func transferLarge(t *testing.T, b *box.Box, to netip.Addr) {
+	t.Helper()
+	if a := b.Client.Transfer(box.NewRequest(world.KindTCP, to), 1<<20); !a.OK {
+		t.Errorf("transfer with %s: %v", to, a)
+	}
+}
+
+// answerLarge asks for an answer that fits the wire and not the narrow hop. Whoever answers sets DF, as the kernel does
+// by itself, and loses the first.
+func answerLarge(t *testing.T, b *box.Box, to netip.Addr) {
+	t.Helper()
+	q := box.NewRequest(world.KindUDP, to)
+	q.Size = 1350
+	if a := b.Client.Send(q); !a.OK || a.Size < q.Size {
+		t.Errorf("a question of %d bytes to %s: %v", q.Size, to, a)
+	}
+}

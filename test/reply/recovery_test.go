@@ -1,0 +1,82 @@
+package reply
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// A question that was asked before our rules were there has a connection in conntrack, and an answer that strayed has
+// made it an established one. It must get its mark all the same: at boot the client is there before we are, and a
+// client with a fixed port never asks by another connection.
+func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
+	for rpFilter, backend := range box.Backends {
+		for who, serve := range services {
+			c := box.Conditions{RpFilter: rpFilter}
+			t.Run(who+", "+c.String(), func(t *testing.T) {
+				b := box.New(t, c.Build(t, 2, world.Options{}), backend)
+				b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)
+				b.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
+				serve(b)
+				wantRecovery(b, t, b.Uplinks[1])
+			})
+		}
+	}
+}
+
+// wantRecovery asks by TCP and by UDP, applies once that has failed, and wants answers without a new connection.
+func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
+	t.Helper()
+	const port = 5000
+	refused, wire := b.Uplinks[0].Refused.Record(box.Stray), u.Wire.Record()
+	var requested sync.WaitGroup
+	for _, to := range u.Addrs() {
+		client := netip.AddrPortFrom(b.ClientAddr(to), port)
+		q := box.NewRequest(world.KindTCP, to)
+		q.From, q.Timeout = client, 20*time.Second
+		requested.Go(func() {
+			if a := b.Client.Send(q); !a.OK {
+				t.Errorf("TCP to %s: %v", to, a)
+			}
+		})
+		socket := b.Connected(b.Client, client, netip.AddrPortFrom(to, box.ServedPort))
+		if _, err := socket.Write([]byte("question")); err != nil {
+			t.Fatal(err)
+		}
+		awaitFailedRequests(b, t, refused, wire, to)
+		defer func() {
+			// An ICMP error from before would be the socket's first answer.
+			if err := box.Exchange(socket); err != nil {
+				t.Errorf("UDP to %s: %v", to, err)
+			}
+			b.Settle()
+			questions := func(p world.Packet) bool {
+				return p.Dir == world.Out && p.To(to) && p.Flags.Is(world.SYN) && p.SrcPort != port
+			}
+			if n := wire.Count(questions); n != 0 {
+				t.Errorf("%d new connections to %s", n, to)
+			}
+		}()
+	}
+	b.Apply()
+	requested.Wait()
+}
+
+// awaitFailedRequests waits until both questions to the address were asked in vain: their answers went astray or, where the source
+// check is strict, they were never heard.
+func awaitFailedRequests(b *box.Box, t *testing.T, refused, wire *world.Recorder, to netip.Addr) {
+	t.Helper()
+	for _, proto := range []int{world.TCP, world.UDP} {
+		where, what := refused, func(p world.Packet) bool { return p.From(to) && p.Proto == proto }
+		if b.Gateway.Sysctl("net.ipv4.conf.all.rp_filter") == "1" && to.Is4() {
+			where, what = wire, func(p world.Packet) bool { return p.To(to) && p.Proto == proto }
+		}
+		if _, err := where.Wait(t.Context(), what); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

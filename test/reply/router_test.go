@@ -1,0 +1,57 @@
+package reply
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// behindSecondRouter are hosts behind a second router on an uplink's link, which the gateway does not know.
+var behindSecondRouter = []string{"198.18.77.1", "2001:db8:77::1"}
+
+func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{Neighbours: []int{1}}))
+	u, routers, prefixes := b.Uplinks[1], []string{"192.0.2.77", "2001:db8:b::77"}, []string{"/32", "/128"}
+	box.ServeAll(b.Gateway)
+	for i, a := range behindSecondRouter {
+		u.Neighbour.Run("ip", "addr", "add", a, "dev", "lo")
+		b.Gateway.Run("ip", "route", "add", a, "via", routers[i], "dev", "eth1")
+	}
+	wantRepliesBehindSecondRouter(b, t)
+	b.Apply()
+	for i, a := range behindSecondRouter {
+		output := b.Must(0, "plan").Stderr
+		_, rest, told := strings.Cut(output, a+prefixes[i]+" via "+routers[i])
+		_, remedy, _ := strings.Cut(rest, "where it stays: ")
+		remedy, _, _ = strings.Cut(remedy, "\n")
+		if !told || !strings.HasSuffix(remedy, "table 8202") {
+			t.Fatalf("the plan tells neither of %s nor of a remedy: %s", a, output)
+		}
+		b.Shell(remedy)
+	}
+	if r := b.Must(0, "plan"); r.Stderr != "" {
+		t.Errorf("after the remedy: %s", r)
+	}
+	wantRepliesBehindSecondRouter(b, t)
+	b.Must(0, "flush")
+	if left := b.Gateway.Run("ip", "route", "show", "table", "8202"); !strings.Contains(left, behindSecondRouter[0]) {
+		t.Errorf("the operator's route went with ours: %s", left)
+	}
+}
+
+// wantRepliesBehindSecondRouter wants answers at the hosts behind the second router.
+func wantRepliesBehindSecondRouter(b *box.Box, t *testing.T) {
+	t.Helper()
+	for i, to := range b.Uplinks[1].Addrs() {
+		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP, world.KindPing} {
+			q := box.NewRequest(kind, to)
+			q.From = netip.AddrPortFrom(netip.MustParseAddr(behindSecondRouter[i]), 0)
+			if a := b.Uplinks[1].Neighbour.Send(q); !a.OK {
+				t.Errorf("%s from %s: %v", kind, behindSecondRouter[i], a)
+			}
+		}
+	}
+}

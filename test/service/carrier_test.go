@@ -1,0 +1,81 @@
+package service
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// lateCarrier is less than the second for which the kernel keeps the loss of a carrier to itself when it has just told of
+// another one, and many times what it takes to see it. That happens to four of ten; one of ten may be late because the
+// machine is busy.
+const lateCarrier = 600 * time.Millisecond
+
+// addDelayedVeth joins gateway and LAN by a link with the same index at both ends. The kernel takes it for one that is no link to
+// another, as a network card is none, and takes its time to tell of its carrier.
+func addDelayedVeth(b *box.Box, name string, index int) {
+	b.T.Helper()
+	there := b.LAN.Command(b.T.Context(), "cat") // stays until it is told the end of its input
+	input, err := there.StdinPipe()
+	if err == nil {
+		err = there.Start()
+	}
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	b.Shell(fmt.Sprintf("ip link add %s index %d type veth peer name %s index %d netns %d", name, index, name, index, there.Process.Pid),
+		"ip link set "+name+" up")
+	b.LAN.Run("ip", "link", "set", name, "up")
+	input.Close()
+	if err := there.Wait(); err != nil {
+		b.T.Fatal(err)
+	}
+}
+
+// carrierLossAnnounced tells whether the kernel has told that the link has no carrier. All links are asked for: of a single one it
+// would tell then.
+func carrierLossAnnounced(b *box.Box, link string) bool {
+	for line := range strings.Lines(b.Gateway.Run("ip", "-o", "link")) {
+		if strings.Contains(line, link+"@") {
+			return strings.Contains(line, "state DOWN") || strings.Contains(line, "LOWERLAYERDOWN")
+		}
+	}
+	return false
+}
+
+func TestCarrierLossIsDetectedBeforeTheKernelAnnouncesIt(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	addDelayedVeth(b, "wire0", 1001)
+	addDelayedVeth(b, "other0", 1002)
+	b.Shell("ip addr add 198.18.9.2/24 dev wire0")
+	b.Write(box.Wan(1, "wire0", `"198.18.9.1"`, ""))
+	b.Start()
+	reason := func(word string) {
+		box.Eventually(t, box.EventualTimeout, word, func() bool {
+			return strings.Contains(b.ServiceStatus().Uplinks[0].Families[0].Reason, word)
+		})
+	}
+	set := func(link, how string) { b.LAN.Run("ip", "link", "set", link, how) }
+	var slow []time.Duration
+	for range 10 {
+		reason("nobody answers")
+		set("other0", "down")
+		box.Eventually(t, box.EventualTimeout, "the kernel tells of the other link", func() bool { return carrierLossAnnounced(b, "other0") })
+		began := time.Now()
+		set("wire0", "down")
+		reason("no carrier")
+		if took := time.Since(began); took >= lateCarrier {
+			slow = append(slow, took)
+		}
+		set("other0", "up")
+		set("wire0", "up")
+	}
+	if len(slow) > 1 {
+		t.Errorf("%d of 10 lost carriers are seen late: %v", len(slow), slow)
+	}
+}

@@ -1,0 +1,112 @@
+package service
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Start()
+	for i := range 200 {
+		c, err := net.Dial("unix", filepath.Join(b.Dir, "state", "control.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte([]string{"", `{"do":`, "\x00\xff garbage"}[i%3])) // it may have been thrown out
+	}
+	began := time.Now()
+	b.Must(0, "reload")
+	t.Logf("reload took %s", box.RoundDuration(time.Since(began)))
+}
+
+// controlClientVariable has the test binary ask the service on this socket, and print what it is answered.
+const controlClientVariable = "REPLYPATH_CALLER"
+
+// runControlClientIfRequested is a program that anybody may run.
+func runControlClientIfRequested() {
+	path, requested := os.LookupEnv(controlClientVariable)
+	if !requested {
+		return
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		fmt.Println("refused:", err)
+		os.Exit(0)
+	}
+	fmt.Fprintf(c, `{"do":"status","namespace":%d}`+"\n", namespace()) // it may have hung up
+	answer, _ := io.ReadAll(c)
+	fmt.Printf("answered: %q\n", answer)
+	os.Exit(0)
+}
+
+// namespace is the number that the service knows its network namespace by (socket(7), SO_NETNS_COOKIE).
+func namespace() uint64 {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	cookie, _ := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return cookie
+}
+
+func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
+	t.Parallel()
+	var first, outside, users int
+	if text, err := os.ReadFile("/proc/self/uid_map"); err != nil {
+		t.Fatal(err)
+	} else if _, err := fmt.Sscan(string(text), &first, &outside, &users); err != nil {
+		t.Fatal(err)
+	}
+	if users <= box.NobodyUID {
+		t.Fatal("in this user namespace there is nobody but root: run the tests as root")
+	}
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Start()
+	socket := filepath.Join(b.Dir, "state", "control.sock")
+	call := func(uid uint32) string {
+		t.Helper()
+		cmd := b.Gateway.Command(t.Context(), "/proc/self/exe", "-test.run=^$")
+		cmd.Env = append(os.Environ(), controlClientVariable+"="+socket)
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid, NoSetGroups: true}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if output := call(0); !strings.Contains(output, "in_sync") {
+		t.Errorf("root is told %q", output)
+	}
+	if output := call(box.NobodyUID); !strings.HasPrefix(output, "refused") {
+		t.Errorf("nobody is told %q", output)
+	}
+	// Whatever becomes of the files' modes.
+	for path := socket; path != "/"; path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if path == filepath.Dir(b.Dir) {
+			break
+		}
+	}
+	if output := call(box.NobodyUID); output != "answered: \"\"\n" {
+		t.Errorf("nobody is told %q", output)
+	}
+	b.Must(0, "reload")
+}

@@ -1,0 +1,33 @@
+package service
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// What the kernel does not announce is looked at again and again. The same harm done at once after its repair, between
+// two looks, must not be taken for nothing new.
+func TestRepeatedDamageIsRepairedEachTime(t *testing.T) {
+	t.Parallel()
+	const again = 5 // more would be a rival's
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[1])
+	b.Start()
+	var took box.Durations
+	for range again {
+		b.Shell("iptables-legacy -w -t mangle -D OUTPUT -j REPLYPATH-OUT")
+		took = append(took, box.Eventually(t, 5*time.Second, "the jump is back", func() bool {
+			return strings.Contains(listing(b, "chains 4"), "-A OUTPUT -j REPLYPATH-OUT")
+		}))
+	}
+	for range again {
+		b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
+		took = append(took, box.Eventually(t, 5*time.Second, "the sysctl is set", func() bool {
+			return b.Gateway.Sysctl("net.ipv4.conf.eth1.src_valid_mark") == "1"
+		}))
+	}
+	t.Log(took)
+}

@@ -1,0 +1,107 @@
+package service
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+const (
+	stormRoutes = 10000
+	stormRounds = 3
+	stormBound  = 5 * time.Second
+	stormGrowth = 40 << 10 // KiB
+
+	foreignTable = "via 192.0.2.1 dev eth1 table 100 protocol 186"
+)
+
+// storm changes routes of somebody else as fast as the kernel takes them, and says how many a second.
+func storm(b *box.Box, t *testing.T, where string) int {
+	t.Helper()
+	var batch strings.Builder
+	for range stormRounds {
+		for _, verb := range []string{"add", "del"} {
+			for i := range stormRoutes {
+				fmt.Fprintf(&batch, "route %s 198.18.%d.%d/32 %s\n", verb, 100+i/250, i%250, where)
+			}
+		}
+	}
+	cmd := b.Gateway.Command(t.Context(), "ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	began := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("storm: %v: %s", err, out)
+	}
+	return int(2 * stormRounds * stormRoutes / time.Since(began).Seconds())
+}
+
+func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
+	for what, where := range map[string]string{
+		"a table of others":            foreignTable,
+		"main, on the link":            "dev eth1 protocol 186",
+		"a table of ours, beside ours": "dev eth1 table 8202 protocol 186",
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+			s := b.Start()
+			before := box.Resident(t, s.Cmd.Process.Pid)
+			speed := make(chan int, 1)
+			go func() { speed <- storm(b, t, where) }()
+			var took box.Durations
+			for len(took) < 2*maxHarmsPerObject && (len(speed) == 0 || len(took) == 0) {
+				b.Shell("ip rule del priority 2003 lookup 8202")
+				took = append(took, b.AwaitRule(t, stormBound))
+				b.Shell("ip -6 route del default table 8202 dev eth1")
+				took = append(took, box.Eventually(t, stormBound, "the route is back", func() bool {
+					return strings.Contains(b.Gateway.Run("ip", "-6", "route", "show", "table", "8202"), "default via fe80::1")
+				}))
+			}
+			rate, after := <-speed, box.Resident(t, s.Cmd.Process.Pid)
+			t.Logf("%d changes a second; repairs: %s; memory %d KiB before, %d KiB after", rate, took, before, after)
+			if after > before+stormGrowth {
+				t.Errorf("memory grew from %d to %d KiB", before, after)
+			}
+			b.AwaitInSync()
+		})
+	}
+}
+
+// A router with the Internet's routes in main has a million of them. The service names hardly one.
+func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
+	const routes, most = 100_000, 40 << 10 // KiB
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+	var batch strings.Builder
+	for i := range routes {
+		fmt.Fprintf(&batch, "route add 198.18.%d.%d/32 via 192.0.2.1 dev eth1 protocol 186 metric %d\n", i/250%250, i%250, 1+i/62500)
+	}
+	cmd := b.Gateway.Command(t.Context(), "ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("add routes: %v: %s", err, out)
+	}
+	s := b.Start()
+	b.Shell("ip rule del priority 2003 lookup 8202")
+	b.AwaitRule(t, stormBound)
+	if peak := box.Memory(t, s.Cmd.Process.Pid, "VmHWM:"); peak > most {
+		t.Errorf("beside %d routes it took %d KiB, want %d at most", routes, peak, most)
+	}
+	b.AwaitInSync()
+}
+
+func TestLostNetlinkEventsAreRecovered(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+	s := b.Start()
+	s.Signal(syscall.SIGSTOP)
+	speed := storm(b, t, foreignTable)
+	b.Shell("ip rule del priority 2003 lookup 8202")
+	s.Signal(syscall.SIGCONT)
+	t.Logf("%d changes a second while it slept; repaired %s after it woke", speed, b.AwaitRule(t, stormBound))
+	// The kernel has told once that events were lost, and may be silent about what it dropped since.
+	b.Shell("ip rule del priority 2003 lookup 8202")
+	b.AwaitRule(t, stormBound)
+}

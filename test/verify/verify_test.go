@@ -1,0 +1,121 @@
+package verify
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+func TestVerifySucceedsOnAHealthyHost(t *testing.T) {
+	t.Parallel()
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
+			w := c.Build(t, 2, world.Options{SecondAddr: []int{1}})
+			w.Gateway.ServeTCP(box.ServedPort)
+			b := box.New(t, w, backend)
+			b.Apply()
+			if a := b.Client.Send(box.NewRequest(world.KindPing, w.Uplinks[1].Addr6)); !a.OK {
+				t.Error(a)
+			}
+			v := b.Verify()
+			v.WantOK(t, 2)
+			if seen := v.Path(w.Uplinks[1], 6).Seen; seen == nil || seen.Symmetric != 1 || seen.Stray != 0 {
+				t.Errorf("seen %+v", seen)
+			}
+			if p := v.Path(w.Uplinks[1], 6); len(p.Questions) != 5 { // echo, closed, datagram, listener, and echo to the second address
+				t.Errorf("%d questions: %+v", len(p.Questions), p.Questions)
+			}
+		})
+	})
+}
+
+func TestVerifyLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	box.EachBackend(t, func(t *testing.T, backend string) {
+		w := world.TwoISPs(t)
+		w.Gateway.ServeTCP(box.ServedPort)
+		b := box.New(t, w, backend)
+		b.Apply()
+		wires := everyWire(b)
+		before, traces := box.TakeSnapshot(b.Gateway), kernelTraces(b)
+		for range 3 {
+			b.Verify().WantOK(t, 2)
+		}
+		wantNoTraces(b, t, wires, traces)
+		before.WantSame(t, "verify", b.Gateway)
+	})
+}
+
+// sent tells whether a packet on the other end of a wire comes from the gateway. Its reports on multicast groups do not
+// count: the kernel makes them whenever a link has come up.
+func sent(p world.Packet) bool {
+	return p.Dir == world.In && !(p.Proto == world.ICMPv6 && p.ICMPType == 143)
+}
+
+// uplinkWires records what the gateway sends by its uplinks.
+func uplinkWires(b *box.Box) (wires []*world.Recorder) {
+	for _, u := range b.Uplinks {
+		wires = append(wires, u.Wire.Record(sent))
+	}
+	return wires
+}
+
+// everyWire records what the gateway sends by any link.
+func everyWire(b *box.Box) []*world.Recorder {
+	return append(uplinkWires(b), b.LAN.Link("eth0").Record(sent))
+}
+
+// kernelTraces are what questions could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
+func kernelTraces(b *box.Box) map[string]string {
+	all := map[string]string{
+		"connections": connections(b.Gateway),
+		"neighbours":  b.Gateway.Run("ip", "neigh"),
+		"half-open":   b.Gateway.Run("ss", "-Htan", "state", "syn-recv"),
+		"sockets":     b.Gateway.Run("ss", "-Huan"),
+	}
+	for _, family := range []int{4, 6} {
+		all[fmt.Sprintf("replies in family %d", family)] = b.Iptables(family, "-t", "mangle", "-vnxL", "REPLYPATH-POST")
+	}
+	return all
+}
+
+// connections are those that are tracked, without the seconds that they have left.
+func connections(h *world.Host) string {
+	all := strings.Split(conntrackTimeouts.ReplaceAllString(h.Run("conntrack", "-L", "-o", "extended"), "$1"), "\n")
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+var conntrackTimeouts = regexp.MustCompile(`(?m)^(\S+ +\d+ +\S+ +\d+) +\d+`)
+
+// wantNoTraces wants nothing to have got on a wire, and no trace.
+func wantNoTraces(b *box.Box, t *testing.T, wires []*world.Recorder, before map[string]string) {
+	t.Helper()
+	wantNoTracesExcept(b, t, wires, before, "")
+}
+
+func wantNoTracesExcept(b *box.Box, t *testing.T, wires []*world.Recorder, before map[string]string, spared string) {
+	t.Helper()
+	wantNoPackets(b, t, wires)
+	for what, now := range kernelTraces(b) {
+		if now != before[what] && what != spared {
+			t.Errorf("%s before:\n%s\nnow:\n%s", what, before[what], now)
+		}
+	}
+}
+
+// wantNoPackets wants nothing to have got on a wire.
+func wantNoPackets(b *box.Box, t *testing.T, wires []*world.Recorder) {
+	t.Helper()
+	b.Settle()
+	for i, wire := range wires {
+		for _, p := range wire.Packets() {
+			t.Errorf("wire %d: %s", i, p)
+		}
+	}
+}
