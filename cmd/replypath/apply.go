@@ -8,6 +8,8 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
@@ -50,7 +52,7 @@ func (p *program) applyOrDelegate(ctx context.Context, c config.Config, confirm 
 	if running || err != nil {
 		return err
 	}
-	if err = p.applyHere(ctx, c, confirm); errors.Is(err, host.ErrServiceRuns) {
+	if err = p.applyHere(ctx, c, confirm); errors.Is(err, statedir.ErrServiceRuns) {
 		_, err = p.reloadService(ctx, confirm)
 	}
 	return err
@@ -62,7 +64,7 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 		return err
 	}
 	defer h.Close()
-	memory, err := host.OpenStateDir(p.stateDir)
+	memory, err := statedir.Open(p.stateDir)
 	if err != nil {
 		return err
 	}
@@ -70,14 +72,14 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 	if err != nil {
 		return err
 	}
-	if err := host.WriteTableNames(c.Settings); err != nil {
+	if err := iproute.WriteTableNames(c.Settings); err != nil {
 		fmt.Fprintf(p.stderr, "warning: %v\n", err)
 	}
 	return p.printApplyReport(plan, findings, "applied")
 }
 
 // changeKernel changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
-func (p *program) changeKernel(ctx context.Context, h *host.Host, m host.StateDir, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, []uplinks.Finding, error) {
+func (p *program) changeKernel(ctx context.Context, h *host.Host, m statedir.Dir, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, []uplinks.Finding, error) {
 	if confirm != 0 {
 		if err := p.armRollback(ctx, h, m, s, confirm); err != nil {
 			return nil, nil, err
@@ -96,7 +98,7 @@ func (p *program) changeKernel(ctx context.Context, h *host.Host, m host.StateDi
 }
 
 // armRollback notes what is gone back to and starts the guard.
-func (p *program) armRollback(ctx context.Context, h *host.Host, m host.StateDir, s uplinks.Settings, confirm time.Duration) error {
+func (p *program) armRollback(ctx context.Context, h *host.Host, m statedir.Dir, s uplinks.Settings, confirm time.Duration) error {
 	previous, err := m.Applied()
 	if err != nil {
 		return err
@@ -108,7 +110,7 @@ func (p *program) armRollback(ctx context.Context, h *host.Host, m host.StateDir
 	if previous == nil && len(have.Rules)+len(have.Chains) > 0 {
 		return errors.New("what is in the kernel was not applied from a configuration that is remembered, so there is nothing to go back to: apply once without --confirm")
 	}
-	pending := host.Pending{Deadline: host.SinceBoot() + confirm, New: s, Previous: previous}
+	pending := statedir.Pending{Deadline: statedir.SinceBoot() + confirm, New: s, Previous: previous}
 	if err := m.SetPending(&pending); err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/daemon"
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
@@ -41,7 +41,7 @@ func (p *program) confirmCommand() *cobra.Command {
 }
 
 func (p *program) confirmPending() error {
-	m, err := host.OpenStateDir(p.stateDir)
+	m, err := statedir.Open(p.stateDir)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (p *program) confirmPending() error {
 		return err
 	}
 	if pending == nil || pending.Reverted || pending.Remaining() == 0 {
-		return host.ErrNothingPending
+		return statedir.ErrNothingPending
 	}
 	return errors.Join(m.SetPending(nil), m.SetApplied(&pending.New))
 }
@@ -93,7 +93,7 @@ const guardInterval = time.Second
 // guard ends when nothing is left to go back to. A failure may pass, and nobody else brings a host back that cannot be
 // reached.
 func (p *program) guard(ctx context.Context) error {
-	m, err := host.OpenStateDir(p.stateDir)
+	m, err := statedir.Open(p.stateDir)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (p *program) guard(ctx context.Context) error {
 }
 
 // revert does what a confirmation would have prevented. A service that has started meanwhile does it itself.
-func (p *program) revert(ctx context.Context, m host.StateDir, pending host.Pending) error {
+func (p *program) revert(ctx context.Context, m statedir.Dir, pending statedir.Pending) error {
 	back := pending.RollbackTarget()
 	h, err := p.openLockedHost(ctx, config.Config{Settings: back})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/doctor"
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/doctor/survey"
 	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
@@ -59,7 +59,7 @@ func (p *program) doctor(ctx context.Context, opts doctorOptions) error {
 	if err != nil {
 		return err
 	}
-	examination := host.SurveyOptions{Root: opts.root, StateDir: p.stateDir, Settings: c.Settings, Health: c.Health, Privileged: checkPrivileges() == nil}
+	examination := survey.Options{Root: opts.root, StateDir: p.stateDir, Settings: c.Settings, Health: c.Health, Privileged: checkPrivileges() == nil}
 	findings, skipped, err := diagnose(ctx, examination)
 	if err != nil {
 		return err
@@ -81,8 +81,8 @@ func (p *program) doctor(ctx context.Context, opts doctorOptions) error {
 	return nil
 }
 
-func diagnose(ctx context.Context, e host.SurveyOptions) ([]doctor.Finding, []doctor.Skipped, error) {
-	snapshot, skipped, err := host.Survey(ctx, e)
+func diagnose(ctx context.Context, e survey.Options) ([]doctor.Finding, []doctor.Skipped, error) {
+	snapshot, skipped, err := survey.Collect(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}

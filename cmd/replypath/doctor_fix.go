@@ -8,15 +8,15 @@ import (
 	"strings"
 
 	"replypath/cmd/internal/doctor"
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/doctor/survey"
 )
 
 // applyFixes does what can be done without risk, after asking.
 func (p *program) applyFixes(opts doctorOptions, findings []doctor.Finding) error {
-	var fixes []host.Fix
+	var fixes []survey.Fix
 	for _, f := range findings {
 		if f.Fixable {
-			fixes = append(fixes, host.Fixes(opts.root)[f.ID])
+			fixes = append(fixes, survey.Fixes(opts.root)[f.ID])
 		}
 	}
 	if len(fixes) == 0 {
@@ -38,7 +38,7 @@ func (p *program) applyFixes(opts doctorOptions, findings []doctor.Finding) erro
 }
 
 // runFixes does them all: one that cannot be done keeps none of the others back.
-func (p *program) runFixes(fixes []host.Fix) error {
+func (p *program) runFixes(fixes []survey.Fix) error {
 	var errs []error
 	for _, f := range fixes {
 		if err := f.Apply(); err != nil {

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 
 	"replypath/cmd/internal/config"
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/statedir"
 )
 
 const (
 	defaultConfig = config.DefaultPath
-	defaultState  = host.DefaultStateDir
+	defaultState  = statedir.DefaultPath
 )
 
 // The exit statuses.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"replypath/cmd/internal/explain"
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/iproute"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 
@@ -78,7 +78,7 @@ func (p *program) explain(ctx context.Context, trace func(context.Context, *expl
 	if err != nil {
 		return err
 	}
-	e, err := explain.Open(s, host.Names())
+	e, err := explain.Open(s, iproute.Names())
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/uplinks"
 
@@ -39,7 +41,7 @@ what was found. It needs no configuration, and works after a crash.`,
 			if err := p.forgetState(h); err != nil {
 				return err
 			}
-			if err := host.WriteTableNames(uplinks.Settings{}); err != nil {
+			if err := iproute.WriteTableNames(uplinks.Settings{}); err != nil {
 				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}
 			return p.printApplyReport(plan, findings, "removed")
@@ -49,7 +51,7 @@ what was found. It needs no configuration, and works after a crash.`,
 
 // forgetState drops everything that was remembered.
 func (p *program) forgetState(h *host.Host) error {
-	m, err := host.OpenStateDir(p.stateDir)
+	m, err := statedir.Open(p.stateDir)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/prover"
 	"replypath/health"
 	"replypath/health/proof"
 
@@ -81,7 +82,7 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 	}
 	paths := health.Paths(c.Settings, facts)
 	began := time.Now()
-	findings, err := host.Prove(ctx, c.Health, paths)
+	findings, err := prover.Prover{}.Prove(ctx, c.Health, paths)
 	if err != nil {
 		return v, err
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"replypath/cmd/internal/host"
 	"replypath/health"
 	"replypath/uplinks"
+	"replypath/uplinks/rtnl"
 )
 
 // The kernel may announce the loss of a carrier up to a second late, when the machine has had another one a moment
@@ -24,7 +24,7 @@ const (
 
 // pollCarriers tells the monitor of links that are down or have lost their carrier, until the context ends.
 func (s *Service) pollCarriers(ctx context.Context) error {
-	g, err := host.NewLinkPoller()
+	g, err := rtnl.NewLinkPoller()
 	if err != nil {
 		return err
 	}

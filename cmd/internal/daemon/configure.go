@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/prover"
 	"replypath/health"
 	"replypath/health/endpoint"
 	"replypath/health/hook"
@@ -26,8 +27,8 @@ func (s *Service) initComponents(c config.Config) {
 	monitor.OnEvent = s.recordStateChange
 	monitor.OnOutcome = s.endpoint.Metrics().Observe
 	s.proofs = newProofScheduler(monitor, s.Log)
-	s.proofs.proveAll = s.host.Prove
-	s.proofs.proveSubset = s.host.ProveSubset
+	s.proofs.proveAll = prover.Prover{}.Prove
+	s.proofs.proveSubset = prover.Prover{}.ProveSubset
 	s.proofs.replyCounts = s.host.ReplyCounts
 	s.proofs.requestCheck = func() { s.trigger("a reply would stray", uplinks.ChangedScope{}) }
 	s.reconciler.OnObserved = s.proofs.updatePaths

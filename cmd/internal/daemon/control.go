@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/namespace"
+	"replypath/cmd/internal/statedir"
 	"replypath/health"
 )
 
@@ -40,7 +41,7 @@ type Response struct {
 }
 
 func (s *Service) handleRequest(ctx context.Context, r Request) Response {
-	if ns, err := host.NamespaceCookie(); err != nil || r.Namespace != ns {
+	if ns, err := namespace.Cookie(); err != nil || r.Namespace != ns {
 		return Response{Elsewhere: true}
 	}
 	switch r.Do {
@@ -76,7 +77,7 @@ func Call(ctx context.Context, dir string, r Request) (Response, error) {
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	if r.Namespace, err = host.NamespaceCookie(); err != nil {
+	if r.Namespace, err = namespace.Cookie(); err != nil {
 		return Response{}, err
 	}
 	if err := json.NewEncoder(c).Encode(r); err != nil {
@@ -113,7 +114,7 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 			return c, nil
 		case errors.Is(err, fs.ErrPermission):
 			return nil, fmt.Errorf("requests to the service need root: run it with sudo: %w", err)
-		case !host.ServiceRuns(ctx):
+		case !statedir.ServiceRuns(ctx):
 			return nil, fmt.Errorf("%w: %w", ErrNoService, err)
 		case time.Since(began) > dialTimeout:
 			return nil, fmt.Errorf("a service has this network namespace, but does not answer: %w: name its folder (--state DIR), or where that was removed restart it (systemctl restart replypath)", err)

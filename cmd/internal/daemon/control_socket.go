@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"replypath/cmd/internal/host"
+	"golang.org/x/sys/unix"
 )
 
 // SocketName is the control socket's name in the state folder.
@@ -137,6 +137,17 @@ func respond(ctx context.Context, c *net.UnixConn, line []byte, handle func(cont
 
 // fromRoot reports whether the caller is who we are.
 func fromRoot(c *net.UnixConn) bool {
-	cred, err := host.PeerCredentials(c)
+	cred, err := peerCredentials(c)
 	return err == nil && cred.Uid == uint32(os.Geteuid())
+}
+
+// peerCredentials returns the credentials of the process that connected (unix(7), SO_PEERCRED).
+func peerCredentials(c *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var cred *unix.Ucred
+	controlErr := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	return cred, errors.Join(controlErr, err)
 }

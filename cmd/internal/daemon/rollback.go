@@ -5,14 +5,14 @@ import (
 	"errors"
 	"time"
 
-	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 )
 
 // initialSettings says which settings to start with: those of the configuration, unless they have gone back already for want of
 // a confirmation, or should have while nobody was there to see to it.
 func (s *Service) initialSettings(configured uplinks.Settings) (uplinks.Settings, error) {
-	memory, err := host.OpenStateDir(s.StateDir)
+	memory, err := statedir.Open(s.StateDir)
 	if err != nil {
 		return configured, err
 	}
@@ -43,13 +43,13 @@ func (s *Service) armRollback(old, settings uplinks.Settings, deadline time.Dura
 	if s.pending != nil && !s.pending.Reverted {
 		old = s.pending.RollbackTarget() // what is not confirmed yet is nothing to go back to
 	}
-	s.pending = &host.Pending{Deadline: host.SinceBoot() + deadline, New: settings, Previous: &old}
+	s.pending = &statedir.Pending{Deadline: statedir.SinceBoot() + deadline, New: settings, Previous: &old}
 	return s.state.SetPending(s.pending)
 }
 
 func (s *Service) confirm() error {
 	if s.pending == nil || s.pending.Reverted {
-		return host.ErrNothingPending
+		return statedir.ErrNothingPending
 	}
 	settings := s.pending.New
 	s.pending, s.previousConfig = nil, nil

@@ -9,6 +9,7 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/statedir"
 	"replypath/health"
 	"replypath/health/endpoint"
 	"replypath/health/hook"
@@ -35,8 +36,8 @@ type Service struct {
 	started        time.Time
 	config         config.Config  // what is kept to; only the loop's goroutine
 	previousConfig *config.Config // what was kept to before it, while a change may go back; only the loop's goroutine
-	state          host.StateDir
-	pending        *host.Pending // only the loop's goroutine
+	state          statedir.Dir
+	pending        *statedir.Pending // only the loop's goroutine
 	requests       chan loopRequest
 	linkChanged    chan struct{} // a link has changed
 	dirty          dirtySet      // since the last round

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -19,7 +20,7 @@ func (h *Host) Prepare(p uplinks.Plan) {
 		}
 	}
 	if len(sets) > 1 {
-		h.originals.addAll(sets, h.links.LinkIndex)
+		h.originals.AddAll(sets, h.links.LinkIndex)
 	}
 }
 
@@ -104,23 +105,23 @@ func (h *Host) saveOriginal(s uplinks.SetTunable) (index int, err error) {
 	if index, err = h.links.LinkIndex(s.Tunable.Link); err != nil {
 		return index, err
 	}
-	return index, h.originals.add(s, index)
+	return index, h.originals.Add(s, index)
 }
 
 // dropRestored drops the notes of the values that the steps brought back. What fails then failed for each of them.
 func (h *Host) dropRestored(steps []uplinks.Step, errs []error) {
-	values := map[tunableKey]string{}
+	values := map[statedir.TunableKey]string{}
 	var set []int
 	for i, s := range steps {
 		if s, is := s.(uplinks.SetTunable); is && errs[i] == nil {
 			var index int
 			if index, errs[i] = h.links.LinkIndex(s.Tunable.Link); errs[i] == nil {
-				values[tunableKey{index, s.Tunable.Name}] = s.Value
+				values[statedir.TunableKey{LinkIndex: index, Name: s.Tunable.Name}] = s.Value
 				set = append(set, i)
 			}
 		}
 	}
-	if err := h.originals.dropRestored(values); err != nil {
+	if err := h.originals.DropRestored(values); err != nil {
 		for _, i := range set {
 			errs[i] = err
 		}

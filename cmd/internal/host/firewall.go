@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"replypath/marks"
@@ -12,16 +13,16 @@ import (
 	"replypath/uplinks/procfs"
 )
 
-// firewall is the mangle tables of the families that the kernel speaks, in both backends.
-type firewall struct {
+// Firewall is the mangle tables of the families that the kernel speaks, in both backends.
+type Firewall struct {
 	families     map[uplinks.Family]iptables.Tables
 	backend      marks.Backend           // chosen
 	othersInBoth bool                    // others have rules in both, and the operator has not chosen
 	unusable     map[marks.Backend]error // why a backend cannot be used
 }
 
-func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
-	fw := firewall{families: map[uplinks.Family]iptables.Tables{}}
+func OpenFirewall(ctx context.Context, want marks.Backend) (Firewall, error) {
+	fw := Firewall{families: map[uplinks.Family]iptables.Tables{}}
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !procfs.IPv6() {
 			continue
@@ -37,7 +38,7 @@ func openFirewall(ctx context.Context, want marks.Backend) (firewall, error) {
 
 // choose settles which backend is used. A backend that the kernel does not have is not looked at again; one that it has
 // and that cannot be read may hold rules, ours too.
-func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
+func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
 	c := backendChoice{configured: want, commandDefault: fw.families[uplinks.IPv4].Default}
 	var sure bool
 	c.nft, sure, c.nftErr = fw.inUse(ctx, marks.NFT)
@@ -59,7 +60,7 @@ func (fw *firewall) choose(ctx context.Context, want marks.Backend) error {
 }
 
 // checkCommands makes sure that the chosen backend has its commands for every family.
-func (fw *firewall) checkCommands() error {
+func (fw *Firewall) checkCommands() error {
 	for f := range fw.families {
 		if fw.table(f, fw.backend) == nil {
 			return fmt.Errorf("%s: no iptables command for the backend %q: %w: install the package iptables, or set backend = \"auto\"",
@@ -70,7 +71,7 @@ func (fw *firewall) checkCommands() error {
 }
 
 // inUse is whose rules a backend holds, and whether that is sure.
-func (fw *firewall) inUse(ctx context.Context, b marks.Backend) (all iptables.Owners, sure bool, err error) {
+func (fw *Firewall) inUse(ctx context.Context, b marks.Backend) (all iptables.Owners, sure bool, err error) {
 	sure = true
 	err = fw.eachTable(b, func(t *iptables.Table) error {
 		u, known, err := t.Owners(ctx)
@@ -81,7 +82,7 @@ func (fw *firewall) inUse(ctx context.Context, b marks.Backend) (all iptables.Ow
 }
 
 // inUseBySave is what use is, by the save commands.
-func (fw *firewall) inUseBySave(ctx context.Context, b marks.Backend) (all iptables.Owners, err error) {
+func (fw *Firewall) inUseBySave(ctx context.Context, b marks.Backend) (all iptables.Owners, err error) {
 	err = fw.eachTable(b, func(t *iptables.Table) error {
 		u, err := t.SavedOwners(ctx)
 		all = all.Merge(u)
@@ -91,7 +92,7 @@ func (fw *firewall) inUseBySave(ctx context.Context, b marks.Backend) (all iptab
 }
 
 // eachTable goes through a backend's tables.
-func (fw *firewall) eachTable(b marks.Backend, do func(*iptables.Table) error) error {
+func (fw *Firewall) eachTable(b marks.Backend, do func(*iptables.Table) error) error {
 	for f := range fw.families {
 		if t := fw.table(f, b); t != nil {
 			if err := do(t); err != nil {
@@ -102,7 +103,7 @@ func (fw *firewall) eachTable(b marks.Backend, do func(*iptables.Table) error) e
 	return nil
 }
 
-func (fw *firewall) table(f uplinks.Family, b marks.Backend) *iptables.Table {
+func (fw *Firewall) table(f uplinks.Family, b marks.Backend) *iptables.Table {
 	if b == marks.NFT {
 		return fw.families[f].NFT
 	}
@@ -113,8 +114,8 @@ func tool(f uplinks.Family, t *iptables.Table) uplinks.Tool {
 	return uplinks.Tool{Family: f, Backend: t.Backend, Command: t.Command}
 }
 
-// read lists what is ours in both backends, as what is in the one that is not used must go.
-func (fw *firewall) read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
+// Read lists what is ours in both backends, as what is in the one that is not used must go.
+func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
 	facts.MixedBackends = fw.othersInBoth
 	for _, f := range uplinks.Families {
 		ts, spoken := fw.families[f]
@@ -172,7 +173,7 @@ func (h *Host) loadTable(ctx context.Context, t *iptables.Table, s uplinks.LoadC
 	if exists {
 		return t.Load(ctx, s.Text)
 	}
-	if err := h.originals.addTable(name); err != nil {
+	if err := h.originals.AddTable(name); err != nil {
 		return err
 	}
 	if err := t.Load(ctx, s.Text); err != nil {
@@ -190,18 +191,58 @@ func (h *Host) deleteTable(t *iptables.Table, name string) error {
 	if exists, err := t.Exists(); exists || err != nil {
 		return err
 	}
-	return h.originals.dropTable(name)
+	return h.originals.DropTable(name)
 }
 
 func (h *Host) unloadTable(ctx context.Context, t *iptables.Table, name, text string) error {
 	if err := t.Load(ctx, text); err != nil {
 		return err
 	}
-	if !slices.Contains(h.originals.Made, name) {
+	if !h.originals.HasTable(name) {
 		return nil
 	}
 	if err := t.DeleteEmpty(); err != nil {
 		return err
 	}
-	return h.originals.dropTable(name)
+	return h.originals.DropTable(name)
 }
+
+// CheckExtensions returns an error for each family that lacks a match or target extension, by the family.
+func (fw *Firewall) CheckExtensions(ctx context.Context) map[uplinks.Family]error {
+	missing := map[uplinks.Family]error{}
+	for f := range fw.families {
+		t := fw.table(f, fw.backend)
+		if t == nil || t.Absent() {
+			continue
+		}
+		if err := t.CheckExtensions(ctx); err != nil {
+			missing[f] = err
+		}
+	}
+	return missing
+}
+
+// ForeignRules reads the rules that other programs wrote, in both backends.
+func (fw *Firewall) ForeignRules(ctx context.Context) ([]marks.ForeignRule, error) {
+	return iptables.ForeignRules(ctx, slices.Collect(maps.Values(fw.families))...)
+}
+
+// DropOriginals removes all saved originals, after a flush: each one is restored, or another program has changed the
+// value since. It deletes the tables that replypath made and an interrupted flush left empty.
+func (h *Host) DropOriginals() error {
+	var errs []error
+	for f, tables := range h.firewall.families {
+		for _, t := range []*iptables.Table{tables.NFT, tables.Legacy} {
+			if t != nil && h.originals.HasTable(tableName(f, t.Backend)) {
+				errs = append(errs, t.DeleteEmpty())
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return h.originals.Clear()
+}
+
+// tableName returns the name of a firewall table in the saved originals.
+func tableName(f uplinks.Family, b marks.Backend) string { return fmt.Sprintf("%s %s", f, b) }

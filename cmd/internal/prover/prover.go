@@ -1,4 +1,5 @@
-package host
+// Package prover runs proofs: it injects requests on the uplinks and captures the replies.
+package prover
 
 import (
 	"cmp"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/systemd"
 	"replypath/health"
 	"replypath/health/proof"
 	"replypath/uplinks"
@@ -16,17 +19,20 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Prove finds out whether replies leave by their paths: it asks the kernel, and shows it with questions of its own. It
-// changes nothing that outlives it and takes no lock; while another program proves, it waits. It may be called beside
-// everything else that a Host does.
-func (h *Host) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
-	return Prove(ctx, s, paths)
+// Prover proves reply paths in the network namespace of the caller. Safe for concurrent use: while another proof runs, in
+// this process or another, it waits.
+type Prover struct{}
+
+// Prove checks that replies leave by their paths: it looks up their routes in the kernel, injects requests and captures
+// the replies. It changes nothing that outlives it, and takes no lock of the host.
+func (Prover) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
+	return prove(ctx, s, paths, paths, readSnapshot(ctx, paths))
 }
 
 // ProveSubset is Prove for some of the paths, of a host that was like the facts a moment ago: what is read only to tell
 // why a reply strays it leaves out. When one strays, or it cannot be told, all of that is read and the paths are proven
 // again.
-func (h *Host) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
+func (Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
 	findings, err := prove(ctx, s, paths, subset, func(*rtnl.Handle) (proof.Snapshot, error) { return proof.Snapshot{Facts: facts}, nil })
 	if err == nil && proof.Overall(slices.DeleteFunc(slices.Clone(findings), func(f proof.PathResult) bool { return !provable(f.Path) })) == health.Yes {
 		return findings, nil
@@ -37,17 +43,12 @@ func (h *Host) ProveSubset(ctx context.Context, s health.Settings, facts uplinks
 // provable reports whether anything can be asked of the path. Of another one that is all there is to tell.
 func provable(p health.Path) bool { _, unfit := proof.Unusable(p); return !unfit }
 
-// Prove is Host.Prove for a program that has no Host open.
-func Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
-	return prove(ctx, s, paths, paths, readSnapshot(ctx, paths))
-}
-
 // readSnapshot reads all that verdicts on the paths can name.
 func readSnapshot(ctx context.Context, paths []health.Path) func(*rtnl.Handle) (proof.Snapshot, error) {
 	return func(links *rtnl.Handle) (proof.Snapshot, error) {
-		facts, have, err := readKernel(ctx, links)
+		facts, have, err := host.ReadKernel(ctx, links)
 		sysctls := proof.Sysctls(paths)
-		return proof.Snapshot{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: sysctlSources("/", sysctls)}, err
+		return proof.Snapshot{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: systemd.SysctlSources("/", sysctls)}, err
 	}
 }
 

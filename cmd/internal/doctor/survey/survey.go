@@ -1,14 +1,20 @@
-package host
+// Package survey collects what the doctor diagnoses, and applies its fixes.
+package survey
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"replypath/cmd/internal/doctor"
+	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/statedir"
+	"replypath/cmd/internal/systemd"
 	"replypath/health"
 	"replypath/health/proof/inject"
-	"replypath/marks/iptables"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -16,8 +22,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SurveyOptions says what to look at.
-type SurveyOptions struct {
+// Options say what to look at.
+type Options struct {
 	Root       string // below which the host's files are
 	StateDir   string // the folder in which values found are remembered
 	Settings   uplinks.Settings
@@ -25,15 +31,15 @@ type SurveyOptions struct {
 	Privileged bool // what needs root can be looked at
 }
 
-// Survey sees all that a doctor goes by, and names what could not be seen. It changes nothing.
-func Survey(ctx context.Context, o SurveyOptions) (doctor.Snapshot, []doctor.Skipped, error) {
-	c := &collector{SurveyOptions: o, result: doctor.Snapshot{Settings: o.Settings}}
+// Collect sees all that a doctor goes by, and names what could not be seen. It changes nothing.
+func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped, error) {
+	c := &collector{Options: o, result: doctor.Snapshot{Settings: o.Settings}}
 	links, err := rtnl.Open(o.Settings.TableBase)
 	if err != nil {
 		return c.result, nil, err
 	}
 	defer links.Close()
-	if c.result.Facts, c.result.State, err = readKernel(ctx, links); err != nil {
+	if c.result.Facts, c.result.State, err = host.ReadKernel(ctx, links); err != nil {
 		return c.result, nil, err
 	}
 	c.attempt("what was found before us", c.readOriginals)
@@ -46,7 +52,7 @@ func Survey(ctx context.Context, o SurveyOptions) (doctor.Snapshot, []doctor.Ski
 			c.result.Rules = append(c.result.Rules, d)
 		}
 	}
-	c.result.Names = Names()
+	c.result.Names = iproute.Names()
 	c.result.ProbeFindings = health.Findings(o.Health, o.Settings, c.result.Facts)
 	c.readSysctls()
 	c.attempt("MTUs", func() (err error) { c.result.LinkAttrs, err = links.LinkAttributes(ctx); return err })
@@ -57,7 +63,7 @@ func Survey(ctx context.Context, o SurveyOptions) (doctor.Snapshot, []doctor.Ski
 }
 
 type collector struct {
-	SurveyOptions
+	Options
 	result     doctor.Snapshot
 	unreadable []doctor.Skipped
 }
@@ -92,7 +98,7 @@ func (c *collector) readPrivileged(ctx context.Context) {
 }
 
 func (c *collector) readOriginals() error {
-	found, err := openSavedOriginals(c.StateDir)
+	found, err := readSavedOriginals(c.StateDir)
 	if err != nil {
 		// Nothing is said of what is not known.
 		c.result.Facts.Originals = map[uplinks.Tunable]uplinks.Original{}
@@ -101,14 +107,14 @@ func (c *collector) readOriginals() error {
 		}
 		return err
 	}
-	c.result.Facts.Originals = found.present(c.result.Facts)
+	c.result.Facts.Originals = found.Present(c.result.Facts)
 	return nil
 }
 
 func (c *collector) readSysctls() {
 	sysctls := doctor.Sysctls(c.result.Facts)
 	c.result.Sysctls = procfs.Values(sysctls)
-	c.result.SysctlFiles = sysctlSources(c.Root, sysctls)
+	c.result.SysctlFiles = systemd.SysctlSources(c.Root, sysctls)
 	c.result.RPFilterDrops, _ = procfs.Counter("TcpExt", "IPReversePathFilter")
 	c.result.ConntrackCount, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	c.result.ConntrackMax, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
@@ -116,34 +122,29 @@ func (c *collector) readSysctls() {
 
 // readFirewall reads the rules of others. What of iptables is missing is a finding, as nothing can be applied without it.
 func (c *collector) readFirewall(ctx context.Context) error {
-	fw, err := openFirewall(ctx, c.Settings.Backend)
+	fw, err := host.OpenFirewall(ctx, c.Settings.Backend)
 	if err != nil {
 		c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: "the iptables commands cannot be used", Reason: err.Error()})
 	} else {
-		err = fw.read(ctx, &c.result.Facts, &c.result.State)
+		err = fw.Read(ctx, &c.result.Facts, &c.result.State)
 		if err != nil {
 			return err
 		}
-		c.checkExtensions(ctx, fw)
+		missing := fw.CheckExtensions(ctx)
+		for _, f := range slices.Sorted(maps.Keys(missing)) {
+			c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: fmt.Sprintf("a match or target for %s is missing", f), Reason: missing[f].Error()})
+		}
 	}
-	var families []iptables.Tables
-	for f := range fw.families {
-		families = append(families, fw.families[f])
-	}
-	c.result.Firewall, err = iptables.ForeignRules(ctx, families...)
+	c.result.Firewall, err = fw.ForeignRules(ctx)
 	return err
 }
 
-func (c *collector) checkExtensions(ctx context.Context, fw firewall) {
-	for _, f := range uplinks.Families {
-		t := fw.table(f, fw.backend)
-		if t == nil || t.Absent() {
-			continue
-		}
-		if err := t.CheckExtensions(ctx); err != nil {
-			c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: fmt.Sprintf("a match or target for %s is missing", f), Reason: err.Error()})
-		}
+func readSavedOriginals(path string) (*statedir.Originals, error) {
+	d, err := statedir.Open(path)
+	if err != nil {
+		return nil, err
 	}
+	return d.Originals()
 }
 
 // readSockets finds out who has which UDP socket, and whether it asks at which address it is asked.

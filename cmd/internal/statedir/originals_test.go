@@ -1,4 +1,4 @@
-package host
+package statedir
 
 import (
 	"os"
@@ -11,29 +11,33 @@ import (
 
 var srcValidMark = uplinks.Tunable{Link: "eth1", Name: uplinks.SrcValidMark}
 
-// newSavedOriginals is a record in a folder that does not exist yet, as after boot.
-func newSavedOriginals(t *testing.T) *savedOriginals {
+// newOriginals returns originals in a folder that does not exist yet, as after boot.
+func newOriginals(t *testing.T) *Originals {
 	t.Helper()
-	r, err := openSavedOriginals(filepath.Join(t.TempDir(), "state"))
+	d, err := Open(filepath.Join(t.TempDir(), "state"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &r
+	r, err := d.Originals()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
-// reopen is what the next process reads.
-func reopen(t *testing.T, r *savedOriginals) *savedOriginals {
+// reopen reads the file as the next process does.
+func reopen(t *testing.T, r *Originals) *Originals {
 	t.Helper()
-	next := &savedOriginals{path: r.path}
-	if err := next.read(); err != nil {
+	next := &Originals{path: r.path}
+	if err := next.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	return next
 }
 
-func addOriginal(t *testing.T, r *savedOriginals, tunable uplinks.Tunable, index int, was, value string) {
+func addOriginal(t *testing.T, r *Originals, tunable uplinks.Tunable, index int, was, value string) {
 	t.Helper()
-	if err := r.add(uplinks.SetTunable{Tunable: tunable, Old: was, Value: value}, index); err != nil {
+	if err := r.Add(uplinks.SetTunable{Tunable: tunable, Old: was, Value: value}, index); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -47,24 +51,24 @@ func factsWithLinks(named map[string]int) uplinks.Facts {
 }
 
 func TestFirstOriginalIsKept(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	addOriginal(t, reopen(t, r), srcValidMark, 3, "7", "1") // somebody set 7, and we set it right
 	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
-	if got := reopen(t, r).present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark]; got != want {
+	if got := reopen(t, r).Present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark]; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
 func TestRestoredValueIsDropped(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	addOriginal(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
 	for tunable, index := range map[uplinks.Tunable]int{srcValidMark: 3, {Name: uplinks.Reflect4}: 0} {
-		if err := r.dropRestored(map[tunableKey]string{{index, tunable.Name}: "5"}); err != nil || len(reopen(t, r).present(factsWithLinks(map[string]int{"eth1": 3}))) == 0 {
+		if err := r.DropRestored(map[TunableKey]string{{index, tunable.Name}: "5"}); err != nil || len(reopen(t, r).Present(factsWithLinks(map[string]int{"eth1": 3}))) == 0 {
 			t.Errorf("another value than the one found must not be forgotten: %v", err)
 		}
-		if err := r.dropRestored(map[tunableKey]string{{index, tunable.Name}: "0"}); err != nil {
+		if err := r.DropRestored(map[TunableKey]string{{index, tunable.Name}: "0"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -74,7 +78,7 @@ func TestRestoredValueIsDropped(t *testing.T) {
 }
 
 func TestOriginalsFollowTheLinkIndex(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	addOriginal(t, r, uplinks.Tunable{Name: uplinks.FwmarkAccept}, 0, "0", "1")
 	for name, c := range map[string]struct {
@@ -86,7 +90,7 @@ func TestOriginalsFollowTheLinkIndex(t *testing.T) {
 		"another link of the old name": {map[string]int{"eth1": 9}, []uplinks.Tunable{{Name: uplinks.FwmarkAccept}}},
 		"a link that is gone":          {nil, []uplinks.Tunable{{Name: uplinks.FwmarkAccept}}},
 	} {
-		got := reopen(t, r).present(factsWithLinks(c.links))
+		got := reopen(t, r).Present(factsWithLinks(c.links))
 		for _, tunable := range c.want {
 			if got[tunable].Value != "0" {
 				t.Errorf("%s: %v is not remembered in %v", name, tunable, got)
@@ -99,27 +103,27 @@ func TestOriginalsFollowTheLinkIndex(t *testing.T) {
 }
 
 func TestOriginalsOfRecreatedLinksAreDropped(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1") // now wan
-	for index := 4; index < 2000; index++ {
-		r.present(factsWithLinks(map[string]int{"wan": 3, "eth1": index}))
+	for index := 4; index < 100; index++ {
+		r.Present(factsWithLinks(map[string]int{"wan": 3, "eth1": index}))
 		addOriginal(t, r, srcValidMark, index, "0", "1")
 	}
-	if got := reopen(t, r).Tunables; len(got) != 2 || got[0].Index != 3 || got[1].Index != 1999 {
+	if got := reopen(t, r).saved.Tunables; len(got) != 2 || got[0].Index != 3 || got[1].Index != 99 {
 		t.Errorf("noted: %+v", got)
 	}
 }
 
 func TestUnreadableOriginalsAreAnErrorAndStay(t *testing.T) {
 	for _, garbage := range []string{"", "{", "null garbage", `{"tunables":7}`, "\x00\x00\x00"} {
-		r := newSavedOriginals(t)
+		r := newOriginals(t)
 		if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(r.path, []byte(garbage), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := r.read()
+		err := r.Reload()
 		if err == nil || !strings.Contains(err.Error(), r.path) || !strings.Contains(err.Error(), "delete it") {
 			t.Errorf("%q: %v", garbage, err)
 		}
@@ -131,27 +135,27 @@ func TestUnreadableOriginalsAreAnErrorAndStay(t *testing.T) {
 
 // TestHalfWrittenFileIsIgnored leaves a new file half written beside the old one, which holds.
 func TestHalfWrittenFileIsIgnored(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	if err := os.WriteFile(r.path+".123", []byte(`{"tunables":[{"li`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	next := reopen(t, r)
-	if next.present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark].Value != "0" {
+	if next.Present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark].Value != "0" {
 		t.Errorf("the old record is lost: %+v", next)
 	}
 	addOriginal(t, next, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
-	if got := reopen(t, next).present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 2 {
+	if got := reopen(t, next).Present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 2 {
 		t.Errorf("after the crash: %v", got)
 	}
 }
 
 func TestFailedWriteLeavesTheOldFile(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	folder := filepath.Dir(r.path)
 	r.path = filepath.Join(folder, "missing", "\x00")
-	if err := r.writeFile(); err == nil {
+	if err := r.write(r.saved); err == nil {
 		t.Error("a file that cannot be made is no error")
 	}
 	found, err := filepath.Glob(filepath.Join(folder, "*"))
@@ -163,29 +167,29 @@ func TestFailedWriteLeavesTheOldFile(t *testing.T) {
 // TestUnwrittenOriginalsAreNotKeptInMemory keeps to what is on the disk, so that a value or table that is not noted there is
 // not touched either.
 func TestUnwrittenOriginalsAreNotKeptInMemory(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	r.path += "/\x00"
 	other := uplinks.Tunable{Name: uplinks.Reflect4}
 	for range 2 {
-		if r.add(uplinks.SetTunable{Tunable: other, Old: "0", Value: "1"}, 0) == nil || r.addTable("IPv4 nft") == nil {
+		if r.Add(uplinks.SetTunable{Tunable: other, Old: "0", Value: "1"}, 0) == nil || r.AddTable("IPv4 nft") == nil {
 			t.Error("what cannot be written is no error")
 		}
-		if r.add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "2"}, 3) == nil {
+		if r.Add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "2"}, 3) == nil {
 			t.Error("a change that cannot be written is no error")
 		}
 	}
 	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
-	if got := r.present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 1 || got[srcValidMark] != want || len(r.Made) != 0 {
-		t.Errorf("noted all the same: %+v, %v", got, r.Made)
+	if got := r.Present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 1 || got[srcValidMark] != want || len(r.saved.Made) != 0 {
+		t.Errorf("noted all the same: %+v, %v", got, r.saved.Made)
 	}
 }
 
 func TestRestoreNeedsNoDiskSpace(t *testing.T) {
-	r := newSavedOriginals(t)
+	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0", "1")
 	r.path += "/\x00"
-	if err := r.add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "0", Restore: true}, 3); err != nil {
+	if err := r.Add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "0", Restore: true}, 3); err != nil {
 		t.Error(err)
 	}
 }

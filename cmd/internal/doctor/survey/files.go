@@ -1,4 +1,4 @@
-package host
+package survey
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"replypath/cmd/internal/doctor"
+	"replypath/cmd/internal/namespace"
+	"replypath/cmd/internal/systemd"
 	"replypath/marks"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +21,7 @@ import (
 // readFiles looks at what is set up for the next boot, and for programs that delete what is not theirs.
 func (c *collector) readFiles() {
 	c.result.SavedRulesets = c.savedRules()
-	if own, err := inInitialNamespace(); c.Root != "/" || err == nil && own {
+	if own, err := namespace.IsInitial(); c.Root != "/" || err == nil && own {
 		c.result.Networkd = readNetworkd(c.Root)
 	}
 	c.result.MissingOptions = c.missingKernelOptions()
@@ -114,7 +116,7 @@ func readNetworkd(root string) (n doctor.Networkd) {
 		}
 	}
 	values := map[string]string{}
-	for _, path := range append(main, dropIns(root, folders, "*.conf")...) {
+	for _, path := range append(main, systemd.DropIns(root, folders, "*.conf")...) {
 		text, _ := os.ReadFile(filepath.Join(root, path))
 		for line := range strings.Lines(string(text)) {
 			key, value, sets := strings.Cut(strings.TrimSpace(line), "=")

@@ -1,4 +1,5 @@
-package host
+// Package systemd reads configuration files the way that systemd does.
+package systemd
 
 import (
 	"maps"
@@ -14,9 +15,9 @@ import (
 // sysctlDirs are where sysctls are set at boot, those that win last (sysctl.d(5)).
 var sysctlDirs = []string{"/usr/lib/sysctl.d", "/run/sysctl.d", "/etc/sysctl.d"}
 
-// sysctlSources names the files that set these sysctls. The last one wins, as at boot; what is set for all links that are
+// SysctlSources names the files that set these sysctls. The last one wins, as at boot; what is set for all links that are
 // made from then on counts for a link that nothing else is said of.
-func sysctlSources(root string, sysctls []uplinks.Tunable) map[uplinks.Tunable]string {
+func SysctlSources(root string, sysctls []uplinks.Tunable) map[uplinks.Tunable]string {
 	var settings []sysctlLine
 	for _, file := range sysctlFiles(root) {
 		settings = append(settings, parseSysctlFile(root, file)...)
@@ -95,11 +96,11 @@ func sysctlPath(name string) string {
 // sysctlFiles are in the order of their names, whatever folder they are in; one in a later folder hides one of the same
 // name in an earlier.
 func sysctlFiles(root string) []string {
-	return append(dropIns(root, sysctlDirs, "*.conf"), "/etc/sysctl.conf")
+	return append(DropIns(root, sysctlDirs, "*.conf"), "/etc/sysctl.conf")
 }
 
-// dropIns are the files in folders below the root, as they are called below it.
-func dropIns(root string, folders []string, pattern string) (all []string) {
+// DropIns are the files in folders below the root, as they are called below it.
+func DropIns(root string, folders []string, pattern string) (all []string) {
 	byName := map[string]string{}
 	for _, folder := range folders {
 		files, _ := filepath.Glob(filepath.Join(root, folder, pattern))

@@ -1,4 +1,5 @@
-package host
+// Package iproute reads and writes the names of routing tables and protocols that ip(8) shows.
+package iproute
 
 import (
 	"os"

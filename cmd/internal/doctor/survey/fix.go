@@ -1,10 +1,11 @@
-package host
+package survey
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"replypath/cmd/internal/atomicfile"
 	"replypath/cmd/internal/doctor"
 	"replypath/etc"
 	"replypath/uplinks"
@@ -45,5 +46,5 @@ func createFile(path string, text []byte) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s is there already and says something else: correct it", path)
 	}
-	return writeFileAtomic(path, text, 0o644)
+	return atomicfile.Write(path, text, 0o644)
 }

@@ -1,4 +1,4 @@
-package host
+package iproute
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package host
+package iproute
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 
+	"replypath/cmd/internal/atomicfile"
+	"replypath/cmd/internal/namespace"
 	"replypath/uplinks"
 )
 
@@ -20,27 +22,10 @@ const iprouteDir = "/etc/iproute2"
 // WriteTableNames gives the uplinks' tables their names, so that ip(8) shows them. Without uplinks it takes the names away.
 // A name that ip(8) would read as something else is left out.
 func WriteTableNames(s uplinks.Settings) error {
-	if own, err := inInitialNamespace(); err != nil || !own {
+	if own, err := namespace.IsInitial(); err != nil || !own {
 		return err
 	}
 	return writeTableNames(iprouteDir, s)
-}
-
-// inInitialNamespace reports whether this is the network namespace of the host's first process. The files below /proc/PID/net
-// belong to a namespace, and unlike /proc/PID/ns they may be looked at by who has fewer capabilities than that process.
-func inInitialNamespace() (bool, error) {
-	first, err := os.Stat("/proc/1/net/dev")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("tell the network namespace: %w", err)
-	}
-	mine, err := os.Stat("/proc/thread-self/net/dev")
-	if err != nil {
-		return false, fmt.Errorf("tell the network namespace: %w", err)
-	}
-	return os.SameFile(first, mine), nil
 }
 
 func writeTableNames(dir string, s uplinks.Settings) error {
@@ -58,7 +43,7 @@ func writeTableNames(dir string, s uplinks.Settings) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("name the tables: %w", err)
 	}
-	if err := writeFileAtomic(path, text, 0o644); err != nil {
+	if err := atomicfile.Write(path, text, 0o644); err != nil {
 		return fmt.Errorf("name the tables: %w", err)
 	}
 	return nil

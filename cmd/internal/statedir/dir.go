@@ -1,0 +1,81 @@
+// Package statedir keeps what must outlive a process, but not a boot: the values that the host had before its first
+// change, the files of a change that is not confirmed, and the locks that leave one program writing at a time. A state
+// folder may be shared by several network namespaces: each has its own files.
+package statedir
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"replypath/cmd/internal/atomicfile"
+	"replypath/cmd/internal/namespace"
+)
+
+// DefaultPath is the state folder without --state. Services lock their network namespace there whatever their state
+// folder is. Only root can read it.
+const DefaultPath = "/run/replypath"
+
+// Dir is a state folder as one network namespace uses it.
+type Dir struct {
+	path   string
+	cookie uint64 // of the network namespace
+}
+
+// Open returns the state folder for the network namespace of the caller. The folder need not exist.
+func Open(path string) (Dir, error) {
+	cookie, err := namespace.Cookie()
+	return Dir{path, cookie}, err
+}
+
+// file returns the path of the namespace's own file of that name.
+func (d Dir) file(name string) string {
+	return filepath.Join(d.path, fmt.Sprintf("%s-%d.json", name, d.cookie))
+}
+
+// ReadJSON decodes the namespace's file of that name into v. It returns false when there is no file.
+func (d Dir) ReadJSON(name string, v any) (found bool, err error) { return readJSON(d.file(name), v) }
+
+// WriteJSON replaces the namespace's file of that name.
+func (d Dir) WriteJSON(name string, v any) error { return writeJSON(d.file(name), v) }
+
+// Remove deletes the namespace's file of that name, if there is one.
+func (d Dir) Remove(name string) error { return remove(d.file(name)) }
+
+func readJSON(path string, v any) (found bool, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read saved state: %w", err)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return false, fmt.Errorf("read saved state: %s: %w: delete it", path, err)
+	}
+	return true, nil
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	if err := atomicfile.Write(path, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	return nil
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete saved state: %w", err)
+	}
+	return nil
+}
