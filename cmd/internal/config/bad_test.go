@@ -12,30 +12,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the messages that are given into testdata")
+var update = flag.Bool("update", false, "update the golden files in testdata")
 
 func TestInvalidFilesAreReportedInFull(t *testing.T) {
 	tests := []struct{ name, file string }{
 		{"an id does not fit the mask", "bad-id-mask.toml"},
 		{"an id is below 1", "bad-id-zero.toml"},
 		{"an id is above 255 under a wide mask", "bad-id-wide-mask.toml"},
-		{"an id is not held against a mask that is wrong itself", "bad-id-unknown-mask.toml"},
+		{"an id is not checked against an invalid mask", "bad-id-unknown-mask.toml"},
 		{"an uplink has no id and no gateway", "bad-id-missing.toml"},
-		{"an uplink that is only implied has no id", "bad-id-missing-dotted.toml"},
+		{"an uplink implied by a dotted key has no id", "bad-id-missing-dotted.toml"},
 		{"an inline table has no id", "bad-id-missing-inline.toml"},
-		{"an id stands in quotes", "bad-id-type.toml"},
-		{"two uplinks share an id and an interface, and the second is blamed", "bad-id-twice.toml"},
+		{"an id is a string", "bad-id-type.toml"},
+		{"two uplinks share an id and an interface", "bad-id-twice.toml"},
 		{"the mask is empty", "bad-mask-empty.toml"},
 		{"the mask has more than 32 bits", "bad-mask-wide.toml"},
 		{"the mask has a gap", "bad-mask-gap.toml"},
 		{"numbers are below or above their bounds", "bad-numbers.toml"},
-		{"numbers are just outside their other bounds", "bad-numbers-high.toml"},
+		{"numbers are just above their upper bounds", "bad-numbers-high.toml"},
 		{"the backend does not exist", "bad-backend.toml"},
 		{"every key at the top has a wrong type", "bad-types.toml"},
 		{"every key of an uplink has a wrong type", "bad-types-uplink.toml"},
-		{"names inside are wrong", "bad-inside.toml"},
-		{"interfaces cannot be named so", "bad-interface.toml"},
-		{"uplinks cannot be named so", "bad-names.toml"},
+		{"names in inside are invalid", "bad-inside.toml"},
+		{"interface names are invalid", "bad-interface.toml"},
+		{"uplink names are invalid", "bad-names.toml"},
 		{"there are no uplinks", "bad-no-uplinks.toml"},
 		{"the table of uplinks is empty", "bad-no-uplinks-table.toml"},
 		{"the file is empty", "bad-empty.toml"},
@@ -43,19 +43,19 @@ func TestInvalidFilesAreReportedInFull(t *testing.T) {
 		{"keys of an uplink are unknown", "bad-unknown-uplink.toml"},
 		{"keys of inline tables are unknown", "bad-unknown-inline.toml"},
 		{"parts of dotted keys are unknown", "bad-unknown-dotted.toml"},
-		{"a key stands there in two cases", "bad-case-twice.toml"},
-		{"gateways are not addresses of a router", "bad-gateway.toml"},
-		{"there are too many gateways, or none", "bad-gateway-twice.toml"},
+		{"a key is set in upper and lower case", "bad-case-twice.toml"},
+		{"gateways are not unicast addresses", "bad-gateway.toml"},
+		{"there are too many gateways or none", "bad-gateway-twice.toml"},
 		{"a gateway is on the interface of another uplink", "bad-gateway-zone.toml"},
-		{"when_down is neither word", "bad-when-down.toml"},
-		{"targets cannot be asked", "bad-probe-target.toml"},
-		{"probes have no target or a wrong name", "bad-probe.toml"},
-		{"an answer is wanted that the target cannot give", "bad-probe-answer.toml"},
-		{"times and thresholds are wrong", "bad-timing.toml"},
-		{"a quorum can never be met", "bad-quorum.toml"},
-		{"nobody knows who is asked otherwise", "bad-otherwise.toml"},
-		{"services cannot be shown", "bad-prove.toml"},
-		{"programs have no clear path", "bad-on-change.toml"},
+		{"when_down is unknown", "bad-when-down.toml"},
+		{"targets are invalid", "bad-probe-target.toml"},
+		{"probes have no target or an invalid name", "bad-probe.toml"},
+		{"the expected answer does not fit the target", "bad-probe-answer.toml"},
+		{"durations and thresholds are invalid", "bad-timing.toml"},
+		{"a quorum is out of range", "bad-quorum.toml"},
+		{"otherwise is unknown", "bad-otherwise.toml"},
+		{"services are invalid", "bad-prove.toml"},
+		{"paths of programs are invalid", "bad-on-change.toml"},
 		{"the endpoint has mistakes", "bad-endpoint.toml"},
 		{"the endpoint has a key without a certificate", "bad-endpoint-key.toml"},
 		{"the endpoint would listen at a multicast address", "bad-endpoint-multicast.toml"},
@@ -64,25 +64,25 @@ func TestInvalidFilesAreReportedInFull(t *testing.T) {
 		{"every key of the endpoint has a wrong type", "bad-endpoint-types.toml"},
 		{"the proof has mistakes", "bad-proof.toml"},
 		{"the proof has numbers without units", "bad-proof-number.toml"},
-		{"every key at the top that is about health has a wrong type or is elsewhere", "bad-types-health.toml"},
+		{"keys about health have a wrong type or are in a wrong table", "bad-types-health.toml"},
 		{"the file is not TOML", "bad-syntax.toml"},
 		{"the file ends too early", "bad-syntax-end.toml"},
-		{"a word has no quotes", "bad-syntax-word.toml"},
-		{"a table is there twice", "bad-syntax-twice.toml"},
+		{"a string has no quotes", "bad-syntax-word.toml"},
+		{"a table is defined twice", "bad-syntax-twice.toml"},
 		{"bytes are not UTF-8", "bad-utf8.toml"},
 		{"the file is UTF-16", "bad-utf16.toml"},
-		{"the file holds a NUL", "bad-nul.toml"},
+		{"the file contains a NUL byte", "bad-nul.toml"},
 		{"lines end in CR LF, after a byte order mark", "bad-crlf.toml"},
-		{"a line holds tabs and letters of several bytes", "bad-tabs.toml"},
+		{"a line contains tabs and multi-byte characters", "bad-tabs.toml"},
 		{"a line is too long", "bad-long-line.toml"},
-		{"the file is made of brackets", "bad-brackets.toml"},
-		{"values go over several lines", "bad-multiline.toml"},
-		{"keys and values repeat in comments and strings", "bad-comments.toml"},
-		{"an uplink is in both places", "bad-folder-twice/replypath.toml"},
+		{"the file has too many brackets", "bad-brackets.toml"},
+		{"values span several lines", "bad-multiline.toml"},
+		{"keys and values recur in comments and strings", "bad-comments.toml"},
+		{"an uplink is in the main file and in uplinks.d", "bad-folder-twice/replypath.toml"},
 		{"every file has mistakes, and two are not TOML", "bad-folder-all/replypath.toml"},
-		{"another file has the id or the interface", "bad-folder-share/replypath.toml"},
-		{"both places have mistakes about health, and one file is not TOML", "bad-folder-health/replypath.toml"},
-		{"a file's name cannot be an uplink's", "bad-folder-name/replypath.toml"},
+		{"uplinks of different files share an id or an interface", "bad-folder-share/replypath.toml"},
+		{"several files have mistakes about health, and one is not TOML", "bad-folder-health/replypath.toml"},
+		{"file names are invalid uplink names", "bad-folder-name/replypath.toml"},
 	}
 	var files []string
 	for _, test := range tests {
@@ -102,7 +102,7 @@ func TestInvalidFilesAreReportedInFull(t *testing.T) {
 	}
 }
 
-// checkGolden reads the file and compares the whole message with the text beside it, often enough to see chance.
+// checkGolden compares the message for the file with the golden file beside it, often enough to notice a random order.
 func checkGolden(t *testing.T, file string) {
 	golden := strings.TrimSuffix(file, ".toml") + ".txt"
 	for range 50 {

@@ -9,17 +9,17 @@ import (
 	"replypath/uplinks"
 )
 
-// DefaultPath is the configuration file that is read when no other is named.
+// DefaultPath is the default of --config.
 const DefaultPath = "/etc/replypath/replypath.toml"
 
-// Config is the configuration as believed: complete and checked.
+// Config is a checked configuration with all defaults filled in.
 type Config struct {
 	uplinks.Settings
-	Health   health.Settings // Uplinks are the same as in Settings, in the same order
+	Health   health.Settings // has the same Uplinks as Settings, in the same order
 	Endpoint health.EndpointSettings
 }
 
-// defaults is the configuration of an empty file.
+// defaults returns the configuration of an empty file.
 func defaults() Config {
 	return Config{
 		Settings: uplinks.DefaultSettings(),
@@ -28,8 +28,8 @@ func defaults() Config {
 	}
 }
 
-// resolve checks what the sources say and completes it with the defaults. The mistakes are all there are; the
-// Config means something only when there are none.
+// resolve checks the sources and fills in the defaults. It returns all mistakes; the Config is valid only if there are
+// none.
 func resolve(sources []*source) (Config, Mistakes) {
 	var all Mistakes
 	var tops []fileMain
@@ -65,8 +65,8 @@ func resolve(sources []*source) (Config, Mistakes) {
 	return c, all
 }
 
-// resolveUplinks takes over the uplinks and how they are watched. usual is a probe that says nothing itself; alone are links in
-// families without a probe.
+// resolveUplinks sets the uplinks and their probes. probeDefaults is a probe without keys of its own; linkOnly means that
+// families without a probe are judged by the link's carrier.
 func (c *Config) resolveUplinks(ups []fileUplink, limit idLimit, probeDefaults health.Probe, linkOnly bool) {
 	for i, u := range ups {
 		u.checkDistinct(ups[:i])
@@ -84,11 +84,11 @@ func (c *Config) sort() {
 	slices.SortStableFunc(c.Health.Uplinks, func(a, b health.UplinkSettings) int { return cmp.Compare(ids[a.Name], ids[b.Name]) })
 }
 
-// addNoUplinks says that there is no uplink, at the key "uplinks" when there is one.
+// addNoUplinks reports that no uplink is configured, at the key "uplinks" if the file has one.
 func (s *source) addNoUplinks() {
 	at := textRange{}
 	if v, ok := s.root().valueAt("uplinks"); ok {
 		at = v.keyRange()
 	}
-	s.addMistake(at, "no uplink is configured", `add a table for each, such as [uplinks.fibre]`)
+	s.addMistake(at, "no uplink is configured", `add a table for each uplink, such as [uplinks.fibre]`)
 }

@@ -1,3 +1,3 @@
-// Package config answers what the operator asked for: it reads the configuration files, reports every mistake in
-// them at once with its place and its remedy, and writes a file to begin with.
+// Package config reads and checks the configuration files. It reports all mistakes at once, each with its position in the
+// file and a remedy, and writes a first configuration file (Propose).
 package config

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// off is the word that switches something off.
+// off is the string that disables a feature.
 const off = "off"
 
-// durationValue is a duration.
+// durationValue is a value of type duration.
 type durationValue struct {
 	value
 	val time.Duration
 }
 
-// durationAt is the duration that the key stands for.
+// durationAt returns the duration at the key; nil if it is absent or not a duration.
 func (t table) durationAt(key string, known keys) *durationValue {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -23,16 +23,16 @@ func (t table) durationAt(key string, known keys) *durationValue {
 	return v.asDuration(known)
 }
 
-// asDuration reads the value as a duration. A number alone could be anything.
+// asDuration reads the value as a duration. A number without a unit is a mistake.
 func (v value) asDuration(known keys) *durationValue {
-	remedy := "write a number and ms, s, m or h, in quotes, as in " + v.key + " = " + known.example(v.key)
+	remedy := "write a number with a unit (ms, s, m or h) in quotes, such as " + v.key + " = " + known.example(v.key)
 	switch is := v.raw.(type) {
 	case int64, float64:
 		v.addMistake(remedy, "%s has no unit", v.describe())
 	case string:
 		d, err := time.ParseDuration(is)
 		switch {
-		case is != "" && strings.Trim(is, "0123456789.+-") == "": // the library lets "0" pass
+		case is != "" && strings.Trim(is, "0123456789.+-") == "": // time.ParseDuration accepts "0"
 			v.addMistake(remedy, "%s has no unit", v.describe())
 		case err != nil:
 			v.addMistake(remedy, "%s is not a duration: %q", v.describe(), is)
@@ -45,7 +45,7 @@ func (v value) asDuration(known keys) *durationValue {
 	return nil
 }
 
-// within is the duration as written when it is within the bounds, and otherwise the other.
+// within returns the duration if it is set and within the bounds, and otherwise the fallback.
 func (s *durationValue) within(fallback, low, high time.Duration) time.Duration {
 	switch {
 	case s == nil:
@@ -57,7 +57,7 @@ func (s *durationValue) within(fallback, low, high time.Duration) time.Duration 
 	return s.val
 }
 
-// formatDuration is the duration without the zeros at its end: "1h", not "1h0m0s".
+// formatDuration formats a duration without trailing zero units: "1h", not "1h0m0s".
 func formatDuration(d time.Duration) string {
 	s := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {

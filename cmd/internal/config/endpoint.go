@@ -21,7 +21,7 @@ func (t table) asEndpoint() fileEndpoint {
 	}
 }
 
-// resolve is the usual endpoint with what is written in its place.
+// resolve returns the settings with the keys of the table in place of the defaults.
 func (f fileEndpoint) resolve(defaults health.EndpointSettings) health.EndpointSettings {
 	e := defaults
 	if f.listen != nil {
@@ -32,14 +32,14 @@ func (f fileEndpoint) resolve(defaults health.EndpointSettings) health.EndpointS
 	e.KeyFile = f.key.asPath(e.KeyFile)
 	switch cert, key := f.cert.isSet(), f.key.isSet(); {
 	case cert && !key:
-		f.cert.addMistake("add tls_key, or leave out tls_cert", "tls_cert has no tls_key")
+		f.cert.addMistake("add tls_key, or remove tls_cert", "tls_cert is set without tls_key")
 	case key && !cert:
-		f.key.addMistake("add tls_cert, or leave out tls_key", "tls_key has no tls_cert")
+		f.key.addMistake("add tls_cert, or remove tls_key", "tls_key is set without tls_cert")
 	}
 	return e
 }
 
-// asAddrPort reads an address and a port to listen at.
+// asAddrPort parses the address and port to listen on.
 func (t *stringValue) asAddrPort(fallback netip.AddrPort) netip.AddrPort {
 	if t.val == off {
 		return netip.AddrPort{}
@@ -50,7 +50,7 @@ func (t *stringValue) asAddrPort(fallback netip.AddrPort) netip.AddrPort {
 		t.addMistake(`write an address and a port, such as "127.0.0.1:9717" or "[::1]:9717", or "off"`,
 			"%s %q is not an address and a port", t.key, t.val)
 	case a.Port() == 0:
-		t.addMistake("use a port from 1 to 65535", "%s %q has no port", t.key, t.val)
+		t.addMistake("use a port from 1 to 65535", "%s %q has port 0", t.key, t.val)
 	case a.Addr().Is4In6():
 		t.addMistake("write it as "+netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String(), "%s %s is %s", t.key, a, is)
 	case is != "" && !a.Addr().IsLoopback() && !a.Addr().IsUnspecified():
@@ -61,10 +61,10 @@ func (t *stringValue) asAddrPort(fallback netip.AddrPort) netip.AddrPort {
 	return fallback
 }
 
-// isSet reports whether the key stands for something.
+// isSet reports whether the key is set to a non-empty string.
 func (t *stringValue) isSet() bool { return t != nil && t.val != "" }
 
-// asPath is the path of a file. An empty text is none.
+// asPath returns the path of a file; an empty string means none.
 func (t *stringValue) asPath(fallback string) string {
 	switch {
 	case t == nil:
@@ -79,25 +79,24 @@ func (t *stringValue) asPath(fallback string) string {
 	return t.val
 }
 
-// checkPath says what is wrong with the path of a file, and nothing when it is right. Whether the file is there is
-// another question.
+// checkPath returns what is wrong with the spelling of a file's path, or "". It does not look at the file.
 func checkPath(s string) (message, remedy string) {
 	switch {
 	case s == "":
 		return "is empty", "write the path of a file"
 	case strings.ContainsRune(s, 0):
-		return fmt.Sprintf("%q holds a NUL", s), "write the path of a file"
+		return fmt.Sprintf("%q contains a NUL byte", s), "write the path of a file"
 	case !path.IsAbs(s):
-		return fmt.Sprintf("%q does not begin with /", s), "write the whole path: it is used without a shell or a folder to begin in"
+		return fmt.Sprintf("%q is not an absolute path", s), "write the path from / on"
 	case path.Clean(s) != s:
-		return fmt.Sprintf("%q is not the shortest form of its path", s), "write it as " + path.Clean(s)
+		return fmt.Sprintf("%q is not in its shortest form", s), "write it as " + path.Clean(s)
 	case s == "/":
-		return `"/" is a folder`, "write the path of a file"
+		return `"/" is a directory`, "write the path of a file"
 	}
 	return "", ""
 }
 
-// resolvePrograms checks the programs that are told of events.
+// resolvePrograms checks the programs that are run on events.
 func resolvePrograms(written []stringValue) (all []string) {
 	for i, t := range written {
 		if message, remedy := checkPath(t.val); message != "" {
@@ -112,11 +111,11 @@ func resolvePrograms(written []stringValue) (all []string) {
 	return all
 }
 
-// reportDuplicate remembers that the same stands earlier in the list.
+// reportDuplicate reports, and returns true, if the string is already in the list.
 func (t stringValue) reportDuplicate(earlier []stringValue) bool {
 	for _, e := range earlier {
 		if e.val == t.val {
-			t.addMistake("leave one of them out", "%s names %q twice", t.key, t.val)
+			t.addMistake("remove one of them", "%s lists %q twice", t.key, t.val)
 			return true
 		}
 	}

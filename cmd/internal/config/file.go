@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// fileMain is the top of a file as written. What is nil was not written, or was of the wrong type, which is told by then.
+// fileMain is the main file as written. A key that is absent, or has a wrong type (which is reported by then), is nil.
 type fileMain struct {
 	mask, priority, tableBase, linkGroup *intValue
 	backend                              *stringValue
@@ -21,16 +21,16 @@ type fileMain struct {
 type fileUplink struct {
 	name     string
 	src      *source
-	header   *value // the table; nil when it is a whole file
+	header   *value // nil for a file in uplinks.d
 	id       *intValue
-	iface    *stringValue // the key "interface"
+	iface    *stringValue // key "interface"
 	gateway  []stringValue
 	whenDown *stringValue
 	quorum   *intValue
 	probes   []fileProbe
 }
 
-// extract reads what the file says, without judging the values. It is not ok when the file is not TOML.
+// extract reads the keys of the file without checking their values. ok is false if the file is not TOML.
 func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 	if !s.parse() {
 		return fileMain{}, nil, false
@@ -62,13 +62,13 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		}
 		v.addTypeMistake("a table", `{ id = 1, gateway = "auto" }, or as [uplinks.NAME]`)
 	}
-	// Of two that share something the second is in the wrong, and second is what stands below.
+	// Of two conflicting uplinks the later one in the file is reported.
 	order := s.uplinkOrder()
 	slices.SortFunc(ups, func(a, b fileUplink) int { return cmp.Compare(order[a.name], order[b.name]) })
 	return top, ups, true
 }
 
-// uplinkOrder is which uplink stands above which.
+// uplinkOrder returns the position of each uplink in the file, by name.
 func (s *source) uplinkOrder() map[string]int {
 	order := map[string]int{}
 	for i, key := range s.meta.Keys() {
@@ -108,7 +108,7 @@ func (t table) asUplink(name string, head *value) fileUplink {
 	return u
 }
 
-// nameRange is where the uplink's name stands, or the top of its own file.
+// nameRange returns the position of the uplink's name, or the top of its own file.
 func (u fileUplink) nameRange() textRange {
 	if u.header == nil {
 		return textRange{}
@@ -116,7 +116,7 @@ func (u fileUplink) nameRange() textRange {
 	return u.header.keyRange()
 }
 
-// location names the uplink's place for a mistake that stands elsewhere.
+// location returns "file:line" of the uplink's name, for mistakes in other places.
 func (u fileUplink) location() string {
 	return fmt.Sprintf("%s:%d", u.src.path, u.src.line(u.nameRange()))
 }

@@ -12,10 +12,10 @@ import (
 	"replypath/uplinks"
 )
 
-// checkHealth says what the rules of watching forbid, in other words than the code under test.
+// checkHealth checks the health settings independently of the code under test.
 func checkHealth(c Config) error {
 	if len(c.Health.Uplinks) != len(c.Uplinks) {
-		return errors.New("not as many uplinks are watched as there are")
+		return errors.New("health has another number of uplinks")
 	}
 	for i, u := range c.Health.Uplinks {
 		if u.Name != c.Uplinks[i].Name || u.Quorum < 1 || u.Quorum > max(1, len(u.Probes)) {

@@ -55,7 +55,7 @@ func FuzzRead(f *testing.F) {
 		}
 		c, mistakes := resolve(sources())
 		if _, again := resolve(sources()); again.String() != mistakes.String() {
-			t.Fatalf("two answers:\n%s\n%s", mistakes, again)
+			t.Fatalf("two results for one input:\n%s\n%s", mistakes, again)
 		}
 		if len(mistakes) > 0 {
 			checkMistakes(t, mistakes, texts)
@@ -68,7 +68,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// checkMistakes checks that each mistake points at something that is there, and prints in four lines.
+// checkMistakes checks that each mistake points into the text and is formatted in four lines.
 func checkMistakes(t *testing.T, mistakes Mistakes, texts map[string]string) {
 	for _, m := range mistakes {
 		lines := strings.Split(texts[m.File], "\n")
@@ -101,7 +101,7 @@ func checkProposal(t *testing.T, s uplinks.Settings) {
 	}
 }
 
-// checkConfig says what the rules of the configuration forbid, in other words than the code under test.
+// checkConfig checks a configuration independently of the code under test.
 func checkConfig(c Config) error {
 	run := strings.Trim(formatBits(uint32(c.Mask)), "0")
 	switch {

@@ -7,17 +7,17 @@ import (
 	"replypath/uplinks"
 )
 
-// auto is the gateway that is learnt from the kernel's own routes.
+// auto is the gateway that is read from the kernel's routes (DHCP, router advertisements, PPP).
 const auto = "auto"
 
-// gatewayList are an uplink's gateways, while they are read.
+// gatewayList collects an uplink's gateways.
 type gatewayList struct {
 	link   string
 	v4, v6 uplinks.Gateway
 	given  map[string]bool
 }
 
-// resolveGateways checks the gateways of an uplink. "auto" is for the families that have no address.
+// resolveGateways checks the gateways of an uplink. "auto" applies to the families without an address.
 func resolveGateways(written []stringValue, link string) (v4, v6 uplinks.Gateway) {
 	g := gatewayList{link: link, given: map[string]bool{}}
 	for _, t := range written {
@@ -30,7 +30,7 @@ func resolveGateways(written []stringValue, link string) (v4, v6 uplinks.Gateway
 	return g.v4, g.v6
 }
 
-// add takes over one gateway.
+// add checks and adds one gateway.
 func (g *gatewayList) add(t stringValue) {
 	spelling, addr := t.val, netip.Addr{}
 	if t.val != auto {
@@ -42,7 +42,7 @@ func (g *gatewayList) add(t stringValue) {
 		spelling = addr.String()
 	}
 	if g.given[spelling] {
-		t.addMistake("leave one of them out", "gateway %s is given twice", spelling)
+		t.addMistake("remove one of them", "gateway %s is listed twice", spelling)
 		return
 	}
 	g.given[spelling] = true
@@ -57,13 +57,13 @@ func (g *gatewayList) add(t stringValue) {
 
 func setGateway(g *uplinks.Gateway, addr netip.Addr, t stringValue, family string) {
 	if g.Addr.IsValid() {
-		t.addMistake("keep one gateway for each family", "%s is a second %s gateway, beside %s", addr, family, g.Addr)
+		t.addMistake("keep one gateway per family", "%s is a second %s gateway besides %s", addr, family, g.Addr)
 		return
 	}
 	g.Addr = addr
 }
 
-// parse reads an address without its zone, which may only repeat the uplink's interface.
+// parse parses an address and drops its zone, which must be the uplink's interface if there is one.
 func (g *gatewayList) parse(s string) (addr netip.Addr, message, remedy string) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
@@ -73,7 +73,7 @@ func (g *gatewayList) parse(s string) (addr netip.Addr, message, remedy string) 
 		return addr, fmt.Sprintf("gateway %q is not an IP address", s), `write an IPv4 or IPv6 address, or "auto"`
 	}
 	if zone := addr.Zone(); zone != "" && zone != g.link {
-		return addr, fmt.Sprintf("gateway %q is not on the uplink's interface %q", s, g.link), "leave out the % and what follows it"
+		return addr, fmt.Sprintf("gateway %q is not on the uplink's interface %q", s, g.link), "remove the % and everything after it"
 	}
 	addr = addr.WithZone("")
 	if addr.Is4In6() {
@@ -85,7 +85,7 @@ func (g *gatewayList) parse(s string) (addr netip.Addr, message, remedy string) 
 	return addr, "", ""
 }
 
-// notUnicast says why no single other host can have the address.
+// notUnicast returns why the address cannot belong to another host, or "".
 func notUnicast(addr netip.Addr) string {
 	switch {
 	case addr.Is4In6():

@@ -11,7 +11,7 @@ import (
 	"replypath/health"
 )
 
-// readHealth reads the files and gives what they say on health.
+// readHealth reads the files and returns the settings about health.
 func readHealth(t *testing.T, files map[string]string) (health.Settings, health.EndpointSettings) {
 	t.Helper()
 	c, err := Read(writeFiles(t, files))
@@ -26,7 +26,7 @@ func TestReadHealth(t *testing.T) {
 	got, endpoint := readHealth(t, map[string]string{
 		"replypath.toml": `
 prove = ["tcp://192.0.2.2:8080", "udp://lte:053", "tcp://:443", "udp://[2001:DB8::0]:53"]
-on_change = ["/usr/local/sbin/tell", "/opt/a b"]
+on_change = ["/usr/local/sbin/notify", "/opt/a b"]
 endpoint = { listen = "[::1]:80", token_file = "/t", tls_cert = "/c", tls_key = "/k" }
 proof = { every = "1m30s", source = ["2001:db8:ffff::77", "203.0.113.77"] }
 probes = { interval = "2s", timeout = "500ms", retry = "0.3s", fall = 2, rise = 1, loss = "off", latency = ["1s", "900ms"] }
@@ -80,7 +80,7 @@ probes.dns = { target = "tcp://[2001:DB8::0]:053" }
 			{Proto: "tcp", Port: 443}, {Proto: "udp", Addr: addr("2001:db8::"), Port: 53},
 		},
 		Proof:    health.ProofSettings{Interval: 90 * time.Second, Source4: addr("203.0.113.77"), Source6: addr("2001:db8:ffff::77")},
-		OnChange: []string{"/usr/local/sbin/tell", "/opt/a b"},
+		OnChange: []string{"/usr/local/sbin/notify", "/opt/a b"},
 	}
 	if diff := cmp.Diff(want, got, byValue); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
@@ -126,7 +126,7 @@ func TestReadListenAddresses(t *testing.T) {
 	}
 }
 
-// Where fewer probes ask in a family than the quorum is, all of them must be answered: that is no mistake.
+// If a family has fewer probes than the quorum, all of them must be answered. That is not a mistake.
 func TestQuorumMayExceedProbesOfOneFamily(t *testing.T) {
 	got, _ := readHealth(t, map[string]string{"uplinks.d/lte.toml": lte +
 		"quorum = 2\nprobes.a.target = 'icmp://203.0.113.9'\nprobes.b.target = 'icmp://[2001:db8::9]'\n"})

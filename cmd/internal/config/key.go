@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// key is a key that a table may have, and an example of its value.
+// key is a key of a table, with an example of its value.
 type key struct{ name, example string }
 
 type keys []key
@@ -20,7 +20,7 @@ var (
 		{"backend", `"auto"`},
 		{"inside", `["lan0"]`},
 		{"prove", `["tcp://lte:443", "udp://192.0.2.2:53"]`},
-		{"on_change", `["/usr/local/sbin/tell"]`},
+		{"on_change", `["/usr/local/sbin/notify"]`},
 		{"endpoint", `{ listen = "127.0.0.1:9717" }, or as [endpoint]`},
 		{"proof", `{ every = "30s" }, or as [proof]`},
 		{"probes", `{ interval = "1s" }, or as [probes]`},
@@ -39,7 +39,7 @@ var (
 		{"status", "204, or [200, 299]"},
 		{"body", `"ok"`},
 	}, sharedProbeKeys)
-	// What the top says for all probes, and for where there is none.
+	// The keys of [probes]: the defaults of all probes, and what applies where there is none.
 	probeDefaultsKeys = slices.Concat(keys{{"otherwise", `"gateway"`}}, sharedProbeKeys)
 	sharedProbeKeys   = keys{
 		{"interval", `"1s"`},
@@ -78,8 +78,7 @@ func (ks keys) String() string {
 	return strings.Join(names, ", ")
 }
 
-// rejectUnknownKeys remembers the keys of the table that are not among those known. The library would take them in another
-// case than written, which is why it is not asked.
+// rejectUnknownKeys reports the keys of the table that are not among those known. The library's own check ignores case.
 func (t table) rejectUnknownKeys(known keys) {
 	for _, name := range t.keyNames() {
 		if known.has(name) {
@@ -90,37 +89,37 @@ func (t table) rejectUnknownKeys(known keys) {
 	}
 }
 
-// remedy says which key may have been meant.
+// remedy suggests the key that was probably meant.
 func (ks keys) remedy(name string, t table) string {
 	if near, ok := ks.nearest(name); ok {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	there := "the keys here are " + ks.String()
+	valid := "valid keys are " + ks.String()
 	switch {
 	case t.parent == nil && t.src.name != "" && name == "uplinks":
-		return "leave the table out: the uplink's keys stand at the top of its own file; " + there
+		return "remove the table: in an uplink's own file its keys are at the top; " + valid
 	case (t.parent != nil || t.src.name != "") && topKeys.has(name):
-		return "it belongs at the top of the main file; " + there
+		return "move it to the top of the main file; " + valid
 	case t.parent == nil && uplinkKeys.has(name):
-		return "it belongs in a table [uplinks.NAME]; " + there
+		return "move it to a table [uplinks.NAME]; " + valid
 	}
 	for _, below := range []struct {
 		keys  keys
 		table string
 	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
 		if below.keys.has(name) {
-			return "it belongs in a table " + below.table + "; " + there
+			return "move it to a table " + below.table + "; " + valid
 		}
 	}
-	return there
+	return valid
 }
 
-// nearest is the key that differs from the name in case only, or else in the fewest letters, at most two.
+// nearest returns the key with the smallest edit distance from the name, ignoring case, and at most 2.
 func (ks keys) nearest(name string) (near string, ok bool) {
 	best := 3
 	for _, k := range ks {
 		d := editDistance(strings.ToLower(name), k.name)
-		// A short key is not "near" when nothing of it is left.
+		// A short key must keep at least one letter.
 		if d < best && d < len(k.name) {
 			best, near = d, k.name
 		}
@@ -128,7 +127,7 @@ func (ks keys) nearest(name string) (near string, ok bool) {
 	return near, near != ""
 }
 
-// editDistance is how many letters must be added, dropped or replaced to make b of a.
+// editDistance returns the Levenshtein distance of a and b in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

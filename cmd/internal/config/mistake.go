@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Mistake is one thing that is wrong in a configuration file, where it stands, and what to do about it.
+// Mistake is one mistake in a configuration file, with its position and a remedy.
 type Mistake struct {
 	File    string
 	Line    int    // from 1
 	Col     int    // from 1, in characters
-	Len     int    // how many characters are meant, at least 1
-	Source  string // the source line; characters that would disturb a terminal are replaced
+	Len     int    // in characters, at least 1
+	Source  string // the line of the file; unprintable characters are replaced by U+FFFD
 	Message string
 	Remedy  string
 }
 
-// String prints the mistake on four lines: place and message, source line, caret, remedy.
+// String formats the mistake in four lines: position and message, source line, carets, remedy.
 func (m Mistake) String() string {
 	gutter := max(5, len(fmt.Sprint(m.Line)))
 	var b strings.Builder
@@ -29,7 +29,7 @@ func (m Mistake) String() string {
 	return b.String()
 }
 
-// indent is as wide as what stands before the mistake: tabs stay tabs, whatever their width is on the terminal.
+// indent returns as much white space as there is text before the mistake. Tabs stay tabs.
 func (m Mistake) indent() string {
 	before := []rune(m.Source)
 	before = before[:min(max(m.Col-1, 0), len(before))]
@@ -41,13 +41,13 @@ func (m Mistake) indent() string {
 	return string(before)
 }
 
-// Mistakes are all mistakes of a configuration, in the order of their file, line and column.
+// Mistakes is all mistakes of a configuration, sorted by file, line and column.
 type Mistakes []Mistake
 
-// Error prints all mistakes.
+// Error formats all mistakes, without the final newline.
 func (ms Mistakes) Error() string { return strings.TrimSuffix(ms.String(), "\n") }
 
-// String prints all mistakes, each as Mistake.String does.
+// String formats all mistakes.
 func (ms Mistakes) String() string {
 	var b strings.Builder
 	for _, m := range ms {

@@ -6,65 +6,58 @@ import (
 	"strings"
 )
 
-// An uplink's table is named after it, and these tables exist.
+// reservedTableNames are the kernel's routing tables. An uplink's table has the uplink's name.
 var reservedTableNames = []string{"main", "local", "default", "unspec"}
 
 const (
-	maxNameLen = 15 // of names of uplinks and probes, and of links
+	maxNameLen = 15 // of uplinks, probes and interfaces (IFNAMSIZ - 1)
 	lowerAlnum = "abcdefghijklmnopqrstuvwxyz0123456789"
 	upper      = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// isName reports whether an uplink or a probe can have the name.
+// isName reports whether the name is valid for an uplink or a probe.
 func isName(name string) bool { return hasOnly(name, lowerAlnum+"_-") }
 
-// hasOnly reports whether a name has only such characters, and at least one.
+// hasOnly reports whether a name has 1 to maxNameLen of the characters, and no others.
 func hasOnly(name, characters string) bool {
 	return len(name) > 0 && len(name) <= maxNameLen && strings.Trim(name, characters) == ""
 }
 
-// checkName says what is wrong with the name of an uplink or probe, and nothing when it is right.
+// checkName returns what is wrong with the name of an uplink or probe, or "".
 func checkName(kind, name string) (message, remedy string) {
 	switch {
 	case !isName(name):
-		return fmt.Sprintf("%q cannot be the name of %s", name, withArticle(kind)),
+		return fmt.Sprintf("%q is not a valid %s name", name, kind),
 			"use 1 to 15 of the characters a-z, 0-9, _ and -"
 	case kind == "uplink" && slices.Contains(reservedTableNames, name):
-		return fmt.Sprintf("the uplink's table cannot be named %q: that is a routing table of the kernel", name),
-			"name the uplink otherwise; none may be called " + strings.Join(reservedTableNames, ", ")
+		return fmt.Sprintf("uplink name %q is the name of one of the kernel's routing tables", name),
+			"use a name other than " + strings.Join(reservedTableNames, ", ")
 	}
 	return "", ""
 }
 
-// checkInterface says what is wrong with the name of an interface, and nothing when it is right.
+// checkInterface returns what is wrong with the name of an interface, or "".
 func checkInterface(name string) (message, remedy string) {
 	switch {
 	case !hasOnly(name, lowerAlnum+upper+"._@+-") || strings.ContainsAny(name[:1], "._@+-"):
-		return fmt.Sprintf("%q cannot be the name of an interface", name),
+		return fmt.Sprintf("%q is not a valid interface name", name),
 			"use 1 to 15 of the characters A-Z, a-z, 0-9, . _ @ + and -, beginning with a letter or digit"
 	case strings.HasSuffix(name, "+"):
-		return fmt.Sprintf("the interface name %q ends in +", name),
-			"name one interface, without + at its end: iptables reads that as every interface that begins so"
+		return fmt.Sprintf("interface name %q ends in +", name),
+			"name one interface without + at the end, which iptables reads as a prefix of many"
 	case name == "lo":
-		return `"lo" leads to the host itself only`, "name the interface that leads to the router"
+		return `"lo" is the loopback interface`, "name the interface that leads to the gateway"
 	}
 	return "", ""
 }
 
-func withArticle(kind string) string {
-	if kind == "uplink" {
-		return "an " + kind
-	}
-	return "a " + kind
-}
-
-// reportName remembers a mistake in the uplink's name.
+// reportName reports a mistake in the uplink's name.
 func (u fileUplink) reportName(message, remedy string) {
 	if message == "" {
 		return
 	}
 	if u.header == nil {
-		message, remedy = "the file's name is the uplink's: "+message, "rename the file: "+remedy
+		message, remedy = "the file name is the uplink's name: "+message, "rename the file: "+remedy
 	}
 	u.src.addMistake(u.nameRange(), message, remedy)
 }

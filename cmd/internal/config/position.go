@@ -7,17 +7,16 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// textRange is where something stands in a text, as byte offsets.
+// textRange is a half-open range of byte offsets in a text.
 type textRange struct{ start, end int }
 
-// positionProbe is a value that cannot be decoded into. The library tells the position of a valid key in no other way
-// than in the error that it makes of this.
+// positionProbe is a type that always fails to decode: only a decoding error of the library carries the position of a key.
 type positionProbe struct{}
 
 func (*positionProbe) UnmarshalTOML(any) error { return errors.New("position") }
 
-// offset is where the library says that a value stands: the header of a table, the key in an inline table, and
-// otherwise somewhere in the line of its key, near the value. Tables that are only implied by a longer key have none.
+// offset returns the library's position of a value: the header of a table, the key in an inline table, and otherwise a byte
+// in the line of its key, near the value. ok is false for tables that are only implied by a longer key.
 func (s *source) offset(p toml.Primitive) (offset int, ok bool) {
 	var pe toml.ParseError
 	if !errors.As(s.meta.PrimitiveDecode(p, new(positionProbe)), &pe) || pe.Position.Line == 0 {
@@ -26,17 +25,17 @@ func (s *source) offset(p toml.Primitive) (offset int, ok bool) {
 	return min(pe.Position.Start, len(s.text)), true
 }
 
-// indentEnd is where the line that holds the offset begins, after its indentation.
+// indentEnd returns the offset of the first non-blank byte of the line that contains the offset.
 func (s *source) indentEnd(offset int) int {
 	return skipSet(s.text, strings.LastIndexByte(s.text[:offset], '\n')+1, blanks)
 }
 
-// isHeader reports whether the offset of a value is that of a [table].
+// isHeader reports whether a [table] header begins at the offset.
 func (s *source) isHeader(offset int) bool {
 	return offset == s.indentEnd(offset) && strings.HasPrefix(s.text[offset:], "[")
 }
 
-// isInline reports whether the table is written as { key = value }, or inside of one that is.
+// isInline reports whether the table is written as { key = value }, or is inside such a table.
 func (t table) isInline() bool {
 	if t.parent == nil || t.parent.isInline() {
 		return t.parent != nil
@@ -45,13 +44,13 @@ func (t table) isInline() bool {
 	return ok && !t.src.isHeader(offset)
 }
 
-// statement is where the parts of a dotted key stand, and what they are the key of.
+// statement is the positions of a dotted key's parts and of its value.
 type statement struct {
 	parts []textRange
 	value textRange
 }
 
-// statement finds the line, or the part of an inline table, by which the value got into the file.
+// statement finds the key/value pair or the table header that sets the value.
 func (v value) statement() (st statement, ok bool) {
 	s := v.in.src
 	offset, ok := s.offset(v.prim)
@@ -73,7 +72,7 @@ func (v value) statement() (st statement, ok bool) {
 	return statement{parts, textRange{first, scanValue(s.text, first)}}, true
 }
 
-// keyRange is where the value's key stands: the part of it that is the value's own name.
+// keyRange returns the position of the last part of the value's key.
 func (v value) keyRange() textRange {
 	if st, ok := v.statement(); ok {
 		return st.keyPart(0)
@@ -81,7 +80,7 @@ func (v value) keyRange() textRange {
 	return v.impliedKeyRange()
 }
 
-// impliedKeyRange is where a table's name stands that is written only as the beginning of longer keys.
+// impliedKeyRange returns the position of the name of a table that is written only as a prefix of longer keys.
 func (v value) impliedKeyRange() textRange {
 	path := v.path()
 	for _, longer := range v.in.src.meta.Keys() {
@@ -95,7 +94,7 @@ func (v value) impliedKeyRange() textRange {
 	return textRange{}
 }
 
-// keyPart is the part of the key that stands so many parts before the last.
+// keyPart returns the part of the key that is the given number of parts before the last.
 func (st statement) keyPart(before int) textRange {
 	if i := len(st.parts) - 1 - before; i >= 0 && i < len(st.parts) {
 		return st.parts[i]
@@ -103,7 +102,7 @@ func (st statement) keyPart(before int) textRange {
 	return st.value
 }
 
-// valueRange is where the value itself stands; of a table, its name.
+// valueRange returns the position of the value; for a table, of its name.
 func (v value) valueRange() textRange {
 	st, ok := v.statement()
 	switch {

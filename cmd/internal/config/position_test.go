@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The same mistakes in every way of writing: « » enclose what must be pointed at, in this order.
+// The texts mark the expected positions, in order, with « ».
 func TestMistakesPointAtTheirText(t *testing.T) {
 	tests := []struct{ name, text string }{
 		{"a key at the top", "priority = «0»\n«prio» = 1\nuplinks.a = {id = 1, gateway = 'auto'}\n"},
@@ -16,10 +16,10 @@ func TestMistakesPointAtTheirText(t *testing.T) {
 		{"an inline table over several lines", "uplinks = { # {\n  a = { # id = 99\n    id = «99», # ,\n    gateway = [ # ]\n      «'#'», 'auto', ], } }\n"},
 		{"a dotted key in an inline table", "uplinks = { a.id = «99», a . gateway = 'auto', «\"a b\"».id = 2, \"a b\".gateway = 'auto', \"a b\".interface='b' }\n"},
 		{"a dotted key", "uplinks.a.gateway = 'auto'\nuplinks . a . id = «99»\nuplinks.a.«gate».way = 1\n"},
-		{"a table that is described after its probe", "[uplinks.a.probes.dns]\ntarget = 'gateway'\n[uplinks]\n[uplinks.«a»]\nid = «0»\n"},
-		{"a table that only its probe implies", "[uplinks.«a».probes.dns]\ntarget = «''»\n"},
+		{"a table that follows its probe", "[uplinks.a.probes.dns]\ntarget = 'gateway'\n[uplinks]\n[uplinks.«a»]\nid = «0»\n"},
+		{"a table that is implied by its probe", "[uplinks.«a».probes.dns]\ntarget = «''»\n"},
 		{"quoted keys", "\"uplinks\".'a'.\"\\u0069d\" = «99»\nuplinks.a.gateway = 'auto'\n"},
-		{"words that repeat", "# id = 99\n[uplinks.a]\ngateway = 'auto' # id = 99\n# id = 99\nid = «99» # id = 99\ninterface = «'id = 99'»\n"},
+		{"text that recurs in comments", "# id = 99\n[uplinks.a]\ngateway = 'auto' # id = 99\n# id = 99\nid = «99» # id = 99\ninterface = «'id = 99'»\n"},
 		{"escapes before an element", `uplinks.a = {id = 1, gateway = ["auto", «"\"]"», «'''']'''», «'\'»]}` + "\n"},
 	}
 	for _, test := range tests {
@@ -27,7 +27,7 @@ func TestMistakesPointAtTheirText(t *testing.T) {
 	}
 }
 
-// checkPositions reads the text without its marks, and wants to be pointed at each place that they enclose.
+// checkPositions reads the text without its « » and checks that the mistakes are where these were.
 func checkPositions(t *testing.T, marked string) {
 	t.Helper()
 	var want []string
@@ -49,6 +49,6 @@ func checkPositions(t *testing.T, marked string) {
 		}
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("want the places\n%s\ngot\n%s\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"), mistakes)
+		t.Errorf("want the positions\n%s\ngot\n%s\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"), mistakes)
 	}
 }

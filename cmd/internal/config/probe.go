@@ -15,7 +15,7 @@ type fileProbe struct {
 	body   *stringValue
 }
 
-// asProbe reads one probe's table.
+// asProbe reads the table of one probe.
 func (v value) asProbe(name string) fileProbe {
 	t, ok := v.asTable()
 	if !ok {
@@ -38,7 +38,7 @@ func (v value) asProbe(name string) fileProbe {
 	}
 }
 
-// resolve checks one probe. usual is what it does not say itself.
+// resolve checks one probe. Keys that it does not set are those of defaults.
 func (p fileProbe) resolve(defaults health.Probe) health.Probe {
 	b := p.timing.resolve(defaults)
 	b.Name = p.name
@@ -54,9 +54,9 @@ func (p fileProbe) resolve(defaults health.Probe) health.Probe {
 	return b
 }
 
-// expectResponse completes the target with what a good answer is.
+// expectResponse adds the expected status and body to an HTTP target.
 func (p fileProbe) expectResponse(t health.Target) health.Target {
-	const remedy = "leave it out, or ask an http:// or https:// target"
+	const remedy = "remove it, or use an http:// or https:// target"
 	web := t.Kind == health.HTTP
 	if web {
 		t.Status = health.StatusCodes{First: 200, Last: 399}
@@ -64,27 +64,27 @@ func (p fileProbe) expectResponse(t health.Target) health.Target {
 	switch {
 	case p.status == nil:
 	case !web:
-		p.status.addMistake(remedy, "a probe of kind %q gets no status", t.Kind)
+		p.status.addMistake(remedy, "a probe of kind %q has no status", t.Kind)
 	default:
 		t.Status = p.status.resolve(t.Status)
 	}
 	switch {
 	case p.body == nil:
 	case !web:
-		p.body.addMistake(remedy, "a probe of kind %q gets no body", t.Kind)
+		p.body.addMistake(remedy, "a probe of kind %q has no body", t.Kind)
 	default:
 		t.Body = p.body.val
 	}
 	return t
 }
 
-// statusCodes are the HTTP status codes as written: one, or the first and the last of them.
+// statusCodes is a range of HTTP status codes as written: one code, or the first and the last.
 type statusCodes struct {
 	value
 	first, last intValue
 }
 
-// statusAt is the status or the list of two that the key stands for.
+// statusAt returns the status code or the pair of them at the key.
 func (t table) statusAt(key string, known keys) *statusCodes {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -105,11 +105,11 @@ func (t table) statusAt(key string, known keys) *statusCodes {
 }
 
 func (c statusCodes) resolve(defaults health.StatusCodes) health.StatusCodes {
-	first := inBounds(&c.first, defaults.First, 100, 599, "HTTP has no others")
+	first := inBounds(&c.first, defaults.First, 100, 599, "the range of HTTP status codes")
 	if c.last.element < 0 {
 		return health.StatusCodes{First: first, Last: first}
 	}
-	last := inBounds(&c.last, defaults.Last, 100, 599, "HTTP has no others")
+	last := inBounds(&c.last, defaults.Last, 100, 599, "the range of HTTP status codes")
 	if c.last.val < c.first.val {
 		c.addMistake("write the smaller one first", "status ends before it begins: %d is below %d", c.last.val, c.first.val)
 	}

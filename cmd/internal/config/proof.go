@@ -9,7 +9,7 @@ import (
 	"replypath/uplinks"
 )
 
-// The bounds between two proofs.
+// The bounds of the interval between two proofs.
 const minEvery, maxEvery = 5 * time.Second, 24 * time.Hour
 
 // fileProof is the table [proof] as written.
@@ -29,7 +29,7 @@ func (t table) asProof() fileProof {
 	return f
 }
 
-// resolve is how the reply path is shown usually, with what is written in its place.
+// resolve returns the settings with the keys of the table in place of the defaults.
 func (f fileProof) resolve(defaults health.ProofSettings) health.ProofSettings {
 	p := defaults
 	if f.off || f.every != nil && f.every.val == 0 {
@@ -48,7 +48,7 @@ func (f fileProof) resolve(defaults health.ProofSettings) health.ProofSettings {
 			to = &p.Source6
 		}
 		if to.IsValid() {
-			t.addMistake("keep one source for each family", "%s is a second %s source, beside %s", addr, uplinks.FamilyOf(addr), *to)
+			t.addMistake("keep one source per family", "%s is a second %s source besides %s", addr, uplinks.FamilyOf(addr), *to)
 			continue
 		}
 		*to = addr
@@ -56,7 +56,7 @@ func (f fileProof) resolve(defaults health.ProofSettings) health.ProofSettings {
 	return p
 }
 
-// parseSource reads the address that seems to ask.
+// parseSource parses the source address of injected requests.
 func parseSource(s string) (addr netip.Addr, message, remedy string) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
@@ -66,12 +66,12 @@ func parseSource(s string) (addr netip.Addr, message, remedy string) {
 		return addr, fmt.Sprintf("source %s is %s", addr, notUnicast(addr)), "write it as " + addr.Unmap().String()
 	}
 	if is := notGlobal(addr); is != "" {
-		return addr, fmt.Sprintf("source %s is %s", addr, is), "write an address beyond the uplinks, such as one for documentation"
+		return addr, fmt.Sprintf("source %s is %s", addr, is), "use an address that no host of yours has, such as a documentation address (RFC 5737, RFC 3849)"
 	}
 	return addr, "", ""
 }
 
-// notGlobal says why the address means nothing beyond a link.
+// notGlobal returns why the address is not unique beyond a link, or "".
 func notGlobal(addr netip.Addr) string {
 	switch {
 	case addr.IsLinkLocalUnicast():

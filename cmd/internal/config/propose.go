@@ -12,9 +12,9 @@ import (
 	"replypath/uplinks"
 )
 
-// Propose writes a configuration file from which Read reads equal Settings, and the defaults for the rest. Above each uplink stand the lines that
-// comments has for its name, and at the top of the file those for the empty name. What is the default is left out.
-// It writes nothing and is an error when no file can say what the Settings say.
+// Propose writes a configuration file that Read reads back as the given Settings. Defaults are left out. The comments for an
+// uplink's name are written above its table, those for "" at the top of the file. Propose writes nothing and returns an error
+// if the Settings cannot be expressed as a file.
 func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string) error {
 	p := proposal{comments: comments}
 	p.comment("")
@@ -32,19 +32,19 @@ func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string) erro
 	return nil
 }
 
-// checkReadsBack reads the text back, so that Settings that cannot be written is found here and not at the next start.
+// checkReadsBack returns an error unless the text is valid and reads back as the settings.
 func checkReadsBack(text string, s uplinks.Settings) error {
 	back, mistakes := resolve([]*source{{path: "proposal", text: text}})
 	switch {
 	case len(mistakes) > 0:
 		return mistakes
 	case !equalSettings(back.Settings, s):
-		return errors.New("no file can say it: it would read back differently")
+		return errors.New("the settings cannot be written as a file: they would read back differently")
 	}
 	return nil
 }
 
-// equalSettings reports whether the two mean the same: a list that is empty is as good as none.
+// equalSettings reports whether the settings are equal. Empty and nil lists are equal.
 func equalSettings(a, b uplinks.Settings) bool {
 	return slices.Equal(a.Inside, b.Inside) && slices.Equal(a.Uplinks, b.Uplinks) &&
 		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend
@@ -56,7 +56,7 @@ type proposal struct {
 	comments map[string][]string
 }
 
-// comment writes comment lines. What is no printable character could end the comment.
+// comment writes comment lines. It replaces characters that are not printable, as they could end the comment.
 func (p *proposal) comment(name string) {
 	for _, lines := range p.comments[name] {
 		for line := range strings.SplitSeq(lines, "\n") {
@@ -66,7 +66,7 @@ func (p *proposal) comment(name string) {
 	}
 }
 
-// settings writes what differs from the defaults.
+// settings writes the keys that differ from the defaults.
 func (p *proposal) settings(s uplinks.Settings) {
 	d := uplinks.DefaultSettings()
 	p.writeNonDefault("mask", s.Mask.String(), d.Mask.String())
@@ -104,7 +104,7 @@ func (p *proposal) uplink(u uplinks.Uplink) {
 	}
 }
 
-// formatGateways writes the gateways of both families.
+// formatGateways returns the value of the key "gateway".
 func formatGateways(u uplinks.Uplink) string {
 	var words []string
 	for _, g := range []uplinks.Gateway{u.Gateway4, u.Gateway6} {

@@ -69,7 +69,7 @@ func TestProposeRejectsUnwritableSettings(t *testing.T) {
 		{"no gateway", func(s *uplinks.Settings) {
 			s.Uplinks[0].Gateway4, s.Uplinks[0].Gateway6 = uplinks.Gateway{}, uplinks.Gateway{}
 		}},
-		{"one family is learnt and the other left alone", func(s *uplinks.Settings) { s.Uplinks[0].Gateway6 = uplinks.Gateway{} }},
+		{"one family is auto and the other has no gateway", func(s *uplinks.Settings) { s.Uplinks[0].Gateway6 = uplinks.Gateway{} }},
 		{"a name that would end the table", func(s *uplinks.Settings) { s.Uplinks[0].Name = "a]\n[b" }},
 		{"the zero settings", func(s *uplinks.Settings) { *s = uplinks.Settings{Uplinks: s.Uplinks} }},
 	}
@@ -86,7 +86,7 @@ func TestProposeRejectsUnwritableSettings(t *testing.T) {
 	}
 }
 
-// randomSettings is a configuration that is valid, and otherwise anything.
+// randomSettings returns random valid settings.
 func randomSettings(r *rand.Rand) uplinks.Settings {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	s := uplinks.DefaultSettings()

@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// maxSize is far more than 255 uplinks can fill.
+// maxSize limits a file to 1 MiB, far more than 255 uplinks need.
 const maxSize = 1 << 20
 
-// Read reads the file and the *.toml in the folder uplinks.d beside it. The error is Mistakes for an invalid
-// configuration; it is fs.ErrNotExist when there is neither the file nor any file in uplinks.d, and says which file
-// or folder when one cannot be read.
+// Read reads the file at path and the *.toml files in the directory uplinks.d beside it. It returns Mistakes if the
+// configuration is invalid, fs.ErrNotExist if neither the file nor any file in uplinks.d exists, and otherwise an error
+// that names the file or directory that cannot be read.
 func Read(path string) (Config, error) {
 	sources, err := readSources(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func Read(path string) (Config, error) {
 	return c, nil
 }
 
-// readSources reads the texts of all files.
+// readSources reads all files.
 func readSources(path string) (sources []*source, err error) {
 	text, missing := readFile(path)
 	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
@@ -58,19 +58,19 @@ func readSources(path string) (sources []*source, err error) {
 	return sources, errors.Join(errs...)
 }
 
-// readUplinkFile reads the file of one uplink.
+// readUplinkFile reads the file of the named uplink in uplinks.d.
 func readUplinkFile(path, name string) (*source, error) {
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// The folder lists it. To call it missing would read as if there were no configuration.
-		err = fmt.Errorf("read configuration: %s: listed in its folder, but not there", path)
+		// fs.ErrNotExist would mean that there is no configuration.
+		err = fmt.Errorf("read configuration: %s: removed while the directory was read", path)
 	}
 	return &source{path: path, name: name, text: text}, err
 }
 
-// readFile reads one file, whose symbolic links are followed. A byte order mark is left out.
+// readFile reads a file, following symbolic links, and drops a byte order mark.
 func readFile(path string) (text string, err error) {
-	// Without O_NONBLOCK, opening a FIFO would wait for a writer.
+	// Without O_NONBLOCK opening a FIFO blocks until there is a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", notExistError(path, err)
@@ -93,10 +93,10 @@ func readFile(path string) (text string, err error) {
 	return strings.TrimPrefix(string(b), "\ufeff"), nil
 }
 
-// notExistError tells a file that is not there from a symbolic link that leads nowhere.
+// notExistError returns a distinct error, not fs.ErrNotExist, for a dangling symbolic link.
 func notExistError(path string, err error) error {
 	if _, there := os.Lstat(path); there == nil && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read configuration: %s: a symbolic link that leads nowhere", path)
+		return fmt.Errorf("read configuration: %s: dangling symbolic link", path)
 	}
 	return fmt.Errorf("read configuration: %w", err)
 }

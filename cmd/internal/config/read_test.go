@@ -14,10 +14,10 @@ import (
 	"replypath/uplinks"
 )
 
-// byValue lets go-cmp look at addresses.
+// byValue makes go-cmp compare addresses, and treat empty and nil slices as equal.
 var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty()}
 
-// writeFiles makes a folder with the files, and gives the path of its main file, which may not be among them.
+// writeFiles writes the files to a new directory and returns the path of the main file, which need not be among them.
 func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -70,7 +70,7 @@ uplinks.lte = { id = 255, gateway = "198.51.100.1", when_down = "release" }
 			},
 		},
 		{
-			"both forms mix, and ids give the order",
+			"uplinks of both places are sorted by id",
 			map[string]string{
 				"replypath.toml":     "[uplinks.zeta]\nid = 3\ngateway = 'auto'\n[uplinks.alpha]\nid = 9\ngateway = 'auto'\n",
 				"uplinks.d/lte.toml": lte,
@@ -85,7 +85,7 @@ uplinks.lte = { id = 255, gateway = "198.51.100.1", when_down = "release" }
 			},
 		},
 		{
-			"no main file is needed, and what an editor leaves behind is not read",
+			"no main file is needed, and backups of editors are ignored",
 			map[string]string{
 				"uplinks.d/lte.toml": lte, "uplinks.d/lte.toml~": "x", "uplinks.d/.#lte.toml": "x", "uplinks.d/README": "x",
 				"uplinks.d/lte.toml.dpkg-old": "x", "uplinks.d/.toml": "x",
@@ -93,12 +93,12 @@ uplinks.lte = { id = 255, gateway = "198.51.100.1", when_down = "release" }
 			func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
 		},
 		{
-			"a byte order mark and CR LF do no harm",
+			"a byte order mark and CR LF are accepted",
 			map[string]string{"uplinks.d/lte.toml": "\ufeff" + strings.ReplaceAll(lte, "\n", "\r\n")},
 			func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
 		},
 		{
-			"auto is for the family that has no address",
+			"auto applies to the family without an address",
 			map[string]string{"uplinks.d/lte.toml": `
 id = 2
 interface = "wwan0"

@@ -10,7 +10,7 @@ import (
 	"replypath/etc"
 )
 
-// readText reads the text as the only file.
+// readText reads a configuration of one file.
 func readText(t *testing.T, text []byte) Config {
 	t.Helper()
 	c, err := Read(writeFiles(t, map[string]string{"replypath.toml": string(text)}))
@@ -23,11 +23,11 @@ func readText(t *testing.T, text []byte) Config {
 func TestSampleShowsTheDefaults(t *testing.T) {
 	on := regexp.MustCompile(`(?m)^# (\w+ *=)`).ReplaceAll(etc.Sample, []byte("$1"))
 	if bytes.Equal(on, etc.Sample) {
-		t.Fatal("the sample comments no default out")
+		t.Fatal("the sample has no commented-out default")
 	}
 	sample := readText(t, etc.Sample)
 	if diff := cmp.Diff(sample, readText(t, on), byValue); diff != "" {
-		t.Errorf("with every default switched on (-off +on):\n%s", diff)
+		t.Errorf("with every default uncommented (-without +with):\n%s", diff)
 	}
 	if len(sample.Uplinks) != 2 {
 		t.Errorf("the sample has %d uplinks, want 2", len(sample.Uplinks))

@@ -2,15 +2,15 @@ package config
 
 import "strings"
 
-// What stands where in a text that the library has already found to be valid. The library gives one offset for each
-// key; from there these functions find the key's parts, the value's end and a list's elements.
+// The TOML library gives one offset for each key. From there these functions find the parts of the key, the end of the
+// value and the elements of a list. They assume valid TOML.
 
 const (
 	blanks     = " \t"
 	separators = " \t\r\n,"
 )
 
-// skipSet is the offset of the first byte from i on that is not in the set.
+// skipSet returns the offset of the first byte at or after i that is not in the set.
 func skipSet(text string, i int, set string) int {
 	for i < len(text) && strings.IndexByte(set, text[i]) >= 0 {
 		i++
@@ -18,7 +18,7 @@ func skipSet(text string, i int, set string) int {
 	return i
 }
 
-// indexSet is the offset of the first byte from i on that is in the set.
+// indexSet returns the offset of the first byte at or after i that is in the set.
 func indexSet(text string, i int, set string) int {
 	if n := strings.IndexAny(text[i:], set); n >= 0 {
 		return i + n
@@ -26,7 +26,7 @@ func indexSet(text string, i int, set string) int {
 	return len(text)
 }
 
-// scanKey gives the parts of the dotted key at i, and where it ends.
+// scanKey returns the parts of the dotted key at i, and its end.
 func scanKey(text string, i int) (parts []textRange, end int) {
 	for {
 		i = skipSet(text, i, blanks)
@@ -43,7 +43,7 @@ func scanKey(text string, i int) (parts []textRange, end int) {
 	}
 }
 
-// scanValue gives where the value at i ends.
+// scanValue returns the end of the value at i.
 func scanValue(text string, i int) int {
 	if i == len(text) {
 		return i
@@ -57,7 +57,7 @@ func scanValue(text string, i int) int {
 	return indexSet(text, i, separators+"]}#")
 }
 
-// scanString gives where the string at i ends.
+// scanString returns the end of the string at i.
 func scanString(text string, i int) int {
 	quote, escapes := text[i:i+1], text[i] == '"'
 	if long := strings.Repeat(quote, 3); strings.HasPrefix(text[i:], long) {
@@ -69,7 +69,7 @@ func scanString(text string, i int) int {
 			i++
 		case strings.HasPrefix(text[i:], quote):
 			i += len(quote)
-			// A long string may end in one or two quotes of its own.
+			// A multi-line string may end in one or two quotes that belong to it.
 			for n := 0; len(quote) == 3 && n < 2 && i < len(text) && text[i] == quote[0]; n++ {
 				i++
 			}
@@ -79,7 +79,7 @@ func scanString(text string, i int) int {
 	return len(text)
 }
 
-// scanList gives where the list or inline table at i ends.
+// scanList returns the end of the list or inline table at i.
 func scanList(text string, i int) int {
 	for depth := 0; i < len(text); {
 		switch text[i] {
@@ -102,7 +102,7 @@ func scanList(text string, i int) int {
 	return len(text)
 }
 
-// scanElements gives the elements of the list at i.
+// scanElements returns the elements of the list at i.
 func scanElements(text string, i int) (elements []textRange) {
 	for i = min(i+1, len(text)); ; {
 		i = skipSet(text, i, separators)

@@ -11,7 +11,8 @@ import (
 	"replypath/health"
 )
 
-// resolveServices takes over the services whose reply path is shown. Which uplinks there are is not known when a file is not TOML.
+// resolveServices sets the services whose reply path is proven. known is false if the set of uplinks is not, as a file is not
+// TOML.
 func (c *Config) resolveServices(written []stringValue, known bool) {
 	for _, t := range written {
 		s, message, remedy := parseService(t.val)
@@ -19,9 +20,9 @@ func (c *Config) resolveServices(written []stringValue, known bool) {
 		case message != "":
 			t.addMistake(remedy, "%s %q %s", t.key, t.val, message)
 		case s.Uplink != "" && known && !c.hasUplink(s.Uplink):
-			t.addMistake("write the name of one that is: "+c.uplinkNames(), "%s %q is at uplink %q, which is not configured", t.key, t.val, s.Uplink)
+			t.addMistake("use one of "+c.uplinkNames(), "%s %q names uplink %q, which is not configured", t.key, t.val, s.Uplink)
 		case slices.Contains(c.Health.ProofServices, s):
-			t.addMistake("leave one of them out", "%s names %q twice", t.key, t.val)
+			t.addMistake("remove one of them", "%s lists %q twice", t.key, t.val)
 		default:
 			c.Health.ProofServices = append(c.Health.ProofServices, s)
 		}
@@ -32,7 +33,7 @@ func (c *Config) hasUplink(uplink string) bool {
 	return slices.ContainsFunc(c.Health.Uplinks, func(u health.UplinkSettings) bool { return u.Name == uplink })
 }
 
-// uplinkNames are the first of the uplinks that there are.
+// uplinkNames returns the names of the first configured uplinks.
 func (c *Config) uplinkNames() string {
 	const enough = 10
 	var all []string
@@ -46,9 +47,9 @@ func (c *Config) uplinkNames() string {
 	return strings.Join(all, ", ")
 }
 
-const serviceForms = `use tcp://ADDRESS:PORT or udp://ADDRESS:PORT with an uplink's address, its name, or nothing for all uplinks, such as tcp://:443; an IPv6 address stands in [ ]`
+const serviceForms = `use tcp://ADDRESS:PORT or udp://ADDRESS:PORT with an uplink's address, its name, or nothing for all uplinks, such as tcp://:443; write an IPv6 address in [ ]`
 
-// parseService reads a service, or says what is wrong with it.
+// parseService parses a service, or returns what is wrong with it and a remedy.
 func parseService(s string) (service health.ProofService, message, remedy string) {
 	proto, rest, _ := strings.Cut(s, "://")
 	if proto != "tcp" && proto != "udp" {
@@ -70,7 +71,7 @@ func parseService(s string) (service health.ProofService, message, remedy string
 	case err != nil || addr.Is4() && strings.HasPrefix(rest, "["):
 		return service, fmt.Sprintf("has no valid host: %q is neither an IP address nor the name of an uplink", host), serviceForms
 	case is != "":
-		return service, "is at " + is, "write the address of an uplink"
+		return service, "has " + is, "write the address of an uplink"
 	default:
 		service.Addr = addr
 	}

@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// The block of priorities must lie before main's rule, and after local's at 0.
+	// The block of priorities lies after the rule of table local (0) and before that of main.
 	mainPriority = 32766
 	maxPriority  = mainPriority - uplinks.BlockSize
-	// Tables 253 to 255 are default, main and local; the numbers are signed in parts of the kernel.
+	// Tables 253 to 255 are default, main and local. Table numbers are signed in parts of the kernel.
 	minTableBase = 256
 	maxTableBase = math.MaxInt32 - marks.MaxID
 )
 
-// settings takes over what is written at the top of the main file. The mask is not known when it is a mistake.
+// settings sets the keys at the top of the main file. It returns false if the mask is a mistake.
 func (c *Config) settings(top fileMain) (maskKnown bool) {
 	maskKnown = c.mask(top.mask)
-	c.Priority = inBounds(top.priority, c.Priority, 1, maxPriority, "the rules take up 2000 priorities before main's 32766")
+	c.Priority = inBounds(top.priority, c.Priority, 1, maxPriority, "2000 priorities from it on are used, before that of table main, 32766")
 	c.TableBase = inBounds(top.tableBase, c.TableBase, minTableBase, maxTableBase,
-		"tables 253 to 255 are the kernel's, and an uplink's table is this plus its id")
-	c.Group = inBounds(top.linkGroup, c.Group, 1, math.MaxInt32, "every other interface is in group 0")
+		"an uplink's table is table_base plus its id, and tables 253 to 255 are the kernel's")
+	c.Group = inBounds(top.linkGroup, c.Group, 1, math.MaxInt32, "group 0 is the default of all interfaces")
 	c.backend(top.backend)
 	return maskKnown
 }
 
-// mask takes over the mask.
+// mask sets the mask. It returns false if the mask is a mistake.
 func (c *Config) mask(n *intValue) (known bool) {
-	const remedy = "use one unbroken run of bits, such as 0x1f00 (31 uplinks) or 0xff00 (255 uplinks)"
+	const remedy = "use one contiguous run of bits, such as 0x1f00 (31 uplinks) or 0xff00 (255 uplinks)"
 	switch {
 	case n == nil:
 		return true
@@ -39,7 +39,7 @@ func (c *Config) mask(n *intValue) (known bool) {
 	case n.val < 0 || n.val > math.MaxUint32:
 		n.addMistake(remedy, "mask %#x does not fit into 32 bits", n.val)
 	case !marks.Mask(n.val).Contiguous():
-		n.addMistake(remedy, "mask %#x has a gap", n.val)
+		n.addMistake(remedy, "mask %#x is not contiguous", n.val)
 	default:
 		c.Mask = marks.Mask(n.val)
 		return true
@@ -47,7 +47,7 @@ func (c *Config) mask(n *intValue) (known bool) {
 	return false
 }
 
-// inBounds is the number as written when it is within the bounds, and otherwise the default.
+// inBounds returns the number if it is set and within the bounds, and otherwise the fallback.
 func inBounds[T ~uint32 | ~int](n *intValue, fallback T, low, high int64, why string) T {
 	switch {
 	case n == nil:
@@ -65,11 +65,11 @@ func (c *Config) backend(t *stringValue) {
 	case t.val == string(marks.Auto), t.val == string(marks.NFT), t.val == string(marks.Legacy):
 		c.Backend = marks.Backend(t.val)
 	default:
-		t.addMistake(`use "auto", "nft" or "legacy"`, "there is no backend %q", t.val)
+		t.addMistake(`use "auto", "nft" or "legacy"`, "unknown backend %q", t.val)
 	}
 }
 
-// inside takes over the links that are no uplinks although they lead to gateways.
+// inside sets the interfaces that lead to a router and are not uplinks.
 func (c *Config) inside(links []stringValue, ups []fileUplink) {
 	for i, t := range links {
 		if message, remedy := checkInterface(t.val); message != "" {
@@ -79,8 +79,8 @@ func (c *Config) inside(links []stringValue, ups []fileUplink) {
 		t.reportDuplicate(links[:i])
 		for _, u := range ups {
 			if u.interfaceName() == t.val {
-				t.addMistake("an interface is one or the other: take it out of here, or drop the uplink",
-					"%q is the interface of uplink %q (%s)", t.val, u.name, u.location())
+				t.addMistake("remove it from inside, or remove the uplink",
+					"%s lists %q, the interface of uplink %q (%s)", t.key, t.val, u.name, u.location())
 			}
 		}
 		c.Inside = append(c.Inside, t.val)

@@ -10,24 +10,24 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// The library recurses for each bracket and keeps every prefix of a dotted key, so a file that is nothing but these
-// would exhaust the stack or the memory.
+// The TOML library recurses for each bracket and stores every prefix of a dotted key: a file of nothing but brackets or
+// dots would exhaust the stack or the memory.
 const (
 	maxLine     = 4096
 	maxBrackets = 10_000
 )
 
-// source is the text of one file.
+// source is one configuration file.
 type source struct {
 	path     string
-	name     string // of the one uplink that a file in uplinks.d describes; "" in the main file
+	name     string // of the uplink of a file in uplinks.d; "" for the main file
 	text     string
 	meta     toml.MetaData
 	keys     map[string]toml.Primitive
 	mistakes *Mistakes
 }
 
-// parse reads the text as TOML, or says why it is not.
+// parse decodes the text as TOML. It reports a mistake and returns false if the text is not TOML.
 func (s *source) parse() (ok bool) {
 	if at, message, remedy := s.precheck(); message != "" {
 		s.addMistake(at, message, remedy)
@@ -38,7 +38,7 @@ func (s *source) parse() (ok bool) {
 	switch {
 	case errors.As(err, &syntax):
 		start := min(max(syntax.Position.Start, 0), len(s.text))
-		// At the end of a file the library points at a byte, which may be inside of a letter.
+		// At the end of a file the library's position may be inside a multi-byte character.
 		for start > 0 && start < len(s.text) && !utf8.RuneStart(s.text[start]) {
 			start--
 		}
@@ -49,9 +49,9 @@ func (s *source) parse() (ok bool) {
 	return err == nil
 }
 
-const syntaxRemedy = `write key = value, words in quotes, tables as [uplinks.NAME]; see replypath.toml(5)`
+const syntaxRemedy = `write key = value, strings in quotes, tables as [uplinks.NAME]; see replypath.toml(5)`
 
-// decode turns a panic of the library into an error: a file must not be able to stop a running service.
+// decode decodes the text. It returns a panic of the library as an error: a bad file must not stop a running service.
 func (s *source) decode() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -62,7 +62,7 @@ func (s *source) decode() (err error) {
 	return err
 }
 
-// precheck says why the text is not even looked at as TOML.
+// precheck returns a mistake for a text that is not passed to the TOML library: another encoding, or beyond its limits.
 func (s *source) precheck() (at textRange, message, remedy string) {
 	switch {
 	case strings.HasPrefix(s.text, "\xff\xfe"), strings.HasPrefix(s.text, "\xfe\xff"):
@@ -80,14 +80,14 @@ func (s *source) precheck() (at textRange, message, remedy string) {
 				"break the list over several lines"
 		case brackets > maxBrackets:
 			return textRange{start, start}, fmt.Sprintf("the file has more than %d brackets", maxBrackets),
-				"put uplinks into files of their own in uplinks.d"
+				"move uplinks to files of their own in uplinks.d"
 		}
 		start += len(line)
 	}
 	return textRange{}, "", ""
 }
 
-// invalidUTF8 is where the first byte that is not UTF-8 stands.
+// invalidUTF8 returns the offset of the first byte that is not UTF-8.
 func invalidUTF8(text string) int {
 	for i, r := range text {
 		if r == utf8.RuneError {
@@ -99,7 +99,7 @@ func invalidUTF8(text string) int {
 	return len(text)
 }
 
-// addMistake remembers a mistake at the place.
+// addMistake records a mistake at the range.
 func (s *source) addMistake(at textRange, message, remedy string) {
 	start := min(at.start, len(s.text))
 	head := strings.LastIndexByte(s.text[:start], '\n') + 1
@@ -119,7 +119,7 @@ func (s *source) addMistake(at textRange, message, remedy string) {
 	})
 }
 
-// line is the number of the line on which the place begins.
+// line returns the number of the line, from 1, in which the range begins.
 func (s *source) line(at textRange) int {
 	return 1 + strings.Count(s.text[:min(at.start, len(s.text))], "\n")
 }

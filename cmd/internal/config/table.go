@@ -9,11 +9,11 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// table is a table as written. Its values are decoded one at a time, into what they are, because the library stops at
-// the first that does not fit, and picks that at random.
+// table is a table as written. Its values are decoded one by one into their own types: decoding all of them into a struct
+// stops at the first type error, in random order.
 type table struct {
 	src    *source
-	parent *table // nil: the whole file
+	parent *table // nil for the whole file
 	key    string
 	prim   toml.Primitive
 	keys   map[string]toml.Primitive
@@ -24,7 +24,7 @@ type value struct {
 	in      table
 	key     string
 	prim    toml.Primitive
-	element int // its index in the list that the key stands for, or -1
+	element int // index in the list at the key, or -1
 	raw     any
 }
 
@@ -41,7 +41,7 @@ type (
 
 func (s *source) root() table { return table{src: s, keys: s.keys} }
 
-// keyNames are the keys of the table, sorted.
+// keyNames returns the keys of the table, sorted.
 func (t table) keyNames() []string { return slices.Sorted(maps.Keys(t.keys)) }
 
 func (t table) path() toml.Key {
@@ -71,7 +71,7 @@ func (v value) asTable() (t table, ok bool) {
 	return t, t.src.meta.PrimitiveDecode(v.prim, &t.keys) == nil
 }
 
-// walk goes down to the value that has the path, as far as there are tables.
+// walk returns the value at the path, or the last value on it that is not a table.
 func (t table) walk(path toml.Key) value {
 	v, _ := t.valueAt(path[0])
 	if below, ok := v.asTable(); ok && len(path) > 1 {
@@ -80,17 +80,17 @@ func (t table) walk(path toml.Key) value {
 	return v
 }
 
-// addMistake remembers a mistake in the value.
+// addMistake reports a mistake in the value.
 func (v value) addMistake(remedy, format string, args ...any) {
 	v.in.src.addMistake(v.valueRange(), fmt.Sprintf(format, args...), remedy)
 }
 
-// addTypeMistake remembers that the value is of another type than the key wants.
+// addTypeMistake reports that the value has another type than wanted.
 func (v value) addTypeMistake(want, example string) {
-	v.addMistake(fmt.Sprintf("write it like %s = %s", v.key, example), "%s must be %s, not %s", v.describe(), want, typeName(v.raw))
+	v.addMistake(fmt.Sprintf("write it as %s = %s", v.key, example), "%s must be %s, not %s", v.describe(), want, typeName(v.raw))
 }
 
-// describe names the value in a sentence.
+// describe returns the value's name for use in a sentence.
 func (v value) describe() string {
 	if v.element >= 0 {
 		return "an element of " + v.key
@@ -98,12 +98,12 @@ func (v value) describe() string {
 	return v.key
 }
 
-// location names the place of the value's key for a mistake that stands elsewhere.
+// location returns "file:line" of the value's key, for mistakes in other places.
 func (v value) location() string {
 	return fmt.Sprintf("%s:%d", v.in.src.path, v.in.src.line(v.keyRange()))
 }
 
-// typeName is the TOML name of a decoded value's type.
+// typeName returns the TOML name, with its article, of a decoded value's type.
 func typeName(v any) string {
 	switch v.(type) {
 	case string:

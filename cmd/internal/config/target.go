@@ -14,19 +14,19 @@ import (
 
 const targetForms = `use icmp://HOST, tcp://HOST:PORT, http://HOST/..., https://HOST/... or "gateway"`
 
-// parseTarget reads a target, or says what is wrong with it.
+// parseTarget parses a target, or returns what is wrong with it and a remedy.
 func parseTarget(s string) (target health.Target, message, remedy string) {
 	if s == string(health.Gateway) {
 		return health.Target{Kind: health.Gateway}, "", ""
 	}
 	for _, c := range []byte(s) {
 		if c <= ' ' || c > '~' {
-			return target, "holds a character that no URL can hold", "percent-encode it, or write the host name in its xn-- form"
+			return target, "contains a character that is not allowed in a URL", "percent-encode it, or write the host name in its xn-- form"
 		}
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return target, "is not a URL", targetForms + "; an IPv6 address stands in [ ]"
+		return target, "is not a URL", targetForms + "; write an IPv6 address in [ ]"
 	}
 	if message, remedy = checkURLParts(u); message != "" {
 		return target, message, remedy
@@ -49,7 +49,7 @@ func parseTarget(s string) (target health.Target, message, remedy string) {
 	return target, "", ""
 }
 
-// webURL is the URL in the form that does not differ between two that mean the same.
+// webURL returns the URL in normal form, so that equivalent URLs are equal.
 func webURL(u *url.URL, host string, port uint16) string {
 	u.Host = host
 	if strings.Contains(host, ":") {
@@ -64,38 +64,38 @@ func webURL(u *url.URL, host string, port uint16) string {
 	return u.String()
 }
 
-// checkURLParts says which part of the URL has no meaning in a probe.
+// checkURLParts returns a mistake for a URL with a part that no probe uses.
 func checkURLParts(u *url.URL) (message, remedy string) {
 	web := u.Scheme == "http" || u.Scheme == "https"
 	switch {
 	case !web && u.Scheme != "icmp" && u.Scheme != "tcp":
-		return "has no scheme that a probe knows", targetForms
+		return "has an unknown scheme", targetForms
 	case u.Opaque != "" || u.Host == "":
 		return "has no host", targetForms
 	case u.User != nil:
-		return "holds a user name", "leave out what stands before the @"
+		return "contains a user name", "remove everything before the @, and the @"
 	case u.Fragment != "" || strings.HasSuffix(u.String(), "#"):
-		return "has a fragment", "leave out the # and what follows it"
+		return "has a fragment", "remove the # and everything after it"
 	case !web && (u.Path != "" || u.RawQuery != "" || u.ForceQuery):
-		return "has a path", "leave out what follows the host" + map[string]string{"tcp": " and port"}[u.Scheme]
+		return "has a path", "remove everything after the host" + map[string]string{"tcp": " and port"}[u.Scheme]
 	}
 	return "", ""
 }
 
-// A host name's last label is not all digits: what looks like an IPv4 address and is none must not be looked up.
+// The last label of a host name is not all digits (RFC 1123, 2.1): a mistyped IPv4 address must not be looked up in the DNS.
 var hostPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
 })
 var trailingDigits = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\.)[0-9]+$`) })
 
-// parseHost normalises an address or a host name.
+// parseHost returns the address or host name in normal form, or what is wrong with it and a remedy.
 func parseHost(s string) (host, message, remedy string) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		switch is := notUnicast(addr.WithZone("")); {
 		case addr.Zone() != "":
-			return "", "has a zone", "leave out the % and what follows it: a probe leaves by its own uplink"
+			return "", "has a zone", "remove the % and everything after it: a probe leaves by its own uplink"
 		case is != "":
-			return "", "asks " + is, "ask a host beyond the uplink"
+			return "", "is " + is, "use the address of a host beyond the uplink"
 		}
 		return addr.String(), "", ""
 	}
@@ -107,7 +107,7 @@ func parseHost(s string) (host, message, remedy string) {
 	return name, "", ""
 }
 
-// parsePort reads the port; where none is written and none is needed it is 0.
+// parsePort returns the port, which is 0 if there is none and none is needed.
 func parsePort(u *url.URL) (port uint16, message, remedy string) {
 	s := u.Port()
 	switch {
@@ -116,7 +116,7 @@ func parsePort(u *url.URL) (port uint16, message, remedy string) {
 	case s == "":
 		return 0, "", ""
 	case u.Scheme == "icmp":
-		return 0, "has a port", "leave out the port: ICMP has none"
+		return 0, "has a port", "remove the port: ICMP has none"
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || n == 0 {

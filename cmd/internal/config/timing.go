@@ -13,14 +13,14 @@ const (
 	minRetry                 = 50 * time.Millisecond
 )
 
-// fileTiming is when a probe asks and how it is judged, as written.
+// fileTiming is the intervals and thresholds of a probe as written.
 type fileTiming struct {
 	interval, timeout, retry *durationValue
 	fall, rise               *intValue
 	loss, latency            *thresholds
 }
 
-// timingAt reads the keys that a probe and the table for all probes share.
+// timingAt reads the keys that a probe and the table [probes] share.
 func (t table) timingAt(known keys) fileTiming {
 	return fileTiming{
 		interval: t.durationAt("interval", known),
@@ -33,24 +33,24 @@ func (t table) timingAt(known keys) fileTiming {
 	}
 }
 
-// resolve is the probe with what is written in place of what is usual.
+// resolve returns the probe with the written keys in place of the defaults.
 func (f fileTiming) resolve(defaults health.Probe) health.Probe {
 	p := defaults
 	p.Interval = f.interval.within(p.Interval, minInterval, maxInterval)
 	p.Timeout = f.timeout.within(p.Timeout, minTimeout, maxTimeout)
 	p.Retry = f.retry.within(min(p.Retry, p.Interval), minRetry, maxInterval)
 	if valid := f.interval == nil || f.interval.val == p.Interval; valid && p.Retry > p.Interval {
-		f.retry.addMistake("use at most the interval: questions are put more often after a miss, not more seldom",
+		f.retry.addMistake("use at most the interval: after a loss probes are sent more often, not less",
 			"retry %s is longer than the interval, %s", formatDuration(p.Retry), formatDuration(p.Interval))
 	}
-	p.Fall = inBounds(f.fall, p.Fall, 1, 100, "so many lost in a row are down")
-	p.Rise = inBounds(f.rise, p.Rise, 1, 1000, "so many answered in a row are up again")
+	p.Fall = inBounds(f.fall, p.Fall, 1, 100, "the consecutive losses after which the probe is down")
+	p.Rise = inBounds(f.rise, p.Rise, 1, 1000, "the consecutive answers after which it is up again")
 	p.Loss = f.loss.percents(p.Loss)
 	p.Latency = f.latency.durations(p.Latency)
 	return p
 }
 
-// thresholds are two values, or none with the word "off".
+// thresholds is a pair of values, or "off".
 type thresholds struct {
 	value
 	off       bool
@@ -58,7 +58,7 @@ type thresholds struct {
 	known     keys
 }
 
-// thresholdsAt are those that the key stands for.
+// thresholdsAt returns the thresholds at the key; nil if it is absent or of another type.
 func (t table) thresholdsAt(key string, known keys) *thresholds {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -83,8 +83,8 @@ func (h *thresholds) percents(defaults health.LossThresholds) health.LossThresho
 		return defaults
 	}
 	p := health.LossThresholds{
-		High: inBounds(high, defaults.High, 1, 100, `per cent; "off" looks at no loss`),
-		Low:  inBounds(low, defaults.Low, 0, 99, "per cent"),
+		High: inBounds(high, defaults.High, 1, 100, `percent; "off" ignores loss`),
+		Low:  inBounds(low, defaults.Low, 0, 99, "percent"),
 	}
 	h.checkOrder(p.High, p.Low, low.val == int64(p.Low) && high.val == int64(p.High))
 	return p
@@ -106,7 +106,7 @@ func (h *thresholds) durations(defaults health.LatencyThresholds) health.Latency
 	return d
 }
 
-// defaultOrOff is the usual when nothing is written, and nothing when that is written.
+// defaultOrOff returns the default if the key is absent, and the zero value for "off".
 func defaultOrOff[T any](h *thresholds, usual T) (none T) {
 	if h == nil {
 		return usual
@@ -114,10 +114,10 @@ func defaultOrOff[T any](h *thresholds, usual T) (none T) {
 	return none
 }
 
-// checkOrder remembers that the second threshold is not below the first. What is not believed is wrong enough already.
+// checkOrder reports that the second threshold is not below the first, unless one of them is invalid itself.
 func (h *thresholds) checkOrder(high, low int, valid bool) {
 	if valid && low >= high {
-		h.addMistake("write the high one first and a lower one second, such as "+h.known.example(h.key),
+		h.addMistake("write the higher value first, such as "+h.known.example(h.key),
 			"the second of %s must be below the first", h.key)
 	}
 }

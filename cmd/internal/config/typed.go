@@ -2,7 +2,7 @@ package config
 
 import "iter"
 
-// intAt is the integer that the key stands for.
+// intAt returns the integer at the key; nil if it is absent or of another type.
 func (t table) intAt(key string, known keys) *intValue {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -21,7 +21,7 @@ func (v value) asInt(known keys) *intValue {
 	return &intValue{v, n}
 }
 
-// stringAt is the string that the key stands for.
+// stringAt returns the string at the key; nil if it is absent or of another type.
 func (t table) stringAt(key string, known keys) *stringValue {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -35,7 +35,7 @@ func (t table) stringAt(key string, known keys) *stringValue {
 	return &stringValue{v, s}
 }
 
-// stringsAt is the list of strings that the key stands for.
+// stringsAt returns the list of strings at the key.
 func (t table) stringsAt(key string, known keys) []stringValue {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -49,7 +49,7 @@ func (t table) stringsAt(key string, known keys) []stringValue {
 	return v.asStrings(elements, known)
 }
 
-// stringOrStringsAt is the string or the list of strings that the key stands for. An empty list is a mistake.
+// stringOrStringsAt returns the string or the list of strings at the key. An empty list is a mistake.
 func (t table) stringOrStringsAt(key string, known keys) []stringValue {
 	v, ok := t.valueAt(key)
 	if is, list := v.raw.([]any); ok && list && len(is) == 0 {
@@ -58,7 +58,7 @@ func (t table) stringOrStringsAt(key string, known keys) []stringValue {
 	return t.stringOrOptionalStringsAt(key, known)
 }
 
-// stringOrOptionalStringsAt is the string or the list of strings that the key stands for.
+// stringOrOptionalStringsAt returns the string or the list of strings at the key. The list may be empty.
 func (t table) stringOrOptionalStringsAt(key string, known keys) []stringValue {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -74,7 +74,7 @@ func (t table) stringOrOptionalStringsAt(key string, known keys) []stringValue {
 	return nil
 }
 
-// asPair reads the value as a list of two.
+// asPair reads the value as a list of two elements.
 func (v value) asPair(want string, known keys) (both [2]value, ok bool) {
 	elements, ok := v.raw.([]any)
 	if !ok || len(elements) != len(both) {
@@ -88,7 +88,7 @@ func (v value) asPair(want string, known keys) (both [2]value, ok bool) {
 	return both, true
 }
 
-// asStrings are the elements that are strings; the others are mistakes.
+// asStrings returns the elements that are strings, and reports the others as mistakes.
 func (v value) asStrings(elements []any, known keys) (texts []stringValue) {
 	for i, element := range elements {
 		at := v
@@ -102,7 +102,7 @@ func (v value) asStrings(elements []any, known keys) (texts []stringValue) {
 	return texts
 }
 
-// subtable is the table that the key stands for; it is empty when there is none.
+// subtable returns the table at the key, which is empty if there is none.
 func (t table) subtable(key string, known keys) table {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -116,7 +116,7 @@ func (t table) subtable(key string, known keys) table {
 	return below
 }
 
-// subtables gives the tables below the key, by name and sorted. They may turn out not to be tables.
+// subtables returns the names, sorted, and values in the table at the key. The values need not be tables.
 func (t table) subtables(key string, known keys) iter.Seq2[string, value] {
 	v, ok := t.valueAt(key)
 	if !ok {

@@ -13,8 +13,8 @@ import (
 
 func TestReadWithoutFilesIsNotExist(t *testing.T) {
 	for name, files := range map[string]map[string]string{
-		"there is no folder uplinks.d":     {},
-		"the folder holds no file of ours": {"uplinks.d/README": "", "uplinks.d/.lte.toml": lte},
+		"uplinks.d does not exist":       {},
+		"uplinks.d has no uplink's file": {"uplinks.d/README": "", "uplinks.d/.lte.toml": lte},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Read(writeFiles(t, files)); !errors.Is(err, fs.ErrNotExist) {
@@ -27,12 +27,12 @@ func TestReadWithoutFilesIsNotExist(t *testing.T) {
 func TestReadReportsUnreadableFiles(t *testing.T) {
 	tests := []struct {
 		name  string
-		spoil func(path string) error // makes path what cannot be read
-		want  string                  // what the error says after the path
+		spoil func(path string) error // makes path unreadable
+		want  string                  // of the error, after the path
 	}{
 		{"a folder", func(path string) error { return os.Mkdir(path, 0o755) }, ": not a regular file"},
 		{"a FIFO", func(path string) error { return syscall.Mkfifo(path, 0o644) }, ": not a regular file"},
-		{"a link to nothing", func(path string) error { return os.Symlink("nothing", path) }, ": a symbolic link that leads nowhere"},
+		{"a dangling link", func(path string) error { return os.Symlink("nothing", path) }, ": dangling symbolic link"},
 		{"a link to itself", func(path string) error { return os.Symlink(path, path) }, ": too many levels of symbolic links"},
 		{"a large file", func(path string) error { return os.WriteFile(path, make([]byte, maxSize+1), 0o644) }, ": larger than 1 MiB"},
 	}
@@ -67,7 +67,7 @@ func TestReadReportsMissingPermission(t *testing.T) {
 			path := writeFiles(t, map[string]string{"replypath.toml": "mistake = 1", "uplinks.d/lte.toml": lte})
 			folder := filepath.Dir(path)
 			closed := filepath.Join(folder, file)
-			chmod(t, filepath.Dir(folder), 0o755) // the folder of the test's folders, which is the user's alone
+			chmod(t, filepath.Dir(folder), 0o755) // the parent of t.TempDir is created with mode 0700
 			chmod(t, closed, 0)
 			err := asUnprivileged(func() error {
 				_, err := Read(path)
@@ -89,7 +89,7 @@ func chmod(t *testing.T, path string, mode fs.FileMode) {
 	}
 }
 
-// asUnprivileged calls the function without root's right to read everything. The thread is thrown away afterwards.
+// asUnprivileged calls f with the file system UID of nobody, on a thread that ends with it (setfsuid(2)).
 func asUnprivileged(f func() error) error {
 	done := make(chan error)
 	go func() {

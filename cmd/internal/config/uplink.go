@@ -7,13 +7,13 @@ import (
 	"replypath/uplinks"
 )
 
-// idLimit is what an id must fit. A mask that is not known, because of a mistake in it, is no reason for more mistakes.
+// idLimit is the range of valid ids. A mask that is a mistake itself is not known, and does not cause further mistakes.
 type idLimit struct {
 	mask  marks.Mask
 	known bool
 }
 
-// resolve checks one uplink by itself.
+// resolve checks one uplink on its own.
 func (u fileUplink) resolve(limit idLimit) uplinks.Uplink {
 	b := uplinks.Uplink{Name: u.name, Link: u.interfaceName(), WhenDown: uplinks.Hold}
 	if u.id != nil {
@@ -26,13 +26,13 @@ func (u fileUplink) resolve(limit idLimit) uplinks.Uplink {
 	case w.val == string(uplinks.Hold), w.val == string(uplinks.Release):
 		b.WhenDown = uplinks.WhenDown(w.val)
 	default:
-		w.addMistake(`use "hold" (replies wait for their own uplink) or "release" (they go by the main table)`,
-			"when_down cannot be %q", w.val)
+		w.addMistake(`use "hold" (replies are refused while the uplink is down) or "release" (they follow table main)`,
+			"unknown when_down %q", w.val)
 	}
 	return b
 }
 
-// resolve is the id, when it fits.
+// resolve returns the id, or 0 if it is out of range.
 func (l idLimit) resolve(n intValue) marks.ID {
 	most, wider := int64(marks.MaxID), ""
 	if l.known {
@@ -54,7 +54,7 @@ func (l idLimit) resolve(n intValue) marks.ID {
 	return 0
 }
 
-// interfaceName is the interface as written, or the uplink's name.
+// interfaceName returns the key "interface", or the uplink's name.
 func (u fileUplink) interfaceName() string {
 	if u.iface != nil {
 		return u.iface.val
@@ -68,18 +68,18 @@ func (u fileUplink) checkInterface() {
 	case message == "":
 	case u.iface != nil:
 		u.iface.addMistake(remedy, "%s", message)
-	case isName(u.name): // otherwise the name is told to be wrong, and that is enough
+	case isName(u.name): // otherwise the name is reported already
 		u.src.addMistake(u.nameRange(), fmt.Sprintf("uplink %q has no interface, and %s", u.name, message),
 			`add the interface's name, such as interface = "eth0"`)
 	}
 }
 
-// checkDistinct remembers what the uplink shares with earlier ones and may not.
+// checkDistinct reports a name, id or interface that an earlier uplink has.
 func (u fileUplink) checkDistinct(earlier []fileUplink) {
 	for _, e := range earlier {
 		if e.name == u.name {
-			u.src.addMistake(u.nameRange(), fmt.Sprintf("uplink %q is described twice: also at %s", u.name, e.location()),
-				"keep one of the two")
+			u.src.addMistake(u.nameRange(), fmt.Sprintf("uplink %q is defined twice, also at %s", u.name, e.location()),
+				"remove one of the two")
 			return
 		}
 	}
@@ -90,7 +90,7 @@ func (u fileUplink) checkDistinct(earlier []fileUplink) {
 func (u fileUplink) checkDistinctID(earlier []fileUplink) {
 	for _, e := range earlier {
 		if u.id != nil && e.id != nil && u.id.val == e.id.val {
-			u.id.addMistake("give each uplink an id of its own", "id %d is that of uplink %q (%s)", u.id.val, e.name, e.id.location())
+			u.id.addMistake("give each uplink its own id", "id %d is already used by uplink %q (%s)", u.id.val, e.name, e.id.location())
 			return
 		}
 	}
@@ -108,8 +108,8 @@ func (u fileUplink) checkDistinctInterface(earlier []fileUplink) {
 		if e.iface != nil {
 			where = e.iface.location()
 		}
-		u.src.addMistake(at, fmt.Sprintf("interface %q is that of uplink %q (%s)", u.interfaceName(), e.name, where),
-			"describe each interface by one uplink only")
+		u.src.addMistake(at, fmt.Sprintf("interface %q is already used by uplink %q (%s)", u.interfaceName(), e.name, where),
+			"give each uplink its own interface")
 		return
 	}
 }
