@@ -1,19 +1,19 @@
-// Package etc holds what gets installed, so that the program, the packages and the tests share the same bytes.
+// Package etc embeds installed files, so that the program, the packages and the tests use the same contents.
 package etc
 
 import _ "embed"
 
-// Sample is the configuration file that is installed as an example, and tells every key and default.
+// Sample is the sample configuration file, which shows every key and default.
 //
 //go:embed replypath.toml
 var Sample []byte
 
-// NetworkdDropIn tells systemd-networkd to leave the rules and routes of others alone.
+// NetworkdDropIn makes systemd-networkd keep the rules and routes of other programs (networkd.conf(5)).
 //
 //go:embed networkd.conf.d/replypath.conf
 var NetworkdDropIn []byte
 
-// Recipes is the page for operators: what they see go wrong, what to configure, and what they see then.
+// Recipes is etc/recipes.md: symptoms, the configuration against them, and what is seen afterwards.
 //
 //go:embed recipes.md
 var Recipes []byte

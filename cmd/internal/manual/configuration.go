@@ -11,23 +11,23 @@ var (
 	tableLine = regexp.MustCompile(`^\[.*\]$`)
 )
 
-// placeholders gives the tables of the sample the names by which one speaks of them.
+// placeholders replaces the names in the sample's table headers.
 var placeholders = strings.NewReplacer("[uplinks.fibre]", "[uplinks.NAME]", "[uplinks.lte]", "[uplinks.NAME]",
 	"[uplinks.lte.probes.dns]", "[uplinks.NAME.probes.NAME]", "[uplinks.lte.probes.web]", "[uplinks.NAME.probes.NAME]")
 
-// entry is a part of the sample between blank lines: a comment, and what it speaks of.
+// entry is a paragraph of the sample: a comment and the keys or the table that it describes.
 type entry struct {
 	text  string
-	table string   // "" when it begins no table
+	table string   // "" if it begins no table
 	keys  []string // with their values
 }
 
-// Page5 is the manual page of the configuration, replypath.toml(5), made of the sample that tells every key.
+// Page5 returns the manual page replypath.toml(5) in man(7) format, made from the sample configuration.
 func Page5(sample []byte) string {
 	entries := parseSample(string(sample))
 	out := newPage("replypath.toml", 5, "configuration of replypath(8)")
 	out.heading("DESCRIPTION")
-	out.text(strings.TrimSpace(entries[0].text) + "\n\nThe file is /etc/replypath/replypath.toml. A key is shown with its default, or with an example where it is required.")
+	out.text(strings.TrimSpace(entries[0].text) + "\n\nThe file is /etc/replypath/replypath.toml. Each key is shown with its default, or with an example if it is required.")
 	out.heading("KEYS")
 	var table string
 	var printed []string
@@ -46,7 +46,7 @@ func Page5(sample []byte) string {
 			out.item(e.text, e.keys...)
 		case len(e.keys) > 0 && strings.Contains(table, "probes.NAME") && !slices.Contains(printed, "target"):
 			printed = append(printed, "target")
-			out.item("What is asked. It is required.", e.keys...)
+			out.item("The target of the probe. Required.", e.keys...)
 		}
 	}
 	out.heading("EXAMPLE")

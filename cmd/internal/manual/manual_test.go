@@ -17,7 +17,7 @@ func TestPage5ListsEveryKey(t *testing.T) {
 	plain := strings.NewReplacer(`\-`, "-", `\fB`, "", `\fR`, "").Replace(keys)
 	for _, m := range regexp.MustCompile(`(?m)^(?:# )?([a-z_]+) = `).FindAllStringSubmatch(string(etc.Sample), -1) {
 		if !strings.Contains(plain, "\n"+m[1]+" = ") {
-			t.Errorf("the key %s is not told", m[1])
+			t.Errorf("the page lacks the key %s", m[1])
 		}
 	}
 	for _, table := range []string{"[endpoint]", "[proof]", "[probes]", "[uplinks.NAME]", "[uplinks.NAME.probes.NAME]"} {
@@ -26,10 +26,10 @@ func TestPage5ListsEveryKey(t *testing.T) {
 		}
 	}
 	if strings.Contains(keys, "\n\n") {
-		t.Error("the page has blank lines that are none of the sample")
+		t.Error("the page has blank lines outside of the sample")
 	}
 	if strings.Contains(keys, ".SS [uplinks.fibre") || strings.Contains(keys, ".SS [uplinks.lte") {
-		t.Error("the names of the sample stand for those of the operator")
+		t.Error("the sample's names are not replaced by placeholders")
 	}
 }
 

@@ -1,30 +1,30 @@
 package manual
 
-// Program is what the program says of itself.
+// Program is the description of a program.
 type Program struct {
 	Name, Brief, Long string
 	Options           []Option // of every command
 	Commands          []Command
 }
 
-// Command is one of its commands.
+// Command is a command of a program.
 type Command struct {
 	Usage, Text string
 	Options     []Option
 }
 
-// Option is an option, as it is written ("--config FILE"), and what it does.
+// Option is an option as written ("--config FILE") and its description.
 type Option struct{ Usage, Text string }
 
-// files are those that the program reads and writes.
+// files lists the files that the program reads and writes.
 var files = []Option{
-	{"/etc/replypath/replypath.toml", "The configuration: see replypath.toml(5). A sample lies beside it."},
+	{"/etc/replypath/replypath.toml", "The configuration, see replypath.toml(5). A sample is in the same directory."},
 	{"/etc/replypath/uplinks.d/NAME.toml", "The configuration of one uplink."},
-	{"/run/replypath", "What was found before replypath, and what is in force. It is needed to put things back."},
-	{"/etc/iproute2/rt_tables.d/replypath.conf", "The names of the uplinks' tables, for ip(8)."},
+	{"/run/replypath", "The sysctl values and link groups from before replypath, and the applied configuration. They are needed to restore the host."},
+	{"/etc/iproute2/rt_tables.d/replypath.conf", "The names of the uplinks' routing tables for ip(8)."},
 }
 
-// Page8 is the manual page of the program, replypath(8).
+// Page8 returns the manual page of the program, section 8, in man(7) format.
 func (p Program) Page8() string {
 	out := newPage(p.Name, 8, p.Brief)
 	out.heading("SYNOPSIS")

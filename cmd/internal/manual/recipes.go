@@ -10,11 +10,11 @@ var (
 	link     = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 	emphasis = regexp.MustCompile(`\*([^*]+)\*`)
 	code     = regexp.MustCompile("`([^`]+)`")
-	escaped  = regexp.MustCompile(`\\\(ga(.+?)\\\(ga`) // code, as escape leaves it
+	escaped  = regexp.MustCompile(`\\\(ga(.+?)\\\(ga`) // code in the output of escape
 )
 
-// Page7 is the manual page replypath-recipes(7), made of the page of recipes: Markdown with headings, paragraphs, blocks of
-// code, links, and words that are emphasized or code.
+// Page7 returns the manual page replypath-recipes(7) in man(7) format, made from Markdown with headings, paragraphs, code
+// blocks, links, emphasis and inline code.
 func Page7(recipes []byte) string {
 	text := comment.ReplaceAllString(string(recipes), "")
 	_, text, _ = strings.Cut(text, "\n") // its title
@@ -48,7 +48,7 @@ func Page7(recipes []byte) string {
 	return out.String()
 }
 
-// cutPart gives the first part of the text, a block of code or what stands up to a blank line, and the rest.
+// cutPart returns the first paragraph or code block of the text, and the rest.
 func cutPart(text string) (part, rest string) {
 	text = strings.TrimLeft(text, "\n")
 	end := "\n\n"
@@ -59,12 +59,12 @@ func cutPart(text string) (part, rest string) {
 	return strings.TrimSuffix(part, "\n"), strings.TrimLeft(rest, "\n")
 }
 
-// stripMarkup is a text without what Markdown marks.
+// stripMarkup returns the text without Markdown links, emphasis and inline code.
 func stripMarkup(text string) string {
 	return code.ReplaceAllString(emphasis.ReplaceAllString(link.ReplaceAllString(text, "$1"), "$1"), "$1")
 }
 
-// withFonts has emphasized words in italics, and code in bold.
+// withFonts returns the escaped text with emphasis in italics and code in bold.
 func withFonts(text string) string {
 	text = escape(link.ReplaceAllString(text, "$1"))
 	return emphasis.ReplaceAllString(escaped.ReplaceAllString(text, `\fB$1\fR`), `\fI$1\fR`)

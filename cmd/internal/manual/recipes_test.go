@@ -9,7 +9,7 @@ import (
 	"replypath/etc"
 )
 
-// unescape gives back what stands behind what the page escapes.
+// unescape removes the page's escapes and fonts.
 var unescape = strings.NewReplacer(`\-`, "-", `\(aq`, "'", `\(ha`, "^", `\(ti`, "~", `\(ga`, "`", `\&`, "", `\fB`, "", `\fI`, "", `\fR`, "", `\e`, `\`)
 
 func TestPage7IsComplete(t *testing.T) {

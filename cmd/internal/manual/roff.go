@@ -1,4 +1,4 @@
-// Package manual writes the manual pages, out of what the program and the sample configuration say themselves.
+// Package manual generates the manual pages from the program's help, the sample configuration and the recipes.
 package manual
 
 import (
@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// page is a manual page as man(7) wants it.
+// page is a manual page in man(7) format.
 type page struct{ strings.Builder }
 
-// newPage begins the page that apropos(1) finds by its name and what it says in a few words.
+// newPage returns a page with its title and the NAME section, which apropos(1) searches.
 func newPage(name string, section int, brief string) *page {
 	p := &page{}
 	p.macro(`.TH %s %d "" replypath`, strings.ToUpper(name), section)
@@ -24,7 +24,7 @@ func (p *page) macro(format string, args ...any) { fmt.Fprintf(p, format+"\n", a
 func (p *page) heading(text string)    { p.macro(".SH %s", escape(text)) }
 func (p *page) subheading(text string) { p.macro(".SS %s", escape(text)) }
 
-// text is written in paragraphs, which blank lines part.
+// text writes paragraphs, which are separated by blank lines.
 func (p *page) text(text string) { p.paragraphs(text, ".PP") }
 
 func (p *page) paragraphs(text, between string) {
@@ -36,7 +36,7 @@ func (p *page) paragraphs(text, between string) {
 	}
 }
 
-// item is a text below its tags, of which there may be several.
+// item writes a tagged paragraph with one or more tags.
 func (p *page) item(text string, tags ...string) {
 	for i, tag := range tags {
 		p.macro("%s\n\\fB%s\\fR", map[bool]string{true: ".TP", false: ".TQ"}[i == 0], escape(tag))
@@ -44,14 +44,14 @@ func (p *page) item(text string, tags ...string) {
 	p.paragraphs(text, ".IP")
 }
 
-// verbatim is not filled.
+// verbatim writes the text without filling it.
 func (p *page) verbatim(text string) {
 	p.macro(".nf\n%s\n.fi", escape(strings.TrimSpace(text)))
 }
 
 var special = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "^", `\(ha`, "~", `\(ti`, "`", `\(ga`)
 
-// escape keeps roff from taking anything of the text for its own.
+// escape escapes the characters that roff interprets, and dots at the beginning of lines.
 func escape(text string) string {
 	lines := strings.Split(special.Replace(text), "\n")
 	for i, line := range lines {
