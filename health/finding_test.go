@@ -8,6 +8,7 @@ import (
 
 	"replypath/health"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 	"replypath/uplinks/uplinkstest"
 )
 
@@ -77,7 +78,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func checkFindings(t *testing.T, got []uplinks.Finding, want []string) {
+func checkFindings(t *testing.T, got []inspect.Finding, want []string) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d findings, want %d:\n%v", len(got), len(want), got)

@@ -15,7 +15,7 @@ func Desired(s Settings, f Facts) State {
 	if f.Scopes != nil {
 		for _, u := range s.Within(f.Scopes).Uplinks {
 			addUplinkRoutes(want, s, f, u)
-			if covers(f.Scopes, s.scopeOf(u)) {
+			if covers(f.Scopes, s.ScopeOf(u)) {
 				addLinkTunables(want, s, f, u)
 			}
 		}
@@ -24,7 +24,7 @@ func Desired(s Settings, f Facts) State {
 	// Room for what an uplink has in both families: maps that grow cost more than what they hold.
 	want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 	want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
-	for _, family := range f.families() {
+	for _, family := range f.Families() {
 		addRules(want, s, f, family)
 		addChains(want, s, f, family)
 	}
@@ -38,21 +38,21 @@ func Desired(s Settings, f Facts) State {
 
 // addUplinkRoutes adds what is in the uplink's table.
 func addUplinkRoutes(want State, s Settings, f Facts, u Uplink) {
-	l, _ := f.linkOf(u)
-	for _, family := range f.families() {
+	l, _ := f.LinkOf(u)
+	for _, family := range f.Families() {
 		addTableRoutes(want, s, l, u, family)
 	}
 }
 
 // addLinkTunables adds what is set of the uplink's link.
 func addLinkTunables(want State, s Settings, f Facts, u Uplink) {
-	if _, present := f.linkOf(u); present {
+	if _, present := f.LinkOf(u); present {
 		want.Tunables[Tunable{u.Link, LinkGroup}] = fmt.Sprint(s.Group)
 		want.Tunables[Tunable{u.Link, SrcValidMark}] = "1"
 	}
 }
 
-func (f Facts) families() []Family {
+func (f Facts) Families() []Family {
 	if f.IPv6 {
 		return Families[:]
 	}

@@ -8,16 +8,6 @@ import (
 	"replypath/marks"
 )
 
-// Where the rules of a block stand, counted from its first priority. Every place follows from an uplink's id, so that
-// one uplink's change moves no other's rule.
-const (
-	offsetMain    = 0    // what main knows specifically, not by an uplink
-	offsetMarks   = 1    // dispatch by mark; the rule of an uplink of the first row stands at placeMarks + id
-	offsetBuckets = 100  // the other rows, and what leads to them
-	offsetSources = 1000 // only the host's own packets go on; an uplink's addresses stand at placeHost + id
-	offsetEnd     = 1999
-)
-
 // MaxDefaultPrefixLen is the longest prefix of a route that is not for a network but for the Internet or a piece of it: VPN clients
 // give a default route as 0.0.0.0/1 and 128.0.0.0/1, or as ::/3, 2000::/4 and so on. No network inside is so large:
 // 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest.
@@ -143,7 +133,7 @@ func addTrieRules(add ruleAdder, s Settings, managed []Uplink) {
 func addrOwners(f Facts, managed []Uplink, family Family) map[netip.Prefix]marks.ID {
 	owner, usable := make(map[netip.Prefix]marks.ID, len(managed)), map[netip.Prefix]bool{}
 	for _, u := range managed {
-		l, _ := f.linkOf(u)
+		l, _ := f.LinkOf(u)
 		for _, a := range l.Addrs {
 			ip := a.Prefix.Addr()
 			p := netip.PrefixFrom(ip, ip.BitLen())

@@ -8,15 +8,16 @@ import (
 
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
 )
 
 // linearLookups is what the rules mean, however they are laid out: the tables that a packet asks, in order. A packet that came
 // in by an uplink and wears that uplink's mark is not led back out by it.
-func linearLookups(s uplinks.Settings, facts uplinks.Facts, f packet) []observation {
-	lookupIn := func(u uplinks.Uplink) observation {
-		return observation{s.Table(u), uplinks.NoSuppress, uplinks.NoSuppress}
+func linearLookups(s uplinks.Settings, facts uplinks.Facts, f packet) []lookup {
+	lookupIn := func(u uplinks.Uplink) lookup {
+		return lookup{s.Table(u), uplinks.NoSuppress, uplinks.NoSuppress}
 	}
-	lookups := []observation{{uplinks.MainTable, map[uplinks.Family]int32{uplinks.IPv4: 7, uplinks.IPv6: 6}[f.family], int64(s.Group)}}
+	lookups := []lookup{{uplinks.MainTable, map[uplinks.Family]int32{uplinks.IPv4: 7, uplinks.IPv6: 6}[f.family], int64(s.Group)}}
 	for _, u := range s.Uplinks {
 		mark := marks.Mark(f.mark & uint32(s.Mask))
 		if u.Gateway(f.family) != (uplinks.Gateway{}) && mark == s.Mark(u) && f.in != u.Link {
@@ -51,7 +52,7 @@ func desiredRPDB(s uplinks.Settings, f uplinks.Facts) (db rpdb) {
 func TestTrieIsEquivalentToLinearRules(t *testing.T) {
 	r := newRand(t)
 	for _, n := range []int{1, 2, 3, 15, 16, 17, 31, 100, 255} {
-		s, facts := manyUplinks(n, r)
+		s, facts := uplinkstest.ManyUplinks(n, r)
 		for i := range s.Uplinks {
 			switch r.IntN(8) {
 			case 0:
@@ -70,14 +71,14 @@ func TestTrieIsEquivalentToLinearRules(t *testing.T) {
 
 func TestTrieWithDefaultMaskIsEquivalentToLinearRules(t *testing.T) {
 	for _, n := range []int{1, 15, 16, 31} {
-		s, facts := manyUplinks(n, nil)
+		s, facts := uplinkstest.ManyUplinks(n, nil)
 		s.Mask = marks.DefaultMask
 		checkEquivalence(t, s, facts, newRand(t).Uint32)
 	}
 }
 
 func TestTrieWithWideMaskIsEquivalentToLinearRules(t *testing.T) {
-	s, facts := manyUplinks(40, newRand(t))
+	s, facts := uplinkstest.ManyUplinks(40, newRand(t))
 	s.Mask = 0x3ff0
 	checkEquivalence(t, s, facts, newRand(t).Uint32)
 }
@@ -124,7 +125,7 @@ func packets(s uplinks.Settings, facts uplinks.Facts, mark uint32, random func()
 }
 
 func TestSourceRuleOfEveryAddress(t *testing.T) {
-	s, facts := manyUplinks(255, newRand(t))
+	s, facts := uplinkstest.ManyUplinks(255, newRand(t))
 	db := desiredRPDB(s, facts)
 	for _, u := range s.Uplinks {
 		for _, a := range facts.Links[u.Link].Addrs {
@@ -137,7 +138,7 @@ func TestSourceRuleOfEveryAddress(t *testing.T) {
 }
 
 func TestRulesStayInBlockWithoutDuplicates(t *testing.T) {
-	s, facts := manyUplinks(255, nil)
+	s, facts := uplinkstest.ManyUplinks(255, nil)
 	db := desiredRPDB(s, facts)
 	seen := map[uplinks.Rule]bool{}
 	for _, r := range db {
@@ -158,7 +159,7 @@ func TestRulesStayInBlockWithoutDuplicates(t *testing.T) {
 
 func TestRemovingAnUplinkKeepsOtherRulesAndRoutes(t *testing.T) {
 	r := newRand(t)
-	all, facts := manyUplinks(255, nil)
+	all, facts := uplinkstest.ManyUplinks(255, nil)
 	for range 50 {
 		with := all
 		with.Uplinks = nil
@@ -186,7 +187,7 @@ func TestRemovingAnUplinkKeepsOtherRulesAndRoutes(t *testing.T) {
 }
 
 func TestMarkLookupVisitsFewRules(t *testing.T) {
-	s, facts := manyUplinks(255, nil)
+	s, facts := uplinkstest.ManyUplinks(255, nil)
 	db := desiredRPDB(s, facts)
 	for _, u := range s.Uplinks {
 		visited := 0

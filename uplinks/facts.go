@@ -94,9 +94,9 @@ func (l Link) SourceAddr(f Family) netip.Addr {
 	return fallback
 }
 
-// linkOf is the uplink's link, if it is there and its packets meet our rules: the kernel's own rule for links in a VRF is
+// LinkOf is the uplink's link, if it is there and its packets meet our rules: the kernel's own rule for links in a VRF is
 // asked before them.
-func (f Facts) linkOf(u Uplink) (Link, bool) {
+func (f Facts) LinkOf(u Uplink) (Link, bool) {
 	l, present := f.Links[u.Link]
 	if !present || l.VRF != 0 {
 		return Link{}, false

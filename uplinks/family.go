@@ -56,8 +56,8 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv6
 }
 
-// ipCommand is how a command line for ip(8) begins.
-func (f Family) ipCommand() string {
+// IPCommand is how a command line for ip(8) begins.
+func (f Family) IPCommand() string {
 	if f == IPv6 {
 		return "ip -6"
 	}

@@ -34,19 +34,19 @@ func (db *rpdb) del(r uplinks.Rule) {
 	}
 }
 
-// observation is one look-up in a table, with the suppressors of its rule.
-type observation struct {
+// lookup is one look-up in a table, with the suppressors of its rule.
+type lookup struct {
 	table  uplinks.Table
 	length int32
 	group  int64
 }
 
-func (l observation) String() string {
+func (l lookup) String() string {
 	return fmt.Sprintf("%s suppress_prefixlength %d suppress_ifgroup %d", l.table, l.length, l.group)
 }
 
 // walk is fib_rules_lookup: it asks tables until one takes the packet, and tells whether one did.
-func (db rpdb) walk(f packet, accept func(observation) bool) bool {
+func (db rpdb) walk(f packet, accept func(lookup) bool) bool {
 	for at := 0; at < len(db); at++ {
 		r := db[at]
 		if r.Family != f.family || matches(r, f) == r.Not {
@@ -54,7 +54,7 @@ func (db rpdb) walk(f packet, accept func(observation) bool) bool {
 		}
 		switch r.Action {
 		case uplinks.Lookup:
-			if accept(observation{r.Table, r.SuppressLength, r.SuppressGroup}) {
+			if accept(lookup{r.Table, r.SuppressLength, r.SuppressGroup}) {
 				return true
 			}
 		case uplinks.Goto:
@@ -74,8 +74,8 @@ func matches(r uplinks.Rule, f packet) bool {
 }
 
 // lookups are the tables that a packet asks when none of them takes it.
-func (db rpdb) lookups(f packet) (all []observation) {
-	db.walk(f, func(l observation) bool {
+func (db rpdb) lookups(f packet) (all []lookup) {
+	db.walk(f, func(l lookup) bool {
 		all = append(all, l)
 		return false
 	})
@@ -118,7 +118,7 @@ func (k *kernelModel) route(f packet) (result string) {
 		rules.add(uplinks.Rule{Family: family, Priority: 32766, Action: uplinks.Lookup, Table: uplinks.MainTable,
 			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress})
 	}
-	rules.walk(f, func(l observation) bool {
+	rules.walk(f, func(l lookup) bool {
 		key, r, found := k.best(l.table, f)
 		switch {
 		case !found, int32(key.Dst.Bits()) <= l.length, l.group != uplinks.NoSuppress && r.Link != "" && k.groups[r.Link] == l.group:

@@ -14,7 +14,7 @@ import (
 // went before the plan or where it goes after it; so what does not change never goes astray.
 func TestNoIntermediateStepMisroutesPackets(t *testing.T) {
 	none := uplinks.Settings{}
-	many, manyFacts := manyUplinks(40, newRand(t))
+	many, manyFacts := uplinkstest.ManyUplinks(40, newRand(t))
 	fewer := many
 	fewer.Uplinks = slices.Delete(slices.Clone(many.Uplinks), 20, 21)
 	low := many
@@ -151,7 +151,7 @@ func traffic(from, to uplinks.Settings, facts uplinks.Facts) (all []packet) {
 }
 
 func TestPlanIsDeterministic(t *testing.T) {
-	s, facts := manyUplinks(60, newRand(t))
+	s, facts := uplinkstest.ManyUplinks(60, newRand(t))
 	var want string
 	for i := range 100 {
 		plan := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()).String()
@@ -164,7 +164,7 @@ func TestPlanIsDeterministic(t *testing.T) {
 }
 
 func TestPlanFromStateToItselfIsEmpty(t *testing.T) {
-	s, facts := manyUplinks(60, newRand(t))
+	s, facts := uplinkstest.ManyUplinks(60, newRand(t))
 	state := uplinks.Desired(s, facts)
 	if plan := uplinks.Diff(state, state); len(plan) > 0 {
 		t.Errorf("from a state to itself:\n%s", plan)
@@ -210,7 +210,7 @@ func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 }
 
 func BenchmarkPlan255(b *testing.B) {
-	s, facts := manyUplinks(255, nil)
+	s, facts := uplinkstest.ManyUplinks(255, nil)
 	for b.Loop() {
 		if plan := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()); len(plan) < 255*8 {
 			b.Fatalf("only %d steps", len(plan))

@@ -3,7 +3,6 @@ package uplinks
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"net/netip"
 	"strings"
 )
@@ -40,14 +39,6 @@ type RouteType uint8
 const (
 	Unicast     RouteType = 1
 	Unreachable RouteType = 7
-)
-
-// The metrics of our default routes. An IPv6 metric of 0 means 1024 to the kernel. LastMetric is the largest: a route
-// with it is asked when no other answers.
-const (
-	metric4    uint32 = 0
-	metric6    uint32 = 1024
-	LastMetric uint32 = math.MaxUint32
 )
 
 func (f Family) metric() uint32 {

@@ -9,17 +9,6 @@ import (
 	"replypath/marks"
 )
 
-// Protocol is the number on every rule and route of ours, by which they are recognised without memory
-// (rtnetlink(7), rtm_protocol). etc/rt_protos.d gives it a name.
-const Protocol = 82
-
-// The numbers of the kernel's own tables: main, and that of the host's own addresses, which the kernel's first rule asks
-// (rtnetlink(7), RT_TABLE_MAIN, RT_TABLE_LOCAL; ip-rule(8)).
-const (
-	MainTable  Table = 254
-	LocalTable Table = 255
-)
-
 // Action is what a rule does with a packet that it selects.
 type Action uint8
 
@@ -124,6 +113,11 @@ func (r Rule) String() string {
 	}
 	add("protocol %d", Protocol)
 	return strings.Join(w, " ")
+}
+
+// Spec returns the rule as ip-rule(8) takes it, without replypath's protocol: for rules of other programs.
+func (r Rule) Spec() string {
+	return strings.TrimSuffix(r.String(), fmt.Sprintf(" protocol %d", Protocol))
 }
 
 // String prints main by its name, every other table by its number.

@@ -22,7 +22,7 @@ type ChangedScope struct {
 func (s Settings) ScopesOf(link string) (all []Scope) {
 	for _, u := range s.Uplinks {
 		if u.Link == link {
-			all = append(all, s.scopeOf(u))
+			all = append(all, s.ScopeOf(u))
 		}
 	}
 	if all == nil {
@@ -31,8 +31,8 @@ func (s Settings) ScopesOf(link string) (all []Scope) {
 	return all
 }
 
-// scopeOf is the uplink's.
-func (s Settings) scopeOf(u Uplink) Scope { return Scope{u.Link, s.Table(u)} }
+// ScopeOf is the uplink's.
+func (s Settings) ScopeOf(u Uplink) Scope { return Scope{u.Link, s.Table(u)} }
 
 // Within are the settings for the uplinks of shares alone.
 func (s Settings) Within(scopes []Scope) Settings {

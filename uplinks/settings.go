@@ -51,14 +51,6 @@ type (
 	Group uint32
 )
 
-// The numbers that are used when the configuration gives none.
-const (
-	DefaultPriority  Priority = 2000
-	DefaultTableBase Table    = 8200
-	DefaultGroup     Group    = 8200
-	BlockSize                 = 2000
-)
-
 // DefaultSettings are the settings of an empty configuration.
 func DefaultSettings() Settings {
 	return Settings{

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
 )
 
 func TestSharedAddressBelongsToUsableUplinkThenSmallestID(t *testing.T) {
@@ -23,7 +24,7 @@ func TestSharedAddressBelongsToUsableUplinkThenSmallestID(t *testing.T) {
 			}
 		}, 2},
 	} {
-		s, facts := manyUplinks(2, nil)
+		s, facts := uplinkstest.ManyUplinks(2, nil)
 		shared := facts.Links["eth1"].Addrs
 		first, second := facts.Links["eth1"], facts.Links["eth2"]
 		second.Addrs = shared

@@ -12,6 +12,9 @@ type State struct {
 	Restored map[Tunable]Original // only in a wanted state: goes back to what was found
 }
 
+// SortedChains returns the keys of the chains in a fixed order.
+func (s State) SortedChains() []ChainKey { return sortedKeys(s.Chains, compareChains) }
+
 // NewState is a state in which nothing of ours is in the kernel.
 func NewState() State {
 	return State{

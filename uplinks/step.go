@@ -45,16 +45,16 @@ type LoadChains struct {
 }
 
 func (s AddRule) String() string {
-	return fmt.Sprintf("%s rule add %s", s.Rule.Family.ipCommand(), s.Rule)
+	return fmt.Sprintf("%s rule add %s", s.Rule.Family.IPCommand(), s.Rule)
 }
 func (s DelRule) String() string {
-	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.ipCommand(), s.Rule, s.Rule.selectors())
+	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.IPCommand(), s.Rule, s.Rule.selectors())
 }
 func (s SetRoute) String() string {
-	return s.Key.Family.ipCommand() + " route replace " + s.Route.spec(s.Key)
+	return s.Key.Family.IPCommand() + " route replace " + s.Route.spec(s.Key)
 }
 func (s DelRoute) String() string {
-	return s.Key.Family.ipCommand() + " route del " + s.Route.spec(s.Key)
+	return s.Key.Family.IPCommand() + " route del " + s.Route.spec(s.Key)
 }
 
 func (s SetTunable) String() string { return s.Tunable.command(s.Value) }

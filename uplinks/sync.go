@@ -35,18 +35,18 @@ type Batcher interface {
 // maxBatch is how many steps a Batcher is given at once: between them it is seen whether ctx has ended.
 const maxBatch = 64
 
-// observation is what was observed, and what should be there.
-type observation struct {
-	facts             Facts
-	observed, desired State
+// Observation is one reading of the whole host, with the state that it should have.
+type Observation struct {
+	Facts             Facts
+	Observed, Desired State
 }
 
-func observe(ctx context.Context, k Kernel, want desiredFunc) (observation, error) {
+func observe(ctx context.Context, k Kernel, want desiredFunc) (Observation, error) {
 	facts, have, err := k.Observe(ctx)
 	if err != nil {
-		return observation{}, err
+		return Observation{}, err
 	}
-	return observation{facts, have, want(facts, have)}, nil
+	return Observation{facts, have, want(facts, have)}, nil
 }
 
 // desiredFunc is what should be there, on a host that is such and holds such.
@@ -55,17 +55,10 @@ type desiredFunc func(Facts, State) State
 // desired is what the settings ask for on whatever host.
 func (s Settings) desired(f Facts, _ State) State { return Desired(s, f) }
 
-// Preview is the plan that a Sync would carry out now, and what the operator should know of it beforehand.
-func Preview(ctx context.Context, k Kernel, s Settings) (Plan, []Finding, error) {
+// Preview returns the plan that a Sync would execute now, and the observation it is made from. It writes nothing.
+func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {
 	now, err := observe(ctx, k, s.desired)
-	if err != nil {
-		return nil, nil, err
-	}
-	return Diff(now.desired, now.observed), now.findings(s), nil
-}
-
-func (l observation) findings(s Settings) []Finding {
-	return append(Findings(s, l.facts), Disruptions(l.desired, l.observed)...)
+	return Diff(now.Desired, now.Observed), now, err
 }
 
 // Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it
@@ -76,7 +69,7 @@ func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
 
 // converge looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
 // The first look may have been had already.
-func converge(ctx context.Context, k Kernel, first *observation, want desiredFunc) (done Plan, err error) {
+func converge(ctx context.Context, k Kernel, first *Observation, want desiredFunc) (done Plan, err error) {
 	var plan Plan
 	for range maxAttempts {
 		now := first
@@ -87,7 +80,7 @@ func converge(ctx context.Context, k Kernel, first *observation, want desiredFun
 			}
 			now = &observed
 		}
-		if plan = Diff(now.desired, now.observed); len(plan) == 0 {
+		if plan = Diff(now.Desired, now.Observed); len(plan) == 0 {
 			return done, nil
 		}
 		var executed Plan

@@ -24,7 +24,7 @@ const (
 )
 
 // Tunables of the whole namespace. They make the kernel's own replies and accepted sockets carry the mark from their
-// first route look-up on (DocumentationPrefixes/networking/ip-sysctl.rst).
+// first route look-up on (Documentation/networking/ip-sysctl.rst).
 var namespaceTunables = [...]Tunable{{Name: FwmarkAccept}, {Name: Reflect4}, {Name: Reflect6}}
 
 // Original is a value that a tunable had before us, and the one that we gave it.

@@ -11,6 +11,7 @@ import (
 	"replypath/cmd/internal/iproute"
 	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 
 	"github.com/spf13/cobra"
 )
@@ -68,33 +69,33 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 	if err != nil {
 		return err
 	}
-	plan, findings, err := p.changeKernel(ctx, h, memory, c.Settings, confirm)
+	plan, before, err := p.changeKernel(ctx, h, memory, c.Settings, confirm)
 	if err != nil {
 		return err
 	}
 	if err := iproute.WriteTableNames(c.Settings); err != nil {
 		fmt.Fprintf(p.stderr, "warning: %v\n", err)
 	}
-	return p.printApplyReport(plan, findings, "applied")
+	return p.printApplyReport(plan, inspect.BeforeChange(c.Settings, before), "applied")
 }
 
 // changeKernel changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
-func (p *program) changeKernel(ctx context.Context, h *host.Host, m statedir.Dir, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, []uplinks.Finding, error) {
+func (p *program) changeKernel(ctx context.Context, h *host.Host, m statedir.Dir, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, uplinks.Observation, error) {
 	if confirm != 0 {
 		if err := p.armRollback(ctx, h, m, s, confirm); err != nil {
-			return nil, nil, err
+			return nil, uplinks.Observation{}, err
 		}
 	}
-	plan, findings, err := uplinks.Change(ctx, h, s)
+	plan, before, err := uplinks.Change(ctx, h, s)
 	switch {
 	case err != nil && confirm != 0:
-		return nil, nil, errors.Join(err, m.SetPending(nil))
+		return nil, before, errors.Join(err, m.SetPending(nil))
 	case err != nil:
-		return nil, nil, err
+		return nil, before, err
 	case confirm == 0:
-		return plan, findings, errors.Join(m.SetPending(nil), m.SetApplied(&s))
+		return plan, before, errors.Join(m.SetPending(nil), m.SetApplied(&s))
 	}
-	return plan, findings, nil
+	return plan, before, nil
 }
 
 // armRollback notes what is gone back to and starts the guard.
@@ -131,10 +132,10 @@ type applyReport struct {
 	Version  int               `json:"version"`
 	Changed  bool              `json:"changed"`
 	Steps    []stepReport      `json:"steps"`
-	Warnings []uplinks.Finding `json:"warnings"`
+	Warnings []inspect.Finding `json:"warnings"`
 }
 
-func (p *program) printApplyReport(plan uplinks.Plan, findings []uplinks.Finding, verb string) error {
+func (p *program) printApplyReport(plan uplinks.Plan, findings []inspect.Finding, verb string) error {
 	if p.json {
 		return p.printJSON(applyReport{Version: 1, Changed: len(plan) > 0, Steps: stepReports(plan), Warnings: nonNil(findings)})
 	}

@@ -9,6 +9,7 @@ import (
 	"replypath/cmd/internal/host"
 	"replypath/health"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 
 	"github.com/spf13/cobra"
 )
@@ -18,7 +19,7 @@ type checkReport struct {
 	Version  int               `json:"version"`
 	Valid    bool              `json:"valid"`
 	Mistakes []mistakeReport   `json:"mistakes"`
-	Warnings []uplinks.Finding `json:"warnings"`
+	Warnings []inspect.Finding `json:"warnings"`
 	Uplinks  []detectionTime   `json:"uplinks"`
 }
 
@@ -35,7 +36,7 @@ Nothing is changed, and no privilege is needed.`,
 			c, err := p.readConfig()
 			var mistakes config.Mistakes
 			if p.json && errors.As(err, &mistakes) {
-				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[uplinks.Finding](nil), Uplinks: nonNil[detectionTime](nil)}), err)
+				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[inspect.Finding](nil), Uplinks: nonNil[detectionTime](nil)}), err)
 			}
 			if err != nil {
 				return err
@@ -61,9 +62,9 @@ Nothing is changed, and no privilege is needed.`,
 }
 
 // hostFindings compares the configuration with the host as far as anybody may look.
-func hostFindings(c config.Config, facts uplinks.Facts) []uplinks.Finding {
+func hostFindings(c config.Config, facts uplinks.Facts) []inspect.Finding {
 	return slices.Concat(
-		uplinks.Findings(c.Settings, facts),
+		inspect.Findings(c.Settings, facts),
 		health.Findings(c.Health, c.Settings, facts),
 		c.Endpoint.Findings(),
 		fileFindings(c),

@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"replypath/cmd/internal/config"
-	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 )
 
 // fileFindings looks at the files that the configuration names, as far as the user may.
-func fileFindings(c config.Config) (all []uplinks.Finding) {
+func fileFindings(c config.Config) (all []inspect.Finding) {
 	for _, path := range c.Health.OnChange {
 		all = append(all, inspectFile("on_change", path, checkProgram)...)
 	}
@@ -30,7 +30,7 @@ func fileFindings(c config.Config) (all []uplinks.Finding) {
 }
 
 // inspectFile says what is wrong with the file of a key: that it is no regular file, or what wrong says. An empty path is no file.
-func inspectFile(key, path string, check func(path string, info fs.FileInfo) (what, remedy string)) []uplinks.Finding {
+func inspectFile(key, path string, check func(path string, info fs.FileInfo) (what, remedy string)) []inspect.Finding {
 	if path == "" {
 		return nil
 	}
@@ -49,7 +49,7 @@ func inspectFile(key, path string, check func(path string, info fs.FileInfo) (wh
 	if what == "" {
 		return nil
 	}
-	return []uplinks.Finding{{What: key + ": " + what, Remedy: remedy}}
+	return []inspect.Finding{{What: key + ": " + what, Remedy: remedy}}
 }
 
 func anyFile(string, fs.FileInfo) (what, remedy string) { return "", "" }

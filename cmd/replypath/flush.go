@@ -10,6 +10,7 @@ import (
 	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 
 	"github.com/spf13/cobra"
 )
@@ -30,7 +31,7 @@ what was found. It needs no configuration, and works after a crash.`,
 				return err
 			}
 			defer h.Close()
-			_, findings, err := uplinks.Preview(cmd.Context(), h, uplinks.Settings{})
+			_, before, err := uplinks.Preview(cmd.Context(), h, uplinks.Settings{})
 			if err != nil {
 				return err
 			}
@@ -44,7 +45,7 @@ what was found. It needs no configuration, and works after a crash.`,
 			if err := iproute.WriteTableNames(uplinks.Settings{}); err != nil {
 				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}
-			return p.printApplyReport(plan, findings, "removed")
+			return p.printApplyReport(plan, inspect.BeforeChange(uplinks.Settings{}, before), "removed")
 		},
 	})
 }

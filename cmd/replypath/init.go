@@ -11,6 +11,7 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 
 	"github.com/spf13/cobra"
 )
@@ -45,7 +46,7 @@ becomes the configuration file, unless there is one.`,
 }
 
 func propose(facts uplinks.Facts) (string, error) {
-	settings, notes := uplinks.Propose(facts)
+	settings, notes := inspect.Propose(facts)
 	if len(settings.Uplinks) == 0 {
 		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see /etc/replypath/replypath.toml.sample")
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 
 	"github.com/spf13/cobra"
 )
@@ -27,16 +28,16 @@ is in sync; otherwise it is 3.`,
 				return err
 			}
 			defer h.Close()
-			plan, findings, err := uplinks.Preview(cmd.Context(), h, c.Settings)
+			plan, now, err := uplinks.Preview(cmd.Context(), h, c.Settings)
 			if err != nil {
 				return err
 			}
-			return p.printPlan(plan, findings)
+			return p.printPlan(plan, inspect.BeforeChange(c.Settings, now))
 		},
 	})
 }
 
-func (p *program) printPlan(plan uplinks.Plan, findings []uplinks.Finding) error {
+func (p *program) printPlan(plan uplinks.Plan, findings []inspect.Finding) error {
 	switch {
 	case p.json:
 		if err := p.printJSON(newPlanReport(plan, findings)); err != nil {
@@ -60,7 +61,7 @@ func (p *program) printPlan(plan uplinks.Plan, findings []uplinks.Finding) error
 }
 
 // printWarnings tells people what was found; a plan's own lines stay free of it.
-func (p *program) printWarnings(findings []uplinks.Finding) {
+func (p *program) printWarnings(findings []inspect.Finding) {
 	for _, f := range findings {
 		fmt.Fprintf(p.stderr, "warning: %s\n", f)
 	}
@@ -71,7 +72,7 @@ type planReport struct {
 	Version  int               `json:"version"`
 	InSync   bool              `json:"in_sync"`
 	Steps    []stepReport      `json:"steps"`
-	Warnings []uplinks.Finding `json:"warnings"`
+	Warnings []inspect.Finding `json:"warnings"`
 }
 
 type stepReport struct {
@@ -79,6 +80,6 @@ type stepReport struct {
 	Lines []string `json:"lines"`
 }
 
-func newPlanReport(plan uplinks.Plan, findings []uplinks.Finding) planReport {
+func newPlanReport(plan uplinks.Plan, findings []inspect.Finding) planReport {
 	return planReport{Version: 1, InSync: len(plan) == 0, Steps: stepReports(plan), Warnings: nonNil(findings)}
 }

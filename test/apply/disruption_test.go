@@ -30,7 +30,7 @@ func TestPlanWarnsOfForeignRulesAndDisruptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Write(strings.NewReplacer("id = 1", "id = 2", "id = 2", "id = 1").Replace(string(text)))
-	if r := b.Must(3, "plan"); !strings.Contains(r.Stdout, "# warning: open connections that came in by eth0 wear the mark 0x100") {
+	if r := b.Must(3, "plan"); !strings.Contains(r.Stdout, "# warning: open connections that came in by eth0 have the mark 0x100") {
 		t.Errorf("swapped ids: %s", r)
 	}
 }
@@ -74,7 +74,7 @@ func TestFlushWithoutStateAndBesideForeignJumps(t *testing.T) {
 		}
 		b.Iptables(4, "-t", "mangle", "-D", "FORWARD", "-j", "REPLYPATH-PRE")
 		for _, link := range []string{"eth0", "eth1"} {
-			if r := b.Must(0, "flush"); !strings.Contains(r.Stderr, link+" is in our link group") {
+			if r := b.Must(0, "flush"); !strings.Contains(r.Stderr, link+" is in the link group") {
 				t.Errorf("what is left is not named: %s", r)
 			}
 		}

@@ -121,7 +121,7 @@ func checkConfig(c Config) error {
 	links, ids, names := slices.Clone(c.Inside), map[marks.ID]bool{}, map[string]bool{}
 	for _, u := range c.Uplinks {
 		links = append(links, u.Link)
-		if ids[u.ID] || names[u.Name] || u.ID < 1 || u.ID > c.Mask.MaxID() || !validName(u.Name) || slices.Contains(reservedTableNames, u.Name) {
+		if ids[u.ID] || names[u.Name] || u.ID < 1 || u.ID > c.Mask.MaxID() || !validName(u.Name) || slices.Contains(uplinks.ReservedTableNames(), u.Name) {
 			return errors.New("id or name of " + u.Name)
 		}
 		ids[u.ID], names[u.Name] = true, true

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// reservedTableNames are the kernel's routing tables. An uplink's table has the uplink's name.
-var reservedTableNames = []string{"main", "local", "default", "unspec"}
+	"replypath/uplinks"
+)
 
 const (
 	maxNameLen = 15 // of uplinks, probes and interfaces (IFNAMSIZ - 1)
@@ -29,9 +28,9 @@ func checkName(kind, name string) (message, remedy string) {
 	case !isName(name):
 		return fmt.Sprintf("%q is not a valid %s name", name, kind),
 			"use 1 to 15 of the characters a-z, 0-9, _ and -"
-	case kind == "uplink" && slices.Contains(reservedTableNames, name):
+	case kind == "uplink" && slices.Contains(uplinks.ReservedTableNames(), name):
 		return fmt.Sprintf("uplink name %q is the name of one of the kernel's routing tables", name),
-			"use a name other than " + strings.Join(reservedTableNames, ", ")
+			"use a name other than " + strings.Join(uplinks.ReservedTableNames(), ", ")
 	}
 	return "", ""
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 )
 
 // Reconciler makes the kernel as the settings ask, and keeps it so. Only the loop's goroutine calls RunRound.
@@ -23,7 +24,7 @@ type Reconciler struct {
 
 	lastSettings uplinks.Settings       // in the last round, and
 	lastFacts    uplinks.Facts          // as they were seen then, with
-	inspection   uplinks.Inspection     // what there is to say of them; only the loop's goroutine
+	inspection   inspect.Inspection     // what there is to say of them; only the loop's goroutine
 	repaired     map[uplinks.Scope]bool // what was repaired since the last look at the whole, and not looked at since
 	restInSync   bool                   // what is not open was in order
 	lastResync   time.Time              // at the whole
@@ -146,7 +147,7 @@ func (k *Reconciler) recordObservation(s uplinks.Settings, whole uplinks.Facts, 
 	clear(k.repaired)
 	if only == nil {
 		k.restInSync = succeeded && len(plan) == 0
-		k.inspection = uplinks.Inspect(s, whole)
+		k.inspection = inspect.Inspect(s, whole)
 		return
 	}
 	k.inspection = k.inspection.Update(s, whole, only)

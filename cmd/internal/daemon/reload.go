@@ -9,6 +9,7 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/health"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 )
 
 // reloadResult is how the last reload ended.
@@ -41,14 +42,14 @@ func (s *Service) applyConfig(ctx context.Context, deadline time.Duration) error
 	if err := s.host.Reconfigure(ctx, c.Backend, c.TableBase); err != nil {
 		return errors.Join(err, s.host.Reconfigure(ctx, old.Backend, old.TableBase))
 	}
-	_, findings, err := uplinks.Preview(ctx, s.host, c.Settings)
+	_, now, err := uplinks.Preview(ctx, s.host, c.Settings)
 	if err != nil {
 		return errors.Join(err, s.host.Reconfigure(ctx, old.Backend, old.TableBase))
 	}
 	if err := s.armRollback(old, c.Settings, deadline); err != nil {
 		return errors.Join(err, s.host.Reconfigure(ctx, old.Backend, old.TableBase))
 	}
-	s.reconciler.LogFindings(findings)
+	s.reconciler.LogFindings(inspect.BeforeChange(c.Settings, now))
 	s.reconciler.SetSettings(c.Settings)
 	s.writeTableNames(c.Settings)
 	s.configureTentatively(c, deadline != 0)

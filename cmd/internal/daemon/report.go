@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 )
 
 // Report is how things stand.
@@ -19,7 +20,7 @@ type Report struct {
 	Rounds   int
 	Waiting  int // steps that wait because somebody undoes them
 	Uplinks  int
-	Findings []uplinks.Finding
+	Findings []inspect.Finding
 }
 
 // unannouncedRepairs is how many of the repairs so far the kernel announces to nobody.
@@ -48,7 +49,7 @@ func (k *Reconciler) recordFailure(step string, err error) {
 }
 
 // LogFindings logs findings that are not known yet.
-func (k *Reconciler) LogFindings(findings []uplinks.Finding) {
+func (k *Reconciler) LogFindings(findings []inspect.Finding) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.logNewFindings(findings)
@@ -56,8 +57,8 @@ func (k *Reconciler) LogFindings(findings []uplinks.Finding) {
 }
 
 // logNewFindings logs what is not known yet.
-func (k *Reconciler) logNewFindings(findings []uplinks.Finding) {
-	known := make(map[uplinks.Finding]bool, len(k.report.Findings))
+func (k *Reconciler) logNewFindings(findings []inspect.Finding) {
+	known := make(map[inspect.Finding]bool, len(k.report.Findings))
 	for _, f := range k.report.Findings {
 		known[f] = true
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 )
 
 // Severity is how much a finding matters.
@@ -85,7 +85,7 @@ func commaList(words []string) string { return strings.Join(words, ", ") }
 func (s Snapshot) checkSettings() (all []Finding) {
 	facts := s.Facts
 	facts.ForeignRules, facts.MixedBackends = nil, false
-	for _, f := range uplinks.Findings(s.Settings, facts) {
+	for _, f := range inspect.Findings(s.Settings, facts) {
 		all = append(all, Finding{ID: "uplinks", Severity: Warning, Message: f.What, Remedy: f.Remedy})
 	}
 	for _, f := range s.ProbeFindings {

@@ -5,13 +5,14 @@ import (
 
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 	"replypath/uplinks/rpdb"
 )
 
 // Snapshot is what was seen of a host. What could not be looked at is empty.
 type Snapshot struct {
 	Settings      uplinks.Settings  // without uplinks where there is no configuration
-	ProbeFindings []uplinks.Finding // of how the uplinks are watched
+	ProbeFindings []inspect.Finding // of how the uplinks are watched
 	Facts         uplinks.Facts
 	State         uplinks.State
 	Rules         []*rpdb.Database // of each family, without routes

@@ -9,6 +9,7 @@ import (
 
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 	"replypath/uplinks/uplinkstest"
 )
 
@@ -37,7 +38,7 @@ func TestRoutesOfAFullTableAreCountedNotKept(t *testing.T) {
 		if kept+f.OmittedRoutes["lan0"] != 2*routes || kept > 2*routes*9/10 {
 			t.Errorf("a look at %s keeps %d routes and counts %d more, of %d", what, kept, f.OmittedRoutes["lan0"], 2*routes)
 		}
-		findings := fmt.Sprint(uplinks.Findings(settings, f))
+		findings := fmt.Sprint(inspect.Findings(settings, f))
 		if want := fmt.Sprintf("and %d more", 2*routes-3); !strings.Contains(findings, want) {
 			t.Errorf("a look at %s: the findings do not say %q: %s", what, want, findings)
 		}

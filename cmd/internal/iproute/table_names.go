@@ -61,7 +61,10 @@ func formatTableNames(s uplinks.Settings, reserved map[string]bool) []byte {
 
 // reservedNames are the words that mean something to ip(8) already: its own, and the names that others gave.
 func reservedNames(dir, ours string) map[string]bool {
-	words := map[string]bool{"main": true, "local": true, "default": true, "unspec": true, "all": true, "cache": true}
+	words := map[string]bool{"all": true, "cache": true} // keywords of ip-route(8) beside a table's name
+	for _, name := range uplinks.ReservedTableNames() {
+		words[name] = true
+	}
 	files, _ := filepath.Glob(filepath.Join(dir, "rt_tables.d", "*.conf"))
 	for _, file := range append(files, filepath.Join(dir, "rt_tables"), "/usr/share/iproute2/rt_tables") {
 		text, err := os.ReadFile(file)

@@ -1,4 +1,4 @@
-package uplinks_test
+package inspect_test
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 	"replypath/uplinks/uplinkstest"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,19 +26,19 @@ func TestFindings(t *testing.T) {
 	}{
 		"all is well": {func(*uplinks.Settings, *uplinks.Facts) {}, nil},
 		"both backends are in use": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.MixedBackends = true }, []string{
-			`both iptables backends hold rules of other programs; ours go to nft: move the others to one backend, or choose with backend = "nft" or "legacy"`}},
+			`both iptables backends hold rules of other programs; replypath uses nft: move the other rules to one backend, or choose with backend = "nft" or "legacy"`}},
 		"main refuses what it has no route for": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.UnreachableDefault = map[uplinks.Family]bool{uplinks.IPv6: true}
 		}, []string{
-			"main has an unreachable, blackhole or prohibit default route for IPv6: where it has no better one it refuses replies before any uplink is asked: move that route to the table default, which is asked last: ip -6 route add unreachable default table default, then delete it from main"}},
+			"main has an unreachable, blackhole or prohibit default route for IPv6: without a better default route it refuses replies before the uplinks' tables are looked up: move that route to the table default, which is looked up last: ip -6 route add unreachable default table default, then delete it from main"}},
 		"a link is not there": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
-			"uplink lte: there is no link wwan0 yet: apply again when it is there, or correct its interface"}},
+			"uplink lte: there is no link wwan0 yet: apply again when the link exists, or correct interface"}},
 		"a link is in a VRF": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			l := f.Links["eth1"]
 			l.VRF = 77
 			f.Links["eth1"] = l
 		}, []string{
-			"uplink lte: eth1 is in a VRF, whose table 77 the kernel asks before any rule of ours: it is not taken care of: take it out of the VRF (ip link set eth1 nomaster), or out of the configuration: sockets in a VRF answer by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
+			"uplink lte: eth1 is in a VRF, whose table 77 the kernel looks up before replypath's rules: the uplink is not managed: take the link out of the VRF (ip link set eth1 nomaster), or remove the uplink from the configuration: sockets in a VRF reply by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
 		"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
 			`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
 		"a gateway that nobody knows": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
@@ -46,13 +47,13 @@ func TestFindings(t *testing.T) {
 		"a management network": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24", "0.0.0.0/0", "198.19.0.0/24", "198.19.1.0/24", "198.19.2.0/24")...)
 		}, []string{
-			"lan0 is neither an uplink nor inside, and main reaches networks through a gateway by it (203.0.113.0/24 via 198.18.0.9, default via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9 and 2 more): a question from there that comes in by an uplink would be refused under strict rp_filter, and otherwise answered by lan0: " +
+			"lan0 is neither an uplink nor inside, and main reaches networks through a gateway by it (203.0.113.0/24 via 198.18.0.9, default via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9 and 2 more): strict rp_filter drops packets from there that come in by an uplink, and without it the replies leave by lan0: " +
 				`make it an uplink ([uplinks.NAME] with interface = "lan0"), or, if a router behind it is on your side, add it to inside = ["lan0"]`}},
 		"another router on an uplink's link": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24", "198.19.0.0/24", "0.0.0.0/1")...)
 		}, []string{
-			"uplink lte: main reaches networks by eth1 through a router that is not its gateway (203.0.113.0/24 via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9): replies to there go to the gateway: " +
-				"where the gateway does not pass them on, add the route to the uplink's table too, where it stays: ip route add 203.0.113.0/24 via 198.18.0.9 dev eth1 table 8202"}},
+			"uplink lte: main reaches networks by eth1 through a router that is not its gateway (203.0.113.0/24 via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9): replies to them go to the gateway: " +
+				"where the gateway does not forward them, add the route to the uplink's table too, where it stays: ip route add 203.0.113.0/24 via 198.18.0.9 dev eth1 table 8202"}},
 		"another router that the uplink's table knows": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24")...)
 			l := f.Links["eth1"]
@@ -73,7 +74,7 @@ func TestFindings(t *testing.T) {
 			s, f := uplinkstest.Settings(), uplinkstest.Facts()
 			c.change(&s, &f)
 			var got []string
-			for _, finding := range uplinks.Findings(s, f) {
+			for _, finding := range inspect.Findings(s, f) {
 				got = append(got, finding.String())
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -109,11 +110,11 @@ func TestPartialInspectionMatchesFullInspection(t *testing.T) {
 				}
 			}
 			whole := before.Merge(part)
-			got := uplinks.Inspect(s, before).Update(s, whole, part.Scopes).Findings()
-			if want := uplinks.Findings(s, after); !slices.Equal(got, want) {
+			got := inspect.Inspect(s, before).Update(s, whole, part.Scopes).Findings()
+			if want := inspect.Findings(s, after); !slices.Equal(got, want) {
 				t.Errorf("%s %s: found again\n%v\nwant\n%v", link, name, got, want)
 			}
-			if reverted := uplinks.Inspect(s, after).Update(s, before, part.Scopes).Findings(); len(reverted) != 0 {
+			if reverted := inspect.Inspect(s, after).Update(s, before, part.Scopes).Findings(); len(reverted) != 0 {
 				t.Errorf("%s no longer %s: found again %v", link, name, reverted)
 			}
 		}
@@ -122,7 +123,7 @@ func TestPartialInspectionMatchesFullInspection(t *testing.T) {
 
 // proposal prints what is proposed: an uplink a line.
 func proposal(f uplinks.Facts) (lines []string, comments string) {
-	s, commentsOf := uplinks.Propose(f)
+	s, commentsOf := inspect.Propose(f)
 	gateway := func(g uplinks.Gateway) string {
 		switch {
 		case g.Auto:
@@ -178,7 +179,7 @@ func TestPropose(t *testing.T) {
 }
 
 func TestProposeStopsAtTheMaximumNumberOfUplinks(t *testing.T) {
-	_, f := manyUplinks(40, nil)
+	_, f := uplinkstest.ManyUplinks(40, nil)
 	for name, l := range f.Links {
 		if name != "lo" && name != "lan0" {
 			l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: netip.MustParseAddr("203.0.113.1"), Metric: uint32(l.Index)}}

@@ -1,28 +1,19 @@
-package uplinks_test
+package uplinkstest
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"testing"
 
 	"replypath/marks"
 	"replypath/uplinks"
-	"replypath/uplinks/uplinkstest"
 )
 
-// newRand is a source of chance that says how to repeat itself.
-func newRand(t *testing.T) *rand.Rand {
-	t.Helper()
-	const seed = 31
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, seed))
-}
-
-// manyUplinks is a host with n uplinks in both families, eth1 and so on, whose ids are sparse when r is given.
-func manyUplinks(n int, r *rand.Rand) (uplinks.Settings, uplinks.Facts) {
-	s, f := uplinks.DefaultSettings(), uplinkstest.Facts()
+// ManyUplinks returns the settings and facts of a host with n uplinks in both families, on links eth1 and so on. Their
+// ids are 1 to n, or a random subset of all ids when r is given.
+func ManyUplinks(n int, r *rand.Rand) (uplinks.Settings, uplinks.Facts) {
+	s, f := uplinks.DefaultSettings(), Facts()
 	s.Mask = 0xff00
 	f.Links = map[string]uplinks.Link{"lo": f.Links["lo"], "lan0": f.Links["lan0"]}
 	ids := make([]int, marks.MaxID)
@@ -41,7 +32,7 @@ func manyUplinks(n int, r *rand.Rand) (uplinks.Settings, uplinks.Facts) {
 	return s, f
 }
 
-// numberedUplink is the uplink with that id, and its link.
+// numberedUplink returns the uplink with the id, and its link.
 func numberedUplink(id int) (uplinks.Uplink, uplinks.Link) {
 	net4 := netip.MustParsePrefix(fmt.Sprintf("198.18.%d.2/24", id))
 	net6 := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::2/64", id))

@@ -1,10 +1,11 @@
-package uplinks_test
+package inspect_test
 
 import (
 	"strings"
 	"testing"
 
 	"replypath/uplinks"
+	"replypath/uplinks/inspect"
 	"replypath/uplinks/uplinkstest"
 )
 
@@ -22,21 +23,21 @@ func TestForeignRulesBeforeOursAreReported(t *testing.T) {
 		want string // a part of what is said; empty: nothing
 	}{
 		"the kernel's own first rule":         {rule(0, 255, nil), ""},
-		"the kernel's own first rule, moved":  {rule(32765, 255, nil), "asked after our rules"},
+		"the kernel's own first rule, moved":  {rule(32765, 255, nil), "looked up after replypath's rules"},
 		"the kernel's own last rules":         {rule(32766, uplinks.MainTable, nil), ""},
 		"Tailscale's, behind ours":            {rule(5270, 52, nil), ""},
-		"wg-quick's for all but its own mark": {rule(1999, 51820, func(r *uplinks.Rule) { r.Not, r.Mark, r.Mask = true, 51820, 0xffffffff }), "asked before ours"},
-		"wg-quick's for main":                 {rule(1998, uplinks.MainTable, func(r *uplinks.Rule) { r.SuppressLength = 0 }), "asked before ours"},
+		"wg-quick's for all but its own mark": {rule(1999, 51820, func(r *uplinks.Rule) { r.Not, r.Mark, r.Mask = true, 51820, 0xffffffff }), "comes before replypath's"},
+		"wg-quick's for main":                 {rule(1998, uplinks.MainTable, func(r *uplinks.Rule) { r.SuppressLength = 0 }), "comes before replypath's"},
 		"one for a single mark":               {rule(1000, 100, func(r *uplinks.Rule) { r.Mark, r.Mask = 0x80000, 0xff0000 }), ""},
 		"one for a single link":               {rule(1000, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), ""},
 		"one with selectors of other kinds":   {rule(1000, 100, func(r *uplinks.Rule) { r.Other = "..." }), ""},
-		"one among ours":                      {rule(2061, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), "among ours"},
+		"one among ours":                      {rule(2061, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), "within replypath's block"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			facts := uplinkstest.Facts()
-			baseline := len(uplinks.Findings(uplinkstest.Settings(), facts))
+			baseline := len(inspect.Findings(uplinkstest.Settings(), facts))
 			facts.ForeignRules = append(facts.ForeignRules, test.rule)
-			findings := uplinks.Findings(uplinkstest.Settings(), facts)
+			findings := inspect.Findings(uplinkstest.Settings(), facts)
 			switch {
 			case test.want == "" && len(findings) != baseline:
 				t.Errorf("said %v", findings)
@@ -51,7 +52,7 @@ func TestGatewayThatIsOwnAddressIsReported(t *testing.T) {
 	s, facts := uplinkstest.Settings(), uplinkstest.Facts()
 	addr := facts.Links[s.Uplinks[0].Link].Addrs[0].Prefix.Addr()
 	s.Uplinks[0].Gateway4 = uplinks.Gateway{Addr: addr}
-	for _, f := range uplinks.Findings(s, facts) {
+	for _, f := range inspect.Findings(s, facts) {
 		if strings.Contains(f.What, addr.String()+" is an address of this host") {
 			return
 		}
@@ -69,7 +70,7 @@ func TestDisruptionsOfOpenConnections(t *testing.T) {
 		"nothing changes": {func(*uplinks.Settings) {}, nil},
 		"two uplinks swap their ids": {func(s *uplinks.Settings) {
 			s.Uplinks[0].ID, s.Uplinks[1].ID = s.Uplinks[1].ID, s.Uplinks[0].ID
-		}, []string{"wear the mark", "wear the mark"}},
+		}, []string{"have the mark", "have the mark"}},
 		"an uplink gets an id that none had": {func(s *uplinks.Settings) { s.Uplinks[1].ID = 9 }, nil},
 		"another mask":                       {func(s *uplinks.Settings) { s.Mask = 0xff0000 }, []string{"the mask changes"}},
 		"another link group":                 {func(s *uplinks.Settings) { s.Group = 77 }, []string{"the link group changes from 8200 to 77"}},
@@ -77,7 +78,7 @@ func TestDisruptionsOfOpenConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := uplinkstest.Settings()
 			test.change(&s)
-			findings := uplinks.Disruptions(uplinks.Desired(s, facts), have)
+			findings := inspect.Disruptions(uplinks.Desired(s, facts), have)
 			if len(findings) != len(test.want) {
 				t.Fatalf("said %v", findings)
 			}
@@ -95,13 +96,13 @@ func TestLinkGroupWithoutSavedOriginalIsReported(t *testing.T) {
 	link := facts.Links["eth0"]
 	link.Group = uplinks.DefaultGroup
 	facts.Links["eth0"] = link
-	findings := uplinks.Findings(uplinks.Settings{}, facts)
+	findings := inspect.Findings(uplinks.Settings{}, facts)
 	if len(findings) != 1 || !strings.Contains(findings[0].Remedy, "ip link set dev eth0 group 0; sysctl -w net.ipv4.conf.eth0.src_valid_mark=0") {
 		t.Errorf("said %v", findings)
 	}
 	group := uplinks.Tunable{Link: "eth0", Name: uplinks.LinkGroup}
 	facts.Originals = map[uplinks.Tunable]uplinks.Original{group: {LinkIndex: link.Index, Value: "5", Applied: "8200"}}
-	if findings := uplinks.Findings(uplinks.Settings{}, facts); len(findings) != 0 {
+	if findings := inspect.Findings(uplinks.Settings{}, facts); len(findings) != 0 {
 		t.Errorf("said %v", findings)
 	}
 }

@@ -1,0 +1,81 @@
+package inspect
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// Disruptions returns how a change from the observed to the desired state affects open connections. They keep the mark
+// that they have, even if it comes to mean another uplink.
+func Disruptions(want, have uplinks.State) []Finding {
+	linkAfter, linkBefore := ingressByMark(want), ingressByMark(have)
+	var all []Finding
+	for _, mark := range slices.Sorted(maps.Keys(linkBefore)) {
+		link, inUse := linkAfter[mark]
+		if inUse && link != linkBefore[mark] {
+			all = append(all, Finding{
+				What:   fmt.Sprintf("open connections that came in by %s have the mark %s, which becomes that of %s: their replies will leave by %s", linkBefore[mark], mark, link, link),
+				Remedy: "give the uplink an id that was not in use before",
+			})
+		}
+	}
+	if before, after := markMask(have), markMask(want); before != 0 && after != 0 && before != after {
+		all = append(all, Finding{
+			What:   fmt.Sprintf("the mask changes from %s to %s: open connections have no mark under the new mask until their client sends a packet", before, after),
+			Remedy: "change it when no open connection matters",
+		})
+	}
+	if before, after := suppressedGroup(have), suppressedGroup(want); before != after && before != uplinks.NoSuppress && after != uplinks.NoSuppress {
+		all = append(all, Finding{
+			What:   fmt.Sprintf("the link group changes from %d to %d: while links move from one group to the other, replies to networks that main knows by an uplink may leave by that uplink", before, after),
+			Remedy: "change it when no open connection matters",
+		})
+	}
+	return all
+}
+
+// suppressedGroup returns the link group of the rule with suppress_ifgroup, NoSuppress without one. One rule has one
+// group, so the kernel cannot move all links to another group in one step.
+func suppressedGroup(s uplinks.State) int64 {
+	for r := range s.Rules {
+		if r.SuppressGroup != uplinks.NoSuppress {
+			return r.SuppressGroup
+		}
+	}
+	return uplinks.NoSuppress
+}
+
+// ingressByMark returns the ingress link of each mark.
+func ingressByMark(s uplinks.State) map[marks.Mark]string {
+	links := map[marks.Mark]string{}
+	for _, r := range ingressRules(s) {
+		links[r.Action.Mark] = r.In
+	}
+	return links
+}
+
+// markMask returns the mask under which the chains set marks, 0 without a chain.
+func markMask(s uplinks.State) marks.Mask {
+	for _, r := range ingressRules(s) {
+		return r.Action.Mask
+	}
+	return 0
+}
+
+// ingressRules returns the rules that set a connection's mark, as far as they can be parsed.
+func ingressRules(s uplinks.State) []marks.Rule {
+	var rules []marks.Rule
+	for _, k := range s.SortedChains() {
+		for line := range strings.Lines(s.Chains[k]) {
+			if r, err := marks.ParseRule(strings.TrimSpace(line)); err == nil && r.Action.Kind == marks.SetCtmark {
+				rules = append(rules, r)
+			}
+		}
+	}
+	return rules
+}

@@ -1,0 +1,120 @@
+package uplinks
+
+import (
+	"strings"
+
+	"replypath/marks"
+)
+
+// This file is the one table of the numbers and names that replypath takes in the kernel. Each purpose has a block of
+// its own: rule priorities, routing tables, chains, bits of marks. TestBlocksAreDisjoint keeps the blocks apart.
+
+// Protocol marks every rule and route of replypath's (rtnetlink(7), rtm_protocol; FRA_PROTOCOL), so that they are
+// recognised without a state file. etc/rt_protos.d names it.
+const Protocol = 82
+
+// Tables of the kernel's own (rtnetlink(7), RT_TABLE_MAIN, RT_TABLE_LOCAL). The kernel's first rule looks up local, which
+// holds the host's addresses.
+const (
+	MainTable  Table = 254
+	LocalTable Table = 255
+)
+
+// Defaults of the settings that shift the blocks.
+const (
+	DefaultPriority  Priority = 2000
+	DefaultTableBase Table    = 8200
+	DefaultGroup     Group    = 8200 // link group of every uplink
+)
+
+// Sizes of the blocks.
+const (
+	// BlockSize is the number of priorities from Settings.Priority on, for replies.
+	BlockSize = 2000
+	// maxUplinkTables is the number of tables behind Settings.TableBase, one for each id.
+	maxUplinkTables = marks.MaxID
+)
+
+// Priorities of the reply rules, as offsets from Settings.Priority. An uplink's offsets follow from its id alone, so
+// that a change of one uplink moves no rule of another.
+const (
+	offsetMain    Priority = 0    // main's specific routes, except those by an uplink
+	offsetMarks   Priority = 1    // look-up by mark; ids of the first bucket are at offsetMarks + id
+	offsetBuckets Priority = 100  // the mark trie: the other buckets, and the gotos to them
+	offsetSources Priority = 1000 // the host's own packets, by source address: at offsetSources + id
+	offsetEnd     Priority = 1999 // nop: target of the gotos past the block
+)
+
+// Metrics of the default routes in an uplink's table. The kernel reads an IPv6 metric of 0 as 1024. A route with
+// LastMetric is used when no other default route is left.
+const (
+	metric4    uint32 = 0
+	metric6    uint32 = 1024
+	LastMetric uint32 = 1<<32 - 1
+)
+
+// Numbers that are reserved for purposes to come. No code writes them yet, and no other purpose may take them.
+const (
+	outboundPriority   Priority = 30000  // behind the rules of VPN clients (Tailscale: 5210 to 5270), before main
+	outboundPriorities          = 2000   // 30000 to 31999
+	outboundTable      Table    = 256    // the first policy table, as an offset from Settings.TableBase
+	outboundTables              = 256    // one for each policy
+	outboundBit                 = 0x2000 // of connections only: "opened from inside"
+
+	interceptPriorities       = 3    // directly before Settings.Priority: they select packets for a local proxy
+	interceptTable      Table = 0    // offset from Settings.TableBase: no uplink has the id 0
+	interceptBit              = 0x10 // of packets; free beside Docker, CNI portmap, kube-proxy, Calico and Tailscale
+)
+
+// Block lists what one purpose may use. Ranges include both ends. A chain that ends in * stands for all that begin so.
+type Block struct {
+	Purpose                     string
+	FirstPriority, LastPriority Priority
+	FirstTable, LastTable       Table
+	Chains                      []string
+	PacketBits, ConnBits        marks.Mask // bits of the fwmark and of the ctmark
+}
+
+// Blocks returns the block of every purpose for the settings, in the order in which Desired composes them.
+func (s Settings) Blocks() []Block {
+	return []Block{
+		{
+			Purpose:       "replies",
+			FirstPriority: s.Priority, LastPriority: s.Priority + BlockSize - 1,
+			FirstTable: s.TableBase + 1, LastTable: s.TableBase + maxUplinkTables,
+			Chains:     []string{marks.Pre, marks.New, marks.Prefix + "N-*", marks.Out, marks.Post, marks.Prefix + "S*"},
+			PacketBits: s.Mask, ConnBits: s.Mask,
+		},
+		{
+			Purpose:       "outbound",
+			FirstPriority: outboundPriority, LastPriority: outboundPriority + outboundPriorities - 1,
+			FirstTable: s.TableBase + outboundTable, LastTable: s.TableBase + outboundTable + outboundTables - 1,
+			Chains:   []string{marks.Prefix + "PIN", marks.Prefix + "C*"},
+			ConnBits: outboundBit,
+		},
+		{
+			Purpose:       "interception",
+			FirstPriority: s.Priority - interceptPriorities, LastPriority: s.Priority - 1,
+			FirstTable: s.TableBase + interceptTable, LastTable: s.TableBase + interceptTable,
+			Chains:     []string{marks.Prefix + "TP", marks.Prefix + "TPM"},
+			PacketBits: interceptBit,
+		},
+	}
+}
+
+// owns reports whether the block's purpose may make a chain of that name.
+func (b Block) ownsChain(name string) bool {
+	for _, c := range b.Chains {
+		prefix, pattern := strings.CutSuffix(c, "*")
+		if name == c || pattern && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// reservedTableNames are the kernel's own tables in ip-route(8): main, local and default, and unspec for "any table".
+var reservedTableNames = [...]string{"main", "local", "default", "unspec"}
+
+// ReservedTableNames returns the table names that no uplink can have: ip(8) shows an uplink's table under its name.
+func ReservedTableNames() []string { return reservedTableNames[:] }
