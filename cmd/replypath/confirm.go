@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/config"
-	"replypath/cmd/internal/daemon"
+	"replypath/cmd/internal/control"
 	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 
@@ -27,8 +27,8 @@ func (p *program) confirmCommand() *cobra.Command {
 			if err := checkPrivileges(); err != nil {
 				return err
 			}
-			_, err := daemon.Call(cmd.Context(), p.stateDir, daemon.Request{Do: daemon.DoConfirm})
-			if errors.Is(err, daemon.ErrNoService) {
+			err := control.Client{StateDir: p.stateDir}.Confirm(cmd.Context())
+			if errors.Is(err, control.ErrNoService) {
 				err = p.confirmPending()
 			}
 			if err != nil {

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"time"
 
-	"replypath/cmd/internal/daemon"
+	"replypath/cmd/internal/control"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +25,7 @@ that cannot be read or planned as a whole is refused, and the old one stays.`,
 			}
 			running, err := p.reloadService(cmd.Context(), 0)
 			if err == nil && !running {
-				return fmt.Errorf("%w: start it, or do it once: replypath apply", daemon.ErrNoService)
+				return fmt.Errorf("%w: start it, or do it once: replypath apply", control.ErrNoService)
 			}
 			return err
 		},
@@ -34,8 +34,8 @@ that cannot be read or planned as a whole is refused, and the old one stays.`,
 
 // reloadService lets the service carry the configuration out, when one runs.
 func (p *program) reloadService(ctx context.Context, confirm time.Duration) (running bool, err error) {
-	_, err = daemon.Call(ctx, p.stateDir, daemon.Request{Do: daemon.DoReload, Config: p.configPath, Confirm: confirm})
-	if errors.Is(err, daemon.ErrNoService) {
+	err = control.Client{StateDir: p.stateDir}.Reload(ctx, control.Reload{ConfigFile: p.configPath, ConfirmWithin: confirm})
+	if errors.Is(err, control.ErrNoService) {
 		return false, nil
 	}
 	if err != nil {
@@ -47,8 +47,8 @@ func (p *program) reloadService(ctx context.Context, confirm time.Duration) (run
 
 // requireNoService refuses what a running service would undo at once.
 func (p *program) requireNoService(ctx context.Context) error {
-	_, err := daemon.Call(ctx, p.stateDir, daemon.Request{Do: daemon.DoStatus})
-	if errors.Is(err, daemon.ErrNoService) || errors.Is(err, fs.ErrPermission) {
+	_, err := control.Client{StateDir: p.stateDir}.Status(ctx)
+	if errors.Is(err, control.ErrNoService) || errors.Is(err, fs.ErrPermission) {
 		return nil // who may not ask may not do anything else either, and is told so
 	}
 	return errors.New("the service runs and would put everything back: stop it first (systemctl stop replypath)")

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"replypath/cmd/internal/daemon"
+	"replypath/cmd/internal/control"
 	"replypath/health"
 
 	"github.com/spf13/cobra"
@@ -51,17 +51,11 @@ draws the table anew, elsewhere it prints it again when something has changed.`,
 }
 
 func (p *program) fetchStatus(ctx context.Context) (health.Status, error) {
-	reply, err := daemon.Call(ctx, p.stateDir, daemon.Request{Do: daemon.DoStatus})
-	if errors.Is(err, daemon.ErrNoService) {
+	status, err := control.Client{StateDir: p.stateDir}.Status(ctx)
+	if errors.Is(err, control.ErrNoService) {
 		return health.Status{}, fmt.Errorf("%w: start it (systemctl start replypath), or look once: replypath plan", err)
 	}
-	if err != nil {
-		return health.Status{}, err
-	}
-	if reply.Status == nil {
-		return health.Status{}, errors.New("ask the service: it gave no status: is it of another version?")
-	}
-	return reply.Status.WithoutNulls(), nil
+	return status, err
 }
 
 func healthy(s health.Status) bool {

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"replypath/cmd/internal/control"
 	"replypath/uplinks"
 )
 
@@ -29,6 +31,19 @@ func (s *Service) submit(ctx context.Context, r loopRequest) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Reload reads the configuration file again and applies it. It refuses the request of a caller that reads another file.
+func (s *Service) Reload(ctx context.Context, r control.Reload) error {
+	if r.ConfigFile != "" && r.ConfigFile != s.ConfigFile {
+		return fmt.Errorf("the service reads %s, not %s: change that file, or restart the service with --config %[2]s", s.ConfigFile, r.ConfigFile)
+	}
+	return s.submit(ctx, loopRequest{deadline: r.ConfirmWithin})
+}
+
+// Confirm keeps the configuration of the last Reload.
+func (s *Service) Confirm(ctx context.Context) error {
+	return s.submit(ctx, loopRequest{confirm: true})
 }
 
 func (s *Service) execute(ctx context.Context, r loopRequest) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/control"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/statedir"
 	"replypath/health"
@@ -63,7 +64,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	s.fingerprint = s.host.Fingerprint
-	s.requests = make(chan loopRequest, maxCallers)
+	s.requests = make(chan loopRequest, control.MaxCalls)
 	s.linkChanged = make(chan struct{}, 1)
 	settings, err := s.initialSettings(c.Settings)
 	if err != nil {
@@ -82,19 +83,19 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.probers.close()
 	s.initComponents(c)
 	s.writeTableNames(settings)
-	socket, err := listen(s.StateDir)
+	server, err := control.Listen(s.StateDir)
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
-	return s.tasks(ctx, socket)
+	defer server.Close()
+	return s.tasks(ctx, server)
 }
 
 func options(state string, c config.Config) host.Options {
 	return host.Options{StateDir: state, Backend: c.Backend, TableBase: c.TableBase}
 }
 
-func (s *Service) tasks(ctx context.Context, socket *controlSocket) error {
+func (s *Service) tasks(ctx context.Context, server *control.Server) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.watchKernel(ctx, "links, routes and rules", s.host.WatchLinks) })
 	g.Go(func() error { return s.watchKernel(ctx, "firewall", s.host.WatchFirewall) })
@@ -105,7 +106,7 @@ func (s *Service) tasks(ctx context.Context, socket *controlSocket) error {
 	g.Go(func() error { return s.endpoint.Serve(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error { return s.handleHangups(ctx) })
-	g.Go(func() error { return socket.serve(ctx, s.handleRequest) })
+	g.Go(func() error { return server.Serve(ctx, s) })
 	g.Go(func() error { return s.loop.Run(ctx) })
 	err := g.Wait()
 	notify("STOPPING=1")
