@@ -4,14 +4,15 @@ import (
 	"context"
 	"net/netip"
 
+	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// readAddresses gives the addresses of the link with that index, or of all links, by the links' indexes. The library's
-// list always has those of all.
+// readAddresses returns the addresses of the link with the index, or of all links for 0, by the index of their link. The
+// library can only list those of all links.
 func (h *Handle) readAddresses(ctx context.Context, link int) (byLink map[int][]uplinks.Addr, err error) {
 	byLink = map[int][]uplinks.Addr{}
 	for _, f := range uplinks.Families {
@@ -23,9 +24,9 @@ func (h *Handle) readAddresses(ctx context.Context, link int) (byLink map[int][]
 			msg.Index = uint32(link)
 			req.AddData(msg)
 			return forEachReply(req, unix.RTM_NEWADDR, func(m []byte) error {
-				index, a, err := parseAddress(m)
+				index, a := parseAddress(m)
 				found[index] = append(found[index], a)
-				return err
+				return nil
 			})
 		})
 		if err != nil {
@@ -38,23 +39,20 @@ func (h *Handle) readAddresses(ctx context.Context, link int) (byLink map[int][]
 	return byLink, nil
 }
 
-// parseAddress reads an address, and the index of its link. Of one that has a peer, the peer is who the network is of.
-func parseAddress(m []byte) (link int, a uplinks.Addr, err error) {
+// parseAddress decodes an address and the index of its link. The prefix of an address with a peer is the address alone: the
+// network that the kernel reports is that of the peer.
+func parseAddress(m []byte) (link int, a uplinks.Addr) {
 	msg := nl.DeserializeIfAddrmsg(m)
-	attrs, err := nl.ParseRouteAttr(m[msg.Len():])
-	if err != nil {
-		return 0, a, err
-	}
 	var local, peer netip.Addr
 	flags := uint32(msg.Flags)
-	for _, at := range attrs {
-		switch v := attrValue(at.Value); at.Attr.Type & typeMask {
+	for attrType, v := range nlattr.All(m[msg.Len():]) {
+		switch attrType {
 		case unix.IFA_ADDRESS:
-			peer, _ = netip.AddrFromSlice(v)
+			peer = v.Addr()
 		case unix.IFA_LOCAL:
-			local, _ = netip.AddrFromSlice(v)
+			local = v.Addr()
 		case unix.IFA_FLAGS:
-			flags = v.uint32()
+			flags = v.Uint32()
 		}
 	}
 	a = uplinks.Addr{
@@ -68,11 +66,11 @@ func parseAddress(m []byte) (link int, a uplinks.Addr, err error) {
 	if local.IsValid() && local != peer {
 		a.Prefix = netip.PrefixFrom(local, local.BitLen())
 	}
-	return int(msg.Index), a, nil
+	return int(msg.Index), a
 }
 
-// isLinkScoped reports whether an address of this scope is of no use beyond its link. Others of IPv4 can have that scope too: the
-// kernel then does not choose them by itself, and answers from them when asked.
+// isLinkScoped reports whether an address is unusable beyond its link. Any other IPv4 address can have the scope of a link
+// too: then the kernel does not choose it as a source by itself, but replies from it.
 func isLinkScoped(scope uint8, a netip.Addr) bool {
 	return scope == unix.RT_SCOPE_HOST || scope == unix.RT_SCOPE_LINK && a.IsLinkLocalUnicast()
 }

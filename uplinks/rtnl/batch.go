@@ -12,19 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Batch are changes that are made together, each as if it were alone.
+// Batch is a list of changes that are sent together. Each succeeds or fails on its own.
 type Batch struct {
 	h          *Handle
 	messages   []message
-	deletes    []bool  // where it is no error that what is to go is not there
-	encodeErrs []error // why one cannot even be asked for
-	indexes    []int   // which of them each message is
+	deletes    []bool  // by change: it deletes, and it is no error when the object is missing
+	encodeErrs []error // by change: why it cannot be sent
+	indexes    []int   // by message: the number of its change
 }
 
-// NewBatch begins.
+// NewBatch returns an empty batch.
 func (h *Handle) NewBatch() *Batch { return &Batch{h: h} }
 
-// Execute makes the changes in their order, and tells what came of each. One that fails keeps no other from being made.
+// Execute makes the changes in their order and returns the error of each, or nil. A change that fails does not prevent the
+// others.
 func (b *Batch) Execute() []error {
 	errs := b.encodeErrs
 	for i, err := range b.h.writer.send(b.messages) {
@@ -45,24 +46,24 @@ func (b *Batch) add(m message, deletes bool, err error) {
 	b.encodeErrs = append(b.encodeErrs, err)
 }
 
-// AddError is a change that cannot be made, in the place of one.
+// AddError adds a change that cannot be made, for the error.
 func (b *Batch) AddError(err error) { b.add(nil, false, err) }
 
-// AddRule adds the rule.
+// AddRule adds a change that adds the rule.
 func (b *Batch) AddRule(r uplinks.Rule) {
 	b.add(encodeRule(unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, r), false, nil)
 }
 
-// DelRule deletes the rule. It is no error when it is gone already.
+// DelRule adds a change that deletes the rule. A missing rule is no error.
 func (b *Batch) DelRule(r uplinks.Rule) { b.add(encodeRule(unix.RTM_DELRULE, 0, r), true, nil) }
 
-// SetRoute adds the route, or replaces the one with its key.
+// SetRoute adds a change that adds the route, or replaces the route with its key.
 func (b *Batch) SetRoute(k uplinks.RouteKey, r uplinks.Route) {
 	index, err := b.h.LinkIndex(r.Link)
 	b.add(encodeRoute(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, k, r, index), false, err)
 }
 
-// DelRoute deletes the route. It is no error when it is gone already.
+// DelRoute adds a change that deletes the route. A missing route or link is no error.
 func (b *Batch) DelRoute(k uplinks.RouteKey, r uplinks.Route) {
 	index, err := b.h.LinkIndex(r.Link)
 	if errors.Is(err, unix.ENODEV) {
@@ -72,7 +73,7 @@ func (b *Batch) DelRoute(k uplinks.RouteKey, r uplinks.Route) {
 	b.add(encodeRoute(unix.RTM_DELROUTE, 0, k, r, index), true, err)
 }
 
-// SetGroup puts the link with that number into a group, given as text.
+// SetGroup adds a change that puts the link with the index into the group, a decimal number.
 func (b *Batch) SetGroup(link int, group string) {
 	n, err := strconv.ParseUint(group, 10, 31)
 	if err != nil {
@@ -84,7 +85,7 @@ func (b *Batch) SetGroup(link int, group string) {
 	b.add(m, false, err)
 }
 
-// ignoreNotFound takes for done what the kernel says when the object to delete is not there.
+// ignoreNotFound returns nil for the errors by which the kernel reports that the object to delete does not exist.
 func ignoreNotFound(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV) {
 		return nil
@@ -92,7 +93,8 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// encodeRule has all that the rule has (linux/fib_rules.h, struct fib_rule_hdr), what we never write as the kernel gave it.
+// encodeRule encodes all properties of the rule (linux/fib_rules.h, struct fib_rule_hdr). Those that replypath never writes
+// are as the kernel sent them.
 func encodeRule(kind, flags uint16, r uplinks.Rule) message {
 	m := newMessage(kind, flags, unix.SizeofRtMsg)
 	header := m.header()
@@ -136,14 +138,14 @@ func encodeRule(kind, flags uint16, r uplinks.Rule) message {
 	return m
 }
 
-// encodeRoute has all that the route has (rtnetlink(7), struct rtmsg).
+// encodeRoute encodes all properties of the route (rtnetlink(7), struct rtmsg).
 func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link int) message {
 	m := newMessage(kind, flags, unix.SizeofRtMsg)
 	header := m.header()
 	header[0], header[1] = uint8(addressFamily(k.Family)), uint8(k.Dst.Bits())
 	header[3], header[5], header[6], header[7] = r.TOS, r.Protocol, routeScope(k, r), uint8(r.Type)
 	if kind == unix.RTM_DELROUTE {
-		header[6] = unix.RT_SCOPE_NOWHERE // whatever it has
+		header[6] = unix.RT_SCOPE_NOWHERE // any scope
 	}
 	if r.From.IsValid() {
 		header[2] = uint8(r.From.Bits())
@@ -168,7 +170,7 @@ func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link i
 	return m
 }
 
-// routeScope is the scope of a route of ours: IPv4 needs "link" where there is no gateway, IPv6 has none.
+// routeScope returns the scope of a route of ours: IPv4 requires "link" without a gateway, IPv6 has no scopes.
 func routeScope(k uplinks.RouteKey, r uplinks.Route) uint8 {
 	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() {
 		return unix.RT_SCOPE_LINK
@@ -176,7 +178,7 @@ func routeScope(k uplinks.RouteKey, r uplinks.Route) uint8 {
 	return unix.RT_SCOPE_UNIVERSE
 }
 
-// addGateway may be an IPv6 one of an IPv4 route (RFC 5549).
+// addGateway adds the gateway, if any. An IPv4 route can have an IPv6 gateway (RFC 5549).
 func (m *message) addGateway(f uplinks.Family, gw netip.Addr) {
 	switch {
 	case !gw.IsValid():
@@ -187,6 +189,7 @@ func (m *message) addGateway(f uplinks.Family, gw netip.Addr) {
 	}
 }
 
+// encodeMetrics returns the value of RTA_METRICS.
 func encodeMetrics(r uplinks.Route) []byte {
 	var m message
 	if r.MTU != 0 {

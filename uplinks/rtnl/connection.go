@@ -1,44 +1,43 @@
 package rtnl
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"syscall"
 	"time"
+
+	"replypath/marks/nlattr"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// Connection is an entry of the kernel's connection table.
+// Connection is an entry of the conntrack table.
 type Connection struct {
-	Original  Flow // as it was begun
-	Reply     Flow // as answers come: other addresses than the original's turned round are translations
+	Original  Flow // the direction of its first packet
+	Reply     Flow // the expected direction of replies: the reverse of Original, after NAT
 	Mark      uint32
-	State     string        // of TCP; empty for others
-	Assured   bool          // it has been seen in both directions for good
-	SeenReply bool          // it has been seen in both directions
-	Timeout   time.Duration // until it is forgotten if nothing more comes
+	State     string        // the TCP state; empty for other protocols
+	Assured   bool          // packets were seen in both directions, and the handshake is complete
+	SeenReply bool          // a packet of the reply direction was seen
+	Timeout   time.Duration // the remaining time until the entry expires
 }
 
-// The bits of a connection's status (linux/netfilter/nf_conntrack_common.h).
+// Bits of a connection's status, IPS_SEEN_REPLY and IPS_ASSURED (linux/netfilter/nf_conntrack_common.h).
 const (
 	ipsSeenReply = 1 << 1
 	ipsAssured   = 1 << 2
 )
 
-// tcpStates are their names by number (enum tcp_conntrack).
+// tcpStates has the names of the TCP states by number (enum tcp_conntrack).
 var tcpStates = []string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"}
 
-// ErrNoConnection is the error of a look-up of a connection that is not there.
+// ErrNoConnection is the error of FindConnection when conntrack has no such connection.
 var ErrNoConnection = errors.New("there is no such connection")
 
-// FindConnection finds the connection of which this is one direction. It needs CAP_NET_ADMIN.
+// FindConnection returns the connection that has the flow as its original direction. It needs CAP_NET_ADMIN.
 func FindConnection(f Flow) (c Connection, err error) {
-	// The answer says that more will follow, but nothing does: only the acknowledgement ends it.
+	// The answer has NLM_F_MULTI although nothing follows: only the acknowledgement ends it.
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_GET, unix.NLM_F_ACK)
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: f.family(), Version: nl.NFNETLINK_V0})
 	req.AddData(f.tuple())
@@ -53,71 +52,48 @@ func FindConnection(f Flow) (c Connection, err error) {
 	case len(msgs) == 0 || len(msgs[0]) < nl.SizeofNfgenmsg:
 		return c, fmt.Errorf("look a connection up: the kernel gave %d answers", len(msgs))
 	}
-	return parseConnection(msgs[0][nl.SizeofNfgenmsg:])
+	return parseConnection(msgs[0][nl.SizeofNfgenmsg:]), nil
 }
 
-func parseConnection(m []byte) (c Connection, err error) {
-	attrs, err := nl.ParseRouteAttr(m)
-	if err != nil {
-		return c, fmt.Errorf("read a connection: %w", err)
-	}
-	for _, a := range attrs {
-		v := attrValue(a.Value)
-		switch a.Attr.Type & typeMask {
+// parseConnection decodes the attributes of a connection (linux/netfilter/nfnetlink_conntrack.h).
+func parseConnection(m []byte) (c Connection) {
+	for attrType, v := range nlattr.All(m) {
+		switch attrType {
 		case nl.CTA_TUPLE_ORIG:
 			c.Original = parseTuple(v)
 		case nl.CTA_TUPLE_REPLY:
 			c.Reply = parseTuple(v)
 		case nl.CTA_MARK:
-			c.Mark = uint32(v.bigEndian())
+			c.Mark = uint32(v.BigEndian())
 		case nl.CTA_STATUS:
-			c.SeenReply, c.Assured = v.bigEndian()&ipsSeenReply != 0, v.bigEndian()&ipsAssured != 0
+			c.SeenReply, c.Assured = v.BigEndian()&ipsSeenReply != 0, v.BigEndian()&ipsAssured != 0
 		case nl.CTA_TIMEOUT:
-			c.Timeout = time.Duration(v.bigEndian()) * time.Second
+			c.Timeout = time.Duration(v.BigEndian()) * time.Second
 		case nl.CTA_PROTOINFO:
-			if state := attrValue(findAttr(findAttr(v, nl.CTA_PROTOINFO_TCP), nl.CTA_PROTOINFO_TCP_STATE)); len(state) > 0 {
-				c.State = tcpStates[min(int(state.uint8()), len(tcpStates)-1)]
+			if state := nlattr.Find(nlattr.Find(v, nl.CTA_PROTOINFO_TCP), nl.CTA_PROTOINFO_TCP_STATE); len(state) > 0 {
+				c.State = tcpStates[min(int(state.Uint8()), len(tcpStates)-1)]
 			}
 		}
 	}
-	return c, nil
+	return c
 }
 
-// parseTuple reads a tuple.
-func parseTuple(tuple []byte) (f Flow) {
-	addresses, proto := findAttr(tuple, ctaIP), findAttr(tuple, ctaProto)
-	firstOf := func(attrs []byte, types ...uint16) []byte {
+// parseTuple decodes one direction of a connection (CTA_TUPLE_*).
+func parseTuple(tuple []byte) Flow {
+	addresses, proto := nlattr.Find(tuple, ctaIP), nlattr.Find(tuple, ctaProto)
+	firstOf := func(attrs []byte, types ...uint16) nlattr.Value {
 		for _, t := range types {
-			if v := findAttr(attrs, t); v != nil {
+			if v := nlattr.Find(attrs, t); v != nil {
 				return v
 			}
 		}
 		return nil
 	}
-	port := func(types ...uint16) uint16 {
-		v := firstOf(proto, types...)
-		if len(v) < 2 {
-			return 0
-		}
-		return binary.BigEndian.Uint16(v)
+	addr := func(types ...uint16) netip.Addr { return firstOf(addresses, types...).Addr() }
+	port := func(types ...uint16) uint16 { return uint16(firstOf(proto, types...).BigEndian()) }
+	return Flow{
+		Proto: nlattr.Find(proto, ctaProtoNum).Uint8(),
+		From:  netip.AddrPortFrom(addr(nl.CTA_IP_V4_SRC, nl.CTA_IP_V6_SRC), port(ctaSrcPort, ctaIcmpID, ctaIcmp6ID)),
+		To:    netip.AddrPortFrom(addr(nl.CTA_IP_V4_DST, nl.CTA_IP_V6_DST), port(ctaDstPort)),
 	}
-	from, _ := netip.AddrFromSlice(firstOf(addresses, nl.CTA_IP_V4_SRC, nl.CTA_IP_V6_SRC))
-	to, _ := netip.AddrFromSlice(firstOf(addresses, nl.CTA_IP_V4_DST, nl.CTA_IP_V6_DST))
-	f.Proto = attrValue(findAttr(proto, ctaProtoNum)).uint8()
-	f.From = netip.AddrPortFrom(from, port(ctaSrcPort, ctaIcmpID, ctaIcmp6ID))
-	f.To = netip.AddrPortFrom(to, port(ctaDstPort))
-	return f
-}
-
-// findAttr is the value of an attribute among others, or nil.
-func findAttr(attrs []byte, attrType uint16) []byte {
-	all, err := nl.ParseRouteAttr(attrs)
-	if err != nil {
-		return nil
-	}
-	i := slices.IndexFunc(all, func(a syscall.NetlinkRouteAttr) bool { return a.Attr.Type&typeMask == attrType })
-	if i < 0 {
-		return nil
-	}
-	return all[i].Value
 }

@@ -10,24 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flow is a connection by its original direction.
+// Flow is one direction of a connection.
 type Flow struct {
 	Proto    uint8          // IPPROTO_*
-	From, To netip.AddrPort // of an echo, From's port is the identifier
+	From, To netip.AddrPort // the port of From is the identifier of an ICMP echo
 }
 
-// The attributes of a connection (linux/netfilter/nfnetlink_conntrack.h).
+// Attributes of a connection that the library does not define (linux/netfilter/nfnetlink_conntrack.h).
 const (
 	ctaIP       = 1
 	ctaProto    = 2
 	ctaProtoNum = 1
 	ctaSrcPort  = 2
 	ctaDstPort  = 3
-	ctaIcmpID   = 4 // and type and code; ICMPv6 has the next three
+	ctaIcmpID   = 4 // followed by type and code; ICMPv6 has the next three numbers
 	ctaIcmp6ID  = 7
 )
 
-// DeleteConnections deletes connections from the kernel's table, each by its key. Those that are not there are no error.
+// DeleteConnections deletes connections from the conntrack table, each by its original direction. A connection that is not there is no
+// error. The others are deleted even when one fails.
 func DeleteConnections(flows []Flow) error {
 	if len(flows) == 0 {
 		return nil
@@ -44,7 +45,7 @@ func DeleteConnections(flows []Flow) error {
 		req.AddData(&nl.Nfgenmsg{NfgenFamily: f.family(), Version: nl.NFNETLINK_V0})
 		req.AddData(f.tuple())
 		if _, err := req.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, fmt.Errorf("forget the connection from %s to %s: %w", f.From, f.To, err))
+			errs = append(errs, fmt.Errorf("delete the connection from %s to %s: %w", f.From, f.To, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -57,6 +58,7 @@ func (f Flow) family() uint8 {
 	return unix.AF_INET6
 }
 
+// tuple returns the flow as the attribute CTA_TUPLE_ORIG.
 func (f Flow) tuple() *nl.RtAttr {
 	src, dst := nl.CTA_IP_V4_SRC, nl.CTA_IP_V4_DST
 	if !f.To.Addr().Is4() {

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// classify names what a message is about, and where that is; nothing when it cannot concern us. With an IPv4 address that
-// goes, the kernel also takes the routes that have it as their source, by any link, and tells nobody
-// (net/ipv4/fib_semantics.c, fib_sync_down_addr). Of IPv6 it changes those by the address's own link
-// (net/ipv6/route.c, fib6_remove_prefsrc).
+// classify returns the subject of an event, and the part of the host that must be read again; "" when the event does not
+// concern replypath. With an IPv4 address that is deleted, the kernel also deletes the routes that have it as their source,
+// by any link, without an event (net/ipv4/fib_semantics.c, fib_sync_down_addr). In IPv6 it changes such routes by the link
+// of the address only (net/ipv6/route.c, fib6_remove_prefsrc).
 func (h *Handle) classify(m syscall.NetlinkMessage) (subject string, scope uplinks.ChangedScope) {
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
@@ -35,7 +35,7 @@ func (h *Handle) classify(m syscall.NetlinkMessage) (subject string, scope uplin
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		return h.classifyRoute(m)
 	case rtmNewNexthop, rtmDelNexthop:
-		// With an object the kernel takes routes, or changes where they lead, and tells nobody (net/ipv4/nexthop.c).
+		// With an object the kernel deletes routes, or changes where they lead, without an event (net/ipv4/nexthop.c).
 		if h.trackedNexthops.tracked(nexthopID(m.Data), m.Header.Type == rtmDelNexthop) {
 			return "route", scope
 		}
@@ -43,10 +43,10 @@ func (h *Handle) classify(m syscall.NetlinkMessage) (subject string, scope uplin
 	return "", scope
 }
 
-// classifyRoute names what a message about a route is about. Of a route that takes the place of another the kernel tells,
-// and not of the other, which may have been by another link (net/ipv4/fib_trie.c, fib_table_insert).
+// classifyRoute is classify for a route. When a route replaces another, the kernel announces only the new one; the old one
+// may have been by another link (net/ipv4/fib_trie.c, fib_table_insert).
 func (h *Handle) classifyRoute(m syscall.NetlinkMessage) (subject string, scope uplinks.ChangedScope) {
-	r, err := parseRoute(m.Data, uplinks.IPv4) // of whichever family
+	r, err := parseRoute(m.Data, uplinks.IPv4) // the family does not matter here
 	if err != nil {
 		return "route", scope
 	}
@@ -54,15 +54,15 @@ func (h *Handle) classifyRoute(m syscall.NetlinkMessage) (subject string, scope 
 	case h.isOwnTable(r.table) && (r.protocol == uplinks.Protocol || !r.isDefault()):
 		scope.Table = r.table
 	case r.protocol == uplinks.Protocol:
-		// It is not where ours are: only a look at the whole host finds it.
+		// It is outside of our tables: only a read of the whole host finds it.
 	case !r.isDefault() && (r.table != uplinks.MainTable || r.hasGateway()):
 		return "", scope
 	case m.Header.Type == unix.RTM_NEWROUTE && m.Header.Flags&unix.NLM_F_REPLACE != 0:
 	case r.table != uplinks.MainTable:
-		// It may be its link's first default route in that table, which may be one of ours: a look at the link or the table
-		// alone would miss it.
+		// It may be the first default route of its link in that table, which may be one of ours: a read of the link or the
+		// table alone would miss it.
 	case r.routeType == uplinks.Unicast && len(r.multipath) == 0:
-		// The kernel hangs an unreachable route of IPv6 on the loopback link.
+		// The kernel attaches an unreachable route of IPv6 to the loopback link.
 		scope.Link = r.hop.link
 	}
 	h.trackedNexthops.track(&r, nil)

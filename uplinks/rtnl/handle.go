@@ -1,5 +1,5 @@
-// Package rtnl carries links, routes and rules between package uplinks and the kernel, by rtnetlink(7). It is the only
-// importer of the netlink library.
+// Package rtnl reads links, routes and rules for package uplinks from the kernel, and writes them, by rtnetlink(7). It also
+// reads conntrack and sock_diag(7). It is the only importer of the netlink library.
 package rtnl
 
 import (
@@ -15,21 +15,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handle speaks to the kernel of the network namespace in which it was opened. All that it writes goes by one socket.
+// The library reads this variable in each request: it is set once, before any socket is open.
+func init() { nl.EnableErrorMessageReporting = true }
+
+// Handle reads and writes in the network namespace in which it was opened. All writes use one socket. Safe for one reader
+// and one Watch at the same time.
 type Handle struct {
-	reader          *nl.SocketHandle // strict: on another the kernel heeds no filter, and tells cached routes too
+	reader          *nl.SocketHandle // strict: otherwise the kernel ignores filters, and dumps cached routes too
 	writer          *writer
-	tableBase       atomic.Uint32  // read by Watch too
-	linkNames       map[int]string // of links, by their index, as they were last read
-	linkIndexes     map[string]int // the same the other way round
+	tableBase       atomic.Uint32  // also read by Watch
+	linkNames       map[int]string // by index, as of the last read
+	linkIndexes     map[string]int // by name
 	trackedNexthops nexthopSet
-	defaultTables   map[string][]uplinks.Table // beside main, in which a link had default routes at the last Read
+	defaultTables   map[string][]uplinks.Table // by link name: the tables except main with a default route, as of the last Read
 }
 
-// Open opens a handle. Routes of others in the tables from base to base + 255 are observed too, because they may stand
-// in the way of ours.
+// Open opens a handle. The tables base + 1 to base + 255 are ours: it also reads foreign routes in them, because they may
+// conflict with ours.
 func Open(base uplinks.Table) (*Handle, error) {
-	nl.EnableErrorMessageReporting = true
 	r, err := openReader()
 	if err != nil {
 		return nil, err
@@ -44,7 +47,7 @@ func Open(base uplinks.Table) (*Handle, error) {
 	return handle, nil
 }
 
-// openReader opens a socket on which the kernel takes a question at its word (NETLINK_GET_STRICT_CHK).
+// openReader opens a socket on which the kernel checks requests strictly (NETLINK_GET_STRICT_CHK).
 func openReader() (*nl.SocketHandle, error) {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -61,17 +64,17 @@ func openReader() (*nl.SocketHandle, error) {
 	return &nl.SocketHandle{Socket: s}, nil
 }
 
-// request is a question that goes by the handle's socket.
+// request returns a request that uses the socket of the handle.
 func (h *Handle) request(kind, flags int) *nl.NetlinkRequest {
 	req := nl.NewNetlinkRequest(kind, flags)
 	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: h.reader}
 	return req
 }
 
-// OwnsPort reports whether a netlink port is one that the handle writes by.
+// OwnsPort reports whether the netlink port is that of the socket by which the handle writes.
 func (h *Handle) OwnsPort(port uint32) bool { return h.writer.port == port }
 
-// SetTableBase observes routes of others in other tables than at Open from now on.
+// SetTableBase changes the base that Open got. Safe for concurrent use.
 func (h *Handle) SetTableBase(base uplinks.Table) { h.tableBase.Store(uint32(base)) }
 
 // Close closes the sockets.
@@ -80,8 +83,8 @@ func (h *Handle) Close() {
 	h.writer.close()
 }
 
-// Read fills in what rtnetlink tells: links with their addresses and routes, the routes and rules that are ours, and
-// the groups of links.
+// Read reads the links with their addresses and groups, and the foreign rules and routes, into facts, and the rules and
+// routes that are ours into have.
 func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
 	if err := h.readLinks(ctx, facts, have); err != nil {
 		return err
@@ -101,10 +104,10 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 	return nil
 }
 
-// maxDumpAttempts bounds how often a dump that others' changes interrupted is asked for again.
+// maxDumpAttempts bounds how often a dump is repeated that a concurrent change interrupted.
 const maxDumpAttempts = 20
 
-// dump repeats read until its answer is whole.
+// dump repeats read until its result is consistent (NLM_F_DUMP_INTR). The subject is for errors.
 func dump(ctx context.Context, subject string, read func() error) error {
 	var err error
 	for range maxDumpAttempts {
@@ -121,6 +124,7 @@ func dump(ctx context.Context, subject string, read func() error) error {
 	return nil
 }
 
+// addressFamily returns AF_INET or AF_INET6.
 func addressFamily(f uplinks.Family) int {
 	if f == uplinks.IPv6 {
 		return unix.AF_INET6

@@ -8,7 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// LinkAttributes are the links' MTUs, kinds and local addresses, by their names.
+// LinkAttributes returns the MTU and kind of each link, and whether it has a local address of its own, by name.
 func (h *Handle) LinkAttributes(ctx context.Context) (map[string]uplinks.LinkAttributes, error) {
 	links, err := h.listLinks(ctx)
 	if err != nil {

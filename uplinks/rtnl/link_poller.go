@@ -11,24 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LinkPoller asks how single links are, so cheaply that it can be done many times a second: it has a socket of its own, on
-// which nothing waits for a long list, and makes nothing anew. It is for one goroutine.
+// LinkPoller reads the state of single links, cheaply enough to do it many times per second: it has a socket of its own, on
+// which no long dump is read, and allocates nothing per request. Not safe for concurrent use.
 //
-// The kernel announces the loss of a carrier at once only when it has announced no other for a second, on any link of the
-// machine (net/core/link_watch.c). Who asks is told at once.
+// The kernel delays the event of a lost carrier by up to a second after any other carrier event of the machine
+// (net/core/link_watch.c). A query is answered at once.
 type LinkPoller struct {
 	socket  int
 	request [linkRequestLength]byte
 	answer  [16 << 10]byte
 }
 
-// The request is a header, an ifinfomsg and one attribute that leaves the statistics out: they would be most of the answer.
+// A request is a header, an ifinfomsg and an attribute that omits statistics, which are most of an answer.
 const (
 	linkRequestLength = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg + unix.SizeofRtAttr + 4
 	skipStatistics    = 1 << 3 // RTEXT_FILTER_SKIP_STATS
 )
 
-// answerTimeout is what an answer may take: whoever holds the kernel's lock for links holds up all who ask.
+// answerTimeout bounds the wait for an answer: a holder of the kernel's RTNL lock delays all queries.
 var answerTimeout = unix.Timeval{Sec: 5}
 
 // NewLinkPoller opens the socket.
@@ -56,7 +56,7 @@ func NewLinkPoller() (*LinkPoller, error) {
 // Close closes the socket.
 func (p *LinkPoller) Close() { unix.Close(p.socket) }
 
-// State is how the link with that index is now. One that is gone is an error, ENODEV.
+// State returns the current state of the link with the index. The error of a link that does not exist is ENODEV.
 func (p *LinkPoller) State(index int) (uplinks.LinkState, error) {
 	sequence := binary.NativeEndian.Uint32(p.request[8:]) + 1
 	binary.NativeEndian.PutUint32(p.request[8:], sequence)
@@ -78,7 +78,8 @@ func (p *LinkPoller) State(index int) (uplinks.LinkState, error) {
 	}
 }
 
-// parseLinkReply reads the answer to the request of that number. An answer that was too late for an earlier one says nothing.
+// parseLinkReply decodes the answer to the request with the sequence number. ok is false for a late answer to an earlier
+// request.
 func parseLinkReply(b []byte, sequence uint32) (state uplinks.LinkState, ok bool, err error) {
 	order := binary.NativeEndian
 	if len(b) < unix.SizeofNlMsghdr+4 || order.Uint32(b[8:]) != sequence {

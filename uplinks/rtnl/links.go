@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readLinks reads all links.
+// readLinks reads all links with their addresses into the facts, and their groups into have.
 func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
 	links, err := h.listLinks(ctx)
 	if err != nil {
@@ -30,12 +30,12 @@ func (h *Handle) readLinks(ctx context.Context, facts *uplinks.Facts, have *upli
 	return nil
 }
 
-// withoutStatistics has statistics left out: they would be most of what is told of a link.
+// withoutStatistics returns an attribute that omits statistics, which are most of an answer about a link.
 func withoutStatistics() nl.NetlinkRequestData {
 	return nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics))
 }
 
-// listLinks gives all links.
+// listLinks returns all links.
 func (h *Handle) listLinks(ctx context.Context) (links []netlink.Link, err error) {
 	err = dump(ctx, "links", func() error {
 		links = nil
@@ -51,7 +51,7 @@ func (h *Handle) listLinks(ctx context.Context) (links []netlink.Link, err error
 	return links, err
 }
 
-// linkByName gives a link. One that is not there is ENODEV.
+// linkByName returns the link. The error of a link that does not exist is ENODEV.
 func (h *Handle) linkByName(name string) (l netlink.Link, err error) {
 	req := h.request(unix.RTM_GETLINK, unix.NLM_F_ACK)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
@@ -64,7 +64,7 @@ func (h *Handle) linkByName(name string) (l netlink.Link, err error) {
 	return l, err
 }
 
-// addLink fills in a link, given the addresses of all.
+// addLink adds the link, with its addresses out of those of all links.
 func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Link, addresses map[int][]uplinks.Addr) {
 	a := l.Attrs()
 	h.linkNames[a.Index], h.linkIndexes[a.Name] = a.Name, a.Index
@@ -82,7 +82,7 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
 }
 
-// vrfTable is the table of the VRF that a link is, or is in.
+// vrfTable returns the table of the VRF that the link is, or belongs to, or 0.
 func vrfTable(l netlink.Link) uplinks.Table {
 	if master, is := l.(*netlink.Vrf); is {
 		return uplinks.Table(master.Table)
@@ -93,14 +93,14 @@ func vrfTable(l netlink.Link) uplinks.Table {
 	return 0
 }
 
-// toAddr is the zero Addr for nil.
+// toAddr returns the address, or the zero Addr for nil.
 func toAddr(ip net.IP) netip.Addr {
 	a, _ := netip.AddrFromSlice(ip)
 	return a.Unmap()
 }
 
-// LinkIndex is the number of a link, 0 for the empty name. A link that was read has the number that it had then: what is
-// written of it follows from what was read of that one, and fails when it has gone meanwhile, whosoever has its name now.
+// LinkIndex returns the index of a link, or 0 for the empty name. A link keeps the index of the last read: a change that
+// follows from what was read of it must fail when it is gone, even when another link has its name now.
 func (h *Handle) LinkIndex(link string) (int, error) {
 	if link == "" {
 		return 0, nil

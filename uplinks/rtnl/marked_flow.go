@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MarkedFlows are the connections whose mark has any of the bits, by their marks, in the namespace of the calling thread.
+// MarkedFlows returns the connections whose mark has any of the bits of the mask, grouped and sorted by their mark, in the network
+// namespace of the calling thread.
 func MarkedFlows(ctx context.Context, mask marks.Mask) ([]uplinks.MarkedConnections, error) {
 	found := map[uint32]*uplinks.MarkedConnections{}
 	err := dump(ctx, "connections", func() error {
@@ -33,12 +34,13 @@ func MarkedFlows(ctx context.Context, mask marks.Mask) ([]uplinks.MarkedConnecti
 	return all, err
 }
 
+// countMarked adds a connection to the group of its mark, when the mark has bits of the mask.
 func countMarked(found map[uint32]*uplinks.MarkedConnections, m []byte, mask marks.Mask) {
 	if len(m) < nl.SizeofNfgenmsg {
 		return
 	}
-	c, err := parseConnection(m[nl.SizeofNfgenmsg:])
-	if err != nil || c.Mark&uint32(mask) == 0 {
+	c := parseConnection(m[nl.SizeofNfgenmsg:])
+	if c.Mark&uint32(mask) == 0 {
 		return
 	}
 	if found[c.Mark] == nil {

@@ -2,19 +2,19 @@ package rtnl
 
 import (
 	"encoding/binary"
-	"iter"
 	"net/netip"
 
-	"github.com/vishvananda/netlink/nl"
+	"replypath/marks/nlattr"
+
 	"golang.org/x/sys/unix"
 )
 
 var nativeEndian = binary.NativeEndian
 
-// message is one to the kernel (netlink(7)): a header, what its kind has first, and attributes.
+// message is a request to the kernel (netlink(7)): a struct nlmsghdr, the fixed header of its type, and attributes.
 type message []byte
 
-// newMessage begins with room for what a kind has first.
+// newMessage returns a request with a zeroed fixed header of the size, in bytes.
 func newMessage(messageType, flags uint16, headerSize int) message {
 	m := make(message, unix.SizeofNlMsghdr+headerSize, 160)
 	nativeEndian.PutUint16(m[4:], messageType)
@@ -22,48 +22,26 @@ func newMessage(messageType, flags uint16, headerSize int) message {
 	return m
 }
 
-// header is what the kind has first.
+// header returns the fixed header, to be filled in.
 func (m message) header() []byte { return m[unix.SizeofNlMsghdr:] }
 
-// addAttr adds one, padded.
-func (m *message) addAttr(kind uint16, value []byte) {
-	b := nativeEndian.AppendUint16(*m, uint16(unix.SizeofRtAttr+len(value)))
-	b = append(nativeEndian.AppendUint16(b, kind), value...)
-	*m = append(b, make([]byte, -len(b)&(unix.NLMSG_ALIGNTO-1))...)
-}
+func (m *message) addAttr(attrType uint16, value []byte) { *m = nlattr.Append(*m, attrType, value) }
 
-func (m *message) addUint32(kind uint16, n uint32) {
+func (m *message) addUint32(attrType uint16, n uint32) {
 	var b [4]byte
 	nativeEndian.PutUint32(b[:], n)
-	m.addAttr(kind, b[:])
+	m.addAttr(attrType, b[:])
 }
 
-func (m *message) addAddr(kind uint16, a netip.Addr) { m.addAttr(kind, a.AsSlice()) }
+func (m *message) addAddr(attrType uint16, a netip.Addr) { m.addAttr(attrType, a.AsSlice()) }
 
-// setSequence makes the message whole: the kernel names it by its sequence in what it answers.
+// setSequence completes the message: it sets its length and the number by which the kernel refers to it in its answer.
 func (m message) setSequence(sequence uint32) {
 	nativeEndian.PutUint32(m, uint32(len(m)))
 	nativeEndian.PutUint32(m[8:], sequence)
 }
 
-// requestAck asks for an answer in any case; without it the kernel answers only what it does not do.
+// requestAck makes the kernel acknowledge the message. Without it the kernel answers only with an error.
 func (m message) requestAck() {
 	nativeEndian.PutUint16(m[6:], nativeEndian.Uint16(m[6:])|unix.NLM_F_ACK)
-}
-
-// typeMask leaves the flags of an attribute's type away.
-const typeMask = nl.NLA_TYPE_MASK
-
-// attrs are those of a message behind what its kind has first, or of one that holds others, by their types without
-// flags. What is cut off is left out.
-func attrs(b []byte) iter.Seq2[uint16, attrValue] {
-	return func(yield func(uint16, attrValue) bool) {
-		for len(b) >= unix.SizeofRtAttr {
-			length, attrType := int(nativeEndian.Uint16(b)), nativeEndian.Uint16(b[2:])&typeMask
-			if length < unix.SizeofRtAttr || length > len(b) || !yield(attrType, attrValue(b[unix.SizeofRtAttr:length])) {
-				return
-			}
-			b = b[min((length+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(b)):]
-		}
-	}
 }

@@ -2,14 +2,15 @@ package rtnl
 
 import (
 	"context"
-	"net/netip"
 	"sync"
+
+	"replypath/marks/nlattr"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// Nexthop objects (linux/nexthop.h). The library knows none.
+// Messages and attributes of nexthop objects (linux/nexthop.h), which the library does not support.
 const (
 	rtmNewNexthop = 104 // RTM_NEWNEXTHOP
 	rtmDelNexthop = 105 // RTM_DELNEXTHOP
@@ -20,18 +21,18 @@ const (
 	nhaGateway    = 6
 )
 
-// nexthopHeader is a struct nhmsg for all objects.
+// nexthopHeader is the struct nhmsg of a request for all objects.
 type nexthopHeader struct{}
 
 func (nexthopHeader) Len() int          { return 8 }
 func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
 
-// nexthopSet are the numbers of those by which routes lead that say something of a link, and of those in them. It is for
-// several goroutines at once.
+// nexthopSet holds the IDs of the nexthop objects that routes with facts about links use, and of the members of these. Safe
+// for concurrent use.
 type nexthopSet struct{ sync.Map }
 
-// track notes the objects of a route, given all objects where the kernel tells of routes only the number: then it does not
-// tell either that a route's object has another in it now.
+// track adds the objects of the route. all has every object when the kernel reports only IDs for routes: then it does not
+// announce either when an object gets another member.
 func (s *nexthopSet) track(r *rawRoute, all map[uint32]nexthop) {
 	if r.nexthop == 0 || !r.affectsLinks() {
 		return
@@ -42,7 +43,7 @@ func (s *nexthopSet) track(r *rawRoute, all map[uint32]nexthop) {
 	}
 }
 
-// tracked reports whether it is one of them. One that goes is one no more: whatever comes to have its number is another.
+// tracked reports whether the object is in the set. One that is deleted is removed: an ID can be reused.
 func (s *nexthopSet) tracked(id uint32, deleted bool) (ok bool) {
 	if deleted {
 		_, ok = s.LoadAndDelete(id)
@@ -52,25 +53,25 @@ func (s *nexthopSet) tracked(id uint32, deleted bool) (ok bool) {
 	return ok
 }
 
-// nexthopID is the number of the object that a message is about; 0: none.
+// nexthopID returns the ID of the object that the message is about, or 0.
 func nexthopID(data []byte) (id uint32) {
-	for attrType, v := range attrs(data[min(nexthopHeader{}.Len(), len(data)):]) {
+	for attrType, v := range nlattr.All(data[min(nexthopHeader{}.Len(), len(data)):]) {
 		if attrType == nhaID {
-			id = v.uint32()
+			id = v.Uint32()
 		}
 	}
 	return id
 }
 
-// nexthop is an object: a hop, or a group of others.
+// nexthop is an object: a next hop, or a group of other objects.
 type nexthop struct {
 	hop       hop
-	weights   map[uint32]int // weights by number
+	weights   map[uint32]int // the weight of each member, by its ID; nil for a next hop
 	memberIDs []uint32
 }
 
-// resolveNexthops gives routes by nexthop objects their hops where the kernel tells only the number (the sysctl
-// nexthop_compat_mode is 0), and the objects, if it had to look at them.
+// resolveNexthops adds the next hops to routes for which the kernel reports only the ID of an object (the sysctl
+// nexthop_compat_mode is 0). It returns all objects when it had to list them, or nil.
 func resolveNexthops(ctx context.Context, routes []rawRoute) (nexthops map[uint32]nexthop, err error) {
 	for i := range routes {
 		r := &routes[i]
@@ -87,6 +88,7 @@ func resolveNexthops(ctx context.Context, routes []rawRoute) (nexthops map[uint3
 	return nexthops, nil
 }
 
+// hopsOfNexthop returns the next hops of an object, those of a group with their weights.
 func hopsOfNexthop(nexthops map[uint32]nexthop, id uint32) (hops []hop) {
 	object := nexthops[id]
 	if object.weights == nil {
@@ -100,25 +102,25 @@ func hopsOfNexthop(nexthops map[uint32]nexthop, id uint32) (hops []hop) {
 	return hops
 }
 
+// listNexthops returns all nexthop objects by their ID.
 func listNexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
 	err = dump(ctx, "nexthop objects", func() error {
 		all = map[uint32]nexthop{}
 		req := nl.NewNetlinkRequest(rtmGetNexthop, unix.NLM_F_DUMP)
 		req.AddData(nexthopHeader{})
 		return forEachReply(req, rtmNewNexthop, func(m []byte) error {
-			attrs, err := nl.ParseRouteAttr(m[min(8, len(m)):])
-			if err != nil || len(m) < 8 {
-				return err
+			if len(m) < 8 {
+				return unix.EBADMSG
 			}
-			object, id := nexthop{hop: hop{weight: 1, flags: uint8(attrValue(m[4:]).uint32())}}, uint32(0)
-			for _, a := range attrs {
-				switch v := attrValue(a.Value); a.Attr.Type & typeMask {
+			object, id := nexthop{hop: hop{weight: 1, flags: uint8(nlattr.Value(m[4:]).Uint32())}}, uint32(0)
+			for attrType, v := range nlattr.All(m[8:]) {
+				switch attrType {
 				case nhaID:
-					id = v.uint32()
+					id = v.Uint32()
 				case nhaOif:
-					object.hop.link = int(v.uint32())
+					object.hop.link = int(v.Uint32())
 				case nhaGateway:
-					object.hop.via, _ = netip.AddrFromSlice(v)
+					object.hop.via = v.Addr()
 				case nhaGroup:
 					object.parseMembers(v)
 				}
@@ -130,11 +132,11 @@ func listNexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
 	return all, err
 }
 
-// parseMembers reads an array of struct nexthop_grp.
-func (n *nexthop) parseMembers(v attrValue) {
+// parseMembers decodes an array of struct nexthop_grp.
+func (n *nexthop) parseMembers(v nlattr.Value) {
 	n.weights = map[uint32]int{}
 	for ; len(v) >= 8; v = v[8:] {
-		n.weights[v.uint32()] = int(v[4]) + 1
-		n.memberIDs = append(n.memberIDs, v.uint32())
+		n.weights[v.Uint32()] = int(v[4]) + 1
+		n.memberIDs = append(n.memberIDs, v.Uint32())
 	}
 }

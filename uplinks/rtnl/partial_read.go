@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadScopes fills in what rtnetlink tells of some links and tables, and asks the kernel for nothing else. Other links
-// have the names that they had at the last Read.
+// ReadScopes reads some links and tables, and nothing else. Other links have their names of the last Read.
 func (h *Handle) ReadScopes(ctx context.Context, only []uplinks.Scope, facts *uplinks.Facts, have *uplinks.State) error {
 	if !slices.ContainsFunc(only, func(s uplinks.Scope) bool { return s.Link != "" }) {
 		if err := h.waitForLinkLock(ctx); err != nil {
@@ -33,7 +32,7 @@ func (h *Handle) ReadScopes(ctx context.Context, only []uplinks.Scope, facts *up
 		}
 		for name, l := range facts.Links {
 			if err := h.readLinkRoutes(ctx, f, l, facts); errors.Is(err, unix.ENODEV) {
-				delete(facts.Links, name) // it went meanwhile
+				delete(facts.Links, name) // it was deleted meanwhile
 			} else if err != nil {
 				return err
 			}
@@ -50,16 +49,16 @@ func (h *Handle) ReadScopes(ctx context.Context, only []uplinks.Scope, facts *up
 	return nil
 }
 
-// waitForLinkLock waits until the change is done of which an event tells. The kernel tells that an IPv4 route goes just before it
-// does (net/ipv4/fib_trie.c, fib_table_delete), and holds its lock for links meanwhile. Who asks for a link waits for that
-// lock, and finds the loopback link, or none of that name; who asks for routes does not wait.
+// waitForLinkLock waits until the change behind an event is complete. The kernel announces the deletion of an IPv4 route
+// just before it happens (net/ipv4/fib_trie.c, fib_table_delete), and holds its RTNL lock meanwhile. A query of a link waits
+// for that lock, a dump of routes does not.
 func (h *Handle) waitForLinkLock(ctx context.Context) error {
 	_, err := h.findLink(ctx, "lo")
 	return err
 }
 
-// readLinkRoutes reads a family's routes by a link, in main and wherever it had a default route at the last Read: all
-// tables together may hold a hundred times as many. By a link that is down there are none (net/ipv4/fib_frontend.c,
+// readLinkRoutes reads the routes by a link in main and in the tables where it had a default route at the last Read: all
+// tables together may hold a hundred times as many. A link that is down has no routes (net/ipv4/fib_frontend.c,
 // fib_disable_ip; net/ipv6/route.c, rt6_disable_ip).
 func (h *Handle) readLinkRoutes(ctx context.Context, f uplinks.Family, l uplinks.Link, facts *uplinks.Facts) error {
 	if !l.Up {
@@ -73,7 +72,7 @@ func (h *Handle) readLinkRoutes(ctx context.Context, f uplinks.Family, l uplinks
 	return nil
 }
 
-// readTable is readRoutes of one table. One that never had a route is not there (ENOENT).
+// readTable is readRoutes for one table. A table that never had a route does not exist (ENOENT).
 func (h *Handle) readTable(ctx context.Context, f uplinks.Family, query routeQuery, facts *uplinks.Facts, have *uplinks.State) error {
 	err := h.readRoutes(ctx, f, query, facts, have)
 	if errors.Is(err, unix.ENOENT) {
@@ -82,7 +81,7 @@ func (h *Handle) readTable(ctx context.Context, f uplinks.Family, query routeQue
 	return err
 }
 
-// rememberDefaultTables notes in which tables beside main links have default routes.
+// rememberDefaultTables saves for readLinkRoutes in which tables except main each link has default routes.
 func (h *Handle) rememberDefaultTables(links map[string]uplinks.Link) {
 	clear(h.defaultTables)
 	for name, l := range links {
@@ -94,7 +93,7 @@ func (h *Handle) rememberDefaultTables(links map[string]uplinks.Link) {
 	}
 }
 
-// readLink reads a link, if it is there and has not been read yet.
+// readLink reads the link, unless it does not exist or has been read.
 func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts, have *uplinks.State) error {
 	if _, known := facts.Links[name]; known {
 		return nil
@@ -111,7 +110,7 @@ func (h *Handle) readLink(ctx context.Context, name string, facts *uplinks.Facts
 	return nil
 }
 
-// findLink gives a link, or none when it is not there.
+// findLink returns the link, or nil when it does not exist.
 func (h *Handle) findLink(ctx context.Context, name string) (l netlink.Link, err error) {
 	err = dump(ctx, "link "+name, func() (err error) { l, err = h.linkByName(name); return err })
 	if errors.Is(err, unix.ENODEV) {

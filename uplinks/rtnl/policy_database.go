@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PolicyDatabase reads a family's whole routing policy database, and of all tables the routes that hold one of the addresses:
-// a full routing table of somebody's stays out of memory. What sysctls say it leaves empty.
+// PolicyDatabase reads the rules of the family, and from all tables the routes that match one of the destinations, so that a
+// full routing table stays out of memory. It reads no sysctls: see procfs.ReadInputChecks.
 func (h *Handle) PolicyDatabase(ctx context.Context, f uplinks.Family, destinations ...netip.Addr) (*rpdb.Database, error) {
 	d := &rpdb.Database{Family: f, Links: map[string]rpdb.Link{}}
 	if err := h.policyLinks(ctx, d); err != nil {
@@ -34,6 +34,7 @@ func (h *Handle) PolicyDatabase(ctx context.Context, f uplinks.Family, destinati
 	return d, nil
 }
 
+// policyLinks reads the links with their VRFs.
 func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
 	links, err := h.listLinks(ctx)
 	if err != nil {
@@ -65,22 +66,17 @@ func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
 	return nil
 }
 
+// readPolicyRules reads the rules in the order of their evaluation.
 func (h *Handle) readPolicyRules(ctx context.Context, d *rpdb.Database) error {
-	msgs, err := h.listRules(ctx, d.Family)
-	if err != nil {
-		return err
+	rules, err := h.listRules(ctx, d.Family)
+	for i := range rules {
+		d.Rules = append(d.Rules, rules[i].Rule)
 	}
-	for _, m := range msgs {
-		r, err := parsePolicyRule(m, d.Family)
-		if err != nil {
-			return fmt.Errorf("read %s rules: %w", d.Family, err)
-		}
-		d.Rules = append(d.Rules, r)
-	}
-	return nil
+	return err
 }
 
-// forEachReply carries a request out, and gives the messages of its answer one by one.
+// forEachReply executes the request and calls handle for each message of the type in the answer. It stops at the first error
+// of handle.
 func forEachReply(req *nl.NetlinkRequest, messageType uint16, handle func([]byte) error) (err error) {
 	executeErr := req.ExecuteIter(unix.NETLINK_ROUTE, messageType, func(m []byte) bool {
 		err = handle(m)
@@ -92,6 +88,7 @@ func forEachReply(req *nl.NetlinkRequest, messageType uint16, handle func([]byte
 	return executeErr
 }
 
+// readTables reads the routes that match one of the destinations.
 func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int]string, destinations []netip.Addr) error {
 	var all []rawRoute
 	err := h.listRoutes(ctx, d.Family, routeQuery{}, func() { all = nil }, func(r *rawRoute) {
@@ -109,8 +106,8 @@ func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int
 	return err
 }
 
-// markFailedGateways notes which IPv6 gateways do not answer: a host that is no router avoids them. The library's own list
-// leaves bytes of its question unset, which a strict socket refuses now and then.
+// markFailedGateways marks the next hops by IPv6 gateways whose neighbour entry has failed: a host that is no router avoids
+// them. The library's own list leaves bytes of the request uninitialized, which a strict socket rejects now and then.
 func markFailedGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
 	failed := map[string]bool{}
 	err := dump(ctx, "neighbours", func() error {

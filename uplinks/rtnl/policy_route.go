@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// toPolicyRoute is a route as the routing policy database has it.
+// toPolicyRoute returns the route in the form of the look-up simulation. names has the names of links by index.
 func toPolicyRoute(l *rawRoute, names map[int]string) rpdb.Route {
 	r := rpdb.Route{Table: l.table, Type: l.routeType, Dst: l.dst, From: l.from, TOS: l.tos, Metric: l.metric, Protocol: l.protocol,
 		Src: l.src, Pref: rpdb.Pref(l.pref), Nexthop: l.nexthop}

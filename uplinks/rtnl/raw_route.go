@@ -5,14 +5,15 @@ import (
 	"net/netip"
 	"strings"
 
+	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// rawRoute is a route as the kernel tells it. The library makes 2.7 KiB and several objects of one, which a full routing
-// table of somebody else's multiplies by a million, and forgets nexthop objects and the preference of routers.
+// rawRoute is a route as the kernel sends it. The library allocates 2.7 KiB for one, too much for a full routing table in
+// main with a million routes, and omits nexthop objects and router preferences.
 type rawRoute struct {
 	family      uplinks.Family
 	table       uplinks.Table
@@ -21,25 +22,25 @@ type rawRoute struct {
 	scope       uint8
 	tos         uint8
 	dst         netip.Prefix
-	from        netip.Prefix // only for packets from there; not valid: for all (IPv6)
+	from        netip.Prefix // only for packets with this source; not valid: for all (IPv6)
 	metric      uint32
 	src         netip.Addr
 	mtu         uint32
 	advMSS      uint32
 	pref        uint8
-	nexthop     uint32 // the number of a nexthop object; 0: none
+	nexthop     uint32 // the ID of a nexthop object; 0: none
 	hop         hop
-	multipath   []hop  // in the place of hop, of a route that has several
-	unreadAttrs uint64 // the numbers of attributes that are not read, as bits
+	multipath   []hop  // the next hops of a multipath route, instead of hop
+	unreadAttrs uint64 // a bit for each attribute that is not decoded
 }
 
-// Attributes and values that the libraries have no names for (linux/rtnetlink.h).
+// Attributes that the library does not define (linux/rtnetlink.h).
 const (
 	rtaNexthopID = 30 // RTA_NH_ID
 	rtaPadding   = 24
 )
 
-// parseRoute reads a route's message of a family, without its header.
+// parseRoute decodes a message about a route of the family, from behind its header on (struct rtmsg, and attributes).
 func parseRoute(m []byte, f uplinks.Family) (r rawRoute, err error) {
 	if len(m) < unix.SizeofRtMsg {
 		return r, fmt.Errorf("a route of %d bytes: %w", len(m), unix.EBADMSG)
@@ -47,26 +48,26 @@ func parseRoute(m []byte, f uplinks.Family) (r rawRoute, err error) {
 	header := nl.DeserializeRtMsg(m)
 	r = rawRoute{family: f, table: uplinks.Table(header.Table), routeType: uplinks.RouteType(header.Type), protocol: header.Protocol,
 		scope: header.Scope, tos: header.Tos, dst: f.DefaultPrefix(), hop: hop{flags: uint8(header.Flags), weight: 1}}
-	for attrType, v := range attrs(m[unix.SizeofRtMsg:]) {
+	for attrType, v := range nlattr.All(m[unix.SizeofRtMsg:]) {
 		switch attrType {
 		case unix.RTA_DST:
-			r.dst = v.prefix(header.Dst_len)
+			r.dst = v.Prefix(header.Dst_len)
 		case unix.RTA_SRC:
 			if header.Src_len > 0 {
-				r.from = v.prefix(header.Src_len)
+				r.from = v.Prefix(header.Src_len)
 			}
 		case unix.RTA_TABLE:
-			r.table = uplinks.Table(v.uint32())
+			r.table = uplinks.Table(v.Uint32())
 		case unix.RTA_PRIORITY:
-			r.metric = v.uint32()
+			r.metric = v.Uint32()
 		case unix.RTA_PREFSRC:
-			r.src, _ = netip.AddrFromSlice(v)
+			r.src = v.Addr()
 		case unix.RTA_METRICS:
 			r.parseMetrics(v)
 		case unix.RTA_PREF:
-			r.pref = v.uint8()
+			r.pref = v.Uint8()
 		case rtaNexthopID:
-			r.nexthop = v.uint32()
+			r.nexthop = v.Uint32()
 		case unix.RTA_MULTIPATH:
 			r.multipath = parseMultipath(v)
 		case unix.RTA_CACHEINFO, rtaPadding:
@@ -79,30 +80,29 @@ func parseRoute(m []byte, f uplinks.Family) (r rawRoute, err error) {
 	return r, nil
 }
 
-// parseMetrics reads those that we write.
-func (r *rawRoute) parseMetrics(v attrValue) {
-	for attrType, v := range attrs(v) {
+// parseMetrics decodes the metrics that replypath writes, and notes the presence of others.
+func (r *rawRoute) parseMetrics(v nlattr.Value) {
+	for attrType, v := range nlattr.All(v) {
 		switch attrType {
 		case unix.RTAX_MTU:
-			r.mtu = v.uint32()
+			r.mtu = v.Uint32()
 		case unix.RTAX_ADVMSS:
-			r.advMSS = v.uint32()
+			r.advMSS = v.Uint32()
 		default:
 			r.unreadAttrs |= 1 << unix.RTA_METRICS
 		}
 	}
 }
 
-// hasGateway reports whether the route goes by a gateway.
+// hasGateway reports whether a next hop of the route may be a gateway.
 func (r *rawRoute) hasGateway() bool { return r.hop.via.IsValid() || len(r.multipath) > 0 }
 
-// hasOnlyNexthopID reports whether only the number of a nexthop object tells where the route leads.
+// hasOnlyNexthopID reports whether the message has the ID of a nexthop object instead of next hops.
 func (r *rawRoute) hasOnlyNexthopID() bool {
 	return r.nexthop != 0 && r.hop.link == 0 && len(r.multipath) == 0
 }
 
-// affectsLinks reports whether the route says something of its links that is kept to: where a default route leads, or who is
-// reached directly.
+// affectsLinks reports whether the route belongs to the facts about its links: it is a default route, or on the link.
 func (r *rawRoute) affectsLinks() bool {
 	if r.isDefault() {
 		return true
@@ -118,17 +118,17 @@ func (r *rawRoute) affectsLinks() bool {
 	return false
 }
 
-// isDefault reports whether it is for all that nothing else is for.
+// isDefault reports whether the route is a default route.
 func (r *rawRoute) isDefault() bool { return r.dst.Bits() == 0 }
 
-// refusesByDefault reports whether main refuses by this route what it has no other for. A look-up ends there: no suppressor takes
-// a refusal for "no route" (net/core/fib_rules.c, fib_rules_lookup).
+// refusesByDefault reports whether the route is an unreachable, blackhole or prohibit default route of main. A look-up ends
+// there: no suppressor turns a refusal into "no route" (net/core/fib_rules.c, fib_rules_lookup).
 func (r *rawRoute) refusesByDefault() bool {
 	refusal := r.routeType == unix.RTN_UNREACHABLE || r.routeType == unix.RTN_BLACKHOLE || r.routeType == unix.RTN_PROHIBIT
 	return refusal && r.table == uplinks.MainTable && r.isDefault()
 }
 
-// unwritten is what we never write of a route, or empty.
+// unwritten returns the properties of the route that replypath never writes, or "" when there are none.
 func (r *rawRoute) unwritten() string {
 	var parts []string
 	add := func(present bool, format string, value any) {
@@ -144,7 +144,8 @@ func (r *rawRoute) unwritten() string {
 	return strings.Join(parts, " ")
 }
 
-// defaultScope is the one that goes with a route like this: IPv4 needs "link" where there is no gateway, IPv6 has none.
+// defaultScope returns the scope that replypath gives a route like this: IPv4 requires "link" without a gateway, IPv6 has no
+// scopes.
 func (r *rawRoute) defaultScope() uint8 {
 	if r.family == uplinks.IPv4 && r.routeType == uplinks.Unicast && !r.hasGateway() {
 		return unix.RT_SCOPE_LINK

@@ -6,24 +6,26 @@ import (
 	"replypath/uplinks"
 )
 
-// routeFilter is what is kept of a list of routes. Somebody else's full routing table may be in main, and of its million routes
-// hardly one is ever named: beside the first many, those that lead to addresses for documentation, from which a proof
-// asks, and the first by each link are kept, and the others counted.
+// routeFilter selects the routes of a dump that are kept in memory. main may hold a full routing table of a routing daemon,
+// of whose million routes hardly one is ever reported. Of the routes of main through a gateway it keeps the first
+// maxGatewayRoutes, those to documentation prefixes, from which proofs send, and the first by each link. It counts the
+// others.
 type routeFilter struct {
 	family        uplinks.Family
 	routes        []rawRoute
-	gatewayRoutes int          // of main's routes through a gateway
-	keptLinks     map[int]bool // links, by their numbers, by which there is one of them
-	omitted       map[int]int  // how many more of them there are by a link
+	gatewayRoutes int          // routes of main through a gateway, so far
+	keptLinks     map[int]bool // indexes of links with a kept route
+	omitted       map[int]int  // by link index: how many routes are not kept
 }
 
-// maxGatewayRoutes are kept of main's routes through a gateway.
+// maxGatewayRoutes is the number of routes of main through a gateway that are kept.
 const maxGatewayRoutes = 4096
 
 func newRouteFilter(f uplinks.Family) routeFilter {
 	return routeFilter{family: f, keptLinks: map[int]bool{}, omitted: map[int]int{}}
 }
 
+// add keeps the route, or counts it.
 func (f *routeFilter) add(r *rawRoute) {
 	if !f.omittable(r) || f.keep(r) {
 		f.routes = append(f.routes, *r)
@@ -34,13 +36,13 @@ func (f *routeFilter) add(r *rawRoute) {
 	}
 }
 
-// omittable reports whether the route is one of main's through a gateway, as are nearly all that tell only the number of a
-// nexthop object.
+// omittable reports whether the route is one of main through a gateway. Nearly all routes with only the ID of a nexthop
+// object are.
 func (f *routeFilter) omittable(r *rawRoute) bool {
 	return r.protocol != uplinks.Protocol && r.table == uplinks.MainTable && !r.isDefault() && (r.hasGateway() || r.hasOnlyNexthopID())
 }
 
-// keep reports whether an ordinary route may be named some time.
+// keep reports whether an omittable route is kept.
 func (f *routeFilter) keep(r *rawRoute) bool {
 	f.gatewayRoutes++
 	firstOnLink := false

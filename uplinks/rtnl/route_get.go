@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RouteGetter asks for routing decisions, in the network namespace in which it was opened.
+// RouteGetter queries the routing decisions of the network namespace in which it was opened (RTM_GETROUTE).
 type RouteGetter struct{ h *netlink.Handle }
 
-// OpenRouteGetter opens a router. Its socket is not strict as a Handle's: strict, the kernel refuses for IPv6 a flag that the
-// library always sets (RTM_F_LOOKUP_TABLE).
+// OpenRouteGetter opens a RouteGetter. Its socket is not strict, unlike a Handle's: on a strict socket the kernel rejects IPv6
+// queries with a flag that the library always sets (RTM_F_LOOKUP_TABLE).
 func OpenRouteGetter() (*RouteGetter, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -27,7 +27,8 @@ func OpenRouteGetter() (*RouteGetter, error) {
 // Close closes the socket.
 func (g *RouteGetter) Close() { g.h.Close() }
 
-// Get asks for the kernel's routing decision, the source check included.
+// Get returns the kernel's routing decision for a packet, including the source check (rp_filter). A packet without a route is
+// reported in the decision's Err.
 func (g *RouteGetter) Get(q uplinks.RouteQuery) uplinks.RouteDecision {
 	options := &netlink.RouteGetOptions{IifIndex: q.IIF, Mark: uint32(q.Mark)}
 	if q.From.IsValid() {
@@ -50,7 +51,7 @@ func (g *RouteGetter) Get(q uplinks.RouteQuery) uplinks.RouteDecision {
 	return d
 }
 
-// OnlyDefaultRoute reports whether nothing but a default route leads to the address: then the host knows nothing of it.
+// OnlyDefaultRoute reports whether only a default route, or none, matches the address: then no network of the host has it.
 func (g *RouteGetter) OnlyDefaultRoute(to netip.Addr) bool {
 	routes, err := g.h.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true})
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LookUpRoute asks the kernel where the packet goes (RTM_GETROUTE); the links are known from the database. The first answer is the route as it stands in its table; the
-// second is what is left of it for this very packet: one hop, and the source that the kernel chooses. An error of the
-// kernel's is an answer too.
+// LookUpRoute makes the kernel look up the route of the packet (RTM_GETROUTE). The database has the links. match is the
+// route as it stands in its table, chosen the result for this packet: one next hop, and the source address that the kernel
+// selects. An error number of the kernel is part of the answer and not an err.
 func (h *Handle) LookUpRoute(d *rpdb.Database, p rpdb.Packet) (match, chosen rpdb.Answer, err error) {
 	if match, err = getRoute(d, p, unix.RTM_F_FIB_MATCH|unix.RTM_F_LOOKUP_TABLE); err != nil {
 		return match, chosen, err
@@ -22,6 +22,7 @@ func (h *Handle) LookUpRoute(d *rpdb.Database, p rpdb.Packet) (match, chosen rpd
 	return match, chosen, err
 }
 
+// getRoute makes one look-up with the flags (RTM_F_*).
 func getRoute(d *rpdb.Database, p rpdb.Packet, flags uint32) (a rpdb.Answer, err error) {
 	req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_REQUEST)
 	if err := addRouteQuery(req, d, p, flags); err != nil {
@@ -42,9 +43,10 @@ func getRoute(d *rpdb.Database, p rpdb.Packet, flags uint32) (a rpdb.Answer, err
 	return rpdb.Answer{Route: &r}, err
 }
 
-// queryErrors are errors that say something of the question, not of the route.
+// queryErrors are error numbers that are about the query, not about the route.
 var queryErrors = map[syscall.Errno]bool{unix.EOPNOTSUPP: true, unix.EPERM: true, unix.ENODEV: true, unix.ENOBUFS: true}
 
+// addRouteQuery adds the header and attributes of the look-up to the request.
 func addRouteQuery(req *nl.NetlinkRequest, d *rpdb.Database, p rpdb.Packet, flags uint32) error {
 	width := uint8(p.To.BitLen())
 	msg := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(addressFamily(p.Family)), Dst_len: width, Tos: p.TOS, Flags: flags}}

@@ -13,16 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routeQuery is which routes are asked for: those of a table, by a link, or both. The zero within is all.
+// routeQuery limits a dump of routes to a table, a link, or both. The zero routeQuery is all routes.
 type routeQuery struct {
 	table uplinks.Table
 	link  int
 }
 
-// includes reports whether what leads by the link is asked for.
+// includes reports whether routes by the link are part of the result.
 func (in routeQuery) includes(link int) bool { return in.link == 0 || in.link == link }
 
-// listRoutes has a family's routes taken, one by one, each time from anew when the list was interrupted.
+// listRoutes calls add for each route of the family. It calls reset before the first one, and again when the dump was
+// interrupted and starts over.
 func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, query routeQuery, reset func(), add func(*rawRoute)) error {
 	return dump(ctx, f.String()+" routes", func() error {
 		req := h.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
@@ -44,8 +45,8 @@ func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, query routeQu
 	})
 }
 
-// readRoutes reads a family's routes: what they say of links, and those that are ours or in our tables, wherever there is
-// something to be filled in.
+// readRoutes reads the routes of a family: foreign routes with facts about links into facts, and routes that are ours or in
+// our tables into have. Either may be nil.
 func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, query routeQuery, facts *uplinks.Facts, have *uplinks.State) error {
 	var filter routeFilter
 	err := h.listRoutes(ctx, f, query, func() { filter = newRouteFilter(f) }, func(r *rawRoute) {
@@ -85,22 +86,23 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, query routeQu
 	return nil
 }
 
-// isOwnOrInOwnTable reports whether a route is ours or stands in one of our tables.
+// isOwnOrInOwnTable reports whether the route is ours or in one of our tables.
 func (h *Handle) isOwnOrInOwnTable(r *rawRoute) bool {
 	return r.protocol == uplinks.Protocol || h.isOwnTable(r.table)
 }
 
+// isOwnTable reports whether the table is one of ours: table base + an ID.
 func (h *Handle) isOwnTable(t uplinks.Table) bool {
 	base := uplinks.Table(h.tableBase.Load())
 	return base != 0 && t > base && t <= base+marks.MaxID
 }
 
-// relevant keeps a full routing table of somebody else's out of memory.
+// relevant reports whether the route is read at all. It keeps a full routing table of a routing daemon out of memory.
 func (h *Handle) relevant(r *rawRoute) bool {
 	return h.isOwnOrInOwnTable(r) || r.routeType == uplinks.Unicast && (r.table == uplinks.MainTable || r.isDefault()) || r.refusesByDefault()
 }
 
-// addRoute counts on the kernel listing routes with one key in the order in which it asks them.
+// addRoute adds the route to the state. The kernel lists routes with the same key in the order in which it evaluates them.
 func addRoute(have *uplinks.State, f uplinks.Family, r *rawRoute, names map[int]string) {
 	key := uplinks.RouteKey{Family: f, Table: r.table, Dst: r.dst, Metric: r.metric}
 	for have.Routes[key] != (uplinks.Route{}) {
@@ -109,9 +111,11 @@ func addRoute(have *uplinks.State, f uplinks.Family, r *rawRoute, names map[int]
 	have.Routes[key] = toRoute(r, names)
 }
 
+// toRoute returns the route in the form in which package uplinks plans and writes routes.
 func toRoute(r *rawRoute, names map[int]string) uplinks.Route {
 	out := uplinks.Route{Type: r.routeType, Src: r.src, MTU: r.mtu, AdvMSS: r.advMSS, Protocol: r.protocol, TOS: r.tos, From: r.from, Other: r.unwritten()}
-	// By its hop the kernel does not find a route by an object. An unreachable route of IPv6 it hangs on the loopback link.
+	// The kernel does not find a route by a nexthop object by its next hop. It attaches an unreachable route of IPv6 to the
+	// loopback link.
 	if r.nexthop == 0 {
 		out.Gateway, out.OnLink = r.hop.via, r.hop.flags&unix.RTNH_F_ONLINK != 0
 	}
@@ -121,13 +125,13 @@ func toRoute(r *rawRoute, names map[int]string) uplinks.Route {
 	return out
 }
 
-// addRouteFacts notes what a route of others says about its links, or about the one for which it was asked.
+// addRouteFacts adds the facts that a foreign route states about its links, or about the link of the query.
 func addRouteFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, query routeQuery, names map[int]string, ownTable bool) {
 	if r.refusesByDefault() && facts.Scopes == nil {
 		facts.UnreachableDefault[f] = true
 	}
 	if r.routeType != uplinks.Unicast || r.tos != 0 {
-		return // by one for a type of service the others do not go
+		return // packets with another type of service do not use it
 	}
 	for hop := range r.hops() {
 		if query.includes(hop.link) {
@@ -136,7 +140,8 @@ func addRouteFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, query ro
 	}
 }
 
-// addHopFacts notes what a hop says of its link. A route of several keeps the hops whose links are down, but none leads there.
+// addHopFacts adds the facts that a next hop states about its link. A multipath route keeps next hops by links that are
+// down, but no packet uses them.
 func addHopFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, hop hop, link string, ownTable bool) {
 	l, ok := facts.Links[link]
 	if !ok || !l.Up {
@@ -161,10 +166,10 @@ func addHopFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, hop hop, l
 	facts.Links[link] = l
 }
 
-// isLast reports whether the prefix is the last one: the kernel lists routes to the same one after the other.
+// isLast reports whether the prefix equals the last one: the kernel lists routes to the same prefix in a row.
 func isLast(all []netip.Prefix, p netip.Prefix) bool { return len(all) > 0 && all[len(all)-1] == p }
 
-// compareDefaults puts main's default routes before those of other tables, and each table's in the kernel's order.
+// compareDefaults orders default routes: main before other tables, and within a table as the kernel prefers them.
 func compareDefaults(a, b uplinks.NextHop) int {
 	afterMain := func(h uplinks.NextHop) int {
 		if h.Table == uplinks.MainTable {
@@ -181,5 +186,6 @@ func compareDefaults(a, b uplinks.NextHop) int {
 	)
 }
 
-// routerPreference is what the kernel's two bits say (linux/icmpv6.h, ICMPV6_ROUTER_PREF_LOW): a signed number (RFC 4191, 2.1).
+// routerPreference decodes the two bits of a router preference, a signed number (RFC 4191, 2.1; linux/icmpv6.h,
+// ICMPV6_ROUTER_PREF_LOW).
 func routerPreference(bits uint8) int8 { return int8(bits<<6) >> 6 }

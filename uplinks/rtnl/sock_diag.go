@@ -5,13 +5,14 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// sockDiagByFamily is SOCK_DIAG_BY_FAMILY (linux/sock_diag.h), and v6Only the attribute INET_DIAG_SKV6ONLY of its answers
+// Constants of sock_diag(7): SOCK_DIAG_BY_FAMILY (linux/sock_diag.h) and INET_DIAG_SKV6ONLY, an attribute of its answers
 // (linux/inet_diag.h).
 const (
 	sockDiagByFamily = 20
@@ -20,14 +21,14 @@ const (
 	tcpListen        = 10 // TCP_LISTEN
 )
 
-// Socket is a socket that waits for questions.
+// Socket is a socket that accepts connections or datagrams from any peer.
 type Socket struct {
 	uplinks.Listener
-	UID   uint32 // its owner
-	Inode uint32 // by which its process can be found
+	UID   uint32 // the user ID of its owner
+	Inode uint32 // identifies it in /proc/PID/fd
 }
 
-// Listeners are the TCP sockets that listen, in the namespace of the calling thread.
+// Listeners returns the listening TCP sockets of the network namespace of the calling thread.
 func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
 	sockets, err := ServerSockets(ctx, unix.IPPROTO_TCP)
 	all := make([]uplinks.Listener, 0, len(sockets))
@@ -37,7 +38,8 @@ func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
 	return all, err
 }
 
-// ServerSockets are the sockets of a protocol that wait for questions from anybody, in the namespace of the calling thread.
+// ServerSockets returns the sockets of the protocol (IPPROTO_*) that accept connections or datagrams from any peer, in the
+// network namespace of the calling thread.
 func ServerSockets(ctx context.Context, proto uint8) ([]Socket, error) {
 	var all []Socket
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
@@ -54,7 +56,7 @@ func ServerSockets(ctx context.Context, proto uint8) ([]Socket, error) {
 	return all, nil
 }
 
-// dumpSockets lists the sockets that are asked for (sock_diag(7)), each as its message.
+// dumpSockets returns the answer to a sock_diag(7) request, one message for each socket. The subject is for errors.
 func dumpSockets(ctx context.Context, subject string, request nl.NetlinkRequestData) (msgs [][]byte, err error) {
 	err = dump(ctx, subject, func() (err error) {
 		req := nl.NewNetlinkRequest(sockDiagByFamily, unix.NLM_F_DUMP)
@@ -65,8 +67,8 @@ func dumpSockets(ctx context.Context, subject string, request nl.NetlinkRequestD
 	return msgs, err
 }
 
-// inetDiagRequest is a struct inet_diag_req_v2 for all sockets of the family that wait for anybody: those of TCP listen, those
-// of others are not connected.
+// inetDiagRequest is a struct inet_diag_req_v2 for the listening TCP sockets, or the unconnected sockets of another
+// protocol, of one family.
 type inetDiagRequest struct{ family, proto uint8 }
 
 func (inetDiagRequest) Len() int { return 56 }
@@ -82,7 +84,7 @@ func (r inetDiagRequest) Serialize() []byte {
 	return b
 }
 
-// parseSocket reads a struct inet_diag_msg and the attributes behind it.
+// parseSocket decodes a struct inet_diag_msg and its attributes.
 func parseSocket(m []byte, family uint8) (s Socket, ok bool) {
 	const size = 72
 	if len(m) < size {
@@ -96,14 +98,6 @@ func parseSocket(m []byte, family uint8) (s Socket, ok bool) {
 	s.Port = binary.BigEndian.Uint16(m[4:])
 	s.Link = int(binary.NativeEndian.Uint32(m[40:]))
 	s.UID, s.Inode = binary.NativeEndian.Uint32(m[64:]), binary.NativeEndian.Uint32(m[68:])
-	attrs, err := nl.ParseRouteAttr(m[size:])
-	if err != nil {
-		return s, false
-	}
-	for _, a := range attrs {
-		if a.Attr.Type == inetDiagSKV6Only && len(a.Value) > 0 {
-			s.V6Only = a.Value[0] != 0
-		}
-	}
+	s.V6Only = nlattr.Find(m[size:], inetDiagSKV6Only).Uint8() != 0
 	return s, ok
 }

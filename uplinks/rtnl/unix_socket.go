@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 
+	"replypath/marks/nlattr"
+
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// What is asked of unix sockets and answered (linux/unix_diag.h).
+// Constants of the unix socket requests of sock_diag(7) (linux/unix_diag.h).
 const (
 	sizeofUnixDiagReq = 24 // struct unix_diag_req
 	sizeofUnixDiagMsg = 16 // struct unix_diag_msg
@@ -17,8 +18,9 @@ const (
 	udiagShowUID      = 1 << 6
 )
 
-// UnixSocketOwner is the user who holds an abstract unix name, which begins with "@", in the namespace of the calling thread.
-// Nobody may hold it. It is an error where the kernel does not tell (before Linux 5.3, or without CONFIG_UNIX_DIAG).
+// UnixSocketOwner returns the user ID of the process that bound the abstract unix name, written with a leading "@", in the
+// network namespace of the calling thread. found is false when no socket has the name. It is an error when the kernel does
+// not report owners (before Linux 5.3, or without CONFIG_UNIX_DIAG).
 func UnixSocketOwner(ctx context.Context, name string) (uid uint32, found bool, err error) {
 	msgs, err := dumpSockets(ctx, "unix sockets", unixSocketRequest{})
 	if err != nil {
@@ -26,10 +28,8 @@ func UnixSocketOwner(ctx context.Context, name string) (uid uint32, found bool, 
 	}
 	name = "\x00" + name[1:]
 	for _, m := range msgs {
-		socketName, uid, known, err := parseUnixSocket(m)
+		socketName, uid, known := parseUnixSocket(m)
 		switch {
-		case err != nil:
-			return 0, false, err
 		case socketName == name && !known:
 			return 0, false, unix.EOPNOTSUPP
 		case socketName == name:
@@ -39,21 +39,21 @@ func UnixSocketOwner(ctx context.Context, name string) (uid uint32, found bool, 
 	return 0, false, nil
 }
 
-// parseUnixSocket reads the attributes behind a struct unix_diag_msg.
-func parseUnixSocket(m []byte) (name string, uid uint32, known bool, err error) {
+// parseUnixSocket decodes the name and the owner behind a struct unix_diag_msg. known is false when the kernel does not
+// report owners.
+func parseUnixSocket(m []byte) (name string, uid uint32, known bool) {
 	if len(m) < sizeofUnixDiagMsg {
-		return "", 0, false, nil
+		return "", 0, false
 	}
-	attrs, err := nl.ParseRouteAttr(m[sizeofUnixDiagMsg:])
-	for _, a := range attrs {
+	for attrType, v := range nlattr.All(m[sizeofUnixDiagMsg:]) {
 		switch {
-		case a.Attr.Type == netlink.UNIX_DIAG_NAME:
-			name = string(a.Value)
-		case a.Attr.Type == netlink.UNIX_DIAG_UID && len(a.Value) == 4:
-			uid, known = binary.NativeEndian.Uint32(a.Value), true
+		case attrType == netlink.UNIX_DIAG_NAME:
+			name = string(v)
+		case attrType == netlink.UNIX_DIAG_UID && len(v) == 4:
+			uid, known = v.Uint32(), true
 		}
 	}
-	return name, uid, known, err
+	return name, uid, known
 }
 
 // unixSocketRequest is a struct unix_diag_req for the names and owners of all unix sockets.
@@ -64,7 +64,7 @@ func (unixSocketRequest) Len() int { return sizeofUnixDiagReq }
 func (unixSocketRequest) Serialize() []byte {
 	b := make([]byte, sizeofUnixDiagReq)
 	b[0] = unix.AF_UNIX
-	binary.NativeEndian.PutUint32(b[4:], ^uint32(0)) // in whatever state
+	binary.NativeEndian.PutUint32(b[4:], ^uint32(0)) // all states
 	binary.NativeEndian.PutUint32(b[12:], udiagShowName|udiagShowUID)
 	return b
 }

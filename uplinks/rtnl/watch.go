@@ -6,26 +6,27 @@ import (
 	"fmt"
 	"syscall"
 
+	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// Event is something that happened in the kernel and may concern us.
+// Event is a change in the kernel that may concern replypath.
 type Event struct {
 	Subject string
-	Port    uint32            // netlink port of who did it, most often a process id; 0 when it is the kernel or not told
-	Link    uplinks.LinkState // when it is about a link: as it is now
+	Port    uint32            // the netlink port of the writer, usually its process ID; 0 for the kernel, or unknown
+	Link    uplinks.LinkState // the state of the link when the event is about one
 	Scope   uplinks.ChangedScope
 }
 
-// receiveBuffer is how many bytes of events may wait. When there is no room the kernel drops them and says ENOBUFS.
+// receiveBuffer is the size of the queue of events in bytes. When it is full the kernel drops events and reports ENOBUFS.
 const receiveBuffer = 8 << 20
 
-// Watch tells of changes until the context ends. It begins with one, so that whoever reads the kernel at every change
-// has subscribed before the first read. Lost events are a change too. Routes that cannot concern us are not told: a
-// routing daemon may change thousands a second.
+// Watch calls notify for each event until the context ends. The first event only says that the subscription is active, so
+// that a caller who reads the kernel after each event misses nothing; so does the event after lost events. Events about
+// routes that cannot concern replypath are dropped: a routing daemon may cause thousands per second.
 func (h *Handle) Watch(ctx context.Context, notify func(Event)) error {
 	for subject := "watching"; ; subject = "events were lost" {
 		if err := h.subscribe(ctx, subject, notify); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
@@ -34,8 +35,8 @@ func (h *Handle) Watch(ctx context.Context, notify func(Event)) error {
 	}
 }
 
-// subscribe tells of changes until events are lost, of which it tells by ENOBUFS. The kernel says so once, and is silent
-// about what it drops after that, until all that waits is read: only a new socket hears everything again.
+// subscribe calls notify for each event until events are lost, which it reports as ENOBUFS. The kernel reports a loss once,
+// and then drops events silently until the queue is empty: only a new socket receives everything again.
 func (h *Handle) subscribe(ctx context.Context, first string, notify func(Event)) error {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
@@ -67,7 +68,7 @@ func (h *Handle) subscribe(ctx context.Context, first string, notify func(Event)
 	}
 }
 
-// linkStateOf is how the link is that a message is about.
+// linkStateOf returns the state of the link that an event is about; zero for other events.
 func linkStateOf(m syscall.NetlinkMessage) (state uplinks.LinkState) {
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK:
@@ -78,8 +79,8 @@ func linkStateOf(m syscall.NetlinkMessage) (state uplinks.LinkState) {
 	return state
 }
 
-// parseLink is what a message says of its link. Bridges send messages of their own kind about their ports, and IPv6 about
-// whether it is spoken: they say nothing of it.
+// parseLink decodes the state of a link. Messages of the bridge about its ports, and of IPv6 about its use on a link, have
+// another family and no state.
 func parseLink(data []byte) (state uplinks.LinkState) {
 	if len(data) < unix.SizeofIfInfomsg {
 		return state
@@ -88,7 +89,7 @@ func parseLink(data []byte) (state uplinks.LinkState) {
 	if info.Family != unix.AF_UNSPEC {
 		return state
 	}
-	for attrType, v := range attrs(data[unix.SizeofIfInfomsg:]) {
+	for attrType, v := range nlattr.All(data[unix.SizeofIfInfomsg:]) {
 		if attrType == unix.IFLA_IFNAME {
 			state.Name = unix.ByteSliceToString(v)
 		}

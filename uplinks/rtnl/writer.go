@@ -7,23 +7,25 @@ import (
 	"os"
 	"syscall"
 
+	"replypath/marks/nlattr"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// writer sends many messages at once and reads what the kernel says to them together, which is nothing where all is well.
-// The library sends one and waits for its answer. It is for one goroutine at a time.
+// writer sends many messages at once and reads the answers together; a message that succeeds has none. The library sends one
+// message and waits for its answer. Not safe for concurrent use.
 type writer struct {
 	socket   int
-	port     uint32 // by which the kernel names it to those who watch
+	port     uint32 // identifies the writer in events
 	sequence uint32
 }
 
-// writeTimeout is what an answer may take, as in the library: whoever holds the kernel's lock for links holds up all who write.
+// writeTimeout bounds the wait for answers, as the library does: a holder of the kernel's RTNL lock delays all writes.
 var writeTimeout = unix.Timeval{Sec: 60}
 
-// batchSize is how many messages go at once. The kernel drops what it says to them when there is no room for it, and there
-// is for some hundreds.
+// batchSize is the number of messages that are sent at once. The kernel drops answers when the receive buffer is full; there
+// is room for some hundreds.
 const batchSize = 64
 
 func openWriter() (*writer, error) {
@@ -45,7 +47,7 @@ func openWriter() (*writer, error) {
 	return w, nil
 }
 
-// bind has the kernel choose a port.
+// bind lets the kernel choose a port.
 func (w *writer) bind() error {
 	if err := unix.Bind(w.socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("bind", err)
@@ -59,7 +61,7 @@ func (w *writer) bind() error {
 
 func (w *writer) close() { unix.Close(w.socket) }
 
-// send gives what the kernel says to each message: it does all that it can.
+// send returns the error of each message, or nil. A message that fails does not prevent the others.
 func (w *writer) send(all []message) []error {
 	results := make([]error, len(all))
 	for from := 0; from < len(all); from += batchSize {
@@ -73,7 +75,7 @@ func (w *writer) send(all []message) []error {
 	return results
 }
 
-// exchange fails when it is not known what became of the messages.
+// exchange sends the messages and stores their errors in results. It fails when the fate of the messages is unknown.
 func (w *writer) exchange(all []message, results []error) error {
 	first, payload := w.sequence+1, []byte(nil)
 	for i, m := range all {
@@ -102,7 +104,7 @@ func (w *writer) exchange(all []message, results []error) error {
 		for _, a := range answers {
 			at := int(a.Header.Seq - first)
 			if a.Header.Type != unix.NLMSG_ERROR || at >= len(all) {
-				continue // the answer to what was given up
+				continue // a late answer to an earlier message
 			}
 			if results[at] = parseAck(a); at == len(all)-1 {
 				return nil
@@ -111,7 +113,7 @@ func (w *writer) exchange(all []message, results []error) error {
 	}
 }
 
-// parseAck is what the kernel says to a message (linux/netlink.h, struct nlmsgerr), in words where it has any.
+// parseAck returns the error of a message (linux/netlink.h, struct nlmsgerr), with the text of the kernel if there is one.
 func parseAck(a syscall.NetlinkMessage) error {
 	if len(a.Data) < 4 {
 		return unix.EBADMSG
@@ -124,7 +126,7 @@ func parseAck(a syscall.NetlinkMessage) error {
 	if a.Header.Flags&unix.NLM_F_ACK_TLVS == 0 || len(a.Data) < head {
 		return unix.Errno(errno)
 	}
-	text := unix.ByteSliceToString(findAttr(a.Data[head:], nl.NLMSGERR_ATTR_MSG))
+	text := unix.ByteSliceToString(nlattr.Find(a.Data[head:], nl.NLMSGERR_ATTR_MSG))
 	if text == "" {
 		return unix.Errno(errno)
 	}
