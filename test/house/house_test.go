@@ -21,6 +21,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":                   {"cmd/replypath"},
 	"github.com/spf13/pflag":                   {"cmd/replypath"},
 	"github.com/prometheus-community/pro-bing": {"health/probe/icmp"},
+	"github.com/google/uuid":                   {"health/probe/icmp"},
 	"github.com/prometheus":                    {"health"},
 	"github.com/cilium/ebpf":                   {"health", "test"},
 	"github.com/rogpeppe/go-internal":          {"test"},

@@ -51,14 +51,14 @@ func TestConnectionProbesOfADeadUplinkTimeOut(t *testing.T) {
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	for _, f := range uplinks.Families {
-		a.wantError(newProbe(probePath(u, f), tcpTarget(clientAddrIn(b, f), box.ClosedPort), replyTimeout), "connection refused", "nobody serves this port")
-		a.wantError(newProbe(probePath(u, f), httpTarget(clientAddrIn(b, f), "/silent"), noReplyTimeout), "no answer within 300ms")
+		a.wantError(newProbe(probePath(u, f), tcpTarget(clientAddrIn(b, f), box.ClosedPort), replyTimeout), "connection refused", "the port is closed")
+		a.wantError(newProbe(probePath(u, f), httpTarget(clientAddrIn(b, f), "/silent"), noReplyTimeout), "no reply within 300ms")
 	}
 	u.ISP.SetSysctl("net.ipv4.ip_forward", "0")
 	u.ISP.SetSysctl("net.ipv6.conf.all.forwarding", "0")
 	for _, f := range uplinks.Families {
 		for _, target := range []health.Target{tcpTarget(clientAddrIn(b, f), box.ServedPort), httpTarget(clientAddrIn(b, f), "/")} {
-			a.wantError(newProbe(probePath(u, f), target, noReplyTimeout), "through eth1: no answer within 300ms")
+			a.wantError(newProbe(probePath(u, f), target, noReplyTimeout), "through eth1: no reply within 300ms")
 			a.wantReply(newProbe(probePath(b.Uplinks[0], f), target, replyTimeout))
 		}
 	}
@@ -84,7 +84,7 @@ func TestConnectionProbesAnsweredByAnotherUplinkFail(t *testing.T) {
 							continue
 						}
 						wire := b.Uplinks[0].Wire.Record()
-						a.wantError(newProbe(probePath(b.Uplinks[1], f), target, noReplyTimeout), "no answer within 300ms")
+						a.wantError(newProbe(probePath(b.Uplinks[1], f), target, noReplyTimeout), "no reply within 300ms")
 						b.Settle()
 						if wire.Count(func(p world.Packet) bool { return p.Dir == world.Out && p.Flags.Is(world.SYN|world.ACK) }) == 0 {
 							t.Errorf("%s: nothing was answered by the other uplink", f)
@@ -109,7 +109,7 @@ func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
 			words := words
 			target, mark := tcpTarget(clientAddrIn(b, f), box.ServedPort), probePath(u, f).Mark.String()+"/"+probePath(u, f).Mask.String()
 			if f == uplinks.IPv4 {
-				words = "no answer within 300ms"
+				words = "no reply within 300ms"
 			}
 			b.Gateway.Run("ip", ipFlag(f), "rule", "add", "pref", "1", "fwmark", mark, action)
 			a.wantError(newProbe(probePath(u, f), target, noReplyTimeout), "through eth1: ", words)
@@ -126,7 +126,7 @@ func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
 		a.wantError(newProbe(gone, tcpTarget(clientAddrIn(b, f), box.ServedPort), replyTimeout), "eth1 has lost the address")
 		gone = probePath(u, f)
 		for _, gone.Index = range []int{0, 4711} {
-			a.wantError(newProbe(gone, tcpTarget(clientAddrIn(b, f), box.ServedPort), replyTimeout), "eth1 has gone")
+			a.wantError(newProbe(gone, tcpTarget(clientAddrIn(b, f), box.ServedPort), replyTimeout), "eth1 has disappeared")
 		}
 	}
 	a.stop()

@@ -158,12 +158,12 @@ func TestProbeNamesAreCachedUntilTheHostFails(t *testing.T) {
 	if n := server.queriesFrom(u.Addr4); n != first {
 		t.Errorf("what was known was asked again: %d questions after %d", n, first)
 	}
-	a.wantError(newProbe(probePath(b.Uplinks[0], uplinks.IPv4), target, noReplyTimeout), "ask 203.0.113.99 through eth0: no answer within 300ms")
+	a.wantError(newProbe(probePath(b.Uplinks[0], uplinks.IPv4), target, noReplyTimeout), "ping 203.0.113.99 through eth0: no reply within 300ms")
 	server.set(b.Client4)
 	a.wantReply(newProbe(probePath(b.Uplinks[0], uplinks.IPv4), target, replyTimeout))
-	a.wantError(newProbe(probePath(u, uplinks.IPv6), target, replyTimeout), "look up target.example through eth1: it has no IPv6 address")
-	a.wantError(newProbe(probePath(u, uplinks.IPv6), icmpTarget(b.Client4), replyTimeout), "203.0.113.10 is no IPv6 address")
+	a.wantError(newProbe(probePath(u, uplinks.IPv6), target, replyTimeout), "look up target.example through eth1: the host has no IPv6 address")
+	a.wantError(newProbe(probePath(u, uplinks.IPv6), icmpTarget(b.Client4), replyTimeout), "203.0.113.10 is not an IPv6 address")
 	b.Client.Run("ip", "link", "set", "isp1", "down")
-	a.wantError(newProbe(probePath(u, uplinks.IPv4), health.Target{Kind: health.ICMP, Host: "other.example"}, noReplyTimeout), "look up other.example through eth1: no name server answers in time")
+	a.wantError(newProbe(probePath(u, uplinks.IPv4), health.Target{Kind: health.ICMP, Host: "other.example"}, noReplyTimeout), "look up other.example through eth1: no name server replied in time")
 	a.stop()
 }

@@ -60,7 +60,7 @@ func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 	u.Wire.Host.SetSysctl("net.ipv6.conf.port0.disable_ipv6", "1")
 	u.Wire.Up()
 	for _, f := range uplinks.Families {
-		a.wantError(newProbe(probePath(u, f), gatewayTarget, noReplyTimeout), "ask the gateway", "on eth1", "no answer within 300ms")
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, noReplyTimeout), "probe the gateway", "on eth1", "no reply within 300ms")
 		a.wantReply(newProbe(probePath(b.Uplinks[0], f), gatewayTarget, replyTimeout))
 	}
 	if after := neighbours(b); after != before {
@@ -74,7 +74,7 @@ func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 	}
 	u.Link.Delete()
 	for _, f := range uplinks.Families {
-		a.wantError(newProbe(probePath(u, f), gatewayTarget, replyTimeout), "eth1 has gone")
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, replyTimeout), "eth1 has disappeared")
 	}
 	a.stop()
 }
@@ -106,17 +106,17 @@ func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
 	for _, f := range uplinks.Families {
 		p := probePath(b.Uplinks[1], f)
 		p.Gateway = netip.Addr{}
-		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "none is known in "+f.String())
+		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "no "+f.String()+" gateway of eth1 is known")
 		p.OnLink = true
-		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "point to point", "give it a probe with a target")
+		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "point-to-point", "configure a probe with a target")
 		p.Index = 0
-		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "there is no link eth1")
+		a.wantError(newProbe(p, gatewayTarget, replyTimeout), "the interface eth1 does not exist")
 	}
 	silent := probePath(b.Uplinks[1], uplinks.IPv4)
 	silent.Link, silent.Index = lonely.Name, lonely.Index
-	a.wantError(newProbe(silent, gatewayTarget, noReplyTimeout), "no answer within 300ms")
+	a.wantError(newProbe(silent, gatewayTarget, noReplyTimeout), "no reply within 300ms")
 	silent.Link, silent.Index = "lo", b.Gateway.Link("lo").Index
-	a.wantError(newProbe(silent, gatewayTarget, replyTimeout), "no Ethernet link")
+	a.wantError(newProbe(silent, gatewayTarget, replyTimeout), "no Ethernet address")
 	a.stop()
 }
 
@@ -126,7 +126,7 @@ func TestGatewayProbeIgnoresOtherHosts(t *testing.T) {
 	a, u := startProber(b), b.Uplinks[1]
 	u.Wire.Host.Run("ip", "addr", "flush", "dev", "net0")
 	for _, f := range uplinks.Families {
-		a.wantError(newProbe(probePath(u, f), gatewayTarget, 2*time.Second), "no answer within 2s")
+		a.wantError(newProbe(probePath(u, f), gatewayTarget, 2*time.Second), "no reply within 2s")
 	}
 	a.stop()
 }

@@ -79,19 +79,19 @@ func TestHTTPProbe(t *testing.T) {
 	}{
 		{path: "/"},
 		{path: "/", body: "all is well, replypath/1"},
-		{path: "/", body: "all is bad", words: `does not hold "all is bad" in the first 65536 octets`},
-		{path: "/", status: health.StatusCodes{First: 204, Last: 204}, words: "it answers 200 OK, not 204 to 204"},
+		{path: "/", body: "all is bad", words: `"all is bad" is not in the first 65536 octets`},
+		{path: "/", status: health.StatusCodes{First: 204, Last: 204}, words: "status 200 OK, want 204 to 204"},
 		{path: "/empty", status: health.StatusCodes{First: 204, Last: 204}},
 		{path: "/moved", body: "well"},
 		{path: "/moved", status: health.StatusCodes{First: 302, Last: 302}},
-		{path: "/moved", status: health.StatusCodes{First: 301, Last: 301}, words: "it answers 200 OK"},
-		{path: "/portal", words: "redirected to another host, portal.example: a captive portal?"},
+		{path: "/moved", status: health.StatusCodes{First: 301, Last: 301}, words: "status 200 OK"},
+		{path: "/portal", words: "redirected to another host, portal.example: perhaps a captive portal"},
 		{path: "/portal", status: health.StatusCodes{First: 302, Last: 302}},
 		{path: "/round", words: "redirected 10 times"},
-		{path: "/long", body: "well", words: "does not hold"},
+		{path: "/long", body: "well", words: "is not in the first"},
 		{path: "/early", body: "after all"},
-		{path: "/header", words: "its header exceeded 65536 octets"},
-		{path: "/broken", words: "it answers 500 Internal Server Error, not 200 to 399"},
+		{path: "/header", words: "the response header exceeds 65536 octets"},
+		{path: "/broken", words: "status 500 Internal Server Error, want 200 to 399"},
 		{path: "/broken", status: health.StatusCodes{First: 500, Last: 599}},
 	} {
 		for _, f := range uplinks.Families {
@@ -100,7 +100,7 @@ func TestHTTPProbe(t *testing.T) {
 			if c.words == "" {
 				a.wantReply(newProbe(probePath(u, f), target, replyTimeout))
 			} else {
-				a.wantError(newProbe(probePath(u, f), target, replyTimeout), "ask http://", "through eth1: ", c.words)
+				a.wantError(newProbe(probePath(u, f), target, replyTimeout), "get http://", "through eth1: ", c.words)
 			}
 		}
 	}

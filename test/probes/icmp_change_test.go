@@ -43,7 +43,7 @@ func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 	u.ISP.SetSysctl("net.ipv4.icmp_echo_ignore_broadcasts", "0")
 	wire := u.Wire.Record(func(p world.Packet) bool { return p.Dir == world.Out && p.Proto == world.ICMP && p.Src == u.Router4 })
 	for _, everybody := range []string{"192.0.2.255", "224.0.0.1"} {
-		a.wantError(newProbe(probePath(u, uplinks.IPv4), icmpTarget(netip.MustParseAddr(everybody)), noReplyTimeout), "through eth1: no answer within 300ms")
+		a.wantError(newProbe(probePath(u, uplinks.IPv4), icmpTarget(netip.MustParseAddr(everybody)), noReplyTimeout), "through eth1: no reply within 300ms")
 		b.Settle()
 		if wire.Count(func(world.Packet) bool { return true }) == 0 {
 			t.Errorf("nobody answers %s", everybody)

@@ -80,10 +80,10 @@ func TestICMPProbeRejectsForeignReplies(t *testing.T) {
 		return data
 	})
 	a, e := startProber(b), newProbe(probePath(b.Uplinks[1], uplinks.IPv4), icmpTarget(b.Client4), noReplyTimeout)
-	a.wantError(e, "what came is no answer to this question")
+	a.wantError(e, "payload is not that of the request")
 	service.Close()
 	b.Client.ServeEcho(func(data []byte) []byte { return append(data, 1) })
-	a.wantError(e, "no answer within 300ms")
+	a.wantError(e, "no reply within 300ms")
 	a.stop()
 }
 

@@ -56,7 +56,7 @@ func TestICMPProbeOfADeadUplinkTimesOut(t *testing.T) {
 	b.Uplinks[1].ISP.SetSysctl("net.ipv6.conf.all.forwarding", "0")
 	a := startProber(b)
 	for _, f := range uplinks.Families {
-		a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), noReplyTimeout), "no answer within 300ms")
+		a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), noReplyTimeout), "no reply within 300ms")
 		a.wantReply(newProbe(probePath(b.Uplinks[0], f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
 	}
 	a.stop()
@@ -78,7 +78,7 @@ func TestICMPProbeAnsweredByAnotherUplinkFails(t *testing.T) {
 			b.Apply()
 			a := startProber(b)
 			for _, f := range uplinks.Families {
-				a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), replyTimeout), "came in by eth0, not eth1")
+				a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), replyTimeout), "arrived on eth0, not on eth1")
 				a.wantReply(newProbe(probePath(b.Uplinks[0], f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
 			}
 			a.stop()
@@ -97,7 +97,7 @@ func TestICMPProbeAnsweredByTheHostItselfFails(t *testing.T) {
 			if f == uplinks.IPv6 {
 				own = u.Addr6
 			}
-			a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(own), noReplyTimeout), "through eth1: ", "came in by no link", "an address of this host?")
+			a.wantError(newProbe(probePath(b.Uplinks[1], f), icmpTarget(own), noReplyTimeout), "through eth1: ", "arrived on lo", "an address of this host")
 		}
 		a.wantReply(newProbe(probePath(b.Uplinks[1], f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
 	}

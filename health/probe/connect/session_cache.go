@@ -9,31 +9,31 @@ import (
 	"replypath/health"
 )
 
-// Lifetime is how long a TLS session is resumed. A resumed one is begun without the server's certificate, so a server
-// that goes on taking the tickets of before, while its certificate is another, is found out no later than that. The end
-// of a certificate's own time is seen at once.
+// Lifetime bounds how long a TLS session is resumed. A resumed handshake carries no certificate: a server that still accepts
+// old tickets although its certificate was replaced is detected after Lifetime. A certificate that expires is detected at
+// once.
 const Lifetime = time.Minute
 
-// sessionCache are those of TLS, one for every path and target. To resume one spares the most expensive part of a question,
-// which is to verify who answers.
+// sessionCache holds one TLS session for each path and target. A resumed handshake does not verify the certificate, which is
+// the most expensive part of a probe.
 type sessionCache struct {
 	mu      sync.Mutex
 	entries map[sessionKey]cachedSession
 }
 
 type sessionKey struct {
-	path   health.Path // on another link or with another mark another may answer
+	path   health.Path // through another interface or mark another server may answer
 	target health.Target
 }
 
 type cachedSession struct {
-	config  *tls.Config // it has the tickets
-	created time.Time   // no ticket of it goes back to an earlier look at the certificate
+	config  *tls.Config // holds the session tickets
+	created time.Time   // when the certificate was verified
 }
 
 func newSessionCache() *sessionCache { return &sessionCache{entries: map[sessionKey]cachedSession{}} }
 
-// config is how to talk to the host.
+// config returns the TLS configuration for the next connection to the host.
 func (s *sessionCache) config(p health.Path, t health.Target, host string) *tls.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,8 +47,8 @@ func (s *sessionCache) config(p health.Path, t health.Target, host string) *tls.
 	return created.config
 }
 
-// newTLSConfig are those of one session. What a probe says is no secret, so it does without the key exchanges that a quantum
-// computer could not break: they would be a sixth of what a question costs.
+// newTLSConfig returns a configuration with a session of its own. A probe sends no secrets, so the post-quantum key exchanges
+// are left out: they would be a sixth of its cost.
 func newTLSConfig(host string) *tls.Config {
 	return &tls.Config{
 		ServerName:         host,
@@ -59,7 +59,7 @@ func newTLSConfig(host string) *tls.Config {
 
 func fresh(s cachedSession) bool { return time.Since(s.created) < Lifetime }
 
-// invalidate has the next question look at the certificate again: this one was not answered as it should be.
+// invalidate drops the session after a failure, so that the next probe verifies the certificate.
 func (s *sessionCache) invalidate(p health.Path, t health.Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,7 +24,7 @@ import (
 
 const host = "page.example"
 
-// newCertificate makes a certificate for the host that is its own authority and lasts that long.
+// newCertificate returns a self-signed certificate for the host with that lifetime.
 func newCertificate(t *testing.T, lifetime time.Duration) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -40,7 +40,7 @@ func newCertificate(t *testing.T, lifetime time.Duration) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// trustCertificates has this process believe these certificates. It can do so once.
+// trustCertificates makes the certificates the process's only authorities. It works once in a process.
 func trustCertificates(t *testing.T, certificates ...tls.Certificate) {
 	t.Helper()
 	var text []byte
@@ -55,7 +55,7 @@ func trustCertificates(t *testing.T, certificates ...tls.Certificate) {
 	t.Setenv("SSL_CERT_DIR", "/dev/null")
 }
 
-// bufferedConn is a connection that never has a writer wait, as long as it writes little.
+// bufferedConn is a connection whose Write does not block for the first hundred calls.
 type bufferedConn struct {
 	net.Conn
 	out chan []byte
@@ -66,7 +66,7 @@ func newBufferedConn(c net.Conn) bufferedConn {
 	go func() {
 		defer c.Close()
 		for b := range r.out {
-			_, _ = c.Write(b) // nobody may be there any more
+			_, _ = c.Write(b) // the peer may have closed the connection
 		}
 	}()
 	return r
@@ -82,10 +82,10 @@ func (r bufferedConn) Close() error {
 	return nil
 }
 
-// server takes its tickets whatever certificate it has by now.
+// server accepts its session tickets whichever certificate it presents.
 type server struct{ keys [][32]byte }
 
-// request puts a question to one that has this certificate.
+// request sends one request to the server, which presents the certificate.
 func (s server) request(t *testing.T, cache *sessionCache, c tls.Certificate) (resumed bool, err error) {
 	t.Helper()
 	clientEnd, serverPipe := net.Pipe()
@@ -120,28 +120,28 @@ func TestResumedSessionVerifiesTheCertificateAgainAfterItsLifetime(t *testing.T)
 				t.Errorf("%s: resumed %v, %v", why, resumed, err)
 			}
 		}
-		want(right, false, false, "the first question")
-		for range 3 { // the ticket of each is of the one before
+		want(right, false, false, "the first request")
+		for range 3 { // each connection resumes the ticket of the previous one
 			time.Sleep(Lifetime / 4)
-			want(wrong, true, false, "one that is resumed")
+			want(wrong, true, false, "a resumed session")
 		}
 		time.Sleep(Lifetime / 4)
-		want(wrong, false, true, "when the session is old")
+		want(wrong, false, true, "after the lifetime")
 		cache.invalidate(health.Path{}, health.Target{})
-		want(right, false, false, "the right one again")
-		want(wrong, true, false, "one that is resumed")
+		want(right, false, false, "the trusted certificate again")
+		want(wrong, true, false, "a resumed session")
 		cache.invalidate(health.Path{}, health.Target{})
 		want(wrong, false, true, "after a failure")
 		cache.invalidate(health.Path{}, health.Target{})
 
 		time.Sleep(24*time.Hour - Lifetime)
-		want(short, false, false, "shortly before the certificate ends")
+		want(short, false, false, "shortly before the certificate expires")
 		time.Sleep(Lifetime/2 - time.Second)
-		want(short, true, false, "until the last moment")
+		want(short, true, false, "one second before it expires")
 		time.Sleep(2 * time.Second)
-		want(short, false, true, "when it has ended")
+		want(short, false, true, "after it has expired")
 		if len(cache.entries) != 1 {
-			t.Errorf("%d sessions are remembered", len(cache.entries))
+			t.Errorf("%d sessions are cached, want 1", len(cache.entries))
 		}
 	})
 }

@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	bodyLimit        = 64 << 10 // octets of a page that are read
+	bodyLimit        = 64 << 10 // octets of a body that are read
 	headerLimit      = 64 << 10
-	maxInformational = 5 // answers that say that the answer is yet to come
+	maxInformational = 5 // responses with a status of 1xx
 )
 
-// transport is an http.RoundTripper for the questions of one probe. Each has a connection of its own, which is what is asked
-// about. With net/http's Transport a question would cost a quarter more, for goroutines that serve a connection's next use.
-// Nothing of it outlives the request's context.
+// transport is an http.RoundTripper that opens a connection through the path for each request: the connection is part of the
+// probe. http.Transport would cost a quarter more, for the goroutines that keep a connection for the next request. No
+// resource outlives the request's context.
 type transport struct {
 	*Prober
 	path   health.Path
 	target health.Target
 }
 
-// RoundTrip puts the question, and gives the answer when its header is there.
+// RoundTrip sends the request and returns the response when its header has arrived.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	raw, err := t.dial(ctx, r)
@@ -45,7 +45,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	c := net.Conn(raw)
 	if r.URL.Scheme == "https" {
-		// Without the context, which would take a goroutine: its end closes the connection.
+		// No HandshakeContext, which would start a goroutine: the end of ctx closes the connection.
 		c = tls.Client(raw, t.sessions.config(t.path, t.target, r.URL.Hostname()))
 	}
 	response, err := exchange(c, r)
@@ -61,7 +61,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 func (t transport) dial(ctx context.Context, r *http.Request) (*net.TCPConn, error) {
 	port := map[string]uint16{"http": 80, "https": 443}[r.URL.Scheme]
 	if port == 0 {
-		return nil, fmt.Errorf("it is redirected to %q, which is no page", r.URL.Scheme)
+		return nil, fmt.Errorf("redirected to the URL scheme %q, which is not supported", r.URL.Scheme)
 	}
 	if text := r.URL.Port(); text != "" {
 		parsed, err := strconv.ParseUint(text, 10, 16)
@@ -77,7 +77,7 @@ func (t transport) dial(ctx context.Context, r *http.Request) (*net.TCPConn, err
 	return dial(ctx, socket.Dialer(t.path), t.path, netip.AddrPortFrom(addr, port))
 }
 
-// exchange writes the request at once, and reads the header of what comes back.
+// exchange writes the request in one segment and reads the response's header.
 func exchange(c net.Conn, r *http.Request) (*http.Response, error) {
 	var buffer bytes.Buffer
 	request := *r
@@ -94,7 +94,7 @@ func exchange(c net.Conn, r *http.Request) (*http.Response, error) {
 		response, err := http.ReadResponse(reader, r)
 		switch {
 		case err != nil && limited.N == 0:
-			return nil, fmt.Errorf("its header exceeded %d octets", headerLimit)
+			return nil, fmt.Errorf("the response header exceeds %d octets", headerLimit)
 		case err != nil:
 			return nil, err
 		case response.StatusCode >= http.StatusOK || response.StatusCode == http.StatusSwitchingProtocols:
@@ -102,10 +102,10 @@ func exchange(c net.Conn, r *http.Request) (*http.Response, error) {
 			return response, nil
 		}
 	}
-	return nil, fmt.Errorf("it says %d times that its answer is yet to come", maxInformational)
+	return nil, fmt.Errorf("%d informational responses (1xx) and no final one", maxInformational)
 }
 
-// responseBody is that of an answer, with the connection that it came by.
+// responseBody closes the connection with the body.
 type responseBody struct {
 	io.Reader
 	closeConn func() error

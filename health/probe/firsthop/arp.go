@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What ARP (RFC 826) calls its things.
+// The fields of an ARP packet (RFC 826).
 const (
 	hardwareAddrLen = 6 // the length of a hardware address
 	arpLength       = 28
@@ -21,7 +21,7 @@ const (
 	arpReply        = 2
 )
 
-var errNotEthernet = errors.New("it is no Ethernet link: give it a probe with a target")
+var errNotEthernet = errors.New("the interface has no Ethernet address: configure a probe with a target")
 
 func (s *packetSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, err error) {
 	sent = time.Now()
@@ -52,7 +52,7 @@ func (s *packetSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, 
 	}
 }
 
-// openARPSocket hears the answers on the path's link, and not the questions of others.
+// openARPSocket opens a socket that receives the ARP replies on the path's interface.
 func openARPSocket(p health.Path) (*packetSocket, error) {
 	s, err := openPacketSocket(p, unix.ETH_P_ARP)
 	if err != nil {
@@ -74,14 +74,14 @@ func openARPSocket(p health.Path) (*packetSocket, error) {
 	return s, nil
 }
 
-// arpRequestTo asks for the hardware address of the target.
+// arpRequestTo returns an ARP request for the hardware address of the target.
 func arpRequestTo(target, source netip.Addr, hardware []byte) []byte {
 	b := arpHeader(arpRequest)
 	b = append(append(b, hardware...), source.AsSlice()...)
 	return append(append(b, make([]byte, hardwareAddrLen)...), target.AsSlice()...)
 }
 
-// isARPReply tells whether this is the target's answer to us.
+// isARPReply reports whether the packet is the target's ARP reply to this host.
 func isARPReply(b []byte, target, source netip.Addr, hardware []byte) bool {
 	return len(b) >= arpLength && bytes.Equal(b[:8], arpHeader(arpReply)) &&
 		bytes.Equal(b[14:18], target.AsSlice()) && bytes.Equal(b[18:24], hardware) && bytes.Equal(b[24:28], source.AsSlice())

@@ -13,7 +13,7 @@ var (
 	router6    = netip.MustParseAddr("2001:db8::12:3456")
 )
 
-// arpReplyOf is how the router answers ARP.
+// arpReplyOf returns the router's ARP reply.
 func arpReplyOf() []byte {
 	b := arpRequestTo(source, router4, gatewayMAC)
 	b[7] = arpReply
@@ -23,39 +23,39 @@ func arpReplyOf() []byte {
 
 func TestOnlyTheTargetsReplyToThisHostCounts(t *testing.T) {
 	if !isARPReply(append(arpReplyOf(), make([]byte, 18)...), router4, source, localMAC) {
-		t.Error("the answer, padded as Ethernet does, is not taken")
+		t.Error("a reply with Ethernet padding is rejected")
 	}
 	for i := range arpLength {
 		if i >= 8 && i < 14 {
-			continue // the answer itself
+			continue // the hardware address asked for
 		}
 		b := arpReplyOf()
 		b[i] ^= 1
 		if isARPReply(b, router4, source, localMAC) {
-			t.Errorf("taken although octet %d is wrong: %x", i, b)
+			t.Errorf("accepted although octet %d is wrong: %x", i, b)
 		}
 		if isARPReply(b[:i], router4, source, localMAC) {
-			t.Errorf("taken although it ends after %d octets", i)
+			t.Errorf("accepted although it is truncated to %d octets", i)
 		}
 	}
 	if isARPReply(arpRequestTo(router4, source, localMAC), router4, source, localMAC) {
-		t.Error("the question is taken for its answer")
+		t.Error("a request is accepted as a reply")
 	}
 }
 
 func TestOnlyAdvertisementsOfTheTargetCount(t *testing.T) {
 	b := neighbourSolicitation(router6, nil)
 	if isAdvertisement(b, router6) {
-		t.Error("the question is taken for its answer")
+		t.Error("a request is accepted as a reply")
 	}
 	b[0] = typeAdvertisement
 	if !isAdvertisement(b, router6) {
-		t.Error("the answer is not taken")
+		t.Error("the advertisement is rejected")
 	}
 	for i := 8; i < len(b); i++ {
 		b[i] ^= 1
 		if isAdvertisement(b, router6) || isAdvertisement(b[:i], router6) {
-			t.Errorf("another target is taken: %x", b)
+			t.Errorf("the advertisement of another target is accepted: %x", b)
 		}
 		b[i] ^= 1
 	}

@@ -15,19 +15,19 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// What neighbour discovery (RFC 4861) calls its things.
+// The fields of neighbour discovery messages (RFC 4861).
 const (
 	typeSolicitation  = 135
 	typeAdvertisement = 136
-	optionSourceAddr  = 1   // the option that tells the asker's hardware address
-	hopLimit          = 255 // what was forwarded has less, and is not of this link
+	optionSourceAddr  = 1   // source link-layer address option
+	hopLimit          = 255 // a message that a router forwarded has less
 )
 
-// ndpSocket asks by neighbour discovery on one link.
+// ndpSocket sends neighbour solicitations on one interface and receives the advertisements.
 type ndpSocket struct {
 	conn *ipv6.PacketConn
 	raw  syscall.RawConn
-	link *packetSocket // hears nothing: it tells the link's hardware address
+	link *packetSocket // receives nothing: its name is the interface's hardware address
 }
 
 func (s *ndpSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, err error) {
@@ -54,8 +54,8 @@ func (s *ndpSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, err
 	}
 }
 
-// openNDPSocket hears advertisements on the path's link. The source of what it sends is the kernel's choice: the link's
-// own link-local address, to which any gateway has a way back.
+// openNDPSocket opens a socket that receives neighbour advertisements on the path's interface. The kernel chooses the source
+// of the solicitations: the interface's link-local address, which every gateway can reply to.
 func openNDPSocket(p health.Path) (*ndpSocket, error) {
 	config := net.ListenConfig{Control: socket.BindControl(p)}
 	conn, err := config.ListenPacket(context.Background(), "ip6:ipv6-icmp", "::")
@@ -90,14 +90,14 @@ func (s *ndpSocket) Close() error {
 	return errors.Join(s.conn.Close(), s.link.Close())
 }
 
-// SetReadDeadline ends a wait for an answer then.
+// SetReadDeadline sets the time at which probe stops waiting.
 func (s *ndpSocket) SetReadDeadline(then time.Time) error { return s.conn.SetReadDeadline(then) }
 
 func (s *ndpSocket) drain() error {
 	return errors.Join(s.conn.SetReadDeadline(time.Time{}), drain(s.raw))
 }
 
-// neighbourSolicitation asks for the hardware address of the target. The kernel fills in the checksum.
+// neighbourSolicitation returns a solicitation for the hardware address of the target. The kernel fills in the checksum.
 func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
 	b := append([]byte{typeSolicitation, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
 	if len(hardware) == hardwareAddrLen {
@@ -106,12 +106,12 @@ func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
 	return b
 }
 
-// isAdvertisement tells whether this says where the target is.
+// isAdvertisement reports whether the message is a neighbour advertisement of the target.
 func isAdvertisement(b []byte, target netip.Addr) bool {
 	return len(b) >= 24 && b[0] == typeAdvertisement && bytes.Equal(b[8:24], target.AsSlice())
 }
 
-// solicitedNodeGroup is where those hear solicitations that have the target's last three octets (RFC 4291, 2.7.1).
+// solicitedNodeGroup returns the target's solicited-node multicast address (RFC 4291, 2.7.1).
 func solicitedNodeGroup(target netip.Addr) netip.Addr {
 	g := netip.MustParseAddr("ff02::1:ff00:0").As16()
 	copy(g[13:], target.AsSlice()[13:])

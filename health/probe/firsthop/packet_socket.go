@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// packetSocket is a packet socket (packet(7)) on one link, for one protocol above Ethernet.
+// packetSocket is a packet socket (packet(7)) on one interface, for one EtherType.
 type packetSocket struct {
 	file     *os.File
 	raw      syscall.RawConn
-	protocol uint16 // as the wire has it
+	protocol uint16 // in network byte order
 }
 
-// openPacketSocket opens a socket on the path's link. The protocol 0 hears nothing.
+// openPacketSocket opens a socket on the path's interface. With the protocol 0 it receives nothing.
 func openPacketSocket(p health.Path, protocol uint16) (*packetSocket, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -41,7 +41,7 @@ func openPacketSocket(p health.Path, protocol uint16) (*packetSocket, error) {
 // Close closes the socket.
 func (s *packetSocket) Close() error { return s.file.Close() }
 
-// hardwareAddr is the link's own address as it is now; empty: links of its kind have none.
+// hardwareAddr returns the interface's current Ethernet address, or nil when its type has none.
 func (s *packetSocket) hardwareAddr() (address []byte, err error) {
 	closed := s.raw.Control(func(fd uintptr) {
 		var name unix.Sockaddr
@@ -55,17 +55,17 @@ func (s *packetSocket) hardwareAddr() (address []byte, err error) {
 	return address, errors.Join(closed, os.NewSyscallError("getsockname", err))
 }
 
-// SetReadDeadline ends a wait for an answer then.
+// SetReadDeadline sets the time at which probe stops waiting.
 func (s *packetSocket) SetReadDeadline(then time.Time) error { return s.file.SetReadDeadline(then) }
 
 func (s *packetSocket) drain() error {
 	return errors.Join(s.file.SetReadDeadline(time.Time{}), drain(s.raw))
 }
 
-// maxDrained bounds how much is dropped of what a socket has heard: more than a receive buffer holds.
+// maxDrained bounds the packets that drain discards: more than a receive buffer holds.
 const maxDrained = 10_000
 
-// drain reads without waiting until there is nothing more.
+// drain discards the packets in the socket's receive buffer.
 func drain(raw syscall.RawConn) error {
 	var err error
 	var buffer [1]byte
@@ -78,12 +78,12 @@ func drain(raw syscall.RawConn) error {
 				return
 			}
 		}
-		err = unix.ENOBUFS // it is filled as fast as it is emptied
+		err = unix.ENOBUFS // packets arrive as fast as they are discarded
 	})
 	return errors.Join(closed, os.NewSyscallError("recvfrom", err))
 }
 
-// attachFilter lets only those frames be heard that the program lets pass.
+// attachFilter attaches a classic BPF program to the socket.
 func (s *packetSocket) attachFilter(program []bpf.RawInstruction) error {
 	filter := make([]unix.SockFilter, len(program))
 	for i, in := range program {
@@ -97,7 +97,7 @@ func (s *packetSocket) attachFilter(program []bpf.RawInstruction) error {
 	return errors.Join(closed, os.NewSyscallError("setsockopt", err))
 }
 
-// broadcast sends to everybody on the link.
+// broadcast sends a frame to the Ethernet broadcast address.
 func (s *packetSocket) broadcast(index int, data []byte) error {
 	to := &unix.SockaddrLinklayer{Protocol: s.protocol, Ifindex: index, Halen: hardwareAddrLen}
 	for i := range hardwareAddrLen {

@@ -12,40 +12,40 @@ import (
 	"replypath/health"
 )
 
-// socketPool keeps sockets from one question to the next: to open and close one costs the kernel more than the question. Each is
-// used by one question at a time, and none for a link that was made anew under its name.
+// socketPool keeps sockets open between probes: to open and close a socket costs more than a probe. A socket is used by one
+// probe at a time, and not for an interface that was recreated under the same name.
 type socketPool[S probeSocket] struct {
 	open func(health.Path) (S, error)
 
 	mu        sync.Mutex
-	idle      map[string][]idleSocket[S] // by the link's name
+	idle      map[string][]idleSocket[S] // by interface name
 	lastSweep time.Time
 }
 
-// probeSocket is a socket that asks and hears answers.
+// probeSocket is a socket that sends probes and receives the replies.
 type probeSocket interface {
 	io.Closer
 	SetReadDeadline(time.Time) error
-	// ask asks the path's gateway once, and waits until it answers or the deadline is over.
+	// probe sends one request to the path's gateway and waits for the reply, until the read deadline.
 	probe(health.Path) (sent time.Time, took time.Duration, err error)
-	// forget drops what was heard since the last question: it is no answer to the next.
+	// drain clears the read deadline and discards the packets received since the last probe, such as late replies.
 	drain() error
 }
 
 type idleSocket[S probeSocket] struct {
 	socket    S
-	index     int // of the link
+	index     int // of the interface
 	idleSince time.Time
 }
 
-// idleTimeout is how long a socket is kept that no question needs.
+// idleTimeout is how long an unused socket is kept open.
 const idleTimeout = time.Minute
 
 func newSocketPool[S probeSocket](open func(health.Path) (S, error)) *socketPool[S] {
 	return &socketPool[S]{open: open, idle: map[string][]idleSocket[S]{}, lastSweep: time.Now()}
 }
 
-// probe asks the path's gateway once, and waits until it answers or ctx is done.
+// probe sends one request to the path's gateway and waits for the reply, until ctx is done.
 func (p *socketPool[S]) probe(ctx context.Context, path health.Path) (sent time.Time, rtt time.Duration, err error) {
 	s, err := p.get(path)
 	if err != nil {
@@ -62,11 +62,11 @@ func (p *socketPool[S]) probe(ctx context.Context, path health.Path) (sent time.
 	return sent, rtt, err
 }
 
-// interruptWhenDone ends the socket's wait when ctx is done. After release nothing ends it any more.
+// interruptWhenDone makes reads of the socket fail when ctx is done. After stop they no longer do.
 func interruptWhenDone(ctx context.Context, s probeSocket) (stop func()) {
 	interrupted := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
-		_ = s.SetReadDeadline(time.Unix(1, 0)) // it is open until release
+		_ = s.SetReadDeadline(time.Unix(1, 0)) // the socket is open until stop returns
 		close(interrupted)
 	})
 	return func() {
@@ -76,7 +76,7 @@ func interruptWhenDone(ctx context.Context, s probeSocket) (stop func()) {
 	}
 }
 
-// get gives a socket on the path's link that has heard nothing yet.
+// get returns an idle socket on the path's interface with an empty receive buffer, or a new one.
 func (p *socketPool[S]) get(path health.Path) (S, error) {
 	for {
 		s, ok := p.pop(path)
@@ -106,7 +106,7 @@ func (p *socketPool[S]) pop(path health.Path) (s S, ok bool) {
 	return s, ok
 }
 
-// put takes a socket back that did what it should, for the next question.
+// put returns a working socket to the pool and closes those that were idle for too long.
 func (p *socketPool[S]) put(path health.Path, s S) {
 	now := time.Now()
 	p.mu.Lock()
@@ -118,7 +118,7 @@ func (p *socketPool[S]) put(path health.Path, s S) {
 	}
 }
 
-// close closes all sockets. No question may be under way.
+// close closes all sockets. No probe may be running.
 func (p *socketPool[S]) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +130,7 @@ func (p *socketPool[S]) close() {
 	clear(p.idle)
 }
 
-// sweep closes the sockets that have rested since before then.
+// sweep closes the sockets that have been idle since before that time.
 func (p *socketPool[S]) sweep(before time.Time) {
 	for link, idle := range p.idle {
 		kept := slices.DeleteFunc(idle, func(r idleSocket[S]) bool {

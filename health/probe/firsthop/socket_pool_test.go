@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fakeSocket answers as it is told, and notes what becomes of it.
+// fakeSocket returns a fixed result from probe and records the other calls.
 type fakeSocket struct {
 	result    error
 	drained   int
-	drainErr  error // what forget says
+	drainErr  error // the result of drain
 	closed    bool
 	deadlines chan time.Time
 }
@@ -33,7 +33,7 @@ func (e *fakeSocket) probe(health.Path) (time.Time, time.Duration, error) {
 	return time.Now(), 1, e.result
 }
 
-// newFakePool is a pool that opens ears that answer so, and those that it has opened.
+// newFakePool returns a pool whose sockets return the result, and the sockets that it opened.
 func newFakePool(result *error) (*socketPool[*fakeSocket], *[]*fakeSocket) {
 	var opened []*fakeSocket
 	p := newSocketPool(func(health.Path) (*fakeSocket, error) {
@@ -54,20 +54,20 @@ func TestSocketIsReusedAndDrainedBetweenProbes(t *testing.T) {
 		}
 	}
 	if len(*opened) != 1 || (*opened)[0].drained != 2 {
-		t.Errorf("%d sockets; the first was emptied %d times before 2 more questions", len(*opened), (*opened)[0].drained)
+		t.Errorf("%d sockets were opened, want 1; the first was drained %d times, want 2", len(*opened), (*opened)[0].drained)
 	}
-	// Two questions at a time need two.
+	// Two probes at a time need two sockets.
 	first, _ := p.get(path)
 	second, _ := p.get(path)
 	if first == second || len(*opened) != 2 {
-		t.Error("two questions share a socket")
+		t.Error("two concurrent probes share a socket")
 	}
 	p.put(path, first)
 	p.put(path, second)
 	p.close()
 	for _, e := range *opened {
 		if !e.closed {
-			t.Error("a socket is left open")
+			t.Error("a socket is still open after close")
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestSocketIsKeptAfterATimeout(t *testing.T) {
 		}
 	}
 	if len(*opened) != 1 || (*opened)[0].closed {
-		t.Errorf("%d sockets were opened", len(*opened))
+		t.Errorf("%d sockets were opened, want 1 that is still open", len(*opened))
 	}
 }
 
@@ -96,11 +96,11 @@ func TestSocketIsClosedAfterAnError(t *testing.T) {
 		}
 	}
 	if len(*opened) != 2 || !(*opened)[0].closed || !(*opened)[1].closed {
-		t.Error("a socket that failed is used again")
+		t.Error("a socket was kept after an error")
 	}
 }
 
-// A socket whose link went away while it rested says so, or is bound to the index of one that is no more.
+// An idle socket whose interface disappears fails, or is bound to an index that no longer exists.
 func TestSocketOfARecreatedLinkIsNotReused(t *testing.T) {
 	result := error(nil)
 	p, opened := newFakePool(&result)
@@ -114,7 +114,7 @@ func TestSocketOfARecreatedLinkIsNotReused(t *testing.T) {
 	probe(3)
 	probe(4)
 	if len(*opened) != 3 || !(*opened)[0].closed || !(*opened)[1].closed || (*opened)[2].closed {
-		t.Error("a socket of another link is used")
+		t.Error("a socket of an earlier interface was reused, or not closed")
 	}
 }
 
@@ -132,7 +132,7 @@ func TestIdleSocketIsClosedAfterTheTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !(*opened)[0].closed || (*opened)[1].closed || len(p.idle) != 1 {
-		t.Error("what is not used is kept, or what is used is closed")
+		t.Error("the idle socket is open, or the used one is closed")
 	}
 }
 

@@ -1,143 +1,129 @@
 package icmp
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net"
 	"os"
-	"reflect"
-	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"replypath/health"
-	"replypath/uplinks"
 
 	probing "github.com/prometheus-community/pro-bing"
 )
 
-// sender puts the questions of one path, one after the other, by a pinger of the library's that lives from one question
-// to the next: to open a socket and have the kernel compile its filter costs more than to send a question.
-//
-// The library sends whenever its interval is over, and then says so. There it is held until there is another question.
-// It hears no answers, and so confirms none: the witness does.
+// sender sends the requests of one path, one after the other, in one run of a pinger: to open a socket and compile its
+// filter costs more than a request. The pinger's goroutine, which owns all fields but the channels, waits in OnSend for the
+// next request.
 type sender struct {
-	pinger *probing.Pinger
-	index  int         // of the path's link
-	to     *net.IPAddr // the pinger's
-	stamp  stamp       // of the question that is put
-	put    *question   // nil: none yet
-	number int         // of questions, until now
-	tries  int         // of the library to send this one
-	unused *time.Timer
-	leave  context.CancelFunc
+	pinger   *probing.Pinger
+	dst      *net.IPAddr // the pinger's destination
+	ifindex  int         // of the path's interface
+	stamp    stamp       // of the current request
+	current  *request
+	count    int // requests until now
+	attempts int // to send the current request that failed with EACCES
+	idle     *time.Timer
 
-	next    chan *question
-	ended   chan struct{} // closed when it takes no more questions
-	refused error         // valid from then on: why it never took one
+	requests chan *request // unbuffered: a request is sent or refused once it was received
+	done     chan struct{} // closed when the sender receives no more requests
 }
 
 const (
-	most      = 500 // questions of a sender: the library remembers each that it has sent
-	patience  = time.Minute
-	nothing   = -1 // as an identifier, which has 16 bits, it has the library's filter let nothing pass
-	refusals  = 2  // how often the kernel may say EACCES: the first time the socket lacks SO_BROADCAST
-	immediate = time.Microsecond
+	maxRequests = 500         // of one run: pro-bing keeps state of each lost request until the run ends
+	idleTimeout = time.Minute // after which the socket is closed
+	maxAttempts = 2           // with EACCES: the first one may lack SO_BROADCAST
 )
 
 func newSender(p health.Path) *sender {
-	s := &sender{pinger: probing.New(""), index: p.Index, to: &net.IPAddr{IP: net.IPv6unspecified}, unused: time.NewTimer(patience),
-		next: make(chan *question), ended: make(chan struct{})}
-	if p.Family == uplinks.IPv4 {
-		s.to.IP = net.IPv4zero
-	}
-	s.pinger.SetIPAddr(s.to)
-	s.pinger.SetPrivileged(true)
-	s.pinger.SetLogger(listener{s: s})
-	s.pinger.SetMark(uint(p.Mark))
-	s.pinger.SetID(nothing)
-	s.pinger.Interval = immediate
-	if p.Source.IsValid() {
-		s.pinger.Source = p.Source.String()
-	}
-	s.stamp.tracker = tracker(s.pinger)
+	s := &sender{ifindex: p.Index, idle: time.NewTimer(idleTimeout), requests: make(chan *request), done: make(chan struct{})}
+	s.pinger, s.dst, s.stamp.tracker = newPinger(p)
+	s.pinger.SetLogger(attemptCounter{s: s})
 	return s
 }
 
-// tracker is what the library's questions carry. It tells nobody, and so is asked where it keeps it.
-func tracker(p *probing.Pinger) [trackerSize]byte {
-	return [trackerSize]byte(reflect.ValueOf(p).Elem().FieldByName("trackerUUIDs").Index(0).Bytes())
-}
-
-// run puts questions until ctx ends, one could not be sent, or there have been none for a while.
+// run sends requests until ctx is done, one cannot be sent, there were maxRequests, or none within the idle timeout.
 func (s *sender) run(ctx context.Context) {
-	ctx, s.leave = context.WithCancel(ctx)
-	defer s.leave()
-	s.pinger.OnSetup = func() { s.hold(ctx) }
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !s.next(ctx) {
+		return
+	}
+	// The socket's filter, which is installed before OnSetup, accepts replies to unusedID alone.
+	s.pinger.OnSetup = s.prepare
 	s.pinger.OnSend = func(*probing.Packet) {
-		s.put.done(nil)
-		s.hold(ctx)
+		s.finish(nil)
+		if s.next(ctx) {
+			s.prepare()
+			return
+		}
+		s.pinger.Count = s.count // no more than were sent
+		cancel()
 	}
-	s.pinger.OnSendError = func(_ *probing.Packet, err error) { s.fail(err) }
-	s.pinger.OnRecvError = func(error) { <-ctx.Done() } // it would look for answers many times a second
-	s.refused = s.pinger.RunWithContext(ctx)
+	s.pinger.OnSendError = func(_ *probing.Packet, err error) {
+		if s.attempts >= maxAttempts {
+			err = os.NewSyscallError("sendmsg", syscall.EACCES)
+		}
+		s.finish(err)
+		s.pinger.Count = s.count - 1
+		cancel()
+	}
+	s.pinger.OnRecvError = func(error) { <-ctx.Done() }
+	if err := s.pinger.RunWithContext(ctx); s.current != nil {
+		s.finish(cmp.Or(err, errEnded))
+	}
 }
 
-// hold waits for the next question.
-func (s *sender) hold(ctx context.Context) {
-	if s.number == most {
-		s.exit()
+var errEnded = errors.New("the pinger ended before the request was sent")
+
+// next waits for the next request and reports whether there is one.
+func (s *sender) next(ctx context.Context) bool {
+	if s.count == maxRequests {
+		return false
 	}
-	s.unused.Reset(patience)
+	s.idle.Reset(idleTimeout)
 	select {
-	case s.put = <-s.next:
-		s.prepare()
+	case s.current = <-s.requests:
+		s.count++
+		return true
 	case <-ctx.Done():
-		s.exit()
-	case <-s.unused.C:
-		s.exit()
+	case <-s.idle.C:
 	}
+	return false
 }
 
-// prepare has the library send the question when it goes on.
+// prepare makes the current request the one that the pinger sends next.
 func (s *sender) prepare() {
-	s.stamp.seq = uint16(s.number)
-	s.number++
-	s.tries = 0
-	s.pinger.SetID(int(s.put.id))
-	*s.to = net.IPAddr{IP: s.put.to.AsSlice()}
-	if s.put.to.IsLinkLocalUnicast() {
-		// By number: a name would be looked up in a memory of Go's that outlives the link.
-		s.to.Zone = strconv.Itoa(s.index)
+	s.attempts = 0
+	s.stamp.seq = uint16(s.count - 1) // as pro-bing counts
+	s.pinger.SetID(int(s.current.id))
+	*s.dst = net.IPAddr{IP: s.current.dst.AsSlice()}
+	if s.current.dst.IsLinkLocalUnicast() {
+		s.dst.Zone = strconv.Itoa(s.ifindex) // package net caches the index of a name beyond the interface's life
 	}
-	s.put.leaves(s.stamp)
+	s.current.markSending(s.stamp)
 }
 
-// fail ends the sender with a question that could not be sent. The library would try again.
-func (s *sender) fail(err error) {
-	s.put.done(err)
-	s.exit()
+// finish reports the result of the current request.
+func (s *sender) finish(err error) {
+	s.current.finishSending(err)
+	s.current = nil
 }
 
-// exit leaves the goroutine: whatever the library is about to do, it does not. Its deferred calls end the rest.
-func (s *sender) exit() {
-	s.leave()
-	runtime.Goexit()
-}
-
-// listener listens to what the library logs. When the kernel refuses to send with EACCES, the library takes the target
-// for a broadcast address, says so and tries again, for ever and without a look at its context.
-type listener struct {
+// attemptCounter is the logger of a sender's pinger. pro-bing takes EACCES for a broadcast address that lacks SO_BROADCAST:
+// it sets the option, logs that, and tries again, without end and regardless of its context. A prohibit rule or route gives
+// EACCES too. After the last attempt the destination is taken away, so that the next one fails with EDESTADDRREQ and ends.
+type attemptCounter struct {
 	probing.NoopLogger
 	s *sender
 }
 
-func (l listener) Infof(format string, _ ...any) {
-	if !strings.Contains(format, "broadcast") {
-		return
-	}
-	if l.s.tries++; l.s.tries >= refusals {
-		l.s.fail(os.NewSyscallError("sendmsg", syscall.EACCES))
+// Infof counts a failed attempt. While no reply is received, which OnRecvError prevents, pro-bing logs nothing else.
+func (l attemptCounter) Infof(string, ...any) {
+	if l.s.attempts++; l.s.attempts >= maxAttempts {
+		*l.s.dst = net.IPAddr{}
 	}
 }

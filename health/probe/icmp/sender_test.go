@@ -1,6 +1,9 @@
 package icmp
 
 import (
+	"bytes"
+	"errors"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -10,46 +13,84 @@ import (
 	"replypath/uplinks"
 )
 
-// hold is a sender whose library says without end that it has sent, what it has been given to send, and what is closed
-// when it has left.
-func hold(t *testing.T) (s *sender, put map[stamp]bool, left chan struct{}) {
+// startSender returns a sender whose requests count as sent at once, the stamps of these requests, and a channel that is
+// closed when the sender has ended.
+func startSender(t *testing.T) (s *sender, stamps map[stamp]bool, ended chan struct{}) {
 	t.Helper()
-	s, put, left = newSender(health.Path{Key: health.Key{Family: uplinks.IPv4}}), map[stamp]bool{}, make(chan struct{})
-	s.leave = func() { close(left) }
+	s, stamps, ended = newSender(health.Path{Key: health.Key{Family: uplinks.IPv4}}), map[stamp]bool{}, make(chan struct{})
 	go func() {
-		for {
-			s.hold(t.Context())
-			put[s.put.stamp] = true
+		defer close(ended)
+		for s.next(t.Context()) {
+			s.prepare()
+			stamps[s.stamp] = true
+			s.finish(nil)
 		}
 	}()
-	return s, put, left
+	return s, stamps, ended
 }
 
 var target = netip.MustParseAddr("192.0.2.1")
 
-func TestASenderThatNobodyNeedsEnds(t *testing.T) {
+func TestAnIdleSenderEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _, left := hold(t)
-		time.Sleep(patience - time.Second)
-		s.next <- newQuestion(1, target)
+		s, _, ended := startSender(t)
+		time.Sleep(idleTimeout - time.Second)
+		s.requests <- newRequest(1, target)
 		last := time.Now()
-		<-left
-		if after := time.Since(last); after != patience {
-			t.Errorf("it ended %s after its last question, not %s", after, patience)
+		<-ended
+		if after := time.Since(last); after != idleTimeout {
+			t.Errorf("it ended %s after the last request, want %s", after, idleTimeout)
 		}
 	})
 }
 
-func TestASenderEndsBeforeTheLibraryRemembersTooMuch(t *testing.T) {
+func TestASenderEndsAfterTheMaximumOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, put, left := hold(t)
-		for range most {
-			s.next <- newQuestion(1, target)
+		s, stamps, ended := startSender(t)
+		for range maxRequests {
+			s.requests <- newRequest(1, target)
 		}
 		last := time.Now()
-		<-left
-		if len(put) != most || time.Since(last) > 0 {
-			t.Errorf("%d questions are told apart by %d stamps; it ended %s after the last", most, len(put), time.Since(last))
+		<-ended
+		if len(stamps) != maxRequests || time.Since(last) > 0 {
+			t.Errorf("%d requests have %d stamps; it ended %s after the last", maxRequests, len(stamps), time.Since(last))
 		}
 	})
+}
+
+func TestARequestThatIsProhibitedIsNotRepeatedForEver(t *testing.T) {
+	s := newSender(health.Path{Key: health.Key{Family: uplinks.IPv4}})
+	s.current = newRequest(1, target)
+	s.count = 1
+	s.prepare()
+	log := attemptCounter{s: s}
+	log.Infof("")
+	if !s.dst.IP.Equal(target.AsSlice()) {
+		t.Fatalf("the destination is %s after one attempt: SO_BROADCAST was not tried", s.dst)
+	}
+	log.Infof("")
+	if s.dst.IP != nil {
+		t.Errorf("the destination is still %s after %d attempts", s.dst, maxAttempts)
+	}
+}
+
+func TestEachPingerHasItsOwnTracker(t *testing.T) {
+	_, _, first := newPinger(health.Path{})
+	_, _, second := newPinger(health.Path{})
+	if first == second || bytes.Equal(first[:], make([]byte, trackerLen)) {
+		t.Errorf("trackers %s and %s", first, second)
+	}
+}
+
+// A socket that cannot be opened is an error of the request, not of the sender alone.
+func TestARequestFailsWhenTheSocketCannotBeOpened(t *testing.T) {
+	s := newSender(health.Path{Key: health.Key{Family: uplinks.IPv4}, Source: netip.MustParseAddr("192.0.2.99")})
+	r := newRequest(1, target)
+	go s.run(t.Context())
+	s.requests <- r
+	<-r.written
+	var op *net.OpError
+	if !errors.As(r.writeErr, &op) || op.Op != "listen" {
+		t.Errorf("the request ended with %v", r.writeErr)
+	}
 }

@@ -8,23 +8,22 @@ import (
 	"sync/atomic"
 )
 
-// Where the host's name servers are written; and, where systemd-resolved has put itself in their place, the real ones
-// that it asks.
+// The files that list the host's name servers, and the servers behind systemd-resolved's stub (systemd-resolved(8)).
 const (
 	resolvConf = "/etc/resolv.conf"
 	stubConf   = "/run/systemd/resolve/resolv.conf"
 )
 
-// stubAddrs are systemd-resolved's own addresses: what it asks leaves without our mark, by main's default.
+// stubAddrs are the addresses of systemd-resolved's stub, whose own queries carry no mark and follow main's default route.
 var stubAddrs = []string{"127.0.0.53", "127.0.0.54"}
 
-// nameServers puts real name servers in the place of the stub, one after the other with each try.
+// nameServers replaces the stub by its upstream servers, in turn.
 type nameServers struct {
 	upstream []string
 	next     atomic.Uint32
 }
 
-// newNameServers reads the real name servers, when the configuration names the stub.
+// newNameServers reads the upstream servers when the configured file names the stub.
 func newNameServers(configured, upstream string) *nameServers {
 	for _, server := range readNameServers(configured) {
 		for _, stub := range stubAddrs {
@@ -36,8 +35,8 @@ func newNameServers(configured, upstream string) *nameServers {
 	return &nameServers{}
 }
 
-// replaceStub is whom to ask in the place of this server, host:port. Another loopback address is a name server of the
-// operator's own: nobody knows whom that one asks, and by which uplink.
+// replaceStub returns the server (host:port) to query instead of the stub, and any other server unchanged. The upstream servers
+// of a local resolver on another loopback address, and the uplink that it uses, are not known.
 func (s *nameServers) replaceStub(server string) string {
 	host, port, err := net.SplitHostPort(server)
 	if err != nil || len(s.upstream) == 0 || host != stubAddrs[0] && host != stubAddrs[1] {
@@ -51,7 +50,7 @@ func (s *nameServers) replaceStub(server string) string {
 func readNameServers(file string) (all []string) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil // net.Resolver has its own way without it
+		return nil // net.Resolver falls back to localhost
 	}
 	for line := range strings.Lines(string(text)) {
 		words := strings.Fields(line)

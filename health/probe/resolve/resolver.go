@@ -1,4 +1,4 @@
-// Package resolve finds the addresses of host names through the uplink that will ask them.
+// Package resolve resolves host names through the uplink that is probed, and caches the addresses.
 package resolve
 
 import (
@@ -15,32 +15,31 @@ import (
 	"replypath/uplinks"
 )
 
-// Lifetime is how long an address is believed.
+// Lifetime is how long an address is cached.
 const Lifetime = time.Minute
 
-// Resolver finds addresses, and keeps each for its Lifetime: one for every path and name. It may be used from many
-// goroutines.
+// Resolver resolves host names and caches one address for each path and name. It is safe for concurrent use.
 type Resolver struct {
 	mu    sync.Mutex
 	cache map[cacheKey]entry
 }
 
-// cacheKey is a host name as one uplink's family sees it.
+// cacheKey is a host name in one family of one uplink.
 type cacheKey struct {
 	health.Key
 	host string
 }
 
 type entry struct {
-	path     health.Path // as it was: on another link or with another mark the answer may be another
+	path     health.Path // through another interface or mark the address may differ
 	addr     netip.Addr
 	resolved time.Time
 }
 
-// New is a resolver that knows nothing yet.
+// New returns a resolver with an empty cache.
 func New() *Resolver { return &Resolver{cache: map[cacheKey]entry{}} }
 
-// Lookup is an address of the host in the path's family. A host that is written as an address is its own.
+// Lookup returns an address of the host, which is a name or an address, in the path's family.
 func (r *Resolver) Lookup(ctx context.Context, p health.Path, host string) (netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return requireFamily(p, addr.Unmap())
@@ -58,7 +57,7 @@ func (r *Resolver) Lookup(ctx context.Context, p health.Path, host string) (neti
 	return addr, nil
 }
 
-// Invalidate has the next question look the host up again: whoever was asked at its address did not answer.
+// Invalidate drops the cached address after a failed probe, so that the next one resolves the host again.
 func (r *Resolver) Invalidate(p health.Path, host string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,15 +73,15 @@ func (r *Resolver) cached(p health.Path, host string) (netip.Addr, bool) {
 
 func requireFamily(p health.Path, addr netip.Addr) (netip.Addr, error) {
 	if uplinks.FamilyOf(addr) != p.Family {
-		return addr, fmt.Errorf("%s is no %s address: it says nothing about this family", addr, p.Family)
+		return addr, fmt.Errorf("%s is not an %s address", addr, p.Family)
 	}
 	return addr, nil
 }
 
-// queryServers asks the host's name servers through the path, and takes the first address.
+// queryServers queries the host's name servers through the path and returns the first address.
 func queryServers(ctx context.Context, p health.Path, host string) (netip.Addr, error) {
 	servers := newNameServers(resolvConf, stubConf)
-	// The resolver's own contexts outlive ctx, and with them what waits for a server that is silent.
+	// net.Resolver gives Dial contexts that outlive ctx, so the connections are closed when ctx is done.
 	resolver := net.Resolver{PreferGo: true, Dial: func(_ context.Context, network, server string) (net.Conn, error) {
 		c, err := socket.MarkDialer(p).DialContext(ctx, network, servers.replaceStub(server))
 		if err == nil {
@@ -95,13 +94,13 @@ func queryServers(ctx context.Context, p health.Path, host string) (netip.Addr, 
 	var dns *net.DNSError
 	switch {
 	case ctx.Err() != nil:
-		return netip.Addr{}, errors.New("no name server answers in time")
+		return netip.Addr{}, errors.New("no name server replied in time")
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return netip.Addr{}, fmt.Errorf("it has no %s address", p.Family)
+		return netip.Addr{}, fmt.Errorf("the host has no %s address", p.Family)
 	case err != nil:
 		return netip.Addr{}, err
 	case len(addrs) == 0:
-		return netip.Addr{}, fmt.Errorf("it has no %s address", p.Family)
+		return netip.Addr{}, fmt.Errorf("the host has no %s address", p.Family)
 	}
 	return addrs[0].Unmap(), nil
 }

@@ -23,16 +23,16 @@ func TestAddressIsCachedForItsLifetime(t *testing.T) {
 		moved := p
 		moved.Index = 5
 		if !cached(p, "target.example") || cached(p, "other.example") || cached(moved, "target.example") {
-			t.Error("an address holds for its own name and path, and no other")
+			t.Error("an address is not cached for exactly its own name and path")
 		}
 		time.Sleep(time.Nanosecond)
 		if cached(p, "target.example") {
-			t.Error("an address is believed for longer than its lifetime")
+			t.Error("an address is cached for longer than its lifetime")
 		}
 		r.cache[cacheKey{p.Key, "target.example"}] = entry{p, addr, time.Now()}
 		r.Invalidate(p, "target.example")
 		if cached(p, "target.example") {
-			t.Error("what was to be forgotten is believed")
+			t.Error("an invalidated address is still cached")
 		}
 	})
 }

@@ -11,15 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dialer opens connections that leave by the path: by its mark and so its table, and by its link alone. The mark chooses
-// the route; the binding to the link refuses an answer that comes in by another one.
+// Dialer returns a dialer whose connections use the path in both directions. The path's mark selects the route; the binding to
+// its interface drops packets that arrive on another one.
 //
-// Whoever asks speaks first, and so its first packet with data is its acknowledgement too.
+// The client of a probe sends first, so its handshake's ACK is left to its first packet with data.
 func Dialer(p health.Path) *net.Dialer { return newDialer(p, disableQuickAck) }
 
-// ResetDialer is a Dialer of connections that are closed at once. They end with the answer to their first packet, by a reset
-// instead of an acknowledgement: the service does not get to see them, and no connection table on the way keeps them for
-// minutes.
+// ResetDialer returns a dialer for connections that are closed at once. Close replies to the SYN-ACK with a RST in place of the
+// ACK: the service never accepts the connection, and stateful firewalls on the way drop their entries for it.
 func ResetDialer(p health.Path) *net.Dialer {
 	return newDialer(p, disableQuickAck, func(fd int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
@@ -42,22 +41,22 @@ func newDialer(p health.Path, options ...func(fd int) error) *net.Dialer {
 	return d
 }
 
-// MarkDialer opens connections that wear the path's mark and nothing else: they leave by the path, except to what main
-// knows by an interface that is no uplink, such as a name server inside.
+// MarkDialer returns a dialer whose connections have the path's mark and are not bound to its interface. They use the path,
+// except to destinations that table main reaches through an interface that is not an uplink, such as a name server in the LAN.
 func MarkDialer(p health.Path) *net.Dialer {
 	return &net.Dialer{KeepAlive: -1, FallbackDelay: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		return control(c, func(fd int) error { return setMark(fd, p) })
 	}}
 }
 
-// BindControl restricts a socket to the path's link, in both directions.
+// BindControl returns a net.ListenConfig.Control that binds the socket to the path's interface, in both directions.
 func BindControl(p health.Path) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		return control(c, func(fd int) error { return bindToLink(fd, p) })
 	}
 }
 
-// disableQuickAck keeps the answer to a connection's first packet from being acknowledged by a packet of its own.
+// disableQuickAck delays the ACK of the SYN-ACK (tcp(7), TCP_QUICKACK).
 func disableQuickAck(fd int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))
 }
@@ -69,8 +68,8 @@ func setMark(fd int, p health.Path) error {
 	return nil
 }
 
-// bindToLink binds by index, not by name: a link that was made again under the same name is another one. To the kernel the
-// index 0 is any link.
+// bindToLink binds the socket to the index of the path's interface: one that was recreated under the same name is another
+// interface. The kernel takes the index 0 for no binding.
 func bindToLink(fd int, p health.Path) error {
 	if p.Index == 0 {
 		return fmt.Errorf("bind to %s: %w", p.Link, unix.ENODEV)

@@ -1,2 +1,2 @@
-// Package socket makes what is sent leave by one uplink, and says what to do when the kernel refuses.
+// Package socket makes sockets that send through one uplink, and explains the errors of the kernel to the operator.
 package socket

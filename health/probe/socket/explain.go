@@ -11,8 +11,8 @@ import (
 	"replypath/health"
 )
 
-// Explain says in one line what the kernel meant by an error of a question that was put through the path, and what to
-// do about it. The error given stays in the chain.
+// Explain returns the kernel's error of a probe through the path with its likely cause and what to look at, in one line. It
+// wraps err.
 func Explain(p health.Path, err error) error {
 	text, hint := shortText(err), ""
 	switch {
@@ -23,11 +23,11 @@ func Explain(p health.Path, err error) error {
 	case errors.Is(err, syscall.EACCES):
 		hint = fmt.Sprintf("a rule or route prohibits it: see ip route get ADDRESS mark %s", p.Mark)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		hint = fmt.Sprintf("no route, nobody at the next hop, or a router on the way says so: see ip route show table %d", p.Table)
+		hint = fmt.Sprintf("there is no route, the next hop does not respond, or a router on the way reports it: see ip route show table %d", p.Table)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = fmt.Sprintf("%s has lost the address %s", p.Link, p.Source)
 	case errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ENXIO):
-		hint = fmt.Sprintf("%s has gone, or is another link by now", p.Link)
+		hint = fmt.Sprintf("%s has disappeared or was recreated", p.Link)
 	case errors.Is(err, syscall.ENETDOWN):
 		hint = p.Link + " is down"
 	case errors.Is(err, syscall.EINVAL):
@@ -38,7 +38,7 @@ func Explain(p health.Path, err error) error {
 	return &explainedError{text + ": " + hint, err}
 }
 
-// isSendError tells whether the kernel refused what was sent, not the socket.
+// isSendError reports whether the kernel refused to send a packet, not to open or configure the socket.
 func isSendError(err error) bool {
 	var op *net.OpError
 	var call *os.SyscallError
@@ -46,7 +46,7 @@ func isSendError(err error) bool {
 		errors.As(err, &call) && (call.Syscall == "sendmsg" || call.Syscall == "sendto" || call.Syscall == "connect")
 }
 
-// shortText is what the kernel said, without the addresses, which the reader knows.
+// shortText returns the error without the addresses, which the reader knows.
 func shortText(err error) string {
 	var call *os.SyscallError
 	if errors.As(err, &call) {

@@ -30,7 +30,7 @@ func TestExplainNamesCauseAndRemedy(t *testing.T) {
 		{failed("write", "sendmsg", syscall.ENETUNREACH), "see ip route show table 8202"},
 		{failed("write", "sendmsg", syscall.EINVAL), "a blackhole rule or route"},
 		{failed("listen", "bind", syscall.EADDRNOTAVAIL), "eth1 has lost the address"},
-		{failed("write", "sendmsg", syscall.ENODEV), "eth1 has gone"},
+		{failed("write", "sendmsg", syscall.ENODEV), "eth1 has disappeared"},
 		{failed("write", "sendmsg", syscall.ENETDOWN), "eth1 is down"},
 		{failed("write", "sendmsg", syscall.EMSGSIZE), "sendmsg: message too long"},
 	} {
