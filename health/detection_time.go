@@ -5,26 +5,19 @@ import (
 	"time"
 )
 
-// ProbesFor are the probes that the path is judged by: the uplink's that are asked in its family, and otherwise its gateway,
-// unless nobody should be asked then. On a point-to-point link nobody need know who is at the other end: there a
-// gateway, written or not, is not asked. One that is not known yet elsewhere is counted on.
-func (u UplinkSettings) ProbesFor(p Path) []Probe {
-	onLink := p.OnLink
-	var all []Probe
-	for _, q := range u.ProbesIn(p.Family) {
-		if q.Target.Kind != Gateway || !onLink {
-			all = append(all, q)
-		}
+// DetectionTime returns the longest time from the last answer of a target until its probe is down: the next probe is sent
+// an Interval later and is lost after a Timeout; from then on further ones follow every Retry, and the last of them has its
+// Timeout too.
+func (p Probe) DetectionTime() time.Duration {
+	if p.Fall == 1 {
+		return p.Interval + p.Timeout
 	}
-	if len(all) == 0 && !onLink && !u.CarrierOnly {
-		return []Probe{NewProbe(string(Gateway), Target{Kind: Gateway})}
-	}
-	return all
+	return p.Interval + 2*p.Timeout + time.Duration(p.Fall-2)*p.Retry
 }
 
-// DetectionTime is the longest time from the moment from which nobody answers by the path, while others do by theirs, until its
-// uplink counts as down in its family. It is not known when nobody is asked.
-func (s Settings) DetectionTime(p Path) (d time.Duration, ok bool) {
+// DetectionTime returns the longest time until the path is down after all its targets stopped answering through it, while
+// they still answer through the other uplinks. It is unknown for a path without probes.
+func (s Settings) DetectionTime(p Path) (d time.Duration, known bool) {
 	i := slices.IndexFunc(s.Uplinks, func(u UplinkSettings) bool { return u.Name == p.Uplink })
 	if i < 0 {
 		return 0, false
@@ -37,12 +30,12 @@ func (s Settings) DetectionTime(p Path) (d time.Duration, ok bool) {
 		return 0, false
 	}
 	slices.Sort(all)
-	// All fall silent at once. Of n probes of which the quorum must be answered, n-quorum may be down, and one more may not.
-	return all[len(all)-s.Uplinks[i].required(len(all))], true
+	// Of n probes n-quorum may be down. The next one that falls takes the path down.
+	return all[len(all)-s.Uplinks[i].Required(len(all))], true
 }
 
-// probeDetectionTime is how long it takes for one probe. When another uplink asks the same target, that one must have been answered
-// since something seemed to be wrong: the target could be to blame.
+// probeDetectionTime returns the detection time of one probe of the path. A target that other uplinks probe too might have
+// failed itself, so one of them must have got an answer since the failure began.
 func (s Settings) probeDetectionTime(p Path, q Probe) time.Duration {
 	d := q.DetectionTime()
 	if q.Target.Kind == Gateway {
@@ -57,6 +50,3 @@ func (s Settings) probeDetectionTime(p Path, q Probe) time.Duration {
 	}
 	return d
 }
-
-// required is how many of so many probes must be answered.
-func (u UplinkSettings) required(probes int) int { return min(max(u.Quorum, 1), probes) }

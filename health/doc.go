@@ -1,16 +1,13 @@
-// Package health says how each uplink stands, in each family: whether it is there, whether somebody answers through it,
-// and whether replies are proven to leave by it. It judges; the packages below it ask.
+// Package health is the vocabulary of uplink health: what is configured, what is measured and what is reported. It runs
+// nothing. The packages below it do:
 //
-// The way of the data is the order of the files:
+//	settings.go  Settings ──┐
+//	                        ├─ monitor ─→ status.go  Status
+//	path.go      Path ──────┤     │  └──→ event.go   Event ─→ event_log.go ─→ endpoint, hook
+//	                        │     └─ probe/icmp, probe/connect, probe/firsthop ─→ prober.go  Outcome
+//	                        └─ proof ─→ proof.go  Proof ─→ monitor
 //
-//	Settings ─┐
-//	          ├─ Monitor ─→ icmp, connect, firsthop ─→ Outcome ─→ Detector ─→ Quorum ─→ FamilyStatus ─→ Event
-//	Path ─────┘
-//	Path ─→ proof (asked, seen, shown) ─→ Proof ─→ FamilyStatus
-//
-// In the Monitor a question goes through watch (a path), inquiry (a probe of it), pace (when), ask, judge (one target on
-// one path), consider (all who ask that target, see common: it may be the target that is bad), quorum (a family), hold
-// (flaps), and tell or snapshot. Judge, convict, quorum and hold are pure: they are told the time.
-//
-// What comes of it is a Status: endpoint shows it to monitors and people.
+// Package monitor decides the State of each Path from the Outcomes of its probes and from its Proof. Package proof checks
+// whether replies leave by the uplink of their connection. Package endpoint serves the Status over HTTP, and package hook
+// runs programs for Events.
 package health

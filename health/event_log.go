@@ -6,72 +6,68 @@ import (
 	"time"
 )
 
-// EventLogSize is how many events a EventLog keeps.
+// EventLogSize is the number of events that an EventLog keeps.
 const EventLogSize = 200
 
-// EventVersion is the version of the Event document. It grows when a field goes or changes its meaning.
-const EventVersion = 1
-
-// EventLog keeps the last events and tells them to whoever has subscribed. The zero EventLog is empty and ready; it may be
-// used from many goroutines.
+// EventLog keeps the newest events and sends them to its subscribers. Its zero value is empty. It is safe for concurrent
+// use.
 type EventLog struct {
 	mu          sync.Mutex
-	lastID      uint64 // the ID of the newest event
+	lastID      uint64 // of the newest event
 	events      []Event
 	subscribers map[*Subscription]struct{}
 }
 
-// Add gives the event its version and ID, and its time when it has none, keeps it and tells it. It never waits for a
-// subscriber.
-func (j *EventLog) Add(e Event) Event {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lastID++
-	e.Version, e.ID = EventVersion, j.lastID
+// Add sets the version and the ID of the event, and its time if it is zero, and then keeps and sends it. It never blocks.
+func (l *EventLog) Add(e Event) Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastID++
+	e.Version, e.ID = EventVersion, l.lastID
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	if len(j.events) == EventLogSize {
-		j.events = slices.Delete(j.events, 0, 1)
+	if len(l.events) == EventLogSize {
+		l.events = slices.Delete(l.events, 0, 1)
 	}
-	j.events = append(j.events, e)
-	for s := range j.subscribers {
+	l.events = append(l.events, e)
+	for s := range l.subscribers {
 		s.push(e)
 	}
 	return e
 }
 
-// Events are the last events, oldest first.
-func (j *EventLog) Events() []Event {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return append([]Event{}, j.events...)
+// Events returns a copy of the kept events, oldest first.
+func (l *EventLog) Events() []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Event{}, l.events...)
 }
 
-// Subscribe has every event from now on told to the subscription, until it is closed. As many as the buffer holds wait
-// for a reader who is slow, at least one; then the oldest of them goes for each new one.
-func (j *EventLog) Subscribe(buffer int) *Subscription {
+// Subscribe returns a subscription to all later events. Its buffer holds at least one event; when it is full, each new
+// event displaces the oldest.
+func (l *EventLog) Subscribe(buffer int) *Subscription {
 	c := make(chan Event, max(buffer, 1))
-	s := &Subscription{C: c, c: c, log: j}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.subscribers == nil {
-		j.subscribers = make(map[*Subscription]struct{})
+	s := &Subscription{C: c, c: c, log: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.subscribers == nil {
+		l.subscribers = make(map[*Subscription]struct{})
 	}
-	j.subscribers[s] = struct{}{}
+	l.subscribers[s] = struct{}{}
 	return s
 }
 
-// Subscription is told every event.
+// Subscription receives the events of an EventLog.
 type Subscription struct {
-	C       <-chan Event // is never closed
+	C       <-chan Event // never closed
 	c       chan Event
 	log     *EventLog
-	dropped uint64 // under the journal's lock
+	dropped uint64 // guarded by log.mu
 }
 
-// push makes room by taking back the oldest event. Only one goroutine at a time puts, under the journal's lock, so that
-// there is room then.
+// push sends the event and drops the oldest one if the buffer is full. Its caller holds log.mu and is thus the only sender,
+// so that there is room after a receive.
 func (s *Subscription) push(e Event) {
 	for {
 		select {
@@ -87,14 +83,14 @@ func (s *Subscription) push(e Event) {
 	}
 }
 
-// Dropped is how many events had to go for newer ones, because nobody read them in time.
+// Dropped returns the number of events that were displaced before they were received.
 func (s *Subscription) Dropped() uint64 {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	return s.dropped
 }
 
-// Close ends the subscription. What is in the buffer can still be read.
+// Close ends the subscription. Buffered events can still be received.
 func (s *Subscription) Close() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()

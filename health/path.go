@@ -7,26 +7,33 @@ import (
 	"replypath/uplinks"
 )
 
-// Key names an uplink in one family.
+// Key identifies a Path: an uplink in one address family.
 type Key struct {
 	Uplink string
 	Family uplinks.Family
 }
 
-// Path is an uplink in one family as it is now: how its questions leave. Two paths are the same exactly when they are ==.
+// Path is an uplink in one address family as the kernel has it now: all that is needed to send a packet through it. Paths
+// are comparable: two equal ones send alike.
 type Path struct {
 	Key
 	ID          marks.ID
 	Link        string
-	VRF         uplinks.Table // of the VRF that the link is in, where none of our rules is asked; 0: in none
+	VRF         uplinks.Table // of the VRF that the link is enslaved to, which is looked up before the rules; 0: none
 	Index       int           // of the link; 0: there is none
-	Up          bool
-	Carrier     bool
-	Source      netip.Addr // of the host's own packets; invalid: the link has no address in the family
-	Gateway     netip.Addr // invalid: none is known, or none is needed
-	OnLink      bool       // point to point: needs no gateway
-	GatewayAuto bool       // the gateway is left to the kernel to learn: a provider may not offer the family at all
+	Up          bool          // IFF_UP
+	Carrier     bool          // IFF_LOWER_UP
+	Source      netip.Addr    // the source address of the host's own packets; invalid: the link has none in the family
+	Gateway     netip.Addr    // invalid: unknown, or none is needed
+	OnLink      bool          // point to point, or a route without gateway: no gateway is needed
+	GatewayAuto bool          // the gateway is taken from the kernel's routes: the provider may not offer the family at all
 	Mark        marks.Mark
 	Mask        marks.Mask
 	Table       uplinks.Table
+}
+
+// SameRoute reports whether packets leave by both paths alike, whatever the flags of their links.
+func (p Path) SameRoute(o Path) bool {
+	p.Up, p.Carrier = o.Up, o.Carrier
+	return p == o
 }

@@ -2,8 +2,8 @@ package health
 
 import "replypath/uplinks"
 
-// Paths are the uplinks' ways in each family that is managed and that the kernel speaks, in the order of the settings.
-// A link that is not there has a path too, without an index.
+// Paths returns a Path for each uplink and managed family that the kernel supports, in the order of the settings. The path
+// of a link that does not exist has Index 0.
 func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 	var all []Path
 	for _, u := range s.Uplinks {

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Outcome is what came of one question.
+// Outcome is the result of one sent probe.
 type Outcome struct {
 	Sent time.Time     // with the monotonic clock
-	RTT  time.Duration // by the monotonic clock; only when Err is nil
-	Err  error         // why it counts as lost: nobody answered in time, it could not be sent, the answer was wrong or came in by another link
+	RTT  time.Duration // by the monotonic clock; valid when Err is nil
+	Err  error         // why the probe is lost: timeout, send error, wrong answer, or an answer that came in by another link
 }
 
-// Prober puts one question through a path and waits for the answer, no longer than the probe's timeout. It may be called
-// from many goroutines. Context end is the only other bound.
+// Prober sends probes. It is safe for concurrent use.
 type Prober interface {
+	// Probe sends one probe through the path and waits for its answer until the probe's timeout or the end of the context.
 	Probe(ctx context.Context, p Path, q Probe) Outcome
 }

@@ -5,43 +5,43 @@ import (
 	"time"
 )
 
-// Settings is how the operator wants the uplinks watched: complete and checked, no value absent.
+// Settings is the part of the configuration that is about health: complete and valid, with all defaults filled in.
 type Settings struct {
 	Uplinks       []UplinkSettings // in the order of their ids
 	ProofServices []ProofService
 	Proof         ProofSettings
-	OnChange      []string // absolute paths of programs that are told of every event
+	OnChange      []string // absolute paths of programs that are run for every event
 }
 
-// UplinkSettings is how one uplink is watched.
+// UplinkSettings says how one uplink is monitored.
 type UplinkSettings struct {
 	Name        string
-	Probes      []Probe // in the order of their names; empty: the gateway alone, where there is one
-	Quorum      int     // how many of a family's probes must be answered for it to be up; where they are fewer, all of them
-	CarrierOnly bool    // in a family without a probe nobody is asked: the link alone decides
+	Probes      []Probe // in the order of their names; empty: the gateway is probed, where there is one
+	Quorum      int     // of a family's probes, how many must be answered for it to be up; at most all of them
+	CarrierOnly bool    // a family without probes is judged by its link alone, and its gateway is not probed
 }
 
-// Probe is a question that is put through an uplink again and again.
+// LossThresholds are percentages: an uplink is degraded from High on, until the loss falls to Low.
+type LossThresholds struct{ High, Low int }
+
+// LatencyThresholds are mean round-trip times: an uplink is degraded from High on, until the mean falls to Low.
+type LatencyThresholds struct{ High, Low time.Duration }
+
+// Probe is sent through an uplink periodically.
 type Probe struct {
 	Name     string
 	Target   Target
-	Interval time.Duration     // between two questions when all is well
-	Timeout  time.Duration     // until a question counts as lost
-	Retry    time.Duration     // between questions while an answer is late or has been missed
-	Fall     int               // as many lost in a row: down
-	Rise     int               // as many answered in a row: up again
-	Loss     LossThresholds    // of the last WindowSize questions; zero: not looked at
-	Latency  LatencyThresholds // mean of the answered among the last WindowSize questions; zero: not looked at
+	Interval time.Duration     // between probes while they are answered
+	Timeout  time.Duration     // after which a probe is lost
+	Retry    time.Duration     // between probes while an answer is late or the last one was lost
+	Fall     int               // so many losses in a row take the target down
+	Rise     int               // so many answers in a row bring it up again
+	Loss     LossThresholds    // over the last WindowSize probes; zero: disabled
+	Latency  LatencyThresholds // over the answers among the last WindowSize probes; zero: disabled
 }
 
-// WindowSize is how many questions loss and latency are judged by.
+// WindowSize is the number of probes over which loss and latency are computed.
 const WindowSize = 30
-
-// LossThresholds are two thresholds: degraded when High is reached, and no longer when it falls to Low or below.
-type LossThresholds struct{ High, Low int }
-
-// LatencyThresholds are two thresholds like LossThresholds.
-type LatencyThresholds struct{ High, Low time.Duration }
 
 // Defaults of a probe.
 const (
@@ -54,61 +54,38 @@ const (
 	DefaultLossLow  = 10
 )
 
-// NewProbe is a probe of the target with the defaults.
+// NewProbe returns a probe of the target with the defaults.
 func NewProbe(name string, t Target) Probe {
 	return Probe{Name: name, Target: t, Interval: DefaultInterval, Timeout: DefaultTimeout, Retry: DefaultRetry,
 		Fall: DefaultFall, Rise: DefaultRise, Loss: LossThresholds{DefaultLossHigh, DefaultLossLow}}
 }
 
-// DetectionTime is the longest time from the moment from which nobody answers to the verdict "down": the next question is an
-// Interval away, its answer counts as late after a Timeout at most, further ones follow every Retry, and the last of
-// them has its Timeout too.
-func (p Probe) DetectionTime() time.Duration {
-	if p.Fall == 1 {
-		return p.Interval + p.Timeout
-	}
-	return p.Interval + 2*p.Timeout + time.Duration(p.Fall-2)*p.Retry
-}
-
-// ProbeKind is how a target is asked.
-type ProbeKind string
-
-// The kinds of probes.
-const (
-	Gateway ProbeKind = "gateway" // the uplink's own gateway, by ARP or neighbour discovery
-	ICMP    ProbeKind = "icmp"
-	TCP     ProbeKind = "tcp"
-	HTTP    ProbeKind = "http" // and https, as the URL says
-)
-
-// Target is who is asked, and what a good answer is.
-type Target struct {
-	Kind   ProbeKind
-	Host   string      // an address or a host name, without brackets; empty for Gateway
-	Port   uint16      // TCP
-	URL    string      // HTTP
-	Status StatusCodes // HTTP; zero: 200 to 399
-	Body   string      // HTTP: what the body must hold; empty: anything
-}
-
-// StatusCodes are the HTTP status codes from First to LastRound.
-type StatusCodes struct{ First, Last int }
-
-// ProofService is something that the reply path of is shown beside the host's own answers, such as a port that is forwarded
-// by DNAT.
+// ProofService is a service whose reply path is proven besides that of the host's own replies, such as a port that is
+// forwarded by DNAT.
 type ProofService struct {
 	Proto  string     // tcp or udp
-	Addr   netip.Addr // the uplink's address; invalid: all addresses of the uplinks below
-	Uplink string     // an uplink's name, when To is not given; empty: every uplink
+	Addr   netip.Addr // an address of an uplink; invalid: all addresses of Uplink
+	Uplink string     // used when Addr is invalid; empty: every uplink
 	Port   uint16
 }
 
-// ProofSettings is how the reply path is shown.
+// ProofSettings says how reply paths are proven.
 type ProofSettings struct {
-	Interval time.Duration // 0: never by itself
-	Source4  netip.Addr    // who seems to ask; invalid: an address for documentation that the host does not know
-	Source6  netip.Addr
+	Interval time.Duration // between proofs of all paths; 0: they are not repeated
+	Source4  netip.Addr    // of the injected requests; invalid: a documentation address (RFC 5737) that this host does not use
+	Source6  netip.Addr    // likewise (RFC 3849)
 }
 
-// DefaultProofSettings shows the reply path twice a minute.
+// DefaultProofSettings proves every reply path twice a minute.
 var DefaultProofSettings = ProofSettings{Interval: 30 * time.Second}
+
+// EndpointSettings says where and how the endpoint listens.
+type EndpointSettings struct {
+	Listen    netip.AddrPort // the zero AddrPort: nowhere
+	TokenFile string         // absolute path of the file with the bearer token; empty: no token is required
+	CertFile  string         // absolute path of the TLS certificate; empty: plain HTTP
+	KeyFile   string         // absolute path of its key; empty exactly when CertFile is
+}
+
+// DefaultEndpointSettings listens on the loopback address.
+var DefaultEndpointSettings = EndpointSettings{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9717)}

@@ -3,55 +3,97 @@ package health
 import (
 	"slices"
 	"time"
+
+	"replypath/uplinks"
 )
 
-// StatusVersion is the version of the Status document. It grows when a field goes or changes its meaning.
+// StatusVersion is the version of the Status document. It grows when a field is removed or changes its meaning.
 const StatusVersion = 2
 
-// Status is all that is known, as /status and "replypath status --json" give it.
+// Status is the document at /status and of "replypath status --json".
 type Status struct {
 	Version  int       `json:"version"`
 	At       time.Time `json:"at"`
 	Started  time.Time `json:"started"`
 	Build    string    `json:"build"`
-	Healthy  bool      `json:"healthy"` // the service does its work, whatever the uplinks do
+	Healthy  bool      `json:"healthy"` // of the service, whatever the state of the uplinks
 	Ready    bool      `json:"ready"`   // the configuration has been applied once
 	Problems []string  `json:"problems"`
 	SyncStatus
 	Reload  *ReloadStatus  `json:"reload,omitempty"`
 	Uplinks []UplinkStatus `json:"uplinks"`
-	Events  []Event        `json:"events"` // the last 200, oldest first
+	Events  []Event        `json:"events"` // the last EventLogSize, oldest first
 }
 
-// SyncStatus is how the kernel stands.
+// SyncStatus says how far the kernel is as configured.
 type SyncStatus struct {
 	InSync         bool           `json:"in_sync"`
 	Since          time.Time      `json:"since"` // of in_sync
 	Error          string         `json:"error,omitempty"`
 	LastRound      time.Time      `json:"last_round"`
-	RepairsWaiting int            `json:"repairs_waiting"` // somebody undoes them again and again
+	RepairsWaiting int            `json:"repairs_waiting"` // deferred by the back-off, as another program undoes them
 	Changes        int            `json:"changes"`
 	Rounds         int            `json:"rounds"`
 	Repairs        map[string]int `json:"repairs"` // by the kind of step
-	Drift          int            `json:"drift"`   // steps that were missing at the last look
+	Drift          int            `json:"drift"`   // steps that the last round found missing
 }
 
-// ReloadStatus is how the last reload ended.
+// ReloadStatus is the result of the last reload.
 type ReloadStatus struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"`
 }
 
-// UplinkStatus is how an uplink stands.
+// UplinkStatus is the health of one uplink.
 type UplinkStatus struct {
 	Name      string         `json:"name"`
 	ID        int            `json:"id"`
 	Interface string         `json:"interface"`
-	State     State          `json:"state"` // the worst of its families, but for one that was only to be learnt and has never been there
+	State     State          `json:"state"` // the worst of its families; one with an automatic gateway counts once it has been there
 	Families  []FamilyStatus `json:"families"`
 }
 
-// WithoutNulls is the same with an empty list or map for each one that is absent, as programs read it most easily.
+// FamilyStatus is the health of one Path.
+type FamilyStatus struct {
+	Family          uplinks.Family `json:"family"`
+	State           State          `json:"state"`
+	Reason          string         `json:"reason"` // for people; empty when up
+	Since           time.Time      `json:"since"`
+	Degraded        string         `json:"degraded,omitempty"` // for people
+	Source          string         `json:"source,omitempty"`
+	Gateway         string         `json:"gateway,omitempty"`
+	StateChanges    int            `json:"state_changes"`
+	Flaps           int            `json:"flaps"`
+	HoldDownSeconds float64        `json:"hold_down_seconds,omitempty"` // for which probes must be answered before it is up again
+	Probes          []ProbeStatus  `json:"probes"`
+	Proof           Proof          `json:"proof"`
+	History         []MinuteStats  `json:"history"` // of the last hour, oldest first
+}
+
+// ProbeStatus is the state of one probe of a path.
+type ProbeStatus struct {
+	Name           string  `json:"name"`
+	Target         string  `json:"target"`
+	Up             bool    `json:"up"`
+	BadTarget      bool    `json:"bad_target"` // it answers on no uplink, and so says nothing about this one
+	Error          string  `json:"error,omitempty"`
+	Sent           uint64  `json:"sent"`
+	Lost           uint64  `json:"lost"`
+	RTTSeconds     float64 `json:"rtt_seconds"`      // of the last answer
+	MeanRTTSeconds float64 `json:"rtt_mean_seconds"` // over the last WindowSize probes
+	LossPercent    float64 `json:"loss_percent"`     // over the last WindowSize probes
+}
+
+// MinuteStats counts the probes of a path in one minute.
+type MinuteStats struct {
+	At             time.Time `json:"at"`
+	Sent           int       `json:"sent"`
+	Lost           int       `json:"lost"`
+	MeanRTTSeconds float64   `json:"rtt_mean_seconds"`
+	MaxRTTSeconds  float64   `json:"rtt_max_seconds"`
+}
+
+// WithoutNulls returns a copy with an empty list or map in place of each nil one, so that JSON has no null.
 func (s Status) WithoutNulls() Status {
 	s.Problems, s.Events = nonNil(s.Problems), nonNil(s.Events)
 	if s.Repairs == nil {
@@ -64,7 +106,7 @@ func (s Status) WithoutNulls() Status {
 	return s
 }
 
-// WithoutNulls is like Status.Whole.
+// WithoutNulls returns a copy like Status.WithoutNulls.
 func (u UplinkStatus) WithoutNulls() UplinkStatus {
 	u.Families = slices.Clone(nonNil(u.Families))
 	for i, f := range u.Families {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/monitor"
 	"replypath/uplinks"
 )
 
@@ -28,11 +29,11 @@ func TestCarrierPollReportsLinksWithoutCarrier(t *testing.T) {
 		"it cannot be seen":    {uplinks.LinkState{}, errors.New("no such link"), ""},
 		"the kernel is silent": {uplinks.LinkState{}, nil, ""},
 	} {
-		monitor := health.NewMonitor(nil)
-		s := &Service{proofs: newProofScheduler(monitor, slog.New(slog.DiscardHandler)), loop: NewLoop(nil)}
-		monitor.Configure(health.Settings{Uplinks: []health.UplinkSettings{{Name: "lte", Quorum: 1}}}, []health.Path{at})
+		m := monitor.New(nil)
+		s := &Service{proofs: newProofScheduler(m, slog.New(slog.DiscardHandler)), loop: NewLoop(nil)}
+		m.Configure(health.Settings{Uplinks: []health.UplinkSettings{{Name: "lte", Quorum: 1}}}, []health.Path{at})
 		s.pollCarrier(func(int) (uplinks.LinkState, error) { return c.is, c.err }, &at)
-		if got := monitor.Status()[0].Families[0].Reason; (c.want == "") != (got != "eth1 is down" && got != "no carrier on eth1") || c.want != "" && got != c.want {
+		if got := m.Status()[0].Families[0].Reason; (c.want == "") != (got != "eth1 is down" && got != "no carrier on eth1") || c.want != "" && got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"replypath/health"
 	"replypath/health/endpoint"
 	"replypath/health/hook"
+	"replypath/health/monitor"
 	"replypath/uplinks"
 )
 
@@ -21,12 +22,12 @@ const (
 
 // initComponents makes what looks after the uplinks, and begins with what the configuration says.
 func (s *Service) initComponents(c config.Config) {
-	monitor := health.NewMonitor(s.probers.byKind())
+	m := monitor.New(s.probers.byKind())
 	s.endpoint = endpoint.New(s.Log, c.Endpoint, s)
 	s.hooks = hook.New(s.Log)
-	monitor.OnEvent = s.recordStateChange
-	monitor.OnOutcome = s.endpoint.Metrics().Observe
-	s.proofs = newProofScheduler(monitor, s.Log)
+	m.OnEvent = s.recordStateChange
+	m.OnOutcome = s.endpoint.Metrics().Observe
+	s.proofs = newProofScheduler(m, s.Log)
 	s.proofs.proveAll = prover.Prover{}.Prove
 	s.proofs.proveSubset = prover.Prover{}.ProveSubset
 	s.proofs.replyCounts = s.host.ReplyCounts

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"replypath/health"
+	"replypath/health/monitor"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
 )
@@ -13,7 +14,7 @@ import (
 // has the last word; one that looked at another has none.
 func TestRoundsOverrideLinkEventsInTheMonitor(t *testing.T) {
 	settings, facts := uplinkstest.Settings(), uplinkstest.Facts()
-	c := newProofScheduler(health.NewMonitor(nil), slog.New(slog.DiscardHandler))
+	c := newProofScheduler(monitor.New(nil), slog.New(slog.DiscardHandler))
 	asked := health.Settings{}
 	for _, u := range settings.Uplinks {
 		asked.Uplinks = append(asked.Uplinks, health.UplinkSettings{Name: u.Name, Quorum: 1})

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/host"
-	"replypath/health"
+	"replypath/health/monitor"
 	"replypath/marks"
 	"replypath/test/world"
 	"replypath/uplinks"
@@ -51,7 +51,7 @@ func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *wo
 		return h
 	}
 	w.reference = open()
-	w.service = &Service{Log: log, host: open(), proofs: newProofScheduler(health.NewMonitor(nil), log), linkChanged: make(chan struct{}, 1), requests: make(chan loopRequest)}
+	w.service = &Service{Log: log, host: open(), proofs: newProofScheduler(monitor.New(nil), log), linkChanged: make(chan struct{}, 1), requests: make(chan loopRequest)}
 	w.service.fingerprint = w.service.host.Fingerprint
 	w.service.reconciler = NewReconciler(w.service.host, log, s)
 	w.service.reconciler.OnObserved = func(_ uplinks.Settings, f uplinks.Facts, _ []uplinks.Scope) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"replypath/health"
+	"replypath/health/monitor"
 	"replypath/health/proof"
 	"replypath/uplinks"
 )
@@ -15,7 +16,7 @@ import (
 // proofScheduler is what the service knows of its uplinks beyond the kernel's state: who answers through them, and whether
 // replies are proven to leave by them.
 type proofScheduler struct {
-	monitor      *health.Monitor
+	monitor      *monitor.Monitor
 	proveAll     func(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error)
 	proveSubset  func(ctx context.Context, s health.Settings, f uplinks.Facts, paths, some []health.Path) ([]proof.PathResult, error)
 	replyCounts  func(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error)
@@ -33,7 +34,7 @@ type proofScheduler struct {
 	published map[health.Key]health.Proof // to the monitor; only the goroutine that proves
 }
 
-func newProofScheduler(m *health.Monitor, log *slog.Logger) *proofScheduler {
+func newProofScheduler(m *monitor.Monitor, log *slog.Logger) *proofScheduler {
 	return &proofScheduler{monitor: m, log: log, due: make(chan struct{}, 1), dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{},
 		proofs: map[health.Key]health.Proof{}, published: map[health.Key]health.Proof{}}
 }

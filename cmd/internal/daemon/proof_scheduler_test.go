@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/monitor"
 	"replypath/health/proof"
 	"replypath/uplinks"
 )
@@ -24,7 +25,7 @@ type schedulerTest struct {
 func (c *schedulerTest) run(t *testing.T, drive func()) {
 	t.Helper()
 	key := health.Key{Uplink: "fibre", Family: uplinks.IPv4}
-	c.proofScheduler = newProofScheduler(health.NewMonitor(nil), slog.New(slog.DiscardHandler))
+	c.proofScheduler = newProofScheduler(monitor.New(nil), slog.New(slog.DiscardHandler))
 	c.began, c.result = time.Now(), health.Yes
 	c.proveAll = func(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error) {
 		c.proofTimes = append(c.proofTimes, time.Since(c.began))

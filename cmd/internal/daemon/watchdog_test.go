@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"replypath/health"
+	"replypath/health/monitor"
 	"replypath/uplinks"
 )
 
@@ -71,7 +71,7 @@ func TestWatchdogIsFedByRoundsOnly(t *testing.T) {
 	k := blockingKernel{make(chan struct{}), make(chan struct{})}
 	s := &Service{Log: slog.New(slog.DiscardHandler), reconciler: NewReconciler(k, slog.New(slog.DiscardHandler), uplinks.DefaultSettings())}
 	s.fingerprint = func() (uint64, error) { return 0, nil }
-	s.proofs = newProofScheduler(health.NewMonitor(nil), s.Log)
+	s.proofs = newProofScheduler(monitor.New(nil), s.Log)
 	s.loop = NewLoop(s.runRound)
 	s.loop.ResyncInterval = min(s.loop.ResyncInterval, watchdogInterval())
 	if s.loop.ResyncInterval*2 > interval {

@@ -1,0 +1,62 @@
+package monitor
+
+import (
+	"fmt"
+	"time"
+
+	"replypath/health"
+)
+
+// decide returns the state that follows from the link, the probes, the hold-down and the proof, in this order, with its
+// reason unless it is Up. It returns an empty state if no probe has decided since the path was added.
+func (p *pathState) decide(now time.Time) (state health.State, reason string) {
+	p.reviewAt = time.Time{}
+	if state, reason := linkFault(p.path); state != "" {
+		p.quorum = Undecided
+		p.holdDown.failed()
+		return state, reason
+	}
+	liveness, reason := p.evaluateQuorum()
+	switch {
+	case liveness == Undecided && p.state == "":
+		return "", reason
+	case liveness != Alive:
+		p.holdDown.failed()
+		return health.Down, reason
+	case p.state == health.Down || p.state == health.Absent:
+		if left := p.holdDown.succeeded(now); left > 0 {
+			p.reviewAt = now.Add(left)
+			return health.Down, fmt.Sprintf("held down for %v after %d flaps", p.holdDown.penalty, p.holdDown.flaps)
+		}
+	}
+	if result, reason := p.currentProof(now); result == health.No {
+		return health.Unproven, reason
+	}
+	return health.Up, ""
+}
+
+// evaluateQuorum returns the quorum of the path's probes. While new probes are undecided, the last quorum stands.
+func (p *pathState) evaluateQuorum() (Liveness, string) {
+	votes := make([]vote, 0, len(p.probes))
+	for _, s := range p.probes {
+		votes = append(votes, s.vote())
+	}
+	liveness, reason := quorum(p.uplink.Quorum, votes)
+	if liveness != Undecided {
+		p.quorum = liveness
+	}
+	return p.quorum, reason
+}
+
+// strayWindow is how long a stray reply makes the reply path count as broken.
+const strayWindow = time.Minute
+
+// currentProof returns the result of the proof and of stray replies within strayWindow, with the reason when it is No.
+func (p *pathState) currentProof(now time.Time) (health.Result, string) {
+	result, reason := p.proof.Result()
+	if end := p.strayedAt.Add(strayWindow); result != health.No && !p.strayedAt.IsZero() && now.Before(end) {
+		p.reviewAt = earliest(p.reviewAt, end)
+		return health.No, fmt.Sprintf("%d replies of real connections left by another interface within the last minute", p.recentStrays)
+	}
+	return result, reason
+}

@@ -1,0 +1,94 @@
+package monitor
+
+import "time"
+
+// longAgo is a time in the past that is not the zero time.
+var longAgo = time.Unix(0, 0)
+
+// NextDue returns when the next probe is due; zero: not before one that is in flight has ended.
+//
+// Answered probes follow each other after Interval. While an answer is late or the last probe was lost, further ones follow
+// after Retry, without waiting for those in flight, until there are enough of them to decide.
+func (d *Detector) NextDue() time.Time {
+	if d.lastSent.IsZero() {
+		return longAgo
+	}
+	if len(d.inFlight) >= d.maxInFlight() {
+		return time.Time{}
+	}
+	if d.expedited {
+		return d.lastSent
+	}
+	regular, retry := d.lastSent.Add(d.probe.Interval), d.lastSent.Add(min(d.probe.Retry, d.probe.Timeout))
+	if d.sequence == 1 {
+		regular = regular.Add(-d.stagger)
+	}
+	unanswered, since := d.suspicion()
+	if d.liveness == Dead || unanswered == 0 || unanswered >= d.probe.Fall {
+		return regular
+	}
+	if retry.Before(since) {
+		retry = since
+	}
+	return earlier(regular, retry)
+}
+
+// staggerSlots is the number of offsets within an interval that Stagger assigns.
+const staggerSlots = 16
+
+// Stagger sends the second probe earlier, by an offset that depends on n, so that probes that start together do not stay
+// together.
+func (d *Detector) Stagger(n int) {
+	d.stagger = d.probe.Interval / staggerSlots * time.Duration(n%staggerSlots)
+}
+
+// Expedite makes the next probe due at once.
+func (d *Detector) Expedite() { d.expedited = true }
+
+// SuspectSince returns since when a failure is suspected, or, in the future, from when on: when the first probe since the
+// last answer was lost or late. It is zero if no answer is outstanding.
+func (d *Detector) SuspectSince() time.Time {
+	_, since := d.suspicion()
+	return since
+}
+
+// suspicion returns the number of probes that were sent since the last answered one, and when the first of them was lost or
+// late.
+func (d *Detector) suspicion() (unanswered int, since time.Time) {
+	first := len(d.inFlight)
+	for first > 0 && !d.inFlight[first-1].answered() {
+		first--
+	}
+	for _, q := range d.inFlight[first:] {
+		noticed := q.noticedAt
+		if !q.done {
+			noticed = q.sentAt.Add(d.lateAfter())
+		}
+		if since.IsZero() || noticed.Before(since) {
+			since = noticed
+		}
+	}
+	unanswered = len(d.inFlight) - first
+	if first == 0 && d.lostInRow > 0 {
+		return unanswered + d.lostInRow, d.firstLossAt
+	}
+	return unanswered, since
+}
+
+// lateAfter returns how long after its probe an answer is late: twice the smoothed round-trip time.
+func (d *Detector) lateAfter() time.Duration {
+	return min(max(d.probe.Retry, 2*d.smoothedRTT), d.probe.Timeout)
+}
+
+// maxInFlight limits the probes in flight in case a Prober exceeds its timeout.
+func (d *Detector) maxInFlight() int {
+	pace := max(min(d.probe.Retry, d.probe.Interval), time.Millisecond)
+	return d.probe.Fall + d.probe.Rise + int(d.probe.Timeout/pace)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

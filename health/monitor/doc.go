@@ -1,0 +1,22 @@
+// Package monitor decides the state of each uplink: it sends the probes, and combines their outcomes with the state of the
+// link and with the proof of the reply path.
+//
+// An outcome goes these steps, in recordOutcome (outcome.go):
+//
+//	probe_loop.go  Monitor.probe         a Prober returns the Outcome of a sent probe
+//	detector.go    Detector.Record       rise and fall: is the target alive through this path?      Detector.liveness
+//	correlate.go   engine.correlate      or does the target fail on every uplink (attribution.go)?  probeState.effective
+//	quorum.go      quorum                are enough of the path's probes alive?                     pathState.quorum
+//	decide.go      pathState.decide      link_fault.go, quorum, hold_down.go, then the proof        pathState.state
+//	transition.go  engine.evaluate       the new state is recorded, and an Event emitted
+//	event_queue.go eventQueue.deliver    Monitor.OnEvent receives it
+//	status.go      Monitor.Status        the state is read
+//
+// A link event enters at Monitor.UpdateLink, a proof at Monitor.UpdateProof; both go on with evaluate. Configure and
+// UpdatePath change what is probed (reconfigure.go).
+//
+// All state is in engine, which Monitor.mu guards. Engine and the types below it block on nothing, know no clock (the time
+// is a parameter) and start no goroutine: they collect events to deliver and probes to send, which Monitor.update carries
+// out. Each path has one goroutine that sends its probes when they are due, and each sent probe has one that waits for its
+// outcome.
+package monitor

@@ -1,0 +1,84 @@
+package monitor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"replypath/health"
+)
+
+// Monitor probes uplinks and decides their states. It is safe for concurrent use.
+type Monitor struct {
+	// OnEvent receives the events one at a time and in order. It may call the monitor, but must not block.
+	OnEvent func(health.Event)
+	// OnOutcome receives the outcome of each probe, from many goroutines at once.
+	OnOutcome func(health.Key, health.Probe, health.Outcome)
+
+	probers map[health.ProbeKind]health.Prober
+	tasks   sync.WaitGroup // probe loops, and probes that are sent
+	events  eventQueue
+
+	mu     sync.Mutex
+	engine engine // guarded by mu
+}
+
+// New returns a monitor that sends probes by the probers once it runs. Until then it judges by the links alone.
+func New(probers map[health.ProbeKind]health.Prober) *Monitor {
+	return &Monitor{probers: probers, engine: newEngine()}
+}
+
+// update changes the engine under the lock, starts the goroutines that the change asks for, and delivers its events after
+// the lock is released.
+func (m *Monitor) update(change func(e *engine, now time.Time)) {
+	m.mu.Lock()
+	change(&m.engine, time.Now())
+	out := m.engine.takeOutput()
+	for _, p := range out.loops {
+		m.tasks.Go(func() { m.probeLoop(p) })
+	}
+	for _, sent := range out.probes {
+		m.tasks.Go(func() { m.probe(sent) })
+	}
+	m.events.add(out.events)
+	m.mu.Unlock()
+	m.events.deliver(m.OnEvent)
+}
+
+// Configure sets the uplinks and the paths that are monitored, all of them. Unchanged probes go on undisturbed. A path whose
+// route changes restarts its probes, and keeps its state until they have decided.
+func (m *Monitor) Configure(s health.Settings, paths []health.Path) {
+	m.update(func(e *engine, now time.Time) { e.configure(s, paths, now) })
+}
+
+// UpdatePath updates a path that is monitored; others are ignored.
+func (m *Monitor) UpdatePath(p health.Path) {
+	m.update(func(e *engine, now time.Time) { e.updatePath(p, now) })
+}
+
+// UpdateLink applies a link event to all paths of the link: without IFF_UP or carrier they are down at once.
+func (m *Monitor) UpdateLink(name string, up, carrier bool) {
+	m.update(func(e *engine, now time.Time) { e.updateLink(name, up, carrier, now) })
+}
+
+// UpdateProof sets the newest proof of a path that is monitored; others are ignored.
+func (m *Monitor) UpdateProof(k health.Key, p health.Proof) {
+	m.update(func(e *engine, now time.Time) { e.updateProof(k, p, now) })
+}
+
+// Run sends probes until the context ends, and returns its error after the last probe has ended. Only one Run at a time is
+// allowed.
+func (m *Monitor) Run(ctx context.Context) error {
+	m.update(func(e *engine, _ time.Time) { e.start(ctx) })
+	<-ctx.Done()
+	m.update(func(e *engine, _ time.Time) { e.stop() })
+	m.tasks.Wait()
+	return ctx.Err()
+}
+
+// Status returns the status of all uplinks, in the order of the settings. The caller owns it.
+func (m *Monitor) Status() []health.UplinkStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.engine.status(time.Now())
+}

@@ -1,0 +1,31 @@
+package health
+
+// ReplyCounts counts the first replies of real connections: symmetric ones left by their ingress interface, stray ones by
+// another.
+type ReplyCounts struct {
+	Symmetric uint64 `json:"symmetric"`
+	Stray     uint64 `json:"stray"`
+}
+
+// CumulativeReplies makes a monotonic counter of firewall counters that restart from 0 when their rules are replaced. Its
+// zero value has counted nothing.
+type CumulativeReplies struct{ base, last ReplyCounts }
+
+// Observe takes a new reading and returns the total. A reading below the last one means that the counter was reset.
+func (t *CumulativeReplies) Observe(counts ReplyCounts) ReplyCounts {
+	if counts.Symmetric < t.last.Symmetric || counts.Stray < t.last.Stray {
+		t.Reset()
+	}
+	t.last = counts
+	return t.Total()
+}
+
+// Reset announces that the counter restarts from 0: its last reading is kept in the total.
+func (t *CumulativeReplies) Reset() {
+	t.base, t.last = t.Total(), ReplyCounts{}
+}
+
+// Total returns the sum of all counts that were observed.
+func (t *CumulativeReplies) Total() ReplyCounts {
+	return ReplyCounts{t.base.Symmetric + t.last.Symmetric, t.base.Stray + t.last.Stray}
+}
