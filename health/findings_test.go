@@ -9,7 +9,6 @@ import (
 	"replypath/health"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
-	"replypath/uplinks/inspect"
 	"replypath/uplinks/uplinkstest"
 )
 

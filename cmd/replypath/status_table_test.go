@@ -29,7 +29,7 @@ func troubledStatus() health.Status {
 	astray := familyStatus(uplinks.IPv6, health.Unproven, 3*time.Hour+5*time.Minute, .0081, .4)
 	astray.Proof, astray.Reason = health.Proof{Routes: no, Trace: unknown}, "replies do not leave by it"
 	slow := familyStatus(uplinks.IPv4, health.Up, 59*time.Minute, 1.25, 25)
-	slow.Degraded, slow.Proof = "icmp://192.0.2.53: 25 % of the last questions lost; icmp://192.0.2.53: answers take 1.25s on average", health.Proof{Routes: shown, Trace: unknown}
+	slow.Degraded, slow.Proof = "icmp://192.0.2.53: 25 % of the last probes lost; icmp://192.0.2.53: mean round-trip time 1.25s", health.Proof{Routes: shown, Trace: unknown}
 	dead := familyStatus(uplinks.IPv6, health.Down, 59*time.Second, 0, 100)
 	dead.Reason = "no answer from icmp://[2001:db8::35] in 1s"
 	return health.Status{
@@ -61,8 +61,8 @@ fibre   eth0       IPv4    up        12ms   0%    shown  1d
   rule 1500 "from all lookup 51820" comes before ours
   remedy: give it a priority above 4000
 lte     wwan0      IPv4    up        1.2s   25%   asked  59m
-  degraded: icmp://192.0.2.53: 25 % of the last questions lost;
-  icmp://192.0.2.53: answers take 1.25s on average
+  degraded: icmp://192.0.2.53: 25 % of the last probes lost; icmp://192.0.2.53:
+  mean round-trip time 1.25s
                    IPv6    down      -      100%  -      59s
   no answer from icmp://[2001:db8::35] in 1s
 dsl     ppp0       -       absent    -      -     -      -

@@ -97,10 +97,10 @@ func TestCheckWarnsOfMonitoringGaps(t *testing.T) {
 		top, uplink string
 		words       []string
 	}{
-		{"", "", []string{"uplink eth0 has no probe: only its gateway is asked", "[uplinks.eth0.probes.NAME]"}},
+		{"", "", []string{"uplink eth0 has no probe: only its gateway is probed", "[uplinks.eth0.probes.NAME]"}},
 		{"", `probes.a.target = "icmp://192.0.2.77"`, []string{"uplink eth0 has no probe for IPv6"}},
-		{"", `probes.a.target = "gateway"`, []string{"uplink eth0 has a probe of its gateway only"}},
-		{"", "probes.a.target = \"gateway\"\nprobes.b.target = \"icmp://example.net\"", []string{"uplink eth0 is up when its gateway alone answers", "quorum = 2"}},
+		{"", `probes.a.target = "gateway"`, []string{"uplink eth0 probes its gateway only"}},
+		{"", "probes.a.target = \"gateway\"\nprobes.b.target = \"icmp://example.net\"", []string{"uplink eth0 is up when only its gateway answers", "quorum = 2"}},
 		{`prove = ["tcp://192.0.2.77:80"]`, probesOfBothFamilies, []string{"no uplink has the address 192.0.2.77"}},
 		{`proof.source = "192.0.2.2"`, probesOfBothFamilies, []string{"192.0.2.2 of [proof] is an address of this host, on eth1"}},
 	} {
@@ -109,10 +109,10 @@ func TestCheckWarnsOfMonitoringGaps(t *testing.T) {
 		}
 	}
 	r := checkWith(b, "endpoint.listen = \"0.0.0.0:9717\"\n")
-	if wantWarning(r, t, "listens at 0.0.0.0:9717", "asks for no token") != 2 {
+	if wantWarning(r, t, "listens at 0.0.0.0:9717", "requires no token") != 2 {
 		t.Errorf("not two warnings: %s", r)
 	}
-	wantWarning(r, t, "listens at 0.0.0.0:9717", "has no TLS")
+	wantWarning(r, t, "listens at 0.0.0.0:9717", "without TLS")
 }
 
 func TestCheckWarnsOfUnsafeFiles(t *testing.T) {

@@ -97,7 +97,7 @@ func TestDoctorReportsUplinksWithoutProbes(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
-	want := findingCase{severity: box.IsNote, words: []string{"has no probe: only its gateway is asked, which does not show that the Internet is behind it"}}
+	want := findingCase{severity: box.IsNote, words: []string{"has no probe: only its gateway is probed, which says nothing about the Internet behind it"}}
 	for n, f := range b.RunDoctor().Of("probes") {
 		want.remedy = fmt.Sprintf(`add [uplinks.isp%d.probes.NAME] with target = "icmp://HOST"`, n)
 		want.check(t, f)

@@ -18,7 +18,7 @@ func pageStatus(now time.Time) health.Status {
 	fibre6 := pageStanding(now, uplinks.IPv6, health.Unproven, .0098, 0)
 	fibre6.Reason, fibre6.Proof = "its replies leave by another interface", health.Proof{Routes: no, Trace: no, Replies: health.ReplyCounts{Symmetric: 2201, Stray: 14}, At: now.Add(-12 * time.Second)}
 	lte4 := pageStanding(now, uplinks.IPv4, health.Up, .047, .06)
-	lte4.Degraded, lte4.StateChanges, lte4.Flaps = "icmp://192.0.2.53: 23 % of the last questions lost", 7, 2
+	lte4.Degraded, lte4.StateChanges, lte4.Flaps = "icmp://192.0.2.53: 23 % of the last probes lost", 7, 2
 	lte4.Probes[0].LossPercent, lte4.Proof = 23, health.Proof{Routes: yes, Trace: unknown, Replies: health.ReplyCounts{Symmetric: 912}, At: now.Add(-4 * time.Second)}
 	dsl4 := pageStanding(now, uplinks.IPv4, health.Down, .021, 0)
 	for i := 48; i < 60; i++ {
@@ -65,5 +65,5 @@ func pageEvents(j *health.EventLog, now time.Time) {
 		j.Add(health.Event{At: now.Add(time.Duration(i-40) * time.Minute), Kind: "repair", Text: fmt.Sprintf("rule 2001 was missing and is back (number %d)", i)})
 	}
 	j.Add(health.Event{At: now.Add(-12 * time.Minute), Kind: "state", Uplink: "dsl", Family: "ipv4", From: "up", To: "down", Text: "dsl IPv4 is down: no answer from icmp://192.0.2.53 in 1s"})
-	j.Add(health.Event{At: now.Add(-time.Minute), Kind: "proof", Uplink: "fibre", Family: "ipv6", Text: "</script><script>document.title='caught'</script><b id=caught>fibre</b> IPv6 has a reply path that is not right"})
+	j.Add(health.Event{At: now.Add(-time.Minute), Kind: "proof", Uplink: "fibre", Family: "ipv6", Text: "</script><script>document.title='caught'</script><b id=caught>fibre</b> IPv6 reply path broken"})
 }

@@ -63,7 +63,7 @@ func TestCarrierLossIsDetectedBeforeTheKernelAnnouncesIt(t *testing.T) {
 	set := func(link, how string) { b.LAN.Run("ip", "link", "set", link, how) }
 	var slow []time.Duration
 	for range 10 {
-		reason("nobody answers")
+		reason("no probe is answered")
 		set("other0", "down")
 		box.Eventually(t, box.EventualTimeout, "the kernel tells of the other link", func() bool { return carrierLossAnnounced(b, "other0") })
 		began := time.Now()
