@@ -9,6 +9,7 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/rollback"
 	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
@@ -65,11 +66,11 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 		return err
 	}
 	defer h.Close()
-	memory, err := statedir.Open(p.stateDir)
+	transaction, err := p.openTransaction()
 	if err != nil {
 		return err
 	}
-	plan, before, err := p.changeKernel(ctx, h, memory, c.Settings, confirm)
+	plan, before, err := p.changeKernel(ctx, h, transaction, c.Settings, confirm)
 	if err != nil {
 		return err
 	}
@@ -79,28 +80,28 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 	return p.printApplyReport(plan, inspect.BeforeChange(c.Settings, before), "applied")
 }
 
-// changeKernel changes the kernel. What is gone back to, and who sees to it, is settled before the first change.
-func (p *program) changeKernel(ctx context.Context, h *host.Host, m statedir.Dir, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, uplinks.Observation, error) {
+// changeKernel changes the kernel. A rollback is armed, and its guard runs, before the first change.
+func (p *program) changeKernel(ctx context.Context, h *host.Host, t *rollback.Transaction, s uplinks.Settings, confirm time.Duration) (uplinks.Plan, uplinks.Observation, error) {
 	if confirm != 0 {
-		if err := p.armRollback(ctx, h, m, s, confirm); err != nil {
+		if err := p.armRollback(ctx, h, t, s, confirm); err != nil {
 			return nil, uplinks.Observation{}, err
 		}
 	}
 	plan, before, err := uplinks.Change(ctx, h, s)
 	switch {
 	case err != nil && confirm != 0:
-		return nil, before, errors.Join(err, m.SetPending(nil))
+		return nil, before, errors.Join(err, t.Cancel())
 	case err != nil:
 		return nil, before, err
 	case confirm == 0:
-		return plan, before, errors.Join(m.SetPending(nil), m.SetApplied(&s))
+		return plan, before, t.Keep(s)
 	}
 	return plan, before, nil
 }
 
-// armRollback notes what is gone back to and starts the guard.
-func (p *program) armRollback(ctx context.Context, h *host.Host, m statedir.Dir, s uplinks.Settings, confirm time.Duration) error {
-	previous, err := m.Applied()
+// armRollback arms the rollback and starts the guard that carries it out.
+func (p *program) armRollback(ctx context.Context, h *host.Host, t *rollback.Transaction, s uplinks.Settings, confirm time.Duration) error {
+	previous, err := t.Confirmed()
 	if err != nil {
 		return err
 	}
@@ -108,17 +109,24 @@ func (p *program) armRollback(ctx context.Context, h *host.Host, m statedir.Dir,
 	if err != nil {
 		return err
 	}
-	if previous == nil && len(have.Rules)+len(have.Chains) > 0 {
-		return errors.New("what is in the kernel was not applied from a configuration that is remembered, so there is nothing to go back to: apply once without --confirm")
+	if previous == nil && !t.Armed() && len(have.Rules)+len(have.Chains) > 0 {
+		return errors.New("no configuration was saved for what is in the kernel, so there is none to roll back to: apply once without --confirm")
 	}
-	pending := statedir.Pending{Deadline: statedir.SinceBoot() + confirm, New: s, Previous: previous}
-	if err := m.SetPending(&pending); err != nil {
+	if err := t.Arm(s, previous, confirm); err != nil {
 		return err
 	}
 	if err := p.startGuard(); err != nil {
-		return errors.Join(err, m.SetPending(nil))
+		return errors.Join(err, t.Cancel())
 	}
 	return nil
+}
+
+func (p *program) openTransaction() (*rollback.Transaction, error) {
+	d, err := statedir.Open(p.stateDir)
+	if err != nil {
+		return nil, err
+	}
+	return rollback.Open(d)
 }
 
 func (p *program) printConfirmHint(confirm time.Duration) {

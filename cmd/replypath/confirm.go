@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,8 @@ import (
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/control"
-	"replypath/cmd/internal/statedir"
+	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/rollback"
 	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
@@ -41,21 +41,14 @@ func (p *program) confirmCommand() *cobra.Command {
 }
 
 func (p *program) confirmPending() error {
-	m, err := statedir.Open(p.stateDir)
+	t, err := p.openTransaction()
 	if err != nil {
 		return err
 	}
-	pending, err := m.Pending()
-	if err != nil {
-		return err
-	}
-	if pending == nil || pending.Reverted || pending.Remaining() == 0 {
-		return statedir.ErrNothingPending
-	}
-	return errors.Join(m.SetPending(nil), m.SetApplied(&pending.New))
+	return t.Commit()
 }
 
-// guardCommand waits beside no service for the time of an apply --confirm to be over.
+// guardCommand rolls back an apply --confirm that nothing confirms, where no service does it.
 func (p *program) guardCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "guard",
@@ -87,47 +80,50 @@ func (p *program) startGuard() error {
 	return guard.Release()
 }
 
-// guardInterval is how often the guard looks whether it is still needed, and how soon it tries again.
+// guardInterval is the time between two looks of the guard at the transaction, and between two attempts of a rollback.
 const guardInterval = time.Second
 
-// guard ends when nothing is left to go back to. A failure may pass, and nobody else brings a host back that cannot be
-// reached.
+// guard rolls the change back at its deadline, and ends when none is armed. It retries a rollback that fails, as nothing
+// else restores a host that cannot be reached.
 func (p *program) guard(ctx context.Context) error {
-	m, err := statedir.Open(p.stateDir)
-	if err != nil {
-		return err
-	}
-	for {
-		pending, err := m.Pending()
-		if err != nil || pending == nil || pending.Reverted {
-			return err
-		}
-		left := pending.Remaining()
-		if left == 0 && p.revert(ctx, m, *pending) == nil {
+	t, err := p.openTransaction()
+	for ; err == nil && t.Armed(); err = t.Reload() {
+		if t.Due() && p.rollBack(ctx, t) == nil {
 			return nil
+		}
+		wait := guardInterval
+		if t.Armed() && !t.Due() {
+			wait = min(wait, t.Remaining())
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(cmp.Or(min(left, guardInterval), guardInterval)):
+		case <-time.After(wait):
 		}
 	}
+	return err
 }
 
-// revert does what a confirmation would have prevented. A service that has started meanwhile does it itself.
-func (p *program) revert(ctx context.Context, m statedir.Dir, pending statedir.Pending) error {
-	back := pending.RollbackTarget()
-	h, err := p.openLockedHost(ctx, config.Config{Settings: back})
+// rollBack restores the previous settings, unless another process has confirmed or rolled back the change before this one
+// got the lock of the host.
+func (p *program) rollBack(ctx context.Context, t *rollback.Transaction) error {
+	h, err := p.openLockedHost(ctx, config.Config{Settings: t.Previous()})
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	if now, err := m.Pending(); err != nil || now == nil || now.Reverted || now.Remaining() > 0 {
+	if err := t.Reload(); err != nil {
 		return err
 	}
-	if _, err := uplinks.Sync(ctx, h, back); err != nil {
-		return err
-	}
-	pending.Reverted = true
-	return m.SetPending(&pending)
+	_, err = t.Rollback(ctx, restorer{h})
+	return err
+}
+
+// restorer restores settings on a host that this process has locked.
+type restorer struct{ host *host.Host }
+
+// Restore implements rollback.Restorer.
+func (r restorer) Restore(ctx context.Context, s uplinks.Settings) error {
+	_, err := uplinks.Sync(ctx, r.host, s)
+	return err
 }

@@ -7,7 +7,6 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/iproute"
-	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
@@ -52,9 +51,9 @@ what was found. It needs no configuration, and works after a crash.`,
 
 // forgetState drops everything that was remembered.
 func (p *program) forgetState(h *host.Host) error {
-	m, err := statedir.Open(p.stateDir)
+	t, err := p.openTransaction()
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.DropOriginals(), m.SetPending(nil), m.SetApplied(nil))
+	return errors.Join(h.DropOriginals(), t.Forget())
 }

@@ -2,77 +2,60 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
 )
 
-// initialSettings says which settings to start with: those of the configuration, unless they have gone back already for want of
-// a confirmation, or should have while nobody was there to see to it.
+// initialSettings returns the settings to start with: those of the configuration, unless they were rolled back before.
 func (s *Service) initialSettings(configured uplinks.Settings) (uplinks.Settings, error) {
-	memory, err := statedir.Open(s.StateDir)
-	if err != nil {
-		return configured, err
-	}
-	s.state = memory
-	pending, err := memory.Pending()
 	switch {
-	case err != nil:
-		return configured, err
-	case pending == nil:
+	case s.transaction.RolledBack(configured):
+		s.Log.Warn("the configuration was not confirmed in time: the previous one stays in force", "remedy", "to use the configuration all the same: replypath reload")
+		return s.transaction.Previous(), nil
+	case s.transaction.Changes(configured):
 		return configured, nil
-	case !pending.Matches(configured):
-		return configured, memory.SetPending(nil) // the file has been changed since
 	}
-	s.pending = pending
-	if pending.Reverted {
-		s.Log.Warn("the configuration was not confirmed: the previous one stays", "remedy", "replypath reload takes it all the same")
-		return pending.RollbackTarget(), nil
-	}
-	return configured, nil
+	return configured, s.transaction.Cancel() // the file has changed since
 }
 
-// armRollback notes, before new settings are taken, what is gone back to when they are not confirmed in time.
-func (s *Service) armRollback(old, settings uplinks.Settings, deadline time.Duration) error {
-	if deadline == 0 {
-		s.pending = nil
-		return errors.Join(s.state.SetPending(nil), s.state.SetApplied(&settings))
+// armRollback saves, before new settings are in force, what a change that is not confirmed in time is rolled back to.
+func (s *Service) armRollback(old, settings uplinks.Settings, within time.Duration) error {
+	if within == 0 {
+		return s.transaction.Keep(settings)
 	}
-	if s.pending != nil && !s.pending.Reverted {
-		old = s.pending.RollbackTarget() // what is not confirmed yet is nothing to go back to
-	}
-	s.pending = &statedir.Pending{Deadline: statedir.SinceBoot() + deadline, New: settings, Previous: &old}
-	return s.state.SetPending(s.pending)
+	return s.transaction.Arm(settings, &old, within)
 }
 
 func (s *Service) confirm() error {
-	if s.pending == nil || s.pending.Reverted {
-		return statedir.ErrNothingPending
-	}
-	settings := s.pending.New
-	s.pending, s.previousConfig = nil, nil
-	s.Log.Info("the configuration is confirmed")
-	return errors.Join(s.state.SetPending(nil), s.state.SetApplied(&settings))
-}
-
-// rollBackIfDue goes back to the previous settings when the time for a confirmation is over.
-func (s *Service) rollBackIfDue(ctx context.Context) error {
-	if s.pending == nil || s.pending.Reverted || s.pending.Remaining() > 0 {
-		return nil
-	}
-	target := s.pending.RollbackTarget()
-	if err := s.host.Reconfigure(ctx, target.Backend, target.TableBase); err != nil {
+	if err := s.transaction.Commit(); err != nil {
 		return err
 	}
-	s.pending.Reverted = true
-	s.reconciler.SetSettings(target)
-	s.writeTableNames(target)
+	s.previousConfig = nil
+	s.Log.Info("the configuration is confirmed")
+	return nil
+}
+
+// rollBackIfDue restores the previous settings when the deadline for a confirmation is over.
+func (s *Service) rollBackIfDue(ctx context.Context) error {
+	done, err := s.transaction.Rollback(ctx, s)
+	if done {
+		s.Log.Error("the configuration was not confirmed in time: the previous one is in force again")
+	}
+	return err
+}
+
+// Restore puts settings in force for the next round, and the rest of the configuration that they came from. It is for the
+// loop's goroutine.
+func (s *Service) Restore(ctx context.Context, settings uplinks.Settings) error {
+	if err := s.host.Reconfigure(ctx, settings.Backend, settings.TableBase); err != nil {
+		return err
+	}
+	s.reconciler.SetSettings(settings)
+	s.writeTableNames(settings)
 	if s.previousConfig != nil {
 		s.configure(*s.previousConfig)
 		s.previousConfig = nil
 	}
-	s.Log.Error("not confirmed in time: back to the previous configuration")
-	return s.state.SetPending(s.pending)
+	return nil
 }

@@ -49,8 +49,8 @@ func (s *Service) reconcile(ctx context.Context, reason string, scopes []uplinks
 // nextWake notes how things stand, and when the loop must come again.
 func (s *Service) nextWake(next time.Duration) time.Duration {
 	s.notifyManager()
-	if s.pending != nil && !s.pending.Reverted {
-		return min(next, max(s.pending.Remaining(), time.Millisecond))
+	if s.transaction != nil && s.transaction.Armed() {
+		return min(next, max(s.transaction.Remaining(), time.Millisecond))
 	}
 	return next
 }

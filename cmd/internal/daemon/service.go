@@ -10,6 +10,7 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/control"
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/rollback"
 	"replypath/cmd/internal/statedir"
 	"replypath/health"
 	"replypath/health/endpoint"
@@ -35,10 +36,9 @@ type Service struct {
 	endpoint       *endpoint.Server
 	hooks          *hook.Runner
 	started        time.Time
-	config         config.Config  // what is kept to; only the loop's goroutine
-	previousConfig *config.Config // what was kept to before it, while a change may go back; only the loop's goroutine
-	state          statedir.Dir
-	pending        *statedir.Pending // only the loop's goroutine
+	config         config.Config         // what is kept to; only the loop's goroutine
+	previousConfig *config.Config        // what was kept to before it, while a change may go back; only the loop's goroutine
+	transaction    *rollback.Transaction // only the loop's goroutine
 	requests       chan loopRequest
 	linkChanged    chan struct{} // a link has changed
 	dirty          dirtySet      // since the last round
@@ -66,6 +66,13 @@ func (s *Service) Run(ctx context.Context) error {
 	s.fingerprint = s.host.Fingerprint
 	s.requests = make(chan loopRequest, control.MaxCalls)
 	s.linkChanged = make(chan struct{}, 1)
+	state, err := statedir.Open(s.StateDir)
+	if err != nil {
+		return err
+	}
+	if s.transaction, err = rollback.Open(state); err != nil {
+		return err
+	}
 	settings, err := s.initialSettings(c.Settings)
 	if err != nil {
 		return err

@@ -1,0 +1,87 @@
+package rollback
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// fileVersion is the version of both files. It grows with every change that an older program would misread.
+const fileVersion = 1
+
+// The names of the files in the state folder.
+const (
+	pendingName   = "rollback"
+	confirmedName = "confirmed"
+)
+
+// pendingFile is the saved form of a pending change.
+type pendingFile struct {
+	Version    int            `json:"version"`
+	Deadline   time.Duration  `json:"deadline_since_boot"` // nanoseconds
+	Settings   savedSettings  `json:"settings"`
+	Previous   *savedSettings `json:"previous,omitempty"`
+	RolledBack bool           `json:"rolled_back,omitempty"`
+}
+
+// confirmedFile is the saved form of the settings that were committed last.
+type confirmedFile struct {
+	Version  int           `json:"version"`
+	Settings savedSettings `json:"settings"`
+}
+
+// savedSettings is the saved form of uplinks.Settings.
+type savedSettings struct {
+	Mask      uint32        `json:"mask"`
+	Priority  uint32        `json:"priority"`
+	TableBase uint32        `json:"table_base"`
+	Group     uint32        `json:"group"`
+	Backend   string        `json:"backend"`
+	Inside    []string      `json:"inside,omitempty"`
+	Uplinks   []savedUplink `json:"uplinks,omitempty"`
+}
+
+type savedUplink struct {
+	Name     string       `json:"name"`
+	ID       uint8        `json:"id"`
+	Link     string       `json:"link"`
+	Gateway4 savedGateway `json:"gateway4"`
+	Gateway6 savedGateway `json:"gateway6"`
+	WhenDown string       `json:"when_down"`
+}
+
+type savedGateway struct {
+	Auto bool       `json:"auto,omitempty"`
+	Addr netip.Addr `json:"addr"`
+}
+
+func newSavedSettings(s uplinks.Settings) savedSettings {
+	saved := savedSettings{
+		Mask: uint32(s.Mask), Priority: uint32(s.Priority), TableBase: uint32(s.TableBase), Group: uint32(s.Group),
+		Backend: string(s.Backend), Inside: slices.Clone(s.Inside),
+	}
+	for _, u := range s.Uplinks {
+		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown)})
+	}
+	return saved
+}
+
+func (s savedSettings) settings() uplinks.Settings {
+	settings := uplinks.Settings{
+		Mask: marks.Mask(s.Mask), Priority: uplinks.Priority(s.Priority), TableBase: uplinks.Table(s.TableBase), Group: uplinks.Group(s.Group),
+		Backend: marks.Backend(s.Backend), Inside: slices.Clone(s.Inside),
+	}
+	for _, u := range s.Uplinks {
+		settings.Uplinks = append(settings.Uplinks, uplinks.Uplink{Name: u.Name, ID: marks.ID(u.ID), Link: u.Link,
+			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown)})
+	}
+	return settings
+}
+
+func (s savedSettings) equal(other savedSettings) bool {
+	return s.Mask == other.Mask && s.Priority == other.Priority && s.TableBase == other.TableBase && s.Group == other.Group &&
+		s.Backend == other.Backend && slices.Equal(s.Inside, other.Inside) && slices.Equal(s.Uplinks, other.Uplinks)
+}
