@@ -61,9 +61,9 @@ func TestDoctorReadsHostFiles(t *testing.T) {
 
 // fileRemedies are what is to be done about files.
 var fileRemedies = map[string]string{
-	"networkd-foreign warning": "ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no under [Network] in " + dropIn,
-	"saved-ruleset warning":    "take the tables of iptables out of that file (table ip mangle, table ip6 mangle), or those rules",
-	"saved-ruleset note":       "save the firewall without them: replypath flush, save, replypath apply",
+	"networkd-foreign warning": "ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no in section [Network] of " + dropIn,
+	"saved-ruleset warning":    "remove the tables of iptables (table ip mangle, table ip6 mangle), or those rules, from the file",
+	"saved-ruleset note":       "save the firewall without them: replypath flush, save the firewall, replypath apply",
 }
 
 const keepForeign = "[Network]\nManageForeignRoutingPolicyRules=no\nManageForeignRoutes=no\n"

@@ -68,7 +68,7 @@ func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	for _, o := range needed {
 		for _, line := range []string{"# " + o.name + " is not set", ""} {
 			more := wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}), "kernel-option")
-			want := findingCase{severity: box.IsError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel that has it"}
+			want := findingCase{severity: box.IsError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel with that option"}
 			if o.proof {
 				want.severity = box.IsNote
 			}

@@ -28,7 +28,7 @@ func TestDoctorReportsForeignMarksOnConnections(t *testing.T) {
 	track("203.0.113.9", "192.0.2.2", "0x700")
 	track("2001:db8:c::9", "2001:db8:b::2", "0xca6c")
 	d := b.RunDoctor()
-	b.WantFinding(d, box.IsWarning, "mark-bits-connections", "mark 0x700 on 1, such as protocol 6 from 203.0.113.9:5000 to 192.0.2.2:22", "mark 0xca6c on 1, such as protocol 6 from [2001:db8:c::9]:5000", "a program that is not known")
+	b.WantFinding(d, box.IsWarning, "mark-bits-connections", "connections with mark 0x700: 1, such as protocol 6 from 203.0.113.9:5000 to 192.0.2.2:22", "connections with mark 0xca6c: 1, such as protocol 6 from [2001:db8:c::9]:5000", "an unknown program")
 	b.Gateway.Run("ip", "rule", "add", "priority", "9000", "not", "fwmark", "0xca6c", "lookup", "51820")
 	d = b.RunDoctor()
 	b.WantFinding(d, box.IsWarning, "mark-bits-connections", "connections of wg-quick", "mark 0xca6c")

@@ -115,7 +115,7 @@ func TestDoctorReportsWildcardUDPServers(t *testing.T) {
 	b.WantFinding(b.RunDoctor(), box.IsNote, "kernel-listener", "(vx0)", "port 4789")
 	// Without the capability to look at others' sockets it says no more than it knows.
 	d = b.RunDoctor(withoutCapabilities(b, "bpf,-sys_admin,-sys_ptrace"))
-	b.WantFinding(d, box.IsNote, "udp-server-unknown", "0.0.0.0 port 1194: no process is seen", "0.0.0.0 port 5301")
+	b.WantFinding(d, box.IsNote, "udp-server-unknown", "0.0.0.0 port 1194: unknown process", "0.0.0.0 port 5301")
 	b.WantFinding(d, box.IsNote, "proof-unavailable", "CAP_BPF")
 	b.Configure(b.Uplinks[0])
 	if d := b.RunDoctor(); len(d.Of("udp-server")) > 0 {
@@ -175,7 +175,7 @@ func TestDoctorAndExplainPrintTheRemedyOfEachUDPServer(t *testing.T) {
 		output[name] = f
 	}
 	for name, remedy := range knownServers(t) {
-		want := findingCase{severity: box.IsWarning, words: []string{fmt.Sprintf("%s on UDP port %d answers from the address of eth0", name, port[name])},
+		want := findingCase{severity: box.IsWarning, words: []string{fmt.Sprintf("%s on UDP port %d replies from the address of eth0", name, port[name])},
 			evidence: []string{fmt.Sprintf("udp :: port %d: %s (process ", port[name], name), "without IP_PKTINFO"},
 			remedy:   remedy + " (198.51.100.2, 2001:db8:a::2, 192.0.2.2, 2001:db8:b::2)"}
 		want.check(t, output[name])

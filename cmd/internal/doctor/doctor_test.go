@@ -26,11 +26,11 @@ func TestFreeMask(t *testing.T) {
 		firewall []marks.ForeignRule
 		want     marks.Mask // 0: none is free
 	}{
-		"beside kube-proxy's and Tailscale's":       {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1000}), 0x1f000000},
-		"what is compared whole uses its own bits":  {settings(1, 2), used(marks.ForeignRule{MarkBits: marks.FullMask, MarkValue: 0xca6c}), 0x1f000000},
-		"as wide as the ids need":                   {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0xf00},
-		"not narrower":                              {settings(1, 31), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0x1f},
-		"among those of programs that are not here": {settings(1), used(marks.ForeignRule{MarkBits: 0xffffff00}), 0x1f},
+		"beside kube-proxy's and Tailscale's":            {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1000}), 0x1f000000},
+		"a mark compared without mask uses its own bits": {settings(1, 2), used(marks.ForeignRule{MarkBits: marks.FullMask, MarkValue: 0xca6c}), 0x1f000000},
+		"as wide as the ids require":                     {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0xf00},
+		"not narrower than the ids require":              {settings(1, 31), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0x1f},
+		"among bits of programs that are not installed":  {settings(1), used(marks.ForeignRule{MarkBits: 0xffffff00}), 0x1f},
 		"none": {settings(1), used(marks.ForeignRule{MarkBits: 0xaaaaaaaa}), 0},
 	} {
 		got, found := Snapshot{Settings: c.settings, Firewall: c.firewall}.freeMask()
@@ -65,7 +65,7 @@ func TestFirewallRulesHaveOwners(t *testing.T) {
 	}
 }
 
-// What this kernel may lack is not made real by the packet tests.
+// The packet tests do not create tunnels and flowtables, as not every kernel has them.
 func TestTunnelsAndOffloadAreReported(t *testing.T) {
 	s := Snapshot{Settings: uplinks.DefaultSettings(),
 		LinkAttrs: map[string]uplinks.LinkAttributes{"wg0": {Kind: "wireguard"}, "eth0": {Kind: "device"}},
@@ -84,12 +84,12 @@ func TestTunnelsAndOffloadAreReported(t *testing.T) {
 	s.LinkAttrs = nil
 	for _, f := range Diagnose(s) {
 		if f.ID == "wireguard-listener" {
-			t.Errorf("without a tunnel its process is hidden: %+v", f)
+			t.Errorf("reported without a WireGuard link: %+v", f)
 		}
 	}
 }
 
-// The gravest comes first, and a finding is whole.
+// Findings are sorted by severity, and all of their fields are set.
 func TestFindingsAreSortedAndComplete(t *testing.T) {
 	s := Snapshot{Settings: uplinks.DefaultSettings(), RPFilterDrops: 1, ProofError: "no BPF", MissingOptions: []string{"CONFIG_NF_CONNTRACK_MARK"}, ConntrackCount: 90, ConntrackMax: 100,
 		Rules: []*rpdb.Database{{Family: uplinks.IPv4, Rules: []rpdb.Rule{{Priority: 1, Action: uplinks.Lookup, Table: 77, SuppressLength: uplinks.NoSuppress},
@@ -98,7 +98,7 @@ func TestFindingsAreSortedAndComplete(t *testing.T) {
 	all := Diagnose(s)
 	for _, f := range all {
 		if f.Severity.rank() < last || f.ID == "" || f.Message == "" || f.Remedy == "" || f.Evidence == nil {
-			t.Errorf("out of order, or not whole: %+v", f)
+			t.Errorf("out of order or incomplete: %+v", f)
 		}
 		last = f.Severity.rank()
 	}
@@ -107,7 +107,7 @@ func TestFindingsAreSortedAndComplete(t *testing.T) {
 	}
 }
 
-// Whoever compares what two runs say finds what has changed on the host, and nothing else.
+// Two runs on an unchanged host give equal output.
 func TestFindingsAreInAStableOrder(t *testing.T) {
 	s := Snapshot{Settings: uplinks.DefaultSettings(), Facts: uplinks.Facts{Links: map[string]uplinks.Link{}}}
 	for i := range 20 {
@@ -122,7 +122,7 @@ func TestFindingsAreInAStableOrder(t *testing.T) {
 		count[f.ID]++
 	}
 	if count["same-gateway"] != 10 || count["same-address"] != 10 {
-		t.Fatalf("these prove little: %v", count)
+		t.Fatalf("too few findings to compare: %v", count)
 	}
 	for range 20 {
 		if again := Diagnose(s); !reflect.DeepEqual(again, first) {

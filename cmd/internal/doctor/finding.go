@@ -1,5 +1,5 @@
-// Package doctor names what on a host would break the reply path, and what to do about it. It is pure: package host sees
-// how things are.
+// Package doctor diagnoses a snapshot of a host: it reports what would break the reply path, and a remedy for each. It does
+// no I/O.
 package doctor
 
 import (
@@ -10,36 +10,36 @@ import (
 	"replypath/uplinks/inspect"
 )
 
-// Severity is how much a finding matters.
+// Severity is the severity of a finding.
 type Severity string
 
-// An Error takes replies off their path, a Warning may do so or takes the proof of it away, a Note is good to know.
+// An Error breaks the reply path. A Warning may break it, or prevents its proof. A Note needs no action.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
 	Note    Severity = "note"
 )
 
-// Severities are all, the gravest first.
+// Severities lists all severities, the highest first.
 var Severities = [...]Severity{Error, Warning, Note}
 
-// Finding is one thing on the host.
+// Finding is one problem, or one noteworthy fact, of a host.
 type Finding struct {
-	ID       string   `json:"id"` // the kind of finding: stable words
+	ID       string   `json:"id"` // the kind of finding: a stable identifier
 	Severity Severity `json:"severity"`
 	Message  string   `json:"what"`
-	Evidence []string `json:"evidence"` // lines and values as they were seen
+	Evidence []string `json:"evidence"` // lines and values as read
 	Remedy   string   `json:"remedy"`
 	Fixable  bool     `json:"fixable"` // doctor --fix does it
 }
 
-// Skipped is what could not be looked at.
+// Skipped is a check that could not be made, and why.
 type Skipped struct {
 	Subject string `json:"what"`
 	Reason  string `json:"why"`
 }
 
-// Diagnose is all that there is to say, the gravest first.
+// Diagnose returns all findings, sorted by severity.
 func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
 		s.checkPrerequisites(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRulePriorities(), s.checkTables(),
@@ -57,20 +57,20 @@ func Diagnose(s Snapshot) []Finding {
 
 func (s Severity) rank() int { return slices.Index(Severities[:], s) }
 
-// OnlyNotes reports whether there is nothing above a note.
+// OnlyNotes reports whether there are no errors and no warnings.
 func OnlyNotes(all []Finding) bool {
 	return !slices.ContainsFunc(all, func(f Finding) bool { return f.Severity != Note })
 }
 
-// ownerName names an owner in a sentence.
+// ownerName returns the owner's name for use in a sentence.
 func ownerName(owner string) string {
 	if owner == "" {
-		return "a program that is not known"
+		return "an unknown program"
 	}
 	return owner
 }
 
-// limitEvidence keeps a long list of evidence short.
+// limitEvidence cuts a long list of evidence.
 func limitEvidence(lines []string) []string {
 	const enough = 8
 	if len(lines) <= enough {
@@ -81,7 +81,8 @@ func limitEvidence(lines []string) []string {
 
 func commaList(words []string) string { return strings.Join(words, ", ") }
 
-// checkSettings are what plan and check say, but for what has findings of its own here.
+// checkSettings returns the findings of plan and check, except those about foreign rules and backends, which have checks of
+// their own here.
 func (s Snapshot) checkSettings() (all []Finding) {
 	facts := s.Facts
 	facts.ForeignRules, facts.MixedBackends = nil, false

@@ -9,17 +9,17 @@ import (
 	"replypath/uplinks"
 )
 
-// checkBackends tells that both iptables backends hold rules.
+// checkBackends reports that both iptables backends have rules.
 func (s Snapshot) checkBackends() []Finding {
 	if !s.Facts.MixedBackends {
 		return nil
 	}
 	return []Finding{{ID: "iptables-both", Severity: Warning, Evidence: limitEvidence(s.firstRulePerTool()),
-		Message: fmt.Sprintf("both iptables backends hold rules of other programs; ours go to %s", s.Facts.Tools[uplinks.IPv4].Backend),
-		Remedy:  `move the others to one backend (update-alternatives --config iptables), or choose with backend = "nft" or "legacy"`}}
+		Message: fmt.Sprintf("both iptables backends, nft and legacy, have rules of other programs; replypath uses %s", s.Facts.Tools[uplinks.IPv4].Backend),
+		Remedy:  `move all programs to one backend (update-alternatives --config iptables), or set backend = "nft" or "legacy"`}}
 }
 
-// firstRulePerTool is one rule of each kind of listing.
+// firstRulePerTool returns the first rule that each tool lists.
 func (s Snapshot) firstRulePerTool() (lines []string) {
 	listed := map[string]bool{}
 	for _, f := range s.Firewall {
@@ -31,7 +31,7 @@ func (s Snapshot) firstRulePerTool() (lines []string) {
 	return lines
 }
 
-// firewallRules gives the rules of which this is so.
+// firewallRules returns the text of the rules that match.
 func (s Snapshot) firewallRules(match func(marks.ForeignRule) bool) (lines []string) {
 	for _, f := range s.Firewall {
 		if match(f) {
@@ -47,8 +47,8 @@ func (s Snapshot) checkNotrack() []Finding {
 		return nil
 	}
 	return []Finding{{ID: "notrack", Severity: Warning, Evidence: limitEvidence(lines),
-		Message: "packets go untracked: they have no connection, so no mark, and their forwarded replies leave by main's default",
-		Remedy:  "delete those rules, or limit them to what the host sends to itself: -i lo, -o lo (nft: iifname lo, oifname lo)"}}
+		Message: "firewall rules disable connection tracking (NOTRACK): untracked packets have no mark, and their forwarded replies leave by the default route of table main",
+		Remedy:  "delete those rules, or restrict them to the loopback interface: -i lo, -o lo (nft: iifname lo, oifname lo)"}}
 }
 
 func (s Snapshot) checkFlowOffload() []Finding {
@@ -57,31 +57,31 @@ func (s Snapshot) checkFlowOffload() []Finding {
 		return nil
 	}
 	return []Finding{{ID: "flow-offload", Severity: Note, Evidence: limitEvidence(lines),
-		Message: "established connections may be offloaded: their packets pass by the chains and rules; replies go by their uplink, but are not counted",
-		Remedy:  fmt.Sprintf("nothing; to have them counted, keep connections with a mark out: ct mark & 0x%x == 0 before flow add", uint32(s.Settings.Mask))}}
+		Message: "flow offload is configured: packets of offloaded connections bypass chains and rules; replies still leave by their uplink, but are not counted",
+		Remedy:  fmt.Sprintf("none needed; to count them, offload only unmarked connections: ct mark & 0x%x == 0 before flow add", uint32(s.Settings.Mask))}}
 }
 
-// The shares of the table at which it is nearly full, and at which new connections are about to be refused.
+// The fractions of nf_conntrack_max from which a warning and an error are reported.
 const (
 	conntrackWarnRatio  = 0.80
 	conntrackErrorRatio = 0.95
 )
 
-// checkConntrackSize tells that the table of connections is nearly full: what finds no place is dropped.
+// checkConntrackSize reports that the connection tracking table is nearly full.
 func (s Snapshot) checkConntrackSize() []Finding {
 	if s.ConntrackMax == 0 || float64(s.ConntrackCount) < conntrackWarnRatio*float64(s.ConntrackMax) {
 		return nil
 	}
 	f := Finding{ID: "conntrack-full", Severity: Warning, Evidence: []string{fmt.Sprintf("nf_conntrack_count = %d, nf_conntrack_max = %d", s.ConntrackCount, s.ConntrackMax)},
-		Message: "the table of connections is nearly full; when it is, new connections are dropped",
-		Remedy:  fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d, in the host's first network namespace and in a file of /etc/sysctl.d", 2*s.ConntrackMax)}
+		Message: "the connection tracking table is nearly full; once it is, new connections are dropped",
+		Remedy:  fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d, in the initial network namespace, and in a file in /etc/sysctl.d", 2*s.ConntrackMax)}
 	if float64(s.ConntrackCount) >= conntrackErrorRatio*float64(s.ConntrackMax) {
 		f.Severity = Error
 	}
 	return []Finding{f}
 }
 
-// checkSavedRulesets tells of files that put our chains back as they were saved, or wrongly.
+// checkSavedRulesets reports files that restore replypath's chains as they were when saved, or without their masks.
 func (s Snapshot) checkSavedRulesets() (all []Finding) {
 	for _, r := range s.SavedRulesets {
 		when := "when it is loaded"
@@ -89,30 +89,30 @@ func (s Snapshot) checkSavedRulesets() (all []Finding) {
 			when = "at every boot"
 		}
 		f := Finding{ID: "saved-ruleset", Severity: Note, Evidence: limitEvidence(r.Lines),
-			Message: fmt.Sprintf("%s holds chains of replypath's, which come back %s as they were when they were saved", r.Path, when),
-			Remedy:  "save the firewall without them: replypath flush, save, replypath apply"}
+			Message: fmt.Sprintf("%s contains chains of replypath, which are restored %s as they were when saved", r.Path, when),
+			Remedy:  "save the firewall without them: replypath flush, save the firewall, replypath apply"}
 		if r.ByNFT {
 			f.Severity = Warning
-			f.Message = fmt.Sprintf("%s copies marks without a mask, %s: nft lists CONNMARK rules of iptables so, and loaded again they wipe every mark", r.Path, when)
-			f.Remedy = "take the tables of iptables out of that file (table ip mangle, table ip6 mangle), or those rules"
+			f.Message = fmt.Sprintf("%s contains CONNMARK rules without their mask, as nft lists those of iptables; they overwrite all marks %s", r.Path, when)
+			f.Remedy = "remove the tables of iptables (table ip mangle, table ip6 mangle), or those rules, from the file"
 		}
 		all = append(all, f)
 	}
 	return all
 }
 
-// checkNetworkd tells that systemd-networkd would delete ours.
+// checkNetworkd reports that systemd-networkd would delete replypath's rules and routes.
 func (s Snapshot) checkNetworkd() []Finding {
 	if !s.Networkd.Active || s.Networkd.KeepsForeign {
 		return nil
 	}
-	// A file of that name that says something else is somebody's.
+	// A drop-in with other contents was written by the operator: it is not overwritten.
 	there := slices.ContainsFunc(s.Networkd.Lines, func(line string) bool { return strings.HasPrefix(line, NetworkdDropInPath) })
 	return []Finding{{ID: "networkd-foreign", Severity: Warning, Fixable: !there,
 		Evidence: append([]string{s.Networkd.Evidence}, s.Networkd.Lines...),
-		Message:  "systemd-networkd deletes the rules and routes of others when it starts, and when a link loses its carrier",
-		Remedy:   "tell it not to: ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no under [Network] in " + NetworkdDropInPath}}
+		Message:  "systemd-networkd deletes the rules and routes of other programs when it starts, and when a link loses its carrier",
+		Remedy:   "set ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no in section [Network] of " + NetworkdDropInPath}}
 }
 
-// NetworkdDropInPath is the file that tells systemd-networkd so.
+// NetworkdDropInPath is the path of the drop-in that makes systemd-networkd keep foreign rules and routes.
 const NetworkdDropInPath = "/etc/systemd/networkd.conf.d/replypath.conf"

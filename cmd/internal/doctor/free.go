@@ -10,18 +10,20 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// freeMaskRemedy proposes a mask that nobody seems to use.
+// freeMaskRemedy proposes a mask whose bits no program on the host is seen to use.
 func (s Snapshot) freeMaskRemedy() string {
 	if free, found := s.freeMask(); found {
-		return fmt.Sprintf("set mask = %#x, which nobody here uses; or %s", uint32(free), ownBitsRemedy)
+		return fmt.Sprintf("set mask = %#x, which is not in use on this host, or %s", uint32(free), ownBitsRemedy)
 	}
-	return "no run of bits is free here: " + ownBitsRemedy
+	return "no contiguous run of mark bits is free on this host: " + ownBitsRemedy
 }
 
-// commonBits are bits of programs that are often added later: kube-proxy, Tailscale or OpenWrt's pbr; and the small numbers that people write by hand.
+// commonBits are the mark bits of kube-proxy, Tailscale and OpenWrt's pbr, which may be installed later, and of small numbers
+// in handwritten rules.
 const commonBits marks.Mask = 0x4000 | 0x8000 | 0xff0000 | 0xff
 
-// freeMask is an unbroken run of bits that nobody uses, wide enough for the uplinks' ids, and if possible as wide as ours.
+// freeMask returns a contiguous run of unused bits, if possible as wide as the current mask, and at least as wide as the
+// uplinks' ids.
 func (s Snapshot) freeMask() (marks.Mask, bool) {
 	var taken marks.Mask
 	for _, u := range slices.Concat(s.ruleUses(), s.firewallUses(), s.flowUses()) {
@@ -46,8 +48,8 @@ func (s Snapshot) freeMask() (marks.Mask, bool) {
 	return 0, false
 }
 
-// freePriority is the first of priorities for all of our rules, with none of others among them, and none before them that takes
-// every packet: the nearest to where they are now.
+// freePriority returns the first priority of the block nearest to the current one that has no foreign rule in it, and none
+// before it that matches all packets.
 func (s Snapshot) freePriority() (best uplinks.Priority, found bool) {
 	const step = 100
 	distance := func(p uplinks.Priority) uint32 {
@@ -61,7 +63,7 @@ func (s Snapshot) freePriority() (best uplinks.Priority, found bool) {
 	return best, found
 }
 
-// mainPriority is that of the kernel's rule for main.
+// mainPriority is the priority of the kernel's rule for table main.
 const mainPriority = 32766
 
 func (s Snapshot) isPriorityFree(first uplinks.Priority) bool {
@@ -77,20 +79,20 @@ func (s Snapshot) isPriorityFree(first uplinks.Priority) bool {
 	return true
 }
 
-// isForeign reports whether the rule is neither ours nor the kernel's first.
+// isForeign reports whether the rule is neither replypath's nor the kernel's for table local.
 func isForeign(r *rpdb.Rule) bool {
 	return r.Protocol != uplinks.Protocol && !(r.Action == uplinks.Lookup && r.Table == uplinks.LocalTable)
 }
 
-// withFreePriority proposes priorities for our rules, behind what can be done instead.
+// withFreePriority appends to a remedy the alternative of moving replypath's rules to free priorities.
 func (s Snapshot) withFreePriority(instead string) string {
 	if p, found := s.freePriority(); found {
-		return fmt.Sprintf("%s, or move ours: set priority = %d", instead, p)
+		return fmt.Sprintf("%s, or set priority = %d to move those of replypath", instead, p)
 	}
 	return instead
 }
 
-// freeTableBase is a table_base behind which nobody is seen to use the tables: no rule looks in them, no route is known in them.
+// freeTableBase returns a table_base whose tables have no routes and no rules of other programs.
 func (s Snapshot) freeTableBase() uplinks.Table {
 	used := map[uplinks.Table]bool{}
 	for _, d := range s.Rules {
@@ -112,7 +114,7 @@ func (s Snapshot) freeTableBase() uplinks.Table {
 	}
 }
 
-// maxTables is how many tables there are behind the base.
+// maxTables returns the number of routing tables that the mask has room for.
 func (s Snapshot) maxTables() uplinks.Table {
 	return uplinks.Table(min(s.Settings.Mask.MaxID(), marks.MaxID))
 }

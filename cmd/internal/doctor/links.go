@@ -17,7 +17,7 @@ const (
 	arpFilter   = "net.ipv4.conf.*.arp_filter"
 )
 
-// checkLinks tells of what uplinks have in common and should not, or should and have not.
+// checkLinks compares the uplinks' links: MTUs, networks, gateways and addresses.
 func (s Snapshot) checkLinks() (all []Finding) {
 	return slices.Concat(s.checkMTUs(), s.checkARPFlux(), s.checkGateways(), s.checkDuplicateAddresses())
 }
@@ -35,11 +35,11 @@ func (s Snapshot) checkMTUs() []Finding {
 		return nil
 	}
 	return []Finding{{ID: "mtu-differs", Severity: Note, Evidence: lines,
-		Message: "uplinks have different MTUs: what is forwarded learns the smaller one only by ICMP",
-		Remedy:  "let ICMP \"fragmentation needed\" and \"packet too big\" pass, or clamp with iptables and with ip6tables: -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}}
+		Message: "uplinks have different MTUs: for forwarded connections path MTU discovery depends on ICMP",
+		Remedy:  "allow ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\", or clamp the MSS with iptables and ip6tables: -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}}
 }
 
-// clampsMSS reports whether the firewall lowers the MSS of the family's connections.
+// clampsMSS reports whether the firewall clamps the MSS of the family's connections.
 func (s Snapshot) clampsMSS(f uplinks.Family) bool {
 	if f == uplinks.IPv6 && !s.Facts.IPv6 {
 		return true
@@ -58,7 +58,7 @@ type linkNetwork struct {
 	prefix netip.Prefix
 }
 
-// checkARPFlux tells of two links in one network that both answer ARP for each other's addresses.
+// checkARPFlux reports pairs of links in one network that answer ARP for each other's addresses.
 func (s Snapshot) checkARPFlux() (all []Finding) {
 	var earlier []linkNetwork
 	var names []string
@@ -98,12 +98,12 @@ func (s Snapshot) arpFluxFinding(a, b linkNetwork) Finding {
 		lines = append(lines, fmt.Sprintf("%s has an address in %s; %s", n.link, n.prefix, s.sysctlLine(by)))
 	}
 	return Finding{ID: "arp-flux", Severity: Warning, Evidence: lines,
-		Message: fmt.Sprintf("%s and %s are in one network, and each answers ARP for the other's address: questions may come in by the wrong one", a.link, b.link),
+		Message: fmt.Sprintf("%s and %s are in one network and answer ARP for each other's addresses: connections may come in by the wrong one", a.link, b.link),
 		Remedy: fmt.Sprintf("sysctl -w %s=1 %s=2 %s=1 %s=2", uplinks.Tunable{Link: a.link, Name: arpIgnore}, uplinks.Tunable{Link: a.link, Name: arpAnnounce},
 			uplinks.Tunable{Link: b.link, Name: arpIgnore}, uplinks.Tunable{Link: b.link, Name: arpAnnounce})}
 }
 
-// checkGateways tells of uplinks whose gateways have one address.
+// checkGateways reports gateways of different uplinks with the same address.
 func (s Snapshot) checkGateways() (all []Finding) {
 	for _, f := range uplinks.Families {
 		of := map[netip.Addr][]string{}
@@ -117,15 +117,15 @@ func (s Snapshot) checkGateways() (all []Finding) {
 			if links := of[gateway]; len(links) > 1 {
 				all = append(all, Finding{ID: "same-gateway", Severity: Note, Evidence: []string{fmt.Sprintf("via %s dev %s", gateway, commaList(links))},
 					Message: fmt.Sprintf("the gateways of %s have the same address", commaList(links)),
-					Remedy:  "nothing when they are different routers; when it is one router on one network, one uplink is enough"})
+					Remedy:  "none needed for different routers; for one router on one network, configure one uplink"})
 			}
 		}
 	}
 	return all
 }
 
-// checkDuplicateAddresses tells of an address that two uplinks have: of its rules the first one wins. Answers have marks, and go by
-// the right one.
+// checkDuplicateAddresses reports an address on two uplinks: of its source rules the first one decides. Replies have a mark and
+// are not affected.
 func (s Snapshot) checkDuplicateAddresses() (all []Finding) {
 	of := map[netip.Addr][]string{}
 	for _, u := range s.presentUplinks() {
@@ -138,8 +138,8 @@ func (s Snapshot) checkDuplicateAddresses() (all []Finding) {
 	for _, ip := range slices.SortedFunc(maps.Keys(of), netip.Addr.Compare) {
 		if links := of[ip]; len(links) > 1 {
 			all = append(all, Finding{ID: "same-address", Severity: Warning, Evidence: []string{fmt.Sprintf("%s on %s", ip, commaList(links))},
-				Message: fmt.Sprintf("%s have the same address: what the host itself begins from it goes by %s alone", commaList(links), links[0]),
-				Remedy:  "give one of the networks other addresses, at its router"})
+				Message: fmt.Sprintf("%s have the same address: connections that the host opens from it leave by %s only", commaList(links), links[0]),
+				Remedy:  "renumber one of the networks, at its router"})
 		}
 	}
 	return all

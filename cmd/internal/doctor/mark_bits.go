@@ -8,21 +8,21 @@ import (
 	"replypath/uplinks"
 )
 
-// markUse is somebody's use of bits of marks.
+// markUse is a use of mark bits by another program.
 type markUse struct {
 	owner      string
 	line       string
 	bits       marks.Mask
 	value      marks.Mark
-	diverts    bool // packets of uplinks meet it, and it sends them elsewhere
+	diverts    bool // it applies to packets with an uplink's mark and reroutes them
 	overwrites bool
 }
 
-// overlapsMask reports whether it uses a bit of ours.
+// overlapsMask reports whether the use includes a bit of replypath's mask.
 func (s Snapshot) overlapsMask(u markUse) bool { return u.bits&s.Settings.Mask != 0 }
 
-// assess is how much a use of our bits matters, and what can be done about it. A mark that is compared whole, and has none
-// of our bits, is only no longer met by packets that have one.
+// assess returns the severity of a conflicting use and a remedy. A rule that compares the whole mark with a value outside
+// the mask only fails to match packets with an uplink's mark.
 func (s Snapshot) assess(u markUse) (Severity, string) {
 	switch {
 	case u.overwrites:
@@ -35,7 +35,7 @@ func (s Snapshot) assess(u markUse) (Severity, string) {
 	return Warning, s.freeMaskRemedy()
 }
 
-// isUplinkMark reports whether an uplink's mark has that value in our bits.
+// isUplinkMark reports whether the value, masked, is the mark of an uplink.
 func (s Snapshot) isUplinkMark(value marks.Mark) bool {
 	return slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool {
 		return s.Settings.Mask.Mark(u.ID) == value&marks.Mark(s.Settings.Mask)
@@ -49,7 +49,7 @@ func (s Snapshot) ruleUses() (all []markUse) {
 			if r.Mask == 0 || r.Protocol == uplinks.Protocol {
 				continue
 			}
-			// Behind ours no packet that has an uplink's mark is left.
+			// Packets with an uplink's mark do not reach rules after replypath's.
 			diverts := r.Priority < s.Settings.Priority && decides(r) && s.isUplinkMark(marks.Mark(r.Mark))
 			all = append(all, markUse{owner: ruleOwner(d, r, s.Names), line: ruleLine(d, r, s.Names), bits: marks.Mask(r.Mask), value: marks.Mark(r.Mark), diverts: diverts})
 		}
@@ -72,12 +72,12 @@ func (s Snapshot) flowUses() (all []markUse) {
 		if ours && s.isApplied() {
 			continue
 		}
-		all = append(all, markUse{owner: s.markOwner(f.Mark), line: fmt.Sprintf("mark %#x on %d, such as %s", f.Mark, f.Count, f.Example), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark), diverts: ours})
+		all = append(all, markUse{owner: s.markOwner(f.Mark), line: fmt.Sprintf("connections with mark %#x: %d, such as %s", f.Mark, f.Count, f.Example), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark), diverts: ours})
 	}
 	return all
 }
 
-// markOwner is who has a rule by which connections get such a mark; empty: nobody who is known.
+// markOwner returns the owner of the rule that sets the mark of connections, or "" if it is unknown.
 func (s Snapshot) markOwner(mark uint32) string {
 	for _, u := range slices.Concat(s.firewallUses(), s.ruleUses()) {
 		if s.overlapsMask(u) && u.owner != "" && uint32(u.value) == mark&uint32(u.bits) && u.value&marks.Mark(s.Settings.Mask) != 0 {
@@ -88,18 +88,18 @@ func (s Snapshot) markOwner(mark uint32) string {
 }
 
 func (s Snapshot) checkRuleMarks() []Finding {
-	return s.markConflicts("mark-bits-rule", "ip rules of %s select by bits of the mask %s", s.ruleUses())
+	return s.markConflicts("mark-bits-rule", "ip rules of %s match bits of replypath's mask %s", s.ruleUses())
 }
 
 func (s Snapshot) checkFirewallMarks() []Finding {
-	return s.markConflicts("mark-bits-firewall", "firewall rules of %s read or write bits of the mask %s", s.firewallUses())
+	return s.markConflicts("mark-bits-firewall", "firewall rules of %s use bits of replypath's mask %s", s.firewallUses())
 }
 
 func (s Snapshot) checkConnectionMarks() []Finding {
-	return s.markConflicts("mark-bits-connections", "connections of %s wear bits of the mask %s that are no uplink's", s.flowUses())
+	return s.markConflicts("mark-bits-connections", "connections of %s have marks in replypath's mask %s that belong to no uplink", s.flowUses())
 }
 
-// markConflicts tells of the uses of our bits, owner by owner.
+// markConflicts returns one finding per owner for the uses that overlap with the mask.
 func (s Snapshot) markConflicts(id, format string, uses []markUse) (all []Finding) {
 	at := map[string]int{}
 	for _, u := range uses {
@@ -121,11 +121,11 @@ func (s Snapshot) markConflicts(id, format string, uses []markUse) (all []Findin
 	for i, f := range all {
 		all[i].Evidence = limitEvidence(f.Evidence)
 		if f.Severity == Error {
-			all[i].Message += ", which takes packets for those of another uplink, or of none"
+			all[i].Message += ": packets are taken for those of another uplink or of none"
 		}
 	}
 	return all
 }
 
-// ownBitsRemedy is the remedy that always helps.
-const ownBitsRemedy = "have that program use bits of its own, and only those (iptables: --set-xmark VALUE/MASK, --restore-mark --nfmask MASK --ctmask MASK)"
+// ownBitsRemedy is the remedy for every conflict of mark bits.
+const ownBitsRemedy = "configure the other program to use other bits, with a mask (iptables: --set-xmark VALUE/MASK, --restore-mark --nfmask MASK --ctmask MASK)"

@@ -9,7 +9,7 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// ruleOwner is who has added the rule; empty: it is not known.
+// ruleOwner returns the program that added the rule, or "" if it is unknown.
 func ruleOwner(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 	if o := d.Owner(r, n); o != rpdb.UnknownOwner {
 		return o
@@ -17,7 +17,7 @@ func ruleOwner(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 	return ""
 }
 
-// ruleLine is the rule as ip-rule(8) prints it.
+// ruleLine returns the rule as ip-rule(8) prints it.
 func ruleLine(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 	ip := "ip rule"
 	if d.Family == uplinks.IPv6 {
@@ -26,12 +26,12 @@ func ruleLine(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 	return fmt.Sprintf("%s %d: %s protocol %s", ip, r.Priority, r.Text(n), n.ProtocolName(r.Protocol))
 }
 
-// firewallRuleText is the rule of a firewall, and where it is.
+// firewallRuleText returns the tool, location and text of a firewall rule.
 func firewallRuleText(f marks.ForeignRule) string {
 	return fmt.Sprintf("%s: %s: %s", f.Tool, f.Location, f.Text)
 }
 
-// firewallOwners are known by the names of their chains and tables, or by what their rules say.
+// firewallOwners maps prefixes of words in chain names, table names and rules to the program that writes them.
 var firewallOwners = []struct{ word, owner string }{
 	{"KUBE-", "kube-proxy"}, {"kube-proxy", "kube-proxy"}, {"cali-", "Calico"}, {"CILIUM_", "Cilium"}, {"FLANNEL-", "flannel"},
 	{"AWS-", "the AWS VPC CNI"}, {"CNI-", "a CNI plugin"}, {"DOCKER", "Docker"}, {"ts-", "Tailscale"}, {"wg-quick", "wg-quick"},
@@ -39,7 +39,7 @@ var firewallOwners = []struct{ word, owner string }{
 	{"firewalld", "firewalld"}, {"NETBIRD", "NetBird"}, {"netbird", "NetBird"}, {"fw4", "OpenWrt's firewall"}, {"strongswan", "strongSwan"},
 }
 
-// firewallOwner is whose rule it seems to be; empty: it is not known.
+// firewallOwner returns the program that probably added the rule, or "" if it is unknown.
 func firewallOwner(f marks.ForeignRule) string {
 	words := append(strings.Fields(f.Location), strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' })...)
 	for _, known := range firewallOwners {
@@ -49,7 +49,7 @@ func firewallOwner(f marks.ForeignRule) string {
 			}
 		}
 	}
-	// The plugin connmark of strongSwan marks by IPsec policy.
+	// The connmark plugin of strongSwan matches by IPsec policy.
 	if strings.Contains(f.Text, "-m policy") && strings.Contains(f.Text, "CONNMARK") {
 		return "strongSwan"
 	}

@@ -2,32 +2,32 @@ package doctor
 
 import "fmt"
 
-// KernelOption is what the kernel must be built with, and for what. One for proofs is not needed for the reply path.
+// KernelOption is a required kernel configuration option and its purpose. One with ProofOnly is only needed for proofs.
 type KernelOption struct {
 	Name, Purpose string
 	ProofOnly     bool
 }
 
-// KernelOptions are all that are needed.
+// KernelOptions lists all required options.
 var KernelOptions = [...]KernelOption{
 	{"CONFIG_IP_MULTIPLE_TABLES", "ip rules", false},
 	{"CONFIG_IPV6_MULTIPLE_TABLES", "ip -6 rules", false},
 	{"CONFIG_NF_CONNTRACK", "connection tracking", false},
-	{"CONFIG_NF_CONNTRACK_MARK", "marks of connections", false},
+	{"CONFIG_NF_CONNTRACK_MARK", "connection marks", false},
 	{"CONFIG_NETFILTER_XT_CONNMARK", "the target CONNMARK and the match connmark", false},
 	{"CONFIG_NETFILTER_XT_MARK", "the match mark", false},
 	{"CONFIG_NETFILTER_XT_MATCH_CONNTRACK", "the match conntrack", false},
 	{"CONFIG_NETFILTER_XT_MATCH_DEVGROUP", "the match devgroup", false},
-	{"CONFIG_BPF_SYSCALL", "questions that show the reply path", true},
-	{"CONFIG_NF_TABLES", "seeing where their answers would leave", true},
+	{"CONFIG_BPF_SYSCALL", "BPF, which injects the packets of proofs", true},
+	{"CONFIG_NF_TABLES", "nftables, which captures the replies of proofs", true},
 }
 
-// checkPrerequisites tells what the kernel and iptables do not have.
+// checkPrerequisites reports missing features of iptables and of the kernel.
 func (s Snapshot) checkPrerequisites() (all []Finding) {
 	for _, t := range s.MissingTools {
 		all = append(all, Finding{ID: "iptables-missing", Severity: Error, Evidence: []string{t.Reason},
-			Message: "the firewall cannot be loaded: " + t.Subject,
-			Remedy:  "install the package iptables, and the kernel's extra modules where a match or target is missing"})
+			Message: "the firewall rules cannot be loaded: " + t.Subject,
+			Remedy:  "install the package iptables, and the kernel's extra modules if a match or target is missing"})
 	}
 	lacks := map[string]bool{}
 	for _, name := range s.MissingOptions {
@@ -38,7 +38,7 @@ func (s Snapshot) checkPrerequisites() (all []Finding) {
 			continue
 		}
 		f := Finding{ID: "kernel-option", Severity: Error, Evidence: []string{o.Name + " is not set"},
-			Message: fmt.Sprintf("the kernel was built without %s", o.Purpose), Remedy: "use a kernel that has it"}
+			Message: fmt.Sprintf("the kernel was built without %s", o.Purpose), Remedy: "use a kernel with that option"}
 		if o.ProofOnly {
 			f.Severity = Note
 		}
@@ -47,12 +47,12 @@ func (s Snapshot) checkPrerequisites() (all []Finding) {
 	return all
 }
 
-// checkProofSupport tells that nothing can be shown.
+// checkProofSupport reports that test packets cannot be injected.
 func (s Snapshot) checkProofSupport() []Finding {
 	if s.ProofError == "" {
 		return nil
 	}
 	return []Finding{{ID: "proof-unavailable", Severity: Note, Evidence: []string{s.ProofError},
-		Message: "the reply path cannot be shown by questions of replypath's own",
-		Remedy:  "use Linux 5.18 or later with BPF and nftables; what is asked of the kernel and seen of live traffic still stands"}}
+		Message: "the reply path cannot be proven with test packets",
+		Remedy:  "use Linux 5.18 or later with BPF and nftables; until then only route look-ups and counters of real replies are checked"}}
 }

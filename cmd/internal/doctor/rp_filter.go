@@ -10,7 +10,7 @@ import (
 
 const rpFilter = "net.ipv4.conf.*.rp_filter"
 
-// Sysctls are those that findings go by.
+// Sysctls returns the sysctls that Diagnose reads, of the links and of "all".
 func Sysctls(f uplinks.Facts) []uplinks.Tunable {
 	names := []string{"all"}
 	for name := range f.Links {
@@ -26,7 +26,7 @@ func Sysctls(f uplinks.Facts) []uplinks.Tunable {
 	return all
 }
 
-// sysctlLine is a sysctl as it was seen, and who sets it.
+// sysctlLine returns the sysctl with its value and the file that sets it.
 func (s Snapshot) sysctlLine(t uplinks.Tunable) string {
 	text := fmt.Sprintf("%s = %s", t, s.Sysctls[t])
 	if file := s.SysctlFiles[t]; file != "" {
@@ -35,7 +35,8 @@ func (s Snapshot) sysctlLine(t uplinks.Tunable) string {
 	return text
 }
 
-// effective is the larger of a link's sysctl and that of all, and the one of the two that it is.
+// effective returns the larger of the sysctl's values for the link and for "all", and which of them it is
+// (Documentation/networking/ip-sysctl.rst).
 func (s Snapshot) effective(link, sysctl string) (value string, by uplinks.Tunable) {
 	own, all := uplinks.Tunable{Link: link, Name: sysctl}, uplinks.Tunable{Link: "all", Name: sysctl}
 	if s.Sysctls[all] > s.Sysctls[own] {
@@ -44,8 +45,8 @@ func (s Snapshot) effective(link, sysctl string) (value string, by uplinks.Tunab
 	return s.Sysctls[own], own
 }
 
-// checkRPFilter tells how the uplinks' questions are checked. Strict is right once ours is applied; before, it refuses
-// what main would not answer by the same link.
+// checkRPFilter reports the reverse path filter of the uplinks. Strict mode is right once the rules are applied; before, it
+// drops packets whose replies table main routes by another link.
 func (s Snapshot) checkRPFilter() (all []Finding) {
 	var strict, other []string
 	for _, u := range s.presentUplinks() {
@@ -60,23 +61,23 @@ func (s Snapshot) checkRPFilter() (all []Finding) {
 	switch {
 	case len(strict) > 0 && !s.isApplied():
 		all = append(all, Finding{ID: "rp-filter", Severity: Warning, Evidence: strict,
-			Message: "the source check is strict, and nothing of replypath is applied: what is asked by an uplink that main does not answer by is refused",
-			Remedy:  "replypath apply; strict is right then"})
+			Message: "rp_filter is strict and replypath is not applied: connections by an uplink without the default route of table main are dropped",
+			Remedy:  "replypath apply; strict mode is right then"})
 	case len(other) > 0:
 		all = append(all, Finding{ID: "rp-filter", Severity: Note, Evidence: other,
-			Message: "the source check of uplinks is not strict: forged addresses of a LAN may come in by them",
+			Message: "rp_filter of uplinks is not strict: packets with forged source addresses of a LAN are accepted",
 			Remedy:  s.strictRemedy()})
 	}
 	if s.RPFilterDrops > 0 {
 		all = append(all, Finding{ID: "rp-filter-refused", Severity: Note, Evidence: []string{fmt.Sprintf("IPReversePathFilter %d", s.RPFilterDrops)},
-			Message: fmt.Sprintf("the source check has refused %d packets since boot", s.RPFilterDrops),
-			Remedy:  "see whether it grows while replies are missing: nstat -z TcpExtIPReversePathFilter; which: sysctl -w net.ipv4.conf.all.log_martians=1"})
+			Message: fmt.Sprintf("rp_filter has dropped %d packets since boot", s.RPFilterDrops),
+			Remedy:  "see whether the counter grows while replies are missing: nstat -z TcpExtIPReversePathFilter; log the packets with: sysctl -w net.ipv4.conf.all.log_martians=1"})
 	}
 	return all
 }
 
-// strictRemedy is how the uplinks' source check becomes strict, which replypath is made for. What all has counts where it is
-// the larger, for every link: it is taken away, as strict there could cut somebody off.
+// strictRemedy returns the command that makes rp_filter strict on the uplinks only. The value for "all" applies to every
+// link with a smaller one: it is set to 0, as strict mode on other links could cut off the operator.
 func (s Snapshot) strictRemedy() string {
 	var set []string
 	if all := (uplinks.Tunable{Link: "all", Name: rpFilter}); s.Sysctls[all] > "1" {
@@ -90,8 +91,7 @@ func (s Snapshot) strictRemedy() string {
 	return "sysctl -w" + strings.Join(set, "")
 }
 
-// checkSrcValidMark tells that the source check of every link goes by marks, of whomever. Putting it back cannot cut anybody
-// off where no link checks.
+// checkSrcValidMark reports that src_valid_mark is set for all links. The fix is safe if no link has rp_filter.
 func (s Snapshot) checkSrcValidMark() []Finding {
 	all := uplinks.Tunable{Link: "all", Name: uplinks.SrcValidMark}
 	if s.Sysctls[all] != "1" {
@@ -102,15 +102,15 @@ func (s Snapshot) checkSrcValidMark() []Finding {
 		checked = checked || s.Sysctls[uplinks.Tunable{Link: name, Name: rpFilter}] != "0"
 	}
 	f := Finding{ID: "src-valid-mark-all", Severity: Warning, Evidence: []string{s.sysctlLine(all)}, Fixable: !checked && s.SysctlFiles[all] == "",
-		Message: "the source check of every link goes by marks, also those of other programs (wg-quick sets this, and old versions of Tailscale)",
-		Remedy:  "set it on the links that need it and not on all: sysctl -w net.ipv4.conf.all.src_valid_mark=0"}
+		Message: "src_valid_mark is set for all links: rp_filter uses the marks of all programs (wg-quick and old versions of Tailscale set this)",
+		Remedy:  "set it only for the links that need it: sysctl -w net.ipv4.conf.all.src_valid_mark=0"}
 	if file := s.SysctlFiles[all]; file != "" {
-		f.Remedy += "; and take it out of " + file
+		f.Remedy += "; and remove it from " + file
 	}
 	return []Finding{f}
 }
 
-// checkFirewallSourceCheck tells of source checks of the firewall that do not see our marks.
+// checkFirewallSourceCheck reports reverse path checks of the firewall that ignore marks.
 func (s Snapshot) checkFirewallSourceCheck() []Finding {
 	var lines []string
 	for _, f := range s.Firewall {
@@ -122,11 +122,11 @@ func (s Snapshot) checkFirewallSourceCheck() []Finding {
 		return nil
 	}
 	return []Finding{{ID: "firewall-source-check", Severity: Error, Evidence: limitEvidence(lines),
-		Message: "the firewall checks sources without our marks: it refuses what is asked by an uplink that main does not answer by",
-		Remedy:  "delete those rules and use sysctl rp_filter=1; or check in mangle behind ours, with --validmark (nft: fib saddr . mark . iif, priority above -150)"}}
+		Message: "the firewall has a reverse path check that ignores marks: connections by an uplink without the default route of table main are dropped",
+		Remedy:  "delete those rules and use sysctl rp_filter=1, or check after replypath's chains in table mangle with --validmark (nft: fib saddr . mark . iif, priority above -150)"}}
 }
 
-// matchesUplink reports whether a rule that is limited to such links, as iptables writes them, holds for an uplink.
+// matchesUplink reports whether an interface match of iptables, which may be empty or end in +, includes an uplink.
 func (s Snapshot) matchesUplink(links string) bool {
 	start, some := strings.CutSuffix(links, "+")
 	return links == "" || slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool {

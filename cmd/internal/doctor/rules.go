@@ -8,7 +8,8 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// checkRulePriorities are rules of others among ours, and those before ours that take every packet.
+// checkRulePriorities reports foreign rules within replypath's block of priorities, and those before it that match all
+// packets.
 func (s Snapshot) checkRulePriorities() (all []Finding) {
 	first, last := s.Settings.Priority, s.Settings.Priority+uplinks.BlockSize-1
 	var among, before []string
@@ -27,31 +28,32 @@ func (s Snapshot) checkRulePriorities() (all []Finding) {
 	}
 	if len(among) > 0 {
 		all = append(all, Finding{ID: "rule-among-ours", Severity: Warning, Evidence: limitEvidence(among),
-			Message: fmt.Sprintf("ip rules of %s have priorities within ours, %d to %d", commaList(unique(amongOwners)), first, last),
+			Message: fmt.Sprintf("ip rules of %s have priorities in the block of replypath, %d to %d", commaList(unique(amongOwners)), first, last),
 			Remedy:  s.withFreePriority(fmt.Sprintf("give those rules priorities above %d", last))})
 	}
 	if len(before) > 0 {
 		all = append(all, Finding{ID: "rule-before-ours", Severity: Error, Evidence: limitEvidence(before),
-			Message: fmt.Sprintf("ip rules of %s are asked before ours and take every packet, replies of uplinks too", commaList(unique(beforeOwners))),
+			Message: fmt.Sprintf("ip rules of %s precede those of replypath and match all packets, including replies", commaList(unique(beforeOwners))),
 			Remedy:  s.withFreePriority(fmt.Sprintf("give those rules priorities above %d", last))})
 	}
 	return all
 }
 
-// catchesAll reports whether the rule decides for the marked packets of every connection. One that only takes specific
-// routes may not.
+// catchesAll reports whether the rule decides for the marked packets of every connection. One with suppress_prefixlength
+// does not.
 func catchesAll(r *rpdb.Rule) bool {
 	anything := !r.From.IsValid() && !r.To.IsValid() && r.In == "" && r.Out == "" && r.TOSMask == 0 && r.FlowLabelMask == 0 && r.Proto == 0 &&
 		r.Sport == rpdb.PortRange{} && r.Dport == rpdb.PortRange{} && r.UIDs == nil && r.Tunnel == 0 && !r.L3mdev && len(r.UnknownAttrs) == 0
 	return anything && (r.Mask == 0) != r.Not && decides(r)
 }
 
-// decides reports whether packets that the rule matches go by it, and do not come back to the next one.
+// decides reports whether a look-up ends at the rule if it matches.
 func decides(r *rpdb.Rule) bool {
 	return r.Action != uplinks.Nop && r.Action != uplinks.Goto && r.SuppressLength == uplinks.NoSuppress
 }
 
-// checkTables are routes of others in the tables of uplinks. Those in one that is in use take replies with them.
+// checkTables reports foreign routes in the uplinks' range of tables. In the table of a configured uplink they are an
+// error: they reroute replies.
 func (s Snapshot) checkTables() []Finding {
 	limit := s.Settings.TableBase + s.maxTables()
 	severity := Warning
@@ -70,8 +72,8 @@ func (s Snapshot) checkTables() []Finding {
 	}
 	slices.Sort(lines)
 	return []Finding{{ID: "table-in-use", Severity: severity, Evidence: limitEvidence(lines),
-		Message: fmt.Sprintf("another program has routes in the tables of uplinks, %d to %d", s.Settings.TableBase+1, limit),
-		Remedy:  fmt.Sprintf("move those routes to other tables, or ours: set table_base = %d", s.freeTableBase())}}
+		Message: fmt.Sprintf("other programs have routes in the tables of uplinks, %d to %d", s.Settings.TableBase+1, limit),
+		Remedy:  fmt.Sprintf("move those routes to other tables, or set table_base = %d", s.freeTableBase())}}
 }
 
 func unique(words []string) []string {

@@ -9,64 +9,64 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// Snapshot is what was seen of a host. What could not be looked at is empty.
+// Snapshot is the state of a host. Fields that could not be read are zero.
 type Snapshot struct {
-	Settings      uplinks.Settings  // without uplinks where there is no configuration
-	ProbeFindings []inspect.Finding // of how the uplinks are watched
+	Settings      uplinks.Settings  // without uplinks if there is no configuration
+	ProbeFindings []inspect.Finding // about the uplinks' probes
 	Facts         uplinks.Facts
 	State         uplinks.State
-	Rules         []*rpdb.Database // of each family, without routes
+	Rules         []*rpdb.Database // one per family, without routes
 	Names         rpdb.Names
 
 	Sysctls       map[uplinks.Tunable]string
-	SysctlFiles   map[uplinks.Tunable]string // the file that sets it at boot
-	RPFilterDrops uint64                     // packets that the source check has refused (IPReversePathFilter)
+	SysctlFiles   map[uplinks.Tunable]string // the file that sets the sysctl at boot
+	RPFilterDrops uint64                     // IPReversePathFilter of /proc/net/netstat
 
-	LinkAttrs map[string]uplinks.LinkAttributes // of links, by their names
+	LinkAttrs map[string]uplinks.LinkAttributes // by link name
 	Sockets   []UDPServer
 
 	Firewall       []marks.ForeignRule
-	MissingTools   []Skipped // what of iptables is missing
+	MissingTools   []Skipped // missing commands and extensions of iptables
 	Flows          []uplinks.MarkedConnections
-	ConntrackCount uint64 // connections
-	ConntrackMax   uint64 // for connections; 0: not known
+	ConntrackCount uint64 // nf_conntrack_count
+	ConntrackMax   uint64 // nf_conntrack_max; 0 if unknown
 
 	SavedRulesets  []SavedRuleset
 	Networkd       Networkd
-	MissingOptions []string // options that the kernel was built without
-	ProofError     string   // why nothing could be shown; empty: it could be, or was not tried
+	MissingOptions []string // names of KernelOptions that the kernel was built without
+	ProofError     string   // why test packets could not be injected; empty if they could, or if this was not tried
 }
 
-// UDPServer is a bound UDP socket, and who has it.
+// UDPServer is a bound UDP socket and its process.
 type UDPServer struct {
 	uplinks.Listener
-	Process      string // empty: none is seen
-	PID          int    // of the process
-	KernelOwned  bool   // no process that can be seen has it, and all can
-	PktInfoKnown bool   // it was seen whether PktInfo
-	PktInfo      bool   // the process is told at which address a question came in
+	Process      string // command name; empty if unknown
+	PID          int    // of Process
+	KernelOwned  bool   // all processes could be read, and none has the socket
+	PktInfoKnown bool   // PktInfo could be read
+	PktInfo      bool   // the socket has IP_PKTINFO or IPV6_RECVPKTINFO: the process knows the destination address of requests
 }
 
-// SavedRuleset is a file of firewall rules that is loaded at boot, or when somebody says so.
+// SavedRuleset is a file of firewall rules that is loaded at boot or on demand.
 type SavedRuleset struct {
 	Path   string
-	Lines  []string // with their numbers, those that would harm
+	Lines  []string // harmful lines, with their numbers
 	AtBoot bool
-	ByNFT  bool // nft(8) loads it; otherwise iptables-restore
+	ByNFT  bool // loaded by nft(8), otherwise by iptables-restore(8)
 }
 
-// Networkd is how systemd-networkd is set up.
+// Networkd is the state and configuration of systemd-networkd.
 type Networkd struct {
-	Active       bool     // it runs, or starts at boot
-	Evidence     string   // how that was seen
-	Lines        []string // ManageForeign... as written, with the files
-	KeepsForeign bool     // it is told to leave the rules and the routes of others alone
+	Active       bool     // running or enabled
+	Evidence     string   // of Active
+	Lines        []string // ManageForeign... lines as written, with their files
+	KeepsForeign bool     // configured to keep foreign rules and routes
 }
 
-// isApplied reports whether rules of ours are in the kernel.
+// isApplied reports whether rules of replypath are in the kernel.
 func (s Snapshot) isApplied() bool { return len(s.State.Rules) > 0 }
 
-// presentUplinks are the uplinks whose links are there.
+// presentUplinks returns the uplinks whose links exist.
 func (s Snapshot) presentUplinks() (all []uplinks.Uplink) {
 	for _, u := range s.Settings.Uplinks {
 		if _, there := s.Facts.Links[u.Link]; there {
@@ -76,7 +76,7 @@ func (s Snapshot) presentUplinks() (all []uplinks.Uplink) {
 	return all
 }
 
-// mainDefaultLink is the link of main's preferred default route; empty: there is none.
+// mainDefaultLink returns the link of the preferred default route of table main, or "".
 func (s Snapshot) mainDefaultLink(f uplinks.Family) (link string) {
 	var best uplinks.NextHop
 	for name, l := range s.Facts.Links {
@@ -90,7 +90,7 @@ func (s Snapshot) mainDefaultLink(f uplinks.Family) (link string) {
 	return link
 }
 
-// nonDefaultUplinks are the present uplinks that main's default route of the family does not lead by, and that have an address.
+// nonDefaultUplinks returns the present uplinks with an address of the family, except the one of mainDefaultLink.
 func (s Snapshot) nonDefaultUplinks(f uplinks.Family) (all []uplinks.Uplink) {
 	main := s.mainDefaultLink(f)
 	return slices.DeleteFunc(s.presentUplinks(), func(u uplinks.Uplink) bool {

@@ -7,7 +7,8 @@ import (
 	"replypath/uplinks"
 )
 
-// serverRemedies are how well-known servers are told to answer from the address that they were asked at.
+// serverRemedies maps the command of well-known servers to the configuration that makes them reply from the address that
+// received the request.
 var serverRemedies = map[string]string{
 	"unbound":    "in unbound.conf: interface-automatic: yes, or an interface: line for each address",
 	"named":      "in named.conf: listen-on and listen-on-v6 with the addresses themselves, and interface-interval above 0",
@@ -26,25 +27,25 @@ var serverRemedies = map[string]string{
 	"turnserver": "in turnserver.conf: listening-ip for each address",
 }
 
-// nonServers are those that ask, or that only listen to what is sent to groups or said without an answer.
+// nonServers are clients, and daemons that only receive multicast or one-way messages.
 var nonServers = []string{"dhclient", "dhcpcd", "udhcpc", "systemd-network", "systemd-resolve", "NetworkManager", "avahi-daemon", "rsyslogd", "syslogd", "odhcp6c"}
 
-// checkUDPServers tells of servers on the wildcard address that do not ask at which address they were asked: the kernel lets them
-// answer from the default uplink's.
+// checkUDPServers reports servers on the wildcard address without IP_PKTINFO: the kernel chooses the source address of their
+// replies, that of the default uplink.
 func (s Snapshot) checkUDPServers() (all []Finding) {
 	families := s.affectedFamilies()
 	if len(families) == 0 {
 		return nil
 	}
 	unknown := Finding{ID: "udp-server-unknown", Severity: Note,
-		Message: "UDP servers listen on the wildcard address, and it could not be seen whether they answer from the address they were asked at",
-		Remedy:  "look again as root (CAP_SYS_PTRACE); or prove it with a service in prove = [...] and replypath verify"}
+		Message: "UDP servers listen on the wildcard address, and it is unknown whether they reply from the address that received the request",
+		Remedy:  "run replypath doctor as root (CAP_SYS_PTRACE), or add the service to prove = [...] and run replypath verify"}
 	for _, server := range s.suspectServers(families) {
 		switch {
 		case server.PktInfoKnown && server.PktInfo:
 		case server.PktInfoKnown:
 			all = append(all, Finding{ID: "udp-server", Severity: Warning, Evidence: []string{server.String()},
-				Message: fmt.Sprintf("%s on UDP port %d answers from the address of %s, wherever it was asked", server.Process, server.Port, s.defaultLinks(families)),
+				Message: fmt.Sprintf("%s on UDP port %d replies from the address of %s, whichever address received the request", server.Process, server.Port, s.defaultLinks(families)),
 				Remedy:  server.remedy(s.uplinkAddresses())})
 		default:
 			unknown.Evidence = append(unknown.Evidence, server.String())
@@ -56,7 +57,7 @@ func (s Snapshot) checkUDPServers() (all []Finding) {
 	return all
 }
 
-// affectedFamilies are the families in which an uplink is not main's default.
+// affectedFamilies returns the families with an uplink other than the default of table main.
 func (s Snapshot) affectedFamilies() (all []uplinks.Family) {
 	for _, f := range uplinks.Families {
 		if len(s.nonDefaultUplinks(f)) > 0 {
@@ -66,7 +67,7 @@ func (s Snapshot) affectedFamilies() (all []uplinks.Family) {
 	return all
 }
 
-// suspectServers are those that may answer wrongly, each process and port once.
+// suspectServers returns the servers that may reply from a wrong address, each process and port once.
 func (s Snapshot) suspectServers(families []uplinks.Family) (all []UDPServer) {
 	for _, server := range s.Sockets {
 		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.servesFamily(f) })
@@ -80,8 +81,8 @@ func (s Snapshot) suspectServers(families []uplinks.Family) (all []UDPServer) {
 	return all
 }
 
-// isShadowed reports whether other sockets are bound to all addresses by which questions come in that the server would
-// answer wrongly: the kernel gives them to those.
+// isShadowed reports whether other sockets are bound to all addresses of non-default uplinks: the kernel delivers requests to
+// the socket with the more specific address.
 func (s Snapshot) isShadowed(v UDPServer, families []uplinks.Family) bool {
 	for _, f := range families {
 		for _, u := range s.nonDefaultUplinks(f) {
@@ -97,12 +98,12 @@ func (s Snapshot) isShadowed(v UDPServer, families []uplinks.Family) bool {
 	return true
 }
 
-// servesFamily reports whether a question in that family to any address of the host reaches it.
+// servesFamily reports whether the socket receives requests of the family to any address of the host.
 func (v UDPServer) servesFamily(f uplinks.Family) bool {
 	return v.Link == 0 && v.Addr.IsUnspecified() && v.Accepts(f.DefaultPrefix().Addr(), 0)
 }
 
-// defaultLinks names where answers would come from.
+// defaultLinks returns the links whose addresses the kernel chooses, for use in a sentence.
 func (s Snapshot) defaultLinks(families []uplinks.Family) string {
 	var links []string
 	for _, f := range families {
@@ -111,12 +112,12 @@ func (s Snapshot) defaultLinks(families []uplinks.Family) string {
 		}
 	}
 	if len(links) == 0 {
-		return "another uplink, if at all"
+		return "another uplink, or not at all"
 	}
 	return commaList(unique(links))
 }
 
-// uplinkAddresses are those that a server should be bound to.
+// uplinkAddresses returns the uplinks' addresses, which servers should bind to.
 func (s Snapshot) uplinkAddresses() (all []string) {
 	for _, u := range s.presentUplinks() {
 		for _, f := range uplinks.Families {
@@ -128,32 +129,33 @@ func (s Snapshot) uplinkAddresses() (all []string) {
 	return all
 }
 
-// String is the socket and its process.
+// String formats the socket and its process.
 func (v UDPServer) String() string {
 	at := fmt.Sprintf("udp %s port %d", v.Addr, v.Port)
 	switch {
 	case v.Process == "":
-		return at + ": no process is seen"
+		return at + ": unknown process"
 	case v.PktInfoKnown && !v.PktInfo:
 		return fmt.Sprintf("%s: %s (process %d), without IP_PKTINFO", at, v.Process, v.PID)
 	}
 	return fmt.Sprintf("%s: %s (process %d)", at, v.Process, v.PID)
 }
 
-// ServerRemedy is how a well-known server is told to answer from the address that it was asked at; empty: it is not known.
+// ServerRemedy returns the configuration that makes a well-known server reply from the address that received the request, or
+// "" if the server is unknown.
 func ServerRemedy(process string) string { return serverRemedies[process] }
 
 func (v UDPServer) remedy(addresses []string) string {
 	if known := ServerRemedy(v.Process); known != "" {
 		return known + " (" + commaList(addresses) + ")"
 	}
-	return fmt.Sprintf("bind it to the addresses themselves (%s), or let it answer from the address it was asked at (IP_PKTINFO)", commaList(addresses))
+	return fmt.Sprintf("bind it to each address (%s), or use IP_PKTINFO to reply from the address that received the request", commaList(addresses))
 }
 
-// tunnelKinds are links for which the kernel itself listens.
+// tunnelKinds are the kinds of links with a UDP socket of the kernel.
 var tunnelKinds = []string{"wireguard", "vxlan", "geneve", "gtp", "bareudp", "l2tpeth", "ovpn"}
 
-// linksOfKind gives the links of these kinds.
+// linksOfKind returns the names of the links of these kinds, sorted.
 func (s Snapshot) linksOfKind(kinds ...string) (links []string) {
 	for name, n := range s.LinkAttrs {
 		if slices.Contains(kinds, n.Kind) {
@@ -164,13 +166,13 @@ func (s Snapshot) linksOfKind(kinds ...string) (links []string) {
 	return links
 }
 
-// isTunnelSocket reports whether the socket is the kernel's own. Where no link needs one, its process is hidden, as from a
-// container.
+// isTunnelSocket reports whether the socket belongs to a tunnel of the kernel. Without a tunnel its process is only hidden, as
+// from inside a container.
 func (s Snapshot) isTunnelSocket(v UDPServer) bool {
 	return v.KernelOwned && len(s.linksOfKind(tunnelKinds...)) > 0
 }
 
-// checkKernelListeners tells of the kernel's own UDP sockets.
+// checkKernelListeners reports UDP sockets of tunnels of the kernel.
 func (s Snapshot) checkKernelListeners() []Finding {
 	var lines []string
 	for _, server := range s.Sockets {
@@ -183,11 +185,11 @@ func (s Snapshot) checkKernelListeners() []Finding {
 		return nil
 	}
 	f := Finding{ID: "kernel-listener", Severity: Note, Evidence: limitEvidence(lines),
-		Message: fmt.Sprintf("the kernel itself listens for tunnels (%s)", commaList(open)),
+		Message: fmt.Sprintf("the kernel listens on the wildcard address for tunnels (%s)", commaList(open)),
 		Remedy:  "give the tunnel a local address: ip link add ... local ADDRESS"}
 	if links := s.linksOfKind("wireguard"); len(links) > 0 {
-		f.ID, f.Message = "wireguard-listener", fmt.Sprintf("the kernel itself listens for WireGuard (%s)", commaList(links))
-		f.Remedy = "nothing: WireGuard answers from the address it was asked at"
+		f.ID, f.Message = "wireguard-listener", fmt.Sprintf("the kernel listens on the wildcard address for WireGuard (%s)", commaList(links))
+		f.Remedy = "none needed: WireGuard replies from the address that received the packet"
 	}
 	return []Finding{f}
 }
