@@ -43,7 +43,7 @@ func TestExplainNamesForeignRules(t *testing.T) {
 		b.Explain(t, 0, []string{to}, "5270 Tailscale from all lookup 52 no route", "9000 wg-quick not from all fwmark 0xca6c/0xffffffff lookup 51820 no route",
 			"9001 unknown from all ipproto tcp dport 443 blackhole no: udp")
 		b.Explain(t, 3, []string{to, "--proto", "tcp", "--dport", "443"}, "> 9001 unknown", "refused", "kernel: agrees: invalid argument", "as the rule 9001 of an unknown owner says")
-		b.Explain(t, 0, []string{to, "--proto", "sctp", "--dport", "443"}, "kernel: cannot be asked: it takes questions about tcp, udp and icmp only")
+		b.Explain(t, 0, []string{to, "--proto", "sctp", "--dport", "443"}, "kernel: cannot be asked: it supports look-ups for tcp, udp and icmp only")
 		b.Explain(t, 0, []string{to}, "no source chosen yet")
 		b.Gateway.Run("ip", ip, "route", "add", "unreachable", to, "table", "52")
 		b.Explain(t, 3, []string{to}, "it is refused: no route to host, as a route of table 52 says, by the rule 5270 of Tailscale")
@@ -57,7 +57,7 @@ func TestExplainAppliesRPFilter(t *testing.T) {
 	b.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "0")
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
 	b.Explain(t, 3, in, "source check: the way back, as of "+defaultRoutedAddr[4]+" from "+own, "kernel: agrees: invalid argument",
-		"it would be dropped by the source check: net.ipv4.conf.eth1.rp_filter=1 (effective), and the way back to "+defaultRoutedAddr[4]+" is by eth0")
+		"it would be dropped by the source check: net.ipv4.conf.eth1.rp_filter=1 (effective), and the route back to "+defaultRoutedAddr[4]+" is by eth0")
 	b.Apply()
 	b.Explain(t, 0, append(in, "--mark", "0x200"), "source check: lets it in (rp_filter=1, effective)", "it is for this host itself")
 	b.Explain(t, 3, []string{own, "--in", "eth1", "--from", own}, "by the source check: "+own+" is an address of this host itself")

@@ -1,5 +1,5 @@
-// Package networkd reads what systemd-networkd knows of DHCP leases, for links whose default route it was told not to
-// install.
+// Package networkd reads the DHCP leases of systemd-networkd, for links on which it is configured not to install the default
+// route.
 package networkd
 
 import (
@@ -12,12 +12,11 @@ import (
 	"replypath/uplinks"
 )
 
-// LeasesDir is where systemd-networkd keeps a file for each lease, named by the link's index. It is the host's: the
-// indices of another network namespace mean other links.
+// LeasesDir is the directory of the lease files of systemd-networkd, named by the index of the link. It belongs to the
+// initial network namespace: in another one the indexes mean other links.
 const LeasesDir = "/run/systemd/netif/leases"
 
-// Read adds the gateways of leases to links that have no IPv4 default route of their own. A lease that cannot be read
-// is none.
+// Read adds the gateways of leases to links without an IPv4 default route. A lease that cannot be read is ignored.
 func Read(dir string, facts *uplinks.Facts) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -49,7 +48,7 @@ func hasIPv4Default(l uplinks.Link) bool {
 	return false
 }
 
-// leaseRouter is the lease's first router (RFC 2132, option 3).
+// leaseRouter returns the first router of the lease (RFC 2132, option 3), or the zero Addr.
 func leaseRouter(path string) netip.Addr {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Counter is one of /proc/net/netstat: "TcpExt", "IPReversePathFilter".
+// Counter returns a counter of /proc/net/netstat, such as "TcpExt", "IPReversePathFilter". known is false when the kernel
+// does not have it.
 func Counter(group, name string) (n uint64, known bool) {
 	text, err := os.ReadFile("/proc/thread-self/net/netstat")
 	if err != nil {
@@ -31,7 +32,7 @@ func Counter(group, name string) (n uint64, known bool) {
 	return 0, false
 }
 
-// Sysctl reads a sysctl by its path below /proc/sys.
+// Sysctl returns a sysctl that is a number, by its path below /proc/sys.
 func Sysctl(path string) (n uint64, known bool) {
 	text, err := os.ReadFile(filepath.Join(sysctlDir, path))
 	if err != nil {
@@ -41,7 +42,7 @@ func Sysctl(path string) (n uint64, known bool) {
 	return n, err == nil
 }
 
-// SysctlPortRange reads a sysctl of two numbers, the first and the last.
+// SysctlPortRange returns a sysctl of two port numbers, the first and the last.
 func SysctlPortRange(path string) (span [2]uint16, known bool) {
 	text, err := os.ReadFile(filepath.Join(sysctlDir, path))
 	words := strings.Fields(string(text))

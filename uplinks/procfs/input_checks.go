@@ -10,8 +10,8 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// ReadInputChecks fills in the effective sysctls by which the kernel judges what comes in. A file that is not there reads as 0,
-// as on a kernel that lacks what it would switch on.
+// ReadInputChecks fills in the effective sysctls by which the kernel checks incoming packets. A missing file reads as 0: the
+// kernel lacks the feature.
 func ReadInputChecks(d *rpdb.Database) {
 	if d.Family == uplinks.IPv6 {
 		readForwarding6(d)
@@ -34,6 +34,7 @@ func ReadInputChecks(d *rpdb.Database) {
 	}
 }
 
+// readForwarding6 fills in whether IPv6 packets are forwarded.
 func readForwarding6(d *rpdb.Database) {
 	d.Forwarding = readInt("ipv6", "all", "forwarding") != 0
 	for name, l := range d.Links {
@@ -42,7 +43,7 @@ func readForwarding6(d *rpdb.Database) {
 	}
 }
 
-// readInt is a link's sysctl; "all" is a link to it.
+// readInt returns the sysctl of a link, or of "all", and 0 when it cannot be read.
 func readInt(family, link, sysctl string) int {
 	text, err := os.ReadFile(filepath.Join(sysctlDir, "net", family, "conf", link, sysctl))
 	if err != nil {

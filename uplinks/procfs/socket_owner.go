@@ -16,8 +16,8 @@ type SocketOwner struct {
 	FD   int
 }
 
-// SocketOwners finds who has which socket open, by the sockets' inodes. Of processes that this one may not look at nothing is
-// found, and whole is false.
+// SocketOwners returns the process that has each socket open, by the inode of the socket. complete is false when the
+// permission to inspect some process is missing.
 func SocketOwners() (owners map[uint32]SocketOwner, complete bool) {
 	owners, complete = map[uint32]SocketOwner{}, true
 	folders, _ := filepath.Glob("/proc/[0-9]*")
@@ -50,9 +50,9 @@ func SocketOwners() (owners map[uint32]SocketOwner, complete bool) {
 	return owners, complete
 }
 
-// ReceivesLocalAddress reports whether the socket's holder is told at which address each question has come in (IP_PKTINFO,
-// IP_RECVORIGDSTADDR), so that it can answer from there. It looks at the socket through a descriptor of its own for a
-// moment (pidfd_getfd(2)), and changes nothing.
+// ReceivesLocalAddress reports whether the socket receives the local address of each datagram (IP_PKTINFO,
+// IP_RECVORIGDSTADDR), so that its owner can reply from there. It duplicates the descriptor for a moment (pidfd_getfd(2)),
+// and changes nothing.
 func (o SocketOwner) ReceivesLocalAddress() (bool, error) {
 	pidfd, err := unix.PidfdOpen(o.PID, 0)
 	if err != nil {
@@ -68,7 +68,7 @@ func (o SocketOwner) ReceivesLocalAddress() (bool, error) {
 		{unix.IPPROTO_IP, unix.IP_PKTINFO}, {unix.IPPROTO_IP, unix.IP_RECVORIGDSTADDR},
 		{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO}, {unix.IPPROTO_IPV6, unix.IPV6_RECVORIGDSTADDR},
 	} {
-		// A socket of the other family does not know the option.
+		// A socket of the other family does not have the option.
 		if on, err := unix.GetsockoptInt(fd, sockopt.level, sockopt.option); err == nil && on != 0 {
 			return true, nil
 		}

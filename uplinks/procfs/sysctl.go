@@ -1,4 +1,4 @@
-// Package procfs carries sysctls between package uplinks and the kernel. It is the only writer of /proc/sys.
+// Package procfs reads sysctls for package uplinks from the kernel, and writes them. It is the only writer of /proc/sys.
 package procfs
 
 import (
@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Both follow the network namespace of the thread that opens them.
+// Both show the network namespace of the thread that opens them.
 const (
 	sysctlDir = "/proc/sys"
 	ifInet6   = "/proc/thread-self/net/if_inet6"
 )
 
-// IPv6 reports whether the kernel speaks it.
+// IPv6 reports whether the kernel supports IPv6.
 func IPv6() bool {
 	_, err := os.Stat(ifInet6)
 	return err == nil
 }
 
-// ReadIPv6 fills in on which links IPv6 is switched off. It needs the facts' links.
+// ReadIPv6 sets for each link in the facts whether IPv6 is disabled on it.
 func ReadIPv6(facts *uplinks.Facts) {
 	for name, l := range facts.Links {
 		value, err := readValue("net/ipv6/conf/" + name + "/disable_ipv6")
@@ -35,8 +35,8 @@ func ReadIPv6(facts *uplinks.Facts) {
 	}
 }
 
-// Read fills in the sysctls that we may set: when the facts are of some shares only, those of their links. It needs the
-// facts' links.
+// Read reads the sysctls that replypath may set into have: of a partial read only those of its links. It needs the links in
+// the facts.
 func Read(facts uplinks.Facts, have *uplinks.State) error {
 	for _, t := range uplinks.Sysctls(facts) {
 		value, err := readValue(t.Path())
@@ -51,7 +51,8 @@ func Read(facts uplinks.Facts, have *uplinks.State) error {
 	return nil
 }
 
-// readValue reads a sysctl. Each round reads two for each link, and os.ReadFile takes three times as long.
+// readValue returns a sysctl by its path below /proc/sys. Each round reads two per link, and os.ReadFile takes three times
+// as long.
 func readValue(path string) (string, error) {
 	var buffer [64]byte
 	file, err := unix.Open(sysctlDir+"/"+path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -66,7 +67,7 @@ func readValue(path string) (string, error) {
 	return strings.TrimSpace(string(buffer[:n])), nil
 }
 
-// Write gives a sysctl a value.
+// Write sets a sysctl.
 func Write(t uplinks.Tunable, value string) error {
 	f, err := os.OpenFile(filepath.Join(sysctlDir, t.Path()), os.O_WRONLY, 0)
 	if err != nil {
@@ -76,7 +77,7 @@ func Write(t uplinks.Tunable, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// Values reads sysctls. Those that the kernel does not have are left out.
+// Values returns sysctls by their names. Those that the kernel does not have are omitted.
 func Values(all []uplinks.Tunable) map[uplinks.Tunable]string {
 	values := make(map[uplinks.Tunable]string, len(all))
 	for _, t := range all {
@@ -87,7 +88,7 @@ func Values(all []uplinks.Tunable) map[uplinks.Tunable]string {
 	return values
 }
 
-// OwnCommand is this process's name, as the kernel tells it to others (proc(5), comm); empty when it cannot be read.
+// OwnCommand returns the command name of this process (proc(5), comm), or "" when it cannot be read.
 func OwnCommand() string {
 	name, err := os.ReadFile("/proc/self/comm")
 	if err != nil {

@@ -8,26 +8,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SysctlReader reads the same sysctls again and again. Their files stay open: to open one and close it takes five times as
-// long as to read it. The zero SysctlReader reads none. It is for several goroutines at once.
+// SysctlReader reads the same sysctls repeatedly. It keeps their files open: opening and closing one takes five times as
+// long as reading it. The zero SysctlReader reads none. Safe for concurrent use.
 type SysctlReader struct {
 	mu    sync.Mutex
 	files []sysctlFile
 }
 
-// sysctlFile is a sysctl that is read.
+// sysctlFile is a sysctl with its open file.
 type sysctlFile struct {
 	path string
-	fd   int // none: it is not open
+	fd   int // file descriptor, or notOpen
 }
 
 const (
 	notOpen = -1
-	// maxOpenFiles files are kept open. A host may have thousands of links, and a process some thousands of files.
+	// maxOpenFiles is the number of files that stay open. A host may have thousands of links, and a process some thousands
+	// of files.
 	maxOpenFiles = 512
 )
 
-// SetPaths has it read these sysctls, by their files below /proc/sys, and no others.
+// SetPaths replaces the sysctls that are read, given by their paths below /proc/sys.
 func (r *SysctlReader) SetPaths(paths []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,7 +41,8 @@ func (r *SysctlReader) SetPaths(paths []string) {
 	}
 }
 
-// WriteValues writes the values in the order in which SetPaths was given them. A sysctl that is not there has none.
+// WriteValues writes the values to w in the order of the paths, each followed by a zero byte. The value of a missing sysctl
+// is empty.
 func (r *SysctlReader) WriteValues(to io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,6 +57,7 @@ func (r *SysctlReader) WriteValues(to io.Writer) {
 // Close closes the files.
 func (r *SysctlReader) Close() { r.SetPaths(nil) }
 
+// closeAll closes the files and forgets the paths.
 func (r *SysctlReader) closeAll() {
 	for i := range r.files {
 		r.files[i].close()
@@ -62,8 +65,8 @@ func (r *SysctlReader) closeAll() {
 	r.files = nil
 }
 
-// read gives how many bytes the value has. The file of a link that has gone stays open, but cannot be read: there may be
-// another by its name.
+// read reads the value and returns its length in bytes. The open file of a link that is deleted can no longer be read:
+// another link may have its name.
 func (f *sysctlFile) read(buffer []byte, keep bool) int {
 	if f.fd != notOpen {
 		if n, err := unix.Pread(f.fd, buffer, 0); err == nil {

@@ -15,11 +15,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A sentry hears of a value that changes, of a link that goes, and of another that comes by its name. Beyond the files
-// that it keeps open it does so too.
+// The reader reports a value that changes, a link that is deleted, and another link with the same name, also for files
+// beyond those that it keeps open.
 func TestSysctlReaderReportsEachChange(t *testing.T) {
 	for _, count := range []int{0, 512} {
-		t.Run(fmt.Sprintf("behind %d others", count), func(t *testing.T) {
+		t.Run(fmt.Sprintf("after %d others", count), func(t *testing.T) {
 			var paths []string
 			for range count {
 				paths = append(paths, "net/ipv4/conf/lo/src_valid_mark")
@@ -41,7 +41,7 @@ func checkReader(t *testing.T, h *world.Host, paths []string) {
 		s.WriteValues(&got)
 		want := fmt.Sprintf("%s\x00%s\x00", link, all)
 		if got := got.Bytes(); !bytes.HasSuffix(got, []byte("\x00"+want)) && string(got) != want {
-			t.Errorf("it tells %q, want %q at the end", got, want)
+			t.Errorf("got %q, want %q at the end", got, want)
 		}
 	}
 	expect("", "0\n")
@@ -59,6 +59,6 @@ func checkReader(t *testing.T, h *world.Host, paths []string) {
 	s.SetPaths(paths[len(paths)-1:])
 	var got bytes.Buffer
 	if s.WriteValues(&got); got.String() != "0\n\x00" {
-		t.Errorf("of one alone it tells %q", got.String())
+		t.Errorf("of a single sysctl: got %q", got.String())
 	}
 }

@@ -7,26 +7,26 @@ import (
 	"replypath/uplinks"
 )
 
-// Database is the rules and routes of one family, in the kernel's order.
+// Database is the rules and routes of one family, in the order of the kernel.
 type Database struct {
 	Family uplinks.Family
 	Rules  []Rule
 	Tables map[uplinks.Table][]Route
 	Links  map[string]Link
-	// Forwarding says that the host is an IPv6 router: it then does not prefer gateways that answer.
+	// Forwarding reports that the host is an IPv6 router: it then does not prefer reachable gateways.
 	Forwarding bool
 }
 
-// Link is what look-ups and the source check know of a link.
+// Link has the properties of a link that look-ups and the source check depend on.
 type Link struct {
 	Index    int
 	Group    uplinks.Group
-	VRF      string        // the l3mdev that it belongs to
-	VRFTable uplinks.Table // of the l3mdev
+	VRF      string        // the VRF that it belongs to; a VRF belongs to itself
+	VRFTable uplinks.Table // the table of the VRF
 	Checks   InputChecks
 }
 
-// LinkNames are the links' names by their index.
+// LinkNames returns the names of the links by index.
 func (d *Database) LinkNames() map[int]string {
 	names := make(map[int]string, len(d.Links))
 	for name, l := range d.Links {
@@ -35,7 +35,7 @@ func (d *Database) LinkNames() map[int]string {
 	return names
 }
 
-// findRoute is what a table says of the packet.
+// findRoute returns the route that the table selects for the packet, or nil.
 func (d *Database) findRoute(t uplinks.Table, p Packet) *Route {
 	if d.Family == uplinks.IPv6 {
 		return d.findRoute6(t, p)
@@ -43,8 +43,8 @@ func (d *Database) findRoute(t uplinks.Table, p Packet) *Route {
 	return d.findRoute4(t, p)
 }
 
-// matchingRoutes are the routes of a table that hold the packet's destination and source, the most specific first, and equals
-// in the kernel's order.
+// matchingRoutes returns the routes of a table that match the destination and source of the packet, the most specific first,
+// and equally specific ones in the order of the kernel.
 func (d *Database) matchingRoutes(t uplinks.Table, p Packet) (matching []*Route) {
 	all := d.Tables[t]
 	for i := range all {
@@ -58,7 +58,7 @@ func (d *Database) matchingRoutes(t uplinks.Table, p Packet) (matching []*Route)
 	return matching
 }
 
-// sourceLength is the length of the source that a route is for.
+// sourceLength returns the prefix length of the source for which the route is.
 func sourceLength(r *Route) int {
 	if r.From.IsValid() {
 		return r.From.Bits()
@@ -66,7 +66,7 @@ func sourceLength(r *Route) int {
 	return 0
 }
 
-// legacyTOS are the bits of the type of service that IPv4 compares (INET_DSCP_LEGACY_TOS_MASK).
+// legacyTOS has the bits of the type of service that IPv4 compares (INET_DSCP_LEGACY_TOS_MASK).
 const legacyTOS = 0x1c
 
 // findRoute4 is fib_table_lookup.

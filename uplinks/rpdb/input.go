@@ -8,8 +8,8 @@ import (
 	"replypath/uplinks"
 )
 
-// InputChecks is what the kernel asks of packets that come in by a link: the effective values of its sysctls. All but the first
-// are IPv4's alone.
+// InputChecks has the effective values of the sysctls by which the kernel checks packets that come in by a link. All but
+// Forwarding are for IPv4 only.
 type InputChecks struct {
 	Forwarding    bool
 	RPFilter      int  // the larger of all and the link's
@@ -20,9 +20,9 @@ type InputChecks struct {
 	Addressed     bool // the link has an IPv4 address
 }
 
-// lookUpInput judges a packet that came in by p.In (ip_route_input_slow; IPv6 has no source check).
+// lookUpInput looks up a packet that came in by p.In (ip_route_input_slow).
 func (d *Database) lookUpInput(p Packet) Result {
-	p.UID = 0 // what comes in belongs to the namespace
+	p.UID = 0 // incoming packets belong to root of the namespace
 	if d.Family == uplinks.IPv6 {
 		return d.lookUpInput6(p)
 	}
@@ -45,14 +45,15 @@ func (d *Database) lookUpInput(p Packet) Result {
 	case !forwarding:
 		r.Error, r.DropReason = syscall.EHOSTUNREACH, fmt.Sprintf("by net.ipv4.conf.%s.forwarding=0", p.In)
 	case r.Route.Type != uplinks.Unicast:
-		r.Error, r.DropReason = syscall.EINVAL, "as its destination is no unicast address"
+		r.Error, r.DropReason = syscall.EINVAL, "because its destination is not a unicast address"
 	default:
 		d.checkSourceOfHops(&r, p)
 	}
 	return r
 }
 
-// lookUpInput6 knows that IPv6 asks for the route first, and drops what it may not forward then (ip6_forward).
+// lookUpInput6 is lookUpInput for IPv6, which has no source check, and drops what it may not forward after the look-up
+// (ip6_forward).
 func (d *Database) lookUpInput6(p Packet) (r Result) {
 	r.Steps, r.Answer = d.Walk(p)
 	if r.Error == 0 && r.Route.Type == uplinks.Unicast && !d.Links[p.In].Checks.Forwarding {
@@ -61,26 +62,26 @@ func (d *Database) lookUpInput6(p Packet) (r Result) {
 	return r
 }
 
-// martianReason tells what no packet from a wire may carry.
+// martianReason returns why no packet from a link may have these addresses, or "".
 func martianReason(p Packet, c InputChecks) string {
 	from := p.source().As4()
 	switch {
 	case p.source() == limitedBroadcast, p.source().IsMulticast():
-		return fmt.Sprintf("as a martian: %s is no address of a sender", p.source())
+		return fmt.Sprintf("as a martian: %s is not a valid source address", p.source())
 	case from[0] == 0 && p.To != limitedBroadcast:
-		return fmt.Sprintf("as a martian: %s is no address of a sender", p.source())
+		return fmt.Sprintf("as a martian: %s is not a valid source address", p.source())
 	case p.To.As4()[0] == 0:
-		return fmt.Sprintf("as a martian: %s is no address to send to", p.To)
+		return fmt.Sprintf("as a martian: %s is not a valid destination address", p.To)
 	case from[0] == 127 && !c.RouteLocalnet:
-		return fmt.Sprintf("as a martian: %s must not come from a wire (route_localnet)", p.source())
+		return fmt.Sprintf("as a martian: %s must not arrive by a link (route_localnet)", p.source())
 	case p.To.As4()[0] == 127 && !c.RouteLocalnet:
-		return fmt.Sprintf("as a martian: %s must not come from a wire (route_localnet)", p.To)
+		return fmt.Sprintf("as a martian: %s must not arrive by a link (route_localnet)", p.To)
 	}
 	return ""
 }
 
-// checkSourceOfHops makes the source check for the first hop, and sees whether it would end otherwise for another: rules may
-// look at the link that the packet leaves by, which is where an answer comes in.
+// checkSourceOfHops makes the source check for the first next hop, and notes whether another one would have another result:
+// rules can match the link by which the packet leaves, which is where a reply comes in.
 func (d *Database) checkSourceOfHops(a *Result, p Packet) {
 	before := *a
 	d.checkSource(a, p, a.Route.Hops[0].Link)
@@ -91,8 +92,8 @@ func (d *Database) checkSourceOfHops(a *Result, p Packet) {
 	}
 }
 
-// checkSource is __fib_validate_source: it looks the way back up and sees whether it is by the link of ingress. The
-// route for the packet leads out by the link out.
+// checkSource is __fib_validate_source: it looks up the reverse route and compares its link with the ingress link. The route
+// for the packet leaves by the link out.
 func (d *Database) checkSource(a *Result, p Packet, out string) {
 	c := d.Links[p.In].Checks
 	if c.RPFilter == 0 && c.AcceptLocal && (out != p.In || !c.SendRedirects) {
@@ -110,7 +111,7 @@ func (d *Database) checkSource(a *Result, p Packet, out string) {
 	switch {
 	case answer.Error != 0:
 		if c.RPFilter != 0 {
-			d.dropByRPFilter(a, p, fmt.Sprintf("there is no way back to %s", reverse.To))
+			d.dropByRPFilter(a, p, fmt.Sprintf("there is no route back to %s", reverse.To))
 		}
 	case answer.Route.Type != uplinks.Unicast && (answer.Route.Type != Local || !c.AcceptLocal):
 		a.Answer, a.DropReason = Answer{Error: syscall.EINVAL}, fmt.Sprintf("by the source check: %s is an address of this host itself", reverse.To)
@@ -118,10 +119,11 @@ func (d *Database) checkSource(a *Result, p Packet, out string) {
 	case !c.Addressed && c.RPFilter != 0:
 		d.dropByRPFilter(a, p, p.In+" has no IPv4 address")
 	case c.Addressed && c.RPFilter == 1:
-		d.dropByRPFilter(a, p, fmt.Sprintf("the way back to %s is by %s", reverse.To, answer.Route.Hops[0].Link))
+		d.dropByRPFilter(a, p, fmt.Sprintf("the route back to %s is by %s", reverse.To, answer.Route.Hops[0].Link))
 	}
 }
 
+// dropByRPFilter marks the packet as dropped by rp_filter (EXDEV).
 func (d *Database) dropByRPFilter(a *Result, p Packet, why string) {
 	a.Answer = Answer{Error: syscall.EXDEV}
 	a.DropReason = fmt.Sprintf("by the source check: net.ipv4.conf.%s.rp_filter=%d (effective), and %s", p.In, d.Links[p.In].Checks.RPFilter, why)

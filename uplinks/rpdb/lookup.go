@@ -9,20 +9,21 @@ import (
 	"replypath/uplinks"
 )
 
-// Result is the whole of what the kernel does with a packet, as far as routing goes.
+// Result is everything that routing does with a packet.
 type Result struct {
-	Steps []Step // of the look-up of its destination
+	Steps []Step // of the look-up of the destination
 	Answer
-	DropReason string // why the packet is dropped although there may be a route, in words; empty: it is not
-	// ByHash says that another judgement is possible: a route has several hops, and the packet's hash chooses.
+	DropReason string // why the packet is dropped although it may have a route; empty: it is not dropped
+	// ByHash reports that another result is possible: a route has several next hops, and the hash of the packet chooses.
 	ByHash bool
-	OnLink bool // no route at all, so IPv4 takes the destination for a neighbour on the link that the socket is bound to
-	// Back is the look-up of the source of what came in, when the source check makes one: as for the packet ReversePacket.
+	OnLink bool // no route, so IPv4 takes the destination for a neighbour on the link to which the socket is bound
+	// Reverse has the steps of the source check, the look-up of the source of an incoming packet, if there is one.
+	// ReversePacket is the packet of that look-up.
 	Reverse       []Step
 	ReversePacket Packet
 }
 
-// LookUp judges a packet.
+// LookUp simulates the routing of the packet.
 func (d *Database) LookUp(p Packet) Result {
 	r := Result{}
 	if p.In != "" {
@@ -36,16 +37,16 @@ func (d *Database) LookUp(p Packet) Result {
 	return r
 }
 
-// UnsupportedQuery says why the kernel takes no question about the packet; empty: it does.
+// UnsupportedQuery returns why the kernel supports no look-up of the packet (RTM_GETROUTE), or "" when it does.
 func (d *Database) UnsupportedQuery(p Packet) string {
 	byProtocol := slices.ContainsFunc(d.Rules, func(r Rule) bool { return r.selectsTransport() })
 	switch {
 	case p.To.IsMulticast() && (d.Family == uplinks.IPv4 || p.In != ""), p.To == limitedBroadcast:
-		return "it does not decide about multicast and broadcast by routes alone"
+		return "multicast and broadcast do not depend on routes alone"
 	case d.Family == uplinks.IPv4 && p.In == "" && p.From.IsValid() && !d.isLocal(p.From):
-		return fmt.Sprintf("%s is no address of this host (for what is forwarded, say by which link it comes in: --in)", p.From)
+		return fmt.Sprintf("%s is not an address of this host (for a forwarded packet give the incoming link: --in)", p.From)
 	case byProtocol && !hasQueryProtocol(p):
-		return "it takes questions about tcp, udp and icmp only, and a rule looks at protocols or ports"
+		return "it supports look-ups for tcp, udp and icmp only, and a rule matches protocols or ports"
 	}
 	return ""
 }
@@ -53,7 +54,7 @@ func (d *Database) UnsupportedQuery(p Packet) string {
 // limitedBroadcast is the limited broadcast address (RFC 919).
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// hasQueryProtocol are the protocols of which the kernel takes questions.
+// hasQueryProtocol reports whether the kernel supports look-ups for the protocol of the packet.
 func hasQueryProtocol(p Packet) bool {
 	icmp := uint8(ICMP)
 	if p.Family == uplinks.IPv6 {
@@ -62,8 +63,8 @@ func hasQueryProtocol(p Packet) bool {
 	return p.Proto == TCP || p.Proto == UDP || p.Proto == icmp
 }
 
-// Query is the packet as the kernel is asked about it: one of a protocol that it takes no questions of is asked as
-// UDP, which is right as long as no rule looks at protocols (UnsupportedQuery).
+// Query returns the packet for a look-up in the kernel. It replaces an unsupported protocol by UDP, which makes no
+// difference as long as no rule matches protocols (UnsupportedQuery).
 func (p Packet) Query() Packet {
 	if !hasQueryProtocol(p) {
 		p.Proto, p.Sport, p.Dport = UDP, 0, 0
@@ -74,28 +75,29 @@ func (p Packet) Query() Packet {
 	return p
 }
 
+// isLocal reports whether the address belongs to this host.
 func (d *Database) isLocal(a netip.Addr) bool {
 	r := d.findRoute(uplinks.LocalTable, Packet{Family: d.Family, To: a})
 	return r != nil && r.Type == Local
 }
 
-// Difference says how the kernel's answer, the route as it stands in its table, differs from the judgement; empty: they
-// agree.
+// Difference returns how the answer of the kernel, the route as it stands in its table, differs from the result, or "" when
+// they agree.
 func (r Result) Difference(kernel Answer) string {
 	want := r.Error
 	switch {
 	case r.OnLink:
-		want = syscall.EHOSTUNREACH // it has no route to show
+		want = syscall.EHOSTUNREACH // the kernel has no route to report
 	case r.DropReason != "" && want == syscall.EXDEV && kernel.Error == syscall.EINVAL:
-		return "" // what newer kernels say of the source check
+		return "" // the error of newer kernels for the source check
 	}
 	switch {
 	case want != kernel.Error:
-		return fmt.Sprintf("the kernel says %q, the walk %q", errorText(kernel.Error), errorText(want))
+		return fmt.Sprintf("the kernel returns %q, the simulation %q", errorText(kernel.Error), errorText(want))
 	case want == 0 && r.Route.sharesNexthop(kernel.Route):
 		return ""
 	case want == 0 && !r.Route.equal(kernel.Route):
-		return fmt.Sprintf("the kernel takes %s from table %s", kernel.Route, kernel.Route.Table)
+		return fmt.Sprintf("the kernel selects %s from table %s", kernel.Route, kernel.Route.Table)
 	}
 	return ""
 }
@@ -107,18 +109,18 @@ func errorText(e syscall.Errno) string {
 	return e.Error()
 }
 
-// sharesNexthop reports whether both are IPv6 routes by nexthop objects: what the kernel keeps for the next packet hangs on the
-// object's hop, and so it may show another route by that hop, which was used before.
+// sharesNexthop reports whether both are IPv6 routes by nexthop objects. The kernel caches results with the next hop of the
+// object, and may therefore report another route that uses it.
 func (r *Route) sharesNexthop(o *Route) bool {
 	return r.Nexthop != 0 && o.Nexthop != 0 && r.Dst.Addr().Is6()
 }
 
-// equal reports whether two routes are one. IPv6 lists the hops from the one on that it would take.
+// equal reports whether two routes are the same. IPv6 lists the next hops starting with the one that it would take.
 func (r *Route) equal(o *Route) bool {
 	if r.Table != o.Table || r.Type != o.Type || r.Dst != o.Dst || r.Metric != o.Metric || r.TOS != o.TOS || r.Nexthop != o.Nexthop {
 		return false
 	}
-	if r.Nexthop != 0 { // of which the kernel may tell the number alone
+	if r.Nexthop != 0 { // the kernel may report only the ID
 		return true
 	}
 	return len(r.Hops) == len(o.Hops) && !slices.ContainsFunc(r.Hops, func(a Hop) bool {

@@ -7,15 +7,15 @@ import (
 	"replypath/uplinks"
 )
 
-// selector6 is how an IPv6 look-up picks among the routes for one destination.
+// selector6 has the criteria by which an IPv6 look-up selects among the routes to one destination.
 type selector6 struct {
-	preferred string // preferred: the link bound to, or by which the packet came in
-	strict    bool   // no other link will do
-	reachable bool   // no gateway that does not answer
+	preferred string // the link to which the socket is bound, or by which the packet came in
+	strict    bool   // no other link is acceptable
+	reachable bool   // only gateways that answer neighbour discovery
 }
 
-// findRoute6 is fib6_table_lookup: a host that is no router looks for gateways that answer first, even if they are of a less
-// specific route.
+// findRoute6 is fib6_table_lookup: a host that is no router first looks for reachable gateways, even of a less specific
+// route.
 func (d *Database) findRoute6(t uplinks.Table, p Packet) *Route {
 	s := selector6{preferred: p.Out, strict: needsStrict(p.To) || p.Out != "" && !p.From.IsValid(), reachable: !d.Forwarding}
 	if p.In != "" {
@@ -32,9 +32,9 @@ func (d *Database) findRoute6(t uplinks.Table, p Packet) *Route {
 	return firstSelected(routes, s)
 }
 
-// candidates6 leaves out destinations that have routes for certain sources only where none of these is the packet's. The
-// kernel passes such a destination over as long as it has found no other, its routes for all sources too
-// (fib6_node_lookup_1); default is where it looks in the end.
+// candidates6 returns the matching routes without those to a destination that has source-specific routes, none of which
+// matches the packet. The kernel skips such a destination, including its routes for all sources, as long as it has found no
+// other (fib6_node_lookup_1); the default route it considers in the end.
 func (d *Database) candidates6(t uplinks.Table, p Packet) []*Route {
 	routes := d.matchingRoutes(t, p)
 	for len(routes) > 0 && routes[0].Dst.Bits() > 0 && !routes[0].From.IsValid() && slices.ContainsFunc(d.Tables[t], func(r Route) bool {
@@ -50,7 +50,7 @@ func needsStrict(a netip.Addr) bool {
 	return a.IsMulticast() || a.IsLinkLocalUnicast() || a.IsLoopback()
 }
 
-// firstSelected goes from destination to destination.
+// firstSelected returns the first selected route, destination by destination.
 func firstSelected(routes []*Route, s selector6) *Route {
 	for len(routes) > 0 {
 		n := 1
@@ -65,8 +65,8 @@ func firstSelected(routes []*Route, s selector6) *Route {
 	return nil
 }
 
-// selectFrom is find_rr_leaf: the best of those with the least metric, and only if none of them will do the best of all the
-// rest, whatever their metrics.
+// selectFrom is find_rr_leaf: the best of the routes with the lowest metric, and only if none of them is acceptable the best
+// of all others, regardless of their metrics.
 func (s selector6) selectFrom(routes []*Route) *Route {
 	n := 1
 	for n < len(routes) && routes[n].Metric == routes[0].Metric {
@@ -78,6 +78,7 @@ func (s selector6) selectFrom(routes []*Route) *Route {
 	return s.best(routes[n:])
 }
 
+// best returns the route with the highest score of a next hop, or nil.
 func (s selector6) best(routes []*Route) (best *Route) {
 	top := -1
 	for _, r := range routes {
@@ -90,7 +91,7 @@ func (s selector6) best(routes []*Route) (best *Route) {
 	return best
 }
 
-// score is rt6_score_route; less than 0 is out of the question.
+// score is rt6_score_route; a negative score excludes the next hop.
 func (s selector6) score(r *Route, h Hop) int {
 	matches := s.preferred == "" || h.Link == s.preferred
 	if h.Dead || s.strict && !matches || s.reachable && h.Via.IsValid() && h.Failed {

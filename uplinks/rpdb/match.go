@@ -2,8 +2,8 @@ package rpdb
 
 import "fmt"
 
-// mismatch names the first selector that the packet does not meet, and what the packet has there; empty when it meets all of
-// them. It does not know "not". The order is the kernel's (fib_rule_match, fib4_rule_match, fib6_rule_match).
+// mismatch returns the first selector that the packet does not match, with the value of the packet, or "" when it matches
+// all of them. It ignores "not". The order is that of the kernel (fib_rule_match, fib4_rule_match, fib6_rule_match).
 func (r *Rule) mismatch(p Packet) string {
 	switch {
 	case r.In != "" && r.In != p.ingress() && (p.VRF == "" || r.In != p.VRF):
@@ -32,6 +32,7 @@ func (r *Rule) mismatch(p Packet) string {
 	return r.transportMismatch(p)
 }
 
+// transportMismatch is mismatch for the selectors that IPv4 and IPv6 evaluate last.
 func (r *Rule) transportMismatch(p Packet) string {
 	switch {
 	case (r.TOS^p.TOS)&r.TOSMask != 0:

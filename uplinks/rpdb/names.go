@@ -6,15 +6,15 @@ import (
 	"replypath/uplinks"
 )
 
-// Names are what tables and protocols are called on a host (rt_tables, rt_protos).
+// Names has the names of tables and protocols on a host (rt_tables, rt_protos).
 type Names struct {
 	Tables    map[uplinks.Table]string
 	Protocols map[uint8]string
-	// Static is the program that writes with the protocol "static" on this host; empty: it is not known.
+	// Static is the program that uses the protocol "static" on this host; empty: unknown.
 	Static string
 }
 
-// TableName is the table's name, or else its number.
+// TableName returns the name of the table, or else its number.
 func (n Names) TableName(t uplinks.Table) string {
 	if name, ok := n.Tables[t]; ok {
 		return name
@@ -30,7 +30,7 @@ func (n Names) TableName(t uplinks.Table) string {
 	return fmt.Sprint(uint32(t))
 }
 
-// ProtocolName is the name of who says to have added a rule or a route, or else the number.
+// ProtocolName returns the name of the routing protocol of a rule or route, or else its number.
 func (n Names) ProtocolName(p uint8) string {
 	if name, ok := n.Protocols[p]; ok {
 		return name
@@ -48,10 +48,10 @@ func (n Names) ProtocolName(p uint8) string {
 	return fmt.Sprint(p)
 }
 
-// The protocols that every kernel knows (rtnetlink(7)).
+// The protocols that every kernel defines (rtnetlink(7), rtm_protocol).
 const (
-	unspec = 0 // what ip(8) gives rules unless it is told otherwise
+	unspec = 0 // the default of ip(8) for rules
 	kernel = 2
-	boot   = 3 // what ip(8) gives routes unless it is told otherwise
+	boot   = 3 // the default of ip(8) for routes
 	static = 4
 )

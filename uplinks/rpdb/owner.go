@@ -6,11 +6,11 @@ import (
 	"replypath/uplinks"
 )
 
-// UnknownOwner is the owner of what nobody is known to add.
+// UnknownOwner is the owner of a rule that no known program adds.
 const UnknownOwner = "unknown"
 
-// Owner tells who has added the rule: by its protocol where that is somebody's own, and else by the numbers that well
-// known programs use.
+// Owner returns the program that added the rule: by its protocol where a program has its own, else by the numbers that
+// well-known programs use.
 func (d *Database) Owner(r *Rule, n Names) string {
 	switch {
 	case r.Protocol == uplinks.Protocol:
@@ -32,7 +32,7 @@ func (d *Database) Owner(r *Rule, n Names) string {
 	return UnknownOwner
 }
 
-// ownerPatterns are known by the numbers in the programs' own sources and manuals.
+// ownerPatterns has the numbers that programs use according to their sources and manuals.
 var ownerPatterns = []struct {
 	owner   string
 	matches func(*Database, *Rule) bool
@@ -64,13 +64,13 @@ var ownerPatterns = []struct {
 	}},
 }
 
-// isWGQuickTunnelRule is the rule that wg-quick(8) adds for all traffic but the tunnel's own.
+// isWGQuickTunnelRule reports whether it is the rule that wg-quick(8) adds for all traffic except the packets of the tunnel.
 func (r *Rule) isWGQuickTunnelRule() bool {
 	return r.Not && r.Mask == 0xffffffff && r.Action == uplinks.Lookup && r.Mark == uint32(r.Table)
 }
 
-// isWGQuickMainRule is the rule that wg-quick(8) adds so that main's specific routes stay. ip(8) gives rules no protocol unless it
-// is told one.
+// isWGQuickMainRule reports whether it is the rule by which wg-quick(8) keeps the specific routes of main in force. It is
+// added by ip(8) without a protocol.
 func (r *Rule) isWGQuickMainRule() bool {
 	return (r.Protocol == boot || r.Protocol == unspec) && r.Action == uplinks.Lookup && r.Table == uplinks.MainTable && r.SuppressLength == 0
 }

@@ -8,25 +8,26 @@ import (
 	"replypath/uplinks"
 )
 
-// Packet is what a look-up can see of a packet.
+// Packet has the properties of a packet that a look-up depends on (struct flowi4, flowi6).
 type Packet struct {
 	Family uplinks.Family
 	From   netip.Addr // not valid: the sender leaves the choice to the kernel
 	To     netip.Addr
-	In     string // the link it came in by; empty for the host's own
-	Out    string // the link that its socket is bound to; empty for none
+	In     string // the link it came in by; empty: sent by this host
+	Out    string // the link to which its socket is bound; empty: none
 	Mark   uint32 // fwmark
 	TOS    uint8  // the whole byte
-	Proto  uint8  // IANA's number
+	Proto  uint8  // IPPROTO_*
 	Sport  uint16
 	Dport  uint16
-	UID    uint32 // the owner of the socket; what comes in counts as root's
-	VRF    string // the l3mdev that In or Out belongs to, empty for none
+	UID    uint32 // the owner of the socket; 0 for incoming packets
+	VRF    string // the VRF that In or Out belongs to; empty: none
 }
 
-// loopback is the link by which the kernel says that the host's own packets come in.
+// loopback is the link that the kernel uses as the incoming link of packets of this host.
 const loopback = "lo"
 
+// ingress returns the link that rules with iif are compared with.
 func (p Packet) ingress() string {
 	if p.In == "" {
 		return loopback
@@ -34,7 +35,7 @@ func (p Packet) ingress() string {
 	return p.In
 }
 
-// source is what rules compare with: before an address is chosen it is the unspecified one.
+// source returns the address that rules are compared with: the unspecified one before the kernel has chosen.
 func (p Packet) source() netip.Addr {
 	if p.From.IsValid() {
 		return p.From
@@ -42,7 +43,7 @@ func (p Packet) source() netip.Addr {
 	return p.Family.DefaultPrefix().Addr()
 }
 
-// String prints the packet as ip-route(8) takes it behind "get".
+// String returns the arguments of "ip route get" for the packet (ip-route(8)).
 func (p Packet) String() string {
 	var w strings.Builder
 	fmt.Fprint(&w, p.To)
@@ -76,7 +77,7 @@ func (p Packet) String() string {
 	return w.String()
 }
 
-// The protocols that have names here (RFC 5237), and those of them that the kernel takes in a question.
+// Protocols with names here (IANA), of which the kernel supports these in look-ups.
 const (
 	ICMP   = 1
 	TCP    = 6
@@ -87,7 +88,7 @@ const (
 var protocolNames = map[uint8]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "ipv6-icmp", 33: "dccp", 47: "gre", 50: "esp",
 	51: "ah", 132: "sctp", 136: "udplite"}
 
-// ProtocolName is the name of a protocol, or else its number.
+// ProtocolName returns the name of the protocol, or else its number.
 func ProtocolName(n uint8) string {
 	if n == 0 {
 		return "no protocol looked at"
@@ -98,7 +99,7 @@ func ProtocolName(n uint8) string {
 	return fmt.Sprint(n)
 }
 
-// ProtocolNumber is the number of a protocol that has a name here.
+// ProtocolNumber returns the number of a protocol by its name here.
 func ProtocolNumber(name string) (uint8, bool) {
 	for n, known := range protocolNames {
 		if known == name {
@@ -108,7 +109,7 @@ func ProtocolNumber(name string) (uint8, bool) {
 	return 0, false
 }
 
-// HasPorts reports whether rules can look at the protocol's ports.
+// HasPorts reports whether rules can match the ports of the protocol.
 func HasPorts(proto uint8) bool {
 	switch proto {
 	case TCP, UDP, 33, 132, 136:

@@ -7,27 +7,27 @@ import (
 	"replypath/uplinks"
 )
 
-// Route is a route of anybody's.
+// Route is a route of any program.
 type Route struct {
 	Table    uplinks.Table
 	Type     uplinks.RouteType
 	Dst      netip.Prefix
-	From     netip.Prefix // only for packets from there; not valid: for all (IPv6)
-	TOS      uint8        // only for packets with it; 0: for all (IPv4)
+	From     netip.Prefix // only for packets with this source; not valid: for all (IPv6)
+	TOS      uint8        // only for packets with this type of service; 0: for all (IPv4)
 	Metric   uint32
 	Protocol uint8
 	Src      netip.Addr // not valid: the kernel chooses
 	Pref     Pref
-	Nexthop  uint32 // the number of a nexthop object; 0: none
-	Hops     []Hop  // several for a multipath route; the kernel hangs refusals of IPv6 on lo
+	Nexthop  uint32 // the ID of a nexthop object; 0: none
+	Hops     []Hop  // several for a multipath route; lo for an unreachable route of IPv6
 }
 
-// Hop is one way that a route offers.
+// Hop is a next hop.
 type Hop struct {
 	Link   string
-	Via    netip.Addr // not valid: directly
+	Via    netip.Addr // not valid: the destination is on the link
 	OnLink bool
-	Dead   bool // the link is down, or has no carrier and the sysctl ignore_routes_with_linkdown
+	Dead   bool // the link is down, or lacks a carrier and has the sysctl ignore_routes_with_linkdown
 	Failed bool // the gateway does not answer neighbour discovery
 	Weight int
 }
@@ -35,10 +35,10 @@ type Hop struct {
 // Pref is the preference of an IPv6 router (RFC 4191).
 type Pref uint8
 
-// score is how much the kernel makes of it.
+// score returns the weight that the kernel gives the preference.
 func (p Pref) score() int { return int(p^2) << 2 }
 
-// The types of routes that end a look-up, and others that are named here (rtnetlink(7), rtm_type).
+// Types of routes that package uplinks does not write (rtnetlink(7), rtm_type).
 const (
 	Local          uplinks.RouteType = 2
 	Broadcast      uplinks.RouteType = 3
@@ -49,7 +49,7 @@ const (
 	Throw          uplinks.RouteType = 9
 )
 
-// refusals are the errors of routes that lead nowhere (fib_props, fib6_prop).
+// routeErrors has the errors of routes that lead nowhere (fib_props, fib6_prop).
 var refusals = map[uplinks.RouteType]syscall.Errno{
 	BlackholeRoute:      syscall.EINVAL,
 	uplinks.Unreachable: syscall.EHOSTUNREACH,

@@ -10,7 +10,7 @@ import (
 var typeNames = map[uplinks.RouteType]string{Local: "local", Broadcast: "broadcast", Anycast: "anycast", Multicast: "multicast",
 	BlackholeRoute: "blackhole", uplinks.Unreachable: "unreachable", ProhibitRoute: "prohibit", Throw: "throw"}
 
-// String prints the route as ip-route(8) does, without its table and protocol.
+// String returns the route as ip-route(8) prints it, without table and protocol.
 func (r *Route) String() string {
 	var w []string
 	if r.Type != uplinks.Unicast {
@@ -39,7 +39,7 @@ func (r *Route) String() string {
 	return strings.Join(w, " ")
 }
 
-// Kind is the name of the route's type.
+// Kind returns the name of the type of the route.
 func (r *Route) Kind() string {
 	if r.Type == uplinks.Unicast {
 		return "unicast"
@@ -50,7 +50,7 @@ func (r *Route) Kind() string {
 	return fmt.Sprintf("type %d", r.Type)
 }
 
-// hopsText is where the route leads to.
+// hopsText returns the next hops as ip-route(8) prints them.
 func (r *Route) hopsText() string {
 	var w []string
 	if r.Nexthop != 0 {
@@ -68,7 +68,7 @@ func (r *Route) hopsText() string {
 	return strings.Join(w, " ")
 }
 
-// String prints the hop as ip-route(8) does.
+// String returns the next hop as ip-route(8) prints it.
 func (h Hop) String() string {
 	s := "dev " + h.Link
 	if h.Via.IsValid() {

@@ -8,10 +8,10 @@ import (
 	"replypath/uplinks"
 )
 
-// String prints the rule as ip-rule(8) takes it, without its priority and protocol.
+// String returns the rule as ip-rule(8) prints it, without priority and protocol.
 func (r *Rule) String() string { return r.Text(Names{}) }
 
-// Text is String, with tables by their names.
+// Text is String with tables by their names.
 func (r *Rule) Text(n Names) string {
 	var w []string
 	if r.Not {
@@ -69,7 +69,7 @@ func (r *Rule) actionText(n Names) string {
 	return r.Action.String()
 }
 
-// String prints the ports as ip-rule(8) takes them.
+// String returns the ports as ip-rule(8) prints them.
 func (p PortRange) String() string {
 	switch {
 	case p.Mask != 0 && p.Mask != 0xffff:
@@ -80,7 +80,7 @@ func (p PortRange) String() string {
 	return fmt.Sprintf("%d-%d", p.First, p.Last)
 }
 
-// prefixText is "all" for no prefix, and leaves the length of a single address out.
+// prefixText returns "all" for an invalid prefix, and omits the length of a single address.
 func prefixText(p netip.Prefix) string {
 	switch {
 	case !p.IsValid():

@@ -7,41 +7,43 @@ import (
 	"replypath/uplinks"
 )
 
-// Outcome is what became of the packet at a rule.
+// Outcome is the result of one rule for a packet.
 type Outcome string
 
-// The outcomes. All but the last two send it on to the next rule.
+// With all but Jumped and Decided the look-up continues with the next rule.
 const (
-	NotMatched Outcome = "missed"     // the rule is not for it
-	NoOp       Outcome = "nop"        // nothing
-	Unresolved Outcome = "unresolved" // a goto to where no rule is
-	Empty      Outcome = "empty"      // the table has no route for it
-	Thrown     Outcome = "thrown"     // the table's route says to ask on
-	TooShort   Outcome = "too short"  // suppress_prefixlength did not take the route
-	InGroup    Outcome = "in group"   // suppress_ifgroup did not take the route
-	Jumped     Outcome = "jumped"     // a goto, to Step.Rule.Goto
+	NotMatched Outcome = "missed"     // the rule does not match
+	NoOp       Outcome = "nop"        // the rule does nothing
+	Unresolved Outcome = "unresolved" // a goto to a priority without a rule
+	Empty      Outcome = "empty"      // the table has no route
+	Thrown     Outcome = "thrown"     // the route is of type throw
+	TooShort   Outcome = "too short"  // suppress_prefixlength rejects the route
+	InGroup    Outcome = "in group"   // suppress_ifgroup rejects the route
+	Jumped     Outcome = "jumped"     // a goto to Step.Rule.Goto
 	Decided    Outcome = "decided"    // the look-up ends here
 )
 
-// Step is the packet's visit to one rule.
+// Step is the evaluation of one rule.
 type Step struct {
 	Rule    *Rule
 	Outcome Outcome
-	// Why tells which selector was not met, and what the packet has there. A rule with "not" is for such packets.
+	// Mismatch has the first selector that does not match, with the value of the packet. A rule with "not" matches such
+	// packets.
 	Mismatch string
-	Table    uplinks.Table // that was asked, 0 when none was
-	Route    *Route        // that the table gave
-	// ByHash says that another hop of the route would have made another outcome, and the packet's hash chooses the hop.
+	Table    uplinks.Table // the table that was looked up; 0: none
+	Route    *Route        // the route in that table
+	// ByHash reports that another next hop of the route would lead to another outcome. The hash of the packet chooses the
+	// next hop.
 	ByHash bool
 }
 
-// Answer is how a look-up ends: by a route that leads somewhere, or by an error.
+// Answer is the result of a look-up: a route that leads somewhere, or an error.
 type Answer struct {
 	Route *Route
 	Error syscall.Errno
 }
 
-// Walk is fib_rules_lookup: every rule that the packet visits, and what comes of it.
+// Walk is fib_rules_lookup: it returns the evaluation of each rule, and the result.
 func (d *Database) Walk(p Packet) (steps []Step, a Answer) {
 	p.VRF = d.vrf(p)
 	for at := 0; at < len(d.Rules); at++ {
@@ -57,6 +59,7 @@ func (d *Database) Walk(p Packet) (steps []Step, a Answer) {
 	return steps, Answer{Error: syscall.ENETUNREACH}
 }
 
+// vrf returns the VRF of the packet, or "".
 func (d *Database) vrf(p Packet) string {
 	if v := d.Links[p.Out].VRF; v != "" {
 		return v
@@ -64,11 +67,12 @@ func (d *Database) vrf(p Packet) string {
 	return d.Links[p.In].VRF
 }
 
-// ruleIndex is the first rule of that priority, or -1.
+// ruleIndex returns the index of the first rule with the priority, or -1.
 func (d *Database) ruleIndex(p uplinks.Priority) int {
 	return slices.IndexFunc(d.Rules, func(r Rule) bool { return r.Priority == p })
 }
 
+// evaluate evaluates one rule.
 func (d *Database) evaluate(r *Rule, p Packet) Step {
 	s := Step{Rule: r, Mismatch: r.mismatch(p)}
 	switch {
@@ -88,7 +92,7 @@ func (d *Database) evaluate(r *Rule, p Packet) Step {
 	return s
 }
 
-// lookUpTable looks the packet up in the rule's table.
+// lookUpTable looks the packet up in the table of the rule.
 func (d *Database) lookUpTable(s *Step, p Packet) {
 	s.Table = s.Rule.Table
 	if s.Rule.L3mdev {
@@ -110,8 +114,8 @@ func (d *Database) lookUpTable(s *Step, p Packet) {
 	}
 }
 
-// suppressByGroup looks at the group of the link that the route leads to: IPv4 at that of the first hop, IPv6 at that of
-// the hop that it would take (fib4_rule_suppress, fib6_rule_suppress).
+// suppressByGroup compares the group of the link of the route: in IPv4 that of the first next hop, in IPv6 that of the next
+// hop that would be selected (fib4_rule_suppress, fib6_rule_suppress).
 func (d *Database) suppressByGroup(s *Step) {
 	if s.Rule.SuppressGroup == uplinks.NoSuppress {
 		return
@@ -133,7 +137,7 @@ func (d *Database) suppressByGroup(s *Step) {
 	s.ByHash = in > 0 && in < len(hops)
 }
 
-// answer is what a step that decides says. A rule's own refusals have other errors than those of routes
+// answer returns the result of a step that decides. The refusals of a rule have other errors than those of a route
 // (fib4_rule_action, fib6_rule_action).
 func (s Step) answer() Answer {
 	switch {

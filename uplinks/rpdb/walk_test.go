@@ -12,7 +12,7 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// rule is a look-up in table 100 + its priority, without selectors or suppressors.
+// rule returns a rule that looks up table 100 + its priority, without selectors or suppressors.
 func rule(p uplinks.Priority, change ...func(*rpdb.Rule)) rpdb.Rule {
 	r := rpdb.Rule{Family: uplinks.IPv4, Priority: p, Action: uplinks.Lookup, Table: uplinks.Table(100 + p),
 		SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
@@ -54,7 +54,7 @@ func packet(change ...func(*rpdb.Packet)) rpdb.Packet {
 	return p
 }
 
-// walkText is a walk in few words.
+// walkText returns the steps and the result in short form.
 func walkText(steps []rpdb.Step, a rpdb.Answer) string {
 	var w []string
 	for _, s := range steps {

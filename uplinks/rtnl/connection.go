@@ -46,11 +46,11 @@ func FindConnection(f Flow) (c Connection, err error) {
 	case errors.Is(err, unix.ENOENT):
 		return c, ErrNoConnection
 	case errors.Is(err, unix.EPERM):
-		return c, fmt.Errorf("look a connection up: %w: it needs root: run it with sudo", err)
+		return c, fmt.Errorf("look up the connection: %w: this needs root: use sudo", err)
 	case err != nil:
-		return c, fmt.Errorf("look a connection up: %w", err)
+		return c, fmt.Errorf("look up the connection: %w", err)
 	case len(msgs) == 0 || len(msgs[0]) < nl.SizeofNfgenmsg:
-		return c, fmt.Errorf("look a connection up: the kernel gave %d answers", len(msgs))
+		return c, fmt.Errorf("look up the connection: the kernel sent %d answers", len(msgs))
 	}
 	return parseConnection(msgs[0][nl.SizeofNfgenmsg:]), nil
 }

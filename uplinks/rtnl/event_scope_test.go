@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// event is a message as it is told to all.
+// event returns a message as the kernel sends it to subscribers.
 func event(kind, flags uint16, data string) syscall.NetlinkMessage {
 	return syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: kind, Flags: flags}, Data: []byte(data)}
 }
 
-// The beginnings of events: of link 2, which is up, of an address of it, of a unicast route in main, and of a nexthop object.
+// Messages without attributes: link 2, which is up; an address of it; a unicast route in main; a nexthop object.
 const (
 	linkHeader          = "\x00\x00\x01\x00\x02\x00\x00\x00\x43\x10\x01\x00\x00\x00\x00\x00"
 	addressHeader       = "\x0a\x40\x00\x00\x02\x00\x00\x00"
@@ -26,7 +26,7 @@ const (
 	nexthopIDAttr       = "\x08\x00\x01\x00\x07\x00\x00\x00"
 )
 
-// What cannot be understood may be anywhere.
+// An event that cannot be decoded concerns the whole host.
 func TestMalformedEventHasUnknownScope(t *testing.T) {
 	link2, wholeHost := uplinks.ChangedScope{Link: 2}, uplinks.ChangedScope{}
 	for _, c := range []struct {
@@ -54,7 +54,7 @@ func TestMalformedEventHasUnknownScope(t *testing.T) {
 		{"another of its number", event(rtmNewNexthop, 0, nexthopObjectHeader+nexthopIDAttr), "", wholeHost, uplinks.LinkState{}},
 		{"an object that is cut off", event(rtmNewNexthop, 0, nexthopObjectHeader[:3]), "", wholeHost, uplinks.LinkState{}},
 		{"a neighbour", event(unix.RTM_NEWNEIGH, 0, addressHeader), "", wholeHost, uplinks.LinkState{}},
-		{"what there is no word for", event(4711, 0, ""), "", wholeHost, uplinks.LinkState{}},
+		{"an unknown message", event(4711, 0, ""), "", wholeHost, uplinks.LinkState{}},
 	} {
 		var h Handle
 		h.trackedNexthops.Store(uint32(7), true)
@@ -86,7 +86,7 @@ func FuzzClassifyEvent(f *testing.F) {
 			t.Errorf("%q at %+v", subject, scope)
 		}
 		if state := linkStateOf(m); state.Name != "" && subject != "link" {
-			t.Errorf("%q tells that a link is %+v", subject, state)
+			t.Errorf("%q has the link state %+v", subject, state)
 		}
 	})
 }

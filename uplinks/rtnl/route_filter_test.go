@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of a full routing table the first routes are kept, the first of each link, those for documentation, and all that is not
-// of its kind.
+// Of a full routing table the first routes, the first of each link, those to documentation prefixes, and all other kinds of
+// routes are kept.
 func TestFullRoutingTableIsFiltered(t *testing.T) {
 	filter := newRouteFilter(uplinks.IPv4)
 	via := hop{link: 2, via: netip.MustParseAddr("192.0.2.1")}
@@ -45,7 +45,7 @@ func TestFullRoutingTableIsFiltered(t *testing.T) {
 	}
 }
 
-// What a message says beyond what we write makes a route another one.
+// A route with a property that replypath never writes differs from one without.
 func TestUnwrittenAttributesMakeRoutesDiffer(t *testing.T) {
 	base := rawRoute{family: uplinks.IPv4, routeType: uplinks.Unicast, scope: unix.RT_SCOPE_LINK}
 	if got := base.unwritten(); got != "" {

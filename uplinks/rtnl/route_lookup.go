@@ -34,9 +34,9 @@ func getRoute(d *rpdb.Database, p rpdb.Packet, flags uint32) (a rpdb.Answer, err
 	case errors.As(err, &errno) && !queryErrors[errno]:
 		return rpdb.Answer{Error: errno}, nil
 	case err != nil:
-		return a, fmt.Errorf("ask the kernel for the route to %s: %w", p, err)
+		return a, fmt.Errorf("query the route to %s: %w", p, err)
 	case len(msgs) != 1:
-		return a, fmt.Errorf("ask the kernel for the route to %s: %d answers", p, len(msgs))
+		return a, fmt.Errorf("query the route to %s: %d answers", p, len(msgs))
 	}
 	raw, err := parseRoute(msgs[0], p.Family)
 	r := toPolicyRoute(&raw, d.LinkNames())
