@@ -33,6 +33,7 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 		{"other numbers move everything and leave nothing behind", renumberingLeavesNothing},
 		{"a link that is not there is no error", absentLinkIsNoError},
 		{"a change that fails is taken back", failedChangeIsReverted},
+		{"a change that is interrupted is taken back", interruptedChangeIsReverted},
 	} {
 		t.Run(property.name, func(t *testing.T) {
 			property.check(t, func(t *testing.T) World {

@@ -1,6 +1,7 @@
 package uplinkstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -10,10 +11,8 @@ import (
 
 // failedChangeIsReverted lets the last step of each kind fail, for a first change, for one that moves everything, and for a flush.
 func failedChangeIsReverted(t *testing.T, open func(t *testing.T) World) {
-	moved := Settings()
-	moved.Mask, moved.TableBase, moved.Uplinks = 0xff0000, 9200, oneUplink().Uplinks
 	w := &countingWorld{World: open(t)}
-	for _, to := range []uplinks.Settings{Settings(), moved, {}} {
+	for _, to := range []uplinks.Settings{Settings(), renumbered(), {}} {
 		failing := map[string]string{}
 		for _, s := range mustPreview(t, w, to) {
 			failing[StepKind(s)] = s.String()
@@ -23,6 +22,13 @@ func failedChangeIsReverted(t *testing.T, open func(t *testing.T) World) {
 		}
 		mustSync(t, w, to)
 	}
+}
+
+// renumbered returns settings that move every object of Settings, and drop an uplink.
+func renumbered() uplinks.Settings {
+	s := oneUplink()
+	s.Mask, s.TableBase = 0xff0000, 9200
+	return s
 }
 
 // StepKind tells steps apart by what they do to what.
@@ -60,4 +66,47 @@ func CheckFailedChange(t *testing.T, w World, to uplinks.Settings, step string) 
 	}
 	mustEqual(t, "what is there without "+step, before, dumpState(t, w))
 	mustEqual(t, "what others have without "+step, others, w.DumpForeign(t))
+}
+
+// interruptedChangeIsReverted cancels a first change, one that moves everything, and a flush, each after their first
+// step, in the middle, and before their last step.
+func interruptedChangeIsReverted(t *testing.T, open func(t *testing.T) World) {
+	w := open(t)
+	for _, to := range []uplinks.Settings{Settings(), renumbered(), {}} {
+		steps := len(mustPreview(t, w, to))
+		for _, n := range []int{1, steps / 2, steps - 1} {
+			checkInterruptedChange(t, w, to, n)
+		}
+		mustSync(t, w, to)
+	}
+}
+
+// interruptedWorld calls cancel after a number of steps.
+type interruptedWorld struct {
+	World
+	steps  int
+	cancel func()
+}
+
+// Apply applies the step.
+func (w *interruptedWorld) Apply(ctx context.Context, s uplinks.Step) error {
+	err := w.World.Apply(ctx, s)
+	if w.steps--; w.steps == 0 {
+		w.cancel()
+	}
+	return err
+}
+
+// checkInterruptedChange cancels a change after n steps, and checks that the world is as before.
+func checkInterruptedChange(t *testing.T, w World, to uplinks.Settings, n int) {
+	t.Helper()
+	before, foreign := dumpState(t, w), w.DumpForeign(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done, _, err := uplinks.Change(ctx, &interruptedWorld{World: w, steps: n, cancel: cancel}, to)
+	if !errors.Is(err, context.Canceled) || len(done) > 0 {
+		t.Fatalf("cancelled after %d steps: %v, and these steps are not reverted:\n%s", n, err, done)
+	}
+	mustEqual(t, fmt.Sprintf("replypath's state after a change that was cancelled after %d steps", n), before, dumpState(t, w))
+	mustEqual(t, fmt.Sprintf("foreign state after a change that was cancelled after %d steps", n), foreign, w.DumpForeign(t))
 }
