@@ -35,7 +35,7 @@ func TestBatchedStepsEqualSingleSteps(t *testing.T) {
 		"to nothing":      {uplinkstest.Settings(), uplinks.Settings{}},
 		"everything else": {uplinkstest.Settings(), moved},
 	} {
-		want, have := uplinks.Desired(c.to, facts), uplinks.Desired(c.from, facts)
+		want, have := uplinks.Desired(c.to, facts, nil), uplinks.Desired(c.from, facts, nil)
 		size := len(uplinks.Diff(want, have))
 		for every := range 40 {
 			outcome := func(batched bool) string {

@@ -76,6 +76,14 @@ type GatewayRoute struct {
 	Link    string
 }
 
+// Families returns the families that the kernel has.
+func (f Facts) Families() []Family {
+	if f.IPv6 {
+		return Families[:]
+	}
+	return Families[:1]
+}
+
 // SourceAddr is the address that the host's own packets by this link should carry; invalid when it has none to give.
 func (l Link) SourceAddr(f Family) netip.Addr {
 	var fallback netip.Addr

@@ -82,7 +82,7 @@ func (s Settings) Blocks() []Block {
 			Purpose:       "replies",
 			FirstPriority: s.Priority, LastPriority: s.Priority + BlockSize - 1,
 			FirstTable: s.TableBase + 1, LastTable: s.TableBase + maxUplinkTables,
-			Chains:     []string{marks.Pre, marks.New, marks.Prefix + "N-*", marks.Out, marks.Post, marks.Prefix + "S*"},
+			Chains:     []string{marks.Pre, marks.New, marks.Prefix + "N-*", marks.Prefix + "B*", marks.Out, marks.Post, marks.Prefix + "S*"},
 			PacketBits: s.Mask, ConnBits: s.Mask,
 		},
 		{
@@ -102,8 +102,8 @@ func (s Settings) Blocks() []Block {
 	}
 }
 
-// owns reports whether the block's purpose may make a chain of that name.
-func (b Block) ownsChain(name string) bool {
+// OwnsChain reports whether the block's purpose may make a chain of that name.
+func (b Block) OwnsChain(name string) bool {
 	for _, c := range b.Chains {
 		prefix, pattern := strings.CutSuffix(c, "*")
 		if name == c || pattern && strings.HasPrefix(name, prefix) {

@@ -23,7 +23,7 @@ func TestBlocksAreDisjoint(t *testing.T) {
 				t.Errorf("%s and %s share bits of marks: %+v, %+v", a.Purpose, b.Purpose, a, b)
 			}
 			for _, chain := range b.Chains {
-				if a.ownsChain(chain) {
+				if a.OwnsChain(chain) {
 					t.Errorf("%s and %s share the chain %s", a.Purpose, b.Purpose, chain)
 				}
 			}

@@ -61,7 +61,7 @@ func compareGolden(t *testing.T, file, got string) {
 func TestPlanOfManyUplinksExplainsBucketsOnce(t *testing.T) {
 	for n, want := range map[int]int{1: 0, 3: 0, 4: 1, 255: 1} {
 		s, facts := uplinkstest.ManyUplinks(n, nil)
-		text := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()).String()
+		text := uplinks.Diff(uplinks.Desired(s, facts, nil), uplinks.NewState()).String()
 		if got := strings.Count(text, "\n# "); got != want || !strings.Contains(text, "goto") {
 			t.Errorf("%d uplinks: %d comments, want %d", n, got, want)
 		}

@@ -154,8 +154,8 @@ func TestPlanIsDeterministic(t *testing.T) {
 	s, facts := uplinkstest.ManyUplinks(60, newRand(t))
 	var want string
 	for i := range 100 {
-		plan := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()).String()
-		plan += uplinks.Diff(uplinks.NewState(), uplinks.Desired(s, facts)).String()
+		plan := uplinks.Diff(uplinks.Desired(s, facts, nil), uplinks.NewState()).String()
+		plan += uplinks.Diff(uplinks.NewState(), uplinks.Desired(s, facts, nil)).String()
 		if i > 0 && plan != want {
 			t.Fatal("two plans for the same host differ")
 		}
@@ -165,7 +165,7 @@ func TestPlanIsDeterministic(t *testing.T) {
 
 func TestPlanFromStateToItselfIsEmpty(t *testing.T) {
 	s, facts := uplinkstest.ManyUplinks(60, newRand(t))
-	state := uplinks.Desired(s, facts)
+	state := uplinks.Desired(s, facts, nil)
 	if plan := uplinks.Diff(state, state); len(plan) > 0 {
 		t.Errorf("from a state to itself:\n%s", plan)
 	}
@@ -212,7 +212,7 @@ func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 func BenchmarkPlan255(b *testing.B) {
 	s, facts := uplinkstest.ManyUplinks(255, nil)
 	for b.Loop() {
-		if plan := uplinks.Diff(uplinks.Desired(s, facts), uplinks.NewState()); len(plan) < 255*8 {
+		if plan := uplinks.Diff(uplinks.Desired(s, facts, nil), uplinks.NewState()); len(plan) < 255*8 {
 			b.Fatalf("only %d steps", len(plan))
 		}
 	}

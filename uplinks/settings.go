@@ -61,3 +61,21 @@ func DefaultSettings() Settings {
 		Backend:   marks.Auto,
 	}
 }
+
+// Gateway returns the uplink's gateway in one family.
+func (u Uplink) Gateway(f Family) Gateway {
+	if f == IPv6 {
+		return u.Gateway6
+	}
+	return u.Gateway4
+}
+
+// Manages reports whether replypath routes the uplink's replies in the family. Without a gateway it does not: it could
+// only refuse them.
+func (u Uplink) Manages(f Family) bool { return u.Gateway(f) != Gateway{} }
+
+// Table returns the number of the uplink's routing table.
+func (s Settings) Table(u Uplink) Table { return s.TableBase + Table(u.ID) }
+
+// Mark returns the mark of the uplink's connections and packets.
+func (s Settings) Mark(u Uplink) marks.Mark { return s.Mask.Mark(u.ID) }

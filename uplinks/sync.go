@@ -53,7 +53,7 @@ func observe(ctx context.Context, k Kernel, want desiredFunc) (Observation, erro
 type desiredFunc func(Facts, State) State
 
 // desired is what the settings ask for on whatever host.
-func (s Settings) desired(f Facts, _ State) State { return Desired(s, f) }
+func (s Settings) desired(f Facts, _ State) State { return Desired(s, f, nil) }
 
 // Preview returns the plan that a Sync would execute now, and the observation it is made from. It writes nothing.
 func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {

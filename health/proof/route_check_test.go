@@ -15,7 +15,7 @@ import (
 // snapshot is a host on which all is as it should be.
 func snapshot() proof.Snapshot {
 	s, f := uplinkstest.Settings(), uplinkstest.Facts()
-	want := uplinks.Desired(s, f)
+	want := uplinks.Desired(s, f, nil)
 	f.RuleProtocols = map[uplinks.Rule]uint8{}
 	return proof.Snapshot{Facts: f, Rules: want.Rules, Routes: want.Routes, Values: map[uplinks.Tunable]string{}}
 }

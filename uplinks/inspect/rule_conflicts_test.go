@@ -62,7 +62,7 @@ func TestGatewayThatIsOwnAddressIsReported(t *testing.T) {
 
 func TestDisruptionsOfOpenConnections(t *testing.T) {
 	facts := uplinkstest.Facts()
-	have := uplinks.Desired(uplinkstest.Settings(), facts)
+	have := uplinks.Desired(uplinkstest.Settings(), facts, nil)
 	for name, test := range map[string]struct {
 		change func(*uplinks.Settings)
 		want   []string
@@ -78,7 +78,7 @@ func TestDisruptionsOfOpenConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := uplinkstest.Settings()
 			test.change(&s)
-			findings := inspect.Disruptions(uplinks.Desired(s, facts), have)
+			findings := inspect.Disruptions(uplinks.Desired(s, facts, nil), have)
 			if len(findings) != len(test.want) {
 				t.Fatalf("said %v", findings)
 			}

@@ -49,7 +49,7 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 func addForeignObjects(t *testing.T, w World) {
 	t.Helper()
 	facts, _ := observe(t, w)
-	like := uplinks.Desired(Settings(), facts)
+	like := uplinks.Desired(Settings(), facts, nil)
 	for r := range like.Rules {
 		if r.IIF == "" && r.From == (netip.Prefix{}) {
 			w.ApplyForeign(t, ForeignRule{r})

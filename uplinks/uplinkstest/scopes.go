@@ -32,7 +32,7 @@ func scopesMatchFullObservation(t *testing.T, open func(t *testing.T) World) {
 func checkScopes(t *testing.T, w World) {
 	t.Helper()
 	facts, have := observe(t, w)
-	want := uplinks.Desired(Settings(), facts)
+	want := uplinks.Desired(Settings(), facts, nil)
 	for _, scopes := range [][]uplinks.Scope{
 		Settings().ScopesOf("eth0"), Settings().ScopesOf("eth1"), Settings().ScopesOf("lan0"),
 		slices.Concat(Settings().ScopesOf("eth1"), Settings().ScopesOf("lan0"), Settings().ScopesOf("eth0")),
@@ -53,7 +53,7 @@ func checkScopes(t *testing.T, w World) {
 		if facts.NeedsFullResync(part) {
 			t.Errorf("%v: nothing has happened, and more than them moves", scopes)
 		}
-		wantPart := uplinks.Desired(Settings(), facts.Merge(part).WithScopes(scopes))
+		wantPart := uplinks.Desired(Settings(), facts.Merge(part).WithScopes(scopes), nil)
 		if diff := cmp.Diff(uplinks.Diff(stateWithin(want, scopes), stateWithin(have, scopes)).String(), uplinks.Diff(wantPart, partState).String()); diff != "" {
 			t.Errorf("%v: plan (- is what the whole says):\n%s", scopes, diff)
 		}

@@ -63,6 +63,9 @@ func (s *Service) recordEvent(e health.Event) { s.hooks.Enqueue(s.journal.Add(e)
 // recordStateChange records an event that nobody else logs.
 func (s *Service) recordStateChange(e health.Event) {
 	s.recordEvent(e)
+	if e.Kind == eventState {
+		s.recordVerdict(e)
+	}
 	level := slog.LevelInfo
 	if e.To == string(health.Down) || e.To == string(health.Unproven) || e.To == string(health.No) {
 		level = slog.LevelWarn

@@ -95,7 +95,7 @@ func (w *followedHost) awaitAgreement(what string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		plan, unseen = uplinks.Diff(uplinks.Desired(w.settings, facts), have), w.diffFacts(facts)
+		plan, unseen = uplinks.Diff(uplinks.Desired(w.settings, facts, nil), have), w.diffFacts(facts)
 		if len(plan) == 0 && unseen == "" && w.service.reconciler.Report().InSync {
 			return
 		}

@@ -23,6 +23,7 @@ type Reconciler struct {
 	backoff        *RepairBackoff
 
 	lastSettings uplinks.Settings       // in the last round, and
+	lastVerdicts uplinks.Verdicts       // in the last round, and
 	lastFacts    uplinks.Facts          // as they were seen then, with
 	inspection   inspect.Inspection     // what there is to say of them; only the loop's goroutine
 	repaired     map[uplinks.Scope]bool // what was repaired since the last look at the whole, and not looked at since
@@ -31,6 +32,7 @@ type Reconciler struct {
 
 	mu       sync.Mutex
 	settings uplinks.Settings
+	verdicts uplinks.Verdicts  // of the paths of settings; replaced, never changed
 	suspects map[string]string // who changed what last, as far as the kernel told
 	report   Report
 }
@@ -45,6 +47,7 @@ func (k *Reconciler) SetSettings(s uplinks.Settings) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.settings, k.restInSync = s, false
+	k.dropVerdicts(s)
 }
 
 // Settings are those that are kept to.
@@ -52,6 +55,13 @@ func (k *Reconciler) Settings() uplinks.Settings {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.settings
+}
+
+// desiredInput returns the settings and the verdicts for a round.
+func (k *Reconciler) desiredInput() (uplinks.Settings, uplinks.Verdicts) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.settings, k.verdicts
 }
 
 // SetSuspect notes who changed what last.
@@ -86,7 +96,7 @@ const retryInterval = time.Second
 // Reconcile looks at the places where something has changed, or at the whole host when none is named, repairs and says when
 // to look again, at the latest. What it did shows in the next round: its own changes nudge.
 func (k *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
-	settings := k.Settings()
+	settings, verdicts := k.desiredInput()
 	suspects := k.currentSuspects()
 	facts, actual, err := k.observe(ctx, settings, scopes)
 	if err != nil {
@@ -98,8 +108,10 @@ func (k *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 	if only != nil {
 		whole = k.lastFacts.Merge(facts)
 	}
-	desired, now := uplinks.Desired(settings, whole.WithScopes(only)), time.Now()
-	k.backoff.UpdateDesired(desired, func() uplinks.State { return uplinks.Desired(k.lastSettings, k.lastFacts.WithScopes(only)) }, now)
+	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
+	k.backoff.UpdateDesired(desired, func() uplinks.State {
+		return uplinks.Desired(k.lastSettings, k.lastFacts.WithScopes(only), k.lastVerdicts)
+	}, now)
 	act, wait, next := k.backoff.Split(uplinks.Diff(desired, actual), now)
 	done, err := uplinks.Execute(ctx, k.Kernel, act)
 	k.logRepairs(done, reason, changedScopes(facts), suspects)
@@ -107,6 +119,7 @@ func (k *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 		k.recordFailure("apply", err)
 		next = retryInterval
 	}
+	k.lastVerdicts = verdicts
 	k.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
 	if k.OnObserved != nil {
 		k.OnObserved(settings, whole, only)

@@ -41,7 +41,7 @@ func linearLookups(s uplinks.Settings, facts uplinks.Facts, f packet) []lookup {
 }
 
 func desiredRPDB(s uplinks.Settings, f uplinks.Facts) (db rpdb) {
-	for _, step := range uplinks.Diff(uplinks.Desired(s, f), uplinks.NewState()) {
+	for _, step := range uplinks.Diff(uplinks.Desired(s, f, nil), uplinks.NewState()) {
 		if add, ok := step.(uplinks.AddRule); ok {
 			db.add(add.Rule)
 		}
@@ -172,7 +172,7 @@ func TestRemovingAnUplinkKeepsOtherRulesAndRoutes(t *testing.T) {
 		at := r.IntN(len(with.Uplinks))
 		removed := with.Uplinks[at]
 		without.Uplinks = slices.Delete(slices.Clone(with.Uplinks), at, at+1)
-		before, after := uplinks.Desired(with, facts), uplinks.Desired(without, facts)
+		before, after := uplinks.Desired(with, facts, nil), uplinks.Desired(without, facts, nil)
 		for rule := range after.Rules {
 			if !before.Rules[rule] {
 				t.Fatalf("without %s there is a new rule: %s", removed.Name, rule)

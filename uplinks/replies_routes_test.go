@@ -41,7 +41,7 @@ func defaultRoutes(u uplinks.Uplink, l uplinks.Link, family uplinks.Family) (lin
 	if l.Name != "" {
 		f.Links[l.Name] = l
 	}
-	for _, step := range uplinks.Diff(uplinks.Desired(s, f), uplinks.NewState()) {
+	for _, step := range uplinks.Diff(uplinks.Desired(s, f, nil), uplinks.NewState()) {
 		if set, ok := step.(uplinks.SetRoute); ok && set.Key.Family == family && set.Key.Dst == family.DefaultPrefix() {
 			lines = append(lines, set.String())
 		}

@@ -2,6 +2,14 @@ package uplinks
 
 import "net/netip"
 
+// addUplinkRoutes adds the routes of the uplink's table, in both families.
+func addUplinkRoutes(want State, s Settings, f Facts, u Uplink) {
+	l, _ := f.LinkOf(u)
+	for _, family := range f.Families() {
+		addTableRoutes(want, s, l, u, family)
+	}
+}
+
 // addTableRoutes adds what the uplink's table holds in the family: its connected prefixes, the way out, and, under hold, a
 // refusal of what has no way out, so that a reply is never sent by another uplink.
 func addTableRoutes(want State, s Settings, l Link, u Uplink, family Family) {

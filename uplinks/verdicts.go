@@ -1,0 +1,23 @@
+package uplinks
+
+// PathKey names an uplink in one address family.
+type PathKey struct {
+	Uplink string // Uplink.Name
+	Family Family
+}
+
+// Verdict is the result of health checking for a path.
+type Verdict string
+
+// The verdicts. The words are those of the status document (etc/status.md).
+const (
+	VerdictUnknown  Verdict = ""         // not checked, or no result yet
+	VerdictAbsent   Verdict = "absent"   // no link, address or gateway
+	VerdictDown     Verdict = "down"     // IFF_DOWN, no carrier, or no answer to probes
+	VerdictUnproven Verdict = "unproven" // up, but its reply path is not proven
+	VerdictUp       Verdict = "up"
+)
+
+// Verdicts holds the verdict of each path; a path that is not in it has VerdictUnknown. It is an input of Desired, so a
+// purpose can avoid an uplink that is down. Readers must not change it.
+type Verdicts map[PathKey]Verdict
