@@ -12,10 +12,12 @@ import (
 type Egress struct {
 	*Box
 	Wires []*world.Recorder
+	phase world.Phase
 }
 
+// RecordEgress records on the ISPs' ends of all uplinks from now on. Late packets of exchanges of before do not count.
 func (b *Box) RecordEgress() *Egress {
-	p := &Egress{Box: b}
+	p := &Egress{Box: b, phase: b.NewPhase()}
 	for _, u := range b.Uplinks {
 		p.Wires = append(p.Wires, u.Wire.Record())
 	}
@@ -30,26 +32,31 @@ func RepliesFrom(from netip.Addr) func(world.Packet) bool {
 	}
 }
 
+// Begin begins a new phase: replies of exchanges that began earlier, such as segments that TCP sends again, do not count any
+// more.
+func (p *Egress) Begin() {
+	for _, wire := range p.Wires {
+		wire.Reset()
+	}
+	p.phase = p.NewPhase()
+}
+
+// Replies returns the number of packets by which the gateway replied from an address by an uplink in this phase.
+func (p *Egress) Replies(uplink int, from netip.Addr) int {
+	reply := RepliesFrom(from)
+	return p.Wires[uplink].Count(func(packet world.Packet) bool { return reply(packet) && !p.phase.Earlier(packet) })
+}
+
 // WantSymmetric wants at least n answers from the address by the uplink, and none by another.
 func (p *Egress) WantSymmetric(t *testing.T, u *world.Uplink, from netip.Addr, n int) {
 	t.Helper()
-	for i, wire := range p.Wires {
-		left := wire.Count(RepliesFrom(from))
+	for i := range p.Wires {
+		left := p.Replies(i, from)
 		switch {
 		case i == u.Index && left < n:
 			t.Errorf("%d answers from %s left by %s, of at least %d", left, from, u.Link.Name, n)
 		case i != u.Index && left != 0:
 			t.Errorf("%d answers from %s strayed: they left by eth%d", left, from, i)
-		}
-	}
-}
-
-// Settled waits until the recorders have seen everything that was sent before, and gives what empties them.
-func (p *Egress) Settled() (reset func()) {
-	p.Settle()
-	return func() {
-		for _, wire := range p.Wires {
-			wire.Reset()
 		}
 	}
 }
@@ -84,12 +91,13 @@ var DnatKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world
 // WantRepliesFromAll asks every kind of question at both addresses of every uplink, and wants every answer by its ingress.
 func (p *Egress) WantRepliesFromAll(t *testing.T, client *world.Host, kinds []world.Kind) {
 	t.Helper()
+	p.Begin()
 	for _, u := range p.Uplinks {
 		for _, to := range u.Addrs() {
 			WantReplies(t, client, to, kinds)
 		}
 	}
-	defer p.Settled()()
+	p.Settle()
 	for _, u := range p.Uplinks {
 		for _, to := range u.Addrs() {
 			p.WantSymmetric(t, u, to, len(kinds))
@@ -100,8 +108,9 @@ func (p *Egress) WantRepliesFromAll(t *testing.T, client *world.Host, kinds []wo
 // WantReplies asks every kind of question at one address of an uplink.
 func (p *Egress) WantReplies(t *testing.T, client *world.Host, u *world.Uplink, to netip.Addr, kinds []world.Kind) {
 	t.Helper()
+	p.Begin()
 	WantReplies(t, client, to, kinds)
-	defer p.Settled()()
+	p.Settle()
 	p.WantSymmetric(t, u, to, len(kinds))
 }
 
@@ -147,7 +156,7 @@ func (c Conditions) Build(t *testing.T, n int, options world.Options) *world.Int
 
 // WatchClient watches the client's links: packets there have neither tags nor ciphers. The ISPs let pass what strays.
 func (b *Box) WatchClient() *Egress {
-	p := &Egress{Box: b}
+	p := &Egress{Box: b, phase: b.NewPhase()}
 	for _, u := range b.Uplinks {
 		p.Wires = append(p.Wires, u.ClientLink.Record())
 	}

@@ -27,7 +27,7 @@ func serveGatewayAndLAN(b *box.Box) {
 // of a host in a network behind it that the ISP routes to it. Empty: nothing. With silence it does not wait long.
 func brokenReplies(b *box.Box, p *box.Egress, silence bool) (broken []string) {
 	b.T.Helper()
-	p.Settled()() // of what was asked before, TCP may have sent something again
+	p.Begin()
 	u := b.Uplinks[1]
 	all := append(u.Addrs(), b.LAN4, b.LAN6)
 	var requests sync.WaitGroup
@@ -47,10 +47,10 @@ func brokenReplies(b *box.Box, p *box.Egress, silence bool) (broken []string) {
 		}
 	}
 	requests.Wait()
-	defer p.Settled()()
+	p.Settle()
 	for _, to := range all {
-		for i, wire := range p.Wires {
-			if n := wire.Count(box.RepliesFrom(to)); i != u.Index && n > 0 {
+		for i := range p.Wires {
+			if n := p.Replies(i, to); i != u.Index && n > 0 {
 				broken = append(broken, fmt.Sprintf("%d answers from %s left by eth%d", n, to, i))
 			}
 		}

@@ -33,9 +33,9 @@ func TestConnectionProbesLeaveByTheirUplink(t *testing.T) {
 				for _, u := range b.Uplinks {
 					for _, target := range []health.Target{tcpTarget(clientAddrIn(b, f), box.ServedPort), httpTarget(clientAddrIn(b, f), "/")} {
 						a.wantReply(newProbe(probePath(u, f), target, replyTimeout))
-						reset := p.Settled()
+						p.Settle()
 						wantLeftBy(p, t, u, clientAddrIn(b, f))
-						reset()
+						p.Begin()
 					}
 				}
 			}

@@ -39,9 +39,9 @@ func TestICMPProbeLeavesByItsUplink(t *testing.T) {
 			for _, f := range uplinks.Families {
 				for _, u := range b.Uplinks {
 					a.wantReply(newProbe(probePath(u, f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
-					reset := p.Settled()
+					p.Settle()
 					wantLeftBy(p, t, u, clientAddrIn(b, f))
-					reset()
+					p.Begin()
 				}
 			}
 			a.stop()

@@ -167,9 +167,9 @@ func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 				if err := box.Exchange(asker); err != nil {
 					t.Errorf("to %s: %v", to, err)
 				}
-				reset := p.Settled()
+				p.Settle()
 				p.WantSymmetric(t, u, to, 1)
-				reset()
+				p.Begin()
 			}
 		}
 	})

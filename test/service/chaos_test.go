@@ -136,6 +136,7 @@ func (c *chaos) wantSymmetric(what []string) {
 		}
 		c.wires[u.Wire].Reset()
 	}
+	phase := c.NewPhase()
 	var addrs []netip.Addr
 	for _, u := range c.uplinks {
 		for _, to := range u.Addrs() {
@@ -148,7 +149,8 @@ func (c *chaos) wantSymmetric(what []string) {
 	c.Settle()
 	for i, u := range c.uplinks {
 		for j, to := range addrs {
-			n := c.wires[u.Wire].Count(box.RepliesFrom(to))
+			reply := box.RepliesFrom(to)
+			n := c.wires[u.Wire].Count(func(p world.Packet) bool { return reply(p) && !phase.Earlier(p) })
 			if i == j/2 && n == 0 || i != j/2 && n != 0 {
 				c.t.Errorf("%v: %d answers from %s by eth%d", what, n, to, i)
 			}

@@ -145,9 +145,9 @@ func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
 	if n := held.Alive(5 * time.Second); n != 200 {
 		t.Errorf("%d of 200 connections live", n)
 	}
-	reset := p.Settled()
+	p.Settle()
 	p.WantSymmetric(t, b.Uplinks[1], b.Uplinks[1].Addr4, 200)
-	reset()
+	p.Begin()
 }
 
 func TestControlSocketSurvivesInvalidInput(t *testing.T) {

@@ -26,7 +26,7 @@ func (h *Host) sendPing(q Request) Reply {
 	}
 	defer s.close()
 	payload := token(q.Size)
-	request := echoRequest(q.To.Addr(), payload)
+	request := echoRequest(q.To.Addr(), q.From.Port(), payload)
 	return exchange{q, s, sockaddr(withoutPort(q.To)), request, func(m message) (Reply, bool) {
 		data := afterHeader(m, q.To.Addr())
 		if len(data) < 8 || data[0] != reply || !bytes.Equal(data[8:], payload) {
@@ -36,10 +36,10 @@ func (h *Host) sendPing(q Request) Reply {
 	}}.run()
 }
 
-// echoRequest is an ICMP message; the kernel fills in the checksum of the IPv6 one. Its identifier is the token's start.
-func echoRequest(to netip.Addr, payload []byte) []byte {
+// echoRequest returns an ICMP message; the kernel fills in the checksum of the IPv6 one.
+func echoRequest(to netip.Addr, id uint16, payload []byte) []byte {
 	b := append(make([]byte, 8), payload...)
-	copy(b[4:6], payload)
+	binary.BigEndian.PutUint16(b[4:], id)
 	b[7] = 1
 	if to.Is6() {
 		b[0] = echoRequest6

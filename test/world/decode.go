@@ -98,6 +98,25 @@ func (p *Packet) decodeICMP(b []byte) {
 	case [2]int{ICMPv6, 2}:
 		p.ICMPMTU = int(binary.BigEndian.Uint32(b[4:]))
 	}
+	// Destination unreachable, time exceeded, parameter problem (RFC 792); all of ICMPv6's errors (RFC 4443).
+	if p.Proto == ICMPv6 && p.ICMPType < 128 || p.Proto == ICMP && (p.ICMPType == 3 || p.ICMPType == 11 || p.ICMPType == 12) {
+		p.decodeQuoted(b[8:])
+	}
+}
+
+// decodeQuoted reads the ports of the IP packet that an error carries, which has the error's family.
+func (p *Packet) decodeQuoted(b []byte) {
+	var quoted Packet
+	switch {
+	case p.Family == 4 && len(b) >= 20:
+		quoted.decodeIPv4(b)
+	case p.Family == 6 && len(b) >= 40:
+		quoted.decodeIPv6(b)
+	}
+	p.QuotedSrcPort, p.QuotedDstPort = quoted.SrcPort, quoted.DstPort
+	if quoted.ICMPID != 0 {
+		p.QuotedSrcPort = uint16(quoted.ICMPID)
+	}
 }
 
 func (p *Packet) decodeTCP(b []byte) {

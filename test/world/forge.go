@@ -41,7 +41,7 @@ func forged(q Request) []byte {
 		binary.BigEndian.PutUint16(b[4:], uint16(len(b)))
 		return ipPacket(q, UDP, checksummed(q, UDP, b, 6))
 	case KindPing:
-		b := echoRequest(q.To.Addr(), token(q.Size))
+		b := echoRequest(q.To.Addr(), q.From.Port(), token(q.Size))
 		if q.To.Addr().Is4() {
 			return ipPacket(q, ICMP, b)
 		}

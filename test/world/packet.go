@@ -56,6 +56,9 @@ type Packet struct {
 	ICMPType, ICMPCode int
 	ICMPID             int // of an echo
 	ICMPMTU            int // of "fragmentation needed" and "packet too big"
+
+	// The ports of the packet that an error of ICMP quotes; of an echo the identifier is the source port.
+	QuotedSrcPort, QuotedDstPort uint16
 }
 
 // From reports whether the packet is IP and has that source.

@@ -78,6 +78,9 @@ func (h *Host) Ping(to netip.Addr) Reply {
 
 // Send asks a question and waits for its answer.
 func (h *Host) Send(q Request) Reply {
+	if q.From.Port() == 0 {
+		q.From = netip.AddrPortFrom(q.From.Addr(), h.world.ClientPort())
+	}
 	began := time.Now()
 	var a Reply
 	switch q.Kind {

@@ -78,11 +78,7 @@ func (h *Host) sendSCTP(q Request) Reply {
 	}
 	defer s.close()
 	own := randomTag()
-	port := q.From.Port()
-	if port == 0 {
-		port = uint16(own)>>2 | 0xc000
-	}
-	init := sctpPacket{src: port, dst: q.To.Port(), chunk: sctpInit, initiate: own}.bytes()
+	init := sctpPacket{src: q.From.Port(), dst: q.To.Port(), chunk: sctpInit, initiate: own}.bytes()
 	return exchange{q, s, sockaddr(withoutPort(q.To)), init, func(m message) (Reply, bool) {
 		data := afterHeader(m, q.To.Addr())
 		p, ok := parseSCTP(data)

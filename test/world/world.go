@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // World is a set of hosts and the links between them. It ends with the test that made it.
@@ -18,6 +19,7 @@ type World struct {
 	endings   []func()
 	recorders []*Recorder
 	macs      int
+	exchanges atomic.Uint64 // that have taken a port
 	fence     fence
 }
 
