@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -45,7 +44,7 @@ func TestUndeletableChainDoesNotBlockRepairs(t *testing.T) {
 		}
 		s.AwaitNotify("somebody else jumps to a chain of ours")
 		for _, family := range []int{4, 6} {
-			box.Eventually(t, time.Minute, "the chain is whole again", func() bool {
+			box.Eventually(t, box.EventualTimeout, "the chain is whole again", func() bool {
 				return strings.Contains(b.Iptables(family, "-w", "-t", "mangle", "-S", "REPLYPATH-PRE"), "--restore-mark")
 			})
 			b.FamilyShell(family, "IPT -D FORWARD -j REPLYPATH-OLD")

@@ -126,15 +126,11 @@ func TestInterruptedWaitForTheXtablesLockLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			lock.awaitWaiter(t)
-			began := time.Now()
 			cmd.Process.Signal(syscall.SIGINT)
 			if err := cmd.Wait(); err == nil {
 				t.Error("an interrupted apply says that it is done")
 			}
-			if took := time.Since(began); took > 3*time.Second {
-				t.Errorf("an interrupt takes %s", took)
-			}
-			lock.release()
+			lock.release() // not before the program has ended
 			if !used {
 				box.LegacyTable(b.Gateway)
 				before["iptables-legacy-save"], before["ip6tables-legacy-save"] = box.TakeSnapshot(b.Gateway)["iptables-legacy-save"], box.TakeSnapshot(b.Gateway)["ip6tables-legacy-save"]
@@ -183,16 +179,16 @@ func (l xtablesLock) awaitWaiter(t *testing.T) {
 		t.Fatal(err)
 	}
 	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
-	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) {
+	box.Eventually(t, box.EventualTimeout, "a process waits for the xtables lock", func() bool {
 		text, err := os.ReadFile("/proc/locks")
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(text)) {
 			if strings.Contains(line, "->") && strings.Contains(line, inode) {
-				return
+				return true
 			}
 		}
-	}
-	t.Fatal("nobody waits for the xtables lock")
+		return false
+	})
 }

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// PromptTimeout bounds on any machine what should take 200 ms.
-const PromptTimeout = 2 * time.Second
-
 // AwaitTable waits until an uplink's table in a family has, or no longer has, what is written.
 func (b *Box) AwaitTable(t *testing.T, family, table int, has string, wanted bool) time.Duration {
 	t.Helper()
@@ -19,7 +16,7 @@ func (b *Box) AwaitTable(t *testing.T, family, table int, has string, wanted boo
 			t.Log(text)
 		}
 	}()
-	return Eventually(t, PromptTimeout, fmt.Sprintf("table %d of IPv%d has %q: %t", table, family, has, wanted), func() bool {
+	return Eventually(t, EventualTimeout, fmt.Sprintf("table %d of IPv%d has %q: %t", table, family, has, wanted), func() bool {
 		text = b.Gateway.Run("ip", fmt.Sprintf("-%d", family), "route", "show", "table", "all")
 		found := false
 		for line := range strings.Lines(text) {
@@ -33,7 +30,7 @@ func (b *Box) AwaitTable(t *testing.T, family, table int, has string, wanted boo
 // AwaitRuleText waits until the rules of a family have, or no longer have, what is written.
 func (b *Box) AwaitRuleText(t *testing.T, family int, has string, wanted bool) time.Duration {
 	t.Helper()
-	return Eventually(t, PromptTimeout, fmt.Sprintf("IPv%d has the rule %q: %t", family, has, wanted), func() bool {
+	return Eventually(t, EventualTimeout, fmt.Sprintf("IPv%d has the rule %q: %t", family, has, wanted), func() bool {
 		return strings.Contains(b.Gateway.Run("ip", fmt.Sprintf("-%d", family), "rule"), has) == wanted
 	})
 }

@@ -40,7 +40,7 @@ func (b *Box) Echo(socket *net.UDPConn) {
 
 // Exchange sends a datagram and waits for the answer.
 func Exchange(socket *net.UDPConn) error {
-	if err := socket.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := socket.SetDeadline(time.Now().Add(EventualTimeout)); err != nil {
 		return err
 	}
 	if _, err := socket.Write([]byte("question")); err != nil {

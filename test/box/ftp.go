@@ -45,7 +45,7 @@ const (
 )
 
 // ftpPatience bounds a whole session.
-const ftpPatience = 10 * time.Second
+const ftpPatience = time.Minute
 
 // ftpSession is a client's control connection.
 type ftpSession struct {

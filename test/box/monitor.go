@@ -71,7 +71,7 @@ func (b *Box) StartMonitor() *rtnetlinkMonitor {
 	b.T.Cleanup(func() { unix.Close(l.fd) })
 	err = unix.Bind(l.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	if err == nil {
-		err = unix.SetsockoptTimeval(l.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
+		err = unix.SetsockoptTimeval(l.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60})
 	}
 	for _, group := range monitoredGroups {
 		if err == nil {
@@ -90,7 +90,7 @@ func (l *rtnetlinkMonitor) Messages() (all []string) {
 	l.fence++
 	l.box.Gateway.Run("ip", "rule", "add", "priority", fmt.Sprint(l.fence), "lookup", "main")
 	buffer := make([]byte, 1<<16)
-	for began := time.Now(); time.Since(began) < 5*time.Second; {
+	for began := time.Now(); time.Since(began) < EventualTimeout; {
 		n, _, err := unix.Recvfrom(l.fd, buffer, 0)
 		if err != nil {
 			l.box.T.Fatalf("the fence is not announced: %v", err)

@@ -78,7 +78,7 @@ func (s *Service) listen() {
 // AwaitNotify waits until the service tells its manager this.
 func (s *Service) AwaitNotify(want string) {
 	s.B.T.Helper()
-	late := time.After(time.Minute)
+	late := time.After(EventualTimeout)
 	for {
 		select {
 		case state := <-s.Notifications:
@@ -119,7 +119,7 @@ func (s *Service) Kill() {
 // AwaitInSync waits until the kernel is as it should be.
 func (b *Box) AwaitInSync() {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.T.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.T.Context(), EventualTimeout)
 	defer cancel()
 	var last Result
 	for ctx.Err() == nil {

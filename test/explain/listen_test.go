@@ -36,7 +36,7 @@ func TestExplainListenPredictsReplies(t *testing.T) {
 			fmt.Sprintf("asked at %s by eth1, the uplink isp1 answered from %s by eth0, the uplink isp0 WRONG", a, first),
 			fmt.Sprintf("asked at %s by eth0, the uplink isp0 answered from %s by eth0, the uplink isp0 right", first, first), "remedy: ")
 		for to, want := range map[netip.Addr]bool{a: false, first: true} {
-			q := world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(to, chosen)}
+			q := world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(to, chosen), ExpectTimeout: !want}
 			if got := b.Client.Send(q); got.OK != want {
 				t.Errorf("a question to %s: %v", to, got)
 			}

@@ -4,7 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -94,7 +93,7 @@ func TestProcdScript(t *testing.T) {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	box.Eventually(t, time.Minute, "the service runs", func() bool { return o.run("/usr/bin/replypath", "status").Status == 0 })
+	box.Eventually(t, box.EventualTimeout, "the service runs", func() bool { return o.run("/usr/bin/replypath", "status").Status == 0 })
 	b := box.Box{Internet: o.Internet, T: t}
 	b.RecordEgress().WantRepliesFromAll(t, o.Client, []world.Kind{world.KindTCP, world.KindPing})
 	o.Write("/etc/replypath/replypath.toml", "priority = 5000\n")

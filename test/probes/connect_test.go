@@ -149,6 +149,7 @@ func TestTCPProbeResetsBeforeTheHandshakeCompletes(t *testing.T) {
 			for _, p := range wire.Packets() {
 				flags = append(flags, p.Flags)
 			}
+			flags = slices.Compact(flags) // a busy machine may send a segment again
 			if want := []world.TCPFlags{world.SYN, world.SYN | world.ACK, world.RST | world.ACK}; !slices.Equal(flags, want) {
 				t.Errorf("%s from %s: %v", f, source, flags)
 			}

@@ -128,7 +128,7 @@ func probePath(u *world.Uplink, f uplinks.Family) health.Path {
 }
 
 // replyTimeout is how long a question waits that is to be answered: this machine may be slow.
-const replyTimeout = 10 * time.Second
+const replyTimeout = time.Minute
 
 // noReplyTimeout is how long a question waits that nobody will answer.
 const noReplyTimeout = 300 * time.Millisecond

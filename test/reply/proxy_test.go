@@ -57,7 +57,7 @@ func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 					}
 				}
 				p := b.RecordEgress()
-				if !intercepted(b, t, 5*time.Second) {
+				if !intercepted(b, t, box.EventualTimeout) {
 					t.Error("the proxy's clients are not answered")
 				}
 				p.Settle()

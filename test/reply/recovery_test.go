@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -37,7 +36,7 @@ func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
 	for _, to := range u.Addrs() {
 		client := netip.AddrPortFrom(b.ClientAddr(to), port)
 		q := box.NewRequest(world.KindTCP, to)
-		q.From, q.Timeout = client, 20*time.Second
+		q.From, q.Timeout = client, box.EventualTimeout
 		requested.Go(func() {
 			if a := b.Client.Send(q); !a.OK {
 				t.Errorf("TCP to %s: %v", to, a)

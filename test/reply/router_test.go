@@ -17,7 +17,7 @@ func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 	u, routers, prefixes := b.Uplinks[1], []string{"192.0.2.77", "2001:db8:b::77"}, []string{"/32", "/128"}
 	box.ServeAll(b.Gateway)
 	for i, a := range behindSecondRouter {
-		u.Neighbour.Run("ip", "addr", "add", a, "dev", "lo")
+		u.Neighbour.Link("lo").Addr(a + prefixes[i])
 		b.Gateway.Run("ip", "route", "add", a, "via", routers[i], "dev", "eth1")
 	}
 	wantRepliesBehindSecondRouter(b, t)

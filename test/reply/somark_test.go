@@ -24,7 +24,7 @@ func TestMarkedOutgoingConnectionsAreAnswered(t *testing.T) {
 		b.Iptables(6, "-t", "mangle", "-A", "PREROUTING", "-i", "eth+", "-m", "rpfilter", "--validmark", "--invert", "-j", "DROP")
 		for _, u := range b.Uplinks {
 			for own, by := range map[netip.Addr]netip.Addr{u.Second4: u.Addr4, u.Second6: u.Addr6} {
-				b.Gateway.Run("ip", "address", "add", own.String(), "dev", "lo")
+				b.Gateway.Link("lo").Addr(netip.PrefixFrom(own, own.BitLen()).String())
 				u.ISP.AddRoute(world.Route{To: netip.PrefixFrom(own, own.BitLen()), Via: by, Link: u.Side})
 			}
 		}
@@ -49,7 +49,7 @@ func exchangeMarked(b *box.Box, network string, from netip.Addr, mark int) error
 		}
 		return err
 	}
-	dialer := net.Dialer{Timeout: 5 * time.Second, Control: control, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	dialer := net.Dialer{Timeout: box.EventualTimeout, Control: control, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 	if network == "udp" {
 		dialer.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
@@ -61,7 +61,7 @@ func exchangeMarked(b *box.Box, network string, from netip.Addr, mark int) error
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(box.EventualTimeout)); err != nil {
 		return err
 	}
 	if _, err := conn.Write([]byte(strings.Repeat("?", 64))); err != nil {

@@ -3,7 +3,6 @@ package service
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -48,11 +47,9 @@ func awaitObserved(b *box.Box, s *box.Service) {
 	const repair = "ip rule add priority 2000 "
 	before := strings.Count(s.Log.String(), repair)
 	b.Gateway.Run("ip", "rule", "del", "priority", "2000", "protocol", "82")
-	for began := time.Now(); strings.Count(s.Log.String(), repair) == before; time.Sleep(time.Millisecond) {
-		if time.Since(began) > 20*time.Second {
-			b.T.Fatal("the service repairs nothing")
-		}
-	}
+	box.Eventually(b.T, box.EventualTimeout, "the service repairs the rule", func() bool {
+		return strings.Count(s.Log.String(), repair) > before
+	})
 }
 
 // A table in which somebody keeps a chain that iptables cannot print cannot be listed as a whole; what is ours in it can.

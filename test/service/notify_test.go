@@ -16,7 +16,7 @@ import (
 // notifiedUntil collects what the service tells its manager until it has said this.
 func notifiedUntil(s *box.Service, until string) (all []string) {
 	s.B.T.Helper()
-	for late := time.After(20 * time.Second); ; {
+	for late := time.After(box.EventualTimeout); ; {
 		select {
 		case state := <-s.Notifications:
 			all = append(all, state)
@@ -71,7 +71,7 @@ func TestServiceGetsReadyDespiteAConflictingOwner(t *testing.T) {
 	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
 	r := startConflictingOwner(b, t)
 	s := b.Start()
-	box.Eventually(t, 20*time.Second, "the rival has deleted", func() bool { return r.deleted.Load() > maxHarmsPerObject })
+	box.Eventually(t, box.EventualTimeout, "the rival has deleted", func() bool { return r.deleted.Load() > maxHarmsPerObject })
 	s.AwaitNotify("repairs wait")
 	b.Configure(b.Uplinks...)
 	b.Run("reload")
@@ -95,8 +95,8 @@ func TestJSONLogHoldsOnlyChanges(t *testing.T) {
 		t.Errorf("rounds in which all is right say %q", output)
 	}
 	b.Shell("ip rule del priority 2003 lookup 8202")
-	b.AwaitRule(t, box.PromptTimeout)
-	box.Eventually(t, box.PromptTimeout, "it is told", func() bool { return strings.Contains(s.Log.String()[begun:], "lookup 8202") })
+	b.AwaitRule(t, box.EventualTimeout)
+	box.Eventually(t, box.EventualTimeout, "it is told", func() bool { return strings.Contains(s.Log.String()[begun:], "lookup 8202") })
 	for line := range strings.Lines(s.Log.String()) {
 		var record struct{ Level, Msg string }
 		if err := json.Unmarshal([]byte(line), &record); err != nil || record.Msg == "" {

@@ -34,6 +34,7 @@ func TestReloadProbesOnlyTheNewTargets(t *testing.T) {
 		}{{byTCP, isTCP, isEcho}, {string(text), isEcho, isTCP}} {
 			b.Write(c.text)
 			b.Must(0, "reload")
+			b.Settle() // what the old probes have sent
 			for _, u := range b.Uplinks {
 				wire := u.Wire.Record(func(p world.Packet) bool { return p.Dir == world.In && (p.To(b.Client4) || p.To(b.Client6)) })
 				box.Eventually(t, box.EventualTimeout, "the new targets are asked", func() bool { return wire.Count(c.asked) > 10 })

@@ -15,6 +15,8 @@ const (
 	harms             = 500 // in both backends together
 	maxHarmsPerObject = 3   // how often the same is harmed: some harm asks for two repairs, and the sixth in a minute is suspected
 	repairBound       = time.Second
+	// On a machine that is busy, or slow, as many plans may be made meanwhile: they do what a repair does, and no more.
+	repairPlans = 20
 )
 
 // randomDamage is a random damage, and to what.
@@ -142,8 +144,9 @@ func TestRandomDamageIsRepairedWithinASecond(t *testing.T) {
 		for harmed := map[string]int{}; len(took) < harms/len(box.Backends); {
 			took = append(took, measureRepairs(b, t, whole, chooseDamages(chance, all, harmed))...)
 		}
-		t.Logf("%s: repaired in: %s", backend, took)
-		if p99 := took.Percentile(99); p99 > repairBound {
+		bound := max(repairBound, repairPlans*planTime(b))
+		t.Logf("%s: repaired in: %s; 99 of 100 within %s", backend, took, bound)
+		if p99 := took.Percentile(99); p99 > bound {
 			t.Errorf("99 of 100 repairs take up to %s", p99)
 		}
 		for section, before := range whole {
@@ -153,6 +156,17 @@ func TestRandomDamageIsRepairedWithinASecond(t *testing.T) {
 		}
 		b.Must(0, "plan")
 	})
+}
+
+// planTime measures how long the program takes on this machine, as busy as it is now, to find nothing to repair.
+func planTime(b *box.Box) time.Duration {
+	var took box.Durations
+	for range 5 {
+		began := time.Now()
+		b.Must(0, "plan")
+		took = append(took, time.Since(began))
+	}
+	return took.Percentile(100)
 }
 
 // chooseDamages chooses one to three, of different sections, none of them so often that somebody is suspected.
@@ -188,7 +202,7 @@ func measureRepairs(b *box.Box, t *testing.T, whole kernelListings, harms []rand
 			if now == whole[section] {
 				took = append(took, time.Since(since))
 				delete(began, section)
-			} else if time.Since(since) > 20*time.Second {
+			} else if time.Since(since) > box.EventualTimeout {
 				t.Fatalf("not repaired after %v: %s were\n%s\nand are\n%s", harms, section, whole[section], now)
 			}
 		}

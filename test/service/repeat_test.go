@@ -3,7 +3,6 @@ package service
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -19,13 +18,13 @@ func TestRepeatedDamageIsRepairedEachTime(t *testing.T) {
 	var took box.Durations
 	for range again {
 		b.Shell("iptables-legacy -w -t mangle -D OUTPUT -j REPLYPATH-OUT")
-		took = append(took, box.Eventually(t, 5*time.Second, "the jump is back", func() bool {
+		took = append(took, box.Eventually(t, box.EventualTimeout, "the jump is back", func() bool {
 			return strings.Contains(listing(b, "chains 4"), "-A OUTPUT -j REPLYPATH-OUT")
 		}))
 	}
 	for range again {
 		b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
-		took = append(took, box.Eventually(t, 5*time.Second, "the sysctl is set", func() bool {
+		took = append(took, box.Eventually(t, box.EventualTimeout, "the sysctl is set", func() bool {
 			return b.Gateway.Sysctl("net.ipv4.conf.eth1.src_valid_mark") == "1"
 		}))
 	}

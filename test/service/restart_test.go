@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -59,7 +58,7 @@ func TestConnectionsSurviveStopRestartCrashAndUpgrade(t *testing.T) {
 	live := func(after string) {
 		t.Helper()
 		for to, c := range held {
-			if n := c.Alive(10 * time.Second); n != restartConnections/4 {
+			if n := c.Alive(box.EventualTimeout); n != restartConnections/4 {
 				t.Errorf("%s: %d of %d connections to %s live", after, n, restartConnections/4, to)
 			}
 		}
@@ -170,7 +169,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 	const sealed = ownFolder + "; mount -o remount,ro /run/replypath"
 	second := func(b *box.Box, script, state string) box.Result {
 		args := []string{"-m", "sh", "-ec", script + "\n" + `exec "$@"`, "sh", box.Binary, "run", "--config", b.Config, "--state", filepath.Join(b.Dir, state)}
-		ctx, end := context.WithTimeout(t.Context(), 20*time.Second) // for one that is not refused
+		ctx, end := context.WithTimeout(t.Context(), box.EventualTimeout) // for one that is not refused
 		defer end()
 		return b.RunCommand(b.Gateway.Command(ctx, "unshare", args...))
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -113,7 +112,7 @@ func TestReloadAppliesTheNewConfiguration(t *testing.T) {
 	if r := b.Gateway.Run("ip", "rule"); strings.Contains(r, "8201") {
 		t.Errorf("rules of the removed uplink are left:\n%s", r)
 	}
-	if n := held.Alive(5 * time.Second); n != 50 {
+	if n := held.Alive(box.EventualTimeout); n != 50 {
 		t.Errorf("%d of 50 connections of another uplink live", n)
 	}
 }
@@ -142,7 +141,7 @@ func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
 	s.Stop()
 	b.Must(0, "plan")
 	b.Start()
-	if n := held.Alive(5 * time.Second); n != 200 {
+	if n := held.Alive(box.EventualTimeout); n != 200 {
 		t.Errorf("%d of 200 connections live", n)
 	}
 	p.Settle()

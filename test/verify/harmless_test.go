@@ -102,7 +102,7 @@ func TestVerifyRunsConcurrentlyWithTheService(t *testing.T) {
 		t.Errorf("the service looked at the host again, at %s after %s", after, before)
 	}
 	b.Shell("nft add table inet somebody")
-	box.Eventually(t, 20*time.Second, "the service looks again", func() bool { return lastObservation(b) != before })
+	box.Eventually(t, box.EventualTimeout, "the service looks again", func() bool { return lastObservation(b) != before })
 	s.Stop()
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -24,6 +23,7 @@ func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 		b.Apply()
 		b.Client.Send(box.NewRequest(world.KindPing, w.Uplinks[1].Addr4)) // the LAN host knows the gateway, and the other way round
 		b.Client.Send(box.NewRequest(world.KindPing, w.Uplinks[1].Addr6))
+		pinNeighbours(b)
 		wires, traces := uplinkWires(b), kernelTraces(b)
 		v := b.Verify()
 		v.WantOK(t, 2)
@@ -102,8 +102,11 @@ func TestVerifyAcceptsHostUnreachableForAMissingHost(t *testing.T) {
 			t.Errorf("the kernel's own answer that nobody is there: shown %s, service %+v", p.Shown, q)
 		}
 	}
-	// What the kernel says of the neighbour comes three seconds after the question.
-	time.Sleep(100 * time.Millisecond)
+	// The kernel gives up on the neighbour three seconds after the request, and then sends its ICMP errors.
+	box.Eventually(t, box.EventualTimeout, "the neighbour is unreachable", func() bool {
+		neighbour := b.Gateway.Run("ip", "neigh", "show", "to", "198.18.0.99")
+		return neighbour == "" || strings.Contains(neighbour, "FAILED")
+	})
 	wantNoPackets(b, t, wires)
 }
 

@@ -29,7 +29,7 @@ func child(t *testing.T, behaviour string) (*exec.Cmd, *os.File) {
 	}
 	in.Close()
 	t.Cleanup(func() { out.Close() })
-	out.SetReadDeadline(time.Now().Add(20 * time.Second))
+	out.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	return cmd, out
 }
 

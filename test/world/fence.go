@@ -15,7 +15,7 @@ import (
 const (
 	markerLength = 60
 	settleRounds = 8 // more than the hops of a question and its answer
-	settleTime   = 10 * time.Second
+	settleTime   = time.Minute
 )
 
 // markerTarget is an Ethernet group that no bridge passes on.

@@ -29,7 +29,7 @@ type Request struct {
 	Kind          Kind
 	To            netip.AddrPort // kinds without ports do not look at the port
 	From          netip.AddrPort // the source; the zero address and port are left to the kernel
-	ExpectTimeout bool           // no answer is expected: give up after a second, not after five
+	ExpectTimeout bool           // no answer is expected: give up after a second, not after a minute
 	Timeout       time.Duration  // another bound
 	Size          int            // of the payload, also of the answer's; as small as possible when 0
 	DontFrag      bool           // send with DF and do not cut, whatever the kernel knows about the path (UDP and ping)
@@ -49,7 +49,7 @@ type Reply struct {
 
 // How long a question waits for its answer, and how long before it is sent again where the protocol does not.
 const (
-	replyTimeout   = 5 * time.Second
+	replyTimeout   = time.Minute
 	noReplyTimeout = time.Second
 	resendInterval = 300 * time.Millisecond
 )

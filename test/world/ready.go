@@ -11,7 +11,7 @@ import (
 )
 
 // readyTime bounds the wait for the kernel to take note of a carrier.
-const readyTime = 5 * time.Second
+const readyTime = time.Minute
 
 // await returns when the link, if it has a carrier, can send. Between the two the kernel drops what is sent, without
 // a word. Since Linux 6.8 asking for the link makes the kernel take note; before, it does so in its own time.

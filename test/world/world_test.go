@@ -33,13 +33,9 @@ func TestEveryKindIsAnsweredByTheDefaultUplink(t *testing.T) {
 	wire := w.Uplinks[0].Wire.Record()
 	for _, to := range w.Uplinks[0].Addrs() {
 		for _, kind := range world.Kinds {
-			began := time.Now()
 			a := w.Client.Send(newRequest(kind, to))
 			if !a.OK {
 				t.Errorf("%s %s: %v", kind, to, a)
-			}
-			if time.Since(began) > 250*time.Millisecond {
-				t.Logf("slow: %s %s: %v", kind, to, a)
 			}
 		}
 	}
@@ -122,9 +118,6 @@ func TestThirtyOneUplinks(t *testing.T) {
 	began := time.Now()
 	w := world.ISPs(t, 31)
 	t.Logf("built in %s", time.Since(began))
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("took %s to build", took)
-	}
 	for _, a := range w.Uplinks[0].Addrs() {
 		if got := w.Client.Ping(a); !got.OK {
 			t.Error(a, got)
