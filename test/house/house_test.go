@@ -25,6 +25,7 @@ var owners = map[string][]string{
 	"github.com/prometheus":                    {"health/endpoint"},
 	"github.com/cilium/ebpf":                   {"health", "test"},
 	"github.com/rogpeppe/go-internal":          {"test"},
+	"github.com/chromedp":                      {"test/page"},
 	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
 	"golang.org/x/sync":                        {"cmd", "health"},
 	"golang.org/x/sys":                         {"cmd", "marks/nfnetlink", "marks/decoded", "marks/iptables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},

@@ -1,208 +1,141 @@
 package page
 
 import (
-	"bufio"
+	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
 )
 
-// browser is a real Chromium without a window, steered through pipes as its developer tools do.
+// browserTimeout bounds each answer of Chromium's, on any machine.
+const browserTimeout = 2 * time.Minute
+
+// browser is a page in Chromium without a window. It collects the events that wantNoErrorsOrForeignRequests looks at.
 type browser struct {
 	t       *testing.T
-	in      *os.File
-	session string
+	ctx     context.Context
+	session cdp.Session
 	mu      sync.Mutex
-	last    int
-	answers map[int]chan devtools
-	noted   []devtools // events, in their order
+	events  map[string][]json.RawMessage // by their method, in their order
 }
 
-// devtools is a message of the DevTools protocol, in either direction.
-type devtools struct {
-	ID      int             `json:"id,omitempty"`
-	Session string          `json:"sessionId,omitempty"`
-	Method  string          `json:"method,omitempty"`
-	Params  json.RawMessage `json:"params,omitempty"`
-	Result  json.RawMessage `json:"result,omitempty"`
-	Error   *struct {
-		Message string `json:"message"`
-	} `json:"error,omitempty"`
-}
-
-// newBrowser starts the browser with an empty page.
+// newBrowser starts Chromium with an empty page. It ends with the test.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "headless_shell"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Fatal("there is no Chromium: make needs installs it")
-	}
 	home := t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "--headless", "--no-sandbox", "--remote-debugging-pipe", "--user-data-dir="+home, "--disable-gpu",
-		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-extensions", "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank")
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	theirIn, in := pipe(t)
-	out, theirOut := pipe(t)
-	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
-	complaints, err := os.Create(filepath.Join(t.TempDir(), "complaints"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = complaints
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	theirIn.Close()
-	theirOut.Close()
-	b := &browser{t: t, in: in, answers: map[int]chan devtools{}}
+	var output bytes.Buffer
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(home), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.CombinedOutput(&output),
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home),
+		chromedp.ModifyCmdFunc(killWithChildren))
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, closePage := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait()
-		complaints.Close()
-		if text, err := os.ReadFile(complaints.Name()); err == nil && b.session == "" {
-			t.Logf("the browser did not start:\n%s", text)
-		}
+		closePage()
+		stop()
+		chromedp.FromContext(ctx).Allocator.Wait()
 	})
-	go b.listen(bufio.NewReader(out))
-	b.open()
+	session, err := chromedp.Run(ctx, func(_ context.Context, target *chromedp.Target) (cdp.Session, error) { return target, nil })
+	if err != nil {
+		t.Fatalf("the browser does not start: %v\n%s", err, output.String())
+	}
+	b := &browser{t: t, ctx: ctx, session: session, events: map[string][]json.RawMessage{}}
+	for _, method := range []string{"Log.entryAdded", "Runtime.exceptionThrown", "Audits.issueAdded", "Runtime.consoleAPICalled", "Network.requestWillBeSent"} {
+		b.collect(method)
+	}
+	call(b, audits.Enable, cdp.Empty{})
 	return b
 }
 
-func pipe(t *testing.T) (r, w *os.File) {
+// chromium returns the path of the browser.
+func chromium(t *testing.T) string {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"chromium", "chromium-browser", "headless_shell"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
 	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return r, w
+	t.Fatal("there is no Chromium: make needs installs it")
+	return ""
 }
 
-// listen takes in what the browser says, until it has ended.
-func (b *browser) listen(out *bufio.Reader) {
-	for {
-		text, err := out.ReadBytes(0)
-		if err != nil {
-			return
-		}
-		var m devtools
-		if json.Unmarshal(text[:len(text)-1], &m) != nil {
-			continue
-		}
-		b.mu.Lock()
-		if answer := b.answers[m.ID]; m.ID != 0 && answer != nil {
-			answer <- m
-			delete(b.answers, m.ID)
-		} else {
-			b.noted = append(b.noted, m)
-		}
-		b.mu.Unlock()
-	}
+// killWithChildren puts the browser into a process group of its own, all of which is killed in the end.
+func killWithChildren(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
-// do has the browser do something, and reads what it gives into result.
-func (b *browser) do(method string, params, result any) {
+// collect keeps the events of a method from now on.
+func (b *browser) collect(method string) {
+	events, cancel := b.session.Subscribe(method)
+	b.t.Cleanup(cancel)
+	go func() {
+		for e := range events {
+			b.mu.Lock()
+			b.events[method] = append(b.events[method], json.RawMessage(e))
+			b.mu.Unlock()
+		}
+	}()
+}
+
+// call has the browser carry out a command, and returns its result.
+func call[P, R any](b *browser, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
-	text, err := json.Marshal(params)
+	ctx, cancel := context.WithTimeout(b.ctx, browserTimeout)
+	defer cancel()
+	result, err := cdp.Call(ctx, b.session, command, params)
 	if err != nil {
-		b.t.Fatal(err)
+		b.t.Fatalf("%s: %v", command.Method, err)
 	}
-	answer := make(chan devtools, 1)
-	b.mu.Lock()
-	b.last++
-	m := devtools{ID: b.last, Session: b.session, Method: method, Params: text}
-	b.answers[m.ID] = answer
-	b.mu.Unlock()
-	text, err = json.Marshal(m)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if _, err := b.in.Write(append(text, 0)); err != nil {
-		b.t.Fatalf("%s: %v", method, err)
-	}
-	select {
-	case m = <-answer:
-	case <-time.After(2 * time.Minute):
-		b.t.Fatalf("%s: no answer", method)
-	}
-	if m.Error != nil {
-		b.t.Fatalf("%s: %s", method, m.Error.Message)
-	}
-	if result != nil {
-		if err := json.Unmarshal(m.Result, result); err != nil {
-			b.t.Fatalf("%s: %v", method, err)
-		}
-	}
+	return result
 }
 
-type params map[string]any
-
-// open opens a page, and has everything noted that it fetches or is kept from.
-func (b *browser) open() {
-	b.t.Helper()
-	var target struct{ TargetID string }
-	b.do("Target.createTarget", params{"url": "about:blank"}, &target)
-	var session struct{ SessionID string }
-	b.do("Target.attachToTarget", params{"targetId": target.TargetID, "flatten": true}, &session)
-	b.session = session.SessionID
-	for _, domain := range []string{"Page", "Network", "Log", "Runtime", "Audits"} {
-		b.do(domain+".enable", params{}, nil)
-	}
-}
-
-// visit goes to a page, in a window so wide, on a host that likes light or dark.
+// visit opens a page in a window of a width in pixels, on a host whose prefers-color-scheme is light or dark. It does not wait
+// for the page.
 func (b *browser) visit(url string, width int, scheme string) {
 	b.t.Helper()
-	b.do("Emulation.setDeviceMetricsOverride", params{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
-	b.do("Emulation.setEmulatedMedia", params{"features": []params{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
-	b.do("Page.navigate", params{"url": url}, nil)
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: int64(width), Height: 900, DeviceScaleFactor: 1, Mobile: width < 600})
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	call(b, page.Navigate, page.NavigateParams{URL: url})
 }
 
-// value is what an expression is in the page, as JSON.
+// value returns the value of an expression in the page, as JSON, or the exception that it throws.
 func (b *browser) value(expression string) string {
 	b.t.Helper()
-	var got struct {
-		Result           struct{ Value json.RawMessage }
-		ExceptionDetails json.RawMessage
-	}
-	b.do("Runtime.evaluate", params{"expression": expression, "returnByValue": true, "awaitPromise": true}, &got)
+	yes := true
+	got := call(b, runtime.Evaluate, runtime.EvaluateParams{Expression: expression, ReturnByValue: &yes, AwaitPromise: &yes})
 	if got.ExceptionDetails != nil {
-		return fmt.Sprintf("thrown: %s", got.ExceptionDetails)
+		return "thrown: " + got.ExceptionDetails.Text
 	}
 	return string(got.Result.Value)
 }
 
-// await waits until an expression is so in the page.
+// await waits until an expression has a value in the page.
 func (b *browser) await(expression, want string) {
 	b.t.Helper()
 	got := ""
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(browserTimeout); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if got = b.value(expression); got == want {
 			return
 		}
 	}
-	b.t.Fatalf("%s is %s, not %s; thrown was %s", expression, got, want, b.events("Runtime.exceptionThrown"))
+	b.t.Fatalf("%s is %s, not %s; thrown was %s", expression, got, want, b.collected("Runtime.exceptionThrown"))
 }
 
-// is says when an expression is not so in the page.
+// is reports an error when an expression does not have a value in the page.
 func (b *browser) is(expression, want string) {
 	b.t.Helper()
 	if got := b.value(expression); got != want {
@@ -210,26 +143,16 @@ func (b *browser) is(expression, want string) {
 	}
 }
 
-// events are those of a kind that were noted.
-func (b *browser) events(method string) (all []json.RawMessage) {
+// collected returns the events of a method so far.
+func (b *browser) collected(method string) []json.RawMessage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, m := range b.noted {
-		if m.Method == method {
-			all = append(all, m.Params)
-		}
-	}
-	return all
+	return append([]json.RawMessage(nil), b.events[method]...)
 }
 
-// picture is the whole page as a PNG.
+// picture returns the whole page as a PNG.
 func (b *browser) picture() []byte {
 	b.t.Helper()
-	var shot struct{ Data string }
-	b.do("Page.captureScreenshot", params{"format": "png", "captureBeyondViewport": true}, &shot)
-	png, err := base64.StdEncoding.DecodeString(shot.Data)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return png
+	yes := true
+	return call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: "png", CaptureBeyondViewport: &yes}).Data
 }

@@ -144,11 +144,11 @@ func wantNoErrorsOrForeignRequests(t *testing.T, b *browser, at string) {
 	t.Helper()
 	b.is(`[document.title.includes("caught"), document.getElementById("caught")]`, `[false,null]`)
 	for _, method := range []string{"Log.entryAdded", "Runtime.exceptionThrown", "Audits.issueAdded", "Runtime.consoleAPICalled"} {
-		for _, e := range b.events(method) {
+		for _, e := range b.collected(method) {
 			t.Errorf("%s: %s", method, e)
 		}
 	}
-	fetched := b.events("Network.requestWillBeSent")
+	fetched := b.collected("Network.requestWillBeSent")
 	for _, e := range fetched {
 		var r struct{ Request struct{ URL string } }
 		if err := json.Unmarshal(e, &r); err != nil {
