@@ -46,6 +46,22 @@ func (s Observations) Forwarded(q Request) bool {
 	return false
 }
 
+// RefusedLocally reports whether a forwarded request was answered by the host itself, with an ICMP error, and by no other host.
+func (s Observations) RefusedLocally(q Request) (refused bool) {
+	for _, x := range s.Hooks {
+		if x.Peer != q.From.Addr() || x.Port != q.From.Port() {
+			continue
+		}
+		switch x.Hook {
+		case ReplyPrerouting:
+			return false
+		case OutputStart:
+			refused = true
+		}
+	}
+	return refused
+}
+
 // reached reports whether anything of it was seen there.
 func (w trace) reached(p Hook) bool { return len(w.hooks[p]) > 0 }
 

@@ -77,7 +77,7 @@ func (c *captureWindow) run(ctx context.Context, questions []proof.Request) (s i
 		return s, err
 	}
 	s.questions = slices.Clone(questions)
-	defer c.resetOpenConnections()
+	defer func() { c.resetOpenConnections(s.observations) }()
 	if err := c.resendForwarded(s.questions, s.observations); err != nil {
 		return s, err
 	}
@@ -127,9 +127,13 @@ func (c *captureWindow) resendForwarded(questions []proof.Request, s proof.Obser
 	return nil
 }
 
-// resetOpenConnections resets what putAgain has opened, and has it forgotten.
-func (c *captureWindow) resetOpenConnections() {
+// resetOpenConnections resets the connections that resendForwarded has opened, and removes them from conntrack. Where the kernel
+// itself has refused one, because the other host is unreachable, a reset would be refused too, seconds after the capture.
+func (c *captureWindow) resetOpenConnections(s proof.Observations) {
 	for _, q := range c.openConnections {
+		if s.RefusedLocally(q) {
+			continue
+		}
 		// One that cannot be taken back ends by itself on the other host.
 		c.injector.Receive(q.Path.Index, inject.RST(c.frameAddresses(q)))
 	}
