@@ -12,7 +12,7 @@ import (
 
 var errLost = errors.New("no answer")
 
-// modelProbe is a question of the model, with what will come of it.
+// modelProbe is a probe of the simulation, with its future outcome.
 type modelProbe struct {
 	sequence uint64
 	sentAt   time.Time
@@ -21,66 +21,66 @@ type modelProbe struct {
 	done     bool
 }
 
-// simulation drives a judge by a clock of its own: fate says for each question how long it takes and what comes of it.
+// simulation drives a Detector with a simulated clock. outcomeOf returns the duration and the error of each probe.
 type simulation struct {
 	detector  *Detector
 	probes    []modelProbe
 	now       time.Time
-	counted   int // of all, by believed
-	outcomeOf func(asked time.Time) (time.Duration, error)
+	counted   int // of probes, by modelLiveness
+	outcomeOf func(sentAt time.Time) (time.Duration, error)
 }
 
 func newSimulation(p health.Probe, outcomeOf func(time.Time) (time.Duration, error)) *simulation {
 	return &simulation{detector: NewDetector(p), now: time.Unix(1000, 0), outcomeOf: outcomeOf}
 }
 
-// step goes to the next thing that happens: a question that is due, or the end of one.
-func (c *simulation) step() {
+// step advances to the next event: a probe that is due, or the end of one.
+func (s *simulation) step() {
 	first := -1
-	for i, q := range c.probes {
-		if !q.done && (first < 0 || q.endsAt.Before(c.probes[first].endsAt)) {
+	for i, q := range s.probes {
+		if !q.done && (first < 0 || q.endsAt.Before(s.probes[first].endsAt)) {
 			first = i
 		}
 	}
-	due := c.detector.NextDue()
-	if due.IsZero() || first >= 0 && c.probes[first].endsAt.Before(due) {
-		q := &c.probes[first]
-		c.now, q.done = q.endsAt, true
-		c.detector.Record(q.sequence, c.now, q.outcome)
+	due := s.detector.NextDue()
+	if due.IsZero() || first >= 0 && s.probes[first].endsAt.Before(due) {
+		q := &s.probes[first]
+		s.now, q.done = q.endsAt, true
+		s.detector.Record(q.sequence, s.now, q.outcome)
 		return
 	}
-	if due.After(c.now) {
-		c.now = due
+	if due.After(s.now) {
+		s.now = due
 	}
-	took, err := c.outcomeOf(c.now)
-	c.probes = append(c.probes, modelProbe{sequence: c.detector.Sent(c.now), sentAt: c.now, endsAt: c.now.Add(took), outcome: health.Outcome{Sent: c.now, RTT: took, Err: err}})
+	took, err := s.outcomeOf(s.now)
+	s.probes = append(s.probes, modelProbe{sequence: s.detector.Sent(s.now), sentAt: s.now, endsAt: s.now.Add(took), outcome: health.Outcome{Sent: s.now, RTT: took, Err: err}})
 }
 
-// modelLiveness is what follows from all questions so far, looked at from the start for each that can now be counted: those
-// before which all are settled.
-func (c *simulation) modelLiveness(before Liveness) Liveness {
-	p := c.detector.probe
-	good := func(q modelProbe) bool { return q.done && q.outcome.Err == nil }
-	if before == Undecided && slices.ContainsFunc(c.probes, good) {
+// modelLiveness is the naive model of the Detector: it scans all probes again for each one that can be counted, as all
+// before it are done.
+func (s *simulation) modelLiveness(before Liveness) Liveness {
+	p := s.detector.probe
+	answered := func(q modelProbe) bool { return q.done && q.outcome.Err == nil }
+	if before == Undecided && slices.ContainsFunc(s.probes, answered) {
 		before = Alive
 	}
-	for ; c.counted < len(c.probes) && c.probes[c.counted].done; c.counted++ {
-		row, later := c.probes[:c.counted+1], c.probes[c.counted+1:]
+	for ; s.counted < len(s.probes) && s.probes[s.counted].done; s.counted++ {
+		row, later := s.probes[:s.counted+1], s.probes[s.counted+1:]
 		run := 0
-		for run < len(row) && good(row[len(row)-1-run]) == good(row[len(row)-1]) {
+		for run < len(row) && answered(row[len(row)-1-run]) == answered(row[len(row)-1]) {
 			run++
 		}
 		switch {
-		case good(row[len(row)-1]) && run >= p.Rise:
+		case answered(row[len(row)-1]) && run >= p.Rise:
 			before = Alive
-		case !good(row[len(row)-1]) && run >= p.Fall && !slices.ContainsFunc(later, good):
+		case !answered(row[len(row)-1]) && run >= p.Fall && !slices.ContainsFunc(later, answered):
 			before = Dead
 		}
 	}
 	return before
 }
 
-// randomProbe is a probe with random numbers, all of them possible.
+// randomProbe returns a probe with random valid parameters.
 func randomProbe(r *rand.Rand) health.Probe {
 	ms := func(from, to int) time.Duration { return time.Duration(from+r.IntN(to-from+1)) * time.Millisecond }
 	p := health.NewProbe("p", health.Target{Kind: health.ICMP, Host: targetHost})
@@ -93,37 +93,37 @@ func TestDetectorAgreesWithTheModel(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		p := randomProbe(r)
-		bad := r.Float64()
-		c := newSimulation(p, func(time.Time) (time.Duration, error) {
+		lossRate := r.Float64()
+		s := newSimulation(p, func(time.Time) (time.Duration, error) {
 			if r.IntN(20) == 0 {
-				bad = r.Float64()
+				lossRate = r.Float64()
 			}
 			switch took := time.Duration(r.Int64N(int64(p.Timeout))); {
-			case r.Float64() >= bad:
+			case r.Float64() >= lossRate:
 				return took, nil
 			case r.IntN(10) == 0:
-				return 0, errLost // it could not be sent
+				return 0, errLost // a send error
 			}
 			return p.Timeout, errLost
 		})
-		verdict := Undecided
+		liveness := Undecided
 		for n := range 400 {
-			c.step()
-			if verdict = c.modelLiveness(verdict); c.detector.liveness != verdict {
-				t.Fatalf("seed %d, step %d: %v, the naive one says %v", seed, n, c.detector.liveness, verdict)
+			s.step()
+			if liveness = s.modelLiveness(liveness); s.detector.liveness != liveness {
+				t.Fatalf("seed %d, step %d: %v, the model says %v", seed, n, s.detector.liveness, liveness)
 			}
 		}
-		c.checkCounts(t)
-		c.checkIntervals(t)
+		s.checkCounts(t)
+		s.checkIntervals(t)
 	}
 }
 
-// checkCounts compares the counters and the window with all questions that count.
-func (c *simulation) checkCounts(t *testing.T) {
+// checkCounts compares the counters and the window with all probes that were counted.
+func (s *simulation) checkCounts(t *testing.T) {
 	t.Helper()
 	var sent, lost uint64
 	var rtts []time.Duration
-	for _, q := range c.probes {
+	for _, q := range s.probes {
 		if !q.done {
 			break
 		}
@@ -135,7 +135,7 @@ func (c *simulation) checkCounts(t *testing.T) {
 		}
 		rtts = append(rtts, rtt)
 	}
-	if got := c.detector.stats; got.sent != sent || got.lost != lost {
+	if got := s.detector.stats; got.sent != sent || got.lost != lost {
 		t.Errorf("%d of %d lost, want %d of %d", got.lost, got.sent, lost, sent)
 	}
 	rtts = rtts[max(len(rtts)-health.WindowSize, 0):]
@@ -145,26 +145,26 @@ func (c *simulation) checkCounts(t *testing.T) {
 			answered, sum = answered+1, sum+rtt
 		}
 	}
-	if want := 100 * float64(len(rtts)-answered) / float64(len(rtts)); c.detector.window.loss() != want {
-		t.Errorf("%v %% lost, want %v", c.detector.window.loss(), want)
+	if want := 100 * float64(len(rtts)-answered) / float64(len(rtts)); s.detector.window.loss() != want {
+		t.Errorf("%v %% lost, want %v", s.detector.window.loss(), want)
 	}
-	if answered > 0 && c.detector.window.mean() != sum/time.Duration(answered) {
-		t.Errorf("mean %v, want %v", c.detector.window.mean(), sum/time.Duration(answered))
+	if answered > 0 && s.detector.window.mean() != sum/time.Duration(answered) {
+		t.Errorf("mean %v, want %v", s.detector.window.mean(), sum/time.Duration(answered))
 	}
 }
 
-// checkPace: never slower than the interval, never faster than a retry.
-func (c *simulation) checkIntervals(t *testing.T) {
+// checkIntervals checks that probes are sent no slower than Interval and no faster than Retry.
+func (s *simulation) checkIntervals(t *testing.T) {
 	t.Helper()
-	p := c.detector.probe
-	for i := 1; i < len(c.probes); i++ {
-		gap := c.probes[i].sentAt.Sub(c.probes[i-1].sentAt)
+	p := s.detector.probe
+	for i := 1; i < len(s.probes); i++ {
+		gap := s.probes[i].sentAt.Sub(s.probes[i-1].sentAt)
 		if gap > p.Interval || gap < min(p.Interval, p.Retry, p.Timeout) {
-			t.Errorf("question %d comes %v after the one before: interval %v, retry %v", i, gap, p.Interval, p.Retry)
+			t.Errorf("probe %d was sent %v after the one before: interval %v, retry %v", i, gap, p.Interval, p.Retry)
 		}
 	}
-	if len(c.detector.inFlight) > c.detector.maxInFlight() {
-		t.Errorf("%d questions are open", len(c.detector.inFlight))
+	if len(s.detector.inFlight) > s.detector.maxInFlight() {
+		t.Errorf("%d probes are in flight", len(s.detector.inFlight))
 	}
 }
 
@@ -172,19 +172,19 @@ func TestBlackHoleIsDetectedWithinTheDetectionTime(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		p := randomProbe(r)
-		usual := time.Duration(r.Int64N(int64(p.Timeout)))
-		hole := time.Unix(1000, 0).Add(time.Duration(r.Int64N(int64(20 * p.Interval))))
-		c := newSimulation(p, func(asked time.Time) (time.Duration, error) {
-			if rtt := usual/2 + time.Duration(r.Int64N(int64(usual/2+1))); asked.Add(rtt).Before(hole) {
+		typicalRTT := time.Duration(r.Int64N(int64(p.Timeout)))
+		blackHoleAt := time.Unix(1000, 0).Add(time.Duration(r.Int64N(int64(20 * p.Interval))))
+		s := newSimulation(p, func(sentAt time.Time) (time.Duration, error) {
+			if rtt := typicalRTT/2 + time.Duration(r.Int64N(int64(typicalRTT/2+1))); sentAt.Add(rtt).Before(blackHoleAt) {
 				return rtt, nil
 			}
 			return p.Timeout, errLost
 		})
-		for n := 0; c.detector.liveness != Dead && n < 10000; n++ {
-			c.step()
+		for n := 0; s.detector.liveness != Dead && n < 10000; n++ {
+			s.step()
 		}
-		if took := c.now.Sub(hole); c.detector.liveness != Dead || took > p.DetectionTime() {
-			t.Fatalf("seed %d: %v after %v, and the worst is %v: %+v", seed, c.detector.liveness, took, p.DetectionTime(), p)
+		if took := s.now.Sub(blackHoleAt); s.detector.liveness != Dead || took > p.DetectionTime() {
+			t.Fatalf("seed %d: %v after %v, the detection time is %v: %+v", seed, s.detector.liveness, took, p.DetectionTime(), p)
 		}
 	}
 }
@@ -192,17 +192,17 @@ func TestBlackHoleIsDetectedWithinTheDetectionTime(t *testing.T) {
 func TestLateAnswerStartsRetriesAndAnAnswerStopsThem(t *testing.T) {
 	began := time.Unix(1000, 0)
 	late := began.Add(9500 * time.Millisecond)
-	c := newSimulation(icmpProbe(targetHost), func(asked time.Time) (time.Duration, error) {
-		if asked.After(late) && asked.Before(late.Add(900*time.Millisecond)) {
-			return time.Second, errLost // two of them
+	s := newSimulation(icmpProbe(targetHost), func(sentAt time.Time) (time.Duration, error) {
+		if sentAt.After(late) && sentAt.Before(late.Add(900*time.Millisecond)) {
+			return time.Second, errLost // two probes
 		}
 		return 20 * time.Millisecond, nil
 	})
 	var at []time.Duration
-	for c.now.Before(began.Add(13 * time.Second)) {
-		c.step()
+	for s.now.Before(began.Add(13 * time.Second)) {
+		s.step()
 	}
-	for _, q := range c.probes {
+	for _, q := range s.probes {
 		if q.sentAt.After(late) {
 			at = append(at, q.sentAt.Sub(began))
 		}
@@ -210,21 +210,21 @@ func TestLateAnswerStartsRetriesAndAnAnswerStopsThem(t *testing.T) {
 	ms := time.Millisecond
 	want := []time.Duration{10000 * ms, 10200 * ms, 10400 * ms, 11400 * ms, 12400 * ms, 13400 * ms}
 	if !slices.Equal(at[:5], want[:5]) {
-		t.Errorf("asked at %v, want %v", at, want)
+		t.Errorf("sent at %v, want %v", at, want)
 	}
-	if c.detector.liveness != Alive {
-		t.Errorf("it is %v", c.detector.liveness)
+	if s.detector.liveness != Alive {
+		t.Errorf("the target is %v", s.detector.liveness)
 	}
 }
 
 func TestConstantHighLatencyStartsNoRetries(t *testing.T) {
-	c := newSimulation(icmpProbe(targetHost), func(time.Time) (time.Duration, error) { return 400 * time.Millisecond, nil })
+	s := newSimulation(icmpProbe(targetHost), func(time.Time) (time.Duration, error) { return 400 * time.Millisecond, nil })
 	for range 200 {
-		c.step()
+		s.step()
 	}
-	for i := 5; i < len(c.probes); i++ {
-		if gap := c.probes[i].sentAt.Sub(c.probes[i-1].sentAt); gap != health.DefaultInterval {
-			t.Errorf("question %d comes after %v", i, gap)
+	for i := 5; i < len(s.probes); i++ {
+		if gap := s.probes[i].sentAt.Sub(s.probes[i-1].sentAt); gap != health.DefaultInterval {
+			t.Errorf("probe %d was sent after %v", i, gap)
 		}
 	}
 }
@@ -234,13 +234,13 @@ func TestStaleOutcomesHaveNoEffect(t *testing.T) {
 	number := j.Sent(now)
 	j.Restart(Alive)
 	if j.Record(number, now.Add(time.Second), health.Outcome{Err: errLost}) || j.Record(99, now, health.Outcome{}) {
-		t.Error("a question was heard that nobody waits for")
+		t.Error("the outcome of a probe that is not in flight had an effect")
 	}
 	if next := j.NextDue(); next.After(now) || next.IsZero() {
-		t.Errorf("after a new start the next question is due at %v", next)
+		t.Errorf("after a restart the next probe is due at %v", next)
 	}
 	number = j.Sent(now)
 	if !j.Record(number, now, health.Outcome{RTT: time.Millisecond}) || j.Record(number, now, health.Outcome{Err: errLost}) {
-		t.Error("a question is heard once")
+		t.Error("an outcome was not recorded exactly once")
 	}
 }

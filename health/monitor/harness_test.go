@@ -15,94 +15,7 @@ import (
 	"replypath/uplinks"
 )
 
-// fakeNetwork is a fake Prober: who answers by which uplink.
-type fakeNetwork struct {
-	mu          sync.Mutex
-	rtt         time.Duration
-	slowUplinks map[string]time.Duration // round trip of an uplink
-	blackholed  map[string]bool          // uplinks by which nobody answers
-	deadHosts   map[string]bool          // hosts that answer nobody
-	unreachable map[string]bool          // "uplink host": that host does not answer by that uplink
-	sendFails   map[string]bool          // uplinks by which nothing can be sent
-	sent        []sentProbeRecord
-	inFlight    int
-	maxInFlight int // open at once
-}
-
-type sentProbeRecord struct {
-	at     time.Time
-	uplink string
-	target string
-	mark   int
-}
-
-func newFakeNetwork() *fakeNetwork {
-	return &fakeNetwork{rtt: 20 * time.Millisecond, slowUplinks: map[string]time.Duration{}, blackholed: map[string]bool{}, deadHosts: map[string]bool{}, unreachable: map[string]bool{}, sendFails: map[string]bool{}}
-}
-
-func (n *fakeNetwork) set(change func(n *fakeNetwork)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	change(n)
-}
-
-// Probe answers after the round trip if there is nobody in the way when the question leaves and when the answer arrives.
-func (n *fakeNetwork) Probe(ctx context.Context, p health.Path, q health.Probe) health.Outcome {
-	n.mu.Lock()
-	o := health.Outcome{Sent: time.Now()}
-	n.sent = append(n.sent, sentProbeRecord{o.Sent, p.Uplink, q.Target.String(), int(p.Mark)})
-	rtt := max(n.rtt, n.slowUplinks[p.Uplink])
-	lost, refused := n.loses(p, q) || rtt > q.Timeout, n.sendFails[p.Uplink]
-	n.inFlight++
-	n.maxInFlight = max(n.maxInFlight, n.inFlight)
-	n.mu.Unlock()
-	defer n.set(func(n *fakeNetwork) { n.inFlight-- })
-	if refused {
-		o.Err = errors.New("network is unreachable")
-		return o
-	}
-	if !lost {
-		sleep(ctx, rtt)
-		n.set(func(n *fakeNetwork) { lost = n.loses(p, q) })
-	}
-	if lost {
-		sleep(ctx, q.Timeout-time.Since(o.Sent))
-		o.Err = fmt.Errorf("no answer in %v", q.Timeout)
-		return o
-	}
-	o.RTT = time.Since(o.Sent)
-	return o
-}
-
-func (n *fakeNetwork) loses(p health.Path, q health.Probe) bool {
-	host := q.Target.Host
-	if q.Target.Kind == health.Gateway {
-		host = p.Gateway.String()
-	}
-	return n.blackholed[p.Uplink] || n.deadHosts[host] || n.unreachable[p.Uplink+" "+host]
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-// count is how many questions have been put, by the uplink or all.
-func (n *fakeNetwork) count(uplink string) int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	sum := 0
-	for _, a := range n.sent {
-		if uplink == "" || a.uplink == uplink {
-			sum++
-		}
-	}
-	return sum
-}
-
-// harness is a monitor over a fake internet, in a bubble of its own.
+// harness is a monitor over a fake network, in a synctest bubble.
 type harness struct {
 	t        *testing.T
 	network  *fakeNetwork
@@ -112,8 +25,8 @@ type harness struct {
 	events   []health.Event
 	reported int
 	mu       sync.Mutex
-	answered sync.Map      // the last round trip of each Key
-	changed  chan struct{} // there are events
+	answered sync.Map      // the last round-trip time by Key
+	changed  chan struct{} // signals events
 }
 
 const (
@@ -125,7 +38,7 @@ func icmpProbe(host string) health.Probe {
 	return health.NewProbe(host, health.Target{Kind: health.ICMP, Host: host})
 }
 
-// testPath is a path of the uplink with everything that it needs.
+// testPath returns a path that lacks nothing.
 func testPath(uplink string, id int, f uplinks.Family) health.Path {
 	p := health.Path{Key: health.Key{Uplink: uplink, Family: f}, Link: "eth" + fmt.Sprint(id), Index: id + 1, Up: true, Carrier: true, Mask: 0x1f00}
 	p.ID = 1
@@ -137,8 +50,8 @@ func testPath(uplink string, id int, f uplinks.Family) health.Path {
 	return p
 }
 
-// withMonitor runs the test with uplinks of these names in IPv4, each with the probes, inside a bubble. The monitor has ended when
-// it returns: a goroutine that is left makes the bubble fail.
+// withMonitor runs the test in a synctest bubble with IPv4 uplinks of these names, each with the probes. Run has ended when
+// it returns: synctest fails if a goroutine is left.
 func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(h *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -146,7 +59,7 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.network})
 		h.monitor.OnEvent = func(e health.Event) {
 			if len(names) < 10 {
-				h.monitor.Status() // it may use the monitor
+				h.monitor.Status() // OnEvent may call the monitor
 			}
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -168,67 +81,67 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 		test(h)
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("Run gave %v", err)
+			t.Errorf("Run returned %v", err)
 		}
 		if h.network.inFlight != 0 {
-			t.Errorf("%d questions are open after Run has ended", h.network.inFlight)
+			t.Errorf("%d probes are in flight after Run has ended", h.network.inFlight)
 		}
 	})
 }
 
-func (r *harness) configure() { r.monitor.Configure(r.settings, slices.Clone(r.paths)) }
+func (h *harness) configure() { h.monitor.Configure(h.settings, slices.Clone(h.paths)) }
 
-// status is how the uplink stands now, in IPv4.
-func (r *harness) status(uplink string) health.FamilyStatus {
-	r.t.Helper()
-	for _, u := range r.monitor.Status() {
+// status returns the IPv4 status of the uplink.
+func (h *harness) status(uplink string) health.FamilyStatus {
+	h.t.Helper()
+	for _, u := range h.monitor.Status() {
 		if u.Name == uplink && len(u.Families) > 0 {
 			return u.Families[0]
 		}
 	}
-	r.t.Fatalf("there is no %s in %+v", uplink, r.monitor.Status())
+	h.t.Fatalf("there is no %s in %+v", uplink, h.monitor.Status())
 	return health.FamilyStatus{}
 }
 
 // expectStates checks the states of the uplinks, in the order of the settings.
-func (r *harness) expectStates(when string, states ...health.State) {
-	r.t.Helper()
+func (h *harness) expectStates(when string, states ...health.State) {
+	h.t.Helper()
 	synctest.Wait()
-	for i, u := range r.monitor.Status() {
+	for i, u := range h.monitor.Status() {
 		if u.State != states[i] {
-			r.t.Errorf("%s: %s is %s (%s), want %s", when, u.Name, u.State, u.Families[0].Reason, states[i])
+			h.t.Errorf("%s: %s is %s (%s), want %s", when, u.Name, u.State, u.Families[0].Reason, states[i])
 		}
 	}
 }
 
-// advance lets time pass.
-func (r *harness) advance(d time.Duration) { time.Sleep(d); synctest.Wait() }
+// advance advances the clock of the bubble.
+func (h *harness) advance(d time.Duration) { time.Sleep(d); synctest.Wait() }
 
-// waitForState gives how long it takes for the uplink to get into the state, at most an hour.
-func (r *harness) waitForState(uplink string, s health.State) time.Duration {
-	r.t.Helper()
+// waitForState returns how long it takes until the uplink is in the state, at most an hour.
+func (h *harness) waitForState(uplink string, s health.State) time.Duration {
+	h.t.Helper()
 	began, late := time.Now(), time.After(time.Hour)
 	for {
 		synctest.Wait()
-		if r.status(uplink).State == s {
+		if h.status(uplink).State == s {
 			return time.Since(began)
 		}
 		select {
-		case <-r.changed:
+		case <-h.changed:
 		case <-late:
-			r.t.Fatalf("%s is never %s: %+v", uplink, s, r.status(uplink))
+			h.t.Fatalf("%s is never %s: %+v", uplink, s, h.status(uplink))
 		}
 	}
 }
 
-// newEvents are the events since the last call, in short.
-func (r *harness) newEvents() (all []string) {
+// newEvents returns the events since the last call as "kind uplink from→to".
+func (h *harness) newEvents() (all []string) {
 	synctest.Wait()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, e := range r.events[r.reported:] {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.events[h.reported:] {
 		all = append(all, fmt.Sprintf("%s %s %s→%s", e.Kind, e.Uplink, e.From, e.To))
 	}
-	r.reported = len(r.events)
+	h.reported = len(h.events)
 	return all
 }

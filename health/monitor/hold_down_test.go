@@ -12,9 +12,9 @@ func TestFlapsDoubleTheHoldDownAndStayingUpHalvesIt(t *testing.T) {
 	down := func(want time.Duration, flaps int) {
 		t.Helper()
 		if h.wentDown(now); h.penalty != want || h.flaps != flaps {
-			t.Errorf("holds down for %v after %d flaps, want %v after %d", h.penalty, h.flaps, want, flaps)
+			t.Errorf("penalty %v after %d flaps, want %v after %d", h.penalty, h.flaps, want, flaps)
 		}
-		now = now.Add(time.Hour) // being down is no merit
+		now = now.Add(time.Hour) // time spent down does not decay the penalty
 	}
 	now = now.Add(time.Second)
 	down(0, 0) // up since the start
@@ -25,17 +25,20 @@ func TestFlapsDoubleTheHoldDownAndStayingUpHalvesIt(t *testing.T) {
 		down(time.Duration(want)*time.Second, i+1)
 		up(time.Second)
 	}
+	up(2 * time.Minute) // longer than flapWindow, but within the penalty
+	down(maxHoldDown, 8)
+	up(time.Second)
 	h.cameUp(now.Add(-time.Second))
 	for _, at := range []struct{ after, remains int }{
 		{299, 300}, {300, 150}, {449, 150}, {450, 75}, {525, 37}, {584, 37}, {585, 18}, {645, 0}, {6000, 0},
 	} {
 		got := h.decayedPenalty(h.upSince.Add(time.Duration(at.after) * time.Second)).Truncate(time.Second)
 		if want := time.Duration(at.remains) * time.Second; got != want {
-			t.Errorf("after %d s up %v remain, want %v", at.after, got, want)
+			t.Errorf("after %d s up the penalty is %v, want %v", at.after, got, want)
 		}
 	}
 	up(time.Hour)
-	down(0, 7)
+	down(0, 8)
 }
 
 func TestHoldDownRestartsAfterAFailure(t *testing.T) {

@@ -27,7 +27,7 @@ func TestDegradationHasHysteresis(t *testing.T) {
 	none := p
 	none.Loss = health.LossThresholds{}
 	if got := s.update(&w, none); got.loss {
-		t.Error("nothing lost is a loss")
+		t.Error("degraded without a loss")
 	}
 	add(1, lostRTT)
 	expect("one lost of one", false, false)
@@ -47,4 +47,21 @@ func TestDegradationHasHysteresis(t *testing.T) {
 	expect("between the two", false, true)
 	add(10, 30*time.Millisecond)
 	expect("quick again", false, false)
+}
+
+func TestZeroThresholdsNeverDegrade(t *testing.T) {
+	p := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "203.0.113.9"})
+	p.Loss = health.LossThresholds{}
+	var w window
+	for range health.WindowSize {
+		w.add(lostRTT)
+	}
+	w.add(time.Minute)
+	if got := (degradation{true, true}).update(&w, p); got != (degradation{}) {
+		t.Errorf("degraded with zero thresholds: %+v", got)
+	}
+	p.Loss = health.LossThresholds{High: 20, Low: 10}
+	if got := (degradation{}).update(&w, p); got != (degradation{loss: true}) {
+		t.Errorf("all but one lost: %+v", got)
+	}
 }
