@@ -182,7 +182,7 @@ func TestDoctorAndExplainPrintTheRemedyOfEachUDPServer(t *testing.T) {
 		if keywords[name] == "" || !strings.Contains(remedy, keywords[name]) {
 			t.Errorf("%s: %q does not say %q", name, remedy, keywords[name])
 		}
-		b.Explain(t, 3, []string{"--listen", fmt.Sprintf("%d/udp", port[name])}, name+", process ", "it does not ask for the address", "WRONG", "remedy: "+remedy)
+		b.Explain(t, 3, []string{"--listen", fmt.Sprintf("%d/udp", port[name])}, name+", process ", "on the wildcard address without IP_PKTINFO", "WRONG", "remedy: "+remedy)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestDoctorAndExplainAcceptCorrectUDPServers(t *testing.T) {
 	}
 	asks := b.Gateway.ServeUDP(5501, world.Pktinfo)
 	right(5501, true)
-	b.Explain(t, 0, []string{"--listen", "5501/udp"}, "it asks at which one it was asked, to answer from there (IP_PKTINFO)")
+	b.Explain(t, 0, []string{"--listen", "5501/udp"}, "on the wildcard address with IP_PKTINFO: it replies from the address that received the request")
 	asks.Close()
 	any := b.Gateway.ServeUDP(5502, world.Wildcard)
 	right(5502, false)
@@ -228,7 +228,7 @@ func TestDoctorAndExplainAcceptCorrectUDPServers(t *testing.T) {
 		}
 	}
 	wantNewFindings(b, healthy, b.RunDoctor())
-	b.Explain(t, 0, []string{"--listen", "5502/udp"}, "no question by an uplink reaches it", "udp 192.0.2.2:5502", "udp [2001:db8:b::2]:5502")
+	b.Explain(t, 0, []string{"--listen", "5502/udp"}, "it receives no request by an uplink", "udp 192.0.2.2:5502", "udp [2001:db8:b::2]:5502")
 	any.Close()
 	right(5502, true)
 }

@@ -21,13 +21,13 @@ func TestExplainOutgoingPackets(t *testing.T) {
 	b.Apply()
 	for family, to := range defaultRoutedAddr {
 		from := b.Uplinks[1].Addrs()[family/6]
-		b.Explain(t, 0, []string{to}, "> 32766 kernel from all lookup main default", "kernel: agrees", "it leaves by eth0, the uplink isp0, as the table main says")
+		b.Explain(t, 0, []string{to}, "> 32766 kernel from all lookup main default", "kernel: agrees", "it leaves by eth0 (uplink isp0), selected by table main")
 		b.Explain(t, 0, []string{to, "--from", from.String()}, "> 3002 replypath from "+from.String()+" lookup isp1 default via",
-			"it leaves by eth1, the uplink isp1, as its source "+from.String()+" says")
+			"it leaves by eth1 (uplink isp1), selected by its source "+from.String())
 		b.Explain(t, 0, []string{to, "--mark", "0x200"},
-			"2000 replypath from all lookup main suppress_prefixlength "+[]string{"7", "6"}[family/6]+" suppress_ifgroup 8200 not taken, too short: default",
-			"2001 replypath from all fwmark 0x0/0x1f00 goto 3000 no: mark 0x200", "as its mark 0x200 says")
-		b.Explain(t, 0, []string{from.String()}, "it is for this host itself, by the address of eth1")
+			"2000 replypath from all lookup main suppress_prefixlength "+[]string{"7", "6"}[family/6]+" suppress_ifgroup 8200 suppressed, prefix too short: default",
+			"2001 replypath from all fwmark 0x0/0x1f00 goto 3000 no: mark 0x200", "selected by its mark 0x200")
+		b.Explain(t, 0, []string{from.String()}, "it is delivered to this host: the address belongs to eth1")
 		b.Explain(t, 0, []string{to, "--proto", "sctp", "--dport", "36412"}, "kernel: agrees", "ipproto sctp dport 36412")
 	}
 }
@@ -42,11 +42,11 @@ func TestExplainNamesForeignRules(t *testing.T) {
 		b.Gateway.Run("ip", ip, "rule", "add", "priority", "9001", "ipproto", "tcp", "dport", "443", "blackhole")
 		b.Explain(t, 0, []string{to}, "5270 Tailscale from all lookup 52 no route", "9000 wg-quick not from all fwmark 0xca6c/0xffffffff lookup 51820 no route",
 			"9001 unknown from all ipproto tcp dport 443 blackhole no: udp")
-		b.Explain(t, 3, []string{to, "--proto", "tcp", "--dport", "443"}, "> 9001 unknown", "refused", "kernel: agrees: invalid argument", "as the rule 9001 of an unknown owner says")
-		b.Explain(t, 0, []string{to, "--proto", "sctp", "--dport", "443"}, "kernel: cannot be asked: it supports look-ups for tcp, udp and icmp only")
+		b.Explain(t, 3, []string{to, "--proto", "tcp", "--dport", "443"}, "> 9001 unknown", "refused", "kernel: agrees: invalid argument", "by rule 9001 of an unknown owner")
+		b.Explain(t, 0, []string{to, "--proto", "sctp", "--dport", "443"}, "kernel: not queried: it supports look-ups for tcp, udp and icmp only")
 		b.Explain(t, 0, []string{to}, "no source chosen yet")
 		b.Gateway.Run("ip", ip, "route", "add", "unreachable", to, "table", "52")
-		b.Explain(t, 3, []string{to}, "it is refused: no route to host, as a route of table 52 says, by the rule 5270 of Tailscale")
+		b.Explain(t, 3, []string{to}, "it is rejected: no route to host, by a route of table 52, rule 5270 of Tailscale")
 	}
 }
 
@@ -56,10 +56,10 @@ func TestExplainAppliesRPFilter(t *testing.T) {
 	in := []string{own, "--in", "eth1", "--from", defaultRoutedAddr[4], "--proto", "tcp", "--dport", "22"}
 	b.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "0")
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
-	b.Explain(t, 3, in, "source check: the way back, as of "+defaultRoutedAddr[4]+" from "+own, "kernel: agrees: invalid argument",
+	b.Explain(t, 3, in, "source check: reverse look-up of "+defaultRoutedAddr[4]+" from "+own, "kernel: agrees: invalid argument",
 		"it would be dropped by the source check: net.ipv4.conf.eth1.rp_filter=1 (effective), and the route back to "+defaultRoutedAddr[4]+" is by eth0")
 	b.Apply()
-	b.Explain(t, 0, append(in, "--mark", "0x200"), "source check: lets it in (rp_filter=1, effective)", "it is for this host itself")
+	b.Explain(t, 0, append(in, "--mark", "0x200"), "source check: passed (rp_filter=1, effective)", "it is delivered to this host")
 	b.Explain(t, 3, []string{own, "--in", "eth1", "--from", own}, "by the source check: "+own+" is an address of this host itself")
 	b.Explain(t, 3, []string{own, "--in", "eth1", "--from", "224.0.0.9"}, "as a martian")
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.forwarding", "0")
@@ -112,7 +112,7 @@ func TestExplainNeedsNoPrivilegeAndNoConfiguration(t *testing.T) {
 	if _, failed := err.(*exec.ExitError); err != nil && !failed {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "kernel: agrees") || !strings.Contains(out.String(), "it leaves by eth0, as the table main says") {
+	if !strings.Contains(out.String(), "kernel: agrees") || !strings.Contains(out.String(), "it leaves by eth0, selected by table main") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -70,9 +70,9 @@ func TestExplainCoversEveryRuleSelector(t *testing.T) {
 			ip(rule...)
 			for flags, want := range map[string]string{c.hit: c.by, c.miss: c.other} {
 				args := strings.Fields(flags)
-				status, words := 0, fmt.Sprintf("it leaves by %s, the uplink isp%s", want, strings.TrimPrefix(want, "eth"))
+				status, words := 0, fmt.Sprintf("it leaves by %s (uplink isp%s)", want, strings.TrimPrefix(want, "eth"))
 				if want == "" {
-					status, words = 3, "it is refused"
+					status, words = 3, "it is rejected"
 				}
 				requested := strings.Fields(flags)
 				if family == 6 {

@@ -46,8 +46,8 @@ func TestExplainFlowFindsThePastedConnection(t *testing.T) {
 	for _, to := range b.Uplinks[1].Addrs() {
 		line := conntrackLine(b, t, to)
 		ss := strings.TrimSpace(b.Gateway.Run("ss", fmt.Sprintf("-%d", box.FamilyOf(to)), "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", box.ServedPort)))
-		right := []string{"connection: tcp ", ", ESTABLISHED, forgotten in ", "mark: 0x200, pinned to the uplink isp1", "the way of its answers:",
-			"it leaves by eth1, the uplink isp1, as its mark 0x200 says", "that is right"}
+		right := []string{"connection: tcp ", ", ESTABLISHED, expires in ", "mark: 0x200, of uplink isp1", "its replies:",
+			"it leaves by eth1 (uplink isp1), selected by its mark 0x200", "right: they leave by the connection's uplink"}
 		for _, words := range [][]string{strings.Fields(line), endpointsOf(line), strings.Fields(ss), {ss}} {
 			b.Explain(t, 0, append([]string{"--flow"}, words...), right...)
 		}
@@ -66,10 +66,10 @@ func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
 	for i, to := range b.Uplinks[1].Addrs() {
 		inner := []netip.Addr{b.LAN4, b.LAN6}[i]
 		flow := append([]string{"--flow"}, strings.Fields(conntrackLine(b, t, to))...)
-		b.Explain(t, 0, flow, "translated: its answers are tcp "+netip.AddrPortFrom(inner, box.ServedPort).String(), " from "+inner.String()+" iif ",
-			"it leaves by eth1, the uplink isp1, as its mark 0x200 says", "that is right")
+		b.Explain(t, 0, flow, "NAT: its replies are tcp "+netip.AddrPortFrom(inner, box.ServedPort).String(), " from "+inner.String()+" iif ",
+			"it leaves by eth1 (uplink isp1), selected by its mark 0x200", "right: they leave by the connection's uplink")
 		b.Gateway.Run("ip", fmt.Sprintf("-%d", box.FamilyOf(to)), "rule", "del", "priority", "2003")
-		b.Explain(t, 3, flow, "it leaves by eth0, the uplink isp0, as the table main says", "they STRAY: pinned to isp1, they leave by isp0")
+		b.Explain(t, 3, flow, "it leaves by eth0 (uplink isp0), selected by table main", "they STRAY: they leave by isp0 instead of isp1")
 		b.Explain(t, 3, slices.Concat(flow, []string{"--json"}), `"strays": true`, `"uplink": "isp1"`, `"link": "eth0"`)
 	}
 }
@@ -86,8 +86,8 @@ func TestExplainFlowRecognizesOutgoingConnections(t *testing.T) {
 		}
 		defer held.Close()
 		line := b.Gateway.Run("conntrack", "-L", "-p", "tcp", "--orig-src", from.String())
-		b.Explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "this host has begun it: the way of its packets",
-			fmt.Sprintf("it leaves by %s, the uplink isp%d", u.Link.Name, u.Index))
+		b.Explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "opened by this host; its packets:",
+			fmt.Sprintf("it leaves by %s (uplink isp%d)", u.Link.Name, u.Index))
 	}
 }
 
@@ -107,8 +107,8 @@ func TestExplainFlowFindsEveryProtocol(t *testing.T) {
 				}
 				line := b.Gateway.Run("conntrack", "-L", "-f", fmt.Sprintf("ipv%d", family), "-p", map[bool]string{true: "icmpv6", false: protocol[family]}[protocol[family] == "ipv6-icmp"], "--orig-dst", to.String())
 				line, _, _ = strings.Cut(line, "\n")
-				b.Explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "connection: "+protocol[family]+" ", fmt.Sprintf("mark: %#x, pinned to the uplink isp%d", (u.Index+1)<<8, u.Index),
-					fmt.Sprintf("it leaves by %s, the uplink isp%d, as its mark", u.Link.Name, u.Index), "that is right")
+				b.Explain(t, 0, append([]string{"--flow"}, strings.Fields(line)...), "connection: "+protocol[family]+" ", fmt.Sprintf("mark: %#x, of uplink isp%d", (u.Index+1)<<8, u.Index),
+					fmt.Sprintf("it leaves by %s (uplink isp%d), selected by its mark", u.Link.Name, u.Index), "right: they leave by the connection's uplink")
 			}
 		}
 	}

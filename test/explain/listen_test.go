@@ -22,7 +22,7 @@ func TestExplainListenPredictsReplies(t *testing.T) {
 	var right []string
 	for _, u := range b.Uplinks {
 		for _, a := range u.Addrs() {
-			right = append(right, fmt.Sprintf("asked at %s by %s, the uplink isp%d answered from %s by %s, the uplink isp%d right", a, u.Link.Name, u.Index, a, u.Link.Name, u.Index))
+			right = append(right, fmt.Sprintf("request to %s by %s (uplink isp%d) reply from %s by %s (uplink isp%d) right", a, u.Link.Name, u.Index, a, u.Link.Name, u.Index))
 		}
 	}
 	b.Explain(t, 0, []string{"--listen", fmt.Sprintf("%d/tcp", box.ServedPort)}, append(right, fmt.Sprintf("process %d", os.Getpid()))...)
@@ -32,9 +32,9 @@ func TestExplainListenPredictsReplies(t *testing.T) {
 	for _, a := range b.Uplinks[1].Addrs() {
 		first := b.Uplinks[0].Addrs()[box.FamilyOf(a)/6]
 		b.Explain(t, 3, []string{"--listen", fmt.Sprintf(":%d/udp", chosen), "--from", b.ClientAddr(a).String()},
-			"so the kernel chooses where its answers come from",
-			fmt.Sprintf("asked at %s by eth1, the uplink isp1 answered from %s by eth0, the uplink isp0 WRONG", a, first),
-			fmt.Sprintf("asked at %s by eth0, the uplink isp0 answered from %s by eth0, the uplink isp0 right", first, first), "remedy: ")
+			"the kernel chooses the source of its replies",
+			fmt.Sprintf("request to %s by eth1 (uplink isp1) reply from %s by eth0 (uplink isp0) WRONG", a, first),
+			fmt.Sprintf("request to %s by eth0 (uplink isp0) reply from %s by eth0 (uplink isp0) right", first, first), "remedy: ")
 		for to, want := range map[netip.Addr]bool{a: false, first: true} {
 			q := world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(to, chosen), ExpectTimeout: !want}
 			if got := b.Client.Send(q); got.OK != want {
@@ -43,7 +43,7 @@ func TestExplainListenPredictsReplies(t *testing.T) {
 		}
 	}
 	b.Explain(t, 3, []string{"--json", "--listen", fmt.Sprintf("%d/udp", chosen)}, `"kernel_chooses_source": true`, `"right": false`)
-	b.Explain(t, 1, []string{"--listen", "9/udp"}, "udp port 9: nobody listens there")
+	b.Explain(t, 1, []string{"--listen", "9/udp"}, "udp port 9: no socket listens there")
 	for _, words := range [][]string{{"9"}, {"9/sctp"}, {"0/udp"}, {"x/udp"}, {"9/udp", "203.0.113.9"}} {
 		b.Explain(t, 2, append([]string{"--listen"}, words...))
 	}

@@ -28,7 +28,7 @@ var ownersRules = map[string]struct {
 	// systemd-networkd writes [RoutingPolicyRule] sections with the protocol static.
 	"systemd-networkd": {`$ip rule add pref 700 fwmark 7 table 77 protocol static`, map[int]string{700: "systemd-networkd"}},
 	"a router daemon":  {`$ip rule add pref 701 fwmark 7 table 77 protocol bird`, map[int]string{701: "bird"}},
-	"nobody who is known": {`$ip rule add pref 702 fwmark 7 table 77
+	"an unknown program": {`$ip rule add pref 702 fwmark 7 table 77
 		$ip rule add pref 703 fwmark 7 table 77 protocol boot
 		$ip rule add pref 704 fwmark 7 table 77 protocol 199`, map[int]string{702: "unknown", 703: "unknown", 704: "unknown"}},
 }

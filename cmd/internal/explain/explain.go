@@ -1,5 +1,5 @@
-// Package explain tells the way of one packet through a host's routing policy database, and whether the kernel says the
-// same.
+// Package explain traces a packet through the host's routing policy database, rule by rule, and compares the result with
+// the kernel's route look-up.
 package explain
 
 import (
@@ -13,14 +13,14 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Explainer explains packets on the host of its network namespace. It needs no privilege.
+// Explainer traces packets in its network namespace. It needs no privileges.
 type Explainer struct {
 	handle   *rtnl.Handle
 	names    rpdb.Names
-	settings uplinks.Settings // without uplinks where there is no configuration
+	settings uplinks.Settings // without uplinks if there is no configuration
 }
 
-// Open opens an explainer.
+// Open returns an Explainer. Close closes it.
 func Open(s uplinks.Settings, n rpdb.Names) (*Explainer, error) {
 	handle, err := rtnl.Open(0)
 	if err != nil {
@@ -32,25 +32,25 @@ func Open(s uplinks.Settings, n rpdb.Names) (*Explainer, error) {
 	return &Explainer{handle, n, s}, nil
 }
 
-// Close closes the explainer's socket.
+// Close closes the netlink socket.
 func (e *Explainer) Close() { e.handle.Close() }
 
-// Trace is what becomes of a packet.
+// Trace is the path of a packet through the rules and the kernel's answer.
 type Trace struct {
 	Packet     rpdb.Packet
 	Database   *rpdb.Database
 	Judgement  rpdb.Result
-	NotQueried string      // why the kernel cannot be asked; empty: it was
-	Mismatch   string      // how the kernel's answer differs; empty: it agrees
-	FIBMatch   rpdb.Answer // the kernel's: the route as it stands in its table
-	Resolved   rpdb.Answer // the kernel's: the hop and the source for this packet
+	NotQueried string      // why the kernel was not queried; empty if it was
+	Mismatch   string      // how the kernel's answer differs; empty if it agrees
+	FIBMatch   rpdb.Answer // the kernel's route as in its table (RTM_F_FIB_MATCH)
+	Resolved   rpdb.Answer // the kernel's next hop and source for this packet
 }
 
-// maxAttempts bounds how often a packet is explained again because the kernel says otherwise, which it may also do when
-// somebody changes a rule between the reading and the question.
+// maxAttempts limits how often a trace that differs from the kernel's answer is repeated: rules may change between reading
+// them and querying the kernel.
 const maxAttempts = 3
 
-// Trace walks and asks.
+// Trace traces the packet through the rules and queries the kernel.
 func (e *Explainer) Trace(ctx context.Context, p rpdb.Packet) (w Trace, err error) {
 	for range maxAttempts {
 		if w, err = e.traceOnce(ctx, p); err != nil || w.Mismatch == "" {
@@ -83,13 +83,13 @@ func (e *Explainer) traceOnce(ctx context.Context, p rpdb.Packet) (w Trace, err 
 	return w, nil
 }
 
-// Arrives reports whether the packet gets somewhere, and the kernel says so too.
+// Arrives reports whether the packet is routed or delivered, and the kernel agrees.
 func (w Trace) Arrives() bool {
 	j := w.Judgement
 	return w.Mismatch == "" && j.DropReason == "" && (j.Error == 0 || j.OnLink)
 }
 
-// Link is the link that the packet leaves by; empty when it does not leave, or by several.
+// Link returns the link that the packet leaves by, or "" if it does not leave or if there are several.
 func (w Trace) Link() string {
 	switch r := w.Judgement.Route; {
 	case !w.Arrives():
@@ -106,7 +106,7 @@ func (w Trace) Link() string {
 	return ""
 }
 
-// uplink is the one by that link, if any.
+// uplink returns the uplink of the link.
 func (e *Explainer) uplink(link string) (uplinks.Uplink, bool) {
 	i := slices.IndexFunc(e.settings.Uplinks, func(u uplinks.Uplink) bool { return u.Link == link })
 	if i < 0 {

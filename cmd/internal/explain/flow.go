@@ -11,15 +11,15 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Flow is a connection, and the way of its answers.
+// Flow is a connection and the trace of its replies.
 type Flow struct {
 	rtnl.Connection
-	Uplink     string // that its mark belongs to; empty: it has no mark of ours
-	Originated bool   // this host has begun it: the way is that of its own packets, not of answers
+	Uplink     string // of the connection's mark; empty if it has none of an uplink
+	Originated bool   // opened by this host: Trace is that of its own packets
 	Trace      Trace
 }
 
-// TraceFlow finds a connection by one of its directions, and explains the way of its answers.
+// TraceFlow finds a connection by one of its directions and traces its replies.
 func (e *Explainer) TraceFlow(ctx context.Context, f rtnl.Flow) (c Flow, err error) {
 	c.Connection, err = rtnl.FindConnection(f)
 	if errors.Is(err, rtnl.ErrNoConnection) {
@@ -41,8 +41,8 @@ func (e *Explainer) TraceFlow(ctx context.Context, f rtnl.Flow) (c Flow, err err
 	return c, err
 }
 
-// replyPacket is the next packet of the connection that leaves, as the routing decision sees it: what is translated back in
-// PREROUTING is so already, and what is translated back in POSTROUTING not yet.
+// replyPacket returns the next outgoing packet of the connection as seen by the routing decision: after NAT in PREROUTING
+// and before NAT in POSTROUTING.
 func (e *Explainer) replyPacket(ctx context.Context, c *Flow) (rpdb.Packet, error) {
 	original, reply := c.Original, c.Reply
 	p := rpdb.Packet{Family: uplinks.FamilyOf(original.From.Addr()), Proto: original.Proto, Mark: c.Mark & uint32(e.settings.Mask),
@@ -67,30 +67,30 @@ func (e *Explainer) replyPacket(ctx context.Context, c *Flow) (rpdb.Packet, erro
 	return p, nil
 }
 
-// isLocal reports whether the packet is for the host itself.
+// isLocal reports whether the packet is delivered locally.
 func (w Trace) isLocal() bool {
 	return w.Judgement.Route != nil && w.Judgement.Route.Type == rpdb.Local
 }
 
-// Strays reports whether the connection's packets leave by another uplink than the one that it is pinned to.
+// Strays reports whether the replies leave by another uplink than that of the connection's mark.
 func (e *Explainer) Strays(c Flow) bool {
 	u, ok := e.uplink(c.Trace.Link())
 	return c.Uplink != "" && ok && u.Name != c.Uplink
 }
 
-// PrintFlow prints a connection and the way of its answers for people.
+// PrintFlow prints a connection and the trace of its replies as text.
 func (e *Explainer) PrintFlow(out io.Writer, c Flow) error {
-	fmt.Fprintf(out, "connection: %s%s, forgotten in %s if nothing comes\n", FormatFlow(c.Original), c.stateText(), c.Timeout)
+	fmt.Fprintf(out, "connection: %s%s, expires in %s without traffic\n", FormatFlow(c.Original), c.stateText(), c.Timeout)
 	back := rtnl.Flow{Proto: c.Original.Proto, From: c.Original.To, To: c.Original.From}
 	if c.Reply != back && rpdb.HasPorts(back.Proto) {
-		fmt.Fprintf(out, "translated: its answers are %s\n", FormatFlow(c.Reply))
+		fmt.Fprintf(out, "NAT: its replies are %s\n", FormatFlow(c.Reply))
 	}
 	fmt.Fprintf(out, "mark: %#x, %s\n", c.Mark, e.pinText(c))
-	what := "the way of its answers"
 	if c.Originated {
-		what = "this host has begun it: the way of its packets"
+		fmt.Fprintln(out, "opened by this host; its packets:")
+	} else {
+		fmt.Fprintln(out, "its replies:")
 	}
-	fmt.Fprintf(out, "%s:\n", what)
 	if err := e.Print(out, c.Trace); err != nil {
 		return err
 	}
@@ -103,20 +103,20 @@ func (c Flow) stateText() string {
 	case c.State != "":
 		return ", " + c.State
 	case !c.SeenReply:
-		return ", not answered yet"
+		return ", no reply seen yet"
 	}
 	return ""
 }
 
-// pinText is whose mark the connection has.
+// pinText names the uplink of the connection's mark.
 func (e *Explainer) pinText(c Flow) string {
 	switch {
 	case c.Uplink != "":
-		return "pinned to the uplink " + c.Uplink
+		return "of uplink " + c.Uplink
 	case c.Mark&uint32(e.settings.Mask) != 0:
-		return "of no uplink that is configured"
+		return "of no configured uplink"
 	}
-	return "pinned to no uplink"
+	return "not of an uplink"
 }
 
 func (e *Explainer) flowVerdict(c Flow) string {
@@ -124,16 +124,19 @@ func (e *Explainer) flowVerdict(c Flow) string {
 	u, ok := e.uplink(link)
 	switch {
 	case e.Strays(c):
-		return fmt.Sprintf("they STRAY: pinned to %s, they leave by %s", c.Uplink, u.Name)
+		return fmt.Sprintf("they STRAY: they leave by %s instead of %s", u.Name, c.Uplink)
 	case link == "":
 		return "they do not leave this host"
 	case c.Uplink != "" && ok:
-		return "that is right: it is the uplink that the connection is pinned to"
+		return "right: they leave by the connection's uplink"
 	}
-	return "no uplink is wronged"
+	if c.Uplink != "" {
+		return fmt.Sprintf("they leave by %s, which is not an uplink", link)
+	}
+	return "the connection belongs to no uplink"
 }
 
-// FormatFlow prints one direction of a connection as TraceFlow reads it.
+// FormatFlow formats one direction of a connection as protocol, source and destination.
 func FormatFlow(f rtnl.Flow) string {
 	if !rpdb.HasPorts(f.Proto) {
 		return fmt.Sprintf("%s %s %s", rpdb.ProtocolName(f.Proto), f.From.Addr(), f.To.Addr())

@@ -1,6 +1,6 @@
 package explain
 
-// ReportFlow is a connection for programs.
+// FlowReport is a connection in JSON.
 type FlowReport struct {
 	Version    int    `json:"version"`
 	Original   string `json:"original"`
@@ -10,13 +10,13 @@ type FlowReport struct {
 	Answered   bool   `json:"answered"`
 	Assured    bool   `json:"assured"`
 	Timeout    int    `json:"timeout_seconds"`
-	Uplink     string `json:"uplink,omitempty"` // that it is pinned to
-	Originated bool   `json:"own"`              // this host has begun it: the way is that of its own packets
+	Uplink     string `json:"uplink,omitempty"` // of its mark
+	Originated bool   `json:"own"`              // opened by this host
 	Strays     bool   `json:"strays"`
 	Trace      Report `json:"way"`
 }
 
-// ReportFlow is the connection for programs.
+// ReportFlow returns the connection for JSON.
 func (e *Explainer) ReportFlow(c Flow) FlowReport {
 	return FlowReport{Version: 1, Original: FormatFlow(c.Original), Reply: FormatFlow(c.Reply), Mark: c.Mark, State: c.State, Answered: c.SeenReply,
 		Assured: c.Assured, Timeout: int(c.Timeout.Seconds()), Uplink: c.Uplink, Originated: c.Originated, Strays: e.Strays(c), Trace: e.Report(c.Trace)}

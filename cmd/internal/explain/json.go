@@ -6,12 +6,12 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// Report is a way for programs.
+// Report is a Trace in JSON.
 type Report struct {
 	Version int          `json:"version"`
-	Packet  string       `json:"packet"` // as ip-route(8) takes it behind "get"
+	Packet  string       `json:"packet"` // as arguments of ip route get
 	Steps   []RuleVisit  `json:"steps"`
-	Back    []RuleVisit  `json:"back,omitempty"` // of the source check
+	Back    []RuleVisit  `json:"back,omitempty"` // look-up of the source check
 	Route   *RouteReport `json:"route,omitempty"`
 	Error   string       `json:"error,omitempty"`
 	Dropped string       `json:"dropped,omitempty"`
@@ -22,7 +22,7 @@ type Report struct {
 	Summary string       `json:"words"`
 }
 
-// RuleVisit is a visit to a rule, for programs.
+// RuleVisit is an evaluated rule in JSON.
 type RuleVisit struct {
 	Priority uint32       `json:"priority"`
 	Owner    string       `json:"owner"`
@@ -32,22 +32,22 @@ type RuleVisit struct {
 	Route    *RouteReport `json:"found,omitempty"`
 }
 
-// RouteReport is a route, for programs.
+// RouteReport is a route in JSON.
 type RouteReport struct {
 	Table uint32 `json:"table"`
 	Name  string `json:"name"`
 	Route string `json:"route"`
 }
 
-// KernelReport is what the kernel says to the same question.
+// KernelReport is the kernel's answer in JSON.
 type KernelReport struct {
 	Queried bool   `json:"asked"`
 	Agrees  bool   `json:"agrees"`
-	Why     string `json:"why,omitempty"` // it was not asked, or does not agree
+	Why     string `json:"why,omitempty"` // it was not queried, or differs
 	Answer  string `json:"answer,omitempty"`
 }
 
-// Report is the way for programs.
+// Report returns the trace for JSON.
 func (e *Explainer) Report(w Trace) Report {
 	j := w.Judgement
 	r := Report{Version: 1, Packet: w.Packet.String(), Steps: e.visitReports(w.Database, j.Steps), Dropped: j.DropReason, Link: w.Link(),

@@ -14,41 +14,42 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// ListenAddr is what to look for: who listens on a port.
+// ListenAddr selects sockets by protocol, port and optionally address.
 type ListenAddr struct {
 	Proto uint8
-	Addr  netip.Addr // not valid: on any address
+	Addr  netip.Addr // the zero Addr selects all
 	Port  uint16
 }
 
-// ListeningSocket is a socket that waits for questions, and how it would answer them.
+// ListeningSocket is a server's socket and the replies that it would send.
 type ListeningSocket struct {
 	rtnl.Socket
 	Proto          uint8
-	Process        string // not known when empty
+	Process        string // command name; empty if unknown
 	PID            string
-	PktInfo        bool // the process asks at which address it is asked (IP_PKTINFO), to answer from there
-	PktInfoUnknown bool // whether it does could not be seen
-	KernelSource   bool // the kernel chooses the source of its answers, as far as it can be seen
+	PktInfo        bool // it has IP_PKTINFO or IPV6_RECVPKTINFO and replies from the address that received the request
+	PktInfoUnknown bool // PktInfo could not be read
+	KernelSource   bool // the kernel chooses the source address of replies, as far as is known
 	Replies        []Reply
 }
 
-// Reply is an answer to a question that came in by an uplink.
+// Reply is the reply to a request that came in by an uplink.
 type Reply struct {
 	Uplink    uplinks.Uplink
 	To        netip.Addr
 	From      netip.Addr
 	Trace     Trace
-	Symmetric bool // from the address that was asked, and by the uplink
+	Symmetric bool // from the address that received the request, and by the same uplink
 }
 
-// ErrNoListener is the error of an Ear that nobody has.
-var ErrNoListener = errors.New("nobody listens there")
+// ErrNoListener is returned if no socket matches a ListenAddr.
+var ErrNoListener = errors.New("no socket listens there")
 
-// TraceReplies tells for each socket that listens there how it would answer questions of the clients, by each uplink.
+// TraceReplies returns the sockets that match addr, each with its replies to a request of the family's client to each address
+// of each uplink.
 func (e *Explainer) TraceReplies(ctx context.Context, addr ListenAddr, clients map[uplinks.Family]netip.Addr) (all []ListeningSocket, err error) {
 	if len(e.settings.Uplinks) == 0 {
-		return nil, errors.New("there is no configuration with uplinks that questions could come in by: replypath init --write")
+		return nil, errors.New("no uplink is configured: run replypath init --write")
 	}
 	sockets, err := rtnl.ServerSockets(ctx, addr.Proto)
 	if err != nil {
@@ -73,17 +74,17 @@ func (e *Explainer) TraceReplies(ctx context.Context, addr ListenAddr, clients m
 	return all, nil
 }
 
-// hasSocketAt reports whether a socket is bound to the address: the kernel prefers it to one for any address.
+// hasSocketAt reports whether a socket is bound to the address: the kernel prefers it to one on the wildcard address.
 func hasSocketAt(sockets []rtnl.Socket, port uint16, a netip.Addr) bool {
 	return slices.ContainsFunc(sockets, func(s rtnl.Socket) bool { return s.Port == port && s.Addr.Unmap() == a })
 }
 
-// replies are those to questions that no socket is closer to.
+// replies returns the replies to requests for which the kernel selects no more specific socket.
 func (e *Explainer) replies(ctx context.Context, l ListeningSocket, clients map[uplinks.Family]netip.Addr, shadowed func(netip.Addr) bool) (all []Reply, err error) {
 	for _, u := range e.settings.Uplinks {
 		link, err := net.InterfaceByName(u.Link)
 		if err != nil {
-			continue // an uplink that is absent asks nothing
+			continue // the link does not exist
 		}
 		addrs, err := link.Addrs()
 		if err != nil {
@@ -105,8 +106,8 @@ func (e *Explainer) replies(ctx context.Context, l ListeningSocket, clients map[
 	return all, nil
 }
 
-// reply is the answer to a question at an address of the uplink. Its connection has the uplink's mark, which an answer
-// gets if it is known by its addresses to belong to it.
+// reply traces the reply to a request to an address of the uplink. The connection has the uplink's mark. A reply gets it only
+// if its source is the address that received the request: otherwise conntrack does not recognize it.
 func (e *Explainer) reply(ctx context.Context, l ListeningSocket, u uplinks.Uplink, to, client netip.Addr) (r Reply, err error) {
 	p := rpdb.Packet{Family: uplinks.FamilyOf(to), To: client, Proto: l.Proto, Sport: l.Port, UID: l.UID}
 	if l.Link != 0 {
@@ -131,7 +132,7 @@ func (e *Explainer) reply(ctx context.Context, l ListeningSocket, u uplinks.Upli
 	return r, err
 }
 
-// AnyAsymmetric reports whether a question is answered wrongly.
+// AnyAsymmetric reports whether any reply is not symmetric.
 func AnyAsymmetric(all []ListeningSocket) bool {
 	return slices.ContainsFunc(all, func(l ListeningSocket) bool {
 		return slices.ContainsFunc(l.Replies, func(r Reply) bool { return !r.Symmetric })

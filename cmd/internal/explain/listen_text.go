@@ -10,19 +10,19 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// PrintReplies prints who listens, and how questions by each uplink are answered, for people.
+// PrintReplies prints the sockets and their replies as text.
 func (e *Explainer) PrintReplies(out io.Writer, all []ListeningSocket) error {
 	for _, l := range all {
 		fmt.Fprintf(out, "%s\n", l.describe())
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		for _, r := range l.Replies {
-			fmt.Fprintf(w, "  asked at %s by %s\t%s\t%s\n", r.To, e.linkText(r.Uplink.Link), e.replyText(r), verdictText(r.Symmetric))
+			fmt.Fprintf(w, "  request to %s by %s\t%s\t%s\n", r.To, e.linkText(r.Uplink.Link), e.replyText(r), verdictText(r.Symmetric))
 		}
 		if err := w.Flush(); err != nil {
 			return err
 		}
 		if len(l.Replies) == 0 {
-			fmt.Fprintln(out, "  no question by an uplink reaches it")
+			fmt.Fprintln(out, "  it receives no request by an uplink")
 		}
 		if l.KernelSource && slices.ContainsFunc(l.Replies, func(r Reply) bool { return !r.Symmetric }) {
 			fmt.Fprintf(out, "remedy: %s\n", replyRemedy(l.Process))
@@ -32,35 +32,35 @@ func (e *Explainer) PrintReplies(out io.Writer, all []ListeningSocket) error {
 }
 
 func (l ListeningSocket) describe() string {
-	process := "the process is not to be seen"
+	process := "unknown process"
 	switch {
 	case l.Process != "":
 		process = fmt.Sprintf("%s, process %s", l.Process, l.PID)
 	case l.Addr.IsUnspecified() && l.Proto == rpdb.UDP && !l.KernelSource && !l.PktInfo:
-		process = "the kernel's own (WireGuard answers from where it was asked)"
+		process = "of the kernel (WireGuard replies from the address that received the packet)"
 	}
 	text := fmt.Sprintf("%s %s: %s", rpdb.ProtocolName(l.Proto), netip.AddrPortFrom(l.Addr, l.Port), process)
 	switch {
 	case l.PktInfo:
-		text += "; on any address, and it asks at which one it was asked, to answer from there (IP_PKTINFO)"
+		text += "; on the wildcard address with IP_PKTINFO: it replies from the address that received the request"
 	case l.KernelSource && l.PktInfoUnknown:
-		text += "; on any address, so the kernel chooses where its answers come from, unless it asks for the address"
+		text += "; on the wildcard address: the kernel chooses the source of its replies, unless it uses IP_PKTINFO"
 	case l.KernelSource:
-		text += "; on any address, so the kernel chooses where its answers come from: it does not ask for the address"
+		text += "; on the wildcard address without IP_PKTINFO: the kernel chooses the source of its replies"
 	}
 	return text
 }
 
-// replyText is where an answer comes from and leaves by.
+// replyText returns the source and the link of a reply.
 func (e *Explainer) replyText(r Reply) string {
 	link := r.Trace.Link()
 	switch {
 	case link == "":
-		return "not answered: " + e.Summarize(r.Trace)
+		return "no reply: " + e.Summarize(r.Trace)
 	case !r.From.IsValid():
-		return "answered by " + e.linkText(link)
+		return "reply by " + e.linkText(link)
 	}
-	return fmt.Sprintf("answered from %s by %s", r.From, e.linkText(link))
+	return fmt.Sprintf("reply from %s by %s", r.From, e.linkText(link))
 }
 
 func verdictText(symmetric bool) string {
@@ -70,13 +70,13 @@ func verdictText(symmetric bool) string {
 	return "WRONG"
 }
 
-// ReportReplies is who listens, for programs.
+// ListenReport is the sockets in JSON.
 type ListenReport struct {
 	Version int            `json:"version"`
 	Sockets []SocketReport `json:"sockets"`
 }
 
-// SocketReport is a socket, for programs.
+// SocketReport is a socket in JSON.
 type SocketReport struct {
 	Protocol     string        `json:"protocol"`
 	Address      string        `json:"address"`
@@ -88,7 +88,7 @@ type SocketReport struct {
 	Remedy       string        `json:"remedy,omitempty"`
 }
 
-// ReplyReport is an answer, for programs.
+// ReplyReport is a reply in JSON.
 type ReplyReport struct {
 	Uplink    string `json:"uplink"`
 	To        string `json:"asked"`
@@ -97,7 +97,7 @@ type ReplyReport struct {
 	Symmetric bool   `json:"right"`
 }
 
-// ReportReplies is who listens, for programs.
+// ReportReplies returns the sockets for JSON.
 func (e *Explainer) ReportReplies(all []ListeningSocket) ListenReport {
 	r := ListenReport{Version: 1, Sockets: []SocketReport{}}
 	for _, l := range all {

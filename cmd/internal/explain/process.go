@@ -10,13 +10,13 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// socketOwners are the processes that have sockets.
+// socketOwners maps sockets to processes.
 type socketOwners struct {
 	byInode  map[uint32]procfs.SocketOwner
-	complete bool // all processes could be looked at
+	complete bool // all processes could be read
 }
 
-// describe is the socket with its process, and who chooses where its answers come from.
+// describe returns the socket with its process, and whether the kernel chooses the source of its replies.
 func (h socketOwners) describe(s rtnl.Socket, proto uint8) ListeningSocket {
 	l := ListeningSocket{Socket: s, Proto: proto}
 	holder, held := h.byInode[s.Inode]
@@ -31,11 +31,11 @@ func (h socketOwners) describe(s rtnl.Socket, proto uint8) ListeningSocket {
 		pktInfo, err := holder.ReceivesLocalAddress()
 		l.PktInfo, l.PktInfoUnknown = pktInfo, err != nil
 	}
-	// What no process holds is the kernel's own: WireGuard answers from where it was asked.
+	// A socket without process belongs to the kernel, such as one of WireGuard.
 	l.KernelSource = !l.PktInfo && (held || !h.complete)
 	return l
 }
 
 func replyRemedy(process string) string {
-	return cmp.Or(doctor.ServerRemedy(process), "let it listen on each address, or ask for the address of each question (IP_PKTINFO)")
+	return cmp.Or(doctor.ServerRemedy(process), "bind it to each address, or use IP_PKTINFO to reply from the address that received the request")
 }

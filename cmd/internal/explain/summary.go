@@ -7,65 +7,65 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// Summarize are the end of the packet's way in one sentence.
+// Summarize returns the result of a trace in one sentence.
 func (e *Explainer) Summarize(w Trace) string {
 	j := w.Judgement
 	switch {
 	case j.DropReason != "":
 		return "it would be dropped " + j.DropReason
 	case j.OnLink:
-		return fmt.Sprintf("it leaves by %s, as its socket is bound to it, and nobody may answer there", e.linkText(w.Packet.Out))
+		return fmt.Sprintf("it leaves by %s, which its socket is bound to, without a route: the destination is taken for a neighbour", e.linkText(w.Packet.Out))
 	case j.Error != 0:
-		return fmt.Sprintf("it is refused: %s%s", j.Error, e.refusedBy(w))
+		return fmt.Sprintf("it is rejected: %s%s", j.Error, e.refusedBy(w))
 	case j.Route.Type == rpdb.Local:
-		return fmt.Sprintf("it is for this host itself, by the address of %s", j.Route.Hops[0].Link)
+		return fmt.Sprintf("it is delivered to this host: the address belongs to %s", j.Route.Hops[0].Link)
 	case j.Route.Type == rpdb.Broadcast, j.Route.Type == rpdb.Multicast, j.Route.Type == rpdb.Anycast:
-		return fmt.Sprintf("it is for many, by the table %s", e.names.TableName(j.Route.Table))
+		return fmt.Sprintf("it is delivered as broadcast, multicast or anycast, by table %s", e.names.TableName(j.Route.Table))
 	}
 	link := w.Link()
 	if link == "" {
-		return "it leaves by one of several links, which the packet's hash chooses"
+		return "it leaves by one of several links, selected by the packet's hash"
 	}
-	return fmt.Sprintf("it leaves by %s, as %s", e.linkText(link), e.decidingReason(w))
+	return fmt.Sprintf("it leaves by %s, selected by %s", e.linkText(link), e.decidingReason(w))
 }
 
-// linkText names the uplink of a link.
+// linkText returns the name of a link, with its uplink.
 func (e *Explainer) linkText(link string) string {
 	if u, ok := e.uplink(link); ok {
-		return fmt.Sprintf("%s, the uplink %s", link, u.Name)
+		return fmt.Sprintf("%s (uplink %s)", link, u.Name)
 	}
 	return link
 }
 
-// decidingReason is why the rule that decided was for the packet.
+// decidingReason returns the selector of the rule that decided.
 func (e *Explainer) decidingReason(w Trace) string {
 	r := last(w.Judgement.Steps).Rule
 	table := e.names.TableName(w.Judgement.Route.Table)
 	switch {
 	case r.Not:
-		return fmt.Sprintf("the rule %d for all but some says: table %s", r.Priority, table)
+		return fmt.Sprintf("rule %d (not ...) and table %s", r.Priority, table)
 	case r.Mask != 0:
-		return fmt.Sprintf("its mark %#x says", w.Packet.Mark&r.Mask)
+		return fmt.Sprintf("its mark %#x", w.Packet.Mark&r.Mask)
 	case r.From.IsValid() && r.From.Bits() > 0:
-		return fmt.Sprintf("its source %s says", w.Packet.From)
+		return fmt.Sprintf("its source %s", w.Packet.From)
 	case r.Protocol == uplinks.Protocol && r.Table == uplinks.MainTable:
-		return "main knows its destination to be inside"
+		return "table main, as a destination inside"
 	}
-	return fmt.Sprintf("the table %s says", table)
+	return fmt.Sprintf("table %s", table)
 }
 
-// refusedBy is who refuses the packet.
+// refusedBy names the rule, and the route if any, that rejects the packet.
 func (e *Explainer) refusedBy(w Trace) string {
 	steps := w.Judgement.Steps
 	if len(steps) == 0 || last(steps).Outcome != rpdb.Decided {
-		return ": no rule has a route for it"
+		return ", as no rule has a route for it"
 	}
 	s := last(steps)
 	owner := w.Database.Owner(s.Rule, e.names)
 	if s.Route != nil {
-		return fmt.Sprintf(", as a route of table %s says, by the rule %d of %s", e.names.TableName(s.Table), s.Rule.Priority, ownerText(owner))
+		return fmt.Sprintf(", by a route of table %s, rule %d of %s", e.names.TableName(s.Table), s.Rule.Priority, ownerText(owner))
 	}
-	return fmt.Sprintf(", as the rule %d of %s says", s.Rule.Priority, ownerText(owner))
+	return fmt.Sprintf(", by rule %d of %s", s.Rule.Priority, ownerText(owner))
 }
 
 func ownerText(owner string) string {

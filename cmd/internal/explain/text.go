@@ -10,13 +10,13 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// Print prints the way for people: each rule that was visited in one line, the one that decided with a >, what the kernel
-// says, and the end in words.
+// Print prints a trace as text: one line for each evaluated rule, the one that decided marked with >, then the kernel's answer
+// and the result.
 func (e *Explainer) Print(out io.Writer, w Trace) error {
 	j := w.Judgement
-	direction := "a packet of this host's own"
+	direction := "locally generated packet"
 	if w.Packet.In != "" {
-		direction = "a packet that comes in"
+		direction = "incoming packet"
 	}
 	fmt.Fprintf(out, "%s: %s\n", direction, w.Packet)
 	if err := e.printSteps(out, w.Database, j.Steps); err != nil {
@@ -25,9 +25,9 @@ func (e *Explainer) Print(out io.Writer, w Trace) error {
 	switch {
 	case len(j.Reverse) == 0:
 	case j.DropReason == "":
-		fmt.Fprintf(out, "source check: lets it in (rp_filter=%d, effective)\n", w.Database.Links[w.Packet.In].Checks.RPFilter)
+		fmt.Fprintf(out, "source check: passed (rp_filter=%d, effective)\n", w.Database.Links[w.Packet.In].Checks.RPFilter)
 	default:
-		fmt.Fprintf(out, "source check: the way back, as of %s\n", j.ReversePacket)
+		fmt.Fprintf(out, "source check: reverse look-up of %s\n", j.ReversePacket)
 		if err := e.printSteps(out, w.Database, j.Reverse); err != nil {
 			return err
 		}
@@ -48,28 +48,28 @@ func (e *Explainer) printSteps(out io.Writer, d *rpdb.Database, steps []rpdb.Ste
 	return w.Flush()
 }
 
-// outcomeText is what came of a visit, in words.
+// outcomeText returns the outcome of evaluating a rule as text.
 func outcomeText(s rpdb.Step) string {
 	switch s.Outcome {
 	case rpdb.NotMatched:
 		if s.Rule.Not {
-			return "no: this is what it leaves out"
+			return "no: excluded by not"
 		}
 		return "no: " + s.Mismatch
 	case rpdb.Empty:
 		return "no route"
 	case rpdb.Thrown:
-		return fmt.Sprintf("%s: ask on", s.Route)
+		return fmt.Sprintf("%s: continues with the next rule", s.Route)
 	case rpdb.TooShort:
-		return fmt.Sprintf("not taken, too short: %s", s.Route)
+		return fmt.Sprintf("suppressed, prefix too short: %s", s.Route)
 	case rpdb.InGroup:
-		return fmt.Sprintf("not taken, link of group %d: %s", s.Rule.SuppressGroup, s.Route)
+		return fmt.Sprintf("suppressed, link in group %d: %s", s.Rule.SuppressGroup, s.Route)
 	case rpdb.Jumped:
-		return fmt.Sprintf("on to %d", s.Rule.Goto)
+		return fmt.Sprintf("goto %d", s.Rule.Goto)
 	case rpdb.Unresolved:
-		return fmt.Sprintf("no effect: there is no rule %d", s.Rule.Goto)
+		return fmt.Sprintf("no effect: rule %d does not exist", s.Rule.Goto)
 	case rpdb.NoOp:
-		return "on to the next"
+		return "continues with the next rule"
 	}
 	if s.Route == nil {
 		return "refused"
@@ -77,22 +77,22 @@ func outcomeText(s rpdb.Step) string {
 	return s.Route.String()
 }
 
-// kernelText is what the kernel says to the same question.
+// kernelText returns the kernel's answer as text.
 func (w Trace) kernelText() string {
 	switch {
 	case w.NotQueried != "":
-		return "cannot be asked: " + w.NotQueried
+		return "not queried: " + w.NotQueried
 	case w.Mismatch != "":
-		return "DISAGREES with this walk: " + w.Mismatch
+		return "DISAGREES: " + w.Mismatch
 	case w.Judgement.ByHash:
-		return "takes one of several hops, by the packet's hash, and that decides: " + formatAnswer(w.Resolved)
+		return "selects one of several next hops by the packet's hash: " + formatAnswer(w.Resolved)
 	case w.Judgement.OnLink:
-		return "agrees that there is no route, and takes the destination for a neighbour: " + formatAnswer(w.Resolved)
+		return "agrees that there is no route and takes the destination for a neighbour: " + formatAnswer(w.Resolved)
 	}
 	return "agrees: " + formatAnswer(w.Resolved)
 }
 
-// formatAnswer is the kernel's answer for this packet: the hop, and the source that it chooses.
+// formatAnswer formats the next hop and the source address that the kernel chooses, or its error.
 func formatAnswer(a rpdb.Answer) string {
 	if a.Route == nil {
 		return a.Error.Error()
