@@ -5,71 +5,71 @@ import (
 	"slices"
 )
 
-// Facts is what the host is like, apart from what is ours.
+// Facts describes the host, without replypath's own objects.
 type Facts struct {
-	IPv6          bool            // the kernel speaks it
+	IPv6          bool            // the kernel has IPv6
 	Links         map[string]Link // by name
-	ForeignRules  []Rule          // rules of other programs, the kernel's own included, in the order in which it asks them
-	RuleProtocols map[Rule]uint8  // of ForeignRules: the protocol number that whoever made the rule gave it
-	GatewayRoutes []GatewayRoute  // main's routes through a gateway, in the kernel's order
-	// Unlisted is how many more such routes there are by a link: of a full routing table only some are in GatewayRoutes, the first
-	// of each link and those to DocumentationPrefixes among them.
+	ForeignRules  []Rule          // rules of the kernel and of other programs, in order of evaluation
+	RuleProtocols map[Rule]uint8  // protocol number of each rule in ForeignRules
+	GatewayRoutes []GatewayRoute  // main's routes with a gateway, in the kernel's order
+	// OmittedRoutes counts, for each link, the gateway routes that are not in GatewayRoutes. Of a full routing table only some
+	// are listed: the first of each link, and those to DocumentationPrefixes.
 	OmittedRoutes      map[string]int
-	UnreachableDefault map[Family]bool // main refuses what it has no route for: a default route that is unreachable or the like
-	Tools              map[Family]Tool // the iptables commands of the backend that is used
-	MixedBackends      bool            // both backends hold rules of others, and the operator has not chosen one
-	Originals          map[Tunable]Original
-	Scopes             []Scope // what was looked at, when it was not the whole host
+	UnreachableDefault map[Family]bool      // main has an unreachable, blackhole or prohibit default route
+	Tools              map[Family]Tool      // the firewall that replypath uses
+	MixedBackends      bool                 // both iptables backends hold foreign rules, and the settings choose neither
+	Originals          map[Tunable]Original // saved before replypath's first write
+	Scopes             []Scope              // the scopes of a partial observation; nil: the whole host
 }
 
 // Link is a network interface.
 type Link struct {
 	Name            string
 	Index           int
-	MAC             string // the bytes of its hardware address; empty: its frames have no Ethernet header
+	MAC             string // bytes of the hardware address; empty: no Ethernet header
 	Up              bool   // IFF_UP
 	Carrier         bool   // IFF_LOWER_UP
 	Group           Group
-	PointToPoint    bool  // IFF_POINTOPOINT: needs no gateway's address
-	VRF             Table // of the VRF that it is in; 0: in none
-	NoIPv6          bool  // IPv6 is switched off on it, or its MTU is too small for it
+	PointToPoint    bool  // IFF_POINTOPOINT: routes need no gateway
+	VRF             Table // table of its VRF; 0: none
+	NoIPv6          bool  // disable_ipv6, or an MTU below 1280
 	Addrs           []Addr
-	Defaults        []NextHop      // of default routes by this link that are not ours, the preferred one first
-	Connected       []netip.Prefix // reached directly, by main's routes
-	ForeignPrefixes []netip.Prefix // reached through a gateway, by routes of others in an uplink's table
+	Defaults        []NextHop      // of foreign default routes by this link, the preferred one first
+	Connected       []netip.Prefix // on-link prefixes of main
+	ForeignPrefixes []netip.Prefix // destinations of foreign gateway routes in an uplink's table
 }
 
-// LinkState is how a link is at the moment at which it changes. One that is gone is neither up nor has it a carrier.
+// LinkState is the state of a link in a change event. A deleted link is not up and has no carrier.
 type LinkState struct {
-	Name    string // empty: no link is meant
+	Name    string // empty: the event is not about a link
 	Up      bool   // IFF_UP
 	Carrier bool   // IFF_LOWER_UP
 }
 
 // Addr is an address of a link.
 type Addr struct {
-	Prefix     netip.Prefix // the address, and the length of its network
+	Prefix     netip.Prefix // the address with its prefix length
 	LinkLocal  bool
-	Tentative  bool // duplicate address detection has not ended yet: cannot be a route's src
+	Tentative  bool // duplicate address detection is running: not usable as src
 	Deprecated bool
 	Temporary  bool
 }
 
-// NextHop is where a default route leads.
+// NextHop is the next hop of a default route.
 type NextHop struct {
 	Family  Family
 	Table   Table
 	Metric  uint32
-	Gateway netip.Addr // invalid: none, as on point-to-point links
+	Gateway netip.Addr // invalid: none (point-to-point)
 	OnLink  bool
 	MTU     uint32
 	AdvMSS  uint32
-	Dynamic bool // by DHCP or a router advertisement
-	// Preference is that of the router among those with the same metric (RFC 4191): 1, 0 or -1, the highest is taken.
+	Dynamic bool // from DHCP or a router advertisement
+	// Preference of the router among routes with the same metric (RFC 4191): 1, 0 or -1; the highest wins.
 	Preference int8
 }
 
-// GatewayRoute is a route of main through a gateway.
+// GatewayRoute is a route in main with a gateway.
 type GatewayRoute struct {
 	Dst     netip.Prefix
 	Gateway netip.Addr
@@ -84,7 +84,8 @@ func (f Facts) Families() []Family {
 	return Families[:1]
 }
 
-// SourceAddr is the address that the host's own packets by this link should carry; invalid when it has none to give.
+// SourceAddr returns the source address for the host's own packets by this link: the first permanent global address, else a
+// deprecated or temporary one, else the zero Addr.
 func (l Link) SourceAddr(f Family) netip.Addr {
 	var fallback netip.Addr
 	for _, a := range l.Addrs {
@@ -102,8 +103,8 @@ func (l Link) SourceAddr(f Family) netip.Addr {
 	return fallback
 }
 
-// LinkOf is the uplink's link, if it is there and its packets meet our rules: the kernel's own rule for links in a VRF is
-// asked before them.
+// LinkOf returns the uplink's link, and false if the link is absent or in a VRF: the kernel's l3mdev rule comes before
+// replypath's rules.
 func (f Facts) LinkOf(u Uplink) (Link, bool) {
 	l, present := f.Links[u.Link]
 	if !present || l.VRF != 0 {
@@ -112,23 +113,24 @@ func (f Facts) LinkOf(u Uplink) (Link, bool) {
 	return l, true
 }
 
-// canSendFrom reports whether the link can carry an answer from its address now.
+// canSendFrom reports whether the link can send packets from its address now.
 func (l Link) canSendFrom(a Addr) bool { return l.Up && l.Carrier && !a.Tentative }
 
-// inSourceRules reports whether rules of ours may select by the link's address.
+// inSourceRules reports whether a source rule may select by the link's address.
 func (l Link) inSourceRules(a Addr) bool { return l.VRF == 0 && !a.LinkLocal }
 
-// sourceRuleAddrs are the addresses by which they may.
+// sourceRuleAddrs returns the link's addresses that source rules may select by.
 func (l Link) sourceRuleAddrs() []netip.Addr { return l.filterAddrs(func(Addr) bool { return true }) }
 
-// hasSourceRuleAddr reports whether the address is one of them.
+// usableSourceAddrs returns those of sourceRuleAddrs from which the link can send now.
+func (l Link) usableSourceAddrs() []netip.Addr { return l.filterAddrs(l.canSendFrom) }
+
+// hasSourceRuleAddr reports whether the address is one of sourceRuleAddrs.
 func (l Link) hasSourceRuleAddr(ip netip.Addr) bool {
 	return slices.ContainsFunc(l.Addrs, func(a Addr) bool { return l.inSourceRules(a) && a.Prefix.Addr() == ip })
 }
 
-// usableSourceAddrs are those of them from which the link can carry an answer now.
-func (l Link) usableSourceAddrs() []netip.Addr { return l.filterAddrs(l.canSendFrom) }
-
+// filterAddrs returns those of sourceRuleAddrs that keep accepts.
 func (l Link) filterAddrs(keep func(Addr) bool) (all []netip.Addr) {
 	for _, a := range l.Addrs {
 		if l.inSourceRules(a) && keep(a) {
@@ -138,7 +140,7 @@ func (l Link) filterAddrs(keep func(Addr) bool) (all []netip.Addr) {
 	return all
 }
 
-// isOnLink reports whether a connected prefix of the link holds the address.
+// isOnLink reports whether the address is link-local or in a connected prefix of the link.
 func (l Link) isOnLink(a netip.Addr) bool {
 	if a.IsLinkLocalUnicast() && a.Is6() {
 		return true

@@ -9,16 +9,16 @@ import (
 // Family is an address family.
 type Family uint8
 
-// The families, both of them always.
+// The address families.
 const (
 	IPv4 Family = 4
 	IPv6 Family = 6
 )
 
-// Families are all families, in the order in which they are planned and applied.
+// Families lists both families in the order of plans.
 var Families = [...]Family{IPv4, IPv6}
 
-// String is "IPv4" or "IPv6".
+// String returns "IPv4" or "IPv6".
 func (f Family) String() string {
 	if f == IPv6 {
 		return "IPv6"
@@ -26,10 +26,10 @@ func (f Family) String() string {
 	return "IPv4"
 }
 
-// MarshalText gives "ipv4" or "ipv6", as programs read it.
+// MarshalText returns "ipv4" or "ipv6", for JSON.
 func (f Family) MarshalText() ([]byte, error) { return []byte(strings.ToLower(f.String())), nil }
 
-// UnmarshalText reads what MarshalText gives.
+// UnmarshalText parses "ipv4" or "ipv6".
 func (f *Family) UnmarshalText(text []byte) error {
 	for _, known := range Families {
 		if t, _ := known.MarshalText(); string(t) == string(text) {
@@ -37,10 +37,10 @@ func (f *Family) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no address family: it is ipv4 or ipv6", text)
+	return fmt.Errorf("%q is not an address family: use ipv4 or ipv6", text)
 }
 
-// DefaultPrefix is the prefix of a default route.
+// DefaultPrefix returns the destination of a default route.
 func (f Family) DefaultPrefix() netip.Prefix {
 	if f == IPv6 {
 		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
@@ -48,7 +48,7 @@ func (f Family) DefaultPrefix() netip.Prefix {
 	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
 
-// FamilyOf is the family of an address.
+// FamilyOf returns the family of an address.
 func FamilyOf(a netip.Addr) Family {
 	if a.Is4() {
 		return IPv4
@@ -56,7 +56,7 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv6
 }
 
-// IPCommand is how a command line for ip(8) begins.
+// IPCommand returns "ip" or "ip -6", the start of an ip(8) command.
 func (f Family) IPCommand() string {
 	if f == IPv6 {
 		return "ip -6"

@@ -1,15 +1,8 @@
 package uplinks
 
-// LinkAttributes is what of a link does not change where packets go.
+// LinkAttributes are attributes of a link that do not affect where packets go.
 type LinkAttributes struct {
 	MTU        int    // bytes
-	Kind       string // wireguard, veth, ...; device: a real one
-	FixedLocal bool   // a tunnel whose own packets have the address that it was given
-}
-
-// MarkedConnections is the connections that have the same mark.
-type MarkedConnections struct {
-	Mark    uint32
-	Count   int
-	Example string // of the first: protocol and both ends
+	Kind       string // IFLA_INFO_KIND: wireguard, veth, ...; "device" for hardware
+	FixedLocal bool   // a tunnel with a configured local address
 }

@@ -2,15 +2,15 @@ package uplinks
 
 import "net/netip"
 
-// Listener is a TCP socket that waits for connections.
+// Listener is a listening TCP socket.
 type Listener struct {
 	Addr   netip.Addr // unspecified: any address
 	Port   uint16
-	Link   int  // the index of the only link that it is open to; 0: any
-	V6Only bool // to IPv6 alone, though it listens on any address
+	Link   int  // index of the link that it is bound to (SO_BINDTODEVICE); 0: any
+	V6Only bool // IPV6_V6ONLY: the unspecified address does not cover IPv4
 }
 
-// Accepts reports whether a connection to the address that comes in by the link reaches it.
+// Accepts reports whether the socket gets a connection to the address that comes in by the link.
 func (l Listener) Accepts(a netip.Addr, link int) bool {
 	switch {
 	case l.Link != 0 && l.Link != link:

@@ -10,8 +10,8 @@ func addUplinkRoutes(want State, s Settings, f Facts, u Uplink) {
 	}
 }
 
-// addTableRoutes adds what the uplink's table holds in the family: its connected prefixes, the way out, and, under hold, a
-// refusal of what has no way out, so that a reply is never sent by another uplink.
+// addTableRoutes adds the routes of the uplink's table in one family: its connected prefixes, the default route and, with
+// Hold, an unreachable default route as a last resort, so that no reply leaves by another uplink.
 func addTableRoutes(want State, s Settings, l Link, u Uplink, family Family) {
 	if !u.Manages(family) {
 		return
@@ -31,6 +31,8 @@ func addTableRoutes(want State, s Settings, l Link, u Uplink, family Family) {
 	}
 }
 
+// addConnectedRoutes adds the link's connected prefixes to its uplink's table. An IPv4 route needs a source address; in
+// IPv6 the kernel selects it (RFC 6724).
 func addConnectedRoutes(want State, l Link, table Table, family Family) {
 	for _, p := range l.Connected {
 		if FamilyOf(p.Addr()) != family {
@@ -45,7 +47,7 @@ func addConnectedRoutes(want State, l Link, table Table, family Family) {
 	}
 }
 
-// sourceFor is the link's first address in the route's prefix, or else the one that it would use anyway.
+// sourceFor returns the link's first address in the route's prefix, else its SourceAddr.
 func (l Link) sourceFor(k RouteKey) netip.Addr {
 	for _, a := range l.Addrs {
 		if k.Dst.Contains(a.Prefix.Addr()) {
@@ -55,8 +57,8 @@ func (l Link) sourceFor(k RouteKey) netip.Addr {
 	return l.SourceAddr(k.Family)
 }
 
-// NextHop is the way out by the link: as written, or as the kernel's own routes tell. A point-to-point link needs no
-// gateway and no route to learn it from.
+// NextHop returns the next hop of the uplink's default route, and false if none is known: the configured gateway, or
+// with "auto" that of the link's first default route. A point-to-point link with an address needs neither.
 func (l Link) NextHop(g Gateway, family Family) (NextHop, bool) {
 	if g.Auto {
 		for _, hop := range l.Defaults {

@@ -8,9 +8,9 @@ import (
 	"replypath/marks"
 )
 
-// MaxDefaultPrefixLen is the longest prefix of a route that is not for a network but for the Internet or a piece of it: VPN clients
-// give a default route as 0.0.0.0/1 and 128.0.0.0/1, or as ::/3, 2000::/4 and so on. No network inside is so large:
-// 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest.
+// MaxDefaultPrefixLen returns the longest prefix length of a route that counts as a default route. VPN clients split a
+// default route into 0.0.0.0/1 and 128.0.0.0/1, or ::/3, 2000::/4 and so on. The largest private networks are longer:
+// 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193).
 func MaxDefaultPrefixLen(f Family) int {
 	if f == IPv6 {
 		return 6
@@ -18,31 +18,32 @@ func MaxDefaultPrefixLen(f Family) int {
 	return 7
 }
 
-// IsDefaultRoute reports whether a route with this prefix is no network's.
+// IsDefaultRoute reports whether a route to the prefix counts as a default route, or as a piece of one.
 func IsDefaultRoute(p netip.Prefix) bool { return p.Bits() <= MaxDefaultPrefixLen(FamilyOf(p.Addr())) }
 
-// The kernel walks rules one by one on every look-up. So marks are asked in rows of 4, and each bit of a row's number
-// leads by one rule past the half in which it is not. Rows are so short because each mark has two rules in its row.
+// The kernel evaluates rules one by one on every look-up. So the rules for marks are a trie: buckets of 4 ids, and above
+// them one level for each bit of the bucket's number, whose goto skips the half that the mark is not in. Buckets are
+// small because each id has two rules in its bucket.
 const (
 	bucketBits   = 2
 	bucketSize   = 1 << bucketBits
-	trieLevels   = 6  // bits of a row's number: ids have 8
-	bucketStride = 14 // priorities from one row to the next: for turns, the beginning, the marks and the way out
+	trieLevels   = 6  // bits of a bucket's number: ids have 8
+	bucketStride = 14 // priorities from one bucket to the next: levels, start, marks, exit
 )
 
-// bucketOf is the number of the id's row.
+// bucketOf returns the number of the id's bucket.
 func bucketOf(id marks.ID) int { return int(id) >> bucketBits }
 
-// bucketOffset is where a row begins.
+// bucketOffset returns the offset at which a bucket starts, behind the priorities of its levels.
 func bucketOffset(bucket int) Priority {
 	return offsetBuckets + Priority(bucket)*bucketStride + trieLevels
 }
 
-// levelOffset is where the rule stands that leads past the lower half of the 2 to the n rows from the given one on. With n
-// being 0 it is the row itself.
+// levelOffset returns the offset of the goto that skips the lower half of the 2^level buckets from the given one on. Level
+// 0 is the bucket itself.
 func levelOffset(level, bucket int) Priority { return bucketOffset(bucket) - Priority(level) }
 
-// markOffset is where the uplink's rule for its mark stands.
+// markOffset returns the offset of the look-up for the uplink's mark. The goto for its own link is directly before it.
 func markOffset(id marks.ID) Priority {
 	if id < bucketSize {
 		return offsetMarks + Priority(id)
@@ -50,8 +51,8 @@ func markOffset(id marks.ID) Priority {
 	return bucketOffset(bucketOf(id)) + 2 + Priority(id%bucketSize)
 }
 
-// addRules adds the family's rules. A connection whose mark and source differ follows its mark: marks stand before
-// addresses.
+// addRules adds the rules of one family. Marks come before addresses, so a packet whose mark and source address belong to
+// different uplinks follows its mark.
 func addRules(want State, s Settings, f Facts, family Family) {
 	managed := slices.DeleteFunc(slices.Clone(s.Uplinks), func(u Uplink) bool { return !u.Manages(family) })
 	if len(managed) == 0 {
@@ -79,11 +80,12 @@ func addRules(want State, s Settings, f Facts, family Family) {
 	add(offsetEnd, Nop, nil)
 }
 
+// ruleAdder adds a rule at an offset in the block, after change has set its selectors and target.
 type ruleAdder func(place Priority, action Action, change func(*Rule))
 
-// addMarkRules send what wears the uplink's mark to its table, but for what just came in by the uplink itself: a question
-// on its way through the host goes where main says, never back out. That rule shares its priority with another
-// uplink's; which of the two is asked first makes no difference, as no packet wears both marks.
+// addMarkRules adds the look-up of the uplink's table for its mark, and before it a goto for packets that came in by the
+// uplink itself: a forwarded request is routed by main, not back out. The goto can have the priority of another
+// uplink's look-up; their order does not matter, as no packet has both marks.
 func addMarkRules(add ruleAdder, s Settings, u Uplink) {
 	add(markOffset(u.ID)-1, Goto, func(r *Rule) {
 		r.IIF, r.Mark, r.Mask, r.Goto = u.Link, s.Mark(u), s.Mask, s.Priority+offsetSources
@@ -91,8 +93,9 @@ func addMarkRules(add ruleAdder, s Settings, u Uplink) {
 	add(markOffset(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
 }
 
-// addTrieRules lead a mark of an id that is not in the first row to its row, and out at its end. A turn to a half in which
-// there is no uplink leads nowhere: the kernel passes over it, and makes it whole when there is one.
+// addTrieRules adds the gotos to the buckets after the first, and those out at a bucket's end. The goto to a half without
+// an uplink has no target: the kernel skips such a rule, and resolves it when the target is added (fib_rules.c,
+// unresolved).
 func addTrieRules(add ruleAdder, s Settings, managed []Uplink) {
 	levels := bits.Len(uint(s.Mask.MaxID())) - bucketBits
 	added := map[Priority]bool{}
@@ -128,8 +131,8 @@ func addTrieRules(add ruleAdder, s Settings, managed []Uplink) {
 	}
 }
 
-// addrOwners are the addresses of the uplinks, as prefixes of one address. Of several uplinks with the same address, the one
-// that can answer from it owns it, and of those the one with the smallest id.
+// addrOwners returns the uplink of each address, as a single-address prefix. If several uplinks have an address, an uplink
+// that can send from it owns it, and of those the one with the smallest id.
 func addrOwners(f Facts, managed []Uplink, family Family) map[netip.Prefix]marks.ID {
 	owner, usable := make(map[netip.Prefix]marks.ID, len(managed)), map[netip.Prefix]bool{}
 	for _, u := range managed {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// RouteKey is what the kernel tells routes apart by. Nth counts those that are alike in all the rest, in the order in
-// which the kernel asks them; the first wins.
+// RouteKey identifies a route in the kernel. Nth counts routes that are equal in the other fields, in the order in which the
+// kernel evaluates them; the first wins.
 type RouteKey struct {
 	Family Family
 	Table  Table
@@ -17,30 +17,31 @@ type RouteKey struct {
 	Nth    int
 }
 
-// Route is a route in a table of ours. Two routes are the same exactly when they are ==.
+// Route is a route in one of replypath's tables. It is comparable by ==.
 type Route struct {
 	Type     RouteType
 	Gateway  netip.Addr   // invalid: none
-	Link     string       // empty for an unreachable route
-	Src      netip.Addr   // invalid: the kernel chooses
-	OnLink   bool         // the gateway is reached directly though no prefix of the link holds it
+	Link     string       // empty: unreachable
+	Src      netip.Addr   // invalid: selected by the kernel
+	OnLink   bool         // RTNH_F_ONLINK: the gateway is in no connected prefix of the link
 	MTU      uint32       // bytes; 0: the link's
 	AdvMSS   uint32       // bytes; 0: from the MTU
-	Protocol uint8        // Protocol, unless it is somebody else's
-	TOS      uint8        // only for packets with this type of service; 0: for all
-	From     netip.Prefix // only for packets from there (IPv6); invalid: for all
-	Other    string       // what else there is that we never write
+	Protocol uint8        // Protocol; another number: a foreign route
+	TOS      uint8        // type of service that it applies to; 0: any
+	From     netip.Prefix // source prefix that it applies to (IPv6); invalid: any
+	Other    string       // further attributes, which replypath never writes
 }
 
-// RouteType is a route's type; the numbers are the kernel's (rtnetlink(7), rtm_type).
+// RouteType is the type of a route, as in rtnetlink(7), rtm_type.
 type RouteType uint8
 
-// The types that we use.
+// The types that replypath writes.
 const (
 	Unicast     RouteType = 1
 	Unreachable RouteType = 7
 )
 
+// metric returns the metric of the routes in an uplink's table, other than the last resort.
 func (f Family) metric() uint32 {
 	if f == IPv6 {
 		return metric6
@@ -48,7 +49,7 @@ func (f Family) metric() uint32 {
 	return metric4
 }
 
-// spec prints the route as ip-route(8) takes it, without "ip route replace".
+// spec returns the route as arguments of ip-route(8), without the command.
 func (r Route) spec(k RouteKey) string {
 	var w []string
 	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
@@ -101,7 +102,7 @@ func (r Route) spec(k RouteKey) string {
 	return strings.Join(w, " ")
 }
 
-// compareRoutes puts a table's connected prefixes before what is reached through them.
+// compareRoutes sorts a table's connected prefixes before the routes through their gateways, which the kernel requires.
 func compareRoutes(a, b *RouteKey) int {
 	if a.Family != b.Family || a.Table != b.Table {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Table, b.Table))

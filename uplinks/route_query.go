@@ -6,18 +6,18 @@ import (
 	"replypath/marks"
 )
 
-// RouteQuery asks the kernel which way a packet would go.
+// RouteQuery is a packet for which the kernel is asked for a route (RTM_GETROUTE).
 type RouteQuery struct {
 	From, To netip.Addr
 	Mark     marks.Mark
-	IIF      int // the index of the link that it comes in on; 0: it is the host's own
+	IIF      int // index of the ingress link; 0: the host sends the packet
 }
 
-// RouteDecision is where the kernel would send a packet.
+// RouteDecision is the kernel's answer to a RouteQuery.
 type RouteDecision struct {
-	Local   bool // to the host itself
-	Link    int  // the index of the link that it would leave by
+	Local   bool // delivered to the host itself
+	Link    int  // index of the egress link
 	Gateway netip.Addr
 	Table   Table
-	Err     error // why it would go nowhere
+	Err     error // why the packet has no route
 }

@@ -9,20 +9,20 @@ import (
 	"replypath/marks"
 )
 
-// Action is what a rule does with a packet that it selects.
+// Action is the action of a rule on the packets that it matches.
 type Action uint8
 
-// The actions that we use; the numbers are the kernel's (linux/fib_rules.h).
+// The actions that replypath writes (linux/fib_rules.h, FR_ACT_*).
 const (
 	Lookup Action = 1
 	Goto   Action = 2
 	Nop    Action = 3
 )
 
-// actions are what ip-rule(8) calls all of them: rules of others are named too.
+// actions has the words of ip-rule(8) for all actions, those of foreign rules too.
 var actions = map[Action]string{Lookup: "lookup", Goto: "goto", Nop: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
-// String is what ip-rule(8) calls the action.
+// String returns the word of ip-rule(8), or "type N".
 func (a Action) String() string {
 	if word, known := actions[a]; known {
 		return word
@@ -30,54 +30,55 @@ func (a Action) String() string {
 	return fmt.Sprintf("type %d", uint8(a))
 }
 
-// Rule is a rule of ours in the routing policy database. Two rules are the same exactly when they are ==: the kernel
-// allows rules at one priority that differ in any field but Not and Goto.
+// Rule is a rule of the routing policy database. It is comparable by ==. The kernel accepts two rules of the same priority
+// if they differ in any field except Not and Goto.
 type Rule struct {
 	Family   Family
 	Priority Priority
-	Not      bool         // selects what the selectors below do not
-	From     netip.Prefix // the zero Prefix: from all
+	Not      bool         // inverts the match
+	From     netip.Prefix // zero: from all
 	IIF      string       // iif
-	Mark     marks.Mark   // fwmark, only with a Mask
+	Mark     marks.Mark   // fwmark, with Mask
 	Mask     marks.Mask   // 0: any fwmark
 	Action   Action
 	Table    Table    // Lookup
 	Goto     Priority // Goto
-	// A look-up's answer is not taken when it is a default route or another with no longer a prefix
-	// (suppress_prefixlength), or leaves by a link of this group (suppress_ifgroup). The kernel's values; NoSuppress is "not set".
+	// A look-up ignores a route with a prefix of at most SuppressLength (suppress_prefixlength), or by a link of
+	// SuppressGroup (suppress_ifgroup). NoSuppress: not set.
 	SuppressLength int32
 	SuppressGroup  int64
-	// Other has the attributes that we never write, as the kernel encodes them, so that a rule of ours that somebody
-	// changed is told apart and can be deleted.
+	// Other has further selectors in the kernel's encoding: type of service, destination length, then attributes. A rule
+	// of replypath's that another program has changed is recognised by it and can be deleted.
 	Other string
 }
 
-// NoSuppress is a suppressor that is not set.
+// NoSuppress means that a suppressor is not set.
 const NoSuppress = -1
 
-// newRule is a rule without suppressors.
+// newRule returns a rule without selectors and suppressors.
 func newRule(f Family, p Priority, a Action) Rule {
 	return Rule{Family: f, Priority: p, Action: a, SuppressLength: NoSuppress, SuppressGroup: NoSuppress}
 }
 
-// duplicateKey is alike for rules that are equal in all that the kernel always compares when a rule is added: a "not", and where
-// a goto leads, it does not (net/core/fib_rules.c, rule_exists).
+// duplicateKey returns the fields that the kernel always compares when it looks for a duplicate of a new rule: not the
+// inversion and not the target of a goto (net/core/fib_rules.c, rule_exists).
 func (r Rule) duplicateKey() Rule {
 	r.Not, r.Goto, r.From, r.Other = false, 0, netip.Prefix{}, ""
 	return r
 }
 
-// blocks reports whether the kernel takes the rule for a twin that is to be added, and refuses that one: it compares an
-// address and a type of service only when the new rule selects by them (fib4_rule_compare, fib6_rule_compare).
+// blocks reports whether the kernel takes the rule for a duplicate of the one to be added, and refuses that one. It
+// compares address and type of service only if the new rule selects by them (fib4_rule_compare, fib6_rule_compare).
+// The two rules have the same duplicateKey.
 func (r Rule) blocks(adding Rule) bool {
 	if adding.From.IsValid() && adding.From != r.From {
 		return false
 	}
-	// The first two bytes are the type of service and the length of the destination.
+	// The first two bytes are the type of service and the destination length.
 	return r.Other == adding.Other || adding.Other == "" && (r.Other[0] != 0 || r.Other[1] != 0)
 }
 
-// String prints the rule as ip-rule(8) takes it, without "ip rule add".
+// String returns the rule as arguments of ip-rule(8), without "ip rule add".
 func (r Rule) String() string {
 	w := []string{fmt.Sprintf("priority %d", r.Priority)}
 	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
@@ -115,12 +116,12 @@ func (r Rule) String() string {
 	return strings.Join(w, " ")
 }
 
-// Spec returns the rule as ip-rule(8) takes it, without replypath's protocol: for rules of other programs.
+// Spec returns the rule as String does, without replypath's protocol: for foreign rules.
 func (r Rule) Spec() string {
 	return strings.TrimSuffix(r.String(), fmt.Sprintf(" protocol %d", Protocol))
 }
 
-// String prints main by its name, every other table by its number.
+// String returns "main" for main, and the number of any other table.
 func (t Table) String() string {
 	if t == MainTable {
 		return "main"
@@ -128,7 +129,7 @@ func (t Table) String() string {
 	return fmt.Sprint(uint32(t))
 }
 
-// formatPrefix prints a prefix that holds one address without its length.
+// formatPrefix returns the prefix, without a length if it is a single address.
 func formatPrefix(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -136,6 +137,7 @@ func formatPrefix(p netip.Prefix) string {
 	return p.String()
 }
 
+// compareRules sorts by family and priority, then by the other fields.
 func compareRules(a, b *Rule) int {
 	if a.Family != b.Family || a.Priority != b.Priority {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Priority, b.Priority))

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The attributes of a rule that we never write and ip-rule(8) has words for (linux/fib_rules.h).
+// Attributes of a rule that replypath never writes and ip-rule(8) can express (linux/fib_rules.h, FRA_*).
 const (
 	attrTo       = 1
 	attrOIF      = 17
@@ -18,8 +18,8 @@ const (
 	attrDport    = 24
 )
 
-// selectors prints what Other selects by, as ip-rule(8) takes it, so that exactly this rule is deleted. What there are
-// no words for is left out.
+// selectors returns the selectors in Other as arguments of ip-rule(8), so that a del command matches only this rule.
+// Selectors that ip-rule(8) cannot express are left out.
 func (r Rule) selectors() string {
 	if len(r.Other) < 2 {
 		return ""
@@ -39,6 +39,7 @@ func (r Rule) selectors() string {
 	return w.String()
 }
 
+// selector writes one attribute of Other.
 func (r Rule) selector(w *strings.Builder, attr uint16, value []byte) {
 	switch {
 	case attr == attrTo:

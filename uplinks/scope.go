@@ -5,20 +5,21 @@ import (
 	"slices"
 )
 
-// Scope is what can be looked at without the rest of the host: a link with the routes by it, and the table of the uplink
-// whose link it is, or that table alone.
+// Scope is a part of the host that can be observed alone: a link with its routes and the table of its uplink, or that
+// table alone.
 type Scope struct {
 	Link  string // empty: only the table
-	Table Table  // 0: the link is no uplink's
+	Table Table  // 0: the link is not an uplink's
 }
 
-// ChangedScope is where something has changed: a link, or a table of ours. The zero ChangedScope may be anywhere.
+// ChangedScope is the location of a kernel event: a link, or a table of replypath's. The zero value means an unknown
+// location.
 type ChangedScope struct {
-	Link  int // its index
+	Link  int // index
 	Table Table
 }
 
-// ScopesOf are those of a link: one for each uplink that has it, or else the link alone.
+// ScopesOf returns the scopes of a link: one for each uplink on it, or the link alone.
 func (s Settings) ScopesOf(link string) (all []Scope) {
 	for _, u := range s.Uplinks {
 		if u.Link == link {
@@ -31,10 +32,10 @@ func (s Settings) ScopesOf(link string) (all []Scope) {
 	return all
 }
 
-// ScopeOf is the uplink's.
+// ScopeOf returns the scope of the uplink: its link and its table.
 func (s Settings) ScopeOf(u Uplink) Scope { return Scope{u.Link, s.Table(u)} }
 
-// Within are the settings for the uplinks of shares alone.
+// Within returns the settings with only the uplinks whose tables are in the scopes.
 func (s Settings) Within(scopes []Scope) Settings {
 	all := s.Uplinks
 	s.Uplinks = nil
@@ -46,14 +47,14 @@ func (s Settings) Within(scopes []Scope) Settings {
 	return s
 }
 
-// covers reports whether a share is among others, or in one of them.
+// covers reports whether a scope is one of the scopes, or the table of one.
 func covers(all []Scope, scope Scope) bool {
 	return slices.ContainsFunc(all, func(s Scope) bool {
 		return s == scope || scope.Link == "" && s.Table == scope.Table
 	})
 }
 
-// AddScope adds a share to others, unless it is in them.
+// AddScope adds a scope, unless the scopes cover it, and drops those that it covers.
 func AddScope(all []Scope, scope Scope) []Scope {
 	if covers(all, scope) {
 		return all
@@ -62,7 +63,8 @@ func AddScope(all []Scope, scope Scope) []Scope {
 	return append(all, scope)
 }
 
-// ResolveScopes gives the shares in which places are, on a host like the facts; false: it cannot be told.
+// ResolveScopes returns the scopes in which the changes are. It returns false for an unknown location, link or table: only
+// an observation of the whole host covers it.
 func (s Settings) ResolveScopes(f Facts, changed []ChangedScope) (all []Scope, known bool) {
 	for _, p := range changed {
 		resolved := s.resolveScope(f, p)
@@ -76,7 +78,7 @@ func (s Settings) ResolveScopes(f Facts, changed []ChangedScope) (all []Scope, k
 	return all, true
 }
 
-// resolveScope are the shares of a place; none when it is not known.
+// resolveScope returns the scopes of one change, nil if its location is unknown.
 func (s Settings) resolveScope(f Facts, p ChangedScope) []Scope {
 	if p.Table != 0 {
 		if slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return s.Table(u) == p.Table }) {
@@ -92,20 +94,20 @@ func (s Settings) resolveScope(f Facts, p ChangedScope) []Scope {
 	return nil
 }
 
-// WithScopes is the whole host's facts as those of some shares, or of the whole when none are named.
+// WithScopes returns the facts of the whole host, marked as those of the scopes; nil: of the whole host.
 func (f Facts) WithScopes(scopes []Scope) Facts {
 	f.Scopes = scopes
 	return f
 }
 
-// Merge is the whole host's facts with those of some shares, looked at since, in the place of what they were.
+// Merge returns the facts of the whole host after a partial observation: the links and routes of part.Scopes are part's.
 func (f Facts) Merge(part Facts) Facts {
 	if !slices.ContainsFunc(part.Scopes, func(s Scope) bool { return s.Link != "" }) {
 		return f
 	}
 	links, omitted := maps.Clone(f.Links), map[string]int{}
 	maps.Copy(omitted, f.OmittedRoutes)
-	routed := slices.DeleteFunc(slices.Clone(f.GatewayRoutes), func(r GatewayRoute) bool {
+	routes := slices.DeleteFunc(slices.Clone(f.GatewayRoutes), func(r GatewayRoute) bool {
 		return slices.ContainsFunc(part.Scopes, func(s Scope) bool { return s.Link == r.Link })
 	})
 	for _, s := range part.Scopes {
@@ -117,20 +119,22 @@ func (f Facts) Merge(part Facts) Facts {
 		}
 	}
 	maps.Copy(omitted, part.OmittedRoutes)
-	f.Links, f.GatewayRoutes, f.OmittedRoutes = links, append(routed, part.GatewayRoutes...), omitted
+	f.Links, f.GatewayRoutes, f.OmittedRoutes = links, append(routes, part.GatewayRoutes...), omitted
 	return f
 }
 
-// NeedsFullResync reports whether facts of some shares, looked at since, can change more than the shares: rules go by addresses,
-// also those that another link has, and what a link's number meant may have gone with the link.
+// NeedsFullResync reports whether a partial observation shows a change that reaches beyond its scopes. Source rules select
+// by address, and an address can move from one uplink to another; a link with a new index has lost its sysctls and its
+// group, and the kernel's events may have named the old index.
 func (f Facts) NeedsFullResync(part Facts) bool {
 	return slices.ContainsFunc(part.Scopes, func(s Scope) bool {
 		before, after := f.Links[s.Link], part.Links[s.Link]
-		return before.Index != after.Index || !slices.Equal(before.sourceRuleAddrs(), after.sourceRuleAddrs()) || !slices.Equal(before.usableSourceAddrs(), after.usableSourceAddrs()) && f.sharesAddress(after)
+		return before.Index != after.Index || !slices.Equal(before.sourceRuleAddrs(), after.sourceRuleAddrs()) ||
+			!slices.Equal(before.usableSourceAddrs(), after.usableSourceAddrs()) && f.sharesAddress(after)
 	})
 }
 
-// sharesAddress reports whether another link has an address of the link's.
+// sharesAddress reports whether another link has an address of the link.
 func (f Facts) sharesAddress(l Link) bool {
 	for _, addr := range l.sourceRuleAddrs() {
 		for name, other := range f.Links {

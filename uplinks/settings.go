@@ -6,52 +6,52 @@ import (
 	"replypath/marks"
 )
 
-// Settings is what the operator asked for: complete and checked, no value absent.
+// Settings is the validated configuration, with every default filled in. It is persisted as JSON under its field names.
 type Settings struct {
 	Mask      marks.Mask
 	Priority  Priority // the first of a block of BlockSize rule priorities
 	TableBase Table    // an uplink's table is TableBase + its id
 	Group     Group    // the link group of every uplink
 	Backend   marks.Backend
-	Inside    []string // links that reach networks through a gateway and yet are no uplinks
-	Uplinks   []Uplink // in the order of their ids
+	Inside    []string // links with gateway routes that are not uplinks
+	Uplinks   []Uplink // ordered by ID
 }
 
-// Uplink is one way out of the host, as the operator asked for it.
+// Uplink is the configuration of one uplink.
 type Uplink struct {
 	Name     string
 	ID       marks.ID
 	Link     string  // the interface's name
-	Gateway4 Gateway // the zero Gateway: IPv4 on this uplink is left alone
-	Gateway6 Gateway // the zero Gateway: IPv6 on this uplink is left alone
+	Gateway4 Gateway // zero: IPv4 is not managed
+	Gateway6 Gateway // zero: IPv6 is not managed
 	WhenDown WhenDown
 }
 
-// Gateway says how an uplink's next hop is known. At most one of the fields is set.
+// Gateway says where an uplink's next hop comes from. At most one field is set.
 type Gateway struct {
-	Auto bool       // learnt from the kernel's own routes
-	Addr netip.Addr // written in the configuration
+	Auto bool       // from the link's default routes (DHCP, router advertisements, static)
+	Addr netip.Addr // from the configuration
 }
 
-// WhenDown says what becomes of replies that have no way back by their own uplink.
+// WhenDown says what happens to replies while their uplink has no route.
 type WhenDown string
 
-// Hold refuses such replies; Release lets them go by the main table.
+// Hold refuses the replies; Release routes them by main.
 const (
 	Hold    WhenDown = "hold"
 	Release WhenDown = "release"
 )
 
 type (
-	// Priority is an ip rule's priority ("pref").
+	// Priority is the priority of an ip rule ("pref").
 	Priority uint32
-	// Table is a routing table's number.
+	// Table is the number of a routing table.
 	Table uint32
-	// Group is a link's group.
+	// Group is the group of a link (ip-link(8), group).
 	Group uint32
 )
 
-// DefaultSettings are the settings of an empty configuration.
+// DefaultSettings returns the settings of an empty configuration.
 func DefaultSettings() Settings {
 	return Settings{
 		Mask:      marks.DefaultMask,

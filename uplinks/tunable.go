@@ -8,39 +8,39 @@ import (
 	"strings"
 )
 
-// Tunable is a single value of the kernel that has an owner before us: a sysctl or a link's group.
+// Tunable is a single value of the kernel that exists without replypath: a sysctl or the group of a link.
 type Tunable struct {
-	Link string // empty: the whole network namespace's
+	Link string // empty: of the network namespace
 	Name string // a sysctl's name, or LinkGroup
 }
 
-// The tunables that we set.
+// The tunables that replypath sets.
 const (
 	LinkGroup    = "group"
-	SrcValidMark = "net.ipv4.conf.*.src_valid_mark" // * is the link
+	SrcValidMark = "net.ipv4.conf.*.src_valid_mark" // * stands for the link
 	FwmarkAccept = "net.ipv4.tcp_fwmark_accept"
 	Reflect4     = "net.ipv4.fwmark_reflect"
 	Reflect6     = "net.ipv6.fwmark_reflect"
 )
 
-// Tunables of the whole namespace. They make the kernel's own replies and accepted sockets carry the mark from their
-// first route look-up on (Documentation/networking/ip-sysctl.rst).
+// namespaceTunables are the sysctls of the network namespace. With them the kernel's own replies and accepted sockets have
+// the mark from their first route look-up on (Documentation/networking/ip-sysctl.rst).
 var namespaceTunables = [...]Tunable{{Name: FwmarkAccept}, {Name: Reflect4}, {Name: Reflect6}}
 
-// Original is a value that a tunable had before us, and the one that we gave it.
+// Original is the value of a tunable before replypath's first write, and the last value that replypath wrote.
 type Original struct {
-	LinkIndex int    // of the link; a link that was made anew under the same name is another
-	Value     string // before us
-	Applied   string // by us; anything else is the work of somebody after us, and stays
+	LinkIndex int    // of the link: a new link of the same name has another
+	Value     string // before replypath
+	Applied   string // by replypath; if the kernel has another value now, another program wrote it, and it stays
 }
 
-// Path is the sysctl's file below /proc/sys.
+// Path returns the sysctl's file, relative to /proc/sys.
 func (t Tunable) Path() string {
 	name := strings.ReplaceAll(t.Name, ".", "/")
 	return strings.Replace(name, "*", t.Link, 1)
 }
 
-// String names the tunable to people.
+// String returns the name of the tunable for messages.
 func (t Tunable) String() string {
 	if t.Name == LinkGroup {
 		return "group of " + t.Link
@@ -48,7 +48,7 @@ func (t Tunable) String() string {
 	return t.sysctl()
 }
 
-// sysctl is the name as sysctl(8) takes it: with slashes when the link's name has a dot in it.
+// sysctl returns the name for sysctl(8): with slashes if the link's name has a dot.
 func (t Tunable) sysctl() string {
 	if strings.Contains(t.Link, ".") {
 		return t.Path()
@@ -56,6 +56,7 @@ func (t Tunable) sysctl() string {
 	return strings.Replace(t.Name, "*", t.Link, 1)
 }
 
+// command returns the shell command that sets the value.
 func (t Tunable) command(value string) string {
 	if t.Name == LinkGroup {
 		return fmt.Sprintf("ip link set dev %s group %s", t.Link, value)
@@ -63,12 +64,13 @@ func (t Tunable) command(value string) string {
 	return fmt.Sprintf("sysctl -w %s=%s", t.sysctl(), value)
 }
 
+// compareTunables sorts by link, then by name.
 func compareTunables(a, b *Tunable) int {
 	return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Name, b.Name))
 }
 
-// Sysctls are the sysctls that we may set on a host with these links; those of the links alone when the facts are of some
-// shares only.
+// Sysctls returns the sysctls that replypath may set on a host with these links. Of a partial observation it returns only
+// those of the links.
 func Sysctls(f Facts) (all []Tunable) {
 	if f.Scopes == nil {
 		all = append(all, namespaceTunables[:]...)
