@@ -124,8 +124,8 @@ func (f Facts) Merge(part Facts) Facts {
 }
 
 // NeedsFullResync reports whether a partial observation shows a change that reaches beyond its scopes. Source rules select
-// by address, and an address can move from one uplink to another; a link with a new index has lost its sysctls and its
-// group, and the kernel's events may have named the old index.
+// by address, and an address can move from one uplink to another. A link with a new index is another link: rules and routes
+// of the old one may be gone with it.
 func (f Facts) NeedsFullResync(part Facts) bool {
 	return slices.ContainsFunc(part.Scopes, func(s Scope) bool {
 		before, after := f.Links[s.Link], part.Links[s.Link]
