@@ -1,10 +1,10 @@
 package marks
 
-// Backend is one of the two kernel interfaces behind the iptables commands. Rules in one are invisible to the
-// commands of the other, and both act on packets.
+// Backend is one of the kernel interfaces behind the iptables commands. The commands of one backend cannot see the rules of
+// the other; the kernel applies both.
 type Backend string
 
-// The backends, and Auto: follow what is in use on the host.
+// The backends. Auto selects the backend that is in use on the host.
 const (
 	Auto   Backend = "auto"
 	NFT    Backend = "nft"

@@ -1,48 +1,45 @@
 package marks
 
-// Prefix starts the name of every chain of ours. Whatever carries it is ours to change and to remove.
+// Prefix starts the name of every chain that replypath owns. It changes and removes all chains with this prefix.
 const Prefix = "REPLYPATH-"
 
-// The chains that are always there, all in the mangle table. With many links New has some below it, and Post too.
+// The chains that always exist, all in the mangle table. New and Post have chains below them on hosts with many links.
 const (
-	Pre  = Prefix + "PRE"  // from PREROUTING: a question's connection gets its mark, every packet gets its connection's
-	New  = Prefix + "NEW"  // from Pre: which mark, by the link that the question came in on
-	Out  = Prefix + "OUT"  // from OUTPUT: the host's own packets get their connection's mark, or give it theirs
-	Post = Prefix + "POST" // from POSTROUTING, a connection's first replies alone: which link's counter, by its mark
+	Pre  = Prefix + "PRE"  // from PREROUTING: sets the mark of new connections, restores each packet's mark
+	New  = Prefix + "NEW"  // from Pre: selects the mark by ingress link
+	Out  = Prefix + "OUT"  // from OUTPUT: restores the mark of local packets, or saves it to their connection
+	Post = Prefix + "POST" // from POSTROUTING: counts a connection's first replies, by its mark
 )
 
-// MangleTable is the iptables table that all our chains are in: one restore of it is atomic.
+// MangleTable is the iptables table of all chains. One restore of it is atomic.
 const MangleTable = "mangle"
 
-// Unreadable stands for the rules of a chain of ours that iptables cannot print. They are not as we wrote them.
-const Unreadable = "(what iptables cannot print)"
-
-// Chain is a chain of ours and what it holds.
+// Chain is a chain of replypath and its rules in order.
 type Chain struct {
 	Name  string
 	Rules []Rule
 }
 
-// Ingress is a link that questions come in on, and the mark that their connections get.
+// Ingress is an ingress link and the mark of the connections that arrive on it.
 type Ingress struct {
 	Link string
 	Mark Mark
 }
 
-// MaxLinear is up to how many alternatives a chain asks for one after the other. More are asked for in two steps.
+// MaxLinear is the largest number of alternatives that one chain tests in sequence. More are dispatched in two levels.
 const MaxLinear = 15
 
-// Chains is what packets meet on a host with these ingress links, whose link group is group. An established packet
-// meets two rules and the jump in PREROUTING, as many in OUTPUT, and the hook in POSTROUTING, however many links there
-// are.
+// Chains returns the layout for backends that have chains and no maps, on a host with these ingress links in this link
+// group. An established packet is tested by two rules and the jump in PREROUTING, as many in OUTPUT, and the hook in
+// POSTROUTING, however many links there are.
 //
-// A connection gets its mark from the first packet of its original direction that we see, not only from a NEW one:
-// conntrack calls a question ESTABLISHED as soon as any answer was tried, so one whose first answer strayed before
-// our rules were there (at boot, or in the moment between a foreign flush and our repair) would never get its mark.
+// A connection gets its mark from the first packet of its original direction that arrives, not only from a NEW one:
+// conntrack reports ESTABLISHED as soon as any reply was sent, so a connection whose first reply strayed before the rules
+// were loaded (at boot, or between a foreign flush and the repair) would otherwise never get a mark.
 //
-// What the host itself begins with a mark of ours (SO_MARK) gives it to its connection, so that the source check sees it
-// on the answers. A connection that has a mark keeps it. The packet's own mark is looked at first: most have none, and
-// it costs least.
+// A local packet that carries a mark of an uplink (SO_MARK) saves it to its connection, so that source validation accepts
+// the reply (src_valid_mark). A connection that has a mark keeps it. The packet's own mark is tested first: it is the
+// cheapest test, and most packets have none.
 func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	anyMark := MarkMatch{Not: true, Mask: mask}
 	restore := Rule{Ctmark: anyMark, Action: Action{Kind: RestoreMark, Mask: mask}}

@@ -1,3 +1,5 @@
-// Package marks decides what every packet wears: which connection gets which mark, and where the mark is
-// copied to the packet. It is pure; marks/iptables carries its rules into the kernel.
+// Package marks holds the firewall rules that give every connection of an uplink its mark and copy that mark to the
+// connection's packets. Rules, chains, hooks and changes are plain values; a Firewall renders them into one backend of the
+// kernel's packet filter and reads them back. The package itself performs no I/O: marks/iptables implements Firewall by the
+// iptables commands, marks/netfilter reads rules from the kernel, marks/foreign inspects the rules of other programs.
 package marks

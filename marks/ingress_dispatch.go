@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// prefixChain names the chain for the links whose names begin so. At most 14 characters of a link's 15 get here, and so the
-// name is within iptables' 28.
+// prefixChain returns the name of the chain for links whose names have this prefix. The prefix has at most 14 of the 15
+// characters of a link's name, so the result is within the 28 characters that iptables allows.
 func prefixChain(prefix string) string { return Prefix + "N-" + prefix }
 
-// addIngressDispatch adds the chain in which a question's connection gets the mark of the link that it came in on, and the chains
-// below it: more than MaxLinear links are told apart by what their names have in common and the next character. What is
-// below a chain is reached by a goto, so that no packet is asked for other names after that. A link that comes or goes
-// changes the chain that names it, and no other as long as none becomes too long by it.
+// addIngressDispatch appends the chain that sets a connection's mark by ingress link, and the chains below it. More than
+// MaxLinear links are grouped by the first character in which their names differ. The chains below are reached by goto, so
+// that no further name is tested after them. Adding or removing a link changes only the chain that names it, unless a chain
+// crosses MaxLinear.
 func addIngressDispatch(chains []Chain, name string, mask Mask, ingress []Ingress) []Chain {
 	if len(ingress) <= MaxLinear {
 		rules := make([]Rule, len(ingress))
@@ -40,7 +40,7 @@ func (l Ingress) setMarkRule(mask Mask) Rule {
 	return Rule{In: l.Link, Action: Action{Kind: SetCtmark, Mark: l.Mark, Mask: mask}}
 }
 
-// groupByPrefix parts links by the first character that their names do not have in common.
+// groupByPrefix groups links by the first character in which their names differ, sorted by name.
 func groupByPrefix(links []Ingress) (groups [][]Ingress) {
 	links = slices.SortedFunc(slices.Values(links), func(a, b Ingress) int { return cmp.Compare(a.Link, b.Link) })
 	n := len(commonPrefix(links))
@@ -56,7 +56,7 @@ func groupByPrefix(links []Ingress) (groups [][]Ingress) {
 	return groups
 }
 
-// commonPrefix is what the links' names begin with, all of them.
+// commonPrefix returns the longest common prefix of the links' names.
 func commonPrefix(links []Ingress) string {
 	prefix := links[0].Link
 	for _, l := range links {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ParseRule reads a rule as iptables prints it, without the leading -A CHAIN. Spellings that differ between versions and
-// backends of iptables give the same Rule. A rule that is not of a kind that we write is an error.
+// ParseRule parses a rule as iptables prints it, without the leading -A CHAIN. The spellings of different versions and backends
+// of iptables yield the same Rule. It returns an error for rules that Rule cannot express.
 func ParseRule(line string) (Rule, error) {
 	p := parser{words: strings.Fields(line)}
 	var r Rule
@@ -21,10 +21,11 @@ func ParseRule(line string) (Rule, error) {
 	return r, nil
 }
 
+// parser consumes the words of a rule.
 type parser struct {
 	words   []string
-	module  string   // the match that the options belong to
-	options []string // options: iptables allows a match twice, and both must hold; we never write that
+	module  string   // the match of the current options
+	options []string // parsed so far
 	err     error
 }
 
@@ -60,7 +61,7 @@ func (p *parser) option(r *Rule) {
 		p.requireWord("ASSURED")
 		r.NotAssured = true
 	case not:
-		p.fail("! %s is not ours", word)
+		p.fail("! %s is not supported", word)
 	case word == "-m":
 		p.match()
 	case word == "-i":
@@ -69,22 +70,23 @@ func (p *parser) option(r *Rule) {
 		r.Out = p.next()
 	case word == "--src-group":
 		if r.SrcGroup = p.number(p.next()); r.SrcGroup == 0 {
-			p.fail("the group of all other links is not ours")
+			p.fail("the group of all other links is not supported")
 		}
 	case word == "--ctdir":
 		if r.Dir = p.next(); r.Dir != "ORIGINAL" && r.Dir != "REPLY" {
-			p.fail("--ctdir %s is not ours", r.Dir)
+			p.fail("--ctdir %s is not supported", r.Dir)
 		}
 	case word == "-j":
 		r.Action = p.target()
 	case word == "-g":
 		r.Action = Action{Kind: Goto, Chain: p.next()}
 	default:
-		p.fail("%s is not ours", word)
+		p.fail("%s is not supported", word)
 	}
 }
 
-// rejectRepeated refuses a second option of a kind. A match without an option of its own matches everything.
+// rejectRepeated refuses a second option of a kind: iptables allows it and both must match, which Rule cannot express. A match
+// without options matches everything, so -m may repeat.
 func (p *parser) rejectRepeated(option string) {
 	switch {
 	case option == "--mark" && p.module == "mark":
@@ -93,7 +95,7 @@ func (p *parser) rejectRepeated(option string) {
 		option = "-j"
 	}
 	if option != "-m" && slices.Contains(p.options, option) {
-		p.fail("a second %s is not ours", option)
+		p.fail("a second %s is not supported", option)
 	}
 	p.options = append(p.options, option)
 }
@@ -102,7 +104,7 @@ func (p *parser) match() {
 	switch p.module = p.next(); p.module {
 	case "devgroup", "mark", "connmark", "conntrack":
 	default:
-		p.fail("match %s is not ours", p.module)
+		p.fail("match %s is not supported", p.module)
 	}
 }
 
@@ -127,39 +129,38 @@ func (p *parser) connmark() Action {
 	case "--save-mark":
 		return p.markCopy(option, SaveMark)
 	default:
-		p.fail("CONNMARK %s is not ours", option)
+		p.fail("CONNMARK %s is not supported", option)
 		return Action{}
 	}
 }
 
-// markCopy reads the masks of a restored or saved mark. Both are the full mask when they are not printed, and they must
-// agree.
+// markCopy parses the masks of a restored or saved mark, which must agree. A mask that is not printed is the full mask.
 func (p *parser) markCopy(option string, verb ActionKind) Action {
-	masks := map[string]uint32{"--nfmask": 0xffffffff, "--ctmask": 0xffffffff}
+	masks := map[string]Mask{"--nfmask": FullMask, "--ctmask": FullMask}
 	for len(p.words) > 0 {
 		word := p.next()
 		if _, known := masks[word]; !known {
-			p.fail("CONNMARK %s is not ours", word)
+			p.fail("CONNMARK %s is not supported", word)
 			return Action{}
 		}
-		masks[word] = p.number(p.next())
+		masks[word] = Mask(p.number(p.next()))
 	}
 	if masks["--nfmask"] != masks["--ctmask"] {
 		p.fail("the masks of %s differ", option)
 	}
-	return Action{Kind: verb, Mask: Mask(masks["--ctmask"])}
+	return Action{Kind: verb, Mask: masks["--ctmask"]}
 }
 
 func (p *parser) requireWord(want string) {
 	if got := p.next(); got != want {
-		p.fail("%s is not ours", got)
+		p.fail("%s is not supported", got)
 	}
 }
 
-// mark reads mark/mask; the mask is full when it is not printed.
+// mark parses MARK/MASK. A mask that is not printed is the full mask.
 func (p *parser) mark(not bool) MarkMatch {
 	mark, mask, hasMask := strings.Cut(p.next(), "/")
-	m := MarkMatch{Not: not, Mask: 0xffffffff}
+	m := MarkMatch{Not: not, Mask: FullMask}
 	n := p.number(mark)
 	m.Mark = Mark(n)
 	if hasMask {
@@ -175,4 +176,11 @@ func (p *parser) number(s string) uint32 {
 		p.fail("%q is not a number", s)
 	}
 	return uint32(n)
+}
+
+// ParseMarkMatch parses MARK/MASK or MARK, in the notations of strconv.ParseUint with base 0.
+func ParseMarkMatch(text string) (MarkMatch, error) {
+	p := parser{words: []string{text}}
+	m := p.mark(false)
+	return m, p.err
 }

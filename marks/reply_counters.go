@@ -7,19 +7,23 @@ import (
 	"strings"
 )
 
-// CounterChain names the chain that counts the first replies of an uplink. It holds nothing else, so that it keeps its
-// counts while everything around it changes.
+// ReplyCounters are packet counts of one uplink's first replies: those that left by the ingress link, and those that left
+// by another link.
+type ReplyCounters struct{ Symmetric, Stray uint64 }
+
+// CounterChain returns the name of the chain that counts the first replies of an uplink. It holds nothing else, so that it
+// keeps its counts while the chains around it change.
 func CounterChain(id ID) string { return fmt.Sprintf("%sS%d", Prefix, id) }
 
-// ParseCounterChain is the uplink whose replies a chain counts: first those that left by their ingress link, then those that
-// strayed.
+// ParseCounterChain returns the uplink whose replies a chain counts, and whether the name is that of a CounterChain. The
+// chain's first rule counts ReplyCounters.Symmetric, its second Stray.
 func ParseCounterChain(chain string) (id ID, ok bool) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(chain, Prefix+"S"), 10, 8)
 	id = ID(n)
 	return id, err == nil && n > 0 && chain == CounterChain(id)
 }
 
-// Blocks of marks: more than MaxLinear ids are told apart by the high bits of their marks first.
+// More than MaxLinear ids are dispatched by the high bits of their marks first, in blocks of blockSize marks.
 const (
 	blockBits = 4
 	blockSize = 1 << blockBits
@@ -27,15 +31,15 @@ const (
 
 func markBlockChain(b ID) string { return fmt.Sprintf("%sB%d", Prefix, b) }
 
-// addReplyCounters adds the chains in which replies find their uplink's counter. What goes to the host itself did not leave, and what
-// has no mark is nobody's.
+// addReplyCounters appends the chains that dispatch a reply to its uplink's counter. Packets to the host itself do not leave
+// it, and connections without a mark belong to no uplink: neither is counted.
 func addReplyCounters(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 	post := len(chains)
 	chains = append(chains, Chain{Post, []Rule{
 		{Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: Return}},
 		{Out: "lo", Action: Action{Kind: Return}},
 	}})
-	blocks := map[ID]int{} // where each one's chain is
+	blocks := map[ID]int{} // index of each block's chain
 	if slices.ContainsFunc(ingress, func(in Ingress) bool { return mask.ID(in.Mark) > MaxLinear }) {
 		for _, in := range ingress {
 			b := mask.ID(in.Mark) / blockSize
@@ -44,8 +48,8 @@ func addReplyCounters(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 			}
 			blocks[b] = len(chains)
 			chains = append(chains, Chain{Name: markBlockChain(b)})
-			test := MarkMatch{Mark: mask.Mark(b * blockSize), Mask: mask.High(blockBits)}
-			chains[post].Rules = append(chains[post].Rules, Rule{Ctmark: test, Action: Action{Kind: Goto, Chain: markBlockChain(b)}})
+			match := MarkMatch{Mark: mask.Mark(b * blockSize), Mask: mask.High(blockBits)}
+			chains[post].Rules = append(chains[post].Rules, Rule{Ctmark: match, Action: Action{Kind: Goto, Chain: markBlockChain(b)}})
 		}
 	}
 	for _, in := range ingress {

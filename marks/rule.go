@@ -1,25 +1,28 @@
 package marks
 
-// Rule is one line of a mangle chain. Two rules are the same exactly when they are ==. The zero value of a field
-// does not match on it; the zero Rule matches every packet and only counts it.
+// Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property; the
+// zero Rule matches every packet and only counts it.
 type Rule struct {
-	In, Out    string    // -i, -o: a link's name; with a + behind it, all whose names begin so
+	In, Out    string    // -i, -o: a link's name; a trailing + matches all names with that prefix
 	SrcGroup   uint32    // -m devgroup --src-group
-	Fwmark     MarkMatch // -m mark: the packet's own
-	Ctmark     MarkMatch // -m connmark: its connection's
+	Fwmark     MarkMatch // -m mark: the packet's mark
+	Ctmark     MarkMatch // -m connmark: the connection's mark
 	Dir        string    // -m conntrack --ctdir: ORIGINAL or REPLY
-	NotAssured bool      // -m conntrack ! --ctstatus ASSURED: the connection's first packets
+	NotAssured bool      // -m conntrack ! --ctstatus ASSURED: the first packets of a connection
 	Action     Action
+	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain of
+	// replypath. All other fields are then zero.
+	Opaque string
 }
 
-// MarkMatch is a test of a mark. The zero MarkMatch lets all pass.
+// MarkMatch compares a mark under a mask. The zero MarkMatch matches every mark.
 type MarkMatch struct {
 	Not  bool
 	Mark Mark
 	Mask Mask
 }
 
-// Action is what a rule does with a packet that it matches. The zero Action only counts it.
+// Action is applied to the packets that a rule matches. The zero Action only counts them.
 type Action struct {
 	Kind  ActionKind
 	Chain string // Jump, Goto
@@ -27,11 +30,12 @@ type Action struct {
 	Mask  Mask   // SetCtmark, RestoreMark, SaveMark
 }
 
-// ActionKind is the kind of a Action.
+// ActionKind is the kind of an Action.
 type ActionKind uint8
 
-// What a rule can do. A Goto is a Jump that does not come back. SetCtmark writes the bits under the mask of the connection's mark; RestoreMark copies them to
-// the packet's fwmark, SaveMark back from there. Bits outside the mask stay as they were (xt_CONNMARK).
+// The kinds of actions. Goto is a Jump without return. SetCtmark writes the bits under the mask of the connection's mark;
+// RestoreMark copies them from the connection's mark to the packet's, SaveMark copies them back. Bits outside the mask are
+// preserved (net/netfilter/xt_connmark.c).
 const (
 	Count ActionKind = iota
 	Jump
@@ -42,8 +46,11 @@ const (
 	SaveMark
 )
 
-// String prints the rule as iptables-save(8) does, without the leading -A CHAIN.
+// String formats the rule as iptables-save(8) does, without the leading -A CHAIN.
 func (r Rule) String() string {
+	if r.Opaque != "" {
+		return r.Opaque
+	}
 	w := make(ruleLine, 0, 128)
 	if r.In != "" {
 		w.add("-i ", r.In)
@@ -75,7 +82,7 @@ func (r Rule) String() string {
 	return string(w)
 }
 
-// ruleLine is a line of words.
+// ruleLine joins options by spaces.
 type ruleLine []byte
 
 func (w *ruleLine) add(parts ...string) {
@@ -87,7 +94,7 @@ func (w *ruleLine) add(parts ...string) {
 	}
 }
 
-// String prints the test as iptables-save(8) does.
+// String formats the match as iptables-save(8) does.
 func (m MarkMatch) String() string {
 	not := ""
 	if m.Not {
@@ -96,21 +103,21 @@ func (m MarkMatch) String() string {
 	return not + "--mark " + m.Mark.String() + "/" + m.Mask.String()
 }
 
-// String prints the target as iptables-save(8) does.
-func (t Action) String() string {
-	switch t.Kind {
+// String formats the action as iptables-save(8) does.
+func (a Action) String() string {
+	switch a.Kind {
 	case Jump:
-		return "-j " + t.Chain
+		return "-j " + a.Chain
 	case Goto:
-		return "-g " + t.Chain
+		return "-g " + a.Chain
 	case Return:
 		return "-j RETURN"
 	case SetCtmark:
-		return "-j CONNMARK --set-xmark " + t.Mark.String() + "/" + t.Mask.String()
+		return "-j CONNMARK --set-xmark " + a.Mark.String() + "/" + a.Mask.String()
 	case RestoreMark:
-		return "-j CONNMARK --restore-mark --nfmask " + t.Mask.String() + " --ctmask " + t.Mask.String()
+		return "-j CONNMARK --restore-mark --nfmask " + a.Mask.String() + " --ctmask " + a.Mask.String()
 	case SaveMark:
-		return "-j CONNMARK --save-mark --nfmask " + t.Mask.String() + " --ctmask " + t.Mask.String()
+		return "-j CONNMARK --save-mark --nfmask " + a.Mask.String() + " --ctmask " + a.Mask.String()
 	}
 	return ""
 }

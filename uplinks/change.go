@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 
 	"replypath/marks"
 )
@@ -30,8 +29,8 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 	return nil, before, err
 }
 
-// previousState is what was there, but for what somebody had done to our hooks, as far as that is mended, and for all chains of a
-// command that could not read one of them.
+// previousState returns the observed state, except for hooks that are in place by now, and for all chains of a firewall with an
+// unreadable one, which cannot be written again.
 func (l Observation) previousState(_ Facts, now State) State {
 	state := l.Observed
 	state.Hooks, state.Chains = maps.Clone(state.Hooks), maps.Clone(state.Chains)
@@ -41,8 +40,8 @@ func (l Observation) previousState(_ Facts, now State) State {
 		}
 	}
 	for k, rules := range l.Observed.Chains {
-		if strings.Contains(rules, marks.Unreadable) {
-			maps.DeleteFunc(state.Chains, func(c ChainKey, _ string) bool { return c.Tool == k.Tool })
+		if rules.Unreadable {
+			maps.DeleteFunc(state.Chains, func(c ChainKey, _ marks.ChainRules) bool { return c.Tool == k.Tool })
 			for c, rules := range now.Chains {
 				if c.Tool == k.Tool {
 					state.Chains[c] = rules

@@ -2,11 +2,16 @@ package uplinks
 
 import "slices"
 
-// delta is what must be written so that have becomes want, and what must be erased, each in order.
+// delta returns the keys that must be written so that have becomes want, and those that must be erased, each in order.
 func delta[K, V comparable](want, have map[K]V, order func(a, b *K) int) (write, erase []K) {
+	return deltaFunc(want, have, order, func(a, b V) bool { return a == b })
+}
+
+// deltaFunc is delta for values that equal compares.
+func deltaFunc[K comparable, V any](want, have map[K]V, order func(a, b *K) int, equal func(a, b V) bool) (write, erase []K) {
 	write = make([]K, 0, len(want))
 	for k, v := range want {
-		if got, ok := have[k]; !ok || got != v {
+		if got, ok := have[k]; !ok || !equal(got, v) {
 			write = append(write, k)
 		}
 	}

@@ -48,7 +48,7 @@ func addChains(want State, s Settings, f Facts, family Family) {
 		return
 	}
 	for _, c := range marks.Chains(s.Mask, uint32(s.Group), ingress) {
-		want.Chains[ChainKey{tool, c.Name}] = rulesText(c.Rules)
+		want.Chains[ChainKey{tool, c.Name}] = marks.ChainRules{Rules: c.Rules}
 	}
 	for _, h := range marks.Hooks {
 		want.Hooks[HookKey{tool, h}] = hookInPlace

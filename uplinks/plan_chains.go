@@ -3,18 +3,22 @@ package uplinks
 import (
 	"maps"
 	"slices"
+
+	"replypath/marks"
 )
 
-// chainSteps has one step for each iptables command whose chains change. One restore is atomic, so it does all of it.
+// chainSteps returns one step for each firewall whose chains or hooks change: a marks.Change is atomic, so one step does all.
 func chainSteps(want, have State) (write, erase Plan) {
+	changed, gone := deltaFunc(want.Chains, have.Chains, compareChains, marks.ChainRules.Equal)
+	moved, unhooked := delta(want.Hooks, have.Hooks, compareHooks)
+	d := chainDelta{want, have, changed, gone, slices.Concat(moved, unhooked)}
 	for _, tool := range toolsOf(want, have) {
-		l := newLoad(tool, restoreSize(want, tool))
-		l.changeChains(want, have)
-		step, any := l.step()
+		step := LoadChains{Tool: tool, Change: d.change(tool)}
 		switch {
-		case any && hasChains(want, tool):
+		case step.Change.IsEmpty():
+		case hasChains(want, tool):
 			write = append(write, step)
-		case any:
+		default:
 			step.Unload = true
 			erase = append(erase, step)
 		}
@@ -22,45 +26,36 @@ func chainSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
-// restoreSize is about how many bytes a tool's wanted rules take in a restore, where each begins with its chain's name.
-func restoreSize(want State, t Tool) int {
-	bytes := 0
-	for k, rules := range want.Chains {
-		if k.Tool == t {
-			bytes += 2 * len(rules)
+// chainDelta is the difference of the chains and hooks of two states, in all firewalls.
+type chainDelta struct {
+	want, have    State
+	changed, gone []ChainKey
+	hooks         []HookKey
+}
+
+// change returns the change of one firewall: it fills the chains that differ, then moves the hooks, then deletes the chains that
+// are gone. All occurrences of a hook are removed, as a chain that a rule jumps to cannot be deleted.
+func (d chainDelta) change(tool Tool) (c marks.Change) {
+	for _, k := range slices.Concat(d.changed, d.gone) {
+		if k.Tool == tool {
+			_, exists := d.have.Chains[k]
+			c.Chains = append(c.Chains, marks.ChainChange{Name: k.Name, Create: !exists, Rules: d.want.Chains[k].Rules})
 		}
 	}
-	return bytes
-}
-
-// changeChains fills what differs, moves the jumps, and drops what is not wanted: declared anew, and so emptied, before
-// the first is deleted, as they refer to each other.
-func (l *load) changeChains(want, have State) {
-	changed, gone := delta(want.Chains, have.Chains, compareChains)
-	moved, unhooked := delta(want.Hooks, have.Hooks, compareHooks)
-	mine := func(k ChainKey) bool { return k.Tool == l.tool }
-	for _, k := range filter(slices.Concat(changed, gone), mine) {
-		_, exists := have.Chains[k]
-		l.declare(k.Name, exists)
-	}
-	for _, k := range filter(changed, mine) {
-		l.fill(k.Name, want.Chains[k])
-	}
-	for _, k := range filter(slices.Concat(moved, unhooked), func(k HookKey) bool { return k.Tool == l.tool }) {
-		l.unhook(k.Hook, have.Hooks[k].Count)
-		if want.Hooks[k].Count > 0 {
-			l.hook(k.Hook)
+	for _, k := range d.hooks {
+		if k.Tool == tool {
+			c.Hooks = append(c.Hooks, marks.HookChange{Hook: k.Hook, Remove: d.have.Hooks[k].Count, Insert: d.want.Hooks[k].Count > 0})
 		}
 	}
-	for _, k := range filter(gone, mine) {
-		l.drop(k.Name)
+	for _, k := range d.gone {
+		if k.Tool == tool {
+			c.Delete = append(c.Delete, k.Name)
+		}
 	}
+	return c
 }
 
-func filter[T any](all []T, keep func(T) bool) []T {
-	return slices.DeleteFunc(all, func(x T) bool { return !keep(x) })
-}
-
+// toolsOf returns the firewalls with chains or hooks in any of the states, in order.
 func toolsOf(states ...State) []Tool {
 	found := map[Tool]bool{}
 	for _, s := range states {

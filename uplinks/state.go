@@ -2,12 +2,12 @@ package uplinks
 
 import "replypath/marks"
 
-// State is all of ours that is, or should be, in the kernel. It holds plain values only: == is equality.
+// State is what replypath has, or should have, in the kernel. It holds values only: all are compared by ==, Chains by Equal.
 type State struct {
 	Tunables map[Tunable]string
 	Routes   map[RouteKey]Route
 	Rules    map[Rule]bool
-	Chains   map[ChainKey]string // the rules, as iptables prints them, a line each
+	Chains   map[ChainKey]marks.ChainRules
 	Hooks    map[HookKey]marks.HookState
 	Restored map[Tunable]Original // only in a wanted state: goes back to what was found
 }
@@ -21,7 +21,7 @@ func NewState() State {
 		Tunables: map[Tunable]string{},
 		Routes:   map[RouteKey]Route{},
 		Rules:    map[Rule]bool{},
-		Chains:   map[ChainKey]string{},
+		Chains:   map[ChainKey]marks.ChainRules{},
 		Hooks:    map[HookKey]marks.HookState{},
 		Restored: map[Tunable]Original{},
 	}

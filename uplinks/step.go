@@ -36,12 +36,11 @@ type SetTunable struct {
 	Restore    bool
 }
 
-// LoadChains changes our chains and jumps of one iptables command at once, by one restore.
+// LoadChains changes the chains and hooks of one firewall in one transaction.
 type LoadChains struct {
-	Tool    Tool
-	Text    string // for iptables-restore --noflush
-	Created string // the chains in it that do not exist yet, each followed by a space
-	Unload  bool   // nothing of ours is left there
+	Tool   Tool
+	Change marks.Change
+	Unload bool // the firewall has no rules of replypath afterwards
 }
 
 func (s AddRule) String() string {
@@ -59,75 +58,14 @@ func (s DelRoute) String() string {
 
 func (s SetTunable) String() string { return s.Tunable.command(s.Value) }
 
-// String has a line for each line of the restore. A restore makes a chain that it declares, or empties it.
+// String formats the change as shell commands, one a line.
 func (s LoadChains) String() string {
 	var b strings.Builder
-	for line := range strings.Lines(s.Text) {
-		line = strings.TrimSuffix(line, "\n")
-		if chain, ok := strings.CutPrefix(line, ":"); ok {
-			chain, _, _ = strings.Cut(chain, " ")
-			line = "-F " + chain
-			if strings.Contains(" "+s.Created, " "+chain+" ") {
-				line = "-N " + chain
-			}
+	for i, arguments := range s.Change.Commands() {
+		if i > 0 {
+			b.WriteByte('\n')
 		}
-		if strings.HasPrefix(line, "-") {
-			b.WriteString(s.Tool.chainLine(line) + "\n")
-		}
+		b.WriteString(s.Tool.commandLine(arguments))
 	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// load collects what one restore does.
-type load struct {
-	tool          Tool
-	text, created strings.Builder
-}
-
-// restoreHeader is how the text of a restore begins.
-const restoreHeader = "*" + marks.MangleTable + "\n"
-
-func newLoad(t Tool, room int) *load {
-	l := &load{tool: t}
-	l.text.Grow(room)
-	l.text.WriteString(restoreHeader)
-	return l
-}
-
-func (l *load) declare(chain string, exists bool) {
-	l.text.WriteString(":" + chain + " - [0:0]\n")
-	if !exists {
-		l.created.WriteString(chain + " ")
-	}
-}
-
-func (l *load) fill(chain, rules string) {
-	for rule := range strings.Lines(rules) {
-		l.text.WriteString("-A ")
-		l.text.WriteString(chain)
-		if rule != "\n" {
-			l.text.WriteString(" ")
-		}
-		l.text.WriteString(rule)
-	}
-}
-
-// unhook takes hooks up; all of them go, as a chain that is still jumped to cannot be deleted.
-func (l *load) unhook(h marks.Hook, times int) {
-	for range times {
-		l.text.WriteString("-D " + h.Builtin + " " + h.Rule.String() + "\n")
-	}
-}
-
-func (l *load) hook(h marks.Hook) {
-	l.text.WriteString("-I " + h.Builtin + " 1 " + h.Rule.String() + "\n")
-}
-
-func (l *load) drop(chain string) { l.text.WriteString("-X " + chain + "\n") }
-
-// step reports whether there is anything to do.
-func (l *load) step() (s LoadChains, any bool) {
-	any = l.text.Len() > len(restoreHeader)
-	l.text.WriteString("COMMIT\n")
-	return LoadChains{Tool: l.tool, Text: l.text.String(), Created: l.created.String()}, any
+	return b.String()
 }

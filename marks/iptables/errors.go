@@ -1,7 +1,6 @@
 package iptables
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,18 +8,16 @@ import (
 	"replypath/marks"
 )
 
-// What can be wrong with the iptables commands, apart from what they were asked to do.
+// Errors of the iptables commands, besides marks.ErrNotFound and marks.ErrUnsupported.
 var (
-	ErrNotFound     = errors.New("not found")
 	ErrLocked       = errors.New("the xtables lock is held by another program")
-	ErrMissing      = errors.New("the kernel or iptables lacks a match or target")
-	ErrTimeout      = errors.New("it does not end")
+	ErrTimeout      = errors.New("the command does not end")
 	ErrPermission   = errors.New("not permitted")
 	ErrNameConflict = errors.New("nftables has a table or chain of that name, made by another program, that iptables cannot use")
-	ErrReferenced   = errors.New("a rule of somebody else jumps to a chain of ours")
+	ErrReferenced   = errors.New("a rule of another program jumps to a chain of replypath")
 )
 
-// errorPatterns are the words by which iptables tells these, in its versions and backends.
+// errorPatterns are the messages of iptables for these errors, in all its versions and backends.
 var errorPatterns = []struct {
 	err        error
 	substrings []string
@@ -29,11 +26,11 @@ var errorPatterns = []struct {
 	{ErrPermission, []string{"you must be root", "Permission denied", "Operation not permitted"}},
 	{ErrReferenced, []string{"Too many links", "Device or resource busy", "CHAIN_DEL failed", "CHAIN_USER_DEL failed"}},
 	{ErrNameConflict, []string{"CHAIN_ADD failed (Operation not supported)", "CHAIN_USER_ADD failed (File exists)"}},
-	{ErrMissing, []string{"Couldn't load", "No chain/target/match by that name", "missing kernel module", "not supported",
+	{marks.ErrUnsupported, []string{"Couldn't load", "No chain/target/match by that name", "missing kernel module", "not supported",
 		"unknown option", "RULE_APPEND failed (No such file", "can't initialize", "No such file or directory"}},
 }
 
-// remedies say what to do.
+// remedies tell the operator what to do.
 var remedies = map[error]string{
 	ErrLocked:       "see who holds it: fuser -v /run/xtables.lock",
 	ErrPermission:   "run as root, or with the capability CAP_NET_ADMIN",
@@ -41,62 +38,33 @@ var remedies = map[error]string{
 	ErrReferenced:   "see which: iptables-save -t mangle, or nft list ruleset; delete that rule and try again",
 }
 
-// classify finds out what it means that iptables has failed.
+// classify wraps the error of an iptables command in the error that its message stands for, with the remedy.
 func (t *Table) classify(operation string, err error) error {
-	stderr := strings.Join(strings.Fields(err.Error()), " ")
-	for _, s := range errorPatterns {
-		for _, word := range s.substrings {
-			if strings.Contains(stderr, word) {
-				return t.describe(operation, s.err, stderr)
+	message := strings.Join(strings.Fields(err.Error()), " ")
+	for _, p := range errorPatterns {
+		for _, s := range p.substrings {
+			if strings.Contains(message, s) {
+				return t.describe(operation, p.err, message)
 			}
 		}
 	}
-	return fmt.Errorf("%s: %s: %w", t.Command, operation, err)
+	return fmt.Errorf("%s: %s: %w", t.command, operation, err)
 }
 
-// describe says what was tried, what it means, what iptables said, and what to do.
-func (t *Table) describe(operation string, err error, stderr string) error {
+// describe formats an error: command, operation, meaning, message of iptables, remedy.
+func (t *Table) describe(operation string, err error, message string) error {
 	remedy := ""
 	if r := remedies[err]; r != "" {
-		remedy = ": " + strings.ReplaceAll(r, "iptables", t.Command)
+		remedy = ": " + strings.ReplaceAll(r, "iptables", t.command)
 	}
-	return fmt.Errorf("%s: %s: %w (%s)%s", t.Command, operation, err, stderr, remedy)
+	return fmt.Errorf("%s: %s: %w (%s)%s", t.command, operation, err, message, remedy)
 }
 
-// asReferenced says of a failed restore that it was for the chains that it deletes: the legacy backend does not.
+// asReferenced wraps the error of a restore that failed because of the chains that it deletes. The message of the legacy backend
+// does not say so.
 func (t *Table) asReferenced(err error) error {
 	if errors.Is(err, ErrReferenced) {
 		return err
 	}
 	return t.describe("delete mangle chains", ErrReferenced, strings.Join(strings.Fields(err.Error()), " "))
-}
-
-// restore gives text to the restore command.
-func (t *Table) restore(ctx context.Context, text string) error {
-	_, err := t.runRestore(ctx, text)
-	return err
-}
-
-// runRestore gives text to the restore command, with more options, and gives what it says beside.
-func (t *Table) runRestore(ctx context.Context, text string, options ...string) (string, error) {
-	_, stderr, err := runCommand(ctx, text, t.restorePath, append(options, "--noflush", "-w", fmt.Sprint(lockWaitSeconds))...)
-	if err == nil {
-		return stderr, nil
-	}
-	if ctx.Err() != nil {
-		return "", fmt.Errorf("%s: load the mangle chains: %w", t.Command, ctx.Err())
-	}
-	return "", t.classify("load the mangle chains", fmt.Errorf("%s: %w", stderr, err))
-}
-
-// runIptables gives what the iptables command answers about the table. It waits for the xtables lock.
-func (t *Table) runIptables(ctx context.Context, args ...string) (string, error) {
-	stdout, stderr, err := runCommand(ctx, "", t.path, append([]string{"-w", fmt.Sprint(lockWaitSeconds), "-t", marks.MangleTable}, args...)...)
-	if err != nil && ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", stderr, err)
-	}
-	return stdout, nil
 }

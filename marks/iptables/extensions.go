@@ -9,11 +9,13 @@ import (
 	"replypath/marks"
 )
 
-// probeChain is a chain that no packet meets.
+// probeChain is an unused chain that tests whether a rule can be loaded.
 const probeChain = marks.Prefix + "TRY"
 
-// extensions are what our rules are made of, each as the shortest rule that needs it, and the module that has it.
-var extensions = []struct{ name, rule, module string }{
+// extension is a match or target of the rules: the shortest rule that needs it, and its kernel module.
+type extension struct{ name, rule, module string }
+
+var extensions = []extension{
 	{"match devgroup", "-m devgroup --src-group 0x1", "xt_devgroup"},
 	{"match mark", "-m mark ! --mark 0x0/0x1", "xt_mark"},
 	{"match connmark", "-m connmark --mark 0x0/0x1", "xt_connmark"},
@@ -21,56 +23,65 @@ var extensions = []struct{ name, rule, module string }{
 	{"target CONNMARK", "-j CONNMARK --restore-mark --nfmask 0x1 --ctmask 0x1", "xt_connmark"},
 }
 
-// findMissing finds out which part of our rules the kernel or iptables does not have.
+func (e extension) String() string { return fmt.Sprintf("%s (module %s)", e.name, e.module) }
+
+// probe returns the restore input that creates probeChain with one rule of each extension.
+func probe(extensions ...extension) string {
+	chain := marks.ChainChange{Name: probeChain, Create: true}
+	for _, e := range extensions {
+		chain.Rules = append(chain.Rules, marks.Rule{Opaque: e.rule})
+	}
+	return marks.Change{Chains: []marks.ChainChange{chain}}.Restore()
+}
+
+// missing returns the extensions that load refuses, comma-separated.
+func missing(load func(e extension) error) string {
+	var names []string
+	for _, e := range extensions {
+		if load(e) != nil {
+			names = append(names, e.String())
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// findMissing returns an error that names the extensions that the kernel or iptables lacks, after a restore failed by err.
 func (t *Table) findMissing(ctx context.Context, err error) error {
-	empty := fmt.Sprintf("*%s\n:%s - [0:0]\nCOMMIT\n", marks.MangleTable, probeChain)
-	if failed := t.restore(ctx, empty); failed != nil {
-		return fmt.Errorf("%w: the kernel has no %s table for the backend %s: load its module, or choose the other backend", failed, marks.MangleTable, t.Backend)
+	if failed := t.restore(ctx, probe()); failed != nil {
+		return fmt.Errorf("%w: the kernel has no %s table for the backend %s: load its module, or choose the other backend", failed, marks.MangleTable, t.backend)
 	}
-	var missing []string
-	for _, p := range extensions {
-		add := fmt.Sprintf("*%s\n:%s - [0:0]\n-A %s %s\nCOMMIT\n", marks.MangleTable, probeChain, probeChain, p.rule)
-		if errors.Is(t.restore(ctx, add), ErrMissing) {
-			missing = append(missing, fmt.Sprintf("%s (module %s)", p.name, p.module))
+	names := missing(func(e extension) error {
+		if err := t.restore(ctx, probe(e)); errors.Is(err, marks.ErrUnsupported) {
+			return err
 		}
-	}
-	del := fmt.Sprintf("*%s\n:%s - [0:0]\n-X %s\nCOMMIT\n", marks.MangleTable, probeChain, probeChain)
-	if t.restore(ctx, del) != nil || len(missing) == 0 {
+		return nil
+	})
+	remove := marks.Change{Chains: []marks.ChainChange{{Name: probeChain}}, Delete: []string{probeChain}}
+	if t.restore(ctx, remove.Restore()) != nil || names == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w: %s: load the module with modprobe, or install the kernel's extra modules", t.Command,
-		ErrMissing, strings.Join(missing, ", "))
+	return fmt.Errorf("%s: %w: %s: load the module with modprobe, or install the kernel's extra modules", t.command, marks.ErrUnsupported, names)
 }
 
-// CheckExtensions is an ErrMissing that names the parts of our rules that the kernel or iptables does not have. It has the restore
-// command read each part, and load nothing.
-func (t *Table) CheckExtensions(ctx context.Context) error {
-	script := fmt.Sprintf("*%s\n:%s - [0:0]\n", marks.MangleTable, probeChain)
-	for _, p := range extensions {
-		script += fmt.Sprintf("-A %s %s\n", probeChain, p.rule)
-	}
-	err := t.testRestore(ctx, script+"COMMIT\n")
-	if !errors.Is(err, ErrMissing) {
+// CheckSupport returns a marks.ErrUnsupported that names the extensions that the kernel or iptables lacks. It loads nothing.
+func (t *Table) CheckSupport(ctx context.Context) error {
+	err := t.testRestore(ctx, probe(extensions...))
+	if !errors.Is(err, marks.ErrUnsupported) {
 		return err
 	}
-	var missing []string
-	for _, p := range extensions {
-		if t.testRestore(ctx, fmt.Sprintf("*%s\n:%s - [0:0]\n-A %s %s\nCOMMIT\n", marks.MangleTable, probeChain, probeChain, p.rule)) != nil {
-			missing = append(missing, fmt.Sprintf("%s (module %s)", p.name, p.module))
-		}
-	}
-	if len(missing) == 0 {
+	names := missing(func(e extension) error { return t.testRestore(ctx, probe(e)) })
+	if names == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w: %s", t.Command, ErrMissing, strings.Join(missing, ", "))
+	return fmt.Errorf("%s: %w: %s", t.command, marks.ErrUnsupported, names)
 }
 
-// testRestore has the restore command read a text without loading it. That the kernel does not have what it needs is only a
-// warning then.
-func (t *Table) testRestore(ctx context.Context, text string) error {
-	stderr, err := t.runRestore(ctx, text, "--test")
+// testRestore parses the input by the restore command without loading it. A missing kernel module is then only a warning of
+// iptables, which testRestore returns as an error.
+func (t *Table) testRestore(ctx context.Context, input string) error {
+	stderr, err := t.runRestore(ctx, input, "--test")
 	if err == nil && strings.Contains(stderr, "missing kernel module") {
-		return fmt.Errorf("%s: %w (%s)", t.Command, ErrMissing, strings.TrimSpace(stderr))
+		return fmt.Errorf("%s: %w (%s)", t.command, marks.ErrUnsupported, strings.TrimSpace(stderr))
 	}
 	return err
 }

@@ -26,23 +26,13 @@ func eachTable(t *testing.T, test func(t *testing.T, h *world.Host, table *Table
 			t.Fatal(err)
 		}
 		for _, table := range []*Table{tables.NFT, tables.Legacy} {
-			t.Run(table.Command, func(t *testing.T) { test(t, world.New(t).Host("gw"), table) })
+			t.Run(table.command, func(t *testing.T) { test(t, world.New(t).Host("gw"), table) })
 		}
 	}
 }
 
-// load has the restore command do these lines.
-func load(t *testing.T, h *world.Host, table *Table, lines ...string) {
-	t.Helper()
-	var err error
-	h.Do(func() { err = table.Load(t.Context(), "*mangle\n"+strings.Join(lines, "\n")+"\nCOMMIT\n") })
-	if err != nil {
-		t.Fatalf("%v\n%s", err, strings.Join(lines, "\n"))
-	}
-}
-
-// compareWithListing reads the table as the kernel holds it and as iptables prints it, and tells whether all of it could be told
-// without iptables.
+// compareWithListing compares the rules that are decoded from the kernel with those that iptables lists. It reports whether the
+// decoded rules are complete; incomplete ones are not compared.
 func compareWithListing(t *testing.T, h *world.Host, table *Table) (complete bool) {
 	t.Helper()
 	h.Do(func() {
@@ -50,43 +40,52 @@ func compareWithListing(t *testing.T, h *world.Host, table *Table) (complete boo
 		if err != nil || snap.malformed {
 			t.Fatal(err, snap.malformed)
 		}
-		var kernel, printed Contents
-		kernel, complete = decodeContents(snap.table)
+		var kernel, listed marks.Ruleset
+		kernel, complete = ownRuleset(snap.table)
 		if !complete {
 			return
 		}
-		if printed, err = table.listContents(t.Context(), nil); err != nil {
+		if listed, err = table.list(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range slices.Sorted(maps.Keys(printed.Chains)) {
-			if kernel.Chains[name] != printed.Chains[name] {
-				t.Errorf("chain %s is held as\n%sand printed as\n%s", name, kernel.Chains[name], printed.Chains[name])
+		for _, name := range slices.Sorted(maps.Keys(listed.Chains)) {
+			if !kernel.Chains[name].Equal(listed.Chains[name]) {
+				t.Errorf("chain %s: kernel has\n%v\niptables lists\n%v", name, kernel.Chains[name], listed.Chains[name])
 			}
 		}
-		if !reflect.DeepEqual(kernel, printed) {
-			t.Errorf("held:\n%v\nprinted:\n%v", kernel, printed)
+		if !reflect.DeepEqual(kernel, listed) {
+			t.Errorf("kernel:\n%v\nlisted:\n%v", kernel, listed)
 		}
 	})
 	return complete
 }
 
-// layoutLines is the lines that lay our chains out for links with ids up to n.
-func layoutLines(mask marks.Mask, n int, name func(int) string) (lines []string) {
+// layout returns the change that creates the chains and hooks for links with ids 1 to n.
+func layout(mask marks.Mask, n int, name func(int) string) (c marks.Change) {
 	var ingress []marks.Ingress
 	for id := 1; id <= n; id++ {
 		ingress = append(ingress, marks.Ingress{Link: name(id), Mark: mask.Mark(marks.ID(id))})
 	}
-	var rules []string
-	for _, c := range marks.Chains(mask, 8200, ingress) {
-		lines = append(lines, ":"+c.Name+" - [0:0]")
-		for _, r := range c.Rules {
-			rules = append(rules, strings.TrimSpace("-A "+c.Name+" "+r.String()))
-		}
+	for _, chain := range marks.Chains(mask, 8200, ingress) {
+		c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
 	}
 	for _, h := range marks.Hooks {
-		rules = append(rules, fmt.Sprintf("-I %s 1 %s", h.Builtin, h.Rule))
+		c.Hooks = append(c.Hooks, marks.HookChange{Hook: h, Insert: true})
 	}
-	return append(lines, rules...)
+	return c
+}
+
+// apply applies a change, and declares further empty chains.
+func apply(t *testing.T, h *world.Host, table *Table, c marks.Change, chains ...string) {
+	t.Helper()
+	for _, name := range chains {
+		c.Chains = append(c.Chains, marks.ChainChange{Name: name, Create: true})
+	}
+	var err error
+	h.Do(func() { err = table.Apply(t.Context(), c) })
+	if err != nil {
+		t.Fatalf("%v\n%s", err, c.Restore())
+	}
 }
 
 func TestKernelTableMatchesIptablesListing(t *testing.T) {
@@ -104,9 +103,9 @@ func TestKernelTableMatchesIptablesListing(t *testing.T) {
 				}
 				h.Run(table.path, "-t", "mangle", "-F")
 				h.Run(table.path, "-t", "mangle", "-X")
-				load(t, h, table, layoutLines(mask, n, name)...)
+				apply(t, h, table, layout(mask, n, name))
 				if !compareWithListing(t, h, table) {
-					t.Errorf("%d links with %s names: not all of it could be told", n, kind)
+					t.Errorf("%d links with %s names: the rules cannot be decoded completely", n, kind)
 				}
 			}
 		}
@@ -115,7 +114,7 @@ func TestKernelTableMatchesIptablesListing(t *testing.T) {
 
 func TestOwnersMatchIptablesSave(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		check := func() (u Owners) {
+		check := func() (u marks.Owners) {
 			t.Helper()
 			h.Do(func() {
 				got, sure, err := table.Owners(t.Context())
@@ -123,7 +122,7 @@ func TestOwnersMatchIptablesSave(t *testing.T) {
 				if err != nil || failed != nil {
 					t.Fatal(err, failed)
 				}
-				if got != saved || sure != (table.Backend == marks.Legacy || !got.Others) {
+				if got != saved || sure != (table.backend == marks.Legacy || !got.Others) {
 					t.Errorf("in use: %+v, sure: %v; saved: %+v", got, sure, saved)
 				}
 				u = got
@@ -132,16 +131,16 @@ func TestOwnersMatchIptablesSave(t *testing.T) {
 		}
 		for _, c := range []struct {
 			args string
-			want Owners
+			want marks.Owners
 		}{
-			{"-t mangle -N " + marks.Pre, Owners{}},
-			{"-t mangle -A PREROUTING -j " + marks.Pre, Owners{Ours: true}},
-			{"-t nat -P OUTPUT ACCEPT", Owners{Ours: true}},
-			{"-t filter -N THEIRS", Owners{Ours: true}},
-			{"-t filter -A THEIRS -j RETURN", Owners{Ours: true, Others: true}},
-			{"-t mangle -F PREROUTING", Owners{Others: true}},
-			{"-t mangle -A " + marks.Pre + " -i lo", Owners{Ours: true, Others: true}},
-			{"-t filter -F THEIRS", Owners{Ours: true}},
+			{"-t mangle -N " + marks.Pre, marks.Owners{}},
+			{"-t mangle -A PREROUTING -j " + marks.Pre, marks.Owners{Ours: true}},
+			{"-t nat -P OUTPUT ACCEPT", marks.Owners{Ours: true}},
+			{"-t filter -N THEIRS", marks.Owners{Ours: true}},
+			{"-t filter -A THEIRS -j RETURN", marks.Owners{Ours: true, Others: true}},
+			{"-t mangle -F PREROUTING", marks.Owners{Others: true}},
+			{"-t mangle -A " + marks.Pre + " -i lo", marks.Owners{Ours: true, Others: true}},
+			{"-t filter -F THEIRS", marks.Owners{Ours: true}},
 		} {
 			h.Run(table.path, strings.Fields(c.args)...)
 			if got := check(); got != c.want {
@@ -160,7 +159,7 @@ func TestOwnersOfTablesHiddenFromIptables(t *testing.T) {
 	h := world.New(t).Host("gw")
 	h.Run("nft", "add table inet others; add chain inet others c; add rule inet others c counter; add table ip own; add chain ip own c; add rule ip own c counter")
 	h.Do(func() {
-		if u, sure, err := tables.NFT.Owners(t.Context()); err != nil || !sure || u != (Owners{}) {
+		if u, sure, err := tables.NFT.Owners(t.Context()); err != nil || !sure || u != (marks.Owners{}) {
 			t.Errorf("%+v, %v, %v", u, sure, err)
 		}
 	})
@@ -169,7 +168,7 @@ func TestOwnersOfTablesHiddenFromIptables(t *testing.T) {
 		if u, sure, err := tables.NFT.Owners(t.Context()); err != nil || sure || !u.Others {
 			t.Errorf("%+v, %v, %v", u, sure, err)
 		}
-		if u, err := tables.NFT.SavedOwners(t.Context()); err != nil || u != (Owners{}) {
+		if u, err := tables.NFT.SavedOwners(t.Context()); err != nil || u != (marks.Owners{}) {
 			t.Errorf("saved: %+v, %v", u, err)
 		}
 	})

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// linkGroupFile is where link groups get names, which iptables then prints instead of numbers.
+// linkGroupFile names link groups. iptables prints these names instead of numbers.
 const linkGroupFile = "/etc/iproute2/group"
 
+// readLinkGroups returns the numbers of named link groups.
 func readLinkGroups() map[string]uint32 {
 	groups := map[string]uint32{}
 	text, err := os.ReadFile(linkGroupFile)
@@ -26,6 +27,7 @@ func readLinkGroups() map[string]uint32 {
 	return groups
 }
 
+// numericGroups replaces the name of a link group in a rule by its number.
 func (t *Table) numericGroups(rule string) string {
 	words := strings.Fields(rule)
 	index := slices.Index(words, "--src-group")

@@ -5,79 +5,85 @@ import (
 	"strings"
 
 	"replypath/marks"
-	"replypath/marks/decoded"
+	"replypath/marks/foreign"
+	"replypath/marks/netfilter"
 )
 
-// listContents has the iptables command list our chains and jumps, of a table that the kernel holds so.
-func (t *Table) listContents(ctx context.Context, decodedTable decoded.Table) (Contents, error) {
-	chains, err := t.listChains(ctx, decodedTable)
+// incompatibleMessage is part of the error of iptables for a chain that it cannot list.
+const incompatibleMessage = "is incompatible"
+
+// list returns the chains and hooks of replypath as the iptables command lists them. decoded is the kernel's form of the same
+// table.
+func (t *Table) list(ctx context.Context, decoded netfilter.Table) (marks.Ruleset, error) {
+	chains, unreadable, err := t.listChains(ctx, decoded)
 	if err != nil {
-		return Contents{}, err
+		return marks.Ruleset{}, err
 	}
-	c := Contents{Chains: map[string]string{}, Hooks: marks.FindHooks(func(chain string) []string { return chains[chain] })}
-	for name, rules := range chains {
+	r := marks.Ruleset{Chains: map[string]marks.ChainRules{}, Hooks: foreign.FindHooks(func(chain string) []string { return chains[chain] })}
+	for name, lines := range chains {
 		if strings.HasPrefix(name, marks.Prefix) {
-			c.Chains[name] = t.normalize(name, rules)
+			r.Chains[name] = marks.ChainRules{Rules: t.parseListing(name, lines)}
 		}
 	}
-	for h, state := range c.Hooks {
-		state.NativeNFT = decodedTable.NativeHook(h)
-		c.Hooks[h] = state
+	for _, name := range unreadable {
+		r.Chains[name] = marks.ChainRules{Unreadable: true}
 	}
-	return c, nil
+	for h, state := range r.Hooks {
+		state.NativeNFT = decoded.NativeHook(h)
+		r.Hooks[h] = state
+	}
+	return r, nil
 }
 
-// listChains are the rules of the table's chains as iptables prints them. A table in which another tool keeps chains of a
-// kind that iptables cannot print cannot be listed as a whole; each chain of the other kind can.
-func (t *Table) listChains(ctx context.Context, decodedTable decoded.Table) (map[string][]string, error) {
+// listChains returns the rules of the table's chains as iptables -S prints them, and the chains of replypath that iptables
+// cannot list. A chain with rules that only nft(8) writes makes the listing of the table fail; the chains are then listed one
+// by one.
+func (t *Table) listChains(ctx context.Context, decoded netfilter.Table) (chains map[string][]string, unreadable []string, err error) {
 	text, err := t.runIptables(ctx, "-S")
 	if err == nil {
-		return splitByChain(text), nil
+		return splitByChain(text), nil, nil
 	}
 	if !strings.Contains(err.Error(), incompatibleMessage) {
-		return nil, t.classify("list the chains", err)
+		return nil, nil, t.classify("list the chains", err)
 	}
-	names, err := t.chainNames()
+	all, err := t.nft().Chains()
 	if err != nil {
-		return nil, t.classify("list the chains", err)
+		return nil, nil, t.classify("list the chains", err)
 	}
-	chains := map[string][]string{}
-	for _, name := range names {
+	chains = map[string][]string{}
+	for _, name := range netfilter.ChainNames(all) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		rules, err := t.listChain(ctx, name)
 		switch {
 		case err == nil:
 			chains[name] = rules
 		case strings.HasPrefix(name, marks.Prefix) && strings.Contains(err.Error(), incompatibleMessage):
-			// Not as we wrote it: nft(8) has loaded what it saved of ours, and that has other rules.
-			chains[name] = []string{"-A " + name + " " + marks.Unreadable}
+			// nft(8) has loaded its own form of a saved chain of replypath.
+			unreadable = append(unreadable, name)
 		case strings.Contains(err.Error(), incompatibleMessage):
-			chains[name] = decodedListing(name, decodedTable[name])
+			chains[name] = decodedListing(name, decoded[name])
 		case isRelevantChain(name):
-			return nil, t.classify("list chain "+name, err)
+			return nil, nil, t.classify("list chain "+name, err)
 		}
 	}
-	return chains, nil
+	return chains, unreadable, nil
 }
 
-// decodedListing are a chain's rules as iptables would print them, and shows those that it cannot read.
-func decodedListing(chain string, rules []decoded.ParsedRule) (all []string) {
+// decodedListing formats a chain's rules as iptables -S would. Rules that it cannot decode have no options.
+func decodedListing(chain string, rules []netfilter.ParsedRule) (lines []string) {
 	for _, r := range rules {
 		line := "-A " + chain
 		if r.Complete {
 			line += " " + r.String()
 		}
-		all = append(all, line)
+		lines = append(lines, line)
 	}
-	return all
+	return lines
 }
 
-// incompatibleMessage is what iptables says of a chain that it cannot print.
-const incompatibleMessage = "is incompatible"
-
-// splitByChain sorts a listing by its chains.
+// splitByChain groups the lines of a listing by chain.
 func splitByChain(listing string) map[string][]string {
 	chains := map[string][]string{}
 	for line := range strings.Lines(listing) {
@@ -89,20 +95,21 @@ func splitByChain(listing string) map[string][]string {
 	return chains
 }
 
-// normalize has the chain's rules in the spelling that we write, whatever this version of iptables prints; a rule that is
-// none of ours stays as it was printed.
-func (t *Table) normalize(chain string, lines []string) string {
-	var b strings.Builder
+// parseListing parses a chain's listing in the spelling of any version of iptables. A rule that replypath does not write becomes
+// marks.Rule.Opaque.
+func (t *Table) parseListing(chain string, lines []string) []marks.Rule {
+	rules := []marks.Rule{}
 	for _, line := range lines {
-		rule, ok := strings.CutPrefix(line, "-A "+chain)
+		text, ok := strings.CutPrefix(line, "-A "+chain)
 		if !ok {
 			continue
 		}
-		rule = t.numericGroups(strings.TrimSpace(rule))
-		if r, err := marks.ParseRule(rule); err == nil {
-			rule = r.String()
+		text = t.numericGroups(strings.TrimSpace(text))
+		rule, err := marks.ParseRule(text)
+		if err != nil {
+			rule = marks.Rule{Opaque: text}
 		}
-		b.WriteString(rule + "\n")
+		rules = append(rules, rule)
 	}
-	return b.String()
+	return rules
 }

@@ -43,6 +43,8 @@ var lookalikeRules = []string{
 	"-m dscp --dscp 0x2e -j RETURN", "-m length --length 1:2",
 }
 
+func ethernet(id int) string { return fmt.Sprintf("eth%d", id) }
+
 // What iptables does not know in a version of its own is left out, as long as it knows most.
 func TestLookalikeRulesAreIncomplete(t *testing.T) {
 	addresses := map[bool][]string{
@@ -53,9 +55,9 @@ func TestLookalikeRulesAreIncomplete(t *testing.T) {
 		const try = marks.Prefix + "TRY"
 		accepted, rules := 0, slices.Concat(ownRules, lookalikeRules, addresses[table.ipv6()])
 		for i, rule := range rules {
-			load(t, h, table, append(layoutLines(0x1f00, 2, func(id int) string { return fmt.Sprintf("eth%d", id) }), ":"+try+" - [0:0]", ":OTHERS - [0:0]")...)
+			apply(t, h, table, layout(0x1f00, 2, ethernet), try, "OTHERS")
 			var rejected error
-			h.Do(func() { rejected = table.Load(t.Context(), "*mangle\n-A "+try+" "+rule+"\nCOMMIT\n") })
+			h.Do(func() { rejected = table.restore(t.Context(), "*mangle\n-A "+try+" "+rule+"\nCOMMIT\n") })
 			if rejected == nil {
 				accepted++
 				if complete := compareWithListing(t, h, table); complete != (i < len(ownRules)) {
@@ -73,7 +75,7 @@ func TestLookalikeRulesAreIncomplete(t *testing.T) {
 
 func TestForeignJumpsAreNotOurHooks(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		load(t, h, table, append(layoutLines(0x1f00, 2, func(id int) string { return fmt.Sprintf("eth%d", id) }), ":OTHERS - [0:0]")...)
+		apply(t, h, table, layout(0x1f00, 2, ethernet), "OTHERS")
 		for _, c := range []struct {
 			do    string
 			whole bool
@@ -106,7 +108,7 @@ func TestNativeNFTRulesAreIncomplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := world.New(t).Host("gw")
-	load(t, h, tables.NFT, layoutLines(0x1f00, 2, func(id int) string { return fmt.Sprintf("eth%d", id) })...)
+	apply(t, h, tables.NFT, layout(0x1f00, 2, ethernet))
 	complete := func() (complete bool) {
 		t.Helper()
 		h.Do(func() {
@@ -114,7 +116,7 @@ func TestNativeNFTRulesAreIncomplete(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, complete = decodeContents(now.table)
+			_, complete = ownRuleset(now.table)
 		})
 		return complete
 	}

@@ -12,13 +12,13 @@ import (
 	"replypath/marks"
 )
 
-// Tables are the mangle tables of one family, in both backends as far as they exist on the host.
+// Tables has the mangle tables of one family, one for each backend whose commands are installed.
 type Tables struct {
 	NFT, Legacy *Table
-	Default     marks.Backend // of the command called iptables or ip6tables, or of the first that there is
+	Default     marks.Backend // of the command iptables or ip6tables, else of the first that is found
 }
 
-// Open looks for the iptables commands of a family. It is an error when there are none.
+// Open finds the iptables commands of a family. It returns an error if there are none.
 func Open(ctx context.Context, ipv6 bool) (Tables, error) {
 	base := "iptables"
 	if ipv6 {
@@ -45,16 +45,16 @@ func Open(ctx context.Context, ipv6 bool) (Tables, error) {
 	return ts, nil
 }
 
-// hasBackend reports whether the command cannot add anything: its backend is known by a shorter name.
+// hasBackend reports whether the command's backend was already found by a shorter name.
 func (ts Tables) hasBackend(command string) bool {
 	return ts.NFT != nil && strings.HasSuffix(command, "-nft") || ts.Legacy != nil && strings.HasSuffix(command, "-legacy")
 }
 
 func (ts *Tables) add(t *Table, base bool) {
 	if base || ts.Default == "" {
-		ts.Default = t.Backend
+		ts.Default = t.backend
 	}
-	if t.Backend == marks.Legacy {
+	if t.backend == marks.Legacy {
 		ts.Legacy = t
 	} else {
 		ts.NFT = t
@@ -74,17 +74,17 @@ func openTable(ctx context.Context, command string) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An administrator can set the two apart.
+	// update-alternatives can point the two to different backends.
 	if other, err := commandBackend(ctx, restore); err != nil {
 		return nil, err
 	} else if other != backend {
 		return nil, fmt.Errorf("%s works on %s but %s on %s: set them alike: update-alternatives --config %s",
 			path, backend, restore, other, command)
 	}
-	return &Table{Backend: backend, Command: command, path: path, restorePath: restore}, nil
+	return &Table{backend: backend, command: command, path: path, restorePath: restore}, nil
 }
 
-// findCommand looks in the usual places too, as an ordinary user's PATH often has no sbin.
+// findCommand returns the path of a command. It also looks in sbin, which the PATH of ordinary users often lacks.
 func findCommand(command string) (string, error) {
 	if path, err := exec.LookPath(command); err == nil {
 		return path, nil
@@ -95,13 +95,13 @@ func findCommand(command string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("%s: %w: install the package iptables", command, ErrNotFound)
+	return "", fmt.Errorf("%s: %w: install the package iptables", command, marks.ErrNotFound)
 }
 
-// multicallBackends are what the commands of a backend are links to, as iptables has been built since there are two.
+// multicallBackends has the backends of the binaries that the commands are links to, since iptables 1.8.
 var multicallBackends = map[string]marks.Backend{"xtables-nft-multi": marks.NFT, "xtables-legacy-multi": marks.Legacy}
 
-// commandBackend tells which backend a command works on, by the program that it is a link to, else by asking it.
+// commandBackend returns the backend of a command, by the binary that it is a link to, else by its version.
 func commandBackend(ctx context.Context, path string) (marks.Backend, error) {
 	if program, err := filepath.EvalSymlinks(path); err == nil {
 		if b, known := multicallBackends[filepath.Base(program)]; known {
@@ -111,7 +111,7 @@ func commandBackend(ctx context.Context, path string) (marks.Backend, error) {
 	return versionBackend(ctx, path)
 }
 
-// versionBackend asks a command which backend it works on. Before there were two it did not say.
+// versionBackend returns the backend that a command prints with its version. Before iptables 1.8 it printed none: legacy.
 func versionBackend(ctx context.Context, path string) (marks.Backend, error) {
 	stdout, stderr, err := runCommand(ctx, "", path, "--version")
 	if err != nil {

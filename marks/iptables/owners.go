@@ -3,176 +3,147 @@ package iptables
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"replypath/marks"
-	"replypath/marks/decoded"
+	"replypath/marks/netfilter"
 
 	"golang.org/x/sys/unix"
 )
 
-// Owners is whose rules a backend holds, in any of its tables.
-type Owners struct{ Ours, Others bool }
-
-// Merge is the use of two tables together.
-func (u Owners) Merge(other Owners) Owners {
-	return Owners{u.Ours || other.Ours, u.Others || other.Others}
-}
-
-// Owners tells whose rules the table's backend holds, and whether that is sure: iptables shows no table of nftables that
-// has something of other tools' in it, so that only SavedOwners is sure of others' rules there. It starts no process as long as
-// the kernel answers. It is an ErrMissing when the kernel does not have the backend.
-func (t *Table) Owners(ctx context.Context) (u Owners, sure bool, err error) {
-	if u, err = t.kernelOwners(); err != nil {
-		u, err = t.SavedOwners(ctx)
-		return u, true, err
+// Owners reports whose rules the table's backend holds. In nftables the result for other programs is certain only if it is
+// negative: iptables does not show a table that has rules of other tools, which SavedOwners takes into account. Owners starts
+// no process unless the kernel's tables cannot be decoded. It returns marks.ErrUnsupported when the kernel lacks the backend.
+func (t *Table) Owners(ctx context.Context) (o marks.Owners, certain bool, err error) {
+	if o, err = t.kernelOwners(); err != nil {
+		o, err = t.SavedOwners(ctx)
+		return o, true, err
 	}
-	return u, t.Backend == marks.Legacy || !u.Others, nil
+	return o, t.backend == marks.Legacy || !o.Others, nil
 }
 
-func (t *Table) kernelOwners() (Owners, error) {
-	if t.Backend == marks.NFT {
+// SavedOwners is Owners by the output of iptables-save.
+func (t *Table) SavedOwners(ctx context.Context) (marks.Owners, error) {
+	_, saved, err := t.Save(ctx)
+	if err != nil {
+		return marks.Owners{}, err
+	}
+	return parseOwners(saved), nil
+}
+
+func (t *Table) kernelOwners() (marks.Owners, error) {
+	if t.backend == marks.NFT {
 		return t.nftOwners()
 	}
 	return t.legacyOwners()
 }
 
-// SavedOwners is what Owners is, by the save command.
-func (t *Table) SavedOwners(ctx context.Context) (Owners, error) {
-	_, saved, err := t.runSave(ctx)
-	if err != nil {
-		return Owners{}, err
-	}
-	return parseOwners(saved), nil
-}
-
-// legacyOwners asks only for tables that are there: asking for one makes it.
-func (t *Table) legacyOwners() (u Owners, err error) {
-	for _, name := range t.legacyTableNames() {
+// legacyOwners reads only tables that exist: reading another would create it.
+func (t *Table) legacyOwners() (o marks.Owners, err error) {
+	for _, name := range netfilter.LegacyTableNames(t.ipv6()) {
 		table, err := t.decodeLegacy(name)
 		if err != nil {
-			return u, err
+			return o, err
 		}
-		u.addTable(table)
+		o = o.Merge(tableOwners(table))
 	}
-	return u, nil
+	return o, nil
 }
 
-// decodeLegacy reads one of the legacy backend's tables.
-func (t *Table) decodeLegacy(name string) (decoded.Table, error) {
+func (t *Table) decodeLegacy(name string) (netfilter.Table, error) {
 	if name == marks.MangleTable {
-		now, err := t.freshSnapshot()
-		return now.table, err
+		s, err := t.freshSnapshot()
+		return s.table, err
 	}
-	raw, err := t.readLegacy(name)
+	raw, err := netfilter.ReadLegacyTable(name, t.ipv6())
 	if err != nil {
 		return nil, err
 	}
-	return decoded.Legacy(raw.entries, raw.hooks, t.ipv6())
+	return raw.Decode()
 }
 
-// freshSnapshot looks into mangle whatever is known of it, which spares the next Read a look.
+// freshSnapshot reads the mangle table without the cache, and fills the cache for the next Read.
 func (t *Table) freshSnapshot() (snapshot, error) {
 	t.cached = nil
-	now, err := t.snapshot()
+	s, err := t.snapshot()
 	switch {
 	case err != nil:
-		return now, err
-	case now.malformed:
-		return now, decoded.ErrMalformed
+		return s, err
+	case s.malformed:
+		return s, netfilter.ErrMalformed
 	}
-	t.cache(now)
-	return now, nil
+	t.cacheDecoded(s)
+	return s, nil
 }
 
-// iptablesTables are the tables of nftables that iptables knows.
+// iptablesTables are the names of the tables of nftables that iptables shows.
 var iptablesTables = [...]string{"raw", "mangle", "nat", "filter", "security"}
 
-// nftOwners reads no chain but those of mangle that Read does: of others their number of rules, and of jumps to them, says
-// enough.
-func (t *Table) nftOwners() (u Owners, err error) {
-	now, err := t.freshSnapshot()
+// nftOwners reads the rules of those chains of mangle that Read reads, and of all other chains only the number of rules in them
+// and of jumps to them (NFTA_CHAIN_USE).
+func (t *Table) nftOwners() (o marks.Owners, err error) {
+	s, err := t.freshSnapshot()
 	if err != nil {
-		return u, err
+		return o, err
 	}
-	u.addTable(now.table)
-	c, err := openDumpSocket()
-	if err != nil {
-		return u, err
-	}
-	defer c.close()
+	o = tableOwners(s.table)
 	for _, table := range iptablesTables {
-		chains := now.chains
+		chains := s.chains
 		if table != marks.MangleTable {
-			if chains, err = t.dump(c, unix.NFT_MSG_GETCHAIN, table); err != nil {
-				return u, err
+			if chains, err = (netfilter.NFTTable{Family: t.Family(), Name: table}).Chains(); err != nil {
+				return o, err
 			}
 		}
 		for _, chain := range chains {
-			if name := chainName(chain); uint32Of(chain, unix.NFTA_CHAIN_USE) > 0 && (table != marks.MangleTable || !isRelevantChain(name)) {
+			name := netfilter.FindString(chain, unix.NFTA_CHAIN_NAME)
+			if netfilter.FindUint32(chain, unix.NFTA_CHAIN_USE) > 0 && (table != marks.MangleTable || !isRelevantChain(name)) {
 				ours := strings.HasPrefix(name, marks.Prefix)
-				u = u.Merge(Owners{ours, !ours})
+				o = o.Merge(marks.Owners{Ours: ours, Others: !ours})
 			}
 		}
 	}
-	return u, nil
+	return o, nil
 }
 
-// addTable counts in what a table holds. A chain without rules that nobody filled yet is no use.
-func (u *Owners) addTable(table decoded.Table) {
+// tableOwners returns the owners of the table's rules. Chains without rules do not count.
+func tableOwners(table netfilter.Table) (o marks.Owners) {
 	for chain, rules := range table {
 		for _, r := range rules {
 			jumps := r.Action.Kind == marks.Jump && strings.HasPrefix(r.Action.Chain, marks.Prefix)
 			ours := jumps || strings.HasPrefix(chain, marks.Prefix)
-			*u = u.Merge(Owners{ours, !ours})
+			o = o.Merge(marks.Owners{Ours: ours, Others: !ours})
 		}
 	}
+	return o
 }
 
-// runSave is what the save command prints, and the command.
-func (t *Table) runSave(ctx context.Context) (command, saved string, err error) {
-	command = strings.TrimSuffix(t.restorePath, "-restore") + "-save"
-	saved, stderr, err := runCommand(ctx, "", command)
+// Save returns the output of iptables-save for all tables of the family, and the name of that command.
+func (t *Table) Save(ctx context.Context) (tool, saved string, err error) {
+	path := strings.TrimSuffix(t.restorePath, "-restore") + "-save"
+	saved, stderr, err := runCommand(ctx, "", path)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", strings.TrimSpace(stderr), err)
-		if t.Backend == marks.NFT {
-			if _, none := t.nftGeneration(); none != nil {
-				err = fmt.Errorf("%w: %w: %w", ErrMissing, none, err)
+		if t.backend == marks.NFT {
+			if _, failed := netfilter.Generation(); failed != nil {
+				err = fmt.Errorf("%w: %w: %w", marks.ErrUnsupported, failed, err)
 			}
 		}
-		return command, "", t.classify("list the rules of all tables", fmt.Errorf("%s: %w", command, err))
+		return "", "", t.classify("list the rules of all tables", fmt.Errorf("%s: %w", path, err))
 	}
-	return command, saved, nil
+	return t.command + "-save", saved, nil
 }
 
-// parseOwners reads what iptables-save prints. A chain without rules that nobody filled yet is no use.
-func parseOwners(saved string) (u Owners) {
+// parseOwners reads the output of iptables-save. Chains without rules do not count.
+func parseOwners(saved string) (o marks.Owners) {
 	for line := range strings.Lines(saved) {
 		rule, ok := strings.CutPrefix(line, "-A ")
 		switch {
 		case !ok:
 		case strings.HasPrefix(rule, marks.Prefix), strings.Contains(rule, "-j "+marks.Prefix):
-			u.Ours = true
+			o.Ours = true
 		default:
-			u.Others = true
+			o.Others = true
 		}
 	}
-	return u
-}
-
-// Absent reports whether there is certainly nothing to read.
-func (t *Table) Absent() bool { return t.Backend == marks.Legacy && len(t.legacyTableNames()) == 0 }
-
-// legacyTableNames are the tables that the legacy backend has in this network namespace.
-func (t *Table) legacyTableNames() []string {
-	file := "/proc/thread-self/net/ip_tables_names"
-	if t.ipv6() {
-		file = "/proc/thread-self/net/ip6_tables_names"
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	return strings.Fields(string(text))
+	return o
 }

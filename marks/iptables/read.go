@@ -6,123 +6,128 @@ import (
 	"strings"
 
 	"replypath/marks"
-	"replypath/marks/decoded"
+	"replypath/marks/netfilter"
 )
 
-// Read lists our chains and jumps. It starts no process, unless there is something that only the iptables command can
-// tell and the table changed since the last Read.
-func (t *Table) Read(ctx context.Context) (Contents, error) {
+// maxReadAttempts bounds how often a read of nftables is repeated because the rules changed meanwhile.
+const maxReadAttempts = 20
+
+// Read returns the chains and hooks of replypath. It starts a process only if the table changed since the last Read and has
+// rules that the kernel's form does not explain.
+func (t *Table) Read(ctx context.Context) (marks.Ruleset, error) {
 	now, err := t.snapshot()
 	if err != nil {
-		return Contents{}, t.classify("see whether the table changed", err)
+		return marks.Ruleset{}, t.classify("see whether the table changed", err)
 	}
-	if now.unchanged || t.cache(now) {
+	if now.unchanged || t.cacheDecoded(now) {
 		return *t.cached, nil
 	}
-	sum := now.generation
-	if t.Backend == marks.NFT {
-		if sum, err = t.digest(); err != nil {
-			return Contents{}, t.classify("see whether the table changed", err)
+	digest := now.generation
+	if t.backend == marks.NFT {
+		if digest, err = t.nft().Digest(); err != nil {
+			return marks.Ruleset{}, t.classify("see whether the table changed", err)
 		}
 	}
-	if t.cached != nil && t.cachedDigest == sum {
+	if t.cached != nil && t.cachedDigest == digest {
 		t.cachedGeneration = now.generation
 		return *t.cached, nil
 	}
 	t.cached = nil
-	c, err := t.listContents(ctx, now.table)
+	rules, err := t.list(ctx, now.table)
 	if err != nil {
-		return c, err
+		return rules, err
 	}
-	// What changed while it was listed is listed again the next time.
+	// What changes during the listing is listed again by the next Read.
 	if after, err := t.Generation(); err == nil && after == now.generation {
-		t.cached, t.cachedGeneration, t.cachedDigest = &c, now.generation, sum
+		t.cached, t.cachedGeneration, t.cachedDigest = &rules, now.generation, digest
 	}
-	return c, nil
+	return rules, nil
 }
 
-// snapshot is what the kernel says of a table.
+// snapshot is the kernel's form of a table.
 type snapshot struct {
 	generation uint64
-	unchanged  bool // by the stamp, to be as it was at the last Read; nothing else is told then
-	table      decoded.Table
-	malformed  bool     // it is not told as we understand it
-	chains     [][]byte // of a table of nftables, as attributes
+	unchanged  bool // since the last Read; all fields below are then empty
+	table      netfilter.Table
+	malformed  bool     // the table could not be decoded
+	chains     [][]byte // nftables only: the attributes of all chains
 }
 
-// cache makes what is looked at known, if all of ours in it can be told.
-func (t *Table) cache(l snapshot) bool {
-	c, complete := decodeContents(l.table)
-	if complete = complete && !l.malformed; complete {
-		t.cached, t.cachedGeneration, t.cachedDigest = &c, l.generation, 0
+// snapshot reads the table from the kernel, unless its generation is that of the last Read.
+func (t *Table) snapshot() (s snapshot, err error) {
+	if t.backend == marks.NFT {
+		return t.snapshotNFT()
+	}
+	raw, err := netfilter.ReadLegacyTable(marks.MangleTable, t.ipv6())
+	if err != nil {
+		return s, err
+	}
+	if s.generation = raw.Hash(); t.isCached(s.generation) {
+		return snapshot{generation: s.generation, unchanged: true}, nil
+	}
+	s.table, err = raw.Decode()
+	s.malformed = err != nil
+	return s, nil
+}
+
+// snapshotNFT reads chains and rules of the same generation.
+func (t *Table) snapshotNFT() (s snapshot, err error) {
+	for range maxReadAttempts {
+		if s.generation, err = netfilter.Generation(); err != nil || t.isCached(s.generation) {
+			return snapshot{generation: s.generation, unchanged: true}, err
+		}
+		dump, err := t.nft().Dump(isRelevantChain)
+		if err != nil {
+			return s, err
+		}
+		if after, err := netfilter.Generation(); err == nil && after == s.generation {
+			s.table, s.chains = dump.Decode(), dump.Chains
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("read the nftables table %s: it changes continuously", marks.MangleTable)
+}
+
+// isRelevantChain reports whether the rules of a chain of the mangle table are read: those of replypath and those with hooks.
+func isRelevantChain(chain string) bool {
+	return strings.HasPrefix(chain, marks.Prefix) || marks.IsHookChain(chain)
+}
+
+func (t *Table) isCached(generation uint64) bool {
+	return t.cached != nil && t.cachedGeneration == generation
+}
+
+// cacheDecoded stores the rules of a snapshot as those of the last Read. It reports whether they are complete; otherwise it
+// stores nothing.
+func (t *Table) cacheDecoded(s snapshot) bool {
+	rules, complete := ownRuleset(s.table)
+	if complete = complete && !s.malformed; complete {
+		t.cached, t.cachedGeneration, t.cachedDigest = &rules, s.generation, 0
 	}
 	return complete
 }
 
-func (t *Table) snapshot() (l snapshot, err error) {
-	if t.Backend == marks.NFT {
-		return t.snapshotNFT()
-	}
-	raw, err := t.readLegacy(marks.MangleTable)
-	if err != nil {
-		return l, err
-	}
-	if l.generation = raw.hash(t.ipv6()); t.isCached(l.generation) {
-		return snapshot{generation: l.generation, unchanged: true}, nil
-	}
-	l.table, err = decoded.Legacy(raw.entries, raw.hooks, t.ipv6())
-	l.malformed = err != nil
-	return l, nil
-}
-
-func (t *Table) isCached(stamp uint64) bool { return t.cached != nil && t.cachedGeneration == stamp }
-
-// snapshotNFT reads chains and rules between two changes.
-func (t *Table) snapshotNFT() (l snapshot, err error) {
-	for range maxDumpAttempts {
-		if l.generation, err = t.nftGeneration(); err != nil || t.isCached(l.generation) {
-			return snapshot{generation: l.generation, unchanged: true}, err
-		}
-		raw, err := t.readNFT()
-		if err != nil {
-			return l, err
-		}
-		if after, err := t.nftGeneration(); err == nil && after == l.generation {
-			l.table, l.chains = decoded.NFT(raw.chains, raw.rules), raw.chains
-			return l, nil
-		}
-	}
-	return l, fmt.Errorf("read the nftables table %s: it changes all the time", marks.MangleTable)
-}
-
-// decodeContents is what of ours a table holds, and whether all of it could be told.
-func decodeContents(table decoded.Table) (c Contents, complete bool) {
-	c = Contents{Chains: map[string]string{}, Hooks: map[marks.Hook]marks.HookState{}}
-	for name, rules := range table {
+// ownRuleset returns the chains and hooks of replypath in a decoded table. complete reports whether all of them could be decoded.
+func ownRuleset(table netfilter.Table) (r marks.Ruleset, complete bool) {
+	r = marks.Ruleset{Chains: map[string]marks.ChainRules{}, Hooks: map[marks.Hook]marks.HookState{}}
+	for name, parsed := range table {
 		if !strings.HasPrefix(name, marks.Prefix) {
 			continue
 		}
-		if c.Chains[name], complete = ruleLines(rules); !complete {
-			return c, false
+		rules := make([]marks.Rule, len(parsed))
+		for i, p := range parsed {
+			if !p.Complete || p.NativeNFT {
+				return r, false
+			}
+			rules[i] = p.Rule
 		}
+		r.Chains[name] = marks.ChainRules{Rules: rules}
 	}
 	for h, positions := range table.HookPositions() {
 		if positions[0] > 0 {
-			return c, false // whether the rules before it let packets pass, their text tells
+			return r, false // only the listing tells whether the rules before it end the traversal
 		}
-		c.Hooks[h] = marks.HookState{Count: len(positions), Reachable: true, NativeNFT: table.NativeHook(h)}
+		r.Hooks[h] = marks.HookState{Count: len(positions), Reachable: true, NativeNFT: table.NativeHook(h)}
 	}
-	return c, true
-}
-
-func ruleLines(rules []decoded.ParsedRule) (lines string, complete bool) {
-	var b strings.Builder
-	for _, r := range rules {
-		if !r.Complete || r.NativeNFT {
-			return "", false
-		}
-		b.WriteString(r.String())
-		b.WriteByte('\n')
-	}
-	return b.String(), true
+	return r, true
 }

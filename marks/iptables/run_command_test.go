@@ -20,18 +20,21 @@ func scriptTable(t *testing.T, script string) (*Table, func() int) {
 	if err := os.WriteFile(path, []byte("#!/bin/sh\necho >> $0.calls\n"+script+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return &Table{Backend: marks.Legacy, Command: "iptables", restorePath: path}, func() int {
+	return &Table{backend: marks.Legacy, command: "iptables", restorePath: path}, func() int {
 		calls, _ := os.ReadFile(path + ".calls")
 		return len(calls)
 	}
 }
+
+// deleteOld is a change that deletes a chain.
+var deleteOld = marks.Change{Delete: []string{marks.Prefix + "OLD"}}
 
 func TestHangingCommandIsKilled(t *testing.T) {
 	usual := commandTimeout
 	t.Cleanup(func() { commandTimeout = usual })
 	commandTimeout = time.Second
 	table, calls := scriptTable(t, "exec sleep 1000")
-	if err := table.Load(t.Context(), "*mangle\n-X REPLYPATH-OLD\nCOMMIT\n"); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "within 1s") || calls() != 1 {
+	if err := table.Apply(t.Context(), deleteOld); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "within 1s") || calls() != 1 {
 		t.Errorf("%d calls, %v", calls(), err)
 	}
 }
@@ -48,7 +51,7 @@ func TestOrphanOfCommandIsNotWaitedFor(t *testing.T) {
 			t.Errorf("what was left has ended: the test proves nothing: %v", err)
 		}
 	})
-	if err := table.Load(t.Context(), "*mangle\nCOMMIT\n"); err != nil {
+	if err := table.Apply(t.Context(), marks.Change{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -56,7 +59,7 @@ func TestOrphanOfCommandIsNotWaitedFor(t *testing.T) {
 // To wait for the lock a second time would take as long again.
 func TestHeldLockIsWaitedForOnce(t *testing.T) {
 	table, calls := scriptTable(t, "echo Another app is currently holding the xtables lock. >&2; exit 4")
-	if err := table.Load(t.Context(), "*mangle\n-X REPLYPATH-OLD\nCOMMIT\n"); !errors.Is(err, ErrLocked) || calls() != 1 {
+	if err := table.Apply(t.Context(), deleteOld); !errors.Is(err, ErrLocked) || calls() != 1 {
 		t.Errorf("%d calls, %v", calls(), err)
 	}
 }

@@ -1,6 +1,6 @@
-// Package xtables carries our mangle chains between package marks and the kernel: they are written by the iptables
-// commands, and read as the kernel holds them, or by the commands where only these can tell what is there. It is the only
-// importer of go-iptables, and the only one that starts processes.
+// Package iptables implements marks.Firewall by the iptables commands, for the legacy and the nftables backend: iptables-restore
+// applies changes; rules are read from the kernel, and by the commands where only these can tell. It is the only importer of
+// go-iptables, and apart from health/hook the only package that starts processes.
 package iptables
 
 import (
@@ -8,35 +8,91 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/netfilter"
 
 	"github.com/coreos/go-iptables/iptables"
+	"golang.org/x/sys/unix"
 )
 
-// lockWaitSeconds is how many seconds the iptables commands wait for the xtables lock.
+// lockWaitSeconds is the time that the iptables commands wait for the xtables lock.
 const lockWaitSeconds = 30
 
-// Table is the mangle table of one family in one backend, reached by one iptables command.
+// Table is the mangle table of one family in one backend.
 type Table struct {
-	Backend          marks.Backend
-	Command          string            // as it is called: iptables, ip6tables-legacy, ...
-	path             string            // of that command
-	restorePath      string            // the path of the restore command that belongs to it
-	linkGroups       map[string]uint32 // link groups that have names
-	cached           *Contents         // at the last Read
-	cachedGeneration uint64            // the stamp before that Read
-	cachedDigest     uint64            // what the nftables table held then
+	backend     marks.Backend
+	command     string            // its name: iptables, ip6tables-legacy, ...
+	path        string            // of the command
+	restorePath string            // of the restore command that belongs to it
+	linkGroups  map[string]uint32 // link groups that have names
+
+	cached           *marks.Ruleset // at the last Read
+	cachedGeneration uint64         // before that Read
+	cachedDigest     uint64         // of the nftables table at that Read
 }
 
-func (t *Table) ipv6() bool { return strings.HasPrefix(t.Command, "ip6") }
+var _ marks.Firewall = (*Table)(nil)
 
-// Contents is what of ours a table holds.
-type Contents struct {
-	Chains map[string]string // the rules, a line each
-	Hooks  map[marks.Hook]marks.HookState
+// Backend returns the backend that the command works on.
+func (t *Table) Backend() marks.Backend { return t.backend }
+
+// Command returns the name of the iptables command.
+func (t *Table) Command() string { return t.command }
+
+func (t *Table) ipv6() bool { return strings.HasPrefix(t.command, "ip6") }
+
+// Family returns the family of the table in nftables: unix.NFPROTO_IPV4 or unix.NFPROTO_IPV6.
+func (t *Table) Family() uint8 {
+	if t.ipv6() {
+		return unix.NFPROTO_IPV6
+	}
+	return unix.NFPROTO_IPV4
 }
 
-// retryWhileLocked asks again while another program holds the xtables lock. Nothing takes a question back when ctx ends, so
-// each waits for a second only.
+// nft names the table that the nftables backend keeps in the kernel.
+func (t *Table) nft() netfilter.NFTTable {
+	return netfilter.NFTTable{Family: t.Family(), Name: marks.MangleTable}
+}
+
+// Absent reports whether the table certainly has no rules. It does not create the table.
+func (t *Table) Absent() bool {
+	return t.backend == marks.Legacy && len(netfilter.LegacyTableNames(t.ipv6())) == 0
+}
+
+// Exists reports whether the kernel has the table. The iptables commands on nftables create it and its base chains when they
+// first need them. The legacy backend's tables come and go with kernel modules and always count as existing.
+func (t *Table) Exists() (bool, error) {
+	if t.backend != marks.NFT {
+		return true, nil
+	}
+	return t.nft().Exists()
+}
+
+// DeleteEmpty deletes the base chains of the hooks and the table in nftables, as far as they are empty: iptables has no command
+// for it.
+func (t *Table) DeleteEmpty() error {
+	var builtins []string
+	for _, h := range marks.Hooks {
+		builtins = append(builtins, h.Builtin)
+	}
+	return t.nft().DeleteEmpty(builtins...)
+}
+
+// Watch reports the changes of nftables. The legacy backend announces nothing.
+func (t *Table) Watch(ctx context.Context, changed func(marks.Process)) error {
+	return netfilter.Watch(ctx, changed)
+}
+
+// Generation returns the number of changes to nftables, or a hash over the legacy table's rules.
+func (t *Table) Generation() (uint64, error) {
+	if t.backend == marks.NFT {
+		return netfilter.Generation()
+	}
+	table, err := netfilter.ReadLegacyTable(marks.MangleTable, t.ipv6())
+	return table.Hash(), err
+}
+
+// retryWhileLocked repeats an attempt, which waits for one second, as long as another program holds the xtables lock. A running
+// command of go-iptables cannot be cancelled, so ctx is checked between attempts.
 func retryWhileLocked[T any](ctx context.Context, attempt func() (T, error)) (result T, err error) {
 	for range lockWaitSeconds {
 		if result, err = attempt(); err == nil || !strings.Contains(err.Error(), "xtables lock") && !strings.Contains(err.Error(), "Can't lock") {
@@ -49,7 +105,7 @@ func retryWhileLocked[T any](ctx context.Context, attempt func() (T, error)) (re
 	return result, err
 }
 
-// listChain lists a chain's rules.
+// listChain lists a chain's rules by iptables -S.
 func (t *Table) listChain(ctx context.Context, name string) ([]string, error) {
 	family := iptables.ProtocolIPv4
 	if t.ipv6() {

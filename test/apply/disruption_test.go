@@ -42,7 +42,7 @@ func TestUndeletableChainDoesNotBlockRepairs(t *testing.T) {
 		for _, family := range []int{4, 6} {
 			b.FamilyShell(family, "IPT -N REPLYPATH-OLD; IPT -A FORWARD -j REPLYPATH-OLD; IPT -F REPLYPATH-PRE")
 		}
-		s.AwaitNotify("somebody else jumps to a chain of ours")
+		s.AwaitNotify("another program jumps to a chain of replypath")
 		for _, family := range []int{4, 6} {
 			box.Eventually(t, box.EventualTimeout, "the chain is whole again", func() bool {
 				return strings.Contains(b.Iptables(family, "-w", "-t", "mangle", "-S", "REPLYPATH-PRE"), "--restore-mark")
@@ -62,7 +62,7 @@ func TestFlushWithoutStateAndBesideForeignJumps(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Iptables(4, "-t", "mangle", "-A", "FORWARD", "-j", "REPLYPATH-PRE")
-		if r := b.Must(1, "flush"); !strings.Contains(r.Stderr, "somebody else jumps to a chain of ours") || !strings.Contains(r.Stderr, "-save -t mangle") {
+		if r := b.Must(1, "flush"); !strings.Contains(r.Stderr, "another program jumps to a chain of replypath") || !strings.Contains(r.Stderr, "-save -t mangle") {
 			t.Errorf("flush does not say what is in its way: %s", r)
 		}
 		if left := b.Iptables(4, "-t", "mangle", "-S"); strings.Contains(left, "-A REPLYPATH-") || strings.Contains(left, "-A PREROUTING") {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -71,8 +70,8 @@ func markMask(s uplinks.State) marks.Mask {
 func ingressRules(s uplinks.State) []marks.Rule {
 	var rules []marks.Rule
 	for _, k := range s.SortedChains() {
-		for line := range strings.Lines(s.Chains[k]) {
-			if r, err := marks.ParseRule(strings.TrimSpace(line)); err == nil && r.Action.Kind == marks.SetCtmark {
+		for _, r := range s.Chains[k].Rules {
+			if r.Action.Kind == marks.SetCtmark {
 				rules = append(rules, r)
 			}
 		}

@@ -189,7 +189,9 @@ func (k *Fake) applyStep(s uplinks.Step) error {
 	case uplinks.SetTunable:
 		k.values[s.Tunable] = s.Value
 	case uplinks.LoadChains:
-		return k.load(s)
+		return k.runIptables(s.Tool, s.Change.Commands())
+	case IptablesCommands:
+		return k.runIptables(s.Tool, s.Commands)
 	default:
 		return fmt.Errorf("no such step: %T", s)
 	}

@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 )
 
-// table is a mangle table: the rules of each chain, in order.
+// table is a mangle table: the rules of each chain, in order, as iptables prints them.
 type table map[string][]string
 
 func newTable() table {
@@ -21,40 +22,33 @@ func newTable() table {
 	return t
 }
 
-// load does all of the text or nothing.
-func (k *Fake) load(s uplinks.LoadChains) error {
+// runIptables runs the commands on the tool's table: all of them, or none if one fails.
+func (k *Fake) runIptables(tool uplinks.Tool, commands []string) error {
 	next := table{}
-	for chain, rules := range k.tables[s.Tool] {
+	for chain, rules := range k.tables[tool] {
 		next[chain] = slices.Clone(rules)
 	}
-	body, ok := strings.CutPrefix(s.Text, "*"+marks.MangleTable+"\n")
-	if !ok {
-		return fmt.Errorf("%s: no table", s.Tool.Command)
-	}
-	for line := range strings.Lines(body) {
-		line = strings.TrimSpace(line)
-		if line == "COMMIT" {
-			k.tables[s.Tool] = next
-			return nil
-		}
-		if err := next.apply(line); err != nil {
-			return fmt.Errorf("%s: %q: %w", s.Tool.Command, line, err)
+	for _, c := range commands {
+		if err := next.run(c); err != nil {
+			return fmt.Errorf("%s: %q: %w", tool.Command, c, err)
 		}
 	}
-	return fmt.Errorf("%s: no COMMIT", s.Tool.Command)
+	k.tables[tool] = next
+	return nil
 }
 
-func (t table) apply(line string) error {
-	if chain, ok := strings.CutPrefix(line, ":"); ok {
-		t[strings.Fields(chain)[0]] = nil
+// run runs one iptables command. -N and -F both leave an empty chain, as the declaration of a chain in a restore does.
+func (t table) run(command string) error {
+	option, rest, _ := strings.Cut(command, " ")
+	chain, rule, _ := strings.Cut(rest, " ")
+	if option == "-N" || option == "-F" {
+		t[chain] = nil
 		return nil
 	}
-	verb, rest, _ := strings.Cut(line, " ")
-	chain, rule, _ := strings.Cut(rest, " ")
 	if _, exists := t[chain]; !exists {
 		return fmt.Errorf("no chain %s", chain)
 	}
-	switch verb {
+	switch option {
 	case "-A":
 		t[chain] = append(t[chain], rule)
 		return t.checkJump(rule)
@@ -75,7 +69,7 @@ func (t table) apply(line string) error {
 	return fmt.Errorf("no such command")
 }
 
-// checkJump refuses a jump to a chain that is not there.
+// checkJump returns an error for a jump to a chain that does not exist.
 func (t table) checkJump(rule string) error {
 	words := strings.Fields(rule)
 	at := slices.IndexFunc(words, func(w string) bool { return w == "-j" || w == "-g" })
@@ -101,30 +95,30 @@ func (t table) drop(chain string) error {
 	return nil
 }
 
-// observe notes what is ours, in the spelling that we write.
+// observe adds the chains and hooks of replypath to the state.
 func (t table) observe(tool uplinks.Tool, have uplinks.State) {
-	for chain, rules := range t {
+	for chain, lines := range t {
 		if strings.HasPrefix(chain, marks.Prefix) {
-			have.Chains[uplinks.ChainKey{Tool: tool, Name: chain}] = rulesText(rules)
+			have.Chains[uplinks.ChainKey{Tool: tool, Name: chain}] = marks.ChainRules{Rules: parse(lines)}
 		}
 	}
-	for h, standing := range marks.FindHooks(t.list) {
-		have.Hooks[uplinks.HookKey{Tool: tool, Hook: h}] = standing
+	for h, state := range foreign.FindHooks(t.list) {
+		have.Hooks[uplinks.HookKey{Tool: tool, Hook: h}] = state
 	}
 }
 
-func rulesText(rules []string) string {
-	var b strings.Builder
-	for _, rule := range rules {
-		if r, err := marks.ParseRule(rule); err == nil {
-			rule = r.String()
+func parse(lines []string) []marks.Rule {
+	rules := make([]marks.Rule, len(lines))
+	for i, line := range lines {
+		var err error
+		if rules[i], err = marks.ParseRule(line); err != nil {
+			rules[i] = marks.Rule{Opaque: line}
 		}
-		b.WriteString(rule + "\n")
 	}
-	return b.String()
+	return rules
 }
 
-// list prints a chain as iptables -S does.
+// list lists a chain as iptables -S does.
 func (t table) list(chain string) []string {
 	rules, exists := t[chain]
 	if !exists {
@@ -137,7 +131,7 @@ func (t table) list(chain string) []string {
 	return lines
 }
 
-// foreign prints what is not ours.
+// foreign lists the rules that replypath does not own.
 func (t table) foreign() (lines []string) {
 	for _, chain := range slices.Sorted(maps.Keys(t)) {
 		for _, line := range t.list(chain)[1:] {

@@ -6,14 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
 // World is a host that Conformance can sync, and on which it can play other programs.
 type World interface {
 	uplinks.Kernel
-	// By carries out a step as somebody else would: its lines, one by one, and nothing is remembered. Beside the steps
-	// of package uplinks there are ForeignRule, ModifiedRule and PrependRoute.
+	// ApplyForeign carries out a step as another program would: its lines, one by one, and without saving original values.
+	// Besides the steps of package uplinks there are ForeignRule, ModifiedRule, PrependRoute and IptablesCommands.
 	ApplyForeign(t testing.TB, s uplinks.Step)
 	// Others prints all rules, routes and mangle chains that are not ours.
 	DumpForeign(t testing.TB) string
@@ -41,28 +42,24 @@ func (s PrependRoute) String() string {
 	return strings.Replace(uplinks.SetRoute(s).String(), "route replace", "route prepend", 1)
 }
 
-// Iptables is a step of several iptables commands on the mangle table, each without its first words.
-func Iptables(tool uplinks.Tool, commands ...string) uplinks.LoadChains {
-	text, made := "*mangle\n", ""
-	for _, c := range commands {
-		if chain, makes := strings.CutPrefix(c, "-N "); makes {
-			made += chain + " "
-		}
-		if chain, declares := cutAny(c, "-F ", "-N "); declares {
-			c = ":" + chain + " - [0:0]"
-		}
-		text += c + "\n"
-	}
-	return uplinks.LoadChains{Tool: tool, Text: text + "COMMIT\n", Created: made}
+// IptablesCommands runs iptables commands on the mangle table, as another program would. Each command lacks its first words:
+// -A PREROUTING -j ACCEPT.
+type IptablesCommands struct {
+	Tool     uplinks.Tool
+	Commands []string
 }
 
-func cutAny(s string, prefixes ...string) (string, bool) {
-	for _, p := range prefixes {
-		if rest, ok := strings.CutPrefix(s, p); ok {
-			return rest, true
-		}
+// Iptables returns a step of these IptablesCommands.
+func Iptables(tool uplinks.Tool, commands ...string) IptablesCommands {
+	return IptablesCommands{tool, commands}
+}
+
+func (s IptablesCommands) String() string {
+	var lines []string
+	for _, c := range s.Commands {
+		lines = append(lines, fmt.Sprintf("%s -w -t %s %s", s.Tool.Command, marks.MangleTable, c))
 	}
-	return s, false
+	return strings.Join(lines, "\n")
 }
 
 // ApplyForeign makes the Fake a World.
@@ -112,10 +109,11 @@ func Dump(s uplinks.State) string {
 	}
 	for k, rules := range s.Chains {
 		add("%s %s:", k.Tool.Command, k.Name)
-		n := 0
-		for rule := range strings.Lines(rules) {
-			n++
-			add("%s %s: %d %s", k.Tool.Command, k.Name, n, strings.TrimSpace(rule))
+		if rules.Unreadable {
+			add("%s %s: unreadable", k.Tool.Command, k.Name)
+		}
+		for i, rule := range rules.Rules {
+			add("%s %s: %d %s", k.Tool.Command, k.Name, i+1, rule)
 		}
 	}
 	for k, h := range s.Hooks {

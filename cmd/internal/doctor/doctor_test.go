@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 )
@@ -20,18 +21,18 @@ func TestFreeMask(t *testing.T) {
 		}
 		return s
 	}
-	used := func(all ...marks.ForeignRule) []marks.ForeignRule { return all }
+	used := func(all ...foreign.Rule) []foreign.Rule { return all }
 	for name, c := range map[string]struct {
 		settings uplinks.Settings
-		firewall []marks.ForeignRule
+		firewall []foreign.Rule
 		want     marks.Mask // 0: none is free
 	}{
-		"beside kube-proxy's and Tailscale's":            {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1000}), 0x1f000000},
-		"a mark compared without mask uses its own bits": {settings(1, 2), used(marks.ForeignRule{MarkBits: marks.FullMask, MarkValue: 0xca6c}), 0x1f000000},
-		"as wide as the ids require":                     {settings(1, 2), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0xf00},
-		"not narrower than the ids require":              {settings(1, 31), used(marks.ForeignRule{MarkBits: 0x1f001000}), 0x1f},
-		"among bits of programs that are not installed":  {settings(1), used(marks.ForeignRule{MarkBits: 0xffffff00}), 0x1f},
-		"none": {settings(1), used(marks.ForeignRule{MarkBits: 0xaaaaaaaa}), 0},
+		"beside kube-proxy's and Tailscale's":            {settings(1, 2), used(foreign.Rule{MarkBits: 0x1000}), 0x1f000000},
+		"a mark compared without mask uses its own bits": {settings(1, 2), used(foreign.Rule{MarkBits: marks.FullMask, MarkValue: 0xca6c}), 0x1f000000},
+		"as wide as the ids require":                     {settings(1, 2), used(foreign.Rule{MarkBits: 0x1f001000}), 0xf00},
+		"not narrower than the ids require":              {settings(1, 31), used(foreign.Rule{MarkBits: 0x1f001000}), 0x1f},
+		"among bits of programs that are not installed":  {settings(1), used(foreign.Rule{MarkBits: 0xffffff00}), 0x1f},
+		"none": {settings(1), used(foreign.Rule{MarkBits: 0xaaaaaaaa}), 0},
 	} {
 		got, found := Snapshot{Settings: c.settings, Firewall: c.firewall}.freeMask()
 		if got != c.want || found != (c.want != 0) {
@@ -46,7 +47,7 @@ func TestFreeMask(t *testing.T) {
 }
 
 func TestFirewallRulesHaveOwners(t *testing.T) {
-	for want, f := range map[string]marks.ForeignRule{
+	for want, f := range map[string]foreign.Rule{
 		"kube-proxy":    {Location: "nat KUBE-MARK-MASQ", Text: "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000"},
 		"Calico":        {Location: "mangle PREROUTING", Text: "-A PREROUTING -j cali-PREROUTING"},
 		"Tailscale":     {Location: "mangle ts-forward", Text: "-A ts-forward -j MARK --set-xmark 0x40000/0xff0000"},
@@ -70,7 +71,7 @@ func TestTunnelsAndOffloadAreReported(t *testing.T) {
 	s := Snapshot{Settings: uplinks.DefaultSettings(),
 		LinkAttrs: map[string]uplinks.LinkAttributes{"wg0": {Kind: "wireguard"}, "eth0": {Kind: "device"}},
 		Sockets:   []UDPServer{{Listener: uplinks.Listener{Addr: netip.IPv6Unspecified(), Port: 51820}, KernelOwned: true}},
-		Firewall:  []marks.ForeignRule{{Tool: "nft list flowtables", Location: "inet filter f", Text: "flowtable f", FlowOffload: true}}}
+		Firewall:  []foreign.Rule{{Tool: "nft list flowtables", Location: "inet filter f", Text: "flowtable f", FlowOffload: true}}}
 	all := map[string]Finding{}
 	for _, f := range Diagnose(s) {
 		all[f.ID] = f

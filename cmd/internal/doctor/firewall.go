@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 )
 
@@ -32,7 +32,7 @@ func (s Snapshot) firstRulePerTool() (lines []string) {
 }
 
 // firewallRules returns the text of the rules that match.
-func (s Snapshot) firewallRules(match func(marks.ForeignRule) bool) (lines []string) {
+func (s Snapshot) firewallRules(match func(foreign.Rule) bool) (lines []string) {
 	for _, f := range s.Firewall {
 		if match(f) {
 			lines = append(lines, firewallRuleText(f))
@@ -42,7 +42,7 @@ func (s Snapshot) firewallRules(match func(marks.ForeignRule) bool) (lines []str
 }
 
 func (s Snapshot) checkNotrack() []Finding {
-	lines := s.firewallRules(func(f marks.ForeignRule) bool { return f.NoTrack && f.In != "lo" && f.Out != "lo" })
+	lines := s.firewallRules(func(f foreign.Rule) bool { return f.NoTrack && f.In != "lo" && f.Out != "lo" })
 	if len(lines) == 0 {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (s Snapshot) checkNotrack() []Finding {
 }
 
 func (s Snapshot) checkFlowOffload() []Finding {
-	lines := s.firewallRules(func(f marks.ForeignRule) bool { return f.FlowOffload })
+	lines := s.firewallRules(func(f foreign.Rule) bool { return f.FlowOffload })
 	if len(lines) == 0 {
 		return nil
 	}

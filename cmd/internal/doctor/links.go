@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 )
 
@@ -45,7 +45,7 @@ func (s Snapshot) clampsMSS(f uplinks.Family) bool {
 		return true
 	}
 	kinds := map[uplinks.Family][]string{uplinks.IPv4: {"iptables", "ip"}, uplinks.IPv6: {"ip6tables", "ip6"}}[f]
-	return slices.ContainsFunc(s.Firewall, func(r marks.ForeignRule) bool {
+	return slices.ContainsFunc(s.Firewall, func(r foreign.Rule) bool {
 		command, _, _ := strings.Cut(r.Tool, "-")
 		table, _, _ := strings.Cut(r.Location, " ")
 		return r.ClampsMSS && (command == kinds[0] || table == kinds[1] || table == "inet")

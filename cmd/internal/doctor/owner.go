@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 )
@@ -27,7 +27,7 @@ func ruleLine(d *rpdb.Database, r *rpdb.Rule, n rpdb.Names) string {
 }
 
 // firewallRuleText returns the tool, location and text of a firewall rule.
-func firewallRuleText(f marks.ForeignRule) string {
+func firewallRuleText(f foreign.Rule) string {
 	return fmt.Sprintf("%s: %s: %s", f.Tool, f.Location, f.Text)
 }
 
@@ -40,7 +40,7 @@ var firewallOwners = []struct{ word, owner string }{
 }
 
 // firewallOwner returns the program that probably added the rule, or "" if it is unknown.
-func firewallOwner(f marks.ForeignRule) string {
+func firewallOwner(f foreign.Rule) string {
 	words := append(strings.Fields(f.Location), strings.FieldsFunc(f.Text, func(r rune) bool { return r == ' ' || r == '"' })...)
 	for _, known := range firewallOwners {
 		for _, w := range words {

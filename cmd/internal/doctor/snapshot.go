@@ -3,7 +3,7 @@ package doctor
 import (
 	"slices"
 
-	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
 	"replypath/uplinks/rpdb"
@@ -25,7 +25,7 @@ type Snapshot struct {
 	LinkAttrs map[string]uplinks.LinkAttributes // by link name
 	Sockets   []UDPServer
 
-	Firewall       []marks.ForeignRule
+	Firewall       []foreign.Rule
 	MissingTools   []Skipped // missing commands and extensions of iptables
 	Flows          []uplinks.MarkedConnections
 	ConntrackCount uint64 // nf_conntrack_count

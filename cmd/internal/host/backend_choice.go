@@ -2,19 +2,18 @@ package host
 
 import (
 	"replypath/marks"
-	"replypath/marks/iptables"
 )
 
-// backendChoice is what decides which backend is used.
+// backendChoice has the inputs of the choice of a backend.
 type backendChoice struct {
-	configured, commandDefault marks.Backend // by the operator, and of the command iptables
-	nft, legacy                iptables.Owners
+	configured, commandDefault marks.Backend // in the configuration; of the command iptables
+	nft, legacy                marks.Owners
 	nftErr, legacyErr          error // why a backend cannot be used
 }
 
-// resolve follows what is in use on the host when the operator leaves it open: the backend in which others have rules; if
-// that is none or both, the one in which ours are; if that is none or both, what the command iptables works on. It also
-// tells whether it was left open, and others have rules in both.
+// resolve returns the configured backend. For marks.Auto it returns the only backend that is usable, else the only one with rules
+// of other programs, else the only one with rules of replypath, else that of the command iptables; both reports that other
+// programs then have rules in both.
 func (c backendChoice) resolve() (b marks.Backend, both bool) {
 	both = c.configured == marks.Auto && c.nft.Others && c.legacy.Others
 	switch {
@@ -30,7 +29,7 @@ func (c backendChoice) resolve() (b marks.Backend, both bool) {
 	return c.commandDefault, both
 }
 
-// dependsOnOthersInNFT reports whether it matters if others have rules in nftables.
+// dependsOnOthersInNFT reports whether the choice depends on rules of other programs in nftables.
 func (c backendChoice) dependsOnOthersInNFT() bool {
 	with, without := c, c
 	with.nft.Others, without.nft.Others = true, false

@@ -5,11 +5,10 @@ import (
 	"testing"
 
 	"replypath/marks"
-	"replypath/marks/iptables"
 )
 
 func TestNFTRulesetIsListedOnlyWhereTheChoiceDependsOnIt(t *testing.T) {
-	none, others := iptables.Owners{}, iptables.Owners{Others: true}
+	none, others := marks.Owners{}, marks.Owners{Others: true}
 	for name, c := range map[string]struct {
 		choice backendChoice
 		want   bool
@@ -17,7 +16,7 @@ func TestNFTRulesetIsListedOnlyWhereTheChoiceDependsOnIt(t *testing.T) {
 		"a usual host":                            {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: none}, false},
 		"one whose iptables is legacy":            {backendChoice{configured: marks.Auto, commandDefault: marks.Legacy, legacy: none}, true},
 		"others have rules in legacy":             {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: others}, true},
-		"we have rules in legacy":                 {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: iptables.Owners{Ours: true}}, true},
+		"we have rules in legacy":                 {backendChoice{configured: marks.Auto, commandDefault: marks.NFT, legacy: marks.Owners{Ours: true}}, true},
 		"the operator chose":                      {backendChoice{configured: marks.NFT, legacy: none}, false},
 		"the operator chose, others chose legacy": {backendChoice{configured: marks.NFT, legacy: others}, false},
 		"the kernel has no legacy tables":         {backendChoice{configured: marks.Auto, commandDefault: marks.Legacy, legacyErr: errors.New("none")}, false},

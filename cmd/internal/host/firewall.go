@@ -4,50 +4,68 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"replypath/marks"
+	"replypath/marks/foreign"
 	"replypath/marks/iptables"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 )
 
-// Firewall is the mangle tables of the families that the kernel speaks, in both backends.
+// backends are the backends in the order in which they are read.
+var backends = [...]marks.Backend{marks.NFT, marks.Legacy}
+
+// Firewall has the firewalls of all address families that the kernel supports, in every backend that is installed.
 type Firewall struct {
-	families     map[uplinks.Family]iptables.Tables
-	backend      marks.Backend           // chosen
-	othersInBoth bool                    // others have rules in both, and the operator has not chosen
-	unusable     map[marks.Backend]error // why a backend cannot be used
+	families       map[uplinks.Family]map[marks.Backend]marks.Firewall
+	sources        []foreign.Source        // of other programs' rules
+	commandDefault marks.Backend           // of the command iptables
+	backend        marks.Backend           // the chosen one
+	othersInBoth   bool                    // other programs have rules in both, and the operator has not chosen
+	unusable       map[marks.Backend]error // why a backend cannot be used
 }
 
+// OpenFirewall finds the firewalls of the host and chooses the backend: want, or for marks.Auto the one in use.
 func OpenFirewall(ctx context.Context, want marks.Backend) (Firewall, error) {
-	fw := Firewall{families: map[uplinks.Family]iptables.Tables{}}
+	fw := Firewall{families: map[uplinks.Family]map[marks.Backend]marks.Firewall{}}
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !procfs.IPv6() {
 			continue
 		}
-		ts, err := iptables.Open(ctx, f == uplinks.IPv6)
+		tables, err := iptables.Open(ctx, f == uplinks.IPv6)
 		if err != nil {
 			return fw, fmt.Errorf("%s: %w", f, err)
 		}
-		fw.families[f] = ts
+		fw.add(f, tables)
 	}
 	return fw, fw.choose(ctx, want)
 }
 
-// choose settles which backend is used. A backend that the kernel does not have is not looked at again; one that it has
-// and that cannot be read may hold rules, ours too.
+func (fw *Firewall) add(f uplinks.Family, tables iptables.Tables) {
+	fw.families[f] = map[marks.Backend]marks.Firewall{}
+	for _, t := range []*iptables.Table{tables.NFT, tables.Legacy} {
+		if t != nil {
+			fw.families[f][t.Backend()] = t
+			fw.sources = append(fw.sources, t)
+		}
+	}
+	if f == uplinks.IPv4 {
+		fw.commandDefault = tables.Default
+	}
+}
+
+// choose sets the backend. A backend that the kernel lacks is not read again. One that the kernel has and that cannot be read is an
+// error, as it may hold rules of replypath.
 func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
-	c := backendChoice{configured: want, commandDefault: fw.families[uplinks.IPv4].Default}
+	c := backendChoice{configured: want, commandDefault: fw.commandDefault}
 	var sure bool
-	c.nft, sure, c.nftErr = fw.inUse(ctx, marks.NFT)
-	c.legacy, _, c.legacyErr = fw.inUse(ctx, marks.Legacy)
+	c.nft, sure, c.nftErr = fw.owners(ctx, marks.NFT)
+	c.legacy, _, c.legacyErr = fw.owners(ctx, marks.Legacy)
 	if !sure && c.dependsOnOthersInNFT() {
-		c.nft, c.nftErr = fw.inUseBySave(ctx, marks.NFT)
+		c.nft, c.nftErr = fw.savedOwners(ctx, marks.NFT)
 	}
 	for _, err := range []error{c.nftErr, c.legacyErr} {
-		if want == marks.Auto && err != nil && !errors.Is(err, iptables.ErrMissing) {
+		if want == marks.Auto && err != nil && !errors.Is(err, marks.ErrUnsupported) {
 			return err
 		}
 	}
@@ -59,21 +77,21 @@ func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
 	return fw.checkCommands()
 }
 
-// checkCommands makes sure that the chosen backend has its commands for every family.
+// checkCommands returns an error if a family lacks the commands of the chosen backend.
 func (fw *Firewall) checkCommands() error {
 	for f := range fw.families {
 		if fw.table(f, fw.backend) == nil {
 			return fmt.Errorf("%s: no iptables command for the backend %q: %w: install the package iptables, or set backend = \"auto\"",
-				f, fw.backend, iptables.ErrNotFound)
+				f, fw.backend, marks.ErrNotFound)
 		}
 	}
 	return nil
 }
 
-// inUse is whose rules a backend holds, and whether that is sure.
-func (fw *Firewall) inUse(ctx context.Context, b marks.Backend) (all iptables.Owners, sure bool, err error) {
+// owners returns whose rules a backend holds, and whether that is certain.
+func (fw *Firewall) owners(ctx context.Context, b marks.Backend) (all marks.Owners, sure bool, err error) {
 	sure = true
-	err = fw.eachTable(b, func(t *iptables.Table) error {
+	err = fw.eachTable(b, func(t marks.Firewall) error {
 		u, known, err := t.Owners(ctx)
 		all, sure = all.Merge(u), sure && known
 		return err
@@ -81,9 +99,9 @@ func (fw *Firewall) inUse(ctx context.Context, b marks.Backend) (all iptables.Ow
 	return all, sure, err
 }
 
-// inUseBySave is what use is, by the save commands.
-func (fw *Firewall) inUseBySave(ctx context.Context, b marks.Backend) (all iptables.Owners, err error) {
-	err = fw.eachTable(b, func(t *iptables.Table) error {
+// savedOwners is owners by the save commands, which are certain.
+func (fw *Firewall) savedOwners(ctx context.Context, b marks.Backend) (all marks.Owners, err error) {
+	err = fw.eachTable(b, func(t marks.Firewall) error {
 		u, err := t.SavedOwners(ctx)
 		all = all.Merge(u)
 		return err
@@ -91,8 +109,8 @@ func (fw *Firewall) inUseBySave(ctx context.Context, b marks.Backend) (all iptab
 	return all, err
 }
 
-// eachTable goes through a backend's tables.
-func (fw *Firewall) eachTable(b marks.Backend, do func(*iptables.Table) error) error {
+// eachTable calls do with a backend's firewall of each family, until an error.
+func (fw *Firewall) eachTable(b marks.Backend, do func(marks.Firewall) error) error {
 	for f := range fw.families {
 		if t := fw.table(f, b); t != nil {
 			if err := do(t); err != nil {
@@ -103,28 +121,34 @@ func (fw *Firewall) eachTable(b marks.Backend, do func(*iptables.Table) error) e
 	return nil
 }
 
-func (fw *Firewall) table(f uplinks.Family, b marks.Backend) *iptables.Table {
-	if b == marks.NFT {
-		return fw.families[f].NFT
+// table returns the family's firewall in a backend, or nil.
+func (fw *Firewall) table(f uplinks.Family, b marks.Backend) marks.Firewall { return fw.families[f][b] }
+
+func tool(f uplinks.Family, t marks.Firewall) uplinks.Tool {
+	return uplinks.Tool{Family: f, Backend: t.Backend(), Command: t.Command()}
+}
+
+// watch reports the changes that the kernel announces. They concern the whole network namespace, so any firewall can report them.
+func (fw *Firewall) watch(ctx context.Context, changed func(marks.Process)) error {
+	for _, b := range backends {
+		if t := fw.table(uplinks.IPv4, b); t != nil {
+			return t.Watch(ctx, changed)
+		}
 	}
-	return fw.families[f].Legacy
+	return marks.ErrNotFound
 }
 
-func tool(f uplinks.Family, t *iptables.Table) uplinks.Tool {
-	return uplinks.Tool{Family: f, Backend: t.Backend, Command: t.Command}
-}
-
-// Read lists what is ours in both backends, as what is in the one that is not used must go.
+// Read adds the chains and hooks of replypath in all backends to the state: those in a backend that is not chosen are to be deleted.
 func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
 	facts.MixedBackends = fw.othersInBoth
 	for _, f := range uplinks.Families {
-		ts, spoken := fw.families[f]
-		if !spoken {
+		if _, supported := fw.families[f]; !supported {
 			continue
 		}
 		facts.Tools[f] = tool(f, fw.table(f, fw.backend))
-		for _, t := range []*iptables.Table{ts.NFT, ts.Legacy} {
-			if t == nil || t.Absent() || fw.unusable[t.Backend] != nil {
+		for _, b := range backends {
+			t := fw.table(f, b)
+			if t == nil || t.Absent() || fw.unusable[b] != nil {
 				continue
 			}
 			if err := readTable(ctx, f, t, have); err != nil {
@@ -135,21 +159,21 @@ func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplink
 	return nil
 }
 
-func readTable(ctx context.Context, f uplinks.Family, t *iptables.Table, have *uplinks.State) error {
-	c, err := t.Read(ctx)
+func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *uplinks.State) error {
+	r, err := t.Read(ctx)
 	if err != nil {
 		return err
 	}
-	for name, rules := range c.Chains {
+	for name, rules := range r.Chains {
 		have.Chains[uplinks.ChainKey{Tool: tool(f, t), Name: name}] = rules
 	}
-	for h, s := range c.Hooks {
+	for h, s := range r.Hooks {
 		have.Hooks[uplinks.HookKey{Tool: tool(f, t), Hook: h}] = s
 	}
 	return nil
 }
 
-// loadChains changes a table. One that was not there before us goes when the last of ours has gone, if nothing else is in it.
+// loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is empty then.
 func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	t := h.firewall.table(s.Tool.Family, s.Tool.Backend)
 	if t == nil {
@@ -157,34 +181,34 @@ func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	}
 	h.counters.mu.Lock()
 	defer h.counters.mu.Unlock()
-	h.counters.resetDeclared(s)
+	h.counters.reset(s)
 	return h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
 }
 
-func (h *Host) loadTable(ctx context.Context, t *iptables.Table, s uplinks.LoadChains) error {
+func (h *Host) loadTable(ctx context.Context, t marks.Firewall, s uplinks.LoadChains) error {
 	name := tableName(s.Tool.Family, s.Tool.Backend)
 	if s.Unload {
-		return h.unloadTable(ctx, t, name, s.Text)
+		return h.unloadTable(ctx, t, name, s.Change)
 	}
 	exists, err := t.Exists()
 	if err != nil {
 		return err
 	}
 	if exists {
-		return t.Load(ctx, s.Text)
+		return t.Apply(ctx, s.Change)
 	}
 	if err := h.originals.AddTable(name); err != nil {
 		return err
 	}
-	if err := t.Load(ctx, s.Text); err != nil {
+	if err := t.Apply(ctx, s.Change); err != nil {
 		return errors.Join(err, h.deleteTable(t, name))
 	}
 	return nil
 }
 
-// deleteTable takes a table away that a command left empty when it failed. One that was cut off may have done its work: then
-// the table stays, and the note of it too.
-func (h *Host) deleteTable(t *iptables.Table, name string) error {
+// deleteTable deletes a table that a failed command left empty. A command that was killed may have done its work: the table and
+// its entry in the saved originals then stay.
+func (h *Host) deleteTable(t marks.Firewall, name string) error {
 	if err := t.DeleteEmpty(); err != nil {
 		return err
 	}
@@ -194,8 +218,8 @@ func (h *Host) deleteTable(t *iptables.Table, name string) error {
 	return h.originals.DropTable(name)
 }
 
-func (h *Host) unloadTable(ctx context.Context, t *iptables.Table, name, text string) error {
-	if err := t.Load(ctx, text); err != nil {
+func (h *Host) unloadTable(ctx context.Context, t marks.Firewall, name string, c marks.Change) error {
+	if err := t.Apply(ctx, c); err != nil {
 		return err
 	}
 	if !h.originals.HasTable(name) {
@@ -215,7 +239,7 @@ func (fw *Firewall) CheckExtensions(ctx context.Context) map[uplinks.Family]erro
 		if t == nil || t.Absent() {
 			continue
 		}
-		if err := t.CheckExtensions(ctx); err != nil {
+		if err := t.CheckSupport(ctx); err != nil {
 			missing[f] = err
 		}
 	}
@@ -223,8 +247,8 @@ func (fw *Firewall) CheckExtensions(ctx context.Context) map[uplinks.Family]erro
 }
 
 // ForeignRules reads the rules that other programs wrote, in both backends.
-func (fw *Firewall) ForeignRules(ctx context.Context) ([]marks.ForeignRule, error) {
-	return iptables.ForeignRules(ctx, slices.Collect(maps.Values(fw.families))...)
+func (fw *Firewall) ForeignRules(ctx context.Context) ([]foreign.Rule, error) {
+	return foreign.Read(ctx, fw.sources...)
 }
 
 // DropOriginals removes all saved originals, after a flush: each one is restored, or another program has changed the
@@ -232,8 +256,8 @@ func (fw *Firewall) ForeignRules(ctx context.Context) ([]marks.ForeignRule, erro
 func (h *Host) DropOriginals() error {
 	var errs []error
 	for f, tables := range h.firewall.families {
-		for _, t := range []*iptables.Table{tables.NFT, tables.Legacy} {
-			if t != nil && h.originals.HasTable(tableName(f, t.Backend)) {
+		for b, t := range tables {
+			if h.originals.HasTable(tableName(f, b)) {
 				errs = append(errs, t.DeleteEmpty())
 			}
 		}

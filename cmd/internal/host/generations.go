@@ -5,23 +5,23 @@ import (
 	"sync"
 
 	"replypath/marks"
-	"replypath/marks/iptables"
 )
 
-// generations are those of nftables that our own changes have made. Events of them may come when the change is long done.
+// generations records the generations of nftables that replypath's own changes created. Their events may arrive long after the
+// change.
 type generations struct {
 	mu    sync.Mutex
-	spans [16]generationSpan // the last ones
+	spans [16]generationSpan // the latest
 	next  int
 }
 
-// generationSpan are the generations after first, up to last.
+// generationSpan covers the generations behind after, up to last.
 type generationSpan struct{ after, last uint64 }
 
-// track notes the generations that a change of the table makes; what others change meanwhile counts with it. One change
-// is made at a time.
-func (g *generations) track(t *iptables.Table, change func() error) error {
-	if t.Backend != marks.NFT {
+// track records the generations that a change of the firewall creates, including those of other programs meanwhile. Changes are
+// made one at a time.
+func (g *generations) track(t marks.Firewall, change func() error) error {
+	if t.Backend() != marks.NFT {
 		return change()
 	}
 	first, err := t.Generation()
@@ -38,7 +38,7 @@ func (g *generations) track(t *iptables.Table, change func() error) error {
 	return err
 }
 
-// begin begins a span that has no end yet.
+// begin opens a span without end and returns its index.
 func (g *generations) begin(first uint64) (at int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -54,7 +54,7 @@ func (g *generations) end(at int, last uint64) {
 	g.spans[at].last = last
 }
 
-// contains reports whether the generation is one of ours.
+// contains reports whether replypath created the generation.
 func (g *generations) contains(generation uint32) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"strings"
 	"sync"
 
 	"replypath/health"
@@ -10,9 +9,9 @@ import (
 	"replypath/uplinks"
 )
 
-// replyCounters add up the reply counters of the uplinks, by family and id.
+// replyCounters accumulates the reply counters of the uplinks, by family and id.
 type replyCounters struct {
-	mu       sync.Mutex // held while counters are read, laid anew, or looked for elsewhere, so that it is known which came first
+	mu       sync.Mutex // also held while chains change or the backend is chosen, so that every reading is before or after it
 	byUplink map[counterKey]*health.CumulativeReplies
 }
 
@@ -21,9 +20,9 @@ type counterKey struct {
 	id   marks.ID
 }
 
-// ReplyCounts are the first replies of each path's connections that were counted, by where they left. They go on from what
-// was last read when the counters had to be laid anew; the counters themselves outlive the program. It starts no process
-// for nftables, and one for each family with the legacy backend.
+// ReplyCounts returns the counts of first replies of each path's connections, by egress. Counts continue from the last reading
+// when a counter restarts; the kernel's counters outlive the program. It starts no process for nftables, and one for each family
+// with the legacy backend.
 func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health.Key]health.ReplyCounts, error) {
 	h.counters.mu.Lock()
 	defer h.counters.mu.Unlock()
@@ -33,7 +32,7 @@ func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health
 		if table.Absent() {
 			continue
 		}
-		counts, err := table.ReplyCounters(ctx)
+		counts, err := table.Counters(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -61,13 +60,9 @@ func (t *replyCounters) counter(by counterKey) *health.CumulativeReplies {
 	return t.byUplink[by]
 }
 
-// resetDeclared notes which counters a restore lays anew.
-func (t *replyCounters) resetDeclared(s uplinks.LoadChains) {
-	for line := range strings.Lines(s.Text) {
-		chain, declared := strings.CutPrefix(line, ":")
-		chain, _, _ = strings.Cut(chain, " ")
-		if id, counts := marks.ParseCounterChain(chain); declared && counts {
-			t.counter(counterKey{s.Tool, id}).Reset()
-		}
+// reset prepares for the counters that the step restarts at zero.
+func (t *replyCounters) reset(s uplinks.LoadChains) {
+	for _, id := range s.Change.ResetCounters() {
+		t.counter(counterKey{s.Tool, id}).Reset()
 	}
 }

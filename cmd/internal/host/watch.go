@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 
 	"replypath/marks"
-	"replypath/marks/iptables"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -37,7 +36,7 @@ func (h *Host) WatchLinks(ctx context.Context, handle func(Event)) error {
 // that of another process namespace.
 func (h *Host) WatchFirewall(ctx context.Context, handle func(Event)) error {
 	own := procfs.OwnCommand()
-	return iptables.Watch(ctx, func(p iptables.Process) {
+	return h.firewall.watch(ctx, func(p marks.Process) {
 		if own != "" && p.Name == own {
 			return
 		}

@@ -3,7 +3,7 @@ package capture
 import (
 	"encoding/binary"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +11,7 @@ import (
 // The expressions of a rule, one after the other. Registers are counted in words of 32 bits from 0; verdict is apart.
 
 func expression(name string, attributes ...[]byte) []byte {
-	return nested(unix.NFTA_LIST_ELEM, nfnetlink.StringAttribute(unix.NFTA_EXPR_NAME, name), nested(unix.NFTA_EXPR_DATA, attributes...))
+	return nested(unix.NFTA_LIST_ELEM, netfilter.StringAttribute(unix.NFTA_EXPR_NAME, name), nested(unix.NFTA_EXPR_DATA, attributes...))
 }
 
 func register(word int) uint32 { return uint32(unix.NFT_REG32_00 + word) }
@@ -37,30 +37,30 @@ type byteRange struct{ offset, length uint32 }
 // equals goes on when the register holds the value.
 func equals(word int, value []byte) []byte {
 	return expression("cmp", be32(unix.NFTA_CMP_SREG, register(word)), be32(unix.NFTA_CMP_OP, unix.NFT_CMP_EQ),
-		nested(unix.NFTA_CMP_DATA, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, value)))
+		nested(unix.NFTA_CMP_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, value)))
 }
 
 // inSet goes on when the set holds what begins at the register.
 func inSet(set set, word int) []byte {
-	return expression("lookup", nfnetlink.StringAttribute(unix.NFTA_LOOKUP_SET, set.name), be32(unix.NFTA_LOOKUP_SET_ID, set.id),
+	return expression("lookup", netfilter.StringAttribute(unix.NFTA_LOOKUP_SET, set.name), be32(unix.NFTA_LOOKUP_SET_ID, set.id),
 		be32(unix.NFTA_LOOKUP_SREG, register(word)))
 }
 
 // load puts a constant into a register.
 func load(word int, value uint32) []byte {
 	return expression("immediate", be32(unix.NFTA_IMMEDIATE_DREG, register(word)),
-		nested(unix.NFTA_IMMEDIATE_DATA, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, value))))
+		nested(unix.NFTA_IMMEDIATE_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, value))))
 }
 
 // addToSet adds what begins at the first register to the set.
 func addToSet(set set) []byte {
-	return expression("dynset", nfnetlink.StringAttribute(unix.NFTA_DYNSET_SET_NAME, set.name), be32(unix.NFTA_DYNSET_SET_ID, set.id),
+	return expression("dynset", netfilter.StringAttribute(unix.NFTA_DYNSET_SET_NAME, set.name), be32(unix.NFTA_DYNSET_SET_ID, set.id),
 		be32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_ADD), be32(unix.NFTA_DYNSET_SREG_KEY, register(0)))
 }
 
 // jump goes to another chain, and comes back from its end.
 func jump(chain string) []byte {
-	return setVerdict(verdict(unix.NFT_JUMP), nfnetlink.StringAttribute(unix.NFTA_VERDICT_CHAIN, chain))
+	return setVerdict(verdict(unix.NFT_JUMP), netfilter.StringAttribute(unix.NFTA_VERDICT_CHAIN, chain))
 }
 
 // returnVerdict goes back to the chain that jumped here.

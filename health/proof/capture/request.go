@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,15 +18,15 @@ type request struct {
 }
 
 func (m request) bytes(flags uint16, seq uint32) []byte {
-	return nfnetlink.Message(m.msgType, flags, seq, unix.NFPROTO_INET, m.body)
+	return netfilter.Message(m.msgType, flags, seq, unix.NFPROTO_INET, m.body)
 }
 
 // be32 is a value in network order, as all of nftables' are.
 func be32(kind uint16, value uint32) []byte {
-	return nfnetlink.Attribute(kind, binary.BigEndian.AppendUint32(nil, value))
+	return netfilter.Attribute(kind, binary.BigEndian.AppendUint32(nil, value))
 }
 
 // nested is an attribute that holds others.
 func nested(kind uint16, parts ...[]byte) []byte {
-	return nfnetlink.Attribute(kind|unix.NLA_F_NESTED, slices.Concat(parts...))
+	return netfilter.Attribute(kind|unix.NLA_F_NESTED, slices.Concat(parts...))
 }

@@ -6,14 +6,14 @@ import (
 	"slices"
 	"testing"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
 
 func TestAttributesRoundTrip(t *testing.T) {
-	b := slices.Concat(nfnetlink.StringAttribute(1, "odd"), nested(2, be32(3, 0x01020304), nfnetlink.StringAttribute(4, "inside")), nfnetlink.Attribute(5, nil))
+	b := slices.Concat(netfilter.StringAttribute(1, "odd"), nested(2, be32(3, 0x01020304), netfilter.StringAttribute(4, "inside")), netfilter.Attribute(5, nil))
 	if got := nlattr.Find(b, 1); string(got) != "odd\x00" {
 		t.Errorf("%q", got)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
@@ -90,7 +90,7 @@ var uplinkLinks = set{"uplinks", 1, []datatype{ifindex}, false}
 // leaves some out.
 func (s set) create(size int) request {
 	m := request{operation: "make the set " + s.name, msgType: unix.NFT_MSG_NEWSET, body: slices.Concat(
-		nfnetlink.StringAttribute(unix.NFTA_SET_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
+		netfilter.StringAttribute(unix.NFTA_SET_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
 		be32(unix.NFTA_SET_KEY_TYPE, s.keyType()), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
 	if s.dynamic {
 		m.body = slices.Concat(m.body, be32(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nested(unix.NFTA_SET_DESC, be32(unix.NFTA_SET_DESC_SIZE, uint32(size))))
@@ -102,18 +102,18 @@ func (s set) create(size int) request {
 func (s set) addElements(keys [][]byte) request {
 	var elements []byte
 	for _, k := range keys {
-		key := nested(unix.NFTA_SET_ELEM_KEY, nfnetlink.Attribute(unix.NFTA_DATA_VALUE, k))
+		key := nested(unix.NFTA_SET_ELEM_KEY, netfilter.Attribute(unix.NFTA_DATA_VALUE, k))
 		elements = append(elements, nested(unix.NFTA_LIST_ELEM, key)...)
 	}
 	return request{operation: "fill the set " + s.name, msgType: unix.NFT_MSG_NEWSETELEM, body: slices.Concat(
-		nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name), be32(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
+		netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name), be32(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
 		nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
 }
 
 // dump asks for all that is in the set.
 func (s set) dump() request {
 	return request{operation: "list the set " + s.name, msgType: unix.NFT_MSG_GETSETELEM, body: slices.Concat(
-		nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
+		netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
 }
 
 // keys calls each with the keys of a listing's message, field by field.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,7 +97,7 @@ func operationAt(requests []request, i int) string {
 
 func (s *socket) batchMarker(kind uint16) []byte {
 	s.seq++
-	return nfnetlink.BatchMarker(kind, s.seq)
+	return netfilter.BatchMarker(kind, s.seq)
 }
 
 func (s *socket) send(request []byte) error {
@@ -143,7 +143,7 @@ func (s *socket) receive(handle func(kind uint16, seq uint32, body []byte) (last
 		if err != nil {
 			return fmt.Errorf("receive from netfilter: %w", err)
 		}
-		for m := range nfnetlink.Messages(s.buffer[:n]) {
+		for m := range netfilter.Messages(s.buffer[:n]) {
 			if handle(binary.NativeEndian.Uint16(m[4:]), binary.NativeEndian.Uint32(m[8:]), m[unix.SizeofNlMsghdr:]) {
 				return nil
 			}

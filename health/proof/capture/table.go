@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 
 	"golang.org/x/sys/unix"
 
@@ -46,7 +46,7 @@ var chains = [...]chain{
 // tableRequests is all that is to be made.
 func tableRequests(b Filter) []request {
 	all := []request{{operation: "make the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: slices.Concat(
-		nfnetlink.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}}
+		netfilter.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}}
 	all = append(all, uplinkLinks.create(0), uplinkLinks.addElements(b.linkKeys()))
 	size := maxObservations * (b.Requests + 1)
 	for _, f := range families {
@@ -74,7 +74,7 @@ const tableFlagOwner = 0x2
 func (c chain) create() request {
 	hook := nested(unix.NFTA_CHAIN_HOOK, be32(unix.NFTA_HOOK_HOOKNUM, c.hook), be32(unix.NFTA_HOOK_PRIORITY, uint32(c.priority)))
 	return request{operation: "make the chain " + c.name, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
-		nfnetlink.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_CHAIN_NAME, c.name), hook, nfnetlink.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}
+		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, c.name), hook, netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}
 }
 
 // observePeers sends a family's packets whose address is one of the askers' to a chain of their own: other packets meet two
@@ -89,7 +89,7 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port 
 		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks, 0))
 	}
 	all := []request{
-		{operation: "make the chain " + chainName, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(nfnetlink.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_CHAIN_NAME, chainName))},
+		{operation: "make the chain " + chainName, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, chainName))},
 		newRule(c.name, append(match, jump(chainName))...),
 	}
 	for _, l4 := range f.transports(port, p < proof.ReplyPrerouting) {
@@ -138,7 +138,7 @@ func pass(p proof.Hook) []byte {
 
 func newRule(chain string, expressions ...[]byte) request {
 	return request{operation: "add a rule to " + chain, msgType: unix.NFT_MSG_NEWRULE, flags: unix.NLM_F_APPEND, body: slices.Concat(
-		nfnetlink.StringAttribute(unix.NFTA_RULE_TABLE, Name), nfnetlink.StringAttribute(unix.NFTA_RULE_CHAIN, chain), nested(unix.NFTA_RULE_EXPRESSIONS, expressions...))}
+		netfilter.StringAttribute(unix.NFTA_RULE_TABLE, Name), netfilter.StringAttribute(unix.NFTA_RULE_CHAIN, chain), nested(unix.NFTA_RULE_EXPRESSIONS, expressions...))}
 }
 
 // linkKeys are the keys of the set of uplinks.

@@ -1,4 +1,4 @@
-package decoded
+package netfilter
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// register is what a rule of nftables has loaded, and not compared yet. The zero register holds nothing.
+// register is a value that a rule has loaded and not compared yet. The zero register is empty.
 type register struct {
 	number uint32
 	source
-	mask uint32 // the bits that are left
+	mask uint32 // the bits that bitwise expressions kept
 }
 
-// source is what is loaded: the expression that does, and its key (enum nft_meta_keys, enum nft_ct_keys).
+// source identifies the property that is loaded: expression and key (enum nft_meta_keys, enum nft_ct_keys).
 type source struct {
 	expression string
 	key        uint32
@@ -31,10 +31,10 @@ var (
 	ctStatus    = source{"ct", unix.NFT_CT_STATUS}
 )
 
-// load is the expressions meta and ct, whose attributes have the same numbers. iptables asks for a connection by a match
-// instead.
-func (n *nftDecoder) load(by string, data []byte) bool {
-	r := register{uint32Of(data, unix.NFTA_META_DREG), source{by, uint32Of(data, unix.NFTA_META_KEY)}, 0xffffffff}
+// load decodes the expressions meta and ct, whose attributes have the same numbers. iptables writes a match conntrack instead of
+// ct, so ct marks the rule as written by nft(8).
+func (n *nftDecoder) load(expression string, data []byte) bool {
+	r := register{FindUint32(data, unix.NFTA_META_DREG), source{expression, FindUint32(data, unix.NFTA_META_KEY)}, 0xffffffff}
 	if n.register != (register{}) || r.number == 0 {
 		return false
 	}
@@ -56,29 +56,28 @@ func (n *nftDecoder) load(by string, data []byte) bool {
 	return false
 }
 
-// bitwiseOp is which operation a bitwise expression is: mask and xor are the first (linux/netfilter/nf_tables.h,
-// NFTA_BITWISE_OP).
+// bitwiseOp is the attribute NFTA_BITWISE_OP (linux/netfilter/nf_tables.h). Its value 0 is "mask and xor".
 const bitwiseOp = 6
 
-// applyBitwise is the expression bitwise, as far as it leaves bits of a mark or of a connection's status out.
+// applyBitwise decodes an expression bitwise that masks a mark or a connection's status.
 func (r *register) applyBitwise(data []byte) bool {
-	mask, hasMask := constant32(data, unix.NFTA_BITWISE_MASK)
-	xor, hasXor := constant32(data, unix.NFTA_BITWISE_XOR)
+	mask, hasMask := FindConstant(data, unix.NFTA_BITWISE_MASK)
+	xor, hasXor := FindConstant(data, unix.NFTA_BITWISE_XOR)
 	if r.source != metaMark && r.source != ctStatus || r.mask != 0xffffffff || !hasMask || !hasXor || mask == 0 || xor != 0 ||
-		uint32Of(data, unix.NFTA_BITWISE_SREG) != r.number || uint32Of(data, unix.NFTA_BITWISE_DREG) != r.number ||
-		uint32Of(data, bitwiseOp) != 0 {
+		FindUint32(data, unix.NFTA_BITWISE_SREG) != r.number || FindUint32(data, unix.NFTA_BITWISE_DREG) != r.number ||
+		FindUint32(data, bitwiseOp) != 0 {
 		return false
 	}
 	r.mask = mask
 	return true
 }
 
-// compare is the expression cmp.
+// compare decodes the expression cmp, which consumes the register.
 func (n *nftDecoder) compare(data []byte) bool {
 	reg := n.register
 	n.register = register{}
 	operation := nlattr.Find(data, unix.NFTA_CMP_OP)
-	if reg.number == 0 || uint32Of(data, unix.NFTA_CMP_SREG) != reg.number || len(operation) != 4 {
+	if reg.number == 0 || FindUint32(data, unix.NFTA_CMP_SREG) != reg.number || len(operation) != 4 {
 		return false
 	}
 	not := false
@@ -97,21 +96,21 @@ func (n *nftDecoder) compare(data []byte) bool {
 		n.rule.Out, ok = compareName(data)
 	case metaMark:
 		var value uint32
-		value, ok = constant32(data, unix.NFTA_CMP_DATA)
+		value, ok = FindConstant(data, unix.NFTA_CMP_DATA)
 		n.rule.Fwmark = marks.MarkMatch{Not: not, Mark: marks.Mark(value), Mask: marks.Mask(reg.mask)}
 		not = false
 	case ctDirection:
 		n.rule.Dir, ok = compareDirection(data)
 	case ctStatus:
-		value, isConstant := constant32(data, unix.NFTA_CMP_DATA)
+		value, isConstant := FindConstant(data, unix.NFTA_CMP_DATA)
 		ok = isConstant && value == 0 && reg.mask == assured
 		n.rule.NotAssured = ok
 	}
 	return ok && !not
 }
 
-// compareDirection is which way a connection's packet goes (enum ip_conntrack_dir).
-func compareDirection(data []byte) (text string, ok bool) {
+// compareDirection returns the direction in a connection that cmp compares with (enum ip_conntrack_dir).
+func compareDirection(data []byte) (dir string, ok bool) {
 	value := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	if len(value) != 1 || value[0] > 1 {
 		return "", false
@@ -119,24 +118,15 @@ func compareDirection(data []byte) (text string, ok bool) {
 	return [...]string{"ORIGINAL", "REPLY"}[value[0]], true
 }
 
-// compareName is a link's name: with its end, or the beginning that it must have.
-func compareName(data []byte) (text string, ok bool) {
+// compareName returns the link's name that cmp compares with. A name without its terminating zero is a prefix.
+func compareName(data []byte) (name string, ok bool) {
 	value := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
-	name := bytes.TrimRight(value, "\x00")
+	trimmed := bytes.TrimRight(value, "\x00")
 	switch {
 	case len(value) > unix.IFNAMSIZ:
 		return "", false
-	case len(name) == len(value):
-		return linkPrefix(string(name))
+	case len(trimmed) == len(value):
+		return linkPrefix(string(trimmed))
 	}
-	return linkName(string(name))
-}
-
-// constant32 is a constant of 32 bits, in the host's order.
-func constant32(attributes []byte, kind uint16) (n uint32, ok bool) {
-	v := nlattr.Find(nlattr.Find(attributes, kind), unix.NFTA_DATA_VALUE)
-	if len(v) != 4 {
-		return 0, false
-	}
-	return binary.NativeEndian.Uint32(v), true
+	return linkName(string(trimmed))
 }

@@ -1,31 +1,31 @@
-package iptables
+package foreign
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"replypath/marks"
+	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
 
-// evaluator follows what a rule of nftables does with marks, from register to register.
+// evaluator follows marks and links through the registers of one rule of nftables.
 type evaluator struct {
-	rule      *marks.ForeignRule
-	registers map[uint32]registerValue
-	terms     []string // what of the rule can concern ours, in nft(8)'s words
+	rule      *Rule
+	registers map[uint32]registerValue // by 32-bit register
+	terms     []string                 // the relevant parts of the rule in the syntax of nft(8)
 }
 
-// registerValue is what a register holds: bits of a mark, or a constant.
+// registerValue is the content of a register: bits of a mark, a constant, or a link's name.
 type registerValue struct {
-	source string     // meta mark, ct mark; empty: a constant
-	link   *string    // where the name of a link belongs that the register is compared with
-	kept   marks.Mask // the bits of that mark that are as they were
-	value  uint32     // of a constant, or of the bits that were changed
+	source string     // meta mark, ct mark; empty for a constant
+	link   *string    // the field of the rule that receives the name of a link that the register is compared with
+	kept   marks.Mask // the bits of the source that are unchanged
+	value  uint32     // the constant, or the changed bits
 }
 
-// eval goes on by one expression.
+// eval evaluates one expression.
 func (e *evaluator) eval(name string, data []byte) {
 	switch name {
 	case "meta":
@@ -61,10 +61,11 @@ func (e *evaluator) addTerm(format string, args ...any) {
 	e.terms = append(e.terms, fmt.Sprintf(format, args...))
 }
 
-// evalMark is an expression that loads a mark into a register, or writes it from one.
+// evalMark evaluates an expression that loads a mark into a register, or writes it from one. The parameters after data are the
+// kinds of its attributes, and the key of the mark.
 func (e *evaluator) evalMark(name string, data []byte, key, wantKey, destReg, sourceReg uint16) {
 	target := registerOf(data, destReg)
-	if uint32Of(data, key) != uint32(wantKey) {
+	if netfilter.FindUint32(data, key) != uint32(wantKey) {
 		delete(e.registers, target)
 		return
 	}
@@ -91,35 +92,36 @@ func (e *evaluator) evalMark(name string, data []byte, key, wantKey, destReg, so
 	}
 }
 
-// evalBitwise is register & mask ^ xor; of what newer kernels have besides, two registers joined, what the first keeps counts.
+// evalBitwise evaluates register & mask ^ xor. Operations on two registers, which newer kernels have, keep the bits of the
+// first.
 func (e *evaluator) evalBitwise(data []byte) {
-	h := e.registers[registerOf(data, unix.NFTA_BITWISE_SREG)]
-	if mask := nlattr.Find(data, unix.NFTA_BITWISE_MASK); mask != nil {
-		m, x := constant(data, unix.NFTA_BITWISE_MASK), constant(data, unix.NFTA_BITWISE_XOR)
-		h.kept &= marks.Mask(m &^ x)
-		h.value = h.value&m ^ x
+	v := e.registers[registerOf(data, unix.NFTA_BITWISE_SREG)]
+	if nlattr.Find(data, unix.NFTA_BITWISE_MASK) != nil {
+		mask, xor := constant(data, unix.NFTA_BITWISE_MASK), constant(data, unix.NFTA_BITWISE_XOR)
+		v.kept &= marks.Mask(mask &^ xor)
+		v.value = v.value&mask ^ xor
 	}
-	e.registers[registerOf(data, unix.NFTA_BITWISE_DREG)] = h
+	e.registers[registerOf(data, unix.NFTA_BITWISE_DREG)] = v
 }
 
 func (e *evaluator) evalCompare(data []byte, register uint16, value uint32) {
-	h := e.registers[registerOf(data, register)]
-	if h.source == "" {
+	v := e.registers[registerOf(data, register)]
+	if v.source == "" {
 		return
 	}
-	e.rule.MarkBits |= h.kept
+	e.rule.MarkBits |= v.kept
 	e.rule.MarkValue |= marks.Mark(value)
-	if h.kept == marks.FullMask {
-		e.addTerm("%s %#x", h.source, value)
+	if v.kept == marks.FullMask {
+		e.addTerm("%s %#x", v.source, value)
 	} else {
-		e.addTerm("%s & %s %#x", h.source, h.kept, value)
+		e.addTerm("%s & %s %#x", v.source, v.kept, value)
 	}
 }
 
-// evalFib asks where the way back leads; with iif, only its own link is right.
+// evalFib evaluates a look-up of the reverse path; with the flag iif it succeeds only for the packet's own link.
 func (e *evaluator) evalFib(data []byte) {
-	flags := uint32Of(data, unix.NFTA_FIB_FLAGS)
-	result := uint32Of(data, unix.NFTA_FIB_RESULT)
+	flags := netfilter.FindUint32(data, unix.NFTA_FIB_FLAGS)
+	result := netfilter.FindUint32(data, unix.NFTA_FIB_RESULT)
 	if flags&unix.NFTA_FIB_F_SADDR == 0 || flags&unix.NFTA_FIB_F_IIF == 0 || result == unix.NFT_FIB_RESULT_ADDRTYPE {
 		return
 	}
@@ -132,28 +134,18 @@ func (e *evaluator) evalFib(data []byte) {
 	e.addTerm("%s", text)
 }
 
-func uint32Of(b []byte, kind uint16) uint32 {
-	v := nlattr.Find(b, kind)
-	if len(v) != 4 {
-		return 0
-	}
-	return binary.BigEndian.Uint32(v)
-}
-
-// registerOf is a register as the first of the words of 32 bits that it stands for; 0: none.
+// registerOf returns the first 32-bit register that an attribute selects: a 128-bit register NFT_REG_1 to NFT_REG_4 covers
+// four. It returns 0 if the attribute does not exist.
 func registerOf(b []byte, kind uint16) uint32 {
-	r := uint32Of(b, kind)
+	r := netfilter.FindUint32(b, kind)
 	if r >= unix.NFT_REG_1 && r <= unix.NFT_REG_4 {
 		return unix.NFT_REG32_00 + (r-unix.NFT_REG_1)*4
 	}
 	return r
 }
 
-// constant is a mark as it stands in the rule, in the host's order.
+// constant returns a mark in host byte order, or 0 if the attribute holds none.
 func constant(b []byte, kind uint16) uint32 {
-	v := nlattr.Find(nlattr.Find(b, kind), unix.NFTA_DATA_VALUE)
-	if len(v) != 4 {
-		return 0
-	}
-	return binary.NativeEndian.Uint32(v)
+	n, _ := netfilter.FindConstant(b, kind)
+	return n
 }

@@ -1,17 +1,18 @@
-package iptables
+package foreign
 
 import (
 	"encoding/binary"
 
+	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
 
-// loadLink is an expression that loads the name or the number of a packet's link into a register.
+// loadLink evaluates an expression that loads the name or index of a packet's link into a register.
 func (e *evaluator) loadLink(data []byte) bool {
 	var name *string
-	switch uint32Of(data, unix.NFTA_META_KEY) {
+	switch netfilter.FindUint32(data, unix.NFTA_META_KEY) {
 	case unix.NFT_META_IIF, unix.NFT_META_IIFNAME:
 		name = &e.rule.In
 	case unix.NFT_META_OIF, unix.NFT_META_OIFNAME:
@@ -23,11 +24,11 @@ func (e *evaluator) loadLink(data []byte) bool {
 	return true
 }
 
-// matchLink notes the link that the rule holds for, when it is compared with one alone. Of numbers only that of lo is the
-// same everywhere.
+// matchLink records the link that the rule is limited to, if it compares with a single one. Of indexes only that of lo is the
+// same in every network namespace.
 func (e *evaluator) matchLink(data []byte) {
 	name := e.registers[registerOf(data, unix.NFTA_CMP_SREG)].link
-	if name == nil || uint32Of(data, unix.NFTA_CMP_OP) != unix.NFT_CMP_EQ {
+	if name == nil || netfilter.FindUint32(data, unix.NFTA_CMP_OP) != unix.NFT_CMP_EQ {
 		return
 	}
 	v := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
@@ -37,23 +38,25 @@ func (e *evaluator) matchLink(data []byte) {
 	case len(v) == unix.IFNAMSIZ:
 		*name = unix.ByteSliceToString(v)
 	case len(v) != 4:
-		*name = string(v) + "+" // what the name begins with, as iptables has it
+		*name = string(v) + "+" // a prefix, in the syntax of iptables
 	}
 }
 
-// loopbackIndex is the number of lo in every network namespace.
+// loopbackIndex is the index of lo in every network namespace.
 const loopbackIndex = 1
 
-// evalOption is an expression that looks at an option of the packet, or writes it.
+// evalOption evaluates an expression that reads or writes an option of the packet.
 func (e *evaluator) evalOption(data []byte) {
 	kind := nlattr.Find(data, unix.NFTA_EXTHDR_TYPE)
-	if uint32Of(data, exthdrSource) != 0 && uint32Of(data, exthdrOp) == tcpOption && len(kind) == 1 && kind[0] == maxSegment {
+	writes := netfilter.FindUint32(data, exthdrSource) != 0
+	if writes && netfilter.FindUint32(data, exthdrOp) == tcpOption && len(kind) == 1 && kind[0] == maxSegment {
 		e.rule.ClampsMSS = true
 		e.addTerm("tcp option maxseg size set")
 	}
 }
 
-// The attributes of an option that is written, and which option it is (linux/netfilter/nf_tables.h, RFC 9293).
+// NFTA_EXTHDR_OP, NFTA_EXTHDR_SREG, NFT_EXTHDR_OP_TCPOPT (linux/netfilter/nf_tables.h), and the option kind of the maximum
+// segment size (RFC 9293).
 const (
 	exthdrOp     = 6
 	exthdrSource = 7

@@ -1,4 +1,4 @@
-package marks
+package foreign
 
 import (
 	"regexp"
@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// nonTerminatingTargets are the targets after which a packet goes on to the next rule (iptables-extensions(8)).
+// nonTerminatingTargets are the targets after which the traversal continues with the next rule (iptables-extensions(8)).
 var nonTerminatingTargets = []string{
 	"AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED",
 	"LOG", "MARK", "NFLOG", "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
 }
 
-// quotedText is text of people's, such as a comment, which may speak of targets.
+// quotedText matches free text, such as a comment, which may contain the names of options and targets.
 var quotedText = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
-// Terminates reports whether a packet's walk can end at one of a built-in chain's rules, which are as iptables -S prints
-// them: -A CHAIN ... What is not known to pass packets on can end it, and so can a line that says nothing, for that is
-// how iptables-nft shows a rule that it cannot read. list gives the rules of a chain that is jumped to, and nothing
-// when there is no such chain.
+// Terminates reports whether a rule can end the traversal of a built-in chain. The rules are as iptables -S prints them: -A
+// CHAIN ... Unknown targets can end it, and so can a rule without options: iptables-nft prints rules that it cannot decode so.
+// chainRules returns the rules of a user-defined chain, and nil if the chain does not exist: the name is then a target.
 func Terminates(rules []string, chainRules func(chain string) []string) bool {
 	return terminates(rules, chainRules, nil)
 }
 
+// terminates is Terminates for the rules of a chain that was reached by the jumps of stack.
 func terminates(rules []string, chainRules func(string) []string, stack []string) bool {
 	for _, rule := range rules {
 		words := strings.Fields(quotedText.ReplaceAllString(rule, "-"))
@@ -37,16 +37,12 @@ func terminates(rules []string, chainRules func(string) []string, stack []string
 }
 
 func targetTerminates(words []string, chainRules func(string) []string, stack []string) bool {
-	index := slices.Index(words, "-j")
-	if index < 0 || index+1 == len(words) {
-		return false
-	}
-	target := words[index+1]
+	target, ok := option(words, "-j")
 	switch {
-	case slices.Contains(nonTerminatingTargets, target), slices.Contains(stack, target):
+	case !ok, slices.Contains(nonTerminatingTargets, target), slices.Contains(stack, target):
 		return false
 	case target == "RETURN":
-		// From a chain that was jumped to it goes back; in a built-in chain it ends the walk.
+		// RETURN in a built-in chain applies the policy.
 		return len(stack) == 0
 	}
 	called := chainRules(target)

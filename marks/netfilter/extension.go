@@ -1,4 +1,4 @@
-package decoded
+package netfilter
 
 import (
 	"encoding/binary"
@@ -6,24 +6,23 @@ import (
 	"replypath/marks"
 )
 
-// extension is a match or target of xtables as a rule holds it: with the same bytes in both backends, and room behind
-// them.
+// extension is a match or target of xtables. Its info has the same bytes in both backends, and may be padded.
 type extension struct {
 	name     string
 	revision uint8
 	info     []byte
 }
 
-// uint32At is a number of 32 bits in the host's order, and half one of 16. What is cut off reads as 0; size makes sure
-// beforehand that it is not.
+// uint32At and uint16At return numbers in host byte order. Check the size by is beforehand.
 func (e extension) uint32At(at int) uint32 { return binary.NativeEndian.Uint32(e.info[at:]) }
 func (e extension) uint16At(at int) uint16 { return binary.NativeEndian.Uint16(e.info[at:]) }
 
+// is reports whether the extension has this name and revision, and at least size bytes.
 func (e extension) is(name string, revision uint8, size int) bool {
 	return e.name == name && e.revision == revision && len(e.info) >= size
 }
 
-// decodeMatch adds what the match asks to the rule, and reports whether that is all that it asks.
+// decodeMatch adds the match to the rule. It reports whether the rule expresses it completely.
 func (e extension) decodeMatch(r *marks.Rule) bool {
 	switch {
 	case e.is("mark", 1, sizeMark):
@@ -38,7 +37,7 @@ func (e extension) decodeMatch(r *marks.Rule) bool {
 	return false
 }
 
-// sizeMark is that of struct xt_mark_mtinfo1 and of struct xt_connmark_mtinfo1.
+// sizeMark is the size of struct xt_mark_mtinfo1 and of struct xt_connmark_mtinfo1.
 const sizeMark = 9
 
 func (e extension) decodeMark(into *marks.MarkMatch) bool {
@@ -49,7 +48,7 @@ func (e extension) decodeMark(into *marks.MarkMatch) bool {
 	return true
 }
 
-// struct xt_devgroup_info, and its flag for a group that a packet comes from.
+// The size of struct xt_devgroup_info, and its flag XT_DEVGROUP_MATCH_SRC.
 const (
 	sizeDevgroup = 20
 	sourceGroup  = 1 << 0
@@ -63,7 +62,7 @@ func (e extension) decodeDevgroup(r *marks.Rule) bool {
 	return true
 }
 
-// struct xt_conntrack_mtinfo3, what its flags say that it asks, and a bit of a connection's status.
+// The size of struct xt_conntrack_mtinfo3, its flags XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, and IPS_ASSURED.
 const (
 	sizeConntrack  = 162
 	matchStatus    = 1 << 6
@@ -94,7 +93,7 @@ func (e extension) decodeConntrack(r *marks.Rule) bool {
 	return true
 }
 
-// struct xt_connmark_tginfo1 and its modes. The second version can shift marks too.
+// The sizes of struct xt_connmark_tginfo1 and xt_connmark_tginfo2, and their modes. The second can also shift marks.
 const (
 	sizeConnmark1 = 13
 	sizeConnmark2 = 15
@@ -103,8 +102,8 @@ const (
 	modeRestore   = 2
 )
 
-// decodeTarget gives what the target does, and reports whether that is known.
-func (e extension) decodeTarget() (t marks.Action, ok bool) {
+// decodeTarget returns the action of the target. It reports whether the action expresses it completely.
+func (e extension) decodeTarget() (a marks.Action, ok bool) {
 	var mode byte
 	switch {
 	case e.is("CONNMARK", 1, sizeConnmark1):
@@ -112,7 +111,7 @@ func (e extension) decodeTarget() (t marks.Action, ok bool) {
 	case e.is("CONNMARK", 2, sizeConnmark2) && e.info[12] == 0 && e.info[13] == 0:
 		mode = e.info[14]
 	default:
-		return t, false
+		return a, false
 	}
 	mark, mask, packet := e.uint32At(0), e.uint32At(4), e.uint32At(8)
 	switch {
@@ -123,5 +122,5 @@ func (e extension) decodeTarget() (t marks.Action, ok bool) {
 	case mask == packet && mode == modeRestore:
 		return marks.Action{Kind: marks.RestoreMark, Mask: marks.Mask(mask)}, true
 	}
-	return t, false
+	return a, false
 }

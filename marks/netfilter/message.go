@@ -1,6 +1,4 @@
-// Package nfnetlink writes and reads the messages by which nftables is spoken to (linux/netfilter/nfnetlink.h,
-// nf_tables.h). It sends nothing.
-package nfnetlink
+package netfilter
 
 import (
 	"encoding/binary"
@@ -10,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Message is a message to nftables. A request needs NLM_F_REQUEST among its flags.
+// Message encodes a message to nftables. A request needs NLM_F_REQUEST among its flags.
 func Message(kind, flags uint16, seq uint32, family uint8, attributes ...[]byte) []byte {
 	return message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, seq, family, 0, attributes...)
 }
 
-// BatchMarker is one of the two marks, NFNL_MSG_BATCH_BEGIN and _END, between which the kernel takes changes to nftables.
+// BatchMarker encodes one of the two messages that enclose a transaction: NFNL_MSG_BATCH_BEGIN or NFNL_MSG_BATCH_END.
 func BatchMarker(kind uint16, seq uint32) []byte {
 	return message(kind, unix.NLM_F_REQUEST, seq, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
 }
@@ -33,7 +31,7 @@ func message(kind, flags uint16, seq uint32, family, resource uint8, attributes 
 	return append(b, body...)
 }
 
-// Messages are those that were received together, each with its header. What is cut off is left out.
+// Messages iterates over the messages of one datagram, each with its header. It ends at the first that is truncated.
 func Messages(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for len(b) >= unix.SizeofNlMsghdr {

@@ -1,4 +1,4 @@
-package decoded
+package netfilter
 
 import (
 	"encoding/binary"
@@ -10,25 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NFT reads a table of nftables, given the attributes of its chains and of its rules. A base chain that is named as ours
-// are is none of ours: it begins with a rule that is not whole.
-func NFT(chains, rules [][]byte) Table {
-	t := make(Table, len(chains))
-	for _, c := range chains {
-		name := unix.ByteSliceToString(nlattr.Find(c, unix.NFTA_CHAIN_NAME))
+// Decode decodes the rules of the table. A base chain with the prefix of replypath is not one that it wrote: its first rule is
+// incomplete.
+func (d Dump) Decode() Table {
+	t := make(Table, len(d.Chains))
+	for _, c := range d.Chains {
+		name := FindString(c, unix.NFTA_CHAIN_NAME)
 		t[name] = nil
 		if nlattr.Find(c, unix.NFTA_CHAIN_HOOK) != nil && strings.HasPrefix(name, marks.Prefix) {
 			t[name] = []ParsedRule{{}}
 		}
 	}
-	for _, r := range rules {
+	for _, r := range d.Rules {
 		chain, rule := decodeNFTRule(r)
 		t[chain] = append(t[chain], rule)
 	}
 	return t
 }
 
-// decodeNFTRule gives a rule and the chain that it is in. A comment, which nobody can act on, is more than we write.
+// decodeNFTRule returns a rule and the name of its chain. A rule with a comment (NFTA_RULE_USERDATA) is incomplete.
 func decodeNFTRule(attributes []byte) (chain string, r ParsedRule) {
 	decoder := nftDecoder{rule: ParsedRule{Complete: true}}
 	for kind, value := range nlattr.All(attributes) {
@@ -40,7 +40,7 @@ func decodeNFTRule(attributes []byte) (chain string, r ParsedRule) {
 				decoder.addExpression(element)
 			}
 		case unix.NFTA_RULE_COMPAT:
-			decoder.rule.Complete = decoder.rule.Complete && uint32Of(value, unix.NFTA_RULE_COMPAT_PROTO) == 0
+			decoder.rule.Complete = decoder.rule.Complete && FindUint32(value, unix.NFTA_RULE_COMPAT_PROTO) == 0
 		case unix.NFTA_RULE_USERDATA:
 			decoder.rule.Complete = false
 		case unix.NFTA_RULE_HANDLE:
@@ -53,18 +53,19 @@ func decodeNFTRule(attributes []byte) (chain string, r ParsedRule) {
 	return chain, decoder.rule
 }
 
-// nftDecoder follows a rule's expressions.
+// nftDecoder decodes a rule expression by expression.
 type nftDecoder struct {
 	rule       ParsedRule
 	register   register
-	terminated bool // by a target
+	terminated bool // the action was decoded: no expression may follow it
 }
 
+// addExpression decodes one expression. One that replypath does not write makes the rule incomplete.
 func (n *nftDecoder) addExpression(element []byte) {
 	data := nlattr.Find(element, unix.NFTA_EXPR_DATA)
 	ok := false
-	switch name := unix.ByteSliceToString(nlattr.Find(element, unix.NFTA_EXPR_NAME)); name {
-	case "counter":
+	switch name := FindString(element, unix.NFTA_EXPR_NAME); name {
+	case CounterExpression:
 		ok = true
 	case "meta", "ct":
 		ok = !n.terminated && n.load(name, data)
@@ -84,20 +85,20 @@ func (n *nftDecoder) addExpression(element []byte) {
 	n.rule.Complete = n.rule.Complete && ok
 }
 
-// nftExtension is what iptables wraps into an expression. The attributes of a match and of a target have the same numbers.
+// nftExtension returns the xtables extension in an expression "match" or "target", whose attributes have the same numbers.
 func nftExtension(data []byte) extension {
 	return extension{
-		name:     unix.ByteSliceToString(nlattr.Find(data, unix.NFTA_MATCH_NAME)),
-		revision: uint8(uint32Of(data, unix.NFTA_MATCH_REV)),
+		name:     FindString(data, unix.NFTA_MATCH_NAME),
+		revision: uint8(FindUint32(data, unix.NFTA_MATCH_REV)),
 		info:     nlattr.Find(data, unix.NFTA_MATCH_INFO),
 	}
 }
 
-// decodeVerdict reads what becomes of the packet.
-func decodeVerdict(data []byte) (t marks.Action, ok bool) {
+// decodeVerdict decodes the verdict of an expression "immediate".
+func decodeVerdict(data []byte) (a marks.Action, ok bool) {
 	v := nlattr.Find(nlattr.Find(data, unix.NFTA_IMMEDIATE_DATA), unix.NFTA_DATA_VERDICT)
-	chain := unix.ByteSliceToString(nlattr.Find(v, unix.NFTA_VERDICT_CHAIN))
-	switch int32(uint32Of(v, unix.NFTA_VERDICT_CODE)) {
+	chain := FindString(v, unix.NFTA_VERDICT_CHAIN)
+	switch int32(FindUint32(v, unix.NFTA_VERDICT_CODE)) {
 	case unix.NFT_JUMP:
 		return ownChainAction(marks.Jump, chain)
 	case unix.NFT_GOTO:
@@ -105,14 +106,5 @@ func decodeVerdict(data []byte) (t marks.Action, ok bool) {
 	case unix.NFT_RETURN:
 		return marks.Action{Kind: marks.Return}, true
 	}
-	return t, false
-}
-
-// uint32Of is an attribute's, 0 when it is none.
-func uint32Of(attributes []byte, kind uint16) uint32 {
-	v := nlattr.Find(attributes, kind)
-	if len(v) != 4 {
-		return 0
-	}
-	return binary.BigEndian.Uint32(v)
+	return a, false
 }

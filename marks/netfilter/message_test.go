@@ -1,21 +1,21 @@
-package nfnetlink_test
+package netfilter_test
 
 import (
 	"bytes"
 	"slices"
 	"testing"
 
-	"replypath/marks/nfnetlink"
+	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
 
 func TestMessagesRoundTrip(t *testing.T) {
-	begin := nfnetlink.BatchMarker(unix.NFNL_MSG_BATCH_BEGIN, 1)
-	change := nfnetlink.Message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_REQUEST, 2, unix.NFPROTO_INET, nfnetlink.StringAttribute(unix.NFTA_TABLE_NAME, "odd"))
+	begin := netfilter.BatchMarker(unix.NFNL_MSG_BATCH_BEGIN, 1)
+	change := netfilter.Message(unix.NFT_MSG_NEWTABLE, unix.NLM_F_REQUEST, 2, unix.NFPROTO_INET, netfilter.StringAttribute(unix.NFTA_TABLE_NAME, "odd"))
 	both := slices.Concat(begin, change)
-	all := slices.Collect(nfnetlink.Messages(both))
+	all := slices.Collect(netfilter.Messages(both))
 	if len(all) != 2 || !bytes.Equal(all[0], begin) || !bytes.Equal(all[1], change) {
 		t.Errorf("%x", all)
 	}
@@ -23,7 +23,7 @@ func TestMessagesRoundTrip(t *testing.T) {
 		t.Errorf("%q", name)
 	}
 	for n := range len(both) {
-		if got := len(slices.Collect(nfnetlink.Messages(both[:n]))); (got == 1) != (n >= len(begin)) {
+		if got := len(slices.Collect(netfilter.Messages(both[:n]))); (got == 1) != (n >= len(begin)) {
 			t.Errorf("%d messages in %d bytes", got, n)
 		}
 	}

@@ -1,13 +1,13 @@
-package marks_test
+package foreign_test
 
 import (
 	"strings"
 	"testing"
 
-	"replypath/marks"
+	"replypath/marks/foreign"
 )
 
-// TestTerminates has listings as iptables -S prints them, of real programs.
+// TestTerminates uses listings of real programs, as iptables -S prints them.
 func TestTerminates(t *testing.T) {
 	chains := map[string]string{
 		"DIVERT":    "-N DIVERT\n-A DIVERT -j MARK --set-xmark 0x1/0xffffffff\n-A DIVERT -j ACCEPT",
@@ -34,16 +34,16 @@ func TestTerminates(t *testing.T) {
 		"a divert of transparent sockets":           {"-A PREROUTING -p tcp -m socket --transparent -j DIVERT", true},
 		"a harmless mark":                           {"-A PREROUTING -i lan0 -j MARK --set-xmark 0x1/0xff", false},
 		"a log":                                     {`-A PREROUTING -j LOG --log-prefix "in: "`, false},
-		"a log that speaks of a target":             {`-A PREROUTING -j LOG --log-prefix "see -j DROP "`, false},
-		"a comment that speaks of a target":         {`-A PREROUTING -m comment --comment "was -j LOG once" -j DROP`, true},
-		"a comment that speaks of a goto":           {`-A PREROUTING -m comment --comment "no -g here" -j MARK --set-xmark 0x1/0xff`, false},
+		"a log prefix that contains a target":       {`-A PREROUTING -j LOG --log-prefix "see -j DROP "`, false},
+		"a comment that contains a target":          {`-A PREROUTING -m comment --comment "was -j LOG once" -j DROP`, true},
+		"a comment that contains a goto":            {`-A PREROUTING -m comment --comment "no -g here" -j MARK --set-xmark 0x1/0xff`, false},
 		"a comment with a quote in it":              {`-A PREROUTING -m comment --comment "say \"-j LOG" -j ACCEPT`, true},
 		"a clamp, as on PPP links":                  {"-A PREROUTING -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu", false},
 		"an accept":                                 {"-A PREROUTING -i lo -j ACCEPT", true},
 		"a drop":                                    {"-A PREROUTING -m conntrack --ctstate INVALID -j DROP", true},
 		"a transparent proxy":                       {"-A PREROUTING -p udp -j TPROXY --on-port 9000 --on-ip 192.0.2.1 --tproxy-mark 0x1/0x1", true},
 		"a queue":                                   {"-A PREROUTING -j NFQUEUE --queue-num 0", true},
-		"a target that nobody knows":                {"-A PREROUTING -j FUTURE", true},
+		"an unknown target":                         {"-A PREROUTING -j FUTURE", true},
 		"a return ends a built-in chain":            {"-A PREROUTING -i lo -j RETURN", true},
 		"a goto":                                    {"-A PREROUTING -i eth0 -g QOS", true},
 		"a chain that returns":                      {"-A PREROUTING -j QOS", false},
@@ -61,7 +61,7 @@ func TestTerminates(t *testing.T) {
 		"a jump that has a return behind it inside": {"-A PREROUTING -i lan0 -j QOS\n-A PREROUTING -i lan1 -j RETURN", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := marks.Terminates(strings.Split(c.rules, "\n"), list); got != c.want {
+			if got := foreign.Terminates(strings.Split(c.rules, "\n"), list); got != c.want {
 				t.Errorf("got %v for\n%s", got, c.rules)
 			}
 		})

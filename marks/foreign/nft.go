@@ -1,0 +1,89 @@
+package foreign
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"replypath/marks"
+	"replypath/marks/netfilter"
+	"replypath/marks/nlattr"
+
+	"golang.org/x/sys/unix"
+)
+
+// familyNames are the names of families in nft(8).
+var familyNames = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6",
+	unix.NFPROTO_BRIDGE: "bridge", unix.NFPROTO_NETDEV: "netdev", unix.NFPROTO_ARP: "arp"}
+
+// manglePriority is the priority of the mangle table (linux/netfilter_ipv4.h, NF_IP_PRI_MANGLE).
+const manglePriority = -150
+
+// The attributes of a flow table (linux/netfilter/nf_tables.h).
+const (
+	flowtableTable = 1
+	flowtableName  = 2
+)
+
+// readNFT returns the relevant rules and the flow tables of nftables in all families and tables.
+func readNFT() (rules []Rule, err error) {
+	afterMangle, err := baseChainsAfterMangle()
+	if err != nil {
+		return nil, err
+	}
+	objects, err := netfilter.Objects(unix.NFT_MSG_GETRULE)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range objects {
+		table, chain := netfilter.FindString(o.Attributes, unix.NFTA_RULE_TABLE), netfilter.FindString(o.Attributes, unix.NFTA_RULE_CHAIN)
+		if strings.HasPrefix(table, strings.ToLower(marks.Prefix)) {
+			continue // the capture table of a running proof
+		}
+		if table == marks.MangleTable && strings.HasPrefix(chain, marks.Prefix) {
+			continue
+		}
+		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN), Chain: chain}
+		e := evaluator{rule: &r, registers: map[uint32]registerValue{}}
+		for name, data := range netfilter.Expressions(o.Attributes) {
+			e.eval(name, data)
+		}
+		r.Text = strings.Join(e.terms, ", ")
+		if after, isBase := afterMangle[r.Location]; isBase {
+			r.ChecksWithMark = r.ChecksWithMark && after
+		}
+		if r.Relevant() {
+			rules = append(rules, r)
+		}
+	}
+	flowtables, err := netfilter.Objects(unix.NFT_MSG_GETFLOWTABLE)
+	for _, o := range flowtables {
+		name := netfilter.FindString(o.Attributes, flowtableName)
+		rules = append(rules, Rule{Tool: "nft list flowtables", Location: location(o, flowtableTable, flowtableName),
+			Chain: name, Text: "flowtable " + name, FlowOffload: true})
+	}
+	return rules, err
+}
+
+// baseChainsAfterMangle returns the base chains by location, and whether a packet traverses each after the mangle table.
+func baseChainsAfterMangle() (map[string]bool, error) {
+	chains, err := netfilter.Objects(unix.NFT_MSG_GETCHAIN)
+	if err != nil {
+		return nil, err
+	}
+	after := map[string]bool{}
+	for _, c := range chains {
+		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
+		if priority := nlattr.Find(hook, unix.NFTA_HOOK_PRIORITY); len(priority) == 4 {
+			after[location(c, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME)] = int32(binary.BigEndian.Uint32(priority)) > manglePriority
+		}
+	}
+	return after, nil
+}
+
+// location returns the object's family, table and chain. table and name are the kinds of the attributes that hold them.
+func location(o netfilter.Object, table, name uint16) string {
+	return fmt.Sprintf("%s %s %s", cmp.Or(familyNames[o.Family], fmt.Sprint(o.Family)),
+		netfilter.FindString(o.Attributes, table), netfilter.FindString(o.Attributes, name))
+}

@@ -1,0 +1,28 @@
+package foreign
+
+import "replypath/marks"
+
+// Rule is a firewall rule or flow table of another program, reduced to the properties that can affect replypath.
+type Rule struct {
+	Tool     string // the command that lists it: iptables-nft-save, nft list ruleset
+	Location string // family if nftables, table and chain
+	Chain    string
+	Text     string
+	MarkBits marks.Mask // the bits of fwmark or ctmark that it compares or writes
+	// MarkValue is the value that it compares those bits with, or writes to them.
+	MarkValue marks.Mark
+	// WritesMark reports that it writes a mark, OverwritesMark that it writes all bits and not only MarkBits.
+	WritesMark, OverwritesMark bool
+	In, Out                    string // the only links that it matches, as far as known; empty: all
+	// ChecksReversePath reports that it drops packets whose reverse path is another link, ChecksWithMark that it looks up the
+	// reverse path with the packet's mark, at a place where the chains of replypath have set it.
+	ChecksReversePath, ChecksWithMark bool
+	NoTrack                           bool // it exempts packets from connection tracking
+	FlowOffload                       bool // later packets of its connections bypass the firewall
+	ClampsMSS                         bool // it lowers the MSS of TCP
+}
+
+// Relevant reports whether the rule has any property that can affect replypath.
+func (r Rule) Relevant() bool {
+	return r.MarkBits != 0 || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS
+}

@@ -1,0 +1,104 @@
+package foreign
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"replypath/marks"
+)
+
+// ParseSave returns all rules of other programs in the output of iptables-save(8), and the names of its tables. tool is the
+// command that printed it.
+func ParseSave(tool, saved string) (rules []Rule, tables []string) {
+	table := ""
+	for line := range strings.Lines(saved) {
+		line = strings.TrimSpace(line)
+		if name, isTable := strings.CutPrefix(line, "*"); isTable {
+			table = name
+			tables = append(tables, name)
+		}
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "-A" || isOurs(words) {
+			continue
+		}
+		r := Rule{Tool: tool, Location: table + " " + words[1], Chain: words[1], Text: line}
+		r.parseOptions(table, words)
+		rules = append(rules, r)
+	}
+	return rules, tables
+}
+
+// isOurs reports whether a rule is in a chain of replypath, or jumps to one.
+func isOurs(words []string) bool {
+	if strings.HasPrefix(words[1], marks.Prefix) {
+		return true
+	}
+	target, ok := option(words, "-j")
+	return ok && strings.HasPrefix(target, marks.Prefix)
+}
+
+// option returns the argument of the first occurrence of an option.
+func option(words []string, name string) (argument string, ok bool) {
+	if at := slices.Index(words, name); at >= 0 && at+1 < len(words) {
+		return words[at+1], true
+	}
+	return "", false
+}
+
+// parseOptions reads the options as iptables-save prints them. Quoted arguments are free text and are skipped.
+func (r *Rule) parseOptions(table string, words []string) {
+	has := func(options ...string) bool {
+		return slices.ContainsFunc(options, func(o string) bool { return slices.Contains(words, o) })
+	}
+	for i, w := range words[:len(words)-1] {
+		switch {
+		case strings.HasPrefix(words[i+1], `"`):
+		case w == "--mark" || w == "--set-xmark" || w == "--set-mark":
+			r.parseMark(words[i+1], w != "--mark")
+		case w == "-j" && words[i+1] == "CONNMARK" && has("--save-mark", "--restore-mark"):
+			r.parseMarkCopy(words)
+		case w == "-m" && words[i+1] == "rpfilter":
+			// The table raw is traversed before the chains of replypath.
+			r.ChecksReversePath, r.ChecksWithMark = !has("--loose"), has("--validmark") && table == marks.MangleTable
+		case w == "-j" && words[i+1] == "NOTRACK", w == "-j" && words[i+1] == "CT" && has("--notrack"):
+			r.NoTrack = true
+		case w == "-j" && words[i+1] == "FLOWOFFLOAD":
+			r.FlowOffload = true
+		case w == "-j" && words[i+1] == "TCPMSS":
+			r.ClampsMSS = true
+		case w == "-i" && words[i-1] != "!":
+			r.In = words[i+1]
+		case w == "-o" && words[i-1] != "!":
+			r.Out = words[i+1]
+		}
+	}
+}
+
+// parseMark reads MARK/MASK. Without a mask all bits count.
+func (r *Rule) parseMark(text string, writes bool) {
+	m, err := marks.ParseMarkMatch(text)
+	if err != nil {
+		return
+	}
+	r.MarkBits |= m.Mask
+	r.MarkValue |= m.Mark
+	r.WritesMark = r.WritesMark || writes
+	r.OverwritesMark = r.OverwritesMark || writes && m.Mask == marks.FullMask
+}
+
+// parseMarkCopy reads the masks of CONNMARK --save-mark and --restore-mark. A mask that is not printed is the full mask.
+func (r *Rule) parseMarkCopy(words []string) {
+	for _, name := range []string{"--nfmask", "--ctmask", "--mask"} {
+		mask := marks.FullMask
+		if text, ok := option(words, name); ok {
+			n, _ := strconv.ParseUint(text, 0, 32)
+			mask = marks.Mask(n)
+		} else if name == "--mask" {
+			continue
+		}
+		r.MarkBits |= mask
+		r.WritesMark = true
+		r.OverwritesMark = r.OverwritesMark || mask == marks.FullMask
+	}
+}

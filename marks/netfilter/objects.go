@@ -1,0 +1,66 @@
+package netfilter
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+
+	"replypath/marks/nlattr"
+
+	"golang.org/x/sys/unix"
+)
+
+// Object is a chain, a rule or a flow table of nftables.
+type Object struct {
+	Family     uint8
+	Attributes []byte
+}
+
+// Objects lists the objects of all families and tables: kind is NFT_MSG_GETCHAIN, NFT_MSG_GETRULE or NFT_MSG_GETFLOWTABLE. A
+// kernel that does not know the kind has none.
+func Objects(kind uint16) (all []Object, err error) {
+	s, err := openDumpSocket()
+	if err != nil {
+		return nil, fmt.Errorf("open a netfilter socket: %w", err)
+	}
+	defer s.close()
+	err = s.dumpComplete(request(kind, unix.NLM_F_DUMP, unix.NFPROTO_UNSPEC), func() { all = nil }, func(family uint8, attributes []byte) {
+		all = append(all, Object{family, attributes})
+	})
+	if err == unix.EINVAL || err == unix.EOPNOTSUPP {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the rules of nftables: %w", err)
+	}
+	return all, nil
+}
+
+// CounterExpression is the name of the expression that counts packets and bytes.
+const CounterExpression = "counter"
+
+// Expressions iterates over the expressions of a rule: name and attributes, whose numbers depend on the name
+// (linux/netfilter/nf_tables.h).
+func Expressions(rule []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, element := range nlattr.All(nlattr.Find(rule, unix.NFTA_RULE_EXPRESSIONS)) {
+			if !yield(FindString(element, unix.NFTA_EXPR_NAME), nlattr.Find(element, unix.NFTA_EXPR_DATA)) {
+				return
+			}
+		}
+	}
+}
+
+// RulePackets returns the packet counts of each chain's rules, in order. Rules without a counter are left out.
+func (d Dump) RulePackets() map[string][]uint64 {
+	packets := map[string][]uint64{}
+	for _, r := range d.Rules {
+		chain := FindString(r, unix.NFTA_RULE_CHAIN)
+		for name, data := range Expressions(r) {
+			if n := nlattr.Find(data, unix.NFTA_COUNTER_PACKETS); name == CounterExpression && len(n) == 8 {
+				packets[chain] = append(packets[chain], binary.BigEndian.Uint64(n))
+			}
+		}
+	}
+	return packets
+}

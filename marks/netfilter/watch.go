@@ -1,0 +1,63 @@
+package netfilter
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"replypath/marks"
+
+	"golang.org/x/sys/unix"
+)
+
+// Watch calls changed for every transaction of nftables in this network namespace, with the process that made it, until the
+// context ends. The first call, with the zero Process, follows the subscription; lost events also cause one.
+func Watch(ctx context.Context, changed func(marks.Process)) error {
+	for {
+		if err := subscribe(ctx, changed); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// subscribe reports transactions until events are lost, and then returns ENOBUFS: on the same socket the kernel drops further
+// events without notice until all queued ones are read.
+func subscribe(ctx context.Context, changed func(marks.Process)) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return fmt.Errorf("open a netfilter socket: %w", err)
+	}
+	socket := os.NewFile(uintptr(fd), "nftables events")
+	defer socket.Close()
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)}); err != nil {
+		return fmt.Errorf("subscribe to nftables: %w", err)
+	}
+	defer context.AfterFunc(ctx, func() { socket.Close() })()
+	changed(marks.Process{})
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := socket.Read(buffer)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return fmt.Errorf("receive from nftables: %w", err)
+		}
+		for m := range Messages(buffer[:n]) {
+			if binary.NativeEndian.Uint16(m[4:]) == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN {
+				changed(parseProcess(m[unix.SizeofNlMsghdr+4:]))
+			}
+		}
+	}
+}
+
+// parseProcess reads the process from the attributes of NFT_MSG_NEWGEN.
+func parseProcess(generation []byte) marks.Process {
+	return marks.Process{
+		Name:       FindString(generation, unix.NFTA_GEN_PROC_NAME),
+		PID:        int(FindUint32(generation, unix.NFTA_GEN_PROC_PID)),
+		Generation: FindUint32(generation, unix.NFTA_GEN_ID),
+	}
+}

@@ -1,0 +1,22 @@
+package marks
+
+import "slices"
+
+// Ruleset is the part of one firewall that replypath owns. A Firewall returns it by Read.
+type Ruleset struct {
+	Chains map[string]ChainRules // by name; chains without rules have an entry
+	Hooks  map[Hook]HookState
+}
+
+// ChainRules is the content of one chain. The zero value is an empty chain.
+type ChainRules struct {
+	Rules []Rule
+	// Unreadable reports that the backend cannot list the chain, so Rules is empty. The chain then differs from every chain
+	// that replypath writes.
+	Unreadable bool
+}
+
+// Equal reports whether both chains have the same rules in the same order.
+func (c ChainRules) Equal(other ChainRules) bool {
+	return c.Unreadable == other.Unreadable && slices.Equal(c.Rules, other.Rules)
+}
