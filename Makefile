@@ -55,7 +55,7 @@ check:
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
 # Shorewall, in ratios.
-bench: BENCH = -readme README.md -chart etc/bench.svg
+bench: BENCH = -document etc/doc/performance.md -chart etc/bench.svg
 bench: bench-go bench-program bench-asking
 
 bench-quick: BENCH = -quick
@@ -104,9 +104,10 @@ install: build
 	  case $$file in networkd*) to=systemd/$$file ;; *) to=$$file ;; esac; \
 	  put 644 etc/$${file#systemd/system/} $(PREFIX)/lib/$$to; \
 	done; \
-	for file in CHANGELOG.md LICENSE status.md recipes.md init.d/replypath.openrc init.d/replypath.procd; do \
-	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#*/}; \
+	for file in CHANGELOG.md LICENSE status.md recipes.md bench.svg init.d/replypath.openrc init.d/replypath.procd; do \
+	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#init.d/}; \
 	done; \
+	for file in etc/doc/*.md; do put 644 $$file $(PREFIX)/share/doc/replypath/$${file#etc/}; done; \
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' "$(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service" "$(DESTDIR)$(PREFIX)/share/doc/replypath"/replypath.*; \
 	put 644 etc/rt_protos.d/replypath.conf /etc/iproute2/rt_protos.d/replypath.conf; \
 	put 644 etc/replypath.toml /etc/replypath/replypath.toml.sample; \
@@ -123,7 +124,7 @@ uninstall:
 	rm -rf .build/stage
 	$(MAKE) -s install DESTDIR=.build/stage
 	(cd .build/stage && find . -type f) | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
-	rmdir "$(DESTDIR)$(PREFIX)/share/doc/replypath" "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/replypath" 2>/dev/null || :
+	rmdir "$(DESTDIR)$(PREFIX)/share/doc/replypath/doc" "$(DESTDIR)$(PREFIX)/share/doc/replypath" "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/replypath" 2>/dev/null || :
 
 # .deb and .rpm for amd64 and arm64: the same bytes for the same commit, on any day.
 packages: build

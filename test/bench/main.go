@@ -17,7 +17,7 @@ func main() {
 	program := flag.String("replypath", ".build/replypath", "the replypath `PROGRAM` to measure")
 	quick := flag.Bool("quick", false, "fewer uplinks and rounds")
 	only := flag.String("only", "", "measure only these `PARTS`: "+strings.Join(partNames(), ","))
-	readme := flag.String("readme", "", "put the results into this `FILE`")
+	document := flag.String("document", "", "put the results into this `FILE`, between its markers")
 	picture := flag.String("chart", "", "draw the chart into this `FILE`")
 	var f focus
 	f.flags()
@@ -31,8 +31,8 @@ func main() {
 		r = brief()
 	}
 	r = f.on(r)
-	if r.focused && (*readme != "" || *picture != "") {
-		fatal("only a whole run goes into the README: leave out -readme and -chart, or what narrows the run")
+	if r.focused && (*document != "" || *picture != "") {
+		fatal("only the results of a full run are published: omit -document and -chart, or the flags that restrict the run")
 	}
 	var found results
 	for _, p := range parts {
@@ -46,8 +46,8 @@ func main() {
 		}
 	}
 	requirementTable(found.requirements).print(os.Stdout)
-	if *readme != "" {
-		found.writeInto(*readme)
+	if *document != "" {
+		found.writeInto(*document)
 	}
 	if *picture != "" {
 		var b bytes.Buffer

@@ -5,12 +5,12 @@ import "slices"
 // results are what was found.
 type results struct {
 	tables       []*table
-	short        []*table // of them, or in their place, for the README
+	short        []*table // of them, or instead of them, for the document
 	chart        chart
 	requirements []requirement
 }
 
-// add adds a table that is small enough for the README.
+// add adds a table that is short enough for the document.
 func (r *results) add(t *table) {
 	r.tables = append(r.tables, t)
 	r.short = append(r.short, t)

@@ -79,7 +79,7 @@ func TestDemoShowsTheBrokenRepliesAndTheRepair(t *testing.T) {
 	}
 	for _, excerpt := range excerpts(t) {
 		if !strings.Contains(string(out), excerpt) {
-			t.Errorf("the README quotes what the demo does not say:\n%s\nit says:\n%s", excerpt, out)
+			t.Errorf("the README quotes:\n%s\nbut the demo prints:\n%s", excerpt, out)
 		}
 	}
 	for line := range strings.Lines(string(out)) {
@@ -99,7 +99,7 @@ func table(when string, labels []string, cells string) string {
 	return b.String()
 }
 
-// excerpts are what the README quotes of the demo's output.
+// excerpts returns the parts of the demo's output that the README quotes.
 func excerpts(t *testing.T) (all []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")

@@ -16,43 +16,42 @@ import (
 	"replypath/test/world"
 )
 
-// readmeBlock is the README's block that begins so.
-func readmeBlock(t *testing.T, begin string) string {
+// blockBeginning returns the block of a document that begins with the text.
+func blockBeginning(t *testing.T, page, begin string) string {
 	t.Helper()
-	_, rest, found := strings.Cut(house.ReadREADME(t), "\n"+begin)
+	_, rest, found := strings.Cut(house.ReadDocument(t, page), "\n"+begin)
 	if !found {
-		t.Fatalf("the README shows no block that begins with %q", begin)
+		t.Fatalf("%s has no block that begins with %q", page, begin)
 	}
 	text, _, _ := strings.Cut(rest, "```\n")
 	return begin + text
 }
 
-// variableText is what differs from one time to the next.
+// variableText matches what differs from run to run.
 var variableText = regexp.MustCompile(`\d+ right|\d+ lost|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d\d:\d\d:\d\d|\d+ changes in \d+ rounds|<?\d+%|\b\d[0-9dhm.]*(m?s|m|d)\b`)
 
-// withoutVariableText is a text without what was measured, whatever its blanks.
+// withoutVariableText returns the text without measured values, and with single spaces.
 func withoutVariableText(text string) string {
 	return strings.Join(strings.Fields(variableText.ReplaceAllString(text, "N")), " ")
 }
 
-// TestREADMEShowsVerifyOutput makes the rule that the README shows in the way. How many replies were seen is not
-// compared, and where lines end.
-func TestREADMEShowsVerifyOutput(t *testing.T) {
-	text := house.ReadREADME(t)
+// The page shows the output after a conflicting rule was added. Counts and line breaks are not compared.
+func TestProofPageShowsVerifyOutput(t *testing.T) {
+	text := house.ReadDocument(t, house.Kernel)
 	b := box.New(t, world.TwoISPs(t))
 	_, config := block(t, text, "config")
 	b.Write(config)
 	b.Apply()
 	b.Gateway.Run("ip", "route", "add", "default", "via", "198.51.100.1", "dev", "eth0", "table", "77")
 	b.Gateway.Run("ip", "rule", "add", "priority", "90", "fwmark", "0x200/0x200", "lookup", "77")
-	_, shown, _ := strings.Cut(readmeBlock(t, "$ sudo replypath verify"), "\n")
-	shown = strings.TrimSuffix(shown, "...\n") // what follows is left out
+	_, shown, _ := strings.Cut(blockBeginning(t, house.Proof, "$ sudo replypath verify"), "\n")
+	shown = strings.TrimSuffix(shown, "...\n") // the rest is omitted
 	if got := b.Must(3, "verify"); !strings.HasPrefix(withoutVariableText(got.Stdout), withoutVariableText(shown)) {
-		t.Errorf("the README says otherwise:\n%s", got)
+		t.Errorf("the page differs:\n%s", got)
 	}
 }
 
-// TestREADMEShowsStatusOutput has an uplink whose replies stray in one family, and one that leads nowhere.
+// One uplink has stray replies in one family, and the other one leads nowhere.
 func TestREADMEShowsStatusOutput(t *testing.T) {
 	b := box.New(t, world.TwoISPs(t))
 	b.Client.Run("ip", "route", "add", "blackhole", "203.0.113.53")
@@ -71,7 +70,7 @@ gateway = "192.0.2.1"
 target = "icmp://203.0.113.53"
 `)
 	b.Start()
-	shown := strings.TrimSpace(readmeBlock(t, "kernel    in sync"))
+	shown := strings.TrimSpace(blockBeginning(t, house.README, "kernel    in sync"))
 	last := strings.LastIndex(shown, "\n\n")
 	table, event := withoutVariableText(shown[:last]), withoutVariableText(shown[last:])
 	var got box.Result
@@ -80,15 +79,15 @@ target = "icmp://203.0.113.53"
 			t.Logf("the program says %s", got)
 		}
 	})
-	box.Eventually(t, box.EventualTimeout, "what the README shows", func() bool {
+	box.Eventually(t, box.EventualTimeout, "the output that the README shows", func() bool {
 		got = b.Run("status")
 		output := withoutVariableText(got.Stdout)
 		return strings.HasPrefix(output, table) && strings.Contains(output, event)
 	})
 }
 
-// TestREADMEEndpointIsProtected serves the endpoint as the README has it, with its files elsewhere.
-func TestREADMEEndpointIsProtected(t *testing.T) {
+// The service runs with the endpoint of the page, but with its files in another directory.
+func TestDocumentedEndpointIsProtected(t *testing.T) {
 	b := box.New(t, world.TwoISPs(t))
 	b.Configure(b.Uplinks...)
 	uplinks, err := os.ReadFile(b.Config)
@@ -96,7 +95,7 @@ func TestREADMEEndpointIsProtected(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	b.Write(strings.ReplaceAll(readmeBlock(t, "[endpoint]"), "/etc/replypath", dir) + string(uplinks))
+	b.Write(strings.ReplaceAll(blockBeginning(t, house.Configuration, "[endpoint]"), "/etc/replypath", dir) + string(uplinks))
 	signed := httptest.NewTLSServer(nil) // for its certificate
 	signed.Close()
 	key, err := x509.MarshalPKCS8PrivateKey(signed.TLS.Certificates[0].PrivateKey)
@@ -121,7 +120,7 @@ func TestREADMEEndpointIsProtected(t *testing.T) {
 	trusting := box.Through(b.Client)
 	trusting.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com"}
 	trusting.TLSClientConfig.RootCAs.AddCert(signed.Certificate())
-	box.Eventually(t, box.EventualTimeout, "it answers whoever knows the token", func() bool {
+	box.Eventually(t, box.EventualTimeout, "an answer to a request with the token", func() bool {
 		code, _ := box.Get(t, trusting, "https://"+at+"/readyz", "Authorization", "Bearer "+token)
 		return code == 200
 	})

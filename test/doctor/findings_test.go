@@ -82,25 +82,24 @@ func findingIDs(t *testing.T) []string {
 }
 
 func TestEveryFindingIsDocumentedAndTested(t *testing.T) {
-	_, told, _ := strings.Cut(house.ReadREADME(t), "## What would break it")
-	told, _, _ = strings.Cut(told, "\n## ")
+	page := house.ReadDocument(t, house.Doctor)
 	all := findingIDs(t)
 	tests, err := os.ReadFile(modulesTestFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range all {
-		if !strings.Contains(told, "`"+name+"`") {
-			t.Errorf("the README does not tell of %s", name)
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("%s does not have %s", house.Doctor, name)
 		}
 		if !hasTest(name, string(tests)) {
 			t.Errorf("no test makes %s real", name)
 		}
 	}
-	for _, m := range regexp.MustCompile("(?m)^\\| (`.*`) \\|").FindAllStringSubmatch(told, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| (`.*`) \\|").FindAllStringSubmatch(page, -1) {
 		for name := range strings.SplitSeq(m[1], ", ") {
 			if !slices.Contains(all, strings.Trim(name, "`")) {
-				t.Errorf("the README tells of %s, which there is not", name)
+				t.Errorf("%s has %s, which does not exist", house.Doctor, name)
 			}
 		}
 	}

@@ -24,6 +24,13 @@ const installed = `644 0:0 /etc/iproute2/rt_protos.d/replypath.conf
 644 0:0 /usr/share/bash-completion/completions/replypath
 644 0:0 /usr/share/doc/replypath/CHANGELOG.md
 644 0:0 /usr/share/doc/replypath/LICENSE
+644 0:0 /usr/share/doc/replypath/bench.svg
+644 0:0 /usr/share/doc/replypath/doc/commands.md
+644 0:0 /usr/share/doc/replypath/doc/configuration.md
+644 0:0 /usr/share/doc/replypath/doc/doctor.md
+644 0:0 /usr/share/doc/replypath/doc/kernel.md
+644 0:0 /usr/share/doc/replypath/doc/performance.md
+644 0:0 /usr/share/doc/replypath/doc/proof.md
 644 0:0 /usr/share/doc/replypath/recipes.md
 644 0:0 /usr/share/doc/replypath/replypath.openrc
 644 0:0 /usr/share/doc/replypath/replypath.procd

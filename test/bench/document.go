@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Marks between which the README has the last full run.
+// Markers around the tables of the last full run.
 const (
 	opening = "<!-- bench -->\n"
 	closing = "<!-- /bench -->\n"

@@ -4,7 +4,6 @@ package boot
 
 import (
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,19 +11,20 @@ import (
 	"testing"
 	"time"
 
+	"replypath/test/house"
 	"replypath/test/world"
 )
 
-// line is what is known of a line of shell in the README.
+// line is the expected effect of a line of shell in the documents.
 type line struct {
-	output   string // a pattern
+	output   string // a regular expression
 	status   int
-	confirms bool             // it asks at a terminal, and is told yes
-	before   func(m *machine) // what it needs
-	after    func(m *machine) // what must be so then
+	confirms bool // it asks at a terminal and gets the answer yes
+	before   func(m *machine) // creates its preconditions
+	after    func(m *machine) // checks its effect
 }
 
-// lines are those of the README, without their comments. One that is not here has nobody who runs it.
+// lines has every line of shell of the documents, without its comment.
 var lines = map[string]line{
 	"make packages": {output: `replypath_.*\.deb`},
 	"sudo apt install ./.build/packages/replypath_*_amd64.deb":           {output: `Setting up replypath`, after: (*machine).untouched},
@@ -43,39 +43,57 @@ var lines = map[string]line{
 	"sudo apt purge replypath":                                           {confirms: true, output: `(?s)continue\?.*Purging configuration files`, after: (*machine).purged},
 }
 
-// TestREADMECommandsWork types all the README's blocks of shell on one machine, in their order.
-func TestREADMECommandsWork(t *testing.T) {
+// The commands of all documents work, typed in this order on one machine: those of the README up to its last block, which
+// removes the program, those of etc/doc, and that last block.
+func TestDocumentedCommandsWork(t *testing.T) {
 	d := newDisk(t)
 	d.networkd()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := boot(t, d, fresh(t, d, 2))
 	m.up()
 	d.Must("mkdir", "-p", "/root/.build/packages")
 	m.run("mv", d.put(deb), "/root/.build/packages")
-	typed := 0
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		for _, whole := range strings.Split(strings.TrimSpace(block[1]), "\n") {
+	typed := map[string]bool{}
+	for _, block := range shellBlocks(t) {
+		for _, whole := range strings.Split(strings.TrimSpace(block), "\n") {
 			command, _, _ := strings.Cut(whole, " # ")
-			l, known := lines[strings.TrimSpace(command)]
+			command = strings.TrimSpace(command)
+			l, known := lines[command]
 			if !known {
-				t.Errorf("nobody knows what this line of the README does: %s", whole)
+				t.Errorf("no known effect of this line of the documents: %s", whole)
 				continue
 			}
-			typed++
-			m.step(strings.TrimSpace(command), func() { m.typeLine(whole, l) })
+			typed[command] = true
+			m.step(command, func() { m.typeLine(whole, l) })
 		}
 	}
-	if typed != len(lines) {
-		t.Errorf("%d lines were typed, of %d that are known", typed, len(lines))
+	for command := range lines {
+		if !typed[command] {
+			t.Errorf("no document has the line %s", command)
+		}
 	}
 	m.off()
 }
 
-// typeLine types a line of the README as it stands there. The machine has no sudo, is not always amd64, and has the packages
-// that make test-boot has made.
+// shellBlocks returns the blocks of shell of all documents in the order in which they are typed.
+func shellBlocks(t *testing.T) (all []string) {
+	t.Helper()
+	var last string
+	for _, page := range house.Documents(t) {
+		var blocks []string
+		for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(house.ReadDocument(t, page), -1) {
+			blocks = append(blocks, m[1])
+		}
+		if page == house.README {
+			last = blocks[len(blocks)-1]
+			blocks = blocks[:len(blocks)-1]
+		}
+		all = append(all, blocks...)
+	}
+	return append(all, last)
+}
+
+// typeLine types a line of a document unchanged. The machine has no sudo, is not always amd64, and has the packages of make
+// test-boot.
 func (m *machine) typeLine(whole string, l line) {
 	m.t.Helper()
 	if l.before != nil {

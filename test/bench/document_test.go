@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-func TestREADMEIsChangedOnlyBetweenItsMarkers(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "README.md")
+func TestDocumentIsChangedOnlyBetweenItsMarkers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "performance.md")
 	if err := os.WriteFile(file, []byte("before\n"+opening+"stale\n"+closing+"after\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
