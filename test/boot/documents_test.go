@@ -19,7 +19,7 @@ import (
 type line struct {
 	output   string // a regular expression
 	status   int
-	confirms bool // it asks at a terminal and gets the answer yes
+	confirms bool             // it asks at a terminal and gets the answer yes
 	before   func(m *machine) // creates its preconditions
 	after    func(m *machine) // checks its effect
 }
