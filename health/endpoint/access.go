@@ -13,8 +13,8 @@ import (
 	"replypath/health"
 )
 
-// restrictAccess lets those requests through that may be answered: they only read, they show the token, and where there is none
-// they come from no web page of a stranger whose name was made to lead here.
+// restrictAccess passes on requests that only read, and that present the token. Without a token the Host must be an address
+// or a name of this host, which stops DNS rebinding: a foreign web page whose name resolves to this endpoint.
 func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next http.Handler) http.Handler {
 	auth := &tokenAuth{file: settings.TokenFile, log: log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +27,7 @@ func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next htt
 		switch {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "this endpoint only reads: GET or HEAD", http.StatusMethodNotAllowed)
+			http.Error(w, "this endpoint is read-only: use GET or HEAD", http.StatusMethodNotAllowed)
 		case settings.TokenFile != "" && !auth.authorize(w, r):
 		case settings.TokenFile == "" && !isLocalName(r.Host):
 			http.Error(w, fmt.Sprintf("%q is not a name of this endpoint: ask it by its address, as localhost, or set a token_file", r.Host), http.StatusMisdirectedRequest)
@@ -37,7 +37,7 @@ func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next htt
 	})
 }
 
-// isLocalName reports whether nobody but we can have this name: an address, localhost or the host's own.
+// isLocalName reports whether no foreign web page can have this host name: an address, localhost, or the host's own name.
 func isLocalName(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
@@ -51,12 +51,12 @@ func isLocalName(host string) bool {
 	return strings.EqualFold(name, "localhost") || err == nil && strings.EqualFold(name, hostname)
 }
 
-// tokenAuth asks for the token. The file is read every time, so that a new token holds at once.
+// tokenAuth checks the token. It reads the file for every request, so that a new token is valid at once.
 type tokenAuth struct {
 	file    string
 	log     *slog.Logger
 	mu      sync.Mutex
-	lastErr string // the last error, which is logged once
+	lastErr string // of the last request; each error is logged once
 }
 
 func (d *tokenAuth) authorize(w http.ResponseWriter, r *http.Request) bool {
@@ -64,10 +64,10 @@ func (d *tokenAuth) authorize(w http.ResponseWriter, r *http.Request) bool {
 	d.logChange(err)
 	switch {
 	case err != nil:
-		http.Error(w, "the token cannot be checked: see the log of the service", http.StatusServiceUnavailable)
+		http.Error(w, "the token cannot be checked: see the log of replypath", http.StatusServiceUnavailable)
 	case !presentsToken(r, token):
 		w.Header().Add("WWW-Authenticate", `Bearer realm="replypath"`)
-		w.Header().Add("WWW-Authenticate", `Basic realm="replypath", charset="UTF-8"`) // lets a browser ask for it
+		w.Header().Add("WWW-Authenticate", `Basic realm="replypath", charset="UTF-8"`) // makes browsers prompt for it
 		http.Error(w, errUnauthorized.Error(), http.StatusUnauthorized)
 	default:
 		return true
@@ -83,7 +83,7 @@ func (d *tokenAuth) logChange(err error) {
 		text = err.Error()
 	}
 	if text != d.lastErr && err != nil {
-		d.log.Error("the endpoint answers nobody", "err", err)
+		d.log.Error("endpoint refuses all requests: token file unusable", "err", err)
 	}
 	d.lastErr = text
 }

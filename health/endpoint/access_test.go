@@ -10,7 +10,7 @@ import (
 	"replypath/health"
 )
 
-// A web page whose name was made to lead to 127.0.0.1 asks with that name.
+// The browser of a DNS rebinding attack sends the attacker's host name.
 func TestForeignHostHeaderIsRefused(t *testing.T) {
 	s := openServer(t)
 	own, err := os.Hostname()
@@ -54,12 +54,12 @@ func TestTokenIsRequired(t *testing.T) {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 	}
 	for header, want := range map[string]int{
-		"Bearer " + testToken: 200, "bearer " + testToken: 200, basic("", testToken): 200, basic("anybody", testToken): 200,
+		"Bearer " + testToken: 200, "bearer " + testToken: 200, basic("", testToken): 200, basic("user", testToken): 200,
 		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer x": 401, "Bearer " + testToken + "0": 401, "Bearer " + testToken[1:]: 401,
 		testToken: 401, "Basic " + testToken: 401, basic(testToken, ""): 401, "Digest " + testToken: 401,
 	} {
 		for _, path := range []string{"/", "/healthz", "/status", "/metrics"} {
-			// The name does not matter: a stranger's page does not know the token.
+			// With a token any Host is allowed: a foreign web page does not know the token.
 			code, body, answer := s.request(t, "GET", path, "Authorization", header, "Host", "gate.example")
 			if code != want || (code == 401) != (answer.Get("WWW-Authenticate") != "") || strings.Contains(body, testToken) {
 				t.Errorf("%s with %q: %d, not %d: %.100s", path, header, code, want, body)
@@ -70,7 +70,7 @@ func TestTokenIsRequired(t *testing.T) {
 	writeFile(t, file, other)
 	for token, want := range map[string]int{testToken: 401, other: 200} {
 		if code, _, _ := s.request(t, "GET", "/status", "Authorization", "Bearer "+token); code != want {
-			t.Errorf("after the file has changed, %s: %d, not %d", token, code, want)
+			t.Errorf("with the new file, %s: %d, not %d", token, code, want)
 		}
 	}
 	if strings.Contains(s.log.String(), testToken) || strings.Contains(s.log.String(), other) {
@@ -83,15 +83,15 @@ func TestInsecureTokenFileIsRefused(t *testing.T) {
 		prepare func(path string) error
 		told    string
 	}{
-		"read by its group":   {func(p string) error { return os.Chmod(p, 0o640) }, "chmod 600"},
-		"read by everybody":   {func(p string) error { return os.Chmod(p, 0o604) }, "chmod 600"},
-		"written by everbody": {func(p string) error { return os.Chmod(p, 0o602) }, "chmod 600"},
-		"gone":                {os.Remove, "no such file"},
-		"a folder":            {func(p string) error { _ = os.Remove(p); return os.Mkdir(p, 0o700) }, "no regular file"},
-		"empty":               {func(p string) error { return os.WriteFile(p, nil, 0o600) }, "openssl rand -hex 32"},
-		"short":               {func(p string) error { return os.WriteFile(p, []byte("secret"), 0o600) }, "openssl rand -hex 32"},
-		"two lines":           {func(p string) error { return os.WriteFile(p, []byte(testToken+"\n"+testToken), 0o600) }, "white space"},
-		"huge":                {func(p string) error { return os.WriteFile(p, make([]byte, 1<<20), 0o600) }, "longer than"},
+		"readable by its group": {func(p string) error { return os.Chmod(p, 0o640) }, "chmod 600"},
+		"readable by all":       {func(p string) error { return os.Chmod(p, 0o604) }, "chmod 600"},
+		"writable by all":       {func(p string) error { return os.Chmod(p, 0o602) }, "chmod 600"},
+		"missing":               {os.Remove, "no such file"},
+		"a directory":           {func(p string) error { _ = os.Remove(p); return os.Mkdir(p, 0o700) }, "not a regular file"},
+		"empty":                 {func(p string) error { return os.WriteFile(p, nil, 0o600) }, "openssl rand -hex 32"},
+		"short":                 {func(p string) error { return os.WriteFile(p, []byte("secret"), 0o600) }, "openssl rand -hex 32"},
+		"two lines":             {func(p string) error { return os.WriteFile(p, []byte(testToken+"\n"+testToken), 0o600) }, "white space"},
+		"huge":                  {func(p string) error { return os.WriteFile(p, make([]byte, 1<<20), 0o600) }, "longer than"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			file := tokenFile(t, testToken)
@@ -107,15 +107,15 @@ func TestInsecureTokenFileIsRefused(t *testing.T) {
 				}
 			}
 			expectContains(t, s.log.String(), c.told)
-			if n := strings.Count(s.log.String(), "answers nobody"); n != 1 {
-				t.Errorf("it was logged %d times", n)
+			if n := strings.Count(s.log.String(), "refuses all requests"); n != 1 {
+				t.Errorf("logged %d times", n)
 			}
 			if err := os.RemoveAll(file); err != nil {
 				t.Fatal(err)
 			}
 			writeFile(t, file, testToken)
 			if code, body, _ := s.request(t, "GET", "/status", "Authorization", "Bearer "+testToken); code != 200 {
-				t.Errorf("when it is right again: %d %s", code, body)
+				t.Errorf("with a valid file again: %d %s", code, body)
 			}
 		})
 	}

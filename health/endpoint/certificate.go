@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// certificateLoader is what the endpoint shows in TLS. It is read again when its files have changed; while they do not fit
-// each other, as in the middle of a renewal, the last that did is shown.
+// certificateLoader returns the TLS certificate, and reads it again when its files have changed. While certificate and key do
+// not match, as during a renewal, the last pair that did is used.
 type certificateLoader struct {
 	cert, key string
 	log       *slog.Logger
 	mu        sync.Mutex
 	pair      *tls.Certificate
-	versions  [2]fileVersion // of the files when they were last read
+	versions  [2]fileVersion // of both files when they were last read
 }
 
-// fileVersion changes when a file does.
+// fileVersion tells versions of a file apart. It is zero if the file cannot be read.
 type fileVersion struct {
 	modified time.Time
 	size     int64
@@ -48,7 +48,7 @@ func (c *certificateLoader) getCertificate(*tls.ClientHelloInfo) (*tls.Certifica
 	case c.pair == nil:
 		return nil, err
 	default:
-		c.log.Warn("the endpoint keeps its old certificate", "err", err)
+		c.log.Warn("endpoint keeps its old certificate: the new one cannot be loaded", "err", err)
 	}
 	return c.pair, nil
 }
@@ -56,7 +56,7 @@ func (c *certificateLoader) getCertificate(*tls.ClientHelloInfo) (*tls.Certifica
 func (c *certificateLoader) load() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate %s and its key %s: %w", c.cert, c.key, err)
+		return nil, fmt.Errorf("load certificate %s and key %s: %w", c.cert, c.key, err)
 	}
 	return &pair, nil
 }

@@ -1,5 +1,14 @@
-// Package endpoint shows the Status over HTTP to monitors, load balancers, Prometheus and people. It only reads: nothing
-// that is asked of it changes anything.
+// Package endpoint serves the Status over HTTP to monitoring systems, load balancers, Prometheus and browsers. It is
+// read-only: no request changes anything.
 //
-// A request's way: crowd (is there room), guard (method, host, token), answers or page or stream or metrics.
+// A request goes these steps:
+//
+//	limit_listener.go  is there room for the connection?
+//	access.go          method, token (token.go), host name
+//	handlers.go        routes, and the answers in JSON and text
+//	page.go            the page for people
+//	stream.go          the Status as server-sent events
+//	metrics.go         Prometheus; the series are in series.go
+//
+// server.go listens (listen.go), reloads the certificate (certificate.go) and applies new settings.
 package endpoint

@@ -12,7 +12,7 @@ import (
 	"replypath/uplinks"
 )
 
-// endpointList are what can be asked for, as told to whoever asks for something else.
+// endpointList names the routes in the answer to an unknown one.
 const endpointList = "/ /healthz /readyz /status /uplinks /uplinks/NAME /metrics /events"
 
 func (s *Server) routes() http.Handler {
@@ -26,12 +26,12 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/metrics", s.metrics.handler())
 	mux.Handle("/events", newEventStream(s.source))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "there is nothing here; there is "+endpointList, http.StatusNotFound)
+		http.Error(w, "not found: use one of "+endpointList, http.StatusNotFound)
 	})
 	return mux
 }
 
-// healthz is about the service: an uplink that is down is no reason to start it anew.
+// healthz answers 200 while the service works. The state of the uplinks does not matter: a restart would not mend it.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	status := s.source.Status()
 	if !status.Healthy {
@@ -59,7 +59,7 @@ type uplinkList struct {
 	Uplinks []uplinkSummary `json:"uplinks"`
 }
 
-// uplinkSummary is an uplink in few words.
+// uplinkSummary is the part of an UplinkStatus that is in the list.
 type uplinkSummary struct {
 	Name      string          `json:"name"`
 	ID        int             `json:"id"`
@@ -92,13 +92,13 @@ type uplinkDocument struct {
 	health.UplinkStatus
 }
 
-// uplink says by its status code whether the uplink may be given work: 200 exactly when it is up, in the family that is
-// asked for or in all that it has. An unproven one is not: what is asked there may never be answered.
+// uplink answers 200 if the uplink is up in the requested family, or in all of its families, and 503 otherwise. A load
+// balancer must not use an unproven uplink either, as replies may not arrive.
 func (s *Server) uplink(w http.ResponseWriter, r *http.Request) {
 	all := s.source.Status().Uplinks
 	i := slices.IndexFunc(all, func(u health.UplinkStatus) bool { return u.Name == r.PathValue("name") })
 	if i < 0 {
-		http.Error(w, fmt.Sprintf("there is no uplink %q; there is %s", r.PathValue("name"), uplinkNames(all)), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("there is no uplink %q: the uplinks are %s", r.PathValue("name"), uplinkNames(all)), http.StatusNotFound)
 		return
 	}
 	u := all[i].WithoutNulls()
@@ -110,7 +110,7 @@ func (s *Server) uplink(w http.ResponseWriter, r *http.Request) {
 		}
 		j := slices.IndexFunc(u.Families, func(f health.FamilyStatus) bool { return f.Family == family })
 		if j < 0 {
-			http.Error(w, fmt.Sprintf("uplink %q is not in use for %s", u.Name, family), http.StatusNotFound)
+			http.Error(w, fmt.Sprintf("uplink %q does not manage %s", u.Name, family), http.StatusNotFound)
 			return
 		}
 		u.State, u.Families = u.Families[j].State, u.Families[j:j+1]
@@ -141,13 +141,13 @@ func writeText(w http.ResponseWriter, line string) {
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		http.Error(w, fmt.Sprintf("write the answer: %v", err), http.StatusInternalServerError)
+		http.Error(w, fmt.Sprintf("encode the answer: %v", err), http.StatusInternalServerError)
 		return
 	}
-	// The time is the reader's: what it took to write the answer down does not count.
+	// The client has all of responseTimeout to read: encoding a large document does not count.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(responseTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	// Whoever has gone away does not want it.
+	// A write error means that the client has closed the connection.
 	_, _ = w.Write(append(body, '\n'))
 }

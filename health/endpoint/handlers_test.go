@@ -96,6 +96,6 @@ func TestOnlyGETAndHEADAreAllowed(t *testing.T) {
 		}
 	}
 	if code, body := s.get(t, "/debug/pprof/"); code != 404 {
-		t.Errorf("somewhere else: %d %s", code, body)
+		t.Errorf("unknown path: %d %s", code, body)
 	}
 }

@@ -9,25 +9,24 @@ import (
 	"sync"
 )
 
-// limitListener is a listener that keeps as many connections as there is room for. When there is none, whoever has been waiting
-// longest without a whole request makes room: no number of silent clients keeps a newcomer out. When everybody is being
-// answered, the newcomer is turned away.
+// limitListener is a listener with at most maxConns open connections. A new connection beyond that displaces the one that has
+// been idle longest, so that silent clients cannot lock others out. If none is idle, the new connection is closed.
 type limitListener struct {
 	net.Listener
 	mu    sync.Mutex
-	conns []*limitedConn // in the order in which they came, or were last answered
+	conns []*limitedConn // the one that was accepted or served longest ago first
 }
 
-// limitedConn is a connection.
+// limitedConn is a connection of a limitListener.
 type limitedConn struct {
 	net.Conn
 	listener *limitListener
-	active   bool // is being answered now
+	active   bool // a request is being served
 }
 
 func newLimitListener(l net.Listener) *limitListener { return &limitListener{Listener: l} }
 
-// Accept waits for a connection for which there is room.
+// Accept returns the next connection that there is room for.
 func (c *limitListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := c.Listener.Accept()
@@ -57,7 +56,7 @@ func (c *limitListener) admit(conn net.Conn) *limitedConn {
 	return g
 }
 
-// Close closes the connection and makes room.
+// Close closes the connection and frees its place.
 func (g *limitedConn) Close() error {
 	c := g.listener
 	c.mu.Lock()
@@ -68,7 +67,7 @@ func (g *limitedConn) Close() error {
 	return g.Conn.Close()
 }
 
-// setActive notes whether the guest is being answered. One who has been answered waits at the end of the line.
+// setActive records whether a request is being served on the connection. After one it is the last to be displaced.
 func (g *limitedConn) setActive(active bool) {
 	c := g.listener
 	c.mu.Lock()
@@ -81,7 +80,7 @@ func (g *limitedConn) setActive(active bool) {
 
 type connKey struct{}
 
-// withConn lets a request know its guest.
+// withConn adds the connection to the context of its requests.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
@@ -89,7 +88,7 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// trackActive keeps the place of whoever is being answered.
+// trackActive marks a connection as active while its requests are served.
 func (c *limitListener) trackActive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g, ok := r.Context().Value(connKey{}).(*limitedConn); ok {

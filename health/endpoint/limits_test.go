@@ -14,7 +14,7 @@ import (
 	"replypath/health"
 )
 
-// dial opens a connection and says something on it.
+// dial opens a connection and writes a text to it.
 func (s *testServer) dial(t *testing.T, text string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
@@ -31,7 +31,7 @@ func (s *testServer) dial(t *testing.T, text string) net.Conn {
 	return c
 }
 
-// firstLine is the first line of the answer.
+// firstLine returns the first line of the response.
 func firstLine(t *testing.T, c net.Conn) string {
 	t.Helper()
 	text, err := bufio.NewReader(c).ReadString('\n')
@@ -43,7 +43,7 @@ func firstLine(t *testing.T, c net.Conn) string {
 
 func TestMalformedRequestsAreRefused(t *testing.T) {
 	s := openServer(t)
-	for words, want := range map[string]string{
+	for request, want := range map[string]string{
 		"hello\r\n\r\n": "HTTP/1.1 400 Bad Request",
 		"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n":                      "HTTP/1.1 400 Bad Request",
 		"GET / HTTP/9.9\r\n\r\n":                                                    "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version",
@@ -60,8 +60,8 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		"GET /" + strings.Repeat("x", 64<<10):                                       "HTTP/1.1 431 Request Header Fields Too Large",
 		"GET / HTTP/1.1\r\nHost: localhost\r\n" + strings.Repeat("A: b\r\n", 1<<13): "HTTP/1.1 431 Request Header Fields Too Large",
 	} {
-		if got := firstLine(t, s.dial(t, words)); got != want {
-			t.Errorf("%.60q: %s, not %s", words, got, want)
+		if got := firstLine(t, s.dial(t, request)); got != want {
+			t.Errorf("%.60q: %s, not %s", request, got, want)
 		}
 	}
 	if code, _ := s.get(t, "/healthz"); code != 200 {
@@ -81,18 +81,18 @@ func TestHugeBodyIsNotRead(t *testing.T) {
 			return
 		}
 	}
-	t.Error("it took a gigabyte")
+	t.Error("a gigabyte was read")
 }
 
 func TestSlowRequestTimesOut(t *testing.T) {
 	t.Parallel()
 	s := openServer(t)
-	for what, words := range map[string]string{
+	for what, request := range map[string]string{
 		"silent": "", "half a header": "GET /status HTTP/1.1\r\nHost: loc", "half a body": "POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12",
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			if _, err := io.Copy(io.Discard, s.dial(t, words)); err != nil {
+			if _, err := io.Copy(io.Discard, s.dial(t, request)); err != nil {
 				t.Errorf("the connection is not closed: %v", err)
 			}
 		})
@@ -105,16 +105,16 @@ func TestSilentClientsDoNotBlockOthers(t *testing.T) {
 		s.dial(t, []string{"", "GET /status HTTP/1.1\r\nHost: loc"}[i%2])
 		if i%50 == 0 {
 			if code, _ := s.get(t, "/healthz"); code != 200 {
-				t.Fatalf("beside %d silent clients: %d", i, code)
+				t.Fatalf("with %d silent clients: %d", i, code)
 			}
 		}
 	}
 	if code, _ := s.get(t, "/healthz"); code != 200 {
-		t.Errorf("in the end: %d", code)
+		t.Errorf("with all silent clients: %d", code)
 	}
 }
 
-// A crowd in which everybody is being answered turns newcomers away, and lets them in again.
+// Active connections are not displaced: a new one is refused until one is idle.
 func TestLimitListenerEvictsTheOldestIdleConnection(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,39 +122,39 @@ func TestLimitListenerEvictsTheOldestIdleConnection(t *testing.T) {
 	}
 	c := newLimitListener(l)
 	t.Cleanup(func() { c.Close() })
-	var guests []*limitedConn
+	var conns []*limitedConn
 	for range maxConns {
-		ours, theirs := net.Pipe()
-		t.Cleanup(func() { theirs.Close() })
-		g := c.admit(ours)
+		server, client := net.Pipe()
+		t.Cleanup(func() { client.Close() })
+		g := c.admit(server)
 		g.setActive(true)
-		guests = append(guests, g)
+		conns = append(conns, g)
 	}
-	newcomer, other := net.Pipe()
+	newConn, other := net.Pipe()
 	defer other.Close()
-	if c.admit(newcomer) != nil {
-		t.Error("there is room beside those who are being answered")
+	if c.admit(newConn) != nil {
+		t.Error("a connection beyond the limit was admitted although all are active")
 	}
-	guests[5].setActive(false)
-	guests[3].setActive(false)
-	if c.admit(newcomer) == nil {
-		t.Error("who waits makes no room")
+	conns[5].setActive(false)
+	conns[3].setActive(false)
+	if c.admit(newConn) == nil {
+		t.Error("an idle connection was not displaced")
 	}
-	if _, err := guests[5].Write([]byte("x")); err == nil {
-		t.Error("not who has waited longest made room")
+	if _, err := conns[5].Write([]byte("x")); err == nil {
+		t.Error("another connection than the one that was idle longest was displaced")
 	}
 	if len(c.conns) != maxConns {
-		t.Errorf("%d are in", len(c.conns))
+		t.Errorf("%d connections", len(c.conns))
 	}
 	for _, g := range slices.Clone(c.conns) {
 		g.Close()
 	}
 	if len(c.conns) != 0 {
-		t.Errorf("%d are in after all have gone", len(c.conns))
+		t.Errorf("%d connections after all were closed", len(c.conns))
 	}
 }
 
-// huge is a status that no socket buffer holds.
+// huge makes the status larger than any socket buffer.
 func huge(h *health.Status) {
 	h.Problems = []string{strings.Repeat("x", 16<<20)}
 }
@@ -170,14 +170,14 @@ func TestSlowReaderTimesOut(t *testing.T) {
 			if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {
 				t.Fatal(got)
 			}
-			waitFor(t, "nobody waits for a reader who does not read", func() bool {
-				crowd := s.listener.Load()
-				crowd.mu.Lock()
-				defer crowd.mu.Unlock()
-				return len(crowd.conns) == 0
+			waitFor(t, "the connection of the slow reader is closed", func() bool {
+				listener := s.listener.Load()
+				listener.mu.Lock()
+				defer listener.mu.Unlock()
+				return len(listener.conns) == 0
 			})
 			if n, _ := io.Copy(io.Discard, c); n >= 16<<20 {
-				t.Error("the kernel kept it all: the test says nothing")
+				t.Error("the socket buffer held all of it: the test proves nothing")
 			}
 		})
 	}
@@ -208,7 +208,7 @@ func TestConcurrentRequestsAreAnswered(t *testing.T) {
 		}
 	}
 	if lost > 200-maxConns {
-		t.Errorf("%d of 200 were not answered, though there is room for %d", lost, maxConns)
+		t.Errorf("%d of 200 requests were not answered, the limit is %d connections", lost, maxConns)
 	}
 	if code, _ := s.get(t, "/healthz"); code != 200 {
 		t.Errorf("afterwards: %d", code)

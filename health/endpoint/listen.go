@@ -11,7 +11,7 @@ import (
 	"replypath/health"
 )
 
-// listen opens the port. What is wrong with the certificate is told before anybody connects.
+// listen listens at the configured address. It fails early if the certificate cannot be loaded.
 func listen(ctx context.Context, settings health.EndpointSettings, log *slog.Logger) (net.Listener, error) {
 	if settings.CertFile != "" {
 		if _, err := (&certificateLoader{cert: settings.CertFile, key: settings.KeyFile, log: log}).load(); err != nil {
@@ -29,11 +29,11 @@ func listen(ctx context.Context, settings health.EndpointSettings, log *slog.Log
 func hint(err error, settings health.EndpointSettings) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Sprintf(": another program has the port: see ss -ltnp sport = :%d, and end it or give the endpoint another port", settings.Listen.Port())
+		return fmt.Sprintf(": another program uses the port (see ss -ltnp sport = :%d): stop it, or set another port in [endpoint]", settings.Listen.Port())
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return ": no link has the address (yet): give the endpoint one that the host has"
+		return ": no link has the address: assign it, or set another one in [endpoint]"
 	case errors.Is(err, syscall.EACCES):
-		return ": give the endpoint a port above 1023, or the service CAP_NET_BIND_SERVICE"
+		return ": set a port above 1023 in [endpoint], or give the service CAP_NET_BIND_SERVICE"
 	}
 	return ""
 }

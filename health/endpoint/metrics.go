@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are what Prometheus sees: the Status at the moment of the scrape, and the round trips that were told by
-// Observe. What is no longer in the Status is not shown any more.
+// Metrics is a Prometheus collector of the Status at the time of the scrape, and of the round-trip times that Observe has
+// counted. It forgets those of probes that are no longer in the Status.
 type Metrics struct {
 	registry *prometheus.Registry
 	source   Source
@@ -21,20 +21,20 @@ type Metrics struct {
 	rtts     map[rttKey]*histogram
 }
 
-// rttKey is what a histogram of round trips is for.
+// rttKey identifies the probe of a histogram.
 type rttKey struct {
 	health.Key
 	probe string
 }
 
-// NewMetrics shows what the source says.
+// NewMetrics returns the metrics of the source's status.
 func NewMetrics(s Source) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), source: s, rtts: map[rttKey]*histogram{}}
 	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// handler answers a few scrapes at once. A series that cannot be shown does not hide the others.
+// handler serves up to maxScrapes at once. An invalid series does not hide the others.
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorHandling:       promhttp.ContinueOnError,
@@ -43,7 +43,7 @@ func (m *Metrics) handler() http.Handler {
 	})
 }
 
-// Observe is told what came of a question that was put by the probe.
+// Observe counts the round-trip time of an answered probe.
 func (m *Metrics) Observe(k health.Key, q health.Probe, o health.Outcome) {
 	if o.Err != nil {
 		return
@@ -59,10 +59,10 @@ func (m *Metrics) Observe(k health.Key, q health.Probe, o health.Outcome) {
 	d.observe(o.RTT)
 }
 
-// Describe says nothing, so that series may come and go.
+// Describe describes no series, which makes the collector unchecked: series may come and go.
 func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 
-// Collect shows how things stand now.
+// Collect sends all series of the current status.
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	s := m.source.Status()
 	collectService(out, s)
@@ -81,7 +81,7 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.collectRTTs(out, labelsOf)
 }
 
-// collectRTTs gives the histograms of what is known, and forgets the others.
+// collectRTTs sends the histograms of the labelled probes, and forgets the others.
 func (m *Metrics) collectRTTs(out chan<- prometheus.Metric, known map[rttKey][]string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,14 +96,14 @@ func (m *Metrics) collectRTTs(out chan<- prometheus.Metric, known map[rttKey][]s
 	}
 }
 
-// rttBuckets are of the buckets, in seconds.
+// rttBuckets are the upper bounds of the buckets, in seconds.
 var rttBuckets = [...]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}
 
-// histogram is a histogram.
+// histogram counts the round-trip times of one target.
 type histogram struct {
 	target     health.Target
 	count      uint64
-	sum        float64 // of seconds
+	sum        float64 // in seconds
 	cumulative [len(rttBuckets)]uint64
 }
 

@@ -62,7 +62,7 @@ func TestMetricsMatchTheStatus(t *testing.T) {
 		"go_goroutines ", "process_open_fds ")
 	problems, err := promlint.New(strings.NewReader(body)).Lint()
 	if err != nil || len(problems) > 0 {
-		t.Errorf("the linter says %v, %v", problems, err)
+		t.Errorf("promlint: %v, %v", problems, err)
 	}
 }
 
@@ -74,11 +74,11 @@ func TestSeriesOfRemovedUplinksDisappear(t *testing.T) {
 	q.Target.Host = "192.0.2.54"
 	s.Metrics().Observe(k, q, health.Outcome{RTT: time.Millisecond})
 	_, body := s.get(t, "/metrics")
-	// The answers of another target are not counted with its own.
+	// Answers of another target are not counted.
 	expectContains(t, body, `replypath_probe_rtt_seconds_count{family="ipv4",interface="eth0",probe="dns",target="icmp://192.0.2.53",uplink="up"} 1`)
 	s.update(func(h *health.Status) { h.Uplinks = h.Uplinks[1:] })
 	if _, body = s.get(t, "/metrics"); strings.Contains(body, `uplink="up"`) || !strings.Contains(body, `uplink="down"`) {
-		t.Errorf("the uplink that has gone is still there:\n%s", body)
+		t.Errorf("series of the removed uplink:\n%s", body)
 	}
 	if len(s.metrics.rtts) != 0 {
 		t.Errorf("its histogram is kept: %v", s.metrics.rtts)
@@ -89,7 +89,7 @@ func TestInvalidUTF8AndDuplicatesDoNotBreakMetrics(t *testing.T) {
 	s := openServer(t)
 	s.update(func(h *health.Status) {
 		h.Uplinks[0].Interface = "a\xff\"\n{"
-		h.Uplinks[3].Families = append(h.Uplinks[3].Families, h.Uplinks[3].Families[0]) // twice: its series cannot be shown
+		h.Uplinks[3].Families = append(h.Uplinks[3].Families, h.Uplinks[3].Families[0]) // duplicate: its series are invalid
 	})
 	code, body := s.get(t, "/metrics")
 	if code != 200 {

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// The page for people: one document that fetches nothing but the stream of events.
+// The page for people: one document that loads nothing but the event stream.
 var (
 	//go:embed page/page.html
 	pageHTML string
@@ -23,7 +23,7 @@ var (
 		return strings.NewReplacer("{{style}}", pageCSS, "{{script}}", pageJS).Replace(pageHTML)
 	})
 
-	// pagePolicy lets exactly this style and script be used, and nothing make markup of text.
+	// pagePolicy allows exactly this style and script, and no markup made of text (trusted types).
 	pagePolicy = sync.OnceValue(func() string {
 		return strings.Join([]string{
 			"default-src 'none'", "style-src " + cspHash(pageCSS), "script-src " + cspHash(pageJS), "img-src data:", "connect-src 'self'",
@@ -32,7 +32,7 @@ var (
 	})
 )
 
-// cspHash names a text as a content security policy does.
+// cspHash returns the hash source of a text for a content security policy.
 func cspHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -42,5 +42,5 @@ func page(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pagePolicy())
-	_, _ = io.WriteString(w, pageText()) // whoever has gone away does not want it
+	_, _ = io.WriteString(w, pageText()) // an error means that the client has closed the connection
 }

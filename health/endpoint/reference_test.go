@@ -22,7 +22,7 @@ func readReference(t *testing.T) string {
 	return string(text)
 }
 
-// addFieldNames are the names of all fields of a document, and of the documents in it.
+// addFieldNames adds the JSON names of all fields of a document, and of the documents in it.
 func addFieldNames(of reflect.Type, all map[string]bool) {
 	switch of.Kind() {
 	case reflect.Pointer, reflect.Slice:
@@ -41,7 +41,7 @@ func addFieldNames(of reflect.Type, all map[string]bool) {
 	}
 }
 
-// firstColumn is what the tables are about.
+// firstColumn returns the code spans in the first columns of all tables.
 func firstColumn(text string) (all []string) {
 	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(text, -1) {
 		for _, name := range regexp.MustCompile("`([^`]*)`").FindAllStringSubmatch(row[1], -1) {
@@ -54,15 +54,15 @@ func firstColumn(text string) (all []string) {
 func TestReferenceListsExactlyTheFields(t *testing.T) {
 	all := map[string]bool{}
 	addFieldNames(reflect.TypeFor[health.Status](), all)
-	told := firstColumn(readReference(t))
+	documented := firstColumn(readReference(t))
 	for name := range all {
-		if !slices.Contains(told, name) && !strings.Contains(readReference(t), "`"+name+"`") {
-			t.Errorf("the reference says nothing of %s", name)
+		if !slices.Contains(documented, name) && !strings.Contains(readReference(t), "`"+name+"`") {
+			t.Errorf("the reference does not mention the field %s", name)
 		}
 	}
-	for _, name := range told {
+	for _, name := range documented {
 		if !all[name] && !strings.HasPrefix(name, "replypath_") {
-			t.Errorf("there is no field %s", name)
+			t.Errorf("the reference has the field %s, which does not exist", name)
 		}
 	}
 	for _, v := range []struct {
@@ -79,14 +79,14 @@ func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})
 	s.Metrics().Observe(health.Key{Uplink: "up", Family: uplinks.IPv4}, q, health.Outcome{RTT: time.Millisecond})
 	_, body := s.get(t, "/metrics")
-	var there []string
+	var served []string
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (replypath_\w+)`).FindAllStringSubmatch(body, -1) {
-		there = append(there, m[1])
+		served = append(served, m[1])
 	}
-	told := slices.DeleteFunc(firstColumn(readReference(t)), func(s string) bool { return !strings.HasPrefix(s, "replypath_") })
-	slices.Sort(told)
-	slices.Sort(there)
-	if !slices.Equal(there, told) {
-		t.Errorf("there is\n%s\nand the reference tells of\n%s", strings.Join(there, " "), strings.Join(told, " "))
+	documented := slices.DeleteFunc(firstColumn(readReference(t)), func(s string) bool { return !strings.HasPrefix(s, "replypath_") })
+	slices.Sort(documented)
+	slices.Sort(served)
+	if !slices.Equal(served, documented) {
+		t.Errorf("the endpoint has\n%s\nand the reference\n%s", strings.Join(served, " "), strings.Join(documented, " "))
 	}
 }

@@ -13,48 +13,48 @@ import (
 
 // The series of the service.
 var (
-	buildInfo      = newDesc("build_info", "What is running: always 1.", "version")
-	healthy        = newDesc("healthy", "Whether the service does its work, whatever the uplinks do.")
+	buildInfo      = newDesc("build_info", "The version of the service; always 1.", "version")
+	healthy        = newDesc("healthy", "Whether the service works, whatever the state of the uplinks.")
 	ready          = newDesc("ready", "Whether the configuration has been applied once.")
-	inSync         = newDesc("in_sync", "Whether the kernel is as the configuration asks.")
-	syncSuccess    = newDesc("last_sync_successful", "Whether the last look at the kernel and its repairs succeeded.")
-	syncTime       = newDesc("last_sync_timestamp_seconds", "When the last look at the kernel ended.")
-	syncRounds     = newDesc("sync_rounds_total", "Looks at the kernel since the service started.")
-	syncChanges    = newDesc("sync_changes_total", "Steps by which the kernel was changed since the service started.")
-	repairs        = newDesc("repairs_total", "Steps that put right what others had changed, by the kind of what they change.", "kind")
-	repairsWaiting = newDesc("repairs_waiting", "Repairs that are put off because somebody undoes them again and again.")
-	driftSteps     = newDesc("drift_steps", "Steps that were missing at the last look.")
-	reloadGood     = newDesc("config_last_reload_successful", "Whether the configuration that was read last is in force.")
-	reloadTime     = newDesc("config_last_reload_timestamp_seconds", "When the configuration was read last.")
+	inSync         = newDesc("in_sync", "Whether the kernel is as configured.")
+	syncSuccess    = newDesc("last_sync_successful", "Whether the last round, which compares and repairs the kernel, succeeded.")
+	syncTime       = newDesc("last_sync_timestamp_seconds", "When the last round ended.")
+	syncRounds     = newDesc("sync_rounds_total", "Rounds since the service started.")
+	syncChanges    = newDesc("sync_changes_total", "Changes of the kernel since the service started.")
+	repairs        = newDesc("repairs_total", "Repairs of changes by other programs, by the kind of the repaired object.", "kind")
+	repairsWaiting = newDesc("repairs_waiting", "Repairs that are deferred because another program keeps undoing them.")
+	driftSteps     = newDesc("drift_steps", "Changes that the last round found missing.")
+	reloadGood     = newDesc("config_last_reload_successful", "Whether the last configuration that was read is in use.")
+	reloadTime     = newDesc("config_last_reload_timestamp_seconds", "When a configuration was last read.")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
 
 // The series of an uplink in a family.
 var (
-	uplinkUp       = newDesc("uplink_up", "Whether somebody answers through the uplink, be its reply path proven or not.", uplinkLabels...)
-	uplinkState    = newDesc("uplink_state", "1 for the state in which the uplink is, 0 for the others.", append(uplinkLabels, "state")...)
-	uplinkProven   = newDesc("uplink_proven", "Whether a way to prove the reply path says that it is right, and none that it is not.", uplinkLabels...)
+	uplinkUp       = newDesc("uplink_up", "Whether the uplink is up or unproven: its probes are answered.", uplinkLabels...)
+	uplinkState    = newDesc("uplink_state", "1 for the current state, 0 for the others.", append(uplinkLabels, "state")...)
+	uplinkProven   = newDesc("uplink_proven", "Whether a check found that replies leave by the uplink, and none that they do not.", uplinkLabels...)
 	uplinkDegraded = newDesc("uplink_degraded", "Whether loss or latency is above its threshold.", uplinkLabels...)
 	uplinkReplies  = newDesc("uplink_replies_total", "First replies of real connections: symmetric ones left by their ingress interface, stray ones by another.", append(uplinkLabels, "path")...)
 	uplinkChanges  = newDesc("uplink_state_changes_total", "Changes of the state since the service started.", uplinkLabels...)
-	uplinkFlaps    = newDesc("uplink_flaps_total", "Times that the uplink went down soon after it had come up.", uplinkLabels...)
-	uplinkHoldDown = newDesc("uplink_hold_down_seconds", "How long the uplink must still answer before it counts as up.", uplinkLabels...)
-	proof          = newDesc("proof", "1 for the result of each way to prove the reply path, 0 for the others.", append(uplinkLabels, "way", "result")...)
-	proofTime      = newDesc("proof_timestamp_seconds", "When the reply path was last asked for and shown.", uplinkLabels...)
+	uplinkFlaps    = newDesc("uplink_flaps_total", "Flaps: times that the uplink went down soon after it had come up.", uplinkLabels...)
+	uplinkHoldDown = newDesc("uplink_hold_down_seconds", "For how long probes must still be answered before the uplink is up again.", uplinkLabels...)
+	proof          = newDesc("proof", "1 for the result of each check of the reply path, 0 for the others.", append(uplinkLabels, "way", "result")...)
+	proofTime      = newDesc("proof_timestamp_seconds", "When the reply path was last checked.", uplinkLabels...)
 	probeLabels    = append(uplinkLabels, "probe", "target")
 )
 
 // The series of a probe.
 var (
 	probeUp   = newDesc("probe_up", "Whether the target answers through the uplink.", probeLabels...)
-	probeBad  = newDesc("probe_bad_target", "Whether the target answers through no uplink, and so says nothing about this one.", probeLabels...)
-	probeSent = newDesc("probe_sent_total", "Questions that were put.", probeLabels...)
-	probeLost = newDesc("probe_lost_total", "Questions that were not answered in time, or not through the uplink.", probeLabels...)
-	probeLoss = newDesc("probe_loss_ratio", "The lost among the last questions, from 0 to 1.", probeLabels...)
-	probeRTT  = newDesc("probe_rtt_seconds", "Round trips of the questions that were answered.", probeLabels...)
+	probeBad  = newDesc("probe_bad_target", "Whether the target answers through no uplink and is ignored.", probeLabels...)
+	probeSent = newDesc("probe_sent_total", "Probes that were sent.", probeLabels...)
+	probeLost = newDesc("probe_lost_total", "Probes that were not answered in time, or not through the uplink.", probeLabels...)
+	probeLoss = newDesc("probe_loss_ratio", "The share of lost probes among the last ones, from 0 to 1.", probeLabels...)
+	probeRTT  = newDesc("probe_rtt_seconds", "Round-trip times of answered probes.", probeLabels...)
 )
 
-// lazyDesc is a series that is described when it is first told: most programs of ours never tell any.
+// lazyDesc makes the description of a series when it is first used: most commands use none.
 type lazyDesc func() *prometheus.Desc
 
 func newDesc(name, help string, labels ...string) lazyDesc {
@@ -75,7 +75,7 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	}
 	sendGauge(out, repairsWaiting, float64(s.RepairsWaiting))
 	sendGauge(out, driftSteps, float64(s.Drift))
-	last := health.ReloadStatus{At: s.Started} // a start reads it too
+	last := health.ReloadStatus{At: s.Started} // a start reads the configuration too
 	if s.Reload != nil {
 		last = *s.Reload
 	}
@@ -83,7 +83,7 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	sendTime(out, reloadTime, last.At)
 }
 
-// repairKinds are all kinds of steps: a counter that begins with its first repair hides it from rate().
+// repairKinds returns all kinds of steps. A counter that first appears with value 1 would hide its increase from rate().
 func repairKinds(repairs map[string]int) []string {
 	all := []string{uplinks.KindRule, uplinks.KindRoute, uplinks.KindLink, uplinks.KindSysctl, uplinks.KindChains}
 	known := map[string]bool{}
@@ -104,7 +104,8 @@ func collectFamily(out chan<- prometheus.Metric, labels []string, f health.Famil
 	for _, state := range []health.State{health.Absent, health.Down, health.Unproven, health.Up} {
 		sendGauge(out, uplinkState, boolValue(f.State == state), with(string(state))...)
 	}
-	sendGauge(out, uplinkProven, boolValue(isProven(f.Proof)), labels...)
+	result, _ := f.Proof.Result()
+	sendGauge(out, uplinkProven, boolValue(result == health.Yes), labels...)
 	sendGauge(out, uplinkDegraded, boolValue(f.Degraded != ""), labels...)
 	sendCounter(out, uplinkReplies, float64(f.Proof.Replies.Symmetric), with("symmetric")...)
 	sendCounter(out, uplinkReplies, float64(f.Proof.Replies.Stray), with("stray")...)
@@ -117,11 +118,6 @@ func collectFamily(out chan<- prometheus.Metric, labels []string, f health.Famil
 		}
 	}
 	sendTime(out, proofTime, f.Proof.At, labels...)
-}
-
-func isProven(p health.Proof) bool {
-	yes := p.Routes.Result == health.Yes || p.Trace.Result == health.Yes
-	return yes && p.Routes.Result != health.No && p.Trace.Result != health.No
 }
 
 func collectProbe(out chan<- prometheus.Metric, labels []string, a health.ProbeStatus) {
@@ -142,7 +138,7 @@ func sendCounter(out chan<- prometheus.Metric, d lazyDesc, v float64, labels ...
 	send(out, d, metric, err)
 }
 
-// sendTime shows no time that has not come yet.
+// sendTime sends a Unix time, unless it is zero.
 func sendTime(out chan<- prometheus.Metric, d lazyDesc, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		sendGauge(out, d, float64(t.UnixMilli())/1000, labels...)
@@ -156,7 +152,7 @@ func send(out chan<- prometheus.Metric, d lazyDesc, metric prometheus.Metric, er
 	out <- metric
 }
 
-// validLabels makes what others have named fit to be a label: a link's name may be any bytes.
+// validLabels makes labels valid UTF-8: the name of a link may have any bytes.
 func validLabels(labels []string) []string {
 	all := make([]string, len(labels))
 	for i, l := range labels {

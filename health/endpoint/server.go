@@ -13,48 +13,47 @@ import (
 	"replypath/health"
 )
 
-// Source is asked for what is shown.
+// Source provides the data that the endpoint serves.
 type Source interface {
 	Status() health.Status
-	Subscribe(buffer int) *health.Subscription // to the events: each is shown at once
+	Subscribe(buffer int) *health.Subscription // to events, each of which makes the streams send the status at once
 }
 
-// What a client may take. Whoever asks for more or is slower loses the connection.
+// Limits on clients. The connection of a client that exceeds one is closed.
 const (
-	headerTimeout       = 5 * time.Second // until a request's header is there; a TLS handshake has as long
+	headerTimeout       = 5 * time.Second // of a request's header, and of the TLS handshake
 	requestTimeout      = 10 * time.Second
 	responseTimeout     = 10 * time.Second
 	idleTimeout         = time.Minute
-	shutdownTimeout     = time.Second // for answers that are under way when it ends
+	shutdownTimeout     = time.Second // for requests in progress when Serve ends
 	maxHeaderBytes      = 8 << 10
 	maxConns            = 128
-	maxStreams          = 32 // of events, at once
-	maxStreamsPerClient = 8  // of them for one address
-	maxScrapes          = 4  // of metrics, at once
+	maxStreams          = 32 // of events, at a time
+	maxStreamsPerClient = 8  // of them from one address
+	maxScrapes          = 4  // of metrics, at a time
 )
 
-// Server is the endpoint.
+// Server serves the endpoint.
 type Server struct {
 	log           *slog.Logger
 	source        Source
 	metrics       *Metrics
-	settings      chan health.EndpointSettings // the newest that were set and not yet taken
+	settings      chan health.EndpointSettings // holds the newest ones that are not applied yet
 	retryInterval time.Duration
-	onListen      func(*limitListener) // is told of every listener
+	onListen      func(*limitListener) // called with every listener, for tests
 }
 
-// New is an endpoint that shows what the source says. It does nothing until Serve.
+// New returns a server of the source's data. It does nothing until Serve.
 func New(log *slog.Logger, settings health.EndpointSettings, s Source) *Server {
 	server := &Server{log: log, source: s, metrics: NewMetrics(s), settings: make(chan health.EndpointSettings, 1), retryInterval: 5 * time.Second, onListen: func(*limitListener) {}}
 	server.settings <- settings
 	return server
 }
 
-// Metrics are what the endpoint shows at /metrics; it wants to be told of outcomes.
+// Metrics returns the collector behind /metrics, whose Observe must be called with the outcomes of probes.
 func (s *Server) Metrics() *Metrics { return s.metrics }
 
-// Set changes the options, also while it serves. Connections are closed when they differ. Only one goroutine may call
-// it.
+// Set changes the settings, also while serving; if they differ, all connections are closed. Not safe for concurrent use.
 func (s *Server) Set(settings health.EndpointSettings) {
 	select {
 	case <-s.settings:
@@ -63,8 +62,8 @@ func (s *Server) Set(settings health.EndpointSettings) {
 	s.settings <- settings
 }
 
-// Serve answers until the context ends, whose error it gives. What keeps it from listening is logged, and tried again
-// until it passes: a port that is taken is no reason for the service to end.
+// Serve serves until the context ends, and returns its error. It logs an error of listening and retries: a port that is in
+// use must not end the service.
 func (s *Server) Serve(ctx context.Context) error {
 	var current health.EndpointSettings
 	for stop := context.CancelFunc(func() {}); ; {
@@ -83,7 +82,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 }
 
-// start serves these options in the background. The function that it gives ends that, and waits for the end.
+// start serves with these settings in the background. The returned function stops that and waits for its end.
 func (s *Server) start(ctx context.Context, settings health.EndpointSettings) context.CancelFunc {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -99,7 +98,7 @@ func (s *Server) start(ctx context.Context, settings health.EndpointSettings) co
 	}
 }
 
-// serveWithRetry serves, and begins anew after a failure. The same failure is logged once.
+// serveWithRetry serves, again after each failure. It logs a repeated failure once.
 func (s *Server) serveWithRetry(ctx context.Context, settings health.EndpointSettings) {
 	lastErr := ""
 	for ctx.Err() == nil {
@@ -109,7 +108,7 @@ func (s *Server) serveWithRetry(ctx context.Context, settings health.EndpointSet
 		}
 		if err.Error() != lastErr {
 			lastErr = err.Error()
-			s.log.Error("the endpoint does not answer; will retry", "listen", settings.Listen, "err", err)
+			s.log.Error("endpoint does not listen, retrying", "listen", settings.Listen, "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -118,7 +117,7 @@ func (s *Server) serveWithRetry(ctx context.Context, settings health.EndpointSet
 	}
 }
 
-// serve answers until the context ends or the listener fails.
+// serve serves until the context ends or the listener fails.
 func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, listening func()) error {
 	l, err := listen(ctx, settings, s.log)
 	if err != nil {
@@ -126,9 +125,9 @@ func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, li
 	}
 	defer l.Close()
 	listening()
-	s.log.Info("the endpoint answers", "at", l.Addr(), "tls", settings.CertFile != "", "token", settings.TokenFile != "")
+	s.log.Info("endpoint listens", "at", l.Addr(), "tls", settings.CertFile != "", "token", settings.TokenFile != "")
 	if settings.TokenFile != "" && settings.CertFile == "" && !settings.Listen.Addr().IsLoopback() {
-		s.log.Warn("whoever listens on the wire can read the endpoint's token: give it a certificate", "listen", settings.Listen)
+		s.log.Warn("the token of the endpoint is sent without TLS and can be read on the way: set tls_cert and tls_key in [endpoint]", "listen", settings.Listen)
 	}
 	limited := newLimitListener(l)
 	server := s.newHTTPServer(ctx, settings, limited)
@@ -152,7 +151,7 @@ func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, li
 
 func (s *Server) newHTTPServer(ctx context.Context, settings health.EndpointSettings, c *limitListener) *http.Server {
 	var protocols http.Protocols
-	protocols.SetHTTP1(true) // HTTP/2 would put any number of requests on one connection
+	protocols.SetHTTP1(true) // HTTP/2 would multiplex requests, which maxConns would not limit
 	return &http.Server{
 		Handler:           c.trackActive(restrictAccess(settings, s.log, s.routes())),
 		Protocols:         &protocols,
@@ -163,7 +162,7 @@ func (s *Server) newHTTPServer(ctx context.Context, settings health.EndpointSett
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withConn,
-		// What strangers do wrong is not worth a line in the log each.
+		// Protocol errors of clients are not logged, as any client can cause them at any rate.
 		ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelDebug),
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"replypath/uplinks"
 )
 
-// fakeSource is a Source whose status a test writes.
+// fakeSource is a Source whose status the test sets.
 type fakeSource struct {
 	health.EventLog
 	mu     sync.Mutex
@@ -45,7 +45,7 @@ func (d *fakeSource) update(change func(*health.Status)) {
 	change(&d.status)
 }
 
-// newFakeSource has an uplink in each state, named for it.
+// newFakeSource returns a source with one uplink in each state, named after it.
 func newFakeSource() *fakeSource {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	s := health.Status{Version: health.StatusVersion, At: at, Started: at.Add(-time.Hour), Build: "v1.2.3", Healthy: true, Ready: true}
@@ -62,7 +62,7 @@ func newFakeSource() *fakeSource {
 	return &fakeSource{status: s}
 }
 
-// testServer is an endpoint that answers.
+// testServer is a Server on the loopback address.
 type testServer struct {
 	*Server
 	*fakeSource
@@ -72,7 +72,7 @@ type testServer struct {
 	listener atomic.Pointer[limitListener] // of the newest
 }
 
-// logBuffer is a log that can be read while it is written.
+// logBuffer is a log that is safe for concurrent use.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -92,7 +92,7 @@ func (p *logBuffer) String() string {
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
-// startServer runs an endpoint until the test ends.
+// startServer runs a server until the test ends.
 func startServer(t *testing.T, settings health.EndpointSettings) *testServer {
 	t.Helper()
 	s := &testServer{fakeSource: newFakeSource(), log: &logBuffer{}, addrs: make(chan net.Addr, 10)}
@@ -108,13 +108,13 @@ func startServer(t *testing.T, settings health.EndpointSettings) *testServer {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("it ended with %v", err)
+			t.Errorf("Serve returned %v", err)
 		}
 	})
 	return s
 }
 
-// openServer is an endpoint that anybody here may ask.
+// openServer runs a server without token and TLS, and waits until it listens.
 func openServer(t *testing.T) *testServer {
 	t.Helper()
 	s := startServer(t, health.EndpointSettings{Listen: anyPort})
@@ -122,7 +122,7 @@ func openServer(t *testing.T) *testServer {
 	return s
 }
 
-// awaitListening waits until it listens.
+// awaitListening waits for the next listener, and returns its address.
 func (s *testServer) awaitListening(t *testing.T) string {
 	t.Helper()
 	select {
@@ -130,12 +130,12 @@ func (s *testServer) awaitListening(t *testing.T) string {
 		s.base = "http://" + a.String()
 		return a.String()
 	case <-time.After(time.Minute):
-		t.Fatalf("nobody listens; the log:\n%s", s.log)
+		t.Fatalf("the server does not listen; the log:\n%s", s.log)
 	}
 	return ""
 }
 
-// request gives the code and the body of an answer.
+// request sends a request, with pairs of header names and values.
 func (s *testServer) request(t *testing.T, method, path string, header ...string) (int, string, http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.base+path, nil)
@@ -167,12 +167,12 @@ func (s *testServer) get(t *testing.T, path string) (int, string) {
 	return code, body
 }
 
-// waitFor waits for something to become true.
-func waitFor(t *testing.T, what string, is func() bool) {
+// waitFor waits until a condition is true, for a minute at most.
+func waitFor(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not in a minute: %s", what)
+			t.Fatalf("timed out: %s", condition)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func expectContains(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
-			t.Errorf("there is no %q in:\n%s", part, text)
+			t.Errorf("no %q in:\n%s", part, text)
 		}
 	}
 }

@@ -15,23 +15,23 @@ func TestListenIsRetriedWhileThePortIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServer(t, health.EndpointSettings{Listen: netip.MustParseAddrPort(taken.Addr().String())})
-	waitFor(t, "it says that the port is taken", func() bool { return strings.Contains(s.log.String(), "address already in use") })
+	waitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "address already in use") })
 	expectContains(t, s.log.String(), "level=ERROR", "ss -ltnp", taken.Addr().String())
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitListening(t)
 	if code, _ := s.get(t, "/healthz"); code != 200 {
-		t.Errorf("when the port is free: %d", code)
+		t.Errorf("after the port is free: %d", code)
 	}
 	if n := strings.Count(s.log.String(), "level=ERROR"); n != 1 {
-		t.Errorf("it was logged %d times:\n%s", n, s.log)
+		t.Errorf("logged %d times:\n%s", n, s.log)
 	}
 }
 
 func TestUnassignedAddressIsLogged(t *testing.T) {
 	s := startServer(t, health.EndpointSettings{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
-	waitFor(t, "it is told", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
+	waitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
 }
 
 func TestSettingsChangeWhileServing(t *testing.T) {
@@ -42,7 +42,7 @@ func TestSettingsChangeWhileServing(t *testing.T) {
 	s.Set(health.EndpointSettings{Listen: anyPort})
 	s.Set(health.EndpointSettings{Listen: anyPort, TokenFile: tokenFile(t, testToken)})
 	if second := s.awaitListening(t); second == first {
-		t.Errorf("it listens on %s again", second)
+		t.Errorf("it listens at %s again", second)
 	}
 	if n, err := c.Read(make([]byte, 1)); err == nil {
 		t.Errorf("the old connection gave %d bytes", n)
@@ -51,10 +51,10 @@ func TestSettingsChangeWhileServing(t *testing.T) {
 		t.Error("the old port is still open")
 	}
 	if code, _ := s.get(t, "/status"); code != 401 {
-		t.Errorf("with the new options: %d", code)
+		t.Errorf("with the new settings: %d", code)
 	}
 	s.Set(health.EndpointSettings{})
-	waitFor(t, "it is gone", func() bool {
+	waitFor(t, "the listener is closed", func() bool {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 		if err == nil {
 			c.Close()
@@ -67,7 +67,7 @@ func TestUnchangedSettingsKeepConnections(t *testing.T) {
 	s := openServer(t)
 	c := s.dial(t, "GET /healthz HTTP/1.1\r\n")
 	s.Set(health.EndpointSettings{Listen: anyPort})
-	waitFor(t, "they are taken", func() bool { return len(s.settings) == 0 })
+	waitFor(t, "the settings are applied", func() bool { return len(s.settings) == 0 })
 	if _, err := c.Write([]byte("Host: localhost\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -11,19 +11,19 @@ import (
 	"replypath/health"
 )
 
-// What a stream shows, and how often.
+// Intervals of a stream.
 const (
 	updateInterval = time.Second
 	coalesceDelay  = 200 * time.Millisecond
-	fullInterval   = time.Minute // histories have a slot for each minute
+	fullInterval   = time.Minute // as the histories count by the minute
 )
 
-// eventStream lets clients follow the Status: as server-sent events named "status", whole, at the beginning, after every event
-// and once a minute; and as events named "pulse", without histories and events, once a second in between.
+// eventStream serves the Status as server-sent events: complete ones named "status" at the beginning, after every health.Event
+// and once a minute; in between, once a second, ones named "pulse" without histories and events. It limits its clients.
 type eventStream struct {
 	source  Source
 	mu      sync.Mutex
-	clients map[string]int // taken, by the client's address
+	clients map[string]int // streams, by the client's address
 	total   int
 }
 
@@ -33,13 +33,13 @@ func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	addr, _, _ := net.SplitHostPort(r.RemoteAddr)
 	if !s.acquire(addr) {
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, "too many follow already: close a page that shows this", http.StatusServiceUnavailable)
+		http.Error(w, "too many event streams: close another page of this endpoint", http.StatusServiceUnavailable)
 		return
 	}
 	defer s.release(addr)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // a proxy passes on each event at once
+	h.Set("X-Accel-Buffering", "no") // makes nginx pass on each event at once
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -63,7 +63,7 @@ func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-time.After(updateInterval):
 		case <-events.C:
 			full = time.Time{}
-			// Events often come in groups.
+			// Events often come in bursts.
 			select {
 			case <-r.Context().Done():
 				return
@@ -73,7 +73,7 @@ func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// acquire takes a seat, when there is one.
+// acquire counts a stream of the address, and returns false if there are too many.
 func (s *eventStream) acquire(addr string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,10 +94,10 @@ func (s *eventStream) release(addr string) {
 	}
 }
 
-// withoutHistory leaves out what seldom changes.
+// withoutHistory removes what the client has already: events and histories.
 func withoutHistory(s health.Status) health.Status {
 	s.Events = []health.Event{}
-	for _, u := range s.Uplinks { // its families are a copy already
+	for _, u := range s.Uplinks { // WithoutNulls has cloned the families
 		for i := range u.Families {
 			u.Families[i].History = []health.MinuteStats{}
 		}
@@ -105,13 +105,13 @@ func withoutHistory(s health.Status) health.Status {
 	return s
 }
 
-// sseClient is one who follows.
+// sseClient writes server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 type sseClient struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
-// send gives up on a client that does not read.
+// send fails if the client does not read the event within responseTimeout.
 func (c sseClient) send(name string, s health.Status) error {
 	body, err := json.Marshal(s)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"replypath/health"
 )
 
-// streamReader follows the status.
+// streamReader reads server-sent events.
 type streamReader struct {
 	body io.ReadCloser
 	scan *bufio.Scanner
 }
 
-// subscribe gives nil when there is no seat.
+// subscribe opens a stream; nil: the server refused it.
 func (s *testServer) subscribe(t *testing.T) *streamReader {
 	t.Helper()
 	answer, err := (&http.Client{Transport: &http.Transport{}}).Get(s.base + "/events")
@@ -36,7 +36,7 @@ func (s *testServer) subscribe(t *testing.T) *streamReader {
 	return f
 }
 
-// next is what comes next.
+// next returns the next event.
 func (f *streamReader) next(t *testing.T) (name string, s health.Status) {
 	t.Helper()
 	for f.scan.Scan() {
@@ -60,21 +60,21 @@ func TestStreamFollowsTheStatus(t *testing.T) {
 	f := s.subscribe(t)
 	name, got := f.next(t)
 	if name != "status" || len(got.Uplinks) != 4 || len(got.Uplinks[0].Families[0].History) != 60 || len(got.Events) != 0 {
-		t.Fatalf("first came %s with %+v", name, got)
+		t.Fatalf("first event: %s %+v", name, got)
 	}
 	s.update(func(h *health.Status) { h.Rounds = 77 })
 	if name, got = f.next(t); name != "pulse" || got.Rounds != 77 || len(got.Uplinks[0].Families[0].History) != 0 {
-		t.Errorf("a second later came %s with %+v", name, got)
+		t.Errorf("second event: %s %+v", name, got)
 	}
 	s.Add(health.Event{Kind: "state", Text: "a\nb"})
 	for name != "status" {
 		name, got = f.next(t)
 	}
 	if len(got.Events) != 1 || got.Events[0].Text != "a\nb" || len(got.Uplinks[0].Families[0].History) != 60 {
-		t.Errorf("after the event came %+v", got)
+		t.Errorf("after a health event: %+v", got)
 	}
 	if len(s.fakeSource.status.Uplinks[0].Families[0].History) != 60 {
-		t.Error("the source's own history is gone")
+		t.Error("the stream changed the history of the source")
 	}
 }
 
@@ -87,28 +87,28 @@ func TestStreamsPerClientAreLimited(t *testing.T) {
 		all = append(all, f)
 	}
 	if s.subscribe(t) != nil {
-		t.Error("there is a seat more")
+		t.Error("a stream beyond the limit was accepted")
 	}
 	if code, _ := s.get(t, "/healthz"); code != 200 {
-		t.Errorf("beside the streams: %d", code)
+		t.Errorf("with all streams open: %d", code)
 	}
 	all[3].body.Close()
-	waitFor(t, "its seat is free again", func() bool { return s.subscribe(t) != nil })
+	waitFor(t, "a stream is accepted again", func() bool { return s.subscribe(t) != nil })
 }
 
 func TestStreamsAreLimited(t *testing.T) {
 	s := newEventStream(newFakeSource())
 	for i := range maxStreams {
 		if !s.acquire(string(rune('a' + i))) {
-			t.Fatalf("%d do not fit", i+1)
+			t.Fatalf("stream %d was refused", i+1)
 		}
 	}
 	if s.acquire("another") {
-		t.Error("there is a seat more")
+		t.Error("a stream beyond the limit was accepted")
 	}
 	s.release("a")
 	if !s.acquire("another") || len(s.clients) != maxStreams {
-		t.Errorf("the seat was not given back: %v", s.clients)
+		t.Errorf("after a release: %v", s.clients)
 	}
 }
 
@@ -117,6 +117,6 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	f := s.subscribe(t)
 	f.next(t)
 	s.Set(health.EndpointSettings{})
-	for f.scan.Scan() { // ends
+	for f.scan.Scan() { // until the stream ends
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"replypath/health"
 )
 
-// writeCertificate writes a certificate of its own with this number.
+// writeCertificate writes a self-signed certificate with this serial number, and its key.
 func writeCertificate(t *testing.T, dir string, serial int64) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -41,7 +41,7 @@ func writeCertificate(t *testing.T, dir string, serial int64) {
 	}
 }
 
-// handshake shakes hands and gives the number of the certificate that was shown.
+// handshake returns the serial number of the server's certificate.
 func (s *testServer) handshake(t *testing.T, c *tls.Config) (int64, error) {
 	t.Helper()
 	c.InsecureSkipVerify = true
@@ -51,7 +51,7 @@ func (s *testServer) handshake(t *testing.T, c *tls.Config) (int64, error) {
 	}
 	defer conn.Close()
 	if p := conn.ConnectionState().NegotiatedProtocol; p != "" {
-		t.Errorf("it speaks %s", p)
+		t.Errorf("negotiated %s", p)
 	}
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64(), nil
 }
@@ -61,26 +61,26 @@ func TestCertificateIsReloadedWhileServing(t *testing.T) {
 	writeCertificate(t, dir, 1)
 	s := startServer(t, health.EndpointSettings{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
 	s.awaitListening(t)
-	shows := func(want int64) {
+	expectSerial := func(want int64) {
 		t.Helper()
 		if got, err := s.handshake(t, &tls.Config{}); err == nil && got != want {
-			t.Errorf("it shows number %d, not %d", got, want)
+			t.Errorf("serial number %d, want %d", got, want)
 		} else if err != nil {
 			t.Error(err)
 		}
 	}
-	shows(1)
+	expectSerial(1)
 	old, err := os.ReadFile(filepath.Join(dir, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeCertificate(t, dir, 2)
-	shows(2)
+	expectSerial(2)
 	writeFile(t, filepath.Join(dir, "key"), string(old))
-	shows(2)
+	expectSerial(2)
 	expectContains(t, s.log.String(), "keeps its old certificate")
 	writeCertificate(t, dir, 3)
-	shows(3)
+	expectSerial(3)
 }
 
 func TestTLS12IsTheMinimum(t *testing.T) {
@@ -111,7 +111,7 @@ func TestTLS12IsTheMinimum(t *testing.T) {
 func TestUnreadableCertificateIsLogged(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, health.EndpointSettings{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
-	waitFor(t, "it is told", func() bool { return strings.Contains(s.log.String(), "read the certificate") })
+	waitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "load certificate") })
 	writeCertificate(t, dir, 1)
 	s.awaitListening(t)
 }

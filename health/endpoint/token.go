@@ -12,15 +12,16 @@ import (
 	"syscall"
 )
 
-// What a token file holds.
+// Limits of a token, in bytes.
 const (
 	minTokenLen      = 16
 	maxTokenFileSize = 4 << 10
 )
 
-// readToken reads the token from its file, without the white space around it. Nobody but its owner may read the file.
+// readToken returns the token in the file, without surrounding white space. Only the owner of the file may be allowed to
+// read or write it.
 func readToken(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would hold up everybody
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO must not block
 	if err != nil {
 		return "", fmt.Errorf("read the token: %w", err)
 	}
@@ -30,10 +31,10 @@ func readToken(path string) (string, error) {
 		return "", fmt.Errorf("read the token: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("read the token: %s is no regular file", path)
+		return "", fmt.Errorf("read the token: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("read the token: others than its owner may read or write %s (mode %#o): chmod 600 %[1]s", path, info.Mode().Perm())
+		return "", fmt.Errorf("read the token: users other than the owner can read or write %s (mode %#o): chmod 600 %[1]s", path, info.Mode().Perm())
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxTokenFileSize+1))
 	if err != nil {
@@ -44,16 +45,16 @@ func readToken(path string) (string, error) {
 	case len(text) > maxTokenFileSize:
 		return "", fmt.Errorf("read the token: %s is longer than %d bytes", path, maxTokenFileSize)
 	case len(token) < minTokenLen:
-		return "", fmt.Errorf("read the token: %s holds fewer than %d characters: make one that cannot be guessed: openssl rand -hex 32", path, minTokenLen)
+		return "", fmt.Errorf("read the token: %s has fewer than %d characters: generate one with openssl rand -hex 32", path, minTokenLen)
 	case strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }):
-		return "", fmt.Errorf("read the token: %s holds white space or characters that are not ASCII: openssl rand -hex 32 makes one that can be sent", path)
+		return "", fmt.Errorf("read the token: %s has white space or non-ASCII characters, which cannot be sent: generate one with openssl rand -hex 32", path)
 	}
 	return token, nil
 }
 
-var errUnauthorized = errors.New("the token is wrong or was not shown: send it as Authorization: Bearer TOKEN, or as the password of any user")
+var errUnauthorized = errors.New("token missing or wrong: send it as Authorization: Bearer TOKEN, or as the password of any user")
 
-// presentsToken reports whether the request shows the token. How long it takes says nothing about the token.
+// presentsToken reports whether the request presents the token, in constant time.
 func presentsToken(r *http.Request, token string) bool {
 	_, presented, ok := r.BasicAuth()
 	if !ok {

@@ -20,7 +20,7 @@ import (
 	"replypath/health"
 )
 
-// logBuffer is a log that can be read while it is written.
+// logBuffer is a log that is safe for concurrent use.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -38,7 +38,7 @@ func (p *logBuffer) String() string {
 	return p.text.String()
 }
 
-// writeScript makes a program that works in the folder in which it lies.
+// writeScript writes a shell script that runs in its own directory.
 func writeScript(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "program")
@@ -48,7 +48,7 @@ func writeScript(t *testing.T, text string) string {
 	return path
 }
 
-// startRunner runs until the test ends.
+// startRunner runs a Runner until the test ends.
 func startRunner(t *testing.T, timeout time.Duration, programs ...string) (*Runner, *logBuffer) {
 	t.Helper()
 	log := &logBuffer{}
@@ -61,22 +61,22 @@ func startRunner(t *testing.T, timeout time.Duration, programs ...string) (*Runn
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("it ended with %v", err)
+			t.Errorf("Run returned %v", err)
 		}
 	})
 	return r, log
 }
 
-func waitFor(t *testing.T, what string, is func() bool) {
+func waitFor(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not in a minute: %s", what)
+			t.Fatalf("timed out: %s", condition)
 		}
 	}
 }
 
-// waitForLog waits for words in the log.
+// waitForLog waits until the log has the text.
 func waitForLog(t *testing.T, log *logBuffer, text string) {
 	t.Helper()
 	waitFor(t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(log.String(), text) })
@@ -91,26 +91,26 @@ func readBeside(t *testing.T, program, name string) string {
 	return string(text)
 }
 
-func TestProgramIsToldTheEvent(t *testing.T) {
+func TestProgramReadsTheEvent(t *testing.T) {
 	t.Setenv("SECRET", "of the service")
-	program := writeScript(t, "cat >event; cat /proc/$$/environ >environment; echo $OLDPWD >folder; mv event told")
+	program := writeScript(t, "cat >event; cat /proc/$$/environ >environment; echo $OLDPWD >folder; mv event received")
 	r, log := startRunner(t, Timeout, program)
 	e := health.Event{Version: 1, ID: 7, At: time.Unix(1700000000, 0).UTC(), Kind: "state", Uplink: "fibre", Family: "ipv4", From: "up", To: "down", Text: "a \"b\" $(c)\nd"}
 	r.Enqueue(e)
-	waitForLog(t, log, "has ended")
+	waitForLog(t, log, "program finished")
 	var got health.Event
-	if err := json.Unmarshal([]byte(readBeside(t, program, "told")), &got); err != nil || got != e {
-		t.Errorf("it was told %+v, %v", got, err)
+	if err := json.Unmarshal([]byte(readBeside(t, program, "received")), &got); err != nil || got != e {
+		t.Errorf("the program read %+v, %v", got, err)
 	}
-	if folder := readBeside(t, program, "folder"); folder != "/\n" {
-		t.Errorf("it began in %q", folder)
+	if dir := readBeside(t, program, "folder"); dir != "/\n" {
+		t.Errorf("the program started in %q", dir)
 	}
 	env := strings.Split(strings.TrimRight(readBeside(t, program, "environment"), "\x00"), "\x00")
 	slices.Sort(env)
 	want := []string{"LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"REPLYPATH_EVENT=state", "REPLYPATH_FAMILY=ipv4", "REPLYPATH_FROM=up", "REPLYPATH_ID=7", "REPLYPATH_TO=down", "REPLYPATH_UPLINK=fibre"}
 	if !slices.Equal(env, want) {
-		t.Errorf("its environment is %q", env)
+		t.Errorf("the environment is %q", env)
 	}
 }
 
@@ -131,25 +131,25 @@ func TestProgramsRunOneAtATimeInOrder(t *testing.T) {
 			want += fmt.Sprintf("%s begins %d\n%[1]s ends %d\n", name, i, i)
 		}
 	}
-	waitFor(t, "all have run", func() bool { return strings.Count(log.String(), "has ended") == 20 })
+	waitFor(t, "all have run", func() bool { return strings.Count(log.String(), "program finished") == 20 })
 	if got := readBeside(t, one, "list"); got != want {
-		t.Errorf("they ran so:\n%s", got)
+		t.Errorf("the programs ran:\n%s", got)
 	}
 }
 
-// waitForExit waits until the processes whose numbers stand in the file have ended.
+// waitForExit waits until the processes whose IDs are in the file have exited.
 func waitForExit(t *testing.T, program, file string) {
 	t.Helper()
 	pids := strings.Fields(readBeside(t, program, file))
 	if len(pids) == 0 {
-		t.Fatal("no process was noted")
+		t.Fatal("the file names no process")
 	}
 	for _, text := range pids {
 		pid, err := strconv.Atoi(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "process "+text+" has ended", func() bool {
+		waitFor(t, "process "+text+" has exited", func() bool {
 			state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			return err != nil || strings.Contains(string(state), ") Z ")
 		})
@@ -160,7 +160,7 @@ func TestTimeoutKillsTheProcessGroup(t *testing.T) {
 	program := writeScript(t, "trap '' TERM; sleep 1000 & echo $! $$ >pids; wait; sleep 1000")
 	r, log := startRunner(t, 300*time.Millisecond, program)
 	r.Enqueue(health.Event{})
-	waitForLog(t, log, "it took too long and was killed after 300ms")
+	waitForLog(t, log, "killed: it ran for more than 300ms")
 	waitForExit(t, program, "pids")
 }
 
@@ -168,7 +168,7 @@ func TestBackgroundChildrenAreKilled(t *testing.T) {
 	program := writeScript(t, "sleep 1000 & echo $! >pids")
 	r, log := startRunner(t, Timeout, program)
 	r.Enqueue(health.Event{})
-	waitForLog(t, log, "has ended")
+	waitForLog(t, log, "program finished")
 	waitForExit(t, program, "pids")
 }
 
@@ -182,37 +182,37 @@ func TestHeldOpenOutputDoesNotBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Errorf("what has a group of its own is left alone: %v", err)
+		t.Errorf("the process in another group was killed: %v", err)
 	}
 }
 
 func TestProgramIsKilledWhenTheContextEnds(t *testing.T) {
-	program := writeScript(t, "echo $$ >pids; mv pids noted; sleep 1000")
+	program := writeScript(t, "echo $$ >pids; mv pids started; sleep 1000")
 	r := New(slog.New(slog.DiscardHandler))
 	r.SetPrograms([]string{program})
 	r.Enqueue(health.Event{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
-	waitFor(t, "it runs", func() bool {
-		_, err := os.Stat(filepath.Join(filepath.Dir(program), "noted"))
+	waitFor(t, "the program runs", func() bool {
+		_, err := os.Stat(filepath.Join(filepath.Dir(program), "started"))
 		return err == nil
 	})
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	waitForExit(t, program, "noted")
+	waitForExit(t, program, "started")
 }
 
 func TestOutputIsLoggedAndLimited(t *testing.T) {
-	talker := writeScript(t, "echo to the log; echo and this >&2; exit 3")
-	flood := writeScript(t, "head -c 3000000 /dev/zero | tr '\\0' x")
-	r, log := startRunner(t, Timeout, talker, flood)
-	// More than a pipe holds, which nobody reads.
+	chatty := writeScript(t, "echo to the log; echo and this >&2; exit 3")
+	verbose := writeScript(t, "head -c 3000000 /dev/zero | tr '\\0' x")
+	r, log := startRunner(t, Timeout, chatty, verbose)
+	// The programs do not read this event, which is larger than a pipe buffer.
 	r.Enqueue(health.Event{Text: strings.Repeat("y", 1<<20)})
 	waitForLog(t, log, "bytes more")
-	for _, want := range []string{"has failed", `output="to the log\nand this"`, "exit status 3", fmt.Sprintf("and %d bytes more", 3000000-maxOutput)} {
+	for _, want := range []string{"program failed", `output="to the log\nand this"`, "exit status 3", fmt.Sprintf("and %d bytes more", 3000000-maxOutput)} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in the log", want)
 		}
@@ -226,13 +226,13 @@ func TestFullQueueDropsTheOldestEvents(t *testing.T) {
 	program := writeScript(t, "echo $REPLYPATH_ID >>list")
 	log := &logBuffer{}
 	r := New(slog.New(slog.NewTextHandler(log, nil)))
-	r.Enqueue(health.Event{}) // is for nobody
+	r.Enqueue(health.Event{}) // without programs
 	r.SetPrograms([]string{program})
 	for i := range queueSize + 7 {
 		r.Enqueue(health.Event{ID: uint64(i)})
 	}
 	if r.Dropped() != 7 {
-		t.Errorf("%d are lost", r.Dropped())
+		t.Errorf("%d events are dropped", r.Dropped())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -244,9 +244,9 @@ func TestFullQueueDropsTheOldestEvents(t *testing.T) {
 	cancel()
 	<-ended
 	if list := strings.Fields(readBeside(t, program, "list")); len(list) != queueSize || list[0] != "7" {
-		t.Errorf("it ran for %v", list)
+		t.Errorf("the program ran for %v", list)
 	}
 	if !strings.Contains(log.String(), "events=7") {
-		t.Errorf("the log does not tell of them: %s", log)
+		t.Errorf("the dropped events are not in the log: %s", log)
 	}
 }

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// limitedBuffer keeps the beginning of what is written, and counts the rest.
+// limitedBuffer keeps the first bytes that are written to it, and counts the rest.
 type limitedBuffer struct {
 	limit     int
 	kept      bytes.Buffer
 	discarded int
 }
 
-// Write never fails: a program must not break because it says much.
+// Write never fails: a program with much output must not get EPIPE.
 func (h *limitedBuffer) Write(b []byte) (int, error) {
 	n := min(len(b), h.limit-h.kept.Len())
 	h.kept.Write(b[:n])

@@ -17,17 +17,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxOutput is how much of what a program prints is kept for the log, in bytes.
+// maxOutput is the number of bytes of a program's output that are logged.
 const maxOutput = 4 << 10
 
-// run runs a program for an event and logs how that went.
+// run runs a program for an event and logs the result.
 func (r *Runner) run(ctx context.Context, program string, e health.Event) {
 	if ctx.Err() != nil {
 		return
 	}
 	log := r.log.With("program", program, "event", e.ID)
 	if err := CheckProgram(program); err != nil {
-		log.Error("the program of on_change is not run", "err", err)
+		log.Error("on_change: program not run", "err", err)
 		return
 	}
 	output := &limitedBuffer{limit: maxOutput}
@@ -40,17 +40,17 @@ func (r *Runner) run(ctx context.Context, program string, e health.Event) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		log.Warn("the program of on_change has failed", "err", err)
+		log.Warn("on_change: program failed", "err", err)
 	case output.String() != "":
-		log.Info("the program of on_change has ended")
+		log.Info("on_change: program finished")
 	default:
-		log.Debug("the program of on_change has ended")
+		log.Debug("on_change: program finished")
 	}
 }
 
-var errTimeout = errors.New("it took too long and was killed")
+var errTimeout = errors.New("killed")
 
-// execute runs the program in a process group of its own, of which nothing is left in the end.
+// execute runs the program in a process group of its own, and kills all of the group that is left when it exits.
 func (r *Runner) execute(ctx context.Context, program string, e health.Event, output *limitedBuffer) error {
 	document, err := json.Marshal(e)
 	if err != nil {
@@ -62,14 +62,14 @@ func (r *Runner) execute(ctx context.Context, program string, e health.Event, ou
 	cmd.Stdin = bytes.NewReader(append(document, '\n'))
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second // a process that has left the group may hold the output open
+	cmd.WaitDelay = time.Second // a process that has left the group may keep the output open
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start it: %w", err)
+		return fmt.Errorf("start: %w", err)
 	}
 	reason := make(chan error, 1)
 	exited := make(chan struct{})
 	go func() { reason <- killWhenDone(ctx, r.timeout, cmd.Process.Pid, exited) }()
-	// The number of the group belongs to nobody else as long as its leader has not been waited for.
+	// The group ID is not reused before its leader is reaped, so that kill hits no other group.
 	waitExit(cmd.Process.Pid)
 	close(exited)
 	killErr := <-reason
@@ -84,7 +84,7 @@ func (r *Runner) execute(ctx context.Context, program string, e health.Event, ou
 	return err
 }
 
-// killWhenDone kills the group when its time is over, and says so.
+// killWhenDone kills the group at the timeout or the end of the context, and returns which it was.
 func killWhenDone(ctx context.Context, limit time.Duration, group int, exited <-chan struct{}) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -96,19 +96,19 @@ func killWhenDone(ctx context.Context, limit time.Duration, group int, exited <-
 		return ctx.Err()
 	case <-timer.C:
 		killGroup(group)
-		return fmt.Errorf("%w after %s", errTimeout, limit)
+		return fmt.Errorf("%w: it ran for more than %s", errTimeout, limit)
 	}
 }
 
-func killGroup(group int) { _ = unix.Kill(-group, unix.SIGKILL) } // it may have ended by itself
+func killGroup(group int) { _ = unix.Kill(-group, unix.SIGKILL) } // ESRCH: it has exited
 
-// waitExit waits until the process has ended, and leaves it to be waited for.
+// waitExit waits until the process has exited, without reaping it.
 func waitExit(pid int) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }
 
-// environment is all that a program gets: nothing of the service's own.
+// environment returns the whole environment of a program. It has nothing of the service's own.
 func environment(e health.Event) []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
 		"REPLYPATH_ID=" + strconv.FormatUint(e.ID, 10), "REPLYPATH_EVENT=" + e.Kind, "REPLYPATH_UPLINK=" + e.Uplink,

@@ -9,17 +9,17 @@ import (
 	"replypath/health"
 )
 
-// Timeout is how long a program may run for an event.
+// Timeout is after what time a program is killed.
 const Timeout = 30 * time.Second
 
-// queueSize is how many events wait at most for the programs.
+// queueSize is the maximum number of queued events.
 const queueSize = 100
 
-// Runner runs programs, one at a time, for each event, in the order of the events.
+// Runner runs the programs for each event, in the order of the events, one program at a time.
 type Runner struct {
 	log     *slog.Logger
 	timeout time.Duration
-	wake    chan struct{} // there is something in the queue
+	wake    chan struct{} // signals a queued event
 
 	mu       sync.Mutex
 	programs []string
@@ -27,19 +27,19 @@ type Runner struct {
 	dropped  uint64
 }
 
-// New is a runner without programs. It runs nothing until Run.
+// New returns a runner without programs. It runs nothing until Run.
 func New(log *slog.Logger) *Runner {
 	return &Runner{log: log, timeout: Timeout, wake: make(chan struct{}, 1)}
 }
 
-// SetPrograms names the programs for the events to come, by absolute paths.
+// SetPrograms sets the absolute paths of the programs for later events.
 func (r *Runner) SetPrograms(programs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.programs = append([]string(nil), programs...)
 }
 
-// Enqueue has the programs run for the event. It never waits; when too many events wait already, the oldest goes.
+// Enqueue queues an event for the programs. It never blocks: a full queue drops its oldest event.
 func (r *Runner) Enqueue(e health.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,14 +57,14 @@ func (r *Runner) Enqueue(e health.Event) {
 	}
 }
 
-// Dropped is how many events no program was run for, because too many waited.
+// Dropped returns the number of events that a full queue has dropped.
 func (r *Runner) Dropped() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.dropped
 }
 
-// Run runs the programs until the context ends, and gives its error. A program that runs then is ended.
+// Run runs programs until the context ends, and returns its error. A program that is running then is killed.
 func (r *Runner) Run(ctx context.Context) error {
 	reported := uint64(0)
 	for {
@@ -78,7 +78,7 @@ func (r *Runner) Run(ctx context.Context) error {
 				r.run(ctx, program, e)
 			}
 			if dropped := r.Dropped(); dropped > reported {
-				r.log.Warn("events came faster than the programs of on_change end, and were left out", "events", dropped-reported)
+				r.log.Warn("on_change: events dropped, as the programs are too slow", "events", dropped-reported)
 				reported = dropped
 			}
 		}
