@@ -21,17 +21,17 @@ func (p *program) applyCommand() *cobra.Command {
 	var confirm time.Duration
 	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "apply",
-		Short: "Make the kernel as the configuration asks, once",
-		Long: `Make the kernel as the configuration asks, once. What is right already is not
-touched; when a part cannot be done, nothing stays changed. A running service is
-told to do it.
+		Short: "Apply the configuration to the kernel, once",
+		Long: `Apply the configuration to the kernel, once. Only differences are changed. If a step
+fails, the steps before it are undone. If the service runs, it applies the
+configuration.
 
-With --confirm the host goes back by itself to what was applied before, unless
-"replypath confirm" comes in time: for a change that might cut you off.`,
+With --confirm the previous configuration is restored after that time unless
+"replypath confirm" is run before: for changes that might cut off your own access.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("confirm") && confirm < time.Second {
-				return fmt.Errorf("%w: --confirm %s is too short to confirm anything: give it a second at least, such as 60s", errUsage, confirm)
+				return fmt.Errorf("%w: --confirm %s is too short: use at least 1s, such as 60s", errUsage, confirm)
 			}
 			c, err := p.readConfig()
 			if err != nil {
@@ -44,11 +44,11 @@ With --confirm the host goes back by itself to what was applied before, unless
 			return err
 		},
 	})
-	cmd.Flags().DurationVar(&confirm, "confirm", 0, "go back after this `TIME` unless confirmed, such as 60s")
+	cmd.Flags().DurationVar(&confirm, "confirm", 0, "roll back after this `TIME` unless confirmed, such as 60s")
 	return cmd
 }
 
-// applyOrDelegate has the configuration carried out by the service, also by one that has begun meanwhile, or by this program.
+// applyOrDelegate applies the configuration through the service if one runs or starts meanwhile, and otherwise itself.
 func (p *program) applyOrDelegate(ctx context.Context, c config.Config, confirm time.Duration) error {
 	running, err := p.reloadService(ctx, confirm)
 	if running || err != nil {
@@ -131,11 +131,11 @@ func (p *program) openTransaction() (*rollback.Transaction, error) {
 
 func (p *program) printConfirmHint(confirm time.Duration) {
 	if !p.json {
-		fmt.Fprintf(p.stdout, "goes back in %s unless you say: replypath confirm\n", confirm)
+		fmt.Fprintf(p.stdout, "rolls back in %s unless confirmed: replypath confirm\n", confirm)
 	}
 }
 
-// applyReport is what was done, for programs.
+// applyReport is the result of apply and flush in JSON.
 type applyReport struct {
 	Version  int               `json:"version"`
 	Changed  bool              `json:"changed"`

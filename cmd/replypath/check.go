@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// checkReport is a configuration's verdict, for programs.
+// checkReport is the result of check in JSON.
 type checkReport struct {
 	Version  int               `json:"version"`
 	Valid    bool              `json:"valid"`
@@ -26,11 +26,11 @@ type checkReport struct {
 func (p *program) checkCommand() *cobra.Command {
 	return p.jsonFlag(&cobra.Command{
 		Use:   "check",
-		Short: "Read the configuration and name every mistake in it",
-		Long: `Read the configuration and name every mistake in it, with its place and the remedy.
-Then compare it with this host's links and routes; what is found there is a warning.
-At last say for each uplink how soon it counts as down when nobody answers any more.
-Nothing is changed, and no privilege is needed.`,
+		Short: "Check the configuration and report all mistakes",
+		Long: `Check the configuration and report all mistakes, each with its position and a remedy.
+Then compare the configuration with the links and routes of this host, and print
+warnings. Finally print for each uplink the longest time until a failure is detected.
+Nothing is changed, and no privileges are needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
@@ -61,7 +61,7 @@ Nothing is changed, and no privilege is needed.`,
 	})
 }
 
-// hostFindings compares the configuration with the host as far as anybody may look.
+// hostFindings compares the configuration with the host, as far as that needs no privileges.
 func hostFindings(c config.Config, facts uplinks.Facts) []inspect.Finding {
 	return slices.Concat(
 		inspect.Findings(c.Settings, facts),

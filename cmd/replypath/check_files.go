@@ -18,7 +18,7 @@ const (
 	anyExecute  fs.FileMode = 0o111
 )
 
-// fileFindings looks at the files that the configuration names, as far as the user may.
+// fileFindings checks the files that the configuration names.
 func fileFindings(c config.Config) (all []inspect.Finding) {
 	for _, path := range c.Health.OnChange {
 		all = append(all, inspectFile("on_change", path, checkProgram)...)
@@ -29,7 +29,8 @@ func fileFindings(c config.Config) (all []inspect.Finding) {
 	return append(all, inspectFile("tls_key", e.KeyFile, checkSecret)...)
 }
 
-// inspectFile says what is wrong with the file of a key: that it is no regular file, or what wrong says. An empty path is no file.
+// inspectFile reports what is wrong with the file of a key: that it is not a regular file, or the result of check. It ignores an
+// empty path.
 func inspectFile(key, path string, check func(path string, info fs.FileInfo) (what, remedy string)) []inspect.Finding {
 	if path == "" {
 		return nil
@@ -38,9 +39,9 @@ func inspectFile(key, path string, check func(path string, info fs.FileInfo) (wh
 	var what, remedy string
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		what, remedy = err.Error(), "look at it as root: sudo replypath check"
+		what, remedy = err.Error(), "run the check as root: sudo replypath check"
 	case err != nil:
-		what, remedy = err.Error(), "write the path of a file that is there"
+		what, remedy = err.Error(), "write the path of an existing file"
 	case !info.Mode().IsRegular():
 		what, remedy = path+" is not a regular file", "write the path of a file"
 	default:
@@ -54,7 +55,7 @@ func inspectFile(key, path string, check func(path string, info fs.FileInfo) (wh
 
 func anyFile(string, fs.FileInfo) (what, remedy string) { return "", "" }
 
-// checkSecret says that everybody may read the file.
+// checkSecret reports a file that all users can read.
 func checkSecret(path string, info fs.FileInfo) (what, remedy string) {
 	if info.Mode()&othersRead != 0 {
 		return path + " can be read by every user", "chmod o-r " + path
@@ -62,22 +63,22 @@ func checkSecret(path string, info fs.FileInfo) (what, remedy string) {
 	return "", ""
 }
 
-// checkProgram says why the program cannot run, or why another than root could have root run something else.
+// checkProgram reports a program that is not executable, or that a user other than root can modify or replace.
 func checkProgram(path string, info fs.FileInfo) (what, remedy string) {
 	if info.Mode()&anyExecute == 0 {
 		return path + " is not executable", "chmod +x " + path
 	}
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return err.Error(), "write the path of a file that is there"
+		return err.Error(), "write the path of an existing file"
 	}
 	for at := path; ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
 		if err != nil {
-			return err.Error(), "write the path of a file that is there"
+			return err.Error(), "write the path of an existing file"
 		}
 		if modifiableByOthers(info) {
-			return fmt.Sprintf("%s can be changed by others than root, and root runs %s", at, path),
+			return fmt.Sprintf("%s can be modified by users other than root, and root runs %s", at, path),
 				fmt.Sprintf("chown root %s && chmod go-w %s", at, at)
 		}
 		if at == filepath.Dir(at) {
@@ -86,8 +87,8 @@ func checkProgram(path string, info fs.FileInfo) (what, remedy string) {
 	}
 }
 
-// modifiableByOthers reports whether others than root may change the file or folder. In a sticky folder they may replace only what is
-// their own.
+// modifiableByOthers reports whether users other than root may modify the file or directory. In a sticky directory they may
+// replace only their own files.
 func modifiableByOthers(info fs.FileInfo) bool {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0

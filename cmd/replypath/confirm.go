@@ -21,7 +21,7 @@ import (
 func (p *program) confirmCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "confirm",
-		Short: "Keep what apply --confirm has changed",
+		Short: "Keep the changes of apply --confirm",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkPrivileges(); err != nil {
@@ -58,14 +58,14 @@ func (p *program) guardCommand() *cobra.Command {
 	}
 }
 
-// startGuard lets the guard outlive this process and its terminal.
+// startGuard starts the guard as a process that outlives this one and its terminal.
 func (p *program) startGuard() error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
 	defer null.Close()
-	// It does not stay in this folder, which may go.
+	// The guard does not keep the working directory, which may be unmounted.
 	state, err := filepath.Abs(p.stateDir)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)

@@ -10,14 +10,14 @@ import (
 	"replypath/uplinks"
 )
 
-// detectionTime is how soon an uplink counts as down, at the latest, once nobody answers any more. A family in which nobody
-// is asked is absent.
+// detectionTime is the longest time in seconds from a failure of an uplink until it is down, per family. Families without a
+// probe are absent.
 type detectionTime struct {
 	Name string                     `json:"name"`
 	Down map[uplinks.Family]float64 `json:"down_after_seconds"`
 }
 
-// detectionTimes says it of each uplink, in the families that are managed.
+// detectionTimes returns the detection time of each uplink in the families that it has.
 func detectionTimes(c config.Config, facts uplinks.Facts) []detectionTime {
 	all := []detectionTime{}
 	paths := health.Paths(c.Settings, facts)
@@ -36,7 +36,7 @@ func detectionTimes(c config.Config, facts uplinks.Facts) []detectionTime {
 	return all
 }
 
-// String is one line for people. Families that do not differ are not told apart.
+// String formats the detection time as one line, with one time if it is the same for all families.
 func (e detectionTime) String() string {
 	var times, families []string
 	for _, f := range uplinks.Families {
@@ -47,12 +47,12 @@ func (e detectionTime) String() string {
 	}
 	switch {
 	case len(times) == 0:
-		return "uplink " + e.Name + ": nobody is asked: it is down when its link is"
+		return "uplink " + e.Name + ": no probe: its state is that of the link's carrier"
 	case len(slices.Compact(slices.Clone(times))) == 1:
-		return "uplink " + e.Name + ": when nobody answers, down after " + times[0] + " at the latest"
+		return "uplink " + e.Name + ": a failure is detected within " + times[0]
 	}
 	for i, f := range families {
 		times[i] += " (" + f + ")"
 	}
-	return "uplink " + e.Name + ": when nobody answers, down after " + strings.Join(times, ", ") + " at the latest"
+	return "uplink " + e.Name + ": a failure is detected within " + strings.Join(times, ", ")
 }

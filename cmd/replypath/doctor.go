@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// doctorOptions are what the doctor is told.
+// doctorOptions are the flags of doctor.
 type doctorOptions struct {
 	fix, yes bool
 	root     string
@@ -23,34 +23,34 @@ func (p *program) doctorCommand() *cobra.Command {
 	var opts doctorOptions
 	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "doctor",
-		Short: "Look at the host and name what would break the reply path",
-		Long: `Look at the host and name what would break the reply path, each with what was seen
-and what to do: programs that use the same mark bits, rule priorities or tables,
-source checks that do not see marks, servers that answer from the wrong address,
-saved firewall rules and systemd-networkd that would delete or spoil what apply
-does, missing kernel features, and what plan and check warn of. It works without a
-configuration too. Without root it says what it could not look at.
+		Short: "Report what on this host would break the reply path",
+		Long: `Report what on this host would break the reply path, each finding with evidence and a
+remedy: programs that use the same mark bits, rule priorities or tables, reverse path
+filters that ignore marks, servers that reply from the wrong address, saved firewall
+rules and a systemd-networkd that would overwrite or delete rules of replypath,
+missing kernel features, and the warnings of plan and check. It works without a
+configuration too. Without root it lists the checks that it skipped.
 
-With --fix it does what it can do without risk, after it has asked, and says how to
-undo it; --yes does not ask.
+With --fix it makes changes that are free of risk, after confirmation, and prints how
+to undo them; --yes skips the confirmation.
 
-The exit status is 3 when there are errors or warnings; a note is none.`,
+The exit status is 3 if there are errors or warnings; notes do not count.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.doctor(cmd.Context(), opts)
 		},
 	})
 	flags := cmd.Flags()
-	flags.BoolVar(&opts.fix, "fix", false, "do what can be done without risk, after asking")
-	flags.BoolVar(&opts.yes, "yes", false, "with --fix: do not ask")
-	flags.StringVar(&opts.root, "root", "/", "look at the files below this `DIR`")
+	flags.BoolVar(&opts.fix, "fix", false, "make changes that are free of risk, after confirmation")
+	flags.BoolVar(&opts.yes, "yes", false, "with --fix: skip the confirmation")
+	flags.StringVar(&opts.root, "root", "/", "read files below this `DIR`")
 	flags.Lookup("root").Hidden = true
 	return cmd
 }
 
 func (p *program) doctor(ctx context.Context, opts doctorOptions) error {
 	if opts.yes && !opts.fix {
-		return fmt.Errorf("%w: --yes goes with --fix", errUsage)
+		return fmt.Errorf("%w: --yes requires --fix", errUsage)
 	}
 	c, err := p.readConfig()
 	if errors.Is(err, errNoConfig) {
@@ -89,7 +89,7 @@ func diagnose(ctx context.Context, e survey.Options) ([]doctor.Finding, []doctor
 	return doctor.Diagnose(snapshot), skipped, nil
 }
 
-// doctorReport is what the doctor says, for programs.
+// doctorReport is the result of doctor in JSON.
 type doctorReport struct {
 	Version  int              `json:"version"`
 	Findings []doctor.Finding `json:"findings"`

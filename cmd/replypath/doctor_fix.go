@@ -11,7 +11,7 @@ import (
 	"replypath/cmd/internal/doctor/survey"
 )
 
-// applyFixes does what can be done without risk, after asking.
+// applyFixes applies the available fixes after confirmation.
 func (p *program) applyFixes(opts doctorOptions, findings []doctor.Finding) error {
 	var fixes []survey.Fix
 	for _, f := range findings {
@@ -20,14 +20,14 @@ func (p *program) applyFixes(opts doctorOptions, findings []doctor.Finding) erro
 		}
 	}
 	if len(fixes) == 0 {
-		fmt.Fprintln(p.stderr, "there is nothing that could be fixed without risk")
+		fmt.Fprintln(p.stderr, "no finding can be fixed automatically")
 		return nil
 	}
 	if err := checkPrivileges(); err != nil {
 		return err
 	}
 	for _, f := range fixes {
-		fmt.Fprintf(p.stderr, "would do: %s\n", f.Action)
+		fmt.Fprintf(p.stderr, "will do: %s\n", f.Action)
 	}
 	if !opts.yes {
 		if sure, err := p.askConfirmation(os.Stdin); err != nil || !sure {
@@ -37,7 +37,7 @@ func (p *program) applyFixes(opts doctorOptions, findings []doctor.Finding) erro
 	return p.runFixes(fixes)
 }
 
-// runFixes does them all: one that cannot be done keeps none of the others back.
+// runFixes applies all fixes, also after one has failed.
 func (p *program) runFixes(fixes []survey.Fix) error {
 	var errs []error
 	for _, f := range fixes {
@@ -54,12 +54,12 @@ func (p *program) runFixes(fixes []survey.Fix) error {
 	return errors.Join(errs...)
 }
 
-// askConfirmation asks who sits at the terminal.
+// askConfirmation asks for confirmation on the terminal.
 func (p *program) askConfirmation(terminal *os.File) (bool, error) {
 	if !isTerminal(terminal) {
-		return false, errors.New("nobody can be asked here: say --yes to have it done")
+		return false, errors.New("standard input is not a terminal, so there is no confirmation: run doctor --fix --yes")
 	}
-	fmt.Fprint(p.stderr, "do it? [y/N] ")
+	fmt.Fprint(p.stderr, "apply? [y/N] ")
 	answer, err := bufio.NewReader(terminal).ReadString('\n')
 	if err != nil {
 		return false, fmt.Errorf("read the answer: %w", err)

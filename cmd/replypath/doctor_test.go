@@ -29,7 +29,7 @@ func TestDoctorAsksForConfirmationOnlyOnATerminal(t *testing.T) {
 	}
 	defer null.Close()
 	if _, err := new(program).askConfirmation(null); err == nil || !strings.Contains(err.Error(), "--yes") {
-		t.Errorf("nobody is there: %v", err)
+		t.Errorf("without a terminal: %v", err)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestDoctorWrapsToTheTerminalWidth(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"1 error\n  a-finding: word word", "\n    | word word", "\n    |   word", "\n    > word", "1 note\n  another: short\n    > nothing\n",
-		"could not look at\n  connections: word", "replypath doctor --fix can do 1 of it\n"} {
+		"skipped\n  connections: word", "replypath doctor --fix can fix 1 of them\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}

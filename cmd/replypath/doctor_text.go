@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxTextColumns is how wide text is where there is no terminal, and at most.
+// maxTextColumns is the largest width of text, and its width without a terminal.
 const maxTextColumns = 100
 
-// textColumns is that of the terminal, between sensible bounds.
+// textColumns returns the width of the terminal, at least 40 and at most maxTextColumns.
 func (p *program) textColumns() int {
 	const least = 40
 	if f, ok := p.stdout.(*os.File); ok {
@@ -24,7 +24,7 @@ func (p *program) textColumns() int {
 	return maxTextColumns
 }
 
-// writeDiagnosis groups the findings by their severity, and sets what was seen and what to do below each.
+// writeDiagnosis prints the findings by severity, each with its evidence and its remedy.
 func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Skipped) error {
 	colours, columns := newPalette(p.stdout), p.textColumns()
 	colour := map[doctor.Severity]func(string) string{doctor.Error: colours.red, doctor.Warning: colours.yellow, doctor.Note: colours.bold}
@@ -44,7 +44,7 @@ func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Ski
 		}
 	}
 	if len(skipped) > 0 {
-		fmt.Fprintln(&text, colours.bold("could not look at"))
+		fmt.Fprintln(&text, colours.bold("skipped"))
 	}
 	for _, u := range skipped {
 		writeIndented(&text, columns, "  ", 2, "    ", u.Subject+": "+u.Reason)
@@ -63,9 +63,9 @@ func withSeverity(findings []doctor.Finding, s doctor.Severity) (some []doctor.F
 	return some
 }
 
-// writeIndented breaks a text into lines behind a lead of so many columns; further lines begin with rest.
+// writeIndented writes a wrapped message. The first line begins with lead, of leadColumns columns, and the others with rest.
 func writeIndented(text *strings.Builder, columns int, lead string, leadColumns int, rest, message string) {
-	// The first line may be shorter or longer than the others: a word stands for what is before it.
+	// The placeholder is a word as wide as lead is beyond rest, as the first line has another width than the others.
 	placeholder := strings.Repeat("x", max(leadColumns-len(rest)-1, 1))
 	lines := wrapText(placeholder+" "+sanitize(message), columns-len(rest))
 	for i, line := range lines {
@@ -88,11 +88,11 @@ func summarizeDiagnosis(findings []doctor.Finding) string {
 			}
 		}
 		if fixable > 0 {
-			return fmt.Sprintf("replypath doctor --fix can do %d of it", fixable)
+			return fmt.Sprintf("replypath doctor --fix can fix %d of them", fixable)
 		}
-		return "nothing of it can be fixed by itself"
+		return "none of them can be fixed automatically"
 	case len(findings) > 0:
 		return "nothing would break the reply path"
 	}
-	return "all is well: nothing would break the reply path"
+	return "no findings: nothing would break the reply path"
 }

@@ -17,16 +17,16 @@ const (
 
 // The exit statuses.
 const (
-	exitOK     = 0 // yes, or done
-	exitFailed = 1 // could not
-	exitUsage  = 2 // wrong usage, or invalid configuration
-	exitNo     = 3 // the answer is no
+	exitOK     = 0 // success
+	exitFailed = 1 // error
+	exitUsage  = 2 // wrong usage or invalid configuration
+	exitNo     = 3 // success, with a negative result
 )
 
-// errNegative is the error of a command whose answer is no, and which has said so already.
-var errNegative = errors.New("no")
+// errNegative is returned by a command with a negative result, which it has printed already.
+var errNegative = errors.New("negative result")
 
-// exitStatus tells people what went wrong, once, and gives the exit status for it.
+// exitStatus prints the error and returns the exit status.
 func (p *program) exitStatus(err error) int {
 	var mistakes config.Mistakes
 	switch {
@@ -48,20 +48,20 @@ func (p *program) exitStatus(err error) int {
 	return exitFailed
 }
 
-// errUsage is the error of a flag whose value makes no sense.
+// errUsage is the error of invalid arguments and flags.
 var errUsage = errors.New("wrong usage")
 
-var errNoConfig = errors.New("there is no configuration")
+var errNoConfig = errors.New("no configuration")
 
 func (p *program) readConfig() (config.Config, error) {
 	c, err := config.Read(p.configPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%w at %s: let one be proposed: replypath init --write", errNoConfig, p.configPath)
+		return c, fmt.Errorf("%w at %s: create one with replypath init --write", errNoConfig, p.configPath)
 	}
 	return c, err
 }
 
-// printJSON writes a value as JSON for programs.
+// printJSON writes the value to standard output as indented JSON.
 func (p *program) printJSON(v any) error {
 	e := json.NewEncoder(p.stdout)
 	e.SetIndent("", "  ")

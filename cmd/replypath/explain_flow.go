@@ -13,7 +13,7 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// explainFlow explains the connection that the words describe.
+// explainFlow traces the replies of the connection.
 func (p *program) explainFlow(ctx context.Context, e *explain.Explainer, words []string) (bool, error) {
 	flow, err := parseFlow(words)
 	if err != nil {
@@ -30,8 +30,7 @@ func (p *program) explainFlow(ctx context.Context, e *explain.Explainer, words [
 	return right, e.PrintFlow(p.stdout, c)
 }
 
-// parseFlow reads a connection as people have it at hand: a line of conntrack -L, a line of ss, or a protocol and two
-// ends, the asker's first. The direction does not matter.
+// parseFlow parses a connection: a line of conntrack -L, a line of ss, or a protocol and two endpoints in either order.
 func parseFlow(words []string) (f rtnl.Flow, err error) {
 	words = strings.Fields(strings.Join(words, " "))
 	f.Proto = rpdb.TCP
@@ -47,12 +46,12 @@ func parseFlow(words []string) (f rtnl.Flow, err error) {
 		f.From, f.To, err = parseEndpoints(words)
 	}
 	if err == nil && f.From.Addr().Is4() != f.To.Addr().Is4() {
-		err = fmt.Errorf("%w: --flow: %s and %s are of two families", errUsage, f.From, f.To)
+		err = fmt.Errorf("%w: --flow: %s and %s are of different families", errUsage, f.From, f.To)
 	}
 	return f, err
 }
 
-// parseConntrackLine reads the first direction in a line of conntrack -L.
+// parseConntrackLine parses the original direction of a line of conntrack -L.
 func parseConntrackLine(words []string) (from, to netip.AddrPort, err error) {
 	first := map[string]string{}
 	for _, w := range words {
@@ -63,11 +62,11 @@ func parseConntrackLine(words []string) (from, to netip.AddrPort, err error) {
 	end := func(address, port string) (netip.AddrPort, error) {
 		a, err := netip.ParseAddr(first[address])
 		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("%w: --flow: %s=%s is no address", errUsage, address, first[address])
+			return netip.AddrPort{}, fmt.Errorf("%w: --flow: %s=%s is not an address", errUsage, address, first[address])
 		}
 		n, err := strconv.ParseUint(first[port], 10, 16)
 		if err != nil && first[port] != "" {
-			return netip.AddrPort{}, fmt.Errorf("%w: --flow: %s=%s is no port", errUsage, port, first[port])
+			return netip.AddrPort{}, fmt.Errorf("%w: --flow: %s=%s is not a port", errUsage, port, first[port])
 		}
 		return netip.AddrPortFrom(a, uint16(n)), nil
 	}
@@ -82,8 +81,8 @@ func parseConntrackLine(words []string) (from, to netip.AddrPort, err error) {
 	return from, to, err
 }
 
-// parseEndpoints are the first two of the words that are an address and a port. ss writes a link's name behind addresses of
-// sockets that are bound to one, and [::ffff:192.0.2.2] for IPv4.
+// parseEndpoints returns the first two words that are an address and a port. ss appends %LINK to the address of a socket that
+// is bound to a link, and may write IPv4 addresses as [::ffff:192.0.2.2].
 func parseEndpoints(words []string) (from, to netip.AddrPort, err error) {
 	var found []netip.AddrPort
 	for _, w := range words {
@@ -99,7 +98,7 @@ func parseEndpoints(words []string) (from, to netip.AddrPort, err error) {
 		}
 	}
 	if len(found) < 2 {
-		return from, to, fmt.Errorf("%w: --flow wants a line of conntrack -L, a line of ss, or: tcp 203.0.113.9:50000 192.0.2.2:443", errUsage)
+		return from, to, fmt.Errorf("%w: --flow needs a line of conntrack -L, a line of ss, or: tcp 203.0.113.9:50000 192.0.2.2:443", errUsage)
 	}
 	return found[0], found[1], nil
 }

@@ -12,14 +12,14 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// documentationClients are asked for when none is named: addresses to which, as a rule, only default routes lead (RFC 5737,
-// RFC 3849).
+// documentationClients are the default clients: documentation addresses (RFC 5737, RFC 3849), which usually only default
+// routes match.
 var documentationClients = map[uplinks.Family]netip.Addr{
 	uplinks.IPv4: netip.AddrFrom4([4]byte{203, 0, 113, 1}),
 	uplinks.IPv6: netip.MustParseAddr("2001:db8:ffff::1"),
 }
 
-// explainListen tells how who listens there would answer.
+// explainListen traces the replies of the servers on a port.
 func (p *program) explainListen(ctx context.Context, e *explain.Explainer, spec, client string) (bool, error) {
 	addr, err := parseListenAddr(spec)
 	if err != nil {
@@ -44,9 +44,9 @@ func (p *program) explainListen(ctx context.Context, e *explain.Explainer, spec,
 	return !explain.AnyAsymmetric(all), e.PrintReplies(p.stdout, all)
 }
 
-// parseListenAddr reads 1194/udp, :1194/udp, 192.0.2.2:443/tcp or [2001:db8::2]:53/udp.
+// parseListenAddr parses 1194/udp, :1194/udp, 192.0.2.2:443/tcp or [2001:db8::2]:53/udp.
 func parseListenAddr(text string) (addr explain.ListenAddr, err error) {
-	errForm := fmt.Errorf("%w: --listen %s: it must be as :1194/udp, 443/tcp or 192.0.2.2:53/udp", errUsage, text)
+	errForm := fmt.Errorf("%w: --listen %s: write it as :1194/udp, 443/tcp or 192.0.2.2:53/udp", errUsage, text)
 	end, proto, ok := strings.Cut(text, "/")
 	if addr.Proto = map[string]uint8{"tcp": rpdb.TCP, "udp": rpdb.UDP}[proto]; !ok || addr.Proto == 0 {
 		return addr, errForm

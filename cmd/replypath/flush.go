@@ -17,9 +17,9 @@ import (
 func (p *program) flushCommand() *cobra.Command {
 	return p.jsonFlag(&cobra.Command{
 		Use:   "flush",
-		Short: "Remove everything of ours and leave the host as it was found",
-		Long: `Remove every rule, route and chain of ours, and put sysctls and link groups back to
-what was found. It needs no configuration, and works after a crash.`,
+		Short: "Remove everything that replypath has set",
+		Long: `Remove all rules, routes and chains of replypath, and restore the sysctls and link
+groups from before it. It needs no configuration, and works after a crash.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.requireNoService(cmd.Context()); err != nil {
@@ -49,7 +49,7 @@ what was found. It needs no configuration, and works after a crash.`,
 	})
 }
 
-// forgetState drops everything that was remembered.
+// forgetState deletes the saved originals and the applied configuration from the state directory.
 func (p *program) forgetState(h *host.Host) error {
 	t, err := p.openTransaction()
 	if err != nil {

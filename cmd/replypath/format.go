@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// formatSeconds is a time in few characters.
+// formatSeconds formats a duration in at most 6 characters below 1000 s.
 func formatSeconds(seconds float64) string {
 	switch ms := 1000 * seconds; {
 	case ms < 9.95:
@@ -19,7 +19,7 @@ func formatSeconds(seconds float64) string {
 	return fmt.Sprintf("%.1fs", seconds)
 }
 
-// formatPercent is a percentage in few characters.
+// formatPercent formats a percentage without decimals.
 func formatPercent(percent float64) string {
 	if percent > 0 && percent < 1 {
 		return "<1%"
@@ -27,7 +27,7 @@ func formatPercent(percent float64) string {
 	return fmt.Sprintf("%.0f%%", percent)
 }
 
-// formatAge is how long ago it was, in two units at most.
+// formatAge formats the time from then to now, in two units at most.
 func formatAge(now, then time.Time) string {
 	d := max(now.Sub(then), 0)
 	switch {
@@ -45,14 +45,14 @@ func formatAge(now, then time.Time) string {
 
 func formatTime(t time.Time) string { return t.Local().Format(time.DateTime) }
 
-// sanitize keeps what comes from elsewhere from steering the terminal.
+// sanitize replaces control characters, which could control the terminal, and white space by single spaces.
 func sanitize(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(c rune) bool {
 		return unicode.IsSpace(c) || !unicode.IsGraphic(c)
 	}), " ")
 }
 
-// wrapText breaks a text between words into lines of so many columns; a longer word stays whole.
+// wrapText wraps a text at spaces to the given number of columns. Longer words are not broken.
 func wrapText(text string, columns int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {

@@ -21,9 +21,9 @@ func (p *program) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Propose a configuration from this host's links, addresses and routes",
-		Long: `Propose a configuration from this host's links, addresses and routes. Every link
-that leads through a gateway is proposed as an uplink. With --write the proposal
-becomes the configuration file, unless there is one.`,
+		Long: `Propose a configuration from this host's links, addresses and routes. Every link with
+a gateway is proposed as an uplink. With --write the proposal is written to the
+configuration file, which must not exist.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			facts, err := host.ReadFacts(cmd.Context())
@@ -48,21 +48,21 @@ becomes the configuration file, unless there is one.`,
 func propose(facts uplinks.Facts) (string, error) {
 	settings, notes := inspect.Propose(facts)
 	if len(settings.Uplinks) == 0 {
-		return "", errors.New("no link of this host leads through a gateway: bring the uplinks up first, or write the configuration by hand: see /etc/replypath/replypath.toml.sample")
+		return "", errors.New("no link of this host has a gateway: bring the uplinks up first, or write the configuration by hand, see /etc/replypath/replypath.toml.sample")
 	}
 	var text strings.Builder
 	err := config.Propose(&text, settings, notes)
 	return text.String(), err
 }
 
-// writeConfig never overwrites: the file may be the only copy of somebody's work.
+// writeConfig writes the configuration file. It does not overwrite an existing one.
 func (p *program) writeConfig(text string) error {
 	if err := os.MkdirAll(filepath.Dir(p.configPath), 0o755); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
 	f, err := os.OpenFile(p.configPath, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists and is left as it is: see the proposal without --write", p.configPath)
+		return fmt.Errorf("%s already exists: run replypath init without --write to see the proposal", p.configPath)
 	}
 	if err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
@@ -71,6 +71,6 @@ func (p *program) writeConfig(text string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "wrote %s: read it, then: replypath plan\n", p.configPath)
+	_, err = fmt.Fprintf(p.stdout, "wrote %s: review it, then run: replypath plan\n", p.configPath)
 	return err
 }

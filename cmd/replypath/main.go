@@ -1,4 +1,4 @@
-// Command replypath keeps answers symmetric on a host with several uplinks.
+// Command replypath keeps replies symmetric on a host with several uplinks.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the whole program, and gives its exit status.
+// run runs the program and returns its exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p := &program{stdout: stdout, stderr: stderr}
 	root := p.rootCommand()
@@ -31,29 +31,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return p.exitStatus(root.ExecuteContext(ctx))
 }
 
-// program is what every command needs.
+// program is the state that all commands share.
 type program struct {
 	stdout, stderr       io.Writer
 	configPath, stateDir string // flags
 	json                 bool
-	parsed               bool // a command was understood and runs
+	parsed               bool // the arguments are valid and a command runs
 }
 
 func (p *program) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "replypath",
-		Short: "Replies leave by the interface their question came in on",
-		Long: `replypath keeps answers symmetric on a host with several uplinks: a reply leaves by
-the interface its question came in on.
+		Short: "Keep replies on the interface their connection came in on",
+		Long: `replypath keeps replies symmetric on a host with several uplinks: a reply leaves by
+the interface its connection came in on.
 
-To begin: "init --write" proposes a configuration, which is to be read and corrected;
-"check" names its mistakes, "plan" shows what would be done, "apply" does it, and "run"
-is the service that keeps it so. When replies are missing: "status", "verify",
+To start, "init --write" proposes a configuration, to be reviewed and corrected;
+"check" reports its mistakes, "plan" prints the changes, "apply" makes them, and "run"
+is the service that maintains them. If replies are missing, see "status", "verify",
 "explain" and "doctor".
 
-Exit status: 0 yes, or done; 1 could not; 2 wrong usage or invalid configuration;
-3 the answer is no (plan: not in sync; status: not all is well; verify: a reply strays;
-explain: it gets nowhere; doctor: there is an error or a warning).`,
+Exit status: 0 success; 1 error; 2 wrong usage or invalid configuration; 3 negative
+result (plan: not in sync; status: not healthy; verify: a reply strays; explain: the
+packet is not routed; doctor: errors or warnings).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -67,18 +67,18 @@ explain: it gets nowhere; doctor: there is an error or a warning).`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&p.configPath, "config", defaultConfig, "the configuration `FILE`; uplinks.d beside it is read too")
-	flags.StringVar(&p.stateDir, "state", defaultState, "the `DIR` in which values found are remembered")
+	flags.StringVar(&p.configPath, "config", defaultConfig, "the configuration `FILE`; the directory uplinks.d beside it is read too")
+	flags.StringVar(&p.stateDir, "state", defaultState, "the `DIR` for saved original values and the applied configuration")
 	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.flushCommand(), p.versionCommand())
 	root.AddCommand(p.manCommand())
 	return root
 }
 
-// shortLivedGCPercent is the garbage collector's percentage for what ends at once: with hundreds of uplinks collecting takes longer
+// shortLivedGCPercent is the GC percentage of all commands but run: with hundreds of uplinks garbage collection takes longer
 // than the work.
 const shortLivedGCPercent = 400
 
-// makePathsAbsolute makes paths mean the same to the service and the guard, which work in other folders.
+// makePathsAbsolute makes the paths absolute, as the service and the guard have other working directories.
 func (p *program) makePathsAbsolute() error {
 	for flag, path := range map[string]*string{"--config": &p.configPath, "--state": &p.stateDir} {
 		if *path == "" {
@@ -86,7 +86,7 @@ func (p *program) makePathsAbsolute() error {
 		}
 		abs, err := filepath.Abs(*path)
 		if err != nil {
-			return fmt.Errorf("find %s: %w", *path, err)
+			return fmt.Errorf("make %s absolute: %w", *path, err)
 		}
 		*path = abs
 	}
@@ -94,6 +94,6 @@ func (p *program) makePathsAbsolute() error {
 }
 
 func (p *program) jsonFlag(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().BoolVar(&p.json, "json", false, "print JSON for programs")
+	cmd.Flags().BoolVar(&p.json, "json", false, "print JSON")
 	return cmd
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// manCommand prints the manual pages that are installed. They are made when the program is packed.
+// manCommand prints the manual pages. They are generated at installation.
 func (p *program) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "man SECTION",
-		Short:     "Print the manual page of section 8, replypath(8), 5, replypath.toml(5), or 7, replypath-recipes(7)",
+		Short:     "Print the manual page replypath(8), replypath.toml(5) or replypath-recipes(7)",
 		Hidden:    true,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"5", "7", "8"},
@@ -35,7 +35,7 @@ func (p *program) manCommand() *cobra.Command {
 	}
 }
 
-// describeProgram is the program as its help describes it.
+// describeProgram returns the description of the program from its help.
 func describeProgram(root *cobra.Command) manual.Program {
 	brief := strings.ToLower(root.Short[:1]) + root.Short[1:]
 	d := manual.Program{Name: root.Name(), Brief: brief, Long: root.Long, Options: describeOptions(root.PersistentFlags())}

@@ -15,11 +15,11 @@ func TestManualListsEveryCommandAndOption(t *testing.T) {
 	d := describeProgram((&program{}).rootCommand())
 	for _, c := range d.Commands {
 		if !strings.Contains(text, `\fB`+c.Usage+`\fR`) {
-			t.Errorf("the command %q is not told", c.Usage)
+			t.Errorf("the page lacks the command %q", c.Usage)
 		}
 		for _, o := range c.Options {
 			if !strings.Contains(text, `\fB`+o.Usage+`\fR`) {
-				t.Errorf("the option %q of %q is not told", o.Usage, c.Usage)
+				t.Errorf("the page lacks the option %q of %q", o.Usage, c.Usage)
 			}
 		}
 	}

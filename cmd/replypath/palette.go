@@ -7,9 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// palette colours words on a terminal, and leaves them alone elsewhere.
+// palette colours text with ANSI escape sequences if on is set.
 type palette struct{ on bool }
 
+// newPalette returns a palette with colours if out is a terminal and the environment allows them (no-color.org).
 func newPalette(out io.Writer) palette {
 	return palette{isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }

@@ -13,10 +13,10 @@ import (
 func (p *program) planCommand() *cobra.Command {
 	return p.jsonFlag(&cobra.Command{
 		Use:   "plan",
-		Short: "Print what apply would do, as lines that could be pasted",
-		Long: `Print what apply would do, as ip, iptables and sysctl lines that could be pasted.
-Nothing is changed. Nothing is printed, and the exit status is 0, when the kernel
-is in sync; otherwise it is 3.`,
+		Short: "Print the changes that apply would make, as shell commands",
+		Long: `Print the changes that apply would make, as ip, iptables and sysctl commands. Nothing is
+changed. If the kernel is in sync, nothing is printed and the exit status is 0;
+otherwise it is 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
@@ -60,14 +60,14 @@ func (p *program) printPlan(plan uplinks.Plan, findings []inspect.Finding) error
 	return nil
 }
 
-// printWarnings tells people what was found; a plan's own lines stay free of it.
+// printWarnings prints findings to standard error, so that the output remains a shell script.
 func (p *program) printWarnings(findings []inspect.Finding) {
 	for _, f := range findings {
 		fmt.Fprintf(p.stderr, "warning: %s\n", f)
 	}
 }
 
-// planReport is a plan for programs.
+// planReport is a plan in JSON.
 type planReport struct {
 	Version  int               `json:"version"`
 	InSync   bool              `json:"in_sync"`

@@ -15,9 +15,9 @@ import (
 func (p *program) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
-		Short: "Let the running service read its configuration again",
-		Long: `Let the running service read its configuration again, as SIGHUP does. A configuration
-that cannot be read or planned as a whole is refused, and the old one stays.`,
+		Short: "Make the running service read its configuration again",
+		Long: `Make the running service read its configuration again, as SIGHUP does. If the
+configuration is invalid or cannot be applied, the service keeps the old one.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := p.readConfig(); err != nil {
@@ -25,14 +25,14 @@ that cannot be read or planned as a whole is refused, and the old one stays.`,
 			}
 			running, err := p.reloadService(cmd.Context(), 0)
 			if err == nil && !running {
-				return fmt.Errorf("%w: start it, or do it once: replypath apply", control.ErrNoService)
+				return fmt.Errorf("%w: start it (systemctl start replypath), or apply once: replypath apply", control.ErrNoService)
 			}
 			return err
 		},
 	}
 }
 
-// reloadService lets the service carry the configuration out, when one runs.
+// reloadService makes the service, if one runs, read and apply the configuration.
 func (p *program) reloadService(ctx context.Context, confirm time.Duration) (running bool, err error) {
 	err = control.Client{StateDir: p.stateDir}.Reload(ctx, control.Reload{ConfigFile: p.configPath, ConfirmWithin: confirm})
 	if errors.Is(err, control.ErrNoService) {
@@ -41,15 +41,15 @@ func (p *program) reloadService(ctx context.Context, confirm time.Duration) (run
 	if err != nil {
 		return true, err
 	}
-	_, err = fmt.Fprintln(p.stdout, "the service has read the configuration, and is in sync")
+	_, err = fmt.Fprintln(p.stdout, "the service has applied the configuration")
 	return true, err
 }
 
-// requireNoService refuses what a running service would undo at once.
+// requireNoService returns an error if the service runs, as it would undo a flush at once.
 func (p *program) requireNoService(ctx context.Context) error {
 	_, err := control.Client{StateDir: p.stateDir}.Status(ctx)
 	if errors.Is(err, control.ErrNoService) || errors.Is(err, fs.ErrPermission) {
-		return nil // who may not ask may not do anything else either, and is told so
+		return nil // without permission the flush fails with a better message
 	}
-	return errors.New("the service runs and would put everything back: stop it first (systemctl stop replypath)")
+	return errors.New("the service is running and would restore everything: stop it first (systemctl stop replypath)")
 }

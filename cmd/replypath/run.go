@@ -19,11 +19,11 @@ func (p *program) runCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Apply, and keep the kernel as the configuration asks: the boot service",
-		Long: `Apply the configuration, then keep the kernel as it asks: links and addresses that
-come, go or change are followed, and what others delete or edit is repaired.
-SIGHUP reads the configuration again. Stopping changes nothing in the kernel.
-Without a configuration it says so and ends with success.`,
+		Short: "Apply the configuration and keep the kernel in sync: the service",
+		Long: `Apply the configuration, then keep the kernel in sync: follow changes of links,
+addresses and routes, and repair changes by other programs. SIGHUP reloads the
+configuration. When the service stops, nothing in the kernel changes. Without a
+configuration it logs that and exits with status 0.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := p.newLogger(format)
@@ -47,20 +47,20 @@ Without a configuration it says so and ends with success.`,
 			return s.Run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&format, "log-format", "text", "the `FORMAT` of the log: text or json")
+	cmd.Flags().StringVar(&format, "log-format", "text", "the `FORMAT` of the log, text or json")
 	return cmd
 }
 
-// useOneProcessor has Go run on one processor at a time. The service sleeps nearly always, and what wakes it is short: to look
-// for a second processor then, and to wake it too, costs more than there is to do. GOMAXPROCS says otherwise.
+// useOneProcessor sets GOMAXPROCS to 1 unless the environment sets it. The service mostly sleeps and its work is short: waking
+// a second processor costs more than the work.
 func useOneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
 }
 
-// lowerGCPercent has Go collect it twice as often as usual. Rounds in a storm of routes make much at once, and what memory
-// they took then stays the process's for long; at rest there is hardly any. GOGC says otherwise.
+// lowerGCPercent sets GOGC to 50 unless the environment sets it. Bursts of route changes allocate much at once, and memory that
+// the heap has grown to is returned to the system late.
 func lowerGCPercent() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
@@ -74,14 +74,14 @@ func (p *program) newLogger(format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
 	}
-	return nil, fmt.Errorf("%w: --log-format %q: it is text or json", errUsage, format)
+	return nil, fmt.Errorf("%w: --log-format %q: use text or json", errUsage, format)
 }
 
-// catchSIGPIPE keeps SIGPIPE from ending the service when nobody reads its log any more. What it starts has the signal's usual
-// meaning.
+// catchSIGPIPE keeps SIGPIPE from ending the service when the reader of its log is gone. Started programs have the default
+// action, as the signal is caught and not ignored.
 func catchSIGPIPE() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// notifyHangup gives SIGHUP as an event.
+// notifyHangup returns a channel that receives a value for each SIGHUP, and a function that stops this.
 func notifyHangup() (<-chan struct{}, func()) {
 	signals, out := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)

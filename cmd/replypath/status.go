@@ -17,17 +17,18 @@ func (p *program) statusCommand() *cobra.Command {
 	var watch bool
 	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "status",
-		Short: "Print how the running service and its uplinks stand",
-		Long: `Print how the running service stands: whether the kernel is in sync, what waits and
-why, and how the last reload ended; then each uplink in each family, with the mean
-round trip and the loss of its last questions, how its reply path is proven (shown,
-asked, or no), and since when it is so.
+		Short: "Print the status of the running service and its uplinks",
+		Long: `Print the status of the running service: whether the kernel is in sync, delayed
+repairs, and the result of the last reload; then each uplink and family with its
+state, the mean round-trip time and loss of its recent probes, how its reply path is
+proven, and since when. PROOF is shown (test packets were sent back by the uplink),
+asked (only the kernel's route look-up agrees) or no.
 
-The exit status is 3 when not all is well: the kernel is not in sync, a reload was
-refused, or an uplink is unproven, down or absent.
+The exit status is 3 if the kernel is not in sync, the last reload was rejected, or
+an uplink is unproven, down or absent.
 
-With --watch it goes on until it is interrupted, which is success: on a terminal it
-draws the table anew, elsewhere it prints it again when something has changed.`,
+With --watch it continues until it is interrupted, which is success: on a terminal it
+redraws the table, otherwise it prints the status again on every change.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if watch {
@@ -46,14 +47,14 @@ draws the table anew, elsewhere it prints it again when something has changed.`,
 			return nil
 		},
 	})
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and print it again when something has changed")
+	cmd.Flags().BoolVar(&watch, "watch", false, "continue, and print the status again on every change")
 	return cmd
 }
 
 func (p *program) fetchStatus(ctx context.Context) (health.Status, error) {
 	status, err := control.Client{StateDir: p.stateDir}.Status(ctx)
 	if errors.Is(err, control.ErrNoService) {
-		return health.Status{}, fmt.Errorf("%w: start it (systemctl start replypath), or look once: replypath plan", err)
+		return health.Status{}, fmt.Errorf("%w: start it (systemctl start replypath), or compare once: replypath plan", err)
 	}
 	return status, err
 }

@@ -10,13 +10,13 @@ import (
 	"replypath/health"
 )
 
-// maxColumns is how many columns a line has at most.
+// maxColumns is the largest width of a line.
 const maxColumns = 80
 
-// shownEvents is how many of the last events are shown to people.
+// shownEvents is the number of recent events in the text.
 const shownEvents = 5
 
-// statusText is a status for people, who look at it now.
+// statusText formats a status as text. Ages are relative to now.
 func statusText(s health.Status, now time.Time, p palette) string {
 	var out strings.Builder
 	writeSummary(&out, s, p)
@@ -33,7 +33,7 @@ func statusText(s health.Status, now time.Time, p palette) string {
 	return out.String()
 }
 
-// writeSummary says how the service and the kernel stand.
+// writeSummary writes the state of the kernel and of the service.
 func writeSummary(out *strings.Builder, s health.Status, p palette) {
 	sync := p.green("in sync")
 	if !s.InSync {
@@ -44,7 +44,7 @@ func writeSummary(out *strings.Builder, s health.Status, p palette) {
 		writeField(out, "error", sanitize(s.Error))
 	}
 	if s.RepairsWaiting > 0 {
-		writeField(out, "waiting", pluralize(s.RepairsWaiting, "repair")+", as somebody undoes them again and again: see the log")
+		writeField(out, "waiting", pluralize(s.RepairsWaiting, "repair")+" delayed, as another program keeps undoing them: see the log")
 	}
 	for _, problem := range s.Problems {
 		writeField(out, "problem", sanitize(problem))
@@ -52,13 +52,13 @@ func writeSummary(out *strings.Builder, s health.Status, p palette) {
 	switch {
 	case s.Reload == nil:
 	case s.Reload.Error != "":
-		writeField(out, "reload", fmt.Sprintf("refused at %s: %s", formatTime(s.Reload.At), sanitize(s.Reload.Error)))
+		writeField(out, "reload", fmt.Sprintf("rejected at %s: %s", formatTime(s.Reload.At), sanitize(s.Reload.Error)))
 	default:
 		writeField(out, "reload", "at "+formatTime(s.Reload.At))
 	}
 }
 
-// writeField writes a word and what is to be said about it, in as many lines as it takes.
+// writeField writes a label and a wrapped text.
 func writeField(out *strings.Builder, label, text string) {
 	for _, line := range wrapText(text, maxColumns-10) {
 		fmt.Fprintf(out, "%-8s  %s\n", label, line)
@@ -68,14 +68,14 @@ func writeField(out *strings.Builder, label, text string) {
 
 var headers = []string{"UPLINK", "INTERFACE", "FAMILY", "STATE", "RTT", "LOSS", "PROOF", "SINCE"}
 
-// row is a line of the table, and what there is to say below it.
+// row is a line of the table, and the notes below it.
 type row struct {
-	cells  []string // without colour
+	cells  []string // without escape sequences
 	colour func(string) string
 	notes  []string
 }
 
-// writeTable has a line for each uplink and family.
+// writeTable writes a line for each uplink and family.
 func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, p palette) {
 	rows := []row{{cells: headers, colour: func(s string) string { return s }}}
 	for _, u := range all {
@@ -92,7 +92,7 @@ func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, 
 		for i, cell := range r.cells {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
 			if i == 3 {
-				cell = r.colour(cell) // padded as if it had no colour
+				cell = r.colour(cell) // after pad was computed: escape sequences have no width
 			}
 			line.WriteString(cell + pad)
 		}
@@ -134,7 +134,7 @@ func uplinkRows(u health.UplinkStatus, now time.Time, p palette) (all []row) {
 	return all
 }
 
-// pathNotes say why, and what to do.
+// pathNotes returns the reasons for the state of a path, and remedies.
 func pathNotes(f health.FamilyStatus) (all []string) {
 	add := func(text string) {
 		if text = sanitize(text); text != "" && !slices.Contains(all, text) {
@@ -156,7 +156,7 @@ func pathNotes(f health.FamilyStatus) (all []string) {
 	return all
 }
 
-// proofLabel is the best that is known of the reply path, or "no".
+// proofLabel returns the strongest positive result of the proof, or "no" if any result is negative.
 func proofLabel(p health.Proof) string {
 	switch {
 	case p.Routes.Result == health.No || p.Trace.Result == health.No:
@@ -169,7 +169,7 @@ func proofLabel(p health.Proof) string {
 	return "-"
 }
 
-// averages are the mean round trip and loss of the probes whose targets are good.
+// averages returns the mean round-trip time and the loss over all probes except those of bad targets.
 func averages(all []health.ProbeStatus) (rtt, loss string) {
 	var seconds, percent float64
 	var answered, counted int

@@ -15,12 +15,12 @@ import (
 
 var testTime = time.Date(2026, 3, 4, 12, 0, 0, 0, time.Local)
 
-// familyStatus stands so since some time, with its probe's mean round trip and loss.
+// familyStatus returns a status with one probe of the given mean round-trip time in seconds and loss in percent.
 func familyStatus(f uplinks.Family, s health.State, since time.Duration, mean, loss float64) health.FamilyStatus {
 	return health.FamilyStatus{Family: f, State: s, Since: testTime.Add(-since), Probes: []health.ProbeStatus{{Sent: 9, MeanRTTSeconds: mean, LossPercent: loss}}}
 }
 
-// troubledStatus has a bit of everything.
+// troubledStatus returns a status with every kind of trouble.
 func troubledStatus() health.Status {
 	shown, no, unknown := health.ProofCheck{Result: health.Yes}, health.ProofCheck{Result: health.No}, health.ProofCheck{Result: health.Unknown}
 	no.Detail, no.Remedy = `rule 1500 "from all lookup 51820" comes before ours`, "give it a priority above 4000"
@@ -50,9 +50,9 @@ func TestStatusText(t *testing.T) {
 	want := `
 kernel    not in sync since 2026-03-04 11:59:00: 12 changes in 1 round
 error     add rule 2001: operation not permitted
-waiting   1 repair, as somebody undoes them again and again: see the log
+waiting   1 repair delayed, as another program keeps undoing them: see the log
 problem   the kernel is not in sync: it is being repaired
-reload    refused at 2026-03-04 12:00:00: replypath.toml:3:1: unknown key "x"
+reload    rejected at 2026-03-04 12:00:00: replypath.toml:3:1: unknown key "x"
 
 UPLINK  INTERFACE  FAMILY  STATE     RTT    LOSS  PROOF  SINCE
 fibre   eth0       IPv4    up        12ms   0%    shown  1d

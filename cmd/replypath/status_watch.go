@@ -11,10 +11,10 @@ import (
 	"replypath/health"
 )
 
-// pollInterval is how often a watched status is asked for.
+// pollInterval is the interval of status requests.
 const pollInterval = time.Second
 
-// What a terminal is told: to go to the upper left corner, to clear the rest of a line, and all that is below.
+// ANSI sequences: move to the upper left corner, erase the rest of the line, erase everything below.
 const (
 	cursorHome = "\x1b[H"
 	clearLine  = "\x1b[K"
@@ -22,8 +22,8 @@ const (
 	clearAll   = cursorHome + "\x1b[2J"
 )
 
-// watch shows the status until the context ends. Without a service at the beginning it fails; later it waits for one to
-// come back.
+// watch prints the status until ctx is done. It returns an error if the first request fails; later errors are printed, and
+// requests go on.
 func (p *program) watch(ctx context.Context, fetch func(context.Context) (health.Status, error)) error {
 	s, err := fetch(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *program) watch(ctx context.Context, fetch func(context.Context) (health
 	}
 }
 
-// redraw draws over what it has drawn before, without flicker.
+// redraw returns a function that overwrites its previous output without flicker.
 func (p *program) redraw() func(health.Status, error) error {
 	before := ""
 	return func(s health.Status, err error) error {
@@ -74,7 +74,7 @@ func (p *program) redraw() func(health.Status, error) error {
 	}
 }
 
-// appendChanges writes a new block, or with --json a new line, when something has changed that is more than a measure.
+// appendChanges returns a function that prints the status, with --json as one line, if its fingerprint has changed.
 func (p *program) appendChanges() func(health.Status, error) error {
 	before := ""
 	return func(s health.Status, err error) error {
@@ -103,7 +103,7 @@ func (p *program) appendChanges() func(health.Status, error) error {
 	}
 }
 
-// fingerprint is the same as long as nothing but measures and counters change.
+// fingerprint returns a string that changes with the status, but not with measurements and counters.
 func fingerprint(s health.Status) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%t %q %d %q", s.InSync, s.Error, s.RepairsWaiting, s.Problems)

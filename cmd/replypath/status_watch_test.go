@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scriptedFetch gives one status, or error, after the other, and then lets the watch be interrupted.
+// scriptedFetch returns the given statuses and errors one by one, and cancels the watch at the last.
 func scriptedFetch(cancel context.CancelFunc, all ...any) func(context.Context) (health.Status, error) {
 	return func(context.Context) (health.Status, error) {
 		next := all[0]
@@ -31,7 +31,7 @@ func scriptedFetch(cancel context.CancelFunc, all ...any) func(context.Context) 
 	}
 }
 
-// withMeasurements is a status that differs in its measures only.
+// withMeasurements returns a status that differs in measurements only.
 func withMeasurements(rounds int, mean float64) health.Status {
 	s := troubledStatus()
 	s.Rounds, s.Uplinks[0].Families[0].Probes[0].MeanRTTSeconds = rounds, mean
@@ -57,10 +57,10 @@ func TestWatchPrintsOnlyChanges(t *testing.T) {
 			t.Errorf("complaints: %q", &errs)
 		}
 		if strings.Contains(out.String(), "\x1b") {
-			t.Error("it steers a terminal that is not there")
+			t.Error("escape sequences without a terminal")
 		}
 		if took := time.Since(begun); took != 8*pollInterval {
-			t.Errorf("nine looks took %s", took)
+			t.Errorf("nine requests took %s", took)
 		}
 	})
 }
@@ -68,7 +68,7 @@ func TestWatchPrintsOnlyChanges(t *testing.T) {
 func TestWatchFailsWithoutService(t *testing.T) {
 	p := &program{stdout: &bytes.Buffer{}}
 	if err := p.watch(t.Context(), scriptedFetch(func() {}, errors.New("none"))); err == nil {
-		t.Error("it waits for a service that has never been there")
+		t.Error("watch waits although the service has never run")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestWatchJSONPrintsOneLinePerChange(t *testing.T) {
 	})
 }
 
-// openTerminal is a pseudo terminal: what is written to the second end is read from the first.
+// openTerminal opens a pseudo terminal: data written to tty is read from primary.
 func openTerminal(t *testing.T) (primary, tty *os.File) {
 	t.Helper()
 	primary, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -135,7 +135,7 @@ func TestWatchRedrawsOnATerminal(t *testing.T) {
 	if newPalette(second).on {
 		t.Error("a dumb terminal gets colour")
 	}
-	// A reader, as the terminal holds only so much.
+	// The terminal's buffer is smaller than the output.
 	read := make(chan string)
 	go func() {
 		var all []byte
@@ -156,6 +156,6 @@ func TestWatchRedrawsOnATerminal(t *testing.T) {
 	}
 	got := <-read
 	if !strings.HasPrefix(got, clearAll+"kernel") || strings.Count(got, cursorHome) != 2 || !strings.Contains(got, clearRest+cursorHome+"kernel") || !strings.Contains(got, clearLine+"\r\n") {
-		t.Errorf("it drew %q", got)
+		t.Errorf("output %q", got)
 	}
 }

@@ -15,7 +15,7 @@ func stepReports(plan uplinks.Plan) []stepReport {
 	return all
 }
 
-// nonNil is never null in JSON.
+// nonNil returns an empty slice for nil, which JSON would encode as null.
 func nonNil[T any](some []T) []T {
 	if some == nil {
 		return []T{}
@@ -23,7 +23,7 @@ func nonNil[T any](some []T) []T {
 	return some
 }
 
-// summary counts a plan's steps by kind.
+// summary returns the number of a plan's steps by kind, as text.
 func summary(plan uplinks.Plan) string {
 	counts := map[string]int{}
 	for _, s := range plan {

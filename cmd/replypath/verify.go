@@ -18,12 +18,12 @@ import (
 func (p *program) verifyCommand() *cobra.Command {
 	return p.jsonFlag(&cobra.Command{
 		Use:   "verify",
-		Short: "Prove that replies leave by the interface their question came in on",
-		Long: `Prove, now, for each uplink and family, that replies leave by the interface their
-question came in on. The kernel is asked where it would send them, and questions
-are made to arrive on the uplink: where their answers would leave is seen, and
-nothing gets on the wire. The service need not run. The exit status is 3 when a
-reply strays.`,
+		Short: "Prove that replies leave by the interface their connection came in on",
+		Long: `Prove for each uplink and family that replies leave by the interface their connection
+came in on. "asked" is the result of the kernel's route look-ups, "seen" counts the
+replies of real connections, and "shown" is the result of test packets, which are
+injected as if received on the uplink, and whose replies are captured before they get
+on the wire. The service need not run. The exit status is 3 if a reply strays.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
@@ -48,7 +48,7 @@ reply strays.`,
 	})
 }
 
-// verifyReport is a proof of all paths, for programs.
+// verifyReport is the result of verify in JSON.
 type verifyReport struct {
 	Version int           `json:"version"`
 	Result  health.Result `json:"result"`
@@ -61,7 +61,7 @@ type pathReport struct {
 	Family    string              `json:"family"`
 	Interface string              `json:"interface"`
 	Asked     health.ProofCheck   `json:"asked"`
-	Seen      *health.ReplyCounts `json:"seen"` // absent: the counters could not be read
+	Seen      *health.ReplyCounts `json:"seen"` // null if the counters could not be read
 	Shown     health.ProofCheck   `json:"shown"`
 	Requests  []requestReport     `json:"questions"`
 }
@@ -71,7 +71,7 @@ type requestReport struct {
 	Proto string            `json:"protocol"`
 	To    string            `json:"to"`
 	From  string            `json:"from"`
-	Left  string            `json:"left_by,omitempty"` // the answer would have
+	Left  string            `json:"left_by,omitempty"` // the interface of the captured reply
 	health.ProofCheck
 }
 
@@ -105,8 +105,8 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 	return v, nil
 }
 
-// replyCounters are the replies of real connections since the counters began. A host whose counters cannot be read, as one on
-// which nothing is applied, can be proven all the same.
+// replyCounters returns the counters of the replies of real connections, or nil if they cannot be read, such as when nothing is
+// applied: the proof does not need them.
 func (p *program) replyCounters(ctx context.Context, c config.Config, paths []health.Path) map[health.Key]health.ReplyCounts {
 	h, err := p.openHost(ctx, c)
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *program) printVerifyReport(v verifyReport) error {
 	return nil
 }
 
-// formatCounters is how many replies of real connections were right, and how many strayed.
+// formatCounters formats the numbers of symmetric and of stray replies.
 func formatCounters(s *health.ReplyCounts) string {
 	switch {
 	case s == nil:
@@ -151,7 +151,7 @@ func formatCounters(s *health.ReplyCounts) string {
 	return fmt.Sprintf("%d right", s.Symmetric)
 }
 
-// failures say why something is not right, and what could not be found out, each once.
+// failures returns the reasons for all results other than yes, without duplicates.
 func (path pathReport) failures() (lines []string) {
 	printed := map[string]bool{}
 	add := func(label string, c health.ProofCheck) {

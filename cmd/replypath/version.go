@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// buildInfo is what the binary knows of itself.
+// buildInfo is the build information of the binary.
 type buildInfo struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
@@ -33,7 +33,7 @@ func (p *program) versionCommand() *cobra.Command {
 	})
 }
 
-// defaultVersion is the version of a build that carries no module version of its own.
+// defaultVersion is the version of a build without a module version.
 const defaultVersion = "0.1.0"
 
 func readBuild() buildInfo {

@@ -62,8 +62,8 @@ func TestCheckPrintsDetectionTimes(t *testing.T) {
 	b := box.New(t, world.TwoISPs(t))
 	r := checkWith(b, "probes.interval = \"2s\"\n", "", probesOfBothFamilies+"probes.a.timeout = \"3s\"\n")
 	for _, line := range []string{
-		"uplink eth0: when nobody answers, down after 3.2s at the latest\n",
-		"uplink eth1: when nobody answers, down after 8.2s (IPv4), 4.2s (IPv6) at the latest\n",
+		"uplink eth0: a failure is detected within 3.2s\n",
+		"uplink eth1: a failure is detected within 8.2s (IPv4), 4.2s (IPv6)\n",
 	} {
 		if !strings.Contains(r.Stdout, line) {
 			t.Errorf("check does not say %q: %s", line, r)
@@ -138,8 +138,8 @@ func TestCheckWarnsOfUnsafeFiles(t *testing.T) {
 	}{
 		{"on_change", 0o755, 0, nil},
 		{"on_change", 0o644, 0, []string{"is not executable", "chmod +x"}},
-		{"on_change", 0o775, 0, []string{"can be changed by others than root", "chmod go-w"}},
-		{"on_change", 0o755, 65534, []string{"can be changed by others than root", "chown root"}},
+		{"on_change", 0o775, 0, []string{"can be modified by users other than root", "chmod go-w"}},
+		{"on_change", 0o755, 65534, []string{"can be modified by users other than root", "chown root"}},
 		{"token_file", 0o600, 0, nil},
 		{"token_file", 0o644, 0, []string{"can be read by every user", "chmod o-r"}},
 	} {
@@ -159,5 +159,5 @@ func TestCheckWarnsOfUnsafeFiles(t *testing.T) {
 	if err := os.Chmod(b.Dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	wantWarning(checkWith(b, fmt.Sprintf("on_change = [%q]\n", file)), t, b.Dir+" can be changed by others than root")
+	wantWarning(checkWith(b, fmt.Sprintf("on_change = [%q]\n", file)), t, b.Dir+" can be modified by users other than root")
 }

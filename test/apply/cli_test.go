@@ -36,7 +36,7 @@ ip route add 203.0.113.0/24 via 198.18.0.9 dev lan0`)
 	b.Apply()
 	b.Must(0, "flush")
 	b.Write("mine")
-	if r := b.Must(1, "init", "--write"); !strings.Contains(r.Stderr, "left as it is") {
+	if r := b.Must(1, "init", "--write"); !strings.Contains(r.Stderr, "already exists") {
 		t.Error(r)
 	}
 	if text, _ := os.ReadFile(b.Config); string(text) != "mine" {

@@ -19,7 +19,7 @@ func TestDoctorFixKeepsTheOperatorsDropIn(t *testing.T) {
 	b.WriteRootFile("/run/systemd/netif/links/2", "")
 	const theirs = "[Network]\nManageForeignRoutes=yes\n"
 	b.WriteRootFile(dropIn, theirs)
-	if r := b.Run("doctor", "--fix", "--yes", "--root", b.Root()); r.Status != 3 || !strings.Contains(r.Stderr, "nothing that could be fixed") {
+	if r := b.Run("doctor", "--fix", "--yes", "--root", b.Root()); r.Status != 3 || !strings.Contains(r.Stderr, "no finding can be fixed") {
 		t.Errorf("it is the operator's: %s", r)
 	}
 	if text, err := os.ReadFile(filepath.Join(b.Root(), dropIn)); err != nil || string(text) != theirs {
@@ -93,7 +93,7 @@ func TestDoctorFixContinuesAfterAFailure(t *testing.T) {
 			}
 			fix := []string{"doctor", "--fix", "--yes", "--root", b.Root()}
 			r := b.InMountNamespace(c.script)(fix...)
-			if first, last := strings.Index(r.Stderr, "would do: "+validMarkTo), strings.Index(r.Stderr, "would do: "+writeDropIn); first < 0 || last < first {
+			if first, last := strings.Index(r.Stderr, "will do: "+validMarkTo), strings.Index(r.Stderr, "will do: "+writeDropIn); first < 0 || last < first {
 				t.Errorf("not both were proposed in that order: %s", r)
 			}
 			if got := strings.Count(r.Stderr, "done: "); got != len(c.done) || (r.Status == 1) != (len(c.failed) > 0) {
@@ -131,7 +131,7 @@ func nothingToFix(b *box.Box, fix []string) {
 		b.T.Fatal(err)
 	}
 	r := b.Must(0, fix...)
-	if !strings.Contains(r.Stderr, "nothing that could be fixed") || strings.Contains(r.Stderr, "would do") {
+	if !strings.Contains(r.Stderr, "no finding can be fixed") || strings.Contains(r.Stderr, "will do") {
 		b.T.Errorf("once more: %s", r)
 	}
 	after, err := os.Stat(path)
