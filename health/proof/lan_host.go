@@ -9,8 +9,8 @@ import (
 	"replypath/uplinks"
 )
 
-// FindLANHost is a host that could be behind the gateway, on the first link that is no uplink; nil: there is no such
-// link.
+// FindLANHost returns an address that a LAN host could have, on the first interface that is not an uplink and has a network in
+// the family; nil: there is none.
 func FindLANHost(f uplinks.Facts, paths []health.Path, family uplinks.Family) *LANHost {
 	isUplink := map[string]bool{}
 	for _, p := range paths {
@@ -30,7 +30,7 @@ func FindLANHost(f uplinks.Facts, paths []health.Path, family uplinks.Family) *L
 	return nil
 }
 
-// otherAddr is another address of the network.
+// otherAddr returns another address of the network.
 func otherAddr(a uplinks.Addr) (netip.Addr, bool) {
 	if ip := a.Prefix.Addr(); a.LinkLocal || ip.IsLoopback() || a.Prefix.Bits() > ip.BitLen()-2 {
 		return ip, false

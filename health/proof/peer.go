@@ -6,11 +6,12 @@ import (
 	"replypath/uplinks"
 )
 
-// PeerBlocks are those from which questions may seem to come: no address, network or route of the host's is in one. Where
-// routes for large parts of the Internet leave none, as some VPNs add them, those are not counted.
+// PeerBlocks returns the documentation prefixes (RFC 5737, RFC 3849) that requests may seem to come from: no address, network or
+// route of the host overlaps them. If that leaves none, routes for large parts of the Internet, as some VPNs add them, do not
+// count.
 func PeerBlocks(f uplinks.Facts, family uplinks.Family) []netip.Prefix {
-	const maxHalfInternetBits = 8 // bits of such a route's prefix, at most
-	for _, minBits := range []int{uplinks.MaxDefaultPrefixLen(family) + 1, maxHalfInternetBits + 1} {
+	const largePrefixLen = 8 // of the longest prefix that is a large part of the Internet
+	for _, minBits := range []int{uplinks.MaxDefaultPrefixLen(family) + 1, largePrefixLen + 1} {
 		var free []netip.Prefix
 		for _, b := range uplinks.DocumentationPrefixes(family) {
 			if !inUse(f, b, minBits) {
@@ -24,7 +25,7 @@ func PeerBlocks(f uplinks.Facts, family uplinks.Family) []netip.Prefix {
 	return nil
 }
 
-// inUse reports whether the host has anything to do with the block. Networks with a shorter prefix are not counted.
+// inUse reports whether an address, network or route of the host overlaps the block. Prefixes shorter than minBits do not count.
 func inUse(f uplinks.Facts, block netip.Prefix, minBits int) bool {
 	overlaps := func(p netip.Prefix) bool { return p.Bits() >= minBits && p.Overlaps(block) }
 	for _, l := range f.Links {
@@ -47,8 +48,8 @@ func inUse(f uplinks.Facts, block netip.Prefix, minBits int) bool {
 	return false
 }
 
-// PeerAddr is the i-th address of a block, counted from its end. Each uplink is asked by another one, as firewalls count
-// how often somebody knocks.
+// PeerAddr returns the i-th address of the block, counted from its end. Each path has its own peer, as firewalls limit the
+// connections of one address.
 func PeerAddr(block netip.Prefix, i int) netip.Addr {
 	const usable = 250
 	last := byte(254 - i%usable)

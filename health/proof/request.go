@@ -10,48 +10,48 @@ import (
 	"replypath/uplinks"
 )
 
-// RequestKind is what a question asks for.
+// RequestKind is the kind of an injected request.
 type RequestKind string
 
-// The kinds of questions.
+// The kinds of requests, as verify --json prints them.
 const (
-	Echo     RequestKind = "echo"     // answered by the kernel
-	Closed   RequestKind = "closed"   // a TCP port that nobody listens on: refused by the kernel
-	Listener RequestKind = "listener" // a TCP port that somebody listens on
-	Datagram RequestKind = "datagram" // UDP, answered by ourselves as a server would
-	Service  RequestKind = "service"  // named by the operator; perhaps passed on to another host
+	Echo     RequestKind = "echo"     // ICMP echo, replied to by the kernel
+	Closed   RequestKind = "closed"   // a closed TCP port, reset by the kernel
+	Listener RequestKind = "listener" // an open TCP port
+	Datagram RequestKind = "datagram" // UDP, replied to by an ordinary socket of the prover
+	Service  RequestKind = "service"  // configured by the operator; may be forwarded to another host
 )
 
-// Request is made to arrive by a path's link.
+// Request is a packet that is injected at the ingress of a path's interface.
 type Request struct {
 	Path  health.Path
 	Kind  RequestKind
 	Proto string         // icmp, tcp or udp
-	From  netip.AddrPort // the port tells the questions of one asker apart; of an echo it is the identifier
+	From  netip.AddrPort // the peer; its port, the identifier of an echo, distinguishes its requests
 	To    netip.AddrPort
 }
 
-// String says who is asked for what.
-func (q Request) String() string {
-	switch q.Kind {
+// String returns what is requested, and from which address.
+func (r Request) String() string {
+	switch r.Kind {
 	case Echo:
-		return "echo to " + q.To.Addr().String()
+		return "echo to " + r.To.Addr().String()
 	case Datagram:
-		return "datagram to " + q.To.Addr().String()
+		return "datagram to " + r.To.Addr().String()
 	}
-	return fmt.Sprintf("%s://%s (%s)", q.Proto, q.To, q.Kind)
+	return fmt.Sprintf("%s://%s (%s)", r.Proto, r.To, r.Kind)
 }
 
-// Host is what of the host questions are put to.
+// Host is the part of the host that requests are made for.
 type Host struct {
 	Facts     uplinks.Facts
 	Listeners []uplinks.Listener
 	Services  []health.ProofService
 }
 
-// Requests are those that show the path, in the order in which they should be put. Numbers begin after first and tell
-// all questions of one asker apart, also when all paths have the same.
-func Requests(paths []health.Path, t Host, peers map[health.Key]netip.Addr, first uint16) []Request {
+// Requests returns the requests of each path that has a peer, in the order in which they should be injected. The peers' ports
+// count up from first+1, so they distinguish all requests, also when the paths share a peer.
+func Requests(paths []health.Path, h Host, peers map[health.Key]netip.Addr, first uint16) []Request {
 	var all []Request
 	number := first
 	for _, p := range paths {
@@ -59,7 +59,7 @@ func Requests(paths []health.Path, t Host, peers map[health.Key]netip.Addr, firs
 		if !ok {
 			continue
 		}
-		for _, q := range t.requests(p) {
+		for _, q := range h.requests(p) {
 			number++
 			q.Path, q.From = p, netip.AddrPortFrom(peer, number)
 			all = append(all, q)
@@ -68,33 +68,33 @@ func Requests(paths []health.Path, t Host, peers map[health.Key]netip.Addr, firs
 	return all
 }
 
-func (t Host) requests(p health.Path) []Request {
+func (h Host) requests(p health.Path) []Request {
 	at := func(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
 	all := []Request{
 		{Kind: Echo, Proto: "icmp", To: at(p.Source, 0)},
-		{Kind: Closed, Proto: "tcp", To: at(p.Source, t.closedPort(p))},
+		{Kind: Closed, Proto: "tcp", To: at(p.Source, h.closedPort(p))},
 		{Kind: Datagram, Proto: "udp", To: at(p.Source, 0)},
 	}
-	if port := t.listenerPort(p); port != 0 {
+	if port := h.listenerPort(p); port != 0 {
 		all = append(all, Request{Kind: Listener, Proto: "tcp", To: at(p.Source, port)})
 	}
-	for _, a := range t.extraAddrs(p) {
+	for _, a := range h.extraAddrs(p) {
 		all = append(all, Request{Kind: Echo, Proto: "icmp", To: at(a, 0)})
 	}
-	for _, s := range t.Services {
-		for _, a := range t.serviceAddrs(p, s) {
+	for _, s := range h.Services {
+		for _, a := range h.serviceAddrs(p, s) {
 			all = append(all, Request{Kind: Service, Proto: s.Proto, To: at(a, s.Port)})
 		}
 	}
 	return all
 }
 
-// maxExtraAddrs bounds how many more addresses of a link are asked at.
+// maxExtraAddrs bounds the addresses of an interface, beside the source address, that requests are made for.
 const maxExtraAddrs = 8
 
-// extraAddrs are the link's addresses in the family, but for the first.
-func (t Host) extraAddrs(p health.Path) (all []netip.Addr) {
-	for _, a := range t.Facts.Links[p.Link].Addrs {
+// extraAddrs returns the interface's addresses in the path's family, without the source address.
+func (h Host) extraAddrs(p health.Path) (all []netip.Addr) {
+	for _, a := range h.Facts.Links[p.Link].Addrs {
 		ip := a.Prefix.Addr()
 		if uplinks.FamilyOf(ip) == p.Family && ip != p.Source && !a.LinkLocal && !a.Tentative && !a.Temporary && len(all) < maxExtraAddrs {
 			all = append(all, ip)
@@ -103,9 +103,9 @@ func (t Host) extraAddrs(p health.Path) (all []netip.Addr) {
 	return all
 }
 
-// serviceAddrs are those of the path's that the service has.
-func (t Host) serviceAddrs(p health.Path, s health.ProofService) []netip.Addr {
-	own := append([]netip.Addr{p.Source}, t.extraAddrs(p)...)
+// serviceAddrs returns the addresses of the path at which the service is reached.
+func (h Host) serviceAddrs(p health.Path, s health.ProofService) []netip.Addr {
+	own := append([]netip.Addr{p.Source}, h.extraAddrs(p)...)
 	switch {
 	case s.Addr.IsValid() && (s.Uplink == "" || s.Uplink == p.Uplink) && (slices.Contains(own, s.Addr) || s.Uplink != "" && uplinks.FamilyOf(s.Addr) == p.Family):
 		return []netip.Addr{s.Addr}
@@ -115,13 +115,13 @@ func (t Host) serviceAddrs(p health.Path, s health.ProofService) []netip.Addr {
 	return own
 }
 
-// preferredPorts are the ports whose listeners firewalls let pass most often, and that say least of who knocks.
+// preferredPorts are the listeners that firewalls accept most often and that log least about a reset connection.
 var preferredPorts = []uint16{443, 80, 25, 53, 22}
 
-// listenerPort is the port of a listener; 0: nobody listens.
-func (t Host) listenerPort(p health.Path) uint16 {
+// listenerPort returns an open TCP port of the path's address, or 0 when there is none.
+func (h Host) listenerPort(p health.Path) uint16 {
 	var ports []uint16
-	for _, l := range t.Listeners {
+	for _, l := range h.Listeners {
 		if l.Accepts(p.Source, p.Index) {
 			ports = append(ports, l.Port)
 		}
@@ -138,10 +138,10 @@ func (t Host) listenerPort(p health.Path) uint16 {
 	return slices.MinFunc(ports, func(a, b uint16) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
 }
 
-// closedPort is a port that nobody listens on: that of tcpmux (RFC 1078), or the next one.
-func (t Host) closedPort(p health.Path) uint16 {
+// closedPort returns a closed TCP port: that of tcpmux (RFC 1078), or the next one.
+func (h Host) closedPort(p health.Path) uint16 {
 	port := uint16(1)
-	for slices.ContainsFunc(t.Listeners, func(l uplinks.Listener) bool { return l.Port == port && l.Accepts(p.Source, p.Index) }) {
+	for slices.ContainsFunc(h.Listeners, func(l uplinks.Listener) bool { return l.Port == port && l.Accepts(p.Source, p.Index) }) {
 		port++
 	}
 	return port

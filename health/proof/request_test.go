@@ -18,19 +18,19 @@ func TestRequestsOfAPath(t *testing.T) {
 	listen := func(a netip.Addr, port uint16) uplinks.Listener { return uplinks.Listener{Addr: a, Port: port} }
 	for name, c := range map[string]struct {
 		target proof.Host
-		addrs  []string // of the link, beside its own
+		addrs  []string // of the interface, beside its own
 		want   string
 	}{
-		"nobody listens": {want: "echo closed/1 datagram"},
-		"somebody does":  {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 8080), listen(any4, 25)}}, want: "echo closed/1 datagram listener/25"},
-		"the likely one": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 22), listen(any4, 443), listen(any4, 1)}}, want: "echo closed/2 datagram listener/443"},
-		"in both families": {target: proof.Host{Listeners: []uplinks.Listener{listen(any6, 9999)}},
+		"no listener":            {want: "echo closed/1 datagram"},
+		"listeners":              {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 8080), listen(any4, 25)}}, want: "echo closed/1 datagram listener/25"},
+		"the preferred listener": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 22), listen(any4, 443), listen(any4, 1)}}, want: "echo closed/2 datagram listener/443"},
+		"a listener of both families": {target: proof.Host{Listeners: []uplinks.Listener{listen(any6, 9999)}},
 			want: "echo closed/1 datagram listener/9999"},
-		"in IPv6 alone":      {target: proof.Host{Listeners: []uplinks.Listener{{Addr: any6, Port: 80, V6Only: true}}}, want: "echo closed/1 datagram"},
-		"on another address": {target: proof.Host{Listeners: []uplinks.Listener{listen(netip.MustParseAddr("127.0.0.1"), 80)}}, want: "echo closed/1 datagram"},
-		"on another link":    {target: proof.Host{Listeners: []uplinks.Listener{{Addr: any4, Port: 80, Link: 2}}}, want: "echo closed/1 datagram"},
-		"on the address":     {target: proof.Host{Listeners: []uplinks.Listener{listen(lte.Source, 80)}}, want: "echo closed/1 datagram listener/80"},
-		"a second address":   {addrs: []string{"192.0.2.3/24", "fe80::9/64"}, want: "echo closed/1 datagram echo@192.0.2.3"},
+		"a listener of IPv6 only":         {target: proof.Host{Listeners: []uplinks.Listener{{Addr: any6, Port: 80, V6Only: true}}}, want: "echo closed/1 datagram"},
+		"a listener on another address":   {target: proof.Host{Listeners: []uplinks.Listener{listen(netip.MustParseAddr("127.0.0.1"), 80)}}, want: "echo closed/1 datagram"},
+		"a listener on another interface": {target: proof.Host{Listeners: []uplinks.Listener{{Addr: any4, Port: 80, Link: 2}}}, want: "echo closed/1 datagram"},
+		"a listener on the address":       {target: proof.Host{Listeners: []uplinks.Listener{listen(lte.Source, 80)}}, want: "echo closed/1 datagram listener/80"},
+		"a second address":                {addrs: []string{"192.0.2.3/24", "fe80::9/64"}, want: "echo closed/1 datagram echo@192.0.2.3"},
 		"a service of all uplinks": {target: proof.Host{Services: []health.ProofService{{Proto: "tcp", Port: 443}}}, addrs: []string{"192.0.2.3/24"},
 			want: "echo closed/1 datagram echo@192.0.2.3 service/443 service@192.0.2.3/443"},
 		"a service of the uplink":  {target: proof.Host{Services: []health.ProofService{{Proto: "udp", Port: 53, Uplink: "lte"}}}, want: "echo closed/1 datagram service/53"},
@@ -75,7 +75,7 @@ func TestPortsDistinguishRequests(t *testing.T) {
 		seen[q.From] = true
 	}
 	if len(seen) != 6 {
-		t.Errorf("%d questions", len(seen))
+		t.Errorf("%d requests, want 6", len(seen))
 	}
 }
 
@@ -91,11 +91,11 @@ func TestPeerAddressIsInUseNowhere(t *testing.T) {
 	}
 	f.Links["tun0"] = uplinks.Link{Name: "tun0", Connected: []netip.Prefix{netip.MustParsePrefix("192.0.0.0/8"), netip.MustParsePrefix("203.0.0.0/8"), netip.MustParsePrefix("198.0.0.0/8")}}
 	if half := proof.PeerBlocks(f, uplinks.IPv4); !slices.Equal(half, blocks) {
-		t.Errorf("behind a VPN for everything: %v, want %v", half, blocks)
+		t.Errorf("with large routes of a VPN: %v, want %v", half, blocks)
 	}
 	f.Links["all"] = uplinks.Link{Name: "all", Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/9"), netip.MustParsePrefix("198.0.0.0/9"), netip.MustParsePrefix("192.0.0.0/9")}}
 	if none := proof.PeerBlocks(f, uplinks.IPv4); none != nil {
-		t.Errorf("where everything is in use: %v", none)
+		t.Errorf("where all blocks are in use: %v", none)
 	}
 	last := map[netip.Addr]bool{}
 	for i := range 250 {
@@ -103,7 +103,7 @@ func TestPeerAddressIsInUseNowhere(t *testing.T) {
 			block := netip.MustParsePrefix(b)
 			a := proof.PeerAddr(block, i)
 			if last[a] || !block.Contains(a) || a == block.Addr() {
-				t.Errorf("asker %d is %s", i, a)
+				t.Errorf("peer %d is %s", i, a)
 			}
 			last[a] = true
 		}

@@ -6,24 +6,24 @@ import (
 	"replypath/health"
 )
 
-// PathResult is all that was asked and shown of a path.
+// PathResult is the proof of one path.
 type PathResult struct {
 	Path     health.Path
 	At       time.Time
 	Routes   health.ProofCheck
 	Trace    health.ProofCheck
-	Requests []RequestResult // of the questions that were shown
+	Requests []RequestResult // the verdicts that Trace summarizes
 }
 
-// Proof is the finding with what was seen of real connections.
+// Proof returns the result with the reply counters of the path's real connections.
 func (f PathResult) Proof(counters health.ReplyCounts) health.Proof {
 	return health.Proof{Routes: f.Routes, Replies: counters, Trace: f.Trace, At: f.At}
 }
 
-// Summarize is what all answers of a path together say: No when any of them says so, else Yes when any does. A service that
-// the operator named is looked at with the rest.
+// Summarize returns the verdict on a path by those on its requests: the first No, else the first Yes, else the first Unknown.
+// Configured services count like the other requests.
 func Summarize(results []RequestResult) health.ProofCheck {
-	sum := health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "no question could be put", Remedy: repair}
+	sum := health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "no request was injected", Remedy: repair}
 	for i, r := range results {
 		switch {
 		case r.Check.Result == health.No && sum.Result != health.No:
@@ -35,13 +35,12 @@ func Summarize(results []RequestResult) health.ProofCheck {
 	return sum
 }
 
-// Inconclusive is the check of a path that nothing could be shown of.
+// Inconclusive returns the verdict on a path for which no request could be injected or captured.
 func Inconclusive(err error) health.ProofCheck {
-	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: err.Error(), Remedy: "what is asked and seen still stands"}
+	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: err.Error(), Remedy: "the route lookups and reply counters still apply"}
 }
 
-// Overall is what all findings together say: No when a reply strays, or would; Unknown when of some path nothing could be
-// found out.
+// Overall returns the verdict on all paths: No when a verdict on one is No, else Unknown when one is Unknown, else Yes.
 func Overall(results []PathResult) health.Result {
 	sum := health.Yes
 	for _, r := range results {

@@ -10,28 +10,28 @@ import (
 	"replypath/uplinks"
 )
 
-// RouteLookups are what the kernel says of a path.
+// RouteLookups are the kernel's route decisions for the packets of one path.
 type RouteLookups struct {
-	Reply     uplinks.RouteDecision // of an answer that wears the path's mark
-	Unmarked  uplinks.RouteDecision // of the host's own packet from the path's address, without a mark
-	Request   uplinks.RouteDecision // of a question that comes in by the link and wears the mark
-	Forwarded *ForwardedLookups     // nil: nobody is behind the gateway
+	Reply     uplinks.RouteDecision // of a reply with the path's mark
+	Unmarked  uplinks.RouteDecision // of a packet of the host from the path's source address, without a mark
+	Request   uplinks.RouteDecision // of a request with the mark that arrives on the path's interface
+	Forwarded *ForwardedLookups     // nil: there is no LAN host
 	peer      netip.Addr
 }
 
-// ForwardedLookups is what the kernel says of packets between the path and a host behind the gateway.
+// ForwardedLookups are the kernel's route decisions for packets between the path and a LAN host.
 type ForwardedLookups struct {
-	Request uplinks.RouteDecision // of a question that comes in by the path's link and wears the mark
-	Reply   uplinks.RouteDecision // of its answer, which wears it too
+	Request uplinks.RouteDecision // of a request with the mark that arrives on the path's interface
+	Reply   uplinks.RouteDecision // of its reply with the mark
 }
 
-// LANHost is a host behind the gateway, whose answers pass through.
+// LANHost is an address in a network that the host may forward packets of the uplinks to.
 type LANHost struct {
-	Link int
+	Link int // the index of the interface that leads to it
 	Addr netip.Addr
 }
 
-// LookUpRoutes puts the questions that a path is judged by to the kernel.
+// LookUpRoutes looks up the routes between the path and the peer, and between the path and the LAN host unless that is nil.
 func LookUpRoutes(p health.Path, peer netip.Addr, lan *LANHost, lookUp func(uplinks.RouteQuery) uplinks.RouteDecision) RouteLookups {
 	d := RouteLookups{
 		Reply:    lookUp(uplinks.RouteQuery{To: peer, Mark: p.Mark}),
@@ -49,74 +49,74 @@ func LookUpRoutes(p health.Path, peer netip.Addr, lan *LANHost, lookUp func(upli
 	return d
 }
 
-// CheckRoutes judges a path by the kernel's decisions.
-func (g Snapshot) CheckRoutes(p health.Path, d RouteLookups) health.ProofCheck {
-	if c, not := Unusable(p); not {
+// CheckRoutes reports whether the route decisions send replies through the path, and the cause if they do not.
+func (s Snapshot) CheckRoutes(p health.Path, d RouteLookups) health.ProofCheck {
+	if c, unusable := Unusable(p); unusable {
 		return c
 	}
 	switch {
 	case !followsPath(p, d.Reply):
-		return g.wrongRoute(p, flow{to: d.peer, in: "lo", mark: p.Mark}, d.Reply, g.markRule(p))
-	case !followsPath(p, d.Unmarked) && !g.sharesSource(p):
-		return g.wrongRoute(p, flow{to: d.peer, in: "lo", from: p.Source}, d.Unmarked, g.sourceRule(p))
+		return s.wrongRoute(p, flow{to: d.peer, in: "lo", mark: p.Mark}, d.Reply, s.markRule(p))
+	case !followsPath(p, d.Unmarked) && !s.sharesSource(p):
+		return s.wrongRoute(p, flow{to: d.peer, in: "lo", from: p.Source}, d.Unmarked, s.sourceRule(p))
 	case d.Request.Err != nil:
-		return g.requestRefused(p, "questions", d.Request)
+		return s.requestRejected(p, "requests", d.Request)
 	case !d.Request.Local:
-		return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Detail: fmt.Sprintf("a question to %s is not for this host: %s", p.Source, g.describe(d.Request)),
+		return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Detail: fmt.Sprintf("requests to %s are not delivered to this host: %s", p.Source, s.describe(d.Request)),
 			Remedy: "look at table local: ip route show table local"}
 	case d.Forwarded == nil:
 		return health.ProofCheck{Result: health.Yes}
 	case isSourceCheckError(d.Forwarded.Request.Err):
-		return g.requestRefused(p, "questions that are passed on", d.Forwarded.Request)
+		return s.requestRejected(p, "forwarded requests", d.Forwarded.Request)
 	case d.Forwarded.Reply.Err == nil && !followsPath(p, d.Forwarded.Reply):
-		return g.wrongRoute(p, flow{to: d.peer, mark: p.Mark}, d.Forwarded.Reply, g.markRule(p))
+		return s.wrongRoute(p, flow{to: d.peer, mark: p.Mark}, d.Forwarded.Reply, s.markRule(p))
 	}
 	return health.ProofCheck{Result: health.Yes}
 }
 
-// isSourceCheckError reports whether it is the source check that refuses: by other errors a host says that it passes nothing on.
-// Older kernels say EXDEV.
+// isSourceCheckError reports whether the source check (rp_filter) rejects the packet: EINVAL, or EXDEV from older kernels. With
+// other errors the kernel reports that it does not forward.
 func isSourceCheckError(err error) bool {
 	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EXDEV)
 }
 
-// Unusable says why nothing can be asked of a path.
+// Unusable reports whether the path's interface cannot take part in a proof, and the check that says why.
 func Unusable(p health.Path) (health.ProofCheck, bool) {
-	why := ""
+	detail := ""
 	switch {
 	case p.Index == 0:
-		why = fmt.Sprintf("there is no link %s", p.Link)
+		detail = fmt.Sprintf("the interface %s does not exist", p.Link)
 	case !p.Up:
-		why = fmt.Sprintf("%s is down", p.Link)
+		detail = fmt.Sprintf("%s is down", p.Link)
 	case !p.Source.IsValid():
-		why = fmt.Sprintf("%s has no %s address", p.Link, p.Family)
+		detail = fmt.Sprintf("%s has no %s address", p.Link, p.Family)
 	}
-	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: why, Remedy: "set it right, and look again"}, why != ""
+	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: detail, Remedy: "correct this, then verify again"}, detail != ""
 }
 
-// followsPath reports whether a packet goes by the path, and by its gateway.
+// followsPath reports whether the packet leaves by the path's interface and, if the path has one, its gateway.
 func followsPath(p health.Path, d uplinks.RouteDecision) bool {
 	return d.Err == nil && !d.Local && d.Link == p.Index && (!p.Gateway.IsValid() || d.Gateway == p.Gateway)
 }
 
-// markRule is our rule for answers that wear the path's mark.
-func (g Snapshot) markRule(p health.Path) uplinks.Rule {
-	priority := g.rulePriority(p, func(r uplinks.Rule) bool { return r.Mark == p.Mark && r.Mask == p.Mask && r.IIF == "" })
+// markRule returns replypath's rule for replies with the path's mark.
+func (s Snapshot) markRule(p health.Path) uplinks.Rule {
+	priority := s.rulePriority(p, func(r uplinks.Rule) bool { return r.Mark == p.Mark && r.Mask == p.Mask && r.IIF == "" })
 	return uplinks.Rule{Family: p.Family, Priority: priority, Mark: p.Mark, Mask: p.Mask,
 		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
 }
 
-// sourceRule is our rule for the host's own packets from the path's address.
-func (g Snapshot) sourceRule(p health.Path) uplinks.Rule {
+// sourceRule returns replypath's rule for packets of the host from the path's source address.
+func (s Snapshot) sourceRule(p health.Path) uplinks.Rule {
 	address := netip.PrefixFrom(p.Source, p.Source.BitLen())
-	priority := g.rulePriority(p, func(r uplinks.Rule) bool { return r.From == address })
+	priority := s.rulePriority(p, func(r uplinks.Rule) bool { return r.From == address })
 	return uplinks.Rule{Family: p.Family, Priority: priority, From: address,
 		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
 }
 
-// rulePriority is that of our rule for the path; 0: there is none.
-func (g Snapshot) rulePriority(p health.Path, matches func(uplinks.Rule) bool) uplinks.Priority {
-	for r := range g.Rules {
+// rulePriority returns the priority of replypath's rule that matches and looks up the path's table, or 0 when it is missing.
+func (s Snapshot) rulePriority(p health.Path, matches func(uplinks.Rule) bool) uplinks.Priority {
+	for r := range s.Rules {
 		if r.Family == p.Family && r.Action == uplinks.Lookup && r.Table == p.Table && matches(r) {
 			return r.Priority
 		}
@@ -124,9 +124,9 @@ func (g Snapshot) rulePriority(p health.Path, matches func(uplinks.Rule) bool) u
 	return 0
 }
 
-// sharesSource reports whether the path's address belongs to another uplink too, which then has the rule for it.
-func (g Snapshot) sharesSource(p health.Path) bool {
-	for name, l := range g.Facts.Links {
+// sharesSource reports whether another interface has the path's source address too: its uplink may have the source rule.
+func (s Snapshot) sharesSource(p health.Path) bool {
+	for name, l := range s.Facts.Links {
 		for _, a := range l.Addrs {
 			if name != p.Link && a.Prefix.Addr() == p.Source {
 				return true
@@ -136,16 +136,16 @@ func (g Snapshot) sharesSource(p health.Path) bool {
 	return false
 }
 
-// requestRefused says why the kernel does not let questions in.
-func (g Snapshot) requestRefused(p health.Path, what string, d uplinks.RouteDecision) health.ProofCheck {
-	if p.Family != uplinks.IPv4 || !g.strictRPFilter(p.Link) {
-		return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Detail: fmt.Sprintf("the kernel refuses %s that come in by %s: %v", what, p.Link, d.Err),
-			Remedy: fmt.Sprintf("ask it: ip route get %s from an address on the Internet iif %s mark %s", p.Source, p.Link, p.Mark)}
+// requestRejected returns why the kernel does not accept requests (or forwarded requests, as what says).
+func (s Snapshot) requestRejected(p health.Path, what string, d uplinks.RouteDecision) health.ProofCheck {
+	if p.Family != uplinks.IPv4 || !s.strictRPFilter(p.Link) {
+		return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Detail: fmt.Sprintf("the kernel rejects %s that arrive on %s: %v", what, p.Link, d.Err),
+			Remedy: fmt.Sprintf("reproduce it: ip route get %s from ADDRESS iif %s mark %s, with an ADDRESS on the Internet", p.Source, p.Link, p.Mark)}
 	}
 	c := health.ProofCheck{Result: health.No, Cause: health.SourceCheck, Remedy: repair,
-		Detail: fmt.Sprintf("the source check of %s drops %s: %s and %s, the larger one holds", p.Link, what, g.sysctl(rpFilter("all")), g.sysctl(rpFilter(p.Link)))}
-	if g.Values[srcValidMark("all")] != "1" && g.Values[srcValidMark(p.Link)] != "1" {
-		c.Detail += fmt.Sprintf("; and it does not see the mark: %s", g.sysctl(srcValidMark(p.Link)))
+		Detail: fmt.Sprintf("the source check (rp_filter) of %s drops %s: %s and %s, the larger value applies", p.Link, what, s.sysctl(rpFilter("all")), s.sysctl(rpFilter(p.Link)))}
+	if s.Values[srcValidMark("all")] != "1" && s.Values[srcValidMark(p.Link)] != "1" {
+		c.Detail += fmt.Sprintf("; it ignores the mark: %s", s.sysctl(srcValidMark(p.Link)))
 		c.Remedy = fmt.Sprintf("sysctl -w %s=1, which replypath apply does", srcValidMark(p.Link))
 	}
 	return c

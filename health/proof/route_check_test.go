@@ -9,25 +9,27 @@ import (
 	"replypath/health"
 	"replypath/health/proof"
 	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
 	"replypath/uplinks/uplinkstest"
 )
 
-// snapshot is a host on which all is as it should be.
+// snapshot returns a host on which replypath's rules and routes are complete.
 func snapshot() proof.Snapshot {
 	s, f := uplinkstest.Settings(), uplinkstest.Facts()
 	want := uplinks.Desired(s, f, nil)
 	f.RuleProtocols = map[uplinks.Rule]uint8{}
-	return proof.Snapshot{Facts: f, Rules: want.Rules, Routes: want.Routes, Values: map[uplinks.Tunable]string{}}
+	return proof.Snapshot{Facts: f, Rules: want.Rules, Routes: want.Routes, Values: map[uplinks.Tunable]string{},
+		Names: rpdb.Names{Protocols: map[uint8]string{18: "keepalived"}}}
 }
 
-// correctLookups are the kernel's decisions on such a host.
+// correctLookups returns the kernel's decisions on that host.
 func correctLookups() proof.RouteLookups {
 	out := uplinks.RouteDecision{Link: 3, Gateway: lte.Gateway, Table: 8202}
 	return proof.RouteLookups{Reply: out, Unmarked: out, Request: uplinks.RouteDecision{Local: true},
 		Forwarded: &proof.ForwardedLookups{Request: uplinks.RouteDecision{Link: 4, Table: uplinks.MainTable}, Reply: out}}
 }
 
-// addForeignRule adds a rule of another program.
+// addForeignRule adds a rule that another program added with the protocol.
 func addForeignRule(g *proof.Snapshot, r uplinks.Rule, protocol uint8) {
 	r.Family, r.SuppressLength, r.SuppressGroup = uplinks.IPv4, uplinks.NoSuppress, uplinks.NoSuppress
 	if r.Action == 0 {
@@ -57,70 +59,74 @@ func TestCheckRoutesNamesTheCause(t *testing.T) {
 		why     string
 		result  health.Result // Unknown, when it is not No
 	}{
-		"all is right":     {},
-		"nobody is inside": {lookups: func(d *proof.RouteLookups) { d.Forwarded = nil }},
-		"nothing is passed on": {lookups: func(d *proof.RouteLookups) {
+		"all is correct": {},
+		"no LAN host":    {lookups: func(d *proof.RouteLookups) { d.Forwarded = nil }},
+		"the host does not forward": {lookups: func(d *proof.RouteLookups) {
 			d.Forwarded.Request.Err, d.Forwarded.Reply.Err = syscall.EHOSTUNREACH, syscall.EHOSTUNREACH
 		}},
-		"there is no link":    {path: func(p *health.Path) { p.Index = 0 }, want: health.TraceUnavailable, result: health.Unknown, why: "no link eth1"},
-		"the link is down":    {path: func(p *health.Path) { p.Up = false }, want: health.TraceUnavailable, result: health.Unknown, why: "down"},
-		"there is no address": {path: func(p *health.Path) { p.Source = netip.Addr{} }, want: health.TraceUnavailable, result: health.Unknown, why: "no IPv4 address"},
-		"the mark has no rule": {host: func(g *proof.Snapshot) {
+		"the interface does not exist": {path: func(p *health.Path) { p.Index = 0 }, want: health.TraceUnavailable, result: health.Unknown, why: "eth1 does not exist"},
+		"the interface is down":        {path: func(p *health.Path) { p.Up = false }, want: health.TraceUnavailable, result: health.Unknown, why: "down"},
+		"no address":                   {path: func(p *health.Path) { p.Source = netip.Addr{} }, want: health.TraceUnavailable, result: health.Unknown, why: "no IPv4 address"},
+		"the mark rule is missing": {host: func(g *proof.Snapshot) {
 			without(g, func(r uplinks.Rule) bool { return r.Mark == 0x200 && r.Table == 8202 })
 		}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from all fwmark 0x200/0x1f00 lookup 8202"},
-		"the address has none": {host: func(g *proof.Snapshot) {
+		"the source rule is missing": {host: func(g *proof.Snapshot) {
 			without(g, func(r uplinks.Rule) bool { return r.From.IsValid() && r.Table == 8202 })
 		}, lookups: func(d *proof.RouteLookups) { d.Unmarked = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from 192.0.2.2 lookup 8202"},
-		"the table leads away":  {lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(8202) }, want: health.RouteMissing, why: "eth0"},
-		"the table is released": {host: func(g *proof.Snapshot) { clear(g.Routes) }, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RouteMissing, why: "table 8202"},
-		"the table holds": {host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "refuses",
+		"the table's route leaves by another interface": {lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(8202) }, want: health.RouteMissing, why: "eth0"},
+		"the right interface, another gateway": {lookups: func(d *proof.RouteLookups) { d.Reply.Gateway = netip.MustParseAddr("192.0.2.77") },
+			want: health.RouteMissing, why: "leaves by eth1 via 192.0.2.77"},
+		"the right interface, no gateway": {lookups: func(d *proof.RouteLookups) { d.Unmarked.Gateway = netip.Addr{} },
+			want: health.RouteMissing, why: "leaves by eth1 (table 8202)"},
+		"the table is empty, main decides": {host: func(g *proof.Snapshot) { clear(g.Routes) }, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RouteMissing, why: "table 8202"},
+		"the table is empty, the kernel rejects": {host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "rejects",
 			lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
-		"no gateway is known": {path: func(p *health.Path) { p.Gateway = netip.Addr{} }, host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "no IPv4 gateway",
+		"the gateway is not known": {path: func(p *health.Path) { p.Gateway = netip.Addr{} }, host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "no IPv4 gateway",
 			lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
-		"another's rule for all": {host: func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77}, 18) }, want: health.RuleShadowed, why: "priority 100 from all lookup 77, keepalived's (protocol 18)",
+		"a foreign rule for all packets": {host: func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77}, 18) }, want: health.RuleShadowed, why: "priority 100 from all lookup 77, added by keepalived (protocol 18)",
 			lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"of two the one that leads there": {want: health.RuleShadowed, why: "priority 200",
+		"of two foreign rules the one that looks up the table": {want: health.RuleShadowed, why: "priority 200",
 			host: func(g *proof.Snapshot) {
 				addForeignRule(g, uplinks.Rule{Priority: 100, Table: 76}, 3)
 				addForeignRule(g, uplinks.Rule{Priority: 200, Table: 77}, 3)
 			}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"not one for another mark": {want: health.RuleShadowed, why: "priority 200",
+		"not a rule for another mark or interface": {want: health.RuleShadowed, why: "priority 200",
 			host: func(g *proof.Snapshot) {
 				addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Mark: 0x100, Mask: 0x100}, 3)
 				addForeignRule(g, uplinks.Rule{Priority: 150, Table: 77, IIF: "lan0"}, 3)
 				addForeignRule(g, uplinks.Rule{Priority: 200, Table: 77, Mark: 0x200, Mask: 0x200}, 3)
 			}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"one that jumps over ours": {want: health.RuleShadowed, why: "priority 20000",
+		"a goto past replypath's rules": {want: health.RuleShadowed, why: "priority 20000",
 			host: func(g *proof.Snapshot) {
 				addForeignRule(g, uplinks.Rule{Priority: 100, Action: uplinks.Goto, Goto: 20000}, 3)
 				addForeignRule(g, uplinks.Rule{Priority: 20000, Table: 77}, 3)
 			}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"one whose selectors are not known": {want: health.RuleShadowed, why: "priority 100",
+		"a rule whose selectors are not decoded": {want: health.RuleShadowed, why: "priority 100",
 			host: func(g *proof.Snapshot) {
 				addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Other: "\x00\x00uid"}, 3)
 			},
 			lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"one that refuses": {want: health.RuleShadowed, why: "priority 100",
+		"a rule that rejects": {want: health.RuleShadowed, why: "priority 100",
 			host:    func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Action: 6}, 3) },
 			lookups: func(d *proof.RouteLookups) { d.Reply = refused }},
-		"not one behind ours": {want: health.RouteMissing,
+		"not a rule after replypath's": {want: health.RouteMissing,
 			host:    func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 5000, Table: 77}, 3) },
 			lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"main knows everybody by a tunnel": {want: health.RuleShadowed, why: "main has a route of its own",
+		"main has a specific route by a tunnel": {want: health.RuleShadowed, why: "table main has a specific route",
 			host: func(g *proof.Snapshot) {
 				g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
 			}, lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable} }},
-		"strict, and blind for the mark": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
+		"strict, and the mark is ignored": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
 			host: func(g *proof.Snapshot) {
 				setRPFilter(g, "0", "1", "0")
 				g.SetBy = map[uplinks.Tunable]string{{Link: "eth1", Name: uplinks.SrcValidMark}: "/etc/sysctl.d/x.conf"}
 			}, lookups: func(d *proof.RouteLookups) { d.Request = refused }},
-		"what is passed on is checked too": {want: health.SourceCheck, why: "passed on",
+		"strict for forwarded requests": {want: health.SourceCheck, why: "forwarded requests",
 			host: func(g *proof.Snapshot) { setRPFilter(g, "1", "0", "0") }, lookups: func(d *proof.RouteLookups) { d.Forwarded.Request = uplinks.RouteDecision{Err: syscall.EXDEV} }},
-		"refused, and not strict": {want: health.OtherCause, why: "refuses",
+		"rejected, and not strict": {want: health.OtherCause, why: "rejects",
 			host: func(g *proof.Snapshot) { setRPFilter(g, "1", "2", "0") }, lookups: func(d *proof.RouteLookups) { d.Request = refused }},
-		"the address is not the host's": {want: health.OtherCause, why: "not for this host", lookups: func(d *proof.RouteLookups) { d.Request = byEth0(uplinks.MainTable) }},
-		"inside's answers go astray":    {want: health.RouteMissing, why: "eth0", lookups: func(d *proof.RouteLookups) { d.Forwarded.Reply = byEth0(uplinks.MainTable) }},
+		"the address is not local":                          {want: health.OtherCause, why: "not delivered to this host", lookups: func(d *proof.RouteLookups) { d.Request = byEth0(uplinks.MainTable) }},
+		"the LAN host's replies leave by another interface": {want: health.RouteMissing, why: "eth0", lookups: func(d *proof.RouteLookups) { d.Forwarded.Reply = byEth0(uplinks.MainTable) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, g, d := lte, snapshot(), correctLookups()
@@ -148,7 +154,41 @@ func TestCheckRoutesNamesTheCause(t *testing.T) {
 	}
 }
 
-// lookUp gives the decisions as a kernel would.
+func TestTheOwnerOfAForeignRuleIsThatOfExplain(t *testing.T) {
+	for want, c := range map[string]struct {
+		rule     uplinks.Rule
+		protocol uint8
+	}{
+		"added by keepalived (protocol 18)": {uplinks.Rule{Priority: 100, Table: 77}, 18},
+		"added by strongSwan (protocol 4)":  {uplinks.Rule{Priority: 220, Table: 220}, 4},
+		"added by wg-quick (protocol 3)":    {uplinks.Rule{Priority: 100, Not: true, Mark: 0xca6c, Mask: 0xffffffff, Table: 51820}, 3},
+		"owner unknown (protocol 0)":        {uplinks.Rule{Priority: 100, Table: 77}, 0},
+	} {
+		s, d := snapshot(), correctLookups()
+		addForeignRule(&s, c.rule, c.protocol)
+		d.Reply = uplinks.RouteDecision{Link: 2, Table: c.rule.Table}
+		if got := s.CheckRoutes(lte, lookUp(d)); !strings.Contains(got.Detail, want) {
+			t.Errorf("%q, want %q", got.Detail, want)
+		}
+	}
+}
+
+// wg-quick's rule for main is known by its other rule, wherever that is.
+func TestTheOwnerDependsOnTheOtherRules(t *testing.T) {
+	s, d := snapshot(), correctLookups()
+	mainRule := uplinks.Rule{Family: uplinks.IPv4, Priority: 100, Action: uplinks.Lookup, Table: uplinks.MainTable, SuppressGroup: uplinks.NoSuppress}
+	s.Facts.ForeignRules = append(s.Facts.ForeignRules, mainRule)
+	s.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
+	d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable}
+	for _, want := range []string{"owner unknown (protocol 0)", "added by wg-quick (protocol 0)"} {
+		if got := s.CheckRoutes(lte, lookUp(d)); !strings.Contains(got.Detail, want) {
+			t.Errorf("%q, want %q", got.Detail, want)
+		}
+		addForeignRule(&s, uplinks.Rule{Priority: 32765, Not: true, Mark: 0xca6c, Mask: 0xffffffff, Table: 51820}, 0)
+	}
+}
+
+// lookUp returns LookUpRoutes of a kernel with these decisions.
 func lookUp(d proof.RouteLookups) proof.RouteLookups {
 	lan := &proof.LANHost{Link: 4, Addr: netip.MustParseAddr("198.18.0.2")}
 	if d.Forwarded == nil {

@@ -6,29 +6,31 @@ import (
 
 	"replypath/health"
 	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
 )
 
-// Snapshot is what of the host verdicts name.
+// Snapshot is the state of the host that verdicts are explained by.
 type Snapshot struct {
 	Facts  uplinks.Facts
-	Rules  map[uplinks.Rule]bool // ours
-	Routes map[uplinks.RouteKey]uplinks.Route
-	Values map[uplinks.Tunable]string // of Sysctls
-	SetBy  map[uplinks.Tunable]string // the file that sets it at boot, where there is one
+	Rules  map[uplinks.Rule]bool              // replypath's
+	Routes map[uplinks.RouteKey]uplinks.Route // replypath's
+	Values map[uplinks.Tunable]string         // of Sysctls
+	SetBy  map[uplinks.Tunable]string         // the file that sets the value at boot, where there is one
+	Names  rpdb.Names                         // for the owners of foreign rules
 }
 
-// sysctl names a sysctl, its value, and who set it.
-func (g Snapshot) sysctl(t uplinks.Tunable) string {
-	text := fmt.Sprintf("%s = %s", t, g.Values[t])
-	if file := g.SetBy[t]; file != "" {
+// sysctl returns the sysctl with its value and the file that sets it.
+func (s Snapshot) sysctl(t uplinks.Tunable) string {
+	text := fmt.Sprintf("%s = %s", t, s.Values[t])
+	if file := s.SetBy[t]; file != "" {
 		text += fmt.Sprintf(" (set in %s)", file)
 	}
 	return text
 }
 
-// hasDefaultRoute reports whether the path's table has a way out.
-func (g Snapshot) hasDefaultRoute(p health.Path) bool {
-	for key, r := range g.Routes {
+// hasDefaultRoute reports whether the path's table has a unicast default route.
+func (s Snapshot) hasDefaultRoute(p health.Path) bool {
+	for key, r := range s.Routes {
 		if key.Family == p.Family && key.Table == p.Table && key.Dst == p.Family.DefaultPrefix() && r.Type == uplinks.Unicast {
 			return true
 		}
@@ -36,25 +38,25 @@ func (g Snapshot) hasDefaultRoute(p health.Path) bool {
 	return false
 }
 
-// linkName names a link by its index.
-func (g Snapshot) linkName(index int) string {
-	for name, l := range g.Facts.Links {
+// linkName returns the name of the interface with that index.
+func (s Snapshot) linkName(index int) string {
+	for name, l := range s.Facts.Links {
 		if l.Index == index {
 			return name
 		}
 	}
-	return fmt.Sprintf("link %d", index)
+	return fmt.Sprintf("interface %d", index)
 }
 
-// rulesInOrder are all rules of a family in the order in which the kernel asks them.
-func (g Snapshot) rulesInOrder(f uplinks.Family) []uplinks.Rule {
+// rulesInOrder returns the rules of a family, replypath's and foreign ones, in the order in which the kernel evaluates them.
+func (s Snapshot) rulesInOrder(f uplinks.Family) []uplinks.Rule {
 	var all []uplinks.Rule
-	for r := range g.Rules {
+	for r := range s.Rules {
 		if r.Family == f {
 			all = append(all, r)
 		}
 	}
-	for _, r := range g.Facts.ForeignRules {
+	for _, r := range s.Facts.ForeignRules {
 		if r.Family == f {
 			all = append(all, r)
 		}
@@ -63,7 +65,7 @@ func (g Snapshot) rulesInOrder(f uplinks.Family) []uplinks.Rule {
 	return all
 }
 
-// Sysctls are those that verdicts on these paths go by.
+// Sysctls returns the sysctls that a Snapshot for these paths needs.
 func Sysctls(paths []health.Path) []uplinks.Tunable {
 	all := []uplinks.Tunable{echoIgnored[uplinks.IPv4], echoIgnored[uplinks.IPv6], rpFilter("all"), srcValidMark("all")}
 	for _, p := range paths {
@@ -87,7 +89,7 @@ func srcValidMark(link string) uplinks.Tunable {
 	return uplinks.Tunable{Link: link, Name: uplinks.SrcValidMark}
 }
 
-// strictRPFilter reports whether the source check of the link is strict, by the larger of the two values.
-func (g Snapshot) strictRPFilter(link string) bool {
-	return max(g.Values[rpFilter("all")], g.Values[rpFilter(link)]) == "1"
+// strictRPFilter reports whether the source check of the interface is strict: the larger of its value and that of all applies.
+func (s Snapshot) strictRPFilter(link string) bool {
+	return max(s.Values[rpFilter("all")], s.Values[rpFilter(link)]) == "1"
 }

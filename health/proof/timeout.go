@@ -5,40 +5,39 @@ import (
 	"time"
 )
 
-// How long an answer is waited for: the kernel gives its own at once, unless it spreads packets over processors; a
-// server needs its time; and for a host inside that does not answer the kernel itself says so after three seconds, in
-// which the trap must stand.
+// How long to wait for a reply: the kernel replies at once, unless it distributes packets over processors (RPS). For a LAN host
+// that does not respond the kernel sends an ICMP error after three seconds (net.ipv4.neigh.*.mcast_solicit and retrans_time),
+// which must be captured too.
 const (
 	timeoutKernel    = 60 * time.Millisecond
 	timeoutServer    = 500 * time.Millisecond
 	timeoutForwarded = 3500 * time.Millisecond
-	timeoutOwnServer = 5 * time.Second // a server of our own, on a machine that is busy
+	timeoutOwnServer = 5 * time.Second // for the prover's own servers, on a busy machine
 )
 
-// ReplyTimeout is how long the questions' answers should be waited for, counted from when the last of them was put; 0: all
-// are answered, or will not be. Owing are askers whom a server of our own had not answered yet before the sights were
-// taken.
-func ReplyTimeout(requests []Request, s Observations, unanswered map[netip.AddrPort]bool) (longest time.Duration) {
-	traces := s.traces()
-	for _, q := range requests {
-		w := traces[q.From]
-		if unanswered[q.From] && w.reached(InputEnd) {
+// ReplyTimeout returns how long to wait for replies after the last request was injected; 0: no more are to be expected.
+// unanswered are the peers of requests that the prover's own servers had not replied to before the observations were read.
+func ReplyTimeout(requests []Request, o Observations, unanswered map[netip.AddrPort]bool) (longest time.Duration) {
+	traces := o.traces()
+	for _, r := range requests {
+		t := traces[r.From]
+		if unanswered[r.From] && t.reached(InputEnd) {
 			return timeoutOwnServer
 		}
-		longest = max(longest, q.replyTimeout(w))
+		longest = max(longest, r.replyTimeout(t))
 	}
 	return longest
 }
 
-func (q Request) replyTimeout(w trace) time.Duration {
+func (r Request) replyTimeout(t trace) time.Duration {
 	switch {
-	case len(w.egress) > 0 || w.reached(RequestEgress):
+	case len(t.egress) > 0 || t.reached(RequestEgress):
 		return 0
-	case w.reached(ForwardEnd):
+	case t.reached(ForwardEnd):
 		return timeoutForwarded
-	case w.reached(InputEnd) && q.Kind == Service:
+	case t.reached(InputEnd) && r.Kind == Service:
 		return timeoutServer
-	case w.reached(InputEnd), !w.reached(PreroutingStart):
+	case t.reached(InputEnd), !t.reached(PreroutingStart):
 		return timeoutKernel
 	}
 	return 0

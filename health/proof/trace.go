@@ -6,50 +6,50 @@ import (
 	"replypath/marks"
 )
 
-// trace is how far a question and its answer came.
+// trace is the observations of one request and its reply.
 type trace struct {
 	hooks  map[Hook][]Observation
 	egress []EgressObservation
 }
 
-// traces are all that was seen, by who asked and under which number.
-func (s Observations) traces() map[netip.AddrPort]trace {
+// traces groups the observations by the peer's address and port.
+func (o Observations) traces() map[netip.AddrPort]trace {
 	all := map[netip.AddrPort]trace{}
 	find := func(peer netip.Addr, port uint16) (netip.AddrPort, trace) {
 		key := netip.AddrPortFrom(peer, port)
-		w, ok := all[key]
+		t, ok := all[key]
 		if !ok {
-			w.hooks = map[Hook][]Observation{}
+			t.hooks = map[Hook][]Observation{}
 		}
-		return key, w
+		return key, t
 	}
-	for _, x := range s.Hooks {
-		key, w := find(x.Peer, x.Port)
-		w.hooks[x.Hook] = append(w.hooks[x.Hook], x)
-		all[key] = w
+	for _, x := range o.Hooks {
+		key, t := find(x.Peer, x.Port)
+		t.hooks[x.Hook] = append(t.hooks[x.Hook], x)
+		all[key] = t
 	}
-	for _, d := range s.Egress {
-		key, w := find(d.Peer, d.Port)
-		w.egress = append(w.egress, d)
-		all[key] = w
+	for _, e := range o.Egress {
+		key, t := find(e.Peer, e.Port)
+		t.egress = append(t.egress, e)
+		all[key] = t
 	}
 	return all
 }
 
-// Forwarded reports whether the question was passed on to another host.
-func (s Observations) Forwarded(q Request) bool {
-	for _, x := range s.Hooks {
-		if x.Hook == ForwardEnd && x.Peer == q.From.Addr() && x.Port == q.From.Port() {
+// Forwarded reports whether the request was forwarded to another host.
+func (o Observations) Forwarded(r Request) bool {
+	for _, x := range o.Hooks {
+		if x.Hook == ForwardEnd && x.Peer == r.From.Addr() && x.Port == r.From.Port() {
 			return true
 		}
 	}
 	return false
 }
 
-// RefusedLocally reports whether a forwarded request was answered by the host itself, with an ICMP error, and by no other host.
-func (s Observations) RefusedLocally(q Request) (refused bool) {
-	for _, x := range s.Hooks {
-		if x.Peer != q.From.Addr() || x.Port != q.From.Port() {
+// RefusedLocally reports whether this host alone replied to a forwarded request, with an ICMP error.
+func (o Observations) RefusedLocally(r Request) (refused bool) {
+	for _, x := range o.Hooks {
+		if x.Peer != r.From.Addr() || x.Port != r.From.Port() {
 			continue
 		}
 		switch x.Hook {
@@ -62,12 +62,12 @@ func (s Observations) RefusedLocally(q Request) (refused bool) {
 	return refused
 }
 
-// reached reports whether anything of it was seen there.
-func (w trace) reached(p Hook) bool { return len(w.hooks[p]) > 0 }
+// reached reports whether a packet was observed at the hook.
+func (t trace) reached(h Hook) bool { return len(t.hooks[h]) > 0 }
 
-// ctmarkSet reports whether the connection had the mark there.
-func (w trace) ctmarkSet(p Hook, mark marks.Mark, mask marks.Mask) bool {
-	for _, x := range w.hooks[p] {
+// ctmarkSet reports whether the connection had the mark at the hook.
+func (t trace) ctmarkSet(h Hook, mark marks.Mark, mask marks.Mask) bool {
+	for _, x := range t.hooks[h] {
 		if x.Ctmark&uint32(mask) == uint32(mark) {
 			return true
 		}
@@ -75,9 +75,9 @@ func (w trace) ctmarkSet(p Hook, mark marks.Mark, mask marks.Mask) bool {
 	return false
 }
 
-// markRestored reports whether each packet there whose connection had the mark wore it too.
-func (w trace) markRestored(p Hook, mark marks.Mark, mask marks.Mask) bool {
-	for _, x := range w.hooks[p] {
+// markRestored reports whether each packet at the hook had the mark if its connection had it.
+func (t trace) markRestored(h Hook, mark marks.Mark, mask marks.Mask) bool {
+	for _, x := range t.hooks[h] {
 		if x.Ctmark&uint32(mask) == uint32(mark) && x.Mark&uint32(mask) != uint32(mark) {
 			return false
 		}

@@ -11,7 +11,7 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// lte is the path of the second uplink, and question an echo that it is shown by.
+// lte is the path of the second uplink, and echoRequest a request on it.
 var (
 	lte = health.Path{Key: health.Key{Uplink: "lte", Family: uplinks.IPv4}, ID: 2, Link: "eth1", Index: 3, Up: true, Carrier: true,
 		Source: netip.MustParseAddr("192.0.2.2"), Gateway: netip.MustParseAddr("192.0.2.1"), Mark: 0x200, Mask: 0x1f00, Table: 8202}
@@ -19,7 +19,7 @@ var (
 	echoRequest = proof.Request{Path: lte, Kind: proof.Echo, Proto: "icmp", From: peer, To: netip.AddrPortFrom(lte.Source, 0)}
 )
 
-// observedAt is a walk to the point, with the packet's mark and the connection's from PreroutingMarked on.
+// observedAt returns observations at the hooks, with the marks of packet and connection from PreroutingMarked on.
 func observedAt(mark, ctmark uint32, points ...proof.Hook) (all []proof.Observation) {
 	for _, p := range points {
 		s := proof.Observation{Hook: p, Peer: peer.Addr(), Port: peer.Port()}
@@ -35,7 +35,7 @@ func egressBy(link int, replies bool) []proof.EgressObservation {
 	return []proof.EgressObservation{{Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, IsReply: replies}}
 }
 
-const foreignBit = 0x40000 // a bit of somebody else's
+const foreignBit = 0x40000 // outside of the mask
 
 func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
 	in := []proof.Hook{proof.PreroutingStart, proof.PreroutingMarked, proof.InputStart, proof.InputEnd}
@@ -54,35 +54,35 @@ func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
 		why    string
 		result health.Result
 	}{
-		"answered by its ingress":     {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
-		"lost before the firewall":    {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
-		"dropped in raw":              {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
-		"no mark on the connection":   {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "none"},
-		"another's mark":              {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
-		"no mark on the packet":       {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
-		"no mark on the answer":       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
-		"no mark on inside's answer":  {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "inside"},
-		"astray, and the kernel says": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
-		"astray, nobody knows why":    {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.OtherCause, result: health.No, why: "eth0"},
-		"the source check":            {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: check, want: health.SourceCheck, result: health.No},
-		"dropped in nat":              {hooks: observedAt(0x200, 0x200, upTo(2)...), want: health.FirewallDropped, result: health.Unknown, why: "behind mangle"},
-		"dropped in INPUT":            {hooks: observedAt(0x200, 0x200, upTo(3)...), want: health.FirewallDropped, result: health.Unknown, why: "INPUT"},
-		"dropped in FORWARD":          {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...), want: health.FirewallDropped, result: health.Unknown, why: "FORWARD"},
-		"dropped on its way back":     {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), want: health.FirewallDropped, result: health.Unknown, why: "inside"},
-		"no way for inside's answer":  {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), routes: missing, want: health.RouteMissing, result: health.No},
-		"no way for the question":     {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: missing, want: health.RouteMissing, result: health.No},
-		"dropped in OUTPUT":           {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart)...), want: health.FirewallDropped, result: health.Unknown, why: "OUTPUT"},
-		"dropped behind OUTPUT":       {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), want: health.FirewallDropped, result: health.Unknown, why: "behind OUTPUT"},
-		"no way for an answer":        {hooks: observedAt(0x200, 0x200, upTo(4)...), routes: missing, want: health.RouteMissing, result: health.No},
+		"the reply leaves by the ingress interface":  {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
+		"lost before the firewall":                   {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
+		"dropped in raw":                             {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
+		"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "no mark"},
+		"another uplink's mark":                      {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
+		"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
+		"no mark on the reply":                       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
+		"no mark on the LAN host's reply":            {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},
+		"another interface, explained by the routes": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
+		"another interface, unexplained":             {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.OtherCause, result: health.No, why: "eth0"},
+		"the source check":                           {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: check, want: health.SourceCheck, result: health.No},
+		"dropped in nat":                             {hooks: observedAt(0x200, 0x200, upTo(2)...), want: health.FirewallDropped, result: health.Unknown, why: "after mangle"},
+		"dropped in INPUT":                           {hooks: observedAt(0x200, 0x200, upTo(3)...), want: health.FirewallDropped, result: health.Unknown, why: "INPUT"},
+		"dropped in FORWARD":                         {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...), want: health.FirewallDropped, result: health.Unknown, why: "FORWARD"},
+		"the LAN host's reply is dropped":            {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), want: health.FirewallDropped, result: health.Unknown, why: "LAN host"},
+		"no route for the LAN host's reply":          {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), routes: missing, want: health.RouteMissing, result: health.No},
+		"no route for the request":                   {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: missing, want: health.RouteMissing, result: health.No},
+		"dropped in OUTPUT":                          {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart)...), want: health.FirewallDropped, result: health.Unknown, why: "OUTPUT"},
+		"dropped after OUTPUT":                       {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), want: health.FirewallDropped, result: health.Unknown, why: "after OUTPUT"},
+		"no route for a reply":                       {hooks: observedAt(0x200, 0x200, upTo(4)...), routes: missing, want: health.RouteMissing, result: health.No},
 		"echoes are ignored": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "icmp_echo_ignore_all = 1",
 			values: map[uplinks.Tunable]string{{Name: "net.ipv4.icmp_echo_ignore_all"}: "1"}},
-		"nobody answers":     {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown},
-		"sent out by uplink": {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.RequestEgress)...), want: health.NoAnswer, result: health.Unknown, why: "held back"},
+		"no reply":                           {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown},
+		"a request that leaves by an uplink": {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.RequestEgress)...), want: health.NoAnswer, result: health.Unknown, why: "leave again by an uplink"},
 		"a wildcard UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), egress: egressBy(2, false), want: health.WildcardUDP, result: health.No, why: "eth0",
 			change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
-		"a UDP server that says nothing": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
+		"a silent UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
 			change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
-		"somebody else's answer": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown,
+		"the reply to another request": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown,
 			egress: []proof.EgressObservation{{Peer: peer.Addr(), Port: 1, Link: 2}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
 				t.Errorf("%+v, want %s %s %q", got.Check, c.result, c.want, c.why)
 			}
 			if c.result != health.Yes && (got.Check.Detail == "" || got.Check.Remedy == "") {
-				t.Errorf("neither reason nor remedy: %+v", got.Check)
+				t.Errorf("no detail or no remedy: %+v", got.Check)
 			}
 		})
 	}
@@ -112,12 +112,12 @@ func TestSummarize(t *testing.T) {
 		want    health.Result
 		cause   health.Cause
 	}{
-		"nothing":                        {nil, health.Unknown, health.TraceUnavailable},
-		"all right":                      {[]proof.RequestResult{yes, yes}, health.Yes, ""},
-		"one is wrong":                   {[]proof.RequestResult{yes, no, later}, health.No, health.MarkNotSaved},
-		"some unknown":                   {[]proof.RequestResult{filtered, yes, filtered}, health.Yes, ""},
-		"all unknown":                    {[]proof.RequestResult{filtered, filtered}, health.Unknown, health.FirewallDropped},
-		"a wrong one after unknown ones": {[]proof.RequestResult{filtered, no}, health.No, health.MarkNotSaved},
+		"nothing":          {nil, health.Unknown, health.TraceUnavailable},
+		"all yes":          {[]proof.RequestResult{yes, yes}, health.Yes, ""},
+		"one is no":        {[]proof.RequestResult{yes, no, later}, health.No, health.MarkNotSaved},
+		"some unknown":     {[]proof.RequestResult{filtered, yes, filtered}, health.Yes, ""},
+		"all unknown":      {[]proof.RequestResult{filtered, filtered}, health.Unknown, health.FirewallDropped},
+		"no after unknown": {[]proof.RequestResult{filtered, no}, health.No, health.MarkNotSaved},
 	} {
 		if got := proof.Summarize(c.results); got.Result != c.want || got.Cause != c.cause {
 			t.Errorf("%s: %+v", name, got)

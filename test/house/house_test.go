@@ -52,7 +52,7 @@ var mayUse = map[string][]string{
 	"health":              {"uplinks", "uplinks/inspect", "marks"},
 	"health/monitor":      {"health", "uplinks"},
 	"health/probe":        {"health", "health/probe/...", "uplinks", "marks"},
-	"health/proof":        {"health", "health/proof/...", "uplinks", "marks", "marks/netfilter", "marks/nlattr"},
+	"health/proof":        {"health", "health/proof/...", "uplinks", "uplinks/rpdb", "marks", "marks/netfilter", "marks/nlattr"},
 	"health/endpoint":     {"health", "uplinks"},
 	"health/hook":         {"health"},
 	"etc":                 {},

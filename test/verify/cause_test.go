@@ -34,7 +34,7 @@ var verifyCases = map[string]verifyCase{
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
 		},
-		asked: "yes", shown: "no mark-not-saved", reason: []string{"0x200", "none"}, firstUplinkUnharmed: true,
+		asked: "yes", shown: "no mark-not-saved", reason: []string{"0x200", "no mark"}, firstUplinkUnharmed: true,
 	},
 	"another's mark is saved": {
 		damage: func(b *box.Box, family int) {
@@ -59,7 +59,7 @@ var verifyCases = map[string]verifyCase{
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
 		},
-		asked: "no rule-missing", shown: "yes", reason: []string{"fwmark 0x200/0x1f00 lookup 8202", "it goes by eth0"}, firstUplinkUnharmed: true,
+		asked: "no rule-missing", shown: "yes", reason: []string{"fwmark 0x200/0x1f00 lookup 8202", "leaves by eth0"}, firstUplinkUnharmed: true,
 	},
 	"the rule for the address is gone": {
 		damage: func(b *box.Box, family int) {
@@ -80,7 +80,7 @@ var verifyCases = map[string]verifyCase{
 			b.Gateway.Run("ip", "rule", "add", "priority", "90", "fwmark", "0x200/0x200", "lookup", "77")
 			b.Gateway.Run("ip", "rule", "add", "priority", "80", "fwmark", "0x800/0x800", "lookup", "77")
 		},
-		only: 4, asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"priority 90 from all fwmark 0x200/0x200 lookup 77", "by hand"}, firstUplinkUnharmed: true,
+		only: 4, asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"priority 90 from all fwmark 0x200/0x200 lookup 77", "owner unknown (protocol 0)"}, firstUplinkUnharmed: true,
 	},
 	"a VPN takes all but some networks": {
 		damage: func(b *box.Box, family int) {
@@ -90,13 +90,13 @@ var verifyCases = map[string]verifyCase{
 				b.Gateway.Run("ip", ipOf(family), "route", "add", part, "dev", "tun0")
 			}
 		},
-		asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"main has a route of its own", "tun0", "no uplink"},
+		asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"main has a specific route", "tun0", "not an uplink"},
 	},
 	"the way out is gone": {
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "route", "del", "default", "dev", "eth1", "table", "8202")
 		},
-		asked: "no route-missing", shown: "no route-missing", reason: []string{"table 8202", "refuses"}, firstUplinkUnharmed: true,
+		asked: "no route-missing", shown: "no route-missing", reason: []string{"table 8202", "rejects"}, firstUplinkUnharmed: true,
 	},
 	"the table is empty": {
 		damage: func(b *box.Box, family int) {
@@ -105,7 +105,7 @@ var verifyCases = map[string]verifyCase{
 				b.Gateway.Run("ip", "-6", "route", "del", "unreachable", "default", "table", "8202")
 			}
 		},
-		asked: "no route-missing", shown: "no route-missing", reason: []string{"table 8202", "it goes by eth0"}, firstUplinkUnharmed: true,
+		asked: "no route-missing", shown: "no route-missing", reason: []string{"table 8202", "leaves by eth0"}, firstUplinkUnharmed: true,
 	},
 	"the way out leads to another gateway": {
 		damage: func(b *box.Box, family int) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/iproute"
 	"replypath/cmd/internal/systemd"
 	"replypath/health"
 	"replypath/health/proof"
@@ -48,7 +49,8 @@ func readSnapshot(ctx context.Context, paths []health.Path) func(*rtnl.Handle) (
 	return func(links *rtnl.Handle) (proof.Snapshot, error) {
 		facts, have, err := host.ReadKernel(ctx, links)
 		sysctls := proof.Sysctls(paths)
-		return proof.Snapshot{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: systemd.SysctlSources("/", sysctls)}, err
+		return proof.Snapshot{Facts: facts, Rules: have.Rules, Routes: have.Routes, Values: procfs.Values(sysctls), SetBy: systemd.SysctlSources("/", sysctls),
+			Names: iproute.Names()}, err
 	}
 }
 
