@@ -12,10 +12,10 @@ import (
 
 const group = 8200
 
-// masks are all that an operator would set.
+// masks has masks of all kinds: low, high, one bit, all bits, unaligned.
 var masks = []marks.Mask{marks.DefaultMask, 0xff00, 0xff, 0xff000000, 0x1, 0x80000000, 0xffffffff, 0x0ffff000}
 
-// links are n ingress links, eth1 with the first mark and so on.
+// links returns n ingress links: eth1 with the first mark, eth2 with the second, ...
 func links(mask marks.Mask, n int) []marks.Ingress {
 	var all []marks.Ingress
 	for id := 1; id <= min(n, int(mask.MaxID())); id++ {
@@ -24,7 +24,7 @@ func links(mask marks.Mask, n int) []marks.Ingress {
 	return all
 }
 
-// seededRand is a source of chance that says how to repeat itself.
+// seededRand returns a random source and logs its seed.
 func seededRand(t *testing.T) *rand.Rand {
 	const seed = 20
 	t.Logf("seed %d", seed)
@@ -80,7 +80,7 @@ func TestFwmarkOfLocalPacketIsSavedToConnection(t *testing.T) {
 		}
 		reply := markstest.Packet{In: last.Link, Group: group, Dir: "REPLY", Ctmark: saved.Ctmark}.Traverse(chains, marks.Pre)
 		if reply.Fwmark != uint32(last.Mark) {
-			t.Errorf("the answer is %+v, want the mark %s", reply, last.Mark)
+			t.Errorf("the reply is %+v, want the mark %s", reply, last.Mark)
 		}
 		kept := markstest.Packet{Dir: "REPLY", Ctmark: uint32(first.Mark), Fwmark: uint32(last.Mark)}.Traverse(chains, marks.Out)
 		if kept.Ctmark != uint32(first.Mark) || kept.Fwmark != uint32(first.Mark) {
@@ -91,11 +91,11 @@ func TestFwmarkOfLocalPacketIsSavedToConnection(t *testing.T) {
 
 func TestOnlyOriginalDirectionOnUplinksIsMarked(t *testing.T) {
 	for what, p := range map[string]markstest.Packet{
-		"a question from inside":                {In: "lan0", Dir: "ORIGINAL"},
-		"an answer to a question from the host": {In: "eth1", Group: group, Dir: "REPLY"},
-		"an uplink that lost its group":         {In: "eth1", Dir: "ORIGINAL"},
-		"a link of the group that has no mark":  {In: "eth99", Group: group, Dir: "ORIGINAL"},
-		"a packet of no connection":             {In: "eth1", Group: group},
+		"a connection from the LAN":            {In: "lan0", Dir: "ORIGINAL"},
+		"a reply to a connection of the host":  {In: "eth1", Group: group, Dir: "REPLY"},
+		"an uplink that lost its group":        {In: "eth1", Dir: "ORIGINAL"},
+		"a link of the group that has no mark": {In: "eth99", Group: group, Dir: "ORIGINAL"},
+		"a packet of no connection":            {In: "eth1", Group: group},
 	} {
 		chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
 		if got := p.Traverse(chains, marks.Pre); got.Ctmark != 0 || got.Fwmark != 0 {
@@ -131,7 +131,7 @@ func TestUnmarkedConnectionLeavesFwmarkUnchanged(t *testing.T) {
 	for chain, fwmark := range map[string]uint32{marks.Pre: 0xffffffff, marks.Out: 0xffffffff &^ uint32(marks.DefaultMask)} {
 		p := markstest.Packet{In: "lan0", Dir: "ORIGINAL", Fwmark: fwmark, Ctmark: 0xffffffff &^ uint32(marks.DefaultMask)}
 		if got := p.Traverse(chains, chain); got.Fwmark != p.Fwmark {
-			t.Errorf("%s: a mark that somebody else set became %#x", chain, got.Fwmark)
+			t.Errorf("%s: a mark of another program became %#x", chain, got.Fwmark)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestMaskArithmetic(t *testing.T) {
 		for id := 1; id <= int(mask.MaxID()); id++ {
 			m := mask.Mark(marks.ID(id))
 			if seen[m] || uint32(m)&^uint32(mask) != 0 {
-				t.Errorf("%s: id %d wears %s", mask, id, m)
+				t.Errorf("%s: id %d has the mark %s", mask, id, m)
 			}
 			seen[m] = true
 			if got := mask.ID(m); got != marks.ID(id) {

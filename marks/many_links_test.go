@@ -12,7 +12,7 @@ import (
 	"replypath/marks/markstest"
 )
 
-// linkSets are sets of 1 to 255 links with ids and names of many kinds, as hosts have them and as nobody would choose.
+// linkSets returns sets of 1 to 255 links with realistic and adversarial ids and names.
 func linkSets(r *rand.Rand) (all [][]marks.Ingress) {
 	forms := []func(i int) string{
 		func(i int) string { return fmt.Sprintf("eth%d", i) },
@@ -39,7 +39,7 @@ func linkSets(r *rand.Rand) (all [][]marks.Ingress) {
 	return all
 }
 
-// wideMask has room for every id.
+// wideMask has marks for all ids.
 const wideMask marks.Mask = 0xff00
 
 func TestEveryLinkOfManySetsItsMark(t *testing.T) {
@@ -48,7 +48,7 @@ func TestEveryLinkOfManySetsItsMark(t *testing.T) {
 		for _, link := range links {
 			p := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL"}
 			if got := p.Traverse(chains, marks.Pre); got.Ctmark != uint32(link.Mark) {
-				t.Fatalf("%d links: a question by %s: %+v, want the mark %s", len(links), link.Link, got, link.Mark)
+				t.Fatalf("%d links: a packet on %s: %+v, want the mark %s", len(links), link.Link, got, link.Mark)
 			}
 			for _, unknown := range []string{link.Link + "x", link.Link[:len(link.Link)-1], "x" + link.Link} {
 				if slices.ContainsFunc(links, func(l marks.Ingress) bool { return l.Link == unknown }) {
@@ -56,7 +56,7 @@ func TestEveryLinkOfManySetsItsMark(t *testing.T) {
 				}
 				p.In = unknown
 				if got := p.Traverse(chains, marks.Pre); got.Ctmark != 0 {
-					t.Fatalf("%d links: a question by %s: %+v, and nobody has that name", len(links), unknown, got)
+					t.Fatalf("%d links: a packet on %s, which is no uplink: %+v", len(links), unknown, got)
 				}
 			}
 		}
@@ -114,8 +114,7 @@ func TestParseCounterChain(t *testing.T) {
 	}
 }
 
-// One uplink's change leaves alone what others' packets meet: their counters always, and of the chains that give marks
-// all but those that the change makes longer or shorter.
+// Removing a link never changes the counters of other uplinks, and of the dispatch chains only those that become shorter.
 func TestRemovingOneLinkChangesFewChains(t *testing.T) {
 	r := seededRand(t)
 	for _, links := range linkSets(r) {
@@ -166,11 +165,11 @@ func TestFirstPacketRuleCountIsBounded(t *testing.T) {
 	for _, link := range links {
 		p := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL"}
 		if got := p.Traverse(chains, marks.Pre); got.RulesEvaluated > 32 {
-			t.Errorf("a question by %s meets %d rules", link.Link, got.RulesEvaluated)
+			t.Errorf("a packet on %s is tested by %d rules", link.Link, got.RulesEvaluated)
 		}
 		p = markstest.Packet{Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark)}
 		if got := p.TraverseHook(chains, postroutingHook); got.RulesEvaluated > 36 {
-			t.Errorf("a first reply by %s meets %d rules", link.Link, got.RulesEvaluated)
+			t.Errorf("a first reply by %s is tested by %d rules", link.Link, got.RulesEvaluated)
 		}
 	}
 }

@@ -11,7 +11,7 @@ func TestParseRuleNormalizesSpellings(t *testing.T) {
 	const all = 0xffffffff
 	mask := marks.DefaultMask
 	restore := marks.Rule{Ctmark: marks.MarkMatch{Not: true, Mask: mask}, Action: marks.Action{Kind: marks.RestoreMark, Mask: mask}}
-	learn := marks.Rule{SrcGroup: 8200, Ctmark: marks.MarkMatch{Mask: mask}, Dir: "ORIGINAL", Action: marks.Action{Kind: marks.Jump, Chain: marks.New}}
+	mark := marks.Rule{SrcGroup: 8200, Ctmark: marks.MarkMatch{Mask: mask}, Dir: "ORIGINAL", Action: marks.Action{Kind: marks.Jump, Chain: marks.New}}
 	save := marks.Rule{Fwmark: marks.MarkMatch{Not: true, Mask: mask}, Ctmark: marks.MarkMatch{Mask: mask}, Action: marks.Action{Kind: marks.SaveMark, Mask: mask}}
 	post := marks.Rule{Dir: "REPLY", NotAssured: true, Action: marks.Action{Kind: marks.Jump, Chain: marks.Post}}
 	set := marks.Rule{In: "eth1", Action: marks.Action{Kind: marks.SetCtmark, Mark: 0x200, Mask: mask}}
@@ -19,14 +19,14 @@ func TestParseRuleNormalizesSpellings(t *testing.T) {
 		line string
 		want marks.Rule
 	}{
-		"as we write it":                  {"-m connmark ! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --nfmask 0x1f00 --ctmask 0x1f00", restore},
+		"canonical":                       {"-m connmark ! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --nfmask 0x1f00 --ctmask 0x1f00", restore},
 		"numbers in decimal":              {"-m connmark ! --mark 0/7936 -j CONNMARK --restore-mark --nfmask 7936 --ctmask 7936", restore},
 		"the masks the other way round":   {"-m connmark ! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --ctmask 0x1f00 --nfmask 0x1f00", restore},
 		"a negation before the target":    {"! --mark 0x0/0x1f00 -j CONNMARK --restore-mark --nfmask 0x1f00 --ctmask 0x1f00", restore},
 		"the whole mark":                  {"-j CONNMARK --restore-mark", marks.Rule{Action: marks.Action{Kind: marks.RestoreMark, Mask: all}}},
 		"a test of the whole mark":        {"-m connmark --mark 0x100", marks.Rule{Ctmark: marks.MarkMatch{Mark: 0x100, Mask: all}}},
-		"matches in our order":            {"-m devgroup --src-group 0x2008 -m connmark --mark 0x0/0x1f00 -m conntrack --ctdir ORIGINAL -j REPLYPATH-NEW", learn},
-		"matches in another order":        {"-m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x1f00 -m devgroup --src-group 8200 -j REPLYPATH-NEW", learn},
+		"matches in canonical order":      {"-m devgroup --src-group 0x2008 -m connmark --mark 0x0/0x1f00 -m conntrack --ctdir ORIGINAL -j REPLYPATH-NEW", mark},
+		"matches in another order":        {"-m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x1f00 -m devgroup --src-group 8200 -j REPLYPATH-NEW", mark},
 		"options of a match turned round": {"-m conntrack --ctdir REPLY ! --ctstatus ASSURED -j REPLYPATH-POST", post},
 		"a match in two halves":           {"-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED -j REPLYPATH-POST", post},
 		"a saved mark":                    {"-m mark ! --mark 0x0/0x1f00 -m connmark --mark 0x0/0x1f00 -j CONNMARK --save-mark --nfmask 0x1f00 --ctmask 0x1f00", save},
@@ -47,7 +47,7 @@ func TestParseRuleNormalizesSpellings(t *testing.T) {
 
 func TestParseRuleRejectsForeignRules(t *testing.T) {
 	for name, line := range map[string]string{
-		"a match that we never write":         "-m comment --comment hello -j RETURN",
+		"an unsupported match":                "-m comment --comment hello -j RETURN",
 		"an address":                          "-s 192.0.2.1/32 -j RETURN",
 		"a protocol":                          "-p tcp -j RETURN",
 		"a goto and a jump":                   "-g REPLYPATH-NEW -j RETURN",

@@ -9,25 +9,25 @@ import (
 	"replypath/marks"
 )
 
-// TestIptablesErrorsAreClassified has the words of real versions and backends.
+// TestIptablesErrorsAreClassified has messages of real versions and backends.
 func TestIptablesErrorsAreClassified(t *testing.T) {
 	for name, c := range map[string]struct {
 		said   string
 		want   error
 		remedy string
 	}{
-		"a lock that stays":           {"Another app is currently holding the xtables lock; still 3s 0us time ahead to have a chance to grab the lock...", ErrLocked, "fuser -v"},
-		"a lock file that cannot be":  {"Fatal: can't open lock file /run/xtables.lock: Permission denied", ErrPermission, "CAP_NET_ADMIN"},
-		"an ordinary user, nft":       {"iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)", ErrPermission, "CAP_NET_ADMIN"},
-		"an ordinary user, legacy":    {"iptables v1.8.9 (legacy): can't initialize iptables table `mangle': Permission denied (you must be root)", ErrPermission, "CAP_NET_ADMIN"},
-		"a chain in use, nft":         {"iptables-nft-restore: line 4: CHAIN_USER_DEL failed (Device or resource busy): chain REPLYPATH-PRE", ErrReferenced, "delete that rule"},
-		"a chain in use, legacy":      {"iptables-legacy-restore: line 4 failed: Too many links.", ErrReferenced, "delete that rule"},
-		"a module that is not there":  {"iptables v1.8.9 (legacy): Couldn't load match `devgroup':No such file or directory", marks.ErrUnsupported, ""},
-		"a target the kernel has not": {"iptables-restore: line 3 failed: No chain/target/match by that name.", marks.ErrUnsupported, ""},
-		"nft without the extension":   {"iptables-nft-restore v1.8.9 (nf_tables): RULE_APPEND failed (No such file or directory): rule in chain X", marks.ErrUnsupported, ""},
-		"a base chain of others":      {"iptables-restore v1.8.9 (nf_tables): line 24: CHAIN_ADD failed (Operation not supported): chain PREROUTING", ErrNameConflict, "nft list ruleset"},
-		"a base chain like ours":      {"iptables-restore v1.8.9 (nf_tables): line 5: CHAIN_USER_ADD failed (File exists): chain REPLYPATH-PRE", ErrNameConflict, "nft list ruleset"},
-		"no such table":               {"iptables v1.8.9 (legacy): can't initialize iptables table `mangle': Table does not exist (do you need to insmod?)", marks.ErrUnsupported, ""},
+		"a lock that stays":            {"Another app is currently holding the xtables lock; still 3s 0us time ahead to have a chance to grab the lock...", ErrLocked, "fuser -v"},
+		"a lock file that cannot be":   {"Fatal: can't open lock file /run/xtables.lock: Permission denied", ErrPermission, "CAP_NET_ADMIN"},
+		"an ordinary user, nft":        {"iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)", ErrPermission, "CAP_NET_ADMIN"},
+		"an ordinary user, legacy":     {"iptables v1.8.9 (legacy): can't initialize iptables table `mangle': Permission denied (you must be root)", ErrPermission, "CAP_NET_ADMIN"},
+		"a chain in use, nft":          {"iptables-nft-restore: line 4: CHAIN_USER_DEL failed (Device or resource busy): chain REPLYPATH-PRE", ErrReferenced, "delete that rule"},
+		"a chain in use, legacy":       {"iptables-legacy-restore: line 4 failed: Too many links.", ErrReferenced, "delete that rule"},
+		"a module that is not there":   {"iptables v1.8.9 (legacy): Couldn't load match `devgroup':No such file or directory", marks.ErrUnsupported, ""},
+		"a target the kernel has not":  {"iptables-restore: line 3 failed: No chain/target/match by that name.", marks.ErrUnsupported, ""},
+		"nft without the extension":    {"iptables-nft-restore v1.8.9 (nf_tables): RULE_APPEND failed (No such file or directory): rule in chain X", marks.ErrUnsupported, ""},
+		"a base chain of another tool": {"iptables-restore v1.8.9 (nf_tables): line 24: CHAIN_ADD failed (Operation not supported): chain PREROUTING", ErrNameConflict, "nft list ruleset"},
+		"a base chain with our prefix": {"iptables-restore v1.8.9 (nf_tables): line 5: CHAIN_USER_ADD failed (File exists): chain REPLYPATH-PRE", ErrNameConflict, "nft list ruleset"},
+		"no such table":                {"iptables v1.8.9 (legacy): can't initialize iptables table `mangle': Table does not exist (do you need to insmod?)", marks.ErrUnsupported, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cause := errors.New("  " + c.said + "\n\n")
@@ -56,15 +56,15 @@ func TestParseOwners(t *testing.T) {
 		saved string
 		want  marks.Owners
 	}{
-		"nothing":                     {"", marks.Owners{}},
-		"tables without a rule":       {head + "COMMIT\n", marks.Owners{}},
-		"a chain of others, empty":    {head + ":DOCKER-USER - [0:0]\nCOMMIT\n", marks.Owners{}},
-		"a jump to us":                {head + "-A PREROUTING -j REPLYPATH-PRE\n", marks.Owners{Ours: true}},
-		"a rule in a chain of ours":   {head + "-A REPLYPATH-PRE -j RETURN\n", marks.Owners{Ours: true}},
-		"a rule of others":            {head + "-A PREROUTING -i lo -j ACCEPT\n", marks.Owners{Others: true}},
-		"rules of everybody":          {head + "-A PREROUTING -j REPLYPATH-PRE\n-A PREROUTING -i lo -j ACCEPT\n", marks.Owners{Ours: true, Others: true}},
-		"a policy is no rule":         {":INPUT DROP [0:0]\n", marks.Owners{}},
-		"a chain that begins like us": {"-A REPLYPATHS -j ACCEPT\n", marks.Owners{Others: true}},
+		"nothing":                {"", marks.Owners{}},
+		"tables without a rule":  {head + "COMMIT\n", marks.Owners{}},
+		"an empty foreign chain": {head + ":DOCKER-USER - [0:0]\nCOMMIT\n", marks.Owners{}},
+		"a hook":                 {head + "-A PREROUTING -j REPLYPATH-PRE\n", marks.Owners{Ours: true}},
+		"a rule in our chain":    {head + "-A REPLYPATH-PRE -j RETURN\n", marks.Owners{Ours: true}},
+		"a foreign rule":         {head + "-A PREROUTING -i lo -j ACCEPT\n", marks.Owners{Others: true}},
+		"both":                   {head + "-A PREROUTING -j REPLYPATH-PRE\n-A PREROUTING -i lo -j ACCEPT\n", marks.Owners{Ours: true, Others: true}},
+		"a policy is no rule":    {":INPUT DROP [0:0]\n", marks.Owners{}},
+		"a similar prefix":       {"-A REPLYPATHS -j ACCEPT\n", marks.Owners{Others: true}},
 	} {
 		if got := parseOwners(c.saved); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)

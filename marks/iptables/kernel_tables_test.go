@@ -117,13 +117,13 @@ func TestOwnersMatchIptablesSave(t *testing.T) {
 		check := func() (u marks.Owners) {
 			t.Helper()
 			h.Do(func() {
-				got, sure, err := table.Owners(t.Context())
+				got, certain, err := table.Owners(t.Context())
 				saved, failed := table.SavedOwners(t.Context())
 				if err != nil || failed != nil {
 					t.Fatal(err, failed)
 				}
-				if got != saved || sure != (table.backend == marks.Legacy || !got.Others) {
-					t.Errorf("in use: %+v, sure: %v; saved: %+v", got, sure, saved)
+				if got != saved || certain != (table.backend == marks.Legacy || !got.Others) {
+					t.Errorf("owners: %+v, certain: %v; saved: %+v", got, certain, saved)
 				}
 				u = got
 			})
@@ -150,7 +150,7 @@ func TestOwnersMatchIptablesSave(t *testing.T) {
 	})
 }
 
-// A table of nftables that iptables does not show is not sure to be of others.
+// Owners is uncertain for a table of nftables that iptables does not show.
 func TestOwnersOfTablesHiddenFromIptables(t *testing.T) {
 	tables, err := Open(t.Context(), false)
 	if err != nil {
@@ -159,14 +159,14 @@ func TestOwnersOfTablesHiddenFromIptables(t *testing.T) {
 	h := world.New(t).Host("gw")
 	h.Run("nft", "add table inet others; add chain inet others c; add rule inet others c counter; add table ip own; add chain ip own c; add rule ip own c counter")
 	h.Do(func() {
-		if u, sure, err := tables.NFT.Owners(t.Context()); err != nil || !sure || u != (marks.Owners{}) {
-			t.Errorf("%+v, %v, %v", u, sure, err)
+		if u, certain, err := tables.NFT.Owners(t.Context()); err != nil || !certain || u != (marks.Owners{}) {
+			t.Errorf("%+v, %v, %v", u, certain, err)
 		}
 	})
 	h.Run("nft", "add table ip filter; add chain ip filter input { type filter hook input priority 0; }; add rule ip filter input counter")
 	h.Do(func() {
-		if u, sure, err := tables.NFT.Owners(t.Context()); err != nil || sure || !u.Others {
-			t.Errorf("%+v, %v, %v", u, sure, err)
+		if u, certain, err := tables.NFT.Owners(t.Context()); err != nil || certain || !u.Others {
+			t.Errorf("%+v, %v, %v", u, certain, err)
 		}
 		if u, err := tables.NFT.SavedOwners(t.Context()); err != nil || u != (marks.Owners{}) {
 			t.Errorf("saved: %+v, %v", u, err)

@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// ownRules are rules that we could have written, in any spelling; near are those that others may leave in our chains.
+// ownRules are rules that marks.Rule expresses, in any spelling; lookalikeRules are similar rules that it cannot express.
 var ownRules = []string{
 	"", "-j RETURN", "-g " + marks.New, "-j " + marks.New, "-i eth0", "-i eth+", "-o eth0", "-o e+", "-i lo -o lo",
 	"-i fifteen_letters", "-i fourteen-more+", "-m mark --mark 0x1", "-m mark ! --mark 0x1",
@@ -45,7 +45,7 @@ var lookalikeRules = []string{
 
 func ethernet(id int) string { return fmt.Sprintf("eth%d", id) }
 
-// What iptables does not know in a version of its own is left out, as long as it knows most.
+// A rule that this version of iptables rejects is skipped, as long as it accepts most.
 func TestLookalikeRulesAreIncomplete(t *testing.T) {
 	addresses := map[bool][]string{
 		false: {"-s 192.0.2.1/32 -j RETURN", "! -d 192.0.2.0/24", "-f", "-m ttl --ttl-eq 1"},
@@ -61,14 +61,14 @@ func TestLookalikeRulesAreIncomplete(t *testing.T) {
 			if rejected == nil {
 				accepted++
 				if complete := compareWithListing(t, h, table); complete != (i < len(ownRules)) {
-					t.Errorf("%q is taken for a rule like ours: %v", rule, complete)
+					t.Errorf("%q is decoded completely: %v", rule, complete)
 				}
 			}
 			h.Run(table.path, "-t", "mangle", "-F")
 			h.Run(table.path, "-t", "mangle", "-X")
 		}
 		if accepted < len(rules)-3 {
-			t.Errorf("iptables takes %d of %d rules", accepted, len(rules))
+			t.Errorf("iptables accepts %d of %d rules", accepted, len(rules))
 		}
 	})
 }
@@ -95,13 +95,13 @@ func TestForeignJumpsAreNotOurHooks(t *testing.T) {
 		} {
 			h.Run(table.path, append([]string{"-t", "mangle"}, strings.Fields(c.do)...)...)
 			if complete := compareWithListing(t, h, table); complete != c.whole {
-				t.Errorf("after %s it could be told without iptables: %v, want %v", c.do, complete, c.whole)
+				t.Errorf("after %s the hooks are decoded completely: %v, want %v", c.do, complete, c.whole)
 			}
 		}
 	})
 }
 
-// What nft(8) writes is taken for ours only where iptables prints it so.
+// A rule written by nft(8) is complete only if iptables lists it in the same form as its own.
 func TestNativeNFTRulesAreIncomplete(t *testing.T) {
 	tables, err := Open(t.Context(), false)
 	if err != nil {
@@ -125,19 +125,19 @@ func TestNativeNFTRulesAreIncomplete(t *testing.T) {
 		"ct direction original return", "ct status ! assured return", "ct status assured return", "ct state new return"} {
 		h.Run("nft", "add rule ip mangle "+marks.Out+" "+rule)
 		if complete() {
-			t.Errorf("%q is taken for a rule of ours", rule)
+			t.Errorf("%q is decoded completely", rule)
 		}
 		h.Run("nft", "flush chain ip mangle "+marks.Out)
 		if !complete() {
-			t.Fatalf("without %q the table cannot be told", rule)
+			t.Fatalf("without %q the table is not decoded completely", rule)
 		}
 	}
 	h.Run("nft", "add rule ip mangle "+marks.Out+" oifname \"eth*\" meta mark and 0x1f00 != 0x100 counter goto "+marks.New)
 	if !complete() || !compareWithListing(t, h, tables.NFT) {
-		t.Error("a rule like ours cannot be told")
+		t.Error("a rule that iptables lists is not decoded completely")
 	}
 	h.Run("nft", "add chain ip mangle "+marks.Prefix+"BASE { type filter hook prerouting priority 7; }")
 	if complete() {
-		t.Error("a base chain is taken for a chain of ours")
+		t.Error("a base chain is decoded as a chain of replypath")
 	}
 }

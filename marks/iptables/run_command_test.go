@@ -13,7 +13,7 @@ import (
 	"replypath/marks"
 )
 
-// scriptTable is a Table whose restore command is a script, and how often that was called.
+// scriptTable returns a Table whose restore command is a script, and a function that counts its runs.
 func scriptTable(t *testing.T, script string) (*Table, func() int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "iptables-restore")
@@ -48,7 +48,7 @@ func TestOrphanOfCommandIsNotWaitedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Errorf("what was left has ended: the test proves nothing: %v", err)
+			t.Errorf("the orphan has ended: the test proves nothing: %v", err)
 		}
 	})
 	if err := table.Apply(t.Context(), marks.Change{}); err != nil {
@@ -56,7 +56,7 @@ func TestOrphanOfCommandIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// To wait for the lock a second time would take as long again.
+// A second wait for the lock would take as long again.
 func TestHeldLockIsWaitedForOnce(t *testing.T) {
 	table, calls := scriptTable(t, "echo Another app is currently holding the xtables lock. >&2; exit 4")
 	if err := table.Apply(t.Context(), deleteOld); !errors.Is(err, ErrLocked) || calls() != 1 {

@@ -1,4 +1,4 @@
-// Package markstest follows packets through the mangle rules without a kernel.
+// Package markstest evaluates the mangle rules on packets without a kernel.
 package markstest
 
 import (
@@ -9,32 +9,32 @@ import (
 	"replypath/marks"
 )
 
-// Packet is what the rules can see of a packet, and what they can change.
+// Packet has the properties of a packet and its connection that rules match or change, and a record of the traversal.
 type Packet struct {
 	In, Out        string // names of links
 	Group          uint32 // of the link In
-	Ctmark         uint32 // the connection's
-	Fwmark         uint32 // the packet's own
-	Dir            string // in its connection: ORIGINAL or REPLY
-	Assured        bool   // its connection has seen both directions for good
-	RulesEvaluated int    // how many rules were asked about it so far
-	MatchedBy      string // the last rule that took it: its chain, and its place there from 1
+	Ctmark         uint32 // the mark of the connection
+	Fwmark         uint32 // the mark of the packet
+	Dir            string // direction in the connection: ORIGINAL or REPLY
+	Assured        bool   // the connection has IPS_ASSURED
+	RulesEvaluated int    // number of rules that were evaluated
+	MatchedBy      string // the last rule that matched: chain and number in it, from 1
 }
 
-// Traverse walks the packet through a chain, and the chains that it jumps to, as the kernel does. It panics when a rule
-// jumps to a chain that is not there, or in a circle.
+// Traverse evaluates a chain, and the chains that it jumps to, as the kernel does, and returns the changed packet. It panics when a
+// rule jumps to a chain that does not exist, or in a loop.
 func (p Packet) Traverse(chains []marks.Chain, start string) Packet {
 	return p.traverse(chains, start, len(chains))
 }
 
-// TraverseHook walks the packet through what the hook leads to.
+// TraverseHook evaluates the hook and the chains that it jumps to, and returns the changed packet.
 func (p Packet) TraverseHook(chains []marks.Chain, h marks.Hook) Packet {
 	return p.Traverse(append(slices.Clone(chains), marks.Chain{Name: h.Builtin, Rules: []marks.Rule{h.Rule}}), h.Builtin)
 }
 
 func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 	if depth == 0 {
-		panic("chains jump in a circle by " + name)
+		panic("chains jump in a loop at " + name)
 	}
 	for i, r := range findChain(chains, name) {
 		p.RulesEvaluated++
@@ -50,7 +50,7 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 		case marks.Goto:
 			return p.traverse(chains, r.Action.Chain, depth-1)
 		case marks.SetCtmark:
-			// xt_CONNMARK: the bits of the mask go, the mark's bits are turned over.
+			// XT_CONNMARK_SET clears the bits of the mask, then XORs the mark.
 			p.Ctmark = p.Ctmark&^uint32(r.Action.Mask) ^ uint32(r.Action.Mark)
 		case marks.RestoreMark:
 			mask := uint32(r.Action.Mask)
@@ -63,7 +63,7 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 	return p
 }
 
-// matches is what xt_mark, xt_connmark, xt_devgroup and xt_conntrack answer.
+// matches reports whether xt_mark, xt_connmark, xt_devgroup and xt_conntrack match.
 func (p Packet) matches(r marks.Rule) bool {
 	switch {
 	case !linkMatches(r.In, p.In),
@@ -78,7 +78,7 @@ func (p Packet) matches(r marks.Rule) bool {
 	return true
 }
 
-// linkMatches tells whether a link has the name, or begins with it when there is a + behind it.
+// linkMatches reports whether a link matches a name; a trailing + matches all links with that prefix.
 func linkMatches(name, link string) bool {
 	prefix, isPrefix := strings.CutSuffix(name, "+")
 	return name == "" || name == link || isPrefix && strings.HasPrefix(link, prefix)
