@@ -1,0 +1,103 @@
+package iptables
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"replypath/marks"
+	"replypath/test/world"
+)
+
+// removal returns the change that undoes layout.
+func removal(c marks.Change) (r marks.Change) {
+	for _, chain := range c.Chains {
+		r.Chains = append(r.Chains, marks.ChainChange{Name: chain.Name})
+		r.Delete = append(r.Delete, chain.Name)
+	}
+	for _, h := range c.Hooks {
+		r.Hooks = append(r.Hooks, marks.HookChange{Hook: h.Hook, Remove: 1})
+	}
+	return r
+}
+
+func read(t *testing.T, h *world.Host, table *Table) (r marks.Ruleset) {
+	t.Helper()
+	var err error
+	h.Do(func() { r, err = table.Read(t.Context()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAppliedChangeReadsBackAndIsUndone(t *testing.T) {
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		c := layout(0x1f00, 20, ethernet)
+		apply(t, h, table, c)
+		r := read(t, h, table)
+		for _, chain := range c.Chains {
+			if !r.Chains[chain.Name].Equal(marks.ChainRules{Rules: chain.Rules}) {
+				t.Errorf("%s is %v, want %v", chain.Name, r.Chains[chain.Name], chain.Rules)
+			}
+		}
+		for _, hook := range marks.Hooks {
+			if r.Hooks[hook] != (marks.HookState{Count: 1, Reachable: true}) {
+				t.Errorf("%s: %+v", hook.Builtin, r.Hooks[hook])
+			}
+		}
+		apply(t, h, table, removal(c))
+		if r := read(t, h, table); len(r.Chains)+len(r.Hooks) != 0 {
+			t.Errorf("left behind: %v", r)
+		}
+	})
+}
+
+// iptables-nft refuses to delete a rule of a chain with a rule that it cannot decode.
+func TestHooksAreRemovedBesideRulesThatIptablesCannotDecode(t *testing.T) {
+	tables, err := Open(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := world.New(t).Host("gw")
+	c := layout(0x1f00, 2, ethernet)
+	apply(t, h, tables.NFT, c)
+	for _, hook := range marks.Hooks {
+		h.Run("nft", "insert rule ip mangle "+hook.Builtin+" meta mark vmap { 1 : return }")
+	}
+	apply(t, h, tables.NFT, removal(c))
+	if r := read(t, h, tables.NFT); len(r.Chains)+len(r.Hooks) != 0 {
+		t.Errorf("left behind: %v", r)
+	}
+	if left := h.Run("nft", "list table ip mangle"); strings.Count(left, "vmap") != len(marks.Hooks) {
+		t.Errorf("the foreign rules are gone:\n%s", left)
+	}
+}
+
+func TestChainWithAForeignJumpIsKeptAndTheRestIsApplied(t *testing.T) {
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		c := layout(0x1f00, 2, ethernet)
+		apply(t, h, table, c)
+		h.Run(table.path, "-t", "mangle", "-A", "FORWARD", "-j", marks.Pre)
+		var err error
+		h.Do(func() { err = table.Apply(t.Context(), removal(c)) })
+		if !errors.Is(err, ErrReferenced) {
+			t.Errorf("got %v, want %v", err, ErrReferenced)
+		}
+		r := read(t, h, table)
+		if len(r.Hooks) != 0 || len(r.Chains[marks.Pre].Rules) != 0 {
+			t.Errorf("not applied: %v", r)
+		}
+	})
+}
+
+func TestForeignRuleInAnOwnChainReadsAsOpaque(t *testing.T) {
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		apply(t, h, table, layout(0x1f00, 2, ethernet))
+		h.Run(table.path, "-t", "mangle", "-A", marks.Out, "-p", "tcp", "-j", "RETURN")
+		rules := read(t, h, table).Chains[marks.Out].Rules
+		if len(rules) != 3 || rules[2] != (marks.Rule{Opaque: "-p tcp -j RETURN"}) {
+			t.Errorf("got %+v", rules)
+		}
+	})
+}
