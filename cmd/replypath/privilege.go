@@ -16,7 +16,7 @@ func checkPrivileges() error {
 	}
 	for bit, name := range map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_NET_RAW: "CAP_NET_RAW"} {
 		if data[bit/32].Effective&(1<<(bit%32)) == 0 {
-			return errors.New("missing capability " + name + " for routes, rules and iptables: run it as root")
+			return errors.New("routes, rules and iptables need root, and " + name + " is missing: run it with sudo")
 		}
 	}
 	return nil
