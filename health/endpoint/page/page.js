@@ -1,11 +1,11 @@
 "use strict";
 
-// What is drawn: h makes a description, patch makes a node like it and touches no more than has changed, so that
-// selections and focus stay. Text gets onto the page by text nodes alone.
+// Rendering: h returns a virtual node, and patch changes the document to match it. Unchanged nodes stay, with selection and
+// focus. Text becomes text nodes only, never markup.
 const svg = "http://www.w3.org/2000/svg";
 const h = (tag, attrs, ...kids) => ({ tag, attrs: attrs || {}, kids: kids.flat(9).filter(k => k !== null && k !== undefined && k !== false && k !== "") });
 
-function make(v, space) {
+function create(v, space) {
 	if (typeof v !== "object") return document.createTextNode(String(v));
 	if (v.tag === "svg") space = svg;
 	const node = space ? document.createElementNS(space, v.tag) : document.createElement(v.tag);
@@ -23,28 +23,28 @@ function update(node, old, v, space) {
 	if (v.tag === "svg") space = svg;
 	for (let i = 0; i < v.kids.length; i++) {
 		const was = old.kids[i], is = v.kids[i], child = node.childNodes[i];
-		if (was === undefined) node.appendChild(make(is, space));
-		else if (typeof was !== typeof is || was.tag !== is.tag) node.replaceChild(make(is, space), child);
+		if (was === undefined) node.appendChild(create(is, space));
+		else if (typeof was !== typeof is || was.tag !== is.tag) node.replaceChild(create(is, space), child);
 		else if (typeof is === "object") update(child, was, is, space);
 		else if (was !== is) child.nodeValue = String(is);
 	}
 	while (node.childNodes.length > v.kids.length) node.removeChild(node.lastChild);
 }
 
-const drawn = new Map();
+const rendered = new Map();
 function patch(id, ...kids) {
 	const node = document.getElementById(id), v = h(id, {}, kids);
-	if (!drawn.has(id)) node.replaceChildren();
-	update(node, drawn.get(id) || { attrs: {}, kids: [] }, v);
-	drawn.set(id, v);
+	if (!rendered.has(id)) node.replaceChildren();
+	update(node, rendered.get(id) || { attrs: {}, kids: [] }, v);
+	rendered.set(id, v);
 }
 
-// Words.
+// Formatting.
 const plural = (n, word) => n + " " + word + (n === 1 ? "" : "s");
 const absent = t => !t || t.startsWith("0001-");
 const words = { ipv4: "IPv4", ipv6: "IPv6" };
 const tone = { up: "good", unproven: "poor", down: "bad", absent: "bad" };
-const shape = { up: "\u25cf", unproven: "\u25b2", down: "\u25a0", absent: "\u25cb" }; // not by colour alone
+const shape = { up: "\u25cf", unproven: "\u25b2", down: "\u25a0", absent: "\u25cb" }; // as colour alone is not accessible
 
 function ms(seconds) {
 	const n = seconds * 1000;
@@ -66,11 +66,12 @@ function clock(at, day) {
 }
 const state = s => h("span", { class: "state " + (tone[s] || "bad") }, (shape[s] || "") + " " + s);
 
-// The last hour as a picture: the mean line, a whisker up to the slowest answer of each minute, and below it what was lost.
-const minutes = 60, tall = 84, floor = 67, ceiling = 16; // the loss is drawn below the floor, the scale's label above the ceiling
-function nice(top) {
-	const unit = Math.pow(10, Math.floor(Math.log10(top)));
-	return [1, 1.5, 2, 3, 5, 7.5, 10].find(n => n * unit >= top) * unit;
+// The chart of the last hour: the mean round-trip time as a line, the slowest answer of each minute as a whisker, and the
+// losses as bars below.
+const minutes = 60, tall = 84, floor = 67, ceiling = 16; // losses are below the floor, the label of the scale is above the ceiling
+function niceCeiling(max) {
+	const unit = Math.pow(10, Math.floor(Math.log10(max)));
+	return [1, 1.5, 2, 3, 5, 7.5, 10].find(n => n * unit >= max) * unit;
 }
 const charts = new WeakMap();
 function chart(history) {
@@ -80,9 +81,9 @@ function chart(history) {
 function drawChart(history) {
 	const all = history.slice(-minutes), answered = all.filter(s => s.sent > s.lost);
 	const sent = all.reduce((n, s) => n + s.sent, 0), lost = all.reduce((n, s) => n + s.lost, 0);
-	if (sent === 0) return h("div", { class: "chart" }, h("svg", { viewBox: "0 0 600 84", "aria-hidden": "true" }), h("span", { class: "none" }, "nothing asked in the last hour"));
+	if (sent === 0) return h("div", { class: "chart" }, h("svg", { viewBox: "0 0 600 84", "aria-hidden": "true" }), h("span", { class: "none" }, "no probes in the last hour"));
 	const means = answered.map(s => s.rtt_mean_seconds).sort((a, b) => a - b);
-	const top = means.length ? nice(Math.max(means[means.length - 1] * 1.1, means[means.length >> 1] * 2, 0.0001)) : 0;
+	const top = means.length ? niceCeiling(Math.max(means[means.length - 1] * 1.1, means[means.length >> 1] * 2, 0.0001)) : 0;
 	const y = v => +(floor - Math.min(1, v / top) * (floor - ceiling)).toFixed(1);
 	const parts = [floor, ceiling].map(at => h("line", { class: "grid", x1: 0, x2: 600, y1: at, y2: at })), hits = [];
 	let run = [];
@@ -103,18 +104,18 @@ function drawChart(history) {
 			const high = Math.max(3, 14 * s.lost / s.sent);
 			parts.push(h("rect", { class: "lost", x: x + 1, y: +(tall - high).toFixed(1), width: 8, height: +high.toFixed(1) }));
 		}
-		const what = s.sent === 0 ? "nothing asked" : (s.sent > s.lost ? ms(s.rtt_mean_seconds) + " on average, " + ms(s.rtt_max_seconds) + " at most; " : "") + s.lost + " of " + s.sent + " lost";
+		const what = s.sent === 0 ? "no probes" : (s.sent > s.lost ? ms(s.rtt_mean_seconds) + " mean, " + ms(s.rtt_max_seconds) + " max; " : "") + s.lost + " of " + s.sent + " lost";
 		hits.push(h("rect", { class: "hit", x, y: 0, width: 10, height: tall }, h("title", {}, clock(s.at).slice(0, 5) + ": " + what)));
 	});
 	close();
-	const said = "The last hour: " + (means.length ? "round trips of " + ms(means[0]) + " to " + ms(means[means.length - 1]) + " on average in a minute; " : "") + lost + " of " + sent + " lost.";
+	const label = "The last hour: " + (means.length ? "mean round-trip times per minute of " + ms(means[0]) + " to " + ms(means[means.length - 1]) + "; " : "") + lost + " of " + sent + " probes lost.";
 	return h("div", { class: "chart" },
-		h("svg", { viewBox: "0 0 600 84", preserveAspectRatio: "none", role: "img", "aria-label": said }, parts, hits),
+		h("svg", { viewBox: "0 0 600 84", preserveAspectRatio: "none", role: "img", "aria-label": label }, parts, hits),
 		top ? h("span", { class: "top" }, ms(top)) : null,
-		h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, "1\u202fh ago"), h("span", {}, lost ? plural(lost, "question") + " lost" : "nothing lost"), h("span", {}, "now")));
+		h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, "1\u202fh ago"), h("span", {}, lost ? plural(lost, "probe") + " lost" : "no losses"), h("span", {}, "now")));
 }
 
-// A family of an uplink.
+// One family of an uplink.
 function measures(probes) {
 	const good = probes.filter(p => !p.bad_target && p.sent > 0), timed = good.filter(p => p.rtt_mean_seconds > 0);
 	const mean = (all, of) => all.reduce((n, p) => n + of(p), 0) / all.length;
@@ -130,13 +131,13 @@ function probes(all) {
 		h("tbody", {}, all.map(p => [
 			h("tr", {}, h("td", {}, h("span", { class: p.up ? "good" : "bad" }, p.up ? "\u2713 " : "\u2717 "), p.name), h("td", {}, h("span", { class: "addr" }, p.target)),
 				h("td", { class: "n" }, p.rtt_seconds > 0 ? ms(p.rtt_seconds) : "\u2013"), h("td", { class: "n" }, p.sent ? percent(p.loss_percent) : "\u2013")),
-			p.bad_target ? h("tr", {}, h("td", { class: "error", colspan: 4 }, "answers on no uplink: a bad target, which takes none of them down")) : null,
+			p.bad_target ? h("tr", {}, h("td", { class: "error", colspan: 4 }, "bad target: answers on no uplink, and is ignored")) : null,
 			p.error && !p.up ? h("tr", {}, h("td", { class: "error", colspan: 4 }, p.error)) : null])));
 }
 
-const result = { yes: ["good", "\u2713 right"], no: ["bad", "\u2717 not right"] };
+const result = { yes: ["good", "\u2713 proven"], no: ["bad", "\u2717 broken"] };
 function check(name, what, c) {
-	const [colour, text] = result[c.result] || ["soft", "? not known"];
+	const [colour, text] = result[c.result] || ["soft", "? unknown"];
 	return h("li", { title: what }, h("span", { class: "soft" }, name + " "), h("span", { class: colour }, text));
 }
 function why(c) {
@@ -146,8 +147,8 @@ function why(c) {
 function proof(p, now) {
 	const stray = p.seen.stray > 0;
 	return h("section", { class: "proof", "aria-label": "reply path" },
-		h("ul", {}, check("asked", "the kernel's route decision, in both directions", p.asked), check("shown", "a synthetic question", p.shown),
-			h("li", { title: "first replies of real connections" }, h("span", { class: "soft" }, "seen "), p.seen.symmetric.toLocaleString("en") + " symmetric, ", h("span", { class: stray ? "bad" : "" }, p.seen.stray.toLocaleString("en") + " stray")),
+		h("ul", {}, check("route look-up", "of a request and of its reply, in the kernel", p.asked), check("trace", "of an injected request and its reply", p.shown),
+			h("li", { title: "first replies of real connections" }, h("span", { class: "soft" }, "replies "), p.seen.symmetric.toLocaleString("en") + " symmetric, ", h("span", { class: stray ? "bad" : "" }, p.seen.stray.toLocaleString("en") + " stray")),
 			absent(p.at) ? null : h("li", { class: "soft" }, ago(now, p.at) + " ago")),
 		why(p.asked), p.shown.why === p.asked.why ? null : why(p.shown));
 }
@@ -158,50 +159,50 @@ function family(f, now) {
 		h("div", { class: "head" }, h("h3", {}, words[f.family] || f.family), state(f.state), h("span", { class: "when" }, absent(f.since) ? "" : ago(now, f.since)), measures(f.probes)),
 		f.reason ? h("p", { class: "reason " + (tone[f.state] || "") }, f.reason) : null,
 		f.degraded ? h("p", { class: "reason poor" }, "Degraded: " + f.degraded) : null,
-		f.hold_down_seconds ? h("p", { class: "reason" }, "Held down until it has answered for another " + Math.ceil(f.hold_down_seconds) + "\u202fs, as it flaps.") : null,
+		f.hold_down_seconds ? h("p", { class: "reason" }, "Held down after flaps: probes must be answered for another " + Math.ceil(f.hold_down_seconds) + "\u202fs.") : null,
 		route ? h("p", { class: "route addr" }, route) : null,
 		f.history.length ? chart(f.history) : null, probes(f.probes), proof(f.proof, now),
-		f.state_changes ? h("p", { class: "soft proof" }, plural(f.state_changes, "change") + " of state, " + plural(f.flaps, "flap")) : null);
+		f.state_changes ? h("p", { class: "soft proof" }, plural(f.state_changes, "state change") + ", " + plural(f.flaps, "flap")) : null);
 }
 
 function card(u, now) {
 	return h("article", { class: u.families.length > 1 ? "card wide" : "card", "data-uplink": u.name, "data-state": u.state }, h("div", { class: "head" }, h("h2", {}, u.name), h("span", { class: "addr" }, u.interface + " \u00b7 id " + u.id), state(u.state)),
-		u.families.length ? h("div", { class: "families" }, u.families.map(f => family(f, now))) : h("p", { class: "family soft" }, "It is in use for no family: it has no gateway."));
+		u.families.length ? h("div", { class: "families" }, u.families.map(f => family(f, now))) : h("p", { class: "family soft" }, "No gateway is configured for any family."));
 }
 
-// The whole.
-function verdict(s) {
+// The whole page.
+function headline(s) {
 	const list = all => all.length > 3 ? all.length + " of " + plural(s.uplinks.length, "uplink") + " are" : all.length === 1 ? all[0] + " is" : all.slice(0, -1).join(", ") + " and " + all[all.length - 1] + " are";
 	const named = state => s.uplinks.filter(u => u.state === state).map(u => u.name);
-	const troubles = ["down", "absent", "unproven"].map(state => [state, named(state)]).filter(t => t[1].length).map(t => list(t[1]) + " " + t[0]).join(", ");
+	const problems = ["down", "absent", "unproven"].map(state => [state, named(state)]).filter(t => t[1].length).map(t => list(t[1]) + " " + t[0]).join(", ");
 	if (!s.uplinks.length) return ["soft", "No uplinks"];
-	if (troubles) return [named("down").length + named("absent").length ? "bad" : "poor", troubles];
+	if (problems) return [named("down").length + named("absent").length ? "bad" : "poor", problems];
 	const all = s.uplinks.length === 1 ? s.uplinks[0].name + " is up" : "All " + s.uplinks.length + " uplinks are up";
-	return s.in_sync && s.healthy ? ["good", all] : ["bad", all + ", but the service is not well"];
+	return s.in_sync && s.healthy ? ["good", all] : ["bad", all + ", but the service has problems"];
 }
 
-let everything = false;
+let showAll = false;
 function events(all) {
-	const newest = all.slice().reverse(), shown = everything ? newest : newest.slice(0, 20);
-	return h("section", { class: "events", "aria-label": "events" }, h("h2", {}, "Events"), all.length ? null : h("p", { class: "soft" }, "None since the service started."),
+	const newest = all.slice().reverse(), shown = showAll ? newest : newest.slice(0, 20);
+	return h("section", { class: "events", "aria-label": "events" }, h("h2", {}, "Events"), all.length ? null : h("p", { class: "soft" }, "No events since the service started."),
 		h("ol", {}, shown.map(e => h("li", { "data-event": e.id }, h("span", { class: "soft" }, clock(e.at, true)), h("span", { class: "soft" }, e.kind), h("span", {}, e.text)))),
-		newest.length > 20 ? h("button", { type: "button", click: () => { everything = !everything; draw(); } }, everything ? "Show the last 20" : "Show all " + newest.length) : null);
+		newest.length > 20 ? h("button", { type: "button", click: () => { showAll = !showAll; draw(); } }, showAll ? "Show the last 20" : "Show all " + newest.length) : null);
 }
 
 function draw() {
-	const s = known;
+	const s = current;
 	if (!s) return;
-	const [colour, text] = verdict(s), now = s.at, repairs = Object.values(s.repairs).reduce((a, b) => a + b, 0);
+	const [colour, text] = headline(s), now = s.at, repairs = Object.values(s.repairs).reduce((a, b) => a + b, 0);
 	const fact = (name, value, cls) => h("li", {}, name + " ", h("b", { class: cls || "" }, value));
 	const problems = s.problems.concat(s.error && !s.problems.some(p => p.includes(s.error)) ? [s.error] : [], s.reload && s.reload.error ? ["The last reload was refused at " + clock(s.reload.at) + ": " + s.reload.error] : []);
 	patch("top", h("p", { class: "brand" }, h("span", {}, "replypath " + s.build), h("span", {}, "as of " + clock(now))),
 		h("h1", { class: colour }, text),
 		h("ul", { class: "facts" }, fact("kernel", (s.in_sync ? "in sync" : "not in sync") + (absent(s.since) ? "" : " for " + ago(now, s.since)), s.in_sync ? "" : "bad"),
 			fact("changes", s.changes), fact("repairs", repairs + (repairs ? " (" + Object.keys(s.repairs).sort().filter(k => s.repairs[k]).map(k => s.repairs[k] + " " + k).join(", ") + ")" : "")),
-			s.repairs_waiting ? fact("waiting", s.repairs_waiting, "poor") : null, s.drift ? fact("missing at the last look", s.drift, "poor") : null,
-			absent(s.last_round) ? null : fact("looked", ago(now, s.last_round) + " ago"), absent(s.started) ? null : fact("runs for", ago(now, s.started))),
+			s.repairs_waiting ? fact("repairs deferred", s.repairs_waiting, "poor") : null, s.drift ? fact("missing in the last round", s.drift, "poor") : null,
+			absent(s.last_round) ? null : fact("last round", ago(now, s.last_round) + " ago"), absent(s.started) ? null : fact("uptime", ago(now, s.started))),
 		problems.length ? h("ul", { class: "problems" }, problems.map(p => h("li", {}, p))) : null);
-	patch("main", s.uplinks.length ? h("div", { class: "cards" }, s.uplinks.map(u => card(u, now))) : h("p", { class: "empty" }, "The configuration names no uplink."), events(s.events));
+	patch("main", s.uplinks.length ? h("div", { class: "cards" }, s.uplinks.map(u => card(u, now))) : h("p", { class: "empty" }, "No uplink is configured."), events(s.events));
 	document.title = text + " \u2013 replypath";
 	const dot = { good: "#2a9d5c", poor: "#d39a2d", bad: "#d6403f", soft: "#8a8f94" }[colour];
 	const icon = "data:image/svg+xml," + encodeURIComponent('<svg xmlns="' + svg + '" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="' + dot + '"/></svg>');
@@ -209,49 +210,49 @@ function draw() {
 	if (link.href !== icon) link.href = icon;
 }
 
-// The link to the service.
-let known = null, source = null, heard = 0, again = 0;
-function say(text) {
+// The connection to the service.
+let current = null, source = null, lastEvent = 0, retryTimer = 0;
+function showConnection(text) {
 	const node = document.getElementById("link");
-	document.body.classList.toggle("stale", text !== "" && known !== null);
+	document.body.classList.toggle("stale", text !== "" && current !== null);
 	if (node.textContent !== text) node.textContent = text;
 	node.hidden = text === "";
 }
-function take(s, whole) {
-	heard = Date.now();
-	if (!whole && known) { // a pulse leaves histories and events out
+function receive(s, complete) {
+	lastEvent = Date.now();
+	if (!complete && current) { // a "pulse" has no histories and events
 		const before = new Map();
-		for (const u of known.uplinks) for (const f of u.families) before.set(u.name + "/" + f.family, f.history);
+		for (const u of current.uplinks) for (const f of u.families) before.set(u.name + "/" + f.family, f.history);
 		for (const u of s.uplinks) for (const f of u.families) f.history = before.get(u.name + "/" + f.family) || f.history;
-		s.events = known.events;
+		s.events = current.events;
 	}
-	known = s;
-	say("");
+	current = s;
+	showConnection("");
 	draw();
 }
-function follow() {
-	clearTimeout(again);
+function connect() {
+	clearTimeout(retryTimer);
 	if (source) source.close();
 	source = new EventSource("/events");
-	source.addEventListener("status", e => take(JSON.parse(e.data), true));
-	source.addEventListener("pulse", e => take(JSON.parse(e.data), false));
+	source.addEventListener("status", e => receive(JSON.parse(e.data), true));
+	source.addEventListener("pulse", e => receive(JSON.parse(e.data), false));
 	source.onerror = () => {
-		say(known ? "Connection lost, retrying. What is shown is from " + clock(known.at, true) + "." : "No connection to the service, retrying.");
-		source.close(); // a refusal would end it for good
-		again = setTimeout(follow, 2000);
+		showConnection(current ? "Connection lost, retrying. The page shows the status of " + clock(current.at, true) + "." : "No connection to the service, retrying.");
+		source.close(); // EventSource does not retry after an HTTP error
+		retryTimer = setTimeout(connect, 2000);
 	};
 }
 document.addEventListener("visibilitychange", () => {
 	if (document.hidden) {
-		clearTimeout(again);
+		clearTimeout(retryTimer);
 		if (source) source.close();
-	} else follow();
+	} else connect();
 });
 setInterval(() => {
-	if (!document.hidden && known && Date.now() - heard > 10000) {
-		heard = Date.now();
-		say("Nothing heard for 10 seconds, retrying. What is shown is from " + clock(known.at, true) + ".");
-		follow();
+	if (!document.hidden && current && Date.now() - lastEvent > 10000) {
+		lastEvent = Date.now();
+		showConnection("No data for 10 seconds, retrying. The page shows the status of " + clock(current.at, true) + ".");
+		connect();
 	}
 }, 1000);
-follow();
+connect();
