@@ -37,8 +37,8 @@ func TestFindings(t *testing.T) {
 		change func(*health.Settings, *uplinks.Settings, *uplinks.Facts)
 		want   []string // what each finding holds, in this order
 	}{
-		"a host name is asked":             {testSettings(1, hostnameProbe), none, nil},
-		"both families are asked":          {testSettings(1, icmpProbe4, tcpProbe6), none, nil},
+		"a host name":                      {testSettings(1, hostnameProbe), none, nil},
+		"a probe for each family":          {testSettings(1, icmpProbe4, tcpProbe6), none, nil},
 		"the gateway is one of two needed": {testSettings(2, gatewayProbe, hostnameProbe), none, nil},
 		"no probe":                         {testSettings(1), none, []string{"fibre has no probe: only its gateway is probed"}},
 		"one family has no probe":          {testSettings(1, icmpProbe4), none, []string{"fibre has no probe for IPv6: only its gateway"}},
@@ -60,13 +60,13 @@ func TestFindings(t *testing.T) {
 		"point to point": {testSettings(1), func(_ *health.Settings, _ *uplinks.Settings, f *uplinks.Facts) {
 			link(f, func(l *uplinks.Link) { l.PointToPoint, l.Defaults = true, nil })
 		}, []string{"fibre has no probe: it is judged by its link alone"}},
-		"a probe is never asked": {testSettings(1, icmpProbe4, tcpProbe6), func(_ *health.Settings, s *uplinks.Settings, _ *uplinks.Facts) {
+		"a probe that is never sent": {testSettings(1, icmpProbe4, tcpProbe6), func(_ *health.Settings, s *uplinks.Settings, _ *uplinks.Facts) {
 			s.Uplinks[0].Gateway6 = uplinks.Gateway{}
 		}, []string{"fibre: probe v6 is never sent"}},
-		"a service's address is an uplink's, and another is nobody's": {testSettings(1, hostnameProbe), func(h *health.Settings, _ *uplinks.Settings, _ *uplinks.Facts) {
+		"a service address of an uplink, and one of none": {testSettings(1, hostnameProbe), func(h *health.Settings, _ *uplinks.Settings, _ *uplinks.Facts) {
 			h.ProofServices = []health.ProofService{{Proto: "tcp", Addr: addr("198.51.100.2"), Port: 80}, {Proto: "tcp", Port: 80}, {Proto: "udp", Addr: addr("198.51.100.77"), Port: 53}}
 		}, []string{"no uplink has the address 198.51.100.77 of udp port 53"}},
-		"the host itself seems to ask": {testSettings(1, hostnameProbe), func(h *health.Settings, _ *uplinks.Settings, _ *uplinks.Facts) {
+		"proof source is an address of the host": {testSettings(1, hostnameProbe), func(h *health.Settings, _ *uplinks.Settings, _ *uplinks.Facts) {
 			h.Proof = health.ProofSettings{Source4: addr("203.0.113.77"), Source6: addr("2001:db8:b::2")}
 		}, []string{"2001:db8:b::2 of [proof] is an address of this host, on eth1"}},
 	} {
@@ -119,14 +119,14 @@ func TestDetectionTime(t *testing.T) {
 		want   time.Duration
 	}{
 		{1, nil, usual},                                           // the gateway
-		{1, []health.Probe{tcpProbe6}, usual},                     // likewise: nobody else is asked in this family
+		{1, []health.Probe{tcpProbe6}, usual},                     // likewise: the only probe is of the other family
 		{1, []health.Probe{fast, icmpProbe4, slow}, slow4},        // one is enough: the last must fall
 		{2, []health.Probe{slow, fast, icmpProbe4}, usual},        // when two are down
 		{3, []health.Probe{slow, fast, icmpProbe4}, fast4},        // all must be answered: the first that falls
-		{3, []health.Probe{slow, tcpProbe6, icmpProbe4}, usual},   // as many as are asked in the family
+		{3, []health.Probe{slow, tcpProbe6, icmpProbe4}, usual},   // at most all of the family
 		{1, []health.Probe{fast, gatewayProbe, tcpProbe6}, usual}, // the gateway is one of them
 		{2, []health.Probe{fast, gatewayProbe, tcpProbe6}, fast4}, //
-		{1, []health.Probe{hostnameProbe, tcpProbe6}, usual},      // a name is asked in both families
+		{1, []health.Probe{hostnameProbe, tcpProbe6}, usual},      // a host name supports both families
 		{0, []health.Probe{slow, fast, icmpProbe4}, slow4},        // no quorum is one
 	} {
 		u := health.UplinkSettings{Name: "fibre", Quorum: c.quorum, Probes: c.probes}
@@ -140,7 +140,7 @@ func TestDetectionTimeIsUnknownWithoutProbes(t *testing.T) {
 	direct := health.Path{Key: health.Key{Uplink: "fibre", Family: uplinks.IPv4}, OnLink: true}
 	for _, probes := range [][]health.Probe{nil, {gatewayProbe}, {tcpProbe6}} {
 		u := health.UplinkSettings{Name: "fibre", Quorum: 1, Probes: probes}
-		for _, other := range []string{"", "198.18.9.1"} { // at the other end, where nobody answers ARP
+		for _, other := range []string{"", "198.18.9.1"} { // the far end, which does not answer ARP
 			direct.Gateway, _ = netip.ParseAddr(other)
 			if d, known := (health.Settings{Uplinks: []health.UplinkSettings{u}}).DetectionTime(direct); known {
 				t.Errorf("%v, gateway %q: %s, want none", probes, other, d)
@@ -152,7 +152,7 @@ func TestDetectionTimeIsUnknownWithoutProbes(t *testing.T) {
 	}
 }
 
-// A target that another uplink asks too may be to blame itself, until that one has been answered.
+// A target that another uplink probes too might have failed itself, until it answers there.
 func TestDetectionTimeOfASharedTarget(t *testing.T) {
 	s := testSettings(1, hostnameProbe)
 	s.Uplinks[0].Probes[0].Fall = 1

@@ -23,9 +23,9 @@ func TestPathsFollowSettingsAndFacts(t *testing.T) {
 		want   func(*health.Path)
 		n      int
 	}{
-		"a gateway that is learnt":  {at: 0, n: 4},
-		"a gateway that is written": {at: 3, n: 4},
-		"a family that the kernel does not speak": {n: 2,
+		"an automatic gateway": {at: 0, n: 4},
+		"a configured gateway": {at: 3, n: 4},
+		"a family that the kernel does not support": {n: 2,
 			change: func(_ *uplinks.Settings, f *uplinks.Facts) { f.IPv6 = false }},
 		"a family that is not managed": {at: 1, n: 3, want: func(p *health.Path) { *p = lte; p.Family = 0 },
 			change: func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[0].Gateway6 = uplinks.Gateway{} }},
@@ -41,7 +41,7 @@ func TestPathsFollowSettingsAndFacts(t *testing.T) {
 				f.Links["eth0"] = l
 			},
 			want: func(p *health.Path) { p.Up, p.Carrier = false, false }},
-		"no route to learn from, no address": {n: 4,
+		"no route with a gateway, no address": {n: 4,
 			change: func(_ *uplinks.Settings, f *uplinks.Facts) {
 				l := f.Links["eth0"]
 				l.Defaults, l.Addrs = nil, nil

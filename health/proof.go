@@ -4,7 +4,7 @@ import "time"
 
 // Proof is the evidence that replies leave by the uplink of their connection, for one Path. Package proof makes it.
 type Proof struct {
-	Routes  ProofCheck  `json:"asked"` // route look-ups (RTM_GETROUTE) of a request and of its reply
+	Routes  ProofCheck  `json:"asked"` // route lookups (RTM_GETROUTE) of a request and of its reply
 	Replies ReplyCounts `json:"seen"`  // first replies of real connections
 	Trace   ProofCheck  `json:"shown"` // an injected request whose reply was captured
 	At      time.Time   `json:"at"`    // of the newest check
@@ -51,7 +51,7 @@ const (
 func (p Proof) Result() (result Result, reason string) {
 	switch {
 	case p.Routes.Result == No:
-		return No, "route look-up: " + p.Routes.reason()
+		return No, "route lookup: " + p.Routes.reason()
 	case p.Trace.Result == No:
 		return No, "traced reply: " + p.Trace.reason()
 	case p.Routes.Result == Yes || p.Trace.Result == Yes:

@@ -7,7 +7,7 @@ import (
 	"replypath/health"
 )
 
-// TestCumulativeRepliesLoseNoObservedReply has a counter that goes on, and begins anew, with and without being told.
+// The counter is reset at random times, with and without an announcement.
 func TestCumulativeRepliesLoseNoObservedReply(t *testing.T) {
 	const seed = 4
 	r := rand.New(rand.NewPCG(seed, seed))
@@ -16,11 +16,11 @@ func TestCumulativeRepliesLoseNoObservedReply(t *testing.T) {
 		var counter, want health.ReplyCounts
 		for range 100 {
 			switch r.IntN(5) {
-			case 0: // told, just read
+			case 0: // announced, after a reading
 				want = tally.Observe(counter)
 				tally.Reset()
 				counter = health.ReplyCounts{}
-			case 1: // not told, and seen because less was counted since
+			case 1: // not announced, detected as the new count is lower
 				want = tally.Observe(counter)
 				if counter.Symmetric > 0 {
 					counter = health.ReplyCounts{Symmetric: r.Uint64N(counter.Symmetric)}

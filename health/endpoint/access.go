@@ -30,7 +30,7 @@ func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next htt
 			http.Error(w, "this endpoint is read-only: use GET or HEAD", http.StatusMethodNotAllowed)
 		case settings.TokenFile != "" && !auth.authorize(w, r):
 		case settings.TokenFile == "" && !isLocalName(r.Host):
-			http.Error(w, fmt.Sprintf("%q is not a name of this endpoint: ask it by its address, as localhost, or set a token_file", r.Host), http.StatusMisdirectedRequest)
+			http.Error(w, fmt.Sprintf("%q is not a name of this host: use its address or localhost, or set a token_file", r.Host), http.StatusMisdirectedRequest)
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -81,7 +81,7 @@ func TestTokenIsRequired(t *testing.T) {
 func TestInsecureTokenFileIsRefused(t *testing.T) {
 	for what, c := range map[string]struct {
 		prepare func(path string) error
-		told    string
+		want    string
 	}{
 		"readable by its group": {func(p string) error { return os.Chmod(p, 0o640) }, "chmod 600"},
 		"readable by all":       {func(p string) error { return os.Chmod(p, 0o604) }, "chmod 600"},
@@ -106,7 +106,7 @@ func TestInsecureTokenFileIsRefused(t *testing.T) {
 					t.Errorf("%d %s", code, body)
 				}
 			}
-			expectContains(t, s.log.String(), c.told)
+			expectContains(t, s.log.String(), c.want)
 			if n := strings.Count(s.log.String(), "refuses all requests"); n != 1 {
 				t.Errorf("logged %d times", n)
 			}

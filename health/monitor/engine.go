@@ -20,7 +20,7 @@ type engine struct {
 	output     output
 }
 
-// output is what a change of the engine asks of the monitor.
+// output is the work that a change of the engine leaves to the monitor.
 type output struct {
 	events []health.Event // to deliver, in order
 	loops  []*pathState   // whose probe loops start

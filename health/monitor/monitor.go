@@ -28,7 +28,7 @@ func New(probers map[health.ProbeKind]health.Prober) *Monitor {
 	return &Monitor{probers: probers, engine: newEngine()}
 }
 
-// update changes the engine under the lock, starts the goroutines that the change asks for, and delivers its events after
+// update changes the engine under the lock, starts the goroutines that the change needs, and delivers its events after
 // the lock is released.
 func (m *Monitor) update(change func(e *engine, now time.Time)) {
 	m.mu.Lock()

@@ -13,9 +13,9 @@ func TestBrokenReplyPathMakesTheUplinkUnproven(t *testing.T) {
 	no := health.ProofCheck{Result: health.No, Cause: health.RuleMissing, Detail: "no rule leads to table 8201"}
 	withMonitor(t, []string{"fibre"}, []health.Probe{icmpProbe(targetHost)}, func(h *harness) {
 		k := h.paths[0].Key
-		prove := func(asked, shown health.ProofCheck, stray uint64, want health.State, reason string) {
+		prove := func(routes, trace health.ProofCheck, stray uint64, want health.State, reason string) {
 			t.Helper()
-			h.monitor.UpdateProof(k, health.Proof{Routes: asked, Trace: shown, Replies: health.ReplyCounts{Stray: stray}})
+			h.monitor.UpdateProof(k, health.Proof{Routes: routes, Trace: trace, Replies: health.ReplyCounts{Stray: stray}})
 			if got := h.status("fibre"); got.State != want || got.Reason != reason || got.Proof.Replies.Stray != stray {
 				t.Errorf("%s: %q, want %s: %q", got.State, got.Reason, want, reason)
 			}
@@ -29,7 +29,7 @@ func TestBrokenReplyPathMakesTheUplinkUnproven(t *testing.T) {
 		prove(yes, yes, 7, health.Up, "")
 		prove(yes, unknown, 7, health.Up, "")
 		prove(health.ProofCheck{}, health.ProofCheck{}, 7, health.Up, "")
-		prove(no, yes, 7, health.Unproven, "route look-up: no rule leads to table 8201")
+		prove(no, yes, 7, health.Unproven, "route lookup: no rule leads to table 8201")
 		prove(yes, health.ProofCheck{Result: health.No, Cause: health.MarkNotSaved}, 7, health.Unproven, "traced reply: mark-not-saved")
 		prove(yes, yes, 7, health.Up, "")
 		prove(yes, yes, 9, health.Unproven, "2 replies of real connections left by another interface within the last minute")
@@ -50,6 +50,6 @@ func TestBrokenReplyPathMakesTheUplinkUnproven(t *testing.T) {
 		if got := h.status("fibre"); got.Flaps != 0 {
 			t.Errorf("%d flaps without going down", got.Flaps)
 		}
-		h.monitor.UpdateProof(health.Key{Uplink: "nobody", Family: 4}, health.Proof{})
+		h.monitor.UpdateProof(health.Key{Uplink: "other", Family: 4}, health.Proof{})
 	})
 }

@@ -147,7 +147,7 @@ function why(c) {
 function proof(p, now) {
 	const stray = p.seen.stray > 0;
 	return h("section", { class: "proof", "aria-label": "reply path" },
-		h("ul", {}, check("route look-up", "of a request and of its reply, in the kernel", p.asked), check("trace", "of an injected request and its reply", p.shown),
+		h("ul", {}, check("route lookup", "of a request and of its reply, in the kernel", p.asked), check("trace", "of an injected request and its reply", p.shown),
 			h("li", { title: "first replies of real connections" }, h("span", { class: "soft" }, "replies "), p.seen.symmetric.toLocaleString("en") + " symmetric, ", h("span", { class: stray ? "bad" : "" }, p.seen.stray.toLocaleString("en") + " stray")),
 			absent(p.at) ? null : h("li", { class: "soft" }, ago(now, p.at) + " ago")),
 		why(p.asked), p.shown.why === p.asked.why ? null : why(p.shown));
