@@ -89,26 +89,30 @@ type kernelModel struct {
 	groups map[string]int64
 }
 
-func (k *kernelModel) apply(step uplinks.Step) {
-	switch s := step.(type) {
-	case uplinks.AddRule:
-		k.rules.add(s.Rule)
-	case uplinks.DelRule:
-		k.rules.del(s.Rule)
-	case uplinks.SetRoute:
-		k.routes[s.Key] = s.Route
-	case uplinks.DelRoute:
-		if k.routes[s.Key] == s.Route {
-			delete(k.routes, s.Key)
-		}
-	case uplinks.SetTunable:
-		if s.Tunable.Name == uplinks.LinkGroup {
-			var group int64
-			fmt.Sscan(s.Value, &group)
-			k.groups[s.Tunable.Link] = group
-		}
+func (k *kernelModel) apply(step uplinks.Step) { step.WriteTo(k) }
+
+func (k *kernelModel) AddRule(r uplinks.Rule) { k.rules.add(r) }
+
+func (k *kernelModel) DelRule(r uplinks.Rule) { k.rules.del(r) }
+
+func (k *kernelModel) SetRoute(key uplinks.RouteKey, r uplinks.Route) { k.routes[key] = r }
+
+func (k *kernelModel) DelRoute(key uplinks.RouteKey, r uplinks.Route) {
+	if k.routes[key] == r {
+		delete(k.routes, key)
 	}
 }
+
+func (k *kernelModel) SetTunable(s uplinks.SetTunable) {
+	if s.Tunable.Name == uplinks.LinkGroup {
+		var group int64
+		fmt.Sscan(s.Value, &group)
+		k.groups[s.Tunable.Link] = group
+	}
+}
+
+// LoadChains does nothing: the packets of the model have their marks.
+func (k *kernelModel) LoadChains(uplinks.LoadChains) {}
 
 // route is where the packet goes: the route, or nothing when it is unreachable.
 func (k *kernelModel) route(f packet) (result string) {

@@ -9,29 +9,24 @@ import (
 // Plan is what must be done, in order. The empty Plan means "in sync".
 type Plan []Step
 
-// bucketsComment says what the rules are that a reader of a plan with many uplinks meets first.
-const bucketsComment = "# marks of ids above 3 are asked for in rows of 4, each with a way out; bit by bit a goto leads past the rows that it cannot be in"
-
-// String has the lines that do the same as the plan when they are pasted into a shell.
+// String returns the shell commands of all steps, with a legend before the first added object that has one.
 func (p Plan) String() string {
-	var b strings.Builder
-	explained := !slices.ContainsFunc(p, addsBucketRule)
+	legends := map[Kind]string{}
 	for _, s := range p {
-		if _, rule := s.(AddRule); rule && !explained {
-			explained = true
-			b.WriteString(bucketsComment + "\n")
+		if text := s.legend(); text != "" {
+			legends[s.Kind()] = text
+		}
+	}
+	var b strings.Builder
+	for _, s := range p {
+		if text := legends[s.Kind()]; text != "" && !s.Removes() {
+			delete(legends, s.Kind())
+			b.WriteString(text + "\n")
 		}
 		b.WriteString(s.String())
 		b.WriteByte('\n')
 	}
 	return b.String()
-}
-
-// addsBucketRule tells whether a step adds a way to a row of marks, or past one.
-func addsBucketRule(s Step) bool {
-	add, ok := s.(AddRule)
-	r := add.Rule
-	return ok && r.Action == Goto && !r.Not && r.Mark != 0 && r.IIF == ""
 }
 
 // Diff is the plan that makes have into want. What packets lean on is laid down first and taken up last: routes, rules,
@@ -54,7 +49,7 @@ func Diff(want, have State) Plan {
 // tables: that is cheapest before ours are there.
 func splitGroupSteps(steps Plan) (join, others Plan) {
 	for _, s := range steps {
-		if set, is := s.(SetTunable); is && set.Tunable.Name == LinkGroup {
+		if s.Kind() == KindLink {
 			join = append(join, s)
 		} else {
 			others = append(others, s)

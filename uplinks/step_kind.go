@@ -1,26 +1,16 @@
 package uplinks
 
-// The kinds of kernel objects that steps change.
+// Kind is the kind of kernel object that a step writes. It is published: in plans, events and metrics.
+type Kind string
+
+// The kinds of kernel objects.
 const (
-	KindRule   = "rule"
-	KindRoute  = "route"
-	KindLink   = "link"
-	KindSysctl = "sysctl"
-	KindChains = "chains"
+	KindRule   Kind = "rule"
+	KindRoute  Kind = "route"
+	KindLink   Kind = "link"
+	KindSysctl Kind = "sysctl"
+	KindChains Kind = "chains"
 )
 
-// KindOf is the kind of object that a step changes.
-func KindOf(s Step) string {
-	switch s := s.(type) {
-	case AddRule, DelRule:
-		return KindRule
-	case SetRoute, DelRoute:
-		return KindRoute
-	case SetTunable:
-		if s.Tunable.Name == LinkGroup {
-			return KindLink
-		}
-		return KindSysctl
-	}
-	return KindChains
-}
+// Kinds lists all kinds, in the order of summaries.
+var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains}

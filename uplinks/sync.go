@@ -111,7 +111,7 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 		}
 		var steps Plan
 		steps, p = p.nextBatch(limit)
-		if incomplete && removes(steps[0]) {
+		if incomplete && steps[0].Removes() {
 			continue
 		}
 		for i, err := range apply(ctx, steps) {
@@ -120,7 +120,7 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 				continue
 			}
 			errs = append(errs, err)
-			incomplete = incomplete || !removes(steps[i])
+			incomplete = incomplete || !steps[i].Removes()
 		}
 	}
 	return done, errors.Join(errs...)
@@ -129,7 +129,7 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 // nextBatch gives the first steps that can be done together, all of which take up or none, and the rest.
 func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 	n := 1
-	for n < min(len(p), limit) && removes(p[n]) == removes(p[0]) {
+	for n < min(len(p), limit) && p[n].Removes() == p[0].Removes() {
 		n++
 	}
 	return p[:n], p[n:]
@@ -138,16 +138,4 @@ func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 // applyOne does one step.
 func applyOne(k Kernel) func(context.Context, []Step) []error {
 	return func(ctx context.Context, steps []Step) []error { return []error{k.Apply(ctx, steps[0])} }
-}
-
-func removes(s Step) bool {
-	switch s := s.(type) {
-	case DelRule, DelRoute:
-		return true
-	case SetTunable:
-		return s.Restore
-	case LoadChains:
-		return s.Unload
-	}
-	return false
 }

@@ -10,7 +10,7 @@ import (
 func stepReports(plan uplinks.Plan) []stepReport {
 	all := []stepReport{}
 	for _, s := range plan {
-		all = append(all, stepReport{uplinks.KindOf(s), strings.Split(s.String(), "\n")})
+		all = append(all, stepReport{string(s.Kind()), strings.Split(s.String(), "\n")})
 	}
 	return all
 }
@@ -25,18 +25,18 @@ func nonNil[T any](some []T) []T {
 
 // summary returns the number of a plan's steps by kind, as text.
 func summary(plan uplinks.Plan) string {
-	counts := map[string]int{}
+	counts := map[uplinks.Kind]int{}
 	for _, s := range plan {
-		counts[uplinks.KindOf(s)]++
+		counts[s.Kind()]++
 	}
 	var words []string
-	for _, k := range []string{"route", "rule", "link", "sysctl", "chains"} {
+	for _, k := range uplinks.Kinds {
 		switch n := counts[k]; {
 		case n == 0:
-		case k == "chains":
+		case k == uplinks.KindChains:
 			words = append(words, pluralize(n, "set")+" of chains")
 		default:
-			words = append(words, pluralize(n, k))
+			words = append(words, pluralize(n, string(k)))
 		}
 	}
 	return strings.Join(words, ", ")

@@ -85,10 +85,10 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 
 // repairKinds returns all kinds of steps. A counter that first appears with value 1 would hide its increase from rate().
 func repairKinds(repairs map[string]int) []string {
-	all := []string{uplinks.KindRule, uplinks.KindRoute, uplinks.KindLink, uplinks.KindSysctl, uplinks.KindChains}
+	all := make([]string, 0, len(uplinks.Kinds))
 	known := map[string]bool{}
-	for _, kind := range all {
-		known[kind] = true
+	for _, kind := range uplinks.Kinds {
+		all, known[string(kind)] = append(all, string(kind)), true
 	}
 	for kind := range repairs {
 		if !known[kind] {

@@ -176,12 +176,14 @@ func removalKeepsOthers(t *testing.T, open func(t *testing.T) World) {
 	mustSync(t, alone, oneUplink())
 	mustSync(t, w, Settings())
 	for _, step := range mustSync(t, w, oneUplink()) {
-		switch s := step.(type) {
-		case uplinks.AddRule, uplinks.SetRoute:
-			t.Errorf("moved what stays: %s", s)
-		case uplinks.SetTunable:
-			if s.Tunable.Link != "eth1" {
-				t.Errorf("changed what stays: %s", s)
+		switch step.Kind() {
+		case uplinks.KindRule, uplinks.KindRoute:
+			if !step.Removes() {
+				t.Errorf("added while an uplink was removed: %s", step)
+			}
+		case uplinks.KindLink, uplinks.KindSysctl:
+			if step.Scope().Link != "eth1" {
+				t.Errorf("changed on another link: %s", step)
 			}
 		}
 	}
@@ -193,9 +195,8 @@ func additionKeepsOthers(t *testing.T, open func(t *testing.T) World) {
 	mustSync(t, both, Settings())
 	mustSync(t, w, oneUplink())
 	for _, step := range mustSync(t, w, Settings()) {
-		switch s := step.(type) {
-		case uplinks.DelRule, uplinks.DelRoute:
-			t.Errorf("took up what stays: %s", s)
+		if step.Removes() {
+			t.Errorf("removed while an uplink was added: %s", step)
 		}
 	}
 	mustEqual(t, "what is there", dumpState(t, both), dumpState(t, w))

@@ -1,6 +1,7 @@
 package uplinkstest
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -51,12 +52,12 @@ func damageIsRepaired(t *testing.T, open func(t *testing.T) World) {
 var damage = []struct {
 	name   string
 	family uplinks.Family
-	apply  func(t *testing.T, s damageTarget) (after []uplinks.Step)
+	apply  func(t *testing.T, s damageTarget) (after []fmt.Stringer)
 }{
-	{"a rule deleted", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, uplinks.DelRule{Rule: s.markRule(t)})
 	}},
-	{"all rules deleted", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"all rules deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		for r := range s.observed.Rules {
 			if r.Family == s.family {
 				s.applyForeign(t, uplinks.DelRule{Rule: r})
@@ -64,19 +65,19 @@ var damage = []struct {
 		}
 		return nil
 	}},
-	{"a rule that leads elsewhere", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule that leads elsewhere", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		was := s.markRule(t)
 		edited := was
 		edited.Table += 1000
 		return s.applyForeign(t, uplinks.DelRule{Rule: was}, uplinks.AddRule{Rule: edited})
 	}},
-	{"a rule that turned round", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule that turned round", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		was := s.markRule(t)
 		edited := was
 		edited.Not = !was.Not
 		return s.applyForeign(t, uplinks.DelRule{Rule: was}, uplinks.AddRule{Rule: edited})
 	}},
-	{"a goto that leads elsewhere", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a goto that leads elsewhere", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		for r := range s.observed.Rules {
 			if r.Family == s.family && r.Action == uplinks.Goto && r.Not {
 				s.applyForeign(t, uplinks.DelRule{Rule: r})
@@ -86,7 +87,7 @@ var damage = []struct {
 		}
 		return nil
 	}},
-	{"a rule that selects more than ours", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule that selects more than ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		for r := range s.observed.Rules {
 			if r.Family == s.family && r.IIF == "eth1" {
 				r.IIF = ""
@@ -95,109 +96,109 @@ var damage = []struct {
 		}
 		return nil
 	}},
-	{"a rule that selects less than ours", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule that selects less than ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, uplinks.DelRule{Rule: s.markRule(t)}, ModifiedRule{s.markRule(t), "uidrange 0-0"})
 	}},
-	{"a rule like ours that selects less", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule like ours that selects less", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, ModifiedRule{s.markRule(t), "ipproto tcp"})
 	}},
-	{"a rule once more at another priority", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule once more at another priority", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		duplicate := s.markRule(t)
 		duplicate.Priority += 1500
 		return s.applyForeign(t, uplinks.AddRule{Rule: duplicate})
 	}},
-	{"a rule once more where it is asked first", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a rule once more where it is asked first", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		duplicate := s.markRule(t)
 		duplicate.Priority, duplicate.Table = 5, uplinks.MainTable
 		return s.applyForeign(t, uplinks.AddRule{Rule: duplicate})
 	}},
-	{"a route deleted", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		return s.applyForeign(t, uplinks.DelRoute{Key: k, Route: r})
 	}},
-	{"the last resort deleted", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"the last resort deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k := uplinks.RouteKey{Family: s.family, Table: 8202, Dst: s.family.DefaultPrefix(), Metric: uplinks.LastMetric}
 		return s.applyForeign(t, uplinks.DelRoute{Key: k, Route: s.observed.Routes[k]})
 	}},
-	{"a route by another gateway", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route by another gateway", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		r.Gateway = s.otherGateway(r)
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 	}},
-	{"a route replaced by somebody else's", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route replaced by somebody else's", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		r.Gateway, r.Protocol = s.otherGateway(r), foreignProtocol
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 	}},
-	{"a route with another metric", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route with another metric", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		k.Metric += 5
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 	}},
-	{"a route in a table of nobody's", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route in a table of nobody's", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		k.Table = 8888
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 	}},
-	{"a route hidden by one before it", uplinks.IPv4, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route hidden by one before it", uplinks.IPv4, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		r.Gateway, r.Protocol = s.otherGateway(r), foreignProtocol
 		return s.applyForeign(t, PrependRoute{k, r})
 	}},
-	{"a route hidden by two before it", uplinks.IPv4, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a route hidden by two before it", uplinks.IPv4, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		r.Gateway, r.Protocol = s.otherGateway(r), foreignProtocol
 		s.applyForeign(t, PrependRoute{k, r})
 		r.Gateway, r.Protocol = r.Gateway.Next(), uplinks.Protocol
 		return s.applyForeign(t, PrependRoute{k, r})
 	}},
-	{"a chain with a rule more", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a chain with a rule more", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-A "+marks.Out+" -o lan0 -j RETURN"))
 	}},
-	{"a chain with a rule before ours", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a chain with a rule before ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-I "+marks.New+" 1 -i eth1 -j RETURN"))
 	}},
-	{"a chain whose rule got another mark", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a chain whose rule got another mark", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-F "+marks.New, "-A "+marks.New+" -i eth0 -j CONNMARK --set-xmark 0x200/0x1f00",
 			"-A "+marks.New+" -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00"))
 	}},
-	{"a chain emptied", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a chain emptied", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-F "+marks.Pre))
 	}},
-	{"a chain deleted", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a chain deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out))
 	}},
-	{"a chain of an older version", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a chain of an older version", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		old := marks.Prefix + "OLD"
 		return s.applyForeign(t, Iptables(s.tool, "-N "+old, "-A "+old+" -j "+marks.New))
 	}},
-	{"a jump gone", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a jump gone", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-D OUTPUT -j "+marks.Out))
 	}},
-	{"a jump twice", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a jump twice", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.tool, "-A PREROUTING -j "+marks.Pre))
 	}},
-	{"a jump below a rule that ends the walk", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a jump below a rule that ends the walk", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		s.applyForeign(t, Iptables(s.tool, "-I PREROUTING 1 -i lan0 -j ACCEPT"))
-		return []uplinks.Step{Iptables(s.tool, "-D PREROUTING -i lan0 -j ACCEPT")}
+		return []fmt.Stringer{Iptables(s.tool, "-D PREROUTING -i lan0 -j ACCEPT")}
 	}},
-	{"a jump below a chain that ends the walk", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a jump below a chain that ends the walk", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		s.applyForeign(t, Iptables(s.tool, "-N DIVERT", "-A DIVERT -j ACCEPT", "-I OUTPUT 1 -o eth1 -j DIVERT"))
-		return []uplinks.Step{Iptables(s.tool, "-D OUTPUT -o eth1 -j DIVERT", "-F DIVERT", "-X DIVERT")}
+		return []fmt.Stringer{Iptables(s.tool, "-D OUTPUT -o eth1 -j DIVERT", "-F DIVERT", "-X DIVERT")}
 	}},
-	{"a sysctl changed", uplinks.IPv4, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a sysctl changed", uplinks.IPv4, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, uplinks.SetTunable{Tunable: uplinks.Tunable{Link: "eth1", Name: uplinks.SrcValidMark}, Value: "0"})
 	}},
-	{"a sysctl of the namespace changed", 0, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a sysctl of the namespace changed", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		name := map[uplinks.Family]string{uplinks.IPv4: uplinks.FwmarkAccept, uplinks.IPv6: uplinks.Reflect6}[s.family]
 		return s.applyForeign(t, uplinks.SetTunable{Tunable: uplinks.Tunable{Name: name}, Value: "0"})
 	}},
-	{"a link in another group", uplinks.IPv4, func(t *testing.T, s damageTarget) []uplinks.Step {
+	{"a link in another group", uplinks.IPv4, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, uplinks.SetTunable{Tunable: uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}, Value: "5"})
 	}},
 }
 
-func (s damageTarget) applyForeign(t *testing.T, steps ...uplinks.Step) []uplinks.Step {
+func (s damageTarget) applyForeign(t *testing.T, steps ...fmt.Stringer) []fmt.Stringer {
 	t.Helper()
 	for _, step := range steps {
 		s.world.ApplyForeign(t, step)

@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"replypath/uplinks"
 )
 
-// failedChangeIsReverted lets the last step of each kind fail, for a first change, for one that moves everything, and for a flush.
+// failedChangeIsReverted lets the last step of each class fail, in a first change, in one that moves everything, and in a
+// flush.
 func failedChangeIsReverted(t *testing.T, open func(t *testing.T) World) {
 	w := &countingWorld{World: open(t)}
 	for _, to := range []uplinks.Settings{Settings(), renumbered(), {}} {
 		failing := map[string]string{}
 		for _, s := range mustPreview(t, w, to) {
-			failing[StepKind(s)] = s.String()
+			failing[stepClass(s)] = s.String()
 		}
 		for _, step := range failing {
 			CheckFailedChange(t, w, to, step)
@@ -31,23 +33,13 @@ func renumbered() uplinks.Settings {
 	return s
 }
 
-// StepKind tells steps apart by what they do to what.
-func StepKind(s uplinks.Step) string {
-	switch s := s.(type) {
-	case uplinks.AddRule:
-		return fmt.Sprintf("%T %s", s, s.Rule.Family)
-	case uplinks.DelRule:
-		return fmt.Sprintf("%T %s", s, s.Rule.Family)
-	case uplinks.SetRoute:
-		return fmt.Sprintf("%T %s", s, s.Key.Family)
-	case uplinks.DelRoute:
-		return fmt.Sprintf("%T %s", s, s.Key.Family)
-	case uplinks.LoadChains:
-		return fmt.Sprintf("%T %s", s, s.Tool.Family)
-	case uplinks.SetTunable:
-		return fmt.Sprintf("%T %s", s, s.Tunable.Name)
+// stepClass returns the class of a step: its type and the command that it runs. Each tunable is a class of its own.
+func stepClass(s uplinks.Step) string {
+	switch s.Kind() {
+	case uplinks.KindLink, uplinks.KindSysctl:
+		return s.String()
 	}
-	return fmt.Sprintf("%T", s)
+	return fmt.Sprintf("%T %s", s, strings.Fields(s.String())[:2])
 }
 
 // CheckFailedChange asks for a change while the step cannot be done, and checks that all is as it was before.

@@ -165,37 +165,44 @@ func (k *Fake) saveOriginal(s uplinks.SetTunable) {
 	}
 }
 
+// applyStep writes a step's object.
 func (k *Fake) applyStep(s uplinks.Step) error {
-	switch s := s.(type) {
-	case uplinks.AddRule:
-		return k.addRule(s.Rule, uplinks.Protocol)
-	case ForeignRule:
-		return k.addRule(s.Rule, foreignProtocol)
-	case ModifiedRule:
-		s.Rule.Other = s.Extra
-		return k.addRule(s.Rule, uplinks.Protocol)
-	case uplinks.DelRule:
-		k.delRule(s.Rule)
-	case uplinks.SetRoute:
-		return k.setRoute(s.Key, s.Route)
-	case PrependRoute:
-		s.Key.Nth = 0
-		k.routes[s.Key] = slices.Insert(k.routes[s.Key], 0, s.Route)
-	case uplinks.DelRoute:
-		s.Key.Nth = 0
-		if at := slices.Index(k.routes[s.Key], s.Route); at >= 0 {
-			k.routes[s.Key] = slices.Delete(k.routes[s.Key], at, at+1)
-		}
-	case uplinks.SetTunable:
-		k.values[s.Tunable] = s.Value
-	case uplinks.LoadChains:
-		return k.runIptables(s.Tool, s.Change.Commands())
-	case IptablesCommands:
-		return k.runIptables(s.Tool, s.Commands)
-	default:
-		return fmt.Errorf("no such step: %T", s)
+	w := fakeWriter{k: k}
+	s.WriteTo(&w)
+	return w.err
+}
+
+// fakeWriter writes one object to the Fake.
+type fakeWriter struct {
+	k   *Fake
+	err error
+}
+
+// AddRule adds a rule of replypath's.
+func (w *fakeWriter) AddRule(r uplinks.Rule) { w.err = w.k.addRule(r, uplinks.Protocol) }
+
+// DelRule deletes a rule, if it exists.
+func (w *fakeWriter) DelRule(r uplinks.Rule) { w.k.delRule(r) }
+
+// SetRoute adds or replaces a route.
+func (w *fakeWriter) SetRoute(key uplinks.RouteKey, r uplinks.Route) { w.err = w.k.setRoute(key, r) }
+
+// DelRoute deletes a route, if it exists.
+func (w *fakeWriter) DelRoute(key uplinks.RouteKey, r uplinks.Route) { w.k.delRoute(key, r) }
+
+// SetTunable sets a value.
+func (w *fakeWriter) SetTunable(s uplinks.SetTunable) { w.k.values[s.Tunable] = s.Value }
+
+// LoadChains changes a firewall.
+func (w *fakeWriter) LoadChains(s uplinks.LoadChains) {
+	w.err = w.k.runIptables(s.Tool, s.Change.Commands())
+}
+
+func (k *Fake) delRoute(key uplinks.RouteKey, r uplinks.Route) {
+	key.Nth = 0
+	if at := slices.Index(k.routes[key], r); at >= 0 {
+		k.routes[key] = slices.Delete(k.routes[key], at, at+1)
 	}
-	return nil
 }
 
 func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {

@@ -13,9 +13,9 @@ import (
 // World is a host that Conformance can sync, and on which it can play other programs.
 type World interface {
 	uplinks.Kernel
-	// ApplyForeign carries out a step as another program would: its lines, one by one, and without saving original values.
-	// Besides the steps of package uplinks there are ForeignRule, ModifiedRule, PrependRoute and IptablesCommands.
-	ApplyForeign(t testing.TB, s uplinks.Step)
+	// ApplyForeign runs the shell commands of an uplinks.Step, ForeignRule, ModifiedRule, PrependRoute or IptablesCommands as
+	// another program would: no original is saved.
+	ApplyForeign(t testing.TB, command fmt.Stringer)
 	// Others prints all rules, routes and mangle chains that are not ours.
 	DumpForeign(t testing.TB) string
 }
@@ -63,11 +63,31 @@ func (s IptablesCommands) String() string {
 }
 
 // ApplyForeign makes the Fake a World.
-func (k *Fake) ApplyForeign(t testing.TB, s uplinks.Step) {
+func (k *Fake) ApplyForeign(t testing.TB, command fmt.Stringer) {
 	t.Helper()
-	if err := k.applyStep(s); err != nil {
-		t.Fatalf("%s: %v", s, err)
+	if err := k.RunForeign(command); err != nil {
+		t.Fatalf("%s: %v", command, err)
 	}
+}
+
+// RunForeign runs a command of World.ApplyForeign and returns its error.
+func (k *Fake) RunForeign(command fmt.Stringer) error {
+	switch c := command.(type) {
+	case ForeignRule:
+		return k.addRule(c.Rule, foreignProtocol)
+	case ModifiedRule:
+		c.Rule.Other = c.Extra
+		return k.addRule(c.Rule, uplinks.Protocol)
+	case PrependRoute:
+		c.Key.Nth = 0
+		k.routes[c.Key] = slices.Insert(k.routes[c.Key], 0, c.Route)
+		return nil
+	case IptablesCommands:
+		return k.runIptables(c.Tool, c.Commands)
+	case uplinks.Step:
+		return k.applyStep(c)
+	}
+	return fmt.Errorf("the fake kernel has no %T", command)
 }
 
 // DumpForeign prints what is not ours.

@@ -80,5 +80,5 @@ func (s *Service) recordRepair(plan uplinks.Plan, reason string, scopes []uplink
 	if len(plan) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(plan)-1)
 	}
-	s.recordEvent(health.Event{Kind: eventRepair, To: uplinks.KindOf(plan[0]), Text: fmt.Sprintf("changed because of %s: %s", reason, text)})
+	s.recordEvent(health.Event{Kind: eventRepair, To: string(plan[0].Kind()), Text: fmt.Sprintf("changed because of %s: %s", reason, text)})
 }

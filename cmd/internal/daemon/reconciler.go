@@ -80,13 +80,13 @@ func (k *Reconciler) currentSuspects() map[string]string {
 
 // suspectKey is what a host.Change is about that a step repairs. Who sets a sysctl the kernel tells nobody.
 func suspectKey(s uplinks.Step) string {
-	switch kind := uplinks.KindOf(s); kind {
+	switch kind := s.Kind(); kind {
 	case uplinks.KindChains:
 		return "firewall"
 	case uplinks.KindSysctl:
 		return ""
 	default:
-		return kind
+		return string(kind)
 	}
 }
 
@@ -168,7 +168,7 @@ func (k *Reconciler) recordObservation(s uplinks.Settings, whole uplinks.Facts, 
 	if len(plan) == 0 {
 		return
 	}
-	links := slices.ContainsFunc(plan, func(s uplinks.Step) bool { return uplinks.KindOf(s) != uplinks.KindRoute })
+	links := slices.ContainsFunc(plan, func(s uplinks.Step) bool { return s.Scope().Table == 0 })
 	for _, share := range only {
 		if !links {
 			share.Link = ""

@@ -25,7 +25,7 @@ type Report struct {
 
 // unannouncedRepairs is how many of the repairs so far the kernel announces to nobody.
 func (r Report) unannouncedRepairs() int {
-	return r.Repairs[uplinks.KindSysctl] + r.Repairs[uplinks.KindChains]
+	return r.Repairs[string(uplinks.KindSysctl)] + r.Repairs[string(uplinks.KindChains)]
 }
 
 // Report is how things stand after the last round.
@@ -91,7 +91,7 @@ func (k *Reconciler) updateReport(r Report) {
 func countByKind(p uplinks.Plan) map[string]int {
 	n := map[string]int{}
 	for _, s := range p {
-		n[uplinks.KindOf(s)]++
+		n[string(s.Kind())]++
 	}
 	return n
 }

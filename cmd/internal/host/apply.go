@@ -7,8 +7,6 @@ import (
 
 	"replypath/cmd/internal/statedir"
 	"replypath/uplinks"
-	"replypath/uplinks/procfs"
-	"replypath/uplinks/rtnl"
 )
 
 // Prepare notes all values that are about to go at once. What cannot be noted is refused with its own step.
@@ -29,75 +27,21 @@ func (h *Host) Apply(ctx context.Context, s uplinks.Step) error {
 	return h.ApplyAll(ctx, []uplinks.Step{s})[0]
 }
 
-// ApplyAll does steps in their order, and tells what came of each. Those for rtnetlink that follow one another go to the
-// kernel together.
+// ApplyAll writes the steps in order and returns an error, or nil, for each. Consecutive steps for rtnetlink go to the kernel
+// in one batch.
 func (h *Host) ApplyAll(ctx context.Context, steps []uplinks.Step) []error {
-	errs := make([]error, 0, len(steps))
-	for rest := steps; len(rest) > 0; rest = steps[len(errs):] {
-		results := h.applyNetlink(rest)
-		if len(results) == 0 {
-			results = []error{h.apply(ctx, rest[0])}
-		}
-		errs = append(errs, results...)
-	}
-	h.dropRestored(steps, errs)
-	for i, err := range errs {
-		if err != nil {
-			errs[i] = fmt.Errorf("%s: %w", firstLine(steps[i].String()), err)
-		}
-	}
-	return errs
-}
-
-// apply does a step that is none for rtnetlink.
-func (h *Host) apply(ctx context.Context, s uplinks.Step) error {
-	switch s := s.(type) {
-	case uplinks.SetTunable:
-		if _, err := h.saveOriginal(s); err != nil {
-			return err
-		}
-		return procfs.Write(s.Tunable, s.Value)
-	case uplinks.LoadChains:
-		return h.loadChains(ctx, s)
-	}
-	return fmt.Errorf("no such step: %T", s)
-}
-
-// applyNetlink does the first of the steps, as far as they are for rtnetlink.
-func (h *Host) applyNetlink(steps []uplinks.Step) []error {
-	c := h.links.NewBatch()
+	w := stepWriter{ctx: ctx, host: h, batch: h.links.NewBatch(), errs: make([]error, 0, len(steps))}
 	for _, s := range steps {
-		if !h.queueChange(c, s) {
-			break
+		s.WriteTo(&w)
+	}
+	w.flush()
+	h.dropRestored(steps, w.errs)
+	for i, err := range w.errs {
+		if err != nil {
+			w.errs[i] = fmt.Errorf("%s: %w", firstLine(steps[i].String()), err)
 		}
 	}
-	return c.Execute()
-}
-
-// queueChange adds a step to the changes, if it is for rtnetlink.
-func (h *Host) queueChange(c *rtnl.Batch, s uplinks.Step) bool {
-	switch s := s.(type) {
-	case uplinks.AddRule:
-		c.AddRule(s.Rule)
-	case uplinks.DelRule:
-		c.DelRule(s.Rule)
-	case uplinks.SetRoute:
-		c.SetRoute(s.Key, s.Route)
-	case uplinks.DelRoute:
-		c.DelRoute(s.Key, s.Route)
-	case uplinks.SetTunable:
-		if s.Tunable.Name != uplinks.LinkGroup {
-			return false
-		}
-		if index, err := h.saveOriginal(s); err != nil {
-			c.AddError(err)
-		} else {
-			c.SetGroup(index, s.Value)
-		}
-	default:
-		return false
-	}
-	return true
+	return w.errs
 }
 
 // saveOriginal notes a value before it goes, and gives the number of the link that has it.

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -89,10 +90,10 @@ func (r *kernelWorld) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs 
 	return errs
 }
 
-// ApplyForeign pastes the step's lines into a shell, which proves that they can be.
-func (r *kernelWorld) ApplyForeign(t testing.TB, s uplinks.Step) {
+// ApplyForeign runs the commands in a shell: so plans are proven to be valid shell commands.
+func (r *kernelWorld) ApplyForeign(t testing.TB, command fmt.Stringer) {
 	t.Helper()
-	r.gateway.Run("sh", "-ec", s.String())
+	r.gateway.Run("sh", "-ec", command.String())
 }
 
 func (r *kernelWorld) DumpForeign(t testing.TB) string {

@@ -1,0 +1,20 @@
+package uplinks
+
+// Kind returns KindLink for a link's group, else KindSysctl.
+func (s SetTunable) Kind() Kind {
+	if s.Tunable.Name == LinkGroup {
+		return KindLink
+	}
+	return KindSysctl
+}
+
+// Removes reports whether the step restores an original.
+func (s SetTunable) Removes() bool { return s.Restore }
+
+// Scope returns the tunable's link, or the whole host.
+func (s SetTunable) Scope() Scope { return Scope{Link: s.Tunable.Link} }
+
+// WriteTo sets the value.
+func (s SetTunable) WriteTo(w Writer) { w.SetTunable(s) }
+
+func (SetTunable) legend() string { return "" }
