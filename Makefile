@@ -114,7 +114,7 @@ install: build
 	install -d "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/iproute2/rt_tables.d"; \
 	say $(PREFIX)/share/man/man8/replypath.8 .build/replypath man 8; \
 	say $(PREFIX)/share/man/man5/replypath.toml.5 .build/replypath man 5; \
-	say $(PREFIX)/share/man/man7/replypath-recipes.7 .build/replypath man 7; \
+	for page in recipes status kernel proof doctor; do say $(PREFIX)/share/man/man7/replypath-$$page.7 .build/replypath man $$page; done; \
 	say $(PREFIX)/share/bash-completion/completions/replypath .build/replypath completion bash; \
 	say $(PREFIX)/share/fish/vendor_completions.d/replypath.fish .build/replypath completion fish; \
 	say $(ZSH)/_replypath .build/replypath completion zsh

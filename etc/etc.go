@@ -1,7 +1,7 @@
 // Package etc embeds installed files, so that the program, the packages and the tests use the same contents.
 package etc
 
-import _ "embed"
+import "embed"
 
 // Sample is the sample configuration file, which shows every key and default.
 //
@@ -17,3 +17,13 @@ var NetworkdDropIn []byte
 //
 //go:embed recipes.md
 var Recipes []byte
+
+// Status is etc/status.md: the reference of the status document, the events and the metrics.
+//
+//go:embed status.md
+var Status []byte
+
+// Pages has the pages in etc/doc that are manual pages too.
+//
+//go:embed doc/kernel.md doc/proof.md doc/doctor.md
+var Pages embed.FS

@@ -37,7 +37,11 @@ const installed = `644 0:0 /etc/iproute2/rt_protos.d/replypath.conf
 644 0:0 /usr/share/doc/replypath/status.md
 644 0:0 /usr/share/fish/vendor_completions.d/replypath.fish
 644 0:0 /usr/share/man/man5/replypath.toml.5
+644 0:0 /usr/share/man/man7/replypath-doctor.7
+644 0:0 /usr/share/man/man7/replypath-kernel.7
+644 0:0 /usr/share/man/man7/replypath-proof.7
 644 0:0 /usr/share/man/man7/replypath-recipes.7
+644 0:0 /usr/share/man/man7/replypath-status.7
 644 0:0 /usr/share/man/man8/replypath.8
 644 0:0 /usr/share/zsh/site-functions/_replypath`
 

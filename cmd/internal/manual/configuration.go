@@ -52,7 +52,7 @@ func Page5(sample []byte) string {
 	out.heading("EXAMPLE")
 	out.verbatim(string(sample))
 	out.heading("SEE ALSO")
-	out.text("replypath(8), replypath-recipes(7)")
+	out.text("replypath(8), replypath-recipes(7), replypath-status(7)")
 	return out.String()
 }
 

@@ -45,7 +45,7 @@ func (p Program) Page8() string {
 	out.heading("FILES")
 	out.options(files)
 	out.heading("SEE ALSO")
-	out.text("replypath.toml(5), replypath-recipes(7), ip-rule(8), ip-route(8), iptables-extensions(8)")
+	out.text("replypath.toml(5), replypath-recipes(7), replypath-kernel(7), replypath-proof(7), replypath-doctor(7), replypath-status(7), ip-rule(8), ip-route(8), iptables-extensions(8)")
 	return out.String()
 }
 

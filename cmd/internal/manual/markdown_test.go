@@ -12,8 +12,8 @@ import (
 // unescape removes the page's escapes and fonts.
 var unescape = strings.NewReplacer(`\-`, "-", `\(aq`, "'", `\(ha`, "^", `\(ti`, "~", `\(ga`, "`", `\&`, "", `\fB`, "", `\fI`, "", `\fR`, "", `\e`, `\`)
 
-func TestPage7IsComplete(t *testing.T) {
-	page := unescape.Replace(manual.Page7(etc.Recipes))
+func TestPageOfRecipesIsComplete(t *testing.T) {
+	page := unescape.Replace(manual.Page7("replypath-recipes", "brief", etc.Recipes))
 	recipes := string(etc.Recipes)
 	blocks := regexp.MustCompile("(?s)\n```[a-z]+\n(.*?)\n```\n").FindAllStringSubmatch(recipes, -1)
 	if len(blocks) < 20 || strings.Count(page, "\n.nf\n") != len(blocks) {
@@ -38,10 +38,39 @@ func TestPage7IsComplete(t *testing.T) {
 }
 
 func TestPage7SetsFonts(t *testing.T) {
-	got := manual.Page7([]byte("# Title\n\n*\"It's a-b.\"* See `x --y` and\n[there](#there).\n\n.so x\n"))
+	got := manual.Page7("x", "y", []byte("# Title\n\n*\"It's a-b.\"* See `x --y` and\n[there](#there).\n\n.so x\n"))
 	for _, want := range []string{".SH DESCRIPTION\n\\fI\"It\\(aqs a\\-b.\"\\fR See \\fBx \\-\\-y\\fR and\nthere.\n.PP\n\\&.so x\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+}
+
+func TestPage7WritesListsAndTables(t *testing.T) {
+	got := manual.Page7("x", "y", []byte("# Title\n\n- **one** *a*\n  more\n- two\n\n| a | b | c |\n| --- | --- | --- |\n| `k` | omitted | text |\n\nend\n"))
+	for _, want := range []string{".IP \\(bu 2\n\\fBone\\fR \\fIa\\fR\nmore\n.IP \\(bu 2\ntwo\n", ".TP\n\\fBk\\fR\ntext\n.PP\nend\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+}
+
+func TestPagesOfSection7HaveEveryTableRow(t *testing.T) {
+	for _, name := range []string{"kernel", "proof", "doctor"} {
+		text, err := etc.Pages.ReadFile("doc/" + name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := manual.Page7(name, "brief", text)
+		rows := regexp.MustCompile("(?m)^\\| .* \\|$").FindAllString(string(text), -1)
+		tables := strings.Count(string(text), "\n| --- ")
+		if got := strings.Count(page, "\n.TP\n"); got != len(rows)-2*tables || got == 0 {
+			t.Errorf("%s: %d paragraphs for %d rows of %d tables", name, got, len(rows), tables)
+		}
+		for _, left := range []string{"<!--", "```", "](", "| ", "\n##", "**"} {
+			if strings.Contains(page, left) {
+				t.Errorf("%s: the page still has %q", name, left)
+			}
 		}
 	}
 }
