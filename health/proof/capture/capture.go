@@ -1,6 +1,12 @@
-// Package trap sees which way questions and their answers take through the kernel, and takes the answers off before
-// they leave. It is an nftables table that belongs to a socket: the kernel takes it away when the socket is closed, also
-// when the process is killed. No rule of anybody's is touched, in neither iptables backend.
+// Package capture observes injected requests and their replies at the hooks of the kernel's packet flow, and drops the replies
+// before they leave. It uses an nftables table that a netlink socket owns (NFT_TABLE_F_OWNER, Linux 5.12): the kernel deletes
+// the table when the socket is closed, also when the process is killed. No other table is changed, whichever iptables backend
+// the host uses.
+//
+// The messages are encoded here and not by github.com/google/nftables. Its releases up to v0.3.0 ignore Table.Flags and cannot
+// make an owned table. Its main branch (1db35da82052) makes the identical table, as nft list ruleset prints it, but one capture
+// of 31 uplinks (table made, read three times, removed) then takes 6.8 ms of CPU time and 1.7 MB of allocations instead of
+// 3.6 ms and 1.0 MB.
 package capture
 
 import (
@@ -10,41 +16,41 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"replypath/health/proof"
+
+	"golang.org/x/sys/unix"
 )
 
-// Name is the table's. There can be one only: whoever has it proves, and others wait.
+// Name is the name of the table. Its owner is the only process of the network namespace that can capture; others wait.
 const Name = "replypath-proof"
 
-// Filter says what a trap looks at.
+// Filter selects the packets that are captured.
 type Filter struct {
-	Peers    []netip.Addr // who the questions come from
-	Links    []int        // the indices of the uplinks: no question may leave by one
-	Requests int          // of questions
+	Peers    []netip.Addr // the sources of the requests
+	Links    []int        // the indices of the uplinks' interfaces: a request that would leave by one is dropped
+	Requests int          // their number
 }
 
-// Capture is a trap that is set.
+// Capture is a running capture. Not safe for concurrent use.
 type Capture struct{ socket *socket }
 
-// retryInterval is how long another's trap is waited for, between two looks.
+// retryInterval is the time between two attempts while another process captures.
 const retryInterval = 20 * time.Millisecond
 
-// Open sets the trap. It waits while another one is set, until the context ends.
-func Open(ctx context.Context, b Filter) (*Capture, error) {
+// Open starts a capture. While another process captures it waits, until ctx is done.
+func Open(ctx context.Context, filter Filter) (*Capture, error) {
 	s, err := openSocket()
 	if err != nil {
 		return nil, err
 	}
 	for {
-		err := s.commit(tableRequests(b))
+		err := s.commit(tableRequests(filter))
 		if err == nil {
 			return &Capture{s}, nil
 		}
 		if !tableExists(err) || ctx.Err() != nil {
 			s.close()
-			return nil, fmt.Errorf("set a trap for answers: %w: %s", err, hint(err))
+			return nil, fmt.Errorf("capture the replies: %w: %s", err, hint(err))
 		}
 		select {
 		case <-ctx.Done():
@@ -53,7 +59,7 @@ func Open(ctx context.Context, b Filter) (*Capture, error) {
 	}
 }
 
-// tableExists reports whether the table is there and another's. The kernel says it of the first change alone.
+// tableExists reports whether another process owns the table. The kernel reports that for the first request of the batch.
 func tableExists(err error) bool {
 	var r requestError
 	return errors.As(err, &r) && r.first && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EEXIST))
@@ -62,7 +68,7 @@ func tableExists(err error) bool {
 func hint(err error) string {
 	switch {
 	case tableExists(err):
-		return "another program proves at this moment"
+		return "another process runs a proof"
 	case errors.Is(err, unix.EPERM):
 		return "it needs CAP_NET_ADMIN"
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
@@ -71,32 +77,32 @@ func hint(err error) string {
 	return "it needs the kernel modules nf_tables and nft_ct"
 }
 
-// Close takes the trap away.
-func (t *Capture) Close() error {
-	if err := t.socket.close(); err != nil {
-		return fmt.Errorf("take the trap away: %w", err)
+// Close ends the capture.
+func (c *Capture) Close() error {
+	if err := c.socket.close(); err != nil {
+		return fmt.Errorf("end the capture: %w", err)
 	}
 	return nil
 }
 
-// Read gives all that was seen since the trap was set.
-func (t *Capture) Read() (all proof.Observations, err error) {
+// Read returns all observations since the capture was started.
+func (c *Capture) Read() (all proof.Observations, err error) {
 	for _, f := range families {
-		walked, err := t.observations(f)
+		hooks, err := c.observations(f)
 		if err != nil {
 			return all, err
 		}
-		left, err := t.egress(f)
+		egress, err := c.egress(f)
 		if err != nil {
 			return all, err
 		}
-		all.Hooks, all.Egress = append(all.Hooks, walked...), append(all.Egress, left...)
+		all.Hooks, all.Egress = append(all.Hooks, hooks...), append(all.Egress, egress...)
 	}
 	return all, nil
 }
 
-func (t *Capture) observations(f captureFamily) (all []proof.Observation, err error) {
-	err = t.socket.dump(f.hooks.dump(), func(attributes []byte) {
+func (c *Capture) observations(f captureFamily) (all []proof.Observation, err error) {
+	err = c.socket.dump(f.hooks.dump(), func(attributes []byte) {
 		f.hooks.keys(attributes, func(k [][]byte) {
 			all = append(all, proof.Observation{Hook: proof.Hook(toUint32(k[0])), Peer: toAddr(k[1]),
 				Port: bigEndian16(k[2]), Mark: toUint32(k[3]), Ctmark: toUint32(k[4])})
@@ -105,8 +111,8 @@ func (t *Capture) observations(f captureFamily) (all []proof.Observation, err er
 	return all, err
 }
 
-func (t *Capture) egress(f captureFamily) (all []proof.EgressObservation, err error) {
-	err = t.socket.dump(f.egress.dump(), func(attributes []byte) {
+func (c *Capture) egress(f captureFamily) (all []proof.EgressObservation, err error) {
+	err = c.socket.dump(f.egress.dump(), func(attributes []byte) {
 		f.egress.keys(attributes, func(k [][]byte) {
 			all = append(all, proof.EgressObservation{Peer: toAddr(k[0]), Port: bigEndian16(k[1]),
 				Source: toAddr(k[2]), IsReply: k[3][0] == 1, Link: int(toUint32(k[4]))})
@@ -115,5 +121,5 @@ func (t *Capture) egress(f captureFamily) (all []proof.EgressObservation, err er
 	return all, err
 }
 
-// bigEndian16 is in network order.
+// bigEndian16 decodes a number in network byte order.
 func bigEndian16(b []byte) uint16 { return uint16(b[0])<<8 | uint16(b[1]) }

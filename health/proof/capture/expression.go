@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The expressions of a rule, one after the other. Registers are counted in words of 32 bits from 0; verdict is apart.
+// The expressions of a rule (linux/netfilter/nf_tables.h). Registers are counted in words of 32 bits, from 0.
 
 func expression(name string, attributes ...[]byte) []byte {
 	return nested(unix.NFTA_LIST_ELEM, netfilter.StringAttribute(unix.NFTA_EXPR_NAME, name), nested(unix.NFTA_EXPR_DATA, attributes...))
@@ -16,17 +16,17 @@ func expression(name string, attributes ...[]byte) []byte {
 
 func register(word int) uint32 { return uint32(unix.NFT_REG32_00 + word) }
 
-// meta loads what the kernel knows of the packet.
+// meta loads metadata of the packet into a register.
 func meta(key uint32, to int) []byte {
 	return expression("meta", be32(unix.NFTA_META_KEY, key), be32(unix.NFTA_META_DREG, register(to)))
 }
 
-// ct loads what the kernel knows of the packet's connection. A rule ends there for a packet without one.
+// ct loads metadata of the packet's connection into a register. A packet without a connection does not match the rule.
 func ct(key uint32, to int) []byte {
 	return expression("ct", be32(unix.NFTA_CT_KEY, key), be32(unix.NFTA_CT_DREG, register(to)))
 }
 
-// field loads bytes of a header.
+// field loads bytes of a header into a register.
 func field(base uint32, f byteRange, to int) []byte {
 	return expression("payload", be32(unix.NFTA_PAYLOAD_DREG, register(to)), be32(unix.NFTA_PAYLOAD_BASE, base),
 		be32(unix.NFTA_PAYLOAD_OFFSET, f.offset), be32(unix.NFTA_PAYLOAD_LEN, f.length))
@@ -34,36 +34,36 @@ func field(base uint32, f byteRange, to int) []byte {
 
 type byteRange struct{ offset, length uint32 }
 
-// equals goes on when the register holds the value.
+// equals matches when the register has the value.
 func equals(word int, value []byte) []byte {
 	return expression("cmp", be32(unix.NFTA_CMP_SREG, register(word)), be32(unix.NFTA_CMP_OP, unix.NFT_CMP_EQ),
 		nested(unix.NFTA_CMP_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, value)))
 }
 
-// inSet goes on when the set holds what begins at the register.
+// inSet matches when the set has the key that begins at the register.
 func inSet(set set, word int) []byte {
 	return expression("lookup", netfilter.StringAttribute(unix.NFTA_LOOKUP_SET, set.name), be32(unix.NFTA_LOOKUP_SET_ID, set.id),
 		be32(unix.NFTA_LOOKUP_SREG, register(word)))
 }
 
-// load puts a constant into a register.
+// load loads a constant into a register.
 func load(word int, value uint32) []byte {
 	return expression("immediate", be32(unix.NFTA_IMMEDIATE_DREG, register(word)),
 		nested(unix.NFTA_IMMEDIATE_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, value))))
 }
 
-// addToSet adds what begins at the first register to the set.
+// addToSet adds the key that begins at the first register to the set.
 func addToSet(set set) []byte {
 	return expression("dynset", netfilter.StringAttribute(unix.NFTA_DYNSET_SET_NAME, set.name), be32(unix.NFTA_DYNSET_SET_ID, set.id),
 		be32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_ADD), be32(unix.NFTA_DYNSET_SREG_KEY, register(0)))
 }
 
-// jump goes to another chain, and comes back from its end.
+// jump continues with another chain until that returns.
 func jump(chain string) []byte {
 	return setVerdict(verdict(unix.NFT_JUMP), netfilter.StringAttribute(unix.NFTA_VERDICT_CHAIN, chain))
 }
 
-// returnVerdict goes back to the chain that jumped here.
+// returnVerdict returns to the calling chain.
 func returnVerdict() []byte { return setVerdict(verdict(unix.NFT_RETURN)) }
 
 func drop() []byte { return setVerdict(verdict(nfDrop)) }

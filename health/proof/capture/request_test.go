@@ -50,7 +50,7 @@ func TestSetKeysAreSplitIntoFields(t *testing.T) {
 		}
 	})
 	if n != 1 {
-		t.Errorf("%d keys, want the whole one alone", n)
+		t.Errorf("%d keys, want only the complete one", n)
 	}
 	if s.words() != 11 || s.words() > 16 {
 		t.Errorf("%d words", s.words())
@@ -59,9 +59,9 @@ func TestSetKeysAreSplitIntoFields(t *testing.T) {
 
 func TestHintNamesTheObstacle(t *testing.T) {
 	for want, err := range map[string]error{
-		"another program proves at this moment":            requestError{"make the table", true, unix.EPERM},
+		"another process runs a proof":                     requestError{"create the table", true, unix.EPERM},
 		"it needs CAP_NET_ADMIN":                           requestError{"the transaction", false, unix.EPERM},
-		"it needs Linux 5.12 or later, with nf_tables":     requestError{"make the table", true, unix.EOPNOTSUPP},
+		"it needs Linux 5.12 or later, with nf_tables":     requestError{"create the table", true, unix.EOPNOTSUPP},
 		"it needs the kernel modules nf_tables and nft_ct": requestError{"add a rule", false, unix.ENOENT},
 	} {
 		if got := hint(err); got != want {

@@ -7,24 +7,23 @@ import (
 
 	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
+	"replypath/uplinks"
 
 	"golang.org/x/sys/unix"
-
-	"replypath/uplinks"
 )
 
-// set is a set of the table. Its key is made of fields, each of whole words.
+// set is a set of the table. Its key is a concatenation of fields, each padded to whole words of 32 bits.
 type set struct {
 	name    string
 	id      uint32
 	fields  []datatype
-	dynamic bool // packets fill it
+	dynamic bool // filled by packets
 }
 
-// datatype is what nft(8) prints a field as, so that a listing of the table is readable while it is there.
+// datatype is the type of a field, by which nft(8) prints the set, and its length in words.
 type datatype struct{ id, words uint32 }
 
-// The data types, by the numbers of nft(8) (include/datatype.h).
+// The data types of nft(8) (include/datatype.h).
 var (
 	address4 = datatype{7, 1}
 	address6 = datatype{8, 4}
@@ -34,7 +33,7 @@ var (
 	ctDir    = datatype{27, 1}
 )
 
-// bitsPerType is how the types of a key's fields are put into one number.
+// bitsPerType is the width of a field's type in the type of a concatenation (TYPE_BITS in include/datatype.h).
 const bitsPerType = 6
 
 func (s set) keyType() (id uint32) {
@@ -51,45 +50,44 @@ func (s set) words() (n uint32) {
 	return n
 }
 
-// captureFamily is what of a family's packets is looked at.
+// captureFamily is the layout of a family's packets, and its sets.
 type captureFamily struct {
-	family         uplinks.Family
 	proto          byte // NFPROTO_*
 	icmp           byte
-	unreachable    byte      // the type of the ICMP errors by which hosts and firewalls refuse
-	headerLen      uint32    // its length, without options
-	protocolOffset uint32    // where it says what follows
-	from, to       byteRange // of the addresses in it
+	unreachable    byte      // the ICMP type destination unreachable
+	headerLen      uint32    // of the IP header, without options
+	protocolOffset uint32    // of the protocol in the IP header
+	from, to       byteRange // the addresses in the IP header
 	address        datatype
-	peers          set // who asks
-	hooks, egress  set // what was seen
+	peers          set // the peers
+	hooks, egress  set // the observations
 }
 
 func newCaptureFamily(f uplinks.Family) captureFamily {
-	c := captureFamily{family: f, proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, unreachable: 3,
+	c := captureFamily{proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, unreachable: 3,
 		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, address: address4}
 	name := "4"
 	if f == uplinks.IPv6 {
-		c = captureFamily{family: f, proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, unreachable: 1,
+		c = captureFamily{proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, unreachable: 1,
 			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, address: address6}
 		name = "6"
 	}
 	id := 10 * uint32(f)
-	c.peers = set{"asked" + name, id, []datatype{c.address}, false}
-	c.hooks = set{"walked" + name, id + 1, []datatype{fwmark, c.address, port, fwmark, fwmark}, true}
-	c.egress = set{"left" + name, id + 2, []datatype{c.address, port, c.address, ctDir, ifindex}, true}
+	c.peers = set{"peers" + name, id, []datatype{c.address}, false}
+	c.hooks = set{"hooks" + name, id + 1, []datatype{fwmark, c.address, port, fwmark, fwmark}, true}
+	c.egress = set{"egress" + name, id + 2, []datatype{c.address, port, c.address, ctDir, ifindex}, true}
 	return c
 }
 
 var families = [...]captureFamily{newCaptureFamily(uplinks.IPv4), newCaptureFamily(uplinks.IPv6)}
 
-// uplinkLinks are the links by which no question may leave.
+// uplinkLinks is the set of the uplinks' interfaces.
 var uplinkLinks = set{"uplinks", 1, []datatype{ifindex}, false}
 
-// create makes the set, with room for so many elements from the beginning on: a listing of a set that has grown meanwhile
-// leaves some out.
+// create returns the request that makes the set. A dynamic set gets room for size elements: a dump of a set that is resized
+// meanwhile is incomplete.
 func (s set) create(size int) request {
-	m := request{operation: "make the set " + s.name, msgType: unix.NFT_MSG_NEWSET, body: slices.Concat(
+	m := request{operation: "create the set " + s.name, msgType: unix.NFT_MSG_NEWSET, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_SET_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
 		be32(unix.NFTA_SET_KEY_TYPE, s.keyType()), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
 	if s.dynamic {
@@ -98,7 +96,7 @@ func (s set) create(size int) request {
 	return m
 }
 
-// addElements puts keys into the set.
+// addElements returns the request that adds the keys to the set.
 func (s set) addElements(keys [][]byte) request {
 	var elements []byte
 	for _, k := range keys {
@@ -110,13 +108,13 @@ func (s set) addElements(keys [][]byte) request {
 		nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
 }
 
-// dump asks for all that is in the set.
+// dump returns the request that dumps the set's elements.
 func (s set) dump() request {
 	return request{operation: "list the set " + s.name, msgType: unix.NFT_MSG_GETSETELEM, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
 }
 
-// keys calls each with the keys of a listing's message, field by field.
+// keys calls each with the fields of each key in the attributes of one message of a dump.
 func (s set) keys(attributes []byte, each func(fields [][]byte)) {
 	for _, element := range nlattr.All(nlattr.Find(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
 		key := nlattr.Find(nlattr.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)

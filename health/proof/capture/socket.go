@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a netfilter socket. What is made by it as an owner goes when it is closed, however the process ends.
+// socket is a netfilter netlink socket. Tables that it owns are deleted when it is closed.
 type socket struct {
 	fd     int
 	seq    uint32
 	buffer []byte
 }
 
-// receiveTimeout bounds how long the kernel may take for an answer, in seconds.
+// receiveTimeout bounds the wait for a message of the kernel, in seconds.
 const receiveTimeout = 10
 
 func openSocket() (*socket, error) {
@@ -31,19 +31,19 @@ func openSocket() (*socket, error) {
 		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: receiveTimeout})
 	}
 	if err == nil {
-		// Room for the acknowledgements of a whole table.
+		// Room for an error message for each request of a batch.
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20)
 	}
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("prepare a netfilter socket: %w", err)
+		return nil, fmt.Errorf("configure a netfilter socket: %w", err)
 	}
 	return s, nil
 }
 
 func (s *socket) close() error { return unix.Close(s.fd) }
 
-// commit does all of the changes, or nothing and says which one the kernel refused.
+// commit executes the requests in one transaction. When the kernel refuses one, none is executed, and the error names it.
 func (s *socket) commit(requests []request) error {
 	first := s.seq + 1
 	parts := [][]byte{s.batchMarker(unix.NFNL_MSG_BATCH_BEGIN)}
@@ -77,17 +77,18 @@ func (s *socket) commit(requests []request) error {
 	return failed
 }
 
-// requestError is a change that the kernel refuses.
+// requestError is the error of a request that the kernel refused.
 type requestError struct {
 	operation string
-	first     bool // it is the first of the changes
+	first     bool // it is the first one of the batch
 	errno     unix.Errno
 }
 
 func (r requestError) Error() string { return r.operation + ": " + r.errno.Error() }
 func (r requestError) Unwrap() error { return r.errno }
 
-// operationAt says which of the changes it is. The kernel blames the transaction's beginning for what is wrong with the whole.
+// operationAt returns the operation of the i-th request. For an error of the transaction as a whole the kernel reports the
+// number of the batch's begin message.
 func operationAt(requests []request, i int) string {
 	if i < 0 || i >= len(requests) {
 		return "the transaction"
@@ -107,7 +108,7 @@ func (s *socket) send(request []byte) error {
 	return nil
 }
 
-// dump gives the attributes of each message that the kernel has to the question.
+// dump sends the query and calls each with the attributes of each message of the dump.
 func (s *socket) dump(query request, each func(attributes []byte)) error {
 	s.seq++
 	if err := s.send(query.bytes(unix.NLM_F_REQUEST|unix.NLM_F_DUMP, s.seq)); err != nil {
@@ -133,7 +134,7 @@ func (s *socket) dump(query request, each func(attributes []byte)) error {
 	return failed
 }
 
-// receive hands over messages until the last one.
+// receive calls handle with each message until that reports the last one.
 func (s *socket) receive(handle func(kind uint16, seq uint32, body []byte) (last bool)) error {
 	for {
 		n, _, err := unix.Recvfrom(s.fd, s.buffer, 0)

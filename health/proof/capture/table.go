@@ -6,15 +6,14 @@ import (
 	"math"
 	"slices"
 
+	"replypath/health/proof"
 	"replypath/marks/netfilter"
 
 	"golang.org/x/sys/unix"
-
-	"replypath/health/proof"
 )
 
-// The priorities within a hook (linux/netfilter_ipv4.h, enum nf_ip_hook_priorities). The last place is the one before
-// conntrack confirms a connection.
+// The priorities of the base chains (linux/netfilter_ipv4.h, enum nf_ip_hook_priorities). priorityLast is just before conntrack
+// confirms the connection.
 const (
 	priorityFirst        = math.MinInt32 + 1
 	priorityAfterMangle  = -149
@@ -22,7 +21,7 @@ const (
 	priorityLast         = math.MaxInt32 - 1
 )
 
-// chain is a base chain, and the points that it stands for: of questions, of answers.
+// chain is a base chain, and the proof.Hook at which it observes requests and replies; 0: it does not observe them.
 type chain struct {
 	name     string
 	hook     uint32 // NF_INET_*
@@ -32,26 +31,26 @@ type chain struct {
 }
 
 var chains = [...]chain{
-	{"arrived", unix.NF_INET_PRE_ROUTING, priorityFirst, proof.PreroutingStart, 0},
-	{"marked", unix.NF_INET_PRE_ROUTING, priorityAfterMangle, proof.PreroutingMarked, proof.ReplyPrerouting},
-	{"inbound", unix.NF_INET_LOCAL_IN, priorityFirst, proof.InputStart, 0},
-	{"accepted", unix.NF_INET_LOCAL_IN, priorityLast, proof.InputEnd, 0},
-	{"forward", unix.NF_INET_FORWARD, priorityFirst, proof.ForwardStart, 0},
-	{"forwarded", unix.NF_INET_FORWARD, priorityLast, proof.ForwardEnd, 0},
-	{"answered", unix.NF_INET_LOCAL_OUT, priorityFirst, 0, proof.OutputStart},
-	{"sent", unix.NF_INET_LOCAL_OUT, priorityLast, 0, proof.OutputEnd},
-	{"left", unix.NF_INET_POST_ROUTING, priorityBeforeMangle, proof.RequestEgress, proof.ReplyEgress},
+	{"prerouting-start", unix.NF_INET_PRE_ROUTING, priorityFirst, proof.PreroutingStart, 0},
+	{"prerouting-marked", unix.NF_INET_PRE_ROUTING, priorityAfterMangle, proof.PreroutingMarked, proof.ReplyPrerouting},
+	{"input-start", unix.NF_INET_LOCAL_IN, priorityFirst, proof.InputStart, 0},
+	{"input-end", unix.NF_INET_LOCAL_IN, priorityLast, proof.InputEnd, 0},
+	{"forward-start", unix.NF_INET_FORWARD, priorityFirst, proof.ForwardStart, 0},
+	{"forward-end", unix.NF_INET_FORWARD, priorityLast, proof.ForwardEnd, 0},
+	{"output-start", unix.NF_INET_LOCAL_OUT, priorityFirst, 0, proof.OutputStart},
+	{"output-end", unix.NF_INET_LOCAL_OUT, priorityLast, 0, proof.OutputEnd},
+	{"postrouting", unix.NF_INET_POST_ROUTING, priorityBeforeMangle, proof.RequestEgress, proof.ReplyEgress},
 }
 
-// tableRequests is all that is to be made.
-func tableRequests(b Filter) []request {
-	all := []request{{operation: "make the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: slices.Concat(
+// tableRequests returns the batch that makes the table.
+func tableRequests(filter Filter) []request {
+	all := []request{{operation: "create the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}}
-	all = append(all, uplinkLinks.create(0), uplinkLinks.addElements(b.linkKeys()))
-	size := maxObservations * (b.Requests + 1)
+	all = append(all, uplinkLinks.create(0), uplinkLinks.addElements(filter.linkKeys()))
+	size := maxObservations * (filter.Requests + 1)
 	for _, f := range families {
 		all = append(all, f.peers.create(0), f.hooks.create(size), f.egress.create(size))
-		if keys := b.peers(f); len(keys) > 0 {
+		if keys := filter.peers(f); len(keys) > 0 {
 			all = append(all, f.peers.addElements(keys))
 		}
 	}
@@ -65,20 +64,20 @@ func tableRequests(b Filter) []request {
 	return all
 }
 
-// maxObservations are how many a question has, at the most: two at each point, and those of an answer that comes twice.
+// maxObservations bounds the observations of one request: two at each hook, and those of a second reply.
 const maxObservations = 24
 
-// tableFlagOwner is NFT_TABLE_F_OWNER: the table goes with the socket that made it.
+// tableFlagOwner is NFT_TABLE_F_OWNER (linux/netfilter/nf_tables.h).
 const tableFlagOwner = 0x2
 
 func (c chain) create() request {
 	hook := nested(unix.NFTA_CHAIN_HOOK, be32(unix.NFTA_HOOK_HOOKNUM, c.hook), be32(unix.NFTA_HOOK_PRIORITY, uint32(c.priority)))
-	return request{operation: "make the chain " + c.name, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
+	return request{operation: "create the chain " + c.name, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, c.name), hook, netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}
 }
 
-// observePeers sends a family's packets whose address is one of the askers' to a chain of their own: other packets meet two
-// rules in each family at most. The asker's port is at that place in the header.
+// observePeers returns the requests for a chain that observes the family's packets from or to the peers, as peer selects the
+// address. All other packets traverse two rules per family at most. port is the offset of the peer's port in the header.
 func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port uint32) []request {
 	if p == 0 {
 		return nil
@@ -89,7 +88,7 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port 
 		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks, 0))
 	}
 	all := []request{
-		{operation: "make the chain " + chainName, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, chainName))},
+		{operation: "create the chain " + chainName, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, chainName))},
 		newRule(c.name, append(match, jump(chainName))...),
 	}
 	for _, l4 := range f.transports(port, p < proof.ReplyPrerouting) {
@@ -107,7 +106,7 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port 
 	return all
 }
 
-// record notes a packet. Connections are looked at where there is one.
+// record returns the expressions that add the packet to a set of observations. tracked is for packets with a connection.
 func (f captureFamily) record(p proof.Hook, peer byteRange, l4 transportMatch, tracked bool) (exprs [][]byte) {
 	exprs = l4.match()
 	words := int(f.address.words)
@@ -128,7 +127,7 @@ func (f captureFamily) record(p proof.Hook, peer byteRange, l4 transportMatch, t
 	return append(exprs, pass(p))
 }
 
-// pass lets a packet go on, but for one that would leave.
+// pass returns the verdict after an observation: a request that would leave by an uplink is dropped.
 func pass(p proof.Hook) []byte {
 	if p == proof.RequestEgress {
 		return drop()
@@ -141,18 +140,18 @@ func newRule(chain string, expressions ...[]byte) request {
 		netfilter.StringAttribute(unix.NFTA_RULE_TABLE, Name), netfilter.StringAttribute(unix.NFTA_RULE_CHAIN, chain), nested(unix.NFTA_RULE_EXPRESSIONS, expressions...))}
 }
 
-// linkKeys are the keys of the set of uplinks.
-func (b Filter) linkKeys() (keys [][]byte) {
-	for _, i := range b.Links {
+// linkKeys returns the keys of the set of the uplinks' interfaces.
+func (f Filter) linkKeys() (keys [][]byte) {
+	for _, i := range f.Links {
 		keys = append(keys, binary.NativeEndian.AppendUint32(nil, uint32(i)))
 	}
 	return keys
 }
 
-// peers are the keys of a family's set of those who ask.
-func (b Filter) peers(f captureFamily) (keys [][]byte) {
-	for _, a := range b.Peers {
-		if a.Is4() == (f.address == address4) {
+// peers returns the keys of the family's set of peers.
+func (f Filter) peers(c captureFamily) (keys [][]byte) {
+	for _, a := range f.Peers {
+		if a.Is4() == (c.address == address4) {
 			keys = append(keys, a.AsSlice())
 		}
 	}

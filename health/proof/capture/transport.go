@@ -2,32 +2,32 @@ package capture
 
 import "golang.org/x/sys/unix"
 
-// transportMatch is where packets of a kind have the number of the question.
+// transportMatch selects packets by transport protocol and has the position of the peer's port in them.
 type transportMatch struct {
 	proto byte // 0: any
 	bytes []byteValue
-	port  byteRange // empty: nothing is noted
+	port  byteRange // empty: the packet is not observed
 }
 
-// byteValue is what a byte of the transport header, or behind it, must be.
+// byteValue is the required value of a byte, counted from the transport header.
 type byteValue struct {
 	offset uint32
 	value  byte
 }
 
-// The flags of a TCP header, and those of a RST that belongs to no answer (RFC 9293).
+// The flags of a TCP header, and those of the RST that takes back a SYN (RFC 9293).
 const (
 	offsetFlags = 13
 	flagRST     = 0x04
 )
 
-// transports are all kinds of packets of a family, those that are looked for first come first. The ports begin with the
-// asker's at that place. A RST that takes a question back is not noted: connection tracking may have forgotten what it
-// belongs to, so that it seems to have got no mark.
+// transports returns the kinds of a family's packets, in the order in which they are tried. port is the offset of the peer's port
+// in a TCP or UDP header. The RST that takes back a request is not observed: when conntrack has already removed the
+// connection, the RST would seem to be a request without a mark.
 func (f captureFamily) transports(port uint32, isRequest bool) []transportMatch {
 	const (
-		quoted     = 8 // where an ICMP error has the header of the question
-		identifier = 4 // where an echo has its number
+		quoted     = 8 // offset of the request's IP header in an ICMP error
+		identifier = 4 // offset of the identifier in an echo
 	)
 	echo, other := transportMatch{f.icmp, nil, byteRange{identifier, 2}}, transportMatch{0, nil, byteRange{port, 2}}
 	if isRequest {

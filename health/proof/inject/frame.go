@@ -5,13 +5,13 @@ import (
 	"net/netip"
 )
 
-// FrameAddrs is where a frame seems to come from, and where it goes.
+// FrameAddrs are the addresses of a frame.
 type FrameAddrs struct {
-	MAC      []byte // of the link that it comes in on; nil where frames have no Ethernet header, as on tun
+	MAC      []byte // of the receiving interface; nil: its frames have no Ethernet header, as on tun
 	From, To netip.AddrPort
 }
 
-// The protocols, as IP headers name them.
+// The protocol numbers of IP headers.
 const (
 	protoICMP   = 1
 	protoTCP    = 6
@@ -19,16 +19,16 @@ const (
 	protoICMPv6 = 58
 )
 
-// ethernetHeaderLen is the length of an Ethernet header, which every frame begins with.
+// ethernetHeaderLen is the length of the Ethernet header, which every frame begins with.
 const ethernetHeaderLen = 14
 
-// hopLimit is the time to live of the frames.
+// hopLimit is the TTL or hop limit of the frames.
 const hopLimit = 64
 
-// sourceMAC is who the frames seem to come from on the wire: a locally administered address.
+// sourceMAC is the source of the frames, a locally administered address.
 var sourceMAC = [6]byte{0x02, 'r', 'e', 'p', 'l', 'y'}
 
-// EchoRequest is an echo request; the port of From is its identifier.
+// EchoRequest returns an ICMP echo request. The port of From is its identifier.
 func EchoRequest(a FrameAddrs) []byte {
 	kind, proto := byte(8), byte(protoICMP)
 	if !a.From.Addr().Is4() {
@@ -44,16 +44,16 @@ const (
 	flagRST = 0x04
 )
 
-// tcpHeaderWords is the length of a TCP header, and sequence the initial sequence number of every SYN.
+// tcpHeaderWords is the length of the TCP header in words of 32 bits, initialSequence the sequence number of each SYN.
 const (
 	tcpHeaderWords  = 5
 	initialSequence = 0x7265706c
 )
 
-// SYN is a request to open a connection.
+// SYN returns a TCP SYN.
 func SYN(a FrameAddrs) []byte { return a.tcp(initialSequence, flagSYN) }
 
-// RST takes back the SYN.
+// RST returns the TCP RST that takes back the SYN.
 func RST(a FrameAddrs) []byte { return a.tcp(initialSequence+1, flagRST) }
 
 func (a FrameAddrs) tcp(seq uint32, flags byte) []byte {
@@ -65,7 +65,7 @@ func (a FrameAddrs) tcp(seq uint32, flags byte) []byte {
 	return a.frame(protoTCP, append(b, 0, 0, 0, 0), offsetChecksum)
 }
 
-// UDP is a datagram.
+// UDP returns a datagram.
 func UDP(a FrameAddrs, payload []byte) []byte {
 	b := a.ports(nil)
 	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
@@ -77,7 +77,7 @@ func (a FrameAddrs) ports(b []byte) []byte {
 	return binary.BigEndian.AppendUint16(b, a.To.Port())
 }
 
-// frame puts headers before the body, whose checksum goes to the place at.
+// frame returns the body behind its headers. The body's checksum is written at checksumOffset.
 func (a FrameAddrs) frame(proto byte, body []byte, checksumOffset int) []byte {
 	from, to := a.From.Addr(), a.To.Addr()
 	b := make([]byte, 6, ethernetHeaderLen+40+len(body))
@@ -106,7 +106,7 @@ func (a FrameAddrs) frame(proto byte, body []byte, checksumOffset int) []byte {
 	return append(b, body...)
 }
 
-// addWords adds up 16-bit words as the Internet checksum does (RFC 1071).
+// addWords adds the 16-bit words of b to the sum of an Internet checksum (RFC 1071).
 func addWords(s uint32, b []byte) uint32 {
 	for ; len(b) > 1; b = b[2:] {
 		s += uint32(b[0])<<8 | uint32(b[1])
@@ -117,7 +117,7 @@ func addWords(s uint32, b []byte) uint32 {
 	return s
 }
 
-// checksum makes a checksum of the sum. A sum of zero is sent as its other representation, as zero means "none" in UDP.
+// checksum returns the checksum of the sum. Zero, which means "none" in UDP, is replaced by its other representation.
 func checksum(s uint32) uint16 {
 	for s>>16 != 0 {
 		s = s&0xffff + s>>16

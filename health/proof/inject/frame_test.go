@@ -27,12 +27,12 @@ func TestFramesHaveValidHeadersAndChecksums(t *testing.T) {
 	}
 }
 
-// checkFrame wants the frame's headers to fit it, and each checksum to be right: the sum of all that it covers, itself
-// included, is all ones (RFC 1071).
+// checkFrame fails the test unless the frame's headers match the addresses and each checksum is correct: the sum of the octets
+// that it covers, itself included, is all ones (RFC 1071).
 func checkFrame(t *testing.T, frame, to []byte, w FrameAddrs) {
 	t.Helper()
 	if !bytes.Equal(frame[:6], to) {
-		t.Errorf("to %x", frame[:6])
+		t.Errorf("destination MAC %x", frame[:6])
 	}
 	ip := frame[ethernetHeaderLen:]
 	var proto byte
@@ -40,20 +40,20 @@ func checkFrame(t *testing.T, frame, to []byte, w FrameAddrs) {
 	switch kind := binary.BigEndian.Uint16(frame[12:]); {
 	case kind == 0x0800 && ip[0] == 0x45 && int(binary.BigEndian.Uint16(ip[2:])) == len(ip):
 		if checksum(addWords(0, ip[:20])) != 0xffff {
-			t.Errorf("the header's checksum of %s", hex.EncodeToString(frame))
+			t.Errorf("wrong IP header checksum: %s", hex.EncodeToString(frame))
 		}
 		proto, body = ip[9], ip[20:]
 	case kind == 0x86dd && ip[0] == 0x60 && 40+int(binary.BigEndian.Uint16(ip[4:])) == len(ip):
 		proto, body = ip[6], ip[40:]
 	default:
-		t.Fatalf("headers of %s", hex.EncodeToString(frame))
+		t.Fatalf("wrong headers: %s", hex.EncodeToString(frame))
 	}
 	var pseudo uint32
 	if proto != protoICMP {
 		pseudo = addWords(addWords(uint32(proto)+uint32(len(body)), w.From.Addr().AsSlice()), w.To.Addr().AsSlice())
 	}
 	if checksum(addWords(pseudo, body)) != 0xffff {
-		t.Errorf("the checksum of %s", hex.EncodeToString(frame))
+		t.Errorf("wrong checksum: %s", hex.EncodeToString(frame))
 	}
 }
 
@@ -64,7 +64,7 @@ func TestPortIsWhereTheCaptureReadsIt(t *testing.T) {
 		at    int
 	}{{EchoRequest(addrs4), v4 + 4}, {EchoRequest(addrs6), v6 + 4}, {SYN(addrs4), v4}, {SYN(addrs6), v6}, {UDP(addrs4, nil), v4}} {
 		if n := binary.BigEndian.Uint16(c.frame[c.at:]); n != 4242 {
-			t.Errorf("%d in %s", n, hex.EncodeToString(c.frame))
+			t.Errorf("port %d in %s, want 4242", n, hex.EncodeToString(c.frame))
 		}
 	}
 }

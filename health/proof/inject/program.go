@@ -6,23 +6,24 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// The offsets of a context's fields, and the flag by which a frame comes in (linux/bpf.h, BPF_F_INGRESS).
+// The offsets of the fields of skbContext, and BPF_F_INGRESS (linux/bpf.h).
 const (
 	offsetIfindex   = 48
 	offsetTCPOffset = 52
 	flagIngress     = 1
 )
 
-// The places in a TCP header.
+// The offsets in a TCP header.
 const (
 	offsetSequence = 4
 	offsetFlags    = 12
 	offsetChecksum = 16
 )
 
-// newProgram receives a frame, and, where there is a TCP header to make a RST of, that RST as well. A program of this kind
-// runs to its end within one call of the process. XDP's live frames are no way to do it: the kernel hands them on in
-// lists, so that conntrack meets the RST before the SYN has made its connection; and they want Linux 5.18.
+// newProgram returns a program that redirects a clone of the frame to the interface's ingress and, when TCPOffset is set, turns
+// the frame into a RST and redirects that too. The program runs to its end within one system call. XDP's live frames
+// (BPF_F_TEST_XDP_LIVE_FRAMES) cannot replace it: the kernel passes them on in lists, so that conntrack sees the RST before the
+// SYN's connection exists; and they need Linux 5.18.
 func newProgram() asm.Instructions {
 	syn, rst := binary.BigEndian.AppendUint32(nil, initialSequence), binary.BigEndian.AppendUint32(nil, initialSequence+1)
 	synFlags, rstFlags := []byte{tcpHeaderWords << 4, flagSYN}, []byte{tcpHeaderWords << 4, flagRST}
@@ -48,7 +49,7 @@ func cloneRedirect() asm.Instructions {
 	}
 }
 
-// rewriteTCPField puts other bytes at a place in the TCP header, two or four, and sets the checksum right.
+// rewriteTCPField returns instructions that replace two or four bytes of the TCP header and update the checksum.
 func rewriteTCPField(offset int32, before, after []byte) asm.Instructions {
 	number := func(b []byte) int64 {
 		if len(b) == 2 {
