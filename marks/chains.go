@@ -34,12 +34,12 @@ const MaxLinear = 15
 // POSTROUTING, however many links there are.
 //
 // A connection gets its mark from the first packet of its original direction that arrives, not only from a NEW one:
-// conntrack reports ESTABLISHED as soon as any reply was sent, so a connection whose first reply strayed before the rules
-// were loaded (at boot, or between a foreign flush and the repair) would otherwise never get a mark.
+// conntrack reports ESTABLISHED as soon as any reply was sent, so a connection whose first reply strayed before the
+// rules were loaded (at boot, or between a foreign flush and the repair) would otherwise never get a mark.
 //
-// A local packet that carries a mark of an uplink (SO_MARK) saves it to its connection, so that source validation accepts
-// the reply (src_valid_mark). A connection that has a mark keeps it. The packet's own mark is tested first: it is the
-// cheapest test, and most packets have none.
+// A local packet that carries a mark of an uplink (SO_MARK) saves it to its connection, so that source validation
+// accepts the reply (src_valid_mark). A connection that has a mark keeps it. The packet's own mark is tested first: it
+// is the cheapest test, and most packets have none.
 func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	anyMark := MarkMatch{Not: true, Mask: mask}
 	restore := Rule{Ctmark: anyMark, Action: Action{Kind: RestoreMark, Mask: mask}}

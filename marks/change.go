@@ -1,8 +1,8 @@
 package marks
 
-// Change is one transaction on the chains and hooks of a firewall. A Firewall applies it completely or not at all, in the
-// order of the fields: chains refer to each other, so all of them exist and are empty before the first rule is appended, and
-// no rule refers to a chain when it is deleted.
+// Change is one transaction on the chains and hooks of a firewall. A Firewall applies it completely or not at all, in
+// the order of the fields: chains refer to each other, so all of them exist and are empty before the first rule is
+// appended, and no rule refers to a chain when it is deleted.
 type Change struct {
 	Chains []ChainChange
 	Hooks  []HookChange
@@ -16,8 +16,8 @@ type ChainChange struct {
 	Rules  []Rule
 }
 
-// HookChange deletes Remove occurrences of a hook, then inserts the hook as the first rule of its built-in chain if Insert
-// is set.
+// HookChange deletes Remove occurrences of a hook, then inserts the hook as the first rule of its built-in chain if
+// Insert is set.
 type HookChange struct {
 	Hook   Hook
 	Remove int

@@ -8,9 +8,9 @@ type Hook struct {
 	Rule    Rule
 }
 
-// Hooks are the rules that replypath inserts into built-in chains, in the order in which a packet traverses them. The last
-// one matches only a connection's first replies: a match in POSTROUTING itself spares each packet of established connections
-// a jump.
+// Hooks are the rules that replypath inserts into built-in chains, in the order in which a packet traverses them. The
+// last one matches only a connection's first replies: a match in POSTROUTING itself spares each packet of established
+// connections a jump.
 var Hooks = [...]Hook{
 	{"PREROUTING", Rule{Action: Action{Kind: Jump, Chain: Pre}}},
 	{"OUTPUT", Rule{Action: Action{Kind: Jump, Chain: Out}}},

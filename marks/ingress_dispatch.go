@@ -10,10 +10,10 @@ import (
 // characters of a link's name, so the result is within the 28 characters that iptables allows.
 func prefixChain(prefix string) string { return Prefix + "N-" + prefix }
 
-// addIngressDispatch appends the chain that sets a connection's mark by ingress link, and the chains below it. More than
-// MaxLinear links are grouped by the first character in which their names differ. The chains below are reached by goto, so
-// that no further name is tested after them. Adding or removing a link changes only the chain that names it, unless a chain
-// crosses MaxLinear.
+// addIngressDispatch appends the chain that sets a connection's mark by ingress link, and the chains below it. More
+// than MaxLinear links are grouped by the first character in which their names differ. The chains below are reached by
+// goto, so that no further name is tested after them. Adding or removing a link changes only the chain that names it,
+// unless a chain crosses MaxLinear.
 func addIngressDispatch(chains []Chain, name string, mask Mask, ingress []Ingress) []Chain {
 	if len(ingress) <= MaxLinear {
 		rules := make([]Rule, len(ingress))

@@ -114,7 +114,8 @@ func TestParseCounterChain(t *testing.T) {
 	}
 }
 
-// Removing a link never changes the counters of other uplinks, and of the dispatch chains only those that become shorter.
+// Removing a link never changes the counters of other uplinks, and of the dispatch chains only those that become
+// shorter.
 func TestRemovingOneLinkChangesFewChains(t *testing.T) {
 	r := seededRand(t)
 	for _, links := range linkSets(r) {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// ID is an uplink's number as written in the configuration, 1 to MaxID. Connections keep their mark across reloads and the
-// two nodes of a pair must agree on it, so an ID is never derived from the position in the configuration.
+// ID is an uplink's number as written in the configuration, 1 to MaxID. Connections keep their mark across reloads and
+// the two nodes of a pair must agree on it, so an ID is never derived from the position in the configuration.
 type ID uint8
 
 // MaxID is the largest number of an uplink, however wide the mask is.

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ParseRule parses a rule as iptables prints it, without the leading -A CHAIN. The spellings of different versions and backends
-// of iptables yield the same Rule. It returns an error for rules that Rule cannot express.
+// ParseRule parses a rule as iptables prints it, without the leading -A CHAIN. The spellings of different versions and
+// backends of iptables yield the same Rule. It returns an error for rules that Rule cannot express.
 func ParseRule(line string) (Rule, error) {
 	p := parser{words: strings.Fields(line)}
 	var r Rule
@@ -85,8 +85,8 @@ func (p *parser) option(r *Rule) {
 	}
 }
 
-// rejectRepeated refuses a second option of a kind: iptables allows it and both must match, which Rule cannot express. A match
-// without options matches everything, so -m may repeat.
+// rejectRepeated refuses a second option of a kind: iptables allows it and both must match, which Rule cannot express.
+// A match without options matches everything, so -m may repeat.
 func (p *parser) rejectRepeated(option string) {
 	switch {
 	case option == "--mark" && p.module == "mark":

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// ReplyCounters are packet counts of one uplink's first replies: those that left by the ingress link, and those that left
-// by another link.
+// ReplyCounters are packet counts of one uplink's first replies: those that left by the ingress link, and those that
+// left by another link.
 type ReplyCounters struct{ Symmetric, Stray uint64 }
 
-// CounterChain returns the name of the chain that counts the first replies of an uplink. It holds nothing else, so that it
-// keeps its counts while the chains around it change.
+// CounterChain returns the name of the chain that counts the first replies of an uplink. It holds nothing else, so that
+// it keeps its counts while the chains around it change.
 func CounterChain(id ID) string { return fmt.Sprintf("%sS%d", Prefix, id) }
 
-// ParseCounterChain returns the uplink whose replies a chain counts, and whether the name is that of a CounterChain. The
-// chain's first rule counts ReplyCounters.Symmetric, its second Stray.
+// ParseCounterChain returns the uplink whose replies a chain counts, and whether the name is that of a CounterChain.
+// The chain's first rule counts ReplyCounters.Symmetric, its second Stray.
 func ParseCounterChain(chain string) (id ID, ok bool) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(chain, Prefix+"S"), 10, 8)
 	id = ID(n)
@@ -31,8 +31,8 @@ const (
 
 func markBlockChain(b ID) string { return fmt.Sprintf("%sB%d", Prefix, b) }
 
-// addReplyCounters appends the chains that dispatch a reply to its uplink's counter. Packets to the host itself do not leave
-// it, and connections without a mark belong to no uplink: neither is counted.
+// addReplyCounters appends the chains that dispatch a reply to its uplink's counter. Packets to the host itself do not
+// leave it, and connections without a mark belong to no uplink: neither is counted.
 func addReplyCounters(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 	post := len(chains)
 	chains = append(chains, Chain{Post, []Rule{

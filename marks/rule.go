@@ -1,7 +1,7 @@
 package marks
 
-// Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property; the
-// zero Rule matches every packet and only counts it.
+// Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property;
+// the zero Rule matches every packet and only counts it.
 type Rule struct {
 	In, Out    string    // -i, -o: a link's name; a trailing + matches all names with that prefix
 	SrcGroup   uint32    // -m devgroup --src-group
@@ -10,8 +10,8 @@ type Rule struct {
 	Dir        string    // -m conntrack --ctdir: ORIGINAL or REPLY
 	NotAssured bool      // -m conntrack ! --ctstatus ASSURED: the first packets of a connection
 	Action     Action
-	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain of
-	// replypath. All other fields are then zero.
+	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain
+	// of replypath. All other fields are then zero.
 	Opaque string
 }
 
@@ -33,9 +33,9 @@ type Action struct {
 // ActionKind is the kind of an Action.
 type ActionKind uint8
 
-// The kinds of actions. Goto is a Jump without return. SetCtmark writes the bits under the mask of the connection's mark;
-// RestoreMark copies them from the connection's mark to the packet's, SaveMark copies them back. Bits outside the mask are
-// preserved (net/netfilter/xt_connmark.c).
+// The kinds of actions. Goto is a Jump without return. SetCtmark writes the bits under the mask of the connection's
+// mark; RestoreMark copies them from the connection's mark to the packet's, SaveMark copies them back. Bits outside the
+// mask are preserved (net/netfilter/xt_connmark.c).
 const (
 	Count ActionKind = iota
 	Jump

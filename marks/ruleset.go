@@ -11,8 +11,8 @@ type Ruleset struct {
 // ChainRules is the content of one chain. The zero value is an empty chain.
 type ChainRules struct {
 	Rules []Rule
-	// Unreadable reports that the backend cannot list the chain, so Rules is empty. The chain then differs from every chain
-	// that replypath writes.
+	// Unreadable reports that the backend cannot list the chain, so Rules is empty. The chain then differs from
+	// every chain that replypath writes.
 	Unreadable bool
 }
 

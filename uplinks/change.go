@@ -29,8 +29,8 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 	return nil, before, err
 }
 
-// previousState returns the observed state, except for hooks that are in place by now, and for all chains of a firewall with an
-// unreadable one, which cannot be written again.
+// previousState returns the observed state, except for hooks that are in place by now, and for all chains of a firewall
+// with an unreadable one, which cannot be written again.
 func (l Observation) previousState(_ Facts, now State) State {
 	state := l.Observed
 	state.Hooks, state.Chains = maps.Clone(state.Hooks), maps.Clone(state.Chains)

@@ -7,7 +7,8 @@ import (
 	"replypath/marks"
 )
 
-// chainSteps returns one step for each firewall whose chains or hooks change: a marks.Change is atomic, so one step does all.
+// chainSteps returns one step for each firewall whose chains or hooks change: a marks.Change is atomic, so one step
+// does all.
 func chainSteps(want, have State) (write, erase Plan) {
 	changed, gone := deltaFunc(want.Chains, have.Chains, compareChains, marks.ChainRules.Equal)
 	moved, unhooked := delta(want.Hooks, have.Hooks, compareHooks)
@@ -33,8 +34,8 @@ type chainDelta struct {
 	hooks         []HookKey
 }
 
-// change returns the change of one firewall: it fills the chains that differ, then moves the hooks, then deletes the chains that
-// are gone. All occurrences of a hook are removed, as a chain that a rule jumps to cannot be deleted.
+// change returns the change of one firewall: it fills the chains that differ, then moves the hooks, then deletes the
+// chains that are gone. All occurrences of a hook are removed, as a chain that a rule jumps to cannot be deleted.
 func (d chainDelta) change(tool Tool) (c marks.Change) {
 	for _, k := range slices.Concat(d.changed, d.gone) {
 		if k.Tool == tool {

@@ -2,7 +2,8 @@ package uplinks
 
 import "replypath/marks"
 
-// State is what replypath has, or should have, in the kernel. It holds values only: all are compared by ==, Chains by Equal.
+// State is what replypath has, or should have, in the kernel. It holds values only: all are compared by ==, Chains by
+// Equal.
 type State struct {
 	Tunables map[Tunable]string
 	Routes   map[RouteKey]Route

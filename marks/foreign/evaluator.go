@@ -61,8 +61,8 @@ func (e *evaluator) addTerm(format string, args ...any) {
 	e.terms = append(e.terms, fmt.Sprintf(format, args...))
 }
 
-// evalMark evaluates an expression that loads a mark into a register, or writes it from one. The parameters after data are the
-// kinds of its attributes, and the key of the mark.
+// evalMark evaluates an expression that loads a mark into a register, or writes it from one. The parameters after data
+// are the kinds of its attributes, and the key of the mark.
 func (e *evaluator) evalMark(name string, data []byte, key, wantKey, destReg, sourceReg uint16) {
 	target := registerOf(data, destReg)
 	if netfilter.FindUint32(data, key) != uint32(wantKey) {
@@ -92,8 +92,8 @@ func (e *evaluator) evalMark(name string, data []byte, key, wantKey, destReg, so
 	}
 }
 
-// evalBitwise evaluates register & mask ^ xor. Operations on two registers, which newer kernels have, keep the bits of the
-// first.
+// evalBitwise evaluates register & mask ^ xor. Operations on two registers, which newer kernels have, keep the bits of
+// the first.
 func (e *evaluator) evalBitwise(data []byte) {
 	v := e.registers[registerOf(data, unix.NFTA_BITWISE_SREG)]
 	if nlattr.Find(data, unix.NFTA_BITWISE_MASK) != nil {
@@ -134,8 +134,8 @@ func (e *evaluator) evalFib(data []byte) {
 	e.addTerm("%s", text)
 }
 
-// registerOf returns the first 32-bit register that an attribute selects: a 128-bit register NFT_REG_1 to NFT_REG_4 covers
-// four. It returns 0 if the attribute does not exist.
+// registerOf returns the first 32-bit register that an attribute selects: a 128-bit register NFT_REG_1 to NFT_REG_4
+// covers four. It returns 0 if the attribute does not exist.
 func registerOf(b []byte, kind uint16) uint32 {
 	r := netfilter.FindUint32(b, kind)
 	if r >= unix.NFT_REG_1 && r <= unix.NFT_REG_4 {

@@ -24,8 +24,8 @@ func (e *evaluator) loadLink(data []byte) bool {
 	return true
 }
 
-// matchLink records the link that the rule is limited to, if it compares with a single one. Of indexes only that of lo is the
-// same in every network namespace.
+// matchLink records the link that the rule is limited to, if it compares with a single one. Of indexes only that of lo
+// is the same in every network namespace.
 func (e *evaluator) matchLink(data []byte) {
 	name := e.registers[registerOf(data, unix.NFTA_CMP_SREG)].link
 	if name == nil || netfilter.FindUint32(data, unix.NFTA_CMP_OP) != unix.NFT_CMP_EQ {
@@ -55,8 +55,8 @@ func (e *evaluator) evalOption(data []byte) {
 	}
 }
 
-// NFTA_EXTHDR_OP, NFTA_EXTHDR_SREG, NFT_EXTHDR_OP_TCPOPT (linux/netfilter/nf_tables.h), and the option kind of the maximum
-// segment size (RFC 9293).
+// NFTA_EXTHDR_OP, NFTA_EXTHDR_SREG, NFT_EXTHDR_OP_TCPOPT (linux/netfilter/nf_tables.h), and the option kind of the
+// maximum segment size (RFC 9293).
 const (
 	exthdrOp     = 6
 	exthdrSource = 7

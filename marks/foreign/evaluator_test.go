@@ -19,8 +19,8 @@ func constantAttribute(kind uint16, n uint32) []byte {
 	return netfilter.Attribute(kind|unix.NLA_F_NESTED, netfilter.Attribute(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, n)))
 }
 
-// TestEvaluator covers expressions that the kernel of the packet tests may lack: flow offload, and registers by their 128-bit and
-// 32-bit numbers.
+// TestEvaluator covers expressions that the kernel of the packet tests may lack: flow offload, and registers by their
+// 128-bit and 32-bit numbers.
 func TestEvaluator(t *testing.T) {
 	load := slices.Concat(uint32Attribute(unix.NFTA_META_KEY, unix.NFT_META_MARK), uint32Attribute(unix.NFTA_META_DREG, unix.NFT_REG_1))
 	masked := slices.Concat(uint32Attribute(unix.NFTA_BITWISE_SREG, unix.NFT_REG32_00), uint32Attribute(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1),

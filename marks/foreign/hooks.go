@@ -6,8 +6,9 @@ import (
 	"replypath/marks"
 )
 
-// FindHooks returns the state of those hooks of replypath that a listing contains. chainRules returns a chain's rules as
-// iptables -S prints them, and nil if the chain does not exist. HookState.NativeNFT is not part of a listing and stays false.
+// FindHooks returns the state of those hooks of replypath that a listing contains. chainRules returns a chain's rules
+// as iptables -S prints them, and nil if the chain does not exist. HookState.NativeNFT is not part of a listing and
+// stays false.
 func FindHooks(chainRules func(chain string) []string) map[marks.Hook]marks.HookState {
 	found := map[marks.Hook]marks.HookState{}
 	for _, hook := range marks.Hooks {

@@ -66,7 +66,8 @@ func readNFT() (rules []Rule, err error) {
 	return rules, err
 }
 
-// baseChainsAfterMangle returns the base chains by location, and whether a packet traverses each after the mangle table.
+// baseChainsAfterMangle returns the base chains by location, and whether a packet traverses each after the mangle
+// table.
 func baseChainsAfterMangle() (map[string]bool, error) {
 	chains, err := netfilter.Objects(unix.NFT_MSG_GETCHAIN)
 	if err != nil {

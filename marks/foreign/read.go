@@ -18,8 +18,8 @@ type Source interface {
 	Save(ctx context.Context) (tool, saved string, err error)
 }
 
-// Read returns the rules of other programs in all tables of the sources, and in those tables of nftables that the sources do
-// not print. On error it returns the rules that it has read.
+// Read returns the rules of other programs in all tables of the sources, and in those tables of nftables that the
+// sources do not print. On error it returns the rules that it has read.
 func Read(ctx context.Context, sources ...Source) (rules []Rule, err error) {
 	printed := map[string]bool{} // tables of nftables that iptables prints, by family and name
 	for _, s := range sources {

@@ -14,8 +14,8 @@ type Rule struct {
 	// WritesMark reports that it writes a mark, OverwritesMark that it writes all bits and not only MarkBits.
 	WritesMark, OverwritesMark bool
 	In, Out                    string // the only links that it matches, as far as known; empty: all
-	// ChecksReversePath reports that it drops packets whose reverse path is another link, ChecksWithMark that it looks up the
-	// reverse path with the packet's mark, at a place where the chains of replypath have set it.
+	// ChecksReversePath reports that it drops packets whose reverse path is another link, ChecksWithMark that it
+	// looks up the reverse path with the packet's mark, at a place where the chains of replypath have set it.
 	ChecksReversePath, ChecksWithMark bool
 	NoTrack                           bool // it exempts packets from connection tracking
 	FlowOffload                       bool // later packets of its connections bypass the firewall

@@ -8,8 +8,8 @@ import (
 	"replypath/marks"
 )
 
-// ParseSave returns all rules of other programs in the output of iptables-save(8), and the names of its tables. tool is the
-// command that printed it.
+// ParseSave returns all rules of other programs in the output of iptables-save(8), and the names of its tables. tool is
+// the command that printed it.
 func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 	table := ""
 	for line := range strings.Lines(saved) {
@@ -87,7 +87,8 @@ func (r *Rule) parseMark(text string, writes bool) {
 	r.OverwritesMark = r.OverwritesMark || writes && m.Mask == marks.FullMask
 }
 
-// parseMarkCopy reads the masks of CONNMARK --save-mark and --restore-mark. A mask that is not printed is the full mask.
+// parseMarkCopy reads the masks of CONNMARK --save-mark and --restore-mark. A mask that is not printed is the full
+// mask.
 func (r *Rule) parseMarkCopy(words []string) {
 	for _, name := range []string{"--nfmask", "--ctmask", "--mask"} {
 		mask := marks.FullMask

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// nonTerminatingTargets are the targets after which the traversal continues with the next rule (iptables-extensions(8)).
+// nonTerminatingTargets are the targets after which the traversal continues with the next rule
+// (iptables-extensions(8)).
 var nonTerminatingTargets = []string{
 	"AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED",
 	"LOG", "MARK", "NFLOG", "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
@@ -15,9 +16,10 @@ var nonTerminatingTargets = []string{
 // quotedText matches free text, such as a comment, which may contain the names of options and targets.
 var quotedText = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
-// Terminates reports whether a rule can end the traversal of a built-in chain. The rules are as iptables -S prints them: -A
-// CHAIN ... Unknown targets can end it, and so can a rule without options: iptables-nft prints rules that it cannot decode so.
-// chainRules returns the rules of a user-defined chain, and nil if the chain does not exist: the name is then a target.
+// Terminates reports whether a rule can end the traversal of a built-in chain. The rules are as iptables -S prints
+// them: -A CHAIN ... Unknown targets can end it, and so can a rule without options: iptables-nft prints rules that it
+// cannot decode so. chainRules returns the rules of a user-defined chain, and nil if the chain does not exist: the name
+// is then a target.
 func Terminates(rules []string, chainRules func(chain string) []string) bool {
 	return terminates(rules, chainRules, nil)
 }

@@ -9,8 +9,8 @@ import (
 	"replypath/marks/netfilter"
 )
 
-// Apply performs the change by one run of iptables-restore, completely or not at all. If only deletions of chains fail, because
-// a rule of another program jumps to one, it performs the rest and returns the error.
+// Apply performs the change by one run of iptables-restore, completely or not at all. If only deletions of chains fail,
+// because a rule of another program jumps to one, it performs the rest and returns the error.
 func (t *Table) Apply(ctx context.Context, c marks.Change) error {
 	err := t.applyOrSplit(ctx, c)
 	if errors.Is(err, marks.ErrUnsupported) {
@@ -44,8 +44,8 @@ func (t *Table) applyOrSplit(ctx context.Context, c marks.Change) error {
 }
 
 // applyInParts performs the change in three steps: additions, removal of the old hooks by handle, deletion of chains.
-// iptables-nft cannot delete a rule from a chain with a rule of any program that it cannot decode, nor a hook that nft(8) has
-// saved and loaded.
+// iptables-nft cannot delete a rule from a chain with a rule of any program that it cannot decode, nor a hook that
+// nft(8) has saved and loaded.
 func (t *Table) applyInParts(ctx context.Context, c marks.Change) error {
 	dump, err := t.nft().Dump(isRelevantChain)
 	if err != nil {

@@ -60,8 +60,8 @@ func (t *Table) describe(operation string, err error, message string) error {
 	return fmt.Errorf("%s: %s: %w (%s)%s", t.command, operation, err, message, remedy)
 }
 
-// asReferenced wraps the error of a restore that failed because of the chains that it deletes. The message of the legacy backend
-// does not say so.
+// asReferenced wraps the error of a restore that failed because of the chains that it deletes. The message of the
+// legacy backend does not say so.
 func (t *Table) asReferenced(err error) error {
 	if errors.Is(err, ErrReferenced) {
 		return err

@@ -45,7 +45,8 @@ func missing(load func(e extension) error) string {
 	return strings.Join(names, ", ")
 }
 
-// findMissing returns an error that names the extensions that the kernel or iptables lacks, after a restore failed by err.
+// findMissing returns an error that names the extensions that the kernel or iptables lacks, after a restore failed by
+// err.
 func (t *Table) findMissing(ctx context.Context, err error) error {
 	if failed := t.restore(ctx, probe()); failed != nil {
 		return fmt.Errorf("%w: the kernel has no %s table for the backend %s: load its module, or choose the other backend", failed, marks.MangleTable, t.backend)
@@ -63,7 +64,8 @@ func (t *Table) findMissing(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w: %s: load the module with modprobe, or install the kernel's extra modules", t.command, marks.ErrUnsupported, names)
 }
 
-// CheckSupport returns a marks.ErrUnsupported that names the extensions that the kernel or iptables lacks. It loads nothing.
+// CheckSupport returns a marks.ErrUnsupported that names the extensions that the kernel or iptables lacks. It loads
+// nothing.
 func (t *Table) CheckSupport(ctx context.Context) error {
 	err := t.testRestore(ctx, probe(extensions...))
 	if !errors.Is(err, marks.ErrUnsupported) {
@@ -76,8 +78,8 @@ func (t *Table) CheckSupport(ctx context.Context) error {
 	return fmt.Errorf("%s: %w: %s", t.command, marks.ErrUnsupported, names)
 }
 
-// testRestore parses the input by the restore command without loading it. A missing kernel module is then only a warning of
-// iptables, which testRestore returns as an error.
+// testRestore parses the input by the restore command without loading it. A missing kernel module is then only a
+// warning of iptables, which testRestore returns as an error.
 func (t *Table) testRestore(ctx context.Context, input string) error {
 	stderr, err := t.runRestore(ctx, input, "--test")
 	if err == nil && strings.Contains(stderr, "missing kernel module") {

@@ -31,8 +31,8 @@ func eachTable(t *testing.T, test func(t *testing.T, h *world.Host, table *Table
 	}
 }
 
-// compareWithListing compares the rules that are decoded from the kernel with those that iptables lists. It reports whether the
-// decoded rules are complete; incomplete ones are not compared.
+// compareWithListing compares the rules that are decoded from the kernel with those that iptables lists. It reports
+// whether the decoded rules are complete; incomplete ones are not compared.
 func compareWithListing(t *testing.T, h *world.Host, table *Table) (complete bool) {
 	t.Helper()
 	h.Do(func() {

@@ -12,8 +12,8 @@ import (
 // incompatibleMessage is part of the error of iptables for a chain that it cannot list.
 const incompatibleMessage = "is incompatible"
 
-// list returns the chains and hooks of replypath as the iptables command lists them. decoded is the kernel's form of the same
-// table.
+// list returns the chains and hooks of replypath as the iptables command lists them. decoded is the kernel's form of
+// the same table.
 func (t *Table) list(ctx context.Context, decoded netfilter.Table) (marks.Ruleset, error) {
 	chains, unreadable, err := t.listChains(ctx, decoded)
 	if err != nil {
@@ -35,9 +35,9 @@ func (t *Table) list(ctx context.Context, decoded netfilter.Table) (marks.Rulese
 	return r, nil
 }
 
-// listChains returns the rules of the table's chains as iptables -S prints them, and the chains of replypath that iptables
-// cannot list. A chain with rules that only nft(8) writes makes the listing of the table fail; the chains are then listed one
-// by one.
+// listChains returns the rules of the table's chains as iptables -S prints them, and the chains of replypath that
+// iptables cannot list. A chain with rules that only nft(8) writes makes the listing of the table fail; the chains are
+// then listed one by one.
 func (t *Table) listChains(ctx context.Context, decoded netfilter.Table) (chains map[string][]string, unreadable []string, err error) {
 	text, err := t.runIptables(ctx, "-S")
 	if err == nil {
@@ -95,8 +95,8 @@ func splitByChain(listing string) map[string][]string {
 	return chains
 }
 
-// parseListing parses a chain's listing in the spelling of any version of iptables. A rule that replypath does not write becomes
-// marks.Rule.Opaque.
+// parseListing parses a chain's listing in the spelling of any version of iptables. A rule that replypath does not
+// write becomes marks.Rule.Opaque.
 func (t *Table) parseListing(chain string, lines []string) []marks.Rule {
 	rules := []marks.Rule{}
 	for _, line := range lines {

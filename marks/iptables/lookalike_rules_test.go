@@ -10,7 +10,8 @@ import (
 	"replypath/test/world"
 )
 
-// ownRules are rules that marks.Rule expresses, in any spelling; lookalikeRules are similar rules that it cannot express.
+// ownRules are rules that marks.Rule expresses, in any spelling; lookalikeRules are similar rules that it cannot
+// express.
 var ownRules = []string{
 	"", "-j RETURN", "-g " + marks.New, "-j " + marks.New, "-i eth0", "-i eth+", "-o eth0", "-o e+", "-i lo -o lo",
 	"-i fifteen_letters", "-i fourteen-more+", "-m mark --mark 0x1", "-m mark ! --mark 0x1",

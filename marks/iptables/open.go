@@ -111,7 +111,8 @@ func commandBackend(ctx context.Context, path string) (marks.Backend, error) {
 	return versionBackend(ctx, path)
 }
 
-// versionBackend returns the backend that a command prints with its version. Before iptables 1.8 it printed none: legacy.
+// versionBackend returns the backend that a command prints with its version. Before iptables 1.8 it printed none:
+// legacy.
 func versionBackend(ctx context.Context, path string) (marks.Backend, error) {
 	stdout, stderr, err := runCommand(ctx, "", path, "--version")
 	if err != nil {

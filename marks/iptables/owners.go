@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Owners reports whose rules the table's backend holds. In nftables the result for other programs is certain only if it is
-// negative: iptables does not show a table that has rules of other tools, which SavedOwners takes into account. Owners starts
-// no process unless the kernel's tables cannot be decoded. It returns marks.ErrUnsupported when the kernel lacks the backend.
+// Owners reports whose rules the table's backend holds. In nftables the result for other programs is certain only if it
+// is negative: iptables does not show a table that has rules of other tools, which SavedOwners takes into account.
+// Owners starts no process unless the kernel's tables cannot be decoded. It returns marks.ErrUnsupported when the
+// kernel lacks the backend.
 func (t *Table) Owners(ctx context.Context) (o marks.Owners, certain bool, err error) {
 	if o, err = t.kernelOwners(); err != nil {
 		o, err = t.SavedOwners(ctx)
@@ -79,8 +80,8 @@ func (t *Table) freshSnapshot() (snapshot, error) {
 // iptablesTables are the names of the tables of nftables that iptables shows.
 var iptablesTables = [...]string{"raw", "mangle", "nat", "filter", "security"}
 
-// nftOwners reads the rules of those chains of mangle that Read reads, and of all other chains only the number of rules in them
-// and of jumps to them (NFTA_CHAIN_USE).
+// nftOwners reads the rules of those chains of mangle that Read reads, and of all other chains only the number of rules
+// in them and of jumps to them (NFTA_CHAIN_USE).
 func (t *Table) nftOwners() (o marks.Owners, err error) {
 	s, err := t.freshSnapshot()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // maxReadAttempts bounds how often a read of nftables is repeated because the rules changed meanwhile.
 const maxReadAttempts = 20
 
-// Read returns the chains and hooks of replypath. It starts a process only if the table changed since the last Read and has
-// rules that the kernel's form does not explain.
+// Read returns the chains and hooks of replypath. It starts a process only if the table changed since the last Read and
+// has rules that the kernel's form does not explain.
 func (t *Table) Read(ctx context.Context) (marks.Ruleset, error) {
 	now, err := t.snapshot()
 	if err != nil {
@@ -88,7 +88,8 @@ func (t *Table) snapshotNFT() (s snapshot, err error) {
 	return s, fmt.Errorf("read the nftables table %s: it changes continuously", marks.MangleTable)
 }
 
-// isRelevantChain reports whether the rules of a chain of the mangle table are read: those of replypath and those with hooks.
+// isRelevantChain reports whether the rules of a chain of the mangle table are read: those of replypath and those with
+// hooks.
 func isRelevantChain(chain string) bool {
 	return strings.HasPrefix(chain, marks.Prefix) || marks.IsHookChain(chain)
 }
@@ -97,8 +98,8 @@ func (t *Table) isCached(generation uint64) bool {
 	return t.cached != nil && t.cachedGeneration == generation
 }
 
-// cacheDecoded stores the rules of a snapshot as those of the last Read. It reports whether they are complete; otherwise it
-// stores nothing.
+// cacheDecoded stores the rules of a snapshot as those of the last Read. It reports whether they are complete;
+// otherwise it stores nothing.
 func (t *Table) cacheDecoded(s snapshot) bool {
 	rules, complete := ownRuleset(s.table)
 	if complete = complete && !s.malformed; complete {
@@ -107,7 +108,8 @@ func (t *Table) cacheDecoded(s snapshot) bool {
 	return complete
 }
 
-// ownRuleset returns the chains and hooks of replypath in a decoded table. complete reports whether all of them could be decoded.
+// ownRuleset returns the chains and hooks of replypath in a decoded table. complete reports whether all of them could
+// be decoded.
 func ownRuleset(table netfilter.Table) (r marks.Ruleset, complete bool) {
 	r = marks.Ruleset{Chains: map[string]marks.ChainRules{}, Hooks: map[marks.Hook]marks.HookState{}}
 	for name, parsed := range table {

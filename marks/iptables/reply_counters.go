@@ -8,9 +8,9 @@ import (
 	"replypath/marks"
 )
 
-// Counters returns the reply counters of all uplinks in the table. It reads nftables without a process. The counters of the
-// legacy backend read as 0 for a moment whenever a program changes the table, so they are read by the command, which waits for
-// the xtables lock.
+// Counters returns the reply counters of all uplinks in the table. It reads nftables without a process. The counters of
+// the legacy backend read as 0 for a moment whenever a program changes the table, so they are read by the command,
+// which waits for the xtables lock.
 func (t *Table) Counters(ctx context.Context) (map[marks.ID]marks.ReplyCounters, error) {
 	packets, err := t.rulePackets(ctx)
 	if err != nil {

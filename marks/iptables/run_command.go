@@ -15,8 +15,8 @@ import (
 // commandTimeout limits the run of an iptables command, including its wait for the xtables lock.
 var commandTimeout = 2 * lockWaitSeconds * time.Second
 
-// runCommand runs a command with this standard input and returns its output. It kills a command that exceeds commandTimeout, and
-// does not wait for processes that a command leaves behind.
+// runCommand runs a command with this standard input and returns its output. It kills a command that exceeds
+// commandTimeout, and does not wait for processes that a command leaves behind.
 func runCommand(ctx context.Context, input, path string, args ...string) (stdout, stderr string, err error) {
 	limited, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()

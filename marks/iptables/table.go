@@ -1,6 +1,6 @@
-// Package iptables implements marks.Firewall by the iptables commands, for the legacy and the nftables backend: iptables-restore
-// applies changes; rules are read from the kernel, and by the commands where only these can tell. It is the only importer of
-// go-iptables, and apart from health/hook the only package that starts processes.
+// Package iptables implements marks.Firewall by the iptables commands, for the legacy and the nftables backend:
+// iptables-restore applies changes; rules are read from the kernel, and by the commands where only these can tell. It
+// is the only importer of go-iptables, and apart from health/hook the only package that starts processes.
 package iptables
 
 import (
@@ -58,8 +58,8 @@ func (t *Table) Absent() bool {
 	return t.backend == marks.Legacy && len(netfilter.LegacyTableNames(t.ipv6())) == 0
 }
 
-// Exists reports whether the kernel has the table. The iptables commands on nftables create it and its base chains when they
-// first need them. The legacy backend's tables come and go with kernel modules and always count as existing.
+// Exists reports whether the kernel has the table. The iptables commands on nftables create it and its base chains when
+// they first need them. The legacy backend's tables come and go with kernel modules and always count as existing.
 func (t *Table) Exists() (bool, error) {
 	if t.backend != marks.NFT {
 		return true, nil
@@ -67,8 +67,8 @@ func (t *Table) Exists() (bool, error) {
 	return t.nft().Exists()
 }
 
-// DeleteEmpty deletes the base chains of the hooks and the table in nftables, as far as they are empty: iptables has no command
-// for it.
+// DeleteEmpty deletes the base chains of the hooks and the table in nftables, as far as they are empty: iptables has no
+// command for it.
 func (t *Table) DeleteEmpty() error {
 	var builtins []string
 	for _, h := range marks.Hooks {
@@ -91,8 +91,8 @@ func (t *Table) Generation() (uint64, error) {
 	return table.Hash(), err
 }
 
-// retryWhileLocked repeats an attempt, which waits for one second, as long as another program holds the xtables lock. A running
-// command of go-iptables cannot be cancelled, so ctx is checked between attempts.
+// retryWhileLocked repeats an attempt, which waits for one second, as long as another program holds the xtables lock. A
+// running command of go-iptables cannot be cancelled, so ctx is checked between attempts.
 func retryWhileLocked[T any](ctx context.Context, attempt func() (T, error)) (result T, err error) {
 	for range lockWaitSeconds {
 		if result, err = attempt(); err == nil || !strings.Contains(err.Error(), "xtables lock") && !strings.Contains(err.Error(), "Can't lock") {

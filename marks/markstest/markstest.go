@@ -21,8 +21,8 @@ type Packet struct {
 	MatchedBy      string // the last rule that matched: chain and number in it, from 1
 }
 
-// Traverse evaluates a chain, and the chains that it jumps to, as the kernel does, and returns the changed packet. It panics when a
-// rule jumps to a chain that does not exist, or in a loop.
+// Traverse evaluates a chain, and the chains that it jumps to, as the kernel does, and returns the changed packet. It
+// panics when a rule jumps to a chain that does not exist, or in a loop.
 func (p Packet) Traverse(chains []marks.Chain, start string) Packet {
 	return p.traverse(chains, start, len(chains))
 }

@@ -13,7 +13,8 @@ import (
 // ErrMalformed is returned for bytes that are not a table of the legacy backend.
 var ErrMalformed = errors.New("the kernel's table cannot be read")
 
-// layout has the offsets of the fields of an entry: struct ipt_entry, struct ip6t_entry. Counters are aligned to 8 bytes.
+// layout has the offsets of the fields of an entry: struct ipt_entry, struct ip6t_entry. Counters are aligned to 8
+// bytes.
 type layout struct {
 	in, out         int  // names of links, IFNAMSIZ bytes each
 	inMask, outMask int  // masks of those names: only bytes under 0xff are compared
@@ -35,8 +36,8 @@ const (
 	extensionNameSize   = 29
 )
 
-// verdictReturn is XT_RETURN of the standard target, which has no name (linux/netfilter/x_tables.h). Verdicts that are not
-// negative are offsets of entries.
+// verdictReturn is XT_RETURN of the standard target, which has no name (linux/netfilter/x_tables.h). Verdicts that are
+// not negative are offsets of entries.
 const verdictReturn = -5
 
 // builtins has the built-in chains of the mangle table by hook number.
@@ -66,8 +67,8 @@ func visitEntries(table []byte, ipv6 bool, visit func(offset int, entry []byte) 
 	return nil
 }
 
-// ClearCounters sets the counters of all entries to zero, so that tables with the same rules are equal. It stops at the first
-// malformed entry.
+// ClearCounters sets the counters of all entries to zero, so that tables with the same rules are equal. It stops at the
+// first malformed entry.
 func ClearCounters(table []byte, ipv6 bool) {
 	counters := layouts[ipv6].counters
 	_ = visitEntries(table, ipv6, func(_ int, entry []byte) bool {
@@ -76,8 +77,8 @@ func ClearCounters(table []byte, ipv6 bool) {
 	})
 }
 
-// DecodeLegacy decodes a table of the legacy backend. The last rule of each chain is implicit and left out: the policy of a
-// built-in chain, the return of a user-defined one.
+// DecodeLegacy decodes a table of the legacy backend. The last rule of each chain is implicit and left out: the policy
+// of a built-in chain, the return of a user-defined one.
 func DecodeLegacy(table []byte, hooks Hooks, ipv6 bool) (Table, error) {
 	d := legacyDecoder{layout: layouts[ipv6], chainStarts: map[int]string{}, table: Table{}}
 	for hook, at := range hooks {
@@ -182,8 +183,8 @@ func (d *legacyDecoder) selectsOnlyLinks(entry []byte) bool {
 	return true
 }
 
-// verdict decodes the standard target. An offset is that of a chain's first rule (jump or goto), or of the next rule (no
-// action).
+// verdict decodes the standard target. An offset is that of a chain's first rule (jump or goto), or of the next rule
+// (no action).
 func (d *legacyDecoder) verdict(e extension, next int, isGoto bool) (t marks.Action, ok bool) {
 	if len(e.info) < 4 {
 		return t, false

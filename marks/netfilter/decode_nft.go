@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Decode decodes the rules of the table. A base chain with the prefix of replypath is not one that it wrote: its first rule is
-// incomplete.
+// Decode decodes the rules of the table. A base chain with the prefix of replypath is not one that it wrote: its first
+// rule is incomplete.
 func (d Dump) Decode() Table {
 	t := make(Table, len(d.Chains))
 	for _, c := range d.Chains {
@@ -85,7 +85,8 @@ func (n *nftDecoder) addExpression(element []byte) {
 	n.rule.Complete = n.rule.Complete && ok
 }
 
-// nftExtension returns the xtables extension in an expression "match" or "target", whose attributes have the same numbers.
+// nftExtension returns the xtables extension in an expression "match" or "target", whose attributes have the same
+// numbers.
 func nftExtension(data []byte) extension {
 	return extension{
 		name:     FindString(data, unix.NFTA_MATCH_NAME),

@@ -57,7 +57,8 @@ func TestLegacyTableIsDecodedByChain(t *testing.T) {
 	}
 }
 
-// A table that is truncated, or that has one bit of its first rule's selectors changed, is an error or decodes differently.
+// A table that is truncated, or that has one bit of its first rule's selectors changed, is an error or decodes
+// differently.
 func TestDamagedLegacyTableIsRejected(t *testing.T) {
 	whole := table()
 	for n := 1; n < len(whole); n++ {
@@ -108,8 +109,8 @@ func rule(expressions ...[]byte) []byte {
 		netfilter.Attribute(unix.NFTA_RULE_EXPRESSIONS, slices.Concat(expressions...)))
 }
 
-// Expressions after a verdict are never evaluated, and a value that is loaded and not compared selects nothing: replypath writes
-// neither.
+// Expressions after a verdict are never evaluated, and a value that is loaded and not compared selects nothing:
+// replypath writes neither.
 func TestUnknownNFTExpressionMakesRuleIncomplete(t *testing.T) {
 	code := netfilter.Attribute(unix.NFTA_DATA_VERDICT, uint32Attribute(unix.NFTA_VERDICT_CODE, 0xfffffffb))
 	back := expression("immediate", uint32Attribute(unix.NFTA_IMMEDIATE_DREG, 0), netfilter.Attribute(unix.NFTA_IMMEDIATE_DATA, code))

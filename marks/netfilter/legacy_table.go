@@ -19,8 +19,8 @@ type LegacyTable struct {
 	Hooks   Hooks
 }
 
-// The socket options that read tables of the legacy backend, the same numbers in both families, and offsets and sizes of
-// struct ipt_getinfo and struct ipt_get_entries (linux/netfilter_ipv4/ip_tables.h).
+// The socket options that read tables of the legacy backend, the same numbers in both families, and offsets and sizes
+// of struct ipt_getinfo and struct ipt_get_entries (linux/netfilter_ipv4/ip_tables.h).
 const (
 	sockoptGetInfo    = 64
 	sockoptGetEntries = 65

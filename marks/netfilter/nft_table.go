@@ -69,8 +69,8 @@ func (t NFTTable) list(s *dumpSocket, kind uint16, filter ...[]byte) (all [][]by
 	return all, nil
 }
 
-// Digest returns a hash over all chains and rules of the table without their counters. Most changes to nftables are made in
-// other tables; the digest recognizes them without a process.
+// Digest returns a hash over all chains and rules of the table without their counters. Most changes to nftables are
+// made in other tables; the digest recognizes them without a process.
 func (t NFTTable) Digest() (uint64, error) {
 	s, err := openDumpSocket()
 	if err != nil {
@@ -114,8 +114,8 @@ func (t NFTTable) Exists() (bool, error) {
 	return true, nil
 }
 
-// DeleteEmpty deletes those of the base chains that have no rules, and the table if it is empty then. The kernel refuses to
-// delete what has content (NLM_F_NONREC); that is no error.
+// DeleteEmpty deletes those of the base chains that have no rules, and the table if it is empty then. The kernel
+// refuses to delete what has content (NLM_F_NONREC); that is no error.
 func (t NFTTable) DeleteEmpty(chains ...string) error {
 	for _, chain := range chains {
 		del := request(unix.NFT_MSG_DELCHAIN, unix.NLM_F_ACK|unix.NLM_F_NONREC, t.Family,

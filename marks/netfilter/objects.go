@@ -16,8 +16,8 @@ type Object struct {
 	Attributes []byte
 }
 
-// Objects lists the objects of all families and tables: kind is NFT_MSG_GETCHAIN, NFT_MSG_GETRULE or NFT_MSG_GETFLOWTABLE. A
-// kernel that does not know the kind has none.
+// Objects lists the objects of all families and tables: kind is NFT_MSG_GETCHAIN, NFT_MSG_GETRULE or
+// NFT_MSG_GETFLOWTABLE. A kernel that does not know the kind has none.
 func Objects(kind uint16) (all []Object, err error) {
 	s, err := openDumpSocket()
 	if err != nil {

@@ -31,8 +31,8 @@ var (
 	ctStatus    = source{"ct", unix.NFT_CT_STATUS}
 )
 
-// load decodes the expressions meta and ct, whose attributes have the same numbers. iptables writes a match conntrack instead of
-// ct, so ct marks the rule as written by nft(8).
+// load decodes the expressions meta and ct, whose attributes have the same numbers. iptables writes a match conntrack
+// instead of ct, so ct marks the rule as written by nft(8).
 func (n *nftDecoder) load(expression string, data []byte) bool {
 	r := register{FindUint32(data, unix.NFTA_META_DREG), source{expression, FindUint32(data, unix.NFTA_META_KEY)}, 0xffffffff}
 	if n.register != (register{}) || r.number == 0 {

@@ -30,8 +30,8 @@ func openSocket() (fd int, err error) {
 
 func (s *dumpSocket) close() { unix.Close(s.fd) }
 
-// dumpComplete dumps as dump does, again as long as the objects change during the dump. reset runs before each attempt. It
-// returns EINTR when they changed each time.
+// dumpComplete dumps as dump does, again as long as the objects change during the dump. reset runs before each attempt.
+// It returns EINTR when they changed each time.
 func (s *dumpSocket) dumpComplete(request []byte, reset func(), visit func(family uint8, attributes []byte)) (err error) {
 	for range maxDumpAttempts {
 		reset()
@@ -42,8 +42,8 @@ func (s *dumpSocket) dumpComplete(request []byte, reset func(), visit func(famil
 	return err
 }
 
-// dump sends a request with NLM_F_DUMP and calls visit with each object: its family and its attributes, which stay valid. It
-// returns EINTR when the objects changed during the dump.
+// dump sends a request with NLM_F_DUMP and calls visit with each object: its family and its attributes, which stay
+// valid. It returns EINTR when the objects changed during the dump.
 func (s *dumpSocket) dump(request []byte, visit func(family uint8, attributes []byte)) error {
 	if err := unix.Sendto(s.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed for every transaction of nftables in this network namespace, with the process that made it, until the
-// context ends. The first call, with the zero Process, follows the subscription; lost events also cause one.
+// Watch calls changed for every transaction of nftables in this network namespace, with the process that made it, until
+// the context ends. The first call, with the zero Process, follows the subscription; lost events also cause one.
 func Watch(ctx context.Context, changed func(marks.Process)) error {
 	for {
 		if err := subscribe(ctx, changed); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
@@ -22,8 +22,8 @@ func Watch(ctx context.Context, changed func(marks.Process)) error {
 	}
 }
 
-// subscribe reports transactions until events are lost, and then returns ENOBUFS: on the same socket the kernel drops further
-// events without notice until all queued ones are read.
+// subscribe reports transactions until events are lost, and then returns ENOBUFS: on the same socket the kernel drops
+// further events without notice until all queued ones are read.
 func subscribe(ctx context.Context, changed func(marks.Process)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
 	if err != nil {

@@ -11,9 +11,9 @@ type backendChoice struct {
 	nftErr, legacyErr          error // why a backend cannot be used
 }
 
-// resolve returns the configured backend. For marks.Auto it returns the only backend that is usable, else the only one with rules
-// of other programs, else the only one with rules of replypath, else that of the command iptables; both reports that other
-// programs then have rules in both.
+// resolve returns the configured backend. For marks.Auto it returns the only backend that is usable, else the only one
+// with rules of other programs, else the only one with rules of replypath, else that of the command iptables; both
+// reports that other programs then have rules in both.
 func (c backendChoice) resolve() (b marks.Backend, both bool) {
 	both = c.configured == marks.Auto && c.nft.Others && c.legacy.Others
 	switch {

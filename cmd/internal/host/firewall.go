@@ -54,8 +54,8 @@ func (fw *Firewall) add(f uplinks.Family, tables iptables.Tables) {
 	}
 }
 
-// choose sets the backend. A backend that the kernel lacks is not read again. One that the kernel has and that cannot be read is an
-// error, as it may hold rules of replypath.
+// choose sets the backend. A backend that the kernel lacks is not read again. One that the kernel has and that cannot
+// be read is an error, as it may hold rules of replypath.
 func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
 	c := backendChoice{configured: want, commandDefault: fw.commandDefault}
 	var sure bool
@@ -128,7 +128,8 @@ func tool(f uplinks.Family, t marks.Firewall) uplinks.Tool {
 	return uplinks.Tool{Family: f, Backend: t.Backend(), Command: t.Command()}
 }
 
-// watch reports the changes that the kernel announces. They concern the whole network namespace, so any firewall can report them.
+// watch reports the changes that the kernel announces. They concern the whole network namespace, so any firewall can
+// report them.
 func (fw *Firewall) watch(ctx context.Context, changed func(marks.Process)) error {
 	for _, b := range backends {
 		if t := fw.table(uplinks.IPv4, b); t != nil {
@@ -138,7 +139,8 @@ func (fw *Firewall) watch(ctx context.Context, changed func(marks.Process)) erro
 	return marks.ErrNotFound
 }
 
-// Read adds the chains and hooks of replypath in all backends to the state: those in a backend that is not chosen are to be deleted.
+// Read adds the chains and hooks of replypath in all backends to the state: those in a backend that is not chosen are
+// to be deleted.
 func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
 	facts.MixedBackends = fw.othersInBoth
 	for _, f := range uplinks.Families {
@@ -173,7 +175,8 @@ func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *up
 	return nil
 }
 
-// loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is empty then.
+// loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is
+// empty then.
 func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	t := h.firewall.table(s.Tool.Family, s.Tool.Backend)
 	if t == nil {
@@ -206,8 +209,8 @@ func (h *Host) loadTable(ctx context.Context, t marks.Firewall, s uplinks.LoadCh
 	return nil
 }
 
-// deleteTable deletes a table that a failed command left empty. A command that was killed may have done its work: the table and
-// its entry in the saved originals then stay.
+// deleteTable deletes a table that a failed command left empty. A command that was killed may have done its work: the
+// table and its entry in the saved originals then stay.
 func (h *Host) deleteTable(t marks.Firewall, name string) error {
 	if err := t.DeleteEmpty(); err != nil {
 		return err

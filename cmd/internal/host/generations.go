@@ -7,8 +7,8 @@ import (
 	"replypath/marks"
 )
 
-// generations records the generations of nftables that replypath's own changes created. Their events may arrive long after the
-// change.
+// generations records the generations of nftables that replypath's own changes created. Their events may arrive long
+// after the change.
 type generations struct {
 	mu    sync.Mutex
 	spans [16]generationSpan // the latest
@@ -18,8 +18,8 @@ type generations struct {
 // generationSpan covers the generations behind after, up to last.
 type generationSpan struct{ after, last uint64 }
 
-// track records the generations that a change of the firewall creates, including those of other programs meanwhile. Changes are
-// made one at a time.
+// track records the generations that a change of the firewall creates, including those of other programs meanwhile.
+// Changes are made one at a time.
 func (g *generations) track(t marks.Firewall, change func() error) error {
 	if t.Backend() != marks.NFT {
 		return change()

@@ -20,9 +20,9 @@ type counterKey struct {
 	id   marks.ID
 }
 
-// ReplyCounts returns the counts of first replies of each path's connections, by egress. Counts continue from the last reading
-// when a counter restarts; the kernel's counters outlive the program. It starts no process for nftables, and one for each family
-// with the legacy backend.
+// ReplyCounts returns the counts of first replies of each path's connections, by egress. Counts continue from the last
+// reading when a counter restarts; the kernel's counters outlive the program. It starts no process for nftables, and
+// one for each family with the legacy backend.
 func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health.Key]health.ReplyCounts, error) {
 	h.counters.mu.Lock()
 	defer h.counters.mu.Unlock()
