@@ -43,8 +43,7 @@ configuration it logs that and exits with status 0.`,
 			hangup, stop := notifyHangup()
 			defer stop()
 			catchSIGPIPE()
-			s := daemon.Service{ConfigFile: p.configPath, StateDir: p.stateDir, Log: log, Hangup: hangup, Build: readBuild().Version}
-			return s.Run(cmd.Context())
+			return daemon.Run(cmd.Context(), daemon.Options{ConfigFile: p.configPath, StateDir: p.stateDir, Log: log, Hangup: hangup, Build: readBuild().Version})
 		},
 	}
 	cmd.Flags().StringVar(&format, "log-format", "text", "the `FORMAT` of the log, text or json")

@@ -76,7 +76,7 @@ func TestConflictingOwnerIsBackedOffFromAndNamed(t *testing.T) {
 			t.Errorf("pauses %d and %d are %s after %s", i-1, i, two, before)
 		}
 	}
-	if log := s.Log.String(); !strings.Contains(log, "somebody undoes this") || !strings.Contains(log, "netlink port") {
+	if log := s.Log.String(); !strings.Contains(log, "undoes this repair again and again") || !strings.Contains(log, "netlink port") {
 		t.Errorf("no suspect is named:\n%s", log)
 	}
 	own := fmt.Sprintf("netlink port %d\"", s.Cmd.Process.Pid)

@@ -57,7 +57,6 @@ func TestIdleRoundsWriteNothingAndStartNoProcess(t *testing.T) {
 			started := logCommands(t, backend)
 			w := world.TwoISPs(t)
 			var logged bytes.Buffer
-			k := NewReconciler(nil, slog.New(slog.NewTextHandler(&logged, nil)), settings(w, backend))
 			w.Gateway.Do(func() {
 				h, err := host.Open(t.Context(), host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
 				if err != nil {
@@ -65,7 +64,7 @@ func TestIdleRoundsWriteNothingAndStartNoProcess(t *testing.T) {
 					return
 				}
 				defer h.Close()
-				k.Kernel = h
+				k := NewReconciler(h, slog.New(slog.NewTextHandler(&logged, nil)), settings(w, backend), &verdicts{queue: newRoundQueue()}, noListener{})
 				for range 3 {
 					k.Reconcile(t.Context(), "begin")
 				}

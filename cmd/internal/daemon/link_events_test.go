@@ -1,26 +1,24 @@
 package daemon
 
 import (
-	"log/slog"
 	"testing"
 
 	"replypath/health"
-	"replypath/health/monitor"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
 )
 
-// The monitor hears of a link by its events and by what rounds see. Whatever comes last, a round that looked at the link
-// has the last word; one that looked at another has none.
+// TestRoundsOverrideLinkEventsInTheMonitor sends a link event that comes after the round that read the link: the next round
+// that reads this link corrects the monitor, one that reads another link does not.
 func TestRoundsOverrideLinkEventsInTheMonitor(t *testing.T) {
 	settings, facts := uplinkstest.Settings(), uplinkstest.Facts()
-	c := newProofScheduler(monitor.New(nil), slog.New(slog.DiscardHandler))
-	asked := health.Settings{}
+	c := newTestService(t, &fakeHost{}, settings).proofs
+	configured := health.Settings{}
 	for _, u := range settings.Uplinks {
-		asked.Uplinks = append(asked.Uplinks, health.UplinkSettings{Name: u.Name, Quorum: 1})
+		configured.Uplinks = append(configured.Uplinks, health.UplinkSettings{Name: u.Name, Quorum: 1})
 	}
 	c.updatePaths(settings, facts, nil)
-	c.configure(asked)
+	c.configure(configured)
 	reason := func(want string) {
 		t.Helper()
 		for _, f := range c.monitor.Status()[0].Families {

@@ -1,4 +1,3 @@
-// Package daemon decides when to act: it turns what happens into rounds, one after the other.
 package daemon
 
 import (
@@ -6,72 +5,60 @@ import (
 	"time"
 )
 
-// Loop turns many nudges into few rounds. Its goroutine is the only one that does rounds.
-type Loop struct {
-	// Round does what there is to do, for the first reason since the last round, and says when to come again at the
-	// latest; 0 is "not before the refresh".
-	RunRound       func(ctx context.Context, why string) time.Duration
-	Debounce       time.Duration // a round waits until no nudge has come for so long,
-	MaxDelay       time.Duration // but no longer than this after the first
-	ResyncInterval time.Duration // a round comes without any nudge
-	triggers       chan string
-}
-
-// The service's times.
 const (
-	debounce       = 5 * time.Millisecond
-	maxDelay       = 50 * time.Millisecond
-	resyncInterval = 30 * time.Second
+	debounce       = 5 * time.Millisecond  // a round waits until no reason has come for this time,
+	maxDelay       = 50 * time.Millisecond // but not longer than this after the first one
+	resyncInterval = 30 * time.Second      // between rounds without a reason
+	retryInterval  = time.Second           // after a failure
 )
 
-// NewLoop gives a loop with the service's times.
-func NewLoop(round func(context.Context, string) time.Duration) *Loop {
-	return &Loop{RunRound: round, Debounce: debounce, MaxDelay: maxDelay, ResyncInterval: resyncInterval, triggers: make(chan string, 1)}
+// RoundRunner runs a round and returns how long the next one may wait, 0: until the next resync.
+type RoundRunner interface {
+	RunRound(ctx context.Context, reason string) time.Duration
 }
 
-// Trigger asks for a round. It never blocks: a nudge that finds one waiting has nothing to add.
-func (l *Loop) Trigger(reason string) {
-	select {
-	case l.triggers <- reason:
-	default:
-	}
+// Loop runs a round when one is requested, and at each resync.
+type Loop struct {
+	queue  *roundQueue
+	rounds RoundRunner
+	resync time.Duration
 }
 
-// Run does rounds until the context ends.
+// Run runs rounds until the context ends.
 func (l *Loop) Run(ctx context.Context) error {
-	timer := time.NewTimer(l.ResyncInterval)
+	timer := time.NewTimer(l.resync)
 	defer timer.Stop()
 	for {
-		reason, err := l.awaitTrigger(ctx, timer)
+		reason, err := l.awaitReason(ctx, timer)
 		if err != nil {
 			return err
 		}
-		next := l.RunRound(ctx, reason)
-		if next == 0 || next > l.ResyncInterval {
-			next = l.ResyncInterval
+		next := l.rounds.RunRound(ctx, reason)
+		if next == 0 || next > l.resync {
+			next = l.resync
 		}
 		timer.Reset(next)
 	}
 }
 
-// awaitTrigger ends with the reason for a round, when the nudges have settled.
-func (l *Loop) awaitTrigger(ctx context.Context, timer *time.Timer) (reason string, err error) {
+// awaitReason returns the first reason for a round once no other has come for debounce, or maxDelay after it.
+func (l *Loop) awaitReason(ctx context.Context, timer *time.Timer) (reason string, err error) {
 	select {
 	case <-ctx.Done():
 		return "", ctx.Err()
 	case <-timer.C:
-		return "refresh", nil
-	case reason = <-l.triggers:
+		return "resync", nil
+	case reason = <-l.queue.reasons:
 	}
-	deadline := time.NewTimer(l.MaxDelay)
+	deadline := time.NewTimer(maxDelay)
 	defer deadline.Stop()
 	for {
-		quiet := time.NewTimer(l.Debounce)
+		quiet := time.NewTimer(debounce)
 		select {
 		case <-ctx.Done():
 			quiet.Stop()
 			return "", ctx.Err()
-		case <-l.triggers:
+		case <-l.queue.reasons:
 			quiet.Stop()
 		case <-quiet.C:
 			return reason, nil
@@ -79,5 +66,16 @@ func (l *Loop) awaitTrigger(ctx context.Context, timer *time.Timer) (reason stri
 			quiet.Stop()
 			return reason, nil
 		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
 }

@@ -6,34 +6,46 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"replypath/uplinks"
 )
 
-// runLoop runs a loop and notes when its rounds begin.
-func runLoop(t *testing.T, next func(n int) time.Duration, drive func(l *Loop)) (times []time.Duration, reasons []string) {
+// recordedRounds is a RoundRunner that records when and why its rounds run.
+type recordedRounds struct {
+	began   time.Time
+	next    func(n int) time.Duration // of the round n, from 1
+	times   []time.Duration
+	reasons []string
+}
+
+func (r *recordedRounds) RunRound(_ context.Context, reason string) time.Duration {
+	r.times, r.reasons = append(r.times, time.Since(r.began)), append(r.reasons, reason)
+	return r.next(len(r.times))
+}
+
+// runLoop runs a loop while drive requests rounds, and returns when and why they ran.
+func runLoop(t *testing.T, next func(n int) time.Duration, drive func(q *roundQueue)) (times []time.Duration, reasons []string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	began := time.Now()
-	l := NewLoop(func(_ context.Context, reason string) time.Duration {
-		times, reasons = append(times, time.Since(began)), append(reasons, reason)
-		return next(len(times))
-	})
+	r := &recordedRounds{began: time.Now(), next: next}
+	l := &Loop{newRoundQueue(), r, resyncInterval}
 	ended := make(chan error)
 	go func() { ended <- l.Run(ctx) }()
-	drive(l)
+	drive(l.queue)
 	stop()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the loop ended with %v", err)
 	}
-	return times, reasons
+	return r.times, r.reasons
 }
 
 func noNextRound(int) time.Duration { return 0 }
 
 func TestBurstOfTriggersIsOneRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		times, reasons := runLoop(t, noNextRound, func(l *Loop) {
+		times, reasons := runLoop(t, noNextRound, func(q *roundQueue) {
 			for range 100 {
-				l.Trigger("rule")
+				q.RequestRound("rule", uplinks.ChangedScope{})
 			}
 			time.Sleep(time.Second)
 		})
@@ -45,9 +57,9 @@ func TestBurstOfTriggersIsOneRound(t *testing.T) {
 
 func TestTriggersDoNotDelayARoundBeyondMaxDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		times, _ := runLoop(t, noNextRound, func(l *Loop) {
+		times, _ := runLoop(t, noNextRound, func(q *roundQueue) {
 			for range 1000 {
-				l.Trigger("route")
+				q.RequestRound("route", uplinks.ChangedScope{})
 				time.Sleep(time.Millisecond)
 			}
 		})
@@ -59,8 +71,8 @@ func TestTriggersDoNotDelayARoundBeyondMaxDelay(t *testing.T) {
 
 func TestResyncWithoutTriggers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		times, reasons := runLoop(t, noNextRound, func(*Loop) { time.Sleep(3*resyncInterval + time.Second) })
-		if len(times) != 3 || reasons[0] != "refresh" {
+		times, reasons := runLoop(t, noNextRound, func(*roundQueue) { time.Sleep(3*resyncInterval + time.Second) })
+		if len(times) != 3 || reasons[0] != "resync" {
 			t.Errorf("rounds at %v because of %v", times, reasons)
 		}
 	})
@@ -74,8 +86,8 @@ func TestRoundReturnsTimeOfTheNext(t *testing.T) {
 			}
 			return 0
 		}
-		times, _ := runLoop(t, again, func(l *Loop) {
-			l.Trigger("start")
+		times, _ := runLoop(t, again, func(q *roundQueue) {
+			q.RequestRound("start", uplinks.ChangedScope{})
 			time.Sleep(2 * time.Second)
 		})
 		if len(times) != 2 || times[1]-times[0] != time.Second {

@@ -3,49 +3,58 @@ package daemon
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notify tells the service manager, if there is one (sd_notify(3)). Nothing depends on its hearing it.
+// notify sends the state to the service manager, if there is one (sd_notify(3)). Errors are ignored: nothing depends on it.
 func notify(state ...string) {
 	_, _ = daemon.SdNotify(false, strings.Join(state, "\n"))
 }
 
-// NotifyIdle tells the service manager that all is well though nothing is done, and why. To end without being ready would be
-// a failure to it.
+// NotifyIdle reports a service that is ready with nothing to do, and the reason. A service that ends without being ready
+// has failed for the service manager.
 func NotifyIdle(reason error) {
 	notify("STATUS=nothing to do: "+firstLine(reason.Error()), "READY=1")
 }
 
-// notifyManager says after each round how things stand. It feeds the watchdog: a loop that is stuck does not come here.
-func (s *Service) notifyManager() {
-	r := s.reconciler.Report()
+// managerNotifier reports to the service manager after each round. Safe for concurrent use.
+type managerNotifier struct {
+	reports *reports
+	reloads *reloadStatus
+	ready   atomic.Bool
+}
+
+// notifyStatus reports the result of a round, and feeds the watchdog: a loop that is stuck does not.
+func (n *managerNotifier) notifyStatus() {
+	r := n.reports.Report()
 	status := fmt.Sprintf("%d uplinks, in sync", r.Uplinks)
 	switch {
 	case r.Err != nil:
 		status = "cannot apply: " + firstLine(r.Err.Error())
 	case r.Waiting > 0:
-		status = fmt.Sprintf("%d uplinks, %d repairs wait: somebody undoes them", r.Uplinks, r.Waiting)
+		status = fmt.Sprintf("%d uplinks, %s: another program undoes them", r.Uplinks, waitingRepairs(r.Waiting))
 	case !r.InSync:
 		status = fmt.Sprintf("%d uplinks, repairing", r.Uplinks)
 	}
-	if last := s.lastReload.Load(); last != nil && last.Err != nil {
+	if last := n.reloads.last.Load(); last != nil && last.Err != nil {
 		status += "; the last reload was refused"
 	}
 	state := []string{"STATUS=" + status, "WATCHDOG=1"}
-	// Once is enough, also when a rival keeps something from being in sync. It ends a reload too, however that went.
+	// Repairs that wait do not make the service unready. READY=1 ends a reload too, whatever its result.
 	if r.InSync || r.Waiting > 0 {
-		s.ready.Store(true)
+		n.ready.Store(true)
 	}
-	if s.ready.Load() {
+	if n.ready.Load() {
 		state = append(state, "READY=1")
 	}
 	notify(state...)
 }
 
-// watchdogInterval is how often the watchdog must be fed, well before it bites; very seldom when there is none.
+// watchdogInterval returns the time between two notifications that satisfies the watchdog, and the resync interval when
+// there is none.
 func watchdogInterval() time.Duration {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {

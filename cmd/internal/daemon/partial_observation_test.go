@@ -3,171 +3,172 @@ package daemon
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net/netip"
-	"reflect"
-	"sync"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"replypath/cmd/internal/host"
-	"replypath/health/monitor"
-	"replypath/marks"
-	"replypath/test/world"
 	"replypath/uplinks"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
+	"replypath/uplinks/uplinkstest"
 )
 
-// followedHost is a host that the service follows by what it hears alone: it never looks without a reason.
-type followedHost struct {
-	t         *testing.T
-	gateway   *world.Host
-	settings  uplinks.Settings
-	service   *Service
-	isp       *world.Host // on the other side of its links
-	reference *host.Host  // looks at the whole, beside the service
-
-	mu    sync.Mutex
-	facts uplinks.Facts // as the service has them
+// observedKernel is a kernel that notes what of it is looked at.
+type observedKernel struct {
+	*uplinkstest.Fake
+	observations [][]uplinks.Scope
+	nextErr      error // of the next look
 }
 
-// agreementTimeout is the time within which the service knows all that has happened, on any machine.
-const agreementTimeout = 15 * time.Second
+func (a *observedKernel) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
+	a.observations = append(a.observations, only)
+	if err := a.nextErr; err != nil {
+		a.nextErr = nil
+		return uplinks.Facts{}, uplinks.State{}, err
+	}
+	return a.Fake.Observe(ctx, only...)
+}
 
-// follow runs what of the service looks at the host, until the test ends.
-func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *world.Host) *followedHost {
-	t.Helper()
-	w := &followedHost{t: t, gateway: gateway, settings: s}
-	log := slog.New(slog.DiscardHandler)
-	options := host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: s.TableBase}
-	open := func() (h *host.Host) {
-		var err error
-		if gateway.Do(func() { h, err = host.Open(t.Context(), options) }); err != nil {
+// lastWasFull reports whether the last look was at the whole host.
+func lastWasFull(observations [][]uplinks.Scope) bool {
+	return len(observations) > 0 && observations[len(observations)-1] == nil
+}
+
+func TestOnlyTheScopeOfAChangeIsObserved(t *testing.T) {
+	facts := uplinkstest.Facts()
+	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
+	k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+	round := func(at ...uplinks.ChangedScope) [][]uplinks.Scope {
+		kernel.observations = nil
+		k.Reconcile(t.Context(), "test", at...)
+		return kernel.observations
+	}
+	eth0 := uplinkstest.Settings().ScopesOf("eth0")
+	place := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
+	for range 2 {
+		if !lastWasFull(round(place)) {
+			t.Error("before all was seen to be in order, or after a repair, the whole host is looked at")
+		}
+	}
+	if got := round(place); len(got) != 1 || !slices.Equal(got[0], eth0) {
+		t.Errorf("looked at %v", got)
+	}
+	table := uplinks.Scope{Table: eth0[0].Table}
+	if got := round(uplinks.ChangedScope{Table: table.Table}); len(got) != 1 || !slices.Equal(got[0], []uplinks.Scope{table}) {
+		t.Errorf("a change of its table: looked at %v", got)
+	}
+	if got := round(uplinks.ChangedScope{Table: table.Table}, place); len(got) != 1 || !slices.Equal(got[0], eth0) {
+		t.Errorf("a change of its table and its link: looked at %v", got)
+	}
+	if !lastWasFull(round()) || !lastWasFull(round(place, uplinks.ChangedScope{Link: 4711})) {
+		t.Error("a place that nobody knows is not looked for in the whole host")
+	}
+	l := facts.Links["eth0"]
+	l.Up, l.Carrier = false, false
+	facts.Links["eth0"] = l
+	kernel.SetFacts(facts)
+	if got := round(place); len(got) != 1 || k.Report().InSync || k.lastFacts.Links["eth0"].Up {
+		t.Errorf("a link that is down: looked at %v, %+v", got, k.Report())
+	}
+	if got := round(uplinks.ChangedScope{Link: facts.Links["eth1"].Index}); len(got) != 1 || !slices.Contains(got[0], table) || !k.Report().InSync {
+		t.Errorf("what was repaired is not looked at again: %v, %+v", got, k.Report())
+	}
+	l.Addrs = nil
+	facts.Links["eth0"] = l
+	kernel.SetFacts(facts)
+	if got := round(place); len(got) != 2 || !lastWasFull(got) {
+		t.Errorf("rules go by addresses, but only %v was looked at when one went", got)
+	}
+}
+
+// Where only a part of the host is looked at, a rival is told from a link that comes and goes all the same.
+func TestConflictIsDetectedByPartialObservations(t *testing.T) {
+	facts := uplinkstest.Facts()
+	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
+	k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+	eth0 := uplinkstest.Settings().ScopesOf("eth0")[0]
+	place := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
+	round := func(at uplinks.ChangedScope) Report {
+		k.Reconcile(t.Context(), "test", at)
+		return k.Report()
+	}
+	for range 3 {
+		round(place)
+	}
+	kernel.observations = nil
+	carrier := func(up bool) {
+		l := facts.Links["eth0"]
+		l.Up, l.Carrier = up, up
+		if facts.Links["eth0"] = l; !up {
+			l.Defaults = nil
+		}
+		kernel.SetFacts(facts.Merge(uplinks.Facts{Scopes: []uplinks.Scope{eth0}, Links: map[string]uplinks.Link{"eth0": l}}))
+	}
+	for range 2 * freeRepairs {
+		for _, up := range []bool{false, true} {
+			carrier(up)
+			round(place)
+			if r := round(place); r.Waiting != 0 || !r.InSync {
+				t.Fatalf("a link comes and goes: %+v", r)
+			}
+		}
+	}
+	for n := range freeRepairs + 1 {
+		_, have, err := kernel.Fake.Observe(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(h.Close)
-		return h
-	}
-	w.reference = open()
-	w.service = &Service{Log: log, host: open(), proofs: newProofScheduler(monitor.New(nil), log), linkChanged: make(chan struct{}, 1), requests: make(chan loopRequest)}
-	w.service.fingerprint = w.service.host.Fingerprint
-	w.service.reconciler = NewReconciler(w.service.host, log, s)
-	w.service.reconciler.OnObserved = func(_ uplinks.Settings, f uplinks.Facts, _ []uplinks.Scope) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.facts = f
-	}
-	w.service.loop = NewLoop(w.service.runRound)
-	w.service.loop.ResyncInterval, w.service.reconciler.ResyncInterval = time.Hour, time.Hour
-	ctx, stop := context.WithCancel(t.Context())
-	var all sync.WaitGroup
-	for _, run := range []func() error{
-		func() error { return w.service.watchKernel(ctx, "links, routes and rules", w.service.host.WatchLinks) },
-		func() error { return w.service.watchKernel(ctx, "firewall", w.service.host.WatchFirewall) },
-		func() error { return w.service.pollFingerprint(ctx) },
-		func() error { return w.service.loop.Run(ctx) },
-	} {
-		all.Go(func() {
-			gateway.Do(func() {
-				if err := run(); !errors.Is(err, context.Canceled) {
-					t.Error(err)
-				}
-			})
-		})
-	}
-	t.Cleanup(func() { stop(); all.Wait() })
-	return w
-}
-
-// awaitAgreement waits until the service has seen all that a look at the whole host sees, and has found that nothing is to do: from
-// then on it looks only where an event says that it was.
-func (w *followedHost) awaitAgreement(what string) {
-	w.t.Helper()
-	var facts uplinks.Facts
-	var have uplinks.State
-	var err error
-	var plan uplinks.Plan
-	var unseen string
-	for until := time.Now().Add(agreementTimeout); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
-		w.gateway.Do(func() { facts, have, err = w.reference.Observe(w.t.Context()) })
-		if err != nil {
-			w.t.Fatal(err)
+		for key, route := range have.Routes {
+			if key.Table == eth0.Table {
+				kernel.ApplyForeign(t, uplinks.DelRoute{Key: key, Route: route})
+			}
 		}
-		plan, unseen = uplinks.Diff(uplinks.Desired(w.settings, facts, nil), have), w.diffFacts(facts)
-		if len(plan) == 0 && unseen == "" && w.service.reconciler.Report().InSync {
-			return
+		r := round(uplinks.ChangedScope{Table: eth0.Table})
+		if waits := r.Waiting > 0; waits != (n >= freeRepairs) {
+			t.Fatalf("somebody took the routes %d times: %+v", n+1, r)
 		}
 	}
-	w.t.Errorf("%s: still to do:\n%s\nnot seen (- is what there is):\n%s", what, plan, unseen)
-}
-
-// diffFacts is what of the host the service has not seen. Of main's routes through gateways it hears by and by.
-func (w *followedHost) diffFacts(f uplinks.Facts) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	exact := cmp.Exporter(func(reflect.Type) bool { return true })
-	part := func(f uplinks.Facts) uplinks.Facts {
-		return uplinks.Facts{IPv6: f.IPv6, Links: f.Links, ForeignRules: f.ForeignRules, UnreachableDefault: f.UnreachableDefault, Tools: f.Tools, MixedBackends: f.MixedBackends}
+	if slices.ContainsFunc(kernel.observations, func(only []uplinks.Scope) bool { return only == nil }) {
+		t.Errorf("the whole host was looked at: %v", kernel.observations)
 	}
-	return cmp.Diff(part(f), part(w.facts), exact, cmpopts.EquateEmpty())
 }
 
-// followedSettings are three uplinks with what their gateways come from: main, the configuration, and a table of somebody's.
-func followedSettings() uplinks.Settings {
-	s := uplinks.DefaultSettings()
-	s.Mask = 0xff00
-	auto := uplinks.Gateway{Auto: true}
-	s.Uplinks = []uplinks.Uplink{
-		{Name: "a", ID: 1, Link: "eth0", Gateway4: auto, Gateway6: auto, WhenDown: uplinks.Hold},
-		{Name: "b", ID: 2, Link: "eth1", WhenDown: uplinks.Hold,
-			Gateway4: uplinks.Gateway{Addr: netip.MustParseAddr("192.0.2.1")}, Gateway6: uplinks.Gateway{Addr: netip.MustParseAddr("fe80::1")}},
-		{Name: "c", ID: 255, Link: "eth2", Gateway4: auto, Gateway6: auto, WhenDown: uplinks.Release},
-	}
-	return s
-}
-
-// addressScript gives an uplink its addresses, and a gateway to learn.
-const addressScript = `
-dress() {
-	case $1 in
-	eth0) a4=198.51.100.2/24 a6=2001:db8:a::2/64 g4=198.51.100.1 t=main;;
-	eth1) a4=192.0.2.2/24 a6=2001:db8:b::2/64 t=;;
-	eth2) a4=203.0.113.2/24 a6=2001:db8:d::2/64 g4=203.0.113.1 t=101;;
-	esac
-	ip addr replace $a4 dev $1; ip -6 addr replace $a6 dev $1 nodad
-	[ -z "$t" ] || { ip route replace default via $g4 dev $1 table $t; ip -6 route replace default via fe80::1 dev $1 table $t; }
-}
-`
-
-func newFollowedHost(t *testing.T, backend marks.Backend) *followedHost {
-	t.Helper()
-	w := world.New(t)
-	gw := w.Host("gw")
-	for _, name := range []string{"eth0", "eth1", "eth2", "lan0"} {
-		w.Join(gw, name, w.Host("isp"), name)
-	}
-	gw.Run("sh", "-ec", addressScript+"for l in eth0 eth1 eth2; do dress $l; done; ip addr add 198.18.0.1/24 dev lan0")
-	f := follow(t, backend, followedSettings(), gw)
-	f.isp = w.Host("isp")
-	f.awaitAgreement("at first")
-	return f
-}
-
-// Whatever happens to a host, what the service then looks at is enough: it knows, and keeps to, what it would after a look
-// at the whole host.
-func TestEveryHostEventIsFollowed(t *testing.T) {
-	w := newFollowedHost(t, marks.NFT)
-	for _, c := range hostEvents {
-		for _, script := range c.scripts {
-			t.Run(c.name, func(t *testing.T) {
-				w.t = t
-				if output, err := w.gateway.Command(t.Context(), "sh", "-ec", addressScript+script).CombinedOutput(); err != nil {
-					t.Fatalf("%s: %v\n%s", script, err, output)
-				}
-				w.awaitAgreement(script)
-			})
+// A host on which something happens all the time is looked at as a whole as often as one that is silent.
+func TestEventsDoNotDelayTheFullResync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		facts := uplinkstest.Facts()
+		kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
+		k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+		for range 2 {
+			k.Reconcile(t.Context(), "test")
 		}
+		began, eth0 := time.Now(), uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
+		for next := time.Duration(0); time.Since(began) < resyncInterval; {
+			if next = k.Reconcile(t.Context(), "test", eth0); lastWasFull(kernel.observations) || next > resyncInterval-time.Since(began) {
+				t.Fatalf("%s after the last look at the whole: looked at %v, the next is in %s", time.Since(began), kernel.observations, next)
+			}
+			time.Sleep(min(7*time.Second, next))
+		}
+		if k.Reconcile(t.Context(), "test", eth0); !lastWasFull(kernel.observations) {
+			t.Errorf("%s after the last look at the whole: looked at %v", time.Since(began), kernel.observations)
+		}
+	})
+}
+
+// Where a look failed, nobody says again that something has changed there.
+func TestFailedObservationIsFollowedByAFullOne(t *testing.T) {
+	facts := uplinkstest.Facts()
+	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
+	k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+	for range 2 {
+		k.Reconcile(t.Context(), "test")
+	}
+	kernel.nextErr = errors.New("no buffer space available")
+	k.Reconcile(t.Context(), "test", uplinks.ChangedScope{Link: facts.Links["eth0"].Index})
+	if lastWasFull(kernel.observations) {
+		t.Fatalf("looked at %v", kernel.observations)
+	}
+	k.Reconcile(t.Context(), "test", uplinks.ChangedScope{Link: facts.Links["eth1"].Index})
+	if !lastWasFull(kernel.observations) {
+		t.Errorf("after a look that failed: looked at %v", kernel.observations)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"replypath/health/probe/resolve"
 )
 
-// probers put the questions of probes, each kind in its own way.
+// probers send the probes of the monitor.
 type probers struct {
 	icmp    *icmp.Prober
 	connect *connect.Prober
@@ -20,12 +20,12 @@ func newProbers() *probers {
 	return &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New()}
 }
 
-func (a *probers) byKind() map[health.ProbeKind]health.Prober {
-	return map[health.ProbeKind]health.Prober{health.ICMP: a.icmp, health.TCP: a.connect, health.HTTP: a.connect, health.Gateway: a.gateway}
+func (p *probers) byKind() map[health.ProbeKind]health.Prober {
+	return map[health.ProbeKind]health.Prober{health.ICMP: p.icmp, health.TCP: p.connect, health.HTTP: p.connect, health.Gateway: p.gateway}
 }
 
-// close is called when no question is under way.
-func (a *probers) close() {
-	a.icmp.Close()
-	a.gateway.Close()
+// close closes the sockets. No probe may run.
+func (p *probers) close() {
+	p.icmp.Close()
+	p.gateway.Close()
 }

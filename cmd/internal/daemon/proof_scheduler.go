@@ -13,33 +13,47 @@ import (
 	"replypath/uplinks"
 )
 
-// proofScheduler is what the service knows of its uplinks beyond the kernel's state: who answers through them, and whether
-// replies are proven to leave by them.
+// Prover proves reply paths. prover.Prover implements it.
+type Prover interface {
+	// Prove proves all paths.
+	Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error)
+	// ProveSubset proves some of the paths, given recent facts of the host.
+	ProveSubset(ctx context.Context, s health.Settings, f uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error)
+}
+
+// ReplyCounter reads the reply counters of the paths. *host.Host implements it.
+type ReplyCounter interface {
+	ReplyCounts(ctx context.Context, paths []health.Path) (map[health.Key]health.ReplyCounts, error)
+}
+
+// proofScheduler keeps the monitored paths, and proves those that have changed once the kernel is in sync. Safe for
+// concurrent use.
 type proofScheduler struct {
-	monitor      *monitor.Monitor
-	proveAll     func(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error)
-	proveSubset  func(ctx context.Context, s health.Settings, f uplinks.Facts, paths, some []health.Path) ([]proof.PathResult, error)
-	replyCounts  func(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error)
-	requestCheck func() // asks for a look at the kernel, because a reply would stray
-	log          *slog.Logger
-	due          chan struct{} // a proof is out of date, and the kernel is as it should be
+	monitor  *monitor.Monitor
+	prover   Prover
+	counters ReplyCounter
+	queue    *roundQueue
+	log      *slog.Logger
+	due      chan struct{} // a path in unproven waits
 
-	mu        sync.Mutex
-	settings  health.Settings
-	facts     uplinks.Facts // for reading, as are the paths: other ones take their place
-	paths     []health.Path
-	dirty     map[health.Key]bool // what has changed since the last settled
-	unproven  map[health.Key]bool // what had changed then, and is not proven since
-	proofs    map[health.Key]health.Proof
-	published map[health.Key]health.Proof // to the monitor; only the goroutine that proves
+	// Of the goroutine of Run:
+	published map[health.Key]health.Proof // to the monitor
+
+	mu       sync.Mutex
+	settings health.Settings
+	facts    uplinks.Facts // replaced, never changed, as are paths
+	paths    []health.Path
+	dirty    map[health.Key]bool // changed, and the kernel may not be in sync yet
+	unproven map[health.Key]bool // changed, and the kernel was in sync since
+	proofs   map[health.Key]health.Proof
 }
 
-func newProofScheduler(m *monitor.Monitor, log *slog.Logger) *proofScheduler {
-	return &proofScheduler{monitor: m, log: log, due: make(chan struct{}, 1), dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{},
-		proofs: map[health.Key]health.Proof{}, published: map[health.Key]health.Proof{}}
+func newProofScheduler(m *monitor.Monitor, p Prover, c ReplyCounter, queue *roundQueue, log *slog.Logger) *proofScheduler {
+	return &proofScheduler{monitor: m, prover: p, counters: c, queue: queue, log: log, due: make(chan struct{}, 1),
+		published: map[health.Key]health.Proof{}, dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{}, proofs: map[health.Key]health.Proof{}}
 }
 
-// configure takes what the configuration says about health.
+// configure sets the settings of the monitor and of the proofs.
 func (c *proofScheduler) configure(s health.Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,8 +62,8 @@ func (c *proofScheduler) configure(s health.Settings) {
 	c.monitor.Configure(c.settings, c.paths)
 }
 
-// updatePaths takes over the host and the paths as a round saw them, which may have looked at some shares only. Of what was
-// looked at the monitor is told in any case: an event may have told it otherwise meanwhile, and too late.
+// updatePaths sets the paths as a round observed them; only names the scopes that it read, nil for the whole host. It
+// updates the monitor also where a path has not changed: an earlier event may have left the monitor with an older state.
 func (c *proofScheduler) updatePaths(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,27 +72,26 @@ func (c *proofScheduler) updatePaths(s uplinks.Settings, f uplinks.Facts, only [
 		c.replacePaths(health.Paths(s, f))
 		return
 	}
-	var paths []health.Path // in the place of those that others read
+	var updated []health.Path // a copy of c.paths, which others may be reading
 	for _, p := range health.Paths(s.Within(only), f) {
-		at := slices.IndexFunc(c.paths, func(is health.Path) bool { return is.Key == p.Key })
-		if at < 0 {
+		i := slices.IndexFunc(c.paths, func(known health.Path) bool { return known.Key == p.Key })
+		if i < 0 {
 			c.replacePaths(health.Paths(s, f))
 			return
 		}
-		if c.paths[at] != p {
-			if paths == nil {
-				paths = slices.Clone(c.paths)
+		if c.paths[i] != p {
+			if updated == nil {
+				updated = slices.Clone(c.paths)
 			}
-			paths[at], c.dirty[p.Key] = p, true
+			updated[i], c.dirty[p.Key] = p, true
 		}
 		c.monitor.UpdatePath(p)
 	}
-	if paths != nil {
-		c.paths = paths
+	if updated != nil {
+		c.paths = updated
 	}
 }
 
-// replacePaths takes over all paths.
 func (c *proofScheduler) replacePaths(paths []health.Path) {
 	before := make(map[health.Key]health.Path, len(c.paths))
 	for _, p := range c.paths {
@@ -93,32 +106,30 @@ func (c *proofScheduler) replacePaths(paths []health.Path) {
 	c.monitor.Configure(c.settings, paths)
 }
 
-// invalidate notes that somebody has changed something at places: what was proven before says little about what is after
-// it. A place that is of no path in particular may be of all.
+// invalidate marks the paths of the scopes as to be proven again. A scope of no path may concern every path.
 func (c *proofScheduler) invalidate(scopes ...uplinks.ChangedScope) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, place := range scopes {
-		here := false
+	for _, scope := range scopes {
+		found := false
 		for _, p := range c.paths {
-			if place.Link == p.Index && p.Index != 0 || place.Table == p.Table {
-				c.dirty[p.Key], here = true, true
+			if scope.Link == p.Index && p.Index != 0 || scope.Table == p.Table {
+				c.dirty[p.Key], found = true, true
 			}
 		}
-		if !here {
+		if !found {
 			c.invalidateAll()
 		}
 	}
 }
 
-// invalidateAll has all proven anew.
 func (c *proofScheduler) invalidateAll() {
 	for _, p := range c.paths {
 		c.dirty[p.Key] = true
 	}
 }
 
-// schedule asks for new proofs if anything has changed. It is called when a round has found nothing more to do.
+// schedule starts the proofs of what has changed, after a round that found nothing more to do.
 func (c *proofScheduler) schedule() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,20 +144,20 @@ func (c *proofScheduler) schedule() {
 	}
 }
 
-// takeUnproven gives the paths that are to be proven because they have changed, or all when that is asked for.
-func (c *proofScheduler) takeUnproven(all bool) (s health.Settings, f uplinks.Facts, paths, some []health.Path) {
+// takeUnproven returns all paths, and the subset to prove: those that have changed, or all.
+func (c *proofScheduler) takeUnproven(all bool) (s health.Settings, f uplinks.Facts, paths, subset []health.Path) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.paths {
 		if all || c.unproven[p.Key] {
-			some = append(some, p)
+			subset = append(subset, p)
 		}
 	}
 	clear(c.unproven)
-	return c.settings, c.facts, c.paths, some
+	return c.settings, c.facts, c.paths, subset
 }
 
-// current gives what is kept to. The paths are for reading: other ones take their place, and they stay as they are.
+// current returns the settings and the paths, which the caller must not change.
 func (c *proofScheduler) current() (health.Settings, []health.Path) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

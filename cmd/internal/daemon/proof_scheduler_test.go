@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,33 +12,39 @@ import (
 	"replypath/uplinks"
 )
 
-// schedulerTest is a care of one path, and when it was proven.
+// schedulerTest is a scheduler of one path. It is its Prover and its ReplyCounter.
 type schedulerTest struct {
 	*proofScheduler
 	began      time.Time
 	proofTimes []time.Duration
 	result     health.Result
-	checks     int
 }
 
+var schedulerKey = health.Key{Uplink: "fibre", Family: uplinks.IPv4}
+
+func (c *schedulerTest) Prove(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error) {
+	c.proofTimes = append(c.proofTimes, time.Since(c.began))
+	return []proof.PathResult{{Path: health.Path{Key: schedulerKey}, Routes: health.ProofCheck{Result: c.result}}}, nil
+}
+
+func (c *schedulerTest) ProveSubset(ctx context.Context, s health.Settings, _ uplinks.Facts, paths, _ []health.Path) ([]proof.PathResult, error) {
+	return c.Prove(ctx, s, paths)
+}
+
+func (c *schedulerTest) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
+	return map[health.Key]health.ReplyCounts{schedulerKey: {Symmetric: 7}}, nil
+}
+
+// run runs the scheduler while drive changes paths.
 func (c *schedulerTest) run(t *testing.T, drive func()) {
 	t.Helper()
-	key := health.Key{Uplink: "fibre", Family: uplinks.IPv4}
-	c.proofScheduler = newProofScheduler(monitor.New(nil), slog.New(slog.DiscardHandler))
+	c.proofScheduler = newProofScheduler(monitor.New(nil), c, c, newRoundQueue(), discardLog)
 	c.began, c.result = time.Now(), health.Yes
-	c.proveAll = func(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error) {
-		c.proofTimes = append(c.proofTimes, time.Since(c.began))
-		return []proof.PathResult{{Path: health.Path{Key: key}, Routes: health.ProofCheck{Result: c.result}}}, nil
-	}
-	c.replyCounts = func(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
-		return map[health.Key]health.ReplyCounts{key: {Symmetric: 7}}, nil
-	}
-	c.requestCheck = func() { c.checks++ }
-	c.paths = []health.Path{{Key: key}}
+	c.paths = []health.Path{{Key: schedulerKey}}
 	c.configure(health.Settings{Uplinks: []health.UplinkSettings{{Name: "fibre", Quorum: 1}}, Proof: health.ProofSettings{Interval: 30 * time.Second}})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- c.proofScheduler.run(ctx) }()
+	go func() { ended <- c.Run(ctx) }()
 	drive()
 	stop()
 	<-ended
@@ -99,8 +104,8 @@ func TestStrayReplyIsReportedAfterARecheck(t *testing.T) {
 			c.result = health.No
 			c.schedule()
 			synctest.Wait()
-			if p := c.monitor.Status()[0].Families[0].Proof.Routes.Result; p == health.No || c.checks != 1 {
-				t.Errorf("%q after one look, %d doubts", p, c.checks)
+			if p := c.monitor.Status()[0].Families[0].Proof.Routes.Result; p == health.No || len(c.queue.reasons) != 1 {
+				t.Errorf("%q after one proof, %d rounds requested", p, len(c.queue.reasons))
 			}
 			c.result = health.Yes // it is repaired
 			c.schedule()

@@ -33,7 +33,7 @@ func TestFailureIsRetriedAndLoggedOnce(t *testing.T) {
 	s := uplinks.DefaultSettings()
 	s.Uplinks = []uplinks.Uplink{{Name: "a", ID: marks.ID(1), Link: "eth0", Gateway4: uplinks.Gateway{Auto: true}, WhenDown: uplinks.Hold}}
 	kernel := &refusingKernel{}
-	k := NewReconciler(kernel, slog.New(slog.NewTextHandler(&logged, nil)), s)
+	k := NewReconciler(kernel, slog.New(slog.NewTextHandler(&logged, nil)), s, &verdicts{queue: newRoundQueue()}, noListener{})
 	for range 10 {
 		if next := k.Reconcile(t.Context(), "test"); next != retryInterval {
 			t.Errorf("tried again after %s", next)
@@ -57,7 +57,7 @@ func TestFailureIsRetriedAndLoggedOnce(t *testing.T) {
 func TestOutOfSyncSinceTheFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &refusingKernel{}
-		k := NewReconciler(kernel, slog.New(slog.DiscardHandler), uplinks.DefaultSettings())
+		k := NewReconciler(kernel, discardLog, uplinks.DefaultSettings(), &verdicts{queue: newRoundQueue()}, noListener{})
 		k.Reconcile(t.Context(), "test")
 		if r := k.Report(); !r.InSync {
 			t.Fatalf("%+v", r)

@@ -3,116 +3,159 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/control"
 	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/prover"
 	"replypath/cmd/internal/rollback"
 	"replypath/cmd/internal/statedir"
 	"replypath/health"
 	"replypath/health/endpoint"
 	"replypath/health/hook"
+	"replypath/health/monitor"
+	"replypath/uplinks"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Service keeps the host as its configuration asks until it is told to stop. Stopping changes nothing in the kernel.
-type Service struct {
-	ConfigFile string // the configuration file
-	StateDir   string // the folder in which things are remembered, and where the control socket is
+// Options say what the service keeps, and how.
+type Options struct {
+	ConfigFile string
+	StateDir   string // has the control socket too
 	Log        *slog.Logger
-	Hangup     <-chan struct{} // asks for a reload
-	Build      string          // which program this is, for its status
-
-	host           *host.Host
-	reconciler     *Reconciler
-	loop           *Loop
-	probers        *probers
-	proofs         *proofScheduler
-	journal        health.EventLog
-	endpoint       *endpoint.Server
-	hooks          *hook.Runner
-	started        time.Time
-	config         config.Config         // what is kept to; only the loop's goroutine
-	previousConfig *config.Config        // what was kept to before it, while a change may go back; only the loop's goroutine
-	transaction    *rollback.Transaction // only the loop's goroutine
-	requests       chan loopRequest
-	linkChanged    chan struct{} // a link has changed
-	dirty          dirtySet      // since the last round
-	lastReload     atomic.Pointer[reloadResult]
-
-	fingerprint     func() (uint64, error) // of what the kernel does not announce
-	lastFingerprint atomic.Uint64          // the host's fingerprint at the last round; 0 when the round has changed the host
-	ready           atomic.Bool
+	Hangup     <-chan struct{} // each value reloads the configuration
+	Build      string          // of the program, for the status
 }
 
-// Run applies the configuration, says that it is ready, and keeps the host so until the context ends.
-func (s *Service) Run(ctx context.Context) error {
-	c, err := config.Read(s.ConfigFile)
+// Run applies the configuration, and keeps the host in sync with it until the context ends. It leaves the kernel as it is
+// then.
+func Run(ctx context.Context, o Options) error {
+	c, err := config.Read(o.ConfigFile)
 	if err != nil {
 		return err
 	}
-	s.host, err = host.Open(ctx, options(s.StateDir, c))
+	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: c.Backend, TableBase: c.TableBase})
 	if err != nil {
 		return err
 	}
-	defer s.host.Close()
-	if err := s.host.LockAsService(ctx); err != nil {
+	defer h.Close()
+	if err := h.LockAsService(ctx); err != nil {
 		return err
 	}
-	s.fingerprint = s.host.Fingerprint
-	s.requests = make(chan loopRequest, control.MaxCalls)
-	s.linkChanged = make(chan struct{}, 1)
-	state, err := statedir.Open(s.StateDir)
+	state, err := statedir.Open(o.StateDir)
 	if err != nil {
 		return err
 	}
-	if s.transaction, err = rollback.Open(state); err != nil {
+	transaction, err := rollback.Open(state)
+	if err != nil {
 		return err
 	}
-	settings, err := s.initialSettings(c.Settings)
+	settings, err := initialSettings(transaction, c.Settings, o.Log)
 	if err != nil {
 		return err
 	}
 	if settings.Backend != c.Backend || settings.TableBase != c.TableBase {
-		if err := s.host.Reconfigure(ctx, settings.Backend, settings.TableBase); err != nil {
+		if err := h.Reconfigure(ctx, settings.Backend, settings.TableBase); err != nil {
 			return err
 		}
 	}
-	s.started = time.Now()
-	s.reconciler = NewReconciler(s.host, s.Log, settings)
-	s.loop = NewLoop(s.runRound)
-	s.loop.ResyncInterval = min(s.loop.ResyncInterval, watchdogInterval())
-	s.probers = newProbers()
-	defer s.probers.close()
-	s.initComponents(c)
-	s.writeTableNames(settings)
-	server, err := control.Listen(s.StateDir)
+	probers := newProbers()
+	defer probers.close()
+	s := newService(o, c, settings, dependencies{h, prover.Prover{}, probers.byKind(), transaction})
+	s.configuration.writeTableNames(settings)
+	server, err := control.Listen(o.StateDir)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	return s.tasks(ctx, server)
+	return s.run(ctx, server)
 }
 
-func options(state string, c config.Config) host.Options {
-	return host.Options{StateDir: state, Backend: c.Backend, TableBase: c.TableBase}
+// Host is the kernel of the service. *host.Host implements it.
+type Host interface {
+	reconfigurable
+	Fingerprinter
+	ReplyCounter
+	LinkEvents() host.EventSource
+	FirewallEvents() host.EventSource
 }
 
-func (s *Service) tasks(ctx context.Context, server *control.Server) error {
+// dependencies are what the service uses of the world.
+type dependencies struct {
+	host        Host
+	prover      Prover
+	probers     map[health.ProbeKind]health.Prober
+	transaction *rollback.Transaction
+}
+
+// Service has the components of the service. It implements control.Service.
+type Service struct {
+	*statusSource
+	configFile    string
+	reconciler    *Reconciler
+	configuration *configuration
+	requests      *requestQueue
+	proofs        *proofScheduler
+	loop          *Loop
+	links         *kernelWatcher
+	firewall      *kernelWatcher
+	fingerprints  *fingerprintPoller
+	carriers      *carrierPoller
+	hangups       *hangupWatcher
+	endpoint      *endpoint.Server
+	hooks         *hook.Runner
+}
+
+// newService connects the components, and puts the configuration in force, with these settings of the kernel. It starts
+// nothing.
+func newService(o Options, c config.Config, settings uplinks.Settings, d dependencies) *Service {
+	queue, reloads, events, hooks := newRoundQueue(), &reloadStatus{}, &health.EventLog{}, hook.New(o.Log)
+	verdicts := &verdicts{queue: queue}
+	recorder := &eventRecorder{events: events, hooks: hooks, verdicts: verdicts, log: o.Log}
+	m := monitor.New(d.probers)
+	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
+	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder})
+	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads}
+	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events}
+	server := endpoint.New(o.Log, c.Endpoint, status)
+	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
+
+	requests := newRequestQueue(queue)
+	fingerprints := &fingerprintPoller{host: d.host, queue: queue, log: o.Log}
+	configuration := &configuration{file: o.ConfigFile, host: d.host, reconciler: reconciler, proofs: proofs, endpoint: server, hooks: hooks,
+		recorder: recorder, reloads: reloads, transaction: d.transaction, log: o.Log}
+	configuration.use(c)
+	rounds := &roundRunner{queue, requests, configuration, reconciler, fingerprints, proofs, manager}
+
+	changes := &changeNotifier{proofs, queue}
+	carriers := newCarrierPoller(proofs, m, changes)
+	watcher := func(events host.EventSource) *kernelWatcher {
+		return &kernelWatcher{events, m, reconciler.suspects, carriers, changes, o.Log}
+	}
+	return &Service{
+		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
+		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
+		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), fingerprints: fingerprints, carriers: carriers,
+		hangups: &hangupWatcher{o.Hangup, requests}, endpoint: server, hooks: hooks,
+	}
+}
+
+// run starts a goroutine for each component, and returns when the context ends or one of them fails.
+func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.watchKernel(ctx, "links, routes and rules", s.host.WatchLinks) })
-	g.Go(func() error { return s.watchKernel(ctx, "firewall", s.host.WatchFirewall) })
-	g.Go(func() error { return s.pollFingerprint(ctx) })
-	g.Go(func() error { return s.pollCarriers(ctx) })
-	g.Go(func() error { return s.proofs.monitor.Run(ctx) })
-	g.Go(func() error { return s.proofs.run(ctx) })
+	g.Go(func() error { return s.links.Run(ctx) })
+	g.Go(func() error { return s.firewall.Run(ctx) })
+	g.Go(func() error { return s.fingerprints.Run(ctx) })
+	g.Go(func() error { return s.carriers.Run(ctx) })
+	g.Go(func() error { return s.monitor.Run(ctx) })
+	g.Go(func() error { return s.proofs.Run(ctx) })
 	g.Go(func() error { return s.endpoint.Serve(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
-	g.Go(func() error { return s.handleHangups(ctx) })
+	g.Go(func() error { return s.hangups.Run(ctx) })
 	g.Go(func() error { return server.Serve(ctx, s) })
 	g.Go(func() error { return s.loop.Run(ctx) })
 	err := g.Wait()
@@ -121,4 +164,17 @@ func (s *Service) tasks(ctx context.Context, server *control.Server) error {
 		return nil
 	}
 	return err
+}
+
+// Reload implements control.Service. It refuses the request of a caller that reads another file.
+func (s *Service) Reload(ctx context.Context, r control.Reload) error {
+	if r.ConfigFile != "" && r.ConfigFile != s.configFile {
+		return fmt.Errorf("the service reads %s, not %s: change that file, or restart the service with --config %[2]s", s.configFile, r.ConfigFile)
+	}
+	return s.requests.Submit(ctx, reloadRequest{confirmWithin: r.ConfirmWithin})
+}
+
+// Confirm implements control.Service.
+func (s *Service) Confirm(ctx context.Context) error {
+	return s.requests.Submit(ctx, confirmRequest{})
 }

@@ -6,29 +6,40 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/monitor"
 )
 
-// roundOverdue is how long the loop may go without a round until it is taken for dead: it comes by itself every refresh, and
-// no round should take as long as another.
+// roundOverdue is the time without a round after which the loop counts as stuck.
 const roundOverdue = 2 * resyncInterval
 
-// Status puts together what is known.
-func (s *Service) Status() health.Status {
-	r := s.reconciler.Report()
+// statusSource builds the status of the service. Safe for concurrent use. It implements endpoint.Source.
+type statusSource struct {
+	build   string
+	started time.Time
+	reports *reports
+	reloads *reloadStatus
+	manager *managerNotifier
+	monitor *monitor.Monitor
+	events  *health.EventLog
+}
+
+// Status returns the status now.
+func (s *statusSource) Status() health.Status {
+	r := s.reports.Report()
 	status := health.Status{
-		Version: health.StatusVersion, At: time.Now(), Started: s.started, Build: cmp.Or(s.Build, "unknown"),
-		Ready:    s.ready.Load(),
+		Version: health.StatusVersion, At: time.Now(), Started: s.started, Build: cmp.Or(s.build, "unknown"),
+		Ready:    s.manager.ready.Load(),
 		Problems: problems(r, time.Now()),
 		SyncStatus: health.SyncStatus{InSync: r.InSync, Since: r.Since, LastRound: r.Last, RepairsWaiting: r.Waiting, Changes: r.Changes,
 			Rounds: r.Rounds, Repairs: r.Repairs, Drift: r.Drift},
-		Uplinks: s.proofs.monitor.Status(),
-		Events:  s.journal.Events(),
+		Uplinks: s.monitor.Status(),
+		Events:  s.events.Events(),
 	}
 	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()
 	}
-	if last := s.lastReload.Load(); last != nil {
+	if last := s.reloads.last.Load(); last != nil {
 		status.Reload = &health.ReloadStatus{At: last.At}
 		if last.Err != nil {
 			status.Reload.Error = last.Err.Error()
@@ -37,20 +48,23 @@ func (s *Service) Status() health.Status {
 	return status
 }
 
-// problems says what keeps the service from doing its work, whatever the uplinks do.
+// Subscribe returns a subscription to all later events.
+func (s *statusSource) Subscribe(buffer int) *health.Subscription { return s.events.Subscribe(buffer) }
+
+// problems returns what keeps the service from its work, whatever the states of the uplinks.
 func problems(r Report, now time.Time) []string {
 	all := []string{}
 	if r.Last.IsZero() {
-		return append(all, "the kernel has not been looked at yet")
+		return append(all, "the kernel was not read yet")
 	}
 	if quiet := now.Sub(r.Last); quiet > roundOverdue {
-		all = append(all, fmt.Sprintf("the kernel has not been looked at for %s", quiet.Round(time.Second)))
+		all = append(all, fmt.Sprintf("the kernel was not read for %s", quiet.Round(time.Second)))
 	}
 	switch {
 	case r.Err != nil:
-		all = append(all, "the last look at the kernel failed: "+firstLine(r.Err.Error()))
+		all = append(all, "the last round failed: "+firstLine(r.Err.Error()))
 	case r.Waiting > 0:
-		all = append(all, waitingRepairs(r.Waiting)+", because somebody undoes what is repaired again and again: see the log")
+		all = append(all, waitingRepairs(r.Waiting)+", because another program undoes them again and again: the log names it")
 	case !r.InSync:
 		all = append(all, "the kernel is not in sync: it is being repaired")
 	}
@@ -63,6 +77,3 @@ func waitingRepairs(n int) string {
 	}
 	return fmt.Sprintf("%d repairs wait", n)
 }
-
-// Subscribe is told every event from now on.
-func (s *Service) Subscribe(buffer int) *health.Subscription { return s.journal.Subscribe(buffer) }

@@ -3,49 +3,63 @@ package daemon
 import (
 	"maps"
 	"slices"
+	"sync"
 
 	"replypath/health"
 	"replypath/uplinks"
 )
 
-// eventState is the kind of health's event about a path's state.
-const eventState = "state"
+// verdicts keeps the states of the paths that the monitor decided last, as input of uplinks.Desired. Safe for concurrent
+// use.
+type verdicts struct {
+	queue *roundQueue
 
-// recordVerdict hands a path's new state to the reconciler, and triggers a round of the whole host: any object of a
-// purpose may depend on a verdict.
-func (s *Service) recordVerdict(e health.Event) {
+	mu     sync.Mutex
+	byPath uplinks.Verdicts // replaced, never changed
+}
+
+// HandleStateEvent records the new state of a path, and requests a round of the whole host if it differs from the one
+// before: any object of a purpose may depend on a verdict.
+func (v *verdicts) HandleStateEvent(e health.Event) {
 	path := uplinks.PathKey{Uplink: e.Uplink}
 	if err := path.Family.UnmarshalText([]byte(e.Family)); err != nil {
 		return
 	}
-	if s.reconciler.SetVerdict(path, uplinks.Verdict(e.To)) {
-		s.trigger("health of "+e.Uplink, uplinks.ChangedScope{})
+	if v.set(path, uplinks.Verdict(e.To)) {
+		v.queue.RequestRound("health of "+e.Uplink, uplinks.ChangedScope{})
 	}
 }
 
-// SetVerdict sets the verdict of one path for the next rounds, and reports whether it differs from the one before.
-// Safe for concurrent use.
-func (k *Reconciler) SetVerdict(path uplinks.PathKey, v uplinks.Verdict) (changed bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.verdicts[path] == v {
+func (v *verdicts) set(path uplinks.PathKey, verdict uplinks.Verdict) (changed bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.byPath[path] == verdict {
 		return false
 	}
-	verdicts := maps.Clone(k.verdicts) // a round may read the old map
-	if verdicts == nil {
-		verdicts = uplinks.Verdicts{}
+	next := maps.Clone(v.byPath)
+	if next == nil {
+		next = uplinks.Verdicts{}
 	}
-	verdicts[path] = v
-	k.verdicts = verdicts
+	next[path] = verdict
+	v.byPath = next
 	return true
 }
 
-// dropVerdicts drops the verdicts of uplinks that are not in the settings, so that a later uplink of the same name starts
-// without one. The caller holds k.mu.
-func (k *Reconciler) dropVerdicts(s uplinks.Settings) {
-	verdicts := maps.Clone(k.verdicts)
-	maps.DeleteFunc(verdicts, func(p uplinks.PathKey, _ uplinks.Verdict) bool {
+// Snapshot returns the verdicts, which the caller must not change.
+func (v *verdicts) Snapshot() uplinks.Verdicts {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.byPath
+}
+
+// retain drops the verdicts of uplinks that are not in the settings, so that a later uplink of the same name starts without
+// one.
+func (v *verdicts) retain(s uplinks.Settings) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	next := maps.Clone(v.byPath)
+	maps.DeleteFunc(next, func(p uplinks.PathKey, _ uplinks.Verdict) bool {
 		return !slices.ContainsFunc(s.Uplinks, func(u uplinks.Uplink) bool { return u.Name == p.Uplink })
 	})
-	k.verdicts = verdicts
+	v.byPath = next
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"log/slog"
 	"testing"
 
 	"replypath/health"
@@ -21,14 +20,14 @@ func TestVerdictsAreTheStatesOfHealth(t *testing.T) {
 	}
 }
 
-func TestAChangedVerdictTriggersARoundOfTheWholeHost(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	s := &Service{Log: log, loop: NewLoop(nil), reconciler: NewReconciler(uplinkstest.NewFake(uplinkstest.Facts()), log, uplinkstest.Settings())}
-	triggered := func(to health.State) bool {
-		s.recordVerdict(health.Event{Kind: eventState, Uplink: "lte", Family: "ipv6", To: string(to)})
+func TestAChangedVerdictRequestsARoundOfTheWholeHost(t *testing.T) {
+	s := newTestService(t, &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}, uplinkstest.Settings())
+	s.loop.queue.takeScopes()
+	requested := func(to health.State) bool {
+		s.configuration.recorder.HandleMonitorEvent(health.Event{Kind: eventState, Uplink: "lte", Family: "ipv6", To: string(to)})
 		select {
-		case <-s.loop.triggers:
-			if scopes := s.dirty.take(); len(scopes) != 0 {
+		case <-s.loop.queue.reasons:
+			if scopes := s.loop.queue.takeScopes(); len(scopes) != 0 {
 				t.Errorf("the round observes only %v", scopes)
 			}
 			return true
@@ -36,16 +35,16 @@ func TestAChangedVerdictTriggersARoundOfTheWholeHost(t *testing.T) {
 			return false
 		}
 	}
-	if !triggered(health.Up) || triggered(health.Up) || !triggered(health.Down) {
+	if !requested(health.Up) || requested(health.Up) || !requested(health.Down) {
 		t.Error("a round for a verdict that has not changed, or none for one that has")
 	}
-	if _, verdicts := s.reconciler.desiredInput(); len(verdicts) != 1 || verdicts[uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv6}] != uplinks.VerdictDown {
-		t.Errorf("verdicts %v", verdicts)
+	if got := s.reconciler.verdicts.Snapshot(); len(got) != 1 || got[uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv6}] != uplinks.VerdictDown {
+		t.Errorf("verdicts %v", got)
 	}
 	one := uplinkstest.Settings()
 	one.Uplinks = one.Uplinks[:1]
 	s.reconciler.SetSettings(one)
-	if _, verdicts := s.reconciler.desiredInput(); len(verdicts) != 0 {
-		t.Errorf("verdicts of an uplink that was removed: %v", verdicts)
+	if got := s.reconciler.verdicts.Snapshot(); len(got) != 0 {
+		t.Errorf("verdicts of an uplink that was removed: %v", got)
 	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"replypath/health/monitor"
 	"replypath/uplinks"
 )
 
@@ -69,13 +67,9 @@ func TestWatchdogIsFedByRoundsOnly(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "150000")
 	t.Setenv("WATCHDOG_PID", "")
 	k := blockingKernel{make(chan struct{}), make(chan struct{})}
-	s := &Service{Log: slog.New(slog.DiscardHandler), reconciler: NewReconciler(k, slog.New(slog.DiscardHandler), uplinks.DefaultSettings())}
-	s.fingerprint = func() (uint64, error) { return 0, nil }
-	s.proofs = newProofScheduler(monitor.New(nil), s.Log)
-	s.loop = NewLoop(s.runRound)
-	s.loop.ResyncInterval = min(s.loop.ResyncInterval, watchdogInterval())
-	if s.loop.ResyncInterval*2 > interval {
-		t.Errorf("a round every %s does not feed a watchdog of %s twice", s.loop.ResyncInterval, interval)
+	s := newTestService(t, &fakeHost{Kernel: k}, uplinks.DefaultSettings())
+	if s.loop.resync*2 > interval {
+		t.Errorf("a round every %s does not feed a watchdog of %s twice", s.loop.resync, interval)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)

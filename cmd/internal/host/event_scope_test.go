@@ -121,14 +121,19 @@ func (r *kernelWorld) observeBoth(t *testing.T, links ...string) (whole, part up
 	return whole, part
 }
 
+// scopeChannel is an EventHandler that sends the scopes of events.
+type scopeChannel chan uplinks.ChangedScope
+
+func (c scopeChannel) HandleEvent(e host.Event) { c <- e.Scope }
+
 // watchScopes gives the places of events until the test ends, when it has subscribed.
 func (r *kernelWorld) watchScopes(t *testing.T) <-chan uplinks.ChangedScope {
 	t.Helper()
-	scopes, done := make(chan uplinks.ChangedScope, 1000), make(chan struct{})
+	scopes, done := make(scopeChannel, 1000), make(chan struct{})
 	go func() {
 		defer close(done)
 		r.gateway.Do(func() {
-			r.host.WatchLinks(t.Context(), func(c host.Event) { scopes <- c.Scope })
+			r.host.LinkEvents().Watch(t.Context(), scopes)
 		})
 	}()
 	t.Cleanup(func() { <-done })

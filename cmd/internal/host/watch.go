@@ -11,45 +11,71 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Event is something that happened on the host and may concern us.
+// Event is a change of the host that may concern the uplinks.
 type Event struct {
-	Subject string
-	Origin  string // as far as the kernel tells, and not ourselves
-	Link    uplinks.LinkState
+	Subject string            // the kind of object
+	Origin  string            // the program that caused it, if the kernel reports it and it is not this one
+	Link    uplinks.LinkState // of a link event
 	Scope   uplinks.ChangedScope
 }
 
-// WatchLinks tells of links, addresses, routes, rules and announced sysctls until the context ends, beginning with one
-// event when it has subscribed.
-func (h *Host) WatchLinks(ctx context.Context, handle func(Event)) error {
-	return h.links.Watch(ctx, func(c rtnl.Event) {
+// EventHandler handles the events of an EventSource, one at a time.
+type EventHandler interface {
+	HandleEvent(e Event)
+}
+
+// EventSource is a subscription to events of the kernel.
+type EventSource interface {
+	// Watch passes events to the handler until the context ends or the subscription is lost. The first event means that
+	// the subscription has begun.
+	Watch(ctx context.Context, handler EventHandler) error
+	String() string
+}
+
+// LinkEvents returns the source of the events of links, addresses, routes, rules and announced sysctls.
+func (h *Host) LinkEvents() EventSource { return linkEvents{h} }
+
+// FirewallEvents returns the source of the changes of nftables, which do not include those of this program itself: a proof
+// makes and deletes a table. The changes that iptables makes for this program are included, under the name of iptables.
+func (h *Host) FirewallEvents() EventSource { return firewallEvents{h} }
+
+type linkEvents struct{ host *Host }
+
+func (linkEvents) String() string { return "links, routes and rules" }
+
+// Watch implements EventSource.
+func (s linkEvents) Watch(ctx context.Context, handler EventHandler) error {
+	return s.host.links.Watch(ctx, func(e rtnl.Event) {
 		origin := ""
-		if c.Port != 0 && !h.links.OwnsPort(c.Port) {
-			origin = fmt.Sprintf("netlink port %d", c.Port)
+		if e.Port != 0 && !s.host.links.OwnsPort(e.Port) {
+			origin = fmt.Sprintf("netlink port %d", e.Port)
 		}
-		handle(Event{c.Subject, origin, c.Link, c.Scope})
+		handler.HandleEvent(Event{e.Subject, origin, e.Link, e.Scope})
 	})
 }
 
-// WatchFirewall tells of every change to nftables until the context ends, but for our own: the trap of a proof comes and
-// goes, and what iptables does for us bears the name of iptables. A process's number would say less than its name: it is
-// that of another process namespace.
-func (h *Host) WatchFirewall(ctx context.Context, handle func(Event)) error {
+type firewallEvents struct{ host *Host }
+
+func (firewallEvents) String() string { return "firewall" }
+
+// Watch implements EventSource. It identifies this program by its name, as the kernel reports process IDs of the PID
+// namespace of the writer.
+func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 	own := procfs.OwnCommand()
-	return h.firewall.watch(ctx, func(p marks.Process) {
+	return s.host.firewall.watch(ctx, func(p marks.Process) {
 		if own != "" && p.Name == own {
 			return
 		}
 		origin := ""
-		if p.PID != 0 && !h.ownGenerations.contains(p.Generation) {
+		if p.PID != 0 && !s.host.ownGenerations.contains(p.Generation) {
 			origin = fmt.Sprintf("%s (process %d)", p.Name, p.PID)
 		}
-		handle(Event{Subject: "firewall", Origin: origin})
+		handler.HandleEvent(Event{Subject: "firewall", Origin: origin})
 	})
 }
 
-// Fingerprint sums up what the kernel does not announce: the sysctls of the links that were there at the last Observe,
-// and legacy firewall tables. It is asked for several times a second.
+// Fingerprint returns a hash of what the kernel does not announce: the sysctls of the links that the last Observe saw, and
+// the legacy firewall tables. It is cheap enough for several calls a second.
 func (h *Host) Fingerprint() (uint64, error) {
 	sum := fnv.New64a()
 	h.sysctls.WriteValues(sum)
@@ -58,16 +84,16 @@ func (h *Host) Fingerprint() (uint64, error) {
 		if t == nil || t.Absent() {
 			continue
 		}
-		stamp, err := t.Generation()
+		generation, err := t.Generation()
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintln(sum, f, stamp)
+		fmt.Fprintln(sum, f, generation)
 	}
 	return sum.Sum64(), nil
 }
 
-// Reconfigure looks at another backend or other tables from now on.
+// Reconfigure selects the firewall backend and the routing tables for all later calls.
 func (h *Host) Reconfigure(ctx context.Context, backend marks.Backend, base uplinks.Table) error {
 	h.counters.mu.Lock()
 	defer h.counters.mu.Unlock()

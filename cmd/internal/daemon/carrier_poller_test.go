@@ -2,16 +2,22 @@ package daemon
 
 import (
 	"errors"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"replypath/health"
-	"replypath/health/monitor"
 	"replypath/uplinks"
 )
+
+// fakeLinkState is the state of every link.
+type fakeLinkState struct {
+	state uplinks.LinkState
+	err   error
+}
+
+func (f fakeLinkState) State(int) (uplinks.LinkState, error) { return f.state, f.err }
 
 func TestCarrierPollReportsLinksWithoutCarrier(t *testing.T) {
 	key := health.Key{Uplink: "lte", Family: uplinks.IPv4}
@@ -29,10 +35,10 @@ func TestCarrierPollReportsLinksWithoutCarrier(t *testing.T) {
 		"it cannot be seen":    {uplinks.LinkState{}, errors.New("no such link"), ""},
 		"the kernel is silent": {uplinks.LinkState{}, nil, ""},
 	} {
-		m := monitor.New(nil)
-		s := &Service{proofs: newProofScheduler(m, slog.New(slog.DiscardHandler)), loop: NewLoop(nil)}
+		s := newTestService(t, &fakeHost{}, uplinks.Settings{})
+		m := s.monitor
 		m.Configure(health.Settings{Uplinks: []health.UplinkSettings{{Name: "lte", Quorum: 1}}}, []health.Path{at})
-		s.pollCarrier(func(int) (uplinks.LinkState, error) { return c.is, c.err }, &at)
+		s.carriers.poll(fakeLinkState{c.is, c.err}, &at)
 		if got := m.Status()[0].Families[0].Reason; (c.want == "") != (got != "eth1 is down" && got != "no carrier on eth1") || c.want != "" && got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

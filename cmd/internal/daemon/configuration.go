@@ -1,0 +1,175 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/rollback"
+	"replypath/health"
+	"replypath/health/endpoint"
+	"replypath/health/hook"
+	"replypath/marks"
+	"replypath/uplinks"
+	"replypath/uplinks/inspect"
+)
+
+// reconfigurable is a kernel whose firewall backend and routing tables can change. *host.Host implements it.
+type reconfigurable interface {
+	uplinks.Kernel
+	Reconfigure(ctx context.Context, backend marks.Backend, tableBase uplinks.Table) error
+}
+
+// configuration puts the configuration file in force. It is owned by the goroutine of the loop.
+type configuration struct {
+	file        string
+	host        reconfigurable
+	reconciler  *Reconciler
+	proofs      *proofScheduler
+	endpoint    *endpoint.Server
+	hooks       *hook.Runner
+	recorder    *eventRecorder
+	reloads     *reloadStatus
+	transaction *rollback.Transaction
+	log         *slog.Logger
+
+	inForce   config.Config
+	confirmed *config.Config // in force before a change that is not confirmed yet; nil: there is none
+}
+
+// reloadStatus is the result of the last reload. Safe for concurrent use.
+type reloadStatus struct{ last atomic.Pointer[reloadResult] }
+
+type reloadResult struct {
+	At  time.Time
+	Err error
+}
+
+// use puts everything but the kernel's settings in force.
+func (c *configuration) use(next config.Config) {
+	c.inForce = next
+	c.proofs.configure(next.Health)
+	c.endpoint.Set(next.Endpoint)
+	c.hooks.SetPrograms(next.Health.OnChange)
+}
+
+// Reload reads the file again, and puts it in force if it can be read and planned as a whole.
+func (c *configuration) Reload(ctx context.Context, confirmWithin time.Duration) error {
+	notify("RELOADING=1")
+	err := c.replace(ctx, confirmWithin)
+	c.reloads.last.Store(&reloadResult{time.Now(), err})
+	if err != nil {
+		c.recorder.Record(health.Event{Kind: eventReload, To: "refused", Text: "the new configuration is refused: " + firstLine(err.Error())})
+		c.log.Error("the new configuration is refused, the old one stays in force", "err", err)
+		return fmt.Errorf("the new configuration is refused, the old one stays in force: %w", err)
+	}
+	c.recorder.Record(health.Event{Kind: eventReload, To: "taken", Text: "a new configuration is in force"})
+	c.log.Info("a new configuration is in force", "uplinks", len(c.inForce.Uplinks))
+	return nil
+}
+
+func (c *configuration) replace(ctx context.Context, confirmWithin time.Duration) error {
+	next, err := config.Read(c.file)
+	if err != nil {
+		return err
+	}
+	before := c.reconciler.Settings()
+	observed, err := c.prepare(ctx, before, next.Settings, confirmWithin)
+	if err != nil {
+		return errors.Join(err, c.host.Reconfigure(ctx, before.Backend, before.TableBase))
+	}
+	c.reconciler.LogFindings(inspect.BeforeChange(next.Settings, observed))
+	c.reconciler.SetSettings(next.Settings)
+	c.writeTableNames(next.Settings)
+	switch {
+	case confirmWithin == 0:
+		c.confirmed = nil
+	case c.confirmed == nil:
+		inForce := c.inForce
+		c.confirmed = &inForce
+	}
+	c.use(next)
+	return nil
+}
+
+// prepare plans the new settings and saves what they are rolled back to. After an error the host must be reconfigured.
+func (c *configuration) prepare(ctx context.Context, before, next uplinks.Settings, confirmWithin time.Duration) (uplinks.Observation, error) {
+	if err := c.host.Reconfigure(ctx, next.Backend, next.TableBase); err != nil {
+		return uplinks.Observation{}, err
+	}
+	_, observed, err := uplinks.Preview(ctx, c.host, next)
+	if err != nil {
+		return observed, err
+	}
+	if confirmWithin == 0 {
+		return observed, c.transaction.Keep(next)
+	}
+	return observed, c.transaction.Arm(next, &before, confirmWithin)
+}
+
+// Confirm keeps the configuration of the last reload.
+func (c *configuration) Confirm() error {
+	if err := c.transaction.Commit(); err != nil {
+		return err
+	}
+	c.confirmed = nil
+	c.log.Info("the configuration is confirmed")
+	return nil
+}
+
+// rollBackIfDue restores the previous configuration when the deadline for a confirmation is over.
+func (c *configuration) rollBackIfDue(ctx context.Context) {
+	done, err := c.transaction.Rollback(ctx, c)
+	if done {
+		c.log.Error("the configuration was not confirmed in time: the previous one is in force again")
+	}
+	if err != nil {
+		c.log.Warn("cannot restore the previous configuration, will retry", "err", err)
+	}
+}
+
+// Restore implements rollback.Restorer.
+func (c *configuration) Restore(ctx context.Context, s uplinks.Settings) error {
+	if err := c.host.Reconfigure(ctx, s.Backend, s.TableBase); err != nil {
+		return err
+	}
+	c.reconciler.SetSettings(s)
+	c.writeTableNames(s)
+	if c.confirmed != nil {
+		c.use(*c.confirmed)
+		c.confirmed = nil
+	}
+	return nil
+}
+
+// untilDeadline shortens the time to the next round so that a rollback comes at its deadline.
+func (c *configuration) untilDeadline(next time.Duration) time.Duration {
+	if !c.transaction.Armed() {
+		return next
+	}
+	return min(next, max(c.transaction.Remaining(), time.Millisecond))
+}
+
+// writeTableNames names the routing tables of the uplinks. Nothing but the output of ip(8) depends on it.
+func (c *configuration) writeTableNames(s uplinks.Settings) {
+	if err := iproute.WriteTableNames(s); err != nil {
+		c.log.Warn("cannot name the routing tables: ip(8) shows their numbers", "err", err)
+	}
+}
+
+// initialSettings returns the settings to start with: those of the configuration, unless they were rolled back before.
+func initialSettings(t *rollback.Transaction, configured uplinks.Settings, log *slog.Logger) (uplinks.Settings, error) {
+	switch {
+	case t.RolledBack(configured):
+		log.Warn("the configuration was not confirmed in time: the previous one stays in force", "remedy", "to use the new one all the same: replypath reload")
+		return t.Previous(), nil
+	case t.Changes(configured):
+		return configured, nil
+	}
+	return configured, t.Cancel() // the file has changed since
+}

@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"replypath/health"
+	"replypath/health/hook"
+	"replypath/uplinks"
+)
+
+// The kinds of events: states are the monitor's.
+const (
+	eventState  = "state"
+	eventReload = "reload"
+	eventRepair = "repair"
+)
+
+// eventRecorder adds events to the event log, and runs the operator's programs for them. Safe for concurrent use.
+type eventRecorder struct {
+	events   *health.EventLog
+	hooks    *hook.Runner
+	verdicts *verdicts
+	log      *slog.Logger
+}
+
+// Record records an event that is logged elsewhere.
+func (r *eventRecorder) Record(e health.Event) { r.hooks.Enqueue(r.events.Add(e)) }
+
+// HandleMonitorEvent records and logs an event of the monitor. A new state of a path is a verdict for the desired state.
+func (r *eventRecorder) HandleMonitorEvent(e health.Event) {
+	r.Record(e)
+	level := slog.LevelInfo
+	if e.To == string(health.Down) || e.To == string(health.Unproven) || e.To == string(health.No) {
+		level = slog.LevelWarn
+	}
+	r.log.Log(context.Background(), level, e.Text)
+	if e.Kind == eventState {
+		r.verdicts.HandleStateEvent(e)
+	}
+}
+
+// roundListener passes the results of rounds on to the other components.
+type roundListener struct {
+	proofs   *proofScheduler
+	recorder *eventRecorder
+}
+
+// Observed implements Listener.
+func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
+	l.proofs.updatePaths(s, f, only)
+}
+
+// Repaired implements Listener. The reconciler has logged each step.
+func (l *roundListener) Repaired(steps uplinks.Plan, reason string, scopes []uplinks.ChangedScope) {
+	l.proofs.invalidate(scopes...)
+	text := firstLine(steps[0].String())
+	if len(steps) > 1 {
+		text = fmt.Sprintf("%s, and %d more", text, len(steps)-1)
+	}
+	l.recorder.Record(health.Event{Kind: eventRepair, To: string(steps[0].Kind()), Text: fmt.Sprintf("changed because of %s: %s", reason, text)})
+}

@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/host"
+	"replypath/cmd/internal/rollback"
+	"replypath/cmd/internal/statedir"
+	"replypath/health"
+	"replypath/health/proof"
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+var discardLog = slog.New(slog.DiscardHandler)
+
+// noListener ignores rounds.
+type noListener struct{}
+
+func (noListener) Observed(uplinks.Settings, uplinks.Facts, []uplinks.Scope) {}
+
+func (noListener) Repaired(uplinks.Plan, string, []uplinks.ChangedScope) {}
+
+// fakeHost is a Host of a fake kernel, without events.
+type fakeHost struct {
+	uplinks.Kernel
+	backends []marks.Backend // of each Reconfigure
+}
+
+func (h *fakeHost) Reconfigure(_ context.Context, b marks.Backend, _ uplinks.Table) error {
+	h.backends = append(h.backends, b)
+	return nil
+}
+
+func (*fakeHost) Fingerprint() (uint64, error) { return 0, nil }
+
+func (*fakeHost) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
+	return nil, nil
+}
+
+func (*fakeHost) LinkEvents() host.EventSource { return noEvents{} }
+
+func (*fakeHost) FirewallEvents() host.EventSource { return noEvents{} }
+
+type noEvents struct{}
+
+func (noEvents) String() string { return "none" }
+
+func (noEvents) Watch(ctx context.Context, _ host.EventHandler) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// noProver proves nothing.
+type noProver struct{}
+
+func (noProver) Prove(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error) {
+	return nil, nil
+}
+
+func (noProver) ProveSubset(context.Context, health.Settings, uplinks.Facts, []health.Path, []health.Path) ([]proof.PathResult, error) {
+	return nil, nil
+}
+
+// newTransaction returns the transaction of an empty state folder.
+func newTransaction(t *testing.T) *rollback.Transaction {
+	t.Helper()
+	d, err := statedir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := rollback.Open(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// newTestService returns a service of the host that starts with the settings.
+func newTestService(t *testing.T, h Host, s uplinks.Settings) *Service {
+	t.Helper()
+	return newService(Options{ConfigFile: "/etc/replypath.toml", Log: discardLog}, config.Config{Settings: s}, s, dependencies{h, noProver{}, nil, newTransaction(t)})
+}
