@@ -72,7 +72,7 @@ func TestServiceGetsReadyDespiteAConflictingOwner(t *testing.T) {
 	r := startConflictingOwner(b, t)
 	s := b.Start()
 	box.Eventually(t, box.EventualTimeout, "the rival has deleted", func() bool { return r.deleted.Load() > maxHarmsPerObject })
-	s.AwaitNotify("repairs wait")
+	s.AwaitNotify("1 repair waits")
 	b.Configure(b.Uplinks...)
 	b.Run("reload")
 	notifiedUntil(s, "RELOADING=1")

@@ -47,7 +47,7 @@ func (l *Loop) awaitReason(ctx context.Context, timer *time.Timer) (reason strin
 	case <-ctx.Done():
 		return "", ctx.Err()
 	case <-timer.C:
-		return "resync", nil
+		return "timer", nil
 	case reason = <-l.queue.reasons:
 	}
 	deadline := time.NewTimer(maxDelay)

@@ -72,7 +72,7 @@ func TestTriggersDoNotDelayARoundBeyondMaxDelay(t *testing.T) {
 func TestResyncWithoutTriggers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		times, reasons := runLoop(t, noNextRound, func(*roundQueue) { time.Sleep(3*resyncInterval + time.Second) })
-		if len(times) != 3 || reasons[0] != "resync" {
+		if len(times) != 3 || reasons[0] != "timer" {
 			t.Errorf("rounds at %v because of %v", times, reasons)
 		}
 	})
