@@ -9,6 +9,7 @@ import (
 // Documents of the repository, by their paths from its top.
 const (
 	README        = "README.md"
+	Architecture  = "etc/doc/architecture.md"
 	Commands      = "etc/doc/commands.md"
 	Configuration = "etc/doc/configuration.md"
 	Doctor        = "etc/doc/doctor.md"
