@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropConntrack takes the questions' connections out of connection tracking. Without it they would stay for half a minute;
-// that it cannot be done, for want of nf_conntrack_netlink, changes nothing else.
-func (c *captureWindow) dropConntrack(questions []proof.Request) {
-	flows := make([]rtnl.Flow, 0, len(questions))
-	for _, q := range questions {
+// deleteConnections removes the connections of the requests from conntrack, where they would stay for half a minute. It is
+// best effort: the kernel may lack nf_conntrack_netlink.
+func deleteConnections(requests []proof.Request) {
+	flows := make([]rtnl.Flow, 0, len(requests))
+	for _, q := range requests {
 		flows = append(flows, rtnl.Flow{Proto: protocol(q), From: q.From, To: q.To})
 	}
 	rtnl.DeleteConnections(flows)

@@ -9,20 +9,21 @@ import (
 	"replypath/health/proof"
 )
 
-// udpServers answer datagrams from ordinary sockets, each bound to the address that it is asked at. Such answers have no
-// mark of their own: it is only the chain in OUTPUT that gives them their connection's.
+// udpServers reply to the datagrams of requests from ordinary sockets, each bound to the destination of its request. The
+// sockets have no mark: only the chain in OUTPUT gives their replies the mark of the connection.
 type udpServers struct {
-	questions  []proof.Request // with the ports of the servers; those that no server could be made for are left out
+	requests   []proof.Request // with the ports of the servers; a request without a server is left out
 	sockets    []*net.UDPConn
 	goroutines sync.WaitGroup
 
 	mu         sync.Mutex
-	unanswered map[netip.AddrPort]bool // askers that are not answered yet
+	unanswered map[netip.AddrPort]bool // peers
 }
 
-func startUDPServers(questions []proof.Request) *udpServers {
+// startUDPServers starts a server for each datagram request.
+func startUDPServers(requests []proof.Request) *udpServers {
 	s := &udpServers{unanswered: map[netip.AddrPort]bool{}}
-	for _, q := range questions {
+	for _, q := range requests {
 		if q.Kind == proof.Datagram {
 			socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(q.To))
 			if err != nil {
@@ -33,15 +34,15 @@ func startUDPServers(questions []proof.Request) *udpServers {
 			s.mu.Lock()
 			s.unanswered[q.From] = true
 			s.mu.Unlock()
-			s.goroutines.Go(func() { s.answer(socket, q) })
+			s.goroutines.Go(func() { s.serve(socket, q) })
 		}
-		s.questions = append(s.questions, q)
+		s.requests = append(s.requests, q)
 	}
 	return s
 }
 
-// answer answers the one question, and nobody else's.
-func (s *udpServers) answer(socket *net.UDPConn, q proof.Request) {
+// serve replies to the request, and to nothing else.
+func (s *udpServers) serve(socket *net.UDPConn, q proof.Request) {
 	buffer := make([]byte, 64)
 	for {
 		_, from, err := socket.ReadFromUDPAddrPort(buffer)
@@ -49,8 +50,7 @@ func (s *udpServers) answer(socket *net.UDPConn, q proof.Request) {
 			return
 		}
 		if from.Addr().Unmap() == q.From.Addr() && from.Port() == q.From.Port() {
-			// Whether it could be sent is seen in the trap.
-			socket.WriteToUDPAddrPort(buffer[:1], from)
+			socket.WriteToUDPAddrPort(buffer[:1], from) // the capture shows whether it was sent
 			s.mu.Lock()
 			delete(s.unanswered, q.From)
 			s.mu.Unlock()
@@ -59,13 +59,14 @@ func (s *udpServers) answer(socket *net.UDPConn, q proof.Request) {
 	}
 }
 
-// unansweredSources are the askers whom no answer has been sent to yet.
-func (s *udpServers) unansweredSources() map[netip.AddrPort]bool {
+// unansweredPeers returns the peers whose request has no reply yet.
+func (s *udpServers) unansweredPeers() map[netip.AddrPort]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.unanswered)
 }
 
+// close stops the servers. It may be called again.
 func (s *udpServers) close() {
 	for _, socket := range s.sockets {
 		socket.Close()
@@ -73,14 +74,14 @@ func (s *udpServers) close() {
 	s.goroutines.Wait()
 }
 
-// payload is what a datagram says: to servers of a well-known kind what they answer.
+// payload returns the payload of a UDP request: for servers of well-known ports a query that they answer.
 func payload(q proof.Request) []byte {
 	switch {
 	case q.Kind == proof.Datagram:
-	case q.To.Port() == 53: // who are the root's name servers (RFC 1035)
+	case q.To.Port() == 53: // the name servers of the root (RFC 1035)
 		return []byte{'r', 'p', 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}
-	case q.To.Port() == 123: // what time is it (RFC 5905)
+	case q.To.Port() == 123: // a client's request of NTP version 4 (RFC 5905)
 		return append([]byte{0x23}, make([]byte, 47)...)
 	}
-	return []byte("replypath asks")
+	return []byte("replypath proof")
 }

@@ -1,0 +1,105 @@
+package prover
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"replypath/health"
+	"replypath/health/proof"
+	"replypath/uplinks"
+	"replypath/uplinks/rtnl"
+)
+
+var errNoPeer = errors.New("every documentation prefix (RFC 5737, RFC 3849) is in use on this host: set an address of a peer: [proof] source")
+
+// run is one proof.
+type run struct {
+	router        *rtnl.RouteGetter
+	snapshot      proof.Snapshot
+	host          proof.Host
+	paths         []health.Path // that requests are injected for
+	uplinkIndexes []int         // the interfaces of all uplinks: no reply may leave by them
+	peers         map[health.Key]netip.Addr
+	lan           map[uplinks.Family]*proof.LANHost
+}
+
+// newRun prepares the proof of the subset: its peers, and the servers of the host.
+func newRun(ctx context.Context, snapshot proof.Snapshot, router *rtnl.RouteGetter, s health.Settings, paths, subset []health.Path) (*run, error) {
+	listeners, err := rtnl.Listeners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{router: router, snapshot: snapshot, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
+		host: proof.Host{Facts: snapshot.Facts, Listeners: listeners, Services: s.ProofServices}}
+	for _, p := range subset {
+		if isUsable(p) {
+			r.paths = append(r.paths, p)
+		}
+	}
+	for _, p := range paths {
+		if isUsable(p) {
+			r.uplinkIndexes = append(r.uplinkIndexes, p.Index)
+		}
+	}
+	for _, f := range uplinks.Families {
+		r.choosePeers(f, s.Proof)
+		r.lan[f] = proof.FindLANHost(snapshot.Facts, paths, f)
+	}
+	return r, nil
+}
+
+// choosePeers sets the peer of each path of the family: the configured one, or an address of a documentation prefix.
+func (r *run) choosePeers(f uplinks.Family, s health.ProofSettings) {
+	configured := s.Source4
+	if f == uplinks.IPv6 {
+		configured = s.Source6
+	}
+	prefix, found := r.peerPrefix(f)
+	for i, p := range r.paths {
+		switch {
+		case p.Family != f:
+		case configured.IsValid():
+			r.peers[p.Key] = configured
+		case found:
+			r.peers[p.Key] = proof.PeerAddr(prefix, i)
+		}
+	}
+}
+
+// peerPrefix returns a documentation prefix that is not in use on the host, if possible one that only a default route
+// leads to.
+func (r *run) peerPrefix(f uplinks.Family) (netip.Prefix, bool) {
+	unused := proof.PeerBlocks(r.snapshot.Facts, f)
+	for _, p := range unused {
+		if r.router.OnlyDefaultRoute(proof.PeerAddr(p, 0)) {
+			return p, true
+		}
+	}
+	if len(unused) == 0 {
+		return netip.Prefix{}, false
+	}
+	return unused[0], true
+}
+
+// checkRoutes looks up the routes of the path's replies in the kernel.
+func (r *run) checkRoutes(p health.Path) health.ProofCheck {
+	peer, found := r.peers[p.Key]
+	if !found {
+		check, unusable := proof.Unusable(p)
+		if !unusable {
+			check = proof.Inconclusive(errNoPeer)
+		}
+		return check
+	}
+	return r.snapshot.CheckRoutes(p, proof.LookUpRoutes(p, peer, r.lan[p.Family], r.router.Get))
+}
+
+// peerAddrs returns the distinct addresses of the peers.
+func (r *run) peerAddrs() []netip.Addr {
+	addrs := slices.Collect(maps.Values(r.peers))
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs)
+}

@@ -1,0 +1,155 @@
+package prover
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"replypath/health/proof"
+	"replypath/health/proof/capture"
+	"replypath/health/proof/inject"
+)
+
+// trace is what was injected, and what was observed of it.
+type trace struct {
+	requests     []proof.Request
+	observations proof.Observations
+}
+
+const (
+	captureLockTimeout  = 10 * time.Second     // for the proof of another program to end
+	capturePollInterval = 5 * time.Millisecond // for late replies
+)
+
+// The ports of peers, and the identifiers of echo requests, begin at random behind firstPort, so that they are not those of
+// an earlier proof that conntrack may still have. A request that is injected again has a port that is retryOffset higher.
+const (
+	firstPort   = 32768
+	retryOffset = 16384
+)
+
+// trace injects the requests and observes the packets that they cause. Afterwards it resets the connections that it opened
+// and removes its connections from conntrack.
+func (r *run) trace(ctx context.Context) (t trace, err error) {
+	if len(r.peers) == 0 {
+		return t, nil
+	}
+	injector, err := inject.Open()
+	if err != nil {
+		return t, err
+	}
+	defer injector.Close()
+	requests := proof.Requests(r.paths, r.host, r.peers, uint16(firstPort+rand.IntN(retryOffset/2)))
+	servers := startUDPServers(requests)
+	defer servers.close()
+	lockCtx, cancel := context.WithTimeout(ctx, captureLockTimeout)
+	defer cancel()
+	c, err := capture.Open(lockCtx, capture.Filter{Peers: r.peerAddrs(), Links: r.uplinkIndexes, Requests: 2 * len(requests)})
+	if err != nil {
+		return t, err
+	}
+	defer c.Close()
+	defer servers.close() // before the capture ends, so that it has their last replies
+	w := captureWindow{run: r, injector: injector, capture: c, servers: servers}
+	return w.trace(ctx, servers.requests)
+}
+
+// captureWindow is the time between the first request and the end of the capture.
+type captureWindow struct {
+	*run
+	injector *inject.Injector
+	capture  *capture.Capture
+	servers  *udpServers
+	opened   []proof.Request // connections to forwarded hosts that must be reset
+}
+
+func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t trace, err error) {
+	defer deleteConnections(requests)
+	for _, q := range requests {
+		if err := c.inject(q); err != nil {
+			return t, err
+		}
+	}
+	if t.observations, err = c.capture.Read(); err != nil {
+		return t, err
+	}
+	t.requests = slices.Clone(requests)
+	defer func() { c.resetOpened(t.observations) }()
+	if err := c.injectForwardedAgain(t.requests, t.observations); err != nil {
+		return t, err
+	}
+	return t, c.awaitReplies(ctx, &t)
+}
+
+// awaitReplies reads the capture until no reply can be expected any more.
+func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) {
+	for began := time.Now(); ; {
+		unanswered := c.servers.unansweredPeers()
+		if t.observations, err = c.capture.Read(); err != nil {
+			return err
+		}
+		if time.Since(began) >= proof.ReplyTimeout(t.requests, t.observations, unanswered) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(capturePollInterval):
+		}
+	}
+}
+
+// inject injects a request. A TCP connection is reset at once, so that no server is left with it half open.
+func (c *captureWindow) inject(q proof.Request) error {
+	if q.Proto == "tcp" {
+		return c.injector.ReceiveAndReset(q.Path.Index, c.frameAddrs(q))
+	}
+	return c.injector.Receive(q.Path.Index, c.frame(q))
+}
+
+// injectForwardedAgain repeats TCP requests that were forwarded to another host, which may see the reset before it can
+// reply. The repetition has another port and is reset by resetOpened.
+func (c *captureWindow) injectForwardedAgain(requests []proof.Request, o proof.Observations) error {
+	for i, q := range requests {
+		if q.Proto != "tcp" || !o.Forwarded(q) {
+			continue
+		}
+		q.From = netip.AddrPortFrom(q.From.Addr(), q.From.Port()+retryOffset)
+		requests[i] = q
+		c.opened = append(c.opened, q)
+		if err := c.injector.Receive(q.Path.Index, inject.SYN(c.frameAddrs(q))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resetOpened resets the connections of injectForwardedAgain, and removes them from conntrack. Where the kernel itself has
+// refused one, because the other host is unreachable, a reset would be refused too, seconds after the capture.
+func (c *captureWindow) resetOpened(o proof.Observations) {
+	for _, q := range c.opened {
+		if o.RefusedLocally(q) {
+			continue
+		}
+		// Without the reset the connection times out on the other host (SYN_RECV).
+		c.injector.Receive(q.Path.Index, inject.RST(c.frameAddrs(q)))
+	}
+	deleteConnections(c.opened)
+}
+
+func (c *captureWindow) frame(q proof.Request) []byte {
+	if q.Proto == "udp" {
+		return inject.UDP(c.frameAddrs(q), payload(q))
+	}
+	return inject.EchoRequest(c.frameAddrs(q))
+}
+
+func (c *captureWindow) frameAddrs(q proof.Request) inject.FrameAddrs {
+	a := inject.FrameAddrs{From: q.From, To: q.To}
+	if mac := c.host.Facts.Links[q.Path.Link].MAC; mac != "" {
+		a.MAC = []byte(mac)
+	}
+	return a
+}
