@@ -6,8 +6,8 @@ import (
 	"replypath/marks"
 )
 
-// Tool identifies a firewall: a family's rules in one of the backends.
-type Tool struct {
+// FirewallKey identifies a firewall: the mangle table of a family in one of the backends.
+type FirewallKey struct {
 	Family  Family
 	Backend marks.Backend
 	Command string // the operator's command: iptables, ip6tables-legacy, ...
@@ -15,33 +15,35 @@ type Tool struct {
 
 // ChainKey identifies a chain of replypath.
 type ChainKey struct {
-	Tool Tool
-	Name string
+	Firewall FirewallKey
+	Name     string
 }
 
 // HookKey identifies a rule of a built-in chain that jumps to a chain of replypath.
 type HookKey struct {
-	Tool Tool
-	Hook marks.Hook
+	Firewall FirewallKey
+	Hook     marks.Hook
 }
 
 // hookInPlace is the state of a hook that needs no change.
 var hookInPlace = marks.HookState{Count: 1, Reachable: true}
 
-// compareTools ignores the command, which follows from the other fields.
-func compareTools(a, b Tool) int {
+// compareFirewalls ignores the command, which follows from the other fields.
+func compareFirewalls(a, b FirewallKey) int {
 	return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Backend, b.Backend))
 }
 
+// compareChains sorts by firewall, then by name.
 func compareChains(a, b *ChainKey) int {
-	return cmp.Or(compareTools(a.Tool, b.Tool), cmp.Compare(a.Name, b.Name))
+	return cmp.Or(compareFirewalls(a.Firewall, b.Firewall), cmp.Compare(a.Name, b.Name))
 }
 
+// compareHooks sorts by firewall, then by built-in chain and rule.
 func compareHooks(a, b *HookKey) int {
-	return cmp.Or(compareTools(a.Tool, b.Tool), cmp.Compare(a.Hook.Builtin, b.Hook.Builtin), cmp.Compare(a.Hook.Rule.String(), b.Hook.Rule.String()))
+	return cmp.Or(compareFirewalls(a.Firewall, b.Firewall), cmp.Compare(a.Hook.Builtin, b.Hook.Builtin), cmp.Compare(a.Hook.Rule.String(), b.Hook.Rule.String()))
 }
 
 // commandLine returns the shell command with these arguments on the mangle table.
-func (t Tool) commandLine(arguments string) string {
+func (t FirewallKey) commandLine(arguments string) string {
 	return t.Command + " -w -t " + marks.MangleTable + " " + arguments
 }

@@ -29,21 +29,21 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 	return nil, before, err
 }
 
-// previousState returns the observed state, except for hooks that are in place by now, and for all chains of a firewall
-// with an unreadable one, which cannot be written again.
-func (l Observation) previousState(_ Facts, now State) State {
-	state := l.Observed
+// previousState returns the observed state, to which a failed change reverts. A hook that the change has put in place stays,
+// and so do all chains of a firewall that had an unreadable one: it cannot be written again.
+func (o Observation) previousState(_ Facts, now State) State {
+	state := o.Observed
 	state.Hooks, state.Chains = maps.Clone(state.Hooks), maps.Clone(state.Chains)
 	for k := range state.Hooks {
 		if now.Hooks[k] == hookInPlace {
 			state.Hooks[k] = hookInPlace
 		}
 	}
-	for k, rules := range l.Observed.Chains {
+	for k, rules := range o.Observed.Chains {
 		if rules.Unreadable {
-			maps.DeleteFunc(state.Chains, func(c ChainKey, _ marks.ChainRules) bool { return c.Tool == k.Tool })
+			maps.DeleteFunc(state.Chains, func(c ChainKey, _ marks.ChainRules) bool { return c.Firewall == k.Firewall })
 			for c, rules := range now.Chains {
-				if c.Tool == k.Tool {
+				if c.Firewall == k.Firewall {
 					state.Chains[c] = rules
 				}
 			}

@@ -23,6 +23,7 @@ func deltaFunc[K comparable, V any](want, have map[K]V, order func(a, b *K) int,
 	return sorted(write, order), sorted(erase, order)
 }
 
+// sortedKeys returns the keys of the map in order.
 func sortedKeys[K comparable, V any](m map[K]V, order func(a, b *K) int) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {
@@ -31,7 +32,7 @@ func sortedKeys[K comparable, V any](m map[K]V, order func(a, b *K) int) []K {
 	return sorted(keys, order)
 }
 
-// sorted sorts without moving the values about, which are large, more than once.
+// sorted returns the keys in order. It sorts pointers, as the keys are large.
 func sorted[K any](keys []K, order func(a, b *K) int) []K {
 	pointers := make([]*K, len(keys))
 	for i := range keys {

@@ -1,8 +1,6 @@
 package uplinks
 
-import "replypath/marks"
-
-// Purposes are what replypath's objects in the kernel are for, in the order in which Desired composes them. Each is a pure
+// purposes are what replypath's objects in the kernel are for, in the order in which Desired composes them. Each is a pure
 // function that adds its objects to the state, within its own Block. With f.Scopes it adds only the objects in those.
 var purposes = [...]func(want State, s Settings, f Facts, v Verdicts){
 	addReplies,
@@ -33,24 +31,5 @@ func restoreOriginals(want State, f Facts) {
 		if _, wanted := want.Tunables[t]; !wanted {
 			want.Restored[t] = original
 		}
-	}
-}
-
-func addChains(want State, s Settings, f Facts, family Family) {
-	var ingress []marks.Ingress
-	for _, u := range s.Uplinks {
-		if u.Manages(family) {
-			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u)})
-		}
-	}
-	tool, ok := f.Tools[family]
-	if !ok || len(ingress) == 0 {
-		return
-	}
-	for _, c := range marks.Chains(s.Mask, uint32(s.Group), ingress) {
-		want.Chains[ChainKey{tool, c.Name}] = marks.ChainRules{Rules: c.Rules}
-	}
-	for _, h := range marks.Hooks {
-		want.Hooks[HookKey{tool, h}] = hookInPlace
 	}
 }

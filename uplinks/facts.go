@@ -15,11 +15,11 @@ type Facts struct {
 	// OmittedRoutes counts, for each link, the gateway routes that are not in GatewayRoutes. Of a full routing table only some
 	// are listed: the first of each link, and those to DocumentationPrefixes.
 	OmittedRoutes      map[string]int
-	UnreachableDefault map[Family]bool      // main has an unreachable, blackhole or prohibit default route
-	Tools              map[Family]Tool      // the firewall that replypath uses
-	MixedBackends      bool                 // both iptables backends hold foreign rules, and the settings choose neither
-	Originals          map[Tunable]Original // saved before replypath's first write
-	Scopes             []Scope              // the scopes of a partial observation; nil: the whole host
+	UnreachableDefault map[Family]bool        // main has an unreachable, blackhole or prohibit default route
+	Firewalls          map[Family]FirewallKey // the firewall that replypath uses
+	MixedBackends      bool                   // both iptables backends hold foreign rules, and the settings choose neither
+	Originals          map[Tunable]Original   // saved before replypath's first write
+	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 }
 
 // Link is a network interface.
@@ -106,8 +106,8 @@ func (l Link) SourceAddr(f Family) netip.Addr {
 // LinkOf returns the uplink's link, and false if the link is absent or in a VRF: the kernel's l3mdev rule comes before
 // replypath's rules.
 func (f Facts) LinkOf(u Uplink) (Link, bool) {
-	l, present := f.Links[u.Link]
-	if !present || l.VRF != 0 {
+	l, exists := f.Links[u.Link]
+	if !exists || l.VRF != 0 {
 		return Link{}, false
 	}
 	return l, true

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Plan is what must be done, in order. The empty Plan means "in sync".
+// Plan lists the steps from the observed to the desired state, in order. An empty Plan means "in sync".
 type Plan []Step
 
 // String returns the shell commands of all steps, with a legend before the first added object that has one.
@@ -29,9 +29,9 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// Diff is the plan that makes have into want. What packets lean on is laid down first and taken up last: routes, rules,
-// groups and sysctls, chains and their jumps; what is new is there before what is old goes. So at no step does a reply
-// that was right go wrong.
+// Diff returns the plan that changes have into want. It adds before it deletes, and adds in the order of dependence: routes,
+// then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. So a reply that takes the right path
+// before takes it after every single step.
 func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
 	newRules, oldRules := ruleSteps(want, have)
@@ -44,9 +44,9 @@ func Diff(want, have State) Plan {
 	return slices.Concat(join, newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
 }
 
-// splitGroupSteps parts the steps that put links into groups from the others. As long as nothing of ours asks for a link's
-// group it makes no difference to any packet, and for each link that joins one the kernel walks all IPv6 routes of all
-// tables: that is cheapest before ours are there.
+// splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all
+// tables, which is cheapest before replypath's routes exist; without replypath's rules a group
+// affects no packet.
 func splitGroupSteps(steps Plan) (join, others Plan) {
 	for _, s := range steps {
 		if s.Kind() == KindLink {
@@ -58,7 +58,7 @@ func splitGroupSteps(steps Plan) (join, others Plan) {
 	return join, others
 }
 
-// ruleSteps adds before it deletes, but for a rule that the kernel would take for the one to be added.
+// ruleSteps adds before it deletes, except for an old rule that blocks a new one.
 func ruleSteps(want, have State) (write, erase Plan) {
 	add, del := delta(want.Rules, have.Rules, compareAddOrder)
 	write = make(Plan, 0, len(add))
@@ -89,10 +89,11 @@ func ruleSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
-// compareAddOrder puts a family's first rule first, as everything below leans on main's specific routes being asked before,
-// and then goes from a block's end to its beginning, but for a goto, which is laid as soon as its target is there: what
-// leads past a rule is there before that rule and goes after it. Taken up in reverse, what selects less goes before what
-// selects more: the kernel deletes the first rule that has what it is told, and what it is not told can be anything.
+// compareAddOrder sorts rules in the order of addition. The look-up of main's specific routes comes first, as all other
+// rules rely on it. The others are added from the end of the block to its start, but a goto directly after its target,
+// so that a goto past a rule exists before that rule and is deleted after it. In the reverse order a rule with fewer
+// selectors is deleted before one with more: the kernel deletes the first rule that has the given selectors, whatever
+// others it has (fib_rules.c, rule_find).
 func compareAddOrder(a, b *Rule) int {
 	switch {
 	case a.Family != b.Family:
@@ -105,6 +106,7 @@ func compareAddOrder(a, b *Rule) int {
 	return compareRules(a, b)
 }
 
+// addOrder returns the priority by which the rule is sorted: a goto directly precedes its target.
 func (r *Rule) addOrder() Priority {
 	if r.Action == Goto {
 		return r.Goto - 1
@@ -112,11 +114,12 @@ func (r *Rule) addOrder() Priority {
 	return r.Priority
 }
 
+// suppresses reports whether the rule has a suppressor, as only the look-up of main does.
 func (r *Rule) suppresses() bool {
 	return r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress
 }
 
-// compareBool puts true first.
+// compareBool sorts true first.
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:
@@ -127,8 +130,8 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// routeSteps replaces a route in place. What stands before ours under the same key hides it and goes, whosesoever it
-// is; what stands behind ours, or under a key of its own in one of our tables, goes only when it is ours.
+// routeSteps replaces a route in place. A route before it with the same key hides it and is deleted, also a foreign one. Any
+// other route in replypath's tables is deleted only if it has replypath's protocol.
 func routeSteps(want, have State) (write, erase Plan) {
 	set, _ := delta(want.Routes, have.Routes, compareRoutes)
 	write = make(Plan, 0, len(set))
@@ -160,8 +163,8 @@ func routeSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
-// tunableSteps leaves alone what the kernel does not have (a link that went away, a sysctl of another version), and
-// does not take back what somebody else has set after us.
+// tunableSteps skips tunables that the kernel does not have: of a deleted link, or of another kernel version. It restores
+// an original only if the kernel still has the value that replypath wrote.
 func tunableSteps(want, have State) (set, restore Plan) {
 	write, _ := delta(want.Tunables, have.Tunables, compareTunables)
 	for _, t := range write {

@@ -13,11 +13,11 @@ func chainSteps(want, have State) (write, erase Plan) {
 	changed, gone := deltaFunc(want.Chains, have.Chains, compareChains, marks.ChainRules.Equal)
 	moved, unhooked := delta(want.Hooks, have.Hooks, compareHooks)
 	d := chainDelta{want, have, changed, gone, slices.Concat(moved, unhooked)}
-	for _, tool := range toolsOf(want, have) {
-		step := LoadChains{Tool: tool, Change: d.change(tool)}
+	for _, firewall := range firewallsOf(want, have) {
+		step := LoadChains{Firewall: firewall, Change: d.change(firewall)}
 		switch {
 		case step.Change.IsEmpty():
-		case hasChains(want, tool):
+		case hasChains(want, firewall):
 			write = append(write, step)
 		default:
 			step.Unload = true
@@ -34,45 +34,46 @@ type chainDelta struct {
 	hooks         []HookKey
 }
 
-// change returns the change of one firewall: it fills the chains that differ, then moves the hooks, then deletes the
-// chains that are gone. All occurrences of a hook are removed, as a chain that a rule jumps to cannot be deleted.
-func (d chainDelta) change(tool Tool) (c marks.Change) {
+// change returns the change of one firewall: it fills the chains that differ, then moves the hooks, then deletes the chains that
+// are gone. All occurrences of a hook are removed, as a chain that a rule jumps to cannot be deleted.
+func (d chainDelta) change(firewall FirewallKey) (c marks.Change) {
 	for _, k := range slices.Concat(d.changed, d.gone) {
-		if k.Tool == tool {
+		if k.Firewall == firewall {
 			_, exists := d.have.Chains[k]
 			c.Chains = append(c.Chains, marks.ChainChange{Name: k.Name, Create: !exists, Rules: d.want.Chains[k].Rules})
 		}
 	}
 	for _, k := range d.hooks {
-		if k.Tool == tool {
+		if k.Firewall == firewall {
 			c.Hooks = append(c.Hooks, marks.HookChange{Hook: k.Hook, Remove: d.have.Hooks[k].Count, Insert: d.want.Hooks[k].Count > 0})
 		}
 	}
 	for _, k := range d.gone {
-		if k.Tool == tool {
+		if k.Firewall == firewall {
 			c.Delete = append(c.Delete, k.Name)
 		}
 	}
 	return c
 }
 
-// toolsOf returns the firewalls with chains or hooks in any of the states, in order.
-func toolsOf(states ...State) []Tool {
-	found := map[Tool]bool{}
+// firewallsOf returns the firewalls with chains or hooks in any of the states, in order.
+func firewallsOf(states ...State) []FirewallKey {
+	found := map[FirewallKey]bool{}
 	for _, s := range states {
 		for k := range s.Chains {
-			found[k.Tool] = true
+			found[k.Firewall] = true
 		}
 		for k := range s.Hooks {
-			found[k.Tool] = true
+			found[k.Firewall] = true
 		}
 	}
-	return slices.SortedFunc(maps.Keys(found), compareTools)
+	return slices.SortedFunc(maps.Keys(found), compareFirewalls)
 }
 
-func hasChains(s State, t Tool) bool {
+// hasChains reports whether the state has chains in the firewall.
+func hasChains(s State, t FirewallKey) bool {
 	for k := range s.Chains {
-		if k.Tool == t {
+		if k.Firewall == t {
 			return true
 		}
 	}

@@ -179,14 +179,14 @@ func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, before, _ := k.Observe(t.Context())
-	for family, tool := range facts.Tools {
-		tool.Backend, tool.Command = "legacy", tool.Command+"-legacy"
-		facts.Tools[family] = tool
+	for family, firewall := range facts.Firewalls {
+		firewall.Backend, firewall.Command = "legacy", firewall.Command+"-legacy"
+		facts.Firewalls[family] = firewall
 	}
 	k.SetFacts(facts)
 	k.Fail = func(s uplinks.Step) error {
-		if load, ok := s.(uplinks.LoadChains); ok && load.Tool.Backend == "legacy" {
-			return fmt.Errorf("%s does not work", load.Tool.Command)
+		if load, ok := s.(uplinks.LoadChains); ok && load.Firewall.Backend == "legacy" {
+			return fmt.Errorf("%s does not work", load.Firewall.Command)
 		}
 		return nil
 	}
@@ -203,8 +203,8 @@ func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 	}
 	_, after, _ = k.Observe(t.Context())
 	for key := range after.Chains {
-		if key.Tool.Backend != "legacy" {
-			t.Errorf("left behind: %s %s", key.Tool.Command, key.Name)
+		if key.Firewall.Backend != "legacy" {
+			t.Errorf("left behind: %s %s", key.Firewall.Command, key.Name)
 		}
 	}
 }

@@ -2,21 +2,21 @@ package uplinks
 
 import "replypath/marks"
 
-// State is what replypath has, or should have, in the kernel. It holds values only: all are compared by ==, Chains by
-// Equal.
+// State holds the objects that replypath has, or should have, in the kernel. Its values are compared by ==, those of Chains
+// by Equal.
 type State struct {
 	Tunables map[Tunable]string
 	Routes   map[RouteKey]Route
 	Rules    map[Rule]bool
 	Chains   map[ChainKey]marks.ChainRules
 	Hooks    map[HookKey]marks.HookState
-	Restored map[Tunable]Original // only in a wanted state: goes back to what was found
+	Restored map[Tunable]Original // in a desired state: the tunables that get their original back
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
 func (s State) SortedChains() []ChainKey { return sortedKeys(s.Chains, compareChains) }
 
-// NewState is a state in which nothing of ours is in the kernel.
+// NewState returns a state without objects.
 func NewState() State {
 	return State{
 		Tunables: map[Tunable]string{},

@@ -1,5 +1,30 @@
 package uplinks
 
+import (
+	"strings"
+
+	"replypath/marks"
+)
+
+// LoadChains changes the chains and hooks of one firewall in one transaction.
+type LoadChains struct {
+	Firewall FirewallKey
+	Change   marks.Change
+	Unload   bool // no rule of replypath's is left in the firewall
+}
+
+// String returns the iptables commands, one a line.
+func (s LoadChains) String() string {
+	var b strings.Builder
+	for i, arguments := range s.Change.Commands() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(s.Firewall.commandLine(arguments))
+	}
+	return b.String()
+}
+
 // Kind returns KindChains.
 func (LoadChains) Kind() Kind { return KindChains }
 

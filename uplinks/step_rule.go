@@ -1,5 +1,15 @@
 package uplinks
 
+import "fmt"
+
+// AddRule adds a rule. It fails if the rule exists.
+type AddRule struct{ Rule Rule }
+
+// String returns the ip-rule(8) command.
+func (s AddRule) String() string {
+	return fmt.Sprintf("%s rule add %s", s.Rule.Family.IPCommand(), s.Rule)
+}
+
 // Kind returns KindRule.
 func (AddRule) Kind() Kind { return KindRule }
 
@@ -23,6 +33,14 @@ func (s AddRule) legend() string {
 
 // bucketsLegend explains the rules that a reader of a plan with more than 3 uplinks meets first.
 const bucketsLegend = "# ids above 3 are in buckets of 4, each with a goto out at its end; a goto for each bit of an id skips the buckets without that bit"
+
+// DelRule deletes a rule with exactly these fields. It succeeds if there is none.
+type DelRule struct{ Rule Rule }
+
+// String returns the ip-rule(8) command.
+func (s DelRule) String() string {
+	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.IPCommand(), s.Rule, s.Rule.selectors())
+}
 
 // Kind returns KindRule.
 func (DelRule) Kind() Kind { return KindRule }

@@ -6,33 +6,33 @@ import (
 	"fmt"
 )
 
-// Kernel is what a host's state is read from and written to.
+// Kernel reads and writes the state of a host.
 type Kernel interface {
-	// Observe reads the host: what it is like, and what of ours is there. When shares are named it reads those alone, and
-	// gives their links, the routes by them in GatewayRoutes, and no more; of a link that is not there it gives none.
-	Observe(ctx context.Context, only ...Scope) (Facts, State, error)
-	// Apply does one step.
+	// Observe returns the facts of the host and the objects that replypath has on it. With scopes it reads only those: the
+	// facts have their links, without a deleted one, and GatewayRoutes by them; the state has their routes and tunables.
+	Observe(ctx context.Context, scopes ...Scope) (Facts, State, error)
+	// Apply executes one step.
 	Apply(ctx context.Context, s Step) error
 }
 
-// ErrDrift is the error of a sync after which the kernel still is not as it should be.
-var ErrDrift = errors.New("the kernel is not as it was asked to be")
+// ErrDrift means that the kernel still differs from the desired state after a sync.
+var ErrDrift = errors.New("the kernel still differs from the configuration")
 
-// maxAttempts bounds how often a sync begins anew. More than one is needed only when somebody else writes meanwhile.
+// maxAttempts bounds the rounds of a sync. A second one is needed only if another program writes at the same time.
 const maxAttempts = 3
 
-// Preparer is a Kernel that wants to know beforehand what it will be asked to do.
+// Preparer is a Kernel that is told of a plan before its first step, so that it can save all originals at once.
 type Preparer interface {
 	Prepare(p Plan)
 }
 
-// Batcher is a Kernel that does steps that follow one another cheaper together. It gives an error, or nil, for each, and
-// does every one that it can.
+// Batcher is a Kernel that executes consecutive steps together at less cost. ApplyAll executes every step, also after a
+// failed one, and returns an error or nil for each.
 type Batcher interface {
 	ApplyAll(ctx context.Context, steps []Step) []error
 }
 
-// maxBatch is how many steps a Batcher is given at once: between them it is seen whether ctx has ended.
+// maxBatch is the number of steps between two checks of ctx.
 const maxBatch = 64
 
 // Observation is one reading of the whole host, with the state that it should have.
@@ -41,6 +41,7 @@ type Observation struct {
 	Observed, Desired State
 }
 
+// observe reads the whole host and computes its desired state.
 func observe(ctx context.Context, k Kernel, want desiredFunc) (Observation, error) {
 	facts, have, err := k.Observe(ctx)
 	if err != nil {
@@ -49,10 +50,10 @@ func observe(ctx context.Context, k Kernel, want desiredFunc) (Observation, erro
 	return Observation{facts, have, want(facts, have)}, nil
 }
 
-// desiredFunc is what should be there, on a host that is such and holds such.
+// desiredFunc computes the desired state from the facts and the observed state.
 type desiredFunc func(Facts, State) State
 
-// desired is what the settings ask for on whatever host.
+// desired is a desiredFunc. Without health checking every verdict is unknown.
 func (s Settings) desired(f Facts, _ State) State { return Desired(s, f, nil) }
 
 // Preview returns the plan that a Sync would execute now, and the observation it is made from. It writes nothing.
@@ -61,14 +62,14 @@ func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Observation, erro
 	return Diff(now.Desired, now.Observed), now, err
 }
 
-// Sync makes the kernel as the settings ask and gives the steps that it took. What it wrote it reads back. When it
-// fails it leaves every step that succeeded: each of them alone leaves a working host.
+// Sync brings the kernel to the desired state and returns the executed steps. It verifies the result by another
+// observation. On failure the executed steps stay: the host works after every single one.
 func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
 	return converge(ctx, k, nil, s.desired)
 }
 
-// converge looks, writes and looks again until nothing is left to do, as the kernel may change between a look and a write.
-// The first look may have been had already.
+// converge observes, executes the difference and observes again until there is none, as the kernel may change between an
+// observation and a write. first is an observation that the caller has already made, or nil.
 func converge(ctx context.Context, k Kernel, first *Observation, want desiredFunc) (done Plan, err error) {
 	var plan Plan
 	for range maxAttempts {
@@ -88,13 +89,13 @@ func converge(ctx context.Context, k Kernel, first *Observation, want desiredFun
 		done = append(done, executed...)
 	}
 	if err == nil {
-		err = fmt.Errorf("%w; still to do:\n%s", ErrDrift, plan)
+		err = fmt.Errorf("%w; remaining steps:\n%s", ErrDrift, plan)
 	}
 	return done, err
 }
 
-// Execute does all that can be done: one step's failure does not keep its neighbours from being right. What is taken
-// up waits until all that replaces it is there.
+// Execute executes the steps of a plan and returns those that succeeded, and the errors of the others. After a failure it
+// goes on, but no longer removes anything: the object to replace it may be missing.
 func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	if e, ok := k.(Preparer); ok {
 		e.Prepare(p)
@@ -104,7 +105,7 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 		apply, limit = b.ApplyAll, maxBatch
 	}
 	var errs []error
-	incomplete := false // something is not there that should replace what is taken up
+	incomplete := false // a step that adds has failed
 	for len(p) > 0 {
 		if err := ctx.Err(); err != nil {
 			return done, errors.Join(append(errs, err)...)
@@ -126,7 +127,8 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	return done, errors.Join(errs...)
 }
 
-// nextBatch gives the first steps that can be done together, all of which take up or none, and the rest.
+// nextBatch returns the first steps that can be executed together, at most limit, and the rest. Steps that remove are not
+// mixed with others.
 func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 	n := 1
 	for n < min(len(p), limit) && p[n].Removes() == p[0].Removes() {
@@ -135,7 +137,7 @@ func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 	return p[:n], p[n:]
 }
 
-// applyOne does one step.
+// applyOne returns an ApplyAll for batches of one step.
 func applyOne(k Kernel) func(context.Context, []Step) []error {
 	return func(ctx context.Context, steps []Step) []error { return []error{k.Apply(ctx, steps[0])} }
 }

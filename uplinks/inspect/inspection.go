@@ -56,7 +56,7 @@ func (i Inspection) Findings() []Finding {
 func inspectHost(f uplinks.Facts) (all []Finding) {
 	if f.MixedBackends {
 		all = append(all, Finding{
-			What:   fmt.Sprintf("both iptables backends hold rules of other programs; replypath uses %s", f.Tools[uplinks.IPv4].Backend),
+			What:   fmt.Sprintf("both iptables backends hold rules of other programs; replypath uses %s", f.Firewalls[uplinks.IPv4].Backend),
 			Remedy: `move the other rules to one backend, or choose with backend = "nft" or "legacy"`,
 		})
 	}

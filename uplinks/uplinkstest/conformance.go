@@ -61,8 +61,8 @@ func addForeignObjects(t *testing.T, w World) {
 			w.ApplyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 		}
 	}
-	for _, tool := range facts.Tools {
-		w.ApplyForeign(t, Iptables(tool, "-N STRANGER", "-A STRANGER -i lan0 -j RETURN", "-A PREROUTING -j STRANGER",
+	for _, firewall := range facts.Firewalls {
+		w.ApplyForeign(t, Iptables(firewall, "-N STRANGER", "-A STRANGER -i lan0 -j RETURN", "-A PREROUTING -j STRANGER",
 			"-A OUTPUT -o lan0 -j ACCEPT", "-A POSTROUTING -o lan0 -j ACCEPT"))
 	}
 	if w.DumpForeign(t) == "" {

@@ -15,7 +15,7 @@ type damageTarget struct {
 	world    World
 	family   uplinks.Family
 	observed uplinks.State
-	tool     uplinks.Tool
+	firewall uplinks.FirewallKey
 }
 
 func damageIsRepaired(t *testing.T, open func(t *testing.T) World) {
@@ -29,7 +29,7 @@ func damageIsRepaired(t *testing.T, open func(t *testing.T) World) {
 					continue
 				}
 				facts, have := observe(t, w)
-				after := d.apply(t, damageTarget{w, family, have, facts.Tools[family]})
+				after := d.apply(t, damageTarget{w, family, have, facts.Firewalls[family]})
 				checkScopes(t, w)
 				if len(mustPreview(t, w, Settings())) == 0 {
 					t.Errorf("%s: a preview sees nothing", d.name)
@@ -153,38 +153,38 @@ var damage = []struct {
 		return s.applyForeign(t, PrependRoute{k, r})
 	}},
 	{"a chain with a rule more", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-A "+marks.Out+" -o lan0 -j RETURN"))
+		return s.applyForeign(t, Iptables(s.firewall, "-A "+marks.Out+" -o lan0 -j RETURN"))
 	}},
 	{"a chain with a rule before ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-I "+marks.New+" 1 -i eth1 -j RETURN"))
+		return s.applyForeign(t, Iptables(s.firewall, "-I "+marks.New+" 1 -i eth1 -j RETURN"))
 	}},
 	{"a chain whose rule got another mark", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-F "+marks.New, "-A "+marks.New+" -i eth0 -j CONNMARK --set-xmark 0x200/0x1f00",
+		return s.applyForeign(t, Iptables(s.firewall, "-F "+marks.New, "-A "+marks.New+" -i eth0 -j CONNMARK --set-xmark 0x200/0x1f00",
 			"-A "+marks.New+" -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00"))
 	}},
 	{"a chain emptied", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-F "+marks.Pre))
+		return s.applyForeign(t, Iptables(s.firewall, "-F "+marks.Pre))
 	}},
 	{"a chain deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out))
+		return s.applyForeign(t, Iptables(s.firewall, "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out))
 	}},
 	{"a chain of an older version", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		old := marks.Prefix + "OLD"
-		return s.applyForeign(t, Iptables(s.tool, "-N "+old, "-A "+old+" -j "+marks.New))
+		return s.applyForeign(t, Iptables(s.firewall, "-N "+old, "-A "+old+" -j "+marks.New))
 	}},
 	{"a jump gone", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-D OUTPUT -j "+marks.Out))
+		return s.applyForeign(t, Iptables(s.firewall, "-D OUTPUT -j "+marks.Out))
 	}},
 	{"a jump twice", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.tool, "-A PREROUTING -j "+marks.Pre))
+		return s.applyForeign(t, Iptables(s.firewall, "-A PREROUTING -j "+marks.Pre))
 	}},
 	{"a jump below a rule that ends the walk", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		s.applyForeign(t, Iptables(s.tool, "-I PREROUTING 1 -i lan0 -j ACCEPT"))
-		return []fmt.Stringer{Iptables(s.tool, "-D PREROUTING -i lan0 -j ACCEPT")}
+		s.applyForeign(t, Iptables(s.firewall, "-I PREROUTING 1 -i lan0 -j ACCEPT"))
+		return []fmt.Stringer{Iptables(s.firewall, "-D PREROUTING -i lan0 -j ACCEPT")}
 	}},
 	{"a jump below a chain that ends the walk", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		s.applyForeign(t, Iptables(s.tool, "-N DIVERT", "-A DIVERT -j ACCEPT", "-I OUTPUT 1 -o eth1 -j DIVERT"))
-		return []fmt.Stringer{Iptables(s.tool, "-D OUTPUT -o eth1 -j DIVERT", "-F DIVERT", "-X DIVERT")}
+		s.applyForeign(t, Iptables(s.firewall, "-N DIVERT", "-A DIVERT -j ACCEPT", "-I OUTPUT 1 -o eth1 -j DIVERT"))
+		return []fmt.Stringer{Iptables(s.firewall, "-D OUTPUT -o eth1 -j DIVERT", "-F DIVERT", "-X DIVERT")}
 	}},
 	{"a sysctl changed", uplinks.IPv4, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, uplinks.SetTunable{Tunable: uplinks.Tunable{Link: "eth1", Name: uplinks.SrcValidMark}, Value: "0"})

@@ -55,7 +55,7 @@ func Facts() uplinks.Facts {
 	f := uplinks.Facts{
 		IPv6:  true,
 		Links: map[string]uplinks.Link{"lo": {Name: "lo", Index: 1, Up: true, Carrier: true}},
-		Tools: map[uplinks.Family]uplinks.Tool{
+		Firewalls: map[uplinks.Family]uplinks.FirewallKey{
 			uplinks.IPv4: {Family: uplinks.IPv4, Backend: marks.NFT, Command: "iptables"},
 			uplinks.IPv6: {Family: uplinks.IPv6, Backend: marks.NFT, Command: "ip6tables"},
 		},

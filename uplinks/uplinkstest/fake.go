@@ -19,7 +19,7 @@ type Fake struct {
 	rules  []ownedRule // in the order in which they were added
 	routes map[uplinks.RouteKey][]uplinks.Route
 	values map[uplinks.Tunable]string
-	tables map[uplinks.Tool]table
+	tables map[uplinks.FirewallKey]table
 }
 
 type ownedRule struct {
@@ -39,7 +39,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		facts:  clone(f),
 		routes: map[uplinks.RouteKey][]uplinks.Route{},
 		values: map[uplinks.Tunable]string{},
-		tables: map[uplinks.Tool]table{},
+		tables: map[uplinks.FirewallKey]table{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
 		k.values[t] = "0"
@@ -47,8 +47,8 @@ func NewFake(f uplinks.Facts) *Fake {
 	for name := range f.Links {
 		k.values[uplinks.Tunable{Link: name, Name: uplinks.LinkGroup}] = "0"
 	}
-	for _, tool := range f.Tools {
-		k.tables[tool] = newTable()
+	for _, firewall := range f.Firewalls {
+		k.tables[firewall] = newTable()
 	}
 	return k
 }
@@ -75,9 +75,9 @@ func (k *Fake) SetFacts(f uplinks.Facts) {
 			}
 		}
 	}
-	for _, tool := range f.Tools {
-		if k.tables[tool] == nil {
-			k.tables[tool] = newTable()
+	for _, firewall := range f.Firewalls {
+		if k.tables[firewall] == nil {
+			k.tables[firewall] = newTable()
 		}
 	}
 }
@@ -100,8 +100,8 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	if scopes != nil {
 		return factsWithin(k.facts, scopes), stateWithin(have, scopes), ctx.Err()
 	}
-	for tool, t := range k.tables {
-		t.observe(tool, have)
+	for firewall, t := range k.tables {
+		t.observe(firewall, have)
 	}
 	return clone(k.facts), have, ctx.Err()
 }
@@ -123,7 +123,7 @@ func factsWithin(f uplinks.Facts, scopes []uplinks.Scope) uplinks.Facts {
 }
 
 func clone(f uplinks.Facts) uplinks.Facts {
-	f.Links, f.Tools, f.Originals = maps.Clone(f.Links), maps.Clone(f.Tools), maps.Clone(f.Originals)
+	f.Links, f.Firewalls, f.Originals = maps.Clone(f.Links), maps.Clone(f.Firewalls), maps.Clone(f.Originals)
 	for name, l := range f.Links {
 		l.Addrs, l.Defaults, l.Connected = slices.Clone(l.Addrs), slices.Clone(l.Defaults), slices.Clone(l.Connected)
 		f.Links[name] = l
@@ -195,7 +195,7 @@ func (w *fakeWriter) SetTunable(s uplinks.SetTunable) { w.k.values[s.Tunable] = 
 
 // LoadChains changes a firewall.
 func (w *fakeWriter) LoadChains(s uplinks.LoadChains) {
-	w.err = w.k.runIptables(s.Tool, s.Change.Commands())
+	w.err = w.k.runIptables(s.Firewall, s.Change.Commands())
 }
 
 func (k *Fake) delRoute(key uplinks.RouteKey, r uplinks.Route) {

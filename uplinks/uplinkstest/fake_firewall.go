@@ -23,17 +23,17 @@ func newTable() table {
 }
 
 // runIptables runs the commands on the tool's table: all of them, or none if one fails.
-func (k *Fake) runIptables(tool uplinks.Tool, commands []string) error {
+func (k *Fake) runIptables(firewall uplinks.FirewallKey, commands []string) error {
 	next := table{}
-	for chain, rules := range k.tables[tool] {
+	for chain, rules := range k.tables[firewall] {
 		next[chain] = slices.Clone(rules)
 	}
 	for _, c := range commands {
 		if err := next.run(c); err != nil {
-			return fmt.Errorf("%s: %q: %w", tool.Command, c, err)
+			return fmt.Errorf("%s: %q: %w", firewall.Command, c, err)
 		}
 	}
-	k.tables[tool] = next
+	k.tables[firewall] = next
 	return nil
 }
 
@@ -96,14 +96,14 @@ func (t table) drop(chain string) error {
 }
 
 // observe adds the chains and hooks of replypath to the state.
-func (t table) observe(tool uplinks.Tool, have uplinks.State) {
+func (t table) observe(firewall uplinks.FirewallKey, have uplinks.State) {
 	for chain, lines := range t {
 		if strings.HasPrefix(chain, marks.Prefix) {
-			have.Chains[uplinks.ChainKey{Tool: tool, Name: chain}] = marks.ChainRules{Rules: parse(lines)}
+			have.Chains[uplinks.ChainKey{Firewall: firewall, Name: chain}] = marks.ChainRules{Rules: parse(lines)}
 		}
 	}
 	for h, state := range foreign.FindHooks(t.list) {
-		have.Hooks[uplinks.HookKey{Tool: tool, Hook: h}] = state
+		have.Hooks[uplinks.HookKey{Firewall: firewall, Hook: h}] = state
 	}
 }
 

@@ -37,7 +37,7 @@ func TestFailureOfAnyStepIsReverted(t *testing.T) {
 func TestFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 	k := uplinkstest.NewFake(uplinkstest.Facts())
 	facts, _, _ := k.Observe(t.Context())
-	tool := facts.Tools[uplinks.IPv4]
+	firewall := facts.Firewalls[uplinks.IPv4]
 	must := func(s uplinks.Step) {
 		t.Helper()
 		if err := k.Apply(t.Context(), s); err != nil {
@@ -51,7 +51,7 @@ func TestFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 	}
 	must(uplinks.DelRule{Rule: rule})
 	must(uplinks.DelRule{Rule: rule})
-	k.ApplyForeign(t, uplinkstest.Iptables(tool, "-N "+marks.New, "-N "+marks.Pre, "-A "+marks.Pre+" -j "+marks.New, "-I PREROUTING 1 -j "+marks.Pre))
+	k.ApplyForeign(t, uplinkstest.Iptables(firewall, "-N "+marks.New, "-N "+marks.Pre, "-A "+marks.Pre+" -j "+marks.New, "-I PREROUTING 1 -j "+marks.Pre))
 	_, before, _ := k.Observe(t.Context())
 	for what, commands := range map[string][]string{
 		"a missing jump is deleted":           {"-N NEW", "-D OUTPUT -j " + marks.Out},
@@ -62,7 +62,7 @@ func TestFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 		"a missing chain is deleted":          {"-F " + marks.Pre, "-X " + marks.Out},
 		"a chain of the hooks is referred to": {"-F " + marks.Pre, "-X " + marks.Pre},
 	} {
-		if err := k.RunForeign(uplinkstest.Iptables(tool, commands...)); err == nil {
+		if err := k.RunForeign(uplinkstest.Iptables(firewall, commands...)); err == nil {
 			t.Errorf("%s, and that is no error", what)
 		}
 		if _, after, _ := k.Observe(t.Context()); uplinkstest.Dump(before) != uplinkstest.Dump(after) {

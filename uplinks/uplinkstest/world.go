@@ -45,19 +45,19 @@ func (s PrependRoute) String() string {
 // IptablesCommands runs iptables commands on the mangle table, as another program would. Each command lacks its first words:
 // -A PREROUTING -j ACCEPT.
 type IptablesCommands struct {
-	Tool     uplinks.Tool
+	Firewall uplinks.FirewallKey
 	Commands []string
 }
 
 // Iptables returns a step of these IptablesCommands.
-func Iptables(tool uplinks.Tool, commands ...string) IptablesCommands {
-	return IptablesCommands{tool, commands}
+func Iptables(firewall uplinks.FirewallKey, commands ...string) IptablesCommands {
+	return IptablesCommands{firewall, commands}
 }
 
 func (s IptablesCommands) String() string {
 	var lines []string
 	for _, c := range s.Commands {
-		lines = append(lines, fmt.Sprintf("%s -w -t %s %s", s.Tool.Command, marks.MangleTable, c))
+		lines = append(lines, fmt.Sprintf("%s -w -t %s %s", s.Firewall.Command, marks.MangleTable, c))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -83,7 +83,7 @@ func (k *Fake) RunForeign(command fmt.Stringer) error {
 		k.routes[c.Key] = slices.Insert(k.routes[c.Key], 0, c.Route)
 		return nil
 	case IptablesCommands:
-		return k.runIptables(c.Tool, c.Commands)
+		return k.runIptables(c.Firewall, c.Commands)
 	case uplinks.Step:
 		return k.applyStep(c)
 	}
@@ -105,9 +105,9 @@ func (k *Fake) DumpForeign(testing.TB) string {
 			}
 		}
 	}
-	for tool, t := range k.tables {
+	for firewall, t := range k.tables {
 		for _, line := range t.foreign() {
-			lines = append(lines, tool.Command+" "+line)
+			lines = append(lines, firewall.Command+" "+line)
 		}
 	}
 	slices.Sort(lines)
@@ -128,16 +128,16 @@ func Dump(s uplinks.State) string {
 		add("%s = %s", t, v)
 	}
 	for k, rules := range s.Chains {
-		add("%s %s:", k.Tool.Command, k.Name)
+		add("%s %s:", k.Firewall.Command, k.Name)
 		if rules.Unreadable {
-			add("%s %s: unreadable", k.Tool.Command, k.Name)
+			add("%s %s: unreadable", k.Firewall.Command, k.Name)
 		}
 		for i, rule := range rules.Rules {
-			add("%s %s: %d %s", k.Tool.Command, k.Name, i+1, rule)
+			add("%s %s: %d %s", k.Firewall.Command, k.Name, i+1, rule)
 		}
 	}
 	for k, h := range s.Hooks {
-		add("%s %s: %s, %d times, reached: %v", k.Tool.Command, k.Hook.Builtin, k.Hook.Rule, h.Count, h.Reachable)
+		add("%s %s: %s, %d times, reached: %v", k.Firewall.Command, k.Hook.Builtin, k.Hook.Rule, h.Count, h.Reachable)
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

@@ -106,7 +106,7 @@ func (w *followedHost) diffFacts(f uplinks.Facts) string {
 	defer w.mu.Unlock()
 	exact := cmp.Exporter(func(reflect.Type) bool { return true })
 	part := func(f uplinks.Facts) uplinks.Facts {
-		return uplinks.Facts{IPv6: f.IPv6, Links: f.Links, ForeignRules: f.ForeignRules, UnreachableDefault: f.UnreachableDefault, Tools: f.Tools, MixedBackends: f.MixedBackends}
+		return uplinks.Facts{IPv6: f.IPv6, Links: f.Links, ForeignRules: f.ForeignRules, UnreachableDefault: f.UnreachableDefault, Firewalls: f.Firewalls, MixedBackends: f.MixedBackends}
 	}
 	return cmp.Diff(part(f), part(w.facts), exact, cmpopts.EquateEmpty())
 }

@@ -15,7 +15,7 @@ func (s Snapshot) checkBackends() []Finding {
 		return nil
 	}
 	return []Finding{{ID: "iptables-both", Severity: Warning, Evidence: limitEvidence(s.firstRulePerTool()),
-		Message: fmt.Sprintf("both iptables backends, nft and legacy, have rules of other programs; replypath uses %s", s.Facts.Tools[uplinks.IPv4].Backend),
+		Message: fmt.Sprintf("both iptables backends, nft and legacy, have rules of other programs; replypath uses %s", s.Facts.Firewalls[uplinks.IPv4].Backend),
 		Remedy:  `move all programs to one backend (update-alternatives --config iptables), or set backend = "nft" or "legacy"`}}
 }
 

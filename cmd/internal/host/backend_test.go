@@ -50,7 +50,7 @@ func TestBackendAutoDetection(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, family := range uplinks.Families {
-				if got := facts.Tools[family].Backend; got != c.get {
+				if got := facts.Firewalls[family].Backend; got != c.get {
 					t.Errorf("%s: got %s, want %s", family, got, c.get)
 				}
 			}

@@ -124,8 +124,8 @@ func (fw *Firewall) eachTable(b marks.Backend, do func(marks.Firewall) error) er
 // table returns the family's firewall in a backend, or nil.
 func (fw *Firewall) table(f uplinks.Family, b marks.Backend) marks.Firewall { return fw.families[f][b] }
 
-func tool(f uplinks.Family, t marks.Firewall) uplinks.Tool {
-	return uplinks.Tool{Family: f, Backend: t.Backend(), Command: t.Command()}
+func tool(f uplinks.Family, t marks.Firewall) uplinks.FirewallKey {
+	return uplinks.FirewallKey{Family: f, Backend: t.Backend(), Command: t.Command()}
 }
 
 // watch reports the changes that the kernel announces. They concern the whole network namespace, so any firewall can
@@ -147,7 +147,7 @@ func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplink
 		if _, supported := fw.families[f]; !supported {
 			continue
 		}
-		facts.Tools[f] = tool(f, fw.table(f, fw.backend))
+		facts.Firewalls[f] = tool(f, fw.table(f, fw.backend))
 		for _, b := range backends {
 			t := fw.table(f, b)
 			if t == nil || t.Absent() || fw.unusable[b] != nil {
@@ -167,10 +167,10 @@ func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *up
 		return err
 	}
 	for name, rules := range r.Chains {
-		have.Chains[uplinks.ChainKey{Tool: tool(f, t), Name: name}] = rules
+		have.Chains[uplinks.ChainKey{Firewall: tool(f, t), Name: name}] = rules
 	}
 	for h, s := range r.Hooks {
-		have.Hooks[uplinks.HookKey{Tool: tool(f, t), Hook: h}] = s
+		have.Hooks[uplinks.HookKey{Firewall: tool(f, t), Hook: h}] = s
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *up
 // loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is
 // empty then.
 func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
-	t := h.firewall.table(s.Tool.Family, s.Tool.Backend)
+	t := h.firewall.table(s.Firewall.Family, s.Firewall.Backend)
 	if t == nil {
 		return errors.New("no such iptables command")
 	}
@@ -189,7 +189,7 @@ func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 }
 
 func (h *Host) loadTable(ctx context.Context, t marks.Firewall, s uplinks.LoadChains) error {
-	name := tableName(s.Tool.Family, s.Tool.Backend)
+	name := tableName(s.Firewall.Family, s.Firewall.Backend)
 	if s.Unload {
 		return h.unloadTable(ctx, t, name, s.Change)
 	}

@@ -104,7 +104,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 
 // ReadKernel reads links, routes, rules and sysctls, or those of some shares alone. It needs no privilege.
 func ReadKernel(ctx context.Context, links *rtnl.Handle, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
-	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Tools: map[uplinks.Family]uplinks.Tool{}, UnreachableDefault: map[uplinks.Family]bool{}, OmittedRoutes: map[string]int{}, Scopes: only}
+	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Firewalls: map[uplinks.Family]uplinks.FirewallKey{}, UnreachableDefault: map[uplinks.Family]bool{}, OmittedRoutes: map[string]int{}, Scopes: only}
 	have := uplinks.NewState()
 	facts.IPv6 = procfs.IPv6()
 	read := links.Read

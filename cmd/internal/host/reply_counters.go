@@ -16,7 +16,7 @@ type replyCounters struct {
 }
 
 type counterKey struct {
-	tool uplinks.Tool
+	tool uplinks.FirewallKey
 	id   marks.ID
 }
 
@@ -63,6 +63,6 @@ func (t *replyCounters) counter(by counterKey) *health.CumulativeReplies {
 // reset prepares for the counters that the step restarts at zero.
 func (t *replyCounters) reset(s uplinks.LoadChains) {
 	for _, id := range s.Change.ResetCounters() {
-		t.counter(counterKey{s.Tool, id}).Reset()
+		t.counter(counterKey{s.Firewall, id}).Reset()
 	}
 }

@@ -1,0 +1,24 @@
+package uplinks
+
+import "replypath/marks"
+
+// addChains adds the chains that set and restore marks, and their hooks, for the uplinks of one family. Without a
+// firewall for the family there are none.
+func addChains(want State, s Settings, f Facts, family Family) {
+	var ingress []marks.Ingress
+	for _, u := range s.Uplinks {
+		if u.Manages(family) {
+			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u)})
+		}
+	}
+	firewall, ok := f.Firewalls[family]
+	if !ok || len(ingress) == 0 {
+		return
+	}
+	for _, c := range marks.Chains(s.Mask, uint32(s.Group), ingress) {
+		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}
+	}
+	for _, h := range marks.Hooks {
+		want.Hooks[HookKey{firewall, h}] = hookInPlace
+	}
+}
