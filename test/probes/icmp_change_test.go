@@ -89,3 +89,24 @@ func TestICMPProbeSurvivesALinkRename(t *testing.T) {
 	}
 	a.stop()
 }
+
+// pro-bing sends whenever its interval is over, also while its run ends.
+func TestICMPProberSendsNothingWhenItCloses(t *testing.T) {
+	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b.Apply()
+	a := startProber(b)
+	sent := map[string]*world.Recorder{}
+	for _, u := range b.Uplinks {
+		for _, f := range uplinks.Families {
+			sent[u.Link.Name+" "+f.String()] = u.Wire.Record(requestsTo(clientAddrIn(b, f)))
+			a.wantReply(newProbe(probePath(u, f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
+		}
+	}
+	a.stop()
+	b.Settle()
+	for sender, requests := range sent {
+		if n := requests.Count(func(world.Packet) bool { return true }); n != 1 {
+			t.Errorf("%s: %d echo requests for one probe", sender, n)
+		}
+	}
+}
