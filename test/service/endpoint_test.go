@@ -113,7 +113,7 @@ func TestEndpointWaitsForATakenPort(t *testing.T) {
 	}
 	defer taken.Close()
 	s := b.Start()
-	box.Eventually(t, box.EventualTimeout, "the log says who has the port", func() bool { return strings.Contains(s.Log.String(), "another program has the port") })
+	box.Eventually(t, box.EventualTimeout, "the log says who has the port", func() bool { return strings.Contains(s.Log.String(), "another program uses the port") })
 	b.Must(0, "plan")
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
