@@ -18,14 +18,15 @@ import (
 // Box is a gateway with replypath on it, in a world of its own.
 type Box struct {
 	*world.Internet
-	T            *testing.T
-	Dir          string
-	Config       string       // the file's path
-	Settings     []string     // lines of the configuration before the uplinks
-	AutoGateway  map[int]bool // the gateways of these uplinks, by their index
-	Env          []string     // of the program
-	Program      string
-	ServiceFlags []string // of the service
+	T              *testing.T
+	Dir            string
+	Config         string       // the file's path
+	Settings       []string     // lines of the configuration before the uplinks
+	AutoGateway    map[int]bool // the gateways of these uplinks, by their index
+	Env            []string     // of the program
+	Program        string
+	ServiceProgram string   // of the service, such as RaceBinary; empty: Program
+	ServiceFlags   []string // of the service
 }
 
 func New(t *testing.T, w *world.Internet, settings ...string) *Box {

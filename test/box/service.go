@@ -44,7 +44,11 @@ func (b *Box) Launch() *Service {
 		b.T.Fatal(err)
 	}
 	s := &Service{B: b, notify: conn, Ended: make(chan error, 1), Notifications: make(chan string, 1000)}
-	s.Cmd = b.Gateway.Command(b.T.Context(), b.Program, append([]string{"run", "--config", b.Config, "--state", filepath.Join(b.Dir, "state")}, b.ServiceFlags...)...)
+	program := b.Program
+	if b.ServiceProgram != "" {
+		program = b.ServiceProgram
+	}
+	s.Cmd = b.Gateway.Command(b.T.Context(), program, append([]string{"run", "--config", b.Config, "--state", filepath.Join(b.Dir, "state")}, b.ServiceFlags...)...)
 	s.Cmd.Env = append(os.Environ(), append(b.Env, "NOTIFY_SOCKET="+socket)...)
 	s.Cmd.Stderr = &s.Log
 	if err := s.Cmd.Start(); err != nil {
@@ -54,6 +58,9 @@ func (b *Box) Launch() *Service {
 	go func() { s.Ended <- s.Cmd.Wait() }()
 	b.T.Cleanup(func() {
 		conn.Close()
+		if strings.Contains(s.Log.String(), "WARNING: DATA RACE") {
+			b.T.Error("the race detector reports a data race of the service")
+		}
 		if b.T.Failed() {
 			b.T.Logf("the service said:\n%s", s.Log.String())
 		}

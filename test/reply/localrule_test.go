@@ -24,7 +24,7 @@ func TestMovedLocalRuleIsWarnedOf(t *testing.T) {
 		if a := b.LAN.Send(q); a.OK {
 			t.Errorf("%s is heard, and the warning is wrong", inside[i])
 		}
-		_, remedy, told := strings.Cut(output, "where the kernel puts it: "+family+" rule")
+		_, remedy, told := strings.Cut(output, "where the kernel has it: "+family+" rule")
 		if !told {
 			t.Fatalf("the plan does not tell of %s: %s", family, output)
 		}

@@ -170,7 +170,8 @@ func intercepted(b *box.Box, t *testing.T, patience time.Duration) bool {
 // read is the line that the client gets from an address.
 func read(b *box.Box, from string, patience time.Duration) (line string, err error) {
 	var c net.Conn
-	b.Client.Do(func() { c, err = net.DialTimeout("tcp", from, patience) })
+	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{Port: int(b.ClientPort())}}
+	b.Client.Do(func() { c, err = dialer.DialContext(b.T.Context(), "tcp", from) })
 	if err != nil {
 		return "", err
 	}
