@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks Go's usual place.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
+.PHONY: all build needs demo test chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
 
 all: build
 
@@ -52,6 +52,10 @@ check:
 	go run $(STATICCHECK) -checks all -tags boot,qemu ./test/boot
 	go run $(STATICCHECK) -checks all -tags modules ./test/...
 	go mod tidy -diff
+
+# For every day: the linters, and the tests that need no root and send no packets.
+check-fast: check
+	go test $$(.ci/rootless)
 
 # Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
 # Shorewall, in ratios.
