@@ -14,7 +14,7 @@ import (
 func TestPlanWarnsOfAnUnlistedInterface(t *testing.T) {
 	for what, noDefault := range map[string]bool{"with a default route": false, "without default route": true} {
 		t.Run(what, func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: noDefault}.Build(t, 2, world.Options{}))
+			b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: noDefault}.Build(t, 2, world.Options{}))
 			management, service := b.Uplinks[0], b.Uplinks[1]
 			b.KnowClientBy(management)
 			b.Configure(service)
@@ -59,7 +59,7 @@ func warned(b *box.Box, t *testing.T, status int, want bool) {
 // What the warning says comes true: the client that main knows by the interface that is not listed is not heard by the
 // other, and is as soon as both are listed.
 func TestUnlistedInterfaceBreaksRepliesAsWarned(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	management, service := b.Uplinks[0], b.Uplinks[1]
 	b.KnowClientBy(management)
 	b.Gateway.ServeTCP(box.ServedPort)

@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// The gateways and prefixes in which the two families differ.
+// FamilyWords replace the placeholders in lines of shell by what differs between the families: commands, gateways, prefixes.
 var FamilyWords = map[int]*strings.Replacer{
 	4: strings.NewReplacer("RESTORE", Restore4, "IPT", "%s", "IP", "ip -4", "SYSCTL", "net.ipv4.fwmark_reflect", "ANY", "203.0.113.0/24",
 		"VIA", "192.0.2.1", "OTHER", "192.0.2.9", "FROM", "192.0.2.2", "NET", "192.0.2.0/24"),

@@ -84,9 +84,9 @@ func ServeAll(h *world.Host) {
 	h.ServeSCTP(ServedPort)
 }
 
-// DnatKinds are the kinds of questions that a DNAT rule for a whole address passes on, and which the host behind it
+// DNATKinds are the kinds of questions that a DNAT rule for a whole address passes on, and which the host behind it
 // answers in a way that comes back translated.
-var DnatKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP, world.KindSCTP}
+var DNATKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP, world.KindSCTP}
 
 // WantRepliesFromAll asks every kind of question at both addresses of every uplink, and wants every answer by its ingress.
 func (p *Egress) WantRepliesFromAll(t *testing.T, client *world.Host, kinds []world.Kind) {
@@ -125,15 +125,15 @@ func WantReplies(t *testing.T, client *world.Host, to netip.Addr, kinds []world.
 
 // Conditions are hosts that replies must find their way on.
 type Conditions struct {
-	RpFilter  int
+	RPFilter  int
 	NoDefault bool
 }
 
 func (c Conditions) String() string {
 	if c.NoDefault {
-		return fmt.Sprintf("rp_filter %d without default route in main", c.RpFilter)
+		return fmt.Sprintf("rp_filter %d without default route in main", c.RPFilter)
 	}
-	return fmt.Sprintf("rp_filter %d", c.RpFilter)
+	return fmt.Sprintf("rp_filter %d", c.RPFilter)
 }
 
 func EachCondition(t *testing.T, test func(t *testing.T, c Conditions)) {
@@ -150,7 +150,7 @@ func (c Conditions) Build(t *testing.T, n int, options world.Options) *world.Int
 	t.Helper()
 	options.NoDefault = c.NoDefault
 	w := world.ISPs(t, n, options)
-	w.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", fmt.Sprint(c.RpFilter))
+	w.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", fmt.Sprint(c.RPFilter))
 	return w
 }
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// CpuTicks is the time of a process on the CPU, its children's too, in ticks.
-func CpuTicks(tb testing.TB, pid int) (total int) {
+// CPUTicks is the time of a process on the CPU, its children's too, in ticks.
+func CPUTicks(tb testing.TB, pid int) (total int) {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -166,7 +166,7 @@ func runFindingCases(t *testing.T, cases map[string]findingCase) {
 		for _, backend := range each {
 			t.Run(name+", "+backend, func(t *testing.T) {
 				t.Parallel()
-				b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+				b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 				if backend != "" {
 					b.Settings = []string{backend}
 					b.Configure(b.Uplinks...)

@@ -11,7 +11,7 @@ import (
 func TestDoctorReportsNothingOnAHealthyHost(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.LegacyTable(b.Gateway)
 		b.Apply()
 		before := box.TakeSnapshot(b.Gateway)
@@ -75,7 +75,7 @@ ip addr add 192.0.2.99/24 dev lan0
 
 func TestDoctorIgnoresHarmlessRules(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Gateway.Run("sh", "-ec", harmlessSetup)
 	for _, f := range b.RunDoctor().Findings {
@@ -88,7 +88,7 @@ func TestDoctorIgnoresHarmlessRules(t *testing.T) {
 // What iptables cannot list is listed as nftables has it, and what is ours in there is ours all the same.
 func TestDoctorRecognizesOwnRulesThatIptablesCannotList(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	b.Apply()
 	b.Gateway.Run("nft", "add rule ip mangle PREROUTING ct state established counter; add rule ip6 mangle OUTPUT ct state established counter")
 	for _, f := range b.RunDoctor().Findings {

@@ -11,7 +11,7 @@ import (
 // What others set up in files is seen below another root: the machine's own are not written.
 func TestDoctorReadsHostFiles(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	healthy := b.RunDoctor()
 	cases := []struct {

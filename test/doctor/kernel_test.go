@@ -36,7 +36,7 @@ func kernelOptions(t *testing.T) (all []kernelOption) {
 // A kernel's configuration says "is not set" of what was left out, and nothing at all of what hangs on that.
 func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	var release unix.Utsname
 	if err := unix.Uname(&release); err != nil {
@@ -86,7 +86,7 @@ func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 
 // The machine's own, which all of these tests run on, has all that is needed.
 func TestDoctorReadsTheRunningKernelsConfiguration(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	if d := b.RunDoctor(func(args ...string) box.Result { return b.Run("doctor", "--json") }); len(d.Of("kernel-option")) > 0 {
 		t.Errorf("it has: %s", d)
@@ -95,7 +95,7 @@ func TestDoctorReadsTheRunningKernelsConfiguration(t *testing.T) {
 
 func TestDoctorReportsUplinksWithoutProbes(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	want := findingCase{severity: box.IsNote, words: []string{"has no probe: only its gateway is probed, which says nothing about the Internet behind it"}}
 	for n, f := range b.RunDoctor().Of("probes") {

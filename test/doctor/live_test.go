@@ -67,7 +67,7 @@ func TestDoctorReportsANearlyFullConntrackTable(t *testing.T) {
 
 func TestDoctorReportsRPFilterDrops(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	q := world.Request{Kind: world.KindUDP, To: b.Uplinks[1].Port4(7000), ExpectTimeout: true}
 	b.Gateway.ServeUDP(q.To.Port(), world.Pktinfo)
 	if got := b.Client.Send(q); got.OK {
@@ -125,7 +125,7 @@ gateway = ["198.51.100.1", "2001:db8:a::1"]
 
 func TestDoctorReportsWhatItCannotRead(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Gateway.Run("ip", "rule", "add", "priority", "1500", "lookup", "77")
 	anybody := func(args ...string) box.Result {

@@ -32,7 +32,7 @@ const shortcut = `table inet fast {
 // route changes: so their replies go right, but are not counted.
 func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{Spoofable: true, Neighbours: []int{1}}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Spoofable: true, Neighbours: []int{1}}), backend)
 		u := b.Uplinks[1]
 		newGateway(b, u)
 		box.ServeAll(b.LAN)
@@ -134,7 +134,7 @@ func connections(b *box.Box, to netip.AddrPort) (lines string) {
 // A WireGuard server on the wildcard address answers by the ingress uplink, from the address that it was asked at.
 func TestModulesWireGuardListenerRepliesByIngress(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{Spoofable: true}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Spoofable: true}), backend)
 		b.Apply()
 		if d := b.RunDoctor(); len(d.Of("wireguard-listener")) > 0 {
 			t.Fatalf("before there is one: %s", d)

@@ -13,7 +13,7 @@ import (
 // The file that nft writes today is the one that is warned of: loaded again it takes replies off their path.
 func TestDoctorWarnsOfARulesetSavedByNFT(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	serveGatewayAndLAN(b)
 	b.Apply()
 	p := b.RecordEgress()
@@ -47,7 +47,7 @@ func TestDoctorWarnsOfARulesetSavedByNFT(t *testing.T) {
 func TestDoctorNotesARulesetSavedByIptables(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.LegacyTable(b.Gateway)
 		b.Apply()
 		healthy := b.RunDoctor()

@@ -42,9 +42,9 @@ func BenchmarkServiceAtRest(b *testing.B) {
 	}
 	for b.Loop() {
 		cmd := startServiceInBench(b, gateway, config.String())
-		before, began := box.CpuTicks(b, cmd.Process.Pid), time.Now()
+		before, began := box.CPUTicks(b, cmd.Process.Pid), time.Now()
 		time.Sleep(lasts)
-		share := 100 * float64(box.CpuTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+		share := 100 * float64(box.CPUTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
 		memory := box.Resident(b, cmd.Process.Pid)
 		box.RequireBound(b, []float64{share}, "%CPU", restCPU)
 		box.RequireBound(b, []float64{float64(memory) / 1024}, "MiB", restMemory)

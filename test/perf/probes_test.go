@@ -27,9 +27,9 @@ func BenchmarkServiceWithProbes(b *testing.B) {
 			for b.Loop() {
 				cmd := startServiceInBench(b, w.Gateway, config)
 				time.Sleep(10 * time.Second) // longer than it takes to judge
-				before, began, memory := box.CpuTicks(b, cmd.Process.Pid), time.Now(), box.Resident(b, cmd.Process.Pid)
+				before, began, memory := box.CPUTicks(b, cmd.Process.Pid), time.Now(), box.Resident(b, cmd.Process.Pid)
 				time.Sleep(box.BenchTime(b))
-				share := 100 * float64(box.CpuTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+				share := 100 * float64(box.CPUTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
 				now := box.Resident(b, cmd.Process.Pid)
 				box.RequireBound(b, []float64{share}, "%core", box.BenchCPU)
 				box.RequireBound(b, []float64{float64(now) / 1024}, "MiB", box.BenchMemory)

@@ -45,7 +45,7 @@ func TestConnectionProbesLeaveByTheirUplink(t *testing.T) {
 }
 
 func TestConnectionProbesOfADeadUplinkTimeOut(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	serveHTTP(b)
 	b.Apply()
@@ -68,7 +68,7 @@ func TestConnectionProbesOfADeadUplinkTimeOut(t *testing.T) {
 func TestConnectionProbesAnsweredByAnotherUplinkFail(t *testing.T) {
 	for _, rp := range []int{0, 2} {
 		t.Run(fmt.Sprintf("rp_filter %d", rp), func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: rp}.Build(t, 2, world.Options{}))
+			b := box.New(t, box.Conditions{RPFilter: rp}.Build(t, 2, world.Options{}))
 			b.Client.ServeTCP(box.ServedPort)
 			serveHTTP(b)
 			b.Apply()
@@ -100,7 +100,7 @@ func TestConnectionProbesAnsweredByAnotherUplinkFail(t *testing.T) {
 // A socket that is bound to a link has IPv4's routing take the target for a neighbour when no route leads there: then
 // nobody answers, and nothing leaves by another link.
 func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	b.Apply()
 	p, a, u := b.RecordEgress(), startProber(b), b.Uplinks[1]
@@ -134,7 +134,7 @@ func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
 
 // The service at the target does not get to see the question, and no connection table keeps it.
 func TestTCPProbeResetsBeforeTheHandshakeCompletes(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]

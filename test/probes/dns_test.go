@@ -115,7 +115,7 @@ func startProberWithFiles(b *box.Box, files map[string]string) *prober {
 func isDNS(p world.Packet) bool { return p.DstPort == 53 || p.SrcPort == 53 }
 
 func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	server := serveNames(b, b.Client4, b.Client6)
 	b.Apply()
@@ -146,7 +146,7 @@ func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {
 }
 
 func TestProbeNamesAreCachedUntilTheHostFails(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	server := serveNames(b, b.Client4)
 	b.Apply()
 	a, u := startProberWithFiles(b, map[string]string{"/etc/resolv.conf": "nameserver " + b.Client4.String() + "\n"}), b.Uplinks[1]

@@ -20,7 +20,7 @@ func neighbours(b *box.Box) string {
 }
 
 func TestGatewayProbeStaysOnItsLink(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Gateway.Run("ip", "neigh", "flush", "all")
 	p, a := b.RecordEgress(), startProber(b)
@@ -49,7 +49,7 @@ func TestGatewayProbeStaysOnItsLink(t *testing.T) {
 const arpType = 0x0806
 
 func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	b.Gateway.Run("ip", "neigh", "replace", u.Router4.String(), "lladdr", "02:00:00:00:77:77", "dev", "eth1", "nud", "permanent")
@@ -82,7 +82,7 @@ func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 // An address without a network around it, IPv4 by way of an IPv6 gateway (RFC 5549), and a gateway that has a global
 // IPv6 address.
 func TestGatewayProbeAcceptsEveryAddressForm(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	mixed, global := probePath(u, uplinks.IPv4), probePath(u, uplinks.IPv6)
@@ -100,7 +100,7 @@ func TestGatewayProbeAcceptsEveryAddressForm(t *testing.T) {
 }
 
 func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	lonely := b.Gateway.AddLink("lonely0", "bridge")
 	a := startProber(b)
 	for _, f := range uplinks.Families {
@@ -122,7 +122,7 @@ func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
 
 // Neither an answer for somebody else, nor one that another host gives for the gateway's neighbour.
 func TestGatewayProbeIgnoresOtherHosts(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{Neighbours: []int{1}}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Neighbours: []int{1}}))
 	a, u := startProber(b), b.Uplinks[1]
 	u.Wire.Host.Run("ip", "addr", "flush", "dev", "net0")
 	for _, f := range uplinks.Families {

@@ -66,7 +66,7 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestHTTPProbe(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	serveHTTP(b)
 	b.Apply()
 	t.Setenv("http_proxy", "http://192.0.2.77:3128") // it is not asked

@@ -11,7 +11,7 @@ import (
 
 // A pinger lives from one question to the next, and its socket has the source that it was opened with.
 func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{SecondAddr: []int{1}}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{SecondAddr: []int{1}}))
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.promote_secondaries", "1")
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -37,7 +37,7 @@ func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
 
 // Of a question to everybody those who answer are others than who was asked: nobody in particular is shown to be there.
 func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	u.ISP.SetSysctl("net.ipv4.icmp_echo_ignore_broadcasts", "0")
@@ -55,7 +55,7 @@ func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 }
 
 func TestICMPProbeFailsWhereIPv6IsDisabled(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	a.wantReply(newProbe(probePath(u, uplinks.IPv6), icmpTarget(b.Client6), replyTimeout))
@@ -72,7 +72,7 @@ func TestICMPProbeFailsWhereIPv6IsDisabled(t *testing.T) {
 
 // A pinger stays when its link gets another name.
 func TestICMPProbeSurvivesALinkRename(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	for _, name := range []string{"eth1", "wan1"} {

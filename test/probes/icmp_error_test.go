@@ -13,7 +13,7 @@ import (
 
 // The library takes a kernel that prohibits for a broadcast address, and would try again without end.
 func TestProhibitedICMPProbeFailsAtOnce(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
 	for _, f := range uplinks.Families {
@@ -39,7 +39,7 @@ func ipFlag(f uplinks.Family) string {
 }
 
 func TestICMPProbeFindsARecreatedLink(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
 	for _, missed := range []bool{true, false, true} { // by a question while it was gone
@@ -61,7 +61,7 @@ func TestICMPProbeFindsARecreatedLink(t *testing.T) {
 
 // The answers carry the time of their questions as 1970: as if the clock was set while they were under way.
 func TestRoundTripTimeIgnoresTheWallClock(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Client.ServeEcho(func(data []byte) []byte {
 		clear(data[:8])
@@ -73,7 +73,7 @@ func TestRoundTripTimeIgnoresTheWallClock(t *testing.T) {
 }
 
 func TestICMPProbeRejectsForeignReplies(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	service := b.Client.ServeEcho(func(data []byte) []byte {
 		clear(data[8:])
@@ -88,7 +88,7 @@ func TestICMPProbeRejectsForeignReplies(t *testing.T) {
 }
 
 func TestLostICMPProbesFreeTheirMemory(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Uplinks[1].ISP.SetSysctl("net.ipv4.ip_forward", "0")
 	a, e := startProber(b), newProbe(probePath(b.Uplinks[1], uplinks.IPv4), icmpTarget(b.Client4), 50*time.Millisecond)
@@ -106,7 +106,7 @@ func TestLostICMPProbesFreeTheirMemory(t *testing.T) {
 
 // To the connection table each identifier is a connection, that it remembers for half a minute.
 func TestICMPProbesKeepConntrackSmall(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
 	for _, f := range uplinks.Families {
@@ -126,7 +126,7 @@ func TestICMPProbesKeepConntrackSmall(t *testing.T) {
 // The library reaches for the socket by names of private fields in others' code: should they change, nothing but the
 // lack of the mark would tell.
 func TestICMPProbeCarriesItsMark(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
 	for _, f := range uplinks.Families {
@@ -142,7 +142,7 @@ func TestICMPProbeCarriesItsMark(t *testing.T) {
 }
 
 func TestProbesWithoutPrivilegeFail(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	cmd := b.Gateway.Command(t.Context(), "/proc/self/exe", "-test.run=^$")
 	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: box.NobodyUID, Gid: box.NobodyUID, NoSetGroups: true}
 	a := startProberCommand(t, cmd)

@@ -50,7 +50,7 @@ func TestICMPProbeLeavesByItsUplink(t *testing.T) {
 }
 
 func TestICMPProbeOfADeadUplinkTimesOut(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Uplinks[1].ISP.SetSysctl("net.ipv4.ip_forward", "0")
 	b.Uplinks[1].ISP.SetSysctl("net.ipv6.conf.all.forwarding", "0")
@@ -73,7 +73,7 @@ func routeRepliesByFirst(b *box.Box) {
 func TestICMPProbeAnsweredByAnotherUplinkFails(t *testing.T) {
 	for _, rp := range []int{0, 2} {
 		t.Run(fmt.Sprintf("rp_filter %d", rp), func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: rp}.Build(t, 2, world.Options{}))
+			b := box.New(t, box.Conditions{RPFilter: rp}.Build(t, 2, world.Options{}))
 			routeRepliesByFirst(b)
 			b.Apply()
 			a := startProber(b)
@@ -88,7 +88,7 @@ func TestICMPProbeAnsweredByAnotherUplinkFails(t *testing.T) {
 
 // What the host answers itself has left by no uplink.
 func TestICMPProbeAnsweredByTheHostItselfFails(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 0}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 0}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
 	for _, f := range uplinks.Families {

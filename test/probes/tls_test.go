@@ -60,7 +60,7 @@ func httpsTarget(to netip.Addr) health.Target {
 }
 
 func TestHTTPSProbeVerifiesTheCertificate(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	right, authority := selfSigned(t, b.Client4.AsSlice(), b.Client6.AsSlice())
 	wrong, _ := selfSigned(t, b.Client4.AsSlice(), b.Client6.AsSlice())
 	b.Apply()

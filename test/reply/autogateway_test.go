@@ -31,7 +31,7 @@ var autoGatewayCases = map[string]func(b *box.Box){
 func TestAutoGatewayIsTheOneTheKernelUses(t *testing.T) {
 	for name, of := range autoGatewayCases {
 		t.Run(name, func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 			b.GatewayOf(1, box.AutoGateways)
 			box.ServeAll(b.Gateway)
 			of(b)

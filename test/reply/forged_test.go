@@ -24,12 +24,12 @@ func TestForgedLANSourceIsDropped(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, table := range []string{"raw", "mangle"} {
 			t.Run("with IPv6's source check in "+table, func(t *testing.T) {
-				refuseForged(t, box.Conditions{RpFilter: 1}, backend, table)
+				refuseForged(t, box.Conditions{RPFilter: 1}, backend, table)
 			})
 		}
 	})
 	t.Run("without default route in main", func(t *testing.T) {
-		refuseForged(t, box.Conditions{RpFilter: 1, NoDefault: true}, box.Backends[0], "mangle")
+		refuseForged(t, box.Conditions{RPFilter: 1, NoDefault: true}, box.Backends[0], "mangle")
 	})
 }
 
@@ -54,7 +54,7 @@ func refuseForged(t *testing.T, c box.Conditions, backend, table string) {
 	if n := inside.Count(isInsider); n != 0 {
 		t.Errorf("%d forged questions were forwarded", n)
 	}
-	p.WantRepliesFromAll(t, b.Client, box.DnatKinds)
+	p.WantRepliesFromAll(t, b.Client, box.DNATKinds)
 }
 
 // Without the source check nothing keeps the forged packets out: what TestForgedLANSourceIsDropped looks for

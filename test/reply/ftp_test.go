@@ -31,7 +31,7 @@ func TestFTPServerOnTheGatewayWithoutHelper(t *testing.T) {
 
 func newFTP(t *testing.T, backend string, prepare func(*box.Box)) *box.Box {
 	t.Helper()
-	b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}), backend)
+	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}), backend)
 	prepare(b)
 	return b
 }

@@ -56,7 +56,7 @@ func (k linkKind) test(t *testing.T, backend string) {
 		return // each answer that does not come takes seconds
 	}
 	b.Forward(b.LAN4, b.LAN6)
-	p.WantRepliesFromAll(t, b.Client, box.DnatKinds)
+	p.WantRepliesFromAll(t, b.Client, box.DNATKinds)
 	if k.after != nil {
 		k.after(t, p)
 	}

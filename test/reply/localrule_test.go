@@ -12,7 +12,7 @@ import (
 // Some move the kernel's first rule, so that a host can send to its own addresses by the wire. What the warning says of
 // it comes true, and the remedy helps.
 func TestMovedLocalRuleIsWarnedOf(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	b.Shell("for f in -4 -6; do ip $f rule add priority 32765 lookup local; ip $f rule del priority 0; done")
 	inside := []string{"198.18.0.1", "2001:db8:f::1"}

@@ -13,7 +13,7 @@ import (
 func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
 	want := map[string]int{"192.0.2.2": 1360, "2001:db8:b::2": 1340, "198.51.100.2": 1460, "2001:db8:a::2": 1440}
 	for _, noDefault := range []bool{false, true} {
-		c := box.Conditions{RpFilter: 1, NoDefault: noDefault}
+		c := box.Conditions{RPFilter: 1, NoDefault: noDefault}
 		t.Run(c.String(), func(t *testing.T) {
 			w := c.Build(t, 2, world.Options{})
 			w.Uplinks[1].Link.MTU(1400)
@@ -47,7 +47,7 @@ func TestPathMTUIsLearntPerUplink(t *testing.T) {
 	}
 	for what, test := range questions {
 		for _, noDefault := range []bool{false, true} {
-			c := box.Conditions{RpFilter: 1, NoDefault: noDefault}
+			c := box.Conditions{RPFilter: 1, NoDefault: noDefault}
 			t.Run(fmt.Sprintf("%s of the gateway, %s", what, c), func(t *testing.T) {
 				b := newNarrow(t, c)
 				box.ServeAll(b.Gateway)
@@ -57,7 +57,7 @@ func TestPathMTUIsLearntPerUplink(t *testing.T) {
 			})
 		}
 		t.Run(what+" of a host behind DNAT", func(t *testing.T) {
-			b := newNarrow(t, box.Conditions{RpFilter: 1})
+			b := newNarrow(t, box.Conditions{RPFilter: 1})
 			box.ServeAll(b.LAN)
 			b.Forward(b.LAN4, b.LAN6)
 			b.Apply()

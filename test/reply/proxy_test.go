@@ -74,7 +74,7 @@ func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 // intercepts by the second uplink.
 func newProxied(t *testing.T, backend string) *box.Box {
 	t.Helper()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), backend)
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 	box.ServeAll(b.Gateway)
 	for i, network := range []string{proxied4, proxied6} {
 		b.Delegate(b.Uplinks[1], netip.MustParsePrefix(network))

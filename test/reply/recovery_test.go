@@ -15,7 +15,7 @@ import (
 func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
 	for rpFilter, backend := range box.Backends {
 		for who, serve := range services {
-			c := box.Conditions{RpFilter: rpFilter}
+			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(who+", "+c.String(), func(t *testing.T) {
 				b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 				b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)

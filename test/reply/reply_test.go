@@ -28,14 +28,14 @@ func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
 			box.ServeAll(b.LAN)
 			b.Forward(b.LAN4, b.LAN6)
 			b.Apply()
-			b.RecordEgress().WantRepliesFromAll(t, b.Client, box.DnatKinds)
+			b.RecordEgress().WantRepliesFromAll(t, b.Client, box.DNATKinds)
 		})
 	})
 }
 
 func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		c := box.Conditions{RpFilter: 1}
+		c := box.Conditions{RPFilter: 1}
 		b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 		container := b.Host("container")
 		port, link := b.Join(b.Gateway, "vethc", container, "eth0")
@@ -50,7 +50,7 @@ func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 		b.Iptables(4, "-t", "nat", "-A", "POSTROUTING", "-s", "198.18.17.0/24", "!", "-o", "docker0", "-j", "MASQUERADE")
 		b.Apply()
 		p := b.RecordEgress()
-		p.WantRepliesFromAll(t, b.Client, box.DnatKinds)
+		p.WantRepliesFromAll(t, b.Client, box.DNATKinds)
 		if a := container.Ping(b.Uplinks[0].Router4); !a.OK {
 			t.Errorf("the container's own question: %v", a)
 		}
@@ -80,7 +80,7 @@ func TestManyUplinks(t *testing.T) {
 	for _, n := range []int{3, 31} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			box.EachBackend(t, func(t *testing.T, backend string) {
-				b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, n, world.Options{}), backend)
+				b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, n, world.Options{}), backend)
 				box.ServeAll(b.Gateway)
 				box.ServeAll(b.LAN)
 				b.Apply()
@@ -133,13 +133,13 @@ func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
 			p := b.RecordEgress()
 			p.WantRepliesFromAll(t, b.Client, world.Kinds)
 			b.Forward(b.LAN4, b.LAN6)
-			p.WantRepliesFromAll(t, b.Client, box.DnatKinds)
+			p.WantRepliesFromAll(t, b.Client, box.DNATKinds)
 		})
 	})
 }
 
 func TestUDPRepliesFromEverySocketKind(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	p := b.RecordEgress()
 	t.Run("from one socket for all addresses, by packet information", func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestVPNDefaultRouteTakesNoReply(t *testing.T) {
 			p := b.RecordEgress()
 			p.WantRepliesFromAll(t, b.Client, world.Kinds)
 			b.Forward(b.LAN4, b.LAN6)
-			p.WantRepliesFromAll(t, b.Client, box.DnatKinds)
+			p.WantRepliesFromAll(t, b.Client, box.DNATKinds)
 		})
 	})
 }

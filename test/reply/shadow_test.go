@@ -20,7 +20,7 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 		"a chain in which packets always pass": {"-j", "THEIRS"},
 	}
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Gateway)
 		b.Apply()
 		for _, family := range []int{4, 6} {
@@ -56,7 +56,7 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 		"one for states inserted after apply": "ct state new,established counter accept",
 	} {
 		t.Run(when, func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 			box.ServeAll(b.LAN)
 			b.Forward(b.LAN4, b.LAN6)
 			if strings.Contains(when, "after") {
@@ -82,7 +82,7 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 					t.Errorf("the rules of others in %s were\n%s\nand are\n%s", n.family, theirs[i], now)
 				}
 			}
-			b.RecordEgress().WantRepliesFromAll(t, b.Client, box.DnatKinds)
+			b.RecordEgress().WantRepliesFromAll(t, b.Client, box.DNATKinds)
 			b.Must(0, "flush")
 			for i, n := range natives {
 				if now := nativeListing(b, n); now != theirs[i] {

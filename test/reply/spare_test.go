@@ -9,7 +9,7 @@ import (
 
 // One address on two links, of which one is plugged in at a time, is what those do who have a spare wire.
 func TestSharedAddressRepliesByTheUplinkThatIsUp(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	u, spare := b.Uplinks[1], b.Uplinks[0]
 	here := func() {
 		b.Shell("ip -6 addr replace 2001:db8:b::2/64 dev eth0 nodad", "ip -6 addr replace 2001:db8:a::2/64 dev eth0 nodad")

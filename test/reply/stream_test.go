@@ -31,7 +31,7 @@ func eachTraffic(t *testing.T, uplinks int, test func(t *testing.T, b *box.Box, 
 			backend := box.Backends[(turn+turn/2)%2]
 			turn++
 			t.Run(fmt.Sprintf("%s by IPv%d", who, family), func(t *testing.T) {
-				b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, uplinks, world.Options{}), backend)
+				b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, uplinks, world.Options{}), backend)
 				services[who](b)
 				test(t, b, family)
 			})

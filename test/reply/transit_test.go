@@ -19,7 +19,7 @@ import (
 func TestTransitFromOneUplinkToAnother(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1, 2} {
-			c := box.Conditions{RpFilter: rpFilter}
+			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(c.String(), func(t *testing.T) {
 				b, _, there := newTransit(t, c, backend)
 				passes(b, t, there)
@@ -31,7 +31,7 @@ func TestTransitFromOneUplinkToAnother(t *testing.T) {
 }
 
 func TestTransitBouncesWithoutItsRule(t *testing.T) {
-	b, here, there := newTransit(t, box.Conditions{RpFilter: 1}, box.Backends[0])
+	b, here, there := newTransit(t, box.Conditions{RPFilter: 1}, box.Backends[0])
 	// Whoever bounces a packet tells its sender of a shorter way, which would be remembered beyond the repair.
 	for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth0.accept_redirects", "net.ipv6.conf.eth0.accept_redirects"} {
 		b.Uplinks[1].Neighbour.SetSysctl(key, "0")
@@ -58,7 +58,7 @@ func TestTransitBouncesWithoutItsRule(t *testing.T) {
 // Without our rules transit is right, by main alone. While they come back there must be no moment in which a mark leads
 // to its table and nothing leads past it.
 func TestTransitDoesNotBounceWhileRulesAreRepaired(t *testing.T) {
-	b, here, there := newTransit(t, box.Conditions{RpFilter: 1}, box.Backends[0])
+	b, here, there := newTransit(t, box.Conditions{RPFilter: 1}, box.Backends[0])
 	b.Apply()
 	for i, family := range []int{4, 6} {
 		b.Iptables(family, "-I", "FORWARD", "-i", "eth1", "-o", "eth1")
@@ -108,7 +108,7 @@ func flood(b *box.Box, t *testing.T, from, to netip.AddrPort) {
 func TestMasqueradedTransit(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1} {
-			c := box.Conditions{RpFilter: rpFilter}
+			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(c.String(), func(t *testing.T) {
 				b, _, _ := newTransit(t, c, backend)
 				for _, family := range []int{4, 6} {

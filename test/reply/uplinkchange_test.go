@@ -13,7 +13,7 @@ import (
 func TestNoPacketStraysWhileUplinksComeAndGo(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, family := range []int{4, 6} {
-			b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 17, world.Options{}), backend)
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 17, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
 			datagrams := b.LAN.ServeUDP(forwardedPort, world.Pktinfo)
 			for _, u := range b.Uplinks[:2] {

@@ -14,7 +14,7 @@ import (
 // work, also while it goes in and comes out.
 func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 3, world.Options{Spoofable: true}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{Spoofable: true}), backend)
 		box.ServeAll(b.Gateway)
 		enslaved, other := b.Uplinks[1], b.Uplinks[2]
 		box.AddLink(b.Gateway, "red", "type", "vrf", "table", "77")

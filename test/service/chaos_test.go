@@ -86,7 +86,7 @@ func TestServiceRecoversFromRandomDisturbances(t *testing.T) {
 
 func newChaos(t *testing.T, chance *rand.Rand, backend, program string) *chaos {
 	t.Helper()
-	w := box.Conditions{RpFilter: 1}.Build(t, 3, world.Options{})
+	w := box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{})
 	c := &chaos{Box: box.New(t, w, backend), t: t, chance: chance, uplinks: w.Uplinks, wires: map[*world.Link]*world.Recorder{}}
 	box.ServeAll(c.Gateway)
 	c.restoreForeignChains()

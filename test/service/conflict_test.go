@@ -57,7 +57,7 @@ func startConflictingOwner(b *box.Box, t *testing.T) *conflictingOwner {
 
 func TestConflictingOwnerIsBackedOffFromAndNamed(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 3, world.Options{}), box.Backends[0])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{}), box.Backends[0])
 	s := b.Start()
 	r := startConflictingOwner(b, t)
 	var pauses []time.Duration
@@ -110,7 +110,7 @@ func wantOtherRepairsPrompt(t *testing.T, b *box.Box, r *conflictingOwner) {
 
 func TestConflictingFirewallOwnerIsNamedByProcess(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 3, world.Options{}), box.Backends[0])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{}), box.Backends[0])
 	s := b.Start()
 	const jump = "while :; do nft flush chain ip mangle REPLYPATH-OUT || :; sleep 0.02; done"
 	if err := b.Gateway.Command(t.Context(), "sh", "-c", jump).Start(); err != nil {

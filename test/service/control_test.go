@@ -19,7 +19,7 @@ import (
 
 func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	for i := range 200 {
 		c, err := net.Dial("unix", filepath.Join(b.Dir, "state", "control.sock"))
@@ -76,7 +76,7 @@ func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
 	if users <= box.NobodyUID {
 		t.Fatal("in this user namespace there is nobody but root: run the tests as root")
 	}
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	socket := filepath.Join(b.Dir, "state", "control.sock")
 	call := func(uid uint32) string {

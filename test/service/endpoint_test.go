@@ -30,7 +30,7 @@ func hook(t *testing.T) (program, told string) {
 
 func TestOutageReachesEveryInterface(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	program, told := hook(t)
 	b.ConfigureProbes(fmt.Sprintf("on_change = [%q]", program))
 	b.Start()
@@ -104,7 +104,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 
 func TestEndpointWaitsForATakenPort(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	var taken net.Listener
 	var err error
 	b.Gateway.Do(func() { taken, err = net.Listen("tcp", "127.0.0.1:9717") })
@@ -126,7 +126,7 @@ func TestEndpointWaitsForATakenPort(t *testing.T) {
 
 func TestEndpointFollowsTheConfiguration(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	box.Eventually(t, box.EventualTimeout, "the endpoint answers", func() bool {
 		code, _ := box.Over(t, b.Gateway, here+"/readyz")

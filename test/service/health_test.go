@@ -12,7 +12,7 @@ import (
 func TestBlackHoleTakesOnlyItsUplinkDown(t *testing.T) {
 	t.Parallel()
 	for _, filter := range []int{0, 1} {
-		b := box.New(t, box.Conditions{RpFilter: filter}.Build(t, 2, world.Options{}))
+		b := box.New(t, box.Conditions{RPFilter: filter}.Build(t, 2, world.Options{}))
 		b.ConfigureProbes()
 		b.Start()
 		b.AwaitUp()
@@ -30,7 +30,7 @@ func TestBlackHoleTakesOnlyItsUplinkDown(t *testing.T) {
 
 func TestCarrierLossTakesItsUplinkDown(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.ConfigureProbes()
 	b.Start()
 	b.AwaitUp()
@@ -58,7 +58,7 @@ func TestCarrierLossTakesItsUplinkDown(t *testing.T) {
 func TestBrokenReplyPathIsReportedUnproven(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 0}.Build(t, 2, world.Options{}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 0}.Build(t, 2, world.Options{}), backend)
 		b.Start()
 		b.AwaitUp()
 		proven := func() bool {

@@ -15,7 +15,7 @@ const gatewayAuto = `"auto"`
 
 func TestHotpluggedUplinkIsSetUp(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 1, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 1, world.Options{}))
 	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "usb0", `["192.0.2.1", "2001:db8:b::1"]`, ""))
 	b.Start() // READY comes without it
 	var took box.Durations
@@ -46,7 +46,7 @@ func TestHotpluggedUplinkIsSetUp(t *testing.T) {
 
 func TestTunnelNeedsNoDefaultRoute(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 1, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 1, world.Options{}))
 	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "ppp0", gatewayAuto, ""))
 	b.Start()
 	for i := range 2 {
@@ -62,7 +62,7 @@ func TestTunnelNeedsNoDefaultRoute(t *testing.T) {
 
 func TestGatewayChangesAreFollowed(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", gatewayAuto, ""))
 	b.Start()
 	l := b.StartMonitor()
@@ -90,7 +90,7 @@ func TestGatewayChangesAreFollowed(t *testing.T) {
 
 func TestAddressesAndMTUAreFollowed(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start()
 	b.Shell("ip addr add 192.0.2.50/24 dev eth1", "ip -6 addr add 2001:db8:b::50/64 dev eth1 nodad")
@@ -119,7 +119,7 @@ func TestAddressesAndMTUAreFollowed(t *testing.T) {
 func TestCarrierLossHoldsOrReleases(t *testing.T) {
 	t.Parallel()
 	for _, when := range []string{"hold", "release"} {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 		b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, fmt.Sprintf("when_down = %q", when)))
 		b.Start()
 		for range 7 { // more often than a repair is tolerated in a minute
@@ -136,7 +136,7 @@ func TestCarrierLossHoldsOrReleases(t *testing.T) {
 
 func TestChangesOfOneUplinkDoNotTouchAnother(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	// The trap of a proof is a table of its own, which counts as a change of nftables too.
 	b.Write("proof.every = \"off\"\n" + box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start()
@@ -177,7 +177,7 @@ func TestChangesOfOneUplinkDoNotTouchAnother(t *testing.T) {
 
 func TestUplinkWithoutIPv6IsReadyWithIPv4(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Gateway.SetSysctl("net.ipv6.conf.eth1.disable_ipv6", "1")
 	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start() // READY all the same

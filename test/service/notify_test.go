@@ -31,7 +31,7 @@ func notifiedUntil(s *box.Service, until string) (all []string) {
 
 func TestServiceNotifiesSystemd(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Env = []string{"WATCHDOG_USEC=600000"}
 	s := b.Launch()
 	begun := notifiedUntil(s, "READY=1")
@@ -68,7 +68,7 @@ func TestServiceNotifiesSystemd(t *testing.T) {
 // A rival at the time of the start must not keep the manager waiting until it gives up.
 func TestServiceGetsReadyDespiteAConflictingOwner(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	r := startConflictingOwner(b, t)
 	s := b.Start()
 	box.Eventually(t, box.EventualTimeout, "the rival has deleted", func() bool { return r.deleted.Load() > maxHarmsPerObject })
@@ -81,7 +81,7 @@ func TestServiceGetsReadyDespiteAConflictingOwner(t *testing.T) {
 
 func TestJSONLogHoldsOnlyChanges(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.ServiceFlags = []string{"--log-format", "json"}
 	b.Env = []string{"WATCHDOG_USEC=150000"}
 	s := b.Start()

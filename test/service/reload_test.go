@@ -14,7 +14,7 @@ import (
 
 func TestReloadProbesOnlyTheNewTargets(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	b.ConfigureProbes()
 	s := b.Start()

@@ -133,7 +133,7 @@ func addForeignObjects(b *box.Box) {
 func TestRandomDamageIsRepairedWithinASecond(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		t.Parallel()
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 6, world.Options{}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 6, world.Options{}), backend)
 		chance := box.SeededRand(t)
 		addForeignObjects(b)
 		all := harmsTo(b, b.Must(3, "plan").Stdout)

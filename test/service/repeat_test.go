@@ -13,7 +13,7 @@ import (
 func TestRepeatedDamageIsRepairedEachTime(t *testing.T) {
 	t.Parallel()
 	const again = 5 // more would be a rival's
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[1])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[1])
 	b.Start()
 	var took box.Durations
 	for range again {

@@ -39,7 +39,7 @@ func copyProgram(b *box.Box, name string) string {
 }
 
 func TestConnectionsSurviveStopRestartCrashAndUpgrade(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	installed := copyProgram(b, "replypath")
 	b.Program = installed
@@ -91,9 +91,9 @@ func TestConnectionsSurviveStopRestartCrashAndUpgrade(t *testing.T) {
 }
 
 func TestOneServiceForEachNetworkNamespace(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	s := b.Start()
-	elsewhere := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	elsewhere := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	other := elsewhere.Start()
 	for _, state := range []string{filepath.Join(b.Dir, "state"), filepath.Join(b.Dir, "another")} {
 		cmd := b.Gateway.Command(t.Context(), box.Binary, "run", "--config", b.Config, "--state", state)
@@ -114,7 +114,7 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 
 // A service whose folder has been removed, or that has another, would put back what is done beside it.
 func TestUnresponsiveServiceIsNotTakenForAbsent(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	s := b.Start()
 	if err := os.RemoveAll(filepath.Join(b.Dir, "state")); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func holdServiceName(b *box.Box, listens bool) {
 // name can be held.
 func TestUnprivilegedUserCannotBlockTheService(t *testing.T) {
 	for _, listens := range []bool{false, true} {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 		holdServiceName(b, listens)
 		b.Start().Stop()
 	}
@@ -182,7 +182,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 		"where nothing can be locked": {false, sealed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 			if c.nobody {
 				holdServiceName(b, true)
 			}
@@ -201,7 +201,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 
 // What services lock is for root alone to open, so nobody else can hold it.
 func TestUnprivilegedUserCannotLockANamespace(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	locks, err := filepath.Glob("/run/replypath/service-*.lock")
 	if err != nil || len(locks) == 0 {
@@ -219,7 +219,7 @@ func TestUnprivilegedUserCannotLockANamespace(t *testing.T) {
 }
 
 func TestServiceNameAcceptsNoConnections(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	var err error
 	b.Gateway.Do(func() {

@@ -14,7 +14,7 @@ import (
 
 func TestServiceRepairsDamage(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), backend)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Gateway)
 		b.Start()
 		p := b.RecordEgress()
@@ -41,7 +41,7 @@ func TestServiceRepairsDamage(t *testing.T) {
 }
 
 func TestServiceFollowsLinksThatComeAndGo(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	s := b.Start()
 	u := b.Uplinks[1]
@@ -69,7 +69,7 @@ func TestServiceFollowsLinksThatComeAndGo(t *testing.T) {
 }
 
 func TestServiceFollowsTheGatewayThatTheKernelLearns(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Write("[uplinks.a]\nid = 1\ninterface = \"eth0\"\ngateway = \"auto\"\n[uplinks.b]\nid = 2\ninterface = \"eth1\"\ngateway = \"auto\"\n")
 	b.Start()
 	b.Gateway.Run("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "eth1", "metric", "100", "protocol", "dhcp")
@@ -86,7 +86,7 @@ func TestServiceFollowsTheGatewayThatTheKernelLearns(t *testing.T) {
 }
 
 func TestReloadAppliesTheNewConfiguration(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 3, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{}))
 	b.Configure(b.Uplinks[0], b.Uplinks[1])
 	box.ServeAll(b.Gateway)
 	s := b.Start()
@@ -118,7 +118,7 @@ func TestReloadAppliesTheNewConfiguration(t *testing.T) {
 }
 
 func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	s := b.Start()
 	if r := b.Must(0, "status"); !strings.Contains(r.Stdout, "in sync") {
@@ -150,7 +150,7 @@ func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
 }
 
 func TestControlSocketSurvivesInvalidInput(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	path := filepath.Join(b.Dir, "state", "control.sock")
 	for _, nonsense := range []string{"", "\n", "{}\n", `{"do":"explode"}` + "\n", strings.Repeat("x", 1<<20)} {

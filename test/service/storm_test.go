@@ -58,7 +58,7 @@ func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
 		"a table of ours, beside ours": "dev eth1 table 8202 protocol 186",
 	} {
 		t.Run(what, func(t *testing.T) {
-			b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 			s := b.Start()
 			before := box.Resident(t, s.Cmd.Process.Pid)
 			repaired, ended := make(chan struct{}), make(chan []int, 1)
@@ -86,7 +86,7 @@ func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
 // A router with the Internet's routes in main has a million of them. The service names hardly one.
 func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
 	const routes, most = 100_000, 40 << 10 // KiB
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	var batch strings.Builder
 	for i := range routes {
 		fmt.Fprintf(&batch, "route add 198.18.%d.%d/32 via 192.0.2.1 dev eth1 protocol 186 metric %d\n", i/250%250, i%250, 1+i/62500)
@@ -106,7 +106,7 @@ func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
 }
 
 func TestLostNetlinkEventsAreRecovered(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	s := b.Start()
 	s.Signal(syscall.SIGSTOP)
 	speed := storm(b, t, foreignTable)

@@ -57,7 +57,7 @@ func TestVerifyKilledOrInterruptedLeavesNothingBehind(t *testing.T) {
 
 func TestVerifyDoesNotDisturbTraffic(t *testing.T) {
 	t.Parallel()
-	w := box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{})
+	w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 	box.ServeAll(w.Gateway)
 	b := box.New(t, w)
 	b.Apply()

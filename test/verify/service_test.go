@@ -16,7 +16,7 @@ const lanServices = `prove = ["tcp://:7000", "udp://:7000"]`
 func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		w := box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{})
+		w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 		box.ServeAll(w.LAN)
 		b := box.New(t, w, backend, lanServices)
 		b.Forward(b.LAN4, b.LAN6)
@@ -48,7 +48,7 @@ func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 
 func TestVerifyReportsRPFilterDropsOfForwardedPackets(t *testing.T) {
 	t.Parallel()
-	w := box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{})
+	w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 	box.ServeAll(w.LAN)
 	b := box.New(t, w, lanServices)
 	b.Forward(b.LAN4, b.LAN6)
