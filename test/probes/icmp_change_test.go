@@ -92,7 +92,7 @@ func TestICMPProbeSurvivesALinkRename(t *testing.T) {
 
 // pro-bing sends whenever its interval is over, also while its run ends.
 func TestICMPProberSendsNothingWhenItCloses(t *testing.T) {
-	b := box.New(t, box.Conditions{RpFilter: 1}.Build(t, 2, world.Options{}))
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
 	sent := map[string]*world.Recorder{}
