@@ -17,7 +17,7 @@ const maxReadAttempts = 20
 func (t *Table) Read(ctx context.Context) (marks.Ruleset, error) {
 	now, err := t.snapshot()
 	if err != nil {
-		return marks.Ruleset{}, t.classify("see whether the table changed", err)
+		return marks.Ruleset{}, t.classify("check whether the table changed", err)
 	}
 	if now.unchanged || t.cacheDecoded(now) {
 		return *t.cached, nil
@@ -25,7 +25,7 @@ func (t *Table) Read(ctx context.Context) (marks.Ruleset, error) {
 	digest := now.generation
 	if t.backend == marks.NFT {
 		if digest, err = t.nft().Digest(); err != nil {
-			return marks.Ruleset{}, t.classify("see whether the table changed", err)
+			return marks.Ruleset{}, t.classify("check whether the table changed", err)
 		}
 	}
 	if t.cached != nil && t.cachedDigest == digest {
