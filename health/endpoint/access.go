@@ -59,6 +59,7 @@ type tokenAuth struct {
 	lastErr string // of the last request; each error is logged once
 }
 
+// authorize reports whether the request presents the token, and otherwise answers it with an error.
 func (d *tokenAuth) authorize(w http.ResponseWriter, r *http.Request) bool {
 	token, err := readToken(d.file)
 	d.logChange(err)
@@ -75,6 +76,7 @@ func (d *tokenAuth) authorize(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// logChange logs an error that differs from the last one.
 func (d *tokenAuth) logChange(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

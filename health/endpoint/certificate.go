@@ -33,6 +33,7 @@ func fileVersionOf(path string) fileVersion {
 	return fileVersion{info.ModTime(), info.Size()}
 }
 
+// getCertificate implements tls.Config.GetCertificate.
 func (c *certificateLoader) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,6 +41,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, "healthy")
 }
 
+// readyz answers 200 once the configuration has been applied.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	if !s.source.Status().Ready {
 		http.Error(w, "not ready: the configuration has not been applied yet", http.StatusServiceUnavailable)

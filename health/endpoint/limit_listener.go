@@ -40,6 +40,7 @@ func (c *limitListener) Accept() (net.Conn, error) {
 	}
 }
 
+// admit adds the connection, or returns nil if all are active.
 func (c *limitListener) admit(conn net.Conn) *limitedConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -26,6 +26,7 @@ func listen(ctx context.Context, settings health.EndpointSettings, log *slog.Log
 	return l, nil
 }
 
+// hint returns the remedy of a listen error, to be appended to it.
 func hint(err error, settings health.EndpointSettings) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

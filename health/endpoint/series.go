@@ -145,6 +145,7 @@ func sendTime(out chan<- prometheus.Metric, d lazyDesc, t time.Time, labels ...s
 	}
 }
 
+// send sends the metric, or an invalid one that reports the error to the scrape.
 func send(out chan<- prometheus.Metric, d lazyDesc, metric prometheus.Metric, err error) {
 	if err != nil {
 		metric = prometheus.NewInvalidMetric(d(), err)

@@ -29,6 +29,7 @@ type eventStream struct {
 
 func newEventStream(s Source) *eventStream { return &eventStream{source: s, clients: map[string]int{}} }
 
+// ServeHTTP sends events until the client disconnects or does not read.
 func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	addr, _, _ := net.SplitHostPort(r.RemoteAddr)
 	if !s.acquire(addr) {

@@ -85,6 +85,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
+// dequeue returns the oldest event and the programs to run for it.
 func (r *Runner) dequeue() (e health.Event, programs []string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

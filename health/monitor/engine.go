@@ -39,6 +39,7 @@ func newEngine() engine {
 	return engine{paths: map[health.Key]*pathState{}, targets: map[targetKey]*sharedTarget{}}
 }
 
+// takeOutput returns the output since the last call.
 func (e *engine) takeOutput() output {
 	out := e.output
 	e.output = output{}

@@ -30,6 +30,7 @@ func (q *eventQueue) deliver(handle func(health.Event)) {
 	}
 }
 
+// take returns the next event, unless another one is being handled.
 func (q *eventQueue) take() (e health.Event, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

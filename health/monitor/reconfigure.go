@@ -72,6 +72,7 @@ func (e *engine) configurePath(u health.UplinkSettings, path health.Path, now ti
 	p.wakeUp()
 }
 
+// sameSettings compares by value; UplinkSettings has a slice.
 func sameSettings(u, o health.UplinkSettings) bool {
 	return u.Name == o.Name && u.Quorum == o.Quorum && u.CarrierOnly == o.CarrierOnly && slices.Equal(u.Probes, o.Probes)
 }
@@ -122,6 +123,7 @@ func (e *engine) configureProbes(p *pathState, now time.Time) {
 	}
 }
 
+// addProbe adds the probe to its target.
 func (e *engine) addProbe(s *probeState, k targetKey) *probeState {
 	t, ok := e.targets[k]
 	if !ok {
@@ -135,6 +137,7 @@ func (e *engine) addProbe(s *probeState, k targetKey) *probeState {
 	return s
 }
 
+// removeProbe removes the probe from its target, and reassesses the target without it.
 func (e *engine) removeProbe(s *probeState, now time.Time) {
 	s.detector.Restart(Undecided)
 	s.target.remove(s)

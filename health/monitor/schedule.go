@@ -35,6 +35,7 @@ func (e *engine) probeIfDue(s *probeState, now time.Time) time.Time {
 	return due
 }
 
+// send counts the probe as sent, and has the monitor send it.
 func (e *engine) send(s *probeState, now time.Time) {
 	p := s.owner
 	if p.probeCtx == nil {
