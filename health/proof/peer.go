@@ -6,7 +6,7 @@ import (
 	"replypath/uplinks"
 )
 
-// PeerBlocks returns the documentation prefixes (RFC 5737, RFC 3849) that requests may seem to come from: no address, network or
+// PeerBlocks returns the prefixes (uplinks.DocumentationPrefixes) that requests may seem to come from: no address, network or
 // route of the host overlaps them. If that leaves none, routes for large parts of the Internet, as some VPNs add them, do not
 // count.
 func PeerBlocks(f uplinks.Facts, family uplinks.Family) []netip.Prefix {

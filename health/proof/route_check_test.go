@@ -39,95 +39,102 @@ func addForeignRule(g *proof.Snapshot, r uplinks.Rule, protocol uint8) {
 	g.Facts.RuleProtocols[r] = protocol
 }
 
-func TestCheckRoutesNamesTheCause(t *testing.T) {
-	byEth0 := func(table uplinks.Table) uplinks.RouteDecision {
-		return uplinks.RouteDecision{Link: 2, Gateway: netip.MustParseAddr("198.51.100.1"), Table: table}
-	}
-	without := func(g *proof.Snapshot, is func(uplinks.Rule) bool) {
-		for r := range g.Rules {
-			if is(r) {
-				delete(g.Rules, r)
-			}
+// byEth0 is the decision to leave by the other uplink, by a route of the table.
+func byEth0(table uplinks.Table) uplinks.RouteDecision {
+	return uplinks.RouteDecision{Link: 2, Gateway: netip.MustParseAddr("198.51.100.1"), Table: table}
+}
+
+// removeRules removes replypath's rules that match.
+func removeRules(s *proof.Snapshot, matches func(uplinks.Rule) bool) {
+	for r := range s.Rules {
+		if matches(r) {
+			delete(s.Rules, r)
 		}
 	}
-	refused := uplinks.RouteDecision{Err: syscall.EINVAL}
-	for name, c := range map[string]struct {
-		path    func(*health.Path)
-		host    func(*proof.Snapshot)
-		lookups func(*proof.RouteLookups)
-		want    health.Cause // empty: yes
-		why     string
-		result  health.Result // Unknown, when it is not No
-	}{
-		"all is correct": {},
-		"no LAN host":    {lookups: func(d *proof.RouteLookups) { d.Forwarded = nil }},
-		"the host does not forward": {lookups: func(d *proof.RouteLookups) {
-			d.Forwarded.Request.Err, d.Forwarded.Reply.Err = syscall.EHOSTUNREACH, syscall.EHOSTUNREACH
-		}},
-		"the interface does not exist": {path: func(p *health.Path) { p.Index = 0 }, want: health.TraceUnavailable, result: health.Unknown, why: "eth1 does not exist"},
-		"the interface is down":        {path: func(p *health.Path) { p.Up = false }, want: health.TraceUnavailable, result: health.Unknown, why: "down"},
-		"no address":                   {path: func(p *health.Path) { p.Source = netip.Addr{} }, want: health.TraceUnavailable, result: health.Unknown, why: "no IPv4 address"},
-		"the mark rule is missing": {host: func(g *proof.Snapshot) {
-			without(g, func(r uplinks.Rule) bool { return r.Mark == 0x200 && r.Table == 8202 })
-		}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from all fwmark 0x200/0x1f00 lookup 8202"},
-		"the source rule is missing": {host: func(g *proof.Snapshot) {
-			without(g, func(r uplinks.Rule) bool { return r.From.IsValid() && r.Table == 8202 })
-		}, lookups: func(d *proof.RouteLookups) { d.Unmarked = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from 192.0.2.2 lookup 8202"},
-		"the table's route leaves by another interface": {lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(8202) }, want: health.RouteMissing, why: "eth0"},
-		"the right interface, another gateway": {lookups: func(d *proof.RouteLookups) { d.Reply.Gateway = netip.MustParseAddr("192.0.2.77") },
-			want: health.RouteMissing, why: "leaves by eth1 via 192.0.2.77"},
-		"the right interface, no gateway": {lookups: func(d *proof.RouteLookups) { d.Unmarked.Gateway = netip.Addr{} },
-			want: health.RouteMissing, why: "leaves by eth1 (table 8202)"},
-		"the table is empty, main decides": {host: func(g *proof.Snapshot) { clear(g.Routes) }, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RouteMissing, why: "table 8202"},
-		"the table is empty, the kernel rejects": {host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "rejects",
-			lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
-		"the gateway is not known": {path: func(p *health.Path) { p.Gateway = netip.Addr{} }, host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "no IPv4 gateway",
-			lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
-		"a foreign rule for all packets": {host: func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77}, 18) }, want: health.RuleShadowed, why: "priority 100 from all lookup 77, added by keepalived (protocol 18)",
-			lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"of two foreign rules the one that looks up the table": {want: health.RuleShadowed, why: "priority 200",
-			host: func(g *proof.Snapshot) {
-				addForeignRule(g, uplinks.Rule{Priority: 100, Table: 76}, 3)
-				addForeignRule(g, uplinks.Rule{Priority: 200, Table: 77}, 3)
-			}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"not a rule for another mark or interface": {want: health.RuleShadowed, why: "priority 200",
-			host: func(g *proof.Snapshot) {
-				addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Mark: 0x100, Mask: 0x100}, 3)
-				addForeignRule(g, uplinks.Rule{Priority: 150, Table: 77, IIF: "lan0"}, 3)
-				addForeignRule(g, uplinks.Rule{Priority: 200, Table: 77, Mark: 0x200, Mask: 0x200}, 3)
-			}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"a goto past replypath's rules": {want: health.RuleShadowed, why: "priority 20000",
-			host: func(g *proof.Snapshot) {
-				addForeignRule(g, uplinks.Rule{Priority: 100, Action: uplinks.Goto, Goto: 20000}, 3)
-				addForeignRule(g, uplinks.Rule{Priority: 20000, Table: 77}, 3)
-			}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"a rule whose selectors are not decoded": {want: health.RuleShadowed, why: "priority 100",
-			host: func(g *proof.Snapshot) {
-				addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Other: "\x00\x00uid"}, 3)
-			},
-			lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"a rule that rejects": {want: health.RuleShadowed, why: "priority 100",
-			host:    func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Action: 6}, 3) },
-			lookups: func(d *proof.RouteLookups) { d.Reply = refused }},
-		"not a rule after replypath's": {want: health.RouteMissing,
-			host:    func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 5000, Table: 77}, 3) },
-			lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-		"main has a specific route by a tunnel": {want: health.RuleShadowed, why: "table main has a specific route",
-			host: func(g *proof.Snapshot) {
-				g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
-			}, lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable} }},
-		"strict, and the mark is ignored": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
-			host: func(g *proof.Snapshot) {
-				setRPFilter(g, "0", "1", "0")
-				g.SetBy = map[uplinks.Tunable]string{{Link: "eth1", Name: uplinks.SrcValidMark}: "/etc/sysctl.d/x.conf"}
-			}, lookups: func(d *proof.RouteLookups) { d.Request = refused }},
-		"strict for forwarded requests": {want: health.SourceCheck, why: "forwarded requests",
-			host: func(g *proof.Snapshot) { setRPFilter(g, "1", "0", "0") }, lookups: func(d *proof.RouteLookups) { d.Forwarded.Request = uplinks.RouteDecision{Err: syscall.EXDEV} }},
-		"rejected, and not strict": {want: health.OtherCause, why: "rejects",
-			host: func(g *proof.Snapshot) { setRPFilter(g, "1", "2", "0") }, lookups: func(d *proof.RouteLookups) { d.Request = refused }},
-		"the address is not local":                          {want: health.OtherCause, why: "not delivered to this host", lookups: func(d *proof.RouteLookups) { d.Request = byEth0(uplinks.MainTable) }},
-		"the LAN host's replies leave by another interface": {want: health.RouteMissing, why: "eth0", lookups: func(d *proof.RouteLookups) { d.Forwarded.Reply = byEth0(uplinks.MainTable) }},
-	} {
+}
+
+var rejected = uplinks.RouteDecision{Err: syscall.EINVAL}
+
+var routeCheckCases = map[string]struct {
+	path    func(*health.Path)
+	host    func(*proof.Snapshot)
+	lookups func(*proof.RouteLookups)
+	want    health.Cause // empty: yes
+	why     string
+	result  health.Result // Unknown, when it is not No
+}{
+	"all is correct": {},
+	"no LAN host":    {lookups: func(d *proof.RouteLookups) { d.Forwarded = nil }},
+	"the host does not forward": {lookups: func(d *proof.RouteLookups) {
+		d.Forwarded.Request.Err, d.Forwarded.Reply.Err = syscall.EHOSTUNREACH, syscall.EHOSTUNREACH
+	}},
+	"the interface does not exist": {path: func(p *health.Path) { p.Index = 0 }, want: health.TraceUnavailable, result: health.Unknown, why: "eth1 does not exist"},
+	"the interface is down":        {path: func(p *health.Path) { p.Up = false }, want: health.TraceUnavailable, result: health.Unknown, why: "down"},
+	"no address":                   {path: func(p *health.Path) { p.Source = netip.Addr{} }, want: health.TraceUnavailable, result: health.Unknown, why: "no IPv4 address"},
+	"the mark rule is missing": {host: func(g *proof.Snapshot) {
+		removeRules(g, func(r uplinks.Rule) bool { return r.Mark == 0x200 && r.Table == 8202 })
+	}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from all fwmark 0x200/0x1f00 lookup 8202"},
+	"the source rule is missing": {host: func(g *proof.Snapshot) {
+		removeRules(g, func(r uplinks.Rule) bool { return r.From.IsValid() && r.Table == 8202 })
+	}, lookups: func(d *proof.RouteLookups) { d.Unmarked = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from 192.0.2.2 lookup 8202"},
+	"the table's route leaves by another interface": {lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(8202) }, want: health.RouteMissing, why: "eth0"},
+	"the right interface, another gateway": {lookups: func(d *proof.RouteLookups) { d.Reply.Gateway = netip.MustParseAddr("192.0.2.77") },
+		want: health.RouteMissing, why: "leaves by eth1 via 192.0.2.77"},
+	"the right interface, no gateway": {lookups: func(d *proof.RouteLookups) { d.Unmarked.Gateway = netip.Addr{} },
+		want: health.RouteMissing, why: "leaves by eth1 (table 8202)"},
+	"the table is empty, main decides": {host: func(g *proof.Snapshot) { clear(g.Routes) }, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RouteMissing, why: "table 8202"},
+	"the table is empty, the kernel rejects": {host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "rejects",
+		lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
+	"the gateway is not known": {path: func(p *health.Path) { p.Gateway = netip.Addr{} }, host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "no IPv4 gateway",
+		lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
+	"a foreign rule for all packets": {host: func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77}, 18) }, want: health.RuleShadowed, why: "priority 100 from all lookup 77, added by keepalived (protocol 18)",
+		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
+	"of two foreign rules the one that looks up the table": {want: health.RuleShadowed, why: "priority 200",
+		host: func(g *proof.Snapshot) {
+			addForeignRule(g, uplinks.Rule{Priority: 100, Table: 76}, 3)
+			addForeignRule(g, uplinks.Rule{Priority: 200, Table: 77}, 3)
+		}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
+	"not a rule for another mark or interface": {want: health.RuleShadowed, why: "priority 200",
+		host: func(g *proof.Snapshot) {
+			addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Mark: 0x100, Mask: 0x100}, 3)
+			addForeignRule(g, uplinks.Rule{Priority: 150, Table: 77, IIF: "lan0"}, 3)
+			addForeignRule(g, uplinks.Rule{Priority: 200, Table: 77, Mark: 0x200, Mask: 0x200}, 3)
+		}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
+	"a goto past replypath's rules": {want: health.RuleShadowed, why: "priority 20000",
+		host: func(g *proof.Snapshot) {
+			addForeignRule(g, uplinks.Rule{Priority: 100, Action: uplinks.Goto, Goto: 20000}, 3)
+			addForeignRule(g, uplinks.Rule{Priority: 20000, Table: 77}, 3)
+		}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
+	"a rule whose selectors are not decoded": {want: health.RuleShadowed, why: "priority 100",
+		host: func(g *proof.Snapshot) {
+			addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Other: "\x00\x00uid"}, 3)
+		},
+		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
+	"a rule that rejects": {want: health.RuleShadowed, why: "priority 100",
+		host:    func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Action: 6}, 3) },
+		lookups: func(d *proof.RouteLookups) { d.Reply = rejected }},
+	"not a rule after replypath's": {want: health.RouteMissing,
+		host:    func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 5000, Table: 77}, 3) },
+		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
+	"main has a specific route by a tunnel": {want: health.RuleShadowed, why: "table main has a specific route",
+		host: func(g *proof.Snapshot) {
+			g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
+		}, lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable} }},
+	"strict, and the mark is ignored": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
+		host: func(g *proof.Snapshot) {
+			setRPFilter(g, "0", "1", "0")
+			g.SetBy = map[uplinks.Tunable]string{{Link: "eth1", Name: uplinks.SrcValidMark}: "/etc/sysctl.d/x.conf"}
+		}, lookups: func(d *proof.RouteLookups) { d.Request = rejected }},
+	"strict for forwarded requests": {want: health.SourceCheck, why: "forwarded requests",
+		host: func(g *proof.Snapshot) { setRPFilter(g, "1", "0", "0") }, lookups: func(d *proof.RouteLookups) { d.Forwarded.Request = uplinks.RouteDecision{Err: syscall.EXDEV} }},
+	"rejected, and not strict": {want: health.OtherCause, why: "rejects",
+		host: func(g *proof.Snapshot) { setRPFilter(g, "1", "2", "0") }, lookups: func(d *proof.RouteLookups) { d.Request = rejected }},
+	"the address is not local":                          {want: health.OtherCause, why: "not delivered to this host", lookups: func(d *proof.RouteLookups) { d.Request = byEth0(uplinks.MainTable) }},
+	"the LAN host's replies leave by another interface": {want: health.RouteMissing, why: "eth0", lookups: func(d *proof.RouteLookups) { d.Forwarded.Reply = byEth0(uplinks.MainTable) }},
+}
+
+func TestCheckRoutesNamesTheCause(t *testing.T) {
+	for name, c := range routeCheckCases {
 		t.Run(name, func(t *testing.T) {
 			p, g, d := lte, snapshot(), correctLookups()
 			if c.path != nil {

@@ -37,54 +37,62 @@ func egressBy(link int, replies bool) []proof.EgressObservation {
 
 const foreignBit = 0x40000 // outside of the mask
 
-func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
+// upTo returns the first n hooks of a request that the host accepts, and more.
+func upTo(n int, more ...proof.Hook) []proof.Hook {
 	in := []proof.Hook{proof.PreroutingStart, proof.PreroutingMarked, proof.InputStart, proof.InputEnd}
-	upTo := func(n int, more ...proof.Hook) []proof.Hook {
-		return append(append([]proof.Hook{}, in[:n]...), more...)
-	}
-	missing := health.ProofCheck{Result: health.No, Cause: health.RouteMissing, Detail: "no way out", Remedy: "apply"}
-	check := health.ProofCheck{Result: health.No, Cause: health.SourceCheck, Detail: "rp_filter", Remedy: "apply"}
-	for name, c := range map[string]struct {
-		change func(*proof.Request)
-		hooks  []proof.Observation
-		egress []proof.EgressObservation
-		routes health.ProofCheck
-		values map[uplinks.Tunable]string
-		want   health.Cause // empty: yes
-		why    string
-		result health.Result
-	}{
-		"the reply leaves by the ingress interface":  {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
-		"lost before the firewall":                   {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
-		"dropped in raw":                             {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
-		"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "no mark"},
-		"another uplink's mark":                      {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
-		"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
-		"no mark on the reply":                       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
-		"no mark on the LAN host's reply":            {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},
-		"another interface, explained by the routes": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
-		"another interface, unexplained":             {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.OtherCause, result: health.No, why: "eth0"},
-		"the source check":                           {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: check, want: health.SourceCheck, result: health.No},
-		"dropped in nat":                             {hooks: observedAt(0x200, 0x200, upTo(2)...), want: health.FirewallDropped, result: health.Unknown, why: "after mangle"},
-		"dropped in INPUT":                           {hooks: observedAt(0x200, 0x200, upTo(3)...), want: health.FirewallDropped, result: health.Unknown, why: "INPUT"},
-		"dropped in FORWARD":                         {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...), want: health.FirewallDropped, result: health.Unknown, why: "FORWARD"},
-		"the LAN host's reply is dropped":            {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), want: health.FirewallDropped, result: health.Unknown, why: "LAN host"},
-		"no route for the LAN host's reply":          {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), routes: missing, want: health.RouteMissing, result: health.No},
-		"no route for the request":                   {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: missing, want: health.RouteMissing, result: health.No},
-		"dropped in OUTPUT":                          {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart)...), want: health.FirewallDropped, result: health.Unknown, why: "OUTPUT"},
-		"dropped after OUTPUT":                       {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), want: health.FirewallDropped, result: health.Unknown, why: "after OUTPUT"},
-		"no route for a reply":                       {hooks: observedAt(0x200, 0x200, upTo(4)...), routes: missing, want: health.RouteMissing, result: health.No},
-		"echoes are ignored": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "icmp_echo_ignore_all = 1",
-			values: map[uplinks.Tunable]string{{Name: "net.ipv4.icmp_echo_ignore_all"}: "1"}},
-		"no reply":                           {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown},
-		"a request that leaves by an uplink": {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.RequestEgress)...), want: health.NoAnswer, result: health.Unknown, why: "leave again by an uplink"},
-		"a wildcard UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), egress: egressBy(2, false), want: health.WildcardUDP, result: health.No, why: "eth0",
-			change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
-		"a silent UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
-			change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
-		"the reply to another request": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown,
-			egress: []proof.EgressObservation{{Peer: peer.Addr(), Port: 1, Link: 2}}},
-	} {
+	return append(in[:n:n], more...)
+}
+
+// The results of CheckRoutes that explain a missing or misrouted reply.
+var (
+	missing     = health.ProofCheck{Result: health.No, Cause: health.RouteMissing, Detail: "no way out", Remedy: "apply"}
+	sourceCheck = health.ProofCheck{Result: health.No, Cause: health.SourceCheck, Detail: "rp_filter", Remedy: "apply"}
+)
+
+var traceCheckCases = map[string]struct {
+	change func(*proof.Request)
+	hooks  []proof.Observation
+	egress []proof.EgressObservation
+	routes health.ProofCheck
+	values map[uplinks.Tunable]string
+	want   health.Cause // empty: yes
+	why    string
+	result health.Result
+}{
+	"the reply leaves by the ingress interface":  {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
+	"lost before the firewall":                   {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
+	"dropped in raw":                             {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
+	"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "no mark"},
+	"another uplink's mark":                      {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
+	"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
+	"no mark on the reply":                       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
+	"no mark on the LAN host's reply":            {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},
+	"another interface, explained by the routes": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
+	"another interface, unexplained":             {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.OtherCause, result: health.No, why: "eth0"},
+	"the source check":                           {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: sourceCheck, want: health.SourceCheck, result: health.No},
+	"dropped in nat":                             {hooks: observedAt(0x200, 0x200, upTo(2)...), want: health.FirewallDropped, result: health.Unknown, why: "after mangle"},
+	"dropped in INPUT":                           {hooks: observedAt(0x200, 0x200, upTo(3)...), want: health.FirewallDropped, result: health.Unknown, why: "INPUT"},
+	"dropped in FORWARD":                         {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...), want: health.FirewallDropped, result: health.Unknown, why: "FORWARD"},
+	"the LAN host's reply is dropped":            {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), want: health.FirewallDropped, result: health.Unknown, why: "LAN host"},
+	"no route for the LAN host's reply":          {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.ReplyPrerouting)...), routes: missing, want: health.RouteMissing, result: health.No},
+	"no route for the request":                   {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: missing, want: health.RouteMissing, result: health.No},
+	"dropped in OUTPUT":                          {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart)...), want: health.FirewallDropped, result: health.Unknown, why: "OUTPUT"},
+	"dropped after OUTPUT":                       {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), want: health.FirewallDropped, result: health.Unknown, why: "after OUTPUT"},
+	"no route for a reply":                       {hooks: observedAt(0x200, 0x200, upTo(4)...), routes: missing, want: health.RouteMissing, result: health.No},
+	"echoes are ignored": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "icmp_echo_ignore_all = 1",
+		values: map[uplinks.Tunable]string{{Name: "net.ipv4.icmp_echo_ignore_all"}: "1"}},
+	"no reply":                           {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown},
+	"a request that leaves by an uplink": {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.RequestEgress)...), want: health.NoAnswer, result: health.Unknown, why: "leave again by an uplink"},
+	"a wildcard UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), egress: egressBy(2, false), want: health.WildcardUDP, result: health.No, why: "eth0",
+		change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
+	"a silent UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
+		change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
+	"the reply to another request": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown,
+		egress: []proof.EgressObservation{{Peer: peer.Addr(), Port: 1, Link: 2}}},
+}
+
+func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
+	for name, c := range traceCheckCases {
 		t.Run(name, func(t *testing.T) {
 			q := echoRequest
 			if c.change != nil {
