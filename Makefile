@@ -1,4 +1,4 @@
-# A newcomer's two commands: make demo, make test. Both install what they need where it is missing.
+# Start with make demo and make test. Both install what they need where it is missing.
 PREFIX      = /usr/local
 ZSH         = $(PREFIX)/share/zsh/site-functions
 BINARY      = .build/replypath
@@ -14,9 +14,9 @@ ASLEEP      = firewalld.service
 comma      := ,
 DEBARCH     = $(shell go env GOARCH)
 IMAGE      := /var/cache/replypath-boot/$(firstword $(shell echo $(BOOTED) $(ASLEEP) | cksum))
-# The time that packages carry.
+# The timestamp in packages.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r etc/CHANGELOG.md +%s)
-# Under sudo, root's PATH often lacks Go's usual place.
+# Under sudo, root's PATH often lacks the usual directory of Go.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
 .PHONY: all build needs demo test chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
@@ -57,15 +57,14 @@ check:
 check-fast: check
 	go test $$(.ci/rootless)
 
-# Go's own benchmarks, as benchstat reads them; then what it costs against no rules, one rule, the blog recipe and
-# Shorewall, in ratios.
+# Go benchmarks in the format of benchstat, then the comparison with no rules, one rule, the CONNMARK recipe and Shorewall.
 bench: BENCH = -document etc/doc/performance.md -chart etc/bench.svg
 bench: bench-go bench-program bench-asking
 
 bench-quick: BENCH = -quick
 bench-quick: bench-program
 
-# A million connections are more than most kernels let be tracked, in whichever namespace: the limit is raised meanwhile.
+# The default of nf_conntrack_max is below a million connections on most kernels: it is raised meanwhile, for all namespaces.
 bench-program: build
 	@.ci/needs bench
 	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./test/bench
@@ -78,17 +77,17 @@ bench-program: build
 bench-go:
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./uplinks ./cmd/internal/config
 
-# What the service costs when nothing happens, with 31 uplinks, over a minute.
+# The cost of the idle service with 31 uplinks, over a minute.
 bench-idle: needs
 	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test/perf
 
-# What 64 probes cost that ask five times per second, when all are answered and when none is. It fails when a kind breaks its
-# bound, as bench-idle does; with REPLYPATH_ASK=10m it shows that memory stays flat.
+# The cost of 64 probes, five times per second, when all are answered and when none is. Like bench-idle it fails when a bound
+# is exceeded; REPLYPATH_ASK=10m shows that memory does not grow.
 bench-asking: REPLYPATH_ASK ?= 20s
 bench-asking: needs
 	REPLYPATH_ASK=$(REPLYPATH_ASK) go test -count=1 -run '^$$' -bench Probes -benchtime 1x ./test/probes ./test/perf
 
-# How long one proof of 31 uplinks in both families takes, against its bound.
+# The duration of a proof of 31 uplinks in both families, and its bound.
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
 
@@ -98,7 +97,7 @@ fuzz:
 	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
 	  done; done
 
-# Into DESTDIR, if one is given: for packages and image builders. It starts nothing.
+# Installs into DESTDIR, if given, for packages and image builders. Starts nothing.
 install: build
 	umask 022; set -e; \
 	put() { install -D -m "$$1" "$$2" "$(DESTDIR)$$3"; }; \
@@ -123,14 +122,14 @@ install: build
 	say $(PREFIX)/share/fish/vendor_completions.d/replypath.fish .build/replypath completion fish; \
 	say $(ZSH)/_replypath .build/replypath completion zsh
 
-# What install puts there, and no more: /etc/replypath stays when something else is in it.
+# Removes the installed files and no others: /etc/replypath stays when it has other files.
 uninstall:
 	rm -rf .build/stage
 	$(MAKE) -s install DESTDIR=.build/stage
 	(cd .build/stage && find . -type f) | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
 	rmdir "$(DESTDIR)$(PREFIX)/share/doc/replypath/doc" "$(DESTDIR)$(PREFIX)/share/doc/replypath" "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/replypath" 2>/dev/null || :
 
-# .deb and .rpm for amd64 and arm64: the same bytes for the same commit, on any day.
+# .deb and .rpm for amd64 and arm64. Builds of the same commit are identical.
 packages: build
 	rm -rf $(PACKAGES)
 	for arch in amd64 arm64; do \
@@ -148,8 +147,8 @@ package: build
 	VERSION=$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2)) ARCH=$(ARCH) \
 	  go run $(NFPM) package -f etc/package/nfpm.yaml -p $(FORMAT) -t $(PACKAGES) >/dev/null
 
-# Boots a Debian with the package installed, in systemd-nspawn, and with QEMU=1 in qemu as well. The tests' own program runs
-# in there too, so it needs no library.
+# Boots a Debian with the package in systemd-nspawn, and with QEMU=1 in qemu too. The test binary also runs inside, so it is
+# static.
 test-boot: packages $(IMAGE)
 	@.ci/needs boot
 	umask 077; TZ=Asia/Tokyo $(MAKE) -s packages PACKAGES=.build/again
@@ -162,7 +161,7 @@ test-boot: packages $(IMAGE)
 	  REPLYPATH_MODULES=$(CURDIR)/.build/modules REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
 	  CGO_ENABLED=0 go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
 
-# The Debian that is booted, for qemu with a kernel of its own. It is kept, also from one checkout to the next.
+# The image that is booted, for qemu with a kernel. It is kept, also across checkouts.
 $(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH),wireguard-tools
 $(IMAGE) $(IMAGE)-kernel:
 	@.ci/needs boot

@@ -69,7 +69,7 @@ func sourceLength(r *Route) int {
 // legacyTOS has the bits of the type of service that IPv4 compares (INET_DSCP_LEGACY_TOS_MASK).
 const legacyTOS = 0x1c
 
-// findRoute4 is fib_table_lookup.
+// findRoute4 selects a route as fib_table_lookup does.
 func (d *Database) findRoute4(t uplinks.Table, p Packet) *Route {
 	for _, r := range d.matchingRoutes(t, p) {
 		if r.TOS != 0 && r.TOS != p.TOS&legacyTOS {

@@ -52,8 +52,8 @@ func (d *Database) lookUpInput(p Packet) Result {
 	return r
 }
 
-// lookUpInput6 is lookUpInput for IPv6, which has no source check, and drops what it may not forward after the look-up
-// (ip6_forward).
+// lookUpInput6 looks up an IPv6 packet that came in by p.In. IPv6 has no source check, and drops what it may not forward
+// after the look-up (ip6_forward).
 func (d *Database) lookUpInput6(p Packet) (r Result) {
 	r.Steps, r.Answer = d.Walk(p)
 	if r.Error == 0 && r.Route.Type == uplinks.Unicast && !d.Links[p.In].Checks.Forwarding {
@@ -92,8 +92,8 @@ func (d *Database) checkSourceOfHops(a *Result, p Packet) {
 	}
 }
 
-// checkSource is __fib_validate_source: it looks up the reverse route and compares its link with the ingress link. The route
-// for the packet leaves by the link out.
+// checkSource does what __fib_validate_source does: it looks up the reverse route and compares its link with the ingress
+// link. The route for the packet leaves by the link out.
 func (d *Database) checkSource(a *Result, p Packet, out string) {
 	c := d.Links[p.In].Checks
 	if c.RPFilter == 0 && c.AcceptLocal && (out != p.In || !c.SendRedirects) {

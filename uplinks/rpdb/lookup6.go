@@ -14,8 +14,8 @@ type selector6 struct {
 	reachable bool   // only gateways that answer neighbour discovery
 }
 
-// findRoute6 is fib6_table_lookup: a host that is no router first looks for reachable gateways, even of a less specific
-// route.
+// findRoute6 selects a route as fib6_table_lookup does: a host that is no router first looks for reachable gateways, even of
+// a less specific route.
 func (d *Database) findRoute6(t uplinks.Table, p Packet) *Route {
 	s := selector6{preferred: p.Out, strict: needsStrict(p.To) || p.Out != "" && !p.From.IsValid(), reachable: !d.Forwarding}
 	if p.In != "" {
@@ -45,7 +45,7 @@ func (d *Database) candidates6(t uplinks.Table, p Packet) []*Route {
 	return routes
 }
 
-// needsStrict is rt6_need_strict.
+// needsStrict reports whether the address needs the right link (rt6_need_strict).
 func needsStrict(a netip.Addr) bool {
 	return a.IsMulticast() || a.IsLinkLocalUnicast() || a.IsLoopback()
 }
@@ -65,8 +65,8 @@ func firstSelected(routes []*Route, s selector6) *Route {
 	return nil
 }
 
-// selectFrom is find_rr_leaf: the best of the routes with the lowest metric, and only if none of them is acceptable the best
-// of all others, regardless of their metrics.
+// selectFrom returns the route that find_rr_leaf selects: the best of those with the lowest metric, and only if none of them
+// is acceptable the best of all others, regardless of their metrics.
 func (s selector6) selectFrom(routes []*Route) *Route {
 	n := 1
 	for n < len(routes) && routes[n].Metric == routes[0].Metric {
@@ -91,7 +91,7 @@ func (s selector6) best(routes []*Route) (best *Route) {
 	return best
 }
 
-// score is rt6_score_route; a negative score excludes the next hop.
+// score returns the value of rt6_score_route; a negative score excludes the next hop.
 func (s selector6) score(r *Route, h Hop) int {
 	matches := s.preferred == "" || h.Link == s.preferred
 	if h.Dead || s.strict && !matches || s.reachable && h.Via.IsValid() && h.Failed {

@@ -32,7 +32,7 @@ func (r *Rule) mismatch(p Packet) string {
 	return r.transportMismatch(p)
 }
 
-// transportMismatch is mismatch for the selectors that IPv4 and IPv6 evaluate last.
+// transportMismatch returns the mismatch of the selectors that IPv4 and IPv6 evaluate last.
 func (r *Rule) transportMismatch(p Packet) string {
 	switch {
 	case (r.TOS^p.TOS)&r.TOSMask != 0:

@@ -11,7 +11,7 @@ import (
 // String returns the rule as ip-rule(8) prints it, without priority and protocol.
 func (r *Rule) String() string { return r.Text(Names{}) }
 
-// Text is String with tables by their names.
+// Text returns the same as String, with tables by their names.
 func (r *Rule) Text(n Names) string {
 	var w []string
 	if r.Not {

@@ -43,7 +43,7 @@ type Answer struct {
 	Error syscall.Errno
 }
 
-// Walk is fib_rules_lookup: it returns the evaluation of each rule, and the result.
+// Walk evaluates the rules as fib_rules_lookup does. It returns the evaluation of each rule, and the result.
 func (d *Database) Walk(p Packet) (steps []Step, a Answer) {
 	p.VRF = d.vrf(p)
 	for at := 0; at < len(d.Rules); at++ {

@@ -43,8 +43,8 @@ func (h *Handle) classify(m syscall.NetlinkMessage) (subject string, scope uplin
 	return "", scope
 }
 
-// classifyRoute is classify for a route. When a route replaces another, the kernel announces only the new one; the old one
-// may have been by another link (net/ipv4/fib_trie.c, fib_table_insert).
+// classifyRoute returns the subject and the scope of an event about a route. When a route replaces another, the kernel
+// announces only the new one; the old one may have been by another link (net/ipv4/fib_trie.c, fib_table_insert).
 func (h *Handle) classifyRoute(m syscall.NetlinkMessage) (subject string, scope uplinks.ChangedScope) {
 	r, err := parseRoute(m.Data, uplinks.IPv4) // the family does not matter here
 	if err != nil {

@@ -72,7 +72,7 @@ func (h *Handle) readLinkRoutes(ctx context.Context, f uplinks.Family, l uplinks
 	return nil
 }
 
-// readTable is readRoutes for one table. A table that never had a route does not exist (ENOENT).
+// readTable reads the routes of one table. A table that never had a route does not exist (ENOENT) and has none.
 func (h *Handle) readTable(ctx context.Context, f uplinks.Family, query routeQuery, facts *uplinks.Facts, have *uplinks.State) error {
 	err := h.readRoutes(ctx, f, query, facts, have)
 	if errors.Is(err, unix.ENOENT) {
