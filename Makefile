@@ -6,7 +6,7 @@ TESTED      = .build/test/replypath
 FUZZTIME    = 30s
 COUNT       = 6
 TIME        = 10m
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 NFPM        = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 PACKAGES    = .build/packages
 BOOTED      = systemd,systemd-sysv,dbus,udev,kmod,iproute2,iptables,nftables,procps,ifupdown,ufw,dnsmasq-base,firewalld,openrc,wireguard-tools
@@ -43,14 +43,9 @@ test: needs
 chaos: needs
 	REPLYPATH_CHAOS=$(TIME) go test -count=1 -timeout 0 -v -run TestServiceRecoversFromRandomDisturbances ./test/service
 
+# The linters of .golangci.yml. Building golangci-lint takes minutes once: Go's build cache keeps it.
 check:
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:" $$unformatted; exit 1; }
-	go vet ./...
-	go vet -tags boot,qemu ./test/boot
-	go vet -tags modules ./test/...
-	go run $(STATICCHECK) -checks all ./...
-	go run $(STATICCHECK) -checks all -tags boot,qemu ./test/boot
-	go run $(STATICCHECK) -checks all -tags modules ./test/...
+	go run $(GOLANGCI) run ./...
 	go mod tidy -diff
 
 # For every day: the linters, and the tests that need no root and send no packets.

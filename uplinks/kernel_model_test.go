@@ -45,8 +45,8 @@ func (l lookup) String() string {
 	return fmt.Sprintf("%s suppress_prefixlength %d suppress_ifgroup %d", l.table, l.length, l.group)
 }
 
-// walk is fib_rules_lookup: it asks tables until one takes the packet, and tells whether one did.
-func (db rpdb) walk(f packet, accept func(lookup) bool) bool {
+// walk models fib_rules_lookup: it offers tables to accept until one accepts the packet.
+func (db rpdb) walk(f packet, accept func(lookup) bool) {
 	for at := 0; at < len(db); at++ {
 		r := db[at]
 		if r.Family != f.family || matches(r, f) == r.Not {
@@ -55,7 +55,7 @@ func (db rpdb) walk(f packet, accept func(lookup) bool) bool {
 		switch r.Action {
 		case uplinks.Lookup:
 			if accept(lookup{r.Table, r.SuppressLength, r.SuppressGroup}) {
-				return true
+				return
 			}
 		case uplinks.Goto:
 			target := slices.IndexFunc(db, func(to uplinks.Rule) bool { return to.Family == f.family && to.Priority == r.Goto })
@@ -64,7 +64,6 @@ func (db rpdb) walk(f packet, accept func(lookup) bool) bool {
 			}
 		}
 	}
-	return false
 }
 
 func matches(r uplinks.Rule, f packet) bool {

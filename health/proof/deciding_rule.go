@@ -99,12 +99,12 @@ func (s Snapshot) wrongRoute(p health.Path, packet flow, d uplinks.RouteDecision
 	}
 	isOurs := func(r uplinks.Rule) bool { return r == ourRule }
 	if r, found := s.decidingRule(packet, p.Family, d, isOurs); found {
-		return s.ruleShadowed(p, r, d)
+		return s.ruleShadowed(r, d)
 	}
 	return s.routeMissing(p, d)
 }
 
-func (s Snapshot) ruleShadowed(p health.Path, r uplinks.Rule, d uplinks.RouteDecision) health.ProofCheck {
+func (s Snapshot) ruleShadowed(r uplinks.Rule, d uplinks.RouteDecision) health.ProofCheck {
 	if s.Rules[r] {
 		return health.ProofCheck{Result: health.No, Cause: health.RuleShadowed,
 			Detail: fmt.Sprintf("table main has a specific route to the peer through an interface that is not an uplink: %s", s.describe(d)),

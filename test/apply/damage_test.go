@@ -70,12 +70,12 @@ func TestChainDamageIsDetectedAndRepaired(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		damageAndRepair(b, t, filtering, 4, 6)
-		damageAndRepair(b, t, []damage{allDamage(b)}, 4, 6)
+		damageAndRepair(b, t, []damage{allDamage()}, 4, 6)
 	})
 }
 
 // allDamage is all damage at once.
-func allDamage(b *box.Box) damage {
+func allDamage() damage {
 	all := damage{name: "everything at once", named: "rule add priority 2000"}
 	all.lines = "IP rule flush; IPT -F; IPT -X; IP route flush table 8201; IP route flush table 8202; ip link set eth1 group 0; sysctl -qw SYSCTL=0; sysctl -qw net.ipv4.conf.eth0.src_valid_mark=0"
 	all.undo = "RESTORE"

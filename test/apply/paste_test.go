@@ -61,7 +61,7 @@ func TestRepairPlanCanBePasted(t *testing.T) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		b.Apply()
 		for _, d := range []damage{routing[2], routing[3], routing[4], routing[5], routing[12], onlyIPv4[0], filtering[0], filtering[4], filtering[5],
-			filtering[6], filtering[8], filtering[9], allDamage(b)} {
+			filtering[6], filtering[8], filtering[9], allDamage()} {
 			b.FamilyShell(4, d.lines)
 			paste(b, t, true)
 			b.FamilyShell(4, d.undo)

@@ -53,16 +53,15 @@ func (s *service) status() (now health.Status) {
 }
 
 // await waits for the service to stand as it should.
-func (s *service) await(what string, stands func(health.Status) bool) health.Status {
+func (s *service) await(what string, stands func(health.Status) bool) {
 	const step, limit = 20 * time.Millisecond, time.Minute
 	var now health.Status
 	for began := time.Now(); time.Since(began) < limit; time.Sleep(step) {
 		if now = s.status(); stands(now) {
-			return now
+			return
 		}
 	}
 	fatal("%s: the service is not %s after %s; problems: %q", s.host.Name, what, limit, now.Problems)
-	return now
 }
 
 // spent is the CPU time of the service and of the programs that it has started and that have ended.

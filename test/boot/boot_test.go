@@ -11,7 +11,7 @@ func TestFirstRepliesAfterBootAreSymmetric(t *testing.T) {
 	d.install(deb)
 	d.networkd()
 	d.uplinks(2)
-	m := boot(t, d, fresh(t, d, 2))
+	m := boot(t, d, fresh(t, 2))
 	m.triggerRestart(m.Uplinks[1])
 	m.up()
 	m.repliesAtOnce()
@@ -24,10 +24,10 @@ func TestFirstRepliesAfterBootAreSymmetric(t *testing.T) {
 func (m *machine) order() {
 	m.t.Helper()
 	all := m.journal()
-	has, _ := m.first(all, `eth1: DHCPv4 address 192\.0\.2\.2/24`)
-	applied, _ := m.first(all, `msg=changed .*default via 192\.0\.2\.1 dev eth1 .*table 8202`)
-	started, _ := m.first(all, `^Started replypath\.service`)
-	network, _ := m.first(all, `^Reached target network\.target`)
+	has := m.first(all, `eth1: DHCPv4 address 192\.0\.2\.2/24`)
+	applied := m.first(all, `msg=changed .*default via 192\.0\.2\.1 dev eth1 .*table 8202`)
+	started := m.first(all, `^Started replypath\.service`)
+	network := m.first(all, `^Reached target network\.target`)
 	if started > network {
 		m.t.Errorf("servers that wait for network.target need not wait for the service\n%s", m.log())
 	}
@@ -42,7 +42,7 @@ func TestMissingUplinkDoesNotDelayBoot(t *testing.T) {
 	d.install(deb)
 	d.networkd()
 	d.uplinks(3)
-	w := fresh(t, d, 3)
+	w := fresh(t, 3)
 	late := w.Uplinks[2]
 	late.Link.Delete()
 	m := boot(t, d, w)
@@ -63,7 +63,7 @@ func TestIfupdown(t *testing.T) {
 	d.install(deb)
 	d.ifupdown()
 	d.uplinks(2)
-	m := boot(t, d, fresh(t, d, 2))
+	m := boot(t, d, fresh(t, 2))
 	m.triggerRestart(m.Uplinks[1])
 	m.up()
 	m.prompt()
@@ -76,7 +76,7 @@ func TestPackageWithoutConfigurationChangesNothing(t *testing.T) {
 	d := newDisk(t)
 	d.install(deb)
 	d.networkd()
-	m := boot(t, d, fresh(t, d, 2))
+	m := boot(t, d, fresh(t, 2))
 	m.up()
 	if got := m.run("systemctl", "show", "--property=Result,ActiveState,NRestarts", "replypath.service"); got != "Result=success\nNRestarts=0\nActiveState=inactive" {
 		t.Errorf("the service: %s\n%s", got, m.log())

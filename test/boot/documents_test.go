@@ -48,7 +48,7 @@ var lines = map[string]line{
 func TestDocumentedCommandsWork(t *testing.T) {
 	d := newDisk(t)
 	d.networkd()
-	m := boot(t, d, fresh(t, d, 2))
+	m := boot(t, d, fresh(t, 2))
 	m.up()
 	d.Must("mkdir", "-p", "/root/.build/packages")
 	m.run("mv", d.put(deb), "/root/.build/packages")

@@ -16,7 +16,7 @@ const port, forwarded = 7000, 7080
 
 // fresh is a new world with that many uplinks, whose gateway is a machine that has not booted yet. The second ISP gives
 // addresses out by DHCP and router advertisements.
-func fresh(t *testing.T, d *disk, uplinks int) *world.Internet {
+func fresh(t *testing.T, uplinks int) *world.Internet {
 	t.Helper()
 	w := world.ISPs(t, uplinks, world.Options{Unconfigured: true})
 	serve(w)

@@ -15,7 +15,7 @@ import (
 func TestInstallUpgradeAndRemove(t *testing.T) {
 	d := newDisk(t)
 	d.networkd()
-	m := boot(t, d, fresh(t, d, 2))
+	m := boot(t, d, fresh(t, 2))
 	m.up()
 	m.run("dpkg", "--install", d.put(deb))
 	m.untouched()
@@ -47,7 +47,7 @@ func TestInstallUpgradeAndRemove(t *testing.T) {
 	m.step("networkd", m.networkdRestarts)
 	m.off()
 
-	m = boot(t, d, fresh(t, d, 2))
+	m = boot(t, d, fresh(t, 2))
 	m.triggerRestart(m.Uplinks[1])
 	m.step("reboot", func() {
 		m.up()
@@ -56,7 +56,7 @@ func TestInstallUpgradeAndRemove(t *testing.T) {
 	})
 	m.cut()
 
-	m = boot(t, d, fresh(t, d, 2))
+	m = boot(t, d, fresh(t, 2))
 	m.triggerRestart(m.Uplinks[1])
 	m.step("power cut", func() {
 		m.up()

@@ -33,7 +33,7 @@ func TestVirtualMachine(t *testing.T) {
 		d.Write("/etc/systemd/network/10-"+name+".link", fmt.Sprintf("[Match]\nMACAddress=02:00:00:00:77:0%d\n[Link]\nName=%s\n", i, name))
 	}
 	d.reports(report)
-	w := fresh(t, d, 2)
+	w := fresh(t, 2)
 	m := wired{newVM(t, d, w.Gateway, wires...), w}
 	m.join()
 	for _, cut := range []bool{false, true} {

@@ -29,6 +29,7 @@ type Box struct {
 	ServiceFlags   []string // of the service
 }
 
+// New returns a box around the network, with the configuration of all of its uplinks and these settings.
 func New(t *testing.T, w *world.Internet, settings ...string) *Box {
 	t.Helper()
 	readSources()
@@ -93,6 +94,7 @@ func (b *Box) Command(ctx context.Context, args ...string) *world.Command {
 	return cmd
 }
 
+// RunCommand runs the command and returns its output and exit status.
 func (b *Box) RunCommand(cmd *world.Command) Result {
 	b.T.Helper()
 	var stdout, stderr bytes.Buffer
@@ -141,6 +143,7 @@ func (b *Box) Iptables(family int, args ...string) string {
 	return b.Gateway.Run(b.IptablesName(family), args...)
 }
 
+// IptablesName returns the iptables command of the family, 4 or 6, and of the configured backend.
 func (b *Box) IptablesName(family int) string {
 	name := map[int]string{4: "iptables", 6: "ip6tables"}[family]
 	for _, line := range b.Settings {
@@ -151,6 +154,7 @@ func (b *Box) IptablesName(family int) string {
 	return name
 }
 
+// FamilyOf returns 4 or 6.
 func FamilyOf(a netip.Addr) int {
 	if a.Is4() {
 		return 4

@@ -12,6 +12,7 @@ var FamilyWords = map[int]*strings.Replacer{
 		"VIA", "fe80::1", "OTHER", "fe80::9", "FROM", "2001:db8:b::2", "NET", "2001:db8:b::/64"),
 }
 
+// Restore4 and Restore6 restore the rules of the kernel after a flush. MarkRule is the rule of the second uplink's mark.
 const (
 	Restore4 = "ip rule add priority 32766 lookup main protocol 2; ip rule add priority 32767 lookup default protocol 2"
 	Restore6 = "ip -6 rule add priority 32766 lookup main protocol 2"

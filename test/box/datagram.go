@@ -23,6 +23,7 @@ func (b *Box) Connected(h *world.Host, local, remote netip.AddrPort) *net.UDPCon
 	return socket
 }
 
+// Echo sends every datagram back to its sender until the socket is closed.
 func (b *Box) Echo(socket *net.UDPConn) {
 	go func() {
 		buffer := make([]byte, 2048)

@@ -15,12 +15,14 @@ type DoctorReport struct {
 	Unseen   []struct{ What, Why string }
 }
 
+// DoctorFinding is a finding as doctor --json prints it.
 type DoctorFinding struct {
 	ID, Severity, What, Remedy string
 	Evidence                   []string
 	Fixable                    bool
 }
 
+// The severities of findings.
 const (
 	IsError   = "error"
 	IsWarning = "warning"

@@ -70,6 +70,7 @@ func NewRequest(kind world.Kind, to netip.Addr) world.Request {
 	return world.Request{Kind: kind, To: netip.AddrPortFrom(to, port)}
 }
 
+// ServedPort is the port of the servers, and ClosedPort one without a server.
 const (
 	ServedPort = 7000
 	ClosedPort = 7999
@@ -114,6 +115,7 @@ func (p *Egress) WantReplies(t *testing.T, client *world.Host, u *world.Uplink, 
 	p.WantSymmetric(t, u, to, len(kinds))
 }
 
+// WantReplies sends a request of each kind and wants a reply to it.
 func WantReplies(t *testing.T, client *world.Host, to netip.Addr, kinds []world.Kind) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -136,6 +138,7 @@ func (c Conditions) String() string {
 	return fmt.Sprintf("rp_filter %d", c.RPFilter)
 }
 
+// EachCondition runs the test under every combination of rp_filter and of a default route in table main.
 func EachCondition(t *testing.T, test func(t *testing.T, c Conditions)) {
 	for _, rp := range []int{0, 1, 2} {
 		for _, noDefault := range []bool{false, true} {

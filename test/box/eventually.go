@@ -44,6 +44,7 @@ func (d Durations) String() string {
 	return fmt.Sprintf("%d measured: p50 %s, p99 %s, max %s", len(d), RoundDuration(d.Percentile(50)), RoundDuration(d.Percentile(99)), RoundDuration(d.Percentile(100)))
 }
 
+// RoundDuration rounds to a tenth of a millisecond, for log output.
 func RoundDuration(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
 // Eventually asks again and again, and says how long it took; it fails when that is longer than the bound.

@@ -15,6 +15,7 @@ import (
 	"replypath/test/world"
 )
 
+// FtpPort is the control port of FTP (RFC 959).
 const FtpPort = 21
 
 // FetchAll fetches the file in every mode, and wants all that left on the way to have left by the uplink.
@@ -37,6 +38,7 @@ func (b *Box) FetchAll(t *testing.T, u *world.Uplink, server netip.AddrPort, wan
 // ftpMode is the command by which an FTP client says who opens the data connection.
 type ftpMode string
 
+// The commands that open a data connection (RFC 959, RFC 2428).
 const (
 	Passive         ftpMode = "PASV"
 	ExtendedPassive ftpMode = "EPSV"

@@ -29,6 +29,7 @@ func (b *Box) Forward(to4, to6 netip.Addr) {
 	}
 }
 
+// ClientAddr returns the client's address of the family of to.
 func (b *Box) ClientAddr(to netip.Addr) netip.Addr {
 	if to.Is4() {
 		return b.Client4

@@ -18,6 +18,7 @@ type rtnetlinkEvent struct {
 	Table, priority uint32
 }
 
+// ParseEvent parses a message that the monitor has printed.
 func ParseEvent(t *testing.T, message string) (e rtnetlinkEvent) {
 	t.Helper()
 	head, text, _ := strings.Cut(message, ": ")
@@ -58,6 +59,7 @@ var monitoredGroups = []int{
 	unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
 }
 
+// StartMonitor subscribes to the rtnetlink events of the gateway.
 func (b *Box) StartMonitor() *rtnetlinkMonitor {
 	b.T.Helper()
 	l := &rtnetlinkMonitor{box: b, fence: 40000}

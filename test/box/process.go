@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// CPUTicks is the time of a process on the CPU, its children's too, in ticks.
+// CPUTicks returns the CPU time of a process and its children in clock ticks (proc_pid_stat(5)).
 func CPUTicks(tb testing.TB, pid int) (total int) {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

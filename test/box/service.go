@@ -32,6 +32,7 @@ func (b *Box) Start() *Service {
 	return s
 }
 
+// Launch starts the service without waiting until it is ready.
 func (b *Box) Launch() *Service {
 	b.T.Helper()
 	dir, err := os.MkdirTemp("/run", "notify")
@@ -109,6 +110,7 @@ func (s *Service) Stop() {
 	}
 }
 
+// Signal sends a signal to the service.
 func (s *Service) Signal(sig syscall.Signal) {
 	s.B.T.Helper()
 	if err := s.Cmd.Process.Signal(sig); err != nil {

@@ -37,8 +37,10 @@ func TakeSnapshot(h *world.Host) Snapshot {
 	return s
 }
 
+// SaveCommands are the commands that list the rules of all iptables backends.
 var SaveCommands = []string{"iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save"}
 
+// Normalize removes comments and packet counters from the output of an iptables-save command.
 func Normalize(text string) string {
 	return counters.ReplaceAllString(comments.ReplaceAllString(text, ""), "")
 }

@@ -48,6 +48,7 @@ func (b *Box) AwaitState(u *world.Uplink, want health.State) (s health.Status) {
 	return s
 }
 
+// AwaitUp waits until all uplinks are up in both families.
 func (b *Box) AwaitUp() {
 	b.T.Helper()
 	Eventually(b.T, EventualTimeout, "all uplinks are up", func() bool {

@@ -27,12 +27,14 @@ type verifyPath struct {
 	Questions                 []VerifyPacket
 }
 
+// VerifyPacket is a test packet as verify --json prints it.
 type VerifyPacket struct {
 	Kind, Protocol, To, From string
 	Left                     string `json:"left_by"`
 	VerifyResult
 }
 
+// VerifyResult is a result as verify --json prints it.
 type VerifyResult struct{ Result, Cause, Why, Remedy string }
 
 func (f VerifyResult) String() string {

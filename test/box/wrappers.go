@@ -25,6 +25,7 @@ type Wrappers struct {
 	log string
 }
 
+// NewWrappers returns a directory for wrappers of commands, and its log.
 func NewWrappers(t *testing.T) Wrappers {
 	t.Helper()
 	top := t.TempDir()

@@ -93,13 +93,12 @@ func (a *prober) stop() {
 }
 
 // wantReply wants an answer in the time that the question had.
-func (a *prober) wantReply(e probeRequest) probeResult {
+func (a *prober) wantReply(e probeRequest) {
 	a.t.Helper()
 	f := a.probe(e)
 	if f.Err != "" || f.RTT <= 0 || f.RTT > e.Probe.Timeout {
 		a.t.Errorf("%+v: %+v", e, f)
 	}
-	return f
 }
 
 // wantError wants a failure that says this.

@@ -86,14 +86,14 @@ func eachNarrow(b *box.Box, t *testing.T, test func(*testing.T, *box.Box, netip.
 			test(t, b, to)
 			p.Settle()
 			p.WantSymmetric(t, u, to, 1)
-			heeded(b, t, u, to, p.Wires[u.Index].Packets())
+			heeded(t, u, to, p.Wires[u.Index].Packets())
 		}
 	}
 }
 
 // heeded wants that answers from the address by an uplink were as large as the path allows: on the narrow one, up to
 // what its router told and no larger from then on; what was already on its way, and what TCP probes, may be.
-func heeded(b *box.Box, t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
+func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
 	t.Helper()
 	told, large, after, largest := 0, 0, 0, 0
 	for _, p := range packets {

@@ -77,7 +77,7 @@ func TestForgedPacketsAreValid(t *testing.T) {
 
 func TestNarrowHopSendsPacketTooBig(t *testing.T) {
 	w := world.TwoISPs(t, world.Options{Narrow: map[int]int{0: 1300}})
-	serveAll(w.Gateway, 7000)
+	serveAll(w.Gateway)
 	wire := w.Uplinks[0].Wire.Record()
 	for _, to := range []netip.AddrPort{w.Uplinks[0].Port4(7000), w.Uplinks[0].Port6(7000)} {
 		tooBig := func(p world.Packet) bool { return p.Dir == world.Out && p.To(to.Addr()) && p.ICMPMTU == 1300 }
@@ -96,7 +96,7 @@ func TestNarrowHopSendsPacketTooBig(t *testing.T) {
 
 func TestNeighboursAndSecondAddresses(t *testing.T) {
 	w := world.TwoISPs(t, world.Options{Neighbours: []int{1}, SecondAddr: []int{0}})
-	serveAll(w.Gateway, 7000)
+	serveAll(w.Gateway)
 	for _, to := range []netip.Addr{w.Uplinks[1].Addr4, w.Uplinks[1].Addr6} {
 		if a := w.Uplinks[1].Neighbour.Send(newRequest(world.KindUDP, to)); !a.OK {
 			t.Error(to, a)

@@ -10,7 +10,8 @@ import (
 	"replypath/test/world"
 )
 
-func serveAll(h *world.Host, port uint16) {
+func serveAll(h *world.Host) {
+	const port = 7000
 	h.ServeTCP(port)
 	h.ServeUDP(port, world.Pktinfo)
 	h.ServeUDPLite(port)
@@ -29,7 +30,7 @@ func newRequest(kind world.Kind, to netip.Addr) world.Request {
 
 func TestEveryKindIsAnsweredByTheDefaultUplink(t *testing.T) {
 	w := world.TwoISPs(t)
-	serveAll(w.Gateway, 7000)
+	serveAll(w.Gateway)
 	wire := w.Uplinks[0].Wire.Record()
 	for _, to := range w.Uplinks[0].Addrs() {
 		for _, kind := range world.Kinds {
@@ -51,7 +52,7 @@ func TestEveryKindIsAnsweredByTheDefaultUplink(t *testing.T) {
 
 func TestISPDropsRepliesFromAnotherPrefix(t *testing.T) {
 	w := world.TwoISPs(t)
-	serveAll(w.Gateway, 7000)
+	serveAll(w.Gateway)
 	right, wrong := w.Uplinks[1].Wire.Record(), w.Uplinks[0].Wire.Record()
 	refused := w.Uplinks[0].Refused.Record()
 	for _, to := range w.Uplinks[1].Addrs() {

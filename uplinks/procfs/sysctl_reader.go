@@ -1,7 +1,6 @@
 package procfs
 
 import (
-	"io"
 	"slices"
 	"sync"
 
@@ -41,17 +40,18 @@ func (r *SysctlReader) SetPaths(paths []string) {
 	}
 }
 
-// WriteValues writes the values to w in the order of the paths, each followed by a zero byte. The value of a missing sysctl
-// is empty.
-func (r *SysctlReader) WriteValues(to io.Writer) {
+// AppendValues appends the values to b in the order of the paths, each followed by a zero byte, and returns the result. The value
+// of a missing sysctl is empty.
+func (r *SysctlReader) AppendValues(b []byte) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var buffer [32]byte
 	for i := range r.files {
 		n := r.files[i].read(buffer[:], i < maxOpenFiles)
-		to.Write(buffer[:n])
-		to.Write([]byte{0})
+		b = append(b, buffer[:n]...)
+		b = append(b, 0)
 	}
+	return b
 }
 
 // Close closes the files.

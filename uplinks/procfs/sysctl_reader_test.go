@@ -37,10 +37,9 @@ func checkReader(t *testing.T, h *world.Host, paths []string) {
 	s.SetPaths(paths)
 	expect := func(link, all string) {
 		t.Helper()
-		var got bytes.Buffer
-		s.WriteValues(&got)
+		got := s.AppendValues(nil)
 		want := fmt.Sprintf("%s\x00%s\x00", link, all)
-		if got := got.Bytes(); !bytes.HasSuffix(got, []byte("\x00"+want)) && string(got) != want {
+		if !bytes.HasSuffix(got, []byte("\x00"+want)) && string(got) != want {
 			t.Errorf("got %q, want %q at the end", got, want)
 		}
 	}
@@ -57,8 +56,7 @@ func checkReader(t *testing.T, h *world.Host, paths []string) {
 	d0.Delete()
 	h.SetSysctl("net.ipv4.fwmark_reflect", "0")
 	s.SetPaths(paths[len(paths)-1:])
-	var got bytes.Buffer
-	if s.WriteValues(&got); got.String() != "0\n\x00" {
-		t.Errorf("of a single sysctl: got %q", got.String())
+	if got := s.AppendValues(nil); string(got) != "0\n\x00" {
+		t.Errorf("of a single sysctl: got %q", got)
 	}
 }

@@ -78,7 +78,7 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 // the legacy firewall tables. It is cheap enough for several calls a second.
 func (h *Host) Fingerprint() (uint64, error) {
 	sum := fnv.New64a()
-	h.sysctls.WriteValues(sum)
+	sum.Write(h.sysctls.AppendValues(nil))
 	for _, f := range uplinks.Families {
 		t := h.firewall.table(f, marks.Legacy)
 		if t == nil || t.Absent() {

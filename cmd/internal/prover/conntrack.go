@@ -15,7 +15,7 @@ func deleteConnections(requests []proof.Request) {
 	for _, q := range requests {
 		flows = append(flows, rtnl.Flow{Proto: protocol(q), From: q.From, To: q.To})
 	}
-	rtnl.DeleteConnections(flows)
+	_ = rtnl.DeleteConnections(flows)
 }
 
 func protocol(q proof.Request) uint8 {

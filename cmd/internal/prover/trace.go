@@ -134,7 +134,7 @@ func (c *captureWindow) resetOpened(o proof.Observations) {
 			continue
 		}
 		// Without the reset the connection times out on the other host (SYN_RECV).
-		c.injector.Receive(q.Path.Index, inject.RST(c.frameAddrs(q)))
+		_ = c.injector.Receive(q.Path.Index, inject.RST(c.frameAddrs(q)))
 	}
 	deleteConnections(c.opened)
 }

@@ -50,7 +50,7 @@ func (s *udpServers) serve(socket *net.UDPConn, q proof.Request) {
 			return
 		}
 		if from.Addr().Unmap() == q.From.Addr() && from.Port() == q.From.Port() {
-			socket.WriteToUDPAddrPort(buffer[:1], from) // the capture shows whether it was sent
+			_, _ = socket.WriteToUDPAddrPort(buffer[:1], from) // the capture shows whether it was sent
 			s.mu.Lock()
 			delete(s.unanswered, q.From)
 			s.mu.Unlock()

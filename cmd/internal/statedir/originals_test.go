@@ -35,9 +35,9 @@ func reopen(t *testing.T, r *Originals) *Originals {
 	return next
 }
 
-func addOriginal(t *testing.T, r *Originals, tunable uplinks.Tunable, index int, was, value string) {
+func addOriginal(t *testing.T, r *Originals, tunable uplinks.Tunable, index int, was string) {
 	t.Helper()
-	if err := r.Add(uplinks.SetTunable{Tunable: tunable, Old: was, Value: value}, index); err != nil {
+	if err := r.Add(uplinks.SetTunable{Tunable: tunable, Old: was, Value: "1"}, index); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -52,8 +52,8 @@ func factsWithLinks(named map[string]int) uplinks.Facts {
 
 func TestFirstOriginalIsKept(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
-	addOriginal(t, reopen(t, r), srcValidMark, 3, "7", "1") // somebody set 7, and we set it right
+	addOriginal(t, r, srcValidMark, 3, "0")
+	addOriginal(t, reopen(t, r), srcValidMark, 3, "7") // somebody set 7, and we set it right
 	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
 	if got := reopen(t, r).Present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark]; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -62,8 +62,8 @@ func TestFirstOriginalIsKept(t *testing.T) {
 
 func TestRestoredValueIsDropped(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
-	addOriginal(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
+	addOriginal(t, r, srcValidMark, 3, "0")
+	addOriginal(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0")
 	for tunable, index := range map[uplinks.Tunable]int{srcValidMark: 3, {Name: uplinks.Reflect4}: 0} {
 		if err := r.DropRestored(map[TunableKey]string{{index, tunable.Name}: "5"}); err != nil || len(reopen(t, r).Present(factsWithLinks(map[string]int{"eth1": 3}))) == 0 {
 			t.Errorf("another value than the one found must not be forgotten: %v", err)
@@ -79,8 +79,8 @@ func TestRestoredValueIsDropped(t *testing.T) {
 
 func TestOriginalsFollowTheLinkIndex(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
-	addOriginal(t, r, uplinks.Tunable{Name: uplinks.FwmarkAccept}, 0, "0", "1")
+	addOriginal(t, r, srcValidMark, 3, "0")
+	addOriginal(t, r, uplinks.Tunable{Name: uplinks.FwmarkAccept}, 0, "0")
 	for name, c := range map[string]struct {
 		links map[string]int
 		want  []uplinks.Tunable
@@ -104,10 +104,10 @@ func TestOriginalsFollowTheLinkIndex(t *testing.T) {
 
 func TestOriginalsOfRecreatedLinksAreDropped(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1") // now wan
+	addOriginal(t, r, srcValidMark, 3, "0") // now wan
 	for index := 4; index < 100; index++ {
 		r.Present(factsWithLinks(map[string]int{"wan": 3, "eth1": index}))
-		addOriginal(t, r, srcValidMark, index, "0", "1")
+		addOriginal(t, r, srcValidMark, index, "0")
 	}
 	if got := reopen(t, r).saved.Tunables; len(got) != 2 || got[0].Index != 3 || got[1].Index != 99 {
 		t.Errorf("noted: %+v", got)
@@ -136,7 +136,7 @@ func TestUnreadableOriginalsAreAnErrorAndStay(t *testing.T) {
 // TestHalfWrittenFileIsIgnored leaves a new file half written beside the old one, which holds.
 func TestHalfWrittenFileIsIgnored(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, r, srcValidMark, 3, "0")
 	if err := os.WriteFile(r.path+".123", []byte(`{"tunables":[{"li`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestHalfWrittenFileIsIgnored(t *testing.T) {
 	if next.Present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark].Value != "0" {
 		t.Errorf("the old record is lost: %+v", next)
 	}
-	addOriginal(t, next, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0", "1")
+	addOriginal(t, next, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0")
 	if got := reopen(t, next).Present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 2 {
 		t.Errorf("after the crash: %v", got)
 	}
@@ -152,7 +152,7 @@ func TestHalfWrittenFileIsIgnored(t *testing.T) {
 
 func TestFailedWriteLeavesTheOldFile(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, r, srcValidMark, 3, "0")
 	folder := filepath.Dir(r.path)
 	r.path = filepath.Join(folder, "missing", "\x00")
 	if err := r.write(r.saved); err == nil {
@@ -168,7 +168,7 @@ func TestFailedWriteLeavesTheOldFile(t *testing.T) {
 // not touched either.
 func TestUnwrittenOriginalsAreNotKeptInMemory(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, r, srcValidMark, 3, "0")
 	r.path += "/\x00"
 	other := uplinks.Tunable{Name: uplinks.Reflect4}
 	for range 2 {
@@ -187,7 +187,7 @@ func TestUnwrittenOriginalsAreNotKeptInMemory(t *testing.T) {
 
 func TestRestoreNeedsNoDiskSpace(t *testing.T) {
 	r := newOriginals(t)
-	addOriginal(t, r, srcValidMark, 3, "0", "1")
+	addOriginal(t, r, srcValidMark, 3, "0")
 	r.path += "/\x00"
 	if err := r.Add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "0", Restore: true}, 3); err != nil {
 		t.Error(err)

@@ -50,7 +50,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response, err := exchange(c, r)
 	if err != nil {
-		closeConn()
+		_ = closeConn() // err is the cause
 		return nil, err
 	}
 	response.Body = responseBody{response.Body, closeConn}
