@@ -139,7 +139,7 @@ func TestDoctorReportsWhatItCannotRead(t *testing.T) {
 	for _, u := range d.Unseen {
 		unseen = append(unseen, u.What)
 	}
-	if got := strings.Join(unseen, "; "); !strings.Contains(got, "the rules of the firewall; connections; whether the reply path can be shown") {
+	if got := strings.Join(unseen, "; "); !strings.Contains(got, "the rules of the firewall; connections; whether reply paths can be traced") {
 		t.Errorf("not looked at: %s", d)
 	}
 }

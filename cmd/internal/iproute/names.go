@@ -12,10 +12,11 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// nameDirs are where ip(8) reads names from; what is later overrides.
+// nameDirs are the folders from which ip(8) reads names; a later one takes precedence.
 var nameDirs = []string{"/usr/lib/iproute2", "/usr/share/iproute2", iprouteDir}
 
-// Names are the names that ip(8) would print, and who writes rules as "static" here. What cannot be read has no names.
+// Names returns the names that ip(8) prints, and the programs that add rules of the protocol "static" on this host. Files
+// that cannot be read are left out.
 func Names() rpdb.Names {
 	n := rpdb.Names{Tables: map[uplinks.Table]string{}, Protocols: map[uint8]string{}, Static: staticWriter("/run")}
 	for number, name := range readNames("rt_tables", 32) {
@@ -27,7 +28,7 @@ func Names() rpdb.Names {
 	return n
 }
 
-// readNames reads the files of that name, and those in the folders beside them.
+// readNames reads the files of this name, and those in the folders NAME.d. bits is the size of a number.
 func readNames(file string, bits int) map[uint64]string {
 	all := map[uint64]string{}
 	for _, dir := range nameDirs {
@@ -49,11 +50,11 @@ func readNames(file string, bits int) map[uint64]string {
 	return all
 }
 
-// staticWriter is who of those that write rules and routes as "static" runs, as their folders below /run tell.
+// staticWriter returns which of the programs that add rules of the protocol "static" run, by their folders in /run.
 func staticWriter(run string) string {
 	var names []string
 	for _, program := range []struct{ name, dir string }{{"systemd-networkd", "systemd/netif/links"}, {"NetworkManager", "NetworkManager/devices"}} {
-		if some, _ := os.ReadDir(filepath.Join(run, program.dir)); len(some) > 0 {
+		if entries, _ := os.ReadDir(filepath.Join(run, program.dir)); len(entries) > 0 {
 			names = append(names, program.name)
 		}
 	}

@@ -15,14 +15,14 @@ import (
 	"replypath/uplinks"
 )
 
-// iprouteDir is where ip(8) reads the names of tables from. It is the whole host's, so only the network namespace of the
-// host's first process gives names there.
+// iprouteDir is the folder of the host from which ip(8) reads the names of tables. Only a process in the initial network
+// namespace writes there, as other namespaces share the folder.
 const iprouteDir = "/etc/iproute2"
 
-// WriteTableNames gives the uplinks' tables their names, so that ip(8) shows them. Without uplinks it takes the names away.
-// A name that ip(8) would read as something else is left out.
+// WriteTableNames names the routing tables of the uplinks for ip(8). Without uplinks it removes the names. It leaves out
+// names that ip(8) would read as a keyword, a number or another table.
 func WriteTableNames(s uplinks.Settings) error {
-	if own, err := namespace.IsInitial(); err != nil || !own {
+	if initial, err := namespace.IsInitial(); err != nil || !initial {
 		return err
 	}
 	return writeTableNames(iprouteDir, s)
@@ -59,7 +59,8 @@ func formatTableNames(s uplinks.Settings, reserved map[string]bool) []byte {
 	return text.Bytes()
 }
 
-// reservedNames are the words that mean something to ip(8) already: its own, and the names that others gave.
+// reservedNames returns the words that ip(8) does not read as the name of an uplink's table: keywords, and names of other
+// tables. ours is the file that WriteTableNames writes.
 func reservedNames(dir, ours string) map[string]bool {
 	words := map[string]bool{"all": true, "cache": true} // keywords of ip-route(8) beside a table's name
 	for _, name := range uplinks.ReservedTableNames() {

@@ -1,81 +1,80 @@
-// Package systemd reads configuration files the way that systemd does.
 package systemd
 
 import (
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"replypath/uplinks"
 )
 
-// sysctlDirs are where sysctls are set at boot, those that win last (sysctl.d(5)).
+// sysctlDirs are the folders of files that set sysctls at boot; a later one takes precedence (sysctl.d(5)).
 var sysctlDirs = []string{"/usr/lib/sysctl.d", "/run/sysctl.d", "/etc/sysctl.d"}
 
-// SysctlSources names the files that set these sysctls. The last one wins, as at boot; what is set for all links that are
-// made from then on counts for a link that nothing else is said of.
+// SysctlSources returns the file that sets each of the sysctls at boot. A sysctl that no file sets is not in the map. The
+// setting for "default" counts for a link without its own, as the link gets it when it is made.
 func SysctlSources(root string, sysctls []uplinks.Tunable) map[uplinks.Tunable]string {
-	var settings []sysctlLine
-	for _, file := range sysctlFiles(root) {
+	var settings []sysctlSetting
+	for _, file := range append(dropIns(root, sysctlDirs, "*.conf"), "/etc/sysctl.conf") {
 		settings = append(settings, parseSysctlFile(root, file)...)
 	}
-	by := map[uplinks.Tunable]string{}
+	sources := map[uplinks.Tunable]string{}
 	for _, t := range sysctls {
 		file := lastSetter(settings, t.Path())
 		if file == "" && t.Link != "" && t.Link != "all" {
 			file = lastSetter(settings, uplinks.Tunable{Link: "default", Name: t.Name}.Path())
 		}
 		if file != "" {
-			by[t] = file
+			sources[t] = file
 		}
 	}
-	return by
+	return sources
 }
 
-// sysctlLine is a line of a file. The name may be a pattern; one that is left out is in no pattern.
-type sysctlLine struct {
-	name, file string
-	excluded   bool
+// sysctlSetting is a line of a file.
+type sysctlSetting struct {
+	name, file string // name may be a glob pattern
+	excluded   bool   // the line "-name": no pattern sets this sysctl
 }
 
-func parseSysctlFile(root, file string) (all []sysctlLine) {
+func parseSysctlFile(root, file string) (settings []sysctlSetting) {
 	text, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
 		return nil
 	}
 	for line := range strings.Lines(string(text)) {
-		line, lenient := strings.CutPrefix(strings.TrimSpace(line), "-")
-		name, _, sets := strings.Cut(line, "=")
-		if strings.HasPrefix(name, "#") || strings.HasPrefix(name, ";") || !sets && !lenient {
+		line, ignoresErrors := strings.CutPrefix(strings.TrimSpace(line), "-")
+		name, _, assigns := strings.Cut(line, "=")
+		if strings.HasPrefix(name, "#") || strings.HasPrefix(name, ";") || !assigns && !ignoresErrors {
 			continue
 		}
-		all = append(all, sysctlLine{sysctlPath(name), file, !sets})
+		settings = append(settings, sysctlSetting{sysctlPath(name), file, !assigns})
 	}
-	return all
+	return settings
 }
 
-// lastSetter is the last file that sets the sysctl at this path. A name of its own wins over every pattern (sysctl.d(5)).
-func lastSetter(settings []sysctlLine, sysctl string) (file string) {
-	own := false
+// lastSetter returns the file whose setting of the sysctl is in force at the end, empty if there is none. A setting by name
+// takes precedence over every pattern (sysctl.d(5)).
+func lastSetter(settings []sysctlSetting, sysctl string) (file string) {
+	named := false
 	for _, s := range settings {
-		fits, _ := path.Match(s.name, sysctl)
+		matches, _ := path.Match(s.name, sysctl)
 		switch {
 		case s.name == sysctl:
-			own, file = true, s.file
+			named, file = true, s.file
 			if s.excluded {
 				file = ""
 			}
-		case fits && !own:
+		case matches && !named:
 			file = s.file
 		}
 	}
 	return file
 }
 
-// sysctlPath is a sysctl's name as the path of its file. A name with a slash first has dots in its parts.
+// sysctlPath returns the path below /proc/sys of a sysctl. If the first separator in the name is a slash, dots are parts of
+// the components; otherwise slashes are (sysctl(8)).
 func sysctlPath(name string) string {
 	name = strings.TrimSpace(name)
 	dot, slash := strings.IndexByte(name, '.'), strings.IndexByte(name, '/')
@@ -91,25 +90,4 @@ func sysctlPath(name string) string {
 		}
 		return r
 	}, name)
-}
-
-// sysctlFiles are in the order of their names, whatever folder they are in; one in a later folder hides one of the same
-// name in an earlier.
-func sysctlFiles(root string) []string {
-	return append(DropIns(root, sysctlDirs, "*.conf"), "/etc/sysctl.conf")
-}
-
-// DropIns are the files in folders below the root, as they are called below it.
-func DropIns(root string, folders []string, pattern string) (all []string) {
-	byName := map[string]string{}
-	for _, folder := range folders {
-		files, _ := filepath.Glob(filepath.Join(root, folder, pattern))
-		for _, file := range files {
-			byName[filepath.Base(file)] = filepath.Join(folder, filepath.Base(file))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		all = append(all, byName[name])
-	}
-	return all
 }

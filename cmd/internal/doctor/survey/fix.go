@@ -12,15 +12,15 @@ import (
 	"replypath/uplinks/procfs"
 )
 
-// Fix is what can be done about a finding without cutting anybody off.
+// Fix remedies a finding without interrupting connections.
 type Fix struct {
-	Action   string // in words, or as the line that does it
-	Activate string // what makes it take effect; empty: nothing is needed
-	Undo     string // the line that undoes it
+	Action   string // for the operator: a sentence, or the equivalent command
+	Activate string // the command that makes it effective; empty: none is needed
+	Undo     string // the command that undoes it
 	Apply    func() error
 }
 
-// Fixes are those that there are, by the finding's ID, for a host whose files are below the root.
+// Fixes returns the fixes by the ID of their finding, for a host whose files are below the root.
 func Fixes(root string) map[string]Fix {
 	all := uplinks.Tunable{Link: "all", Name: uplinks.SrcValidMark}
 	return map[string]Fix{
@@ -38,13 +38,13 @@ func Fixes(root string) map[string]Fix {
 	}
 }
 
-// createFile writes a file that is not there. One that is there is somebody's.
+// createFile writes a new file, and refuses to replace one.
 func createFile(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s is there already and says something else: correct it", path)
+		return fmt.Errorf("%s exists and has other content: correct it", path)
 	}
 	return atomicfile.Write(path, text, 0o644)
 }

@@ -1,4 +1,4 @@
-// Package survey collects what the doctor diagnoses, and applies its fixes.
+// Package survey collects the snapshot of the host that package doctor diagnoses, and applies the fixes of its findings.
 package survey
 
 import (
@@ -11,6 +11,7 @@ import (
 	"replypath/cmd/internal/doctor"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/namespace"
 	"replypath/cmd/internal/statedir"
 	"replypath/cmd/internal/systemd"
 	"replypath/health"
@@ -22,16 +23,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options say what to look at.
+// Options say what to collect.
 type Options struct {
-	Root       string // below which the host's files are
-	StateDir   string // the folder in which values found are remembered
+	Root       string // of the host's files
+	StateDir   string
 	Settings   uplinks.Settings
 	Health     health.Settings
-	Privileged bool // what needs root can be looked at
+	Privileged bool // the process has the privileges for the firewall and for connections
 }
 
-// Collect sees all that a doctor goes by, and names what could not be seen. It changes nothing.
+// Collect reads the host and lists what could not be read. It changes nothing.
 func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped, error) {
 	c := &collector{Options: o, result: doctor.Snapshot{Settings: o.Settings}}
 	links, err := rtnl.Open(o.Settings.TableBase)
@@ -42,7 +43,7 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	if c.result.Facts, c.result.State, err = host.ReadKernel(ctx, links); err != nil {
 		return c.result, nil, err
 	}
-	c.attempt("what was found before us", c.readOriginals)
+	c.attempt("the saved original values", c.readOriginals)
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv4 || c.result.Facts.IPv6 {
 			d, err := links.PolicyDatabase(ctx, f)
@@ -57,31 +58,35 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	c.readSysctls()
 	c.attempt("MTUs", func() (err error) { c.result.LinkAttrs, err = links.LinkAttributes(ctx); return err })
 	c.attempt("UDP servers", func() error { return c.readSockets(ctx) })
-	c.readFiles()
+	c.result.SavedRulesets = c.readSavedRules()
+	c.result.MissingOptions = missingKernelOptions(c.Root)
+	if initial, err := namespace.IsInitial(); c.Root != "/" || err == nil && initial {
+		c.result.Networkd = readNetworkd(c.Root)
+	}
 	c.readPrivileged(ctx)
-	return c.result, c.unreadable, nil
+	return c.result, c.skipped, nil
 }
 
 type collector struct {
 	Options
-	result     doctor.Snapshot
-	unreadable []doctor.Skipped
+	result  doctor.Snapshot
+	skipped []doctor.Skipped
 }
 
-// attempt goes on without what cannot be looked at.
-func (c *collector) attempt(what string, read func() error) {
+// attempt records an error of read as a skipped subject.
+func (c *collector) attempt(subject string, read func() error) {
 	if err := read(); err != nil {
-		c.unreadable = append(c.unreadable, doctor.Skipped{Subject: what, Reason: err.Error()})
+		c.skipped = append(c.skipped, doctor.Skipped{Subject: subject, Reason: err.Error()})
 	}
 }
 
 var errNeedsRoot = errors.New("it needs root: run it with sudo")
 
-// readPrivileged looks at what the kernel shows to root only.
+// readPrivileged reads what the kernel shows to root only.
 func (c *collector) readPrivileged(ctx context.Context) {
 	if !c.Privileged {
-		for _, what := range []string{"the rules of the firewall", "connections", "whether the reply path can be shown"} {
-			c.attempt(what, func() error { return errNeedsRoot })
+		for _, subject := range []string{"the rules of the firewall", "connections", "whether reply paths can be traced"} {
+			c.attempt(subject, func() error { return errNeedsRoot })
 		}
 		return
 	}
@@ -90,24 +95,24 @@ func (c *collector) readPrivileged(ctx context.Context) {
 		c.result.Flows, err = rtnl.MarkedFlows(ctx, c.Settings.Mask)
 		return err
 	})
-	if gate, err := inject.Open(); err != nil {
+	if injector, err := inject.Open(); err != nil {
 		c.result.ProofError = err.Error()
 	} else {
-		gate.Close()
+		injector.Close()
 	}
 }
 
 func (c *collector) readOriginals() error {
-	found, err := readSavedOriginals(c.StateDir)
+	saved, err := readSavedOriginals(c.StateDir)
 	if err != nil {
-		// Nothing is said of what is not known.
+		// An empty original for each link prevents findings about missing originals.
 		c.result.Facts.Originals = map[uplinks.Tunable]uplinks.Original{}
 		for name := range c.result.Facts.Links {
 			c.result.Facts.Originals[uplinks.Tunable{Link: name, Name: uplinks.LinkGroup}] = uplinks.Original{}
 		}
 		return err
 	}
-	c.result.Facts.Originals = found.Present(c.result.Facts)
+	c.result.Facts.Originals = saved.Present(c.result.Facts)
 	return nil
 }
 
@@ -120,14 +125,14 @@ func (c *collector) readSysctls() {
 	c.result.ConntrackMax, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
 }
 
-// readFirewall reads the rules of others. What of iptables is missing is a finding, as nothing can be applied without it.
+// readFirewall reads the rules of all programs. Missing iptables commands or extensions are findings, not errors: nothing can
+// be applied without them.
 func (c *collector) readFirewall(ctx context.Context) error {
 	fw, err := host.OpenFirewall(ctx, c.Settings.Backend)
 	if err != nil {
 		c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: "the iptables commands cannot be used", Reason: err.Error()})
 	} else {
-		err = fw.Read(ctx, &c.result.Facts, &c.result.State)
-		if err != nil {
+		if err := fw.Read(ctx, &c.result.Facts, &c.result.State); err != nil {
 			return err
 		}
 		missing := fw.CheckExtensions(ctx)
@@ -147,7 +152,7 @@ func readSavedOriginals(path string) (*statedir.Originals, error) {
 	return d.Originals()
 }
 
-// readSockets finds out who has which UDP socket, and whether it asks at which address it is asked.
+// readSockets reads the UDP servers with their processes, and whether these learn the destination address of requests.
 func (c *collector) readSockets(ctx context.Context) error {
 	all, err := rtnl.ServerSockets(ctx, unix.IPPROTO_UDP)
 	if err != nil {
@@ -157,19 +162,18 @@ func (c *collector) readSockets(ctx context.Context) error {
 	if span, known := procfs.SysctlPortRange("net/ipv4/ip_local_port_range"); known {
 		first, last = span[0], span[1]
 	}
-	holders, whole := procfs.SocketOwners()
+	owners, complete := procfs.SocketOwners()
 	for _, s := range all {
-		h, held := holders[s.Inode]
-		v := doctor.UDPServer{Listener: s.Listener, Process: h.Name, PID: h.PID, KernelOwned: !held && whole}
-		// What the kernel chose the port for asks, and does not answer.
-		if held && s.Port >= first && s.Port <= last {
-			continue
+		owner, owned := owners[s.Inode]
+		if owned && s.Port >= first && s.Port <= last {
+			continue // an ephemeral port: the socket of a client
 		}
-		if held && s.Addr.IsUnspecified() {
-			tells, err := h.ReceivesLocalAddress()
-			v.PktInfoKnown, v.PktInfo = err == nil, tells
+		server := doctor.UDPServer{Listener: s.Listener, Process: owner.Name, PID: owner.PID, KernelOwned: !owned && complete}
+		if owned && s.Addr.IsUnspecified() {
+			receives, err := owner.ReceivesLocalAddress()
+			server.PktInfoKnown, server.PktInfo = err == nil, receives
 		}
-		c.result.Sockets = append(c.result.Sockets, v)
+		c.result.Sockets = append(c.result.Sockets, server)
 	}
 	return nil
 }
