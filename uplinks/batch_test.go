@@ -11,10 +11,10 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// batchingFake is the Fake as a kernel that takes steps together.
+// batchingFake makes the Fake a Batcher.
 type batchingFake struct {
 	*uplinkstest.Fake
-	sizes []int // how many steps at once
+	sizes []int // the size of each batch
 }
 
 func (b *batchingFake) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs []error) {
@@ -25,7 +25,7 @@ func (b *batchingFake) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs
 	return errs
 }
 
-// Steps that are done together come out as if each were done alone, whichever of them fail.
+// TestBatchedStepsEqualSingleSteps lets every n-th step fail, in batches and one by one.
 func TestBatchedStepsEqualSingleSteps(t *testing.T) {
 	facts := uplinkstest.Facts()
 	moved := uplinkstest.Settings()
@@ -56,19 +56,18 @@ func TestBatchedStepsEqualSingleSteps(t *testing.T) {
 				}
 				done, err := uplinks.Execute(t.Context(), k, uplinks.Diff(want, have))
 				if b, is := k.(*batchingFake); is && slices.Max(b.sizes) < 2 {
-					t.Fatalf("%s: %d steps, and no two of them were given together", name, size)
+					t.Fatalf("%s: %d steps, and no batch of two", name, size)
 				}
 				_, now, failed := fake.Observe(t.Context())
 				return fmt.Sprintf("%v\n%v\n%v\n%s", done, err, failed, uplinkstest.Dump(now))
 			}
 			if single, batched := outcome(false), outcome(true); single != batched {
-				t.Fatalf("%s, every %d. step fails: alone\n%s\ntogether\n%s", name, every, single, batched)
+				t.Fatalf("%s, every %d. step fails: one by one\n%s\nin batches\n%s", name, every, single, batched)
 			}
 		}
 	}
 }
 
-// Who ends a change waits for a few steps, not for all.
 func TestExecuteStopsBetweenBatchesWhenCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	fake := uplinkstest.NewFake(uplinkstest.Facts())
@@ -79,6 +78,6 @@ func TestExecuteStopsBetweenBatchesWhenCancelled(t *testing.T) {
 	}
 	done, err := uplinks.Execute(ctx, &batchingFake{Fake: fake}, plan)
 	if !errors.Is(err, context.Canceled) || len(done) > 100 {
-		t.Errorf("%d of %d steps were done, %v", len(done), len(plan), err)
+		t.Errorf("%d of %d steps were executed, %v", len(done), len(plan), err)
 	}
 }

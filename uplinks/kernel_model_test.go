@@ -8,16 +8,16 @@ import (
 	"replypath/uplinks"
 )
 
-// packet is what the routing policy database can see of a packet.
+// packet has the fields of a packet that rules can select by.
 type packet struct {
 	family uplinks.Family
 	mark   uint32
-	in     string // lo for the host's own packets
+	in     string // "lo": sent by the host
 	from   netip.Addr
 	to     netip.Addr
 }
 
-// rpdb is a routing policy database, as the kernel keeps it: by priority, and equals in the order of their addition.
+// rpdb is a routing policy database: rules by priority, those of one priority in order of addition.
 type rpdb []uplinks.Rule
 
 func (db *rpdb) add(r uplinks.Rule) {
@@ -34,7 +34,7 @@ func (db *rpdb) del(r uplinks.Rule) {
 	}
 }
 
-// lookup is one look-up in a table, with the suppressors of its rule.
+// lookup is a look-up in a table, with the suppressors of its rule.
 type lookup struct {
 	table  uplinks.Table
 	length int32
@@ -45,7 +45,7 @@ func (l lookup) String() string {
 	return fmt.Sprintf("%s suppress_prefixlength %d suppress_ifgroup %d", l.table, l.length, l.group)
 }
 
-// walk models fib_rules_lookup: it offers tables to accept until one accepts the packet.
+// walk evaluates the rules as fib_rules_lookup does, until accept takes a look-up.
 func (db rpdb) walk(f packet, accept func(lookup) bool) {
 	for at := 0; at < len(db); at++ {
 		r := db[at]
@@ -72,7 +72,7 @@ func matches(r uplinks.Rule, f packet) bool {
 		(!r.From.IsValid() || f.from.IsValid() && r.From.Contains(f.from))
 }
 
-// lookups are the tables that a packet asks when none of them takes it.
+// lookups returns all look-ups of a packet that has a route in no table.
 func (db rpdb) lookups(f packet) (all []lookup) {
 	db.walk(f, func(l lookup) bool {
 		all = append(all, l)
@@ -81,7 +81,7 @@ func (db rpdb) lookups(f packet) (all []lookup) {
 	return all
 }
 
-// kernelModel is what a plan's steps make of rules and routes.
+// kernelModel has the rules, routes and link groups that steps write. It is an uplinks.Writer.
 type kernelModel struct {
 	rules  rpdb
 	routes map[uplinks.RouteKey]uplinks.Route
@@ -113,7 +113,7 @@ func (k *kernelModel) SetTunable(s uplinks.SetTunable) {
 // LoadChains does nothing: the packets of the model have their marks.
 func (k *kernelModel) LoadChains(uplinks.LoadChains) {}
 
-// route is where the packet goes: the route, or nothing when it is unreachable.
+// route returns the packet's next hop, "refused" or "nowhere".
 func (k *kernelModel) route(f packet) (result string) {
 	result = "nowhere"
 	rules := slices.Clone(k.rules)
@@ -136,7 +136,7 @@ func (k *kernelModel) route(f packet) (result string) {
 	return result
 }
 
-// best is the route with the longest prefix, and among those with the least metric.
+// best returns the route with the longest prefix, among those the one with the smallest metric.
 func (k *kernelModel) best(t uplinks.Table, f packet) (key uplinks.RouteKey, r uplinks.Route, found bool) {
 	for have, route := range k.routes {
 		if have.Table != t || have.Family != f.family || !have.Dst.Contains(f.to) {

@@ -12,9 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestPlanMatchesGoldenFiles has what a host with two uplinks in both families is shown, and gets. Read a change to it line by line.
+// TestPlanMatchesGoldenFiles compares the plans for a host with two uplinks in both families. Review a change of the files
+// line by line.
 func TestPlanMatchesGoldenFiles(t *testing.T) {
 	both := uplinkstest.Settings()
 	one := both
@@ -54,7 +55,7 @@ func compareGolden(t *testing.T, file, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s (-want +got; -update writes it anew):\n%s", file, diff)
+		t.Errorf("%s (-want +got; -update rewrites it):\n%s", file, diff)
 	}
 }
 

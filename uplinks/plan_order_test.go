@@ -10,8 +10,8 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// TestNoIntermediateStepMisroutesPackets carries out plans step by step. After each step every packet goes where it
-// went before the plan or where it goes after it; so what does not change never goes astray.
+// TestNoIntermediateStepMisroutesPackets executes plans step by step on a model of the kernel. After each step every packet
+// takes the route from before the plan or that from after it, so a packet whose route does not change is never misrouted.
 func TestNoIntermediateStepMisroutesPackets(t *testing.T) {
 	none := uplinks.Settings{}
 	many, manyFacts := uplinkstest.ManyUplinks(40, newRand(t))
@@ -85,7 +85,7 @@ func checkEachStep(t *testing.T, from, to uplinks.Settings, facts uplinks.Facts)
 	for i, routed := range routesAfter {
 		for f, got := range routed {
 			if got != before[f] && got != after[f] {
-				t.Fatalf("after %s\na packet goes astray: %+v\nbefore: %s\nnow: %s\nafter: %s\nplan:\n%s", plan[i], f, before[f], got, after[f], plan)
+				t.Fatalf("after %s\na packet is misrouted: %+v\nbefore: %s\nnow: %s\nafter: %s\nplan:\n%s", plan[i], f, before[f], got, after[f], plan)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func routeAll(k *kernelModel, packets []packet) map[packet]string {
 	return routed
 }
 
-// mainRoutes are main's, as the facts tell them.
+// mainRoutes returns the routes of main by the facts.
 func mainRoutes(facts uplinks.Facts) map[uplinks.RouteKey]uplinks.Route {
 	routes := map[uplinks.RouteKey]uplinks.Route{}
 	for _, l := range facts.Links {
@@ -114,8 +114,8 @@ func mainRoutes(facts uplinks.Facts) map[uplinks.RouteKey]uplinks.Route {
 	return routes
 }
 
-// traffic is what such a host sees: its own packets from each of its addresses and from none yet, and packets on their
-// way through. Marks are worn while chains are there: neither before the first apply nor after a flush.
+// traffic returns packets for a host with these facts: its own, from each of its addresses and without a source, and
+// forwarded ones. Packets have marks only if there are chains before and after the plan.
 func traffic(from, to uplinks.Settings, facts uplinks.Facts) (all []packet) {
 	marks := []uint32{0, 0x8000}
 	if len(from.Uplinks) > 0 && len(to.Uplinks) > 0 {
@@ -167,11 +167,11 @@ func TestPlanFromStateToItselfIsEmpty(t *testing.T) {
 	s, facts := uplinkstest.ManyUplinks(60, newRand(t))
 	state := uplinks.Desired(s, facts, nil)
 	if plan := uplinks.Diff(state, state); len(plan) > 0 {
-		t.Errorf("from a state to itself:\n%s", plan)
+		t.Errorf("the plan from a state to itself:\n%s", plan)
 	}
 }
 
-// TestOldChainsStayWhenNewBackendFails moves our chains to the other backend, which does not work.
+// TestOldChainsStayWhenNewBackendFails moves the chains to the other backend, which fails.
 func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 	facts := uplinkstest.Facts()
 	k := uplinkstest.NewFake(facts)
@@ -195,7 +195,7 @@ func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 	}
 	_, after, _ := k.Observe(t.Context())
 	if uplinkstest.Dump(before) != uplinkstest.Dump(after) {
-		t.Errorf("what worked is gone; left is\n%s", uplinkstest.Dump(after))
+		t.Errorf("the state after the failure:\n%s", uplinkstest.Dump(after))
 	}
 	k.Fail = nil
 	if _, err := uplinks.Sync(t.Context(), k, uplinkstest.Settings()); err != nil {
@@ -204,7 +204,7 @@ func TestOldChainsStayWhenNewBackendFails(t *testing.T) {
 	_, after, _ = k.Observe(t.Context())
 	for key := range after.Chains {
 		if key.Firewall.Backend != "legacy" {
-			t.Errorf("left behind: %s %s", key.Firewall.Command, key.Name)
+			t.Errorf("a chain is left in the old backend: %s %s", key.Firewall.Command, key.Name)
 		}
 	}
 }

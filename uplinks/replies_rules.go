@@ -81,7 +81,7 @@ func addRules(want State, s Settings, f Facts, family Family) {
 }
 
 // ruleAdder adds a rule at an offset in the block, after change has set its selectors and target.
-type ruleAdder func(place Priority, action Action, change func(*Rule))
+type ruleAdder func(offset Priority, action Action, change func(*Rule))
 
 // addMarkRules adds the look-up of the uplink's table for its mark, and before it a goto for packets that came in by the
 // uplink itself: a forwarded request is routed by main, not back out. The goto can have the priority of another

@@ -11,8 +11,8 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// linearLookups is what the rules mean, however they are laid out: the tables that a packet asks, in order. A packet that came
-// in by an uplink and wears that uplink's mark is not led back out by it.
+// linearLookups returns the look-ups of a packet by one rule for each uplink, which the trie must be equivalent to. A packet
+// that came in by the uplink of its mark is not routed back out by it.
 func linearLookups(s uplinks.Settings, facts uplinks.Facts, f packet) []lookup {
 	lookupIn := func(u uplinks.Uplink) lookup {
 		return lookup{s.Table(u), uplinks.NoSuppress, uplinks.NoSuppress}
@@ -91,14 +91,14 @@ func checkEquivalence(t *testing.T, s uplinks.Settings, facts uplinks.Facts, ran
 		fwmark := mark*shift | random()&^uint32(s.Mask)
 		for _, f := range packets(s, facts, fwmark, random) {
 			if got, want := db.lookups(f), linearLookups(s, facts, f); !slices.Equal(got, want) {
-				t.Fatalf("%d uplinks, mask %s: %+v asks\n%v, want\n%v", len(s.Uplinks), s.Mask, f, got, want)
+				t.Fatalf("%d uplinks, mask %s: the look-ups of %+v are\n%v, want\n%v", len(s.Uplinks), s.Mask, f, got, want)
 			}
 		}
 	}
 }
 
-// packets have the mark and come from the host, by an uplink, by the mark's own uplink, and from inside, from every kind
-// of address.
+// packets returns packets with the mark: sent by the host, and from an uplink, from the mark's own uplink and from inside,
+// with every kind of source address.
 func packets(s uplinks.Settings, facts uplinks.Facts, mark uint32, random func() uint32) (all []packet) {
 	any := s.Uplinks[int(random())%len(s.Uplinks)]
 	links := []string{"lo", "lan0", any.Link}
@@ -131,7 +131,7 @@ func TestSourceRuleOfEveryAddress(t *testing.T) {
 		for _, a := range facts.Links[u.Link].Addrs {
 			f := packet{family: uplinks.FamilyOf(a.Prefix.Addr()), in: "lo", from: a.Prefix.Addr()}
 			if got := db.lookups(f); len(got) != 2 || got[1].table != s.Table(u) {
-				t.Fatalf("%s asks %v, want table %s", f.from, got, s.Table(u))
+				t.Fatalf("the look-ups of %s are %v, want table %s", f.from, got, s.Table(u))
 			}
 		}
 	}
@@ -140,19 +140,19 @@ func TestSourceRuleOfEveryAddress(t *testing.T) {
 func TestRulesStayInBlockWithoutDuplicates(t *testing.T) {
 	s, facts := uplinkstest.ManyUplinks(255, nil)
 	db := desiredRPDB(s, facts)
-	seen := map[uplinks.Rule]bool{}
+	known := map[uplinks.Rule]bool{}
 	for _, r := range db {
 		if r.Priority < s.Priority || r.Priority >= s.Priority+uplinks.BlockSize {
 			t.Errorf("outside the block: %s", r)
 		}
 		key := r
-		key.Not, key.Goto = false, 0 // what the kernel does not tell apart
-		if seen[key] {
-			t.Errorf("the kernel would refuse %s %s", r.Family, r)
+		key.Not, key.Goto = false, 0 // not compared by the kernel
+		if known[key] {
+			t.Errorf("a duplicate for the kernel: %s %s", r.Family, r)
 		}
-		seen[key] = true
+		known[key] = true
 		if r.Action == uplinks.Goto && !slices.ContainsFunc(db, func(to uplinks.Rule) bool { return to.Family == r.Family && to.Priority == r.Goto }) {
-			t.Errorf("leads nowhere: %s", r)
+			t.Errorf("a goto without a target: %s", r)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestMarkLookupVisitsFewRules(t *testing.T) {
 			}
 		}
 		if visited > 36 {
-			t.Errorf("mark %s meets %d rules", s.Mark(u), visited)
+			t.Errorf("the look-up of mark %s evaluates %d rules", s.Mark(u), visited)
 		}
 	}
 }

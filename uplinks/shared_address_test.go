@@ -34,12 +34,12 @@ func TestSharedAddressBelongsToUsableUplinkThenSmallestID(t *testing.T) {
 		c.is(&first)
 		facts.Links["eth1"] = first
 		if moves := was.NeedsFullResync(facts.WithScopes(s.ScopesOf("eth1"))); moves != (c.owner != 1) {
-			t.Errorf("%s: more moves than the link: %t", name, moves)
+			t.Errorf("%s: full resync %t", name, moves)
 		}
 		for _, a := range shared {
 			f := packet{family: uplinks.FamilyOf(a.Prefix.Addr()), in: "lo", from: a.Prefix.Addr()}
 			if got := desiredRPDB(s, facts).lookups(f); len(got) != 2 || got[1].table != s.TableBase+c.owner {
-				t.Errorf("%s: %s asks %v", name, f.from, got)
+				t.Errorf("%s: the look-ups of %s are %v", name, f.from, got)
 			}
 		}
 	}

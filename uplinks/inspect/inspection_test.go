@@ -27,11 +27,11 @@ func TestFindings(t *testing.T) {
 		"all is well": {func(*uplinks.Settings, *uplinks.Facts) {}, nil},
 		"both backends are in use": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.MixedBackends = true }, []string{
 			`both iptables backends hold rules of other programs; replypath uses nft: move the other rules to one backend, or choose with backend = "nft" or "legacy"`}},
-		"main refuses what it has no route for": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		"main has an unreachable default route": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.UnreachableDefault = map[uplinks.Family]bool{uplinks.IPv6: true}
 		}, []string{
 			"main has an unreachable, blackhole or prohibit default route for IPv6: without a better default route it refuses replies before the uplinks' tables are looked up: move that route to the table default, which is looked up last: ip -6 route add unreachable default table default, then delete it from main"}},
-		"a link is not there": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
+		"an absent link": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
 			"uplink lte: there is no link wwan0 yet: apply again when the link exists, or correct interface"}},
 		"a link is in a VRF": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			l := f.Links["eth1"]
@@ -41,9 +41,9 @@ func TestFindings(t *testing.T) {
 			"uplink lte: eth1 is in a VRF, whose table 77 the kernel looks up before replypath's rules: the uplink is not managed: take the link out of the VRF (ip link set eth1 nomaster), or remove the uplink from the configuration: sockets in a VRF reply by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
 		"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
 			`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
-		"a gateway that nobody knows": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
+		"a gateway that is not known": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
 			"uplink lte: no IPv4 gateway is known: the kernel has no default route by eth1: write the gateway's address in the configuration of lte"}},
-		"a host that does not speak IPv6": {func(s *uplinks.Settings, f *uplinks.Facts) { f.IPv6, s.Uplinks[1].Gateway6 = false, uplinks.Gateway{} }, nil},
+		"a kernel without IPv6": {func(s *uplinks.Settings, f *uplinks.Facts) { f.IPv6, s.Uplinks[1].Gateway6 = false, uplinks.Gateway{} }, nil},
 		"a management network": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24", "0.0.0.0/0", "198.19.0.0/24", "198.19.1.0/24", "198.19.2.0/24")...)
 		}, []string{
@@ -84,7 +84,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// What is found again of some shares is what is found of the whole host.
+// TestPartialInspectionMatchesFullInspection updates an inspection after a change of one link, and after its end.
 func TestPartialInspectionMatchesFullInspection(t *testing.T) {
 	s := uplinkstest.Settings()
 	for name, change := range map[string]func(*uplinks.Facts, *uplinks.Link){
@@ -112,16 +112,16 @@ func TestPartialInspectionMatchesFullInspection(t *testing.T) {
 			whole := before.Merge(part)
 			got := inspect.Inspect(s, before).Update(s, whole, part.Scopes).Findings()
 			if want := inspect.Findings(s, after); !slices.Equal(got, want) {
-				t.Errorf("%s %s: found again\n%v\nwant\n%v", link, name, got, want)
+				t.Errorf("%s %s: updated findings\n%v\nwant\n%v", link, name, got, want)
 			}
 			if reverted := inspect.Inspect(s, after).Update(s, before, part.Scopes).Findings(); len(reverted) != 0 {
-				t.Errorf("%s no longer %s: found again %v", link, name, reverted)
+				t.Errorf("%s no longer %s: updated findings %v", link, name, reverted)
 			}
 		}
 	}
 }
 
-// proposal prints what is proposed: an uplink a line.
+// proposal returns the proposed uplinks, one a line, and the comments on the host.
 func proposal(f uplinks.Facts) (lines []string, comments string) {
 	s, commentsOf := inspect.Propose(f)
 	gateway := func(g uplinks.Gateway) string {
@@ -155,13 +155,13 @@ func TestPropose(t *testing.T) {
 		gatewayRoutes []uplinks.GatewayRoute
 		want          []string
 	}{
-		"written routes give the gateway":       {links: []uplinks.Link{uplinkLink(defaults(hop("192.0.2.1", 0), hop("fe80::1", 1024)))}, want: []string{"eth0 eth0 192.0.2.1 fe80::1"}},
-		"learnt routes give auto":               {links: []uplinks.Link{uplinkLink(defaults(dynamic))}, want: []string{"eth0 eth0 auto auto"}},
-		"a route without a gateway gives auto":  {links: []uplinks.Link{named("ppp0", defaults(withoutGateway))}, want: []string{"ppp0 ppp0 auto auto"}},
-		"the kernel's preference is the order":  {links: []uplinks.Link{named("eth0", defaults(hop("192.0.2.1", 200))), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
-		"main comes before other tables":        {links: []uplinks.Link{named("eth0", defaults(inOtherTable)), named("eth1", defaults(hop("192.0.2.1", 5000)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
-		"a link with no way out is none":        {links: []uplinks.Link{uplinkLink(nil)}},
-		"a management network is an uplink too": {links: []uplinks.Link{named("mgmt", nil)}, gatewayRoutes: []uplinks.GatewayRoute{{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.9"), Link: "mgmt"}}, want: []string{"mgmt mgmt 192.0.2.9 -"}},
+		"a static default route gives its gateway": {links: []uplinks.Link{uplinkLink(defaults(hop("192.0.2.1", 0), hop("fe80::1", 1024)))}, want: []string{"eth0 eth0 192.0.2.1 fe80::1"}},
+		"a dynamic default route gives auto":       {links: []uplinks.Link{uplinkLink(defaults(dynamic))}, want: []string{"eth0 eth0 auto auto"}},
+		"a route without a gateway gives auto":     {links: []uplinks.Link{named("ppp0", defaults(withoutGateway))}, want: []string{"ppp0 ppp0 auto auto"}},
+		"the kernel's preference is the order":     {links: []uplinks.Link{named("eth0", defaults(hop("192.0.2.1", 200))), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
+		"main comes before other tables":           {links: []uplinks.Link{named("eth0", defaults(inOtherTable)), named("eth1", defaults(hop("192.0.2.1", 5000)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
+		"a link without a gateway is no uplink":    {links: []uplinks.Link{uplinkLink(nil)}},
+		"a management network is an uplink too":    {links: []uplinks.Link{named("mgmt", nil)}, gatewayRoutes: []uplinks.GatewayRoute{{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.9"), Link: "mgmt"}}, want: []string{"mgmt mgmt 192.0.2.9 -"}},
 		"names that cannot be keys": {links: []uplinks.Link{named("Eth0.100", defaults(hop("192.0.2.1", 1))), named("eth0:100", defaults(hop("192.0.2.1", 2))), named("main", defaults(hop("192.0.2.1", 3)))},
 			want: []string{"eth0_100 Eth0.100 192.0.2.1 -", "eth0_100_ eth0:100 192.0.2.1 -", "main_ main 192.0.2.1 -"}},
 	} {
@@ -189,7 +189,7 @@ func TestProposeStopsAtTheMaximumNumberOfUplinks(t *testing.T) {
 	f.GatewayRoutes = nil
 	got, comments := proposal(f)
 	if len(got) != 31 || !strings.Contains(comments, "eth40 is left out: the mask 0x1f00 has room for 31 uplinks.") || strings.Contains(comments, "eth31 is left out") {
-		t.Errorf("%d uplinks; notes:\n%s", len(got), comments)
+		t.Errorf("%d uplinks; comments:\n%s", len(got), comments)
 	}
 }
 

@@ -20,18 +20,18 @@ func TestForeignRulesBeforeOursAreReported(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		rule uplinks.Rule
-		want string // a part of what is said; empty: nothing
+		want string // part of the finding; empty: none
 	}{
 		"the kernel's own first rule":         {rule(0, 255, nil), ""},
 		"the kernel's own first rule, moved":  {rule(32765, 255, nil), "looked up after replypath's rules"},
 		"the kernel's own last rules":         {rule(32766, uplinks.MainTable, nil), ""},
-		"Tailscale's, behind ours":            {rule(5270, 52, nil), ""},
+		"Tailscale's, after replypath's":      {rule(5270, 52, nil), ""},
 		"wg-quick's for all but its own mark": {rule(1999, 51820, func(r *uplinks.Rule) { r.Not, r.Mark, r.Mask = true, 51820, 0xffffffff }), "comes before replypath's"},
 		"wg-quick's for main":                 {rule(1998, uplinks.MainTable, func(r *uplinks.Rule) { r.SuppressLength = 0 }), "comes before replypath's"},
 		"one for a single mark":               {rule(1000, 100, func(r *uplinks.Rule) { r.Mark, r.Mask = 0x80000, 0xff0000 }), ""},
 		"one for a single link":               {rule(1000, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), ""},
 		"one with selectors of other kinds":   {rule(1000, 100, func(r *uplinks.Rule) { r.Other = "..." }), ""},
-		"one among ours":                      {rule(2061, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), "within replypath's block"},
+		"one within the block":                {rule(2061, 100, func(r *uplinks.Rule) { r.IIF = "wg0" }), "within replypath's block"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			facts := uplinkstest.Facts()
@@ -40,9 +40,9 @@ func TestForeignRulesBeforeOursAreReported(t *testing.T) {
 			findings := inspect.Findings(uplinkstest.Settings(), facts)
 			switch {
 			case test.want == "" && len(findings) != baseline:
-				t.Errorf("said %v", findings)
+				t.Errorf("findings %v", findings)
 			case test.want != "" && (len(findings) != baseline+1 || !strings.Contains(findings[baseline].What, test.want)):
-				t.Errorf("said %v, want %q", findings, test.want)
+				t.Errorf("findings %v, want %q", findings, test.want)
 			}
 		})
 	}
@@ -57,7 +57,7 @@ func TestGatewayThatIsOwnAddressIsReported(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("nothing is said of the gateway %s", addr)
+	t.Errorf("no finding about the gateway %s", addr)
 }
 
 func TestDisruptionsOfOpenConnections(t *testing.T) {
@@ -80,11 +80,11 @@ func TestDisruptionsOfOpenConnections(t *testing.T) {
 			test.change(&s)
 			findings := inspect.Disruptions(uplinks.Desired(s, facts, nil), have)
 			if len(findings) != len(test.want) {
-				t.Fatalf("said %v", findings)
+				t.Fatalf("findings %v", findings)
 			}
 			for i, f := range findings {
 				if !strings.Contains(f.What, test.want[i]) {
-					t.Errorf("said %q, want %q", f.What, test.want[i])
+					t.Errorf("finding %q, want %q", f.What, test.want[i])
 				}
 			}
 		})
@@ -98,11 +98,11 @@ func TestLinkGroupWithoutSavedOriginalIsReported(t *testing.T) {
 	facts.Links["eth0"] = link
 	findings := inspect.Findings(uplinks.Settings{}, facts)
 	if len(findings) != 1 || !strings.Contains(findings[0].Remedy, "ip link set dev eth0 group 0; sysctl -w net.ipv4.conf.eth0.src_valid_mark=0") {
-		t.Errorf("said %v", findings)
+		t.Errorf("findings %v", findings)
 	}
 	group := uplinks.Tunable{Link: "eth0", Name: uplinks.LinkGroup}
 	facts.Originals = map[uplinks.Tunable]uplinks.Original{group: {LinkIndex: link.Index, Value: "5", Applied: "8200"}}
 	if findings := inspect.Findings(uplinks.Settings{}, facts); len(findings) != 0 {
-		t.Errorf("said %v", findings)
+		t.Errorf("findings %v", findings)
 	}
 }

@@ -14,26 +14,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Conformance checks what uplinks.Sync and uplinks.Change promise, on worlds that open makes: each new, with the
-// Interfaces and nothing of ours.
+// Conformance tests the documented properties of uplinks.Sync and uplinks.Change. open returns a new World with the
+// Interfaces and without objects of replypath's.
 func Conformance(t *testing.T, open func(t *testing.T) World) {
 	for _, property := range []struct {
 		name  string
 		check func(t *testing.T, open func(t *testing.T) World)
 	}{
-		{"a first sync does it all and a second finds nothing to do", secondSyncWritesNothing},
+		{"a second sync writes nothing", secondSyncWritesNothing},
 		{"a preview writes nothing", previewWritesNothing},
-		{"damage is seen and mended", damageIsRepaired},
-		{"a look at a share sees what a look at the whole sees", scopesMatchFullObservation},
-		{"an uplink that is removed takes only its own along", removalKeepsOthers},
-		{"an uplink that is added moves nothing", additionKeepsOthers},
-		{"a flush leaves the host as it was found", flushRestoresHost},
-		{"a flush leaves what somebody else has set after us", flushKeepsForeignValues},
-		{"a flush is the same after a crash at any step", flushAfterCrash},
-		{"other numbers move everything and leave nothing behind", renumberingLeavesNothing},
-		{"a link that is not there is no error", absentLinkIsNoError},
-		{"a change that fails is taken back", failedChangeIsReverted},
-		{"a change that is interrupted is taken back", interruptedChangeIsReverted},
+		{"damage is repaired", damageIsRepaired},
+		{"a partial observation equals that part of a full one", scopesMatchFullObservation},
+		{"removing an uplink changes no other", removalKeepsOthers},
+		{"adding an uplink changes no other", additionKeepsOthers},
+		{"a flush restores the host", flushRestoresHost},
+		{"a flush keeps values that another program has set", flushKeepsForeignValues},
+		{"a flush restores the host after a crash at any step", flushAfterCrash},
+		{"renumbering leaves nothing behind", renumberingLeavesNothing},
+		{"an absent link is no error", absentLinkIsNoError},
+		{"a failed change is reverted", failedChangeIsReverted},
+		{"an interrupted change is reverted", interruptedChangeIsReverted},
 	} {
 		t.Run(property.name, func(t *testing.T) {
 			property.check(t, func(t *testing.T) World {
@@ -45,7 +45,7 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 	}
 }
 
-// addForeignObjects are other programs' rules and routes at our places, and chains beside ours.
+// addForeignObjects adds foreign rules and routes with the priorities and in the tables of replypath's, and foreign chains.
 func addForeignObjects(t *testing.T, w World) {
 	t.Helper()
 	facts, _ := observe(t, w)
@@ -62,11 +62,11 @@ func addForeignObjects(t *testing.T, w World) {
 		}
 	}
 	for _, firewall := range facts.Firewalls {
-		w.ApplyForeign(t, Iptables(firewall, "-N STRANGER", "-A STRANGER -i lan0 -j RETURN", "-A PREROUTING -j STRANGER",
+		w.ApplyForeign(t, Iptables(firewall, "-N FOREIGN", "-A FOREIGN -i lan0 -j RETURN", "-A PREROUTING -j FOREIGN",
 			"-A OUTPUT -o lan0 -j ACCEPT", "-A POSTROUTING -o lan0 -j ACCEPT"))
 	}
 	if w.DumpForeign(t) == "" {
-		t.Fatal("the strangers are not seen")
+		t.Fatal("DumpForeign has no foreign object")
 	}
 }
 
@@ -79,14 +79,14 @@ func observe(t *testing.T, w World) (uplinks.Facts, uplinks.State) {
 	return facts, have
 }
 
-// dumpState prints what of ours, and which tunables, are in the world.
+// dumpState prints replypath's objects and the tunables.
 func dumpState(t *testing.T, w World) string {
 	t.Helper()
 	_, have := observe(t, w)
 	return Dump(have)
 }
 
-// mustSync syncs, and checks that nothing is left to do and nothing of others was touched.
+// mustSync syncs, and checks that the world is in sync and foreign objects are unchanged.
 func mustSync(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	t.Helper()
 	others, plan := w.DumpForeign(t), mustPreview(t, w, s)
@@ -95,17 +95,17 @@ func mustSync(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 		t.Fatalf("sync: %v", err)
 	}
 	if done.String() != plan.String() {
-		t.Errorf("the plan was not enough; planned:\n%sdone:\n%s", plan, done)
+		t.Errorf("the sync executed other steps than planned; planned:\n%sexecuted:\n%s", plan, done)
 	}
 	mustBeInSync(t, w, s)
-	mustEqual(t, "what others have", others, w.DumpForeign(t))
+	mustEqual(t, "foreign objects", others, w.DumpForeign(t))
 	return done
 }
 
 func mustBeInSync(t *testing.T, w World, s uplinks.Settings) {
 	t.Helper()
 	if plan := mustPreview(t, w, s); len(plan) > 0 {
-		t.Fatalf("not in sync; still to do:\n%s", plan)
+		t.Fatalf("not in sync; remaining steps:\n%s", plan)
 	}
 }
 
@@ -118,14 +118,14 @@ func mustPreview(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	return plan
 }
 
-func mustEqual(t *testing.T, what, want, got string) {
+func mustEqual(t *testing.T, name, want, got string) {
 	t.Helper()
 	if want != got {
-		t.Fatalf("%s (- is as it should be):\n%s", what, cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
+		t.Fatalf("%s (-want +got):\n%s", name, cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
 	}
 }
 
-// countingWorld counts writes and lets some of them fail.
+// countingWorld counts the steps, and lets those fail for which fail returns an error.
 type countingWorld struct {
 	World
 	writes int
@@ -147,11 +147,11 @@ var errPlanned = errors.New("planned failure")
 func secondSyncWritesNothing(t *testing.T, open func(t *testing.T) World) {
 	w := &countingWorld{World: open(t)}
 	if done := mustSync(t, w, Settings()); len(done) == 0 {
-		t.Fatal("the first sync did nothing")
+		t.Fatal("the first sync executed no step")
 	}
 	w.writes = 0
 	if done := mustSync(t, w, Settings()); len(done) != 0 || w.writes != 0 {
-		t.Errorf("the second sync wrote %d times:\n%s", w.writes, done)
+		t.Errorf("the second sync executed %d steps:\n%s", w.writes, done)
 	}
 }
 
@@ -159,12 +159,12 @@ func previewWritesNothing(t *testing.T, open func(t *testing.T) World) {
 	w := &countingWorld{World: open(t)}
 	before := dumpState(t, w)
 	if plan := mustPreview(t, w, Settings()); len(plan) == 0 || w.writes != 0 {
-		t.Errorf("%d writes, and the plan is:\n%s", w.writes, plan)
+		t.Errorf("%d writes by a preview; its plan:\n%s", w.writes, plan)
 	}
-	mustEqual(t, "what is ours", before, dumpState(t, w))
+	mustEqual(t, "state", before, dumpState(t, w))
 }
 
-// oneUplink are the Settings with one uplink only.
+// oneUplink returns the Settings with the first uplink alone.
 func oneUplink() uplinks.Settings {
 	s := Settings()
 	s.Uplinks = s.Uplinks[:1]
@@ -187,7 +187,7 @@ func removalKeepsOthers(t *testing.T, open func(t *testing.T) World) {
 			}
 		}
 	}
-	mustEqual(t, "what is left", dumpState(t, alone), dumpState(t, w))
+	mustEqual(t, "state", dumpState(t, alone), dumpState(t, w))
 }
 
 func additionKeepsOthers(t *testing.T, open func(t *testing.T) World) {
@@ -199,7 +199,7 @@ func additionKeepsOthers(t *testing.T, open func(t *testing.T) World) {
 			t.Errorf("removed while an uplink was added: %s", step)
 		}
 	}
-	mustEqual(t, "what is there", dumpState(t, both), dumpState(t, w))
+	mustEqual(t, "state", dumpState(t, both), dumpState(t, w))
 }
 
 func flushRestoresHost(t *testing.T, open func(t *testing.T) World) {
@@ -207,9 +207,9 @@ func flushRestoresHost(t *testing.T, open func(t *testing.T) World) {
 	before := dumpState(t, w)
 	mustSync(t, w, Settings())
 	mustSync(t, w, uplinks.Settings{})
-	mustEqual(t, "what is left", before, dumpState(t, w))
+	mustEqual(t, "state after the flush", before, dumpState(t, w))
 	if facts, _ := observe(t, w); len(facts.Originals) > 0 {
-		t.Errorf("still remembered: %v", facts.Originals)
+		t.Errorf("originals are still saved: %v", facts.Originals)
 	}
 }
 
@@ -228,7 +228,7 @@ func flushKeepsForeignValues(t *testing.T, open func(t *testing.T) World) {
 	}
 }
 
-// flushAfterCrash ends a first sync after some of its steps, and flushes what is there.
+// flushAfterCrash stops a first sync after some of its steps, and flushes.
 func flushAfterCrash(t *testing.T, open func(t *testing.T) World) {
 	w := open(t)
 	before := dumpState(t, w)
@@ -240,7 +240,7 @@ func flushAfterCrash(t *testing.T, open func(t *testing.T) World) {
 			}
 		}
 		mustSync(t, w, uplinks.Settings{})
-		mustEqual(t, fmt.Sprintf("after a crash behind step %d", n), before, dumpState(t, w))
+		mustEqual(t, fmt.Sprintf("state after a crash behind step %d and a flush", n), before, dumpState(t, w))
 	}
 }
 
@@ -261,14 +261,14 @@ func renumberingLeavesNothing(t *testing.T, open func(t *testing.T) World) {
 	} {
 		change(&other)
 		if done := mustSync(t, w, other); len(done) == 0 {
-			t.Errorf("%s: nothing was done", name)
+			t.Errorf("another %s: no step", name)
 		}
 	}
 	fresh := open(t)
 	mustSync(t, fresh, other)
-	mustEqual(t, "what is there", dumpState(t, fresh), dumpState(t, w))
+	mustEqual(t, "state", dumpState(t, fresh), dumpState(t, w))
 	mustSync(t, w, uplinks.Settings{})
-	mustEqual(t, "what is left", before, dumpState(t, w))
+	mustEqual(t, "state after the flush", before, dumpState(t, w))
 }
 
 func absentLinkIsNoError(t *testing.T, open func(t *testing.T) World) {
@@ -278,7 +278,7 @@ func absentLinkIsNoError(t *testing.T, open func(t *testing.T) World) {
 		Gateway4: uplinks.Gateway{Addr: netip.MustParseAddr("203.0.113.1")}, Gateway6: uplinks.Gateway{Auto: true}})
 	mustSync(t, w, s)
 	if _, have := observe(t, w); !have.Rules[absentLinkRule(s)] {
-		t.Error("replies by a link that went away must be held, but there is no rule for its mark")
+		t.Error("replies by an absent link must be refused, but there is no rule for its mark")
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"replypath/uplinks"
 )
 
-// damageTarget is what a damage is done to: the world in sync, in one family.
+// damageTarget is a world in sync, with its state in one family.
 type damageTarget struct {
 	world    World
 	family   uplinks.Family
@@ -32,7 +32,7 @@ func damageIsRepaired(t *testing.T, open func(t *testing.T) World) {
 				after := d.apply(t, damageTarget{w, family, have, facts.Firewalls[family]})
 				checkScopes(t, w)
 				if len(mustPreview(t, w, Settings())) == 0 {
-					t.Errorf("%s: a preview sees nothing", d.name)
+					t.Errorf("%s: the plan is empty", d.name)
 				}
 				if _, err := uplinks.Sync(t.Context(), w, Settings()); err != nil {
 					t.Fatalf("%s: %v", d.name, err)
@@ -42,13 +42,14 @@ func damageIsRepaired(t *testing.T, open func(t *testing.T) World) {
 				for _, s := range after {
 					w.ApplyForeign(t, s)
 				}
-				mustEqual(t, d.name+": what others have", others, w.DumpForeign(t))
+				mustEqual(t, d.name+": foreign objects", others, w.DumpForeign(t))
 			}
 		})
 	}
 }
 
-// damage is what others do. What they leave beside ours the steps that are returned take away.
+// damage lists changes that another program makes. apply returns the commands that remove what remains of them beside
+// replypath's objects.
 var damage = []struct {
 	name   string
 	family uplinks.Family
@@ -65,19 +66,19 @@ var damage = []struct {
 		}
 		return nil
 	}},
-	{"a rule that leads elsewhere", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a rule for another table", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		was := s.markRule(t)
 		edited := was
 		edited.Table += 1000
 		return s.applyForeign(t, uplinks.DelRule{Rule: was}, uplinks.AddRule{Rule: edited})
 	}},
-	{"a rule that turned round", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a rule that is inverted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		was := s.markRule(t)
 		edited := was
 		edited.Not = !was.Not
 		return s.applyForeign(t, uplinks.DelRule{Rule: was}, uplinks.AddRule{Rule: edited})
 	}},
-	{"a goto that leads elsewhere", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a goto with another target", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		for r := range s.observed.Rules {
 			if r.Family == s.family && r.Action == uplinks.Goto && r.Not {
 				s.applyForeign(t, uplinks.DelRule{Rule: r})
@@ -87,7 +88,7 @@ var damage = []struct {
 		}
 		return nil
 	}},
-	{"a rule that selects more than ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a rule with fewer selectors", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		for r := range s.observed.Rules {
 			if r.Family == s.family && r.IIF == "eth1" {
 				r.IIF = ""
@@ -96,18 +97,18 @@ var damage = []struct {
 		}
 		return nil
 	}},
-	{"a rule that selects less than ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a rule with another selector instead", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, uplinks.DelRule{Rule: s.markRule(t)}, ModifiedRule{s.markRule(t), "uidrange 0-0"})
 	}},
-	{"a rule like ours that selects less", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a second rule with another selector", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, ModifiedRule{s.markRule(t), "ipproto tcp"})
 	}},
-	{"a rule once more at another priority", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a second rule at another priority", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		duplicate := s.markRule(t)
 		duplicate.Priority += 1500
 		return s.applyForeign(t, uplinks.AddRule{Rule: duplicate})
 	}},
-	{"a rule once more where it is asked first", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a second rule before all others", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		duplicate := s.markRule(t)
 		duplicate.Priority, duplicate.Table = 5, uplinks.MainTable
 		return s.applyForeign(t, uplinks.AddRule{Rule: duplicate})
@@ -120,12 +121,12 @@ var damage = []struct {
 		k := uplinks.RouteKey{Family: s.family, Table: 8202, Dst: s.family.DefaultPrefix(), Metric: uplinks.LastMetric}
 		return s.applyForeign(t, uplinks.DelRoute{Key: k, Route: s.observed.Routes[k]})
 	}},
-	{"a route by another gateway", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a route with another gateway", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		r.Gateway = s.otherGateway(r)
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 	}},
-	{"a route replaced by somebody else's", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a route replaced by a foreign one", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		r.Gateway, r.Protocol = s.otherGateway(r), foreignProtocol
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
@@ -135,7 +136,7 @@ var damage = []struct {
 		k.Metric += 5
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
 	}},
-	{"a route in a table of nobody's", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a route in an unused table", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		k, r := s.defaultRoute(t)
 		k.Table = 8888
 		return s.applyForeign(t, uplinks.SetRoute{Key: k, Route: r})
@@ -152,13 +153,13 @@ var damage = []struct {
 		r.Gateway, r.Protocol = r.Gateway.Next(), uplinks.Protocol
 		return s.applyForeign(t, PrependRoute{k, r})
 	}},
-	{"a chain with a rule more", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a chain with another rule", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.firewall, "-A "+marks.Out+" -o lan0 -j RETURN"))
 	}},
-	{"a chain with a rule before ours", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a chain with another rule first", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.firewall, "-I "+marks.New+" 1 -i eth1 -j RETURN"))
 	}},
-	{"a chain whose rule got another mark", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a chain with exchanged marks", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.firewall, "-F "+marks.New, "-A "+marks.New+" -i eth0 -j CONNMARK --set-xmark 0x200/0x1f00",
 			"-A "+marks.New+" -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00"))
 	}},
@@ -172,17 +173,17 @@ var damage = []struct {
 		old := marks.Prefix + "OLD"
 		return s.applyForeign(t, Iptables(s.firewall, "-N "+old, "-A "+old+" -j "+marks.New))
 	}},
-	{"a jump gone", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a jump deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.firewall, "-D OUTPUT -j "+marks.Out))
 	}},
 	{"a jump twice", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		return s.applyForeign(t, Iptables(s.firewall, "-A PREROUTING -j "+marks.Pre))
 	}},
-	{"a jump below a rule that ends the walk", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a jump after a rule that accepts", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		s.applyForeign(t, Iptables(s.firewall, "-I PREROUTING 1 -i lan0 -j ACCEPT"))
 		return []fmt.Stringer{Iptables(s.firewall, "-D PREROUTING -i lan0 -j ACCEPT")}
 	}},
-	{"a jump below a chain that ends the walk", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+	{"a jump after a chain that accepts", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		s.applyForeign(t, Iptables(s.firewall, "-N DIVERT", "-A DIVERT -j ACCEPT", "-I OUTPUT 1 -o eth1 -j DIVERT"))
 		return []fmt.Stringer{Iptables(s.firewall, "-D OUTPUT -o eth1 -j DIVERT", "-F DIVERT", "-X DIVERT")}
 	}},
@@ -206,7 +207,7 @@ func (s damageTarget) applyForeign(t *testing.T, steps ...fmt.Stringer) []fmt.St
 	return nil
 }
 
-// markRule is the rule for the mark of eth1.
+// markRule returns the rule for the mark of eth1.
 func (s damageTarget) markRule(t *testing.T) uplinks.Rule {
 	t.Helper()
 	for r := range s.observed.Rules {
@@ -218,7 +219,7 @@ func (s damageTarget) markRule(t *testing.T) uplinks.Rule {
 	return uplinks.Rule{}
 }
 
-// defaultRoute is the default route of eth1's table.
+// defaultRoute returns the default route of eth1's table.
 func (s damageTarget) defaultRoute(t *testing.T) (uplinks.RouteKey, uplinks.Route) {
 	t.Helper()
 	for k, r := range s.observed.Routes {
@@ -230,7 +231,7 @@ func (s damageTarget) defaultRoute(t *testing.T) (uplinks.RouteKey, uplinks.Rout
 	return uplinks.RouteKey{}, uplinks.Route{}
 }
 
-// otherGateway is another gateway than the route's.
+// otherGateway returns a gateway that is not the route's.
 func (s damageTarget) otherGateway(r uplinks.Route) netip.Addr {
 	near := map[uplinks.Family]string{uplinks.IPv4: "192.0.2.3", uplinks.IPv6: "2001:db8:b::3"}
 	all := []netip.Addr{netip.MustParseAddr(near[s.family]), r.Gateway}

@@ -1,2 +1,2 @@
-// Package uplinkstest has a kernel in memory, and the promises that it and the real one keep.
+// Package uplinkstest provides a kernel in memory (Fake), and the conformance tests that it and the real kernel pass.
 package uplinkstest

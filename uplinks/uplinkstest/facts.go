@@ -7,14 +7,14 @@ import (
 	"replypath/uplinks"
 )
 
-// Interface is a link of the host that Conformance works on.
+// Interface is a link of the host for Conformance.
 type Interface struct {
 	Name     string
 	Prefixes []netip.Prefix
-	Routers  []netip.Addr // main has a default route through each, unless there are none
+	Routers  []netip.Addr // main has a default route by each
 }
 
-// Interfaces are the links that a world for Conformance must have, all of them up, and main's default routes.
+// Interfaces returns the links of a World for Conformance, all of them up, and main's default routes.
 func Interfaces() []Interface {
 	return []Interface{
 		{"eth0", mustParsePrefixes("198.51.100.2/24", "2001:db8:a::2/64"), mustParseAddrs("198.51.100.1", "2001:db8:a::1")},
@@ -37,7 +37,7 @@ func mustParseAddrs(texts ...string) (all []netip.Addr) {
 	return all
 }
 
-// Settings ask for the uplinks eth0 and eth1 in both families.
+// Settings returns settings with the uplinks eth0 and eth1 in both families.
 func Settings() uplinks.Settings {
 	s := uplinks.DefaultSettings()
 	s.Uplinks = []uplinks.Uplink{
@@ -50,7 +50,7 @@ func Settings() uplinks.Settings {
 	return s
 }
 
-// Facts are what a host with the Interfaces is like.
+// Facts returns the facts of a host with the Interfaces.
 func Facts() uplinks.Facts {
 	f := uplinks.Facts{
 		IPv6:  true,

@@ -42,10 +42,10 @@ func stepClass(s uplinks.Step) string {
 	return fmt.Sprintf("%T %s", s, strings.Fields(s.String())[:2])
 }
 
-// CheckFailedChange asks for a change while the step cannot be done, and checks that all is as it was before.
+// CheckFailedChange makes a change in which the step fails, and checks that the world is as before.
 func CheckFailedChange(t *testing.T, w World, to uplinks.Settings, step string) {
 	t.Helper()
-	before, others := dumpState(t, w), w.DumpForeign(t)
+	before, foreign := dumpState(t, w), w.DumpForeign(t)
 	broken := &countingWorld{World: w, fail: func(s uplinks.Step) error {
 		if s.String() == step {
 			return errPlanned
@@ -54,10 +54,10 @@ func CheckFailedChange(t *testing.T, w World, to uplinks.Settings, step string) 
 	}}
 	done, _, err := uplinks.Change(t.Context(), broken, to)
 	if !errors.Is(err, errPlanned) || len(done) > 0 {
-		t.Fatalf("without %s: %v, and these steps stay done:\n%s", step, err, done)
+		t.Fatalf("failure of %s: %v, and these steps are not reverted:\n%s", step, err, done)
 	}
-	mustEqual(t, "what is there without "+step, before, dumpState(t, w))
-	mustEqual(t, "what others have without "+step, others, w.DumpForeign(t))
+	mustEqual(t, "state after the failure of "+step, before, dumpState(t, w))
+	mustEqual(t, "foreign objects after the failure of "+step, foreign, w.DumpForeign(t))
 }
 
 // interruptedChangeIsReverted cancels a first change, one that moves everything, and a flush, each after their first
@@ -99,6 +99,6 @@ func checkInterruptedChange(t *testing.T, w World, to uplinks.Settings, n int) {
 	if !errors.Is(err, context.Canceled) || len(done) > 0 {
 		t.Fatalf("cancelled after %d steps: %v, and these steps are not reverted:\n%s", n, err, done)
 	}
-	mustEqual(t, fmt.Sprintf("replypath's state after a change that was cancelled after %d steps", n), before, dumpState(t, w))
-	mustEqual(t, fmt.Sprintf("foreign state after a change that was cancelled after %d steps", n), foreign, w.DumpForeign(t))
+	mustEqual(t, fmt.Sprintf("state after a change cancelled after %d steps", n), before, dumpState(t, w))
+	mustEqual(t, fmt.Sprintf("foreign objects after a change cancelled after %d steps", n), foreign, w.DumpForeign(t))
 }

@@ -10,13 +10,13 @@ import (
 	"replypath/uplinks"
 )
 
-// Fake is a kernel in memory. It refuses what the kernel refuses, and hands out copies.
+// Fake is a kernel in memory. It refuses what the real kernel refuses, and returns copies.
 type Fake struct {
-	Fail   func(uplinks.Step) error // asked before each step; nil lets all pass
-	Writes int                      // steps that were asked for, whether they failed or not
+	Fail   func(uplinks.Step) error // called before each step; its error fails the step; may be nil
+	Writes int                      // number of steps, failed ones too
 
 	facts  uplinks.Facts
-	rules  []ownedRule // in the order in which they were added
+	rules  []ownedRule // in order of addition
 	routes map[uplinks.RouteKey][]uplinks.Route
 	values map[uplinks.Tunable]string
 	tables map[uplinks.FirewallKey]table
@@ -27,13 +27,13 @@ type ownedRule struct {
 	protocol uint8
 }
 
-// foreignProtocol is the protocol of what other programs add by hand (rtnetlink(7), RTPROT_STATIC).
+// foreignProtocol is the protocol of foreign rules and routes (rtnetlink(7), RTPROT_STATIC).
 const foreignProtocol = 4
 
-// ErrExists is what the Fake says to a rule that it has already.
+// ErrExists is the error for a rule that exists.
 var ErrExists = errors.New("file exists")
 
-// NewFake is a kernel of a host like the facts, with nothing of ours in it and every tunable at 0.
+// NewFake returns a kernel with the facts, without objects of replypath's and with every tunable at 0.
 func NewFake(f uplinks.Facts) *Fake {
 	k := &Fake{
 		facts:  clone(f),
@@ -53,7 +53,7 @@ func NewFake(f uplinks.Facts) *Fake {
 	return k
 }
 
-// SetFacts makes the host like the facts from now on; a link that is gone takes its routes and tunables along.
+// SetFacts changes the facts of the host. The routes and tunables of a deleted link are deleted.
 func (k *Fake) SetFacts(f uplinks.Facts) {
 	originals := k.facts.Originals
 	k.facts = clone(f)
@@ -82,7 +82,7 @@ func (k *Fake) SetFacts(f uplinks.Facts) {
 	}
 }
 
-// Observe hands out copies of what the host is like and of what is ours.
+// Observe returns copies of the facts and the state.
 func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	have := uplinks.NewState()
 	maps.Copy(have.Tunables, k.values)
@@ -106,7 +106,7 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	return clone(k.facts), have, ctx.Err()
 }
 
-// factsWithin is what facts say of some shares.
+// factsWithin returns the part of the facts in the scopes.
 func factsWithin(f uplinks.Facts, scopes []uplinks.Scope) uplinks.Facts {
 	p := uplinks.Facts{IPv6: f.IPv6, Links: map[string]uplinks.Link{}, Scopes: scopes}
 	for _, s := range scopes {
@@ -135,7 +135,7 @@ func clone(f uplinks.Facts) uplinks.Facts {
 	return f
 }
 
-// Apply does one step of ours.
+// Apply executes one step, and saves the original of a tunable before.
 func (k *Fake) Apply(ctx context.Context, s uplinks.Step) error {
 	k.Writes++
 	if k.Fail != nil {
@@ -217,13 +217,13 @@ func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {
 	return nil
 }
 
-// duplicateKey leaves out what the kernel does not compare (net/core/fib_rules.c, rule_exists).
+// duplicateKey returns the fields that the kernel compares (net/core/fib_rules.c, rule_exists).
 func (r ownedRule) duplicateKey() ownedRule {
 	r.rule.Not, r.rule.Goto = false, 0
 	return r
 }
 
-// delRule deletes the first rule that has what the given one says; what it does not say can be anything (rule_find).
+// delRule deletes the first rule with the selectors of the given one, whatever others it has (rule_find).
 func (k *Fake) delRule(r uplinks.Rule) {
 	at := slices.IndexFunc(k.rules, func(have ownedRule) bool {
 		if r.IIF == "" {
@@ -248,7 +248,7 @@ func (k *Fake) delRule(r uplinks.Rule) {
 	}
 }
 
-// setRoute replaces the first route with the key, whosesoever it is.
+// setRoute replaces the first route with the key, also a foreign one.
 func (k *Fake) setRoute(key uplinks.RouteKey, r uplinks.Route) error {
 	if l, exists := k.facts.Links[r.Link]; r.Type == uplinks.Unicast && (!exists || !l.Up) {
 		return fmt.Errorf("link %q is not there, or down", r.Link)

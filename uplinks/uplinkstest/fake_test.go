@@ -14,7 +14,7 @@ func open(*testing.T) uplinkstest.World { return uplinkstest.NewFake(uplinkstest
 
 func TestConformance(t *testing.T) { uplinkstest.Conformance(t, open) }
 
-// TestFailureOfAnyStepIsReverted is the promise of Conformance for each step in turn, which would take long on a real kernel.
+// TestFailureOfAnyStepIsReverted lets every step fail in turn, which takes too long on the real kernel.
 func TestFailureOfAnyStepIsReverted(t *testing.T) {
 	w := open(t)
 	removed, moved := uplinkstest.Settings(), uplinkstest.Settings()
@@ -53,7 +53,7 @@ func TestFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 	must(uplinks.DelRule{Rule: rule})
 	k.ApplyForeign(t, uplinkstest.Iptables(firewall, "-N "+marks.New, "-N "+marks.Pre, "-A "+marks.Pre+" -j "+marks.New, "-I PREROUTING 1 -j "+marks.Pre))
 	_, before, _ := k.Observe(t.Context())
-	for what, commands := range map[string][]string{
+	for name, commands := range map[string][]string{
 		"a missing jump is deleted":           {"-N NEW", "-D OUTPUT -j " + marks.Out},
 		"a chain with rules is deleted":       {"-N NEW", "-X " + marks.Pre},
 		"a chain with a jump is deleted":      {"-F " + marks.New, "-X " + marks.New},
@@ -63,10 +63,10 @@ func TestFakeRefusesWhatTheKernelRefuses(t *testing.T) {
 		"a chain of the hooks is referred to": {"-F " + marks.Pre, "-X " + marks.Pre},
 	} {
 		if err := k.RunForeign(uplinkstest.Iptables(firewall, commands...)); err == nil {
-			t.Errorf("%s, and that is no error", what)
+			t.Errorf("%s: no error", name)
 		}
 		if _, after, _ := k.Observe(t.Context()); uplinkstest.Dump(before) != uplinkstest.Dump(after) {
-			t.Errorf("%s, and half of it is done:\n%s", what, uplinkstest.Dump(after))
+			t.Errorf("%s: executed in part:\n%s", name, uplinkstest.Dump(after))
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestFakeObserveReturnsCopies(t *testing.T) {
 	delete(facts.Links, "eth1")
 	again, have, _ := k.Observe(t.Context())
 	if uplinkstest.Dump(have) != clean || len(again.Links) != 4 || !again.Links["eth0"].Addrs[0].Prefix.IsValid() {
-		t.Error("what was observed can be changed from outside")
+		t.Error("a change to a returned state or to returned facts changes the fake")
 	}
 }
 
@@ -98,6 +98,6 @@ func TestFakeFailsStepsChosenByFail(t *testing.T) {
 	}
 	_, have, _ := k.Observe(t.Context())
 	if len(have.Rules) == 0 || len(have.Routes) == 0 || len(have.Chains) != 0 || k.Writes == 0 {
-		t.Errorf("one failure kept its neighbours from being right:\n%s", uplinkstest.Dump(have))
+		t.Errorf("a failed step kept others from being executed:\n%s", uplinkstest.Dump(have))
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// scopesMatchFullObservation checks that a look at some shares sees what a look at the whole host sees of them.
+// scopesMatchFullObservation checks that a partial observation equals the same part of a full one.
 func scopesMatchFullObservation(t *testing.T, open func(t *testing.T) World) {
 	w := open(t)
 	checkScopes(t, w)
@@ -21,14 +21,14 @@ func scopesMatchFullObservation(t *testing.T, open func(t *testing.T) World) {
 	gone := Settings().ScopesOf("ghost0")
 	part, have, err := w.Observe(t.Context(), gone...)
 	if err != nil || len(part.Links) > 0 || len(have.Routes)+len(have.Tunables) > 0 {
-		t.Errorf("of a link that is not there: %+v, %+v, %v", part.Links, have, err)
+		t.Errorf("observation of an absent link: %+v, %+v, %v", part.Links, have, err)
 	}
 	if !facts.NeedsFullResync(uplinks.Facts{Scopes: Settings().ScopesOf("eth0")}) {
-		t.Error("an uplink's link went, and nothing else moves")
+		t.Error("an uplink's link is deleted, and no full resync is needed")
 	}
 }
 
-// checkScopes checks it with the world as it is.
+// checkScopes checks it on the world as it is.
 func checkScopes(t *testing.T, w World) {
 	t.Helper()
 	facts, have := observe(t, w)
@@ -45,28 +45,28 @@ func checkScopes(t *testing.T, w World) {
 		}
 		anyOrder := cmpopts.SortSlices(func(a, b uplinks.GatewayRoute) bool { return a.Link < b.Link })
 		if diff := cmp.Diff(facts.Links, facts.Merge(part).Links, compareUnexported); diff != "" {
-			t.Errorf("%v: links (- is what the whole says):\n%s", scopes, diff)
+			t.Errorf("%v: links (-full +partial):\n%s", scopes, diff)
 		}
 		if diff := cmp.Diff(facts.GatewayRoutes, facts.Merge(part).GatewayRoutes, compareUnexported, anyOrder, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%v: routes by gateways (- is what the whole says):\n%s", scopes, diff)
+			t.Errorf("%v: gateway routes (-full +partial):\n%s", scopes, diff)
 		}
 		if facts.NeedsFullResync(part) {
-			t.Errorf("%v: nothing has happened, and more than them moves", scopes)
+			t.Errorf("%v: nothing has changed, and a full resync is needed", scopes)
 		}
 		wantPart := uplinks.Desired(Settings(), facts.Merge(part).WithScopes(scopes), nil)
 		if diff := cmp.Diff(uplinks.Diff(stateWithin(want, scopes), stateWithin(have, scopes)).String(), uplinks.Diff(wantPart, partState).String()); diff != "" {
-			t.Errorf("%v: plan (- is what the whole says):\n%s", scopes, diff)
+			t.Errorf("%v: plan (-full +partial):\n%s", scopes, diff)
 		}
 		if got, all := Dump(partState), Dump(stateWithin(have, scopes)); got != all {
-			t.Errorf("%v: what is ours (- is what the whole says):\n%s", scopes, cmp.Diff(all, got))
+			t.Errorf("%v: state (-full +partial):\n%s", scopes, cmp.Diff(all, got))
 		}
 	}
 }
 
-// compareUnexported compares plain values by ==, those with hidden fields too.
+// compareUnexported compares unexported fields too.
 var compareUnexported = cmp.Exporter(func(reflect.Type) bool { return true })
 
-// stateWithin is the part of a state that is in shares: their tables and their links' tunables.
+// stateWithin returns the part of the state in the scopes: the routes of their tables and the tunables of their links.
 func stateWithin(s uplinks.State, scopes []uplinks.Scope) uplinks.State {
 	part := uplinks.NewState()
 	links, tables := map[string]bool{}, map[uplinks.Table]bool{}

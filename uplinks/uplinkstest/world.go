@@ -10,26 +10,26 @@ import (
 	"replypath/uplinks"
 )
 
-// World is a host that Conformance can sync, and on which it can play other programs.
+// World is a host for Conformance, with commands of other programs.
 type World interface {
 	uplinks.Kernel
 	// ApplyForeign runs the shell commands of an uplinks.Step, ForeignRule, ModifiedRule, PrependRoute or IptablesCommands as
 	// another program would: no original is saved.
 	ApplyForeign(t testing.TB, command fmt.Stringer)
-	// Others prints all rules, routes and mangle chains that are not ours.
+	// DumpForeign prints all foreign rules, routes and mangle rules.
 	DumpForeign(t testing.TB) string
 }
 
-// ForeignRule adds a rule that is like the given one, but not ours.
+// ForeignRule adds a rule with another protocol than replypath's.
 type ForeignRule struct{ Rule uplinks.Rule }
 
-// ModifiedRule adds a rule that is ours by its protocol, with more to it than we ever write.
+// ModifiedRule adds a rule with replypath's protocol and a selector that replypath never writes.
 type ModifiedRule struct {
 	Rule  uplinks.Rule
 	Extra string // for ip-rule(8)
 }
 
-// PrependRoute puts a route before all that have its key.
+// PrependRoute adds a route before all others with its key.
 type PrependRoute uplinks.SetRoute
 
 func (s ForeignRule) String() string {
@@ -90,7 +90,7 @@ func (k *Fake) RunForeign(command fmt.Stringer) error {
 	return fmt.Errorf("the fake kernel has no %T", command)
 }
 
-// DumpForeign prints what is not ours.
+// DumpForeign prints the foreign objects.
 func (k *Fake) DumpForeign(testing.TB) string {
 	var lines []string
 	for _, r := range k.rules {
@@ -114,7 +114,7 @@ func (k *Fake) DumpForeign(testing.TB) string {
 	return strings.Join(lines, "\n")
 }
 
-// Dump prints all of a state, a line each, sorted.
+// Dump prints a state, one sorted line for each object.
 func Dump(s uplinks.State) string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
