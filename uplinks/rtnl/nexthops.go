@@ -24,7 +24,10 @@ const (
 // nexthopHeader is the struct nhmsg of a request for all objects.
 type nexthopHeader struct{}
 
-func (nexthopHeader) Len() int          { return 8 }
+// Len returns the size in bytes.
+func (nexthopHeader) Len() int { return 8 }
+
+// Serialize encodes the header.
 func (nexthopHeader) Serialize() []byte { return make([]byte, 8) }
 
 // nexthopSet holds the IDs of the nexthop objects that routes with facts about links use, and of the members of these. Safe

@@ -71,8 +71,10 @@ func dumpSockets(ctx context.Context, subject string, request nl.NetlinkRequestD
 // protocol, of one family.
 type inetDiagRequest struct{ family, proto uint8 }
 
+// Len returns the size in bytes.
 func (inetDiagRequest) Len() int { return 56 }
 
+// Serialize encodes the request.
 func (r inetDiagRequest) Serialize() []byte {
 	b := make([]byte, r.Len())
 	b[0], b[1] = r.family, r.proto

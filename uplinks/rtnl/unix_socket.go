@@ -59,8 +59,10 @@ func parseUnixSocket(m []byte) (name string, uid uint32, known bool) {
 // unixSocketRequest is a struct unix_diag_req for the names and owners of all unix sockets.
 type unixSocketRequest struct{}
 
+// Len returns the size in bytes.
 func (unixSocketRequest) Len() int { return sizeofUnixDiagReq }
 
+// Serialize encodes the request.
 func (unixSocketRequest) Serialize() []byte {
 	b := make([]byte, sizeofUnixDiagReq)
 	b[0] = unix.AF_UNIX
