@@ -24,7 +24,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/uplinks", s.uplinks)
 	mux.HandleFunc("/uplinks/{name}", s.uplink)
 	mux.Handle("/metrics", s.metrics.handler())
-	mux.Handle("/events", newEventStream(s.source))
+	mux.Handle("/events", newEventStream(s.source, s.timeouts.response))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "not found: use one of "+endpointList, http.StatusNotFound)
 	})
@@ -51,7 +51,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.source.Status().WithoutNulls())
+	s.writeJSON(w, http.StatusOK, s.source.Status().WithoutNulls())
 }
 
 // uplinkList is the document at /uplinks.
@@ -84,7 +84,7 @@ func (s *Server) uplinks(w http.ResponseWriter, _ *http.Request) {
 		}
 		all.Uplinks = append(all.Uplinks, summary)
 	}
-	writeJSON(w, http.StatusOK, all)
+	s.writeJSON(w, http.StatusOK, all)
 }
 
 // uplinkDocument is the document at /uplinks/NAME.
@@ -120,7 +120,7 @@ func (s *Server) uplink(w http.ResponseWriter, r *http.Request) {
 	if u.State == health.Up {
 		code = http.StatusOK
 	}
-	writeJSON(w, code, uplinkDocument{health.StatusVersion, u})
+	s.writeJSON(w, code, uplinkDocument{health.StatusVersion, u})
 }
 
 func uplinkNames(statuses []health.UplinkStatus) string {
@@ -139,14 +139,14 @@ func writeText(w http.ResponseWriter, line string) {
 	fmt.Fprintln(w, line)
 }
 
-func writeJSON(w http.ResponseWriter, code int, v any) {
+func (s *Server) writeJSON(w http.ResponseWriter, code int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		http.Error(w, fmt.Sprintf("encode the answer: %v", err), http.StatusInternalServerError)
 		return
 	}
-	// The client has all of responseTimeout to read: encoding a large document does not count.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(responseTimeout))
+	// The client has all of the timeout to read: encoding a large document does not count.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.timeouts.response))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	// A write error means that the client has closed the connection.

@@ -86,7 +86,7 @@ func TestHugeBodyIsNotRead(t *testing.T) {
 
 func TestSlowRequestTimesOut(t *testing.T) {
 	t.Parallel()
-	s := openServer(t)
+	s := openServerWithShortTimeouts(t)
 	for what, request := range map[string]string{
 		"silent": "", "half a header": "GET /status HTTP/1.1\r\nHost: loc", "half a body": "POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12",
 	} {
@@ -164,7 +164,7 @@ func TestSlowReaderTimesOut(t *testing.T) {
 	for _, path := range []string{"/status", "/events"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			s := openServer(t)
+			s := openServerWithShortTimeouts(t)
 			s.update(huge)
 			c := s.dial(t, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path))
 			if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {

@@ -21,11 +21,6 @@ type Source interface {
 
 // Limits on clients. The connection of a client that exceeds one is closed.
 const (
-	headerTimeout       = 5 * time.Second // of a request's header, and of the TLS handshake
-	requestTimeout      = 10 * time.Second
-	responseTimeout     = 10 * time.Second
-	idleTimeout         = time.Minute
-	shutdownTimeout     = time.Second // for requests in progress when Serve ends
 	maxHeaderBytes      = 8 << 10
 	maxConns            = 128
 	maxStreams          = 32 // of events, at a time
@@ -33,19 +28,32 @@ const (
 	maxScrapes          = 4  // of metrics, at a time
 )
 
+// timeouts are the limits on the time that clients take.
+type timeouts struct {
+	header   time.Duration // of a request's header, and of the TLS handshake
+	request  time.Duration
+	response time.Duration
+	idle     time.Duration
+	shutdown time.Duration // for requests in progress when Serve ends
+}
+
+var defaultTimeouts = timeouts{header: 5 * time.Second, request: 10 * time.Second, response: 10 * time.Second, idle: time.Minute, shutdown: time.Second}
+
 // Server serves the endpoint.
 type Server struct {
 	log           *slog.Logger
 	source        Source
 	metrics       *Metrics
 	settings      chan health.EndpointSettings // holds the newest ones that are not applied yet
+	timeouts      timeouts
 	retryInterval time.Duration
 	onListen      func(*limitListener) // called with every listener, for tests
 }
 
 // New returns a server of the source's data. It does nothing until Serve.
 func New(log *slog.Logger, settings health.EndpointSettings, s Source) *Server {
-	server := &Server{log: log, source: s, metrics: NewMetrics(s), settings: make(chan health.EndpointSettings, 1), retryInterval: 5 * time.Second, onListen: func(*limitListener) {}}
+	server := &Server{log: log, source: s, metrics: NewMetrics(s), settings: make(chan health.EndpointSettings, 1),
+		timeouts: defaultTimeouts, retryInterval: 5 * time.Second, onListen: func(*limitListener) {}}
 	server.settings <- settings
 	return server
 }
@@ -142,7 +150,7 @@ func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, li
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeouts.shutdown)
 		defer cancel()
 		err = server.Shutdown(shutdownCtx)
 	}
@@ -155,10 +163,10 @@ func (s *Server) newHTTPServer(ctx context.Context, settings health.EndpointSett
 	return &http.Server{
 		Handler:           c.trackActive(restrictAccess(settings, s.log, s.routes())),
 		Protocols:         &protocols,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      responseTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.timeouts.header,
+		ReadTimeout:       s.timeouts.request,
+		WriteTimeout:      s.timeouts.response,
+		IdleTimeout:       s.timeouts.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withConn,

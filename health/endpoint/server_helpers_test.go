@@ -95,9 +95,14 @@ var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 // startServer runs a server until the test ends.
 func startServer(t *testing.T, settings health.EndpointSettings) *testServer {
 	t.Helper()
+	return startServerWithTimeouts(t, settings, defaultTimeouts)
+}
+
+func startServerWithTimeouts(t *testing.T, settings health.EndpointSettings, limits timeouts) *testServer {
+	t.Helper()
 	s := &testServer{fakeSource: newFakeSource(), log: &logBuffer{}, addrs: make(chan net.Addr, 10)}
 	s.Server = New(slog.New(slog.NewTextHandler(s.log, nil)), settings, s.fakeSource)
-	s.retryInterval = 20 * time.Millisecond
+	s.timeouts, s.retryInterval = limits, 20*time.Millisecond
 	s.onListen = func(c *limitListener) {
 		s.listener.Store(c)
 		s.addrs <- c.Addr()
@@ -118,6 +123,15 @@ func startServer(t *testing.T, settings health.EndpointSettings) *testServer {
 func openServer(t *testing.T) *testServer {
 	t.Helper()
 	s := startServer(t, health.EndpointSettings{Listen: anyPort})
+	s.awaitListening(t)
+	return s
+}
+
+// openServerWithShortTimeouts is like openServer, with timeouts that a test can wait for.
+func openServerWithShortTimeouts(t *testing.T) *testServer {
+	t.Helper()
+	s := startServerWithTimeouts(t, health.EndpointSettings{Listen: anyPort},
+		timeouts{header: 500 * time.Millisecond, request: time.Second, response: time.Second, idle: time.Minute, shutdown: time.Second})
 	s.awaitListening(t)
 	return s
 }

@@ -22,12 +22,15 @@ const (
 // and once a minute; in between, once a second, ones named "pulse" without histories and events. It limits its clients.
 type eventStream struct {
 	source  Source
+	timeout time.Duration // for a client to read an event
 	mu      sync.Mutex
 	clients map[string]int // streams, by the client's address
 	total   int
 }
 
-func newEventStream(s Source) *eventStream { return &eventStream{source: s, clients: map[string]int{}} }
+func newEventStream(s Source, timeout time.Duration) *eventStream {
+	return &eventStream{source: s, timeout: timeout, clients: map[string]int{}}
+}
 
 // ServeHTTP sends events until the client disconnects or does not read.
 func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +49,7 @@ func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	events := s.source.Subscribe(1)
 	defer events.Close()
-	c := sseClient{w: w, control: http.NewResponseController(w)}
+	c := sseClient{w: w, control: http.NewResponseController(w), timeout: s.timeout}
 	for full := time.Now(); ; {
 		status := s.source.Status().WithoutNulls()
 		name := "status"
@@ -110,15 +113,16 @@ func withoutHistory(s health.Status) health.Status {
 type sseClient struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	timeout time.Duration
 }
 
-// send fails if the client does not read the event within responseTimeout.
+// send fails if the client does not read the event within the timeout.
 func (c sseClient) send(name string, s health.Status) error {
 	body, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if err := c.control.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
+	if err := c.control.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(c.w, "event: %s\ndata: %s\n\n", name, body); err != nil {

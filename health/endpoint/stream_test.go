@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"replypath/health"
 )
@@ -97,7 +98,7 @@ func TestStreamsPerClientAreLimited(t *testing.T) {
 }
 
 func TestStreamsAreLimited(t *testing.T) {
-	s := newEventStream(newFakeSource())
+	s := newEventStream(newFakeSource(), time.Second)
 	for i := range maxStreams {
 		if !s.acquire(string(rune('a' + i))) {
 			t.Fatalf("stream %d was refused", i+1)
