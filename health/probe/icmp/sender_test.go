@@ -82,9 +82,9 @@ func TestEachPingerHasItsOwnTracker(t *testing.T) {
 	}
 }
 
-// A socket that cannot be opened is an error of the request, not of the sender alone.
+// A source address of the other family makes the library fail before it opens a socket.
 func TestARequestFailsWhenTheSocketCannotBeOpened(t *testing.T) {
-	s := newSender(health.Path{Key: health.Key{Family: uplinks.IPv4}, Source: netip.MustParseAddr("192.0.2.99")})
+	s := newSender(health.Path{Key: health.Key{Family: uplinks.IPv4}, Source: netip.MustParseAddr("2001:db8::1")})
 	r := newRequest(1, target)
 	go s.run(t.Context())
 	s.requests <- r
