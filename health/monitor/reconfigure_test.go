@@ -215,7 +215,7 @@ func TestProbeOfAnUnknownKindIsLost(t *testing.T) {
 	})
 }
 
-func TestManyUplinksInBothFamilies(t *testing.T) {
+func TestManyUplinksAreIndependentInBothFamilies(t *testing.T) {
 	const many = 255
 	var names []string
 	for i := range many {
