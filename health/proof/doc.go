@@ -4,13 +4,14 @@
 // The path of verify's question to its verdict, by file:
 //
 //	cmd/replypath/verify.go     reads the configuration and calls the prover for all paths.
-//	cmd/internal/prover         reads the snapshot of the host: rules, routes, sysctls, listeners (prover.go).
+//	cmd/internal/prover         prover.go reads the snapshot of the host: rules, routes, sysctls, listeners.
 //	peer.go, lan_host.go        choose the peer address that requests seem to come from, and a LAN host.
 //	route_check.go              LookUpRoutes queries the kernel's route decisions (RTM_GETROUTE) for replies and requests;
 //	                            CheckRoutes compares them with the path. This is the verdict that verify prints as "asked".
 //	deciding_rule.go            finds the rule that sends a packet elsewhere, rule_owner.go the program that added it.
 //	request.go                  lists the requests of each path: an echo, a closed TCP port, a datagram, a listener, services.
-//	capture, inject             watch the hooks of the kernel's packet flow, and inject the requests at the interface's ingress.
+//	capture, inject             watch the hooks of the kernel's packet flow, and inject the requests at the interface's ingress;
+//	                            trace.go of the prover drives both.
 //	timeout.go                  says how long the prover waits for the replies.
 //	observation.go, trace.go    group the captured observations by request.
 //	trace_check.go              CheckTraces names the hook at which a request or its reply was lost, marked wrongly, or would have
