@@ -12,7 +12,7 @@ import (
 	"replypath/test/world"
 )
 
-// warnings are those of check, each on its line.
+// warnings returns those of check, each on its line.
 func warnings(r box.Result) (all []string) {
 	for line := range strings.Lines(r.Stderr) {
 		if warning, is := strings.CutPrefix(line, "warning: "); is {

@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// stateFiles are those that remember what was found, with their times.
+// stateFiles returns those that remember what was found, with their times.
 func stateFiles(b *box.Box) string {
 	b.T.Helper()
 	found, err := filepath.Glob(filepath.Join(b.Dir, "state", "found-*.json"))

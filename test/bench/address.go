@@ -21,7 +21,7 @@ func (f family) String() string { return "IPv" + f.digit() }
 
 func (f family) digit() string { return strconv.Itoa(int(f)) }
 
-// of is the address of that family.
+// of returns the address of that family.
 func (f family) of(four, six string) netip.Addr {
 	if f == 4 {
 		return netip.MustParseAddr(four)
@@ -37,18 +37,18 @@ func (f family) onUplink(index, host int) netip.Addr {
 	return f.of(fmt.Sprintf("198.19.%d.%d", index, host), fmt.Sprintf("2001:db8:%x::%d", 0x100+index, host))
 }
 
-// inner is the gateway's address on the LAN, lan the LAN host's.
+// inner returns the gateway's address on the LAN, lan the LAN host's.
 func (f family) inner() netip.Addr { return f.of("198.18.0.1", "2001:db8:f::1") }
 func (f family) lan() netip.Addr   { return f.of("198.18.0.2", "2001:db8:f::2") }
 
-// client is where questions come from, elsewhere another host of the Internet.
+// client returns where requests come from, elsewhere another host of the Internet.
 func (f family) client() netip.Addr    { return f.of("203.0.113.10", "2001:db8:c::10") }
 func (f family) elsewhere() netip.Addr { return f.of("192.0.2.10", "2001:db8:d::10") }
 
-// unknownSource is the address that vary makes many of.
+// unknownSource returns the address that vary makes many of.
 func (f family) unknownSource() netip.Addr { return f.of("203.0.113.0", "2001:db8:c::ffff:0") }
 
-// net is the LAN.
+// net returns the LAN.
 func (f family) net() netip.Prefix {
 	if f == 4 {
 		return netip.MustParsePrefix("198.18.0.0/24")
@@ -56,7 +56,7 @@ func (f family) net() netip.Prefix {
 	return netip.MustParsePrefix("2001:db8:f::/64")
 }
 
-// nft is the family's word in nft(8).
+// nft returns the family's word in nft(8).
 func (f family) nft() string {
 	if f == 4 {
 		return "ip"

@@ -39,12 +39,12 @@ func (g *gateway) blogMarks() string {
 	return rules.String()
 }
 
-// restorer is the command that restores a family's rules.
+// restorer returns the command that restores a family's rules.
 func restorer(f family, backend string) string {
 	return iptables(f, backend) + "-restore"
 }
 
-// iptables is the command of a family and a backend.
+// iptables returns the command of a family and a backend.
 func iptables(f family, backend string) string {
 	if f == 4 {
 		return "iptables-" + backend

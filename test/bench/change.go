@@ -11,7 +11,7 @@ const (
 	settle = 300 * time.Millisecond
 	// proven is longer than it waits from one proof to the next.
 	proven = 2500 * time.Millisecond
-	// quiet keeps its questions, whose cost stands elsewhere, out of what a change costs.
+	// quiet keeps its requests, whose cost stands elsewhere, out of what a change costs.
 	quiet = "probes = { otherwise = \"off\" }\n"
 )
 
@@ -73,7 +73,7 @@ func (s *service) trigger(g *gateway) {
 	}
 }
 
-// during is what the service spends while f runs.
+// during returns what the service spends while f runs.
 func (s *service) during(f func()) spent {
 	before, began := s.spent(), time.Now()
 	f()

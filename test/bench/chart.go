@@ -82,7 +82,7 @@ func (l chartLine) draw(to io.Writer, c chart, highest, name float64) {
 	fmt.Fprintf(to, `<path class="%s" d="%s"/><text x="%d" y="%.1f">%s, %s</text>`+"\n", class, &path, right+14, name+4, html.EscapeString(l.name), short(last.y))
 }
 
-// labelPositions are where the names of the lines stand: where the lines end, but never closer than one can read.
+// labelPositions returns where the names of the lines stand: where the lines end, but never closer than one can read.
 func (c chart) labelPositions(highest float64) []float64 {
 	const apart = 16
 	at := make([]float64, len(c.lines))
@@ -102,7 +102,7 @@ func (l chartLine) end() float64 {
 	return l.points[len(l.points)-1].y
 }
 
-// highest is the power of two above all points.
+// highest returns the power of two above all points.
 func (c chart) highest() float64 {
 	most := 2.0
 	for _, l := range c.lines {
@@ -113,7 +113,7 @@ func (c chart) highest() float64 {
 	return math.Exp2(math.Ceil(math.Log2(most)))
 }
 
-// longest are the points of the line that has most.
+// longest returns the points of the line that has most.
 func (c chart) longest() (points []chartPoint) {
 	for _, l := range c.lines {
 		if len(l.points) > len(points) {

@@ -63,7 +63,7 @@ const (
 	sendQueue    = 2
 )
 
-// reached is the next sequence number of one of the socket's queues.
+// reached returns the next sequence number of one of the socket's queues.
 func reached(fd, queue int) (uint32, error) {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, queue); err != nil {
 		return 0, fmt.Errorf("choose a queue: %w", os.NewSyscallError("setsockopt", err))

@@ -97,7 +97,7 @@ func (c *control) round(g *gateway, backend string) {
 	took(g.replypath("flush"))
 }
 
-// plan is the lines that replypath would do now.
+// plan returns the lines that replypath would do now.
 func (g *gateway) plan() []string {
 	c := g.replypath("plan")
 	var out bytes.Buffer
@@ -126,7 +126,7 @@ func (c *control) shorewall(g *gateway, backend string) {
 	timed(g.host, "", other.firewall(), "clear")
 }
 
-// table is what operations cost, over the same by hand.
+// table returns what operations cost, over the same by hand.
 func (c *control) table() *table {
 	t := &table{title: "CPU time of a change, over the same by " + byHand, note: "in brackets the time by the clock",
 		columns: []string{"operation", "by"}}
@@ -171,7 +171,7 @@ func (c *control) row(operation, by, hand string) (row []string, any bool) {
 	return row, any
 }
 
-// requirements are what must hold of changes.
+// requirements returns what must hold of changes.
 func (c *control) requirements() (requirements []requirement) {
 	least, most := c.run.changed[0], c.run.changed[len(c.run.changed)-1]
 	for _, b := range c.run.backends {

@@ -67,7 +67,7 @@ func (s *service) recovers(u *world.Uplink, repair func()) float64 {
 	return event.At.Sub(began).Seconds()
 }
 
-// event is the first one of the uplink's state since then that is wanted.
+// event returns the first one of the uplink's state since then that is wanted.
 func (s *service) event(u *world.Uplink, since time.Time, wanted func(health.Event) bool) (found health.Event) {
 	name := fmt.Sprintf("isp%d", u.Index)
 	s.await("aware of "+u.Link.Name, func(now health.Status) bool {

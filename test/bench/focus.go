@@ -26,7 +26,7 @@ func (f *focus) flags() {
 	flag.StringVar(&f.beside, "beside", "", "measure another replypath `PROGRAM` too, as \""+otherName+"\"")
 }
 
-// on is the run that is left.
+// on returns the run that is left.
 func (f *focus) on(r run) run {
 	r.focused = *f != focus{}
 	if f.beside != "" {
@@ -81,7 +81,7 @@ func (f *focus) on(r run) run {
 // measures reports whether the path is asked for.
 func (r run) measures(w path) bool { return r.paths == nil || slices.Contains(r.paths, w.name) }
 
-// measured are the paths that are asked for.
+// measured returns the paths that are asked for.
 func (r run) measured() (asked []path) {
 	for _, w := range slices.Concat(established, fresh) {
 		if r.measures(w) {

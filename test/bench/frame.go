@@ -14,7 +14,7 @@ const (
 	wordBytes   = 4
 )
 
-// frame is an Ethernet frame for a link with that hardware address.
+// frame returns an Ethernet frame for a link with that hardware address.
 func frame(to []byte, src, dst netip.Addr, proto int, payload []byte) []byte {
 	b := make([]byte, etherHeader, 128)
 	copy(b, to)
@@ -52,7 +52,7 @@ func header6(src, dst netip.Addr, proto, payload int) []byte {
 	return b
 }
 
-// datagram is a UDP datagram. IPv4's has no checksum.
+// datagram returns a UDP datagram. IPv4's has no checksum.
 func datagram(src, dst netip.AddrPort, payload ...byte) []byte {
 	b := make([]byte, 8, 8+len(payload))
 	binary.BigEndian.PutUint16(b, src.Port())
@@ -65,7 +65,7 @@ func datagram(src, dst netip.AddrPort, payload ...byte) []byte {
 	return b
 }
 
-// echo is a ping's question.
+// echo returns a ping's request.
 func echo(src, dst netip.Addr) (proto int, payload []byte) {
 	b := []byte{8, 0, 0, 0, 0, 1, 0, 1}
 	if src.Is4() {
@@ -77,7 +77,7 @@ func echo(src, dst netip.Addr) (proto int, payload []byte) {
 	return unix.IPPROTO_ICMPV6, b
 }
 
-// segment is a TCP segment of an open connection.
+// segment returns a TCP segment of an open connection.
 func segment(src, dst netip.AddrPort, sequence, acknowledged uint32, payload ...byte) []byte {
 	b := make([]byte, 20, 20+len(payload))
 	binary.BigEndian.PutUint16(b, src.Port())

@@ -12,7 +12,7 @@ import (
 	"replypath/test/world"
 )
 
-// gateway is a host with many uplinks, wan0 and on, and a LAN. Questions come in by its last uplink: the worst case
+// gateway is a host with many uplinks, wan0 and on, and a LAN. Requests come in by its last uplink: the worst case
 // for rules that are asked one by one.
 type gateway struct {
 	name              string
@@ -50,7 +50,7 @@ func newGateway(w *world.World, name string, uplinks int) *gateway {
 	return g
 }
 
-// addresses are the gateway's, its neighbours', and its default route by the first uplink.
+// addresses returns the gateway's, its neighbours', and its default route by the first uplink.
 func (g *gateway) addresses(f family) []string {
 	lines := []string{address(f.inner(), "lan0")}
 	for i := range g.uplinks {
@@ -63,7 +63,7 @@ func (g *gateway) addresses(f family) []string {
 		"route add default via "+f.router(0).String())
 }
 
-// clientSide is where all uplinks lead: the client, and the router of each uplink, which answers but leads nowhere
+// clientSide returns where all uplinks lead: the client, and the router of each uplink, which answers but leads nowhere
 // unless it is the last one's.
 func (g *gateway) clientSide(f family) (lines []string) {
 	for i := range g.lastIndex() {

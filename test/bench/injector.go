@@ -57,7 +57,7 @@ func write(frame []byte) asm.Instructions {
 	return code
 }
 
-// vary gives a UDP frame from a stranger a random source. What changes is written a second time, inverted, where nobody
+// vary returns a UDP frame from a stranger a random source. What changes is written a second time, inverted, where nobody
 // reads it, so that the checksum stays as it is.
 func vary(four bool) asm.Instructions {
 	const (
@@ -79,7 +79,7 @@ func vary(four bool) asm.Instructions {
 	return append(code, inverted(firstOfPayload, asm.Half)...)
 }
 
-// receive has the link receive the frame, and gives the CPU time that each took.
+// receive returns the link receive the frame, and gives the CPU time that each took.
 func (in injector) receive(times int) (each time.Duration) {
 	in.link.Host.Do(func() {
 		options := ebpf.RunOptions{
@@ -94,7 +94,7 @@ func (in injector) receive(times int) (each time.Duration) {
 	return each
 }
 
-// threadTime is the CPU time of the calling thread.
+// threadTime returns the CPU time of the calling thread.
 func threadTime() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {

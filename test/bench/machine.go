@@ -20,7 +20,7 @@ func machine() string {
 		release, runtime.GOARCH, runtime.NumCPU(), (info.Totalram*uint64(info.Unit)+1<<29)>>30, virtual())
 }
 
-// virtual says whether the machine is one, as the processor tells.
+// virtual reports whether the machine is one, as the processor tells.
 func virtual() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	must(err, "ask for the processor")

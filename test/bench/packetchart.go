@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// chart is what the reply of an established connection costs, over the number of uplinks.
+// chart returns what the reply of an established connection costs, over the number of uplinks.
 func (p *packets) chart(f family) chart {
 	c := chart{title: fmt.Sprintf("CPU time of an established reply, forwarded, %s, over no rules", f)}
 	for _, v := range p.run.variants {
@@ -24,7 +24,7 @@ func (p *packets) chart(f family) chart {
 	return c
 }
 
-// digest is what packets cost with the most uplinks.
+// digest returns what packets cost with the most uplinks.
 func (p *packets) digest() *table {
 	t := &table{columns: []string{"path"}}
 	var shown []variant
@@ -53,7 +53,7 @@ func (p *packets) digest() *table {
 	return t
 }
 
-// sortedBy is the order of the elements by a figure.
+// sortedBy returns the order of the elements by a figure.
 func sortedBy[T any](all []T, figure func(T) float64) []int {
 	order := make([]int, len(all))
 	for i := range order {

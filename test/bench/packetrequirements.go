@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// requirements are what must hold of packets.
+// requirements returns what must hold of packets.
 func (p *packets) requirements() (requirements []requirement) {
 	least, most := p.run.extremes()
 	add := func(figure sample, bound float64, format string, args ...any) {

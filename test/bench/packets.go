@@ -181,7 +181,7 @@ func (g *gateway) prepare(f family) {
 	}
 }
 
-// work is what a packet costs beyond being injected.
+// work returns what a packet costs beyond being injected.
 func (p *packets) work(path, variant string, uplinks int, f family) sample {
 	injected := p.cost[packetKey{path, alone, 2, f}].median()
 	return p.cost[packetKey{path, variant, uplinks, f}].less(injected)

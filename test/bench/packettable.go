@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// table is what a packet costs on each path, over what it costs without rules.
+// table returns what a packet costs on each path, over what it costs without rules.
 func (p *packets) table(f family) *table {
 	t := &table{title: fmt.Sprintf("CPU time of a packet, %s, over no rules", f), columns: []string{"path", "rules"}}
 	for _, n := range p.run.uplinks {
@@ -22,7 +22,7 @@ func (p *packets) table(f family) *table {
 	return t
 }
 
-// table is what an exchange costs with few and with many uplinks, over what it costs without rules.
+// table returns what an exchange costs with few and with many uplinks, over what it costs without rules.
 func (s *sockets) table(f family) *table {
 	t := &table{
 		title: fmt.Sprintf("CPU time of an exchange through real sockets, %s, over no rules", f), note: "client and service included",

@@ -54,7 +54,7 @@ func pingRequest(g *gateway, f family, mac []byte) []byte {
 	return frame(mac, f.client(), f.own(g.lastIndex()), proto, payload)
 }
 
-// repeatedRequest is a segment that the gateway has acknowledged already, and at once acknowledges again.
+// repeatedRequest returns a segment that the gateway has acknowledged already, and at once acknowledges again.
 func repeatedRequest(g *gateway, f family, mac []byte) []byte {
 	c := g.open[f]
 	return frame(mac, f.client(), f.own(g.lastIndex()), unix.IPPROTO_TCP,
@@ -65,7 +65,7 @@ func udp(mac []byte, src, dst netip.AddrPort) []byte {
 	return frame(mac, src.Addr(), dst.Addr(), unix.IPPROTO_UDP, datagram(src, dst, 0xff, 0xff))
 }
 
-// link is what a path's link is on the gateway.
+// link returns what a path's link is on the gateway.
 func (g *gateway) link(name string) string {
 	switch name {
 	case outer:

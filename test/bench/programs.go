@@ -18,7 +18,7 @@ func (c *control) countPrograms(g *gateway, backend string) {
 	took(g.replypath("flush"))
 }
 
-// programs are those that do the script.
+// programs returns those that do the script.
 func (s script) programs() (n int) {
 	for _, lines := range s.batch {
 		n += min(len(lines), 1)
@@ -26,7 +26,7 @@ func (s script) programs() (n int) {
 	return n + min(len(s.sysctls), 1) + len(s.restore)
 }
 
-// started is how many iptables commands a run of replypath starts. It finds scripts in their place that note it.
+// started returns how many iptables commands a run of replypath starts. It finds scripts in their place that note it.
 func (g *gateway) started(args ...string) int {
 	folder, err := os.MkdirTemp(g.folder, "programs-")
 	must(err, "%s: folder for programs", g.name)

@@ -46,7 +46,7 @@ func (g *gateway) configureFirst(backend string, uplinks int) {
 
 func (g *gateway) file() string { return filepath.Join(g.folder, "replypath.toml") }
 
-// configuration has the first uplinks.
+// configuration returns the first uplinks.
 func (g *gateway) configuration(backend string, uplinks int) string {
 	var text strings.Builder
 	if g.uplinks > smallMask {
@@ -60,7 +60,7 @@ func (g *gateway) configuration(backend string, uplinks int) string {
 	return text.String()
 }
 
-// find is where a program is that is to be measured.
+// find returns where a program is that is to be measured.
 func find(program string) string {
 	path, err := filepath.Abs(program)
 	must(err, "find the program to measure")

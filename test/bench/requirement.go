@@ -50,7 +50,7 @@ func (c requirement) limit() string {
 	return fmt.Sprintf("at most %s", short(c.bound))
 }
 
-// requirementTable is what must hold, and whether it does.
+// requirementTable returns what must hold, and whether it does.
 func requirementTable(requirements []requirement) *table {
 	t := &table{title: "Must hold", note: "median (middle half)", columns: []string{"what", "figure", "bound", "verdict"}}
 	for _, c := range requirements {

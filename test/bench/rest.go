@@ -14,7 +14,7 @@ type rest struct {
 	run     run
 	percent map[restKey]sample  // of a core
 	memory  map[restKey]sample  // MiB
-	lost    map[restKey]float64 // of the questions, in percent
+	lost    map[restKey]float64 // of the requests, in percent
 }
 
 type restKey struct {
@@ -44,7 +44,7 @@ func newRest(w *world.World, r run) *rest {
 	return all
 }
 
-// probeConfig is a configuration in which the uplinks are asked so.
+// probeConfig returns a configuration in which the uplinks are asked so.
 func (g *gateway) probeConfig(how string) string {
 	text := g.configuration("nft", g.uplinks)
 	if how == byDefault {
@@ -59,7 +59,7 @@ func (g *gateway) probeConfig(how string) string {
 	return text
 }
 
-// literal is the address in a URL.
+// literal returns the address in a URL.
 func literal(a netip.Addr) string {
 	if a.Is6() {
 		return "[" + a.String() + "]"
@@ -67,10 +67,10 @@ func literal(a netip.Addr) string {
 	return a.String()
 }
 
-// enough questions for each uplink, in both families together, show that asking has begun.
+// enough requests for each uplink, in both families together, show that asking has begun.
 const enough = 4
 
-// probesSent is how many questions were put, and how many have no answer.
+// probesSent returns how many requests were put, and how many have no answer.
 func probesSent(now health.Status) (sent, lost uint64) {
 	for _, u := range now.Uplinks {
 		for _, f := range u.Families {

@@ -54,5 +54,5 @@ func brief() run {
 
 func (r run) since() time.Duration { return time.Since(r.began) }
 
-// extremes are the fewest and the most uplinks.
+// extremes returns the fewest and the most uplinks.
 func (r run) extremes() (least, most int) { return slices.Min(r.uplinks), slices.Max(r.uplinks) }

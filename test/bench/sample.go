@@ -9,7 +9,7 @@ import (
 // sample is what was measured again and again, once in each round.
 type sample []float64
 
-// over is the ratio of this to another, round by round: what disturbs one round disturbs both. One of them can have several
+// over returns the ratio of this to another, round by round: what disturbs one round disturbs both. One of them can have several
 // figures of a round.
 func (s sample) over(other sample) sample {
 	if len(s) == 0 || len(other) == 0 {
@@ -22,7 +22,7 @@ func (s sample) over(other sample) sample {
 	return ratios
 }
 
-// less is the sample without a part that costs the same each time.
+// less returns the sample without a part that costs the same each time.
 func (s sample) less(part float64) sample {
 	rest := make(sample, len(s))
 	for i, v := range s {
@@ -33,7 +33,7 @@ func (s sample) less(part float64) sample {
 
 func (s sample) median() float64 { return s.quantile(0.5) }
 
-// quantile is the value that this share of the sample lies below.
+// quantile returns the value that this share of the sample lies below.
 func (s sample) quantile(share float64) float64 {
 	if len(s) == 0 {
 		return math.NaN()
@@ -45,7 +45,7 @@ func (s sample) quantile(share float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// String is the median, and between what the middle half of the sample lies.
+// String returns the median, and between what the middle half of the sample lies.
 func (s sample) String() string {
 	if len(s) == 0 {
 		return "-"
@@ -53,7 +53,7 @@ func (s sample) String() string {
 	return fmt.Sprintf("%s (%s-%s)", short(s.median()), short(s.quantile(0.25)), short(s.quantile(0.75)))
 }
 
-// short is a figure with as many digits as mean something.
+// short returns a figure with as many digits as mean something.
 func short(v float64) string {
 	switch {
 	case math.IsNaN(v):

@@ -97,7 +97,7 @@ func (g *gateway) addFlows(from, to int) {
 	g.injectors[4][first.name].receive(to - from)
 }
 
-// conntrackRoom is how many connections the kernel keeps, less a few.
+// conntrackRoom returns how many connections the kernel keeps, less a few.
 func conntrackRoom() int {
 	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_max")
 	must(err, "ask how many connections the kernel keeps")

@@ -37,7 +37,7 @@ func newScript(lines []string) script {
 	return s
 }
 
-// restored is an iptables command's line for a restore.
+// restored returns an iptables command's line for a restore.
 func restored(line string) string {
 	line = strings.TrimPrefix(line, "-w -t mangle ")
 	if chain, is := strings.CutPrefix(line, "-N "); is {
@@ -68,7 +68,7 @@ func (s script) do(h *world.Host) (total spent) {
 	return total
 }
 
-// undone is the script that takes back what no flush takes back, as it was not replypath that did it.
+// undone returns the script that takes back what no flush takes back, as it was not replypath that did it.
 func (s script) undone() script {
 	back := script{batch: map[family][]string{}}
 	for _, line := range s.batch[4] {

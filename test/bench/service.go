@@ -43,7 +43,7 @@ func (s *service) end() {
 	s.command.Wait()
 }
 
-// status is how the service stands; nothing when it does not answer.
+// status returns how the service stands; nothing when it does not answer.
 func (s *service) status() (now health.Status) {
 	out, _ := s.replypath("status", "--json").Output() // exit status 3: not all is well
 	if json.Unmarshal(out, &now) != nil {
@@ -64,7 +64,7 @@ func (s *service) await(what string, stands func(health.Status) bool) {
 	fatal("%s: the service is not %s after %s; problems: %q", s.host.Name, what, limit, now.Problems)
 }
 
-// spent is the CPU time of the service and of the programs that it has started and that have ended.
+// spent returns the CPU time of the service and of the programs that it has started and that have ended.
 func (s *service) spent() time.Duration {
 	const processClock = 2 // CPUCLOCK_SCHED of a whole process, see clock_getcpuclockid(3)
 	var own unix.Timespec
@@ -91,7 +91,7 @@ func (s *service) stat(field int) int {
 	return n
 }
 
-// resident is the service's memory, in MiB.
+// resident returns the service's memory, in MiB.
 func (s *service) resident() float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
 	must(err, "the service has ended")

@@ -43,7 +43,7 @@ func (s shorewall) program() string {
 	return "shorewall"
 }
 
-// firewall is the program that comes of it.
+// firewall returns the program that comes of it.
 func (s shorewall) firewall() string { return filepath.Join(s.folder, "firewall") }
 
 func (s shorewall) run(name string, args ...string) {
@@ -53,7 +53,7 @@ func (s shorewall) run(name string, args ...string) {
 	must(c.Run(), "%s# %s %s\n%s", s.name, name, strings.Join(args, " "), &out)
 }
 
-// settings are those that come with the package, but for a few.
+// settings returns those that come with the package, but for a few.
 func (s shorewall) settings() string {
 	packaged := filepath.Join("/etc", s.program(), s.program()+".conf")
 	b, err := os.ReadFile(packaged)
@@ -109,7 +109,7 @@ ACCEPT net fw tcp %[3]d
 ACCEPT net fw udp %[3]d`, lan, lanPort, hostPort, ping)
 }
 
-// providerNumber is also the number of the provider's table. One is that of Shorewall's own table balance.
+// providerNumber returns also the number of the provider's table. One is that of Shorewall's own table balance.
 func providerNumber(index int) int {
 	const balance = 250
 	if number := index + 1; number < balance {
@@ -118,7 +118,7 @@ func providerNumber(index int) int {
 	return index + 2
 }
 
-// each is a line for each uplink.
+// each returns a line for each uplink.
 func (s shorewall) each(line func(index int, link string) string) string {
 	var lines strings.Builder
 	for i := range s.uplinks {

@@ -28,7 +28,7 @@ func (g *gateway) sink(hook string) {
 	feed(g.host, table.String(), "nft", "-f", "-")
 }
 
-// left is how many packets have left by each link.
+// left returns how many packets have left by each link.
 func (g *gateway) left() map[string]int {
 	out, err := g.host.Command(context.Background(), "nft", "-j", "list", "table", "netdev", "sink").Output()
 	must(err, "%s: count what left", g.name)

@@ -78,7 +78,7 @@ func onCPU(cpu int, f func()) {
 	f()
 }
 
-// usableCPUs are those that this process may run on.
+// usableCPUs returns those that this process may run on.
 func usableCPUs() (cpus []int) {
 	var set unix.CPUSet
 	must(unix.SchedGetaffinity(0, &set), "ask for the CPUs")
@@ -90,7 +90,7 @@ func usableCPUs() (cpus []int) {
 	return cpus
 }
 
-// processTime is the CPU time of this process.
+// processTime returns the CPU time of this process.
 func processTime() time.Duration {
 	var now unix.Timespec
 	must(unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &now), "ask for CPU time")

@@ -50,7 +50,7 @@ func perBackend(v variant, setup func(*gateway, string)) map[string]variant {
 	return of
 }
 
-// forwardings send questions for lanPort to the LAN host, the same for every variant but Shorewall, which brings its
+// forwardings send requests for lanPort to the LAN host, the same for every variant but Shorewall, which brings its
 // own.
 func (g *gateway) forwardings() {
 	var table strings.Builder

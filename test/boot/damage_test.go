@@ -63,7 +63,7 @@ func (m *machine) networkdRestarts() {
 	m.restartNetworkd()
 }
 
-// restartNetworkd gives how many rules of others it then says it knows of.
+// restartNetworkd returns how many rules of others it then says it knows of.
 func (m *machine) restartNetworkd() int {
 	m.t.Helper()
 	m.run("systemctl", "restart", "systemd-networkd.service")

@@ -114,7 +114,7 @@ func (m *machine) typeLine(whole string, l line) {
 	}
 }
 
-// exitStatus is that of a command which could be run.
+// exitStatus returns that of a command which could be run.
 func exitStatus(t *testing.T, err error) int {
 	t.Helper()
 	exit, is := err.(*exec.ExitError)

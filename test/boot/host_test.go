@@ -11,10 +11,10 @@ import (
 	"replypath/test/world"
 )
 
-// The service that questions are put to: the machine's own, and that of a LAN host to which the machine forwards.
+// The service that requests are put to: the machine's own, and that of a LAN host to which the machine forwards.
 const port, forwarded = 7000, 7080
 
-// fresh is a new world with that many uplinks, whose gateway is a machine that has not booted yet. The second ISP gives
+// fresh returns a new world with that many uplinks, whose gateway is a machine that has not booted yet. The second ISP gives
 // addresses out by DHCP and router advertisements.
 func fresh(t *testing.T, uplinks int) *world.Internet {
 	t.Helper()
@@ -106,7 +106,7 @@ func (d *disk) uplinks(n int) {
 	}
 }
 
-// request asks by an uplink in both families, each kind of question once, and gives the first that was not answered.
+// request asks by an uplink in both families, each kind of request once, and gives the first that was not answered.
 func (m *machine) request(u *world.Uplink, patience time.Duration) error {
 	for _, a := range u.Addrs() {
 		for _, q := range []world.Request{
@@ -124,7 +124,7 @@ func (m *machine) request(u *world.Uplink, patience time.Duration) error {
 	return nil
 }
 
-// symmetric waits until each uplink's questions are answered by it. The ISPs drop what comes by the wrong one.
+// symmetric waits until each uplink's requests are answered by it. The ISPs drop what comes by the wrong one.
 func (m *machine) symmetric(uplinks ...*world.Uplink) {
 	m.t.Helper()
 	if len(uplinks) == 0 {
@@ -139,7 +139,7 @@ func (m *machine) symmetric(uplinks ...*world.Uplink) {
 	}
 }
 
-// repliesAtOnce wants every question answered the first time it is asked.
+// repliesAtOnce wants every request answered the first time it is asked.
 func (m *machine) repliesAtOnce() {
 	m.t.Helper()
 	for _, u := range m.Uplinks {

@@ -110,7 +110,7 @@ func write(path string) error {
 	return f.Close()
 }
 
-// httpStatus gives the status of the answer, and 0 when there is none.
+// httpStatus returns the status of the answer, and 0 when there is none.
 func httpStatus(method, url string) int {
 	q, err := http.NewRequest(method, url, strings.NewReader("state=down"))
 	if err != nil {

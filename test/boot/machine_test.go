@@ -154,7 +154,7 @@ func (m *machine) run(args ...string) string {
 	return out
 }
 
-// log is what the service has said.
+// log returns what the service has said.
 func (m *machine) log() string {
 	out, _ := m.try(m.init.log...)
 	var short strings.Builder

@@ -47,7 +47,7 @@ func (m *machine) rc(status int, want string, args ...string) {
 	}
 }
 
-// process is the id of the service's process, and empty when none runs.
+// process returns the id of the service's process, and empty when none runs.
 func (m *machine) process() string {
 	id, _ := m.try("pgrep", "--exact", "replypath")
 	return id

@@ -48,7 +48,7 @@ func (m *machine) sandbox() {
 	m.run("systemctl", "reload", "replypath.service")
 }
 
-// shown waits until the reply path of every uplink is shown by synthetic questions.
+// shown waits until the reply path of every uplink is shown by synthetic requests.
 func (m *machine) shown() {
 	m.t.Helper()
 	var last string

@@ -66,7 +66,7 @@ func (m *machine) targets() targets {
 	return t
 }
 
-// names are those of the unix sockets that the service holds.
+// names returns those of the unix sockets that the service holds.
 func (m *machine) names() (names []string) {
 	m.t.Helper()
 	held := map[string]bool{}
@@ -81,7 +81,7 @@ func (m *machine) names() (names []string) {
 	return names
 }
 
-// ours is what an ordinary user must not have changed.
+// ours returns what an ordinary user must not have changed.
 func (m *machine) ours() string {
 	return m.pid() + m.run("sh", "-c", "ip rule; ip -6 rule; iptables -t mangle -S; ip6tables -t mangle -S; find /run/replypath /etc/replypath /etc/iproute2 | sort; find /etc/replypath -type f -exec sha256sum {} +")
 }

@@ -29,7 +29,7 @@ type vm struct {
 // vmTime is enough for a boot without KVM on a machine that others use as well.
 const vmTime = 10 * time.Minute
 
-// wholeDisk is a disk with a kernel of its own.
+// wholeDisk returns a disk with a kernel of its own.
 func wholeDisk(t *testing.T) *disk { return diskOf(t, image+"-kernel") }
 
 // reports has a machine run a script at the end of its boot, which says on the console what it prints.
@@ -42,7 +42,7 @@ func (d *disk) reports(script string) {
 	d.Must("systemctl", "mask", "--quiet", "serial-getty@ttyS0.service") // it would cut the report off
 }
 
-// newVM is a machine with that disk, which is switched off.
+// newVM returns a machine with that disk, which is switched off.
 func newVM(t *testing.T, d *disk, host *world.Host, wires ...string) *vm {
 	t.Helper()
 	d.Write("/etc/fstab", "/dev/nvme0n1 / ext4 defaults 0 1\n")
@@ -109,7 +109,7 @@ func (m *vm) awaitConsole(want string, patience time.Duration) bool {
 	return false
 }
 
-// consoleOutput is the end of what the console said.
+// consoleOutput returns the end of what the console said.
 func (m *vm) consoleOutput() string {
 	text, _ := os.ReadFile(m.console)
 	return string(text[max(0, len(text)-4000):])

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ConfigureProbes configures a box so that each uplink asks the client, in both families.
+// ConfigureProbes configures a box with a probe of the client by each uplink, in both families.
 func (b *Box) ConfigureProbes(lines ...string) {
 	b.T.Helper()
 	var text strings.Builder
@@ -28,7 +28,7 @@ func (b *Box) ConfigureProbes(lines ...string) {
 	b.Write(text.String())
 }
 
-// Wan is an uplink's configuration.
+// Wan returns an uplink's configuration.
 func Wan(id int, link, gateway, rest string) string {
 	return fmt.Sprintf("[uplinks.wan%d]\nid = %d\ninterface = %q\ngateway = %s\n%s\n", id, id, link, gateway, rest)
 }

@@ -52,7 +52,7 @@ func (b *Box) StartConnections(t *testing.T, family int, uplinks ...*world.Uplin
 	return f
 }
 
-// Stray tells whether a packet that an ISP refused is of the gateway's traffic: the link that it is sent to talks to
+// Stray reports whether a packet that an ISP refused is of the gateway's traffic: the link that it is sent to talks to
 // itself as well.
 func Stray(p world.Packet) bool {
 	return p.Dir == world.Out && p.Family != 0 && !p.Src.IsLinkLocalUnicast() && !p.Src.IsUnspecified()

@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// Connected is a socket with both ends set.
+// Connected returns a socket with both ends set.
 func (b *Box) Connected(h *world.Host, local, remote netip.AddrPort) *net.UDPConn {
 	b.T.Helper()
 	var socket *net.UDPConn

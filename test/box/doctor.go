@@ -42,7 +42,7 @@ func (d DoctorReport) String() string {
 	return string(text)
 }
 
-// Of are the findings of that kind.
+// Of returns the findings of that kind.
 func (d DoctorReport) Of(id string) (some []DoctorFinding) {
 	for _, f := range d.Findings {
 		if f.ID == id {
@@ -52,7 +52,7 @@ func (d DoctorReport) Of(id string) (some []DoctorFinding) {
 	return some
 }
 
-// Root is a folder for files that the doctor looks at in place of the machine's.
+// Root returns a folder for files that the doctor looks at in place of the machine's.
 func (b *Box) Root() string { return filepath.Join(b.Dir, "root") }
 
 // WriteRootFile writes a file below the root.
@@ -67,7 +67,7 @@ func (b *Box) WriteRootFile(path, text string) {
 	}
 }
 
-// RunDoctor asks the doctor, and wants an exit status that agrees with what it says.
+// RunDoctor runs doctor --json, and wants an exit status that agrees with its findings.
 func (b *Box) RunDoctor(run ...func(args ...string) Result) (d DoctorReport) {
 	b.T.Helper()
 	doctor := b.Run
@@ -88,7 +88,7 @@ func (b *Box) RunDoctor(run ...func(args ...string) Result) (d DoctorReport) {
 	return d
 }
 
-// WantFinding wants a finding of that kind and gravity, with all of the words in what it says.
+// WantFinding wants a finding of a kind and severity whose text holds all the words.
 func (b *Box) WantFinding(d DoctorReport, severity string, id string, words ...string) {
 	b.T.Helper()
 	for _, f := range d.Of(id) {

@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// Egress watches the wires of all uplinks, and says afterwards by which of them the answers left.
+// Egress records on the wires of all uplinks, and counts the replies that left by each.
 type Egress struct {
 	*Box
 	Wires []*world.Recorder
@@ -24,7 +24,7 @@ func (b *Box) RecordEgress() *Egress {
 	return p
 }
 
-// RepliesFrom tells whether a packet on an ISP's end is an answer of the gateway's, from that address to a client.
+// RepliesFrom reports whether a packet on an ISP's end is an answer of the gateway's, from that address to a client.
 func RepliesFrom(from netip.Addr) func(world.Packet) bool {
 	return func(p world.Packet) bool {
 		discovery := p.Proto == world.ICMPv6 && p.ICMPType >= 133 && p.ICMPType <= 137
@@ -61,7 +61,7 @@ func (p *Egress) WantSymmetric(t *testing.T, u *world.Uplink, from netip.Addr, n
 	}
 }
 
-// NewRequest is of a kind that serve has an answer for.
+// NewRequest returns of a kind that serve has an answer for.
 func NewRequest(kind world.Kind, to netip.Addr) world.Request {
 	port := uint16(ServedPort)
 	if kind == world.KindClosedTCP || kind == world.KindClosedUDP {
@@ -76,7 +76,7 @@ const (
 	ClosedPort = 7999
 )
 
-// ServeAll answers every kind of question.
+// ServeAll answers every kind of request.
 func ServeAll(h *world.Host) {
 	h.ServeTCP(ServedPort)
 	h.ServeUDP(ServedPort, world.Pktinfo)
@@ -85,11 +85,11 @@ func ServeAll(h *world.Host) {
 	h.ServeSCTP(ServedPort)
 }
 
-// DNATKinds are the kinds of questions that a DNAT rule for a whole address passes on, and which the host behind it
+// DNATKinds are the kinds of requests that a DNAT rule for a whole address passes on, and which the host behind it
 // answers in a way that comes back translated.
 var DNATKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP, world.KindSCTP}
 
-// WantRepliesFromAll asks every kind of question at both addresses of every uplink, and wants every answer by its ingress.
+// WantRepliesFromAll sends requests of every kind to both addresses of every uplink, and wants every reply by its ingress.
 func (p *Egress) WantRepliesFromAll(t *testing.T, client *world.Host, kinds []world.Kind) {
 	t.Helper()
 	p.Begin()
@@ -106,7 +106,7 @@ func (p *Egress) WantRepliesFromAll(t *testing.T, client *world.Host, kinds []wo
 	}
 }
 
-// WantReplies asks every kind of question at one address of an uplink.
+// WantReplies sends requests of every kind to one address of an uplink, and wants every reply by it.
 func (p *Egress) WantReplies(t *testing.T, client *world.Host, u *world.Uplink, to netip.Addr, kinds []world.Kind) {
 	t.Helper()
 	p.Begin()

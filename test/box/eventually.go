@@ -13,7 +13,7 @@ import (
 // seedVariable replays what a test did by chance.
 const seedVariable = "REPLYPATH_SEED"
 
-// SeededRand are chance that can be replayed: the test says how.
+// SeededRand returns a random source, and logs the seed that replays it.
 func SeededRand(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -30,7 +30,7 @@ func SeededRand(t *testing.T) *rand.Rand {
 // Durations are measurements of the same thing.
 type Durations []time.Duration
 
-// Percentile is the smallest measurement that so many percent are not above.
+// Percentile returns the smallest measurement that so many percent are not above.
 func (d Durations) Percentile(p int) time.Duration {
 	if len(d) == 0 {
 		return 0
@@ -39,7 +39,7 @@ func (d Durations) Percentile(p int) time.Duration {
 	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
-// String has the figures that say most.
+// String returns their number and percentiles.
 func (d Durations) String() string {
 	return fmt.Sprintf("%d measured: p50 %s, p99 %s, max %s", len(d), RoundDuration(d.Percentile(50)), RoundDuration(d.Percentile(99)), RoundDuration(d.Percentile(100)))
 }
@@ -47,7 +47,7 @@ func (d Durations) String() string {
 // RoundDuration rounds to a tenth of a millisecond, for log output.
 func RoundDuration(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
-// Eventually asks again and again, and says how long it took; it fails when that is longer than the bound.
+// Eventually polls until done reports true, and returns how long it took. It fails the test when that is longer than the bound.
 func Eventually(t *testing.T, bound time.Duration, condition string, done func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()

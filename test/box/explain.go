@@ -20,7 +20,7 @@ func (b *Box) Explain(t *testing.T, status int, args []string, want ...string) s
 	return r.Stdout
 }
 
-// collapseSpaces is the text with every run of spaces as one.
+// collapseSpaces returns the text with every run of spaces as one.
 func collapseSpaces(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {

@@ -35,7 +35,7 @@ func (b *Box) FetchAll(t *testing.T, u *world.Uplink, server netip.AddrPort, wan
 	p.WantSymmetric(t, u, server.Addr(), 2*len(modes))
 }
 
-// ftpMode is the command by which an FTP client says who opens the data connection.
+// ftpMode is the command of an FTP client that decides which side opens the data connection.
 type ftpMode string
 
 // The commands that open a data connection (RFC 959, RFC 2428).
@@ -113,7 +113,7 @@ func (s *ftpSession) retrieve(name string, mode ftpMode) ([]byte, error) {
 	return data, err
 }
 
-// prepare agrees on the data connection, and gives what opens it once the server has been asked for the file.
+// prepare negotiates the data connection, and returns the function that opens it once RETR is sent.
 func (s *ftpSession) prepare(mode ftpMode) (open func() (net.Conn, error), err error) {
 	if mode == Active || mode == ExtendedActive {
 		return s.listen(mode)
@@ -132,7 +132,7 @@ func (s *ftpSession) prepare(mode ftpMode) (open func() (net.Conn, error), err e
 		_, err = fmt.Sscanf(inner, "%d,%d,%d,%d,%d,%d", &a[0], &a[1], &a[2], &a[3], &high, &low)
 		to = netip.AddrPortFrom(netip.AddrFrom4(a), high<<8|low)
 		if err == nil && to.Addr() != server {
-			err = fmt.Errorf("%s was asked, and names another address: %s", server, output)
+			err = fmt.Errorf("the server at %s names another address: %s", server, output)
 		}
 	} else {
 		var port uint16
@@ -145,7 +145,7 @@ func (s *ftpSession) prepare(mode ftpMode) (open func() (net.Conn, error), err e
 	return func() (net.Conn, error) { return s.dial(to) }, nil
 }
 
-// listen waits where the server is told to connect to.
+// listen opens the listener that the server is to connect to.
 func (s *ftpSession) listen(mode ftpMode) (open func() (net.Conn, error), err error) {
 	me := s.control.LocalAddr().(*net.TCPAddr).AddrPort().Addr()
 	var l *net.TCPListener

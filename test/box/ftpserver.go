@@ -45,7 +45,7 @@ func (b *Box) ServeFTP(h *world.Host) (file []byte) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Wait() }()
 	for {
-		// The kernel tells nobody that somebody listens.
+		// The kernel announces no listeners.
 		var c net.Conn
 		var err error
 		h.Do(func() { c, err = net.Dial("tcp", "[::1]:21") })

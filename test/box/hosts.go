@@ -20,7 +20,7 @@ func Dead(u *world.Uplink, is bool) {
 	u.ISP.SetSysctl("net.ipv6.conf.all.forwarding", value)
 }
 
-// Forward translates every question at an uplink's address to a host inside.
+// Forward translates every request at an uplink's address to a host inside.
 func (b *Box) Forward(to4, to6 netip.Addr) {
 	b.T.Helper()
 	for _, u := range b.Uplinks {
@@ -37,7 +37,7 @@ func (b *Box) ClientAddr(to netip.Addr) netip.Addr {
 	return b.Client6
 }
 
-// AddLink adds a link as ip(8) is told, and sets it up.
+// AddLink adds a link of ip(8)'s arguments, and sets it up.
 func AddLink(h *world.Host, name string, what ...string) *world.Link {
 	h.Run("ip", append([]string{"link", "add", "name", name}, what...)...)
 	l := h.Link(name)

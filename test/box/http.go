@@ -19,13 +19,13 @@ func Through(from *world.Host) *http.Transport {
 	}}
 }
 
-// Over gives the code and the body of an answer over HTTP; the code 0: there was none. It asks from the host.
+// Over sends a GET request from a host, and returns the status code and the body; 0 and the error when there was no response.
 func Over(t *testing.T, from *world.Host, url string, header ...string) (int, string) {
 	t.Helper()
 	return Get(t, Through(from), url, header...)
 }
 
-// Get is over, by a transport of one's own.
+// Get returns over, by a transport of one's own.
 func Get(t *testing.T, by *http.Transport, url string, header ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)

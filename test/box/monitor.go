@@ -86,7 +86,7 @@ func (b *Box) StartMonitor() *rtnetlinkMonitor {
 	return l
 }
 
-// Messages are those since the last fence: a rule of our own is announced after all that was done before.
+// Messages returns those since the last fence: a rule of our own is announced after all that was done before.
 func (l *rtnetlinkMonitor) Messages() (all []string) {
 	l.box.T.Helper()
 	l.fence++
@@ -124,7 +124,7 @@ func priority(rule []byte) uint32 {
 	return 0
 }
 
-// Generation is the number of changes to nftables so far.
+// Generation returns the number of changes to nftables so far.
 func (b *Box) Generation() uint32 {
 	b.T.Helper()
 	var msgs [][]byte
@@ -135,7 +135,7 @@ func (b *Box) Generation() uint32 {
 		msgs, err = req.Execute(unix.NETLINK_NETFILTER, 0)
 	})
 	if err != nil || len(msgs) == 0 {
-		b.T.Fatalf("ask for the generation: %v", err)
+		b.T.Fatalf("read the generation: %v", err)
 	}
 	attrs, err := nl.ParseRouteAttr(msgs[0][4:])
 	if err != nil {

@@ -25,7 +25,7 @@ done
 PATH=/usr/bin:/bin:%[1]s`, dir))
 }
 
-// CommandFolder is a folder with only these commands, and those that restore and save for them.
+// CommandFolder returns a folder with only these commands, and those that restore and save for them.
 func CommandFolder(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -53,7 +53,7 @@ func CommandFolder(t *testing.T, names ...string) string {
 	return dir
 }
 
-// ExtensionsWithout is a folder with all of iptables' extensions but one.
+// ExtensionsWithout returns a folder with all of iptables' extensions but one.
 func ExtensionsWithout(t *testing.T, extension string) string {
 	t.Helper()
 	all, err := filepath.Glob("/usr/lib*/*/xtables/lib*.so")
@@ -72,7 +72,7 @@ func ExtensionsWithout(t *testing.T, extension string) string {
 	return dir
 }
 
-// What the commands say, word by word, when the kernel lacks what they have.
+// The output of the commands when the kernel lacks a match that they know.
 const (
 	NftLacks    = `Warning: Extension devgroup revision 0 not supported, missing kernel module?\niptables-nft-restore v1.8.9 (nf_tables): \nline 3: RULE_APPEND failed (No such file or directory): rule in chain REPLYPATH-PRE\n`
 	LegacyLacks = `Warning: Extension devgroup revision 0 not supported, missing kernel module?\niptables-restore: line 4 failed\n`

@@ -26,10 +26,10 @@ func CPUTicks(tb testing.TB, pid int) (total int) {
 	return total
 }
 
-// Resident is the memory of a process, in KiB.
+// Resident returns the memory of a process, in KiB.
 func Resident(tb testing.TB, pid int) int { tb.Helper(); return Memory(tb, pid, "VmRSS:") }
 
-// Memory is one of the figures of a process's, in KiB (proc_pid_status(5)).
+// Memory returns one of the figures of a process's, in KiB (proc_pid_status(5)).
 func Memory(tb testing.TB, pid int, which string) int {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// What must hold of 64 probes that ask five times per second. What those for pages take of a core is told without a bound:
-// that of HTTP is about the bound, where a Go program that does no more than to connect, say a line and read one on loopback
+// Bounds of 64 probes at five per second. The CPU time of HTTP probes is reported without a bound: it is about the bound, where a Go program that does no more than to connect, write a line and read one on loopback
 // takes as much, and twice that with TLS that is resumed.
 const (
 	ProbesInBench = 64
@@ -20,7 +19,7 @@ const (
 	BenchSegments = 3  // in which the time on the CPU is measured
 )
 
-// BenchTime is how long each case lasts, as REPLYPATH_ASK says.
+// BenchTime returns how long each case lasts: REPLYPATH_ASK.
 func BenchTime(b *testing.B) time.Duration {
 	b.Helper()
 	text := os.Getenv("REPLYPATH_ASK")
@@ -34,7 +33,7 @@ func BenchTime(b *testing.B) time.Duration {
 	return long
 }
 
-// ReportMedian tells the median of a benchmark's figures, and gives the better quartile and both in words too.
+// ReportMedian reports the median of a benchmark's figures, and returns it, the better quartile, and both as text.
 func ReportMedian(b *testing.B, figures []float64, unit string) (median, better float64, output string) {
 	b.Helper()
 	sorted := slices.Sorted(slices.Values(figures))
@@ -43,7 +42,7 @@ func ReportMedian(b *testing.B, figures []float64, unit string) (median, better 
 	return median, sorted[len(sorted)/4], fmt.Sprintf("%s: %.2f %s (%.2f to %.2f)", b.Name(), median, unit, sorted[0], sorted[len(sorted)-1])
 }
 
-// RequireBound tells whether the median keeps its bound as well, and fails where it does not. One that the median breaks and the
+// RequireBound reports whether the median keeps its bound as well, and fails where it does not. One that the median breaks and the
 // better quartile keeps is within what noise can do.
 func RequireBound(b *testing.B, figures []float64, unit string, most float64) {
 	b.Helper()

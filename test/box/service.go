@@ -21,10 +21,10 @@ type Service struct {
 	Ended         chan error
 	Log           lockedBuffer
 	notify        *net.UnixConn
-	Notifications chan string // what it told its manager, a message each
+	Notifications chan string // its messages to the service manager (sd_notify(3))
 }
 
-// Start runs the service and waits until it says that it is ready.
+// Start runs the service and waits for READY=1.
 func (b *Box) Start() *Service {
 	b.T.Helper()
 	s := b.Launch()
@@ -78,12 +78,12 @@ func (s *Service) listen() {
 		}
 		select {
 		case s.Notifications <- string(buffer[:n]):
-		default: // nobody waits for it
+		default: // no test waits for it
 		}
 	}
 }
 
-// AwaitNotify waits until the service tells its manager this.
+// AwaitNotify waits for a notification to the service manager that contains the text.
 func (s *Service) AwaitNotify(want string) {
 	s.B.T.Helper()
 	late := time.After(EventualTimeout)

@@ -9,7 +9,7 @@ import (
 	"replypath/uplinks"
 )
 
-// ServiceStatus asks the running service.
+// ServiceStatus returns status --json of the running service.
 func (b *Box) ServiceStatus() (s health.Status) {
 	b.T.Helper()
 	r := b.Run("status", "--json")
@@ -19,7 +19,7 @@ func (b *Box) ServiceStatus() (s health.Status) {
 	return s
 }
 
-// states are how the uplinks stand, in both families.
+// states returns how the uplinks stand, in both families.
 func states(s health.Status) map[string]health.State {
 	all := map[string]health.State{}
 	for _, u := range s.Uplinks {

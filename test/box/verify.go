@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// Short is the result and the cause.
+// Short returns the result and the cause.
 func (f VerifyResult) Short() string { return strings.TrimSpace(f.Result + " " + f.Cause) }
 
 // VerifyReport is what verify --json prints, as far as tests look at it.
@@ -41,7 +41,7 @@ func (f VerifyResult) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Result, f.Cause, f.Why))
 }
 
-// Verify runs verify and wants its exit status to agree with what it says.
+// Verify runs verify --json and wants its exit status to agree with the result.
 func (b *Box) Verify() VerifyReport {
 	b.T.Helper()
 	r := b.Run("verify", "--json")
@@ -56,7 +56,7 @@ func (b *Box) Verify() VerifyReport {
 	return v
 }
 
-// Path is that of an uplink in a family.
+// Path returns that of an uplink in a family.
 func (v VerifyReport) Path(u *world.Uplink, family int) verifyPath {
 	i := slices.IndexFunc(v.Paths, func(p verifyPath) bool {
 		return p.Interface == u.Link.Name && p.Family == fmt.Sprintf("ipv%d", family)
@@ -67,7 +67,7 @@ func (v VerifyReport) Path(u *world.Uplink, family int) verifyPath {
 	return v.Paths[i]
 }
 
-// Question is the first of that kind.
+// Request returns the first of that kind.
 func (p verifyPath) Question(kind string) VerifyPacket {
 	i := slices.IndexFunc(p.Questions, func(q VerifyPacket) bool { return q.Kind == kind })
 	if i < 0 {
@@ -76,7 +76,7 @@ func (p verifyPath) Question(kind string) VerifyPacket {
 	return p.Questions[i]
 }
 
-// WantOK wants every path and every question to be right.
+// WantOK wants every path and every request to be right.
 func (v VerifyReport) WantOK(t *testing.T, uplinks int) {
 	t.Helper()
 	if v.Result != "yes" || len(v.Paths) != 2*uplinks {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Listings are the processes that list or restore rules. What tells the commands' backend at the start is left out, and
+// Listings returns the processes that list or restore rules. Calls that find out the commands' backend at the start are left out, and
 // the reading of the legacy backend's counters.
 func (ts Wrappers) Listings() (calls []string) {
 	return slices.DeleteFunc(ts.Calls(), func(call string) bool {
@@ -59,7 +59,7 @@ func (ts Wrappers) Replace(name, body string) {
 // UseWrappers makes the box's program find only these commands.
 func (b *Box) UseWrappers(ts Wrappers) { b.Env = []string{"PATH=" + ts.Dir} }
 
-// Calls are the calls since the last time, sorted.
+// Calls returns the calls since the last time, sorted.
 func (ts Wrappers) Calls() []string {
 	ts.t.Helper()
 	text, err := os.ReadFile(ts.log)

@@ -7,7 +7,7 @@ import (
 	"replypath/test/world"
 )
 
-// clients asks the questions and watches the wires for replies.
+// clients asks the requests and watches the wires for replies.
 type clients struct {
 	in       *world.Internet
 	requests []request
@@ -15,7 +15,7 @@ type clients struct {
 	port     uint16            // the first that the next round asks from
 }
 
-// results are what became of questions.
+// results are what became of requests.
 type results struct {
 	in       *world.Internet
 	requests []request
@@ -41,7 +41,7 @@ func newClients(in *world.Internet, requests []requestKind) *clients {
 
 func (a *clients) size() int { return len(a.requests) }
 
-// send asks all questions at once, from ports of their own, so that nothing late is taken for a reply.
+// send asks all requests at once, from ports of their own, so that nothing late is taken for a reply.
 func (a *clients) send(expected func(request) outcome) results {
 	for _, w := range a.wires {
 		w.Reset()
@@ -61,7 +61,7 @@ func (a *clients) send(expected func(request) outcome) results {
 	return r
 }
 
-// leftBy names the links by which replies to the question left.
+// leftBy names the links by which replies to the request left.
 func (a *clients) leftBy(q request, port uint16) string {
 	client := a.in.Client4
 	if q.ipv6() {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// processes are the ids of those that have the text in their environment.
+// processes returns the ids of those that have the text in their environment.
 func processes(t *testing.T, marker string) (ids []string) {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -26,7 +26,7 @@ func processes(t *testing.T, marker string) (ids []string) {
 	return ids
 }
 
-// leftovers is what a demo could leave behind beside processes: links, network namespaces that have a name or are
+// leftovers returns what a demo could leave behind beside processes: links, network namespaces that have a name or are
 // mounted, and files.
 func leftovers(t *testing.T) string {
 	t.Helper()

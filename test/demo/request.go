@@ -7,7 +7,7 @@ import (
 	"replypath/test/world"
 )
 
-// requestKind is a kind of question: a line of a table.
+// requestKind is a kind of request: a line of a table.
 type requestKind struct {
 	label string
 	kind  world.Kind
@@ -38,7 +38,7 @@ var (
 // request is an asking of one of the gateway's addresses.
 type request struct {
 	requestKind
-	uplink *world.Uplink // by which the question comes in
+	uplink *world.Uplink // by which the request comes in
 	to     netip.Addr
 }
 
@@ -55,7 +55,7 @@ func (q request) send(client *world.Host, port uint16, silence bool) bool {
 	return a.OK && (a.Host == "" || a.Host == q.by)
 }
 
-// isReply reports whether a packet that left the gateway is a reply to the question, asked from the port.
+// isReply reports whether a packet that left the gateway is a reply to the request, asked from the port.
 func (q request) isReply(p world.Packet, client netip.Addr, port uint16) bool {
 	if p.Dir != world.In || !p.From(q.to) || !p.To(client) {
 		return false

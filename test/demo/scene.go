@@ -16,7 +16,7 @@ type scene struct {
 	expected func(asked *world.Uplink, ipv6 bool) outcome // before
 }
 
-// outcome is what becomes of the reply to a question.
+// outcome is what becomes of the reply to a request.
 type outcome struct {
 	replied bool
 	by      string // the link that the reply left by; none when there was no reply
@@ -58,7 +58,7 @@ func (s scene) show(binary string, paint paint) summary {
 
 func (s scene) before(q request) outcome { return s.expected(q.uplink, q.ipv6()) }
 
-// right is what becomes of a reply that goes back where its question came from.
+// right returns what becomes of a reply that goes back where its request came from.
 func right(q request) outcome { return outcome{true, q.uplink.Link.Name} }
 
 func (s scene) mustBeBroken(st *stage, r results) {
@@ -77,7 +77,7 @@ func mustBeRight(st *stage, r results) {
 	}
 }
 
-// String is the fate as it stands in a table.
+// String returns the fate as it stands in a table.
 func (f outcome) String() string {
 	switch {
 	case f.by == "" && f.replied:

@@ -54,7 +54,7 @@ func (g *gateway) sysctls() (all snapshot) {
 	return all
 }
 
-// differences are the lines that only one of the two has.
+// differences returns the lines that only one of the two has.
 func (s snapshot) differences(other snapshot) (lines []string) {
 	for _, l := range s {
 		if !slices.Contains(other, l) {

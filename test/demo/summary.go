@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// summary counts questions over all scenes.
+// summary counts requests over all scenes.
 type summary struct {
 	requests, lost int // before: how many, and those that got no answer
 	again, right   int // after: how many, and those whose answer left by the interface they came in on

@@ -23,7 +23,7 @@ type codeBlock struct {
 	lines    []string
 }
 
-// typedCommand is a command of a block, and what the page says one sees.
+// typedCommand is a command of a block, with the output that the page shows.
 type typedCommand struct {
 	line    int
 	command []string
@@ -94,7 +94,7 @@ func (f codeBlock) session() (all []typedCommand, err error) {
 	return all, nil
 }
 
-// fits reports whether a command said what the page says: "..." stands for anything in a line, and alone in one for any
+// fits reports whether the output of a command is the one that the page shows: "..." stands for anything in a line, and alone in one for any
 // lines.
 func (c typedCommand) fits(output string) bool {
 	var form strings.Builder

@@ -24,13 +24,13 @@ type recipeRun struct {
 	t             *testing.T
 	service       *box.Service
 	tunnel        []string     // the lines of wg0.conf
-	kinds         []world.Kind // of questions that the client asks
+	kinds         []world.Kind // of the client's requests
 	checks        []func(t *testing.T)
 	healthyBefore bool // also before anything is done
 }
 
-// Each scene is played: its world is built, where the client does not get its answers; what the page says is typed, and
-// what it says one sees is seen; then the client asks again, and every answer leaves by the uplink that was asked.
+// Each scene is run: in its world the client misses replies; the commands of the page are typed, and their output is compared;
+// then every reply to the client leaves by its ingress.
 func TestRecipesWork(t *testing.T) {
 	all, err := parseScenes(string(etc.Recipes))
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *recipeRun) runBlock(b codeBlock) {
 			c.runTyped(command)
 		}
 	default:
-		c.t.Fatalf("line %d: nobody knows what to do with a block of %q", b.line, b.language)
+		c.t.Fatalf("line %d: a block of %q cannot be run", b.line, b.language)
 	}
 }
 
@@ -154,7 +154,7 @@ func (c *recipeRun) missesReplies() bool {
 	return missed.Load()
 }
 
-// wantAllReplies wants every answer, and by the uplink that was asked.
+// wantAllReplies wants every reply by its ingress.
 func (c *recipeRun) wantAllReplies() {
 	c.t.Helper()
 	c.RecordEgress().WantRepliesFromAll(c.t, c.Client, c.kinds)

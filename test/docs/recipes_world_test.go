@@ -56,12 +56,12 @@ interface = "eth1"
 gateway = ["192.0.2.1", "fe80::1"]
 `
 
-// build makes the scene's world. What is no thing of the above is a command that somebody has typed on the gateway.
+// build makes the scene's world. Whatever is not in sceneElements is a command to type on the gateway.
 func (s recipeScene) build(t *testing.T) *recipeRun {
 	t.Helper()
 	options, known := sceneWorlds[s.world[0]]
 	if !known {
-		t.Fatalf("etc/recipes.md, line %d: nobody knows the world %q", s.line, s.world[0])
+		t.Fatalf("etc/recipes.md, line %d: unknown world %q", s.line, s.world[0])
 	}
 	c := &recipeRun{Box: box.New(t, world.TwoISPs(t, options)), t: t, kinds: []world.Kind{world.KindTCP, world.KindUDP, world.KindPing}}
 	for _, what := range s.world[1:] {
@@ -72,7 +72,7 @@ func (s recipeScene) build(t *testing.T) *recipeRun {
 		case strings.HasPrefix(what, "ip") || strings.HasPrefix(what, "sysctl "):
 			c.commands(what)
 		default:
-			t.Fatalf("etc/recipes.md, line %d: nobody knows how to make %q", s.line, what)
+			t.Fatalf("etc/recipes.md, line %d: unknown element %q", s.line, what)
 		}
 	}
 	return c
@@ -96,14 +96,14 @@ func (c *recipeRun) leases() {
 		"ip -6 route add default via fe80::1 dev eth1 proto ra metric 700")
 }
 
-// portForwarding translates what is asked at any uplink's address to the LAN host.
+// portForwarding translates requests to any uplink's address to the LAN host.
 func (c *recipeRun) portForwarding() {
 	c.t.Helper()
 	box.ServeAll(c.LAN)
 	c.Forward(c.LAN4, c.LAN6)
 }
 
-// monitoring is the classic: main knows the network that the monitoring is in by the management link, and it asks at the
+// monitoring is the classic: main has a route to the monitoring's network by the management link, and it polls the
 // address of the service.
 func (c *recipeRun) monitoring() {
 	c.t.Helper()

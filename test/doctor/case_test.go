@@ -27,7 +27,7 @@ type findingCase struct {
 	anyBackend bool     // the backend is left open, as no firewall is concerned or as it matters that it is
 }
 
-// commands gives the words for commands their meaning.
+// commands returns the words for commands their meaning.
 func commands(b *box.Box, script string) string {
 	own, other := "nft", "legacy"
 	if strings.HasSuffix(b.IptablesName(4), other) {
@@ -45,7 +45,7 @@ func sh(b *box.Box, script string) {
 	b.Gateway.Run("sh", "-ec", commands(b, script))
 }
 
-// without are the findings that the other diagnosis does not have.
+// without returns the findings that the other diagnosis does not have.
 func without(d box.DoctorReport, other box.DoctorReport) (rest []box.DoctorFinding) {
 	seen := map[string]int{}
 	for _, f := range other.Findings {

@@ -44,7 +44,7 @@ func hasTest(id, modulesTests string) bool {
 	return findingTests[id] != nil || strings.Contains(modulesTests, fmt.Sprintf("IsNote, %q", id))
 }
 
-// findingIDs are the names of all kinds of findings that are written in the doctor.
+// findingIDs returns the names of all kinds of findings that are written in the doctor.
 func findingIDs(t *testing.T) []string {
 	names := map[string]bool{}
 	note := func(s house.Source, value ast.Expr) {

@@ -20,7 +20,7 @@ type kernelOption struct {
 	proof         bool // proofs alone need it
 }
 
-// kernelOptions are those that the doctor looks for.
+// kernelOptions returns those that the doctor looks for.
 func kernelOptions(t *testing.T) (all []kernelOption) {
 	t.Helper()
 	text := house.Text(t, "cmd/internal/doctor")

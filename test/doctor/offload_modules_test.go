@@ -115,7 +115,7 @@ func nft(b *box.Box, ruleset string) {
 	b.Gateway.Run("nft", "-f", file)
 }
 
-// connections are the lines of the gateway's connections with that port of the service, of the family.
+// connections returns the lines of the gateway's connections with that port of the service, of the family.
 func connections(b *box.Box, to netip.AddrPort) (lines string) {
 	var text []byte
 	var err error

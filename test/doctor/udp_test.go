@@ -131,7 +131,7 @@ func withoutCapabilities(b *box.Box, capabilities string) func(args ...string) b
 	}
 }
 
-// knownServers are the servers that the doctor has a remedy for, as it is written.
+// knownServers returns the servers that the doctor has a remedy for, as it is written.
 func knownServers(t *testing.T) map[string]string {
 	t.Helper()
 	_, table, _ := strings.Cut(house.Text(t, "cmd/internal/doctor"), "var serverRemedies = map[string]string{")

@@ -14,7 +14,7 @@ import (
 var inRouteGet = map[string]string{"--proto": "ipproto", "--sport": "sport", "--dport": "dport", "--uid": "uid", "--mark": "mark", "--tos": "tos",
 	"--in": "iif", "--from": "from", "--out": "oif"}
 
-// leavesBy is the link by which ip-route(8) says that the packet would leave; empty: it is refused.
+// leavesBy returns the link by which ip-route(8) says that the packet would leave; empty: it is refused.
 func leavesBy(b *box.Box, t *testing.T, family int, to string, args []string) string {
 	t.Helper()
 	words := []string{fmt.Sprintf("-%d", family), "route", "get", to}

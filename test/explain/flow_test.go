@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-// conntrackLine is a connection of the client's to an address of the box, as a line of conntrack -L.
+// conntrackLine returns a connection of the client's to an address of the box, as a line of conntrack -L.
 func conntrackLine(b *box.Box, t *testing.T, to netip.Addr) string {
 	t.Helper()
 	held, err := b.Client.Connect(box.NewRequest(world.KindTCP, to), 1)
@@ -23,7 +23,7 @@ func conntrackLine(b *box.Box, t *testing.T, to netip.Addr) string {
 	return strings.TrimSpace(line)
 }
 
-// endpointsOf is a connection as two ends, the one that was asked first.
+// endpointsOf returns a connection as two ends, the one that was asked first.
 func endpointsOf(line string) []string {
 	first := map[string]string{}
 	for _, word := range strings.Fields(line) {

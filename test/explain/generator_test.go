@@ -43,7 +43,7 @@ func (m policyGenerator) address() netip.Addr {
 
 func (m policyGenerator) mark() uint32 { return uint32(m.IntN(4)) << 8 }
 
-// oneIn is true once in n times.
+// oneIn reports whether once in n times.
 func (m policyGenerator) oneIn(n int) bool { return m.IntN(n) == 0 }
 
 func (m policyGenerator) lines() (lines []string) {
@@ -77,7 +77,7 @@ func (m policyGenerator) route() string {
 	return line + " table " + table + " proto static" + hops
 }
 
-// destination is a route's type and destination, and its hops if they are many.
+// destination returns a route's type and destination, and its hops if they are many.
 func (m policyGenerator) destination() (line, hops string) {
 	to := m.pick(policyPrefixes[m.family])
 	if m.oneIn(4) {

@@ -212,7 +212,7 @@ func (m *policyHost) report(lines []string, p rpdb.Packet) {
 		m.host.Run("ip", fmt.Sprintf("-%d", m.family), "rule"))
 }
 
-// simpler are packets with less to them.
+// simpler returns packets with less to them.
 func simpler(p rpdb.Packet) []rpdb.Packet {
 	bare := rpdb.Packet{Family: p.Family, To: p.To, Proto: rpdb.UDP}
 	in := bare

@@ -51,7 +51,7 @@ func TestExplainFollowsNexthopObjects(t *testing.T) {
 	}
 }
 
-// walkResult is the walk's alone.
+// walkResult returns the walk's alone.
 func (m *policyHost) walkResult(p rpdb.Packet) (result string) {
 	m.t.Helper()
 	m.host.Do(func() {

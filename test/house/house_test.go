@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// owners says which folders may import a library. One that is not here needs a reason.
+// owners lists the folders that may import a library. A library that is missing here needs a reason.
 var owners = map[string][]string{
 	"github.com/vishvananda/netlink":           {"uplinks/rtnl", "test"},
 	"github.com/vishvananda/netns":             {"test"},
@@ -33,7 +33,7 @@ var owners = map[string][]string{
 	"os/exec":                                  {"marks/iptables", "health/hook", "test"},
 }
 
-// mayUse says which of our folders a folder may import: itself, or with /... all that lies in it too. Of the folders'
+// mayUse lists the folders of this module that a folder may import: itself, or with /... all that lies in it too. Of the folders'
 // own names the longest that fits holds. Tests may use more.
 var mayUse = map[string][]string{
 	"marks":               {},
@@ -60,7 +60,7 @@ var mayUse = map[string][]string{
 	"test":                {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 }
 
-// longest is the entry for the longest name that holds the path.
+// longest returns the entry for the longest name that holds the path.
 func longest(of map[string][]string, path string) (folders []string, found bool) {
 	best := ""
 	for name := range of {
@@ -79,7 +79,7 @@ func TestEachLibraryHasItsOwner(t *testing.T) {
 			switch {
 			case library != "os/exec" && !strings.Contains(first, "."):
 			case !owned:
-				t.Errorf("%s imports %s, which nobody chose: add an owner, and say why in the commit", s.path, library)
+				t.Errorf("%s imports %s, which has no owner: add one, and give the reason in the commit", s.path, library)
 			case within(s.Dir, folders):
 			case strings.HasSuffix(s.path, "_test.go") && slices.Contains([]string{"os/exec", "github.com/google/go-cmp"}, library):
 			case strings.HasSuffix(s.path, "_test.go") && slices.Contains(folders, "test"):

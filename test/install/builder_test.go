@@ -39,13 +39,13 @@ func newBuilder(t *testing.T) *builder {
 	return b
 }
 
-// make runs make in the checkout, as somebody whose files nobody else may read.
+// make runs make in the checkout, with a umask of 077.
 func (b *builder) make(args ...string) {
 	b.t.Helper()
 	b.Must(append([]string{"sh", "-c", `umask 077; cd "$0"; exec make "$@"`, b.place, "--no-print-directory"}, args...)...)
 }
 
-// listing tells the mode, the owner and the place of each file in a folder, and of each folder that holds nothing.
+// listing returns mode, owner and path of each file in a folder, and of each empty folder.
 func (b *builder) listing(folder string) string {
 	b.t.Helper()
 	var all []string

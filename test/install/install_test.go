@@ -46,7 +46,7 @@ const installed = `644 0:0 /etc/iproute2/rt_protos.d/replypath.conf
 644 0:0 /usr/share/man/man8/replypath.8
 644 0:0 /usr/share/zsh/site-functions/_replypath`
 
-// An image gets its files, whoever builds it, and nothing else is written, also the second time, and by a path that is
+// An image gets its files for any umask, and nothing else is written, also the second time, and by a path that is
 // not from the root.
 func TestInstallIntoAnImage(t *testing.T) {
 	t.Parallel()

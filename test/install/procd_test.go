@@ -9,8 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// rcCommon stands for OpenWrt's, which runs a script's functions, and for procd, which is told what to run: it notes what
-// it is told.
+// rcCommon stands for OpenWrt's rc.common, which runs a script's functions, and for procd: it logs the calls to procd.
 const rcCommon = `
 script=$1 action=${2:-help}
 for name in procd_open_instance procd_set_param procd_close_instance procd_add_reload_trigger; do
@@ -49,7 +48,7 @@ func (o *openWrt) run(args ...string) box.Result {
 	return b.RunCommand(o.Gateway.Command(o.t.Context(), "chroot", append([]string{o.Root}, args...)...))
 }
 
-// procdCalls is what procd was told since it was asked last.
+// procdCalls returns the calls to procd since the last time.
 func (o *openWrt) procdCalls() []string {
 	text, _ := os.ReadFile(o.Root + "/told")
 	os.Remove(o.Root + "/told")
@@ -68,7 +67,7 @@ func TestProcdScript(t *testing.T) {
 	nothing := func() {
 		t.Helper()
 		if told := o.procdCalls(); told[0] != "" {
-			t.Errorf("procd was told %q", told)
+			t.Errorf("procd was called with %q", told)
 		}
 	}
 	script(0, "replypath init --write, then: /etc/init.d/replypath restart", "start")
@@ -84,7 +83,7 @@ func TestProcdScript(t *testing.T) {
 		"procd_set_param stderr 1", "procd_close_instance"}
 	told := o.procdCalls()
 	if strings.Join(told, "\n") != strings.Join(want, "\n") {
-		t.Fatalf("procd was told %q, want %q", told, want)
+		t.Fatalf("procd was called with %q, want %q", told, want)
 	}
 	script(1, "does not run", "reload")
 

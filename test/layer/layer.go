@@ -47,7 +47,7 @@ func (l *Layer) Bind(folder, target string) {
 	l.mount(folder, at, "", unix.MS_BIND|unix.MS_REC, "")
 }
 
-// Written are the files that were written or deleted, by their places.
+// Written returns the files that were written or deleted, by their places.
 func (l *Layer) Written() (paths []string) {
 	l.tb.Helper()
 	err := filepath.WalkDir(l.Upper, func(path string, d fs.DirEntry, err error) error {

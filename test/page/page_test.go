@@ -59,7 +59,7 @@ func (s *pageSource) serve(t *testing.T, at string) (stop func()) {
 	return stop
 }
 
-// freePort is an address on loopback at which nobody listens.
+// freePort returns an address on loopback without a listener.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,7 +139,7 @@ const faintText = `(() => {
 	}).filter(x => x[1] < 4.5);
 })()`
 
-// wantNoErrorsOrForeignRequests says what the page was kept from, and what it fetched from elsewhere.
+// wantNoErrorsOrForeignRequests wants no error in the page, and no request to another server.
 func wantNoErrorsOrForeignRequests(t *testing.T, b *browser, at string) {
 	t.Helper()
 	b.is(`[document.title.includes("caught"), document.getElementById("caught")]`, `[false,null]`)

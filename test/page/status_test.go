@@ -9,7 +9,7 @@ import (
 	"replypath/uplinks"
 )
 
-// pageStatus is of a host on which a bit of everything is wrong, and whose names and errors are those of an attacker.
+// pageStatus returns of a host on which a bit of everything is wrong, and whose names and errors are those of an attacker.
 func pageStatus(now time.Time) health.Status {
 	yes, unknown := health.ProofCheck{Result: health.Yes}, health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "the kernel does not let the program in: operation not permitted", Remedy: "give the service CAP_BPF and CAP_NET_ADMIN"}
 	no := health.ProofCheck{Result: health.No, Cause: health.RuleShadowed, Detail: `rule 1500 "from all lookup 51820" wins over ours: the reply leaves by wg0`, Remedy: "give that rule a priority above 4000"}
@@ -38,7 +38,7 @@ func pageStatus(now time.Time) health.Status {
 	return s
 }
 
-// pageStanding has a history of an hour that looks like a real one.
+// pageStanding returns a history of an hour that looks like a real one.
 func pageStanding(now time.Time, f uplinks.Family, s health.State, mean, loss float64) health.FamilyStatus {
 	st := health.FamilyStatus{Family: f, State: s, Since: now.Add(-187 * time.Minute), Source: "198.51.100.2", Gateway: "198.51.100.1"}
 	if f == uplinks.IPv6 {

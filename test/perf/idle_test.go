@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-// idleVariable says for how long the service is watched at rest.
+// idleVariable sets how long the idle service is measured.
 const idleVariable = "REPLYPATH_IDLE"
 
 const (
@@ -22,7 +22,7 @@ const (
 	ticks       = 100 // a second, in proc_pid_stat(5)
 )
 
-// BenchmarkServiceAtRest measures what the service costs when nothing happens and it asks nobody.
+// BenchmarkServiceAtRest measures the cost of the service without probes and without events.
 func BenchmarkServiceAtRest(b *testing.B) {
 	lasts := restTime
 	if text, ok := os.LookupEnv(idleVariable); ok {

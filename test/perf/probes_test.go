@@ -11,8 +11,8 @@ import (
 	"replypath/uplinks"
 )
 
-// BenchmarkServiceWithProbes tells what the whole service costs that asks 64 times five times per second, through two uplinks
-// in both families: with its judges, its history, its proofs and whatever else it does.
+// BenchmarkServiceWithProbes measures the cost of the whole service with 64 probes at five per second, by two uplinks in both
+// families: with detectors, history and proofs.
 func BenchmarkServiceWithProbes(b *testing.B) {
 	for _, dead := range []bool{false, true} {
 		b.Run(map[bool]string{false: "answered", true: "dead"}[dead], func(b *testing.B) {
@@ -26,7 +26,7 @@ func BenchmarkServiceWithProbes(b *testing.B) {
 			}
 			for b.Loop() {
 				cmd := startServiceInBench(b, w.Gateway, config)
-				time.Sleep(10 * time.Second) // longer than it takes to judge
+				time.Sleep(10 * time.Second) // longer than the first detection takes
 				before, began, memory := box.CPUTicks(b, cmd.Process.Pid), time.Now(), box.Resident(b, cmd.Process.Pid)
 				time.Sleep(box.BenchTime(b))
 				share := 100 * float64(box.CPUTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
@@ -40,7 +40,7 @@ func BenchmarkServiceWithProbes(b *testing.B) {
 	}
 }
 
-// benchConfig asks the client by each uplink in both families.
+// benchConfig returns a configuration that probes the client by each uplink in both families.
 func benchConfig(w *world.Internet) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "probes.interval = %q\nprobes.retry = %q\n", box.BenchEvery, box.BenchEvery)

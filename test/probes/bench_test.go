@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkProbes tells what 64 probes of a kind cost that ask five times per second, when all are answered and when
-// none is. What the network between the hosts of this world costs, as far as it is done while a question is sent, is in
+// none is. What the network between the hosts of this world costs, as far as it is done while a request is sent, is in
 // it.
 func BenchmarkProbes(b *testing.B) {
 	w := world.TwoISPs(b)

@@ -132,7 +132,7 @@ func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
 	a.stop()
 }
 
-// The service at the target does not get to see the question, and no connection table keeps it.
+// The service at the target does not get to see the request, and no connection table keeps it.
 func TestTCPProbeResetsBeforeTheHandshakeCompletes(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)

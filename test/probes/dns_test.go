@@ -51,7 +51,7 @@ func (s *nameServer) set(addrs ...netip.Addr) {
 	}
 }
 
-// queriesFrom is how often this address has asked.
+// queriesFrom returns how often this address has asked.
 func (s *nameServer) queriesFrom(who netip.Addr) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *nameServer) answer(m *dnsmessage.Message, who netip.Addr) {
 	m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: body}}
 }
 
-// startProberWithFiles is an asker whose host has these files in the place of all in /etc and /run.
+// startProberWithFiles returns an asker whose host has these files in the place of all in /etc and /run.
 func startProberWithFiles(b *box.Box, files map[string]string) *prober {
 	b.T.Helper()
 	script := "mount -t tmpfs none /etc\nmount -t tmpfs none /run\nmkdir -p /run/systemd/resolve\n"
@@ -111,7 +111,7 @@ func startProberWithFiles(b *box.Box, files map[string]string) *prober {
 	return startProberCommand(b.T, b.Gateway.Command(b.T.Context(), "unshare", "-m", "sh", "-ec", script+`exec "$@"`, "sh", program, "-test.run=^$"))
 }
 
-// isDNS are packets to and from a name server.
+// isDNS returns packets to and from a name server.
 func isDNS(p world.Packet) bool { return p.DstPort == 53 || p.SrcPort == 53 }
 
 func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {

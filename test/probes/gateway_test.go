@@ -13,7 +13,7 @@ import (
 
 var gatewayTarget = health.Target{Kind: health.Gateway}
 
-// neighbours are what the gateway knows of its neighbours' hardware.
+// neighbours returns what the gateway knows of its neighbours' hardware.
 func neighbours(b *box.Box) string {
 	b.T.Helper()
 	return b.Gateway.Run("ip", "neigh", "show")

@@ -9,7 +9,7 @@ import (
 	"replypath/uplinks"
 )
 
-// A pinger lives from one question to the next, and its socket has the source that it was opened with.
+// A pinger lives from one request to the next, and its socket has the source that it was opened with.
 func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{SecondAddr: []int{1}}))
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.promote_secondaries", "1")
@@ -35,7 +35,7 @@ func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
 	a.stop()
 }
 
-// Of a question to everybody those who answer are others than who was asked: nobody in particular is shown to be there.
+// Of a request to everybody those who answer are others than who was asked: nobody in particular is shown to be there.
 func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()

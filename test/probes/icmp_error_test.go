@@ -33,7 +33,7 @@ func TestProhibitedICMPProbeFailsAtOnce(t *testing.T) {
 	a.stop()
 }
 
-// ipFlag is how ip(8) is told the family.
+// ipFlag returns how ip(8) is told the family.
 func ipFlag(f uplinks.Family) string {
 	return map[uplinks.Family]string{uplinks.IPv4: "-4", uplinks.IPv6: "-6"}[f]
 }
@@ -42,7 +42,7 @@ func TestICMPProbeFindsARecreatedLink(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
-	for _, missed := range []bool{true, false, true} { // by a question while it was gone
+	for _, missed := range []bool{true, false, true} { // by a request while it was gone
 		for _, f := range uplinks.Families {
 			a.wantReply(newProbe(probePath(u, f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
 		}
@@ -59,7 +59,7 @@ func TestICMPProbeFindsARecreatedLink(t *testing.T) {
 	a.stop()
 }
 
-// The answers carry the time of their questions as 1970: as if the clock was set while they were under way.
+// The answers carry the time of their requests as 1970: as if the clock was set while they were under way.
 func TestRoundTripTimeIgnoresTheWallClock(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()

@@ -15,12 +15,12 @@ func icmpTarget(to netip.Addr) health.Target {
 	return health.Target{Kind: health.ICMP, Host: to.String()}
 }
 
-// requestsTo are packets that go from the gateway to this address.
+// requestsTo returns packets that go from the gateway to this address.
 func requestsTo(to netip.Addr) func(world.Packet) bool {
 	return func(p world.Packet) bool { return p.Dir == world.In && p.To(to) }
 }
 
-// wantLeftBy wants questions by this uplink alone.
+// wantLeftBy wants requests by this uplink alone.
 func wantLeftBy(p *box.Egress, t *testing.T, u *world.Uplink, to netip.Addr) {
 	t.Helper()
 	for i, wire := range p.Wires {

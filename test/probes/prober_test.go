@@ -17,7 +17,7 @@ import (
 	"replypath/uplinks"
 )
 
-// prober is a process on the gateway that puts questions through uplinks.
+// prober is a process on the gateway that puts requests through uplinks.
 type prober struct {
 	t        testing.TB
 	cmd      *world.Command
@@ -59,7 +59,7 @@ func startProberCommand(t testing.TB, cmd *world.Command) *prober {
 // proberTimeout is how long an asker may take that has not hung.
 const proberTimeout = time.Minute
 
-// readResult is the next one that the asker tells, when what it does takes that long.
+// readResult returns the next one that the asker tells, when what it does takes that long.
 func (a *prober) readResult(takes time.Duration) (f probeResult) {
 	a.t.Helper()
 	if err := a.out.SetReadDeadline(time.Now().Add(takes + proberTimeout)); err != nil {
@@ -92,7 +92,7 @@ func (a *prober) stop() {
 	}
 }
 
-// wantReply wants an answer in the time that the question had.
+// wantReply wants an answer in the time that the request had.
 func (a *prober) wantReply(e probeRequest) {
 	a.t.Helper()
 	f := a.probe(e)
@@ -113,7 +113,7 @@ func (a *prober) wantError(e probeRequest, words ...string) probeResult {
 	return f
 }
 
-// probePath is how an uplink's questions leave in a family.
+// probePath returns how an uplink's requests leave in a family.
 func probePath(u *world.Uplink, f uplinks.Family) health.Path {
 	id := marks.ID(u.Index + 1)
 	p := health.Path{
@@ -126,20 +126,20 @@ func probePath(u *world.Uplink, f uplinks.Family) health.Path {
 	return p
 }
 
-// replyTimeout is how long a question waits that is to be answered: this machine may be slow.
+// replyTimeout is how long a request waits that is to be answered: this machine may be slow.
 const replyTimeout = time.Minute
 
-// noReplyTimeout is how long a question waits that nobody will answer.
+// noReplyTimeout is how long a request waits that nobody will answer.
 const noReplyTimeout = 300 * time.Millisecond
 
-// newProbe is a question for a target.
+// newProbe returns a request for a target.
 func newProbe(p health.Path, t health.Target, timeout time.Duration) probeRequest {
 	q := health.NewProbe("probe", t)
 	q.Timeout = timeout
 	return probeRequest{Path: p, Probe: q}
 }
 
-// clientAddrIn is the client's address in a family.
+// clientAddrIn returns the client's address in a family.
 func clientAddrIn(b *box.Box, f uplinks.Family) netip.Addr {
 	if f == uplinks.IPv4 {
 		return b.Client4

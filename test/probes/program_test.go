@@ -22,11 +22,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// proberVariable has the test binary put questions through uplinks, as the service does: it reads them from its
+// proberVariable has the test binary put requests through uplinks, as the service does: it reads them from its
 // standard input, one a line, and prints what came of each.
 const proberVariable = "REPLYPATH_ASKER"
 
-// probeRequest is a question for the asker.
+// probeRequest is a request for the asker.
 type probeRequest struct {
 	Path       health.Path
 	Probe      health.Probe
@@ -34,12 +34,12 @@ type probeRequest struct {
 	Every, For time.Duration // again and again, whether there are answers or not
 }
 
-// probeResult is what came of an errand: of the last question, where there were several.
+// probeResult is what came of an errand: of the last request, where there were several.
 type probeResult struct {
 	RTT  time.Duration
 	Err  string
 	Took time.Duration
-	Sent int // questions
+	Sent int // requests
 	Lost int
 	usage
 }

@@ -79,7 +79,7 @@ func chainWalks(b *box.Box, t *testing.T, to netip.Addr, forwarded bool) map[str
 		w := chainWalk{compared: 1, matched: 1} // the jump
 		for i, taken := range counts(b, family, chain) {
 			w.compared++
-			// Others' packets, such as a neighbour's question, have no mark and are taken by none.
+			// Others' packets, such as a neighbour's request, have no mark and are taken by none.
 			switch {
 			case taken == sent:
 				w.matched++
@@ -97,7 +97,7 @@ func chainWalks(b *box.Box, t *testing.T, to netip.Addr, forwarded bool) map[str
 	return walks
 }
 
-// counts are the packets that each rule of a chain took.
+// counts returns the packets that each rule of a chain took.
 func counts(b *box.Box, family int, chain string) (counts []int) {
 	b.T.Helper()
 	for line := range strings.Lines(b.Iptables(family, "-w", "-t", "mangle", "-v", "-S", chain)) {

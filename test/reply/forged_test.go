@@ -15,7 +15,7 @@ const (
 	insider6 = "2001:db8:f::77"
 )
 
-// forgeableKinds are the kinds of questions of which one packet is enough to be answered.
+// forgeableKinds are the kinds of requests of which one packet is enough to be answered.
 var forgeableKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindRaw, world.KindSCTP}
 
 // The marks make an answer to anybody possible by the uplink that was asked. They must not make the source check
@@ -85,7 +85,7 @@ func TestForgedLANSourcePassesWithoutRPFilter(t *testing.T) {
 	}
 }
 
-// newForgery is a box that serves, whose LAN has the insider, and which counts what the insider is said to have sent.
+// newForgery returns a box that serves, whose LAN has the insider, and which counts what the insider is said to have sent.
 func newForgery(t *testing.T, c box.Conditions, backend string) *box.Box {
 	t.Helper()
 	b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -104,7 +104,7 @@ func newForgery(t *testing.T, c box.Conditions, backend string) *box.Box {
 	return b
 }
 
-// sendAllForged sends a question of every kind, with the insider's address, to both addresses of every uplink: from the
+// sendAllForged sends a request of every kind, with the insider's address, to both addresses of every uplink: from the
 // Internet and from the ISP.
 func sendAllForged(b *box.Box) {
 	b.T.Helper()
@@ -133,7 +133,7 @@ func isInsider(p world.Packet) bool {
 	return false
 }
 
-// admitted is the number of packets from an uplink that claimed to be the insider's and were delivered to the gateway.
+// admitted returns the number of packets from an uplink that claimed to be the insider's and were delivered to the gateway.
 func admitted(b *box.Box) int {
 	b.T.Helper()
 	n := 0

@@ -127,7 +127,7 @@ func (p *layoutHost) check(mark uint32) {
 	}
 }
 
-// wantedRoute is the meaning: a mark's own table, but not for what just came in by its link; then, for the host's own
+// wantedRoute returns the meaning: a mark's own table, but not for what just came in by its link; then, for the host's own
 // packets, the table of the source; then main.
 func (p *layoutHost) wantedRoute(q packetQuery) string {
 	requested := []int{int(q.mark >> 8 & 0xff)}
@@ -145,7 +145,7 @@ func (p *layoutHost) wantedRoute(q packetQuery) string {
 	return "lan0"
 }
 
-// kernelRoute has the kernel look for a way to the Internet.
+// kernelRoute returns the kernel look for a way to the Internet.
 func (p *layoutHost) kernelRoute(q packetQuery) string {
 	p.T.Helper()
 	to, far := net.ParseIP("203.0.113.200"), net.ParseIP("203.0.113.199")
@@ -178,7 +178,7 @@ func (p *layoutHost) kernelRoute(q packetQuery) string {
 
 func link(id int) string { return fmt.Sprintf("eth%d", id) }
 
-// uplinkAddr is the gateway's address on the uplink with that id.
+// uplinkAddr returns the gateway's address on the uplink with that id.
 func uplinkAddr(id, family int) netip.Addr {
 	if family == 4 {
 		return netip.AddrFrom4([4]byte{198, 18, byte(id), 2})

@@ -60,7 +60,7 @@ func TestForeignMarkBitsAreKept(t *testing.T) {
 
 var markOf = regexp.MustCompile(`mark=(\d+)`)
 
-// ctmark is the mark of the connection to that address, as conntrack(8) shows it.
+// ctmark returns the mark of the connection to that address, as conntrack(8) shows it.
 func ctmark(b *box.Box, t *testing.T, to netip.Addr) int {
 	t.Helper()
 	family := map[int]string{4: "ipv4", 6: "ipv6"}[box.FamilyOf(to)]

@@ -126,7 +126,7 @@ func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Pack
 	}
 }
 
-// tooBig tells whether the packet says that another did not fit.
+// tooBig reports whether the packet says that another did not fit.
 func tooBig(p world.Packet) bool {
 	return p.Proto == world.ICMP && p.ICMPType == 3 && p.ICMPCode == 4 || p.Proto == world.ICMPv6 && p.ICMPType == 2
 }

@@ -70,7 +70,7 @@ func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 	})
 }
 
-// newProxied is a box with a transparent proxy, whose rules are not there yet, and a client that reaches what it
+// newProxied returns a box with a transparent proxy, whose rules are not there yet, and a client that reaches what it
 // intercepts by the second uplink.
 func newProxied(t *testing.T, backend string) *box.Box {
 	t.Helper()
@@ -167,7 +167,7 @@ func intercepted(b *box.Box, t *testing.T, patience time.Duration) bool {
 	return answered.Load() == 2
 }
 
-// read is the line that the client gets from an address.
+// read returns the line that the client gets from an address.
 func read(b *box.Box, from string, patience time.Duration) (line string, err error) {
 	var c net.Conn
 	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{Port: int(b.ClientPort())}}
@@ -180,14 +180,14 @@ func read(b *box.Box, from string, patience time.Duration) (line string, err err
 	return bufio.NewReader(c).ReadString('\n')
 }
 
-// prerouting are the rules of the built-in chain, the policy left out.
+// prerouting returns the rules of the built-in chain, the policy left out.
 func prerouting(b *box.Box, family int) []string {
 	b.T.Helper()
 	lines := strings.Split(strings.TrimSpace(b.Iptables(family, "-t", "mangle", "-S", "PREROUTING")), "\n")
 	return lines[1:]
 }
 
-// foreign are the rules of others in both families, in order.
+// foreign returns the rules of others in both families, in order.
 func foreign(b *box.Box) []string {
 	b.T.Helper()
 	all := slices.Concat(prerouting(b, 4), prerouting(b, 6))

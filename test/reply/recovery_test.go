@@ -9,7 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// A question that was asked before our rules were there has a connection in conntrack, and an answer that strayed has
+// A request that was asked before our rules were there has a connection in conntrack, and an answer that strayed has
 // made it an established one. It must get its mark all the same: at boot the client is there before we are, and a
 // client with a fixed port never asks by another connection.
 func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
@@ -65,7 +65,7 @@ func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
 	requested.Wait()
 }
 
-// awaitFailedRequests waits until both questions to the address were asked in vain: their answers went astray or, where the source
+// awaitFailedRequests waits until both requests to the address were asked in vain: their answers went astray or, where the source
 // check is strict, they were never heard.
 func awaitFailedRequests(b *box.Box, t *testing.T, refused, wire *world.Recorder, to netip.Addr) {
 	t.Helper()

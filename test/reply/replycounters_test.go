@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// requestLoad is questions that are asked of both families of some uplinks while uplinks are added and removed: each is a new
+// requestLoad is requests that are asked of both families of some uplinks while uplinks are added and removed: each is a new
 // connection, and is answered by one packet.
 type requestLoad struct {
 	*box.Box
@@ -30,7 +30,7 @@ func startRequests(b *box.Box, t *testing.T, at uint16, uplinks ...*world.Uplink
 			n := &atomic.Int64{}
 			q.replies[to] = n
 			q.clients.Go(func() {
-				// Each uplink's questions have ports of their own.
+				// Each uplink's requests have ports of their own.
 				for port := uint16(1024 + u.Index); port < 60000 && !q.ended.Load(); port += 2 {
 					if err := exchangeOnce(b, netip.AddrPortFrom(b.ClientAddr(to), port), netip.AddrPortFrom(to, at)); err != nil {
 						t.Errorf("question %d to %s: %v", n.Load()+1, to, err)
@@ -81,7 +81,7 @@ func uplinkOf(b *box.Box, to netip.Addr) *world.Uplink {
 	return nil
 }
 
-// replyCounters are what an uplink's counter says: symmetric and stray.
+// replyCounters returns what an uplink's counter says: symmetric and stray.
 func replyCounters(b *box.Box, family, id int) [2]int {
 	b.T.Helper()
 	n := counts(b, family, "REPLYPATH-S"+string(rune('0'+id)))

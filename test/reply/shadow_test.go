@@ -100,7 +100,7 @@ type native struct {
 
 var natives = []native{{4, "ip", "ipv4_addr", "203.0.113.10"}, {6, "ip6", "ipv6_addr", "2001:db8:c::10"}}
 
-// nativeListing is nft's own view of what is not ours in PREROUTING and of the set that it uses, counters left out.
+// nativeListing returns nft's own view of what is not ours in PREROUTING and of the set that it uses, counters left out.
 func nativeListing(b *box.Box, n native) string {
 	b.T.Helper()
 	text := b.Gateway.Run("nft", "-s", "list", "chain", n.family, "mangle", "PREROUTING") +

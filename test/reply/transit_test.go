@@ -13,9 +13,9 @@ import (
 )
 
 // Networks behind two uplinks may reach each other by way of the gateway, as a management network does the Internet.
-// A question that came in by the second uplink wears its mark while it passes, and the mark's table knows no way but
+// A request that came in by the second uplink wears its mark while it passes, and the mark's table knows no way but
 // back. So for what just came in by the uplink itself the rule "iif <uplink> fwmark <its mark> goto" leads past the
-// table, to main: only what answers the question follows the mark.
+// table, to main: only what answers the request follows the mark.
 func TestTransitFromOneUplinkToAnother(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1, 2} {
@@ -124,7 +124,7 @@ func TestMasqueradedTransit(t *testing.T) {
 	})
 }
 
-// newTransit is a box between two uplinks' neighbours, the first addresses of which are here by the second uplink, and
+// newTransit returns a box between two uplinks' neighbours, the first addresses of which are here by the second uplink, and
 // there by the first.
 func newTransit(t *testing.T, c box.Conditions, backend string) (b *box.Box, here, there []netip.Addr) {
 	t.Helper()
@@ -150,7 +150,7 @@ func newTransit(t *testing.T, c box.Conditions, backend string) (b *box.Box, her
 	return b, neighbour(b.Uplinks[1]), neighbour(b.Uplinks[0])
 }
 
-// neighbour is the addresses of the host in an uplink's own network.
+// neighbour returns the addresses of the host in an uplink's own network.
 func neighbour(u *world.Uplink) []netip.Addr {
 	four, six := u.Prefix4.Addr().As4(), u.Prefix6.Addr().As16()
 	four[3], six[15] = 77, 0x77

@@ -35,7 +35,7 @@ func addDelayedVeth(b *box.Box, name string, index int) {
 	}
 }
 
-// carrierLossAnnounced tells whether the kernel has told that the link has no carrier. All links are asked for: of a single one it
+// carrierLossAnnounced reports whether the kernel has told that the link has no carrier. All links are asked for: of a single one it
 // would tell then.
 func carrierLossAnnounced(b *box.Box, link string) bool {
 	for line := range strings.Lines(b.Gateway.Run("ip", "-o", "link")) {

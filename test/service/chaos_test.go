@@ -32,7 +32,7 @@ type chaos struct {
 	wires   map[*world.Link]*world.Recorder
 }
 
-// foreign is what of others must be there after every round.
+// foreign returns what of others must be there after every round.
 func (c *chaos) foreign() string {
 	var all strings.Builder
 	for _, family := range []int{4, 6} {

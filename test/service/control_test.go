@@ -54,7 +54,7 @@ func runControlClientIfRequested() {
 	os.Exit(0)
 }
 
-// namespace is the number that the service knows its network namespace by (socket(7), SO_NETNS_COOKIE).
+// namespace returns the number that the service knows its network namespace by (socket(7), SO_NETNS_COOKIE).
 func namespace() uint64 {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

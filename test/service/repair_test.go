@@ -33,7 +33,7 @@ var listings = map[string][]string{
 	"groups":   {"ip", "-o", "-N", "link"},
 }
 
-// listing is what one section holds, in an order that does not tell what came first where that is all the same.
+// listing returns what one section holds, in an order that does not tell what came first where that is all the same.
 func listing(b *box.Box, section string) string {
 	b.T.Helper()
 	command, fixed := listings[section]

@@ -14,14 +14,14 @@ type verifyCase struct {
 	damage              func(b *box.Box, family int)
 	only                int      // the family; 0: both
 	asked, shown        string   // result and cause, as finding prints them without the reason
-	kind                string   // of the question that must say so too; empty: the echo
+	kind                string   // of the request that must say so too; empty: the echo
 	reason              []string // in the reason of asked or shown
 	firstUplinkUnharmed bool     // the first uplink is as right as before
 }
 
 func ipOf(family int) string { return fmt.Sprintf("-%d", family) }
 
-// coveringPrefixes are prefixes that together hold everybody who asks, and are long enough to be networks.
+// coveringPrefixes returns prefixes that together hold everybody who asks, and are long enough to be networks.
 func coveringPrefixes(family int) []string {
 	if family == 4 {
 		return []string{"192.0.0.0/8", "198.0.0.0/8", "203.0.0.0/8"}
@@ -118,7 +118,7 @@ var verifyCases = map[string]verifyCase{
 			b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
 			b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
 		},
-		// Questions to the host itself are saved by the rule for the address.
+		// Requests to the host itself are saved by the rule for the address.
 		only: 4, asked: "no source-check", shown: "yes", firstUplinkUnharmed: true,
 		reason: []string{"net.ipv4.conf.eth1.rp_filter = 1", "net.ipv4.conf.all.rp_filter = 0", "net.ipv4.conf.eth1.src_valid_mark = 0"},
 	},
@@ -138,7 +138,7 @@ var verifyCases = map[string]verifyCase{
 	},
 	"nobody answers echoes": {
 		damage: func(b *box.Box, family int) { b.Gateway.SetSysctl(echoIgnored[family], "1") },
-		// The other questions show the path.
+		// The other requests show the path.
 		asked: "yes", shown: "yes", kind: "echo",
 	},
 	"the link is down": {

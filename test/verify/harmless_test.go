@@ -106,7 +106,7 @@ func TestVerifyRunsConcurrentlyWithTheService(t *testing.T) {
 	s.Stop()
 }
 
-// lastObservation is when the service looked at the host last.
+// lastObservation returns when the service looked at the host last.
 func lastObservation(b *box.Box) time.Time {
 	b.T.Helper()
 	var status health.Status

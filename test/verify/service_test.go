@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// lanServices are questions for what the LAN host serves behind DNAT.
+// lanServices are requests for what the LAN host serves behind DNAT.
 const lanServices = `prove = ["tcp://:7000", "udp://:7000"]`
 
 func TestVerifyCoversServicesBehindDNAT(t *testing.T) {

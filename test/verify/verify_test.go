@@ -55,7 +55,7 @@ func TestVerifyLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// sent tells whether a packet on the other end of a wire comes from the gateway. Its reports on multicast groups do not
+// sent reports whether a packet on the other end of a wire comes from the gateway. Its reports on multicast groups do not
 // count: the kernel makes them whenever a link has come up.
 func sent(p world.Packet) bool {
 	return p.Dir == world.In && !(p.Proto == world.ICMPv6 && p.ICMPType == 143)
@@ -91,7 +91,7 @@ func pinNeighbours(b *box.Box) {
 	}
 }
 
-// kernelTraces are what questions could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
+// kernelTraces returns what requests could leave in the kernel: connections, neighbours, half-open sockets, and our counters.
 func kernelTraces(b *box.Box) map[string]string {
 	all := map[string]string{
 		"connections": connections(b.Gateway),
@@ -105,7 +105,7 @@ func kernelTraces(b *box.Box) map[string]string {
 	return all
 }
 
-// connections are those that are tracked, without the seconds that they have left.
+// connections returns those that are tracked, without the seconds that they have left.
 func connections(h *world.Host) string {
 	all := strings.Split(conntrackTimeouts.ReplaceAllString(h.Run("conntrack", "-L", "-o", "extended"), "$1"), "\n")
 	slices.Sort(all)

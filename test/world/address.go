@@ -34,7 +34,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// ip is the library's form of an address; none for the zero Addr.
+// ip returns the library's form of an address; none for the zero Addr.
 func ip(a netip.Addr) net.IP {
 	return a.AsSlice()
 }
@@ -46,7 +46,7 @@ func family(a netip.Addr) int {
 	return unix.AF_INET6
 }
 
-// sockaddr is the kernel's form of an address and port.
+// sockaddr returns the kernel's form of an address and port.
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	if a.Addr().Is4() {
 		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
@@ -65,7 +65,7 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// unspecified is the wildcard address of the same family.
+// unspecified returns the wildcard address of the same family.
 func unspecified(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return netip.IPv4Unspecified()

@@ -14,7 +14,7 @@ const (
 	echoRequest6, echoReply6 = 128, 129
 )
 
-// sendPing asks from a raw socket: it hears every echo reply that reaches the host, also from another address.
+// sendPing sends from a raw socket, which receives every echo reply that reaches the host, also from another address.
 func (h *Host) sendPing(q Request) Reply {
 	proto, reply := unix.IPPROTO_ICMP, byte(echoReply4)
 	if q.To.Addr().Is6() {
@@ -50,7 +50,7 @@ func echoRequest(to netip.Addr, id uint16, payload []byte) []byte {
 	return b
 }
 
-// afterHeader is what a raw socket received without the IP header, which only those of IPv4 hand out.
+// afterHeader returns what a raw socket received without the IP header, which only those of IPv4 hand out.
 func afterHeader(m message, a netip.Addr) []byte {
 	if a.Is6() || len(m.data) < 20 {
 		return m.data
@@ -58,5 +58,5 @@ func afterHeader(m message, a netip.Addr) []byte {
 	return m.data[min(int(m.data[0]&15)*4, len(m.data)):]
 }
 
-// withoutPort is an address with no port, as raw sockets want it.
+// withoutPort returns an address with no port, as raw sockets want it.
 func withoutPort(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), 0) }

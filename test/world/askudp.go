@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendDatagram asks from a socket that is not connected, so that an answer from the wrong address is seen as such.
+// sendDatagram sends from a socket that is not connected, so that a reply from the wrong address is received too.
 func (h *Host) sendDatagram(q Request, proto int) Reply {
 	s, err := h.open(q, unix.SOCK_DGRAM, proto)
 	if err != nil {
@@ -24,7 +24,7 @@ func (h *Host) sendDatagram(q Request, proto int) Reply {
 	}}.run()
 }
 
-// helloReply reads the answer of a service to a question with that payload.
+// helloReply reads the answer of a service to a request with that payload.
 func helloReply(from netip.AddrPort, data, request []byte) (a Reply, ok bool) {
 	rest, ok := bytes.CutPrefix(data, request[:tokenLength])
 	if !ok {
@@ -37,7 +37,7 @@ func helloReply(from netip.AddrPort, data, request []byte) (a Reply, ok bool) {
 	return Reply{From: from, Host: h.host, Local: h.local, Peer: h.peer, Size: len(data)}, true
 }
 
-// sendClosedUDP asks from a connected socket, to which the kernel hands the ICMP error.
+// sendClosedUDP sends from a connected socket, to which the kernel hands the ICMP error.
 func (h *Host) sendClosedUDP(q Request) Reply {
 	s, err := h.open(q, unix.SOCK_DGRAM, unix.IPPROTO_UDP)
 	if err != nil {

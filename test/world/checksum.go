@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// checksum is the Internet checksum of some bytes and a sum of others.
+// checksum returns the Internet checksum of some bytes and a sum of others.
 func checksum(sum uint32, b []byte) uint16 {
 	sum = onesComplementSum(sum, b)
 	for sum>>16 != 0 {
@@ -24,7 +24,7 @@ func onesComplementSum(sum uint32, b []byte) uint32 {
 	return sum
 }
 
-// pseudoHeader is the sum of what TCP, UDP and ICMPv6 include in their checksum beside themselves.
+// pseudoHeader returns the sum of what TCP, UDP and ICMPv6 include in their checksum beside themselves.
 func pseudoHeader(src, dst netip.Addr, proto, length int) uint32 {
 	sum := onesComplementSum(uint32(proto)+uint32(length), src.AsSlice())
 	return onesComplementSum(sum, dst.AsSlice())

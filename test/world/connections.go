@@ -18,7 +18,7 @@ type connection struct {
 	reader *bufio.Reader
 }
 
-// Connect establishes n connections. Of the question, To, From's address and Timeout count.
+// Connect establishes n connections. Of the request, To, From's address and Timeout count.
 func (h *Host) Connect(q Request, n int) (*Connections, error) {
 	cs := &Connections{}
 	h.world.atEnd(cs.Close)
@@ -32,7 +32,7 @@ func (h *Host) Connect(q Request, n int) (*Connections, error) {
 	return cs, nil
 }
 
-// Alive is the number of connections on which a byte comes back within the time.
+// Alive returns the number of connections on which a byte comes back within the time.
 func (cs *Connections) Alive(within time.Duration) int {
 	var alive atomic.Int64
 	var asked sync.WaitGroup

@@ -1,5 +1,5 @@
 // Package world builds small internets to prove things in: hosts as network namespaces joined by veth links,
-// services that answer, a client that asks questions of every kind, and recorders that say what crossed each wire.
+// services that reply, a client that sends requests of every kind, and recorders of what crosses each wire.
 //
 // A program calls Enter first. It runs the program again in namespaces of its own, so that everything it builds
 // ends with it:

@@ -34,7 +34,7 @@ func (h *Host) ServeEcho(reply func(data []byte) []byte) *Service {
 	return h.newService(s.close)
 }
 
-// echoReply is the answer to a request with that header.
+// echoReply returns the answer to a request with that header.
 func echoReply(header, data []byte) []byte {
 	b := append(append([]byte(nil), header...), data...)
 	b[0], b[2], b[3] = echoReply4, 0, 0

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// stageVariable tells a process which stage it is: absent outside, "init" for the first process of the new
+// stageVariable names the stage of a process: absent outside, "init" for the first process of the new
 // namespaces, and the name of the mount namespace for everything that runs inside.
 const stageVariable = "REPLYPATH_WORLD"
 
@@ -14,7 +14,7 @@ const initStage = "init"
 
 // Enter runs the current program again as root of new mount, network and process namespaces, and returns only
 // there. Outside it passes on signals, waits, and exits with the status of the program inside. Whatever happens to
-// the process outside, all that was inside dies with it. Where namespaces are forbidden it says so and exits with 1.
+// the process outside, all that was inside dies with it. Where namespaces are forbidden it prints an error and exits with 1.
 //
 // The program inside has the same arguments, folder and output. It cannot read from a terminal.
 func Enter() {
@@ -42,7 +42,7 @@ func mountNamespace() string {
 	return name
 }
 
-// reexec is the current program with the same arguments, at another stage.
+// reexec returns the current program with the same arguments, at another stage.
 func reexec(stage string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -51,7 +51,7 @@ func reexec(stage string) *exec.Cmd {
 	return cmd
 }
 
-// exitStatus is the status a shell would report.
+// exitStatus returns the status a shell would report.
 func exitStatus(status syscall.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// child is this test binary as a program that has not entered a world.
+// child returns this test binary as a program that has not entered a world.
 func child(t *testing.T, behaviour string) (*exec.Cmd, *os.File) {
 	t.Helper()
 	out, in, err := os.Pipe()
@@ -33,7 +33,7 @@ func child(t *testing.T, behaviour string) (*exec.Cmd, *os.File) {
 	return cmd, out
 }
 
-// traces are what a program could leave behind in our namespaces, which are the host's to the child.
+// traces returns what a program could leave behind in our namespaces, which are the host's to the child.
 func traces(t *testing.T) string {
 	t.Helper()
 	links, err := exec.Command("ip", "-br", "link").CombinedOutput()

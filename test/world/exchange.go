@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exchange is a question of a protocol that does not repeat itself.
+// exchange is a request of a protocol that does not repeat itself.
 type exchange struct {
 	request Request
 	socket  *socket
@@ -20,7 +20,7 @@ type exchange struct {
 	parse   func(message) (Reply, bool) // reads what may be the answer
 }
 
-// run sends the question, again and again, until an answer comes or patience ends.
+// run sends the request, again and again, until an answer comes or patience ends.
 func (e exchange) run() (a Reply) {
 	deadline := time.Now().Add(e.request.timeout())
 	buffer, control := make([]byte, 64<<10), make([]byte, 256)
@@ -45,7 +45,7 @@ func (e exchange) run() (a Reply) {
 	return Reply{Err: fmt.Errorf("no answer from %s: %w", e.request.To, os.ErrDeadlineExceeded)}
 }
 
-// open makes the socket of a question: bound to its source, and with DF as it wishes.
+// open makes the socket of a request: bound to its source, and with DF as it wishes.
 func (h *Host) open(q Request, kind, proto int) (*socket, error) {
 	s, err := h.socket(family(q.To.Addr()), kind, proto)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *socket) dontFragment(to netip.Addr) error {
 	return s.set(unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 }
 
-// token makes the payload of a question: a token that no other question has, and what it takes to be of that size.
+// token makes the payload of a request: a token that no other request has, and what it takes to be of that size.
 func token(size int) []byte {
 	payload := make([]byte, max(size, tokenLength))
 	rand.Read(payload[:tokenLength])

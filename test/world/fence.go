@@ -14,7 +14,7 @@ import (
 
 const (
 	markerLength = 60
-	settleRounds = 8 // more than the hops of a question and its answer
+	settleRounds = 8 // more than the hops of a request and its answer
 	settleTime   = time.Minute
 )
 
@@ -63,7 +63,7 @@ func (w *World) settleOnce(ctx context.Context) error {
 		for link, end := range ends {
 			w.fence.serial++
 			err := end.send(marker(w.fence.serial), nil, nil)
-			if errors.Is(err, unix.ENETDOWN) { // tells that the link was down once, and is forgotten then
+			if errors.Is(err, unix.ENETDOWN) { // reported once after the link was down
 				err = end.send(marker(w.fence.serial), nil, nil)
 			}
 			if err != nil {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fenceSockets are the links that can carry markers now: those that are up and whose other end, if any, is up too.
+// fenceSockets returns the links that can carry markers now: those that are up and whose other end, if any, is up too.
 func (w *World) fenceSockets() (map[*Link]*socket, error) {
 	if w.fence.sockets == nil {
 		w.fence.sockets = map[*Link]*socket{}
@@ -32,7 +32,7 @@ func (w *World) fenceSockets() (map[*Link]*socket, error) {
 	return up, nil
 }
 
-// fencedLinks are the links with another end, and those that are recorded.
+// fencedLinks returns the links with another end, and those that are recorded.
 func (w *World) fencedLinks() (wires []*Link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Forge sends one packet that claims to come from the question's From, which need not be the host's. It goes by the
-// host's own routes. TCP is asked by a SYN without options. No answer is awaited: record it where it should not come.
+// Forge sends one packet that claims to come from the request's From, which need not be the host's. It goes by the
+// host's own routes. A TCP request is a SYN without options. No reply is awaited.
 func (h *Host) Forge(q Request) {
 	h.world.tb.Helper()
 	s, err := h.socket(family(q.To.Addr()), unix.SOCK_RAW, unix.IPPROTO_RAW)
@@ -25,7 +25,7 @@ func (h *Host) Forge(q Request) {
 	h.must(os.NewSyscallError("sendmsg", err), "forge %s from %s to %s", q.Kind, q.From, q.To)
 }
 
-// forged is the question as an IP packet; nil when its kind is not known here.
+// forged returns the request as an IP packet; nil when its kind is not known here.
 func forged(q Request) []byte {
 	switch q.Kind {
 	case KindTCP, KindClosedTCP:

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// hello is what every service says first: who it is, and the two ends of the conversation as it sees them.
+// hello is the first line of every service: its host, and the two ends of the exchange as it sees them.
 type hello struct {
 	host        string
 	local, peer netip.AddrPort
@@ -28,10 +28,10 @@ func parseHello(reply []byte) (h hello, err error) {
 	return h, h.peer.UnmarshalText(fields[2])
 }
 
-// tokenLength is the length of a question's token, which comes back in the answer.
+// tokenLength is the length of a request's token, which comes back in the answer.
 const tokenLength = 8
 
-// reply is the answer to a datagram: its token, the hello, and as much more as makes it as long as the question.
+// reply returns the answer to a datagram: its token, the hello, and as much more as makes it as long as the request.
 func (h hello) reply(request []byte) []byte {
 	reply := append([]byte(nil), request[:min(tokenLength, len(request))]...)
 	reply = append(reply, h.String()...)

@@ -12,7 +12,7 @@ import (
 // lifelineFD is where the init stage finds the pipe that ends when the process outside is gone.
 const lifelineFD = 3
 
-// runInit is the first process of the new namespaces: it makes them private, starts the program, passes on signals,
+// runInit returns the first process of the new namespaces: it makes them private, starts the program, passes on signals,
 // reaps orphans, and returns the program's exit status. When it exits the kernel kills all that is left inside.
 func runInit() int {
 	lifeline := os.NewFile(lifelineFD, "lifeline")

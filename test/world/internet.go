@@ -33,13 +33,13 @@ const (
 	refusedPriority = 200
 )
 
-// TwoISPs is the standard world with two uplinks.
+// TwoISPs returns the standard world with two uplinks.
 func TwoISPs(tb TB, options ...Options) *Internet {
 	tb.Helper()
 	return ISPs(tb, 2, options...)
 }
 
-// ISPs is the standard world with n uplinks.
+// ISPs returns the standard world with n uplinks.
 func ISPs(tb TB, n int, options ...Options) *Internet {
 	tb.Helper()
 	w := New(tb)

@@ -52,7 +52,7 @@ func (h *Host) Bridge(name string, ports ...*Link) *Link {
 	return bridge
 }
 
-// Link is the host's link of that name. It fails the test when there is none.
+// Link returns the host's link of that name. It fails the test when there is none.
 func (h *Host) Link(name string) *Link {
 	h.world.tb.Helper()
 	if l, ok := h.links[name]; ok {
@@ -112,7 +112,7 @@ func (l *Link) handle() netlink.Link {
 	return &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: l.Name, Index: l.Index}}
 }
 
-// mac is a hardware address that no other link of this world has; the same world gets the same addresses each time.
+// mac returns a hardware address that no other link of this world has; the same world gets the same addresses each time.
 func (w *World) mac() net.HardwareAddr {
 	w.mu.Lock()
 	defer w.mu.Unlock()

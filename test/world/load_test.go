@@ -115,7 +115,7 @@ func TestEveryUDPServerModeReplies(t *testing.T) {
 	for port, manner := range map[uint16]world.UDPMode{1: world.Pktinfo, 2: world.Wildcard, 3: world.Connect} {
 		w.Gateway.ServeUDP(port, manner)
 		for _, to := range w.Uplinks[0].Addrs() {
-			// Without packet information a service does not know at which of its addresses it was asked.
+			// Without packet information a service does not know the destination of a request.
 			if a := w.Client.UDP(netip.AddrPortFrom(to, port)); !a.OK || a.Local.Addr().IsUnspecified() == (manner == world.Pktinfo) {
 				t.Error(manner, to, a)
 			}

@@ -32,7 +32,7 @@ func behave(behaviour string) int {
 	if behaviour == "catch" {
 		signal.Notify(signals, syscall.SIGTERM)
 	}
-	// These hold the output open, and one of them belongs to nobody: it shows when either survives.
+	// These hold the output open, and one of them is an orphan: it shows when either survives.
 	cmd := exec.Command("sh", "-c", "sleep 1000 & setsid sleep 1000 & ip netns add left; ip link add left type veth peer name behind")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -1,6 +1,6 @@
 package world
 
-// Options say how the standard world differs from the plain one. Uplinks are named by their index: 0 is eth0.
+// Options are the differences from the default world. Uplinks are named by their index: 0 is eth0.
 type Options struct {
 	NoDefault  bool        // the gateway's main table has no default routes
 	NoIPv6     bool        // no IPv6 address and route anywhere

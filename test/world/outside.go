@@ -70,7 +70,7 @@ func startInit(lifeline *os.File) (*exec.Cmd, error) {
 }
 
 // namespaces asks for new namespaces and for a process group of its own: a Ctrl-C of the terminal reaches only the
-// process outside, which passes it on, so that nobody gets it twice.
+// process outside, which passes it on, so that no process gets it twice.
 func namespaces(user bool) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Direction says which way a packet crossed a link, as seen from the link's host.
+// Direction is the way that a packet crossed a link, as seen from the link's host.
 type Direction string
 
 // In is received, Out is sent.

@@ -14,7 +14,7 @@ func (w *World) ClientPort() uint16 {
 
 func clientPort(exchange uint64) uint16 { return uint16(firstClientPort + exchange%clientPorts) }
 
-// Phase is a part of a test. Packets of exchanges that began in it can be told apart from late ones of an earlier part: TCP
+// Phase is a part of a test. Packets of exchanges that began in it can be distinguished from late ones of an earlier part: TCP
 // segments that are sent again, errors of ICMP.
 type Phase struct{ exchanges uint64 } // that began before it
 

@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// A SYN-ACK that nobody answers is sent again after a second. Its exchange is told apart from one that begins later, as is
+// A SYN-ACK without an ACK is sent again after a second. Its exchange is distinguished from one that begins later, as is
 // the error of ICMP that quotes a request.
 func TestPhaseTellsLatePacketsApart(t *testing.T) {
 	w := world.TwoISPs(t)

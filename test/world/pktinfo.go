@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enablePktinfo has the kernel tell with every datagram which address it was sent to.
+// enablePktinfo makes the kernel add its destination to every datagram.
 func enablePktinfo(s *socket, a netip.Addr) error {
 	if a.Is4() {
 		return s.set(unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
@@ -16,7 +16,7 @@ func enablePktinfo(s *socket, a netip.Addr) error {
 	return s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 }
 
-// destination is the address a datagram was sent to.
+// destination returns the address a datagram was sent to.
 func destination(control []byte) netip.Addr {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
@@ -33,7 +33,7 @@ func destination(control []byte) netip.Addr {
 	return netip.Addr{}
 }
 
-// pktinfo asks the kernel to send from that address, by whichever link it likes.
+// pktinfo returns the control message that sends from an address, by the link that the kernel chooses.
 func pktinfo(from netip.Addr) []byte {
 	if from.Is4() {
 		return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: from.As4()})

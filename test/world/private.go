@@ -51,7 +51,7 @@ func makePrivate() error {
 	return nil
 }
 
-// read gives the files that fit the pattern.
+// read returns the files that fit the pattern.
 func read(pattern string) (map[string][]byte, error) {
 	paths, err := filepath.Glob(pattern)
 	if err != nil {

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Kind is a kind of question.
+// Kind is a kind of request.
 type Kind string
 
-// The kinds of questions, and what answers them.
+// The kinds of requests, and what answers them.
 const (
 	KindTCP       Kind = "tcp"        // a connection and the service's hello: ServeTCP
 	KindUDP       Kind = "udp"        // a datagram: ServeUDP
 	KindUDPLite   Kind = "udplite"    // a datagram: ServeUDPLite
 	KindPing      Kind = "ping"       // ICMP echo: the kernel
-	KindClosedTCP Kind = "closed-tcp" // a connection to a port where nobody listens: the kernel's RST
-	KindClosedUDP Kind = "closed-udp" // a datagram to a port where nobody listens: the kernel's port unreachable
+	KindClosedTCP Kind = "closed-tcp" // a connection to a port without a listener: the kernel's RST
+	KindClosedUDP Kind = "closed-udp" // a datagram to a port without a listener: the kernel's port unreachable
 	KindRaw       Kind = "raw"        // IP protocol 253: ServeRaw
 	KindSCTP      Kind = "sctp"       // SCTP's INIT, answered by an INIT-ACK: ServeSCTP
 )
 
-// Kinds are all kinds of questions.
+// Kinds are all kinds of requests.
 var Kinds = []Kind{KindTCP, KindUDP, KindUDPLite, KindPing, KindClosedTCP, KindClosedUDP, KindRaw, KindSCTP}
 
-// Request is something a host asks. Only Kind and To are needed.
+// Request is a packet, or connection, to a service. Only Kind and To are needed.
 type Request struct {
 	Kind          Kind
 	To            netip.AddrPort // kinds without ports do not look at the port
@@ -35,26 +35,26 @@ type Request struct {
 	DontFrag      bool           // send with DF and do not cut, whatever the kernel knows about the path (UDP and ping)
 }
 
-// Reply is what came of a question.
+// Reply is what came of a request.
 type Reply struct {
-	OK    bool           // the right answer came, from the address that was asked
-	From  netip.AddrPort // who answered
+	OK    bool           // the right reply came, from the destination of the request
+	From  netip.AddrPort // the reply's source
 	Host  string         // the name of the host that answered, where a service did
 	Local netip.AddrPort // the service's own address, as the service sees it
-	Peer  netip.AddrPort // the asker's address, as the service sees it
+	Peer  netip.AddrPort // the client's address, as the service sees it
 	Size  int            // of the answer
 	Took  time.Duration
 	Err   error // why it is not OK
 }
 
-// How long a question waits for its answer, and how long before it is sent again where the protocol does not.
+// How long a request waits for its answer, and how long before it is sent again where the protocol does not.
 const (
 	replyTimeout   = time.Minute
 	noReplyTimeout = time.Second
 	resendInterval = 300 * time.Millisecond
 )
 
-// String says what came in one line.
+// String returns the reply, or the error, in one line.
 func (a Reply) String() string {
 	switch {
 	case !a.OK:
@@ -65,10 +65,10 @@ func (a Reply) String() string {
 	return fmt.Sprintf("answer from %s, %d bytes in %s, by %s at %s to %s", a.From, a.Size, a.Took, a.Host, a.Local, a.Peer)
 }
 
-// TCP asks a TCP service.
+// TCP sends a request to a TCP service.
 func (h *Host) TCP(to netip.AddrPort) Reply { return h.Send(Request{Kind: KindTCP, To: to}) }
 
-// UDP asks a UDP service.
+// UDP sends a request to a UDP service.
 func (h *Host) UDP(to netip.AddrPort) Reply { return h.Send(Request{Kind: KindUDP, To: to}) }
 
 // Ping sends an ICMP echo request.
@@ -76,7 +76,7 @@ func (h *Host) Ping(to netip.Addr) Reply {
 	return h.Send(Request{Kind: KindPing, To: netip.AddrPortFrom(to, 0)})
 }
 
-// Send asks a question and waits for its answer.
+// Send sends a request and waits for its reply.
 func (h *Host) Send(q Request) Reply {
 	if q.From.Port() == 0 {
 		q.From = netip.AddrPortFrom(q.From.Addr(), h.world.ClientPort())
@@ -105,7 +105,7 @@ func (h *Host) Send(q Request) Reply {
 	return a
 }
 
-// timeout is how long the question waits for an answer.
+// timeout returns how long the request waits for an answer.
 func (q Request) timeout() time.Duration {
 	switch {
 	case q.Timeout != 0:
@@ -116,7 +116,7 @@ func (q Request) timeout() time.Duration {
 	return replyTimeout
 }
 
-// local is the address the question is bound to; ok is false when the kernel may choose.
+// local returns the address the request is bound to; ok is false when the kernel may choose.
 func (q Request) local() (local netip.AddrPort, ok bool) {
 	local, ok = q.From, q.From != netip.AddrPort{}
 	if !local.Addr().IsValid() {
@@ -125,11 +125,11 @@ func (q Request) local() (local netip.AddrPort, ok bool) {
 	return local, ok
 }
 
-// check says whether an answer came from the address that was asked.
+// check sets OK when the reply came from the destination of the request.
 func (a Reply) check(q Request) Reply {
 	a.OK = a.From.Addr() == q.To.Addr() && (a.From.Port() == 0 || a.From.Port() == q.To.Port())
 	if !a.OK {
-		a.Err = fmt.Errorf("%s was asked and %s answered", q.To, a.From)
+		a.Err = fmt.Errorf("the request went to %s, and the reply came from %s", q.To, a.From)
 	}
 	return a
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ServeRaw answers IP packets of protocol 253 on all addresses of both families, from the address that was asked.
+// ServeRaw answers IP packets of protocol 253 on all addresses of both families, from the destination of the request.
 func (h *Host) ServeRaw() *Service {
 	h.world.tb.Helper()
 	return h.serveRaw(RawIP, func(s *socket, to, from netip.Addr, data []byte) {
@@ -47,7 +47,7 @@ func (h *Host) serveRaw(proto int, reply func(s *socket, to, from netip.Addr, da
 	})
 }
 
-// Questions and answers of protocol 253 begin with a word that tells them apart.
+// Requests and replies of protocol 253 begin with different words.
 var rawRequestPrefix, rawReplyPrefix = []byte("ask "), []byte("say ")
 
 func parseRawReply(h hello, request []byte) ([]byte, bool) {

@@ -14,7 +14,7 @@ import (
 const readyTime = time.Minute
 
 // await returns when the link, if it has a carrier, can send. Between the two the kernel drops what is sent, without
-// a word. Since Linux 6.8 asking for the link makes the kernel take note; before, it does so in its own time.
+// a word. Since Linux 6.8 a query for the link makes the kernel take note; before, it does so in its own time.
 func (l *Link) await() {
 	l.Host.world.tb.Helper()
 	for began := time.Now(); ; time.Sleep(time.Millisecond) {
@@ -29,8 +29,8 @@ func (l *Link) await() {
 	}
 }
 
-// awaitAddr returns when an IPv6 address can be asked for. Until then the link has not joined the group to which
-// neighbours send their question, and loses it; the kernel shows that the address is tentative, unless it was added
+// awaitAddr returns when neighbours can resolve an IPv6 address. Until then the link has not joined the group to which
+// they send their solicitations, and loses them; the kernel shows that the address is tentative, unless it was added
 // with "nodad", which hides the wait and does not spare it. A link that is down does not get that far.
 func (l *Link) awaitAddr(a netip.Addr) {
 	l.Host.world.tb.Helper()
@@ -51,14 +51,14 @@ func (l *Link) awaitAddr(a netip.Addr) {
 func (l *Link) tentative(a netip.Addr) (bool, error) {
 	have, err := l.Host.rtnl.AddrList(l.handle(), unix.AF_INET6)
 	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		return true, nil // it is asked again
+		return true, nil // to be read again
 	}
 	return slices.ContainsFunc(have, func(h netlink.Addr) bool {
 		return h.IP.Equal(a.AsSlice()) && h.Flags&unix.IFA_F_TENTATIVE != 0
 	}), err
 }
 
-// flags are the link's flags; none when it is gone.
+// flags returns the link's flags; none when it is gone.
 func (l *Link) flags() (uint32, error) {
 	found, err := l.Host.rtnl.LinkByIndex(l.Index)
 	if gone := (netlink.LinkNotFoundError{}); errors.As(err, &gone) {

@@ -45,14 +45,14 @@ func (l *Link) Record(keep ...func(Packet) bool) *Recorder {
 	return r
 }
 
-// Packets are the packets so far, in order.
+// Packets returns the packets so far, in order.
 func (r *Recorder) Packets() []Packet {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.packets)
 }
 
-// Count is the number of packets so far that match.
+// Count returns the number of packets so far that match.
 func (r *Recorder) Count(match func(Packet) bool) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +90,7 @@ func (r *Recorder) Reset() {
 	r.packets = nil
 }
 
-// Lost is the number of packets that should have been kept and were not, for lack of room.
+// Lost returns the number of packets that should have been kept and were not, for lack of room.
 func (r *Recorder) Lost() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

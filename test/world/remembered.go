@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replyFromRemembered asks the routing table as send4 and send6 of drivers/net/wireguard/socket.c do.
+// replyFromRemembered queries the routing table as send4 and send6 of drivers/net/wireguard/socket.c do.
 func (h *Host) replyFromRemembered(s *socket, m message, local netip.Addr, reply []byte) {
 	client := addrPort(m.from)
 	var source []byte
@@ -19,7 +19,7 @@ func (h *Host) replyFromRemembered(s *socket, m message, local netip.Addr, reply
 	s.send(reply, source, m.from)
 }
 
-// arrivedBy is the index of the link that a datagram came in by.
+// arrivedBy returns the index of the link that a datagram came in by.
 func arrivedBy(control []byte) int {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Advertisement is what a router says of itself (RFC 4861, 4.2).
+// Advertisement is a router advertisement (RFC 4861, 4.2).
 type Advertisement struct {
 	From       netip.Addr // a link-local address of the host; none: the kernel chooses
 	Lifetime   uint16     // in seconds
@@ -21,7 +21,7 @@ func (l *Link) Advertise(a Advertisement) {
 	l.Host.world.tb.Helper()
 	m := []byte{134, 0, 0, 0, 64, byte(a.Preference) & 3 << 3}
 	m = binary.BigEndian.AppendUint16(m, a.Lifetime)
-	m = append(m, 0, 0, 0, 0, 0, 0, 0, 0) // reachable and retransmission times: not said
+	m = append(m, 0, 0, 0, 0, 0, 0, 0, 0) // reachable and retransmission times: unspecified
 	m = binary.BigEndian.AppendUint32(append(m, 5, 1, 0, 0), a.MTU)
 	s, err := l.Host.socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)
 	l.Host.must(err, "advertise by %s", l.Name)

@@ -25,7 +25,7 @@ type sctpPacket struct {
 	initiate uint32 // the sender's own tag
 }
 
-// bytes is the packet with its checksum. An INIT-ACK carries a state cookie, which it must.
+// bytes returns the packet with its checksum. An INIT-ACK carries a state cookie, which it must.
 func (p sctpPacket) bytes() []byte {
 	b := make([]byte, 12, 64)
 	binary.BigEndian.PutUint16(b, p.src)
@@ -89,7 +89,7 @@ func (h *Host) sendSCTP(q Request) Reply {
 	}}.run()
 }
 
-// randomTag is a tag that is not 0.
+// randomTag returns a tag that is not 0.
 func randomTag() uint32 {
 	var b [4]byte
 	rand.Read(b[:])

@@ -36,7 +36,7 @@ type StreamStats struct {
 	Err            error // why it ended by itself; nil when it did not
 }
 
-// Stream opens a stream. Of the question, To, From and Timeout count.
+// Stream opens a stream. Of the request, To, From and Timeout count.
 func (h *Host) Stream(q Request) (*Stream, error) {
 	conn, r, err := h.greeted(q)
 	if err != nil {
@@ -49,7 +49,7 @@ func (h *Host) Stream(q Request) (*Stream, error) {
 	return s, nil
 }
 
-// greeted is a connection on which the service has said hello.
+// greeted returns a connection on which the service has sent its hello.
 func (h *Host) greeted(q Request) (*net.TCPConn, *bufio.Reader, error) {
 	conn, err := h.dial(q)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Stream) Await(ctx context.Context, bytes int64) error {
 	}
 }
 
-// Stats is what the stream has carried so far.
+// Stats returns what the stream has carried so far.
 func (s *Stream) Stats() StreamStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *Stream) Stats() StreamStats {
 	return c
 }
 
-// Stop ends the stream and says what it has carried.
+// Stop ends the stream and returns what it has carried.
 func (s *Stream) Stop() StreamStats {
 	c := s.Stats()
 	s.conn.SetLinger(0)

@@ -46,7 +46,7 @@ func (l *Link) tap(filter []unix.SockFilter) (*socket, error) {
 
 const tapBuffer = 16 << 20
 
-// lost is the number of frames the tap had no room for, since the last call.
+// lost returns the number of frames the tap had no room for, since the last call.
 func (s *socket) lost() (lost int) {
 	s.control(func(fd int) error {
 		stats, err := unix.GetsockoptTpacketStats(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)

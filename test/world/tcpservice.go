@@ -24,14 +24,14 @@ func (h *Host) newService(stop func()) *Service {
 	return s
 }
 
-// ServeTCP accepts connections on all addresses of both families. It says hello and then sends back what it gets.
+// ServeTCP accepts connections on all addresses of both families. It sends its hello and then echoes what it receives.
 func (h *Host) ServeTCP(port uint16) *Service {
 	h.world.tb.Helper()
 	a, b := h.ServeTCPAt(netip.AddrPortFrom(netip.IPv4Unspecified(), port)), h.ServeTCPAt(netip.AddrPortFrom(netip.IPv6Unspecified(), port))
 	return h.newService(func() { a.Close(); b.Close() })
 }
 
-// ServeTCPAt is ServeTCP on one address.
+// ServeTCPAt returns ServeTCP on one address.
 func (h *Host) ServeTCPAt(at netip.AddrPort) *Service {
 	h.world.tb.Helper()
 	config := net.ListenConfig{}
@@ -115,7 +115,7 @@ func (cs *accepted) close() {
 	}
 }
 
-// network is Go's name for a protocol over the address's family.
+// network returns Go's name for a protocol over the address's family.
 func network(protocol string, a netip.Addr) string {
 	if a.Is4() {
 		return protocol + "4"

@@ -11,14 +11,14 @@ import (
 type UDPMode string
 
 const (
-	// Pktinfo answers from the address that was asked, by IP_PKTINFO, as careful servers do.
+	// Pktinfo answers from the destination of the request, by IP_PKTINFO, as careful servers do.
 	Pktinfo UDPMode = "pktinfo"
 	// Wildcard leaves the source to the kernel.
 	Wildcard UDPMode = "wildcard"
-	// Connect answers from a second socket that it connects to the asker and binds to no address.
+	// Connect replies from a second socket that it connects to the client and binds to no address.
 	Connect UDPMode = "connect"
-	// Remembered answers as WireGuard does in the kernel: from the address that was asked, if the routing table would send
-	// that by the link that the question came in by; otherwise it forgets the address, and leaves the source to the kernel.
+	// Remembered answers as WireGuard does in the kernel: from the destination of the request, if the routing table would send
+	// that by the link that the request came in by; otherwise it forgets the address, and leaves the source to the kernel.
 	Remembered UDPMode = "remembered"
 )
 
@@ -90,7 +90,7 @@ func (h *Host) replyToDatagrams(s *socket, proto int, at netip.AddrPort, manner 
 			return
 		}
 		if err != nil {
-			continue // an ICMP error that somebody sent us
+			continue // an ICMP error
 		}
 		to := destination(m.control)
 		if !to.IsValid() {

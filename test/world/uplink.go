@@ -23,13 +23,13 @@ type Uplink struct {
 	Neighbour              *Host      // the host in the uplink's own prefix; nil without Options.Neighbours
 }
 
-// Port4 is the gateway's IPv4 address on the uplink, with a port.
+// Port4 returns the gateway's IPv4 address on the uplink, with a port.
 func (u *Uplink) Port4(port uint16) netip.AddrPort { return netip.AddrPortFrom(u.Addr4, port) }
 
-// Port6 is the gateway's IPv6 address on the uplink, with a port.
+// Port6 returns the gateway's IPv6 address on the uplink, with a port.
 func (u *Uplink) Port6(port uint16) netip.AddrPort { return netip.AddrPortFrom(u.Addr6, port) }
 
-// Addrs are the gateway's first addresses on the uplink, IPv4 then IPv6.
+// Addrs returns the gateway's first addresses on the uplink, IPv4 then IPv6.
 func (u *Uplink) Addrs() []netip.Addr { return []netip.Addr{u.Addr4, u.Addr6} }
 
 // newUplink deals out the addresses of the uplink with that index.
@@ -50,7 +50,7 @@ func newUplink(index int) *Uplink {
 	return u
 }
 
-// hostAddrs is the pair of addresses with that number in the uplink's prefixes; 77 is written 77 in both families.
+// hostAddrs returns the pair of addresses with that number in the uplink's prefixes; 77 is written 77 in both families.
 func (u *Uplink) hostAddrs(number byte) (netip.Addr, netip.Addr) {
 	v4, v6 := u.Prefix4.Addr().As4(), u.Prefix6.Addr().As16()
 	v4[3] = number

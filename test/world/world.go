@@ -23,7 +23,7 @@ type World struct {
 	fence     fence
 }
 
-// New is an empty world. The program must have called Enter.
+// New returns an empty world. The program must have called Enter.
 func New(tb TB) *World {
 	tb.Helper()
 	if !Inside() {
@@ -35,7 +35,7 @@ func New(tb TB) *World {
 	return w
 }
 
-// Host is the host of that name, made when there is none yet.
+// Host returns the host of that name, made when there is none yet.
 func (w *World) Host(name string) *Host {
 	w.tb.Helper()
 	w.mu.Lock()

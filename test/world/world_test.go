@@ -19,7 +19,7 @@ func serveAll(h *world.Host) {
 	h.ServeSCTP(port)
 }
 
-// newRequest is a question of a kind that the services of serveAll answer.
+// newRequest returns a request of a kind that the services of serveAll answer.
 func newRequest(kind world.Kind, to netip.Addr) world.Request {
 	port := uint16(7000)
 	if kind == world.KindClosedTCP || kind == world.KindClosedUDP {
@@ -45,7 +45,7 @@ func TestEveryKindIsAnsweredByTheDefaultUplink(t *testing.T) {
 		asked := wire.Count(func(p world.Packet) bool { return p.Dir == world.Out && p.To(to) })
 		answered := wire.Count(func(p world.Packet) bool { return p.Dir == world.In && p.From(to) })
 		if asked < len(world.Kinds) || answered < len(world.Kinds) {
-			t.Errorf("%s: %d questions and %d answers on the wire", to, asked, answered)
+			t.Errorf("%s: %d requests and %d replies on the wire", to, asked, answered)
 		}
 	}
 }
