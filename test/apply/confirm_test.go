@@ -67,7 +67,7 @@ func withAndWithoutService(t *testing.T, test func(t *testing.T, b *box.Box)) {
 	}
 }
 
-// awaitGuards waits until nobody sees to a deadline of the box's any more: the last to do so still writes to its folder.
+// awaitGuards waits until the guard processes of the box have ended: the last one still writes to its folder.
 func awaitGuards(b *box.Box) {
 	box.Eventually(b.T, box.EventualTimeout, "the guards have ended", func() bool {
 		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -121,7 +121,7 @@ func TestConfirmDeadlineSurvivesServiceRestart(t *testing.T) {
 	s.Kill()
 	s = b.Start()
 	wantTableLookedUp(b, "8202")
-	b.Must(0, "reload") // somebody asks for it all the same
+	b.Must(0, "reload") // an explicit reload applies it all the same
 	wantTableLookedUp(b, "8203")
 	s.Stop()
 }
@@ -158,7 +158,7 @@ func TestRollbackRetriesUntilItSucceeds(t *testing.T) {
 	if err := errors.Join(os.Remove(locks[0]), os.Mkdir(locks[0], 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	blocked := looksUp(b, "8201") // before the deadline, unless the machine is too slow to tell
+	blocked := looksUp(b, "8201") // before the deadline, unless the machine is too slow
 	time.Sleep(time.Until(began.Add(deadline + 500*time.Millisecond)))
 	if blocked && !looksUp(b, "8201") {
 		t.Error("it was rolled back although the host could not be locked")

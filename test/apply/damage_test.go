@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// damage is what others do to what is ours, as lines of shell: IP is ip(8) and IPT the iptables command, each of the
+// damage is a change of our kernel objects by other programs, as lines of shell: IP is ip(8) and IPT the iptables command, each of the
 // family. named is what the plan must speak of, and undo takes away what is theirs.
 type damage struct{ name, lines, named, undo string }
 
@@ -27,7 +27,7 @@ var routing = []damage{
 	{"the refusal deleted", "IP route del unreachable default table 8202 metric 4294967295", "route replace unreachable default table 8202", ""},
 	{"a connected route deleted", "IP route del NET table 8202", "route replace NET dev eth1", ""},
 	{"a route by another gateway", "IP route del default via VIA table 8202; IP route add default via OTHER dev eth1 src FROM table 8202 protocol 82", "route replace default via VIA dev eth1", ""},
-	{"a route by another gateway of somebody else's", "IP route del default via VIA table 8202; IP route add default via OTHER dev eth1 table 8202", "default via VIA dev eth1", ""},
+	{"a foreign route by another gateway", "IP route del default via VIA table 8202; IP route add default via OTHER dev eth1 table 8202", "default via VIA dev eth1", ""},
 	{"a route of ours more", "IP route add ANY dev eth1 table 8202 protocol 82", "route del ANY", ""},
 	{"the table flushed", "IP route flush table 8202", "route replace default via VIA dev eth1", ""},
 	{"the reply sysctl changed", "sysctl -qw SYSCTL=0", "sysctl -w SYSCTL=1", ""},
@@ -82,7 +82,7 @@ func allDamage() damage {
 	return all
 }
 
-// damageAndRepair does each damage in these families, and wants it seen and mended, and nothing of others' touched.
+// damageAndRepair does each damage in these families, and wants it detected and repaired, and foreign objects unchanged.
 func damageAndRepair(b *box.Box, t *testing.T, all []damage, families ...int) {
 	t.Helper()
 	b.Apply()
@@ -122,7 +122,7 @@ func TestFlushedRulesetIsRepaired(t *testing.T) {
 	whole.WantSame(t, "nft flush ruleset", b.Gateway)
 }
 
-// nft(8) writes what it lists of ours with other words, some of them wrong, and iptables cannot read what it loads then.
+// nft(8) lists our rules in its own syntax, in part wrongly, and iptables cannot read what it loads from that.
 func TestRulesetReloadedByNFTIsRepaired(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t), `backend = "nft"`)

@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-// wantRefused wants each command to fail with these words in what it says, and to have changed nothing.
+// wantRefused wants each command to fail with an error that holds the words, and to change nothing.
 func wantRefused(b *box.Box, t *testing.T, run func(args ...string) box.Result, commands []string, words ...string) {
 	t.Helper()
 	before := box.TakeSnapshot(b.Gateway)
@@ -69,7 +69,7 @@ func TestWithoutIptables(t *testing.T) {
 	}{
 		{"none at all", nil, `backend = "auto"`, []string{"iptables: not found", "install the package iptables"}},
 		{"only those of IPv4", []string{"iptables-nft"}, `backend = "auto"`, []string{"IPv6", "ip6tables", "install the package iptables"}},
-		{"only legacy, and nft is asked for", []string{"iptables-legacy", "ip6tables-legacy"}, `backend = "nft"`,
+		{"only legacy, and nft is configured", []string{"iptables-legacy", "ip6tables-legacy"}, `backend = "nft"`,
 			[]string{`"nft"`, "install the package iptables", `backend = "auto"`}},
 	}
 	for _, c := range cases {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// foreign is what others keep on the gateway, in every corner that ours comes near to.
+// foreign makes foreign objects on the gateway, next to each of ours.
 const foreign = `
 for ip in "ip -4" "ip -6"; do
 	$ip rule add priority 2003 fwmark 0x200/0x1f00 lookup 77
@@ -104,7 +104,7 @@ func TestFlushRestoresAnUntouchedHost(t *testing.T) {
 	}
 }
 
-// ownLines are the lines that are ours, and unresolved what the kernel says of a goto without a target, which is no part of
+// ownLines match our lines, and unresolved the kernel's flag of a goto without a target, which is no part of
 // the rule.
 var (
 	ownLines   = regexp.MustCompile(`(?m) proto 82|:REPLYPATH-|-A REPLYPATH-|-j REPLYPATH-(PRE|OUT|POST)$`)
@@ -112,8 +112,8 @@ var (
 	unresolved = regexp.MustCompile(`\[unresolved\] ?`)
 )
 
-// wantForeignUnchanged wants what others keep to be there, while ours is there too: rules, routes and what iptables prints. (Four
-// sysctls and the links' groups are ours meanwhile, and nft lists what is ours in the midst of the rest.)
+// wantForeignUnchanged wants foreign rules, routes and iptables rules unchanged while ours are there too. (Four sysctls and the
+// links' groups are ours meanwhile, and nft lists our rules among the others.)
 func wantForeignUnchanged(s box.Snapshot, t *testing.T, after string, h *world.Host) {
 	t.Helper()
 	now := box.TakeSnapshot(h)
@@ -165,7 +165,7 @@ func TestFlushRemovesWhateverIsLeft(t *testing.T) {
 	cases := []struct {
 		name  string
 		do    func(t *testing.T, b *box.Box)
-		stays bool // a link in our group, of which nobody remembers what it was
+		stays bool // a link in our group, whose original group is not saved
 	}{
 		{"twice", func(t *testing.T, b *box.Box) { b.Must(0, "flush") }, false},
 		{"without configuration", func(t *testing.T, b *box.Box) { os.Remove(b.Config) }, false},

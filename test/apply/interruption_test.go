@@ -36,7 +36,7 @@ func TestConcurrentAppliesAgree(t *testing.T) {
 	})
 }
 
-// A service that begins waits for those who are at work, and those who wait leave the work to it.
+// A starting service waits for running applies, and applies that wait leave the work to it.
 func TestServiceStartsDuringConcurrentApplies(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
@@ -96,7 +96,7 @@ func interruptAfter(b *box.Box, signal syscall.Signal, after time.Duration, comm
 	cmd.Wait()
 }
 
-// An interrupt leaves what was there, or all that was asked for.
+// An interrupted apply leaves the old state or the whole new one.
 func TestInterruptedApplyLeavesAllOrNothing(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
@@ -171,7 +171,7 @@ func holdXtablesLock(t *testing.T) xtablesLock {
 
 func (l xtablesLock) release() { l.file.Close() }
 
-// awaitWaiter returns when somebody waits for the lock (proc_locks(5): "->").
+// awaitWaiter returns when a process waits for the lock (proc_locks(5): "->").
 func (l xtablesLock) awaitWaiter(t *testing.T) {
 	t.Helper()
 	info, err := l.file.Stat()

@@ -47,13 +47,13 @@ printf '%%s\n' "$text" | "$real" "$@"`, text))
 	})
 }
 
-// A backend that cannot be read may hold chains of ours: neither does a flush leave them, nor do they move to the other.
+// A backend that cannot be read may hold our chains: flush does not leave them, and they do not move to the other backend.
 func TestFailingSaveCommandIsReported(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
 	for _, command := range []string{"iptables", "ip6tables"} {
-		// Others have rules in both backends: which is ours hinges on what the save command shows.
+		// Foreign rules are in both backends: the save command decides which one is ours.
 		for _, backend := range []string{"-nft", "-legacy"} {
 			b.Gateway.Run(command+backend, "-w", "-A", "FORWARD", "-i", "lan0", "-j", "ACCEPT")
 		}
@@ -66,7 +66,7 @@ func TestFailingSaveCommandIsReported(t *testing.T) {
 	}
 }
 
-// Some versions of iptables end a line with a space. What is printed is read when a rule of others stands before ours.
+// Some versions of iptables end a line with a space. Their output is read when a foreign rule is before our jump.
 func TestTrailingSpaceOfIptablesIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
@@ -113,7 +113,7 @@ func TestFailingRestoreCommandIsReported(t *testing.T) {
 	}
 }
 
-// What somebody has done to our jumps is not put back.
+// Foreign changes of our jumps are not restored.
 func TestFailedApplyOnADamagedHostIsUndone(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
@@ -141,7 +141,7 @@ func TestFailedApplyOnADamagedHostIsUndone(t *testing.T) {
 	})
 }
 
-// What was done before the end is not asked for again.
+// What the command did before it was killed is not repeated.
 func TestRestoreKilledAfterItsWorkIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
@@ -155,7 +155,7 @@ func TestRestoreKilledAfterItsWorkIsNotRepeated(t *testing.T) {
 	})
 }
 
-// failingRestore lets through what takes our chains up, so that it can be seen whether that is done.
+// failingRestore fails only for additions, so that the removal of our chains works.
 func failingRestore(way string) string {
 	if !strings.Contains(way, "$real") {
 		return way

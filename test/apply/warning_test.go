@@ -10,7 +10,7 @@ import (
 )
 
 // With only the service's interface listed, main's own way to the client wins over the reply path: that cannot be put
-// right without being told which side of the host the other interface is on, so it must be said.
+// right unless the configuration has the other interface, so plan must warn.
 func TestPlanWarnsOfAnUnlistedInterface(t *testing.T) {
 	for what, noDefault := range map[string]bool{"with a default route": false, "without default route": true} {
 		t.Run(what, func(t *testing.T) {
@@ -56,7 +56,7 @@ func warned(b *box.Box, t *testing.T, status int, want bool) {
 	}
 }
 
-// What the warning says comes true: the client that main knows by the interface that is not listed is not heard by the
+// The warning is right: the client that main has a route to by the unlisted interface is not heard by the
 // other, and is as soon as both are listed.
 func TestUnlistedInterfaceBreaksRepliesAsWarned(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))

@@ -79,7 +79,7 @@ func vary(four bool) asm.Instructions {
 	return append(code, inverted(firstOfPayload, asm.Half)...)
 }
 
-// receive returns the link receive the frame, and gives the CPU time that each took.
+// receive makes the link receive the frame, and returns the CPU time of each.
 func (in injector) receive(times int) (each time.Duration) {
 	in.link.Host.Do(func() {
 		options := ebpf.RunOptions{

@@ -46,7 +46,7 @@ func (g *gateway) configureFirst(backend string, uplinks int) {
 
 func (g *gateway) file() string { return filepath.Join(g.folder, "replypath.toml") }
 
-// configuration returns the first uplinks.
+// configuration returns a configuration with the first uplinks.
 func (g *gateway) configuration(backend string, uplinks int) string {
 	var text strings.Builder
 	if g.uplinks > smallMask {

@@ -9,7 +9,7 @@ import (
 // paint colours text, on a terminal.
 type paint struct{ on bool }
 
-// newPaint returns colours when the output is a terminal that knows them, and nobody objects (no-color.org).
+// newPaint returns a paint with colours when the output is a terminal that has them and NO_COLOR is unset (no-color.org).
 func newPaint(out *os.File) paint {
 	_, err := unix.IoctlGetTermios(int(out.Fd()), unix.TCGETS)
 	return paint{err == nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}

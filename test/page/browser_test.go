@@ -91,7 +91,7 @@ func (b *browser) collect(method string) {
 	}()
 }
 
-// call returns the browser carry out a command, and returns its result.
+// call sends a command to the browser, and returns its result.
 func call[P, R any](b *browser, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, browserTimeout)

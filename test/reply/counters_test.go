@@ -13,7 +13,7 @@ import (
 // packets are sent each way on a connection that has been answered.
 const packets = 20
 
-// chainWalk is what an established packet meets of ours in one hook: the rules that it is held against, and those that take
+// chainWalk counts our rules that an established packet traverses in one hook: the rules that it is compared with, and those that match
 // it, the jump among both.
 type chainWalk struct{ compared, matched int }
 

@@ -9,7 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// The host inside that nobody outside can be: its address is the LAN's second.
+// The address of a LAN host, which no host outside may use as a source.
 const (
 	insider4 = "198.18.0.77"
 	insider6 = "2001:db8:f::77"
@@ -18,7 +18,7 @@ const (
 // forgeableKinds are the kinds of requests of which one packet is enough to be answered.
 var forgeableKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindRaw, world.KindSCTP}
 
-// The marks make an answer to anybody possible by the uplink that was asked. They must not make the source check
+// The marks make replies to any source possible by the ingress uplink. They must not make the source check
 // believe that the LAN is out there.
 func TestForgedLANSourceIsDropped(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
@@ -85,7 +85,7 @@ func TestForgedLANSourcePassesWithoutRPFilter(t *testing.T) {
 	}
 }
 
-// newForgery returns a box that serves, whose LAN has the insider, and which counts what the insider is said to have sent.
+// newForgery returns a box that serves, whose LAN has the insider, and which counts packets with the insider's source.
 func newForgery(t *testing.T, c box.Conditions, backend string) *box.Box {
 	t.Helper()
 	b := box.New(t, c.Build(t, 2, world.Options{}), backend)

@@ -22,7 +22,7 @@ func TestFTPServerOnTheGateway(t *testing.T) {
 	})
 }
 
-// Without the helper nobody tells the server's own data connections whose they are, but the address that they come from.
+// Without the helper the server's own data connections have no mark: their source address selects the uplink.
 func TestFTPServerOnTheGatewayWithoutHelper(t *testing.T) {
 	for what, prepare := range mainTables {
 		t.Run(what, func(t *testing.T) { serveAndFetch(newFTP(t, box.Backends[0], prepare), t) })

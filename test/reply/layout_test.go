@@ -19,13 +19,13 @@ import (
 // allUplinks are as many as there can be.
 const allUplinks = 255
 
-// layoutHost is a host with a link for every id, asked by RTM_GETROUTE where packets would go.
+// layoutHost is a host with a link for every id, whose routes are read by RTM_GETROUTE.
 type layoutHost struct {
 	*box.Box
 	chance *rand.Rand
 	handle *netlink.Handle
 	ids    []int        // of the uplinks that are configured, sorted
-	empty  map[int]bool // their tables that somebody emptied
+	empty  map[int]bool // their tables that the test emptied
 }
 
 // packetQuery is a packet without its destination: in is the id of the uplink that it came in by, 0 the host's own, inside lan0.
@@ -38,8 +38,8 @@ type packetQuery struct {
 
 const fromLAN = -1
 
-// The kernel is asked about packets with every mark, of uplinks and of none, with bits of others, from every kind of
-// address and link, while tables are empty, with 1 to 255 uplinks. It must answer what one rule for each uplink would say.
+// The kernel's route is read for packets with every mark, of uplinks and of none, with foreign bits, from every kind of address
+// and link, while tables are empty, with 1 to 255 uplinks. It must be the route that one rule per uplink would give.
 func TestRuleLayoutRoutesLikeOneRulePerUplink(t *testing.T) {
 	const seed = 6
 	t.Logf("seed %d", seed)
@@ -107,7 +107,7 @@ func (p *layoutHost) configureRandom(n int) {
 	}
 }
 
-// check asks about packets with a mark.
+// check compares the kernel's routes of packets with a mark.
 func (p *layoutHost) check(mark uint32) {
 	p.T.Helper()
 	any := p.ids[p.chance.IntN(len(p.ids))]
@@ -145,7 +145,7 @@ func (p *layoutHost) wantedRoute(q packetQuery) string {
 	return "lan0"
 }
 
-// kernelRoute returns the kernel look for a way to the Internet.
+// kernelRoute returns the link of the kernel's route to the Internet.
 func (p *layoutHost) kernelRoute(q packetQuery) string {
 	p.T.Helper()
 	to, far := net.ParseIP("203.0.113.200"), net.ParseIP("203.0.113.199")

@@ -21,7 +21,7 @@ var linkKinds = map[string]linkKind{
 	"macvlan":                     {replaceLink: asMacvlan},
 	"tun":                         {replaceLink: asTun, gateway: box.AutoGateways},
 	"a route by a nexthop object": {gateway: box.AutoGateways, before: func(b *box.Box) { defaultByObject(b, "1") }},
-	"a route by a nexthop object of which only the number is told": {gateway: box.AutoGateways, before: func(b *box.Box) { defaultByObject(b, "0") }},
+	"a route by a nexthop object of which only the id is dumped": {gateway: box.AutoGateways, before: func(b *box.Box) { defaultByObject(b, "0") }},
 }
 
 func TestEveryLinkKindWorksAsUplink(t *testing.T) { eachLinkKind(t, linkKinds) }
@@ -72,7 +72,7 @@ func wantStrays(p *box.Egress, t *testing.T, u *world.Uplink) {
 	p.Settle()
 	for _, to := range u.Addrs() {
 		if p.Replies(0, to) == 0 {
-			t.Errorf("replies from %s do not stray without us: this test shows nothing", to)
+			t.Errorf("replies from %s do not stray without replypath: the test proves nothing", to)
 		}
 	}
 }

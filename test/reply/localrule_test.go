@@ -9,7 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// Some move the kernel's first rule, so that a host can send to its own addresses by the wire. What the warning says of
+// Some setups move the kernel's first rule, so that a host can send to its own addresses by the wire. The warning about
 // it comes true, and the remedy helps.
 func TestMovedLocalRuleIsWarnedOf(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))

@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-// The bits of others in the packet's and in the connection's mark: set before our chains see a packet, and after.
+// Foreign bits in the packet's and in the connection's mark: set before our chains see a packet, and after.
 const (
 	earlyMark, lateMark         = 0x40000, 0x80000
 	earlyCtmark, lateCtmark     = 0x10000, 0x20000

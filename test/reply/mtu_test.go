@@ -37,7 +37,7 @@ func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
 	}
 }
 
-// narrowMTU is that of a hop behind the second uplink, which only its router knows of, and tells by ICMP.
+// narrowMTU is that of a hop behind the second uplink, which only its router knows, and reports by ICMP.
 const narrowMTU = 1300
 
 func TestPathMTUIsLearntPerUplink(t *testing.T) {
@@ -52,7 +52,7 @@ func TestPathMTUIsLearntPerUplink(t *testing.T) {
 				b := newNarrow(t, c)
 				box.ServeAll(b.Gateway)
 				b.Apply()
-				// The narrow one first: what was learnt there could do harm at the other.
+				// The narrow one first: its path MTU could be used at the other.
 				eachNarrow(b, t, test, b.Uplinks[1], b.Uplinks[0])
 			})
 		}
@@ -101,7 +101,7 @@ func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Pack
 		case tooBig(p):
 			told++
 			if p.ICMPMTU != narrowMTU {
-				t.Errorf("told of an MTU of %d", p.ICMPMTU)
+				t.Errorf("the router reports an MTU of %d", p.ICMPMTU)
 			}
 			after, largest = 0, 0
 		case p.Dir == world.In && p.From(from):
@@ -114,19 +114,19 @@ func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Pack
 	}
 	if u.Index == 0 {
 		if told != 0 || large == 0 {
-			t.Errorf("uplink without narrow hop: told %d times, %d large answers from %s", told, large, from)
+			t.Errorf("uplink without narrow hop: %d ICMP errors, %d large replies from %s", told, large, from)
 		}
 		return
 	}
 	if told == 0 {
-		t.Fatalf("nobody told %s of the narrow hop: the test proves nothing", from)
+		t.Fatalf("no ICMP error of the narrow hop reached %s: the test proves nothing", from)
 	}
 	if after == 0 || largest > narrowMTU {
-		t.Errorf("%d answers from %s after it was told of the narrow hop, the largest of %d bytes", after, from, largest)
+		t.Errorf("%d replies from %s after the ICMP error of the narrow hop, the largest of %d bytes", after, from, largest)
 	}
 }
 
-// tooBig reports whether the packet says that another did not fit.
+// tooBig reports whether the packet is a "fragmentation needed" or "packet too big" error.
 func tooBig(p world.Packet) bool {
 	return p.Proto == world.ICMP && p.ICMPType == 3 && p.ICMPCode == 4 || p.Proto == world.ICMPv6 && p.ICMPType == 2
 }
@@ -138,7 +138,7 @@ func transferLarge(t *testing.T, b *box.Box, to netip.Addr) {
 	}
 }
 
-// answerLarge asks for an answer that fits the wire and not the narrow hop. Whoever answers sets DF, as the kernel does
+// answerLarge requests a reply that fits the wire and not the narrow hop. The service sets DF, as the kernel does
 // by itself, and loses the first.
 func answerLarge(t *testing.T, b *box.Box, to netip.Addr) {
 	t.Helper()

@@ -32,7 +32,7 @@ const (
 )
 
 // A proxy's rules end the walk of the packets that they take. Above our jump they would keep them from their marks, and
-// the proxy answers from addresses that are no uplink's: nothing but the mark can tell the way back.
+// the proxy replies from addresses of no uplink: only the mark selects the reply path.
 func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, position := range []string{"-A", "-I"} {
@@ -107,7 +107,7 @@ func divert(b *box.Box, position string) {
 	}
 }
 
-// listenTransparently answers with one line whoever is sent to it, in the name of the address that was asked.
+// listenTransparently sends one line to every client, from the destination of its connection.
 func listenTransparently(t *testing.T, h *world.Host, address string) {
 	t.Helper()
 	config := net.ListenConfig{Control: func(network, _ string, raw syscall.RawConn) error {
@@ -147,7 +147,7 @@ func listenTransparently(t *testing.T, h *world.Host, address string) {
 	}()
 }
 
-// intercepted asks what the proxy intercepts in both families, and reports whether all was answered by it.
+// intercepted connects to intercepted addresses of both families, and reports whether the proxy replied to all.
 func intercepted(b *box.Box, t *testing.T, patience time.Duration) bool {
 	t.Helper()
 	var answered atomic.Int64

@@ -9,9 +9,9 @@ import (
 	"replypath/test/world"
 )
 
-// A request that was asked before our rules were there has a connection in conntrack, and an answer that strayed has
+// A request from before our rules has a connection in conntrack, and a stray reply has
 // made it an established one. It must get its mark all the same: at boot the client is there before we are, and a
-// client with a fixed port never asks by another connection.
+// client with a fixed port never opens another connection.
 func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
 	for rpFilter, backend := range box.Backends {
 		for who, serve := range services {
@@ -27,7 +27,7 @@ func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
 	}
 }
 
-// wantRecovery asks by TCP and by UDP, applies once that has failed, and wants answers without a new connection.
+// wantRecovery sends requests by TCP and UDP, applies once they have failed, and wants replies without a new connection.
 func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
 	t.Helper()
 	const port = 5000
@@ -65,8 +65,8 @@ func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
 	requested.Wait()
 }
 
-// awaitFailedRequests waits until both requests to the address were asked in vain: their answers went astray or, where the source
-// check is strict, they were never heard.
+// awaitFailedRequests waits until both requests to the address have failed: their replies strayed or, where rp_filter is
+// strict, they were dropped.
 func awaitFailedRequests(b *box.Box, t *testing.T, refused, wire *world.Recorder, to netip.Addr) {
 	t.Helper()
 	for _, proto := range []int{world.TCP, world.UDP} {

@@ -120,7 +120,7 @@ func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
 	})
 }
 
-// A management network is the classic: main knows the client by one uplink, and the client asks at the other.
+// A management network is the classic: main has a route to the client by one uplink, and its requests come by the other.
 func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
@@ -156,7 +156,7 @@ func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 			}
 		}
 	})
-	t.Run("from a socket connected to the asker", func(t *testing.T) {
+	t.Run("from a socket connected to the client", func(t *testing.T) {
 		port := uint16(5000)
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {

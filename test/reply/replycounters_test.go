@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// requestLoad is requests that are asked of both families of some uplinks while uplinks are added and removed: each is a new
+// requestLoad is requests to both families of some uplinks while uplinks are added and removed: each is a new
 // connection, and is answered by one packet.
 type requestLoad struct {
 	*box.Box
@@ -20,7 +20,7 @@ type requestLoad struct {
 	clients sync.WaitGroup
 }
 
-// startRequests asks a port at the addresses of some uplinks until it is told to end.
+// startRequests sends requests to a port of the addresses of some uplinks until end.
 func startRequests(b *box.Box, t *testing.T, at uint16, uplinks ...*world.Uplink) *requestLoad {
 	t.Helper()
 	q := &requestLoad{Box: b, t: t, replies: map[netip.Addr]*atomic.Int64{}}
@@ -49,7 +49,7 @@ func (q *requestLoad) end() {
 	q.clients.Wait()
 }
 
-// exchangeOnce asks by a datagram that is sent once.
+// exchangeOnce sends a datagram once and waits for the reply.
 func exchangeOnce(b *box.Box, from, to netip.AddrPort) error {
 	socket := b.Connected(b.Client, from, to)
 	defer socket.Close()
@@ -65,7 +65,7 @@ func (q *requestLoad) wantCounted(wires map[netip.Addr]*world.Recorder) {
 		u := uplinkOf(q.Box, to)
 		left := wires[to].Count(box.RepliesFrom(to))
 		if got := replyCounters(q.Box, box.FamilyOf(to), u.Index+1); int64(left) != n.Load() || got != [2]int{left, 0} {
-			q.t.Errorf("%s was asked %d questions, %d answers left by %s; counted are %d, and %d strays", to, n.Load(), left, u.Link.Name, got[0], got[1])
+			q.t.Errorf("%s: %d requests, %d replies left by %s; counted are %d, and %d strays", to, n.Load(), left, u.Link.Name, got[0], got[1])
 		}
 		q.t.Logf("%s: %d questions", to, n.Load())
 	}
@@ -81,7 +81,7 @@ func uplinkOf(b *box.Box, to netip.Addr) *world.Uplink {
 	return nil
 }
 
-// replyCounters returns what an uplink's counter says: symmetric and stray.
+// replyCounters returns an uplink's counters: symmetric and stray.
 func replyCounters(b *box.Box, family, id int) [2]int {
 	b.T.Helper()
 	n := counts(b, family, "REPLYPATH-S"+string(rune('0'+id)))

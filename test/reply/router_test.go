@@ -28,7 +28,7 @@ func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 		_, remedy, _ := strings.Cut(rest, "where it stays: ")
 		remedy, _, _ = strings.Cut(remedy, "\n")
 		if !told || !strings.HasSuffix(remedy, "table 8202") {
-			t.Fatalf("the plan tells neither of %s nor of a remedy: %s", a, output)
+			t.Fatalf("the plan names neither %s nor a remedy: %s", a, output)
 		}
 		b.Shell(remedy)
 	}

@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// A rule that lets every packet go on does no harm above our jump, and being moved would do harm to its owner.
+// A rule without a verdict above our jump changes nothing for us, and moving it could break its owner.
 func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 	rules := map[string][]string{
 		"a mark of its own":                    {"-j", "MARK", "--set-xmark", "0x80000/0x80000"},
@@ -47,8 +47,8 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 	})
 }
 
-// iptables cannot read a rule that nft made with a set, nor anything of the chain where one asks for the connection's
-// state, so nobody can say that they let packets go on: ours must stand above them, and they must survive that.
+// iptables cannot read a native rule with a set, nor any rule of a chain with a native ct state match. Such rules may end a
+// packet's walk: our jump must come before them, and they must stay.
 func TestNativeRuleAboveOurJump(t *testing.T) {
 	for when, rule := range map[string]string{
 		"before apply":                        "FAMILY saddr @trusted counter accept",
@@ -100,7 +100,7 @@ type native struct {
 
 var natives = []native{{4, "ip", "ipv4_addr", "203.0.113.10"}, {6, "ip6", "ipv6_addr", "2001:db8:c::10"}}
 
-// nativeListing returns nft's own view of what is not ours in PREROUTING and of the set that it uses, counters left out.
+// nativeListing returns nft's listing of the foreign rules in PREROUTING and of their set, without counters.
 func nativeListing(b *box.Box, n native) string {
 	b.T.Helper()
 	text := b.Gateway.Run("nft", "-s", "list", "chain", n.family, "mangle", "PREROUTING") +

@@ -41,7 +41,7 @@ func TestMarkedOutgoingConnectionsAreAnswered(t *testing.T) {
 	})
 }
 
-// exchangeMarked asks the client's service from an address of the gateway's, by a socket with a mark.
+// exchangeMarked sends a request to the client's service from an address of the gateway, by a socket with a mark.
 func exchangeMarked(b *box.Box, network string, from netip.Addr, mark int) error {
 	control := func(_, _ string, c syscall.RawConn) (err error) {
 		if closed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, mark) }); closed != nil {

@@ -7,7 +7,7 @@ import (
 	"replypath/test/world"
 )
 
-// One address on two links, of which one is plugged in at a time, is what those do who have a spare wire.
+// One address on two links, of which one is plugged in at a time: a spare wire.
 func TestSharedAddressRepliesByTheUplinkThatIsUp(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	u, spare := b.Uplinks[1], b.Uplinks[0]

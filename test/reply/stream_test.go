@@ -12,8 +12,8 @@ import (
 	"replypath/test/world"
 )
 
-// services are who a connection can be with. The gateway's own has no address translation, so that conntrack first
-// hears of its connections in the middle, when our rules come.
+// services are the servers of the connections. Without address translation, conntrack first sees connections to the gateway
+// itself when our rules are added.
 var services = map[string]func(*box.Box){
 	"with the gateway": func(b *box.Box) { b.Gateway.ServeTCP(box.ServedPort) },
 	"with a host behind DNAT": func(b *box.Box) {

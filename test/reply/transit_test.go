@@ -32,7 +32,7 @@ func TestTransitFromOneUplinkToAnother(t *testing.T) {
 
 func TestTransitBouncesWithoutItsRule(t *testing.T) {
 	b, here, there := newTransit(t, box.Conditions{RPFilter: 1}, box.Backends[0])
-	// Whoever bounces a packet tells its sender of a shorter way, which would be remembered beyond the repair.
+	// A host that bounces a packet sends a redirect, which would outlive the repair.
 	for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth0.accept_redirects", "net.ipv6.conf.eth0.accept_redirects"} {
 		b.Uplinks[1].Neighbour.SetSysctl(key, "0")
 	}
@@ -157,7 +157,7 @@ func neighbour(u *world.Uplink) []netip.Addr {
 	return []netip.Addr{netip.AddrFrom4(four), netip.AddrFrom16(six)}
 }
 
-// passes asks everything from behind the second uplink, and wants the gateway itself to be answered by too.
+// passes wants replies to requests of all kinds from behind the second uplink.
 func passes(b *box.Box, t *testing.T, there []netip.Addr) {
 	t.Helper()
 	for _, to := range there {

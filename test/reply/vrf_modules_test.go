@@ -10,7 +10,7 @@ import (
 	"replypath/test/world"
 )
 
-// The kernel asks the table of a VRF before any rule of ours. So an uplink in one is left alone, and said so; the others
+// The kernel looks up the table of a VRF before any rule of ours. An uplink in one is left alone, with a warning; the others
 // work, also while it goes in and comes out.
 func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
@@ -64,7 +64,7 @@ func answersByOthers(b *box.Box, t *testing.T, p *box.Egress, u *world.Uplink) {
 	}
 }
 
-// answersInTheVRF wants what the remedy says of sockets in it.
+// answersInTheVRF wants the behaviour of sockets in the VRF that the remedy describes.
 func answersInTheVRF(b *box.Box, t *testing.T, p *box.Egress, u *world.Uplink) {
 	t.Helper()
 	restore(b, u)

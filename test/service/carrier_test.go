@@ -15,10 +15,10 @@ import (
 const carrierRounds = 40
 
 // addDelayedVeth joins gateway and LAN by a link with the same index at both ends. The kernel takes it for one that is no link to
-// another, as a network card is none, and takes its time to tell of its carrier.
+// another, as a network card is none, and announces its carrier late.
 func addDelayedVeth(b *box.Box, name string, index int) {
 	b.T.Helper()
-	there := b.LAN.Command(b.T.Context(), "cat") // stays until it is told the end of its input
+	there := b.LAN.Command(b.T.Context(), "cat") // runs until the end of its input
 	input, err := there.StdinPipe()
 	if err == nil {
 		err = there.Start()
@@ -35,8 +35,8 @@ func addDelayedVeth(b *box.Box, name string, index int) {
 	}
 }
 
-// carrierLossAnnounced reports whether the kernel has told that the link has no carrier. All links are asked for: of a single one it
-// would tell then.
+// carrierLossAnnounced reports whether the kernel has announced the loss of the link's carrier. It dumps all links: the query of a
+// single one would make the kernel announce it.
 func carrierLossAnnounced(b *box.Box, link string) bool {
 	for line := range strings.Lines(b.Gateway.Run("ip", "-o", "link")) {
 		if strings.Contains(line, link+"@") {

@@ -14,7 +14,7 @@ import (
 	"replypath/test/world"
 )
 
-// chaosVariable says how long the trouble lasts.
+// chaosVariable sets how long the disturbances last.
 const chaosVariable = "REPLYPATH_CHAOS"
 
 const (
@@ -22,7 +22,7 @@ const (
 	chaosBound = 2 * time.Minute // until all is right again, on any machine
 )
 
-// chaos is trouble by chance on a gateway with the service.
+// chaos makes random disturbances on a gateway with the service.
 type chaos struct {
 	*box.Box
 	t       *testing.T
@@ -66,7 +66,7 @@ func TestServiceRecoversFromRandomDisturbances(t *testing.T) {
 	for i := 0; time.Since(began) < lasts; i++ {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := newChaos(t, chance, box.Backends[i%2], program)
-			// A world lasts for a while, so that what one trouble leaves behind meets the next.
+			// A world lasts for a while, so that disturbances meet what earlier ones left.
 			for range 40 {
 				if time.Since(began) > lasts || t.Failed() {
 					break
@@ -99,7 +99,7 @@ func newChaos(t *testing.T, chance *rand.Rand, backend, program string) *chaos {
 	return c
 }
 
-// disturb makes one to three troubles, and wants all right after them.
+// disturb makes one to three disturbances, and wants the kernel in sync and all replies symmetric after them.
 func (c *chaos) disturb() time.Duration {
 	c.t.Helper()
 	all := slices.Concat(disturbances, linkDisturbances)
@@ -129,7 +129,7 @@ func (c *chaos) disturb() time.Duration {
 	return took
 }
 
-// wantSymmetric asks at every address, and wants the answers by the ingress.
+// wantSymmetric sends a request to every address, and wants the replies by their ingress.
 func (c *chaos) wantSymmetric(what []string) {
 	c.t.Helper()
 	for _, u := range c.uplinks {

@@ -34,7 +34,7 @@ func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
 	t.Logf("reload took %s", box.RoundDuration(time.Since(began)))
 }
 
-// controlClientVariable has the test binary ask the service on this socket, and print what it is answered.
+// controlClientVariable makes the test binary send a status request to this socket, and print the response.
 const controlClientVariable = "REPLYPATH_CALLER"
 
 // runControlClientIfRequested is a program that anybody may run.
@@ -74,7 +74,7 @@ func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if users <= box.NobodyUID {
-		t.Fatal("in this user namespace there is nobody but root: run the tests as root")
+		t.Fatal("in this user namespace there is no user but root: run the tests as root")
 	}
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
@@ -91,10 +91,10 @@ func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
 		return string(out)
 	}
 	if output := call(0); !strings.Contains(output, "in_sync") {
-		t.Errorf("root is told %q", output)
+		t.Errorf("root gets %q", output)
 	}
 	if output := call(box.NobodyUID); !strings.HasPrefix(output, "refused") {
-		t.Errorf("nobody is told %q", output)
+		t.Errorf("an unprivileged user gets %q", output)
 	}
 	// Whatever becomes of the files' modes.
 	for path := socket; path != "/"; path = filepath.Dir(path) {
@@ -106,7 +106,7 @@ func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
 		}
 	}
 	if output := call(box.NobodyUID); output != "answered: \"\"\n" {
-		t.Errorf("nobody is told %q", output)
+		t.Errorf("an unprivileged user gets %q", output)
 	}
 	b.Must(0, "reload")
 }

@@ -141,7 +141,7 @@ func (c *chaos) restoreAddrs(u *world.Uplink) {
 	c.restoreDefaults(u)
 }
 
-// restoreDefaults are main's, by the first uplink, and those of a table of somebody's, from which the last uplink's gateway is
+// restoreDefaults adds main's default routes, by the first uplink, and those of a foreign table, from which the last uplink's gateway is
 // learnt.
 func (c *chaos) restoreDefaults(u *world.Uplink) {
 	table := map[int]string{0: "main", 2: "101"}[u.Index]

@@ -17,7 +17,7 @@ import (
 
 const here = "http://127.0.0.1:9717"
 
-// hook makes a program that keeps every event it is told, a line each.
+// hook makes a program that appends every event to a file, a line each.
 func hook(t *testing.T) (program, told string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -58,7 +58,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 		return is("/uplinks/isp1?family=ipv4", 503) && is("/uplinks/isp1?family=ipv6", 503) && is("/uplinks/isp1", 503)
 	})
 	if !is("/uplinks/isp0", 200) || !is("/healthz", 200) {
-		t.Error("an outage of one uplink harms the others, or the service")
+		t.Error("an outage of one uplink affects the others, or the service")
 	}
 	_, metrics := box.Over(t, b.Gateway, here+"/metrics")
 	for uplink, want := range map[string]string{"isp0": "1", "isp1": "0"} {
@@ -74,7 +74,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 	if r := b.Must(3, "status"); !strings.Contains(r.Stdout, "isp1") || !strings.Contains(r.Stdout, "down") || !strings.Contains(r.Stdout, "no answer") && !strings.Contains(r.Stdout, "icmp://") {
 		t.Errorf("%s", r)
 	}
-	box.Eventually(t, box.EventualTimeout, "the program is told", func() bool {
+	box.Eventually(t, box.EventualTimeout, "the program gets the event", func() bool {
 		text, _ := os.ReadFile(told)
 		for line := range strings.Lines(string(text)) {
 			if !strings.HasSuffix(line, "\n") {
@@ -139,7 +139,7 @@ func TestEndpointFollowsTheConfiguration(t *testing.T) {
 	outside := b.Uplinks[1].Port4(9717).String()
 	b.ConfigureProbes("[endpoint]", fmt.Sprintf("listen = %q", outside), fmt.Sprintf("token_file = %q", token))
 	b.Must(0, "reload")
-	box.Eventually(t, box.EventualTimeout, "it answers whoever knows the token, by that uplink", func() bool {
+	box.Eventually(t, box.EventualTimeout, "requests with the token are answered, by that uplink", func() bool {
 		code, _ := box.Over(t, b.Client, "http://"+outside+"/readyz", "Authorization", "Bearer "+strings.Repeat("0123", 8))
 		return code == 200
 	})
@@ -151,7 +151,7 @@ func TestEndpointFollowsTheConfiguration(t *testing.T) {
 	}
 	b.ConfigureProbes("[endpoint]", `listen = "off"`)
 	b.Must(0, "reload")
-	box.Eventually(t, box.EventualTimeout, "nobody answers", func() bool {
+	box.Eventually(t, box.EventualTimeout, "the endpoint is closed", func() bool {
 		code, _ := box.Over(t, b.Client, "http://"+outside+"/readyz")
 		return code == 0
 	})

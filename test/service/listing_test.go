@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// A table is read without a process, and when only iptables can tell what is in it by one, after it changed.
+// A table is read without a process; one is run after a change that only iptables can decode.
 func TestServiceListsChainsWithoutProcesses(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
@@ -52,23 +52,23 @@ func awaitObserved(b *box.Box, s *box.Service) {
 	})
 }
 
-// A table in which somebody keeps a chain that iptables cannot print cannot be listed as a whole; what is ours in it can.
+// A table with a foreign chain that iptables cannot print cannot be listed as a whole; our chains in it can.
 func TestOwnChainsAreReadBesideChainsThatIptablesCannotPrint(t *testing.T) {
 	b := box.New(t, world.ISPs(t, 17, world.Options{Spoofable: true}), `backend = "nft"`)
 	b.Apply()
 	b.Gateway.Run("nft", "add chain ip mangle others; add rule ip mangle others ct state established counter")
-	b.Iptables(4, "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "MARK", "--set-mark", "0x1/0x1") // one that only iptables can tell
+	b.Iptables(4, "-t", "mangle", "-I", "PREROUTING", "-i", "lan0", "-j", "MARK", "--set-mark", "0x1/0x1") // one that only iptables can decode
 	if listing := b.Gateway.Command(t.Context(), "iptables-nft", "-t", "mangle", "-S"); listing.Run() == nil {
 		t.Fatal("iptables lists the whole table: the test proves nothing")
 	}
 	if r := b.Must(0, "plan"); r.Stdout != "" {
-		t.Errorf("beside the chain of somebody else: %s", r)
+		t.Errorf("beside a foreign chain: %s", r)
 	}
 	b.Iptables(4, "-t", "mangle", "-F", "REPLYPATH-N-eth1")
 	b.Iptables(4, "-t", "mangle", "-N", "REPLYPATH-OLD")
 	b.Must(3, "plan")
 	b.Apply()
 	if left := b.Gateway.Run("nft", "list", "chain", "ip", "mangle", "others"); !strings.Contains(left, "ct state established") {
-		t.Errorf("the chain of somebody else is now\n%s", left)
+		t.Errorf("the foreign chain is now\n%s", left)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"replypath/test/world"
 )
 
-// notifiedUntil collects what the service tells its manager until it has said this.
+// notifiedUntil collects the notifications to the service manager up to one that contains the text.
 func notifiedUntil(s *box.Service, until string) (all []string) {
 	s.B.T.Helper()
 	for late := time.After(box.EventualTimeout); ; {
@@ -65,13 +65,13 @@ func TestServiceNotifiesSystemd(t *testing.T) {
 	}
 }
 
-// A rival at the time of the start must not keep the manager waiting until it gives up.
+// A conflicting owner at the start must not delay READY=1 until the manager gives up.
 func TestServiceGetsReadyDespiteAConflictingOwner(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	r := startConflictingOwner(b, t)
 	s := b.Start()
-	box.Eventually(t, box.EventualTimeout, "the rival has deleted", func() bool { return r.deleted.Load() > maxHarmsPerObject })
+	box.Eventually(t, box.EventualTimeout, "the conflicting owner has deleted the rule", func() bool { return r.deleted.Load() > maxHarmsPerObject })
 	s.AwaitNotify("1 repair waits")
 	b.Configure(b.Uplinks...)
 	b.Run("reload")
@@ -96,7 +96,7 @@ func TestJSONLogHoldsOnlyChanges(t *testing.T) {
 	}
 	b.Shell("ip rule del priority 2003 lookup 8202")
 	b.AwaitRule(t, box.EventualTimeout)
-	box.Eventually(t, box.EventualTimeout, "it is told", func() bool { return strings.Contains(s.Log.String()[begun:], "lookup 8202") })
+	box.Eventually(t, box.EventualTimeout, "the repair is logged", func() bool { return strings.Contains(s.Log.String()[begun:], "lookup 8202") })
 	for line := range strings.Lines(s.Log.String()) {
 		var record struct{ Level, Msg string }
 		if err := json.Unmarshal([]byte(line), &record); err != nil || record.Msg == "" {

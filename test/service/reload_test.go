@@ -37,7 +37,7 @@ func TestReloadProbesOnlyTheNewTargets(t *testing.T) {
 			b.Settle() // what the old probes have sent
 			for _, u := range b.Uplinks {
 				wire := u.Wire.Record(func(p world.Packet) bool { return p.Dir == world.In && (p.To(b.Client4) || p.To(b.Client6)) })
-				box.Eventually(t, box.EventualTimeout, "the new targets are asked", func() bool { return wire.Count(c.asked) > 10 })
+				box.Eventually(t, box.EventualTimeout, "the new targets are probed", func() bool { return wire.Count(c.asked) > 10 })
 				if n := wire.Count(c.unasked); n > 0 {
 					t.Errorf("%s: %d questions to targets that there are no more", u.Link.Name, n)
 				}

@@ -13,7 +13,7 @@ import (
 
 const (
 	harms             = 500 // in both backends together
-	maxHarmsPerObject = 3   // how often the same is harmed: some harm asks for two repairs, and the sixth in a minute is suspected
+	maxHarmsPerObject = 3   // how often the same object is damaged: some damage needs two repairs, and the sixth in a minute counts as a conflict
 	repairBound       = time.Second
 	// On a machine that is busy, or slow, as many plans may be made meanwhile: they do what a repair does, and no more.
 	repairPlans = 20
@@ -22,7 +22,7 @@ const (
 // randomDamage is a random damage, and to what.
 type randomDamage struct{ command, object, section string }
 
-// kernelListings are the listings of a gateway in which harm shows.
+// kernelListings are the listings of a gateway in which damage shows.
 type kernelListings map[string]string
 
 var listings = map[string][]string{
@@ -33,7 +33,7 @@ var listings = map[string][]string{
 	"groups":   {"ip", "-o", "-N", "link"},
 }
 
-// listing returns what one section holds, in an order that does not tell what came first where that is all the same.
+// listing returns one section, sorted where the kernel's order has no meaning.
 func listing(b *box.Box, section string) string {
 	b.T.Helper()
 	command, fixed := listings[section]
@@ -75,7 +75,7 @@ func listKernel(b *box.Box) kernelListings {
 	return k
 }
 
-// harmsTo turns what an apply does into ways to harm it.
+// harmsTo returns damages to every step of a plan.
 func harmsTo(b *box.Box, plan string) (all []randomDamage) {
 	for line := range strings.Lines(plan) {
 		line = strings.TrimSpace(line)
@@ -113,7 +113,7 @@ func harmsTo(b *box.Box, plan string) (all []randomDamage) {
 	return all
 }
 
-// addForeignObjects are of others, at our places.
+// addForeignObjects adds foreign objects next to ours.
 func addForeignObjects(b *box.Box) {
 	b.T.Helper()
 	for _, line := range []string{
@@ -169,7 +169,7 @@ func planTime(b *box.Box) time.Duration {
 	return took.Percentile(100)
 }
 
-// chooseDamages chooses one to three, of different sections, none of them so often that somebody is suspected.
+// chooseDamages chooses one to three, of different sections, none of them so often that it counts as a conflict.
 func chooseDamages(chance *rand.Rand, all []randomDamage, harmed map[string]int) (chosen []randomDamage) {
 	for _, i := range chance.Perm(len(all)) {
 		h := all[i]
@@ -183,12 +183,12 @@ func chooseDamages(chance *rand.Rand, all []randomDamage, harmed map[string]int)
 		}
 	}
 	if len(chosen) == 0 {
-		panic("there is nothing left to harm")
+		panic("there is nothing left to damage")
 	}
 	return chosen
 }
 
-// measureRepairs does harm and measures how long it lasts.
+// measureRepairs does damage and measures how long each section takes to be repaired.
 func measureRepairs(b *box.Box, t *testing.T, whole kernelListings, harms []randomDamage) (took box.Durations) {
 	t.Helper()
 	began := map[string]time.Time{}

@@ -8,11 +8,11 @@ import (
 	"replypath/test/world"
 )
 
-// What the kernel does not announce is looked at again and again. The same harm done at once after its repair, between
+// Changes that the kernel does not announce are polled. The same damage at once after its repair, between
 // two looks, must not be taken for nothing new.
 func TestRepeatedDamageIsRepairedEachTime(t *testing.T) {
 	t.Parallel()
-	const again = 5 // more would be a rival's
+	const again = 5 // more would count as a conflict
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[1])
 	b.Start()
 	var took box.Durations

@@ -199,7 +199,7 @@ func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
 	}
 }
 
-// What services lock is for root alone to open, so nobody else can hold it.
+// Only root can open the lock files of services, so no other user can hold them.
 func TestUnprivilegedUserCannotLockANamespace(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()

@@ -19,7 +19,7 @@ const (
 	foreignTable = "via 192.0.2.1 dev eth1 table 100 protocol 186"
 )
 
-// storm changes routes of somebody else as fast as the kernel takes them, and says how many a second.
+// storm changes foreign routes as fast as the kernel takes them, and returns how many per second.
 func storm(b *box.Box, t *testing.T, where string) int {
 	t.Helper()
 	var batch strings.Builder
@@ -113,7 +113,7 @@ func TestLostNetlinkEventsAreRecovered(t *testing.T) {
 	b.Shell("ip rule del priority 2003 lookup 8202")
 	s.Signal(syscall.SIGCONT)
 	t.Logf("%d changes a second while it slept; repaired %s after it woke", speed, b.AwaitRule(t, box.EventualTimeout))
-	// The kernel has told once that events were lost, and may be silent about what it dropped since.
+	// The kernel reports lost events once, and may have dropped more since.
 	b.Shell("ip rule del priority 2003 lookup 8202")
 	b.AwaitRule(t, box.EventualTimeout)
 }
