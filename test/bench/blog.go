@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// withBlogRecipe sets up what many web pages tell: each uplink has a table, a mark that connections save, and a rule;
+// withBlogRecipe sets up the recipe of many web pages: each uplink has a table, a mark that connections save, and a rule;
 // what comes from the LAN, or from the host itself, gets its connection's mark back.
 func (g *gateway) withBlogRecipe(backend string) {
 	g.forwardings()

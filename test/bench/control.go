@@ -27,7 +27,7 @@ type controlKey struct {
 	uplinks       int
 }
 
-// Operations, and who does them.
+// Operations, and the programs that do them.
 const (
 	fromNothing = "from nothing"
 	oneChange   = "one uplink gone and back"

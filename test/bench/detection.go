@@ -33,7 +33,7 @@ func newDetection(in *world.Internet, rounds int) (d detection) {
 	return d
 }
 
-// watched asks the client through each uplink, in IPv4 and with the defaults.
+// watched returns a configuration that probes the client by each uplink, by IPv4 and with the defaults.
 func watched(in *world.Internet) string {
 	var text strings.Builder
 	for _, u := range in.Uplinks {

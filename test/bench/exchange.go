@@ -12,7 +12,7 @@ import (
 type exchange struct {
 	label  string
 	lan    bool // the service is the LAN host's
-	mode   byte // the first byte of a connection says what it is for
+	mode   byte // the first byte of a connection
 	times  int
 	within bool // one connection for all
 }

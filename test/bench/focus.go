@@ -8,7 +8,7 @@ import (
 )
 
 // focus is what of a run's packets is measured when it is not all: for a closer look at one of its figures. Bounds of
-// what is left out are not judged.
+// what is left out are not checked.
 type focus struct {
 	paths, rules, uplinks string
 	only                  int    // the family, or 0
@@ -78,10 +78,10 @@ func (f *focus) on(r run) run {
 	return r
 }
 
-// measures reports whether the path is asked for.
+// measures reports whether the path is selected.
 func (r run) measures(w path) bool { return r.paths == nil || slices.Contains(r.paths, w.name) }
 
-// measured returns the paths that are asked for.
+// measured returns the selected paths.
 func (r run) measured() (asked []path) {
 	for _, w := range slices.Concat(established, fresh) {
 		if r.measures(w) {

@@ -13,7 +13,7 @@ import (
 )
 
 // gateway is a host with many uplinks, wan0 and on, and a LAN. Requests come in by its last uplink: the worst case
-// for rules that are asked one by one.
+// for rules that are evaluated one by one.
 type gateway struct {
 	name              string
 	uplinks           int
@@ -92,7 +92,7 @@ func address(a netip.Addr, link string) string {
 	return fmt.Sprintf("addr add %s/64 dev %s nodad", a, link)
 }
 
-// neighbour adds one that need not be asked for.
+// neighbour adds a permanent neighbour.
 func neighbour(a netip.Addr, link *world.Link) string {
 	return fmt.Sprintf("neigh replace %s lladdr %s dev %s", a, hardwareAddress(link.Peer), link.Name)
 }

@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-// injector has the kernel receive a frame on a link, as often as asked, by an XDP program whose frames go into the
+// injector makes the kernel receive a frame on a link, any number of times, by an XDP program whose frames go into the
 // stack. All that becomes of them until they are sent is done on the injecting thread, so its CPU time is their cost.
 type injector struct {
 	link    *world.Link
@@ -57,7 +57,7 @@ func write(frame []byte) asm.Instructions {
 	return code
 }
 
-// vary returns a UDP frame from a stranger a random source. What changes is written a second time, inverted, where nobody
+// vary gives a UDP frame a random source. What changes is written a second time, inverted, where nothing
 // reads it, so that the checksum stays as it is.
 func vary(four bool) asm.Instructions {
 	const (

@@ -141,7 +141,7 @@ func measureScaling(r run, to *results) {
 	})
 }
 
-// logf tells how far the bench has come.
+// logf prints the progress of the bench.
 func (r run) logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%4.0f s  %s\n", r.since().Seconds(), fmt.Sprintf(format, args...))
 }

@@ -37,7 +37,7 @@ func (g *gateway) started(args ...string) int {
 				name := family + backend + kind
 				path, err := exec.LookPath(name)
 				must(err, "find %s", name)
-				// Which backend it works on is asked of a script alone, not of a command by its own name.
+				// The backend is queried of a wrapper script alone, not of a command by its own name.
 				text := fmt.Sprintf("#!/bin/sh\ncase $1 in --version) ;; *) echo %s >> %s ;; esac\nexec %s \"$@\"\n", name, log, path)
 				must(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o755), "write %s", name)
 			}

@@ -17,7 +17,7 @@ var measured, measuredToo string
 // smallMask is the default mask's number of uplinks.
 const smallMask = 31
 
-// withReplypath sets the gateway up as its operator would, with the recommended source check.
+// withReplypath sets the gateway up as an operator would, with the recommended source check.
 func (g *gateway) withReplypath(backend string) { g.withProgram(measured, backend) }
 
 // withOther sets it up by the program that is measured beside.

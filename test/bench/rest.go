@@ -22,7 +22,7 @@ type restKey struct {
 	uplinks int
 }
 
-// How uplinks are asked, in both families.
+// The probes of uplinks, in both families.
 const (
 	byDefault = "the gateways, once per second (the default)"
 	often     = "a ping, five times per second"
@@ -34,7 +34,7 @@ func newRest(w *world.World, r run) *rest {
 		g := newGateway(w, fmt.Sprintf("rest-%d", n), n)
 		for _, probes := range []string{byDefault, often} {
 			s := serve(g.host, g.folder, g.probeConfig(probes))
-			s.await("asking", func(now health.Status) bool { sent, _ := probesSent(now); return sent > uint64(n)*enough })
+			s.await("probing", func(now health.Status) bool { sent, _ := probesSent(now); return sent > uint64(n)*enough })
 			all.watch(restKey{probes, n}, s)
 			sent, lost := probesSent(s.status())
 			all.lost[restKey{probes, n}] = 100 * float64(lost) / float64(sent)
@@ -44,7 +44,7 @@ func newRest(w *world.World, r run) *rest {
 	return all
 }
 
-// probeConfig returns a configuration in which the uplinks are asked so.
+// probeConfig returns a configuration with these probes of each uplink.
 func (g *gateway) probeConfig(how string) string {
 	text := g.configuration("nft", g.uplinks)
 	if how == byDefault {
@@ -67,7 +67,7 @@ func literal(a netip.Addr) string {
 	return a.String()
 }
 
-// enough requests for each uplink, in both families together, show that asking has begun.
+// enough requests for each uplink, in both families together, show that probing has begun.
 const enough = 4
 
 // probesSent returns how many requests were put, and how many have no answer.

@@ -43,7 +43,7 @@ func newScaling(w *world.World, r run) *scaling {
 	return s
 }
 
-// measure has half of the crowd come, then the rest.
+// measure adds half of the load, then the rest.
 func (s *scaling) measure(g *gateway, l load) {
 	g.forwardings()
 	g.host.SetSysctl("net.netfilter.nf_conntrack_udp_timeout", "3600")
@@ -100,9 +100,9 @@ func (g *gateway) addFlows(from, to int) {
 // conntrackRoom returns how many connections the kernel keeps, less a few.
 func conntrackRoom() int {
 	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_max")
-	must(err, "ask how many connections the kernel keeps")
+	must(err, "read nf_conntrack_max")
 	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	must(err, "ask how many connections the kernel keeps")
+	must(err, "read nf_conntrack_max")
 	return most * 9 / 10
 }
 

@@ -13,7 +13,7 @@ const (
 	sinkAtIngress = "ingress"
 )
 
-// sink makes the links that lead anywhere end there: what lies behind them costs nothing, and the counters say by
+// sink makes the links that lead anywhere end there: what lies behind them costs nothing, and the counters show by
 // which link packets left.
 func (g *gateway) sink(hook string) {
 	var table strings.Builder

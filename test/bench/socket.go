@@ -81,7 +81,7 @@ func onCPU(cpu int, f func()) {
 // usableCPUs returns those that this process may run on.
 func usableCPUs() (cpus []int) {
 	var set unix.CPUSet
-	must(unix.SchedGetaffinity(0, &set), "ask for the CPUs")
+	must(unix.SchedGetaffinity(0, &set), "read the CPU affinity")
 	for cpu := range len(set) * 64 {
 		if set.IsSet(cpu) {
 			cpus = append(cpus, cpu)
@@ -93,7 +93,7 @@ func usableCPUs() (cpus []int) {
 // processTime returns the CPU time of this process.
 func processTime() time.Duration {
 	var now unix.Timespec
-	must(unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &now), "ask for CPU time")
+	must(unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &now), "read the CPU time")
 	return time.Duration(now.Nano())
 }
 

@@ -73,7 +73,7 @@ func (g *gateway) withoutRules() {
 	}
 }
 
-// withOneRule adds a rule that never matches. Any rule ends a shortcut of the kernel: less is not possible for whoever
+// withOneRule adds a rule that never matches. Any rule ends a shortcut of the kernel: less is not possible for a program that
 // routes by rules.
 func (g *gateway) withOneRule() {
 	g.withoutRules()

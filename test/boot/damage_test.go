@@ -63,7 +63,7 @@ func (m *machine) networkdRestarts() {
 	m.restartNetworkd()
 }
 
-// restartNetworkd returns how many rules of others it then says it knows of.
+// restartNetworkd returns the number of foreign rules that networkd logs afterwards.
 func (m *machine) restartNetworkd() int {
 	m.t.Helper()
 	m.run("systemctl", "restart", "systemd-networkd.service")

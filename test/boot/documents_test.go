@@ -19,7 +19,7 @@ import (
 type line struct {
 	output   string // a regular expression
 	status   int
-	confirms bool             // it asks at a terminal and gets the answer yes
+	confirms bool             // it asks for confirmation at a terminal, and gets yes
 	before   func(m *machine) // creates its preconditions
 	after    func(m *machine) // checks its effect
 }
@@ -144,7 +144,7 @@ func (m *machine) open() {
 	}
 }
 
-// listen has a server listen on any address that asks at which one it was asked.
+// listen starts a server on the wildcard address that enables IP_PKTINFO.
 func (m *machine) listen() {
 	m.t.Helper()
 	m.run("systemd-run", "--quiet", "--service-type=forking", "dnsmasq", "--conf-file=/dev/null", "--port=1194", "--no-resolv")

@@ -21,7 +21,7 @@ func fresh(t *testing.T, uplinks int) *world.Internet {
 	w := world.ISPs(t, uplinks, world.Options{Unconfigured: true})
 	serve(w)
 	u := w.Uplinks[1]
-	// The ISP of one who asks before there is an address would look for it again only a second later.
+	// The ISP of a client that sends before the address exists would resolve it again only a second later.
 	for _, family := range []string{"ipv4", "ipv6"} {
 		u.ISP.SetSysctl("net."+family+".neigh."+u.Side.Name+".retrans_time_ms", "50")
 	}
@@ -106,7 +106,7 @@ func (d *disk) uplinks(n int) {
 	}
 }
 
-// request asks by an uplink in both families, each kind of request once, and gives the first that was not answered.
+// request sends each kind of request by an uplink in both families, and returns the first error.
 func (m *machine) request(u *world.Uplink, patience time.Duration) error {
 	for _, a := range u.Addrs() {
 		for _, q := range []world.Request{
@@ -139,7 +139,7 @@ func (m *machine) symmetric(uplinks ...*world.Uplink) {
 	}
 }
 
-// repliesAtOnce wants every request answered the first time it is asked.
+// repliesAtOnce wants a reply to the first attempt of every request.
 func (m *machine) repliesAtOnce() {
 	m.t.Helper()
 	for _, u := range m.Uplinks {

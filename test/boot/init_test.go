@@ -6,7 +6,7 @@ package boot
 type initProgram struct {
 	name  string
 	start []string // arguments of systemd-nspawn
-	log   []string // prints what the service has said
+	log   []string // prints the service's log
 }
 
 var (

@@ -18,8 +18,8 @@ import (
 type targets struct {
 	Pid     int
 	Sockets []string // names of unix sockets, with @ for what the file system does not know
-	Files   []string // what nobody else may write
-	Secrets []string // what nobody else may read
+	Files   []string // that no other user may write
+	Secrets []string // that no other user may read
 	URLs    []string // what may only be read
 }
 
@@ -94,7 +94,7 @@ func read(path string) error {
 }
 
 // write opens a file for writing, and leaves it as it is; in a folder it makes a file. A program that runs cannot be
-// opened, by whoever may write to it.
+// opened, by a user with write permission.
 func write(path string) error {
 	if unix.Access(path, unix.W_OK) == nil {
 		return nil

@@ -16,7 +16,7 @@ type entry struct {
 	at         time.Time
 }
 
-// journal returns what was said in this boot, in order.
+// journal returns the entries of this boot, in order.
 func (m *machine) journal() (all []entry) {
 	m.t.Helper()
 	out := m.run("journalctl", "--no-pager", "--boot", "--output=json", "--output-fields=MESSAGE,_SYSTEMD_UNIT,UNIT,__REALTIME_TIMESTAMP")

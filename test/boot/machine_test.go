@@ -28,7 +28,7 @@ type machine struct {
 	console string // the file of what it prints
 }
 
-// bootTime is far more than a boot takes here: half a second when nobody else uses the machine.
+// bootTime is far more than a boot takes here: half a second on an idle machine.
 const bootTime = 2 * time.Minute
 
 // boot starts the disk as a container in a new world's gateway and returns at once.
@@ -154,7 +154,7 @@ func (m *machine) run(args ...string) string {
 	return out
 }
 
-// log returns what the service has said.
+// log returns the service's log.
 func (m *machine) log() string {
 	out, _ := m.try(m.init.log...)
 	var short strings.Builder

@@ -9,7 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// service is the path that the script is copied to, as its first lines say.
+// service is the path that the script is copied to, as its first lines describe.
 const service = "/etc/init.d/replypath"
 
 // openrc installs the package on a host whose first process is OpenRC's, and the script that comes with it.
@@ -150,7 +150,7 @@ func TestOpenRC(t *testing.T) {
 	m.cut()
 }
 
-// static writes a configuration whose gateways are told.
+// static writes a configuration with explicit gateways.
 func (d *disk) static() {
 	d.t.Helper()
 	d.Write("/etc/replypath/uplinks.d/isp0.toml", "id = 1\ninterface = \"eth0\"\ngateway = [\"198.51.100.1\", \"fe80::1\"]\n")

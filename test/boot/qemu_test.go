@@ -19,7 +19,7 @@ type wired struct {
 // The links of the machine, by the last number of their hardware address.
 var wires = []string{"eth0", "eth1", "lan0"}
 
-// report has the machine say how the boot ended.
+// report makes the machine print how the boot ended.
 const report = `echo "report: system $(systemctl is-system-running --wait)"; sleep 5; replypath verify >/dev/null; echo "report: verify $?"; replypath plan >/dev/null; echo "report: plan $?"; echo "report: shown $(replypath status | grep -c shown)"; uname -r`
 
 // TestVirtualMachine boots a disk on which the package was installed offline, and cuts its power.

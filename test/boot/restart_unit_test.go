@@ -11,7 +11,7 @@ import (
 	"replypath/test/world"
 )
 
-// second says in the journal when an address of eth1 is there and when a second has passed since. It is a second of the
+// second logs to the journal when an address of eth1 is there and when a second has passed since. It is a second of the
 // machine's own: of twenty steps, each of which starts a program, so that it is the longer the more the machine has to do.
 const second = `[Unit]
 Description=A second after eth1 has %I
@@ -33,7 +33,7 @@ func (d *disk) counts() {
 	d.Must("systemctl", "enable", "--quiet", "second@192.0.2.2.service", "second@2001:db8:b::2.service")
 }
 
-// triggerRestart asks for each address of an uplink until somebody answers, and writes that down in the machine's journal.
+// triggerRestart connects to each address of an uplink until it is accepted, and logs that to the machine's journal.
 func (m *machine) triggerRestart(u *world.Uplink) {
 	for _, a := range u.Addrs() {
 		go func() {

@@ -16,7 +16,7 @@ import (
 	"replypath/health"
 )
 
-// sandbox wants the service to be confined as its unit says, and all of its work to be done nevertheless.
+// sandbox wants the service to be confined by its unit, and to work nevertheless.
 func (m *machine) sandbox() {
 	m.t.Helper()
 	m.run("systemd-analyze", "security", "--no-pager", "--threshold=25", "replypath.service")
@@ -72,7 +72,7 @@ func (m *machine) shown() {
 	m.t.Logf("shown in the box:\n%s", last)
 }
 
-// endpoint asks the endpoint on the host itself.
+// endpoint sends requests to the endpoint from the host itself.
 func (m *machine) endpoint() {
 	m.t.Helper()
 	dial := func(ctx context.Context, network, address string) (c net.Conn, err error) {

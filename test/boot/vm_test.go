@@ -32,7 +32,7 @@ const vmTime = 10 * time.Minute
 // wholeDisk returns a disk with a kernel of its own.
 func wholeDisk(t *testing.T) *disk { return diskOf(t, image+"-kernel") }
 
-// reports has a machine run a script at the end of its boot, which says on the console what it prints.
+// reports makes a machine run a script at the end of its boot, with its output on the console.
 func (d *disk) reports(script string) {
 	d.t.Helper()
 	d.Write("/root/report", script)
@@ -109,7 +109,7 @@ func (m *vm) awaitConsole(want string, patience time.Duration) bool {
 	return false
 }
 
-// consoleOutput returns the end of what the console said.
+// consoleOutput returns the end of the console's output.
 func (m *vm) consoleOutput() string {
 	text, _ := os.ReadFile(m.console)
 	return string(text[max(0, len(text)-4000):])

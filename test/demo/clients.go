@@ -7,12 +7,12 @@ import (
 	"replypath/test/world"
 )
 
-// clients asks the requests and watches the wires for replies.
+// clients sends the requests and records the replies on the wires.
 type clients struct {
 	in       *world.Internet
 	requests []request
 	wires    []*world.Recorder // one for each uplink
-	port     uint16            // the first that the next round asks from
+	port     uint16            // the first source port of the next round
 }
 
 // results are what became of requests.
@@ -41,7 +41,7 @@ func newClients(in *world.Internet, requests []requestKind) *clients {
 
 func (a *clients) size() int { return len(a.requests) }
 
-// send asks all requests at once, from ports of their own, so that nothing late is taken for a reply.
+// send sends all requests at once, from ports of their own, so that no late packet is taken for a reply.
 func (a *clients) send(expected func(request) outcome) results {
 	for _, w := range a.wires {
 		w.Reset()

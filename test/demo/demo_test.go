@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// row returns what a line of a table must say after its label.
+// row returns a line of a table after its label.
 func row(cells ...string) string {
 	var b strings.Builder
 	for _, c := range cells {

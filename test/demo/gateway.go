@@ -34,7 +34,7 @@ interface = "eth1"
 gateway = ["192.0.2.1", "fe80::1"]
 `
 
-// newGateway writes the configuration into a folder that nobody outside sees, and that ends with the demo: /run is
+// newGateway writes the configuration into a folder that is invisible outside, and that ends with the demo: /run is
 // the namespace's own.
 func newGateway(st *stage, in *world.Internet, binary string, paint paint) *gateway {
 	folder, err := os.MkdirTemp("/run", "demo-")

@@ -35,7 +35,7 @@ var (
 	)
 )
 
-// request is an asking of one of the gateway's addresses.
+// request is a request to one of the gateway's addresses.
 type request struct {
 	requestKind
 	uplink *world.Uplink // by which the request comes in
@@ -46,7 +46,7 @@ func (q request) ipv6() bool { return q.to.Is6() }
 
 func (q request) String() string { return fmt.Sprintf("%s at %s", q.label, q.to) }
 
-// send asks from the port and reports whether the right host gave the right answer. Where silence is expected it does
+// send sends from the port and reports whether the right host replied. Where silence is expected it does
 // not wait for long.
 func (q request) send(client *world.Host, port uint16, silence bool) bool {
 	a := client.Send(world.Request{
@@ -55,7 +55,7 @@ func (q request) send(client *world.Host, port uint16, silence bool) bool {
 	return a.OK && (a.Host == "" || a.Host == q.by)
 }
 
-// isReply reports whether a packet that left the gateway is a reply to the request, asked from the port.
+// isReply reports whether a packet that left the gateway is a reply to the request from the port.
 func (q request) isReply(p world.Packet, client netip.Addr, port uint16) bool {
 	if p.Dir != world.In || !p.From(q.to) || !p.To(client) {
 		return false

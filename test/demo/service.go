@@ -6,7 +6,7 @@ import (
 	"replypath/test/world"
 )
 
-// Ports: where the services listen, where nobody does, and where the gateway forwards both of a LAN host.
+// Ports: where the services listen, where no service listens, and where the gateway forwards both of a LAN host.
 const (
 	openPort      = 7000
 	closedPort    = 7999
@@ -30,7 +30,7 @@ func serveBoth(in *world.Internet) {
 	publishPorts(in)
 }
 
-// publishAll forwards everything that the gateway is asked.
+// publishAll forwards all requests to the gateway.
 func publishAll(in *world.Internet) {
 	for _, u := range in.Uplinks {
 		for _, a := range u.Addrs() {

@@ -11,7 +11,7 @@ const (
 	cellWidth  = 16
 )
 
-// print shows what became of the requests: a line for each kind, a column for each address that was asked.
+// print shows what became of the requests: a line for each kind, a column for each destination.
 func (r results) print(when string, paint paint) {
 	var at, in strings.Builder
 	columns := 0

@@ -12,13 +12,13 @@ import (
 	"replypath/test/world"
 )
 
-// findingCase is a condition that is made on a healthy gateway, what the doctor says of it, and what heals it. In lines for sh
+// findingCase is a cause that is made on a healthy gateway, the finding that doctor must report, and its remedy. In lines for sh
 // iptables and ip6tables are the commands of our backend, other and other6 those of the one that ours are not in.
 type findingCase struct {
 	id, severity string
 	cause        string   // for sh
 	evidence     []string // what was seen, the foreign thing by name
-	words        []string // of what is said
+	words        []string // of the finding's text
 	remedy       string   // what is to be done, word by word
 	cure         string   // that remedy, typed; empty: the remedy is a line itself
 	// Keys of the configuration that the remedy gives with a value, to be used in place of the cure.
@@ -112,7 +112,7 @@ func (s findingCase) run(t *testing.T, b *box.Box) {
 	}
 }
 
-// check wants all that a finding must say.
+// check compares a finding with the case.
 func (s findingCase) check(t *testing.T, f box.DoctorFinding) {
 	t.Helper()
 	if f.Severity != s.severity {
@@ -134,7 +134,7 @@ func (s findingCase) check(t *testing.T, f box.DoctorFinding) {
 	}
 }
 
-// applyRemedy carries out the remedy and wants nothing to be said any more.
+// applyRemedy applies the remedy and wants the finding gone.
 func (s findingCase) applyRemedy(b *box.Box, f box.DoctorFinding) {
 	b.T.Helper()
 	switch {

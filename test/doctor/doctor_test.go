@@ -41,7 +41,7 @@ func TestDoctorReportsAndChangesNothingOnAnUntouchedHost(t *testing.T) {
 	before.WantSame(t, "doctor", b.Gateway)
 }
 
-// harmlessSetup is what others often have, and what looks like trouble and is none.
+// harmlessSetup makes common foreign objects that look like conflicts and are none.
 const harmlessSetup = `
 for f in -4 -6; do
 	ip $f rule add priority 5210 fwmark 0x80000/0xff0000 lookup main

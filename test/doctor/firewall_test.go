@@ -6,7 +6,7 @@ import (
 	"replypath/test/box"
 )
 
-// Rules of others in the firewall, in our backend where it does not say otherwise.
+// Foreign firewall rules, in our backend unless noted.
 var foreignFirewallCases = map[string]findingCase{
 	"a MARK of kube-proxy's kind": {id: "mark-bits-firewall", severity: box.IsError,
 		cause:    "for t in iptables ip6tables; do $t -t nat -N KUBE-MARK-MASQ; $t -t nat -A KUBE-MARK-MASQ -j MARK --or-mark 0x1000; $t -t nat -A PREROUTING -j KUBE-MARK-MASQ; done",

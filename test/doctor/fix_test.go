@@ -35,10 +35,10 @@ func TestDoctorFixAppliesSafeFixesAndPrintsUndo(t *testing.T) {
 	b.Gateway.SetSysctl("net.ipv4.conf.all.src_valid_mark", "1")
 	written := filepath.Join(b.Root(), dropIn)
 	if r := b.Run("doctor", "--fix", "--root", b.Root()); r.Status != 1 || !strings.Contains(r.Stderr, "--yes") || b.Gateway.Sysctl("net.ipv4.conf.all.src_valid_mark") != "1" {
-		t.Errorf("nobody could be asked: %s", r)
+		t.Errorf("without a terminal: %s", r)
 	}
 	if _, err := os.Stat(written); err == nil {
-		t.Error("the drop-in was written although nobody was asked")
+		t.Error("the drop-in was written without confirmation")
 	}
 	r := b.Run("doctor", "--fix", "--yes", "--root", b.Root())
 	for _, w := range []string{"done: " + writeDropIn, "undo: rm ", "systemctl restart systemd-networkd", "undo: sysctl -w net.ipv4.conf.all.src_valid_mark=1"} {
@@ -122,7 +122,7 @@ func TestDoctorFixContinuesAfterAFailure(t *testing.T) {
 	}
 }
 
-// nothingToFix wants a fix of what is fixed to do nothing and to say so.
+// nothingToFix wants doctor --fix to change nothing once all is fixed.
 func nothingToFix(b *box.Box, fix []string) {
 	b.T.Helper()
 	path := filepath.Join(b.Root(), dropIn)

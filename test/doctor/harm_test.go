@@ -9,7 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// harmKinds are the kinds of requests that tell whether replies go wrong.
+// harmKinds are the kinds of requests that show whether replies stray.
 var harmKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing}
 
 // serveGatewayAndLAN has the gateway and the host behind it answer, whose addresses the second uplink's ISP routes to the gateway.
@@ -23,7 +23,7 @@ func serveGatewayAndLAN(b *box.Box) {
 	}
 }
 
-// brokenReplies tells what is wrong with answers to requests by the second uplink, in both families: of the gateway itself, and
+// brokenReplies returns missing and stray replies to requests by the second uplink, in both families: of the gateway itself, and
 // of a host in a network behind it that the ISP routes to it. Empty: nothing. With silence it does not wait long.
 func brokenReplies(b *box.Box, p *box.Egress, silence bool) (broken []string) {
 	b.T.Helper()

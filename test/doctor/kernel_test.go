@@ -33,7 +33,7 @@ func kernelOptions(t *testing.T) (all []kernelOption) {
 	return all
 }
 
-// A kernel's configuration says "is not set" of what was left out, and nothing at all of what hangs on that.
+// A kernel's configuration has "is not set" for a disabled option, and no line for options that depend on it.
 func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
@@ -80,7 +80,7 @@ func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	wantNewFindings(b, healthy, configured("/lib/modules/"+name+"/config", map[string]string{"CONFIG_NF_CONNTRACK": ""}), "kernel-option")
 	b.WriteRootFile(boot, "")
 	if d := b.RunDoctor(); len(d.Of("kernel-option")) > 0 {
-		t.Errorf("an empty file tells nothing: %s", d)
+		t.Errorf("an empty file proves nothing: %s", d)
 	}
 }
 

@@ -28,7 +28,7 @@ const shortcut = `table inet fast {
 }
 `
 
-// Offloaded connections pass by chains and rules. The kernel asks for both their ways once, with the mark, and again when a
+// Offloaded connections pass by chains and rules. The kernel looks up both directions once, with the mark, and again when a
 // route changes: so their replies go right, but are not counted.
 func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
@@ -131,7 +131,7 @@ func connections(b *box.Box, to netip.AddrPort) (lines string) {
 	return lines
 }
 
-// A WireGuard server on the wildcard address answers by the ingress uplink, from the address that it was asked at.
+// A WireGuard server on the wildcard address replies by the ingress uplink, from the destination of the request.
 func TestModulesWireGuardListenerRepliesByIngress(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Spoofable: true}), backend)

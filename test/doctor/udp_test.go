@@ -71,7 +71,7 @@ func serveUDPAs(b *box.Box, name, at string) {
 	}
 }
 
-// servePktinfoUDP is a server of the test's own that asks at which address it is asked.
+// servePktinfoUDP opens a UDP server of the test itself that enables IP_PKTINFO.
 func servePktinfoUDP(b *box.Box, network, at string) {
 	b.T.Helper()
 	var c net.PacketConn
@@ -113,7 +113,7 @@ func TestDoctorReportsWildcardUDPServers(t *testing.T) {
 	// With a tunnel, a socket that no process has could be the kernel's: not so where processes cannot be looked at.
 	b.Gateway.Run("sh", "-ec", "ip link add vx0 type vxlan id 5 dstport 4789; ip link set vx0 up")
 	b.WantFinding(b.RunDoctor(), box.IsNote, "kernel-listener", "(vx0)", "port 4789")
-	// Without the capability to look at others' sockets it says no more than it knows.
+	// Without the capability to inspect other processes' sockets it reports only what it knows.
 	d = b.RunDoctor(withoutCapabilities(b, "bpf,-sys_admin,-sys_ptrace"))
 	b.WantFinding(d, box.IsNote, "udp-server-unknown", "0.0.0.0 port 1194: unknown process", "0.0.0.0 port 5301")
 	b.WantFinding(d, box.IsNote, "proof-unavailable", "CAP_BPF")
@@ -153,8 +153,8 @@ var keywords = map[string]string{
 	"asterisk": "bind=", "xl2tpd": "listen-addr", "radiusd": "ipaddr", "turnserver": "listening-ip",
 }
 
-// Each well-known server has its remedy from doctor and from explain, and one that is bound to the addresses, or that asks
-// for them, is right in the eyes of both; clients say that so it is.
+// doctor and explain print the remedy of each known server, and accept one that is bound to the addresses or enables
+// IP_PKTINFO; replies to clients confirm it.
 func TestDoctorAndExplainPrintTheRemedyOfEachUDPServer(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))

@@ -14,7 +14,7 @@ import (
 var inRouteGet = map[string]string{"--proto": "ipproto", "--sport": "sport", "--dport": "dport", "--uid": "uid", "--mark": "mark", "--tos": "tos",
 	"--in": "iif", "--from": "from", "--out": "oif"}
 
-// leavesBy returns the link by which ip-route(8) says that the packet would leave; empty: it is refused.
+// leavesBy returns the egress link of ip route get; empty: the packet is refused.
 func leavesBy(b *box.Box, t *testing.T, family int, to string, args []string) string {
 	t.Helper()
 	words := []string{fmt.Sprintf("-%d", family), "route", "get", to}
@@ -32,7 +32,7 @@ func leavesBy(b *box.Box, t *testing.T, family int, to string, args []string) st
 	return m[1]
 }
 
-// Each flag alone decides by which link a packet leaves, as the rule that looks at it says, and ip-route(8) says the same.
+// Each flag alone selects the egress link, by a rule with its selector, and ip route get agrees.
 func TestExplainCoversEveryRuleSelector(t *testing.T) {
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()

@@ -23,7 +23,7 @@ func conntrackLine(b *box.Box, t *testing.T, to netip.Addr) string {
 	return strings.TrimSpace(line)
 }
 
-// endpointsOf returns a connection as two ends, the one that was asked first.
+// endpointsOf returns a connection as two ends, the server's first.
 func endpointsOf(line string) []string {
 	first := map[string]string{}
 	for _, word := range strings.Fields(line) {

@@ -15,8 +15,8 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// randomPolicies is how many random routing policy databases the walk is compared in with the kernel, for each family, and
-// mazePackets how many packets each of them is asked about.
+// randomPolicies is the number of random routing policy databases, for each family, in which look-ups are compared with the
+// kernel's, and packetsPerPolicy the number of packets looked up in each.
 const (
 	randomPolicies   = 1000
 	packetsPerPolicy = 25
@@ -72,7 +72,7 @@ func (m *policyHost) resetLines() []string {
 	return append(lines, "route flush table main proto static")
 }
 
-// compare asks the walk and the kernel about a packet and tells how they differ, or whether nobody can be asked.
+// compare looks up a packet and returns the difference from the kernel's route, or why the kernel cannot be queried.
 func (m *policyHost) compare(p rpdb.Packet) (differs, unaskable string) {
 	m.t.Helper()
 	m.host.Do(func() {
@@ -184,7 +184,7 @@ func countOutcome(counts map[string]int, j rpdb.Result, p rpdb.Packet, unaskable
 	}
 }
 
-// report shrinks a case in which the walk is wrong, line by line, and shows what is left.
+// report shrinks a case in which the look-up is wrong, line by line, and prints the rest.
 func (m *policyHost) report(lines []string, p rpdb.Packet) {
 	m.t.Helper()
 	wrong := func(lines []string, p rpdb.Packet) bool {

@@ -28,7 +28,7 @@ func TestExplainListenPredictsReplies(t *testing.T) {
 	b.Explain(t, 0, []string{"--listen", fmt.Sprintf("%d/tcp", box.ServedPort)}, append(right, fmt.Sprintf("process %d", os.Getpid()))...)
 	b.Explain(t, 0, []string{"--listen", fmt.Sprintf("%s/udp", netip.AddrPortFrom(second, bound))}, right[2], "udp "+second.String())
 
-	// The kernel's choice is judged by a client: it hears nothing right from the second uplink.
+	// A client confirms the kernel's choice of source: it gets no right reply from the second uplink.
 	for _, a := range b.Uplinks[1].Addrs() {
 		first := b.Uplinks[0].Addrs()[box.FamilyOf(a)/6]
 		b.Explain(t, 3, []string{"--listen", fmt.Sprintf(":%d/udp", chosen), "--from", b.ClientAddr(a).String()},

@@ -11,8 +11,8 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// TestExplainFollowsNexthopObjects lets the walk and the kernel compare routes by one object, by a group and by one that
-// drops, also when the kernel tells of routes only the number of their object.
+// TestExplainFollowsNexthopObjects compares routes by one nexthop object, by a group and by a blackhole object, also when the
+// kernel dumps only the id of their object.
 func TestExplainFollowsNexthopObjects(t *testing.T) {
 	for _, f := range uplinks.Families {
 		t.Run(f.String(), func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestExplainFollowsNexthopObjects(t *testing.T) {
 	}
 }
 
-// walkResult returns the walk's alone.
+// walkResult returns the result of the look-up.
 func (m *policyHost) walkResult(p rpdb.Packet) (result string) {
 	m.t.Helper()
 	m.host.Do(func() {

@@ -9,7 +9,7 @@ import (
 	"replypath/test/world"
 )
 
-// ownersRules are the rules of programs as they make them, with $ip for the family, and whose explain must say they are, by
+// ownersRules are the rules of programs as they make them, with $ip for the family, and the owner that explain must print, by
 // their priorities.
 var ownersRules = map[string]struct {
 	lines string

@@ -13,7 +13,7 @@ import (
 	"replypath/uplinks"
 )
 
-// BenchmarkProbes tells what 64 probes of a kind cost that ask five times per second, when all are answered and when
+// BenchmarkProbes measures the cost of 64 probes of a kind at five per second, when all are answered and when
 // none is. What the network between the hosts of this world costs, as far as it is done while a request is sent, is in
 // it.
 func BenchmarkProbes(b *testing.B) {
@@ -41,7 +41,7 @@ func BenchmarkProbes(b *testing.B) {
 	}
 }
 
-// trustClient serves pages on the client, and has askers believe who it is.
+// trustClient serves HTTP and HTTPS on the client, with a certificate that probers trust.
 func trustClient(b *testing.B, w *world.Internet) {
 	b.Helper()
 	certificate, authority := selfSigned(b, w.Client4.AsSlice(), w.Client6.AsSlice())

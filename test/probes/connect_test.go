@@ -98,7 +98,7 @@ func TestConnectionProbesAnsweredByAnotherUplinkFail(t *testing.T) {
 }
 
 // A socket that is bound to a link has IPv4's routing take the target for a neighbour when no route leads there: then
-// nobody answers, and nothing leaves by another link.
+// no reply comes, and no packet leaves by another link.
 func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)

@@ -51,7 +51,7 @@ func (s *nameServer) set(addrs ...netip.Addr) {
 	}
 }
 
-// queriesFrom returns how often this address has asked.
+// queriesFrom returns the number of queries from an address.
 func (s *nameServer) queriesFrom(who netip.Addr) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *nameServer) run(socket net.PacketConn) {
 		}
 		s.answer(&m, from.(*net.UDPAddr).AddrPort().Addr().Unmap())
 		if text, err := m.Pack(); err == nil {
-			_, _ = socket.WriteTo(text, from) // what is lost is asked again
+			_, _ = socket.WriteTo(text, from) // a lost response is queried again
 		}
 	}
 }
@@ -93,7 +93,7 @@ func (s *nameServer) answer(m *dnsmessage.Message, who netip.Addr) {
 	m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: body}}
 }
 
-// startProberWithFiles returns an asker whose host has these files in the place of all in /etc and /run.
+// startProberWithFiles starts a prober with these files in place of all in /etc and /run.
 func startProberWithFiles(b *box.Box, files map[string]string) *prober {
 	b.T.Helper()
 	script := "mount -t tmpfs none /etc\nmount -t tmpfs none /run\nmkdir -p /run/systemd/resolve\n"
@@ -138,7 +138,7 @@ func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {
 				t.Errorf("%d packets to and from the name server by eth0, %d by eth1", n, p.Wires[1].Count(isDNS))
 			}
 			if n := server.queriesFrom(u.Addr4) - before; n == 0 {
-				t.Error("the name server was not asked from the uplink's address")
+				t.Error("no query came from the uplink's address")
 			}
 			a.stop()
 		})
@@ -156,7 +156,7 @@ func TestProbeNamesAreCachedUntilTheHostFails(t *testing.T) {
 	server.set(netip.MustParseAddr("203.0.113.99"))
 	a.wantReply(newProbe(probePath(u, uplinks.IPv4), target, replyTimeout))
 	if n := server.queriesFrom(u.Addr4); n != first {
-		t.Errorf("what was known was asked again: %d questions after %d", n, first)
+		t.Errorf("a cached name was queried again: %d queries after %d", n, first)
 	}
 	a.wantError(newProbe(probePath(b.Uplinks[0], uplinks.IPv4), target, noReplyTimeout), "ping 203.0.113.99 through eth0: no reply within 300ms")
 	server.set(b.Client4)

@@ -33,7 +33,7 @@ func TestGatewayProbeStaysOnItsLink(t *testing.T) {
 					return p.Dir == world.In && (p.EtherType == arpType || p.Proto == world.ICMPv6 && p.ICMPType == 135)
 				})
 				if (requested == 1) != (i == u.Index) {
-					t.Errorf("%s asks %s: %d questions on eth%d", f, u.Link.Name, requested, i)
+					t.Errorf("%s probe by %s: %d requests on eth%d", f, u.Link.Name, requested, i)
 				}
 				wire.Reset()
 			}
@@ -120,7 +120,7 @@ func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
 	a.stop()
 }
 
-// Neither an answer for somebody else, nor one that another host gives for the gateway's neighbour.
+// Neither a reply to another host nor a reply of the gateway's neighbour counts.
 func TestGatewayProbeIgnoresOtherHosts(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Neighbours: []int{1}}))
 	a, u := startProber(b), b.Uplinks[1]

@@ -69,7 +69,7 @@ func TestHTTPProbe(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	serveHTTP(b)
 	b.Apply()
-	t.Setenv("http_proxy", "http://192.0.2.77:3128") // it is not asked
+	t.Setenv("http_proxy", "http://192.0.2.77:3128") // must not be used
 	a, u := startProber(b), b.Uplinks[1]
 	for _, c := range []struct {
 		path   string

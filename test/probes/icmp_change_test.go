@@ -9,7 +9,7 @@ import (
 	"replypath/uplinks"
 )
 
-// A pinger lives from one request to the next, and its socket has the source that it was opened with.
+// A socket is kept from one probe to the next, with the source that it was opened with.
 func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{SecondAddr: []int{1}}))
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.promote_secondaries", "1")
@@ -35,7 +35,7 @@ func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
 	a.stop()
 }
 
-// Of a request to everybody those who answer are others than who was asked: nobody in particular is shown to be there.
+// Replies to a broadcast come from other addresses than the target: they do not show that any one host is alive.
 func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
@@ -46,7 +46,7 @@ func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 		a.wantError(newProbe(probePath(u, uplinks.IPv4), icmpTarget(netip.MustParseAddr(everybody)), noReplyTimeout), "through eth1: no reply within 300ms")
 		b.Settle()
 		if wire.Count(func(world.Packet) bool { return true }) == 0 {
-			t.Errorf("nobody answers %s", everybody)
+			t.Errorf("no host replies to %s", everybody)
 		}
 		wire.Reset()
 		a.wantReply(newProbe(probePath(u, uplinks.IPv4), icmpTarget(b.Client4), replyTimeout))
@@ -70,7 +70,7 @@ func TestICMPProbeFailsWhereIPv6IsDisabled(t *testing.T) {
 	a.stop()
 }
 
-// A pinger stays when its link gets another name.
+// A socket is kept when its link is renamed.
 func TestICMPProbeSurvivesALinkRename(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()

@@ -33,7 +33,7 @@ func TestProhibitedICMPProbeFailsAtOnce(t *testing.T) {
 	a.stop()
 }
 
-// ipFlag returns how ip(8) is told the family.
+// ipFlag returns ip(8)'s flag of a family.
 func ipFlag(f uplinks.Family) string {
 	return map[uplinks.Family]string{uplinks.IPv4: "-4", uplinks.IPv6: "-6"}[f]
 }
@@ -123,8 +123,8 @@ func TestICMPProbesKeepConntrackSmall(t *testing.T) {
 	a.stop()
 }
 
-// The library reaches for the socket by names of private fields in others' code: should they change, nothing but the
-// lack of the mark would tell.
+// The library reaches for the socket by names of private fields in others' code: should they change, only the missing
+// mark would show it.
 func TestICMPProbeCarriesItsMark(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()

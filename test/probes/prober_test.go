@@ -56,17 +56,17 @@ func startProberCommand(t testing.TB, cmd *world.Command) *prober {
 	return a
 }
 
-// proberTimeout is how long an asker may take that has not hung.
+// proberTimeout is how long a prober may take, on any machine.
 const proberTimeout = time.Minute
 
-// readResult returns the next one that the asker tells, when what it does takes that long.
+// readResult returns the prober's next result, of a request that takes that long.
 func (a *prober) readResult(takes time.Duration) (f probeResult) {
 	a.t.Helper()
 	if err := a.out.SetReadDeadline(time.Now().Add(takes + proberTimeout)); err != nil {
 		a.t.Fatal(err)
 	}
 	if err := a.results.Decode(&f); err != nil {
-		a.t.Fatalf("the asker: %v", err)
+		a.t.Fatalf("the prober: %v", err)
 	}
 	return f
 }
@@ -79,13 +79,13 @@ func (a *prober) probe(e probeRequest) probeResult {
 	return a.readResult(e.For)
 }
 
-// stop lets the asker close what it has, and wants nothing to be left.
+// stop ends the prober, and wants no goroutine and no file left.
 func (a *prober) stop() {
 	a.t.Helper()
 	a.requests.Close()
 	after := a.readResult(0)
 	if err := a.cmd.Wait(); err != nil {
-		a.t.Errorf("the asker ended with %v", err)
+		a.t.Errorf("the prober ended with %v", err)
 	}
 	if after.Goroutines > a.before.Goroutines || after.Files > a.before.Files {
 		a.t.Errorf("left behind: %d goroutines of %d, %d files of %d", after.Goroutines, a.before.Goroutines, after.Files, a.before.Files)
@@ -101,7 +101,7 @@ func (a *prober) wantReply(e probeRequest) {
 	}
 }
 
-// wantError wants a failure that says this.
+// wantError wants a failure whose error holds all the words.
 func (a *prober) wantError(e probeRequest, words ...string) probeResult {
 	a.t.Helper()
 	f := a.probe(e)
@@ -129,7 +129,7 @@ func probePath(u *world.Uplink, f uplinks.Family) health.Path {
 // replyTimeout is how long a request waits that is to be answered: this machine may be slow.
 const replyTimeout = time.Minute
 
-// noReplyTimeout is how long a request waits that nobody will answer.
+// noReplyTimeout is the timeout of a probe without a reply.
 const noReplyTimeout = 300 * time.Millisecond
 
 // newProbe returns a request for a target.

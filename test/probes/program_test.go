@@ -26,7 +26,7 @@ import (
 // standard input, one a line, and prints what came of each.
 const proberVariable = "REPLYPATH_ASKER"
 
-// probeRequest is a request for the asker.
+// probeRequest is a request to the prober.
 type probeRequest struct {
 	Path       health.Path
 	Probe      health.Probe
@@ -44,14 +44,14 @@ type probeResult struct {
 	usage
 }
 
-// usage is what the asker's process uses.
+// usage is the resource usage of the prober's process.
 type usage struct {
 	Goroutines, Files int
 	CPU               time.Duration // until now
 	Heap, Resident    uint64        // octets
 }
 
-// runProberIfRequested is the asker's main. Before the first errand and after the last one it tells what it uses.
+// runProberIfRequested is the prober's main. Before the first request and after the last one it reports its resource usage.
 func runProberIfRequested() {
 	if _, requested := os.LookupEnv(proberVariable); !requested {
 		return
@@ -90,7 +90,7 @@ func openPoller() {
 
 func check(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "asker:", err)
+		fmt.Fprintln(os.Stderr, "prober:", err)
 		os.Exit(1)
 	}
 }
@@ -117,7 +117,7 @@ func (e probeRequest) run(p health.Prober) (f probeResult) {
 	return f
 }
 
-// repeat asks as often as is wanted, and gives the last outcome and how often it was.
+// repeat probes as often as requested, and returns the last outcome and the number of probes.
 func (e probeRequest) repeat(p health.Prober) (last health.Outcome, sent int) {
 	if e.Every == 0 {
 		return p.Probe(context.Background(), e.Path, e.Probe), 1

@@ -9,19 +9,19 @@ import (
 	"replypath/test/world"
 )
 
-// verifyCase is one thing broken, and what verify must say of the second uplink in that family.
+// verifyCase is one fault, and what verify must report of the second uplink in that family.
 type verifyCase struct {
 	damage              func(b *box.Box, family int)
 	only                int      // the family; 0: both
 	asked, shown        string   // result and cause, as finding prints them without the reason
-	kind                string   // of the request that must say so too; empty: the echo
-	reason              []string // in the reason of asked or shown
+	kind                string   // of the request with the same result; empty: the echo
+	reason              []string // words in the reason of asked or shown
 	firstUplinkUnharmed bool     // the first uplink is as right as before
 }
 
 func ipOf(family int) string { return fmt.Sprintf("-%d", family) }
 
-// coveringPrefixes returns prefixes that together hold everybody who asks, and are long enough to be networks.
+// coveringPrefixes returns prefixes that together cover all clients, and are no default routes.
 func coveringPrefixes(family int) []string {
 	if family == 4 {
 		return []string{"192.0.0.0/8", "198.0.0.0/8", "203.0.0.0/8"}
@@ -136,7 +136,7 @@ var verifyCases = map[string]verifyCase{
 		damage: func(b *box.Box, family int) { b.Iptables(family, "-A", "OUTPUT", "-o", "eth1", "-j", "DROP") },
 		asked:  "yes", shown: "unknown firewall", reason: []string{"OUTPUT"}, firstUplinkUnharmed: true,
 	},
-	"nobody answers echoes": {
+	"echo requests are ignored": {
 		damage: func(b *box.Box, family int) { b.Gateway.SetSysctl(echoIgnored[family], "1") },
 		// The other requests show the path.
 		asked: "yes", shown: "yes", kind: "echo",

@@ -101,7 +101,7 @@ func TestVerifyRunsConcurrentlyWithTheService(t *testing.T) {
 	if after := lastObservation(b); after != before {
 		t.Errorf("the service looked at the host again, at %s after %s", after, before)
 	}
-	b.Shell("nft add table inet somebody")
+	b.Shell("nft add table inet others")
 	box.Eventually(t, box.EventualTimeout, "the service looks again", func() bool { return lastObservation(b) != before })
 	s.Stop()
 }

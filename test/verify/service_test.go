@@ -99,7 +99,7 @@ func TestVerifyAcceptsHostUnreachableForAMissingHost(t *testing.T) {
 	for _, u := range w.Uplinks {
 		p := v.Path(u, 4)
 		if q := p.Question("service"); p.Shown.Short() != "yes" || q.Left != u.Link.Name || q.Result != "yes" {
-			t.Errorf("the kernel's own answer that nobody is there: shown %s, service %+v", p.Shown, q)
+			t.Errorf("the kernel's own host unreachable: shown %s, service %+v", p.Shown, q)
 		}
 	}
 	// The kernel gives up on the neighbour three seconds after the request, and then sends its ICMP errors.
@@ -129,7 +129,7 @@ func TestVerifyUsesTheConfiguredSource(t *testing.T) {
 	for _, p := range v.Paths {
 		for _, q := range p.Questions {
 			if !strings.Contains(q.From, "203.0.113.77:") && !strings.Contains(q.From, "[2001:db8:ffff::77]:") {
-				t.Errorf("asked from %s", q.From)
+				t.Errorf("the source is %s", q.From)
 			}
 		}
 	}

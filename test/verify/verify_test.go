@@ -74,7 +74,7 @@ func everyWire(b *box.Box) []*world.Recorder {
 	return append(uplinkWires(b), b.LAN.Link("eth0").Record(sent))
 }
 
-// pinNeighbours makes the neighbours that the hosts around the uplinks know permanent. Otherwise the kernel asks for them again
+// pinNeighbours makes the neighbours that the hosts around the uplinks know permanent. Otherwise the kernel resolves them again
 // some seconds after they were used (arp(7), delay_first_probe_time), which is no packet of verify's.
 func pinNeighbours(b *box.Box) {
 	hosts := []*world.Host{b.Gateway, b.LAN}
