@@ -92,7 +92,7 @@ func eachNarrow(b *box.Box, t *testing.T, test func(*testing.T, *box.Box, netip.
 }
 
 // heeded wants that answers from the address by an uplink were as large as the path allows: on the narrow one, up to
-// what its router told and no larger from then on; what was already on its way, and what TCP probes, may be.
+// what its router reported and no larger from then on; packets already on their way, and TCP's probes, may be.
 func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
 	t.Helper()
 	told, large, after, largest := 0, 0, 0, 0
