@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"replypath/uplinks"
 )
@@ -48,7 +49,7 @@ func (l lookup) String() string {
 // walk evaluates the rules as fib_rules_lookup does, until accept takes a look-up.
 func (db rpdb) walk(f packet, accept func(lookup) bool) {
 	for at := 0; at < len(db); at++ {
-		r := db[at]
+		r := &db[at]
 		if r.Family != f.family || matches(r, f) == r.Not {
 			continue
 		}
@@ -58,15 +59,24 @@ func (db rpdb) walk(f packet, accept func(lookup) bool) {
 				return
 			}
 		case uplinks.Goto:
-			target := slices.IndexFunc(db, func(to uplinks.Rule) bool { return to.Family == f.family && to.Priority == r.Goto })
-			if target >= 0 {
+			if target, exists := db.target(r); exists {
 				at = target - 1
 			}
 		}
 	}
 }
 
-func matches(r uplinks.Rule, f packet) bool {
+// target returns the index of the first rule at the priority of the goto.
+func (db rpdb) target(r *uplinks.Rule) (at int, exists bool) {
+	for at = sort.Search(len(db), func(i int) bool { return db[i].Priority >= r.Goto }); at < len(db) && db[at].Priority == r.Goto; at++ {
+		if db[at].Family == r.Family {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+func matches(r *uplinks.Rule, f packet) bool {
 	return (r.IIF == "" || r.IIF == f.in) &&
 		(r.Mask == 0 || f.mark&uint32(r.Mask) == uint32(r.Mark)) &&
 		(!r.From.IsValid() || f.from.IsValid() && r.From.Contains(f.from))
@@ -84,8 +94,28 @@ func (db rpdb) lookups(f packet) (all []lookup) {
 // kernelModel has the rules, routes and link groups that steps write. It is an uplinks.Writer.
 type kernelModel struct {
 	rules  rpdb
-	routes map[uplinks.RouteKey]uplinks.Route
+	routes map[uplinks.Table]map[uplinks.RouteKey]uplinks.Route
 	groups map[string]int64
+}
+
+// newKernelModel returns a kernel with these routes, and the rules for main.
+func newKernelModel(routes map[uplinks.RouteKey]uplinks.Route) *kernelModel {
+	k := &kernelModel{routes: map[uplinks.Table]map[uplinks.RouteKey]uplinks.Route{}, groups: map[string]int64{}}
+	for _, family := range uplinks.Families {
+		k.AddRule(uplinks.Rule{Family: family, Priority: 32766, Action: uplinks.Lookup, Table: uplinks.MainTable,
+			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress})
+	}
+	for key, r := range routes {
+		k.SetRoute(key, r)
+	}
+	return k
+}
+
+// nextHop is the result of a look-up: a route by a link, an unreachable route, or no route.
+type nextHop struct {
+	gateway     netip.Addr
+	link        string
+	unreachable bool
 }
 
 func (k *kernelModel) apply(step uplinks.Step) { step.WriteTo(k) }
@@ -94,11 +124,16 @@ func (k *kernelModel) AddRule(r uplinks.Rule) { k.rules.add(r) }
 
 func (k *kernelModel) DelRule(r uplinks.Rule) { k.rules.del(r) }
 
-func (k *kernelModel) SetRoute(key uplinks.RouteKey, r uplinks.Route) { k.routes[key] = r }
+func (k *kernelModel) SetRoute(key uplinks.RouteKey, r uplinks.Route) {
+	if k.routes[key.Table] == nil {
+		k.routes[key.Table] = map[uplinks.RouteKey]uplinks.Route{}
+	}
+	k.routes[key.Table][key] = r
+}
 
 func (k *kernelModel) DelRoute(key uplinks.RouteKey, r uplinks.Route) {
-	if k.routes[key] == r {
-		delete(k.routes, key)
+	if k.routes[key.Table][key] == r {
+		delete(k.routes[key.Table], key)
 	}
 }
 
@@ -113,33 +148,27 @@ func (k *kernelModel) SetTunable(s uplinks.SetTunable) {
 // LoadChains does nothing: the packets of the model have their marks.
 func (k *kernelModel) LoadChains(uplinks.LoadChains) {}
 
-// route returns the packet's next hop, "refused" or "nowhere".
-func (k *kernelModel) route(f packet) (result string) {
-	result = "nowhere"
-	rules := slices.Clone(k.rules)
-	for _, family := range uplinks.Families {
-		rules.add(uplinks.Rule{Family: family, Priority: 32766, Action: uplinks.Lookup, Table: uplinks.MainTable,
-			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress})
-	}
-	rules.walk(f, func(l lookup) bool {
+// route returns the next hop of the packet.
+func (k *kernelModel) route(f packet) (hop nextHop) {
+	k.rules.walk(f, func(l lookup) bool {
 		key, r, found := k.best(l.table, f)
 		switch {
 		case !found, int32(key.Dst.Bits()) <= l.length, l.group != uplinks.NoSuppress && r.Link != "" && k.groups[r.Link] == l.group:
 			return false
 		case r.Type != uplinks.Unicast:
-			result = "refused"
+			hop.unreachable = true
 		default:
-			result = fmt.Sprintf("via %s dev %s", r.Gateway, r.Link)
+			hop.gateway, hop.link = r.Gateway, r.Link
 		}
 		return true
 	})
-	return result
+	return hop
 }
 
 // best returns the route with the longest prefix, among those the one with the smallest metric.
 func (k *kernelModel) best(t uplinks.Table, f packet) (key uplinks.RouteKey, r uplinks.Route, found bool) {
-	for have, route := range k.routes {
-		if have.Table != t || have.Family != f.family || !have.Dst.Contains(f.to) {
+	for have, route := range k.routes[t] {
+		if have.Family != f.family || !have.Dst.Contains(f.to) {
 			continue
 		}
 		if !found || have.Dst.Bits() > key.Dst.Bits() || have.Dst.Bits() == key.Dst.Bits() && have.Metric < key.Metric {

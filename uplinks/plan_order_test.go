@@ -67,36 +67,33 @@ func checkEachStep(t *testing.T, from, to uplinks.Settings, facts uplinks.Facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kernelModel{routes: mainRoutes(facts), groups: map[string]int64{}}
+	before, after := newKernelModel(mainRoutes(facts)), newKernelModel(mainRoutes(facts))
 	for _, s := range first {
-		k.apply(s)
+		before.apply(s)
+	}
+	for _, s := range slices.Concat(first, plan) {
+		after.apply(s)
 	}
 	packets := traffic(from, to, facts)
-	before := routeAll(k, packets)
-	var routesAfter []map[packet]string
+	hopsBefore, hopsAfter := routeAll(before, packets), routeAll(after, packets)
+	k := before
 	for _, s := range plan {
 		k.apply(s)
-		routesAfter = append(routesAfter, routeAll(k, packets))
-	}
-	if len(plan) == 0 {
-		return
-	}
-	after := routesAfter[len(routesAfter)-1]
-	for i, routed := range routesAfter {
-		for f, got := range routed {
-			if got != before[f] && got != after[f] {
-				t.Fatalf("after %s\na packet is misrouted: %+v\nbefore: %s\nnow: %s\nafter: %s\nplan:\n%s", plan[i], f, before[f], got, after[f], plan)
+		for i, f := range packets {
+			if got := k.route(f); got != hopsBefore[i] && got != hopsAfter[i] {
+				t.Fatalf("after %s\na packet is misrouted: %+v\nbefore: %+v\nnow: %+v\nafter: %+v\nplan:\n%s", s, f, hopsBefore[i], got, hopsAfter[i], plan)
 			}
 		}
 	}
 }
 
-func routeAll(k *kernelModel, packets []packet) map[packet]string {
-	routed := map[packet]string{}
+// routeAll returns the next hop of each packet.
+func routeAll(k *kernelModel, packets []packet) []nextHop {
+	hops := make([]nextHop, 0, len(packets))
 	for _, f := range packets {
-		routed[f] = k.route(f)
+		hops = append(hops, k.route(f))
 	}
-	return routed
+	return hops
 }
 
 // mainRoutes returns the routes of main by the facts.

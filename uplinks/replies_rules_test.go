@@ -199,7 +199,7 @@ func TestMarkLookupVisitsFewRules(t *testing.T) {
 			if db[at].Table == s.Table(u) {
 				break
 			}
-			if f := (packet{family: uplinks.IPv4, mark: uint32(s.Mark(u)), in: "lan0"}); db[at].Action == uplinks.Goto && matches(db[at], f) != db[at].Not {
+			if f := (packet{family: uplinks.IPv4, mark: uint32(s.Mark(u)), in: "lan0"}); db[at].Action == uplinks.Goto && matches(&db[at], f) != db[at].Not {
 				at = slices.IndexFunc(db, func(r uplinks.Rule) bool { return r.Family == uplinks.IPv4 && r.Priority == db[at].Goto }) - 1
 			}
 		}
