@@ -11,18 +11,20 @@ import (
 
 func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
 
+// pathCase is a change of the settings and facts of uplinkstest, and the path that follows from it.
+type pathCase struct {
+	change func(*uplinks.Settings, *uplinks.Facts)
+	at     int
+	want   func(*health.Path)
+	n      int
+}
+
 func TestPathsFollowSettingsAndFacts(t *testing.T) {
-	s, f := uplinkstest.Settings(), uplinkstest.Facts()
 	fibre := health.Path{Key: health.Key{Uplink: "fibre", Family: uplinks.IPv4}, ID: 1, Link: "eth0", Index: 2, Up: true, Carrier: true,
 		Source: addr("198.51.100.2"), Gateway: addr("198.51.100.1"), GatewayAuto: true, Mark: 0x100, Mask: 0x1f00, Table: 8201}
 	lte := health.Path{Key: health.Key{Uplink: "lte", Family: uplinks.IPv6}, ID: 2, Link: "eth1", Index: 3, Up: true, Carrier: true,
 		Source: addr("2001:db8:b::2"), Gateway: addr("fe80::1"), Mark: 0x200, Mask: 0x1f00, Table: 8202}
-	for name, c := range map[string]struct {
-		change func(*uplinks.Settings, *uplinks.Facts)
-		at     int
-		want   func(*health.Path)
-		n      int
-	}{
+	for name, c := range map[string]pathCase{
 		"an automatic gateway": {at: 0, n: 4},
 		"a configured gateway": {at: 3, n: 4},
 		"a family that the kernel does not support": {n: 2,
@@ -57,32 +59,33 @@ func TestPathsFollowSettingsAndFacts(t *testing.T) {
 			want: func(p *health.Path) { p.Gateway, p.OnLink = netip.Addr{}, true }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, f := s, f
-			f.Links = map[string]uplinks.Link{}
-			for name, l := range uplinkstest.Facts().Links {
-				f.Links[name] = l
-			}
-			s.Uplinks = append([]uplinks.Uplink(nil), s.Uplinks...)
-			if c.change != nil {
-				c.change(&s, &f)
-			}
 			want := fibre
 			if c.at == 3 {
 				want = lte
 			}
-			if c.want != nil {
-				c.want(&want)
-			}
-			got := health.Paths(s, f)
-			if len(got) != c.n {
-				t.Fatalf("%d paths, want %d: %+v", len(got), c.n, got)
-			}
-			if want.Family != 0 && got[c.at] != want {
-				t.Errorf("got  %+v\nwant %+v", got[c.at], want)
-			}
-			if want.Family == 0 && got[c.at].Uplink != "lte" {
-				t.Errorf("got %+v, want lte next", got[c.at])
-			}
+			c.check(t, want)
 		})
+	}
+}
+
+// check compares the path at the index at, which is want as far as the case does not change it.
+func (c pathCase) check(t *testing.T, want health.Path) {
+	t.Helper()
+	s, f := uplinkstest.Settings(), uplinkstest.Facts()
+	if c.change != nil {
+		c.change(&s, &f)
+	}
+	if c.want != nil {
+		c.want(&want)
+	}
+	got := health.Paths(s, f)
+	if len(got) != c.n {
+		t.Fatalf("%d paths, want %d: %+v", len(got), c.n, got)
+	}
+	if want.Family != 0 && got[c.at] != want {
+		t.Errorf("got  %+v\nwant %+v", got[c.at], want)
+	}
+	if want.Family == 0 && got[c.at].Uplink != "lte" {
+		t.Errorf("got %+v, want lte next", got[c.at])
 	}
 }
