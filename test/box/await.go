@@ -35,6 +35,7 @@ func (b *Box) AwaitRuleText(t *testing.T, family int, has string, wanted bool) t
 	})
 }
 
+// AwaitRule waits until the mark rule of the second uplink exists, and returns how long that took.
 func (b *Box) AwaitRule(t *testing.T, bound time.Duration) time.Duration {
 	t.Helper()
 	return Eventually(t, bound, "the rule is back", func() bool {

@@ -21,10 +21,9 @@ func readHealth(t *testing.T, files map[string]string) (health.Settings, health.
 	return c.Health, c.Endpoint
 }
 
-func TestReadHealth(t *testing.T) {
-	addr := netip.MustParseAddr
-	got, endpoint := readHealth(t, map[string]string{
-		"replypath.toml": `
+// healthFiles set every key about health.
+var healthFiles = map[string]string{
+	"replypath.toml": `
 prove = ["tcp://192.0.2.2:8080", "udp://lte:053", "tcp://:443", "udp://[2001:DB8::0]:53"]
 on_change = ["/usr/local/sbin/notify", "/opt/a b"]
 endpoint = { listen = "[::1]:80", token_file = "/t", tls_cert = "/c", tls_key = "/k" }
@@ -45,11 +44,15 @@ rise = 1000
 loss = [100, 0]
 latency = "off"
 `,
-		"uplinks.d/lte.toml": lte + `
+	"uplinks.d/lte.toml": lte + `
 probes.web = { target = "HTTP://Example.NET:080", status = 204, body = "ok" }
 probes.v6 = { target = "https://[2001:DB8::0]:8443/a?b", status = [200, 204], interval = "1h", retry = "1h" }
 probes.dns = { target = "tcp://[2001:DB8::0]:053" }
-`})
+`}
+
+func TestReadHealth(t *testing.T) {
+	addr := netip.MustParseAddr
+	got, endpoint := readHealth(t, healthFiles)
 	usual := health.Probe{Interval: 2 * time.Second, Timeout: 500 * time.Millisecond, Retry: 300 * time.Millisecond, Fall: 2, Rise: 1,
 		Latency: health.LatencyThresholds{High: time.Second, Low: 900 * time.Millisecond}}
 	probe := func(name string, target health.Target, change func(*health.Probe)) health.Probe {

@@ -42,16 +42,14 @@ func lteUplink() uplinks.Uplink {
 	}
 }
 
-func TestRead(t *testing.T) {
-	addr := netip.MustParseAddr
-	tests := []struct {
-		name  string
-		files map[string]string
-		want  func(*Config)
-	}{
-		{
-			"everything differs from the defaults",
-			map[string]string{"replypath.toml": `
+var readTests = []struct {
+	name  string
+	files map[string]string
+	want  func(*Config)
+}{
+	{
+		"everything differs from the defaults",
+		map[string]string{"replypath.toml": `
 mask = 0xff00
 priority = 30766
 table_base = 256
@@ -60,58 +58,60 @@ backend = "legacy"
 inside = ["lan1", "lan0"]
 uplinks.lte = { id = 255, gateway = "198.51.100.1", when_down = "release" }
 `},
-			func(c *Config) {
-				c.Mask, c.Priority, c.TableBase, c.Group, c.Backend = 0xff00, 30766, 256, 1<<31-1, "legacy"
-				c.Inside = []string{"lan1", "lan0"}
-				c.Uplinks = []uplinks.Uplink{{
-					Name: "lte", ID: 255, Link: "lte", WhenDown: uplinks.Release,
-					Gateway4: uplinks.Gateway{Addr: addr("198.51.100.1")},
-				}}
-			},
+		func(c *Config) {
+			c.Mask, c.Priority, c.TableBase, c.Group, c.Backend = 0xff00, 30766, 256, 1<<31-1, "legacy"
+			c.Inside = []string{"lan1", "lan0"}
+			c.Uplinks = []uplinks.Uplink{{
+				Name: "lte", ID: 255, Link: "lte", WhenDown: uplinks.Release,
+				Gateway4: uplinks.Gateway{Addr: netip.MustParseAddr("198.51.100.1")},
+			}}
 		},
-		{
-			"uplinks of both places are sorted by id",
-			map[string]string{
-				"replypath.toml":     "[uplinks.zeta]\nid = 3\ngateway = 'auto'\n[uplinks.alpha]\nid = 9\ngateway = 'auto'\n",
-				"uplinks.d/lte.toml": lte,
-			},
-			func(c *Config) {
-				auto := uplinks.Gateway{Auto: true}
-				c.Uplinks = []uplinks.Uplink{
-					lteUplink(),
-					{Name: "zeta", ID: 3, Link: "zeta", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
-					{Name: "alpha", ID: 9, Link: "alpha", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
-				}
-			},
+	},
+	{
+		"uplinks of both places are sorted by id",
+		map[string]string{
+			"replypath.toml":     "[uplinks.zeta]\nid = 3\ngateway = 'auto'\n[uplinks.alpha]\nid = 9\ngateway = 'auto'\n",
+			"uplinks.d/lte.toml": lte,
 		},
-		{
-			"no main file is needed, and backups of editors are ignored",
-			map[string]string{
-				"uplinks.d/lte.toml": lte, "uplinks.d/lte.toml~": "x", "uplinks.d/.#lte.toml": "x", "uplinks.d/README": "x",
-				"uplinks.d/lte.toml.dpkg-old": "x", "uplinks.d/.toml": "x",
-			},
-			func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
+		func(c *Config) {
+			auto := uplinks.Gateway{Auto: true}
+			c.Uplinks = []uplinks.Uplink{
+				lteUplink(),
+				{Name: "zeta", ID: 3, Link: "zeta", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
+				{Name: "alpha", ID: 9, Link: "alpha", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto},
+			}
 		},
-		{
-			"a byte order mark and CR LF are accepted",
-			map[string]string{"uplinks.d/lte.toml": "\ufeff" + strings.ReplaceAll(lte, "\n", "\r\n")},
-			func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
+	},
+	{
+		"no main file is needed, and backups of editors are ignored",
+		map[string]string{
+			"uplinks.d/lte.toml": lte, "uplinks.d/lte.toml~": "x", "uplinks.d/.#lte.toml": "x", "uplinks.d/README": "x",
+			"uplinks.d/lte.toml.dpkg-old": "x", "uplinks.d/.toml": "x",
 		},
-		{
-			"auto applies to the family without an address",
-			map[string]string{"uplinks.d/lte.toml": `
+		func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
+	},
+	{
+		"a byte order mark and CR LF are accepted",
+		map[string]string{"uplinks.d/lte.toml": "\ufeff" + strings.ReplaceAll(lte, "\n", "\r\n")},
+		func(c *Config) { c.Uplinks = []uplinks.Uplink{lteUplink()} },
+	},
+	{
+		"auto applies to the family without an address",
+		map[string]string{"uplinks.d/lte.toml": `
 id = 2
 interface = "wwan0"
 gateway = ["auto", "fe80::1%wwan0"]
 `},
-			func(c *Config) {
-				up := lteUplink()
-				up.Gateway6 = uplinks.Gateway{Addr: addr("fe80::1")}
-				c.Uplinks = []uplinks.Uplink{up}
-			},
+		func(c *Config) {
+			up := lteUplink()
+			up.Gateway6 = uplinks.Gateway{Addr: netip.MustParseAddr("fe80::1")}
+			c.Uplinks = []uplinks.Uplink{up}
 		},
-	}
-	for _, test := range tests {
+	},
+}
+
+func TestRead(t *testing.T) {
+	for _, test := range readTests {
 		t.Run(test.name, func(t *testing.T) {
 			want := defaults()
 			test.want(&want)

@@ -39,7 +39,7 @@ func (e *Explainer) Close() { e.handle.Close() }
 type Trace struct {
 	Packet     rpdb.Packet
 	Database   *rpdb.Database
-	Judgement  rpdb.Result
+	Result     rpdb.Result
 	NotQueried string      // why the kernel was not queried; empty if it was
 	Mismatch   string      // how the kernel's answer differs; empty if it agrees
 	FIBMatch   rpdb.Answer // the kernel's route as in its table (RTM_F_FIB_MATCH)
@@ -70,31 +70,31 @@ func (e *Explainer) traceOnce(ctx context.Context, p rpdb.Packet) (w Trace, err 
 		return w, err
 	}
 	procfs.ReadInputChecks(d)
-	w = Trace{Packet: p, Database: d, Judgement: d.LookUp(p), NotQueried: d.UnsupportedQuery(p)}
+	w = Trace{Packet: p, Database: d, Result: d.LookUp(p), NotQueried: d.UnsupportedQuery(p)}
 	if w.NotQueried != "" {
 		return w, nil
 	}
 	if w.FIBMatch, w.Resolved, err = e.handle.LookUpRoute(d, p.Query()); err != nil {
 		return w, err
 	}
-	if !w.Judgement.ByHash {
-		w.Mismatch = w.Judgement.Difference(w.FIBMatch)
+	if !w.Result.ByHash {
+		w.Mismatch = w.Result.Difference(w.FIBMatch)
 	}
 	return w, nil
 }
 
 // Arrives reports whether the packet is routed or delivered, and the kernel agrees.
 func (w Trace) Arrives() bool {
-	j := w.Judgement
+	j := w.Result
 	return w.Mismatch == "" && j.DropReason == "" && (j.Error == 0 || j.OnLink)
 }
 
 // Link returns the link that the packet leaves by, or "" if it does not leave or if there are several.
 func (w Trace) Link() string {
-	switch r := w.Judgement.Route; {
+	switch r := w.Result.Route; {
 	case !w.Arrives():
 		return ""
-	case w.Judgement.OnLink:
+	case w.Result.OnLink:
 		return w.Packet.Out
 	case r.Type == rpdb.Local:
 		return ""

@@ -69,7 +69,7 @@ func (e *Explainer) replyPacket(ctx context.Context, c *Flow) (rpdb.Packet, erro
 
 // isLocal reports whether the packet is delivered locally.
 func (w Trace) isLocal() bool {
-	return w.Judgement.Route != nil && w.Judgement.Route.Type == rpdb.Local
+	return w.Result.Route != nil && w.Result.Route.Type == rpdb.Local
 }
 
 // Strays reports whether the replies leave by another uplink than that of the connection's mark.

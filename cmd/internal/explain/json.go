@@ -49,7 +49,7 @@ type KernelReport struct {
 
 // Report returns the trace for JSON.
 func (e *Explainer) Report(w Trace) Report {
-	j := w.Judgement
+	j := w.Result
 	r := Report{Version: 1, Packet: w.Packet.String(), Steps: e.visitReports(w.Database, j.Steps), Dropped: j.DropReason, Link: w.Link(),
 		Arrives: w.Arrives(), Summary: e.Summarize(w), Kernel: KernelReport{Queried: w.NotQueried == "", Why: w.NotQueried + w.Mismatch}}
 	if len(j.Reverse) > 0 {

@@ -9,7 +9,7 @@ import (
 
 // Summarize returns the result of a trace in one sentence.
 func (e *Explainer) Summarize(w Trace) string {
-	j := w.Judgement
+	j := w.Result
 	switch {
 	case j.DropReason != "":
 		return "it would be dropped " + j.DropReason
@@ -39,8 +39,8 @@ func (e *Explainer) linkText(link string) string {
 
 // decidingReason returns the selector of the rule that decided.
 func (e *Explainer) decidingReason(w Trace) string {
-	r := last(w.Judgement.Steps).Rule
-	table := e.names.TableName(w.Judgement.Route.Table)
+	r := last(w.Result.Steps).Rule
+	table := e.names.TableName(w.Result.Route.Table)
 	switch {
 	case r.Not:
 		return fmt.Sprintf("rule %d (not ...) and table %s", r.Priority, table)
@@ -56,7 +56,7 @@ func (e *Explainer) decidingReason(w Trace) string {
 
 // refusedBy names the rule, and the route if any, that rejects the packet.
 func (e *Explainer) refusedBy(w Trace) string {
-	steps := w.Judgement.Steps
+	steps := w.Result.Steps
 	if len(steps) == 0 || last(steps).Outcome != rpdb.Decided {
 		return ", as no rule has a route for it"
 	}

@@ -13,7 +13,7 @@ import (
 // Print prints a trace as text: one line for each evaluated rule, the one that decided marked with >, then the kernel's answer
 // and the result.
 func (e *Explainer) Print(out io.Writer, w Trace) error {
-	j := w.Judgement
+	j := w.Result
 	direction := "locally generated packet"
 	if w.Packet.In != "" {
 		direction = "incoming packet"
@@ -84,9 +84,9 @@ func (w Trace) kernelText() string {
 		return "not queried: " + w.NotQueried
 	case w.Mismatch != "":
 		return "DISAGREES: " + w.Mismatch
-	case w.Judgement.ByHash:
+	case w.Result.ByHash:
 		return "selects one of several next hops by the packet's hash: " + formatAnswer(w.Resolved)
-	case w.Judgement.OnLink:
+	case w.Result.OnLink:
 		return "agrees that there is no route and takes the destination for a neighbour: " + formatAnswer(w.Resolved)
 	}
 	return "agrees: " + formatAnswer(w.Resolved)

@@ -62,7 +62,7 @@ func TestPagesOfSection7HaveEveryTableRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		page := manual.Page7(name, "brief", text)
-		rows := regexp.MustCompile("(?m)^\\| .* \\|$").FindAllString(string(text), -1)
+		rows := regexp.MustCompile(`(?m)^\| .* \|$`).FindAllString(string(text), -1)
 		tables := strings.Count(string(text), "\n| --- ")
 		if got := strings.Count(page, "\n.TP\n"); got != len(rows)-2*tables || got == 0 {
 			t.Errorf("%s: %d paragraphs for %d rows of %d tables", name, got, len(rows), tables)
