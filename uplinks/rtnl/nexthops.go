@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"replypath/marks/nlattr"
@@ -112,27 +113,34 @@ func listNexthops(ctx context.Context) (all map[uint32]nexthop, err error) {
 		req := nl.NewNetlinkRequest(rtmGetNexthop, unix.NLM_F_DUMP)
 		req.AddData(nexthopHeader{})
 		return forEachReply(req, rtmNewNexthop, func(m []byte) error {
-			if len(m) < 8 {
-				return unix.EBADMSG
-			}
-			object, id := nexthop{hop: hop{weight: 1, flags: uint8(nlattr.Value(m[4:]).Uint32())}}, uint32(0)
-			for attrType, v := range nlattr.All(m[8:]) {
-				switch attrType {
-				case nhaID:
-					id = v.Uint32()
-				case nhaOif:
-					object.hop.link = int(v.Uint32())
-				case nhaGateway:
-					object.hop.via = v.Addr()
-				case nhaGroup:
-					object.parseMembers(v)
-				}
-			}
+			id, object, err := parseNexthop(m)
 			all[id] = object
-			return nil
+			return err
 		})
 	})
 	return all, err
+}
+
+// parseNexthop decodes an object and its ID from behind the header of the message on (struct nhmsg, and attributes).
+func parseNexthop(m []byte) (id uint32, object nexthop, err error) {
+	size := nexthopHeader{}.Len()
+	if len(m) < size {
+		return 0, object, fmt.Errorf("a nexthop object of %d bytes: %w", len(m), unix.EBADMSG)
+	}
+	object.hop = hop{weight: 1, flags: uint8(nlattr.Value(m[4:]).Uint32())}
+	for attrType, v := range nlattr.All(m[size:]) {
+		switch attrType {
+		case nhaID:
+			id = v.Uint32()
+		case nhaOif:
+			object.hop.link = int(v.Uint32())
+		case nhaGateway:
+			object.hop.via = v.Addr()
+		case nhaGroup:
+			object.parseMembers(v)
+		}
+	}
+	return id, object, nil
 }
 
 // parseMembers decodes an array of struct nexthop_grp.
