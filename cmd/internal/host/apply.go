@@ -9,7 +9,8 @@ import (
 	"replypath/uplinks"
 )
 
-// Prepare notes all values that are about to go at once. What cannot be noted is refused with its own step.
+// Prepare implements uplinks.Preparer: it saves the originals of all tunables of the plan with one write. An original that
+// cannot be saved fails with its step.
 func (h *Host) Prepare(p uplinks.Plan) {
 	var sets []uplinks.SetTunable
 	for _, s := range p {
@@ -22,7 +23,7 @@ func (h *Host) Prepare(p uplinks.Plan) {
 	}
 }
 
-// Apply does one step.
+// Apply writes one step.
 func (h *Host) Apply(ctx context.Context, s uplinks.Step) error {
 	return h.ApplyAll(ctx, []uplinks.Step{s})[0]
 }
@@ -44,7 +45,7 @@ func (h *Host) ApplyAll(ctx context.Context, steps []uplinks.Step) []error {
 	return w.errs
 }
 
-// saveOriginal notes a value before it goes, and gives the number of the link that has it.
+// saveOriginal saves the value that the step replaces, and returns the ifindex of its link.
 func (h *Host) saveOriginal(s uplinks.SetTunable) (index int, err error) {
 	if index, err = h.links.LinkIndex(s.Tunable.Link); err != nil {
 		return index, err
@@ -52,7 +53,7 @@ func (h *Host) saveOriginal(s uplinks.SetTunable) (index int, err error) {
 	return index, h.originals.Add(s, index)
 }
 
-// dropRestored drops the notes of the values that the steps brought back. What fails then failed for each of them.
+// dropRestored removes the saved originals that the steps restored. An error of it is the error of each such step.
 func (h *Host) dropRestored(steps []uplinks.Step, errs []error) {
 	values := map[statedir.TunableKey]string{}
 	var set []int
@@ -72,7 +73,7 @@ func (h *Host) dropRestored(steps []uplinks.Step, errs []error) {
 	}
 }
 
-// firstLine names a step of many lines.
+// firstLine returns the first line, with an ellipsis if there are more.
 func firstLine(s string) string {
 	first, _, more := strings.Cut(s, "\n")
 	if more {

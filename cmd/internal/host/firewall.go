@@ -124,7 +124,7 @@ func (fw *Firewall) eachTable(b marks.Backend, do func(marks.Firewall) error) er
 // table returns the family's firewall in a backend, or nil.
 func (fw *Firewall) table(f uplinks.Family, b marks.Backend) marks.Firewall { return fw.families[f][b] }
 
-func tool(f uplinks.Family, t marks.Firewall) uplinks.FirewallKey {
+func firewallKey(f uplinks.Family, t marks.Firewall) uplinks.FirewallKey {
 	return uplinks.FirewallKey{Family: f, Backend: t.Backend(), Command: t.Command()}
 }
 
@@ -147,7 +147,7 @@ func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplink
 		if _, supported := fw.families[f]; !supported {
 			continue
 		}
-		facts.Firewalls[f] = tool(f, fw.table(f, fw.backend))
+		facts.Firewalls[f] = firewallKey(f, fw.table(f, fw.backend))
 		for _, b := range backends {
 			t := fw.table(f, b)
 			if t == nil || t.Absent() || fw.unusable[b] != nil {
@@ -167,71 +167,12 @@ func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *up
 		return err
 	}
 	for name, rules := range r.Chains {
-		have.Chains[uplinks.ChainKey{Firewall: tool(f, t), Name: name}] = rules
+		have.Chains[uplinks.ChainKey{Firewall: firewallKey(f, t), Name: name}] = rules
 	}
 	for h, s := range r.Hooks {
-		have.Hooks[uplinks.HookKey{Firewall: tool(f, t), Hook: h}] = s
+		have.Hooks[uplinks.HookKey{Firewall: firewallKey(f, t), Hook: h}] = s
 	}
 	return nil
-}
-
-// loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is
-// empty then.
-func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
-	t := h.firewall.table(s.Firewall.Family, s.Firewall.Backend)
-	if t == nil {
-		return errors.New("no such iptables command")
-	}
-	h.counters.mu.Lock()
-	defer h.counters.mu.Unlock()
-	h.counters.reset(s)
-	return h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
-}
-
-func (h *Host) loadTable(ctx context.Context, t marks.Firewall, s uplinks.LoadChains) error {
-	name := tableName(s.Firewall.Family, s.Firewall.Backend)
-	if s.Unload {
-		return h.unloadTable(ctx, t, name, s.Change)
-	}
-	exists, err := t.Exists()
-	if err != nil {
-		return err
-	}
-	if exists {
-		return t.Apply(ctx, s.Change)
-	}
-	if err := h.originals.AddTable(name); err != nil {
-		return err
-	}
-	if err := t.Apply(ctx, s.Change); err != nil {
-		return errors.Join(err, h.deleteTable(t, name))
-	}
-	return nil
-}
-
-// deleteTable deletes a table that a failed command left empty. A command that was killed may have done its work: the
-// table and its entry in the saved originals then stay.
-func (h *Host) deleteTable(t marks.Firewall, name string) error {
-	if err := t.DeleteEmpty(); err != nil {
-		return err
-	}
-	if exists, err := t.Exists(); exists || err != nil {
-		return err
-	}
-	return h.originals.DropTable(name)
-}
-
-func (h *Host) unloadTable(ctx context.Context, t marks.Firewall, name string, c marks.Change) error {
-	if err := t.Apply(ctx, c); err != nil {
-		return err
-	}
-	if !h.originals.HasTable(name) {
-		return nil
-	}
-	if err := t.DeleteEmpty(); err != nil {
-		return err
-	}
-	return h.originals.DropTable(name)
 }
 
 // CheckExtensions returns an error for each family that lacks a match or target extension, by the family.
@@ -253,23 +194,3 @@ func (fw *Firewall) CheckExtensions(ctx context.Context) map[uplinks.Family]erro
 func (fw *Firewall) ForeignRules(ctx context.Context) ([]foreign.Rule, error) {
 	return foreign.Read(ctx, fw.sources...)
 }
-
-// DropOriginals removes all saved originals, after a flush: each one is restored, or another program has changed the
-// value since. It deletes the tables that replypath made and an interrupted flush left empty.
-func (h *Host) DropOriginals() error {
-	var errs []error
-	for f, tables := range h.firewall.families {
-		for b, t := range tables {
-			if h.originals.HasTable(tableName(f, b)) {
-				errs = append(errs, t.DeleteEmpty())
-			}
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return h.originals.Clear()
-}
-
-// tableName returns the name of a firewall table in the saved originals.
-func tableName(f uplinks.Family, b marks.Backend) string { return fmt.Sprintf("%s %s", f, b) }

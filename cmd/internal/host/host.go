@@ -1,9 +1,9 @@
-// Package host is the machine that the program runs on: the adapters for links, sysctls and firewall joined to one
-// uplinks.Kernel.
+// Package host joins the adapters of the kernel (rtnetlink, procfs, the firewall, networkd) to one uplinks.Kernel.
 package host
 
 import (
 	"context"
+	"sync"
 
 	"replypath/cmd/internal/namespace"
 	"replypath/cmd/internal/statedir"
@@ -14,26 +14,31 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// Host reads and writes the kernel of its network namespace. It is an uplinks.Kernel.
+// Host reads and writes the kernel of its network namespace. It implements uplinks.Kernel. Fingerprint, ReplyCounts and the
+// event sources are safe for use beside the other methods, of which only one may run at a time.
 type Host struct {
 	links          *rtnl.Handle
-	firewall       Firewall
 	state          statedir.Dir
-	lock           *statedir.Lock // nil: read only
+	lock           *statedir.Lock // nil: for reading only
 	originals      *statedir.Originals
-	counters       replyCounters
-	ownGenerations generations         // what of nftables' changes is ours
-	sysctls        procfs.SysctlReader // at those that we may set, as there were at the last Observe
+	ownGenerations generations
+	sysctls        procfs.SysctlReader // of the links that the last Observe found
+
+	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
+	// that each reading is of one backend, and before or after a change.
+	chains   sync.Mutex
+	firewall Firewall      // its choice of a backend is guarded by chains
+	counters replyCounters // guarded by chains
 }
 
-// Options say which host, and what of it to look at.
+// Options say what a Host reads and writes.
 type Options struct {
 	StateDir  string
 	Backend   marks.Backend
-	TableBase uplinks.Table // 0: only what carries our protocol
+	TableBase uplinks.Table // 0: only objects with the protocol number of replypath
 }
 
-// Open opens the host for reading. Two programs may read at once; Lock keeps the second from writing.
+// Open opens the host for reading. Lock is needed for writing.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	links, err := rtnl.Open(o.TableBase)
 	if err != nil {
@@ -76,19 +81,18 @@ func (h *Host) lockWith(ctx context.Context, lock func(context.Context) (*stated
 	return h.originals.Reload()
 }
 
-// Close lets go of the lock and the sockets.
+// Close releases the lock and closes the sockets.
 func (h *Host) Close() {
 	h.lock.Release()
 	h.sysctls.Close()
 	h.links.Close()
 }
 
-// Observe reads what the host is like and what of ours is there, or that of some shares alone, which asks nothing of the
-// firewall.
+// Observe implements uplinks.Kernel. With scopes it does not read the firewall.
 func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
-	facts, have, err := ReadKernel(ctx, h.links, only...)
+	facts, state, err := ReadKernel(ctx, h.links, only...)
 	if err != nil || only != nil {
-		return facts, have, err
+		return facts, state, err
 	}
 	facts.Originals = h.originals.Present(facts)
 	var paths []string
@@ -96,16 +100,15 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 		paths = append(paths, t.Path())
 	}
 	h.sysctls.SetPaths(paths)
-	if err := h.firewall.Read(ctx, &facts, &have); err != nil {
-		return facts, have, err
-	}
-	return facts, have, nil
+	h.chains.Lock()
+	defer h.chains.Unlock()
+	return facts, state, h.firewall.Read(ctx, &facts, &state)
 }
 
-// ReadKernel reads links, routes, rules and sysctls, or those of some shares alone. It needs no privilege.
+// ReadKernel reads links, routes, rules and sysctls, of the whole host or of some scopes. It needs no privilege.
 func ReadKernel(ctx context.Context, links *rtnl.Handle, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	facts := uplinks.Facts{Links: map[string]uplinks.Link{}, Firewalls: map[uplinks.Family]uplinks.FirewallKey{}, UnreachableDefault: map[uplinks.Family]bool{}, OmittedRoutes: map[string]int{}, Scopes: only}
-	have := uplinks.NewState()
+	state := uplinks.NewState()
 	facts.IPv6 = procfs.IPv6()
 	read := links.Read
 	if only != nil {
@@ -113,19 +116,19 @@ func ReadKernel(ctx context.Context, links *rtnl.Handle, only ...uplinks.Scope) 
 			return links.ReadScopes(ctx, only, f, s)
 		}
 	}
-	if err := read(ctx, &facts, &have); err != nil {
-		return facts, have, err
+	if err := read(ctx, &facts, &state); err != nil {
+		return facts, state, err
 	}
-	if own, err := namespace.IsInitial(); err == nil && own {
+	if initial, err := namespace.IsInitial(); err == nil && initial {
 		networkd.Read(networkd.LeasesDir, &facts)
 	}
 	if facts.IPv6 {
 		procfs.ReadIPv6(&facts)
 	}
-	return facts, have, procfs.Read(facts, &have)
+	return facts, state, procfs.Read(facts, &state)
 }
 
-// ReadFacts is what anybody may know of the host: all but the firewall and what was found before us.
+// ReadFacts returns the facts that need no privilege: all but the firewall and the saved originals.
 func ReadFacts(ctx context.Context) (uplinks.Facts, error) {
 	links, err := rtnl.Open(0)
 	if err != nil {

@@ -25,6 +25,7 @@ var backends = []marks.Backend{marks.NFT, marks.Legacy}
 func TestConformance(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(string(backend), func(t *testing.T) {
+			t.Parallel()
 			uplinkstest.Conformance(t, func(t *testing.T) uplinkstest.World { return newKernelWorld(t, backend) })
 		})
 	}

@@ -102,6 +102,7 @@ func TestKillAtAnyWriteIsRepairedAndBreaksNoConnection(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := newConnectedHost(t, test.backend)
 			writes := 0
 			for killed := true; killed; writes++ {

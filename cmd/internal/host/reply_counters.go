@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"sync"
 
 	"replypath/health"
 	"replypath/marks"
@@ -11,22 +10,21 @@ import (
 
 // replyCounters accumulates the reply counters of the uplinks, by family and id.
 type replyCounters struct {
-	mu       sync.Mutex // also held while chains change or the backend is chosen, so that every reading is before or after it
 	byUplink map[counterKey]*health.CumulativeReplies
 }
 
 type counterKey struct {
-	tool uplinks.FirewallKey
-	id   marks.ID
+	firewall uplinks.FirewallKey
+	id       marks.ID
 }
 
 // ReplyCounts returns the counts of first replies of each path's connections, by egress. Counts continue from the last
 // reading when a counter restarts; the kernel's counters outlive the program. It starts no process for nftables, and
 // one for each family with the legacy backend.
 func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health.Key]health.ReplyCounts, error) {
-	h.counters.mu.Lock()
-	defer h.counters.mu.Unlock()
-	seen := map[health.Key]health.ReplyCounts{}
+	h.chains.Lock()
+	defer h.chains.Unlock()
+	totals := map[health.Key]health.ReplyCounts{}
 	for family := range h.firewall.families {
 		table := h.firewall.table(family, h.firewall.backend)
 		if table.Absent() {
@@ -40,14 +38,14 @@ func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health
 			if p.Family != family {
 				continue
 			}
-			counter := h.counters.counter(counterKey{tool(family, table), p.ID})
-			seen[p.Key] = counter.Total()
-			if now, there := counts[p.ID]; there {
-				seen[p.Key] = counter.Observe(health.ReplyCounts(now))
+			counter := h.counters.counter(counterKey{firewallKey(family, table), p.ID})
+			totals[p.Key] = counter.Total()
+			if now, exists := counts[p.ID]; exists {
+				totals[p.Key] = counter.Observe(health.ReplyCounts(now))
 			}
 		}
 	}
-	return seen, nil
+	return totals, nil
 }
 
 func (t *replyCounters) counter(by counterKey) *health.CumulativeReplies {

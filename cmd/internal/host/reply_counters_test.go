@@ -15,6 +15,7 @@ import (
 func TestReplyCountsSurviveFlushedCounters(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(string(backend), func(t *testing.T) {
+			t.Parallel()
 			w := world.TwoISPs(t)
 			s := settings(w, backend)
 			o := host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: s.TableBase}

@@ -95,8 +95,8 @@ func (h *Host) Fingerprint() (uint64, error) {
 
 // Reconfigure selects the firewall backend and the routing tables for all later calls.
 func (h *Host) Reconfigure(ctx context.Context, backend marks.Backend, base uplinks.Table) error {
-	h.counters.mu.Lock()
-	defer h.counters.mu.Unlock()
+	h.chains.Lock()
+	defer h.chains.Unlock()
 	h.links.SetTableBase(base)
 	return h.firewall.choose(ctx, backend)
 }

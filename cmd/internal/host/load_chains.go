@@ -1,0 +1,89 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is
+// empty then.
+func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
+	t := h.firewall.table(s.Firewall.Family, s.Firewall.Backend)
+	if t == nil {
+		return errors.New("no such iptables command")
+	}
+	h.chains.Lock()
+	defer h.chains.Unlock()
+	h.counters.reset(s)
+	return h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
+}
+
+func (h *Host) loadTable(ctx context.Context, t marks.Firewall, s uplinks.LoadChains) error {
+	name := tableName(s.Firewall.Family, s.Firewall.Backend)
+	if s.Unload {
+		return h.unloadTable(ctx, t, name, s.Change)
+	}
+	exists, err := t.Exists()
+	if err != nil {
+		return err
+	}
+	if exists {
+		return t.Apply(ctx, s.Change)
+	}
+	if err := h.originals.AddTable(name); err != nil {
+		return err
+	}
+	if err := t.Apply(ctx, s.Change); err != nil {
+		return errors.Join(err, h.deleteTable(t, name))
+	}
+	return nil
+}
+
+// deleteTable deletes a table that a failed command left empty. A command that was killed may have done its work: the
+// table and its entry in the saved originals then stay.
+func (h *Host) deleteTable(t marks.Firewall, name string) error {
+	if err := t.DeleteEmpty(); err != nil {
+		return err
+	}
+	if exists, err := t.Exists(); exists || err != nil {
+		return err
+	}
+	return h.originals.DropTable(name)
+}
+
+func (h *Host) unloadTable(ctx context.Context, t marks.Firewall, name string, c marks.Change) error {
+	if err := t.Apply(ctx, c); err != nil {
+		return err
+	}
+	if !h.originals.HasTable(name) {
+		return nil
+	}
+	if err := t.DeleteEmpty(); err != nil {
+		return err
+	}
+	return h.originals.DropTable(name)
+}
+
+// DropOriginals removes all saved originals, after a flush: each one is restored, or another program has changed the
+// value since. It deletes the tables that replypath made and an interrupted flush left empty.
+func (h *Host) DropOriginals() error {
+	var errs []error
+	for f, tables := range h.firewall.families {
+		for b, t := range tables {
+			if h.originals.HasTable(tableName(f, b)) {
+				errs = append(errs, t.DeleteEmpty())
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return h.originals.Clear()
+}
+
+// tableName returns the name of a firewall table in the saved originals.
+func tableName(f uplinks.Family, b marks.Backend) string { return fmt.Sprintf("%s %s", f, b) }
