@@ -41,6 +41,7 @@ func TestInputChecks(t *testing.T) {
 		"rp_filter on a link without IPv4":  {change(func(c *rpdb.InputChecks) { c.RPFilter, c.Addressed = 2, false }), "203.0.113.9", "192.0.2.2", 0, syscall.EXDEV, "eth1 has no IPv4 address"},
 		"a source address of this host":     {strict, "198.51.100.2", "192.0.2.2", 0, syscall.EINVAL, "an address of this host itself"},
 		"one that is accepted":              {change(func(c *rpdb.InputChecks) { c.RPFilter, c.AcceptLocal = 0, true }), "198.51.100.2", "192.0.2.2", 0, 0, ""},
+		"one that a loose check accepts":    {change(func(c *rpdb.InputChecks) { c.RPFilter, c.AcceptLocal = 2, true }), "198.51.100.2", "192.0.2.2", 0, 0, ""},
 		"a multicast source":                {strict, "224.0.0.9", "192.0.2.2", 0, syscall.EINVAL, "224.0.0.9 is not a valid source address"},
 		"a loopback source":                 {strict, "127.0.0.9", "192.0.2.2", 0, syscall.EINVAL, "127.0.0.9 must not arrive by a link"},
 		"a forwarded packet, no forwarding": {change(func(c *rpdb.InputChecks) { c.RPFilter = 0 }), "203.0.113.9", "198.18.0.2", 0, syscall.EHOSTUNREACH, "net.ipv4.conf.eth1.forwarding=0"},
