@@ -9,6 +9,7 @@ import (
 
 	"replypath/cmd/internal/doctor"
 	"replypath/cmd/internal/doctor/survey"
+	"replypath/cmd/terminal"
 )
 
 // applyFixes applies the available fixes after confirmation.
@@ -55,12 +56,12 @@ func (p *program) runFixes(fixes []survey.Fix) error {
 }
 
 // askConfirmation asks for confirmation on the terminal.
-func (p *program) askConfirmation(terminal *os.File) (bool, error) {
-	if !isTerminal(terminal) {
+func (p *program) askConfirmation(in *os.File) (bool, error) {
+	if !terminal.IsTerminal(in) {
 		return false, errors.New("standard input is not a terminal, so there is no confirmation: run doctor --fix --yes")
 	}
 	fmt.Fprint(p.stderr, "apply? [y/N] ")
-	answer, err := bufio.NewReader(terminal).ReadString('\n')
+	answer, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil {
 		return false, fmt.Errorf("read the answer: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"replypath/cmd/internal/doctor"
+	"replypath/cmd/terminal"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,8 +27,8 @@ func (p *program) textColumns() int {
 
 // writeDiagnosis prints the findings by severity, each with its evidence and its remedy.
 func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Skipped) error {
-	colours, columns := newPalette(p.stdout), p.textColumns()
-	colour := map[doctor.Severity]func(string) string{doctor.Error: colours.red, doctor.Warning: colours.yellow, doctor.Note: colours.bold}
+	colours, columns := terminal.NewPalette(p.stdout), p.textColumns()
+	colour := map[doctor.Severity]func(string) string{doctor.Error: colours.Red, doctor.Warning: colours.Yellow, doctor.Note: colours.Bold}
 	var text strings.Builder
 	for _, severity := range doctor.Severities {
 		some := withSeverity(findings, severity)
@@ -36,7 +37,7 @@ func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Ski
 		}
 		fmt.Fprintln(&text, colour[severity](pluralize(len(some), string(severity))))
 		for _, f := range some {
-			writeIndented(&text, columns, "  "+colours.bold(f.ID)+": ", 2+len(f.ID)+2, "    ", f.Message)
+			writeIndented(&text, columns, "  "+colours.Bold(f.ID)+": ", 2+len(f.ID)+2, "    ", f.Message)
 			for _, line := range f.Evidence {
 				writeIndented(&text, columns, "    | ", 6, "    |   ", line)
 			}
@@ -44,7 +45,7 @@ func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Ski
 		}
 	}
 	if len(skipped) > 0 {
-		fmt.Fprintln(&text, colours.bold("skipped"))
+		fmt.Fprintln(&text, colours.Bold("skipped"))
 	}
 	for _, u := range skipped {
 		writeIndented(&text, columns, "  ", 2, "    ", u.Subject+": "+u.Reason)

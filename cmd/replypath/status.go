@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/control"
+	"replypath/cmd/terminal"
 	"replypath/health"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,6 @@ func (p *program) printStatus(s health.Status) error {
 	if p.json {
 		return p.printJSON(s)
 	}
-	_, err := io.WriteString(p.stdout, statusText(s, time.Now(), newPalette(p.stdout)))
+	_, err := io.WriteString(p.stdout, statusText(s, time.Now(), terminal.NewPalette(p.stdout)))
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"replypath/cmd/terminal"
 	"replypath/health"
 )
 
@@ -17,7 +18,7 @@ const maxColumns = 80
 const shownEvents = 5
 
 // statusText formats a status as text. Ages are relative to now.
-func statusText(s health.Status, now time.Time, p palette) string {
+func statusText(s health.Status, now time.Time, p terminal.Palette) string {
 	var out strings.Builder
 	writeSummary(&out, s, p)
 	if len(s.Uplinks) > 0 {
@@ -34,10 +35,10 @@ func statusText(s health.Status, now time.Time, p palette) string {
 }
 
 // writeSummary writes the state of the kernel and of the service.
-func writeSummary(out *strings.Builder, s health.Status, p palette) {
-	sync := p.green("in sync")
+func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
+	sync := p.Green("in sync")
 	if !s.InSync {
-		sync = p.red("not in sync")
+		sync = p.Red("not in sync")
 	}
 	fmt.Fprintf(out, "%-8s  %s since %s: %s in %s\n", "kernel", sync, formatTime(s.Since), pluralize(s.Changes, "change"), pluralize(s.Rounds, "round"))
 	if s.Error != "" {
@@ -76,7 +77,7 @@ type row struct {
 }
 
 // writeTable writes a line for each uplink and family.
-func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, p palette) {
+func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, p terminal.Palette) {
 	rows := []row{{cells: headers, colour: func(s string) string { return s }}}
 	for _, u := range all {
 		rows = append(rows, uplinkRows(u, now, p)...)
@@ -98,7 +99,7 @@ func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, 
 		}
 		text := strings.TrimRight(line.String(), " ")
 		if n == 0 {
-			text = p.bold(text)
+			text = p.Bold(text)
 		}
 		out.WriteString(text + "\n")
 		for _, note := range r.notes {
@@ -109,13 +110,13 @@ func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, 
 	}
 }
 
-func uplinkRows(u health.UplinkStatus, now time.Time, p palette) (all []row) {
-	colour := map[health.State]func(string) string{health.Up: p.green, health.Unproven: p.yellow}
+func uplinkRows(u health.UplinkStatus, now time.Time, p terminal.Palette) (all []row) {
+	colour := map[health.State]func(string) string{health.Up: p.Green, health.Unproven: p.Yellow}
 	stateColour := func(s health.State) func(string) string {
 		if c := colour[s]; c != nil {
 			return c
 		}
-		return p.red
+		return p.Red
 	}
 	name, link := sanitize(u.Name), sanitize(u.Interface)
 	if len(u.Families) == 0 {
@@ -125,7 +126,7 @@ func uplinkRows(u health.UplinkStatus, now time.Time, p palette) (all []row) {
 		rtt, loss := averages(f.Probes)
 		r := row{cells: []string{name, link, f.Family.String(), string(f.State), rtt, loss, proofLabel(f.Proof), formatAge(now, f.Since)}, colour: stateColour(f.State)}
 		if f.State == health.Up && f.Degraded != "" {
-			r.colour = p.yellow
+			r.colour = p.Yellow
 		}
 		r.notes = pathNotes(f)
 		all = append(all, r)

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"replypath/cmd/terminal"
 	"replypath/health"
 	"replypath/uplinks"
 
@@ -74,14 +75,14 @@ dsl     ppp0       -       absent    -      -     -      -
 12:00:01  lte IPv6 is down: [31mno answer from icmp://[2001:db8::35] in 1s, and
           this goes on
 `
-	got := "\n" + statusText(troubledStatus(), testTime, palette{})
+	got := "\n" + statusText(troubledStatus(), testTime, terminal.Palette{})
 	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestColoursDoNotShiftColumns(t *testing.T) {
-	got := statusText(troubledStatus(), testTime, palette{on: true})
+	got := statusText(troubledStatus(), testTime, terminal.Palette{Enabled: true})
 	for _, want := range []string{"\x1b[31mnot in sync\x1b[0m", "\x1b[32mup\x1b[0m        12ms", "\x1b[33munproven\x1b[0m  8.1ms", "\x1b[33mup\x1b[0m        1.2s", "\x1b[31mdown\x1b[0m      -", "\x1b[1mUPLINK"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -90,7 +91,7 @@ func TestColoursDoNotShiftColumns(t *testing.T) {
 	for _, code := range []string{"0", "1", "31", "32", "33"} {
 		got = strings.ReplaceAll(got, "\x1b["+code+"m", "")
 	}
-	if diff := cmp.Diff(statusText(troubledStatus(), testTime, palette{}), got); diff != "" {
+	if diff := cmp.Diff(statusText(troubledStatus(), testTime, terminal.Palette{}), got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -108,7 +109,7 @@ func TestStatusFitsEightyColumns(t *testing.T) {
 		}
 	}
 	s.Error = strings.Repeat("word ", 100)
-	for line := range strings.Lines(statusText(s, testTime, palette{})) {
+	for line := range strings.Lines(statusText(s, testTime, terminal.Palette{})) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > maxColumns {
 			t.Errorf("%d columns: %s", n, line)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"replypath/cmd/terminal"
 	"replypath/health"
 )
 
@@ -30,7 +31,7 @@ func (p *program) watch(ctx context.Context, fetch func(context.Context) (health
 		return err
 	}
 	draw := p.appendChanges()
-	if isTerminal(p.stdout) && !p.json {
+	if terminal.IsTerminal(p.stdout) && !p.json {
 		draw = p.redraw()
 	}
 	ticks := time.NewTicker(pollInterval)
@@ -59,7 +60,7 @@ func (p *program) redraw() func(health.Status, error) error {
 		if err != nil {
 			text = sanitize(err.Error()) + "\n"
 		} else {
-			text = statusText(s, time.Now(), newPalette(p.stdout))
+			text = statusText(s, time.Now(), terminal.NewPalette(p.stdout))
 		}
 		if text == before {
 			return nil
@@ -93,7 +94,7 @@ func (p *program) appendChanges() func(health.Status, error) error {
 		case p.json:
 			err = json.NewEncoder(p.stdout).Encode(s)
 		default:
-			text := statusText(s, time.Now(), newPalette(p.stdout))
+			text := statusText(s, time.Now(), terminal.NewPalette(p.stdout))
 			if !first {
 				text = "\n" + text
 			}

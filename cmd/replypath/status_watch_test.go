@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"replypath/cmd/terminal"
 	"replypath/health"
 
 	"golang.org/x/sys/unix"
@@ -123,16 +124,16 @@ func TestWatchRedrawsOnATerminal(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	first, second := openTerminal(t)
-	if !newPalette(second).on {
+	if !terminal.NewPalette(second).Enabled {
 		t.Error("no colour on a terminal")
 	}
 	t.Setenv("NO_COLOR", "1")
-	if newPalette(second).on {
+	if terminal.NewPalette(second).Enabled {
 		t.Error("NO_COLOR is not respected")
 	}
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "dumb")
-	if newPalette(second).on {
+	if terminal.NewPalette(second).Enabled {
 		t.Error("a dumb terminal gets colour")
 	}
 	// The terminal's buffer is smaller than the output.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 )
 
 // dial opens a connection and writes a text to it.
@@ -170,7 +171,7 @@ func TestSlowReaderTimesOut(t *testing.T) {
 			if got := firstLine(t, c); got != "HTTP/1.1 200 OK" {
 				t.Fatal(got)
 			}
-			waitFor(t, "the connection of the slow reader is closed", func() bool {
+			healthtest.WaitFor(t, "the connection of the slow reader is closed", func() bool {
 				listener := s.listener.Load()
 				listener.mu.Lock()
 				defer listener.mu.Unlock()

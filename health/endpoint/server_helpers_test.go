@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 	"replypath/uplinks"
 )
 
@@ -66,28 +66,10 @@ func newFakeSource() *fakeSource {
 type testServer struct {
 	*Server
 	*fakeSource
-	log      *logBuffer
+	log      *healthtest.LogBuffer
 	base     string                        // of its URLs, in plain HTTP
 	addrs    chan net.Addr                 // of each listener
 	listener atomic.Pointer[limitListener] // of the newest
-}
-
-// logBuffer is a log that is safe for concurrent use.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (p *logBuffer) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *logBuffer) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
 }
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
@@ -100,7 +82,7 @@ func startServer(t *testing.T, settings health.EndpointSettings) *testServer {
 
 func startServerWithTimeouts(t *testing.T, settings health.EndpointSettings, limits timeouts) *testServer {
 	t.Helper()
-	s := &testServer{fakeSource: newFakeSource(), log: &logBuffer{}, addrs: make(chan net.Addr, 10)}
+	s := &testServer{fakeSource: newFakeSource(), log: &healthtest.LogBuffer{}, addrs: make(chan net.Addr, 10)}
 	s.Server = New(slog.New(slog.NewTextHandler(s.log, nil)), settings, s.fakeSource)
 	s.timeouts, s.retryInterval = limits, 20*time.Millisecond
 	s.onListen = func(c *limitListener) {
@@ -179,16 +161,6 @@ func (s *testServer) get(t *testing.T, path string) (int, string) {
 	t.Helper()
 	code, body, _ := s.request(t, "GET", path)
 	return code, body
-}
-
-// waitFor waits until a condition is true, for a minute at most.
-func waitFor(t *testing.T, condition string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("timed out: %s", condition)
-		}
-	}
 }
 
 func expectContains(t *testing.T, text string, parts ...string) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 )
 
 func TestListenIsRetriedWhileThePortIsInUse(t *testing.T) {
@@ -15,7 +16,7 @@ func TestListenIsRetriedWhileThePortIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServer(t, health.EndpointSettings{Listen: netip.MustParseAddrPort(taken.Addr().String())})
-	waitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "address already in use") })
+	healthtest.WaitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "address already in use") })
 	expectContains(t, s.log.String(), "level=ERROR", "ss -ltnp", taken.Addr().String())
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
@@ -31,7 +32,7 @@ func TestListenIsRetriedWhileThePortIsInUse(t *testing.T) {
 
 func TestUnassignedAddressIsLogged(t *testing.T) {
 	s := startServer(t, health.EndpointSettings{Listen: netip.MustParseAddrPort("192.0.2.77:9717")})
-	waitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
+	healthtest.WaitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "no link has the address") })
 }
 
 func TestSettingsChangeWhileServing(t *testing.T) {
@@ -54,7 +55,7 @@ func TestSettingsChangeWhileServing(t *testing.T) {
 		t.Errorf("with the new settings: %d", code)
 	}
 	s.Set(health.EndpointSettings{})
-	waitFor(t, "the listener is closed", func() bool {
+	healthtest.WaitFor(t, "the listener is closed", func() bool {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 		if err == nil {
 			c.Close()
@@ -67,7 +68,7 @@ func TestUnchangedSettingsKeepConnections(t *testing.T) {
 	s := openServer(t)
 	c := s.dial(t, "GET /healthz HTTP/1.1\r\n")
 	s.Set(health.EndpointSettings{Listen: anyPort})
-	waitFor(t, "the settings are applied", func() bool { return len(s.settings) == 0 })
+	healthtest.WaitFor(t, "the settings are applied", func() bool { return len(s.settings) == 0 })
 	if _, err := c.Write([]byte("Host: localhost\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}

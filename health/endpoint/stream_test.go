@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 )
 
 // streamReader reads server-sent events.
@@ -94,7 +95,7 @@ func TestStreamsPerClientAreLimited(t *testing.T) {
 		t.Errorf("with all streams open: %d", code)
 	}
 	all[3].body.Close()
-	waitFor(t, "a stream is accepted again", func() bool { return s.subscribe(t) != nil })
+	healthtest.WaitFor(t, "a stream is accepted again", func() bool { return s.subscribe(t) != nil })
 }
 
 func TestStreamsAreLimited(t *testing.T) {

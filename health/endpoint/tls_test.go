@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 )
 
 // writeCertificate writes a self-signed certificate with this serial number, and its key.
@@ -111,7 +112,7 @@ func TestTLS12IsTheMinimum(t *testing.T) {
 func TestUnreadableCertificateIsLogged(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, health.EndpointSettings{Listen: anyPort, CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")})
-	waitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "load certificate") })
+	healthtest.WaitFor(t, "the error is logged", func() bool { return strings.Contains(s.log.String(), "load certificate") })
 	writeCertificate(t, dir, 1)
 	s.awaitListening(t)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 )
 
 func TestProgramThatAnotherUserCanModifyIsRefused(t *testing.T) {
@@ -54,7 +55,7 @@ func TestProgramThatAnotherUserCanModifyIsRefused(t *testing.T) {
 			if err := CheckProgram(program); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
-			log := &logBuffer{}
+			log := &healthtest.LogBuffer{}
 			New(slog.New(slog.NewTextHandler(log, nil))).run(t.Context(), program, health.Event{})
 			if _, err := os.Stat(ran); err == nil || !strings.Contains(log.String(), "program not run") {
 				t.Errorf("the program ran; the log: %s", log)

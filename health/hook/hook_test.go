@@ -1,7 +1,6 @@
 package hook
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,31 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"replypath/health"
+	"replypath/health/healthtest"
 )
-
-// logBuffer is a log that is safe for concurrent use.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (p *logBuffer) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *logBuffer) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
 
 // writeScript writes a shell script that runs in its own directory.
 func writeScript(t *testing.T, text string) string {
@@ -49,9 +30,9 @@ func writeScript(t *testing.T, text string) string {
 }
 
 // startRunner runs a Runner until the test ends.
-func startRunner(t *testing.T, timeout time.Duration, programs ...string) (*Runner, *logBuffer) {
+func startRunner(t *testing.T, timeout time.Duration, programs ...string) (*Runner, *healthtest.LogBuffer) {
 	t.Helper()
-	log := &logBuffer{}
+	log := &healthtest.LogBuffer{}
 	r := New(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	r.timeout = timeout
 	r.SetPrograms(programs)
@@ -67,19 +48,10 @@ func startRunner(t *testing.T, timeout time.Duration, programs ...string) (*Runn
 	return r, log
 }
 
-func waitFor(t *testing.T, condition string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("timed out: %s", condition)
-		}
-	}
-}
-
 // waitForLog waits until the log has the text.
-func waitForLog(t *testing.T, log *logBuffer, text string) {
+func waitForLog(t *testing.T, log *healthtest.LogBuffer, text string) {
 	t.Helper()
-	waitFor(t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(log.String(), text) })
+	healthtest.WaitFor(t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(log.String(), text) })
 }
 
 func readBeside(t *testing.T, program, name string) string {
@@ -131,7 +103,7 @@ func TestProgramsRunOneAtATimeInOrder(t *testing.T) {
 			want += fmt.Sprintf("%s begins %d\n%[1]s ends %d\n", name, i, i)
 		}
 	}
-	waitFor(t, "all have run", func() bool { return strings.Count(log.String(), "program finished") == 20 })
+	healthtest.WaitFor(t, "all have run", func() bool { return strings.Count(log.String(), "program finished") == 20 })
 	if got := readBeside(t, one, "list"); got != want {
 		t.Errorf("the programs ran:\n%s", got)
 	}
@@ -149,7 +121,7 @@ func waitForExit(t *testing.T, program, file string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "process "+text+" has exited", func() bool {
+		healthtest.WaitFor(t, "process "+text+" has exited", func() bool {
 			state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			return err != nil || strings.Contains(string(state), ") Z ")
 		})
@@ -194,7 +166,7 @@ func TestProgramIsKilledWhenTheContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
-	waitFor(t, "the program runs", func() bool {
+	healthtest.WaitFor(t, "the program runs", func() bool {
 		_, err := os.Stat(filepath.Join(filepath.Dir(program), "started"))
 		return err == nil
 	})
@@ -224,7 +196,7 @@ func TestOutputIsLoggedAndLimited(t *testing.T) {
 
 func TestFullQueueDropsTheOldestEvents(t *testing.T) {
 	program := writeScript(t, "echo $REPLYPATH_ID >>list")
-	log := &logBuffer{}
+	log := &healthtest.LogBuffer{}
 	r := New(slog.New(slog.NewTextHandler(log, nil)))
 	r.Enqueue(health.Event{}) // without programs
 	r.SetPrograms([]string{program})
@@ -237,7 +209,7 @@ func TestFullQueueDropsTheOldestEvents(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
-	waitFor(t, "all have run", func() bool {
+	healthtest.WaitFor(t, "all have run", func() bool {
 		list, _ := os.ReadFile(filepath.Join(filepath.Dir(program), "list"))
 		return strings.HasSuffix(string(list), fmt.Sprintf("\n%d\n", queueSize+6))
 	})

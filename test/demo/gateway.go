@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"replypath/cmd/terminal"
 	"replypath/test/world"
 )
 
@@ -18,7 +19,7 @@ type gateway struct {
 	stage          *stage
 	host           *world.Host
 	binary, folder string
-	paint          paint
+	colours        terminal.Palette
 }
 
 const configFile = "demo.toml"
@@ -36,12 +37,12 @@ gateway = ["192.0.2.1", "fe80::1"]
 
 // newGateway writes the configuration into a folder that is invisible outside, and that ends with the demo: /run is
 // the namespace's own.
-func newGateway(st *stage, in *world.Internet, binary string, paint paint) *gateway {
+func newGateway(st *stage, in *world.Internet, binary string, colours terminal.Palette) *gateway {
 	folder, err := os.MkdirTemp("/run", "demo-")
 	if err != nil {
 		st.Fatalf("%v", err)
 	}
-	g := &gateway{st, in.Gateway, binary, folder, paint}
+	g := &gateway{st, in.Gateway, binary, folder, colours}
 	if err := os.WriteFile(filepath.Join(folder, configFile), []byte(configuration), 0o644); err != nil {
 		st.Fatalf("%v", err)
 	}
@@ -50,7 +51,7 @@ func newGateway(st *stage, in *world.Internet, binary string, paint paint) *gate
 
 // replypath runs a command, which must end with the status, and returns what it printed.
 func (g *gateway) replypath(status int, command string) []string {
-	fmt.Println("  " + g.paint.bold("gateway# replypath --config "+configFile+" "+command))
+	fmt.Println("  " + g.colours.Bold("gateway# replypath --config "+configFile+" "+command))
 	var out, errout bytes.Buffer
 	c := g.host.Command(context.Background(), g.binary, "--config", configFile, command)
 	c.Dir, c.Stdout, c.Stderr = g.folder, &out, &errout

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"replypath/cmd/terminal"
 	"replypath/test/world"
 )
 
@@ -47,19 +48,19 @@ func exitOnSignal() {
 // play shows all scenes and gives the exit status.
 func play(binary string) int {
 	began := time.Now()
-	paint := newPaint(os.Stdout)
+	colours := terminal.NewPalette(os.Stdout)
 	fmt.Print(prologue)
 	var all summary
 	for i, s := range scenes {
-		fmt.Printf("\n%s\n", paint.bold(fmt.Sprintf("(%c) %s", 'a'+i, s.title)))
-		all.add(s.show(binary, paint))
+		fmt.Printf("\n%s\n", colours.Bold(fmt.Sprintf("(%c) %s", 'a'+i, s.title)))
+		all.add(s.show(binary, colours))
 	}
 	fmt.Printf("\n%s\n%s\n", all.before(), all.after())
 	if len(all.wrong) == 0 {
-		fmt.Printf("%s, in %d seconds.\n", paint.good("All as it should be"), int(time.Since(began).Seconds()+0.5))
+		fmt.Printf("%s, in %d seconds.\n", colours.Green("All as it should be"), int(time.Since(began).Seconds()+0.5))
 		return 0
 	}
-	fmt.Printf("\n%s\n", paint.bad("Not as it should be:"))
+	fmt.Printf("\n%s\n", colours.Red("Not as it should be:"))
 	for _, w := range all.wrong {
 		fmt.Println("  " + w)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"replypath/cmd/terminal"
 	"replypath/test/world"
 )
 
@@ -23,19 +24,19 @@ type outcome struct {
 }
 
 // show plays the scene: before, replypath applied, after, and replypath flushed.
-func (s scene) show(binary string, paint paint) summary {
+func (s scene) show(binary string, colours terminal.Palette) summary {
 	var t summary
 	st := &stage{}
 	wrong := st.perform(func() {
 		fmt.Print(s.why)
 		in := world.TwoISPs(st, s.world)
 		s.build(in)
-		gw := newGateway(st, in, binary, paint)
+		gw := newGateway(st, in, binary, colours)
 		audience := newClients(in, s.requests)
 
 		fmt.Printf("  asking %d questions ...\n", audience.size())
 		before := audience.send(s.before)
-		before.print("BEFORE", paint)
+		before.print("BEFORE", colours)
 		t.countBefore(before)
 		s.mustBeBroken(st, before)
 
@@ -44,7 +45,7 @@ func (s scene) show(binary string, paint paint) summary {
 		gw.apply()
 		fmt.Printf("  asking the same %d questions ...\n", audience.size())
 		after := audience.send(right)
-		after.print("AFTER", paint)
+		after.print("AFTER", colours)
 		t.countAfter(after)
 		mustBeRight(st, after)
 		gw.inSync()

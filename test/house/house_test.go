@@ -55,6 +55,7 @@ var mayUse = map[string][]string{
 	"health/proof":        {"health", "health/proof/...", "uplinks", "uplinks/rpdb", "marks", "marks/netfilter", "marks/nlattr"},
 	"health/endpoint":     {"health", "uplinks"},
 	"health/hook":         {"health"},
+	"health/healthtest":   {},
 	"etc":                 {},
 	"cmd":                 {"cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 	"test":                {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},

@@ -14,7 +14,7 @@ import (
 )
 
 // doubles are for tests alone.
-var doubles = []string{"marks/markstest", "uplinks/uplinkstest", "test"}
+var doubles = []string{"marks/markstest", "uplinks/uplinkstest", "health/healthtest", "test"}
 
 // Source is a Go file of this module.
 type Source struct {
