@@ -38,7 +38,7 @@ demo: build
 test: needs
 	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath
 	go test -race -shuffle=on -timeout 20m $$(go list ./... | grep -v replypath/test/)
-	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -shuffle=on -timeout 20m ./test/...
+	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -p $$((2 * $$(nproc))) -shuffle=on -timeout 20m ./test/service ./test/reply ./test/apply ./test/...
 
 chaos: needs
 	REPLYPATH_CHAOS=$(TIME) go test -count=1 -timeout 0 -v -run TestServiceRecoversFromRandomDisturbances ./test/service

@@ -79,6 +79,7 @@ func awaitGuards(b *box.Box) {
 }
 
 func TestUnconfirmedApplyIsRolledBack(t *testing.T) {
+	t.Parallel()
 	withAndWithoutService(t, func(t *testing.T, b *box.Box) {
 		b.Configure(b.Uplinks[0], b.Uplinks[2])
 		applyUnconfirmed(b, "8203", func() bool { return looksUp(b, "8203") })
@@ -92,6 +93,7 @@ func TestUnconfirmedApplyIsRolledBack(t *testing.T) {
 }
 
 func TestConfirmedApplyStays(t *testing.T) {
+	t.Parallel()
 	withAndWithoutService(t, func(t *testing.T, b *box.Box) {
 		b.Configure(b.Uplinks[0], b.Uplinks[2])
 		b.Must(0, "apply", "--confirm", "10m")
@@ -127,6 +129,7 @@ func TestConfirmDeadlineSurvivesServiceRestart(t *testing.T) {
 }
 
 func TestFirstUnconfirmedApplyIsRolledBackToNothing(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Must(0, "apply", "--confirm", "1s")
 	awaitNoTable(b, "8201")
@@ -136,6 +139,7 @@ func TestFirstUnconfirmedApplyIsRolledBackToNothing(t *testing.T) {
 }
 
 func TestRollbackFindsARelativeStateDirectory(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	cmd := b.Gateway.Command(t.Context(), b.Program, "apply", "--confirm", "1s", "--config", b.Config, "--state", "state")
 	cmd.Dir = b.Dir
@@ -147,6 +151,7 @@ func TestRollbackFindsARelativeStateDirectory(t *testing.T) {
 
 // TestRollbackRetriesUntilItSucceeds lets it fail to lock the host until it has tried in vain.
 func TestRollbackRetriesUntilItSucceeds(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	began := time.Now()
 	const deadline = 2 * time.Second

@@ -14,6 +14,7 @@ import (
 )
 
 func TestConcurrentAppliesAgree(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		var all sync.WaitGroup
@@ -38,6 +39,7 @@ func TestConcurrentAppliesAgree(t *testing.T) {
 
 // A starting service waits for running applies, and applies that wait leave the work to it.
 func TestServiceStartsDuringConcurrentApplies(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		for range 5 {
@@ -62,6 +64,7 @@ func TestServiceStartsDuringConcurrentApplies(t *testing.T) {
 const interruptionPoints = 4
 
 func TestKilledApplyAndFlushCanBeRepeated(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
 			box.EachBackend(t, func(t *testing.T, backend string) {
@@ -98,6 +101,7 @@ func interruptAfter(b *box.Box, signal syscall.Signal, after time.Duration, comm
 
 // An interrupted apply leaves the old state or the whole new one.
 func TestInterruptedApplyLeavesAllOrNothing(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		box.LegacyTable(b.Gateway)

@@ -12,6 +12,7 @@ import (
 // With only the service's interface listed, main's own way to the client wins over the reply path: that cannot be put
 // right unless the configuration has the other interface, so plan must warn.
 func TestPlanWarnsOfAnUnlistedInterface(t *testing.T) {
+	t.Parallel()
 	for what, noDefault := range map[string]bool{"with a default route": false, "without default route": true} {
 		t.Run(what, func(t *testing.T) {
 			b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: noDefault}.Build(t, 2, world.Options{}))
@@ -59,6 +60,7 @@ func warned(b *box.Box, t *testing.T, status int, want bool) {
 // The warning is right: the client that main has a route to by the unlisted interface is not heard by the
 // other, and is as soon as both are listed.
 func TestUnlistedInterfaceBreaksRepliesAsWarned(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	management, service := b.Uplinks[0], b.Uplinks[1]
 	b.KnowClientBy(management)

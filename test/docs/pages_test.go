@@ -36,6 +36,7 @@ func block(t *testing.T, text, name string) (start int, content string) {
 }
 
 func TestKernelPageShowsTheExactPlan(t *testing.T) {
+	t.Parallel()
 	text := house.ReadDocument(t, house.Kernel)
 	b := box.New(t, world.TwoISPs(t))
 	_, config := block(t, text, "config")

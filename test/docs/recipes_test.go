@@ -32,6 +32,7 @@ type recipeRun struct {
 // Each scene is run: in its world the client misses replies; the commands of the page are typed, and their output is compared;
 // then every reply to the client leaves by its ingress.
 func TestRecipesWork(t *testing.T) {
+	t.Parallel()
 	all, err := parseScenes(string(etc.Recipes))
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +42,7 @@ func TestRecipesWork(t *testing.T) {
 	}
 	for _, s := range all {
 		t.Run(fmt.Sprintf("%s, line %d", s.title, s.line), func(t *testing.T) {
+			t.Parallel()
 			c := s.build(t)
 			if c.missesReplies() == c.healthyBefore {
 				t.Errorf("before the recipe the client suffers: %t", !c.healthyBefore)

@@ -37,6 +37,7 @@ func withoutVariableText(text string) string {
 
 // The page shows the output after a conflicting rule was added. Counts and line breaks are not compared.
 func TestProofPageShowsVerifyOutput(t *testing.T) {
+	t.Parallel()
 	text := house.ReadDocument(t, house.Kernel)
 	b := box.New(t, world.TwoISPs(t))
 	_, config := block(t, text, "config")
@@ -53,6 +54,7 @@ func TestProofPageShowsVerifyOutput(t *testing.T) {
 
 // One uplink has stray replies in one family, and the other one leads nowhere.
 func TestREADMEShowsStatusOutput(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Client.Run("ip", "route", "add", "blackhole", "203.0.113.53")
 	b.Gateway.Run("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth1", "table", "51820")
@@ -88,6 +90,7 @@ target = "icmp://203.0.113.53"
 
 // The service runs with the endpoint of the page, but with its files in another directory.
 func TestDocumentedEndpointIsProtected(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Configure(b.Uplinks...)
 	uplinks, err := os.ReadFile(b.Config)

@@ -86,6 +86,7 @@ func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 
 // The machine's own, which all of these tests run on, has all that is needed.
 func TestDoctorReadsTheRunningKernelsConfiguration(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	if d := b.RunDoctor(func(args ...string) box.Result { return b.Run("doctor", "--json") }); len(d.Of("kernel-option")) > 0 {

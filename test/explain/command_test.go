@@ -17,6 +17,7 @@ import (
 var defaultRoutedAddr = map[int]string{4: "203.0.113.77", 6: "2001:db8:ffff::77"}
 
 func TestExplainOutgoingPackets(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
 	for family, to := range defaultRoutedAddr {
@@ -33,6 +34,7 @@ func TestExplainOutgoingPackets(t *testing.T) {
 }
 
 func TestExplainNamesForeignRules(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
 	for family, to := range defaultRoutedAddr {
@@ -51,6 +53,7 @@ func TestExplainNamesForeignRules(t *testing.T) {
 }
 
 func TestExplainAppliesRPFilter(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	own := b.Uplinks[1].Addrs()[0].String()
 	in := []string{own, "--in", "eth1", "--from", defaultRoutedAddr[4], "--proto", "tcp", "--dport", "22"}
@@ -67,6 +70,7 @@ func TestExplainAppliesRPFilter(t *testing.T) {
 }
 
 func TestExplainJSON(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
 	var got struct {
@@ -92,6 +96,7 @@ func TestExplainJSON(t *testing.T) {
 }
 
 func TestExplainRefusesImpossiblePackets(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	for _, args := range [][]string{
 		{}, {"203.0.113.9", "203.0.113.10"}, {"example"}, {"203.0.113.9", "--mark", "red"}, {"203.0.113.9", "--in", "eth0"},

@@ -34,6 +34,7 @@ func leavesBy(b *box.Box, t *testing.T, family int, to string, args []string) st
 
 // Each flag alone selects the egress link, by a rule with its selector, and ip route get agrees.
 func TestExplainCoversEveryRuleSelector(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
 	for family, to := range defaultRoutedAddr {

@@ -40,6 +40,7 @@ func endpointsOf(line string) []string {
 }
 
 func TestExplainFlowFindsThePastedConnection(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Gateway.ServeTCP(box.ServedPort)
 	b.Apply()
@@ -59,6 +60,7 @@ func TestExplainFlowFindsThePastedConnection(t *testing.T) {
 }
 
 func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.LAN.ServeTCP(box.ServedPort)
 	b.Forward(b.LAN4, b.LAN6)
@@ -75,6 +77,7 @@ func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
 }
 
 func TestExplainFlowRecognizesOutgoingConnections(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Client.ServeTCP(box.ServedPort)
 	b.Apply()
@@ -93,6 +96,7 @@ func TestExplainFlowRecognizesOutgoingConnections(t *testing.T) {
 
 // What has no connection of its own has one in conntrack: datagrams and echoes; and SCTP has.
 func TestExplainFlowFindsEveryProtocol(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	box.ServeAll(b.Gateway)
 	b.Apply()

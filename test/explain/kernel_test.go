@@ -107,8 +107,10 @@ func (m *policyHost) compareIn(d *rpdb.Database, p rpdb.Packet) (differs, unaska
 }
 
 func TestExplainAgreesWithTheKernelOnRandomPolicies(t *testing.T) {
+	t.Parallel()
 	for _, f := range uplinks.Families {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			m, d := newPolicyHost(t, f), policyGenerator{box.SeededRand(t), f}
 			counts := map[string]int{}
 			for n := range randomPolicies {

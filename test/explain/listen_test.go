@@ -11,6 +11,7 @@ import (
 )
 
 func TestExplainListenPredictsReplies(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
 	const chosen, bound = 7001, 7002

@@ -14,6 +14,7 @@ import (
 // TestExplainFollowsNexthopObjects compares routes by one nexthop object, by a group and by a blackhole object, also when the
 // kernel dumps only the id of their object.
 func TestExplainFollowsNexthopObjects(t *testing.T) {
+	t.Parallel()
 	for _, f := range uplinks.Families {
 		t.Run(f.String(), func(t *testing.T) {
 			m, d := newPolicyHost(t, f), policyGenerator{family: f}

@@ -22,6 +22,7 @@ func httpTarget(to netip.Addr, rest string) health.Target {
 }
 
 func TestConnectionProbesLeaveByTheirUplink(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -45,6 +46,7 @@ func TestConnectionProbesLeaveByTheirUplink(t *testing.T) {
 }
 
 func TestConnectionProbesOfADeadUplinkTimeOut(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	serveHTTP(b)
@@ -66,6 +68,7 @@ func TestConnectionProbesOfADeadUplinkTimeOut(t *testing.T) {
 }
 
 func TestConnectionProbesAnsweredByAnotherUplinkFail(t *testing.T) {
+	t.Parallel()
 	for _, rp := range []int{0, 2} {
 		t.Run(fmt.Sprintf("rp_filter %d", rp), func(t *testing.T) {
 			b := box.New(t, box.Conditions{RPFilter: rp}.Build(t, 2, world.Options{}))
@@ -100,6 +103,7 @@ func TestConnectionProbesAnsweredByAnotherUplinkFail(t *testing.T) {
 // A socket that is bound to a link has IPv4's routing take the target for a neighbour when no route leads there: then
 // no reply comes, and no packet leaves by another link.
 func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	b.Apply()
@@ -134,6 +138,7 @@ func TestConnectionProbesReportWhyTheKernelRefuses(t *testing.T) {
 
 // The service at the target does not get to see the request, and no connection table keeps it.
 func TestTCPProbeResetsBeforeTheHandshakeCompletes(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	b.Apply()

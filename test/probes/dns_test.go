@@ -115,6 +115,7 @@ func startProberWithFiles(b *box.Box, files map[string]string) *prober {
 func isDNS(p world.Packet) bool { return p.DstPort == 53 || p.SrcPort == 53 }
 
 func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Client.ServeTCP(box.ServedPort)
 	server := serveNames(b, b.Client4, b.Client6)
@@ -146,6 +147,7 @@ func TestProbeNamesAreResolvedThroughTheUplink(t *testing.T) {
 }
 
 func TestProbeNamesAreCachedUntilTheHostFails(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	server := serveNames(b, b.Client4)
 	b.Apply()

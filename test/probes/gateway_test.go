@@ -20,6 +20,7 @@ func neighbours(b *box.Box) string {
 }
 
 func TestGatewayProbeStaysOnItsLink(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Gateway.Run("ip", "neigh", "flush", "all")
@@ -49,6 +50,7 @@ func TestGatewayProbeStaysOnItsLink(t *testing.T) {
 const arpType = 0x0806
 
 func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -82,6 +84,7 @@ func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 // An address without a network around it, IPv4 by way of an IPv6 gateway (RFC 5549), and a gateway that has a global
 // IPv6 address.
 func TestGatewayProbeAcceptsEveryAddressForm(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -100,6 +103,7 @@ func TestGatewayProbeAcceptsEveryAddressForm(t *testing.T) {
 }
 
 func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	lonely := b.Gateway.AddLink("lonely0", "bridge")
 	a := startProber(b)
@@ -122,6 +126,7 @@ func TestGatewayProbeWithoutAGatewayFails(t *testing.T) {
 
 // Neither a reply to another host nor a reply of the gateway's neighbour counts.
 func TestGatewayProbeIgnoresOtherHosts(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Neighbours: []int{1}}))
 	a, u := startProber(b), b.Uplinks[1]
 	u.Wire.Host.Run("ip", "addr", "flush", "dev", "net0")

@@ -11,6 +11,7 @@ import (
 
 // A socket is kept from one probe to the next, with the source that it was opened with.
 func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{SecondAddr: []int{1}}))
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.promote_secondaries", "1")
 	b.Apply()
@@ -37,6 +38,7 @@ func TestICMPProbeFollowsASourceAddressChange(t *testing.T) {
 
 // Replies to a broadcast come from other addresses than the target: they do not show that any one host is alive.
 func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -55,6 +57,7 @@ func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 }
 
 func TestICMPProbeFailsWhereIPv6IsDisabled(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -72,6 +75,7 @@ func TestICMPProbeFailsWhereIPv6IsDisabled(t *testing.T) {
 
 // A socket is kept when its link is renamed.
 func TestICMPProbeSurvivesALinkRename(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -92,6 +96,7 @@ func TestICMPProbeSurvivesALinkRename(t *testing.T) {
 
 // pro-bing sends whenever its interval is over, also while its run ends.
 func TestICMPProberSendsNothingWhenItCloses(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)

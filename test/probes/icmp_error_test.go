@@ -13,6 +13,7 @@ import (
 
 // The library takes a kernel that prohibits for a broadcast address, and would try again without end.
 func TestProhibitedICMPProbeFailsAtOnce(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
@@ -39,6 +40,7 @@ func ipFlag(f uplinks.Family) string {
 }
 
 func TestICMPProbeFindsARecreatedLink(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
@@ -61,6 +63,7 @@ func TestICMPProbeFindsARecreatedLink(t *testing.T) {
 
 // The answers carry the time of their requests as 1970: as if the clock was set while they were under way.
 func TestRoundTripTimeIgnoresTheWallClock(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Client.ServeEcho(func(data []byte) []byte {
@@ -73,6 +76,7 @@ func TestRoundTripTimeIgnoresTheWallClock(t *testing.T) {
 }
 
 func TestICMPProbeRejectsForeignReplies(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	service := b.Client.ServeEcho(func(data []byte) []byte {
@@ -88,6 +92,7 @@ func TestICMPProbeRejectsForeignReplies(t *testing.T) {
 }
 
 func TestLostICMPProbesFreeTheirMemory(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Uplinks[1].ISP.SetSysctl("net.ipv4.ip_forward", "0")
@@ -106,6 +111,7 @@ func TestLostICMPProbesFreeTheirMemory(t *testing.T) {
 
 // To the connection table each identifier is a connection, that it remembers for half a minute.
 func TestICMPProbesKeepConntrackSmall(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
@@ -126,6 +132,7 @@ func TestICMPProbesKeepConntrackSmall(t *testing.T) {
 // The library reaches for the socket by names of private fields in others' code: should they change, only the missing
 // mark would show it.
 func TestICMPProbeCarriesItsMark(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)
@@ -142,6 +149,7 @@ func TestICMPProbeCarriesItsMark(t *testing.T) {
 }
 
 func TestProbesWithoutPrivilegeFail(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	cmd := b.Gateway.Command(t.Context(), "/proc/self/exe", "-test.run=^$")
 	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: box.NobodyUID, Gid: box.NobodyUID, NoSetGroups: true}

@@ -31,6 +31,7 @@ func wantLeftBy(p *box.Egress, t *testing.T, u *world.Uplink, to netip.Addr) {
 }
 
 func TestICMPProbeLeavesByItsUplink(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -50,6 +51,7 @@ func TestICMPProbeLeavesByItsUplink(t *testing.T) {
 }
 
 func TestICMPProbeOfADeadUplinkTimesOut(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Uplinks[1].ISP.SetSysctl("net.ipv4.ip_forward", "0")
@@ -71,6 +73,7 @@ func routeRepliesByFirst(b *box.Box) {
 }
 
 func TestICMPProbeAnsweredByAnotherUplinkFails(t *testing.T) {
+	t.Parallel()
 	for _, rp := range []int{0, 2} {
 		t.Run(fmt.Sprintf("rp_filter %d", rp), func(t *testing.T) {
 			b := box.New(t, box.Conditions{RPFilter: rp}.Build(t, 2, world.Options{}))
@@ -88,6 +91,7 @@ func TestICMPProbeAnsweredByAnotherUplinkFails(t *testing.T) {
 
 // What the host answers itself has left by no uplink.
 func TestICMPProbeAnsweredByTheHostItselfFails(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 0}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a := startProber(b)

@@ -29,6 +29,7 @@ var autoGatewayCases = map[string]func(b *box.Box){
 }
 
 func TestAutoGatewayIsTheOneTheKernelUses(t *testing.T) {
+	t.Parallel()
 	for name, of := range autoGatewayCases {
 		t.Run(name, func(t *testing.T) {
 			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))

@@ -21,6 +21,7 @@ var forgeableKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, 
 // The marks make replies to any source possible by the ingress uplink. They must not make the source check
 // believe that the LAN is out there.
 func TestForgedLANSourceIsDropped(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, table := range []string{"raw", "mangle"} {
 			t.Run("with IPv6's source check in "+table, func(t *testing.T) {
@@ -60,6 +61,7 @@ func refuseForged(t *testing.T, c box.Conditions, backend, table string) {
 // Without the source check nothing keeps the forged packets out: what TestForgedLANSourceIsDropped looks for
 // can be seen.
 func TestForgedLANSourcePassesWithoutRPFilter(t *testing.T) {
+	t.Parallel()
 	b := newForgery(t, box.Conditions{}, box.Backends[0])
 	b.Apply()
 	inside := b.LANLink.Record()

@@ -10,6 +10,7 @@ import (
 // An FTP server with a management network is where all this began: a control connection that comes in by one uplink, a
 // data connection that either side may open, and a main table that knows the client by the other uplink.
 func TestFTPServerOnTheGateway(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for what, prepare := range mainTables {
 			t.Run(what, func(t *testing.T) {
@@ -24,6 +25,7 @@ func TestFTPServerOnTheGateway(t *testing.T) {
 
 // Without the helper the server's own data connections have no mark: their source address selects the uplink.
 func TestFTPServerOnTheGatewayWithoutHelper(t *testing.T) {
+	t.Parallel()
 	for what, prepare := range mainTables {
 		t.Run(what, func(t *testing.T) { serveAndFetch(newFTP(t, box.Backends[0], prepare), t) })
 	}
@@ -58,6 +60,7 @@ var mainTables = map[string]func(*box.Box){
 }
 
 func TestFTPServerBehindDNAT(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for what, prepare := range mainTables {
 			t.Run(what, func(t *testing.T) {

@@ -41,6 +41,7 @@ const fromLAN = -1
 // The kernel's route is read for packets with every mark, of uplinks and of none, with foreign bits, from every kind of address
 // and link, while tables are empty, with 1 to 255 uplinks. It must be the route that one rule per uplink would give.
 func TestRuleLayoutRoutesLikeOneRulePerUplink(t *testing.T) {
+	t.Parallel()
 	const seed = 6
 	t.Logf("seed %d", seed)
 	p := newLayoutHost(t, rand.New(rand.NewPCG(seed, seed)))

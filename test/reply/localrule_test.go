@@ -12,6 +12,7 @@ import (
 // Some setups move the kernel's first rule, so that a host can send to its own addresses by the wire. The warning about
 // it comes true, and the remedy helps.
 func TestMovedLocalRuleIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	b.Shell("for f in -4 -6; do ip $f rule add priority 32765 lookup local; ip $f rule del priority 0; done")

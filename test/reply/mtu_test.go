@@ -11,6 +11,7 @@ import (
 
 // The first route look-up of a connection decides the MSS, before OUTPUT can send the packet elsewhere.
 func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
+	t.Parallel()
 	want := map[string]int{"192.0.2.2": 1360, "2001:db8:b::2": 1340, "198.51.100.2": 1460, "2001:db8:a::2": 1440}
 	for _, noDefault := range []bool{false, true} {
 		c := box.Conditions{RPFilter: 1, NoDefault: noDefault}
@@ -41,6 +42,7 @@ func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
 const narrowMTU = 1300
 
 func TestPathMTUIsLearntPerUplink(t *testing.T) {
+	t.Parallel()
 	questions := map[string]func(*testing.T, *box.Box, netip.Addr){
 		"transfers by TCP": transferLarge,
 		"answers by UDP":   answerLarge,

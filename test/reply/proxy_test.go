@@ -34,6 +34,7 @@ const (
 // A proxy's rules end the walk of the packets that they take. Above our jump they would keep them from their marks, and
 // the proxy replies from addresses of no uplink: only the mark selects the reply path.
 func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, position := range []string{"-A", "-I"} {
 			t.Run(map[string]string{"-A": "before apply", "-I": "inserted after apply"}[position], func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // made it an established one. It must get its mark all the same: at boot the client is there before we are, and a
 // client with a fixed port never opens another connection.
 func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
+	t.Parallel()
 	for rpFilter, backend := range box.Backends {
 		for who, serve := range services {
 			c := box.Conditions{RPFilter: rpFilter}

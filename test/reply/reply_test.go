@@ -11,6 +11,7 @@ import (
 )
 
 func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -22,6 +23,7 @@ func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
 }
 
 func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -34,6 +36,7 @@ func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
 }
 
 func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		c := box.Conditions{RPFilter: 1}
 		b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -58,6 +61,7 @@ func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 }
 
 func TestHostsInsideReachTheGatewaysPublicAddresses(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -77,6 +81,7 @@ func TestHostsInsideReachTheGatewaysPublicAddresses(t *testing.T) {
 }
 
 func TestManyUplinks(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{3, 31} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			box.EachBackend(t, func(t *testing.T, backend string) {
@@ -94,6 +99,7 @@ func TestManyUplinks(t *testing.T) {
 }
 
 func TestSecondAddressOfAnUplink(t *testing.T) {
+	t.Parallel()
 	box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 		b := box.New(t, c.Build(t, 2, world.Options{SecondAddr: []int{0, 1}}))
 		box.ServeAll(b.Gateway)
@@ -107,6 +113,7 @@ func TestSecondAddressOfAnUplink(t *testing.T) {
 }
 
 func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
+	t.Parallel()
 	box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 		b := box.New(t, c.Build(t, 2, world.Options{Neighbours: []int{0, 1}}))
 		box.ServeAll(b.Gateway)
@@ -122,6 +129,7 @@ func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
 
 // A management network is the classic: main has a route to the client by one uplink, and its requests come by the other.
 func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
@@ -139,6 +147,7 @@ func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
 }
 
 func TestUDPRepliesFromEverySocketKind(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	p := b.RecordEgress()
@@ -177,6 +186,7 @@ func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 
 // Many VPN clients add main's default route in pieces, so that it wins over the one that is there.
 func TestVPNDefaultRouteTakesNoReply(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)

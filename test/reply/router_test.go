@@ -13,6 +13,7 @@ import (
 var behindSecondRouter = []string{"198.18.77.1", "2001:db8:77::1"}
 
 func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Neighbours: []int{1}}))
 	u, routers, prefixes := b.Uplinks[1], []string{"192.0.2.77", "2001:db8:b::77"}, []string{"/32", "/128"}
 	box.ServeAll(b.Gateway)

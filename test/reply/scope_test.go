@@ -8,6 +8,7 @@ import (
 )
 
 func TestLinkScopeAddressRepliesByItsUplink(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	u := b.Uplinks[1]
 	b.Shell("ip addr del 192.0.2.2/24 dev eth1", "ip addr add 192.0.2.2/24 dev eth1 scope link")

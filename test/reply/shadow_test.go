@@ -12,6 +12,7 @@ import (
 
 // A rule without a verdict above our jump changes nothing for us, and moving it could break its owner.
 func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
+	t.Parallel()
 	rules := map[string][]string{
 		"a mark of its own":                    {"-j", "MARK", "--set-xmark", "0x80000/0x80000"},
 		"a log":                                {"-i", "eth1", "-j", "LOG", "--log-prefix", "seen: "},
@@ -50,6 +51,7 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 // iptables cannot read a native rule with a set, nor any rule of a chain with a native ct state match. Such rules may end a
 // packet's walk: our jump must come before them, and they must stay.
 func TestNativeRuleAboveOurJump(t *testing.T) {
+	t.Parallel()
 	for when, rule := range map[string]string{
 		"before apply":                        "FAMILY saddr @trusted counter accept",
 		"inserted after apply":                "FAMILY saddr @trusted counter accept",

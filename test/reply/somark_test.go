@@ -18,6 +18,7 @@ import (
 // probe, an application with SO_MARK), is answered, also when its own address is not one of the uplink's links, so that
 // no rule for addresses speaks for it: a strict source check lets the answer in because it wears its connection's mark.
 func TestMarkedOutgoingConnectionsAreAnswered(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Client)

@@ -9,6 +9,7 @@ import (
 
 // One address on two links, of which one is plugged in at a time: a spare wire.
 func TestSharedAddressRepliesByTheUplinkThatIsUp(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	u, spare := b.Uplinks[1], b.Uplinks[0]
 	here := func() {

@@ -40,6 +40,7 @@ func eachTraffic(t *testing.T, uplinks int, test func(t *testing.T, b *box.Box, 
 }
 
 func TestSymmetricConnectionsSurviveTheFirstApply(t *testing.T) {
+	t.Parallel()
 	eachTraffic(t, 2, func(t *testing.T, b *box.Box, family int) {
 		f := b.StartConnections(t, family, b.Uplinks[0])
 		b.Apply()
@@ -51,6 +52,7 @@ func TestSymmetricConnectionsSurviveTheFirstApply(t *testing.T) {
 }
 
 func TestConnectionsSurviveUplinkChanges(t *testing.T) {
+	t.Parallel()
 	eachTraffic(t, 3, func(t *testing.T, b *box.Box, family int) {
 		first := b.Uplinks[:2]
 		b.Configure(first...)
@@ -72,6 +74,7 @@ func TestConnectionsSurviveUplinkChanges(t *testing.T) {
 // What is damaged may stray until it is repaired, and no longer; what is not damaged may not stray at all, also not
 // while it is repaired beside it.
 func TestConnectionsSurviveDamageAndRepair(t *testing.T) {
+	t.Parallel()
 	eachTraffic(t, 2, func(t *testing.T, b *box.Box, family int) {
 		b.Apply()
 		f := b.StartConnections(t, family, b.Uplinks...)

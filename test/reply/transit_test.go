@@ -17,6 +17,7 @@ import (
 // back. So for what just came in by the uplink itself the rule "iif <uplink> fwmark <its mark> goto" leads past the
 // table, to main: only what answers the request follows the mark.
 func TestTransitFromOneUplinkToAnother(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1, 2} {
 			c := box.Conditions{RPFilter: rpFilter}
@@ -31,6 +32,7 @@ func TestTransitFromOneUplinkToAnother(t *testing.T) {
 }
 
 func TestTransitBouncesWithoutItsRule(t *testing.T) {
+	t.Parallel()
 	b, here, there := newTransit(t, box.Conditions{RPFilter: 1}, box.Backends[0])
 	// A host that bounces a packet sends a redirect, which would outlive the repair.
 	for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth0.accept_redirects", "net.ipv6.conf.eth0.accept_redirects"} {
@@ -58,6 +60,7 @@ func TestTransitBouncesWithoutItsRule(t *testing.T) {
 // Without our rules transit is right, by main alone. While they come back there must be no moment in which a mark leads
 // to its table and nothing leads past it.
 func TestTransitDoesNotBounceWhileRulesAreRepaired(t *testing.T) {
+	t.Parallel()
 	b, here, there := newTransit(t, box.Conditions{RPFilter: 1}, box.Backends[0])
 	b.Apply()
 	for i, family := range []int{4, 6} {
@@ -106,6 +109,7 @@ func flood(b *box.Box, t *testing.T, from, to netip.AddrPort) {
 
 // A network behind the second uplink reaches the Internet by the first, in the first's name.
 func TestMasqueradedTransit(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1} {
 			c := box.Conditions{RPFilter: rpFilter}

@@ -11,6 +11,7 @@ import (
 // by the service, while the first two carry streams and idle connections to the gateway and through it, and new
 // connections are opened all the time. No packet of theirs leaves by another uplink at any moment.
 func TestNoPacketStraysWhileUplinksComeAndGo(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		for _, family := range []int{4, 6} {
 			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 17, world.Options{}), backend)

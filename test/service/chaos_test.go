@@ -53,6 +53,7 @@ func (c *chaos) foreign() string {
 
 // The service is built with the race detector.
 func TestServiceRecoversFromRandomDisturbances(t *testing.T) {
+	t.Parallel()
 	lasts := chaosTime
 	if text, ok := os.LookupEnv(chaosVariable); ok {
 		var err error

@@ -10,6 +10,7 @@ import (
 
 // A table is read without a process; one is run after a change that only iptables can decode.
 func TestServiceListsChainsWithoutProcesses(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		ts := box.NewWrappers(t)
@@ -54,6 +55,7 @@ func awaitObserved(b *box.Box, s *box.Service) {
 
 // A table with a foreign chain that iptables cannot print cannot be listed as a whole; our chains in it can.
 func TestOwnChainsAreReadBesideChainsThatIptablesCannotPrint(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.ISPs(t, 17, world.Options{Spoofable: true}), `backend = "nft"`)
 	b.Apply()
 	b.Gateway.Run("nft", "add chain ip mangle others; add rule ip mangle others ct state established counter")

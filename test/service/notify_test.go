@@ -109,6 +109,7 @@ func TestJSONLogHoldsOnlyChanges(t *testing.T) {
 }
 
 func TestServiceSurvivesAClosedLogPipe(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	log, end, err := os.Pipe()
 	if err != nil {

@@ -39,6 +39,7 @@ func copyProgram(b *box.Box, name string) string {
 }
 
 func TestConnectionsSurviveStopRestartCrashAndUpgrade(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	installed := copyProgram(b, "replypath")
@@ -91,6 +92,7 @@ func TestConnectionsSurviveStopRestartCrashAndUpgrade(t *testing.T) {
 }
 
 func TestOneServiceForEachNetworkNamespace(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	s := b.Start()
 	elsewhere := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
@@ -114,6 +116,7 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 
 // A service whose folder has been removed, or that has another, would put back what is done beside it.
 func TestUnresponsiveServiceIsNotTakenForAbsent(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	s := b.Start()
 	if err := os.RemoveAll(filepath.Join(b.Dir, "state")); err != nil {
@@ -155,6 +158,7 @@ func holdServiceName(b *box.Box, listens bool) {
 // TestUnprivilegedUserCannotBlockTheService has an ordinary user take the name that a service claims, in each way in which a
 // name can be held.
 func TestUnprivilegedUserCannotBlockTheService(t *testing.T) {
+	t.Parallel()
 	for _, listens := range []bool{false, true} {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 		holdServiceName(b, listens)
@@ -165,6 +169,7 @@ func TestUnprivilegedUserCannotBlockTheService(t *testing.T) {
 // A second service with another folder is refused, also while an ordinary user holds the name, from another mount namespace
 // with a /run of its own, and where neither can write there.
 func TestTwoServicesNeverShareANetworkNamespace(t *testing.T) {
+	t.Parallel()
 	const ownFolder = "mkdir -p /run/replypath; mount -t tmpfs none /run/replypath"
 	const sealed = ownFolder + "; mount -o remount,ro /run/replypath"
 	second := func(b *box.Box, script, state string) box.Result {
@@ -219,6 +224,7 @@ func TestUnprivilegedUserCannotLockANamespace(t *testing.T) {
 }
 
 func TestServiceNameAcceptsNoConnections(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	var err error

@@ -13,6 +13,7 @@ import (
 )
 
 func TestServiceRepairsDamage(t *testing.T) {
+	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Gateway)
@@ -41,6 +42,7 @@ func TestServiceRepairsDamage(t *testing.T) {
 }
 
 func TestServiceFollowsLinksThatComeAndGo(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	s := b.Start()
@@ -69,6 +71,7 @@ func TestServiceFollowsLinksThatComeAndGo(t *testing.T) {
 }
 
 func TestServiceFollowsTheGatewayThatTheKernelLearns(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Write("[uplinks.a]\nid = 1\ninterface = \"eth0\"\ngateway = \"auto\"\n[uplinks.b]\nid = 2\ninterface = \"eth1\"\ngateway = \"auto\"\n")
 	b.Start()
@@ -86,6 +89,7 @@ func TestServiceFollowsTheGatewayThatTheKernelLearns(t *testing.T) {
 }
 
 func TestReloadAppliesTheNewConfiguration(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{}))
 	b.Configure(b.Uplinks[0], b.Uplinks[1])
 	box.ServeAll(b.Gateway)
@@ -118,6 +122,7 @@ func TestReloadAppliesTheNewConfiguration(t *testing.T) {
 }
 
 func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	s := b.Start()
@@ -150,6 +155,7 @@ func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
 }
 
 func TestControlSocketSurvivesInvalidInput(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	path := filepath.Join(b.Dir, "state", "control.sock")
@@ -176,6 +182,7 @@ func TestControlSocketSurvivesInvalidInput(t *testing.T) {
 }
 
 func TestServiceServesItsOwnNamespaceOnly(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Start()
 	elsewhere := box.New(t, world.TwoISPs(t))

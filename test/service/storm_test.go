@@ -52,6 +52,7 @@ func stormUntil(b *box.Box, t *testing.T, where string, repaired <-chan struct{}
 }
 
 func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
+	t.Parallel()
 	for what, where := range map[string]string{
 		"a table of others":            foreignTable,
 		"main, on the link":            "dev eth1 protocol 186",
@@ -85,6 +86,7 @@ func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
 
 // A router with the Internet's routes in main has a million of them. The service names hardly one.
 func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
+	t.Parallel()
 	const routes, most = 100_000, 40 << 10 // KiB
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	var batch strings.Builder
@@ -106,6 +108,7 @@ func TestAFullRoutingTableStaysOutOfMemory(t *testing.T) {
 }
 
 func TestLostNetlinkEventsAreRecovered(t *testing.T) {
+	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	s := b.Start()
 	s.Signal(syscall.SIGSTOP)
