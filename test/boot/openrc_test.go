@@ -63,6 +63,41 @@ func TestOpenRC(t *testing.T) {
 	d := newDisk(t)
 	d.openrc()
 	m := started(t, d)
+	m.openrcStarts()
+	m.openrcRestarts()
+	m.step("stop", func() {
+		m.carries(func() { m.rc(0, "", "stop") })
+		m.rc(3, "status: stopped", "status")
+		m.rc(0, "already stopped", "stop")
+		if id := m.process(); id != "" {
+			m.t.Errorf("the process %s runs", id)
+		}
+	})
+	m.cut()
+
+	m = started(t, d)
+	m.step("boot", func() {
+		m.symmetric()
+		m.rc(0, "status: started", "status")
+	})
+	m.step("upgrade", func() {
+		before := m.process()
+		m.carries(func() { m.run("dpkg", "--install", d.put(nextDeb)) })
+		m.replaced(before)
+	})
+	m.step("removal", func() {
+		m.run("dpkg", "--remove", "replypath")
+		m.untouched()
+		if id := m.process(); id != "" {
+			m.t.Errorf("the process %s runs", id)
+		}
+	})
+	m.cut()
+}
+
+// openrcStarts starts the service without a configuration, and with one.
+func (m *machine) openrcStarts() {
+	d := m.disk
 	m.step("without a configuration", func() {
 		if !strings.Contains(m.consoleOutput(), "let one be proposed, replypath init --write") {
 			m.t.Errorf("the boot said:\n%s", m.consoleOutput())
@@ -85,6 +120,11 @@ func TestOpenRC(t *testing.T) {
 			m.t.Errorf("the log (%s):\n%s", log, m.log())
 		}
 	})
+}
+
+// openrcRestarts wants connections to survive a crash and a restart, and a mistake to keep the running process.
+func (m *machine) openrcRestarts() {
+	d := m.disk
 	m.step("crash", func() {
 		before := m.process()
 		m.carries(func() {
@@ -120,34 +160,6 @@ func TestOpenRC(t *testing.T) {
 		m.rc(0, "", "start")
 		m.symmetric()
 	})
-	m.step("stop", func() {
-		m.carries(func() { m.rc(0, "", "stop") })
-		m.rc(3, "status: stopped", "status")
-		m.rc(0, "already stopped", "stop")
-		if id := m.process(); id != "" {
-			m.t.Errorf("the process %s runs", id)
-		}
-	})
-	m.cut()
-
-	m = started(t, d)
-	m.step("boot", func() {
-		m.symmetric()
-		m.rc(0, "status: started", "status")
-	})
-	m.step("upgrade", func() {
-		before := m.process()
-		m.carries(func() { m.run("dpkg", "--install", d.put(nextDeb)) })
-		m.replaced(before)
-	})
-	m.step("removal", func() {
-		m.run("dpkg", "--remove", "replypath")
-		m.untouched()
-		if id := m.process(); id != "" {
-			m.t.Errorf("the process %s runs", id)
-		}
-	})
-	m.cut()
 }
 
 // static writes a configuration with explicit gateways.

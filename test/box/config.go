@@ -22,7 +22,7 @@ func (b *Box) ConfigureProbes(lines ...string) {
 			if to.Is6() {
 				host = "[" + host + "]"
 			}
-			fmt.Fprintf(&text, "[uplinks.isp%d.probes.%s]\ntarget = \"icmp://%s\"\ninterval = \"200ms\"\ntimeout = \"500ms\"\nretry = \"100ms\"\n", u.Index, name, host)
+			fmt.Fprintf(&text, "[uplinks.isp%d.probes.%s]\ntarget = \"icmp://%s\"\ninterval = \"200ms\"\ntimeout = \"2s\"\nretry = \"100ms\"\n", u.Index, name, host)
 		}
 	}
 	b.Write(text.String())

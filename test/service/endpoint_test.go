@@ -60,6 +60,26 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 	if !is("/uplinks/isp0", 200) || !is("/healthz", 200) {
 		t.Error("an outage of one uplink affects the others, or the service")
 	}
+	wantOutageMetrics(t, b)
+	if r := b.Must(3, "status"); !strings.Contains(r.Stdout, "isp1") || !strings.Contains(r.Stdout, "down") || !strings.Contains(r.Stdout, "no answer") && !strings.Contains(r.Stdout, "icmp://") {
+		t.Errorf("%s", r)
+	}
+	awaitHookEvent(t, told)
+	box.Eventually(t, box.EventualTimeout, "the watch has shown it", func() bool {
+		text, _ := os.ReadFile(log.Name())
+		return strings.Count(string(text), "UPLINK") > 1 && strings.Contains(string(text), "down")
+	})
+	if err := watch.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Wait(); err != nil {
+		t.Errorf("an interrupted watch: %v", err)
+	}
+}
+
+// wantOutageMetrics wants metrics of isp0 up and isp1 down.
+func wantOutageMetrics(t *testing.T, b *box.Box) {
+	t.Helper()
 	_, metrics := box.Over(t, b.Gateway, here+"/metrics")
 	for uplink, want := range map[string]string{"isp0": "1", "isp1": "0"} {
 		u := b.Uplinks[map[string]int{"isp0": 0, "isp1": 1}[uplink]]
@@ -71,11 +91,13 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 	if !strings.Contains(metrics, `replypath_probe_rtt_seconds_count{family="ipv4"`) || !strings.Contains(metrics, "replypath_in_sync 1\n") {
 		t.Errorf("metrics:\n%s", metrics)
 	}
-	if r := b.Must(3, "status"); !strings.Contains(r.Stdout, "isp1") || !strings.Contains(r.Stdout, "down") || !strings.Contains(r.Stdout, "no answer") && !strings.Contains(r.Stdout, "icmp://") {
-		t.Errorf("%s", r)
-	}
+}
+
+// awaitHookEvent waits until the program of on_change has appended the event of the outage of isp1 to the file.
+func awaitHookEvent(t *testing.T, file string) {
+	t.Helper()
 	box.Eventually(t, box.EventualTimeout, "the program gets the event", func() bool {
-		text, _ := os.ReadFile(told)
+		text, _ := os.ReadFile(file)
 		for line := range strings.Lines(string(text)) {
 			if !strings.HasSuffix(line, "\n") {
 				continue // it is being written
@@ -90,16 +112,6 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 		}
 		return false
 	})
-	box.Eventually(t, box.EventualTimeout, "the watch has shown it", func() bool {
-		text, _ := os.ReadFile(log.Name())
-		return strings.Count(string(text), "UPLINK") > 1 && strings.Contains(string(text), "down")
-	})
-	if err := watch.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if err := watch.Wait(); err != nil {
-		t.Errorf("an interrupted watch: %v", err)
-	}
 }
 
 func TestEndpointWaitsForATakenPort(t *testing.T) {
