@@ -7,7 +7,7 @@ func delta[K, V comparable](want, have map[K]V, order func(a, b *K) int) (write,
 	return deltaFunc(want, have, order, func(a, b V) bool { return a == b })
 }
 
-// deltaFunc is delta for values that equal compares.
+// deltaFunc does the same as delta, for values that equal compares.
 func deltaFunc[K comparable, V any](want, have map[K]V, order func(a, b *K) int, equal func(a, b V) bool) (write, erase []K) {
 	write = make([]K, 0, len(want))
 	for k, v := range want {

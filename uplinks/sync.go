@@ -53,7 +53,7 @@ func observe(ctx context.Context, k Kernel, want desiredFunc) (Observation, erro
 // desiredFunc computes the desired state from the facts and the observed state.
 type desiredFunc func(Facts, State) State
 
-// desired is a desiredFunc. Without health checking every verdict is unknown.
+// desired implements desiredFunc. Without health checking every verdict is unknown.
 func (s Settings) desired(f Facts, _ State) State { return Desired(s, f, nil) }
 
 // Preview returns the plan that a Sync would execute now, and the observation it is made from. It writes nothing.

@@ -70,6 +70,7 @@ func addForeignObjects(t *testing.T, w World) {
 	}
 }
 
+// observe returns the facts and the state of the world.
 func observe(t *testing.T, w World) (uplinks.Facts, uplinks.State) {
 	t.Helper()
 	facts, have, err := w.Observe(t.Context())
@@ -102,6 +103,7 @@ func mustSync(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	return done
 }
 
+// mustBeInSync fails the test unless the plan is empty.
 func mustBeInSync(t *testing.T, w World, s uplinks.Settings) {
 	t.Helper()
 	if plan := mustPreview(t, w, s); len(plan) > 0 {
@@ -109,6 +111,7 @@ func mustBeInSync(t *testing.T, w World, s uplinks.Settings) {
 	}
 }
 
+// mustPreview returns the plan of a preview.
 func mustPreview(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	t.Helper()
 	plan, _, err := uplinks.Preview(t.Context(), w, s)
@@ -118,6 +121,7 @@ func mustPreview(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	return plan
 }
 
+// mustEqual fails the test with the difference of two dumps.
 func mustEqual(t *testing.T, name, want, got string) {
 	t.Helper()
 	if want != got {
@@ -132,6 +136,7 @@ type countingWorld struct {
 	fail   func(uplinks.Step) error
 }
 
+// Apply counts the step and executes it, unless fail returns an error.
 func (w *countingWorld) Apply(ctx context.Context, s uplinks.Step) error {
 	w.writes++
 	if w.fail != nil {
@@ -282,6 +287,7 @@ func absentLinkIsNoError(t *testing.T, open func(t *testing.T) World) {
 	}
 }
 
+// absentLinkRule returns the rule for the mark of the third uplink.
 func absentLinkRule(s uplinks.Settings) uplinks.Rule {
 	absent := s.Uplinks[2]
 	return uplinks.Rule{Family: uplinks.IPv4, Priority: s.Priority + 1 + uplinks.Priority(absent.ID), Mark: s.Mark(absent), Mask: s.Mask,

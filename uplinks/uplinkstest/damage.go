@@ -18,6 +18,7 @@ type damageTarget struct {
 	firewall uplinks.FirewallKey
 }
 
+// damageIsRepaired makes each damage in each family, and checks that a sync restores the state and nothing else.
 func damageIsRepaired(t *testing.T, open func(t *testing.T) World) {
 	for _, family := range uplinks.Families {
 		t.Run(family.String(), func(t *testing.T) {
@@ -199,6 +200,7 @@ var damage = []struct {
 	}},
 }
 
+// applyForeign runs the commands and returns nil: nothing of them remains.
 func (s damageTarget) applyForeign(t *testing.T, steps ...fmt.Stringer) []fmt.Stringer {
 	t.Helper()
 	for _, step := range steps {

@@ -122,6 +122,7 @@ func factsWithin(f uplinks.Facts, scopes []uplinks.Scope) uplinks.Facts {
 	return clone(p)
 }
 
+// clone returns a deep copy of the facts.
 func clone(f uplinks.Facts) uplinks.Facts {
 	f.Links, f.Firewalls, f.Originals = maps.Clone(f.Links), maps.Clone(f.Firewalls), maps.Clone(f.Originals)
 	for name, l := range f.Links {
@@ -198,6 +199,7 @@ func (w *fakeWriter) LoadChains(s uplinks.LoadChains) {
 	w.err = w.k.runIptables(s.Firewall, s.Change.Commands())
 }
 
+// delRoute deletes the first route that equals the given one.
 func (k *Fake) delRoute(key uplinks.RouteKey, r uplinks.Route) {
 	key.Nth = 0
 	if at := slices.Index(k.routes[key], r); at >= 0 {
@@ -205,6 +207,7 @@ func (k *Fake) delRoute(key uplinks.RouteKey, r uplinks.Route) {
 	}
 }
 
+// addRule adds a rule, unless it has a duplicate or is a goto back.
 func (k *Fake) addRule(r uplinks.Rule, protocol uint8) error {
 	add := ownedRule{r, protocol}
 	if slices.ContainsFunc(k.rules, func(have ownedRule) bool { return have.duplicateKey() == add.duplicateKey() }) {

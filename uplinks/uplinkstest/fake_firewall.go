@@ -14,6 +14,7 @@ import (
 // table is a mangle table: the rules of each chain, in order, as iptables prints them.
 type table map[string][]string
 
+// newTable returns a table with empty built-in chains.
 func newTable() table {
 	t := table{}
 	for _, h := range marks.Hooks {
@@ -82,6 +83,7 @@ func (t table) checkJump(rule string) error {
 	return nil
 }
 
+// drop deletes a chain that is empty and that no rule jumps to.
 func (t table) drop(chain string) error {
 	if len(t[chain]) > 0 {
 		return fmt.Errorf("directory not empty")

@@ -32,12 +32,15 @@ type ModifiedRule struct {
 // PrependRoute adds a route before all others with its key.
 type PrependRoute uplinks.SetRoute
 
+// String returns the ip-rule(8) command.
 func (s ForeignRule) String() string {
 	return strings.Replace(uplinks.AddRule(s).String(), fmt.Sprintf("protocol %d", uplinks.Protocol), fmt.Sprintf("protocol %d", foreignProtocol), 1)
 }
 
+// String returns the ip-rule(8) command.
 func (s ModifiedRule) String() string { return uplinks.AddRule{Rule: s.Rule}.String() + " " + s.Extra }
 
+// String returns the ip-route(8) command.
 func (s PrependRoute) String() string {
 	return strings.Replace(uplinks.SetRoute(s).String(), "route replace", "route prepend", 1)
 }
@@ -54,6 +57,7 @@ func Iptables(firewall uplinks.FirewallKey, commands ...string) IptablesCommands
 	return IptablesCommands{firewall, commands}
 }
 
+// String returns the iptables commands, one a line.
 func (s IptablesCommands) String() string {
 	var lines []string
 	for _, c := range s.Commands {
