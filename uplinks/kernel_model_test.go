@@ -102,7 +102,7 @@ type kernelModel struct {
 func newKernelModel(routes map[uplinks.RouteKey]uplinks.Route) *kernelModel {
 	k := &kernelModel{routes: map[uplinks.Table]map[uplinks.RouteKey]uplinks.Route{}, groups: map[string]int64{}}
 	for _, family := range uplinks.Families {
-		k.AddRule(uplinks.Rule{Family: family, Priority: 32766, Action: uplinks.Lookup, Table: uplinks.MainTable,
+		k.AddRule(uplinks.Rule{Family: family, Priority: uplinks.MainPriority, Action: uplinks.Lookup, Table: uplinks.MainTable,
 			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress})
 	}
 	for key, r := range routes {

@@ -1,6 +1,7 @@
 package uplinks
 
 import (
+	"math"
 	"strings"
 
 	"replypath/marks"
@@ -13,12 +14,18 @@ import (
 // recognised without a state file. etc/rt_protos.d names it.
 const Protocol = 82
 
-// Tables of the kernel's own (rtnetlink(7), RT_TABLE_MAIN, RT_TABLE_LOCAL). The kernel's first rule looks up local, which
-// holds the host's addresses.
+// Tables of the kernel's own (rtnetlink(7), RT_TABLE_*). The kernel's first rule, at priority 0, looks up local, which holds
+// the host's addresses; its last two look up main and default (ip-rule(8)).
 const (
-	MainTable  Table = 254
-	LocalTable Table = 255
+	DefaultTable Table = 253
+	MainTable    Table = 254
+	LocalTable   Table = 255
+
+	MainPriority Priority = 32766
 )
+
+// MaxTable is the largest table number: it is signed in parts of the kernel.
+const MaxTable Table = math.MaxInt32
 
 // Defaults of the settings that shift the blocks.
 const (

@@ -28,7 +28,7 @@ func TestBlocksAreDisjoint(t *testing.T) {
 				}
 			}
 		}
-		for _, reserved := range []Table{MainTable, LocalTable, 253} {
+		for _, reserved := range []Table{DefaultTable, MainTable, LocalTable} {
 			if a.FirstTable <= reserved && reserved <= a.LastTable {
 				t.Errorf("%s takes the kernel's table %d", a.Purpose, reserved)
 			}

@@ -24,7 +24,7 @@ func (n Names) TableName(t uplinks.Table) string {
 		return "local"
 	case uplinks.MainTable:
 		return "main"
-	case 253:
+	case uplinks.DefaultTable:
 		return "default"
 	}
 	return fmt.Sprint(uint32(t))

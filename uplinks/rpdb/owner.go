@@ -15,7 +15,7 @@ func (d *Database) Owner(r *Rule, n Names) string {
 	switch {
 	case r.Protocol == uplinks.Protocol:
 		return "replypath"
-	case r.Protocol == kernel && (r.Priority == 0 || r.Priority >= 32766 || r.L3mdev):
+	case r.Protocol == kernel && (r.Priority == 0 || r.Priority >= uplinks.MainPriority || r.L3mdev):
 		return "kernel"
 	}
 	for _, p := range ownerPatterns {

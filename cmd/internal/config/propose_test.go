@@ -91,8 +91,8 @@ func randomSettings(r *rand.Rand) uplinks.Settings {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	s := uplinks.DefaultSettings()
 	s.Mask = []marks.Mask{marks.DefaultMask, 0xff00, 0x80000000, 0xffffffff}[r.IntN(4)]
-	s.Priority = uplinks.Priority(1 + r.IntN(maxPriority))
-	s.TableBase = uplinks.Table(minTableBase + r.IntN(maxTableBase-minTableBase+1))
+	s.Priority = 1 + uplinks.Priority(r.IntN(int(maxPriority)))
+	s.TableBase = minTableBase + uplinks.Table(r.IntN(int(maxTableBase-minTableBase)+1))
 	s.Group = uplinks.Group(1 + r.IntN(1<<31-1))
 	s.Backend = marks.Backend(pick("auto", "nft", "legacy"))
 	for i := range r.IntN(40) {

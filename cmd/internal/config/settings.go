@@ -10,11 +10,10 @@ import (
 
 const (
 	// The block of priorities lies after the rule of table local (0) and before that of main.
-	mainPriority = 32766
-	maxPriority  = mainPriority - uplinks.BlockSize
-	// Tables 253 to 255 are default, main and local. Table numbers are signed in parts of the kernel.
-	minTableBase = 256
-	maxTableBase = math.MaxInt32 - marks.MaxID
+	maxPriority = uplinks.MainPriority - uplinks.BlockSize
+	// The kernel's tables default, main and local come before the uplinks' tables.
+	minTableBase = uplinks.LocalTable + 1
+	maxTableBase = uplinks.MaxTable - marks.MaxID
 )
 
 // settings sets the keys at the top of the main file. It returns false if the mask is a mistake.
@@ -48,11 +47,11 @@ func (c *Config) mask(n *intValue) (known bool) {
 }
 
 // inBounds returns the number if it is set and within the bounds, and otherwise the fallback.
-func inBounds[T ~uint32 | ~int](n *intValue, fallback T, low, high int64, why string) T {
+func inBounds[T ~uint32 | ~int](n *intValue, fallback, low, high T, why string) T {
 	switch {
 	case n == nil:
 		return fallback
-	case n.val < low || n.val > high:
+	case n.val < int64(low) || n.val > int64(high):
 		n.addMistake(fmt.Sprintf("use a number from %d to %d: %s", low, high, why), "%s cannot be %d", n.describe(), n.val)
 		return fallback
 	}

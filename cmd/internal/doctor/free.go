@@ -55,16 +55,13 @@ func (s Snapshot) freePriority() (best uplinks.Priority, found bool) {
 	distance := func(p uplinks.Priority) uint32 {
 		return uint32(max(p, s.Settings.Priority) - min(p, s.Settings.Priority))
 	}
-	for p := uplinks.Priority(step); p+uplinks.BlockSize <= mainPriority; p += step {
+	for p := uplinks.Priority(step); p+uplinks.BlockSize <= uplinks.MainPriority; p += step {
 		if s.isPriorityFree(p) && (!found || distance(p) < distance(best)) {
 			best, found = p, true
 		}
 	}
 	return best, found
 }
-
-// mainPriority is the priority of the kernel's rule for table main.
-const mainPriority = 32766
 
 func (s Snapshot) isPriorityFree(first uplinks.Priority) bool {
 	for _, d := range s.Rules {
