@@ -24,7 +24,7 @@ import (
 
 // proberVariable has the test binary put requests through uplinks, as the service does: it reads them from its
 // standard input, one a line, and prints what came of each.
-const proberVariable = "REPLYPATH_ASKER"
+const proberVariable = "REPLYPATH_PROBER"
 
 // probeRequest is a request to the prober.
 type probeRequest struct {

@@ -35,7 +35,7 @@ func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
 }
 
 // controlClientVariable makes the test binary send a status request to this socket, and print the response.
-const controlClientVariable = "REPLYPATH_CALLER"
+const controlClientVariable = "REPLYPATH_CONTROL_CLIENT"
 
 // runControlClientIfRequested is a program that anybody may run.
 func runControlClientIfRequested() {
