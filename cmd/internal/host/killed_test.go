@@ -223,7 +223,7 @@ func (s *connectedHost) kill(after int, to uplinks.Settings) bool {
 func (s *connectedHost) checkConnections(when string) {
 	s.t.Helper()
 	for to, c := range s.connections {
-		if n := c.Alive(10 * time.Second); n != connectionsPerAddress {
+		if n := c.Alive(2 * time.Minute); n != connectionsPerAddress {
 			s.t.Fatalf("%s: %d of %d connections to %s live", when, n, connectionsPerAddress, to)
 		}
 	}
