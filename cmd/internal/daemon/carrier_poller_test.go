@@ -28,12 +28,12 @@ func TestCarrierPollReportsLinksWithoutCarrier(t *testing.T) {
 		err  error
 		want string
 	}{
-		"all is well":          {uplinks.LinkState{Name: "eth1", Up: true, Carrier: true}, nil, ""},
-		"no carrier":           {uplinks.LinkState{Name: "eth1", Up: true}, nil, "no carrier on eth1"},
-		"down":                 {uplinks.LinkState{Name: "eth1"}, nil, "eth1 is down"},
-		"another link by now":  {uplinks.LinkState{Name: "eth9"}, nil, ""},
-		"it cannot be seen":    {uplinks.LinkState{}, errors.New("no such link"), ""},
-		"the kernel is silent": {uplinks.LinkState{}, nil, ""},
+		"all is well":                {uplinks.LinkState{Name: "eth1", Up: true, Carrier: true}, nil, ""},
+		"no carrier":                 {uplinks.LinkState{Name: "eth1", Up: true}, nil, "no carrier on eth1"},
+		"down":                       {uplinks.LinkState{Name: "eth1"}, nil, "eth1 is down"},
+		"another link has the index": {uplinks.LinkState{Name: "eth9"}, nil, ""},
+		"an error":                   {uplinks.LinkState{}, errors.New("no such link"), ""},
+		"no state":                   {uplinks.LinkState{}, nil, ""},
 	} {
 		s := newTestService(t, &fakeHost{}, uplinks.Settings{})
 		m := s.monitor
@@ -61,11 +61,11 @@ func TestCarrierPollSchedule(t *testing.T) {
 		links   int
 		changed bool
 		want    time.Duration
-		looks   int
+		perPoll int
 	}{{0, true, idlePollInterval, 0}, {1, false, carrierPollInterval, 1}, {linksPerPoll, true, carrierPollInterval, linksPerPoll}, {linksPerPoll + 1, false, idlePollInterval, 0}, {linksPerPoll + 1, true, fastCarrierPollInterval, linksPerPoll},
 		{maxPolledLinks, true, fastCarrierPollInterval, linksPerPoll}, {maxPolledLinks + 1, true, idlePollInterval, 0}} {
-		if got, looks := carrierPollSchedule(c.links, c.changed); got != c.want || looks != c.looks {
-			t.Errorf("between looks at %d links, one of them changed: %v, are %s, want %s; %d are looked at, want %d", c.links, c.changed, got, c.want, looks, c.looks)
+		if got, perPoll := carrierPollSchedule(c.links, c.changed); got != c.want || perPoll != c.perPoll {
+			t.Errorf("%d links, one of them changed: %v: polls %s apart, want %s; %d links at each, want %d", c.links, c.changed, got, c.want, perPoll, c.perPoll)
 		}
 	}
 }

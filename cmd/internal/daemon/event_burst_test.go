@@ -12,7 +12,7 @@ import (
 	"replypath/marks"
 )
 
-// seedEnv replays a tumult, as far as programs that run at once can be replayed; tumultTime has it last longer.
+// seedEnv repeats the choices of an earlier run; durationEnv has the test run longer.
 const (
 	seedEnv     = "REPLYPATH_SEED"
 	durationEnv = "REPLYPATH_CHAOS"
@@ -23,7 +23,7 @@ const restoreScript = addressScript + `
 ip link show eth1 || ip link set x1 name eth1 || { ip link add eth1 type veth peer name p1; ip link set p1 up; }
 for l in eth0 eth1 eth2; do ip link set $l up; dress $l; done`
 
-// What happens at once, and is cut off anywhere, leaves the service knowing all that a look at the whole host shows.
+// TestBurstsOfHostEventsAreFollowed runs several host events at once, each up to a random step.
 func TestBurstsOfHostEventsAreFollowed(t *testing.T) {
 	seed, lasts := uint64(time.Now().UnixNano()), 4*time.Second
 	if text, ok := os.LookupEnv(seedEnv); ok {
@@ -46,7 +46,7 @@ func TestBurstsOfHostEventsAreFollowed(t *testing.T) {
 	t.Logf("%d rounds", rounds)
 }
 
-// burst has the beginnings of some happenings at once, of which some steps fail because of the others.
+// burst runs the first steps of one to three host events at once. Some steps fail because of the others.
 func (w *followedHost) burst(rng *rand.Rand) {
 	w.t.Helper()
 	var all sync.WaitGroup

@@ -18,23 +18,23 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// followedHost is a host that the service follows by what it hears alone: it never looks without a reason.
+// followedHost is a host and a service that reads it only because of events and polls, as its resyncs are an hour apart.
 type followedHost struct {
 	t         *testing.T
 	gateway   *world.Host
 	settings  uplinks.Settings
 	service   *Service
-	isp       *world.Host // on the other side of its links
-	reference *host.Host  // looks at the whole, beside the service
+	isp       *world.Host // at the other end of its links
+	reference *host.Host  // reads the whole host
 
 	mu    sync.Mutex
-	facts uplinks.Facts // as the service has them
+	facts uplinks.Facts // of the service
 }
 
-// agreementTimeout is the time within which the service knows all that has happened, on any machine.
+// agreementTimeout is more than the service needs to follow any event, on any machine.
 const agreementTimeout = 15 * time.Second
 
-// follow runs what of the service looks at the host, until the test ends.
+// follow runs the components of the service that read the host, until the test ends.
 func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *world.Host) *followedHost {
 	t.Helper()
 	w := &followedHost{t: t, gateway: gateway, settings: s}
@@ -78,29 +78,30 @@ func (w *followedHost) Observed(_ uplinks.Settings, f uplinks.Facts, _ []uplinks
 // Repaired implements Listener.
 func (*followedHost) Repaired(uplinks.Plan, string, []uplinks.ChangedScope) {}
 
-// awaitAgreement waits until the service has seen all that a look at the whole host sees, and has found that nothing is to do: from
-// then on it looks only where an event says that it was.
+// awaitAgreement waits until the facts of the service equal those of a full observation, and the kernel is in sync. From
+// then on the service observes only the scopes of events.
 func (w *followedHost) awaitAgreement(what string) {
 	w.t.Helper()
 	var facts uplinks.Facts
-	var have uplinks.State
+	var state uplinks.State
 	var err error
 	var plan uplinks.Plan
-	var unseen string
+	var diff string
 	for until := time.Now().Add(agreementTimeout); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
-		w.gateway.Do(func() { facts, have, err = w.reference.Observe(w.t.Context()) })
+		w.gateway.Do(func() { facts, state, err = w.reference.Observe(w.t.Context()) })
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		plan, unseen = uplinks.Diff(uplinks.Desired(w.settings, facts, nil), have), w.diffFacts(facts)
-		if len(plan) == 0 && unseen == "" && w.service.reconciler.Report().InSync {
+		plan, diff = uplinks.Diff(uplinks.Desired(w.settings, facts, nil), state), w.diffFacts(facts)
+		if len(plan) == 0 && diff == "" && w.service.reconciler.Report().InSync {
 			return
 		}
 	}
-	w.t.Errorf("%s: still to do:\n%s\nnot seen (- is what there is):\n%s", what, plan, unseen)
+	w.t.Errorf("%s: steps that are missing:\n%s\nfacts (- is the host, + the service):\n%s", what, plan, diff)
 }
 
-// diffFacts is what of the host the service has not seen. Of main's routes through gateways it hears by and by.
+// diffFacts returns how the facts differ from those of the service, apart from routes through gateways, which only a resync
+// reads.
 func (w *followedHost) diffFacts(f uplinks.Facts) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,7 +112,7 @@ func (w *followedHost) diffFacts(f uplinks.Facts) string {
 	return cmp.Diff(part(f), part(w.facts), exact, cmpopts.EquateEmpty())
 }
 
-// followedSettings are three uplinks with what their gateways come from: main, the configuration, and a table of somebody's.
+// followedSettings has three uplinks, whose gateways come from main, the configuration, and a foreign table.
 func followedSettings() uplinks.Settings {
 	s := uplinks.DefaultSettings()
 	s.Mask = 0xff00
@@ -125,7 +126,7 @@ func followedSettings() uplinks.Settings {
 	return s
 }
 
-// addressScript gives an uplink its addresses, and a gateway to learn.
+// addressScript defines the shell function dress, which gives an uplink its addresses and default routes.
 const addressScript = `
 dress() {
 	case $1 in
@@ -148,12 +149,10 @@ func newFollowedHost(t *testing.T, backend marks.Backend) *followedHost {
 	gw.Run("sh", "-ec", addressScript+"for l in eth0 eth1 eth2; do dress $l; done; ip addr add 198.18.0.1/24 dev lan0")
 	f := follow(t, backend, followedSettings(), gw)
 	f.isp = w.Host("isp")
-	f.awaitAgreement("at first")
+	f.awaitAgreement("the first round")
 	return f
 }
 
-// Whatever happens to a host, what the service then looks at is enough: it knows, and keeps to, what it would after a look
-// at the whole host.
 func TestEveryHostEventIsFollowed(t *testing.T) {
 	w := newFollowedHost(t, marks.NFT)
 	for _, c := range hostEvents {

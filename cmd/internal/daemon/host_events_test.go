@@ -1,22 +1,22 @@
 package daemon
 
-// hostEvents are what others do to a host, step by step: after each the service is waited for.
+// hostEvents are changes by other programs, in steps. The test waits for the service after each step.
 var hostEvents = []struct {
 	name    string
 	scripts []string
-	serial  bool // it takes its time, or makes of others what no host can be
+	serial  bool // slow, or leaves what other events cannot start from
 }{
 	{"a link is renamed", []string{"ip link set eth1 name x1", "ip link set x1 name eth1"}, false},
 	{"a link is renamed while it is down", []string{"ip link set eth1 down; ip link set eth1 name x1; ip link set x1 up", "ip link set x1 down; ip link set x1 name eth1; ip link set eth1 up; dress eth1"}, false},
 	{"uplinks swap their names", []string{
 		"ip link set eth0 name x; ip link set eth1 name eth0; ip link set x name eth1",
 		"ip link set eth0 name x; ip link set eth1 name eth0; ip link set x name eth1"}, false},
-	{"a link keeps its name as another one", []string{"ip link set eth1 name x1; ip link property add dev x1 altname eth1", "ip link property del dev x1 altname eth1; ip link set x1 name eth1"}, false},
-	{"an uplink's other name", []string{"ip link property add dev eth1 altname lte", "ip link property del dev eth1 altname lte"}, false},
-	{"a link is made anew", []string{"ip link del eth1; ip link add eth1 type veth peer name p1; ip link set p1 up; ip link set eth1 up; dress eth1"}, false},
-	{"a link is made anew with its number", []string{
+	{"a link keeps its name as an alternative name", []string{"ip link set eth1 name x1; ip link property add dev x1 altname eth1", "ip link property del dev x1 altname eth1; ip link set x1 name eth1"}, false},
+	{"an alternative name", []string{"ip link property add dev eth1 altname lte", "ip link property del dev eth1 altname lte"}, false},
+	{"a link is recreated", []string{"ip link del eth1; ip link add eth1 type veth peer name p1; ip link set p1 up; ip link set eth1 up; dress eth1"}, false},
+	{"a link is recreated with its index", []string{
 		"n=$(ip -o link show dev eth1 | cut -d: -f1); ip link del eth1; ip link add eth1 index $n type veth peer name p1; ip link set p1 up; ip link set eth1 up; dress eth1"}, false},
-	{"a link is elsewhere and back", []string{
+	{"a link moves to another namespace and back", []string{
 		"unshare -n sleep 60 & p=$!; until [ $(readlink /proc/$p/ns/net) != $(readlink /proc/self/ns/net) ]; do :; done; ip link set eth1 netns $p; nsenter -n -t $p ip link set eth1 netns $$; kill $p; ip link set eth1 up",
 		"dress eth1"}, false},
 	{"a bridge takes a link", []string{"ip link add br0 type bridge; ip link set br0 up; ip link set eth1 master br0", "ip link set eth1 nomaster", "ip link del br0"}, false},
@@ -40,8 +40,8 @@ var hostEvents = []struct {
 		"ip -6 addr del 2001:db8:7::7/128 dev eth0", "ip addr del 198.18.7.7/32 dev eth0", "ip addr del 198.18.7.7/32 dev eth1; ip -6 addr del 2001:db8:7::7/128 dev eth1"}, false},
 	{"an address is replaced", []string{"ip addr replace 192.0.2.2/24 dev eth1 preferred_lft 0 valid_lft 100", "ip addr replace 192.0.2.2/24 dev eth1 preferred_lft forever valid_lft forever",
 		"ip -6 addr replace 2001:db8:b::2/64 dev eth1 preferred_lft 0", "ip -6 addr replace 2001:db8:b::2/64 dev eth1 preferred_lft forever"}, false},
-	{"an address ages", []string{"ip -6 addr add 2001:db8:b::9/64 dev eth1 preferred_lft 1 valid_lft 2 nodad; ip addr add 192.0.2.9/24 dev eth1 preferred_lft 1 valid_lft 2; until ip -6 addr show dev eth1 | grep -q deprecated; do sleep 0.1; done", "while ip addr show dev eth1 | grep -E '192.0.2.9|b::9'; do sleep 0.1; done"}, true},
-	{"an address that is found twice", []string{"ip -6 addr add 2001:db8:b::1:1/64 dev eth1; while ip -6 addr show dev eth1 | grep -q 1:1/64.*tentative; do sleep 0.1; done", "ip -6 addr del 2001:db8:b::1:1/64 dev eth1"}, false},
+	{"an address expires", []string{"ip -6 addr add 2001:db8:b::9/64 dev eth1 preferred_lft 1 valid_lft 2 nodad; ip addr add 192.0.2.9/24 dev eth1 preferred_lft 1 valid_lft 2; until ip -6 addr show dev eth1 | grep -q deprecated; do sleep 0.1; done", "while ip addr show dev eth1 | grep -E '192.0.2.9|b::9'; do sleep 0.1; done"}, true},
+	{"duplicate address detection", []string{"ip -6 addr add 2001:db8:b::1:1/64 dev eth1; while ip -6 addr show dev eth1 | grep -q 1:1/64.*tentative; do sleep 0.1; done", "ip -6 addr del 2001:db8:b::1:1/64 dev eth1"}, false},
 	{"a peer's address", []string{"ip addr add 198.18.8.1 peer 198.18.8.2/32 dev eth1; ip -6 addr add 2001:db8:8::1 peer 2001:db8:8::2/128 dev eth1 nodad",
 		"ip -6 addr del 2001:db8:8::1 peer 2001:db8:8::2/128 dev eth1", "ip addr del 198.18.8.1 peer 198.18.8.2/32 dev eth1"}, false},
 	{"addresses without a route", []string{"ip addr add 198.18.9.1/24 dev eth1 noprefixroute; ip -6 addr add 2001:db8:9::1/64 dev eth1 noprefixroute nodad",
@@ -58,21 +58,21 @@ var hostEvents = []struct {
 	{"metrics", []string{"ip route add default via 198.51.100.9 dev eth0 metric 50; ip -6 route add default via fe80::9 dev eth0 metric 50", "ip route del default metric 50", "ip -6 route del default metric 50",
 		"ip route append default via 198.51.100.9 dev eth0", "ip route prepend default via 198.51.100.8 dev eth0", "ip -6 route append default via fe80::9 dev eth0",
 		"ip route del default via 198.51.100.8; ip route del default via 198.51.100.9", "ip -6 route del default via fe80::9"}, false},
-	{"a learnt route ages", []string{"ip -6 route add default via fe80::5 dev eth1 proto ra expires 1 metric 10", "while ip -6 route show default | grep -q fe80::5; do sleep 0.1; echo 1 >/proc/sys/net/ipv6/route/flush; done"}, true},
-	{"several hops", []string{"ip route add default metric 60 nexthop via 198.51.100.7 dev eth0 nexthop via 192.0.2.7 dev eth1; ip -6 route add default metric 60 nexthop via fe80::7 dev eth0 nexthop via fe80::7 dev eth1",
+	{"a learned route expires", []string{"ip -6 route add default via fe80::5 dev eth1 proto ra expires 1 metric 10", "while ip -6 route show default | grep -q fe80::5; do sleep 0.1; echo 1 >/proc/sys/net/ipv6/route/flush; done"}, true},
+	{"multipath routes", []string{"ip route add default metric 60 nexthop via 198.51.100.7 dev eth0 nexthop via 192.0.2.7 dev eth1; ip -6 route add default metric 60 nexthop via fe80::7 dev eth0 nexthop via fe80::7 dev eth1",
 		"ip link set eth1 down", "ip link set eth1 up; dress eth1", "ip route del default metric 60; ip -6 route del default metric 60 || :"}, false},
-	{"several hops, replaced by one", []string{"ip route add default metric 60 nexthop via 198.51.100.7 dev eth0 nexthop via 192.0.2.7 dev eth1; ip -6 route add default metric 60 nexthop via fe80::7 dev eth0 nexthop via fe80::7 dev eth1",
+	{"a multipath route is replaced by a single hop", []string{"ip route add default metric 60 nexthop via 198.51.100.7 dev eth0 nexthop via 192.0.2.7 dev eth1; ip -6 route add default metric 60 nexthop via fe80::7 dev eth0 nexthop via fe80::7 dev eth1",
 		"ip route replace default metric 60 via 192.0.2.7 dev eth1", "ip -6 route replace default metric 60 via fe80::7 dev eth1", "ip route del default metric 60; ip -6 route del default metric 60"}, false},
-	{"one of several hops goes", []string{"ip -6 route add default metric 60 nexthop via fe80::7 dev eth0 nexthop via fe80::7 dev eth1", "ip -6 route del default metric 60 via fe80::7 dev eth0", "ip -6 route del default metric 60"}, false},
+	{"one hop of a multipath route is deleted", []string{"ip -6 route add default metric 60 nexthop via fe80::7 dev eth0 nexthop via fe80::7 dev eth1", "ip -6 route del default metric 60 via fe80::7 dev eth0", "ip -6 route del default metric 60"}, false},
 	{"nexthop objects", []string{
 		"ip nexthop add id 1 via 198.51.100.6 dev eth0; ip nexthop add id 2 via 192.0.2.6 dev eth1; ip nexthop add id 10 group 1/2; ip route add default nhid 10 metric 70",
 		"ip nexthop replace id 1 via 198.51.100.5 dev eth0", "ip nexthop replace id 10 group 2", "ip nexthop replace id 10 group 1/2", "ip nexthop del id 1", "ip nexthop del id 2"}, false},
 	{"nexthop objects of IPv6", []string{
 		"ip nexthop add id 1 via fe80::6 dev eth0; ip nexthop add id 2 via fe80::6 dev eth1; ip nexthop add id 10 group 1/2; ip -6 route add default nhid 10 metric 70",
 		"ip nexthop replace id 1 via fe80::5 dev eth0", "ip nexthop replace id 10 group 2", "ip nexthop replace id 10 group 1/2", "ip nexthop del id 1", "ip nexthop del id 2"}, false},
-	{"an object's connected network", []string{"ip nexthop add id 3 dev eth1; ip route add 198.18.12.0/24 nhid 3 scope link; ip -6 nexthop add id 5 dev eth1; ip -6 route add 2001:db8:12::/64 nhid 5",
+	{"the connected network of a nexthop object", []string{"ip nexthop add id 3 dev eth1; ip route add 198.18.12.0/24 nhid 3 scope link; ip -6 nexthop add id 5 dev eth1; ip -6 route add 2001:db8:12::/64 nhid 5",
 		"ip nexthop replace id 3 dev eth0", "ip nexthop del id 3", "ip -6 nexthop replace id 5 dev eth0", "ip nexthop del id 5"}, false},
-	{"objects only by their numbers", []string{"sysctl -qw net.ipv4.nexthop_compat_mode=0",
+	{"nexthop objects without compatibility attributes", []string{"sysctl -qw net.ipv4.nexthop_compat_mode=0",
 		"ip nexthop add id 1 via 198.51.100.6 dev eth0; ip nexthop add id 2 via 192.0.2.6 dev eth1; ip nexthop add id 10 group 1/2; ip route add default nhid 10 metric 70",
 		"ip nexthop replace id 1 via 198.51.100.5 dev eth0", "ip nexthop replace id 10 group 2", "ip nexthop replace id 10 group 1/2", "ip nexthop del id 1", "ip nexthop del id 2",
 		"ip nexthop add id 1 via fe80::6 dev eth0; ip nexthop add id 2 via fe80::6 dev eth1; ip nexthop add id 10 group 1/2; ip -6 route add default nhid 10 metric 70",
@@ -80,11 +80,11 @@ var hostEvents = []struct {
 		"ip nexthop add id 3 dev eth1; ip route add 198.18.12.0/24 nhid 3 scope link; ip -6 nexthop add id 5 dev eth1; ip -6 route add 2001:db8:12::/64 nhid 5",
 		"ip nexthop replace id 3 dev eth0", "ip nexthop del id 3", "ip -6 nexthop replace id 5 dev eth0", "ip nexthop del id 5",
 		"sysctl -qw net.ipv4.nexthop_compat_mode=1"}, false},
-	{"a default route in a table of somebody's", []string{"ip route del default table 101", "ip route add default via 203.0.113.1 dev eth2 table 101", "ip -6 route flush table 101", "dress eth2",
+	{"a default route in a foreign table", []string{"ip route del default table 101", "ip route add default via 203.0.113.1 dev eth2 table 101", "ip -6 route flush table 101", "dress eth2",
 		"ip route add default via 203.0.113.9 dev eth2 table 77", "ip route replace default via 192.0.2.9 dev eth1 table 77", "ip route flush table 77"}, false},
 	{"main is flushed", []string{"ip route flush table main; ip -6 route flush table main", "ip addr flush dev eth0; ip addr flush dev eth1; ip addr flush dev eth2", "for l in eth0 eth1 eth2; do ip link set $l down; ip link set $l up; dress $l; done"}, false},
-	{"main refuses the rest", []string{"ip route add blackhole default metric 900", "ip route del blackhole default metric 900", "ip -6 route add unreachable default metric 5000", "ip -6 route del unreachable default metric 5000"}, false},
-	{"main's default becomes a refusal", []string{"ip route replace blackhole default", "dress eth0", "ip -6 route del default; ip -6 route add blackhole default", "ip -6 route del default; dress eth0"}, false},
+	{"an unreachable default in main", []string{"ip route add blackhole default metric 900", "ip route del blackhole default metric 900", "ip -6 route add unreachable default metric 5000", "ip -6 route del unreachable default metric 5000"}, false},
+	{"main's default becomes a blackhole", []string{"ip route replace blackhole default", "dress eth0", "ip -6 route del default; ip -6 route add blackhole default", "ip -6 route del default; dress eth0"}, false},
 	{"rules", []string{"ip rule del priority 3001; ip rule del priority 2001", "ip rule add priority 2500 from 203.0.113.250 lookup 77", "ip rule del priority 2500",
 		"ip rule flush; ip rule add priority 32766 lookup main; ip rule add priority 32767 lookup default", "ip -6 rule flush; ip -6 rule add priority 32766 lookup main"}, false},
 	{"our tables", []string{"ip route flush table 8201", "ip -6 route flush table 8202", "ip route replace default via 192.0.2.77 dev eth1 table 8202", "ip route prepend default via 192.0.2.78 dev eth1 table 8202",
@@ -100,12 +100,12 @@ var hostEvents = []struct {
 		"ip route add default via 198.51.100.4 dev eth0 tos 0x10", "ip route del default tos 0x10", "ip route add default via 198.51.100.1 dev eth0 metric 8 mtu 1300 advmss 1200", "ip route change default via 198.51.100.1 dev eth0 metric 8 mtu 1200", "ip route del default metric 8"}, false},
 	{"networks on a link", []string{"ip route add 192.0.2.128/25 dev eth1", "ip route replace 192.0.2.128/25 dev eth1 metric 0 src 192.0.2.2", "ip route replace blackhole 192.0.2.128/25", "ip route del 192.0.2.128/25", "ip route add 192.0.2.128/25 dev eth1; ip route change unreachable 192.0.2.128/25; ip route del 192.0.2.128/25",
 		"ip -6 route add 2001:db8:b::/80 dev eth1", "ip -6 route replace blackhole 2001:db8:b::/80", "ip -6 route flush 2001:db8:b::/80"}, false},
-	{"all objects go", []string{"ip nexthop add id 1 via 198.51.100.6 dev eth0; ip nexthop add id 2 dev eth1; ip route add default nhid 1 metric 70; ip route add 198.18.50.0/24 nhid 2 scope link", "ip nexthop flush"}, false},
-	{"objects' links go down", []string{"ip nexthop add id 1 via 192.0.2.6 dev eth1; ip nexthop add id 2 via 198.51.100.6 dev eth0; ip nexthop add id 3 group 1/2; ip route add default nhid 3 metric 70", "ip link set eth1 down", "ip link set eth1 up; dress eth1", "ip link set eth0 down", "ip link set eth0 up; dress eth0"}, false},
-	{"an object that refuses", []string{"ip nexthop add id 1 blackhole; ip route add default nhid 1 metric 70", "ip nexthop replace id 1 via 192.0.2.6 dev eth1", "ip nexthop del id 1"}, false},
+	{"all nexthop objects are flushed", []string{"ip nexthop add id 1 via 198.51.100.6 dev eth0; ip nexthop add id 2 dev eth1; ip route add default nhid 1 metric 70; ip route add 198.18.50.0/24 nhid 2 scope link", "ip nexthop flush"}, false},
+	{"the links of nexthop objects go down", []string{"ip nexthop add id 1 via 192.0.2.6 dev eth1; ip nexthop add id 2 via 198.51.100.6 dev eth0; ip nexthop add id 3 group 1/2; ip route add default nhid 3 metric 70", "ip link set eth1 down", "ip link set eth1 up; dress eth1", "ip link set eth0 down", "ip link set eth0 up; dress eth0"}, false},
+	{"a blackhole nexthop object", []string{"ip nexthop add id 1 blackhole; ip route add default nhid 1 metric 70", "ip nexthop replace id 1 via 192.0.2.6 dev eth1", "ip nexthop del id 1"}, false},
 	{"our routes are edited", []string{"ip route change default via 192.0.2.1 dev eth1 table 8202 proto 82 mtu 1300", "ip -6 route change default via fe80::1 dev eth1 table 8202 proto 82 mtu 1300", "ip route append default via 192.0.2.1 dev eth1 table 8202 proto 82",
 		"ip -6 route append default via fe80::1 dev eth0 table 8202 metric 1024 proto 82", "ip -6 route append default via fe80::2 dev eth1 table 8202 metric 1024 proto 4", "ip route add table 8455 default dev eth0 metric 3 proto 82", "ip route add table 8444 default dev eth0 proto 82"}, false},
-	{"somebody's routes hide ours", []string{
+	{"foreign routes shadow ours", []string{
 		"ip route prepend default table 8202 nexthop via 192.0.2.9 dev eth1 nexthop via 192.0.2.10 dev eth1",
 		"ip -6 route append default table 8202 metric 1024 nexthop via fe80::9 dev eth1 nexthop via fe80::10 dev eth1",
 		"ip nexthop add id 1 via 192.0.2.9 dev eth1; ip route prepend default nhid 1 table 8202", "ip nexthop del id 1",
@@ -116,7 +116,7 @@ var hostEvents = []struct {
 		"ip route prepend default via 192.0.2.9 dev eth1 table 8202 window 1000",
 		"ip route prepend 192.0.2.0/24 via 192.0.2.9 dev eth1 table 8202",
 		"ip -6 route append default via fe80::9 dev eth1 table 8202 pref high metric 1024"}, false},
-	{"a gateway that somebody wrote in a table of ours", []string{"ip route flush table 101", "ip route add default via 203.0.113.7 dev eth2 metric 5 table 8455", "ip route flush table 8455", "dress eth2"}, false},
-	{"many routes hide a change", []string{"f=$(mktemp); seq 0 19999 | awk '{printf \"route add 198.19.%d.%d/32 via 192.0.2.9 dev eth1\\n\", $1/256, $1%256}' >$f; ip -batch $f; ip addr add 192.0.2.99/24 dev eth1; ip route del default table 8202; sed s/add/del/ $f | ip -batch -; rm $f",
+	{"a foreign gateway in a table of ours", []string{"ip route flush table 101", "ip route add default via 203.0.113.7 dev eth2 metric 5 table 8455", "ip route flush table 8455", "dress eth2"}, false},
+	{"a change among many routes", []string{"f=$(mktemp); seq 0 19999 | awk '{printf \"route add 198.19.%d.%d/32 via 192.0.2.9 dev eth1\\n\", $1/256, $1%256}' >$f; ip -batch $f; ip addr add 192.0.2.99/24 dev eth1; ip route del default table 8202; sed s/add/del/ $f | ip -batch -; rm $f",
 		"ip addr del 192.0.2.99/24 dev eth1"}, true},
 }

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 
 const idleRounds = 500 // in each backend
 
-// logCommands puts commands before the host's that write a line whenever they are started, and gives the file. The commands
-// without a backend in their name are those of this one.
+// logCommands puts wrappers of the iptables commands into PATH, which log each start, and returns the path of the log. The
+// commands without a backend in their name are of the given one.
 func logCommands(t *testing.T, backend marks.Backend) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +78,7 @@ func TestIdleRoundsWriteNothingAndStartNoProcess(t *testing.T) {
 	}
 }
 
-// checkIdleRounds does rounds in which there is nothing to do.
+// checkIdleRounds runs rounds without anything to do.
 func checkIdleRounds(t *testing.T, k *Reconciler, h *host.Host, started string, logged *bytes.Buffer) {
 	t.Helper()
 	routing := subscribe(t, unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
@@ -93,7 +93,7 @@ func checkIdleRounds(t *testing.T, k *Reconciler, h *host.Host, started string, 
 	}
 	for _, fd := range []int{routing, firewall} {
 		if n, _, err := unix.Recvfrom(fd, make([]byte, 1<<16), unix.MSG_DONTWAIT); !errors.Is(err, unix.EAGAIN) {
-			t.Errorf("the kernel tells of a change: %d bytes, %v", n, err)
+			t.Errorf("the kernel reports a change: %d bytes, %v", n, err)
 		}
 	}
 	if now := fingerprint(t, h); now != before {
@@ -103,7 +103,7 @@ func checkIdleRounds(t *testing.T, k *Reconciler, h *host.Host, started string, 
 		t.Errorf("processes were started:\n%s", now[len(processes):])
 	}
 	if logged.Len() != 0 {
-		t.Errorf("idle rounds say:\n%s", logged.String())
+		t.Errorf("idle rounds log:\n%s", logged.String())
 	}
 	if r := k.Report(); !r.InSync || r.Rounds < idleRounds {
 		t.Errorf("after the rounds: %+v", r)
@@ -131,7 +131,7 @@ func settings(w *world.Internet, backend marks.Backend) uplinks.Settings {
 	return s
 }
 
-// subscribe hears what changes.
+// subscribe returns a socket that receives the events of the multicast groups.
 func subscribe(t *testing.T, protocol int, groups ...int) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)

@@ -43,6 +43,6 @@ func TestRoundsOverrideLinkEventsInTheMonitor(t *testing.T) {
 	c.updatePaths(settings, down, settings.ScopesOf("eth0"))
 	reason("eth0 is down")
 	if len(c.dirty) != 2 {
-		t.Errorf("%d paths are to be proven anew, want those of eth0: %v", len(c.dirty), c.dirty)
+		t.Errorf("%d paths are dirty, want those of eth0: %v", len(c.dirty), c.dirty)
 	}
 }

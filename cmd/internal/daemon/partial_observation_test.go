@@ -12,23 +12,23 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// observedKernel is a kernel that notes what of it is looked at.
+// observedKernel records the scopes of its observations; nil is the whole host.
 type observedKernel struct {
 	*uplinkstest.Fake
 	observations [][]uplinks.Scope
-	nextErr      error // of the next look
+	nextErr      error // of the next observation
 }
 
-func (a *observedKernel) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
-	a.observations = append(a.observations, only)
-	if err := a.nextErr; err != nil {
-		a.nextErr = nil
+func (k *observedKernel) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
+	k.observations = append(k.observations, only)
+	if err := k.nextErr; err != nil {
+		k.nextErr = nil
 		return uplinks.Facts{}, uplinks.State{}, err
 	}
-	return a.Fake.Observe(ctx, only...)
+	return k.Fake.Observe(ctx, only...)
 }
 
-// lastWasFull reports whether the last look was at the whole host.
+// lastWasFull reports whether the last observation was of the whole host.
 func lastWasFull(observations [][]uplinks.Scope) bool {
 	return len(observations) > 0 && observations[len(observations)-1] == nil
 }
@@ -36,63 +36,64 @@ func lastWasFull(observations [][]uplinks.Scope) bool {
 func TestOnlyTheScopeOfAChangeIsObserved(t *testing.T) {
 	facts := uplinkstest.Facts()
 	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
-	k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+	k := newTestReconciler(kernel, uplinkstest.Settings())
 	round := func(at ...uplinks.ChangedScope) [][]uplinks.Scope {
 		kernel.observations = nil
 		k.Reconcile(t.Context(), "test", at...)
 		return kernel.observations
 	}
 	eth0 := uplinkstest.Settings().ScopesOf("eth0")
-	place := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
+	scope := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
 	for range 2 {
-		if !lastWasFull(round(place)) {
-			t.Error("before all was seen to be in order, or after a repair, the whole host is looked at")
+		if !lastWasFull(round(scope)) {
+			t.Error("the first round, or the one after a repair, did not observe the whole host")
 		}
 	}
-	if got := round(place); len(got) != 1 || !slices.Equal(got[0], eth0) {
-		t.Errorf("looked at %v", got)
+	if got := round(scope); len(got) != 1 || !slices.Equal(got[0], eth0) {
+		t.Errorf("a change of the link: observed %v", got)
 	}
 	table := uplinks.Scope{Table: eth0[0].Table}
 	if got := round(uplinks.ChangedScope{Table: table.Table}); len(got) != 1 || !slices.Equal(got[0], []uplinks.Scope{table}) {
-		t.Errorf("a change of its table: looked at %v", got)
+		t.Errorf("a change of its table: observed %v", got)
 	}
-	if got := round(uplinks.ChangedScope{Table: table.Table}, place); len(got) != 1 || !slices.Equal(got[0], eth0) {
-		t.Errorf("a change of its table and its link: looked at %v", got)
+	if got := round(uplinks.ChangedScope{Table: table.Table}, scope); len(got) != 1 || !slices.Equal(got[0], eth0) {
+		t.Errorf("a change of its table and its link: observed %v", got)
 	}
-	if !lastWasFull(round()) || !lastWasFull(round(place, uplinks.ChangedScope{Link: 4711})) {
-		t.Error("a place that nobody knows is not looked for in the whole host")
+	if !lastWasFull(round()) || !lastWasFull(round(scope, uplinks.ChangedScope{Link: 4711})) {
+		t.Error("an unknown scope, or none, did not cause a full observation")
 	}
 	l := facts.Links["eth0"]
 	l.Up, l.Carrier = false, false
 	facts.Links["eth0"] = l
 	kernel.SetFacts(facts)
-	if got := round(place); len(got) != 1 || k.Report().InSync || k.lastFacts.Links["eth0"].Up {
-		t.Errorf("a link that is down: looked at %v, %+v", got, k.Report())
+	if got := round(scope); len(got) != 1 || k.Report().InSync || k.lastFacts.Links["eth0"].Up {
+		t.Errorf("a link that is down: observed %v, %+v", got, k.Report())
 	}
 	if got := round(uplinks.ChangedScope{Link: facts.Links["eth1"].Index}); len(got) != 1 || !slices.Contains(got[0], table) || !k.Report().InSync {
-		t.Errorf("what was repaired is not looked at again: %v, %+v", got, k.Report())
+		t.Errorf("a repaired scope is not observed again: %v, %+v", got, k.Report())
 	}
 	l.Addrs = nil
 	facts.Links["eth0"] = l
 	kernel.SetFacts(facts)
-	if got := round(place); len(got) != 2 || !lastWasFull(got) {
-		t.Errorf("rules go by addresses, but only %v was looked at when one went", got)
+	if got := round(scope); len(got) != 2 || !lastWasFull(got) {
+		t.Errorf("rules depend on addresses, but a deleted address caused only the observations %v", got)
 	}
 }
 
-// Where only a part of the host is looked at, a rival is told from a link that comes and goes all the same.
+// TestConflictIsDetectedByPartialObservations lets a link flap, which is no conflict, and then deletes its routes after each
+// repair.
 func TestConflictIsDetectedByPartialObservations(t *testing.T) {
 	facts := uplinkstest.Facts()
 	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
-	k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+	k := newTestReconciler(kernel, uplinkstest.Settings())
 	eth0 := uplinkstest.Settings().ScopesOf("eth0")[0]
-	place := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
+	scope := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
 	round := func(at uplinks.ChangedScope) Report {
 		k.Reconcile(t.Context(), "test", at)
 		return k.Report()
 	}
 	for range 3 {
-		round(place)
+		round(scope)
 	}
 	kernel.observations = nil
 	carrier := func(up bool) {
@@ -106,9 +107,9 @@ func TestConflictIsDetectedByPartialObservations(t *testing.T) {
 	for range 2 * freeRepairs {
 		for _, up := range []bool{false, true} {
 			carrier(up)
-			round(place)
-			if r := round(place); r.Waiting != 0 || !r.InSync {
-				t.Fatalf("a link comes and goes: %+v", r)
+			round(scope)
+			if r := round(scope); r.Waiting != 0 || !r.InSync {
+				t.Fatalf("a flapping link: %+v", r)
 			}
 		}
 	}
@@ -124,51 +125,50 @@ func TestConflictIsDetectedByPartialObservations(t *testing.T) {
 		}
 		r := round(uplinks.ChangedScope{Table: eth0.Table})
 		if waits := r.Waiting > 0; waits != (n >= freeRepairs) {
-			t.Fatalf("somebody took the routes %d times: %+v", n+1, r)
+			t.Fatalf("after %d deletions of the routes: %+v", n+1, r)
 		}
 	}
 	if slices.ContainsFunc(kernel.observations, func(only []uplinks.Scope) bool { return only == nil }) {
-		t.Errorf("the whole host was looked at: %v", kernel.observations)
+		t.Errorf("the whole host was observed: %v", kernel.observations)
 	}
 }
 
-// A host on which something happens all the time is looked at as a whole as often as one that is silent.
 func TestEventsDoNotDelayTheFullResync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		facts := uplinkstest.Facts()
 		kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
-		k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+		k := newTestReconciler(kernel, uplinkstest.Settings())
 		for range 2 {
 			k.Reconcile(t.Context(), "test")
 		}
 		began, eth0 := time.Now(), uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
 		for next := time.Duration(0); time.Since(began) < resyncInterval; {
 			if next = k.Reconcile(t.Context(), "test", eth0); lastWasFull(kernel.observations) || next > resyncInterval-time.Since(began) {
-				t.Fatalf("%s after the last look at the whole: looked at %v, the next is in %s", time.Since(began), kernel.observations, next)
+				t.Fatalf("%s after the last full observation: observed %v, the next round is in %s", time.Since(began), kernel.observations, next)
 			}
 			time.Sleep(min(7*time.Second, next))
 		}
 		if k.Reconcile(t.Context(), "test", eth0); !lastWasFull(kernel.observations) {
-			t.Errorf("%s after the last look at the whole: looked at %v", time.Since(began), kernel.observations)
+			t.Errorf("%s after the last full observation: observed %v", time.Since(began), kernel.observations)
 		}
 	})
 }
 
-// Where a look failed, nobody says again that something has changed there.
+// TestFailedObservationIsFollowedByAFullOne loses the scope of a change, as no later event has it.
 func TestFailedObservationIsFollowedByAFullOne(t *testing.T) {
 	facts := uplinkstest.Facts()
 	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
-	k := NewReconciler(kernel, discardLog, uplinkstest.Settings(), &verdicts{queue: newRoundQueue()}, noListener{})
+	k := newTestReconciler(kernel, uplinkstest.Settings())
 	for range 2 {
 		k.Reconcile(t.Context(), "test")
 	}
 	kernel.nextErr = errors.New("no buffer space available")
 	k.Reconcile(t.Context(), "test", uplinks.ChangedScope{Link: facts.Links["eth0"].Index})
 	if lastWasFull(kernel.observations) {
-		t.Fatalf("looked at %v", kernel.observations)
+		t.Fatalf("observed %v", kernel.observations)
 	}
 	k.Reconcile(t.Context(), "test", uplinks.ChangedScope{Link: facts.Links["eth1"].Index})
 	if !lastWasFull(kernel.observations) {
-		t.Errorf("after a look that failed: looked at %v", kernel.observations)
+		t.Errorf("after a failed observation: observed %v", kernel.observations)
 	}
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // Run proves the paths that have changed, and all paths at the configured interval, until the context ends.
-func (c *proofScheduler) Run(ctx context.Context) error {
+func (ps *proofScheduler) Run(ctx context.Context) error {
 	counterTick := time.NewTicker(replyCountInterval)
 	defer counterTick.Stop()
 	proofTimer := time.NewTimer(resyncInterval)
@@ -32,7 +32,7 @@ func (c *proofScheduler) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-c.due:
+		case <-ps.due:
 			if err := sleep(ctx, time.Until(earliest)); err != nil {
 				return err
 			}
@@ -43,21 +43,21 @@ func (c *proofScheduler) Run(ctx context.Context) error {
 		}
 		if prove {
 			began := time.Now()
-			if all = c.proveWithRecheck(ctx, all); all {
-				proofTimer.Reset(c.interval())
+			if all = ps.proveWithRecheck(ctx, all); all {
+				proofTimer.Reset(ps.interval())
 			}
 			earliest = time.Now().Add(max(minProofPause, proofPauseFactor*time.Since(began)))
 		}
 		if all || !prove {
-			c.readReplyCounts(ctx)
+			ps.readReplyCounts(ctx)
 		}
-		c.publish()
+		ps.publish()
 	}
 }
 
 // interval returns the time between two proofs of all paths.
-func (c *proofScheduler) interval() time.Duration {
-	s, paths := c.current()
+func (ps *proofScheduler) interval() time.Duration {
+	s, paths := ps.current()
 	if s.Proof.Interval == 0 || len(paths) == 0 {
 		return noProofInterval
 	}
@@ -66,20 +66,20 @@ func (c *proofScheduler) interval() time.Duration {
 
 // proveWithRecheck proves what has changed, or all paths, and reports whether it was all. A stray reply is proven a second
 // time after the next round, as the change that causes it may be under repair.
-func (c *proofScheduler) proveWithRecheck(ctx context.Context, all bool) bool {
-	outcome := c.proveOnce(ctx, all)
+func (ps *proofScheduler) proveWithRecheck(ctx context.Context, all bool) bool {
+	outcome := ps.proveOnce(ctx, all)
 	if outcome.err == nil && proof.Overall(outcome.results) == health.No {
-		c.invalidate(uplinks.ChangedScope{})
-		c.queue.RequestRound("stray reply", uplinks.ChangedScope{})
-		if c.awaitRepair(ctx) != nil {
+		ps.invalidate(uplinks.ChangedScope{})
+		ps.queue.RequestRound("stray reply", uplinks.ChangedScope{})
+		if ps.awaitRepair(ctx) != nil {
 			return false
 		}
-		outcome = c.proveOnce(ctx, true)
+		outcome = ps.proveOnce(ctx, true)
 	}
 	if outcome.err != nil && ctx.Err() == nil {
-		c.log.Warn("cannot prove the reply paths, will retry", "err", outcome.err)
+		ps.log.Warn("cannot prove the reply paths, will retry", "err", outcome.err)
 	}
-	c.store(outcome)
+	ps.store(outcome)
 	return len(outcome.subset) == len(outcome.paths)
 }
 
@@ -90,80 +90,80 @@ type proofOutcome struct {
 	err           error
 }
 
-func (c *proofScheduler) proveOnce(ctx context.Context, all bool) (o proofOutcome) {
+func (ps *proofScheduler) proveOnce(ctx context.Context, all bool) (o proofOutcome) {
 	ctx, cancel := context.WithTimeoutCause(ctx, proofTimeout, errors.New("the proof took too long"))
 	defer cancel()
-	s, facts, paths, subset := c.takeUnproven(all)
+	s, facts, paths, subset := ps.takeUnproven(all)
 	o.paths, o.subset = paths, subset
 	switch {
 	case s.Proof.Interval == 0 || len(subset) == 0:
 	case len(subset) == len(paths):
-		o.results, o.err = c.prover.Prove(ctx, s, paths)
+		o.results, o.err = ps.prover.Prove(ctx, s, paths)
 	default:
-		o.results, o.err = c.prover.ProveSubset(ctx, s, facts, paths, subset)
+		o.results, o.err = ps.prover.ProveSubset(ctx, s, facts, paths, subset)
 	}
 	return o
 }
 
 // awaitRepair waits until a round was in sync, at most recheckDelay.
-func (c *proofScheduler) awaitRepair(ctx context.Context) error {
+func (ps *proofScheduler) awaitRepair(ctx context.Context) error {
 	timer := time.NewTimer(recheckDelay)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-c.due:
+	case <-ps.due:
 	case <-timer.C:
 	}
 	return nil
 }
 
-func (c *proofScheduler) readReplyCounts(ctx context.Context) {
-	_, paths := c.current()
-	counts, err := c.counters.ReplyCounts(ctx, paths)
+func (ps *proofScheduler) readReplyCounts(ctx context.Context) {
+	_, paths := ps.current()
+	counts, err := ps.counters.ReplyCounts(ctx, paths)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.log.Debug("cannot read the reply counters", "err", err)
+			ps.log.Debug("cannot read the reply counters", "err", err)
 		}
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	for k, n := range counts {
-		p := c.proofs[k]
+		p := ps.proofs[k]
 		p.Replies = n
-		c.proofs[k] = p
+		ps.proofs[k] = p
 	}
 }
 
 // store keeps new results. A path without one is unproven, and a path that is gone is dropped once all are proven.
-func (c *proofScheduler) store(o proofOutcome) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (ps *proofScheduler) store(o proofOutcome) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	unknown := health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "proofs are off, or this one failed"}
 	if len(o.subset) == len(o.paths) {
-		before := c.proofs
-		c.proofs = make(map[health.Key]health.Proof, len(o.paths))
+		before := ps.proofs
+		ps.proofs = make(map[health.Key]health.Proof, len(o.paths))
 		for _, p := range o.paths {
-			c.proofs[p.Key] = health.Proof{Replies: before[p.Key].Replies}
+			ps.proofs[p.Key] = health.Proof{Replies: before[p.Key].Replies}
 		}
 	}
 	for _, p := range o.subset {
-		c.proofs[p.Key] = health.Proof{Routes: unknown, Trace: unknown, Replies: c.proofs[p.Key].Replies}
+		ps.proofs[p.Key] = health.Proof{Routes: unknown, Trace: unknown, Replies: ps.proofs[p.Key].Replies}
 	}
 	for _, r := range o.results {
-		c.proofs[r.Path.Key] = r.Proof(c.proofs[r.Path.Key].Replies)
+		ps.proofs[r.Path.Key] = r.Proof(ps.proofs[r.Path.Key].Replies)
 	}
 }
 
 // publish passes the proofs that have changed to the monitor.
-func (c *proofScheduler) publish() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k, p := range c.proofs {
-		if c.published[k] != p {
-			c.monitor.UpdateProof(k, p)
+func (ps *proofScheduler) publish() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for k, p := range ps.proofs {
+		if ps.published[k] != p {
+			ps.monitor.UpdateProof(k, p)
 		}
 	}
-	c.published = maps.Clone(c.proofs)
+	ps.published = maps.Clone(ps.proofs)
 }

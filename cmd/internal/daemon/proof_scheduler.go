@@ -54,112 +54,112 @@ func newProofScheduler(m *monitor.Monitor, p Prover, c ReplyCounter, queue *roun
 }
 
 // configure sets the settings of the monitor and of the proofs.
-func (c *proofScheduler) configure(s health.Settings) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.settings = s
-	c.invalidateAll()
-	c.monitor.Configure(c.settings, c.paths)
+func (ps *proofScheduler) configure(s health.Settings) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.settings = s
+	ps.invalidateAll()
+	ps.monitor.Configure(ps.settings, ps.paths)
 }
 
 // updatePaths sets the paths as a round observed them; only names the scopes that it read, nil for the whole host. It
 // updates the monitor also where a path has not changed: an earlier event may have left the monitor with an older state.
-func (c *proofScheduler) updatePaths(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.facts = f
+func (ps *proofScheduler) updatePaths(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.facts = f
 	if only == nil {
-		c.replacePaths(health.Paths(s, f))
+		ps.replacePaths(health.Paths(s, f))
 		return
 	}
-	var updated []health.Path // a copy of c.paths, which others may be reading
+	var updated []health.Path // a copy of ps.paths, which others may be reading
 	for _, p := range health.Paths(s.Within(only), f) {
-		i := slices.IndexFunc(c.paths, func(known health.Path) bool { return known.Key == p.Key })
+		i := slices.IndexFunc(ps.paths, func(known health.Path) bool { return known.Key == p.Key })
 		if i < 0 {
-			c.replacePaths(health.Paths(s, f))
+			ps.replacePaths(health.Paths(s, f))
 			return
 		}
-		if c.paths[i] != p {
+		if ps.paths[i] != p {
 			if updated == nil {
-				updated = slices.Clone(c.paths)
+				updated = slices.Clone(ps.paths)
 			}
-			updated[i], c.dirty[p.Key] = p, true
+			updated[i], ps.dirty[p.Key] = p, true
 		}
-		c.monitor.UpdatePath(p)
+		ps.monitor.UpdatePath(p)
 	}
 	if updated != nil {
-		c.paths = updated
+		ps.paths = updated
 	}
 }
 
-func (c *proofScheduler) replacePaths(paths []health.Path) {
-	before := make(map[health.Key]health.Path, len(c.paths))
-	for _, p := range c.paths {
+func (ps *proofScheduler) replacePaths(paths []health.Path) {
+	before := make(map[health.Key]health.Path, len(ps.paths))
+	for _, p := range ps.paths {
 		before[p.Key] = p
 	}
 	for _, p := range paths {
 		if before[p.Key] != p {
-			c.dirty[p.Key] = true
+			ps.dirty[p.Key] = true
 		}
 	}
-	c.paths = paths
-	c.monitor.Configure(c.settings, paths)
+	ps.paths = paths
+	ps.monitor.Configure(ps.settings, paths)
 }
 
 // invalidate marks the paths of the scopes as to be proven again. A scope of no path may concern every path.
-func (c *proofScheduler) invalidate(scopes ...uplinks.ChangedScope) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (ps *proofScheduler) invalidate(scopes ...uplinks.ChangedScope) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	for _, scope := range scopes {
 		found := false
-		for _, p := range c.paths {
+		for _, p := range ps.paths {
 			if scope.Link == p.Index && p.Index != 0 || scope.Table == p.Table {
-				c.dirty[p.Key], found = true, true
+				ps.dirty[p.Key], found = true, true
 			}
 		}
 		if !found {
-			c.invalidateAll()
+			ps.invalidateAll()
 		}
 	}
 }
 
-func (c *proofScheduler) invalidateAll() {
-	for _, p := range c.paths {
-		c.dirty[p.Key] = true
+func (ps *proofScheduler) invalidateAll() {
+	for _, p := range ps.paths {
+		ps.dirty[p.Key] = true
 	}
 }
 
 // schedule starts the proofs of what has changed, after a round that found nothing more to do.
-func (c *proofScheduler) schedule() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.dirty) == 0 {
+func (ps *proofScheduler) schedule() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if len(ps.dirty) == 0 {
 		return
 	}
-	maps.Copy(c.unproven, c.dirty)
-	clear(c.dirty)
+	maps.Copy(ps.unproven, ps.dirty)
+	clear(ps.dirty)
 	select {
-	case c.due <- struct{}{}:
+	case ps.due <- struct{}{}:
 	default:
 	}
 }
 
 // takeUnproven returns all paths, and the subset to prove: those that have changed, or all.
-func (c *proofScheduler) takeUnproven(all bool) (s health.Settings, f uplinks.Facts, paths, subset []health.Path) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, p := range c.paths {
-		if all || c.unproven[p.Key] {
+func (ps *proofScheduler) takeUnproven(all bool) (s health.Settings, f uplinks.Facts, paths, subset []health.Path) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.paths {
+		if all || ps.unproven[p.Key] {
 			subset = append(subset, p)
 		}
 	}
-	clear(c.unproven)
-	return c.settings, c.facts, c.paths, subset
+	clear(ps.unproven)
+	return ps.settings, ps.facts, ps.paths, subset
 }
 
 // current returns the settings and the paths, which the caller must not change.
-func (c *proofScheduler) current() (health.Settings, []health.Path) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.settings, c.paths
+func (ps *proofScheduler) current() (health.Settings, []health.Path) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.settings, ps.paths
 }

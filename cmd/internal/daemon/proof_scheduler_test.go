@@ -60,8 +60,8 @@ func TestChangesAreProvenAndAllPathsAtIntervals(t *testing.T) {
 		if len(c.proofTimes) != 3 || c.proofTimes[0] != 0 || c.proofTimes[1] != 30*time.Second || c.proofTimes[2] != time.Minute {
 			t.Errorf("proven at %v", c.proofTimes)
 		}
-		if seen := c.monitor.Status()[0].Families[0].Proof; seen.Replies.Symmetric != 7 || seen.Routes.Result != health.Yes {
-			t.Errorf("the monitor knows %+v", seen)
+		if got := c.monitor.Status()[0].Families[0].Proof; got.Replies.Symmetric != 7 || got.Routes.Result != health.Yes {
+			t.Errorf("the monitor has %+v", got)
 		}
 	})
 }
@@ -111,14 +111,14 @@ func TestStrayReplyIsReportedAfterARecheck(t *testing.T) {
 			c.schedule()
 			synctest.Wait()
 			if p := c.monitor.Status()[0].Families[0].Proof.Routes.Result; p != health.Yes {
-				t.Errorf("%q after the repair", p)
+				t.Errorf("%q after a repair", p)
 			}
 			c.result = health.No
 			c.invalidate(uplinks.ChangedScope{})
 			c.schedule()
 			time.Sleep(minProofPause + recheckDelay + time.Second)
 			if p := c.monitor.Status()[0].Families[0].Proof.Routes.Result; p != health.No {
-				t.Errorf("%q after a damage that nobody repairs", p)
+				t.Errorf("%q after damage that is not repaired", p)
 			}
 		})
 	})

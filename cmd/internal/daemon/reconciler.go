@@ -46,54 +46,54 @@ type Reconciler struct {
 }
 
 // NewReconciler returns a reconciler for these settings.
-func NewReconciler(k uplinks.Kernel, log *slog.Logger, s uplinks.Settings, v *verdicts, l Listener) *Reconciler {
-	return &Reconciler{reports: &reports{log: log}, kernel: k, log: log, suspects: newSuspects(), verdicts: v, listener: l, resync: resyncInterval,
+func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, v *verdicts, l Listener) *Reconciler {
+	return &Reconciler{reports: &reports{log: log}, kernel: kernel, log: log, suspects: newSuspects(), verdicts: v, listener: l, resync: resyncInterval,
 		backoff: NewRepairBackoff(), settings: s, repaired: map[uplinks.Scope]bool{}}
 }
 
 // SetSettings sets the settings for the next round.
-func (k *Reconciler) SetSettings(s uplinks.Settings) {
-	k.settings, k.restInSync = s, false
-	k.verdicts.retain(s)
+func (r *Reconciler) SetSettings(s uplinks.Settings) {
+	r.settings, r.restInSync = s, false
+	r.verdicts.retain(s)
 }
 
 // Settings returns the settings.
-func (k *Reconciler) Settings() uplinks.Settings { return k.settings }
+func (r *Reconciler) Settings() uplinks.Settings { return r.settings }
 
 // Reconcile observes the scopes, or the whole host when there are none or more may have changed, and executes the steps
 // that are missing. It returns when to reconcile again at the latest. The next round sees its changes, as they cause events.
-func (k *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
-	settings, verdicts := k.settings, k.verdicts.Snapshot()
-	suspects := k.suspects.Snapshot() // before a repair, which causes events too
-	facts, actual, err := k.observe(ctx, settings, scopes)
+func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
+	settings, verdicts := r.settings, r.verdicts.Snapshot()
+	suspects := r.suspects.Snapshot() // before a repair, which causes events too
+	facts, actual, err := r.observe(ctx, settings, scopes)
 	if err != nil {
-		k.restInSync = false // no later event names the scopes again
-		k.addFailure("read the kernel", err)
+		r.restInSync = false // no later event names the scopes again
+		r.addFailure("read the kernel", err)
 		return retryInterval
 	}
 	only, whole := facts.Scopes, facts
 	if only != nil {
-		whole = k.lastFacts.Merge(facts)
+		whole = r.lastFacts.Merge(facts)
 	}
 	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
-	k.backoff.UpdateDesired(desired, func() uplinks.State {
-		return uplinks.Desired(k.lastSettings, k.lastFacts.WithScopes(only), k.lastVerdicts)
+	r.backoff.UpdateDesired(desired, func() uplinks.State {
+		return uplinks.Desired(r.lastSettings, r.lastFacts.WithScopes(only), r.lastVerdicts)
 	}, now)
-	act, wait, next := k.backoff.Split(uplinks.Diff(desired, actual), now)
-	done, err := uplinks.Execute(ctx, k.kernel, act)
-	k.recordRepairs(done, reason, changedScopes(facts), suspects)
+	act, wait, next := r.backoff.Split(uplinks.Diff(desired, actual), now)
+	done, err := uplinks.Execute(ctx, r.kernel, act)
+	r.recordRepairs(done, reason, changedScopes(facts), suspects)
 	if err != nil && ctx.Err() == nil {
-		k.addFailure("change the kernel", err)
+		r.addFailure("change the kernel", err)
 		next = retryInterval
 	}
-	k.lastVerdicts = verdicts
-	k.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
-	k.listener.Observed(settings, whole, only)
-	k.add(Report{
+	r.lastVerdicts = verdicts
+	r.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
+	r.listener.Observed(settings, whole, only)
+	r.add(Report{
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: countByKind(done), Drift: len(act) + len(wait), Waiting: len(wait),
-		Uplinks: len(settings.Uplinks), Findings: k.inspection.Findings(),
+		Uplinks: len(settings.Uplinks), Findings: r.inspection.Findings(),
 	})
-	if left := max(k.resync-time.Since(k.lastResync), time.Millisecond); next == 0 || left < next {
+	if left := max(r.resync-time.Since(r.lastResync), time.Millisecond); next == 0 || left < next {
 		next = left
 	}
 	return next
@@ -101,32 +101,32 @@ func (k *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 
 // observe reads the scopes alone if the rest of the host was in sync lately, and what it reads does not show that more has
 // changed.
-func (k *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []uplinks.ChangedScope) (uplinks.Facts, uplinks.State, error) {
-	only, known := s.ResolveScopes(k.lastFacts, scopes)
-	for scope := range k.repaired {
+func (r *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []uplinks.ChangedScope) (uplinks.Facts, uplinks.State, error) {
+	only, known := s.ResolveScopes(r.lastFacts, scopes)
+	for scope := range r.repaired {
 		only = uplinks.AddScope(only, scope)
 	}
-	if len(scopes) > 0 && known && k.restInSync && len(only) <= maxPartialScopes && time.Since(k.lastResync) < k.resync {
-		facts, actual, err := k.kernel.Observe(ctx, only...)
-		if err != nil || !k.lastFacts.NeedsFullResync(facts) {
+	if len(scopes) > 0 && known && r.restInSync && len(only) <= maxPartialScopes && time.Since(r.lastResync) < r.resync {
+		facts, actual, err := r.kernel.Observe(ctx, only...)
+		if err != nil || !r.lastFacts.NeedsFullResync(facts) {
 			return facts, actual, err
 		}
 	}
-	k.lastResync = time.Now()
-	return k.kernel.Observe(ctx)
+	r.lastResync = time.Now()
+	return r.kernel.Observe(ctx)
 }
 
 // recordObservation keeps the facts of a round, and which scopes the next one must observe because of its steps.
-func (k *Reconciler) recordObservation(s uplinks.Settings, whole uplinks.Facts, only []uplinks.Scope, steps uplinks.Plan, succeeded bool) {
-	k.lastSettings, k.lastFacts = s, whole
-	clear(k.repaired)
+func (r *Reconciler) recordObservation(s uplinks.Settings, whole uplinks.Facts, only []uplinks.Scope, steps uplinks.Plan, succeeded bool) {
+	r.lastSettings, r.lastFacts = s, whole
+	clear(r.repaired)
 	if only == nil {
-		k.restInSync = succeeded && len(steps) == 0
-		k.inspection = inspect.Inspect(s, whole)
+		r.restInSync = succeeded && len(steps) == 0
+		r.inspection = inspect.Inspect(s, whole)
 		return
 	}
-	k.inspection = k.inspection.Update(s, whole, only)
-	k.restInSync = k.restInSync && succeeded
+	r.inspection = r.inspection.Update(s, whole, only)
+	r.restInSync = r.restInSync && succeeded
 	if len(steps) == 0 {
 		return
 	}
@@ -136,7 +136,7 @@ func (k *Reconciler) recordObservation(s uplinks.Settings, whole uplinks.Facts, 
 			scope.Link = ""
 		}
 		if scope != (uplinks.Scope{}) {
-			k.repaired[scope] = true
+			r.repaired[scope] = true
 		}
 	}
 }
@@ -157,16 +157,16 @@ func changedScopes(f uplinks.Facts) (scopes []uplinks.ChangedScope) {
 }
 
 // recordRepairs logs the steps that were executed, and those that the back-off delays from now on.
-func (k *Reconciler) recordRepairs(done uplinks.Plan, reason string, scopes []uplinks.ChangedScope, suspects map[string]string) {
+func (r *Reconciler) recordRepairs(done uplinks.Plan, reason string, scopes []uplinks.ChangedScope, suspects map[string]string) {
 	if len(done) == 0 {
 		return
 	}
 	for _, s := range done {
-		k.log.Info("changed", "step", s.String(), "why", reason)
+		r.log.Info("changed", "step", s.String(), "why", reason)
 	}
-	k.listener.Repaired(done, reason, scopes)
-	for _, s := range k.backoff.RecordRepairs(done, time.Now()) {
-		k.log.Warn("another program undoes this repair again and again: it is repeated less often", "repair", s.String(),
+	r.listener.Repaired(done, reason, scopes)
+	for _, s := range r.backoff.RecordRepairs(done, time.Now()) {
+		r.log.Warn("another program undoes this repair again and again: it is repeated less often", "repair", s.String(),
 			"suspect", cmp.Or(suspects[eventSubject(s)], "unknown"), "remedy", "stop or reconfigure that program")
 	}
 }

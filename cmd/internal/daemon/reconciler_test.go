@@ -14,14 +14,14 @@ import (
 	"replypath/uplinks"
 )
 
-// refusingKernel is a kernel that refuses every write, and reads when it is asked to.
+// refusingKernel refuses every write, and every read too if observeFails.
 type refusingKernel struct{ observeFails bool }
 
 var errRefused = errors.New("refused")
 
 func (r *refusingKernel) Observe(context.Context, ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	if r.observeFails {
-		return uplinks.Facts{}, uplinks.State{}, errors.New("deaf")
+		return uplinks.Facts{}, uplinks.State{}, errors.New("cannot read")
 	}
 	return uplinks.Facts{}, uplinks.NewState(), nil
 }
@@ -36,28 +36,28 @@ func TestFailureIsRetriedAndLoggedOnce(t *testing.T) {
 	k := NewReconciler(kernel, slog.New(slog.NewTextHandler(&logged, nil)), s, &verdicts{queue: newRoundQueue()}, noListener{})
 	for range 10 {
 		if next := k.Reconcile(t.Context(), "test"); next != retryInterval {
-			t.Errorf("tried again after %s", next)
+			t.Errorf("the next attempt comes after %s", next)
 		}
 	}
 	if r := k.Report(); r.InSync || !errors.Is(r.Err, errRefused) {
-		t.Errorf("reported as %+v", r)
+		t.Errorf("report %+v", r)
 	}
 	if n := strings.Count(logged.String(), "will retry"); n != 1 {
-		t.Errorf("told %d times:\n%s", n, logged.String())
+		t.Errorf("logged %d times:\n%s", n, logged.String())
 	}
 	kernel.observeFails = true
 	for range 10 {
 		k.Reconcile(t.Context(), "test")
 	}
 	if n := strings.Count(logged.String(), "will retry"); n != 2 {
-		t.Errorf("another trouble is told %d times:\n%s", n-1, logged.String())
+		t.Errorf("another error is logged %d times:\n%s", n-1, logged.String())
 	}
 }
 
 func TestOutOfSyncSinceTheFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &refusingKernel{}
-		k := NewReconciler(kernel, discardLog, uplinks.DefaultSettings(), &verdicts{queue: newRoundQueue()}, noListener{})
+		k := newTestReconciler(kernel, uplinks.DefaultSettings())
 		k.Reconcile(t.Context(), "test")
 		if r := k.Report(); !r.InSync {
 			t.Fatalf("%+v", r)

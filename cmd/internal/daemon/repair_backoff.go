@@ -6,58 +6,59 @@ import (
 	"replypath/uplinks"
 )
 
-// RepairBackoff keeps the service from fighting: what has to be repaired again and again waits longer each time, though
-// never for ever. Each object has its own patience, so that a rival of one is not felt by another.
+// RepairBackoff delays repairs that another program undoes again and again, twice as long each time up to maxBackoff. Each
+// object has its own delay. Not safe for concurrent use.
 type RepairBackoff struct {
-	history   map[string]repairHistory
-	lastSweep time.Time // when the forgotten ones were last taken out
+	history   map[string]repairHistory // by stepKey
+	lastSweep time.Time
 }
 
+// repairHistory has the repairs of one object.
 type repairHistory struct {
 	repairs   int
 	last      time.Time // of the last repair
-	notBefore time.Time // no repair before
+	notBefore time.Time // of the next repair
 }
 
-// expired reports whether the object has been right for long enough since it was last repaired, or last could have been.
-func (o repairHistory) expired(now time.Time) bool {
-	return now.After(o.last.Add(historyTime)) && now.After(o.notBefore.Add(historyTime))
+// expired reports whether the object was right for historyTime since its last repair, or since it could have been repaired.
+func (h repairHistory) expired(now time.Time) bool {
+	return now.After(h.last.Add(historyTime)) && now.After(h.notBefore.Add(historyTime))
 }
 
 const (
-	freeRepairs = 5                // repairs in a row without any delay
-	historyTime = time.Minute      // an object that was right for so long starts anew
-	maxBackoff  = 30 * time.Second // the longest wait
+	freeRepairs = 5 // without delay
+	historyTime = time.Minute
 	minBackoff  = 200 * time.Millisecond
+	maxBackoff  = 30 * time.Second
 )
 
-// NewRepairBackoff is one that has seen nothing yet.
+// NewRepairBackoff returns a back-off without history.
 func NewRepairBackoff() *RepairBackoff {
 	return &RepairBackoff{history: map[string]repairHistory{}}
 }
 
-// UpdateDesired notes what is wanted now. What was not wanted before is no repair: a link that comes and goes is nobody's rival.
-// What was wanted before is only asked for when something was repaired lately.
-func (r *RepairBackoff) UpdateDesired(want uplinks.State, previous func() uplinks.State, now time.Time) {
-	r.sweep(now)
-	if len(r.history) == 0 {
+// UpdateDesired drops the history of objects that were not desired before: a step that makes them is no repair, as with a
+// link that comes and goes. It computes the state desired before only if there is a history.
+func (b *RepairBackoff) UpdateDesired(desired uplinks.State, before func() uplinks.State, now time.Time) {
+	b.sweep(now)
+	if len(b.history) == 0 {
 		return
 	}
-	before := previous()
-	for _, s := range uplinks.Diff(want, before) {
-		delete(r.history, stepKey(s))
+	previous := before()
+	for _, s := range uplinks.Diff(desired, previous) {
+		delete(b.history, stepKey(s))
 	}
-	for t, value := range want.Tunables {
-		if before.Tunables[t] != value {
-			delete(r.history, stepKey(uplinks.SetTunable{Tunable: t, Value: value}))
+	for t, value := range desired.Tunables {
+		if previous.Tunables[t] != value {
+			delete(b.history, stepKey(uplinks.SetTunable{Tunable: t, Value: value}))
 		}
 	}
 }
 
-// Split parts a plan into what is done now and what waits, and says when the first that waits may be done.
-func (r *RepairBackoff) Split(plan uplinks.Plan, now time.Time) (act, wait uplinks.Plan, next time.Duration) {
+// Split divides a plan into the steps for now and those that are delayed, and returns the time until the first of these.
+func (b *RepairBackoff) Split(plan uplinks.Plan, now time.Time) (act, wait uplinks.Plan, next time.Duration) {
 	for _, s := range plan {
-		notBefore := r.history[stepKey(s)].notBefore
+		notBefore := b.history[stepKey(s)].notBefore
 		if !now.Before(notBefore) {
 			act = append(act, s)
 			continue
@@ -70,36 +71,37 @@ func (r *RepairBackoff) Split(plan uplinks.Plan, now time.Time) (act, wait uplin
 	return act, wait, next
 }
 
-// RecordRepairs notes repairs, and gives the objects that are now repaired so often that somebody must be undoing it.
-func (r *RepairBackoff) RecordRepairs(plan uplinks.Plan, now time.Time) (contested uplinks.Plan) {
-	for _, s := range plan {
-		o := r.history[stepKey(s)]
-		if o.expired(now) {
-			o = repairHistory{}
+// RecordRepairs records executed steps, and returns those that are delayed from now on.
+func (b *RepairBackoff) RecordRepairs(steps uplinks.Plan, now time.Time) (contested uplinks.Plan) {
+	for _, s := range steps {
+		h := b.history[stepKey(s)]
+		if h.expired(now) {
+			h = repairHistory{}
 		}
-		o.repairs++
-		o.last = now
-		if o.repairs > freeRepairs {
-			o.notBefore = now.Add(min(maxBackoff, minBackoff<<min(o.repairs-freeRepairs-1, 20)))
+		h.repairs++
+		h.last = now
+		if h.repairs > freeRepairs {
+			h.notBefore = now.Add(min(maxBackoff, minBackoff<<min(h.repairs-freeRepairs-1, 20)))
 			contested = append(contested, s)
 		}
-		r.history[stepKey(s)] = o
+		b.history[stepKey(s)] = h
 	}
 	return contested
 }
 
-// sweep keeps the memory bounded. Until it is asked for, an offence that is over does no harm.
-func (r *RepairBackoff) sweep(now time.Time) {
-	if now.Before(r.lastSweep.Add(historyTime)) {
+// sweep drops expired histories once per historyTime, which bounds the memory.
+func (b *RepairBackoff) sweep(now time.Time) {
+	if now.Before(b.lastSweep.Add(historyTime)) {
 		return
 	}
-	r.lastSweep = now
-	for k, o := range r.history {
-		if o.expired(now) {
-			delete(r.history, k)
+	b.lastSweep = now
+	for k, h := range b.history {
+		if h.expired(now) {
+			delete(b.history, k)
 		}
 	}
 }
 
-// stepKey tells repairs apart. Chains of one command are repaired together: each damage to them asks for another repair.
+// stepKey identifies the object of a repair. The chains of one firewall are repaired together, by a step that differs with
+// the damage.
 func stepKey(s uplinks.Step) string { return s.String() }

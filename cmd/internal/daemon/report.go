@@ -39,61 +39,61 @@ type reports struct {
 }
 
 // Report returns the report of the last round.
-func (b *reports) Report() Report {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.last
+func (p *reports) Report() Report {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
 }
 
 // addFailure records the error of a round, and logs it unless it is the one before.
-func (b *reports) addFailure(what string, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.last.Err == nil || b.last.Err.Error() != err.Error() {
-		b.log.Warn("cannot "+what+", will retry", "err", err)
+func (p *reports) addFailure(what string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.Err == nil || p.last.Err.Error() != err.Error() {
+		p.log.Warn("cannot "+what+", will retry", "err", err)
 	}
-	if b.last.InSync || b.last.Since.IsZero() {
-		b.last.Since = time.Now()
+	if p.last.InSync || p.last.Since.IsZero() {
+		p.last.Since = time.Now()
 	}
-	b.last.Err, b.last.InSync, b.last.Last = err, false, time.Now()
+	p.last.Err, p.last.InSync, p.last.Last = err, false, time.Now()
 }
 
 // LogFindings logs and keeps findings that come before a round.
-func (b *reports) LogFindings(findings []inspect.Finding) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.logNewFindings(findings)
-	b.last.Findings = slices.Concat(b.last.Findings, findings)
+func (p *reports) LogFindings(findings []inspect.Finding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logNewFindings(findings)
+	p.last.Findings = slices.Concat(p.last.Findings, findings)
 }
 
-func (b *reports) logNewFindings(findings []inspect.Finding) {
-	known := make(map[inspect.Finding]bool, len(b.last.Findings))
-	for _, f := range b.last.Findings {
+func (p *reports) logNewFindings(findings []inspect.Finding) {
+	known := make(map[inspect.Finding]bool, len(p.last.Findings))
+	for _, f := range p.last.Findings {
 		known[f] = true
 	}
 	for _, f := range findings {
 		if !known[f] {
-			b.log.Warn(f.What, "remedy", f.Remedy)
+			p.log.Warn(f.What, "remedy", f.Remedy)
 		}
 	}
 }
 
 // add adds the report of one round, whose Changes, Repairs and Rounds are of that round alone.
-func (b *reports) add(r Report) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.logNewFindings(r.Findings)
-	r.Changes += b.last.Changes
-	for kind, n := range b.last.Repairs {
+func (p *reports) add(r Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logNewFindings(r.Findings)
+	r.Changes += p.last.Changes
+	for kind, n := range p.last.Repairs {
 		r.Repairs[kind] += n
 	}
-	r.Rounds = b.last.Rounds + 1
+	r.Rounds = p.last.Rounds + 1
 	r.Last = time.Now()
-	r.Since = b.last.Since
-	if r.InSync != b.last.InSync || r.Since.IsZero() {
+	r.Since = p.last.Since
+	if r.InSync != p.last.InSync || r.Since.IsZero() {
 		r.Since = time.Now()
 	}
-	b.last = r
+	p.last = r
 }
 
 func countByKind(p uplinks.Plan) map[string]int {

@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// A router that says another MTU changes the routes by it, and nobody is told of those.
+// TestRouterAdvertisementsAreFollowed changes the MTU of a learnt route, for which the kernel sends no event.
 func TestRouterAdvertisementsAreFollowed(t *testing.T) {
 	w := newFollowedHost(t, marks.NFT)
 	w.gateway.Run("sh", "-ec", `

@@ -17,6 +17,11 @@ import (
 
 var discardLog = slog.New(slog.DiscardHandler)
 
+// newTestReconciler returns a reconciler that logs nothing.
+func newTestReconciler(k uplinks.Kernel, s uplinks.Settings) *Reconciler {
+	return NewReconciler(k, discardLog, s, &verdicts{queue: newRoundQueue()}, noListener{})
+}
+
 // noListener ignores rounds.
 type noListener struct{}
 

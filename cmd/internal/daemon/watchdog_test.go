@@ -13,12 +13,12 @@ import (
 	"replypath/uplinks"
 )
 
-// serviceManager is a service manager that hears what it is told.
+// serviceManager receives the notifications of sd_notify(3).
 type serviceManager struct{ conn *net.UnixConn }
 
 func newServiceManager(t *testing.T) serviceManager {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "manager") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "manager") // t.TempDir is too long for a socket's path (unix(7))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func newServiceManager(t *testing.T) serviceManager {
 	return serviceManager{conn}
 }
 
-// message is the next message, and nothing when none comes in time.
+// message returns the next notification, empty when none comes in time.
 func (m serviceManager) message(t *testing.T, within time.Duration) string {
 	t.Helper()
 	if err := m.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -47,7 +47,7 @@ func (m serviceManager) message(t *testing.T, within time.Duration) string {
 	return string(buffer[:n])
 }
 
-// blockingKernel can be stopped.
+// blockingKernel blocks an observation while the test receives from blocked, until release is closed.
 type blockingKernel struct{ blocked, release chan struct{} }
 
 func (k blockingKernel) Observe(context.Context, ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
@@ -75,19 +75,19 @@ func TestWatchdogIsFedByRoundsOnly(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- s.loop.Run(ctx) }()
 	for range 5 {
-		if said := m.message(t, 10*time.Second); !strings.Contains(said, "WATCHDOG=1") || !strings.Contains(said, "READY=1") {
-			t.Errorf("told %q", said)
+		if got := m.message(t, 10*time.Second); !strings.Contains(got, "WATCHDOG=1") || !strings.Contains(got, "READY=1") {
+			t.Errorf("notified %q", got)
 		}
 	}
 	<-k.blocked
-	for m.message(t, time.Millisecond) != "" { // from before
+	for m.message(t, time.Millisecond) != "" { // of earlier rounds
 	}
-	if said := m.message(t, 3*interval); said != "" {
-		t.Errorf("a stuck loop says %q", said)
+	if got := m.message(t, 3*interval); got != "" {
+		t.Errorf("a blocked loop notifies %q", got)
 	}
 	close(k.release)
-	if said := m.message(t, 10*time.Second); !strings.Contains(said, "WATCHDOG=1") {
-		t.Errorf("told %q", said)
+	if got := m.message(t, 10*time.Second); !strings.Contains(got, "WATCHDOG=1") {
+		t.Errorf("notified %q", got)
 	}
 	stop()
 	if err := <-ended; !errors.Is(err, context.Canceled) {

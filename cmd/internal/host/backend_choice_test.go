@@ -22,7 +22,7 @@ func TestNFTRulesetIsListedOnlyWhereTheChoiceDependsOnIt(t *testing.T) {
 		"the kernel has no legacy tables":         {backendChoice{configured: marks.Auto, commandDefault: marks.Legacy, legacyErr: errors.New("none")}, false},
 	} {
 		if got := c.choice.dependsOnOthersInNFT(); got != c.want {
-			t.Errorf("%s: asked %v, want %v", name, got, c.want)
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
 }

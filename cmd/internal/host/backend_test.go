@@ -55,7 +55,7 @@ func TestBackendAutoDetection(t *testing.T) {
 				}
 			}
 			if facts.MixedBackends != c.both {
-				t.Errorf("both in use: %v", facts.MixedBackends)
+				t.Errorf("MixedBackends: %v", facts.MixedBackends)
 			}
 		})
 	}

@@ -14,8 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Each step's answer is its own, wherever it stands among hundreds that go to the kernel together, and one that fails
-// keeps no other from being done.
+// TestBatchedStepsReturnTheirOwnErrors sends hundreds of steps in batches, some of which fail.
 func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	if _, _, err := r.Observe(t.Context()); err != nil {
@@ -34,13 +33,13 @@ func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
 	fails := map[int]error{}
 	for i := range n {
 		switch i % 100 {
-		case 7: // what is there already
+		case 7: // exists already
 			steps, fails[i] = append(steps, uplinks.AddRule{Rule: rule(i - 1)}), unix.EEXIST
-		case 31, 32, 63, 64, 99: // nobody's gateway
+		case 31, 32, 63, 64, 99: // an unreachable gateway
 			steps, fails[i] = append(steps, route(i, "eth1", "203.0.113.7")), unix.ENETUNREACH
 		case 50: // no such link
 			steps, fails[i] = append(steps, route(i, "eth9", "192.0.2.1")), nil
-		case 51: // no step for rtnetlink
+		case 51: // a sysctl, between rtnetlink steps
 			steps = append(steps, uplinks.SetTunable{Tunable: uplinks.Tunable{Name: uplinks.FwmarkAccept}, Old: "0", Value: "1"})
 		case 52: // nothing to delete
 			steps = append(steps, uplinks.DelRule{Rule: rule(i)})
@@ -69,16 +68,16 @@ func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
 	for i, s := range steps {
 		_, failed := fails[i]
 		if add, is := s.(uplinks.AddRule); is && !failed && !have.Rules[add.Rule] {
-			t.Errorf("step %d, %s: it is not there", i, s)
+			t.Errorf("step %d, %s: it is not in the kernel", i, s)
 		}
 		if set, is := s.(uplinks.SetRoute); is && (have.Routes[set.Key] == set.Route) == failed {
-			t.Errorf("step %d, %s: it is there: %v", i, s, !failed)
+			t.Errorf("step %d, %s: it is in the kernel: %v", i, s, !failed)
 		}
 	}
 	again := slices.DeleteFunc(steps, func(s uplinks.Step) bool { _, is := s.(uplinks.AddRule); return !is })
 	for i, err := range r.ApplyAll(t.Context(), again) {
 		if !errors.Is(err, unix.EEXIST) {
-			t.Errorf("%s, once more: %v", again[i], err)
+			t.Errorf("%s, a second time: %v", again[i], err)
 		}
 	}
 	if group := have.Tunables[uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}]; group != "8200" {
@@ -86,7 +85,7 @@ func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
 	}
 }
 
-// The kernel's own words come with its number.
+// TestKernelErrorTextIsReported expects the extended acknowledgement (NLMSGERR_ATTR_MSG) beside the errno.
 func TestKernelErrorTextIsReported(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	if _, _, err := r.Observe(t.Context()); err != nil {

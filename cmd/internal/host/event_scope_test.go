@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// Whoever looks only where an event says that it was sees all that came of it.
+// TestEventScopeCoversItsChange checks that an observation of the scope of an event sees everything that the change caused.
 func TestEventScopeCoversItsChange(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	facts, _, err := r.Observe(t.Context())
@@ -25,42 +25,42 @@ func TestEventScopeCoversItsChange(t *testing.T) {
 	scopes := r.watchScopes(t)
 	mark := uplinks.ChangedScope{Link: facts.Links["lan0"].Index}
 	for _, c := range []struct {
-		what, does string
-		at         uplinks.ChangedScope
+		name, script string
+		want         uplinks.ChangedScope
 	}{
-		{"an address comes", "ip addr add 203.0.113.77/32 dev eth1", eth1},
-		{"with an IPv4 address go routes by any link", "ip addr del 203.0.113.77/32 dev eth1", anywhere},
-		{"with an IPv6 address routes by its own link alone", "ip -6 addr add 2001:db8:77::1/128 dev eth1 nodad; ip -6 addr del 2001:db8:77::1/128 dev eth1", eth1},
+		{"a new address", "ip addr add 203.0.113.77/32 dev eth1", eth1},
+		{"a deleted IPv4 address, with which routes by any link go", "ip addr del 203.0.113.77/32 dev eth1", anywhere},
+		{"a deleted IPv6 address, with which only routes by its own link go", "ip -6 addr add 2001:db8:77::1/128 dev eth1 nodad; ip -6 addr del 2001:db8:77::1/128 dev eth1", eth1},
 		{"main's default route", "ip route add default via 192.0.2.77 dev eth1 metric 77", eth1},
-		{"a default route that may be its link's first in its table", "ip route add default via 192.0.2.77 dev eth1 table 77", anywhere},
-		{"the same of IPv6", "ip -6 route add default via fe80::77 dev eth1 table 77", anywhere},
-		{"main's default route in the place of one by another link", "ip route replace default via 192.0.2.77 dev eth1; ip route replace default via 198.51.100.1 dev eth0", anywhere},
-		{"the same of IPv6", "ip -6 route replace default via fe80::77 dev eth1; ip -6 route replace default via 2001:db8:a::1 dev eth0", anywhere},
-		{"a route of ours that is not where ours are", "ip route add 203.0.113.0/24 dev eth1 proto 82; ip route del 203.0.113.0/24 proto 82", anywhere},
-		{"an object that leads directly", "ip nexthop add id 79 dev eth1; ip route add 203.0.113.0/24 nhid 79 scope link; ip nexthop del id 79", anywhere},
-		{"main's default route by an object", "ip nexthop add id 77 via 192.0.2.77 dev eth1; ip route add default nhid 77 metric 78", eth1},
-		{"the object goes, and the route with it", "ip nexthop del id 77", anywhere},
-		{"an object that no default route has", "ip nexthop add id 78 via 192.0.2.77 dev eth1; ip nexthop del id 78; ip link set eth1 alias said", eth1},
-		{"a table of ours", "ip route add 203.0.113.0/24 dev eth1 table 8202", uplinks.ChangedScope{Table: 8202}},
+		{"a default route that may be the first of its link in the table", "ip route add default via 192.0.2.77 dev eth1 table 77", anywhere},
+		{"the same for IPv6", "ip -6 route add default via fe80::77 dev eth1 table 77", anywhere},
+		{"a default route that replaces one by another link", "ip route replace default via 192.0.2.77 dev eth1; ip route replace default via 198.51.100.1 dev eth0", anywhere},
+		{"the same for IPv6", "ip -6 route replace default via fe80::77 dev eth1; ip -6 route replace default via 2001:db8:a::1 dev eth0", anywhere},
+		{"a route with the protocol of replypath in another table", "ip route add 203.0.113.0/24 dev eth1 proto 82; ip route del 203.0.113.0/24 proto 82", anywhere},
+		{"a nexthop object without a gateway", "ip nexthop add id 79 dev eth1; ip route add 203.0.113.0/24 nhid 79 scope link; ip nexthop del id 79", anywhere},
+		{"a default route by a nexthop object", "ip nexthop add id 77 via 192.0.2.77 dev eth1; ip route add default nhid 77 metric 78", eth1},
+		{"a nexthop object that is deleted with its route", "ip nexthop del id 77", anywhere},
+		{"a nexthop object without a default route", "ip nexthop add id 78 via 192.0.2.77 dev eth1; ip nexthop del id 78; ip link set eth1 alias said", eth1},
+		{"a route in the table of an uplink", "ip route add 203.0.113.0/24 dev eth1 table 8202", uplinks.ChangedScope{Table: 8202}},
 	} {
-		r.gateway.Run("sh", "-ec", c.does)
+		r.gateway.Run("sh", "-ec", c.script)
 		if _, _, err := r.Observe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		r.gateway.Run("ip", "link", "set", "lan0", "alias", c.what)
-		places := scopesUpTo(t, scopes, mark)
-		if anywhereSeen := slices.Contains(places, anywhere); !slices.Contains(places, c.at) || anywhereSeen != (c.at == anywhere) {
-			t.Errorf("%s: to look at %v, want %v", c.what, places, c.at)
+		r.gateway.Run("ip", "link", "set", "lan0", "alias", c.name)
+		got := scopesUpTo(t, scopes, mark)
+		if anywhereSeen := slices.Contains(got, anywhere); !slices.Contains(got, c.want) || anywhereSeen != (c.want == anywhere) {
+			t.Errorf("%s: scopes %v, want %v", c.name, got, c.want)
 		}
 	}
-	// What the whole look found in other tables, a look at the link alone finds again.
+	// A partial observation of the link reads the tables in which the full one has found its routes.
 	whole, part := r.observeBoth(t, "eth1")
 	if a, b := whole.Links["eth1"].Defaults, part.Links["eth1"].Defaults; len(a) != 3 || !slices.Equal(a, b) {
-		t.Errorf("default routes by eth1: the whole look finds %v, that at the link %v", a, b)
+		t.Errorf("default routes by eth1: the full observation has %v, the partial one %v", a, b)
 	}
 }
 
-// A route of several keeps a hop whose link is down, though it leads nowhere: no look takes it for one.
+// TestNextHopsOfADownLinkAreIgnored uses a multipath route, in which the kernel keeps the hop of a link that is down.
 func TestNextHopsOfADownLinkAreIgnored(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	r.gateway.Run("sh", "-ec", `
@@ -81,7 +81,7 @@ func TestNextHopsOfADownLinkAreIgnored(t *testing.T) {
 	}
 }
 
-// A route of several hops is taken once by a look at all of their links.
+// TestMultipathRouteIsReadOnce reads all links of a multipath route in one partial observation.
 func TestMultipathRouteIsReadOnce(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	r.gateway.Run("sh", "-ec", `
@@ -104,7 +104,7 @@ func TestMultipathRouteIsReadOnce(t *testing.T) {
 	}
 }
 
-// observeBoth are one at the whole host, and one at some links alone.
+// observeBoth returns the facts of a full observation, and of a partial one of some links.
 func (r *kernelWorld) observeBoth(t *testing.T, links ...string) (whole, part uplinks.Facts) {
 	t.Helper()
 	var only []uplinks.Scope
@@ -126,7 +126,7 @@ type scopeChannel chan uplinks.ChangedScope
 
 func (c scopeChannel) HandleEvent(e host.Event) { c <- e.Scope }
 
-// watchScopes gives the places of events until the test ends, when it has subscribed.
+// watchScopes returns the scopes of events until the test ends. It returns when the subscription has begun.
 func (r *kernelWorld) watchScopes(t *testing.T) <-chan uplinks.ChangedScope {
 	t.Helper()
 	scopes, done := make(scopeChannel, 1000), make(chan struct{})
@@ -141,15 +141,15 @@ func (r *kernelWorld) watchScopes(t *testing.T) <-chan uplinks.ChangedScope {
 	return scopes
 }
 
-func scopesUpTo(t *testing.T, scopes <-chan uplinks.ChangedScope, mark uplinks.ChangedScope) (seen []uplinks.ChangedScope) {
+func scopesUpTo(t *testing.T, scopes <-chan uplinks.ChangedScope, mark uplinks.ChangedScope) (before []uplinks.ChangedScope) {
 	t.Helper()
 	for {
 		select {
-		case at := <-scopes:
-			if at == mark {
-				return seen
+		case scope := <-scopes:
+			if scope == mark {
+				return before
 			}
-			seen = append(seen, at)
+			before = append(before, scope)
 		case <-time.After(time.Minute):
 			t.Fatal("no event comes")
 		}

@@ -13,7 +13,7 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// A routing daemon's full table stays out of memory, is counted, and is the same to whoever looks at its link alone.
+// TestRoutesOfAFullTableAreCountedNotKept adds the routes of a routing daemon, and compares a full with a partial observation.
 func TestRoutesOfAFullTableAreCountedNotKept(t *testing.T) {
 	const routes = 5000
 	r := newKernelWorld(t, marks.NFT)
@@ -36,17 +36,17 @@ func TestRoutesOfAFullTableAreCountedNotKept(t *testing.T) {
 			}
 		}
 		if kept+f.OmittedRoutes["lan0"] != 2*routes || kept > 2*routes*9/10 {
-			t.Errorf("a look at %s keeps %d routes and counts %d more, of %d", what, kept, f.OmittedRoutes["lan0"], 2*routes)
+			t.Errorf("an observation of %s keeps %d routes and counts %d more, of %d", what, kept, f.OmittedRoutes["lan0"], 2*routes)
 		}
 		findings := fmt.Sprint(inspect.Findings(settings, f))
 		if want := fmt.Sprintf("and %d more", 2*routes-3); !strings.Contains(findings, want) {
-			t.Errorf("a look at %s: the findings do not say %q: %s", what, want, findings)
+			t.Errorf("an observation of %s: the findings do not say %q: %s", what, want, findings)
 		}
 	}
 	for _, f := range []string{"-4", "-6"} {
 		r.gateway.Run("ip", f, "route", "flush", "protocol", "186")
 	}
 	if part, _, err := r.Observe(t.Context(), uplinks.Scope{Link: "lan0"}); err != nil || len(whole.Merge(part).OmittedRoutes) != 0 {
-		t.Errorf("when they have gone there are still %v, %v", whole.Merge(part).OmittedRoutes, err)
+		t.Errorf("after the routes are deleted: %v are counted, %v", whole.Merge(part).OmittedRoutes, err)
 	}
 }

@@ -20,17 +20,17 @@ import (
 	"replypath/uplinks"
 )
 
-// killedRunEnv has the test binary sync and be killed after so many writes: what it shall reach is its value.
+// killedRunEnv has the test binary run the killedRun that is its value.
 const killedRunEnv = "REPLYPATH_CRASH"
 
-// killedRun is what the program does that is killed.
+// killedRun is a sync that is killed after some writes.
 type killedRun struct {
 	State    string
 	After    int // writes
 	Settings uplinks.Settings
 }
 
-// killedKernel is a kernel whose writer dies.
+// killedKernel kills the process after writesLeft writes.
 type killedKernel struct {
 	uplinks.Kernel
 	writesLeft int
@@ -47,14 +47,14 @@ func (m *killedKernel) Apply(ctx context.Context, s uplinks.Step) error {
 func (m *killedKernel) killIfDone() {
 	if m.writesLeft == 0 {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // it comes at once
+		select {} // until the signal
 	}
 }
 
-// runKilledProcess is the program that is killed.
+// runKilledProcess runs the killedRun of the environment, if there is one, and exits.
 func runKilledProcess() {
-	text, asked := os.LookupEnv(killedRunEnv)
-	if !asked {
+	text, exists := os.LookupEnv(killedRunEnv)
+	if !exists {
 		return
 	}
 	var c killedRun
@@ -114,7 +114,7 @@ func TestKillAtAnyWriteIsRepairedAndBreaksNoConnection(t *testing.T) {
 				s.checkConnections(fmt.Sprintf("killed after %d writes", writes))
 				if writes%2 == 0 {
 					s.sync(s.settings(test.to))
-					s.checkConnections(fmt.Sprintf("made good after %d writes", writes))
+					s.checkConnections(fmt.Sprintf("repaired after %d writes", writes))
 				}
 				if writes%8 == 0 {
 					s.flush(fmt.Sprintf("killed after %d writes", writes))
@@ -123,13 +123,13 @@ func TestKillAtAnyWriteIsRepairedAndBreaksNoConnection(t *testing.T) {
 			s.flush("the last")
 			t.Logf("killed at each of %d writes", writes-1)
 			if writes < 8 {
-				t.Error("there was hardly anything to kill")
+				t.Error("there were fewer than 8 writes")
 			}
 		})
 	}
 }
 
-// connectedHost is a host on which connections live through everything.
+// connectedHost is a host with connections that must survive every change.
 type connectedHost struct {
 	t           *testing.T
 	w           *world.Internet
@@ -160,7 +160,7 @@ func newConnectedHost(t *testing.T, backend marks.Backend) *connectedHost {
 			return p.Dir == world.Out && p.Family != 0 && !p.Src.IsLinkLocalUnicast() && !p.Src.IsUnspecified()
 		}))
 	}
-	for _, to := range s.w.Uplinks[0].Addrs() { // the default uplink's: right before
+	for _, to := range s.w.Uplinks[0].Addrs() { // of the default uplink, whose replies are right without replypath
 		for _, port := range []uint16{7000, 7001} {
 			q := world.Request{Kind: world.KindTCP, To: netip.AddrPortFrom(to, port)}
 			c, err := s.w.Client.Connect(q, connectionsPerAddress)
@@ -189,7 +189,7 @@ func (s *connectedHost) settings(n int) uplinks.Settings {
 	return all
 }
 
-// sync does it whole, with a host opened anew.
+// sync applies the settings in this process, with a new Host.
 func (s *connectedHost) sync(to uplinks.Settings) {
 	s.t.Helper()
 	var err error
@@ -199,7 +199,7 @@ func (s *connectedHost) sync(to uplinks.Settings) {
 	}
 }
 
-// kill lets another process do it and be killed after so many writes. It says false when there were fewer.
+// kill applies the settings in another process that is killed after some writes. It returns false if there were fewer.
 func (s *connectedHost) kill(after int, to uplinks.Settings) bool {
 	s.t.Helper()
 	text, err := json.Marshal(killedRun{s.state, after, to})
@@ -219,7 +219,7 @@ func (s *connectedHost) kill(after int, to uplinks.Settings) bool {
 	return false
 }
 
-// checkConnections wants all connections alive, and what is remembered readable.
+// checkConnections requires that all connections are alive, and that the state files are readable.
 func (s *connectedHost) checkConnections(when string) {
 	s.t.Helper()
 	for to, c := range s.connections {
@@ -234,12 +234,12 @@ func (s *connectedHost) checkConnections(when string) {
 	for _, path := range files {
 		text, err := os.ReadFile(path)
 		if err != nil || !json.Valid(text) {
-			s.t.Errorf("%s: %s is no record: %v\n%s", when, path, err, text)
+			s.t.Errorf("%s: %s is not JSON: %v\n%s", when, path, err, text)
 		}
 	}
 }
 
-// flush takes everything away, and wants the host as it was found.
+// flush removes everything and requires the host as it was at first, without a packet that left by the wrong uplink.
 func (s *connectedHost) flush(when string) {
 	s.t.Helper()
 	s.sync(s.settings(0))

@@ -8,7 +8,7 @@ import (
 	"replypath/uplinks"
 )
 
-// What was planned for a link is not done to another that has its name by now.
+// TestStepForARecreatedLinkFails executes the steps of a plan after another link has taken over the name.
 func TestStepForARecreatedLinkFails(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	if _, _, err := r.Observe(t.Context()); err != nil {

@@ -10,8 +10,7 @@ import (
 	"replypath/uplinks"
 )
 
-// A flush by somebody else takes the counters away: what was read before goes on to count. The program's own changes do
-// not, nor does its restart.
+// TestReplyCountsSurviveFlushedCounters flushes the counters, changes the uplinks and restarts the program.
 func TestReplyCountsSurviveFlushedCounters(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(string(backend), func(t *testing.T) {
@@ -27,7 +26,7 @@ func TestReplyCountsSurviveFlushedCounters(t *testing.T) {
 			c.sync(1)
 			c.sync(2)
 			c.ping(2)
-			c.wantCounts(3 + 2) // the second uplink's begin anew with it
+			c.wantCounts(3 + 2) // the counters of the second uplink restart
 			for _, tool := range []string{"iptables-", "ip6tables-"} {
 				w.Gateway.Run(tool+string(backend), "-w", "-t", "mangle", "-F")
 			}
@@ -50,7 +49,7 @@ type replyCountTest struct {
 	settings uplinks.Settings
 }
 
-// sync has the first n uplinks.
+// sync applies the first n uplinks.
 func (c *replyCountTest) sync(n int) {
 	c.t.Helper()
 	s := c.settings
@@ -62,7 +61,7 @@ func (c *replyCountTest) sync(n int) {
 	}
 }
 
-// ping asks n questions at both addresses of the first uplink.
+// ping pings both addresses of the first uplink n times.
 func (c *replyCountTest) ping(n int) {
 	c.t.Helper()
 	for range n {
@@ -74,7 +73,7 @@ func (c *replyCountTest) ping(n int) {
 	}
 }
 
-// wantCounts wants n replies of the first uplink to be counted in each family, and none of the second.
+// wantCounts requires a count of n in each family of the first uplink, and 0 of the second.
 func (c *replyCountTest) wantCounts(n uint64) {
 	c.t.Helper()
 	var paths []health.Path
@@ -83,9 +82,9 @@ func (c *replyCountTest) wantCounts(n uint64) {
 			paths = append(paths, health.Path{Key: health.Key{Uplink: u.Name, Family: family}, ID: u.ID})
 		}
 	}
-	var seen map[health.Key]health.ReplyCounts
+	var counts map[health.Key]health.ReplyCounts
 	var err error
-	c.w.Gateway.Do(func() { seen, err = c.host.ReplyCounts(c.t.Context(), paths) })
+	c.w.Gateway.Do(func() { counts, err = c.host.ReplyCounts(c.t.Context(), paths) })
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -94,16 +93,16 @@ func (c *replyCountTest) wantCounts(n uint64) {
 		if p.ID == 1 {
 			want.Symmetric = n
 		}
-		if got := seen[p.Key]; got != want {
-			c.t.Errorf("%v: %+v are counted, want %+v", p.Key, got, want)
+		if got := counts[p.Key]; got != want {
+			c.t.Errorf("%v: counts %+v, want %+v", p.Key, got, want)
 		}
 	}
-	if len(seen) != len(paths) {
-		c.t.Errorf("%d paths of %d are counted", len(seen), len(paths))
+	if len(counts) != len(paths) {
+		c.t.Errorf("%d of %d paths have counts", len(counts), len(paths))
 	}
 }
 
-// settings are the world's uplinks.
+// settings returns settings for the uplinks of the world.
 func settings(w *world.Internet, backend marks.Backend) uplinks.Settings {
 	s := uplinks.DefaultSettings()
 	s.Backend = backend

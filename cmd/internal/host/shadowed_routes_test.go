@@ -8,8 +8,8 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// A route of somebody's that is asked before ours goes, whatever it has that ours never have: by us, and by the plan's
-// lines.
+// TestRoutesThatShadowOursAreDeleted deletes foreign routes that take precedence over those of replypath, once by the lines of
+// the plan and once by a sync.
 func TestRoutesThatShadowOursAreDeleted(t *testing.T) {
 	r := newKernelWorld(t, marks.NFT)
 	sync := func(what string) {
@@ -30,11 +30,11 @@ func TestRoutesThatShadowOursAreDeleted(t *testing.T) {
 		r.gateway.Run("sh", "-ec", c.does)
 		plan, _, err := uplinks.Preview(t.Context(), r, uplinkstest.Settings())
 		if err != nil || len(plan) == 0 {
-			t.Errorf("%s hides ours, and there is nothing to do: %v", c.what, err)
+			t.Errorf("%s shadows a route, and the plan is empty: %v", c.what, err)
 		}
 		r.gateway.Run("sh", "-ec", plan.String())
 		if plan, _, err = uplinks.Preview(t.Context(), r, uplinkstest.Settings()); err != nil || len(plan) > 0 {
-			t.Errorf("%s: the plan's lines did not do it, %v; still to do:\n%s", c.what, err, plan)
+			t.Errorf("%s: the lines of the plan left steps, %v:\n%s", c.what, err, plan)
 		}
 		sync(c.what)
 		r.gateway.Run("sh", "-ec", c.does)

@@ -53,7 +53,7 @@ func factsWithLinks(named map[string]int) uplinks.Facts {
 func TestFirstOriginalIsKept(t *testing.T) {
 	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0")
-	addOriginal(t, reopen(t, r), srcValidMark, 3, "7") // somebody set 7, and we set it right
+	addOriginal(t, reopen(t, r), srcValidMark, 3, "7") // another program set 7, which is repaired
 	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
 	if got := reopen(t, r).Present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark]; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -66,14 +66,14 @@ func TestRestoredValueIsDropped(t *testing.T) {
 	addOriginal(t, r, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0")
 	for tunable, index := range map[uplinks.Tunable]int{srcValidMark: 3, {Name: uplinks.Reflect4}: 0} {
 		if err := r.DropRestored(map[TunableKey]string{{index, tunable.Name}: "5"}); err != nil || len(reopen(t, r).Present(factsWithLinks(map[string]int{"eth1": 3}))) == 0 {
-			t.Errorf("another value than the one found must not be forgotten: %v", err)
+			t.Errorf("an original that is not in force was dropped: %v", err)
 		}
 		if err := r.DropRestored(map[TunableKey]string{{index, tunable.Name}: "0"}); err != nil {
 			t.Error(err)
 		}
 	}
 	if _, err := os.Stat(r.path); !os.IsNotExist(err) {
-		t.Errorf("nothing is remembered, but there is a file: %v", err)
+		t.Errorf("there is a file without originals: %v", err)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestOriginalsFollowTheLinkIndex(t *testing.T) {
 		got := reopen(t, r).Present(factsWithLinks(c.links))
 		for _, tunable := range c.want {
 			if got[tunable].Value != "0" {
-				t.Errorf("%s: %v is not remembered in %v", name, tunable, got)
+				t.Errorf("%s: the original of %v is missing in %v", name, tunable, got)
 			}
 		}
 		if len(got) != len(c.want) {
@@ -110,7 +110,7 @@ func TestOriginalsOfRecreatedLinksAreDropped(t *testing.T) {
 		addOriginal(t, r, srcValidMark, index, "0")
 	}
 	if got := reopen(t, r).saved.Tunables; len(got) != 2 || got[0].Index != 3 || got[1].Index != 99 {
-		t.Errorf("noted: %+v", got)
+		t.Errorf("originals %+v", got)
 	}
 }
 
@@ -128,12 +128,12 @@ func TestUnreadableOriginalsAreAnErrorAndStay(t *testing.T) {
 			t.Errorf("%q: %v", garbage, err)
 		}
 		if kept, err := os.ReadFile(r.path); err != nil || string(kept) != garbage {
-			t.Errorf("%q was changed to %q, %v: it is all that is left of what was found", garbage, kept, err)
+			t.Errorf("%q was changed to %q, %v: it is all that is left of the originals", garbage, kept, err)
 		}
 	}
 }
 
-// TestHalfWrittenFileIsIgnored leaves a new file half written beside the old one, which holds.
+// TestHalfWrittenFileIsIgnored leaves the temporary file of a crash beside the old one.
 func TestHalfWrittenFileIsIgnored(t *testing.T) {
 	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0")
@@ -142,7 +142,7 @@ func TestHalfWrittenFileIsIgnored(t *testing.T) {
 	}
 	next := reopen(t, r)
 	if next.Present(factsWithLinks(map[string]int{"eth1": 3}))[srcValidMark].Value != "0" {
-		t.Errorf("the old record is lost: %+v", next)
+		t.Errorf("the old originals are lost: %+v", next)
 	}
 	addOriginal(t, next, uplinks.Tunable{Name: uplinks.Reflect4}, 0, "0")
 	if got := reopen(t, next).Present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 2 {
@@ -156,7 +156,7 @@ func TestFailedWriteLeavesTheOldFile(t *testing.T) {
 	folder := filepath.Dir(r.path)
 	r.path = filepath.Join(folder, "missing", "\x00")
 	if err := r.write(r.saved); err == nil {
-		t.Error("a file that cannot be made is no error")
+		t.Error("no error")
 	}
 	found, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil || len(found) > 2 {
@@ -164,8 +164,7 @@ func TestFailedWriteLeavesTheOldFile(t *testing.T) {
 	}
 }
 
-// TestUnwrittenOriginalsAreNotKeptInMemory keeps to what is on the disk, so that a value or table that is not noted there is
-// not touched either.
+// TestUnwrittenOriginalsAreNotKeptInMemory makes every write fail, so that Add must fail each time.
 func TestUnwrittenOriginalsAreNotKeptInMemory(t *testing.T) {
 	r := newOriginals(t)
 	addOriginal(t, r, srcValidMark, 3, "0")
@@ -173,15 +172,15 @@ func TestUnwrittenOriginalsAreNotKeptInMemory(t *testing.T) {
 	other := uplinks.Tunable{Name: uplinks.Reflect4}
 	for range 2 {
 		if r.Add(uplinks.SetTunable{Tunable: other, Old: "0", Value: "1"}, 0) == nil || r.AddTable("IPv4 nft") == nil {
-			t.Error("what cannot be written is no error")
+			t.Error("no error for a new original")
 		}
 		if r.Add(uplinks.SetTunable{Tunable: srcValidMark, Old: "1", Value: "2"}, 3) == nil {
-			t.Error("a change that cannot be written is no error")
+			t.Error("no error for a changed original")
 		}
 	}
 	want := uplinks.Original{LinkIndex: 3, Value: "0", Applied: "1"}
 	if got := r.Present(factsWithLinks(map[string]int{"eth1": 3})); len(got) != 1 || got[srcValidMark] != want || len(r.saved.Made) != 0 {
-		t.Errorf("noted all the same: %+v, %v", got, r.saved.Made)
+		t.Errorf("kept in memory: %+v, %v", got, r.saved.Made)
 	}
 }
 
