@@ -19,7 +19,7 @@ var (
 	hostnameProbe = health.NewProbe("name", health.Target{Kind: health.ICMP, Host: "example.net"})
 )
 
-// testSettings are those of the host of uplinkstest, whose uplink "lte" is watched well, and "fibre" as given.
+// testSettings returns the settings of uplinkstest, with enough probes of the uplink "lte" and the given ones of "fibre".
 func testSettings(quorum int, probes ...health.Probe) health.Settings {
 	return health.Settings{Uplinks: []health.UplinkSettings{
 		{Name: "fibre", Quorum: quorum, Probes: probes}, {Name: "lte", Quorum: 1, Probes: []health.Probe{hostnameProbe}}}}

@@ -12,16 +12,16 @@ func TestCumulativeRepliesLoseNoObservedReply(t *testing.T) {
 	const seed = 4
 	r := rand.New(rand.NewPCG(seed, seed))
 	for range 200 {
-		var tally health.CumulativeReplies
+		var replies health.CumulativeReplies
 		var counter, want health.ReplyCounts
 		for range 100 {
 			switch r.IntN(5) {
 			case 0: // announced, after a reading
-				want = tally.Observe(counter)
-				tally.Reset()
+				want = replies.Observe(counter)
+				replies.Reset()
 				counter = health.ReplyCounts{}
 			case 1: // not announced, detected as the new count is lower
-				want = tally.Observe(counter)
+				want = replies.Observe(counter)
 				if counter.Symmetric > 0 {
 					counter = health.ReplyCounts{Symmetric: r.Uint64N(counter.Symmetric)}
 					want.Symmetric += counter.Symmetric
@@ -31,8 +31,8 @@ func TestCumulativeRepliesLoseNoObservedReply(t *testing.T) {
 				counter.Symmetric, counter.Stray = counter.Symmetric+more.Symmetric, counter.Stray+more.Stray
 				want.Symmetric, want.Stray = want.Symmetric+more.Symmetric, want.Stray+more.Stray
 			}
-			if got := tally.Observe(counter); got != want || tally.Total() != want {
-				t.Fatalf("seed %d: the tally says %+v, want %+v", seed, got, want)
+			if got := replies.Observe(counter); got != want || replies.Total() != want {
+				t.Fatalf("seed %d: the total is %+v, want %+v", seed, got, want)
 			}
 		}
 	}

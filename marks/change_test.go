@@ -8,7 +8,7 @@ import (
 	"replypath/marks"
 )
 
-// change has every kind of change: a new chain, a flushed one with a rule of another program, hooks, a deleted chain.
+// change returns a change of every kind: a new chain, a flushed one with a rule of another program, hooks, a deleted chain.
 func change() marks.Change {
 	return marks.Change{
 		Chains: []marks.ChainChange{

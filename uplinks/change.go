@@ -8,8 +8,8 @@ import (
 	"replypath/marks"
 )
 
-// Change is a Sync that does all or nothing: on failure it reverts the steps that it took, also when ctx has ended. It
-// returns the steps and the observation before them, for package inspect.
+// Change applies the settings entirely or not at all: on failure it reverts its steps, also when ctx has ended. It returns the
+// steps and the observation before them, for package inspect.
 func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {
 	before, err := observe(ctx, k, s.desired)
 	if err != nil {

@@ -11,7 +11,7 @@ func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-// uplinkLink is a link with an address in each family.
+// uplinkLink returns a link with an address in each family.
 func uplinkLink(change func(*uplinks.Link)) uplinks.Link {
 	l := uplinks.Link{
 		Name: "eth0", Index: 2, Up: true, Carrier: true,

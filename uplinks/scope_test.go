@@ -51,7 +51,7 @@ func TestNeedsFullResyncWhenTheLinkIsGone(t *testing.T) {
 	}
 }
 
-// TestNeedsFullResyncOfASharedAddress has the address of eth1 on lan0 too: which of the two owns it depends on both.
+// The address of eth1 is on lan0 too: which of the two owns it depends on both.
 func TestNeedsFullResyncOfASharedAddress(t *testing.T) {
 	before := uplinkstest.Facts()
 	before.Links = maps.Clone(before.Links)

@@ -21,7 +21,7 @@ var ErrDrift = errors.New("the kernel still differs from the configuration")
 // maxAttempts bounds the rounds of a sync. A second one is needed only if another program writes at the same time.
 const maxAttempts = 3
 
-// Preparer is a Kernel that is told of a plan before its first step, so that it can save all originals at once.
+// Preparer is a Kernel that receives a plan before its first step, so that it can save all originals at once.
 type Preparer interface {
 	Prepare(p Plan)
 }

@@ -109,7 +109,7 @@ func openServer(t *testing.T) *testServer {
 	return s
 }
 
-// openServerWithShortTimeouts is like openServer, with timeouts that a test can wait for.
+// openServerWithShortTimeouts opens a server with timeouts that a test can wait for.
 func openServerWithShortTimeouts(t *testing.T) *testServer {
 	t.Helper()
 	s := startServerWithTimeouts(t, health.EndpointSettings{Listen: anyPort},

@@ -56,8 +56,8 @@ func (s *simulation) step() {
 	s.probes = append(s.probes, modelProbe{sequence: s.detector.Sent(s.now), sentAt: s.now, endsAt: s.now.Add(took), outcome: health.Outcome{Sent: s.now, RTT: took, Err: err}})
 }
 
-// modelLiveness is the naive model of the Detector: it scans all probes again for each one that can be counted, as all
-// before it are done.
+// modelLiveness models the Detector naively: it scans all probes again for each one that can be counted, as all before it are
+// done.
 func (s *simulation) modelLiveness(before Liveness) Liveness {
 	p := s.detector.probe
 	answered := func(q modelProbe) bool { return q.done && q.outcome.Err == nil }

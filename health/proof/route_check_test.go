@@ -39,7 +39,7 @@ func addForeignRule(g *proof.Snapshot, r uplinks.Rule, protocol uint8) {
 	g.Facts.RuleProtocols[r] = protocol
 }
 
-// byEth0 is the decision to leave by the other uplink, by a route of the table.
+// byEth0 returns the decision to leave by the other uplink, by a route of the table.
 func byEth0(table uplinks.Table) uplinks.RouteDecision {
 	return uplinks.RouteDecision{Link: 2, Gateway: netip.MustParseAddr("198.51.100.1"), Table: table}
 }

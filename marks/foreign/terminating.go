@@ -24,7 +24,7 @@ func Terminates(rules []string, chainRules func(chain string) []string) bool {
 	return terminates(rules, chainRules, nil)
 }
 
-// terminates is Terminates for the rules of a chain that was reached by the jumps of stack.
+// terminates implements Terminates for the rules of a chain that was reached by the jumps of stack.
 func terminates(rules []string, chainRules func(string) []string, stack []string) bool {
 	for _, rule := range rules {
 		words := strings.Fields(quotedText.ReplaceAllString(rule, "-"))

@@ -9,7 +9,7 @@ import (
 	"replypath/marks"
 )
 
-// TestIptablesErrorsAreClassified has messages of real versions and backends.
+// The messages are those of real versions and backends.
 func TestIptablesErrorsAreClassified(t *testing.T) {
 	for name, c := range map[string]struct {
 		said   string

@@ -23,7 +23,7 @@ func (t *Table) Owners(ctx context.Context) (o marks.Owners, certain bool, err e
 	return o, t.backend == marks.Legacy || !o.Others, nil
 }
 
-// SavedOwners is Owners by the output of iptables-save.
+// SavedOwners returns the Owners by the output of iptables-save.
 func (t *Table) SavedOwners(ctx context.Context) (marks.Owners, error) {
 	_, saved, err := t.Save(ctx)
 	if err != nil {

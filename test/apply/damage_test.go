@@ -74,7 +74,7 @@ func TestChainDamageIsDetectedAndRepaired(t *testing.T) {
 	})
 }
 
-// allDamage is all damage at once.
+// allDamage returns all damage at once.
 func allDamage() damage {
 	all := damage{name: "everything at once", named: "rule add priority 2000"}
 	all.lines = "IP rule flush; IPT -F; IPT -X; IP route flush table 8201; IP route flush table 8202; ip link set eth1 group 0; sysctl -qw SYSCTL=0; sysctl -qw net.ipv4.conf.eth0.src_valid_mark=0"
@@ -138,7 +138,7 @@ func TestRulesetReloadedByNFTIsRepaired(t *testing.T) {
 	before.WantSame(t, "flush", b.Gateway)
 }
 
-// loadByNFT has nft(8) load what it lists.
+// loadByNFT loads by nft(8) the ruleset that it lists.
 func loadByNFT(b *box.Box) {
 	b.T.Helper()
 	b.Gateway.Run("sh", "-ec", "{ echo flush ruleset; nft list ruleset; } > "+b.Dir+"/saved; nft -f "+b.Dir+"/saved")

@@ -43,7 +43,7 @@ func (c *control) serve(g *gateway, backend string) {
 	}
 }
 
-// bounce has an uplink that has no packets to carry go down and come up, and waits until so much time has passed.
+// bounce takes an uplink without traffic down and up, and waits until the given time has passed.
 func (g *gateway) bounce(lasts time.Duration) {
 	const uplink = 0
 	until := time.Now().Add(lasts)

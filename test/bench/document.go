@@ -32,7 +32,7 @@ func (r *results) writeInto(file string) {
 	must(os.WriteFile(file, b.Bytes(), 0o644), "write %s", file)
 }
 
-// digest is what an operator may want to know.
+// digest returns the summary for operators.
 func (r *results) digest(to io.Writer) {
 	fmt.Fprintf(to, "The last full run: %s, %s.\nFigures are medians, in brackets with the middle half of the rounds.\n",
 		time.Now().Format(time.DateOnly), machine())

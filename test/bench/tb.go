@@ -26,7 +26,7 @@ func (g *namespaceTB) end() {
 	}
 }
 
-// Helper has nothing to do: no lines of code are printed.
+// Helper does nothing: no line numbers are printed.
 func (g *namespaceTB) Helper() {}
 
 // Cleanup adds to what runs, in reverse, when the world is taken down.
@@ -35,7 +35,7 @@ func (g *namespaceTB) Cleanup(f func()) { g.endings = append(g.endings, f) }
 // Logf prints a line.
 func (g *namespaceTB) Logf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
-// Errorf is as bad as Fatalf.
+// Errorf ends the program, as Fatalf does.
 func (g *namespaceTB) Errorf(format string, args ...any) { fatal(format, args...) }
 
 // Fatalf ends the bench.

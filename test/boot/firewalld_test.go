@@ -4,7 +4,7 @@ package boot
 
 import "strings"
 
-// firewalld has firewalld be the firewall instead of nftables.service, which its start ends, and write its rules anew in
+// firewalld makes firewalld the firewall instead of nftables.service, which its start ends, and write its rules anew in
 // both of its ways. By either backend it empties the tables of iptables as well, of which it owns nothing.
 func (m *machine) firewalld(backend string) {
 	m.t.Helper()

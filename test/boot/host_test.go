@@ -35,15 +35,15 @@ func fresh(t *testing.T, uplinks int) *world.Internet {
 	return w
 }
 
-// serve has the machine, and the LAN host, answer.
+// serve starts servers on the machine and on the LAN host.
 func serve(w *world.Internet) {
 	w.Gateway.ServeTCP(port)
 	w.Gateway.ServeUDP(port, world.Pktinfo)
 	w.LAN.ServeTCP(port)
 }
 
-// networkd has systemd-networkd configure the uplinks: the first and the third by what is written, the second by what
-// its ISP says.
+// networkd makes systemd-networkd configure the uplinks: the first and the third statically, the second by DHCP and router
+// advertisements.
 func (d *disk) networkd() {
 	d.t.Helper()
 	d.Must("systemctl", "disable", "--quiet", "networking.service")
@@ -57,7 +57,7 @@ func (d *disk) networkd() {
 		"[DHCPv4]\nRouteMetric=200\n[IPv6AcceptRA]\nToken=static:::2\nRouteMetric=2000\nDHCPv6Client=no\n")
 }
 
-// ifupdown has ifupdown configure the first two uplinks by what is written.
+// ifupdown makes ifupdown configure the first two uplinks statically.
 func (d *disk) ifupdown() {
 	d.t.Helper()
 	d.Must("systemctl", "enable", "--quiet", "networking.service")
@@ -81,7 +81,7 @@ iface eth1 inet6 static
 `)
 }
 
-// forwards has the machine be a router that forwards a port to a LAN host, by a ruleset that nftables.service loads.
+// forwards makes the machine a router that forwards a port to a LAN host, by a ruleset that nftables.service loads.
 func (d *disk) forwards() {
 	d.t.Helper()
 	d.Must("systemctl", "enable", "--quiet", "nftables.service")

@@ -67,7 +67,7 @@ func TestInstallUpgradeAndRemove(t *testing.T) {
 	m.off()
 }
 
-// step is a part of the test that may fail by itself.
+// step runs a part of the test as a subtest.
 func (m *machine) step(name string, do func()) {
 	whole := m.t
 	whole.Run(name, func(t *testing.T) {

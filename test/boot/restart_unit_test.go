@@ -26,7 +26,7 @@ ExecStart=/bin/sh -c 'until ip -o address show dev eth1 -tentative | grep -qF " 
 WantedBy=sysinit.target
 `
 
-// counts has the machine count the second of either address of its second uplink.
+// counts adds rules that count the packets of the second uplink's addresses.
 func (d *disk) counts() {
 	d.t.Helper()
 	d.Write("/etc/systemd/system/second@.service", second)

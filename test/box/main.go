@@ -22,7 +22,7 @@ const Binary = "/run/replypath-under-test"
 // programVariable names a program that is built already: by make test, or where there is no Go.
 const programVariable = "REPLYPATH_PROGRAM"
 
-// Main is the TestMain of a package that runs the program: it enters new namespaces, provides Binary, runs the tests, and
+// Main implements TestMain of a package that runs the program: it enters new namespaces, provides Binary, runs the tests, and
 // exits with their status. modes are other programs of the same test binary; each exits when an environment variable
 // requests it, and returns otherwise. They run first, in the namespaces that they were started in.
 func Main(m *testing.M, modes ...func()) {

@@ -32,7 +32,7 @@ func NewPeer(h *world.Host, name string) peer {
 	return p
 }
 
-// Join has a peer send everything to another one, which is there, or where it calls from.
+// Join makes a peer send everything to another one, at the given endpoint or at the one that it calls from.
 func (p peer) Join(other peer, endpoint string) {
 	args := []string{"set", p.Link.Name, "peer", other.public, "allowed-ips", "0.0.0.0/0,::/0"}
 	if endpoint != "" {

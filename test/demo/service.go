@@ -23,7 +23,7 @@ func serveHere(in *world.Internet) { serve(in.Gateway) }
 
 func serveLAN(in *world.Internet) { serve(in.LAN) }
 
-// serveBoth has services on the gateway, and some ports that it forwards to those of the LAN host.
+// serveBoth starts services on the gateway, and on the LAN host behind forwarded ports.
 func serveBoth(in *world.Internet) {
 	serve(in.Gateway)
 	serve(in.LAN)

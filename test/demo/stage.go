@@ -36,7 +36,7 @@ func (s *stage) caught(f func()) {
 	f()
 }
 
-// Helper has nothing to do: a stage prints no lines of code.
+// Helper does nothing: a stage prints no line numbers.
 func (s *stage) Helper() {}
 
 // Cleanup adds to what runs, in reverse, when the scene is over.

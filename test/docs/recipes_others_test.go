@@ -65,7 +65,7 @@ func (c *recipeRun) docker() {
 		"@iptables -A DOCKER ! -i docker0 -o docker0 -j DROP")
 }
 
-// kubernetes is a service of the type NodePort, by kube-proxy in its mode iptables.
+// kubernetes adds a service of type NodePort, as kube-proxy does in mode iptables.
 func (c *recipeRun) kubernetes() {
 	c.t.Helper()
 	c.inner("pod", "cni0")
@@ -91,7 +91,7 @@ func (c *recipeRun) kubernetes() {
 		"@iptables -t nat -A KUBE-SEP-WEB -p tcp -m tcp -j DNAT --to-destination @1")...)
 }
 
-// tailscale is a host that has an exit node: whatever main does not know specifically leaves by the tunnel.
+// tailscale adds the rules of a host with an exit node: packets without a specific route in main leave by the tunnel.
 func (c *recipeRun) tailscale() {
 	c.t.Helper()
 	box.ServeAll(c.Gateway)
@@ -112,7 +112,7 @@ func (c *recipeRun) tailscale() {
 		"@iptables -t mangle -I OUTPUT -m conntrack --ctstate NEW -m mark ! --mark 0x0/0xff0000 -j CONNMARK --save-mark --nfmask 0xff0000 --ctmask 0xff0000")
 }
 
-// firewalld has a source check of its own for IPv6, IPv6_rpfilter=strict.
+// firewalld adds firewalld's source check for IPv6, IPv6_rpfilter=strict.
 func (c *recipeRun) firewalld() {
 	c.t.Helper()
 	box.ServeAll(c.Gateway)

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// wgQuick is a tunnel for all traffic as wg-quick(8) brings it up: it leaves the priorities of its rules to the kernel, which
+// wgQuick adds a tunnel for all traffic as wg-quick(8) does: it leaves the priorities of its rules to the kernel, which
 // puts them before all others. The tunnel's link is a bridge: not every kernel has WireGuard.
 func (c *recipeRun) wgQuick() {
 	c.t.Helper()

@@ -86,7 +86,7 @@ func (c *recipeRun) commands(lines ...string) {
 	}
 }
 
-// leases are the default routes that a DHCP client and the kernel add.
+// leases adds the default routes of a DHCP client and of router advertisements.
 func (c *recipeRun) leases() {
 	c.t.Helper()
 	c.commands(
@@ -103,8 +103,7 @@ func (c *recipeRun) portForwarding() {
 	c.Forward(c.LAN4, c.LAN6)
 }
 
-// monitoring is the classic: main has a route to the monitoring's network by the management link, and it polls the
-// address of the service.
+// monitoring adds a route to the monitoring's network by the management link. The monitoring polls the address of the service.
 func (c *recipeRun) monitoring() {
 	c.t.Helper()
 	box.ServeAll(c.Gateway)

@@ -12,7 +12,8 @@ import (
 // harmKinds are the kinds of requests that show whether replies stray.
 var harmKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing}
 
-// serveGatewayAndLAN has the gateway and the host behind it answer, whose addresses the second uplink's ISP routes to the gateway.
+// serveGatewayAndLAN starts servers on the gateway and on the host behind it, whose addresses the second ISP routes to the
+// gateway.
 func serveGatewayAndLAN(b *box.Box) {
 	b.T.Helper()
 	for _, h := range []*world.Host{b.Gateway, b.LAN} {

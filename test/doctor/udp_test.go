@@ -43,7 +43,7 @@ func runUDPServerIfRequested() {
 	os.Exit(0)
 }
 
-// serveUDPAs has a process of that name serve UDP at the address.
+// serveUDPAs starts a process of that name that serves UDP at the address.
 func serveUDPAs(b *box.Box, name, at string) {
 	b.T.Helper()
 	path := filepath.Join(b.T.TempDir(), name)

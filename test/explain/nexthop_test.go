@@ -28,7 +28,7 @@ func TestExplainFollowsNexthopObjects(t *testing.T) {
 			m.host.Run("ip", fmt.Sprintf("-%d", f), "route", "add", to[1], "nhid", "9", "table", "102")
 			for _, compat := range []string{"1", "0"} {
 				m.host.SetSysctl("net.ipv4.nexthop_compat_mode", compat)
-				var told []string
+				var results []string
 				for i, prefix := range to {
 					p := rpdb.Packet{Family: f, To: netip.MustParsePrefix(prefix).Addr().Next(), Mark: uint32(i + 1), Proto: rpdb.UDP}
 					if prefix := netip.MustParsePrefix(prefix); prefix.IsSingleIP() {
@@ -37,15 +37,15 @@ func TestExplainFollowsNexthopObjects(t *testing.T) {
 					if differs, unaskable := m.compare(p); differs+unaskable != "" {
 						t.Errorf("compat %s, %s: %s%s", compat, p, differs, unaskable)
 					}
-					told = append(told, m.walkResult(p))
+					results = append(results, m.walkResult(p))
 				}
 				for i, want := range []string{"nhid 7 via " + d.gateway(1) + " dev eth1", "nhid 9 nexthop via " + d.gateway(1) + " dev eth1", "invalid argument"} {
-					if !strings.Contains(told[i], want) {
-						t.Errorf("compat %s: %s, want %s", compat, told[i], want)
+					if !strings.Contains(results[i], want) {
+						t.Errorf("compat %s: %s, want %s", compat, results[i], want)
 					}
 				}
-				if !strings.Contains(told[1], fmt.Sprintf("nexthop via %s dev eth2", d.gateway(2))) || !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "weight 3") }) {
-					t.Errorf("compat %s: the group reads as %s", compat, told[1])
+				if !strings.Contains(results[1], fmt.Sprintf("nexthop via %s dev eth2", d.gateway(2))) || !slices.ContainsFunc(results, func(s string) bool { return strings.Contains(s, "weight 3") }) {
+					t.Errorf("compat %s: the group reads as %s", compat, results[1])
 				}
 			}
 		})

@@ -66,8 +66,8 @@ func TestProcdScript(t *testing.T) {
 	}
 	nothing := func() {
 		t.Helper()
-		if told := o.procdCalls(); told[0] != "" {
-			t.Errorf("procd was called with %q", told)
+		if calls := o.procdCalls(); calls[0] != "" {
+			t.Errorf("procd was called with %q", calls)
 		}
 	}
 	script(0, "replypath init --write, then: /etc/init.d/replypath restart", "start")
@@ -81,14 +81,14 @@ func TestProcdScript(t *testing.T) {
 	script(0, "", "start")
 	want := []string{"procd_open_instance", "procd_set_param command /usr/bin/replypath run", "procd_set_param respawn 10 1 0",
 		"procd_set_param stderr 1", "procd_close_instance"}
-	told := o.procdCalls()
-	if strings.Join(told, "\n") != strings.Join(want, "\n") {
-		t.Fatalf("procd was called with %q, want %q", told, want)
+	calls := o.procdCalls()
+	if strings.Join(calls, "\n") != strings.Join(want, "\n") {
+		t.Fatalf("procd was called with %q, want %q", calls, want)
 	}
 	script(1, "does not run", "reload")
 
 	box.ServeAll(o.Gateway)
-	run := o.Gateway.Command(t.Context(), "chroot", append([]string{o.Root}, strings.Fields(told[1])[2:]...)...)
+	run := o.Gateway.Command(t.Context(), "chroot", append([]string{o.Root}, strings.Fields(calls[1])[2:]...)...)
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func pageStanding(now time.Time, f uplinks.Family, s health.State, mean, loss fl
 	return st
 }
 
-// pageEvents are more than are shown at first.
+// pageEvents returns more events than the page shows at first.
 func pageEvents(j *health.EventLog, now time.Time) {
 	for i := range 30 {
 		j.Add(health.Event{At: now.Add(time.Duration(i-40) * time.Minute), Kind: "repair", Text: fmt.Sprintf("rule 2001 was missing and is back (number %d)", i)})

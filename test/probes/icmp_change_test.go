@@ -44,11 +44,11 @@ func TestICMPProbeOfABroadcastAddressFails(t *testing.T) {
 	a, u := startProber(b), b.Uplinks[1]
 	u.ISP.SetSysctl("net.ipv4.icmp_echo_ignore_broadcasts", "0")
 	wire := u.Wire.Record(func(p world.Packet) bool { return p.Dir == world.Out && p.Proto == world.ICMP && p.Src == u.Router4 })
-	for _, everybody := range []string{"192.0.2.255", "224.0.0.1"} {
-		a.wantError(newProbe(probePath(u, uplinks.IPv4), icmpTarget(netip.MustParseAddr(everybody)), noReplyTimeout), "through eth1: no reply within 300ms")
+	for _, group := range []string{"192.0.2.255", "224.0.0.1"} {
+		a.wantError(newProbe(probePath(u, uplinks.IPv4), icmpTarget(netip.MustParseAddr(group)), noReplyTimeout), "through eth1: no reply within 300ms")
 		b.Settle()
 		if wire.Count(func(world.Packet) bool { return true }) == 0 {
-			t.Errorf("no host replies to %s", everybody)
+			t.Errorf("no host replies to %s", group)
 		}
 		wire.Reset()
 		a.wantReply(newProbe(probePath(u, uplinks.IPv4), icmpTarget(b.Client4), replyTimeout))

@@ -51,7 +51,8 @@ type usage struct {
 	Heap, Resident    uint64        // octets
 }
 
-// runProberIfRequested is the prober's main. Before the first request and after the last one it reports its resource usage.
+// runProberIfRequested implements the prober's main. Before the first request and after the last one it reports its resource
+// usage.
 func runProberIfRequested() {
 	if _, requested := os.LookupEnv(proberVariable); !requested {
 		return
@@ -81,7 +82,7 @@ func runProberIfRequested() {
 	os.Exit(0)
 }
 
-// openPoller has Go open what it needs to wait for files, once.
+// openPoller makes the Go runtime open its network poller.
 func openPoller() {
 	r, w, err := os.Pipe()
 	check(err)

@@ -44,7 +44,7 @@ func newTLSServer(shows *tls.Certificate) *tlsServer {
 	return p
 }
 
-// restart is what a server does whose certificate is changed: it takes no ticket of before.
+// restart makes the server reject earlier session tickets, as after a change of its certificate.
 func (p *tlsServer) restart(t *testing.T, shows *tls.Certificate) {
 	t.Helper()
 	var key [32]byte

@@ -59,10 +59,10 @@ func chainWalks(b *box.Box, t *testing.T, to netip.Addr, forwarded bool) map[str
 	}
 	client := netip.AddrPortFrom(b.ClientAddr(to), port)
 	b.Echo(b.Connected(server, at, client))
-	asker := b.Connected(b.Client, client, netip.AddrPortFrom(to, box.ServedPort))
+	requester := b.Connected(b.Client, client, netip.AddrPortFrom(to, box.ServedPort))
 	ask := func() {
 		t.Helper()
-		if err := box.Exchange(asker); err != nil {
+		if err := box.Exchange(requester); err != nil {
 			t.Fatalf("to %s, forwarded %t: %v", to, forwarded, err)
 		}
 	}

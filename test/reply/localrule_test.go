@@ -25,8 +25,8 @@ func TestMovedLocalRuleIsWarnedOf(t *testing.T) {
 		if a := b.LAN.Send(q); a.OK {
 			t.Errorf("%s is heard, and the warning is wrong", inside[i])
 		}
-		_, remedy, told := strings.Cut(output, "where the kernel has it: "+family+" rule")
-		if !told {
+		_, remedy, found := strings.Cut(output, "where the kernel has it: "+family+" rule")
+		if !found {
 			t.Fatalf("the plan does not tell of %s: %s", family, output)
 		}
 		remedy, _, _ = strings.Cut(remedy, "\n")

@@ -97,11 +97,11 @@ func eachNarrow(b *box.Box, t *testing.T, test func(*testing.T, *box.Box, netip.
 // what its router reported and no larger from then on; packets already on their way, and TCP's probes, may be.
 func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
 	t.Helper()
-	told, large, after, largest := 0, 0, 0, 0
+	reported, large, after, largest := 0, 0, 0, 0
 	for _, p := range packets {
 		switch {
 		case tooBig(p):
-			told++
+			reported++
 			if p.ICMPMTU != narrowMTU {
 				t.Errorf("the router reports an MTU of %d", p.ICMPMTU)
 			}
@@ -115,12 +115,12 @@ func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Pack
 		}
 	}
 	if u.Index == 0 {
-		if told != 0 || large == 0 {
-			t.Errorf("uplink without narrow hop: %d ICMP errors, %d large replies from %s", told, large, from)
+		if reported != 0 || large == 0 {
+			t.Errorf("uplink without narrow hop: %d ICMP errors, %d large replies from %s", reported, large, from)
 		}
 		return
 	}
-	if told == 0 {
+	if reported == 0 {
 		t.Fatalf("no ICMP error of the narrow hop reached %s: the test proves nothing", from)
 	}
 	if after == 0 || largest > narrowMTU {

@@ -172,8 +172,8 @@ func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 				port++
 				from, at := netip.AddrPortFrom(b.ClientAddr(to), port), netip.AddrPortFrom(to, box.ServedPort)
 				b.Echo(b.Connected(b.Gateway, at, from))
-				asker := b.Connected(b.Client, from, at)
-				if err := box.Exchange(asker); err != nil {
+				requester := b.Connected(b.Client, from, at)
+				if err := box.Exchange(requester); err != nil {
 					t.Errorf("to %s: %v", to, err)
 				}
 				p.Settle()

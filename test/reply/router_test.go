@@ -25,10 +25,10 @@ func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 	b.Apply()
 	for i, a := range behindSecondRouter {
 		output := b.Must(0, "plan").Stderr
-		_, rest, told := strings.Cut(output, a+prefixes[i]+" via "+routers[i])
+		_, rest, found := strings.Cut(output, a+prefixes[i]+" via "+routers[i])
 		_, remedy, _ := strings.Cut(rest, "where it stays: ")
 		remedy, _, _ = strings.Cut(remedy, "\n")
-		if !told || !strings.HasSuffix(remedy, "table 8202") {
+		if !found || !strings.HasSuffix(remedy, "table 8202") {
 			t.Fatalf("the plan names neither %s nor a remedy: %s", a, output)
 		}
 		b.Shell(remedy)

@@ -19,16 +19,16 @@ func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 		enslaved, other := b.Uplinks[1], b.Uplinks[2]
 		box.AddLink(b.Gateway, "red", "type", "vrf", "table", "77")
 		b.Gateway.Run("ip", "link", "set", "eth1", "master", "red")
-		told := "eth1 is in a VRF, whose table 77"
+		warning := "eth1 is in a VRF, whose table 77"
 		for _, command := range []string{"check", "apply"} {
-			if r := b.Must(0, command); strings.Count(r.Stderr, told) != 1 || strings.Count(r.Stderr, "uplink isp1") > 2 {
+			if r := b.Must(0, command); strings.Count(r.Stderr, warning) != 1 || strings.Count(r.Stderr, "uplink isp1") > 2 {
 				t.Errorf("%s: %s", command, r)
 			}
 		}
 		if r := b.Must(0, "plan"); r.Stdout != "" {
 			t.Errorf("plan after apply: %s", r)
 		}
-		b.WantFinding(b.RunDoctor(), box.IsWarning, "uplinks", told, "ip link set eth1 nomaster")
+		b.WantFinding(b.RunDoctor(), box.IsWarning, "uplinks", warning, "ip link set eth1 nomaster")
 		p := b.WatchClient()
 		answersByOthers(b, t, p, other)
 		answersInTheVRF(b, t, p, enslaved)
@@ -40,7 +40,7 @@ func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 		s := b.Start()
 		defer s.Stop()
 		b.Gateway.Run("ip", "link", "set", "eth1", "master", "red")
-		box.Eventually(t, box.EventualTimeout, "the service says so", func() bool { return strings.Contains(b.Run("status").Stdout, told) })
+		box.Eventually(t, box.EventualTimeout, "the service says so", func() bool { return strings.Contains(b.Run("status").Stdout, warning) })
 		answersByOthers(b, t, p, other)
 		b.Gateway.Run("ip", "link", "set", "eth1", "nomaster")
 		restore(b, enslaved)

@@ -37,7 +37,7 @@ func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
 // controlClientVariable makes the test binary send a status request to this socket, and print the response.
 const controlClientVariable = "REPLYPATH_CONTROL_CLIENT"
 
-// runControlClientIfRequested is a program that anybody may run.
+// runControlClientIfRequested implements a client that any user may run.
 func runControlClientIfRequested() {
 	path, requested := os.LookupEnv(controlClientVariable)
 	if !requested {

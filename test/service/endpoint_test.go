@@ -18,20 +18,20 @@ import (
 const here = "http://127.0.0.1:9717"
 
 // hook makes a program that appends every event to a file, a line each.
-func hook(t *testing.T) (program, told string) {
+func hook(t *testing.T) (program, events string) {
 	t.Helper()
 	dir := t.TempDir()
-	program, told = filepath.Join(dir, "program"), filepath.Join(dir, "told")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat >>"+told+"\n"), 0o755); err != nil {
+	program, events = filepath.Join(dir, "program"), filepath.Join(dir, "events")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat >>"+events+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return program, told
+	return program, events
 }
 
 func TestOutageReachesEveryInterface(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
-	program, told := hook(t)
+	program, events := hook(t)
 	b.ConfigureProbes(fmt.Sprintf("on_change = [%q]", program))
 	b.Start()
 	b.AwaitUp()
@@ -64,7 +64,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 	if r := b.Must(3, "status"); !strings.Contains(r.Stdout, "isp1") || !strings.Contains(r.Stdout, "down") || !strings.Contains(r.Stdout, "no answer") && !strings.Contains(r.Stdout, "icmp://") {
 		t.Errorf("%s", r)
 	}
-	awaitHookEvent(t, told)
+	awaitHookEvent(t, events)
 	box.Eventually(t, box.EventualTimeout, "the watch has shown it", func() bool {
 		text, _ := os.ReadFile(log.Name())
 		return strings.Count(string(text), "UPLINK") > 1 && strings.Contains(string(text), "down")

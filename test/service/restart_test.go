@@ -134,7 +134,7 @@ func TestUnresponsiveServiceIsNotTakenForAbsent(t *testing.T) {
 	b.Must(0, "flush")
 }
 
-// holdServiceName has the service's name taken by an ordinary user until the test ends.
+// holdServiceName makes an unprivileged user take the service's name until the test ends.
 func holdServiceName(b *box.Box, listens bool) {
 	b.T.Helper()
 	const nobody = 65534
@@ -155,8 +155,7 @@ func holdServiceName(b *box.Box, listens bool) {
 	b.T.Cleanup(func() { unix.Close(fd) })
 }
 
-// TestUnprivilegedUserCannotBlockTheService has an ordinary user take the name that a service claims, in each way in which a
-// name can be held.
+// An unprivileged user takes the name of the service's socket, in each way in which a name can be held.
 func TestUnprivilegedUserCannotBlockTheService(t *testing.T) {
 	t.Parallel()
 	for _, listens := range []bool{false, true} {

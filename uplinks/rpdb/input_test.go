@@ -10,7 +10,7 @@ import (
 	"replypath/uplinks/rpdb"
 )
 
-// inputDatabase has main's default route by eth0, and a second link, eth1, with the checks.
+// inputDatabase returns a database with main's default route by eth0, and a second link, eth1, with the checks.
 func inputDatabase(c rpdb.InputChecks) *rpdb.Database {
 	local := func(a string) rpdb.Route {
 		return route(uplinks.LocalTable, a+"/32", "lo", func(r *rpdb.Route) { r.Type = rpdb.Local })

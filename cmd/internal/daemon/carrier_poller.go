@@ -40,7 +40,7 @@ func newCarrierPoller(p *proofScheduler, m *monitor.Monitor, changes *changeNoti
 	return &carrierPoller{proofs: p, monitor: m, changes: changes, changed: make(chan struct{}, 1)}
 }
 
-// expedite has the links polled faster for fastCarrierPollTime. It never blocks.
+// expedite shortens the poll interval for fastCarrierPollTime. It never blocks.
 func (c *carrierPoller) expedite() {
 	select {
 	case c.changed <- struct{}{}:

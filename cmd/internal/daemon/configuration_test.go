@@ -51,7 +51,7 @@ func linksOf(s uplinks.Settings) (links []string) {
 	return links
 }
 
-// submit has the loop's round carry out a request.
+// submit makes the next round execute a request.
 func submit(t *testing.T, s *Service, r request) error {
 	t.Helper()
 	p := pendingRequest{r, make(chan error, 1)}

@@ -99,7 +99,7 @@ func (fw *Firewall) owners(ctx context.Context, b marks.Backend) (all marks.Owne
 	return all, sure, err
 }
 
-// savedOwners is owners by the save commands, which are certain.
+// savedOwners returns the owners by the output of the save commands, which is reliable.
 func (fw *Firewall) savedOwners(ctx context.Context, b marks.Backend) (all marks.Owners, err error) {
 	err = fw.eachTable(b, func(t marks.Firewall) error {
 		u, err := t.SavedOwners(ctx)

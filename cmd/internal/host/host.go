@@ -69,7 +69,7 @@ func (h *Host) Lock(ctx context.Context) error {
 	return h.lockWith(ctx, h.state.Lock)
 }
 
-// LockAsService is the Lock of the service. It fails at once when another service has this network namespace.
+// LockAsService locks the host for the service. It fails at once if another service has this network namespace.
 func (h *Host) LockAsService(ctx context.Context) error {
 	return h.lockWith(ctx, h.state.LockAsService)
 }
