@@ -112,7 +112,7 @@ func (w *followedHost) diffFacts(f uplinks.Facts) string {
 	return cmp.Diff(part(f), part(w.facts), exact, cmpopts.EquateEmpty())
 }
 
-// followedSettings has three uplinks, whose gateways come from main, the configuration, and a foreign table.
+// followedSettings returns three uplinks, whose gateways come from main, the configuration, and a foreign table.
 func followedSettings() uplinks.Settings {
 	s := uplinks.DefaultSettings()
 	s.Mask = 0xff00
