@@ -54,67 +54,77 @@ const (
 	unreachable6 = "ip -6 route replace unreachable default table 8201 metric 4294967295 protocol 82"
 )
 
+var (
+	autoGateway    = uplinks.Gateway{Auto: true}
+	staticGateway4 = uplinks.Gateway{Addr: ip("192.0.2.1")}
+)
+
+const default4 = "ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 protocol 82"
+
+func pointToPoint(l *uplinks.Link) {
+	l.PointToPoint = true
+	l.Addrs, l.Connected = []uplinks.Addr{{Prefix: prefix("192.0.2.2/32")}}, nil
+}
+
+// changedHop returns a default route in main with a change.
+func changedHop(gateway string, change func(*uplinks.NextHop)) uplinks.NextHop {
+	h := hop(gateway, 0)
+	change(&h)
+	return h
+}
+
+func addresses(all ...uplinks.Addr) func(*uplinks.Link) {
+	return func(l *uplinks.Link) { l.Addrs = all }
+}
+
+var defaultRouteCases = map[string]struct {
+	gateway uplinks.Gateway
+	link    uplinks.Link
+	family  uplinks.Family
+	release bool
+	want    []string
+}{
+	"a configured gateway": {gateway: staticGateway4, link: uplinkLink(nil), want: []string{default4, unreachable4}},
+	"a gateway outside the link's networks is on the link": {gateway: uplinks.Gateway{Addr: ip("203.0.113.1")}, link: uplinkLink(nil),
+		want: []string{"ip route replace default via 203.0.113.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
+	"a link-local gateway is never outside": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, link: uplinkLink(nil), family: uplinks.IPv6,
+		want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
+	"the gateway of a default route":      {gateway: autoGateway, link: uplinkLink(defaults(hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
+	"the first of several default routes": {gateway: autoGateway, link: uplinkLink(defaults(hop("192.0.2.1", 50), hop("192.0.2.9", 100))), want: []string{default4, unreachable4}},
+	"only default routes of the family":   {gateway: autoGateway, link: uplinkLink(defaults(hop("fe80::1", 1), hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
+	"the onlink flag of a default route":  {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.OnLink = true }))), want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
+	"MTU and MSS of a default route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.MTU, h.AdvMSS = 1400, 1360 }))),
+		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss 1360 protocol 82", unreachable4}},
+	"an IPv6 gateway of an IPv4 route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("fe80::1", func(h *uplinks.NextHop) { h.Family = uplinks.IPv4 }))),
+		want: []string{"ip route replace default via inet6 fe80::1 dev eth0 src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+	"a point-to-point link needs none": {gateway: autoGateway, link: uplinkLink(pointToPoint),
+		want: []string{"ip route replace default dev eth0 scope link src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+	"a point-to-point link without an address has no route": {gateway: autoGateway, link: uplinkLink(func(l *uplinks.Link) { pointToPoint(l); l.Addrs = nil }), want: []string{unreachable4}},
+	"no default route to take the gateway from":             {gateway: autoGateway, link: uplinkLink(nil), want: []string{unreachable4}},
+	"no default route to take the gateway from, released":   {gateway: autoGateway, link: uplinkLink(nil), release: true},
+	"a link that is down":                                   {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Up, l.Carrier = false, false }), want: []string{unreachable4}},
+	"a link that is down, released":                         {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Up = false }), release: true},
+	"no carrier, hold":                                      {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), want: []string{default4, unreachable4}},
+	"no carrier, release":                                   {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), release: true},
+	"release, with a route":                                 {gateway: staticGateway4, link: uplinkLink(nil), release: true, want: []string{default4}},
+	"a link in a VRF":                                       {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{unreachable4}},
+	"no link":                                               {gateway: staticGateway4, want: []string{unreachable4}},
+	"a family that is not managed":                          {link: uplinkLink(nil)},
+	"a tentative address is no source": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
+		want: []string{default4, unreachable4}},
+	"a deprecated address is the last choice": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Deprecated: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
+		want: []string{default4, unreachable4}},
+	"a deprecated address is better than none": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.2/24"), Deprecated: true})),
+		want: []string{default4, unreachable4}},
+	"a temporary address is the last choice": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, family: uplinks.IPv6,
+		link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("2001:db8:b::77/64"), Temporary: true}, uplinks.Addr{Prefix: prefix("2001:db8:b::2/64")})),
+		want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
+	"only tentative addresses: the kernel chooses": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true})),
+		want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 protocol 82", unreachable4}},
+}
+
 func TestDefaultRoutesOfUplinkTable(t *testing.T) {
-	auto, static4 := uplinks.Gateway{Auto: true}, uplinks.Gateway{Addr: ip("192.0.2.1")}
-	default4 := "ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 protocol 82"
-	rfc5549 := hop("fe80::1", 0)
-	rfc5549.Family = uplinks.IPv4
-	ppp := func(l *uplinks.Link) {
-		l.PointToPoint = true
-		l.Addrs, l.Connected = []uplinks.Addr{{Prefix: prefix("192.0.2.2/32")}}, nil
-	}
-	withMTU := hop("192.0.2.1", 0)
-	withMTU.MTU, withMTU.AdvMSS = 1400, 1360
-	addresses := func(all ...uplinks.Addr) func(*uplinks.Link) { return func(l *uplinks.Link) { l.Addrs = all } }
-	for name, c := range map[string]struct {
-		gateway uplinks.Gateway
-		link    uplinks.Link
-		family  uplinks.Family
-		release bool
-		want    []string
-	}{
-		"a configured gateway": {gateway: static4, link: uplinkLink(nil), want: []string{default4, unreachable4}},
-		"a gateway outside the link's networks is on the link": {gateway: uplinks.Gateway{Addr: ip("203.0.113.1")}, link: uplinkLink(nil),
-			want: []string{"ip route replace default via 203.0.113.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
-		"a link-local gateway is never outside": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, link: uplinkLink(nil), family: uplinks.IPv6,
-			want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
-		"the gateway of a default route":      {gateway: auto, link: uplinkLink(defaults(hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
-		"the first of several default routes": {gateway: auto, link: uplinkLink(defaults(hop("192.0.2.1", 50), hop("192.0.2.9", 100))), want: []string{default4, unreachable4}},
-		"only default routes of the family":   {gateway: auto, link: uplinkLink(defaults(hop("fe80::1", 1), hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
-		"the onlink flag of a default route": {gateway: auto, link: uplinkLink(func(l *uplinks.Link) {
-			far := hop("192.0.2.1", 0)
-			far.OnLink = true
-			l.Defaults = []uplinks.NextHop{far}
-		}), want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
-		"MTU and MSS of a default route": {gateway: auto, link: uplinkLink(defaults(withMTU)),
-			want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss 1360 protocol 82", unreachable4}},
-		"an IPv6 gateway of an IPv4 route": {gateway: auto, link: uplinkLink(defaults(rfc5549)),
-			want: []string{"ip route replace default via inet6 fe80::1 dev eth0 src 192.0.2.2 table 8201 protocol 82", unreachable4}},
-		"a point-to-point link needs none": {gateway: auto, link: uplinkLink(ppp),
-			want: []string{"ip route replace default dev eth0 scope link src 192.0.2.2 table 8201 protocol 82", unreachable4}},
-		"a point-to-point link without an address has no route": {gateway: auto, link: uplinkLink(func(l *uplinks.Link) { ppp(l); l.Addrs = nil }), want: []string{unreachable4}},
-		"no default route to take the gateway from":             {gateway: auto, link: uplinkLink(nil), want: []string{unreachable4}},
-		"no default route to take the gateway from, released":   {gateway: auto, link: uplinkLink(nil), release: true},
-		"a link that is down":                                   {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Up, l.Carrier = false, false }), want: []string{unreachable4}},
-		"a link that is down, released":                         {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Up = false }), release: true},
-		"no carrier, hold":                                      {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), want: []string{default4, unreachable4}},
-		"no carrier, release":                                   {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), release: true},
-		"release, with a route":                                 {gateway: static4, link: uplinkLink(nil), release: true, want: []string{default4}},
-		"a link in a VRF":                                       {gateway: static4, link: uplinkLink(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{unreachable4}},
-		"no link":                                               {gateway: static4, want: []string{unreachable4}},
-		"a family that is not managed":                          {link: uplinkLink(nil)},
-		"a tentative address is no source": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
-			want: []string{default4, unreachable4}},
-		"a deprecated address is the last choice": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Deprecated: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
-			want: []string{default4, unreachable4}},
-		"a deprecated address is better than none": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.2/24"), Deprecated: true})),
-			want: []string{default4, unreachable4}},
-		"a temporary address is the last choice": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, family: uplinks.IPv6,
-			link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("2001:db8:b::77/64"), Temporary: true}, uplinks.Addr{Prefix: prefix("2001:db8:b::2/64")})),
-			want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
-		"only tentative addresses: the kernel chooses": {gateway: static4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true})),
-			want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 protocol 82", unreachable4}},
-	} {
+	for name, c := range defaultRouteCases {
 		t.Run(name, func(t *testing.T) {
 			if c.family == 0 {
 				c.family = uplinks.IPv4

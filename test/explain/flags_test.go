@@ -32,6 +32,14 @@ func leavesBy(b *box.Box, t *testing.T, family int, to string, args []string) st
 	return m[1]
 }
 
+// routeGetFlags returns the flags with the protocol name of the family, as ip route get requires it.
+func routeGetFlags(family int, flags string) []string {
+	if family == 6 {
+		flags = strings.Replace(flags, "icmp", "ipv6-icmp", 1)
+	}
+	return strings.Fields(flags)
+}
+
 // Each flag alone selects the egress link, by a rule with its selector, and ip route get agrees.
 func TestExplainCoversEveryRuleSelector(t *testing.T) {
 	t.Parallel()
@@ -75,13 +83,7 @@ func TestExplainCoversEveryRuleSelector(t *testing.T) {
 				if want == "" {
 					status, words = 3, "it is rejected"
 				}
-				requested := strings.Fields(flags)
-				if family == 6 {
-					for i := range requested {
-						requested[i] = strings.Replace(requested[i], "icmp", "ipv6-icmp", 1)
-					}
-				}
-				if got := leavesBy(b, t, family, to, requested); got != want {
+				if got := leavesBy(b, t, family, to, routeGetFlags(family, flags)); got != want {
 					t.Errorf("%s: the kernel sends %s by %q, want %q", c.rule, flags, got, want)
 				}
 				decided := "> 1000 unknown "

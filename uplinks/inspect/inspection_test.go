@@ -13,63 +13,67 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestFindings(t *testing.T) {
-	gatewayRoutes := func(link string, dsts ...string) (all []uplinks.GatewayRoute) {
-		for _, d := range dsts {
-			all = append(all, uplinks.GatewayRoute{Dst: prefix(d), Gateway: ip("198.18.0.9"), Link: link})
-		}
-		return all
+// gatewayRoutes returns routes through a router on the link.
+func gatewayRoutes(link string, dsts ...string) (all []uplinks.GatewayRoute) {
+	for _, d := range dsts {
+		all = append(all, uplinks.GatewayRoute{Dst: prefix(d), Gateway: ip("198.18.0.9"), Link: link})
 	}
-	for name, c := range map[string]struct {
-		change func(*uplinks.Settings, *uplinks.Facts)
-		want   []string
-	}{
-		"all is well": {func(*uplinks.Settings, *uplinks.Facts) {}, nil},
-		"both backends are in use": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.MixedBackends = true }, []string{
-			`both iptables backends hold rules of other programs; replypath uses nft: move the other rules to one backend, or choose with backend = "nft" or "legacy"`}},
-		"main has an unreachable default route": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			f.UnreachableDefault = map[uplinks.Family]bool{uplinks.IPv6: true}
-		}, []string{
-			"main has an unreachable, blackhole or prohibit default route for IPv6: without a better default route it refuses replies before the uplinks' tables are looked up: move that route to the table default, which is looked up last: ip -6 route add unreachable default table default, then delete it from main"}},
-		"an absent link": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
-			"uplink lte: there is no link wwan0 yet: apply again when the link exists, or correct interface"}},
-		"a link is in a VRF": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			l := f.Links["eth1"]
-			l.VRF = 77
-			f.Links["eth1"] = l
-		}, []string{
-			"uplink lte: eth1 is in a VRF, whose table 77 the kernel looks up before replypath's rules: the uplink is not managed: take the link out of the VRF (ip link set eth1 nomaster), or remove the uplink from the configuration: sockets in a VRF reply by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
-		"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
-			`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
-		"a gateway that is not known": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
-			"uplink lte: no IPv4 gateway is known: the kernel has no default route by eth1: write the gateway's address in the configuration of lte"}},
-		"a kernel without IPv6": {func(s *uplinks.Settings, f *uplinks.Facts) { f.IPv6, s.Uplinks[1].Gateway6 = false, uplinks.Gateway{} }, nil},
-		"a management network": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24", "0.0.0.0/0", "198.19.0.0/24", "198.19.1.0/24", "198.19.2.0/24")...)
-		}, []string{
-			"lan0 is neither an uplink nor inside, and main reaches networks through a gateway by it (203.0.113.0/24 via 198.18.0.9, default via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9 and 2 more): strict rp_filter drops packets from there that come in by an uplink, and without it the replies leave by lan0: " +
-				`make it an uplink ([uplinks.NAME] with interface = "lan0"), or, if a router behind it is on your side, add it to inside = ["lan0"]`}},
-		"another router on an uplink's link": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24", "198.19.0.0/24", "0.0.0.0/1")...)
-		}, []string{
-			"uplink lte: main reaches networks by eth1 through a router that is not its gateway (203.0.113.0/24 via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9): replies to them go to the gateway: " +
-				"where the gateway does not forward them, add the route to the uplink's table too, where it stays: ip route add 203.0.113.0/24 via 198.18.0.9 dev eth1 table 8202"}},
-		"another router that the uplink's table knows": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24")...)
-			l := f.Links["eth1"]
-			l.ForeignPrefixes = []netip.Prefix{prefix("203.0.113.0/24")}
-			f.Links["eth1"] = l
-		}, nil},
-		"networks behind the gateway": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			f.GatewayRoutes = append(f.GatewayRoutes, uplinks.GatewayRoute{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.1"), Link: "eth1"})
-		}, nil},
-		"a VPN takes everything": {func(_ *uplinks.Settings, f *uplinks.Facts) {
-			f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "0.0.0.0/1", "128.0.0.0/1")...)
-		}, nil},
-		"a LAN with a router behind it": {func(s *uplinks.Settings, f *uplinks.Facts) {
-			f.GatewayRoutes, s.Inside = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24")...), []string{"lan0"}
-		}, nil},
-	} {
+	return all
+}
+
+var findingCases = map[string]struct {
+	change func(*uplinks.Settings, *uplinks.Facts)
+	want   []string
+}{
+	"all is well": {func(*uplinks.Settings, *uplinks.Facts) {}, nil},
+	"both backends are in use": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.MixedBackends = true }, []string{
+		`both iptables backends hold rules of other programs; replypath uses nft: move the other rules to one backend, or choose with backend = "nft" or "legacy"`}},
+	"main has an unreachable default route": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.UnreachableDefault = map[uplinks.Family]bool{uplinks.IPv6: true}
+	}, []string{
+		"main has an unreachable, blackhole or prohibit default route for IPv6: without a better default route it refuses replies before the uplinks' tables are looked up: move that route to the table default, which is looked up last: ip -6 route add unreachable default table default, then delete it from main"}},
+	"an absent link": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Link = "wwan0" }, []string{
+		"uplink lte: there is no link wwan0 yet: apply again when the link exists, or correct interface"}},
+	"a link is in a VRF": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		l := f.Links["eth1"]
+		l.VRF = 77
+		f.Links["eth1"] = l
+	}, []string{
+		"uplink lte: eth1 is in a VRF, whose table 77 the kernel looks up before replypath's rules: the uplink is not managed: take the link out of the VRF (ip link set eth1 nomaster), or remove the uplink from the configuration: sockets in a VRF reply by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
+	"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
+		`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
+	"a gateway that is not known": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
+		"uplink lte: no IPv4 gateway is known: the kernel has no default route by eth1: write the gateway's address in the configuration of lte"}},
+	"a kernel without IPv6": {func(s *uplinks.Settings, f *uplinks.Facts) { f.IPv6, s.Uplinks[1].Gateway6 = false, uplinks.Gateway{} }, nil},
+	"a management network": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24", "0.0.0.0/0", "198.19.0.0/24", "198.19.1.0/24", "198.19.2.0/24")...)
+	}, []string{
+		"lan0 is neither an uplink nor inside, and main reaches networks through a gateway by it (203.0.113.0/24 via 198.18.0.9, default via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9 and 2 more): strict rp_filter drops packets from there that come in by an uplink, and without it the replies leave by lan0: " +
+			`make it an uplink ([uplinks.NAME] with interface = "lan0"), or, if a router behind it is on your side, add it to inside = ["lan0"]`}},
+	"another router on an uplink's link": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24", "198.19.0.0/24", "0.0.0.0/1")...)
+	}, []string{
+		"uplink lte: main reaches networks by eth1 through a router that is not its gateway (203.0.113.0/24 via 198.18.0.9, 198.19.0.0/24 via 198.18.0.9): replies to them go to the gateway: " +
+			"where the gateway does not forward them, add the route to the uplink's table too, where it stays: ip route add 203.0.113.0/24 via 198.18.0.9 dev eth1 table 8202"}},
+	"another router that the uplink's table knows": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("eth1", "203.0.113.0/24")...)
+		l := f.Links["eth1"]
+		l.ForeignPrefixes = []netip.Prefix{prefix("203.0.113.0/24")}
+		f.Links["eth1"] = l
+	}, nil},
+	"networks behind the gateway": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.GatewayRoutes = append(f.GatewayRoutes, uplinks.GatewayRoute{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.1"), Link: "eth1"})
+	}, nil},
+	"a VPN takes everything": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.GatewayRoutes = append(f.GatewayRoutes, gatewayRoutes("lan0", "0.0.0.0/1", "128.0.0.0/1")...)
+	}, nil},
+	"a LAN with a router behind it": {func(s *uplinks.Settings, f *uplinks.Facts) {
+		f.GatewayRoutes, s.Inside = append(f.GatewayRoutes, gatewayRoutes("lan0", "203.0.113.0/24")...), []string{"lan0"}
+	}, nil},
+}
+
+func TestFindings(t *testing.T) {
+	for name, c := range findingCases {
 		t.Run(name, func(t *testing.T) {
 			s, f := uplinkstest.Settings(), uplinkstest.Facts()
 			c.change(&s, &f)

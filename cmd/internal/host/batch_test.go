@@ -14,12 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestBatchedStepsReturnTheirOwnErrors sends hundreds of steps in batches, some of which fail.
-func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
-	r := newKernelWorld(t, marks.NFT)
-	if _, _, err := r.Observe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+// batchSteps returns hundreds of steps, and the errors of those that fail, by index. A nil error stands for any.
+func batchSteps() (steps []uplinks.Step, fails map[int]error) {
 	rule := func(i int) uplinks.Rule {
 		return uplinks.Rule{Family: uplinks.IPv4, Priority: uplinks.Priority(20000 + i), Action: uplinks.Lookup, Table: 8201,
 			SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
@@ -29,8 +25,7 @@ func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
 		return uplinks.SetRoute{Key: key, Route: uplinks.Route{Type: uplinks.Unicast, Link: link, Gateway: netip.MustParseAddr(gateway), Protocol: uplinks.Protocol}}
 	}
 	const n = 300
-	var steps []uplinks.Step
-	fails := map[int]error{}
+	fails = map[int]error{}
 	for i := range n {
 		switch i % 100 {
 		case 7: // exists already
@@ -51,6 +46,16 @@ func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
 			steps = append(steps, uplinks.AddRule{Rule: rule(i)})
 		}
 	}
+	return steps, fails
+}
+
+// TestBatchedStepsReturnTheirOwnErrors sends hundreds of steps in batches, some of which fail.
+func TestBatchedStepsReturnTheirOwnErrors(t *testing.T) {
+	r := newKernelWorld(t, marks.NFT)
+	if _, _, err := r.Observe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	steps, fails := batchSteps()
 	for i, err := range r.ApplyAll(t.Context(), steps) {
 		want, fail := fails[i]
 		name := strings.SplitN(steps[i].String(), "\n", 2)[0]
