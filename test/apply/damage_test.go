@@ -61,16 +61,16 @@ var filtering = []damage{
 func TestRoutingDamageIsDetectedAndRepaired(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
-	damageAndRepair(b, t, routing, 4, 6)
-	damageAndRepair(b, t, onlyIPv4, 4)
+	damageAndRepair(t, b, routing, 4, 6)
+	damageAndRepair(t, b, onlyIPv4, 4)
 }
 
 func TestChainDamageIsDetectedAndRepaired(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
-		damageAndRepair(b, t, filtering, 4, 6)
-		damageAndRepair(b, t, []damage{allDamage()}, 4, 6)
+		damageAndRepair(t, b, filtering, 4, 6)
+		damageAndRepair(t, b, []damage{allDamage()}, 4, 6)
 	})
 }
 
@@ -83,7 +83,7 @@ func allDamage() damage {
 }
 
 // damageAndRepair does each damage in these families, and wants it detected and repaired, and foreign objects unchanged.
-func damageAndRepair(b *box.Box, t *testing.T, all []damage, families ...int) {
+func damageAndRepair(t *testing.T, b *box.Box, all []damage, families ...int) {
 	t.Helper()
 	b.Apply()
 	whole := box.TakeSnapshot(b.Gateway)

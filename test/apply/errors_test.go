@@ -12,7 +12,7 @@ import (
 )
 
 // wantRefused wants each command to fail with an error that holds the words, and to change nothing.
-func wantRefused(b *box.Box, t *testing.T, run func(args ...string) box.Result, commands []string, words ...string) {
+func wantRefused(t *testing.T, b *box.Box, run func(args ...string) box.Result, commands []string, words ...string) {
 	t.Helper()
 	before := box.TakeSnapshot(b.Gateway)
 	for _, command := range commands {
@@ -42,14 +42,14 @@ func TestWithoutPrivilege(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantRefused(b, t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	wantRefused(t, b, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
 	for _, command := range []string{"check", "init", "version"} {
 		if r := nobody(command); r.Status != 0 {
 			t.Errorf("%s needs no privilege: %s", command, r)
 		}
 	}
 	b.Apply()
-	wantRefused(b, t, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
+	wantRefused(t, b, nobody, []string{"plan", "apply", "flush"}, "need root", "run it with sudo")
 	b.Start()
 	for _, command := range []string{"status", "reload"} {
 		r := nobody(command)
@@ -75,7 +75,7 @@ func TestWithoutIptables(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := box.New(t, world.TwoISPs(t), c.setting)
-			wantRefused(b, t, b.WithCommandsIn(box.CommandFolder(t, c.commands...)), []string{"plan", "apply"}, c.words...)
+			wantRefused(t, b, b.WithCommandsIn(box.CommandFolder(t, c.commands...)), []string{"plan", "apply"}, c.words...)
 		})
 	}
 	t.Run("those with a backend in their name are enough", func(t *testing.T) {
@@ -94,14 +94,14 @@ func TestWithoutIptables(t *testing.T) {
 		b := box.New(t, world.TwoISPs(t))
 		dir := box.CommandFolder(t, "iptables-nft", "ip6tables-nft")
 		os.Remove(filepath.Join(dir, "iptables-nft-restore"))
-		wantRefused(b, t, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-nft-restore: not found", "install the package iptables")
+		wantRefused(t, b, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-nft-restore: not found", "install the package iptables")
 	})
 	t.Run("one whose restore command is of the other backend", func(t *testing.T) {
 		b := box.New(t, world.TwoISPs(t))
 		dir := box.CommandFolder(t, "iptables", "ip6tables")
 		os.Remove(filepath.Join(dir, "iptables-restore"))
 		os.Symlink(filepath.Join(dir, "xtables-legacy-multi"), filepath.Join(dir, "iptables-restore"))
-		wantRefused(b, t, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-restore", "legacy", "nft", "update-alternatives --config iptables")
+		wantRefused(t, b, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-restore", "legacy", "nft", "update-alternatives --config iptables")
 	})
 }
 
@@ -110,7 +110,7 @@ func TestReadOnlySysctls(t *testing.T) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		box.LegacyTable(b.Gateway)
-		wantRefused(b, t, b.InMountNamespace("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"), []string{"apply"},
+		wantRefused(t, b, b.InMountNamespace("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"), []string{"apply"},
 			"sysctl -w", "read-only file system")
 	})
 }
@@ -122,7 +122,7 @@ func TestUnusableStateIsRefused(t *testing.T) {
 	if err := os.WriteFile(state, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(b, t, b.Run, []string{"apply", "flush"}, state, "not a directory")
+	wantRefused(t, b, b.Run, []string{"apply", "flush"}, state, "not a directory")
 	os.Remove(state)
 	b.Apply()
 	found, err := filepath.Glob(filepath.Join(state, "found-*.json"))
@@ -133,7 +133,7 @@ func TestUnusableStateIsRefused(t *testing.T) {
 		if err := os.WriteFile(found[0], []byte(garbage), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wantRefused(b, t, b.Run, []string{"plan", "apply", "flush"}, found[0], "delete it")
+		wantRefused(t, b, b.Run, []string{"plan", "apply", "flush"}, found[0], "delete it")
 	}
 }
 

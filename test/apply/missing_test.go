@@ -22,7 +22,7 @@ func TestMissingIptablesExtensionIsNamed(t *testing.T) {
 			"libxt_CONNMARK.so": {"target CONNMARK", "xt_connmark"},
 		} {
 			b.Env = append(os.Environ(), "XTABLES_LIBDIR="+box.ExtensionsWithout(t, extension))
-			wantRefused(b, t, b.Run, []string{"apply"}, words...)
+			wantRefused(t, b, b.Run, []string{"apply"}, words...)
 		}
 	})
 }
@@ -43,7 +43,7 @@ printf '%%s\n' "$text" | "$real" "$@"`, text))
 			}
 		}
 		b.Env = []string{"PATH=" + ts.Dir + ":" + os.Getenv("PATH")}
-		wantRefused(b, t, b.Run, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
+		wantRefused(t, b, b.Run, []string{"apply"}, "match devgroup", "module xt_devgroup", "modprobe")
 	})
 }
 
@@ -62,7 +62,7 @@ func TestFailingSaveCommandIsReported(t *testing.T) {
 			ts.Replace(command+backend+"-save", "echo out of memory >&2; exit 1")
 		}
 		b.Env = []string{"PATH=" + ts.Dir + ":" + os.Getenv("PATH")}
-		wantRefused(b, t, b.Run, []string{"plan", "apply", "flush"}, command, "list the rules", "out of memory")
+		wantRefused(t, b, b.Run, []string{"plan", "apply", "flush"}, command, "list the rules", "out of memory")
 	}
 }
 
@@ -107,7 +107,7 @@ func TestFailingRestoreCommandIsReported(t *testing.T) {
 					ts.Replace(command+"-restore", `case $1 in --version) exec "$real" "$@";; esac; `+failingRestore(way))
 				}
 				b.Env = []string{"PATH=" + ts.Dir + ":" + os.Getenv("PATH")}
-				wantRefused(b, t, b.Run, []string{"apply"}, "tables")
+				wantRefused(t, b, b.Run, []string{"apply"}, "tables")
 			})
 		})
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // paste runs a plan's lines in a shell, all at once or each in a shell of its own, and wants the host in sync then.
-func paste(b *box.Box, t *testing.T, apart bool) {
+func paste(t *testing.T, b *box.Box, apart bool) {
 	t.Helper()
 	plan := b.Must(3, "plan").Stdout
 	texts := []string{plan}
@@ -33,9 +33,9 @@ func TestPlanCanBePastedIntoAShell(t *testing.T) {
 				t.Parallel()
 				for _, apart := range []bool{false, true} {
 					b := box.New(t, world.ISPs(t, n), backend)
-					paste(b, t, apart)
+					paste(t, b, apart)
 					b.Configure(b.Uplinks[1:]...)
-					paste(b, t, apart)
+					paste(t, b, apart)
 				}
 			})
 		}
@@ -49,7 +49,7 @@ func TestPlanForLinksWithDotsCanBePasted(t *testing.T) {
 		b.Join(b.Gateway, name, b.Host("cl"), "p"+name)
 		b.Gateway.Run("ip", "addr", "add", "198.18.7.2/24", "dev", name)
 		b.Write(fmt.Sprintf("[uplinks.dotted]\nid = 17\ninterface = %q\ngateway = [\"198.18.7.1\", \"fe80::9\"]\n", name))
-		paste(b, t, true)
+		paste(t, b, true)
 		b.Must(0, "flush")
 		b.Gateway.Run("ip", "addr", "del", "198.18.7.2/24", "dev", name)
 	}
@@ -63,7 +63,7 @@ func TestRepairPlanCanBePasted(t *testing.T) {
 		for _, d := range []damage{routing[2], routing[3], routing[4], routing[5], routing[12], onlyIPv4[0], filtering[0], filtering[4], filtering[5],
 			filtering[6], filtering[8], filtering[9], allDamage()} {
 			b.FamilyShell(4, d.lines)
-			paste(b, t, true)
+			paste(t, b, true)
 			b.FamilyShell(4, d.undo)
 		}
 	})

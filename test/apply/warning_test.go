@@ -19,23 +19,23 @@ func TestPlanWarnsOfAnUnlistedInterface(t *testing.T) {
 			management, service := b.Uplinks[0], b.Uplinks[1]
 			b.KnowClientBy(management)
 			b.Configure(service)
-			warned(b, t, 3, true)
+			warned(t, b, 3, true)
 			b.Must(0, "apply")
-			warned(b, t, 0, true)
+			warned(t, b, 0, true)
 			b.Settings = []string{`inside = ["eth0"]`}
 			b.Configure(service)
-			warned(b, t, 0, false)
+			warned(t, b, 0, false)
 			b.Settings = nil
 			b.Configure(management, service)
-			warned(b, t, 3, false)
+			warned(t, b, 3, false)
 			b.Apply()
-			warned(b, t, 0, false)
+			warned(t, b, 0, false)
 		})
 	}
 }
 
 // warned wants plan to end with the status, and to name eth0 and both remedies, or nothing.
-func warned(b *box.Box, t *testing.T, status int, want bool) {
+func warned(t *testing.T, b *box.Box, status int, want bool) {
 	t.Helper()
 	r := b.Must(status, "plan")
 	output := ""

@@ -44,12 +44,12 @@ func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
 		nft(b, fmt.Sprintf(shortcut, ""))
 		b.WantFinding(b.RunDoctor(), box.IsNote, "flow-offload", "nft list flowtables: inet fast shortcut", "not counted")
 		for _, to := range []netip.AddrPort{u.Port4(box.ServedPort), u.Port6(box.ServedPort)} {
-			keepsItsWay(b, t, to, true)
+			keepsItsWay(t, b, to, true)
 		}
 		nft(b, "delete table inet fast")
 		nft(b, fmt.Sprintf(shortcut, "ct mark & 0x1f00 == 0 "))
 		for _, to := range []netip.AddrPort{u.Port4(box.ServedPort), u.Port6(box.ServedPort)} {
-			keepsItsWay(b, t, to, false)
+			keepsItsWay(t, b, to, false)
 		}
 		nft(b, "delete table inet fast")
 		if d := b.RunDoctor(); len(d.Of("flow-offload")) > 0 {
@@ -60,7 +60,7 @@ func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
 
 // keepsItsWay carries a connection through, and wants it to be offloaded or not, and all of its answers to leave by the
 // second uplink, by its gateway, also when that is another one.
-func keepsItsWay(b *box.Box, t *testing.T, to netip.AddrPort, offloaded bool) {
+func keepsItsWay(t *testing.T, b *box.Box, to netip.AddrPort, offloaded bool) {
 	t.Helper()
 	u := b.Uplinks[1]
 	b.Configure(b.Uplinks...)

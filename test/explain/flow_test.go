@@ -12,7 +12,7 @@ import (
 )
 
 // conntrackLine returns a connection of the client's to an address of the box, as a line of conntrack -L.
-func conntrackLine(b *box.Box, t *testing.T, to netip.Addr) string {
+func conntrackLine(t *testing.T, b *box.Box, to netip.Addr) string {
 	t.Helper()
 	held, err := b.Client.Connect(box.NewRequest(world.KindTCP, to), 1)
 	if err != nil {
@@ -45,7 +45,7 @@ func TestExplainFlowFindsThePastedConnection(t *testing.T) {
 	b.Gateway.ServeTCP(box.ServedPort)
 	b.Apply()
 	for _, to := range b.Uplinks[1].Addrs() {
-		line := conntrackLine(b, t, to)
+		line := conntrackLine(t, b, to)
 		ss := strings.TrimSpace(b.Gateway.Run("ss", fmt.Sprintf("-%d", box.FamilyOf(to)), "-Htn", "state", "established", "sport", "=", fmt.Sprintf(":%d", box.ServedPort)))
 		right := []string{"connection: tcp ", ", ESTABLISHED, expires in ", "mark: 0x200, of uplink isp1", "its replies:",
 			"it leaves by eth1 (uplink isp1), selected by its mark 0x200", "right: they leave by the connection's uplink"}
@@ -67,7 +67,7 @@ func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
 	b.Apply()
 	for i, to := range b.Uplinks[1].Addrs() {
 		inner := []netip.Addr{b.LAN4, b.LAN6}[i]
-		flow := append([]string{"--flow"}, strings.Fields(conntrackLine(b, t, to))...)
+		flow := append([]string{"--flow"}, strings.Fields(conntrackLine(t, b, to))...)
 		b.Explain(t, 0, flow, "NAT: its replies are tcp "+netip.AddrPortFrom(inner, box.ServedPort).String(), " from "+inner.String()+" iif ",
 			"it leaves by eth1 (uplink isp1), selected by its mark 0x200", "right: they leave by the connection's uplink")
 		b.Gateway.Run("ip", fmt.Sprintf("-%d", box.FamilyOf(to)), "rule", "del", "priority", "2003")

@@ -35,7 +35,7 @@ func TestConnectionProbesLeaveByTheirUplink(t *testing.T) {
 					for _, target := range []health.Target{tcpTarget(clientAddrIn(b, f), box.ServedPort), httpTarget(clientAddrIn(b, f), "/")} {
 						a.wantReply(newProbe(probePath(u, f), target, replyTimeout))
 						p.Settle()
-						wantLeftBy(p, t, u, clientAddrIn(b, f))
+						wantLeftBy(t, p, u, clientAddrIn(b, f))
 						p.Begin()
 					}
 				}

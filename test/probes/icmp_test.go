@@ -21,7 +21,7 @@ func requestsTo(to netip.Addr) func(world.Packet) bool {
 }
 
 // wantLeftBy wants requests by this uplink alone.
-func wantLeftBy(p *box.Egress, t *testing.T, u *world.Uplink, to netip.Addr) {
+func wantLeftBy(t *testing.T, p *box.Egress, u *world.Uplink, to netip.Addr) {
 	t.Helper()
 	for i, wire := range p.Wires {
 		if n := wire.Count(requestsTo(to)); (n > 0) != (i == u.Index) {
@@ -41,7 +41,7 @@ func TestICMPProbeLeavesByItsUplink(t *testing.T) {
 				for _, u := range b.Uplinks {
 					a.wantReply(newProbe(probePath(u, f), icmpTarget(clientAddrIn(b, f)), replyTimeout))
 					p.Settle()
-					wantLeftBy(p, t, u, clientAddrIn(b, f))
+					wantLeftBy(t, p, u, clientAddrIn(b, f))
 					p.Begin()
 				}
 			}

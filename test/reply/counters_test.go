@@ -30,7 +30,7 @@ func TestEstablishedPacketsTraverseFewRules(t *testing.T) {
 			b.Apply()
 			for _, forwarded := range []bool{false, true} {
 				for _, to := range b.Uplinks[1].Addrs() {
-					for hook, w := range chainWalks(b, t, to, forwarded) {
+					for hook, w := range chainWalks(t, b, to, forwarded) {
 						name := fmt.Sprintf("%s of IPv%d, forwarded %t", hook, box.FamilyOf(to), forwarded)
 						if w.compared < 2 || w.matched < 2 || w.compared > 4 || w.matched > 4 {
 							t.Errorf("%s with %d uplinks: %s", name, n, w)
@@ -47,7 +47,7 @@ func TestEstablishedPacketsTraverseFewRules(t *testing.T) {
 }
 
 // chainWalks sends packets on an established connection and reads the counters.
-func chainWalks(b *box.Box, t *testing.T, to netip.Addr, forwarded bool) map[string]chainWalk {
+func chainWalks(t *testing.T, b *box.Box, to netip.Addr, forwarded bool) map[string]chainWalk {
 	t.Helper()
 	family, port := box.FamilyOf(to), uint16(5000)
 	server, at, passes := b.Gateway, netip.AddrPortFrom(to, box.ServedPort), map[string]int{"PREROUTING": packets, "OUTPUT": packets}

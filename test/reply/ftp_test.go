@@ -17,7 +17,7 @@ func TestFTPServerOnTheGateway(t *testing.T) {
 				b := newFTP(t, backend, prepare)
 				helpFTP(b, 4)
 				helpFTP(b, 6)
-				serveAndFetch(b, t)
+				serveAndFetch(t, b)
 			})
 		}
 	})
@@ -27,7 +27,7 @@ func TestFTPServerOnTheGateway(t *testing.T) {
 func TestFTPServerOnTheGatewayWithoutHelper(t *testing.T) {
 	t.Parallel()
 	for what, prepare := range mainTables {
-		t.Run(what, func(t *testing.T) { serveAndFetch(newFTP(t, box.Backends[0], prepare), t) })
+		t.Run(what, func(t *testing.T) { serveAndFetch(t, newFTP(t, box.Backends[0], prepare)) })
 	}
 }
 
@@ -38,7 +38,7 @@ func newFTP(t *testing.T, backend string, prepare func(*box.Box)) *box.Box {
 	return b
 }
 
-func serveAndFetch(b *box.Box, t *testing.T) {
+func serveAndFetch(t *testing.T, b *box.Box) {
 	t.Helper()
 	file := b.ServeFTP(b.Gateway)
 	b.Apply()

@@ -47,7 +47,7 @@ func (k linkKind) test(t *testing.T, backend string) {
 	box.ServeAll(b.Gateway)
 	box.ServeAll(b.LAN)
 	p := b.WatchClient()
-	wantStrays(p, t, b.Uplinks[1])
+	wantStrays(t, p, b.Uplinks[1])
 	b.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
 	b.Apply()
 	p.WantRepliesFromAll(t, b.Client, world.Kinds)
@@ -64,7 +64,7 @@ func (k linkKind) test(t *testing.T, backend string) {
 }
 
 // wantStrays wants the replies of an uplink to leave by the other.
-func wantStrays(p *box.Egress, t *testing.T, u *world.Uplink) {
+func wantStrays(t *testing.T, p *box.Egress, u *world.Uplink) {
 	t.Helper()
 	for _, to := range u.Addrs() {
 		box.WantReplies(t, p.Client, to, []world.Kind{world.KindPing})

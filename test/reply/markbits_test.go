@@ -51,7 +51,7 @@ func TestForeignMarkBitsAreKept(t *testing.T) {
 					t.Errorf("IPv%d: no packet in %s has the bits of all:\n%s", family, chain, b.Iptables(family, "-t", "mangle", "-v", "-S"))
 				}
 			}
-			if got := ctmark(b, t, to); got != theirCtmark|ourMark {
+			if got := ctmark(t, b, to); got != theirCtmark|ourMark {
 				t.Errorf("the connection to %s has the mark %#x, want %#x", to, got, theirCtmark|ourMark)
 			}
 		}
@@ -61,7 +61,7 @@ func TestForeignMarkBitsAreKept(t *testing.T) {
 var markOf = regexp.MustCompile(`mark=(\d+)`)
 
 // ctmark returns the mark of the connection to that address, as conntrack(8) shows it.
-func ctmark(b *box.Box, t *testing.T, to netip.Addr) int {
+func ctmark(t *testing.T, b *box.Box, to netip.Addr) int {
 	t.Helper()
 	family := map[int]string{4: "ipv4", 6: "ipv6"}[box.FamilyOf(to)]
 	listed := b.Gateway.Run("conntrack", "-L", "-f", family, "-p", "udp", "--orig-dst", to.String())

@@ -55,7 +55,7 @@ func TestPathMTUIsLearntPerUplink(t *testing.T) {
 				box.ServeAll(b.Gateway)
 				b.Apply()
 				// The narrow one first: its path MTU could be used at the other.
-				eachNarrow(b, t, test, b.Uplinks[1], b.Uplinks[0])
+				eachNarrow(t, b, test, b.Uplinks[1], b.Uplinks[0])
 			})
 		}
 		t.Run(what+" of a host behind DNAT", func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestPathMTUIsLearntPerUplink(t *testing.T) {
 			b.Forward(b.LAN4, b.LAN6)
 			b.Apply()
 			// That host knows one way to the client: what it learns of one uplink holds for both.
-			eachNarrow(b, t, test, b.Uplinks[0], b.Uplinks[1])
+			eachNarrow(t, b, test, b.Uplinks[0], b.Uplinks[1])
 		})
 	}
 }
@@ -80,7 +80,7 @@ func newNarrow(t *testing.T, c box.Conditions) *box.Box {
 }
 
 // eachNarrow runs the test at the addresses of the uplinks, and wants their ways' MTUs to be heeded.
-func eachNarrow(b *box.Box, t *testing.T, test func(*testing.T, *box.Box, netip.Addr), uplinks ...*world.Uplink) {
+func eachNarrow(t *testing.T, b *box.Box, test func(*testing.T, *box.Box, netip.Addr), uplinks ...*world.Uplink) {
 	t.Helper()
 	for _, u := range uplinks {
 		for _, to := range u.Addrs() {

@@ -44,7 +44,7 @@ func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 				}
 				divert(b, position)
 				theirs := foreign(b)
-				if answered := intercepted(b, t, 300*time.Millisecond); answered {
+				if answered := intercepted(t, b, 300*time.Millisecond); answered {
 					t.Error("the proxy's clients are answered without us above it: the test proves nothing")
 				}
 				b.Must(3, "plan")
@@ -58,7 +58,7 @@ func TestTransparentProxyKeepsItsRulesAndItsReplies(t *testing.T) {
 					}
 				}
 				p := b.RecordEgress()
-				if !intercepted(b, t, box.EventualTimeout) {
+				if !intercepted(t, b, box.EventualTimeout) {
 					t.Error("the proxy's clients are not answered")
 				}
 				p.Settle()
@@ -149,7 +149,7 @@ func listenTransparently(t *testing.T, h *world.Host, address string) {
 }
 
 // intercepted connects to intercepted addresses of both families, and reports whether the proxy replied to all.
-func intercepted(b *box.Box, t *testing.T, patience time.Duration) bool {
+func intercepted(t *testing.T, b *box.Box, patience time.Duration) bool {
 	t.Helper()
 	var answered atomic.Int64
 	var requested sync.WaitGroup

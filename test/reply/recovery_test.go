@@ -22,14 +22,14 @@ func TestStrayingConnectionRecoversAfterApply(t *testing.T) {
 				b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)
 				b.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
 				serve(b)
-				wantRecovery(b, t, b.Uplinks[1])
+				wantRecovery(t, b, b.Uplinks[1])
 			})
 		}
 	}
 }
 
 // wantRecovery sends requests by TCP and UDP, applies once they have failed, and wants replies without a new connection.
-func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
+func wantRecovery(t *testing.T, b *box.Box, u *world.Uplink) {
 	t.Helper()
 	const port = 5000
 	refused, wire := b.Uplinks[0].Refused.Record(box.Stray), u.Wire.Record()
@@ -47,7 +47,7 @@ func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
 		if _, err := socket.Write([]byte("question")); err != nil {
 			t.Fatal(err)
 		}
-		awaitFailedRequests(b, t, refused, wire, to)
+		awaitFailedRequests(t, b, refused, wire, to)
 		defer func() {
 			// An ICMP error from before would be the socket's first answer.
 			if err := box.Exchange(socket); err != nil {
@@ -68,7 +68,7 @@ func wantRecovery(b *box.Box, t *testing.T, u *world.Uplink) {
 
 // awaitFailedRequests waits until both requests to the address have failed: their replies strayed or, where rp_filter is
 // strict, they were dropped.
-func awaitFailedRequests(b *box.Box, t *testing.T, refused, wire *world.Recorder, to netip.Addr) {
+func awaitFailedRequests(t *testing.T, b *box.Box, refused, wire *world.Recorder, to netip.Addr) {
 	t.Helper()
 	for _, proto := range []int{world.TCP, world.UDP} {
 		where, what := refused, func(p world.Packet) bool { return p.From(to) && p.Proto == proto }

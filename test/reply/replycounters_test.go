@@ -21,7 +21,7 @@ type requestLoad struct {
 }
 
 // startRequests sends requests to a port of the addresses of some uplinks until end.
-func startRequests(b *box.Box, t *testing.T, at uint16, uplinks ...*world.Uplink) *requestLoad {
+func startRequests(t *testing.T, b *box.Box, at uint16, uplinks ...*world.Uplink) *requestLoad {
 	t.Helper()
 	q := &requestLoad{Box: b, t: t, replies: map[netip.Addr]*atomic.Int64{}}
 	t.Cleanup(q.end)
@@ -107,7 +107,7 @@ func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 				wires[to] = u.Wire.Record(box.RepliesFrom(to))
 			}
 		}
-		q := startRequests(b, t, box.ServedPort, b.Uplinks[:2]...)
+		q := startRequests(t, b, box.ServedPort, b.Uplinks[:2]...)
 		for _, n := range []int{15, 16, 18, 3, 17, 2} {
 			b.Configure(b.Uplinks[:n]...)
 			b.Apply()

@@ -21,7 +21,7 @@ func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 		u.Neighbour.Link("lo").Addr(a + prefixes[i])
 		b.Gateway.Run("ip", "route", "add", a, "via", routers[i], "dev", "eth1")
 	}
-	wantRepliesBehindSecondRouter(b, t)
+	wantRepliesBehindSecondRouter(t, b)
 	b.Apply()
 	for i, a := range behindSecondRouter {
 		output := b.Must(0, "plan").Stderr
@@ -36,7 +36,7 @@ func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 	if r := b.Must(0, "plan"); r.Stderr != "" {
 		t.Errorf("after the remedy: %s", r)
 	}
-	wantRepliesBehindSecondRouter(b, t)
+	wantRepliesBehindSecondRouter(t, b)
 	b.Must(0, "flush")
 	if left := b.Gateway.Run("ip", "route", "show", "table", "8202"); !strings.Contains(left, behindSecondRouter[0]) {
 		t.Errorf("the operator's route went with ours: %s", left)
@@ -44,7 +44,7 @@ func TestReplyToANetworkBehindAnotherRouterOfTheUplink(t *testing.T) {
 }
 
 // wantRepliesBehindSecondRouter wants answers at the hosts behind the second router.
-func wantRepliesBehindSecondRouter(b *box.Box, t *testing.T) {
+func wantRepliesBehindSecondRouter(t *testing.T, b *box.Box) {
 	t.Helper()
 	for i, to := range b.Uplinks[1].Addrs() {
 		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP, world.KindPing} {

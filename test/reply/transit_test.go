@@ -23,9 +23,9 @@ func TestTransitFromOneUplinkToAnother(t *testing.T) {
 			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(c.String(), func(t *testing.T) {
 				b, _, there := newTransit(t, c, backend)
-				passes(b, t, there)
+				passes(t, b, there)
 				b.Apply()
-				passes(b, t, there)
+				passes(t, b, there)
 			})
 		}
 	})
@@ -39,7 +39,7 @@ func TestTransitBouncesWithoutItsRule(t *testing.T) {
 		b.Uplinks[1].Neighbour.SetSysctl(key, "0")
 	}
 	b.Apply()
-	passes(b, t, there)
+	passes(t, b, there)
 	for i, version := range []string{"-4", "-6"} {
 		b.Gateway.Run("ip", version, "rule", "del", "iif", "eth1", "fwmark", "0x200/0x1f00", "protocol", "82")
 		wire := b.Uplinks[1].Wire.Record()
@@ -54,7 +54,7 @@ func TestTransitBouncesWithoutItsRule(t *testing.T) {
 		}
 	}
 	b.Apply()
-	passes(b, t, there)
+	passes(t, b, there)
 }
 
 // Without our rules transit is right, by main alone. While they come back there must be no moment in which a mark leads
@@ -65,7 +65,7 @@ func TestTransitDoesNotBounceWhileRulesAreRepaired(t *testing.T) {
 	b.Apply()
 	for i, family := range []int{4, 6} {
 		b.Iptables(family, "-I", "FORWARD", "-i", "eth1", "-o", "eth1")
-		flood(b, t, netip.AddrPortFrom(here[i], box.ClosedPort), netip.AddrPortFrom(there[i], box.ClosedPort))
+		flood(t, b, netip.AddrPortFrom(here[i], box.ClosedPort), netip.AddrPortFrom(there[i], box.ClosedPort))
 	}
 	for range 5 {
 		for _, version := range []string{"-4", "-6"} {
@@ -82,7 +82,7 @@ func TestTransitDoesNotBounceWhileRulesAreRepaired(t *testing.T) {
 }
 
 // flood sends datagrams from behind the second uplink to behind the first, as fast as it can, until the test ends.
-func flood(b *box.Box, t *testing.T, from, to netip.AddrPort) {
+func flood(t *testing.T, b *box.Box, from, to netip.AddrPort) {
 	t.Helper()
 	var sink *net.UDPConn
 	var err error
@@ -120,9 +120,9 @@ func TestMasqueradedTransit(t *testing.T) {
 				}
 				box.ServeAll(b.Client)
 				there := []netip.Addr{b.Client4, b.Client6}
-				passes(b, t, there)
+				passes(t, b, there)
 				b.Apply()
-				passes(b, t, there)
+				passes(t, b, there)
 			})
 		}
 	})
@@ -162,7 +162,7 @@ func neighbour(u *world.Uplink) []netip.Addr {
 }
 
 // passes wants replies to requests of all kinds from behind the second uplink.
-func passes(b *box.Box, t *testing.T, there []netip.Addr) {
+func passes(t *testing.T, b *box.Box, there []netip.Addr) {
 	t.Helper()
 	for _, to := range there {
 		box.WantReplies(t, b.Uplinks[1].Neighbour, to, []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, world.KindClosedTCP, world.KindClosedUDP})

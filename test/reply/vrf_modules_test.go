@@ -30,8 +30,8 @@ func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 		}
 		b.WantFinding(b.RunDoctor(), box.IsWarning, "uplinks", warning, "ip link set eth1 nomaster")
 		p := b.WatchClient()
-		answersByOthers(b, t, p, other)
-		answersInTheVRF(b, t, p, enslaved)
+		answersByOthers(t, b, p, other)
+		answersInTheVRF(t, b, p, enslaved)
 		b.Gateway.Run("ip", "link", "set", "eth1", "nomaster")
 		restore(b, enslaved)
 		b.Apply()
@@ -57,7 +57,7 @@ func restore(b *box.Box, u *world.Uplink) {
 	u.Link.Addr(u.Addr6.String() + "/64")
 }
 
-func answersByOthers(b *box.Box, t *testing.T, p *box.Egress, u *world.Uplink) {
+func answersByOthers(t *testing.T, b *box.Box, p *box.Egress, u *world.Uplink) {
 	t.Helper()
 	for _, to := range u.Addrs() {
 		p.WantReplies(t, b.Client, u, to, world.Kinds)
@@ -65,7 +65,7 @@ func answersByOthers(b *box.Box, t *testing.T, p *box.Egress, u *world.Uplink) {
 }
 
 // answersInTheVRF wants the behaviour of sockets in the VRF that the remedy describes.
-func answersInTheVRF(b *box.Box, t *testing.T, p *box.Egress, u *world.Uplink) {
+func answersInTheVRF(t *testing.T, b *box.Box, p *box.Egress, u *world.Uplink) {
 	t.Helper()
 	restore(b, u)
 	b.Gateway.Run("ip", "route", "add", "default", "via", u.Router4.String(), "dev", "eth1", "table", "77")

@@ -20,7 +20,7 @@ type conflictingOwner struct {
 	pauses  chan time.Duration // how long the rule was away
 }
 
-func startConflictingOwner(b *box.Box, t *testing.T) *conflictingOwner {
+func startConflictingOwner(t *testing.T, b *box.Box) *conflictingOwner {
 	t.Helper()
 	var handle *netlink.Handle
 	var err error
@@ -59,7 +59,7 @@ func TestConflictingOwnerIsBackedOffFromAndNamed(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{}), box.Backends[0])
 	s := b.Start()
-	r := startConflictingOwner(b, t)
+	r := startConflictingOwner(t, b)
 	var pauses []time.Duration
 	for late := time.After(box.EventualTimeout); len(pauses) < 11; {
 		select {

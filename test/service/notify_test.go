@@ -69,7 +69,7 @@ func TestServiceNotifiesSystemd(t *testing.T) {
 func TestServiceGetsReadyDespiteAConflictingOwner(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
-	r := startConflictingOwner(b, t)
+	r := startConflictingOwner(t, b)
 	s := b.Start()
 	box.Eventually(t, box.EventualTimeout, "the conflicting owner has deleted the rule", func() bool { return r.deleted.Load() > maxHarmsPerObject })
 	s.AwaitNotify("1 repair waits")

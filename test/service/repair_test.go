@@ -142,7 +142,7 @@ func TestRandomDamageIsRepairedWithinASecond(t *testing.T) {
 		whole := listKernel(b)
 		var took box.Durations
 		for harmed := map[string]int{}; len(took) < harms/len(box.Backends); {
-			took = append(took, measureRepairs(b, t, whole, chooseDamages(chance, all, harmed))...)
+			took = append(took, measureRepairs(t, b, whole, chooseDamages(chance, all, harmed))...)
 		}
 		bound := max(repairBound, repairPlans*planTime(b))
 		t.Logf("%s: repaired in: %s; 99 of 100 within %s", backend, took, bound)
@@ -189,7 +189,7 @@ func chooseDamages(chance *rand.Rand, all []randomDamage, harmed map[string]int)
 }
 
 // measureRepairs does damage and measures how long each section takes to be repaired.
-func measureRepairs(b *box.Box, t *testing.T, whole kernelListings, harms []randomDamage) (took box.Durations) {
+func measureRepairs(t *testing.T, b *box.Box, whole kernelListings, harms []randomDamage) (took box.Durations) {
 	t.Helper()
 	began := map[string]time.Time{}
 	for _, h := range harms {

@@ -20,7 +20,7 @@ const (
 )
 
 // storm changes foreign routes as fast as the kernel takes them, and returns how many per second.
-func storm(b *box.Box, t *testing.T, where string) int {
+func storm(t *testing.T, b *box.Box, where string) int {
 	t.Helper()
 	var batch strings.Builder
 	for range stormRounds {
@@ -40,9 +40,9 @@ func storm(b *box.Box, t *testing.T, where string) int {
 }
 
 // stormUntil repeats the storm until the repairs are done: none of them can have waited for its end.
-func stormUntil(b *box.Box, t *testing.T, where string, repaired <-chan struct{}) (rates []int) {
+func stormUntil(t *testing.T, b *box.Box, where string, repaired <-chan struct{}) (rates []int) {
 	for {
-		rates = append(rates, storm(b, t, where))
+		rates = append(rates, storm(t, b, where))
 		select {
 		case <-repaired:
 			return rates
@@ -63,7 +63,7 @@ func TestRouteStormDoesNotDelayRepairs(t *testing.T) {
 			s := b.Start()
 			before := box.Resident(t, s.Cmd.Process.Pid)
 			repaired, ended := make(chan struct{}), make(chan []int, 1)
-			go func() { ended <- stormUntil(b, t, where, repaired) }()
+			go func() { ended <- stormUntil(t, b, where, repaired) }()
 			var took box.Durations
 			for range maxHarmsPerObject {
 				b.Shell("ip rule del priority 2003 lookup 8202")
@@ -112,7 +112,7 @@ func TestLostNetlinkEventsAreRecovered(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 	s := b.Start()
 	s.Signal(syscall.SIGSTOP)
-	speed := storm(b, t, foreignTable)
+	speed := storm(t, b, foreignTable)
 	b.Shell("ip rule del priority 2003 lookup 8202")
 	s.Signal(syscall.SIGCONT)
 	t.Logf("%d changes a second while it slept; repaired %s after it woke", speed, b.AwaitRule(t, box.EventualTimeout))

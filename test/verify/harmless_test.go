@@ -50,7 +50,7 @@ func TestVerifyKilledOrInterruptedLeavesNothingBehind(t *testing.T) {
 		if half := b.Gateway.Run("ss", "-Htan", "state", "syn-recv"); half != "" {
 			t.Errorf("half-open: %s", half)
 		}
-		wantNoPackets(b, t, wires)
+		wantNoPackets(t, b, wires)
 		b.Verify().WantOK(t, 4)
 	})
 }

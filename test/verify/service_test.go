@@ -32,7 +32,7 @@ func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 				t.Errorf("%s %s: %d services: %+v", p.Uplink, p.Family, n, p.Questions)
 			}
 		}
-		wantNoTracesExcept(b, t, wires, traces, "neighbours")
+		wantNoTracesExcept(t, b, wires, traces, "neighbours")
 		if half := b.LAN.Run("ss", "-Htan", "state", "syn-recv"); half != "" {
 			t.Errorf("half-open on the LAN host: %s", half)
 		}
@@ -71,7 +71,7 @@ func TestVerifyReportsWildcardUDPServers(t *testing.T) {
 	b.Apply()
 	wires, traces := everyWire(b), kernelTraces(b)
 	v := b.Verify()
-	wantNoTraces(b, t, wires, traces)
+	wantNoTraces(t, b, wires, traces)
 	for _, family := range []int{4, 6} {
 		v.Path(w.Uplinks[0], family).WantOK(t) // main's default is right by chance
 		p := v.Path(w.Uplinks[1], family)
@@ -107,7 +107,7 @@ func TestVerifyAcceptsHostUnreachableForAMissingHost(t *testing.T) {
 		neighbour := b.Gateway.Run("ip", "neigh", "show", "to", "198.18.0.99")
 		return neighbour == "" || strings.Contains(neighbour, "FAILED")
 	})
-	wantNoPackets(b, t, wires)
+	wantNoPackets(t, b, wires)
 }
 
 func TestVerifyUsesTheConfiguredSource(t *testing.T) {
@@ -125,7 +125,7 @@ func TestVerifyUsesTheConfiguredSource(t *testing.T) {
 	wires, traces := everyWire(b), kernelTraces(b)
 	v := b.Verify()
 	v.WantOK(t, 2)
-	wantNoTraces(b, t, wires, traces)
+	wantNoTraces(t, b, wires, traces)
 	for _, p := range v.Paths {
 		for _, q := range p.Questions {
 			if !strings.Contains(q.From, "203.0.113.77:") && !strings.Contains(q.From, "[2001:db8:ffff::77]:") {

@@ -50,7 +50,7 @@ func TestVerifyLeavesNothingBehind(t *testing.T) {
 		for range 3 {
 			b.Verify().WantOK(t, 2)
 		}
-		wantNoTraces(b, t, wires, traces)
+		wantNoTraces(t, b, wires, traces)
 		before.WantSame(t, "verify", b.Gateway)
 	})
 }
@@ -115,14 +115,14 @@ func connections(h *world.Host) string {
 var conntrackTimeouts = regexp.MustCompile(`(?m)^(\S+ +\d+ +\S+ +\d+) +\d+`)
 
 // wantNoTraces wants nothing to have got on a wire, and no trace.
-func wantNoTraces(b *box.Box, t *testing.T, wires []*world.Recorder, before map[string]string) {
+func wantNoTraces(t *testing.T, b *box.Box, wires []*world.Recorder, before map[string]string) {
 	t.Helper()
-	wantNoTracesExcept(b, t, wires, before, "")
+	wantNoTracesExcept(t, b, wires, before, "")
 }
 
-func wantNoTracesExcept(b *box.Box, t *testing.T, wires []*world.Recorder, before map[string]string, spared string) {
+func wantNoTracesExcept(t *testing.T, b *box.Box, wires []*world.Recorder, before map[string]string, spared string) {
 	t.Helper()
-	wantNoPackets(b, t, wires)
+	wantNoPackets(t, b, wires)
 	for what, now := range kernelTraces(b) {
 		if now != before[what] && what != spared {
 			t.Errorf("%s before:\n%s\nnow:\n%s", what, before[what], now)
@@ -131,7 +131,7 @@ func wantNoTracesExcept(b *box.Box, t *testing.T, wires []*world.Recorder, befor
 }
 
 // wantNoPackets wants nothing to have got on a wire.
-func wantNoPackets(b *box.Box, t *testing.T, wires []*world.Recorder) {
+func wantNoPackets(t *testing.T, b *box.Box, wires []*world.Recorder) {
 	t.Helper()
 	b.Settle()
 	for i, wire := range wires {
