@@ -92,10 +92,10 @@ func damageAndRepair(t *testing.T, b *box.Box, all []damage, families ...int) {
 		for _, family := range families {
 			b.FamilyShell(family, d.lines)
 		}
-		seen := b.Must(3, "plan")
+		plan := b.Must(3, "plan")
 		for _, family := range families {
-			if named := box.FamilyWords[family].Replace(d.named); !strings.Contains(seen.Stdout, named) {
-				t.Errorf("%s in IPv%d: the plan does not name %q:\n%s", d.name, family, named, seen.Stdout)
+			if named := box.FamilyWords[family].Replace(d.named); !strings.Contains(plan.Stdout, named) {
+				t.Errorf("%s in IPv%d: the plan does not name %q:\n%s", d.name, family, named, plan.Stdout)
 			}
 		}
 		if r := b.Run("apply"); r.Status != 0 {
@@ -115,8 +115,8 @@ func TestFlushedRulesetIsRepaired(t *testing.T) {
 	b.Apply()
 	whole := box.TakeSnapshot(b.Gateway)
 	b.Gateway.Run("nft", "flush", "ruleset")
-	if seen := b.Must(3, "plan"); strings.Count(seen.Stdout, " -w -t mangle -N REPLYPATH-PRE\n") != 2 {
-		t.Errorf("the plan does not make the chains of both families anew: %s", seen)
+	if plan := b.Must(3, "plan"); strings.Count(plan.Stdout, " -w -t mangle -N REPLYPATH-PRE\n") != 2 {
+		t.Errorf("the plan does not make the chains of both families anew: %s", plan)
 	}
 	b.Apply()
 	whole.WantSame(t, "nft flush ruleset", b.Gateway)

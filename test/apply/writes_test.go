@@ -41,8 +41,8 @@ func TestNothingIsWrittenWhenInSync(t *testing.T) {
 			for _, command := range commands {
 				b.Run(command)
 			}
-			if heard := l.Messages(); len(heard) != 0 {
-				t.Errorf("%v writes: %q", commands, heard)
+			if messages := l.Messages(); len(messages) != 0 {
+				t.Errorf("%v writes: %q", commands, messages)
 			}
 			if now := b.Generation(); now != generation {
 				t.Errorf("%v writes nftables: generation %d, and %d before", commands, now, generation)
@@ -55,8 +55,8 @@ func TestNothingIsWrittenWhenInSync(t *testing.T) {
 		}
 		quiet("check", "plan", "init", "flush")
 		b.Apply()
-		if heard := l.Messages(); len(heard) < 20 {
-			t.Errorf("the listener is deaf: it heard %d messages of the first apply", len(heard))
+		if messages := l.Messages(); len(messages) < 20 {
+			t.Errorf("the listener is deaf: it heard %d messages of the first apply", len(messages))
 		}
 		quiet("apply", "plan", "check", "apply")
 		b.Must(0, "flush")

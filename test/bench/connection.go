@@ -26,15 +26,15 @@ func (g *gateway) connect(f family) connection {
 	listener := listen(g.host, c.host)
 	defer unix.Close(listener)
 	g.client.SetSysctl("net.ipv4.tcp_timestamps", "0") // or each segment would need the right one
-	asked, err := dial(g.client, f.client(), c.host)
+	fd, err := dial(g.client, f.client(), c.host)
 	must(err, "%s", g.name)
 	answered, _, err := unix.Accept(listener)
 	must(err, "%s: accept", g.name)
-	_, err = unix.Write(asked, []byte("x"))
+	_, err = unix.Write(fd, []byte("x"))
 	must(err, "%s: write", g.name)
 	_, err = unix.Read(answered, make([]byte, 1))
 	must(err, "%s: read", g.name)
-	must(c.forget(asked), "%s: forget the client's end", g.name)
+	must(c.forget(fd), "%s: forget the client's end", g.name)
 	return c
 }
 

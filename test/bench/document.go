@@ -48,7 +48,7 @@ func (r *results) digest(to io.Writer) {
 		}
 	}
 	fmt.Fprintf(to, "\nOf %d bounds that the bench has, %d held, %d more within noise: not by the median, but by a quarter of the rounds.\n",
-		len(r.requirements), count[holds], count[doubted])
+		len(r.requirements), count[holds], count[withinNoise])
 	if len(left.rows) > 0 {
 		left.print(to)
 	}

@@ -42,10 +42,10 @@ func (x exchange) cost(g *gateway, f family, cpu int) time.Duration {
 	listener := listen(server, netip.AddrPortFrom(at, port))
 	served := make(chan error, 1)
 	go onCPU(cpu, func() { served <- x.serve(listener) })
-	asked := make(chan error, 1)
+	sent := make(chan error, 1)
 	before := processTime()
-	go onCPU(cpu, func() { asked <- x.transact(g, f, netip.AddrPortFrom(f.own(g.lastIndex()), port)) })
-	must(<-asked, "%s, %s, %s", g.name, f, x.label)
+	go onCPU(cpu, func() { sent <- x.transact(g, f, netip.AddrPortFrom(f.own(g.lastIndex()), port)) })
+	must(<-sent, "%s, %s, %s", g.name, f, x.label)
 	spent := processTime() - before
 	unix.Shutdown(listener, unix.SHUT_RDWR)
 	must(<-served, "%s, %s, %s", g.name, f, x.label)

@@ -82,13 +82,13 @@ func (f *focus) on(r run) run {
 func (r run) measures(w path) bool { return r.paths == nil || slices.Contains(r.paths, w.name) }
 
 // measured returns the selected paths.
-func (r run) measured() (asked []path) {
+func (r run) measured() (selected []path) {
 	for _, w := range slices.Concat(established, fresh) {
 		if r.measures(w) {
-			asked = append(asked, w)
+			selected = append(selected, w)
 		}
 	}
-	return asked
+	return selected
 }
 
 func pathNames() (names []string) {

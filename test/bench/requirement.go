@@ -12,9 +12,9 @@ type requirement struct {
 
 // Verdicts. A claim that the median breaks and the better quartile keeps is within what noise can do.
 const (
-	holds   = "PASS"
-	doubted = "PASS within noise"
-	broken  = "FAIL"
+	holds       = "PASS"
+	withinNoise = "PASS within noise"
+	broken      = "FAIL"
 )
 
 func (c requirement) verdict() string {
@@ -24,7 +24,7 @@ func (c requirement) verdict() string {
 	case c.kept(c.figure.median()):
 		return holds
 	case c.kept(c.better()):
-		return doubted
+		return withinNoise
 	}
 	return broken
 }

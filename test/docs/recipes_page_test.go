@@ -127,8 +127,8 @@ func TestRecipeBlockNeedsAnAnnotation(t *testing.T) {
 
 func TestRecipeOutputIsCompared(t *testing.T) {
 	for _, c := range []struct {
-		sees, said string
-		fits       bool
+		sees, output string
+		fits         bool
 	}{
 		{"", "", true},
 		{"", "a\n", false},
@@ -146,8 +146,8 @@ func TestRecipeOutputIsCompared(t *testing.T) {
 		if c.sees != "" {
 			sees = strings.Split(c.sees, "\n")
 		}
-		if got := (typedCommand{output: sees}).fits(c.said); got != c.fits {
-			t.Errorf("%q fits %q: %t", c.said, c.sees, got)
+		if got := (typedCommand{output: sees}).fits(c.output); got != c.fits {
+			t.Errorf("%q fits %q: %t", c.output, c.sees, got)
 		}
 	}
 }

@@ -109,11 +109,11 @@ func (c *recipeRun) runTyped(command typedCommand) {
 
 // readOnly reports whether a command changes nothing, so that it may be typed again.
 func (c typedCommand) readOnly() bool {
-	looking := map[string][]string{
+	readers := map[string][]string{
 		"replypath": {"status", "verify", "explain", "check", "plan", "doctor"},
 		"ip":        {"show", "get"},
 	}
-	return slices.ContainsFunc(looking[c.command[0]], func(word string) bool { return slices.Contains(c.command, word) })
+	return slices.ContainsFunc(readers[c.command[0]], func(word string) bool { return slices.Contains(c.command, word) })
 }
 
 // runWords runs a command on the gateway, without a shell.
@@ -160,8 +160,8 @@ func (c *recipeRun) missesReplies() bool {
 func (c *recipeRun) wantAllReplies() {
 	c.t.Helper()
 	c.RecordEgress().WantRepliesFromAll(c.t, c.Client, c.kinds)
-	for _, ask := range c.checks {
-		ask(c.t)
+	for _, check := range c.checks {
+		check(c.t)
 	}
 }
 

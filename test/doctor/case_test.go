@@ -47,12 +47,12 @@ func sh(b *box.Box, script string) {
 
 // without returns the findings that the other diagnosis does not have.
 func without(d box.DoctorReport, other box.DoctorReport) (rest []box.DoctorFinding) {
-	seen := map[string]int{}
+	known := map[string]int{}
 	for _, f := range other.Findings {
-		seen[text(f)]++
+		known[text(f)]++
 	}
 	for _, f := range d.Findings {
-		if seen[text(f)]--; seen[text(f)] < 0 {
+		if known[text(f)]--; known[text(f)] < 0 {
 			rest = append(rest, f)
 		}
 	}
@@ -118,9 +118,9 @@ func (s findingCase) check(t *testing.T, f box.DoctorFinding) {
 	if f.Severity != s.severity {
 		t.Errorf("it is an %s, want %s: %+v", f.Severity, s.severity, f)
 	}
-	seen := strings.Join(f.Evidence, "\n")
+	evidence := strings.Join(f.Evidence, "\n")
 	for _, words := range s.evidence {
-		if !strings.Contains(seen, words) {
+		if !strings.Contains(evidence, words) {
 			t.Errorf("the evidence does not name %q: %+v", words, f)
 		}
 	}

@@ -47,7 +47,7 @@ func hasTest(id, modulesTests string) bool {
 // findingIDs returns the names of all kinds of findings that are written in the doctor.
 func findingIDs(t *testing.T) []string {
 	names := map[string]bool{}
-	note := func(s house.Source, value ast.Expr) {
+	add := func(s house.Source, value ast.Expr) {
 		switch v := value.(type) {
 		case *ast.BasicLit:
 			names[strings.Trim(v.Value, `"`)] = true
@@ -64,15 +64,15 @@ func findingIDs(t *testing.T) []string {
 			switch n := n.(type) {
 			case *ast.KeyValueExpr:
 				if key, is := n.Key.(*ast.Ident); is && key.Name == "ID" {
-					note(s, n.Value)
+					add(s, n.Value)
 				}
 			case *ast.AssignStmt:
 				if field, is := n.Lhs[0].(*ast.SelectorExpr); is && field.Sel.Name == "ID" {
-					note(s, n.Rhs[0])
+					add(s, n.Rhs[0])
 				}
 			case *ast.CallExpr:
 				if f, is := n.Fun.(*ast.SelectorExpr); is && f.Sel.Name == "markConflicts" {
-					note(s, n.Args[0])
+					add(s, n.Args[0])
 				}
 			}
 			return true

@@ -208,10 +208,10 @@ func TestDoctorAndExplainAcceptCorrectUDPServers(t *testing.T) {
 		b.Explain(t, status, []string{"--listen", fmt.Sprintf("%d/udp", port)})
 		wantNewFindings(b, healthy, b.RunDoctor(), findings...)
 	}
-	asks := b.Gateway.ServeUDP(5501, world.Pktinfo)
+	pktinfo := b.Gateway.ServeUDP(5501, world.Pktinfo)
 	right(5501, true)
 	b.Explain(t, 0, []string{"--listen", "5501/udp"}, "on the wildcard address with IP_PKTINFO: it replies from the address that received the request")
-	asks.Close()
+	pktinfo.Close()
 	any := b.Gateway.ServeUDP(5502, world.Wildcard)
 	right(5502, false)
 	// The remedy, as ntpd does it too: sockets of their own for the addresses, beside the one for any.

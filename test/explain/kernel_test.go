@@ -202,9 +202,9 @@ func (m *policyHost) report(lines []string, p rpdb.Packet) {
 			}
 		}
 	}
-	for _, plainer := range simpler(p) {
-		if wrong(lines, plainer) {
-			p = plainer
+	for _, reduced := range simpler(p) {
+		if wrong(lines, reduced) {
+			p = reduced
 			break
 		}
 	}

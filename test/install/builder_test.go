@@ -18,17 +18,17 @@ type builder struct {
 	*layer.Layer
 	t        *testing.T
 	checkout *layer.Layer
-	place    string // of the checkout
+	path     string // of the checkout
 }
 
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
-	place, err := filepath.Abs("../..")
+	path, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &builder{layer.Over(t, "/"), t, layer.Over(t, place), place}
-	b.Bind(b.checkout.Root, place)
+	b := &builder{layer.Over(t, "/"), t, layer.Over(t, path), path}
+	b.Bind(b.checkout.Root, path)
 	caches, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func newBuilder(t *testing.T) *builder {
 // make runs make in the checkout, with a umask of 077.
 func (b *builder) make(args ...string) {
 	b.t.Helper()
-	b.Must(append([]string{"sh", "-c", `umask 077; cd "$0"; exec make "$@"`, b.place, "--no-print-directory"}, args...)...)
+	b.Must(append([]string{"sh", "-c", `umask 077; cd "$0"; exec make "$@"`, b.path, "--no-print-directory"}, args...)...)
 }
 
 // listing returns mode, owner and path of each file in a folder, and of each empty folder.
@@ -80,14 +80,14 @@ func (b *builder) listing(folder string) string {
 func (b *builder) wantNothingElseWritten(but string) {
 	b.t.Helper()
 	config, _ := os.UserConfigDir()
-	for _, place := range b.Written() {
-		if !strings.HasPrefix(place, but) && !strings.HasPrefix(place, config+"/go/telemetry/") {
-			b.t.Errorf("%s was written", place)
+	for _, path := range b.Written() {
+		if !strings.HasPrefix(path, but) && !strings.HasPrefix(path, config+"/go/telemetry/") {
+			b.t.Errorf("%s was written", path)
 		}
 	}
-	for _, place := range b.checkout.Written() {
-		if !strings.HasPrefix(place, "/.build/") {
-			b.t.Errorf("%s was written in the checkout", place)
+	for _, path := range b.checkout.Written() {
+		if !strings.HasPrefix(path, "/.build/") {
+			b.t.Errorf("%s was written in the checkout", path)
 		}
 	}
 }

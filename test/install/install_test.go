@@ -52,7 +52,7 @@ func TestInstallIntoAnImage(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(t)
 	image := b.Root + "/srv/an image"
-	relative, err := filepath.Rel(b.place, "/srv/an image")
+	relative, err := filepath.Rel(b.path, "/srv/an image")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +108,9 @@ func TestInstallOnTheHostAndUninstall(t *testing.T) {
 	b.make("install")
 	before := b.Written()
 	for line := range strings.Lines(strings.ReplaceAll(installed, " /usr/", " /usr/local/")) {
-		mode, place, _ := strings.Cut(strings.TrimSpace(line), " 0:0 ")
-		if info, err := os.Stat(b.Root + place); err != nil || fmt.Sprintf("%o", info.Mode().Perm()) != mode {
-			t.Errorf("%s: %v, %v; want the mode %s", place, info, err, mode)
+		mode, path, _ := strings.Cut(strings.TrimSpace(line), " 0:0 ")
+		if info, err := os.Stat(b.Root + path); err != nil || fmt.Sprintf("%o", info.Mode().Perm()) != mode {
+			t.Errorf("%s: %v, %v; want the mode %s", path, info, err, mode)
 		}
 	}
 	if output := b.Must("replypath", "version"); !strings.HasPrefix(output, "replypath ") {
@@ -123,24 +123,24 @@ func TestInstallOnTheHostAndUninstall(t *testing.T) {
 	}
 
 	own := map[string]string{"/etc/replypath/replypath.toml": "mask = 0xff00\n", "/etc/replypath/uplinks.d/a.toml": "id = 1\n"}
-	for place, text := range own {
-		b.Write(place, text)
+	for path, text := range own {
+		b.Write(path, text)
 	}
 	b.make("install")
 	b.make("uninstall")
 	b.make("uninstall")
-	for place, text := range own {
-		if got, err := os.ReadFile(b.Root + place); string(got) != text {
-			t.Errorf("%s: %q, %v", place, got, err)
+	for path, text := range own {
+		if got, err := os.ReadFile(b.Root + path); string(got) != text {
+			t.Errorf("%s: %q, %v", path, got, err)
 		}
 	}
-	for _, place := range before {
-		if _, err := os.Stat(b.Root + place); err == nil && strings.Contains(place, "replypath") && !strings.HasPrefix(place, b.place) {
-			t.Errorf("%s is left", place)
+	for _, path := range before {
+		if _, err := os.Stat(b.Root + path); err == nil && strings.Contains(path, "replypath") && !strings.HasPrefix(path, b.path) {
+			t.Errorf("%s is left", path)
 		}
 	}
-	for place := range own {
-		if err := os.Remove(b.Root + place); err != nil {
+	for path := range own {
+		if err := os.Remove(b.Root + path); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestInstallOnTheHostAndUninstall(t *testing.T) {
 	if _, err := os.Stat(b.Root + "/etc/replypath"); err == nil {
 		t.Error("/etc/replypath is left, with nothing in it")
 	}
-	if !slices.ContainsFunc(before, func(place string) bool { return place == "/usr/local/bin/replypath" }) {
+	if !slices.ContainsFunc(before, func(path string) bool { return path == "/usr/local/bin/replypath" }) {
 		t.Errorf("nothing was written: %v", before)
 	}
 }

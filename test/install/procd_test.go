@@ -58,10 +58,10 @@ func (o *openWrt) procdCalls() []string {
 func TestProcdScript(t *testing.T) {
 	t.Parallel()
 	o := newOpenWrt(t)
-	script := func(status int, says string, action string) {
+	script := func(status int, want string, action string) {
 		t.Helper()
-		if r := o.run("/etc/init.d/replypath", action); r.Status != status || !strings.Contains(r.String(), says) {
-			t.Errorf("%s: %swant exit %d, and %q", action, r, status, says)
+		if r := o.run("/etc/init.d/replypath", action); r.Status != status || !strings.Contains(r.String(), want) {
+			t.Errorf("%s: %swant exit %d, and %q", action, r, status, want)
 		}
 	}
 	nothing := func() {

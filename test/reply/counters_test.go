@@ -60,17 +60,17 @@ func chainWalks(t *testing.T, b *box.Box, to netip.Addr, forwarded bool) map[str
 	client := netip.AddrPortFrom(b.ClientAddr(to), port)
 	b.Echo(b.Connected(server, at, client))
 	requester := b.Connected(b.Client, client, netip.AddrPortFrom(to, box.ServedPort))
-	ask := func() {
+	send := func() {
 		t.Helper()
 		if err := box.Exchange(requester); err != nil {
 			t.Fatalf("to %s, forwarded %t: %v", to, forwarded, err)
 		}
 	}
-	ask()
+	send()
 	b.Settle()
 	b.Iptables(family, "-w", "-t", "mangle", "-Z")
 	for range packets {
-		ask()
+		send()
 	}
 	b.Settle()
 	walks := map[string]chainWalk{}

@@ -112,11 +112,11 @@ func (p *layoutHost) configureRandom(n int) {
 func (p *layoutHost) check(mark uint32) {
 	p.T.Helper()
 	any := p.ids[p.chance.IntN(len(p.ids))]
-	stranger := 1 + p.chance.IntN(allUplinks)
+	other := 1 + p.chance.IntN(allUplinks)
 	own := int(mark >> 8 & 0xff)
 	for _, family := range []int{4, 6} {
-		queries := []packetQuery{{mark, 0, 0, family}, {mark, 0, any, family}, {mark, 0, stranger, family}, {mark, fromLAN, 0, family},
-			{mark, any, 0, family}, {mark, stranger, 0, family}}
+		queries := []packetQuery{{mark, 0, 0, family}, {mark, 0, any, family}, {mark, 0, other, family}, {mark, fromLAN, 0, family},
+			{mark, any, 0, family}, {mark, other, 0, family}}
 		if own != 0 {
 			queries = append(queries, packetQuery{mark, own, 0, family}, packetQuery{mark, 0, own, family})
 		}

@@ -41,7 +41,7 @@ func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 		defer s.Stop()
 		b.Gateway.Run("ip", "link", "set", "eth1", "master", "red")
 		box.Eventually(t, box.EventualTimeout, "the service says so", func() bool { return strings.Contains(b.Run("status").Stdout, warning) })
-		answersByOthers(b, t, p, other)
+		answersByOthers(t, b, p, other)
 		b.Gateway.Run("ip", "link", "set", "eth1", "nomaster")
 		restore(b, enslaved)
 		box.Eventually(t, box.EventualTimeout, "the service takes care of it again", func() bool { return b.Run("plan").Stdout == "" })

@@ -142,7 +142,7 @@ func TestChangesOfOneUplinkDoNotTouchAnother(t *testing.T) {
 	b.Start()
 	generation := b.Generation()
 	l := b.StartMonitor()
-	var heard []string
+	var messages []string
 	for range 3 {
 		b.Uplinks[1].Wire.Down()
 		b.AwaitInSync()
@@ -153,17 +153,17 @@ func TestChangesOfOneUplinkDoNotTouchAnother(t *testing.T) {
 		b.AwaitInSync()
 		b.Shell("ip link set wan9 name eth1", "ip link set eth1 up", "ip addr add 192.0.2.2/24 dev eth1", "ip -6 addr add 2001:db8:b::2/64 dev eth1 nodad")
 		b.AwaitInSync()
-		heard = append(heard, l.Messages()...)
+		messages = append(messages, l.Messages()...)
 	}
 	b.Shell("ip link del eth1")
 	b.AwaitInSync()
 	b.Shell("ip link add eth1 type veth peer name far0", "ip link set far0 up", "ip link set eth1 up", "ip addr add 192.0.2.2/24 dev eth1")
 	b.AwaitInSync()
-	heard = append(heard, l.Messages()...)
-	if len(heard) < 20 {
-		t.Errorf("deaf: %d messages", len(heard))
+	messages = append(messages, l.Messages()...)
+	if len(messages) < 20 {
+		t.Errorf("deaf: %d messages", len(messages))
 	}
-	for _, m := range heard {
+	for _, m := range messages {
 		e := box.ParseEvent(t, m)
 		shared := (e.Kind == unix.RTM_NEWRULE || e.Kind == unix.RTM_DELRULE) && e.Table != 8202
 		if e.Table == 8201 || shared {

@@ -29,16 +29,16 @@ func TestReloadProbesOnlyTheNewTargets(t *testing.T) {
 	}
 	for range 2 {
 		for _, c := range []struct {
-			text           string
-			asked, unasked func(world.Packet) bool
+			text             string
+			wanted, unwanted func(world.Packet) bool
 		}{{byTCP, isTCP, isEcho}, {string(text), isEcho, isTCP}} {
 			b.Write(c.text)
 			b.Must(0, "reload")
 			b.Settle() // what the old probes have sent
 			for _, u := range b.Uplinks {
 				wire := u.Wire.Record(func(p world.Packet) bool { return p.Dir == world.In && (p.To(b.Client4) || p.To(b.Client6)) })
-				box.Eventually(t, box.EventualTimeout, "the new targets are probed", func() bool { return wire.Count(c.asked) > 10 })
-				if n := wire.Count(c.unasked); n > 0 {
+				box.Eventually(t, box.EventualTimeout, "the new targets are probed", func() bool { return wire.Count(c.wanted) > 10 })
+				if n := wire.Count(c.unwanted); n > 0 {
 					t.Errorf("%s: %d questions to targets that there are no more", u.Link.Name, n)
 				}
 			}

@@ -88,8 +88,8 @@ func harmsTo(b *box.Box, plan string) (all []randomDamage) {
 		switch {
 		case strings.Contains(line, " rule add "):
 			// What is deleted may be another rule of the same priority.
-			place := words[slices.Index(words, "priority")+1]
-			all = append(all, randomDamage{strings.Replace(line, " rule add ", " rule del ", 1), family + " " + place, "rules " + family})
+			priority := words[slices.Index(words, "priority")+1]
+			all = append(all, randomDamage{strings.Replace(line, " rule add ", " rule del ", 1), family + " " + priority, "rules " + family})
 		case strings.Contains(line, " route replace "):
 			add("routes "+family, strings.Replace(line, " route replace ", " route del ", 1))
 			if strings.Contains(line, " dev ") {

@@ -13,7 +13,7 @@ import (
 type verifyCase struct {
 	damage              func(b *box.Box, family int)
 	only                int      // the family; 0: both
-	asked, shown        string   // result and cause, as finding prints them without the reason
+	routes, trace       string   // result and cause, as finding prints them without the reason
 	kind                string   // of the request with the same result; empty: the echo
 	reason              []string // words in the reason of asked or shown
 	firstUplinkUnharmed bool     // the first uplink is as right as before
@@ -34,45 +34,45 @@ var verifyCases = map[string]verifyCase{
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
 		},
-		asked: "yes", shown: "no mark-not-saved", reason: []string{"0x200", "no mark"}, firstUplinkUnharmed: true,
+		routes: "yes", trace: "no mark-not-saved", reason: []string{"0x200", "no mark"}, firstUplinkUnharmed: true,
 	},
 	"another's mark is saved": {
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-I", "REPLYPATH-NEW", "1", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x100/0x1f00")
 			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
 		},
-		asked: "yes", shown: "no mark-not-saved", reason: []string{"0x200", "0x100"}, firstUplinkUnharmed: true,
+		routes: "yes", trace: "no mark-not-saved", reason: []string{"0x200", "0x100"}, firstUplinkUnharmed: true,
 	},
 	"the mark is not restored in PREROUTING": {
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-PRE", "2")
 		},
-		asked: "yes", shown: "no mark-not-restored", reason: []string{"PREROUTING"},
+		routes: "yes", trace: "no mark-not-restored", reason: []string{"PREROUTING"},
 	},
 	"the mark is not restored in OUTPUT": {
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-F", "REPLYPATH-OUT")
 		},
-		asked: "yes", shown: "no mark-not-restored", kind: "datagram", reason: []string{"OUTPUT"},
+		routes: "yes", trace: "no mark-not-restored", kind: "datagram", reason: []string{"OUTPUT"},
 	},
 	"the rule for the mark is gone": {
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
 		},
-		asked: "no rule-missing", shown: "yes", reason: []string{"fwmark 0x200/0x1f00 lookup 8202", "leaves by eth0"}, firstUplinkUnharmed: true,
+		routes: "no rule-missing", trace: "yes", reason: []string{"fwmark 0x200/0x1f00 lookup 8202", "leaves by eth0"}, firstUplinkUnharmed: true,
 	},
 	"the rule for the address is gone": {
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "rule", "del", "from", b.Uplinks[1].Addrs()[family/6].String(), "lookup", "8202")
 		},
-		asked: "no rule-missing", shown: "yes", reason: []string{"from", "lookup 8202"}, firstUplinkUnharmed: true,
+		routes: "no rule-missing", trace: "yes", reason: []string{"from", "lookup 8202"}, firstUplinkUnharmed: true,
 	},
 	"another's rule comes first": {
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "route", "add", "default", "via", "fe80::1", "dev", "eth0", "table", "77")
 			b.Gateway.Run("ip", ipOf(family), "rule", "add", "priority", "100", "lookup", "77", "protocol", "99")
 		},
-		only: 6, asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"priority 100 from all lookup 77", "protocol 99", "eth0"}, firstUplinkUnharmed: true,
+		only: 6, routes: "no rule-shadowed", trace: "no rule-shadowed", reason: []string{"priority 100 from all lookup 77", "protocol 99", "eth0"}, firstUplinkUnharmed: true,
 	},
 	"another's rule for marks comes first": {
 		damage: func(b *box.Box, family int) {
@@ -80,7 +80,7 @@ var verifyCases = map[string]verifyCase{
 			b.Gateway.Run("ip", "rule", "add", "priority", "90", "fwmark", "0x200/0x200", "lookup", "77")
 			b.Gateway.Run("ip", "rule", "add", "priority", "80", "fwmark", "0x800/0x800", "lookup", "77")
 		},
-		only: 4, asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"priority 90 from all fwmark 0x200/0x200 lookup 77", "owner unknown (protocol 0)"}, firstUplinkUnharmed: true,
+		only: 4, routes: "no rule-shadowed", trace: "no rule-shadowed", reason: []string{"priority 90 from all fwmark 0x200/0x200 lookup 77", "owner unknown (protocol 0)"}, firstUplinkUnharmed: true,
 	},
 	"a VPN takes all but some networks": {
 		damage: func(b *box.Box, family int) {
@@ -90,13 +90,13 @@ var verifyCases = map[string]verifyCase{
 				b.Gateway.Run("ip", ipOf(family), "route", "add", part, "dev", "tun0")
 			}
 		},
-		asked: "no rule-shadowed", shown: "no rule-shadowed", reason: []string{"main has a specific route", "tun0", "not an uplink"},
+		routes: "no rule-shadowed", trace: "no rule-shadowed", reason: []string{"main has a specific route", "tun0", "not an uplink"},
 	},
 	"the way out is gone": {
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "route", "del", "default", "dev", "eth1", "table", "8202")
 		},
-		asked: "no route-missing", shown: "no route-missing", reason: []string{"table 8202", "rejects"}, firstUplinkUnharmed: true,
+		routes: "no route-missing", trace: "no route-missing", reason: []string{"table 8202", "rejects"}, firstUplinkUnharmed: true,
 	},
 	"the table is empty": {
 		damage: func(b *box.Box, family int) {
@@ -105,13 +105,13 @@ var verifyCases = map[string]verifyCase{
 				b.Gateway.Run("ip", "-6", "route", "del", "unreachable", "default", "table", "8202")
 			}
 		},
-		asked: "no route-missing", shown: "no route-missing", reason: []string{"table 8202", "leaves by eth0"}, firstUplinkUnharmed: true,
+		routes: "no route-missing", trace: "no route-missing", reason: []string{"table 8202", "leaves by eth0"}, firstUplinkUnharmed: true,
 	},
 	"the way out leads to another gateway": {
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "route", "replace", "default", "via", "fe80::99", "dev", "eth1", "table", "8202", "metric", "1024")
 		},
-		only: 6, asked: "no route-missing", shown: "yes", reason: []string{"fe80::99"}, firstUplinkUnharmed: true,
+		only: 6, routes: "no route-missing", trace: "yes", reason: []string{"fe80::99"}, firstUplinkUnharmed: true,
 	},
 	"the source check drops questions": {
 		damage: func(b *box.Box, _ int) {
@@ -119,31 +119,31 @@ var verifyCases = map[string]verifyCase{
 			b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
 		},
 		// Requests to the host itself are saved by the rule for the address.
-		only: 4, asked: "no source-check", shown: "yes", firstUplinkUnharmed: true,
+		only: 4, routes: "no source-check", trace: "yes", firstUplinkUnharmed: true,
 		reason: []string{"net.ipv4.conf.eth1.rp_filter = 1", "net.ipv4.conf.all.rp_filter = 0", "net.ipv4.conf.eth1.src_valid_mark = 0"},
 	},
 	"the firewall drops questions in INPUT": {
 		damage: func(b *box.Box, family int) { b.Iptables(family, "-A", "INPUT", "-i", "eth1", "-j", "DROP") },
-		asked:  "yes", shown: "unknown firewall", reason: []string{"INPUT"}, firstUplinkUnharmed: true,
+		routes: "yes", trace: "unknown firewall", reason: []string{"INPUT"}, firstUplinkUnharmed: true,
 	},
 	"the firewall drops questions in raw": {
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "raw", "-A", "PREROUTING", "-i", "eth1", "-j", "DROP")
 		},
-		asked: "yes", shown: "unknown firewall", reason: []string{"PREROUTING"}, firstUplinkUnharmed: true,
+		routes: "yes", trace: "unknown firewall", reason: []string{"PREROUTING"}, firstUplinkUnharmed: true,
 	},
 	"the firewall drops answers in OUTPUT": {
 		damage: func(b *box.Box, family int) { b.Iptables(family, "-A", "OUTPUT", "-o", "eth1", "-j", "DROP") },
-		asked:  "yes", shown: "unknown firewall", reason: []string{"OUTPUT"}, firstUplinkUnharmed: true,
+		routes: "yes", trace: "unknown firewall", reason: []string{"OUTPUT"}, firstUplinkUnharmed: true,
 	},
 	"echo requests are ignored": {
 		damage: func(b *box.Box, family int) { b.Gateway.SetSysctl(echoIgnored[family], "1") },
 		// The other requests show the path.
-		asked: "yes", shown: "yes", kind: "echo",
+		routes: "yes", trace: "yes", kind: "echo",
 	},
 	"the link is down": {
 		damage: func(b *box.Box, _ int) { b.Uplinks[1].Link.Down() },
-		asked:  "unknown not-shown", shown: "unknown not-shown", reason: []string{"eth1 is down"}, firstUplinkUnharmed: true,
+		routes: "unknown not-shown", trace: "unknown not-shown", reason: []string{"eth1 is down"}, firstUplinkUnharmed: true,
 	},
 }
 
@@ -173,16 +173,16 @@ func TestVerifyNamesTheCause(t *testing.T) {
 func (c verifyCase) check(t *testing.T, v box.VerifyReport, b *box.Box, family int) {
 	t.Helper()
 	p := v.Path(b.Uplinks[1], family)
-	if got := p.Asked.Short(); got != c.asked {
-		t.Errorf("asked %q, want %q: %s", got, c.asked, p.Asked)
+	if got := p.Asked.Short(); got != c.routes {
+		t.Errorf("asked %q, want %q: %s", got, c.routes, p.Asked)
 	}
-	if got := p.Shown.Short(); got != c.shown {
-		t.Errorf("shown %q, want %q: %s", got, c.shown, p.Shown)
+	if got := p.Shown.Short(); got != c.trace {
+		t.Errorf("shown %q, want %q: %s", got, c.trace, p.Shown)
 	}
 	if q := p.Question("echo"); c.kind == "echo" && (q.Result != "unknown" || q.Cause != "no-answer" || !strings.Contains(q.Why, echoIgnored[family])) {
 		t.Errorf("the echo: %s", q.VerifyResult)
 	}
-	if q := p.Question(c.kind); c.kind != "" && c.kind != "echo" && q.Short() != c.shown {
+	if q := p.Question(c.kind); c.kind != "" && c.kind != "echo" && q.Short() != c.trace {
 		t.Errorf("the %s: %s", c.kind, q.VerifyResult)
 	}
 	for _, words := range c.reason {

@@ -35,10 +35,10 @@ func (h *Host) Connect(q Request, n int) (*Connections, error) {
 // Alive returns the number of connections on which a byte comes back within the time.
 func (cs *Connections) Alive(within time.Duration) int {
 	var alive atomic.Int64
-	var asked sync.WaitGroup
+	var writers sync.WaitGroup
 	deadline := time.Now().Add(within)
 	for _, c := range cs.open {
-		asked.Go(func() {
+		writers.Go(func() {
 			c.conn.SetDeadline(deadline)
 			if _, err := c.conn.Write([]byte{'?'}); err != nil {
 				return
@@ -48,7 +48,7 @@ func (cs *Connections) Alive(within time.Duration) int {
 			}
 		})
 	}
-	asked.Wait()
+	writers.Wait()
 	return int(alive.Load())
 }
 

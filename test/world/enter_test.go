@@ -54,10 +54,10 @@ func traces(t *testing.T) string {
 func TestEnterReturnsTheExitStatus(t *testing.T) {
 	for _, want := range []string{"0", "7"} {
 		cmd, out := child(t, want)
-		said, _ := io.ReadAll(out)
+		output, _ := io.ReadAll(out)
 		cmd.Wait()
 		if got := cmd.ProcessState.ExitCode(); string(rune('0'+got)) != want {
-			t.Errorf("status %d, want %s: %s", got, want, said)
+			t.Errorf("status %d, want %s: %s", got, want, output)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestEnterLeavesNothingBehind(t *testing.T) {
 		name, behaviour string
 		signal          syscall.Signal
 		status          int
-		says            string
+		want            string
 	}{
 		{"killed", "die", syscall.SIGKILL, -1, ""},
 		{"interrupted", "die", syscall.SIGINT, 130, ""},
@@ -89,7 +89,7 @@ func TestEnterLeavesNothingBehind(t *testing.T) {
 				t.Errorf("a process lives on: %v", err)
 			}
 			cmd.Wait()
-			if got := cmd.ProcessState.ExitCode(); got != c.status || !strings.HasPrefix(string(rest), c.says) {
+			if got := cmd.ProcessState.ExitCode(); got != c.status || !strings.HasPrefix(string(rest), c.want) {
 				t.Errorf("status %d, want %d; said %q", got, c.status, rest)
 			}
 			if after := traces(t); after != before {

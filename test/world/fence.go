@@ -115,9 +115,9 @@ func (r *Recorder) await(ctx context.Context, markers []uint64) error {
 	for {
 		r.mu.Lock()
 		markers = slices.DeleteFunc(markers, func(m uint64) bool {
-			seen := r.markers[m]
+			arrived := r.markers[m]
 			delete(r.markers, m)
-			return seen
+			return arrived
 		})
 		changed := r.changed
 		r.mu.Unlock()

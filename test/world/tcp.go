@@ -38,13 +38,13 @@ func (h *Host) sendTCP(q Request) (a Reply) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(q.timeout()))
-	said, err := readHello(bufio.NewReader(c))
+	greeting, err := readHello(bufio.NewReader(c))
 	if err != nil {
 		a.Err = fmt.Errorf("connected, but: %w", err)
 		return a
 	}
 	a.From = c.RemoteAddr().(*net.TCPAddr).AddrPort()
-	a.Host, a.Local, a.Peer, a.Size = said.host, said.local, said.peer, len(said.String())
+	a.Host, a.Local, a.Peer, a.Size = greeting.host, greeting.local, greeting.peer, len(greeting.String())
 	return a.check(q)
 }
 

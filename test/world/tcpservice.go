@@ -59,8 +59,8 @@ func (h *Host) accept(listener net.Listener, conns *accepted) {
 		}
 		h.world.start(func() {
 			defer conns.drop(c)
-			said := hello{h.Name, c.LocalAddr().(*net.TCPAddr).AddrPort(), c.RemoteAddr().(*net.TCPAddr).AddrPort()}
-			if _, err := io.WriteString(c, said.String()); err == nil {
+			greeting := hello{h.Name, c.LocalAddr().(*net.TCPAddr).AddrPort(), c.RemoteAddr().(*net.TCPAddr).AddrPort()}
+			if _, err := io.WriteString(c, greeting.String()); err == nil {
 				echo(c)
 			}
 		})

@@ -42,10 +42,10 @@ func TestEveryKindIsAnsweredByTheDefaultUplink(t *testing.T) {
 	}
 	w.Settle()
 	for _, to := range w.Uplinks[0].Addrs() {
-		asked := wire.Count(func(p world.Packet) bool { return p.Dir == world.Out && p.To(to) })
-		answered := wire.Count(func(p world.Packet) bool { return p.Dir == world.In && p.From(to) })
-		if asked < len(world.Kinds) || answered < len(world.Kinds) {
-			t.Errorf("%s: %d requests and %d replies on the wire", to, asked, answered)
+		requests := wire.Count(func(p world.Packet) bool { return p.Dir == world.Out && p.To(to) })
+		replies := wire.Count(func(p world.Packet) bool { return p.Dir == world.In && p.From(to) })
+		if requests < len(world.Kinds) || replies < len(world.Kinds) {
+			t.Errorf("%s: %d requests and %d replies on the wire", to, requests, replies)
 		}
 	}
 }
@@ -101,9 +101,9 @@ func TestRecorderSeesAHandshake(t *testing.T) {
 func TestWaitEndsWithThePacketOrTheContext(t *testing.T) {
 	w := world.TwoISPs(t)
 	wire := w.Uplinks[0].Wire.Record()
-	var asking sync.WaitGroup
-	asking.Go(func() { w.Client.Ping(w.Uplinks[0].Addr4) })
-	defer asking.Wait()
+	var sender sync.WaitGroup
+	sender.Go(func() { w.Client.Ping(w.Uplinks[0].Addr4) })
+	defer sender.Wait()
 	request := func(p world.Packet) bool { return p.Proto == world.ICMP && p.ICMPType == 8 }
 	if p, err := wire.Wait(t.Context(), request); err != nil || p.Dst != w.Uplinks[0].Addr4 {
 		t.Error(p, err)
