@@ -83,13 +83,7 @@ func TestExplainCoversEveryRuleSelector(t *testing.T) {
 				if want == "" {
 					status, words = 3, "it is rejected"
 				}
-				requested := strings.Fields(flags)
-				if family == 6 {
-					for i := range requested {
-						requested[i] = strings.Replace(requested[i], "icmp", "ipv6-icmp", 1)
-					}
-				}
-				if got := leavesBy(t, b, family, to, requested); got != want {
+				if got := leavesBy(t, b, family, to, routeGetFlags(family, flags)); got != want {
 					t.Errorf("%s: the kernel sends %s by %q, want %q", c.rule, flags, got, want)
 				}
 				decided := "> 1000 unknown "
