@@ -28,7 +28,7 @@ func (e exchange) run() (a Reply) {
 		if err := e.socket.send(e.payload, nil, e.to); err != nil {
 			return Reply{Err: os.NewSyscallError("sendmsg", err)}
 		}
-		e.socket.until(minTime(time.Now().Add(resendInterval), deadline))
+		e.socket.until(e.nextSend(deadline))
 		for {
 			m, err := e.socket.receive(buffer, control)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -43,6 +43,14 @@ func (e exchange) run() (a Reply) {
 		}
 	}
 	return Reply{Err: fmt.Errorf("no answer from %s: %w", e.request.To, os.ErrDeadlineExceeded)}
+}
+
+// nextSend returns until when a reply is awaited before the request is sent again.
+func (e exchange) nextSend(deadline time.Time) time.Time {
+	if e.request.NoResend {
+		return deadline
+	}
+	return minTime(time.Now().Add(resendInterval), deadline)
 }
 
 // open makes the socket of a request: bound to its source, and with DF as it wishes.

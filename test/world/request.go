@@ -31,6 +31,7 @@ type Request struct {
 	From          netip.AddrPort // the source; the zero address and port are left to the kernel
 	ExpectTimeout bool           // no answer is expected: give up after a second, not after a minute
 	Timeout       time.Duration  // another bound
+	NoResend      bool           // send a datagram once: what counts packets needs the exact number, also on a busy machine
 	Size          int            // of the payload, also of the answer's; as small as possible when 0
 	DontFrag      bool           // send with DF and do not cut, whatever the kernel knows about the path (UDP and ping)
 }

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"replypath/cmd/internal/host"
@@ -66,7 +67,8 @@ func (c *replyCountTest) ping(n int) {
 	c.t.Helper()
 	for range n {
 		for _, to := range c.w.Uplinks[0].Addrs() {
-			if a := c.w.Client.Ping(to); !a.OK {
+			ping := world.Request{Kind: world.KindPing, To: netip.AddrPortFrom(to, 0), NoResend: true}
+			if a := c.w.Client.Send(ping); !a.OK {
 				c.t.Fatal(a)
 			}
 		}
