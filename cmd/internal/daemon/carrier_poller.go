@@ -11,8 +11,8 @@ import (
 )
 
 // The kernel announces the loss of a carrier up to a second late when another event of the link preceded it
-// (linkwatch_add_event in net/core/link_watch.c). So the links of the uplinks are polled too: all the time where one poll
-// reaches all of them; of more links, only for a while after one has changed, as what took it down may take down others.
+// (linkwatch_schedule_work in net/core/link_watch.c). So the links of the uplinks are polled too: all the time where one poll
+// reaches all of them; of more links, only for a while after one has changed, as the same cause may take down the next.
 // Of more than maxPolledLinks the announcement comes before the turn of each.
 const (
 	carrierPollInterval     = 40 * time.Millisecond // of up to linksPerPoll links

@@ -1,5 +1,5 @@
-// Package daemon is the service: it reconciles the kernel with the configuration whenever an event, a poll or a request
-// asks for it, and monitors the uplinks.
+// Package daemon is the service: it reconciles the kernel with the configuration after an event, a poll or a request, and
+// monitors the uplinks.
 //
 // # From a kernel event to a repair
 //
@@ -17,6 +17,6 @@
 //
 // Service.Run starts one goroutine for each component with a Run method. The goroutine of the Loop is the only one that
 // writes to the kernel: it owns roundRunner, Reconciler, RepairBackoff, configuration and rollback.Transaction, which have
-// no locks. Others reach it by roundQueue and requestQueue alone, and read its results from reports, reloadStatus and
+// no locks. Other goroutines reach it by roundQueue and requestQueue alone, and read its results from reports, reloadStatus and
 // managerNotifier, which have.
 package daemon

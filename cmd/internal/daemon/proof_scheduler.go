@@ -72,7 +72,7 @@ func (ps *proofScheduler) updatePaths(s uplinks.Settings, f uplinks.Facts, only 
 		ps.replacePaths(health.Paths(s, f))
 		return
 	}
-	var updated []health.Path // a copy of ps.paths, which others may be reading
+	var updated []health.Path // a copy of ps.paths, which other goroutines may be reading
 	for _, p := range health.Paths(s.Within(only), f) {
 		i := slices.IndexFunc(ps.paths, func(known health.Path) bool { return known.Key == p.Key })
 		if i < 0 {

@@ -53,7 +53,7 @@ func (d Dir) LockAsService(ctx context.Context) (*Lock, error) {
 	return &Lock{file, ns}, nil
 }
 
-// Release gives the lock back. The lock of nil is no lock.
+// Release releases the lock. It does nothing for nil.
 func (l *Lock) Release() {
 	if l == nil {
 		return

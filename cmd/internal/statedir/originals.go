@@ -132,8 +132,8 @@ func newSavedTunable(s uplinks.SetTunable, linkIndex int) savedTunable {
 	return savedTunable{s.Tunable.Link, linkIndex, s.Tunable.Name, s.Old, s.Value}
 }
 
-// dropStale removes the originals of a link that is gone when a later link has its name: a ppp link that is made anew at
-// each dial-in would otherwise leave one each time.
+// dropStale removes the originals of a link that is gone when a later link has its name: a ppp link, which is
+// recreated at each dial-in, would otherwise leave one each time.
 func (o *Originals) dropStale(all []savedTunable) []savedTunable {
 	last := make(map[uplinks.Tunable]int, len(all))
 	for _, t := range all {
