@@ -99,7 +99,7 @@ func TestOpenRC(t *testing.T) {
 func (m *machine) openrcStarts() {
 	d := m.disk
 	m.step("without a configuration", func() {
-		if !strings.Contains(m.consoleOutput(), "let one be proposed, replypath init --write") {
+		if !strings.Contains(m.consoleOutput(), "create one with replypath init --write") {
 			m.t.Errorf("the boot said:\n%s", m.consoleOutput())
 		}
 		m.rc(0, "status: started", "status")
