@@ -45,11 +45,14 @@ const (
 // Priorities of the reply rules, as offsets from Settings.Priority. An uplink's offsets follow from its id alone, so
 // that a change of one uplink moves no rule of another.
 const (
-	offsetMain    Priority = 0    // main's specific routes, except those by an uplink
-	offsetMarks   Priority = 1    // look-up by mark; ids of the first bucket are at offsetMarks + id
-	offsetBuckets Priority = 100  // the mark trie: the other buckets, and the gotos to them
-	offsetSources Priority = 1000 // the host's own packets, by source address: at offsetSources + id
-	offsetEnd     Priority = 1999 // nop: target of the gotos past the block
+	offsetMain        Priority = 0    // main's specific routes, except those by an uplink, for what has a mark
+	offsetMarks       Priority = 1    // look-up by mark; ids of the first bucket are at offsetMarks + id
+	offsetBuckets     Priority = 100  // the mark trie: the other buckets, and the gotos to them
+	offsetSources     Priority = 1000 // the host's own packets: an uplink's address is found at offsetSources + id
+	offsetOther       Priority = 1399 // the host's other packets leave the block
+	offsetSourceMain  Priority = 1400 // main's specific routes, except those by an uplink, for what an uplink's address sends
+	offsetSourceTable Priority = 1400 // look-up by source address, at offsetSourceTable + id
+	offsetEnd         Priority = 1999 // nop: target of the gotos past the block
 )
 
 // Metrics of the default routes in an uplink's table. The kernel reads an IPv6 metric of 0 as 1024. A route with

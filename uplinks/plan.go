@@ -89,8 +89,8 @@ func ruleSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
-// compareAddOrder sorts rules in the order of addition. The look-up of main's specific routes comes first, as all other
-// rules rely on it. The others are added from the end of the block to its start, but a goto directly after its target,
+// compareAddOrder sorts rules in the order of addition. The look-up of main's specific routes comes first, as the
+// look-ups by mark rely on it. The others are added from the end of the block to its start, but a goto directly after its target,
 // so that a goto past a rule exists before that rule and is deleted after it. In the reverse order a rule with fewer
 // selectors is deleted before one with more: the kernel deletes the first rule that has the given selectors, whatever
 // others it has (fib_rules.c, rule_find).
@@ -98,8 +98,8 @@ func compareAddOrder(a, b *Rule) int {
 	switch {
 	case a.Family != b.Family:
 		return cmp.Compare(a.Family, b.Family)
-	case a.suppresses() != b.suppresses():
-		return compareBool(a.suppresses(), b.suppresses())
+	case a.guardsMarks() != b.guardsMarks():
+		return compareBool(a.guardsMarks(), b.guardsMarks())
 	case a.addOrder() != b.addOrder():
 		return -cmp.Compare(a.addOrder(), b.addOrder())
 	}
@@ -114,9 +114,9 @@ func (r *Rule) addOrder() Priority {
 	return r.Priority
 }
 
-// suppresses reports whether the rule has a suppressor, as only the look-up of main does.
-func (r *Rule) suppresses() bool {
-	return r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress
+// guardsMarks reports whether the rule looks up main's specific routes for packets with a mark.
+func (r *Rule) guardsMarks() bool {
+	return r.Mask != 0 && (r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress)
 }
 
 // compareBool sorts true first.

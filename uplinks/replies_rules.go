@@ -51,8 +51,10 @@ func markOffset(id marks.ID) Priority {
 	return bucketOffset(bucketOf(id)) + 2 + Priority(id%bucketSize)
 }
 
-// addRules adds the rules of one family. Marks come before addresses, so a packet whose mark and source address belong to
-// different uplinks follows its mark.
+// addRules adds the rules of one family. They route two kinds of packets: those with a mark, and those that the host itself
+// sends from an uplink's address. Every other packet leaves the block without a look-up (the host's own after one rule for
+// each address), so that it meets the operator's rules and main as it would without replypath. Marks come before addresses: a
+// packet whose mark and source address belong to different uplinks follows its mark.
 func addRules(want State, s Settings, f Facts, family Family) {
 	managed := slices.DeleteFunc(slices.Clone(s.Uplinks), func(u Uplink) bool { return !u.Manages(family) })
 	if len(managed) == 0 {
@@ -65,9 +67,10 @@ func addRules(want State, s Settings, f Facts, family Family) {
 		}
 		want.Rules[r] = true
 	}
-	add(offsetMain, Lookup, func(r *Rule) {
+	specific := func(r *Rule) {
 		r.Table, r.SuppressLength, r.SuppressGroup = MainTable, int32(MaxDefaultPrefixLen(family)), int64(s.Group)
-	})
+	}
+	add(offsetMain, Lookup, func(r *Rule) { specific(r); r.Not, r.Mask = true, s.Mask })
 	add(offsetMarks, Goto, func(r *Rule) { r.Mask, r.Goto = s.Mask, s.Priority+offsetSources })
 	for _, u := range managed {
 		addMarkRules(add, s, u)
@@ -75,8 +78,11 @@ func addRules(want State, s Settings, f Facts, family Family) {
 	addTrieRules(add, s, managed)
 	add(offsetSources, Goto, func(r *Rule) { r.Not, r.IIF, r.Goto = true, "lo", s.Priority+offsetEnd })
 	for address, id := range addrOwners(f, managed, family) {
-		add(offsetSources+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
+		add(offsetSources+Priority(id), Goto, func(r *Rule) { r.From, r.Goto = address, s.Priority+offsetSourceMain })
+		add(offsetSourceTable+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
 	}
+	add(offsetOther, Goto, func(r *Rule) { r.Goto = s.Priority + offsetEnd })
+	add(offsetSourceMain, Lookup, specific)
 	add(offsetEnd, Nop, nil)
 }
 

@@ -11,13 +11,18 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// linearLookups returns the look-ups of a packet by one rule for each uplink, which the trie must be equivalent to. A packet
-// that came in by the uplink of its mark is not routed back out by it.
+// linearLookups returns the look-ups of a packet, in order, however the rules are laid out. A packet with an uplink's mark
+// that came in by the uplink is not led back out by it. A packet without a mark that is not from an uplink's address is
+// looked up nowhere in the block: foreign rules and main decide, as without replypath.
 func linearLookups(s uplinks.Settings, facts uplinks.Facts, f packet) []lookup {
 	lookupIn := func(u uplinks.Uplink) lookup {
 		return lookup{s.Table(u), uplinks.NoSuppress, uplinks.NoSuppress}
 	}
-	lookups := []lookup{{uplinks.MainTable, map[uplinks.Family]int32{uplinks.IPv4: 7, uplinks.IPv6: 6}[f.family], int64(s.Group)}}
+	specific := lookup{uplinks.MainTable, map[uplinks.Family]int32{uplinks.IPv4: 7, uplinks.IPv6: 6}[f.family], int64(s.Group)}
+	var lookups []lookup
+	if f.mark&uint32(s.Mask) != 0 {
+		lookups = append(lookups, specific)
+	}
 	for _, u := range s.Uplinks {
 		mark := marks.Mark(f.mark & uint32(s.Mask))
 		if u.Gateway(f.family) != (uplinks.Gateway{}) && mark == s.Mark(u) && f.in != u.Link {
@@ -33,7 +38,7 @@ func linearLookups(s uplinks.Settings, facts uplinks.Facts, f packet) []lookup {
 		}
 		for _, a := range facts.Links[u.Link].Addrs {
 			if a.Prefix.Addr() == f.from {
-				lookups = append(lookups, lookupIn(u))
+				lookups = append(lookups, specific, lookupIn(u))
 			}
 		}
 	}

@@ -23,10 +23,10 @@ func TestExplainOutgoingPackets(t *testing.T) {
 	for family, to := range defaultRoutedAddr {
 		from := b.Uplinks[1].Addrs()[family/6]
 		b.Explain(t, 0, []string{to}, "> 32766 kernel from all lookup main default", "kernel: agrees", "it leaves by eth0 (uplink isp0), selected by table main")
-		b.Explain(t, 0, []string{to, "--from", from.String()}, "> 3002 replypath from "+from.String()+" lookup isp1 default via",
+		b.Explain(t, 0, []string{to, "--from", from.String()}, "3002 replypath from "+from.String()+" goto 3400 goto 3400", "> 3402 replypath from "+from.String()+" lookup isp1 default via",
 			"it leaves by eth1 (uplink isp1), selected by its source "+from.String())
 		b.Explain(t, 0, []string{to, "--mark", "0x200"},
-			"2000 replypath from all lookup main suppress_prefixlength "+[]string{"7", "6"}[family/6]+" suppress_ifgroup 8200 suppressed, prefix too short: default",
+			"2000 replypath not from all fwmark 0x0/0x1f00 lookup main suppress_prefixlength "+[]string{"7", "6"}[family/6]+" suppress_ifgroup 8200 suppressed, prefix too short: default",
 			"2001 replypath from all fwmark 0x0/0x1f00 goto 3000 no: mark 0x200", "selected by its mark 0x200")
 		b.Explain(t, 0, []string{from.String()}, "it is delivered to this host: the address belongs to eth1")
 		b.Explain(t, 0, []string{to, "--proto", "sctp", "--dport", "36412"}, "kernel: agrees", "ipproto sctp dport 36412")

@@ -15,7 +15,7 @@ func ruleConflicts(s uplinks.Settings, f uplinks.Facts) []Finding {
 		case r.Action == uplinks.Lookup && r.Table == uplinks.LocalTable:
 			if !localFirst[r.Family] && r.Priority > s.Priority {
 				all = append(all, Finding{
-					What: fmt.Sprintf("the table local is looked up after replypath's rules (%s rule %s): main is looked up first, so packets to an address on a link that is not an uplink are not delivered to this host",
+					What: fmt.Sprintf("the table local is looked up after replypath's rules (%s rule %s): for packets that come in by an uplink main is looked up first, so those to an address on a link that is not an uplink are not delivered to this host",
 						r.Family.IPCommand(), r.Spec()),
 					Remedy: fmt.Sprintf("put its rule first, where the kernel has it: %s rule add priority 0 lookup local", r.Family.IPCommand()),
 				})
