@@ -131,6 +131,7 @@ func TestConfirmDeadlineSurvivesServiceRestart(t *testing.T) {
 func TestFirstUnconfirmedApplyIsRolledBackToNothing(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
+	t.Cleanup(func() { awaitGuards(b) })
 	b.Must(0, "apply", "--confirm", "1s")
 	awaitNoTable(b, "8201")
 	b.Must(3, "plan")
@@ -141,6 +142,7 @@ func TestFirstUnconfirmedApplyIsRolledBackToNothing(t *testing.T) {
 func TestRollbackFindsARelativeStateDirectory(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
+	t.Cleanup(func() { awaitGuards(b) })
 	cmd := b.Gateway.Command(t.Context(), b.Program, "apply", "--confirm", "1s", "--config", b.Config, "--state", "state")
 	cmd.Dir = b.Dir
 	if r := b.RunCommand(cmd); r.Status != 0 {
@@ -153,6 +155,7 @@ func TestRollbackFindsARelativeStateDirectory(t *testing.T) {
 func TestRollbackRetriesUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
+	t.Cleanup(func() { awaitGuards(b) })
 	began := time.Now()
 	const deadline = 2 * time.Second
 	b.Must(0, "apply", "--confirm", deadline.String())
