@@ -14,7 +14,8 @@ import (
 )
 
 // restrictAccess passes on requests that only read, and that present the token. Without a token the Host must be an address
-// or a name of this host, which stops DNS rebinding: a foreign web page whose name resolves to this endpoint.
+// or a name of this host, which stops DNS rebinding: a foreign web page whose name resolves to this endpoint. A request without
+// Host is of no browser: health checks of load balancers in HTTP/1.0 have none.
 func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next http.Handler) http.Handler {
 	auth := &tokenAuth{file: settings.TokenFile, log: log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +30,7 @@ func restrictAccess(settings health.EndpointSettings, log *slog.Logger, next htt
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "this endpoint is read-only: use GET or HEAD", http.StatusMethodNotAllowed)
 		case settings.TokenFile != "" && !auth.authorize(w, r):
-		case settings.TokenFile == "" && !isLocalName(r.Host):
+		case settings.TokenFile == "" && r.Host != "" && !isLocalName(r.Host):
 			http.Error(w, fmt.Sprintf("%q is not a name of this host: use its address or localhost, or set a token_file", r.Host), http.StatusMisdirectedRequest)
 		default:
 			next.ServeHTTP(w, r)

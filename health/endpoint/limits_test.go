@@ -54,7 +54,9 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		"GET /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n":     "HTTP/1.1 400 Bad Request",
 		"GET /../../etc/shadow HTTP/1.1\r\nHost: localhost\r\n\r\n":                 "HTTP/1.1 307 Temporary Redirect",
 		"GET http://other.example/status HTTP/1.1\r\nHost: localhost\r\n\r\n":       "HTTP/1.1 421 Misdirected Request",
-		"GET /status HTTP/1.0\r\n\r\n":                                              "HTTP/1.0 421 Misdirected Request",
+		"GET /status HTTP/1.0\r\n\r\n":                                              "HTTP/1.0 200 OK", // haproxy's option httpchk
+		"GET /status HTTP/1.0\r\nHost: other.example\r\n\r\n":                       "HTTP/1.0 421 Misdirected Request",
+		"GET http://other.example/status HTTP/1.0\r\n\r\n":                          "HTTP/1.0 421 Misdirected Request",
 		"GET /status HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n":                           "HTTP/1.0 200 OK",
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                                          "HTTP/1.1 405 Method Not Allowed",
 		"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 64<<10):    "HTTP/1.1 431 Request Header Fields Too Large",
