@@ -33,11 +33,7 @@ With --confirm the previous configuration is restored after that time unless
 			if cmd.Flags().Changed("confirm") && confirm < time.Second {
 				return fmt.Errorf("%w: --confirm %s is too short: use at least 1s, such as 60s", errUsage, confirm)
 			}
-			c, err := p.readConfig()
-			if err != nil {
-				return err
-			}
-			err = p.applyOrDelegate(cmd.Context(), c, confirm)
+			err := p.applyOrDelegate(cmd.Context(), confirm)
 			if err == nil && confirm != 0 {
 				p.printConfirmHint(confirm)
 			}
@@ -49,9 +45,13 @@ With --confirm the previous configuration is restored after that time unless
 }
 
 // applyOrDelegate applies the configuration through the service if one runs or starts meanwhile, and otherwise itself.
-func (p *program) applyOrDelegate(ctx context.Context, c config.Config, confirm time.Duration) error {
+func (p *program) applyOrDelegate(ctx context.Context, confirm time.Duration) error {
 	running, err := p.reloadService(ctx, confirm)
 	if running || err != nil {
+		return err
+	}
+	c, err := p.readConfig()
+	if err != nil {
 		return err
 	}
 	if err = p.applyHere(ctx, c, confirm); errors.Is(err, statedir.ErrServiceRuns) {

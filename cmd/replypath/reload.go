@@ -17,14 +17,15 @@ func (p *program) reloadCommand() *cobra.Command {
 		Use:   "reload",
 		Short: "Make the running service read its configuration again",
 		Long: `Make the running service read its configuration again, as SIGHUP does. If the
-configuration is invalid or cannot be applied, the service keeps the old one.`,
+configuration is invalid or cannot be applied, the service keeps the old one, and
+status reports it until a reload succeeds.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := p.readConfig(); err != nil {
+			running, err := p.reloadService(cmd.Context(), 0)
+			if err != nil || running {
 				return err
 			}
-			running, err := p.reloadService(cmd.Context(), 0)
-			if err == nil && !running {
+			if _, err = p.readConfig(); err == nil {
 				return fmt.Errorf("%w: start it (systemctl start replypath), or apply once: replypath apply", control.ErrNoService)
 			}
 			return err
@@ -32,13 +33,17 @@ configuration is invalid or cannot be applied, the service keeps the old one.`,
 	}
 }
 
-// reloadService makes the service, if one runs, read and apply the configuration.
+// reloadService makes the service, if one runs, read and apply the configuration. A configuration with mistakes is for the
+// service to refuse, so that its status reports the refusal; the error then lists the mistakes.
 func (p *program) reloadService(ctx context.Context, confirm time.Duration) (running bool, err error) {
 	err = control.Client{StateDir: p.stateDir}.Reload(ctx, control.Reload{ConfigFile: p.configPath, ConfirmWithin: confirm})
 	if errors.Is(err, control.ErrNoService) {
 		return false, nil
 	}
 	if err != nil {
+		if _, invalid := p.readConfig(); invalid != nil && !errors.Is(err, fs.ErrPermission) {
+			return true, invalid
+		}
 		return true, err
 	}
 	_, err = fmt.Fprintln(p.stdout, "the service has applied the configuration")

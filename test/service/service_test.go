@@ -102,15 +102,20 @@ func TestReloadAppliesTheNewConfiguration(t *testing.T) {
 	b.Must(0, "reload")
 	b.Must(0, "plan")
 	b.RecordEgress().WantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP})
-	b.Write("nonsense = 1\n")
-	b.Must(2, "reload")
-	s.Signal(syscall.SIGHUP)
-	s.AwaitNotify("refused")
-	if r := b.Must(3, "status"); !strings.Contains(r.Stdout, "refused") || !strings.Contains(r.Stdout, "nonsense") {
-		t.Errorf("status after a refused reload: %s", r)
+	for _, refuse := range []func(){
+		func() { s.Signal(syscall.SIGHUP); s.AwaitNotify("refused") },
+		func() { b.Must(2, "reload") },
+		func() { b.Must(2, "apply") },
+	} {
+		b.Write("nonsense = 1\n")
+		refuse()
+		if r := b.Must(3, "status"); !strings.Contains(r.Stdout, "refused") || !strings.Contains(r.Stdout, "nonsense") {
+			t.Errorf("status after a refused reload: %s", r)
+		}
+		b.Configure(b.Uplinks...)
+		b.Must(0, "plan")
+		b.Must(0, "reload")
 	}
-	b.Configure(b.Uplinks...)
-	b.Must(0, "plan")
 	b.Configure(b.Uplinks[1], b.Uplinks[2])
 	b.Must(0, "reload")
 	if r := b.Gateway.Run("ip", "rule"); strings.Contains(r, "8201") {
