@@ -7,6 +7,8 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/rollback"
+	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
@@ -51,9 +53,9 @@ groups from before it. It needs no configuration, and works after a crash.`,
 
 // forgetState deletes the saved originals and the applied configuration from the state directory.
 func (p *program) forgetState(h *host.Host) error {
-	t, err := p.openTransaction()
+	d, err := statedir.Open(p.stateDir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.DropOriginals(), t.Forget())
+	return errors.Join(h.DropOriginals(), rollback.Forget(d))
 }

@@ -14,7 +14,7 @@ import (
 func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	t := h.firewall.table(s.Firewall.Family, s.Firewall.Backend)
 	if t == nil {
-		return errors.New("no such iptables command")
+		return fmt.Errorf("%s: no iptables command for the backend %q: %w", s.Firewall.Family, s.Firewall.Backend, marks.ErrNotFound)
 	}
 	h.chains.Lock()
 	defer h.chains.Unlock()

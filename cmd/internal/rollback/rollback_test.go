@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,7 +141,7 @@ func TestKeepEndsAPendingChange(t *testing.T) {
 	if now, err := x.Confirmed(); err != nil || !reflect.DeepEqual(*now, kept) || x.Armed() {
 		t.Errorf("confirmed %+v, %v", now, err)
 	}
-	if err := x.Forget(); err != nil {
+	if err := Forget(d); err != nil {
 		t.Fatal(err)
 	}
 	if now, err := open(t, d).Confirmed(); now != nil || err != nil {
@@ -153,9 +154,13 @@ func TestFileOfAnotherVersionIsRefused(t *testing.T) {
 	if err := d.WriteJSON(pendingName, pendingFile{Version: fileVersion + 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(d); err == nil {
-		t.Error("no error")
+	if _, err := Open(d); err == nil || !strings.Contains(err.Error(), "replypath flush") {
+		t.Errorf("%v, want an error with the remedy", err)
 	}
+	if err := Forget(d); err != nil {
+		t.Fatal(err)
+	}
+	open(t, d)
 }
 
 // TestEveryFieldOfTheSettingsIsSaved fills all fields of the settings, so that a new one cannot be left out.

@@ -120,9 +120,9 @@ func (t *Transaction) Cancel() error {
 	return t.dir.Remove(pendingName)
 }
 
-// Forget removes all saved settings.
-func (t *Transaction) Forget() error {
-	return errors.Join(t.Cancel(), t.dir.Remove(confirmedName))
+// Forget removes the transaction and the confirmed settings of a state folder, whatever their version.
+func Forget(d statedir.Dir) error {
+	return errors.Join(d.Remove(pendingName), d.Remove(confirmedName))
 }
 
 // Previous returns the settings that a rollback restores. Without uplinks they remove everything of replypath's.
