@@ -17,7 +17,7 @@ func TestPlanWarnsOfAnUnlistedInterface(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: noDefault}.Build(t, 2, world.Options{}))
 			management, service := b.Uplinks[0], b.Uplinks[1]
-			b.KnowClientBy(management)
+			b.RouteToClientBy(management)
 			b.Configure(service)
 			warned(t, b, 3, true)
 			b.Must(0, "apply")
@@ -63,7 +63,7 @@ func TestUnlistedInterfaceBreaksRepliesAsWarned(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1, NoDefault: true}.Build(t, 2, world.Options{}))
 	management, service := b.Uplinks[0], b.Uplinks[1]
-	b.KnowClientBy(management)
+	b.RouteToClientBy(management)
 	b.Gateway.ServeTCP(box.ServedPort)
 	b.Configure(service)
 	b.Must(0, "apply")

@@ -28,8 +28,8 @@ func (b *Box) ConfigureProbes(lines ...string) {
 	b.Write(text.String())
 }
 
-// Wan returns an uplink's configuration.
-func Wan(id int, link, gateway, rest string) string {
+// UplinkConfig returns an uplink's configuration.
+func UplinkConfig(id int, link, gateway, rest string) string {
 	return fmt.Sprintf("[uplinks.wan%d]\nid = %d\ninterface = %q\ngateway = %s\n%s\n", id, id, link, gateway, rest)
 }
 

@@ -157,8 +157,8 @@ func (c Conditions) Build(t *testing.T, n int, options world.Options) *world.Int
 	return w
 }
 
-// WatchClient watches the client's links: packets there have neither tags nor ciphers. The ISPs let pass what strays.
-func (b *Box) WatchClient() *Egress {
+// RecordAtClient watches the client's links: packets there have neither tags nor ciphers. The ISPs let pass what strays.
+func (b *Box) RecordAtClient() *Egress {
 	p := &Egress{Box: b, phase: b.NewPhase()}
 	for _, u := range b.Uplinks {
 		p.Wires = append(p.Wires, u.ClientLink.Record())

@@ -15,8 +15,8 @@ import (
 	"replypath/test/world"
 )
 
-// FtpPort is the control port of FTP (RFC 959).
-const FtpPort = 21
+// FTPPort is the control port of FTP (RFC 959).
+const FTPPort = 21
 
 // FetchAll fetches the file in every mode, and wants all that left on the way to have left by the uplink.
 func (b *Box) FetchAll(t *testing.T, u *world.Uplink, server netip.AddrPort, want []byte, modes ...ftpMode) {

@@ -6,22 +6,22 @@ import (
 	"replypath/test/world"
 )
 
-// KnowClientBy gives main a specific route to the client's network.
-func (b *Box) KnowClientBy(u *world.Uplink) {
+// RouteToClientBy gives main a specific route to the client's network.
+func (b *Box) RouteToClientBy(u *world.Uplink) {
 	b.T.Helper()
 	b.Gateway.AddRoute(world.Route{To: netip.PrefixFrom(b.Client4, 24).Masked(), Via: u.Router4, Link: u.Link})
 	b.Gateway.AddRoute(world.Route{To: netip.PrefixFrom(b.Client6, 64).Masked(), Via: u.RouterLL, Link: u.Link})
 }
 
-// Dead makes the ISP take everything and pass on nothing.
-func Dead(u *world.Uplink, is bool) {
-	value := map[bool]string{true: "0", false: "1"}[is]
+// SetBlackHole makes the ISP take everything and pass on nothing.
+func SetBlackHole(u *world.Uplink, on bool) {
+	value := map[bool]string{true: "0", false: "1"}[on]
 	u.ISP.SetSysctl("net.ipv4.ip_forward", value)
 	u.ISP.SetSysctl("net.ipv6.conf.all.forwarding", value)
 }
 
-// Forward translates every request at an uplink's address to a host inside.
-func (b *Box) Forward(to4, to6 netip.Addr) {
+// AddDNAT translates every request at an uplink's address to a host inside.
+func (b *Box) AddDNAT(to4, to6 netip.Addr) {
 	b.T.Helper()
 	for _, u := range b.Uplinks {
 		b.Iptables(4, "-t", "nat", "-A", "PREROUTING", "-d", u.Addr4.String(), "-j", "DNAT", "--to", to4.String())

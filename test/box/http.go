@@ -10,8 +10,8 @@ import (
 	"replypath/test/world"
 )
 
-// Through connects from a host.
-func Through(from *world.Host) *http.Transport {
+// TransportFrom connects from a host.
+func TransportFrom(from *world.Host) *http.Transport {
 	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
 		var d net.Dialer
 		from.Do(func() { c, err = d.DialContext(ctx, network, address) })
@@ -19,10 +19,10 @@ func Through(from *world.Host) *http.Transport {
 	}}
 }
 
-// Over sends a GET request from a host, and returns the status code and the body; 0 and the error when there was no response.
-func Over(t *testing.T, from *world.Host, url string, header ...string) (int, string) {
+// GetFrom sends a GET request from a host, and returns the status code and the body; 0 and the error when there was no response.
+func GetFrom(t *testing.T, from *world.Host, url string, header ...string) (int, string) {
 	t.Helper()
-	return Get(t, Through(from), url, header...)
+	return Get(t, TransportFrom(from), url, header...)
 }
 
 // Get returns over, by a transport of one's own.

@@ -100,19 +100,19 @@ func (c *recipeRun) leases() {
 func (c *recipeRun) portForwarding() {
 	c.t.Helper()
 	box.ServeAll(c.LAN)
-	c.Forward(c.LAN4, c.LAN6)
+	c.AddDNAT(c.LAN4, c.LAN6)
 }
 
 // monitoring adds a route to the monitoring's network by the management link. The monitoring polls the address of the service.
 func (c *recipeRun) monitoring() {
 	c.t.Helper()
 	box.ServeAll(c.Gateway)
-	c.KnowClientBy(c.Uplinks[1])
+	c.RouteToClientBy(c.Uplinks[1])
 	file := c.ServeFTP(c.Gateway)
 	c.checks = append(c.checks, func(t *testing.T) {
 		for _, u := range c.Uplinks {
-			c.FetchAll(t, u, u.Port4(box.FtpPort), file, box.Passive, box.Active)
-			c.FetchAll(t, u, u.Port6(box.FtpPort), file, box.ExtendedPassive, box.ExtendedActive)
+			c.FetchAll(t, u, u.Port4(box.FTPPort), file, box.Passive, box.Active)
+			c.FetchAll(t, u, u.Port6(box.FTPPort), file, box.ExtendedPassive, box.ExtendedActive)
 		}
 	})
 }

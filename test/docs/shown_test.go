@@ -120,7 +120,7 @@ func TestDocumentedEndpointIsProtected(t *testing.T) {
 	}
 	b.Start()
 	at := b.Uplinks[1].Port4(9717).String()
-	trusting := box.Through(b.Client)
+	trusting := box.TransportFrom(b.Client)
 	trusting.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com"}
 	trusting.TLSClientConfig.RootCAs.AddCert(signed.Certificate())
 	box.Eventually(t, box.EventualTimeout, "an answer to a request with the token", func() bool {
@@ -130,7 +130,7 @@ func TestDocumentedEndpointIsProtected(t *testing.T) {
 	if code, body := box.Get(t, trusting, "https://"+at+"/readyz"); code != 401 {
 		t.Errorf("without the token: %d %s", code, body)
 	}
-	if code, body := box.Over(t, b.Client, "http://"+at+"/readyz", "Authorization", "Bearer "+token); code != 400 {
+	if code, body := box.GetFrom(t, b.Client, "http://"+at+"/readyz", "Authorization", "Bearer "+token); code != 400 {
 		t.Errorf("without TLS: %d %s", code, body)
 	}
 }

@@ -36,7 +36,7 @@ func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
 		u := b.Uplinks[1]
 		newGateway(b, u)
 		box.ServeAll(b.LAN)
-		b.Forward(b.LAN4, b.LAN6)
+		b.AddDNAT(b.LAN4, b.LAN6)
 		b.Apply()
 		if d := b.RunDoctor(); len(d.Of("flow-offload")) > 0 {
 			t.Fatalf("before there is one: %s", d)
@@ -142,7 +142,7 @@ func TestModulesWireGuardListenerRepliesByIngress(t *testing.T) {
 		server := box.NewPeer(b.Gateway, "wg0")
 		server.Link.Addr("198.18.100.1/24")
 		b.WantFinding(b.RunDoctor(), box.IsNote, "wireguard-listener", "wg0", "udp 0.0.0.0 port 51820", "udp :: port 51820", "nothing")
-		p := b.WatchClient()
+		p := b.RecordAtClient()
 		for _, to := range b.Uplinks[1].Addrs() {
 			client := box.NewPeer(b.Client, "wg0")
 			client.Link.Addr("198.18.100.2/24")

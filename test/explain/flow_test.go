@@ -63,7 +63,7 @@ func TestExplainFlowReportsStrayRepliesBehindDNAT(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.LAN.ServeTCP(box.ServedPort)
-	b.Forward(b.LAN4, b.LAN6)
+	b.AddDNAT(b.LAN4, b.LAN6)
 	b.Apply()
 	for i, to := range b.Uplinks[1].Addrs() {
 		inner := []netip.Addr{b.LAN4, b.LAN6}[i]

@@ -49,7 +49,7 @@ func refuseForged(t *testing.T, c box.Conditions, backend, table string) {
 	}
 	p := b.RecordEgress()
 	p.WantRepliesFromAll(t, b.Client, world.Kinds)
-	b.Forward(b.LAN4, b.LAN6)
+	b.AddDNAT(b.LAN4, b.LAN6)
 	sendAllForged(b)
 	b.Settle()
 	if n := inside.Count(isInsider); n != 0 {
@@ -76,7 +76,7 @@ func TestForgedLANSourcePassesWithoutRPFilter(t *testing.T) {
 	if admitted(b) == 0 {
 		t.Error("no forged question was delivered")
 	}
-	b.Forward(b.LAN4, b.LAN6)
+	b.AddDNAT(b.LAN4, b.LAN6)
 	sendAllForged(b)
 	b.Settle()
 	for _, a := range []string{insider4, insider6} {

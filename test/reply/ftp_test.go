@@ -43,19 +43,19 @@ func serveAndFetch(t *testing.T, b *box.Box) {
 	file := b.ServeFTP(b.Gateway)
 	b.Apply()
 	for _, u := range b.Uplinks {
-		b.FetchAll(t, u, u.Port4(box.FtpPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
-		b.FetchAll(t, u, u.Port6(box.FtpPort), file, box.ExtendedPassive, box.ExtendedActive)
+		b.FetchAll(t, u, u.Port4(box.FTPPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
+		b.FetchAll(t, u, u.Port6(box.FTPPort), file, box.ExtendedPassive, box.ExtendedActive)
 	}
 }
 
 // mainTables are main tables that know the client by one uplink only.
 var mainTables = map[string]func(*box.Box){
 	"main knows the client by the first uplink, and has no default route": func(b *box.Box) {
-		b.KnowClientBy(b.Uplinks[0])
+		b.RouteToClientBy(b.Uplinks[0])
 	},
 	"main knows the client by the second uplink, and has its default by the first": func(b *box.Box) {
 		b.DefaultBy(b.Uplinks[0])
-		b.KnowClientBy(b.Uplinks[1])
+		b.RouteToClientBy(b.Uplinks[1])
 	},
 }
 
@@ -72,7 +72,7 @@ func TestFTPServerBehindDNAT(t *testing.T) {
 				file := b.ServeFTP(b.LAN)
 				b.Apply()
 				for _, u := range b.Uplinks {
-					b.FetchAll(t, u, u.Port4(box.FtpPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
+					b.FetchAll(t, u, u.Port4(box.FTPPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
 				}
 			})
 		}

@@ -46,7 +46,7 @@ func (k linkKind) test(t *testing.T, backend string) {
 	}
 	box.ServeAll(b.Gateway)
 	box.ServeAll(b.LAN)
-	p := b.WatchClient()
+	p := b.RecordAtClient()
 	wantStrays(t, p, b.Uplinks[1])
 	b.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
 	b.Apply()
@@ -55,7 +55,7 @@ func (k linkKind) test(t *testing.T, backend string) {
 	if t.Failed() {
 		return // each answer that does not come takes seconds
 	}
-	b.Forward(b.LAN4, b.LAN6)
+	b.AddDNAT(b.LAN4, b.LAN6)
 	p.WantRepliesFromAll(t, b.Client, box.DNATKinds)
 	if k.after != nil {
 		k.after(t, p)

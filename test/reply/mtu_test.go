@@ -61,7 +61,7 @@ func TestPathMTUIsLearntPerUplink(t *testing.T) {
 		t.Run(what+" of a host behind DNAT", func(t *testing.T) {
 			b := newNarrow(t, box.Conditions{RPFilter: 1})
 			box.ServeAll(b.LAN)
-			b.Forward(b.LAN4, b.LAN6)
+			b.AddDNAT(b.LAN4, b.LAN6)
 			b.Apply()
 			// That host knows one way to the client: what it learns of one uplink holds for both.
 			eachNarrow(t, b, test, b.Uplinks[0], b.Uplinks[1])

@@ -130,7 +130,7 @@ func TestStrayRepliesAreCountedPerUplink(t *testing.T) {
 		b := box.New(t, world.ISPs(t, 2, world.Options{Spoofable: true}), backend)
 		service := b.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
 		defer service.Close()
-		b.Forward(b.LAN4, b.LAN6)
+		b.AddDNAT(b.LAN4, b.LAN6)
 		b.Apply()
 		for _, version := range []string{"-4", "-6"} {
 			b.Gateway.Run("ip", version, "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")

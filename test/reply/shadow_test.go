@@ -60,7 +60,7 @@ func TestNativeRuleAboveOurJump(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 			box.ServeAll(b.LAN)
-			b.Forward(b.LAN4, b.LAN6)
+			b.AddDNAT(b.LAN4, b.LAN6)
 			if strings.Contains(when, "after") {
 				b.Apply()
 			}

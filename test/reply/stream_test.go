@@ -18,7 +18,7 @@ var services = map[string]func(*box.Box){
 	"with the gateway": func(b *box.Box) { b.Gateway.ServeTCP(box.ServedPort) },
 	"with a host behind DNAT": func(b *box.Box) {
 		b.LAN.ServeTCP(box.ServedPort)
-		b.Forward(b.LAN4, b.LAN6)
+		b.AddDNAT(b.LAN4, b.LAN6)
 	},
 }
 

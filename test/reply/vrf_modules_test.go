@@ -29,7 +29,7 @@ func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
 			t.Errorf("plan after apply: %s", r)
 		}
 		b.WantFinding(b.RunDoctor(), box.IsWarning, "uplinks", warning, "ip link set eth1 nomaster")
-		p := b.WatchClient()
+		p := b.RecordAtClient()
 		answersByOthers(t, b, p, other)
 		answersInTheVRF(t, b, p, enslaved)
 		b.Gateway.Run("ip", "link", "set", "eth1", "nomaster")

@@ -53,7 +53,7 @@ func TestCarrierLossIsDetectedBeforeTheKernelAnnouncesIt(t *testing.T) {
 	addDelayedVeth(b, "other0", 1002)
 	addDelayedVeth(b, "control0", 1003) // which the service does not watch
 	b.Shell("ip addr add 198.18.9.2/24 dev wire0")
-	b.Write(box.Wan(1, "wire0", `"198.18.9.1"`, ""))
+	b.Write(box.UplinkConfig(1, "wire0", `"198.18.9.1"`, ""))
 	b.Start()
 	reason := func(word string) {
 		box.Eventually(t, box.EventualTimeout, word, func() bool {

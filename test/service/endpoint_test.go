@@ -15,7 +15,7 @@ import (
 	"replypath/test/world"
 )
 
-const here = "http://127.0.0.1:9717"
+const endpointURL = "http://127.0.0.1:9717"
 
 // hook makes a program that appends every event to a file, a line each.
 func hook(t *testing.T) (program, events string) {
@@ -36,7 +36,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 	b.Start()
 	b.AwaitUp()
 	is := func(path string, want int) bool {
-		code, _ := box.Over(t, b.Gateway, here+path)
+		code, _ := box.GetFrom(t, b.Gateway, endpointURL+path)
 		return code == want
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/", "/status", "/uplinks", "/uplinks/isp0", "/uplinks/isp1?family=ipv6"} {
@@ -53,7 +53,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 	if err := watch.Start(); err != nil {
 		t.Fatal(err)
 	}
-	box.Dead(b.Uplinks[1], true)
+	box.SetBlackHole(b.Uplinks[1], true)
 	box.Eventually(t, box.EventualTimeout, "isp1 is 503", func() bool {
 		return is("/uplinks/isp1?family=ipv4", 503) && is("/uplinks/isp1?family=ipv6", 503) && is("/uplinks/isp1", 503)
 	})
@@ -80,7 +80,7 @@ func TestOutageReachesEveryInterface(t *testing.T) {
 // wantOutageMetrics wants metrics of isp0 up and isp1 down.
 func wantOutageMetrics(t *testing.T, b *box.Box) {
 	t.Helper()
-	_, metrics := box.Over(t, b.Gateway, here+"/metrics")
+	_, metrics := box.GetFrom(t, b.Gateway, endpointURL+"/metrics")
 	for uplink, want := range map[string]string{"isp0": "1", "isp1": "0"} {
 		u := b.Uplinks[map[string]int{"isp0": 0, "isp1": 1}[uplink]]
 		line := fmt.Sprintf(`replypath_uplink_up{family="ipv4",interface=%q,uplink=%q} %s`, u.Link.Name, uplink, want)
@@ -131,7 +131,7 @@ func TestEndpointWaitsForATakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	box.Eventually(t, box.EventualTimeout, "the endpoint answers", func() bool {
-		code, _ := box.Over(t, b.Gateway, here+"/healthz")
+		code, _ := box.GetFrom(t, b.Gateway, endpointURL+"/healthz")
 		return code == 200
 	})
 }
@@ -141,7 +141,7 @@ func TestEndpointFollowsTheConfiguration(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Start()
 	box.Eventually(t, box.EventualTimeout, "the endpoint answers", func() bool {
-		code, _ := box.Over(t, b.Gateway, here+"/readyz")
+		code, _ := box.GetFrom(t, b.Gateway, endpointURL+"/readyz")
 		return code == 200
 	})
 	token := filepath.Join(t.TempDir(), "token")
@@ -152,19 +152,19 @@ func TestEndpointFollowsTheConfiguration(t *testing.T) {
 	b.ConfigureProbes("[endpoint]", fmt.Sprintf("listen = %q", outside), fmt.Sprintf("token_file = %q", token))
 	b.Must(0, "reload")
 	box.Eventually(t, box.EventualTimeout, "requests with the token are answered, by that uplink", func() bool {
-		code, _ := box.Over(t, b.Client, "http://"+outside+"/readyz", "Authorization", "Bearer "+strings.Repeat("0123", 8))
+		code, _ := box.GetFrom(t, b.Client, "http://"+outside+"/readyz", "Authorization", "Bearer "+strings.Repeat("0123", 8))
 		return code == 200
 	})
-	if code, body := box.Over(t, b.Client, "http://"+outside+"/readyz"); code != 401 {
+	if code, body := box.GetFrom(t, b.Client, "http://"+outside+"/readyz"); code != 401 {
 		t.Errorf("without the token: %d %s", code, body)
 	}
-	if code, body := box.Over(t, b.Gateway, here+"/readyz"); code != 0 {
+	if code, body := box.GetFrom(t, b.Gateway, endpointURL+"/readyz"); code != 0 {
 		t.Errorf("at the old address: %d %s", code, body)
 	}
 	b.ConfigureProbes("[endpoint]", `listen = "off"`)
 	b.Must(0, "reload")
 	box.Eventually(t, box.EventualTimeout, "the endpoint is closed", func() bool {
-		code, _ := box.Over(t, b.Client, "http://"+outside+"/readyz")
+		code, _ := box.GetFrom(t, b.Client, "http://"+outside+"/readyz")
 		return code == 0
 	})
 }

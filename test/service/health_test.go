@@ -17,12 +17,12 @@ func TestBlackHoleTakesOnlyItsUplinkDown(t *testing.T) {
 		b.Start()
 		b.AwaitUp()
 		for _, u := range b.Uplinks {
-			box.Dead(u, true)
+			box.SetBlackHole(u, true)
 			s := b.AwaitState(u, health.Down)
 			if reason := s.Uplinks[u.Index].Families[0].Reason; !strings.Contains(reason, "icmp://"+b.Client4.String()) {
 				t.Errorf("%s is down because %q", u.Link.Name, reason)
 			}
-			box.Dead(u, false)
+			box.SetBlackHole(u, false)
 			b.AwaitState(u, health.Up)
 		}
 	}

@@ -16,7 +16,7 @@ const gatewayAuto = `"auto"`
 func TestHotpluggedUplinkIsSetUp(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 1, world.Options{}))
-	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "usb0", `["192.0.2.1", "2001:db8:b::1"]`, ""))
+	b.Write(box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "usb0", `["192.0.2.1", "2001:db8:b::1"]`, ""))
 	b.Start() // READY comes without it
 	var took box.Durations
 	for i := range 7 {
@@ -47,7 +47,7 @@ func TestHotpluggedUplinkIsSetUp(t *testing.T) {
 func TestTunnelNeedsNoDefaultRoute(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 1, world.Options{}))
-	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "ppp0", gatewayAuto, ""))
+	b.Write(box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "ppp0", gatewayAuto, ""))
 	b.Start()
 	for i := range 2 {
 		peer := fmt.Sprintf("198.18.7.%d", i+2)
@@ -63,7 +63,7 @@ func TestTunnelNeedsNoDefaultRoute(t *testing.T) {
 func TestGatewayChangesAreFollowed(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
-	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", gatewayAuto, ""))
+	b.Write(box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "eth1", gatewayAuto, ""))
 	b.Start()
 	l := b.StartMonitor()
 	var took box.Durations
@@ -91,7 +91,7 @@ func TestGatewayChangesAreFollowed(t *testing.T) {
 func TestAddressesAndMTUAreFollowed(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
-	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
+	b.Write(box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start()
 	b.Shell("ip addr add 192.0.2.50/24 dev eth1", "ip -6 addr add 2001:db8:b::50/64 dev eth1 nodad")
 	b.AwaitRuleText(t, 4, "from 192.0.2.50 lookup 8202", true)
@@ -120,7 +120,7 @@ func TestCarrierLossHoldsOrReleases(t *testing.T) {
 	t.Parallel()
 	for _, when := range []string{"hold", "release"} {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
-		b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, fmt.Sprintf("when_down = %q", when)))
+		b.Write(box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "eth1", `["192.0.2.1", "fe80::1"]`, fmt.Sprintf("when_down = %q", when)))
 		b.Start()
 		for range 7 { // more often than a repair is tolerated in a minute
 			b.Uplinks[1].Wire.Down()
@@ -138,7 +138,7 @@ func TestChangesOfOneUplinkDoNotTouchAnother(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	// The trap of a proof is a table of its own, which counts as a change of nftables too.
-	b.Write("proof.every = \"off\"\n" + box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
+	b.Write("proof.every = \"off\"\n" + box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start()
 	generation := b.Generation()
 	l := b.StartMonitor()
@@ -179,7 +179,7 @@ func TestUplinkWithoutIPv6IsReadyWithIPv4(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Gateway.SetSysctl("net.ipv6.conf.eth1.disable_ipv6", "1")
-	b.Write(box.Wan(1, "eth0", gatewayAuto, "") + box.Wan(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
+	b.Write(box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start() // READY all the same
 	b.AwaitTable(t, 6, 8201, "default via fe80::1 dev eth0", true)
 	b.AwaitTable(t, 4, 8202, "default via 192.0.2.1 dev eth1", true)

@@ -45,7 +45,7 @@ func TestReloadProbesOnlyTheNewTargets(t *testing.T) {
 		}
 	}
 	b.AwaitUp()
-	box.Dead(b.Uplinks[1], true)
+	box.SetBlackHole(b.Uplinks[1], true)
 	b.AwaitState(b.Uplinks[1], health.Down)
 	s.Signal(syscall.SIGHUP)
 	s.AwaitNotify("READY=1")

@@ -19,7 +19,7 @@ func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 		w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 		box.ServeAll(w.LAN)
 		b := box.New(t, w, backend, lanServices)
-		b.Forward(b.LAN4, b.LAN6)
+		b.AddDNAT(b.LAN4, b.LAN6)
 		b.Apply()
 		b.Client.Send(box.NewRequest(world.KindPing, w.Uplinks[1].Addr4)) // the LAN host knows the gateway, and the other way round
 		b.Client.Send(box.NewRequest(world.KindPing, w.Uplinks[1].Addr6))
@@ -51,7 +51,7 @@ func TestVerifyReportsRPFilterDropsOfForwardedPackets(t *testing.T) {
 	w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 	box.ServeAll(w.LAN)
 	b := box.New(t, w, lanServices)
-	b.Forward(b.LAN4, b.LAN6)
+	b.AddDNAT(b.LAN4, b.LAN6)
 	b.Apply()
 	b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
 	v := b.Verify()
