@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) runCommand() *cobra.Command {
-	var format string
+	var format, level string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Apply the configuration and keep the kernel in sync: the service",
@@ -26,7 +26,7 @@ configuration. When the service stops, nothing in the kernel changes. Without a
 configuration it logs that and exits with status 0.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := p.newLogger(format)
+			log, err := p.newLogger(format, level)
 			if err != nil {
 				return err
 			}
@@ -47,6 +47,7 @@ configuration it logs that and exits with status 0.`,
 		},
 	}
 	cmd.Flags().StringVar(&format, "log-format", "text", "the `FORMAT` of the log, text or json")
+	cmd.Flags().StringVar(&level, "log-level", "info", "log messages of this `LEVEL` and above: debug, info, warn or error")
 	return cmd
 }
 
@@ -66,12 +67,25 @@ func lowerGCPercent() {
 	}
 }
 
-func (p *program) newLogger(format string) (*slog.Logger, error) {
+func (p *program) newLogger(format, level string) (*slog.Logger, error) {
+	var options slog.HandlerOptions
+	switch level {
+	case "debug":
+		options.Level = slog.LevelDebug
+	case "info":
+		options.Level = slog.LevelInfo
+	case "warn":
+		options.Level = slog.LevelWarn
+	case "error":
+		options.Level = slog.LevelError
+	default:
+		return nil, fmt.Errorf("%w: --log-level %q: use debug, info, warn or error", errUsage, level)
+	}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(p.stderr, nil)), nil
+		return slog.New(slog.NewTextHandler(p.stderr, &options)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
+		return slog.New(slog.NewJSONHandler(p.stderr, &options)), nil
 	}
 	return nil, fmt.Errorf("%w: --log-format %q: use text or json", errUsage, format)
 }

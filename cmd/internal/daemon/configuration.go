@@ -84,7 +84,7 @@ func (c *configuration) replace(ctx context.Context, confirmWithin time.Duration
 		return errors.Join(err, c.host.Reconfigure(ctx, before.Backend, before.TableBase))
 	}
 	c.reconciler.LogFindings(inspect.BeforeChange(next.Settings, observed))
-	c.reconciler.SetSettings(next.Settings)
+	c.reconciler.SetSettings(next.Settings, causeReload)
 	c.writeTableNames(next.Settings)
 	switch {
 	case confirmWithin == 0:
@@ -138,7 +138,7 @@ func (c *configuration) Restore(ctx context.Context, s uplinks.Settings) error {
 	if err := c.host.Reconfigure(ctx, s.Backend, s.TableBase); err != nil {
 		return err
 	}
-	c.reconciler.SetSettings(s)
+	c.reconciler.SetSettings(s, causeRollback)
 	c.writeTableNames(s)
 	if c.confirmed != nil {
 		c.use(*c.confirmed)

@@ -15,6 +15,7 @@ const (
 	eventState  = "state"
 	eventReload = "reload"
 	eventRepair = "repair"
+	eventSync   = "sync"
 )
 
 // eventRecorder adds events to the event log, and runs the operator's programs for them. Safe for concurrent use.
@@ -52,12 +53,21 @@ func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []upl
 	l.proofs.updatePaths(s, f, only)
 }
 
+// Followed implements Listener. The reconciler has logged each step.
+func (l *roundListener) Followed(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope) {
+	l.record(eventSync, "changed", steps, why, scopes)
+}
+
 // Repaired implements Listener. The reconciler has logged each step.
-func (l *roundListener) Repaired(steps uplinks.Plan, reason string, scopes []uplinks.ChangedScope) {
+func (l *roundListener) Repaired(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope) {
+	l.record(eventRepair, "repaired", steps, why, scopes)
+}
+
+func (l *roundListener) record(kind, verb string, steps uplinks.Plan, why string, scopes []uplinks.ChangedScope) {
 	l.proofs.invalidate(scopes...)
-	text := firstLine(steps[0].String())
+	text := stepLine(steps[0])
 	if len(steps) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(steps)-1)
 	}
-	l.recorder.Record(health.Event{Kind: eventRepair, To: string(steps[0].Kind()), Text: fmt.Sprintf("changed because of %s: %s", reason, text)})
+	l.recorder.Record(health.Event{Kind: kind, To: string(steps[0].Kind()), Text: fmt.Sprintf("%s %s: %s", verb, why, text)})
 }

@@ -76,6 +76,8 @@ func (w *followedHost) Observed(_ uplinks.Settings, f uplinks.Facts, _ []uplinks
 }
 
 // Repaired implements Listener.
+func (*followedHost) Followed(uplinks.Plan, string, []uplinks.ChangedScope) {}
+
 func (*followedHost) Repaired(uplinks.Plan, string, []uplinks.ChangedScope) {}
 
 // awaitAgreement waits until the facts of the service equal those of a full observation, and the kernel is in sync. From

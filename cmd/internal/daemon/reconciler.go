@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"replypath/uplinks"
@@ -18,8 +20,10 @@ const maxPartialScopes = 16
 type Listener interface {
 	// Observed gets what a round observed, after its repairs; only names the scopes that it read, nil for the whole host.
 	Observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope)
-	// Repaired gets the steps that a round executed, its reason, and the scopes that it read.
-	Repaired(steps uplinks.Plan, reason string, scopes []uplinks.ChangedScope)
+	// Followed gets the steps that a round executed because the desired state has changed, why, and the scopes that it read.
+	Followed(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope)
+	// Repaired gets the steps that a round executed because another program had changed the kernel, in the same way.
+	Repaired(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope)
 }
 
 // Reconciler makes the kernel match the settings. It is owned by the goroutine of the loop; reports, suspects and
@@ -34,6 +38,9 @@ type Reconciler struct {
 	resync   time.Duration // from one observation of the whole host to the next
 	backoff  *RepairBackoff
 	settings uplinks.Settings
+	cause    string // of the settings, until a round has put them in force
+	// unfinished has the objects whose desired state has changed and that no round could write since, by objectKey.
+	unfinished map[any]bool
 
 	// Of the last round:
 	lastSettings uplinks.Settings
@@ -48,12 +55,12 @@ type Reconciler struct {
 // NewReconciler returns a reconciler for these settings.
 func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, v *verdicts, l Listener) *Reconciler {
 	return &Reconciler{reports: &reports{log: log}, kernel: kernel, log: log, suspects: newSuspects(), verdicts: v, listener: l, resync: resyncInterval,
-		backoff: NewRepairBackoff(), settings: s, repaired: map[uplinks.Scope]bool{}}
+		backoff: NewRepairBackoff(), settings: s, cause: causeStart, repaired: map[uplinks.Scope]bool{}}
 }
 
-// SetSettings sets the settings for the next round.
-func (r *Reconciler) SetSettings(s uplinks.Settings) {
-	r.settings, r.restInSync = s, false
+// SetSettings sets the settings for the next round, with the cause of their change.
+func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
+	r.settings, r.cause, r.restInSync = s, cause, false
 	r.verdicts.retain(s)
 }
 
@@ -76,12 +83,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 		whole = r.lastFacts.Merge(facts)
 	}
 	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
-	r.backoff.UpdateDesired(desired, func() uplinks.State {
+	before := sync.OnceValue(func() uplinks.State {
 		return uplinks.Desired(r.lastSettings, r.lastFacts.WithScopes(only), r.lastVerdicts)
-	}, now)
+	})
+	r.backoff.UpdateDesired(desired, before, now)
 	act, wait, next := r.backoff.Split(uplinks.Diff(desired, actual), now)
 	done, err := uplinks.Execute(ctx, r.kernel, act)
-	r.recordRepairs(done, reason, changedScopes(facts), suspects)
+	repairs := r.recordSteps(act, done, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
+	r.recordContested(done, suspects)
 	if err != nil && ctx.Err() == nil {
 		r.addFailure("change the kernel", err)
 		next = retryInterval
@@ -90,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 	r.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
 	r.listener.Observed(settings, whole, only)
 	r.add(Report{
-		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: countByKind(done), Drift: len(act) + len(wait), Waiting: len(wait),
+		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: countByKind(repairs), Unannounced: countUnannounced(done), Drift: len(act) + len(wait), Waiting: len(wait),
 		Uplinks: len(settings.Uplinks), Findings: r.inspection.Findings(),
 	})
 	if left := max(r.resync-time.Since(r.lastResync), time.Millisecond); next == 0 || left < next {
@@ -156,17 +165,52 @@ func changedScopes(f uplinks.Facts) (scopes []uplinks.ChangedScope) {
 	return scopes
 }
 
-// recordRepairs logs the steps that were executed, and those that the back-off delays from now on.
-func (r *Reconciler) recordRepairs(done uplinks.Plan, reason string, scopes []uplinks.ChangedScope, suspects map[string]string) {
-	if len(done) == 0 {
-		return
+// recordSteps logs and reports the steps that were executed, and returns the repairs among them. The cause of the settings
+// ends with the first round that executes all steps.
+func (r *Reconciler) recordSteps(act, done uplinks.Plan, reason string, changed func() map[any]bool, scopes []uplinks.ChangedScope) (repairs uplinks.Plan) {
+	cause := r.cause
+	if len(done) == len(act) {
+		r.cause = ""
 	}
-	for _, s := range done {
-		r.log.Info("changed", "step", s.String(), "why", reason)
+	if len(act) == 0 {
+		return nil
 	}
-	r.listener.Repaired(done, reason, scopes)
+	fresh := changed()
+	maps.Copy(fresh, r.unfinished)
+	follow, repairs := splitRepairs(done, fresh)
+	r.unfinished = nil
+	if len(done) < len(act) {
+		for _, s := range done {
+			delete(fresh, objectKey(s))
+		}
+		r.unfinished = fresh
+	}
+	why := reasonText(reason)
+	if len(repairs) > 0 {
+		r.logSteps(repairs, why)
+		r.listener.Repaired(repairs, why, scopes)
+	}
+	if len(follow) > 0 {
+		why = cmp.Or(cause, why)
+		r.logSteps(follow, why)
+		r.listener.Followed(follow, why, scopes)
+	}
+	return repairs
+}
+
+func (r *Reconciler) logSteps(steps uplinks.Plan, why string) {
+	for _, s := range steps {
+		r.log.Info("changed", "step", stepLine(s), "why", why)
+		if text := s.String(); text != firstLine(text) {
+			r.log.Debug("changed by these commands", "commands", text)
+		}
+	}
+}
+
+// recordContested adds the steps to the history of the back-off, and logs those that it delays from now on.
+func (r *Reconciler) recordContested(done uplinks.Plan, suspects map[string]string) {
 	for _, s := range r.backoff.RecordRepairs(done, time.Now()) {
-		r.log.Warn("another program undoes this repair again and again: it is repeated less often", "repair", s.String(),
+		r.log.Warn("another program undoes this repair again and again: it is repeated less often", "repair", stepLine(s),
 			"suspect", cmp.Or(suspects[eventSubject(s)], "unknown"), "remedy", "stop or reconfigure that program")
 	}
 }

@@ -12,22 +12,18 @@ import (
 
 // Report is the result of the rounds so far.
 type Report struct {
-	InSync   bool
-	Since    time.Time      // of InSync
-	Last     time.Time      // the end of the last round
-	Err      error          // of the last round
-	Changes  int            // steps that were executed
-	Repairs  map[string]int // the same by kind
-	Drift    int            // steps that were missing when the last round observed the kernel
-	Rounds   int
-	Waiting  int // steps that the back-off delays
-	Uplinks  int
-	Findings []inspect.Finding
-}
-
-// unannouncedRepairs returns the number of repairs whose damage the kernel does not announce.
-func (r Report) unannouncedRepairs() int {
-	return r.Repairs[string(uplinks.KindSysctl)] + r.Repairs[string(uplinks.KindChains)]
+	InSync      bool
+	Since       time.Time      // of InSync
+	Last        time.Time      // the end of the last round
+	Err         error          // of the last round
+	Changes     int            // steps that were executed
+	Repairs     map[string]int // those of them that reverted changes by other programs, by kind
+	Unannounced int            // those of them whose objects change without an event
+	Drift       int            // steps that were missing when the last round observed the kernel
+	Rounds      int
+	Waiting     int // steps that the back-off delays
+	Uplinks     int
+	Findings    []inspect.Finding
 }
 
 // reports keeps the report, and logs what is new in it. Safe for concurrent use.
@@ -78,7 +74,7 @@ func (p *reports) logNewFindings(findings []inspect.Finding) {
 	}
 }
 
-// add adds the report of one round, whose Changes, Repairs and Rounds are of that round alone.
+// add adds the report of one round, whose Changes, Repairs, Unannounced and Rounds are of that round alone.
 func (p *reports) add(r Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,6 +83,7 @@ func (p *reports) add(r Report) {
 	for kind, n := range p.last.Repairs {
 		r.Repairs[kind] += n
 	}
+	r.Unannounced += p.last.Unannounced
 	r.Rounds = p.last.Rounds + 1
 	r.Last = time.Now()
 	r.Since = p.last.Since
@@ -100,6 +97,16 @@ func countByKind(p uplinks.Plan) map[string]int {
 	n := map[string]int{}
 	for _, s := range p {
 		n[string(s.Kind())]++
+	}
+	return n
+}
+
+// countUnannounced returns the number of steps for objects whose changes the kernel does not announce.
+func countUnannounced(p uplinks.Plan) (n int) {
+	for _, s := range p {
+		if s.Kind() == uplinks.KindSysctl || s.Kind() == uplinks.KindChains {
+			n++
+		}
 	}
 	return n
 }

@@ -50,7 +50,7 @@ func (r *roundRunner) reconcile(ctx context.Context, reason string, scopes []upl
 	}
 	next := r.reconciler.Reconcile(ctx, reason, scopes...)
 	after := r.reconciler.Report()
-	if after.unannouncedRepairs() != before.unannouncedRepairs() && after.Err == nil {
+	if after.Unannounced != before.Unannounced && after.Err == nil {
 		fingerprint = 0
 	}
 	r.fingerprints.expect(fingerprint)

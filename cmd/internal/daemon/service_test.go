@@ -27,6 +27,8 @@ type noListener struct{}
 
 func (noListener) Observed(uplinks.Settings, uplinks.Facts, []uplinks.Scope) {}
 
+func (noListener) Followed(uplinks.Plan, string, []uplinks.ChangedScope) {}
+
 func (noListener) Repaired(uplinks.Plan, string, []uplinks.ChangedScope) {}
 
 // fakeHost is a Host of a fake kernel, without events.

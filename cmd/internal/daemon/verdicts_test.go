@@ -43,7 +43,7 @@ func TestAChangedVerdictRequestsARoundOfTheWholeHost(t *testing.T) {
 	}
 	one := uplinkstest.Settings()
 	one.Uplinks = one.Uplinks[:1]
-	s.reconciler.SetSettings(one)
+	s.reconciler.SetSettings(one, causeReload)
 	if got := s.reconciler.verdicts.Snapshot(); len(got) != 0 {
 		t.Errorf("verdicts of an uplink that was removed: %v", got)
 	}
