@@ -15,28 +15,53 @@ const (
 	ForwardEnd                       // FORWARD, after all other chains
 	RequestEgress                    // POSTROUTING, when a request would leave by an uplink
 	ReplyPrerouting                  // PREROUTING, after mangle: the reply of another host
+	ReplyForward                     // FORWARD, before all other chains: the reply of another host, as it was routed
 	OutputStart                      // OUTPUT, before all other chains: the reply of this host
 	OutputEnd                        // OUTPUT, after all other chains
 	ReplyEgress                      // POSTROUTING
 )
 
-// Observation is a request of the peer, or a reply to it, at a hook.
+// Observation is a request of the peer, or a reply to it, at a hook. It carried the secret of the proof.
 type Observation struct {
-	Hook   Hook
-	Peer   netip.Addr
-	Port   uint16 // the peer's port, or the identifier of an echo
-	Mark   uint32 // of the packet, unmasked
-	Ctmark uint32 // of its connection, unmasked; 0 when it has none
+	Hook  Hook
+	Proto uint8      // IPPROTO_*; of an ICMP error, that of the packet that it is about
+	Peer  netip.Addr // its source is the peer, or its destination
+	Port  uint16     // the peer's port, or the identifier of an echo
+	Host  netip.AddrPort
+	Link  int    // the index of the ingress interface, of a reply of this host that of the egress interface
+	Mark  uint32 // of the packet, unmasked
+	State ConnectionState
+	// Of its connection, and 0 when it has none, at PreroutingMarked, InputEnd, ForwardEnd, ReplyPrerouting and OutputEnd:
+	Ctmark uint32 // unmasked
+	Zone   uint16 // not at PreroutingMarked
+	Taken  bool   // at PreroutingMarked: the connection was there before the request
 }
+
+// ConnectionState is what connection tracking knows of a packet (NFT_CT_STATE, linux/netfilter/nf_conntrack_common.h).
+type ConnectionState uint32
+
+// The states.
+const (
+	StateInvalid     ConnectionState = 1 << 0 // no connection, though packets are tracked
+	StateEstablished ConnectionState = 1 << 1
+	StateRelated     ConnectionState = 1 << 2 // an ICMP error about a connection
+	StateNew         ConnectionState = 1 << 3
+	StateUntracked   ConnectionState = 1 << 6 // exempt from connection tracking
+)
 
 // EgressObservation is a reply in POSTROUTING, where it is dropped.
 type EgressObservation struct {
+	Proto   uint8
 	Peer    netip.Addr
 	Port    uint16
 	Source  netip.Addr // of the reply
 	Link    int        // the index of the interface that it would have left by
-	IsReply bool       // it has the reply direction of its connection
+	NextHop netip.Addr // the gateway, or the peer
+	State   ConnectionState
 }
+
+// IsReply reports whether connection tracking took it for a reply.
+func (e EgressObservation) IsReply() bool { return e.State&(StateEstablished|StateRelated) != 0 }
 
 // Observations are all packets that were captured.
 type Observations struct {

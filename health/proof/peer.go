@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"replypath/uplinks"
@@ -48,17 +49,17 @@ func inUse(f uplinks.Facts, block netip.Prefix, minBits int) bool {
 	return false
 }
 
-// PeerAddr returns the i-th address of the block, counted from its end. Each path has its own peer, as firewalls limit the
-// connections of one address.
-func PeerAddr(block netip.Prefix, i int) netip.Addr {
-	const usable = 250
-	last := byte(254 - i%usable)
+// PeerAddr returns an address of the block, by a number that should be random: a stranger cannot guess which requests are a
+// proof's. Each path has its own peer, as firewalls limit the connections of one address. IPv4 addresses are of the upper half,
+// as test networks count their hosts from below.
+func PeerAddr(block netip.Prefix, number uint64) netip.Addr {
+	const lowest, usable = 128, 127
 	if block.Addr().Is4() {
 		b := block.Addr().As4()
-		b[3] = last
+		b[3] = byte(lowest + number%usable)
 		return netip.AddrFrom4(b)
 	}
 	b := block.Addr().As16()
-	b[15] = last
+	binary.BigEndian.PutUint64(b[8:], number|1<<63) // not that of a router
 	return netip.AddrFrom16(b)
 }

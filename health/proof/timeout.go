@@ -16,12 +16,12 @@ const (
 )
 
 // ReplyTimeout returns how long to wait for replies after the last request was injected; 0: no more are to be expected.
-// unanswered are the peers of requests that the prover's own servers had not replied to before the observations were read.
+// unanswered are the prover's own servers that had not replied before the observations were read.
 func ReplyTimeout(requests []Request, o Observations, unanswered map[netip.AddrPort]bool) (longest time.Duration) {
 	traces := o.traces()
 	for _, r := range requests {
 		t := traces[r.From]
-		if unanswered[r.From] && t.reached(InputEnd) {
+		if unanswered[r.To] && t.reached(InputEnd) {
 			return timeoutOwnServer
 		}
 		longest = max(longest, r.replyTimeout(t))

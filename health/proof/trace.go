@@ -46,6 +46,16 @@ func (o Observations) Forwarded(r Request) bool {
 	return false
 }
 
+// Taken reports whether the connection of the request was there before it: what another host has sent decides its mark.
+func (o Observations) Taken(r Request) bool {
+	for _, x := range o.Hooks {
+		if x.Hook == PreroutingMarked && x.Taken && x.Peer == r.From.Addr() && x.Port == r.From.Port() {
+			return true
+		}
+	}
+	return false
+}
+
 // RefusedLocally reports whether this host alone replied to a forwarded request, with an ICMP error.
 func (o Observations) RefusedLocally(r Request) (refused bool) {
 	for _, x := range o.Hooks {
@@ -64,6 +74,16 @@ func (o Observations) RefusedLocally(r Request) (refused bool) {
 
 // reached reports whether a packet was observed at the hook.
 func (t trace) reached(h Hook) bool { return len(t.hooks[h]) > 0 }
+
+// taken reports whether the connection was there before the request.
+func (t trace) taken() bool {
+	for _, x := range t.hooks[PreroutingMarked] {
+		if x.Taken {
+			return true
+		}
+	}
+	return false
+}
 
 // ctmarkSet reports whether the connection had the mark at the hook.
 func (t trace) ctmarkSet(h Hook, mark marks.Mark, mask marks.Mask) bool {

@@ -38,6 +38,8 @@ func (s Snapshot) checkTrace(r Request, t trace, routes health.ProofCheck) healt
 		return filtered(r, "it is dropped before the firewall, by an XDP program, tc, or an ingress hook of nftables")
 	case !t.reached(PreroutingMarked):
 		return filtered(r, "the firewall drops it in PREROUTING, in raw or mangle")
+	case t.taken():
+		return unknown(health.TraceUnavailable, fmt.Sprintf("%s gets no reply of its own: other hosts send packets with the same addresses and ports", r), "nothing, if the next proof is conclusive; else find who sends them: conntrack -L -s "+r.From.Addr().String())
 	case !t.ctmarkSet(PreroutingMarked, p.Mark, p.Mask):
 		c := failed(health.MarkNotSaved, fmt.Sprintf("the connection of a request that arrived on %s has %s instead of the mark %s", p.Link, otherMark(t, p), p.Mark))
 		c.Remedy += "; if the plan is empty, another program exempts requests from connection tracking or marks connections: " +
@@ -73,7 +75,7 @@ func otherMark(t trace, p health.Path) string {
 func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
 	p, d := r.Path, t.egress[0]
 	switch {
-	case r.Proto == "udp" && !d.IsReply:
+	case r.Proto == "udp" && !d.IsReply():
 		return health.ProofCheck{Result: health.No, Cause: health.WildcardUDP,
 			Detail: fmt.Sprintf("the UDP server received the request at %s and replied from %s, by %s: the reply belongs to no connection", r.To, d.Source, s.linkName(d.Link)),
 			Remedy: fmt.Sprintf("bind the server to the uplink's address %s, or make it reply from the address that the request was sent to (IP_PKTINFO)", r.To.Addr())}

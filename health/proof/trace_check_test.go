@@ -32,7 +32,20 @@ func observedAt(mark, ctmark uint32, points ...proof.Hook) (all []proof.Observat
 }
 
 func egressBy(link int, replies bool) []proof.EgressObservation {
-	return []proof.EgressObservation{{Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, IsReply: replies}}
+	state := proof.StateNew
+	if replies {
+		state = proof.StateEstablished
+	}
+	return []proof.EgressObservation{{Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, NextHop: lte.Gateway, State: state}}
+}
+
+// taken returns observations of a request whose connection another host has opened by another uplink.
+func taken(points []proof.Hook) []proof.Observation {
+	all := observedAt(0x100, 0x100, points...)
+	for i := range all {
+		all[i].Taken = all[i].Hook == proof.PreroutingMarked
+	}
+	return all
 }
 
 const foreignBit = 0x40000 // outside of the mask
@@ -64,6 +77,7 @@ var traceCheckCases = map[string]struct {
 	"dropped in raw":                             {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
 	"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "no mark"},
 	"another uplink's mark":                      {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
+	"the connection was there before":            {hooks: taken(upTo(4)), egress: egressBy(2, true), want: health.TraceUnavailable, result: health.Unknown, why: "other hosts"},
 	"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
 	"no mark on the reply":                       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
 	"no mark on the LAN host's reply":            {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},

@@ -22,6 +22,9 @@ func Watch(ctx context.Context, changed func(marks.Process)) error {
 	}
 }
 
+// watchBuffer has room for the events of several proofs, in bytes: each makes and deletes a table of some 200 rules.
+const watchBuffer = 4 << 20
+
 // subscribe reports transactions until events are lost, and then returns ENOBUFS: on the same socket the kernel drops
 // further events without notice until all queued ones are read.
 func subscribe(ctx context.Context, changed func(marks.Process)) error {
@@ -33,6 +36,13 @@ func subscribe(ctx context.Context, changed func(marks.Process)) error {
 	defer socket.Close()
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)}); err != nil {
 		return fmt.Errorf("subscribe to nftables: %w", err)
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, watchBuffer)
+	if err == unix.EPERM { // in a user namespace, where the sysctl rmem_max is the limit
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, watchBuffer)
+	}
+	if err != nil {
+		return fmt.Errorf("set the buffer for events of nftables: %w", err)
 	}
 	defer context.AfterFunc(ctx, func() { socket.Close() })()
 	changed(marks.Process{})

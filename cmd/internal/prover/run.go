@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -57,24 +58,25 @@ func (r *run) choosePeers(f uplinks.Family, s health.ProofSettings) {
 	if f == uplinks.IPv6 {
 		configured = s.Source6
 	}
-	prefix, found := r.peerPrefix(f)
+	first := rand.Uint64()
+	prefix, found := r.peerPrefix(f, first)
 	for i, p := range r.paths {
 		switch {
 		case p.Family != f:
 		case configured.IsValid():
 			r.peers[p.Key] = configured
 		case found:
-			r.peers[p.Key] = proof.PeerAddr(prefix, i)
+			r.peers[p.Key] = proof.PeerAddr(prefix, first+uint64(i))
 		}
 	}
 }
 
 // peerPrefix returns a documentation prefix that is not in use on the host, if possible one that only a default route
-// leads to.
-func (r *run) peerPrefix(f uplinks.Family) (netip.Prefix, bool) {
+// leads to. first is the number of the first peer.
+func (r *run) peerPrefix(f uplinks.Family, first uint64) (netip.Prefix, bool) {
 	unused := proof.PeerBlocks(r.snapshot.Facts, f)
 	for _, p := range unused {
-		if r.router.OnlyDefaultRoute(proof.PeerAddr(p, 0)) {
+		if r.router.OnlyDefaultRoute(proof.PeerAddr(p, first)) {
 			return p, true
 		}
 	}

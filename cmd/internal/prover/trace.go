@@ -2,8 +2,8 @@ package prover
 
 import (
 	"context"
-	"math/rand/v2"
-	"net/netip"
+	"crypto/rand"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,10 +24,10 @@ const (
 )
 
 // The ports of peers, and the identifiers of echo requests, begin at random behind firstPort, so that they are not those of
-// an earlier proof that conntrack may still have. A request that is injected again has a port that is retryOffset higher.
+// an earlier proof that conntrack may still have. Each request has so many.
 const (
-	firstPort   = 32768
-	retryOffset = 16384
+	firstPort       = 32768
+	portsPerRequest = 4
 )
 
 // trace injects the requests and observes the packets that they cause. Afterwards it resets the connections that it opened
@@ -36,24 +36,41 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	if len(r.peers) == 0 {
 		return t, nil
 	}
-	injector, err := inject.Open()
+	var secret proof.Secret
+	if _, err := rand.Read(secret[:]); err != nil {
+		return t, fmt.Errorf("make the secret of the proof: %w", err)
+	}
+	injector, err := inject.Open(secret.Sequence())
 	if err != nil {
 		return t, err
 	}
 	defer injector.Close()
-	requests := proof.Requests(r.paths, r.host, r.peers, uint16(firstPort+rand.IntN(retryOffset/2)))
-	servers := startUDPServers(requests)
+	requests := proof.Requests(r.paths, r.host, r.peers, firstPort)
+	ports := newPeerPorts(requests)
+	servers := startUDPServers(requests, secret)
 	defer servers.close()
 	lockCtx, cancel := context.WithTimeout(ctx, captureLockTimeout)
 	defer cancel()
-	c, err := capture.Open(lockCtx, capture.Filter{Peers: r.peerAddrs(), Links: r.uplinkIndexes, Requests: 2 * len(requests)})
+	c, err := capture.Open(lockCtx, r.captureFilter(servers.requests, ports, secret))
 	if err != nil {
 		return t, err
 	}
 	defer c.Close()
 	defer servers.close() // before the capture ends, so that it has their last replies
-	w := captureWindow{run: r, injector: injector, capture: c, servers: servers}
+	w := captureWindow{run: r, injector: injector, capture: c, servers: servers, ports: ports, secret: secret}
 	return w.trace(ctx, servers.requests)
+}
+
+// captureFilter returns what the capture observes.
+func (r *run) captureFilter(requests []proof.Request, ports *peerPorts, secret proof.Secret) capture.Filter {
+	f := capture.Filter{Peers: r.peerAddrs(), Links: r.uplinkIndexes, Requests: portsPerRequest * len(requests), Secret: secret,
+		FirstPort: ports.first, LastPort: ports.last}
+	for _, q := range requests {
+		if q.Proto == "udp" {
+			f.DatagramPorts = append(f.DatagramPorts, q.To.Port())
+		}
+	}
+	return f
 }
 
 // captureWindow is the time between the first request and the end of the capture.
@@ -62,11 +79,14 @@ type captureWindow struct {
 	injector *inject.Injector
 	capture  *capture.Capture
 	servers  *udpServers
+	ports    *peerPorts
+	secret   proof.Secret
 	opened   []proof.Request // connections to forwarded hosts that must be reset
+	injected []proof.Request
 }
 
 func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t trace, err error) {
-	defer deleteConnections(requests)
+	defer func() { deleteConnections(c.injected) }()
 	for _, q := range requests {
 		if err := c.inject(q); err != nil {
 			return t, err
@@ -76,6 +96,9 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 		return t, err
 	}
 	t.requests = slices.Clone(requests)
+	if err := c.injectTakenAgain(&t); err != nil {
+		return t, err
+	}
 	defer func() { c.resetOpened(t.observations) }()
 	if err := c.injectForwardedAgain(t.requests, t.observations); err != nil {
 		return t, err
@@ -86,7 +109,7 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 // awaitReplies reads the capture until no reply can be expected any more.
 func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) {
 	for began := time.Now(); ; {
-		unanswered := c.servers.unansweredPeers()
+		unanswered := c.servers.unansweredServers()
 		if t.observations, err = c.capture.Read(); err != nil {
 			return err
 		}
@@ -103,23 +126,45 @@ func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) 
 
 // inject injects a request. A TCP connection is reset at once, so that no server is left with it half open.
 func (c *captureWindow) inject(q proof.Request) error {
+	c.injected = append(c.injected, q)
 	if q.Proto == "tcp" {
 		return c.injector.ReceiveAndReset(q.Path.Index, c.frameAddrs(q))
 	}
 	return c.injector.Receive(q.Path.Index, c.frame(q))
 }
 
+// injectTakenAgain repeats, from other ports, requests whose connection was there before them.
+func (c *captureWindow) injectTakenAgain(t *trace) (err error) {
+	for {
+		again := false
+		for i, q := range t.requests {
+			if !t.observations.Taken(q) || !c.ports.renew(&q) {
+				continue
+			}
+			again, t.requests[i] = true, q
+			if err := c.inject(q); err != nil {
+				return err
+			}
+		}
+		if !again {
+			return nil
+		}
+		if t.observations, err = c.capture.Read(); err != nil {
+			return err
+		}
+	}
+}
+
 // injectForwardedAgain repeats TCP requests that were forwarded to another host, which may see the reset before it can
 // reply. The repetition has another port and is reset by resetOpened.
 func (c *captureWindow) injectForwardedAgain(requests []proof.Request, o proof.Observations) error {
 	for i, q := range requests {
-		if q.Proto != "tcp" || !o.Forwarded(q) {
+		if q.Proto != "tcp" || !o.Forwarded(q) || !c.ports.renew(&q) {
 			continue
 		}
-		q.From = netip.AddrPortFrom(q.From.Addr(), q.From.Port()+retryOffset)
 		requests[i] = q
-		c.opened = append(c.opened, q)
-		if err := c.injector.Receive(q.Path.Index, inject.SYN(c.frameAddrs(q))); err != nil {
+		c.opened, c.injected = append(c.opened, q), append(c.injected, q)
+		if err := c.injector.Receive(q.Path.Index, inject.SYN(c.frameAddrs(q), c.secret.Sequence())); err != nil {
 			return err
 		}
 	}
@@ -134,16 +179,15 @@ func (c *captureWindow) resetOpened(o proof.Observations) {
 			continue
 		}
 		// Without the reset the connection times out on the other host (SYN_RECV).
-		_ = c.injector.Receive(q.Path.Index, inject.RST(c.frameAddrs(q)))
+		_ = c.injector.Receive(q.Path.Index, inject.RST(c.frameAddrs(q), c.secret.Sequence()))
 	}
-	deleteConnections(c.opened)
 }
 
 func (c *captureWindow) frame(q proof.Request) []byte {
 	if q.Proto == "udp" {
-		return inject.UDP(c.frameAddrs(q), payload(q))
+		return inject.UDP(c.frameAddrs(q), c.secret.Datagram(q.To.Port()))
 	}
-	return inject.EchoRequest(c.frameAddrs(q))
+	return inject.EchoRequest(c.frameAddrs(q), c.secret[:])
 }
 
 func (c *captureWindow) frameAddrs(q proof.Request) inject.FrameAddrs {

@@ -1,6 +1,7 @@
 package prover
 
 import (
+	"bytes"
 	"maps"
 	"net"
 	"net/netip"
@@ -16,13 +17,15 @@ type udpServers struct {
 	sockets    []*net.UDPConn
 	goroutines sync.WaitGroup
 
+	secret proof.Secret
+
 	mu         sync.Mutex
-	unanswered map[netip.AddrPort]bool // peers
+	unanswered map[netip.AddrPort]bool // the addresses of the servers
 }
 
 // startUDPServers starts a server for each datagram request.
-func startUDPServers(requests []proof.Request) *udpServers {
-	s := &udpServers{unanswered: map[netip.AddrPort]bool{}}
+func startUDPServers(requests []proof.Request, secret proof.Secret) *udpServers {
+	s := &udpServers{secret: secret, unanswered: map[netip.AddrPort]bool{}}
 	for _, q := range requests {
 		if q.Kind == proof.Datagram {
 			socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(q.To))
@@ -32,7 +35,7 @@ func startUDPServers(requests []proof.Request) *udpServers {
 			s.sockets = append(s.sockets, socket)
 			q.To = netip.AddrPortFrom(q.To.Addr(), socket.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 			s.mu.Lock()
-			s.unanswered[q.From] = true
+			s.unanswered[q.To] = true
 			s.mu.Unlock()
 			s.goroutines.Go(func() { s.serve(socket, q) })
 		}
@@ -41,26 +44,25 @@ func startUDPServers(requests []proof.Request) *udpServers {
 	return s
 }
 
-// serve replies to the request, and to nothing else.
+// serve replies to datagrams of the peer that carry the secret, and to nothing else.
 func (s *udpServers) serve(socket *net.UDPConn, q proof.Request) {
 	buffer := make([]byte, 64)
 	for {
-		_, from, err := socket.ReadFromUDPAddrPort(buffer)
+		n, from, err := socket.ReadFromUDPAddrPort(buffer)
 		if err != nil {
 			return
 		}
-		if from.Addr().Unmap() == q.From.Addr() && from.Port() == q.From.Port() {
+		if from.Addr().Unmap() == q.From.Addr() && bytes.HasPrefix(buffer[:n], s.secret[:]) {
 			_, _ = socket.WriteToUDPAddrPort(buffer[:1], from) // the capture shows whether it was sent
 			s.mu.Lock()
-			delete(s.unanswered, q.From)
+			delete(s.unanswered, q.To)
 			s.mu.Unlock()
-			return
 		}
 	}
 }
 
-// unansweredPeers returns the peers whose request has no reply yet.
-func (s *udpServers) unansweredPeers() map[netip.AddrPort]bool {
+// unansweredServers returns the servers that have not replied yet.
+func (s *udpServers) unansweredServers() map[netip.AddrPort]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.unanswered)
@@ -72,16 +74,4 @@ func (s *udpServers) close() {
 		socket.Close()
 	}
 	s.goroutines.Wait()
-}
-
-// payload returns the payload of a UDP request: for servers of well-known ports a query that they answer.
-func payload(q proof.Request) []byte {
-	switch {
-	case q.Kind == proof.Datagram:
-	case q.To.Port() == 53: // the name servers of the root (RFC 1035)
-		return []byte{'r', 'p', 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}
-	case q.To.Port() == 123: // a client's request of NTP version 4 (RFC 5905)
-		return append([]byte{0x23}, make([]byte, 47)...)
-	}
-	return []byte("replypath proof")
 }

@@ -11,6 +11,7 @@ package capture
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,6 +30,10 @@ type Filter struct {
 	Peers    []netip.Addr // the sources of the requests
 	Links    []int        // the indices of the uplinks' interfaces: a request that would leave by one is dropped
 	Requests int          // their number
+	Secret   proof.Secret // of the requests
+	// FirstPort and LastPort are the bounds of the peers' ports.
+	FirstPort, LastPort uint16
+	DatagramPorts       []uint16 // the servers' ports of requests by UDP
 }
 
 // Capture is a running capture. Not safe for concurrent use.
@@ -43,10 +48,15 @@ func Open(ctx context.Context, filter Filter) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
+	zones := true
 	for {
-		err := s.commit(tableRequests(filter))
+		err := s.commit(tableRequests(filter, zones))
 		if err == nil {
 			return &Capture{s}, nil
+		}
+		if zones && errors.Is(err, unix.EOPNOTSUPP) { // a kernel without CONFIG_NF_CONNTRACK_ZONES
+			zones = false
+			continue
 		}
 		if !tableExists(err) || ctx.Err() != nil {
 			s.close()
@@ -104,22 +114,53 @@ func (c *Capture) Read() (all proof.Observations, err error) {
 func (c *Capture) observations(f captureFamily) (all []proof.Observation, err error) {
 	err = c.socket.dump(f.hooks.dump(), func(attributes []byte) {
 		f.hooks.keys(attributes, func(k [][]byte) {
-			all = append(all, proof.Observation{Hook: proof.Hook(toUint32(k[0])), Peer: toAddr(k[1]),
-				Port: bigEndian16(k[2]), Mark: toUint32(k[3]), Ctmark: toUint32(k[4])})
+			word := toUint32(k[0])
+			o := proof.Observation{Hook: proof.Hook(word), Proto: byte(word >> shiftProto), Mark: toUint32(k[4]), Ctmark: toUint32(k[5]),
+				Link: int(toUint32(k[6])), State: proof.ConnectionState(toUint32(k[7]))}
+			peer, host := toAddr(k[1]), toAddr(k[2])
+			if isReply(o.Hook) {
+				peer, host = host, peer
+			}
+			var port uint16
+			o.Port, port = ports(word, k[3])
+			o.Peer, o.Host = peer, netip.AddrPortFrom(host, port)
+			if o.Hook == proof.PreroutingMarked {
+				o.Taken = toUint32(k[8])&statusConfirmed != 0
+			} else {
+				o.Zone = binary.NativeEndian.Uint16(k[8])
+			}
+			all = append(all, o)
 		})
 	})
 	return all, err
 }
+
+// statusConfirmed is IPS_CONFIRMED (linux/netfilter/nf_conntrack_common.h).
+const statusConfirmed = 1 << 3
 
 func (c *Capture) egress(f captureFamily) (all []proof.EgressObservation, err error) {
 	err = c.socket.dump(f.egress.dump(), func(attributes []byte) {
 		f.egress.keys(attributes, func(k [][]byte) {
-			all = append(all, proof.EgressObservation{Peer: toAddr(k[0]), Port: bigEndian16(k[1]),
-				Source: toAddr(k[2]), IsReply: k[3][0] == 1, Link: int(toUint32(k[4]))})
+			word := toUint32(k[0])
+			port, _ := ports(word, k[3])
+			all = append(all, proof.EgressObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port, Source: toAddr(k[1]),
+				Link: int(toUint32(k[4])), State: proof.ConnectionState(toUint32(k[5])), NextHop: toAddr(k[6])})
 		})
 	})
 	return all, err
 }
 
-// bigEndian16 decodes a number in network byte order.
-func bigEndian16(b []byte) uint16 { return uint16(b[0])<<8 | uint16(b[1]) }
+// ports returns the port of the peer, or the identifier of an echo, and that of the host.
+func ports(word uint32, field []byte) (peer, host uint16) {
+	first, second := binary.BigEndian.Uint16(field), binary.BigEndian.Uint16(field[2:])
+	switch proto := byte(word >> shiftProto); {
+	case word&bitPeerLast != 0:
+		return second, first
+	case proto != unix.IPPROTO_TCP && proto != unix.IPPROTO_UDP:
+		return first, 0
+	}
+	return first, second
+}
+
+// isReply reports whether the hook observes replies.
+func isReply(h proof.Hook) bool { return h >= proof.ReplyPrerouting }

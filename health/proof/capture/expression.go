@@ -34,9 +34,17 @@ func field(base uint32, f byteRange, to int) []byte {
 
 type byteRange struct{ offset, length uint32 }
 
+// rt loads the next hop of the packet's route into a register. A packet without a route does not match the rule.
+func rt(key uint32, to int) []byte {
+	return expression("rt", be32(unix.NFTA_RT_KEY, key), be32(unix.NFTA_RT_DREG, register(to)))
+}
+
 // equals matches when the register has the value.
-func equals(word int, value []byte) []byte {
-	return expression("cmp", be32(unix.NFTA_CMP_SREG, register(word)), be32(unix.NFTA_CMP_OP, unix.NFT_CMP_EQ),
+func equals(word int, value []byte) []byte { return compare(word, unix.NFT_CMP_EQ, value) }
+
+// compare matches when the register and the value, which are compared as numbers in network byte order, are in that order.
+func compare(word int, operation uint32, value []byte) []byte {
+	return expression("cmp", be32(unix.NFTA_CMP_SREG, register(word)), be32(unix.NFTA_CMP_OP, operation),
 		nested(unix.NFTA_CMP_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, value)))
 }
 

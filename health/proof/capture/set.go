@@ -16,36 +16,23 @@ import (
 type set struct {
 	name    string
 	id      uint32
-	fields  []datatype
-	dynamic bool // filled by packets
+	keyType uint32   // the data type by which nft(8) prints it
+	fields  []uint32 // in words
+	dynamic bool     // filled by packets
 }
 
-// datatype is the type of a field, by which nft(8) prints the set, and its length in words.
-type datatype struct{ id, words uint32 }
-
-// The data types of nft(8) (include/datatype.h).
-var (
-	address4 = datatype{7, 1}
-	address6 = datatype{8, 4}
-	port     = datatype{13, 1}
-	fwmark   = datatype{19, 1}
-	ifindex  = datatype{20, 1}
-	ctDir    = datatype{27, 1}
+// The data types of nft(8) (include/datatype.h). An observation has more fields than the type of a concatenation can have: it is
+// printed as a number.
+const (
+	typeInteger  = 4
+	typeAddress4 = 7
+	typeAddress6 = 8
+	typeIfindex  = 20
 )
-
-// bitsPerType is the width of a field's type in the type of a concatenation (TYPE_BITS in include/datatype.h).
-const bitsPerType = 6
-
-func (s set) keyType() (id uint32) {
-	for _, f := range s.fields {
-		id = id<<bitsPerType | f.id
-	}
-	return id
-}
 
 func (s set) words() (n uint32) {
 	for _, f := range s.fields {
-		n += f.words
+		n += f
 	}
 	return n
 }
@@ -54,42 +41,47 @@ func (s set) words() (n uint32) {
 type captureFamily struct {
 	proto          byte // NFPROTO_*
 	icmp           byte
-	unreachable    byte      // the ICMP type destination unreachable
+	unreachable    byte // the ICMP type destination unreachable
+	echoRequest    byte
+	echoReply      byte
 	headerLen      uint32    // of the IP header, without options
 	protocolOffset uint32    // of the protocol in the IP header
 	from, to       byteRange // the addresses in the IP header
-	address        datatype
-	peers          set // the peers
-	hooks, egress  set // the observations
+	words          uint32    // of an address
+	nextHop        uint32    // NFT_RT_NEXTHOP*
+	peers          set       // the peers
+	hooks, egress  set       // the observations
 }
 
 func newCaptureFamily(f uplinks.Family) captureFamily {
-	c := captureFamily{proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, unreachable: 3,
-		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, address: address4}
-	name := "4"
+	c := captureFamily{proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, unreachable: 3, echoRequest: 8, echoReply: 0,
+		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, words: 1, nextHop: unix.NFT_RT_NEXTHOP4}
+	name, addressType := "4", uint32(typeAddress4)
 	if f == uplinks.IPv6 {
-		c = captureFamily{proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, unreachable: 1,
-			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, address: address6}
-		name = "6"
+		c = captureFamily{proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, unreachable: 1, echoRequest: 128, echoReply: 129,
+			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, words: 4, nextHop: unix.NFT_RT_NEXTHOP6}
+		name, addressType = "6", typeAddress6
 	}
 	id := 10 * uint32(f)
-	c.peers = set{"peers" + name, id, []datatype{c.address}, false}
-	c.hooks = set{"hooks" + name, id + 1, []datatype{fwmark, c.address, port, fwmark, fwmark}, true}
-	c.egress = set{"egress" + name, id + 2, []datatype{c.address, port, c.address, ctDir, ifindex}, true}
+	c.peers = set{"peers" + name, id, addressType, []uint32{c.words}, false}
+	// hook and protocol, source, destination, ports, mark, mark of the connection, link, state, zone or status
+	c.hooks = set{"hooks" + name, id + 1, typeInteger, []uint32{1, c.words, c.words, 1, 1, 1, 1, 1, 1}, true}
+	// protocol, source, destination, ports, link, state, next hop
+	c.egress = set{"egress" + name, id + 2, typeInteger, []uint32{1, c.words, c.words, 1, 1, 1, c.words}, true}
 	return c
 }
 
 var families = [...]captureFamily{newCaptureFamily(uplinks.IPv4), newCaptureFamily(uplinks.IPv6)}
 
 // uplinkLinks is the set of the uplinks' interfaces.
-var uplinkLinks = set{"uplinks", 1, []datatype{ifindex}, false}
+var uplinkLinks = set{"uplinks", 1, typeIfindex, []uint32{1}, false}
 
 // create returns the request that makes the set. A dynamic set gets room for size elements: a dump of a set that is resized
 // meanwhile is incomplete.
 func (s set) create(size int) request {
 	m := request{operation: "create the set " + s.name, msgType: unix.NFT_MSG_NEWSET, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_SET_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
-		be32(unix.NFTA_SET_KEY_TYPE, s.keyType()), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
+		be32(unix.NFTA_SET_KEY_TYPE, s.keyType), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
 	if s.dynamic {
 		m.body = slices.Concat(m.body, be32(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nested(unix.NFTA_SET_DESC, be32(unix.NFTA_SET_DESC_SIZE, uint32(size))))
 	}
@@ -123,8 +115,8 @@ func (s set) keys(attributes []byte, each func(fields [][]byte)) {
 		}
 		var fields [][]byte
 		for _, f := range s.fields {
-			fields = append(fields, key[:4*f.words])
-			key = key[4*f.words:]
+			fields = append(fields, key[:4*f])
+			key = key[4*f:]
 		}
 		each(fields)
 	}

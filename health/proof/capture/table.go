@@ -35,15 +35,15 @@ var chains = [...]chain{
 	{"prerouting-marked", unix.NF_INET_PRE_ROUTING, priorityAfterMangle, proof.PreroutingMarked, proof.ReplyPrerouting},
 	{"input-start", unix.NF_INET_LOCAL_IN, priorityFirst, proof.InputStart, 0},
 	{"input-end", unix.NF_INET_LOCAL_IN, priorityLast, proof.InputEnd, 0},
-	{"forward-start", unix.NF_INET_FORWARD, priorityFirst, proof.ForwardStart, 0},
+	{"forward-start", unix.NF_INET_FORWARD, priorityFirst, proof.ForwardStart, proof.ReplyForward},
 	{"forward-end", unix.NF_INET_FORWARD, priorityLast, proof.ForwardEnd, 0},
 	{"output-start", unix.NF_INET_LOCAL_OUT, priorityFirst, 0, proof.OutputStart},
 	{"output-end", unix.NF_INET_LOCAL_OUT, priorityLast, 0, proof.OutputEnd},
 	{"postrouting", unix.NF_INET_POST_ROUTING, priorityBeforeMangle, proof.RequestEgress, proof.ReplyEgress},
 }
 
-// tableRequests returns the batch that makes the table.
-func tableRequests(filter Filter) []request {
+// tableRequests returns the batch that makes the table. zones says whether the kernel has zones of connection tracking.
+func tableRequests(filter Filter, zones bool) []request {
 	all := []request{{operation: "create the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}}
 	all = append(all, uplinkLinks.create(0), uplinkLinks.addElements(filter.linkKeys()))
@@ -57,8 +57,8 @@ func tableRequests(filter Filter) []request {
 	for _, c := range chains {
 		all = append(all, c.create())
 		for _, f := range families {
-			all = append(all, c.observePeers(f, c.request, f.from, 0)...)
-			all = append(all, c.observePeers(f, c.reply, f.to, 2)...)
+			all = append(all, c.observePeers(f, c.request, filter.requestKinds(f), zones)...)
+			all = append(all, c.observePeers(f, c.reply, filter.replyKinds(f), zones)...)
 		}
 	}
 	return all
@@ -76,13 +76,16 @@ func (c chain) create() request {
 		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, c.name), hook, netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}
 }
 
-// observePeers returns the requests for a chain that observes the family's packets from or to the peers, as peer selects the
-// address. All other packets traverse two rules per family at most. port is the offset of the peer's port in the header.
-func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port uint32) []request {
+// observePeers returns the requests for a chain that observes packets of these kinds from or to the family's peers. All other
+// packets traverse two rules per family at most.
+func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, zones bool) []request {
 	if p == 0 {
 		return nil
 	}
-	chainName := fmt.Sprintf("%s-%d-%s", c.name, p, f.peers.name)
+	chainName, peer := fmt.Sprintf("%s-%d-%s", c.name, p, f.peers.name), f.from
+	if isReply(p) {
+		peer = f.to
+	}
 	match := [][]byte{meta(unix.NFT_META_NFPROTO, 0), equals(0, []byte{f.proto}), field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), inSet(f.peers, 0)}
 	if p == proof.RequestEgress {
 		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks, 0))
@@ -91,14 +94,15 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port 
 		{operation: "create the chain " + chainName, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, chainName))},
 		newRule(c.name, append(match, jump(chainName))...),
 	}
-	for _, l4 := range f.transports(port, p < proof.ReplyPrerouting) {
-		if l4.port.length == 0 {
-			all = append(all, newRule(chainName, append(l4.match(), pass(p))...))
+	for _, k := range kinds {
+		if p == proof.ReplyEgress {
+			all = append(all, newRule(chainName, f.recordEgress(k)...))
 			continue
 		}
-		for _, tracked := range []bool{true, false} {
-			all = append(all, newRule(chainName, f.record(p, peer, l4, tracked)...))
+		if readsConnection[p] {
+			all = append(all, newRule(chainName, f.record(c.hook, p, k, true, zones)...))
 		}
+		all = append(all, newRule(chainName, f.record(c.hook, p, k, false, zones)...))
 	}
 	if p == proof.RequestEgress || p == proof.ReplyEgress {
 		all = append(all, newRule(chainName, drop()))
@@ -106,25 +110,45 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, peer byteRange, port 
 	return all
 }
 
-// record returns the expressions that add the packet to a set of observations. tracked is for packets with a connection.
-func (f captureFamily) record(p proof.Hook, peer byteRange, l4 transportMatch, tracked bool) (exprs [][]byte) {
-	exprs = l4.match()
-	words := int(f.address.words)
-	ctOrZero := func(key uint32, to int) []byte {
-		if tracked {
+// readsConnection has the hooks at which the connection of a packet is observed too, by a second rule: one that reads the
+// mark of a connection matches no packet without a connection.
+var readsConnection = map[proof.Hook]bool{proof.PreroutingMarked: true, proof.InputEnd: true, proof.ForwardEnd: true,
+	proof.ReplyPrerouting: true, proof.OutputEnd: true}
+
+// record returns the expressions that add the packet to the set of observations. tracked is for packets with a connection.
+func (f captureFamily) record(hook uint32, p proof.Hook, k packetKind, tracked, zones bool) [][]byte {
+	at := 1 + 2*int(f.words)
+	ctOrZero := func(key uint32, to int, known bool) []byte {
+		if tracked && known {
 			return ct(key, to)
 		}
 		return load(to, 0)
 	}
-	header, body := func(s byteRange, to int) []byte { return field(unix.NFT_PAYLOAD_NETWORK_HEADER, s, to) }, field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, l4.port, 1+words)
-	if p == proof.ReplyEgress {
-		body = field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, l4.port, words)
-		return append(exprs, header(peer, 0), body, header(f.from, words+1), ctOrZero(unix.NFT_CT_DIRECTION, 2*words+1),
-			meta(unix.NFT_META_OIF, 2*words+2), addToSet(f.egress), drop())
+	link, last := uint32(unix.NFT_META_IIF), ctOrZero(unix.NFT_CT_ZONE, at+5, zones)
+	if hook == unix.NF_INET_LOCAL_OUT || hook == unix.NF_INET_POST_ROUTING {
+		link = unix.NFT_META_OIF
 	}
-	exprs = append(exprs, load(0, uint32(p)), header(peer, 1), body, meta(unix.NFT_META_MARK, words+2),
-		ctOrZero(unix.NFT_CT_MARK, words+3), addToSet(f.hooks))
-	return append(exprs, pass(p))
+	if p == proof.PreroutingMarked {
+		last = ctOrZero(unix.NFT_CT_STATUS, at+5, true)
+	}
+	exprs := append(k.expressions(), ctOrZero(unix.NFT_CT_MARK, at+2, true), load(0, k.word(p)))
+	exprs = append(exprs, f.addressesAndPorts(k)...)
+	return append(exprs, meta(unix.NFT_META_MARK, at+1), meta(link, at+3), ct(unix.NFT_CT_STATE, at+4), last, addToSet(f.hooks), pass(p))
+}
+
+// addressesAndPorts returns the expressions that load the packet's addresses and its ports into the registers behind the first.
+func (f captureFamily) addressesAndPorts(k packetKind) [][]byte {
+	words := int(f.words)
+	return [][]byte{field(unix.NFT_PAYLOAD_NETWORK_HEADER, f.from, 1), field(unix.NFT_PAYLOAD_NETWORK_HEADER, f.to, 1+words),
+		field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, byteRange{k.ports, 4}, 1+2*words)}
+}
+
+// recordEgress returns the expressions that add a reply in POSTROUTING to the set of replies.
+func (f captureFamily) recordEgress(k packetKind) [][]byte {
+	at := 1 + 2*int(f.words)
+	exprs := append(k.expressions(), load(0, k.word(proof.ReplyEgress)))
+	exprs = append(exprs, f.addressesAndPorts(k)...)
+	return append(exprs, meta(unix.NFT_META_OIF, at+1), ct(unix.NFT_CT_STATE, at+2), rt(f.nextHop, at+3), addToSet(f.egress), drop())
 }
 
 // pass returns the verdict after an observation: a request that would leave by an uplink is dropped.
@@ -151,7 +175,7 @@ func (f Filter) linkKeys() (keys [][]byte) {
 // peers returns the keys of the family's set of peers.
 func (f Filter) peers(c captureFamily) (keys [][]byte) {
 	for _, a := range f.Peers {
-		if a.Is4() == (c.address == address4) {
+		if a.Is4() == (c.proto == unix.NFPROTO_IPV4) {
 			keys = append(keys, a.AsSlice())
 		}
 	}

@@ -28,14 +28,14 @@ const hopLimit = 64
 // sourceMAC is the source of the frames, a locally administered address.
 var sourceMAC = [6]byte{0x02, 'r', 'e', 'p', 'l', 'y'}
 
-// EchoRequest returns an ICMP echo request. The port of From is its identifier.
-func EchoRequest(a FrameAddrs) []byte {
+// EchoRequest returns an ICMP echo request with the data. The port of From is its identifier.
+func EchoRequest(a FrameAddrs, data []byte) []byte {
 	kind, proto := byte(8), byte(protoICMP)
 	if !a.From.Addr().Is4() {
 		kind, proto = 128, protoICMPv6
 	}
 	id := a.From.Port()
-	return a.frame(proto, []byte{kind, 0, 0, 0, byte(id >> 8), byte(id), 0, 1, 'r', 'e', 'p', 'l', 'y', 'p', 'a', 't'}, 2)
+	return a.frame(proto, append([]byte{kind, 0, 0, 0, byte(id >> 8), byte(id), 0, 1}, data...), 2)
 }
 
 // The flags of a TCP header.
@@ -44,17 +44,14 @@ const (
 	flagRST = 0x04
 )
 
-// tcpHeaderWords is the length of the TCP header in words of 32 bits, initialSequence the sequence number of each SYN.
-const (
-	tcpHeaderWords  = 5
-	initialSequence = 0x7265706c
-)
+// tcpHeaderWords is the length of the TCP header in words of 32 bits.
+const tcpHeaderWords = 5
 
-// SYN returns a TCP SYN.
-func SYN(a FrameAddrs) []byte { return a.tcp(initialSequence, flagSYN) }
+// SYN returns a TCP SYN with the initial sequence number.
+func SYN(a FrameAddrs, sequence uint32) []byte { return a.tcp(sequence, flagSYN) }
 
-// RST returns the TCP RST that takes back the SYN.
-func RST(a FrameAddrs) []byte { return a.tcp(initialSequence+1, flagRST) }
+// RST returns the TCP RST that takes back that SYN.
+func RST(a FrameAddrs, sequence uint32) []byte { return a.tcp(sequence+1, flagRST) }
 
 func (a FrameAddrs) tcp(seq uint32, flags byte) []byte {
 	const window = 64240

@@ -16,7 +16,9 @@ var (
 
 func TestFramesHaveValidHeadersAndChecksums(t *testing.T) {
 	for name, make := range map[string]func(FrameAddrs) []byte{
-		"echo": EchoRequest, "syn": SYN, "rst": RST,
+		"echo":     func(w FrameAddrs) []byte { return EchoRequest(w, []byte("secret")) },
+		"syn":      func(w FrameAddrs) []byte { return SYN(w, 0xfffffffe) },
+		"rst":      func(w FrameAddrs) []byte { return RST(w, 0xffffffff) },
 		"udp":      func(w FrameAddrs) []byte { return UDP(w, []byte("even")) },
 		"udp, odd": func(w FrameAddrs) []byte { return UDP(w, []byte("odd")) },
 	} {
@@ -62,7 +64,7 @@ func TestPortIsWhereTheCaptureReadsIt(t *testing.T) {
 	for _, c := range []struct {
 		frame []byte
 		at    int
-	}{{EchoRequest(addrs4), v4 + 4}, {EchoRequest(addrs6), v6 + 4}, {SYN(addrs4), v4}, {SYN(addrs6), v6}, {UDP(addrs4, nil), v4}} {
+	}{{EchoRequest(addrs4, nil), v4 + 4}, {EchoRequest(addrs6, nil), v6 + 4}, {SYN(addrs4, 1), v4}, {SYN(addrs6, 1), v6}, {UDP(addrs4, nil), v4}} {
 		if n := binary.BigEndian.Uint16(c.frame[c.at:]); n != 4242 {
 			t.Errorf("port %d in %s, want 4242", n, hex.EncodeToString(c.frame))
 		}

@@ -11,17 +11,21 @@ import (
 )
 
 // Injector injects frames in the network namespace of the calling thread.
-type Injector struct{ program *ebpf.Program }
+type Injector struct {
+	program  *ebpf.Program
+	sequence uint32
+}
 
-// Open loads the BPF program. The error says which privilege or kernel version is missing.
-func Open() (*Injector, error) {
+// Open loads the BPF program. sequence is the initial sequence number of all SYNs. The error says which privilege or kernel
+// version is missing.
+func Open(sequence uint32) (*Injector, error) {
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "replypath", Type: ebpf.SchedCLS, License: "Apache-2.0", Instructions: newProgram(),
+		Name: "replypath", Type: ebpf.SchedCLS, License: "Apache-2.0", Instructions: newProgram(sequence),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the BPF program that injects frames: %w: %s", err, hint(err))
 	}
-	return &Injector{program}, nil
+	return &Injector{program, sequence}, nil
 }
 
 // Receive injects the frame, which begins with an Ethernet header, on the interface with that index. When it returns, the kernel
@@ -35,7 +39,7 @@ func (g *Injector) ReceiveAndReset(ifindex int, a FrameAddrs) error {
 	if !a.To.Addr().Is4() {
 		tcpOffset = ethernetHeaderLen + 40
 	}
-	return g.receive(ifindex, SYN(a), tcpOffset)
+	return g.receive(ifindex, SYN(a, g.sequence), tcpOffset)
 }
 
 // skbContext is the context of the BPF program (linux/bpf.h, struct __sk_buff).

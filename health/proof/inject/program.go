@@ -24,8 +24,8 @@ const (
 // the frame into a RST and redirects that too. The program runs to its end within one system call. XDP's live frames
 // (BPF_F_TEST_XDP_LIVE_FRAMES) cannot replace it: the kernel passes them on in lists, so that conntrack sees the RST before the
 // SYN's connection exists; and they need Linux 5.18.
-func newProgram() asm.Instructions {
-	syn, rst := binary.BigEndian.AppendUint32(nil, initialSequence), binary.BigEndian.AppendUint32(nil, initialSequence+1)
+func newProgram(sequence uint32) asm.Instructions {
+	syn, rst := binary.BigEndian.AppendUint32(nil, sequence), binary.BigEndian.AppendUint32(nil, sequence+1)
 	synFlags, rstFlags := []byte{tcpHeaderWords << 4, flagSYN}, []byte{tcpHeaderWords << 4, flagRST}
 	all := asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}
 	all = append(all, cloneRedirect()...)

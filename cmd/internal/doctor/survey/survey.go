@@ -95,7 +95,7 @@ func (c *collector) readPrivileged(ctx context.Context) {
 		c.result.Flows, err = rtnl.MarkedFlows(ctx, c.Settings.Mask)
 		return err
 	})
-	if injector, err := inject.Open(); err != nil {
+	if injector, err := inject.Open(0); err != nil {
 		c.result.ProofError = err.Error()
 	} else {
 		injector.Close()
