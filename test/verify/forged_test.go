@@ -8,7 +8,7 @@ import (
 	"replypath/test/world"
 )
 
-// knownPeer makes the source of a proof's requests known to everybody.
+// knownPeer is a source of requests that strangers know.
 const (
 	knownPeer     = "203.0.113.252"
 	knownSettings = "[proof]\nsource = [\"" + knownPeer + "\"]"
