@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/doctor"
+	"replypath/cmd/internal/doctor/survey"
 	"replypath/cmd/internal/host"
 	"replypath/health"
 	"replypath/uplinks"
@@ -30,7 +34,8 @@ func (p *program) checkCommand() *cobra.Command {
 		Long: `Check the configuration and report all mistakes, each with its position and a remedy.
 Then compare the configuration with the links and routes of this host, and print
 warnings. Finally print for each uplink the longest time until a failure is detected.
-Nothing is changed, and no privileges are needed.`,
+Nothing is changed, and no privileges are needed; as root, the rules of the firewall
+are compared too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
@@ -45,7 +50,7 @@ Nothing is changed, and no privileges are needed.`,
 			if err != nil {
 				return err
 			}
-			findings, all := hostFindings(c, facts), detectionTimes(c, facts)
+			findings, all := slices.Concat(hostFindings(c, facts), p.sharingFindings(cmd.Context(), c, facts)), detectionTimes(c, facts)
 			if p.json {
 				return p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all})
 			}
@@ -69,6 +74,19 @@ func hostFindings(c config.Config, facts uplinks.Facts) []inspect.Finding {
 		c.Endpoint.Findings(),
 		fileFindings(c),
 	)
+}
+
+// sharingFindings returns the findings about what other programs use too. As root, these include the rules of the firewall.
+func (p *program) sharingFindings(ctx context.Context, c config.Config, facts uplinks.Facts) (all []inspect.Finding) {
+	o := survey.Options{Root: "/", StateDir: p.stateDir, Settings: c.Settings, Privileged: checkPrivileges() == nil}
+	for _, f := range doctor.DiagnoseSharing(survey.Sharing(ctx, o, facts)) {
+		what := f.Message
+		if len(f.Evidence) > 0 {
+			what += " (" + strings.Join(f.Evidence, "; ") + ")"
+		}
+		all = append(all, inspect.Finding{What: what, Remedy: f.Remedy})
+	}
+	return all
 }
 
 type mistakeReport struct {

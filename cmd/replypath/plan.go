@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/uplinks"
@@ -32,7 +33,7 @@ otherwise it is 3.`,
 			if err != nil {
 				return err
 			}
-			return p.printPlan(plan, inspect.BeforeChange(c.Settings, now))
+			return p.printPlan(plan, slices.Concat(inspect.BeforeChange(c.Settings, now), p.sharingFindings(cmd.Context(), c, now.Facts)))
 		},
 	})
 }

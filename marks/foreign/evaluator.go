@@ -15,11 +15,13 @@ type evaluator struct {
 	rule      *Rule
 	registers map[uint32]registerValue // by 32-bit register
 	terms     []string                 // the relevant parts of the rule in the syntax of nft(8)
+	zeroMark  bool                     // the whole mark was compared with 0
 }
 
 // registerValue is the content of a register: bits of a mark, a constant, or a link's name.
 type registerValue struct {
 	source string     // meta mark, ct mark; empty for a constant
+	group  *string    // the field of the rule that receives the link group that the register is compared with
 	link   *string    // the field of the rule that receives the name of a link that the register is compared with
 	kept   marks.Mask // the bits of the source that are unchanged
 	value  uint32     // the constant, or the changed bits
@@ -29,21 +31,29 @@ type registerValue struct {
 func (e *evaluator) eval(name string, data []byte) {
 	switch name {
 	case "meta":
-		if e.loadLink(data) {
+		if e.loadLink(data) || e.loadGroup(data) {
 			return
 		}
 		e.evalMark("meta mark", data, unix.NFTA_META_KEY, unix.NFT_META_MARK, unix.NFTA_META_DREG, unix.NFTA_META_SREG)
 	case "ct":
 		e.evalMark("ct mark", data, unix.NFTA_CT_KEY, unix.NFT_CT_MARK, unix.NFTA_CT_DREG, unix.NFTA_CT_SREG)
 	case "immediate":
-		e.registers[registerOf(data, unix.NFTA_IMMEDIATE_DREG)] = registerValue{value: constant(data, unix.NFTA_IMMEDIATE_DATA)}
+		target := registerOf(data, unix.NFTA_IMMEDIATE_DREG)
+		e.registers[target] = registerValue{value: constant(data, unix.NFTA_IMMEDIATE_DATA)}
+		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark && target == unix.NFT_REG_VERDICT
+	case "reject", "masq", "redir", "nat", "queue", "tproxy":
+		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
 	case "bitwise":
 		e.evalBitwise(data)
 	case "cmp":
 		e.matchLink(data)
+		e.matchGroup(data)
 		e.evalCompare(data, unix.NFTA_CMP_SREG, constant(data, unix.NFTA_CMP_DATA))
 	case "lookup":
+		e.matchGroupSet(data)
+		zeroMark := e.zeroMark
 		e.evalCompare(data, unix.NFTA_LOOKUP_SREG, 0)
+		e.zeroMark = zeroMark // the elements of the set are not known
 	case "fib":
 		e.evalFib(data)
 	case "notrack":
@@ -112,6 +122,7 @@ func (e *evaluator) evalCompare(data []byte, register uint16, value uint32) {
 	e.rule.MarkBits |= v.kept
 	e.rule.MarkValue |= marks.Mark(value)
 	if v.kept == marks.FullMask {
+		e.zeroMark = e.zeroMark || value == 0
 		e.addTerm("%s %#x", v.source, value)
 	} else {
 		e.addTerm("%s & %s %#x", v.source, v.kept, value)

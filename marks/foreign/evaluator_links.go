@@ -2,7 +2,9 @@ package foreign
 
 import (
 	"encoding/binary"
+	"fmt"
 
+	"replypath/marks"
 	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
@@ -40,6 +42,50 @@ func (e *evaluator) matchLink(data []byte) {
 	case len(v) != 4:
 		*name = string(v) + "+" // a prefix, in the syntax of iptables
 	}
+}
+
+// loadGroup evaluates an expression that loads the group of a packet's link into a register.
+func (e *evaluator) loadGroup(data []byte) bool {
+	var group *string
+	switch netfilter.FindUint32(data, unix.NFTA_META_KEY) {
+	case unix.NFT_META_IIFGROUP:
+		group = &e.rule.InGroup
+	case unix.NFT_META_OIFGROUP:
+		group = &e.rule.OutGroup
+	default:
+		return false
+	}
+	e.registers[registerOf(data, unix.NFTA_META_DREG)] = registerValue{group: group, kept: marks.FullMask}
+	return true
+}
+
+// matchGroup records the link group that the rule compares.
+func (e *evaluator) matchGroup(data []byte) {
+	v := e.registers[registerOf(data, unix.NFTA_CMP_SREG)]
+	if v.group == nil {
+		return
+	}
+	text := fmt.Sprintf("%#x", constant(data, unix.NFTA_CMP_DATA))
+	if v.kept != marks.FullMask {
+		text += "/" + v.kept.String()
+	}
+	e.recordGroup(v, text)
+}
+
+// matchGroupSet records that the rule compares a link group with the elements of a set.
+func (e *evaluator) matchGroupSet(data []byte) {
+	if v := e.registers[registerOf(data, unix.NFTA_LOOKUP_SREG)]; v.group != nil {
+		e.recordGroup(v, AnyGroup)
+	}
+}
+
+func (e *evaluator) recordGroup(v registerValue, text string) {
+	*v.group = text
+	name := "iifgroup"
+	if v.group == &e.rule.OutGroup {
+		name = "oifgroup"
+	}
+	e.addTerm("%s %s", name, text)
 }
 
 // loopbackIndex is the index of lo in every network namespace.

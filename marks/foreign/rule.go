@@ -13,7 +13,12 @@ type Rule struct {
 	MarkValue marks.Mark
 	// WritesMark reports that it writes a mark, OverwritesMark that it writes all bits and not only MarkBits.
 	WritesMark, OverwritesMark bool
-	In, Out                    string // the only links that it matches, as far as known; empty: all
+	// ZeroMarkVerdict reports that it decides on packets by whether their whole fwmark or ctmark is 0.
+	ZeroMarkVerdict bool
+	// InGroup and OutGroup are the link groups that it compares, as iptables-save prints them: a number, a name, or either
+	// with a mask. AnyGroup stands for a set.
+	InGroup, OutGroup string
+	In, Out           string // the only links that it matches, as far as known; empty: all
 	// ChecksReversePath reports that it drops packets whose reverse path is another link, ChecksWithMark that it
 	// looks up the reverse path with the packet's mark, at a place where the chains of replypath have set it.
 	ChecksReversePath, ChecksWithMark bool
@@ -22,7 +27,10 @@ type Rule struct {
 	ClampsMSS                         bool // it lowers the MSS of TCP
 }
 
+// AnyGroup is the group of a rule that compares a link's group with the elements of a set.
+const AnyGroup = "of a set"
+
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
-	return r.MarkBits != 0 || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS
+	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS
 }

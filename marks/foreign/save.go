@@ -71,8 +71,29 @@ func (r *Rule) parseOptions(table string, words []string) {
 			r.In = words[i+1]
 		case w == "-o" && words[i-1] != "!":
 			r.Out = words[i+1]
+		case w == "--src-group":
+			r.InGroup = words[i+1]
+		case w == "--dst-group":
+			r.OutGroup = words[i+1]
 		}
 	}
+	r.ZeroMarkVerdict = comparesZeroMark(words) && endsTraversal(words)
+}
+
+// comparesZeroMark reports whether a match of the whole mark with 0 is among the options.
+func comparesZeroMark(words []string) bool {
+	for i, w := range words[:len(words)-1] {
+		if m, err := marks.ParseMarkMatch(words[i+1]); w == "--mark" && err == nil && m == (marks.MarkMatch{Mask: marks.FullMask}) {
+			return true
+		}
+	}
+	return false
+}
+
+// endsTraversal reports whether the rule has a verdict, or goes on in another chain, which may have one.
+func endsTraversal(words []string) bool {
+	target, jumps := option(words, "-j")
+	return slices.Contains(words, "-g") || jumps && !slices.Contains(nonTerminatingTargets, target)
 }
 
 // parseMark reads MARK/MASK. Without a mask all bits count.

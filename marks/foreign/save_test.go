@@ -30,6 +30,11 @@ COMMIT
 -A PREROUTING -i lan0 -m mark --mark 0x5
 -A OUTPUT -o lo -p udp -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff
 -A OUTPUT ! -o lo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+-A PREROUTING -m mark --mark 0x0 -j ACCEPT
+-A PREROUTING -m connmark ! --mark 0x0 -g other
+-A PREROUTING -m mark --mark 0x0 -j LOG
+-A PREROUTING -m mark --mark 0x0/0xff -j ACCEPT
+-A PREROUTING -m devgroup --src-group 0x5 -m devgroup ! --dst-group wan -j ACCEPT
 COMMIT
 `
 	got, tables := ParseSave("iptables-save", saved)
@@ -38,6 +43,8 @@ COMMIT
 		{MarkBits: marks.FullMask, MarkValue: 0x100, WritesMark: true, OverwritesMark: true}, {MarkBits: 0x4000, MarkValue: 0x4000, WritesMark: true}, {MarkBits: 0xff, WritesMark: true},
 		{MarkBits: marks.FullMask, WritesMark: true, OverwritesMark: true}, {MarkBits: marks.FullMask, MarkValue: 5}, {},
 		{MarkBits: marks.FullMask, MarkValue: 5, In: "lan0"}, {MarkBits: 0xff, WritesMark: true, Out: "lo"}, {ClampsMSS: true},
+		{MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask}, {MarkBits: 0xff},
+		{InGroup: "0x5", OutGroup: "wan"},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d rules, want %d: %+v", len(got), len(want), got)

@@ -44,7 +44,7 @@ func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
 		s.checkPrerequisites(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRulePriorities(), s.checkTables(),
 		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(), s.checkKernelListeners(), s.checkBackends(),
-		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkNotrack(), s.checkConntrackSize(), s.checkLinks(), s.checkProofSupport(),
+		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkNotrack(), s.checkConntrackSize(), s.checkLinks(), s.checkLinkGroups(), s.checkProofSupport(),
 	)
 	for i := range all {
 		if all[i].Evidence == nil {
@@ -53,6 +53,13 @@ func Diagnose(s Snapshot) []Finding {
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int { return a.Severity.rank() - b.Severity.rank() })
 	return all
+}
+
+// DiagnoseSharing returns the errors and warnings about what replypath and the other programs of the host both use in the
+// firewall: mark bits and link groups. They show before replypath is applied too.
+func DiagnoseSharing(s Snapshot) []Finding {
+	all := slices.Concat(s.checkFirewallMarks(), s.checkLinkGroups())
+	return slices.DeleteFunc(all, func(f Finding) bool { return f.Severity == Note })
 }
 
 func (s Severity) rank() int { return slices.Index(Severities[:], s) }

@@ -16,6 +16,7 @@ type markUse struct {
 	value      marks.Mark
 	diverts    bool // it applies to packets with an uplink's mark and reroutes them
 	overwrites bool
+	zeroMark   bool // it decides on packets by whether their whole mark is 0
 }
 
 // overlapsMask reports whether the use includes a bit of replypath's mask.
@@ -29,6 +30,8 @@ func (s Snapshot) assess(u markUse) (Severity, string) {
 		return Error, ownBitsRemedy
 	case u.diverts:
 		return Error, s.freeMaskRemedy()
+	case u.zeroMark:
+		return Warning, s.zeroMarkRemedy()
 	case u.bits == marks.FullMask && u.value&marks.Mark(s.Settings.Mask) == 0:
 		return Note, ownBitsRemedy
 	}
@@ -60,7 +63,8 @@ func (s Snapshot) ruleUses() (all []markUse) {
 func (s Snapshot) firewallUses() (all []markUse) {
 	for _, f := range s.Firewall {
 		if f.MarkBits != 0 {
-			all = append(all, markUse{owner: firewallOwner(f), line: firewallRuleText(f), bits: f.MarkBits, value: f.MarkValue, diverts: f.WritesMark, overwrites: f.OverwritesMark})
+			all = append(all, markUse{owner: firewallOwner(f), line: firewallRuleText(f), bits: f.MarkBits, value: f.MarkValue, diverts: f.WritesMark, overwrites: f.OverwritesMark,
+				zeroMark: f.ZeroMarkVerdict && f.In != "lo" && f.Out != "lo"})
 		}
 	}
 	return all
@@ -125,6 +129,13 @@ func (s Snapshot) markConflicts(id, format string, uses []markUse) (all []Findin
 		}
 	}
 	return all
+}
+
+// zeroMarkRemedy returns the match of mark 0 that leaves out the bits of the mask.
+func (s Snapshot) zeroMarkRemedy() string {
+	rest := uint32(^s.Settings.Mask)
+	return fmt.Sprintf("what comes in by an uplink has a mark in %s, and so have its replies: those rules take it for marked; leave these bits out of the comparison (iptables: --mark 0x0/%#x, nft: mark & %#x == 0)",
+		s.Settings.Mask, rest, rest)
 }
 
 // ownBitsRemedy is the remedy for every conflict of mark bits.

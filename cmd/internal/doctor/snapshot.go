@@ -17,6 +17,7 @@ type Snapshot struct {
 	State         uplinks.State
 	Rules         []*rpdb.Database // one per family, without routes
 	Names         rpdb.Names
+	GroupNumbers  map[string]uplinks.Group // of the names of link groups
 
 	Sysctls       map[uplinks.Tunable]string
 	SysctlFiles   map[uplinks.Tunable]string // the file that sets the sysctl at boot

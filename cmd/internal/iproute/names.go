@@ -28,6 +28,15 @@ func Names() rpdb.Names {
 	return n
 }
 
+// LinkGroups returns the numbers of the link groups by the names that iptables-save(8) prints for them.
+func LinkGroups() map[string]uplinks.Group {
+	all := map[string]uplinks.Group{}
+	for number, name := range readNames("group", 32) {
+		all[name] = uplinks.Group(number)
+	}
+	return all
+}
+
 // readNames reads the files of this name, and those in the folders NAME.d. bits is the size of a number.
 func readNames(file string, bits int) map[uint64]string {
 	all := map[uint64]string{}

@@ -53,7 +53,7 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 			c.result.Rules = append(c.result.Rules, d)
 		}
 	}
-	c.result.Names = iproute.Names()
+	c.result.Names, c.result.GroupNumbers = iproute.Names(), iproute.LinkGroups()
 	c.result.ProbeFindings = health.Findings(o.Health, o.Settings, c.result.Facts)
 	c.readSysctls()
 	c.attempt("MTUs", func() (err error) { c.result.LinkAttrs, err = links.LinkAttributes(ctx); return err })
