@@ -15,7 +15,7 @@ import (
 // rtnetlinkEvent is what a message of a listener is about.
 type rtnetlinkEvent struct {
 	Kind            uint16
-	Table, priority uint32
+	Table, Priority uint32
 }
 
 // ParseEvent parses a message that the monitor has printed.
@@ -40,7 +40,7 @@ func ParseEvent(t *testing.T, message string) (e rtnetlinkEvent) {
 		case (route || rule) && a.Attr.Type == unix.RTA_TABLE: // FRA_TABLE is the same number
 			e.Table = endian.NativeEndian.Uint32(a.Value)
 		case rule && a.Attr.Type == nl.FRA_PRIORITY:
-			e.priority = endian.NativeEndian.Uint32(a.Value)
+			e.Priority = endian.NativeEndian.Uint32(a.Value)
 		}
 	}
 	return e

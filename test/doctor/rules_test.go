@@ -44,7 +44,8 @@ var foreignRuleCases = map[string]findingCase{
 		words:    []string{"ip rules of wg-quick"},
 		evidence: []string{"ip rule 1500: not from all fwmark 0xca6c/0xffffffff lookup 51820", "ip -6 rule 1500: not from all fwmark 0xca6c"},
 		remedy:   "give those rules priorities above 3999",
-		cure:     "for f in -4 -6; do ip $f rule del priority 1500; ip $f rule add priority 15000 not fwmark 0xca6c lookup 51820; done"},
+		// wg-quick's second rule keeps the networks inside reachable.
+		cure: "for f in -4 -6; do ip $f rule del priority 1500; ip $f rule add priority 14999 lookup main suppress_prefixlength 0; ip $f rule add priority 15000 not fwmark 0xca6c lookup 51820; done"},
 	"a rule before ours, and we move": {id: "rule-before-ours", severity: box.IsError, anyBackend: true,
 		cause:    "for f in -4 -6; do ip $f rule add priority 1990 lookup 77; ip $f rule add priority 1200 to 203.0.113.9 lookup 77 2>&- || ip $f rule add priority 1200 to 2001:db8:77::9 lookup 77; ip $f route add unreachable default table 77; done",
 		evidence: []string{"ip rule 1990: from all lookup ", "ip -6 rule 1990: "}, remedy: "give those rules priorities above 3999",
