@@ -23,7 +23,7 @@ type Path struct {
 	Index       int           // of the link; 0: there is none
 	Up          bool          // IFF_UP
 	Carrier     bool          // IFF_LOWER_UP
-	Source      netip.Addr    // the source address of the host's own packets; invalid: the link has none in the family
+	Source      netip.Addr    // the source address of the host's own packets; invalid: there is none in the family
 	Gateway     netip.Addr    // invalid: unknown, or none is needed
 	OnLink      bool          // point to point, or a route without gateway: no gateway is needed
 	GatewayAuto bool          // the gateway is taken from the kernel's routes: the provider may not offer the family at all

@@ -23,8 +23,8 @@ func newPath(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplink
 		return p
 	}
 	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier
-	p.Source = l.SourceAddr(family)
 	nextHop, ok := l.NextHop(u.Gateway(family), family)
+	p.Source = l.PathSource(nextHop)
 	if ok {
 		p.Gateway = nextHop.Gateway
 	}

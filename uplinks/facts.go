@@ -35,7 +35,7 @@ type Link struct {
 	NoIPv6          bool  // disable_ipv6, or an MTU below 1280
 	Addrs           []Addr
 	Defaults        []NextHop      // of foreign default routes by this link, the preferred one first
-	Connected       []netip.Prefix // on-link prefixes of main
+	Connected       []Connected    // main's routes without a gateway
 	ForeignPrefixes []netip.Prefix // destinations of foreign gateway routes in an uplink's table
 }
 
@@ -55,6 +55,12 @@ type Addr struct {
 	Temporary  bool
 }
 
+// Connected is a route in main without a gateway: its destinations are on the link.
+type Connected struct {
+	Dst netip.Prefix
+	Src netip.Addr // invalid: none, the kernel selects one
+}
+
 // NextHop is the next hop of a default route.
 type NextHop struct {
 	Family  Family
@@ -62,8 +68,8 @@ type NextHop struct {
 	Metric  uint32
 	Gateway netip.Addr // invalid: none (point-to-point)
 	OnLink  bool
-	MTU     uint32
-	AdvMSS  uint32
+	Src     netip.Addr // invalid: none, the kernel selects one
+	Metrics Metrics
 	Dynamic bool // from DHCP or a router advertisement
 	// Preference of the router among routes with the same metric (RFC 4191): 1, 0 or -1; the highest wins.
 	Preference int8
@@ -82,25 +88,6 @@ func (f Facts) Families() []Family {
 		return Families[:]
 	}
 	return Families[:1]
-}
-
-// SourceAddr returns the source address for the host's own packets by this link: the first permanent global address, else a
-// deprecated or temporary one, else the zero Addr.
-func (l Link) SourceAddr(f Family) netip.Addr {
-	var fallback netip.Addr
-	for _, a := range l.Addrs {
-		ip := a.Prefix.Addr()
-		switch {
-		case FamilyOf(ip) != f || a.LinkLocal || a.Tentative:
-		case a.Deprecated || a.Temporary:
-			if !fallback.IsValid() {
-				fallback = ip
-			}
-		default:
-			return ip
-		}
-	}
-	return fallback
 }
 
 // LinkOf returns the uplink's link, and false if the link is absent or in a VRF: the kernel's l3mdev rule comes before
@@ -145,8 +132,8 @@ func (l Link) isOnLink(a netip.Addr) bool {
 	if a.IsLinkLocalUnicast() && a.Is6() {
 		return true
 	}
-	for _, p := range l.Connected {
-		if p.Contains(a) {
+	for _, c := range l.Connected {
+		if c.Dst.Contains(a) {
 			return true
 		}
 	}

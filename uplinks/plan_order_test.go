@@ -100,8 +100,8 @@ func routeAll(k *kernelModel, packets []packet) []nextHop {
 func mainRoutes(facts uplinks.Facts) map[uplinks.RouteKey]uplinks.Route {
 	routes := map[uplinks.RouteKey]uplinks.Route{}
 	for _, l := range facts.Links {
-		for _, p := range l.Connected {
-			routes[uplinks.RouteKey{Family: uplinks.FamilyOf(p.Addr()), Table: uplinks.MainTable, Dst: p}] = uplinks.Route{Type: uplinks.Unicast, Link: l.Name}
+		for _, c := range l.Connected {
+			routes[uplinks.RouteKey{Family: uplinks.FamilyOf(c.Dst.Addr()), Table: uplinks.MainTable, Dst: c.Dst}] = uplinks.Route{Type: uplinks.Unicast, Link: l.Name}
 		}
 		for _, hop := range l.Defaults {
 			key := uplinks.RouteKey{Family: hop.Family, Table: uplinks.MainTable, Dst: hop.Family.DefaultPrefix(), Metric: hop.Metric}

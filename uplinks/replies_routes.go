@@ -21,8 +21,8 @@ func addTableRoutes(want State, s Settings, l Link, u Uplink, family Family) {
 		addConnectedRoutes(want, l, table, family)
 		if hop, ok := l.NextHop(u.Gateway(family), family); ok && (l.Carrier || u.WhenDown == Hold) {
 			key := RouteKey{Family: family, Table: table, Dst: family.DefaultPrefix(), Metric: family.metric()}
-			want.Routes[key] = Route{Type: Unicast, Gateway: hop.Gateway, Link: l.Name, Src: l.SourceAddr(family),
-				OnLink: hop.OnLink, MTU: hop.MTU, AdvMSS: hop.AdvMSS, Protocol: Protocol}
+			want.Routes[key] = Route{Type: Unicast, Gateway: hop.Gateway, Link: l.Name, Src: l.defaultSource(hop),
+				OnLink: hop.OnLink, Metrics: hop.Metrics, Protocol: Protocol}
 		}
 	}
 	if u.WhenDown == Hold {
@@ -31,43 +31,41 @@ func addTableRoutes(want State, s Settings, l Link, u Uplink, family Family) {
 	}
 }
 
-// addConnectedRoutes adds the link's connected prefixes to its uplink's table. An IPv4 route needs a source address; in
-// IPv6 the kernel selects it (RFC 6724).
+// addConnectedRoutes adds the link's connected prefixes to its uplink's table, with main's source address.
 func addConnectedRoutes(want State, l Link, table Table, family Family) {
-	for _, p := range l.Connected {
-		if FamilyOf(p.Addr()) != family {
+	for _, c := range l.Connected {
+		if FamilyOf(c.Dst.Addr()) != family {
 			continue
 		}
-		key := RouteKey{Family: family, Table: table, Dst: p, Metric: family.metric()}
-		r := Route{Type: Unicast, Link: l.Name, Protocol: Protocol}
-		if family == IPv4 {
-			r.Src = l.sourceFor(key)
-		}
-		want.Routes[key] = r
+		key := RouteKey{Family: family, Table: table, Dst: c.Dst, Metric: family.metric()}
+		want.Routes[key] = Route{Type: Unicast, Link: l.Name, Src: c.Src, Protocol: Protocol}
 	}
-}
-
-// sourceFor returns the link's first address in the route's prefix, else its SourceAddr.
-func (l Link) sourceFor(k RouteKey) netip.Addr {
-	for _, a := range l.Addrs {
-		if k.Dst.Contains(a.Prefix.Addr()) {
-			return a.Prefix.Addr()
-		}
-	}
-	return l.SourceAddr(k.Family)
 }
 
 // NextHop returns the next hop of the uplink's default route, and false if none is known: the configured gateway, or
 // with "auto" that of the link's first default route. A point-to-point link with an address needs neither.
 func (l Link) NextHop(g Gateway, family Family) (NextHop, bool) {
-	if g.Auto {
-		for _, hop := range l.Defaults {
-			if hop.Family == family {
-				hop.OnLink = hop.OnLink || hop.Gateway.IsValid() && !l.isOnLink(hop.Gateway)
-				return hop, true
-			}
-		}
-		return NextHop{Family: family}, l.PointToPoint && l.SourceAddr(family).IsValid()
+	if !g.Auto {
+		return l.configuredNextHop(g.Addr, family), true
 	}
-	return NextHop{Family: family, Gateway: g.Addr, OnLink: !l.isOnLink(g.Addr)}, true
+	for _, hop := range l.Defaults {
+		if hop.Family == family {
+			hop.OnLink = hop.OnLink || hop.Gateway.IsValid() && !l.isOnLink(hop.Gateway)
+			return hop, true
+		}
+	}
+	return NextHop{Family: family}, l.PointToPoint && l.SourceAddr(family).IsValid()
+}
+
+// configuredNextHop returns the next hop by a configured gateway, with the source address and the metrics of the first
+// default route by that gateway. On a point-to-point link a default route without gateway leads to the same router.
+func (l Link) configuredNextHop(gateway netip.Addr, family Family) NextHop {
+	configured := NextHop{Family: family, Gateway: gateway, OnLink: !l.isOnLink(gateway)}
+	for _, hop := range l.Defaults {
+		if hop.Family == family && (hop.Gateway == gateway || l.PointToPoint && !hop.Gateway.IsValid()) {
+			configured.Src, configured.Metrics = hop.Src, hop.Metrics
+			break
+		}
+	}
+	return configured
 }

@@ -16,7 +16,7 @@ func uplinkLink(change func(*uplinks.Link)) uplinks.Link {
 	l := uplinks.Link{
 		Name: "eth0", Index: 2, Up: true, Carrier: true,
 		Addrs:     []uplinks.Addr{{Prefix: prefix("192.0.2.2/24")}, {Prefix: prefix("2001:db8:b::2/64")}, {Prefix: prefix("fe80::2/64"), LinkLocal: true}},
-		Connected: []netip.Prefix{prefix("192.0.2.0/24"), prefix("2001:db8:b::/64"), prefix("fe80::/64")},
+		Connected: []uplinks.Connected{{Dst: prefix("192.0.2.0/24"), Src: ip("192.0.2.2")}, {Dst: prefix("2001:db8:b::/64")}, {Dst: prefix("fe80::/64")}},
 	}
 	if change != nil {
 		change(&l)
@@ -73,9 +73,12 @@ func changedHop(gateway string, change func(*uplinks.NextHop)) uplinks.NextHop {
 	return h
 }
 
-func addresses(all ...uplinks.Addr) func(*uplinks.Link) {
-	return func(l *uplinks.Link) { l.Addrs = all }
-}
+// metricsHop is a default route in main with metrics of each kind, and withMetrics4 the step that writes them.
+var metricsHop = changedHop("192.0.2.1", func(h *uplinks.NextHop) {
+	h.Metrics = "mtu 1400 advmss 1360 rtt 80 initcwnd 20 features 1 rto_min lock 40 quickack 1 congctl reno"
+})
+
+const withMetrics4 = "ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss 1360 rtt 80 initcwnd 20 features ecn rto_min 40 quickack 1 congctl reno protocol 82"
 
 var defaultRouteCases = map[string]struct {
 	gateway uplinks.Gateway
@@ -86,19 +89,31 @@ var defaultRouteCases = map[string]struct {
 }{
 	"a configured gateway": {gateway: staticGateway4, link: uplinkLink(nil), want: []string{default4, unreachable4}},
 	"a gateway outside the link's networks is on the link": {gateway: uplinks.Gateway{Addr: ip("203.0.113.1")}, link: uplinkLink(nil),
-		want: []string{"ip route replace default via 203.0.113.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
+		want: []string{"ip route replace default via 203.0.113.1 dev eth0 table 8201 onlink protocol 82", unreachable4}},
 	"a link-local gateway is never outside": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, link: uplinkLink(nil), family: uplinks.IPv6,
-		want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
+		want: []string{"ip -6 route replace default via fe80::1 dev eth0 table 8201 metric 1024 protocol 82", unreachable6}},
 	"the gateway of a default route":      {gateway: autoGateway, link: uplinkLink(defaults(hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
 	"the first of several default routes": {gateway: autoGateway, link: uplinkLink(defaults(hop("192.0.2.1", 50), hop("192.0.2.9", 100))), want: []string{default4, unreachable4}},
 	"only default routes of the family":   {gateway: autoGateway, link: uplinkLink(defaults(hop("fe80::1", 1), hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
 	"the onlink flag of a default route":  {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.OnLink = true }))), want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
-	"MTU and MSS of a default route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.MTU, h.AdvMSS = 1400, 1360 }))),
-		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss 1360 protocol 82", unreachable4}},
+	"the metrics of a default route":      {gateway: autoGateway, link: uplinkLink(defaults(metricsHop)), want: []string{withMetrics4, unreachable4}},
+	"the metrics of the default route by the configured gateway": {gateway: staticGateway4, link: uplinkLink(defaults(hop("192.0.2.9", 0), metricsHop)),
+		want: []string{withMetrics4, unreachable4}},
+	"not the metrics of a default route by another gateway": {gateway: uplinks.Gateway{Addr: ip("192.0.2.9")}, link: uplinkLink(defaults(metricsHop)),
+		want: []string{"ip route replace default via 192.0.2.9 dev eth0 src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+	"the source of a default route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.Src = ip("192.0.2.77") }))),
+		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.77 table 8201 protocol 82", unreachable4}},
+	"the source of the default route by the configured gateway": {gateway: staticGateway4,
+		link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.Src = ip("192.0.2.77") }))),
+		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.77 table 8201 protocol 82", unreachable4}},
+	"the metrics of a point-to-point link with a configured gateway": {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) {
+		pointToPoint(l)
+		l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Metrics: "mtu 1492"}}
+	}), want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 mtu 1492 onlink protocol 82", unreachable4}},
 	"an IPv6 gateway of an IPv4 route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("fe80::1", func(h *uplinks.NextHop) { h.Family = uplinks.IPv4 }))),
-		want: []string{"ip route replace default via inet6 fe80::1 dev eth0 src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+		want: []string{"ip route replace default via inet6 fe80::1 dev eth0 table 8201 protocol 82", unreachable4}},
 	"a point-to-point link needs none": {gateway: autoGateway, link: uplinkLink(pointToPoint),
-		want: []string{"ip route replace default dev eth0 scope link src 192.0.2.2 table 8201 protocol 82", unreachable4}},
+		want: []string{"ip route replace default dev eth0 scope link table 8201 protocol 82", unreachable4}},
 	"a point-to-point link without an address has no route": {gateway: autoGateway, link: uplinkLink(func(l *uplinks.Link) { pointToPoint(l); l.Addrs = nil }), want: []string{unreachable4}},
 	"no default route to take the gateway from":             {gateway: autoGateway, link: uplinkLink(nil), want: []string{unreachable4}},
 	"no default route to take the gateway from, released":   {gateway: autoGateway, link: uplinkLink(nil), release: true},
@@ -110,17 +125,6 @@ var defaultRouteCases = map[string]struct {
 	"a link in a VRF":                                       {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{unreachable4}},
 	"no link":                                               {gateway: staticGateway4, want: []string{unreachable4}},
 	"a family that is not managed":                          {link: uplinkLink(nil)},
-	"a tentative address is no source": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
-		want: []string{default4, unreachable4}},
-	"a deprecated address is the last choice": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Deprecated: true}, uplinks.Addr{Prefix: prefix("192.0.2.2/24")})),
-		want: []string{default4, unreachable4}},
-	"a deprecated address is better than none": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.2/24"), Deprecated: true})),
-		want: []string{default4, unreachable4}},
-	"a temporary address is the last choice": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, family: uplinks.IPv6,
-		link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("2001:db8:b::77/64"), Temporary: true}, uplinks.Addr{Prefix: prefix("2001:db8:b::2/64")})),
-		want: []string{"ip -6 route replace default via fe80::1 dev eth0 src 2001:db8:b::2 table 8201 metric 1024 protocol 82", unreachable6}},
-	"only tentative addresses: the kernel chooses": {gateway: staticGateway4, link: uplinkLink(addresses(uplinks.Addr{Prefix: prefix("192.0.2.7/24"), Tentative: true})),
-		want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 protocol 82", unreachable4}},
 }
 
 func TestDefaultRoutesOfUplinkTable(t *testing.T) {

@@ -20,14 +20,13 @@ type RouteKey struct {
 // Route is a route in one of replypath's tables. It is comparable by ==.
 type Route struct {
 	Type     RouteType
-	Gateway  netip.Addr   // invalid: none
-	Link     string       // empty: unreachable
-	Src      netip.Addr   // invalid: selected by the kernel
-	OnLink   bool         // RTNH_F_ONLINK: the gateway is in no connected prefix of the link
-	MTU      uint32       // bytes; 0: the link's
-	AdvMSS   uint32       // bytes; 0: from the MTU
-	Protocol uint8        // Protocol; another number: a foreign route
-	TOS      uint8        // type of service that it applies to; 0: any
+	Protocol uint8      // Protocol; another number: a foreign route
+	TOS      uint8      // type of service that it applies to; 0: any
+	OnLink   bool       // RTNH_F_ONLINK: the gateway is in no connected prefix of the link
+	Gateway  netip.Addr // invalid: none
+	Link     string     // empty: unreachable
+	Src      netip.Addr // invalid: selected by the kernel
+	Metrics  Metrics
 	From     netip.Prefix // source prefix that it applies to (IPv6); invalid: any
 	Other    string       // further attributes, which replypath never writes
 }
@@ -89,11 +88,8 @@ func (r Route) spec(k RouteKey) string {
 	if k.Metric != 0 {
 		add("metric %d", k.Metric)
 	}
-	if r.MTU != 0 {
-		add("mtu %d", r.MTU)
-	}
-	if r.AdvMSS != 0 {
-		add("advmss %d", r.AdvMSS)
+	if r.Metrics != "" {
+		add("%s", r.Metrics.arguments())
 	}
 	if r.OnLink {
 		add("onlink")

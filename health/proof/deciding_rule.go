@@ -84,7 +84,7 @@ func (s Snapshot) hasSpecificRoute(to netip.Addr, link int) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.Facts.Links[name].Connected, contains)
+	return slices.ContainsFunc(s.Facts.Links[name].Connected, func(c uplinks.Connected) bool { return contains(c.Dst) })
 }
 
 // wrongRoute returns why a packet that ourRule should route through the path is not.

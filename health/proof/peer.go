@@ -35,8 +35,8 @@ func inUse(f uplinks.Facts, block netip.Prefix, minBits int) bool {
 				return true
 			}
 		}
-		for _, p := range l.Connected {
-			if overlaps(p) {
+		for _, c := range l.Connected {
+			if overlaps(c.Dst) {
 				return true
 			}
 		}

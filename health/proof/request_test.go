@@ -89,11 +89,11 @@ func TestPeerAddressIsInUseNowhere(t *testing.T) {
 	if blocks = proof.PeerBlocks(f, uplinks.IPv4); slices.ContainsFunc(blocks, func(p netip.Prefix) bool { return p.Overlaps(f.GatewayRoutes[len(f.GatewayRoutes)-1].Dst) }) {
 		t.Errorf("%v", blocks)
 	}
-	f.Links["tun0"] = uplinks.Link{Name: "tun0", Connected: []netip.Prefix{netip.MustParsePrefix("192.0.0.0/8"), netip.MustParsePrefix("203.0.0.0/8"), netip.MustParsePrefix("198.0.0.0/8")}}
+	f.Links["tun0"] = uplinks.Link{Name: "tun0", Connected: []uplinks.Connected{{Dst: netip.MustParsePrefix("192.0.0.0/8")}, {Dst: netip.MustParsePrefix("203.0.0.0/8")}, {Dst: netip.MustParsePrefix("198.0.0.0/8")}}}
 	if half := proof.PeerBlocks(f, uplinks.IPv4); !slices.Equal(half, blocks) {
 		t.Errorf("with large routes of a VPN: %v, want %v", half, blocks)
 	}
-	f.Links["all"] = uplinks.Link{Name: "all", Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/9"), netip.MustParsePrefix("198.0.0.0/9"), netip.MustParsePrefix("192.0.0.0/9")}}
+	f.Links["all"] = uplinks.Link{Name: "all", Connected: []uplinks.Connected{{Dst: netip.MustParsePrefix("203.0.0.0/9")}, {Dst: netip.MustParsePrefix("198.0.0.0/9")}, {Dst: netip.MustParsePrefix("192.0.0.0/9")}}}
 	if none := proof.PeerBlocks(f, uplinks.IPv4); none != nil {
 		t.Errorf("where all blocks are in use: %v", none)
 	}

@@ -118,7 +118,7 @@ var routeCheckCases = map[string]struct {
 		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
 	"main has a specific route by a tunnel": {want: health.RuleShadowed, why: "table main has a specific route",
 		host: func(g *proof.Snapshot) {
-			g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
+			g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []uplinks.Connected{{Dst: netip.MustParsePrefix("203.0.0.0/8")}}}
 		}, lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable} }},
 	"strict, and the mark is ignored": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
 		host: func(g *proof.Snapshot) {
@@ -185,7 +185,7 @@ func TestTheOwnerDependsOnTheOtherRules(t *testing.T) {
 	s, d := snapshot(), correctLookups()
 	mainRule := uplinks.Rule{Family: uplinks.IPv4, Priority: 100, Action: uplinks.Lookup, Table: uplinks.MainTable, SuppressGroup: uplinks.NoSuppress}
 	s.Facts.ForeignRules = append(s.Facts.ForeignRules, mainRule)
-	s.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []netip.Prefix{netip.MustParsePrefix("203.0.0.0/8")}}
+	s.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []uplinks.Connected{{Dst: netip.MustParsePrefix("203.0.0.0/8")}}}
 	d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable}
 	for _, want := range []string{"owner unknown (protocol 0)", "added by wg-quick (protocol 0)"} {
 		if got := s.CheckRoutes(lte, lookUp(d)); !strings.Contains(got.Detail, want) {

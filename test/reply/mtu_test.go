@@ -3,6 +3,7 @@ package reply
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"replypath/test/box"
@@ -33,6 +34,42 @@ func TestMSSIsThatOfTheIngressUplink(t *testing.T) {
 						t.Errorf("%s by %s has MSS %d, not %d", p, u.Link.Name, p.MSS, want[to.String()])
 					}
 				}
+			}
+		})
+	}
+}
+
+// What main's default route by an uplink's gateway says of the path holds for its replies too, whether the gateway is
+// configured or learnt from that route.
+func TestMSSIsThatOfMainsDefaultRouteByTheGateway(t *testing.T) {
+	t.Parallel()
+	for name, gateway := range map[string]string{"a configured gateway": `["192.0.2.1", "2001:db8:b::1"]`, "a learnt gateway": box.AutoGateways} {
+		t.Run(name, func(t *testing.T) {
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
+			b.GatewayOf(1, gateway)
+			b.Gateway.ServeTCP(box.ServedPort)
+			const metrics = " mtu lock 1400 advmss 1300 rtt 80ms initcwnd 20 initrwnd 30 features ecn rto_min 40ms quickack 1 hoplimit 77 congctl reno"
+			b.Shell("ip route add default via 192.0.2.1 dev eth1 metric 700"+metrics, "ip -6 route add default via 2001:db8:b::1 dev eth1 metric 2000"+metrics)
+			b.Apply()
+			for _, to := range b.Uplinks[1].Addrs() {
+				wire := b.Uplinks[1].Wire.Record()
+				box.WantReplies(t, b.Client, to, []world.Kind{world.KindTCP})
+				p, err := wire.Wait(t.Context(), func(p world.Packet) bool { return p.From(to) && p.Flags.Is(world.SYN|world.ACK) })
+				if err != nil || p.MSS != 1300 {
+					t.Errorf("%s from %s has MSS %d, not 1300: %v", p, to, p.MSS, err)
+				}
+			}
+			for _, family := range []string{"-4", "-6"} {
+				main := b.Gateway.Run("ip", family, "route", "show", "default", "dev", "eth1")
+				own := b.Gateway.Run("ip", family, "route", "show", "default", "dev", "eth1", "table", "8202")
+				_, want, _ := strings.Cut(strings.TrimSpace(main), " mtu ")
+				if _, got, _ := strings.Cut(strings.TrimSpace(own), " mtu "); want == "" || got != want {
+					t.Errorf("the uplink's default route is not like main's:\n%s%s", main, own)
+				}
+			}
+			b.Shell("ip route del default dev eth1", "ip -6 route del default dev eth1")
+			if gateway != box.AutoGateways {
+				b.Apply()
 			}
 		})
 	}

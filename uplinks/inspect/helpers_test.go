@@ -15,7 +15,7 @@ func uplinkLink(change func(*uplinks.Link)) uplinks.Link {
 	l := uplinks.Link{
 		Name: "eth0", Index: 2, Up: true, Carrier: true,
 		Addrs:     []uplinks.Addr{{Prefix: prefix("192.0.2.2/24")}, {Prefix: prefix("2001:db8:b::2/64")}, {Prefix: prefix("fe80::2/64"), LinkLocal: true}},
-		Connected: []netip.Prefix{prefix("192.0.2.0/24"), prefix("2001:db8:b::/64"), prefix("fe80::/64")},
+		Connected: []uplinks.Connected{{Dst: prefix("192.0.2.0/24"), Src: ip("192.0.2.2")}, {Dst: prefix("2001:db8:b::/64")}, {Dst: prefix("fe80::/64")}},
 	}
 	if change != nil {
 		change(&l)

@@ -163,8 +163,8 @@ func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link i
 	if k.Metric != 0 {
 		m.addUint32(unix.RTA_PRIORITY, k.Metric)
 	}
-	if r.MTU|r.AdvMSS != 0 {
-		m.addAttr(unix.RTA_METRICS, encodeMetrics(r))
+	if r.Metrics != "" {
+		m.addAttr(unix.RTA_METRICS, encodeMetrics(r.Metrics))
 	}
 	m.addUint32(unix.RTA_OIF, uint32(link))
 	return m
@@ -187,16 +187,4 @@ func (m *message) addGateway(f uplinks.Family, gw netip.Addr) {
 	default:
 		m.addAddr(unix.RTA_GATEWAY, gw)
 	}
-}
-
-// encodeMetrics returns the value of RTA_METRICS.
-func encodeMetrics(r uplinks.Route) []byte {
-	var m message
-	if r.MTU != 0 {
-		m.addUint32(unix.RTAX_MTU, r.MTU)
-	}
-	if r.AdvMSS != 0 {
-		m.addUint32(unix.RTAX_ADVMSS, r.AdvMSS)
-	}
-	return m
 }

@@ -25,8 +25,7 @@ type rawRoute struct {
 	from        netip.Prefix // only for packets with this source; not valid: for all (IPv6)
 	metric      uint32
 	src         netip.Addr
-	mtu         uint32
-	advMSS      uint32
+	metrics     uplinks.Metrics
 	pref        uint8
 	nexthop     uint32 // the ID of a nexthop object; 0: none
 	hop         hop
@@ -63,7 +62,10 @@ func parseRoute(m []byte, f uplinks.Family) (r rawRoute, err error) {
 		case unix.RTA_PREFSRC:
 			r.src = v.Addr()
 		case unix.RTA_METRICS:
-			r.parseMetrics(v)
+			var complete bool
+			if r.metrics, complete = parseMetrics(v); !complete {
+				r.unreadAttrs |= 1 << unix.RTA_METRICS
+			}
 		case unix.RTA_PREF:
 			r.pref = v.Uint8()
 		case rtaNexthopID:
@@ -78,20 +80,6 @@ func parseRoute(m []byte, f uplinks.Family) (r rawRoute, err error) {
 		}
 	}
 	return r, nil
-}
-
-// parseMetrics decodes the metrics that replypath writes, and notes the presence of others.
-func (r *rawRoute) parseMetrics(v nlattr.Value) {
-	for attrType, v := range nlattr.All(v) {
-		switch attrType {
-		case unix.RTAX_MTU:
-			r.mtu = v.Uint32()
-		case unix.RTAX_ADVMSS:
-			r.advMSS = v.Uint32()
-		default:
-			r.unreadAttrs |= 1 << unix.RTA_METRICS
-		}
-	}
 }
 
 // hasGateway reports whether a next hop of the route may be a gateway.

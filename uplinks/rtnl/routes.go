@@ -113,7 +113,7 @@ func addRoute(have *uplinks.State, f uplinks.Family, r *rawRoute, names map[int]
 
 // toRoute returns the route in the form in which package uplinks plans and writes routes.
 func toRoute(r *rawRoute, names map[int]string) uplinks.Route {
-	out := uplinks.Route{Type: r.routeType, Src: r.src, MTU: r.mtu, AdvMSS: r.advMSS, Protocol: r.protocol, TOS: r.tos, From: r.from, Other: r.unwritten()}
+	out := uplinks.Route{Type: r.routeType, Src: r.src, Metrics: r.metrics, Protocol: r.protocol, TOS: r.tos, From: r.from, Other: r.unwritten()}
 	// The kernel does not find a route by a nexthop object by its next hop. It attaches an unreachable route of IPv6 to the
 	// loopback link.
 	if r.nexthop == 0 {
@@ -155,19 +155,21 @@ func addHopFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, hop hop, l
 	case r.isDefault():
 		l.Defaults = append(l.Defaults, uplinks.NextHop{
 			Family: f, Table: r.table, Metric: r.metric, Gateway: hop.via,
-			OnLink: hop.flags&unix.RTNH_F_ONLINK != 0, MTU: r.mtu, AdvMSS: r.advMSS, Preference: routerPreference(r.pref),
+			OnLink: hop.flags&unix.RTNH_F_ONLINK != 0, Src: r.src, Metrics: r.metrics, Preference: routerPreference(r.pref),
 			Dynamic: r.protocol == unix.RTPROT_DHCP || r.protocol == unix.RTPROT_RA,
 		})
 	case ownTable && hop.via.IsValid():
 		l.ForeignPrefixes = append(l.ForeignPrefixes, r.dst)
 	case main && !hop.via.IsValid() && !isLast(l.Connected, r.dst):
-		l.Connected = append(l.Connected, r.dst)
+		l.Connected = append(l.Connected, uplinks.Connected{Dst: r.dst, Src: r.src})
 	}
 	facts.Links[link] = l
 }
 
-// isLast reports whether the prefix equals the last one: the kernel lists routes to the same prefix in a row.
-func isLast(all []netip.Prefix, p netip.Prefix) bool { return len(all) > 0 && all[len(all)-1] == p }
+// isLast reports whether the last route has the prefix: the kernel lists routes to the same prefix in a row.
+func isLast(all []uplinks.Connected, p netip.Prefix) bool {
+	return len(all) > 0 && all[len(all)-1].Dst == p
+}
 
 // compareDefaults orders default routes: main before other tables, and within a table as the kernel prefers them.
 func compareDefaults(a, b uplinks.NextHop) int {

@@ -50,6 +50,15 @@ func Settings() uplinks.Settings {
 	return s
 }
 
+// connected returns main's route to the network of an address, as the kernel makes it: without a source in IPv6.
+func connected(p netip.Prefix) uplinks.Connected {
+	c := uplinks.Connected{Dst: p.Masked()}
+	if p.Addr().Is4() {
+		c.Src = p.Addr()
+	}
+	return c
+}
+
 // Facts returns the facts of a host with the Interfaces.
 func Facts() uplinks.Facts {
 	f := uplinks.Facts{
@@ -65,7 +74,7 @@ func Facts() uplinks.Facts {
 		l := uplinks.Link{Name: in.Name, Index: i + 2, Up: true, Carrier: true}
 		for _, p := range in.Prefixes {
 			l.Addrs = append(l.Addrs, uplinks.Addr{Prefix: p})
-			l.Connected = append(l.Connected, p.Masked())
+			l.Connected = append(l.Connected, connected(p))
 		}
 		for _, router := range in.Routers {
 			family := uplinks.FamilyOf(router)

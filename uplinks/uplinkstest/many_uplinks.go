@@ -43,7 +43,7 @@ func numberedUplink(id int) (uplinks.Uplink, uplinks.Link) {
 	l := uplinks.Link{
 		Name: u.Link, Index: id + 10, Up: true, Carrier: true,
 		Addrs:     []uplinks.Addr{{Prefix: net4}, {Prefix: net6}},
-		Connected: []netip.Prefix{net4.Masked(), net6.Masked()},
+		Connected: []uplinks.Connected{connected(net4), connected(net6)},
 	}
 	return u, l
 }
