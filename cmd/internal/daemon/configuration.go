@@ -23,6 +23,8 @@ import (
 type reconfigurable interface {
 	uplinks.Kernel
 	Reconfigure(ctx context.Context, backend marks.Backend, tableBase uplinks.Table) error
+	// UnsavedOriginals returns why the original values of what was changed are not on disk.
+	UnsavedOriginals() error
 }
 
 // configuration puts the configuration file in force. It is owned by the goroutine of the loop.

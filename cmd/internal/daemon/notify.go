@@ -24,6 +24,7 @@ func NotifyIdle(reason error) {
 type managerNotifier struct {
 	reports *reports
 	reloads *reloadStatus
+	saving  *savingReport
 	ready   atomic.Bool
 }
 
@@ -41,6 +42,9 @@ func (n *managerNotifier) notifyStatus() {
 	}
 	if last := n.reloads.last.Load(); last != nil && last.Err != nil {
 		status += "; the last reload was refused"
+	}
+	if n.saving.failed.Load() {
+		status += "; original values are not saved"
 	}
 	state := []string{"STATUS=" + status, "WATCHDOG=1"}
 	// Repairs that wait do not make the service unready. READY=1 ends a reload too, whatever its result.

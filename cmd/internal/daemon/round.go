@@ -17,12 +17,14 @@ type roundRunner struct {
 	fingerprints  *fingerprintPoller
 	proofs        *proofScheduler
 	manager       *managerNotifier
+	saving        *savingReport
 }
 
 // RunRound implements RoundRunner.
 func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration {
 	r.configuration.rollBackIfDue(ctx)
 	next := r.carryOutOrReconcile(ctx, reason)
+	r.saving.update()
 	r.manager.notifyStatus()
 	return r.configuration.untilDeadline(next)
 }

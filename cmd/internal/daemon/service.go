@@ -119,7 +119,8 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	m := monitor.New(d.probers)
 	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
 	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder})
-	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads}
+	saving := &savingReport{host: d.host, log: o.Log}
+	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
 	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events}
 	server := endpoint.New(o.Log, c.Endpoint, status)
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
@@ -129,7 +130,7 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	configuration := &configuration{file: o.ConfigFile, host: d.host, reconciler: reconciler, proofs: proofs, endpoint: server, hooks: hooks,
 		recorder: recorder, reloads: reloads, transaction: d.transaction, log: o.Log}
 	configuration.use(c)
-	rounds := &roundRunner{queue, requests, configuration, reconciler, fingerprints, proofs, manager}
+	rounds := &roundRunner{queue, requests, configuration, reconciler, fingerprints, proofs, manager, saving}
 
 	changes := &changeNotifier{proofs, queue}
 	carriers := newCarrierPoller(proofs, m, changes)

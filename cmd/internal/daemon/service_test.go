@@ -35,7 +35,10 @@ func (noListener) Repaired(uplinks.Plan, string, []uplinks.ChangedScope) {}
 type fakeHost struct {
 	uplinks.Kernel
 	backends []marks.Backend // of each Reconfigure
+	unsaved  error
 }
+
+func (h *fakeHost) UnsavedOriginals() error { return h.unsaved }
 
 func (h *fakeHost) Reconfigure(_ context.Context, b marks.Backend, _ uplinks.Table) error {
 	h.backends = append(h.backends, b)

@@ -69,10 +69,15 @@ func (h *Host) Lock(ctx context.Context) error {
 	return h.lockWith(ctx, h.state.Lock)
 }
 
-// LockAsService locks the host for the service. It fails at once if another service has this network namespace.
+// LockAsService locks the host for the service. It fails at once if another service has this network namespace. From then
+// on the host is changed also while originals cannot be saved.
 func (h *Host) LockAsService(ctx context.Context) error {
+	h.originals.MayStayUnsaved = true
 	return h.lockWith(ctx, h.state.LockAsService)
 }
+
+// UnsavedOriginals returns why the originals of changed values are not on disk, nil when they are.
+func (h *Host) UnsavedOriginals() error { return h.originals.Unsaved() }
 
 func (h *Host) lockWith(ctx context.Context, lock func(context.Context) (*statedir.Lock, error)) (err error) {
 	if h.lock, err = lock(ctx); err != nil {
@@ -94,6 +99,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	if err != nil || only != nil {
 		return facts, state, err
 	}
+	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
 	var paths []string
 	for _, t := range uplinks.Sysctls(facts) {

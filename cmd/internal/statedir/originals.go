@@ -10,12 +10,17 @@ import (
 const originalsName = "found"
 
 // Originals are the values that the host's tunables had before replypath changed them, and the names of the firewall
-// tables that replypath made. Every change is on disk before it is in memory. Not safe for concurrent use.
+// tables that replypath made. Every change is on disk before it is in memory, unless MayStayUnsaved. Not safe for concurrent
+// use.
 type Originals struct {
-	path  string
-	saved originalsFile
-	index map[TunableKey]int // of the tunable in saved.Tunables
-	links map[int]string     // names by ifindex, as Present last got them
+	// MayStayUnsaved keeps a change that cannot be written in memory alone: a service works on while the disk is full.
+	MayStayUnsaved bool
+
+	path    string
+	unsaved error // of the last write, with MayStayUnsaved
+	saved   originalsFile
+	index   map[TunableKey]int // of the tunable in saved.Tunables
+	links   map[int]string     // names by ifindex, as Present last got them
 }
 
 // TunableKey identifies a tunable by the ifindex of its link (0: none), as a link can be renamed.
@@ -63,6 +68,16 @@ func (o *Originals) set(f originalsFile) {
 	}
 }
 
+// Unsaved returns why the originals are in memory alone, nil when they are on disk.
+func (o *Originals) Unsaved() error { return o.unsaved }
+
+// SaveAgain writes originals that could not be written before.
+func (o *Originals) SaveAgain() {
+	if o.unsaved != nil {
+		_ = o.write(o.saved) // Unsaved returns the error
+	}
+}
+
 // write saves to disk, then in memory. Nothing to save is no file.
 func (o *Originals) write(f originalsFile) error {
 	var err error
@@ -70,6 +85,9 @@ func (o *Originals) write(f originalsFile) error {
 		err = remove(o.path)
 	} else {
 		err = writeJSON(o.path, f)
+	}
+	if o.unsaved = nil; err != nil && o.MayStayUnsaved {
+		o.unsaved, err = err, nil
 	}
 	if err != nil {
 		return err

@@ -192,3 +192,37 @@ func TestRestoreNeedsNoDiskSpace(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A directory in the place of the file refuses every write, also one by root.
+func TestServiceKeepsOriginalsThatCannotBeWritten(t *testing.T) {
+	d, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.Originals()
+	if err != nil {
+		t.Fatal(err)
+	}
+	obstacle := filepath.Join(o.path, "obstacle")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	step := uplinks.SetTunable{Tunable: uplinks.Tunable{Name: uplinks.Reflect4}, Old: "0", Value: "1"}
+	if err := o.Add(step, 0); err == nil || len(o.saved.Tunables) > 0 {
+		t.Fatalf("a command goes on without saved originals: %v, %v", err, o.saved)
+	}
+	o.MayStayUnsaved = true
+	if err := o.Add(step, 0); err != nil || o.Unsaved() == nil || len(o.saved.Tunables) != 1 {
+		t.Fatalf("the service does not go on: %v, unsaved %v, %v", err, o.Unsaved(), o.saved)
+	}
+	if err := os.RemoveAll(o.path); err != nil {
+		t.Fatal(err)
+	}
+	o.SaveAgain()
+	if err := o.Unsaved(); err != nil {
+		t.Fatal(err)
+	}
+	if next, err := d.Originals(); err != nil || len(next.saved.Tunables) != 1 {
+		t.Errorf("the next process reads %v, %v", next.saved, err)
+	}
+}
