@@ -5,8 +5,8 @@ const Prefix = "REPLYPATH-"
 
 // The chains that always exist, all in the mangle table. New and Post have chains below them on hosts with many links.
 const (
-	Pre  = Prefix + "PRE"  // from PREROUTING: sets the mark of new connections, restores each packet's mark
-	New  = Prefix + "NEW"  // from Pre: selects the mark by ingress link
+	Pre  = Prefix + "PRE"  // from PREROUTING: sends the original direction to New, restores each packet's mark
+	New  = Prefix + "NEW"  // from Pre: sets a connection's mark by the ingress link of its latest packet
 	Out  = Prefix + "OUT"  // from OUTPUT: restores the mark of local packets, or saves it to their connection
 	Post = Prefix + "POST" // from POSTROUTING: counts a connection's first replies, by its mark
 )
@@ -31,11 +31,14 @@ const MaxLinear = 15
 
 // Chains returns the layout for backends that have chains and no maps, on a host with these ingress links in this link
 // group. An established packet is tested by two rules and the jump in PREROUTING, as many in OUTPUT, and the hook in
-// POSTROUTING, however many links there are.
+// POSTROUTING, however many links there are; one of the original direction that comes in by an ingress link also by the
+// rules of addLatestIngress, whose number grows with the logarithm of the number of links.
 //
-// A connection gets its mark from the first packet of its original direction that arrives, not only from a NEW one:
-// conntrack reports ESTABLISHED as soon as any reply was sent, so a connection whose first reply strayed before the
-// rules were loaded (at boot, or between a foreign flush and the repair) would otherwise never get a mark.
+// The mark of a connection follows the latest packet of its original direction, not only a NEW one: the client's packets
+// may come in by another link in the course of a connection (anycast, a provider that reroutes), and conntrack reports
+// ESTABLISHED as soon as any reply was sent, so a connection whose first reply strayed before the rules were loaded (at
+// boot, or between a foreign flush and the repair) would otherwise never get a mark. Packets of the reply direction never
+// change it: in transit between two uplinks they come in by the other one.
 //
 // A local packet that carries a mark of an uplink (SO_MARK) saves it to its connection, so that source validation
 // accepts the reply (src_valid_mark). A connection that has a mark keeps it. The packet's own mark is tested first: it
@@ -47,11 +50,11 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	chains := make([]Chain, 0, 8+2*len(ingress))
 	chains = append(chains,
 		Chain{Pre, []Rule{
-			{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "ORIGINAL", Action: Action{Kind: Jump, Chain: New}},
+			{SrcGroup: group, Dir: "ORIGINAL", Action: Action{Kind: Jump, Chain: New}},
 			restore,
 		}},
 		Chain{Out, []Rule{save, restore}},
 	)
-	chains = addIngressDispatch(chains, New, mask, ingress)
+	chains = addLatestIngress(chains, mask, ingress)
 	return addReplyCounters(chains, mask, ingress)
 }

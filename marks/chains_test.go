@@ -58,14 +58,35 @@ func TestInboundConnectionGetsIngressMarkAndReplyGetsSameFwmark(t *testing.T) {
 	})
 }
 
-func TestConnectionKeepsFirstMark(t *testing.T) {
-	eachMask(t, func(t *testing.T, mask marks.Mask, in []marks.Ingress, chains []marks.Chain) {
-		first, last := in[0], in[len(in)-1]
-		p := markstest.Packet{In: last.Link, Group: group, Dir: "ORIGINAL", Ctmark: uint32(first.Mark)}.Traverse(chains, marks.Pre)
-		if p.Ctmark != uint32(first.Mark) || p.Fwmark != uint32(first.Mark) {
-			t.Errorf("a packet by %s of a connection with mark %s: %+v", last.Link, first.Mark, p)
+func TestMarkFollowsLatestIngressOfOriginalDirection(t *testing.T) {
+	r := seededRand(t)
+	for _, n := range []int{1, 2, 4, 5, 16, 31, 64, 65, 250, 255} {
+		for range 20 {
+			in := linksWithRandomIDs(r, wideMask, n)
+			chains := marks.Chains(wideMask, group, in)
+			before, now := in[r.IntN(n)], in[r.IntN(n)]
+			foreign := r.Uint32() &^ uint32(wideMask)
+			for _, assured := range []bool{false, true} {
+				p := markstest.Packet{In: now.Link, Group: group, Dir: "ORIGINAL", Ctmark: foreign | uint32(before.Mark), Assured: assured}
+				if got := p.Traverse(chains, marks.Pre); got.Ctmark != foreign|uint32(now.Mark) || got.Fwmark != uint32(now.Mark) {
+					t.Fatalf("%d links: a packet by %s of a connection with the mark %s of %s became %+v, want the mark %s",
+						n, now.Link, before.Mark, before.Link, got, now.Mark)
+				}
+				p.Dir = "REPLY"
+				if got := p.Traverse(chains, marks.Pre); got.Ctmark != p.Ctmark || got.Fwmark != uint32(before.Mark) {
+					t.Fatalf("%d links: a reply by %s of a connection with the mark %s became %+v", n, now.Link, before.Mark, got)
+				}
+			}
 		}
-	})
+	}
+}
+
+// linksWithRandomIDs returns n links with distinct ids.
+func linksWithRandomIDs(r *rand.Rand, mask marks.Mask, n int) (all []marks.Ingress) {
+	for i, id := range r.Perm(int(mask.MaxID()))[:n] {
+		all = append(all, marks.Ingress{Link: fmt.Sprintf("eth%d", i), Mark: mask.Mark(marks.ID(id + 1))})
+	}
+	return all
 }
 
 func TestFwmarkOfLocalPacketIsSavedToConnection(t *testing.T) {
@@ -136,21 +157,27 @@ func TestUnmarkedConnectionLeavesFwmarkUnchanged(t *testing.T) {
 	}
 }
 
-func TestEstablishedPacketRuleCountIsIndependentOfUplinks(t *testing.T) {
-	for _, n := range []int{1, 31, 255} {
+func TestEstablishedPacketIsTestedByFewRules(t *testing.T) {
+	for n, mostOriginal := range map[int]int{1: 4, 2: 5, 4: 7, 16: 13, 31: 13, 255: 17} {
 		var mask marks.Mask = 0xff00
 		in := links(mask, n)
 		if len(in) != n {
 			t.Fatalf("%d links instead of %d", len(in), n)
 		}
 		chains := marks.Chains(mask, group, in)
-		for _, dir := range []string{"ORIGINAL", "REPLY"} {
-			last := in[n-1]
-			p := markstest.Packet{In: last.Link, Out: last.Link, Group: group, Dir: dir, Ctmark: uint32(last.Mark), Assured: true}
+		for _, link := range in {
+			request := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL", Ctmark: uint32(link.Mark), Assured: true}
+			if got := request.TraverseHook(chains, marks.Hooks[0]); got.RulesEvaluated > mostOriginal {
+				t.Errorf("%d uplinks, a request by %s: %d rules, want at most %d", n, link.Link, got.RulesEvaluated, mostOriginal)
+			}
 			for i, most := range []int{3, 3, 1} {
-				h := marks.Hooks[i]
-				if got := p.TraverseHook(chains, h); got.RulesEvaluated > most {
-					t.Errorf("%d uplinks, %s, %s: %d rules, want at most %d", n, dir, h.Builtin, got.RulesEvaluated, most)
+				reply, h := markstest.Packet{In: "lan0", Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark), Assured: true}, marks.Hooks[i]
+				if got := reply.TraverseHook(chains, h); got.RulesEvaluated > most {
+					t.Errorf("%d uplinks, a reply, %s: %d rules, want at most %d", n, h.Builtin, got.RulesEvaluated, most)
+				}
+				reply.In, reply.Group = link.Link, group
+				if got := reply.TraverseHook(chains, h); got.RulesEvaluated > most {
+					t.Errorf("%d uplinks, a reply by %s, %s: %d rules, want at most %d", n, link.Link, h.Builtin, got.RulesEvaluated, most)
 				}
 			}
 		}

@@ -30,7 +30,9 @@ func TestEstablishedPacketsTraverseFewRules(t *testing.T) {
 			b.Apply()
 			for _, forwarded := range []bool{false, true} {
 				for _, to := range b.Uplinks[1].Addrs() {
-					for hook, w := range chainWalks(t, b, to, forwarded) {
+					walked := chainWalks(t, b, to, forwarded)
+					wantUnchangedMark(t, b, box.FamilyOf(to), n)
+					for hook, w := range walked {
 						name := fmt.Sprintf("%s of IPv%d, forwarded %t", hook, box.FamilyOf(to), forwarded)
 						if w.compared < 2 || w.matched < 2 || w.compared > 4 || w.matched > 4 {
 							t.Errorf("%s with %d uplinks: %s", name, n, w)
@@ -83,18 +85,35 @@ func chainWalks(t *testing.T, b *box.Box, to netip.Addr, forwarded bool) map[str
 			switch {
 			case taken == sent:
 				w.matched++
+			case hook == "PREROUTING" && i == 0 && taken == packets: // the requests
 			case taken != 0:
 				t.Errorf("rule %d of %s took %d packets of %d", i+1, chain, taken, sent)
 			}
 		}
 		walks[hook] = w
 	}
+	return walks
+}
+
+// wantUnchangedMark wants each request to have matched one rule of REPLYPATH-NEW, that of its link, and with many uplinks
+// none to have been dispatched by its link.
+func wantUnchangedMark(t *testing.T, b *box.Box, family, uplinks int) {
+	t.Helper()
+	total := 0
 	for _, taken := range counts(b, family, "REPLYPATH-NEW") {
+		total += taken
+	}
+	if total != packets {
+		t.Errorf("IPv%d, %d uplinks: the rules of REPLYPATH-NEW took %d packets, want each of the %d requests once", family, uplinks, total, packets)
+	}
+	if uplinks <= 4 {
+		return
+	}
+	for _, taken := range counts(b, family, "REPLYPATH-N") {
 		if taken != 0 {
-			t.Errorf("%d established packets are given a mark anew", taken)
+			t.Errorf("IPv%d, %d uplinks: %d requests of a connection with the right mark were dispatched by their link", family, uplinks, taken)
 		}
 	}
-	return walks
 }
 
 // counts returns the packets that each rule of a chain took.

@@ -78,12 +78,22 @@ func (in *Internet) DefaultBy(u *Uplink) {
 // the gateway and takes it for its own.
 func (in *Internet) Delegate(u *Uplink, prefix netip.Prefix) {
 	in.tb.Helper()
-	gateway, isp, source := u.Addr4, u.Router4, in.Client4
+	in.Carry(u, prefix)
+	isp, source := u.Router4, in.Client4
 	if prefix.Addr().Is6() {
-		gateway, isp, source = u.Addr6, u.RouterLL, in.Client6
+		isp, source = u.RouterLL, in.Client6
+	}
+	in.Client.AddRoute(Route{To: prefix, Via: isp, Link: u.ClientLink, Src: source})
+}
+
+// Carry makes an uplink's ISP route a prefix to the gateway and take it for its own. The client does not learn of it.
+func (in *Internet) Carry(u *Uplink, prefix netip.Prefix) {
+	in.tb.Helper()
+	gateway := u.Addr4
+	if prefix.Addr().Is6() {
+		gateway = u.Addr6
 	}
 	u.ISP.AddRoute(Route{To: prefix, Via: gateway, Link: u.Side})
-	in.Client.AddRoute(Route{To: prefix, Via: isp, Link: u.ClientLink, Src: source})
 	if u.Refused != nil {
 		u.ISP.addRule(acceptPriority, u.Side, family(prefix.Addr()), prefix, 254)
 	}

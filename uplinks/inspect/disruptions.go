@@ -18,7 +18,7 @@ func Disruptions(want, have uplinks.State) []Finding {
 		link, inUse := linkAfter[mark]
 		if inUse && link != linkBefore[mark] {
 			all = append(all, Finding{
-				What:   fmt.Sprintf("open connections that came in by %s have the mark %s, which becomes that of %s: their replies will leave by %s", linkBefore[mark], mark, link, link),
+				What:   fmt.Sprintf("open connections that came in by %s have the mark %s, which becomes that of %s: their replies will leave by %s until their client sends a packet", linkBefore[mark], mark, link, link),
 				Remedy: "give the uplink an id that was not in use before",
 			})
 		}
