@@ -58,14 +58,14 @@ func testMovedConnections(b *box.Box, t *testing.T, forwarded bool) {
 		for i, by := range []*world.Uplink{last, first, last} {
 			other := map[*world.Uplink]*world.Uplink{first: last, last: first}[by]
 			reach(b, to, by)
-			box.Dead(other, true)
+			box.SetBlackHole(other, true)
 			if err := box.Exchange(socket); err != nil {
 				t.Errorf("UDP with %s, move %d, to %s: %v", to, i, by.Link.Name, err)
 			}
 			if open.Alive(10*time.Second) != 1 {
 				t.Errorf("TCP with %s, move %d, to %s: the connection is dead", to, i, by.Link.Name)
 			}
-			box.Dead(other, false)
+			box.SetBlackHole(other, false)
 		}
 		for id := range 2 {
 			u := []*world.Uplink{first, last}[id]
