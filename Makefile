@@ -106,6 +106,8 @@ install: build
 	for file in CHANGELOG.md LICENSE status.md recipes.md bench.svg init.d/replypath.openrc init.d/replypath.procd; do \
 	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#init.d/}; \
 	done; \
+	put 644 README.md $(PREFIX)/share/doc/replypath/README.md; \
+	sed -i 's|(etc/|(|g' "$(DESTDIR)$(PREFIX)/share/doc/replypath/README.md"; \
 	for file in etc/doc/*.md; do put 644 $$file $(PREFIX)/share/doc/replypath/$${file#etc/}; done; \
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' "$(DESTDIR)$(PREFIX)/lib/systemd/system/replypath.service" "$(DESTDIR)$(PREFIX)/share/doc/replypath"/replypath.*; \
 	put 644 etc/rt_protos.d/replypath.conf /etc/iproute2/rt_protos.d/replypath.conf; \
@@ -133,11 +135,20 @@ packages: build
 	  $(MAKE) -s package ARCH=$$arch FORMAT=rpm ZSH=/usr/share/zsh/site-functions || exit 1; \
 	done
 
+# The names that Debian's policy gives to a package's documents (chapter 12), and its own changelog.
+DEBIAN = set -e; doc=.build/stage/usr/share/doc/replypath; mv $$doc/CHANGELOG.md $$doc/changelog; rm $$doc/LICENSE; \
+	install -m 644 etc/package/copyright $$doc/copyright; \
+	install -D -m 644 etc/package/lintian-overrides .build/stage/usr/share/lintian/overrides/replypath; \
+	printf 'replypath (%s-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- The replypath authors <replypath@example.org>  %s\n' \
+	  "$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2))" "$$(date -Ru -d @$(SOURCE_DATE_EPOCH))" >$$doc/changelog.Debian; \
+	chmod 644 $$doc/changelog.Debian; gzip -9n $$doc/changelog $$doc/changelog.Debian
+
 package: build
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags="-s -w" -o .build/$(ARCH)/replypath ./cmd/replypath
 	rm -rf .build/stage
 	$(MAKE) -s install DESTDIR=.build/stage PREFIX=/usr BINARY=.build/$(ARCH)/replypath ZSH=$(ZSH)
 	gzip -9n .build/stage/usr/share/man/man?/*
+	$(if $(filter deb,$(FORMAT)),$(DEBIAN))
 	find .build/stage -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
 	install -d $(PACKAGES)
 	VERSION=$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2)) ARCH=$(ARCH) \
@@ -147,6 +158,7 @@ package: build
 # static.
 test-boot: packages $(IMAGE)
 	@.ci/needs boot
+	lintian --fail-on error,warning $(PACKAGES)/*_$(DEBARCH).deb
 	umask 077; TZ=Asia/Tokyo $(MAKE) -s packages PACKAGES=.build/again
 	diff -r $(PACKAGES) .build/again
 	rm -rf .build/next

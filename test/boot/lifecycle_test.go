@@ -63,6 +63,7 @@ func TestInstallUpgradeAndRemove(t *testing.T) {
 		m.prompt()
 		m.repliesAtOnce()
 	})
+	m.step("reinstallation", m.reinstallation)
 	m.step("removal", m.removal)
 	m.off()
 }
@@ -124,6 +125,48 @@ func (m *machine) carries(do func()) {
 		}
 	}
 	m.repliesAtOnce()
+}
+
+// reinstallation removes the package, keeps the configuration, and installs it again: the service runs as before. What the
+// operator has disabled or masked stays as it is through upgrades and reinstallations.
+func (m *machine) reinstallation() {
+	m.t.Helper()
+	const unit = "replypath.service"
+	want := func(active, enabled string) {
+		m.t.Helper()
+		for command, want := range map[string]string{"is-active": active, "is-enabled": enabled} {
+			if state, _ := m.try("systemctl", command, unit); strings.TrimSpace(state) != want {
+				m.t.Errorf("systemctl %s says %q, want %q", command, state, want)
+			}
+		}
+	}
+	reinstall := func() {
+		m.t.Helper()
+		m.run("dpkg", "--remove", "replypath")
+		m.untouched()
+		m.run("dpkg", "--install", m.disk.put(deb))
+	}
+	reinstall()
+	want("active", "enabled")
+	m.symmetric()
+	m.run("systemctl", "disable", "--now", unit)
+	m.run("dpkg", "--install", m.disk.put(nextDeb))
+	want("inactive", "disabled")
+	reinstall()
+	want("inactive", "disabled")
+	m.run("systemctl", "mask", unit)
+	m.run("dpkg", "--install", m.disk.put(nextDeb))
+	reinstall()
+	want("inactive", "masked")
+	m.run("systemctl", "unmask", unit)
+	m.run("systemctl", "enable", "--now", unit)
+	m.run("systemctl", "stop", unit)
+	m.run("dpkg", "--install", m.disk.put(nextDeb))
+	want("inactive", "enabled")
+	m.run("systemctl", "start", unit)
+	m.run("dpkg", "--install", m.disk.put(deb))
+	want("active", "enabled")
+	m.symmetric()
 }
 
 // removal takes the package away, and then what it leaves behind.

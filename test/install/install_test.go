@@ -24,6 +24,7 @@ const installed = `644 0:0 /etc/iproute2/rt_protos.d/replypath.conf
 644 0:0 /usr/share/bash-completion/completions/replypath
 644 0:0 /usr/share/doc/replypath/CHANGELOG.md
 644 0:0 /usr/share/doc/replypath/LICENSE
+644 0:0 /usr/share/doc/replypath/README.md
 644 0:0 /usr/share/doc/replypath/bench.svg
 644 0:0 /usr/share/doc/replypath/doc/architecture.md
 644 0:0 /usr/share/doc/replypath/doc/commands.md

@@ -15,9 +15,9 @@ func TestUnitIsSandboxed(t *testing.T) {
 }
 
 func TestScriptsAreValidShell(t *testing.T) {
-	scripts, _ := filepath.Glob("../../etc/package/p*")
+	scripts, _ := filepath.Glob("../../etc/package/p[ro]*")
 	others, _ := filepath.Glob("../../etc/init.d/*")
-	if len(scripts) != 3 || len(others) != 2 {
+	if len(scripts) != 4 || len(others) != 2 {
 		t.Fatalf("%v, %v", scripts, others)
 	}
 	for _, script := range append(scripts, others...) {

@@ -49,8 +49,8 @@ func Page5(sample []byte) string {
 			out.item("The target of the probe. Required.", e.keys...)
 		}
 	}
-	out.heading("EXAMPLE")
-	out.verbatim(string(sample))
+	out.heading("FILES")
+	out.text("/etc/replypath/replypath.toml.sample is an example with every key.")
 	out.heading("SEE ALSO")
 	out.text("replypath(8), replypath-recipes(7), replypath-status(7)")
 	return out.String()

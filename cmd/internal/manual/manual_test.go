@@ -10,9 +10,9 @@ import (
 )
 
 func TestPage5ListsEveryKey(t *testing.T) {
-	keys, _, ok := strings.Cut(manual.Page5(etc.Sample), ".SH EXAMPLE")
+	keys, _, ok := strings.Cut(manual.Page5(etc.Sample), ".SH FILES")
 	if !ok {
-		t.Fatal("no example")
+		t.Fatal("the page does not name the sample")
 	}
 	plain := strings.NewReplacer(`\-`, "-", `\fB`, "", `\fR`, "").Replace(keys)
 	for _, m := range regexp.MustCompile(`(?m)^(?:# )?([a-z_]+) = `).FindAllStringSubmatch(string(etc.Sample), -1) {
