@@ -53,6 +53,7 @@ type Addr struct {
 	Tentative  bool // duplicate address detection is running: not usable as src
 	Deprecated bool
 	Temporary  bool
+	Leased     bool // it expires unless it is renewed: by DHCP or router advertisements
 }
 
 // Connected is a route in main without a gateway: its destinations are on the link.

@@ -22,7 +22,8 @@ func (p *program) initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Propose a configuration from this host's links, addresses and routes",
 		Long: `Propose a configuration from this host's links, addresses and routes. Every link with
-a gateway is proposed as an uplink. With --write the proposal is written to the
+a default route is proposed as an uplink, except tunnels: these, and links behind
+which a router is that has no default route, are written as comments. With --write the proposal is written to the
 configuration file, which must not exist.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,7 +31,11 @@ configuration file, which must not exist.`,
 			if err != nil {
 				return err
 			}
-			text, err := propose(facts)
+			attrs, err := host.ReadLinkAttributes(cmd.Context())
+			if err != nil {
+				return err
+			}
+			text, err := propose(facts, attrs)
 			if err != nil {
 				return err
 			}
@@ -45,13 +50,14 @@ configuration file, which must not exist.`,
 	return cmd
 }
 
-func propose(facts uplinks.Facts) (string, error) {
-	settings, notes := inspect.Propose(facts)
-	if len(settings.Uplinks) == 0 {
-		return "", errors.New("no link of this host has a gateway: bring the uplinks up first, or write the configuration by hand, see /etc/replypath/replypath.toml.sample")
+func propose(facts uplinks.Facts, attrs map[string]uplinks.LinkAttributes) (string, error) {
+	proposal := inspect.Propose(facts, attrs)
+	if len(proposal.Settings.Uplinks) == 0 {
+		return "", errors.New("no link of this host has a default route: bring the uplinks up first, or write the configuration by hand, see /etc/replypath/replypath.toml.sample")
 	}
 	var text strings.Builder
-	err := config.Propose(&text, settings, notes)
+	proposal.Comments[""] = append([]string{"The names of the tables are yours to choose, such as [uplinks.fibre] with interface = \"eth0\"."}, proposal.Comments[""]...)
+	err := config.Propose(&text, proposal.Settings, proposal.Comments, proposal.Doubtful...)
 	return text.String(), err
 }
 
@@ -71,6 +77,6 @@ func (p *program) writeConfig(text string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "wrote %s: review it, then run: replypath plan\n", p.configPath)
+	_, err = fmt.Fprintf(p.stdout, "wrote %s: review it, then run:\n  replypath check                 # reports every mistake in it\n  replypath plan                  # prints what apply would change\n  replypath apply --confirm 60s   # rolls back unless replypath confirm follows\n", p.configPath)
 	return err
 }

@@ -23,12 +23,14 @@ ip route add 203.0.113.0/24 via 198.18.0.9 dev lan0`)
 	if _, err := os.Stat(b.Config); err == nil {
 		t.Error("init without --write writes")
 	}
-	for _, want := range []string{"[uplinks.eth0]", "[uplinks.eth1]", "[uplinks.lan0]", `"auto"`, "198.51.100.1", "198.18.0.9", `inside = ["lan0"]`} {
+	for _, want := range []string{"\n[uplinks.eth0]", "\n[uplinks.eth1]", "\n#[uplinks.lan0]", "\n#[uplinks.eth1.probes.internet]", `"auto"`, "198.51.100.1", "198.18.0.9", `inside = ["lan0"]`} {
 		if !strings.Contains(proposal, want) {
 			t.Errorf("the proposal has no %s:\n%s", want, proposal)
 		}
 	}
-	b.Must(0, "init", "--write")
+	if r := b.Must(0, "init", "--write"); !strings.Contains(r.Stdout, "replypath check") || !strings.Contains(r.Stdout, "replypath apply --confirm") {
+		t.Errorf("init --write does not name the next commands: %s", r.Stdout)
+	}
 	if text, _ := os.ReadFile(b.Config); string(text) != proposal {
 		t.Errorf("init --write writes something else than it shows:\n%s", text)
 	}

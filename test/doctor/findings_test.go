@@ -26,6 +26,7 @@ var findingTests = map[string]func(*testing.T){
 	"same-gateway":          TestDoctorReportsUplinksWithTheSameGateway,
 	"saved-ruleset":         TestDoctorReadsHostFiles,
 	"udp-server":            TestDoctorReportsWildcardUDPServers,
+	"unconfigured":          TestDoctorReportsWhichRepliesStrayWithoutConfiguration,
 	"udp-server-unknown":    TestDoctorReportsWildcardUDPServers,
 }
 

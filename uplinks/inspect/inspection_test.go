@@ -125,9 +125,9 @@ func TestPartialInspectionMatchesFullInspection(t *testing.T) {
 	}
 }
 
-// proposal returns the proposed uplinks, one a line, and the comments on the host.
+// proposal returns the proposed uplinks, one a line and the doubtful ones with a #, and the comments on the host.
 func proposal(f uplinks.Facts) (lines []string, comments string) {
-	s, commentsOf := inspect.Propose(f)
+	p := inspect.Propose(f, map[string]uplinks.LinkAttributes{"wg0": {Kind: "wireguard"}, "ppp0": {Kind: "ppp"}})
 	gateway := func(g uplinks.Gateway) string {
 		switch {
 		case g.Auto:
@@ -137,10 +137,14 @@ func proposal(f uplinks.Facts) (lines []string, comments string) {
 		}
 		return "-"
 	}
-	for _, u := range s.Uplinks {
-		lines = append(lines, strings.Join([]string{u.Name, u.Link, gateway(u.Gateway4), gateway(u.Gateway6)}, " "))
+	for _, u := range slices.Concat(p.Settings.Uplinks, p.Doubtful) {
+		line := strings.Join([]string{u.Name, u.Link, gateway(u.Gateway4), gateway(u.Gateway6)}, " ")
+		if slices.Contains(p.Doubtful, u) {
+			line = "# " + line
+		}
+		lines = append(lines, line)
 	}
-	return lines, strings.Join(commentsOf[""], "\n")
+	return lines, strings.Join(p.Comments[""], "\n")
 }
 
 func TestPropose(t *testing.T) {
@@ -165,7 +169,10 @@ func TestPropose(t *testing.T) {
 		"the kernel's preference is the order":     {links: []uplinks.Link{named("eth0", defaults(hop("192.0.2.1", 200))), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
 		"main comes before other tables":           {links: []uplinks.Link{named("eth0", defaults(inOtherTable)), named("eth1", defaults(hop("192.0.2.1", 5000)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
 		"a link without a gateway is no uplink":    {links: []uplinks.Link{uplinkLink(nil)}},
-		"a management network is an uplink too":    {links: []uplinks.Link{named("mgmt", nil)}, gatewayRoutes: []uplinks.GatewayRoute{{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.9"), Link: "mgmt"}}, want: []string{"mgmt mgmt 192.0.2.9 -"}},
+		"a leased address gives auto":              {links: []uplinks.Link{uplinkLink(leased(defaults(hop("192.0.2.1", 0))))}, want: []string{"eth0 eth0 auto auto"}},
+		"a lease of another network does not":      {links: []uplinks.Link{uplinkLink(leased(defaults(hop("203.0.113.1", 0))))}, want: []string{"eth0 eth0 203.0.113.1 -"}},
+		"a tunnel is doubtful":                     {links: []uplinks.Link{named("wg0", defaults(withoutGateway)), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "# wg0 wg0 auto auto"}},
+		"a network behind a router is doubtful":    {links: []uplinks.Link{named("mgmt", nil)}, gatewayRoutes: []uplinks.GatewayRoute{{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.9"), Link: "mgmt"}}, want: []string{"# mgmt mgmt 192.0.2.9 -"}},
 		"names that cannot be keys": {links: []uplinks.Link{named("Eth0.100", defaults(hop("192.0.2.1", 1))), named("eth0:100", defaults(hop("192.0.2.1", 2))), named("main", defaults(hop("192.0.2.1", 3)))},
 			want: []string{"eth0_100 Eth0.100 192.0.2.1 -", "eth0_100_ eth0:100 192.0.2.1 -", "main_ main 192.0.2.1 -"}},
 	} {
@@ -179,6 +186,33 @@ func TestPropose(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// leased makes the IPv4 addresses of a link expire, as those of DHCP do.
+func leased(change func(*uplinks.Link)) func(*uplinks.Link) {
+	return func(l *uplinks.Link) {
+		change(l)
+		for i, a := range l.Addrs {
+			l.Addrs[i].Leased = a.Prefix.Addr().Is4()
+		}
+	}
+}
+
+func TestProposeNamesWhatItLeavesOut(t *testing.T) {
+	learnt := hop("192.0.2.1", 100)
+	learnt.Dynamic = true
+	eth0 := uplinkLink(defaults(learnt, hop("192.0.2.254", 200)))
+	p := inspect.Propose(uplinks.Facts{IPv6: true, Links: map[string]uplinks.Link{"eth0": eth0, "eth7": {Name: "eth7", MAC: "\x02\x00\x00\x00\x00\x07"}}}, nil)
+	for name, wanted := range map[string][]string{
+		"":     {"Only eth0 is an uplink now", "eth7 is down"},
+		"eth0": {"A second router is on it, 192.0.2.254", "No IPv6 default route by it is known yet: replies from 2001:db8:b::2 are refused"},
+	} {
+		for _, want := range wanted {
+			if text := strings.Join(p.Comments[name], "\n"); !strings.Contains(text, want) {
+				t.Errorf("no %q for %q in:\n%s", want, name, text)
+			}
+		}
 	}
 }
 

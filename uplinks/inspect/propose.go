@@ -11,23 +11,55 @@ import (
 	"replypath/uplinks"
 )
 
-// Propose returns settings for a host: each link with a default route, or with a gateway route in main, becomes an
-// uplink. comments has lines for the operator by uplink name; those under the empty name concern the whole host.
-func Propose(f uplinks.Facts) (s uplinks.Settings, comments map[string][]string) {
-	s = uplinks.DefaultSettings()
-	comments = map[string][]string{}
+// Proposal is a configuration for a host, and what its operator should know of it.
+type Proposal struct {
+	Settings uplinks.Settings
+	// Doubtful has tables that are uplinks only if the operator says so: tunnels, and networks behind a router without a
+	// default route.
+	Doubtful []uplinks.Uplink
+	Comments map[string][]string // by uplink name; those under the empty name concern the whole host
+}
+
+// Propose returns a configuration for a host: each link with a default route becomes an uplink. A tunnel, and a link whose
+// only routers are in routes to some networks, are doubtful. attrs has the kinds of the links.
+func Propose(f uplinks.Facts, attrs map[string]uplinks.LinkAttributes) Proposal {
+	p := Proposal{Settings: uplinks.DefaultSettings(), Comments: map[string][]string{}}
+	s := &p.Settings
+	var doubtful []uplinks.Link
 	for _, l := range candidates(f) {
-		if len(s.Uplinks) == int(s.Mask.MaxID()) {
-			comments[""] = append(comments[""], fmt.Sprintf("%s is left out: the mask %s has room for %d uplinks.", l.Name, s.Mask, len(s.Uplinks)))
-			continue
+		switch {
+		case tunnelKinds[attrs[l.Name].Kind] || len(l.Defaults) == 0:
+			doubtful = append(doubtful, l)
+		case len(s.Uplinks) == int(s.Mask.MaxID()):
+			p.Comments[""] = append(p.Comments[""], fmt.Sprintf("%s is left out: the mask %s has room for %d uplinks.", l.Name, s.Mask, len(s.Uplinks)))
+		default:
+			u := proposedUplink(f, l, s.Uplinks)
+			s.Uplinks = append(s.Uplinks, u)
+			p.Comments[u.Name] = describe(f, l, u)
 		}
-		u := uplinks.Uplink{Name: uniqueName(s.Uplinks, l.Name), ID: marks.ID(len(s.Uplinks) + 1), Link: l.Name, WhenDown: uplinks.Hold}
-		u.Gateway4, u.Gateway6 = proposedGateways(f, l)
-		s.Uplinks = append(s.Uplinks, u)
-		comments[u.Name] = describe(f, l)
 	}
-	comments[""] = append(comments[""], linksWithoutGateway(s, f)...)
-	return s, comments
+	for _, l := range doubtful {
+		all := slices.Concat(s.Uplinks, p.Doubtful)
+		if len(all) == int(s.Mask.MaxID()) {
+			break
+		}
+		u := proposedUplink(f, l, all)
+		p.Doubtful = append(p.Doubtful, u)
+		p.Comments[u.Name] = append(describe(f, l, u), doubt(f, l)...)
+	}
+	p.Comments[""] = slices.Concat(p.Comments[""], singleUplink(*s), linksWithoutGateway(p, f), linksDown(p, f))
+	return p
+}
+
+// tunnelKinds are the kinds of links (IFLA_INFO_KIND) that a host opens over its uplinks.
+var tunnelKinds = map[string]bool{"wireguard": true, "tun": true, "ipip": true, "sit": true, "ip6tnl": true, "gre": true, "gretap": true, "ip6gre": true,
+	"vti": true, "vti6": true, "xfrm": true, "ovpn": true}
+
+// proposedUplink returns the uplink of a link, with the next free id.
+func proposedUplink(f uplinks.Facts, l uplinks.Link, earlier []uplinks.Uplink) uplinks.Uplink {
+	u := uplinks.Uplink{Name: uniqueName(earlier, l.Name), ID: marks.ID(len(earlier) + 1), Link: l.Name, WhenDown: uplinks.Hold}
+	u.Gateway4, u.Gateway6 = proposedGateways(f, l)
+	return u
 }
 
 // candidates returns the links with a gateway: those with default routes first, in the kernel's order of preference.
@@ -74,7 +106,7 @@ func proposedGateway(f uplinks.Facts, l uplinks.Link, family uplinks.Family) upl
 		if hop.Family != family {
 			continue
 		}
-		if hop.Dynamic || !hop.Gateway.IsValid() || uplinks.FamilyOf(hop.Gateway) != family {
+		if hop.Dynamic || isLeased(l, hop) || !hop.Gateway.IsValid() || uplinks.FamilyOf(hop.Gateway) != family {
 			return uplinks.Gateway{Auto: true}
 		}
 		return uplinks.Gateway{Addr: hop.Gateway}
@@ -85,6 +117,14 @@ func proposedGateway(f uplinks.Facts, l uplinks.Link, family uplinks.Family) upl
 		}
 	}
 	return uplinks.Gateway{}
+}
+
+// isLeased reports whether an IPv4 gateway came with a lease. ISC dhclient adds a route like that of an administrator, but
+// the address expires.
+func isLeased(l uplinks.Link, hop uplinks.NextHop) bool {
+	return hop.Family == uplinks.IPv4 && slices.ContainsFunc(l.Addrs, func(a uplinks.Addr) bool {
+		return a.Leased && a.Prefix.Addr().Is4() && (a.Prefix.Contains(hop.Gateway) || a.Prefix.IsSingleIP())
+	})
 }
 
 // uniqueName derives an uplink's name from its link's: a valid key, and not the name of another uplink or of a table.
@@ -100,40 +140,4 @@ func uniqueName(existing []uplinks.Uplink, link string) string {
 		name = name[:min(len(name), 14)] + "_"
 	}
 	return name
-}
-
-// describe returns lines about a proposed uplink: its addresses, and without a default route why it is proposed.
-func describe(f uplinks.Facts, l uplinks.Link) []string {
-	var lines []string
-	for _, a := range l.Addrs {
-		if !a.LinkLocal && !a.Temporary {
-			lines = append(lines, "address "+a.Prefix.String())
-		}
-	}
-	if len(l.Defaults) > 0 {
-		return lines
-	}
-	for _, r := range f.GatewayRoutes {
-		if r.Link == l.Name {
-			lines = append(lines, fmt.Sprintf("main reaches %s via %s by it. If that router is on your side (a LAN", destination(r), r.Gateway),
-				fmt.Sprintf("behind a LAN), remove this table and write instead: inside = [%q]", l.Name))
-			break
-		}
-	}
-	return lines
-}
-
-// linksWithoutGateway returns a line for each link with an address that could be an uplink, but has no gateway in the
-// kernel's routes.
-func linksWithoutGateway(s uplinks.Settings, f uplinks.Facts) []string {
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
-		l := f.Links[name]
-		a := cmp.Or(l.SourceAddr(uplinks.IPv4), l.SourceAddr(uplinks.IPv6))
-		if !l.Up || l.VRF != 0 || !a.IsValid() || a.IsLoopback() || slices.ContainsFunc(s.Uplinks, func(u uplinks.Uplink) bool { return u.Link == name }) {
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("%s (%s) has no gateway that the kernel knows: if it is an uplink, add a table for it.", name, a))
-	}
-	return lines
 }

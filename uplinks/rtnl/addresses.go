@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 
 	"replypath/marks/nlattr"
@@ -45,6 +46,7 @@ func parseAddress(m []byte) (link int, a uplinks.Addr) {
 	msg := nl.DeserializeIfAddrmsg(m)
 	var local, peer netip.Addr
 	flags := uint32(msg.Flags)
+	leased := false
 	for attrType, v := range nlattr.All(m[msg.Len():]) {
 		switch attrType {
 		case unix.IFA_ADDRESS:
@@ -53,6 +55,8 @@ func parseAddress(m []byte) (link int, a uplinks.Addr) {
 			local = v.Addr()
 		case unix.IFA_FLAGS:
 			flags = v.Uint32()
+		case unix.IFA_CACHEINFO:
+			leased = hasLifetime(v)
 		}
 	}
 	a = uplinks.Addr{
@@ -60,6 +64,7 @@ func parseAddress(m []byte) (link int, a uplinks.Addr) {
 		LinkLocal:  isLinkScoped(msg.Scope, peer),
 		Tentative:  flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 && flags&unix.IFA_F_OPTIMISTIC == 0,
 		Deprecated: flags&unix.IFA_F_DEPRECATED != 0,
+		Leased:     leased,
 		// The same bit means "secondary" on an IPv4 address (linux/if_addr.h).
 		Temporary: peer.Is6() && flags&unix.IFA_F_TEMPORARY != 0,
 	}
@@ -68,6 +73,14 @@ func parseAddress(m []byte) (link int, a uplinks.Addr) {
 	}
 	return int(msg.Index), a
 }
+
+// hasLifetime reports whether the valid lifetime, the second word of struct ifa_cacheinfo (linux/if_addr.h), is finite.
+func hasLifetime(cacheinfo []byte) bool {
+	return len(cacheinfo) >= 8 && binary.NativeEndian.Uint32(cacheinfo[4:]) != infiniteLifetime
+}
+
+// infiniteLifetime is INFINITY_LIFE_TIME of net/addrconf.h.
+const infiniteLifetime = 0xffffffff
 
 // isLinkScoped reports whether an address is unusable beyond its link. Any other IPv4 address can have the scope of a link
 // too: then the kernel does not choose it as a source by itself, but replies from it.

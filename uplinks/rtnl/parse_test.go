@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -138,6 +139,11 @@ func TestAddressFlagsAreParsed(t *testing.T) {
 			t.Fatal(index)
 		}
 		return a
+	}
+	for valid, leased := range map[uint32]bool{3600: true, infiniteLifetime: false} {
+		if got := hasLifetime(binary.NativeEndian.AppendUint32(make([]byte, 4), valid)); got != leased {
+			t.Errorf("valid for %d s: leased %t", valid, got)
+		}
 	}
 	v6 := netip.MustParsePrefix("2001:db8::2/64")
 	for name, c := range map[string]struct{ got, want uplinks.Addr }{

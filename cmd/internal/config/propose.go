@@ -13,14 +13,22 @@ import (
 )
 
 // Propose writes a configuration file that Read reads back as the given Settings. Defaults are left out. The comments for an
-// uplink's name are written above its table, those for "" at the top of the file. Propose writes nothing and returns an error
-// if the Settings cannot be expressed as a file.
-func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string) error {
+// uplink's name are written above its table, those for "" at the top of the file. The tables of doubtful uplinks are comments.
+// Propose writes nothing and returns an error if the Settings cannot be expressed as a file.
+func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string, doubtful ...uplinks.Uplink) error {
 	p := proposal{comments: comments}
 	p.comment("")
 	p.settings(s)
 	for _, u := range s.Uplinks {
 		p.uplink(u)
+		p.probe(u)
+	}
+	for _, u := range doubtful {
+		table := proposal{}
+		table.uplink(u)
+		p.WriteString("\n")
+		p.comment(u.Name)
+		p.WriteString("#" + strings.ReplaceAll(strings.TrimSpace(table.String()), "\n", "\n#") + "\n")
 	}
 	text := strings.TrimPrefix(p.String(), "\n")
 	if err := checkReadsBack(text, s); err != nil {
@@ -102,6 +110,11 @@ func (p *proposal) uplink(u uplinks.Uplink) {
 	if u.WhenDown != uplinks.Hold {
 		fmt.Fprintf(p, "when_down = %q\n", u.WhenDown)
 	}
+}
+
+// probe writes the table of a probe as a comment: which host answers, the operator knows.
+func (p *proposal) probe(u uplinks.Uplink) {
+	fmt.Fprintf(p, "#[uplinks.%s.probes.internet]\n#target   = \"icmp://HOST\"           # a host beyond the gateway that answers pings\n", u.Name)
 }
 
 // formatGateways returns the value of the key "gateway".

@@ -33,14 +33,25 @@ inside     = [
 id        = 2
 interface = "wwan0"
 gateway   = ["fe80::1", "auto"]
+#[uplinks.lte.probes.internet]
+#target   = "icmp://HOST"           # a host beyond the gateway that answers pings
 
 [uplinks.eth0]
 id        = 3
 gateway   = "198.51.100.1"
 when_down = "release"
+#[uplinks.eth0.probes.internet]
+#target   = "icmp://HOST"           # a host beyond the gateway that answers pings
+
+# A VPN.
+#[uplinks.wg0]
+#id        = 4
+#gateway   = "auto"
 `
+	auto := uplinks.Gateway{Auto: true}
+	vpn := uplinks.Uplink{Name: "wg0", ID: 4, Link: "wg0", WhenDown: uplinks.Hold, Gateway4: auto, Gateway6: auto}
 	var got strings.Builder
-	err := Propose(&got, s, map[string][]string{"": {"Proposed."}, "lte": {"By PPP,\nit seems."}})
+	err := Propose(&got, s, map[string][]string{"": {"Proposed."}, "lte": {"By PPP,\nit seems."}, "wg0": {"A VPN."}}, vpn)
 	if diff := cmp.Diff(want, got.String()); diff != "" || err != nil {
 		t.Errorf("Propose: %v (-want +got):\n%s", err, diff)
 	}

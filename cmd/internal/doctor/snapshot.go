@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"net/netip"
 	"slices"
 
 	"replypath/marks/foreign"
@@ -26,6 +27,8 @@ type Snapshot struct {
 	LinkAttrs map[string]uplinks.LinkAttributes // by link name
 	Sockets   []UDPServer
 
+	Unconfigured []UnconfiguredReply // of the host's probable uplinks, if none is configured and there are several
+
 	Firewall       []foreign.Rule
 	MissingTools   []Skipped // missing commands and extensions of iptables
 	Flows          []uplinks.MarkedConnections
@@ -36,6 +39,13 @@ type Snapshot struct {
 	Networkd       Networkd
 	MissingOptions []string // names of KernelOptions that the kernel was built without
 	ProofError     string   // why test packets could not be injected; empty if they could, or if this was not tried
+}
+
+// UnconfiguredReply is where the kernel sends a reply from an uplink's address to the Internet.
+type UnconfiguredReply struct {
+	Link   string // of the uplink
+	From   netip.Addr
+	Egress string // empty: it has no route
 }
 
 // UDPServer is a bound UDP socket and its process.

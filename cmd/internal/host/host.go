@@ -134,6 +134,16 @@ func ReadKernel(ctx context.Context, links *rtnl.Handle, only ...uplinks.Scope) 
 	return facts, state, procfs.Read(facts, &state)
 }
 
+// ReadLinkAttributes returns the attributes of all links by name. It needs no privilege.
+func ReadLinkAttributes(ctx context.Context) (map[string]uplinks.LinkAttributes, error) {
+	links, err := rtnl.Open(0)
+	if err != nil {
+		return nil, err
+	}
+	defer links.Close()
+	return links.LinkAttributes(ctx)
+}
+
 // ReadFacts returns the facts that need no privilege: all but the firewall and the saved originals.
 func ReadFacts(ctx context.Context) (uplinks.Facts, error) {
 	links, err := rtnl.Open(0)
