@@ -61,7 +61,7 @@ func TestConflictingOwnerIsBackedOffFromAndNamed(t *testing.T) {
 	s := b.Start()
 	r := startConflictingOwner(t, b)
 	var pauses []time.Duration
-	for late := time.After(box.EventualTimeout); len(pauses) < 11; {
+	for late := time.After(box.EventualTimeout); len(pauses) < 10; {
 		select {
 		case p := <-r.pauses:
 			pauses = append(pauses, p)

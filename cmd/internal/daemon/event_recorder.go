@@ -65,6 +65,9 @@ func (l *roundListener) Repaired(steps uplinks.Plan, why string, scopes []uplink
 
 func (l *roundListener) record(kind, verb string, steps uplinks.Plan, why string, scopes []uplinks.ChangedScope) {
 	l.proofs.invalidate(scopes...)
+	if len(steps) == 0 {
+		return
+	}
 	text := stepLine(steps[0])
 	if len(steps) > 1 {
 		text = fmt.Sprintf("%s, and %d more", text, len(steps)-1)

@@ -22,7 +22,8 @@ type Listener interface {
 	Observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope)
 	// Followed gets the steps that a round executed because the desired state has changed, why, and the scopes that it read.
 	Followed(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope)
-	// Repaired gets the steps that a round executed because another program had changed the kernel, in the same way.
+	// Repaired gets the steps that a round executed because another program had changed the kernel, in the same way; none when
+	// it repeated repairs alone.
 	Repaired(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope)
 }
 
@@ -89,8 +90,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 	r.backoff.UpdateDesired(desired, before, now)
 	act, wait, next := r.backoff.Split(uplinks.Diff(desired, actual), now)
 	done, err := uplinks.Execute(ctx, r.kernel, act)
-	repairs := r.recordSteps(act, done, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
-	r.recordContested(done, suspects)
+	contested, repeated := r.backoff.RecordRepairs(done, time.Now())
+	repairs := r.recordSteps(act, done, repeated, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
+	r.logContested(contested, suspects)
 	if err != nil && ctx.Err() == nil {
 		r.addFailure("change the kernel", err)
 		next = retryInterval
@@ -166,8 +168,9 @@ func changedScopes(f uplinks.Facts) (scopes []uplinks.ChangedScope) {
 }
 
 // recordSteps logs and reports the steps that were executed, and returns the repairs among them. The cause of the settings
-// ends with the first round that executes all steps.
-func (r *Reconciler) recordSteps(act, done uplinks.Plan, reason string, changed func() map[any]bool, scopes []uplinks.ChangedScope) (repairs uplinks.Plan) {
+// ends with the first round that executes all steps. Of repairs that are repeated in a fight with another program neither the
+// log nor the events tell.
+func (r *Reconciler) recordSteps(act, done, repeated uplinks.Plan, reason string, changed func() map[any]bool, scopes []uplinks.ChangedScope) (repairs uplinks.Plan) {
 	cause := r.cause
 	if len(done) == len(act) {
 		r.cause = ""
@@ -187,8 +190,9 @@ func (r *Reconciler) recordSteps(act, done uplinks.Plan, reason string, changed 
 	}
 	why := reasonText(reason)
 	if len(repairs) > 0 {
-		r.logSteps(repairs, why)
-		r.listener.Repaired(repairs, why, scopes)
+		logged := withoutSteps(repairs, repeated)
+		r.logSteps(logged, why)
+		r.listener.Repaired(logged, why, scopes)
 	}
 	if len(follow) > 0 {
 		why = cmp.Or(cause, why)
@@ -207,10 +211,10 @@ func (r *Reconciler) logSteps(steps uplinks.Plan, why string) {
 	}
 }
 
-// recordContested adds the steps to the history of the back-off, and logs those that it delays from now on.
-func (r *Reconciler) recordContested(done uplinks.Plan, suspects map[string]string) {
-	for _, s := range r.backoff.RecordRepairs(done, time.Now()) {
-		r.log.Warn("another program undoes this repair again and again: it is repeated less often", "repair", stepLine(s),
+// logContested logs repairs that the back-off delays from now on.
+func (r *Reconciler) logContested(contested uplinks.Plan, suspects map[string]string) {
+	for _, s := range contested {
+		r.log.Warn("another program undoes this repair again and again: it is repeated every "+maxBackoff.String()+" at most", "repair", stepLine(s),
 			"suspect", cmp.Or(suspects[eventSubject(s)], "unknown"), "remedy", "stop or reconfigure that program")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"replypath/uplinks"
 )
 
-// RepairBackoff delays repairs that another program undoes again and again, twice as long each time up to maxBackoff. Each
-// object has its own delay. Not safe for concurrent use.
+// RepairBackoff delays repairs that another program undoes again and again, twice as long each time up to maxBackoff: an
+// object that was left alone for this time is repaired at once. Each object has its own delay. Not safe for concurrent use.
 type RepairBackoff struct {
 	history   map[string]repairHistory // by stepKey
 	lastSweep time.Time
@@ -18,6 +18,7 @@ type repairHistory struct {
 	repairs   int
 	last      time.Time // of the last repair
 	notBefore time.Time // of the next repair
+	warned    time.Time // when RecordRepairs returned it last
 }
 
 // expired reports whether the object was right for historyTime since its last repair, or since it could have been repaired.
@@ -29,7 +30,9 @@ const (
 	freeRepairs = 5 // without delay
 	historyTime = time.Minute
 	minBackoff  = 200 * time.Millisecond
-	maxBackoff  = 30 * time.Second
+	maxBackoff  = 2 * time.Second
+	// warnInterval is the time between two warnings about the same object.
+	warnInterval = 30 * time.Second
 )
 
 // NewRepairBackoff returns a back-off without history.
@@ -71,8 +74,9 @@ func (b *RepairBackoff) Split(plan uplinks.Plan, now time.Time) (act, wait uplin
 	return act, wait, next
 }
 
-// RecordRepairs records executed steps, and returns those that are delayed from now on.
-func (b *RepairBackoff) RecordRepairs(steps uplinks.Plan, now time.Time) (contested uplinks.Plan) {
+// RecordRepairs records executed steps. Of those that are delayed from now on it returns, as contested, each once in
+// warnInterval, and the others as repeated.
+func (b *RepairBackoff) RecordRepairs(steps uplinks.Plan, now time.Time) (contested, repeated uplinks.Plan) {
 	for _, s := range steps {
 		h := b.history[stepKey(s)]
 		if h.expired(now) {
@@ -82,11 +86,16 @@ func (b *RepairBackoff) RecordRepairs(steps uplinks.Plan, now time.Time) (contes
 		h.last = now
 		if h.repairs > freeRepairs {
 			h.notBefore = now.Add(min(maxBackoff, minBackoff<<min(h.repairs-freeRepairs-1, 20)))
-			contested = append(contested, s)
+			if now.Before(h.warned.Add(warnInterval)) {
+				repeated = append(repeated, s)
+			} else {
+				h.warned = now
+				contested = append(contested, s)
+			}
 		}
 		b.history[stepKey(s)] = h
 	}
-	return contested
+	return contested, repeated
 }
 
 // sweep drops expired histories once per historyTime, which bounds the memory.

@@ -40,6 +40,30 @@ func TestBackoffGrowsToItsMaximum(t *testing.T) {
 	}
 }
 
+// Another program undoes a repair every half second for 20 seconds, and then no more.
+func TestRepairComesTwoSecondsAfterTheLastUndo(t *testing.T) {
+	b, start := NewRepairBackoff(), time.Now()
+	broken, warnings, repairs := false, 0, 0
+	for at := time.Duration(0); ; at += 50 * time.Millisecond {
+		if at <= 20*time.Second && at%(500*time.Millisecond) == 0 {
+			broken = true
+		}
+		if act, _, _ := b.Split(uplinks.Plan{setStep("a")}, start.Add(at)); broken && len(act) == 1 {
+			contested, _ := b.RecordRepairs(act, start.Add(at))
+			broken, warnings, repairs = false, warnings+len(contested), repairs+1
+			if at >= 20*time.Second {
+				break
+			}
+		}
+		if at > 22*time.Second {
+			t.Fatal("not repaired two seconds after the last undo")
+		}
+	}
+	if warnings != 1 || repairs > 20 {
+		t.Errorf("%d warnings and %d repairs in 20 seconds", warnings, repairs)
+	}
+}
+
 func TestBackoffIsPerObject(t *testing.T) {
 	b, now := NewRepairBackoff(), time.Now()
 	for range 20 {
@@ -57,7 +81,7 @@ func TestRepairHistoryExpires(t *testing.T) {
 		b.RecordRepairs(uplinks.Plan{setStep("a")}, now)
 	}
 	now = now.Add(maxBackoff + historyTime + time.Second)
-	if contested := b.RecordRepairs(uplinks.Plan{setStep("a")}, now); len(contested) != 0 {
+	if contested, _ := b.RecordRepairs(uplinks.Plan{setStep("a")}, now); len(contested) != 0 {
 		t.Errorf("after an expired history %v is delayed", contested)
 	}
 	now = now.Add(time.Hour)
@@ -86,7 +110,7 @@ func TestFlappingLinkIsNotBackedOff(t *testing.T) {
 			if len(act) != 2 || len(wait) != 0 {
 				t.Fatalf("executes %v, delays %v", act, wait)
 			}
-			if contested := b.RecordRepairs(act, time.Now()); len(contested) != 0 {
+			if contested, _ := b.RecordRepairs(act, time.Now()); len(contested) != 0 {
 				t.Fatalf("%v is delayed", contested)
 			}
 			update(without)

@@ -41,6 +41,23 @@ func splitRepairs(steps uplinks.Plan, changed map[any]bool) (follow, repairs upl
 	return follow, repairs
 }
 
+// withoutSteps returns the steps of the plan that are not in the other one.
+func withoutSteps(plan, other uplinks.Plan) (rest uplinks.Plan) {
+	if len(other) == 0 {
+		return plan
+	}
+	omit := make(map[string]bool, len(other))
+	for _, s := range other {
+		omit[stepKey(s)] = true
+	}
+	for _, s := range plan {
+		if !omit[stepKey(s)] {
+			rest = append(rest, s)
+		}
+	}
+	return rest
+}
+
 // objectKey identifies the object that the step writes. The chains of one firewall are one object.
 func objectKey(s uplinks.Step) any {
 	switch s := s.(type) {
