@@ -2,95 +2,57 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
 
 	"replypath/cmd/internal/config"
+	"replypath/health/hook"
+	"replypath/health/trustedfile"
 	"replypath/uplinks/inspect"
 )
 
-const (
-	othersWrite fs.FileMode = 0o022
-	othersRead  fs.FileMode = 0o004
-	anyExecute  fs.FileMode = 0o111
-)
+const othersRead fs.FileMode = 0o004
 
 // fileFindings checks the files that the configuration names.
 func fileFindings(c config.Config) (all []inspect.Finding) {
 	for _, path := range c.Health.OnChange {
-		all = append(all, inspectFile("on_change", path, checkProgram)...)
+		all = append(all, fileFinding("on_change", hook.CheckProgram(path))...)
 	}
 	e := c.Endpoint
-	all = append(all, inspectFile("token_file", e.TokenFile, checkSecret)...)
-	all = append(all, inspectFile("tls_cert", e.CertFile, anyFile)...)
-	return append(all, inspectFile("tls_key", e.KeyFile, checkSecret)...)
+	for _, f := range []struct {
+		key, path string
+		secret    bool
+	}{{"token_file", e.TokenFile, true}, {"tls_cert", e.CertFile, false}, {"tls_key", e.KeyFile, true}} {
+		if f.path != "" {
+			all = append(all, fileFinding(f.key, checkFile(f.path, f.secret))...)
+		}
+	}
+	return all
 }
 
-// inspectFile reports what is wrong with the file of a key: that it is not a regular file, or the result of check. It ignores an
-// empty path.
-func inspectFile(key, path string, check func(path string, info fs.FileInfo) (what, remedy string)) []inspect.Finding {
-	if path == "" {
-		return nil
-	}
-	info, err := os.Stat(path)
-	var what, remedy string
+// fileFinding returns the finding for an error with the file of a key.
+func fileFinding(key string, err error) []inspect.Finding {
+	var untrusted *trustedfile.Error
 	switch {
-	case errors.Is(err, fs.ErrPermission):
-		what, remedy = err.Error(), "run the check as root: sudo replypath check"
-	case err != nil:
-		what, remedy = err.Error(), "write the path of an existing file"
-	case !info.Mode().IsRegular():
-		what, remedy = path+" is not a regular file", "write the path of a file"
-	default:
-		what, remedy = check(path, info)
-	}
-	if what == "" {
+	case err == nil:
 		return nil
+	case errors.As(err, &untrusted):
+		return []inspect.Finding{{What: key + ": " + untrusted.What, Remedy: untrusted.Remedy}}
+	case errors.Is(err, fs.ErrPermission):
+		return []inspect.Finding{{What: key + ": " + err.Error(), Remedy: "run the check as root: sudo replypath check"}}
 	}
-	return []inspect.Finding{{What: key + ": " + what, Remedy: remedy}}
+	return []inspect.Finding{{What: key + ": " + err.Error(), Remedy: "write the path of an existing file"}}
 }
 
-func anyFile(string, fs.FileInfo) (what, remedy string) { return "", "" }
-
-// checkSecret reports a file that all users can read.
-func checkSecret(path string, info fs.FileInfo) (what, remedy string) {
-	if info.Mode()&othersRead != 0 {
-		return path + " can be read by every user", "chmod o-r " + path
-	}
-	return "", ""
-}
-
-// checkProgram reports a program that is not executable, or that a user other than root can modify or replace.
-func checkProgram(path string, info fs.FileInfo) (what, remedy string) {
-	if info.Mode()&anyExecute == 0 {
-		return path + " is not executable", "chmod +x " + path
-	}
-	path, err := filepath.EvalSymlinks(path)
+// checkFile opens a file as the service does, and reports a secret that all users can read.
+func checkFile(path string, secret bool) error {
+	f, err := trustedfile.Open(path)
 	if err != nil {
-		return err.Error(), "write the path of an existing file"
+		return err
 	}
-	for at := path; ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		if err != nil {
-			return err.Error(), "write the path of an existing file"
-		}
-		if modifiableByOthers(info) {
-			return fmt.Sprintf("%s can be modified by users other than root, and root runs %s", at, path),
-				fmt.Sprintf("chown root %s && chmod go-w %s", at, at)
-		}
-		if at == filepath.Dir(at) {
-			return "", ""
-		}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && secret && info.Mode()&othersRead != 0 {
+		return &trustedfile.Error{What: path + " can be read by every user", Remedy: "chmod o-r " + path}
 	}
-}
-
-// modifiableByOthers reports whether users other than root may modify the file or directory. In a sticky directory they may
-// replace only their own files.
-func modifiableByOthers(info fs.FileInfo) bool {
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
-	return !ok || owner.Uid != 0 || info.Mode()&othersWrite != 0 && !sticky
+	return err
 }

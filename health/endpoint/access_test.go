@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,13 +86,16 @@ func TestInsecureTokenFileIsRefused(t *testing.T) {
 	}{
 		"readable by its group": {func(p string) error { return os.Chmod(p, 0o640) }, "chmod 600"},
 		"readable by all":       {func(p string) error { return os.Chmod(p, 0o604) }, "chmod 600"},
-		"writable by all":       {func(p string) error { return os.Chmod(p, 0o602) }, "chmod 600"},
-		"missing":               {os.Remove, "no such file"},
-		"a directory":           {func(p string) error { _ = os.Remove(p); return os.Mkdir(p, 0o700) }, "not a regular file"},
-		"empty":                 {func(p string) error { return os.WriteFile(p, nil, 0o600) }, "openssl rand -hex 32"},
-		"short":                 {func(p string) error { return os.WriteFile(p, []byte("secret"), 0o600) }, "openssl rand -hex 32"},
-		"two lines":             {func(p string) error { return os.WriteFile(p, []byte(testToken+"\n"+testToken), 0o600) }, "white space"},
-		"huge":                  {func(p string) error { return os.WriteFile(p, make([]byte, 1<<20), 0o600) }, "longer than"},
+		"writable by all":       {func(p string) error { return os.Chmod(p, 0o602) }, "chmod o-w"},
+		"a link of another user": {func(p string) error {
+			return errors.Join(os.Rename(p, p+"-real"), os.Symlink(p+"-real", p), os.Lchown(p, 12345, 0))
+		}, "chown -h root"},
+		"missing":     {os.Remove, "no such file"},
+		"a directory": {func(p string) error { _ = os.Remove(p); return os.Mkdir(p, 0o700) }, "not a regular file"},
+		"empty":       {func(p string) error { return os.WriteFile(p, nil, 0o600) }, "openssl rand -hex 32"},
+		"short":       {func(p string) error { return os.WriteFile(p, []byte("secret"), 0o600) }, "openssl rand -hex 32"},
+		"two lines":   {func(p string) error { return os.WriteFile(p, []byte(testToken+"\n"+testToken), 0o600) }, "white space"},
+		"huge":        {func(p string) error { return os.WriteFile(p, make([]byte, 1<<20), 0o600) }, "longer than"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			file := tokenFile(t, testToken)

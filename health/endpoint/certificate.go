@@ -2,11 +2,15 @@ package endpoint
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	"replypath/health/trustedfile"
 )
 
 // certificateLoader returns the TLS certificate, and reads it again when its files have changed. While certificate and key do
@@ -55,9 +59,26 @@ func (c *certificateLoader) getCertificate(*tls.ClientHelloInfo) (*tls.Certifica
 }
 
 func (c *certificateLoader) load() (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err != nil {
-		return nil, fmt.Errorf("load certificate %s and key %s: %w", c.cert, c.key, err)
+	cert, certErr := readPEM(c.cert)
+	key, keyErr := readPEM(c.key)
+	err := errors.Join(certErr, keyErr)
+	if err == nil {
+		var pair tls.Certificate
+		if pair, err = tls.X509KeyPair(cert, key); err == nil {
+			return &pair, nil
+		}
 	}
-	return &pair, nil
+	return nil, fmt.Errorf("load certificate %s and key %s: %w", c.cert, c.key, err)
+}
+
+// maxPEMSize limits the file of a certificate with its chain, or of a key, in bytes.
+const maxPEMSize = 1 << 20
+
+func readPEM(path string) ([]byte, error) {
+	f, err := trustedfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxPEMSize))
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -106,6 +107,25 @@ func TestTLS12IsTheMinimum(t *testing.T) {
 	defer answer.Body.Close()
 	if body, _ := io.ReadAll(answer.Body); string(body) != "healthy\n" || answer.ProtoMajor != 1 {
 		t.Errorf("%s %q", answer.Proto, body)
+	}
+}
+
+// Another user could let the service read a key, or show a certificate, of its choice.
+func TestCertificateThatAnotherUserCanExchangeIsRefused(t *testing.T) {
+	for _, name := range []string{"cert", "key"} {
+		dir := t.TempDir()
+		writeCertificate(t, dir, 1)
+		loader := &certificateLoader{cert: filepath.Join(dir, "cert"), key: filepath.Join(dir, "key")}
+		if _, err := loader.load(); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.Rename(path, path+"-real"), os.Symlink(path+"-real", path), os.Lchown(path, 12345, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loader.load(); err == nil || !strings.Contains(err.Error(), path+" belongs to user 12345") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
-	"syscall"
+
+	"replypath/health/trustedfile"
 )
 
 // Limits of a token, in bytes.
@@ -21,7 +21,7 @@ const (
 // readToken returns the token in the file, without surrounding white space. Only the owner of the file may be allowed to
 // read or write it.
 func readToken(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO must not block
+	f, err := trustedfile.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("read the token: %w", err)
 	}
@@ -29,9 +29,6 @@ func readToken(path string) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", fmt.Errorf("read the token: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("read the token: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("read the token: users other than the owner can read or write %s (mode %#o): chmod 600 %[1]s", path, info.Mode().Perm())

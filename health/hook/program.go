@@ -26,13 +26,16 @@ func (r *Runner) run(ctx context.Context, program string, e health.Event) {
 		return
 	}
 	log := r.log.With("program", program, "event", e.ID)
-	if err := CheckProgram(program); err != nil {
+	x, err := openProgram(program)
+	if err != nil {
 		log.Error("on_change: program not run", "err", err)
 		return
 	}
+	defer x.close()
+	r.onOpen(x)
 	output := &limitedBuffer{limit: maxOutput}
 	begun := time.Now()
-	err := r.execute(ctx, program, e, output)
+	err = r.execute(ctx, program, x, e, output)
 	log = log.With("took", time.Since(begun).Round(time.Millisecond))
 	if text := output.String(); text != "" {
 		log = log.With("output", text)
@@ -51,14 +54,14 @@ func (r *Runner) run(ctx context.Context, program string, e health.Event) {
 var errTimeout = errors.New("killed")
 
 // execute runs the program in a process group of its own, and kills all of the group that is left when it exits.
-func (r *Runner) execute(ctx context.Context, program string, e health.Event, output *limitedBuffer) error {
+func (r *Runner) execute(ctx context.Context, program string, x *executable, e health.Event, output *limitedBuffer) error {
 	document, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(program)
+	cmd := &exec.Cmd{Path: x.path(), Args: x.args, ExtraFiles: x.files}
 	cmd.Dir = "/"
-	cmd.Env = environment(e)
+	cmd.Env = append(environment(e), "REPLYPATH_PROGRAM="+program)
 	cmd.Stdin = bytes.NewReader(append(document, '\n'))
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -19,7 +19,8 @@ const queueSize = 100
 type Runner struct {
 	log     *slog.Logger
 	timeout time.Duration
-	wake    chan struct{} // signals a queued event
+	wake    chan struct{}     // signals a queued event
+	onOpen  func(*executable) // called before an opened program starts, for tests
 
 	mu       sync.Mutex
 	programs []string
@@ -29,7 +30,7 @@ type Runner struct {
 
 // New returns a runner without programs. It runs nothing until Run.
 func New(log *slog.Logger) *Runner {
-	return &Runner{log: log, timeout: Timeout, wake: make(chan struct{}, 1)}
+	return &Runner{log: log, timeout: Timeout, wake: make(chan struct{}, 1), onOpen: func(*executable) {}}
 }
 
 // SetPrograms sets the absolute paths of the programs for later events.

@@ -156,8 +156,14 @@ func TestCheckWarnsOfUnsafeFiles(t *testing.T) {
 	wantWarning(checkWith(b, "on_change = [\"/absent\"]\n"), t, "on_change: ", "/absent", "no such file")
 	wantWarning(checkWith(b, "endpoint = { tls_cert = \"/absent\", tls_key = \"/dev/null\" }\n"), t, "tls_key: /dev/null is not a regular file")
 	change(0o755, 0)
-	if err := os.Chmod(b.Dir, 0o777); err != nil {
+	if err := os.Chmod(b.Dir, 0o775); err != nil {
 		t.Fatal(err)
 	}
 	wantWarning(checkWith(b, fmt.Sprintf("on_change = [%q]\n", file)), t, b.Dir+" can be modified by users other than root")
+	if err := os.Chmod(b.Dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.Must(1, "check"); !strings.Contains(r.Stderr, "every user can write to "+b.Dir) || !strings.Contains(r.Stderr, "chmod o-w "+b.Dir) {
+		t.Errorf("a configuration that every user can replace: %s", r)
+	}
 }

@@ -8,7 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"replypath/health/trustedfile"
 )
 
 // maxSize limits a file to 1 MiB, far more than 255 uplinks need.
@@ -68,21 +69,13 @@ func readUplinkFile(path, name string) (*source, error) {
 	return &source{path: path, name: name, text: text}, err
 }
 
-// readFile reads a file, following symbolic links, and drops a byte order mark.
+// readFile reads a file that is trusted, following symbolic links, and drops a byte order mark.
 func readFile(path string) (text string, err error) {
-	// Without O_NONBLOCK opening a FIFO blocks until there is a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := trustedfile.Open(path)
 	if err != nil {
 		return "", notExistError(path, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("read configuration: %w", err)
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("read configuration: %s: not a regular file", path)
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	switch {
 	case err != nil:

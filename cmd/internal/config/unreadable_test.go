@@ -30,10 +30,16 @@ func TestReadReportsUnreadableFiles(t *testing.T) {
 		spoil func(path string) error // makes path unreadable
 		want  string                  // of the error, after the path
 	}{
-		{"a folder", func(path string) error { return os.Mkdir(path, 0o755) }, ": not a regular file"},
-		{"a FIFO", func(path string) error { return syscall.Mkfifo(path, 0o644) }, ": not a regular file"},
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o755) }, " is not a regular file"},
+		{"a FIFO", func(path string) error { return syscall.Mkfifo(path, 0o644) }, " is not a regular file"},
 		{"a dangling link", func(path string) error { return os.Symlink("nothing", path) }, ": dangling symbolic link"},
 		{"a link to itself", func(path string) error { return os.Symlink(path, path) }, ": too many levels of symbolic links"},
+		{"a link of another user", func(path string) error {
+			return errors.Join(os.WriteFile(path+"-real", []byte("secret"), 0o600), os.Symlink(path+"-real", path), os.Lchown(path, 12345, 0))
+		}, " belongs to user 12345"},
+		{"a file that every user can write", func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o666), os.Chmod(path, 0o666))
+		}, " (mode 0666): chmod o-w"},
 		{"a large file", func(path string) error { return os.WriteFile(path, make([]byte, maxSize+1), 0o644) }, ": larger than 1 MiB"},
 	}
 	for _, test := range tests {
