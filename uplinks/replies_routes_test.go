@@ -113,7 +113,7 @@ var defaultRouteCases = map[string]struct {
 	"an IPv6 gateway of an IPv4 route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("fe80::1", func(h *uplinks.NextHop) { h.Family = uplinks.IPv4 }))),
 		want: []string{"ip route replace default via inet6 fe80::1 dev eth0 table 8201 protocol 82", unreachable4}},
 	"a point-to-point link needs none": {gateway: autoGateway, link: uplinkLink(pointToPoint),
-		want: []string{"ip route replace default dev eth0 scope link table 8201 protocol 82", unreachable4}},
+		want: []string{"ip route replace default dev eth0 scope link src 192.0.2.2 table 8201 protocol 82", unreachable4}},
 	"a point-to-point link without an address has no route": {gateway: autoGateway, link: uplinkLink(func(l *uplinks.Link) { pointToPoint(l); l.Addrs = nil }), want: []string{unreachable4}},
 	"no default route to take the gateway from":             {gateway: autoGateway, link: uplinkLink(nil), want: []string{unreachable4}},
 	"no default route to take the gateway from, released":   {gateway: autoGateway, link: uplinkLink(nil), release: true},

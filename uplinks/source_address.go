@@ -18,7 +18,8 @@ func (l Link) PathSource(hop NextHop) netip.Addr {
 }
 
 // defaultSource returns the source address of a default route with the next hop, the zero Addr to let the kernel select
-// one: that of the default route that the hop is from, else the address in whose network the gateway is.
+// one: that of the default route that the hop is from, else the address in whose network the gateway is. Without a gateway
+// that is any address of the link.
 //
 // In IPv6 the kernel selects by the destination too (RFC 6724), which a deprecated or unique local address (RFC 4193) in the
 // gateway's network must not preclude. But it prefers an address of another link to a deprecated one of this link
@@ -27,7 +28,7 @@ func (l Link) defaultSource(hop NextHop) netip.Addr {
 	if hop.Src.IsValid() {
 		return hop.Src
 	}
-	ofGateway := l.bestAddr(hop.Family, func(p netip.Prefix) bool { return hop.Gateway.IsValid() && p.Contains(hop.Gateway) })
+	ofGateway := l.bestAddr(hop.Family, func(p netip.Prefix) bool { return !hop.Gateway.IsValid() || p.Contains(hop.Gateway) })
 	if hop.Family == IPv4 {
 		return ofGateway.Prefix.Addr()
 	}
