@@ -14,7 +14,7 @@ const (
 	VerdictUnknown  Verdict = ""         // not checked, or no result yet
 	VerdictAbsent   Verdict = "absent"   // no link, address or gateway
 	VerdictDown     Verdict = "down"     // IFF_DOWN, no carrier, or no answer to probes
-	VerdictUnproven Verdict = "unproven" // up, but its reply path is not proven
+	VerdictUnproven Verdict = "unproven" // up, but its reply path is broken
 	VerdictUp       Verdict = "up"
 )
 
