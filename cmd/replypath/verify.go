@@ -23,7 +23,7 @@ func (p *program) verifyCommand() *cobra.Command {
 came in on. "asked" is the result of the kernel's route look-ups, "seen" counts the
 replies of real connections, and "shown" is the result of test packets, which are
 injected as if received on the uplink, and whose replies are captured before they get
-on the wire. The service need not run. The exit status is 3 if a reply strays.`,
+on the wire. The service need not run. The exit status is 3 if "asked" or "shown" is no.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
