@@ -1,7 +1,7 @@
 // Package monitor decides the state of each uplink: it sends the probes, and combines their outcomes with the state of the
 // link and with the proof of the reply path.
 //
-// An outcome goes these steps, in recordOutcome (outcome.go):
+// An outcome goes these steps, in recordOutcome (outcome.go). The last column is where the result of the step is kept:
 //
 //	probe_loop.go  Monitor.probe         a Prober returns the Outcome of a sent probe
 //	detector.go    Detector.Record       rise and fall: is the target alive through this path?      Detector.liveness

@@ -46,7 +46,7 @@ func (w *kernelWatcher) HandleEvent(e host.Event) {
 	w.changes.NotifyChange(e.Subject, e.Scope)
 }
 
-// changeNotifier passes on changes of the host by other programs.
+// changeNotifier passes on changes of the host, also those that this program makes.
 type changeNotifier struct {
 	proofs *proofScheduler
 	queue  *roundQueue

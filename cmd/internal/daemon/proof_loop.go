@@ -14,7 +14,7 @@ import (
 const (
 	replyCountInterval = 10 * time.Second // between two readings of the reply counters
 	proofTimeout       = 20 * time.Second // of one proof
-	recheckDelay       = time.Second      // at most, between a stray reply and its second proof
+	recheckDelay       = time.Second      // at most, between a proof that says No and the second one
 	minProofPause      = 2 * time.Second  // between two proofs,
 	proofPauseFactor   = 20               // and at least so many times the duration of the last one
 	noProofInterval    = 24 * time.Hour   // where proofs are off
@@ -64,8 +64,8 @@ func (ps *proofScheduler) interval() time.Duration {
 	return s.Proof.Interval
 }
 
-// proveWithRecheck proves what has changed, or all paths, and reports whether it was all. A stray reply is proven a second
-// time after the next round, as the change that causes it may be under repair.
+// proveWithRecheck proves what has changed, or all paths, and reports whether it was all. When the result is No it proves all
+// paths after the next round, as what breaks a path may be under repair.
 func (ps *proofScheduler) proveWithRecheck(ctx context.Context, all bool) bool {
 	outcome := ps.proveOnce(ctx, all)
 	if outcome.err == nil && proof.Overall(outcome.results) == health.No {
@@ -136,7 +136,8 @@ func (ps *proofScheduler) readReplyCounts(ctx context.Context) {
 	}
 }
 
-// store keeps new results. A path without one is unproven, and a path that is gone is dropped once all are proven.
+// store keeps new results. The proof of a path without one is Unknown. A path that is gone is dropped with the next proof of
+// all paths.
 func (ps *proofScheduler) store(o proofOutcome) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

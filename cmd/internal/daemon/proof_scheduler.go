@@ -44,7 +44,7 @@ type proofScheduler struct {
 	facts    uplinks.Facts // replaced, never changed, as are paths
 	paths    []health.Path
 	dirty    map[health.Key]bool // changed, and the kernel may not be in sync yet
-	unproven map[health.Key]bool // changed, and the kernel was in sync since
+	unproven map[health.Key]bool // changed, and the kernel was in sync since: to be proven; not the state Unproven
 	proofs   map[health.Key]health.Proof
 }
 

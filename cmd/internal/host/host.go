@@ -38,7 +38,7 @@ type Options struct {
 	TableBase uplinks.Table // 0: only objects with the protocol number of replypath
 }
 
-// Open opens the host for reading. Lock is needed for writing.
+// Open opens the host for reading. A caller that writes must hold Lock or LockAsService: Apply does not check it.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	links, err := rtnl.Open(o.TableBase)
 	if err != nil {

@@ -24,10 +24,10 @@ const (
 )
 
 // The ports of peers, and the identifiers of echo requests, begin at random behind firstPort, so that they are not those of
-// an earlier proof that conntrack may still have. Each request has so many.
+// an earlier proof that conntrack may still have.
 const (
 	firstPort       = 32768
-	portsPerRequest = 4
+	portsPerRequest = 4 // for a request and its repetitions, each from another port
 )
 
 // trace injects the requests and observes the packets that they cause. Afterwards it resets the connections that it opened
