@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ func (s *Server) routes() http.Handler {
 // healthz answers 200 while the service works. The state of the uplinks does not matter: a restart would not mend it.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	status := s.source.Status()
+	setAge(w, status)
 	if !status.Healthy {
 		http.Error(w, strings.Join(append([]string{"not healthy"}, status.Problems...), "\n"), http.StatusServiceUnavailable)
 		return
@@ -51,7 +53,16 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	s.writeJSON(w, http.StatusOK, s.source.Status().WithoutNulls())
+	status := s.source.Status()
+	setAge(w, status)
+	s.writeJSON(w, http.StatusOK, status.WithoutNulls())
+}
+
+// setAge sets the seconds since the kernel was read last (RFC 9111, 5.1): an answer never waits for a round.
+func setAge(w http.ResponseWriter, s health.Status) {
+	if !s.LastRound.IsZero() {
+		w.Header().Set("Age", strconv.Itoa(int(max(0, s.At.Sub(s.LastRound).Seconds()))))
+	}
 }
 
 // uplinkList is the document at /uplinks.

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"replypath/health"
 	"replypath/uplinks"
@@ -62,6 +63,17 @@ func TestUplinksAreListed(t *testing.T) {
 	var all uplinkList
 	if err := json.Unmarshal([]byte(body), &all); err != nil || len(all.Uplinks) != 4 || all.Uplinks[2].State != health.Down || len(all.Uplinks[2].Families) != 2 {
 		t.Errorf("%v in %s", err, body)
+	}
+}
+
+func TestAnswersSayHowOldTheyAre(t *testing.T) {
+	s := openServer(t)
+	now := time.Now()
+	s.update(func(h *health.Status) { h.At, h.LastRound = now, now.Add(-7*time.Second) })
+	for _, path := range []string{"/healthz", "/status"} {
+		if _, _, header := s.request(t, "GET", path); header.Get("Age") != "7" {
+			t.Errorf("%s: the kernel was read 7 seconds ago, Age is %q", path, header.Get("Age"))
+		}
 	}
 }
 

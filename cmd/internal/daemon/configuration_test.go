@@ -40,7 +40,7 @@ func newReloadTest(t *testing.T) (s *Service, h *fakeHost, file string) {
 		t.Fatal(err)
 	}
 	h = &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}
-	s = newService(Options{ConfigFile: file, Log: discardLog}, c, c.Settings, dependencies{h, noProver{}, nil, newTransaction(t)})
+	s = newService(Options{ConfigFile: file, Log: discardLog}, c, c.Settings, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{})})
 	return s, h, file
 }
 

@@ -14,7 +14,6 @@ import (
 	"replypath/cmd/internal/rollback"
 	"replypath/cmd/internal/statedir"
 	"replypath/health"
-	"replypath/health/endpoint"
 	"replypath/health/hook"
 	"replypath/health/monitor"
 	"replypath/uplinks"
@@ -38,6 +37,16 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	early := newEarlyEndpoint(o.Log, o.Build, c)
+	early.serve(ctx)
+	err = runWithEndpoint(ctx, o, c, early)
+	stop()
+	<-early.served
+	return err
+}
+
+func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *earlyEndpoint) error {
 	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: c.Backend, TableBase: c.TableBase})
 	if err != nil {
 		return err
@@ -65,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	probers := newProbers()
 	defer probers.close()
-	s := newService(o, c, settings, dependencies{h, prover.Prover{}, probers.byKind(), transaction})
+	s := newService(o, c, settings, dependencies{h, prover.Prover{}, probers.byKind(), transaction, early})
 	s.configuration.writeTableNames(settings)
 	server, err := control.Listen(o.StateDir)
 	if err != nil {
@@ -90,6 +99,7 @@ type dependencies struct {
 	prover      Prover
 	probers     map[health.ProbeKind]health.Prober
 	transaction *rollback.Transaction
+	endpoint    *earlyEndpoint
 }
 
 // Service has the components of the service. It implements control.Service.
@@ -106,14 +116,13 @@ type Service struct {
 	fingerprints  *fingerprintPoller
 	carriers      *carrierPoller
 	hangups       *hangupWatcher
-	endpoint      *endpoint.Server
 	hooks         *hook.Runner
 }
 
 // newService connects the components, and puts the configuration in force, with these settings of the kernel. It starts
 // nothing.
 func newService(o Options, c config.Config, settings uplinks.Settings, d dependencies) *Service {
-	queue, reloads, events, hooks := newRoundQueue(), &reloadStatus{}, &health.EventLog{}, hook.New(o.Log)
+	queue, reloads, events, hooks := newRoundQueue(), &reloadStatus{}, d.endpoint.events, hook.New(o.Log)
 	verdicts := &verdicts{queue: queue}
 	recorder := &eventRecorder{events: events, hooks: hooks, verdicts: verdicts, log: o.Log}
 	m := monitor.New(d.probers)
@@ -122,7 +131,8 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
 	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events}
-	server := endpoint.New(o.Log, c.Endpoint, status)
+	server := d.endpoint.server
+	d.endpoint.use(status)
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
 
 	requests := newRequestQueue(queue)
@@ -141,7 +151,7 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
 		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
 		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), fingerprints: fingerprints, carriers: carriers,
-		hangups: &hangupWatcher{o.Hangup, requests}, endpoint: server, hooks: hooks,
+		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks,
 	}
 }
 
@@ -154,7 +164,6 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.carriers.Run(ctx) })
 	g.Go(func() error { return s.monitor.Run(ctx) })
 	g.Go(func() error { return s.proofs.Run(ctx) })
-	g.Go(func() error { return s.endpoint.Serve(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error { return s.hangups.Run(ctx) })
 	g.Go(func() error { return server.Serve(ctx, s) })

@@ -92,5 +92,5 @@ func newTransaction(t *testing.T) *rollback.Transaction {
 // newTestService returns a service of the host that starts with the settings.
 func newTestService(t *testing.T, h Host, s uplinks.Settings) *Service {
 	t.Helper()
-	return newService(Options{ConfigFile: "/etc/replypath.toml", Log: discardLog}, config.Config{Settings: s}, s, dependencies{h, noProver{}, nil, newTransaction(t)})
+	return newService(Options{ConfigFile: "/etc/replypath.toml", Log: discardLog}, config.Config{Settings: s}, s, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{})})
 }
