@@ -82,6 +82,10 @@ func TestFirstRepliesAreCountedByUplinkAndEgress(t *testing.T) {
 					t.Fatalf("%d links: a reply of %s by %s was counted by %s, want %s", len(links), link.Link, out, got.MatchedBy, want)
 				}
 			}
+			inbound := markstest.Packet{In: link.Link, Out: "lan0", Dir: "REPLY", Ctmark: uint32(link.Mark)}
+			if got := inbound.TraverseHook(chains, postroutingHook); strings.HasPrefix(got.MatchedBy, counter+" ") {
+				t.Fatalf("%d links: what came in by %s was counted by %s as a reply", len(links), link.Link, got.MatchedBy)
+			}
 			if other := links[(i+1)%len(links)].Link; other != link.Link {
 				p := markstest.Packet{Out: other, Dir: "REPLY", Ctmark: uint32(link.Mark)}
 				if got := p.TraverseHook(chains, postroutingHook); got.MatchedBy != counter+" 2" {

@@ -60,12 +60,12 @@ func (p *parser) option(r *Rule) {
 	case not && word == "--ctstatus":
 		p.requireWord("ASSURED")
 		r.NotAssured = true
+	case word == "-i":
+		r.In, r.NotIn = p.next(), not
 	case not:
 		p.fail("! %s is not supported", word)
 	case word == "-m":
 		p.match()
-	case word == "-i":
-		r.In = p.next()
 	case word == "-o":
 		r.Out = p.next()
 	case word == "--src-group":

@@ -35,6 +35,7 @@ func TestParseRuleNormalizesSpellings(t *testing.T) {
 		"a set mark":                      {"-i eth1 -j CONNMARK --set-xmark 0x200/0x1f00", set},
 		"many spaces":                     {"  -i  eth1   -j CONNMARK  --set-xmark 0x200/7936 ", set},
 		"a goto":                          {"-i eth1+ -g REPLYPATH-N-eth1", marks.Rule{In: "eth1+", Action: marks.Action{Kind: marks.Goto, Chain: "REPLYPATH-N-eth1"}}},
+		"all links but one":               {"! -i eth1 -j RETURN", marks.Rule{In: "eth1", NotIn: true, Action: marks.Action{Kind: marks.Return}}},
 		"nothing but a counter":           {"", marks.Rule{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestParseRuleRejectsForeignRules(t *testing.T) {
 		"a protocol":                          "-p tcp -j RETURN",
 		"a goto and a jump":                   "-g REPLYPATH-NEW -j RETURN",
 		"a goto without its chain":            "-g",
-		"a negated link":                      "! -i eth1 -j RETURN",
+		"a negated output link":               "! -o eth1 -j RETURN",
 		"a negated group":                     "-m devgroup ! --src-group 0x2008 -j RETURN",
 		"a group with a mask":                 "-m devgroup --src-group 0x2008/0xff -j RETURN",
 		"the group of all links":              "-m devgroup --src-group 0x0 -j RETURN",

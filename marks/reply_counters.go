@@ -32,7 +32,9 @@ const (
 func markBlockChain(b ID) string { return fmt.Sprintf("%sB%d", Prefix, b) }
 
 // addReplyCounters appends the chains that dispatch a reply to its uplink's counter. Packets to the host itself do not
-// leave it, and connections without a mark belong to no uplink: neither is counted.
+// leave it, and connections without a mark belong to no uplink: neither is counted. What came in by the uplink itself is
+// no stray either: the connection was begun inside, with the mark of another one that it belongs to (active FTP). Kernels
+// before 5.7 do not know in POSTROUTING by which link a packet came in, and count it.
 func addReplyCounters(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 	post := len(chains)
 	chains = append(chains, Chain{Post, []Rule{
@@ -61,7 +63,7 @@ func addReplyCounters(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 		source.Rules = append(source.Rules, Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: mask}, Action: Action{Kind: Goto, Chain: CounterChain(id)}})
 		chains = append(chains, Chain{CounterChain(id), []Rule{
 			{Out: in.Link, Action: Action{Kind: Return}},
-			{Action: Action{Kind: Return}},
+			{In: in.Link, NotIn: true, Action: Action{Kind: Return}},
 		}})
 	}
 	return chains

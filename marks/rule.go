@@ -4,6 +4,7 @@ package marks
 // the zero Rule matches every packet and only counts it.
 type Rule struct {
 	In, Out    string    // -i, -o: a link's name; a trailing + matches all names with that prefix
+	NotIn      bool      // ! -i: In is any other link, or none
 	SrcGroup   uint32    // -m devgroup --src-group
 	Fwmark     MarkMatch // -m mark: the packet's mark
 	Ctmark     MarkMatch // -m connmark: the connection's mark
@@ -52,7 +53,10 @@ func (r Rule) String() string {
 		return r.Opaque
 	}
 	w := make(ruleLine, 0, 128)
-	if r.In != "" {
+	switch {
+	case r.NotIn:
+		w.add("! -i ", r.In)
+	case r.In != "":
 		w.add("-i ", r.In)
 	}
 	if r.Out != "" {

@@ -13,7 +13,7 @@ import (
 // ownRules are rules that marks.Rule expresses, in any spelling; lookalikeRules are similar rules that it cannot
 // express.
 var ownRules = []string{
-	"", "-j RETURN", "-g " + marks.New, "-j " + marks.New, "-i eth0", "-i eth+", "-o eth0", "-o e+", "-i lo -o lo",
+	"", "-j RETURN", "-g " + marks.New, "-j " + marks.New, "-i eth0", "-i eth+", "! -i eth0", "! -i eth+", "-o eth0", "-o e+", "-i lo -o lo",
 	"-i fifteen_letters", "-i fourteen-more+", "-m mark --mark 0x1", "-m mark ! --mark 0x1",
 	"-m mark --mark 0x100/0x1f00", "-m mark ! --mark 0x0/0x1f00", "-m mark --mark 0x3/0x1", "-m connmark --mark 0x1",
 	"-m connmark ! --mark 0x1/0xff", "-m mark --mark 0x1 -m connmark --mark 0x1", "-m devgroup --src-group 0x1",
@@ -26,7 +26,7 @@ var ownRules = []string{
 }
 
 var lookalikeRules = []string{
-	"-j ACCEPT", "-j DROP", "-j OTHERS", "-g OTHERS", "-p tcp", "-p tcp -j RETURN", "! -i eth0", "! -i eth+", "-i +",
+	"-j ACCEPT", "-j DROP", "-j OTHERS", "-g OTHERS", "-p tcp", "-p tcp -j RETURN", "-i +", "! -i +",
 	"! -o eth0", "-m mark --mark 0x0/0x0", "-m mark --mark 0x1 -m mark --mark 0x2/0x3", "-m connmark --mark 0x0/0x0",
 	"-m connmark --mark 0x1/0x1 -m connmark --mark 0x2/0x2", "-m devgroup ! --src-group 0x1",
 	"-m devgroup --src-group 0x0", "-m devgroup --src-group 0x1/0xff", "-m devgroup --dst-group 0x1",
@@ -121,7 +121,7 @@ func TestNativeNFTRulesAreIncomplete(t *testing.T) {
 		})
 		return complete
 	}
-	for _, rule := range []string{"iifname != eth0 counter", "ct mark 1", "meta mark & 0xff > 1", "meta mark set 1", "accept", "iif lo return",
+	for _, rule := range []string{"iifname != eth0 counter drop", "ct mark 1", "meta mark & 0xff > 1", "meta mark set 1", "accept", "iif lo return",
 		"ip saddr 192.0.2.1 return", "counter log", "meta mark 1 return comment \"x\"", "meta mark vmap { 1 : return }", "meta mark { 1, 2 } return",
 		"ct direction original return", "ct status ! assured return", "ct status assured return", "ct state new return"} {
 		h.Run("nft", "add rule ip mangle "+marks.Out+" "+rule)

@@ -66,7 +66,7 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 // matches reports whether xt_mark, xt_connmark, xt_devgroup and xt_conntrack match.
 func (p Packet) matches(r marks.Rule) bool {
 	switch {
-	case !linkMatches(r.In, p.In),
+	case linkMatches(r.In, p.In) == r.NotIn,
 		!linkMatches(r.Out, p.Out),
 		r.SrcGroup != 0 && r.SrcGroup != p.Group,
 		!markMatches(r.Fwmark, p.Fwmark),

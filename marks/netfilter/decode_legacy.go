@@ -20,15 +20,19 @@ type layout struct {
 	inMask, outMask int  // masks of those names: only bytes under 0xff are compared
 	flags           int  // one byte
 	gotoFlag        byte // in flags: goto instead of jump
+	inverted        int  // one byte
 	selectorSize    int  // size of struct ipt_ip, struct ip6t_ip6: all that selects packets before the matches
 	target, next    int  // offsets of the target and of the next entry, relative to this entry
 	counters, size  int
 }
 
 var layouts = map[bool]layout{
-	false: {in: 16, out: 32, inMask: 48, outMask: 64, flags: 82, gotoFlag: 1 << 1, selectorSize: 84, target: 88, next: 90, counters: 96, size: 112},
-	true:  {in: 64, out: 80, inMask: 96, outMask: 112, flags: 131, gotoFlag: 1 << 2, selectorSize: 136, target: 140, next: 142, counters: 152, size: 168},
+	false: {in: 16, out: 32, inMask: 48, outMask: 64, flags: 82, inverted: 83, gotoFlag: 1 << 1, selectorSize: 84, target: 88, next: 90, counters: 96, size: 112},
+	true:  {in: 64, out: 80, inMask: 96, outMask: 112, flags: 131, inverted: 132, gotoFlag: 1 << 2, selectorSize: 136, target: 140, next: 142, counters: 152, size: 168},
 }
+
+// invertedIn is IPT_INV_VIA_IN and IP6T_INV_VIA_IN: the entry matches all links but the named one.
+const invertedIn = 1
 
 // struct xt_entry_match precedes the info of a match or target: 2 bytes of size, the name, 1 byte of revision.
 const (
@@ -145,7 +149,8 @@ func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 	in, knownIn := decodeLinkName(entry[d.in:], entry[d.inMask:])
 	out, knownOut := decodeLinkName(entry[d.out:], entry[d.outMask:])
 	r.Complete = knownIn && knownOut && d.selectsOnlyLinks(entry)
-	r.In, r.Out = in, out
+	r.In, r.Out, r.NotIn = in, out, entry[d.inverted]&invertedIn != 0
+	r.Complete = r.Complete && (r.In != "" || !r.NotIn)
 	e, ok := d.targetOf(entry)
 	if !ok {
 		return ParsedRule{}
@@ -176,7 +181,7 @@ func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 func (d *legacyDecoder) selectsOnlyLinks(entry []byte) bool {
 	for i, b := range entry[:d.selectorSize] {
 		link := i >= d.in && i < d.outMask+unix.IFNAMSIZ
-		if b != 0 && !link && (i != d.flags || b != d.gotoFlag) {
+		if b != 0 && !link && (i != d.flags || b != d.gotoFlag) && (i != d.inverted || b != invertedIn) {
 			return false
 		}
 	}

@@ -92,6 +92,7 @@ func (n *nftDecoder) compare(data []byte) bool {
 	switch reg.source {
 	case iifname:
 		n.rule.In, ok = compareName(data)
+		n.rule.NotIn, not = not, false
 	case oifname:
 		n.rule.Out, ok = compareName(data)
 	case metaMark:

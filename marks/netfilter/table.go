@@ -47,9 +47,10 @@ func ownChainAction(kind marks.ActionKind, chain string) (a marks.Action, ok boo
 // linkPrefix returns the pattern that matches all links with this prefix.
 func linkPrefix(prefix string) (pattern string, ok bool) { return prefix + "+", isPlainWord(prefix) }
 
-// linkName returns the pattern that matches the link of this name alone.
+// linkName returns the pattern that matches the link of this name alone. No link has a slash in its name: iptables-nft
+// writes "INVAL/D" for a rule that matches no link.
 func linkName(name string) (pattern string, ok bool) {
-	return name, isPlainWord(name) && !strings.HasSuffix(name, "+")
+	return name, isPlainWord(name) && !strings.HasSuffix(name, "+") && !strings.Contains(name, "/")
 }
 
 // isPlainWord reports whether the name can be an argument in a line of iptables-restore without quotes.

@@ -59,6 +59,8 @@ var mainTables = map[string]func(*box.Box){
 	},
 }
 
+// The server opens its data connections, with the mark of the control connection. What the client sends on them is in their
+// reply direction and goes inside: it is no stray reply.
 func TestFTPServerBehindDNAT(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
@@ -73,6 +75,9 @@ func TestFTPServerBehindDNAT(t *testing.T) {
 				b.Apply()
 				for _, u := range b.Uplinks {
 					b.FetchAll(t, u, u.Port4(box.FTPPort), file, box.Passive, box.ExtendedPassive, box.Active, box.ExtendedActive)
+					if n := replyCounters(b, 4, u.Index+1); n[0] == 0 || n[1] != 0 {
+						t.Errorf("%s: %d replies are counted as symmetric, %d as strays; want some, and none", u.Link.Name, n[0], n[1])
+					}
 				}
 			})
 		}
