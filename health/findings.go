@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
@@ -15,8 +16,8 @@ import (
 func Findings(s Settings, u uplinks.Settings, f uplinks.Facts) []inspect.Finding {
 	var all []inspect.Finding
 	paths := Paths(u, f)
+	all = append(all, s.gatewayOnlyFindings(paths)...)
 	for _, uplink := range s.Uplinks {
-		all = append(all, uplink.gatewayOnlyFindings(pathsWithAddress(uplink.Name, paths))...)
 		all = append(all, uplink.unusedProbeFindings(u)...)
 	}
 	for _, service := range s.ProofServices {
@@ -41,6 +42,35 @@ func pathsWithAddress(uplink string, paths []Path) []Path {
 		return withAddress
 	}
 	return own
+}
+
+// gatewayOnlyFindings returns the findings of UplinkSettings.gatewayOnlyFindings, those that several uplinks have once.
+func (s Settings) gatewayOnlyFindings(paths []Path) (all []inspect.Finding) {
+	const anyName = "UPLINK"
+	var order []inspect.Finding
+	names := map[inspect.Finding][]string{}
+	own := map[inspect.Finding]inspect.Finding{}
+	for _, u := range s.Uplinks {
+		its := pathsWithAddress(u.Name, paths)
+		nameless := u
+		nameless.Name = anyName
+		found := u.gatewayOnlyFindings(its)
+		for i, f := range nameless.gatewayOnlyFindings(its) {
+			if names[f] == nil {
+				order, own[f] = append(order, f), found[i]
+			}
+			names[f] = append(names[f], u.Name)
+		}
+	}
+	for _, f := range order {
+		if len(names[f]) == 1 {
+			all = append(all, own[f])
+			continue
+		}
+		f.What = "each of the uplinks " + strings.Join(names[f], ", ") + strings.TrimPrefix(f.What, "uplink "+anyName)
+		all = append(all, f)
+	}
+	return all
 }
 
 // gatewayOnlyFindings names the families in which the uplink is up while no host beyond its gateway answers. A finding that

@@ -25,6 +25,15 @@ func testSettings(quorum int, probes ...health.Probe) health.Settings {
 		{Name: "fibre", Quorum: quorum, Probes: probes}, {Name: "lte", Quorum: 1, Probes: []health.Probe{hostnameProbe}}}}
 }
 
+// What several uplinks lack is said once.
+func TestFindingsNameAllUplinksWithoutProbe(t *testing.T) {
+	s, f := uplinkstest.Settings(), uplinkstest.Facts()
+	all := health.Findings(health.Settings{Uplinks: []health.UplinkSettings{{Name: "fibre", Quorum: 1}, {Name: "lte", Quorum: 1}}}, s, f)
+	if len(all) != 1 || !strings.HasPrefix(all[0].What, "each of the uplinks fibre, lte has no probe") || !strings.Contains(all[0].Remedy, "[uplinks.UPLINK.probes.NAME]") {
+		t.Errorf("%v", all)
+	}
+}
+
 func TestFindings(t *testing.T) {
 	link := func(f *uplinks.Facts, change func(*uplinks.Link)) {
 		l := f.Links["eth0"]

@@ -18,7 +18,7 @@ import (
 )
 
 func (p *program) applyCommand() *cobra.Command {
-	var confirm time.Duration
+	var confirm confirmTime
 	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "apply",
 		Short: "Apply the configuration to the kernel, once",
@@ -28,11 +28,19 @@ configuration.
 
 With --confirm the previous configuration is restored after that time unless
 "replypath confirm" is run before: for changes that might cut off your own access.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("confirm") && confirm < time.Second {
-				return fmt.Errorf("%w: --confirm %s is too short: use at least 1s, such as 60s", errUsage, confirm)
+		Args: func(cmd *cobra.Command, args []string) error {
+			if !confirm.bare {
+				return cobra.NoArgs(cmd, args)
 			}
+			return cobra.MaximumNArgs(1)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 { // --confirm TIME: as the time has a default, it is an argument of its own
+				if err := confirm.Set(args[0]); err != nil {
+					return fmt.Errorf("%w: --confirm %s: %w", errUsage, args[0], err)
+				}
+			}
+			confirm := confirm.duration
 			err := p.applyOrDelegate(cmd.Context(), confirm)
 			if err == nil && confirm != 0 {
 				p.printConfirmHint(confirm)
@@ -40,7 +48,8 @@ With --confirm the previous configuration is restored after that time unless
 			return err
 		},
 	})
-	cmd.Flags().DurationVar(&confirm, "confirm", 0, "roll back after this `TIME` unless confirmed, such as 60s")
+	cmd.Flags().Var(&confirm, "confirm", "roll back after this `TIME` unless confirmed")
+	cmd.Flags().Lookup("confirm").NoOptDefVal = defaultConfirm
 	return cmd
 }
 

@@ -74,6 +74,7 @@ type row struct {
 	cells  []string // without escape sequences
 	colour func(string) string
 	notes  []string
+	path   string // the uplink and the family; empty for the headers
 }
 
 // writeTable writes a line for each uplink and family.
@@ -82,6 +83,7 @@ func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, 
 	for _, u := range all {
 		rows = append(rows, uplinkRows(u, now, p)...)
 	}
+	shared := shareNotes(rows)
 	widths := make([]int, len(headers))
 	for _, r := range rows {
 		for i, cell := range r.cells {
@@ -102,12 +104,35 @@ func writeTable(out *strings.Builder, all []health.UplinkStatus, now time.Time, 
 			text = p.Bold(text)
 		}
 		out.WriteString(text + "\n")
-		for _, note := range r.notes {
-			for _, line := range wrapText(note, maxColumns-2) {
-				out.WriteString("  " + line + "\n")
-			}
+		writeNotes(out, r.notes)
+	}
+	for _, s := range shared {
+		writeNotes(out, append([]string{strings.Join(s.labels, ", ") + ":"}, strings.Split(s.text, "\n")...))
+	}
+}
+
+func writeNotes(out *strings.Builder, notes []string) {
+	for _, note := range notes {
+		for _, line := range wrapText(note, maxColumns-2) {
+			out.WriteString("  " + line + "\n")
 		}
 	}
+}
+
+// shareNotes takes equal notes off the rows that have them, and returns them once, with the paths of these rows.
+func shareNotes(rows []row) (shared labelled) {
+	for _, r := range rows {
+		if len(r.notes) > 0 {
+			shared.add(r.path, strings.Join(r.notes, "\n"))
+		}
+	}
+	shared = slices.DeleteFunc(shared, func(s labelledText) bool { return len(s.labels) < 2 })
+	for i, r := range rows {
+		if slices.ContainsFunc(shared, func(s labelledText) bool { return slices.Contains(s.labels, r.path) }) {
+			rows[i].notes = nil
+		}
+	}
+	return shared
 }
 
 func uplinkRows(u health.UplinkStatus, now time.Time, p terminal.Palette) (all []row) {
@@ -128,7 +153,7 @@ func uplinkRows(u health.UplinkStatus, now time.Time, p terminal.Palette) (all [
 		if f.State == health.Up && f.Degraded != "" {
 			r.colour = p.Yellow
 		}
-		r.notes = pathNotes(f)
+		r.notes, r.path = pathNotes(f), sanitize(u.Name)+" "+f.Family.String()
 		all = append(all, r)
 		name, link = "", ""
 	}

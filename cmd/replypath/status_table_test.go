@@ -81,6 +81,22 @@ dsl     ppp0       -       absent    -      -     -      -
 	}
 }
 
+// What is the same for several paths is printed once, below the table.
+func TestStatusPrintsEqualNotesOnce(t *testing.T) {
+	s := troubledStatus()
+	for i := range s.Uplinks[:2] {
+		for j := range s.Uplinks[i].Families {
+			s.Uplinks[i].Families[j].Reason, s.Uplinks[i].Families[j].Degraded, s.Uplinks[i].Families[j].Proof = "", "", health.Proof{}
+		}
+		s.Uplinks[i].Families[0].Reason = "nothing is applied"
+	}
+	s.Uplinks[1].Families[1].Reason = "no answer"
+	got := statusText(s, testTime, terminal.Palette{})
+	if !strings.Contains(got, "\n  no answer\ndsl ") || !strings.Contains(got, "\n  fibre IPv4, lte IPv4:\n  nothing is applied\n\n") || strings.Count(got, "nothing is applied") != 1 {
+		t.Error(got)
+	}
+}
+
 func TestColoursDoNotShiftColumns(t *testing.T) {
 	got := statusText(troubledStatus(), testTime, terminal.Palette{Enabled: true})
 	for _, want := range []string{"\x1b[31mnot in sync\x1b[0m", "\x1b[32mup\x1b[0m        12ms", "\x1b[33munproven\x1b[0m  8.1ms", "\x1b[33mup\x1b[0m        1.2s", "\x1b[31mdown\x1b[0m      -", "\x1b[1mUPLINK"} {

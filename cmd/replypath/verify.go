@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -132,10 +133,14 @@ func (p *program) printVerifyReport(v verifyReport) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	var failures labelled
 	for _, path := range v.Paths {
 		for _, line := range path.failures() {
-			fmt.Fprintf(p.stdout, "%s %s %s\n", path.Uplink, path.Family, line)
+			failures.add(path.Uplink+" "+path.Family, line)
 		}
+	}
+	for _, f := range failures {
+		fmt.Fprintf(p.stdout, "%s %s\n", strings.Join(f.labels, ", "), f.text)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ function headline(s) {
 	const problems = ["down", "absent", "unproven"].map(state => [state, named(state)]).filter(t => t[1].length).map(t => list(t[1]) + " " + t[0]).join(", ");
 	if (!s.uplinks.length) return ["soft", "No uplinks"];
 	if (problems) return [named("down").length + named("absent").length ? "bad" : "poor", problems];
-	const all = s.uplinks.length === 1 ? s.uplinks[0].name + " is up" : "All " + s.uplinks.length + " uplinks are up";
+	const all = s.uplinks.length === 1 ? s.uplinks[0].name + " is up" : s.uplinks.length === 2 ? "Both uplinks are up" : "All " + s.uplinks.length + " uplinks are up";
 	return s.in_sync && s.healthy ? ["good", all] : ["bad", all + ", but the service has problems"];
 }
 
