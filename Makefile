@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks the usual directory of Go.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
+.PHONY: all build needs demo test cases chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
 
 all: build
 
@@ -86,6 +86,16 @@ bench-asking: needs
 # The duration of a proof of 31 uplinks in both families, and its bound.
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
+
+# Runs each script of a folder on the built program, which the script finds in RP: make cases CASES=FOLDER. A case exits with
+# 0 when the program does right. Libraries, which the scripts source, are no cases.
+cases: build
+	@[ -d "$(CASES)" ] || { echo "make cases CASES=FOLDER: the folder with the scripts" >&2; exit 2; }
+	@failed=; for case in $(CASES)/*.sh; do \
+	  case $${case##*/} in lib.sh | nclib.sh | world.sh) continue ;; esac; \
+	  if RP=$(CURDIR)/.build/replypath bash "$$case" >.build/case.log 2>&1 </dev/null; then echo "ok    $${case##*/}"; \
+	  else failed="$$failed $${case##*/}"; echo "FAIL  $${case##*/}"; tail -20 .build/case.log | sed 's/^/      /'; fi; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 fuzz:
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
