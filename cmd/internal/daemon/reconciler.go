@@ -27,6 +27,11 @@ type Listener interface {
 	Repaired(steps uplinks.Plan, why string, scopes []uplinks.ChangedScope)
 }
 
+// tunableWatcher is a kernel whose tunables are polled between rounds. *host.Host implements it.
+type tunableWatcher interface {
+	WatchTunables(wanted map[uplinks.Tunable]string)
+}
+
 // Reconciler makes the kernel match the settings. It is owned by the goroutine of the loop; reports, suspects and
 // verdicts are shared.
 type Reconciler struct {
@@ -84,6 +89,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 		whole = r.lastFacts.Merge(facts)
 	}
 	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
+	if w, polls := r.kernel.(tunableWatcher); polls && only == nil {
+		w.WatchTunables(desired.Tunables)
+	}
 	before := sync.OnceValue(func() uplinks.State {
 		return uplinks.Desired(r.lastSettings, r.lastFacts.WithScopes(only), r.lastVerdicts)
 	})

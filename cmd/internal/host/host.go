@@ -3,6 +3,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"replypath/cmd/internal/namespace"
@@ -22,7 +23,7 @@ type Host struct {
 	lock           *statedir.Lock // nil: for reading only
 	originals      *statedir.Originals
 	ownGenerations generations
-	sysctls        procfs.SysctlReader // of the links that the last Observe found
+	sysctls        procfs.SysctlReader // of WatchTunables
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -101,14 +102,22 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	}
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
-	var paths []string
-	for _, t := range uplinks.Sysctls(facts) {
-		paths = append(paths, t.Path())
-	}
-	h.sysctls.SetPaths(paths)
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	return facts, state, h.firewall.Read(ctx, &facts, &state)
+}
+
+// WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants. A host may have thousands of
+// other links.
+func (h *Host) WatchTunables(wanted map[uplinks.Tunable]string) {
+	var paths []string
+	for t := range wanted {
+		if t.Name != uplinks.LinkGroup {
+			paths = append(paths, t.Path())
+		}
+	}
+	slices.Sort(paths)
+	h.sysctls.SetPaths(paths)
 }
 
 // ReadKernel reads links, routes, rules and sysctls, of the whole host or of some scopes. It needs no privilege.

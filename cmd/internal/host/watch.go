@@ -74,7 +74,7 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 	})
 }
 
-// Fingerprint returns a hash of what the kernel does not announce: the sysctls of the links that the last Observe saw, and
+// Fingerprint returns a hash of what the kernel does not announce: the sysctls of WatchTunables, and
 // the legacy firewall tables. It is cheap enough for several calls a second.
 func (h *Host) Fingerprint() (uint64, error) {
 	sum := fnv.New64a()
