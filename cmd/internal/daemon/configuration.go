@@ -52,6 +52,9 @@ type reloadResult struct {
 	Err error
 }
 
+// errUnconfirmed is the result of a reload that was rolled back: status reports it until a reload succeeds.
+var errUnconfirmed = errors.New("the configuration was not confirmed in time: the previous one is in force, and differs from the file: correct the file, or use it all the same: replypath reload")
+
 // use puts everything but the kernel's settings in force.
 func (c *configuration) use(next config.Config) {
 	c.inForce = next
@@ -128,7 +131,9 @@ func (c *configuration) Confirm() error {
 func (c *configuration) rollBackIfDue(ctx context.Context) {
 	done, err := c.transaction.Rollback(ctx, c)
 	if done {
-		c.log.Error("the configuration was not confirmed in time: the previous one is in force again")
+		c.log.Error(errUnconfirmed.Error())
+		c.reloads.last.Store(&reloadResult{time.Now(), errUnconfirmed})
+		c.recorder.Record(health.Event{Kind: eventReload, To: "refused", Text: errUnconfirmed.Error()})
 	}
 	if err != nil {
 		c.log.Warn("cannot restore the previous configuration, will retry", "err", err)

@@ -118,6 +118,9 @@ func TestUnconfirmedReloadIsRolledBackAtItsDeadlineOnly(t *testing.T) {
 	if len(h.backends) != reconfigured+1 || next <= 0 {
 		t.Errorf("the host was reconfigured %d times, the next round is in %s", len(h.backends)-reconfigured, next)
 	}
+	if r := s.Status().Reload; r == nil || !strings.Contains(r.Error, "not confirmed in time") || !strings.Contains(r.Error, "differs from the file") {
+		t.Errorf("the status does not say that the file is not in force: %+v", r)
+	}
 	if err := submit(t, s, confirmRequest{}); !errors.Is(err, rollback.ErrNothingPending) {
 		t.Errorf("a confirmation that comes too late: %v", err)
 	}

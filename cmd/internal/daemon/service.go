@@ -75,6 +75,9 @@ func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *ear
 	probers := newProbers()
 	defer probers.close()
 	s := newService(o, c, settings, dependencies{h, prover.Prover{}, probers.byKind(), transaction, early})
+	if transaction.RolledBack(c.Settings) {
+		s.reloads.last.Store(&reloadResult{time.Now(), errUnconfirmed})
+	}
 	s.configuration.writeTableNames(settings)
 	server, err := control.Listen(o.StateDir)
 	if err != nil {
