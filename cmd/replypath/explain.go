@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"replypath/cmd/internal/doctor/survey"
 	"replypath/cmd/internal/explain"
 	"replypath/cmd/internal/iproute"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 
@@ -43,6 +45,7 @@ kernel disagrees.`,
 				case flow:
 					return p.explainFlow(ctx, e, args)
 				case listen != "" && len(args) == 0:
+					e.Firewall = p.foreignRules(ctx)
 					return p.explainListen(ctx, e, listen, opts.from)
 				case len(args) != 1 || listen != "":
 					return false, fmt.Errorf("%w: explain needs one address, --flow CONNECTION or --listen PORT/PROTOCOL", errUsage)
@@ -59,6 +62,12 @@ kernel disagrees.`,
 	cmd.Flags().BoolVar(&flow, "flow", false, "trace the replies of a connection, given as a line of conntrack -L or ss")
 	cmd.Flags().StringVar(&listen, "listen", "", "trace the replies of the server on `PORT/PROTOCOL`, such as :1194/udp, for each uplink")
 	return cmd
+}
+
+// foreignRules returns the firewall rules of other programs, or none without the privilege to read them.
+func (p *program) foreignRules(ctx context.Context) []foreign.Rule {
+	o := survey.Options{Root: "/", StateDir: p.stateDir, Settings: uplinks.DefaultSettings(), Privileged: checkPrivileges() == nil}
+	return survey.Sharing(ctx, o, uplinks.Facts{}).Firewall
 }
 
 func (p *program) explainPacket(ctx context.Context, e *explain.Explainer, packet rpdb.Packet) (bool, error) {

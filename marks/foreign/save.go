@@ -77,7 +77,33 @@ func (r *Rule) parseOptions(table string, words []string) {
 			r.OutGroup = words[i+1]
 		}
 	}
+	if target, _ := option(words, "-j"); target == "DNAT" && table == "nat" {
+		r.parseDNAT(words)
+	}
 	r.ZeroMarkVerdict = comparesZeroMark(words) && endsTraversal(words)
+}
+
+// parseDNAT reads a translation that no other condition limits than the link, the destination and the port.
+func (r *Rule) parseDNAT(words []string) {
+	d := DNAT{IPv6: strings.HasPrefix(r.Tool, "ip6")}
+	for i := 2; i+1 < len(words); i += 2 {
+		switch name, value := words[i], words[i+1]; {
+		case name == "!" && value == "-i" && i+2 < len(words): // another link than this, such as docker0
+			i++
+		case name == "-p":
+			d.Proto = value
+		case name == "--dport":
+			d.Port = value
+		case name == "-d":
+			d.To = value
+		case name == "-i", name == "-j", name == "--to-destination", name == "-m" && (value == "udp" || value == "tcp"):
+		default:
+			return
+		}
+	}
+	if d.Port != "" {
+		r.DNAT = d
+	}
 }
 
 // comparesZeroMark reports whether a match of the whole mark with 0 is among the options.

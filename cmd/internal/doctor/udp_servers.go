@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 )
 
@@ -89,7 +90,8 @@ func (s Snapshot) isShadowed(v UDPServer, families []uplinks.Family) bool {
 			for _, a := range s.Facts.Links[u.Link].Addrs {
 				ip := a.Prefix.Addr()
 				bound := func(o UDPServer) bool { return o.Port == v.Port && o.Addr.Unmap() == ip }
-				if uplinks.FamilyOf(ip) == f && !a.LinkLocal && v.servesFamily(f) && !slices.ContainsFunc(s.Sockets, bound) {
+				taken := func(r foreign.Rule) bool { return r.TakesAway("udp", u.Link, ip, v.Port) }
+				if uplinks.FamilyOf(ip) == f && !a.LinkLocal && v.servesFamily(f) && !slices.ContainsFunc(s.Firewall, taken) && !slices.ContainsFunc(s.Sockets, bound) {
 					return false
 				}
 			}

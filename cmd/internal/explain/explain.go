@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rpdb"
@@ -18,6 +19,9 @@ type Explainer struct {
 	handle   *rtnl.Handle
 	names    rpdb.Names
 	settings uplinks.Settings // without uplinks if there is no configuration
+
+	// Firewall has the rules of other programs, as far as they could be read: DNAT keeps requests from a socket.
+	Firewall []foreign.Rule
 }
 
 // Open returns an Explainer. Close closes it.
@@ -29,7 +33,7 @@ func Open(s uplinks.Settings, n rpdb.Names) (*Explainer, error) {
 	for _, u := range s.Uplinks {
 		n.Tables[s.Table(u)] = u.Name
 	}
-	return &Explainer{handle, n, s}, nil
+	return &Explainer{handle: handle, names: n, settings: s}, nil
 }
 
 // Close closes the netlink socket.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rpdb"
@@ -74,6 +75,11 @@ func (e *Explainer) TraceReplies(ctx context.Context, addr ListenAddr, clients m
 	return all, nil
 }
 
+// isTakenAway reports whether DNAT takes the requests before the socket receives them.
+func (e *Explainer) isTakenAway(l ListeningSocket, link string, to netip.Addr) bool {
+	return slices.ContainsFunc(e.Firewall, func(r foreign.Rule) bool { return r.TakesAway(rpdb.ProtocolName(l.Proto), link, to, l.Port) })
+}
+
 // hasSocketAt reports whether a socket is bound to the address: the kernel prefers it to one on the wildcard address.
 func hasSocketAt(sockets []rtnl.Socket, port uint16, a netip.Addr) bool {
 	return slices.ContainsFunc(sockets, func(s rtnl.Socket) bool { return s.Port == port && s.Addr.Unmap() == a })
@@ -93,7 +99,7 @@ func (e *Explainer) replies(ctx context.Context, l ListeningSocket, clients map[
 		for _, text := range addrs {
 			p, err := netip.ParsePrefix(text.String())
 			a := p.Addr()
-			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Accepts(a, link.Index) || shadowed(a) {
+			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Accepts(a, link.Index) || shadowed(a) || e.isTakenAway(l, u.Link, a) {
 				continue
 			}
 			r, err := e.reply(ctx, l, u, a, clients[uplinks.FamilyOf(a)])
