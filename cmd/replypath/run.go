@@ -39,6 +39,7 @@ configuration it logs that and exits with status 0.`,
 				return err
 			}
 			useOneProcessor()
+			raiseDescriptorLimit(log)
 			lowerGCPercent()
 			hangup, stop := notifyHangup()
 			defer stop()
@@ -56,6 +57,22 @@ configuration it logs that and exits with status 0.`,
 func useOneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
+	}
+}
+
+// wantedDescriptors is the limit of open files that the service needs with all clients of the endpoint.
+const wantedDescriptors = 1024
+
+// raiseDescriptorLimit raises a low limit of open files, which takes CAP_SYS_RESOURCE where the hard limit is low. The runtime has
+// raised the soft limit to the hard one already. The endpoint serves fewer clients under a limit that stays low.
+func raiseDescriptorLimit(log *slog.Logger) {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil || l.Cur >= wantedDescriptors {
+		return
+	}
+	raised := syscall.Rlimit{Cur: wantedDescriptors, Max: max(l.Max, wantedDescriptors)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err != nil {
+		log.Warn("few open files are allowed: the endpoint serves few clients at a time: raise LimitNOFILE= or ulimit -n", "limit", l.Cur, "wanted", wantedDescriptors, "err", err)
 	}
 }
 

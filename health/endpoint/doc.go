@@ -3,7 +3,7 @@
 //
 // A request goes these steps:
 //
-//	limit_listener.go  is there room for the connection?
+//	limit_listener.go  is there room for the connection? (limits.go)
 //	access.go          method, token (token.go), host name
 //	handlers.go        routes, and the answers in JSON and text
 //	page.go            the page for people

@@ -25,7 +25,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/uplinks", s.uplinks)
 	mux.HandleFunc("/uplinks/{name}", s.uplink)
 	mux.Handle("/metrics", s.metrics.handler())
-	mux.Handle("/events", newEventStream(s.source, s.timeouts.response))
+	mux.Handle("/events", newEventStream(s.source, s.timeouts.response, s.owner, currentConnLimit()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "not found: use one of "+endpointList, http.StatusNotFound)
 	})

@@ -9,10 +9,11 @@ import (
 	"sync"
 )
 
-// limitListener is a listener with at most maxConns open connections. A new connection beyond that displaces the one that has
+// limitListener is a listener with at most max open connections. A new connection beyond that displaces the one that has
 // been idle longest, so that silent clients cannot lock others out. If none is idle, the new connection is closed.
 type limitListener struct {
 	net.Listener
+	max   int
 	mu    sync.Mutex
 	conns []*limitedConn // the one that was accepted or served longest ago first
 }
@@ -24,7 +25,9 @@ type limitedConn struct {
 	active   bool // a request is being served
 }
 
-func newLimitListener(l net.Listener) *limitListener { return &limitListener{Listener: l} }
+func newLimitListener(l net.Listener, max int) *limitListener {
+	return &limitListener{Listener: l, max: max}
+}
 
 // Accept returns the next connection that there is room for.
 func (c *limitListener) Accept() (net.Conn, error) {
@@ -44,7 +47,7 @@ func (c *limitListener) Accept() (net.Conn, error) {
 func (c *limitListener) admit(conn net.Conn) *limitedConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.conns) >= maxConns {
+	if len(c.conns) >= c.max {
 		i := slices.IndexFunc(c.conns, func(g *limitedConn) bool { return !g.active })
 		if i < 0 {
 			return nil

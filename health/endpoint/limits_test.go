@@ -123,7 +123,7 @@ func TestLimitListenerEvictsTheOldestIdleConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newLimitListener(l)
+	c := newLimitListener(l, maxConns)
 	t.Cleanup(func() { c.Close() })
 	var conns []*limitedConn
 	for range maxConns {

@@ -19,15 +19,6 @@ type Source interface {
 	Subscribe(buffer int) *health.Subscription // to events, each of which makes the streams send the status at once
 }
 
-// Limits on clients. The connection of a client that exceeds one is closed.
-const (
-	maxHeaderBytes      = 8 << 10
-	maxConns            = 128
-	maxStreams          = 32 // of events, at a time
-	maxStreamsPerClient = 8  // of them from one address
-	maxScrapes          = 4  // of metrics, at a time
-)
-
 // timeouts are the limits on the time that clients take.
 type timeouts struct {
 	header   time.Duration // of a request's header, and of the TLS handshake
@@ -47,12 +38,13 @@ type Server struct {
 	settings      chan health.EndpointSettings // holds the newest ones that are not applied yet
 	timeouts      timeouts
 	retryInterval time.Duration
+	owner         SocketOwner
 	onListen      func(*limitListener) // called with every listener, for tests
 }
 
-// New returns a server of the source's data. It does nothing until Serve.
-func New(log *slog.Logger, settings health.EndpointSettings, s Source) *Server {
-	server := &Server{log: log, source: s, metrics: NewMetrics(s), settings: make(chan health.EndpointSettings, 1),
+// New returns a server of the source's data. The owner tells clients on this host apart; without it they count as one. It does nothing until Serve.
+func New(log *slog.Logger, settings health.EndpointSettings, s Source, owner SocketOwner) *Server {
+	server := &Server{log: log, source: s, owner: owner, metrics: NewMetrics(s), settings: make(chan health.EndpointSettings, 1),
 		timeouts: defaultTimeouts, retryInterval: 5 * time.Second, onListen: func(*limitListener) {}}
 	server.settings <- settings
 	return server
@@ -137,7 +129,7 @@ func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, li
 	if settings.TokenFile != "" && settings.CertFile == "" && !settings.Listen.Addr().IsLoopback() {
 		s.log.Warn("the token of the endpoint is sent without TLS and can be read on the way: set tls_cert and tls_key in [endpoint]", "listen", settings.Listen)
 	}
-	limited := newLimitListener(l)
+	limited := newLimitListener(l, currentConnLimit())
 	server := s.newHTTPServer(ctx, settings, limited)
 	s.onListen(limited)
 	var outer net.Listener = limited

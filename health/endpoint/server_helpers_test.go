@@ -82,8 +82,13 @@ func startServer(t *testing.T, settings health.EndpointSettings) *testServer {
 
 func startServerWithTimeouts(t *testing.T, settings health.EndpointSettings, limits timeouts) *testServer {
 	t.Helper()
+	return startServerWithOwner(t, settings, limits, nil)
+}
+
+func startServerWithOwner(t *testing.T, settings health.EndpointSettings, limits timeouts, owner SocketOwner) *testServer {
+	t.Helper()
 	s := &testServer{fakeSource: newFakeSource(), log: &healthtest.LogBuffer{}, addrs: make(chan net.Addr, 10)}
-	s.Server = New(slog.New(slog.NewTextHandler(s.log, nil)), settings, s.fakeSource)
+	s.Server = New(slog.New(slog.NewTextHandler(s.log, nil)), settings, s.fakeSource, owner)
 	s.timeouts, s.retryInterval = limits, 20*time.Millisecond
 	s.onListen = func(c *limitListener) {
 		s.listener.Store(c)

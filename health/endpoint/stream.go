@@ -3,7 +3,6 @@ package endpoint
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -23,24 +22,27 @@ const (
 type eventStream struct {
 	source  Source
 	timeout time.Duration // for a client to read an event
+	owner   SocketOwner
+	max     int // streams, a quarter of which one client may have
 	mu      sync.Mutex
-	clients map[string]int // streams, by the client's address
+	clients map[string]int // streams, by clientKey
 	total   int
 }
 
-func newEventStream(s Source, timeout time.Duration) *eventStream {
-	return &eventStream{source: s, timeout: timeout, clients: map[string]int{}}
+// newEventStream returns a stream for at most a quarter of the connections.
+func newEventStream(s Source, timeout time.Duration, owner SocketOwner, conns int) *eventStream {
+	return &eventStream{source: s, timeout: timeout, owner: owner, max: min(maxStreams, conns/4), clients: map[string]int{}}
 }
 
 // ServeHTTP sends events until the client disconnects or does not read.
 func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	addr, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !s.acquire(addr) {
+	client := clientKey(r, s.owner)
+	if !s.acquire(client) {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "too many event streams: close another page of this endpoint", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.release(addr)
+	defer s.release(client)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // makes nginx pass on each event at once
@@ -77,24 +79,24 @@ func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// acquire counts a stream of the address, and returns false if there are too many.
-func (s *eventStream) acquire(addr string) bool {
+// acquire counts a stream of the client, and returns false if there are too many.
+func (s *eventStream) acquire(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.total == maxStreams || s.clients[addr] == maxStreamsPerClient {
+	if s.total >= s.max || s.clients[client] >= min(maxStreamsPerClient, max(s.max/4, 1)) {
 		return false
 	}
 	s.total++
-	s.clients[addr]++
+	s.clients[client]++
 	return true
 }
 
-func (s *eventStream) release(addr string) {
+func (s *eventStream) release(client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total--
-	if s.clients[addr]--; s.clients[addr] == 0 {
-		delete(s.clients, addr)
+	if s.clients[client]--; s.clients[client] == 0 {
+		delete(s.clients, client)
 	}
 }
 

@@ -2,10 +2,15 @@ package endpoint
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,7 +104,7 @@ func TestStreamsPerClientAreLimited(t *testing.T) {
 }
 
 func TestStreamsAreLimited(t *testing.T) {
-	s := newEventStream(newFakeSource(), time.Second)
+	s := newEventStream(newFakeSource(), time.Second, nil, maxConns)
 	for i := range maxStreams {
 		if !s.acquire(string(rune('a' + i))) {
 			t.Fatalf("stream %d was refused", i+1)
@@ -111,6 +116,74 @@ func TestStreamsAreLimited(t *testing.T) {
 	s.release("a")
 	if !s.acquire("another") || len(s.clients) != maxStreams {
 		t.Errorf("after a release: %v", s.clients)
+	}
+}
+
+// A user has all addresses in 127.0.0.0/8, and every host all of its IPv6 network.
+func TestStreamsAreCountedByUserOrNetwork(t *testing.T) {
+	owner := func(local, remote netip.AddrPort) (uint32, bool, error) {
+		if remote.String() != "127.0.0.1:9717" {
+			t.Errorf("the server is %s", remote)
+		}
+		return uint32(local.Port()) / 1000, local.Addr().IsLoopback(), nil
+	}
+	failing := func(netip.AddrPort, netip.AddrPort) (uint32, bool, error) {
+		return 0, false, errors.New("no sock_diag")
+	}
+	for _, c := range []struct {
+		remote string
+		owner  SocketOwner
+		want   string
+	}{
+		{"127.0.0.1:2001", owner, "user 2"}, {"127.9.9.9:2999", owner, "user 2"}, {"[::1]:3000", owner, "user 3"}, {"[::ffff:127.0.0.3]:3001", owner, "user 3"},
+		{"127.0.0.1:2001", failing, "loopback"}, {"127.9.9.9:2001", nil, "loopback"}, {"[::1]:2001", nil, "loopback"},
+		{"192.0.2.7:2001", owner, "192.0.2.7"}, {"[::ffff:192.0.2.7]:2001", owner, "192.0.2.7"},
+		{"[2001:db8::1:2:3:4]:2001", owner, "2001:db8::/64"}, {"[fe80::1%eth0]:2001", owner, "fe80::/64"},
+	} {
+		ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:9717")))
+		r := (&http.Request{RemoteAddr: c.remote}).WithContext(ctx)
+		if got := clientKey(r, c.owner); got != c.want {
+			t.Errorf("%s: %q, want %q", c.remote, got, c.want)
+		}
+	}
+}
+
+// One user connects from many loopback addresses; another still gets a stream.
+func TestOneUserCannotTakeAllStreams(t *testing.T) {
+	user := atomic.Uint32{}
+	s := startServerWithOwner(t, health.EndpointSettings{Listen: anyPort}, defaultTimeouts, func(netip.AddrPort, netip.AddrPort) (uint32, bool, error) { return user.Load(), true, nil })
+	s.awaitListening(t)
+	accepted := 0
+	for i := range maxStreams {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i+1))}}
+		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
+		answer, err := client.Get(s.base + "/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { answer.Body.Close() })
+		if answer.StatusCode == 200 {
+			accepted++
+		}
+	}
+	if accepted != maxStreamsPerClient {
+		t.Errorf("one user has %d streams", accepted)
+	}
+	user.Store(1000)
+	if s.subscribe(t) == nil {
+		t.Error("another user gets no stream")
+	}
+}
+
+func TestFewDescriptorsAllowFewConnections(t *testing.T) {
+	for descriptors, want := range map[uint64]int{0: 4, 40: 4, 72: 4, 74: 5, 100: 18, 256: 96, 320: 128, 1024: 128, 1 << 63: 128} {
+		if got := connLimit(descriptors); got != want {
+			t.Errorf("%d descriptors: %d connections, want %d", descriptors, got, want)
+		}
+	}
+	s := newEventStream(newFakeSource(), time.Second, nil, minConns)
+	if !s.acquire("a") || s.acquire("b") {
+		t.Error("streams take more than a quarter of few connections")
 	}
 }
 

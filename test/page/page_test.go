@@ -49,7 +49,7 @@ func (s *pageSource) serve(t *testing.T, at string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	server := endpoint.New(slog.New(slog.DiscardHandler), health.EndpointSettings{Listen: netip.MustParseAddrPort(at)}, s)
+	server := endpoint.New(slog.New(slog.DiscardHandler), health.EndpointSettings{Listen: netip.MustParseAddrPort(at)}, s, nil)
 	go func() {
 		defer close(ended)
 		_ = server.Serve(ctx)

@@ -10,6 +10,7 @@ import (
 	"replypath/cmd/internal/config"
 	"replypath/health"
 	"replypath/health/endpoint"
+	"replypath/uplinks/rtnl"
 )
 
 // earlyEndpointDelay is the time that a start may take until the endpoint listens before its end. Most starts are shorter, and
@@ -30,7 +31,7 @@ type earlyEndpoint struct {
 
 func newEarlyEndpoint(log *slog.Logger, build string, c config.Config) *earlyEndpoint {
 	e := &earlyEndpoint{events: &health.EventLog{}, build: build, began: time.Now(), opened: make(chan struct{}), served: make(chan error, 1)}
-	e.server = endpoint.New(log, c.Endpoint, e)
+	e.server = endpoint.New(log, c.Endpoint, e, rtnl.TCPSocketOwner)
 	return e
 }
 
