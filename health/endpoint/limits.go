@@ -44,8 +44,8 @@ func currentConnLimit() int {
 // SocketOwner returns the user ID of the owner of a TCP socket of this host; found is false for one of another host.
 type SocketOwner func(local, remote netip.AddrPort) (uid uint32, found bool, err error)
 
-// clientKey returns the name under which the streams of the client of a request are counted. Clients on this host are told apart
-// by user, as each can use all loopback addresses; others by address, in IPv6 by network, as each has all of its addresses.
+// clientKey returns the name under which the streams of the client of a request are counted. For clients on
+// this host that is the user, who can use all loopback addresses; for others the address, in IPv6 the /64 network.
 func clientKey(r *http.Request, owner SocketOwner) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
