@@ -1,0 +1,73 @@
+package egress
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// Neighbour is an entry of the neighbour table.
+type Neighbour struct {
+	Link  int
+	Addr  netip.Addr
+	MAC   string // raw bytes; empty: unknown
+	State NeighbourState
+}
+
+// NeighbourState is the state of an entry (NUD_*, linux/neighbour.h).
+type NeighbourState uint16
+
+// The states.
+const (
+	Incomplete NeighbourState = 0x01
+	Reachable  NeighbourState = 0x02
+	Stale      NeighbourState = 0x04
+	Delay      NeighbourState = 0x08
+	Probe      NeighbourState = 0x10
+	Failed     NeighbourState = 0x20
+	NoARP      NeighbourState = 0x40
+	Permanent  NeighbourState = 0x80
+)
+
+// Valid reports whether packets to the neighbour are sent at once (NUD_VALID).
+func (s NeighbourState) Valid() bool {
+	return s&(Permanent|NoARP|Reachable|Probe|Stale|Delay) != 0
+}
+
+var neighbourStates = []struct {
+	state NeighbourState
+	name  string
+}{{Permanent, "PERMANENT"}, {NoARP, "NOARP"}, {Reachable, "REACHABLE"}, {Stale, "STALE"}, {Delay, "DELAY"}, {Probe, "PROBE"}, {Failed, "FAILED"}, {Incomplete, "INCOMPLETE"}}
+
+// String returns the name of the state as ip-neighbour(8) prints it.
+func (s NeighbourState) String() string {
+	for _, known := range neighbourStates {
+		if s&known.state != 0 {
+			return known.name
+		}
+	}
+	return "NONE"
+}
+
+// FindNeighbour returns the entry for the address on the link.
+func (s State) FindNeighbour(link int, a netip.Addr) (Neighbour, bool) {
+	a = a.WithZone("")
+	for _, n := range s.Neighbours {
+		if n.Link == link && n.Addr == a {
+			return n, true
+		}
+	}
+	return Neighbour{}, false
+}
+
+// NeighbourText returns the entry as ip-neighbour(8) prints it.
+func (s State) NeighbourText(n Neighbour) string {
+	words := []string{n.Addr.String(), "dev", s.LinkName(n.Link)}
+	if n.MAC != "" {
+		words = append(words, "lladdr", MACText(n.MAC))
+	}
+	return strings.Join(append(words, n.State.String()), " ")
+}
+
+// MACText returns a hardware address in text form.
+func MACText(mac string) string { return net.HardwareAddr(mac).String() }
