@@ -2,6 +2,9 @@ package probes
 
 import (
 	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +22,12 @@ func neighbours(b *box.Box) string {
 	return b.Gateway.Run("ip", "neigh", "show")
 }
 
+// neighbourAddrs returns the neighbours with their hardware addresses, without the state of the entries.
+func neighbourAddrs(b *box.Box) string {
+	b.T.Helper()
+	return regexp.MustCompile(" [A-Z]+ *\n").ReplaceAllString(neighbours(b), "\n")
+}
+
 func TestGatewayProbeStaysOnItsLink(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
@@ -33,15 +42,20 @@ func TestGatewayProbeStaysOnItsLink(t *testing.T) {
 				requested := wire.Count(func(p world.Packet) bool {
 					return p.Dir == world.In && (p.EtherType == arpType || p.Proto == world.ICMPv6 && p.ICMPType == 135)
 				})
-				if (requested == 1) != (i == u.Index) {
+				// The second request is the kernel's, which does not know the gateway yet.
+				if wanted := map[bool]int{true: 2}[i == u.Index]; requested != wanted {
 					t.Errorf("%s probe by %s: %d requests on eth%d", f, u.Link.Name, requested, i)
 				}
 				wire.Reset()
 			}
 		}
 	}
-	if known := neighbours(b); known != "" {
-		t.Errorf("the kernel has got to know neighbours:\n%s", known)
+	for line := range strings.Lines(neighbours(b)) {
+		if !slices.ContainsFunc(b.Uplinks, func(u *world.Uplink) bool {
+			return strings.HasPrefix(line, u.Router4.String()+" ") || strings.HasPrefix(line, u.RouterLL.String()+" ")
+		}) {
+			t.Errorf("the kernel has got to know a neighbour that is no gateway: %s", line)
+		}
 	}
 	a.stop()
 }
@@ -54,8 +68,11 @@ func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	a, u := startProber(b), b.Uplinks[1]
+	for _, f := range uplinks.Families {
+		a.wantReply(newProbe(probePath(b.Uplinks[0], f), gatewayTarget, replyTimeout)) // the kernel gets to know it
+	}
 	b.Gateway.Run("ip", "neigh", "replace", u.Router4.String(), "lladdr", "02:00:00:00:77:77", "dev", "eth1", "nud", "permanent")
-	before := neighbours(b)
+	before := neighbourAddrs(b)
 	u.Wire.Down()
 	u.Wire.Host.Run("ip", "link", "set", "port0", "arp", "off")
 	u.Wire.Host.Run("ip", "link", "set", "port0", "address", "02:00:00:00:66:66")
@@ -65,7 +82,7 @@ func TestGatewayProbeOfADeadGatewayFails(t *testing.T) {
 		a.wantError(newProbe(probePath(u, f), gatewayTarget, noReplyTimeout), "probe the gateway", "on eth1", "no reply within 300ms")
 		a.wantReply(newProbe(probePath(b.Uplinks[0], f), gatewayTarget, replyTimeout))
 	}
-	if after := neighbours(b); after != before {
+	if after := neighbourAddrs(b); after != before {
 		t.Errorf("neighbours before:\n%safter:\n%s", before, after)
 	}
 	u.Wire.Down()
@@ -134,4 +151,47 @@ func TestGatewayProbeIgnoresOtherHosts(t *testing.T) {
 		a.wantError(newProbe(probePath(u, f), gatewayTarget, 2*time.Second), "no reply within 2s")
 	}
 	a.stop()
+}
+
+// TestGatewayProbeReportsWhatItStepsOver makes the gateway reply to the probe, and no other packet reach it.
+func TestGatewayProbeReportsWhatItStepsOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		plant, cure string // for sh
+		families    []uplinks.Family
+		want        string // words of the error
+	}{
+		"a permanent wrong entry, IPv4": {"ip neigh replace 192.0.2.1 lladdr 02:00:00:00:77:77 dev eth1 nud permanent", "ip neigh del 192.0.2.1 dev eth1", []uplinks.Family{uplinks.IPv4}, "ip neigh del 192.0.2.1 dev eth1"},
+		"a permanent wrong entry, IPv6": {"ip neigh replace fe80::1 lladdr 02:00:00:00:77:77 dev eth1 nud permanent", "ip neigh del fe80::1 dev eth1", []uplinks.Family{uplinks.IPv6}, "permanent neighbour entry has 02:00:00:00:77:77"},
+		"ARP is off":                    {"ip link set eth1 arp off", "ip link set eth1 arp on", uplinks.Families[:], "ip link set dev eth1 arp on"},
+		"the kernel does not get the replies": {"nft add table arp t; nft 'add chain arp t i { type filter hook input priority 0; policy drop; }'; ip neigh flush dev eth1", "nft delete table arp t",
+			[]uplinks.Family{uplinks.IPv4}, "the kernel cannot resolve it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
+			b.Apply()
+			a, u := startProber(b), b.Uplinks[1]
+			for _, f := range uplinks.Families {
+				a.wantReply(newProbe(probePath(u, f), gatewayTarget, replyTimeout))
+			}
+			b.Shell(c.plant)
+			for _, f := range uplinks.Families {
+				p := newProbe(probePath(u, f), gatewayTarget, replyTimeout)
+				if !slices.Contains(c.families, f) {
+					a.wantReply(p)
+					continue
+				}
+				box.Eventually(t, box.EventualTimeout, "the probe reports it", func() bool { return strings.Contains(a.probe(p).Err, c.want) })
+			}
+			b.Shell(c.cure)
+			for _, f := range c.families {
+				p := newProbe(probePath(u, f), gatewayTarget, replyTimeout)
+				box.Eventually(t, box.EventualTimeout, "the probe succeeds again", func() bool { return a.probe(p).Err == "" })
+			}
+			for _, f := range uplinks.Families {
+				a.wantReply(newProbe(probePath(b.Uplinks[0], f), gatewayTarget, replyTimeout))
+			}
+			a.stop()
+		})
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"replypath/health/probe/firsthop"
 	"replypath/health/probe/icmp"
 	"replypath/health/probe/resolve"
+	"replypath/uplinks/rtnl"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,13 +63,15 @@ func runProberIfRequested() {
 	names := resolve.New()
 	pings := icmp.New(names)
 	connections := connect.New(names)
-	gateways := firsthop.New()
+	neighbours, err := rtnl.OpenNeighbourTable()
+	check(err)
+	gateways := firsthop.New(neighbours)
 	probers := map[health.ProbeKind]health.Prober{health.Gateway: gateways, health.ICMP: pings, health.TCP: connections, health.HTTP: connections}
 	openPoller()
 	before := inUse()
 	check(results.Encode(probeResult{usage: before}))
 	var e probeRequest
-	err := requests.Decode(&e)
+	err = requests.Decode(&e)
 	for ; err == nil; err = requests.Decode(&e) {
 		check(results.Encode(e.run(probers[e.Probe.Target.Kind])))
 		e = probeRequest{}
@@ -78,6 +81,7 @@ func runProberIfRequested() {
 	}
 	pings.Close()
 	gateways.Close()
+	neighbours.Close()
 	check(results.Encode(probeResult{usage: atRest(before)}))
 	os.Exit(0)
 }

@@ -8,7 +8,6 @@ import (
 	"replypath/marks/nlattr"
 	"replypath/uplinks/egress"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,7 +60,7 @@ func (h *Handle) Neighbours(ctx context.Context) (all []egress.Neighbour, err er
 	err = dump(ctx, "neighbours", func() error {
 		all = nil
 		req := h.request(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
-		req.AddData(neighbourMessage{})
+		req.AddData(neighbourDump{})
 		return forEachReply(req, unix.RTM_NEWNEIGH, func(m []byte) error {
 			if n, ok := parseNeighbour(m); ok {
 				all = append(all, n)
@@ -72,14 +71,14 @@ func (h *Handle) Neighbours(ctx context.Context) (all []egress.Neighbour, err er
 	return all, err
 }
 
-// neighbourMessage is a struct ndmsg that selects nothing in a dump.
-type neighbourMessage struct{}
+// neighbourDump is a struct ndmsg that selects all entries.
+type neighbourDump struct{}
 
 // Len returns the size in bytes.
-func (neighbourMessage) Len() int { return unix.SizeofNdMsg }
+func (neighbourDump) Len() int { return unix.SizeofNdMsg }
 
 // Serialize encodes the message.
-func (neighbourMessage) Serialize() []byte { return make([]byte, unix.SizeofNdMsg) }
+func (neighbourDump) Serialize() []byte { return make([]byte, unix.SizeofNdMsg) }
 
 // parseNeighbour decodes a struct ndmsg and its attributes. Entries of bridges are none.
 func parseNeighbour(m []byte) (n egress.Neighbour, ok bool) {
@@ -175,5 +174,3 @@ func (t trafficControlMessage) Serialize() []byte {
 	nativeEndian.PutUint32(b[12:], t.parent)
 	return b
 }
-
-var _ nl.NetlinkRequestData = trafficControlMessage{}

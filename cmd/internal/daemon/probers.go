@@ -6,18 +6,25 @@ import (
 	"replypath/health/probe/firsthop"
 	"replypath/health/probe/icmp"
 	"replypath/health/probe/resolve"
+	"replypath/uplinks/rtnl"
 )
 
 // probers send the probes of the monitor.
 type probers struct {
-	icmp    *icmp.Prober
-	connect *connect.Prober
-	gateway *firsthop.Prober
+	icmp       *icmp.Prober
+	connect    *connect.Prober
+	gateway    *firsthop.Prober
+	neighbours *rtnl.NeighbourTable
 }
 
-func newProbers() *probers {
+// newProbers returns the probers of the network namespace of the calling thread.
+func newProbers() (*probers, error) {
+	neighbours, err := rtnl.OpenNeighbourTable()
+	if err != nil {
+		return nil, err
+	}
 	names := resolve.New()
-	return &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New()}
+	return &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New(neighbours), neighbours: neighbours}, nil
 }
 
 func (p *probers) byKind() map[health.ProbeKind]health.Prober {
@@ -28,4 +35,5 @@ func (p *probers) byKind() map[health.ProbeKind]health.Prober {
 func (p *probers) close() {
 	p.icmp.Close()
 	p.gateway.Close()
+	p.neighbours.Close()
 }

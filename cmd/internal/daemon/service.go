@@ -72,7 +72,10 @@ func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *ear
 			return err
 		}
 	}
-	probers := newProbers()
+	probers, err := newProbers()
+	if err != nil {
+		return err
+	}
 	defer probers.close()
 	s := newService(o, c, settings, dependencies{h, prover.Prover{}, probers.byKind(), transaction, early})
 	if transaction.RolledBack(c.Settings) {

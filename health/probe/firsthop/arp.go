@@ -23,31 +23,32 @@ const (
 
 var errNotEthernet = errors.New("the interface has no Ethernet address: configure a probe with a target")
 
-func (s *packetSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, err error) {
-	sent = time.Now()
+func (s *packetSocket) probe(p health.Path) (r reply, err error) {
+	r.sent = time.Now()
 	hardware, err := s.hardwareAddr()
 	if err != nil {
-		return sent, 0, err
+		return r, err
 	}
 	if len(hardware) == 0 {
-		return sent, 0, errNotEthernet
+		return r, errNotEthernet
 	}
 	source := netip.IPv4Unspecified()
 	if p.Source.Is4() {
 		source = p.Source
 	}
-	sent = time.Now()
+	r.sent = time.Now()
 	if err := s.broadcast(p.Index, arpRequestTo(p.Gateway, source, hardware)); err != nil {
-		return sent, 0, err
+		return r, err
 	}
 	buffer := make([]byte, 128)
 	for {
 		n, err := s.receive(buffer)
 		if err != nil {
-			return sent, 0, err
+			return r, err
 		}
 		if isARPReply(buffer[:n], p.Gateway, source, hardware) {
-			return sent, time.Since(sent), nil
+			r.took, r.mac = time.Since(r.sent), string(buffer[8:14])
+			return r, nil
 		}
 	}
 }

@@ -20,6 +20,7 @@ const (
 	typeSolicitation  = 135
 	typeAdvertisement = 136
 	optionSourceAddr  = 1   // source link-layer address option
+	optionTargetAddr  = 2   // target link-layer address option
 	hopLimit          = 255 // a message that a router forwarded has less
 )
 
@@ -30,26 +31,27 @@ type ndpSocket struct {
 	link *packetSocket // receives nothing: its name is the interface's hardware address
 }
 
-func (s *ndpSocket) probe(p health.Path) (sent time.Time, rtt time.Duration, err error) {
-	sent = time.Now()
+func (s *ndpSocket) probe(p health.Path) (r reply, err error) {
+	r.sent = time.Now()
 	hardware, err := s.link.hardwareAddr()
 	if err != nil {
-		return sent, 0, err
+		return r, err
 	}
 	gateway := p.Gateway.WithZone("")
-	sent = time.Now()
+	r.sent = time.Now()
 	out := &ipv6.ControlMessage{HopLimit: hopLimit, IfIndex: p.Index}
 	if _, err := s.conn.WriteTo(neighbourSolicitation(gateway, hardware), out, &net.IPAddr{IP: solicitedNodeGroup(gateway).AsSlice()}); err != nil {
-		return sent, 0, err
+		return r, err
 	}
 	buffer := make([]byte, 2048)
 	for {
 		n, in, _, err := s.conn.ReadFrom(buffer)
 		if err != nil {
-			return sent, 0, err
+			return r, err
 		}
 		if in != nil && in.HopLimit == hopLimit && in.IfIndex == p.Index && isAdvertisement(buffer[:n], gateway) {
-			return sent, time.Since(sent), nil
+			r.took, r.mac = time.Since(r.sent), targetAddr(buffer[:n])
+			return r, nil
 		}
 	}
 }
@@ -109,6 +111,17 @@ func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
 // isAdvertisement reports whether the message is a neighbour advertisement of the target.
 func isAdvertisement(b []byte, target netip.Addr) bool {
 	return len(b) >= 24 && b[0] == typeAdvertisement && bytes.Equal(b[8:24], target.AsSlice())
+}
+
+// targetAddr returns the hardware address in an advertisement, or "" when it has none.
+func targetAddr(b []byte) string {
+	const headerLen, unit = 24, 8
+	for options := b[headerLen:]; len(options) >= unit && options[1] > 0; options = options[min(len(options), unit*int(options[1])):] {
+		if options[0] == optionTargetAddr && options[1] == 1 {
+			return string(options[2:unit])
+		}
+	}
+	return ""
 }
 
 // solicitedNodeGroup returns the target's solicited-node multicast address (RFC 4291, 2.7.1).

@@ -13,16 +13,23 @@ import (
 	"replypath/health/probe/socket"
 )
 
-// Prober is a health.Prober for the gateways of paths. It uses the path's interface only and leaves the kernel's neighbour
-// table alone. It is safe for concurrent use.
+// Prober is a health.Prober for the gateways of paths. It uses the path's interface only: its requests are frames of its own,
+// which depend on no neighbour entry. Therefore it also compares the gateway's address with the kernel's neighbour table, by
+// which all other packets leave. It is safe for concurrent use.
 type Prober struct {
-	arp *socketPool[*packetSocket]
-	ndp *socketPool[*ndpSocket]
+	arp    *socketPool[*packetSocket]
+	ndp    *socketPool[*ndpSocket]
+	kernel *kernelView // nil: it is not compared
 }
 
-// New returns a prober. Sockets are opened with the first probe, in the network namespace of the calling thread.
-func New() *Prober {
-	return &Prober{arp: newSocketPool(openARPSocket), ndp: newSocketPool(openNDPSocket)}
+// New returns a prober. Sockets are opened with the first probe, in the network namespace of the calling thread. table is the
+// kernel's neighbour table there; nil: it is not compared.
+func New(table Table) *Prober {
+	a := &Prober{arp: newSocketPool(openARPSocket), ndp: newSocketPool(openNDPSocket)}
+	if table != nil {
+		a.kernel = newKernelView(table)
+	}
+	return a
 }
 
 // Close closes the sockets. No probe may be running or follow.
@@ -35,25 +42,39 @@ func (a *Prober) Close() {
 func (a *Prober) Probe(ctx context.Context, p health.Path, q health.Probe) health.Outcome {
 	ctx, cancel := socket.WithTimeout(ctx, q.Timeout)
 	defer cancel()
-	o := health.Outcome{Sent: time.Now()}
+	r, err := a.ask(ctx, p)
+	if err == nil && a.kernel != nil {
+		err = a.kernel.check(p, r.mac)
+	}
+	if err != nil {
+		r.took = 0
+	}
+	return health.Outcome{Sent: r.sent, RTT: r.took, Err: err}
+}
+
+// HardwareAddr asks for the hardware address of the path's gateway, and returns it raw, or "" when the reply has none.
+func (a *Prober) HardwareAddr(ctx context.Context, p health.Path) (string, error) {
+	r, err := a.ask(ctx, p)
+	return r.mac, err
+}
+
+func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
+	r.sent = time.Now()
 	switch {
 	case p.Index == 0:
-		o.Err = fmt.Errorf("probe the gateway: the interface %s does not exist", p.Link)
+		err = fmt.Errorf("probe the gateway: the interface %s does not exist", p.Link)
 	case !p.Gateway.IsValid() && p.OnLink:
-		o.Err = fmt.Errorf("probe the gateway: %s is point-to-point and has none: configure a probe with a target", p.Link)
+		err = fmt.Errorf("probe the gateway: %s is point-to-point and has none: configure a probe with a target", p.Link)
 	case !p.Gateway.IsValid():
-		o.Err = fmt.Errorf("probe the gateway: no %s gateway of %s is known", p.Family, p.Link)
+		err = fmt.Errorf("probe the gateway: no %s gateway of %s is known", p.Family, p.Link)
 	case p.Gateway.Is4():
-		o.Sent, o.RTT, o.Err = a.arp.probe(ctx, p)
-		o.Err = explain(ctx, p, "ARP", o.Err)
+		r, err = a.arp.probe(ctx, p)
+		err = explain(ctx, p, "ARP", err)
 	default:
-		o.Sent, o.RTT, o.Err = a.ndp.probe(ctx, p)
-		o.Err = explain(ctx, p, "neighbour discovery", o.Err)
+		r, err = a.ndp.probe(ctx, p)
+		err = explain(ctx, p, "neighbour discovery", err)
 	}
-	if o.Err != nil {
-		o.RTT = 0
-	}
-	return o
+	return r, err
 }
 
 // explain translates the error of a probe for the operator. It returns the context's cause when the context is done.

@@ -27,9 +27,16 @@ type probeSocket interface {
 	io.Closer
 	SetReadDeadline(time.Time) error
 	// probe sends one request to the path's gateway and waits for the reply, until the read deadline.
-	probe(health.Path) (sent time.Time, took time.Duration, err error)
+	probe(health.Path) (reply, error)
 	// drain clears the read deadline and discards the packets received since the last probe, such as late replies.
 	drain() error
+}
+
+// reply is the reply to a probe. Without one only the time of the request is set.
+type reply struct {
+	sent time.Time
+	took time.Duration
+	mac  string // of the gateway, raw; empty: not in the reply
 }
 
 type idleSocket[S probeSocket] struct {
@@ -46,20 +53,20 @@ func newSocketPool[S probeSocket](open func(health.Path) (S, error)) *socketPool
 }
 
 // probe sends one request to the path's gateway and waits for the reply, until ctx is done.
-func (p *socketPool[S]) probe(ctx context.Context, path health.Path) (sent time.Time, rtt time.Duration, err error) {
+func (p *socketPool[S]) probe(ctx context.Context, path health.Path) (r reply, err error) {
 	s, err := p.get(path)
 	if err != nil {
-		return time.Now(), 0, err
+		return reply{sent: time.Now()}, err
 	}
 	stop := interruptWhenDone(ctx, s)
-	sent, rtt, err = s.probe(path)
+	r, err = s.probe(path)
 	stop()
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		p.put(path, s)
 	} else {
 		s.Close()
 	}
-	return sent, rtt, err
+	return r, err
 }
 
 // interruptWhenDone makes reads of the socket fail when ctx is done. After stop they no longer do.

@@ -26,11 +26,11 @@ func (e *fakeSocket) Close() error                      { e.closed = true; retur
 func (e *fakeSocket) drain() error                      { e.drained++; return e.drainErr }
 func (e *fakeSocket) SetReadDeadline(t time.Time) error { e.deadlines <- t; return nil }
 
-func (e *fakeSocket) probe(health.Path) (time.Time, time.Duration, error) {
+func (e *fakeSocket) probe(health.Path) (reply, error) {
 	if errors.Is(e.result, os.ErrDeadlineExceeded) {
 		<-e.deadlines
 	}
-	return time.Now(), 1, e.result
+	return reply{sent: time.Now(), took: 1}, e.result
 }
 
 // newFakePool returns a pool whose sockets return the result, and the sockets that it opened.
@@ -49,7 +49,7 @@ func TestSocketIsReusedAndDrainedBetweenProbes(t *testing.T) {
 	p, opened := newFakePool(&result)
 	path := health.Path{Link: "eth1", Index: 3}
 	for range 3 {
-		if _, _, err := p.probe(t.Context(), path); err != nil {
+		if _, err := p.probe(t.Context(), path); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestSocketIsKeptAfterATimeout(t *testing.T) {
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, _, err := p.probe(ctx, health.Path{Link: "eth1", Index: 3}); !errors.Is(err, result) {
+		if _, err := p.probe(ctx, health.Path{Link: "eth1", Index: 3}); !errors.Is(err, result) {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestSocketIsClosedAfterAnError(t *testing.T) {
 	result := error(unix.ENETDOWN)
 	p, opened := newFakePool(&result)
 	for range 2 {
-		if _, _, err := p.probe(t.Context(), health.Path{Link: "eth1", Index: 3}); !errors.Is(err, result) {
+		if _, err := p.probe(t.Context(), health.Path{Link: "eth1", Index: 3}); !errors.Is(err, result) {
 			t.Fatal(err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestSocketOfARecreatedLinkIsNotReused(t *testing.T) {
 	result := error(nil)
 	p, opened := newFakePool(&result)
 	probe := func(index int) {
-		if _, _, err := p.probe(t.Context(), health.Path{Link: "eth1", Index: index}); err != nil {
+		if _, err := p.probe(t.Context(), health.Path{Link: "eth1", Index: index}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,13 +122,13 @@ func TestIdleSocketIsClosedAfterTheTimeout(t *testing.T) {
 	result := error(nil)
 	p, opened := newFakePool(&result)
 	for _, link := range []string{"eth1", "eth2"} {
-		if _, _, err := p.probe(t.Context(), health.Path{Link: link, Index: 3}); err != nil {
+		if _, err := p.probe(t.Context(), health.Path{Link: link, Index: 3}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.idle["eth1"][0].idleSince = time.Now().Add(-2 * idleTimeout)
 	p.lastSweep = p.idle["eth1"][0].idleSince
-	if _, _, err := p.probe(t.Context(), health.Path{Link: "eth2", Index: 3}); err != nil {
+	if _, err := p.probe(t.Context(), health.Path{Link: "eth2", Index: 3}); err != nil {
 		t.Fatal(err)
 	}
 	if !(*opened)[0].closed || (*opened)[1].closed || len(p.idle) != 1 {

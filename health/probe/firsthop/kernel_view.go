@@ -1,0 +1,99 @@
+package firsthop
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"replypath/health"
+	"replypath/uplinks/egress"
+)
+
+// Table is the kernel's neighbour table. Safe for concurrent use.
+type Table interface {
+	// Neighbour returns the entry for the address on the link with that index; found is false when there is none.
+	Neighbour(link int, a netip.Addr) (n egress.Neighbour, found bool, err error)
+	// Resolve makes the kernel resolve the address, as for a packet of its own.
+	Resolve(link int, a netip.Addr) error
+}
+
+// kernelView compares the gateways that replied with the kernel's neighbour table. A probe steps over the table: its frames have
+// their destination in them. Every other packet is sent to the address in the table, or not at all.
+type kernelView struct {
+	table Table
+
+	mu    sync.Mutex
+	paths map[health.Key]viewOfPath
+}
+
+// viewOfPath is the last comparison for a path.
+type viewOfPath struct {
+	good   time.Time // when the table was right
+	failed time.Time // since when the kernel cannot resolve the gateway; zero: it can
+}
+
+const (
+	// viewInterval is the time between two comparisons while the table is right.
+	viewInterval = 3 * time.Second
+	// failedPatience is longer than the kernel tries to resolve an address (neigh.*.ucast_solicit, mcast_solicit and
+	// retrans_time): an entry that failed before may be tried again with the next packet.
+	failedPatience = 4 * time.Second
+)
+
+func newKernelView(table Table) *kernelView {
+	return &kernelView{table: table, paths: map[health.Key]viewOfPath{}}
+}
+
+// check returns an error when packets to the gateway, which has just replied from the hardware address, do not reach it. It asks
+// the kernel to resolve a gateway that it does not know.
+func (k *kernelView) check(p health.Path, mac string) error {
+	now := time.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	last := k.paths[p.Key]
+	if now.Sub(last.good) < viewInterval || len(mac) != hardwareAddrLen {
+		return nil
+	}
+	n, found, err := k.table.Neighbour(p.Index, p.Gateway.WithZone(""))
+	if err != nil {
+		return nil // an old kernel, or a link that has just gone: the probe itself was answered
+	}
+	next := viewOfPath{good: now}
+	switch {
+	case !found || n.State&(egress.Failed|egress.Incomplete) != 0 || n.State == 0:
+		err = k.unresolved(p, n, found, last, &next, now)
+	case n.State&(egress.Permanent|egress.NoARP) != 0 && n.MAC != mac:
+		next.good = time.Time{}
+		err = contradiction(p, n, mac)
+	}
+	k.paths[p.Key] = next
+	return err
+}
+
+// unresolved makes the kernel resolve the gateway, and returns an error when it could not for a while.
+func (k *kernelView) unresolved(p health.Path, n egress.Neighbour, found bool, last viewOfPath, next *viewOfPath, now time.Time) error {
+	next.good = time.Time{}
+	next.failed = last.failed
+	if next.failed.IsZero() {
+		next.failed = now
+	}
+	if !found || n.State&egress.Incomplete == 0 {
+		if k.table.Resolve(p.Index, p.Gateway.WithZone("")) != nil {
+			next.failed = time.Time{} // without the privilege nothing is known
+			return nil
+		}
+	}
+	if now.Sub(next.failed) < failedPatience {
+		return nil
+	}
+	return fmt.Errorf("probe the gateway %s on %s: it replies to the probe, but the kernel cannot resolve it (its neighbour entry is not valid), so no packet is sent to it: look for rules that drop ARP or neighbour discovery (arptables -S, nft list ruleset arp)", p.Gateway, p.Link)
+}
+
+// contradiction describes an entry that no reply changes, and that is not what the gateway replied.
+func contradiction(p health.Path, n egress.Neighbour, mac string) error {
+	if n.State&egress.NoARP != 0 {
+		return fmt.Errorf("probe the gateway %s on %s: it replies from %s, but ARP is off, so all packets are sent to %s: ip link set dev %s arp on", p.Gateway, p.Link, egress.MACText(mac), egress.MACText(n.MAC), p.Link)
+	}
+	return fmt.Errorf("probe the gateway %s on %s: it replies from %s, but its permanent neighbour entry has %s, where all packets are sent: ip neigh del %s dev %s", p.Gateway, p.Link, egress.MACText(mac), egress.MACText(n.MAC), p.Gateway.WithZone(""), p.Link)
+}
