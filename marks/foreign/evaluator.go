@@ -36,7 +36,7 @@ func (e *evaluator) eval(name string, data []byte) {
 		}
 		e.evalMark("meta mark", data, unix.NFTA_META_KEY, unix.NFT_META_MARK, unix.NFTA_META_DREG, unix.NFTA_META_SREG)
 	case "ct":
-		e.evalMark("ct mark", data, unix.NFTA_CT_KEY, unix.NFT_CT_MARK, unix.NFTA_CT_DREG, unix.NFTA_CT_SREG)
+		e.evalMark(connmark, data, unix.NFTA_CT_KEY, unix.NFT_CT_MARK, unix.NFTA_CT_DREG, unix.NFTA_CT_SREG)
 	case "immediate":
 		target := registerOf(data, unix.NFTA_IMMEDIATE_DREG)
 		e.registers[target] = registerValue{value: constant(data, unix.NFTA_IMMEDIATE_DATA)}
@@ -67,6 +67,9 @@ func (e *evaluator) eval(name string, data []byte) {
 	}
 }
 
+// connmark is the source of registers that hold ctmark.
+const connmark = "ct mark"
+
 func (e *evaluator) addTerm(format string, args ...any) {
 	e.terms = append(e.terms, fmt.Sprintf(format, args...))
 }
@@ -92,6 +95,7 @@ func (e *evaluator) evalMark(name string, data []byte, key, wantKey, destReg, so
 	e.rule.MarkValue |= marks.Mark(source.value)
 	e.rule.WritesMark = e.rule.WritesMark || kept != marks.FullMask
 	e.rule.OverwritesMark = e.rule.OverwritesMark || kept == 0
+	e.rule.WritesConnmark = e.rule.WritesConnmark || name == connmark
 	switch {
 	case source.source != "" && source.kept != marks.FullMask:
 		e.addTerm("%s set %s & %s | %#x", name, source.source, source.kept, source.value)

@@ -28,7 +28,7 @@ const (
 
 // readNFT returns the relevant rules and the flow tables of nftables in all families and tables.
 func readNFT() (rules []Rule, err error) {
-	afterMangle, err := baseChainsAfterMangle()
+	chains, err := netfilter.Objects(unix.NFT_MSG_GETCHAIN)
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +36,10 @@ func readNFT() (rules []Rule, err error) {
 	if err != nil {
 		return nil, err
 	}
+	afterMangle, egress := baseChainsAfterMangle(chains), egressChains(chains, objects)
 	for _, o := range objects {
 		table, chain := netfilter.FindString(o.Attributes, unix.NFTA_RULE_TABLE), netfilter.FindString(o.Attributes, unix.NFTA_RULE_CHAIN)
-		if strings.HasPrefix(table, strings.ToLower(marks.Prefix)) {
-			continue // the capture table of a running proof
-		}
-		if table == marks.MangleTable && strings.HasPrefix(chain, marks.Prefix) {
+		if isOwnTable(table) || table == marks.MangleTable && strings.HasPrefix(chain, marks.Prefix) {
 			continue
 		}
 		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN), Chain: chain}
@@ -53,10 +51,14 @@ func readNFT() (rules []Rule, err error) {
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}
+		if c, is := egress[r.Location]; is {
+			r.setBehaviour(c, ReadBehaviour(o.Family, o.Attributes, linkName))
+		}
 		if r.Relevant() {
 			rules = append(rules, r)
 		}
 	}
+	rules = append(rules, droppingPolicies(egress)...)
 	flowtables, err := netfilter.Objects(unix.NFT_MSG_GETFLOWTABLE)
 	for _, o := range flowtables {
 		name := netfilter.FindString(o.Attributes, flowtableName)
@@ -66,13 +68,12 @@ func readNFT() (rules []Rule, err error) {
 	return rules, err
 }
 
+// isOwnTable reports whether the table is the capture table of a running proof.
+func isOwnTable(table string) bool { return strings.HasPrefix(table, strings.ToLower(marks.Prefix)) }
+
 // baseChainsAfterMangle returns the base chains by location, and whether a packet traverses each after the mangle
 // table.
-func baseChainsAfterMangle() (map[string]bool, error) {
-	chains, err := netfilter.Objects(unix.NFT_MSG_GETCHAIN)
-	if err != nil {
-		return nil, err
-	}
+func baseChainsAfterMangle(chains []netfilter.Object) map[string]bool {
 	after := map[string]bool{}
 	for _, c := range chains {
 		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
@@ -80,7 +81,7 @@ func baseChainsAfterMangle() (map[string]bool, error) {
 			after[location(c, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME)] = int32(binary.BigEndian.Uint32(priority)) > manglePriority
 		}
 	}
-	return after, nil
+	return after
 }
 
 // location returns the object's family, table and chain. table and name are the kinds of the attributes that hold them.

@@ -18,6 +18,7 @@ type Rule struct {
 	MarkValue marks.Mark
 	// WritesMark reports that it writes a mark, OverwritesMark that it writes all bits and not only MarkBits.
 	WritesMark, OverwritesMark bool
+	WritesConnmark             bool // it writes ctmark
 	// ZeroMarkVerdict reports that it decides on packets by whether their whole fwmark or ctmark is 0.
 	ZeroMarkVerdict bool
 	// InGroup and OutGroup are the link groups that it compares, as iptables-save prints them: a number, a name, or either
@@ -31,6 +32,14 @@ type Rule struct {
 	FlowOffload                       bool // later packets of its connections bypass the firewall
 	DNAT                              DNAT
 	ClampsMSS                         bool // it lowers the MSS of TCP
+	// Egress reports that packets meet it after their route is known: in POSTROUTING, or at the egress of a link (netdev).
+	Egress   bool
+	Devices  string // the links of its netdev chain, separated by spaces
+	Drops    bool   // it drops or rejects packets
+	Forwards bool   // it sends packets by another link
+	Rewrites string // the fields that it overwrites, with a comma between them: ip saddr
+	// LinksOnly reports that it selects by links and protocols of the network layer only.
+	LinksOnly bool
 }
 
 // DNAT is a translation that applies to all packets of a protocol to a port, as docker-proxy's. The zero value is none.
@@ -57,5 +66,9 @@ const AnyGroup = "of a set"
 
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
-	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS
+	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress()
 }
+
+// ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that
+// translate addresses (NAT) concern new connections and are none.
+func (r Rule) ChangesEgress() bool { return r.Egress && (r.Drops || r.Forwards || r.Rewrites != "") }

@@ -26,6 +26,7 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 		r.parseOptions(table, words)
 		rules = append(rules, r)
 	}
+	markEgress(rules)
 	return rules, tables
 }
 
@@ -56,8 +57,11 @@ func (r *Rule) parseOptions(table string, words []string) {
 		case strings.HasPrefix(words[i+1], `"`):
 		case w == "--mark" || w == "--set-xmark" || w == "--set-mark":
 			r.parseMark(words[i+1], w != "--mark")
-		case w == "-j" && words[i+1] == "CONNMARK" && has("--save-mark", "--restore-mark"):
-			r.parseMarkCopy(words)
+		case w == "-j" && words[i+1] == "CONNMARK":
+			r.WritesConnmark = !has("--restore-mark")
+			if has("--save-mark", "--restore-mark") {
+				r.parseMarkCopy(words)
+			}
 		case w == "-m" && words[i+1] == "rpfilter":
 			// The table raw is traversed before the chains of replypath.
 			r.ChecksReversePath, r.ChecksWithMark = !has("--loose"), has("--validmark") && table == marks.MangleTable
@@ -149,4 +153,42 @@ func (r *Rule) parseMarkCopy(words []string) {
 		r.WritesMark = true
 		r.OverwritesMark = r.OverwritesMark || mask == marks.FullMask
 	}
+}
+
+// markEgress records which rules packets meet in POSTROUTING, and what they do there. Chains of NAT are none: established
+// connections do not traverse them.
+func markEgress(rules []Rule) {
+	reached := map[string]bool{}
+	for _, table := range []string{"mangle", "raw", "filter", "security"} {
+		reached[table+" POSTROUTING"] = true
+	}
+	for before := -1; before != len(reached); {
+		before = len(reached)
+		for i, r := range rules {
+			if !reached[r.Location] {
+				continue
+			}
+			words := strings.Fields(quotedText.ReplaceAllString(r.Text, "-"))
+			target, _ := option(words, "-j")
+			if _, isGoto := option(words, "-g"); isGoto {
+				target, _ = option(words, "-g")
+			}
+			reached[strings.TrimSuffix(r.Location, r.Chain)+target] = true
+			rules[i].Egress, rules[i].Drops = true, target == "DROP" || target == "REJECT"
+			rules[i].LinksOnly = selectsLinksOnly(words)
+		}
+	}
+}
+
+// selectsLinksOnly reports whether a rule as iptables-save prints it selects by links only.
+func selectsLinksOnly(words []string) bool {
+	for i := 2; i < len(words); i++ {
+		switch words[i] {
+		case "-i", "-o", "-j", "--reject-with", "-c":
+			i++
+		default:
+			return false
+		}
+	}
+	return true
 }

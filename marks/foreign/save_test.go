@@ -69,7 +69,7 @@ COMMIT
 		{ChecksReversePath: true}, {}, {NoTrack: true}, {NoTrack: true}, {ChecksReversePath: true, ChecksWithMark: true},
 		{MarkBits: marks.FullMask, MarkValue: 0x100, WritesMark: true, OverwritesMark: true}, {MarkBits: 0x4000, MarkValue: 0x4000, WritesMark: true}, {MarkBits: 0xff, WritesMark: true},
 		{MarkBits: marks.FullMask, WritesMark: true, OverwritesMark: true}, {MarkBits: marks.FullMask, MarkValue: 5}, {},
-		{MarkBits: marks.FullMask, MarkValue: 5, In: "lan0"}, {MarkBits: 0xff, WritesMark: true, Out: "lo"}, {ClampsMSS: true},
+		{MarkBits: marks.FullMask, MarkValue: 5, In: "lan0"}, {MarkBits: 0xff, WritesMark: true, WritesConnmark: true, Out: "lo"}, {ClampsMSS: true},
 		{MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask}, {MarkBits: 0xff},
 		{InGroup: "0x5", OutGroup: "wan"},
 	}
@@ -85,5 +85,30 @@ COMMIT
 	}
 	if diff := cmp.Diff([]string{"raw", "mangle"}, tables); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestParseSaveFindsRulesAfterRouting(t *testing.T) {
+	const saved = `*mangle
+-A POSTROUTING -o eth1 -j own
+-A POSTROUTING -p tcp -g other
+-A own -j DROP
+-A own -o lo -j REJECT --reject-with icmp-port-unreachable
+-A other -s 192.0.2.0/24 -j DROP
+-A other -j MARK --set-xmark 0x1/0xffffffff
+-A FORWARD -j DROP
+COMMIT
+*nat
+-A POSTROUTING -j own
+-A own -j DROP
+COMMIT
+`
+	got, _ := ParseSave("iptables-save", saved)
+	for i, want := range []struct{ egress, changes, linksOnly bool }{
+		{true, false, true}, {true, false, false}, {true, true, true}, {true, true, true}, {true, true, false}, {true, false, false}, {}, {}, {},
+	} {
+		if f := got[i]; f.Egress != want.egress || f.ChangesEgress() != want.changes || f.LinksOnly != want.linksOnly {
+			t.Errorf("%s: egress %v, changes %v, links only %v, want %v", f.Text, f.Egress, f.ChangesEgress(), f.LinksOnly, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package egress
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // Match is what a filter compares. All comparisons must hold.
@@ -66,6 +67,21 @@ func (f Filter) matches(p Packet) (matched, certain bool) {
 		return f.Match.matchesFields(p), known
 	}
 	return true, false
+}
+
+// selectsAll reports whether the filter selects all packets of a protocol.
+func (f Filter) selectsAll() bool {
+	ip := f.Protocol == EtherAll || f.Protocol == EtherIPv4 || f.Protocol == EtherIPv6
+	switch f.Kind {
+	case "matchall":
+		return ip && !f.Unresolved
+	case "u32":
+		return ip && !f.Unresolved && !slices.ContainsFunc(f.Match.Words, func(w WordMatch) bool { return w.Mask != 0 })
+	case "flower":
+		m := f.Match
+		return ip && !f.Unresolved && m.Proto == 0 && !m.From.Addr.IsValid() && !m.To.Addr.IsValid() && m.Sport == PortMatch{} && m.Dport == PortMatch{} && m.TOS.Mask == 0
+	}
+	return false
 }
 
 // matchesWords compares the words of u32 with the header of the packet, as far as its content is known.

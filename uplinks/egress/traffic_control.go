@@ -70,7 +70,8 @@ type Effect struct {
 	Does    string // what it does
 	Certain bool   // it does that to this packet; otherwise it may
 	Drops   bool
-	To      int // the index of the link that it sends the packet to; 0: none
+	Opaque  bool // it is a program, which is not decoded
+	To      int  // the index of the link that it sends the packet to; 0: none
 }
 
 // shapers are the links that return packets to the link that redirected them (ifb: drivers/net/ifb.c).
@@ -99,6 +100,26 @@ func (s State) effectsOn(l Link, p Packet, below bool) (all []Effect) {
 			}
 		}
 	}
+	return append(all, s.qdiscEffects(l)...)
+}
+
+// LinkEffects returns what traffic control of a link can do to outgoing packets. An effect is certain when it concerns all packets
+// of a family.
+func (s State) LinkEffects(link int) (all []Effect) {
+	l := s.Links[link]
+	for _, parent := range s.parents(link) {
+		for _, f := range s.Filters {
+			if e, _ := s.act(f); f.Link == link && f.Parent == parent && e.Does != "" {
+				e.Link, e.Text, e.Certain = l, s.filterText(f), e.Certain && f.selectsAll() && f.Chain == 0
+				all = append(all, e)
+			}
+		}
+	}
+	return append(all, s.qdiscEffects(l)...)
+}
+
+// qdiscEffects returns the effects of the link's qdiscs themselves.
+func (s State) qdiscEffects(l Link) (all []Effect) {
 	for _, q := range s.Qdiscs {
 		if e, drops := q.drops(); drops && q.Link == l.Index {
 			e.Link, e.Text = l, fmt.Sprintf("qdisc %s %x: dev %s", q.Kind, q.Handle>>16, l.Name)
@@ -159,7 +180,7 @@ func (s State) classify(l Link, parent uint32, p Packet) (all []Effect) {
 // act returns what the actions of a filter do to a packet that it matches, and whether no other filter follows.
 func (s State) act(f Filter) (e Effect, ends bool) {
 	if f.Direct {
-		return Effect{Does: fmt.Sprintf("runs the BPF program %q, which decides what happens to the packet", f.Program)}, false
+		return Effect{Does: fmt.Sprintf("runs the BPF program %q, which decides what happens to the packet", f.Program), Opaque: true}, false
 	}
 	certain := true
 	for _, a := range f.Actions {

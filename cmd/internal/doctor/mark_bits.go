@@ -62,7 +62,8 @@ func (s Snapshot) ruleUses() (all []markUse) {
 
 func (s Snapshot) firewallUses() (all []markUse) {
 	for _, f := range s.Firewall {
-		if f.MarkBits != 0 {
+		afterRouting := f.Egress && f.WritesMark && !f.WritesConnmark // for traffic control: no route depends on it
+		if f.MarkBits != 0 && !afterRouting {
 			all = append(all, markUse{owner: firewallOwner(f), line: firewallRuleText(f), bits: f.MarkBits, value: f.MarkValue, diverts: f.WritesMark, overwrites: f.OverwritesMark,
 				zeroMark: f.ZeroMarkVerdict && f.In != "lo" && f.Out != "lo"})
 		}

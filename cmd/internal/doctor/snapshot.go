@@ -6,6 +6,7 @@ import (
 
 	"replypath/marks/foreign"
 	"replypath/uplinks"
+	"replypath/uplinks/egress"
 	"replypath/uplinks/inspect"
 	"replypath/uplinks/rpdb"
 )
@@ -27,7 +28,9 @@ type Snapshot struct {
 	LinkAttrs map[string]uplinks.LinkAttributes // by link name
 	Sockets   []UDPServer
 
-	Unconfigured []UnconfiguredReply // of the host's probable uplinks, if none is configured and there are several
+	Unconfigured []UnconfiguredReply    // of the host's probable uplinks, if none is configured and there are several
+	Egress       egress.State           // of the uplinks' links
+	GatewayMACs  map[GatewayAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
 
 	Firewall       []foreign.Rule
 	MissingTools   []Skipped // missing commands and extensions of iptables

@@ -64,6 +64,7 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	if initial, err := namespace.IsInitial(); c.Root != "/" || err == nil && initial {
 		c.result.Networkd = readNetworkd(c.Root)
 	}
+	c.attempt("what is behind the routes: neighbours, IPsec policies, traffic control", func() error { return c.readEgress(ctx, links) })
 	c.readPrivileged(ctx)
 	return c.result, c.skipped, nil
 }
