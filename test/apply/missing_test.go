@@ -3,6 +3,7 @@ package apply
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +81,9 @@ func TestTrailingSpaceOfIptablesIsIgnored(t *testing.T) {
 	}
 	b.Env = []string{"PATH=" + ts.Dir + ":" + os.Getenv("PATH")}
 	b.Must(0, "plan")
-	if calls := ts.Listings(); len(calls) != 2 {
+	// plan also lists the rules of other programs, in full.
+	calls := slices.DeleteFunc(ts.Listings(), func(call string) bool { return strings.Contains(call, "-save") })
+	if len(calls) != 2 {
 		t.Errorf("%d listings are printed, for two families: %v", len(calls), calls)
 	}
 }

@@ -97,16 +97,24 @@ func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
 		t.Errorf("an unprivileged user gets %q", output)
 	}
 	// Whatever becomes of the files' modes.
+	var opened []string
 	for path := socket; path != "/"; path = filepath.Dir(path) {
 		if err := os.Chmod(path, 0o777); err != nil {
 			t.Fatal(err)
 		}
+		opened = append(opened, path)
 		if path == filepath.Dir(b.Dir) {
 			break
 		}
 	}
 	if output := call(box.NobodyUID); output != "answered: \"\"\n" {
 		t.Errorf("an unprivileged user gets %q", output)
+	}
+	// A configuration in a folder that every user can write to is refused.
+	for _, path := range opened {
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	b.Must(0, "reload")
 }
