@@ -1,14 +1,19 @@
 package marks
 
+import "net/netip"
+
 // Prefix starts the name of every chain that replypath owns. It changes and removes all chains with this prefix.
 const Prefix = "REPLYPATH-"
 
-// The chains that always exist, all in the mangle table. New and Post have chains below them on hosts with many links.
+// The chains that always exist, except Inside, all in the mangle table. New and Post have chains below them on hosts with
+// many links.
 const (
-	Pre  = Prefix + "PRE"  // from PREROUTING: sends the original direction to New, restores each packet's mark
-	New  = Prefix + "NEW"  // from Pre: sets a connection's mark by the ingress link of its latest packet
-	Out  = Prefix + "OUT"  // from OUTPUT: restores the mark of local packets, or saves it to their connection
-	Post = Prefix + "POST" // from POSTROUTING: counts a connection's first replies, by its mark
+	Pre = Prefix + "PRE" // from PREROUTING: sends the original direction to New, restores each packet's mark
+	New = Prefix + "NEW" // from Pre: sets a connection's mark by the ingress link of its latest packet
+	// From Pre, on hosts with networks inside: sets the mark of connections that a host inside began, see Ingress.Inside.
+	Inside = Prefix + "INSIDE"
+	Out    = Prefix + "OUT"  // from OUTPUT: restores the mark of local packets, or saves it to their connection
+	Post   = Prefix + "POST" // from POSTROUTING: counts a connection's first replies, by its mark
 )
 
 // MangleTable is the iptables table of all chains. One restore of it is atomic.
@@ -24,6 +29,10 @@ type Chain struct {
 type Ingress struct {
 	Link string
 	Mark Mark
+	// Inside are parts of the link's own networks that are routed to hosts inside, without address translation. Once
+	// connection tracking is lost, such a host may speak first in a conversation that a client began: what the client then
+	// sends is the reply direction of a connection without a mark, whose other packets main routes by any uplink.
+	Inside []netip.Prefix
 }
 
 // MaxLinear is the largest number of alternatives that one chain tests in sequence. More are dispatched in two levels.
@@ -48,13 +57,27 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	restore := Rule{Ctmark: anyMark, Action: Action{Kind: RestoreMark, Mask: mask}}
 	save := Rule{Fwmark: anyMark, Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: SaveMark, Mask: mask}}
 	chains := make([]Chain, 0, 8+2*len(ingress))
-	chains = append(chains,
-		Chain{Pre, []Rule{
-			{SrcGroup: group, Dir: "ORIGINAL", Action: Action{Kind: Jump, Chain: New}},
-			restore,
-		}},
-		Chain{Out, []Rule{save, restore}},
-	)
+	pre := []Rule{{SrcGroup: group, Dir: "ORIGINAL", Action: Action{Kind: Jump, Chain: New}}}
+	if inside := insideRules(mask, ingress); len(inside) > 0 {
+		pre = append(pre, Rule{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "REPLY", Action: Action{Kind: Jump, Chain: Inside}})
+		chains = append(chains, Chain{Inside, inside})
+	}
+	chains = append(chains, Chain{Pre, append(pre, restore)}, Chain{Out, []Rule{save, restore}})
 	chains = addLatestIngress(chains, mask, ingress)
 	return addReplyCounters(chains, mask, ingress)
+}
+
+// insideRules returns the rules of Inside: a connection without a mark, begun by a host in a part of an ingress link's own
+// network, belongs to that link when its replies come in by it. Main may send its other packets by another provider, which
+// drops their source address. Connections behind source address translation are not concerned: their replies are
+// addressed to this host.
+func insideRules(mask Mask, ingress []Ingress) (rules []Rule) {
+	for _, in := range ingress {
+		for _, p := range in.Inside {
+			rule := in.setMarkRule(mask)
+			rule.ReplyTo = p
+			rules = append(rules, rule)
+		}
+	}
+	return rules
 }

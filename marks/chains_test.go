@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"replypath/marks"
@@ -121,6 +122,39 @@ func TestOnlyOriginalDirectionOnUplinksIsMarked(t *testing.T) {
 		chains := marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 31))
 		if got := p.Traverse(chains, marks.Pre); got.Ctmark != 0 || got.Fwmark != 0 {
 			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
+
+// A connection that a host inside began, with an address of an uplink's own network, gets the mark of that uplink when its
+// replies come in by it. No other packet of a reply direction changes a mark.
+func TestReplyToNetworkInsideSetsIngressMark(t *testing.T) {
+	mask := marks.DefaultMask
+	in := links(mask, 2)
+	in[1].Inside = []netip.Prefix{netip.MustParsePrefix("192.0.2.64/28"), netip.MustParsePrefix("192.0.2.99/32")}
+	chains := marks.Chains(mask, group, in)
+	server := netip.MustParseAddr("192.0.2.77")
+	for what, c := range map[string]struct {
+		packet markstest.Packet
+		want   uint32
+	}{
+		"a reply to the network inside":           {markstest.Packet{In: "eth2", Group: group, Dir: "REPLY", ReplyTo: server}, 0x200},
+		"one of an established connection":        {markstest.Packet{In: "eth2", Group: group, Dir: "REPLY", ReplyTo: server, Assured: true}, 0x200},
+		"one to a single address":                 {markstest.Packet{In: "eth2", Group: group, Dir: "REPLY", ReplyTo: netip.MustParseAddr("192.0.2.99")}, 0x200},
+		"one by another uplink":                   {markstest.Packet{In: "eth1", Group: group, Dir: "REPLY", ReplyTo: server}, 0},
+		"one by a link that is no uplink":         {markstest.Packet{In: "lan0", Dir: "REPLY", ReplyTo: server}, 0},
+		"one of a connection with a mark":         {markstest.Packet{In: "eth2", Group: group, Dir: "REPLY", ReplyTo: server, Ctmark: 0x100}, 0x100},
+		"a reply to this host":                    {markstest.Packet{In: "eth2", Group: group, Dir: "REPLY", ReplyTo: netip.MustParseAddr("192.0.2.2")}, 0},
+		"what the host inside sends":              {markstest.Packet{In: "lan0", Dir: "ORIGINAL", ReplyTo: server}, 0},
+		"a request that comes in by another link": {markstest.Packet{In: "eth1", Group: group, Dir: "ORIGINAL"}, 0x100},
+	} {
+		if got := c.packet.Traverse(chains, marks.Pre); got.Ctmark != c.want || got.Fwmark != c.want {
+			t.Errorf("%s: %+v, want the mark %#x", what, got, c.want)
+		}
+	}
+	for _, c := range marks.Chains(mask, group, links(mask, 2)) {
+		if c.Name == marks.Inside {
+			t.Error("there is a chain without a network inside")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package marks
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,6 +77,8 @@ func (p *parser) option(r *Rule) {
 		if r.Dir = p.next(); r.Dir != "ORIGINAL" && r.Dir != "REPLY" {
 			p.fail("--ctdir %s is not supported", r.Dir)
 		}
+	case word == "--ctrepldst":
+		r.ReplyTo = p.prefix()
 	case word == "-j":
 		r.Action = p.target()
 	case word == "-g":
@@ -168,6 +171,21 @@ func (p *parser) mark(not bool) MarkMatch {
 		m.Mask = Mask(n)
 	}
 	return m
+}
+
+// prefix parses ADDRESS or ADDRESS/LENGTH. The length 0 matches every packet, which no rule of replypath needs.
+func (p *parser) prefix() netip.Prefix {
+	word := p.next()
+	prefix, err := netip.ParsePrefix(word)
+	if err != nil {
+		a, failed := netip.ParseAddr(word)
+		prefix, err = netip.PrefixFrom(a, a.BitLen()), failed
+	}
+	if err != nil || prefix != prefix.Masked() || prefix.Bits() == 0 || prefix.Addr().Zone() != "" || prefix.Addr().Is4In6() {
+		p.fail("%q is not a network", word)
+		return netip.Prefix{}
+	}
+	return prefix
 }
 
 func (p *parser) number(s string) uint32 {

@@ -1,6 +1,7 @@
 package marks_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -35,6 +36,8 @@ func TestParseRuleNormalizesSpellings(t *testing.T) {
 		"a set mark":                      {"-i eth1 -j CONNMARK --set-xmark 0x200/0x1f00", set},
 		"many spaces":                     {"  -i  eth1   -j CONNMARK  --set-xmark 0x200/7936 ", set},
 		"a goto":                          {"-i eth1+ -g REPLYPATH-N-eth1", marks.Rule{In: "eth1+", Action: marks.Action{Kind: marks.Goto, Chain: "REPLYPATH-N-eth1"}}},
+		"where replies go":                {"-m conntrack --ctdir REPLY --ctrepldst 192.0.2.64/28", marks.Rule{Dir: "REPLY", ReplyTo: netip.MustParsePrefix("192.0.2.64/28")}},
+		"replies to one address":          {"-m conntrack --ctrepldst 2001:db8::77", marks.Rule{ReplyTo: netip.MustParsePrefix("2001:db8::77/128")}},
 		"all links but one":               {"! -i eth1 -j RETURN", marks.Rule{In: "eth1", NotIn: true, Action: marks.Action{Kind: marks.Return}}},
 		"nothing but a counter":           {"", marks.Rule{}},
 	} {
@@ -59,6 +62,9 @@ func TestParseRuleRejectsForeignRules(t *testing.T) {
 		"the group of all links":              "-m devgroup --src-group 0x0 -j RETURN",
 		"a status that is not negated":        "-m conntrack --ctstatus ASSURED -j RETURN",
 		"another status":                      "-m conntrack ! --ctstatus CONFIRMED -j RETURN",
+		"no network":                          "-m conntrack --ctrepldst here",
+		"an address outside its network":      "-m conntrack --ctrepldst 192.0.2.77/24",
+		"every network":                       "-m conntrack --ctrepldst 0.0.0.0/0",
 		"a state":                             "-m conntrack --ctstate NEW -j RETURN",
 		"a direction that does not exist":     "-m conntrack --ctdir SIDEWAYS",
 		"a MARK target":                       "-j MARK --set-xmark 0x200/0x1f00",

@@ -1,5 +1,7 @@
 package marks
 
+import "net/netip"
+
 // Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property;
 // the zero Rule matches every packet and only counts it.
 type Rule struct {
@@ -10,7 +12,10 @@ type Rule struct {
 	Ctmark     MarkMatch // -m connmark: the connection's mark
 	Dir        string    // -m conntrack --ctdir: ORIGINAL or REPLY
 	NotAssured bool      // -m conntrack ! --ctstatus ASSURED: the first packets of a connection
-	Action     Action
+	// ReplyTo is -m conntrack --ctrepldst: the connection's replies are addressed to this network. Unlike the source of
+	// the original direction, it is what source address translation has made of the sender.
+	ReplyTo netip.Prefix
+	Action  Action
 	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain
 	// of replypath. All other fields are then zero.
 	Opaque string
@@ -71,8 +76,14 @@ func (r Rule) String() string {
 	if r.Ctmark != (MarkMatch{}) {
 		w.add("-m connmark ", r.Ctmark.String())
 	}
-	if r.Dir != "" || r.NotAssured {
+	if r.Dir != "" || r.NotAssured || r.ReplyTo.IsValid() {
 		w.add("-m conntrack")
+	}
+	switch {
+	case r.ReplyTo.IsSingleIP():
+		w.add("--ctrepldst ", r.ReplyTo.Addr().String())
+	case r.ReplyTo.IsValid():
+		w.add("--ctrepldst ", r.ReplyTo.String())
 	}
 	if r.NotAssured {
 		w.add("! --ctstatus ASSURED")

@@ -124,13 +124,14 @@ func (f Facts) Merge(part Facts) Facts {
 }
 
 // NeedsFullResync reports whether a partial observation shows a change that reaches beyond its scopes. Source rules select
-// by address, and an address can move from one uplink to another. A link with a new index is another link: rules and routes
-// of the old one may be gone with it.
+// by address, and an address can move from one uplink to another. Chains name the parts of uplinks' networks that are
+// inside. A link with a new index is another link: rules and routes of the old one may be gone with it.
 func (f Facts) NeedsFullResync(part Facts) bool {
 	return slices.ContainsFunc(part.Scopes, func(s Scope) bool {
 		before, after := f.Links[s.Link], part.Links[s.Link]
 		return before.Index != after.Index || !slices.Equal(before.sourceRuleAddrs(), after.sourceRuleAddrs()) ||
-			!slices.Equal(before.usableSourceAddrs(), after.usableSourceAddrs()) && f.sharesAddress(after)
+			!slices.Equal(before.usableSourceAddrs(), after.usableSourceAddrs()) && f.sharesAddress(after) ||
+			f.movesInsideNetwork(part, s.Link)
 	})
 }
 

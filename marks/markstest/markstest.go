@@ -3,6 +3,7 @@ package markstest
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,14 +12,15 @@ import (
 
 // Packet has the properties of a packet and its connection that rules match or change, and a record of the traversal.
 type Packet struct {
-	In, Out        string // names of links
-	Group          uint32 // of the link In
-	Ctmark         uint32 // the mark of the connection
-	Fwmark         uint32 // the mark of the packet
-	Dir            string // direction in the connection: ORIGINAL or REPLY
-	Assured        bool   // the connection has IPS_ASSURED
-	RulesEvaluated int    // number of rules that were evaluated
-	MatchedBy      string // the last rule that matched: chain and number in it, from 1
+	In, Out        string     // names of links
+	Group          uint32     // of the link In
+	Ctmark         uint32     // the mark of the connection
+	Fwmark         uint32     // the mark of the packet
+	Dir            string     // direction in the connection: ORIGINAL or REPLY
+	Assured        bool       // the connection has IPS_ASSURED
+	ReplyTo        netip.Addr // where the connection's replies are addressed to
+	RulesEvaluated int        // number of rules that were evaluated
+	MatchedBy      string     // the last rule that matched: chain and number in it, from 1
 }
 
 // Traverse evaluates a chain, and the chains that it jumps to, as the kernel does, and returns the changed packet. It
@@ -72,7 +74,8 @@ func (p Packet) matches(r marks.Rule) bool {
 		!markMatches(r.Fwmark, p.Fwmark),
 		!markMatches(r.Ctmark, p.Ctmark),
 		r.Dir != "" && r.Dir != p.Dir,
-		r.NotAssured && p.Assured:
+		r.NotAssured && p.Assured,
+		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo):
 		return false
 	}
 	return true

@@ -84,7 +84,7 @@ func ClearCounters(table []byte, ipv6 bool) {
 // DecodeLegacy decodes a table of the legacy backend. The last rule of each chain is implicit and left out: the policy
 // of a built-in chain, the return of a user-defined one.
 func DecodeLegacy(table []byte, hooks Hooks, ipv6 bool) (Table, error) {
-	d := legacyDecoder{layout: layouts[ipv6], chainStarts: map[int]string{}, table: Table{}}
+	d := legacyDecoder{ipv6: ipv6, layout: layouts[ipv6], chainStarts: map[int]string{}, table: Table{}}
 	for hook, at := range hooks {
 		if at >= 0 {
 			d.chainStarts[at] = builtins[hook]
@@ -107,6 +107,7 @@ func DecodeLegacy(table []byte, hooks Hooks, ipv6 bool) (Table, error) {
 
 type legacyDecoder struct {
 	layout
+	ipv6        bool
 	chainStarts map[int]string // names of chains by the offset of their first rule
 	chain       string         // the current one
 	table       Table
@@ -164,7 +165,7 @@ func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 		if size < extensionHeaderSize || size > len(matches) {
 			return ParsedRule{}
 		}
-		r.Complete = decodeExtension(matches[:size]).decodeMatch(&r.Rule) && r.Complete
+		r.Complete = decodeExtension(matches[:size]).decodeMatch(&r.Rule, d.ipv6) && r.Complete
 		matches = matches[size:]
 	}
 	actionKnown := false

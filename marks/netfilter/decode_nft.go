@@ -22,15 +22,15 @@ func (d Dump) Decode() Table {
 		}
 	}
 	for _, r := range d.Rules {
-		chain, rule := decodeNFTRule(r)
+		chain, rule := decodeNFTRule(r, d.Family == unix.NFPROTO_IPV6)
 		t[chain] = append(t[chain], rule)
 	}
 	return t
 }
 
 // decodeNFTRule returns a rule and the name of its chain. A rule with a comment (NFTA_RULE_USERDATA) is incomplete.
-func decodeNFTRule(attributes []byte) (chain string, r ParsedRule) {
-	decoder := nftDecoder{rule: ParsedRule{Complete: true}}
+func decodeNFTRule(attributes []byte, ipv6 bool) (chain string, r ParsedRule) {
+	decoder := nftDecoder{rule: ParsedRule{Complete: true}, ipv6: ipv6}
 	for kind, value := range nlattr.All(attributes) {
 		switch kind {
 		case unix.NFTA_RULE_CHAIN:
@@ -57,6 +57,7 @@ func decodeNFTRule(attributes []byte) (chain string, r ParsedRule) {
 type nftDecoder struct {
 	rule       ParsedRule
 	register   register
+	ipv6       bool
 	terminated bool // the action was decoded: no expression may follow it
 }
 
@@ -74,7 +75,7 @@ func (n *nftDecoder) addExpression(element []byte) {
 	case "cmp":
 		ok = !n.terminated && n.compare(data)
 	case "match":
-		ok = !n.terminated && nftExtension(data).decodeMatch(&n.rule.Rule)
+		ok = !n.terminated && nftExtension(data).decodeMatch(&n.rule.Rule, n.ipv6)
 	case "target":
 		n.rule.Action, ok = nftExtension(data).decodeTarget()
 		ok, n.terminated = ok && !n.terminated, true

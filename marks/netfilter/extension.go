@@ -1,7 +1,10 @@
 package netfilter
 
 import (
+	"bytes"
 	"encoding/binary"
+	"net"
+	"net/netip"
 
 	"replypath/marks"
 )
@@ -22,8 +25,8 @@ func (e extension) is(name string, revision uint8, size int) bool {
 	return e.name == name && e.revision == revision && len(e.info) >= size
 }
 
-// decodeMatch adds the match to the rule. It reports whether the rule expresses it completely.
-func (e extension) decodeMatch(r *marks.Rule) bool {
+// decodeMatch adds the match to a rule of the family. It reports whether the rule expresses it completely.
+func (e extension) decodeMatch(r *marks.Rule, ipv6 bool) bool {
 	switch {
 	case e.is("mark", 1, sizeMark):
 		return e.decodeMark(&r.Fwmark)
@@ -32,7 +35,7 @@ func (e extension) decodeMatch(r *marks.Rule) bool {
 	case e.is("devgroup", 0, sizeDevgroup):
 		return e.decodeDevgroup(r)
 	case e.is("conntrack", 3, sizeConntrack):
-		return e.decodeConntrack(r)
+		return e.decodeConntrack(r, ipv6)
 	}
 	return false
 }
@@ -62,18 +65,28 @@ func (e extension) decodeDevgroup(r *marks.Rule) bool {
 	return true
 }
 
-// The size of struct xt_conntrack_mtinfo3, its flags XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, and IPS_ASSURED.
+// The size of struct xt_conntrack_mtinfo3, the offset of its repldst_addr, which the mask follows, its flags
+// XT_CONNTRACK_REPLDST, XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, and IPS_ASSURED.
 const (
 	sizeConntrack  = 162
+	replyTo        = 96
+	matchReplyTo   = 1 << 5
 	matchStatus    = 1 << 6
 	matchDirection = 1 << 12
 	assured        = 1 << 2
 )
 
-func (e extension) decodeConntrack(r *marks.Rule) bool {
+func (e extension) decodeConntrack(r *marks.Rule, ipv6 bool) bool {
 	matchFlags, invertFlags, status := e.uint16At(146), e.uint16At(148), e.uint16At(152)
-	if matchFlags == 0 || matchFlags&^(matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
+	if matchFlags == 0 || matchFlags&^(matchReplyTo|matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
 		return false
+	}
+	if matchFlags&matchReplyTo != 0 {
+		p, ok := decodePrefix(e.info[replyTo:], ipv6)
+		if !ok || r.ReplyTo.IsValid() || invertFlags&matchReplyTo != 0 {
+			return false
+		}
+		r.ReplyTo = p
 	}
 	if matchFlags&matchStatus != 0 {
 		if r.NotAssured || status != assured || invertFlags&matchStatus == 0 {
@@ -91,6 +104,24 @@ func (e extension) decodeConntrack(r *marks.Rule) bool {
 		r.Dir = "REPLY"
 	}
 	return true
+}
+
+// decodePrefix decodes an address and its mask, two union nf_inet_addr. The kernel compares only the bytes of the family.
+func decodePrefix(b []byte, ipv6 bool) (p netip.Prefix, ok bool) {
+	const size = 16
+	used := 4
+	if ipv6 {
+		used = size
+	}
+	a, _ := netip.AddrFromSlice(b[:used])
+	mask := b[size : size+used]
+	length := 0
+	for length < 8*used && mask[length/8]&(0x80>>(length%8)) != 0 {
+		length++
+	}
+	p = netip.PrefixFrom(a, length)
+	contiguous := bytes.Equal(mask, net.CIDRMask(length, 8*used))
+	return p, contiguous && length > 0 && p == p.Masked() && !a.Is4In6()
 }
 
 // The sizes of struct xt_connmark_tginfo1 and xt_connmark_tginfo2, and their modes. The second can also shift marks.

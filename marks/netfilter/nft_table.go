@@ -17,7 +17,10 @@ type NFTTable struct {
 }
 
 // Dump is the content of a table of nftables: the attributes of its chains (NFTA_CHAIN_*) and rules (NFTA_RULE_*).
-type Dump struct{ Chains, Rules [][]byte }
+type Dump struct {
+	Family        uint8 // of the table
+	Chains, Rules [][]byte
+}
 
 // Dump reads the table's chains, and the rules of those chains that wanted selects by name: other programs may have
 // thousands. It is not atomic: objects that change meanwhile may be missing. See Generation.
@@ -27,6 +30,7 @@ func (t NFTTable) Dump(wanted func(chain string) bool) (d Dump, err error) {
 		return d, err
 	}
 	defer s.close()
+	d.Family = t.Family
 	if d.Chains, err = t.list(s, unix.NFT_MSG_GETCHAIN); err != nil {
 		return d, err
 	}
