@@ -33,6 +33,8 @@ type Link struct {
 	PointToPoint    bool  // IFF_POINTOPOINT: routes need no gateway
 	VRF             Table // table of its VRF; 0: none
 	NoIPv6          bool  // disable_ipv6, or an MTU below 1280
+	Lower           int   // index of the link that it is stacked on: VLAN, macvlan, ipvlan; 0: none in this namespace
+	Isolated        bool  // loopback or dummy: no packet comes in by it
 	Addrs           []Addr
 	Defaults        []NextHop      // of foreign default routes by this link, the preferred one first
 	Connected       []Connected    // main's routes without a gateway

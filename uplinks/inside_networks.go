@@ -16,7 +16,7 @@ func insideNetworks(s Settings, f Facts, family Family) map[string][]netip.Prefi
 	for _, u := range s.Uplinks {
 		isUplink[u.Link] = true
 		l, _ := f.LinkOf(u)
-		for n := range l.networks() {
+		for n := range l.Networks() {
 			if FamilyOf(n.Addr()) == family && !slices.Contains(links[n], u.Link) {
 				links[n] = append(links[n], u.Link)
 				lengths = append(lengths, n.Bits())
@@ -46,8 +46,8 @@ func insideNetworks(s Settings, f Facts, family Family) map[string][]netip.Prefi
 	return inside
 }
 
-// networks returns the networks of the link's addresses, except link-local ones and single addresses.
-func (l Link) networks() iter.Seq[netip.Prefix] {
+// Networks returns the networks of the link's addresses, except link-local ones and single addresses.
+func (l Link) Networks() iter.Seq[netip.Prefix] {
 	return func(yield func(netip.Prefix) bool) {
 		for _, a := range l.Addrs {
 			if !a.LinkLocal && !a.Prefix.IsSingleIP() && !yield(a.Prefix.Masked()) {
@@ -106,7 +106,7 @@ func (f Facts) networksBy(link string) (all []netip.Prefix) {
 // isPartOfNetwork reports whether the prefix is a part of a network of an address of another link.
 func (f Facts) isPartOfNetwork(p netip.Prefix, except string) bool {
 	for name, l := range f.Links {
-		for n := range l.networks() {
+		for n := range l.Networks() {
 			if name != except && n.Bits() < p.Bits() && n.Contains(p.Addr()) {
 				return true
 			}

@@ -18,7 +18,7 @@ var sysctlAndLinkCases = map[string]findingCase{
 		cause:    "ip link set eth1 mtu 1400; nft add table ip t; nft 'add chain ip t c { type filter hook forward priority -150; }'; nft add rule ip t c 'tcp flags syn tcp option maxseg size set rt mtu'",
 		evidence: []string{"eth1: mtu 1400"}, remedy: "or clamp the MSS with iptables and ip6tables",
 		cure: "nft delete table ip t; nft add table inet t; nft 'add chain inet t c { type filter hook forward priority -150; }'; nft add rule inet t c 'tcp flags syn tcp option maxseg size set rt mtu'"},
-	"two links in one network": {id: "arp-flux", severity: box.IsWarning, anyBackend: true,
+	"two links in one network": {id: "arp-flux", severity: box.IsWarning, anyBackend: true, also: []string{"uplinks"},
 		cause:    "ip addr add 192.0.2.99/24 dev lan0",
 		words:    []string{"eth1 and lan0 are in one network"},
 		evidence: []string{"eth1 has an address in 192.0.2.0/24; net.ipv4.conf.eth1.arp_ignore = 0", "lan0 has an address in 192.0.2.0/24; net.ipv4.conf.lan0.arp_ignore = 0"},

@@ -15,7 +15,9 @@ type Inspection struct {
 	uplinks   [][]Finding // one element for each uplink of the settings
 	routers   []Finding   // routers that are not an uplink's gateway
 	conflicts []Finding   // ip rules of other programs
+	networks  []Finding   // links in the networks of uplinks
 	hostAddrs map[netip.Addr]bool
+	shared    []sharedNetwork
 }
 
 // Inspect compares a configuration with the facts of the whole host. Settings without uplinks yield only the originals
@@ -25,7 +27,8 @@ func Inspect(s uplinks.Settings, f uplinks.Facts) Inspection {
 		return Inspection{host: missingOriginals(f)}
 	}
 	i := Inspection{host: inspectHost(f), uplinks: make([][]Finding, len(s.Uplinks)), routers: inspectRouters(s, f),
-		conflicts: ruleConflicts(s, f), hostAddrs: hostAddrs(f)}
+		conflicts: ruleConflicts(s, f), hostAddrs: hostAddrs(f), shared: sharedNetworks(s, f)}
+	i.networks = inspectSharedNetworks(i.shared, s, f)
 	for n, u := range s.Uplinks {
 		i.uplinks[n] = inspectUplink(u, f, i.hostAddrs)
 	}
@@ -42,14 +45,15 @@ func (i Inspection) Update(s uplinks.Settings, f uplinks.Facts, scopes []uplinks
 		}
 	}
 	if slices.ContainsFunc(scopes, func(s uplinks.Scope) bool { return s.Link != "" }) {
-		i.routers = inspectRouters(s, f)
+		i.routers, i.networks = inspectRouters(s, f), inspectSharedNetworks(i.shared, s, f)
 	}
 	return i
 }
 
-// Findings returns all findings: the host's, each uplink's in the order of the settings, routers, conflicting rules.
+// Findings returns all findings: the host's, each uplink's in the order of the settings, routers, links in
+// the networks of uplinks, conflicting rules.
 func (i Inspection) Findings() []Finding {
-	return slices.Concat(i.host, slices.Concat(i.uplinks...), i.routers, i.conflicts)
+	return slices.Concat(i.host, slices.Concat(i.uplinks...), i.routers, i.networks, i.conflicts)
 }
 
 // inspectHost returns the findings that belong to no link.

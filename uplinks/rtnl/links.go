@@ -77,6 +77,8 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		Group:        uplinks.Group(a.Group),
 		PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
 		VRF:          vrfTable(l),
+		Lower:        lowerLink(l),
+		Isolated:     isIsolated(l),
 		Addrs:        addresses[a.Index],
 	}
 	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
@@ -91,6 +93,25 @@ func vrfTable(l netlink.Link) uplinks.Table {
 		return uplinks.Table(slave.Table)
 	}
 	return 0
+}
+
+// lowerLink returns the index of the link that a VLAN, macvlan or ipvlan is stacked on, or 0. The lower link may be in
+// another namespace, where the same index is that of another link. IFLA_LINK of other kinds has another meaning: for veth it
+// is the peer.
+func lowerLink(l netlink.Link) int {
+	switch l.(type) {
+	case *netlink.Vlan, *netlink.Macvlan, *netlink.Macvtap, *netlink.IPVlan, *netlink.IPVtap:
+		if l.Attrs().NetNsID < 0 {
+			return l.Attrs().ParentIndex
+		}
+	}
+	return 0
+}
+
+// isIsolated reports whether no packet of another host comes in by the link.
+func isIsolated(l netlink.Link) bool {
+	_, dummy := l.(*netlink.Dummy)
+	return dummy || l.Attrs().RawFlags&unix.IFF_LOOPBACK != 0
 }
 
 // toAddr returns the address, or the zero Addr for nil.
