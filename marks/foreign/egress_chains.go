@@ -42,13 +42,13 @@ func egressChains(chains, rules []netfilter.Object) map[string]egressChain {
 		atPostrouting := slices.Contains([]uint8{unix.NFPROTO_INET, unix.NFPROTO_IPV4, unix.NFPROTO_IPV6}, c.Family) && number == unix.NF_INET_POST_ROUTING
 		if atEgress || atPostrouting {
 			policy := nlattr.Find(c.Attributes, policyAttribute)
-			all[location(c, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME)] = egressChain{devicesOf(hook), policy != nil && policy.BigEndian() == policyDrop}
+			all[location(c, unix.NFTA_CHAIN_NAME)] = egressChain{devicesOf(hook), policy != nil && policy.BigEndian() == policyDrop}
 		}
 	}
 	for before := -1; before != len(all); {
 		before = len(all)
 		for _, r := range rules {
-			from, is := all[location(r, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN)]
+			from, is := all[location(r, unix.NFTA_RULE_CHAIN)]
 			if to := ReadBehaviour(r.Family, r.Attributes, linkName).Chain; is && to != "" {
 				at := fmt.Sprintf("%s %s %s", familyNames[r.Family], netfilter.FindString(r.Attributes, unix.NFTA_RULE_TABLE), to)
 				if _, known := all[at]; !known {

@@ -20,11 +20,8 @@ var familyNames = map[uint8]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4:
 // manglePriority is the priority of the mangle table (linux/netfilter_ipv4.h, NF_IP_PRI_MANGLE).
 const manglePriority = -150
 
-// The attributes of a flow table (linux/netfilter/nf_tables.h).
-const (
-	flowtableTable = 1
-	flowtableName  = 2
-)
+// flowtableName is the attribute with a flow table's name (linux/netfilter/nf_tables.h, NFTA_FLOWTABLE_NAME).
+const flowtableName = 2
 
 // readNFT returns the relevant rules and the flow tables of nftables in all families and tables.
 func readNFT() (rules []Rule, err error) {
@@ -42,7 +39,7 @@ func readNFT() (rules []Rule, err error) {
 		if isOwnTable(table) || table == marks.MangleTable && strings.HasPrefix(chain, marks.Prefix) {
 			continue
 		}
-		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN), Chain: chain}
+		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_CHAIN), Chain: chain}
 		e := evaluator{rule: &r, registers: map[uint32]registerValue{}}
 		for name, data := range netfilter.Expressions(o.Attributes) {
 			e.eval(name, data)
@@ -62,7 +59,7 @@ func readNFT() (rules []Rule, err error) {
 	flowtables, err := netfilter.Objects(unix.NFT_MSG_GETFLOWTABLE)
 	for _, o := range flowtables {
 		name := netfilter.FindString(o.Attributes, flowtableName)
-		rules = append(rules, Rule{Tool: "nft list flowtables", Location: location(o, flowtableTable, flowtableName),
+		rules = append(rules, Rule{Tool: "nft list flowtables", Location: location(o, flowtableName),
 			Chain: name, Text: "flowtable " + name, FlowOffload: true})
 	}
 	return rules, err
@@ -78,14 +75,15 @@ func baseChainsAfterMangle(chains []netfilter.Object) map[string]bool {
 	for _, c := range chains {
 		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
 		if priority := nlattr.Find(hook, unix.NFTA_HOOK_PRIORITY); len(priority) == 4 {
-			after[location(c, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME)] = int32(binary.BigEndian.Uint32(priority)) > manglePriority
+			after[location(c, unix.NFTA_CHAIN_NAME)] = int32(binary.BigEndian.Uint32(priority)) > manglePriority
 		}
 	}
 	return after
 }
 
-// location returns the object's family, table and chain. table and name are the kinds of the attributes that hold them.
-func location(o netfilter.Object, table, name uint16) string {
+// location returns the object's family, table and name. The kind of the attribute with the table is the same for all objects
+// (linux/netfilter/nf_tables.h); name is the kind of that with the name of the chain or flow table.
+func location(o netfilter.Object, name uint16) string {
 	return fmt.Sprintf("%s %s %s", cmp.Or(familyNames[o.Family], fmt.Sprint(o.Family)),
-		netfilter.FindString(o.Attributes, table), netfilter.FindString(o.Attributes, name))
+		netfilter.FindString(o.Attributes, unix.NFTA_CHAIN_TABLE), netfilter.FindString(o.Attributes, name))
 }

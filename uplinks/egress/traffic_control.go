@@ -184,10 +184,10 @@ func (s State) act(f Filter) (e Effect, ends bool) {
 	}
 	certain := true
 	for _, a := range f.Actions {
-		does, drops, to := s.describe(a)
+		does, to := s.describe(a)
 		certain = certain && !a.Chance
 		if does != "" {
-			return Effect{Does: does, Certain: certain && does != unknownAction(a), Drops: drops, To: to}, true
+			return Effect{Does: does, Certain: certain && does != unknownAction(a), To: to}, true
 		}
 		switch {
 		case a.Kind == "mirred" && !a.Mirror: // to a shaper, which returns the packet
@@ -209,19 +209,19 @@ func (s State) act(f Filter) (e Effect, ends bool) {
 // harmlessActions neither change a packet's headers nor its link.
 var harmlessActions = []string{"gact", "police", "skbedit", "csum", "connmark", "ctinfo", "sample", "simple", "gate"}
 
-// describe returns what the action does to the packet, or "" when it only continues.
-func (s State) describe(a Action) (does string, drops bool, to int) {
+// describe returns what the action does to the packet, or "" when it only continues, and the link it redirects to, or 0.
+func (s State) describe(a Action) (does string, to int) {
 	switch {
 	case a.Kind == "mirred" && a.Mirror, slices.Contains(harmlessActions, a.Kind):
-		return "", false, 0
+		return "", 0
 	case a.Kind == "mirred" && !a.Ingress && slices.Contains(shapers, s.Links[a.Link].Kind):
-		return "", false, 0
+		return "", 0
 	case a.Kind == "mirred":
-		return "redirects the packet to " + s.LinkName(a.Link), false, a.Link
+		return "redirects the packet to " + s.LinkName(a.Link), a.Link
 	case a.Kind == "pedit", a.Kind == "nat", a.Kind == "skbmod":
-		return fmt.Sprintf("rewrites the packet (%s)", a.Kind), false, 0
+		return fmt.Sprintf("rewrites the packet (%s)", a.Kind), 0
 	}
-	return unknownAction(a), false, 0
+	return unknownAction(a), 0
 }
 
 func unknownAction(a Action) string { return fmt.Sprintf("may change the packet (%s)", a.Kind) }

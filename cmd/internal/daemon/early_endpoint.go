@@ -26,11 +26,11 @@ type earlyEndpoint struct {
 	began   time.Time
 	current atomic.Pointer[statusSource] // nil: the service is starting
 	opened  chan struct{}                // closed once current is set
-	served  chan error                   // the result of Serve
+	served  chan struct{}                // closed at the end
 }
 
 func newEarlyEndpoint(log *slog.Logger, build string, c config.Config) *earlyEndpoint {
-	e := &earlyEndpoint{events: &health.EventLog{}, build: build, began: time.Now(), opened: make(chan struct{}), served: make(chan error, 1)}
+	e := &earlyEndpoint{events: &health.EventLog{}, build: build, began: time.Now(), opened: make(chan struct{}), served: make(chan struct{})}
 	e.server = endpoint.New(log, c.Endpoint, e, rtnl.TCPSocketOwner)
 	return e
 }
@@ -38,12 +38,14 @@ func newEarlyEndpoint(log *slog.Logger, build string, c config.Config) *earlyEnd
 // serve serves in the background from the end of the start on, or after the delay. Await the end with served.
 func (e *earlyEndpoint) serve(ctx context.Context) {
 	go func() {
+		defer close(e.served)
 		select {
 		case <-ctx.Done():
 		case <-e.opened:
 		case <-time.After(earlyEndpointDelay):
 		}
-		e.served <- e.server.Serve(ctx)
+		// Serve logs its errors, and returns only that of the context.
+		_ = e.server.Serve(ctx)
 	}()
 }
 
