@@ -149,7 +149,11 @@ func (m *policyHost) compareAll(lines []string, packets []rpdb.Packet, counts ma
 		for _, p := range packets {
 			differs, unaskable := m.compareIn(d, p)
 			countOutcome(counts, d.LookUp(p), p, unaskable)
-			if differs != "" {
+			if differs == "" {
+				continue
+			}
+			// A neighbour's state can change between the reading and the look-up: what differs is compared once more, read anew.
+			if differs, _ = m.compare(p); differs != "" {
 				m.report(lines, p)
 			}
 		}
