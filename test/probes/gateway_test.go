@@ -163,7 +163,7 @@ func TestGatewayProbeReportsWhatItStepsOver(t *testing.T) {
 		"a permanent wrong entry, IPv4": {"ip neigh replace 192.0.2.1 lladdr 02:00:00:00:77:77 dev eth1 nud permanent", "ip neigh del 192.0.2.1 dev eth1", []uplinks.Family{uplinks.IPv4}, "ip neigh del 192.0.2.1 dev eth1"},
 		"a permanent wrong entry, IPv6": {"ip neigh replace fe80::1 lladdr 02:00:00:00:77:77 dev eth1 nud permanent", "ip neigh del fe80::1 dev eth1", []uplinks.Family{uplinks.IPv6}, "permanent neighbour entry has 02:00:00:00:77:77"},
 		"ARP is off":                    {"ip link set eth1 arp off", "ip link set eth1 arp on", uplinks.Families[:], "ip link set dev eth1 arp on"},
-		"the kernel does not get the replies": {"nft add table arp t; nft 'add chain arp t i { type filter hook input priority 0; policy drop; }'; ip neigh flush dev eth1", "nft delete table arp t",
+		"the kernel does not get the replies": {"nft add table arp t; nft 'add chain arp t i { type filter hook input priority 0; policy drop; }'; ip -4 neigh flush dev eth1", "nft delete table arp t",
 			[]uplinks.Family{uplinks.IPv4}, "the kernel cannot resolve it"},
 	} {
 		t.Run(name, func(t *testing.T) {

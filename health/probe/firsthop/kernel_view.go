@@ -31,6 +31,7 @@ type kernelView struct {
 type viewOfPath struct {
 	good   time.Time // when the table was right
 	failed time.Time // since when the kernel cannot resolve the gateway; zero: it can
+	times  int       // comparisons in a row in which it could not
 }
 
 const (
@@ -39,6 +40,8 @@ const (
 	// failedPatience is longer than the kernel tries to resolve an address (neigh.*.ucast_solicit, mcast_solicit and
 	// retrans_time): an entry that failed before may be tried again with the next packet.
 	failedPatience = 4 * time.Second
+	// failedTimes keeps two comparisons that are far apart from counting as a lasting failure.
+	failedTimes = 3
 )
 
 func newKernelView(table Table) *kernelView {
@@ -74,17 +77,17 @@ func (k *kernelView) check(p health.Path, mac string) error {
 // unresolved makes the kernel resolve the gateway, and returns an error when it could not for a while.
 func (k *kernelView) unresolved(p health.Path, n egress.Neighbour, found bool, last viewOfPath, next *viewOfPath, now time.Time) error {
 	next.good = time.Time{}
-	next.failed = last.failed
+	next.failed, next.times = last.failed, last.times+1
 	if next.failed.IsZero() {
 		next.failed = now
 	}
 	if !found || n.State&egress.Incomplete == 0 {
 		if k.table.Resolve(p.Index, p.Gateway.WithZone("")) != nil {
-			next.failed = time.Time{} // without the privilege nothing is known
+			next.failed, next.times = time.Time{}, 0 // without the privilege nothing is known
 			return nil
 		}
 	}
-	if now.Sub(next.failed) < failedPatience {
+	if now.Sub(next.failed) < failedPatience || next.times < failedTimes {
 		return nil
 	}
 	return fmt.Errorf("probe the gateway %s on %s: it replies to the probe, but the kernel cannot resolve it (its neighbour entry is not valid), so no packet is sent to it: look for rules that drop ARP or neighbour discovery (arptables -S, nft list ruleset arp)", p.Gateway, p.Link)
