@@ -69,8 +69,8 @@ nft add rule inet firewalld mangle_PREROUTING meta nfproto ipv6 fib saddr . mark
 nft add rule inet firewalld mangle_PREROUTING fib daddr . iif type local accept
 nft add rule inet firewalld mangle_PREROUTING fib saddr oif missing drop
 nft add rule inet firewalld mangle_PREROUTING 'meta mark set meta mark | 0x20000'
-sysctl -qw net.ipv4.conf.eth1.arp_ignore=1 net.ipv4.conf.lan0.arp_ignore=1
-ip addr add 192.0.2.99/24 dev lan0
+sysctl -qw net.ipv4.conf.eth0.arp_ignore=1 net.ipv4.conf.lan0.arp_ignore=1
+ip addr add 198.51.100.99/24 dev lan0
 `
 
 func TestDoctorIgnoresHarmlessRules(t *testing.T) {
