@@ -16,6 +16,7 @@ type evaluator struct {
 	registers map[uint32]registerValue // by 32-bit register
 	terms     []string                 // the relevant parts of the rule in the syntax of nft(8)
 	zeroMark  bool                     // the whole mark was compared with 0
+	proto     byte                     // the protocol of the transport layer that was compared; 0: none
 }
 
 // registerValue is the content of a register: bits of a mark, a constant, or a link's name.
@@ -25,13 +26,14 @@ type registerValue struct {
 	link   *string    // the field of the rule that receives the name of a link that the register is compared with
 	kept   marks.Mask // the bits of the source that are unchanged
 	value  uint32     // the constant, or the changed bits
+	proto  bool       // the protocol of the transport layer
 }
 
 // eval evaluates one expression.
 func (e *evaluator) eval(name string, data []byte) {
 	switch name {
 	case "meta":
-		if e.loadLink(data) || e.loadGroup(data) {
+		if e.loadLink(data) || e.loadGroup(data) || e.loadProtocol(data) {
 			return
 		}
 		e.evalMark("meta mark", data, unix.NFTA_META_KEY, unix.NFT_META_MARK, unix.NFTA_META_DREG, unix.NFTA_META_SREG)
@@ -41,13 +43,20 @@ func (e *evaluator) eval(name string, data []byte) {
 		target := registerOf(data, unix.NFTA_IMMEDIATE_DREG)
 		e.registers[target] = registerValue{value: constant(data, unix.NFTA_IMMEDIATE_DATA)}
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark && target == unix.NFT_REG_VERDICT
-	case "reject", "masq", "redir", "nat", "queue", "tproxy":
+	case "nat":
+		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
+		e.evalNAT(data)
+	case "synproxy":
+		e.rule.SYNProxy = true
+		e.addTerm("synproxy")
+	case "reject", "masq", "redir", "queue", "tproxy":
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
 	case "bitwise":
 		e.evalBitwise(data)
 	case "cmp":
 		e.matchLink(data)
 		e.matchGroup(data)
+		e.matchProtocol(data)
 		e.evalCompare(data, unix.NFTA_CMP_SREG, constant(data, unix.NFTA_CMP_DATA))
 	case "lookup":
 		e.matchGroupSet(data)

@@ -33,6 +33,7 @@ func readNFT() (rules []Rule, err error) {
 	if err != nil {
 		return nil, err
 	}
+	forHost := inputChains(chains)
 	afterMangle, egress := baseChainsAfterMangle(chains), egressChains(chains, objects)
 	for _, o := range objects {
 		table, chain := netfilter.FindString(o.Attributes, unix.NFTA_RULE_TABLE), netfilter.FindString(o.Attributes, unix.NFTA_RULE_CHAIN)
@@ -44,7 +45,7 @@ func readNFT() (rules []Rule, err error) {
 		for name, data := range netfilter.Expressions(o.Attributes) {
 			e.eval(name, data)
 		}
-		r.Text = strings.Join(e.terms, ", ")
+		r.Text, r.ForHost = strings.Join(e.terms, ", "), forHost[r.Location]
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}
@@ -79,6 +80,18 @@ func baseChainsAfterMangle(chains []netfilter.Object) map[string]bool {
 		}
 	}
 	return after
+}
+
+// inputChains returns the base chains of packets for the host itself, by location.
+func inputChains(chains []netfilter.Object) map[string]bool {
+	found := map[string]bool{}
+	for _, c := range chains {
+		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
+		if hook != nil && c.Family != unix.NFPROTO_NETDEV && netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM) == unix.NF_INET_LOCAL_IN {
+			found[location(c, unix.NFTA_CHAIN_NAME)] = true
+		}
+	}
+	return found
 }
 
 // location returns the object's family, table and name. The kind of the attribute with the table is the same for all objects

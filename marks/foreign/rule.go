@@ -31,6 +31,10 @@ type Rule struct {
 	NoTrack                           bool // it exempts packets from connection tracking
 	FlowOffload                       bool // later packets of its connections bypass the firewall
 	DNAT                              DNAT
+	LoopbackDNAT                      bool // it translates the destination of datagrams to 127.0.0.0/8
+	SYNProxy                          bool // it answers requests for TCP connections in place of the server
+	ForHost                           bool // it is in the built-in chain of packets for the host itself
+	Stateless                         StatelessNAT
 	ClampsMSS                         bool // it lowers the MSS of TCP
 	// Egress reports that packets meet it after their route is known: in POSTROUTING, or at the egress of a link (netdev).
 	Egress   bool
@@ -50,6 +54,9 @@ type DNAT struct {
 	To    string // the original destination; empty: any
 }
 
+// StatelessNAT is a translation of prefixes without connection tracking (NPTv6, RFC 6296). The zero value is none.
+type StatelessNAT struct{ Inside, Outside netip.Prefix }
+
 // TakesAway reports whether the rule translates packets of the protocol that come in by the link for the address and the
 // port: no socket of the host receives them.
 func (r Rule) TakesAway(proto, link string, to netip.Addr, port uint16) bool {
@@ -66,7 +73,7 @@ const AnyGroup = "of a set"
 
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
-	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress()
+	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.LoopbackDNAT || r.SYNProxy || r.ChangesEgress()
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that

@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 		if len(words) < 2 || words[0] != "-A" || isOurs(words) {
 			continue
 		}
-		r := Rule{Tool: tool, Location: table + " " + words[1], Chain: words[1], Text: line}
+		r := Rule{Tool: tool, Location: table + " " + words[1], Chain: words[1], Text: line, ForHost: words[1] == "INPUT"}
 		r.parseOptions(table, words)
 		rules = append(rules, r)
 	}
@@ -81,10 +82,32 @@ func (r *Rule) parseOptions(table string, words []string) {
 			r.OutGroup = words[i+1]
 		}
 	}
-	if target, _ := option(words, "-j"); target == "DNAT" && table == "nat" {
-		r.parseDNAT(words)
-	}
+	r.parseTranslation(table, words)
 	r.ZeroMarkVerdict = comparesZeroMark(words) && endsTraversal(words)
+}
+
+// parseTranslation reads what the target does to addresses and connections.
+func (r *Rule) parseTranslation(table string, words []string) {
+	switch target, _ := option(words, "-j"); {
+	case target == "DNAT" && table == "nat":
+		r.parseDNAT(words)
+		to, _ := option(words, "--to-destination")
+		proto, _ := option(words, "-p")
+		r.LoopbackDNAT = strings.HasPrefix(to, "127.") && proto != "tcp"
+	case target == "SYNPROXY":
+		r.SYNProxy = true
+	case target == "SNPT":
+		r.Stateless = StatelessNAT{Inside: prefixOption(words, "--src-pfx"), Outside: prefixOption(words, "--dst-pfx")}
+	case target == "DNPT":
+		r.Stateless = StatelessNAT{Inside: prefixOption(words, "--dst-pfx"), Outside: prefixOption(words, "--src-pfx")}
+	}
+}
+
+// prefixOption returns the prefix that is the argument of an option, the zero Prefix without one.
+func prefixOption(words []string, name string) netip.Prefix {
+	text, _ := option(words, name)
+	p, _ := netip.ParsePrefix(text)
+	return p.Masked()
 }
 
 // parseDNAT reads a translation that no other condition limits than the link, the destination and the port.

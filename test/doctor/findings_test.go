@@ -35,7 +35,7 @@ const modulesTestFile = "offload_modules_test.go"
 
 // hasTest reports whether a test makes the finding real, here or elsewhere.
 func hasTest(id, modulesTests string) bool {
-	for _, table := range []map[string]findingCase{foreignRuleCases, foreignFirewallCases, sysctlAndLinkCases, egressCases} {
+	for _, table := range []map[string]findingCase{foreignRuleCases, foreignFirewallCases, sysctlAndLinkCases, egressCases, unmarkedCases} {
 		for _, s := range table {
 			if s.id == id {
 				return true

@@ -41,16 +41,6 @@ func (s Snapshot) firewallRules(match func(foreign.Rule) bool) (lines []string) 
 	return lines
 }
 
-func (s Snapshot) checkNotrack() []Finding {
-	lines := s.firewallRules(func(f foreign.Rule) bool { return f.NoTrack && f.In != "lo" && f.Out != "lo" })
-	if len(lines) == 0 {
-		return nil
-	}
-	return []Finding{{ID: "notrack", Severity: Warning, Evidence: limitEvidence(lines),
-		Message: "firewall rules disable connection tracking (NOTRACK): untracked packets have no mark, and their forwarded replies leave by the default route of table main",
-		Remedy:  "delete those rules, or restrict them to the loopback interface: -i lo, -o lo (nft: iifname lo, oifname lo)"}}
-}
-
 func (s Snapshot) checkFlowOffload() []Finding {
 	lines := s.firewallRules(func(f foreign.Rule) bool { return f.FlowOffload })
 	if len(lines) == 0 {
