@@ -20,6 +20,8 @@ type Path struct {
 	ID          marks.ID
 	Link        string
 	VRF         uplinks.Table // of the VRF that the link is enslaved to, which is looked up before the rules; 0: none
+	Master      string        // the bridge, bond or team that the link is a port of, by which its packets come in; empty: none
+	LeftOut     string        // why the path is not applied although it is configured; empty: it is
 	Index       int           // of the link; 0: there is none
 	Up          bool          // IFF_UP
 	Carrier     bool          // IFF_LOWER_UP

@@ -9,18 +9,23 @@ func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 	for _, u := range s.Uplinks {
 		for _, family := range uplinks.Families {
 			if u.Manages(family) && (family == uplinks.IPv4 || f.IPv6) {
-				all = append(all, newPath(s, u, f.Links[u.Link], family))
+				all = append(all, newPath(s, u, f, family))
 			}
 		}
 	}
 	return all
 }
 
-func newPath(s uplinks.Settings, u uplinks.Uplink, l uplinks.Link, family uplinks.Family) Path {
+func newPath(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplinks.Family) Path {
+	l := f.Links[u.Link]
 	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
 		GatewayAuto: u.Gateway(family).Auto}
-	if p.VRF = l.VRF; l.Index == 0 || l.VRF != 0 {
+	p.VRF, p.Master = l.VRF, f.MasterOf(l)
+	if _, managed := f.LinkOf(u); !managed {
 		return p
+	}
+	if out, is := f.LeftOutPath(s, u, family); is {
+		p.LeftOut = out.Reason
 	}
 	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier
 	nextHop, ok := l.NextHop(u.Gateway(family), family)

@@ -57,7 +57,8 @@ type UplinkStatus struct {
 type FamilyStatus struct {
 	Family          uplinks.Family `json:"family"`
 	State           State          `json:"state"`
-	Reason          string         `json:"reason"` // for people; empty when up
+	Reason          string         `json:"reason"`             // for people; empty when up
+	LeftOut         string         `json:"left_out,omitempty"` // why it is not applied although it is configured, for people
 	Since           time.Time      `json:"since"`
 	Degraded        string         `json:"degraded,omitempty"` // for people
 	Source          string         `json:"source,omitempty"`

@@ -4,42 +4,93 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"replypath/marks"
 )
 
-// Change applies the settings entirely or not at all: on failure it reverts its steps, also when ctx has ended. It returns the
-// steps and the observation before them, for package inspect.
+// Change does what Sync does, all or nothing but for paths that are left out: on failure it reverts the steps that it took,
+// also when ctx has ended. It returns the steps and the observation before them, for package inspect.
 func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {
-	before, err := observe(ctx, k, s.desired)
+	t := &settingsTarget{settings: s}
+	before, err := observe(ctx, k, t)
 	if err != nil {
 		return nil, Observation{}, err
 	}
-	done, err := converge(ctx, k, &before, s.desired)
+	done, err := converge(ctx, k, &before, t)
 	if err == nil {
-		return done, before, nil
+		return t.lasting(done), t.aim(before.Facts, before.Observed), nil
 	}
 	if len(done) == 0 {
 		return nil, before, err
 	}
 	// A caller that gives up ends ctx; the steps that it took must still be reverted.
-	if _, failed := converge(context.WithoutCancel(ctx), k, nil, before.previousState); failed != nil {
+	if _, failed := converge(context.WithoutCancel(ctx), k, nil, previousTarget{before}); failed != nil {
 		return done, before, fmt.Errorf("%w\nand the steps before it could not be reverted: %w", err, failed)
 	}
 	return nil, before, err
 }
 
-// previousState returns the observed state, to which a failed change reverts. A hook that the change has put in place stays,
-// and so do all chains of a firewall that had an unreadable one: it cannot be written again.
-func (o Observation) previousState(_ Facts, now State) State {
-	state := o.Observed
+// settingsTarget is the state of settings, without the paths that the kernel refuses: they stay as they were. Without health
+// checking every verdict is unknown.
+type settingsTarget struct {
+	settings Settings
+	refused  map[PathKey]string
+	before   *State // observed before the first step
+}
+
+// aim implements target.
+func (t *settingsTarget) aim(f Facts, have State) Observation {
+	if t.before == nil {
+		t.before = &have
+	}
+	f = f.WithRefused(t.settings, *t.before, t.refused)
+	return Observation{f, have, Desired(t.settings, f, nil)}
+}
+
+// leaveOut implements target.
+func (t *settingsTarget) leaveOut(err error) bool {
+	known := len(t.refused)
+	t.refused = refusals(t.refused, t.settings.RefusedRoutes(err))
+	return len(t.refused) > known
+}
+
+// lasting returns the steps without those that set a refused path's routes, or deleted them again.
+func (t *settingsTarget) lasting(done Plan) Plan {
+	return slices.DeleteFunc(done, func(s Step) bool {
+		var key RouteKey
+		switch s := s.(type) {
+		case SetRoute:
+			key = s.Key
+		case DelRoute:
+			key = s.Key
+		default:
+			return false
+		}
+		return slices.ContainsFunc(t.settings.Uplinks, func(u Uplink) bool {
+			_, is := t.refused[PathKey{u.Name, key.Family}]
+			return is && t.settings.Table(u) == key.Table
+		})
+	})
+}
+
+// previousTarget is the state before a change, to which a failed change reverts.
+type previousTarget struct{ before Observation }
+
+// leaveOut implements target.
+func (previousTarget) leaveOut(error) bool { return false }
+
+// aim implements target. A hook that the change has put in place stays, and so do all chains of a firewall that had an
+// unreadable one: it cannot be written again.
+func (t previousTarget) aim(f Facts, now State) Observation {
+	state := t.before.Observed
 	state.Hooks, state.Chains = maps.Clone(state.Hooks), maps.Clone(state.Chains)
 	for k := range state.Hooks {
 		if now.Hooks[k] == hookInPlace {
 			state.Hooks[k] = hookInPlace
 		}
 	}
-	for k, rules := range o.Observed.Chains {
+	for k, rules := range t.before.Observed.Chains {
 		if rules.Unreadable {
 			maps.DeleteFunc(state.Chains, func(c ChainKey, _ marks.ChainRules) bool { return c.Firewall == k.Firewall })
 			for c, rules := range now.Chains {
@@ -49,5 +100,5 @@ func (o Observation) previousState(_ Facts, now State) State {
 			}
 		}
 	}
-	return state
+	return Observation{f, now, state}
 }

@@ -8,7 +8,7 @@ var purposes = [...]func(want State, s Settings, f Facts, v Verdicts){
 
 // Desired returns the state that the kernel should have: the objects of every purpose, and the originals to restore. With
 // f.Scopes it returns the part of the state in those scopes; f.Links still has all links. Settings without uplinks need
-// no object: every tunable gets its original back.
+// no object: every tunable gets its original back. Paths that are left out have no objects, or the Kept ones.
 func Desired(s Settings, f Facts, v Verdicts) State {
 	want := NewState()
 	if f.Scopes == nil {
@@ -16,6 +16,7 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 		want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 		want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	}
+	s = s.applied(f)
 	for _, add := range purposes {
 		add(want, s, f, v)
 	}

@@ -1,6 +1,7 @@
 package uplinks
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -20,6 +21,9 @@ type Facts struct {
 	MixedBackends      bool                   // both iptables backends hold foreign rules, and the settings choose neither
 	Originals          map[Tunable]Original   // saved before replypath's first write
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
+	Refused            map[PathKey]string     // why the kernel refuses a route of the path
+	// Kept has the routes of the paths that are left out and were in force before.
+	Kept map[PathKey]map[RouteKey]Route
 }
 
 // Link is a network interface.
@@ -30,11 +34,13 @@ type Link struct {
 	Up              bool   // IFF_UP
 	Carrier         bool   // IFF_LOWER_UP
 	Group           Group
-	PointToPoint    bool  // IFF_POINTOPOINT: routes need no gateway
-	VRF             Table // table of its VRF; 0: none
-	NoIPv6          bool  // disable_ipv6, or an MTU below 1280
-	Lower           int   // index of the link that it is stacked on: VLAN, macvlan, ipvlan; 0: none in this namespace
-	Isolated        bool  // loopback or dummy: no packet comes in by it
+	PointToPoint    bool   // IFF_POINTOPOINT: routes need no gateway
+	VRF             Table  // table of its VRF; 0: none
+	NoIPv6          bool   // disable_ipv6, or an MTU below 1280
+	Lower           int    // index of the link that it is stacked on: VLAN, macvlan, ipvlan; 0: none in this namespace
+	Isolated        bool   // loopback or dummy: no packet comes in by it
+	Kind            string // IFLA_INFO_KIND: bridge, bond, ...; "device" for hardware
+	Master          int    // index of the bridge, bond or team that it is a port of; 0: none
 	Addrs           []Addr
 	Defaults        []NextHop      // of foreign default routes by this link, the preferred one first
 	Connected       []Connected    // main's routes without a gateway
@@ -93,21 +99,37 @@ func (f Facts) Families() []Family {
 	return Families[:1]
 }
 
-// LinkOf returns the uplink's link, and false if the link is absent or in a VRF: the kernel's l3mdev rule comes before
-// replypath's rules.
+// LinkOf returns the uplink's link, and false if the link is absent, in a VRF (the kernel's l3mdev rule comes before
+// replypath's rules), or a port of another link, by which its packets come in.
 func (f Facts) LinkOf(u Uplink) (Link, bool) {
 	l, exists := f.Links[u.Link]
-	if !exists || l.VRF != 0 {
+	if !exists || !l.manageable() {
 		return Link{}, false
 	}
 	return l, true
+}
+
+// manageable reports whether packets that come in by the link have it as their ingress, and meet replypath's rules.
+func (l Link) manageable() bool { return l.VRF == 0 && l.Master == 0 }
+
+// MasterOf returns the name of the link that the link is a port of, its index if that is not known, or "" for none.
+func (f Facts) MasterOf(l Link) string {
+	if l.Master == 0 {
+		return ""
+	}
+	for name, master := range f.Links {
+		if master.Index == l.Master {
+			return name
+		}
+	}
+	return fmt.Sprintf("link %d", l.Master)
 }
 
 // canSendFrom reports whether the link can send packets from its address now.
 func (l Link) canSendFrom(a Addr) bool { return l.Up && l.Carrier && !a.Tentative }
 
 // inSourceRules reports whether a source rule may select by the link's address.
-func (l Link) inSourceRules(a Addr) bool { return l.VRF == 0 && !a.LinkLocal }
+func (l Link) inSourceRules(a Addr) bool { return l.manageable() && !a.LinkLocal }
 
 // sourceRuleAddrs returns the link's addresses that source rules may select by.
 func (l Link) sourceRuleAddrs() []netip.Addr { return l.filterAddrs(func(Addr) bool { return true }) }
@@ -130,8 +152,8 @@ func (l Link) filterAddrs(keep func(Addr) bool) (all []netip.Addr) {
 	return all
 }
 
-// isOnLink reports whether the address is link-local or in a connected prefix of the link.
-func (l Link) isOnLink(a netip.Addr) bool {
+// IsOnLink reports whether the address is link-local, or main has a route to it by the link without a gateway.
+func (l Link) IsOnLink(a netip.Addr) bool {
 	if a.IsLinkLocalUnicast() && a.Is6() {
 		return true
 	}

@@ -1,12 +1,19 @@
 package uplinks
 
-import "net/netip"
+import (
+	"maps"
+	"net/netip"
+)
 
 // addUplinkRoutes adds the routes of the uplink's table, in both families.
 func addUplinkRoutes(want State, s Settings, f Facts, u Uplink) {
 	l, _ := f.LinkOf(u)
 	for _, family := range f.Families() {
-		addTableRoutes(want, s, l, u, family)
+		if kept, is := f.Kept[PathKey{u.Name, family}]; is {
+			maps.Copy(want.Routes, kept)
+		} else {
+			addTableRoutes(want, s, l, u, family)
+		}
 	}
 }
 
@@ -50,7 +57,7 @@ func (l Link) NextHop(g Gateway, family Family) (NextHop, bool) {
 	}
 	for _, hop := range l.Defaults {
 		if hop.Family == family {
-			hop.OnLink = hop.OnLink || hop.Gateway.IsValid() && !l.isOnLink(hop.Gateway)
+			hop.OnLink = hop.OnLink || hop.Gateway.IsValid() && !l.IsOnLink(hop.Gateway)
 			return hop, true
 		}
 	}
@@ -60,7 +67,7 @@ func (l Link) NextHop(g Gateway, family Family) (NextHop, bool) {
 // configuredNextHop returns the next hop by a configured gateway, with the source address and the metrics of the first
 // default route by that gateway. On a point-to-point link a default route without gateway leads to the same router.
 func (l Link) configuredNextHop(gateway netip.Addr, family Family) NextHop {
-	configured := NextHop{Family: family, Gateway: gateway, OnLink: !l.isOnLink(gateway)}
+	configured := NextHop{Family: family, Gateway: gateway, OnLink: !l.IsOnLink(gateway)}
 	for _, hop := range l.Defaults {
 		if hop.Family == family && (hop.Gateway == gateway || l.PointToPoint && !hop.Gateway.IsValid()) {
 			configured.Src, configured.Metrics = hop.Src, hop.Metrics

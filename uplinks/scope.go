@@ -35,8 +35,11 @@ func (s Settings) ScopesOf(link string) (all []Scope) {
 // ScopeOf returns the scope of the uplink: its link and its table.
 func (s Settings) ScopeOf(u Uplink) Scope { return Scope{u.Link, s.Table(u)} }
 
-// Within returns the settings with only the uplinks whose tables are in the scopes.
+// Within returns the settings with only the uplinks whose tables are in the scopes; nil: of the whole host.
 func (s Settings) Within(scopes []Scope) Settings {
+	if scopes == nil {
+		return s
+	}
 	all := s.Uplinks
 	s.Uplinks = nil
 	for _, u := range all {

@@ -41,41 +41,44 @@ type Observation struct {
 	Observed, Desired State
 }
 
+// target computes the state that a Sync or a Change brings the kernel to.
+type target interface {
+	// aim returns the desired state for an observation.
+	aim(Facts, State) Observation
+	// leaveOut reports whether the error has paths that the target leaves out from now on.
+	leaveOut(err error) bool
+}
+
 // observe reads the whole host and computes its desired state.
-func observe(ctx context.Context, k Kernel, want desiredFunc) (Observation, error) {
+func observe(ctx context.Context, k Kernel, t target) (Observation, error) {
 	facts, have, err := k.Observe(ctx)
 	if err != nil {
 		return Observation{}, err
 	}
-	return Observation{facts, have, want(facts, have)}, nil
+	return t.aim(facts, have), nil
 }
-
-// desiredFunc computes the desired state from the facts and the observed state.
-type desiredFunc func(Facts, State) State
-
-// desired implements desiredFunc. Without health checking every verdict is unknown.
-func (s Settings) desired(f Facts, _ State) State { return Desired(s, f, nil) }
 
 // Preview returns the plan that a Sync would execute now, and the observation it is made from. It writes nothing.
 func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {
-	now, err := observe(ctx, k, s.desired)
+	now, err := observe(ctx, k, &settingsTarget{settings: s})
 	return Diff(now.Desired, now.Observed), now, err
 }
 
 // Sync brings the kernel to the desired state and returns the executed steps. It verifies the result by another
-// observation. On failure the executed steps stay: the host works after every single one.
+// observation. It leaves out paths whose routes the kernel refuses. On another failure the executed steps stay: the host
+// works after every single one.
 func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
-	return converge(ctx, k, nil, s.desired)
+	return converge(ctx, k, nil, &settingsTarget{settings: s})
 }
 
 // converge observes, executes the difference and observes again until there is none, as the kernel may change between an
 // observation and a write. first is an observation that the caller has already made, or nil.
-func converge(ctx context.Context, k Kernel, first *Observation, want desiredFunc) (done Plan, err error) {
+func converge(ctx context.Context, k Kernel, first *Observation, t target) (done Plan, err error) {
 	var plan Plan
-	for range maxAttempts {
+	for attempts := 0; attempts < maxAttempts; attempts++ {
 		now := first
 		if first = nil; now == nil {
-			observed, failed := observe(ctx, k, want)
+			observed, failed := observe(ctx, k, t)
 			if failed != nil {
 				return done, errors.Join(err, failed)
 			}
@@ -87,6 +90,9 @@ func converge(ctx context.Context, k Kernel, first *Observation, want desiredFun
 		var executed Plan
 		executed, err = Execute(ctx, k, plan)
 		done = append(done, executed...)
+		if t.leaveOut(err) {
+			attempts--
+		}
 	}
 	if err == nil {
 		err = fmt.Errorf("%w; remaining steps:\n%s", ErrDrift, plan)
@@ -95,7 +101,8 @@ func converge(ctx context.Context, k Kernel, first *Observation, want desiredFun
 }
 
 // Execute executes the steps of a plan and returns those that succeeded, and the errors of the others. After a failure it
-// goes on, but no longer removes anything: the object to replace it may be missing.
+// goes on, but no longer removes anything: the object to replace it may be missing. If the kernel refuses routes, whose
+// errors are RefusedRoute, it executes no steps but those that set routes: nothing may lead to a table without its routes.
 func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	if e, ok := k.(Preparer); ok {
 		e.Prepare(p)
@@ -105,13 +112,16 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 		apply, limit = b.ApplyAll, maxBatch
 	}
 	var errs []error
-	incomplete := false // a step that adds has failed
+	incomplete, refused := false, false // a step that adds has failed; a route was refused
 	for len(p) > 0 {
 		if err := ctx.Err(); err != nil {
 			return done, errors.Join(append(errs, err)...)
 		}
 		var steps Plan
 		steps, p = p.nextBatch(limit)
+		if refused && !setsRoute(steps[0]) {
+			break
+		}
 		if incomplete && steps[0].Removes() {
 			continue
 		}
@@ -120,6 +130,9 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 				done = append(done, steps[i])
 				continue
 			}
+			if set, is := steps[i].(SetRoute); is && errors.Is(err, ErrRefused) {
+				err, refused = &RefusedRoute{set, err}, true
+			}
 			errs = append(errs, err)
 			incomplete = incomplete || !steps[i].Removes()
 		}
@@ -127,14 +140,19 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	return done, errors.Join(errs...)
 }
 
-// nextBatch returns the first steps that can be executed together, at most limit, and the rest. Steps that remove are not
-// mixed with others.
+// nextBatch returns the first steps that can be executed together, at most limit, and the rest. Steps that remove, and those
+// that set routes, are not mixed with others.
 func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 	n := 1
-	for n < min(len(p), limit) && p[n].Removes() == p[0].Removes() {
+	for n < min(len(p), limit) && p[n].Removes() == p[0].Removes() && setsRoute(p[n]) == setsRoute(p[0]) {
 		n++
 	}
 	return p[:n], p[n:]
+}
+
+func setsRoute(s Step) bool {
+	_, is := s.(SetRoute)
+	return is
 }
 
 // applyOne returns an ApplyAll for batches of one step.

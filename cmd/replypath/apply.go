@@ -26,6 +26,10 @@ func (p *program) applyCommand() *cobra.Command {
 fails, the steps before it are undone. If the service runs, it applies the
 configuration.
 
+An uplink whose gateway cannot be right, or whose route the kernel refuses, is left
+out in that family: it stays as it was, the others are applied, a warning names it,
+and the exit status is 3.
+
 With --confirm the previous configuration is restored after that time unless
 "replypath confirm" is run before: for changes that might cut off your own access.`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -42,7 +46,7 @@ With --confirm the previous configuration is restored after that time unless
 			}
 			confirm := confirm.duration
 			err := p.applyOrDelegate(cmd.Context(), confirm)
-			if err == nil && confirm != 0 {
+			if confirm != 0 && (err == nil || errors.Is(err, errNegative)) {
 				p.printConfirmHint(confirm)
 			}
 			return err
@@ -86,7 +90,14 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 	if err := iproute.WriteTableNames(c.Settings); err != nil {
 		fmt.Fprintf(p.stderr, "warning: %v\n", err)
 	}
-	return p.printApplyReport(plan, inspect.BeforeChange(c.Settings, before), "applied")
+	left := before.Facts.LeftOut(c.Settings)
+	if err := p.printApplyReport(plan, inspect.BeforeChange(c.Settings, before), left, "applied"); err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return errNegative
+	}
+	return nil
 }
 
 // changeKernel changes the kernel. A rollback is armed, and its guard runs, before the first change.
@@ -150,11 +161,27 @@ type applyReport struct {
 	Changed  bool              `json:"changed"`
 	Steps    []stepReport      `json:"steps"`
 	Warnings []inspect.Finding `json:"warnings"`
+	LeftOut  []leftOutReport   `json:"left_out"`
 }
 
-func (p *program) printApplyReport(plan uplinks.Plan, findings []inspect.Finding, verb string) error {
+// leftOutReport is an uplink in a family that is not applied although it is configured; a warning has its remedy.
+type leftOutReport struct {
+	Uplink string         `json:"uplink"`
+	Family uplinks.Family `json:"family"`
+	Reason string         `json:"reason"`
+}
+
+func leftOutReports(left []uplinks.LeftOut) []leftOutReport {
+	all := []leftOutReport{}
+	for _, o := range left {
+		all = append(all, leftOutReport{o.Path.Uplink, o.Path.Family, o.Reason})
+	}
+	return all
+}
+
+func (p *program) printApplyReport(plan uplinks.Plan, findings []inspect.Finding, left []uplinks.LeftOut, verb string) error {
 	if p.json {
-		return p.printJSON(applyReport{Version: 1, Changed: len(plan) > 0, Steps: stepReports(plan), Warnings: nonNil(findings)})
+		return p.printJSON(applyReport{Version: 1, Changed: len(plan) > 0, Steps: stepReports(plan), Warnings: nonNil(findings), LeftOut: leftOutReports(left)})
 	}
 	p.printWarnings(findings)
 	if len(plan) == 0 {

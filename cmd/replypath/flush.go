@@ -46,7 +46,7 @@ groups from before it. It needs no configuration, and works after a crash.`,
 			if err := iproute.WriteTableNames(uplinks.Settings{}); err != nil {
 				fmt.Fprintf(p.stderr, "warning: %v\n", err)
 			}
-			return p.printApplyReport(plan, inspect.BeforeChange(uplinks.Settings{}, before), "removed")
+			return p.printApplyReport(plan, inspect.BeforeChange(uplinks.Settings{}, before), nil, "removed")
 		},
 	})
 }

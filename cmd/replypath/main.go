@@ -52,8 +52,9 @@ is the service that maintains them. If replies are missing, see "status", "verif
 "explain" and "doctor".
 
 Exit status: 0 success; 1 error; 2 wrong usage or invalid configuration; 3 negative
-result (plan: not in sync; status: not healthy; verify: asked or shown is no; explain:
-the packet is not routed; doctor: errors or warnings).`,
+result (plan: not in sync; apply, reload: an uplink is left out; status: not healthy;
+verify: asked or shown is no; explain: the packet is not routed; doctor: errors or
+warnings).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

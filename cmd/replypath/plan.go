@@ -33,15 +33,16 @@ otherwise it is 3.`,
 			if err != nil {
 				return err
 			}
-			return p.printPlan(plan, slices.Concat(inspect.BeforeChange(c.Settings, now), p.sharingFindings(cmd.Context(), c, now.Facts)))
+			findings := slices.Concat(inspect.BeforeChange(c.Settings, now), p.sharingFindings(cmd.Context(), c, now.Facts))
+			return p.printPlan(plan, findings, now.Facts.LeftOut(c.Settings))
 		},
 	})
 }
 
-func (p *program) printPlan(plan uplinks.Plan, findings []inspect.Finding) error {
+func (p *program) printPlan(plan uplinks.Plan, findings []inspect.Finding, left []uplinks.LeftOut) error {
 	switch {
 	case p.json:
-		if err := p.printJSON(newPlanReport(plan, findings)); err != nil {
+		if err := p.printJSON(newPlanReport(plan, findings, left)); err != nil {
 			return err
 		}
 	case len(plan) == 0:
@@ -74,6 +75,7 @@ type planReport struct {
 	InSync   bool              `json:"in_sync"`
 	Steps    []stepReport      `json:"steps"`
 	Warnings []inspect.Finding `json:"warnings"`
+	LeftOut  []leftOutReport   `json:"left_out"`
 }
 
 type stepReport struct {
@@ -81,6 +83,6 @@ type stepReport struct {
 	Lines []string `json:"lines"`
 }
 
-func newPlanReport(plan uplinks.Plan, findings []inspect.Finding) planReport {
-	return planReport{Version: 1, InSync: len(plan) == 0, Steps: stepReports(plan), Warnings: nonNil(findings)}
+func newPlanReport(plan uplinks.Plan, findings []inspect.Finding, left []uplinks.LeftOut) planReport {
+	return planReport{Version: 1, InSync: len(plan) == 0, Steps: stepReports(plan), Warnings: nonNil(findings), LeftOut: leftOutReports(left)}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/control"
+	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
 )
@@ -18,7 +19,8 @@ func (p *program) reloadCommand() *cobra.Command {
 		Short: "Make the running service read its configuration again",
 		Long: `Make the running service read its configuration again, as SIGHUP does. If the
 configuration is invalid or cannot be applied, the service keeps the old one, and
-status reports it until a reload succeeds.`,
+status reports it until a reload succeeds. An uplink that is left out (see apply) is
+named by a warning, and the exit status is 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			running, err := p.reloadService(cmd.Context(), 0)
@@ -46,8 +48,28 @@ func (p *program) reloadService(ctx context.Context, confirm time.Duration) (run
 		}
 		return true, err
 	}
-	_, err = fmt.Fprintln(p.stdout, "the service has applied the configuration")
-	return true, err
+	if _, err = fmt.Fprintln(p.stdout, "the service has applied the configuration"); err != nil {
+		return true, err
+	}
+	return true, p.warnOfLeftOut(ctx)
+}
+
+// warnOfLeftOut prints a warning for each uplink that the service leaves out, and returns errNegative if there is one.
+func (p *program) warnOfLeftOut(ctx context.Context) (negative error) {
+	status, err := control.Client{StateDir: p.stateDir}.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range status.Uplinks {
+		for _, f := range u.Families {
+			if f.LeftOut != "" {
+				left := uplinks.LeftOut{Path: uplinks.PathKey{Uplink: u.Name, Family: f.Family}, Reason: f.LeftOut}
+				fmt.Fprintf(p.stderr, "warning: %s\n", left)
+				negative = errNegative
+			}
+		}
+	}
+	return negative
 }
 
 // requireNoService returns an error if the service runs, as it would undo a flush at once.

@@ -12,6 +12,10 @@ func linkFault(p health.Path) (state health.State, reason string) {
 	switch {
 	case p.VRF != 0:
 		return health.Absent, fmt.Sprintf("%s is in a VRF, whose table %d is looked up before replypath's rules", p.Link, p.VRF)
+	case p.Master != "":
+		return health.Absent, fmt.Sprintf("%s is a port of %s, by which its packets come in", p.Link, p.Master)
+	case p.LeftOut != "":
+		return health.Absent, "left out: " + p.LeftOut
 	case p.Index == 0:
 		return health.Absent, fmt.Sprintf("there is no link %s", p.Link)
 	case !p.Up:

@@ -31,7 +31,7 @@ func (e *engine) status(now time.Time) []health.UplinkStatus {
 // neverThere reports whether the path has an automatic gateway and was never up: the provider does not offer the family, and
 // so it does not count in the uplink's state.
 func (p *pathState) neverThere() bool {
-	return p.state == health.Absent && p.path.GatewayAuto && !p.wasUp
+	return p.state == health.Absent && p.path.GatewayAuto && !p.wasUp && p.path.LeftOut == ""
 }
 
 func (p *pathState) status(now time.Time) health.FamilyStatus {
@@ -39,6 +39,7 @@ func (p *pathState) status(now time.Time) health.FamilyStatus {
 		Family:       p.path.Family,
 		State:        cmp.Or(p.state, health.Down),
 		Reason:       p.reason,
+		LeftOut:      p.path.LeftOut,
 		Since:        p.since,
 		StateChanges: p.changes,
 		Flaps:        p.holdDown.flaps,

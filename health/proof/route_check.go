@@ -84,6 +84,12 @@ func isSourceCheckError(err error) bool {
 func Unusable(p health.Path) (health.ProofCheck, bool) {
 	detail := ""
 	switch {
+	case p.VRF != 0:
+		detail = fmt.Sprintf("%s is in a VRF, whose table %d is looked up before replypath's rules", p.Link, p.VRF)
+	case p.Master != "":
+		detail = fmt.Sprintf("%s is a port of %s, by which its packets come in", p.Link, p.Master)
+	case p.LeftOut != "":
+		detail = "left out: " + p.LeftOut
 	case p.Index == 0:
 		detail = fmt.Sprintf("the interface %s does not exist", p.Link)
 	case !p.Up:

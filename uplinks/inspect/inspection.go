@@ -30,7 +30,7 @@ func Inspect(s uplinks.Settings, f uplinks.Facts) Inspection {
 		conflicts: ruleConflicts(s, f), hostAddrs: hostAddrs(f), shared: sharedNetworks(s, f)}
 	i.networks = inspectSharedNetworks(i.shared, s, f)
 	for n, u := range s.Uplinks {
-		i.uplinks[n] = inspectUplink(u, f, i.hostAddrs)
+		i.uplinks[n] = inspectUplink(s, u, f, i.hostAddrs)
 	}
 	return i
 }
@@ -41,7 +41,7 @@ func (i Inspection) Update(s uplinks.Settings, f uplinks.Facts, scopes []uplinks
 	i.uplinks = slices.Clone(i.uplinks)
 	for n, u := range s.Uplinks {
 		if slices.Contains(scopes, s.ScopeOf(u)) {
-			i.uplinks[n] = inspectUplink(u, f, i.hostAddrs)
+			i.uplinks[n] = inspectUplink(s, u, f, i.hostAddrs)
 		}
 	}
 	if slices.ContainsFunc(scopes, func(s uplinks.Scope) bool { return s.Link != "" }) {

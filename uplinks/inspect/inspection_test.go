@@ -40,6 +40,56 @@ var findingCases = map[string]struct {
 		f.Links["eth1"] = l
 	}, []string{
 		"uplink lte: eth1 is in a VRF, whose table 77 the kernel looks up before replypath's rules: the uplink is not managed: take the link out of the VRF (ip link set eth1 nomaster), or remove the uplink from the configuration: sockets in a VRF reply by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
+	"a port of a bridge": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.Links["br1"] = uplinks.Link{Name: "br1", Index: 77, Kind: "bridge"}
+		l := f.Links["eth1"]
+		l.Master = 77
+		f.Links["eth1"] = l
+	}, []string{
+		`uplink lte: eth1 is a port of the bridge br1, by which its packets come in: the uplink is not managed: write interface = "br1" instead of "eth1"`}},
+	"a port of a bond": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.Links["bond0"] = uplinks.Link{Name: "bond0", Index: 77, Kind: "bond"}
+		l := f.Links["eth1"]
+		l.Master = 77
+		f.Links["eth1"] = l
+	}, []string{
+		`uplink lte: eth1 is a port of the bond bond0, by which its packets come in: the uplink is not managed: write interface = "bond0" instead of "eth1"`}},
+	"gateways in the networks of another uplink": {func(s *uplinks.Settings, _ *uplinks.Facts) {
+		s.Uplinks[1].Gateway4, s.Uplinks[1].Gateway6 = uplinks.Gateway{Addr: ip("198.51.100.1")}, uplinks.Gateway{Addr: ip("2001:db8:a::1")}
+	}, []string{
+		`uplink lte: IPv4 is left out: its gateway 198.51.100.1 is in 198.51.100.0/24, a network of eth0 (uplink fibre), and in none of eth1: write the address of the router on eth1, or "auto", as a gateway of lte`,
+		`uplink lte: IPv6 is left out: its gateway 2001:db8:a::1 is in 2001:db8:a::/64, a network of eth0 (uplink fibre), and in none of eth1: write the address of the router on eth1, or "auto", as a gateway of lte`}},
+	"a refused route": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		f.Refused = map[uplinks.PathKey]string{{Uplink: "lte", Family: uplinks.IPv6}: "ip -6 route replace ...: invalid argument"}
+	}, []string{
+		"uplink lte: IPv6 is left out: ip -6 route replace ...: invalid argument: correct the gateway and the interface of lte"}},
+	"another router in main": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		l := f.Links["eth1"]
+		l.Defaults = []uplinks.NextHop{hop("192.0.2.254", 700), hop("2001:db8:b::1", 2000)}
+		f.Links["eth1"] = l
+	}, []string{
+		`uplink lte: its IPv4 gateway is 192.0.2.1, but main leaves by another router on eth1: 192.0.2.254: if that is the provider's router, write "192.0.2.254" or "auto"; otherwise delete main's default route by it`}},
+	"two routers in main": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		l := f.Links["eth1"]
+		l.Defaults = []uplinks.NextHop{hop("192.0.2.254", 700), hop("192.0.2.1", 800)}
+		f.Links["eth1"] = l
+	}, nil},
+	"a gateway behind a router": {func(s *uplinks.Settings, f *uplinks.Facts) {
+		s.Uplinks[1].Gateway4 = uplinks.Gateway{Addr: ip("203.0.113.1")}
+		f.GatewayRoutes = append(f.GatewayRoutes, uplinks.GatewayRoute{Dst: prefix("203.0.113.0/24"), Gateway: ip("198.51.100.1"), Link: "eth0"})
+	}, []string{
+		"uplink lte: its IPv4 gateway 203.0.113.1 is in no network of eth1, and main reaches it through a router: 203.0.113.0/24 via 198.51.100.1 dev eth0: write the address of the router on eth1"}},
+	"a link without addresses": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		l := f.Links["eth1"]
+		l.Addrs, l.Connected = []uplinks.Addr{{Prefix: prefix("fe80::2/64"), LinkLocal: true}}, nil
+		f.Links["eth1"] = l
+	}, []string{
+		"uplink lte: eth1 has no IPv4 address and no global IPv6 address: no request to this host comes in by it: give eth1 its address, or correct interface"}},
+	"a link without addresses, for hosts behind this one": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		l := f.Links["eth1"]
+		l.Addrs, l.Connected, l.Defaults = nil, nil, []uplinks.NextHop{hop("fe80::1", 2000)}
+		f.Links["eth1"] = l
+	}, nil},
 	"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{
 		`uplink lte: eth1 has the address 2001:db8:b::2, but no IPv6 gateway is given: IPv6 replies are left to the main table: add the gateway's address, or "auto", to the gateways of lte`}},
 	"a gateway that is not known": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway4 = uplinks.Gateway{Auto: true} }, []string{
@@ -97,6 +147,11 @@ func TestPartialInspectionMatchesFullInspection(t *testing.T) {
 		"without gateways": func(_ *uplinks.Facts, l *uplinks.Link) { l.Defaults = nil },
 		"the host's own address is its gateway": func(_ *uplinks.Facts, l *uplinks.Link) {
 			l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: ip("192.0.2.2")}}
+		},
+		"a port of a bridge": func(_ *uplinks.Facts, l *uplinks.Link) { l.Master = 1 },
+		"without addresses":  func(_ *uplinks.Facts, l *uplinks.Link) { l.Addrs, l.Defaults = nil, nil },
+		"with another router": func(_ *uplinks.Facts, l *uplinks.Link) {
+			l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: ip("192.0.2.254")}}
 		},
 		"with a router behind it": func(f *uplinks.Facts, l *uplinks.Link) {
 			f.GatewayRoutes = append(f.GatewayRoutes, uplinks.GatewayRoute{Dst: prefix("203.0.113.0/24"), Gateway: ip("198.18.0.9"), Link: l.Name})

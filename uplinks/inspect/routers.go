@@ -15,7 +15,33 @@ func inspectRouters(s uplinks.Settings, f uplinks.Facts) []Finding {
 	if len(f.GatewayRoutes) == 0 {
 		return nil
 	}
-	return append(unclassifiedLinks(s, f), routersOnUplinks(s, f)...)
+	return slices.Concat(unclassifiedLinks(s, f), routersOnUplinks(s, f), gatewaysBehindRouters(s, f))
+}
+
+// gatewaysBehindRouters returns the configured gateways that are in no network of their link, and that main reaches
+// through a router.
+func gatewaysBehindRouters(s uplinks.Settings, f uplinks.Facts) (all []Finding) {
+	for _, u := range s.Uplinks {
+		l, exists := f.LinkOf(u)
+		for _, family := range f.Families() {
+			gateway := u.Gateway(family).Addr
+			if _, left := f.LeftOutPath(s, u, family); !exists || left || !gateway.IsValid() || l.IsOnLink(gateway) {
+				continue
+			}
+			at := slices.IndexFunc(f.GatewayRoutes, func(r uplinks.GatewayRoute) bool {
+				return r.Dst.Contains(gateway) && !uplinks.IsDefaultRoute(r.Dst) && r.Gateway != gateway
+			})
+			if at < 0 {
+				continue
+			}
+			r := f.GatewayRoutes[at]
+			all = append(all, Finding{
+				What:   fmt.Sprintf("uplink %s: its %s gateway %s is in no network of %s, and main reaches it through a router: %s via %s dev %s", u.Name, family, gateway, l.Name, r.Dst, r.Gateway, r.Link),
+				Remedy: fmt.Sprintf("write the address of the router on %s", l.Name),
+			})
+		}
+	}
+	return all
 }
 
 // unclassifiedLinks returns the links with gateway routes in main that are neither uplinks nor inside. Main's routes by

@@ -30,8 +30,11 @@ func (b *Batch) Execute() []error {
 	errs := b.encodeErrs
 	for i, err := range b.h.writer.send(b.messages) {
 		at := b.indexes[i]
-		if errs[at] = err; b.deletes[at] {
+		switch errs[at] = err; {
+		case b.deletes[at]:
 			errs[at] = ignoreNotFound(err)
+		case b.messages[i].isNewRoute():
+			errs[at] = markRefused(err)
 		}
 	}
 	return errs
@@ -89,6 +92,17 @@ func (b *Batch) SetGroup(link int, group string) {
 func ignoreNotFound(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV) {
 		return nil
+	}
+	return err
+}
+
+// markRefused wraps uplinks.ErrRefused around an error by which the kernel reports that a route cannot be: its gateway is no
+// neighbour on its link, its source no address of the host, or the like (net/ipv4/fib_semantics.c, net/ipv6/route.c).
+func markRefused(err error) error {
+	for _, refusal := range []error{unix.EINVAL, unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EADDRNOTAVAIL, unix.EACCES, unix.EOPNOTSUPP, unix.ENOENT} {
+		if errors.Is(err, refusal) {
+			return fmt.Errorf("%w: %w", uplinks.ErrRefused, err)
+		}
 	}
 	return err
 }

@@ -79,6 +79,8 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		VRF:          vrfTable(l),
 		Lower:        lowerLink(l),
 		Isolated:     isIsolated(l),
+		Kind:         l.Type(),
+		Master:       portMaster(l),
 		Addrs:        addresses[a.Index],
 	}
 	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
@@ -112,6 +114,15 @@ func lowerLink(l netlink.Link) int {
 func isIsolated(l netlink.Link) bool {
 	_, dummy := l.(*netlink.Dummy)
 	return dummy || l.Attrs().RawFlags&unix.IFF_LOOPBACK != 0
+}
+
+// portMaster returns the index of the link that takes the packets which come in by the link: a bridge, a bond, a team, but
+// not a VRF. It is 0 for none.
+func portMaster(l netlink.Link) int {
+	if _, inVRF := l.Attrs().Slave.(*netlink.VrfSlave); inVRF {
+		return 0
+	}
+	return l.Attrs().MasterIndex
 }
 
 // toAddr returns the address, or the zero Addr for nil.

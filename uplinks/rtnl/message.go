@@ -22,6 +22,9 @@ func newMessage(messageType, flags uint16, headerSize int) message {
 	return m
 }
 
+// isNewRoute reports whether the message adds or replaces a route.
+func (m message) isNewRoute() bool { return nativeEndian.Uint16(m[4:]) == unix.RTM_NEWROUTE }
+
 // header returns the fixed header, to be filled in.
 func (m message) header() []byte { return m[unix.SizeofNlMsghdr:] }
 

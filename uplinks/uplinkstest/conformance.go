@@ -34,6 +34,9 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 		{"an absent link is no error", absentLinkIsNoError},
 		{"a failed change is reverted", failedChangeIsReverted},
 		{"an interrupted change is reverted", interruptedChangeIsReverted},
+		{"a refused path is left out", refusedPathIsLeftOut},
+		{"a refused path stays as it was", refusedPathStaysAsItWas},
+		{"a refusal beside another failure", refusalBesideAnotherFailure},
 	} {
 		t.Run(property.name, func(t *testing.T) {
 			property.check(t, func(t *testing.T) World {

@@ -43,6 +43,7 @@ type Reconciler struct {
 	listener Listener
 	resync   time.Duration // from one observation of the whole host to the next
 	backoff  *RepairBackoff
+	refused  refusedPaths
 	settings uplinks.Settings
 	cause    string // of the settings, until a round has put them in force
 	// unfinished has the objects whose desired state has changed and that no round could write since, by objectKey.
@@ -61,12 +62,14 @@ type Reconciler struct {
 // NewReconciler returns a reconciler for these settings.
 func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, v *verdicts, l Listener) *Reconciler {
 	return &Reconciler{reports: &reports{log: log}, kernel: kernel, log: log, suspects: newSuspects(), verdicts: v, listener: l, resync: resyncInterval,
-		backoff: NewRepairBackoff(), settings: s, cause: causeStart, repaired: map[uplinks.Scope]bool{}}
+		backoff: NewRepairBackoff(), refused: refusedPaths{}, settings: s, cause: causeStart, repaired: map[uplinks.Scope]bool{}}
 }
 
 // SetSettings sets the settings for the next round, with the cause of their change.
 func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
 	r.settings, r.cause, r.restInSync = s, cause, false
+	r.lastFacts.Kept = nil
+	clear(r.refused)
 	r.verdicts.retain(s)
 }
 
@@ -74,8 +77,14 @@ func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
 func (r *Reconciler) Settings() uplinks.Settings { return r.settings }
 
 // Reconcile observes the scopes, or the whole host when there are none or more may have changed, and executes the steps
-// that are missing. It returns when to reconcile again at the latest. The next round sees its changes, as they cause events.
+// that are missing. It leaves out the paths whose routes the kernel refuses. It returns when to reconcile again at the
+// latest. The next round sees its changes, as they cause events.
 func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
+	return r.reconcile(ctx, reason, nil, scopes)
+}
+
+// reconcile does the work of Reconcile. previous is the state before the first step of the round, or nil.
+func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *uplinks.State, scopes []uplinks.ChangedScope) time.Duration {
 	settings, verdicts := r.settings, r.verdicts.Snapshot()
 	suspects := r.suspects.Snapshot() // before a repair, which causes events too
 	facts, actual, err := r.observe(ctx, settings, scopes)
@@ -87,6 +96,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 	only, whole := facts.Scopes, facts
 	if only != nil {
 		whole = r.lastFacts.Merge(facts)
+	} else {
+		if previous == nil {
+			previous = &actual
+		}
+		whole = r.leaveOut(ctx, settings, whole, *previous)
 	}
 	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
 	if w, polls := r.kernel.(tunableWatcher); polls && only == nil {
@@ -101,6 +115,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 	contested, repeated := r.backoff.RecordRepairs(done, time.Now())
 	repairs := r.recordSteps(act, done, repeated, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
 	r.logContested(contested, suspects)
+	if r.refused.add(settings.RefusedRoutes(err), now) {
+		r.addSteps(done, repairs)
+		return r.reconcile(ctx, reason, previous, nil)
+	}
 	if err != nil && ctx.Err() == nil {
 		r.addFailure("change the kernel", err)
 		next = retryInterval
@@ -112,10 +130,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: countByKind(repairs), Unannounced: countUnannounced(done), Drift: len(act) + len(wait), Waiting: len(wait),
 		Uplinks: len(settings.Uplinks), Findings: r.inspection.Findings(),
 	})
-	if left := max(r.resync-time.Since(r.lastResync), time.Millisecond); next == 0 || left < next {
-		next = left
+	for _, left := range []time.Duration{max(r.resync-time.Since(r.lastResync), time.Millisecond), r.refused.next(now)} {
+		if left != 0 && (next == 0 || left < next) {
+			next = left
+		}
 	}
 	return next
+}
+
+// leaveOut returns the facts of the whole host with the paths that the kernel refuses, of which it tries those that are due
+// again. Of the paths that are left out those stay as they were that are in force in the state, or were before.
+func (r *Reconciler) leaveOut(ctx context.Context, s uplinks.Settings, f uplinks.Facts, previous uplinks.State) uplinks.Facts {
+	r.refused.retry(ctx, r.kernel, s, f, time.Now())
+	f = f.WithRefused(s, previous, r.refused.reasons())
+	for _, o := range f.LeftOut(s) {
+		if kept := r.lastFacts.Kept[o.Path]; kept != nil {
+			f.Keep(o.Path, kept)
+		}
+	}
+	return f
 }
 
 // observe reads the scopes alone if the rest of the host was in sync lately, and what it reads does not show that more has
@@ -127,12 +160,22 @@ func (r *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []u
 	}
 	if len(scopes) > 0 && known && r.restInSync && len(only) <= maxPartialScopes && time.Since(r.lastResync) < r.resync {
 		facts, actual, err := r.kernel.Observe(ctx, only...)
-		if err != nil || !r.lastFacts.NeedsFullResync(facts) {
+		if err != nil || !r.needsFullResync(s, facts) {
 			return facts, actual, err
 		}
 	}
 	r.lastResync = time.Now()
 	return r.kernel.Observe(ctx)
+}
+
+// needsFullResync reports whether a partial observation shows a change that reaches beyond its scopes, such as that of the
+// paths that are left out, or a refused path is due.
+func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) bool {
+	if r.lastFacts.NeedsFullResync(part) {
+		return true
+	}
+	whole := r.lastFacts.Merge(part)
+	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now())
 }
 
 // recordObservation keeps the facts of a round, and which scopes the next one must observe because of its steps.

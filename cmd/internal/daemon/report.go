@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -80,9 +81,7 @@ func (p *reports) add(r Report) {
 	defer p.mu.Unlock()
 	p.logNewFindings(r.Findings)
 	r.Changes += p.last.Changes
-	for kind, n := range p.last.Repairs {
-		r.Repairs[kind] += n
-	}
+	r.Repairs = addCounts(p.last.Repairs, r.Repairs)
 	r.Unannounced += p.last.Unannounced
 	r.Rounds = p.last.Rounds + 1
 	r.Last = time.Now()
@@ -91,6 +90,25 @@ func (p *reports) add(r Report) {
 		r.Since = time.Now()
 	}
 	p.last = r
+}
+
+// addSteps adds the steps of the first part of a round.
+func (p *reports) addSteps(done, repairs uplinks.Plan) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last.Changes += len(done)
+	p.last.Unannounced += countUnannounced(done)
+	p.last.Repairs = addCounts(p.last.Repairs, countByKind(repairs))
+}
+
+// addCounts returns the sums of both, in a new map: a reader may have either.
+func addCounts(a, b map[string]int) map[string]int {
+	sum := map[string]int{}
+	maps.Copy(sum, b)
+	for kind, n := range a {
+		sum[kind] += n
+	}
+	return sum
 }
 
 func countByKind(p uplinks.Plan) map[string]int {
