@@ -1,25 +1,51 @@
 package health_test
 
 import (
-	"strings"
 	"testing"
 
 	"replypath/health"
 )
 
-func TestResultOfAProof(t *testing.T) {
-	const yes, no, unknown = health.Yes, health.No, health.Unknown
-	for _, c := range []struct{ routes, trace, want health.Result }{
-		{yes, yes, yes}, {yes, unknown, yes}, {unknown, yes, yes}, {unknown, unknown, unknown},
-		{no, yes, no}, {yes, no, no}, {no, unknown, no}, {unknown, no, no}, {no, no, no},
+const yes, no, unknown = health.Yes, health.No, health.Unknown
+
+func TestVerdictIsWhereTheReplyWent(t *testing.T) {
+	host := health.ProofCheck{Result: no, Scope: health.HostScope, Cause: health.RuleMissing, Detail: "routes"}
+	forwarded := health.ProofCheck{Result: no, Scope: health.ForwardedScope, Cause: health.RuleShadowed, Detail: "routes"}
+	fine, silent := health.ProofCheck{Result: yes}, health.ProofCheck{Result: unknown, Cause: health.NoAnswer}
+	unmarked := health.ProofCheck{Result: yes, Cause: health.Untracked, Detail: "trace"}
+	lost := health.ProofCheck{Result: no, Cause: health.MarkNotRestored, Detail: "trace"}
+	strays := health.ProofCheck{Result: no, Cause: health.StrayReplies, Detail: "strays"}
+	for name, c := range map[string]struct {
+		routes, trace, strays health.ProofCheck
+		want                  health.Result
+		cause                 health.Cause
+		reason                string
+	}{
+		"all is right":                         {fine, fine, fine, yes, "", ""},
+		"no counters":                          {fine, fine, health.ProofCheck{}, yes, "", ""},
+		"no trace":                             {fine, health.ProofCheck{}, fine, unknown, "", ""},
+		"no answer":                            {fine, silent, fine, unknown, health.NoAnswer, ""},
+		"no mark, and the right interface":     {fine, unmarked, fine, yes, health.Untracked, ""},
+		"look-ups for the host, and no trace":  {host, silent, fine, no, health.RuleMissing, "route lookup: routes"},
+		"look-ups for the host, but no reply":  {host, fine, fine, yes, health.RuleMissing, ""},
+		"look-ups for the host, and a warning": {host, unmarked, fine, yes, health.Untracked, ""},
+		"look-ups for a LAN host":              {forwarded, fine, fine, no, health.RuleShadowed, "route lookup: routes"},
+		"a stray trace":                        {host, lost, strays, no, health.MarkNotRestored, "traced reply: trace"},
+		"stray connections":                    {fine, fine, strays, no, health.StrayReplies, "strays"},
+		"stray connections, and no trace":      {fine, silent, strays, no, health.StrayReplies, "strays"},
 	} {
-		p := health.Proof{Routes: health.ProofCheck{Result: c.routes, Detail: "routes"}, Trace: health.ProofCheck{Result: c.trace, Cause: "trace"}}
+		p := health.Proof{Routes: c.routes, Trace: c.trace, Strays: c.strays}
 		result, reason := p.Result()
-		if result != c.want || (reason != "") != (c.want == no) {
-			t.Errorf("routes %s, trace %s: %s %q, want %s", c.routes, c.trace, result, reason, c.want)
+		if v := p.Verdict(); v.Result != c.want || v.Cause != c.cause || result != c.want || reason != c.reason {
+			t.Errorf("%s: %+v, reason %q", name, v, reason)
 		}
-		if c.routes == no && !strings.HasSuffix(reason, "routes") || c.routes != no && c.trace == no && !strings.HasSuffix(reason, "trace") {
-			t.Errorf("routes %s, trace %s: the reason is %q", c.routes, c.trace, reason)
+	}
+}
+
+func TestOverallResult(t *testing.T) {
+	for want, results := range map[health.Result][]health.Result{yes: {yes, yes}, no: {yes, unknown, no}, unknown: {yes, unknown}} {
+		if got := health.Overall(results); got != want {
+			t.Errorf("%v: %s, want %s", results, got, want)
 		}
 	}
 }

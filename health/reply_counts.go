@@ -1,5 +1,10 @@
 package health
 
+import (
+	"fmt"
+	"time"
+)
+
 // ReplyCounts counts the first replies of real connections: symmetric ones left by their ingress interface, stray ones by
 // another.
 type ReplyCounts struct {
@@ -28,4 +33,21 @@ func (t *CumulativeReplies) Reset() {
 // Total returns the sum of all counts that were observed.
 func (t *CumulativeReplies) Total() ReplyCounts {
 	return ReplyCounts{t.base.Symmetric + t.last.Symmetric, t.base.Stray + t.last.Stray}
+}
+
+// StrayWindow is how long a stray reply makes the reply path count as broken.
+const StrayWindow = time.Minute
+
+// StrayCheck returns the check of so many stray replies since a time, which when says in words. examples has addresses of
+// their connections, and may be empty.
+func StrayCheck(count uint64, when, examples string) ProofCheck {
+	if count == 0 {
+		return ProofCheck{Result: Yes}
+	}
+	c := ProofCheck{Result: No, Cause: StrayReplies, Detail: fmt.Sprintf("%d replies of real connections left by another interface %s", count, when),
+		Remedy: "see which rule selects them: replypath explain --flow PROTOCOL SOURCE DESTINATION, with a connection that conntrack -L lists"}
+	if examples != "" {
+		c.Detail += ": " + examples
+	}
+	return c
 }

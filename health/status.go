@@ -68,6 +68,7 @@ type FamilyStatus struct {
 	HoldDownSeconds float64        `json:"hold_down_seconds,omitempty"` // for which probes must be answered before it is up again
 	Probes          []ProbeStatus  `json:"probes"`
 	Proof           Proof          `json:"proof"`
+	Verdict         ProofCheck     `json:"verdict"` // of the proof
 	History         []MinuteStats  `json:"history"` // of the last hour, oldest first
 }
 

@@ -171,22 +171,31 @@ func pathNotes(f health.FamilyStatus) (all []string) {
 	if f.Degraded != "" {
 		add("degraded: " + f.Degraded)
 	}
-	for _, c := range []health.ProofCheck{f.Proof.Routes, f.Proof.Trace} {
-		if c.Result == health.No && !strings.Contains(f.Reason, c.Detail) {
+	verdict := f.Proof.Verdict()
+	for _, c := range []health.ProofCheck{f.Proof.Routes, f.Proof.Strays, f.Proof.Trace} {
+		switch {
+		case c.Result != health.No && !c.Warning():
+			continue
+		case verdict.Warning():
+			add("warning: " + c.Detail)
+		case !strings.Contains(f.Reason, c.Detail):
 			add(c.Detail)
 		}
-		if c.Result == health.No && c.Remedy != "" && !strings.Contains(f.Reason, c.Remedy) {
+		if c.Remedy != "" && !strings.Contains(f.Reason, c.Remedy) {
 			add("remedy: " + c.Remedy)
 		}
 	}
 	return all
 }
 
-// proofLabel returns the strongest positive result of the proof, or "no" if any result is negative.
+// proofLabel returns "no" for a negative verdict, "warning" for a warning, else the strongest positive evidence.
 func proofLabel(p health.Proof) string {
+	verdict := p.Verdict()
 	switch {
-	case p.Routes.Result == health.No || p.Trace.Result == health.No:
+	case verdict.Result == health.No:
 		return "no"
+	case verdict.Warning():
+		return "warning"
 	case p.Trace.Result == health.Yes:
 		return "shown"
 	case p.Routes.Result == health.Yes:

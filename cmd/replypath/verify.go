@@ -24,7 +24,9 @@ func (p *program) verifyCommand() *cobra.Command {
 came in on. "asked" is the result of the kernel's route look-ups, "seen" counts the
 replies of real connections, and "shown" is the result of test packets, which are
 injected as if received on the uplink, and whose replies are captured before they get
-on the wire. The service need not run. The exit status is 3 if "asked" or "shown" is no.`,
+on the wire. "verdict" combines them; a warning means that replies are right although
+something on their way is not. The service need not run. The exit status is 3 if a
+verdict is no.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
@@ -64,6 +66,8 @@ type pathReport struct {
 	Asked     health.ProofCheck   `json:"asked"`
 	Seen      *health.ReplyCounts `json:"seen"` // null if the counters could not be read
 	Shown     health.ProofCheck   `json:"shown"`
+	Strays    health.ProofCheck   `json:"strays"`
+	Verdict   health.ProofCheck   `json:"verdict"`
 	Requests  []requestReport     `json:"questions"`
 }
 
@@ -83,42 +87,76 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 	}
 	paths := health.Paths(c.Settings, facts)
 	began := time.Now()
-	findings, err := prover.Prover{}.Prove(ctx, c.Health, paths)
+	findings, err := prover.Prover{}.ProveSubset(ctx, c.Health, facts, paths, paths)
 	if err != nil {
 		return v, err
 	}
 	took := time.Since(began)
-	counters := p.replyCounters(ctx, c, paths)
-	v = verifyReport{Version: 1, Result: proof.Overall(findings), Took: took.Seconds(), Paths: []pathReport{}}
+	counters, strays := p.replyCounters(ctx, c, paths)
+	v = verifyReport{Version: 1, Took: took.Seconds(), Paths: []pathReport{}}
+	var verdicts []health.Result
 	for _, f := range findings {
-		family, _ := f.Path.Family.MarshalText()
-		path := pathReport{Uplink: f.Path.Uplink, Family: string(family), Interface: f.Path.Link, Asked: f.Routes, Shown: f.Trace,
-			Requests: []requestReport{}}
-		if n, there := counters[f.Path.Key]; there {
-			path.Seen = &n
-		}
-		for _, a := range f.Requests {
-			q := a.Request
-			path.Requests = append(path.Requests, requestReport{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Egress, ProofCheck: a.Check})
-		}
-		v.Paths = append(v.Paths, path)
+		path := newPathReport(f, counters, strays)
+		v.Paths, verdicts = append(v.Paths, path), append(verdicts, path.Verdict.Result)
 	}
+	v.Result = health.Overall(verdicts)
 	return v, nil
 }
 
-// replyCounters returns the counters of the replies of real connections, or nil if they cannot be read, such as when nothing is
-// applied: the proof does not need them.
-func (p *program) replyCounters(ctx context.Context, c config.Config, paths []health.Path) map[health.Key]health.ReplyCounts {
+func newPathReport(f proof.PathResult, counters map[health.Key]health.ReplyCounts, strays map[health.Key]health.ProofCheck) pathReport {
+	family, _ := f.Path.Family.MarshalText()
+	n, counted := counters[f.Path.Key]
+	evidence := f.Proof(n)
+	evidence.Strays = strays[f.Path.Key]
+	evidence = evidence.WithUnknown()
+	path := pathReport{Uplink: f.Path.Uplink, Family: string(family), Interface: f.Path.Link, Asked: evidence.Routes, Shown: evidence.Trace,
+		Strays: evidence.Strays, Verdict: evidence.Verdict(), Requests: []requestReport{}}
+	if counted {
+		path.Seen = &n
+	}
+	for _, a := range f.Requests {
+		q := a.Request
+		path.Requests = append(path.Requests, requestReport{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Egress, ProofCheck: a.Check})
+	}
+	return path
+}
+
+// replyCounters returns the counters of the replies of real connections, and whether some of them have strayed since the last
+// proof. Both are nil if they cannot be read, such as when nothing is applied: the proof does not need them.
+func (p *program) replyCounters(ctx context.Context, c config.Config, paths []health.Path) (map[health.Key]health.ReplyCounts, map[health.Key]health.ProofCheck) {
 	h, err := p.openHost(ctx, c)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	defer h.Close()
 	counters, err := h.ReplyCounts(ctx, paths)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	return counters
+	recent, err := h.NewStrays(paths, 0)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "warning: the next verify will report the same stray replies again: %v\n", err)
+	}
+	strays := map[health.Key]health.ProofCheck{}
+	for _, path := range paths {
+		if n, counted := counters[path.Key]; counted {
+			strays[path.Key] = checkStrays(ctx, path, n, recent[path.Key])
+		}
+	}
+	return counters, strays
+}
+
+// checkStrays returns whether replies of the path's real connections stray: some were counted since the last proof, or were
+// counted earlier and the kernel routes such connections by another interface still.
+func checkStrays(ctx context.Context, path health.Path, counts health.ReplyCounts, recent uint64) health.ProofCheck {
+	if counts.Stray == 0 {
+		return health.StrayCheck(0, "", "")
+	}
+	examples, _ := prover.Prover{}.StrayExamples(ctx, path) // without the right to list connections there are none
+	if recent == 0 && examples != "" {
+		return health.StrayCheck(counts.Stray, "since they were counted first, and still do", examples)
+	}
+	return health.StrayCheck(recent, "since the last proof", examples)
 }
 
 func (p *program) printVerifyReport(v verifyReport) error {
@@ -126,9 +164,10 @@ func (p *program) printVerifyReport(v verifyReport) error {
 		return p.printJSON(v)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "uplink\tfamily\tinterface\tasked\tseen\tshown")
+	fmt.Fprintln(w, "uplink\tfamily\tinterface\tasked\tseen\tshown\tverdict")
 	for _, path := range v.Paths {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", path.Uplink, path.Family, path.Interface, path.Asked.Result, formatCounters(path.Seen), path.Shown.Result)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", path.Uplink, path.Family, path.Interface, path.Asked.Result, formatCounters(path.Seen),
+			path.Shown.Result, resultWord(path.Verdict))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -156,16 +195,25 @@ func formatCounters(s *health.ReplyCounts) string {
 	return fmt.Sprintf("%d right", s.Symmetric)
 }
 
-// failures returns the reasons for all results other than yes, without duplicates.
+// resultWord returns the result, with a word of its own for a warning.
+func resultWord(c health.ProofCheck) string {
+	if c.Warning() {
+		return "warning"
+	}
+	return string(c.Result)
+}
+
+// failures returns the reasons for all results other than a plain yes, without duplicates.
 func (path pathReport) failures() (lines []string) {
 	printed := map[string]bool{}
 	add := func(label string, c health.ProofCheck) {
-		if c.Result != health.Yes && !printed[c.Detail] {
+		if c.Detail != "" && !printed[c.Detail] {
 			printed[c.Detail] = true
-			lines = append(lines, fmt.Sprintf("%s: %s (%s): %s\n  %s", label, c.Result, c.Cause, c.Detail, c.Remedy))
+			lines = append(lines, fmt.Sprintf("%s: %s (%s): %s\n  %s", label, resultWord(c), c.Cause, c.Detail, c.Remedy))
 		}
 	}
 	add("asked", path.Asked)
+	add("seen", path.Strays)
 	add("shown", path.Shown)
 	for _, q := range path.Requests {
 		add("shown", q.ProofCheck)

@@ -33,7 +33,8 @@ var (
 var (
 	uplinkUp       = newDesc("uplink_up", "Whether the uplink is up or unproven: its probes are answered.", uplinkLabels...)
 	uplinkState    = newDesc("uplink_state", "1 for the current state, 0 for the others.", append(uplinkLabels, "state")...)
-	uplinkProven   = newDesc("uplink_proven", "Whether a check found that replies leave by the uplink, and none that they do not.", uplinkLabels...)
+	uplinkProven   = newDesc("uplink_proven", "Whether the verdict of all checks is that replies leave by the uplink.", uplinkLabels...)
+	uplinkWarning  = newDesc("uplink_proof_warning", "Whether replies leave by the uplink although something on their way is wrong.", uplinkLabels...)
 	uplinkDegraded = newDesc("uplink_degraded", "Whether loss or latency is above its threshold.", uplinkLabels...)
 	uplinkReplies  = newDesc("uplink_replies_total", "First replies of real connections: symmetric ones left by their ingress interface, stray ones by another.", append(uplinkLabels, "path")...)
 	uplinkChanges  = newDesc("uplink_state_changes_total", "Changes of the state since the service started.", uplinkLabels...)
@@ -104,8 +105,9 @@ func collectFamily(out chan<- prometheus.Metric, labels []string, f health.Famil
 	for _, state := range []health.State{health.Absent, health.Down, health.Unproven, health.Up} {
 		sendGauge(out, uplinkState, boolValue(f.State == state), with(string(state))...)
 	}
-	result, _ := f.Proof.Result()
-	sendGauge(out, uplinkProven, boolValue(result == health.Yes), labels...)
+	verdict := f.Proof.Verdict()
+	sendGauge(out, uplinkProven, boolValue(verdict.Result == health.Yes), labels...)
+	sendGauge(out, uplinkWarning, boolValue(verdict.Warning()), labels...)
 	sendGauge(out, uplinkDegraded, boolValue(f.Degraded != ""), labels...)
 	sendCounter(out, uplinkReplies, float64(f.Proof.Replies.Symmetric), with("symmetric")...)
 	sendCounter(out, uplinkReplies, float64(f.Proof.Replies.Stray), with("stray")...)

@@ -29,7 +29,7 @@ func (p *pathState) decide(now time.Time) (state health.State, reason string) {
 			return health.Down, fmt.Sprintf("held down for %v after %d flaps", p.holdDown.penalty, p.holdDown.flaps)
 		}
 	}
-	if result, reason := p.currentProof(now); result == health.No {
+	if result, reason := p.currentProof(now).Result(); result == health.No {
 		return health.Unproven, reason
 	}
 	return health.Up, ""
@@ -48,15 +48,17 @@ func (p *pathState) evaluateQuorum() (Liveness, string) {
 	return p.quorum, reason
 }
 
-// strayWindow is how long a stray reply makes the reply path count as broken.
-const strayWindow = time.Minute
-
-// currentProof returns the result of the proof and of stray replies within strayWindow, with the reason when it is No.
-func (p *pathState) currentProof(now time.Time) (health.Result, string) {
-	result, reason := p.proof.Result()
-	if end := p.strayedAt.Add(strayWindow); result != health.No && !p.strayedAt.IsZero() && now.Before(end) {
+// currentProof returns the proof with the check of stray replies within health.StrayWindow.
+func (p *pathState) currentProof(now time.Time) health.Proof {
+	current := p.proof
+	end := p.strayedAt.Add(health.StrayWindow)
+	switch {
+	case p.proofResult == "":
+	case p.strayedAt.IsZero() || !now.Before(end):
+		current.Strays = health.StrayCheck(0, "", "")
+	default:
 		p.reviewAt = earliest(p.reviewAt, end)
-		return health.No, fmt.Sprintf("%d replies of real connections left by another interface within the last minute", p.recentStrays)
+		current.Strays = p.strays
 	}
-	return result, reason
+	return current
 }

@@ -77,7 +77,9 @@ func (e *engine) updateProof(k health.Key, proof health.Proof, now time.Time) {
 		return
 	}
 	if before := p.proof.Replies.Stray; p.proofResult != "" && proof.Replies.Stray > before {
-		p.strayedAt, p.recentStrays = now, proof.Replies.Stray-before
+		if p.strayedAt, p.strays = now, proof.Strays; p.strays.Result != health.No {
+			p.strays = health.StrayCheck(proof.Replies.Stray-before, "within the last minute", "")
+		}
 	}
 	p.proof = proof.WithUnknown()
 	if p.proofResult == "" {

@@ -18,10 +18,10 @@ type pathState struct {
 	quorum   Liveness // of the probes together; the last one that was decided
 	holdDown holdDown
 
-	proof        health.Proof
-	proofResult  health.Result // of the proof and of recent stray replies; empty: there was no proof yet
-	strayedAt    time.Time     // when the count of stray replies last grew
-	recentStrays uint64        // by how much
+	proof       health.Proof
+	proofResult health.Result     // of the proof and of recent stray replies; empty: there was no proof yet
+	strayedAt   time.Time         // when the count of stray replies last grew
+	strays      health.ProofCheck // the check of that
 
 	state    health.State // empty: undecided since the path was added
 	reason   string       // of the state; empty when up

@@ -44,9 +44,10 @@ func (p *pathState) status(now time.Time) health.FamilyStatus {
 		StateChanges: p.changes,
 		Flaps:        p.holdDown.flaps,
 		Probes:       make([]health.ProbeStatus, 0, len(p.probes)),
-		Proof:        p.proof,
+		Proof:        p.currentProof(now),
 		History:      p.history.lastHour(now),
 	}
+	s.Verdict = s.Proof.Verdict()
 	if p.path.Source.IsValid() {
 		s.Source = p.path.Source.String()
 	}

@@ -36,7 +36,7 @@ func (e *engine) evaluate(p *pathState, now time.Time) {
 
 // evaluateProof emits an event when the reply path breaks, and when it no longer is broken.
 func (e *engine) evaluateProof(p *pathState, now time.Time) {
-	result, reason := p.currentProof(now)
+	result, reason := p.currentProof(now).Result()
 	was := p.proofResult
 	if was == "" || was == result {
 		return

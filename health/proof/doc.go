@@ -4,17 +4,21 @@
 // The path of verify's question to its verdict, by file:
 //
 //	cmd/replypath/verify.go     reads the configuration and calls the prover for all paths.
-//	cmd/internal/prover         prover.go reads the snapshot of the host: rules, routes, sysctls, listeners.
+//	cmd/internal/prover         prover.go makes the proof, explanation.go reads what explains it: rules, routes, firewall, sockets.
 //	peer.go, lan_host.go        choose the peer address that requests seem to come from, and a LAN host.
 //	route_check.go              LookUpRoutes queries the kernel's route decisions (RTM_GETROUTE) for replies and requests;
 //	                            CheckRoutes compares them with the path. This is the verdict that verify prints as "asked".
-//	deciding_rule.go            finds the rule that sends a packet elsewhere, rule_owner.go the program that added it.
+//	route_cause.go              finds the rule or route that sends a packet elsewhere, and the program that added it.
 //	request.go                  lists the requests of each path: an echo, a closed TCP port, a datagram, a listener, services.
 //	capture, inject             watch the hooks of the kernel's packet flow, and inject the requests at the interface's ingress;
 //	                            trace.go of the prover drives both.
 //	timeout.go                  says how long the prover waits for the replies.
+//	secret.go                   is what a packet must carry to be taken for one of the proof.
 //	observation.go, trace.go    group the captured observations by request.
-//	trace_check.go              CheckTraces names the hook at which a request or its reply was lost, marked wrongly, or would have
-//	                            left by another interface. This is the verdict that verify prints as "shown".
-//	result.go                   summarizes the verdicts of a path (Summarize) and of all paths (Overall).
+//	trace_check.go              CheckTraces decides by where replies would have left, or names the hook at which a request or its
+//	                            reply was lost. This is the verdict that verify prints as "shown".
+//	mark_check.go               names what keeps the mark from a packet: a rule, NOTRACK, a zone, a bridge.
+//	reply_cause.go              looks up the reply as it was observed, for the cause of a wrong interface.
+//	result.go                   summarizes the verdicts of a path (Summarize) and of all paths (Overall); package health combines
+//	                            them with the reply counters (Proof.Verdict).
 package proof

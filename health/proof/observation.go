@@ -27,6 +27,7 @@ type Observation struct {
 	Proto uint8      // IPPROTO_*; of an ICMP error, that of the packet that it is about
 	Peer  netip.Addr // its source is the peer, or its destination
 	Port  uint16     // the peer's port, or the identifier of an echo
+	Error bool       // it is an ICMP error
 	Host  netip.AddrPort
 	Link  int    // the index of the ingress interface, of a reply of this host that of the egress interface
 	Mark  uint32 // of the packet, unmasked

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"slices"
 	"time"
 
 	"replypath/health"
@@ -20,19 +21,27 @@ func (f PathResult) Proof(counters health.ReplyCounts) health.Proof {
 	return health.Proof{Routes: f.Routes, Replies: counters, Trace: f.Trace, At: f.At}
 }
 
-// Summarize returns the verdict on a path by those on its requests: the first No, else the first Yes, else the first Unknown.
-// Configured services count like the other requests.
+// Summarize returns the verdict on a path by those on its requests: the first No, else the first Unknown about a reply that was
+// sent and lost, else the first Yes with a warning, else the first Yes, else the first Unknown. Configured services count like
+// the other requests.
 func Summarize(results []RequestResult) health.ProofCheck {
-	sum := health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "no request was injected", Remedy: repair}
-	for i, r := range results {
+	rank := func(r RequestResult) int {
 		switch {
-		case r.Check.Result == health.No && sum.Result != health.No:
-			sum = r.Check
-		case sum.Result == health.Unknown && (i == 0 || r.Check.Result == health.Yes):
-			sum = r.Check
+		case r.Check.Result == health.No:
+			return 0
+		case r.Check.Result == health.Unknown && r.ReplyLost:
+			return 1
+		case r.Check.Warning():
+			return 2
+		case r.Check.Result == health.Yes:
+			return 3
 		}
+		return 4
 	}
-	return sum
+	if len(results) == 0 {
+		return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "no request was injected", Remedy: repair}
+	}
+	return slices.MinFunc(results, func(a, b RequestResult) int { return rank(a) - rank(b) }).Check
 }
 
 // Inconclusive returns the verdict on a path for which no request could be injected or captured.
@@ -40,16 +49,11 @@ func Inconclusive(err error) health.ProofCheck {
 	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: err.Error(), Remedy: "the route lookups and reply counters still apply"}
 }
 
-// Overall returns the verdict on all paths: No when a verdict on one is No, else Unknown when one is Unknown, else Yes.
+// Overall returns the verdict on all paths without their reply counters.
 func Overall(results []PathResult) health.Result {
-	sum := health.Yes
+	var all []health.Result
 	for _, r := range results {
-		switch {
-		case r.Routes.Result == health.No || r.Trace.Result == health.No:
-			return health.No
-		case r.Routes.Result == health.Unknown || r.Trace.Result == health.Unknown:
-			sum = health.Unknown
-		}
+		all = append(all, r.Proof(health.ReplyCounts{}).Verdict().Result)
 	}
-	return sum
+	return health.Overall(all)
 }

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"replypath/health"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
 )
 
 // RouteLookups are the kernel's route decisions for the packets of one path.
@@ -16,7 +19,9 @@ type RouteLookups struct {
 	Unmarked  uplinks.RouteDecision // of a packet of the host from the path's source address, without a mark
 	Request   uplinks.RouteDecision // of a request with the mark that arrives on the path's interface
 	Forwarded *ForwardedLookups     // nil: there is no LAN host
-	peer      netip.Addr
+
+	peer netip.Addr
+	lan  *LANHost
 }
 
 // ForwardedLookups are the kernel's route decisions for packets between the path and a LAN host.
@@ -38,7 +43,7 @@ func LookUpRoutes(p health.Path, peer netip.Addr, lan *LANHost, lookUp func(upli
 		Unmarked: lookUp(uplinks.RouteQuery{From: p.Source, To: peer}),
 		Request:  lookUp(uplinks.RouteQuery{From: peer, To: p.Source, Mark: p.Mark, IIF: p.Index}),
 
-		peer: peer,
+		peer: peer, lan: lan,
 	}
 	if lan != nil {
 		d.Forwarded = &ForwardedLookups{
@@ -49,29 +54,62 @@ func LookUpRoutes(p health.Path, peer netip.Addr, lan *LANHost, lookUp func(upli
 	return d
 }
 
-// CheckRoutes reports whether the route decisions send replies through the path, and the cause if they do not.
+// CheckRoutes reports whether the route decisions send replies through the path, and the cause if they do not. Decisions for
+// forwarded packets fail the check only where packets are forwarded: a host that translates no destination (DNAT) receives no
+// request for a LAN host.
 func (s Snapshot) CheckRoutes(p health.Path, d RouteLookups) health.ProofCheck {
 	if c, unusable := Unusable(p); unusable {
 		return c
 	}
+	host, forwarded := s.checkHostRoutes(p, d), s.checkForwardedRoutes(p, d)
+	host.Scope, forwarded.Scope = health.HostScope, health.ForwardedScope
+	switch {
+	case forwarded.Result == health.No && s.translatesDestinations():
+		return forwarded
+	case host.Result == health.No:
+		return host
+	case forwarded.Result == health.No:
+		forwarded.Detail += "; this host forwards no requests, so that it does not matter today"
+		return forwarded.AsWarning()
+	}
+	return health.ProofCheck{Result: health.Yes}
+}
+
+// checkHostRoutes checks the decisions for the packets of this host.
+func (s Snapshot) checkHostRoutes(p health.Path, d RouteLookups) health.ProofCheck {
+	packet := rpdb.Packet{Family: p.Family, To: d.peer, Proto: rpdb.UDP}
 	switch {
 	case !followsPath(p, d.Reply):
-		return s.wrongRoute(p, flow{to: d.peer, in: "lo", mark: p.Mark}, d.Reply, s.markRule(p))
+		packet.Mark = uint32(p.Mark)
+		return s.wrongRoute(p, packet, d.Reply)
 	case !followsPath(p, d.Unmarked) && !s.sharesSource(p):
-		return s.wrongRoute(p, flow{to: d.peer, in: "lo", from: p.Source}, d.Unmarked, s.sourceRule(p))
+		packet.From = p.Source
+		return s.wrongRoute(p, packet, d.Unmarked)
 	case d.Request.Err != nil:
 		return s.requestRejected(p, "requests", d.Request)
 	case !d.Request.Local:
 		return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Detail: fmt.Sprintf("requests to %s are not delivered to this host: %s", p.Source, s.describe(d.Request)),
 			Remedy: "look at table local: ip route show table local"}
+	}
+	return health.ProofCheck{Result: health.Yes}
+}
+
+// checkForwardedRoutes checks the decisions for packets between the path and the LAN host.
+func (s Snapshot) checkForwardedRoutes(p health.Path, d RouteLookups) health.ProofCheck {
+	switch {
 	case d.Forwarded == nil:
-		return health.ProofCheck{Result: health.Yes}
 	case isSourceCheckError(d.Forwarded.Request.Err):
 		return s.requestRejected(p, "forwarded requests", d.Forwarded.Request)
 	case d.Forwarded.Reply.Err == nil && !followsPath(p, d.Forwarded.Reply):
-		return s.wrongRoute(p, flow{to: d.peer, mark: p.Mark}, d.Forwarded.Reply, s.markRule(p))
+		packet := rpdb.Packet{Family: p.Family, From: d.lan.Addr, To: d.peer, In: s.linkName(d.lan.Link), Mark: uint32(p.Mark), Proto: rpdb.UDP}
+		return s.wrongRoute(p, packet, d.Forwarded.Reply)
 	}
 	return health.ProofCheck{Result: health.Yes}
+}
+
+// translatesDestinations reports whether the firewall has rules that translate destinations, or whether that is unknown.
+func (s Snapshot) translatesDestinations() bool {
+	return !s.FirewallRead || slices.ContainsFunc(s.Firewall, func(r foreign.Rule) bool { return r.TranslatesDestination })
 }
 
 // isSourceCheckError reports whether the source check (rp_filter) rejects the packet: EINVAL, or EXDEV from older kernels. With
@@ -85,7 +123,9 @@ func Unusable(p health.Path) (health.ProofCheck, bool) {
 	detail := ""
 	switch {
 	case p.VRF != 0:
-		detail = fmt.Sprintf("%s is in a VRF, whose table %d is looked up before replypath's rules", p.Link, p.VRF)
+		return health.ProofCheck{Result: health.Unknown, Cause: health.InVRF,
+			Detail: fmt.Sprintf("%s is in a VRF: the kernel looks up its table %s before all rules, so that replypath does not manage it", p.Link, p.VRF),
+			Remedy: fmt.Sprintf("take it out of the VRF (ip link set %s nomaster), or remove the uplink", p.Link)}, true
 	case p.Master != "":
 		detail = fmt.Sprintf("%s is a port of %s, by which its packets come in", p.Link, p.Master)
 	case p.LeftOut != "":
@@ -103,31 +143,6 @@ func Unusable(p health.Path) (health.ProofCheck, bool) {
 // followsPath reports whether the packet leaves by the path's interface and, if the path has one, its gateway.
 func followsPath(p health.Path, d uplinks.RouteDecision) bool {
 	return d.Err == nil && !d.Local && d.Link == p.Index && (!p.Gateway.IsValid() || d.Gateway == p.Gateway)
-}
-
-// markRule returns replypath's rule for replies with the path's mark.
-func (s Snapshot) markRule(p health.Path) uplinks.Rule {
-	priority := s.rulePriority(p, func(r uplinks.Rule) bool { return r.Mark == p.Mark && r.Mask == p.Mask && r.IIF == "" })
-	return uplinks.Rule{Family: p.Family, Priority: priority, Mark: p.Mark, Mask: p.Mask,
-		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
-}
-
-// sourceRule returns replypath's rule for packets of the host from the path's source address.
-func (s Snapshot) sourceRule(p health.Path) uplinks.Rule {
-	address := netip.PrefixFrom(p.Source, p.Source.BitLen())
-	priority := s.rulePriority(p, func(r uplinks.Rule) bool { return r.From == address })
-	return uplinks.Rule{Family: p.Family, Priority: priority, From: address,
-		Action: uplinks.Lookup, Table: p.Table, SuppressLength: uplinks.NoSuppress, SuppressGroup: uplinks.NoSuppress}
-}
-
-// rulePriority returns the priority of replypath's rule that matches and looks up the path's table, or 0 when it is missing.
-func (s Snapshot) rulePriority(p health.Path, matches func(uplinks.Rule) bool) uplinks.Priority {
-	for r := range s.Rules {
-		if r.Family == p.Family && r.Action == uplinks.Lookup && r.Table == p.Table && matches(r) {
-			return r.Priority
-		}
-	}
-	return 0
 }
 
 // sharesSource reports whether another interface has the path's source address too: its uplink may have the source rule.

@@ -1,25 +1,71 @@
 package proof_test
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"replypath/health"
 	"replypath/health/proof"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 	"replypath/uplinks/uplinkstest"
 )
 
-// snapshot returns a host on which replypath's rules and routes are complete.
+// snapshot returns a host on which replypath's rules and routes are complete, and which forwards requests.
 func snapshot() proof.Snapshot {
 	s, f := uplinkstest.Settings(), uplinkstest.Facts()
 	want := uplinks.Desired(s, f, nil)
-	f.RuleProtocols = map[uplinks.Rule]uint8{}
-	return proof.Snapshot{Facts: f, Rules: want.Rules, Routes: want.Routes, Values: map[uplinks.Tunable]string{},
+	db := &rpdb.Database{Family: uplinks.IPv4, Links: map[string]rpdb.Link{}, Tables: map[uplinks.Table][]rpdb.Route{}}
+	for name, l := range f.Links {
+		db.Links[name] = rpdb.Link{Index: l.Index, Group: l.Group, Checks: rpdb.InputChecks{Forwarding: true, Addressed: true}}
+		for _, a := range l.Addrs {
+			if a.Prefix.Addr().Is4() {
+				addRoute(db, rpdb.Route{Table: uplinks.LocalTable, Type: rpdb.Local, Dst: netip.PrefixFrom(a.Prefix.Addr(), 32), Protocol: 2}, name)
+			}
+		}
+	}
+	for r := range want.Rules {
+		if r.Family == uplinks.IPv4 {
+			db.Rules = append(db.Rules, rpdb.FromRule(r, uplinks.Protocol))
+		}
+	}
+	db.Rules = append(db.Rules, rpdbRule(uplinks.Rule{Priority: 0, Table: uplinks.LocalTable}, 2), rpdbRule(uplinks.Rule{Priority: 32766, Table: uplinks.MainTable}, 2))
+	sortRules(db)
+	for key, r := range want.Routes {
+		if key.Family == uplinks.IPv4 {
+			addRoute(db, rpdb.Route{Table: key.Table, Type: r.Type, Dst: key.Dst, Metric: key.Metric, Protocol: uplinks.Protocol}, r.Link)
+		}
+	}
+	for _, table := range []uplinks.Table{uplinks.MainTable, 77, 220, 51820} {
+		addRoute(db, rpdb.Route{Table: table, Type: uplinks.Unicast, Dst: uplinks.IPv4.DefaultPrefix(), Protocol: 3}, "eth0")
+	}
+	return proof.Snapshot{Facts: f, Databases: map[uplinks.Family]*rpdb.Database{uplinks.IPv4: db}, Values: map[uplinks.Tunable]string{},
 		Names: rpdb.Names{Protocols: map[uint8]string{18: "keepalived"}}}
+}
+
+func addRoute(db *rpdb.Database, r rpdb.Route, link string) {
+	r.Hops = []rpdb.Hop{{Link: link}}
+	db.Tables[r.Table] = append(db.Tables[r.Table], r)
+	slices.SortStableFunc(db.Tables[r.Table], func(a, b rpdb.Route) int { return cmp.Compare(a.Metric, b.Metric) })
+}
+
+func sortRules(db *rpdb.Database) {
+	slices.SortStableFunc(db.Rules, func(a, b rpdb.Rule) int { return cmp.Compare(a.Priority, b.Priority) })
+}
+
+// rpdbRule returns a rule of the program with the protocol number.
+func rpdbRule(r uplinks.Rule, protocol uint8) rpdb.Rule {
+	r.Family, r.SuppressGroup = uplinks.IPv4, uplinks.NoSuppress
+	if r.SuppressLength == 0 && r.Table != uplinks.MainTable || r.Priority == 32766 {
+		r.SuppressLength = uplinks.NoSuppress
+	}
+	r.Action = cmp.Or(r.Action, uplinks.Lookup)
+	return rpdb.FromRule(r, protocol)
 }
 
 // correctLookups returns the kernel's decisions on that host.
@@ -31,12 +77,9 @@ func correctLookups() proof.RouteLookups {
 
 // addForeignRule adds a rule that another program added with the protocol.
 func addForeignRule(g *proof.Snapshot, r uplinks.Rule, protocol uint8) {
-	r.Family, r.SuppressLength, r.SuppressGroup = uplinks.IPv4, uplinks.NoSuppress, uplinks.NoSuppress
-	if r.Action == 0 {
-		r.Action = uplinks.Lookup
-	}
-	g.Facts.ForeignRules = append(g.Facts.ForeignRules, r)
-	g.Facts.RuleProtocols[r] = protocol
+	db := g.Databases[uplinks.IPv4]
+	db.Rules = append(db.Rules, rpdbRule(r, protocol))
+	sortRules(db)
 }
 
 // byEth0 returns the decision to leave by the other uplink, by a route of the table.
@@ -45,12 +88,9 @@ func byEth0(table uplinks.Table) uplinks.RouteDecision {
 }
 
 // removeRules removes replypath's rules that match.
-func removeRules(s *proof.Snapshot, matches func(uplinks.Rule) bool) {
-	for r := range s.Rules {
-		if matches(r) {
-			delete(s.Rules, r)
-		}
-	}
+func removeRules(s *proof.Snapshot, matches func(rpdb.Rule) bool) {
+	db := s.Databases[uplinks.IPv4]
+	db.Rules = slices.DeleteFunc(db.Rules, func(r rpdb.Rule) bool { return r.Protocol == uplinks.Protocol && matches(r) })
 }
 
 var rejected = uplinks.RouteDecision{Err: syscall.EINVAL}
@@ -69,23 +109,24 @@ var routeCheckCases = map[string]struct {
 		d.Forwarded.Request.Err, d.Forwarded.Reply.Err = syscall.EHOSTUNREACH, syscall.EHOSTUNREACH
 	}},
 	"the interface does not exist": {path: func(p *health.Path) { p.Index = 0 }, want: health.TraceUnavailable, result: health.Unknown, why: "eth1 does not exist"},
+	"the interface is in a VRF":    {path: func(p *health.Path) { p.Index, p.VRF = 0, 7 }, want: health.InVRF, result: health.Unknown, why: "eth1 is in a VRF"},
 	"the interface is down":        {path: func(p *health.Path) { p.Up = false }, want: health.TraceUnavailable, result: health.Unknown, why: "down"},
 	"no address":                   {path: func(p *health.Path) { p.Source = netip.Addr{} }, want: health.TraceUnavailable, result: health.Unknown, why: "no IPv4 address"},
 	"the mark rule is missing": {host: func(g *proof.Snapshot) {
-		removeRules(g, func(r uplinks.Rule) bool { return r.Mark == 0x200 && r.Table == 8202 })
+		removeRules(g, func(r rpdb.Rule) bool { return r.Mark == 0x200 && r.Table == 8202 })
 	}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from all fwmark 0x200/0x1f00 lookup 8202"},
 	"the source rule is missing": {host: func(g *proof.Snapshot) {
-		removeRules(g, func(r uplinks.Rule) bool { return r.From.IsValid() && r.Table == 8202 })
+		removeRules(g, func(r rpdb.Rule) bool { return r.From.IsValid() && r.Table == 8202 })
 	}, lookups: func(d *proof.RouteLookups) { d.Unmarked = byEth0(uplinks.MainTable) }, want: health.RuleMissing, why: "from 192.0.2.2 lookup 8202"},
 	"the table's route leaves by another interface": {lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(8202) }, want: health.RouteMissing, why: "eth0"},
 	"the right interface, another gateway": {lookups: func(d *proof.RouteLookups) { d.Reply.Gateway = netip.MustParseAddr("192.0.2.77") },
 		want: health.RouteMissing, why: "leaves by eth1 via 192.0.2.77"},
 	"the right interface, no gateway": {lookups: func(d *proof.RouteLookups) { d.Unmarked.Gateway = netip.Addr{} },
 		want: health.RouteMissing, why: "leaves by eth1 (table 8202)"},
-	"the table is empty, main decides": {host: func(g *proof.Snapshot) { clear(g.Routes) }, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RouteMissing, why: "table 8202"},
-	"the table is empty, the kernel rejects": {host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "rejects",
+	"the table is empty, main decides": {host: func(g *proof.Snapshot) { delete(g.Databases[uplinks.IPv4].Tables, 8202) }, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(uplinks.MainTable) }, want: health.RouteMissing, why: "table 8202"},
+	"the table is empty, the kernel rejects": {host: func(g *proof.Snapshot) { delete(g.Databases[uplinks.IPv4].Tables, 8202) }, want: health.RouteMissing, why: "rejects",
 		lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
-	"the gateway is not known": {path: func(p *health.Path) { p.Gateway = netip.Addr{} }, host: func(g *proof.Snapshot) { clear(g.Routes) }, want: health.RouteMissing, why: "no IPv4 gateway",
+	"the gateway is not known": {path: func(p *health.Path) { p.Gateway = netip.Addr{} }, host: func(g *proof.Snapshot) { delete(g.Databases[uplinks.IPv4].Tables, 8202) }, want: health.RouteMissing, why: "no IPv4 gateway",
 		lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Err: syscall.EHOSTUNREACH} }},
 	"a foreign rule for all packets": {host: func(g *proof.Snapshot) { addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77}, 18) }, want: health.RuleShadowed, why: "priority 100 from all lookup 77, added by keepalived (protocol 18)",
 		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
@@ -105,9 +146,10 @@ var routeCheckCases = map[string]struct {
 			addForeignRule(g, uplinks.Rule{Priority: 100, Action: uplinks.Goto, Goto: 20000}, 3)
 			addForeignRule(g, uplinks.Rule{Priority: 20000, Table: 77}, 3)
 		}, lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
-	"a rule whose selectors are not decoded": {want: health.RuleShadowed, why: "priority 100",
+	"all selectors of a rule": {want: health.RuleShadowed, why: "priority 100 from all ipproto udp lookup 77",
 		host: func(g *proof.Snapshot) {
-			addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77, Other: "\x00\x00uid"}, 3)
+			addForeignRule(g, uplinks.Rule{Priority: 100, Table: 77}, 3)
+			g.Databases[uplinks.IPv4].Rules[1].Proto = rpdb.UDP
 		},
 		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
 	"a rule that rejects": {want: health.RuleShadowed, why: "priority 100",
@@ -118,7 +160,7 @@ var routeCheckCases = map[string]struct {
 		lookups: func(d *proof.RouteLookups) { d.Reply = byEth0(77) }},
 	"main has a specific route by a tunnel": {want: health.RuleShadowed, why: "table main has a specific route",
 		host: func(g *proof.Snapshot) {
-			g.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []uplinks.Connected{{Dst: netip.MustParsePrefix("203.0.0.0/8")}}}
+			addTunnel(g)
 		}, lookups: func(d *proof.RouteLookups) { d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable} }},
 	"strict, and the mark is ignored": {want: health.SourceCheck, why: "net.ipv4.conf.eth1.src_valid_mark = 0 (set in /etc/sysctl.d/x.conf)",
 		host: func(g *proof.Snapshot) {
@@ -183,15 +225,43 @@ func TestTheOwnerOfAForeignRuleIsThatOfExplain(t *testing.T) {
 // wg-quick's rule for main is known by its other rule, wherever that is.
 func TestTheOwnerDependsOnTheOtherRules(t *testing.T) {
 	s, d := snapshot(), correctLookups()
-	mainRule := uplinks.Rule{Family: uplinks.IPv4, Priority: 100, Action: uplinks.Lookup, Table: uplinks.MainTable, SuppressGroup: uplinks.NoSuppress}
-	s.Facts.ForeignRules = append(s.Facts.ForeignRules, mainRule)
-	s.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true, Connected: []uplinks.Connected{{Dst: netip.MustParsePrefix("203.0.0.0/8")}}}
+	addForeignRule(&s, uplinks.Rule{Priority: 100, Table: uplinks.MainTable}, 0)
+	addTunnel(&s)
 	d.Reply = uplinks.RouteDecision{Link: 9, Table: uplinks.MainTable}
 	for _, want := range []string{"owner unknown (protocol 0)", "added by wg-quick (protocol 0)"} {
 		if got := s.CheckRoutes(lte, lookUp(d)); !strings.Contains(got.Detail, want) {
 			t.Errorf("%q, want %q", got.Detail, want)
 		}
 		addForeignRule(&s, uplinks.Rule{Priority: 32765, Not: true, Mark: 0xca6c, Mask: 0xffffffff, Table: 51820}, 0)
+	}
+}
+
+// addTunnel adds a link with a route in main to the network of the peers.
+func addTunnel(s *proof.Snapshot) {
+	s.Facts.Links["tun0"] = uplinks.Link{Name: "tun0", Index: 9, Up: true}
+	addRoute(s.Databases[uplinks.IPv4], rpdb.Route{Table: uplinks.MainTable, Type: uplinks.Unicast, Dst: netip.MustParsePrefix("203.0.0.0/8"), Protocol: 3}, "tun0")
+}
+
+// A rule for packets of the LAN decides only for forwarded packets, and these exist only behind DNAT.
+func TestForwardedPacketsCountWhereDestinationsAreTranslated(t *testing.T) {
+	for name, c := range map[string]struct {
+		firewall []foreign.Rule
+		read     bool
+		want     health.Result
+	}{
+		"DNAT":              {[]foreign.Rule{{TranslatesDestination: true}}, true, health.No},
+		"no DNAT":           {[]foreign.Rule{{NoTrack: true}}, true, health.Yes},
+		"it is not known":   {nil, false, health.No},
+		"an empty firewall": {nil, true, health.Yes},
+	} {
+		s, d := snapshot(), correctLookups()
+		s.Firewall, s.FirewallRead = c.firewall, c.read
+		addForeignRule(&s, uplinks.Rule{Priority: 90, From: netip.MustParsePrefix("198.18.0.0/24"), Table: 77}, 0)
+		d.Forwarded.Reply = byEth0(77)
+		got := s.CheckRoutes(lte, lookUp(d))
+		if got.Result != c.want || got.Cause != health.RuleShadowed || got.Scope != health.ForwardedScope || !strings.Contains(got.Detail, "priority 90 from 198.18.0.0/24 lookup 77") {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -2,21 +2,32 @@ package proof
 
 import (
 	"fmt"
-	"slices"
 
 	"replypath/health"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 )
 
-// Snapshot is the state of the host that verdicts are explained by.
+// Snapshot is the state of the host that verdicts are explained by. All but Facts may be missing: verdicts then lack the object
+// that is the cause.
 type Snapshot struct {
-	Facts  uplinks.Facts
-	Rules  map[uplinks.Rule]bool              // replypath's
-	Routes map[uplinks.RouteKey]uplinks.Route // replypath's
-	Values map[uplinks.Tunable]string         // of Sysctls
-	SetBy  map[uplinks.Tunable]string         // the file that sets the value at boot, where there is one
-	Names  rpdb.Names                         // for the owners of foreign rules
+	Facts     uplinks.Facts
+	Databases map[uplinks.Family]*rpdb.Database // with the routes to the peers and to the LAN hosts
+	Firewall  []foreign.Rule                    // the rules of other programs
+	// FirewallRead reports that Firewall is complete.
+	FirewallRead bool
+	Servers      []Server                   // the sockets of this host
+	Values       map[uplinks.Tunable]string // of Sysctls
+	SetBy        map[uplinks.Tunable]string // the file that sets the value at boot, where there is one
+	Names        rpdb.Names
+}
+
+// Server is a socket that is bound to a port, with the user that it belongs to.
+type Server struct {
+	uplinks.Listener
+	Proto uint8 // IPPROTO_*
+	UID   uint32
 }
 
 // sysctl returns the sysctl with its value and the file that sets it.
@@ -28,16 +39,6 @@ func (s Snapshot) sysctl(t uplinks.Tunable) string {
 	return text
 }
 
-// hasDefaultRoute reports whether the path's table has a unicast default route.
-func (s Snapshot) hasDefaultRoute(p health.Path) bool {
-	for key, r := range s.Routes {
-		if key.Family == p.Family && key.Table == p.Table && key.Dst == p.Family.DefaultPrefix() && r.Type == uplinks.Unicast {
-			return true
-		}
-	}
-	return false
-}
-
 // linkName returns the name of the interface with that index.
 func (s Snapshot) linkName(index int) string {
 	for name, l := range s.Facts.Links {
@@ -46,23 +47,6 @@ func (s Snapshot) linkName(index int) string {
 		}
 	}
 	return fmt.Sprintf("interface %d", index)
-}
-
-// rulesInOrder returns the rules of a family, replypath's and foreign ones, in the order in which the kernel evaluates them.
-func (s Snapshot) rulesInOrder(f uplinks.Family) []uplinks.Rule {
-	var all []uplinks.Rule
-	for r := range s.Rules {
-		if r.Family == f {
-			all = append(all, r)
-		}
-	}
-	for _, r := range s.Facts.ForeignRules {
-		if r.Family == f {
-			all = append(all, r)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b uplinks.Rule) int { return int(int64(a.Priority) - int64(b.Priority)) })
-	return all
 }
 
 // Sysctls returns the sysctls that a Snapshot for these paths needs.

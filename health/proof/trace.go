@@ -2,8 +2,7 @@ package proof
 
 import (
 	"net/netip"
-
-	"replypath/marks"
+	"slices"
 )
 
 // trace is the observations of one request and its reply.
@@ -85,22 +84,59 @@ func (t trace) taken() bool {
 	return false
 }
 
-// ctmarkSet reports whether the connection had the mark at the hook.
-func (t trace) ctmarkSet(h Hook, mark marks.Mark, mask marks.Mask) bool {
-	for _, x := range t.hooks[h] {
-		if x.Ctmark&uint32(mask) == uint32(mark) {
-			return true
-		}
-	}
-	return false
+// markRight reports whether the request and its connection have the mark of the path behind mangle in PREROUTING.
+func (t trace) markRight(r Request) bool {
+	return !slices.ContainsFunc(t.hooks[PreroutingMarked], func(x Observation) bool { return !r.hasMark(x.Mark) || !r.hasMark(x.Ctmark) })
 }
 
-// markRestored reports whether each packet at the hook had the mark if its connection had it.
-func (t trace) markRestored(h Hook, mark marks.Mark, mask marks.Mask) bool {
-	for _, x := range t.hooks[h] {
-		if x.Ctmark&uint32(mask) == uint32(mark) && x.Mark&uint32(mask) != uint32(mark) {
-			return false
+// requestZone returns the zone of connection tracking of the request.
+func (t trace) requestZone() uint16 {
+	for _, hook := range []Hook{InputEnd, ForwardEnd} {
+		for _, x := range t.hooks[hook] {
+			return x.Zone
 		}
 	}
-	return true
+	return 0
+}
+
+// initialMark returns the mark that the reply has before the chains of the hook.
+func (t trace) initialMark(hook string) uint32 {
+	if hook == "OUTPUT" {
+		for _, x := range t.hooks[OutputStart] {
+			return x.Mark
+		}
+	}
+	return 0
+}
+
+// deliveredTo returns the address at which the server got the request: behind DNAT it is not the one that was asked.
+func (t trace) deliveredTo() netip.AddrPort {
+	for _, hook := range []Hook{InputEnd, ForwardEnd} {
+		for _, x := range t.hooks[hook] {
+			return x.Host
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// repliedFrom returns the source of the server's reply.
+func (t trace) repliedFrom() netip.Addr {
+	for _, hook := range []Hook{ReplyPrerouting, OutputStart} {
+		for _, x := range t.hooks[hook] {
+			return x.Host.Addr()
+		}
+	}
+	return netip.Addr{}
+}
+
+// replyLost reports whether the reply to the request was sent, or had to be sent by the kernel, and did not get to the egress.
+func (s Snapshot) replyLost(r Request, t trace) bool {
+	switch {
+	case len(t.egress) > 0 || t.reached(RequestEgress):
+		return false
+	case t.reached(ReplyPrerouting) || t.reached(OutputStart):
+		return true
+	}
+	ignored := r.Kind == Echo && s.Values[echoIgnored[r.Path.Family]] == "1"
+	return t.reached(InputEnd) && r.Kind != Service && !ignored
 }

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 
 	"replypath/health"
 	"replypath/uplinks"
@@ -9,9 +10,11 @@ import (
 
 // RequestResult is the verdict on one request.
 type RequestResult struct {
-	Request Request
-	Check   health.ProofCheck
-	Egress  string // the interface that the reply would have left by; empty: there was no reply
+	Request   Request
+	Check     health.ProofCheck
+	Egress    string // the interface that the reply would have left by; empty: there was no reply
+	ReplyLost bool   // a reply was sent, or had to be, and did not get to the egress
+	forwarded bool   // to a LAN host
 }
 
 // CheckTraces returns the verdict on each request by the observations of it. routes has the result of CheckRoutes for each path,
@@ -21,18 +24,45 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 	results := make([]RequestResult, 0, len(requests))
 	for _, r := range requests {
 		t := traces[r.From]
-		a := RequestResult{Request: r}
+		a := RequestResult{Request: r, ReplyLost: s.replyLost(r, t)}
 		if len(t.egress) > 0 {
-			a.Egress = s.linkName(t.egress[0].Link)
+			a.Egress = s.linkName(r.worstEgress(t).Link)
 		}
 		a.Check = s.checkTrace(r, t, routes[r.Path.Key])
+		a.forwarded = t.reached(ForwardEnd)
 		results = append(results, a)
 	}
+	s.inferForwarded(results)
 	return results
 }
 
+// inferForwarded fails the requests of a path on which every reply of this host is right only by the rule for its address, where
+// destinations are translated: the replies of LAN hosts, which that rule does not select, then stray. It infers nothing for a
+// path by which a request was forwarded.
+func (s Snapshot) inferForwarded(results []RequestResult) {
+	if !s.FirewallRead || !s.translatesDestinations() {
+		return
+	}
+	inferable := map[health.Key]bool{}
+	for _, r := range results {
+		k := r.Request.Path.Key
+		if r.Check.Result == health.Yes {
+			before, known := inferable[k]
+			inferable[k] = (before || !known) && !r.forwarded && slices.Contains(alsoForwarded, r.Check.Cause)
+		}
+	}
+	for i, r := range results {
+		if r.Check.Result == health.Yes && inferable[r.Request.Path.Key] {
+			results[i].Check.Result = health.No
+			results[i].Check.Detail += ", as those of LAN hosts do (there are DNAT rules)"
+		}
+	}
+}
+
+// alsoForwarded are the causes of warnings that concern forwarded packets too.
+var alsoForwarded = []health.Cause{health.MarkNotSaved, health.MarkNotRestored, health.PreroutingMark, health.ConntrackZone}
+
 func (s Snapshot) checkTrace(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
-	p := r.Path
 	switch {
 	case !t.reached(PreroutingStart):
 		return filtered(r, "it is dropped before the firewall, by an XDP program, tc, or an ingress hook of nftables")
@@ -40,83 +70,92 @@ func (s Snapshot) checkTrace(r Request, t trace, routes health.ProofCheck) healt
 		return filtered(r, "the firewall drops it in PREROUTING, in raw or mangle")
 	case t.taken():
 		return unknown(health.TraceUnavailable, fmt.Sprintf("%s gets no reply of its own: other hosts send packets with the same addresses and ports", r), "nothing, if the next proof is conclusive; else find who sends them: conntrack -L -s "+r.From.Addr().String())
-	case !t.ctmarkSet(PreroutingMarked, p.Mark, p.Mask):
-		c := failed(health.MarkNotSaved, fmt.Sprintf("the connection of a request that arrived on %s has %s instead of the mark %s", p.Link, otherMark(t, p), p.Mark))
-		c.Remedy += "; if the plan is empty, another program exempts requests from connection tracking or marks connections: " +
-			listCommand(p.Family, "raw") + " and " + listCommand(p.Family, "mangle")
-		return c
-	case !t.markRestored(PreroutingMarked, p.Mark, p.Mask):
-		return failed(health.MarkNotRestored, fmt.Sprintf("the connection has the mark %s, but PREROUTING does not restore it to the packet", p.Mark))
 	case len(t.egress) > 0:
 		return s.checkEgress(r, t, routes)
 	}
 	return s.noReply(r, t, routes)
 }
 
-// listCommand returns the command that lists an iptables table.
-func listCommand(f uplinks.Family, table string) string {
-	if f == uplinks.IPv6 {
-		return "ip6tables -t " + table + " -S"
+// checkEgress returns the verdict on a request by where its reply would have left: by the interface of the path, from the address
+// that was asked, to the right next hop. What is wrong on the way is a warning then.
+func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
+	e, problem := r.worstEgress(t), s.markProblem(r, t)
+	switch {
+	case !r.rightSource(t, e):
+		return s.wrongSource(r, t, e, problem)
+	case !r.rightNextHop(e):
+		return s.wrongEgress(r, t, e, problem, routes)
+	case problem.Cause == "":
+		return health.ProofCheck{Result: health.Yes}
+	case problem.Cause == health.Bridged: // the neighbours of a port answer to its bridge
+		return problem
 	}
-	return "iptables -t " + table + " -S"
+	return s.rightToday(r, t, problem)
 }
 
-// otherMark returns the mark that the connection has instead of the path's, in words.
-func otherMark(t trace, p health.Path) string {
-	for _, x := range t.hooks[PreroutingMarked] {
-		if x.Ctmark&uint32(p.Mask) != 0 {
-			return fmt.Sprintf("the mark %#x", x.Ctmark&uint32(p.Mask))
+// worstEgress returns the observation of the reply in POSTROUTING; of several one that is wrong.
+func (r Request) worstEgress(t trace) EgressObservation {
+	for _, e := range t.egress {
+		if !r.rightSource(t, e) || !r.rightNextHop(e) {
+			return e
 		}
 	}
-	return "no mark"
+	return t.egress[0]
 }
 
-// checkEgress returns the verdict on a request by the interface that its reply would have left by.
-func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
-	p, d := r.Path, t.egress[0]
+// rightSource reports whether the reply has the address that was asked, or will have it: behind DNAT, connection tracking
+// translates the address of the server.
+func (r Request) rightSource(t trace, e EgressObservation) bool {
+	server := t.deliveredTo().Addr()
+	return e.Source == r.To.Addr() || e.State&StateRelated != 0 || e.IsReply() && (!server.IsValid() || e.Source == server)
+}
+
+// rightNextHop reports whether the reply leaves by the path's interface and, if the path has one in its family, its gateway.
+func (r Request) rightNextHop(e EgressObservation) bool {
+	gateway := r.Path.Gateway
+	known := gateway.IsValid() && e.NextHop.IsValid() && gateway.Is4() == e.NextHop.Is4()
+	return e.Link == r.Path.Index && (!known || e.NextHop == gateway.WithZone(""))
+}
+
+// wrongSource returns the verdict on a reply from another address than the one that was asked.
+func (s Snapshot) wrongSource(r Request, t trace, e EgressObservation, problem health.ProofCheck) health.ProofCheck {
+	from := fmt.Sprintf("%s is answered from %s, by %s", r, e.Source, s.linkName(e.Link))
+	asked, replied := t.deliveredTo(), t.repliedFrom()
 	switch {
-	case r.Proto == "udp" && !d.IsReply():
+	case problem.Cause == health.Untracked || problem.Cause == health.ConntrackZone || problem.Cause == health.SYNProxy:
+		problem.Detail = fmt.Sprintf("%s, as connection tracking does not take it for a reply: %s", from, problem.Detail)
+		return problem
+	case r.Proto == "udp" && asked.IsValid() && replied.IsValid() && asked.Addr() != replied:
 		return health.ProofCheck{Result: health.No, Cause: health.WildcardUDP,
-			Detail: fmt.Sprintf("the UDP server received the request at %s and replied from %s, by %s: the reply belongs to no connection", r.To, d.Source, s.linkName(d.Link)),
+			Detail: fmt.Sprintf("the UDP server received the request at %s and replied from %s, by %s: the reply belongs to no connection", asked, replied, s.linkName(e.Link)),
 			Remedy: fmt.Sprintf("bind the server to the uplink's address %s, or make it reply from the address that the request was sent to (IP_PKTINFO)", r.To.Addr())}
-	case !t.markRestored(OutputEnd, p.Mark, p.Mask):
-		return failed(health.MarkNotRestored, fmt.Sprintf("the connection has the mark %s, but OUTPUT does not restore it to the reply, which would leave by %s", p.Mark, s.linkName(d.Link)))
-	case !t.markRestored(ReplyPrerouting, p.Mark, p.Mask):
-		return failed(health.MarkNotRestored, fmt.Sprintf("the connection has the mark %s, but PREROUTING does not restore it to the reply of the LAN host, which would leave by %s", p.Mark, s.linkName(d.Link)))
-	case d.Link == p.Index:
-		return health.ProofCheck{Result: health.Yes}
-	case routes.Result == health.No:
-		c := routes
-		c.Detail = fmt.Sprintf("the reply would leave by %s: %s", s.linkName(d.Link), routes.Detail)
-		return c
 	}
-	return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Remedy: "find the rule that selects it: " + r.explainCommand() + "; and other programs that mark packets: " + listCommand(p.Family, "mangle"),
-		Detail: fmt.Sprintf("the reply would leave by %s, although the kernel routes packets with the mark by %s", s.linkName(d.Link), p.Link)}
-}
-
-// explainCommand returns the command that walks the reply through the rules.
-func (r Request) explainCommand() string {
-	line := fmt.Sprintf("replypath explain %s --from %s --mark %s", r.From.Addr(), r.To.Addr(), r.Path.Mark)
-	if r.Proto == "tcp" || r.Proto == "udp" {
-		line += fmt.Sprintf(" --proto %s --sport %d --dport %d", r.Proto, r.To.Port(), r.From.Port())
-	}
-	return line
+	return health.ProofCheck{Result: health.No, Cause: health.WrongSource, Detail: from + ": the client takes it for no reply",
+		Remedy: "see what translates or rewrites the source: " + listCommand(r.Path.Family, "nat") + ", nft list ruleset"}
 }
 
 // noReply returns the verdict on a request without a reply by the last hook that it or its reply reached.
 func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
 	in, forwarded := t.reached(InputStart), t.reached(ForwardStart)
+	rejected, isRejected := s.rejectedReply(r, t)
 	switch {
 	case t.reached(RequestEgress):
 		return unknown(health.NoAnswer, fmt.Sprintf("%s would leave again by an uplink; it was dropped there", r), "if a LAN host has the service, check the DNAT rule and the route to that host")
-	case !in && !forwarded && routes.Result == health.No:
+	case !in && !forwarded && routes.Cause != "":
+		routes.Result = health.No
 		return routes
 	case !in && !forwarded:
+		if problem := s.markProblem(r, t); problem.Cause != "" {
+			problem.Detail = fmt.Sprintf("%s is dropped behind mangle in PREROUTING: %s", r, problem.Detail)
+			return problem
+		}
 		return filtered(r, "it is dropped after mangle in PREROUTING, by nat, an nftables rule, or the routing decision")
 	case in && !t.reached(InputEnd):
 		return filtered(r, "the firewall drops it in INPUT")
 	case forwarded && !t.reached(ForwardEnd):
 		return filtered(r, "the firewall drops it in FORWARD")
+	case isRejected:
+		return rejected
 	case t.reached(ReplyPrerouting) && replyMisrouted(routes):
 		return routes
 	case t.reached(ReplyPrerouting):
@@ -133,7 +172,7 @@ func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.P
 
 // replyMisrouted reports whether the kernel does not route replies through the path.
 func replyMisrouted(routes health.ProofCheck) bool {
-	return routes.Cause == health.RuleMissing || routes.Cause == health.RuleShadowed || routes.Cause == health.RouteMissing
+	return slices.Contains([]health.Cause{health.RuleMissing, health.RuleShadowed, health.RouteMissing, health.RouteShadowed}, routes.Cause)
 }
 
 func (s Snapshot) hostSilent(r Request) health.ProofCheck {
@@ -147,10 +186,6 @@ func (s Snapshot) hostSilent(r Request) health.ProofCheck {
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply", r), "check that the service runs and that its host is reachable")
 	}
 	return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply", r), "the kernel may limit the rate of such replies; other requests may prove the path")
-}
-
-func failed(cause health.Cause, why string) health.ProofCheck {
-	return health.ProofCheck{Result: health.No, Cause: cause, Detail: why, Remedy: repair}
 }
 
 func unknown(cause health.Cause, why, remedy string) health.ProofCheck {

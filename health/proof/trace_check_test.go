@@ -48,6 +48,30 @@ func taken(points []proof.Hook) []proof.Observation {
 	return all
 }
 
+// at returns the observations with the address of the host's side.
+func at(address string, all []proof.Observation) []proof.Observation {
+	for i := range all {
+		all[i].Host = netip.AddrPortFrom(netip.MustParseAddr(address), 0)
+	}
+	return all
+}
+
+// in returns the observations with the state and the zone of connection tracking.
+func in(state proof.ConnectionState, zone uint16, all []proof.Observation) []proof.Observation {
+	for i := range all {
+		all[i].State, all[i].Zone = state, zone
+	}
+	return all
+}
+
+// from returns the replies with another source.
+func from(address string, all []proof.EgressObservation) []proof.EgressObservation {
+	for i := range all {
+		all[i].Source = netip.MustParseAddr(address)
+	}
+	return all
+}
+
 const foreignBit = 0x40000 // outside of the mask
 
 // upTo returns the first n hooks of a request that the host accepts, and more.
@@ -75,10 +99,10 @@ var traceCheckCases = map[string]struct {
 	"the reply leaves by the ingress interface":  {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
 	"lost before the firewall":                   {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
 	"dropped in raw":                             {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
-	"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.No, why: "no mark"},
+	"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.Yes, why: "no mark"},
 	"another uplink's mark":                      {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
 	"the connection was there before":            {hooks: taken(upTo(4)), egress: egressBy(2, true), want: health.TraceUnavailable, result: health.Unknown, why: "other hosts"},
-	"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.No, why: "PREROUTING"},
+	"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.Yes, why: "PREROUTING"},
 	"no mark on the reply":                       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
 	"no mark on the LAN host's reply":            {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},
 	"another interface, explained by the routes": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
@@ -97,7 +121,8 @@ var traceCheckCases = map[string]struct {
 		values: map[uplinks.Tunable]string{{Name: "net.ipv4.icmp_echo_ignore_all"}: "1"}},
 	"no reply":                           {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown},
 	"a request that leaves by an uplink": {hooks: observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd, proof.RequestEgress)...), want: health.NoAnswer, result: health.Unknown, why: "leave again by an uplink"},
-	"a wildcard UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), egress: egressBy(2, false), want: health.WildcardUDP, result: health.No, why: "eth0",
+	"a wildcard UDP server": {hooks: append(at("192.0.2.2", observedAt(0x200, 0x200, upTo(4)...)), at("198.51.100.2", observedAt(0, 0, proof.OutputStart))...),
+		egress: from("198.51.100.2", egressBy(2, false)), want: health.WildcardUDP, result: health.No, why: "received the request at 192.0.2.2:0 and replied from 198.51.100.2, by eth0",
 		change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
 	"a silent UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
 		change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},

@@ -38,18 +38,19 @@ func (e *evaluator) eval(name string, data []byte) {
 		}
 		e.evalMark("meta mark", data, unix.NFTA_META_KEY, unix.NFT_META_MARK, unix.NFTA_META_DREG, unix.NFTA_META_SREG)
 	case "ct":
+		e.evalZone(data)
 		e.evalMark(connmark, data, unix.NFTA_CT_KEY, unix.NFT_CT_MARK, unix.NFTA_CT_DREG, unix.NFTA_CT_SREG)
 	case "immediate":
 		target := registerOf(data, unix.NFTA_IMMEDIATE_DREG)
 		e.registers[target] = registerValue{value: constant(data, unix.NFTA_IMMEDIATE_DATA)}
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark && target == unix.NFT_REG_VERDICT
-	case "nat":
+	case "nat", "redir":
+		e.evalNAT(name, data)
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
-		e.evalNAT(data)
 	case "synproxy":
 		e.rule.SYNProxy = true
 		e.addTerm("synproxy")
-	case "reject", "masq", "redir", "queue", "tproxy":
+	case "reject", "masq", "queue", "tproxy":
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
 	case "bitwise":
 		e.evalBitwise(data)

@@ -27,15 +27,31 @@ func (e *evaluator) matchProtocol(data []byte) {
 	}
 }
 
-// evalNAT evaluates a translation of addresses.
-func (e *evaluator) evalNAT(data []byte) {
-	if netfilter.FindUint32(data, unix.NFTA_NAT_TYPE) != unix.NFT_NAT_DNAT || netfilter.FindUint32(data, unix.NFTA_NAT_FAMILY) != unix.NFPROTO_IPV4 {
+// evalNAT evaluates an expression that translates addresses. To redirect is to translate the destination to an address of this
+// host.
+func (e *evaluator) evalNAT(name string, data []byte) {
+	switch {
+	case name == "redir":
+		e.addTerm("redirect")
+	case netfilter.FindUint32(data, unix.NFTA_NAT_TYPE) != unix.NFT_NAT_DNAT:
 		return
-	}
-	to, known := e.registers[registerOf(data, unix.NFTA_NAT_REG_ADDR_MIN)]
-	address := netip.AddrFrom4([4]byte(binary.NativeEndian.AppendUint32(nil, to.value)))
-	if known && to.source == "" && address.IsLoopback() && e.proto != unix.IPPROTO_TCP {
+	case e.isLoopbackDNAT(data):
 		e.rule.LoopbackDNAT = true
-		e.addTerm("dnat to %s", address)
+		e.addTerm("dnat to %s", e.translatedTo(data))
+	default:
+		e.addTerm("dnat")
 	}
+	e.rule.TranslatesDestination = true
+}
+
+// isLoopbackDNAT reports whether the expression translates the destination of datagrams to 127.0.0.0/8.
+func (e *evaluator) isLoopbackDNAT(data []byte) bool {
+	to := e.registers[registerOf(data, unix.NFTA_NAT_REG_ADDR_MIN)]
+	return netfilter.FindUint32(data, unix.NFTA_NAT_FAMILY) == unix.NFPROTO_IPV4 && to.source == "" && e.translatedTo(data).IsLoopback() && e.proto != unix.IPPROTO_TCP
+}
+
+// translatedTo returns the IPv4 address that the expression translates to, 0.0.0.0 if it is unknown.
+func (e *evaluator) translatedTo(data []byte) netip.Addr {
+	to := e.registers[registerOf(data, unix.NFTA_NAT_REG_ADDR_MIN)]
+	return netip.AddrFrom4([4]byte(binary.NativeEndian.AppendUint32(nil, to.value)))
 }

@@ -33,19 +33,19 @@ func readNFT() (rules []Rule, err error) {
 	if err != nil {
 		return nil, err
 	}
-	forHost := inputChains(chains)
-	afterMangle, egress := baseChainsAfterMangle(chains), egressChains(chains, objects)
+	afterMangle, hooks, egress := baseChainsAfterMangle(chains), baseChainHooks(chains), egressChains(chains, objects)
 	for _, o := range objects {
 		table, chain := netfilter.FindString(o.Attributes, unix.NFTA_RULE_TABLE), netfilter.FindString(o.Attributes, unix.NFTA_RULE_CHAIN)
 		if isOwnTable(table) || table == marks.MangleTable && strings.HasPrefix(chain, marks.Prefix) {
 			continue
 		}
 		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_CHAIN), Chain: chain}
+		r.Hook = hooks[r.Location]
 		e := evaluator{rule: &r, registers: map[uint32]registerValue{}}
 		for name, data := range netfilter.Expressions(o.Attributes) {
 			e.eval(name, data)
 		}
-		r.Text, r.ForHost = strings.Join(e.terms, ", "), forHost[r.Location]
+		r.Text = strings.Join(e.terms, ", ")
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}
@@ -80,18 +80,6 @@ func baseChainsAfterMangle(chains []netfilter.Object) map[string]bool {
 		}
 	}
 	return after
-}
-
-// inputChains returns the base chains of packets for the host itself, by location.
-func inputChains(chains []netfilter.Object) map[string]bool {
-	found := map[string]bool{}
-	for _, c := range chains {
-		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
-		if hook != nil && c.Family != unix.NFPROTO_NETDEV && netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM) == unix.NF_INET_LOCAL_IN {
-			found[location(c, unix.NFTA_CHAIN_NAME)] = true
-		}
-	}
-	return found
 }
 
 // location returns the object's family, table and name. The kind of the attribute with the table is the same for all objects

@@ -32,10 +32,13 @@ type Rule struct {
 	FlowOffload                       bool // later packets of its connections bypass the firewall
 	DNAT                              DNAT
 	LoopbackDNAT                      bool // it translates the destination of datagrams to 127.0.0.0/8
-	SYNProxy                          bool // it answers requests for TCP connections in place of the server
-	ForHost                           bool // it is in the built-in chain of packets for the host itself
 	Stateless                         StatelessNAT
 	ClampsMSS                         bool // it lowers the MSS of TCP
+	SYNProxy                          bool // it answers requests for TCP connections in place of the server
+	Zone                              bool // it chooses a zone of connection tracking
+	TranslatesDestination             bool // it is DNAT, of any packets
+	// Hook is the hook of its chain, in the words of iptables (PREROUTING); empty: other chains jump to its chain.
+	Hook string
 	// Egress reports that packets meet it after their route is known: in POSTROUTING, or at the egress of a link (netdev).
 	Egress   bool
 	Devices  string // the links of its netdev chain, separated by spaces
@@ -73,7 +76,8 @@ const AnyGroup = "of a set"
 
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
-	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.LoopbackDNAT || r.SYNProxy || r.ChangesEgress()
+	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress() ||
+		r.SYNProxy || r.Zone || r.TranslatesDestination
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that

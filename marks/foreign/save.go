@@ -23,7 +23,10 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 		if len(words) < 2 || words[0] != "-A" || isOurs(words) {
 			continue
 		}
-		r := Rule{Tool: tool, Location: table + " " + words[1], Chain: words[1], Text: line, ForHost: words[1] == "INPUT"}
+		r := Rule{Tool: tool, Location: table + " " + words[1], Chain: words[1], Text: line}
+		if slices.Contains(hookNames[:], words[1]) {
+			r.Hook = words[1]
+		}
 		r.parseOptions(table, words)
 		rules = append(rules, r)
 	}
@@ -70,6 +73,8 @@ func (r *Rule) parseOptions(table string, words []string) {
 			r.NoTrack = true
 		case w == "-j" && words[i+1] == "FLOWOFFLOAD":
 			r.FlowOffload = true
+		case w == "-j" && words[i+1] == "CT" && has("--zone", "--zone-orig", "--zone-reply"):
+			r.Zone = true
 		case w == "-j" && words[i+1] == "TCPMSS":
 			r.ClampsMSS = true
 		case w == "-i" && words[i-1] != "!":
@@ -88,7 +93,9 @@ func (r *Rule) parseOptions(table string, words []string) {
 
 // parseTranslation reads what the target does to addresses and connections.
 func (r *Rule) parseTranslation(table string, words []string) {
-	switch target, _ := option(words, "-j"); {
+	target, _ := option(words, "-j")
+	r.TranslatesDestination = target == "DNAT" || target == "REDIRECT"
+	switch {
 	case target == "DNAT" && table == "nat":
 		r.parseDNAT(words)
 		to, _ := option(words, "--to-destination")

@@ -53,9 +53,13 @@ COMMIT
 `
 	prefixes := StatelessNAT{Inside: netip.MustParsePrefix("2001:db8:f::/64"), Outside: netip.MustParsePrefix("2001:db8:b:1::/64")}
 	rules, _ := ParseSave("ip6tables-save", saved)
-	for i, want := range []Rule{{Stateless: prefixes}, {Stateless: prefixes}, {LoopbackDNAT: true}, {LoopbackDNAT: true}, {}, {}, {SYNProxy: true, ForHost: true}, {SYNProxy: true}} {
+	for i, want := range []Rule{{Stateless: prefixes}, {Stateless: prefixes}, {LoopbackDNAT: true}, {LoopbackDNAT: true}, {}, {}, {SYNProxy: true, Hook: "INPUT"}, {SYNProxy: true}} {
 		r := rules[i]
-		if got := (Rule{Stateless: r.Stateless, LoopbackDNAT: r.LoopbackDNAT, SYNProxy: r.SYNProxy, ForHost: r.ForHost}); got != want {
+		got := Rule{Stateless: r.Stateless, LoopbackDNAT: r.LoopbackDNAT, SYNProxy: r.SYNProxy}
+		if r.SYNProxy && r.Hook == "INPUT" {
+			got.Hook = r.Hook
+		}
+		if got != want {
 			t.Errorf("%s: %s", r.Text, cmp.Diff(want, got))
 		}
 	}
@@ -69,6 +73,7 @@ func TestParseSave(t *testing.T) {
 -A PREROUTING -m rpfilter --loose --invert -j DROP
 -A PREROUTING -p udp -j CT --notrack
 -A PREROUTING -p udp -j NOTRACK
+-A PREROUTING -i eth1 -j CT --zone-orig 5
 COMMIT
 *mangle
 -A PREROUTING -j REPLYPATH-PRE
@@ -83,6 +88,8 @@ COMMIT
 -A PREROUTING -i lan0 -m mark --mark 0x5
 -A OUTPUT -o lo -p udp -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff
 -A OUTPUT ! -o lo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+-A INPUT -p tcp -j SYNPROXY --sack-perm
+-A PREROUTING -p tcp -j DNAT --to-destination 198.18.0.2
 -A PREROUTING -m mark --mark 0x0 -j ACCEPT
 -A PREROUTING -m connmark ! --mark 0x0 -g other
 -A PREROUTING -m mark --mark 0x0 -j LOG
@@ -92,10 +99,11 @@ COMMIT
 `
 	got, tables := ParseSave("iptables-save", saved)
 	want := []Rule{
-		{ChecksReversePath: true}, {}, {NoTrack: true}, {NoTrack: true}, {ChecksReversePath: true, ChecksWithMark: true},
+		{ChecksReversePath: true}, {}, {NoTrack: true}, {NoTrack: true}, {Zone: true, In: "eth1"}, {ChecksReversePath: true, ChecksWithMark: true},
 		{MarkBits: marks.FullMask, MarkValue: 0x100, WritesMark: true, OverwritesMark: true}, {MarkBits: 0x4000, MarkValue: 0x4000, WritesMark: true}, {MarkBits: 0xff, WritesMark: true},
 		{MarkBits: marks.FullMask, WritesMark: true, OverwritesMark: true}, {MarkBits: marks.FullMask, MarkValue: 5}, {},
 		{MarkBits: marks.FullMask, MarkValue: 5, In: "lan0"}, {MarkBits: 0xff, WritesMark: true, WritesConnmark: true, Out: "lo"}, {ClampsMSS: true},
+		{SYNProxy: true}, {TranslatesDestination: true},
 		{MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask}, {MarkBits: 0xff},
 		{InGroup: "0x5", OutGroup: "wan"},
 	}
@@ -104,6 +112,10 @@ COMMIT
 	}
 	for i, f := range got {
 		text := f.Text
+		if f.Hook != f.Chain {
+			t.Errorf("%s: in hook %q", text, f.Hook)
+		}
+		f.Hook = ""
 		f.Tool, f.Location, f.Chain, f.Text = "", "", "", ""
 		if f != want[i] {
 			t.Errorf("%s: %s", text, cmp.Diff(want[i], f))

@@ -23,6 +23,7 @@ type VerifyReport struct {
 type verifyPath struct {
 	Uplink, Family, Interface string
 	Asked, Shown              VerifyResult
+	Strays, Verdict           VerifyResult
 	Seen                      *struct{ Symmetric, Stray int }
 	Questions                 []VerifyPacket
 }

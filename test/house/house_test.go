@@ -53,7 +53,7 @@ var mayUse = map[string][]string{
 	"health":                  {"uplinks", "uplinks/inspect", "marks"},
 	"health/monitor":          {"health", "uplinks"},
 	"health/probe":            {"health", "health/probe/...", "uplinks", "uplinks/egress", "marks"},
-	"health/proof":            {"health", "health/proof/...", "uplinks", "uplinks/egress", "uplinks/rpdb", "marks", "marks/netfilter", "marks/nlattr"},
+	"health/proof":            {"health", "health/proof/...", "uplinks", "uplinks/egress", "uplinks/rpdb", "marks", "marks/foreign", "marks/netfilter", "marks/nlattr"},
 	"health/trustedfile":      {},
 	"health/endpoint":         {"health", "health/trustedfile", "uplinks"},
 	"health/hook":             {"health", "health/trustedfile"},
@@ -67,7 +67,7 @@ var mayUse = map[string][]string{
 	"cmd/internal/systemd":    {"uplinks"},
 	"cmd/internal/iproute":    {"cmd/internal/atomicfile", "cmd/internal/namespace", "uplinks", "uplinks/rpdb"},
 	"cmd/internal/host":       {"cmd/internal/namespace", "cmd/internal/statedir", "health", "uplinks/...", "marks/..."},
-	"cmd/internal/prover":     {"cmd/internal/host", "cmd/internal/iproute", "cmd/internal/systemd", "health", "health/proof/...", "uplinks", "uplinks/procfs", "uplinks/rtnl"},
+	"cmd/internal/prover":     {"cmd/internal/host", "cmd/internal/iproute", "cmd/internal/systemd", "health", "health/proof/...", "uplinks", "uplinks/procfs", "uplinks/rpdb", "uplinks/rtnl", "marks"},
 	"cmd":                     {"cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 	"test":                    {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 }

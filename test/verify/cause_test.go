@@ -29,12 +29,21 @@ func coveringPrefixes(family int) []string {
 	return []string{"2000::/8"}
 }
 
+// routerOf returns the gateway of the first uplink.
+func routerOf(b *box.Box, family int) string {
+	if family == 4 {
+		return b.Uplinks[0].Router4.String()
+	}
+	return b.Uplinks[0].RouterLL.String()
+}
+
 var verifyCases = map[string]verifyCase{
 	"the mark is not saved": {
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
 		},
-		routes: "yes", trace: "no mark-not-saved", reason: []string{"0x200", "no mark"}, firstUplinkUnharmed: true,
+		// The rule for the address selects the replies of the host.
+		routes: "yes", trace: "yes mark-not-saved", reason: []string{"0x200", "no mark", "lookup 8202, added by replypath"}, firstUplinkUnharmed: true,
 	},
 	"another's mark is saved": {
 		damage: func(b *box.Box, family int) {
@@ -47,13 +56,13 @@ var verifyCases = map[string]verifyCase{
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-PRE", "2")
 		},
-		routes: "yes", trace: "no mark-not-restored", reason: []string{"PREROUTING"},
+		routes: "yes", trace: "yes mark-not-restored", reason: []string{"PREROUTING", "leaves by eth1"},
 	},
 	"the mark is not restored in OUTPUT": {
 		damage: func(b *box.Box, family int) {
 			b.Iptables(family, "-t", "mangle", "-F", "REPLYPATH-OUT")
 		},
-		routes: "yes", trace: "no mark-not-restored", kind: "datagram", reason: []string{"OUTPUT"},
+		routes: "yes", trace: "yes mark-not-restored", kind: "datagram", reason: []string{"OUTPUT", "leaves by eth1"},
 	},
 	"the rule for the mark is gone": {
 		damage: func(b *box.Box, family int) {
@@ -111,16 +120,48 @@ var verifyCases = map[string]verifyCase{
 		damage: func(b *box.Box, family int) {
 			b.Gateway.Run("ip", ipOf(family), "route", "replace", "default", "via", "fe80::99", "dev", "eth1", "table", "8202", "metric", "1024")
 		},
-		only: 6, routes: "no route-missing", trace: "yes", reason: []string{"fe80::99"}, firstUplinkUnharmed: true,
+		only: 6, routes: "no route-missing", trace: "no route-missing", reason: []string{"fe80::99"}, firstUplinkUnharmed: true,
 	},
 	"the source check drops questions": {
 		damage: func(b *box.Box, _ int) {
 			b.Gateway.SetSysctl("net.ipv4.conf.eth1.src_valid_mark", "0")
 			b.Gateway.SetSysctl("net.ipv4.conf.eth1.rp_filter", "1")
 		},
-		// Requests to the host itself are saved by the rule for the address.
-		only: 4, routes: "no source-check", trace: "yes", firstUplinkUnharmed: true,
+		// Requests to the host itself are saved by the rule for the address, and it forwards none.
+		only: 4, routes: "yes source-check", trace: "yes", firstUplinkUnharmed: true,
 		reason: []string{"net.ipv4.conf.eth1.rp_filter = 1", "net.ipv4.conf.all.rp_filter = 0", "net.ipv4.conf.eth1.src_valid_mark = 0"},
+	},
+	"another's rule for a port comes first": {
+		damage: func(b *box.Box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "route", "add", "default", "via", routerOf(b, family), "dev", "eth0", "table", "77")
+			b.Gateway.Run("ip", ipOf(family), "rule", "add", "priority", "90", "ipproto", "tcp", "sport", served, "lookup", "77")
+		},
+		routes: "yes", trace: "no rule-shadowed", kind: "listener", firstUplinkUnharmed: true,
+		reason: []string{"priority 90 from all ipproto tcp sport " + served + " lookup 77, owner unknown (protocol 0)", "leave by eth0"},
+	},
+	"another's rule for a user comes first": {
+		damage: func(b *box.Box, family int) {
+			b.Gateway.Run("ip", ipOf(family), "route", "add", "default", "via", routerOf(b, family), "dev", "eth0", "table", "77")
+			b.Gateway.Run("ip", ipOf(family), "rule", "add", "priority", "90", "uidrange", "0-0", "lookup", "77")
+		},
+		routes: "no rule-shadowed", trace: "no rule-shadowed", firstUplinkUnharmed: true, reason: []string{"priority 90 from all uidrange 0-0 lookup 77"},
+	},
+	"a route of another program in the uplink's table": {
+		damage: func(b *box.Box, family int) {
+			for _, part := range coveringPrefixes(family) {
+				b.Gateway.Run("ip", ipOf(family), "route", "add", "blackhole", part, "table", "8202")
+			}
+		},
+		routes: "no route-shadowed", trace: "no route-shadowed", firstUplinkUnharmed: true, reason: []string{"blackhole", "protocol boot", "is not sent"},
+	},
+	"another's mark in OUTPUT, and a rule for it": {
+		damage: func(b *box.Box, family int) {
+			b.Shell("nft 'table inet xray { chain out { type route hook output priority mangle; meta l4proto { tcp, udp } meta mark set meta mark or 0x10000; }; }'")
+			b.Gateway.Run("ip", ipOf(family), "route", "add", "local", "default", "dev", "lo", "table", "77")
+			b.Gateway.Run("ip", ipOf(family), "rule", "add", "priority", "90", "fwmark", "0x10000/0x10000", "lookup", "77")
+		},
+		routes: "yes", trace: "no output-mark", kind: "listener",
+		reason: []string{"priority 90 from all fwmark 0x10000/0x10000 lookup 77", "inet xray out: meta mark set", "leave by lo"},
 	},
 	"the firewall drops questions in INPUT": {
 		damage: func(b *box.Box, family int) { b.Iptables(family, "-A", "INPUT", "-i", "eth1", "-j", "DROP") },

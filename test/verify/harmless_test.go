@@ -177,12 +177,17 @@ func TestVerifyTextOutput(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
-	if r := b.Must(0, "verify"); strings.Count(r.Stdout, "\n") != 5 || strings.Count(r.Stdout, "yes") != 8 || r.Stderr != "" {
+	if r := b.Must(0, "verify"); strings.Count(r.Stdout, "\n") != 5 || strings.Count(r.Stdout, "yes") != 12 || r.Stderr != "" {
 		t.Errorf("a healthy host: %s", r)
 	}
 	b.Gateway.Run("ip", "rule", "del", "fwmark", "0x200/0x1f00", "lookup", "8202")
-	r := b.Must(3, "verify")
-	for _, want := range []string{"isp1    ipv4    eth1       no     0 right  yes", "isp1 ipv4 asked: no (rule-missing)", "replypath apply"} {
+	r := b.Must(0, "verify")
+	if want := "isp1    ipv4    eth1       no     0 right  yes    warning"; !strings.Contains(r.Stdout, want) {
+		t.Errorf("%q is missing: %s", want, r)
+	}
+	b.Gateway.Run("ip", "rule", "del", "from", b.Uplinks[1].Addr4.String(), "lookup", "8202")
+	r = b.Must(3, "verify")
+	for _, want := range []string{"isp1    ipv4    eth1       no     0 right  no     no", "isp1 ipv4 asked: no (rule-missing)", "replypath apply"} {
 		if !strings.Contains(r.Stdout, want) {
 			t.Errorf("%q is missing: %s", want, r)
 		}

@@ -12,15 +12,7 @@ var typeNames = map[uplinks.RouteType]string{Local: "local", Broadcast: "broadca
 
 // String returns the route as ip-route(8) prints it, without table and protocol.
 func (r *Route) String() string {
-	var w []string
-	if r.Type != uplinks.Unicast {
-		w = append(w, r.Kind())
-	}
-	if r.Dst.Bits() == 0 {
-		w = append(w, "default")
-	} else {
-		w = append(w, prefixText(r.Dst))
-	}
+	w := []string{r.Target()}
 	if r.From.IsValid() {
 		w = append(w, "from "+prefixText(r.From))
 	}
@@ -37,6 +29,18 @@ func (r *Route) String() string {
 		w = append(w, fmt.Sprintf("metric %d", r.Metric))
 	}
 	return strings.Join(w, " ")
+}
+
+// Target returns the type and destination of the route, which identify it in its table to ip-route(8).
+func (r *Route) Target() string {
+	target := "default"
+	if r.Dst.Bits() != 0 {
+		target = prefixText(r.Dst)
+	}
+	if r.Type != uplinks.Unicast {
+		return r.Kind() + " " + target
+	}
+	return target
 }
 
 // Kind returns the name of the type of the route.

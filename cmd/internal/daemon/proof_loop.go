@@ -127,13 +127,42 @@ func (ps *proofScheduler) readReplyCounts(ctx context.Context) {
 		}
 		return
 	}
+	if _, err := ps.counters.NewStrays(paths, health.StrayWindow); err != nil {
+		ps.log.Debug("cannot save the number of stray replies", "err", err)
+	}
+	strays := ps.checkStrays(ctx, paths, counts)
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for k, n := range counts {
 		p := ps.proofs[k]
 		p.Replies = n
+		if check, isNew := strays[k]; isNew {
+			p.Strays = check
+		}
 		ps.proofs[k] = p
 	}
+}
+
+// checkStrays returns the checks of the paths of which stray replies were counted since the last reading.
+func (ps *proofScheduler) checkStrays(ctx context.Context, paths []health.Path, counts map[health.Key]health.ReplyCounts) map[health.Key]health.ProofCheck {
+	checks := map[health.Key]health.ProofCheck{}
+	for _, p := range paths {
+		n, counted := counts[p.Key]
+		if !counted {
+			continue
+		}
+		before, known := ps.strayCounts[p.Key]
+		ps.strayCounts[p.Key] = n.Stray
+		if !known || n.Stray <= before {
+			continue
+		}
+		examples, err := ps.prover.StrayExamples(ctx, p)
+		if err != nil {
+			ps.log.Debug("cannot look up connections whose replies stray", "err", err)
+		}
+		checks[p.Key] = health.StrayCheck(n.Stray-before, "within the last minute", examples)
+	}
+	return checks
 }
 
 // store keeps new results. The proof of a path without one is Unknown. A path that is gone is dropped with the next proof of
@@ -146,14 +175,16 @@ func (ps *proofScheduler) store(o proofOutcome) {
 		before := ps.proofs
 		ps.proofs = make(map[health.Key]health.Proof, len(o.paths))
 		for _, p := range o.paths {
-			ps.proofs[p.Key] = health.Proof{Replies: before[p.Key].Replies}
+			ps.proofs[p.Key] = health.Proof{Replies: before[p.Key].Replies, Strays: before[p.Key].Strays}
 		}
 	}
 	for _, p := range o.subset {
-		ps.proofs[p.Key] = health.Proof{Routes: unknown, Trace: unknown, Replies: ps.proofs[p.Key].Replies}
+		ps.proofs[p.Key] = health.Proof{Routes: unknown, Trace: unknown, Replies: ps.proofs[p.Key].Replies, Strays: ps.proofs[p.Key].Strays}
 	}
 	for _, r := range o.results {
-		ps.proofs[r.Path.Key] = r.Proof(ps.proofs[r.Path.Key].Replies)
+		p := r.Proof(ps.proofs[r.Path.Key].Replies)
+		p.Strays = ps.proofs[r.Path.Key].Strays
+		ps.proofs[r.Path.Key] = p
 	}
 }
 

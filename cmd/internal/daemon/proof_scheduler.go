@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"replypath/health"
 	"replypath/health/monitor"
@@ -19,11 +20,15 @@ type Prover interface {
 	Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error)
 	// ProveSubset proves some of the paths, given recent facts of the host.
 	ProveSubset(ctx context.Context, s health.Settings, f uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error)
+	// StrayExamples returns connections of the path whose replies stray now, as text.
+	StrayExamples(ctx context.Context, p health.Path) (string, error)
 }
 
 // ReplyCounter reads the reply counters of the paths. *host.Host implements it.
 type ReplyCounter interface {
 	ReplyCounts(ctx context.Context, paths []health.Path) (map[health.Key]health.ReplyCounts, error)
+	// NewStrays returns the stray replies since the last proof of any process, and makes others report them for a while.
+	NewStrays(paths []health.Path, remember time.Duration) (map[health.Key]uint64, error)
 }
 
 // proofScheduler keeps the monitored paths, and proves those that have changed once the kernel is in sync. Safe for
@@ -37,7 +42,8 @@ type proofScheduler struct {
 	due      chan struct{} // a path in unproven waits
 
 	// Of the goroutine of Run:
-	published map[health.Key]health.Proof // to the monitor
+	published   map[health.Key]health.Proof // to the monitor
+	strayCounts map[health.Key]uint64       // as last read
 
 	mu       sync.Mutex
 	settings health.Settings
@@ -50,7 +56,7 @@ type proofScheduler struct {
 
 func newProofScheduler(m *monitor.Monitor, p Prover, c ReplyCounter, queue *roundQueue, log *slog.Logger) *proofScheduler {
 	return &proofScheduler{monitor: m, prover: p, counters: c, queue: queue, log: log, due: make(chan struct{}, 1),
-		published: map[health.Key]health.Proof{}, dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{}, proofs: map[health.Key]health.Proof{}}
+		published: map[health.Key]health.Proof{}, strayCounts: map[health.Key]uint64{}, dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{}, proofs: map[health.Key]health.Proof{}}
 }
 
 // configure sets the settings of the monitor and of the proofs.

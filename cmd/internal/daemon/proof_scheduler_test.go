@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ type schedulerTest struct {
 	began      time.Time
 	proofTimes []time.Duration
 	result     health.Result
+	stray      uint64
 }
 
 var schedulerKey = health.Key{Uplink: "fibre", Family: uplinks.IPv4}
@@ -32,7 +34,15 @@ func (c *schedulerTest) ProveSubset(ctx context.Context, s health.Settings, _ up
 }
 
 func (c *schedulerTest) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
-	return map[health.Key]health.ReplyCounts{schedulerKey: {Symmetric: 7}}, nil
+	return map[health.Key]health.ReplyCounts{schedulerKey: {Symmetric: 7, Stray: c.stray}}, nil
+}
+
+func (c *schedulerTest) NewStrays([]health.Path, time.Duration) (map[health.Key]uint64, error) {
+	return nil, nil
+}
+
+func (c *schedulerTest) StrayExamples(context.Context, health.Path) (string, error) {
+	return "tcp 203.0.113.10:50000 192.0.2.2:7000 by eth0", nil
 }
 
 // run runs the scheduler while drive changes paths.
@@ -119,6 +129,30 @@ func TestStrayReplyIsReportedAfterARecheck(t *testing.T) {
 			time.Sleep(minProofPause + recheckDelay + time.Second)
 			if p := c.monitor.Status()[0].Families[0].Proof.Routes.Result; p != health.No {
 				t.Errorf("%q after damage that is not repaired", p)
+			}
+		})
+	})
+}
+
+// Replies that stray while everything else is right make the verdict no, with connections of which it is seen, for a minute.
+func TestStrayRepliesAreAPartOfTheVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := schedulerTest{stray: 9}
+		c.run(t, func() {
+			verdict := func() health.ProofCheck { return c.monitor.Status()[0].Families[0].Verdict }
+			time.Sleep(minProofPause + replyCountInterval)
+			if v := verdict(); v.Result == health.No {
+				t.Errorf("stray replies of an earlier run: %+v", v)
+			}
+			c.stray = 11
+			time.Sleep(replyCountInterval)
+			v := verdict()
+			if v.Result != health.No || v.Cause != health.StrayReplies || !strings.Contains(v.Detail, "2 replies") || !strings.Contains(v.Detail, "192.0.2.2:7000 by eth0") {
+				t.Errorf("%+v", v)
+			}
+			time.Sleep(health.StrayWindow)
+			if v := verdict(); v.Result == health.No {
+				t.Errorf("a minute later: %+v", v)
 			}
 		})
 	})

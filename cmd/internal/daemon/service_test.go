@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/host"
@@ -51,6 +52,10 @@ func (*fakeHost) ReplyCounts(context.Context, []health.Path) (map[health.Key]hea
 	return nil, nil
 }
 
+func (*fakeHost) NewStrays([]health.Path, time.Duration) (map[health.Key]uint64, error) {
+	return nil, nil
+}
+
 func (*fakeHost) LinkEvents() host.EventSource { return noEvents{} }
 
 func (*fakeHost) FirewallEvents() host.EventSource { return noEvents{} }
@@ -70,6 +75,8 @@ type noProver struct{}
 func (noProver) Prove(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error) {
 	return nil, nil
 }
+
+func (noProver) StrayExamples(context.Context, health.Path) (string, error) { return "", nil }
 
 func (noProver) ProveSubset(context.Context, health.Settings, uplinks.Facts, []health.Path, []health.Path) ([]proof.PathResult, error) {
 	return nil, nil

@@ -86,7 +86,7 @@ func (s Snapshot) checkNotrack() (all []Finding) {
 	forwards := map[string]bool{} // one of them may concern hosts behind this one
 	for _, f := range s.Firewall {
 		proxies[f.Tool] = proxies[f.Tool] || f.SYNProxy
-		forwards[f.Tool] = forwards[f.Tool] || f.SYNProxy && !f.ForHost
+		forwards[f.Tool] = forwards[f.Tool] || f.SYNProxy && f.Hook != "INPUT"
 	}
 	var plain, local, forwarded []string
 	for _, f := range s.Firewall {

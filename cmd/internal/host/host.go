@@ -28,8 +28,9 @@ type Host struct {
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
 	chains   sync.Mutex
-	firewall Firewall      // its choice of a backend is guarded by chains
-	counters replyCounters // guarded by chains
+	firewall Firewall               // its choice of a backend is guarded by chains
+	counters replyCounters          // guarded by chains
+	strays   map[string]strayRecord // guarded by chains; nil: not read yet
 }
 
 // Options say what a Host reads and writes.

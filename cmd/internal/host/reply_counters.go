@@ -11,6 +11,7 @@ import (
 // replyCounters accumulates the reply counters of the uplinks, by family and id.
 type replyCounters struct {
 	byUplink map[counterKey]*health.CumulativeReplies
+	last     map[health.Key]uint64 // the stray replies that the kernel had counted when it was read last
 }
 
 type counterKey struct {
@@ -25,6 +26,7 @@ func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	totals := map[health.Key]health.ReplyCounts{}
+	h.counters.last = map[health.Key]uint64{}
 	for family := range h.firewall.families {
 		table := h.firewall.table(family, h.firewall.backend)
 		if table.Absent() {
@@ -42,6 +44,7 @@ func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health
 			totals[p.Key] = counter.Total()
 			if now, exists := counts[p.ID]; exists {
 				totals[p.Key] = counter.Observe(health.ReplyCounts(now))
+				h.counters.last[p.Key] = now.Stray
 			}
 		}
 	}

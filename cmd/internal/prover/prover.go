@@ -9,12 +9,9 @@ import (
 	"time"
 
 	"replypath/cmd/internal/host"
-	"replypath/cmd/internal/iproute"
-	"replypath/cmd/internal/systemd"
 	"replypath/health"
 	"replypath/health/proof"
 	"replypath/uplinks"
-	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
 )
 
@@ -24,77 +21,55 @@ type Prover struct{}
 
 // Prove proves all paths. It looks up the routes of their replies, injects requests and captures the replies. It leaves
 // nothing behind, and takes no lock of the host.
-func (Prover) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
-	return prove(ctx, s, paths, paths, fullSnapshot{paths})
-}
-
-// ProveSubset proves some of the paths of a host whose facts are recent. It reads what only explains a failure, such as
-// the rules, when there is one, and then proves the subset again.
-func (Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
-	results, err := prove(ctx, s, paths, subset, knownFacts{facts})
-	usable := slices.DeleteFunc(slices.Clone(results), func(r proof.PathResult) bool { return !isUsable(r.Path) })
-	if err == nil && proof.Overall(usable) == health.Yes {
-		return results, nil
-	}
-	return prove(ctx, s, paths, subset, fullSnapshot{subset})
-}
-
-// isUsable reports whether requests can be injected for the path.
-func isUsable(p health.Path) bool { _, unusable := proof.Unusable(p); return !unusable }
-
-// snapshotter returns what a proof knows of the host.
-type snapshotter interface {
-	snapshot(ctx context.Context, links *rtnl.Handle) (proof.Snapshot, error)
-}
-
-// knownFacts is a snapshot without what explains failures.
-type knownFacts struct{ facts uplinks.Facts }
-
-func (k knownFacts) snapshot(context.Context, *rtnl.Handle) (proof.Snapshot, error) {
-	return proof.Snapshot{Facts: k.facts}, nil
-}
-
-// fullSnapshot reads everything that a verdict on the paths can name.
-type fullSnapshot struct{ paths []health.Path }
-
-func (f fullSnapshot) snapshot(ctx context.Context, links *rtnl.Handle) (proof.Snapshot, error) {
-	facts, state, err := host.ReadKernel(ctx, links)
-	sysctls := proof.Sysctls(f.paths)
-	return proof.Snapshot{Facts: facts, Rules: state.Rules, Routes: state.Routes, Values: procfs.Values(sysctls),
-		SetBy: systemd.SysctlSources("/", sysctls), Names: iproute.Names()}, err
-}
-
-// prove proves the subset of the paths.
-func prove(ctx context.Context, s health.Settings, paths, subset []health.Path, source snapshotter) ([]proof.PathResult, error) {
-	links, err := rtnl.Open(0)
+func (p Prover) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
+	facts, err := host.ReadFacts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer links.Close()
+	return p.ProveSubset(ctx, s, facts, paths, paths)
+}
+
+// ProveSubset proves some of the paths of a host whose facts are recent. It reads what only explains a verdict, such as the
+// rules, when there is one that needs it.
+func (Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
 	router, err := rtnl.OpenRouteGetter()
 	if err != nil {
 		return nil, err
 	}
 	defer router.Close()
-	snapshot, err := source.snapshot(ctx, links)
+	r, err := newRun(ctx, facts, router, s, paths, subset)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRun(ctx, snapshot, router, s, paths, subset)
+	r.lookUpRoutes(subset)
+	t, traceErr := r.trace(ctx)
+	results := r.evaluate(proof.Snapshot{Facts: facts}, subset, t, traceErr)
+	if !slices.ContainsFunc(results, needsExplanation) {
+		return results, nil
+	}
+	explained, err := r.readExplanation(ctx)
 	if err != nil {
 		return nil, err
 	}
-	routes := map[health.Key]health.ProofCheck{}
-	for _, p := range subset {
-		routes[p.Key] = r.checkRoutes(p)
+	return r.evaluate(explained, subset, t, traceErr), nil
+}
+
+// needsExplanation reports whether the proof of a path that can be proven has a verdict other than a plain yes. A request that
+// the firewall drops needs none while others are answered.
+func needsExplanation(r proof.PathResult) bool {
+	doubtful := func(c health.ProofCheck) bool { return c.Result != health.Yes || c.Warning() }
+	failed := func(q proof.RequestResult) bool {
+		return q.ReplyLost || q.Check.Result == health.No || q.Check.Warning()
 	}
-	trace, traceErr := r.trace(ctx)
-	requests := map[health.Key][]proof.RequestResult{}
-	for _, result := range snapshot.CheckTraces(trace.requests, trace.observations, routes) {
-		k := result.Request.Path.Key
-		requests[k] = append(requests[k], result)
-	}
-	var results []proof.PathResult
+	traced := len(r.Requests) > 0 && doubtful(r.Trace)
+	return isUsable(r.Path) && (doubtful(r.Routes) || traced || slices.ContainsFunc(r.Requests, failed))
+}
+
+// isUsable reports whether requests can be injected for the path.
+func isUsable(p health.Path) bool { _, unusable := proof.Unusable(p); return !unusable }
+
+// pathResults returns the result of each path of the subset.
+func (r *run) pathResults(subset []health.Path, routes map[health.Key]health.ProofCheck, requests map[health.Key][]proof.RequestResult, traceErr error) (results []proof.PathResult) {
 	for _, p := range subset {
 		result := proof.PathResult{Path: p, At: time.Now(), Routes: routes[p.Key], Requests: requests[p.Key]}
 		switch check, unusable := proof.Unusable(p); {
@@ -107,5 +82,5 @@ func prove(ctx context.Context, s health.Settings, paths, subset []health.Path, 
 		}
 		results = append(results, result)
 	}
-	return results, nil
+	return results
 }

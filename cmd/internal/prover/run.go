@@ -19,22 +19,22 @@ var errNoPeer = errors.New("every documentation prefix (RFC 5737, RFC 3849) is i
 // run is one proof.
 type run struct {
 	router        *rtnl.RouteGetter
-	snapshot      proof.Snapshot
 	host          proof.Host
 	paths         []health.Path // that requests are injected for
 	uplinkIndexes []int         // the interfaces of all uplinks: no reply may leave by them
 	peers         map[health.Key]netip.Addr
 	lan           map[uplinks.Family]*proof.LANHost
+	routes        map[health.Key]proof.RouteLookups
 }
 
 // newRun prepares the proof of the subset: its peers, and the servers of the host.
-func newRun(ctx context.Context, snapshot proof.Snapshot, router *rtnl.RouteGetter, s health.Settings, paths, subset []health.Path) (*run, error) {
+func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, s health.Settings, paths, subset []health.Path) (*run, error) {
 	listeners, err := rtnl.Listeners(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{router: router, snapshot: snapshot, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
-		host: proof.Host{Facts: snapshot.Facts, Listeners: listeners, Services: s.ProofServices}}
+	r := &run{router: router, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
+		routes: map[health.Key]proof.RouteLookups{}, host: proof.Host{Facts: facts, Listeners: listeners, Services: s.ProofServices}}
 	for _, p := range subset {
 		if isUsable(p) {
 			r.paths = append(r.paths, p)
@@ -47,7 +47,7 @@ func newRun(ctx context.Context, snapshot proof.Snapshot, router *rtnl.RouteGett
 	}
 	for _, f := range uplinks.Families {
 		r.choosePeers(f, s.Proof)
-		r.lan[f] = proof.FindLANHost(snapshot.Facts, paths, f)
+		r.lan[f] = proof.FindLANHost(facts, paths, f)
 	}
 	return r, nil
 }
@@ -74,7 +74,7 @@ func (r *run) choosePeers(f uplinks.Family, s health.ProofSettings) {
 // peerPrefix returns a documentation prefix that is not in use on the host, if possible one that only a default route
 // leads to. first is the number of the first peer.
 func (r *run) peerPrefix(f uplinks.Family, first uint64) (netip.Prefix, bool) {
-	unused := proof.PeerBlocks(r.snapshot.Facts, f)
+	unused := proof.PeerBlocks(r.host.Facts, f)
 	for _, p := range unused {
 		if r.router.OnlyDefaultRoute(proof.PeerAddr(p, first)) {
 			return p, true
@@ -86,17 +86,25 @@ func (r *run) peerPrefix(f uplinks.Family, first uint64) (netip.Prefix, bool) {
 	return unused[0], true
 }
 
-// checkRoutes looks up the routes of the path's replies in the kernel.
-func (r *run) checkRoutes(p health.Path) health.ProofCheck {
-	peer, found := r.peers[p.Key]
-	if !found {
-		check, unusable := proof.Unusable(p)
-		if !unusable {
-			check = proof.Inconclusive(errNoPeer)
+// lookUpRoutes looks up the routes of the replies of the paths in the kernel.
+func (r *run) lookUpRoutes(subset []health.Path) {
+	for _, p := range subset {
+		if peer, found := r.peers[p.Key]; found {
+			r.routes[p.Key] = proof.LookUpRoutes(p, peer, r.lan[p.Family], r.router.Get)
 		}
+	}
+}
+
+// checkRoutes returns the verdict on the routes of the path's replies.
+func (r *run) checkRoutes(s proof.Snapshot, p health.Path) health.ProofCheck {
+	lookups, found := r.routes[p.Key]
+	if check, unusable := proof.Unusable(p); unusable {
 		return check
 	}
-	return r.snapshot.CheckRoutes(p, proof.LookUpRoutes(p, peer, r.lan[p.Family], r.router.Get))
+	if !found {
+		return proof.Inconclusive(errNoPeer)
+	}
+	return s.CheckRoutes(p, lookups)
 }
 
 // peerAddrs returns the distinct addresses of the peers.

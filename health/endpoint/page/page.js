@@ -137,20 +137,20 @@ function probes(all) {
 
 const result = { yes: ["good", "\u2713 proven"], no: ["bad", "\u2717 broken"] };
 function check(name, what, c) {
-	const [colour, text] = result[c.result] || ["soft", "? unknown"];
+	const [colour, text] = c.result === "yes" && c.cause ? ["poor", "! warning"] : result[c.result] || ["soft", "? unknown"];
 	return h("li", { title: what }, h("span", { class: "soft" }, name + " "), h("span", { class: colour }, text));
 }
 function why(c) {
 	if (!c.why && !c.remedy) return null;
 	return h("div", { class: c.result === "no" ? "why bad-why" : "why" }, c.why ? h("p", {}, c.why, c.cause ? h("span", { class: "soft" }, " (" + c.cause + ")") : null) : null, c.remedy ? h("p", {}, "Remedy: " + c.remedy) : null);
 }
-function proof(p, now) {
+function proof(p, verdict, now) {
 	const stray = p.seen.stray > 0;
 	return h("section", { class: "proof", "aria-label": "reply path" },
-		h("ul", {}, check("route lookup", "of a request and of its reply, in the kernel", p.asked), check("trace", "of an injected request and its reply", p.shown),
+		h("ul", {}, check("verdict", "of all checks together", verdict), check("route lookup", "of a request and of its reply, in the kernel", p.asked), check("trace", "of an injected request and its reply", p.shown),
 			h("li", { title: "first replies of real connections" }, h("span", { class: "soft" }, "replies "), p.seen.symmetric.toLocaleString("en") + " symmetric, ", h("span", { class: stray ? "bad" : "" }, p.seen.stray.toLocaleString("en") + " stray")),
 			absent(p.at) ? null : h("li", { class: "soft" }, ago(now, p.at) + " ago")),
-		why(p.asked), p.shown.why === p.asked.why ? null : why(p.shown));
+		why(p.asked), p.shown.why === p.asked.why ? null : why(p.shown), p.strays.result === "no" ? why(p.strays) : null);
 }
 
 function family(f, now) {
@@ -161,7 +161,7 @@ function family(f, now) {
 		f.degraded ? h("p", { class: "reason poor" }, "Degraded: " + f.degraded) : null,
 		f.hold_down_seconds ? h("p", { class: "reason" }, "Held down after flaps: probes must be answered for another " + Math.ceil(f.hold_down_seconds) + "\u202fs.") : null,
 		route ? h("p", { class: "route addr" }, route) : null,
-		f.history.length ? chart(f.history) : null, probes(f.probes), proof(f.proof, now),
+		f.history.length ? chart(f.history) : null, probes(f.probes), proof(f.proof, f.verdict, now),
 		f.state_changes ? h("p", { class: "soft proof" }, plural(f.state_changes, "state change") + ", " + plural(f.flaps, "flap")) : null);
 }
 

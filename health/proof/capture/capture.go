@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"replypath/health/proof"
+	"replypath/uplinks/rpdb"
 
 	"golang.org/x/sys/unix"
 )
@@ -124,6 +125,7 @@ func (c *Capture) observations(f captureFamily) (all []proof.Observation, err er
 			var port uint16
 			o.Port, port = ports(word, k[3])
 			o.Peer, o.Host = peer, netip.AddrPortFrom(host, port)
+			o.Error = isReply(o.Hook) && word&bitPeerLast == 0 && rpdb.HasPorts(o.Proto)
 			if o.Hook == proof.PreroutingMarked {
 				o.Taken = toUint32(k[8])&statusConfirmed != 0
 			} else {
