@@ -50,9 +50,7 @@ func (s Snapshot) requestProblem(r Request, x Observation) health.ProofCheck {
 	p := r.Path
 	switch {
 	case x.Link != 0 && x.Link != p.Index:
-		return health.ProofCheck{Result: health.No, Cause: health.Bridged,
-			Detail: fmt.Sprintf("requests that arrive on %s come in by %s, of which it is a port: they do not get the mark of %s, and its neighbours answer to %s", p.Link, s.linkName(x.Link), p.Uplink, s.linkName(x.Link)),
-			Remedy: fmt.Sprintf("configure the uplink with interface = %q, or take %s out of it", s.linkName(x.Link), p.Link)}
+		return bridged(p, s.linkName(x.Link))
 	case x.State&StateUntracked != 0:
 		return s.untracked(r, "PREROUTING", "the request", p.Link)
 	case x.State&StateInvalid != 0:
@@ -67,6 +65,13 @@ func (s Snapshot) requestProblem(r Request, x Observation) health.ProofCheck {
 		return s.overwritten(r, "PREROUTING", "the request", x.Mark)
 	}
 	return health.ProofCheck{}
+}
+
+// bridged returns that the path's interface is a port of another one, by which its packets come in.
+func bridged(p health.Path, master string) health.ProofCheck {
+	return health.ProofCheck{Result: health.No, Cause: health.Bridged,
+		Detail: fmt.Sprintf("requests that arrive on %s come in by %s, of which it is a port: they do not get the mark of %s, and its neighbours answer to %s", p.Link, master, p.Uplink, master),
+		Remedy: fmt.Sprintf("configure the uplink with interface = %q, or take %s out of it", master, p.Link)}
 }
 
 // replyProblem returns what is wrong with the mark of the reply, at the end of OUTPUT or behind mangle in PREROUTING.

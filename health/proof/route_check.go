@@ -127,7 +127,7 @@ func Unusable(p health.Path) (health.ProofCheck, bool) {
 			Detail: fmt.Sprintf("%s is in a VRF: the kernel looks up its table %s before all rules, so that replypath does not manage it", p.Link, p.VRF),
 			Remedy: fmt.Sprintf("take it out of the VRF (ip link set %s nomaster), or remove the uplink", p.Link)}, true
 	case p.Master != "":
-		detail = fmt.Sprintf("%s is a port of %s, by which its packets come in", p.Link, p.Master)
+		return bridged(p, p.Master), true
 	case p.LeftOut != "":
 		detail = "left out: " + p.LeftOut
 	case p.Index == 0:
