@@ -90,12 +90,17 @@ func bestMetric(l uplinks.Link) uint64 {
 	return least
 }
 
-// proposedGateways returns the gateways of both families. "auto" alone covers both, so a family without a gateway gets
-// it too.
+// proposedGateways returns the gateways of both families. Where one is read from the kernel's routes and the other is not
+// known, the other is read too, unless the link has an address of that family: replies from it would be refused until there
+// is a default route.
 func proposedGateways(f uplinks.Facts, l uplinks.Link) (v4, v6 uplinks.Gateway) {
 	v4, v6 = proposedGateway(f, l, uplinks.IPv4), proposedGateway(f, l, uplinks.IPv6)
-	if auto := (uplinks.Gateway{Auto: true}); v4 == auto && v6 == (uplinks.Gateway{}) || v6 == auto && v4 == (uplinks.Gateway{}) {
-		return auto, auto
+	auto, none := uplinks.Gateway{Auto: true}, uplinks.Gateway{}
+	switch {
+	case v4 == auto && v6 == none && !l.SourceAddr(uplinks.IPv6).IsValid():
+		v6 = auto
+	case v6 == auto && v4 == none && !l.SourceAddr(uplinks.IPv4).IsValid():
+		v4 = auto
 	}
 	return v4, v6
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"replypath/uplinks"
 )
@@ -19,9 +20,9 @@ func describe(f uplinks.Facts, l uplinks.Link, u uplinks.Uplink) []string {
 	}
 	for _, family := range f.Families() {
 		gateway, there := mainGateway(l, family)
-		if a := l.SourceAddr(family); len(l.Defaults) > 0 && !there && a.IsValid() && u.Gateway(family).Auto {
-			lines = append(lines, fmt.Sprintf("No %s default route by it is known yet: replies from %s are refused until there is one.", family, a),
-				fmt.Sprintf("With a router that does not announce itself, write its address: gateway = [\"auto\", \"ITS %s ADDRESS\"].", family))
+		if a := l.SourceAddr(family); len(l.Defaults) > 0 && !there && a.IsValid() && u.Gateway(family) == (uplinks.Gateway{}) {
+			lines = append(lines, fmt.Sprintf("No %s default route by it is known: replies from %s follow main. Once there is one, add", family, a),
+				fmt.Sprintf("\"auto-%s\" or the address of the router to its gateways; until then replies would be refused.", strings.ToLower(family.String())))
 		}
 		lines = append(lines, otherRouters(l, gateway, family)...)
 	}

@@ -46,6 +46,7 @@ var invalidFiles = []struct{ name, file string }{
 	{"gateways are not unicast addresses", "bad-gateway.toml"},
 	{"there are too many gateways or none", "bad-gateway-twice.toml"},
 	{"a gateway is on the interface of another uplink", "bad-gateway-zone.toml"},
+	{"a gateway of one family says what another says", "bad-gateway-family.toml"},
 	{"when_down is unknown", "bad-when-down.toml"},
 	{"targets are invalid", "bad-probe-target.toml"},
 	{"probes have no target or an invalid name", "bad-probe.toml"},

@@ -7,52 +7,72 @@ import (
 	"replypath/uplinks"
 )
 
-// auto is the gateway that is read from the kernel's routes (DHCP, router advertisements, PPP).
-const auto = "auto"
+// The gateways that are read from the kernel's routes (DHCP, router advertisements, PPP): of both families, or of one.
+const (
+	auto     = "auto"
+	autoIPv4 = "auto-ipv4"
+	autoIPv6 = "auto-ipv6"
+)
 
 // gatewayList collects an uplink's gateways.
 type gatewayList struct {
 	link   string
 	v4, v6 uplinks.Gateway
-	given  map[string]bool
+	given  map[string]stringValue
 }
 
-// resolveGateways checks the gateways of an uplink. "auto" applies to the families without an address.
+// resolveGateways checks the gateways of an uplink. "auto" applies to the families without an address, "auto-ipv4" and
+// "auto-ipv6" to that family alone.
 func resolveGateways(written []stringValue, link string) (v4, v6 uplinks.Gateway) {
-	g := gatewayList{link: link, given: map[string]bool{}}
+	g := gatewayList{link: link, given: map[string]stringValue{}}
 	for _, t := range written {
 		g.add(t)
 	}
-	if g.given[auto] {
-		g.v4.Auto = !g.v4.Addr.IsValid()
-		g.v6.Auto = !g.v6.Addr.IsValid()
-	}
+	_, both := g.given[auto]
+	g.v4.Auto = g.resolveAuto(autoIPv4, both, g.v4)
+	g.v6.Auto = g.resolveAuto(autoIPv6, both, g.v6)
 	return g.v4, g.v6
+}
+
+// resolveAuto reports whether the gateway of a family is read from the kernel's routes, given the word for it, and whether
+// the list has "auto" for both. A word that changes nothing is a mistake.
+func (g *gatewayList) resolveAuto(word string, both bool, written uplinks.Gateway) bool {
+	own, given := g.given[word]
+	switch {
+	case given && written.Addr.IsValid():
+		own.addMistake("remove one of them", "gateway %s is for the family of %s", word, written.Addr)
+	case given && both:
+		own.addMistake("remove it", `gateway "auto" is for the family of %s too`, word)
+	}
+	return (given || both) && !written.Addr.IsValid()
 }
 
 // add checks and adds one gateway.
 func (g *gatewayList) add(t stringValue) {
-	spelling, addr := t.val, netip.Addr{}
-	if t.val != auto {
-		var message, remedy string
-		if addr, message, remedy = g.parse(t.val); message != "" {
-			t.addMistake(remedy, "%s", message)
-			return
-		}
-		spelling = addr.String()
-	}
-	if g.given[spelling] {
-		t.addMistake("remove one of them", "gateway %s is listed twice", spelling)
+	if t.val == auto || t.val == autoIPv4 || t.val == autoIPv6 {
+		g.markGiven(t, t.val)
 		return
 	}
-	g.given[spelling] = true
+	addr, message, remedy := g.parse(t.val)
 	switch {
-	case t.val == auto:
+	case message != "":
+		t.addMistake(remedy, "%s", message)
+	case !g.markGiven(t, addr.String()):
 	case addr.Is4():
 		setGateway(&g.v4, addr, t, "IPv4")
 	default:
 		setGateway(&g.v6, addr, t, "IPv6")
 	}
+}
+
+// markGiven records a gateway. It reports a mistake and returns false if the list has it already.
+func (g *gatewayList) markGiven(t stringValue, spelling string) bool {
+	if _, twice := g.given[spelling]; twice {
+		t.addMistake("remove one of them", "gateway %s is listed twice", spelling)
+		return false
+	}
+	g.given[spelling] = t
+	return true
 }
 
 func setGateway(g *uplinks.Gateway, addr netip.Addr, t stringValue, family string) {
@@ -70,7 +90,7 @@ func (g *gatewayList) parse(s string) (addr netip.Addr, message, remedy string) 
 		if prefix, err := netip.ParsePrefix(s); err == nil {
 			return addr, fmt.Sprintf("gateway %q has a prefix length", s), "write the address alone: " + prefix.Addr().String()
 		}
-		return addr, fmt.Sprintf("gateway %q is not an IP address", s), `write an IPv4 or IPv6 address, or "auto"`
+		return addr, fmt.Sprintf("gateway %q is not an IP address", s), `write an IPv4 or IPv6 address, or "auto", or "auto-ipv4" or "auto-ipv6" for one family alone`
 	}
 	if zone := addr.Zone(); zone != "" && zone != g.link {
 		return addr, fmt.Sprintf("gateway %q is not on the uplink's interface %q", s, g.link), "remove the % and everything after it"

@@ -125,7 +125,12 @@ func formatGateways(u uplinks.Uplink) string {
 			words = append(words, strconv.Quote(g.Addr.String()))
 		}
 	}
-	if u.Gateway4.Auto || u.Gateway6.Auto {
+	switch v4, v6 := u.Gateway4, u.Gateway6; {
+	case v4.Auto && v6 == uplinks.Gateway{}:
+		words = append(words, strconv.Quote(autoIPv4))
+	case v6.Auto && v4 == uplinks.Gateway{}:
+		words = append(words, strconv.Quote(autoIPv6))
+	case v4.Auto || v6.Auto:
 		words = append(words, strconv.Quote(auto))
 	}
 	if len(words) == 1 {

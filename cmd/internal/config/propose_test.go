@@ -21,7 +21,7 @@ func TestPropose(t *testing.T) {
 	s.Uplinks = []uplinks.Uplink{up, {
 		Name: "eth0", ID: 3, Link: "eth0", WhenDown: uplinks.Release,
 		Gateway4: uplinks.Gateway{Addr: netip.MustParseAddr("198.51.100.1")},
-	}}
+	}, {Name: "dsl", ID: 5, Link: "dsl", WhenDown: uplinks.Hold, Gateway4: uplinks.Gateway{Auto: true}}}
 	const want = `# Proposed.
 inside     = [
   "lan0",
@@ -41,6 +41,12 @@ id        = 3
 gateway   = "198.51.100.1"
 when_down = "release"
 #[uplinks.eth0.probes.internet]
+#target   = "icmp://HOST"           # a host beyond the gateway that answers pings
+
+[uplinks.dsl]
+id        = 5
+gateway   = "auto-ipv4"
+#[uplinks.dsl.probes.internet]
 #target   = "icmp://HOST"           # a host beyond the gateway that answers pings
 
 # A VPN.
@@ -80,7 +86,6 @@ func TestProposeRejectsUnwritableSettings(t *testing.T) {
 		{"no gateway", func(s *uplinks.Settings) {
 			s.Uplinks[0].Gateway4, s.Uplinks[0].Gateway6 = uplinks.Gateway{}, uplinks.Gateway{}
 		}},
-		{"one family is auto and the other has no gateway", func(s *uplinks.Settings) { s.Uplinks[0].Gateway6 = uplinks.Gateway{} }},
 		{"a name that would end the table", func(s *uplinks.Settings) { s.Uplinks[0].Name = "a]\n[b" }},
 		{"the zero settings", func(s *uplinks.Settings) { *s = uplinks.Settings{Uplinks: s.Uplinks} }},
 	}
@@ -126,7 +131,7 @@ func randomGateways(r *rand.Rand, u *uplinks.Uplink) {
 	v4 := uplinks.Gateway{Addr: netip.AddrFrom4([4]byte{198, 18, byte(r.Uint32()), byte(r.Uint32())})}
 	v6 := uplinks.Gateway{Addr: netip.AddrFrom16([16]byte{0xfe, 0x80, 15: byte(r.Uint32())})}
 	auto := uplinks.Gateway{Auto: true}
-	all := [][2]uplinks.Gateway{{v4, {}}, {{}, v6}, {v4, v6}, {auto, auto}, {auto, v6}, {v4, auto}}
+	all := [][2]uplinks.Gateway{{v4, {}}, {{}, v6}, {v4, v6}, {auto, auto}, {auto, v6}, {v4, auto}, {auto, {}}, {{}, auto}}
 	both := all[r.IntN(len(all))]
 	u.Gateway4, u.Gateway6 = both[0], both[1]
 }

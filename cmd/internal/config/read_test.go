@@ -108,6 +108,24 @@ gateway = ["auto", "fe80::1%wwan0"]
 			c.Uplinks = []uplinks.Uplink{up}
 		},
 	},
+	{
+		"auto-ipv4 leaves IPv6 alone",
+		map[string]string{"uplinks.d/lte.toml": "id = 2\ninterface = \"wwan0\"\ngateway = \"auto-ipv4\"\n"},
+		func(c *Config) {
+			up := lteUplink()
+			up.Gateway6 = uplinks.Gateway{}
+			c.Uplinks = []uplinks.Uplink{up}
+		},
+	},
+	{
+		"auto-ipv6 beside an address",
+		map[string]string{"uplinks.d/lte.toml": "id = 2\ninterface = \"wwan0\"\ngateway = [\"auto-ipv6\", \"192.0.2.1\"]\n"},
+		func(c *Config) {
+			up := lteUplink()
+			up.Gateway4 = uplinks.Gateway{Addr: netip.MustParseAddr("192.0.2.1")}
+			c.Uplinks = []uplinks.Uplink{up}
+		},
+	},
 }
 
 func TestRead(t *testing.T) {
