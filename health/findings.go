@@ -169,3 +169,14 @@ func (e EndpointSettings) Findings() (all []inspect.Finding) {
 	}
 	return all
 }
+
+// Findings warns of a token that is sent without TLS.
+func (p PeerSettings) Findings() []inspect.Finding {
+	if p.TokenFile == "" || strings.HasPrefix(p.URL, "https://") {
+		return nil
+	}
+	return []inspect.Finding{{
+		What:   fmt.Sprintf("the token of [peer] is sent to %s without TLS and can be read on the way", p.URL),
+		Remedy: "set tls_cert and tls_key in [endpoint] of the peer, and write url with https://",
+	}}
+}

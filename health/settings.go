@@ -89,3 +89,10 @@ type EndpointSettings struct {
 
 // DefaultEndpointSettings listens on the loopback address.
 var DefaultEndpointSettings = EndpointSettings{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9717)}
+
+// PeerSettings says where the endpoint of the other node of a pair is. Its fingerprint is compared periodically.
+type PeerSettings struct {
+	URL       string // of the endpoint, without a path; empty: there is no peer
+	TokenFile string // absolute path of the file with its bearer token; empty: none is sent
+	CAFile    string // absolute path of the certificates that its certificate is verified with; empty: those of the system
+}

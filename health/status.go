@@ -22,7 +22,10 @@ type Status struct {
 	SyncStatus
 	Reload  *ReloadStatus  `json:"reload,omitempty"`
 	Uplinks []UplinkStatus `json:"uplinks"`
-	Events  []Event        `json:"events"` // the last EventLogSize, oldest first
+	// Fingerprint is what the nodes of a pair must have in common; nil while the service starts.
+	Fingerprint *Fingerprint `json:"fingerprint,omitempty"`
+	Peer        *PeerStatus  `json:"peer,omitempty"` // nil: none is configured
+	Events      []Event      `json:"events"`         // the last EventLogSize, oldest first
 }
 
 // SyncStatus says how far the kernel is as configured.
@@ -42,6 +45,15 @@ type SyncStatus struct {
 type ReloadStatus struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"`
+}
+
+// PeerStatus is the result of the last comparison with the other node of a pair.
+type PeerStatus struct {
+	URL         string    `json:"url"`
+	At          time.Time `json:"at"`              // of the last comparison; zero: there was none yet
+	Error       string    `json:"error,omitempty"` // why its fingerprint cannot be read
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	Differences []string  `json:"differences"` // of the last fingerprint that was read, for people
 }
 
 // UplinkStatus is the health of one uplink.
@@ -104,6 +116,11 @@ func (s Status) WithoutNulls() Status {
 	s.Uplinks = slices.Clone(nonNil(s.Uplinks))
 	for i, u := range s.Uplinks {
 		s.Uplinks[i] = u.WithoutNulls()
+	}
+	if s.Peer != nil {
+		peer := *s.Peer
+		peer.Differences = nonNil(peer.Differences)
+		s.Peer = &peer
 	}
 	return s
 }

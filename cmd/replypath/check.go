@@ -25,17 +25,24 @@ type checkReport struct {
 	Mistakes []mistakeReport   `json:"mistakes"`
 	Warnings []inspect.Finding `json:"warnings"`
 	Uplinks  []detectionTime   `json:"uplinks"`
+	Peer     *peerReport       `json:"peer,omitempty"` // nil without --peer
 }
 
 func (p *program) checkCommand() *cobra.Command {
-	return p.jsonFlag(&cobra.Command{
+	var peer health.PeerSettings
+	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and report all mistakes",
 		Long: `Check the configuration and report all mistakes, each with its position and a remedy.
 Then compare the configuration with the links and routes of this host, and print
 warnings. Finally print for each uplink the longest time until a failure is detected.
 Nothing is changed, and no privileges are needed; as root, the rules of the firewall
-are compared too.`,
+are compared too.
+
+With --peer it also compares the configuration with the other node of a pair, by the
+endpoint of the service there, and prints every difference of what must agree (see
+"fingerprint"). The exit status is 3 if there is one. Token and certificates are those
+of [peer] in the configuration unless flags name others.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
@@ -50,9 +57,13 @@ are compared too.`,
 			if err != nil {
 				return err
 			}
+			compared, err := comparePeer(cmd.Context(), c, peer)
+			if err != nil {
+				return err
+			}
 			findings, all := slices.Concat(hostFindings(c, facts), p.sharingFindings(cmd.Context(), c, facts)), detectionTimes(c, facts)
 			if p.json {
-				return p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all})
+				return compared.result(p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Peer: compared}))
 			}
 			p.printWarnings(findings)
 			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.configPath, pluralize(len(c.Uplinks), "uplink"))
@@ -61,9 +72,17 @@ are compared too.`,
 					_, err = fmt.Fprintln(p.stdout, e)
 				}
 			}
+			if err == nil {
+				err = p.printPeer(compared)
+			}
 			return err
 		},
 	})
+	flags := cmd.Flags()
+	flags.StringVar(&peer.URL, "peer", "", "compare with the node whose endpoint has this `URL`")
+	flags.StringVar(&peer.TokenFile, "peer-token", "", "with --peer: the `FILE` with its bearer token")
+	flags.StringVar(&peer.CAFile, "peer-ca", "", "with --peer: verify its certificate with those in this `FILE`")
+	return cmd
 }
 
 // hostFindings compares the configuration with the host, as far as that needs no privileges.
@@ -72,6 +91,7 @@ func hostFindings(c config.Config, facts uplinks.Facts) []inspect.Finding {
 		inspect.Findings(c.Settings, facts),
 		health.Findings(c.Health, c.Settings, facts),
 		c.Endpoint.Findings(),
+		c.Peer.Findings(),
 		fileFindings(c),
 	)
 }

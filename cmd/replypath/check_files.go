@@ -21,7 +21,8 @@ func fileFindings(c config.Config) (all []inspect.Finding) {
 	for _, f := range []struct {
 		key, path string
 		secret    bool
-	}{{"token_file", e.TokenFile, true}, {"tls_cert", e.CertFile, false}, {"tls_key", e.KeyFile, true}} {
+	}{{"token_file", e.TokenFile, true}, {"tls_cert", e.CertFile, false}, {"tls_key", e.KeyFile, true},
+		{"token_file of [peer]", c.Peer.TokenFile, true}, {"ca_file", c.Peer.CAFile, false}} {
 		if f.path != "" {
 			all = append(all, fileFinding(f.key, checkFile(f.path, f.secret))...)
 		}

@@ -25,8 +25,8 @@ state, the mean round-trip time and loss of its recent probes, how its reply pat
 proven, and since when. PROOF is shown (test packets were sent back by the uplink),
 asked (only the kernel's route look-up agrees) or no.
 
-The exit status is 3 if the kernel is not in sync, the last reload was rejected, or
-an uplink is unproven, down or absent.
+The exit status is 3 if the kernel is not in sync, the last reload was rejected, an
+uplink is unproven, down or absent, or the peer differs.
 
 With --watch it continues until it is interrupted, which is success: on a terminal it
 redraws the table, otherwise it prints the status again on every change.`,
@@ -65,6 +65,9 @@ func healthy(s health.Status) bool {
 		if u.State != health.Up {
 			return false
 		}
+	}
+	if s.Peer != nil && len(s.Peer.Differences) > 0 {
+		return false
 	}
 	return s.InSync && s.Error == "" && (s.Reload == nil || s.Reload.Error == "")
 }

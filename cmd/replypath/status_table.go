@@ -50,12 +50,31 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 	for _, problem := range s.Problems {
 		writeField(out, "problem", sanitize(problem))
 	}
+	writePeer(out, s.Peer)
 	switch {
 	case s.Reload == nil:
 	case s.Reload.Error != "":
 		writeField(out, "reload", fmt.Sprintf("rejected at %s: %s", formatTime(s.Reload.At), sanitize(s.Reload.Error)))
 	default:
 		writeField(out, "reload", "at "+formatTime(s.Reload.At))
+	}
+}
+
+// writePeer writes how the other node of a pair differs, or why that is not known.
+func writePeer(out *strings.Builder, peer *health.PeerStatus) {
+	if peer == nil {
+		return
+	}
+	for _, d := range peer.Differences {
+		writeField(out, "peer", "differs: "+sanitize(d))
+	}
+	switch {
+	case peer.Error != "":
+		writeField(out, "peer", "not compared: "+sanitize(peer.Error))
+	case len(peer.Differences) > 0:
+		writeField(out, "", "remedy: "+health.PeerRemedy)
+	case !peer.At.IsZero():
+		writeField(out, "peer", "agrees: "+sanitize(peer.URL))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // endpointList names the routes in the answer to an unknown one.
-const endpointList = "/ /healthz /readyz /status /uplinks /uplinks/NAME /metrics /events"
+const endpointList = "/ /healthz /readyz /status /uplinks /uplinks/NAME /fingerprint /metrics /events"
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
@@ -24,6 +24,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/status", s.status)
 	mux.HandleFunc("/uplinks", s.uplinks)
 	mux.HandleFunc("/uplinks/{name}", s.uplink)
+	mux.HandleFunc(fingerprintPath, s.fingerprint)
 	mux.Handle("/metrics", s.metrics.handler())
 	mux.Handle("/events", newEventStream(s.source, s.timeouts.response, s.owner, currentConnLimit()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -63,6 +64,16 @@ func setAge(w http.ResponseWriter, s health.Status) {
 	if !s.LastRound.IsZero() {
 		w.Header().Set("Age", strconv.Itoa(int(max(0, s.At.Sub(s.LastRound).Seconds()))))
 	}
+}
+
+// fingerprint answers with what the nodes of a pair must have in common.
+func (s *Server) fingerprint(w http.ResponseWriter, _ *http.Request) {
+	f := s.source.Status().Fingerprint
+	if f == nil {
+		http.Error(w, "the service is starting: there is no fingerprint yet", http.StatusServiceUnavailable)
+		return
+	}
+	s.writeJSON(w, http.StatusOK, fingerprintDocument{health.StatusVersion, *f})
 }
 
 // uplinkList is the document at /uplinks.

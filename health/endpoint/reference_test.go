@@ -75,7 +75,10 @@ func TestReferenceListsExactlyTheFields(t *testing.T) {
 
 func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 	s := openServer(t)
-	s.update(func(h *health.Status) { h.Uplinks[0].Families[0].Proof.At = time.Now() })
+	s.update(func(h *health.Status) {
+		h.Uplinks[0].Families[0].Proof.At = time.Now()
+		h.Fingerprint, h.Peer = &health.Fingerprint{Uplinks: []health.FingerprintUplink{{Name: "up", ID: 1}}}, &health.PeerStatus{URL: "http://192.0.2.9"}
+	})
 	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})
 	s.Metrics().Observe(health.Key{Uplink: "up", Family: uplinks.IPv4}, q, health.Outcome{RTT: time.Millisecond})
 	_, body := s.get(t, "/metrics")

@@ -26,6 +26,10 @@ var (
 	driftSteps     = newDesc("drift_steps", "Changes that the last round found missing.")
 	reloadGood     = newDesc("config_last_reload_successful", "Whether the last configuration that was read is in use.")
 	reloadTime     = newDesc("config_last_reload_timestamp_seconds", "When a configuration was last read.")
+	fingerprint    = newDesc("fingerprint_info", "A hash of what the nodes of a pair must have in common; always 1.", "fingerprint")
+	uplinkID       = newDesc("uplink_id", "The id of the uplink, which the marks of its connections have.", "uplink")
+	peerReachable  = newDesc("peer_reachable", "Whether the fingerprint of the peer could be read.", "peer")
+	peerDifferent  = newDesc("peer_differences", "Differences between the fingerprints of this node and of the peer, when it was last read.", "peer")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
 
@@ -76,12 +80,27 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	}
 	sendGauge(out, repairsWaiting, float64(s.RepairsWaiting))
 	sendGauge(out, driftSteps, float64(s.Drift))
+	collectPair(out, s)
 	last := health.ReloadStatus{At: s.Started} // a start reads the configuration too
 	if s.Reload != nil {
 		last = *s.Reload
 	}
 	sendGauge(out, reloadGood, boolValue(last.Error == ""))
 	sendTime(out, reloadTime, last.At)
+}
+
+// collectPair sends what concerns the other node of a pair.
+func collectPair(out chan<- prometheus.Metric, s health.Status) {
+	if s.Fingerprint != nil {
+		sendGauge(out, fingerprint, 1, s.Fingerprint.Value)
+		for _, u := range s.Fingerprint.Uplinks {
+			sendGauge(out, uplinkID, float64(u.ID), u.Name)
+		}
+	}
+	if s.Peer != nil {
+		sendGauge(out, peerReachable, boolValue(s.Peer.Error == "" && !s.Peer.At.IsZero()), s.Peer.URL)
+		sendGauge(out, peerDifferent, float64(len(s.Peer.Differences)), s.Peer.URL)
+	}
 }
 
 // repairKinds returns all kinds of steps. A counter that first appears with value 1 would hide its increase from rate().

@@ -17,6 +17,7 @@ type Config struct {
 	uplinks.Settings
 	Health   health.Settings // has the same Uplinks as Settings, in the same order
 	Endpoint health.EndpointSettings
+	Peer     health.PeerSettings
 }
 
 // defaults returns the configuration of an empty file.
@@ -49,6 +50,7 @@ func resolve(sources []*source) (Config, Mistakes) {
 		probeDefaults = top.probes.resolve(probeDefaults)
 		linkOnly = top.otherwise.linkOnly() || linkOnly
 		c.Endpoint = top.endpoint.resolve(c.Endpoint)
+		c.Peer = top.peer.resolve(c.Peer)
 		c.Health.Proof = top.proof.resolve(c.Health.Proof)
 		c.Health.OnChange = append(c.Health.OnChange, resolvePrograms(top.onChange)...)
 	}

@@ -14,6 +14,7 @@ type fileMain struct {
 	probes                               fileTiming
 	otherwise                            *stringValue
 	endpoint                             fileEndpoint
+	peer                                 filePeer
 	proof                                fileProof
 }
 
@@ -53,6 +54,7 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		probes:    probes.timingAt(probeDefaultsKeys),
 		otherwise: probes.stringAt("otherwise", probeDefaultsKeys),
 		endpoint:  t.subtable("endpoint", endpointKeys).asEndpoint(),
+		peer:      t.subtable("peer", peerKeys).asPeer(),
 		proof:     t.subtable("proof", proofKeys).asProof(),
 	}
 	for name, v := range t.subtables("uplinks", topKeys) {

@@ -102,3 +102,18 @@ func checkEndpoint(e health.EndpointSettings) error {
 	}
 	return nil
 }
+
+func checkPeer(p health.PeerSettings) error {
+	if p.URL == "" && p != (health.PeerSettings{}) {
+		return errors.New("files of no peer")
+	}
+	if message, _ := CheckPeerURL(p.URL); p.URL != "" && message != "" {
+		return errors.New("url of the peer")
+	}
+	for _, file := range []string{p.TokenFile, p.CAFile} {
+		if file != "" && !validFile(file) {
+			return errors.New("file of the peer")
+		}
+	}
+	return nil
+}

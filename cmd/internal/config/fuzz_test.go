@@ -134,7 +134,7 @@ func checkConfig(c Config) error {
 			return errors.New("link " + link)
 		}
 	}
-	return cmp.Or(checkHealth(c), checkEndpoint(c.Endpoint))
+	return cmp.Or(checkHealth(c), checkEndpoint(c.Endpoint), checkPeer(c.Peer))
 }
 
 func formatBits(n uint32) (bits string) {

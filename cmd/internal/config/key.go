@@ -22,6 +22,7 @@ var (
 		{"prove", `["tcp://lte:443", "udp://192.0.2.2:53"]`},
 		{"on_change", `["/usr/local/sbin/notify"]`},
 		{"endpoint", `{ listen = "127.0.0.1:9717" }, or as [endpoint]`},
+		{"peer", `{ url = "https://198.51.100.12:9717" }, or as [peer]`},
 		{"proof", `{ every = "30s" }, or as [proof]`},
 		{"probes", `{ interval = "1s" }, or as [probes]`},
 		{"uplinks", `{ fibre = { id = 1, gateway = "auto" } }, or as [uplinks.fibre]`},
@@ -55,6 +56,11 @@ var (
 		{"token_file", `"/etc/replypath/token"`},
 		{"tls_cert", `"/etc/replypath/cert.pem"`},
 		{"tls_key", `"/etc/replypath/key.pem"`},
+	}
+	peerKeys = keys{
+		{"url", `"https://198.51.100.12:9717"`},
+		{"token_file", `"/etc/replypath/peer-token"`},
+		{"ca_file", `"/etc/replypath/peer.pem"`},
 	}
 	proofKeys = keys{
 		{"every", `"30s"`},
@@ -106,7 +112,7 @@ func (ks keys) remedy(name string, t table) string {
 	for _, below := range []struct {
 		keys  keys
 		table string
-	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {proofKeys, "[proof]"}} {
+	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}} {
 		if below.keys.has(name) {
 			return "move it to a table " + below.table + "; " + valid
 		}

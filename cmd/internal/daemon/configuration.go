@@ -36,6 +36,7 @@ type configuration struct {
 	endpoint    *endpoint.Server
 	hooks       *hook.Runner
 	recorder    *eventRecorder
+	peers       *peerPoller
 	reloads     *reloadStatus
 	transaction *rollback.Transaction
 	log         *slog.Logger
@@ -61,6 +62,8 @@ func (c *configuration) use(next config.Config) {
 	c.proofs.configure(next.Health)
 	c.endpoint.Set(next.Endpoint)
 	c.hooks.SetPrograms(next.Health.OnChange)
+	c.peers.setFingerprint(c.reconciler.Settings())
+	c.peers.configure(next.Peer)
 }
 
 // Reload reads the file again, and puts it in force if it can be read and planned as a whole.
@@ -146,6 +149,7 @@ func (c *configuration) Restore(ctx context.Context, s uplinks.Settings) error {
 		return err
 	}
 	c.reconciler.SetSettings(s, causeRollback)
+	c.peers.setFingerprint(s)
 	c.writeTableNames(s)
 	if c.confirmed != nil {
 		c.use(*c.confirmed)

@@ -21,6 +21,7 @@ type statusSource struct {
 	manager *managerNotifier
 	monitor *monitor.Monitor
 	events  *health.EventLog
+	peers   *peerPoller
 }
 
 // Status returns the status now.
@@ -35,6 +36,8 @@ func (s *statusSource) Status() health.Status {
 		Uplinks: s.monitor.Status(),
 		Events:  s.events.Events(),
 	}
+	own, peer := s.peers.Status()
+	status.Fingerprint, status.Peer = &own, peer
 	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()
