@@ -149,10 +149,12 @@ func (f Facts) LeavesOutOthers(s Settings, after Facts, scopes []Scope) bool {
 }
 
 // routesInForce returns the path's routes, and whether the path is in force in the state: there is the rule for its mark, and
-// its table has no route by another link.
+// its table has a route by its link and none by another. A table that holds nothing but an unreachable route leads nowhere:
+// what was written while links were renamed is not kept.
 func (s Settings) routesInForce(have State, u Uplink, family Family) (routes map[RouteKey]Route, inForce bool) {
+	rule, leads := false, false
 	for r := range have.Rules {
-		inForce = inForce || r.Family == family && r.Action == Lookup && r.Table == s.Table(u) && r.Mark == s.Mark(u) && r.Mask == s.Mask
+		rule = rule || r.Family == family && r.Action == Lookup && r.Table == s.Table(u) && r.Mark == s.Mark(u) && r.Mask == s.Mask
 	}
 	routes = map[RouteKey]Route{}
 	for k, r := range have.Routes {
@@ -162,7 +164,8 @@ func (s Settings) routesInForce(have State, u Uplink, family Family) (routes map
 		if r.Type == Unicast && r.Link != u.Link {
 			return nil, false
 		}
+		leads = leads || r.Type == Unicast
 		routes[k] = r
 	}
-	return routes, inForce
+	return routes, rule && leads
 }

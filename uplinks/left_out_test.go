@@ -1,6 +1,7 @@
 package uplinks_test
 
 import (
+	"maps"
 	"testing"
 
 	"replypath/uplinks"
@@ -104,5 +105,19 @@ func TestPortOfAnotherLinkIsNotManaged(t *testing.T) {
 	}
 	if part := (uplinks.Facts{Scopes: s.ScopesOf("eth1"), Links: map[string]uplinks.Link{"eth1": l}}); !before.NeedsFullResync(part) {
 		t.Error("the rules of a link that became a port would stay")
+	}
+}
+
+// TestKeptRoutesLeadSomewhere leaves an uplink out whose table, in the kernel, has a route by its link, or nothing but the
+// unreachable one that was written while its link had another name.
+func TestKeptRoutesLeadSomewhere(t *testing.T) {
+	before, s, f := uplinkstest.Settings(), wrongGateways(), uplinkstest.Facts()
+	inForce := uplinks.Desired(before, f, nil)
+	if kept := f.WithRefused(s, inForce, nil).Kept; len(kept) != 2 {
+		t.Errorf("kept: %v", kept)
+	}
+	maps.DeleteFunc(inForce.Routes, func(_ uplinks.RouteKey, r uplinks.Route) bool { return r.Type == uplinks.Unicast && r.Link == "eth1" })
+	if kept := f.WithRefused(s, inForce, nil).Kept; len(kept) != 0 {
+		t.Errorf("kept: %v", kept)
 	}
 }

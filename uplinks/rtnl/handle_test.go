@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"replypath/uplinks"
 )
 
@@ -27,4 +29,33 @@ func TestHandlesOpenWhileOthersAreInUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestSecondCloseClosesNothingOfOthers opens a file after the first Close, which gets a number that was the handle's or the
+// poller's, and reads it after the second.
+func TestSecondCloseClosesNothingOfOthers(t *testing.T) {
+	h, err := Open(uplinks.DefaultTableBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewLinkPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := []int{h.writer.socket, p.socket}
+	h.Close()
+	p.Close()
+	for _, fd := range closed { // claimed outright: another goroutine might be given them
+		if err := unix.Dup3(0, fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+	}
+	h.writer.close()
+	p.Close()
+	for _, fd := range closed {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+			t.Errorf("file %d: %v", fd, err)
+		}
+	}
 }

@@ -53,8 +53,11 @@ func NewLinkPoller() (*LinkPoller, error) {
 	return p, nil
 }
 
-// Close closes the socket.
-func (p *LinkPoller) Close() { unix.Close(p.socket) }
+// Close closes the socket. It may be called again: a number that was closed may be another file's by then.
+func (p *LinkPoller) Close() {
+	unix.Close(p.socket)
+	p.socket = -1
+}
 
 // State returns the current state of the link with the index. The error of a link that does not exist is ENODEV.
 func (p *LinkPoller) State(index int) (uplinks.LinkState, error) {

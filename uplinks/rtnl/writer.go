@@ -59,7 +59,11 @@ func (w *writer) bind() error {
 	return os.NewSyscallError("getsockname", err)
 }
 
-func (w *writer) close() { unix.Close(w.socket) }
+// close closes the socket. It may be called again: a number that was closed may be another file's by then.
+func (w *writer) close() {
+	unix.Close(w.socket)
+	w.socket = -1
+}
 
 // send returns the error of each message, or nil. A message that fails does not prevent the others.
 func (w *writer) send(all []message) []error {
