@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"replypath/cmd/internal/doctor/survey"
 	"replypath/cmd/internal/explain"
+	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/iproute"
-	"replypath/marks/foreign"
+	"replypath/marks"
+	"replypath/marks/dnat"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 
@@ -45,7 +46,7 @@ kernel disagrees.`,
 				case flow:
 					return p.explainFlow(ctx, e, args)
 				case listen != "" && len(args) == 0:
-					e.Firewall = p.foreignRules(ctx)
+					e.DNAT = destinationNAT(ctx, uplinks.DefaultSettings().Backend)
 					return p.explainListen(ctx, e, listen, opts.from)
 				case len(args) != 1 || listen != "":
 					return false, fmt.Errorf("%w: explain needs one address, --flow CONNECTION or --listen PORT/PROTOCOL", errUsage)
@@ -64,10 +65,20 @@ kernel disagrees.`,
 	return cmd
 }
 
-// foreignRules returns the firewall rules of other programs, or none without the privilege to read them.
-func (p *program) foreignRules(ctx context.Context) []foreign.Rule {
-	o := survey.Options{Root: "/", StateDir: p.stateDir, Settings: uplinks.DefaultSettings(), Privileged: checkPrivileges() == nil}
-	return survey.Sharing(ctx, o, uplinks.Facts{}).Firewall
+// destinationNAT returns the rules of other programs that translate destinations, or none where they cannot be read.
+func destinationNAT(ctx context.Context, want marks.Backend) dnat.Rules {
+	if checkPrivileges() != nil {
+		return dnat.Rules{}
+	}
+	fw, err := host.OpenFirewall(ctx, want)
+	if err != nil {
+		return dnat.Rules{}
+	}
+	all, err := fw.DestinationNAT(ctx)
+	if err != nil {
+		return dnat.Rules{}
+	}
+	return all
 }
 
 func (p *program) explainPacket(ctx context.Context, e *explain.Explainer, packet rpdb.Packet) (bool, error) {

@@ -2,7 +2,6 @@ package foreign
 
 import (
 	"net/netip"
-	"strconv"
 
 	"replypath/marks"
 )
@@ -30,7 +29,6 @@ type Rule struct {
 	ChecksReversePath, ChecksWithMark bool
 	NoTrack                           bool // it exempts packets from connection tracking
 	FlowOffload                       bool // later packets of its connections bypass the firewall
-	DNAT                              DNAT
 	LoopbackDNAT                      bool // it translates the destination of datagrams to 127.0.0.0/8
 	Stateless                         StatelessNAT
 	ClampsMSS                         bool // it lowers the MSS of TCP
@@ -49,27 +47,8 @@ type Rule struct {
 	LinksOnly bool
 }
 
-// DNAT is a translation that applies to all packets of a protocol to a port, as docker-proxy's. The zero value is none.
-type DNAT struct {
-	IPv6  bool
-	Proto string // udp, tcp
-	Port  string
-	To    string // the original destination; empty: any
-}
-
 // StatelessNAT is a translation of prefixes without connection tracking (NPTv6, RFC 6296). The zero value is none.
 type StatelessNAT struct{ Inside, Outside netip.Prefix }
-
-// TakesAway reports whether the rule translates packets of the protocol that come in by the link for the address and the
-// port: no socket of the host receives them.
-func (r Rule) TakesAway(proto, link string, to netip.Addr, port uint16) bool {
-	d := r.DNAT
-	if d.Proto != proto || d.Port != strconv.Itoa(int(port)) || d.IPv6 != to.Is6() || r.In != "" && r.In != link {
-		return false
-	}
-	p, err := netip.ParsePrefix(d.To)
-	return d.To == "" || err == nil && p.Contains(to)
-}
 
 // AnyGroup is the group of a rule that compares a link's group with the elements of a set.
 const AnyGroup = "of a set"

@@ -97,7 +97,6 @@ func (r *Rule) parseTranslation(table string, words []string) {
 	r.TranslatesDestination = target == "DNAT" || target == "REDIRECT"
 	switch {
 	case target == "DNAT" && table == "nat":
-		r.parseDNAT(words)
 		to, _ := option(words, "--to-destination")
 		proto, _ := option(words, "-p")
 		r.LoopbackDNAT = strings.HasPrefix(to, "127.") && proto != "tcp"
@@ -115,29 +114,6 @@ func prefixOption(words []string, name string) netip.Prefix {
 	text, _ := option(words, name)
 	p, _ := netip.ParsePrefix(text)
 	return p.Masked()
-}
-
-// parseDNAT reads a translation that no other condition limits than the link, the destination and the port.
-func (r *Rule) parseDNAT(words []string) {
-	d := DNAT{IPv6: strings.HasPrefix(r.Tool, "ip6")}
-	for i := 2; i+1 < len(words); i += 2 {
-		switch name, value := words[i], words[i+1]; {
-		case name == "!" && value == "-i" && i+2 < len(words): // another link than this, such as docker0
-			i++
-		case name == "-p":
-			d.Proto = value
-		case name == "--dport":
-			d.Port = value
-		case name == "-d":
-			d.To = value
-		case name == "-i", name == "-j", name == "--to-destination", name == "-m" && (value == "udp" || value == "tcp"):
-		default:
-			return
-		}
-	}
-	if d.Port != "" {
-		r.DNAT = d
-	}
 }
 
 // comparesZeroMark reports whether a match of the whole mark with 0 is among the options.

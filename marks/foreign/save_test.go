@@ -9,32 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestParseSaveReadsUnconditionalDNAT(t *testing.T) {
-	const saved = `*nat
--A DOCKER ! -i docker0 -p udp -m udp --dport 5353 -j DNAT --to-destination 172.17.0.2:53
--A DOCKER -d 192.0.2.2/32 -i eth1 -p udp -m udp --dport 5354 -j DNAT --to-destination 172.17.0.2:53
--A DOCKER -s 203.0.113.0/24 -p udp -m udp --dport 5355 -j DNAT --to-destination 172.17.0.2:53
--A DOCKER -p udp -j DNAT --to-destination 172.17.0.2
-COMMIT
-`
-	rules, _ := ParseSave("iptables-save", saved)
-	for _, c := range []struct {
-		rule int
-		link string
-		to   string
-		port uint16
-		want bool
-	}{
-		{0, "eth1", "192.0.2.2", 5353, true}, {0, "eth1", "192.0.2.2", 5354, false}, {0, "eth1", "2001:db8:b::2", 5353, false},
-		{1, "eth1", "192.0.2.2", 5354, true}, {1, "eth0", "192.0.2.2", 5354, false}, {1, "eth1", "192.0.2.3", 5354, false},
-		{2, "eth1", "192.0.2.2", 5355, false}, {3, "eth1", "192.0.2.2", 5353, false},
-	} {
-		if got := rules[c.rule].TakesAway("udp", c.link, netip.MustParseAddr(c.to), c.port); got != c.want {
-			t.Errorf("%s: %+v: %t", rules[c.rule].Text, c, got)
-		}
-	}
-}
-
 func TestParseSaveReadsTranslations(t *testing.T) {
 	const saved = `*mangle
 -A PREROUTING -d 2001:db8:b:1::/64 -i eth1 -j DNPT --src-pfx 2001:db8:b:1::/64 --dst-pfx 2001:db8:f::/64

@@ -13,6 +13,9 @@ var nonTerminatingTargets = []string{
 	"LOG", "MARK", "NFLOG", "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
 }
 
+// Continues reports whether the traversal goes on with the next rule after this target of iptables.
+func Continues(target string) bool { return slices.Contains(nonTerminatingTargets, target) }
+
 // quotedText matches free text, such as a comment, which may contain the names of options and targets.
 var quotedText = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 

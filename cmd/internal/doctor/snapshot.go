@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"replypath/marks/dnat"
 	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
@@ -33,6 +34,7 @@ type Snapshot struct {
 	GatewayMACs  map[GatewayAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
 
 	Firewall       []foreign.Rule
+	DNAT           dnat.Rules
 	MissingTools   []Skipped // missing commands and extensions of iptables
 	Flows          []uplinks.MarkedConnections
 	ConntrackCount uint64 // nf_conntrack_count

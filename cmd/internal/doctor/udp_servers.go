@@ -2,10 +2,13 @@ package doctor
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
-	"replypath/marks/foreign"
+	"replypath/marks/dnat"
 	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
 )
 
 // serverRemedies maps the command of well-known servers to the configuration that makes them reply from the address that
@@ -90,14 +93,32 @@ func (s Snapshot) isShadowed(v UDPServer, families []uplinks.Family) bool {
 			for _, a := range s.Facts.Links[u.Link].Addrs {
 				ip := a.Prefix.Addr()
 				bound := func(o UDPServer) bool { return o.Port == v.Port && o.Addr.Unmap() == ip }
-				taken := func(r foreign.Rule) bool { return r.TakesAway("udp", u.Link, ip, v.Port) }
-				if uplinks.FamilyOf(ip) == f && !a.LinkLocal && v.servesFamily(f) && !slices.ContainsFunc(s.Firewall, taken) && !slices.ContainsFunc(s.Sockets, bound) {
+				if uplinks.FamilyOf(ip) == f && !a.LinkLocal && v.servesFamily(f) && !slices.ContainsFunc(s.Sockets, bound) && !s.isTakenAway(u.Link, ip, v.Port) {
 					return false
 				}
 			}
 		}
 	}
 	return true
+}
+
+// isTakenAway reports whether DNAT takes the datagrams that come in by the link for the address and the port, before a socket
+// receives them.
+func (s Snapshot) isTakenAway(link string, to netip.Addr, port uint16) bool {
+	ofHost := func(a netip.Addr) bool {
+		return a.IsLoopback() || s.linkOf(a) != ""
+	}
+	return s.DNAT.TakesAway(dnat.Request{Proto: unix.IPPROTO_UDP, To: to, Port: port, Link: link, LinkID: s.Facts.Links[link].Index, IsOfHost: ofHost})
+}
+
+// linkOf returns the link that has the address, or "".
+func (s Snapshot) linkOf(a netip.Addr) string {
+	for name, l := range s.Facts.Links {
+		if slices.ContainsFunc(l.Addrs, func(own uplinks.Addr) bool { return own.Prefix.Addr() == a }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // servesFamily reports whether the socket receives requests of the family to any address of the host.

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"replypath/marks/foreign"
+	"replypath/marks/dnat"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rpdb"
@@ -20,8 +20,8 @@ type Explainer struct {
 	names    rpdb.Names
 	settings uplinks.Settings // without uplinks if there is no configuration
 
-	// Firewall has the rules of other programs, as far as they could be read: DNAT keeps requests from a socket.
-	Firewall []foreign.Rule
+	// DNAT has the rules of other programs that keep requests from a socket, as far as they could be read.
+	DNAT dnat.Rules
 }
 
 // Open returns an Explainer. Close closes it.

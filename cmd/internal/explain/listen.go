@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"replypath/marks/foreign"
+	"replypath/marks/dnat"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rpdb"
@@ -75,9 +75,16 @@ func (e *Explainer) TraceReplies(ctx context.Context, addr ListenAddr, clients m
 	return all, nil
 }
 
-// isTakenAway reports whether DNAT takes the requests before the socket receives them.
-func (e *Explainer) isTakenAway(l ListeningSocket, link string, to netip.Addr) bool {
-	return slices.ContainsFunc(e.Firewall, func(r foreign.Rule) bool { return r.TakesAway(rpdb.ProtocolName(l.Proto), link, to, l.Port) })
+// isTakenAway reports whether DNAT takes the client's requests to the address before the socket receives them.
+func (e *Explainer) isTakenAway(l ListeningSocket, link *net.Interface, client, to netip.Addr) bool {
+	own, err := net.InterfaceAddrs()
+	ofHost := func(a netip.Addr) bool {
+		return err != nil || slices.ContainsFunc(own, func(o net.Addr) bool {
+			p, _ := netip.ParsePrefix(o.String())
+			return p.Addr() == a || a.IsLoopback()
+		})
+	}
+	return e.DNAT.TakesAway(dnat.Request{Proto: l.Proto, From: client, To: to, Port: l.Port, Link: link.Name, LinkID: link.Index, IsOfHost: ofHost})
 }
 
 // hasSocketAt reports whether a socket is bound to the address: the kernel prefers it to one on the wildcard address.
@@ -99,7 +106,7 @@ func (e *Explainer) replies(ctx context.Context, l ListeningSocket, clients map[
 		for _, text := range addrs {
 			p, err := netip.ParsePrefix(text.String())
 			a := p.Addr()
-			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Accepts(a, link.Index) || shadowed(a) || e.isTakenAway(l, u.Link, a) {
+			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Accepts(a, link.Index) || shadowed(a) || e.isTakenAway(l, link, clients[uplinks.FamilyOf(a)], a) {
 				continue
 			}
 			r, err := e.reply(ctx, l, u, a, clients[uplinks.FamilyOf(a)])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"replypath/marks"
+	"replypath/marks/dnat"
 	"replypath/marks/foreign"
 	"replypath/marks/iptables"
 	"replypath/uplinks"
@@ -193,4 +194,9 @@ func (fw *Firewall) CheckExtensions(ctx context.Context) map[uplinks.Family]erro
 // ForeignRules reads the rules that other programs wrote, in both backends.
 func (fw *Firewall) ForeignRules(ctx context.Context) ([]foreign.Rule, error) {
 	return foreign.Read(ctx, fw.sources...)
+}
+
+// DestinationNAT reads the rules by which other programs translate destinations, in both backends and in tables of nftables.
+func (fw *Firewall) DestinationNAT(ctx context.Context) (dnat.Rules, error) {
+	return dnat.Read(ctx, fw.sources...)
 }

@@ -142,7 +142,10 @@ func (c *collector) readFirewall(ctx context.Context) error {
 			c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: fmt.Sprintf("a match or target for %s is missing", f), Reason: missing[f].Error()})
 		}
 	}
-	c.result.Firewall, err = fw.ForeignRules(ctx)
+	if c.result.Firewall, err = fw.ForeignRules(ctx); err != nil {
+		return err
+	}
+	c.result.DNAT, err = fw.DestinationNAT(ctx)
 	return err
 }
 
