@@ -75,6 +75,13 @@ const (
 	WildcardUDP      Cause = "wildcard-udp"      // a UDP server replies from another address
 	WrongSource      Cause = "wrong-source"      // the reply has another source than the address that was asked
 	StrayReplies     Cause = "stray"             // replies of real connections left by another interface
+	ReplyDropped     Cause = "reply-dropped"     // another program drops the reply after it was routed
+	ReplyRewritten   Cause = "reply-rewritten"   // another program changes its source after it was routed
+	ReplyRedirected  Cause = "reply-redirected"  // another program sends it by another interface
+	IPsecPolicy      Cause = "ipsec-policy"      // an IPsec policy blocks it or takes it into a tunnel
+	NeighbourCause   Cause = "neighbour"         // the neighbour entry of the gateway is wrong, or cannot be resolved
+	ARPOff           Cause = "arp-off"           // ARP and neighbour discovery are off on the uplink
+	TrafficControl   Cause = "traffic-control"   // a filter or qdisc drops, redirects or rewrites it
 	NoAnswer         Cause = "no-answer"         // inconclusive: the host did not reply
 	TraceUnavailable Cause = "not-shown"         // the kernel lacks a feature, or the process a capability
 	OtherCause       Cause = "other"

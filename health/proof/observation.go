@@ -7,18 +7,20 @@ type Hook uint8
 
 // The hooks in the order of the packet flow: those of a request up to RequestEgress, those of its reply from ReplyPrerouting on.
 const (
-	PreroutingStart  Hook = iota + 1 // PREROUTING, before all other chains
-	PreroutingMarked                 // PREROUTING, after mangle, where replypath's chains mark the packet
-	InputStart                       // INPUT, before all other chains: routed to the host, source check passed
-	InputEnd                         // INPUT, after all other chains: accepted by the firewall
-	ForwardStart                     // FORWARD, before all other chains: routed to another host
-	ForwardEnd                       // FORWARD, after all other chains
-	RequestEgress                    // POSTROUTING, when a request would leave by an uplink
-	ReplyPrerouting                  // PREROUTING, after mangle: the reply of another host
-	ReplyForward                     // FORWARD, before all other chains: the reply of another host, as it was routed
-	OutputStart                      // OUTPUT, before all other chains: the reply of this host
-	OutputEnd                        // OUTPUT, after all other chains
-	ReplyEgress                      // POSTROUTING
+	PreroutingStart   Hook = iota + 1 // PREROUTING, before all other chains
+	PreroutingMarked                  // PREROUTING, after mangle, where replypath's chains mark the packet
+	InputStart                        // INPUT, before all other chains: routed to the host, source check passed
+	InputEnd                          // INPUT, after all other chains: accepted by the firewall
+	ForwardStart                      // FORWARD, before all other chains: routed to another host
+	ForwardEnd                        // FORWARD, after all other chains
+	RequestEgress                     // POSTROUTING, when a request would leave by an uplink
+	ReplyPrerouting                   // PREROUTING, after mangle: the reply of another host
+	ReplyForward                      // FORWARD, before all other chains: the reply of another host, as it was routed
+	OutputStart                       // OUTPUT, before all other chains: the reply of this host
+	OutputEnd                         // OUTPUT, after all other chains
+	ReplyEgress                       // POSTROUTING, before mangle
+	PostroutingEnd                    // POSTROUTING, after all other chains: a reply that is dropped there
+	PostroutingPassed                 // the same: a reply that goes on to the egress of its link
 )
 
 // Observation is a request of the peer, or a reply to it, at a hook. It carried the secret of the proof.
@@ -50,7 +52,7 @@ const (
 	StateUntracked   ConnectionState = 1 << 6 // exempt from connection tracking
 )
 
-// EgressObservation is a reply in POSTROUTING, where it is dropped.
+// EgressObservation is a reply in POSTROUTING, before replypath's chains.
 type EgressObservation struct {
 	Proto   uint8
 	Peer    netip.Addr
@@ -68,4 +70,19 @@ func (e EgressObservation) IsReply() bool { return e.State&(StateEstablished|Sta
 type Observations struct {
 	Hooks  []Observation
 	Egress []EgressObservation
+	Wire   []WireObservation
+	// WireObserved reports that the kernel has chains at the egress of links.
+	WireObserved bool
+	Output       *Output // what the kernel consulted behind the routes; nil: unknown
+}
+
+// WireObservation is a reply at the egress of a link, after the chains of other programs. It is dropped there.
+type WireObservation struct {
+	Proto uint8
+	Peer  netip.Addr
+	Port  uint16
+	Host  netip.AddrPort // its source
+	Link  int
+	Mark  uint32
+	MAC   string // the destination of its Ethernet frame, raw; empty: the link has no such frames
 }

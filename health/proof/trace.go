@@ -9,6 +9,11 @@ import (
 type trace struct {
 	hooks  map[Hook][]Observation
 	egress []EgressObservation
+	wire   []WireObservation
+	steps  []Step
+
+	output       *Output // what all replies have in common; nil: unknown
+	wireObserved bool
 }
 
 // traces groups the observations by the peer's address and port.
@@ -18,7 +23,7 @@ func (o Observations) traces() map[netip.AddrPort]trace {
 		key := netip.AddrPortFrom(peer, port)
 		t, ok := all[key]
 		if !ok {
-			t.hooks = map[Hook][]Observation{}
+			t = trace{hooks: map[Hook][]Observation{}, output: o.Output, wireObserved: o.WireObserved}
 		}
 		return key, t
 	}
@@ -30,6 +35,19 @@ func (o Observations) traces() map[netip.AddrPort]trace {
 	for _, e := range o.Egress {
 		key, t := find(e.Peer, e.Port)
 		t.egress = append(t.egress, e)
+		all[key] = t
+	}
+	for _, w := range o.Wire {
+		key, t := find(w.Peer, w.Port)
+		t.wire = append(t.wire, w)
+		all[key] = t
+	}
+	if o.Output == nil {
+		return all
+	}
+	for _, x := range o.Output.Steps {
+		key, t := find(x.Peer, x.Port)
+		t.steps = append(t.steps, x)
 		all[key] = t
 	}
 	return all

@@ -28,7 +28,7 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 		if len(t.egress) > 0 {
 			a.Egress = s.linkName(r.worstEgress(t).Link)
 		}
-		a.Check = s.checkTrace(r, t, routes[r.Path.Key])
+		a.Check = s.checkOutput(r, t, s.checkTrace(r, t, routes[r.Path.Key]))
 		a.forwarded = t.reached(ForwardEnd)
 		results = append(results, a)
 	}

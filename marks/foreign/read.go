@@ -31,6 +31,9 @@ func Read(ctx context.Context, sources ...Source) (rules []Rule, err error) {
 			return rules, err
 		}
 		found, tables := ParseSave(tool, saved)
+		for i := range found {
+			found[i].Backend = s.Backend()
+		}
 		rules = append(rules, found...)
 		for _, name := range tables {
 			if s.Backend() == marks.NFT {

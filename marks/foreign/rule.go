@@ -2,14 +2,16 @@ package foreign
 
 import (
 	"net/netip"
+	"strings"
 
 	"replypath/marks"
 )
 
 // Rule is a firewall rule or flow table of another program, reduced to the properties that can affect replypath.
 type Rule struct {
-	Tool     string // the command that lists it: iptables-nft-save, nft list ruleset
-	Location string // family if nftables, table and chain
+	Tool     string        // the command that lists it: iptables-nft-save, nft list ruleset
+	Backend  marks.Backend // of iptables; empty: iptables does not list it
+	Location string        // family if nftables, table and chain
 	Chain    string
 	Text     string
 	MarkBits marks.Mask // the bits of fwmark or ctmark that it compares or writes
@@ -62,3 +64,11 @@ func (r Rule) Relevant() bool {
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that
 // translate addresses (NAT) concern new connections and are none.
 func (r Rule) ChangesEgress() bool { return r.Egress && (r.Drops || r.Forwards || r.Rewrites != "") }
+
+// IsIPv6 reports whether ip6tables lists the rule.
+func (r Rule) IsIPv6() bool { return strings.HasPrefix(r.Tool, "ip6tables") }
+
+// ByAddress reports whether a rule of iptables selects by addresses, or by what only some clients have.
+func (r Rule) ByAddress() bool {
+	return selectsByAddress(strings.Fields(quotedText.ReplaceAllString(r.Text, "-")))
+}

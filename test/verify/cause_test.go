@@ -192,13 +192,19 @@ var echoIgnored = map[int]string{4: "net.ipv4.icmp_echo_ignore_all", 6: "net.ipv
 
 func TestVerifyNamesTheCause(t *testing.T) {
 	t.Parallel()
+	testVerifyCases(t, verifyCases)
+}
+
+// testVerifyCases makes each fault in a world of its own, in each backend and family.
+func testVerifyCases(t *testing.T, cases map[string]verifyCase) {
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		for name, c := range verifyCases {
+		for name, c := range cases {
 			for _, family := range []int{4, 6} {
 				if c.only != 0 && c.only != family {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s in IPv%d", name, family), func(t *testing.T) {
+					t.Parallel()
 					b := box.New(t, world.TwoISPs(t), backend)
 					b.Gateway.ServeTCP(box.ServedPort)
 					b.Apply()

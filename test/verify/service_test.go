@@ -120,6 +120,9 @@ func TestVerifyUsesTheConfiguredSource(t *testing.T) {
 	b.Configure(w.Uplinks...)
 	for family, tool := range map[int]string{4: "203.0.113.77", 6: "2001:db8:ffff::77"} {
 		b.Iptables(family, "-A", "INPUT", "-s", tool, "-j", "ACCEPT")
+		if family == 6 {
+			b.Iptables(family, "-A", "INPUT", "-p", "ipv6-icmp", "--icmpv6-type", "neighbour-advertisement", "-j", "ACCEPT") // of the gateways
+		}
 		b.Iptables(family, "-P", "INPUT", "DROP")
 	}
 	wires, traces := everyWire(b), kernelTraces(b)

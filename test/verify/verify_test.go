@@ -56,9 +56,11 @@ func TestVerifyLeavesNothingBehind(t *testing.T) {
 }
 
 // sent reports whether a packet on the other end of a wire comes from the gateway. Its reports on multicast groups do not
-// count: the kernel makes them whenever a link has come up.
+// count: the kernel makes them whenever a link has come up. Neither does the resolution of neighbours, as for any packet.
 func sent(p world.Packet) bool {
-	return p.Dir == world.In && !(p.Proto == world.ICMPv6 && p.ICMPType == 143)
+	const arp = 0x0806
+	ofTheLink := p.Proto == world.ICMPv6 && slices.Contains([]int{135, 136, 143}, p.ICMPType)
+	return p.Dir == world.In && p.EtherType != arp && !ofTheLink
 }
 
 // uplinkWires records what the gateway sends by its uplinks.
@@ -95,14 +97,31 @@ func pinNeighbours(b *box.Box) {
 func kernelTraces(b *box.Box) map[string]string {
 	all := map[string]string{
 		"connections": connections(b.Gateway),
-		"neighbours":  b.Gateway.Run("ip", "neigh"),
+		"neighbours":  neighbours(b),
 		"half-open":   b.Gateway.Run("ss", "-Htan", "state", "syn-recv"),
 		"sockets":     b.Gateway.Run("ss", "-Huan"),
 	}
 	for _, family := range []int{4, 6} {
-		all[fmt.Sprintf("replies in family %d", family)] = b.Iptables(family, "-t", "mangle", "-vnxL", "REPLYPATH-POST")
+		for i := range b.Uplinks {
+			all[fmt.Sprintf("replies of uplink %d in family %d", i, family)] = b.Iptables(family, "-t", "mangle", "-vnxL", fmt.Sprintf("REPLYPATH-S%d", i+1))
+		}
 	}
 	return all
+}
+
+// neighbours returns the neighbours that the kernel has resolved, without the gateways of the uplinks.
+func neighbours(b *box.Box) string {
+	var all []string
+	for line := range strings.Lines(b.Gateway.Run("ip", "neigh")) {
+		isGateway := slices.ContainsFunc(b.Uplinks, func(u *world.Uplink) bool {
+			return strings.HasPrefix(line, u.Router4.String()+" ") || strings.HasPrefix(line, u.RouterLL.String()+" ")
+		})
+		if !isGateway {
+			all = append(all, line)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
 }
 
 // connections returns those that are tracked, without the seconds that they have left.

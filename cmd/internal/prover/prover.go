@@ -51,6 +51,10 @@ func (Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.
 	if err != nil {
 		return nil, err
 	}
+	if traceErr == nil && r.traceFirewall(ctx, explained, results, &t) != nil {
+		// A firewall that cannot be traced leaves the verdicts without the names of its rules.
+		t.observations.Output.Steps = nil
+	}
 	return r.evaluate(explained, subset, t, traceErr), nil
 }
 

@@ -25,6 +25,7 @@ type run struct {
 	peers         map[health.Key]netip.Addr
 	lan           map[uplinks.Family]*proof.LANHost
 	routes        map[health.Key]proof.RouteLookups
+	output        *proof.Output // what the kernel consults behind the routes
 }
 
 // newRun prepares the proof of the subset: its peers, and the servers of the host.

@@ -36,6 +36,16 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	if len(r.peers) == 0 {
 		return t, nil
 	}
+	if r.output, err = r.readOutput(ctx); err != nil {
+		return t, err
+	}
+	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
+	t.observations.Output = r.output
+	return t, err
+}
+
+// injectAll injects the requests, with new ports of the peers. traced makes nftables report the rules that they match.
+func (r *run) injectAll(ctx context.Context, requests []proof.Request, traced bool) (t trace, err error) {
 	var secret proof.Secret
 	if _, err := rand.Read(secret[:]); err != nil {
 		return t, fmt.Errorf("make the secret of the proof: %w", err)
@@ -45,13 +55,15 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 		return t, err
 	}
 	defer injector.Close()
-	requests := proof.Requests(r.paths, r.host, r.peers, firstPort)
 	ports := newPeerPorts(requests)
 	servers := startUDPServers(requests, secret)
 	defer servers.close()
 	lockCtx, cancel := context.WithTimeout(ctx, captureLockTimeout)
 	defer cancel()
-	c, err := capture.Open(lockCtx, r.captureFilter(servers.requests, ports, secret))
+	filter := r.captureFilter(servers.requests, ports, secret)
+	r.setOutput(&filter, r.output)
+	filter.Trace = traced
+	c, err := capture.Open(lockCtx, filter)
 	if err != nil {
 		return t, err
 	}

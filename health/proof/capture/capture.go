@@ -35,10 +35,21 @@ type Filter struct {
 	// FirstPort and LastPort are the bounds of the peers' ports.
 	FirstPort, LastPort uint16
 	DatagramPorts       []uint16 // the servers' ports of requests by UDP
+	Mask                uint32   // of the marks of connections, which are cleared for a moment
+	// Devices are the links whose egress is observed, NextHops the neighbours, and Direct the links without neighbours, to which
+	// packets are sent at once: other replies are dropped in POSTROUTING.
+	Devices  []string
+	NextHops []NextHop
+	Direct   []int
+	// Trace makes nftables report each rule that packets from and to the peers match (meta nftrace).
+	Trace bool
 }
 
 // Capture is a running capture. Not safe for concurrent use.
-type Capture struct{ socket *socket }
+type Capture struct {
+	socket   *socket
+	features features
+}
 
 // retryInterval is the time between two attempts while another process captures.
 const retryInterval = 20 * time.Millisecond
@@ -49,14 +60,13 @@ func Open(ctx context.Context, filter Filter) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	zones := true
+	kernel := features{zones: true, ipsec: true, wire: len(filter.Devices) > 0}
 	for {
-		err := s.commit(tableRequests(filter, zones))
+		err := s.commit(tableRequests(filter, kernel))
 		if err == nil {
-			return &Capture{s}, nil
+			return &Capture{s, kernel}, nil
 		}
-		if zones && errors.Is(err, unix.EOPNOTSUPP) { // a kernel without CONFIG_NF_CONNTRACK_ZONES
-			zones = false
+		if kernel.disable(err) {
 			continue
 		}
 		if !tableExists(err) || ctx.Err() != nil {
@@ -68,6 +78,24 @@ func Open(ctx context.Context, filter Filter) (*Capture, error) {
 		case <-time.After(retryInterval):
 		}
 	}
+}
+
+// disable disables the feature that the kernel refused, and reports whether it was one.
+func (k *features) disable(err error) bool {
+	var r requestError
+	switch {
+	case !errors.As(err, &r) || r.first:
+		return false
+	case k.wire && r.operation == operationWire: // also when a link has just gone
+		k.wire = false
+	case k.ipsec && r.operation == operationIPsec:
+		k.ipsec = false
+	case k.zones && errors.Is(err, unix.EOPNOTSUPP):
+		k.zones = false
+	default:
+		return false
+	}
+	return true
 }
 
 // tableExists reports whether another process owns the table. The kernel reports that for the first request of the batch.
@@ -108,7 +136,16 @@ func (c *Capture) Read() (all proof.Observations, err error) {
 			return all, err
 		}
 		all.Hooks, all.Egress = append(all.Hooks, hooks...), append(all.Egress, egress...)
+		if !c.features.wire {
+			continue
+		}
+		wire, err := c.wire(f)
+		if err != nil {
+			return all, err
+		}
+		all.Wire = append(all.Wire, wire...)
 	}
+	all.WireObserved = c.features.wire
 	return all, nil
 }
 

@@ -66,6 +66,33 @@ func addToSet(set set) []byte {
 		be32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_ADD), be32(unix.NFTA_DYNSET_SREG_KEY, register(0)))
 }
 
+// fromMap loads the mark that the map has for the key which begins at the first register. A packet without one does not match
+// the rule.
+func fromMap(set set, to int) []byte {
+	return expression("lookup", netfilter.StringAttribute(unix.NFTA_LOOKUP_SET, set.name), be32(unix.NFTA_LOOKUP_SET_ID, set.id),
+		be32(unix.NFTA_LOOKUP_SREG, register(0)), be32(unix.NFTA_LOOKUP_DREG, register(to)))
+}
+
+// addToMap adds the key that begins at the first register to the map, with the mark of another register.
+func addToMap(set set, from int) []byte {
+	return expression("dynset", netfilter.StringAttribute(unix.NFTA_DYNSET_SET_NAME, set.name), be32(unix.NFTA_DYNSET_SET_ID, set.id),
+		be32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_ADD), be32(unix.NFTA_DYNSET_SREG_KEY, register(0)), be32(unix.NFTA_DYNSET_SREG_DATA, register(from)))
+}
+
+// setConnmark sets the mark of the packet's connection.
+func setConnmark(from int) []byte {
+	return expression("ct", be32(unix.NFTA_CT_KEY, unix.NFT_CT_MARK), be32(unix.NFTA_CT_SREG, register(from)))
+}
+
+// and keeps the bits of a register that the mask has.
+func and(word int, mask uint32) []byte {
+	value := func(kind uint16, n uint32) []byte {
+		return nested(kind, netfilter.Attribute(unix.NFTA_DATA_VALUE, binary.NativeEndian.AppendUint32(nil, n)))
+	}
+	return expression("bitwise", be32(unix.NFTA_BITWISE_SREG, register(word)), be32(unix.NFTA_BITWISE_DREG, register(word)),
+		be32(unix.NFTA_BITWISE_LEN, 4), value(unix.NFTA_BITWISE_MASK, mask), value(unix.NFTA_BITWISE_XOR, 0))
+}
+
 // jump continues with another chain until that returns.
 func jump(chain string) []byte {
 	return setVerdict(verdict(unix.NFT_JUMP), netfilter.StringAttribute(unix.NFTA_VERDICT_CHAIN, chain))
@@ -74,10 +101,21 @@ func jump(chain string) []byte {
 // returnVerdict returns to the calling chain.
 func returnVerdict() []byte { return setVerdict(verdict(unix.NFT_RETURN)) }
 
+// accept ends the traversal of the base chain.
+func accept() []byte { return setVerdict(verdict(nfAccept)) }
+
+// goTo continues with another chain and does not return.
+func goTo(chain string) []byte {
+	return setVerdict(verdict(unix.NFT_GOTO), netfilter.StringAttribute(unix.NFTA_VERDICT_CHAIN, chain))
+}
+
 func drop() []byte { return setVerdict(verdict(nfDrop)) }
 
-// nfDrop is NF_DROP (linux/netfilter.h).
-const nfDrop = 0
+// NF_DROP and NF_ACCEPT (linux/netfilter.h).
+const (
+	nfDrop   = 0
+	nfAccept = 1
+)
 
 func verdict(code int32) []byte { return be32(unix.NFTA_VERDICT_CODE, uint32(code)) }
 

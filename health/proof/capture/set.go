@@ -19,6 +19,7 @@ type set struct {
 	keyType uint32   // the data type by which nft(8) prints it
 	fields  []uint32 // in words
 	dynamic bool     // filled by packets
+	isMap   bool     // its elements have a mark each
 }
 
 // The data types of nft(8) (include/datatype.h). An observation has more fields than the type of a concatenation can have: it is
@@ -27,6 +28,7 @@ const (
 	typeInteger  = 4
 	typeAddress4 = 7
 	typeAddress6 = 8
+	typeMark     = 19
 	typeIfindex  = 20
 )
 
@@ -51,30 +53,46 @@ type captureFamily struct {
 	nextHop        uint32    // NFT_RT_NEXTHOP*
 	peers          set       // the peers
 	hooks, egress  set       // the observations
+	marks          set       // the marks of connections, while they are cleared
+	nextHops       set       // the neighbours that packets are sent to at once
+	wirePeers      set       // the peers, for the table of the family netdev
+	wire           set       // the observations there
+	etherType      [2]byte
 }
 
 func newCaptureFamily(f uplinks.Family) captureFamily {
-	c := captureFamily{proto: unix.NFPROTO_IPV4, icmp: unix.IPPROTO_ICMP, unreachable: 3, echoRequest: 8, echoReply: 0,
+	c := captureFamily{proto: unix.NFPROTO_IPV4, etherType: [2]byte{0x08, 0x00}, icmp: unix.IPPROTO_ICMP, unreachable: 3, echoRequest: 8, echoReply: 0,
 		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, words: 1, nextHop: unix.NFT_RT_NEXTHOP4}
 	name, addressType := "4", uint32(typeAddress4)
 	if f == uplinks.IPv6 {
-		c = captureFamily{proto: unix.NFPROTO_IPV6, icmp: unix.IPPROTO_ICMPV6, unreachable: 1, echoRequest: 128, echoReply: 129,
+		c = captureFamily{proto: unix.NFPROTO_IPV6, etherType: [2]byte{0x86, 0xdd}, icmp: unix.IPPROTO_ICMPV6, unreachable: 1, echoRequest: 128, echoReply: 129,
 			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, words: 4, nextHop: unix.NFT_RT_NEXTHOP6}
 		name, addressType = "6", typeAddress6
 	}
 	id := 10 * uint32(f)
-	c.peers = set{"peers" + name, id, addressType, []uint32{c.words}, false}
+	c.peers = set{name: "peers" + name, id: id, keyType: addressType, fields: []uint32{c.words}}
 	// hook and protocol, source, destination, ports, mark, mark of the connection, link, state, zone or status
-	c.hooks = set{"hooks" + name, id + 1, typeInteger, []uint32{1, c.words, c.words, 1, 1, 1, 1, 1, 1}, true}
+	c.hooks = set{name: "hooks" + name, id: id + 1, keyType: typeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 1, 1, 1}, dynamic: true}
 	// protocol, source, destination, ports, link, state, next hop
-	c.egress = set{"egress" + name, id + 2, typeInteger, []uint32{1, c.words, c.words, 1, 1, 1, c.words}, true}
+	c.egress = set{name: "egress" + name, id: id + 2, keyType: typeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, c.words}, dynamic: true}
+	// protocol, destination, ports
+	c.marks = set{name: "marks" + name, id: id + 3, keyType: typeInteger, fields: []uint32{1, c.words, 1}, dynamic: true, isMap: true}
+	// link, address
+	c.nextHops = set{name: "nexthops" + name, id: id + 4, keyType: typeInteger, fields: []uint32{1, c.words}}
+	c.wirePeers = c.peers
+	c.wirePeers.id = id + 5
+	// protocol, source, destination, ports, link, mark, hardware address
+	c.wire = set{name: "wire" + name, id: id + 6, keyType: typeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 2}, dynamic: true}
 	return c
 }
 
 var families = [...]captureFamily{newCaptureFamily(uplinks.IPv4), newCaptureFamily(uplinks.IPv6)}
 
 // uplinkLinks is the set of the uplinks' interfaces.
-var uplinkLinks = set{"uplinks", 1, typeIfindex, []uint32{1}, false}
+var uplinkLinks = set{name: "uplinks", id: 1, keyType: typeIfindex, fields: []uint32{1}}
+
+// directLinks is the set of the interfaces that resolve no neighbours.
+var directLinks = set{name: "direct", id: 2, keyType: typeIfindex, fields: []uint32{1}}
 
 // create returns the request that makes the set. A dynamic set gets room for size elements: a dump of a set that is resized
 // meanwhile is incomplete.
@@ -83,7 +101,12 @@ func (s set) create(size int) request {
 		netfilter.StringAttribute(unix.NFTA_SET_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
 		be32(unix.NFTA_SET_KEY_TYPE, s.keyType), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
 	if s.dynamic {
-		m.body = slices.Concat(m.body, be32(unix.NFTA_SET_FLAGS, unix.NFT_SET_EVAL), nested(unix.NFTA_SET_DESC, be32(unix.NFTA_SET_DESC_SIZE, uint32(size))))
+		flags := uint32(unix.NFT_SET_EVAL)
+		if s.isMap {
+			flags |= unix.NFT_SET_MAP
+			m.body = slices.Concat(m.body, be32(unix.NFTA_SET_DATA_TYPE, typeMark), be32(unix.NFTA_SET_DATA_LEN, 4))
+		}
+		m.body = slices.Concat(m.body, be32(unix.NFTA_SET_FLAGS, flags), nested(unix.NFTA_SET_DESC, be32(unix.NFTA_SET_DESC_SIZE, uint32(size))))
 	}
 	return m
 }

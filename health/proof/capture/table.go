@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -42,14 +41,20 @@ var chains = [...]chain{
 	{"postrouting", unix.NF_INET_POST_ROUTING, priorityBeforeMangle, proof.RequestEgress, proof.ReplyEgress},
 }
 
-// tableRequests returns the batch that makes the table. zones says whether the kernel has zones of connection tracking.
-func tableRequests(filter Filter, zones bool) []request {
-	all := []request{{operation: "create the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: unix.NLM_F_EXCL, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}}
-	all = append(all, uplinkLinks.create(0), uplinkLinks.addElements(filter.linkKeys()))
+// features are the optional features of the kernel that the table uses.
+type features struct {
+	zones bool // zones of connection tracking (CONFIG_NF_CONNTRACK_ZONES)
+	ipsec bool // transformations (CONFIG_XFRM)
+	wire  bool // chains at the egress of links (CONFIG_NETFILTER_EGRESS, Linux 5.16)
+}
+
+// tableRequests returns the batch that makes the tables.
+func tableRequests(filter Filter, kernel features) []request {
+	zones := kernel.zones
+	all := []request{newTable(unix.NLM_F_EXCL), uplinkLinks.create(0), uplinkLinks.addElements(linkKeys(filter.Links))}
 	size := maxObservations * (filter.Requests + 1)
 	for _, f := range families {
-		all = append(all, f.peers.create(0), f.hooks.create(size), f.egress.create(size))
+		all = append(all, f.peers.create(0), f.hooks.create(size), f.egress.create(size), f.marks.create(size))
 		if keys := filter.peers(f); len(keys) > 0 {
 			all = append(all, f.peers.addElements(keys))
 		}
@@ -57,15 +62,28 @@ func tableRequests(filter Filter, zones bool) []request {
 	for _, c := range chains {
 		all = append(all, c.create())
 		for _, f := range families {
-			all = append(all, c.observePeers(f, c.request, filter.requestKinds(f), zones)...)
-			all = append(all, c.observePeers(f, c.reply, filter.replyKinds(f), zones)...)
+			all = append(all, c.observePeers(f, c.request, filter.requestKinds(f), filter, zones)...)
+			all = append(all, c.observePeers(f, c.reply, filter.replyKinds(f), filter, zones)...)
 		}
+	}
+	if filter.Trace {
+		all = append(all, traceRequests()...)
+	}
+	all = append(all, filter.lastPlaceRequests(kernel)...)
+	if kernel.wire {
+		all = append(all, filter.wireRequests()...)
 	}
 	return all
 }
 
+// newTable returns the request that makes the table of a family.
+func newTable(flags uint16) request {
+	return request{operation: "create the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: flags, body: slices.Concat(
+		netfilter.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}
+}
+
 // maxObservations bounds the observations of one request: two at each hook, and those of a second reply.
-const maxObservations = 24
+const maxObservations = 28
 
 // tableFlagOwner is NFT_TABLE_F_OWNER (linux/netfilter/nf_tables.h).
 const tableFlagOwner = 0x2
@@ -78,7 +96,7 @@ func (c chain) create() request {
 
 // observePeers returns the requests for a chain that observes packets of these kinds from or to the family's peers. All other
 // packets traverse two rules per family at most.
-func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, zones bool) []request {
+func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, filter Filter, zones bool) []request {
 	if p == 0 {
 		return nil
 	}
@@ -91,12 +109,13 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, z
 		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks, 0))
 	}
 	all := []request{
-		{operation: "create the chain " + chainName, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, chainName))},
+		newChain(chainName),
 		newRule(c.name, append(match, jump(chainName))...),
 	}
 	for _, k := range kinds {
 		if p == proof.ReplyEgress {
-			all = append(all, newRule(chainName, f.recordEgress(k)...))
+			all = append(all, newRule(chainName, f.recordEgress(k)...), newRule(chainName, f.clearConnmark(k, filter.Mask)...),
+				newRule(chainName, append(k.expressions(), returnVerdict())...))
 			continue
 		}
 		if readsConnection[p] {
@@ -148,7 +167,7 @@ func (f captureFamily) recordEgress(k packetKind) [][]byte {
 	at := 1 + 2*int(f.words)
 	exprs := append(k.expressions(), load(0, k.word(proof.ReplyEgress)))
 	exprs = append(exprs, f.addressesAndPorts(k)...)
-	return append(exprs, meta(unix.NFT_META_OIF, at+1), ct(unix.NFT_CT_STATE, at+2), rt(f.nextHop, at+3), addToSet(f.egress), drop())
+	return append(exprs, meta(unix.NFT_META_OIF, at+1), ct(unix.NFT_CT_STATE, at+2), rt(f.nextHop, at+3), addToSet(f.egress))
 }
 
 // pass returns the verdict after an observation: a request that would leave by an uplink is dropped.
@@ -162,14 +181,6 @@ func pass(p proof.Hook) []byte {
 func newRule(chain string, expressions ...[]byte) request {
 	return request{operation: "add a rule to " + chain, msgType: unix.NFT_MSG_NEWRULE, flags: unix.NLM_F_APPEND, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_RULE_TABLE, Name), netfilter.StringAttribute(unix.NFTA_RULE_CHAIN, chain), nested(unix.NFTA_RULE_EXPRESSIONS, expressions...))}
-}
-
-// linkKeys returns the keys of the set of the uplinks' interfaces.
-func (f Filter) linkKeys() (keys [][]byte) {
-	for _, i := range f.Links {
-		keys = append(keys, binary.NativeEndian.AppendUint32(nil, uint32(i)))
-	}
-	return keys
 }
 
 // peers returns the keys of the family's set of peers.

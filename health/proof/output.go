@@ -1,0 +1,300 @@
+package proof
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"replypath/health"
+	"replypath/uplinks/egress"
+)
+
+// Output is what the kernel consults for replies after it has routed them.
+type Output struct {
+	egress.State
+	// MACs are the raw hardware addresses from which gateways replied, where the kernel's own entries may be wrong.
+	MACs map[LinkAddr]string
+	// Steps are the firewall rules that requests and replies have matched, where they were traced.
+	Steps []Step
+}
+
+// LinkAddr is an address on a link.
+type LinkAddr struct {
+	Link int
+	Addr netip.Addr
+}
+
+// Step is a firewall rule, or the policy of a chain, that a packet of a request has matched.
+type Step struct {
+	Peer  netip.Addr
+	Port  uint16
+	Reply bool   // the packet is the reply
+	Place string // table and chain, for the operator: table ip evil, chain p
+	Rule  string // its text
+	Drops bool
+	// Forwards reports that it sends the packet by another link, Rewrites that it overwrites fields of the packet.
+	Forwards, Rewrites bool
+	ByAddress          bool // it selects by addresses, or in a way that is not decoded: others may not match
+	// AfterRouting reports that packets meet it in POSTROUTING or at the egress of a link.
+	AfterRouting bool
+	// Listed reports that it was not seen to match: it can.
+	Listed bool
+}
+
+// String returns the place and the text.
+func (s Step) String() string { return fmt.Sprintf("%s: %s", s.Place, s.Rule) }
+
+// checkOutput returns the verdict on a request with what is behind the route of its reply, if the verdict without that is no
+// complete answer: yes, or none.
+func (s Snapshot) checkOutput(r Request, t trace, c health.ProofCheck) health.ProofCheck {
+	if t.output == nil {
+		return c
+	}
+	if len(t.egress) > 0 && c.Result == health.Yes {
+		if wrong, is := s.checkEgressOutput(r, t); is {
+			return wrong
+		}
+	}
+	if blocked, is := t.blocked(r); is && c.Cause == health.NoAnswer {
+		return blocked
+	}
+	if c.Cause == health.FirewallDropped {
+		c.Detail += t.dropper()
+	}
+	return c
+}
+
+// checkEgressOutput returns why a reply that was routed to the path's interface does not leave by it as it is, if so: what other
+// programs do in POSTROUTING, behind replypath's chains, and at the egress of links; neighbours, IPsec policies, traffic control.
+func (s Snapshot) checkEgressOutput(r Request, t trace) (c health.ProofCheck, wrong bool) {
+	e := t.egress[0]
+	end, ended := prefer(slices.Concat(t.hooks[PostroutingEnd], t.hooks[PostroutingPassed]), func(x Observation) bool { return x.Proto == e.Proto },
+		func(x Observation) bool { return x.Host.Addr() == e.Source || x.Host.Addr() == r.To.Addr() })
+	wire, left := prefer(t.wire, func(w WireObservation) bool { return w.Proto == e.Proto },
+		func(w WireObservation) bool { return w.Link == e.Link && w.Host == end.Host })
+	switch {
+	case !ended:
+		return t.lost(r, "in POSTROUTING, behind replypath's chains"), true
+	case end.Host.Addr() != e.Source && end.Host.Addr() != r.To.Addr(): // the address asked: after DNAT
+		return t.rewritten(r, "in POSTROUTING", end.Host.Addr()), true
+	case end.Hook == PostroutingEnd:
+		return s.kept(r, t, e, end)
+	case !t.wireObserved:
+		return t.checkTrafficControl(r, end)
+	case !left:
+		return t.lost(r, "at the egress of "+s.linkName(e.Link)), true
+	case wire.Link != e.Link:
+		return t.redirected(r, s.linkName(wire.Link)), true
+	case wire.Host.Addr() != end.Host.Addr():
+		return t.rewritten(r, "at the egress of "+s.linkName(e.Link), wire.Host.Addr()), true
+	}
+	if c, wrong = t.checkNeighbour(r, e, wire); wrong {
+		return c, true
+	}
+	return t.checkTrafficControl(r, end)
+}
+
+// prefer returns the first element that is possible and right, or else the first possible one.
+func prefer[T any](all []T, possible, right func(T) bool) (best T, found bool) {
+	for _, x := range all {
+		switch {
+		case !possible(x):
+		case right(x):
+			return x, true
+		case !found:
+			best, found = x, true
+		}
+	}
+	return best, found
+}
+
+// outputRemedy is the remedy for rules of other programs that take replies.
+const outputRemedy = "delete that rule, or restrict it to packets that are no replies"
+
+// takers returns the rules behind the route of the reply that match. Rules that are only listed count when none was seen to match.
+func (t trace) takers(match func(Step) bool) (all []Step) {
+	for _, listed := range []bool{false, true} {
+		for _, x := range t.steps {
+			if x.Reply && x.AfterRouting && x.Listed == listed && match(x) && !slices.Contains(all, x) {
+				all = append(all, x)
+			}
+		}
+		if len(all) > 0 {
+			break
+		}
+	}
+	return all
+}
+
+// by returns the rules for use in a sentence.
+func by(steps []Step) string {
+	var texts []string
+	for _, x := range steps {
+		texts = append(texts, x.String())
+	}
+	if len(texts) == 0 {
+		return "another program (nft list ruleset, iptables-save, bpftool prog)"
+	}
+	return strings.Join(texts, "; ")
+}
+
+// lost returns the verdict on a reply that another program drops after it was routed. Where that rule selects by addresses, other
+// clients may get their replies.
+func (t trace) lost(r Request, where string) health.ProofCheck {
+	steps := t.takers(func(x Step) bool { return x.Drops })
+	c := health.ProofCheck{Result: health.No, Cause: health.ReplyDropped, Remedy: outputRemedy,
+		Detail: fmt.Sprintf("the reply to %s is dropped %s, by %s", r, where, by(steps))}
+	if len(steps) > 0 && !slices.ContainsFunc(steps, func(x Step) bool { return !x.ByAddress }) {
+		c.Result, c.Cause = health.Unknown, health.FirewallDropped
+	}
+	return c
+}
+
+func (t trace) rewritten(r Request, where string, source netip.Addr) health.ProofCheck {
+	return health.ProofCheck{Result: health.No, Cause: health.ReplyRewritten, Remedy: outputRemedy,
+		Detail: fmt.Sprintf("the reply to %s gets the source %s %s, by %s", r, source, where, by(t.takers(func(x Step) bool { return x.Rewrites })))}
+}
+
+func (t trace) redirected(r Request, link string) health.ProofCheck {
+	return health.ProofCheck{Result: health.No, Cause: health.ReplyRedirected, Remedy: outputRemedy,
+		Detail: fmt.Sprintf("the reply to %s is sent by %s instead of %s, by %s", r, link, r.Path.Link, by(t.takers(func(x Step) bool { return x.Forwards })))}
+}
+
+// kept returns the verdict on a reply that the capture did not let pass to the egress of its link.
+func (s Snapshot) kept(r Request, t trace, e EgressObservation, end Observation) (c health.ProofCheck, wrong bool) {
+	reply := t.packet(r, end)
+	if policy, found := t.output.FindPolicy(egress.Out, reply); found && !policy.Passes() {
+		return policyCheck(r, policy), true
+	}
+	if c, wrong = t.checkTrafficControl(r, end); wrong {
+		return c, true
+	}
+	n, found := t.output.FindNeighbour(e.Link, e.NextHop)
+	gateway := r.Path.Gateway.WithZone("")
+	if !t.wireObserved || e.NextHop != gateway || found && n.State.Valid() {
+		return c, false
+	}
+	if c, found := t.listed(r, s.linkName(e.Link)); found {
+		return c, true
+	}
+	state := "no entry"
+	if found {
+		state = t.output.NeighbourText(n)
+	}
+	return health.ProofCheck{Result: health.Unknown, Cause: health.NeighbourCause, Remedy: fmt.Sprintf("check that the gateway is reachable: ping -I %s %s", r.Path.Link, gateway),
+		Detail: fmt.Sprintf("the reply to %s waits for the hardware address of the gateway %s, which the kernel cannot resolve (ip neigh: %s)", r, gateway, state)}, true
+}
+
+// listed returns the verdict by a rule that takes all packets at the egress of the link, also those by which the kernel resolves
+// the gateway.
+func (t trace) listed(r Request, link string) (c health.ProofCheck, found bool) {
+	for _, x := range t.steps {
+		if !x.Listed || x.ByAddress {
+			continue
+		}
+		switch {
+		case x.Drops:
+			return t.lost(r, "at the egress of "+link), true
+		case x.Forwards:
+			return t.redirected(r, "another interface"), true
+		}
+	}
+	return c, false
+}
+
+// packet returns the reply as it was observed.
+func (t trace) packet(r Request, x Observation) egress.Packet {
+	return egress.Packet{Proto: r.protocolNumber(), From: x.Host, To: r.From, Mark: x.Mark, Link: x.Link}
+}
+
+func policyCheck(r Request, p egress.Policy) health.ProofCheck {
+	does := "takes the reply into a tunnel"
+	if p.Block {
+		does = "blocks it"
+	}
+	return health.ProofCheck{Result: health.No, Cause: health.IPsecPolicy, Remedy: "restrict that policy to the networks of the tunnel: ip xfrm policy",
+		Detail: fmt.Sprintf("the reply to %s does not leave as it is: the IPsec policy %q %s", r, p.String(), does)}
+}
+
+// checkNeighbour compares the destination of the reply's frame with what the gateway itself replies.
+func (t trace) checkNeighbour(r Request, e EgressObservation, w WireObservation) (c health.ProofCheck, wrong bool) {
+	mac, heard := t.output.MACs[LinkAddr{e.Link, e.NextHop}]
+	if !heard || w.MAC == "" || w.MAC == mac {
+		return c, false
+	}
+	link := t.output.Links[e.Link]
+	c = health.ProofCheck{Result: health.No, Cause: health.NeighbourCause, Remedy: fmt.Sprintf("ip neigh del %s dev %s", e.NextHop, link.Name)}
+	c.Detail = fmt.Sprintf("the reply to %s is sent to the hardware address %s, but the gateway %s has %s", r, egress.MACText(w.MAC), e.NextHop, egress.MACText(mac))
+	n, found := t.output.FindNeighbour(e.Link, e.NextHop)
+	switch {
+	case link.NoARP:
+		c.Cause, c.Remedy = health.ARPOff, "ip link set dev "+link.Name+" arp on"
+		c.Detail += ": ARP and neighbour discovery are off on " + link.Name
+	case found:
+		c.Detail += ": the neighbour entry is " + t.output.NeighbourText(n)
+	}
+	return c, true
+}
+
+// checkTrafficControl returns what filters and qdiscs do to the reply, which are behind the last place that can be observed.
+func (t trace) checkTrafficControl(r Request, x Observation) (c health.ProofCheck, wrong bool) {
+	for _, e := range t.output.Effects(t.packet(r, x)) {
+		c = health.ProofCheck{Result: health.No, Cause: health.TrafficControl, Detail: fmt.Sprintf("the reply to %s does not leave as it is: %s %s", r, e.Text, e.Does),
+			Remedy: "remove that filter or qdisc, or restrict it to packets that are no replies: tc filter del, tc qdisc del"}
+		if !e.Certain {
+			c.Result, c.Detail = health.Unknown, fmt.Sprintf("whether the reply to %s leaves is unknown: %s %s", r, e.Text, e.Does)
+		}
+		return c, true
+	}
+	return c, false
+}
+
+// blocked returns the IPsec policy that drops a request which the firewall has accepted, or keeps the host from replying.
+func (t trace) blocked(r Request) (c health.ProofCheck, wrong bool) {
+	if !t.reached(InputEnd) || t.reached(OutputStart) {
+		return c, false
+	}
+	host := t.hooks[InputEnd][0].Host
+	request := egress.Packet{Proto: r.protocolNumber(), From: r.From, To: host, Mark: uint32(r.Path.Mark), Link: r.Path.Index}
+	if p, found := t.output.FindPolicy(egress.In, request); found && !p.Passes() {
+		return policyCheck(r, p), true
+	}
+	reply := request
+	reply.From, reply.To = request.To, request.From
+	if p, found := t.output.FindPolicy(egress.Out, reply); found && !p.Passes() {
+		return policyCheck(r, p), true
+	}
+	return c, false
+}
+
+// dropper returns the rule that dropped the request or its reply, for the end of a sentence.
+func (t trace) dropper() string {
+	for _, x := range t.steps {
+		if x.Drops {
+			return ", by " + x.String()
+		}
+	}
+	return ""
+}
+
+// IPPROTO_*.
+const (
+	protocolICMP   = 1
+	protocolTCP    = 6
+	protocolUDP    = 17
+	protocolICMPv6 = 58
+)
+
+// protocolNumber returns the protocol of the request in its IP header.
+func (r Request) protocolNumber() uint8 {
+	switch {
+	case r.Proto == "tcp":
+		return protocolTCP
+	case r.Proto == "udp":
+		return protocolUDP
+	case r.From.Addr().Is4():
+		return protocolICMP
+	}
+	return protocolICMPv6
+}
