@@ -19,6 +19,7 @@
 //	                            reply was lost. This is the verdict that verify prints as "shown".
 //	mark_check.go               names what keeps the mark from a packet: a rule, NOTRACK, a zone, a bridge.
 //	reply_cause.go              looks up the reply as it was observed, for the cause of a wrong interface.
+//	output.go                   finds what took a reply behind its route: rules of other programs, IPsec policies, neighbours, tc.
 //	result.go                   summarizes the verdicts of a path (Summarize) and of all paths (Overall); package health combines
 //	                            them with the reply counters (Proof.Verdict).
 package proof
