@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ type schedulerTest struct {
 	began      time.Time
 	proofTimes []time.Duration
 	result     health.Result
-	stray      uint64
+	stray      atomic.Uint64
 }
 
 var schedulerKey = health.Key{Uplink: "fibre", Family: uplinks.IPv4}
@@ -34,7 +35,7 @@ func (c *schedulerTest) ProveSubset(ctx context.Context, s health.Settings, _ up
 }
 
 func (c *schedulerTest) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
-	return map[health.Key]health.ReplyCounts{schedulerKey: {Symmetric: 7, Stray: c.stray}}, nil
+	return map[health.Key]health.ReplyCounts{schedulerKey: {Symmetric: 7, Stray: c.stray.Load()}}, nil
 }
 
 func (c *schedulerTest) NewStrays([]health.Path, time.Duration) (map[health.Key]uint64, error) {
@@ -137,14 +138,15 @@ func TestStrayReplyIsReportedAfterARecheck(t *testing.T) {
 // Replies that stray while everything else is right make the verdict no, with connections of which it is seen, for a minute.
 func TestStrayRepliesAreAPartOfTheVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := schedulerTest{stray: 9}
+		var c schedulerTest
+		c.stray.Store(9)
 		c.run(t, func() {
 			verdict := func() health.ProofCheck { return c.monitor.Status()[0].Families[0].Verdict }
 			time.Sleep(minProofPause + replyCountInterval)
 			if v := verdict(); v.Result == health.No {
 				t.Errorf("stray replies of an earlier run: %+v", v)
 			}
-			c.stray = 11
+			c.stray.Store(11)
 			time.Sleep(replyCountInterval)
 			v := verdict()
 			if v.Result != health.No || v.Cause != health.StrayReplies || !strings.Contains(v.Detail, "2 replies") || !strings.Contains(v.Detail, "192.0.2.2:7000 by eth0") {
