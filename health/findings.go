@@ -136,7 +136,7 @@ func (u UplinkSettings) unusedProbeFindings(s uplinks.Settings) (all []inspect.F
 // findings returns a finding if no uplink has the address of the service.
 func (s ProofService) findings(u uplinks.Settings, f uplinks.Facts) []inspect.Finding {
 	link := linkWithAddress(s.Addr, f)
-	if !s.Addr.IsValid() || slices.ContainsFunc(u.Uplinks, func(of uplinks.Uplink) bool { return of.Link == link }) {
+	if !s.Addr.IsValid() || slices.ContainsFunc(u.Uplinks, func(of uplinks.Uplink) bool { return of.Link == link || slices.Contains(of.VIPs, s.Addr) }) {
 		return nil
 	}
 	return []inspect.Finding{{

@@ -25,6 +25,7 @@ type Path struct {
 	Index       int           // of the link; 0: there is none
 	Up          bool          // IFF_UP
 	Carrier     bool          // IFF_LOWER_UP
+	Standby     netip.Addr    // the first VIP of the family while the link has no address in it; invalid: none is configured, or it has one
 	Source      netip.Addr    // the source address of the host's own packets; invalid: there is none in the family
 	Gateway     netip.Addr    // invalid: unknown, or none is needed
 	OnLink      bool          // point to point, or a route without gateway: no gateway is needed

@@ -30,6 +30,9 @@ func newPath(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplin
 	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier
 	nextHop, ok := l.NextHop(u.Gateway(family), family)
 	p.Source = l.PathSource(nextHop)
+	if !p.Source.IsValid() {
+		p.Standby = u.VIP(family)
+	}
 	if ok {
 		p.Gateway = nextHop.Gateway
 	}

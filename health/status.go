@@ -25,7 +25,9 @@ type Status struct {
 	// Fingerprint is what the nodes of a pair must have in common; nil while the service starts.
 	Fingerprint *Fingerprint `json:"fingerprint,omitempty"`
 	Peer        *PeerStatus  `json:"peer,omitempty"` // nil: none is configured
-	Events      []Event      `json:"events"`         // the last EventLogSize, oldest first
+	// Mismarked has the connections to an address of one uplink that have the mark of another.
+	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
+	Events    []Event                        `json:"events"` // the last EventLogSize, oldest first
 }
 
 // SyncStatus says how far the kernel is as configured.
@@ -109,7 +111,7 @@ type MinuteStats struct {
 
 // WithoutNulls returns a copy with an empty list or map in place of each nil one, so that JSON has no null.
 func (s Status) WithoutNulls() Status {
-	s.Problems, s.Events = nonNil(s.Problems), nonNil(s.Events)
+	s.Problems, s.Events, s.Mismarked = nonNil(s.Problems), nonNil(s.Events), nonNil(s.Mismarked)
 	if s.Repairs == nil {
 		s.Repairs = map[string]int{}
 	}

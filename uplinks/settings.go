@@ -2,6 +2,7 @@ package uplinks
 
 import (
 	"net/netip"
+	"slices"
 
 	"replypath/marks"
 )
@@ -25,6 +26,7 @@ type Uplink struct {
 	Gateway4 Gateway // zero: IPv4 is not managed
 	Gateway6 Gateway // zero: IPv6 is not managed
 	WhenDown WhenDown
+	VIPs     []netip.Addr `json:",omitempty"` // addresses that move between the nodes of a pair
 }
 
 // Gateway says where an uplink's next hop comes from. At most one field is set.
@@ -73,6 +75,22 @@ func (u Uplink) Gateway(f Family) Gateway {
 // Manages reports whether replypath routes the uplink's replies in the family. Without a gateway it does not: it could
 // only refuse them.
 func (u Uplink) Manages(f Family) bool { return u.Gateway(f) != Gateway{} }
+
+// VIP returns the first of the uplink's VIPs in the family, the zero Addr if it has none.
+func (u Uplink) VIP(f Family) netip.Addr {
+	for _, a := range u.VIPs {
+		if FamilyOf(a) == f {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// Equal reports whether the configurations are equal.
+func (u Uplink) Equal(o Uplink) bool {
+	return u.Name == o.Name && u.ID == o.ID && u.Link == o.Link && u.Gateway4 == o.Gateway4 && u.Gateway6 == o.Gateway6 &&
+		u.WhenDown == o.WhenDown && slices.Equal(u.VIPs, o.VIPs)
+}
 
 // Table returns the number of the uplink's routing table.
 func (s Settings) Table(u Uplink) Table { return s.TableBase + Table(u.ID) }

@@ -15,6 +15,7 @@ const (
 	VerdictAbsent   Verdict = "absent"   // no link, address or gateway
 	VerdictDown     Verdict = "down"     // IFF_DOWN, no carrier, or no answer to probes
 	VerdictUnproven Verdict = "unproven" // up, but its reply path is broken
+	VerdictStandby  Verdict = "standby"  // the other node of a pair has its addresses
 	VerdictUp       Verdict = "up"
 )
 

@@ -62,7 +62,7 @@ func (p *program) fetchStatus(ctx context.Context) (health.Status, error) {
 
 func healthy(s health.Status) bool {
 	for _, u := range s.Uplinks {
-		if u.State != health.Up {
+		if !u.State.Well() {
 			return false
 		}
 	}

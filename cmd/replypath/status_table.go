@@ -9,6 +9,7 @@ import (
 
 	"replypath/cmd/terminal"
 	"replypath/health"
+	"replypath/uplinks"
 )
 
 // maxColumns is the largest width of a line.
@@ -51,6 +52,9 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 		writeField(out, "problem", sanitize(problem))
 	}
 	writePeer(out, s.Peer)
+	for _, m := range s.Mismarked {
+		writeField(out, "marks", sanitize(m.String())+": "+uplinks.MismarkedRemedy)
+	}
 	switch {
 	case s.Reload == nil:
 	case s.Reload.Error != "":
@@ -155,7 +159,7 @@ func shareNotes(rows []row) (shared labelled) {
 }
 
 func uplinkRows(u health.UplinkStatus, now time.Time, p terminal.Palette) (all []row) {
-	colour := map[health.State]func(string) string{health.Up: p.Green, health.Unproven: p.Yellow}
+	colour := map[health.State]func(string) string{health.Up: p.Green, health.Standby: p.Green, health.Unproven: p.Yellow}
 	stateColour := func(s health.State) func(string) string {
 		if c := colour[s]; c != nil {
 			return c

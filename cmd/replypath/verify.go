@@ -12,6 +12,7 @@ import (
 	"replypath/cmd/internal/prover"
 	"replypath/health"
 	"replypath/health/proof"
+	"replypath/uplinks"
 
 	"github.com/spf13/cobra"
 )
@@ -57,6 +58,8 @@ type verifyReport struct {
 	Result  health.Result `json:"result"`
 	Took    float64       `json:"took_seconds"`
 	Paths   []pathReport  `json:"paths"`
+	// Mismarked has the connections to an address of one uplink that have the mark of another.
+	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
 }
 
 type pathReport struct {
@@ -68,6 +71,7 @@ type pathReport struct {
 	Shown     health.ProofCheck   `json:"shown"`
 	Strays    health.ProofCheck   `json:"strays"`
 	Verdict   health.ProofCheck   `json:"verdict"`
+	Standby   string              `json:"standby,omitempty"` // the VIP that is not on this node
 	Requests  []requestReport     `json:"questions"`
 }
 
@@ -100,6 +104,7 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 		v.Paths, verdicts = append(v.Paths, path), append(verdicts, path.Verdict.Result)
 	}
 	v.Result = health.Overall(verdicts)
+	v.Mismarked = mismarked(ctx, c, facts)
 	return v, nil
 }
 
@@ -113,6 +118,9 @@ func newPathReport(f proof.PathResult, counters map[health.Key]health.ReplyCount
 		Strays: evidence.Strays, Verdict: evidence.Verdict(), Requests: []requestReport{}}
 	if counted {
 		path.Seen = &n
+	}
+	if f.Path.Standby.IsValid() {
+		path.Standby = f.Path.Standby.String()
 	}
 	for _, a := range f.Requests {
 		q := a.Request
@@ -181,6 +189,9 @@ func (p *program) printVerifyReport(v verifyReport) error {
 	for _, f := range failures {
 		fmt.Fprintf(p.stdout, "%s %s\n", strings.Join(f.labels, ", "), f.text)
 	}
+	for _, m := range v.Mismarked {
+		fmt.Fprintf(p.stdout, "marks: there are %s\n  %s\n", m, uplinks.MismarkedRemedy)
+	}
 	return nil
 }
 
@@ -205,6 +216,9 @@ func resultWord(c health.ProofCheck) string {
 
 // failures returns the reasons for all results other than a plain yes, without duplicates.
 func (path pathReport) failures() (lines []string) {
+	if path.Standby != "" {
+		return []string{fmt.Sprintf("standby: nothing to show: %s is not on this node", path.Standby)}
+	}
 	printed := map[string]bool{}
 	add := func(label string, c health.ProofCheck) {
 		if c.Detail != "" && !printed[c.Detail] {

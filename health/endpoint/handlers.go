@@ -116,7 +116,7 @@ type uplinkDocument struct {
 }
 
 // uplink answers 200 if the uplink is up in the requested family, or in all of its families, and 503 otherwise. A load
-// balancer must not use an unproven uplink either, as replies may not arrive.
+// balancer must not use an unproven uplink either, as replies may not arrive. With standby=ok an uplink on standby is good too.
 func (s *Server) uplink(w http.ResponseWriter, r *http.Request) {
 	all := s.source.Status().Uplinks
 	i := slices.IndexFunc(all, func(u health.UplinkStatus) bool { return u.Name == r.PathValue("name") })
@@ -139,7 +139,7 @@ func (s *Server) uplink(w http.ResponseWriter, r *http.Request) {
 		u.State, u.Families = u.Families[j].State, u.Families[j:j+1]
 	}
 	code := http.StatusServiceUnavailable
-	if u.State == health.Up {
+	if u.State == health.Up || u.State == health.Standby && r.URL.Query().Get("standby") == "ok" {
 		code = http.StatusOK
 	}
 	s.writeJSON(w, code, uplinkDocument{health.StatusVersion, u})

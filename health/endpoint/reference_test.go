@@ -78,6 +78,7 @@ func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 	s.update(func(h *health.Status) {
 		h.Uplinks[0].Families[0].Proof.At = time.Now()
 		h.Fingerprint, h.Peer = &health.Fingerprint{Uplinks: []health.FingerprintUplink{{Name: "up", ID: 1}}}, &health.PeerStatus{URL: "http://192.0.2.9"}
+		h.Mismarked = []uplinks.MismarkedConnections{{Uplink: "up", Marked: "down", Count: 1}}
 	})
 	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})
 	s.Metrics().Observe(health.Key{Uplink: "up", Family: uplinks.IPv4}, q, health.Outcome{RTT: time.Millisecond})

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ var (
 	uplinkID       = newDesc("uplink_id", "The id of the uplink, which the marks of its connections have.", "uplink")
 	peerReachable  = newDesc("peer_reachable", "Whether the fingerprint of the peer could be read.", "peer")
 	peerDifferent  = newDesc("peer_differences", "Differences between the fingerprints of this node and of the peer, when it was last read.", "peer")
+	mismarked      = newDesc("mismarked_connections", "Connections to an address of the uplink that have the mark of another, among those that were read.", "uplink", "marked")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
 
@@ -97,10 +99,26 @@ func collectPair(out chan<- prometheus.Metric, s health.Status) {
 			sendGauge(out, uplinkID, float64(u.ID), u.Name)
 		}
 	}
+	for _, n := range countMismarked(s) {
+		sendGauge(out, mismarked, float64(n.Count), n.Uplink, n.Marked)
+	}
 	if s.Peer != nil {
 		sendGauge(out, peerReachable, boolValue(s.Peer.Error == "" && !s.Peer.At.IsZero()), s.Peer.URL)
 		sendGauge(out, peerDifferent, float64(len(s.Peer.Differences)), s.Peer.URL)
 	}
+}
+
+// countMismarked returns the sums over the addresses of each uplink.
+func countMismarked(s health.Status) (sums []uplinks.MismarkedConnections) {
+	for _, m := range s.Mismarked {
+		i := slices.IndexFunc(sums, func(o uplinks.MismarkedConnections) bool { return o.Uplink == m.Uplink && o.Marked == m.Marked })
+		if i < 0 {
+			sums = append(sums, m)
+		} else {
+			sums[i].Count += m.Count
+		}
+	}
+	return sums
 }
 
 // repairKinds returns all kinds of steps. A counter that first appears with value 1 would hide its increase from rate().
@@ -121,7 +139,7 @@ func repairKinds(repairs map[string]int) []string {
 func collectFamily(out chan<- prometheus.Metric, labels []string, f health.FamilyStatus) {
 	with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
 	sendGauge(out, uplinkUp, boolValue(f.State == health.Up || f.State == health.Unproven), labels...)
-	for _, state := range []health.State{health.Absent, health.Down, health.Unproven, health.Up} {
+	for _, state := range []health.State{health.Absent, health.Down, health.Unproven, health.Standby, health.Up} {
 		sendGauge(out, uplinkState, boolValue(f.State == state), with(string(state))...)
 	}
 	verdict := f.Proof.Verdict()

@@ -8,7 +8,8 @@ import (
 )
 
 // decide returns the state that follows from the link, the probes, the hold-down and the proof, in this order, with its
-// reason unless it is Up. It returns an empty state if no probe has decided since the path was added.
+// reason unless it is Up. It returns an empty state if no probe has decided since the path was added, and Standby if none
+// has since the addresses came.
 func (p *pathState) decide(now time.Time) (state health.State, reason string) {
 	p.reviewAt = time.Time{}
 	if state, reason := linkFault(p.path); state != "" {
@@ -18,8 +19,8 @@ func (p *pathState) decide(now time.Time) (state health.State, reason string) {
 	}
 	liveness, reason := p.evaluateQuorum()
 	switch {
-	case liveness == Undecided && p.state == "":
-		return "", reason
+	case liveness == Undecided && (p.state == "" || p.state == health.Standby):
+		return p.state, reason
 	case liveness != Alive:
 		p.holdDown.failed()
 		return health.Down, reason

@@ -14,6 +14,8 @@ func linkFault(p health.Path) (state health.State, reason string) {
 		return health.Absent, fmt.Sprintf("%s is in a VRF, whose table %d is looked up before replypath's rules", p.Link, p.VRF)
 	case p.Master != "":
 		return health.Absent, fmt.Sprintf("%s is a port of %s, by which its packets come in", p.Link, p.Master)
+	case p.Standby.IsValid() && p.Up && p.Carrier:
+		return health.Standby, fmt.Sprintf("%s is not on this node", p.Standby)
 	case p.LeftOut != "":
 		return health.Absent, "left out: " + p.LeftOut
 	case p.Index == 0:

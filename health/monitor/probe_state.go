@@ -29,9 +29,9 @@ func (s *probeState) restart(l Liveness) {
 }
 
 // suspend restarts the probe while its link is unfit. A target that was decided must then answer Rise times again, unless it
-// is bad.
-func (s *probeState) suspend() {
-	if s.effective == Undecided || s.targetBad() {
+// is bad, or the path is on standby: nothing has failed.
+func (s *probeState) suspend(state health.State) {
+	if s.effective == Undecided || s.targetBad() || state == health.Standby {
 		s.restart(Undecided)
 		return
 	}

@@ -151,8 +151,9 @@ func (e *engine) removeProbe(s *probeState, now time.Time) {
 // suspendProbes cancels the probes of a path whose link is unfit to send them.
 func (e *engine) suspendProbes(p *pathState, now time.Time) {
 	p.abortProbes()
+	state, _ := linkFault(p.path)
 	for _, s := range p.probes {
-		s.suspend()
+		s.suspend(state)
 		e.reassessTarget(s.target, now)
 	}
 }

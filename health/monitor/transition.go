@@ -19,6 +19,8 @@ func (e *engine) evaluate(p *pathState, now time.Time) {
 	}
 	was := p.state
 	switch {
+	case was == health.Standby || state == health.Standby: // a take-over is no flap
+		p.wasUp = p.wasUp || state.Usable()
 	case was.Usable() && !state.Usable():
 		p.holdDown.wentDown(now)
 	case !was.Usable() && state.Usable():

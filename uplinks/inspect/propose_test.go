@@ -27,7 +27,7 @@ func proposal(f uplinks.Facts) (lines []string, comments string) {
 	}
 	for _, u := range slices.Concat(p.Settings.Uplinks, p.Doubtful) {
 		line := strings.Join([]string{u.Name, u.Link, gateway(u.Gateway4), gateway(u.Gateway6)}, " ")
-		if slices.Contains(p.Doubtful, u) {
+		if slices.ContainsFunc(p.Doubtful, u.Equal) {
 			line = "# " + line
 		}
 		lines = append(lines, line)

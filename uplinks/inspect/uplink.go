@@ -50,9 +50,9 @@ func portFinding(u uplinks.Uplink, l uplinks.Link, f uplinks.Facts) Finding {
 }
 
 // addresslessFindings reports a link with a carrier but without any address from which the host could reply. A link with
-// a default route needs none: the hosts behind this one may have them.
+// a default route needs none: the hosts behind this one may have them. That of the standby node of a pair has none.
 func addresslessFindings(u uplinks.Uplink, l uplinks.Link) []Finding {
-	if !l.Up || !l.Carrier || l.SourceAddr(uplinks.IPv4).IsValid() || l.SourceAddr(uplinks.IPv6).IsValid() || len(l.Defaults) > 0 {
+	if len(u.VIPs) > 0 || !l.Up || !l.Carrier || l.SourceAddr(uplinks.IPv4).IsValid() || l.SourceAddr(uplinks.IPv6).IsValid() || len(l.Defaults) > 0 {
 		return nil
 	}
 	return []Finding{{

@@ -62,6 +62,7 @@ var invalidFiles = []struct{ name, file string }{
 	{"the endpoint has no port", "bad-endpoint-port.toml"},
 	{"the endpoint has an IPv4 address in IPv6 form", "bad-endpoint-mapped.toml"},
 	{"every key of the endpoint has a wrong type", "bad-endpoint-types.toml"},
+	{"VIPs are invalid", "bad-vips.toml"},
 	{"the peer has mistakes", "bad-peer.toml"},
 	{"the peer has a path", "bad-peer-url.toml"},
 	{"the peer has a token and no URL", "bad-peer-alone.toml"},

@@ -27,6 +27,7 @@ type fileUplink struct {
 	iface    *stringValue // key "interface"
 	gateway  []stringValue
 	whenDown *stringValue
+	vips     []stringValue
 	quorum   *intValue
 	probes   []fileProbe
 }
@@ -95,6 +96,7 @@ func (t table) asUplink(name string, head *value) fileUplink {
 		iface:    t.stringAt("interface", uplinkKeys),
 		gateway:  t.stringOrStringsAt("gateway", uplinkKeys),
 		whenDown: t.stringAt("when_down", uplinkKeys),
+		vips:     t.stringOrOptionalStringsAt("vips", uplinkKeys),
 		quorum:   t.intAt("quorum", uplinkKeys),
 	}
 	u.reportName(checkName("uplink", name))

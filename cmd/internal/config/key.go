@@ -32,6 +32,7 @@ var (
 		{"interface", `"eth0"`},
 		{"gateway", `"198.51.100.1", or ["198.51.100.1", "2001:db8::1"], or "auto"`},
 		{"when_down", `"hold"`},
+		{"vips", `["192.0.2.2", "2001:db8:b::2"]`},
 		{"quorum", "1"},
 		{"probes", `{ dns = { target = "icmp://203.0.113.9" } }, or as [uplinks.NAME.probes.dns]`},
 	}

@@ -54,7 +54,7 @@ func checkReadsBack(text string, s uplinks.Settings) error {
 
 // equalSettings reports whether the settings are equal. Empty and nil lists are equal.
 func equalSettings(a, b uplinks.Settings) bool {
-	return slices.Equal(a.Inside, b.Inside) && slices.Equal(a.Uplinks, b.Uplinks) &&
+	return slices.Equal(a.Inside, b.Inside) && slices.EqualFunc(a.Uplinks, b.Uplinks, uplinks.Uplink.Equal) &&
 		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend
 }
 

@@ -21,6 +21,7 @@ func (u fileUplink) resolve(limit idLimit) uplinks.Uplink {
 	}
 	u.checkInterface()
 	b.Gateway4, b.Gateway6 = resolveGateways(u.gateway, b.Link)
+	b.VIPs = u.resolveVIPs(b.Gateway4, b.Gateway6)
 	switch w := u.whenDown; {
 	case w == nil:
 	case w.val == string(uplinks.Hold), w.val == string(uplinks.Release):
@@ -84,6 +85,7 @@ func (u fileUplink) checkDistinct(earlier []fileUplink) {
 		}
 	}
 	u.checkDistinctID(earlier)
+	u.checkDistinctVIPs(earlier)
 	u.checkDistinctInterface(earlier)
 }
 

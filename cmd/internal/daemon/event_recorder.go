@@ -46,11 +46,13 @@ func (r *eventRecorder) HandleMonitorEvent(e health.Event) {
 type roundListener struct {
 	proofs   *proofScheduler
 	recorder *eventRecorder
+	mismarks *mismarkPoller
 }
 
 // Observed implements Listener.
 func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
 	l.proofs.updatePaths(s, f, only)
+	l.mismarks.observe(s, f)
 }
 
 // Followed implements Listener. The reconciler has logged each step.

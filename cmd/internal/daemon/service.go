@@ -124,6 +124,7 @@ type Service struct {
 	hangups       *hangupWatcher
 	hooks         *hook.Runner
 	peers         *peerPoller
+	mismarks      *mismarkPoller
 }
 
 // newService connects the components, and puts the configuration in force, with these settings of the kernel. It starts
@@ -132,12 +133,12 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	queue, reloads, events, hooks := newRoundQueue(), &reloadStatus{}, d.endpoint.events, hook.New(o.Log)
 	verdicts := &verdicts{queue: queue}
 	recorder := &eventRecorder{events: events, hooks: hooks, verdicts: verdicts, log: o.Log}
-	m, peers := monitor.New(d.probers), newPeerPoller(recorder, o.Log)
+	m, peers, mismarks := monitor.New(d.probers), newPeerPoller(recorder, o.Log), newMismarkPoller(o.Log)
 	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
-	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder})
+	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder, mismarks})
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
-	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers}
+	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks}
 	server := d.endpoint.server
 	d.endpoint.use(status)
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
@@ -158,7 +159,7 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
 		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
 		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), fingerprints: fingerprints, carriers: carriers,
-		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers,
+		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks,
 	}
 }
 
@@ -173,6 +174,7 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.proofs.Run(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error { return s.peers.Run(ctx) })
+	g.Go(func() error { return s.mismarks.Run(ctx) })
 	g.Go(func() error { return s.hangups.Run(ctx) })
 	g.Go(func() error { return server.Serve(ctx, s) })
 	g.Go(func() error { return s.loop.Run(ctx) })

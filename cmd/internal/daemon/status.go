@@ -14,14 +14,15 @@ const roundOverdue = 2 * resyncInterval
 
 // statusSource builds the status of the service. Safe for concurrent use. It implements endpoint.Source.
 type statusSource struct {
-	build   string
-	started time.Time
-	reports *reports
-	reloads *reloadStatus
-	manager *managerNotifier
-	monitor *monitor.Monitor
-	events  *health.EventLog
-	peers   *peerPoller
+	build    string
+	started  time.Time
+	reports  *reports
+	reloads  *reloadStatus
+	manager  *managerNotifier
+	monitor  *monitor.Monitor
+	events   *health.EventLog
+	peers    *peerPoller
+	mismarks *mismarkPoller
 }
 
 // Status returns the status now.
@@ -37,7 +38,7 @@ func (s *statusSource) Status() health.Status {
 		Events:  s.events.Events(),
 	}
 	own, peer := s.peers.Status()
-	status.Fingerprint, status.Peer = &own, peer
+	status.Fingerprint, status.Peer, status.Mismarked = &own, peer, s.mismarks.Found()
 	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()

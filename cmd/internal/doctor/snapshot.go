@@ -37,6 +37,7 @@ type Snapshot struct {
 	DNAT           dnat.Rules
 	MissingTools   []Skipped // missing commands and extensions of iptables
 	Flows          []uplinks.MarkedConnections
+	Mismarked      []uplinks.MismarkedConnections
 	ConntrackCount uint64 // nf_conntrack_count
 	ConntrackMax   uint64 // nf_conntrack_max; 0 if unknown
 

@@ -43,8 +43,8 @@ function patch(id, ...kids) {
 const plural = (n, word) => n + " " + word + (n === 1 ? "" : "s");
 const absent = t => !t || t.startsWith("0001-");
 const words = { ipv4: "IPv4", ipv6: "IPv6" };
-const tone = { up: "good", unproven: "poor", down: "bad", absent: "bad" };
-const shape = { up: "\u25cf", unproven: "\u25b2", down: "\u25a0", absent: "\u25cb" }; // as colour alone is not accessible
+const tone = { up: "good", unproven: "poor", down: "bad", absent: "bad", standby: "soft" };
+const shape = { up: "\u25cf", unproven: "\u25b2", down: "\u25a0", absent: "\u25cb", standby: "\u25d0" }; // as colour alone is not accessible
 
 function ms(seconds) {
 	const n = seconds * 1000;
@@ -175,9 +175,10 @@ function headline(s) {
 	const list = all => all.length > 3 ? all.length + " of " + plural(s.uplinks.length, "uplink") + " are" : all.length === 1 ? all[0] + " is" : all.slice(0, -1).join(", ") + " and " + all[all.length - 1] + " are";
 	const named = state => s.uplinks.filter(u => u.state === state).map(u => u.name);
 	const problems = ["down", "absent", "unproven"].map(state => [state, named(state)]).filter(t => t[1].length).map(t => list(t[1]) + " " + t[0]).join(", ");
+	const resting = named("standby"), working = named("up");
 	if (!s.uplinks.length) return ["soft", "No uplinks"];
 	if (problems) return [named("down").length + named("absent").length ? "bad" : "poor", problems];
-	const all = s.uplinks.length === 1 ? s.uplinks[0].name + " is up" : s.uplinks.length === 2 ? "Both uplinks are up" : "All " + s.uplinks.length + " uplinks are up";
+	const all = resting.length ? (working.length ? list(working) + " up, " : "") + list(resting) + " standby" : s.uplinks.length === 1 ? s.uplinks[0].name + " is up" : s.uplinks.length === 2 ? "Both uplinks are up" : "All " + s.uplinks.length + " uplinks are up";
 	return s.in_sync && s.healthy ? ["good", all] : ["bad", all + ", but the service has problems"];
 }
 

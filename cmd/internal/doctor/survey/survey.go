@@ -82,6 +82,9 @@ func (c *collector) attempt(subject string, read func() error) {
 	}
 }
 
+// maxMismarked is the number of connections of a family among which mismarked ones are searched.
+const maxMismarked = 100_000
+
 var errNeedsRoot = errors.New("it needs root: run it with sudo")
 
 // readPrivileged reads what the kernel shows to root only.
@@ -95,6 +98,10 @@ func (c *collector) readPrivileged(ctx context.Context) {
 	c.attempt("the rules of the firewall", func() error { return c.readFirewall(ctx) })
 	c.attempt("connections", func() (err error) {
 		c.result.Flows, err = rtnl.MarkedFlows(ctx, c.Settings.Mask)
+		return err
+	})
+	c.attempt("connections with the mark of another uplink", func() (err error) {
+		c.result.Mismarked, err = rtnl.MismarkedConnections(ctx, c.Settings, c.result.Facts, maxMismarked)
 		return err
 	})
 	if injector, err := inject.Open(0); err != nil {
