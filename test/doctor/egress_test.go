@@ -49,6 +49,15 @@ var egressCases = map[string]findingCase{
 		cause:    "ip xfrm policy add src ::/0 dst ::/0 dir out action block priority 9",
 		evidence: []string{"src ::/0 dst ::/0 dir out action block priority 9"},
 		remedy:   "restrict those policies", cure: "ip xfrm policy flush"},
+	"a policy that blocks requests": {id: "ipsec-policy", severity: box.IsError, anyBackend: true,
+		cause:    "ip xfrm policy add dst 192.0.2.2/32 dir in action block",
+		words:    []string{"block requests"},
+		evidence: []string{"ip xfrm policy: src 0.0.0.0/0 dst 192.0.2.2/32 dir in action block"},
+		remedy:   "restrict those policies", cure: "ip xfrm policy flush"},
+	"a policy that blocks what the LAN forwards": {id: "ipsec-policy", severity: box.IsError, anyBackend: true,
+		cause:    "ip -6 xfrm policy add src 2001:db8:f::/64 dir fwd action block",
+		evidence: []string{"ip xfrm policy: src 2001:db8:f::/64 dst ::/0 dir fwd action block"},
+		remedy:   "restrict those policies", cure: "ip xfrm policy flush"},
 	"a permanent wrong neighbour": {id: "neighbour", severity: box.IsError, anyBackend: true,
 		cause:    "ip neigh replace 192.0.2.1 lladdr 02:00:00:00:00:99 dev eth1 nud permanent",
 		words:    []string{"permanent neighbour entry of isp1's gateway"},
@@ -88,6 +97,8 @@ iptables -t mangle -A POSTROUTING -o eth1 -p tcp -j CLASSIFY --set-class 1:10
 iptables -t mangle -A POSTROUTING -o eth1 -p tcp --sport 443 -j MARK --set-mark 6
 ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out tmpl src 192.0.2.2 dst 203.0.113.7 proto esp mode tunnel
 ip xfrm policy add src 0.0.0.0/0 dst 10.9.0.0/16 dir out action block
+ip xfrm policy add src 10.9.0.0/16 dst 0.0.0.0/0 dir in action block
+ip xfrm policy add src 10.9.0.0/16 dst 198.18.0.0/24 dir fwd action block
 `
 
 func TestDoctorReportsNothingOfShapersAndTunnels(t *testing.T) {

@@ -19,6 +19,7 @@ type Event struct {
 	Port    uint32            // the netlink port of the writer, usually its process ID; 0 for the kernel, or unknown
 	Link    uplinks.LinkState // the state of the link when the event is about one
 	Scope   uplinks.ChangedScope
+	Foreign bool // it changes nothing of replypath's, but may change where replies go
 }
 
 // receiveBuffer is the size of the queue of events in bytes. When it is full the kernel drops events and reports ENOBUFS.
@@ -26,7 +27,8 @@ const receiveBuffer = 8 << 20
 
 // Watch calls notify for each event until the context ends. The first event only says that the subscription is active, so
 // that a caller who reads the kernel after each event misses nothing; so does the event after lost events. Events about
-// routes that cannot concern replypath are dropped: a routing daemon may cause thousands per second.
+// routes that cannot concern replypath are Foreign, as are those about traffic control: a routing daemon may cause thousands
+// per second.
 func (h *Handle) Watch(ctx context.Context, notify func(Event)) error {
 	for subject := "watching"; ; subject = "events were lost" {
 		if err := h.subscribe(ctx, subject, notify); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
@@ -40,7 +42,7 @@ func (h *Handle) Watch(ctx context.Context, notify func(Event)) error {
 func (h *Handle) subscribe(ctx context.Context, first string, notify func(Event)) error {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
-		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_IPV6_IFINFO, unix.RTNLGRP_NEXTHOP)
+		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_IPV6_IFINFO, unix.RTNLGRP_NEXTHOP, unix.RTNLGRP_TC)
 	if err != nil {
 		return fmt.Errorf("subscribe to rtnetlink: %w", err)
 	}
@@ -63,6 +65,8 @@ func (h *Handle) subscribe(ctx context.Context, first string, notify func(Event)
 		for _, m := range msgs {
 			if subject, scope := h.classify(m); subject != "" {
 				notify(Event{Subject: subject, Port: m.Header.Pid, Link: linkStateOf(m), Scope: scope})
+			} else if subject := foreignSubject(m); subject != "" {
+				notify(Event{Subject: subject, Foreign: true})
 			}
 		}
 	}

@@ -36,6 +36,10 @@ func (w *kernelWatcher) Run(ctx context.Context) error {
 
 // HandleEvent implements host.EventHandler.
 func (w *kernelWatcher) HandleEvent(e host.Event) {
+	if e.Foreign {
+		w.changes.proofs.requestDelayed()
+		return
+	}
 	if e.Origin != "" {
 		w.suspects.Set(e.Subject, e.Origin)
 	}

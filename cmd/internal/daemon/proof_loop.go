@@ -12,20 +12,26 @@ import (
 )
 
 const (
-	replyCountInterval = 10 * time.Second // between two readings of the reply counters
-	proofTimeout       = 20 * time.Second // of one proof
-	recheckDelay       = time.Second      // at most, between a proof that says No and the second one
-	minProofPause      = 2 * time.Second  // between two proofs,
-	proofPauseFactor   = 20               // and at least so many times the duration of the last one
-	noProofInterval    = 24 * time.Hour   // where proofs are off
+	replyCountInterval = 10 * time.Second       // between two readings of the reply counters
+	proofTimeout       = 20 * time.Second       // of one proof
+	recheckDelay       = time.Second            // at most, between a proof that says No and the second one
+	minProofPause      = 2 * time.Second        // between two proofs,
+	proofPauseFactor   = 20                     // and at least so many times the duration of the last one
+	gatherDelay        = 500 * time.Millisecond // from a change of something else than replypath's objects until the proof,
+	minDelayedPause    = 5 * time.Second        // and between two such proofs,
+	delayedPauseFactor = 50                     // and at least so many times the duration of the last proof
+	noProofInterval    = 24 * time.Hour         // where proofs are off
 )
 
-// Run proves the paths that have changed, and all paths at the configured interval, until the context ends.
+// Run proves the paths that have changed, and all paths at the configured interval or when a delayed proof was requested,
+// until the context ends.
 func (ps *proofScheduler) Run(ctx context.Context) error {
 	counterTick := time.NewTicker(replyCountInterval)
 	defer counterTick.Stop()
 	proofTimer := time.NewTimer(resyncInterval)
 	defer proofTimer.Stop()
+	delayed := newDelayedProof()
+	defer delayed.timer.Stop()
 	var earliest time.Time
 	for {
 		prove, all := true, false
@@ -38,6 +44,11 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 			}
 		case <-proofTimer.C:
 			all = true
+		case <-ps.delayed:
+			delayed.request()
+			continue
+		case <-delayed.timer.C:
+			delayed.waits, all = false, true
 		case <-counterTick.C:
 			prove = false
 		}
@@ -47,11 +58,33 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 				proofTimer.Reset(ps.interval())
 			}
 			earliest = time.Now().Add(max(minProofPause, proofPauseFactor*time.Since(began)))
+			delayed.earliest = time.Now().Add(max(minDelayedPause, delayedPauseFactor*time.Since(began)))
 		}
 		if all || !prove {
 			ps.readReplyCounts(ctx)
 		}
 		ps.publish()
+	}
+}
+
+// delayedProof is when a proof that may wait is due.
+type delayedProof struct {
+	timer    *time.Timer
+	waits    bool
+	earliest time.Time
+}
+
+func newDelayedProof() delayedProof {
+	d := delayedProof{timer: time.NewTimer(noProofInterval)}
+	d.timer.Stop()
+	return d
+}
+
+// request starts the timer, unless it runs.
+func (d *delayedProof) request() {
+	if !d.waits {
+		d.waits = true
+		d.timer.Reset(max(gatherDelay, time.Until(d.earliest)))
 	}
 }
 

@@ -40,6 +40,7 @@ type proofScheduler struct {
 	queue    *roundQueue
 	log      *slog.Logger
 	due      chan struct{} // a path in unproven waits
+	delayed  chan struct{} // a proof of all paths is requested, and may wait
 
 	// Of the goroutine of Run:
 	published   map[health.Key]health.Proof // to the monitor
@@ -55,7 +56,7 @@ type proofScheduler struct {
 }
 
 func newProofScheduler(m *monitor.Monitor, p Prover, c ReplyCounter, queue *roundQueue, log *slog.Logger) *proofScheduler {
-	return &proofScheduler{monitor: m, prover: p, counters: c, queue: queue, log: log, due: make(chan struct{}, 1),
+	return &proofScheduler{monitor: m, prover: p, counters: c, queue: queue, log: log, due: make(chan struct{}, 1), delayed: make(chan struct{}, 1),
 		published: map[health.Key]health.Proof{}, strayCounts: map[health.Key]uint64{}, dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{}, proofs: map[health.Key]health.Proof{}}
 }
 
@@ -132,6 +133,15 @@ func (ps *proofScheduler) invalidate(scopes ...uplinks.ChangedScope) {
 func (ps *proofScheduler) invalidateAll() {
 	for _, p := range ps.paths {
 		ps.dirty[p.Key] = true
+	}
+}
+
+// requestDelayed requests a proof of all paths because something else than replypath's objects has changed. Requests may be
+// frequent: they are combined. It never blocks.
+func (ps *proofScheduler) requestDelayed() {
+	select {
+	case ps.delayed <- struct{}{}:
+	default:
 	}
 }
 

@@ -108,6 +108,25 @@ func TestProofsAreRateLimited(t *testing.T) {
 	})
 }
 
+func TestDelayedProofsAreCombined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c schedulerTest
+		c.run(t, func() {
+			c.schedule()
+			time.Sleep(20 * time.Second)
+			for range 3000 { // all the time
+				c.requestDelayed()
+				time.Sleep(10 * time.Millisecond)
+			}
+			time.Sleep(20 * time.Second)
+		})
+		// The first one, the first change, every five seconds, at the end of the interval after the last one: not at all.
+		if n := len(c.proofTimes); n < 7 || n > 9 || c.proofTimes[1] != 20*time.Second+gatherDelay || c.proofTimes[n-1] > 60*time.Second {
+			t.Errorf("proven at %v", c.proofTimes)
+		}
+	})
+}
+
 func TestStrayReplyIsReportedAfterARecheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c schedulerTest

@@ -97,6 +97,7 @@ type Host interface {
 	ReplyCounter
 	LinkEvents() host.EventSource
 	FirewallEvents() host.EventSource
+	OutputEvents() host.EventSource
 }
 
 // dependencies are what the service uses of the world.
@@ -119,6 +120,7 @@ type Service struct {
 	loop          *Loop
 	links         *kernelWatcher
 	firewall      *kernelWatcher
+	output        *kernelWatcher
 	fingerprints  *fingerprintPoller
 	carriers      *carrierPoller
 	hangups       *hangupWatcher
@@ -158,7 +160,7 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	return &Service{
 		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
 		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
-		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), fingerprints: fingerprints, carriers: carriers,
+		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), output: watcher(d.host.OutputEvents()), fingerprints: fingerprints, carriers: carriers,
 		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks,
 	}
 }
@@ -168,6 +170,7 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.links.Run(ctx) })
 	g.Go(func() error { return s.firewall.Run(ctx) })
+	g.Go(func() error { return s.output.Run(ctx) })
 	g.Go(func() error { return s.fingerprints.Run(ctx) })
 	g.Go(func() error { return s.carriers.Run(ctx) })
 	g.Go(func() error { return s.monitor.Run(ctx) })

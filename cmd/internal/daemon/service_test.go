@@ -60,6 +60,8 @@ func (*fakeHost) LinkEvents() host.EventSource { return noEvents{} }
 
 func (*fakeHost) FirewallEvents() host.EventSource { return noEvents{} }
 
+func (*fakeHost) OutputEvents() host.EventSource { return noEvents{} }
+
 type noEvents struct{}
 
 func (noEvents) String() string { return "none" }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"replypath/marks/foreign"
-	"replypath/uplinks"
 	"replypath/uplinks/egress"
 )
 
@@ -80,43 +79,4 @@ func (s Snapshot) checkTrafficControl() []Finding {
 	return []Finding{{ID: "traffic-control", Severity: severity, Evidence: limitEvidence(lines),
 		Message: "traffic control of an uplink can drop, redirect or rewrite packets after replypath has routed them",
 		Remedy:  "tc -s filter show dev LINK egress, and tc -s qdisc show dev LINK, show what they do; remove those that take replies: tc filter del, tc qdisc del"}}
-}
-
-// checkPolicies reports IPsec policies that block or encrypt replies from the addresses of uplinks.
-func (s Snapshot) checkPolicies() []Finding {
-	var lines []string
-	severity := Warning
-	for _, p := range s.Egress.Policies {
-		wide := p.To.Bits() <= uplinks.MaxDefaultPrefixLen(uplinks.FamilyOf(p.To.Addr()))
-		if p.Direction != egress.Out || p.Passes() || !p.Block && !wide || !s.takesReplies(p) {
-			continue
-		}
-		if wide && p.Proto == 0 && p.Mask == 0 && p.SportMask == 0 && p.DportMask == 0 {
-			severity = Error
-		}
-		lines = append(lines, "ip xfrm policy: "+p.String())
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	return []Finding{{ID: "ipsec-policy", Severity: severity, Evidence: limitEvidence(lines),
-		Message: "IPsec policies block replies of uplinks, or send them into a tunnel",
-		Remedy:  "restrict those policies to the networks of the tunnel: ip xfrm policy"}}
-}
-
-// takesReplies reports whether the policy selects packets from an uplink's address to the Internet. Private networks are not
-// reached by way of uplinks otherwise.
-func (s Snapshot) takesReplies(p egress.Policy) bool {
-	if p.To.Addr().IsPrivate() {
-		return false
-	}
-	for _, u := range s.presentUplinks() {
-		l := s.Facts.Links[u.Link]
-		for _, a := range l.Addrs {
-			if !a.LinkLocal && p.From.Contains(a.Prefix.Addr()) && (p.Link == 0 || p.Link == l.Index) {
-				return true
-			}
-		}
-	}
-	return false
 }

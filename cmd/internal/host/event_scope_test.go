@@ -121,10 +121,14 @@ func (r *kernelWorld) observeBoth(t *testing.T, links ...string) (whole, part up
 	return whole, part
 }
 
-// scopeChannel is an EventHandler that sends the scopes of events.
+// scopeChannel is an EventHandler that sends the scopes of events that are not foreign.
 type scopeChannel chan uplinks.ChangedScope
 
-func (c scopeChannel) HandleEvent(e host.Event) { c <- e.Scope }
+func (c scopeChannel) HandleEvent(e host.Event) {
+	if !e.Foreign {
+		c <- e.Scope
+	}
+}
 
 // watchScopes returns the scopes of events until the test ends. It returns when the subscription has begun.
 func (r *kernelWorld) watchScopes(t *testing.T) <-chan uplinks.ChangedScope {

@@ -9,6 +9,8 @@ import (
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Event is a change of the host that may concern the uplinks.
@@ -17,6 +19,7 @@ type Event struct {
 	Origin  string            // the program that caused it, if the kernel reports it and it is not this one
 	Link    uplinks.LinkState // of a link event
 	Scope   uplinks.ChangedScope
+	Foreign bool // it changes nothing of replypath's, but may change where replies go
 }
 
 // EventHandler handles the events of an EventSource, one at a time.
@@ -39,6 +42,10 @@ func (h *Host) LinkEvents() EventSource { return linkEvents{h} }
 // makes and deletes a table. The changes that iptables makes for this program are included, under the name of iptables.
 func (h *Host) FirewallEvents() EventSource { return firewallEvents{h} }
 
+// OutputEvents returns the source of the changes of what packets meet after they were routed: IPsec policies and permanent
+// neighbour entries. All are Foreign.
+func (h *Host) OutputEvents() EventSource { return outputEvents{} }
+
 type linkEvents struct{ host *Host }
 
 func (linkEvents) String() string { return "links, routes and rules" }
@@ -50,7 +57,7 @@ func (s linkEvents) Watch(ctx context.Context, handler EventHandler) error {
 		if e.Port != 0 && !s.host.links.OwnsPort(e.Port) {
 			origin = fmt.Sprintf("netlink port %d", e.Port)
 		}
-		handler.HandleEvent(Event{e.Subject, origin, e.Link, e.Scope})
+		handler.HandleEvent(Event{e.Subject, origin, e.Link, e.Scope, e.Foreign})
 	})
 }
 
@@ -99,4 +106,42 @@ func (h *Host) Reconfigure(ctx context.Context, backend marks.Backend, base upli
 	defer h.chains.Unlock()
 	h.links.SetTableBase(base)
 	return h.firewall.choose(ctx, backend)
+}
+
+type outputEvents struct{}
+
+func (outputEvents) String() string { return "IPsec policies and neighbours" }
+
+// Watch implements EventSource.
+func (outputEvents) Watch(ctx context.Context, handler EventHandler) error {
+	policies, err := rtnl.SubscribeToPolicies()
+	if err != nil {
+		return err
+	}
+	neighbours, err := rtnl.SubscribeToPermanentNeighbours()
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	events := make(chan Event)
+	pass := func(subject string) {
+		select {
+		case events <- Event{Subject: subject, Foreign: true}:
+		case <-ctx.Done():
+		}
+	}
+	g.Go(func() error { return policies.Receive(ctx, pass) })
+	g.Go(func() error { return neighbours.Receive(ctx, pass) })
+	g.Go(func() error {
+		handler.HandleEvent(Event{Subject: "watching", Foreign: true})
+		for {
+			select {
+			case e := <-events:
+				handler.HandleEvent(e)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	return g.Wait()
 }
