@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 )
 
 // udpServerVariable has the program of this test be a UDP server at that address, until its standard input ends.
@@ -29,6 +30,7 @@ func runUDPServerIfRequested() {
 		return
 	}
 	network := "udp4"
+	at, connects := strings.CutPrefix(at, "connect ")
 	if strings.HasPrefix(at, "[") {
 		network = "udp" // IPv4 too
 	}
@@ -38,9 +40,34 @@ func runUDPServerIfRequested() {
 		os.Exit(1)
 	}
 	fmt.Println("ready")
+	if connects {
+		connectToClient(c.(*net.UDPConn))
+	}
 	os.Stdin.Read(make([]byte, 1))
 	c.Close()
 	os.Exit(0)
+}
+
+// connectToClient connects the socket to its first client, replies and receives from it alone, as iperf3 and nc do.
+func connectToClient(c *net.UDPConn) {
+	data := make([]byte, 1500)
+	n, client, err := c.ReadFromUDPAddrPort(data)
+	if err != nil {
+		return
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		var to unix.Sockaddr = &unix.SockaddrInet6{Port: int(client.Port()), Addr: client.Addr().As16()}
+		if domain, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && domain == unix.AF_INET {
+			to = &unix.SockaddrInet4{Port: int(client.Port()), Addr: client.Addr().Unmap().As4()}
+		}
+		if unix.Connect(int(fd), to) == nil {
+			unix.Write(int(fd), data[:n])
+		}
+	})
 }
 
 // serveUDPAs starts a process of that name that serves UDP at the address.

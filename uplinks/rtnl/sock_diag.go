@@ -17,15 +17,17 @@ import (
 const (
 	sockDiagByFamily = 20
 	inetDiagSKV6Only = 11
-	tcpClose         = 7  // TCP_CLOSE (net/tcp_states.h): not connected
+	tcpEstablished   = 1  // TCP_ESTABLISHED (net/tcp_states.h): connected
+	tcpClose         = 7  // TCP_CLOSE: not connected
 	tcpListen        = 10 // TCP_LISTEN
 )
 
-// Socket is a socket that accepts connections or datagrams from any peer.
+// Socket is a socket that accepts connections or datagrams from any peer, or from Peer alone.
 type Socket struct {
 	uplinks.Listener
-	UID   uint32 // the user ID of its owner
-	Inode uint32 // identifies it in /proc/PID/fd
+	Peer  netip.AddrPort // of a connected socket
+	UID   uint32         // the user ID of its owner
+	Inode uint32         // identifies it in /proc/PID/fd
 }
 
 // Listeners returns the listening TCP sockets of the network namespace of the calling thread.
@@ -41,9 +43,22 @@ func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
 // ServerSockets returns the sockets of the protocol (IPPROTO_*) that accept connections or datagrams from any peer, in the
 // network namespace of the calling thread.
 func ServerSockets(ctx context.Context, proto uint8) ([]Socket, error) {
-	var all []Socket
+	if proto == unix.IPPROTO_TCP {
+		return listSockets(ctx, "listening sockets", proto, tcpListen)
+	}
+	return listSockets(ctx, "listening sockets", proto, tcpClose)
+}
+
+// ConnectedUDPSockets returns the UDP sockets that receive datagrams from one peer only, in the network namespace of the calling
+// thread.
+func ConnectedUDPSockets(ctx context.Context) ([]Socket, error) {
+	return listSockets(ctx, "connected UDP sockets", unix.IPPROTO_UDP, tcpEstablished)
+}
+
+// listSockets returns the sockets of both families in a state. The subject is for errors.
+func listSockets(ctx context.Context, subject string, proto uint8, state int) (all []Socket, err error) {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		msgs, err := dumpSockets(ctx, "listening sockets", inetDiagRequest{family, proto})
+		msgs, err := dumpSockets(ctx, subject, inetDiagRequest{family, proto, state})
 		if err != nil {
 			return all, err
 		}
@@ -67,9 +82,11 @@ func dumpSockets(ctx context.Context, subject string, request nl.NetlinkRequestD
 	return msgs, err
 }
 
-// inetDiagRequest is a struct inet_diag_req_v2 for the listening TCP sockets, or the unconnected sockets of another
-// protocol, of one family.
-type inetDiagRequest struct{ family, proto uint8 }
+// inetDiagRequest is a struct inet_diag_req_v2 for the sockets of one family and protocol in a state.
+type inetDiagRequest struct {
+	family, proto uint8
+	state         int
+}
 
 // Len returns the size in bytes.
 func (inetDiagRequest) Len() int { return 56 }
@@ -78,11 +95,7 @@ func (inetDiagRequest) Len() int { return 56 }
 func (r inetDiagRequest) Serialize() []byte {
 	b := make([]byte, r.Len())
 	b[0], b[1] = r.family, r.proto
-	state := tcpClose
-	if r.proto == unix.IPPROTO_TCP {
-		state = tcpListen
-	}
-	binary.NativeEndian.PutUint32(b[4:], 1<<state)
+	binary.NativeEndian.PutUint32(b[4:], 1<<r.state)
 	return b
 }
 
@@ -92,11 +105,14 @@ func parseSocket(m []byte, family uint8) (s Socket, ok bool) {
 	if len(m) < size {
 		return s, false
 	}
-	address := m[8:24]
+	length := 16
 	if family == unix.AF_INET {
-		address = address[:4]
+		length = 4
 	}
-	s.Addr, ok = netip.AddrFromSlice(address)
+	s.Addr, ok = netip.AddrFromSlice(m[8:][:length])
+	if peer, _ := netip.AddrFromSlice(m[24:][:length]); !peer.IsUnspecified() {
+		s.Peer = netip.AddrPortFrom(peer.Unmap(), binary.BigEndian.Uint16(m[6:]))
+	}
 	s.Port = binary.BigEndian.Uint16(m[4:])
 	s.Link = int(binary.NativeEndian.Uint32(m[40:]))
 	s.UID, s.Inode = binary.NativeEndian.Uint32(m[64:]), binary.NativeEndian.Uint32(m[68:])

@@ -61,7 +61,10 @@ type UDPServer struct {
 	PID          int    // of Process
 	KernelOwned  bool   // all processes could be read, and none has the socket
 	PktInfoKnown bool   // PktInfo could be read
-	PktInfo      bool   // the socket has IP_PKTINFO or IPV6_RECVPKTINFO: the process knows the destination address of requests
+	// Peer is the client that a socket is connected to, Requested the address that it requested, which is not the socket's.
+	Peer      netip.AddrPort
+	Requested netip.Addr
+	PktInfo   bool // the socket has IP_PKTINFO or IPV6_RECVPKTINFO: the process knows the destination address of requests
 }
 
 // SavedRuleset is a file of firewall rules that is loaded at boot or on demand.

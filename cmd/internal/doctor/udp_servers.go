@@ -74,6 +74,9 @@ func (s Snapshot) affectedFamilies() (all []uplinks.Family) {
 // suspectServers returns the servers that may reply from a wrong address, each process and port once.
 func (s Snapshot) suspectServers(families []uplinks.Family) (all []UDPServer) {
 	for _, server := range s.Sockets {
+		if server.Requested.IsValid() && !slices.ContainsFunc(all, func(o UDPServer) bool { return o.Port == server.Port && o.Process == server.Process }) {
+			all = append(all, server)
+		}
 		serves := slices.ContainsFunc(families, func(f uplinks.Family) bool { return server.servesFamily(f) })
 		same := func(o UDPServer) bool {
 			return o.Port == server.Port && o.PID == server.PID && o.Process == server.Process
@@ -92,7 +95,7 @@ func (s Snapshot) isShadowed(v UDPServer, families []uplinks.Family) bool {
 		for _, u := range s.nonDefaultUplinks(f) {
 			for _, a := range s.Facts.Links[u.Link].Addrs {
 				ip := a.Prefix.Addr()
-				bound := func(o UDPServer) bool { return o.Port == v.Port && o.Addr.Unmap() == ip }
+				bound := func(o UDPServer) bool { return o.Port == v.Port && !o.Peer.IsValid() && o.Addr.Unmap() == ip }
 				if uplinks.FamilyOf(ip) == f && !a.LinkLocal && v.servesFamily(f) && !slices.ContainsFunc(s.Sockets, bound) && !s.isTakenAway(u.Link, ip, v.Port) {
 					return false
 				}
@@ -123,7 +126,7 @@ func (s Snapshot) linkOf(a netip.Addr) string {
 
 // servesFamily reports whether the socket receives requests of the family to any address of the host.
 func (v UDPServer) servesFamily(f uplinks.Family) bool {
-	return v.Link == 0 && v.Addr.IsUnspecified() && v.Accepts(f.DefaultPrefix().Addr(), 0)
+	return v.Link == 0 && !v.Peer.IsValid() && v.Addr.IsUnspecified() && v.Accepts(f.DefaultPrefix().Addr(), 0)
 }
 
 // defaultLinks returns the links whose addresses the kernel chooses, for use in a sentence.
@@ -155,10 +158,13 @@ func (s Snapshot) uplinkAddresses() (all []string) {
 // String formats the socket and its process.
 func (v UDPServer) String() string {
 	at := fmt.Sprintf("udp %s port %d", v.Addr, v.Port)
+	if v.Peer.IsValid() {
+		at += fmt.Sprintf(" connected to %s, which requested %s", v.Peer, v.Requested)
+	}
 	switch {
 	case v.Process == "":
 		return at + ": unknown process"
-	case v.PktInfoKnown && !v.PktInfo:
+	case v.PktInfoKnown && !v.PktInfo && !v.Peer.IsValid():
 		return fmt.Sprintf("%s: %s (process %d), without IP_PKTINFO", at, v.Process, v.PID)
 	}
 	return fmt.Sprintf("%s: %s (process %d)", at, v.Process, v.PID)

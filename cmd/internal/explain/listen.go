@@ -69,6 +69,13 @@ func (e *Explainer) TraceReplies(ctx context.Context, addr ListenAddr, clients m
 		}
 		all = append(all, l)
 	}
+	if addr.Proto == rpdb.UDP {
+		connected, err := e.connected(ctx, addr, processes)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, connected...)
+	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s port %d: %w", rpdb.ProtocolName(addr.Proto), addr.Port, ErrNoListener)
 	}
@@ -94,6 +101,33 @@ func hasSocketAt(sockets []rtnl.Socket, port uint16, a netip.Addr) bool {
 
 // replies returns the replies to requests for which the kernel selects no more specific socket.
 func (e *Explainer) replies(ctx context.Context, l ListeningSocket, clients map[uplinks.Family]netip.Addr, shadowed func(netip.Addr) bool) (all []Reply, err error) {
+	own, err := e.uplinkAddrs()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range own {
+		client := clients[uplinks.FamilyOf(o.addr)]
+		if !l.Accepts(o.addr, o.link.Index) || shadowed(o.addr) || e.isTakenAway(l, o.link, client, o.addr) {
+			continue
+		}
+		r, err := e.reply(ctx, l, o.uplink, o.addr, client)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// uplinkAddr is an address of an uplink.
+type uplinkAddr struct {
+	uplink uplinks.Uplink
+	link   *net.Interface
+	addr   netip.Addr
+}
+
+// uplinkAddrs returns the addresses of the uplinks, in those families in which they have a gateway.
+func (e *Explainer) uplinkAddrs() (all []uplinkAddr, err error) {
 	for _, u := range e.settings.Uplinks {
 		link, err := net.InterfaceByName(u.Link)
 		if err != nil {
@@ -105,15 +139,9 @@ func (e *Explainer) replies(ctx context.Context, l ListeningSocket, clients map[
 		}
 		for _, text := range addrs {
 			p, err := netip.ParsePrefix(text.String())
-			a := p.Addr()
-			if err != nil || a.IsLinkLocalUnicast() || u.Gateway(uplinks.FamilyOf(a)) == (uplinks.Gateway{}) || !l.Accepts(a, link.Index) || shadowed(a) || e.isTakenAway(l, link, clients[uplinks.FamilyOf(a)], a) {
-				continue
+			if a := p.Addr(); err == nil && !a.IsLinkLocalUnicast() && u.Gateway(uplinks.FamilyOf(a)) != (uplinks.Gateway{}) {
+				all = append(all, uplinkAddr{u, link, a})
 			}
-			r, err := e.reply(ctx, l, u, a, clients[uplinks.FamilyOf(a)])
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, r)
 		}
 	}
 	return all, nil

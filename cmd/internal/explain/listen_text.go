@@ -39,8 +39,14 @@ func (l ListeningSocket) describe() string {
 	case l.Addr.IsUnspecified() && l.Proto == rpdb.UDP && !l.KernelSource && !l.PktInfo:
 		process = "of the kernel (WireGuard replies from the address that received the packet)"
 	}
-	text := fmt.Sprintf("%s %s: %s", rpdb.ProtocolName(l.Proto), netip.AddrPortFrom(l.Addr, l.Port), process)
+	at := netip.AddrPortFrom(l.Addr, l.Port).String()
+	if l.Peer.IsValid() {
+		at += " connected to " + l.Peer.String()
+	}
+	text := fmt.Sprintf("%s %s: %s", rpdb.ProtocolName(l.Proto), at, process)
 	switch {
+	case l.Peer.IsValid() && l.KernelSource:
+		text += "; the kernel chose its address when it was connected"
 	case l.PktInfo:
 		text += "; on the wildcard address with IP_PKTINFO: it replies from the address that received the request"
 	case l.KernelSource && l.PktInfoUnknown:
@@ -83,6 +89,7 @@ type SocketReport struct {
 	Port         uint16        `json:"port"`
 	Process      string        `json:"process,omitempty"`
 	PID          string        `json:"pid,omitempty"`
+	Peer         string        `json:"peer,omitempty"`
 	KernelSource bool          `json:"kernel_chooses_source"`
 	Replies      []ReplyReport `json:"answers"`
 	Remedy       string        `json:"remedy,omitempty"`
@@ -103,6 +110,9 @@ func (e *Explainer) ReportReplies(all []ListeningSocket) ListenReport {
 	for _, l := range all {
 		s := SocketReport{Protocol: rpdb.ProtocolName(l.Proto), Address: l.Addr.String(), Port: l.Port, Process: l.Process, PID: l.PID,
 			KernelSource: l.KernelSource, Replies: []ReplyReport{}}
+		if l.Peer.IsValid() {
+			s.Peer = l.Peer.String()
+		}
 		for _, a := range l.Replies {
 			from := ""
 			if a.From.IsValid() {
