@@ -61,6 +61,7 @@ func (p *parser) option(r *Rule) {
 	case not && word == "--ctstatus":
 		p.requireWord("ASSURED")
 		r.NotAssured = true
+	case p.packetOption(word, not, &r.Packet):
 	case word == "-i":
 		r.In, r.NotIn = p.next(), not
 	case not:
@@ -105,7 +106,7 @@ func (p *parser) rejectRepeated(option string) {
 
 func (p *parser) match() {
 	switch p.module = p.next(); p.module {
-	case "devgroup", "mark", "connmark", "conntrack":
+	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport":
 	default:
 		p.fail("match %s is not supported", p.module)
 	}
@@ -115,8 +116,16 @@ func (p *parser) target() Action {
 	switch t := p.next(); t {
 	case "RETURN":
 		return Action{Kind: Return}
+	case "DROP":
+		return Action{Kind: Drop}
 	case "CONNMARK":
 		return p.connmark()
+	case "MARK":
+		p.requireWord("--set-xmark")
+		m := p.mark(false)
+		return Action{Kind: SetMark, Mark: m.Mark, Mask: m.Mask}
+	case "TPROXY":
+		return p.tproxy()
 	default:
 		return Action{Kind: Jump, Chain: t}
 	}

@@ -1,6 +1,9 @@
 package marks
 
-import "net/netip"
+import (
+	"net/netip"
+	"strconv"
+)
 
 // Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property;
 // the zero Rule matches every packet and only counts it.
@@ -15,10 +18,29 @@ type Rule struct {
 	// ReplyTo is -m conntrack --ctrepldst: the connection's replies are addressed to this network. Unlike the source of
 	// the original direction, it is what source address translation has made of the sender.
 	ReplyTo netip.Prefix
+	Packet  PacketMatch
 	Action  Action
 	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain
 	// of replypath. All other fields are then zero.
 	Opaque string
+}
+
+// PacketMatch compares the headers of a packet and the state of its connection, for the rules of interception. The zero
+// PacketMatch matches every packet.
+type PacketMatch struct {
+	Src, Dst netip.Prefix // -s, -d
+	Proto    string       // -p: tcp, udp, icmp, ipv6-icmp
+	Ports    string       // -m multiport --dports: up to 15 ports, a range counts as two: 80,8000:8080
+	SrcType  AddrType     // -m addrtype --src-type
+	DstType  AddrType     // -m addrtype --dst-type
+	NotState bool         // ! --ctstate
+	State    string       // -m conntrack --ctstate: NEW, RELATED, DNAT
+}
+
+// AddrType is a type of addresses as the routing tables have it (ip-route(8)), such as LOCAL.
+type AddrType struct {
+	Not  bool
+	Type string
 }
 
 // MarkMatch compares a mark under a mask. The zero MarkMatch matches every mark.
@@ -32,8 +54,11 @@ type MarkMatch struct {
 type Action struct {
 	Kind  ActionKind
 	Chain string // Jump, Goto
-	Mark  Mark   // SetCtmark
-	Mask  Mask   // SetCtmark, RestoreMark, SaveMark
+	Mark  Mark   // SetCtmark, SetMark, TProxy
+	Mask  Mask   // SetCtmark, SetMark, RestoreMark, SaveMark, TProxy
+	// Proxy is the local socket to which TProxy gives the packet. The address 0.0.0.0 or :: is the first one of the packet's
+	// ingress link, or any.
+	Proxy netip.AddrPort
 }
 
 // ActionKind is the kind of an Action.
@@ -41,7 +66,9 @@ type ActionKind uint8
 
 // The kinds of actions. Goto is a Jump without return. SetCtmark writes the bits under the mask of the connection's
 // mark; RestoreMark copies them from the connection's mark to the packet's, SaveMark copies them back. Bits outside the
-// mask are preserved (net/netfilter/xt_connmark.c).
+// mask are preserved (net/netfilter/xt_connmark.c). SetMark writes the bits of the packet's mark. TProxy does so too, gives
+// the packet to a local socket and ends the traversal; without a socket that may take it the packet is dropped
+// (net/netfilter/xt_TPROXY.c). Drop drops it.
 const (
 	Count ActionKind = iota
 	Jump
@@ -50,6 +77,9 @@ const (
 	SetCtmark
 	RestoreMark
 	SaveMark
+	SetMark
+	TProxy
+	Drop
 )
 
 // String formats the rule as iptables-save(8) does, without the leading -A CHAIN.
@@ -58,6 +88,8 @@ func (r Rule) String() string {
 		return r.Opaque
 	}
 	w := make(ruleLine, 0, 128)
+	w.addPrefix("-s ", r.Packet.Src)
+	w.addPrefix("-d ", r.Packet.Dst)
 	switch {
 	case r.NotIn:
 		w.add("! -i ", r.In)
@@ -67,6 +99,7 @@ func (r Rule) String() string {
 	if r.Out != "" {
 		w.add("-o ", r.Out)
 	}
+	w.addPacketMatch(r.Packet)
 	if r.SrcGroup != 0 {
 		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}
@@ -76,25 +109,31 @@ func (r Rule) String() string {
 	if r.Ctmark != (MarkMatch{}) {
 		w.add("-m connmark ", r.Ctmark.String())
 	}
-	if r.Dir != "" || r.NotAssured || r.ReplyTo.IsValid() {
+	w.addConntrackMatch(r)
+	if r.Action.Kind != Count {
+		w.add(r.Action.String())
+	}
+	return string(w)
+}
+
+// addConntrackMatch adds the options of -m conntrack.
+func (w *ruleLine) addConntrackMatch(r Rule) {
+	if r.Dir != "" || r.NotAssured || r.ReplyTo.IsValid() || r.Packet.State != "" {
 		w.add("-m conntrack")
 	}
 	switch {
-	case r.ReplyTo.IsSingleIP():
-		w.add("--ctrepldst ", r.ReplyTo.Addr().String())
-	case r.ReplyTo.IsValid():
-		w.add("--ctrepldst ", r.ReplyTo.String())
+	case r.Packet.NotState:
+		w.add("! --ctstate ", r.Packet.State)
+	case r.Packet.State != "":
+		w.add("--ctstate ", r.Packet.State)
 	}
+	w.addPrefix("--ctrepldst ", r.ReplyTo)
 	if r.NotAssured {
 		w.add("! --ctstatus ASSURED")
 	}
 	if r.Dir != "" {
 		w.add("--ctdir ", r.Dir)
 	}
-	if r.Action.Kind != Count {
-		w.add(r.Action.String())
-	}
-	return string(w)
 }
 
 // ruleLine joins options by spaces.
@@ -133,6 +172,12 @@ func (a Action) String() string {
 		return "-j CONNMARK --restore-mark --nfmask " + a.Mask.String() + " --ctmask " + a.Mask.String()
 	case SaveMark:
 		return "-j CONNMARK --save-mark --nfmask " + a.Mask.String() + " --ctmask " + a.Mask.String()
+	case SetMark:
+		return "-j MARK --set-xmark " + a.Mark.String() + "/" + a.Mask.String()
+	case TProxy:
+		return "-j TPROXY --on-port " + strconv.Itoa(int(a.Proxy.Port())) + " --on-ip " + a.Proxy.Addr().String() + " --tproxy-mark " + a.Mark.String() + "/" + a.Mask.String()
+	case Drop:
+		return "-j DROP"
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ package uplinks
 // function that adds its objects to the state, within its own Block. With f.Scopes it adds only the objects in those.
 var purposes = [...]func(want State, s Settings, f Facts, v Verdicts){
 	addReplies,
+	addInterception,
 }
 
 // Desired returns the state that the kernel should have: the objects of every purpose, and the originals to restore. With

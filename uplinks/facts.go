@@ -20,6 +20,7 @@ type Facts struct {
 	Firewalls          map[Family]FirewallKey // the firewall that replypath uses
 	MixedBackends      bool                   // both iptables backends hold foreign rules, and the settings choose neither
 	Originals          map[Tunable]Original   // saved before replypath's first write
+	Proxies            map[Proxy]ProxyState   // the sockets of transparent proxies
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path
 	// Kept has the routes of the paths that are left out and were in force before.

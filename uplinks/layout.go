@@ -71,9 +71,13 @@ const (
 	outboundTables              = 256    // one for each policy
 	outboundBit                 = 0x2000 // of connections only: "opened from inside"
 
-	interceptPriorities       = 3    // directly before Settings.Priority: they select packets for a local proxy
+)
+
+// Numbers of interception.
+const (
+	InterceptPriorities       = 3    // directly before Settings.Priority
 	interceptTable      Table = 0    // offset from Settings.TableBase: no uplink has the id 0
-	interceptBit              = 0x10 // of packets; free beside Docker, CNI portmap, kube-proxy, Calico and Tailscale
+	interceptBit              = 0x10 // default; of packets and connections
 )
 
 // Block lists what one purpose may use. Ranges include both ends. A chain that ends in * stands for all that begin so.
@@ -104,12 +108,20 @@ func (s Settings) Blocks() []Block {
 		},
 		{
 			Purpose:       "interception",
-			FirstPriority: s.Priority - interceptPriorities, LastPriority: s.Priority - 1,
+			FirstPriority: s.Priority - InterceptPriorities, LastPriority: s.Priority - 1,
 			FirstTable: s.TableBase + interceptTable, LastTable: s.TableBase + interceptTable,
-			Chains:     []string{marks.Prefix + "TP", marks.Prefix + "TPM"},
-			PacketBits: interceptBit,
+			Chains:     []string{marks.Proxied, marks.ToProxy, marks.FromProxy, marks.Proxied + "-*"},
+			PacketBits: s.interceptBit(), ConnBits: s.interceptBit(),
 		},
 	}
+}
+
+// interceptBit returns the bit of interception, the default one if there is none.
+func (s Settings) interceptBit() marks.Mask {
+	if s.Interception == nil {
+		return DefaultInterceptBit
+	}
+	return s.Interception.Bit
 }
 
 // OwnsChain reports whether the block's purpose may make a chain of that name.

@@ -20,3 +20,10 @@ func (l Listener) Accepts(a netip.Addr, link int) bool {
 	}
 	return l.Addr.Unmap() == a
 }
+
+// TakesProxied reports whether the socket is where the packets for the proxy arrive: the firewall looks for a socket at the
+// configured address, or at one of the ingress link, which a socket at any address has too.
+func (l Listener) TakesProxied(p Proxy) bool {
+	any := l.Addr.IsUnspecified() && (l.Addr.Is4() == (p.Family == IPv4) || p.Family == IPv4 && !l.V6Only)
+	return l.Port == p.Port && (any || p.Addr.IsValid() && l.Addr.Unmap() == p.Addr)
+}

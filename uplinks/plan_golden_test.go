@@ -2,10 +2,12 @@ package uplinks_test
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
 
@@ -28,6 +30,7 @@ func TestPlanMatchesGoldenFiles(t *testing.T) {
 		{"second-uplink.txt", one, both},
 		{"remove-uplink.txt", both, one},
 		{"flush.txt", both, uplinks.Settings{}},
+		{"intercept.txt", both, withIntercepts(both)},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			k := uplinkstest.NewFake(uplinkstest.Facts())
@@ -41,6 +44,16 @@ func TestPlanMatchesGoldenFiles(t *testing.T) {
 			compareGolden(t, "testdata/"+c.file, plan.String())
 		})
 	}
+}
+
+// withIntercepts returns the settings with transparent proxies for what comes in by an uplink, and from a LAN.
+func withIntercepts(s uplinks.Settings) uplinks.Settings {
+	s.Interception = &uplinks.Interception{Bit: uplinks.DefaultInterceptBit, Intercepts: []uplinks.Intercept{
+		{Name: "dns", Links: []string{"lan0"}, Protocols: []string{"tcp", "udp"}, Ports: []marks.PortRange{{First: 53, Last: 53}}, Port: 50053, Without: uplinks.DropNew},
+		{Name: "web", Links: []string{"eth0", "lan0"}, Protocols: []string{"tcp"}, Ports: []marks.PortRange{{First: 80, Last: 80}, {First: 8000, Last: 8080}},
+			Sources: uplinks.NetworkList{Out: []netip.Prefix{netip.MustParsePrefix("198.18.0.9/32")}}, Port: 50080, Without: uplinks.Pass},
+	}}
+	return s
 }
 
 func compareGolden(t *testing.T, file, got string) {

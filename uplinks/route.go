@@ -37,6 +37,7 @@ type RouteType uint8
 // The types that replypath writes.
 const (
 	Unicast     RouteType = 1
+	Local       RouteType = 2
 	Unreachable RouteType = 7
 )
 
@@ -52,9 +53,13 @@ func (f Family) metric() uint32 {
 func (r Route) spec(k RouteKey) string {
 	var w []string
 	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
-	if r.Type == Unreachable {
+	switch r.Type {
+	case Unicast:
+	case Unreachable:
 		add("unreachable")
-	} else if r.Type != Unicast {
+	case Local:
+		add("local")
+	default:
 		add("type %d", r.Type)
 	}
 	if k.Dst == k.Family.DefaultPrefix() {

@@ -16,6 +16,8 @@ type Settings struct {
 	Backend   marks.Backend
 	Inside    []string // links with gateway routes that are not uplinks
 	Uplinks   []Uplink // ordered by ID
+	// Interception is nil if no transparent proxy is configured.
+	Interception *Interception `json:",omitempty"`
 }
 
 // Uplink is the configuration of one uplink.

@@ -196,7 +196,7 @@ func (p *program) openHost(ctx context.Context, c config.Config) (*host.Host, er
 	if err := checkPrivileges(); err != nil {
 		return nil, err
 	}
-	return host.Open(ctx, host.Options{StateDir: p.stateDir, Backend: c.Backend, TableBase: c.TableBase})
+	return host.Open(ctx, host.Options{StateDir: p.stateDir, Backend: c.Backend, TableBase: c.TableBase, Proxies: c.Proxies()})
 }
 
 func (p *program) openLockedHost(ctx context.Context, c config.Config) (*host.Host, error) {

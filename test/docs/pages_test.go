@@ -66,8 +66,8 @@ func TestREADMEHasTheConfigurationOfTheKernelPage(t *testing.T) {
 
 func TestConfigurationPageNamesEveryKeyAndDefault(t *testing.T) {
 	text := house.ReadDocument(t, house.Configuration)
-	for _, m := range regexp.MustCompile(`(?m)^(# )?([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(etc.Sample), -1) {
-		commented, key, value := m[1] != "", m[2], m[3]
+	for _, m := range regexp.MustCompile(`(?m)^(# |#   )?([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(etc.Sample), -1) {
+		commented, key, value := m[1] == "# ", m[2], m[3]
 		row := "| `" + key + "` |"
 		if commented { // a comment in the sample shows the default
 			row += " `" + value + "` |"

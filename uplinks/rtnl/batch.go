@@ -184,8 +184,12 @@ func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link i
 	return m
 }
 
-// routeScope returns the scope of a route of ours: IPv4 requires "link" without a gateway, IPv6 has no scopes.
+// routeScope returns the scope of a route of ours: IPv4 requires "link" without a gateway, and "host" for a local route;
+// IPv6 has no scopes.
 func routeScope(k uplinks.RouteKey, r uplinks.Route) uint8 {
+	if k.Family == uplinks.IPv4 && r.Type == uplinks.Local {
+		return unix.RT_SCOPE_HOST
+	}
 	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() {
 		return unix.RT_SCOPE_LINK
 	}

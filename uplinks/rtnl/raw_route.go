@@ -135,6 +135,9 @@ func (r *rawRoute) unwritten() string {
 // defaultScope returns the scope that replypath gives a route like this: IPv4 requires "link" without a gateway, IPv6 has no
 // scopes.
 func (r *rawRoute) defaultScope() uint8 {
+	if r.family == uplinks.IPv4 && r.routeType == uplinks.Local {
+		return unix.RT_SCOPE_HOST
+	}
 	if r.family == uplinks.IPv4 && r.routeType == uplinks.Unicast && !r.hasGateway() {
 		return unix.RT_SCOPE_LINK
 	}

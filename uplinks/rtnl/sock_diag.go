@@ -17,6 +17,8 @@ import (
 const (
 	sockDiagByFamily = 20
 	inetDiagSKV6Only = 11
+	inetDiagSockopt  = 22 // struct inet_diag_sockopt, from Linux 5.7 on
+	transparentBit   = 1 << 5
 	tcpEstablished   = 1  // TCP_ESTABLISHED (net/tcp_states.h): connected
 	tcpClose         = 7  // TCP_CLOSE: not connected
 	tcpListen        = 10 // TCP_LISTEN
@@ -25,9 +27,11 @@ const (
 // Socket is a socket that accepts connections or datagrams from any peer, or from Peer alone.
 type Socket struct {
 	uplinks.Listener
-	Peer  netip.AddrPort // of a connected socket
-	UID   uint32         // the user ID of its owner
-	Inode uint32         // identifies it in /proc/PID/fd
+	// Opaque reports that the socket is known to lack IP_TRANSPARENT: the kernel gives it no packet for another host.
+	Opaque bool
+	Peer   netip.AddrPort // of a connected socket
+	UID    uint32         // the user ID of its owner
+	Inode  uint32         // identifies it in /proc/PID/fd
 }
 
 // Listeners returns the listening TCP sockets of the network namespace of the calling thread.
@@ -43,22 +47,29 @@ func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
 // ServerSockets returns the sockets of the protocol (IPPROTO_*) that accept connections or datagrams from any peer, in the
 // network namespace of the calling thread.
 func ServerSockets(ctx context.Context, proto uint8) ([]Socket, error) {
+	return ServerSocketsAt(ctx, proto, 0)
+}
+
+// ServerSocketsAt returns those of ServerSockets with the port; 0: with any.
+func ServerSocketsAt(ctx context.Context, proto uint8, port uint16) ([]Socket, error) {
+	state := tcpClose
 	if proto == unix.IPPROTO_TCP {
-		return listSockets(ctx, "listening sockets", proto, tcpListen)
+		state = tcpListen
 	}
-	return listSockets(ctx, "listening sockets", proto, tcpClose)
+	return listSockets(ctx, "listening sockets", inetDiagRequest{proto: proto, state: state, port: port})
 }
 
 // ConnectedUDPSockets returns the UDP sockets that receive datagrams from one peer only, in the network namespace of the calling
 // thread.
 func ConnectedUDPSockets(ctx context.Context) ([]Socket, error) {
-	return listSockets(ctx, "connected UDP sockets", unix.IPPROTO_UDP, tcpEstablished)
+	return listSockets(ctx, "connected UDP sockets", inetDiagRequest{proto: unix.IPPROTO_UDP, state: tcpEstablished})
 }
 
-// listSockets returns the sockets of both families in a state. The subject is for errors.
-func listSockets(ctx context.Context, subject string, proto uint8, state int) (all []Socket, err error) {
+// listSockets returns the sockets that the request selects, in both families. The subject is for errors.
+func listSockets(ctx context.Context, subject string, r inetDiagRequest) (all []Socket, err error) {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		msgs, err := dumpSockets(ctx, subject, inetDiagRequest{family, proto, state})
+		r.family = family
+		msgs, err := dumpSockets(ctx, subject, r)
 		if err != nil {
 			return all, err
 		}
@@ -82,10 +93,12 @@ func dumpSockets(ctx context.Context, subject string, request nl.NetlinkRequestD
 	return msgs, err
 }
 
-// inetDiagRequest is a struct inet_diag_req_v2 for the sockets of one family and protocol in a state.
+// inetDiagRequest is a struct inet_diag_req_v2 for the sockets of one family and protocol in a state, with the port or with any
+// (0).
 type inetDiagRequest struct {
 	family, proto uint8
 	state         int
+	port          uint16
 }
 
 // Len returns the size in bytes.
@@ -96,6 +109,7 @@ func (r inetDiagRequest) Serialize() []byte {
 	b := make([]byte, r.Len())
 	b[0], b[1] = r.family, r.proto
 	binary.NativeEndian.PutUint32(b[4:], 1<<r.state)
+	binary.BigEndian.PutUint16(b[8:], r.port)
 	return b
 }
 
@@ -117,5 +131,8 @@ func parseSocket(m []byte, family uint8) (s Socket, ok bool) {
 	s.Link = int(binary.NativeEndian.Uint32(m[40:]))
 	s.UID, s.Inode = binary.NativeEndian.Uint32(m[64:]), binary.NativeEndian.Uint32(m[68:])
 	s.V6Only = nlattr.Find(m[size:], inetDiagSKV6Only).Uint8() != 0
+	if options := nlattr.Find(m[size:], inetDiagSockopt); len(options) > 0 {
+		s.Opaque = options[0]&transparentBit == 0
+	}
 	return s, ok
 }

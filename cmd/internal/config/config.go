@@ -57,6 +57,7 @@ func resolve(sources []*source) (Config, Mistakes) {
 	c.resolveUplinks(uplinks, limit, probeDefaults, linkOnly)
 	for _, top := range tops {
 		c.inside(top.inside, uplinks)
+		c.interception(top.intercept, uplinks)
 		c.resolveServices(top.prove, readable)
 	}
 	if readable && len(uplinks) == 0 && len(all) == 0 {

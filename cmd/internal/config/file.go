@@ -16,6 +16,7 @@ type fileMain struct {
 	endpoint                             fileEndpoint
 	peer                                 filePeer
 	proof                                fileProof
+	intercept                            fileInterception
 }
 
 // fileUplink is an uplink as written.
@@ -58,6 +59,9 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		peer:      t.subtable("peer", peerKeys).asPeer(),
 		proof:     t.subtable("proof", proofKeys).asProof(),
 	}
+	if v, ok := t.valueAt("intercept"); ok {
+		top.intercept = v.asInterception()
+	}
 	for name, v := range t.subtables("uplinks", topKeys) {
 		if below, ok := v.asTable(); ok {
 			ups = append(ups, below.asUplink(name, &v))
@@ -66,23 +70,9 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		v.addTypeMistake("a table", `{ id = 1, gateway = "auto" }, or as [uplinks.NAME]`)
 	}
 	// Of two conflicting uplinks the later one in the file is reported.
-	order := s.uplinkOrder()
+	order := s.tableOrder("uplinks")
 	slices.SortFunc(ups, func(a, b fileUplink) int { return cmp.Compare(order[a.name], order[b.name]) })
 	return top, ups, true
-}
-
-// uplinkOrder returns the position of each uplink in the file, by name.
-func (s *source) uplinkOrder() map[string]int {
-	order := map[string]int{}
-	for i, key := range s.meta.Keys() {
-		if len(key) < 2 || key[0] != "uplinks" {
-			continue
-		}
-		if _, seen := order[key[1]]; !seen {
-			order[key[1]] = i
-		}
-	}
-	return order
 }
 
 // asUplink reads one uplink's table.

@@ -24,6 +24,7 @@ var (
 		{"endpoint", `{ listen = "127.0.0.1:9717" }, or as [endpoint]`},
 		{"peer", `{ url = "https://198.51.100.12:9717" }, or as [peer]`},
 		{"proof", `{ every = "30s" }, or as [proof]`},
+		{"intercept", `{ web = { from = "lan0", ports = 80, proxy = 50080 } }, or as [intercept.web]`},
 		{"probes", `{ interval = "1s" }, or as [probes]`},
 		{"uplinks", `{ fibre = { id = 1, gateway = "auto" } }, or as [uplinks.fibre]`},
 	}
@@ -62,6 +63,16 @@ var (
 		{"url", `"https://198.51.100.12:9717"`},
 		{"token_file", `"/etc/replypath/peer-token"`},
 		{"ca_file", `"/etc/replypath/peer.pem"`},
+	}
+	interceptionKeys = keys{{"bit", "0x10"}}
+	interceptKeys    = keys{
+		{"from", `["lan0"]`},
+		{"protocol", `"tcp"`},
+		{"ports", `[80, "8000-8080"]`},
+		{"sources", `["198.18.0.0/24"]`},
+		{"to", `["!198.51.100.0/24"]`},
+		{"proxy", "50080"},
+		{"without", `"pass"`},
 	}
 	proofKeys = keys{
 		{"every", `"30s"`},
@@ -113,7 +124,7 @@ func (ks keys) remedy(name string, t table) string {
 	for _, below := range []struct {
 		keys  keys
 		table string
-	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}} {
+	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}, {interceptKeys, "[intercept.NAME]"}} {
 		if below.keys.has(name) {
 			return "move it to a table " + below.table + "; " + valid
 		}

@@ -14,7 +14,6 @@ import (
 	"replypath/health"
 	"replypath/health/endpoint"
 	"replypath/health/hook"
-	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
 )
@@ -22,7 +21,7 @@ import (
 // reconfigurable is a kernel whose firewall backend and routing tables can change. *host.Host implements it.
 type reconfigurable interface {
 	uplinks.Kernel
-	Reconfigure(ctx context.Context, backend marks.Backend, tableBase uplinks.Table) error
+	Reconfigure(ctx context.Context, s uplinks.Settings) error
 	// UnsavedOriginals returns why the original values of what was changed are not on disk.
 	UnsavedOriginals() error
 }
@@ -89,7 +88,7 @@ func (c *configuration) replace(ctx context.Context, confirmWithin time.Duration
 	before := c.reconciler.Settings()
 	observed, err := c.prepare(ctx, before, next.Settings, confirmWithin)
 	if err != nil {
-		return errors.Join(err, c.host.Reconfigure(ctx, before.Backend, before.TableBase))
+		return errors.Join(err, c.host.Reconfigure(ctx, before))
 	}
 	c.reconciler.LogFindings(inspect.BeforeChange(next.Settings, observed))
 	c.reconciler.SetSettings(next.Settings, causeReload)
@@ -107,7 +106,7 @@ func (c *configuration) replace(ctx context.Context, confirmWithin time.Duration
 
 // prepare plans the new settings and saves what they are rolled back to. After an error the host must be reconfigured.
 func (c *configuration) prepare(ctx context.Context, before, next uplinks.Settings, confirmWithin time.Duration) (uplinks.Observation, error) {
-	if err := c.host.Reconfigure(ctx, next.Backend, next.TableBase); err != nil {
+	if err := c.host.Reconfigure(ctx, next); err != nil {
 		return uplinks.Observation{}, err
 	}
 	_, observed, err := uplinks.Preview(ctx, c.host, next)
@@ -145,7 +144,7 @@ func (c *configuration) rollBackIfDue(ctx context.Context) {
 
 // Restore implements rollback.Restorer.
 func (c *configuration) Restore(ctx context.Context, s uplinks.Settings) error {
-	if err := c.host.Reconfigure(ctx, s.Backend, s.TableBase); err != nil {
+	if err := c.host.Reconfigure(ctx, s); err != nil {
 		return err
 	}
 	c.reconciler.SetSettings(s, causeRollback)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"replypath/cmd/internal/config"
@@ -47,7 +48,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *earlyEndpoint) error {
-	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: c.Backend, TableBase: c.TableBase})
+	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: c.Backend, TableBase: c.TableBase, Proxies: c.Proxies()})
 	if err != nil {
 		return err
 	}
@@ -67,8 +68,8 @@ func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *ear
 	if err != nil {
 		return err
 	}
-	if settings.Backend != c.Backend || settings.TableBase != c.TableBase {
-		if err := h.Reconfigure(ctx, settings.Backend, settings.TableBase); err != nil {
+	if settings.Backend != c.Backend || settings.TableBase != c.TableBase || !slices.Equal(settings.Proxies(), c.Proxies()) {
+		if err := h.Reconfigure(ctx, settings); err != nil {
 			return err
 		}
 	}

@@ -41,8 +41,8 @@ type fakeHost struct {
 
 func (h *fakeHost) UnsavedOriginals() error { return h.unsaved }
 
-func (h *fakeHost) Reconfigure(_ context.Context, b marks.Backend, _ uplinks.Table) error {
-	h.backends = append(h.backends, b)
+func (h *fakeHost) Reconfigure(_ context.Context, s uplinks.Settings) error {
+	h.backends = append(h.backends, s.Backend)
 	return nil
 }
 

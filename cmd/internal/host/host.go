@@ -24,6 +24,7 @@ type Host struct {
 	originals      *statedir.Originals
 	ownGenerations generations
 	sysctls        procfs.SysctlReader // of WatchTunables
+	proxies        proxyWatch          // of transparent proxies
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -38,6 +39,7 @@ type Options struct {
 	StateDir  string
 	Backend   marks.Backend
 	TableBase uplinks.Table // 0: only objects with the protocol number of replypath
+	Proxies   []uplinks.Proxy
 }
 
 // Open opens the host for reading. A caller that writes must hold Lock or LockAsService: Apply does not check it.
@@ -47,6 +49,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{links: links}
+	h.proxies.set(o.Proxies)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -101,6 +104,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	if err != nil || only != nil {
 		return facts, state, err
 	}
+	facts.Proxies = h.proxies.read(ctx)
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
 	h.chains.Lock()

@@ -81,8 +81,8 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 	})
 }
 
-// Fingerprint returns a hash of what the kernel does not announce: the sysctls of WatchTunables, and
-// the legacy firewall tables. It is cheap enough for several calls a second.
+// Fingerprint returns a hash of what the kernel does not announce: the sysctls of WatchTunables, the
+// legacy firewall tables, and the sockets of transparent proxies. It is cheap enough for several calls a second.
 func (h *Host) Fingerprint() (uint64, error) {
 	sum := fnv.New64a()
 	sum.Write(h.sysctls.AppendValues(nil))
@@ -97,15 +97,17 @@ func (h *Host) Fingerprint() (uint64, error) {
 		}
 		fmt.Fprintln(sum, f, generation)
 	}
+	h.proxies.hash(sum)
 	return sum.Sum64(), nil
 }
 
-// Reconfigure selects the firewall backend and the routing tables for all later calls.
-func (h *Host) Reconfigure(ctx context.Context, backend marks.Backend, base uplinks.Table) error {
+// Reconfigure selects the firewall backend, the routing tables and the proxies of the settings for all later calls.
+func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.chains.Lock()
 	defer h.chains.Unlock()
-	h.links.SetTableBase(base)
-	return h.firewall.choose(ctx, backend)
+	h.links.SetTableBase(s.TableBase)
+	h.proxies.set(s.Proxies())
+	return h.firewall.choose(ctx, s.Backend)
 }
 
 type outputEvents struct{}

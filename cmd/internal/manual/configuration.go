@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	keyLine   = regexp.MustCompile(`^(# )?(\w+ = .*)$`)
-	tableLine = regexp.MustCompile(`^\[.*\]$`)
+	keyLine   = regexp.MustCompile(`^(# |#   )?(\w+ = .*)$`)
+	tableLine = regexp.MustCompile(`^(#   )?(\[.*\])$`)
 )
 
 // placeholders replaces the names in the sample's table headers.
@@ -65,7 +65,7 @@ func parseSample(sample string) (all []entry) {
 			case keyLine.MatchString(line):
 				e.keys = append(e.keys, keyLine.FindStringSubmatch(line)[2])
 			case tableLine.MatchString(line):
-				e.table = placeholders.Replace(line)
+				e.table = placeholders.Replace(tableLine.FindStringSubmatch(line)[2])
 			case is:
 				e.text += strings.TrimPrefix(comment, " ") + "\n"
 			}

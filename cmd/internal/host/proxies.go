@@ -1,0 +1,113 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"replypath/uplinks"
+	"replypath/uplinks/rtnl"
+
+	"golang.org/x/sys/unix"
+)
+
+// proxySettleTime is how long a proxy that has come back must listen before it is taken into use: one that crashes at once
+// would otherwise break connections again and again.
+const proxySettleTime = time.Second
+
+// proxyWatch reads the sockets of transparent proxies. Its methods are safe for concurrent use.
+type proxyWatch struct {
+	mu     sync.Mutex
+	states map[uplinks.Proxy]proxyState
+}
+
+// proxyState is what has been seen of a proxy.
+type proxyState struct {
+	inUse uplinks.ProxyState // what Observe reports
+	seen  uplinks.ProxyState // the latest reading
+	since time.Time          // of seen
+}
+
+// set sets the proxies whose sockets are read. What is known about those that stay is kept.
+func (w *proxyWatch) set(proxies []uplinks.Proxy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.states
+	w.states = map[uplinks.Proxy]proxyState{}
+	for _, p := range proxies {
+		w.states[p] = before[p]
+	}
+}
+
+// read reads the sockets and returns the state of each proxy, nil if there are none.
+func (w *proxyWatch) read(ctx context.Context) map[uplinks.Proxy]uplinks.ProxyState {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.states) == 0 {
+		return nil
+	}
+	states := map[uplinks.Proxy]uplinks.ProxyState{}
+	for p, s := range w.states {
+		if now, err := lookUpProxy(ctx, p); err == nil {
+			s = s.next(now, time.Now())
+			w.states[p] = s
+		}
+		states[p] = s.inUse
+	}
+	return states
+}
+
+// next returns the state after a reading. A proxy is taken out of use at once, and into use at the first reading of all or after
+// it has listened for proxySettleTime.
+func (s proxyState) next(now uplinks.ProxyState, at time.Time) proxyState {
+	first := s.seen == uplinks.ProxyUnknown
+	if now != s.seen {
+		s.seen, s.since = now, at
+	}
+	if first || now != uplinks.ProxyListening || at.Sub(s.since) >= proxySettleTime {
+		s.inUse = now
+	}
+	return s
+}
+
+// hash reads the sockets and writes the state of each proxy.
+func (w *proxyWatch) hash(sum io.Writer) {
+	states := w.read(context.Background())
+	for _, p := range slices.SortedFunc(maps.Keys(states), func(a, b uplinks.Proxy) int { return compareText(a, b) }) {
+		fmt.Fprintln(sum, p, states[p])
+	}
+}
+
+func compareText(a, b fmt.Stringer) int {
+	switch x, y := a.String(), b.String(); {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+// lookUpProxy returns whether a socket takes what is intercepted for the proxy.
+func lookUpProxy(ctx context.Context, p uplinks.Proxy) (uplinks.ProxyState, error) {
+	proto := map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[p.Proto]
+	sockets, err := rtnl.ServerSocketsAt(ctx, proto, p.Port)
+	if err != nil {
+		return uplinks.ProxyUnknown, err
+	}
+	state := uplinks.ProxyNobody
+	for _, s := range sockets {
+		switch {
+		case !s.TakesProxied(p):
+		case !s.Opaque:
+			return uplinks.ProxyListening, nil
+		default:
+			state = uplinks.ProxyNotTransparent
+		}
+	}
+	return state, nil
+}
