@@ -101,6 +101,9 @@ func (s findingCase) run(t *testing.T, b *box.Box) {
 	if s.severity == box.IsError && len(brokenReplies(b, p, true)) == 0 {
 		t.Error("an error takes replies off their path, and none strays")
 	}
+	if wrong := brokenReplies(b, p, false); s.severity == box.IsNote && len(wrong) > 0 {
+		t.Errorf("a note breaks nothing: %s", wrong)
+	}
 	for _, f := range wantNewFindings(b, before, now, append(slices.Clone(s.also), s.id)...) {
 		if f.ID == s.id {
 			s.check(t, f)

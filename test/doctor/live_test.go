@@ -128,6 +128,7 @@ func TestDoctorReportsWhatItCannotRead(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	b.Apply()
 	b.Gateway.Run("ip", "rule", "add", "priority", "1500", "lookup", "77")
+	b.Gateway.Run("ip", "route", "add", "unreachable", "default", "table", "77")
 	anybody := func(args ...string) box.Result {
 		inner := b.Gateway.Command(t.Context(), box.Binary, append(args, "--config", "/nonexistent/replypath.toml")...)
 		inner.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
@@ -148,7 +149,7 @@ func TestDoctorTextOutput(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
 	b.Apply()
-	b.Gateway.Run("sh", "-ec", "ip rule add priority 1500 lookup 77; ip rule add priority 2500 lookup 77; ip link set eth1 mtu 1400")
+	b.Gateway.Run("sh", "-ec", "ip route add unreachable default table 77; ip rule add priority 1500 lookup 77; ip rule add priority 2500 lookup 77; ip link set eth1 mtu 1400")
 	r := b.Must(3, "doctor", "--root", b.Root())
 	for _, words := range []string{"1 error\n  rule-before-ours: ip rules of", "\n    | ip rule 1500: from all lookup ", "\n    > give those rules",
 		"\n1 warning\n  rule-among-ours: ", "notes\n  "} {

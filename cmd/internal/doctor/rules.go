@@ -12,8 +12,8 @@ import (
 // packets.
 func (s Snapshot) checkRulePriorities() (all []Finding) {
 	first, last := s.Settings.Priority, s.Settings.Priority+uplinks.BlockSize-1
-	var among, before []string
-	var amongOwners, beforeOwners []string
+	var among, before, idle []string
+	var amongOwners, beforeOwners, idleOwners []string
 	for _, d := range s.Rules {
 		for i := range d.Rules {
 			r := &d.Rules[i]
@@ -21,6 +21,8 @@ func (s Snapshot) checkRulePriorities() (all []Finding) {
 			case !isForeign(r):
 			case r.Priority >= first && r.Priority <= last:
 				among, amongOwners = append(among, ruleLine(d, r, s.Names)), append(amongOwners, ownerName(ruleOwner(d, r, s.Names)))
+			case r.Priority < first && catchesAll(r) && !routesClients(d, r):
+				idle, idleOwners = append(idle, ruleLine(d, r, s.Names)), append(idleOwners, ownerName(ruleOwner(d, r, s.Names)))
 			case r.Priority < first && catchesAll(r):
 				before, beforeOwners = append(before, ruleLine(d, r, s.Names)), append(beforeOwners, ownerName(ruleOwner(d, r, s.Names)))
 			}
@@ -36,7 +38,18 @@ func (s Snapshot) checkRulePriorities() (all []Finding) {
 			Message: fmt.Sprintf("ip rules of %s precede those of replypath and match all packets, including replies", commaList(unique(beforeOwners))),
 			Remedy:  s.withFreePriority(fmt.Sprintf("give those rules priorities above %d", last))})
 	}
+	if len(idle) > 0 {
+		all = append(all, Finding{ID: "rule-before-ours", Severity: Note, Evidence: limitEvidence(idle),
+			Message: fmt.Sprintf("ip rules of %s precede those of replypath and match all packets; today their tables have no route to the Internet, and replies reach the rules of replypath", commaList(unique(idleOwners))),
+			Remedy:  s.withFreePriority(fmt.Sprintf("none needed as long as that stays so; otherwise give those rules priorities above %d", last))})
+	}
 	return all
+}
+
+// routesClients reports whether the rule decides on replies to clients on the Internet: by refusing them, or by a route in its
+// table. A look-up that finds none goes on with the next rule. The database has the routes to such a client.
+func routesClients(d *rpdb.Database, r *rpdb.Rule) bool {
+	return r.Action != uplinks.Lookup || slices.ContainsFunc(d.Tables[r.Table], func(r rpdb.Route) bool { return r.Type != rpdb.Throw })
 }
 
 // catchesAll reports whether the rule decides for the marked packets of every connection. One with suppress_prefixlength

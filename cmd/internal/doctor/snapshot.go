@@ -18,7 +18,7 @@ type Snapshot struct {
 	ProbeFindings []inspect.Finding // about the uplinks' probes
 	Facts         uplinks.Facts
 	State         uplinks.State
-	Rules         []*rpdb.Database // one per family, without routes
+	Rules         []*rpdb.Database // one per family, with the routes to a client on the Internet
 	Names         rpdb.Names
 	GroupNumbers  map[string]uplinks.Group // of the names of link groups
 

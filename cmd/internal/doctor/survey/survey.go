@@ -46,7 +46,7 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	c.attempt("the saved original values", c.readOriginals)
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv4 || c.result.Facts.IPv6 {
-			d, err := links.PolicyDatabase(ctx, f)
+			d, err := links.PolicyDatabase(ctx, f, documentationClient(c.result.Facts, f))
 			if err != nil {
 				return c.result, nil, err
 			}
