@@ -127,6 +127,25 @@ func (s Status) WithoutNulls() Status {
 	return s
 }
 
+// Of returns the status of one uplink, without events and histories. If there is no such uplink, it has the names of all.
+func (s Status) Of(uplink string) Status {
+	s.Events = []Event{}
+	all := s.Uplinks
+	s.Uplinks = []UplinkStatus{}
+	for _, u := range all {
+		if u.Name == uplink {
+			u = u.WithoutNulls()
+			for i := range u.Families {
+				u.Families[i].History = []MinuteStats{}
+			}
+			s.Uplinks = []UplinkStatus{u}
+			return s
+		}
+		s.Uplinks = append(s.Uplinks, UplinkStatus{Name: u.Name, Families: []FamilyStatus{}})
+	}
+	return s
+}
+
 // WithoutNulls returns a copy like Status.WithoutNulls.
 func (u UplinkStatus) WithoutNulls() UplinkStatus {
 	u.Families = slices.Clone(nonNil(u.Families))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"replypath/cmd/internal/control"
@@ -15,7 +16,8 @@ import (
 )
 
 func (p *program) statusCommand() *cobra.Command {
-	var watch bool
+	var watch, quiet bool
+	var uplink string
 	cmd := p.jsonFlag(&cobra.Command{
 		Use:   "status",
 		Short: "Print the status of the running service and its uplinks",
@@ -28,18 +30,30 @@ asked (only the kernel's route look-up agrees) or no.
 The exit status is 3 if the kernel is not in sync, the last reload was rejected, an
 uplink is unproven, down or absent, or the peer differs.
 
+With --uplink it is the status of this uplink alone, and the exit status is 3 unless
+the uplink is up or on standby: for a track_script of keepalived. --quiet prints
+nothing.
+
 With --watch it continues until it is interrupted, which is success: on a terminal it
 redraws the table, otherwise it prints the status again on every change.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if watch {
+			switch {
+			case watch && (quiet || uplink != ""):
+				return fmt.Errorf("%w: --watch cannot be combined with --quiet and --uplink", errUsage)
+			case uplink != "":
+				return p.uplinkStatus(cmd.Context(), uplink, quiet)
+			case watch:
 				return p.watch(cmd.Context(), p.fetchStatus)
 			}
 			s, err := p.fetchStatus(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := p.printStatus(s); err != nil {
+			if !quiet {
+				err = p.printStatus(s)
+			}
+			if err != nil {
 				return err
 			}
 			if !healthy(s) {
@@ -48,6 +62,8 @@ redraws the table, otherwise it prints the status again on every change.`,
 			return nil
 		},
 	})
+	cmd.Flags().StringVar(&uplink, "uplink", "", "the status of the uplink `NAME` alone")
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "print nothing: the exit status says it")
 	cmd.Flags().BoolVar(&watch, "watch", false, "continue, and print the status again on every change")
 	return cmd
 }
@@ -77,5 +93,34 @@ func (p *program) printStatus(s health.Status) error {
 		return p.printJSON(s)
 	}
 	_, err := io.WriteString(p.stdout, statusText(s, time.Now(), terminal.NewPalette(p.stdout)))
+	return err
+}
+
+// uplinkStatus prints the status of one uplink. It returns errNegative unless the uplink is as it should be.
+func (p *program) uplinkStatus(ctx context.Context, uplink string, quiet bool) error {
+	s, err := control.Client{StateDir: p.stateDir}.UplinkStatus(ctx, uplink)
+	if err != nil {
+		return err
+	}
+	if len(s.Uplinks) != 1 || s.Uplinks[0].Name != uplink {
+		var names []string
+		for _, u := range s.Uplinks {
+			names = append(names, u.Name)
+		}
+		return fmt.Errorf("%w: --uplink %q: the uplinks of the service are %s", errUsage, uplink, strings.Join(names, ", "))
+	}
+	u := s.Uplinks[0]
+	switch {
+	case quiet:
+	case p.json:
+		err = p.printJSON(u)
+	default:
+		var out strings.Builder
+		writeTable(&out, s.Uplinks, time.Now(), terminal.NewPalette(p.stdout))
+		_, err = io.WriteString(p.stdout, out.String())
+	}
+	if err == nil && !u.State.Well() {
+		return errNegative
+	}
 	return err
 }

@@ -48,6 +48,19 @@ func (c Client) Status(ctx context.Context) (health.Status, error) {
 	return r.Status.WithoutNulls(), nil
 }
 
+// UplinkStatus returns the status with this uplink alone, without events and histories, which take long to send. If there is no such
+// uplink, it has the names of all.
+func (c Client) UplinkStatus(ctx context.Context, uplink string) (health.Status, error) {
+	r, err := c.call(ctx, request{Do: doStatus, Uplink: uplink})
+	if err != nil {
+		return health.Status{}, err
+	}
+	if r.Status == nil {
+		return health.Status{}, errors.New("the service sent no status: it is of another version: restart it (systemctl restart replypath)")
+	}
+	return r.Status.Of(uplink), nil
+}
+
 func (c Client) call(ctx context.Context, r request) (response, error) {
 	conn, err := dial(ctx, filepath.Join(c.StateDir, SocketName))
 	if err != nil {

@@ -43,6 +43,7 @@ type request struct {
 	Namespace uint64        `json:"namespace"`
 	Config    string        `json:"config,omitempty"`
 	Confirm   time.Duration `json:"confirm,omitempty"` // nanoseconds
+	Uplink    string        `json:"uplink,omitempty"`  // of a status: this uplink alone, if there is one of that name
 }
 
 type response struct {

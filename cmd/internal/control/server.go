@@ -129,6 +129,9 @@ func carryOut(ctx context.Context, r request, service Service) response {
 		return errorResponse(service.Confirm(ctx))
 	case doStatus:
 		status := service.Status().WithoutNulls()
+		if r.Uplink != "" {
+			status = status.Of(r.Uplink)
+		}
 		return response{Status: &status}
 	}
 	return response{Error: fmt.Sprintf("the service does not know the request %q: it is of another version: restart it (systemctl restart replypath)", r.Do)}

@@ -1,0 +1,76 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/health"
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// maxTrackRatio bounds the time of a track_script, as a multiple of that of a command that only starts and ends: 20 ms on a machine
+// where that takes 5 ms.
+const maxTrackRatio = 4
+
+// medianTime returns the median time that runs of the program take.
+func medianTime(b *box.Box, args ...string) time.Duration {
+	var took box.Durations
+	for range 15 {
+		began := time.Now()
+		b.Must(0, args...)
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	return took[len(took)/2]
+}
+
+func TestTrackScriptSaysWhetherAnUplinkWorks(t *testing.T) {
+	t.Parallel()
+	b := vipBox(t)
+	b.Start()
+	b.AwaitState(b.Uplinks[1], health.Standby)
+	for _, uplink := range []string{"isp0", "isp1"} {
+		if r := b.Must(0, "status", "--uplink", uplink, "--quiet"); r.Stdout != "" || r.Stderr != "" {
+			t.Errorf("%s", r)
+		}
+	}
+	if r := b.Must(0, "status", "--uplink", "isp1"); !strings.Contains(r.Stdout, "standby") || strings.Contains(r.Stdout, "isp0") {
+		t.Errorf("%s", r)
+	}
+	var u health.UplinkStatus
+	if err := json.Unmarshal([]byte(b.Must(0, "status", "--uplink", "isp1", "--json").Stdout), &u); err != nil || u.Name != "isp1" || u.State != health.Standby || len(u.Families) != 2 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	start, check := medianTime(b, "version"), medianTime(b, "status", "--uplink", "isp1", "--quiet")
+	t.Logf("version takes %v, status --uplink isp1 --quiet %v", start, check)
+	if check > maxTrackRatio*start {
+		t.Errorf("the check takes %v, more than %d times the start of the program, %v", check, maxTrackRatio, start)
+	}
+	moveVIPs(b, b.Uplinks[1], "add")
+	b.AwaitUp()
+	b.Shell("ip link set eth1 down")
+	box.Eventually(t, box.EventualTimeout, "isp1 does not work", func() bool {
+		return b.Run("status", "--uplink", "isp1", "--quiet").Status == 3
+	})
+	b.Must(0, "status", "--uplink", "isp0", "--quiet")
+	b.Must(3, "status", "--quiet")
+	if r := b.Must(2, "status", "--uplink", "lte", "--quiet"); !strings.Contains(r.Stderr, "isp0, isp1") {
+		t.Errorf("%s", r)
+	}
+	b.Must(2, "status", "--uplink", "isp0", "--watch")
+}
+
+func TestTrackScriptFailsWithoutTheService(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if r := b.RunCommand(b.Command(ctx, "status", "--uplink", "isp0", "--quiet")); r.Status != 1 || !strings.Contains(r.Stderr, "does not run") {
+		t.Errorf("%s", r)
+	}
+}
