@@ -32,6 +32,9 @@ var sceneElements = map[string]func(c *recipeRun){
 	"Kubernetes":                        (*recipeRun).kubernetes,
 	"firewalld":                         (*recipeRun).firewalld,
 	"a connection by eth1 that is open": (*recipeRun).holdConnection,
+	"the other node has the VIPs of eth1": func(c *recipeRun) {
+		c.commands("ip addr del 192.0.2.2/24 dev eth1", "ip addr del 2001:db8:b::2/64 dev eth1")
+	},
 	"a UDP server on any address": func(c *recipeRun) {
 		c.Gateway.ServeTCP(box.ServedPort)
 		c.Gateway.ServeUDP(box.ServedPort, world.Wildcard)

@@ -31,8 +31,15 @@ const installed = `644 0:0 /etc/iproute2/rt_protos.d/replypath.conf
 644 0:0 /usr/share/doc/replypath/doc/configuration.md
 644 0:0 /usr/share/doc/replypath/doc/doctor.md
 644 0:0 /usr/share/doc/replypath/doc/kernel.md
+644 0:0 /usr/share/doc/replypath/doc/pair.md
 644 0:0 /usr/share/doc/replypath/doc/performance.md
 644 0:0 /usr/share/doc/replypath/doc/proof.md
+644 0:0 /usr/share/doc/replypath/pair/conntrackd.conf
+644 0:0 /usr/share/doc/replypath/pair/haproxy.cfg
+644 0:0 /usr/share/doc/replypath/pair/keepalived.conf
+644 0:0 /usr/share/doc/replypath/pair/nginx.conf
+755 0:0 /usr/share/doc/replypath/pair/notify.sh
+644 0:0 /usr/share/doc/replypath/pair/replypath.toml
 644 0:0 /usr/share/doc/replypath/recipes.md
 644 0:0 /usr/share/doc/replypath/replypath.openrc
 644 0:0 /usr/share/doc/replypath/replypath.procd
