@@ -25,6 +25,9 @@ func (s Snapshot) markProblem(r Request, t trace) health.ProofCheck {
 			}
 		}
 	}
+	if c := s.connectionProblem(r, t); c.Cause != "" {
+		return c
+	}
 	for _, hook := range []Hook{OutputEnd, ReplyPrerouting} {
 		for _, x := range t.hooks[hook] {
 			if c := s.replyProblem(r, t, x); c.Cause != "" {
@@ -35,6 +38,29 @@ func (s Snapshot) markProblem(r Request, t trace) health.ProofCheck {
 	for _, x := range t.hooks[ReplyForward] {
 		if !r.hasMark(x.Mark) {
 			return s.overwritten(r, "PREROUTING", "the reply of the LAN host", x.Mark)
+		}
+	}
+	return health.ProofCheck{}
+}
+
+// connectionProblem returns where another program has changed the mark of the connection, which the request had in PREROUTING; the
+// zero ProofCheck: nowhere.
+func (s Snapshot) connectionProblem(r Request, t trace) health.ProofCheck {
+	p := r.Path
+	for _, place := range []struct {
+		hook   Hook
+		name   string
+		states ConnectionState // of packets that belong to the connection
+	}{{InputEnd, "INPUT", StateNew}, {ForwardEnd, "FORWARD", StateNew}, {ReplyPrerouting, "POSTROUTING", StateEstablished}, {OutputEnd, "OUTPUT", StateEstablished}} {
+		for _, x := range t.hooks[place.hook] {
+			if x.State&place.states == 0 || r.hasMark(x.Ctmark) {
+				continue
+			}
+			c := failed(health.MarkNotSaved, fmt.Sprintf("another program changes the mark of the connection in %s: it has %s instead of the mark %s", place.name, markText(x.Ctmark, p.Mask), p.Mark))
+			c.Remedy = fmt.Sprintf("let that program set its bits only, with a mask (--set-xmark VALUE/MASK) without bits of %s", p.Mask)
+			return s.withRule(c, "it is set by", func(f foreign.Rule) bool {
+				return f.WritesConnmark && f.MarkBits&p.Mask != 0 && (f.Hook == place.name || f.Hook == "")
+			})
 		}
 	}
 	return health.ProofCheck{}

@@ -76,6 +76,12 @@ var markCheckCases = map[string]struct {
 	"a mark on the LAN host's reply, behind mangle": {hooks: slices.Concat(forwarded(), fromLAN(in(aReply, 0, observedAt(0x200, 0x200, proof.ReplyPrerouting))), fromLAN(in(aReply, 0, observedAt(0, 0, proof.ReplyForward)))),
 		egress: from("198.18.0.2", egressBy(2, true)), firewall: []foreign.Rule{{Hook: "PREROUTING", WritesMark: true, MarkBits: 0xffffffff, Text: "meta mark set 0x0"}},
 		want: health.PreroutingMark, result: health.No, why: []string{"would leave by eth0", "the reply of the LAN host", "meta mark set 0x0"}},
+	"a mark on the connection in INPUT": {hooks: slices.Concat(at("192.0.2.2", in(newConnection, 0, observedAt(0x200, 0x200, upTo(3)...))), at("192.0.2.2", in(newConnection, 0, observedAt(0x200, 0x100, proof.InputEnd))), in(aReply, 0, observedAt(0x200, 0x100, proof.OutputStart)), at("192.0.2.2", in(aReply, 0, observedAt(0x100, 0x100, proof.OutputEnd)))),
+		egress: egressBy(2, true), firewall: []foreign.Rule{{Hook: "INPUT", WritesConnmark: true, MarkBits: 0x1f00, Text: "-j CONNMARK --set-xmark 0x100/0x1f00"}},
+		want: health.MarkNotSaved, result: health.No, why: []string{"would leave by eth0", "connection in INPUT", "the mark 0x100 instead of the mark 0x200", "-j CONNMARK --set-xmark 0x100/0x1f00"}},
+	"a mark on the connection in FORWARD": {hooks: slices.Concat(at("198.18.0.2", in(newConnection, 0, observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...))), at("198.18.0.2", in(newConnection, 0, observedAt(0x200, 0, proof.ForwardEnd))), fromLAN(in(aReply, 0, observedAt(0, 0, proof.ReplyPrerouting)))),
+		egress: from("198.18.0.2", egressBy(2, true)), firewall: []foreign.Rule{{Hook: "FORWARD", WritesConnmark: true, MarkBits: 0xffffffff, Text: "ct mark set 0x0"}},
+		want: health.MarkNotSaved, result: health.No, why: []string{"would leave by eth0", "connection in FORWARD", "no mark instead of the mark 0x200", "ct mark set 0x0"}},
 	"a port of a bridge": {hooks: func() []proof.Observation {
 		all := observedAt(0, 0, upTo(4)...)
 		for i := range all {

@@ -76,6 +76,9 @@ type Observations struct {
 	Output       *Output // what the kernel consulted behind the routes; nil: unknown
 }
 
+// Count returns the number of observations.
+func (o Observations) Count() int { return len(o.Hooks) + len(o.Egress) + len(o.Wire) }
+
 // WireObservation is a reply at the egress of a link, after the chains of other programs. It is dropped there.
 type WireObservation struct {
 	Proto uint8

@@ -56,7 +56,7 @@ func (s Snapshot) checkOutput(r Request, t trace, c health.ProofCheck) health.Pr
 			return wrong
 		}
 	}
-	if blocked, is := t.blocked(r); is && c.Cause == health.NoAnswer {
+	if blocked, is := t.blocked(r); is && (c.Cause == health.NoAnswer || c.Cause == health.FirewallDropped) {
 		return blocked
 	}
 	if c.Cause == health.FirewallDropped {
@@ -75,9 +75,14 @@ func (s Snapshot) checkEgressOutput(r Request, t trace) (c health.ProofCheck, wr
 		func(w WireObservation) bool { return w.Link == e.Link && w.Host == end.Host })
 	switch {
 	case !ended:
+		if policy, found := t.transforming(r, e); found {
+			return policyCheck(r, policy), true
+		}
 		return t.lost(r, "in POSTROUTING, behind replypath's chains"), true
 	case end.Host.Addr() != e.Source && end.Host.Addr() != r.To.Addr(): // the address asked: after DNAT
-		return t.rewritten(r, "in POSTROUTING", end.Host.Addr()), true
+		return t.rewritten(r, "in POSTROUTING", "source "+end.Host.Addr().String()), true
+	case !end.Error && r.To.Port() != 0 && end.Host.Port() != r.To.Port() && end.Host.Port() != t.deliveredTo().Port():
+		return t.rewritten(r, "in POSTROUTING", fmt.Sprintf("source port %d", end.Host.Port())), true
 	case end.Hook == PostroutingEnd:
 		return s.kept(r, t, e, end)
 	case !t.wireObserved:
@@ -86,8 +91,8 @@ func (s Snapshot) checkEgressOutput(r Request, t trace) (c health.ProofCheck, wr
 		return t.lost(r, "at the egress of "+s.linkName(e.Link)), true
 	case wire.Link != e.Link:
 		return t.redirected(r, s.linkName(wire.Link)), true
-	case wire.Host.Addr() != end.Host.Addr():
-		return t.rewritten(r, "at the egress of "+s.linkName(e.Link), wire.Host.Addr()), true
+	case wire.Host != end.Host:
+		return t.rewritten(r, "at the egress of "+s.linkName(e.Link), "source "+wire.Host.String()), true
 	}
 	if c, wrong = t.checkNeighbour(r, e, wire); wrong {
 		return c, true
@@ -151,9 +156,9 @@ func (t trace) lost(r Request, where string) health.ProofCheck {
 	return c
 }
 
-func (t trace) rewritten(r Request, where string, source netip.Addr) health.ProofCheck {
+func (t trace) rewritten(r Request, where, field string) health.ProofCheck {
 	return health.ProofCheck{Result: health.No, Cause: health.ReplyRewritten, Remedy: outputRemedy,
-		Detail: fmt.Sprintf("the reply to %s gets the source %s %s, by %s", r, source, where, by(t.takers(func(x Step) bool { return x.Rewrites })))}
+		Detail: fmt.Sprintf("the reply to %s gets the %s %s, by %s", r, field, where, by(t.takers(func(x Step) bool { return x.Rewrites })))}
 }
 
 func (t trace) redirected(r Request, link string) health.ProofCheck {
@@ -208,25 +213,22 @@ func (t trace) packet(r Request, x Observation) egress.Packet {
 	return egress.Packet{Proto: r.protocolNumber(), From: x.Host, To: r.From, Mark: x.Mark, Link: x.Link}
 }
 
-func policyCheck(r Request, p egress.Policy) health.ProofCheck {
-	does := "takes the reply into a tunnel"
-	if p.Block {
-		does = "blocks it"
-	}
-	return health.ProofCheck{Result: health.No, Cause: health.IPsecPolicy, Remedy: "restrict that policy to the networks of the tunnel: ip xfrm policy",
-		Detail: fmt.Sprintf("the reply to %s does not leave as it is: the IPsec policy %q %s", r, p.String(), does)}
-}
-
-// checkNeighbour compares the destination of the reply's frame with what the gateway itself replies.
+// checkNeighbour compares the destination of the reply's frame with what the gateway itself replies, or else with the kernel's
+// own entry.
 func (t trace) checkNeighbour(r Request, e EgressObservation, w WireObservation) (c health.ProofCheck, wrong bool) {
 	mac, heard := t.output.MACs[LinkAddr{e.Link, e.NextHop}]
-	if !heard || w.MAC == "" || w.MAC == mac {
+	n, found := t.output.FindNeighbour(e.Link, e.NextHop)
+	link := t.output.Links[e.Link]
+	switch {
+	case w.MAC == "":
+		return c, false
+	case found && n.State.Valid() && n.MAC != "" && w.MAC != n.MAC && !link.NoARP:
+		return t.rewritten(r, "at the egress of "+link.Name, "destination "+egress.MACText(w.MAC)), true
+	case !heard || w.MAC == mac:
 		return c, false
 	}
-	link := t.output.Links[e.Link]
 	c = health.ProofCheck{Result: health.No, Cause: health.NeighbourCause, Remedy: fmt.Sprintf("ip neigh del %s dev %s", e.NextHop, link.Name)}
 	c.Detail = fmt.Sprintf("the reply to %s is sent to the hardware address %s, but the gateway %s has %s", r, egress.MACText(w.MAC), e.NextHop, egress.MACText(mac))
-	n, found := t.output.FindNeighbour(e.Link, e.NextHop)
 	switch {
 	case link.NoARP:
 		c.Cause, c.Remedy = health.ARPOff, "ip link set dev "+link.Name+" arp on"
@@ -246,24 +248,6 @@ func (t trace) checkTrafficControl(r Request, x Observation) (c health.ProofChec
 			c.Result, c.Detail = health.Unknown, fmt.Sprintf("whether the reply to %s leaves is unknown: %s %s", r, e.Text, e.Does)
 		}
 		return c, true
-	}
-	return c, false
-}
-
-// blocked returns the IPsec policy that drops a request which the firewall has accepted, or keeps the host from replying.
-func (t trace) blocked(r Request) (c health.ProofCheck, wrong bool) {
-	if !t.reached(InputEnd) || t.reached(OutputStart) {
-		return c, false
-	}
-	host := t.hooks[InputEnd][0].Host
-	request := egress.Packet{Proto: r.protocolNumber(), From: r.From, To: host, Mark: uint32(r.Path.Mark), Link: r.Path.Index}
-	if p, found := t.output.FindPolicy(egress.In, request); found && !p.Passes() {
-		return policyCheck(r, p), true
-	}
-	reply := request
-	reply.From, reply.To = request.To, request.From
-	if p, found := t.output.FindPolicy(egress.Out, reply); found && !p.Passes() {
-		return policyCheck(r, p), true
 	}
 	return c, false
 }

@@ -48,12 +48,18 @@ var (
 )
 
 var outputCases = map[string]outputCase{
-	"it leaves":                         {end: passed("192.0.2.2"), wire: onWire(2, "192.0.2.2", gwMAC), want: "yes"},
-	"another's packet is on the wire":   {end: passed("192.0.2.2"), wire: append(onWire(1, "198.51.100.2", ""), onWire(2, "192.0.2.2", gwMAC)...), want: "yes"},
-	"it is dropped in POSTROUTING":      {output: Output{Steps: []Step{dropStep}}, want: "no reply-dropped", reason: "by table t: drop"},
-	"it is dropped for some clients":    {output: Output{Steps: []Step{{Reply: true, AfterRouting: true, Drops: true, ByAddress: true}}}, want: "unknown firewall"},
-	"it is dropped by something else":   {output: Output{Steps: []Step{{Reply: true, Drops: true}}}, want: "no reply-dropped", reason: "by another program"},
-	"it gets another source":            {end: passed("198.51.100.2"), want: "no reply-rewritten", reason: "198.51.100.2 in POSTROUTING"},
+	"it leaves":                       {end: passed("192.0.2.2"), wire: onWire(2, "192.0.2.2", gwMAC), want: "yes"},
+	"another's packet is on the wire": {end: passed("192.0.2.2"), wire: append(onWire(1, "198.51.100.2", ""), onWire(2, "192.0.2.2", gwMAC)...), want: "yes"},
+	"it is dropped in POSTROUTING":    {output: Output{Steps: []Step{dropStep}}, want: "no reply-dropped", reason: "by table t: drop"},
+	"it is dropped for some clients":  {output: Output{Steps: []Step{{Reply: true, AfterRouting: true, Drops: true, ByAddress: true}}}, want: "unknown firewall"},
+	"it is dropped by something else": {output: Output{Steps: []Step{{Reply: true, Drops: true}}}, want: "no reply-dropped", reason: "by another program"},
+	"it gets another source":          {end: passed("198.51.100.2"), want: "no reply-rewritten", reason: "198.51.100.2 in POSTROUTING"},
+	"it gets another source port":     {end: []Observation{{Hook: PostroutingPassed, Proto: protocolTCP, Host: netip.MustParseAddrPort("192.0.2.2:444"), Link: 2}}, want: "no reply-rewritten", reason: "source port 444 in POSTROUTING"},
+	"another port at egress":          {end: passed("192.0.2.2"), wire: []WireObservation{{Proto: protocolTCP, Host: netip.MustParseAddrPort("192.0.2.2:444"), Link: 2}}, want: "no reply-rewritten", reason: "192.0.2.2:444 at the egress"},
+	"its frame is rewritten":          {end: passed("192.0.2.2"), wire: onWire(2, "192.0.2.2", wrongMAC), output: Output{State: neighbourOf(gwMAC, egress.Reachable)}, want: "no reply-rewritten", reason: "destination 02:00:00:00:00:99 at the egress"},
+	"its frame has a permanent entry": {end: passed("192.0.2.2"), wire: onWire(2, "192.0.2.2", gwMAC), output: Output{State: neighbourOf(gwMAC, egress.Reachable)}, want: "yes"},
+	"a policy takes it in POSTROUTING": {output: Output{State: egress.State{Links: outputLinks, Policies: []egress.Policy{{Direction: egress.Out, From: netip.MustParsePrefix("192.0.2.2/32"), To: netip.MustParsePrefix("0.0.0.0/0"), Templates: 1}}}},
+		want: "no ipsec-policy", reason: "into a tunnel"},
 	"it is dropped at egress":           {end: passed("192.0.2.2"), want: "no reply-dropped", reason: "at the egress of eth1"},
 	"it is redirected":                  {end: passed("192.0.2.2"), wire: onWire(1, "192.0.2.2", ""), want: "no reply-redirected", reason: "by eth0 instead of eth1"},
 	"it gets another source at egress":  {end: passed("192.0.2.2"), wire: onWire(2, "198.51.100.2", ""), want: "no reply-rewritten", reason: "at the egress of eth1"},
@@ -109,6 +115,16 @@ func TestRepliesAreWatchedToTheLastPlace(t *testing.T) {
 func TestPoliciesKeepTheHostFromReplying(t *testing.T) {
 	block := func(d egress.Direction) *Output {
 		return &Output{State: egress.State{Policies: []egress.Policy{{Direction: d, From: netip.MustParsePrefix("0.0.0.0/0"), To: netip.MustParsePrefix("0.0.0.0/0"), Block: true}}}}
+	}
+	fromLAN := []Observation{{Hook: ReplyPrerouting, Host: netip.MustParseAddrPort("198.18.0.2:22"), Link: 4}}
+	filtered := health.ProofCheck{Result: health.Unknown, Cause: health.FirewallDropped}
+	for _, d := range []egress.Direction{egress.Forward, egress.Out} {
+		if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: map[Hook][]Observation{ReplyPrerouting: fromLAN}, output: block(d)}, filtered); c.Cause != health.IPsecPolicy || c.Result != health.No {
+			t.Errorf("a reply of a LAN host, direction %d: %+v", d, c)
+		}
+	}
+	if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: map[Hook][]Observation{OutputEnd: passed("192.0.2.2")}, output: block(egress.Out)}, filtered); c.Cause != health.IPsecPolicy {
+		t.Errorf("a reply that is dropped behind OUTPUT: %+v", c)
 	}
 	silent := health.ProofCheck{Result: health.Unknown, Cause: health.NoAnswer}
 	delivered := map[Hook][]Observation{InputEnd: {{Host: outputRequest.To}}}

@@ -35,7 +35,8 @@ type Filter struct {
 	Direct     bool   // a BPF program that decides itself (direct-action)
 	Program    string // the name of the BPF program
 	Actions    []Action
-	Unresolved bool // a property is not decoded: it may select fewer packets
+	Next       uint32 // of u32: the hash table in which the search goes on; 0: none
+	Unresolved bool   // a property is not decoded: it may select fewer packets
 }
 
 // Action is an action of a filter.

@@ -151,6 +151,7 @@ func (h *Handle) filters(ctx context.Context, link int, parent uint32) (all []eg
 			return nil
 		})
 	})
+	resolveTables(all)
 	slices.SortStableFunc(all, func(a, b egress.Filter) int { return int(a.Priority) - int(b.Priority) })
 	return all, err
 }

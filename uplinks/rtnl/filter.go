@@ -3,6 +3,7 @@ package rtnl
 import (
 	"encoding/binary"
 	"maps"
+	"slices"
 
 	"replypath/marks/nlattr"
 	"replypath/uplinks/egress"
@@ -94,9 +95,23 @@ func parseU32(f *egress.Filter, options nlattr.Value) bool {
 	for keys := selector[headerSize:]; len(keys) >= keySize; keys = keys[keySize:] {
 		f.Match.Words = append(f.Match.Words, egress.WordMatch{Mask: binary.BigEndian.Uint32(keys), Value: binary.BigEndian.Uint32(keys[4:]), Offset: int(int32(nativeEndian.Uint32(keys[8:])))})
 	}
-	const rootTable = 0x800
-	f.Unresolved = f.Handle>>20 != rootTable || nlattr.Find(options, tcaU32Link) != nil || nlattr.Find(options, tcaU32Mark) != nil || nlattr.Find(options, tcaU32Dev) != nil
+	f.Next = nlattr.Find(options, tcaU32Link).Uint32()
+	f.Unresolved = f.Next != 0 || nlattr.Find(options, tcaU32Mark) != nil || nlattr.Find(options, tcaU32Dev) != nil
 	return true
+}
+
+// rootTable is the first number that the kernel gives to hash tables of u32 itself: each priority has a root, where the search
+// begins.
+const rootTable = 0x800
+
+// resolveTables marks filters of u32 as unresolved that are in a hash table to which another filter leads: those are no roots.
+func resolveTables(all []egress.Filter) {
+	for i, f := range all {
+		table := f.Handle >> 20
+		if f.Kind == "u32" && (table < rootTable || slices.ContainsFunc(all, func(o egress.Filter) bool { return o.Next != 0 && o.Next>>20 == table })) {
+			all[i].Unresolved = true
+		}
+	}
 }
 
 // parseFlower decodes a filter of kind flower.

@@ -16,10 +16,11 @@ const (
 	proofTimeout       = 20 * time.Second       // of one proof
 	recheckDelay       = time.Second            // at most, between a proof that says No and the second one
 	minProofPause      = 2 * time.Second        // between two proofs,
-	proofPauseFactor   = 20                     // and at least so many times the duration of the last one
+	proofPauseFactor   = 20                     // and at least so many times the duration of the last one,
+	maxProofPause      = 7 * time.Second        // up to this
 	gatherDelay        = 500 * time.Millisecond // from a change of something else than replypath's objects until the proof,
-	minDelayedPause    = 5 * time.Second        // and between two such proofs,
-	delayedPauseFactor = 50                     // and at least so many times the duration of the last proof
+	minDelayedPause    = 5 * time.Second        // and between two such proofs, doubled while such changes go on,
+	maxDelayedPause    = 30 * time.Second       // up to this
 	noProofInterval    = 24 * time.Hour         // where proofs are off
 )
 
@@ -48,7 +49,8 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 			delayed.request()
 			continue
 		case <-delayed.timer.C:
-			delayed.waits, all = false, true
+			all = true
+			delayed.begin()
 		case <-counterTick.C:
 			prove = false
 		}
@@ -57,8 +59,7 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 			if all = ps.proveWithRecheck(ctx, all); all {
 				proofTimer.Reset(ps.interval())
 			}
-			earliest = time.Now().Add(max(minProofPause, proofPauseFactor*time.Since(began)))
-			delayed.earliest = time.Now().Add(max(minDelayedPause, delayedPauseFactor*time.Since(began)))
+			earliest = time.Now().Add(min(max(minProofPause, proofPauseFactor*time.Since(began)), maxProofPause))
 		}
 		if all || !prove {
 			ps.readReplyCounts(ctx)
@@ -72,10 +73,11 @@ type delayedProof struct {
 	timer    *time.Timer
 	waits    bool
 	earliest time.Time
+	pause    time.Duration // after the last one
 }
 
 func newDelayedProof() delayedProof {
-	d := delayedProof{timer: time.NewTimer(noProofInterval)}
+	d := delayedProof{timer: time.NewTimer(noProofInterval), pause: minDelayedPause}
 	d.timer.Stop()
 	return d
 }
@@ -86,6 +88,17 @@ func (d *delayedProof) request() {
 		d.waits = true
 		d.timer.Reset(max(gatherDelay, time.Until(d.earliest)))
 	}
+}
+
+// begin sets the pause behind the proof that the timer is for. It is longer when that was requested during the last pause.
+func (d *delayedProof) begin() {
+	now := time.Now()
+	if now.Sub(d.earliest) < gatherDelay {
+		d.pause = min(2*d.pause, maxDelayedPause)
+	} else {
+		d.pause = minDelayedPause
+	}
+	d.waits, d.earliest = false, now.Add(d.pause)
 }
 
 // interval returns the time between two proofs of all paths.

@@ -118,16 +118,20 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 	return t, c.awaitReplies(ctx, &t)
 }
 
-// awaitReplies reads the capture until no reply can be expected any more.
+// awaitReplies reads the capture until no reply can be expected any more, and nothing more is observed: the last reply may have
+// been on its way through the hooks while they were read.
 func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) {
+	last := -1
 	for began := time.Now(); ; {
 		unanswered := c.servers.unansweredServers()
 		if t.observations, err = c.capture.Read(); err != nil {
 			return err
 		}
-		if time.Since(began) >= proof.ReplyTimeout(t.requests, t.observations, unanswered) {
+		count := t.observations.Count()
+		if count == last && time.Since(began) >= proof.ReplyTimeout(t.requests, t.observations, unanswered) {
 			return nil
 		}
+		last = count
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
