@@ -1,6 +1,8 @@
 package rollback
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -42,6 +44,8 @@ type savedSettings struct {
 	Backend   string        `json:"backend"`
 	Inside    []string      `json:"inside,omitempty"`
 	Uplinks   []savedUplink `json:"uplinks,omitempty"`
+
+	Interception *uplinks.Interception `json:"interception,omitempty"`
 }
 
 type savedUplink struct {
@@ -51,6 +55,7 @@ type savedUplink struct {
 	Gateway4 savedGateway `json:"gateway4"`
 	Gateway6 savedGateway `json:"gateway6"`
 	WhenDown string       `json:"when_down"`
+	VIPs     []netip.Addr `json:"vips,omitempty"`
 }
 
 type savedGateway struct {
@@ -62,9 +67,10 @@ func newSavedSettings(s uplinks.Settings) savedSettings {
 	saved := savedSettings{
 		Mask: uint32(s.Mask), Priority: uint32(s.Priority), TableBase: uint32(s.TableBase), Group: uint32(s.Group),
 		Backend: string(s.Backend), Inside: slices.Clone(s.Inside),
+		Interception: s.Interception,
 	}
 	for _, u := range s.Uplinks {
-		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown)})
+		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown), u.VIPs})
 	}
 	return saved
 }
@@ -73,15 +79,18 @@ func (s savedSettings) settings() uplinks.Settings {
 	settings := uplinks.Settings{
 		Mask: marks.Mask(s.Mask), Priority: uplinks.Priority(s.Priority), TableBase: uplinks.Table(s.TableBase), Group: uplinks.Group(s.Group),
 		Backend: marks.Backend(s.Backend), Inside: slices.Clone(s.Inside),
+		Interception: s.Interception,
 	}
 	for _, u := range s.Uplinks {
 		settings.Uplinks = append(settings.Uplinks, uplinks.Uplink{Name: u.Name, ID: marks.ID(u.ID), Link: u.Link,
-			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown)})
+			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown), VIPs: u.VIPs})
 	}
 	return settings
 }
 
+// equal compares what is written to the file: an empty list and none are the same there.
 func (s savedSettings) equal(other savedSettings) bool {
-	return s.Mask == other.Mask && s.Priority == other.Priority && s.TableBase == other.TableBase && s.Group == other.Group &&
-		s.Backend == other.Backend && slices.Equal(s.Inside, other.Inside) && slices.Equal(s.Uplinks, other.Uplinks)
+	a, errA := json.Marshal(s)
+	b, errB := json.Marshal(other)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }

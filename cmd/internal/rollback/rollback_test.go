@@ -2,6 +2,7 @@ package rollback
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -167,7 +168,11 @@ func TestFileOfAnotherVersionIsRefused(t *testing.T) {
 func TestEveryFieldOfTheSettingsIsSaved(t *testing.T) {
 	var want uplinks.Settings
 	fill(t, reflect.ValueOf(&want).Elem())
-	saved := newSavedSettings(want)
+	text, err := json.Marshal(newSavedSettings(want))
+	var saved savedSettings
+	if err := errors.Join(err, json.Unmarshal(text, &saved)); err != nil {
+		t.Fatal(err)
+	}
 	if got := saved.settings(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -183,7 +188,14 @@ func fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(netip.MustParseAddr("192.0.2.7")))
 		return
 	}
+	if v.Type() == reflect.TypeFor[netip.Prefix]() {
+		v.Set(reflect.ValueOf(netip.MustParsePrefix("192.0.2.0/24")))
+		return
+	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
 			fill(t, v.Field(i))
