@@ -19,6 +19,7 @@ import (
 type harness struct {
 	t        *testing.T
 	network  *fakeNetwork
+	hung     hangingProber // of the probes of hungKind
 	monitor  *Monitor
 	settings health.Settings
 	paths    []health.Path
@@ -28,6 +29,9 @@ type harness struct {
 	answered sync.Map      // the last round-trip time by Key
 	changed  chan struct{} // signals events
 }
+
+// hungKind is a kind of probes that hang.
+const hungKind = health.ProbeKind("hung")
 
 const (
 	targetHost = "203.0.113.9"
@@ -56,7 +60,7 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := &harness{t: t, network: newFakeNetwork(), changed: make(chan struct{}, 1)}
-		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.network})
+		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.network, hungKind: &h.hung})
 		h.monitor.OnEvent = func(e health.Event) {
 			if len(names) < 10 {
 				h.monitor.Status() // OnEvent may call the monitor

@@ -160,13 +160,12 @@ func TestMemoryIsBoundedWhenAllTargetsAreDead(t *testing.T) {
 
 func TestProberThatIgnoresItsTimeoutIsBounded(t *testing.T) {
 	withMonitor(t, []string{"fibre"}, []health.Probe{icmpProbe(targetHost)}, func(h *harness) {
-		hung := &hangingProber{}
-		h.monitor.probers[health.ICMP] = hung
-		h.settings.Uplinks = []health.UplinkSettings{{Name: "fibre", Probes: []health.Probe{icmpProbe(otherHost)}, Quorum: 1}}
+		probe := health.NewProbe(otherHost, health.Target{Kind: hungKind, Host: otherHost})
+		h.settings.Uplinks = []health.UplinkSettings{{Name: "fibre", Probes: []health.Probe{probe}, Quorum: 1}}
 		h.configure()
 		h.advance(time.Hour)
-		if got := h.status("fibre"); got.State != health.Down || hung.maxInFlight > 16 {
-			t.Errorf("%s, %d probes were in flight at once", got.State, hung.maxInFlight)
+		if got := h.status("fibre"); got.State != health.Down || h.hung.maxInFlight > 16 {
+			t.Errorf("%s, %d probes were in flight at once", got.State, h.hung.maxInFlight)
 		}
 	})
 }
