@@ -117,6 +117,7 @@ install: build
 	  put 644 etc/$$file $(PREFIX)/share/doc/replypath/$${file#init.d/}; \
 	done; \
 	for file in keepalived.conf conntrackd.conf replypath.toml haproxy.cfg nginx.conf; do put 644 etc/pair/$$file $(PREFIX)/share/doc/replypath/pair/$$file; done; \
+	for file in prometheus/replypath.rules.yml grafana/replypath.json; do put 644 etc/$$file $(PREFIX)/share/doc/replypath/$$file; done; \
 	put 755 etc/pair/notify.sh $(PREFIX)/share/doc/replypath/pair/notify.sh; \
 	put 644 README.md $(PREFIX)/share/doc/replypath/README.md; \
 	sed -i 's|(etc/|(|g' "$(DESTDIR)$(PREFIX)/share/doc/replypath/README.md"; \
@@ -137,7 +138,7 @@ uninstall:
 	rm -rf .build/stage
 	$(MAKE) -s install DESTDIR=.build/stage
 	(cd .build/stage && find . -type f) | while read -r file; do rm -f "$(DESTDIR)/$$file"; done
-	rmdir "$(DESTDIR)$(PREFIX)/share/doc/replypath/doc" "$(DESTDIR)$(PREFIX)/share/doc/replypath/pair" "$(DESTDIR)$(PREFIX)/share/doc/replypath" "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/replypath" 2>/dev/null || :
+	rmdir "$(DESTDIR)$(PREFIX)/share/doc/replypath/doc" "$(DESTDIR)$(PREFIX)/share/doc/replypath/pair" "$(DESTDIR)$(PREFIX)/share/doc/replypath/prometheus" "$(DESTDIR)$(PREFIX)/share/doc/replypath/grafana" "$(DESTDIR)$(PREFIX)/share/doc/replypath" "$(DESTDIR)/etc/replypath/uplinks.d" "$(DESTDIR)/etc/replypath" 2>/dev/null || :
 
 # .deb and .rpm for amd64 and arm64. Builds of the same commit are identical.
 packages: build

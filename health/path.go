@@ -26,6 +26,7 @@ type Path struct {
 	Up          bool          // IFF_UP
 	Carrier     bool          // IFF_LOWER_UP
 	Standby     netip.Addr    // the first VIP of the family while the link has no address in it; invalid: none is configured, or it has one
+	VIP         VIPPlace      // of the VIPs of the family
 	Source      netip.Addr    // the source address of the host's own packets; invalid: there is none in the family
 	Gateway     netip.Addr    // invalid: unknown, or none is needed
 	OnLink      bool          // point to point, or a route without gateway: no gateway is needed
@@ -35,8 +36,17 @@ type Path struct {
 	Table       uplinks.Table
 }
 
-// SameRoute reports whether packets leave by both paths alike, whatever the flags of their links.
+// VIPPlace says where the VIPs of an uplink in a family are; empty: none are configured.
+type VIPPlace string
+
+// The places. VIPs of which some are here are here.
+const (
+	VIPHere VIPPlace = "here"
+	VIPAway VIPPlace = "away"
+)
+
+// SameRoute reports whether packets leave by both paths alike, whatever the flags of their links and the place of the VIPs.
 func (p Path) SameRoute(o Path) bool {
-	p.Up, p.Carrier = o.Up, o.Carrier
+	p.Up, p.Carrier, p.VIP = o.Up, o.Carrier, o.VIP
 	return p == o
 }

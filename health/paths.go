@@ -1,6 +1,10 @@
 package health
 
-import "replypath/uplinks"
+import (
+	"slices"
+
+	"replypath/uplinks"
+)
 
 // Paths returns a Path for each uplink and managed family that the kernel supports, in the order of the settings. The path
 // of a link that does not exist has Index 0.
@@ -30,6 +34,7 @@ func newPath(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplin
 	p.Index, p.Up, p.Carrier = l.Index, l.Up, l.Carrier
 	nextHop, ok := l.NextHop(u.Gateway(family), family)
 	p.Source = l.PathSource(nextHop)
+	p.VIP = vipPlace(u, l, family)
 	if !p.Source.IsValid() {
 		p.Standby = u.VIP(family)
 	}
@@ -38,4 +43,17 @@ func newPath(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplin
 	}
 	p.OnLink = l.PointToPoint || ok && !nextHop.Gateway.IsValid()
 	return p
+}
+
+// vipPlace returns whether the link has one of the uplink's VIPs in the family.
+func vipPlace(u uplinks.Uplink, l uplinks.Link, family uplinks.Family) VIPPlace {
+	if !u.VIP(family).IsValid() {
+		return ""
+	}
+	for _, a := range l.Addrs {
+		if ip := a.Prefix.Addr(); uplinks.FamilyOf(ip) == family && slices.Contains(u.VIPs, ip) {
+			return VIPHere
+		}
+	}
+	return VIPAway
 }

@@ -27,6 +27,7 @@ type Status struct {
 	Peer        *PeerStatus  `json:"peer,omitempty"` // nil: none is configured
 	// Mismarked has the connections to an address of one uplink that have the mark of another.
 	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
+	Conntrack ConntrackStatus                `json:"conntrack"`
 	Events    []Event                        `json:"events"` // the last EventLogSize, oldest first
 }
 
@@ -47,6 +48,12 @@ type SyncStatus struct {
 type ReloadStatus struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"`
+}
+
+// ConntrackStatus says how full the kernel's table of connections is. The limit is 0 where there is none.
+type ConntrackStatus struct {
+	Entries uint64 `json:"entries"`
+	Limit   uint64 `json:"limit"`
 }
 
 // PeerStatus is the result of the last comparison with the other node of a pair.
@@ -75,6 +82,7 @@ type FamilyStatus struct {
 	LeftOut         string         `json:"left_out,omitempty"` // why it is not applied although it is configured, for people
 	Since           time.Time      `json:"since"`
 	Degraded        string         `json:"degraded,omitempty"` // for people
+	VIP             VIPPlace       `json:"vip,omitempty"`
 	Source          string         `json:"source,omitempty"`
 	Gateway         string         `json:"gateway,omitempty"`
 	StateChanges    int            `json:"state_changes"`

@@ -58,6 +58,15 @@ func (c *certificateLoader) getCertificate(*tls.ClientHelloInfo) (*tls.Certifica
 	return c.pair, nil
 }
 
+// notAfter returns when the certificate expires, the zero Time if it cannot be loaded.
+func (c *certificateLoader) notAfter() time.Time {
+	pair, err := c.getCertificate(nil)
+	if err != nil || pair.Leaf == nil {
+		return time.Time{}
+	}
+	return pair.Leaf.NotAfter
+}
+
 func (c *certificateLoader) load() (*tls.Certificate, error) {
 	cert, certErr := readPEM(c.cert)
 	key, keyErr := readPEM(c.key)

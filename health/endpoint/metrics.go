@@ -3,6 +3,7 @@ package endpoint
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"replypath/health"
@@ -17,8 +18,10 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	source   Source
-	mu       sync.Mutex
-	rtts     map[rttKey]*histogram
+	// certificate is that of the endpoint; nil without TLS.
+	certificate atomic.Pointer[certificateLoader]
+	mu          sync.Mutex
+	rtts        map[rttKey]*histogram
 }
 
 // rttKey identifies the probe of a histogram.
@@ -66,6 +69,9 @@ func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	s := m.source.Status()
 	collectService(out, s)
+	if c := m.certificate.Load(); c != nil {
+		sendTime(out, certificateEnd, c.notAfter())
+	}
 	labelsOf := map[rttKey][]string{}
 	for _, u := range s.Uplinks {
 		for _, f := range u.Families {

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -75,8 +76,11 @@ func TestReferenceListsExactlyTheFields(t *testing.T) {
 
 func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 	s := openServer(t)
+	dir := t.TempDir()
+	writeCertificate(t, dir, 1)
+	s.Metrics().certificate.Store(&certificateLoader{cert: filepath.Join(dir, "cert"), key: filepath.Join(dir, "key")})
 	s.update(func(h *health.Status) {
-		h.Uplinks[0].Families[0].Proof.At = time.Now()
+		h.Uplinks[0].Families[0].Proof.At, h.Uplinks[0].Families[0].VIP, h.Conntrack.Limit = time.Now(), health.VIPHere, 1
 		h.Fingerprint, h.Peer = &health.Fingerprint{Uplinks: []health.FingerprintUplink{{Name: "up", ID: 1}}}, &health.PeerStatus{URL: "http://192.0.2.9"}
 		h.Mismarked = []uplinks.MismarkedConnections{{Uplink: "up", Marked: "down", Count: 1}}
 	})

@@ -32,6 +32,9 @@ var (
 	peerReachable  = newDesc("peer_reachable", "Whether the fingerprint of the peer could be read.", "peer")
 	peerDifferent  = newDesc("peer_differences", "Differences between the fingerprints of this node and of the peer, when it was last read.", "peer")
 	mismarked      = newDesc("mismarked_connections", "Connections to an address of the uplink that have the mark of another, among those that were read.", "uplink", "marked")
+	conntrackUsed  = newDesc("conntrack_entries", "Connections in the kernel's table.")
+	conntrackLimit = newDesc("conntrack_entries_limit", "The most connections that the kernel's table holds.")
+	certificateEnd = newDesc("certificate_not_after_timestamp_seconds", "When the certificate of this endpoint expires.")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
 
@@ -43,6 +46,7 @@ var (
 	uplinkWarning  = newDesc("uplink_proof_warning", "Whether replies leave by the uplink although something on their way is wrong.", uplinkLabels...)
 	uplinkDegraded = newDesc("uplink_degraded", "Whether loss or latency is above its threshold.", uplinkLabels...)
 	uplinkReplies  = newDesc("uplink_replies_total", "First replies of real connections: symmetric ones left by their ingress interface, stray ones by another.", append(uplinkLabels, "path")...)
+	uplinkVIP      = newDesc("uplink_vip_here", "Whether the VIPs of the uplink are on this node.", uplinkLabels...)
 	uplinkChanges  = newDesc("uplink_state_changes_total", "Changes of the state since the service started.", uplinkLabels...)
 	uplinkFlaps    = newDesc("uplink_flaps_total", "Flaps: times that the uplink went down soon after it had come up.", uplinkLabels...)
 	uplinkHoldDown = newDesc("uplink_hold_down_seconds", "For how long probes must still be answered before the uplink is up again.", uplinkLabels...)
@@ -83,6 +87,10 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	sendGauge(out, repairsWaiting, float64(s.RepairsWaiting))
 	sendGauge(out, driftSteps, float64(s.Drift))
 	collectPair(out, s)
+	if s.Conntrack.Limit > 0 {
+		sendGauge(out, conntrackUsed, float64(s.Conntrack.Entries))
+		sendGauge(out, conntrackLimit, float64(s.Conntrack.Limit))
+	}
 	last := health.ReloadStatus{At: s.Started} // a start reads the configuration too
 	if s.Reload != nil {
 		last = *s.Reload
@@ -145,6 +153,9 @@ func collectFamily(out chan<- prometheus.Metric, labels []string, f health.Famil
 	verdict := f.Proof.Verdict()
 	sendGauge(out, uplinkProven, boolValue(verdict.Result == health.Yes), labels...)
 	sendGauge(out, uplinkWarning, boolValue(verdict.Warning()), labels...)
+	if f.VIP != "" {
+		sendGauge(out, uplinkVIP, boolValue(f.VIP == health.VIPHere), labels...)
+	}
 	sendGauge(out, uplinkDegraded, boolValue(f.Degraded != ""), labels...)
 	sendCounter(out, uplinkReplies, float64(f.Proof.Replies.Symmetric), with("symmetric")...)
 	sendCounter(out, uplinkReplies, float64(f.Proof.Replies.Stray), with("stray")...)

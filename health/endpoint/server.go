@@ -135,6 +135,8 @@ func (s *Server) serve(ctx context.Context, settings health.EndpointSettings, li
 	var outer net.Listener = limited
 	if settings.CertFile != "" {
 		pair := &certificateLoader{cert: settings.CertFile, key: settings.KeyFile, log: s.log}
+		s.metrics.certificate.Store(pair)
+		defer s.metrics.certificate.Store(nil)
 		outer = tls.NewListener(limited, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.getCertificate})
 	}
 	ended := make(chan error, 1)

@@ -40,6 +40,7 @@ func (p *pathState) status(now time.Time) health.FamilyStatus {
 		State:        cmp.Or(p.state, health.Down),
 		Reason:       p.reason,
 		LeftOut:      p.path.LeftOut,
+		VIP:          p.path.VIP,
 		Since:        p.since,
 		StateChanges: p.changes,
 		Flaps:        p.holdDown.flaps,

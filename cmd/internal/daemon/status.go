@@ -7,6 +7,7 @@ import (
 
 	"replypath/health"
 	"replypath/health/monitor"
+	"replypath/uplinks/procfs"
 )
 
 // roundOverdue is the time without a round after which the loop counts as stuck.
@@ -39,6 +40,8 @@ func (s *statusSource) Status() health.Status {
 	}
 	own, peer := s.peers.Status()
 	status.Fingerprint, status.Peer, status.Mismarked = &own, peer, s.mismarks.Found()
+	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
+	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
 	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()
