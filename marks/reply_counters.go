@@ -61,10 +61,12 @@ func addReplyCounters(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 			source = &chains[index]
 		}
 		source.Rules = append(source.Rules, Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: mask}, Action: Action{Kind: Goto, Chain: CounterChain(id)}})
-		chains = append(chains, Chain{CounterChain(id), []Rule{
-			{Out: in.Link, Action: Action{Kind: Return}},
-			{In: in.Link, NotIn: true, Action: Action{Kind: Return}},
-		}})
+		chains = append(chains, Chain{CounterChain(id), counterRules(in)})
 	}
 	return chains
+}
+
+// counterRules returns the rules of CounterChain.
+func counterRules(in Ingress) []Rule {
+	return []Rule{{Out: in.Link, Action: Action{Kind: Return}}, {In: in.Link, NotIn: true, Action: Action{Kind: Return}}}
 }

@@ -179,5 +179,5 @@ func (a Action) String() string {
 	case Drop:
 		return "-j DROP"
 	}
-	return ""
+	return a.mapString()
 }

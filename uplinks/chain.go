@@ -2,15 +2,16 @@ package uplinks
 
 import (
 	"cmp"
+	"strings"
 
 	"replypath/marks"
 )
 
-// FirewallKey identifies a firewall: the mangle table of a family in one of the backends.
+// FirewallKey identifies a firewall: a family in one of the backends.
 type FirewallKey struct {
 	Family  Family
 	Backend marks.Backend
-	Command string // the operator's command: iptables, ip6tables-legacy, ...
+	Command string // the operator's command: iptables, ip6tables-legacy, nft, ...
 }
 
 // ChainKey identifies a chain of replypath.
@@ -43,7 +44,21 @@ func compareHooks(a, b *HookKey) int {
 	return cmp.Or(compareFirewalls(a.Firewall, b.Firewall), cmp.Compare(a.Hook.Builtin, b.Hook.Builtin), cmp.Compare(a.Hook.Rule.String(), b.Hook.Rule.String()))
 }
 
-// commandLine returns the shell command with these arguments on the mangle table.
-func (t FirewallKey) commandLine(arguments string) string {
-	return t.Command + " -w -t " + marks.MangleTable + " " + arguments
+// commandLines returns the shell commands of a change.
+func (t FirewallKey) commandLines(c marks.Change) (lines []string) {
+	if t.Backend == marks.Nftables {
+		for _, command := range c.NFTCommands(t.Family == IPv6) {
+			lines = append(lines, t.nftLine(command))
+		}
+		return lines
+	}
+	for _, arguments := range c.Commands() {
+		lines = append(lines, t.Command+" -w -t "+marks.MangleTable+" "+arguments)
+	}
+	return lines
+}
+
+// nftLine returns the shell command that runs a command of nft(8).
+func (t FirewallKey) nftLine(command string) string {
+	return t.Command + " '" + strings.ReplaceAll(command, "'", `'\''`) + "'"
 }

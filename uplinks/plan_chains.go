@@ -24,6 +24,7 @@ func chainSteps(want, have State) (write, erase Plan) {
 			erase = append(erase, step)
 		}
 	}
+	markLast(want, erase)
 	return write, erase
 }
 
@@ -43,7 +44,7 @@ func (d chainDelta) change(firewall FirewallKey) (c marks.Change) {
 			c.Chains = append(c.Chains, marks.ChainChange{Name: k.Name, Create: !exists, Rules: d.want.Chains[k].Rules})
 		}
 	}
-	for _, k := range d.hooks {
+	for _, k := range d.changedHooks(firewall) {
 		if k.Firewall == firewall {
 			c.Hooks = append(c.Hooks, marks.HookChange{Hook: k.Hook, Remove: d.have.Hooks[k].Count, Insert: d.want.Hooks[k].Count > 0})
 		}
@@ -54,6 +55,41 @@ func (d chainDelta) change(firewall FirewallKey) (c marks.Change) {
 		}
 	}
 	return c
+}
+
+// changedHooks returns the hooks to write. nftables deletes a rule by a number that no plan knows, so that all hooks of a
+// built-in chain are written again with one that differs.
+func (d chainDelta) changedHooks(firewall FirewallKey) []HookKey {
+	if firewall.Backend != marks.Nftables {
+		return d.hooks
+	}
+	all := map[HookKey]bool{}
+	for _, k := range d.hooks {
+		for _, state := range []State{d.want, d.have} {
+			for other := range state.Hooks {
+				if other.Firewall == firewall && other.Hook.Builtin == k.Hook.Builtin {
+					all[other] = true
+				}
+			}
+		}
+	}
+	return sortedKeys(all, compareHooks)
+}
+
+// markLast marks the last step that unloads a part of marks.NFTTable, unless the other family keeps its part.
+func markLast(want State, erase Plan) {
+	for k := range want.Chains {
+		if k.Firewall.Backend == marks.Nftables {
+			return
+		}
+	}
+	for i := len(erase) - 1; i >= 0; i-- {
+		if step, is := erase[i].(LoadChains); is && step.Firewall.Backend == marks.Nftables {
+			step.Last = true
+			erase[i] = step
+			return
+		}
+	}
 }
 
 // firewallsOf returns the firewalls with chains or hooks in any of the states, in order.

@@ -11,18 +11,15 @@ type LoadChains struct {
 	Firewall FirewallKey
 	Change   marks.Change
 	Unload   bool // no rule of replypath's is left in the firewall
+	Last     bool // nor in marks.NFTTable, which both families share
 }
 
-// String returns the iptables commands, one a line.
+// String returns the commands of iptables or nft, one a line.
 func (s LoadChains) String() string {
-	var b strings.Builder
-	for i, arguments := range s.Change.Commands() {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(s.Firewall.commandLine(arguments))
+	if s.Last {
+		return s.Firewall.nftLine("delete table inet " + marks.NFTTable)
 	}
-	return b.String()
+	return strings.Join(s.Firewall.commandLines(s.Change), "\n")
 }
 
 // Kind returns KindChains.

@@ -15,7 +15,7 @@ func (p *program) planCommand() *cobra.Command {
 	return p.jsonFlag(&cobra.Command{
 		Use:   "plan",
 		Short: "Print the changes that apply would make, as shell commands",
-		Long: `Print the changes that apply would make, as ip, iptables and sysctl commands. Nothing is
+		Long: `Print the changes that apply would make, as ip, iptables or nft, and sysctl commands. Nothing is
 changed. If the kernel is in sync, nothing is printed and the exit status is 0;
 otherwise it is 3.`,
 		Args: cobra.NoArgs,

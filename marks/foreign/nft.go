@@ -66,8 +66,10 @@ func readNFT() (rules []Rule, err error) {
 	return rules, err
 }
 
-// isOwnTable reports whether the table is the capture table of a running proof.
-func isOwnTable(table string) bool { return strings.HasPrefix(table, strings.ToLower(marks.Prefix)) }
+// isOwnTable reports whether the table is marks.NFTTable, or the capture table of a running proof.
+func isOwnTable(table string) bool {
+	return table == marks.NFTTable || strings.HasPrefix(table, marks.NFTTable+"-")
+}
 
 // baseChainsAfterMangle returns the base chains by location, and whether a packet traverses each after the mangle
 // table.

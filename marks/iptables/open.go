@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -43,6 +44,12 @@ func Open(ctx context.Context, ipv6 bool) (Tables, error) {
 		return ts, errors.Join(errs...)
 	}
 	return ts, nil
+}
+
+// AreMissing reports whether an error of Open says that the commands are missing, and nothing else.
+func AreMissing(err error) bool {
+	all, joined := err.(interface{ Unwrap() []error })
+	return joined && !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !errors.Is(err, marks.ErrNotFound) })
 }
 
 // hasBackend reports whether the command's backend was already found by a shorter name.

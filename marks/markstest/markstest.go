@@ -44,6 +44,13 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 			continue
 		}
 		p.MatchedBy = fmt.Sprintf("%s %d", name, i+1)
+		if r.Action.Kind >= marks.SetMarks {
+			var leaves bool
+			if p, leaves = p.actNFT(chains, r.Action, depth); leaves {
+				return p
+			}
+			continue
+		}
 		switch r.Action.Kind {
 		case marks.Return:
 			return p

@@ -149,7 +149,8 @@ func loadByNFT(b *box.Box) {
 
 func TestBackendChangeLeavesNothingInTheOldBackend(t *testing.T) {
 	t.Parallel()
-	for from, to := range map[string]string{box.Backends[0]: box.Backends[1], box.Backends[1]: box.Backends[0]} {
+	for _, change := range [][2]string{{box.Backends[0], box.Backends[1]}, {box.Backends[1], box.Backends[0]}, {box.Backends[1], box.Nftables}, {box.Nftables, box.Backends[0]}} {
+		from, to := change[0], change[1]
 		t.Run(from+" to "+to, func(t *testing.T) {
 			b := box.New(t, world.TwoISPs(t), from)
 			box.LegacyTable(b.Gateway)
@@ -162,9 +163,12 @@ func TestBackendChangeLeavesNothingInTheOldBackend(t *testing.T) {
 			now := box.TakeSnapshot(b.Gateway)
 			for _, save := range box.SaveCommands {
 				mine := strings.Contains(now[save], "REPLYPATH-PRE")
-				if _, name, _ := strings.Cut(to, `"`); mine != strings.Contains(save, strings.TrimSuffix(name, `"`)) {
+				if _, name, _ := strings.Cut(to, `"`); mine != strings.Contains(save, "-"+strings.TrimSuffix(name, `"`)+"-") {
 					t.Errorf("%s after %s: %s", save, to, now[save])
 				}
+			}
+			if mine := strings.Contains(now["nft"], "table inet replypath"); mine != (to == box.Nftables) {
+				t.Errorf("nft after %s: %s", to, now["nft"])
 			}
 			b.Must(0, "flush")
 			before.WantSame(t, "flush", b.Gateway)

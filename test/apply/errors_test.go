@@ -107,7 +107,7 @@ func TestWithoutIptables(t *testing.T) {
 
 func TestReadOnlySysctls(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		box.LegacyTable(b.Gateway)
 		wantRefused(t, b, b.InMountNamespace("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"), []string{"apply"},

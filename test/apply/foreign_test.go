@@ -68,7 +68,7 @@ var bothTools = map[string]string{
 
 func TestForeignObjectsStayUnchanged(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for name, tools := range bothTools {
 			t.Run("others in "+name, func(t *testing.T) {
 				b := box.New(t, world.TwoISPs(t), backend)

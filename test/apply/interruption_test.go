@@ -15,7 +15,7 @@ import (
 
 func TestConcurrentAppliesAgree(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		var all sync.WaitGroup
 		for range 20 {
@@ -30,6 +30,9 @@ func TestConcurrentAppliesAgree(t *testing.T) {
 			t.Errorf("plan after many at once: %s", r)
 		}
 		for _, family := range []int{4, 6} {
+			if backend == box.Nftables {
+				break // an empty plan has each hook once
+			}
 			if n := strings.Count(b.Iptables(family, "-t", "mangle", "-S", "PREROUTING"), "-j REPLYPATH-PRE"); n != 1 {
 				t.Errorf("IPv%d has %d jumps", family, n)
 			}
@@ -40,7 +43,7 @@ func TestConcurrentAppliesAgree(t *testing.T) {
 // A starting service waits for running applies, and applies that wait leave the work to it.
 func TestServiceStartsDuringConcurrentApplies(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		for range 5 {
 			var all sync.WaitGroup
@@ -67,7 +70,7 @@ func TestKilledApplyAndFlushCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
-			box.EachBackend(t, func(t *testing.T, backend string) {
+			box.EachFirewall(t, func(t *testing.T, backend string) {
 				b := box.New(t, world.TwoISPs(t), backend)
 				box.LegacyTable(b.Gateway)
 				before := box.TakeSnapshot(b.Gateway)
@@ -102,7 +105,7 @@ func interruptAfter(b *box.Box, signal syscall.Signal, after time.Duration, comm
 // An interrupted apply leaves the old state or the whole new one.
 func TestInterruptedApplyLeavesAllOrNothing(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		box.LegacyTable(b.Gateway)
 		before := box.TakeSnapshot(b.Gateway)

@@ -28,7 +28,7 @@ var mistakes = map[string]struct {
 // TestMistakeLeavesOutItsUplinkAlone applies both at once, in both backends: the other uplink's replies are right.
 func TestMistakeLeavesOutItsUplinkAlone(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for name, c := range mistakes {
 			t.Run(name, func(t *testing.T) {
 				b := leftOutBox(t, backend)

@@ -100,7 +100,7 @@ func TestFailingRestoreCommandIsReported(t *testing.T) {
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			box.EachBackend(t, func(t *testing.T, backend string) {
+			box.EachFirewall(t, func(t *testing.T, backend string) {
 				b := box.New(t, world.TwoISPs(t), backend)
 				b.Configure(b.Uplinks[0])
 				b.Apply()
@@ -147,7 +147,7 @@ func TestFailedApplyOnADamagedHostIsUndone(t *testing.T) {
 // What the command did before it was killed is not repeated.
 func TestRestoreKilledAfterItsWorkIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		ts := box.NewWrappers(t)
 		for _, command := range []string{"iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"} {

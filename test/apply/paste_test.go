@@ -27,7 +27,7 @@ func paste(t *testing.T, b *box.Box, apart bool) {
 
 func TestPlanCanBePastedIntoAShell(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, n := range []int{2, 20} {
 			t.Run(fmt.Sprintf("%d uplinks", n), func(t *testing.T) {
 				t.Parallel()

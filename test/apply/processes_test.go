@@ -29,7 +29,7 @@ func startedProcesses(ts box.Wrappers) (s started) {
 
 func TestProcessCountIsIndependentOfUplinks(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		first, again := map[int]started{}, map[int]started{}
 		for _, n := range []int{2, 8, 31} {
 			b := box.New(t, world.ISPs(t, n, world.Options{Spoofable: true}), backend)

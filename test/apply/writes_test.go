@@ -30,7 +30,7 @@ func stateFiles(b *box.Box) string {
 
 func TestNothingIsWrittenWhenInSync(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		l := b.StartMonitor()
 		l.Messages()

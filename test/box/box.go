@@ -137,6 +137,15 @@ func EachBackend(t *testing.T, test func(t *testing.T, backend string)) {
 	}
 }
 
+// Nftables is the backend without iptables, as a line of the configuration.
+const Nftables = `backend = "nftables"`
+
+// EachFirewall runs a test once in each backend, nftables included. Iptables is then the one on nftables there.
+func EachFirewall(t *testing.T, test func(t *testing.T, backend string)) {
+	EachBackend(t, test)
+	t.Run("nftables", func(t *testing.T) { test(t, Nftables) })
+}
+
 // Iptables runs the gateway's iptables command of a family, of the backend that the box is configured for.
 func (b *Box) Iptables(family int, args ...string) string {
 	b.T.Helper()
@@ -148,7 +157,7 @@ func (b *Box) IptablesName(family int) string {
 	name := map[int]string{4: "iptables", 6: "ip6tables"}[family]
 	for _, line := range b.Settings {
 		if _, backend, ok := strings.Cut(line, `backend = "`); ok {
-			return name + "-" + strings.TrimSuffix(backend, `"`)
+			return name + "-" + strings.TrimSuffix(strings.TrimSuffix(backend, `"`), "ables")
 		}
 	}
 	return name

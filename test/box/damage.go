@@ -1,6 +1,7 @@
 package box
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -31,4 +32,17 @@ func (b *Box) FamilyShell(family int, text string) {
 // in between. What a flush that gave up has left is there to be added again.
 func IgnoringErrors(commands string) string {
 	return strings.ReplaceAll(commands, ";", " || :;") + " || :"
+}
+
+// HarmChains changes our chains of a family as another program would: by the commands of nft(8), in which TABLE is our table
+// and FAM- starts the names of the family's chains, or by those of iptables on the mangle table.
+func (b *Box) HarmChains(family int, nft string, iptables ...string) {
+	b.T.Helper()
+	if slices.Contains(b.Settings, Nftables) {
+		b.Gateway.Run("nft", strings.NewReplacer("TABLE", "inet replypath", "FAM-", map[int]string{4: "ip-", 6: "ip6-"}[family]).Replace(nft))
+		return
+	}
+	for _, line := range iptables {
+		b.Iptables(family, append([]string{"-t", "mangle"}, strings.Fields(line)...)...)
+	}
 }

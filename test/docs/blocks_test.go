@@ -29,6 +29,7 @@ var blockTests = map[string]map[string]string{
 	house.Kernel: {
 		"[uplinks.fibre]":                 "TestKernelPageShowsTheExactPlan",
 		"ip link set dev eth0 group 8200": "TestKernelPageShowsTheExactPlan",
+		"nft 'add table inet replypath'":  "TestKernelPageShowsTheExactPlan",
 	},
 	house.Proof: {"$ sudo replypath verify": "TestProofPageShowsVerifyOutput"},
 }

@@ -10,7 +10,7 @@ import (
 
 func TestDoctorReportsNothingOnAHealthyHost(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.LegacyTable(b.Gateway)
 		b.Apply()

@@ -34,6 +34,8 @@ func TestDoctorReadsHostFiles(t *testing.T) {
 			"/etc/systemd/system/sysinit.target.wants/nftables.service": ""}, "saved-ruleset", box.IsWarning, []string{"/etc/nftables.conf", "at every boot", "ct mark set ct mark", "5: "}},
 		{"nftables.conf that nothing loads", map[string]string{"/etc/sysconfig/nftables.conf": savedByNFT}, "saved-ruleset", box.IsWarning, []string{"when it is loaded"}},
 		{"a harmless nftables.conf", map[string]string{"/etc/nftables.conf": "flush ruleset\n# ct mark set ct mark\ntable inet filter {}\n"}, "", "", nil},
+		{"nftables.conf with our table", map[string]string{"/etc/nftables.conf": "flush ruleset\ntable inet replypath {\n\tchain ip-in1 {\n\t\tct mark set ct mark & 0xffffe0ff | 0x00000100\n\t}\n}\ntable inet filter {\n}\n"},
+			"saved-ruleset", box.IsNote, []string{"/etc/nftables.conf contains the table of replypath", "when it is loaded", "2: table inet replypath"}},
 		{"iptables saved with ours", map[string]string{"/etc/iptables/rules.v6": "*mangle\n-A PREROUTING -j REPLYPATH-PRE\nCOMMIT\n",
 			"/etc/systemd/system/multi-user.target.wants/netfilter-persistent.service": ""}, "saved-ruleset", box.IsNote, []string{"/etc/iptables/rules.v6", "at every boot"}},
 	}

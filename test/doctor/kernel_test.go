@@ -17,15 +17,15 @@ import (
 // kernelOption is what the kernel must be built with, and what for.
 type kernelOption struct {
 	name, purpose string
-	proof         bool // proofs alone need it
+	user          string // what needs it: forAll, forProofs, forIptables, forNftables
 }
 
 // kernelOptions returns those that the doctor looks for.
 func kernelOptions(t *testing.T) (all []kernelOption) {
 	t.Helper()
 	text := house.Text(t, "cmd/internal/doctor")
-	for _, m := range regexp.MustCompile(`\{"(CONFIG_[A-Z0-9_]+)", "(.+)", (true|false)\}`).FindAllStringSubmatch(text, -1) {
-		all = append(all, kernelOption{m[1], m[2], m[3] == "true"})
+	for _, m := range regexp.MustCompile(`\{"(CONFIG_[A-Z0-9_]+)", "(.+)", (for[A-Z][a-z]+)\}`).FindAllStringSubmatch(text, -1) {
+		all = append(all, kernelOption{m[1], m[2], m[3]})
 	}
 	if len(all) < 10 {
 		t.Fatalf("%d options", len(all))
@@ -36,7 +36,14 @@ func kernelOptions(t *testing.T) (all []kernelOption) {
 // A kernel's configuration has "is not set" for a disabled option, and no line for options that depend on it.
 func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
+	for backend, unused := range map[string]string{box.Backends[0]: "forNftables", box.Nftables: "forIptables"} {
+		t.Run(unused, func(t *testing.T) { reportMissingKernelOptions(t, backend, unused) })
+	}
+}
+
+// reportMissingKernelOptions wants a finding for every option but those that the backend does not use.
+func reportMissingKernelOptions(t *testing.T, backend, unused string) {
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 	b.Apply()
 	var release unix.Utsname
 	if err := unix.Uname(&release); err != nil {
@@ -67,9 +74,13 @@ func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	}
 	for _, o := range needed {
 		for _, line := range []string{"# " + o.name + " is not set", ""} {
+			if o.user == unused {
+				wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}))
+				continue
+			}
 			more := wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}), "kernel-option")
 			want := findingCase{severity: box.IsError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel with that option"}
-			if o.proof {
+			if o.user == "forProofs" {
 				want.severity = box.IsNote
 			}
 			for _, f := range more {

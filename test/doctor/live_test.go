@@ -84,7 +84,7 @@ func TestDoctorReportsRPFilterDrops(t *testing.T) {
 
 func TestDoctorReportsMissingIptables(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, world.TwoISPs(t))
+	b := box.New(t, world.TwoISPs(t), box.Backends[0])
 	b.WantFinding(b.RunDoctor(b.WithCommandsIn(box.CommandFolder(t))), box.IsError, "iptables-missing", "iptables: not found", "install the package iptables")
 	b.WantFinding(b.RunDoctor(b.WithCommandsIn(box.CommandFolder(t, "iptables-nft"))), box.IsError, "iptables-missing", "ip6tables")
 	b.Env = append(os.Environ(), "XTABLES_LIBDIR="+box.ExtensionsWithout(t, "libxt_devgroup.so"))

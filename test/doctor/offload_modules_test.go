@@ -31,7 +31,7 @@ const shortcut = `table inet fast {
 // Offloaded connections pass by chains and rules. The kernel looks up both directions once, with the mark, and again when a
 // route changes: so their replies go right, but are not counted.
 func TestModulesOffloadedConnectionsStaySymmetric(t *testing.T) {
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Spoofable: true, Neighbours: []int{1}}), backend)
 		u := b.Uplinks[1]
 		newGateway(b, u)
@@ -133,7 +133,7 @@ func connections(b *box.Box, to netip.AddrPort) (lines string) {
 
 // A WireGuard server on the wildcard address replies by the ingress uplink, from the destination of the request.
 func TestModulesWireGuardListenerRepliesByIngress(t *testing.T) {
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{Spoofable: true}), backend)
 		b.Apply()
 		if d := b.RunDoctor(); len(d.Of("wireguard-listener")) > 0 {

@@ -73,7 +73,7 @@ func wantSilence(b *box.Box, kind world.Kind, to netip.Addr) {
 
 func TestRemedyForStatelessTranslationWorks(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		b.Delegate(b.Uplinks[1], netip.MustParsePrefix("2001:db8:b:1::/64"))
 		b.Iptables(6, "-t", "mangle", "-A", "PREROUTING", "-i", "eth1", "-d", "2001:db8:b:1::/64", "-j", "DNPT", "--src-pfx", "2001:db8:b:1::/64", "--dst-pfx", "2001:db8:f::/64")
@@ -89,7 +89,7 @@ func TestRemedyForStatelessTranslationWorks(t *testing.T) {
 
 func TestRemedyForLoopbackDNATWorks(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		b.Gateway.SetSysctl("net.ipv4.conf.eth1.route_localnet", "1")
 		b.Iptables(4, "-t", "nat", "-A", "PREROUTING", "-i", "eth1", "-p", "udp", "--dport", "7000", "-j", "DNAT", "--to", "127.0.0.1:7000")
@@ -107,7 +107,7 @@ func TestRemedyForLoopbackDNATWorks(t *testing.T) {
 // of the remedy.
 func TestRemedyForSYNProxyWorks(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		b.Gateway.SetSysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
 		b.Delegate(b.Uplinks[1], netip.PrefixFrom(b.LAN4, 32))

@@ -23,7 +23,7 @@ func httpTarget(to netip.Addr, rest string) health.Target {
 
 func TestConnectionProbesLeaveByTheirUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			b.Client.ServeTCP(box.ServedPort)

@@ -32,7 +32,7 @@ func wantLeftBy(t *testing.T, p *box.Egress, u *world.Uplink, to netip.Addr) {
 
 func TestICMPProbeLeavesByItsUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			b.Apply()

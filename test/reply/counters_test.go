@@ -3,6 +3,7 @@ package reply
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,6 +120,9 @@ func wantUnchangedMark(t *testing.T, b *box.Box, family, uplinks int) {
 // counts returns the packets that each rule of a chain took.
 func counts(b *box.Box, family int, chain string) (counts []int) {
 	b.T.Helper()
+	if slices.Contains(b.Settings, box.Nftables) {
+		return namedCounts(b, family, strings.TrimPrefix(chain, "REPLYPATH-S"))
+	}
 	for line := range strings.Lines(b.Iptables(family, "-w", "-t", "mangle", "-v", "-S", chain)) {
 		if _, rest, isRule := strings.Cut(line, " -c "); isRule && strings.HasPrefix(line, "-A") {
 			var n int
@@ -127,6 +131,21 @@ func counts(b *box.Box, family int, chain string) (counts []int) {
 			}
 			counts = append(counts, n)
 		}
+	}
+	return counts
+}
+
+// namedCounts returns the packets of the two counters of an uplink that nftables has.
+func namedCounts(b *box.Box, family int, id string) (counts []int) {
+	b.T.Helper()
+	for _, kind := range []string{"seen", "stray"} {
+		name := map[int]string{4: "ip-", 6: "ip6-"}[family] + kind + id
+		text := b.Gateway.Run("nft", "list", "counter", "inet", "replypath", name)
+		var n int
+		if _, err := fmt.Sscanf(text[strings.Index(text, "packets"):], "packets %d", &n); err != nil {
+			b.T.Fatalf("%q: %v", text, err)
+		}
+		counts = append(counts, n)
 	}
 	return counts
 }

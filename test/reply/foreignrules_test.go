@@ -98,7 +98,7 @@ func routeGet(b *box.Box, lookups []string) (all []string) {
 
 // A network segment is kept from the LAN by the operator's own rule, which the kernel puts right before that of main.
 func TestForeignRuleKeepsASegmentFromTheLAN(t *testing.T) {
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		segment := b.World.Host("gu")
 		inside, outside := b.Join(b.Gateway, "gu0", segment, "eth0")

@@ -22,7 +22,7 @@ var forgeableKinds = []world.Kind{world.KindTCP, world.KindUDP, world.KindPing, 
 // believe that the LAN is out there.
 func TestForgedLANSourceIsDropped(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, table := range []string{"raw", "mangle"} {
 			t.Run("with IPv6's source check in "+table, func(t *testing.T) {
 				refuseForged(t, box.Conditions{RPFilter: 1}, backend, table)

@@ -11,7 +11,7 @@ import (
 // data connection that either side may open, and a main table that knows the client by the other uplink.
 func TestFTPServerOnTheGateway(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for what, prepare := range mainTables {
 			t.Run(what, func(t *testing.T) {
 				b := newFTP(t, backend, prepare)
@@ -63,7 +63,7 @@ var mainTables = map[string]func(*box.Box){
 // reply direction and goes inside: it is no stray reply.
 func TestFTPServerBehindDNAT(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for what, prepare := range mainTables {
 			t.Run(what, func(t *testing.T) {
 				b := newFTP(t, backend, prepare)

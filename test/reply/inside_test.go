@@ -21,7 +21,7 @@ var (
 // which drops them. What the client sends is then the reply direction of that connection, and must heal the conversation.
 func TestServerInsideSpeaksFirstAfterLossOfConnectionTracking(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1, 2} {
 			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(c.String(), func(t *testing.T) {

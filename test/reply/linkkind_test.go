@@ -29,7 +29,7 @@ func TestEveryLinkKindWorksAsUplink(t *testing.T) { eachLinkKind(t, linkKinds) }
 func eachLinkKind(t *testing.T, kinds map[string]linkKind) {
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {
-			box.EachBackend(t, func(t *testing.T, backend string) { k.test(t, backend) })
+			box.EachFirewall(t, func(t *testing.T, backend string) { k.test(t, backend) })
 		})
 	}
 }

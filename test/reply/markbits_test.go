@@ -20,7 +20,7 @@ const (
 
 func TestForeignMarkBitsAreKept(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)
 		for _, family := range []int{4, 6} {

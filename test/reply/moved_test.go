@@ -21,7 +21,7 @@ var (
 // uplinks.
 func TestRepliesFollowLatestIngress(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, uplinks := range []int{2, 6} {
 			for _, rpFilter := range []int{0, 1, 2} {
 				for _, forwarded := range []bool{false, true} {

@@ -12,7 +12,7 @@ import (
 
 func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
@@ -24,7 +24,7 @@ func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
 
 func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.LAN)
@@ -37,7 +37,7 @@ func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
 
 func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		c := box.Conditions{RPFilter: 1}
 		b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 		container := b.Host("container")
@@ -62,7 +62,7 @@ func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 
 func TestHostsInsideReachTheGatewaysPublicAddresses(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
@@ -84,7 +84,7 @@ func TestManyUplinks(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{3, 31} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			box.EachBackend(t, func(t *testing.T, backend string) {
+			box.EachFirewall(t, func(t *testing.T, backend string) {
 				b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, n, world.Options{}), backend)
 				box.ServeAll(b.Gateway)
 				box.ServeAll(b.LAN)
@@ -130,7 +130,7 @@ func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
 // A management network is the classic: main has a route to the client by one uplink, and its requests come by the other.
 func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
@@ -187,7 +187,7 @@ func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 // Many VPN clients add main's default route in pieces, so that it wins over the one that is there.
 func TestVPNDefaultRouteTakesNoReply(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)

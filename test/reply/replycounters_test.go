@@ -95,7 +95,7 @@ func replyCounters(b *box.Box, family, id int) [2]int {
 // service, which is restarted and reads its configuration again.
 func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.ISPs(t, 18, world.Options{Spoofable: true}), backend)
 		service := b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)
 		defer service.Close()
@@ -126,7 +126,7 @@ func TestReplyCountersAreExactWhileUplinksComeAndGo(t *testing.T) {
 
 func TestStrayRepliesAreCountedPerUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, world.ISPs(t, 2, world.Options{Spoofable: true}), backend)
 		service := b.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
 		defer service.Close()

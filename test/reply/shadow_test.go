@@ -20,7 +20,7 @@ func TestHarmlessRuleAboveOurJumpStaysThere(t *testing.T) {
 		"a comment that speaks of a verdict":   {"-m", "comment", "--comment", "then -j ACCEPT", "-j", "MARK", "--set-xmark", "0x80000/0x80000"},
 		"a chain in which packets always pass": {"-j", "THEIRS"},
 	}
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Gateway)
 		b.Apply()

@@ -19,7 +19,7 @@ import (
 // no rule for addresses speaks for it: a strict source check lets the answer in because it wears its connection's mark.
 func TestMarkedOutgoingConnectionsAreAnswered(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Client)
 		b.Iptables(6, "-t", "mangle", "-A", "PREROUTING", "-i", "eth+", "-m", "rpfilter", "--validmark", "--invert", "-j", "DROP")

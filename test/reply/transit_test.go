@@ -18,7 +18,7 @@ import (
 // table, to main: only what answers the request follows the mark.
 func TestTransitFromOneUplinkToAnother(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1, 2} {
 			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(c.String(), func(t *testing.T) {
@@ -110,7 +110,7 @@ func flood(t *testing.T, b *box.Box, from, to netip.AddrPort) {
 // A network behind the second uplink reaches the Internet by the first, in the first's name.
 func TestMasqueradedTransit(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, rpFilter := range []int{0, 1} {
 			c := box.Conditions{RPFilter: rpFilter}
 			t.Run(c.String(), func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 // connections are opened all the time. No packet of theirs leaves by another uplink at any moment.
 func TestNoPacketStraysWhileUplinksComeAndGo(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, family := range []int{4, 6} {
 			b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 17, world.Options{}), backend)
 			box.ServeAll(b.Gateway)

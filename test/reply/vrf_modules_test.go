@@ -13,7 +13,7 @@ import (
 // The kernel looks up the table of a VRF before any rule of ours. An uplink in one is left alone, with a warning; the others
 // work, also while it goes in and comes out.
 func TestModulesUplinkInAVRFIsLeftAlone(t *testing.T) {
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 3, world.Options{Spoofable: true}), backend)
 		box.ServeAll(b.Gateway)
 		enslaved, other := b.Uplinks[1], b.Uplinks[2]

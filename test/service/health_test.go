@@ -57,7 +57,7 @@ func TestCarrierLossTakesItsUplinkDown(t *testing.T) {
 
 func TestBrokenReplyPathIsReportedUnproven(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 0}.Build(t, 2, world.Options{}), backend)
 		b.Start()
 		b.AwaitUp()

@@ -14,13 +14,24 @@ import (
 
 func TestServiceRepairsDamage(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
 		box.ServeAll(b.Gateway)
 		b.Start()
 		p := b.RecordEgress()
 		p.WantRepliesFromAll(t, b.Client, []world.Kind{world.KindTCP})
-		for _, damage := range [][]string{
+		chains := [][]string{
+			{b.IptablesName(4), "-t", "mangle", "-F"},
+			{b.IptablesName(6), "-t", "mangle", "-D", "PREROUTING", "-j", "REPLYPATH-PRE"},
+			{b.IptablesName(4), "-t", "mangle", "-I", "PREROUTING", "-i", "eth9", "-j", "ACCEPT"},
+		}
+		if backend == box.Nftables {
+			chains = [][]string{
+				{"nft", "flush ruleset"}, {"nft", "flush chain inet replypath ip6-prerouting"}, {"nft", "delete element inet replypath ip-in-map { eth1 }"},
+				{"nft", "insert rule inet replypath ip-prerouting iifname eth9 accept"}, {"nft", "add table inet replypath { flags dormant; }"},
+			}
+		}
+		for _, damage := range append(chains, [][]string{
 			{"ip", "rule", "del", "priority", "2003"},
 			{"ip", "-6", "rule", "del", "priority", "2000"},
 			// It takes the kernel's own rules for main and default with it.
@@ -30,10 +41,7 @@ func TestServiceRepairsDamage(t *testing.T) {
 			{"ip", "link", "set", "eth1", "group", "0"},
 			{"sysctl", "-qw", "net.ipv4.conf.eth0.src_valid_mark=0"},
 			{"sysctl", "-qw", "net.ipv4.tcp_fwmark_accept=0"},
-			{b.IptablesName(4), "-t", "mangle", "-F"},
-			{b.IptablesName(6), "-t", "mangle", "-D", "PREROUTING", "-j", "REPLYPATH-PRE"},
-			{b.IptablesName(4), "-t", "mangle", "-I", "PREROUTING", "-i", "eth9", "-j", "ACCEPT"},
-		} {
+		}...) {
 			b.Gateway.Run(damage[0], damage[1:]...)
 			b.AwaitInSync()
 		}

@@ -40,27 +40,28 @@ func routerOf(b *box.Box, family int) string {
 var verifyCases = map[string]verifyCase{
 	"the mark is not saved": {
 		damage: func(b *box.Box, family int) {
-			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
+			b.HarmChains(family, "delete element TABLE FAM-in-map { eth1 }", "-D REPLYPATH-NEW -i eth1 -j CONNMARK --set-xmark 0x200/0x1f00")
 		},
 		// The rule for the address selects the replies of the host.
 		routes: "yes", trace: "yes mark-not-saved", reason: []string{"0x200", "no mark", "lookup 8202, added by replypath"}, firstUplinkUnharmed: true,
 	},
 	"another's mark is saved": {
 		damage: func(b *box.Box, family int) {
-			b.Iptables(family, "-t", "mangle", "-I", "REPLYPATH-NEW", "1", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x100/0x1f00")
-			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-NEW", "-i", "eth1", "-j", "CONNMARK", "--set-xmark", "0x200/0x1f00")
+			b.HarmChains(family, "delete element TABLE FAM-in-map { eth1 }; add element TABLE FAM-in-map { eth1 : goto FAM-in1 }",
+				"-I REPLYPATH-NEW 1 -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00", "-D REPLYPATH-NEW -i eth1 -j CONNMARK --set-xmark 0x200/0x1f00")
 		},
 		routes: "yes", trace: "no mark-not-saved", reason: []string{"0x200", "0x100"}, firstUplinkUnharmed: true,
 	},
 	"the mark is not restored in PREROUTING": {
 		damage: func(b *box.Box, family int) {
-			b.Iptables(family, "-t", "mangle", "-D", "REPLYPATH-PRE", "2")
+			b.HarmChains(family, "flush chain TABLE FAM-in2; add rule TABLE FAM-in2 ct mark set ct mark & 0xffffe0ff | 0x200; flush chain TABLE FAM-restore2",
+				"-D REPLYPATH-PRE 2")
 		},
 		routes: "yes", trace: "yes mark-not-restored", reason: []string{"PREROUTING", "leaves by eth1"},
 	},
 	"the mark is not restored in OUTPUT": {
 		damage: func(b *box.Box, family int) {
-			b.Iptables(family, "-t", "mangle", "-F", "REPLYPATH-OUT")
+			b.HarmChains(family, "flush chain TABLE FAM-out", "-F REPLYPATH-OUT")
 		},
 		routes: "yes", trace: "yes mark-not-restored", kind: "datagram", reason: []string{"OUTPUT", "leaves by eth1"},
 	},
@@ -197,7 +198,7 @@ func TestVerifyNamesTheCause(t *testing.T) {
 
 // testVerifyCases makes each fault in a world of its own, in each backend and family.
 func testVerifyCases(t *testing.T, cases map[string]verifyCase) {
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for name, c := range cases {
 			for _, family := range []int{4, 6} {
 				if c.only != 0 && c.only != family {

@@ -54,7 +54,7 @@ func TestVerifyIsNotFooledByConnectionsOfAStranger(t *testing.T) {
 // taken for one.
 func TestVerifyIsNotFooledByForgedRequests(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := newForgedWorld(t, backend)
 		stop, stopped := make(chan struct{}), make(chan struct{})
 		go func() {

@@ -17,7 +17,7 @@ import (
 
 func TestVerifyKilledOrInterruptedLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		w := world.ISPs(t, 4)
 		w.Gateway.ServeTCP(box.ServedPort)
 		b := box.New(t, w, backend)

@@ -15,7 +15,7 @@ const lanServices = `prove = ["tcp://:7000", "udp://:7000"]`
 
 func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 		box.ServeAll(w.LAN)
 		b := box.New(t, w, backend, lanServices)
@@ -37,7 +37,8 @@ func TestVerifyCoversServicesBehindDNAT(t *testing.T) {
 			t.Errorf("half-open on the LAN host: %s", half)
 		}
 
-		b.Iptables(4, "-t", "mangle", "-D", "REPLYPATH-PRE", "2")
+		b.HarmChains(4, "flush chain TABLE FAM-in2; add rule TABLE FAM-in2 ct mark set ct mark & 0xffffe0ff | 0x200; "+
+			"flush chain TABLE FAM-pre; add rule TABLE FAM-pre iifgroup 8200 ct direction original iifname vmap @FAM-in-map", "-D REPLYPATH-PRE 2")
 		b.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "0")
 		p := b.Verify().Path(w.Uplinks[1], 4)
 		if p.Shown.Short() != "no mark-not-restored" {

@@ -13,7 +13,7 @@ import (
 
 func TestVerifySucceedsOnAHealthyHost(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			w := c.Build(t, 2, world.Options{SecondAddr: []int{1}})
 			w.Gateway.ServeTCP(box.ServedPort)
@@ -40,7 +40,7 @@ func TestVerifySucceedsOnAHealthyHost(t *testing.T) {
 
 func TestVerifyLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		w := world.TwoISPs(t)
 		w.Gateway.ServeTCP(box.ServedPort)
 		b := box.New(t, w, backend)
@@ -100,6 +100,10 @@ func kernelTraces(b *box.Box) map[string]string {
 		"neighbours":  neighbours(b),
 		"half-open":   b.Gateway.Run("ss", "-Htan", "state", "syn-recv"),
 		"sockets":     b.Gateway.Run("ss", "-Huan"),
+	}
+	if slices.Contains(b.Settings, box.Nftables) {
+		all["replies"] = b.Gateway.Run("nft", "list", "counters", "table", "inet", "replypath")
+		return all
 	}
 	for _, family := range []int{4, 6} {
 		for i := range b.Uplinks {

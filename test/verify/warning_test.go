@@ -71,7 +71,7 @@ var warningCases = map[string]struct {
 // A warning names what is wrong on the way, and takes no uplink down: every reply is right.
 func TestRepliesThatAreRightAreAtMostAWarning(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for name, c := range warningCases {
 			for _, family := range []int{4, 6} {
 				t.Run(fmt.Sprintf("%s in IPv%d", name, family), func(t *testing.T) {

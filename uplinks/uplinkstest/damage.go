@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"replypath/marks"
@@ -155,36 +156,43 @@ var damage = []struct {
 		return s.applyForeign(t, PrependRoute{k, r})
 	}},
 	{"a chain with another rule", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-A "+marks.Out+" -o lan0 -j RETURN"))
+		return s.harmChains(t, "add rule TABLE FAM-out oifname lan0 return", "-A "+marks.Out+" -o lan0 -j RETURN")
 	}},
 	{"a chain with another rule first", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-I "+marks.New+" 1 -i eth1 -j RETURN"))
+		return s.harmChains(t, "insert rule TABLE FAM-pre iifname eth1 return", "-I "+marks.New+" 1 -i eth1 -j RETURN")
 	}},
 	{"a chain with exchanged marks", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-F "+marks.New, "-A "+marks.New+" -i eth0 -j CONNMARK --set-xmark 0x200/0x1f00",
-			"-A "+marks.New+" -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00"))
+		return s.harmChains(t, "flush map TABLE FAM-in-map; add element TABLE FAM-in-map { eth0 : goto FAM-in2, eth1 : goto FAM-in1 }",
+			"-F "+marks.New, "-A "+marks.New+" -i eth0 -j CONNMARK --set-xmark 0x200/0x1f00",
+			"-A "+marks.New+" -i eth1 -j CONNMARK --set-xmark 0x100/0x1f00")
 	}},
 	{"a chain emptied", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-F "+marks.Pre))
+		return s.harmChains(t, "flush chain TABLE FAM-pre", "-F "+marks.Pre)
 	}},
 	{"a chain deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out))
+		return s.harmChains(t, "flush chain TABLE FAM-output; flush chain TABLE FAM-out; delete chain TABLE FAM-out", "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out)
 	}},
 	{"a chain of an older version", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		old := marks.Prefix + "OLD"
-		return s.applyForeign(t, Iptables(s.firewall, "-N "+old, "-A "+old+" -j "+marks.New))
+		return s.harmChains(t, "add chain TABLE FAM-old; add rule TABLE FAM-old jump FAM-out", "-N "+old, "-A "+old+" -j "+marks.New)
 	}},
 	{"a jump deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-D OUTPUT -j "+marks.Out))
+		return s.harmChains(t, "flush chain TABLE FAM-output", "-D OUTPUT -j "+marks.Out)
 	}},
 	{"a jump twice", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.applyForeign(t, Iptables(s.firewall, "-A PREROUTING -j "+marks.Pre))
+		return s.harmChains(t, "add rule TABLE FAM-prerouting jump FAM-pre", "-A PREROUTING -j "+marks.Pre)
 	}},
 	{"a jump after a rule that accepts", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+		if s.firewall.Backend == marks.Nftables {
+			return s.harmChains(t, "insert rule TABLE prerouting iifname lan0 accept")
+		}
 		s.applyForeign(t, Iptables(s.firewall, "-I PREROUTING 1 -i lan0 -j ACCEPT"))
 		return []fmt.Stringer{Iptables(s.firewall, "-D PREROUTING -i lan0 -j ACCEPT")}
 	}},
 	{"a jump after a chain that accepts", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
+		if s.firewall.Backend == marks.Nftables {
+			return s.harmChains(t, "insert rule TABLE FAM-output oifname eth1 accept")
+		}
 		s.applyForeign(t, Iptables(s.firewall, "-N DIVERT", "-A DIVERT -j ACCEPT", "-I OUTPUT 1 -o eth1 -j DIVERT"))
 		return []fmt.Stringer{Iptables(s.firewall, "-D OUTPUT -o eth1 -j DIVERT", "-F DIVERT", "-X DIVERT")}
 	}},
@@ -207,6 +215,16 @@ func (s damageTarget) applyForeign(t *testing.T, steps ...fmt.Stringer) []fmt.St
 		s.world.ApplyForeign(t, step)
 	}
 	return nil
+}
+
+// harmChains runs the command of nft(8), with the family's names, or those of iptables.
+func (s damageTarget) harmChains(t *testing.T, nft string, iptables ...string) []fmt.Stringer {
+	t.Helper()
+	if s.firewall.Backend != marks.Nftables {
+		return s.applyForeign(t, Iptables(s.firewall, iptables...))
+	}
+	words := strings.NewReplacer("TABLE", "inet "+marks.NFTTable, "FAM-", marks.NFTFamily(s.family == uplinks.IPv6)+"-")
+	return s.applyForeign(t, NFTCommand(words.Replace(nft)))
 }
 
 // markRule returns the rule for the mark of eth1.

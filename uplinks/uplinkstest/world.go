@@ -52,6 +52,12 @@ type IptablesCommands struct {
 	Commands []string
 }
 
+// NFTCommand is a command of nft(8), as another program would run it.
+type NFTCommand string
+
+// String returns the shell command.
+func (c NFTCommand) String() string { return "nft '" + string(c) + "'" }
+
 // Iptables returns a step of these IptablesCommands.
 func Iptables(firewall uplinks.FirewallKey, commands ...string) IptablesCommands {
 	return IptablesCommands{firewall, commands}
@@ -60,8 +66,12 @@ func Iptables(firewall uplinks.FirewallKey, commands ...string) IptablesCommands
 // String returns the iptables commands, one a line.
 func (s IptablesCommands) String() string {
 	var lines []string
+	command := s.Firewall.Command
+	if s.Firewall.Backend == marks.Nftables {
+		command = map[uplinks.Family]string{uplinks.IPv4: "iptables", uplinks.IPv6: "ip6tables"}[s.Firewall.Family]
+	}
 	for _, c := range s.Commands {
-		lines = append(lines, fmt.Sprintf("%s -w -t %s %s", s.Firewall.Command, marks.MangleTable, c))
+		lines = append(lines, fmt.Sprintf("%s -w -t %s %s", command, marks.MangleTable, c))
 	}
 	return strings.Join(lines, "\n")
 }

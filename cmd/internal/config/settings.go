@@ -61,10 +61,10 @@ func inBounds[T ~uint32 | ~int](n *intValue, fallback, low, high T, why string) 
 func (c *Config) backend(t *stringValue) {
 	switch {
 	case t == nil:
-	case t.val == string(marks.Auto), t.val == string(marks.NFT), t.val == string(marks.Legacy):
+	case t.val == string(marks.Auto), t.val == string(marks.NFT), t.val == string(marks.Legacy), t.val == string(marks.Nftables):
 		c.Backend = marks.Backend(t.val)
 	default:
-		t.addMistake(`use "auto", "nft" or "legacy"`, "unknown backend %q", t.val)
+		t.addMistake(`use "auto", "nft", "legacy" or "nftables"`, "unknown backend %q", t.val)
 	}
 }
 

@@ -81,7 +81,9 @@ func (s Snapshot) checkSavedRulesets() (all []Finding) {
 		f := Finding{ID: "saved-ruleset", Severity: Note, Evidence: limitEvidence(r.Lines),
 			Message: fmt.Sprintf("%s contains chains of replypath, which are restored %s as they were when saved", r.Path, when),
 			Remedy:  "save the firewall without them: replypath flush, save the firewall, replypath apply"}
-		if r.ByNFT {
+		if r.Native {
+			f.Message = fmt.Sprintf("%s contains the table of replypath, which is restored %s as it was when saved", r.Path, when)
+		} else if r.ByNFT {
 			f.Severity = Warning
 			f.Message = fmt.Sprintf("%s contains CONNMARK rules without their mask, as nft lists those of iptables; they overwrite all marks %s", r.Path, when)
 			f.Remedy = "remove the tables of iptables (table ip mangle, table ip6 mangle), or those rules, from the file"

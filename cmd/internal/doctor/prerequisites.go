@@ -1,50 +1,76 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
 
-// KernelOption is a required kernel configuration option and its purpose. One with ProofOnly is only needed for proofs.
+	"replypath/marks"
+	"replypath/uplinks"
+)
+
+// KernelOption is a required kernel configuration option and its purpose.
 type KernelOption struct {
 	Name, Purpose string
-	ProofOnly     bool
+	user          optionUser
 }
+
+// optionUser is what needs a kernel option.
+type optionUser uint8
+
+const (
+	forAll optionUser = iota
+	forIptables
+	forNftables
+	forProofs
+)
 
 // KernelOptions lists all required options.
 var KernelOptions = [...]KernelOption{
-	{"CONFIG_IP_MULTIPLE_TABLES", "ip rules", false},
-	{"CONFIG_IPV6_MULTIPLE_TABLES", "ip -6 rules", false},
-	{"CONFIG_NF_CONNTRACK", "connection tracking", false},
-	{"CONFIG_NF_CONNTRACK_MARK", "connection marks", false},
-	{"CONFIG_NETFILTER_XT_CONNMARK", "the target CONNMARK and the match connmark", false},
-	{"CONFIG_NETFILTER_XT_MARK", "the match mark", false},
-	{"CONFIG_NETFILTER_XT_MATCH_CONNTRACK", "the match conntrack", false},
-	{"CONFIG_NETFILTER_XT_MATCH_DEVGROUP", "the match devgroup", false},
-	{"CONFIG_BPF_SYSCALL", "BPF, which injects the packets of proofs", true},
-	{"CONFIG_NF_TABLES", "nftables, which captures the replies of proofs", true},
+	{"CONFIG_IP_MULTIPLE_TABLES", "ip rules", forAll},
+	{"CONFIG_IPV6_MULTIPLE_TABLES", "ip -6 rules", forAll},
+	{"CONFIG_NF_CONNTRACK", "connection tracking", forAll},
+	{"CONFIG_NF_CONNTRACK_MARK", "connection marks", forAll},
+	{"CONFIG_NETFILTER_XT_CONNMARK", "the target CONNMARK and the match connmark", forIptables},
+	{"CONFIG_NETFILTER_XT_MARK", "the match mark", forIptables},
+	{"CONFIG_NETFILTER_XT_MATCH_CONNTRACK", "the match conntrack", forIptables},
+	{"CONFIG_NETFILTER_XT_MATCH_DEVGROUP", "the match devgroup", forIptables},
+	{"CONFIG_BPF_SYSCALL", "BPF, which injects the packets of proofs", forProofs},
+	{"CONFIG_NF_TABLES_INET", "nftables, with tables for both address families", forNftables},
+	{"CONFIG_NFT_CT", "matches of connections in nftables", forNftables},
+	{"CONFIG_NF_TABLES", "nftables, which captures the replies of proofs", forProofs},
 }
 
 // checkPrerequisites reports missing features of iptables and of the kernel.
 func (s Snapshot) checkPrerequisites() (all []Finding) {
+	remedy := "install the package iptables, and the kernel's extra modules if a match or target is missing"
+	if s.usesNftables() {
+		remedy = "load the modules nf_tables and nft_ct, or install the kernel's extra modules"
+	}
 	for _, t := range s.MissingTools {
 		all = append(all, Finding{ID: "iptables-missing", Severity: Error, Evidence: []string{t.Reason},
-			Message: "the firewall rules cannot be loaded: " + t.Subject,
-			Remedy:  "install the package iptables, and the kernel's extra modules if a match or target is missing"})
+			Message: "the firewall rules cannot be loaded: " + t.Subject, Remedy: remedy})
 	}
 	lacks := map[string]bool{}
 	for _, name := range s.MissingOptions {
 		lacks[name] = true
 	}
 	for _, o := range KernelOptions {
-		if !lacks[o.Name] {
+		unused := o.user == forIptables && s.usesNftables() || o.user == forNftables && !s.usesNftables()
+		if !lacks[o.Name] || unused {
 			continue
 		}
 		f := Finding{ID: "kernel-option", Severity: Error, Evidence: []string{o.Name + " is not set"},
 			Message: fmt.Sprintf("the kernel was built without %s", o.Purpose), Remedy: "use a kernel with that option"}
-		if o.ProofOnly {
+		if o.user == forProofs {
 			f.Severity = Note
 		}
 		all = append(all, f)
 	}
 	return all
+}
+
+// usesNftables reports whether replypath loads its rules by nftables, without iptables.
+func (s Snapshot) usesNftables() bool {
+	return s.Settings.Backend == marks.Nftables || s.Facts.Firewalls[uplinks.IPv4].Backend == marks.Nftables
 }
 
 // checkProofSupport reports that test packets cannot be injected.

@@ -73,6 +73,7 @@ type SavedRuleset struct {
 	Lines  []string // harmful lines, with their numbers
 	AtBoot bool
 	ByNFT  bool // loaded by nft(8), otherwise by iptables-restore(8)
+	Native bool // the lines are of marks.NFTTable
 }
 
 // Networkd is the state and configuration of systemd-networkd.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"replypath/marks"
 	"replypath/marks/foreign"
 	"replypath/uplinks"
 )
@@ -163,8 +164,16 @@ func (s Snapshot) checkLoopbackDNAT() []Finding {
 	if main != "" {
 		f.Evidence = append(f.Evidence, s.sysctlLine(uplinks.Tunable{Link: main, Name: routeLocalnet}))
 		f.Message = fmt.Sprintf("datagrams that come in by %s and that DNAT sends to 127.0.0.0/8 are not answered: for the reply the kernel first looks up main, whose default link %s has no route_localnet (EINVAL)", commaList(links), main)
-		f.Remedy = fmt.Sprintf("%s; %s -t raw -A PREROUTING -i %s -d 127.0.0.0/8 -j DROP; or let the server listen on an address of this host, and DNAT there",
-			uplinks.SetTunable{Tunable: uplinks.Tunable{Link: main, Name: routeLocalnet}, Value: "1"}, s.Facts.Firewalls[uplinks.IPv4].Command, main)
+		f.Remedy = fmt.Sprintf("%s; %s; or let the server listen on an address of this host, and DNAT there",
+			uplinks.SetTunable{Tunable: uplinks.Tunable{Link: main, Name: routeLocalnet}, Value: "1"}, dropLoopback(s.Facts.Firewalls[uplinks.IPv4], main))
 	}
 	return []Finding{f}
+}
+
+// dropLoopback returns the command that drops what comes in by a link for loopback addresses.
+func dropLoopback(firewall uplinks.FirewallKey, link string) string {
+	if firewall.Backend == marks.Nftables {
+		return fmt.Sprintf("nft 'add table ip loopback; add chain ip loopback pre { type filter hook prerouting priority raw; }; add rule ip loopback pre iifname %q ip daddr 127.0.0.0/8 drop'", link)
+	}
+	return fmt.Sprintf("%s -t raw -A PREROUTING -i %s -d 127.0.0.0/8 -j DROP", firewall.Command, link)
 }

@@ -21,6 +21,7 @@ func TestBackendAutoDetection(t *testing.T) {
 	ours := func(backend string) string {
 		return "ip6tables-" + backend + " -t mangle -N REPLYPATH-PRE && ip6tables-" + backend + " -t mangle -A PREROUTING -j REPLYPATH-PRE"
 	}
+	native := "nft 'add table inet replypath; add chain inet replypath ip6-pre'"
 	for name, c := range map[string]struct {
 		before []string
 		want   marks.Backend // of the configuration
@@ -33,7 +34,11 @@ func TestBackendAutoDetection(t *testing.T) {
 		"others use both":                {[]string{theirs("legacy"), theirs("nft")}, marks.Auto, usual, true},
 		"others use both, and we legacy": {[]string{theirs("legacy"), theirs("nft"), ours("legacy")}, marks.Auto, marks.Legacy, true},
 		"only we use legacy":             {[]string{ours("legacy")}, marks.Auto, marks.Legacy, false},
-		"others nft, and we legacy":      {[]string{ours("legacy"), theirs("nft")}, marks.Auto, marks.NFT, false},
+		"others nft, and we legacy":      {[]string{ours("legacy"), theirs("nft")}, marks.Auto, marks.Legacy, false},
+		"only we use nftables":           {[]string{native}, marks.Auto, marks.Nftables, false},
+		"others legacy, and we nftables": {[]string{native, theirs("legacy")}, marks.Auto, marks.Nftables, false},
+		"we nftables, and nft is chosen": {[]string{native}, marks.NFT, marks.NFT, false},
+		"nftables is chosen":             {[]string{theirs("nft"), ours("legacy")}, marks.Nftables, marks.Nftables, false},
 		"the operator has chosen":        {[]string{theirs("nft")}, marks.Legacy, marks.Legacy, false},
 		"chosen where others use both":   {[]string{theirs("legacy"), theirs("nft")}, marks.Legacy, marks.Legacy, false},
 	} {
@@ -63,12 +68,18 @@ func TestBackendAutoDetection(t *testing.T) {
 
 func TestUnusedBackendIsEmptied(t *testing.T) {
 	r := newKernelWorld(t, marks.Legacy)
-	if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
-		t.Fatal(err)
+	for _, backend := range []marks.Backend{marks.Legacy, marks.Nftables} {
+		r.host = openHost(t, r.gateway, host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
+		if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r.host = openHost(t, r.gateway, host.Options{StateDir: t.TempDir(), Backend: marks.NFT, TableBase: uplinks.DefaultTableBase})
 	if _, err := uplinks.Sync(t.Context(), r, uplinkstest.Settings()); err != nil {
 		t.Fatal(err)
+	}
+	if text := r.gateway.Run("nft", "list", "tables"); strings.Contains(text, marks.NFTTable) {
+		t.Errorf("left behind:\n%s", text)
 	}
 	for _, family := range []string{"iptables", "ip6tables"} {
 		if text := r.gateway.Run(family + "-legacy-save"); strings.Contains(text, marks.Prefix) {

@@ -9,18 +9,20 @@ import (
 	"replypath/marks/dnat"
 	"replypath/marks/foreign"
 	"replypath/marks/iptables"
+	"replypath/marks/nftables"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 )
 
 // backends are the backends in the order in which they are read.
-var backends = [...]marks.Backend{marks.NFT, marks.Legacy}
+var backends = [...]marks.Backend{marks.NFT, marks.Legacy, marks.Nftables}
 
-// Firewall has the firewalls of all address families that the kernel supports, in every backend that is installed.
+// Firewall has the firewalls of all address families that the kernel supports: nftables, and every backend of iptables
+// that is installed.
 type Firewall struct {
 	families       map[uplinks.Family]map[marks.Backend]marks.Firewall
 	sources        []foreign.Source        // of other programs' rules
-	commandDefault marks.Backend           // of the command iptables
+	commandDefault marks.Backend           // of the command iptables; none where a family has no such command
 	backend        marks.Backend           // the chosen one
 	othersInBoth   bool                    // other programs have rules in both, and the operator has not chosen
 	unusable       map[marks.Backend]error // why a backend cannot be used
@@ -29,15 +31,18 @@ type Firewall struct {
 // OpenFirewall finds the firewalls of the host and chooses the backend: want, or for marks.Auto the one in use.
 func OpenFirewall(ctx context.Context, want marks.Backend) (Firewall, error) {
 	fw := Firewall{families: map[uplinks.Family]map[marks.Backend]marks.Firewall{}}
+	native := map[uplinks.Family]marks.Firewall{}
+	native[uplinks.IPv4], native[uplinks.IPv6] = nftables.New()
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !procfs.IPv6() {
 			continue
 		}
 		tables, err := iptables.Open(ctx, f == uplinks.IPv6)
-		if err != nil {
+		if err != nil && (want == marks.NFT || want == marks.Legacy || !iptables.AreMissing(err)) {
 			return fw, fmt.Errorf("%s: %w", f, err)
 		}
 		fw.add(f, tables)
+		fw.families[f][marks.Nftables] = native[f]
 	}
 	return fw, fw.choose(ctx, want)
 }
@@ -50,7 +55,7 @@ func (fw *Firewall) add(f uplinks.Family, tables iptables.Tables) {
 			fw.sources = append(fw.sources, t)
 		}
 	}
-	if f == uplinks.IPv4 {
+	if f == uplinks.IPv4 || tables.Default == "" {
 		fw.commandDefault = tables.Default
 	}
 }
@@ -59,19 +64,20 @@ func (fw *Firewall) add(f uplinks.Family, tables iptables.Tables) {
 // be read is an error, as it may hold rules of replypath.
 func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
 	c := backendChoice{configured: want, commandDefault: fw.commandDefault}
-	var sure bool
+	native, sure, nativeErr := fw.owners(ctx, marks.Nftables)
+	c.native = native.Ours
 	c.nft, sure, c.nftErr = fw.owners(ctx, marks.NFT)
 	c.legacy, _, c.legacyErr = fw.owners(ctx, marks.Legacy)
 	if !sure && c.dependsOnOthersInNFT() {
 		c.nft, c.nftErr = fw.savedOwners(ctx, marks.NFT)
 	}
-	for _, err := range []error{c.nftErr, c.legacyErr} {
+	for _, err := range []error{c.nftErr, c.legacyErr, nativeErr} {
 		if want == marks.Auto && err != nil && !errors.Is(err, marks.ErrUnsupported) {
 			return err
 		}
 	}
 	fw.backend, fw.othersInBoth = c.resolve()
-	fw.unusable = map[marks.Backend]error{marks.NFT: c.nftErr, marks.Legacy: c.legacyErr}
+	fw.unusable = map[marks.Backend]error{marks.NFT: c.nftErr, marks.Legacy: c.legacyErr, marks.Nftables: nativeErr}
 	if err := fw.unusable[fw.backend]; err != nil {
 		return err
 	}
@@ -82,7 +88,7 @@ func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
 func (fw *Firewall) checkCommands() error {
 	for f := range fw.families {
 		if fw.table(f, fw.backend) == nil {
-			return fmt.Errorf("%s: no iptables command for the backend %q: %w: install the package iptables, or set backend = \"auto\"",
+			return fmt.Errorf("%s: no iptables command for the backend %q: %w: install the package iptables, or set backend = \"auto\" or \"nftables\"",
 				f, fw.backend, marks.ErrNotFound)
 		}
 	}

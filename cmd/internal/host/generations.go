@@ -21,7 +21,7 @@ type generationSpan struct{ after, last uint64 }
 // track records the generations that a change of the firewall creates, including those of other programs meanwhile.
 // Changes are made one at a time.
 func (g *generations) track(t marks.Firewall, change func() error) error {
-	if t.Backend() != marks.NFT {
+	if t.Backend() == marks.Legacy {
 		return change()
 	}
 	first, err := t.Generation()

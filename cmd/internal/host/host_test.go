@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var backends = []marks.Backend{marks.NFT, marks.Legacy}
+var backends = []marks.Backend{marks.NFT, marks.Legacy, marks.Nftables}
 
 func TestConformance(t *testing.T) {
 	for _, backend := range backends {
@@ -52,8 +52,12 @@ func newKernelWorld(t *testing.T, backend marks.Backend) *kernelWorld {
 		}
 	}
 	r.gateway.SetSysctl("net.ipv4.tcp_fwmark_accept", "0")
+	others := backend
+	if backend == marks.Nftables {
+		others = marks.NFT
+	}
 	for _, base := range []string{"iptables", "ip6tables"} {
-		r.tables = append(r.tables, base+"-"+string(backend)+"-save")
+		r.tables = append(r.tables, base+"-"+string(others)+"-save")
 	}
 	r.host = openHost(t, r.gateway, host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: uplinks.DefaultTableBase})
 	return r

@@ -96,6 +96,7 @@ func TestKillAtAnyWriteIsRepairedAndBreaksNoConnection(t *testing.T) {
 		{name: "apply from nothing", backend: marks.NFT, from: 0, to: 2},
 		{name: "an uplink is added", backend: marks.Legacy, from: 1, to: 2},
 		{name: "an uplink is removed", backend: marks.NFT, from: 2, to: 1},
+		{name: "apply from nothing by nftables", backend: marks.Nftables, from: 0, to: 2},
 		{name: "repair", backend: marks.Legacy, from: 2, to: 2, damage: []string{
 			"ip rule flush protocol 82", "ip route flush table 8202", "iptables-legacy -w -t mangle -F REPLYPATH-NEW",
 			"ip6tables-legacy -w -t mangle -D PREROUTING -j REPLYPATH-PRE", "ip link set eth1 group 0", "sysctl -qw net.ipv4.tcp_fwmark_accept=0",
@@ -150,7 +151,7 @@ func newConnectedHost(t *testing.T, backend marks.Backend) *connectedHost {
 	gateway.ServeTCP(7000)
 	s.w.LAN.ServeTCP(7001)
 	for command, to := range map[string]netip.Addr{"iptables-": s.w.LAN4, "ip6tables-": s.w.LAN6} {
-		gateway.Run(command+string(backend), "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "7001", "-j", "DNAT", "--to", to.String())
+		gateway.Run(command+strings.TrimSuffix(string(backend), "ables"), "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "7001", "-j", "DNAT", "--to", to.String())
 		if backend == marks.Legacy {
 			gateway.Run(command+"legacy", "-t", "mangle", "-S")
 		}

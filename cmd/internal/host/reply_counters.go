@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 
 	"replypath/health"
 	"replypath/marks"
@@ -63,7 +64,11 @@ func (t *replyCounters) counter(by counterKey) *health.CumulativeReplies {
 
 // reset prepares for the counters that the step restarts at zero.
 func (t *replyCounters) reset(s uplinks.LoadChains) {
-	for _, id := range s.Change.ResetCounters() {
+	change := s.Change
+	if s.Firewall.Backend == marks.Nftables { // there a chain's counters go on when it is flushed
+		change.Chains = slices.DeleteFunc(slices.Clone(change.Chains), func(c marks.ChainChange) bool { return !c.Create })
+	}
+	for _, id := range change.ResetCounters() {
 		t.counter(counterKey{s.Firewall, id}).Reset()
 	}
 }

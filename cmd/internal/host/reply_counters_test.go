@@ -28,8 +28,12 @@ func TestReplyCountsSurviveFlushedCounters(t *testing.T) {
 			c.sync(2)
 			c.ping(2)
 			c.wantCounts(3 + 2) // the counters of the second uplink restart
-			for _, tool := range []string{"iptables-", "ip6tables-"} {
-				w.Gateway.Run(tool+string(backend), "-w", "-t", "mangle", "-F")
+			if backend == marks.Nftables {
+				w.Gateway.Run("nft", "delete", "table", "inet", marks.NFTTable)
+			} else {
+				for _, tool := range []string{"iptables-", "ip6tables-"} {
+					w.Gateway.Run(tool+string(backend), "-w", "-t", "mangle", "-F")
+				}
 			}
 			c.wantCounts(5)
 			c.sync(2)

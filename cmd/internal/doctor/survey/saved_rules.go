@@ -31,13 +31,19 @@ func (c *collector) readSavedRules() (all []doctor.SavedRuleset) {
 	for _, s := range savedRuleFiles {
 		paths, _ := filepath.Glob(filepath.Join(c.Root, s.pattern))
 		for _, path := range paths {
-			lines, err := linesOfOurs(path, s.byNFT)
+			lines, native, err := linesOfOurs(path, s.byNFT)
 			if err != nil {
 				c.attempt(path, func() error { return err })
 			}
+			atBoot := slices.ContainsFunc(s.units, func(unit string) bool { return systemd.EnabledBy(c.Root, unit) != "" })
+			saved := doctor.SavedRuleset{Path: systemd.RelativeTo(c.Root, path), AtBoot: atBoot}
 			if len(lines) > 0 {
-				atBoot := slices.ContainsFunc(s.units, func(unit string) bool { return systemd.EnabledBy(c.Root, unit) != "" })
-				all = append(all, doctor.SavedRuleset{Path: systemd.RelativeTo(c.Root, path), Lines: lines, AtBoot: atBoot, ByNFT: s.byNFT})
+				saved.Lines, saved.ByNFT = lines, s.byNFT
+				all = append(all, saved)
+			}
+			if len(native) > 0 {
+				saved.Lines, saved.ByNFT, saved.Native = native, true, true
+				all = append(all, saved)
 			}
 		}
 	}
@@ -45,21 +51,29 @@ func (c *collector) readSavedRules() (all []doctor.SavedRuleset) {
 }
 
 // linesOfOurs returns the lines of a ruleset, with their numbers, that name a chain of replypath. In a ruleset of nft(8)
-// these include CONNMARK rules of iptables, which nft lists without their mask.
-func linesOfOurs(path string, byNFT bool) (lines []string, err error) {
+// these include CONNMARK rules of iptables, which nft lists without their mask. native are the lines that begin
+// marks.NFTTable, the content of which is left out.
+func linesOfOurs(path string, byNFT bool) (lines, native []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	n := 0
+	n, within := 0, false
 	for line := range strings.Lines(string(text)) {
 		n++
+		if within = within && !strings.HasPrefix(line, "}"); within {
+			continue
+		}
 		line = strings.TrimSpace(line)
+		if within = byNFT && line == "table inet "+marks.NFTTable+" {"; within {
+			native = append(native, fmt.Sprintf("%d: %s", n, line))
+			continue
+		}
 		overwrites := strings.Contains(line, "ct mark set ct mark") || strings.HasSuffix(line, "meta mark set ct mark")
 		if strings.HasPrefix(line, "#") || !strings.Contains(line, marks.Prefix) && !(byNFT && overwrites) {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%d: %s", n, line))
 	}
-	return lines, nil
+	return lines, native, nil
 }

@@ -16,6 +16,7 @@ import (
 	"replypath/cmd/internal/systemd"
 	"replypath/health"
 	"replypath/health/proof/inject"
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -139,7 +140,11 @@ func (c *collector) readSysctls() {
 func (c *collector) readFirewall(ctx context.Context) error {
 	fw, err := host.OpenFirewall(ctx, c.Settings.Backend)
 	if err != nil {
-		c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: "the iptables commands cannot be used", Reason: err.Error()})
+		subject := "the iptables commands cannot be used"
+		if c.Settings.Backend == marks.Nftables {
+			subject = "nftables cannot be used"
+		}
+		c.result.MissingTools = append(c.result.MissingTools, doctor.Skipped{Subject: subject, Reason: err.Error()})
 	} else {
 		if err := fw.Read(ctx, &c.result.Facts, &c.result.State); err != nil {
 			return err

@@ -1,0 +1,110 @@
+package marks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The kinds of actions that only nftables has. SetMarks writes the bits under the mask of both the connection's and the
+// packet's mark, SetFwmark those of the packet's alone. CopyCtmark replaces the whole mark of a packet by the bits under
+// the mask of its connection's mark and returns from the chain; it is for packets whose mark is 0, and a packet without a
+// connection does not match it. The LookUp kinds look up a key in a map: the packet's ingress link, or a mark under the
+// mask. The packet continues at the chain that the element names; without an element, at the next rule.
+const (
+	SetMarks ActionKind = iota + 0x40
+	SetFwmark
+	CopyCtmark
+	LookUpIn
+	LookUpFwmark
+	LookUpCtmark
+)
+
+// mapSuffix ends the name of every map.
+const mapSuffix = "-MAP"
+
+// The maps, in the form of chains: see IsMap.
+const (
+	InMap      = Prefix + "IN" + mapSuffix      // by ingress link: to the chain that sets the link's mark
+	RestoreMap = Prefix + "RESTORE" + mapSuffix // by the connection's mark: to the chain that gives it to the packet
+	SaveMap    = Prefix + "SAVE" + mapSuffix    // by the packet's mark: to the chain that gives it to the connection
+	CountMap   = Prefix + "S" + mapSuffix       // by the connection's mark: to CounterChain
+)
+
+// IsMap reports whether a chain is a map. Its rules are the elements, in the order of CompareElements: each matches one
+// key, a link by Rule.In or a mark by Rule.Ctmark under FullMask, and its action is a Goto.
+func IsMap(chain string) bool { return strings.HasSuffix(chain, mapSuffix) }
+
+// CompareElements compares two elements of a map by their keys.
+func CompareElements(a, b Rule) int {
+	return cmp.Or(cmp.Compare(a.In, b.In), cmp.Compare(a.Ctmark.Mark, b.Ctmark.Mark))
+}
+
+// Layout returns the chains that set and restore marks on a host with these ingress links in this link group, in the
+// form that suits the backend: Chains, or MapChains for nftables.
+func Layout(b Backend, mask Mask, group uint32, ingress []Ingress) []Chain {
+	if b == Nftables {
+		return MapChains(mask, group, ingress)
+	}
+	return Chains(mask, group, ingress)
+}
+
+// MapChains returns the layout for nftables, which has maps. It does to packets what Chains does, and no packet is tested
+// by more rules when there are more links. A map leads to the chain of one link or mark because an operation that
+// combines two marks needs Linux 6.13, and nft(8) 1.0.6 aborts when it lists one.
+func MapChains(mask Mask, group uint32, ingress []Ingress) []Chain {
+	unmarked := MarkMatch{Mask: FullMask}
+	restore := Rule{Action: Action{Kind: LookUpCtmark, Chain: RestoreMap, Mask: mask}}
+	fast := Rule{Fwmark: unmarked, Action: Action{Kind: CopyCtmark, Mask: mask}}
+	chains := make([]Chain, 0, 8+4*len(ingress))
+	pre := []Rule{{SrcGroup: group, Dir: "ORIGINAL", Action: Action{Kind: LookUpIn, Chain: InMap}}}
+	if inside := insideRules(mask, ingress); len(inside) > 0 {
+		pre = append(pre, Rule{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "REPLY", Action: Action{Kind: Jump, Chain: Inside}})
+		chains = append(chains, Chain{Inside, inside})
+	}
+	chains = append(chains, Chain{Pre, append(pre, fast, restore)},
+		Chain{Out, []Rule{fast, {Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: LookUpFwmark, Chain: SaveMap, Mask: mask}}, restore}},
+		Chain{Post, []Rule{{Out: "lo", Action: Action{Kind: Return}}, {Action: Action{Kind: LookUpCtmark, Chain: CountMap, Mask: mask}}}})
+	return addElements(chains, mask, ingress)
+}
+
+// addElements appends the maps and the chains to which they lead.
+func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
+	in, restore, save, count := Chain{Name: InMap}, Chain{Name: RestoreMap}, Chain{Name: SaveMap}, Chain{Name: CountMap}
+	for _, l := range ingress {
+		id := mask.ID(l.Mark)
+		byMark := func(chain string) Rule {
+			return Rule{Ctmark: MarkMatch{Mark: l.Mark, Mask: FullMask}, Action: Action{Kind: Goto, Chain: chain}}
+		}
+		add := func(m *Chain, element Rule, rules ...Rule) {
+			m.Rules = append(m.Rules, element)
+			chains = append(chains, Chain{element.Action.Chain, rules})
+		}
+		set := func(kind ActionKind) Rule { return Rule{Action: Action{Kind: kind, Mark: l.Mark, Mask: mask}} }
+		add(&in, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: fmt.Sprintf("%sIN%d", Prefix, id)}}, set(SetMarks))
+		add(&restore, byMark(fmt.Sprintf("%sRESTORE%d", Prefix, id)), set(SetFwmark))
+		add(&save, byMark(fmt.Sprintf("%sSAVE%d", Prefix, id)), set(SetCtmark))
+		add(&count, byMark(CounterChain(id)), counterRules(l)...)
+	}
+	for _, m := range []Chain{in, restore, save, count} {
+		slices.SortFunc(m.Rules, CompareElements)
+		chains = append(chains, m)
+	}
+	return chains
+}
+
+// mapString formats the actions that only nftables has, in the style of the others.
+func (a Action) mapString() string {
+	switch a.Kind {
+	case SetMarks, SetFwmark, CopyCtmark:
+		kind := map[ActionKind]string{SetMarks: "set marks", SetFwmark: "set mark", CopyCtmark: "copy ctmark"}[a.Kind]
+		return kind + " " + a.Mark.String() + "/" + a.Mask.String()
+	case LookUpIn:
+		return "link in " + a.Chain
+	case LookUpFwmark, LookUpCtmark:
+		kind := map[ActionKind]string{LookUpFwmark: "mark", LookUpCtmark: "ctmark"}[a.Kind]
+		return kind + "/" + a.Mask.String() + " in " + a.Chain
+	}
+	return ""
+}

@@ -1,0 +1,140 @@
+package marks
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// NFT formats the rule in the syntax of nft(8), for NFTTable. It returns an ErrUnsupported for a rule of a kind that the
+// backend Nftables does not have.
+func (r Rule) NFT(ipv6 bool) (string, error) {
+	if err := r.CheckNFT(); err != nil {
+		return "", err
+	}
+	var w ruleLine
+	r.addNFTMatches(&w, ipv6)
+	if text := r.Action.nft(ipv6); text != "" {
+		w.add(text)
+	}
+	return string(w), nil
+}
+
+// CheckNFT returns an ErrUnsupported for a rule of a kind that the backend Nftables does not have.
+func (r Rule) CheckNFT() error {
+	known := Rule{In: r.In, Out: r.Out, NotIn: r.NotIn, SrcGroup: r.SrcGroup, Fwmark: r.Fwmark, Ctmark: r.Ctmark, Dir: r.Dir,
+		NotAssured: r.NotAssured, ReplyTo: r.ReplyTo, Action: Action{Chain: r.Action.Chain, Mark: r.Action.Mark, Mask: r.Action.Mask, Kind: r.Action.Kind}}
+	lower := strings.TrimPrefix(r.Action.Chain, Prefix) != strings.ToUpper(strings.TrimPrefix(r.Action.Chain, Prefix))
+	if known != r || r.Action.nft(false) == "" || lower {
+		return fmt.Errorf("the rule %q: %w: the backend %q has no such rule", r, ErrUnsupported, Nftables)
+	}
+	return nil
+}
+
+// addNFTMatches adds the properties that the rule matches, those first that fewest packets have.
+func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
+	if r.SrcGroup != 0 {
+		w.add("iifgroup ", hex(r.SrcGroup))
+	}
+	if r.NotAssured {
+		w.add("ct status and assured == 0")
+	}
+	if r.Dir != "" {
+		w.add("ct direction ", strings.ToLower(r.Dir))
+	}
+	if r.Fwmark != (MarkMatch{}) {
+		w.add("meta mark ", r.Fwmark.nft())
+	}
+	if r.Ctmark != (MarkMatch{}) {
+		w.add("ct mark ", r.Ctmark.nft())
+	}
+	if r.In != "" {
+		w.add("iifname ", nftLink(r.In, r.NotIn))
+	}
+	if r.Out != "" {
+		w.add("oifname ", nftLink(r.Out, false))
+	}
+	if r.ReplyTo.IsValid() {
+		w.add("ct reply ", NFTFamily(ipv6), " daddr ", nftPrefixText(r.ReplyTo))
+	}
+}
+
+// nftPrefixText formats a network as nft(8) prints it.
+func nftPrefixText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// nftLink formats the comparison with a link's name.
+func nftLink(name string, not bool) string {
+	if prefix, isPrefix := strings.CutSuffix(name, "+"); isPrefix {
+		name = prefix + "*"
+	}
+	if not {
+		return `!= "` + name + `"`
+	}
+	return `"` + name + `"`
+}
+
+// nft formats the comparison of a mark.
+func (m MarkMatch) nft() string {
+	operator := "=="
+	if m.Not {
+		operator = "!="
+	}
+	if m.Mask == FullMask {
+		return operator + " " + m.Mark.String()
+	}
+	return "and " + m.Mask.String() + " " + operator + " " + m.Mark.String()
+}
+
+// nft formats the action. It returns nothing for a kind that it does not know.
+func (a Action) nft(ipv6 bool) string {
+	set := "set " + a.Mark.String()
+	under := ""
+	if a.Mask != FullMask {
+		under = " and " + a.Mask.String()
+	}
+	replaced := func(mark string) string {
+		if a.Mask == FullMask {
+			return mark + " " + set
+		}
+		return mark + " set " + mark + " and " + (^a.Mask).String() + " or " + a.Mark.String()
+	}
+	switch a.Kind {
+	case Count:
+		return "counter"
+	case Jump:
+		return "jump " + NFTChain(a.Chain, ipv6)
+	case Goto:
+		return "goto " + NFTChain(a.Chain, ipv6)
+	case Return:
+		return "return"
+	case SetCtmark:
+		return replaced("ct mark")
+	case SetFwmark:
+		return replaced("meta mark")
+	case SetMarks:
+		return replaced("ct mark") + " " + replaced("meta mark")
+	case CopyCtmark:
+		return "meta mark set ct mark" + under + " return"
+	case LookUpIn:
+		return "iifname vmap @" + NFTChain(a.Chain, ipv6)
+	case LookUpFwmark:
+		return "meta mark" + under + " vmap @" + NFTChain(a.Chain, ipv6)
+	case LookUpCtmark:
+		return "ct mark" + under + " vmap @" + NFTChain(a.Chain, ipv6)
+	}
+	return ""
+}
+
+// nftElement formats an element of a map.
+func (r Rule) nftElement(ipv6 bool) string {
+	key := r.Ctmark.Mark.String()
+	if r.In != "" {
+		key = nftLink(r.In, false)
+	}
+	return key + " : " + r.Action.nft(ipv6)
+}

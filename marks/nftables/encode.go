@@ -1,0 +1,182 @@
+package nftables
+
+import (
+	"net/netip"
+	"strings"
+
+	"replypath/marks"
+	"replypath/marks/nftnl"
+
+	"golang.org/x/sys/unix"
+)
+
+// assured is IPS_ASSURED (linux/netfilter/nf_conntrack_common.h).
+const assured = 1 << 2
+
+// The directions of a connection (enum ip_conntrack_dir).
+const (
+	directionOriginal = 0
+	directionReply    = 1
+)
+
+// encodeRule returns the expressions of a rule, in the order in which nft(8) makes them of Rule.NFT. counter is the counter
+// of the rule, if it has one.
+func encodeRule(r marks.Rule, counter string, ipv6 bool) ([][]byte, error) {
+	if err := r.CheckNFT(); err != nil {
+		return nil, err
+	}
+	all := encodeMatches(r, ipv6)
+	if counter != "" {
+		all = append(all, nftnl.CountIn(counter))
+	}
+	return append(all, encodeAction(r.Action, ipv6)...), nil
+}
+
+// encodeMatches returns the expressions of what a rule matches.
+func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
+	if r.SrcGroup != 0 {
+		all = append(all, nftnl.Meta(unix.NFT_META_IIFGROUP, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, r.SrcGroup))
+	}
+	if r.NotAssured {
+		all = append(all, nftnl.Ct(unix.NFT_CT_STATUS, 0), nftnl.MaskMark(0, assured, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, 0))
+	}
+	if r.Dir != "" {
+		direction := byte(directionOriginal)
+		if r.Dir == "REPLY" {
+			direction = directionReply
+		}
+		all = append(all, nftnl.Ct(unix.NFT_CT_DIRECTION, 0), nftnl.Equals(0, []byte{direction}))
+	}
+	if r.Fwmark != (marks.MarkMatch{}) {
+		all = append(append(all, nftnl.Meta(unix.NFT_META_MARK, 0)), encodeMark(r.Fwmark)...)
+	}
+	if r.Ctmark != (marks.MarkMatch{}) {
+		all = append(append(all, nftnl.Ct(unix.NFT_CT_MARK, 0)), encodeMark(r.Ctmark)...)
+	}
+	if r.In != "" {
+		all = append(all, nftnl.Meta(unix.NFT_META_IIFNAME, 0), encodeLink(r.In, r.NotIn))
+	}
+	if r.Out != "" {
+		all = append(all, nftnl.Meta(unix.NFT_META_OIFNAME, 0), encodeLink(r.Out, false))
+	}
+	if r.ReplyTo.IsValid() {
+		all = append(all, encodeReplyTo(r.ReplyTo, ipv6)...)
+	}
+	return all
+}
+
+// encodeMark returns the comparison of a mark in the first register.
+func encodeMark(m marks.MarkMatch) (all [][]byte) {
+	if m.Mask != marks.FullMask {
+		all = append(all, nftnl.MaskMark(0, uint32(m.Mask), 0))
+	}
+	operation := uint32(unix.NFT_CMP_EQ)
+	if m.Not {
+		operation = unix.NFT_CMP_NEQ
+	}
+	return append(all, nftnl.CompareMark(0, operation, uint32(m.Mark)))
+}
+
+// encodeLink returns the comparison of the name of a link in the first register. A prefix is compared without the bytes
+// behind it.
+func encodeLink(name string, not bool) []byte {
+	value := make([]byte, unix.IFNAMSIZ)
+	copy(value, name)
+	if prefix, isPrefix := strings.CutSuffix(name, "+"); isPrefix {
+		value = []byte(prefix)
+	}
+	operation := uint32(unix.NFT_CMP_EQ)
+	if not {
+		operation = unix.NFT_CMP_NEQ
+	}
+	return nftnl.Compare(0, operation, value)
+}
+
+// replyDestination returns the key of the address that a connection's replies have as their destination.
+func replyDestination(ipv6 bool) uint32 {
+	if ipv6 {
+		return unix.NFT_CT_DST_IP6
+	}
+	return unix.NFT_CT_DST_IP
+}
+
+func encodeReplyTo(p netip.Prefix, ipv6 bool) [][]byte {
+	all := [][]byte{nftnl.CtOf(directionReply, replyDestination(ipv6), 0)}
+	if !p.IsSingleIP() {
+		length := len(p.Addr().AsSlice())
+		mask := make([]byte, length)
+		for bit := range p.Bits() {
+			mask[bit/8] |= 0x80 >> (bit % 8)
+		}
+		all = append(all, nftnl.Mask(0, mask, make([]byte, length)))
+	}
+	return append(all, nftnl.Equals(0, p.Masked().Addr().AsSlice()))
+}
+
+// encodeAction returns the expressions of an action.
+func encodeAction(a marks.Action, ipv6 bool) [][]byte {
+	chain := marks.NFTChain(a.Chain, ipv6)
+	switch a.Kind {
+	case marks.Count:
+		return [][]byte{nftnl.Count()}
+	case marks.Jump:
+		return [][]byte{nftnl.Jump(chain)}
+	case marks.Goto:
+		return [][]byte{nftnl.Goto(chain)}
+	case marks.Return:
+		return [][]byte{nftnl.Return()}
+	case marks.SetCtmark:
+		return setCtmark(a)
+	case marks.SetFwmark:
+		return setFwmark(a)
+	case marks.SetMarks:
+		return append(setCtmark(a), setFwmark(a)...)
+	case marks.CopyCtmark:
+		all := under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0))
+		return append(all, nftnl.SetMeta(unix.NFT_META_MARK, 0), nftnl.Return())
+	case marks.LookUpIn:
+		return [][]byte{nftnl.Meta(unix.NFT_META_IIFNAME, 0), nftnl.VerdictMap(chain, 0)}
+	case marks.LookUpFwmark:
+		return append(under(a.Mask, nftnl.Meta(unix.NFT_META_MARK, 0)), nftnl.VerdictMap(chain, 0))
+	case marks.LookUpCtmark:
+		return append(under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.VerdictMap(chain, 0))
+	}
+	return nil
+}
+
+// under returns the expressions that load a mark under the mask.
+func under(mask marks.Mask, load []byte) [][]byte {
+	if mask == marks.FullMask {
+		return [][]byte{load}
+	}
+	return [][]byte{load, nftnl.MaskMark(0, uint32(mask), 0)}
+}
+
+func setCtmark(a marks.Action) [][]byte {
+	return append(replaced(a, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.SetCt(unix.NFT_CT_MARK, 0))
+}
+
+func setFwmark(a marks.Action) [][]byte {
+	return append(replaced(a, nftnl.Meta(unix.NFT_META_MARK, 0)), nftnl.SetMeta(unix.NFT_META_MARK, 0))
+}
+
+// replaced returns the expressions that put the action's mark in place of the bits under its mask.
+func replaced(a marks.Action, load []byte) [][]byte {
+	if a.Mask == marks.FullMask {
+		return [][]byte{nftnl.Load(0, uint32(a.Mark))}
+	}
+	return [][]byte{load, nftnl.MaskMark(0, ^uint32(a.Mask), uint32(a.Mark))}
+}
+
+// encodeFamilyGoto returns the expressions of the rule of a base chain that leads the packets of a family to their hooks.
+func encodeFamilyGoto(ipv6 bool, chain string) [][]byte {
+	return [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{protocol(ipv6)}), nftnl.Goto(chain)}
+}
+
+// protocol returns the number of a family: NFPROTO_IPV4, NFPROTO_IPV6.
+func protocol(ipv6 bool) byte {
+	if ipv6 {
+		return unix.NFPROTO_IPV6
+	}
+	return unix.NFPROTO_IPV4
+}
