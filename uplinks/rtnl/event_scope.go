@@ -3,6 +3,7 @@ package rtnl
 import (
 	"syscall"
 
+	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
 	"github.com/vishvananda/netlink/nl"
@@ -31,6 +32,7 @@ func (h *Handle) classify(m syscall.NetlinkMessage) (subject string, scope uplin
 	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
 		return "rule", scope
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
+		scope.Link = netconfLink(m.Data)
 		return "sysctl", scope
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		return h.classifyRoute(m)
@@ -41,6 +43,17 @@ func (h *Handle) classify(m syscall.NetlinkMessage) (subject string, scope uplin
 		}
 	}
 	return "", scope
+}
+
+// netconfLink returns the index of the link whose sysctls an event is about (linux/netconf.h), 0 for those of all links. The
+// kernel announces rp_filter, forwarding and some others, but not src_valid_mark.
+func netconfLink(data []byte) int {
+	const headerSize, ifindex = 4, 1 // struct netconfmsg with its padding, NETCONFA_IFINDEX
+	if len(data) < headerSize {
+		return 0
+	}
+	index := int32(nlattr.Find(data[headerSize:], ifindex).Uint32())
+	return max(0, int(index)) // -1 and -2: all links, and later ones
 }
 
 // classifyRoute returns the subject and the scope of an event about a route. When a route replaces another, the kernel

@@ -19,6 +19,7 @@ const (
 	linkHeader          = "\x00\x00\x01\x00\x02\x00\x00\x00\x43\x10\x01\x00\x00\x00\x00\x00"
 	addressHeader       = "\x0a\x40\x00\x00\x02\x00\x00\x00"
 	routeHeader         = "\x02\x00\x00\x00\xfe\x04\x00\x01\x00\x00\x00\x00"
+	netconfHeader       = "\x02\x00\x00\x00"
 	nexthopObjectHeader = "\x02\x00\x00\x00\x00\x00\x00\x00"
 	nameAttr            = "\x09\x00\x03\x00eth0\x00\x00\x00\x00"
 	oifAttr             = "\x08\x00\x04\x00\x02\x00\x00\x00"
@@ -53,6 +54,11 @@ func TestMalformedEventHasUnknownScope(t *testing.T) {
 		{"the object", event(rtmDelNexthop, 0, nexthopObjectHeader+nexthopIDAttr), "route", wholeHost, uplinks.LinkState{}},
 		{"another of its number", event(rtmNewNexthop, 0, nexthopObjectHeader+nexthopIDAttr), "", wholeHost, uplinks.LinkState{}},
 		{"an object that is cut off", event(rtmNewNexthop, 0, nexthopObjectHeader[:3]), "", wholeHost, uplinks.LinkState{}},
+		{"sysctls of a link", event(unix.RTM_NEWNETCONF, 0, netconfHeader+"\x08\x00\x01\x00\x02\x00\x00\x00"), "sysctl", link2, uplinks.LinkState{}},
+		{"sysctls of a link that goes", event(unix.RTM_DELNETCONF, 0, netconfHeader+"\x08\x00\x01\x00\x02\x00\x00\x00"), "sysctl", link2, uplinks.LinkState{}},
+		{"sysctls of all links", event(unix.RTM_NEWNETCONF, 0, netconfHeader+"\x08\x00\x01\x00\xff\xff\xff\xff"), "sysctl", wholeHost, uplinks.LinkState{}},
+		{"sysctls of later links", event(unix.RTM_NEWNETCONF, 0, netconfHeader+"\x08\x00\x01\x00\xfe\xff\xff\xff"), "sysctl", wholeHost, uplinks.LinkState{}},
+		{"sysctls of a link that is cut off", event(unix.RTM_NEWNETCONF, 0, netconfHeader+"\x08\x00\x01\x00\x02"), "sysctl", wholeHost, uplinks.LinkState{}},
 		{"a neighbour", event(unix.RTM_NEWNEIGH, 0, addressHeader), "", wholeHost, uplinks.LinkState{}},
 		{"an unknown message", event(4711, 0, ""), "", wholeHost, uplinks.LinkState{}},
 	} {
