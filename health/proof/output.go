@@ -241,15 +241,17 @@ func (t trace) checkNeighbour(r Request, e EgressObservation, w WireObservation)
 
 // checkTrafficControl returns what filters and qdiscs do to the reply, which are behind the last place that can be observed.
 func (t trace) checkTrafficControl(r Request, x Observation) (c health.ProofCheck, wrong bool) {
-	for _, e := range t.output.Effects(t.packet(r, x)) {
-		c = health.ProofCheck{Result: health.No, Cause: health.TrafficControl, Detail: fmt.Sprintf("the reply to %s does not leave as it is: %s %s", r, e.Text, e.Does),
-			Remedy: "remove that filter or qdisc, or restrict it to packets that are no replies: tc filter del, tc qdisc del"}
-		if !e.Certain {
-			c.Result, c.Detail = health.Unknown, fmt.Sprintf("whether the reply to %s leaves is unknown: %s %s", r, e.Text, e.Does)
-		}
-		return c, true
+	effects := t.output.Effects(t.packet(r, x))
+	if len(effects) == 0 {
+		return c, false
 	}
-	return c, false
+	e := effects[0]
+	c = health.ProofCheck{Result: health.No, Cause: health.TrafficControl, Detail: fmt.Sprintf("the reply to %s does not leave as it is: %s %s", r, e.Text, e.Does),
+		Remedy: "remove that filter or qdisc, or restrict it to packets that are no replies: tc filter del, tc qdisc del"}
+	if !e.Certain {
+		c.Result, c.Detail = health.Unknown, fmt.Sprintf("whether the reply to %s leaves is unknown: %s %s", r, e.Text, e.Does)
+	}
+	return c, true
 }
 
 // dropper returns the rule that dropped the request or its reply, for the end of a sentence.

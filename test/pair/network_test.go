@@ -33,8 +33,8 @@ func vips(uplink int) []string {
 }
 
 // shell runs lines of shell on a host.
-func shell(h *world.Host, lines ...string) string {
-	return h.Run("sh", "-ec", strings.Join(lines, "\n"))
+func shell(h *world.Host, lines ...string) {
+	h.Run("sh", "-ec", strings.Join(lines, "\n"))
 }
 
 // newNetwork builds the network. Nothing runs on it yet.

@@ -79,8 +79,8 @@ func TestConnectionsLiveThroughTakeOvers(t *testing.T) {
 	for range rounds(t) {
 		n.takeOver(t, "keepalived ended", flows, signal(syscall.SIGTERM), restart)
 		n.takeOver(t, "keepalived killed", flows, signal(syscall.SIGKILL), restart)
-		n.takeOver(t, "the LAN's carrier lost", flows, carrier(n, "down", n.lan), carrier(n, "up", n.lan))
-		n.takeOver(t, "the node cut off", flows, carrier(n, "down", n.lan, n.isps[0], n.isps[1]), carrier(n, "up", n.lan, n.isps[0], n.isps[1]))
+		n.takeOver(t, "the LAN's carrier lost", flows, carrier("down", n.lan), carrier("up", n.lan))
+		n.takeOver(t, "the node cut off", flows, carrier("down", n.lan, n.isps[0], n.isps[1]), carrier("up", n.lan, n.isps[0], n.isps[1]))
 		n.takeOver(t, "VRRP lost between the nodes", flows, dropVRRP(n, true), dropVRRP(n, false))
 	}
 	for _, g := range n.nodes {
@@ -102,11 +102,11 @@ func TestConnectionsLiveThroughTakeOversOfAVirtualMAC(t *testing.T) {
 	n.startPair(t)
 	flows := n.startFlows(t)
 	wantAlive(t, "the start", flows)
-	n.takeOver(t, "the node cut off", flows, carrier(n, "down", n.lan, n.isps[0], n.isps[1]), carrier(n, "up", n.lan, n.isps[0], n.isps[1]))
+	n.takeOver(t, "the node cut off", flows, carrier("down", n.lan, n.isps[0], n.isps[1]), carrier("up", n.lan, n.isps[0], n.isps[1]))
 }
 
 // carrier sets the switches' ends of the node's links.
-func carrier(n *network, state string, switches ...*world.Host) func(*node) {
+func carrier(state string, switches ...*world.Host) func(*node) {
 	return func(g *node) {
 		for _, h := range switches {
 			shell(h, "ip link set "+g.host.Name+" "+state)

@@ -18,13 +18,10 @@ import (
 )
 
 // vipBox returns a box whose second uplink has no addresses but VIPs, which the other node of a pair has.
-func vipBox(t *testing.T, settings ...string) *box.Box {
+func vipBox(t *testing.T) *box.Box {
 	t.Helper()
-	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), settings...)
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	var text strings.Builder
-	for _, line := range settings {
-		fmt.Fprintln(&text, line)
-	}
 	for _, u := range b.Uplinks {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\nvips = [%q, %q]\n", u.Index, u.Index+1, u.Link.Name, u.Router4, u.RouterLL, u.Addr4, u.Addr6)
 	}

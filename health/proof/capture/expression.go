@@ -39,8 +39,8 @@ func rt(key uint32, to int) []byte {
 	return expression("rt", be32(unix.NFTA_RT_KEY, key), be32(unix.NFTA_RT_DREG, register(to)))
 }
 
-// equals matches when the register has the value.
-func equals(word int, value []byte) []byte { return compare(word, unix.NFT_CMP_EQ, value) }
+// equals matches when the first register has the value.
+func equals(value []byte) []byte { return compare(0, unix.NFT_CMP_EQ, value) }
 
 // compare matches when the register and the value, which are compared as numbers in network byte order, are in that order.
 func compare(word int, operation uint32, value []byte) []byte {
@@ -48,10 +48,10 @@ func compare(word int, operation uint32, value []byte) []byte {
 		nested(unix.NFTA_CMP_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, value)))
 }
 
-// inSet matches when the set has the key that begins at the register.
-func inSet(set set, word int) []byte {
+// inSet matches when the set has the key that begins at the first register.
+func inSet(set set) []byte {
 	return expression("lookup", netfilter.StringAttribute(unix.NFTA_LOOKUP_SET, set.name), be32(unix.NFTA_LOOKUP_SET_ID, set.id),
-		be32(unix.NFTA_LOOKUP_SREG, register(word)))
+		be32(unix.NFTA_LOOKUP_SREG, register(0)))
 }
 
 // load loads a constant into a register.

@@ -52,8 +52,8 @@ func (f Filter) lastPlaceRequests(kernel features) []request {
 // of the set.
 func toPeers(base string, c captureFamily, peers set) []request {
 	name := base + peers.name
-	return []request{newChain(name), newRule(base, meta(unix.NFT_META_NFPROTO, 0), equals(0, []byte{c.proto}),
-		field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), inSet(peers, 0), jump(name))}
+	return []request{newChain(name), newRule(base, meta(unix.NFT_META_NFPROTO, 0), equals([]byte{c.proto}),
+		field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), inSet(peers), jump(name))}
 }
 
 // endRequests returns the requests for the chains that let replies pass, or drop them, at the end of POSTROUTING.
@@ -62,13 +62,13 @@ func (c captureFamily) endRequests(name string, kinds []packetKind, kernel featu
 	var all []request
 	if kernel.wire {
 		all = append(all, newChain(passed))
-		plain := [][]byte{ct(unix.NFT_CT_STATE, 0), and(0, uint32(proof.StateNew)), equals(0, make([]byte, 4))}
+		plain := [][]byte{ct(unix.NFT_CT_STATE, 0), and(0, uint32(proof.StateNew)), equals(make([]byte, 4))}
 		if kernel.ipsec {
-			plain = append(plain, rt(rtIPsec, 0), equals(0, []byte{0}))
+			plain = append(plain, rt(rtIPsec, 0), equals([]byte{0}))
 		}
 		link := meta(unix.NFT_META_OIF, 0)
-		direct, known := newRule(name, append(slices.Clone(plain), link, inSet(directLinks, 0), goTo(passed))...),
-			newRule(name, append(slices.Clone(plain), link, rt(c.nextHop, 1), inSet(c.nextHops, 0), goTo(passed))...)
+		direct, known := newRule(name, append(slices.Clone(plain), link, inSet(directLinks), goTo(passed))...),
+			newRule(name, append(slices.Clone(plain), link, rt(c.nextHop, 1), inSet(c.nextHops), goTo(passed))...)
 		if kernel.ipsec {
 			direct.operation, known.operation = operationIPsec, operationIPsec
 		}

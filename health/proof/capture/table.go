@@ -104,9 +104,9 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, f
 	if isReply(p) {
 		peer = f.to
 	}
-	match := [][]byte{meta(unix.NFT_META_NFPROTO, 0), equals(0, []byte{f.proto}), field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), inSet(f.peers, 0)}
+	match := [][]byte{meta(unix.NFT_META_NFPROTO, 0), equals([]byte{f.proto}), field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), inSet(f.peers)}
 	if p == proof.RequestEgress {
-		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks, 0))
+		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks))
 	}
 	all := []request{
 		newChain(chainName),
@@ -135,8 +135,8 @@ var readsConnection = map[proof.Hook]bool{proof.PreroutingMarked: true, proof.In
 	proof.ReplyPrerouting: true, proof.OutputEnd: true}
 
 // record returns the expressions that add the packet to the set of observations. tracked is for packets with a connection.
-func (f captureFamily) record(hook uint32, p proof.Hook, k packetKind, tracked, zones bool) [][]byte {
-	at := 1 + 2*int(f.words)
+func (c captureFamily) record(hook uint32, p proof.Hook, k packetKind, tracked, zones bool) [][]byte {
+	at := 1 + 2*int(c.words)
 	ctOrZero := func(key uint32, to int, known bool) []byte {
 		if tracked && known {
 			return ct(key, to)
@@ -151,23 +151,23 @@ func (f captureFamily) record(hook uint32, p proof.Hook, k packetKind, tracked, 
 		last = ctOrZero(unix.NFT_CT_STATUS, at+5, true)
 	}
 	exprs := append(k.expressions(), ctOrZero(unix.NFT_CT_MARK, at+2, true), load(0, k.word(p)))
-	exprs = append(exprs, f.addressesAndPorts(k)...)
-	return append(exprs, meta(unix.NFT_META_MARK, at+1), meta(link, at+3), ct(unix.NFT_CT_STATE, at+4), last, addToSet(f.hooks), pass(p))
+	exprs = append(exprs, c.addressesAndPorts(k)...)
+	return append(exprs, meta(unix.NFT_META_MARK, at+1), meta(link, at+3), ct(unix.NFT_CT_STATE, at+4), last, addToSet(c.hooks), pass(p))
 }
 
 // addressesAndPorts returns the expressions that load the packet's addresses and its ports into the registers behind the first.
-func (f captureFamily) addressesAndPorts(k packetKind) [][]byte {
-	words := int(f.words)
-	return [][]byte{field(unix.NFT_PAYLOAD_NETWORK_HEADER, f.from, 1), field(unix.NFT_PAYLOAD_NETWORK_HEADER, f.to, 1+words),
+func (c captureFamily) addressesAndPorts(k packetKind) [][]byte {
+	words := int(c.words)
+	return [][]byte{field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.from, 1), field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 1+words),
 		field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, byteRange{k.ports, 4}, 1+2*words)}
 }
 
 // recordEgress returns the expressions that add a reply in POSTROUTING to the set of replies.
-func (f captureFamily) recordEgress(k packetKind) [][]byte {
-	at := 1 + 2*int(f.words)
+func (c captureFamily) recordEgress(k packetKind) [][]byte {
+	at := 1 + 2*int(c.words)
 	exprs := append(k.expressions(), load(0, k.word(proof.ReplyEgress)))
-	exprs = append(exprs, f.addressesAndPorts(k)...)
-	return append(exprs, meta(unix.NFT_META_OIF, at+1), ct(unix.NFT_CT_STATE, at+2), rt(f.nextHop, at+3), addToSet(f.egress))
+	exprs = append(exprs, c.addressesAndPorts(k)...)
+	return append(exprs, meta(unix.NFT_META_OIF, at+1), ct(unix.NFT_CT_STATE, at+2), rt(c.nextHop, at+3), addToSet(c.egress))
 }
 
 // pass returns the verdict after an observation: a request that would leave by an uplink is dropped.

@@ -12,8 +12,8 @@ func traceRequests() (all []request) {
 	for _, base := range []string{"prerouting-start", "output-start"} {
 		for _, c := range families {
 			for _, peer := range []byteRange{c.from, c.to} {
-				all = append(all, newRule(base, meta(unix.NFT_META_NFPROTO, 0), equals(0, []byte{c.proto}),
-					field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), inSet(c.peers, 0), loadByte(0, 1), setTrace(0)))
+				all = append(all, newRule(base, meta(unix.NFT_META_NFPROTO, 0), equals([]byte{c.proto}),
+					field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), inSet(c.peers), loadByte(0, 1), setTrace(0)))
 			}
 		}
 	}

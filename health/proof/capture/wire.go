@@ -58,8 +58,8 @@ func createWireChain(name string, devices []string) []request {
 	all := []request{{operation: operationWire, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
 		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, name), hook, netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}}
 	for _, c := range families {
-		all = append(all, newRule(name, meta(unix.NFT_META_PROTOCOL, 0), equals(0, c.etherType[:]),
-			field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), inSet(c.wirePeers, 0), jump("wire-"+c.wirePeers.name)))
+		all = append(all, newRule(name, meta(unix.NFT_META_PROTOCOL, 0), equals(c.etherType[:]),
+			field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), inSet(c.wirePeers), jump("wire-"+c.wirePeers.name)))
 	}
 	return all
 }
