@@ -28,7 +28,8 @@ type Status struct {
 	// Mismarked has the connections to an address of one uplink that have the mark of another.
 	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
 	Conntrack ConntrackStatus                `json:"conntrack"`
-	Events    []Event                        `json:"events"` // the last EventLogSize, oldest first
+	Proxies   []ProxyStatus                  `json:"proxies,omitempty"` // of all intercepts; none: absent
+	Events    []Event                        `json:"events"`            // the last EventLogSize, oldest first
 }
 
 // SyncStatus says how far the kernel is as configured.

@@ -51,6 +51,9 @@ type Proxy struct {
 	Port   uint16
 }
 
+// AddrPort returns where the proxy listens; the address is not valid if it is any.
+func (p Proxy) AddrPort() netip.AddrPort { return netip.AddrPortFrom(p.Addr, p.Port) }
+
 // String returns the proxy for people, as "tcp port 50080 in IPv4".
 func (p Proxy) String() string {
 	at := ""

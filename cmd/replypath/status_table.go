@@ -52,6 +52,7 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 		writeField(out, "problem", sanitize(problem))
 	}
 	writePeer(out, s.Peer)
+	writeProxies(out, s.Proxies)
 	for _, m := range s.Mismarked {
 		writeField(out, "marks", sanitize(m.String())+": "+uplinks.MismarkedRemedy)
 	}

@@ -35,6 +35,7 @@ var (
 	conntrackUsed  = newDesc("conntrack_entries", "Connections in the kernel's table.")
 	conntrackLimit = newDesc("conntrack_entries_limit", "The most connections that the kernel's table holds.")
 	certificateEnd = newDesc("certificate_not_after_timestamp_seconds", "When the certificate of this endpoint expires.")
+	proxyListening = newDesc("proxy_listening", "Whether a transparent proxy takes new connections of the intercept.", "intercept", "family", "protocol", "proxy")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
 
@@ -109,6 +110,9 @@ func collectPair(out chan<- prometheus.Metric, s health.Status) {
 	}
 	for _, n := range countMismarked(s) {
 		sendGauge(out, mismarked, float64(n.Count), n.Uplink, n.Marked)
+	}
+	for _, p := range s.Proxies {
+		sendGauge(out, proxyListening, boolValue(p.State == uplinks.ProxyListening), p.Intercept, familyLabel(p.Family), p.Protocol, p.Proxy)
 	}
 	if s.Peer != nil {
 		sendGauge(out, peerReachable, boolValue(s.Peer.Error == "" && !s.Peer.At.IsZero()), s.Peer.URL)

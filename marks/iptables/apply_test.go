@@ -96,9 +96,9 @@ func TestChainWithAForeignJumpIsKeptAndTheRestIsApplied(t *testing.T) {
 func TestForeignRuleInAnOwnChainReadsAsOpaque(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
 		apply(t, h, table, layout(0x1f00, 2, ethernet))
-		h.Run(table.path, "-t", "mangle", "-A", marks.Out, "-p", "tcp", "-j", "RETURN")
+		h.Run(table.path, "-t", "mangle", "-A", marks.Out, "-p", "sctp", "-j", "RETURN")
 		rules := read(t, h, table).Chains[marks.Out].Rules
-		if len(rules) != 3 || rules[2] != (marks.Rule{Opaque: "-p tcp -j RETURN"}) {
+		if len(rules) != 3 || rules[2] != (marks.Rule{Opaque: "-p sctp -j RETURN"}) {
 			t.Errorf("got %+v", rules)
 		}
 	})

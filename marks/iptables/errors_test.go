@@ -77,12 +77,12 @@ func TestParseListingNormalizesRules(t *testing.T) {
 	got := table.parseListing("REPLYPATH-PRE", []string{
 		"-N REPLYPATH-PRE",
 		"-A REPLYPATH-PRE -m connmark --mark 0/7936 -m devgroup --src-group uplinks -j REPLYPATH-NEW",
-		"-A REPLYPATH-PRE -p tcp -j DROP",
+		"-A REPLYPATH-PRE -p sctp -j DROP",
 		"-A REPLYPATH-PRE",
 	})
 	want := []marks.Rule{
 		{SrcGroup: 8200, Ctmark: marks.MarkMatch{Mask: 0x1f00}, Action: marks.Action{Kind: marks.Jump, Chain: marks.New}},
-		{Opaque: "-p tcp -j DROP"},
+		{Opaque: "-p sctp -j DROP"},
 		{},
 	}
 	if !slices.Equal(got, want) {

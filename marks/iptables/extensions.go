@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/marks"
@@ -23,6 +24,14 @@ var extensions = []extension{
 	{"target CONNMARK", "-j CONNMARK --restore-mark --nfmask 0x1 --ctmask 0x1", "xt_connmark"},
 }
 
+// interceptExtensions are those that only interception needs.
+var interceptExtensions = []extension{
+	{"match addrtype", "-m addrtype ! --src-type LOCAL", "xt_addrtype"},
+	{"match multiport", "-p tcp -m multiport --dports 80", "xt_multiport"},
+	{"target MARK", "-j MARK --set-xmark 0x1/0x1", "xt_mark"},
+	{"target TPROXY", "-p tcp -j TPROXY --on-port 1 --tproxy-mark 0x1/0x1", "xt_TPROXY"},
+}
+
 func (e extension) String() string { return fmt.Sprintf("%s (module %s)", e.name, e.module) }
 
 // probe returns the restore input that creates probeChain with one rule of each extension.
@@ -34,8 +43,8 @@ func probe(extensions ...extension) string {
 	return marks.Change{Chains: []marks.ChainChange{chain}}.Restore()
 }
 
-// missing returns the extensions that load refuses, comma-separated.
-func missing(load func(e extension) error) string {
+// missing returns those of the extensions that load refuses, comma-separated.
+func missing(extensions []extension, load func(e extension) error) string {
 	var names []string
 	for _, e := range extensions {
 		if load(e) != nil {
@@ -51,7 +60,7 @@ func (t *Table) findMissing(ctx context.Context, err error) error {
 	if failed := t.restore(ctx, probe()); failed != nil {
 		return fmt.Errorf("%w: the kernel has no %s table for the backend %s: load its module, or choose the other backend", failed, marks.MangleTable, t.backend)
 	}
-	names := missing(func(e extension) error {
+	names := missing(slices.Concat(extensions, interceptExtensions), func(e extension) error {
 		if err := t.restore(ctx, probe(e)); errors.Is(err, marks.ErrUnsupported) {
 			return err
 		}
@@ -71,7 +80,7 @@ func (t *Table) CheckSupport(ctx context.Context) error {
 	if !errors.Is(err, marks.ErrUnsupported) {
 		return err
 	}
-	names := missing(func(e extension) error { return t.testRestore(ctx, probe(e)) })
+	names := missing(extensions, func(e extension) error { return t.testRestore(ctx, probe(e)) })
 	if names == "" {
 		return err
 	}

@@ -64,6 +64,18 @@ func (p *transparentProxy) close() {
 	clear(p.open)
 }
 
+// stopListening ends the listeners and no connection.
+func (p *transparentProxy) stopListening() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		if l, is := c.(net.Listener); is {
+			l.Close()
+			delete(p.open, c)
+		}
+	}
+}
+
 // keep remembers what close must close; false means that the proxy has ended.
 func (p *transparentProxy) keep(c io.Closer) bool {
 	p.mu.Lock()

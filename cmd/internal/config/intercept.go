@@ -22,6 +22,7 @@ const (
 type fileInterception struct {
 	header     *value
 	bit        *intValue
+	wayBack    bool // key "return"
 	intercepts []fileIntercept
 }
 
@@ -48,7 +49,7 @@ func (v value) asInterception() fileInterception {
 		v.addTypeMistake("a table", topKeys.example("intercept"))
 		return fileInterception{}
 	}
-	f := fileInterception{header: &v, bit: t.intAt("bit", interceptionKeys)}
+	f := fileInterception{header: &v, bit: t.intAt("bit", interceptionKeys), wayBack: t.boolAt("return", interceptionKeys)}
 	for _, name := range t.keyNames() {
 		v, ok := t.valueAt(name)
 		below, isTable := v.asTable()
@@ -138,7 +139,7 @@ func (c *Config) interception(f fileInterception, ups []fileUplink) {
 	if f.header == nil {
 		return
 	}
-	if len(f.intercepts) == 0 {
+	if len(f.intercepts) == 0 && !f.wayBack {
 		c.interceptBit(f, &uplinks.Interception{})
 		return
 	}

@@ -64,7 +64,7 @@ var (
 		{"token_file", `"/etc/replypath/peer-token"`},
 		{"ca_file", `"/etc/replypath/peer.pem"`},
 	}
-	interceptionKeys = keys{{"bit", "0x10"}}
+	interceptionKeys = keys{{"bit", "0x10"}, {"return", "true"}}
 	interceptKeys    = keys{
 		{"from", `["lan0"]`},
 		{"protocol", `"tcp"`},

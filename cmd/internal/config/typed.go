@@ -21,6 +21,19 @@ func (v value) asInt(known keys) *intValue {
 	return &intValue{v, n}
 }
 
+// boolAt returns the boolean at the key; false if it is absent or of another type.
+func (t table) boolAt(key string, known keys) bool {
+	v, ok := t.valueAt(key)
+	if !ok {
+		return false
+	}
+	is, ok := v.raw.(bool)
+	if !ok {
+		v.addTypeMistake("a boolean", known.example(key))
+	}
+	return is
+}
+
 // stringAt returns the string at the key; nil if it is absent or of another type.
 func (t table) stringAt(key string, known keys) *stringValue {
 	v, ok := t.valueAt(key)

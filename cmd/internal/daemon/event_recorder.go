@@ -16,6 +16,7 @@ const (
 	eventReload = "reload"
 	eventRepair = "repair"
 	eventSync   = "sync"
+	eventProxy  = "proxy"
 )
 
 // eventRecorder adds events to the event log, and runs the operator's programs for them. Safe for concurrent use.
@@ -47,12 +48,16 @@ type roundListener struct {
 	proofs   *proofScheduler
 	recorder *eventRecorder
 	mismarks *mismarkPoller
+	proxies  *proxyStates
 }
 
 // Observed implements Listener.
 func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
 	l.proofs.updatePaths(s, f, only)
 	l.mismarks.observe(s, f)
+	if only == nil {
+		l.proxies.observe(s, f)
+	}
 }
 
 // Followed implements Listener. The reconciler has logged each step.

@@ -138,10 +138,11 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	recorder := &eventRecorder{events: events, hooks: hooks, verdicts: verdicts, log: o.Log}
 	m, peers, mismarks := monitor.New(d.probers), newPeerPoller(recorder, o.Log), newMismarkPoller(o.Log)
 	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
-	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder, mismarks})
+	proxies := &proxyStates{recorder: recorder}
+	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies})
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
-	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks}
+	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies}
 	server := d.endpoint.server
 	d.endpoint.use(status)
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe

@@ -24,6 +24,7 @@ type statusSource struct {
 	events   *health.EventLog
 	peers    *peerPoller
 	mismarks *mismarkPoller
+	proxies  *proxyStates
 }
 
 // Status returns the status now.
@@ -42,6 +43,7 @@ func (s *statusSource) Status() health.Status {
 	status.Fingerprint, status.Peer, status.Mismarked = &own, peer, s.mismarks.Found()
 	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
+	status.Proxies = s.proxies.Status()
 	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()
