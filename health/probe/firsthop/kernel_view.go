@@ -23,15 +23,16 @@ type Table interface {
 type kernelView struct {
 	table Table
 
-	mu    sync.Mutex
+	mu    sync.Mutex // not held while table is read
 	paths map[health.Key]viewOfPath
 }
 
 // viewOfPath is the last comparison for a path.
 type viewOfPath struct {
-	good   time.Time // when the table was right
-	failed time.Time // since when the kernel cannot resolve the gateway; zero: it can
-	times  int       // comparisons in a row in which it could not
+	running bool      // a comparison is in progress
+	good    time.Time // when the table was right
+	failed  time.Time // since when the kernel cannot resolve the gateway; zero: it can
+	times   int       // comparisons in a row in which it could not
 }
 
 const (
@@ -51,18 +52,42 @@ func newKernelView(table Table) *kernelView {
 // check returns an error when packets to the gateway, which has just replied from the hardware address, do not reach it. It asks
 // the kernel to resolve a gateway that it does not know.
 func (k *kernelView) check(p health.Path, mac string) error {
-	now := time.Now()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	last := k.paths[p.Key]
-	if now.Sub(last.good) < viewInterval || len(mac) != hardwareAddrLen {
+	if len(mac) != hardwareAddrLen {
 		return nil
 	}
+	now := time.Now()
+	last, due := k.begin(p.Key, now)
+	if !due {
+		return nil
+	}
+	next, err := k.compare(p, mac, last, now)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.paths[p.Key] = next
+	return err
+}
+
+// begin returns the last comparison for the path, and whether another is due. It records that one is in progress.
+func (k *kernelView) begin(path health.Key, now time.Time) (last viewOfPath, due bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	last = k.paths[path]
+	if last.running || now.Sub(last.good) < viewInterval {
+		return last, false
+	}
+	running := last
+	running.running = true
+	k.paths[path] = running
+	return last, true
+}
+
+// compare makes one comparison.
+func (k *kernelView) compare(p health.Path, mac string, last viewOfPath, now time.Time) (next viewOfPath, err error) {
 	n, found, err := k.table.Neighbour(p.Index, p.Gateway.WithZone(""))
 	if err != nil {
-		return nil // an old kernel, or a link that has just gone: the probe itself was answered
+		return last, nil // an old kernel, or a link that has just gone: the probe itself was answered
 	}
-	next := viewOfPath{good: now}
+	next = viewOfPath{good: now}
 	switch {
 	case !found || n.State&(egress.Failed|egress.Incomplete) != 0 || n.State == 0:
 		err = k.unresolved(p, n, found, last, &next, now)
@@ -70,8 +95,7 @@ func (k *kernelView) check(p health.Path, mac string) error {
 		next.good = time.Time{}
 		err = contradiction(p, n, mac)
 	}
-	k.paths[p.Key] = next
-	return err
+	return next, err
 }
 
 // unresolved makes the kernel resolve the gateway, and returns an error when it could not for a while.

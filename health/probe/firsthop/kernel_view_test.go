@@ -129,3 +129,38 @@ func TestTargetAddrOfAnAdvertisement(t *testing.T) {
 		}
 	}
 }
+
+// slowTable answers for one link only after a while.
+type slowTable struct {
+	fakeTable
+	slow            int
+	begun, released chan struct{}
+}
+
+func (s *slowTable) Neighbour(link int, a netip.Addr) (egress.Neighbour, bool, error) {
+	if link == s.slow {
+		close(s.begun)
+		<-s.released
+	}
+	return s.entry, s.found, nil
+}
+
+func TestSlowComparisonHoldsUpNoOtherPath(t *testing.T) {
+	table := &slowTable{fakeTable: fakeTable{entry: egress.Neighbour{MAC: another, State: egress.Permanent}, found: true}, slow: gatewayPath.Index,
+		begun: make(chan struct{}), released: make(chan struct{})}
+	view, slow := newKernelView(table), make(chan error)
+	go func() { slow <- view.check(gatewayPath, heard) }()
+	<-table.begun
+	if err := view.check(gatewayPath, heard); err != nil {
+		t.Errorf("a second comparison of the path, while one is in progress: %v", err)
+	}
+	other := gatewayPath
+	other.Key, other.Index = health.Key{Uplink: "other"}, gatewayPath.Index+1
+	if err := view.check(other, heard); err == nil {
+		t.Error("no contradiction on the other path")
+	}
+	close(table.released)
+	if err := <-slow; err == nil {
+		t.Error("no contradiction on the slow path")
+	}
+}
