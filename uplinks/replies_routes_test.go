@@ -5,32 +5,12 @@ import (
 	"testing"
 
 	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
 )
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
-
-// uplinkLink returns a link with an address in each family.
-func uplinkLink(change func(*uplinks.Link)) uplinks.Link {
-	l := uplinks.Link{
-		Name: "eth0", Index: 2, Up: true, Carrier: true,
-		Addrs:     []uplinks.Addr{{Prefix: prefix("192.0.2.2/24")}, {Prefix: prefix("2001:db8:b::2/64")}, {Prefix: prefix("fe80::2/64"), LinkLocal: true}},
-		Connected: []uplinks.Connected{{Dst: prefix("192.0.2.0/24"), Src: ip("192.0.2.2")}, {Dst: prefix("2001:db8:b::/64")}, {Dst: prefix("fe80::/64")}},
-	}
-	if change != nil {
-		change(&l)
-	}
-	return l
-}
-
-func defaults(hops ...uplinks.NextHop) func(*uplinks.Link) {
-	return func(l *uplinks.Link) { l.Defaults = hops }
-}
-
-func hop(gateway string, metric uint32) uplinks.NextHop {
-	return uplinks.NextHop{Family: uplinks.FamilyOf(ip(gateway)), Table: uplinks.MainTable, Metric: metric, Gateway: ip(gateway)}
-}
 
 // defaultRoutes prints the default routes of the uplink's table in one family, as a plan writes them.
 func defaultRoutes(u uplinks.Uplink, l uplinks.Link, family uplinks.Family) (lines []string) {
@@ -68,7 +48,7 @@ func pointToPoint(l *uplinks.Link) {
 
 // changedHop returns a default route in main with a change.
 func changedHop(gateway string, change func(*uplinks.NextHop)) uplinks.NextHop {
-	h := hop(gateway, 0)
+	h := uplinkstest.Hop(gateway, 0)
 	change(&h)
 	return h
 }
@@ -87,44 +67,44 @@ var defaultRouteCases = map[string]struct {
 	release bool
 	want    []string
 }{
-	"a configured gateway": {gateway: staticGateway4, link: uplinkLink(nil), want: []string{default4, unreachable4}},
-	"a gateway outside the link's networks is on the link": {gateway: uplinks.Gateway{Addr: ip("203.0.113.1")}, link: uplinkLink(nil),
+	"a configured gateway": {gateway: staticGateway4, link: uplinkstest.Link(nil), want: []string{default4, unreachable4}},
+	"a gateway outside the link's networks is on the link": {gateway: uplinks.Gateway{Addr: ip("203.0.113.1")}, link: uplinkstest.Link(nil),
 		want: []string{"ip route replace default via 203.0.113.1 dev eth0 table 8201 onlink protocol 82", unreachable4}},
-	"a link-local gateway is never outside": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, link: uplinkLink(nil), family: uplinks.IPv6,
+	"a link-local gateway is never outside": {gateway: uplinks.Gateway{Addr: ip("fe80::1")}, link: uplinkstest.Link(nil), family: uplinks.IPv6,
 		want: []string{"ip -6 route replace default via fe80::1 dev eth0 table 8201 metric 1024 protocol 82", unreachable6}},
-	"the gateway of a default route":      {gateway: autoGateway, link: uplinkLink(defaults(hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
-	"the first of several default routes": {gateway: autoGateway, link: uplinkLink(defaults(hop("192.0.2.1", 50), hop("192.0.2.9", 100))), want: []string{default4, unreachable4}},
-	"only default routes of the family":   {gateway: autoGateway, link: uplinkLink(defaults(hop("fe80::1", 1), hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
-	"the onlink flag of a default route":  {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.OnLink = true }))), want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
-	"the metrics of a default route":      {gateway: autoGateway, link: uplinkLink(defaults(metricsHop)), want: []string{withMetrics4, unreachable4}},
-	"the metrics of the default route by the configured gateway": {gateway: staticGateway4, link: uplinkLink(defaults(hop("192.0.2.9", 0), metricsHop)),
+	"the gateway of a default route":      {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
+	"the first of several default routes": {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 50), uplinkstest.Hop("192.0.2.9", 100))), want: []string{default4, unreachable4}},
+	"only default routes of the family":   {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(uplinkstest.Hop("fe80::1", 1), uplinkstest.Hop("192.0.2.1", 100))), want: []string{default4, unreachable4}},
+	"the onlink flag of a default route":  {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.OnLink = true }))), want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 onlink protocol 82", unreachable4}},
+	"the metrics of a default route":      {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(metricsHop)), want: []string{withMetrics4, unreachable4}},
+	"the metrics of the default route by the configured gateway": {gateway: staticGateway4, link: uplinkstest.Link(uplinkstest.Defaults(uplinkstest.Hop("192.0.2.9", 0), metricsHop)),
 		want: []string{withMetrics4, unreachable4}},
-	"not the metrics of a default route by another gateway": {gateway: uplinks.Gateway{Addr: ip("192.0.2.9")}, link: uplinkLink(defaults(metricsHop)),
+	"not the metrics of a default route by another gateway": {gateway: uplinks.Gateway{Addr: ip("192.0.2.9")}, link: uplinkstest.Link(uplinkstest.Defaults(metricsHop)),
 		want: []string{"ip route replace default via 192.0.2.9 dev eth0 src 192.0.2.2 table 8201 protocol 82", unreachable4}},
-	"the source of a default route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.Src = ip("192.0.2.77") }))),
+	"the source of a default route": {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.Src = ip("192.0.2.77") }))),
 		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.77 table 8201 protocol 82", unreachable4}},
 	"the source of the default route by the configured gateway": {gateway: staticGateway4,
-		link: uplinkLink(defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.Src = ip("192.0.2.77") }))),
+		link: uplinkstest.Link(uplinkstest.Defaults(changedHop("192.0.2.1", func(h *uplinks.NextHop) { h.Src = ip("192.0.2.77") }))),
 		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.77 table 8201 protocol 82", unreachable4}},
-	"the metrics of a point-to-point link with a configured gateway": {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) {
+	"the metrics of a point-to-point link with a configured gateway": {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) {
 		pointToPoint(l)
 		l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Metrics: "mtu 1492"}}
 	}), want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 mtu 1492 onlink protocol 82", unreachable4}},
-	"an IPv6 gateway of an IPv4 route": {gateway: autoGateway, link: uplinkLink(defaults(changedHop("fe80::1", func(h *uplinks.NextHop) { h.Family = uplinks.IPv4 }))),
+	"an IPv6 gateway of an IPv4 route": {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(changedHop("fe80::1", func(h *uplinks.NextHop) { h.Family = uplinks.IPv4 }))),
 		want: []string{"ip route replace default via inet6 fe80::1 dev eth0 table 8201 protocol 82", unreachable4}},
-	"a point-to-point link needs none": {gateway: autoGateway, link: uplinkLink(pointToPoint),
+	"a point-to-point link needs none": {gateway: autoGateway, link: uplinkstest.Link(pointToPoint),
 		want: []string{"ip route replace default dev eth0 scope link src 192.0.2.2 table 8201 protocol 82", unreachable4}},
-	"a point-to-point link without an address has no route": {gateway: autoGateway, link: uplinkLink(func(l *uplinks.Link) { pointToPoint(l); l.Addrs = nil }), want: []string{unreachable4}},
-	"no default route to take the gateway from":             {gateway: autoGateway, link: uplinkLink(nil), want: []string{unreachable4}},
-	"no default route to take the gateway from, released":   {gateway: autoGateway, link: uplinkLink(nil), release: true},
-	"a link that is down":                                   {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Up, l.Carrier = false, false }), want: []string{unreachable4}},
-	"a link that is down, released":                         {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Up = false }), release: true},
-	"no carrier, hold":                                      {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), want: []string{default4, unreachable4}},
-	"no carrier, release":                                   {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.Carrier = false }), release: true},
-	"release, with a route":                                 {gateway: staticGateway4, link: uplinkLink(nil), release: true, want: []string{default4}},
-	"a link in a VRF":                                       {gateway: staticGateway4, link: uplinkLink(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{unreachable4}},
+	"a point-to-point link without an address has no route": {gateway: autoGateway, link: uplinkstest.Link(func(l *uplinks.Link) { pointToPoint(l); l.Addrs = nil }), want: []string{unreachable4}},
+	"no default route to take the gateway from":             {gateway: autoGateway, link: uplinkstest.Link(nil), want: []string{unreachable4}},
+	"no default route to take the gateway from, released":   {gateway: autoGateway, link: uplinkstest.Link(nil), release: true},
+	"a link that is down":                                   {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) { l.Up, l.Carrier = false, false }), want: []string{unreachable4}},
+	"a link that is down, released":                         {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) { l.Up = false }), release: true},
+	"no carrier, hold":                                      {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) { l.Carrier = false }), want: []string{default4, unreachable4}},
+	"no carrier, release":                                   {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) { l.Carrier = false }), release: true},
+	"release, with a route":                                 {gateway: staticGateway4, link: uplinkstest.Link(nil), release: true, want: []string{default4}},
+	"a link in a VRF":                                       {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) { l.VRF = 77 }), want: []string{unreachable4}},
 	"no link":                                               {gateway: staticGateway4, want: []string{unreachable4}},
-	"a family that is not managed":                          {link: uplinkLink(nil)},
+	"a family that is not managed":                          {link: uplinkstest.Link(nil)},
 }
 
 func TestDefaultRoutesOfUplinkTable(t *testing.T) {

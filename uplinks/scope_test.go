@@ -26,7 +26,7 @@ func TestNeedsFullResync(t *testing.T) {
 		"the link joins a VRF":   {func(l *uplinks.Link) { l.VRF = 77 }, true},
 		"the carrier is lost":    {func(l *uplinks.Link) { l.Carrier = false }, false},
 		"the link is set down":   {func(l *uplinks.Link) { l.Up, l.Carrier = false, false }, false},
-		"another gateway":        {func(l *uplinks.Link) { l.Defaults = []uplinks.NextHop{hop("192.0.2.9", 0)} }, false},
+		"another gateway":        {func(l *uplinks.Link) { l.Defaults = []uplinks.NextHop{uplinkstest.Hop("192.0.2.9", 0)} }, false},
 		"a link-local address": {func(l *uplinks.Link) {
 			l.Addrs = append(slices.Clone(l.Addrs), uplinks.Addr{Prefix: prefix("fe80::7/64"), LinkLocal: true})
 		}, false},

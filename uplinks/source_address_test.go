@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"replypath/uplinks"
+	"replypath/uplinks/uplinkstest"
 )
 
 // address returns an address of a link with a change, or without one for nil.
@@ -61,7 +62,7 @@ var sourceCases = map[string]struct {
 func TestSourceAddressOfDefaultRoute(t *testing.T) {
 	for name, c := range sourceCases {
 		t.Run(name, func(t *testing.T) {
-			l := uplinkLink(func(l *uplinks.Link) { l.Addrs = c.addrs })
+			l := uplinkstest.Link(func(l *uplinks.Link) { l.Addrs = c.addrs })
 			gateway := uplinks.Gateway{Addr: ip(c.gateway)}
 			family := uplinks.FamilyOf(gateway.Addr)
 			if got := defaultRouteSource(gateway, l, family); got != c.want {
@@ -101,7 +102,7 @@ func addressText(a netip.Addr) string {
 
 // TestSourceAddressOfConnectedRoutes checks that the routes to the networks of the link have the sources that main's have.
 func TestSourceAddressOfConnectedRoutes(t *testing.T) {
-	l := uplinkLink(func(l *uplinks.Link) {
+	l := uplinkstest.Link(func(l *uplinks.Link) {
 		l.Connected = []uplinks.Connected{{Dst: prefix("192.0.2.0/24"), Src: ip("192.0.2.77")}, {Dst: prefix("203.0.113.0/24")}}
 	})
 	s := uplinks.DefaultSettings()

@@ -64,13 +64,13 @@ var findingCases = map[string]struct {
 		"uplink lte: IPv6 is left out: ip -6 route replace ...: invalid argument: correct the gateway and the interface of lte"}},
 	"another router in main": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 		l := f.Links["eth1"]
-		l.Defaults = []uplinks.NextHop{hop("192.0.2.254", 700), hop("2001:db8:b::1", 2000)}
+		l.Defaults = []uplinks.NextHop{uplinkstest.Hop("192.0.2.254", 700), uplinkstest.Hop("2001:db8:b::1", 2000)}
 		f.Links["eth1"] = l
 	}, []string{
 		`uplink lte: its IPv4 gateway is 192.0.2.1, but main leaves by another router on eth1: 192.0.2.254: if that is the provider's router, write "192.0.2.254" or "auto"; otherwise delete main's default route by it`}},
 	"two routers in main": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 		l := f.Links["eth1"]
-		l.Defaults = []uplinks.NextHop{hop("192.0.2.254", 700), hop("192.0.2.1", 800)}
+		l.Defaults = []uplinks.NextHop{uplinkstest.Hop("192.0.2.254", 700), uplinkstest.Hop("192.0.2.1", 800)}
 		f.Links["eth1"] = l
 	}, nil},
 	"a gateway behind a router": {func(s *uplinks.Settings, f *uplinks.Facts) {
@@ -86,7 +86,7 @@ var findingCases = map[string]struct {
 		"uplink lte: eth1 has no IPv4 address and no global IPv6 address: no request to this host comes in by it: give eth1 its address, or correct interface"}},
 	"a link without addresses, for hosts behind this one": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 		l := f.Links["eth1"]
-		l.Addrs, l.Connected, l.Defaults = nil, nil, []uplinks.NextHop{hop("fe80::1", 2000)}
+		l.Addrs, l.Connected, l.Defaults = nil, nil, []uplinks.NextHop{uplinkstest.Hop("fe80::1", 2000)}
 		f.Links["eth1"] = l
 	}, nil},
 	"a family without a gateway": {func(s *uplinks.Settings, _ *uplinks.Facts) { s.Uplinks[1].Gateway6 = uplinks.Gateway{} }, []string{

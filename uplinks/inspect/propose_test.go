@@ -37,35 +37,35 @@ func proposal(f uplinks.Facts) (lines []string, comments string) {
 
 func TestPropose(t *testing.T) {
 	named := func(name string, change func(*uplinks.Link)) uplinks.Link {
-		l := uplinkLink(change)
+		l := uplinkstest.Link(change)
 		l.Name = name
 		return l
 	}
-	dynamic := hop("192.0.2.1", 100)
+	dynamic := uplinkstest.Hop("192.0.2.1", 100)
 	dynamic.Dynamic = true
-	dynamic6 := hop("fe80::1", 1024)
+	dynamic6 := uplinkstest.Hop("fe80::1", 1024)
 	dynamic6.Dynamic = true
 	withoutGateway := uplinks.NextHop{Family: uplinks.IPv4, Table: uplinks.MainTable}
-	inOtherTable := hop("192.0.2.1", 0)
+	inOtherTable := uplinkstest.Hop("192.0.2.1", 0)
 	inOtherTable.Table = 77
 	for name, c := range map[string]struct {
 		links         []uplinks.Link
 		gatewayRoutes []uplinks.GatewayRoute
 		want          []string
 	}{
-		"a static default route gives its gateway":                           {links: []uplinks.Link{uplinkLink(defaults(hop("192.0.2.1", 0), hop("fe80::1", 1024)))}, want: []string{"eth0 eth0 192.0.2.1 fe80::1"}},
-		"a dynamic default route gives auto":                                 {links: []uplinks.Link{uplinkLink(onlyIPv4(defaults(dynamic)))}, want: []string{"eth0 eth0 auto auto"}},
-		"an address without a default route gives auto for the other family": {links: []uplinks.Link{uplinkLink(defaults(dynamic))}, want: []string{"eth0 eth0 auto -"}},
-		"the same in IPv6":                      {links: []uplinks.Link{uplinkLink(defaults(dynamic6))}, want: []string{"eth0 eth0 - auto"}},
-		"a route without a gateway gives auto":  {links: []uplinks.Link{named("ppp0", onlyIPv4(defaults(withoutGateway)))}, want: []string{"ppp0 ppp0 auto auto"}},
-		"the kernel's preference is the order":  {links: []uplinks.Link{named("eth0", defaults(hop("192.0.2.1", 200))), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
-		"main comes before other tables":        {links: []uplinks.Link{named("eth0", defaults(inOtherTable)), named("eth1", defaults(hop("192.0.2.1", 5000)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
-		"a link without a gateway is no uplink": {links: []uplinks.Link{uplinkLink(nil)}},
-		"a leased address gives auto":           {links: []uplinks.Link{uplinkLink(leased(defaults(hop("192.0.2.1", 0))))}, want: []string{"eth0 eth0 auto -"}},
-		"a lease of another network does not":   {links: []uplinks.Link{uplinkLink(leased(defaults(hop("203.0.113.1", 0))))}, want: []string{"eth0 eth0 203.0.113.1 -"}},
-		"a tunnel is doubtful":                  {links: []uplinks.Link{named("wg0", onlyIPv4(defaults(withoutGateway))), named("eth1", defaults(hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "# wg0 wg0 auto auto"}},
+		"a static default route gives its gateway":                           {links: []uplinks.Link{uplinkstest.Link(uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 0), uplinkstest.Hop("fe80::1", 1024)))}, want: []string{"eth0 eth0 192.0.2.1 fe80::1"}},
+		"a dynamic default route gives auto":                                 {links: []uplinks.Link{uplinkstest.Link(onlyIPv4(uplinkstest.Defaults(dynamic)))}, want: []string{"eth0 eth0 auto auto"}},
+		"an address without a default route gives auto for the other family": {links: []uplinks.Link{uplinkstest.Link(uplinkstest.Defaults(dynamic))}, want: []string{"eth0 eth0 auto -"}},
+		"the same in IPv6":                      {links: []uplinks.Link{uplinkstest.Link(uplinkstest.Defaults(dynamic6))}, want: []string{"eth0 eth0 - auto"}},
+		"a route without a gateway gives auto":  {links: []uplinks.Link{named("ppp0", onlyIPv4(uplinkstest.Defaults(withoutGateway)))}, want: []string{"ppp0 ppp0 auto auto"}},
+		"the kernel's preference is the order":  {links: []uplinks.Link{named("eth0", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 200))), named("eth1", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
+		"main comes before other tables":        {links: []uplinks.Link{named("eth0", uplinkstest.Defaults(inOtherTable)), named("eth1", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 5000)))}, want: []string{"eth1 eth1 192.0.2.1 -", "eth0 eth0 192.0.2.1 -"}},
+		"a link without a gateway is no uplink": {links: []uplinks.Link{uplinkstest.Link(nil)}},
+		"a leased address gives auto":           {links: []uplinks.Link{uplinkstest.Link(leased(uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 0))))}, want: []string{"eth0 eth0 auto -"}},
+		"a lease of another network does not":   {links: []uplinks.Link{uplinkstest.Link(leased(uplinkstest.Defaults(uplinkstest.Hop("203.0.113.1", 0))))}, want: []string{"eth0 eth0 203.0.113.1 -"}},
+		"a tunnel is doubtful":                  {links: []uplinks.Link{named("wg0", onlyIPv4(uplinkstest.Defaults(withoutGateway))), named("eth1", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 100)))}, want: []string{"eth1 eth1 192.0.2.1 -", "# wg0 wg0 auto auto"}},
 		"a network behind a router is doubtful": {links: []uplinks.Link{named("mgmt", nil)}, gatewayRoutes: []uplinks.GatewayRoute{{Dst: prefix("203.0.113.0/24"), Gateway: ip("192.0.2.9"), Link: "mgmt"}}, want: []string{"# mgmt mgmt 192.0.2.9 -"}},
-		"names that cannot be keys": {links: []uplinks.Link{named("Eth0.100", defaults(hop("192.0.2.1", 1))), named("eth0:100", defaults(hop("192.0.2.1", 2))), named("main", defaults(hop("192.0.2.1", 3)))},
+		"names that cannot be keys": {links: []uplinks.Link{named("Eth0.100", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 1))), named("eth0:100", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 2))), named("main", uplinkstest.Defaults(uplinkstest.Hop("192.0.2.1", 3)))},
 			want: []string{"eth0_100 Eth0.100 192.0.2.1 -", "eth0_100_ eth0:100 192.0.2.1 -", "main_ main 192.0.2.1 -"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,9 +100,9 @@ func leased(change func(*uplinks.Link)) func(*uplinks.Link) {
 }
 
 func TestProposeNamesWhatItLeavesOut(t *testing.T) {
-	learnt := hop("192.0.2.1", 100)
+	learnt := uplinkstest.Hop("192.0.2.1", 100)
 	learnt.Dynamic = true
-	eth0 := uplinkLink(defaults(learnt, hop("192.0.2.254", 200)))
+	eth0 := uplinkstest.Link(uplinkstest.Defaults(learnt, uplinkstest.Hop("192.0.2.254", 200)))
 	p := inspect.Propose(uplinks.Facts{IPv6: true, Links: map[string]uplinks.Link{"eth0": eth0, "eth7": {Name: "eth7", MAC: "\x02\x00\x00\x00\x00\x07"}}}, nil)
 	for name, wanted := range map[string][]string{
 		"":     {"Only eth0 is an uplink now", "eth7 is down"},
