@@ -148,12 +148,15 @@ packages: build
 	  $(MAKE) -s package ARCH=$$arch FORMAT=rpm ZSH=/usr/share/zsh/site-functions || exit 1; \
 	done
 
+# The version of a package, for the shell: that of the program which the build made.
+PACKAGE_VERSION = $(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2))
+
 # The names that Debian's policy gives to a package's documents (chapter 12), and its own changelog.
 DEBIAN = set -e; doc=.build/stage/usr/share/doc/replypath; mv $$doc/CHANGELOG.md $$doc/changelog; rm $$doc/LICENSE; \
 	install -m 644 etc/package/copyright $$doc/copyright; \
 	install -D -m 644 etc/package/lintian-overrides .build/stage/usr/share/lintian/overrides/replypath; \
 	printf 'replypath (%s-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- The replypath authors <replypath@example.org>  %s\n' \
-	  "$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2))" "$$(date -Ru -d @$(SOURCE_DATE_EPOCH))" >$$doc/changelog.Debian; \
+	  "$(PACKAGE_VERSION)" "$$(date -Ru -d @$(SOURCE_DATE_EPOCH))" >$$doc/changelog.Debian; \
 	chmod 644 $$doc/changelog.Debian; gzip -9n $$doc/changelog $$doc/changelog.Debian
 
 package: build
@@ -164,7 +167,7 @@ package: build
 	$(if $(filter deb,$(FORMAT)),$(DEBIAN))
 	find .build/stage -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
 	install -d $(PACKAGES)
-	VERSION=$(or $(VERSION),$$(.build/replypath version | cut -d' ' -f2)) ARCH=$(ARCH) \
+	VERSION=$(PACKAGE_VERSION) ARCH=$(ARCH) \
 	  go run $(NFPM) package -f etc/package/nfpm.yaml -p $(FORMAT) -t $(PACKAGES) >/dev/null
 
 # Boots a Debian with the package in systemd-nspawn, and with QEMU=1 in qemu too. The test binary also runs inside, so it is

@@ -6,17 +6,19 @@ import (
 	"testing"
 )
 
-// writers lists the calls that write to the kernel, each with the folders that may make it. The service's loop and the
-// command apply reach all of them through cmd/internal/host; doctor --fix sets one sysctl, and a proof deletes the
-// connections that it has begun.
-var writers = map[string][]string{
-	"NewBatch":          {"cmd/internal/host"},
-	"Write":             {"cmd/internal/host", "cmd/internal/doctor/survey"},
-	"DeleteConnections": {"cmd/internal/prover"},
+// writer is a call that writes to the kernel.
+type writer struct {
+	declared string   // its package: a method or function of the same name elsewhere writes something else
+	callers  []string // the folders that may call it
 }
 
-// packagesOfWriters are where those calls are declared: a method or function of the same name elsewhere writes something else.
-var packagesOfWriters = map[string]string{"NewBatch": "uplinks/rtnl", "Write": "uplinks/procfs", "DeleteConnections": "uplinks/rtnl"}
+// writers lists the calls that write to the kernel by their names. The service's loop and the command apply reach all of them
+// through cmd/internal/host; doctor --fix sets one sysctl, and a proof deletes the connections that it has begun.
+var writers = map[string]writer{
+	"NewBatch":          {"uplinks/rtnl", []string{"cmd/internal/host"}},
+	"Write":             {"uplinks/procfs", []string{"cmd/internal/host", "cmd/internal/doctor/survey"}},
+	"DeleteConnections": {"uplinks/rtnl", []string{"cmd/internal/prover"}},
+}
 
 func TestOnlyKnownPackagesWriteToTheKernel(t *testing.T) {
 	found := map[string]bool{}
@@ -29,7 +31,7 @@ func TestOnlyKnownPackagesWriteToTheKernel(t *testing.T) {
 			if !is || !s.mayMean(selector) {
 				return true
 			}
-			folders := writers[selector.Sel.Name]
+			folders := writers[selector.Sel.Name].callers
 			if !slices.Contains(folders, s.Dir) {
 				t.Errorf("%s calls %s: only %v may", s.At(n), selector.Sel.Name, folders)
 			}
@@ -55,6 +57,6 @@ func (s Source) mayMean(selector *ast.SelectorExpr) bool {
 		return true
 	}
 	qualifier, is := selector.X.(*ast.Ident)
-	path := "replypath/" + packagesOfWriters[name]
+	path := "replypath/" + writers[name].declared
 	return is && slices.Contains(s.imports(), path) && qualifier.Name == path[len("replypath/uplinks/"):]
 }
