@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks the usual directory of Go.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test cases chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot clean
+.PHONY: all build needs demo test cases chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot test-container clean
 
 all: build
 
@@ -194,6 +194,18 @@ $(IMAGE) $(IMAGE)-kernel:
 	INITRD=No mmdebstrap --quiet --mode=root --variant=apt --include=$(BOOTED)$(KERNEL) --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 	  $(foreach folder,doc man locale,--dpkgopt='path-exclude=/usr/share/$(folder)/*') \
 	  --customize-hook='chroot "$$1" systemctl --quiet disable $(ASLEEP)' bookworm $@.new
+	mv $@.new $@
+
+# Builds the image of etc/container with buildah on a Debian of the mirrors, and runs it with runc.
+CONTAINER_BASE := $(dir $(IMAGE))container-base.tar
+test-container: build $(CONTAINER_BASE)
+	@.ci/needs container
+	REPLYPATH_CONTAINER_BASE=$(CONTAINER_BASE) go test -tags container -count=1 -v ./test/container
+
+$(CONTAINER_BASE):
+	@.ci/needs container
+	mkdir -p $(@D)
+	mmdebstrap --quiet --mode=root --variant=apt --format=tar --include=iptables --aptopt='Apt::Install-Recommends "false"' bookworm $@.new
 	mv $@.new $@
 
 clean:

@@ -17,6 +17,7 @@ type Fingerprint struct {
 	Value       string              `json:"value"` // a hash of all other fields, which is the same on every host
 	Mask        string              `json:"mask"`
 	OutboundBit string              `json:"outbound_bit"`
+	ProxyBit    string              `json:"proxy_bit,omitempty"` // of intercepted connections; empty: none are
 	TableBase   uint32              `json:"table_base"`
 	Uplinks     []FingerprintUplink `json:"uplinks"` // in the order of their ids
 }
@@ -37,6 +38,9 @@ func NewFingerprint(s uplinks.Settings) Fingerprint {
 			f.OutboundBit = b.ConnBits.String()
 		}
 	}
+	if s.Interception != nil {
+		f.ProxyBit = s.Interception.Bit.String()
+	}
 	for _, u := range s.Uplinks {
 		f.Uplinks = append(f.Uplinks, FingerprintUplink{u.Name, int(u.ID), fmt.Sprintf("%#x", uint32(s.Mark(u))), uint32(s.Table(u))})
 	}
@@ -50,6 +54,9 @@ func NewFingerprint(s uplinks.Settings) Fingerprint {
 func (f Fingerprint) hash() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "mask %s\noutbound %s\ntables %d\n", f.Mask, f.OutboundBit, f.TableBase)
+	if f.ProxyBit != "" {
+		fmt.Fprintf(&text, "proxy %s\n", f.ProxyBit)
+	}
 	for _, u := range f.Uplinks {
 		fmt.Fprintf(&text, "uplink %s %d %s %d\n", u.Name, u.ID, u.Mark, u.Table)
 	}
@@ -69,6 +76,7 @@ func (f Fingerprint) Differences(peer Fingerprint) (all []string) {
 	}
 	compare("mask", f.Mask, peer.Mask)
 	compare("outbound bit", f.OutboundBit, peer.OutboundBit)
+	compare("bit of intercepted connections", cmp.Or(f.ProxyBit, "none"), cmp.Or(peer.ProxyBit, "none"))
 	compare("table_base", f.TableBase, peer.TableBase)
 	for _, u := range f.Uplinks {
 		i := slices.IndexFunc(peer.Uplinks, func(o FingerprintUplink) bool { return o.Name == u.Name })
