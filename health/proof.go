@@ -108,6 +108,13 @@ func (p Proof) Verdict() ProofCheck {
 	return p.Trace
 }
 
+// Proven reports whether replies are known to leave by the uplink: the verdict is Yes, or it is Unknown only because nothing can
+// be shown here, and the kernel's routing decision is right.
+func (p Proof) Proven() bool {
+	v := p.Verdict()
+	return v.Result == Yes || v.Result == Unknown && v.Cause == TraceUnavailable && p.Routes.Result == Yes
+}
+
 // Overall returns the result for several paths by those of their verdicts: No when one is No, else Unknown when one is Unknown,
 // else Yes.
 func Overall(results []Result) Result {

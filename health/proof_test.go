@@ -56,3 +56,19 @@ func TestMissingChecksAreUnknown(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+func TestProvenIsTheRoutingDecisionWhereNothingCanBeShown(t *testing.T) {
+	notShown := health.ProofCheck{Result: unknown, Cause: health.TraceUnavailable}
+	for want, proofs := range map[bool][]health.Proof{
+		true: {{Routes: health.ProofCheck{Result: yes}, Trace: notShown}, {Trace: health.ProofCheck{Result: yes, Cause: health.Untracked}}},
+		false: {{Routes: health.ProofCheck{Result: no}, Trace: notShown}, {Routes: health.ProofCheck{Result: unknown}, Trace: notShown}, {},
+			{Routes: health.ProofCheck{Result: yes}, Trace: health.ProofCheck{Result: unknown, Cause: health.NoAnswer}},
+			{Routes: health.ProofCheck{Result: yes}, Trace: notShown, Strays: health.ProofCheck{Result: no}}},
+	} {
+		for _, p := range proofs {
+			if got := p.Proven(); got != want {
+				t.Errorf("%+v: %v", p, got)
+			}
+		}
+	}
+}

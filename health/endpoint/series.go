@@ -43,7 +43,7 @@ var (
 var (
 	uplinkUp       = newDesc("uplink_up", "Whether the uplink is up or unproven: its probes are answered.", uplinkLabels...)
 	uplinkState    = newDesc("uplink_state", "1 for the current state, 0 for the others.", append(uplinkLabels, "state")...)
-	uplinkProven   = newDesc("uplink_proven", "Whether the verdict of all checks is that replies leave by the uplink.", uplinkLabels...)
+	uplinkProven   = newDesc("uplink_proven", "Whether replies leave by the uplink: by the verdict, or by the routing decision where nothing can be shown.", uplinkLabels...)
 	uplinkWarning  = newDesc("uplink_proof_warning", "Whether replies leave by the uplink although something on their way is wrong.", uplinkLabels...)
 	uplinkDegraded = newDesc("uplink_degraded", "Whether loss or latency is above its threshold.", uplinkLabels...)
 	uplinkReplies  = newDesc("uplink_replies_total", "First replies of real connections: symmetric ones left by their ingress interface, stray ones by another.", append(uplinkLabels, "path")...)
@@ -155,7 +155,7 @@ func collectFamily(out chan<- prometheus.Metric, labels []string, f health.Famil
 		sendGauge(out, uplinkState, boolValue(f.State == state), with(string(state))...)
 	}
 	verdict := f.Proof.Verdict()
-	sendGauge(out, uplinkProven, boolValue(verdict.Result == health.Yes), labels...)
+	sendGauge(out, uplinkProven, boolValue(f.Proof.Proven()), labels...)
 	sendGauge(out, uplinkWarning, boolValue(verdict.Warning()), labels...)
 	if f.VIP != "" {
 		sendGauge(out, uplinkVIP, boolValue(f.VIP == health.VIPHere), labels...)
