@@ -8,7 +8,7 @@ import (
 // Settings is the part of the configuration that is about health: complete and valid, with all defaults filled in.
 type Settings struct {
 	Uplinks       []UplinkSettings // in the order of their ids
-	ProofServices []ProofService
+	ProofServices []ProofService   // nil: those that DNAT forwards
 	Proof         ProofSettings
 	OnChange      []string // absolute paths of programs that are run for every event
 }

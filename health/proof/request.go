@@ -29,6 +29,7 @@ type Request struct {
 	Proto string         // icmp, tcp or udp
 	From  netip.AddrPort // the peer; its port, the identifier of an echo, distinguishes its requests
 	To    netip.AddrPort
+	Found bool // the service was found by a rule of DNAT, and is not configured
 }
 
 // String returns what is requested, and from which address.
@@ -37,7 +38,7 @@ func (r Request) String() string {
 	case Echo:
 		return "echo to " + r.To.Addr().String()
 	case Datagram:
-		return "datagram to " + r.To.Addr().String()
+		return fmt.Sprintf("datagram to %s", r.To)
 	}
 	return fmt.Sprintf("%s://%s (%s)", r.Proto, r.To, r.Kind)
 }
@@ -47,6 +48,16 @@ type Host struct {
 	Facts     uplinks.Facts
 	Listeners []uplinks.Listener
 	Services  []health.ProofService
+	// Selected are questions of a kind that rules of other programs select; Translated those for services behind DNAT.
+	Selected   []Selected
+	Translated map[health.Key][]Selected
+	Preferred  []uint16 // the ports of listeners that should be asked first
+}
+
+// Selected is a port of the host.
+type Selected struct {
+	Proto string // tcp or udp
+	Port  uint16
 }
 
 // Requests returns the requests of each path that has a peer, in the order in which they should be injected. The peers' ports
@@ -75,7 +86,7 @@ func (h Host) requests(p health.Path) []Request {
 		{Kind: Closed, Proto: "tcp", To: at(p.Source, h.closedPort(p))},
 		{Kind: Datagram, Proto: "udp", To: at(p.Source, 0)},
 	}
-	if port := h.listenerPort(p); port != 0 {
+	for _, port := range h.listenerPorts(p) {
 		all = append(all, Request{Kind: Listener, Proto: "tcp", To: at(p.Source, port)})
 	}
 	for _, a := range h.extraAddrs(p) {
@@ -84,6 +95,32 @@ func (h Host) requests(p health.Path) []Request {
 	for _, s := range h.Services {
 		for _, a := range h.serviceAddrs(p, s) {
 			all = append(all, Request{Kind: Service, Proto: s.Proto, To: at(a, s.Port)})
+		}
+	}
+	for _, s := range h.Translated[p.Key] {
+		all = append(all, Request{Kind: Service, Proto: s.Proto, To: at(p.Source, s.Port), Found: true})
+	}
+	return h.addSelected(p, all)
+}
+
+// maxSelected bounds the questions of a path for what rules select.
+const maxSelected = 16
+
+// addSelected adds questions for the ports that rules select and none of the others is for: a datagram to a socket of the prover,
+// or a request for a connection, which a listener or the kernel answers.
+func (h Host) addSelected(p health.Path, all []Request) []Request {
+	for i, s := range h.Selected {
+		q := Request{Kind: Closed, Proto: s.Proto, To: netip.AddrPortFrom(p.Source, s.Port)}
+		switch {
+		case i == maxSelected:
+			return all
+		case s.Proto == "udp":
+			q.Kind = Datagram
+		case h.isOpen(p, s.Port):
+			q.Kind = Listener
+		}
+		if !slices.ContainsFunc(all, func(o Request) bool { return o.Proto == q.Proto && o.To == q.To }) {
+			all = append(all, q)
 		}
 	}
 	return all
@@ -118,30 +155,46 @@ func (h Host) serviceAddrs(p health.Path, s health.ProofService) []netip.Addr {
 // preferredPorts are the listeners that firewalls accept most often and that log least about a reset connection.
 var preferredPorts = []uint16{443, 80, 25, 53, 22}
 
-// listenerPort returns an open TCP port of the path's address, or 0 when there is none.
-func (h Host) listenerPort(p health.Path) uint16 {
+// maxListeners bounds the open TCP ports of a path that are asked.
+const maxListeners = 4
+
+// listenerPorts returns open TCP ports of the path's address: those that should be asked first, then the preferred ones.
+func (h Host) listenerPorts(p health.Path) []uint16 {
 	var ports []uint16
 	for _, l := range h.Listeners {
 		if l.Accepts(p.Source, p.Index) {
 			ports = append(ports, l.Port)
 		}
 	}
-	if len(ports) == 0 {
-		return 0
-	}
+	ports = ByPreference(ports)
+	slices.SortStableFunc(ports, func(a, b uint16) int {
+		return map[bool]int{true: -1}[slices.Contains(h.Preferred, a)] - map[bool]int{true: -1}[slices.Contains(h.Preferred, b)]
+	})
+	return ports[:min(maxListeners, len(ports))]
+}
+
+// ByPreference returns the distinct ports, the preferred ones first, then by number.
+func ByPreference(ports []uint16) []uint16 {
 	rank := func(port uint16) int {
 		if i := slices.Index(preferredPorts, port); i >= 0 {
 			return i
 		}
 		return len(preferredPorts)
 	}
-	return slices.MinFunc(ports, func(a, b uint16) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+	ports = slices.Clone(ports)
+	slices.SortFunc(ports, func(a, b uint16) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+	return slices.Compact(ports)
+}
+
+// isOpen reports whether a TCP port of the path's address is open.
+func (h Host) isOpen(p health.Path, port uint16) bool {
+	return slices.ContainsFunc(h.Listeners, func(l uplinks.Listener) bool { return l.Port == port && l.Accepts(p.Source, p.Index) })
 }
 
 // closedPort returns a closed TCP port: that of tcpmux (RFC 1078), or the next one.
 func (h Host) closedPort(p health.Path) uint16 {
 	port := uint16(1)
-	for slices.ContainsFunc(h.Listeners, func(l uplinks.Listener) bool { return l.Port == port && l.Accepts(p.Source, p.Index) }) {
+	for h.isOpen(p, port) {
 		port++
 	}
 	return port

@@ -22,8 +22,8 @@ func TestRequestsOfAPath(t *testing.T) {
 		want   string
 	}{
 		"no listener":            {want: "echo closed/1 datagram"},
-		"listeners":              {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 8080), listen(any4, 25)}}, want: "echo closed/1 datagram listener/25"},
-		"the preferred listener": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 22), listen(any4, 443), listen(any4, 1)}}, want: "echo closed/2 datagram listener/443"},
+		"listeners":              {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 8080), listen(any4, 25)}}, want: "echo closed/1 datagram listener/25 listener/8080"},
+		"the preferred listener": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 22), listen(any4, 443), listen(any4, 1)}}, want: "echo closed/2 datagram listener/443 listener/22 listener/1"},
 		"a listener of both families": {target: proof.Host{Listeners: []uplinks.Listener{listen(any6, 9999)}},
 			want: "echo closed/1 datagram listener/9999"},
 		"a listener of IPv6 only":         {target: proof.Host{Listeners: []uplinks.Listener{{Addr: any6, Port: 80, V6Only: true}}}, want: "echo closed/1 datagram"},
@@ -36,6 +36,11 @@ func TestRequestsOfAPath(t *testing.T) {
 		"a service of the uplink":  {target: proof.Host{Services: []health.ProofService{{Proto: "udp", Port: 53, Uplink: "lte"}}}, want: "echo closed/1 datagram service/53"},
 		"a service of another":     {target: proof.Host{Services: []health.ProofService{{Proto: "udp", Port: 53, Uplink: "fibre"}}}, want: "echo closed/1 datagram"},
 		"a service of the address": {target: proof.Host{Services: []health.ProofService{{Proto: "tcp", Port: 80, Addr: lte.Source}}}, want: "echo closed/1 datagram service/80"},
+		"a bounded number of listeners": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 9), listen(any4, 8), listen(any4, 7), listen(any4, 6), listen(any4, 53)}, Preferred: []uint16{9}},
+			want: "echo closed/1 datagram listener/9 listener/53 listener/6 listener/7"},
+		"what rules select": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 80)}, Selected: []proof.Selected{{Proto: "tcp", Port: 80}, {Proto: "tcp", Port: 81}, {Proto: "udp", Port: 81}}},
+			want: "echo closed/1 datagram listener/80 closed/81 datagram/81"},
+		"a service behind DNAT": {target: proof.Host{Translated: map[health.Key][]proof.Selected{lte.Key: {{Proto: "udp", Port: 53}}}}, want: "echo closed/1 datagram service/53"},
 		"a service of another address": {target: proof.Host{Services: []health.ProofService{{Proto: "tcp", Port: 80, Addr: netip.MustParseAddr("198.51.100.2")}}},
 			want: "echo closed/1 datagram"},
 	} {

@@ -11,6 +11,7 @@ import (
 const (
 	timeoutKernel    = 60 * time.Millisecond
 	timeoutServer    = 500 * time.Millisecond
+	timeoutFound     = 250 * time.Millisecond
 	timeoutForwarded = 3500 * time.Millisecond
 	timeoutOwnServer = 5 * time.Second // for the prover's own servers, on a busy machine
 )
@@ -33,6 +34,8 @@ func (r Request) replyTimeout(t trace) time.Duration {
 	switch {
 	case len(t.egress) > 0 || t.reached(RequestEgress):
 		return 0
+	case t.reached(ForwardEnd) && r.Found: // its host is resolved
+		return timeoutFound
 	case t.reached(ForwardEnd):
 		return timeoutForwarded
 	case t.reached(InputEnd) && r.Kind == Service:

@@ -3,6 +3,7 @@ package dnat
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -38,6 +39,8 @@ type hook struct {
 // rule is a rule of either syntax. Its result may have several outcomes, as not all properties of a request are known.
 type rule interface {
 	eval(w *walk) outcome
+	// ports calls add for each destination port that the rule may compare: of a range, for the first one.
+	ports(add func(uint16))
 }
 
 // outcome is a set of the outcomes that are possible.
@@ -77,8 +80,9 @@ func (m match) not() match { return yes - m }
 // walk is a traversal of the chains of one base chain.
 type walk struct {
 	Request
-	chains map[string][]rule
-	done   map[string]outcome // of the chains that were traversed
+	chains  map[string][]rule
+	done    map[string]outcome // of the chains that were traversed
+	targets *[]netip.Addr      // the other hosts that it may be sent to
 }
 
 // Read reads the rules of other programs in the sources, and in those tables of nftables that the sources do not print.
@@ -110,23 +114,44 @@ func Read(ctx context.Context, sources ...foreign.Source) (Rules, error) {
 // TakesAway reports whether certainly no socket of the host receives the request: a rule sends it to another host or port, or
 // drops it.
 func (r Rules) TakesAway(q Request) bool {
+	takesAway, _ := r.Follow(q)
+	return takesAway
+}
+
+// Follow returns TakesAway, and the addresses of other hosts that the request may be sent to, as far as they are known: of a
+// range, the first and the last.
+func (r Rules) Follow(q Request) (takesAway bool, targets []netip.Addr) {
 	for _, h := range r.hooks {
 		if q.To.Is4() && !h.ipv4 || q.To.Is6() && !h.ipv6 {
 			continue
 		}
-		w := walk{Request: q, chains: h.chains, done: map[string]outcome{}}
+		w := walk{Request: q, chains: h.chains, done: map[string]outcome{}, targets: &targets}
 		o := w.traverse(h.chain)
 		if o&returns != 0 && h.drops {
 			o = o&^returns | taken
 		}
 		switch {
 		case o&kept != 0:
-			return false
+			return false, targets
 		case o&(accepts|returns) == 0:
-			return true
+			return true, targets
 		}
 	}
-	return false
+	return false, targets
+}
+
+// Ports returns the destination ports that rules compare, in ascending order.
+func (r Rules) Ports() (all []uint16) {
+	found := map[uint16]bool{}
+	for _, h := range r.hooks {
+		for _, chain := range h.chains {
+			for _, rule := range chain {
+				rule.ports(func(port uint16) { found[port] = port != 0 })
+			}
+		}
+	}
+	delete(found, 0)
+	return slices.Sorted(maps.Keys(found))
 }
 
 // traverse returns the possible outcomes of a chain. Returns stands for its end, too.
@@ -165,6 +190,11 @@ func (w *walk) translate(first, last netip.Addr, low, high uint16) outcome {
 		low, high = w.Port, w.Port
 	}
 	ofHost := matchOf(w.IsOfHost(first))
+	for _, a := range []netip.Addr{first, last} {
+		if !w.IsOfHost(a) && !slices.Contains(*w.targets, a) {
+			*w.targets = append(*w.targets, a)
+		}
+	}
 	if first != last {
 		ofHost = min(maybe, ofHost+matchOf(w.IsOfHost(last)))
 	}

@@ -23,6 +23,7 @@ type savedRule struct {
 	target     string
 	isGoto     bool
 	options    map[string]string // of the target
+	compared   []uint16          // the destination ports, of a range the first one
 }
 
 // condition compares a property of the request.
@@ -97,12 +98,26 @@ func (r *savedRule) addOption(name, value string, invert, ipv6 bool) {
 	case slices.Contains(ignoredOptions, name), name == "-m" && slices.Contains(knownMatches, value):
 		return
 	}
+	if name == "--dport" || name == "--dports" || name == "--ports" {
+		for text := range strings.SplitSeq(value, ",") {
+			if low, _, ok := portRange(text, ":"); ok {
+				r.compared = append(r.compared, low)
+			}
+		}
+	}
 	c := parseCondition(name, value, ipv6)
 	if invert {
 		r.conditions = append(r.conditions, func(q *Request) match { return c(q).not() })
 		return
 	}
 	r.conditions = append(r.conditions, c)
+}
+
+// ports implements rule.
+func (r *savedRule) ports(add func(uint16)) {
+	for _, port := range r.compared {
+		add(port)
+	}
 }
 
 // eval implements rule.

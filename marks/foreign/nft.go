@@ -49,8 +49,10 @@ func readNFT() (rules []Rule, err error) {
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}
+		behaviour := ReadBehaviour(o.Family, o.Attributes, linkName)
+		r.Selectors = behaviour.Text
 		if c, is := egress[r.Location]; is {
-			r.setBehaviour(c, ReadBehaviour(o.Family, o.Attributes, linkName))
+			r.setBehaviour(c, behaviour)
 		}
 		if r.Relevant() {
 			rules = append(rules, r)

@@ -14,7 +14,9 @@ type Rule struct {
 	Location string        // family if nftables, table and chain
 	Chain    string
 	Text     string
-	MarkBits marks.Mask // the bits of fwmark or ctmark that it compares or writes
+	// Selectors is the whole rule of nftables in the syntax of nft(8), as far as it is decoded.
+	Selectors string
+	MarkBits  marks.Mask // the bits of fwmark or ctmark that it compares or writes
 	// MarkValue is the value that it compares those bits with, or writes to them.
 	MarkValue marks.Mark
 	// WritesMark reports that it writes a mark, OverwritesMark that it writes all bits and not only MarkBits.

@@ -99,3 +99,11 @@ func (p verifyPath) WantOK(t *testing.T) {
 		}
 	}
 }
+
+// WantShown wants that result and cause of the injected requests.
+func (p verifyPath) WantShown(t *testing.T, want string) {
+	t.Helper()
+	if got := p.Shown.Short(); got != want {
+		t.Errorf("%s %s: shown %s, want %s", p.Uplink, p.Family, p.Shown, want)
+	}
+}

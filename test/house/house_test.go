@@ -70,7 +70,7 @@ var mayUse = map[string][]string{
 	"cmd/internal/systemd":    {"uplinks"},
 	"cmd/internal/iproute":    {"cmd/internal/atomicfile", "cmd/internal/namespace", "uplinks", "uplinks/rpdb"},
 	"cmd/internal/host":       {"cmd/internal/namespace", "cmd/internal/statedir", "health", "uplinks/...", "marks/..."},
-	"cmd/internal/prover":     {"cmd/internal/host", "cmd/internal/iproute", "cmd/internal/systemd", "health", "health/probe/firsthop", "health/proof/...", "uplinks", "uplinks/egress", "uplinks/procfs", "uplinks/rpdb", "uplinks/rtnl", "marks", "marks/foreign", "marks/netfilter"},
+	"cmd/internal/prover":     {"cmd/internal/host", "cmd/internal/iproute", "cmd/internal/systemd", "health", "health/probe/firsthop", "health/proof/...", "uplinks", "uplinks/egress", "uplinks/procfs", "uplinks/rpdb", "uplinks/rtnl", "marks", "marks/dnat", "marks/foreign", "marks/netfilter"},
 	"cmd":                     {"cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 	"test":                    {"test/...", "cmd/...", "uplinks/...", "marks/...", "health/...", "etc"},
 }

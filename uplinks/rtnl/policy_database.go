@@ -66,6 +66,13 @@ func (h *Handle) policyLinks(ctx context.Context, d *rpdb.Database) error {
 	return nil
 }
 
+// PolicyRules returns the rules of all programs in the order of their evaluation.
+func (h *Handle) PolicyRules(ctx context.Context, f uplinks.Family) ([]rpdb.Rule, error) {
+	d := &rpdb.Database{Family: f}
+	err := h.readPolicyRules(ctx, d)
+	return d.Rules, err
+}
+
 // readPolicyRules reads the rules in the order of their evaluation.
 func (h *Handle) readPolicyRules(ctx context.Context, d *rpdb.Database) error {
 	rules, err := h.listRules(ctx, d.Family)

@@ -12,8 +12,11 @@ import (
 )
 
 // resolveServices sets the services whose reply path is proven. known is false if the set of uplinks is not, as a file is not
-// TOML.
+// TOML. An empty list is not nil: no service is proven.
 func (c *Config) resolveServices(written []stringValue, known bool) {
+	if written != nil {
+		c.Health.ProofServices = []health.ProofService{}
+	}
 	for _, t := range written {
 		s, message, remedy := parseService(t.val)
 		switch {

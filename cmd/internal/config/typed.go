@@ -48,7 +48,7 @@ func (t table) stringAt(key string, known keys) *stringValue {
 	return &stringValue{v, s}
 }
 
-// stringsAt returns the list of strings at the key.
+// stringsAt returns the list of strings at the key: nil when it is not written.
 func (t table) stringsAt(key string, known keys) []stringValue {
 	v, ok := t.valueAt(key)
 	if !ok {
@@ -58,6 +58,9 @@ func (t table) stringsAt(key string, known keys) []stringValue {
 	if !ok {
 		v.addTypeMistake("a list of strings", known.example(key))
 		return nil
+	}
+	if len(elements) == 0 {
+		return []stringValue{}
 	}
 	return v.asStrings(elements, known)
 }

@@ -18,23 +18,31 @@ type Fingerprinter interface {
 	Fingerprint() (uint64, error)
 }
 
+// ruleObserver receives the changes of sysctls and of rules of the legacy firewall. *proofScheduler implements it.
+type ruleObserver interface{ rulesChanged() }
+
 // fingerprintPoller requests a round when the fingerprint of the host changes. Safe for concurrent use.
 type fingerprintPoller struct {
 	host  Fingerprinter
 	queue *roundQueue
+	rules ruleObserver
 	log   *slog.Logger
 	last  atomic.Uint64 // at the last round; 0: none is expected
 }
 
 // Run polls until the context ends.
 func (p *fingerprintPoller) Run(ctx context.Context) error {
-	for {
+	for before := uint64(0); ; {
 		now, err := p.host.Fingerprint()
 		if err != nil {
 			p.log.Debug("cannot poll sysctls and the legacy firewall", "err", err)
 		} else if now != p.expected() {
 			p.queue.RequestRound("sysctl or firewall", uplinks.ChangedScope{})
 		}
+		if before != 0 && now != before {
+			p.rules.rulesChanged()
+		}
+		before = now
 		if err := sleep(ctx, fingerprintInterval); err != nil {
 			return err
 		}

@@ -43,6 +43,9 @@ func (w *kernelWatcher) HandleEvent(e host.Event) {
 	if e.Origin != "" {
 		w.suspects.Set(e.Subject, e.Origin)
 	}
+	if e.Subject == host.FirewallSubject {
+		w.changes.proofs.prover.InvalidateRules()
+	}
 	if e.Link.Name != "" {
 		w.monitor.UpdateLink(e.Link.Name, e.Link.Up, e.Link.Carrier)
 		w.carriers.expedite()

@@ -20,6 +20,8 @@ type Prover interface {
 	Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error)
 	// ProveSubset proves some of the paths, given recent facts of the host.
 	ProveSubset(ctx context.Context, s health.Settings, f uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error)
+	// InvalidateRules makes the next proof read the firewall rules of other programs again.
+	InvalidateRules()
 	// StrayExamples returns connections of the path whose replies stray now, as text.
 	StrayExamples(ctx context.Context, p health.Path) (string, error)
 }
@@ -134,6 +136,12 @@ func (ps *proofScheduler) invalidateAll() {
 	for _, p := range ps.paths {
 		ps.dirty[p.Key] = true
 	}
+}
+
+// rulesChanged requests a proof because rules of the firewall, or sysctls, have changed.
+func (ps *proofScheduler) rulesChanged() {
+	ps.prover.InvalidateRules()
+	ps.requestDelayed()
 }
 
 // requestDelayed requests a proof of all paths because something else than replypath's objects has changed. Requests may be

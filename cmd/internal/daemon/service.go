@@ -78,7 +78,7 @@ func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *ear
 		return err
 	}
 	defer probers.close()
-	s := newService(o, c, settings, dependencies{h, prover.Prover{}, probers.byKind(), transaction, early})
+	s := newService(o, c, settings, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, early})
 	if transaction.RolledBack(c.Settings) {
 		s.reloads.last.Store(&reloadResult{time.Now(), errUnconfirmed})
 	}
@@ -148,7 +148,7 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
 
 	requests := newRequestQueue(queue)
-	fingerprints := &fingerprintPoller{host: d.host, queue: queue, log: o.Log}
+	fingerprints := &fingerprintPoller{host: d.host, queue: queue, rules: proofs, log: o.Log}
 	configuration := &configuration{file: o.ConfigFile, host: d.host, reconciler: reconciler, proofs: proofs, endpoint: server, hooks: hooks,
 		recorder: recorder, peers: peers, reloads: reloads, transaction: d.transaction, log: o.Log}
 	configuration.use(c)

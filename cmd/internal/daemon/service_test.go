@@ -78,6 +78,8 @@ func (noProver) Prove(context.Context, health.Settings, []health.Path) ([]proof.
 	return nil, nil
 }
 
+func (noProver) InvalidateRules() {}
+
 func (noProver) StrayExamples(context.Context, health.Path) (string, error) { return "", nil }
 
 func (noProver) ProveSubset(context.Context, health.Settings, uplinks.Facts, []health.Path, []health.Path) ([]proof.PathResult, error) {

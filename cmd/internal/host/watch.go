@@ -22,6 +22,9 @@ type Event struct {
 	Foreign bool // it changes nothing of replypath's, but may change where replies go
 }
 
+// FirewallSubject is the subject of changes of nftables.
+const FirewallSubject = "firewall"
+
 // EventHandler handles the events of an EventSource, one at a time.
 type EventHandler interface {
 	HandleEvent(e Event)
@@ -77,7 +80,7 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 		if p.PID != 0 && !s.host.ownGenerations.contains(p.Generation) {
 			origin = fmt.Sprintf("%s (process %d)", p.Name, p.PID)
 		}
-		handler.HandleEvent(Event{Subject: "firewall", Origin: origin})
+		handler.HandleEvent(Event{Subject: FirewallSubject, Origin: origin})
 	})
 }
 

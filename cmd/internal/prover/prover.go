@@ -17,7 +17,12 @@ import (
 
 // Prover proves reply paths in the network namespace of the caller. Safe for concurrent use: a proof waits while another
 // one runs, in this process or another.
-type Prover struct{}
+type Prover struct {
+	Rules *RuleCache // nil: the rules are read for each proof
+}
+
+// InvalidateRules makes the next proof read the firewall rules of other programs again.
+func (p Prover) InvalidateRules() { p.Rules.Invalidate() }
 
 // Prove proves all paths. It looks up the routes of their replies, injects requests and captures the replies. It leaves
 // nothing behind, and takes no lock of the host.
@@ -31,7 +36,7 @@ func (p Prover) Prove(ctx context.Context, s health.Settings, paths []health.Pat
 
 // ProveSubset proves some of the paths of a host whose facts are recent. It reads what only explains a verdict, such as the
 // rules, when there is one that needs it.
-func (Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
+func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error) {
 	router, err := rtnl.OpenRouteGetter()
 	if err != nil {
 		return nil, err
@@ -40,6 +45,9 @@ func (Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplinks.
 	r, err := newRun(ctx, facts, router, s, paths, subset)
 	if err != nil {
 		return nil, err
+	}
+	if s.ProofServices == nil { // prove is not configured
+		r.rules = p.Rules.get(ctx)
 	}
 	r.lookUpRoutes(subset)
 	t, traceErr := r.trace(ctx)

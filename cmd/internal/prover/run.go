@@ -12,6 +12,8 @@ import (
 	"replypath/health/proof"
 	"replypath/uplinks"
 	"replypath/uplinks/rtnl"
+
+	"golang.org/x/sys/unix"
 )
 
 var errNoPeer = errors.New("every documentation prefix (RFC 5737, RFC 3849) is in use on this host: set an address of a peer: [proof] source")
@@ -25,17 +27,32 @@ type run struct {
 	peers         map[health.Key]netip.Addr
 	lan           map[uplinks.Family]*proof.LANHost
 	routes        map[health.Key]proof.RouteLookups
+	ownAddrs      map[netip.Addr]bool
+	rules         firewallRules // none where the services are configured
 	output        *proof.Output // what the kernel consults behind the routes
 }
 
 // newRun prepares the proof of the subset: its peers, and the servers of the host.
 func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, s health.Settings, paths, subset []health.Path) (*run, error) {
-	listeners, err := rtnl.Listeners(ctx)
+	servers, err := rtnl.ServerSockets(ctx, unix.IPPROTO_TCP)
+	if err != nil {
+		return nil, err
+	}
+	selected, preferred, err := selectedByRules(ctx, servers)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{router: router, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
-		routes: map[health.Key]proof.RouteLookups{}, host: proof.Host{Facts: facts, Listeners: listeners, Services: s.ProofServices}}
+		routes: map[health.Key]proof.RouteLookups{}, ownAddrs: map[netip.Addr]bool{},
+		host: proof.Host{Facts: facts, Services: s.ProofServices, Selected: selected, Preferred: preferred}}
+	for _, v := range servers {
+		r.host.Listeners = append(r.host.Listeners, v.Listener)
+	}
+	for _, l := range facts.Links {
+		for _, a := range l.Addrs {
+			r.ownAddrs[a.Prefix.Addr()] = true
+		}
+	}
 	for _, p := range subset {
 		if isUsable(p) {
 			r.paths = append(r.paths, p)

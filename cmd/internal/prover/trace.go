@@ -39,6 +39,10 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	if r.output, err = r.readOutput(ctx); err != nil {
 		return t, err
 	}
+	if err := r.findTranslated(ctx); err != nil {
+		return t, err
+	}
+	r.host.Selected = uniqueSelected(append(r.host.Selected, r.rules.selected...))
 	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
 	t.observations.Output = r.output
 	return t, err

@@ -46,13 +46,13 @@ func startUDPServers(requests []proof.Request, secret proof.Secret) *udpServers 
 
 // serve replies to datagrams of the peer that carry the secret, and to nothing else.
 func (s *udpServers) serve(socket *net.UDPConn, q proof.Request) {
-	buffer := make([]byte, 64)
+	buffer, offset := make([]byte, 64), int(proof.SecretOffset(q.To.Port()))
 	for {
 		n, from, err := socket.ReadFromUDPAddrPort(buffer)
 		if err != nil {
 			return
 		}
-		if from.Addr().Unmap() == q.From.Addr() && bytes.HasPrefix(buffer[:n], s.secret[:]) {
+		if from.Addr().Unmap() == q.From.Addr() && bytes.HasPrefix(buffer[min(offset, n):n], s.secret[:]) {
 			_, _ = socket.WriteToUDPAddrPort(buffer[:1], from) // the capture shows whether it was sent
 			s.mu.Lock()
 			delete(s.unanswered, q.To)

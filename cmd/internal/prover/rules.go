@@ -1,0 +1,136 @@
+package prover
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"replypath/cmd/internal/host"
+	"replypath/health/proof"
+	"replypath/marks"
+	"replypath/marks/dnat"
+	"replypath/marks/foreign"
+	"replypath/uplinks"
+	"replypath/uplinks/rpdb"
+	"replypath/uplinks/rtnl"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxRulesAge bounds the age of rules that a RuleCache returns, although no change was reported.
+const maxRulesAge = 10 * time.Minute
+
+// RuleCache keeps the firewall rules of other programs between proofs. Safe for concurrent use.
+type RuleCache struct {
+	mu    sync.Mutex
+	rules firewallRules
+	read  time.Time // zero: never, or they have changed since
+}
+
+// firewallRules are the rules of other programs that questions are chosen by.
+type firewallRules struct {
+	translations dnat.Rules
+	selected     []proof.Selected // what rules select that change marks, connection tracking or routed packets
+}
+
+// Invalidate makes the next proof read the rules again.
+func (c *RuleCache) Invalidate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = time.Time{}
+}
+
+// get returns the rules; those of a firewall that cannot be read are none. A nil cache reads them each time.
+func (c *RuleCache) get(ctx context.Context) firewallRules {
+	if c == nil {
+		rules, _ := readFirewallRules(ctx)
+		return rules
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.read) < maxRulesAge {
+		return c.rules
+	}
+	began := time.Now()
+	rules, err := readFirewallRules(ctx)
+	if c.rules = rules; err == nil {
+		c.read = began
+	}
+	return rules
+}
+
+// readFirewallRules reads the rules in both backends and in tables of nftables.
+func readFirewallRules(ctx context.Context) (r firewallRules, err error) {
+	firewall, err := host.OpenFirewall(ctx, marks.Auto)
+	if err != nil {
+		return r, err
+	}
+	if r.translations, err = firewall.DestinationNAT(ctx); err != nil {
+		return r, err
+	}
+	others, err := firewall.ForeignRules(ctx)
+	for _, f := range others {
+		if f.ChangesReplies() {
+			for _, p := range f.Ports() {
+				r.selected = append(r.selected, selectedBy(p)...)
+			}
+		}
+	}
+	return r, err
+}
+
+// selectedBy returns the questions that a port of a rule stands for.
+func selectedBy(p foreign.Port) (all []proof.Selected) {
+	for _, proto := range []string{"tcp", "udp"} {
+		if p.Proto == "" || p.Proto == proto {
+			all = append(all, proof.Selected{Proto: proto, Port: p.Number})
+		}
+	}
+	return all
+}
+
+// selectedByRules returns what rules of other programs (ip-rule(8)) select of the host's replies: source ports, and the ports of
+// servers of users.
+func selectedByRules(ctx context.Context, servers []rtnl.Socket) (selected []proof.Selected, preferred []uint16, err error) {
+	links, err := rtnl.Open(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer links.Close()
+	for _, f := range uplinks.Families {
+		rules, err := links.PolicyRules(ctx, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range rules {
+			if r.Protocol == uplinks.Protocol {
+				continue
+			}
+			if r.Sport != (rpdb.PortRange{}) {
+				selected = append(selected, selectedBy(foreign.Port{Proto: protocolNames[r.Proto], Number: r.Sport.First})...)
+			}
+			for _, s := range servers {
+				if r.UIDs != nil && r.UIDs.First <= s.UID && s.UID <= r.UIDs.Last {
+					preferred = append(preferred, s.Port)
+				}
+			}
+		}
+	}
+	return selected, preferred, nil
+}
+
+// protocolNames has the protocols that have ports, as firewall rules name them.
+var protocolNames = map[uint8]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}
+
+// uniqueSelected returns the selectors without repetitions, sorted.
+func uniqueSelected(all []proof.Selected) []proof.Selected {
+	slices.SortFunc(all, func(a, b proof.Selected) int {
+		if a.Port != b.Port {
+			return int(a.Port) - int(b.Port)
+		}
+		return strings.Compare(a.Proto, b.Proto)
+	})
+	return slices.Compact(all)
+}

@@ -1,0 +1,48 @@
+package foreign
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Port is a port that a rule compares.
+type Port struct {
+	Proto  string // tcp, udp, ...; empty: any
+	Number uint16 // of a range, the first one
+}
+
+// ChangesReplies reports whether the rule may change the mark, the connection or, behind its route, the way of a reply.
+func (r Rule) ChangesReplies() bool {
+	return r.MarkBits != 0 && r.WritesMark || r.NoTrack || r.Zone || r.SYNProxy || r.ChangesEgress()
+}
+
+// nftPort matches a comparison of a port in the syntax of nft(8).
+var nftPort = regexp.MustCompile(`\b(tcp|udp|th|sctp|dccp|udplite) [sd]port (\d+)`)
+
+// Ports returns the ports that the rule compares. Those of sets are not known.
+func (r Rule) Ports() (all []Port) {
+	add := func(proto, text string) {
+		first, _, _ := strings.Cut(text, ":")
+		if n, err := strconv.ParseUint(first, 10, 16); err == nil && n != 0 {
+			all = append(all, Port{proto, uint16(n)})
+		}
+	}
+	if r.Backend == "" {
+		for _, m := range nftPort.FindAllStringSubmatch(r.Selectors, -1) {
+			add(strings.TrimPrefix(m[1], "th"), m[2])
+		}
+		return all
+	}
+	words := strings.Fields(quotedText.ReplaceAllString(r.Text, "-"))
+	proto, _ := option(words, "-p")
+	for i, w := range words[:max(0, len(words)-1)] {
+		switch w {
+		case "--sport", "--dport", "--sports", "--dports", "--ports":
+			for text := range strings.SplitSeq(words[i+1], ",") {
+				add(proto, text)
+			}
+		}
+	}
+	return all
+}
