@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -188,7 +189,7 @@ func (s Snapshot) firewallRule(match func(foreign.Rule) bool) string {
 		if o := foreign.Owner(f); o != "" {
 			owner = "of " + o
 		}
-		return fmt.Sprintf("%s: %s: %s, %s", f.Tool, f.Location, f.Text, owner)
+		return fmt.Sprintf("%s: %s: %s, %s", f.Tool, f.Location, cmp.Or(f.Selectors, f.Text), owner)
 	}
 	return ""
 }

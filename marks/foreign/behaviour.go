@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,7 +52,8 @@ type ruleDecoder struct {
 type loaded struct {
 	field fieldType
 	data  []byte // of a constant
-	mask  []byte // the bits of the field that are compared; nil: all
+	mask  []byte // the bits of the field that are compared, or kept; nil: all
+	xor   []byte // what the field is changed to in the other bits, and inverted in those
 }
 
 func (d *ruleDecoder) add(format string, args ...any) {
@@ -166,7 +168,7 @@ func (d *ruleDecoder) decodeVerdict(verdict []byte) {
 func (d *ruleDecoder) decodeBitwise(data []byte) {
 	l := d.take(data, unix.NFTA_BITWISE_SREG)
 	if mask := nlattr.Find(nlattr.Find(data, unix.NFTA_BITWISE_MASK), unix.NFTA_DATA_VALUE); mask != nil {
-		l.mask = mask
+		l.mask, l.xor = mask, nlattr.Find(nlattr.Find(data, unix.NFTA_BITWISE_XOR), unix.NFTA_DATA_VALUE)
 	}
 	d.set(registerOf(data, unix.NFTA_BITWISE_DREG), l)
 }
@@ -246,6 +248,9 @@ func (d *ruleDecoder) valueText(f fieldType, l loaded) string {
 	switch {
 	case l.data != nil:
 		return loaded{field: f}.text(l.data, d.linkName)
+	case l.field.kind == kindMark && len(l.mask) == 4 && len(l.xor) == 4:
+		mask, xor := binary.NativeEndian.Uint32(l.mask), binary.NativeEndian.Uint32(l.xor)
+		return fmt.Sprintf("%s & %#x | %#x", l.field.name, mask&^xor, xor)
 	case l.mask != nil:
 		return fmt.Sprintf("%s & %#x", l.field.name, l.mask)
 	}

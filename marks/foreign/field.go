@@ -22,6 +22,7 @@ type fieldKind int
 
 const (
 	kindOther     fieldKind = iota
+	kindDirection           // of a connection
 	kindNumber              // in network order
 	kindMark                // in native order
 	kindLinkName            // of a link
@@ -41,9 +42,12 @@ var metaFields = map[uint32]fieldType{
 }
 
 var ctFields = map[uint32]fieldType{
-	unix.NFT_CT_STATE: {"ct state", kindMark}, unix.NFT_CT_DIRECTION: {"ct direction", kindNumber}, unix.NFT_CT_STATUS: {"ct status", kindMark}, unix.NFT_CT_MARK: {"ct mark", kindMark},
+	unix.NFT_CT_STATE: {"ct state", kindMark}, unix.NFT_CT_DIRECTION: {"ct direction", kindDirection}, unix.NFT_CT_STATUS: {"ct status", kindMark}, unix.NFT_CT_MARK: {"ct mark", kindMark},
 	unix.NFT_CT_L3PROTOCOL: {"ct l3proto", kindNetwork}, unix.NFT_CT_PROTOCOL: {"ct protocol", kindTransport}, unix.NFT_CT_ZONE: {"ct zone", kindMark},
 }
+
+// directionNames are the directions of a connection (enum ip_conntrack_dir).
+var directionNames = map[uint64]string{0: "original", 1: "reply"}
 
 // payloadField returns the field at an offset of a header. transport is the transport protocol of the packet, if it is known.
 func payloadField(family uint8, transport string, base, offset, length uint32) fieldType {
@@ -115,6 +119,8 @@ func (l loaded) text(value []byte, linkName func(int) string) string {
 		return l.addressText(value)
 	case kindHardware:
 		return net.HardwareAddr(value).String()
+	case kindDirection:
+		return named(directionNames)
 	case kindNumber:
 		return fmt.Sprint(number())
 	}
