@@ -105,10 +105,10 @@ func TestVerifyAsksNoHostThatDoesNotExist(t *testing.T) {
 	wantNoPackets(t, b, wires)
 }
 
-// TestVerifyAsksNothingElseWhenServicesAreConfigured sets prove, which replaces the search for services.
-func TestVerifyAsksNothingElseWhenServicesAreConfigured(t *testing.T) {
+// TestVerifyAsksForTheConfiguredServices sets prove: a list replaces the search for services.
+func TestVerifyAsksForTheConfiguredServices(t *testing.T) {
 	t.Parallel()
-	for setting, want := range map[string]string{`prove = ["tcp://:2222"]`: "[tcp 2222]", `prove = []`: "[]"} {
+	for setting, want := range map[string]string{`prove = ["tcp://:2222"]`: "[tcp 2222]", `prove = []`: "[]", `prove = "auto"`: "[tcp 2222 udp 5000 udp 5002]"} {
 		w := world.TwoISPs(t)
 		box.ServeAll(w.LAN)
 		b := box.New(t, w, setting)

@@ -51,7 +51,7 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		linkGroup: t.intAt("link_group", topKeys),
 		backend:   t.stringAt("backend", topKeys),
 		inside:    t.stringsAt("inside", topKeys),
-		prove:     t.stringsAt("prove", topKeys),
+		prove:     t.servicesAt("prove", topKeys),
 		onChange:  t.stringsAt("on_change", topKeys),
 		probes:    probes.timingAt(probeDefaultsKeys),
 		otherwise: probes.stringAt("otherwise", probeDefaultsKeys),

@@ -65,6 +65,14 @@ func (t table) stringsAt(key string, known keys) []stringValue {
 	return v.asStrings(elements, known)
 }
 
+// servicesAt returns the list of services at the key: nil when it is not written, or "auto".
+func (t table) servicesAt(key string, known keys) []stringValue {
+	if v, ok := t.valueAt(key); ok && v.raw == auto {
+		return nil
+	}
+	return t.stringsAt(key, known)
+}
+
 // stringOrStringsAt returns the string or the list of strings at the key. An empty list is a mistake.
 func (t table) stringOrStringsAt(key string, known keys) []stringValue {
 	v, ok := t.valueAt(key)
