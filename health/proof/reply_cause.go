@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"fmt"
 	"syscall"
 
@@ -98,7 +99,7 @@ func (s Snapshot) rejectedReply(r Request, t trace) (health.ProofCheck, bool) {
 
 // replyPacket returns the reply as the routing decision sees it: as observed last before that, or as it is to be expected.
 func (s Snapshot) replyPacket(r Request, t trace) rpdb.Packet {
-	packet := rpdb.Packet{Family: r.Path.Family, From: r.To.Addr(), To: r.From.Addr(), Proto: r.protocol(), UID: s.serverUID(r)}
+	packet := rpdb.Packet{Family: r.Path.Family, From: r.To.Addr(), To: r.From.Addr(), Proto: r.protocol(), UID: cmp.Or(r.UID, s.serverUID(r)), TOS: r.TOS}
 	if rpdb.HasPorts(packet.Proto) {
 		packet.Sport, packet.Dport = r.To.Port(), r.From.Port()
 	}

@@ -29,7 +29,9 @@ type Request struct {
 	Proto string         // icmp, tcp or udp
 	From  netip.AddrPort // the peer; its port, the identifier of an echo, distinguishes its requests
 	To    netip.AddrPort
-	Found bool // the service was found by a rule of DNAT, and is not configured
+	TOS   uint8  // of the reply to a datagram
+	UID   uint32 // the owner of the socket that replies to a datagram; 0: that of the prover
+	Found bool   // the service was found by a rule of DNAT, and is not configured
 }
 
 // String returns what is requested, and from which address.
@@ -38,9 +40,20 @@ func (r Request) String() string {
 	case Echo:
 		return "echo to " + r.To.Addr().String()
 	case Datagram:
-		return fmt.Sprintf("datagram to %s", r.To)
+		return fmt.Sprintf("datagram to %s%s", r.To, r.selectors())
 	}
 	return fmt.Sprintf("%s://%s (%s)", r.Proto, r.To, r.Kind)
+}
+
+// selectors returns what rules select the reply by, for use in a sentence.
+func (r Request) selectors() string {
+	switch {
+	case r.TOS != 0:
+		return fmt.Sprintf(", answered with tos %#x", r.TOS)
+	case r.UID != 0:
+		return fmt.Sprintf(", answered by uid %d", r.UID)
+	}
+	return ""
 }
 
 // Host is the part of the host that requests are made for.
@@ -50,6 +63,8 @@ type Host struct {
 	Services  []health.ProofService
 	// Selected are questions of a kind that rules of other programs select; Translated those for services behind DNAT.
 	Selected   []Selected
+	TOS        []uint8  // types of service that rules select
+	UIDs       []uint32 // users that rules select
 	Translated map[health.Key][]Selected
 	Preferred  []uint16 // the ports of listeners that should be asked first
 }
@@ -100,8 +115,17 @@ func (h Host) requests(p health.Path) []Request {
 	for _, s := range h.Translated[p.Key] {
 		all = append(all, Request{Kind: Service, Proto: s.Proto, To: at(p.Source, s.Port), Found: true})
 	}
+	for _, tos := range h.TOS[:min(maxSelectedKinds, len(h.TOS))] {
+		all = append(all, Request{Kind: Datagram, Proto: "udp", To: at(p.Source, 0), TOS: tos})
+	}
+	for _, uid := range h.UIDs[:min(maxSelectedKinds, len(h.UIDs))] {
+		all = append(all, Request{Kind: Datagram, Proto: "udp", To: at(p.Source, 0), UID: uid})
+	}
 	return h.addSelected(p, all)
 }
+
+// maxSelectedKinds bounds the types of service, and the users, that a path is asked for.
+const maxSelectedKinds = 4
 
 // maxSelected bounds the questions of a path for what rules select.
 const maxSelected = 16

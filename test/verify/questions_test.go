@@ -135,6 +135,7 @@ func TestVerifyAsksWhatRulesSelect(t *testing.T) {
 		"an ip rule for a TCP port": {ipRule("ipproto", "tcp", "sport", "8443"), "no rule-shadowed"},
 		"an ip rule for a UDP port": {ipRule("ipproto", "udp", "sport", "53"), "no rule-shadowed"},
 		"an ip rule for any port":   {ipRule("sport", "9000-9010"), "no rule-shadowed"},
+		"an ip rule for a type of service": {ipRule("tos", "0x10"), "no rule-shadowed"},
 		"a mark for a port in OUTPUT, and a rule for it": {func(b *box.Box, family int) {
 			mangle("-A", "OUTPUT", "-p", "tcp", "--sport", "8443", "-j", "MARK", "--set-xmark", "0x10000/0x10000")(b, family)
 			ipRule("fwmark", "0x10000/0x10000")(b, family)
@@ -158,6 +159,23 @@ func TestVerifyAsksWhatRulesSelect(t *testing.T) {
 				b.Verify().Path(w.Uplinks[1], family).WantShown(t, c.want)
 			}
 		})
+	}
+}
+
+// TestVerifyAsksAsUsersThatRulesSelect plants a rule for a user. The kernel leaves out the user of a packet of IPv4 when it looks up
+// its route again, for the mark that it got: that reply is right.
+func TestVerifyAsksAsUsersThatRulesSelect(t *testing.T) {
+	t.Parallel()
+	w := world.TwoISPs(t)
+	b := box.New(t, w)
+	b.Apply()
+	for family, want := range map[int]string{4: "yes", 6: "no rule-shadowed"} {
+		ipRule("uidrange", "1000-1001")(b, family)
+		p := b.Verify().Path(w.Uplinks[1], family)
+		p.WantShown(t, want)
+		if family == 6 && !strings.Contains(p.Shown.Why, "uidrange 1000-1001") {
+			t.Errorf("the rule is not named: %s", p.Shown.Why)
+		}
 	}
 }
 

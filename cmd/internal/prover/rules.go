@@ -91,34 +91,50 @@ func selectedBy(p foreign.Port) (all []proof.Selected) {
 	return all
 }
 
-// selectedByRules returns what rules of other programs (ip-rule(8)) select of the host's replies: source ports, and the ports of
-// servers of users.
-func selectedByRules(ctx context.Context, servers []rtnl.Socket) (selected []proof.Selected, preferred []uint16, err error) {
+// addSelectedByRules adds what rules of other programs (ip-rule(8)) select of the host's replies: source ports, types of service,
+// users, and the ports of their servers.
+func addSelectedByRules(ctx context.Context, h *proof.Host, servers []rtnl.Socket) error {
 	links, err := rtnl.Open(0)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer links.Close()
 	for _, f := range uplinks.Families {
 		rules, err := links.PolicyRules(ctx, f)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		for _, r := range rules {
-			if r.Protocol == uplinks.Protocol {
-				continue
-			}
-			if r.Sport != (rpdb.PortRange{}) {
-				selected = append(selected, selectedBy(foreign.Port{Proto: protocolNames[r.Proto], Number: r.Sport.First})...)
-			}
-			for _, s := range servers {
-				if r.UIDs != nil && r.UIDs.First <= s.UID && s.UID <= r.UIDs.Last {
-					preferred = append(preferred, s.Port)
-				}
+			if r.Protocol != uplinks.Protocol {
+				addSelectedBy(r, h, servers)
 			}
 		}
 	}
-	return selected, preferred, nil
+	slices.Sort(h.TOS)
+	slices.Sort(h.UIDs)
+	h.TOS, h.UIDs = slices.Compact(h.TOS), slices.Compact(h.UIDs)
+	return nil
+}
+
+// addSelectedBy adds what the rule selects.
+func addSelectedBy(r rpdb.Rule, h *proof.Host, servers []rtnl.Socket) {
+	if r.Sport != (rpdb.PortRange{}) {
+		h.Selected = append(h.Selected, selectedBy(foreign.Port{Proto: protocolNames[r.Proto], Number: r.Sport.First})...)
+	}
+	if r.TOS != 0 {
+		h.TOS = append(h.TOS, r.TOS)
+	}
+	if r.UIDs == nil {
+		return
+	}
+	if r.UIDs.First != 0 {
+		h.UIDs = append(h.UIDs, r.UIDs.First)
+	}
+	for _, s := range servers {
+		if r.UIDs.First <= s.UID && s.UID <= r.UIDs.Last {
+			h.Preferred = append(h.Preferred, s.Port)
+		}
+	}
 }
 
 // protocolNames has the protocols that have ports, as firewall rules name them.

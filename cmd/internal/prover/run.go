@@ -38,13 +38,12 @@ func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, 
 	if err != nil {
 		return nil, err
 	}
-	selected, preferred, err := selectedByRules(ctx, servers)
-	if err != nil {
-		return nil, err
-	}
 	r := &run{router: router, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
 		routes: map[health.Key]proof.RouteLookups{}, ownAddrs: map[netip.Addr]bool{},
-		host: proof.Host{Facts: facts, Services: s.ProofServices, Selected: selected, Preferred: preferred}}
+		host: proof.Host{Facts: facts, Services: s.ProofServices}}
+	if err := addSelectedByRules(ctx, &r.host, servers); err != nil {
+		return nil, err
+	}
 	for _, v := range servers {
 		r.host.Listeners = append(r.host.Listeners, v.Listener)
 	}

@@ -28,7 +28,7 @@ func startUDPServers(requests []proof.Request, secret proof.Secret) *udpServers 
 	s := &udpServers{secret: secret, unanswered: map[netip.AddrPort]bool{}}
 	for _, q := range requests {
 		if q.Kind == proof.Datagram {
-			socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(q.To))
+			socket, err := listenUDP(q)
 			if err != nil {
 				continue
 			}
