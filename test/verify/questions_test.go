@@ -132,9 +132,9 @@ func TestVerifyAsksWhatRulesSelect(t *testing.T) {
 		plant func(b *box.Box, family int)
 		want  string
 	}{
-		"an ip rule for a TCP port": {ipRule("ipproto", "tcp", "sport", "8443"), "no rule-shadowed"},
-		"an ip rule for a UDP port": {ipRule("ipproto", "udp", "sport", "53"), "no rule-shadowed"},
-		"an ip rule for any port":   {ipRule("sport", "9000-9010"), "no rule-shadowed"},
+		"an ip rule for a TCP port":        {ipRule("ipproto", "tcp", "sport", "8443"), "no rule-shadowed"},
+		"an ip rule for a UDP port":        {ipRule("ipproto", "udp", "sport", "53"), "no rule-shadowed"},
+		"an ip rule for any port":          {ipRule("sport", "9000-9010"), "no rule-shadowed"},
 		"an ip rule for a type of service": {ipRule("tos", "0x10"), "no rule-shadowed"},
 		"a mark for a port in OUTPUT, and a rule for it": {func(b *box.Box, family int) {
 			mangle("-A", "OUTPUT", "-p", "tcp", "--sport", "8443", "-j", "MARK", "--set-xmark", "0x10000/0x10000")(b, family)
