@@ -54,7 +54,11 @@ func (m *machine) address(data []byte, attribute uint16) (a netip.Addr, known bo
 	if field == nil {
 		return a, true
 	}
-	b, known := bytesOf(field[:m.To.BitLen()/8])
+	size := m.To.BitLen() / 8
+	if len(field) < size {
+		return a, false
+	}
+	b, known := bytesOf(field[:size])
 	a, _ = netip.AddrFromSlice(b)
 	return a, known
 }

@@ -39,6 +39,7 @@ func readNFT(printed map[nftTable]bool) (hooks []hook, err error) {
 				tables[t] = &nftChains{table: t, chains: map[string][]rule{}}
 			}
 			h.chains = tables[t].chains
+			tables[t].hooks = append(tables[t].hooks, h.chain)
 			hooks = append(hooks, h)
 		}
 	}
@@ -53,12 +54,23 @@ func readNFT(printed map[nftTable]bool) (hooks []hook, err error) {
 			t.chains[netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_NAME)] = nil
 		}
 	}
-	return hooks, readNFTRules(tables)
+	if err := readNFTRules(tables); err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		for _, h := range t.hooks {
+			if err := t.readReached(h, map[string]bool{}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return hooks, nil
 }
 
 // nftChains are the chains of a table, and those of its sets that rules refer to.
 type nftChains struct {
 	table  nftTable
+	hooks  []string // the base chains
 	chains map[string][]rule
 	sets   map[string]*nftSet
 }
@@ -95,7 +107,7 @@ func deleteDormant(tables map[nftTable]*nftChains) error {
 	return nil
 }
 
-// readNFTRules reads the rules of the tables, and the sets that these refer to.
+// readNFTRules reads the rules of the tables, and the sets without their elements.
 func readNFTRules(tables map[nftTable]*nftChains) error {
 	objects, err := netfilter.Objects(unix.NFT_MSG_GETRULE)
 	if err != nil {
@@ -121,17 +133,56 @@ func readNFTRules(tables map[nftTable]*nftChains) error {
 		r := &nftRule{sets: t.sets}
 		for name, data := range netfilter.Expressions(o.Attributes) {
 			r.expressions = append(r.expressions, expression{name, data})
-			if name != "lookup" {
-				continue
-			}
-			if err := t.readElements(netfilter.FindString(data, unix.NFTA_LOOKUP_SET)); err != nil {
-				return err
-			}
 		}
 		chain := netfilter.FindString(o.Attributes, unix.NFTA_RULE_CHAIN)
 		t.chains[chain] = append(t.chains[chain], r)
 	}
 	return nil
+}
+
+// readReached reads the elements of those sets that the rules of the chain refer to, and those of the chains that it leads to. A
+// table may have large sets that no chain of NAT uses.
+func (t *nftChains) readReached(chain string, seen map[string]bool) error {
+	if seen[chain] {
+		return nil
+	}
+	seen[chain] = true
+	for _, r := range t.chains[chain] {
+		for _, e := range r.(*nftRule).expressions {
+			verdicts, err := t.verdictsOf(e)
+			if err != nil {
+				return err
+			}
+			for _, v := range verdicts {
+				if to := netfilter.FindString(v, unix.NFTA_VERDICT_CHAIN); to != "" {
+					if err := t.readReached(to, seen); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// verdictsOf returns the verdicts that an expression may have (NFTA_VERDICT_*), and reads the set that it refers to.
+func (t *nftChains) verdictsOf(e expression) (verdicts [][]byte, err error) {
+	switch e.name {
+	case "immediate":
+		return [][]byte{nlattr.Find(nlattr.Find(e.data, unix.NFTA_IMMEDIATE_DATA), unix.NFTA_DATA_VERDICT)}, nil
+	case "lookup":
+		name := netfilter.FindString(e.data, unix.NFTA_LOOKUP_SET)
+		if err := t.readElements(name); err != nil || t.sets[name] == nil {
+			return nil, err
+		}
+		for _, element := range t.sets[name].elements {
+			verdicts = append(verdicts, element.verdict)
+		}
+		if all := t.sets[name].catchall; all != nil {
+			verdicts = append(verdicts, all.verdict)
+		}
+	}
+	return verdicts, nil
 }
 
 // readElements reads the elements of a set once. A set that is deleted meanwhile stays unknown.
