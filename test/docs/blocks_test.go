@@ -25,7 +25,12 @@ var blockTests = map[string]map[string]string{
 		"[uplinks.fibre]":                    "TestREADMEHasTheConfigurationOfTheKernelPage",
 		"kernel    in sync since 2026-03-04 09:00:00: 58 changes in 311 rounds": "TestREADMEShowsStatusOutput",
 	},
-	house.Configuration: {"[endpoint]": "TestDocumentedEndpointIsProtected"},
+	house.Configuration: {
+		"[endpoint]":      "TestDocumentedEndpointIsProtected",
+		"[intercept.web]": "TestHAProxyOfThePageIntercepts",
+		"defaults":        "TestHAProxyOfThePageIntercepts",
+		"server {":        "TestNginxOfThePageConnectsAsItsClients",
+	},
 	house.Kernel: {
 		"[uplinks.fibre]":                 "TestKernelPageShowsTheExactPlan",
 		"ip link set dev eth0 group 8200": "TestKernelPageShowsTheExactPlan",

@@ -140,6 +140,9 @@ func TestDocumentsNameOnlyExistingChains(t *testing.T) {
 	for _, c := range marks.Chains(0xff00, 8200, links) {
 		there[c.Name] = true
 	}
+	for _, c := range marks.InterceptChains(0x10, false, nil) {
+		there[c.Name] = true
+	}
 	named := 0
 	for _, page := range house.Documents(t) {
 		for _, name := range regexp.MustCompile(marks.Prefix+`[A-Z0-9]+(-[a-z0-9]+)?`).FindAllString(house.ReadDocument(t, page), -1) {
