@@ -1,5 +1,6 @@
 // Package nftnl encodes requests to nftables (linux/netfilter/nf_tables.h) and sends them: tables, chains, rules with
-// their expressions, sets, maps and counters, in one transaction.
+// their expressions, sets, maps and counters, in one transaction. It is the encoder of the backend Nftables and of the
+// capture table of a proof.
 //
 // github.com/google/nftables does not carry them. Its releases up to v0.3.0 ignore Table.Flags, so that no table can be
 // owned, and make base chains without a way to delete only empty ones; GETGEN and objects in maps are missing. It awaits

@@ -89,8 +89,27 @@ func VerdictMap(name string, word int) []byte {
 }
 
 // Load loads a constant into a register.
-func Load(word int, value uint32) []byte {
-	return expression("immediate", Uint32Attribute(unix.NFTA_IMMEDIATE_DREG, register(word)), data(unix.NFTA_IMMEDIATE_DATA, native(value)))
+func Load(word int, value uint32) []byte { return loadBytes(word, native(value)) }
+
+// LoadByte loads a constant of one byte into a register.
+func LoadByte(word int, value byte) []byte { return loadBytes(word, []byte{value}) }
+
+func loadBytes(word int, value []byte) []byte {
+	return expression("immediate", Uint32Attribute(unix.NFTA_IMMEDIATE_DREG, register(word)), data(unix.NFTA_IMMEDIATE_DATA, value))
+}
+
+// FromMap loads the mark that the map has for the key which begins at the first register. A packet without one does not match
+// the rule.
+func FromMap(set Set, to int) []byte {
+	return expression("lookup", netfilter.StringAttribute(unix.NFTA_LOOKUP_SET, set.Name), Uint32Attribute(unix.NFTA_LOOKUP_SET_ID, set.ID),
+		Uint32Attribute(unix.NFTA_LOOKUP_SREG, register(0)), Uint32Attribute(unix.NFTA_LOOKUP_DREG, register(to)))
+}
+
+// AddToMap adds the key that begins at the first register to the map, with the mark of another register.
+func AddToMap(set Set, from int) []byte {
+	return expression("dynset", netfilter.StringAttribute(unix.NFTA_DYNSET_SET_NAME, set.Name), Uint32Attribute(unix.NFTA_DYNSET_SET_ID, set.ID),
+		Uint32Attribute(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_ADD), Uint32Attribute(unix.NFTA_DYNSET_SREG_KEY, register(0)),
+		Uint32Attribute(unix.NFTA_DYNSET_SREG_DATA, register(from)))
 }
 
 // AddToSet adds the key that begins at the first register to the set.
@@ -119,8 +138,14 @@ func Return() []byte { return setVerdict(verdict(unix.NFT_RETURN, "")) }
 // Drop drops the packet.
 func Drop() []byte { return setVerdict(verdict(nfDrop, "")) }
 
-// nfDrop is NF_DROP (linux/netfilter.h).
-const nfDrop = 0
+// Accept ends the traversal of the base chain.
+func Accept() []byte { return setVerdict(verdict(nfAccept, "")) }
+
+// NF_DROP and NF_ACCEPT (linux/netfilter.h).
+const (
+	nfDrop   = 0
+	nfAccept = 1
+)
 
 // verdict returns the attribute of a verdict, with its chain if it has one.
 func verdict(code int32, chain string) []byte {

@@ -27,6 +27,7 @@ type Set struct {
 	Size      uint32 // the largest number of elements; 0: any
 	Dynamic   bool   // filled by packets
 	Verdicts  bool   // a map to verdicts
+	Marks     bool   // a map to marks
 }
 
 // hostOrder says to nft(8) that the keys are in the byte order of the host (libnftnl, NFTNL_UDATA_SET_KEYBYTEORDER).
@@ -46,6 +47,10 @@ func (t Table) CreateSet(s Set) Request {
 	if s.Verdicts {
 		flags |= unix.NFT_SET_MAP
 		body = slices.Concat(body, Uint32Attribute(unix.NFTA_SET_DATA_TYPE, typeVerdict), netfilter.Attribute(unix.NFTA_SET_USERDATA, hostOrder))
+	}
+	if s.Marks {
+		flags |= unix.NFT_SET_MAP
+		body = slices.Concat(body, Uint32Attribute(unix.NFTA_SET_DATA_TYPE, TypeMark), Uint32Attribute(unix.NFTA_SET_DATA_LEN, 4))
 	}
 	if flags != 0 {
 		body = slices.Concat(body, Uint32Attribute(unix.NFTA_SET_FLAGS, flags))

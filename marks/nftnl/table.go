@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Request is one request to nftables, for a table of the family inet.
+// Request is one request to nftables.
 type Request struct {
 	Operation string // for error messages
+	Family    uint8  // NFPROTO_* of the table; 0: inet
 	kind      uint16 // NFT_MSG_*
 	flags     uint16
 	body      []byte // the attributes
@@ -20,10 +21,14 @@ type Request struct {
 func (r Request) Attributes() []byte { return r.body }
 
 func (r Request) bytes(flags uint16, seq uint32) []byte {
-	return netfilter.Message(r.kind, flags, seq, unix.NFPROTO_INET, r.body)
+	family := r.Family
+	if family == 0 {
+		family = unix.NFPROTO_INET
+	}
+	return netfilter.Message(r.kind, flags, seq, family, r.body)
 }
 
-// Table names a table of the family inet. Its methods return requests.
+// Table names a table, of the family inet unless Request.Family says otherwise. Its methods return requests.
 type Table string
 
 // Flags of a table (linux/netfilter/nf_tables.h). The table of a socket that owns it is deleted with the socket, unless it
@@ -79,6 +84,25 @@ func (t Table) CreateBaseChain(name, kind string, hook uint32, priority int32) R
 	r := t.CreateChain(name)
 	r.body = slices.Concat(r.body, Nested(unix.NFTA_CHAIN_HOOK, Uint32Attribute(unix.NFTA_HOOK_HOOKNUM, hook), Uint32Attribute(unix.NFTA_HOOK_PRIORITY, uint32(priority))),
 		netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, kind))
+	return r
+}
+
+// The hook at the egress of links (linux/netfilter.h, NF_NETDEV_EGRESS), and the attribute with the links of a chain
+// (NFTA_HOOK_DEVS), which x/sys does not define.
+const (
+	netdevEgress = 1
+	hookDevices  = 4
+)
+
+// CreateEgressChain makes a chain that packets traverse when they leave by one of the links. It is for the family netdev.
+func (t Table) CreateEgressChain(name string, priority int32, links []string) Request {
+	var list [][]byte
+	for _, l := range links {
+		list = append(list, netfilter.StringAttribute(1, l))
+	}
+	r := t.CreateChain(name)
+	r.body = slices.Concat(r.body, Nested(unix.NFTA_CHAIN_HOOK, Uint32Attribute(unix.NFTA_HOOK_HOOKNUM, netdevEgress),
+		Uint32Attribute(unix.NFTA_HOOK_PRIORITY, uint32(priority)), Nested(hookDevices, list...)), netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))
 	return r
 }
 

@@ -56,7 +56,7 @@ var mayUse = map[string][]string{
 	"health":                  {"uplinks", "uplinks/inspect", "marks"},
 	"health/monitor":          {"health", "uplinks"},
 	"health/probe":            {"health", "health/probe/...", "uplinks", "uplinks/egress", "marks"},
-	"health/proof":            {"health", "health/proof/...", "uplinks", "uplinks/egress", "uplinks/rpdb", "marks", "marks/foreign", "marks/netfilter", "marks/nlattr"},
+	"health/proof":            {"health", "health/proof/...", "uplinks", "uplinks/egress", "uplinks/rpdb", "marks", "marks/foreign", "marks/nftnl", "marks/nlattr"},
 	"health/trustedfile":      {},
 	"health/endpoint":         {"health", "health/trustedfile", "uplinks"},
 	"health/hook":             {"health", "health/trustedfile"},

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"replypath/health/proof"
-	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,10 +24,10 @@ type NextHop struct {
 
 // lastPlaceRequests returns the requests for the chains at the end of POSTROUTING, and for the chain that sets the marks of
 // connections again.
-func (f Filter) lastPlaceRequests(kernel features) []request {
-	counted := chain{name: "postrouting-counted", hook: unix.NF_INET_POST_ROUTING, priority: priorityAfterMangle}
+func (f Filter) lastPlaceRequests(kernel features) []nftnl.Request {
+	counted := chain{name: "postrouting-counted", hook: unix.NF_INET_POST_ROUTING, priority: priorityAfterCounts}
 	end := chain{name: "postrouting-end", hook: unix.NF_INET_POST_ROUTING, priority: priorityLast}
-	all := []request{directLinks.create(0)}
+	all := []nftnl.Request{directLinks.create(0)}
 	if len(f.Direct) > 0 {
 		all = append(all, directLinks.addElements(linkKeys(f.Direct)))
 	}
@@ -41,7 +41,7 @@ func (f Filter) lastPlaceRequests(kernel features) []request {
 		all = append(all, toPeers(counted.name, c, c.peers)...)
 		all = append(all, toPeers(end.name, c, c.peers)...)
 		for _, k := range kinds {
-			all = append(all, newRule(counted.name+c.peers.name, c.restoreConnmark(k)...))
+			all = append(all, table.AddRule(counted.name+c.peers.name, c.restoreConnmark(k)...))
 		}
 		all = append(all, c.endRequests(end.name+c.peers.name, kinds, kernel)...)
 	}
@@ -50,38 +50,38 @@ func (f Filter) lastPlaceRequests(kernel features) []request {
 
 // toPeers returns the requests for a chain of its own for packets to the family's peers, with the name of the base chain and that
 // of the set.
-func toPeers(base string, c captureFamily, peers set) []request {
+func toPeers(base string, c captureFamily, peers set) []nftnl.Request {
 	name := base + peers.name
-	return []request{newChain(name), newRule(base, meta(unix.NFT_META_NFPROTO, 0), equals([]byte{c.proto}),
-		field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), inSet(peers), jump(name))}
+	return []nftnl.Request{table.CreateChain(name), table.AddRule(base, nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{c.proto}),
+		field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), nftnl.InSet(peers.nft(), 0), nftnl.Jump(name))}
 }
 
 // endRequests returns the requests for the chains that let replies pass, or drop them, at the end of POSTROUTING.
-func (c captureFamily) endRequests(name string, kinds []packetKind, kernel features) []request {
+func (c captureFamily) endRequests(name string, kinds []packetKind, kernel features) []nftnl.Request {
 	passed := "passed" + c.peers.name
-	var all []request
+	var all []nftnl.Request
 	if kernel.wire {
-		all = append(all, newChain(passed))
-		plain := [][]byte{ct(unix.NFT_CT_STATE, 0), and(0, uint32(proof.StateNew)), equals(make([]byte, 4))}
+		all = append(all, table.CreateChain(passed))
+		plain := [][]byte{nftnl.Ct(unix.NFT_CT_STATE, 0), nftnl.MaskMark(0, uint32(proof.StateNew), 0), nftnl.Equals(0, make([]byte, 4))}
 		if kernel.ipsec {
-			plain = append(plain, rt(rtIPsec, 0), equals([]byte{0}))
+			plain = append(plain, nftnl.Rt(rtIPsec, 0), nftnl.Equals(0, []byte{0}))
 		}
-		link := meta(unix.NFT_META_OIF, 0)
-		direct, known := newRule(name, append(slices.Clone(plain), link, inSet(directLinks), goTo(passed))...),
-			newRule(name, append(slices.Clone(plain), link, rt(c.nextHop, 1), inSet(c.nextHops), goTo(passed))...)
+		link := nftnl.Meta(unix.NFT_META_OIF, 0)
+		direct, known := table.AddRule(name, append(slices.Clone(plain), link, nftnl.InSet(directLinks.nft(), 0), nftnl.Goto(passed))...),
+			table.AddRule(name, append(slices.Clone(plain), link, nftnl.Rt(c.nextHop, 1), nftnl.InSet(c.nextHops.nft(), 0), nftnl.Goto(passed))...)
 		if kernel.ipsec {
-			direct.operation, known.operation = operationIPsec, operationIPsec
+			direct.Operation, known.Operation = operationIPsec, operationIPsec
 		}
 		all = append(all, direct, known)
 		for _, k := range kinds {
-			all = append(all, newRule(passed, append(c.recordEnd(proof.PostroutingPassed, k), accept())...))
+			all = append(all, table.AddRule(passed, append(c.recordEnd(proof.PostroutingPassed, k), nftnl.Accept())...))
 		}
-		all = append(all, newRule(passed, drop()))
+		all = append(all, table.AddRule(passed, nftnl.Drop()))
 	}
 	for _, k := range kinds {
-		all = append(all, newRule(name, append(c.recordEnd(proof.PostroutingEnd, k), drop())...))
+		all = append(all, table.AddRule(name, append(c.recordEnd(proof.PostroutingEnd, k), nftnl.Drop())...))
 	}
-	return append(all, newRule(name, drop()))
+	return append(all, table.AddRule(name, nftnl.Drop()))
 }
 
 // recordEnd returns the expressions that add the packet to the set of observations.
@@ -93,20 +93,20 @@ func (c captureFamily) recordEnd(hook proof.Hook, k packetKind) [][]byte {
 // connmarkKey returns the expressions that load the key of a connection's mark, and the first register behind it.
 func (c captureFamily) connmarkKey(k packetKind) (exprs [][]byte, next int) {
 	words := int(c.words)
-	return append(k.expressions(), load(0, k.word(0)), field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 1),
+	return append(k.expressions(), nftnl.Load(0, k.word(0)), field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 1),
 		field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, byteRange{k.ports, 4}, 1+words)), 2 + words
 }
 
 // clearConnmark returns the expressions that save the mark of the packet's connection and clear the bits of the mask.
 func (c captureFamily) clearConnmark(k packetKind, mask uint32) [][]byte {
 	exprs, mark := c.connmarkKey(k)
-	return append(exprs, ct(unix.NFT_CT_MARK, mark), addToMap(c.marks, mark), and(mark, ^mask), setConnmark(mark), returnVerdict())
+	return append(exprs, nftnl.Ct(unix.NFT_CT_MARK, mark), nftnl.AddToMap(c.marks.nft(), mark), nftnl.MaskMark(mark, ^mask, 0), nftnl.SetCt(unix.NFT_CT_MARK, mark), nftnl.Return())
 }
 
 // restoreConnmark returns the expressions that set the mark of the packet's connection again.
 func (c captureFamily) restoreConnmark(k packetKind) [][]byte {
 	exprs, mark := c.connmarkKey(k)
-	return append(exprs, fromMap(c.marks, mark), setConnmark(mark), returnVerdict())
+	return append(exprs, nftnl.FromMap(c.marks.nft(), mark), nftnl.SetCt(unix.NFT_CT_MARK, mark), nftnl.Return())
 }
 
 // rtIPsec is NFT_RT_XFRM (linux/netfilter/nf_tables.h): whether the packet will be transformed.
@@ -114,11 +114,6 @@ const rtIPsec = 4
 
 // operationIPsec is the operation that a kernel without IPsec refuses.
 const operationIPsec = "add a rule that looks for IPsec"
-
-func newChain(name string) request {
-	return request{operation: "create the chain " + name, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, name))}
-}
 
 // Passes reports whether a reply goes on to the egress of its link, as the chains decide it.
 func (f Filter) Passes(e proof.EgressObservation) bool {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"replypath/health/proof"
+	"replypath/marks/nftnl"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,13 +87,13 @@ func (f Filter) replyKinds(c captureFamily) []packetKind {
 
 // expressions returns the matches of a rule for the kind.
 func (k packetKind) expressions() [][]byte {
-	rule := [][]byte{meta(unix.NFT_META_L4PROTO, 0), equals([]byte{k.proto})}
+	rule := [][]byte{nftnl.Meta(unix.NFT_META_L4PROTO, 0), nftnl.Equals(0, []byte{k.proto})}
 	for _, c := range k.match {
 		rule = append(rule, field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, byteRange{c.offset, uint32(len(c.first))}, 0))
 		if slices.Equal(c.first, c.last) {
-			rule = append(rule, equals(c.first))
+			rule = append(rule, nftnl.Equals(0, c.first))
 		} else {
-			rule = append(rule, compare(0, unix.NFT_CMP_GTE, c.first), compare(0, unix.NFT_CMP_LTE, c.last))
+			rule = append(rule, nftnl.Compare(0, unix.NFT_CMP_GTE, c.first), nftnl.Compare(0, unix.NFT_CMP_LTE, c.last))
 		}
 	}
 	return rule

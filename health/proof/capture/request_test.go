@@ -1,42 +1,15 @@
 package capture
 
 import (
-	"bytes"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"replypath/health/proof"
-	"replypath/marks/netfilter"
-	"replypath/marks/nlattr"
+	"replypath/marks/nftnl"
 
 	"golang.org/x/sys/unix"
 )
-
-func TestAttributesRoundTrip(t *testing.T) {
-	b := slices.Concat(netfilter.StringAttribute(1, "odd"), nested(2, be32(3, 0x01020304), netfilter.StringAttribute(4, "inside")), netfilter.Attribute(5, nil))
-	if got := nlattr.Find(b, 1); string(got) != "odd\x00" {
-		t.Errorf("%q", got)
-	}
-	if got := nlattr.Find(nlattr.Find(b, 2), 3); !bytes.Equal(got, []byte{1, 2, 3, 4}) {
-		t.Errorf("%x", got)
-	}
-	if got := nlattr.Find(nlattr.Find(b, 2), 4); string(got) != "inside\x00" {
-		t.Errorf("%q", got)
-	}
-	if len(b)%4 != 0 || nlattr.Find(b, 9) != nil {
-		t.Errorf("%x", b)
-	}
-}
-
-func TestTruncatedAttributesAreRejected(t *testing.T) {
-	whole := nested(1, be32(2, 7))
-	for n := range len(whole) {
-		if v := nlattr.Find(nlattr.Find(whole[:n], 1), 2); v != nil {
-			t.Errorf("%d bytes: %x", n, v)
-		}
-	}
-}
 
 func TestSetKeysAreSplitIntoFields(t *testing.T) {
 	s := newCaptureFamily(6).egress
@@ -45,7 +18,7 @@ func TestSetKeysAreSplitIntoFields(t *testing.T) {
 		[]byte{3, 0, 0, 0}, []byte{2, 0, 0, 0}, peer.AsSlice())
 	message := s.addElements([][]byte{key, key[:8]})
 	n := 0
-	s.keys(message.body, func(k [][]byte) {
+	s.keys(message.Attributes(), func(k [][]byte) {
 		n++
 		mine, other := ports(toUint32(k[0]), k[3])
 		if toAddr(k[1]) != from || toAddr(k[2]) != peer || mine != 4242 || other != 443 || k[4][0] != 3 || toAddr(k[6]) != peer {
@@ -86,10 +59,10 @@ func TestPortsOfObservations(t *testing.T) {
 
 func TestHintNamesTheObstacle(t *testing.T) {
 	for want, err := range map[string]error{
-		"another process runs a proof":                     requestError{"create the table", true, unix.EPERM},
-		"it needs CAP_NET_ADMIN":                           requestError{"the transaction", false, unix.EPERM},
-		"it needs Linux 5.12 or later, with nf_tables":     requestError{"create the table", true, unix.EOPNOTSUPP},
-		"it needs the kernel modules nf_tables and nft_ct": requestError{"add a rule", false, unix.ENOENT},
+		"another process runs a proof":                     nftnl.RequestError{Operation: "create the table", First: true, Errno: unix.EPERM},
+		"it needs CAP_NET_ADMIN":                           nftnl.RequestError{Operation: "the transaction", First: false, Errno: unix.EPERM},
+		"it needs Linux 5.12 or later, with nf_tables":     nftnl.RequestError{Operation: "create the table", First: true, Errno: unix.EOPNOTSUPP},
+		"it needs the kernel modules nf_tables and nft_ct": nftnl.RequestError{Operation: "add a rule", First: false, Errno: unix.ENOENT},
 	} {
 		if got := hint(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)

@@ -3,9 +3,8 @@ package capture
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 
-	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
@@ -21,16 +20,6 @@ type set struct {
 	dynamic bool     // filled by packets
 	isMap   bool     // its elements have a mark each
 }
-
-// The data types of nft(8) (include/datatype.h). An observation has more fields than the type of a concatenation can have: it is
-// printed as a number.
-const (
-	typeInteger  = 4
-	typeAddress4 = 7
-	typeAddress6 = 8
-	typeMark     = 19
-	typeIfindex  = 20
-)
 
 func (s set) words() (n uint32) {
 	for _, f := range s.fields {
@@ -63,70 +52,59 @@ type captureFamily struct {
 func newCaptureFamily(f uplinks.Family) captureFamily {
 	c := captureFamily{proto: unix.NFPROTO_IPV4, etherType: [2]byte{0x08, 0x00}, icmp: unix.IPPROTO_ICMP, unreachable: 3, echoRequest: 8, echoReply: 0,
 		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, words: 1, nextHop: unix.NFT_RT_NEXTHOP4}
-	name, addressType := "4", uint32(typeAddress4)
+	name, addressType := "4", uint32(nftnl.TypeAddress4)
 	if f == uplinks.IPv6 {
 		c = captureFamily{proto: unix.NFPROTO_IPV6, etherType: [2]byte{0x86, 0xdd}, icmp: unix.IPPROTO_ICMPV6, unreachable: 1, echoRequest: 128, echoReply: 129,
 			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, words: 4, nextHop: unix.NFT_RT_NEXTHOP6}
-		name, addressType = "6", typeAddress6
+		name, addressType = "6", nftnl.TypeAddress6
 	}
 	id := 10 * uint32(f)
 	c.peers = set{name: "peers" + name, id: id, keyType: addressType, fields: []uint32{c.words}}
 	// hook and protocol, source, destination, ports, mark, mark of the connection, link, state, zone or status
-	c.hooks = set{name: "hooks" + name, id: id + 1, keyType: typeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 1, 1, 1}, dynamic: true}
+	c.hooks = set{name: "hooks" + name, id: id + 1, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 1, 1, 1}, dynamic: true}
 	// protocol, source, destination, ports, link, state, next hop
-	c.egress = set{name: "egress" + name, id: id + 2, keyType: typeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, c.words}, dynamic: true}
+	c.egress = set{name: "egress" + name, id: id + 2, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, c.words}, dynamic: true}
 	// protocol, destination, ports
-	c.marks = set{name: "marks" + name, id: id + 3, keyType: typeInteger, fields: []uint32{1, c.words, 1}, dynamic: true, isMap: true}
+	c.marks = set{name: "marks" + name, id: id + 3, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words, 1}, dynamic: true, isMap: true}
 	// link, address
-	c.nextHops = set{name: "nexthops" + name, id: id + 4, keyType: typeInteger, fields: []uint32{1, c.words}}
+	c.nextHops = set{name: "nexthops" + name, id: id + 4, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words}}
 	c.wirePeers = c.peers
 	c.wirePeers.id = id + 5
 	// protocol, source, destination, ports, link, mark, hardware address
-	c.wire = set{name: "wire" + name, id: id + 6, keyType: typeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 2}, dynamic: true}
+	c.wire = set{name: "wire" + name, id: id + 6, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 2}, dynamic: true}
 	return c
 }
 
 var families = [...]captureFamily{newCaptureFamily(uplinks.IPv4), newCaptureFamily(uplinks.IPv6)}
 
 // uplinkLinks is the set of the uplinks' interfaces.
-var uplinkLinks = set{name: "uplinks", id: 1, keyType: typeIfindex, fields: []uint32{1}}
+var uplinkLinks = set{name: "uplinks", id: 1, keyType: nftnl.TypeIfindex, fields: []uint32{1}}
 
 // directLinks is the set of the interfaces that resolve no neighbours.
-var directLinks = set{name: "direct", id: 2, keyType: typeIfindex, fields: []uint32{1}}
+var directLinks = set{name: "direct", id: 2, keyType: nftnl.TypeIfindex, fields: []uint32{1}}
+
+// nft returns the set in the terms of nftables.
+func (s set) nft() nftnl.Set {
+	return nftnl.Set{Name: s.name, ID: s.id, KeyType: s.keyType, KeyLength: 4 * s.words(), Dynamic: s.dynamic, Marks: s.isMap}
+}
 
 // create returns the request that makes the set. A dynamic set gets room for size elements: a dump of a set that is resized
 // meanwhile is incomplete.
-func (s set) create(size int) request {
-	m := request{operation: "create the set " + s.name, msgType: unix.NFT_MSG_NEWSET, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_SET_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_NAME, s.name), be32(unix.NFTA_SET_ID, s.id),
-		be32(unix.NFTA_SET_KEY_TYPE, s.keyType), be32(unix.NFTA_SET_KEY_LEN, 4*s.words()))}
+func (s set) create(size int) nftnl.Request {
+	made := s.nft()
 	if s.dynamic {
-		flags := uint32(unix.NFT_SET_EVAL)
-		if s.isMap {
-			flags |= unix.NFT_SET_MAP
-			m.body = slices.Concat(m.body, be32(unix.NFTA_SET_DATA_TYPE, typeMark), be32(unix.NFTA_SET_DATA_LEN, 4))
-		}
-		m.body = slices.Concat(m.body, be32(unix.NFTA_SET_FLAGS, flags), nested(unix.NFTA_SET_DESC, be32(unix.NFTA_SET_DESC_SIZE, uint32(size))))
+		made.Size = uint32(size)
 	}
-	return m
+	return table.CreateSet(made)
 }
 
 // addElements returns the request that adds the keys to the set.
-func (s set) addElements(keys [][]byte) request {
-	var elements []byte
+func (s set) addElements(keys [][]byte) nftnl.Request {
+	var elements [][]byte
 	for _, k := range keys {
-		key := nested(unix.NFTA_SET_ELEM_KEY, netfilter.Attribute(unix.NFTA_DATA_VALUE, k))
-		elements = append(elements, nested(unix.NFTA_LIST_ELEM, key)...)
+		elements = append(elements, nftnl.Key(k))
 	}
-	return request{operation: "fill the set " + s.name, msgType: unix.NFT_MSG_NEWSETELEM, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name), be32(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id),
-		nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements))}
-}
-
-// dump returns the request that dumps the set's elements.
-func (s set) dump() request {
-	return request{operation: "list the set " + s.name, msgType: unix.NFT_MSG_GETSETELEM, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_TABLE, Name), netfilter.StringAttribute(unix.NFTA_SET_ELEM_LIST_SET, s.name))}
+	return table.AddElements(s.nft(), elements...)
 }
 
 // keys calls each with the fields of each key in the attributes of one message of a dump.

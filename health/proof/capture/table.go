@@ -3,10 +3,9 @@ package capture
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"replypath/health/proof"
-	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +15,7 @@ import (
 const (
 	priorityFirst        = math.MinInt32 + 1
 	priorityAfterMangle  = -149
+	priorityAfterCounts  = -148 // after the counters of the backend nftables (marks.NFTBases)
 	priorityBeforeMangle = -151
 	priorityLast         = math.MaxInt32 - 1
 )
@@ -48,10 +48,18 @@ type features struct {
 	wire  bool // chains at the egress of links (CONFIG_NETFILTER_EGRESS, Linux 5.16)
 }
 
+// table is the table of the capture, in both families.
+const table = nftnl.Table(Name)
+
+// create returns the request that makes the chain.
+func (c chain) create() nftnl.Request {
+	return table.CreateBaseChain(c.name, "filter", c.hook, c.priority)
+}
+
 // tableRequests returns the batch that makes the tables.
-func tableRequests(filter Filter, kernel features) []request {
+func tableRequests(filter Filter, kernel features) []nftnl.Request {
 	zones := kernel.zones
-	all := []request{newTable(unix.NLM_F_EXCL), uplinkLinks.create(0), uplinkLinks.addElements(linkKeys(filter.Links))}
+	all := []nftnl.Request{table.CreateNew(nftnl.Owner), uplinkLinks.create(0), uplinkLinks.addElements(linkKeys(filter.Links))}
 	size := maxObservations * (filter.Requests + 1)
 	for _, f := range families {
 		all = append(all, f.peers.create(0), f.hooks.create(size), f.egress.create(size), f.marks.create(size))
@@ -76,27 +84,12 @@ func tableRequests(filter Filter, kernel features) []request {
 	return all
 }
 
-// newTable returns the request that makes the table of a family.
-func newTable(flags uint16) request {
-	return request{operation: "create the table " + Name, msgType: unix.NFT_MSG_NEWTABLE, flags: flags, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_TABLE_NAME, Name), be32(unix.NFTA_TABLE_FLAGS, tableFlagOwner))}
-}
-
 // maxObservations bounds the observations of one request: two at each hook, and those of a second reply.
 const maxObservations = 28
 
-// tableFlagOwner is NFT_TABLE_F_OWNER (linux/netfilter/nf_tables.h).
-const tableFlagOwner = 0x2
-
-func (c chain) create() request {
-	hook := nested(unix.NFTA_CHAIN_HOOK, be32(unix.NFTA_HOOK_HOOKNUM, c.hook), be32(unix.NFTA_HOOK_PRIORITY, uint32(c.priority)))
-	return request{operation: "create the chain " + c.name, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, c.name), hook, netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}
-}
-
 // observePeers returns the requests for a chain that observes packets of these kinds from or to the family's peers. All other
 // packets traverse two rules per family at most.
-func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, filter Filter, zones bool) []request {
+func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, filter Filter, zones bool) []nftnl.Request {
 	if p == 0 {
 		return nil
 	}
@@ -104,27 +97,27 @@ func (c chain) observePeers(f captureFamily, p proof.Hook, kinds []packetKind, f
 	if isReply(p) {
 		peer = f.to
 	}
-	match := [][]byte{meta(unix.NFT_META_NFPROTO, 0), equals([]byte{f.proto}), field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), inSet(f.peers)}
+	match := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{f.proto}), field(unix.NFT_PAYLOAD_NETWORK_HEADER, peer, 0), nftnl.InSet(f.peers.nft(), 0)}
 	if p == proof.RequestEgress {
-		match = append(match, meta(unix.NFT_META_OIF, 0), inSet(uplinkLinks))
+		match = append(match, nftnl.Meta(unix.NFT_META_OIF, 0), nftnl.InSet(uplinkLinks.nft(), 0))
 	}
-	all := []request{
-		newChain(chainName),
-		newRule(c.name, append(match, jump(chainName))...),
+	all := []nftnl.Request{
+		table.CreateChain(chainName),
+		table.AddRule(c.name, append(match, nftnl.Jump(chainName))...),
 	}
 	for _, k := range kinds {
 		if p == proof.ReplyEgress {
-			all = append(all, newRule(chainName, f.recordEgress(k)...), newRule(chainName, f.clearConnmark(k, filter.Mask)...),
-				newRule(chainName, append(k.expressions(), returnVerdict())...))
+			all = append(all, table.AddRule(chainName, f.recordEgress(k)...), table.AddRule(chainName, f.clearConnmark(k, filter.Mask)...),
+				table.AddRule(chainName, append(k.expressions(), nftnl.Return())...))
 			continue
 		}
 		if readsConnection[p] {
-			all = append(all, newRule(chainName, f.record(c.hook, p, k, true, zones)...))
+			all = append(all, table.AddRule(chainName, f.record(c.hook, p, k, true, zones)...))
 		}
-		all = append(all, newRule(chainName, f.record(c.hook, p, k, false, zones)...))
+		all = append(all, table.AddRule(chainName, f.record(c.hook, p, k, false, zones)...))
 	}
 	if p == proof.RequestEgress || p == proof.ReplyEgress {
-		all = append(all, newRule(chainName, drop()))
+		all = append(all, table.AddRule(chainName, nftnl.Drop()))
 	}
 	return all
 }
@@ -139,9 +132,9 @@ func (c captureFamily) record(hook uint32, p proof.Hook, k packetKind, tracked, 
 	at := 1 + 2*int(c.words)
 	ctOrZero := func(key uint32, to int, known bool) []byte {
 		if tracked && known {
-			return ct(key, to)
+			return nftnl.Ct(key, to)
 		}
-		return load(to, 0)
+		return nftnl.Load(to, 0)
 	}
 	link, last := uint32(unix.NFT_META_IIF), ctOrZero(unix.NFT_CT_ZONE, at+5, zones)
 	if hook == unix.NF_INET_LOCAL_OUT || hook == unix.NF_INET_POST_ROUTING {
@@ -150,9 +143,9 @@ func (c captureFamily) record(hook uint32, p proof.Hook, k packetKind, tracked, 
 	if p == proof.PreroutingMarked {
 		last = ctOrZero(unix.NFT_CT_STATUS, at+5, true)
 	}
-	exprs := append(k.expressions(), ctOrZero(unix.NFT_CT_MARK, at+2, true), load(0, k.word(p)))
+	exprs := append(k.expressions(), ctOrZero(unix.NFT_CT_MARK, at+2, true), nftnl.Load(0, k.word(p)))
 	exprs = append(exprs, c.addressesAndPorts(k)...)
-	return append(exprs, meta(unix.NFT_META_MARK, at+1), meta(link, at+3), ct(unix.NFT_CT_STATE, at+4), last, addToSet(c.hooks), pass(p))
+	return append(exprs, nftnl.Meta(unix.NFT_META_MARK, at+1), nftnl.Meta(link, at+3), nftnl.Ct(unix.NFT_CT_STATE, at+4), last, nftnl.AddToSet(c.hooks.nft()), pass(p))
 }
 
 // addressesAndPorts returns the expressions that load the packet's addresses and its ports into the registers behind the first.
@@ -165,23 +158,24 @@ func (c captureFamily) addressesAndPorts(k packetKind) [][]byte {
 // recordEgress returns the expressions that add a reply in POSTROUTING to the set of replies.
 func (c captureFamily) recordEgress(k packetKind) [][]byte {
 	at := 1 + 2*int(c.words)
-	exprs := append(k.expressions(), load(0, k.word(proof.ReplyEgress)))
+	exprs := append(k.expressions(), nftnl.Load(0, k.word(proof.ReplyEgress)))
 	exprs = append(exprs, c.addressesAndPorts(k)...)
-	return append(exprs, meta(unix.NFT_META_OIF, at+1), ct(unix.NFT_CT_STATE, at+2), rt(c.nextHop, at+3), addToSet(c.egress))
+	return append(exprs, nftnl.Meta(unix.NFT_META_OIF, at+1), nftnl.Ct(unix.NFT_CT_STATE, at+2), nftnl.Rt(c.nextHop, at+3), nftnl.AddToSet(c.egress.nft()))
 }
 
 // pass returns the verdict after an observation: a request that would leave by an uplink is dropped.
 func pass(p proof.Hook) []byte {
 	if p == proof.RequestEgress {
-		return drop()
+		return nftnl.Drop()
 	}
-	return returnVerdict()
+	return nftnl.Return()
 }
 
-func newRule(chain string, expressions ...[]byte) request {
-	return request{operation: "add a rule to " + chain, msgType: unix.NFT_MSG_NEWRULE, flags: unix.NLM_F_APPEND, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_RULE_TABLE, Name), netfilter.StringAttribute(unix.NFTA_RULE_CHAIN, chain), nested(unix.NFTA_RULE_EXPRESSIONS, expressions...))}
-}
+// byteRange selects bytes of a header.
+type byteRange struct{ offset, length uint32 }
+
+// field loads bytes of a header into a register.
+func field(base uint32, f byteRange, to int) []byte { return nftnl.Field(base, f.offset, f.length, to) }
 
 // peers returns the keys of the family's set of peers.
 func (f Filter) peers(c captureFamily) (keys [][]byte) {

@@ -8,26 +8,21 @@ import (
 	"strings"
 
 	"replypath/health/proof"
-	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 
 	"golang.org/x/sys/unix"
 )
 
-// The hook at the egress of links (linux/netfilter.h, NF_NETDEV_EGRESS), the attribute with the links of a chain (NFTA_HOOK_DEVS)
-// and their largest number (NFT_NETDEVICE_MAX), which x/sys does not define.
-const (
-	netdevEgress = 1
-	hookDevices  = 4
-	maxDevices   = 256
-)
+// maxDevices is the largest number of links of one chain (NFT_NETDEVICE_MAX).
+const maxDevices = 256
 
 // priorityWire is behind all other chains at the egress of a link.
 const priorityWire = math.MaxInt32
 
 // wireRequests returns the requests for the table of the family netdev: it observes replies at the egress of the links, behind the
 // chains of other programs, and drops them there.
-func (f Filter) wireRequests() []request {
-	all := []request{newTable(0)}
+func (f Filter) wireRequests() []nftnl.Request {
+	all := []nftnl.Request{table.Create(nftnl.Owner)}
 	size := maxObservations * (f.Requests + 1)
 	for _, c := range families {
 		all = append(all, c.wirePeers.create(0), c.wire.create(size))
@@ -35,31 +30,30 @@ func (f Filter) wireRequests() []request {
 			all = append(all, c.wirePeers.addElements(keys))
 		}
 		name := "wire-" + c.wirePeers.name
-		all = append(all, newChain(name))
+		all = append(all, table.CreateChain(name))
 		for _, k := range f.replyKinds(c) {
 			for _, hasHeader := range []bool{true, false} {
-				all = append(all, newRule(name, c.recordWire(k, hasHeader)...))
+				all = append(all, table.AddRule(name, c.recordWire(k, hasHeader)...))
 			}
 		}
 	}
 	for i, devices := range slices.Collect(slices.Chunk(f.Devices, maxDevices)) {
 		all = append(all, createWireChain(fmt.Sprintf("egress-%d", i), devices)...)
 	}
-	return forNetdev(all...)
+	for i := range all {
+		all[i].Family = unix.NFPROTO_NETDEV
+	}
+	return all
 }
 
 // createWireChain returns the requests for a base chain at the egress of the links.
-func createWireChain(name string, devices []string) []request {
-	var list [][]byte
-	for _, d := range devices {
-		list = append(list, netfilter.StringAttribute(1, d))
-	}
-	hook := nested(unix.NFTA_CHAIN_HOOK, be32(unix.NFTA_HOOK_HOOKNUM, netdevEgress), be32(unix.NFTA_HOOK_PRIORITY, priorityWire), nested(hookDevices, list...))
-	all := []request{{operation: operationWire, msgType: unix.NFT_MSG_NEWCHAIN, body: slices.Concat(
-		netfilter.StringAttribute(unix.NFTA_CHAIN_TABLE, Name), netfilter.StringAttribute(unix.NFTA_CHAIN_NAME, name), hook, netfilter.StringAttribute(unix.NFTA_CHAIN_TYPE, "filter"))}}
+func createWireChain(name string, devices []string) []nftnl.Request {
+	made := table.CreateEgressChain(name, priorityWire, devices)
+	made.Operation = operationWire
+	all := []nftnl.Request{made}
 	for _, c := range families {
-		all = append(all, newRule(name, meta(unix.NFT_META_PROTOCOL, 0), equals(c.etherType[:]),
-			field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), inSet(c.wirePeers), jump("wire-"+c.wirePeers.name)))
+		all = append(all, table.AddRule(name, nftnl.Meta(unix.NFT_META_PROTOCOL, 0), nftnl.Equals(0, c.etherType[:]),
+			field(unix.NFT_PAYLOAD_NETWORK_HEADER, c.to, 0), nftnl.InSet(c.wirePeers.nft(), 0), nftnl.Jump("wire-"+c.wirePeers.name)))
 	}
 	return all
 }
@@ -75,11 +69,11 @@ func (c captureFamily) recordWire(k packetKind, hasHeader bool) [][]byte {
 	if hasHeader {
 		exprs = append(exprs, field(unix.NFT_PAYLOAD_LL_HEADER, byteRange{0, lengthMAC}, at+3))
 	} else {
-		exprs = append(exprs, load(at+3, 0), load(at+4, 0))
+		exprs = append(exprs, nftnl.Load(at+3, 0), nftnl.Load(at+4, 0))
 	}
-	exprs = append(append(exprs, k.expressions()...), load(0, k.word(0)))
+	exprs = append(append(exprs, k.expressions()...), nftnl.Load(0, k.word(0)))
 	exprs = append(exprs, c.addressesAndPorts(k)...)
-	return append(exprs, meta(unix.NFT_META_OIF, at+1), meta(unix.NFT_META_MARK, at+2), addToSet(c.wire), drop())
+	return append(exprs, nftnl.Meta(unix.NFT_META_OIF, at+1), nftnl.Meta(unix.NFT_META_MARK, at+2), nftnl.AddToSet(c.wire.nft()), nftnl.Drop())
 }
 
 // lengthMAC is the length of the destination in an Ethernet header.
@@ -87,9 +81,9 @@ const lengthMAC = 6
 
 // wire returns the observations at the egress of links.
 func (c *Capture) wire(f captureFamily) (all []proof.WireObservation, err error) {
-	query := f.wire.dump()
-	query.family = unix.NFPROTO_NETDEV
-	err = c.socket.dump(query, func(attributes []byte) {
+	query := table.ListElements(f.wire.name)
+	query.Family = unix.NFPROTO_NETDEV
+	err = c.socket.Dump(query, func(attributes []byte) {
 		f.wire.keys(attributes, func(k [][]byte) {
 			word := toUint32(k[0])
 			port, host := ports(word, k[3])
