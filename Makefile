@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks the usual directory of Go.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test cases chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot test-container clean
+.PHONY: all build needs demo test cases matrix chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot test-container clean
 
 all: build
 
@@ -40,6 +40,10 @@ test: needs
 	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath
 	go test -race -shuffle=on -timeout 20m $$(go list ./... | grep -vE "^replypath/(uplinks$$|test/)")
 	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -p $$((2 * $$(nproc))) -shuffle=on -timeout 20m ./uplinks ./test/service ./test/reply ./test/apply ./test/...
+
+# All rows of the matrix in etc/doc/proof.md, in both backends: UPDATE_DOCUMENTS=1 rewrites it.
+matrix: needs
+	REPLYPATH_MATRIX=1 go test -count=1 -timeout 0 -v -run TestVerdictsOnPlantedFaults ./test/matrix
 
 chaos: needs
 	REPLYPATH_CHAOS=$(TIME) go test -count=1 -timeout 0 -v -run TestServiceRecoversFromRandomDisturbances ./test/service

@@ -53,6 +53,7 @@ func (s Snapshot) linkName(index int) string {
 func Sysctls(paths []health.Path) []uplinks.Tunable {
 	all := []uplinks.Tunable{echoIgnored[uplinks.IPv4], echoIgnored[uplinks.IPv6], rpFilter("all"), srcValidMark("all")}
 	for _, p := range paths {
+		all = append(all, forwarding(p))
 		if p.Family == uplinks.IPv4 {
 			all = append(all, rpFilter(p.Link), srcValidMark(p.Link))
 		}
@@ -63,6 +64,14 @@ func Sysctls(paths []health.Path) []uplinks.Tunable {
 var echoIgnored = map[uplinks.Family]uplinks.Tunable{
 	uplinks.IPv4: {Name: "net.ipv4.icmp_echo_ignore_all"},
 	uplinks.IPv6: {Name: "net.ipv6.icmp.echo_ignore_all"},
+}
+
+// forwarding returns the sysctl by which the kernel forwards what comes in by the path.
+func forwarding(p health.Path) uplinks.Tunable {
+	if p.Family == uplinks.IPv6 {
+		return uplinks.Tunable{Link: "all", Name: "net.ipv6.conf.*.forwarding"}
+	}
+	return uplinks.Tunable{Link: p.Link, Name: "net.ipv4.conf.*.forwarding"}
 }
 
 func rpFilter(link string) uplinks.Tunable {

@@ -15,6 +15,8 @@ type RequestResult struct {
 	Egress    string // the interface that the reply would have left by; empty: there was no reply
 	ReplyLost bool   // a reply was sent, or had to be, and did not get to the egress
 	forwarded bool   // to a LAN host
+	// Undelivered reports that the request got neither to this host nor to a LAN host.
+	Undelivered bool
 }
 
 // CheckTraces returns the verdict on each request by the observations of it. routes has the result of CheckRoutes for each path,
@@ -30,6 +32,7 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 		}
 		a.Check = s.checkOutput(r, t, s.checkTrace(r, t, routes[r.Path.Key]))
 		a.forwarded = t.reached(ForwardEnd)
+		a.Undelivered = t.reached(RequestEgress) || t.reached(PreroutingMarked) && !t.reached(InputStart) && !t.reached(ForwardStart)
 		results = append(results, a)
 	}
 	s.inferForwarded(results)
@@ -81,6 +84,8 @@ func (s Snapshot) checkTrace(r Request, t trace, routes health.ProofCheck) healt
 func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
 	e, problem := r.worstEgress(t), s.markProblem(r, t)
 	switch {
+	case s.forwardsNothing(r, t): // the kernel replies that the host is unreachable
+		return s.notForwarded(r)
 	case !r.rightSource(t, e):
 		return s.wrongSource(r, t, e, problem)
 	case !r.rightNextHop(e):
@@ -88,6 +93,9 @@ func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) heal
 	case problem.Cause == "":
 		return health.ProofCheck{Result: health.Yes}
 	case problem.Cause == health.Bridged: // the neighbours of a port answer to its bridge
+		return problem
+	case problem.Cause == health.Untracked && t.deliveredTo() == r.To && s.isTranslated(r):
+		problem.Detail += ", and DNAT does not translate its address"
 		return problem
 	}
 	return s.rightToday(r, t, problem)
@@ -138,9 +146,14 @@ func (s Snapshot) wrongSource(r Request, t trace, e EgressObservation, problem h
 func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
 	in, forwarded := t.reached(InputStart), t.reached(ForwardStart)
 	rejected, isRejected := s.rejectedReply(r, t)
+	misrouted, isMisrouted := s.misroutedRequest(r, t, routes)
 	switch {
+	case isMisrouted:
+		return misrouted
 	case t.reached(RequestEgress):
 		return unknown(health.NoAnswer, fmt.Sprintf("%s would leave again by an uplink; it was dropped there", r), "if a LAN host has the service, check the DNAT rule and the route to that host")
+	case s.forwardsNothing(r, t):
+		return s.notForwarded(r)
 	case !in && !forwarded && routes.Cause != "":
 		routes.Result = health.No
 		return routes

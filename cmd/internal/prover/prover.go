@@ -71,7 +71,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 func needsExplanation(r proof.PathResult) bool {
 	doubtful := func(c health.ProofCheck) bool { return c.Result != health.Yes || c.Warning() }
 	failed := func(q proof.RequestResult) bool {
-		return q.ReplyLost || q.Check.Result == health.No || q.Check.Warning()
+		return q.ReplyLost || q.Undelivered && q.Request.Kind == proof.Service || q.Check.Result == health.No || q.Check.Warning()
 	}
 	traced := len(r.Requests) > 0 && doubtful(r.Trace)
 	return isUsable(r.Path) && (doubtful(r.Routes) || traced || slices.ContainsFunc(r.Requests, failed))
