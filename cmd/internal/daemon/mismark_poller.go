@@ -13,10 +13,12 @@ import (
 )
 
 const (
-	mismarkInterval    = 5 * time.Second // between two readings of the connections
-	maxMismarkInterval = time.Minute     // where reading takes long
-	mismarkPauseFactor = 500             // the pause is at least so many times the duration of the last reading
-	mismarkLimit       = 5000            // connections of a family that are read at a time
+	// The kernel walks its whole table for a reading, which takes milliseconds on a large one.
+	firstMismark       = 5 * time.Second  // until the first reading
+	mismarkInterval    = 30 * time.Second // between two readings of the connections
+	maxMismarkInterval = time.Minute      // where reading takes long
+	mismarkPauseFactor = 2000             // the pause is at least so many times the duration of the last reading
+	mismarkLimit       = 5000             // connections of a family that are read at a time
 )
 
 // mismarkPoller looks for connections to an address of one uplink that have the mark of another. Safe for concurrent use.
@@ -58,7 +60,7 @@ func (p *mismarkPoller) Found() []uplinks.MismarkedConnections {
 
 // Run reads until the context ends.
 func (p *mismarkPoller) Run(ctx context.Context) error {
-	pause := mismarkInterval
+	pause := firstMismark
 	for {
 		if err := sleep(ctx, pause); err != nil {
 			return err
