@@ -20,8 +20,9 @@ type Status struct {
 	Ready    bool      `json:"ready"`   // the configuration has been applied once
 	Problems []string  `json:"problems"`
 	SyncStatus
-	Reload  *ReloadStatus  `json:"reload,omitempty"`
-	Uplinks []UplinkStatus `json:"uplinks"`
+	Configuration *ConfigurationStatus `json:"configuration,omitempty"` // absent while the service starts
+	Reload        *ReloadStatus        `json:"reload,omitempty"`
+	Uplinks       []UplinkStatus       `json:"uplinks"`
 	// Fingerprint is what the nodes of a pair must have in common; nil while the service starts.
 	Fingerprint *Fingerprint `json:"fingerprint,omitempty"`
 	Peer        *PeerStatus  `json:"peer,omitempty"` // nil: none is configured

@@ -63,17 +63,17 @@ func (p *program) applyOrDelegate(ctx context.Context, confirm time.Duration) er
 	if running || err != nil {
 		return err
 	}
-	c, err := p.readConfig()
+	c, files, err := p.readFiles()
 	if err != nil {
 		return err
 	}
-	if err = p.applyHere(ctx, c, confirm); errors.Is(err, statedir.ErrServiceRuns) {
+	if err = p.applyHere(ctx, c, files, confirm); errors.Is(err, statedir.ErrServiceRuns) {
 		_, err = p.reloadService(ctx, confirm)
 	}
 	return err
 }
 
-func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.Duration) error {
+func (p *program) applyHere(ctx context.Context, c config.Config, files config.Files, confirm time.Duration) error {
 	h, err := p.openLockedHost(ctx, c)
 	if err != nil {
 		return err
@@ -83,9 +83,15 @@ func (p *program) applyHere(ctx context.Context, c config.Config, confirm time.D
 	if err != nil {
 		return err
 	}
+	if confirm != 0 {
+		p.warnUnlessSaved(p.store().AwaitConfirmation(files))
+	}
 	plan, before, err := p.changeKernel(ctx, h, transaction, c.Settings, confirm)
 	if err != nil {
 		return err
+	}
+	if confirm == 0 {
+		p.warnUnlessSaved(p.store().Confirm(files))
 	}
 	if err := iproute.WriteTableNames(c.Settings); err != nil {
 		fmt.Fprintf(p.stderr, "warning: %v\n", err)

@@ -28,12 +28,7 @@ type checkReport struct {
 	Peer     *peerReport       `json:"peer,omitempty"` // nil without --peer
 }
 
-func (p *program) checkCommand() *cobra.Command {
-	var peer health.PeerSettings
-	cmd := p.jsonFlag(&cobra.Command{
-		Use:   "check",
-		Short: "Check the configuration and report all mistakes",
-		Long: `Check the configuration and report all mistakes, each with its position and a remedy.
+const checkHelp = `Check the configuration and report all mistakes, each with its position and a remedy.
 Then compare the configuration with the links and routes of this host, and print
 warnings. Finally print for each uplink the longest time until a failure is detected.
 Nothing is changed, and no privileges are needed; as root, the rules of the firewall
@@ -42,10 +37,24 @@ are compared too.
 With --peer it also compares the configuration with the other node of a pair, by the
 endpoint of the service there, and prints every difference of what must agree (see
 "fingerprint"). The exit status is 3 if there is one. Token and certificates are those
-of [peer] in the configuration unless flags name others.`,
-		Args: cobra.NoArgs,
+of [peer] in the configuration unless flags name others.
+
+With --start it only tells, for the scripts of init systems, whether the service would
+start: also with a configuration that has mistakes, if the last confirmed one is saved.`
+
+func (p *program) checkCommand() *cobra.Command {
+	var peer health.PeerSettings
+	var start bool
+	cmd := p.jsonFlag(&cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration and report all mistakes",
+		Long:  checkHelp,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.readConfig()
+			if start {
+				return p.checkStart(err)
+			}
 			var mistakes config.Mistakes
 			if p.json && errors.As(err, &mistakes) {
 				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[inspect.Finding](nil), Uplinks: nonNil[detectionTime](nil)}), err)
@@ -82,7 +91,21 @@ of [peer] in the configuration unless flags name others.`,
 	flags.StringVar(&peer.URL, "peer", "", "compare with the node whose endpoint has this `URL`")
 	flags.StringVar(&peer.TokenFile, "peer-token", "", "with --peer: the `FILE` with its bearer token")
 	flags.StringVar(&peer.CAFile, "peer-ca", "", "with --peer: verify its certificate with those in this `FILE`")
+	flags.BoolVar(&start, "start", false, "only tell whether the service would start")
 	return cmd
+}
+
+// checkStart returns the error of the configuration, unless the service would start with the last confirmed one: then it prints
+// the error as a warning.
+func (p *program) checkStart(broken error) error {
+	if broken == nil || errors.Is(broken, errNoConfig) {
+		return broken
+	}
+	if _, err := p.store().Confirmed(); err != nil {
+		return broken
+	}
+	_, err := fmt.Fprintf(p.stderr, "warning: %v\n%s is not used: the service starts with the last confirmed configuration\n", broken, p.configPath)
+	return err
 }
 
 // hostFindings compares the configuration with the host, as far as that needs no privileges.

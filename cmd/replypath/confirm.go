@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/configstore"
 	"replypath/cmd/internal/control"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/rollback"
@@ -40,12 +41,35 @@ func (p *program) confirmCommand() *cobra.Command {
 	}
 }
 
+// confirmPending confirms without a service.
 func (p *program) confirmPending() error {
 	t, err := p.openTransaction()
 	if err != nil {
 		return err
 	}
-	return t.Commit()
+	pending, saved := p.store().Unconfirmed()
+	isPending := saved == nil && t.Changes(pending.Settings)
+	if err := t.Commit(); err != nil {
+		return err
+	}
+	switch {
+	case isPending:
+		saved = p.store().Commit()
+	case saved == nil:
+		saved = errors.New("the configuration that was applied is not saved")
+	}
+	p.warnUnlessSaved(saved)
+	return nil
+}
+
+// store returns the store of the configuration file.
+func (p *program) store() configstore.Store { return configstore.New(p.stateDir, p.configPath) }
+
+// warnUnlessSaved prints what is lost when a configuration cannot be saved.
+func (p *program) warnUnlessSaved(err error) {
+	if err != nil {
+		fmt.Fprintf(p.stderr, "warning: %v: the next start of the service may use an older configuration, or one that was not confirmed\n", err)
+	}
 }
 
 // guardCommand rolls back an apply --confirm that nothing confirms, where no service does it.

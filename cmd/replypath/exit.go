@@ -54,11 +54,21 @@ var errUsage = errors.New("wrong usage")
 var errNoConfig = errors.New("no configuration")
 
 func (p *program) readConfig() (config.Config, error) {
-	c, err := config.Read(p.configPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%w at %s: create one with replypath init --write", errNoConfig, p.configPath)
-	}
+	c, _, err := p.readFiles()
 	return c, err
+}
+
+// readFiles returns the configuration with its texts.
+func (p *program) readFiles() (config.Config, config.Files, error) {
+	files, err := config.ReadFiles(p.configPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w at %s: create one with replypath init --write", errNoConfig, p.configPath)
+	}
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	c, err := files.Resolve()
+	return c, files, err
 }
 
 // printJSON writes the value to standard output as indented JSON.

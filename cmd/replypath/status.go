@@ -22,13 +22,15 @@ func (p *program) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Print the status of the running service and its uplinks",
 		Long: `Print the status of the running service: whether the kernel is in sync, delayed
-repairs, and the result of the last reload; then each uplink and family with its
+repairs, how the configuration file differs from what is in force, and the result of
+the last reload; then each uplink and family with its
 state, the mean round-trip time and loss of its recent probes, how its reply path is
 proven, and since when. PROOF is shown (test packets were sent back by the uplink),
 asked (only the kernel's route look-up agrees) or no.
 
-The exit status is 3 if the kernel is not in sync, the last reload was rejected, an
-uplink is unproven, down or absent, or the peer differs.
+The exit status is 3 if the kernel is not in sync, the last reload was rejected, the
+start did not use the configuration file, an uplink is unproven, down or absent, or
+the peer differs.
 
 With --uplink it is the status of this uplink alone, and the exit status is 3 unless
 the uplink is up or on standby: for a track_script of keepalived. --quiet prints

@@ -51,6 +51,7 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 	for _, problem := range s.Problems {
 		writeField(out, "problem", sanitize(problem))
 	}
+	writeConfiguration(out, s)
 	writePeer(out, s.Peer)
 	writeProxies(out, s.Proxies)
 	for _, m := range s.Mismarked {
@@ -80,6 +81,24 @@ func writePeer(out *strings.Builder, peer *health.PeerStatus) {
 		writeField(out, "", "remedy: "+health.PeerRemedy)
 	case !peer.At.IsZero():
 		writeField(out, "peer", "agrees: "+sanitize(peer.URL))
+	}
+}
+
+// writeConfiguration writes how the configuration file differs from what is in force, unless the last reload says it.
+func writeConfiguration(out *strings.Builder, s health.Status) {
+	c := s.Configuration
+	if c == nil {
+		return
+	}
+	refused := s.Reload != nil && s.Reload.Error != "" && (c.State == health.FileUnconfirmed || c.State == health.FileInvalid)
+	if c.Why != "" && !refused {
+		writeField(out, "config", sanitize(c.Why+", which is not in force: "+c.Remedy))
+	}
+	if c.ConfirmBy != nil {
+		writeField(out, "config", "is rolled back at "+formatTime(*c.ConfirmBy)+" unless it is confirmed: replypath confirm")
+	}
+	if c.Unsaved != "" {
+		writeField(out, "config", "is not saved for the next start: "+sanitize(c.Unsaved))
 	}
 }
 

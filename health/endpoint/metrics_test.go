@@ -40,7 +40,7 @@ func TestMetricsMatchTheStatus(t *testing.T) {
 		"replypath_last_sync_successful 1", "replypath_last_sync_timestamp_seconds 1.772600767e+09", "replypath_sync_rounds_total 3",
 		"replypath_sync_changes_total 12", `replypath_repairs_total{kind="rule"} 2`, `replypath_repairs_total{kind="chains"} 0`,
 		"replypath_repairs_waiting 6", "replypath_drift_steps 5",
-		"replypath_config_last_reload_successful 0", "replypath_config_last_reload_timestamp_seconds 1.700000001e+09",
+		"replypath_config_file_in_force 0", "replypath_config_saved 1", "replypath_config_last_reload_successful 0", "replypath_config_last_reload_timestamp_seconds 1.700000001e+09",
 		"replypath_uplink_up"+up+`uplink="up"} 1`, `replypath_uplink_up{family="ipv6",interface="eth1",uplink="unproven"} 1`,
 		`replypath_uplink_up{family="ipv6",interface="eth2",uplink="down"} 0`, `replypath_uplink_up{family="ipv6",interface="eth3",uplink="absent"} 0`,
 		"replypath_uplink_state"+up+`state="up",uplink="up"} 1`, "replypath_uplink_state"+up+`state="down",uplink="up"} 0`,

@@ -26,6 +26,8 @@ var (
 	repairsWaiting = newDesc("repairs_waiting", "Repairs that are deferred because another program keeps undoing them.")
 	driftSteps     = newDesc("drift_steps", "Changes that the last round found missing.")
 	reloadGood     = newDesc("config_last_reload_successful", "Whether the last configuration that was read is in use.")
+	fileInForce    = newDesc("config_file_in_force", "Whether the configuration in force is that of the file.")
+	configSaved    = newDesc("config_saved", "Whether the configuration in force is saved for the next start.")
 	reloadTime     = newDesc("config_last_reload_timestamp_seconds", "When a configuration was last read.")
 	fingerprint    = newDesc("fingerprint_info", "A hash of what the nodes of a pair must have in common; always 1.", "fingerprint")
 	uplinkID       = newDesc("uplink_id", "The id of the uplink, which the marks of its connections have.", "uplink")
@@ -91,6 +93,10 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	if s.Conntrack.Limit > 0 {
 		sendGauge(out, conntrackUsed, float64(s.Conntrack.Entries))
 		sendGauge(out, conntrackLimit, float64(s.Conntrack.Limit))
+	}
+	if c := s.Configuration; c != nil {
+		sendGauge(out, fileInForce, boolValue(c.State == health.FileInForce))
+		sendGauge(out, configSaved, boolValue(c.Unsaved == ""))
 	}
 	last := health.ReloadStatus{At: s.Started} // a start reads the configuration too
 	if s.Reload != nil {

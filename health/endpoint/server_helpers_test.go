@@ -48,7 +48,8 @@ func (d *fakeSource) update(change func(*health.Status)) {
 // newFakeSource returns a source with one uplink in each state, named after it.
 func newFakeSource() *fakeSource {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	s := health.Status{Version: health.StatusVersion, At: at, Started: at.Add(-time.Hour), Build: "v1.2.3", Healthy: true, Ready: true}
+	s := health.Status{Version: health.StatusVersion, At: at, Started: at.Add(-time.Hour), Build: "v1.2.3", Healthy: true, Ready: true,
+		Configuration: &health.ConfigurationStatus{File: "/etc/replypath/replypath.toml", State: health.FileChanged, InForce: health.Confirmed}}
 	s.SyncStatus = health.SyncStatus{InSync: true, Since: at, LastRound: at, Changes: 12, Rounds: 3, Repairs: map[string]int{string(uplinks.KindRule): 2}}
 	for i, state := range []health.State{health.Up, health.Unproven, health.Down, health.Absent} {
 		u := health.UplinkStatus{Name: string(state), ID: i + 1, Interface: "eth" + string(rune('0'+i)), State: state}

@@ -51,6 +51,33 @@ func openData(path string, checked func(string)) (*os.File, error) {
 	return f.reopen(path)
 }
 
+// OpenDir opens a directory of this user in which files are written. No other user than root and the one of this process may be
+// able to put a file there, or another directory in its place.
+func OpenDir(path string) (*os.Root, error) { return openDir(path, func(string) {}) }
+
+func openDir(path string, checked func(string)) (*os.Root, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: find the working directory: %w", path, err)
+	}
+	rules := &dataRules{path: path, self: uint32(os.Geteuid())}
+	f, err := resolve(absolute, rules, checked)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	switch {
+	case !f.is(unix.S_IFDIR):
+		return nil, &Error{path + " is not a directory", "remove it"}
+	case len(rules.others) > 0:
+		other := rules.others[0]
+		return nil, &Error{fmt.Sprintf("%s is not used: %s belongs to user %d", path, other.path, other.stat.Uid), "chown -h root " + other.path}
+	case f.perm()&(groupWrite|othersWrite) != 0:
+		return nil, &Error{fmt.Sprintf("%s is not used: other users can write to it (mode %#o)", path, f.perm()), "chmod go-w " + path}
+	}
+	return os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", f.fd))
+}
+
 // dataRules are the rules for a file that is read.
 type dataRules struct {
 	path   string

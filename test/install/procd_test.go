@@ -101,4 +101,31 @@ func TestProcdScript(t *testing.T) {
 		t.Errorf("after the reload:\n%s", rules)
 	}
 	nothing()
+
+	o.Write("/etc/replypath/replypath.toml", "nonsense = 1\n")
+	script(0, "", "start")
+	if calls := o.procdCalls(); len(calls) != len(want) {
+		t.Errorf("with mistakes, and a saved configuration: procd was called with %q", calls)
+	}
+}
+
+// OpenWrt's /var is empty after a boot.
+func TestProcdScriptKeepsTheSavedConfiguration(t *testing.T) {
+	t.Parallel()
+	o := newOpenWrt(t)
+	o.Must("sh", "-ec", "mv /var /var.away; ln -s tmp /var")
+	o.Write("/etc/replypath/uplinks.d/a.toml", "id = 1\ninterface = \"eth0\"\ngateway = [\"198.51.100.1\", \"fe80::1\"]\n")
+	start := func() {
+		t.Helper()
+		if r := o.run("/etc/init.d/replypath", "start"); r.Status != 0 {
+			t.Fatal(r)
+		}
+	}
+	start()
+	if r := o.run("/usr/bin/replypath", "apply"); r.Status != 0 || strings.Contains(r.Stderr, "warning") {
+		t.Fatal(r)
+	}
+	o.Must("rm", "-r", "/tmp/lib")
+	o.Write("/etc/replypath/uplinks.d/a.toml", "nonsense = 1\n")
+	start()
 }

@@ -15,19 +15,31 @@ import (
 // maxSize limits a file to 1 MiB, far more than 255 uplinks need.
 const maxSize = 1 << 20
 
+// uplinksDir is the directory with a file for each uplink.
+const uplinksDir = "uplinks.d"
+
 // Read reads the file at path and the *.toml files in the directory uplinks.d beside it. It returns Mistakes if the
 // configuration is invalid, fs.ErrNotExist if neither the file nor any file in uplinks.d exists, and otherwise an error
 // that names the file or directory that cannot be read.
 func Read(path string) (Config, error) {
-	sources, err := readSources(path)
+	files, err := ReadFiles(path)
 	if err != nil {
 		return Config{}, err
 	}
-	c, mistakes := resolve(sources)
-	if len(mistakes) > 0 {
-		return Config{}, mistakes
+	return files.Resolve()
+}
+
+// ReadFiles reads the same files as Read, and does not check what they say. Its errors are those of Read but for Mistakes.
+func ReadFiles(path string) (Files, error) {
+	sources, err := readSources(path)
+	if err != nil {
+		return nil, err
 	}
-	return c, nil
+	files := make(Files, len(sources))
+	for i, s := range sources {
+		files[i] = File{s.path, s.name, s.text}
+	}
+	return files, nil
 }
 
 // readSources reads all files.
@@ -39,7 +51,7 @@ func readSources(path string) (sources []*source, err error) {
 	if missing == nil {
 		sources = append(sources, &source{path: path, text: text})
 	}
-	folder := filepath.Join(filepath.Dir(path), "uplinks.d")
+	folder := filepath.Join(filepath.Dir(path), uplinksDir)
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read configuration: %w", err)

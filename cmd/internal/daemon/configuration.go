@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/iproute"
 	"replypath/cmd/internal/rollback"
 	"replypath/health"
@@ -38,10 +37,13 @@ type configuration struct {
 	peers       *peerPoller
 	reloads     *reloadStatus
 	transaction *rollback.Transaction
+	saver       *configurationSaver
+	comparison  *fileComparison
 	log         *slog.Logger
 
-	inForce   config.Config
-	confirmed *config.Config // in force before a change that is not confirmed yet; nil: there is none
+	inForce    loadedConfig
+	confirmed  *loadedConfig // in force before a change that is not confirmed yet; nil: there is none
+	startSaved bool          // that of the start is saved, or must not be
 }
 
 // reloadStatus is the result of the last reload. Safe for concurrent use.
@@ -56,8 +58,9 @@ type reloadResult struct {
 var errUnconfirmed = errors.New("the configuration was not confirmed in time: the previous one is in force, and differs from the file: correct the file, or use it all the same: replypath reload")
 
 // use puts everything but the kernel's settings in force.
-func (c *configuration) use(next config.Config) {
+func (c *configuration) use(next loadedConfig) {
 	c.inForce = next
+	c.compare()
 	c.proofs.configure(next.Health)
 	c.endpoint.Set(next.Endpoint)
 	c.hooks.SetPrograms(next.Health.OnChange)
@@ -81,15 +84,16 @@ func (c *configuration) Reload(ctx context.Context, confirmWithin time.Duration)
 }
 
 func (c *configuration) replace(ctx context.Context, confirmWithin time.Duration) error {
-	next, err := config.Read(c.file)
+	next, err := loadFile(c.file)
 	if err != nil {
 		return err
 	}
 	before := c.reconciler.Settings()
-	observed, err := c.prepare(ctx, before, next.Settings, confirmWithin)
+	observed, err := c.prepare(ctx, before, next, confirmWithin)
 	if err != nil {
 		return errors.Join(err, c.host.Reconfigure(ctx, before))
 	}
+	c.startSaved = true
 	c.reconciler.LogFindings(inspect.BeforeChange(next.Settings, observed))
 	c.reconciler.SetSettings(next.Settings, causeReload)
 	c.writeTableNames(next.Settings)
@@ -105,18 +109,23 @@ func (c *configuration) replace(ctx context.Context, confirmWithin time.Duration
 }
 
 // prepare plans the new settings and saves what they are rolled back to. After an error the host must be reconfigured.
-func (c *configuration) prepare(ctx context.Context, before, next uplinks.Settings, confirmWithin time.Duration) (uplinks.Observation, error) {
-	if err := c.host.Reconfigure(ctx, next); err != nil {
+func (c *configuration) prepare(ctx context.Context, before uplinks.Settings, next loadedConfig, confirmWithin time.Duration) (uplinks.Observation, error) {
+	if err := c.host.Reconfigure(ctx, next.Settings); err != nil {
 		return uplinks.Observation{}, err
 	}
-	_, observed, err := uplinks.Preview(ctx, c.host, next)
+	_, observed, err := uplinks.Preview(ctx, c.host, next.Settings)
 	if err != nil {
 		return observed, err
 	}
-	if confirmWithin == 0 {
-		return observed, c.transaction.Keep(next)
+	if confirmWithin != 0 {
+		c.saver.awaitConfirmation(next.files)
+		return observed, c.transaction.Arm(next.Settings, &before, confirmWithin)
 	}
-	return observed, c.transaction.Arm(next, &before, confirmWithin)
+	if err := c.transaction.Keep(next.Settings); err != nil {
+		return observed, err
+	}
+	c.saver.confirm(next.files)
+	return observed, nil
 }
 
 // Confirm keeps the configuration of the last reload.
@@ -125,14 +134,46 @@ func (c *configuration) Confirm() error {
 		return err
 	}
 	c.confirmed = nil
+	c.saver.confirm(c.inForce.files)
+	c.compare()
 	c.log.Info("the configuration is confirmed")
 	return nil
+}
+
+// compare compares the file with what is in force.
+func (c *configuration) compare() {
+	var by time.Time
+	if c.transaction.Armed() {
+		by = time.Now().Add(c.transaction.Remaining())
+	}
+	c.comparison.use(c.inForce, by)
+}
+
+// keepStart saves the settings of the start, so that a later change without a service can be rolled back to them.
+func (c *configuration) keepStart() {
+	if s := c.reconciler.Settings(); !c.transaction.Committed(s) {
+		if err := c.transaction.Keep(s); err != nil {
+			c.log.Warn("cannot save the settings: a later apply --confirm without the service cannot be rolled back to them", "err", err)
+		}
+	}
+}
+
+// finishRound saves the configuration once it has been applied after the start, and again what could not be saved.
+func (c *configuration) finishRound(applied bool) {
+	if applied && !c.startSaved {
+		c.startSaved = true
+		c.saver.confirmNew(c.inForce.files)
+		c.keepStart()
+	}
+	c.saver.retry()
+	c.comparison.updateIfOld()
 }
 
 // rollBackIfDue restores the previous configuration when the deadline for a confirmation is over.
 func (c *configuration) rollBackIfDue(ctx context.Context) {
 	done, err := c.transaction.Rollback(ctx, c)
 	if done {
+		c.compare()
 		c.log.Error(errUnconfirmed.Error())
 		c.reloads.last.Store(&reloadResult{time.Now(), errUnconfirmed})
 		c.recorder.Record(health.Event{Kind: eventReload, To: "refused", Text: errUnconfirmed.Error()})
@@ -153,7 +194,9 @@ func (c *configuration) Restore(ctx context.Context, s uplinks.Settings) error {
 	if c.confirmed != nil {
 		c.use(*c.confirmed)
 		c.confirmed = nil
+		return nil
 	}
+	c.inForce.Settings, c.inForce.files = s, nil // of the previous configuration only the settings are known
 	return nil
 }
 
@@ -170,16 +213,4 @@ func (c *configuration) writeTableNames(s uplinks.Settings) {
 	if err := iproute.WriteTableNames(s); err != nil {
 		c.log.Warn("cannot name the routing tables: ip(8) shows their numbers", "err", err)
 	}
-}
-
-// initialSettings returns the settings to start with: those of the configuration, unless they were rolled back before.
-func initialSettings(t *rollback.Transaction, configured uplinks.Settings, log *slog.Logger) (uplinks.Settings, error) {
-	switch {
-	case t.RolledBack(configured):
-		log.Warn("the configuration was not confirmed in time: the previous one stays in force", "remedy", "to use the new one all the same: replypath reload")
-		return t.Previous(), nil
-	case t.Changes(configured):
-		return configured, nil
-	}
-	return configured, t.Cancel() // the file has changed since
 }

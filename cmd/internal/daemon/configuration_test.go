@@ -35,12 +35,12 @@ func newReloadTest(t *testing.T) (s *Service, h *fakeHost, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "replypath.toml")
 	writeConfig(t, file, "eth0")
-	c, err := config.Read(file)
+	c, err := loadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h = &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}
-	s = newService(Options{ConfigFile: file, Log: discardLog}, c, c.Settings, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{})})
+	s = newService(Options{ConfigFile: file, StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: c, settings: c.Settings}, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{})})
 	return s, h, file
 }
 

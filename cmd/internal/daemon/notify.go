@@ -25,6 +25,7 @@ type managerNotifier struct {
 	reports *reports
 	reloads *reloadStatus
 	saving  *savingReport
+	saver   *configurationSaver
 	ready   atomic.Bool
 }
 
@@ -42,6 +43,9 @@ func (n *managerNotifier) notifyStatus() {
 	}
 	if last := n.reloads.last.Load(); last != nil && last.Err != nil {
 		status += "; the last reload was refused"
+	}
+	if n.saver.unsaved.Load() != nil {
+		status += "; the configuration is not saved"
 	}
 	if n.saving.failed.Load() {
 		status += "; original values are not saved"

@@ -24,6 +24,8 @@ type roundRunner struct {
 func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration {
 	r.configuration.rollBackIfDue(ctx)
 	next := r.carryOutOrReconcile(ctx, reason)
+	report := r.reconciler.Report()
+	r.configuration.finishRound(report.InSync || report.Waiting > 0)
 	r.saving.update()
 	r.manager.notifyStatus()
 	return r.configuration.untilDeadline(next)

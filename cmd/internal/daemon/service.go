@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/configstore"
 	"replypath/cmd/internal/control"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/prover"
@@ -17,7 +17,6 @@ import (
 	"replypath/health"
 	"replypath/health/hook"
 	"replypath/health/monitor"
-	"replypath/uplinks"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -34,21 +33,34 @@ type Options struct {
 // Run applies the configuration, and keeps the host in sync with it until the context ends. It leaves the kernel as it is
 // then.
 func Run(ctx context.Context, o Options) error {
-	c, err := config.Read(o.ConfigFile)
+	state, err := statedir.Open(o.StateDir)
+	if err != nil {
+		return err
+	}
+	start, err := readStart(o, state)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	early := newEarlyEndpoint(o.Log, o.Build, c)
+	early := newEarlyEndpoint(o.Log, o.Build, start.Config)
 	early.serve(ctx)
-	err = runWithEndpoint(ctx, o, c, early)
+	err = runWithEndpoint(ctx, o, state, start, early)
 	stop()
 	<-early.served
 	return err
 }
 
-func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *earlyEndpoint) error {
-	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: c.Backend, TableBase: c.TableBase, Proxies: c.Proxies()})
+// readStart returns what the service starts with, as far as that is known before it has locked the host.
+func readStart(o Options, state statedir.Dir) (startConfiguration, error) {
+	transaction, err := rollback.Open(state)
+	if err != nil {
+		return startConfiguration{}, err
+	}
+	return chooseConfiguration(o.ConfigFile, configstore.New(o.StateDir, o.ConfigFile), transaction)
+}
+
+func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start startConfiguration, early *earlyEndpoint) error {
+	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: start.settings.Backend, TableBase: start.settings.TableBase, Proxies: start.settings.Proxies()})
 	if err != nil {
 		return err
 	}
@@ -56,20 +68,20 @@ func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *ear
 	if err := h.LockAsService(ctx); err != nil {
 		return err
 	}
-	state, err := statedir.Open(o.StateDir)
-	if err != nil {
-		return err
-	}
+	opened := start.settings
 	transaction, err := rollback.Open(state)
 	if err != nil {
 		return err
 	}
-	settings, err := initialSettings(transaction, c.Settings, o.Log)
-	if err != nil {
+	// Another replypath may have changed the transaction before the host was locked.
+	if start, err = chooseConfiguration(o.ConfigFile, configstore.New(o.StateDir, o.ConfigFile), transaction); err != nil {
 		return err
 	}
-	if settings.Backend != c.Backend || settings.TableBase != c.TableBase || !slices.Equal(settings.Proxies(), c.Proxies()) {
-		if err := h.Reconfigure(ctx, settings); err != nil {
+	if err := start.endOtherTransaction(transaction); err != nil {
+		return err
+	}
+	if opened.Backend != start.settings.Backend || opened.TableBase != start.settings.TableBase || !slices.Equal(opened.Proxies(), start.settings.Proxies()) {
+		if err := h.Reconfigure(ctx, start.settings); err != nil {
 			return err
 		}
 	}
@@ -78,11 +90,9 @@ func runWithEndpoint(ctx context.Context, o Options, c config.Config, early *ear
 		return err
 	}
 	defer probers.close()
-	s := newService(o, c, settings, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, early})
-	if transaction.RolledBack(c.Settings) {
-		s.reloads.last.Store(&reloadResult{time.Now(), errUnconfirmed})
-	}
-	s.configuration.writeTableNames(settings)
+	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, early})
+	s.configuration.reportStart(start)
+	s.configuration.writeTableNames(start.settings)
 	server, err := control.Listen(o.StateDir)
 	if err != nil {
 		return err
@@ -132,17 +142,20 @@ type Service struct {
 
 // newService connects the components, and puts the configuration in force, with these settings of the kernel. It starts
 // nothing.
-func newService(o Options, c config.Config, settings uplinks.Settings, d dependencies) *Service {
+func newService(o Options, start startConfiguration, d dependencies) *Service {
 	queue, reloads, events, hooks := newRoundQueue(), &reloadStatus{}, d.endpoint.events, hook.New(o.Log)
 	verdicts := &verdicts{queue: queue}
 	recorder := &eventRecorder{events: events, hooks: hooks, verdicts: verdicts, log: o.Log}
 	m, peers, mismarks := monitor.New(d.probers), newPeerPoller(recorder, o.Log), newMismarkPoller(o.Log)
 	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
+	store := configstore.New(o.StateDir, o.ConfigFile)
+	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
 	proxies := &proxyStates{recorder: recorder}
-	reconciler := NewReconciler(d.host, o.Log, settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies})
+	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies})
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
 	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies}
+	manager.saver, status.saver, status.comparison = saver, saver, comparison
 	server := d.endpoint.server
 	d.endpoint.use(status)
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
@@ -150,8 +163,9 @@ func newService(o Options, c config.Config, settings uplinks.Settings, d depende
 	requests := newRequestQueue(queue)
 	fingerprints := &fingerprintPoller{host: d.host, queue: queue, rules: proofs, log: o.Log}
 	configuration := &configuration{file: o.ConfigFile, host: d.host, reconciler: reconciler, proofs: proofs, endpoint: server, hooks: hooks,
-		recorder: recorder, peers: peers, reloads: reloads, transaction: d.transaction, log: o.Log}
-	configuration.use(c)
+		recorder: recorder, peers: peers, reloads: reloads, transaction: d.transaction, saver: saver, comparison: comparison, log: o.Log, confirmed: start.previous,
+		startSaved: start.refused != nil || start.pending}
+	configuration.use(start.loadedConfig)
 	rounds := &roundRunner{queue, requests, configuration, reconciler, fingerprints, proofs, manager, saving}
 
 	changes := &changeNotifier{proofs, queue}
@@ -197,6 +211,12 @@ func (s *Service) Reload(ctx context.Context, r control.Reload) error {
 		return fmt.Errorf("the service reads %s, not %s: change that file, or restart the service with --config %[2]s", s.configFile, r.ConfigFile)
 	}
 	return s.requests.Submit(ctx, reloadRequest{confirmWithin: r.ConfirmWithin})
+}
+
+// Status implements control.Service. It compares the configuration file now.
+func (s *Service) Status() health.Status {
+	s.comparison.update()
+	return s.statusSource.Status()
 }
 
 // Confirm implements control.Service.

@@ -15,16 +15,18 @@ const roundOverdue = 2 * resyncInterval
 
 // statusSource builds the status of the service. Safe for concurrent use. It implements endpoint.Source.
 type statusSource struct {
-	build    string
-	started  time.Time
-	reports  *reports
-	reloads  *reloadStatus
-	manager  *managerNotifier
-	monitor  *monitor.Monitor
-	events   *health.EventLog
-	peers    *peerPoller
-	mismarks *mismarkPoller
-	proxies  *proxyStates
+	build      string
+	started    time.Time
+	reports    *reports
+	reloads    *reloadStatus
+	manager    *managerNotifier
+	monitor    *monitor.Monitor
+	events     *health.EventLog
+	peers      *peerPoller
+	mismarks   *mismarkPoller
+	proxies    *proxyStates
+	comparison *fileComparison
+	saver      *configurationSaver
 }
 
 // Status returns the status now.
@@ -44,6 +46,11 @@ func (s *statusSource) Status() health.Status {
 	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
 	status.Proxies = s.proxies.Status()
+	configuration := s.comparison.Status()
+	if why := s.saver.unsaved.Load(); why != nil {
+		configuration.Unsaved = *why
+	}
+	status.Configuration = &configuration
 	status.Healthy = len(status.Problems) == 0
 	if r.Err != nil {
 		status.Error = r.Err.Error()

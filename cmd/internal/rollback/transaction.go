@@ -95,6 +95,17 @@ func (t *Transaction) Changes(s uplinks.Settings) bool {
 	return t.pending != nil && t.pending.Settings.equal(newSavedSettings(s))
 }
 
+// Committed reports whether the settings are those that were committed last.
+func (t *Transaction) Committed(s uplinks.Settings) bool {
+	last, err := t.Confirmed()
+	return err == nil && last != nil && newSavedSettings(*last).equal(newSavedSettings(s))
+}
+
+// RestoresTo reports whether a rollback restores these settings.
+func (t *Transaction) RestoresTo(s uplinks.Settings) bool {
+	return newSavedSettings(t.Previous()).equal(newSavedSettings(s))
+}
+
 // Remaining returns the time until the deadline of an armed change, 0 when it is over.
 func (t *Transaction) Remaining() time.Duration { return max(0, t.pending.Deadline-sinceBoot()) }
 

@@ -1,6 +1,7 @@
 // Package statedir keeps what must outlive a process, but not a boot: the values that the host had before its first
 // change, the files of a change that is not confirmed, and the locks that leave one program writing at a time. A state
-// folder may be shared by several network namespaces: each has its own files.
+// folder may be shared by several network namespaces: each has its own files. PersistentPath is where package configstore
+// keeps what must outlive a boot.
 package statedir
 
 import (
@@ -18,6 +19,17 @@ import (
 // DefaultPath is the state folder without --state. Services lock their network namespace there whatever their state
 // folder is. Only root can read it.
 const DefaultPath = "/run/replypath"
+
+// persistentDefault is the directory that outlives a boot, of the state folder DefaultPath. Only root can read it.
+const persistentDefault = "/var/lib/replypath"
+
+// PersistentPath returns the directory of what must outlive a boot: below another state folder than DefaultPath it is in there.
+func PersistentPath(stateDir string) string {
+	if filepath.Clean(stateDir) == DefaultPath {
+		return persistentDefault
+	}
+	return filepath.Join(stateDir, "persistent")
+}
 
 // Dir is a state folder as one network namespace uses it.
 type Dir struct {

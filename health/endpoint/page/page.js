@@ -195,7 +195,11 @@ function draw() {
 	if (!s) return;
 	const [colour, text] = headline(s), now = s.at, repairs = Object.values(s.repairs).reduce((a, b) => a + b, 0);
 	const fact = (name, value, cls) => h("li", {}, name + " ", h("b", { class: cls || "" }, value));
-	const problems = s.problems.concat(s.error && !s.problems.some(p => p.includes(s.error)) ? [s.error] : [], s.reload && s.reload.error ? ["The last reload was refused at " + clock(s.reload.at) + ": " + s.reload.error] : []);
+	const c = s.configuration, refused = s.reload && s.reload.error;
+	const notes = c ? [c.why && !(refused && ["unconfirmed", "invalid"].includes(c.state)) ? c.why + ", which is not in force: " + c.remedy : "",
+		c.confirm_by ? "The configuration is rolled back at " + clock(c.confirm_by) + " unless it is confirmed: replypath confirm" : "",
+		c.unsaved ? "The configuration is not saved for the next start: " + c.unsaved : ""].filter(t => t) : [];
+	const problems = s.problems.concat(notes, s.error && !s.problems.some(p => p.includes(s.error)) ? [s.error] : [], s.reload && s.reload.error ? ["The last reload was refused at " + clock(s.reload.at) + ": " + s.reload.error] : []);
 	patch("top", h("p", { class: "brand" }, h("span", {}, "replypath " + s.build), h("span", {}, "as of " + clock(now))),
 		h("h1", { class: colour }, text),
 		h("ul", { class: "facts" }, fact("kernel", (s.in_sync ? "in sync" : "not in sync") + (absent(s.since) ? "" : " for " + ago(now, s.since)), s.in_sync ? "" : "bad"),
