@@ -155,6 +155,13 @@ func (m *machine) openrcRestarts() {
 			m.t.Errorf("the process was %s and is %q", before, after)
 		}
 		m.rc(0, "", "stop")
+		m.rc(0, "", "start")
+		m.symmetric()
+		if output, err := m.try("replypath", "status"); exitStatus(m.t, err) != 3 || !strings.Contains(strings.Join(strings.Fields(output), " "), "the last confirmed configuration is in force") {
+			m.t.Errorf("with a mistake and a saved configuration: %v, %s", err, output)
+		}
+		m.rc(0, "", "stop")
+		m.run("mv", "/var/lib/replypath", "/root/saved")
 		m.rc(1, "nonsense", "start")
 		m.run("rm", "/etc/replypath/replypath.toml")
 		m.rc(0, "", "start")
