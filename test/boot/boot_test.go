@@ -2,7 +2,10 @@
 
 package boot
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestFirstRepliesAfterBootAreSymmetric installs the package where nothing runs, as an image builder does, and has
 // a client ask from before the boot on.
@@ -84,4 +87,39 @@ func TestPackageWithoutConfigurationChangesNothing(t *testing.T) {
 	m.first(m.journal(), `nothing to do.*replypath init --write`)
 	m.untouched()
 	m.off()
+}
+
+// TestUnconfirmedChangeIsNotInForceAfterAPowerCut cuts the power while a change waits for its confirmation, and then boots with
+// a file that is broken.
+func TestUnconfirmedChangeIsNotInForceAfterAPowerCut(t *testing.T) {
+	d := newDisk(t)
+	d.install(deb)
+	d.networkd()
+	d.uplinks(2)
+	m := boot(t, d, fresh(t, 2))
+	m.triggerRestart(m.Uplinks[1])
+	m.up()
+	m.symmetric()
+	d.Write("/etc/replypath/replypath.toml", "priority = 5000\n")
+	m.run("replypath", "apply", "--confirm", "1h")
+	if rules := m.run("ip", "rule"); !strings.Contains(rules, "5003:") {
+		t.Errorf("before the power cut:\n%s", rules)
+	}
+	m.cut()
+
+	for _, text := range []string{"priority = 5000\n", "nonsense = 1\n"} {
+		d.Write("/etc/replypath/replypath.toml", text)
+		m = boot(t, d, fresh(t, 2))
+		m.triggerRestart(m.Uplinks[1])
+		m.up()
+		m.repliesAtOnce()
+		m.prompt()
+		if rules := m.run("ip", "rule"); !strings.Contains(rules, "2003:") || strings.Contains(rules, "5003:") {
+			t.Errorf("after a boot with %q:\n%s\n%s", text, rules, m.log())
+		}
+		if output, err := m.try("replypath", "status"); exitStatus(t, err) != 3 || !strings.Contains(strings.Join(strings.Fields(output), " "), "the last confirmed configuration is in force") {
+			t.Errorf("after a boot with %q: %v, %s", text, err, output)
+		}
+		m.cut()
+	}
 }
