@@ -52,7 +52,7 @@ func Propose(f uplinks.Facts, attrs map[string]uplinks.LinkAttributes) Proposal 
 }
 
 // tunnelKinds are the kinds of links (IFLA_INFO_KIND) that a host opens over its uplinks.
-var tunnelKinds = map[string]bool{"wireguard": true, "tun": true, "ipip": true, "sit": true, "ip6tnl": true, "gre": true, "gretap": true, "ip6gre": true,
+var tunnelKinds = map[string]bool{"wireguard": true, "tun": true, "ipip": true, "sit": true, "ip6tnl": true, "gre": true, "gretap": true, "ip6gre": true, "ip6gretap": true,
 	"vti": true, "vti6": true, "xfrm": true, "ovpn": true}
 
 // proposedUplink returns the uplink of a link, with the next free id.

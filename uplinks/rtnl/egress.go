@@ -40,7 +40,7 @@ func (h *Handle) egressLinks(ctx context.Context) (map[int]egress.Link, error) {
 	all := map[int]egress.Link{}
 	for _, l := range links {
 		a := l.Attrs()
-		all[a.Index] = egress.Link{Index: a.Index, Name: a.Name, Kind: linkKind(l.Type()), Ethernet: a.EncapType == "ether",
+		all[a.Index] = egress.Link{Index: a.Index, Name: a.Name, Kind: linkKind(kernelKind(l)), Ethernet: a.EncapType == "ether",
 			NoARP: a.RawFlags&unix.IFF_NOARP != 0, XDP: a.Xdp != nil && a.Xdp.Attached, Lower: a.ParentIndex, Master: a.MasterIndex,
 			Namespace: a.NetNsID >= 0}
 	}

@@ -79,7 +79,7 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		VRF:          vrfTable(l),
 		Lower:        lowerLink(l),
 		Isolated:     isIsolated(l),
-		Kind:         l.Type(),
+		Kind:         kernelKind(l),
 		Master:       portMaster(l),
 		Addrs:        addresses[a.Index],
 	}
