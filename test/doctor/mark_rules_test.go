@@ -7,8 +7,8 @@ import (
 	"replypath/test/world"
 )
 
-// divert are rules of a transparent proxy, before ours, that send what has its mark to the host itself.
-const divert = "for f in -4 -6; do ip $f rule add fwmark 0x10000/0x10000 lookup 100 priority 100; ip $f route add local default dev lo table 100; done; "
+// divert are rules before ours that send what has a mark by the first uplink.
+const divert = "for f in -4 -6; do ip $f rule add fwmark 0x10000/0x10000 lookup 100 priority 100; done; ip route add default via 198.51.100.1 table 100; ip -6 route add default via fe80::1 dev eth0 table 100; "
 
 var markRuleCases = map[string]findingCase{
 	"a mark in OUTPUT, and a rule before ours": {id: "mark-before-ours", severity: box.IsWarning,
