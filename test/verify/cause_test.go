@@ -162,7 +162,7 @@ var verifyCases = map[string]verifyCase{
 			b.Gateway.Run("ip", ipOf(family), "rule", "add", "priority", "90", "fwmark", "0x10000/0x10000", "lookup", "77")
 		},
 		routes: "yes", trace: "no output-mark", kind: "listener",
-		reason: []string{"priority 90 from all fwmark 0x10000/0x10000 lookup 77", "inet xray out: meta mark set", "leave by lo"},
+		reason: []string{"priority 90 from all fwmark 0x10000/0x10000 lookup 77", "inet xray out: meta l4proto", "leave by lo"},
 	},
 	"the firewall drops questions in INPUT": {
 		damage: func(b *box.Box, family int) { b.Iptables(family, "-A", "INPUT", "-i", "eth1", "-j", "DROP") },
