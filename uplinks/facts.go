@@ -18,6 +18,7 @@ type Facts struct {
 	OmittedRoutes      map[string]int
 	UnreachableDefault map[Family]bool        // main has an unreachable, blackhole or prohibit default route
 	Firewalls          map[Family]FirewallKey // the firewall that replypath uses
+	Unprotected        string                 // why marks.NFTTable is not protected, although the settings want it
 	MixedBackends      bool                   // both iptables backends hold foreign rules, and the settings choose neither
 	Originals          map[Tunable]Original   // saved before replypath's first write
 	Proxies            map[Proxy]ProxyState   // the sockets of transparent proxies

@@ -14,6 +14,7 @@ type Settings struct {
 	TableBase Table    // an uplink's table is TableBase + its id
 	Group     Group    // the link group of every uplink
 	Backend   marks.Backend
+	Protect   bool     `json:",omitempty"` // the service owns marks.NFTTable: no other program can change it
 	Inside    []string // links with gateway routes that are not uplinks
 	Uplinks   []Uplink // ordered by ID
 	// Interception is nil if no transparent proxy is configured.

@@ -41,19 +41,41 @@ func (f *Firewall) commit(ctx context.Context, c marks.Change) error {
 		if failed != nil {
 			return failed
 		}
-		requests, failed := (&builder{snapshot: now, ipv6: f.ipv6}).build(c)
-		if failed != nil || len(requests) == 0 {
-			return failed
-		}
-		if err = send(uint32(now.generation), requests); !errors.Is(err, nftnl.ErrChanged) {
+		if err = f.table.change(now, f.ipv6, c); !errors.Is(err, nftnl.ErrChanged) {
 			return err
 		}
 	}
 	return err
 }
 
-// send sends the requests in one transaction.
-func send(generation uint32, requests []nftnl.Request) error {
+// change performs the change to the table as it was read. The owner of the table claims it first, if it has another one.
+func (t *table) change(now *snapshot, ipv6 bool, c marks.Change) error {
+	if t.owner != nil && now.exists && now.flags&owned != owned {
+		if err := t.claim(now); err != nil {
+			return err
+		}
+		return nftnl.ErrChanged
+	}
+	made := *now
+	if t.owner != nil {
+		made.flags |= owned
+	}
+	requests, err := (&builder{snapshot: &made, ipv6: ipv6}).build(c)
+	if err != nil || len(requests) == 0 {
+		return err
+	}
+	err = t.send(uint32(now.generation), requests)
+	if errors.Is(err, unix.EPERM) && t.owner == nil && now.flags&nftnl.Owner != 0 {
+		return belongsToService(err)
+	}
+	return err
+}
+
+// send sends the requests in one transaction, by the socket of the owner if there is one.
+func (t *table) send(generation uint32, requests []nftnl.Request) error {
+	if t.owner != nil {
+		return t.owner.CommitAt(generation, requests)
+	}
 	socket, err := nftnl.Open()
 	if err != nil {
 		return err
@@ -235,6 +257,17 @@ func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) er
 			b.emptyOrMake(name)
 		}
 	}
+	if err := b.insertHooks(base, changes); err != nil {
+		return err
+	}
+	if !b.baseIsSound(base) {
+		b.makeBase(base)
+	}
+	return nil
+}
+
+// insertHooks adds the hooks of the family.
+func (b *builder) insertHooks(base marks.NFTBase, changes []marks.HookChange) error {
 	for _, h := range changes {
 		if !h.Insert {
 			continue
@@ -245,9 +278,11 @@ func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) er
 		}
 		b.add(ownTable.InsertRule(base.HookChain(b.ipv6), expressions...))
 	}
-	if b.baseIsSound(base) {
-		return nil
-	}
+	return nil
+}
+
+// makeBase makes the base chain, in place of one that is not as it should be.
+func (b *builder) makeBase(base marks.NFTBase) {
 	if b.chains[base.Name()] != nil {
 		b.add(ownTable.FlushChain(base.Name()), ownTable.DeleteChain(base.Name()))
 	}
@@ -256,7 +291,6 @@ func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) er
 	for _, ipv6 := range families {
 		b.add(ownTable.AddRule(base.Name(), encodeFamilyGoto(ipv6, base.HookChain(ipv6))...))
 	}
-	return nil
 }
 
 // delete deletes a chain with its counters, or a map.

@@ -105,6 +105,8 @@ func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errBelongsToService), errors.Is(err, ErrUnprotected):
+		return err
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("nftables: %w: run as root, or with the capability CAP_NET_ADMIN", err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):

@@ -21,7 +21,10 @@ const ownTable = nftnl.Table(marks.NFTTable)
 const maxAttempts = 20
 
 // table is the table with the snapshot of its last reading.
-type table struct{ last *snapshot }
+type table struct {
+	last  *snapshot
+	owner *nftnl.Socket // that owns the table; nil: any program can change it
+}
 
 // snapshot is the content of the table at one generation of nftables.
 type snapshot struct {

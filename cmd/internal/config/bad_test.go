@@ -30,6 +30,8 @@ var invalidFiles = []struct{ name, file string }{
 	{"numbers are below or above their bounds", "bad-numbers.toml"},
 	{"numbers are just above their upper bounds", "bad-numbers-high.toml"},
 	{"the backend does not exist", "bad-backend.toml"},
+	{"a backend of iptables is protected", "bad-protect.toml"},
+	{"protection is no truth value", "bad-protect-type.toml"},
 	{"every key at the top has a wrong type", "bad-types.toml"},
 	{"every key of an uplink has a wrong type", "bad-types-uplink.toml"},
 	{"names in inside are invalid", "bad-inside.toml"},

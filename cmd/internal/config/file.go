@@ -10,6 +10,7 @@ import (
 type fileMain struct {
 	mask, priority, tableBase, linkGroup *intValue
 	backend                              *stringValue
+	protect                              *boolValue
 	inside, prove, onChange              []stringValue
 	probes                               fileTiming
 	otherwise                            *stringValue
@@ -50,6 +51,7 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		tableBase: t.intAt("table_base", topKeys),
 		linkGroup: t.intAt("link_group", topKeys),
 		backend:   t.stringAt("backend", topKeys),
+		protect:   t.boolValueAt("protect", topKeys),
 		inside:    t.stringsAt("inside", topKeys),
 		prove:     t.servicesAt("prove", topKeys),
 		onChange:  t.stringsAt("on_change", topKeys),

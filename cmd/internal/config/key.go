@@ -18,6 +18,7 @@ var (
 		{"table_base", "8200"},
 		{"link_group", "8200"},
 		{"backend", `"auto"`},
+		{"protect", "true"},
 		{"inside", `["lan0"]`},
 		{"prove", `["tcp://lte:443", "udp://192.0.2.2:53"]`},
 		{"on_change", `["/usr/local/sbin/notify"]`},

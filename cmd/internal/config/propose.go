@@ -55,7 +55,7 @@ func checkReadsBack(text string, s uplinks.Settings) error {
 // equalSettings reports whether the settings are equal. Empty and nil lists are equal.
 func equalSettings(a, b uplinks.Settings) bool {
 	return slices.Equal(a.Inside, b.Inside) && slices.EqualFunc(a.Uplinks, b.Uplinks, uplinks.Uplink.Equal) &&
-		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend
+		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend && a.Protect == b.Protect
 }
 
 // proposal is the text of a configuration file.
@@ -82,6 +82,7 @@ func (p *proposal) settings(s uplinks.Settings) {
 	p.writeNonDefault("table_base", fmt.Sprint(s.TableBase), fmt.Sprint(d.TableBase))
 	p.writeNonDefault("link_group", fmt.Sprint(s.Group), fmt.Sprint(d.Group))
 	p.writeNonDefault("backend", strconv.Quote(string(s.Backend)), strconv.Quote(string(marks.Auto)))
+	p.writeNonDefault("protect", strconv.FormatBool(s.Protect), "false")
 	if len(s.Inside) == 0 {
 		return
 	}

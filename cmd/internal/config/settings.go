@@ -24,6 +24,7 @@ func (c *Config) settings(top fileMain) (maskKnown bool) {
 		"an uplink's table is table_base plus its id, and tables 253 to 255 are the kernel's")
 	c.Group = inBounds(top.linkGroup, c.Group, 1, math.MaxInt32, "group 0 is the default of all interfaces")
 	c.backend(top.backend)
+	c.protect(top.protect)
 	return maskKnown
 }
 
@@ -65,6 +66,17 @@ func (c *Config) backend(t *stringValue) {
 		c.Backend = marks.Backend(t.val)
 	default:
 		t.addMistake(`use "auto", "nft", "legacy" or "nftables"`, "unknown backend %q", t.val)
+	}
+}
+
+// protect sets whether the service owns its table of nftables. The backends of iptables have none.
+func (c *Config) protect(t *boolValue) {
+	switch {
+	case t == nil:
+	case t.val && (c.Backend == marks.NFT || c.Backend == marks.Legacy):
+		t.addMistake(`set backend = "nftables", or remove this key`, "backend %q cannot be protected", c.Backend)
+	default:
+		c.Protect = t.val
 	}
 }
 

@@ -23,15 +23,28 @@ func (v value) asInt(known keys) *intValue {
 
 // boolAt returns the boolean at the key; false if it is absent or of another type.
 func (t table) boolAt(key string, known keys) bool {
+	v := t.boolValueAt(key, known)
+	return v != nil && v.val
+}
+
+// boolValue is a boolean with its position.
+type boolValue struct {
+	value
+	val bool
+}
+
+// boolValueAt returns the boolean at the key; nil if it is absent or of another type.
+func (t table) boolValueAt(key string, known keys) *boolValue {
 	v, ok := t.valueAt(key)
 	if !ok {
-		return false
+		return nil
 	}
-	is, ok := v.raw.(bool)
+	b, ok := v.raw.(bool)
 	if !ok {
 		v.addTypeMistake("a boolean", known.example(key))
+		return nil
 	}
-	return is
+	return &boolValue{v, b}
 }
 
 // stringAt returns the string at the key; nil if it is absent or of another type.

@@ -60,7 +60,7 @@ func readStart(o Options, state statedir.Dir) (startConfiguration, error) {
 }
 
 func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start startConfiguration, early *earlyEndpoint) error {
-	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: start.settings.Backend, TableBase: start.settings.TableBase, Proxies: start.settings.Proxies()})
+	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: start.settings.Backend, Protect: start.settings.Protect, TableBase: start.settings.TableBase, Proxies: start.settings.Proxies()})
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start s
 	if err := start.endOtherTransaction(transaction); err != nil {
 		return err
 	}
-	if opened.Backend != start.settings.Backend || opened.TableBase != start.settings.TableBase || !slices.Equal(opened.Proxies(), start.settings.Proxies()) {
+	if opened.Backend != start.settings.Backend || opened.Protect != start.settings.Protect || opened.TableBase != start.settings.TableBase || !slices.Equal(opened.Proxies(), start.settings.Proxies()) {
 		if err := h.Reconfigure(ctx, start.settings); err != nil {
 			return err
 		}

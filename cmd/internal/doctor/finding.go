@@ -58,7 +58,7 @@ func Diagnose(s Snapshot) []Finding {
 // DiagnoseSharing returns the errors and warnings about what replypath and the other programs of the host both use in the
 // firewall: mark bits and link groups. They show before replypath is applied too.
 func DiagnoseSharing(s Snapshot) []Finding {
-	all := slices.Concat(s.checkFirewallMarks(), s.checkLinkGroups())
+	all := slices.Concat(s.checkFirewallMarks(), s.checkLinkGroups(), s.checkSavedRulesets())
 	return slices.DeleteFunc(all, func(f Finding) bool { return f.Severity == Note })
 }
 

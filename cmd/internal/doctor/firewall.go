@@ -83,6 +83,10 @@ func (s Snapshot) checkSavedRulesets() (all []Finding) {
 			Remedy:  "save the firewall without them: replypath flush, save the firewall, replypath apply"}
 		if r.Native {
 			f.Message = fmt.Sprintf("%s contains the table of replypath, which is restored %s as it was when saved", r.Path, when)
+			if s.Settings.Protect {
+				f.Severity = Warning
+				f.Message = fmt.Sprintf("%s contains the table of replypath, which the service protects: nft refuses the whole file %s, with all other rules in it (EPERM)", r.Path, when)
+			}
 		} else if r.ByNFT {
 			f.Severity = Warning
 			f.Message = fmt.Sprintf("%s contains CONNMARK rules without their mask, as nft lists those of iptables; they overwrite all marks %s", r.Path, when)

@@ -26,13 +26,16 @@ type Firewall struct {
 	backend        marks.Backend           // the chosen one
 	othersInBoth   bool                    // other programs have rules in both, and the operator has not chosen
 	unusable       map[marks.Backend]error // why a backend cannot be used
+	native         *nftables.Firewall      // that of IPv4
+	unprotected    string                  // why its table is not protected, although it should be
 }
 
 // OpenFirewall finds the firewalls of the host and chooses the backend: want, or for marks.Auto the one in use.
 func OpenFirewall(ctx context.Context, want marks.Backend) (Firewall, error) {
 	fw := Firewall{families: map[uplinks.Family]map[marks.Backend]marks.Firewall{}}
-	native := map[uplinks.Family]marks.Firewall{}
-	native[uplinks.IPv4], native[uplinks.IPv6] = nftables.New()
+	native4, native6 := nftables.New()
+	fw.native = native4
+	native := map[uplinks.Family]marks.Firewall{uplinks.IPv4: native4, uplinks.IPv6: native6}
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !procfs.IPv6() {
 			continue
@@ -149,7 +152,7 @@ func (fw *Firewall) watch(ctx context.Context, changed func(marks.Process)) erro
 // Read adds the chains and hooks of replypath in all backends to the state: those in a backend that is not chosen are
 // to be deleted.
 func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.State) error {
-	facts.MixedBackends = fw.othersInBoth
+	facts.MixedBackends, facts.Unprotected = fw.othersInBoth, fw.unprotected
 	for _, f := range uplinks.Families {
 		if _, supported := fw.families[f]; !supported {
 			continue

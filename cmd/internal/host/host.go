@@ -18,13 +18,16 @@ import (
 // Host reads and writes the kernel of its network namespace. It implements uplinks.Kernel. Fingerprint, ReplyCounts and the
 // event sources are safe for use beside the other methods, of which only one may run at a time.
 type Host struct {
-	links          *rtnl.Handle
-	state          statedir.Dir
-	lock           *statedir.Lock // nil: for reading only
-	originals      *statedir.Originals
-	ownGenerations generations
-	sysctls        procfs.SysctlReader // of WatchTunables
-	proxies        proxyWatch          // of transparent proxies
+	links     *rtnl.Handle
+	state     statedir.Dir
+	lock      *statedir.Lock // nil: for reading only
+	isService bool
+	// wantsProtection says that the service owns its table of nftables.
+	wantsProtection bool
+	originals       *statedir.Originals
+	ownGenerations  generations
+	sysctls         procfs.SysctlReader // of WatchTunables
+	proxies         proxyWatch          // of transparent proxies
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -38,6 +41,7 @@ type Host struct {
 type Options struct {
 	StateDir  string
 	Backend   marks.Backend
+	Protect   bool          // the service owns its table of nftables
 	TableBase uplinks.Table // 0: only objects with the protocol number of replypath
 	Proxies   []uplinks.Proxy
 }
@@ -48,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{links: links}
+	h := &Host{links: links, wantsProtection: o.Protect}
 	h.proxies.set(o.Proxies)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
@@ -78,7 +82,13 @@ func (h *Host) Lock(ctx context.Context) error {
 // on the host is changed also while originals cannot be saved.
 func (h *Host) LockAsService(ctx context.Context) error {
 	h.originals.MayStayUnsaved = true
-	return h.lockWith(ctx, h.state.LockAsService)
+	if err := h.lockWith(ctx, h.state.LockAsService); err != nil {
+		return err
+	}
+	h.isService = true
+	h.chains.Lock()
+	defer h.chains.Unlock()
+	return h.firewall.protect(h.wantsProtection)
 }
 
 // UnsavedOriginals returns why the originals of changed values are not on disk, nil when they are.
@@ -93,6 +103,7 @@ func (h *Host) lockWith(ctx context.Context, lock func(context.Context) (*stated
 
 // Close releases the lock and closes the sockets.
 func (h *Host) Close() {
+	_ = h.firewall.release()
 	h.lock.Release()
 	h.sysctls.Close()
 	h.links.Close()

@@ -110,7 +110,10 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	defer h.chains.Unlock()
 	h.links.SetTableBase(s.TableBase)
 	h.proxies.set(s.Proxies())
-	return h.firewall.choose(ctx, s.Backend)
+	if err := h.firewall.choose(ctx, s.Backend); err != nil {
+		return err
+	}
+	return h.firewall.protect(s.Protect && h.isService)
 }
 
 type outputEvents struct{}

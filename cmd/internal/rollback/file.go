@@ -42,6 +42,7 @@ type savedSettings struct {
 	TableBase uint32        `json:"table_base"`
 	Group     uint32        `json:"group"`
 	Backend   string        `json:"backend"`
+	Protect   bool          `json:"protect,omitempty"`
 	Inside    []string      `json:"inside,omitempty"`
 	Uplinks   []savedUplink `json:"uplinks,omitempty"`
 
@@ -66,7 +67,7 @@ type savedGateway struct {
 func newSavedSettings(s uplinks.Settings) savedSettings {
 	saved := savedSettings{
 		Mask: uint32(s.Mask), Priority: uint32(s.Priority), TableBase: uint32(s.TableBase), Group: uint32(s.Group),
-		Backend: string(s.Backend), Inside: slices.Clone(s.Inside),
+		Backend: string(s.Backend), Protect: s.Protect, Inside: slices.Clone(s.Inside),
 		Interception: s.Interception,
 	}
 	for _, u := range s.Uplinks {
@@ -78,7 +79,7 @@ func newSavedSettings(s uplinks.Settings) savedSettings {
 func (s savedSettings) settings() uplinks.Settings {
 	settings := uplinks.Settings{
 		Mask: marks.Mask(s.Mask), Priority: uplinks.Priority(s.Priority), TableBase: uplinks.Table(s.TableBase), Group: uplinks.Group(s.Group),
-		Backend: marks.Backend(s.Backend), Inside: slices.Clone(s.Inside),
+		Backend: marks.Backend(s.Backend), Protect: s.Protect, Inside: slices.Clone(s.Inside),
 		Interception: s.Interception,
 	}
 	for _, u := range s.Uplinks {

@@ -65,7 +65,7 @@ func linesOfOurs(path string, byNFT bool) (lines, native []string, err error) {
 			continue
 		}
 		line = strings.TrimSpace(line)
-		if within = byNFT && line == "table inet "+marks.NFTTable+" {"; within {
+		if within = byNFT && strings.HasPrefix(line, "table inet "+marks.NFTTable+" {"); within {
 			native = append(native, fmt.Sprintf("%d: %s", n, line))
 			continue
 		}

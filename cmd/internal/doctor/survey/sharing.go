@@ -14,6 +14,9 @@ import (
 func Sharing(ctx context.Context, o Options, facts uplinks.Facts) doctor.Snapshot {
 	c := &collector{Options: o, result: doctor.Snapshot{Settings: o.Settings, Facts: facts, GroupNumbers: iproute.LinkGroups()}}
 	c.attempt("the saved original values", c.readOriginals)
+	if o.Settings.Protect {
+		c.result.SavedRulesets = c.readSavedRules()
+	}
 	if !o.Privileged {
 		return c.result
 	}

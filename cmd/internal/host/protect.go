@@ -1,0 +1,29 @@
+package host
+
+import (
+	"errors"
+
+	"replypath/marks"
+	"replypath/marks/nftables"
+)
+
+// protect makes the table of nftables one that only this process can change, where that is the backend, or ends that.
+func (fw *Firewall) protect(wanted bool) error {
+	fw.unprotected = ""
+	if wanted && fw.backend != marks.Nftables {
+		fw.unprotected = "the rules are loaded by iptables"
+	}
+	err := fw.native.Protect(wanted && fw.backend == marks.Nftables)
+	if errors.Is(err, nftables.ErrUnprotected) {
+		fw.unprotected, err = err.Error(), nil
+	}
+	return err
+}
+
+// release gives the table up.
+func (fw *Firewall) release() error {
+	if fw.native == nil {
+		return nil
+	}
+	return fw.native.Protect(false)
+}
