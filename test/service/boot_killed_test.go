@@ -27,7 +27,7 @@ func wantConsistentBoot(b *box.Box, after time.Duration) (isNew bool) {
 	b.T.Helper()
 	reboot(b)
 	s := b.Start()
-	defer s.Kill()
+	defer s.Stop() // a socket of a killed process may stay for a moment
 	rules, status := b.Gateway.Run("ip", "rule"), b.ServiceStatus()
 	old, isNew := strings.Contains(rules, "lookup 8202"), strings.Contains(rules, "lookup 8203")
 	c := status.Configuration
