@@ -10,7 +10,7 @@ type Event struct {
 	Version int       `json:"version"`
 	ID      uint64    `json:"id"` // consecutive since the service started
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // state, proof, reload, repair, sync, target
+	Kind    string    `json:"kind"` // state, proof, reload, repair, sync, target, outbound
 	Uplink  string    `json:"uplink,omitempty"`
 	Family  string    `json:"family,omitempty"`
 	From    string    `json:"from,omitempty"`

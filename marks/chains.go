@@ -16,8 +16,11 @@ const (
 	Post   = Prefix + "POST" // from POSTROUTING: counts a connection's first replies, by its mark
 )
 
-// MangleTable is the iptables table of all chains. One restore of it is atomic.
-const MangleTable = "mangle"
+// MangleTable is the iptables table of all chains but Masq, and MasqTable that of Masq. One restore of a table is atomic.
+const (
+	MangleTable = "mangle"
+	MasqTable   = "nat"
+)
 
 // Chain is a chain of replypath and its rules in order.
 type Chain struct {

@@ -8,7 +8,7 @@ type Hook struct {
 	Rule    Rule
 }
 
-// Hooks are the rules that replypath inserts into built-in chains, in the order in which a packet traverses them. The
+// Hooks are the rules that replypath inserts into built-in chains for replies, in the order in which a packet traverses them. The
 // last one matches only a connection's first replies: a match in POSTROUTING itself spares each packet of established
 // connections a jump.
 var Hooks = [...]Hook{
@@ -17,15 +17,18 @@ var Hooks = [...]Hook{
 	{"POSTROUTING", Rule{Dir: "REPLY", NotAssured: true, Action: Action{Kind: Jump, Chain: Post}}},
 }
 
-// Ours reports whether the hook is one of Hooks, or the same jump without a condition, which has no other use and would
+// Ours reports whether the hook is one that replypath inserts: of Hooks or for outbound connections, or the same jump without a condition, which has no other use and would
 // count replies twice. A jump on another condition belongs to another program.
 func (h Hook) Ours() bool {
+	if h.isOutbound() {
+		return true
+	}
 	return slices.ContainsFunc(Hooks[:], func(ours Hook) bool {
 		return h == ours || h == Hook{ours.Builtin, Rule{Action: ours.Rule.Action}}
 	})
 }
 
-// IsHookChain reports whether a built-in chain contains one of Hooks.
+// IsHookChain reports whether a built-in chain of MangleTable contains a hook.
 func IsHookChain(builtin string) bool {
 	return slices.ContainsFunc(Hooks[:], func(h Hook) bool { return h.Builtin == builtin })
 }

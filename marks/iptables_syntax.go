@@ -2,20 +2,27 @@ package marks
 
 import "strings"
 
-// Restore formats the change as input for iptables-restore --noflush, which applies it atomically. A chain declaration
+// Restore formats the change as input for iptables-restore --noflush, which applies it atomically in each table. A chain declaration
 // creates the chain, or flushes an existing one.
 func (c Change) Restore() string {
 	var b strings.Builder
 	b.Grow(c.restoreSize())
-	b.WriteString("*" + MangleTable + "\n")
-	for _, chain := range c.Chains {
-		b.WriteString(":" + chain.Name + " - [0:0]\n")
+	parts := c.ByTable()
+	for _, table := range Tables {
+		part, has := parts[table]
+		if !has && table != MangleTable {
+			continue
+		}
+		b.WriteString("*" + table + "\n")
+		for _, chain := range part.Chains {
+			b.WriteString(":" + chain.Name + " - [0:0]\n")
+		}
+		part.eachRuleCommand(func(command string) {
+			b.WriteString(command)
+			b.WriteByte('\n')
+		})
+		b.WriteString("COMMIT\n")
 	}
-	c.eachRuleCommand(func(command string) {
-		b.WriteString(command)
-		b.WriteByte('\n')
-	})
-	b.WriteString("COMMIT\n")
 	return b.String()
 }
 
@@ -53,7 +60,10 @@ func (c Change) eachRuleCommand(visit func(command string)) {
 		for range h.Remove {
 			visit("-D " + h.Hook.Builtin + " " + h.Hook.Rule.String())
 		}
-		if h.Insert {
+		switch {
+		case h.Insert && h.Hook.last():
+			visit("-A " + h.Hook.Builtin + " " + h.Hook.Rule.String())
+		case h.Insert:
 			visit("-I " + h.Hook.Builtin + " 1 " + h.Hook.Rule.String())
 		}
 	}

@@ -2,6 +2,7 @@ package marks
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -74,6 +75,14 @@ func (p *parser) option(r *Rule) {
 		if r.SrcGroup = p.number(p.next()); r.SrcGroup == 0 {
 			p.fail("the group of all other links is not supported")
 		}
+	case word == "--dst-group":
+		if r.DstGroup = p.number(p.next()); r.DstGroup == 0 {
+			p.fail("the group of all other links is not supported")
+		}
+	case strings.HasPrefix(word, "--cluster-"):
+		p.cluster(&r.Cluster, word)
+	case word == "--ctorigsrc":
+		r.OrigFrom = p.prefix()
 	case word == "--ctdir":
 		if r.Dir = p.next(); r.Dir != "ORIGINAL" && r.Dir != "REPLY" {
 			p.fail("--ctdir %s is not supported", r.Dir)
@@ -106,7 +115,7 @@ func (p *parser) rejectRepeated(option string) {
 
 func (p *parser) match() {
 	switch p.module = p.next(); p.module {
-	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport":
+	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster":
 	default:
 		p.fail("match %s is not supported", p.module)
 	}
@@ -126,6 +135,8 @@ func (p *parser) target() Action {
 		return Action{Kind: SetMark, Mark: m.Mark, Mask: m.Mask}
 	case "TPROXY":
 		return p.tproxy()
+	case "MASQUERADE":
+		return Action{Kind: Masquerade}
 	default:
 		return Action{Kind: Jump, Chain: t}
 	}
@@ -143,6 +154,29 @@ func (p *parser) connmark() Action {
 	default:
 		p.fail("CONNMARK %s is not supported", option)
 		return Action{}
+	}
+}
+
+// cluster parses an option of the match cluster. The hash of a share is matched by a mask with one bit.
+func (p *parser) cluster(c *Cluster, option string) {
+	n := p.number(p.next())
+	switch option {
+	case "--cluster-total-nodes":
+		c.Total = n
+	case "--cluster-hash-seed":
+		c.Seed = n
+	case "--cluster-local-node":
+		if c.Node = n - 1; n == 0 {
+			p.fail("node 0 is not supported")
+		}
+	case "--cluster-local-nodemask":
+		if bits.OnesCount32(n) != 1 {
+			p.fail("%s %#x is not supported", option, n)
+			return
+		}
+		c.Node = uint32(bits.TrailingZeros32(n))
+	default:
+		p.fail("%s is not supported", option)
 	}
 }
 

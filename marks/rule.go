@@ -11,6 +11,7 @@ type Rule struct {
 	In, Out    string    // -i, -o: a link's name; a trailing + matches all names with that prefix
 	NotIn      bool      // ! -i: In is any other link, or none
 	SrcGroup   uint32    // -m devgroup --src-group
+	DstGroup   uint32    // -m devgroup --dst-group
 	Fwmark     MarkMatch // -m mark: the packet's mark
 	Ctmark     MarkMatch // -m connmark: the connection's mark
 	Dir        string    // -m conntrack --ctdir: ORIGINAL or REPLY
@@ -18,8 +19,11 @@ type Rule struct {
 	// ReplyTo is -m conntrack --ctrepldst: the connection's replies are addressed to this network. Unlike the source of
 	// the original direction, it is what source address translation has made of the sender.
 	ReplyTo netip.Prefix
-	Packet  PacketMatch
-	Action  Action
+	// OrigFrom is -m conntrack --ctorigsrc: the connection's first packet was sent from this network.
+	OrigFrom netip.Prefix
+	Cluster  Cluster // -m cluster: the sender's share of all senders
+	Packet   PacketMatch
+	Action   Action
 	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain
 	// of replypath. All other fields are then zero.
 	Opaque string
@@ -68,7 +72,8 @@ type ActionKind uint8
 // mark; RestoreMark copies them from the connection's mark to the packet's, SaveMark copies them back. Bits outside the
 // mask are preserved (net/netfilter/xt_connmark.c). SetMark writes the bits of the packet's mark. TProxy does so too, gives
 // the packet to a local socket and ends the traversal; without a socket that may take it the packet is dropped
-// (net/netfilter/xt_TPROXY.c). Drop drops it.
+// (net/netfilter/xt_TPROXY.c). Drop drops it. Masquerade
+// gives the connection the primary address of the egress link as its source; it is for MasqTable only.
 const (
 	Count ActionKind = iota
 	Jump
@@ -80,6 +85,7 @@ const (
 	SetMark
 	TProxy
 	Drop
+	Masquerade
 )
 
 // String formats the rule as iptables-save(8) does, without the leading -A CHAIN.
@@ -103,6 +109,9 @@ func (r Rule) String() string {
 	if r.SrcGroup != 0 {
 		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}
+	if r.DstGroup != 0 {
+		w.add("-m devgroup --dst-group ", hex(r.DstGroup))
+	}
 	if r.Fwmark != (MarkMatch{}) {
 		w.add("-m mark ", r.Fwmark.String())
 	}
@@ -110,6 +119,9 @@ func (r Rule) String() string {
 		w.add("-m connmark ", r.Ctmark.String())
 	}
 	w.addConntrackMatch(r)
+	if r.Cluster != (Cluster{}) {
+		w.add(r.Cluster.String())
+	}
 	if r.Action.Kind != Count {
 		w.add(r.Action.String())
 	}
@@ -118,9 +130,10 @@ func (r Rule) String() string {
 
 // addConntrackMatch adds the options of -m conntrack.
 func (w *ruleLine) addConntrackMatch(r Rule) {
-	if r.Dir != "" || r.NotAssured || r.ReplyTo.IsValid() || r.Packet.State != "" {
+	if r.Dir != "" || r.NotAssured || r.ReplyTo.IsValid() || r.Packet.State != "" || r.OrigFrom.IsValid() {
 		w.add("-m conntrack")
 	}
+	w.addPrefix("--ctorigsrc ", r.OrigFrom)
 	switch {
 	case r.Packet.NotState:
 		w.add("! --ctstate ", r.Packet.State)
@@ -168,6 +181,8 @@ func (a Action) String() string {
 		return "-j RETURN"
 	case SetCtmark:
 		return "-j CONNMARK --set-xmark " + a.Mark.String() + "/" + a.Mask.String()
+	case Masquerade:
+		return "-j MASQUERADE"
 	case RestoreMark:
 		return "-j CONNMARK --restore-mark --nfmask " + a.Mask.String() + " --ctmask " + a.Mask.String()
 	case SaveMark:

@@ -52,8 +52,11 @@ func (t FirewallKey) commandLines(c marks.Change) (lines []string) {
 		}
 		return lines
 	}
-	for _, arguments := range c.Commands() {
-		lines = append(lines, t.Command+" -w -t "+marks.MangleTable+" "+arguments)
+	parts := c.ByTable()
+	for _, table := range marks.Tables {
+		for _, arguments := range parts[table].Commands() {
+			lines = append(lines, t.Command+" -w -t "+table+" "+arguments)
+		}
 	}
 	return lines
 }

@@ -5,6 +5,7 @@ package uplinks
 var purposes = [...]func(want State, s Settings, f Facts, v Verdicts){
 	addReplies,
 	addInterception,
+	addOutbound,
 }
 
 // Desired returns the state that the kernel should have: the objects of every purpose, and the originals to restore. With

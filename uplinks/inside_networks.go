@@ -40,10 +40,15 @@ func insideNetworks(s Settings, f Facts, family Family) map[string][]netip.Prefi
 		}
 	}
 	for link, parts := range inside {
-		slices.SortFunc(parts, netip.Prefix.Compare)
-		inside[link] = slices.Compact(parts)
+		inside[link] = sortedPrefixes(parts)
 	}
 	return inside
+}
+
+// sortedPrefixes returns the prefixes in order, each once.
+func sortedPrefixes(all []netip.Prefix) []netip.Prefix {
+	slices.SortFunc(all, netip.Prefix.Compare)
+	return slices.Compact(all)
 }
 
 // Networks returns the networks of the link's addresses, except link-local ones and single addresses.

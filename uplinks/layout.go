@@ -63,15 +63,42 @@ const (
 	LastMetric uint32 = 1<<32 - 1
 )
 
-// Numbers that are reserved for purposes to come. No code writes them yet, and no other purpose may take them.
+// The block of outbound connections. The places of uplinks follow from their ids, those of policies from their names.
 const (
-	outboundPriority   Priority = 30000  // behind the rules of VPN clients (Tailscale: 5210 to 5270), before main
-	outboundPriorities          = 2000   // 30000 to 31999
-	outboundTable      Table    = 256    // the first policy table, as an offset from Settings.TableBase
-	outboundTables              = 256    // one for each policy
-	outboundBit                 = 0x2000 // of connections only: "opened from inside"
-
+	outboundPriority   Priority = 30000 // behind the rules of VPN clients (Tailscale: 5210 to 5270), before main
+	outboundPriorities          = 2000  // 30000 to 31999
+	outboundTable      Table    = 256   // the first policy table, as an offset from Settings.TableBase
+	outboundTables              = MaxPolicies
+	// MaxPolicies is the number of policies for outbound connections, and of uplinks that are used as one.
+	MaxPolicies = 45
+	// MaxSteering is the number of priorities for rules of the configuration that choose a policy: one each.
+	MaxSteering = 600
 )
+
+// Priorities of the rules for outbound connections, as offsets from outboundPriority.
+const (
+	outboundBuckets  Priority = 0    // senders that are assigned to an uplink pass the next rule
+	outboundMarked   Priority = 1    // whatever has the mark of an uplink leaves the block
+	outboundMain     Priority = 2    // main's specific routes
+	outboundPrefixes Priority = 3    // sources that are an uplink's own
+	outboundDevices  Priority = 4    // what the host itself binds to a device is found at outboundDevices + id
+	outboundSteering Priority = 300  // nop: target of the goto past the devices; rule k is at outboundSteering + k
+	outboundDefault  Priority = 999  // the default policy
+	outboundPolicies Priority = 1000 // policy n is at outboundPolicies + n*outboundStride
+	outboundEnd      Priority = 1999 // nop: target of the gotos past the block
+
+	outboundStride Priority = 22 // of a policy: a nop, the buckets of its senders, its table, a goto to the end
+	policyBuckets  Priority = 1
+	policyLookup   Priority = policyBuckets + SenderBuckets
+	policyEnd      Priority = policyLookup + 1
+)
+
+// SenderBuckets is the number of groups into which the senders of a policy with sticky clients are divided, by a hash of
+// their address. Each takes the mark of an id: the last ones of the mask.
+const SenderBuckets = 16
+
+// Numbers that are reserved for purposes to come. No code writes them yet, and no other purpose may take them.
+const ()
 
 // Numbers of interception.
 const (
@@ -104,8 +131,8 @@ func (s Settings) Blocks() []Block {
 			Purpose:       "outbound",
 			FirstPriority: outboundPriority, LastPriority: outboundPriority + outboundPriorities - 1,
 			FirstTable: s.TableBase + outboundTable, LastTable: s.TableBase + outboundTable + outboundTables - 1,
-			Chains:   []string{marks.Prefix + "PIN", marks.Prefix + "C*"},
-			ConnBits: outboundBit,
+			Chains:   []string{marks.Pin, marks.Prefix + "P-*", marks.Client, marks.Masq},
+			ConnBits: s.OutboundFlag(),
 		},
 		{
 			Purpose:       "interception",

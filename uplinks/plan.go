@@ -31,7 +31,8 @@ func (p Plan) String() string {
 
 // Diff returns the plan that changes have into want. It adds before it deletes, and adds in the order of dependence: routes,
 // then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. So a reply that takes the right path
-// before takes it after every single step.
+// before takes it after every single step. The rules of outbound connections follow the chains: a connection that is open must
+// have the mark of its uplink before a rule can choose another one for it.
 func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
 	newRules, oldRules := ruleSteps(want, have)
@@ -41,7 +42,13 @@ func Diff(want, have State) Plan {
 		join, set = splitGroupSteps(set)
 	}
 	load, unload := chainSteps(want, have)
-	return slices.Concat(join, newRoutes, newRules, set, load, unload, restore, oldRules, oldRoutes)
+	newRules, outboundRules := splitOutboundRules(newRules)
+	oldRules, oldOutbound := splitOutboundRules(oldRules)
+	if len(outboundRules) == 0 {
+		load = slices.Concat(oldOutbound, load) // without the chains no rule may choose
+		oldOutbound = nil
+	}
+	return slices.Concat(join, newRoutes, newRules, set, load, outboundRules, oldOutbound, unload, restore, oldRules, oldRoutes)
 }
 
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all
@@ -98,8 +105,8 @@ func compareAddOrder(a, b *Rule) int {
 	switch {
 	case a.Family != b.Family:
 		return cmp.Compare(a.Family, b.Family)
-	case a.guardsMarks() != b.guardsMarks():
-		return compareBool(a.guardsMarks(), b.guardsMarks())
+	case a.guards() != b.guards():
+		return compareBool(a.guards(), b.guards())
 	case a.addOrder() != b.addOrder():
 		return -cmp.Compare(a.addOrder(), b.addOrder())
 	}
@@ -108,15 +115,18 @@ func compareAddOrder(a, b *Rule) int {
 
 // addOrder returns the priority by which the rule is sorted: a goto directly precedes its target.
 func (r *Rule) addOrder() Priority {
-	if r.Action == Goto {
+	switch {
+	case r.isOutbound() && r.Priority == outboundPriority+outboundDefault:
+		return 0 // when all that comes before the default policy is there
+	case r.Action == Goto:
 		return r.Goto - 1
 	}
 	return r.Priority
 }
 
-// guardsMarks reports whether the rule looks up main's specific routes for packets with a mark.
-func (r *Rule) guardsMarks() bool {
-	return r.Mask != 0 && (r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress)
+// guards reports whether the rule looks up main's specific routes for packets with a mark, or for outbound connections.
+func (r *Rule) guards() bool {
+	return r.Mask != 0 && (r.SuppressLength != NoSuppress || r.SuppressGroup != NoSuppress) || r.Priority == outboundPriority+outboundMain && r.SuppressLength != NoSuppress
 }
 
 // compareBool sorts true first.

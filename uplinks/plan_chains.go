@@ -15,6 +15,9 @@ func chainSteps(want, have State) (write, erase Plan) {
 	d := chainDelta{want, have, changed, gone, slices.Concat(moved, unhooked)}
 	for _, firewall := range firewallsOf(want, have) {
 		step := LoadChains{Firewall: firewall, Change: d.change(firewall)}
+		if _, pins := have.Chains[ChainKey{firewall, marks.Pin}]; !pins {
+			step.Adopt = want.Pinned[firewall]
+		}
 		switch {
 		case step.Change.IsEmpty():
 		case hasChains(want, firewall):

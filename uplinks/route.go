@@ -27,6 +27,7 @@ type Route struct {
 	Link     string     // empty: unreachable
 	Src      netip.Addr // invalid: selected by the kernel
 	Metrics  Metrics
+	Hops     Hops         // of a multipath route, which has no Gateway and Link
 	From     netip.Prefix // source prefix that it applies to (IPv6); invalid: any
 	Other    string       // further attributes, which replypath never writes
 }
@@ -38,8 +39,13 @@ type RouteType uint8
 const (
 	Unicast     RouteType = 1
 	Local       RouteType = 2
+	Blackhole   RouteType = 6
 	Unreachable RouteType = 7
+	Prohibit    RouteType = 8
 )
+
+// routeTypes has the words of ip-route(8) for the types that replypath writes, except Unicast.
+var routeTypes = map[RouteType]string{Local: "local", Blackhole: "blackhole", Unreachable: "unreachable", Prohibit: "prohibit"}
 
 // metric returns the metric of the routes in an uplink's table, other than the last resort.
 func (f Family) metric() uint32 {
@@ -53,13 +59,9 @@ func (f Family) metric() uint32 {
 func (r Route) spec(k RouteKey) string {
 	var w []string
 	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
-	switch r.Type {
-	case Unicast:
-	case Unreachable:
-		add("unreachable")
-	case Local:
-		add("local")
-	default:
+	if word := routeTypes[r.Type]; word != "" {
+		add("%s", word)
+	} else if r.Type != Unicast {
 		add("type %d", r.Type)
 	}
 	if k.Dst == k.Family.DefaultPrefix() {
@@ -83,7 +85,7 @@ func (r Route) spec(k RouteKey) string {
 	if r.TOS != 0 {
 		add("tos %#x", r.TOS)
 	}
-	if k.Family == IPv4 && r.Type == Unicast && !r.Gateway.IsValid() && r.Other == "" {
+	if k.Family == IPv4 && r.Type == Unicast && !r.Gateway.IsValid() && r.Hops == "" && r.Other == "" {
 		add("scope link")
 	}
 	if r.Src.IsValid() {
@@ -100,6 +102,9 @@ func (r Route) spec(k RouteKey) string {
 		add("onlink")
 	}
 	add("protocol %d", r.Protocol)
+	if r.Hops != "" {
+		add("%s", r.Hops)
+	}
 	return strings.Join(w, " ")
 }
 

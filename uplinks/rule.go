@@ -40,15 +40,16 @@ type Rule struct {
 	IIF      string       // iif
 	Mark     marks.Mark   // fwmark, with Mask
 	Mask     marks.Mask   // 0: any fwmark
-	Action   Action
-	Table    Table    // Lookup
-	Goto     Priority // Goto
+	Selectors
+	Action Action
+	Table  Table    // Lookup
+	Goto   Priority // Goto
 	// A look-up ignores a route with a prefix of at most SuppressLength (suppress_prefixlength), or by a link of
 	// SuppressGroup (suppress_ifgroup). NoSuppress: not set.
 	SuppressLength int32
 	SuppressGroup  int64
-	// Other has further selectors in the kernel's encoding: type of service, destination length, then attributes. A rule
-	// of replypath's that another program has changed is recognised by it and can be deleted.
+	// Other has further selectors in the kernel's encoding. A rule of replypath's that another program has changed is
+	// recognised by it and can be deleted.
 	Other string
 }
 
@@ -63,7 +64,7 @@ func newRule(f Family, p Priority, a Action) Rule {
 // duplicateKey returns the fields that the kernel always compares when it looks for a duplicate of a new rule: not the
 // inversion and not the target of a goto (net/core/fib_rules.c, rule_exists).
 func (r Rule) duplicateKey() Rule {
-	r.Not, r.Goto, r.From, r.Other = false, 0, netip.Prefix{}, ""
+	r.Not, r.Goto, r.From, r.To, r.TOS, r.Other = false, 0, netip.Prefix{}, netip.Prefix{}, 0, ""
 	return r
 }
 
@@ -71,11 +72,8 @@ func (r Rule) duplicateKey() Rule {
 // compares address and type of service only if the new rule selects by them (fib4_rule_compare, fib6_rule_compare).
 // The two rules have the same duplicateKey.
 func (r Rule) blocks(adding Rule) bool {
-	if adding.From.IsValid() && adding.From != r.From {
-		return false
-	}
-	// The first two bytes are the type of service and the destination length.
-	return r.Other == adding.Other || adding.Other == "" && (r.Other[0] != 0 || r.Other[1] != 0)
+	return (!adding.From.IsValid() || adding.From == r.From) && (!adding.To.IsValid() || adding.To == r.To) &&
+		(adding.TOS == 0 || adding.TOS == r.TOS) && r.Other == adding.Other
 }
 
 // String returns the rule as arguments of ip-rule(8), without "ip rule add".
@@ -90,12 +88,16 @@ func (r Rule) String() string {
 	} else {
 		add("from all")
 	}
+	if r.To.IsValid() {
+		add("to %s", formatPrefix(r.To))
+	}
 	if r.Mask != 0 {
 		add("fwmark %s/%s", r.Mark, r.Mask)
 	}
 	if r.IIF != "" {
 		add("iif %s", r.IIF)
 	}
+	r.Selectors.write(add)
 	switch r.Action {
 	case Lookup:
 		add("lookup %s", r.Table)
@@ -154,6 +156,7 @@ func compareRules(a, b *Rule) int {
 		compareBool(a.Not, b.Not),
 		cmp.Compare(a.SuppressLength, b.SuppressLength),
 		cmp.Compare(a.SuppressGroup, b.SuppressGroup),
+		compareSelectors(&a.Selectors, &b.Selectors),
 		cmp.Compare(a.Other, b.Other),
 	)
 }

@@ -3,6 +3,7 @@ package uplinks
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"replypath/marks"
 )
@@ -19,6 +20,7 @@ type Settings struct {
 	Uplinks   []Uplink // ordered by ID
 	// Interception is nil if no transparent proxy is configured.
 	Interception *Interception `json:",omitempty"`
+	Outbound     Outbound      // the zero value: main chooses the uplink of outbound connections
 }
 
 // Uplink is the configuration of one uplink.
@@ -65,6 +67,15 @@ func DefaultSettings() Settings {
 		Group:     DefaultGroup,
 		Backend:   marks.Auto,
 	}
+}
+
+// UplinkNames returns the names of all uplinks, for people.
+func (s Settings) UplinkNames() string {
+	names := make([]string, len(s.Uplinks))
+	for i, u := range s.Uplinks {
+		names[i] = u.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // Gateway returns the uplink's gateway in one family.

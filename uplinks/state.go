@@ -10,7 +10,8 @@ type State struct {
 	Rules    map[Rule]bool
 	Chains   map[ChainKey]marks.ChainRules
 	Hooks    map[HookKey]marks.HookState
-	Restored map[Tunable]Original // in a desired state: the tunables that get their original back
+	Restored map[Tunable]Original     // in a desired state: the tunables that get their original back
+	Pinned   map[FirewallKey][]Pinned // in a desired state: the connections that began before their firewall could pin them
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -25,5 +26,6 @@ func NewState() State {
 		Chains:   map[ChainKey]marks.ChainRules{},
 		Hooks:    map[HookKey]marks.HookState{},
 		Restored: map[Tunable]Original{},
+		Pinned:   map[FirewallKey][]Pinned{},
 	}
 }

@@ -12,6 +12,8 @@ type LoadChains struct {
 	Change   marks.Change
 	Unload   bool // no rule of replypath's is left in the firewall
 	Last     bool // nor in marks.NFTTable, which both families share
+	// Adopt are the connections that get their mark directly after the change.
+	Adopt []Pinned
 }
 
 // String returns the commands of iptables or nft, one a line.
@@ -19,7 +21,11 @@ func (s LoadChains) String() string {
 	if s.Last {
 		return s.Firewall.nftLine("delete table inet " + marks.NFTTable)
 	}
-	return strings.Join(s.Firewall.commandLines(s.Change), "\n")
+	lines := s.Firewall.commandLines(s.Change)
+	for _, p := range s.Adopt {
+		lines = append(lines, p.command())
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Kind returns KindChains.

@@ -25,7 +25,7 @@ func (s AddRule) WriteTo(w Writer) { w.AddRule(s.Rule) }
 // legend explains the mark trie if the rule is one of its gotos.
 func (s AddRule) legend() string {
 	r := s.Rule
-	if r.Action == Goto && !r.Not && r.Mark != 0 && r.IIF == "" {
+	if r.Action == Goto && !r.Not && r.Mark != 0 && r.IIF == "" && !r.isOutbound() {
 		return bucketsLegend
 	}
 	return ""
@@ -39,7 +39,7 @@ type DelRule struct{ Rule Rule }
 
 // String returns the ip-rule(8) command.
 func (s DelRule) String() string {
-	return fmt.Sprintf("%s rule del %s%s", s.Rule.Family.IPCommand(), s.Rule, s.Rule.selectors())
+	return fmt.Sprintf("%s rule del %s", s.Rule.Family.IPCommand(), s.Rule)
 }
 
 // Kind returns KindRule.

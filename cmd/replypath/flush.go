@@ -57,5 +57,5 @@ func (p *program) forgetState(h *host.Host) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.DropOriginals(), rollback.Forget(d))
+	return errors.Join(h.DropOriginals(), h.DropDrained(), rollback.Forget(d))
 }

@@ -13,15 +13,17 @@ func FindHooks(chainRules func(chain string) []string) map[marks.Hook]marks.Hook
 	found := map[marks.Hook]marks.HookState{}
 	for _, hook := range marks.Hooks {
 		lines := chainRules(hook.Builtin)
-		for i, line := range lines {
+		var before []string // the rules that are no hooks
+		for _, line := range lines {
 			rule, err := marks.ParseRule(strings.TrimPrefix(line, "-A "+hook.Builtin))
 			h := marks.Hook{Builtin: hook.Builtin, Rule: rule}
 			if err != nil || !h.Ours() {
+				before = append(before, line)
 				continue
 			}
 			state, exists := found[h]
 			if state.Count++; !exists {
-				state.Reachable = !Terminates(lines[:i], chainRules)
+				state.Reachable = h.Table() == marks.MasqTable || !Terminates(before, chainRules)
 			}
 			found[h] = state
 		}

@@ -13,6 +13,9 @@ import (
 // because a rule of another program jumps to one, it performs the rest and returns the error.
 func (t *Table) Apply(ctx context.Context, c marks.Change) error {
 	err := t.applyOrSplit(ctx, c)
+	if err == nil && removesMasq(c) && t.backend == marks.NFT {
+		return t.masqNFT().DeleteEmpty("POSTROUTING")
+	}
 	if errors.Is(err, marks.ErrUnsupported) {
 		return t.findMissing(ctx, err)
 	}
@@ -51,7 +54,11 @@ func (t *Table) applyInParts(ctx context.Context, c marks.Change) error {
 	if err != nil {
 		return err
 	}
-	old := oldHooks(c, dump.Decode())
+	masq, err := t.masqNFT().Dump(isMasqChain)
+	if err != nil {
+		return err
+	}
+	old := oldHooks(c, dump.Decode(), masq.Decode())
 	additions := marks.Change{Chains: c.Chains, Hooks: slices.Clone(c.Hooks)}
 	for i := range additions.Hooks {
 		additions.Hooks[i].Remove = 0
@@ -60,7 +67,7 @@ func (t *Table) applyInParts(ctx context.Context, c marks.Change) error {
 		return err
 	}
 	for _, h := range old {
-		if err := t.nft().DeleteRule(h.builtin, h.handle); err != nil {
+		if err := (netfilter.NFTTable{Family: t.Family(), Name: h.table}).DeleteRule(h.builtin, h.handle); err != nil {
 			return err
 		}
 	}
@@ -72,16 +79,20 @@ func (t *Table) applyInParts(ctx context.Context, c marks.Change) error {
 
 // builtinRule is a rule of a built-in chain in nftables.
 type builtinRule struct {
-	builtin string
-	handle  uint64
+	table, builtin string
+	handle         uint64
 }
 
-// oldHooks returns the occurrences in the table of the hooks that the change removes.
-func oldHooks(c marks.Change, table netfilter.Table) (old []builtinRule) {
+// oldHooks returns the occurrences in the tables of the hooks that the change removes.
+func oldHooks(c marks.Change, mangle, masq netfilter.Table) (old []builtinRule) {
 	for _, h := range c.Hooks {
+		table := mangle
+		if h.Hook.Table() == marks.MasqTable {
+			table = masq
+		}
 		for _, r := range table[h.Hook.Builtin] {
 			if h.Remove > 0 && r.Complete && r.Rule == h.Hook.Rule {
-				old = append(old, builtinRule{h.Hook.Builtin, r.Handle})
+				old = append(old, builtinRule{h.Hook.Table(), h.Hook.Builtin, r.Handle})
 			}
 		}
 	}

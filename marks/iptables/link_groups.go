@@ -30,7 +30,7 @@ func readLinkGroups() map[string]uint32 {
 // numericGroups replaces the name of a link group in a rule by its number.
 func (t *Table) numericGroups(rule string) string {
 	words := strings.Fields(rule)
-	index := slices.Index(words, "--src-group")
+	index := slices.IndexFunc(words, func(w string) bool { return w == "--src-group" || w == "--dst-group" })
 	if index < 0 || index+1 == len(words) {
 		return rule
 	}

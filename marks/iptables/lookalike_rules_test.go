@@ -19,7 +19,7 @@ var ownRules = []string{
 	"-m connmark ! --mark 0x1/0xff", "-m mark --mark 0x1 -m connmark --mark 0x1", "-m devgroup --src-group 0x1",
 	"-m conntrack --ctdir REPLY", "-m conntrack --ctdir ORIGINAL", "-m conntrack ! --ctstatus ASSURED",
 	"-m conntrack ! --ctstatus ASSURED --ctdir REPLY", "-m conntrack --ctdir REPLY -m conntrack ! --ctstatus ASSURED",
-	"-j CONNMARK --set-mark 0x1", "-j CONNMARK --set-mark 0x1/0xff", "-j CONNMARK --set-xmark 0x1/0xff",
+	"-j MARK --set-xmark 0x1/0xff", "-m devgroup --dst-group 0x1", "-m addrtype ! --dst-type LOCAL", "-m cluster --cluster-total-nodes 4 --cluster-local-node 2 --cluster-hash-seed 7", "-j CONNMARK --set-mark 0x1", "-j CONNMARK --set-mark 0x1/0xff", "-j CONNMARK --set-xmark 0x1/0xff",
 	"-j CONNMARK --and-mark 0x1", "-j CONNMARK --or-mark 0x1", "-j CONNMARK --xor-mark 0x1",
 	"-j CONNMARK --set-xmark 0x0/0x0", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark",
 	"-j CONNMARK --save-mark --mask 0xff", "-j CONNMARK --save-mark --nfmask 0x1 --ctmask 0x1",
@@ -29,7 +29,7 @@ var lookalikeRules = []string{
 	"-j ACCEPT", "-j DROP", "-j OTHERS", "-g OTHERS", "-p tcp", "-p tcp -j RETURN", "-i +", "! -i +",
 	"! -o eth0", "-m mark --mark 0x0/0x0", "-m mark --mark 0x1 -m mark --mark 0x2/0x3", "-m connmark --mark 0x0/0x0",
 	"-m connmark --mark 0x1/0x1 -m connmark --mark 0x2/0x2", "-m devgroup ! --src-group 0x1",
-	"-m devgroup --src-group 0x0", "-m devgroup --src-group 0x1/0xff", "-m devgroup --dst-group 0x1",
+	"-m devgroup --src-group 0x0", "-m devgroup --src-group 0x1/0xff",
 	"-m devgroup --src-group 0x1 --dst-group 0x2", "-m devgroup --src-group 0x1 -m devgroup --src-group 0x2",
 	"-m conntrack --ctstate NEW", "-m conntrack --ctstate NEW --ctdir REPLY", "-m conntrack --ctstatus ASSURED",
 	"-m conntrack ! --ctstatus ASSURED,CONFIRMED", "-m conntrack ! --ctstatus SEEN_REPLY",
@@ -37,7 +37,9 @@ var lookalikeRules = []string{
 	"-m conntrack --ctdir REPLY -m conntrack --ctdir ORIGINAL", "-m conntrack --ctdir REPLY --ctproto 6",
 	"-m state --state NEW", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff00",
 	"-j CONNMARK --set-mark 0x1 --left-shift-mark 8", "-j CONNMARK --restore-mark --right-shift-mark 8",
-	"-j MARK --set-xmark 0x1/0xff", "-m comment --comment replypath", `-m comment --comment "-j RETURN"`,
+	"-m devgroup ! --dst-group 0x1", "-m devgroup --dst-group 0x1/0xff", "-m addrtype --dst-type LOCAL", "-m addrtype ! --dst-type LOCAL --limit-iface-out",
+	"-m cluster --cluster-total-nodes 4 --cluster-local-nodemask 0x3 --cluster-hash-seed 1", "-m cluster --cluster-total-nodes 4 ! --cluster-local-node 1 --cluster-hash-seed 1",
+	"-m comment --comment replypath", `-m comment --comment "-j RETURN"`,
 	"-m pkttype --pkt-type unicast", "-m limit --limit 1/sec", "-m tos --tos 0x10",
 	"-m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x100/0x1f00",
 	"-i eth0 -m comment --comment x -j CONNMARK --set-xmark 0x100/0x1f00", "-p icmp -m conntrack --ctdir REPLY -j RETURN",
@@ -49,12 +51,12 @@ func ethernet(id int) string { return fmt.Sprintf("eth%d", id) }
 // A rule that this version of iptables rejects is skipped, as long as it accepts most.
 func TestLookalikeRulesAreIncomplete(t *testing.T) {
 	networks := map[bool][]string{
-		false: {"-m conntrack --ctrepldst 192.0.2.77", "-m conntrack --ctrepldst 192.0.2.64/27 --ctdir REPLY", "-m conntrack ! --ctstatus ASSURED --ctrepldst 128.0.0.0/1"},
-		true:  {"-m conntrack --ctrepldst 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/61 --ctdir REPLY", "-m conntrack --ctrepldst 2001:db8::/32"},
+		false: {"-m conntrack --ctrepldst 192.0.2.77", "-m conntrack --ctrepldst 192.0.2.64/27 --ctdir REPLY", "-m conntrack --ctorigsrc 192.0.2.64/27 ! --ctstatus ASSURED", "-m conntrack ! --ctstatus ASSURED --ctrepldst 128.0.0.0/1"},
+		true:  {"-m conntrack --ctrepldst 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/61 --ctdir REPLY", "-m conntrack --ctorigsrc 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/32"},
 	}
 	addresses := map[bool][]string{
 		false: {"-s 192.0.2.1/32 -j RETURN", "! -d 192.0.2.0/24", "-f", "-m ttl --ttl-eq 1",
-			"-m conntrack ! --ctrepldst 192.0.2.77", "-m conntrack --ctorigsrc 192.0.2.77"},
+			"-m conntrack ! --ctrepldst 192.0.2.77", "-m conntrack ! --ctorigsrc 192.0.2.77", "-m conntrack --ctorigdst 192.0.2.77"},
 		true: {"-s 2001:db8::1/128 -j RETURN", "! -d 2001:db8::/32", "-m hl --hl-eq 1", "-m frag --fragfirst",
 			"-m conntrack ! --ctrepldst 2001:db8::77", "-m conntrack --ctreplsrc 2001:db8::77"},
 	}

@@ -24,7 +24,7 @@ func (t *Table) Read(ctx context.Context) (marks.Ruleset, error) {
 	}
 	digest := now.generation
 	if t.backend == marks.NFT {
-		if digest, err = t.nft().Digest(); err != nil {
+		if digest, err = t.digest(); err != nil {
 			return marks.Ruleset{}, t.classify("check whether the table changed", err)
 		}
 	}
@@ -37,6 +37,7 @@ func (t *Table) Read(ctx context.Context) (marks.Ruleset, error) {
 	if err != nil {
 		return rules, err
 	}
+	addMasq(&rules, now.masq)
 	// What changes during the listing is listed again by the next Read.
 	if after, err := t.Generation(); err == nil && after == now.generation {
 		t.cached, t.cachedGeneration, t.cachedDigest = &rules, now.generation, digest
@@ -49,6 +50,7 @@ type snapshot struct {
 	generation uint64
 	unchanged  bool // since the last Read; all fields below are then empty
 	table      netfilter.Table
+	masq       netfilter.Table
 	malformed  bool     // the table could not be decoded
 	chains     [][]byte // nftables only: the attributes of all chains
 }
@@ -62,11 +64,19 @@ func (t *Table) snapshot() (s snapshot, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s.generation = raw.Hash(); t.isCached(s.generation) {
+	masq, err := t.readLegacyMasq()
+	if err != nil {
+		return s, err
+	}
+	if s.generation = raw.Hash() ^ masqHash(masq); t.isCached(s.generation) {
 		return snapshot{generation: s.generation, unchanged: true}, nil
 	}
 	s.table, err = raw.Decode()
 	s.malformed = err != nil
+	if masq != nil {
+		s.masq, err = masq.Decode()
+		s.malformed = s.malformed || err != nil
+	}
 	return s, nil
 }
 
@@ -80,8 +90,12 @@ func (t *Table) snapshotNFT() (s snapshot, err error) {
 		if err != nil {
 			return s, err
 		}
+		masq, err := t.masqNFT().Dump(isMasqChain)
+		if err != nil {
+			return s, err
+		}
 		if after, err := netfilter.Generation(); err == nil && after == s.generation {
-			s.table, s.chains = dump.Decode(), dump.Chains
+			s.table, s.masq, s.chains = dump.Decode(), masq.Decode(), dump.Chains
 			return s, nil
 		}
 	}
@@ -103,6 +117,7 @@ func (t *Table) isCached(generation uint64) bool {
 func (t *Table) cacheDecoded(s snapshot) bool {
 	rules, complete := ownRuleset(s.table)
 	if complete = complete && !s.malformed; complete {
+		addMasq(&rules, s.masq)
 		t.cached, t.cachedGeneration, t.cachedDigest = &rules, s.generation, 0
 	}
 	return complete
@@ -126,7 +141,7 @@ func ownRuleset(table netfilter.Table) (r marks.Ruleset, complete bool) {
 		r.Chains[name] = marks.ChainRules{Rules: rules}
 	}
 	for h, positions := range table.HookPositions() {
-		if positions[0] > 0 {
+		if table.ForeignBefore(h.Builtin, positions[0]) {
 			return r, false // only the listing tells whether the rules before it end the traversal
 		}
 		r.Hooks[h] = marks.HookState{Count: len(positions), Reachable: true, NativeNFT: table.NativeHook(h)}

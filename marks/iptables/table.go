@@ -53,6 +53,11 @@ func (t *Table) nft() netfilter.NFTTable {
 	return netfilter.NFTTable{Family: t.Family(), Name: marks.MangleTable}
 }
 
+// masqNFT names the table of marks.MasqTable.
+func (t *Table) masqNFT() netfilter.NFTTable {
+	return netfilter.NFTTable{Family: t.Family(), Name: marks.MasqTable}
+}
+
 // Absent reports whether the table certainly has no rules. It does not create the table.
 func (t *Table) Absent() bool {
 	return t.backend == marks.Legacy && len(netfilter.LegacyTableNames(t.ipv6())) == 0
@@ -88,7 +93,11 @@ func (t *Table) Generation() (uint64, error) {
 		return netfilter.Generation()
 	}
 	table, err := netfilter.ReadLegacyTable(marks.MangleTable, t.ipv6())
-	return table.Hash(), err
+	if err != nil {
+		return 0, err
+	}
+	masq, err := t.readLegacyMasq()
+	return table.Hash() ^ masqHash(masq), err
 }
 
 // retryWhileLocked repeats an attempt, which waits for one second, as long as another program holds the xtables lock. A

@@ -36,6 +36,10 @@ func (e extension) decodeMatch(r *marks.Rule, ipv6 bool) bool {
 		return e.decodeDevgroup(r)
 	case e.is("conntrack", 3, sizeConntrack):
 		return e.decodeConntrack(r, ipv6)
+	case e.is("cluster", 0, sizeCluster):
+		return e.decodeCluster(r)
+	case e.is("addrtype", 1, sizeAddrtype):
+		return e.decodeAddrtype(r)
 	}
 	return false
 }
@@ -51,13 +55,18 @@ func (e extension) decodeMark(into *marks.MarkMatch) bool {
 	return true
 }
 
-// The size of struct xt_devgroup_info, and its flag XT_DEVGROUP_MATCH_SRC.
+// The size of struct xt_devgroup_info, its flags XT_DEVGROUP_MATCH_SRC and XT_DEVGROUP_MATCH_DST.
 const (
-	sizeDevgroup = 20
-	sourceGroup  = 1 << 0
+	sizeDevgroup     = 20
+	sourceGroup      = 1 << 0
+	destinationGroup = 1 << 2
 )
 
 func (e extension) decodeDevgroup(r *marks.Rule) bool {
+	if e.uint32At(0) == destinationGroup && e.uint32At(16) == 0xffffffff && e.uint32At(12) != 0 && r.DstGroup == 0 {
+		r.DstGroup = e.uint32At(12)
+		return true
+	}
 	if e.uint32At(0) != sourceGroup || e.uint32At(8) != 0xffffffff || e.uint32At(4) == 0 || r.SrcGroup != 0 {
 		return false
 	}
@@ -65,11 +74,13 @@ func (e extension) decodeDevgroup(r *marks.Rule) bool {
 	return true
 }
 
-// The size of struct xt_conntrack_mtinfo3, the offset of its repldst_addr, which the mask follows, its flags
-// XT_CONNTRACK_REPLDST, XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, and IPS_ASSURED.
+// The size of struct xt_conntrack_mtinfo3, the offsets of its origsrc_addr and repldst_addr, which the masks follow, its flags
+// XT_CONNTRACK_ORIGSRC, XT_CONNTRACK_REPLDST, XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, and IPS_ASSURED.
 const (
 	sizeConntrack  = 162
+	origFrom       = 0
 	replyTo        = 96
+	matchOrigFrom  = 1 << 2
 	matchReplyTo   = 1 << 5
 	matchStatus    = 1 << 6
 	matchDirection = 1 << 12
@@ -78,8 +89,15 @@ const (
 
 func (e extension) decodeConntrack(r *marks.Rule, ipv6 bool) bool {
 	matchFlags, invertFlags, status := e.uint16At(146), e.uint16At(148), e.uint16At(152)
-	if matchFlags == 0 || matchFlags&^(matchReplyTo|matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
+	if matchFlags == 0 || matchFlags&^(matchOrigFrom|matchReplyTo|matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
 		return false
+	}
+	if matchFlags&matchOrigFrom != 0 {
+		p, ok := decodePrefix(e.info[origFrom:], ipv6)
+		if !ok || r.OrigFrom.IsValid() || invertFlags&matchOrigFrom != 0 {
+			return false
+		}
+		r.OrigFrom = p
 	}
 	if matchFlags&matchReplyTo != 0 {
 		p, ok := decodePrefix(e.info[replyTo:], ipv6)
@@ -137,6 +155,10 @@ const (
 func (e extension) decodeTarget() (a marks.Action, ok bool) {
 	var mode byte
 	switch {
+	case e.is("MARK", 2, sizeMarkTarget):
+		return marks.Action{Kind: marks.SetMark, Mark: marks.Mark(e.uint32At(0)), Mask: marks.Mask(e.uint32At(4))}, true
+	case e.name == "MASQUERADE":
+		return marks.Action{Kind: marks.Masquerade}, e.isPlainMasquerade()
 	case e.is("CONNMARK", 1, sizeConnmark1):
 		mode = e.info[12]
 	case e.is("CONNMARK", 2, sizeConnmark2) && e.info[12] == 0 && e.info[13] == 0:

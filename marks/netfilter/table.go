@@ -18,6 +18,13 @@ type ParsedRule struct {
 // Table has the rules of each chain of a table, in order. Chains without rules have an entry.
 type Table map[string][]ParsedRule
 
+// ForeignBefore reports whether a rule that is not a hook of replypath comes before a position in a built-in chain.
+func (t Table) ForeignBefore(builtin string, position int) bool {
+	return slices.ContainsFunc(t[builtin][:position], func(r ParsedRule) bool {
+		return !r.Complete || !marks.Hook{Builtin: builtin, Rule: r.Rule}.Ours()
+	})
+}
+
 // HookPositions returns the indexes of each hook of replypath in its built-in chain, ascending.
 func (t Table) HookPositions() map[marks.Hook][]int {
 	positions := map[marks.Hook][]int{}

@@ -27,6 +27,7 @@ var blockTests = map[string]map[string]string{
 	},
 	house.Configuration: {
 		"[endpoint]":      "TestDocumentedEndpointIsProtected",
+		"[outbound]":      "TestDocumentedPolicyIsPlanned",
 		"[intercept.web]": "TestHAProxyOfThePageIntercepts",
 		"defaults":        "TestHAProxyOfThePageIntercepts",
 		"server {":        "TestNginxOfThePageConnectsAsItsClients",

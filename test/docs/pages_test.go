@@ -143,6 +143,13 @@ func TestDocumentsNameOnlyExistingChains(t *testing.T) {
 	for _, c := range marks.InterceptChains(0x10, false, nil) {
 		there[c.Name] = true
 	}
+	outbound := marks.Outbound{Mask: 0xff00, Flag: 1, Group: 8200, Buckets: []marks.Mark{0x100}, Masquerade: true}
+	for _, l := range links {
+		outbound.Egress = append(outbound.Egress, marks.Egress{Link: l.Link, Mark: l.Mark})
+	}
+	for _, c := range outbound.Chains() {
+		there[c.Name] = true
+	}
 	named := 0
 	for _, page := range house.Documents(t) {
 		for _, name := range regexp.MustCompile(marks.Prefix+`[A-Z0-9]+(-[a-z0-9]+)?`).FindAllString(house.ReadDocument(t, page), -1) {

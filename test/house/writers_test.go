@@ -18,6 +18,9 @@ var writers = map[string]writer{
 	"NewBatch":          {"uplinks/rtnl", []string{"cmd/internal/host"}},
 	"Write":             {"uplinks/procfs", []string{"cmd/internal/host", "cmd/internal/doctor/survey"}},
 	"DeleteConnections": {"uplinks/rtnl", []string{"cmd/internal/prover"}},
+	"DeleteTranslated":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
+	"SetMark":           {"uplinks/rtnl", []string{"cmd/internal/host"}},
+	"DestroyTCPSocket":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
 }
 
 func TestOnlyKnownPackagesWriteToTheKernel(t *testing.T) {

@@ -71,7 +71,7 @@ func ingressRules(s uplinks.State) []marks.Rule {
 	var rules []marks.Rule
 	for _, k := range s.SortedChains() {
 		for _, r := range s.Chains[k].Rules {
-			if r.Action.Kind == marks.SetCtmark {
+			if r.Action.Kind == marks.SetCtmark && r.Out == "" {
 				rules = append(rules, r)
 			}
 		}

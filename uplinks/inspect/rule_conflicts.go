@@ -39,6 +39,6 @@ func ruleConflicts(s uplinks.Settings, f uplinks.Facts) []Finding {
 // matchesAllReplies reports whether the rule decides for packets with any uplink's mark from any source: it has no
 // selector, or excludes a single mark as wg-quick's rule does.
 func matchesAllReplies(r uplinks.Rule) bool {
-	anySource := !r.From.IsValid() && r.IIF == "" && r.Other == ""
+	anySource := !r.From.IsValid() && r.IIF == "" && r.Other == "" && r.Selectors == (uplinks.Selectors{})
 	return anySource && (r.Mask == 0) != r.Not && r.Action != uplinks.Nop && r.Action != uplinks.Goto
 }

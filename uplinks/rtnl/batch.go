@@ -63,7 +63,11 @@ func (b *Batch) DelRule(r uplinks.Rule) { b.add(encodeRule(unix.RTM_DELRULE, 0, 
 // SetRoute adds a change that adds the route, or replaces the route with its key.
 func (b *Batch) SetRoute(k uplinks.RouteKey, r uplinks.Route) {
 	index, err := b.h.LinkIndex(r.Link)
-	b.add(encodeRoute(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, k, r, index), false, err)
+	m := encodeRoute(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, k, r, index)
+	if r.Hops != "" {
+		err = m.addHops(k.Family, r.Hops, b.h.LinkIndex)
+	}
+	b.add(m, false, err)
 }
 
 // DelRoute adds a change that deletes the route. A missing route or link is no error.
@@ -119,9 +123,6 @@ func encodeRule(kind, flags uint16, r uplinks.Rule) message {
 	if r.Not {
 		nativeEndian.PutUint32(header[8:], fibRuleInvert)
 	}
-	if r.Other != "" {
-		header[3], header[1] = r.Other[0], r.Other[1]
-	}
 	m.addUint32(nl.FRA_PRIORITY, uint32(r.Priority))
 	m.addAttr(nl.FRA_PROTOCOL, []byte{uplinks.Protocol})
 	if r.From.IsValid() {
@@ -146,13 +147,12 @@ func encodeRule(kind, flags uint16, r uplinks.Rule) message {
 	if r.Action == uplinks.Goto {
 		m.addUint32(nl.FRA_GOTO, uint32(r.Goto))
 	}
-	if r.Other != "" {
-		m = append(m, r.Other[2:]...)
-	}
-	return m
+	m.addSelectors(r.Selectors)
+	return append(m, r.Other...)
 }
 
-// encodeRoute encodes all properties of the route (rtnetlink(7), struct rtmsg).
+// encodeRoute encodes all properties of the route (rtnetlink(7), struct rtmsg) but Hops: without them the kernel deletes a
+// multipath route as a whole.
 func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link int) message {
 	m := newMessage(kind, flags, unix.SizeofRtMsg)
 	header := m.header()
@@ -180,7 +180,9 @@ func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link i
 	if r.Metrics != "" {
 		m.addAttr(unix.RTA_METRICS, encodeMetrics(r.Metrics))
 	}
-	m.addUint32(unix.RTA_OIF, uint32(link))
+	if r.Hops == "" {
+		m.addUint32(unix.RTA_OIF, uint32(link))
+	}
 	return m
 }
 
@@ -190,7 +192,7 @@ func routeScope(k uplinks.RouteKey, r uplinks.Route) uint8 {
 	if k.Family == uplinks.IPv4 && r.Type == uplinks.Local {
 		return unix.RT_SCOPE_HOST
 	}
-	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() {
+	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() && r.Hops == "" {
 		return unix.RT_SCOPE_LINK
 	}
 	return unix.RT_SCOPE_UNIVERSE

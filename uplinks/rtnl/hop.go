@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"replypath/marks/nlattr"
+	"replypath/uplinks"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,4 +63,35 @@ func (r *rawRoute) hops() iter.Seq[hop] {
 			}
 		}
 	}
+}
+
+// hopNames returns the next hops of a multipath route, with the names of their links.
+func (r *rawRoute) hopNames(names map[int]string) uplinks.Hops {
+	all := make([]uplinks.Hop, len(r.multipath))
+	for i, h := range r.multipath {
+		all[i] = uplinks.Hop{Gateway: h.via, Link: names[h.link], Weight: h.weight, OnLink: h.flags&unix.RTNH_F_ONLINK != 0}
+	}
+	return uplinks.NewHops(r.family, all)
+}
+
+// addHops adds RTA_MULTIPATH, an array of struct rtnexthop.
+func (m *message) addHops(f uplinks.Family, hops uplinks.Hops, index func(link string) (int, error)) error {
+	var all message
+	for _, h := range hops.List() {
+		link, err := index(h.Link)
+		if err != nil {
+			return err
+		}
+		one := make(message, unix.SizeofRtNexthop)
+		if h.OnLink {
+			one[2] = unix.RTNH_F_ONLINK
+		}
+		one[3] = uint8(h.Weight - 1)
+		nativeEndian.PutUint32(one[4:], uint32(link))
+		one.addGateway(f, h.Gateway)
+		nativeEndian.PutUint16(one, uint16(len(one)))
+		all = append(all, one...)
+	}
+	m.addAttr(unix.RTA_MULTIPATH, all)
+	return nil
 }

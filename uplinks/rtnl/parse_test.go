@@ -58,7 +58,7 @@ func TestRuleMessageIsParsedCompletely(t *testing.T) {
 		"a not":             ruleBytes(inverted, ours...),
 		"a type of service": ruleBytes(tos, ours...),
 		"an oif":            ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_OIFNAME, []byte("eth0\x00")))...),
-		"a tunnel":          ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_TUN_ID, make([]byte, 8)))...),
+		"a tunnel":          ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_TUN_ID, []byte{0, 0, 0, 0, 0, 0, 0, 1}))...),
 		"an iif":            ruleBytes(header, append(slices.Clone(ours), nl.NewRtAttr(nl.FRA_IIFNAME, []byte("lo\x00")))...),
 		"a suppressor":      ruleBytes(header, append(slices.Clone(ours), word(nl.FRA_SUPPRESS_IFGROUP, 0))...),
 	} {

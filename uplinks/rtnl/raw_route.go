@@ -127,7 +127,7 @@ func (r *rawRoute) unwritten() string {
 	add(r.scope != r.defaultScope(), "scope %d", r.scope)
 	add(r.pref != 0, "pref %d", r.pref)
 	add(r.nexthop != 0, "nhid %d", r.nexthop)
-	add(len(r.multipath) > 0, "nexthops %v", r.multipath)
+	add(len(r.multipath) > 0 && r.nexthop != 0, "nexthops %v", r.multipath)
 	add(r.unreadAttrs != 0, "attributes %#x", r.unreadAttrs)
 	return strings.Join(parts, " ")
 }

@@ -119,7 +119,9 @@ func toRoute(r *rawRoute, names map[int]string) uplinks.Route {
 	if r.nexthop == 0 {
 		out.Gateway, out.OnLink = r.hop.via, r.hop.flags&unix.RTNH_F_ONLINK != 0
 	}
-	if r.nexthop == 0 && (out.Type == uplinks.Unicast || out.Type == uplinks.Local) {
+	if len(r.multipath) > 0 && r.nexthop == 0 {
+		out.Hops = r.hopNames(names)
+	} else if r.nexthop == 0 && (out.Type == uplinks.Unicast || out.Type == uplinks.Local) {
 		out.Link = names[r.hop.link]
 	}
 	return out

@@ -55,14 +55,15 @@ func parseRule(m []byte, f uplinks.Family) (r rawRule, err error) {
 		if r.setAction(attrType, v) || r.setSelectors(attrType, v, header) {
 			continue
 		}
+		if r.setOutboundSelectors(attrType, v, header) || exactPort(attrType, v) {
+			continue
+		}
 		unwritten = nlattr.Append(unwritten, attrType, v)
-		if !r.setForeignSelectors(attrType, v, header) && attrType > fraDSCPMask {
+		if !r.setForeignSelectors(attrType, v) && attrType > fraDSCPMask {
 			r.UnknownAttrs = append(r.UnknownAttrs, attrType)
 		}
 	}
-	if len(unwritten) > 0 || header.Tos != 0 {
-		r.unwritten = string(append([]byte{header.Tos, header.Dst_len}, unwritten...))
-	}
+	r.unwritten = string(unwritten)
 	return r, nil
 }
 
@@ -105,8 +106,14 @@ func (r *rawRule) setSelectors(attrType uint16, v nlattr.Value, header *nl.RtMsg
 	return true
 }
 
-// setForeignSelectors decodes a selector that only rules of other programs have and reports whether it is one.
-func (r *rawRule) setForeignSelectors(attrType uint16, v nlattr.Value, header *nl.RtMsg) bool {
+// exactPort reports whether the attribute says that a port is compared in all bits, as Linux 6.15 and later add to a rule that
+// has a single port.
+func exactPort(attrType uint16, v nlattr.Value) bool {
+	return (attrType == fraSportMask || attrType == fraDportMask) && v.Uint16() == 0xffff
+}
+
+// setOutboundSelectors decodes one of uplinks.Selectors and reports whether it is one.
+func (r *rawRule) setOutboundSelectors(attrType uint16, v nlattr.Value, header *nl.RtMsg) bool {
 	switch attrType {
 	case nl.FRA_DST:
 		r.To = v.Prefix(header.Dst_len)
@@ -126,6 +133,15 @@ func (r *rawRule) setForeignSelectors(attrType uint16, v nlattr.Value, header *n
 		r.Sport.First, r.Sport.Last = parsePortRange(v)
 	case nl.FRA_DPORT_RANGE:
 		r.Dport.First, r.Dport.Last = parsePortRange(v)
+	default:
+		return false
+	}
+	return true
+}
+
+// setForeignSelectors decodes a selector that only rules of other programs have and reports whether it is one.
+func (r *rawRule) setForeignSelectors(attrType uint16, v nlattr.Value) bool {
+	switch attrType {
 	case fraSportMask:
 		r.Sport.Mask = v.Uint16()
 	case fraDportMask:
@@ -154,6 +170,20 @@ func parsePortRange(v nlattr.Value) (first, last uint16) {
 
 // toRule returns the rule in the form in which package uplinks plans and writes rules.
 func (r *rawRule) toRule() uplinks.Rule {
-	return uplinks.Rule{Family: r.Family, Priority: r.Priority, Not: r.Not, From: r.From, IIF: r.In, Mark: marks.Mark(r.Mark), Mask: marks.Mask(r.Mask),
+	out := uplinks.Rule{Family: r.Family, Priority: r.Priority, Not: r.Not, From: r.From, IIF: r.In, Mark: marks.Mark(r.Mark), Mask: marks.Mask(r.Mask),
 		Action: r.Action, Table: r.Table, Goto: r.Goto, SuppressLength: r.SuppressLength, SuppressGroup: r.SuppressGroup, Other: r.unwritten}
+	out.Selectors = uplinks.Selectors{To: r.To, OIF: r.Out, TOS: r.tos(), Proto: r.Proto, Sport: uplinks.PortRange{First: r.Sport.First, Last: r.Sport.Last},
+		Dport: uplinks.PortRange{First: r.Dport.First, Last: r.Dport.Last}, Tunnel: r.Tunnel, L3mdev: r.L3mdev}
+	if r.UIDs != nil {
+		out.UIDs = uplinks.UIDRange{First: r.UIDs.First, Last: r.UIDs.Last, Set: true}
+	}
+	return out
+}
+
+// tos returns the type of service of a rule that was written with tos: one with dscp is in unwritten.
+func (r *rawRule) tos() uint8 {
+	if r.DSCP {
+		return 0
+	}
+	return r.TOS
 }

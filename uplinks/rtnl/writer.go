@@ -28,8 +28,11 @@ var writeTimeout = unix.Timeval{Sec: 60}
 // is room for some hundreds.
 const batchSize = 64
 
-func openWriter() (*writer, error) {
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+func openWriter() (*writer, error) { return openProtocolWriter(unix.NETLINK_ROUTE) }
+
+// openProtocolWriter returns a writer for a protocol of netlink.
+func openProtocolWriter(protocol int) (*writer, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}

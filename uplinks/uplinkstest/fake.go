@@ -253,8 +253,17 @@ func (k *Fake) delRule(r uplinks.Rule) {
 
 // setRoute replaces the first route with the key, also a foreign one.
 func (k *Fake) setRoute(key uplinks.RouteKey, r uplinks.Route) error {
-	if l, exists := k.facts.Links[r.Link]; r.Type == uplinks.Unicast && (!exists || !l.Up) {
-		return fmt.Errorf("link %q is not there, or down", r.Link)
+	links := []string{r.Link}
+	if r.Hops != "" {
+		links = nil
+		for _, h := range r.Hops.List() {
+			links = append(links, h.Link)
+		}
+	}
+	for _, link := range links {
+		if l, exists := k.facts.Links[link]; r.Type == uplinks.Unicast && (!exists || !l.Up) {
+			return fmt.Errorf("link %q is not there, or down", link)
+		}
 	}
 	key.Nth = 0
 	if len(k.routes[key]) == 0 {

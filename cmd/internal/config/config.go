@@ -56,10 +56,12 @@ func resolve(sources []*source) (Config, Mistakes) {
 	}
 	c.resolveUplinks(uplinks, limit, probeDefaults, linkOnly)
 	for _, top := range tops {
+		c.resolveOutbound(top.outbound, uplinks, readable)
 		c.inside(top.inside, uplinks)
 		c.interception(top.intercept, uplinks)
 		c.resolveServices(top.prove, readable)
 	}
+	c.resolvePrefixes(uplinks)
 	if readable && len(uplinks) == 0 && len(all) == 0 {
 		sources[0].addNoUplinks()
 	}

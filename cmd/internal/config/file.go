@@ -18,6 +18,7 @@ type fileMain struct {
 	peer                                 filePeer
 	proof                                fileProof
 	intercept                            fileInterception
+	outbound                             *fileOutbound // nil: there is no such table
 }
 
 // fileUplink is an uplink as written.
@@ -31,6 +32,7 @@ type fileUplink struct {
 	whenDown *stringValue
 	vips     []stringValue
 	quorum   *intValue
+	prefixes []stringValue
 	probes   []fileProbe
 }
 
@@ -60,6 +62,7 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		endpoint:  t.subtable("endpoint", endpointKeys).asEndpoint(),
 		peer:      t.subtable("peer", peerKeys).asPeer(),
 		proof:     t.subtable("proof", proofKeys).asProof(),
+		outbound:  t.outboundAt("outbound"),
 	}
 	if v, ok := t.valueAt("intercept"); ok {
 		top.intercept = v.asInterception()
@@ -77,6 +80,21 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 	return top, ups, true
 }
 
+// tableOrder returns the position in the file of each table below the path, by name.
+func (s *source) tableOrder(path ...string) map[string]int {
+	order := map[string]int{}
+	for i, key := range s.meta.Keys() {
+		n := len(path)
+		if len(key) <= n || !slices.Equal(key[:n], path) {
+			continue
+		}
+		if _, seen := order[key[n]]; !seen {
+			order[key[n]] = i
+		}
+	}
+	return order
+}
+
 // asUplink reads one uplink's table.
 func (t table) asUplink(name string, head *value) fileUplink {
 	t.rejectUnknownKeys(uplinkKeys)
@@ -90,6 +108,7 @@ func (t table) asUplink(name string, head *value) fileUplink {
 		whenDown: t.stringAt("when_down", uplinkKeys),
 		vips:     t.stringOrOptionalStringsAt("vips", uplinkKeys),
 		quorum:   t.intAt("quorum", uplinkKeys),
+		prefixes: t.stringOrOptionalStringsAt("prefixes", uplinkKeys),
 	}
 	u.reportName(checkName("uplink", name))
 	for _, required := range []string{"id", "gateway"} {

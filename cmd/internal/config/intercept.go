@@ -120,20 +120,6 @@ func (t table) portsAt(key string) (ports []value, all bool) {
 	return ports, false
 }
 
-// tableOrder returns the position in the file of each table below the key, by name.
-func (s *source) tableOrder(parent string) map[string]int {
-	order := map[string]int{}
-	for i, key := range s.meta.Keys() {
-		if len(key) < 2 || key[0] != parent {
-			continue
-		}
-		if _, seen := order[key[1]]; !seen {
-			order[key[1]] = i
-		}
-	}
-	return order
-}
-
 // interception sets the interception of the main file.
 func (c *Config) interception(f fileInterception, ups []fileUplink) {
 	if f.header == nil {

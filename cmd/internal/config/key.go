@@ -27,6 +27,7 @@ var (
 		{"proof", `{ every = "30s" }, or as [proof]`},
 		{"intercept", `{ web = { from = "lan0", ports = 80, proxy = 50080 } }, or as [intercept.web]`},
 		{"probes", `{ interval = "1s" }, or as [probes]`},
+		{"outbound", `{ default = "fibre" }, or as [outbound]`},
 		{"uplinks", `{ fibre = { id = 1, gateway = "auto" } }, or as [uplinks.fibre]`},
 	}
 	uplinkKeys = keys{
@@ -36,6 +37,7 @@ var (
 		{"when_down", `"hold"`},
 		{"vips", `["192.0.2.2", "2001:db8:b::2"]`},
 		{"quorum", "1"},
+		{"prefixes", `["2001:db8:a::/48"]`},
 		{"probes", `{ dns = { target = "icmp://203.0.113.9" } }, or as [uplinks.NAME.probes.dns]`},
 	}
 	probeKeys = slices.Concat(keys{
@@ -125,7 +127,7 @@ func (ks keys) remedy(name string, t table) string {
 	for _, below := range []struct {
 		keys  keys
 		table string
-	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}, {interceptKeys, "[intercept.NAME]"}} {
+	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}, {interceptKeys, "[intercept.NAME]"}, {outboundKeys, "[outbound]"}, {policyKeys, "[outbound.policies.NAME]"}, {steeringKeys, "[outbound.rules.NAME]"}} {
 		if below.keys.has(name) {
 			return "move it to a table " + below.table + "; " + valid
 		}

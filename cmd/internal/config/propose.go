@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,8 @@ func checkReadsBack(text string, s uplinks.Settings) error {
 // equalSettings reports whether the settings are equal. Empty and nil lists are equal.
 func equalSettings(a, b uplinks.Settings) bool {
 	return slices.Equal(a.Inside, b.Inside) && slices.EqualFunc(a.Uplinks, b.Uplinks, uplinks.Uplink.Equal) &&
-		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend && a.Protect == b.Protect
+		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend && a.Protect == b.Protect &&
+		reflect.DeepEqual(a.Outbound, b.Outbound)
 }
 
 // proposal is the text of a configuration file.

@@ -15,7 +15,7 @@ import (
 )
 
 // byValue makes go-cmp compare addresses, and treat empty and nil slices as equal.
-var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty()}
+var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
 // writeFiles writes the files to a new directory and returns the path of the main file, which need not be among them.
 func writeFiles(t *testing.T, files map[string]string) string {

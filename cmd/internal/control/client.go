@@ -36,6 +36,12 @@ func (c Client) Confirm(ctx context.Context) error {
 	return err
 }
 
+// Drain returns when the uplink is no longer used, or used again.
+func (c Client) Drain(ctx context.Context, d Drain) error {
+	_, err := c.call(ctx, request{Do: doDrain, Drain: &d})
+	return err
+}
+
 // Status returns the status of the service.
 func (c Client) Status(ctx context.Context) (health.Status, error) {
 	r, err := c.call(ctx, request{Do: doStatus})

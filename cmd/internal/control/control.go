@@ -21,6 +21,7 @@ var ErrNoService = errors.New("the service does not run")
 type Service interface {
 	Reload(ctx context.Context, r Reload) error
 	Confirm(ctx context.Context) error
+	Drain(ctx context.Context, d Drain) error
 	Status() health.Status
 }
 
@@ -30,11 +31,19 @@ type Reload struct {
 	ConfirmWithin time.Duration // the previous configuration returns unless the new one is confirmed in time; 0: it does not
 }
 
+// Drain is the request to take an uplink out of outbound, or to put it back.
+type Drain struct {
+	Uplink  string `json:"uplink"`
+	Drained bool   `json:"drained"` // false: it is used again
+	Move    bool   `json:"move"`    // its connections take other uplinks
+}
+
 // The values of request.Do.
 const (
 	doReload  = "reload"
 	doConfirm = "confirm"
 	doStatus  = "status"
+	doDrain   = "drain"
 )
 
 type request struct {
@@ -44,6 +53,7 @@ type request struct {
 	Config    string        `json:"config,omitempty"`
 	Confirm   time.Duration `json:"confirm,omitempty"` // nanoseconds
 	Uplink    string        `json:"uplink,omitempty"`  // of a status: this uplink alone, if there is one of that name
+	Drain     *Drain        `json:"drain,omitempty"`
 }
 
 type response struct {

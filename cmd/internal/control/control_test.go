@@ -30,6 +30,8 @@ func (s *fakeService) Reload(_ context.Context, r Reload) error {
 	return s.err
 }
 
+func (*fakeService) Drain(context.Context, Drain) error { return nil }
+
 func (s *fakeService) Confirm(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

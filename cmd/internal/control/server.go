@@ -127,6 +127,11 @@ func carryOut(ctx context.Context, r request, service Service) response {
 		return errorResponse(service.Reload(ctx, Reload{ConfigFile: r.Config, ConfirmWithin: r.Confirm}))
 	case doConfirm:
 		return errorResponse(service.Confirm(ctx))
+	case doDrain:
+		if r.Drain == nil {
+			return response{Error: "the request names no uplink"}
+		}
+		return errorResponse(service.Drain(ctx, *r.Drain))
 	case doStatus:
 		status := service.Status().WithoutNulls()
 		if r.Uplink != "" {

@@ -12,11 +12,12 @@ import (
 
 // The kinds of events: states are the monitor's.
 const (
-	eventState  = "state"
-	eventReload = "reload"
-	eventRepair = "repair"
-	eventSync   = "sync"
-	eventProxy  = "proxy"
+	eventState    = "state"
+	eventReload   = "reload"
+	eventRepair   = "repair"
+	eventSync     = "sync"
+	eventProxy    = "proxy"
+	eventOutbound = "outbound"
 )
 
 // eventRecorder adds events to the event log, and runs the operator's programs for them. Safe for concurrent use.

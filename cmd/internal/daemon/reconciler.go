@@ -48,6 +48,9 @@ type Reconciler struct {
 	cause    string // of the settings, until a round has put them in force
 	// unfinished has the objects whose desired state has changed and that no round could write since, by objectKey.
 	unfinished map[any]bool
+	mover      *outboundMover // nil: connections are not moved
+	// moveAfterRound has the drained uplinks whose connections the next round moves.
+	moveAfterRound []string
 
 	// Of the last round:
 	lastSettings uplinks.Settings
@@ -124,6 +127,9 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		next = retryInterval
 	}
 	r.lastVerdicts = verdicts
+	if err == nil && r.mover != nil {
+		r.moveConnections(settings, whole, verdicts)
+	}
 	r.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
 	r.listener.Observed(settings, whole, only)
 	r.add(Report{
@@ -136,6 +142,15 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		}
 	}
 	return next
+}
+
+// moveConnections moves the connections that the state in force sends by other uplinks.
+func (r *Reconciler) moveConnections(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts) {
+	r.mover.round(s, f, v)
+	for _, name := range r.moveAfterRound {
+		r.mover.queue(s.Drain(name, f))
+	}
+	r.moveAfterRound = nil
 }
 
 // leaveOut returns the facts of the whole host with the paths that the kernel refuses, of which it tries those that are due
@@ -175,7 +190,7 @@ func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) boo
 		return true
 	}
 	whole := r.lastFacts.Merge(part)
-	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now())
+	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes)
 }
 
 // recordObservation keeps the facts of a round, and which scopes the next one must observe because of its steps.

@@ -138,6 +138,7 @@ type Service struct {
 	hooks         *hook.Runner
 	peers         *peerPoller
 	mismarks      *mismarkPoller
+	mover         *outboundMover // nil: the kernel of a test moves no connections
 }
 
 // newService connects the components, and puts the configuration in force, with these settings of the kernel. It starts
@@ -152,6 +153,11 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
 	proxies := &proxyStates{recorder: recorder}
 	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies})
+	var mover *outboundMover
+	if k, moves := d.host.(connectionMover); moves {
+		mover = newOutboundMover(k, recorder, o.Log)
+		reconciler.mover = mover
+	}
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
 	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies}
@@ -177,7 +183,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
 		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
 		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), output: watcher(d.host.OutputEvents()), fingerprints: fingerprints, carriers: carriers,
-		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks,
+		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks, mover: mover,
 	}
 }
 
@@ -194,6 +200,9 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error { return s.peers.Run(ctx) })
 	g.Go(func() error { return s.mismarks.Run(ctx) })
+	if s.mover != nil {
+		g.Go(func() error { return s.mover.Run(ctx) })
+	}
 	g.Go(func() error { return s.hangups.Run(ctx) })
 	g.Go(func() error { return server.Serve(ctx, s) })
 	g.Go(func() error { return s.loop.Run(ctx) })
@@ -217,6 +226,11 @@ func (s *Service) Reload(ctx context.Context, r control.Reload) error {
 func (s *Service) Status() health.Status {
 	s.comparison.update()
 	return s.statusSource.Status()
+}
+
+// Drain implements control.Service.
+func (s *Service) Drain(ctx context.Context, d control.Drain) error {
+	return s.requests.Submit(ctx, drainRequest{d.Uplink, d.Drained, d.Move})
 }
 
 // Confirm implements control.Service.

@@ -118,6 +118,16 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	facts.Proxies = h.proxies.read(ctx)
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
+	drained, err := h.Drained()
+	if err != nil {
+		return facts, state, err
+	}
+	for _, name := range drained {
+		if facts.Drained == nil {
+			facts.Drained = map[string]bool{}
+		}
+		facts.Drained[name] = true
+	}
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	return facts, state, h.firewall.Read(ctx, &facts, &state)

@@ -54,5 +54,9 @@ func (w *stepWriter) SetTunable(s uplinks.SetTunable) {
 // LoadChains changes the chains of a firewall.
 func (w *stepWriter) LoadChains(s uplinks.LoadChains) {
 	w.flush()
-	w.errs = append(w.errs, w.host.loadChains(w.ctx, s))
+	err := w.host.loadChains(w.ctx, s)
+	if err == nil {
+		err = adopt(s.Adopt)
+	}
+	w.errs = append(w.errs, err)
 }

@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"replypath/cmd/internal/host"
+	"replypath/health"
+	"replypath/uplinks"
+)
+
+// secondSweep is the time after which the connections of an uplink are moved again: packets in flight may have begun some while
+// the rules changed.
+const secondSweep = 500 * time.Millisecond
+
+// maxWaitingMoves bounds the moves that wait for the mover: one for each path of the largest configuration.
+const maxWaitingMoves = 512
+
+// connectionMover is a kernel that can move connections. *host.Host implements it.
+type connectionMover interface {
+	MoveConnections(m uplinks.Move) (host.Moved, error)
+}
+
+// outboundMover moves connections to other uplinks, once the rules and routes of a round are in force. Its round method belongs to
+// the goroutine of the loop, Run has one of its own: the kernel walks all connections.
+type outboundMover struct {
+	kernel   connectionMover
+	recorder *eventRecorder
+	log      *slog.Logger
+	tracker  uplinks.OutboundTracker
+	waiting  chan uplinks.Move
+
+	mu   sync.Mutex
+	last map[uplinks.PathKey]health.OutboundMove
+}
+
+func newOutboundMover(kernel connectionMover, recorder *eventRecorder, log *slog.Logger) *outboundMover {
+	return &outboundMover{kernel: kernel, recorder: recorder, log: log, waiting: make(chan uplinks.Move, maxWaitingMoves), last: map[uplinks.PathKey]health.OutboundMove{}}
+}
+
+// round queues the moves that follow from the state that a round has put in force.
+func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts) {
+	m.queue(m.tracker.Update(s, f, v))
+}
+
+// queue queues moves. One that finds the queue full is dropped: the queue has room for one of each path.
+func (m *outboundMover) queue(moves []uplinks.Move) {
+	for _, move := range moves {
+		select {
+		case m.waiting <- move:
+		default:
+			m.log.Warn("connections are not moved: too many moves wait", "uplink", move.Path.Uplink, "family", move.Path.Family)
+		}
+	}
+}
+
+// Run carries out moves until the context ends.
+func (m *outboundMover) Run(ctx context.Context) error {
+	type second struct {
+		due  time.Time
+		move uplinks.Move
+		done health.OutboundMove
+	}
+	var later []second
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if len(later) > 0 {
+			timer.Reset(time.Until(later[0].due))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case move := <-m.waiting:
+			later = append(later, second{time.Now().Add(secondSweep), move, m.move(move)})
+		case <-timer.C:
+			if len(later) > 0 && !time.Now().Before(later[0].due) {
+				m.moveAgain(later[0].move, later[0].done)
+				later = later[1:]
+			}
+		}
+	}
+}
+
+// move moves the connections for the first time.
+func (m *outboundMover) move(move uplinks.Move) health.OutboundMove {
+	began := time.Now()
+	moved, err := m.kernel.MoveConnections(move)
+	if err != nil {
+		m.log.Error("cannot move connections", "uplink", move.Path.Uplink, "family", move.Path.Family, "err", err)
+	}
+	return health.OutboundMove{At: began, Reason: move.Why, Connections: moved.Connections, Sockets: moved.Sockets, Milliseconds: float64(time.Since(began).Microseconds()) / 1000}
+}
+
+// moveAgain moves what has begun meanwhile, and reports both moves.
+func (m *outboundMover) moveAgain(move uplinks.Move, done health.OutboundMove) {
+	moved, err := m.kernel.MoveConnections(move)
+	if err != nil {
+		m.log.Error("cannot move connections", "uplink", move.Path.Uplink, "family", move.Path.Family, "err", err)
+	}
+	done.SecondSweep = moved.Connections
+	done.Sockets += moved.Sockets
+	if move.AtInit && done.Connections+done.Sockets+done.SecondSweep == 0 {
+		return
+	}
+	m.mu.Lock()
+	m.last[move.Path] = done
+	m.mu.Unlock()
+	family, _ := move.Family.MarshalText()
+	text := fmt.Sprintf("%s %s: %s moved in %.0f ms: %s", move.Path.Uplink, move.Family, countConnections(done), done.Milliseconds, move.Why)
+	m.recorder.Record(health.Event{Kind: eventOutbound, Uplink: move.Path.Uplink, Family: string(family), To: "moved", Text: text})
+	m.log.Info("connections moved", "uplink", move.Path.Uplink, "family", move.Family, "connections", done.Connections, "sockets", done.Sockets,
+		"second_sweep", done.SecondSweep, "milliseconds", done.Milliseconds, "why", move.Why)
+}
+
+// countConnections returns the numbers of a move for people.
+func countConnections(m health.OutboundMove) string {
+	text := fmt.Sprintf("%d connections", m.Connections+m.SecondSweep)
+	if m.Sockets > 0 {
+		text += fmt.Sprintf(" and %d of this host", m.Sockets)
+	}
+	return text
+}
+
+// lastMove returns the last move of a path.
+func (m *outboundMover) lastMove(path uplinks.PathKey) (health.OutboundMove, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done, known := m.last[path]
+	return done, known
+}
+
+// drainRequest takes an uplink out of outbound, or puts it back.
+type drainRequest struct {
+	uplink        string
+	drained, move bool
+}
+
+// execute implements request.
+func (r drainRequest) execute(_ context.Context, c *configuration) error {
+	if err := c.reconciler.Settings().CheckDrain(r.uplink); err != nil {
+		return err
+	}
+	d, can := c.host.(interface {
+		SetDrained(uplink string, drained bool) error
+	})
+	if !can {
+		return fmt.Errorf("this kernel keeps no drained uplinks")
+	}
+	if err := d.SetDrained(r.uplink, r.drained); err != nil {
+		return fmt.Errorf("save that %s is drained: %w", r.uplink, err)
+	}
+	state := map[bool]string{true: "drained", false: "back in use"}[r.drained]
+	c.recorder.Record(health.Event{Kind: eventOutbound, Uplink: r.uplink, To: map[bool]string{true: "drained", false: "undrained"}[r.drained], Text: r.uplink + " is " + state + " for outbound connections, by the operator"})
+	if r.drained && r.move {
+		c.reconciler.moveAfterRound = append(c.reconciler.moveAfterRound, r.uplink)
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package host
+
+import (
+	"net/netip"
+
+	"replypath/uplinks"
+	"replypath/uplinks/rtnl"
+)
+
+// adopt gives the connections that began before the chains were loaded the mark that these would have given them: it reads the
+// connections without a mark of each family once.
+func adopt(all []uplinks.Pinned) error {
+	byAddr := map[netip.Addr]uplinks.Pinned{}
+	filters := map[rtnl.MarkFilter]bool{}
+	for _, p := range all {
+		byAddr[p.To] = p
+		filters[rtnl.MarkFilter{Family: uplinks.FamilyOf(p.To), Mask: p.Unowned}] = true
+	}
+	for filter := range filters {
+		unmarked, err := rtnl.MarkedConnections(filter)
+		if err != nil {
+			return err
+		}
+		found := map[uplinks.Pinned][]rtnl.TrackedConnection{}
+		for _, c := range unmarked {
+			if p, ours := byAddr[c.Reply.To.Addr()]; ours {
+				found[p] = append(found[p], c)
+			}
+		}
+		for p, some := range found {
+			if err := rtnl.SetMark(some, p.Mark, p.Mask); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

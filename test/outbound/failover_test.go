@@ -1,0 +1,90 @@
+package outbound
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// hold opens n TCP connections to each server.
+func (g *gateway) hold(t *testing.T, from *world.Host, n int) (all []*world.Connections) {
+	t.Helper()
+	for _, to := range g.servers() {
+		cs, err := from.Connect(box.NewRequest(world.KindTCP, to), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cs)
+	}
+	return all
+}
+
+// When an uplink fails, its connections that began inside are ended: those of hosts inside are reset by the server when they
+// go on, those of the gateway's own programs at once. New ones take the other uplink. What is inbound by the other uplink does
+// not notice.
+func TestFailoverMovesConnections(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(u *world.Uplink, down bool){
+		"no carrier": func(u *world.Uplink, down bool) {
+			if down {
+				u.Wire.Down()
+				return
+			}
+			u.Wire.Up()
+			u.Wire.LinkLocal("fe80::1") // with the link go the IPv6 addresses
+			u.Wire.Addr(netip.PrefixFrom(netip.MustParseAddr(strings.Replace(u.Addr6.String(), "::2", "::1", 1)), 64).String())
+		},
+		"black hole": box.SetBlackHole,
+	} {
+		for _, backend := range box.Backends {
+			t.Run(name+" "+backend, func(t *testing.T) {
+				t.Parallel()
+				g := newGateway(t, 2, backend)
+				g.Gateway.ServeTCP(box.ServedPort)
+				g.probeServer()
+				g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failback = "move"`)...)
+				s := g.Start()
+				g.AwaitInSync()
+				g.awaitUplink(t, g.LAN, 0)
+				inbound := g.StartConnections(t, 4, g.Uplinks[1])
+				inside, own := g.hold(t, g.LAN, 10), g.hold(t, g.Gateway, 5)
+				if n4, n6 := g.pinned(4, 0), g.pinned(6, 0); n4 < 15 || n6 < 15 {
+					t.Fatalf("%d and %d connections are pinned to the first uplink", n4, n6)
+				}
+				fail(g.Uplinks[0], true)
+				g.awaitUplink(t, g.LAN, 1)
+				g.awaitUplink(t, g.Gateway, 1)
+				g.awaitUnpinned(t, 0)
+				wantEnded(t, "a host inside", inside)
+				wantEnded(t, "the gateway", own)
+				inbound.WantUndisturbed(t)
+				held := g.hold(t, g.LAN, 10)
+				fail(g.Uplinks[0], false)
+				g.awaitUplink(t, g.LAN, 0)
+				g.awaitUnpinned(t, 1)
+				wantEnded(t, "a host inside, after the better tier is back", held)
+				inbound.WantUndisturbed(t)
+				g.wantNoForeign(t)
+				s.Stop()
+			})
+		}
+	}
+}
+
+// wantEnded wants that none of the connections goes on, and that this shows soon: TCP alone would try for minutes.
+func wantEnded(t *testing.T, whose string, all []*world.Connections) {
+	t.Helper()
+	for _, cs := range all {
+		began := time.Now()
+		if n := cs.Alive(time.Minute); n > 0 {
+			t.Errorf("%d connections of %s go on", n, whose)
+		}
+		if took := time.Since(began); took > 50*time.Second {
+			t.Errorf("connections of %s hang for %s", whose, took)
+		}
+	}
+}

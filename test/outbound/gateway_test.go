@@ -1,0 +1,152 @@
+package outbound
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// gateway is a gateway with replypath, whose connections begin inside: the world's client is the server of all of them.
+type gateway struct {
+	*box.Box
+	refused []*world.Recorder // by uplink: what its ISP got from the gateway with a foreign source
+	more    string            // the configuration behind the uplinks
+	// uplinkKeys are further keys of the uplinks, by their index.
+	uplinkKeys map[int]string
+}
+
+// newGateway returns a gateway with n uplinks, strict source validation and this table [outbound]. What follows is below it.
+func newGateway(t *testing.T, n int, backend string, outbound ...string) *gateway {
+	t.Helper()
+	w := box.Conditions{RPFilter: 1}.Build(t, n, world.Options{})
+	b := box.New(t, w, backend)
+	g := &gateway{Box: b, uplinkKeys: map[int]string{}}
+	g.outbound(outbound...)
+	for _, u := range w.Uplinks {
+		g.refused = append(g.refused, u.Refused.Record(box.Stray))
+	}
+	w.Client.ServeTCP(box.ServedPort)
+	w.Client.ServeUDP(box.ServedPort, world.Pktinfo)
+	return g
+}
+
+// outbound writes a configuration with this table [outbound]: no lines, none.
+func (g *gateway) outbound(lines ...string) {
+	g.T.Helper()
+	settings := g.Settings
+	for i, line := range settings {
+		if line == "[outbound]" {
+			settings = settings[:i]
+			break
+		}
+	}
+	g.Settings = settings
+	if len(lines) > 0 {
+		g.Settings = append(append([]string{}, settings...), append([]string{"[outbound]"}, lines...)...)
+	}
+	g.Configure(g.Uplinks...)
+	written, err := os.ReadFile(g.Config)
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	config := string(written)
+	for i, keys := range g.uplinkKeys {
+		head := fmt.Sprintf("[uplinks.isp%d]\n", i)
+		config = strings.Replace(config, head, head+keys, 1)
+	}
+	g.Write(config + g.more)
+}
+
+// probeServer makes the service ping the server through every uplink, often.
+func (g *gateway) probeServer() {
+	g.Settings = append(g.Settings, "[probes]", `interval = "200ms"`, `timeout = "500ms"`, `retry = "100ms"`, "fall = 2", "rise = 2")
+	for _, u := range g.Uplinks {
+		for i, to := range g.servers() {
+			g.more += fmt.Sprintf("[uplinks.isp%d.probes.server%d]\ntarget = %q\n", u.Index, i, "icmp://"+netip.AddrPortFrom(to, 0).Addr().String())
+		}
+	}
+	g.more = strings.ReplaceAll(g.more, g.Client6.String(), "["+g.Client6.String()+"]")
+}
+
+// pinned returns the number of connections of a family that began inside and have the mark of the uplink.
+func (g *gateway) pinned(family, uplink int) int {
+	g.T.Helper()
+	mark := fmt.Sprintf("0x%x/0x3f00", 0x2000|(uplink+1)<<8)
+	return strings.Count(g.Gateway.Run("conntrack", "-L", "-f", map[int]string{4: "ipv4", 6: "ipv6"}[family], "-m", mark), "src=") / 2
+}
+
+// awaitUnpinned waits until no connection that began inside has the mark of the uplink.
+func (g *gateway) awaitUnpinned(t *testing.T, uplink int) {
+	t.Helper()
+	for _, family := range []int{4, 6} {
+		box.Eventually(t, box.EventualTimeout, fmt.Sprintf("no IPv%d connection is pinned to uplink %d", family, uplink), func() bool { return g.pinned(family, uplink) == 0 })
+	}
+}
+
+// awaitUplink waits until new connections of the host to both servers take the uplink.
+func (g *gateway) awaitUplink(t *testing.T, from *world.Host, uplink int) {
+	t.Helper()
+	for _, to := range g.servers() {
+		box.Eventually(t, box.EventualTimeout, fmt.Sprintf("connections to %s take uplink %d", to, uplink), func() bool {
+			q := box.NewRequest(world.KindUDP, to)
+			q.Timeout = 300 * time.Millisecond
+			a := from.Send(q)
+			return a.OK && g.uplinkOf(a.Peer.Addr()) == uplink
+		})
+	}
+}
+
+// servers returns the server's addresses in both families.
+func (g *gateway) servers() []netip.Addr { return []netip.Addr{g.Client4, g.Client6} }
+
+// uplinkOf returns the uplink by whose address the server saw the sender, -1 for none.
+func (g *gateway) uplinkOf(peer netip.Addr) int {
+	for _, u := range g.Uplinks {
+		if peer == u.Addr4 || peer == u.Addr6 {
+			return u.Index
+		}
+	}
+	return -1
+}
+
+// send sends n requests of a kind and wants a reply to each. It returns how many took each uplink.
+func (g *gateway) send(t *testing.T, from *world.Host, kind world.Kind, to netip.Addr, n int) []int {
+	t.Helper()
+	share := make([]int, len(g.Uplinks))
+	for i := range n {
+		q := box.NewRequest(kind, to)
+		q.Timeout = 20 * time.Second
+		a := from.Send(q)
+		if !a.OK {
+			t.Fatalf("%s request %d from %s to %s: %v", kind, i, from.Name, to, a)
+		}
+		u := g.uplinkOf(a.Peer.Addr())
+		if u < 0 {
+			t.Fatalf("%s from %s to %s: the server saw %s, which is no uplink's address", kind, from.Name, to, a.Peer)
+		}
+		share[u]++
+	}
+	return share
+}
+
+// wantNoForeign wants that no ISP got a packet with a foreign source.
+func (g *gateway) wantNoForeign(t *testing.T) {
+	t.Helper()
+	g.Settle()
+	for i, r := range g.refused {
+		if n := len(r.Packets()); n > 0 {
+			t.Errorf("ISP %d got %d packets with a foreign source, such as %s", i, n, r.Packets()[0])
+		}
+	}
+}
+
+// balanced returns a table [outbound] with one policy over the tiers.
+func balanced(tiers string, more ...string) []string {
+	return append([]string{`default = "all"`, `masquerade = "both"`, "[outbound.policies.all]", "tiers = " + tiers}, more...)
+}

@@ -1,0 +1,64 @@
+package uplinks
+
+import (
+	"fmt"
+	"net/netip"
+
+	"replypath/marks"
+)
+
+// Pinned are the connections that a chain would have given a mark, had it been there when they began: their replies are
+// addressed to To, an address of an uplink, so they were sent by it, and they have no mark.
+type Pinned struct {
+	To      netip.Addr
+	Mark    marks.Mark
+	Mask    marks.Mask // of Mark
+	Unowned marks.Mask // the bits that are 0 in connections without a mark
+}
+
+// command returns the conntrack(8) command that does nearly the same: it also changes the marks of connections that have one.
+func (p Pinned) command() string {
+	return fmt.Sprintf("conntrack -U -f %s --reply-dst %s --mark %s/%s", map[bool]string{true: "ipv4", false: "ipv6"}[p.To.Is4()], p.To, p.Mark, p.Mask)
+}
+
+// addChains adds the chains of the family that pin connections to the uplink that they begin by.
+func (o outbound) addChains(want State) {
+	firewall := o.facts.Firewalls[o.family]
+	chains := marks.Outbound{Mask: o.Mask, Flag: o.OutboundFlag(), Group: uint32(o.Group), Masquerade: o.Outbound.Masquerade.in(o.family)}
+	if o.Outbound.sticky() {
+		for n := range marks.ID(SenderBuckets) {
+			chains.Buckets = append(chains.Buckets, o.Mask.Mark(o.FirstBucket()+n))
+		}
+	}
+	for _, u := range o.managed() {
+		chains.Egress = append(chains.Egress, marks.Egress{Link: u.Link, Mark: o.Mark(u), Sources: o.ownNetworks(u)})
+		l, _ := o.facts.LinkOf(u)
+		for _, a := range l.Addrs {
+			if FamilyOf(a.Prefix.Addr()) == o.family && !a.LinkLocal {
+				want.Pinned[firewall] = append(want.Pinned[firewall], Pinned{a.Prefix.Addr(), o.Mark(u) | marks.Mark(chains.Flag), o.Mask | chains.Flag, o.Mask})
+			}
+		}
+	}
+	for _, c := range chains.Chains() {
+		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}
+	}
+	for _, h := range chains.Hooks() {
+		want.Hooks[HookKey{firewall, h}] = hookInPlace
+	}
+}
+
+// ownNetworks returns the networks of the family whose packets the uplink's provider takes.
+func (o outbound) ownNetworks(u Uplink) (all []netip.Prefix) {
+	l, _ := o.facts.LinkOf(u)
+	for _, a := range l.Addrs {
+		if FamilyOf(a.Prefix.Addr()) == o.family && !a.LinkLocal && a.Prefix.Bits() > 0 {
+			all = append(all, a.Prefix.Masked())
+		}
+	}
+	for _, p := range o.Outbound.PrefixesOf(u.Name) {
+		if FamilyOf(p.Addr()) == o.family {
+			all = append(all, p)
+		}
+	}
+	return sortedPrefixes(all)
+}

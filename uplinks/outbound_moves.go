@@ -1,0 +1,160 @@
+package uplinks
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"replypath/marks"
+)
+
+// Move is the end of an uplink's connections that began inside, in one family, because they must take another one.
+type Move struct {
+	Path   PathKey
+	Why    string // for people
+	Mark   marks.Mark
+	Mask   marks.Mask
+	Family Family
+	Own    []netip.Addr   // the host's addresses
+	Fixed  []netip.Prefix // sources that only one provider takes: connections from them without address translation stay
+	AtInit bool           // found at the first observation: there may be no connections, and nothing has happened
+}
+
+// OutboundTracker finds out which connections must be moved, from one observation to the next. Not safe for concurrent use.
+type OutboundTracker struct {
+	choices map[choiceKey]Choice
+	dead    map[PathKey]bool
+	stuck   map[PathKey]bool // failed while no other uplink was usable
+}
+
+type choiceKey struct {
+	policy string
+	family Family
+}
+
+// Update returns the connections to be moved once the rules and routes for the facts and verdicts are in force. Those of an uplink
+// that failed are moved when a policy with it has another usable uplink, at once or later; those of worse tiers when a policy
+// moves back. Connections have the mark of their uplink and not of their policy: they are moved together.
+func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move) {
+	if !s.Outbound.Enabled() {
+		*t = OutboundTracker{}
+		return nil
+	}
+	choices, dead := map[choiceKey]Choice{}, map[PathKey]bool{}
+	if t.stuck == nil {
+		t.stuck = map[PathKey]bool{}
+	}
+	for _, family := range f.Families() {
+		for _, p := range s.Outbound.Policies {
+			choices[choiceKey{p.Name, family}] = s.Choose(p, f, v, family)
+		}
+		for _, u := range s.Uplinks {
+			path := PathKey{u.Name, family}
+			if dead[path] = u.Manages(family) && !s.alive(u, f, v, family); !dead[path] {
+				delete(t.stuck, path)
+			} else if !t.dead[path] {
+				t.stuck[path] = true
+			}
+			if t.stuck[path] && s.movesTo(u.Name, choices, family) {
+				delete(t.stuck, path)
+				m := s.move(u, f, family, "it is "+describeVerdict(v[path]))
+				m.AtInit = t.dead == nil
+				moves = append(moves, m)
+			}
+		}
+		moves = append(moves, t.movesBack(s, f, choices, family)...)
+	}
+	t.choices, t.dead = choices, dead
+	return moves
+}
+
+// describeVerdict returns the state of a path that is not usable.
+func describeVerdict(v Verdict) string {
+	if v == VerdictDown || v == VerdictAbsent {
+		return string(v)
+	}
+	return "without a link, an address or a gateway"
+}
+
+// movesTo reports whether a policy that moves connections of the uplink when it fails uses another one.
+func (s Settings) movesTo(uplink string, choices map[choiceKey]Choice, family Family) bool {
+	return slices.ContainsFunc(s.Outbound.Policies, func(p Policy) bool {
+		return p.MoveFailed && p.tierOf(uplink) >= 0 && choices[choiceKey{p.Name, family}].Tier >= 0
+	})
+}
+
+// movesBack returns the connections of the tiers behind the one that a policy uses since now, except those of uplinks that another
+// policy uses.
+func (t *OutboundTracker) movesBack(s Settings, f Facts, choices map[choiceKey]Choice, family Family) (moves []Move) {
+	for _, p := range s.Outbound.Policies {
+		before, known := t.choices[choiceKey{p.Name, family}]
+		now := choices[choiceKey{p.Name, family}]
+		if !known || !p.MoveBack || now.Tier < 0 || before.Tier <= now.Tier {
+			continue
+		}
+		for _, tier := range p.Tiers[now.Tier+1:] {
+			for _, m := range tier {
+				inUse := slices.ContainsFunc(s.Outbound.Policies, func(o Policy) bool { return choices[choiceKey{o.Name, family}].Uses(m.Uplink) })
+				if i := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Name == m.Uplink }); i >= 0 && !inUse {
+					moves = append(moves, s.move(s.Uplinks[i], f, family, "a better tier of "+p.Name+" is usable again"))
+				}
+			}
+		}
+	}
+	return moves
+}
+
+// tierOf returns the index of the tier with the uplink, -1 if there is none.
+func (p Policy) tierOf(uplink string) int {
+	return slices.IndexFunc(p.Tiers, func(tier []Member) bool {
+		return slices.ContainsFunc(tier, func(m Member) bool { return m.Uplink == uplink })
+	})
+}
+
+// alive reports whether the uplink works in the family, whether or not the operator has taken it out of outbound.
+func (s Settings) alive(u Uplink, f Facts, v Verdicts, family Family) bool {
+	f.Drained = nil
+	return s.usable(u.Name, f, v, family)
+}
+
+// CheckDrain returns an error unless the uplink can be taken out of outbound.
+func (s Settings) CheckDrain(uplink string) error {
+	if !s.Outbound.Enabled() {
+		return errors.New("outbound connections are left to main: add a table [outbound] to the configuration")
+	}
+	if !slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Name == uplink }) {
+		return fmt.Errorf("uplink %q is not configured: use one of %s", uplink, s.UplinkNames())
+	}
+	return nil
+}
+
+// Drain returns the connections of an uplink that the operator has taken out of outbound and wants to move.
+func (s Settings) Drain(uplink string, f Facts) (moves []Move) {
+	for _, u := range s.Uplinks {
+		for _, family := range f.Families() {
+			if u.Name == uplink && u.Manages(family) {
+				moves = append(moves, s.move(u, f, family, "it is drained"))
+			}
+		}
+	}
+	return moves
+}
+
+// move returns the move of an uplink's connections.
+func (s Settings) move(u Uplink, f Facts, family Family, why string) Move {
+	flag := s.OutboundFlag()
+	m := Move{Path: PathKey{u.Name, family}, Why: why, Family: family, Mark: s.Mark(u) | marks.Mark(flag), Mask: s.Mask | flag}
+	for _, l := range f.Links {
+		for _, a := range l.Addrs {
+			if FamilyOf(a.Prefix.Addr()) == family {
+				m.Own = append(m.Own, a.Prefix.Addr())
+			}
+		}
+	}
+	o := outbound{Settings: s, facts: f, family: family}
+	for _, other := range s.Uplinks {
+		m.Fixed = append(m.Fixed, o.ownNetworks(other)...)
+	}
+	return m
+}
