@@ -59,6 +59,7 @@ func TestWithoutPrivilege(t *testing.T) {
 	}
 }
 
+// A backend of iptables that is configured needs its commands; "auto" takes nftables then (TestHostWithoutIptables).
 func TestWithoutIptables(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -67,8 +68,8 @@ func TestWithoutIptables(t *testing.T) {
 		setting  string
 		words    []string
 	}{
-		{"none at all", nil, `backend = "auto"`, []string{"iptables: not found", "install the package iptables"}},
-		{"only those of IPv4", []string{"iptables-nft"}, `backend = "auto"`, []string{"IPv6", "ip6tables", "install the package iptables"}},
+		{"none at all, and nft is configured", nil, `backend = "nft"`, []string{"iptables", "not found", "install the package iptables"}},
+		{"only those of IPv4, and nft is configured", []string{"iptables-nft"}, `backend = "nft"`, []string{"IPv6", "install the package iptables"}},
 		{"only legacy, and nft is configured", []string{"iptables-legacy", "ip6tables-legacy"}, `backend = "nft"`,
 			[]string{`"nft"`, "install the package iptables", `backend = "auto"`}},
 	}
@@ -91,7 +92,7 @@ func TestWithoutIptables(t *testing.T) {
 		}
 	})
 	t.Run("one without its restore command", func(t *testing.T) {
-		b := box.New(t, world.TwoISPs(t))
+		b := box.New(t, world.TwoISPs(t), `backend = "nft"`)
 		dir := box.CommandFolder(t, "iptables-nft", "ip6tables-nft")
 		os.Remove(filepath.Join(dir, "iptables-nft-restore"))
 		wantRefused(t, b, b.WithCommandsIn(dir), []string{"plan", "apply"}, "iptables-nft-restore: not found", "install the package iptables")

@@ -100,7 +100,7 @@ func TestFailingRestoreCommandIsReported(t *testing.T) {
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			box.EachFirewall(t, func(t *testing.T, backend string) {
+			box.EachBackend(t, func(t *testing.T, backend string) {
 				b := box.New(t, world.TwoISPs(t), backend)
 				b.Configure(b.Uplinks[0])
 				b.Apply()

@@ -37,6 +37,7 @@ var blockTests = map[string]map[string]string{
 		"ip link set dev eth0 group 8200": "TestKernelPageShowsTheExactPlan",
 		"nft 'add table inet replypath'":  "TestKernelPageShowsTheExactPlan",
 	},
+	house.Pair:  {"                 ISP 1                    ISP 2": ""},
 	house.Proof: {"$ sudo replypath verify": "TestProofPageShowsVerifyOutput"},
 }
 

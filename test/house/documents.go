@@ -14,6 +14,7 @@ const (
 	Configuration = "etc/doc/configuration.md"
 	Doctor        = "etc/doc/doctor.md"
 	Kernel        = "etc/doc/kernel.md"
+	Pair          = "etc/doc/pair.md"
 	Proof         = "etc/doc/proof.md"
 )
 

@@ -123,6 +123,12 @@ func counts(b *box.Box, family int, chain string) (counts []int) {
 	if slices.Contains(b.Settings, box.Nftables) {
 		return namedCounts(b, family, strings.TrimPrefix(chain, "REPLYPATH-S"))
 	}
+	return iptablesCounts(b, family, chain)
+}
+
+// iptablesCounts returns the packets of each rule of a chain in mangle.
+func iptablesCounts(b *box.Box, family int, chain string) (counts []int) {
+	b.T.Helper()
 	for line := range strings.Lines(b.Iptables(family, "-w", "-t", "mangle", "-v", "-S", chain)) {
 		if _, rest, isRule := strings.Cut(line, " -c "); isRule && strings.HasPrefix(line, "-A") {
 			var n int

@@ -46,7 +46,7 @@ func TestForeignMarkBitsAreKept(t *testing.T) {
 			family := box.FamilyOf(to)
 			p.WantReplies(t, b.Client, b.Uplinks[1], to, []world.Kind{world.KindUDP})
 			for _, chain := range []string{"INPUT", "POSTROUTING"} {
-				counts := counts(b, family, chain)
+				counts := iptablesCounts(b, family, chain)
 				if last := counts[len(counts)-1]; last < 1 {
 					t.Errorf("IPv%d: no packet in %s has the bits of all:\n%s", family, chain, b.Iptables(family, "-t", "mangle", "-v", "-S"))
 				}

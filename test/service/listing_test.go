@@ -12,7 +12,7 @@ import (
 func TestServiceListsChainsWithoutProcesses(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		b := box.New(t, world.TwoISPs(t), backend)
+		b := box.New(t, world.TwoISPs(t), backend, "[proof]", `every = "off"`) // a proof reads the rules of others
 		ts := box.NewWrappers(t)
 		b.UseWrappers(ts)
 		b.Must(0, "apply")
