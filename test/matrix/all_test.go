@@ -50,7 +50,7 @@ func (f fault) kindOf() string {
 }
 
 // cells returns what is to be run: everything, or one row of each kind, in alternating backends.
-func cells(all []fault) (some []cell) {
+func cells() (some []cell) {
 	whole, only := os.Getenv(wholeVariable) != "", regexp.MustCompile(os.Getenv(rowsVariable))
 	row := 0
 	for _, g := range groups {
@@ -74,7 +74,7 @@ func TestVerdictsOnPlantedFaults(t *testing.T) {
 	for _, g := range groups {
 		rows = append(rows, g.rows...)
 	}
-	todo := cells(rows)
+	todo := cells()
 	outcomes := make([]outcome, len(todo))
 	next := make(chan int)
 	var running sync.WaitGroup

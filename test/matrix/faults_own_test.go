@@ -30,5 +30,5 @@ var ownFaults = []fault{
 		lost: lost(1, allKinds...), cause: "mark-not-saved", service: repairs},
 	{name: "table mangle is flushed", each: "{ipt} -t mangle -F", warns: "mark-not-saved", lost: lost(1, dnatKinds...), cause: "mark-not-saved", service: repairs},
 	{name: "the source check is strict and ignores marks", only: 4, once: "sysctl -qw net.ipv4.conf.eth1.src_valid_mark=0 net.ipv4.conf.eth1.rp_filter=1",
-		lost: lostIn(4, 1, dnatKinds...), cause: "source-check", service: repairs},
+		lost: lostIn(4, dnatKinds...), cause: "source-check", service: repairs},
 }

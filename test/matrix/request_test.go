@@ -48,9 +48,9 @@ func lost(uplink int, kinds ...kind) losses {
 	return losses{{uplink, 4}: kinds, {uplink, 6}: kinds}
 }
 
-// lostIn returns the losses of one uplink in one family.
-func lostIn(family, uplink int, kinds ...kind) losses {
-	return losses{{uplink, family}: kinds}
+// lostIn returns the losses of the second uplink in one family.
+func lostIn(family int, kinds ...kind) losses {
+	return losses{{1, family}: kinds}
 }
 
 // and returns the losses of both.

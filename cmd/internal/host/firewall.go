@@ -67,8 +67,9 @@ func (fw *Firewall) add(f uplinks.Family, tables iptables.Tables) {
 // be read is an error, as it may hold rules of replypath.
 func (fw *Firewall) choose(ctx context.Context, want marks.Backend) error {
 	c := backendChoice{configured: want, commandDefault: fw.commandDefault}
-	native, sure, nativeErr := fw.owners(ctx, marks.Nftables)
+	native, _, nativeErr := fw.owners(ctx, marks.Nftables)
 	c.native = native.Ours
+	var sure bool
 	c.nft, sure, c.nftErr = fw.owners(ctx, marks.NFT)
 	c.legacy, _, c.legacyErr = fw.owners(ctx, marks.Legacy)
 	if !sure && c.dependsOnOthersInNFT() {
