@@ -30,6 +30,9 @@ func addInterception(want State, s Settings, f Facts, _ Verdicts) {
 		return
 	}
 	for _, family := range f.Families() {
+		if f.HasRepliesOnly(family) {
+			continue
+		}
 		key := RouteKey{Family: family, Table: s.InterceptTable(), Dst: family.DefaultPrefix(), Metric: family.metric()}
 		want.Routes[key] = Route{Type: Local, Protocol: Protocol, Link: "lo"}
 		addInterceptRules(want, s, family)

@@ -41,13 +41,12 @@ func (m Masquerade) in(f Family) bool { return m == MasqueradeBoth || m == Masqu
 
 // Policy chooses an uplink. It is identified by its name, which can be that of an uplink: the policy of it alone.
 type Policy struct {
-	Name          string
-	Tiers         [][]Member
-	StickyClient  bool // all connections of a sender take one uplink
-	LastResort    LastResort
-	MoveFailed    bool // the connections of an uplink that failed are moved
-	MoveBack      bool // connections are moved back when a better tier is usable again
-	AvoidDegraded bool
+	Name         string
+	Tiers        [][]Member
+	StickyClient bool // all connections of a sender take one uplink
+	LastResort   LastResort
+	MoveFailed   bool // the connections of an uplink that failed are moved
+	MoveBack     bool // connections are moved back when a better tier is usable again
 }
 
 // Member is an uplink of a tier.
@@ -173,7 +172,7 @@ func addOutbound(want State, s Settings, f Facts, v Verdicts) {
 		return
 	}
 	for _, family := range f.Families() {
-		if _, ok := f.Firewalls[family]; !ok || !s.managesAny(family) {
+		if _, ok := f.Firewalls[family]; !ok || f.HasRepliesOnly(family) || !s.managesAny(family) {
 			continue
 		}
 		o := outbound{s, f, v, family, s.Outbound.slots()}

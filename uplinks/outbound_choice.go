@@ -13,21 +13,12 @@ func (c Choice) Uses(uplink string) bool {
 	return slices.ContainsFunc(c.Members, func(m Member) bool { return m.Uplink == uplink })
 }
 
-// Choose returns what a policy uses: the usable members of the first tier that has any. A policy that avoids degraded uplinks
-// uses them only when no tier has others.
+// Choose returns what a policy uses: the usable members of the first tier that has any.
 func (s Settings) Choose(p Policy, f Facts, v Verdicts, family Family) Choice {
-	avoids := []bool{false}
-	if p.AvoidDegraded {
-		avoids = []bool{true, false}
-	}
-	for _, avoid := range avoids {
-		for tier, members := range p.Tiers {
-			usable := slices.DeleteFunc(slices.Clone(members), func(m Member) bool {
-				return !s.usable(m.Uplink, f, v, family) || avoid && v.degraded(m.Uplink, family)
-			})
-			if usable = withoutUnroutable(usable, s, f, family); len(usable) > 0 {
-				return Choice{tier, usable}
-			}
+	for tier, members := range p.Tiers {
+		usable := slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return !s.usable(m.Uplink, f, v, family) })
+		if usable = withoutUnroutable(usable, s, f, family); len(usable) > 0 {
+			return Choice{tier, usable}
 		}
 	}
 	return Choice{Tier: -1}

@@ -99,15 +99,6 @@ func TestPolicyUsesTheFirstTierWithAUsableUplink(t *testing.T) {
 			t.Errorf("%s: voice goes by %q, want %q", name, got, c.tier)
 		}
 	}
-	s.Outbound.Policies[0].AvoidDegraded = true
-	degraded := uplinks.Verdicts{{Uplink: "fibre", Family: uplinks.IPv4}: uplinks.VerdictDegraded}
-	if got := policyRoute(s, uplinkstest.Facts(), degraded, "balanced"); got != "eth1" {
-		t.Errorf("a policy that avoids degraded uplinks goes by %q", got)
-	}
-	degraded[uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv4}] = uplinks.VerdictDown
-	if got := policyRoute(s, uplinkstest.Facts(), degraded, "balanced"); got != "eth0" {
-		t.Errorf("with no other uplink it goes by %q", got)
-	}
 }
 
 // moves returns the uplinks whose IPv4 connections are moved.

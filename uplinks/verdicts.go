@@ -19,14 +19,6 @@ const (
 	VerdictUp       Verdict = "up"
 )
 
-// VerdictDegraded is VerdictUp on a path that loses packets or answers late.
-const VerdictDegraded Verdict = "degraded"
-
 // Verdicts holds the verdict of each path; a path that is not in it has VerdictUnknown. It is an input of Desired, so a
 // purpose can avoid an uplink that is down. Readers must not change it.
 type Verdicts map[PathKey]Verdict
-
-// degraded reports whether the path loses packets or answers late.
-func (v Verdicts) degraded(uplink string, f Family) bool {
-	return v[PathKey{uplink, f}] == VerdictDegraded
-}

@@ -24,7 +24,6 @@ var (
 		{"last_resort", `"main"`},
 		{"failover", `"move"`},
 		{"failback", `"new"`},
-		{"avoid_degraded", "false"},
 	}
 	steeringKeys = keys{
 		{"from", `"198.18.0.50", or ["198.18.0.0/24", "2001:db8:f::/64"]`},
