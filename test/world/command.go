@@ -25,7 +25,7 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *Comman
 	c := &Command{Cmd: exec.CommandContext(ctx, name, args...), host: h}
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = c.kill
-	c.WaitDelay = time.Second
+	c.WaitDelay = 20 * time.Second // a busy machine may take long to close the pipes
 	return c
 }
 
