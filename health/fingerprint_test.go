@@ -43,7 +43,7 @@ func TestFingerprintsDifferByEachField(t *testing.T) {
 	}{
 		{pairSettings(swapped0, swapped1), []string{"id of uplink isp0: 1 here, 2 on the peer", "id of uplink isp1: 2 here, 1 on the peer"}},
 		{pairSettings(isp0, renamed), []string{"uplink isp1 (id 2) is here only", "uplink lte (id 2) is on the peer only"}},
-		{mask, []string{"mask: 0x1f00 here, 0xff00 on the peer"}},
+		{mask, []string{"mask: 0x1f00 here, 0xff00 on the peer", "outbound bit: 0x2000 here, 0x10000 on the peer"}},
 		{proxy, []string{"bit of intercepted connections: none here, 0x10 on the peer"}},
 		{tables, []string{"table_base: 8200 here, 9000 on the peer"}},
 	} {

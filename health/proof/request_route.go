@@ -15,27 +15,29 @@ const kernelProtocol = 2
 // misroutedRequest returns why a request leaves again by an uplink, if another program is the reason: its address is not one of
 // this host any more, or a rule selects it where the route to a LAN host should.
 func (s Snapshot) misroutedRequest(r Request, t trace, routes health.ProofCheck) (c health.ProofCheck, misrouted bool) {
-	for _, x := range t.hooks[RequestEgress] {
-		if x.Host.Addr() == r.To.Addr() {
-			routes.Result = health.No
-			return routes, routes.Cause != ""
-		}
-		db := s.Databases[r.Path.Family]
-		if db == nil {
-			return c, false
-		}
-		packet := rpdb.Packet{Family: r.Path.Family, From: r.From.Addr(), To: x.Host.Addr(), In: r.Path.Link, Mark: x.Mark, Proto: r.protocol()}
-		if rpdb.HasPorts(packet.Proto) {
-			packet.Sport, packet.Dport = r.From.Port(), x.Host.Port()
-		}
-		step, decided := decidingStep(db.LookUp(packet))
-		if !decided || step.Rule.Protocol == uplinks.Protocol || step.Rule.Protocol == kernelProtocol {
-			return c, false
-		}
-		return health.ProofCheck{Result: health.No, Cause: health.RuleShadowed, Remedy: "give that rule a priority after replypath's, or let it not select packets to networks inside",
-			Detail: fmt.Sprintf("%s is translated to %s, and leaves again by an uplink: it is selected by %s", r, x.Host, s.ruleText(db, step.Rule))}, true
+	egress := t.hooks[RequestEgress]
+	if len(egress) == 0 {
+		return c, false
 	}
-	return c, false
+	x := egress[0]
+	if x.Host.Addr() == r.To.Addr() {
+		routes.Result = health.No
+		return routes, routes.Cause != ""
+	}
+	db := s.Databases[r.Path.Family]
+	if db == nil {
+		return c, false
+	}
+	packet := rpdb.Packet{Family: r.Path.Family, From: r.From.Addr(), To: x.Host.Addr(), In: r.Path.Link, Mark: x.Mark, Proto: r.protocol()}
+	if rpdb.HasPorts(packet.Proto) {
+		packet.Sport, packet.Dport = r.From.Port(), x.Host.Port()
+	}
+	step, decided := decidingStep(db.LookUp(packet))
+	if !decided || step.Rule.Protocol == uplinks.Protocol || step.Rule.Protocol == kernelProtocol {
+		return c, false
+	}
+	return health.ProofCheck{Result: health.No, Cause: health.RuleShadowed, Remedy: "give that rule a priority after replypath's, or let it not select packets to networks inside",
+		Detail: fmt.Sprintf("%s is translated to %s, and leaves again by an uplink: it is selected by %s", r, x.Host, s.ruleText(db, step.Rule))}, true
 }
 
 // isTranslated reports whether the request is for a service behind DNAT: a rule was found for it, or no socket of this host

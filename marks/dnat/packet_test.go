@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,17 +78,30 @@ func (h *host) receives(t *testing.T, to netip.Addr) bool {
 			c.Close()
 		}
 	})
-	read := func(p uint16, deadline time.Time) bool {
-		buffer := make([]byte, 99)
-		h.server[p].SetReadDeadline(deadline)
-		n, err := h.server[p].Read(buffer)
-		return err == nil && string(buffer[:n]) == word
-	}
-	if !read(sentinelPort, time.Now().Add(30*time.Second)) {
+	buffer := make([]byte, 99)
+	h.server[sentinelPort].SetReadDeadline(time.Now().Add(30 * time.Second))
+	if n, err := h.server[sentinelPort].Read(buffer); err != nil || string(buffer[:n]) != word {
 		t.Fatalf("the datagram after the request to %s is not received", to)
 	}
-	const alreadyThere = time.Millisecond
-	return read(port, time.Now().Add(alreadyThere))
+	return isWaiting(t, h.server[port], word)
+}
+
+// isWaiting reports whether the next datagram that is there already is the word.
+func isWaiting(t *testing.T, server net.Conn, word string) (is bool) {
+	t.Helper()
+	raw, err := server.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) {
+		buffer := make([]byte, 99)
+		n, _, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT)
+		is = err == nil && string(buffer[:n]) == word
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
 }
 
 // read reads the rules of the host.

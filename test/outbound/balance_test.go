@@ -11,7 +11,7 @@ import (
 func TestConnectionsAreSpreadOverTheUplinks(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		g := newGateway(t, 2, backend, balanced(`[["isp0", "isp1"]]`)...)
+		g := newGateway(t, backend, balanced(`[["isp0", "isp1"]]`)...)
 		g.Gateway.SetSysctl("net.ipv4.fib_multipath_hash_policy", "1")
 		g.Gateway.SetSysctl("net.ipv6.fib_multipath_hash_policy", "1")
 		g.Apply()

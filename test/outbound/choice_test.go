@@ -15,7 +15,7 @@ import (
 // Of many flows each uplink gets the share of its weight. Datagrams without a reply are enough: the ISPs count them.
 func TestWeightsAreKept(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, 2, box.Backends[0], balanced(`[["isp0:3", "isp1:1"]]`)...)
+	g := newGateway(t, box.Backends[0], balanced(`[["isp0:3", "isp1:1"]]`)...)
 	g.Gateway.SetSysctl("net.ipv4.fib_multipath_hash_policy", "1")
 	g.Gateway.SetSysctl("net.ipv6.fib_multipath_hash_policy", "1")
 	g.Apply()
@@ -54,7 +54,7 @@ func TestWeightsAreKept(t *testing.T) {
 func TestStickyClientsKeepTheirUplink(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
-		g := newGateway(t, 2, backend, balanced(`[["isp0", "isp1"]]`, `sticky = "client"`)...)
+		g := newGateway(t, backend, balanced(`[["isp0", "isp1"]]`, `sticky = "client"`)...)
 		g.Gateway.SetSysctl("net.ipv4.fib_multipath_hash_policy", "1")
 		g.Gateway.SetSysctl("net.ipv6.fib_multipath_hash_policy", "1")
 		const clients = 30
@@ -101,7 +101,7 @@ func TestStickyClientsKeepTheirUplink(t *testing.T) {
 // Rules choose by each selector, in the order of the file.
 func TestRulesChooseThePolicy(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, 2, box.Backends[0], `default = "isp0"`, `masquerade = "both"`,
+	g := newGateway(t, box.Backends[0], `default = "isp0"`, `masquerade = "both"`,
 		"[outbound.rules.port]", `ipproto = "udp"`, fmt.Sprintf("dport = %d", box.ServedPort), `iif = "lan0"`, `use = "isp1"`,
 		"[outbound.rules.user]", `uidrange = "4242"`, `use = "isp1"`,
 		"[outbound.rules.device]", `from = ["198.18.0.99", "2001:db8:f::99"]`, `use = "prohibit"`)
@@ -170,7 +170,7 @@ func (g *gateway) peerOfDevice(t *testing.T, link string, to netip.Addr) netip.A
 // What is sent without address translation from a network that one provider routes takes that provider.
 func TestPrefixesTakeTheirProvider(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, 2, box.Backends[0])
+	g := newGateway(t, box.Backends[0])
 	for i, u := range g.Uplinks {
 		prefix := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::/64", 0xf1+i))
 		g.Delegate(u, prefix)

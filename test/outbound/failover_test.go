@@ -43,7 +43,7 @@ func TestFailoverMovesConnections(t *testing.T) {
 		for _, backend := range box.Backends {
 			t.Run(name+" "+backend, func(t *testing.T) {
 				t.Parallel()
-				g := newGateway(t, 2, backend)
+				g := newGateway(t, backend)
 				g.Gateway.ServeTCP(box.ServedPort)
 				g.probeServer()
 				g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failback = "move"`)...)

@@ -21,10 +21,10 @@ type gateway struct {
 	uplinkKeys map[int]string
 }
 
-// newGateway returns a gateway with n uplinks, strict source validation and this table [outbound]. What follows is below it.
-func newGateway(t *testing.T, n int, backend string, outbound ...string) *gateway {
+// newGateway returns a gateway with two uplinks, strict source validation and this table [outbound]. What follows is below it.
+func newGateway(t *testing.T, backend string, outbound ...string) *gateway {
 	t.Helper()
-	w := box.Conditions{RPFilter: 1}.Build(t, n, world.Options{})
+	w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
 	b := box.New(t, w, backend)
 	g := &gateway{Box: b, uplinkKeys: map[int]string{}}
 	g.outbound(outbound...)

@@ -27,7 +27,7 @@ func inspectUplink(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, hostAd
 	case l.Master != 0:
 		return []Finding{portFinding(u, l, f)}
 	}
-	all := addresslessFindings(u, l)
+	all := slices.Concat(addresslessFindings(u, l), drainedFindings(s, f, u))
 	for _, family := range f.Families() {
 		if out, is := f.LeftOutPath(s, u, family); is {
 			all = append(all, Finding{What: out.String(), Remedy: out.Remedy})
@@ -111,4 +111,12 @@ func inspectGateway(u uplinks.Uplink, l uplinks.Link, family uplinks.Family, hos
 		})
 	}
 	return all
+}
+
+// drainedFindings reports an uplink that the operator took out of outbound.
+func drainedFindings(s uplinks.Settings, f uplinks.Facts, u uplinks.Uplink) []Finding {
+	if !f.Drained[u.Name] || !s.Outbound.Enabled() {
+		return nil
+	}
+	return []Finding{{What: fmt.Sprintf("uplink %s: it is drained: new outbound connections take others", u.Name), Remedy: "replypath undrain " + u.Name}}
 }

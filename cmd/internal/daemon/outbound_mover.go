@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"replypath/cmd/internal/host"
@@ -32,13 +31,10 @@ type outboundMover struct {
 	log      *slog.Logger
 	tracker  uplinks.OutboundTracker
 	waiting  chan uplinks.Move
-
-	mu   sync.Mutex
-	last map[uplinks.PathKey]health.OutboundMove
 }
 
 func newOutboundMover(kernel connectionMover, recorder *eventRecorder, log *slog.Logger) *outboundMover {
-	return &outboundMover{kernel: kernel, recorder: recorder, log: log, waiting: make(chan uplinks.Move, maxWaitingMoves), last: map[uplinks.PathKey]health.OutboundMove{}}
+	return &outboundMover{kernel: kernel, recorder: recorder, log: log, waiting: make(chan uplinks.Move, maxWaitingMoves)}
 }
 
 // round queues the moves that follow from the state that a round has put in force.
@@ -106,9 +102,6 @@ func (m *outboundMover) moveAgain(move uplinks.Move, done health.OutboundMove) {
 	if move.AtInit && done.Connections+done.Sockets+done.SecondSweep == 0 {
 		return
 	}
-	m.mu.Lock()
-	m.last[move.Path] = done
-	m.mu.Unlock()
 	family, _ := move.Family.MarshalText()
 	text := fmt.Sprintf("%s %s: %s moved in %.0f ms: %s", move.Path.Uplink, move.Family, countConnections(done), done.Milliseconds, move.Why)
 	m.recorder.Record(health.Event{Kind: eventOutbound, Uplink: move.Path.Uplink, Family: string(family), To: "moved", Text: text})
@@ -123,14 +116,6 @@ func countConnections(m health.OutboundMove) string {
 		text += fmt.Sprintf(" and %d of this host", m.Sockets)
 	}
 	return text
-}
-
-// lastMove returns the last move of a path.
-func (m *outboundMover) lastMove(path uplinks.PathKey) (health.OutboundMove, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	done, known := m.last[path]
-	return done, known
 }
 
 // drainRequest takes an uplink out of outbound, or puts it back.
