@@ -15,9 +15,19 @@ import (
 	"replypath/test/world"
 )
 
-// startBalancer starts a service with the uplinks fibre and lte, a web server on port 8089, and a program on the gateway with a file of
-// etc/pair.
-func startBalancer(t *testing.T, file string, command ...string) *box.Box {
+// shippedFile returns the text of a file of etc/pair.
+func shippedFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../etc/pair", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// startBalancer starts a service with the uplinks fibre and lte, a web server on port 8089, and a program on the gateway with this
+// configuration.
+func startBalancer(t *testing.T, configuration string, command ...string) *box.Box {
 	t.Helper()
 	b := box.New(t, world.TwoISPs(t))
 	var text strings.Builder
@@ -37,8 +47,8 @@ func startBalancer(t *testing.T, file string, command ...string) *box.Box {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") })}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
-	config, err := filepath.Abs("../../etc/pair/" + file)
-	if err != nil {
+	config := filepath.Join(b.Dir, "balancer")
+	if err := os.WriteFile(config, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(b.Dir, "log"))
@@ -70,7 +80,7 @@ func awaitCode(t *testing.T, b *box.Box, url string, want int) {
 
 func TestHAProxyFollowsTheUplinks(t *testing.T) {
 	t.Parallel()
-	b := startBalancer(t, "haproxy.cfg", "haproxy", "-db", "-f")
+	b := startBalancer(t, shippedFile(t, "haproxy.cfg"), "haproxy", "-db", "-f")
 	const fibre, lte = "http://127.0.0.1:8088/fibre", "http://127.0.0.1:8088/lte"
 	awaitCode(t, b, fibre, 200)
 	awaitCode(t, b, lte, 200)
@@ -81,14 +91,24 @@ func TestHAProxyFollowsTheUplinks(t *testing.T) {
 	awaitCode(t, b, lte, 503)
 }
 
+// The file asks in HTTP/1.1; 1.0 is what nginx speaks without that line.
 func TestNginxFollowsTheUplinks(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	b := startBalancer(t, "nginx.conf", "nginx", "-e", "stderr", "-p", dir, "-g", "daemon off; pid "+dir+"/pid; error_log stderr;", "-c")
-	const lte = "http://127.0.0.1:8087/lte"
-	awaitCode(t, b, lte, 200)
-	b.Shell("ip link set eth0 down")
-	awaitCode(t, b, lte, 200)
-	b.Shell("ip link set eth1 down")
-	awaitCode(t, b, lte, 503)
+	file := shippedFile(t, "nginx.conf")
+	older := strings.Replace(file, "proxy_http_version 1.1;", "", 1)
+	if older == file {
+		t.Fatal("the file does not ask in HTTP/1.1")
+	}
+	for version, configuration := range map[string]string{"1.1": file, "1.0": older} {
+		t.Run(version, func(t *testing.T) {
+			dir := t.TempDir()
+			b := startBalancer(t, configuration, "nginx", "-e", "stderr", "-p", dir, "-g", "daemon off; pid "+dir+"/pid; error_log stderr;", "-c")
+			const lte = "http://127.0.0.1:8087/lte"
+			awaitCode(t, b, lte, 200)
+			b.Shell("ip link set eth0 down")
+			awaitCode(t, b, lte, 200)
+			b.Shell("ip link set eth1 down")
+			awaitCode(t, b, lte, 503)
+		})
+	}
 }
