@@ -39,7 +39,7 @@ demo: build
 test: needs
 	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath
 	go test -race -shuffle=on -timeout 20m $$(go list ./... | grep -vE "^replypath/(uplinks$$|test/)")
-	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -p $$((2 * $$(nproc))) -shuffle=on -timeout 20m ./uplinks ./test/service ./test/reply ./test/apply ./test/...
+	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -p $$((2 * $$(nproc))) -parallel $$((3 * $$(nproc))) -shuffle=on -timeout 20m ./uplinks ./test/service ./test/reply ./test/apply ./test/...
 
 # All rows of the matrix in etc/doc/proof.md, in both backends: UPDATE_DOCUMENTS=1 rewrites it.
 matrix: needs

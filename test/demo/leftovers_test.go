@@ -38,7 +38,7 @@ func leftovers(t *testing.T) string {
 	for _, l := range links {
 		all = append(all, "link "+l.Name)
 	}
-	for _, pattern := range []string{"/run/netns/*", "/var/run/netns/*", "/run/demo-*", "/run/replypath*", "/tmp/demo-[0-9]*"} {
+	for _, pattern := range []string{"/run/netns/*", "/var/run/netns/*", "/run/demo-*", "/run/replypath*", "/tmp/demo-[0-9]*", "/var/lib/replypath/*demo*"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

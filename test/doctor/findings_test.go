@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,16 +34,22 @@ var findingTests = map[string]func(*testing.T){
 // modulesTestFile is the file with tests of what this kernel may not have: make test-boot QEMU=1 runs them on one that has it.
 const modulesTestFile = "offload_modules_test.go"
 
+// findingTestsElsewhere are the files of other packages whose tests make a finding real: they name it.
+var findingTestsElsewhere = map[string]string{
+	"intercept-rule":       "../intercept/foreign_recipe_test.go",
+	"mark-of-other-uplink": "../service/injected_test.go",
+}
+
 // hasTest reports whether a test makes the finding real, here or elsewhere.
 func hasTest(id, modulesTests string) bool {
-	for _, table := range []map[string]findingCase{foreignRuleCases, foreignFirewallCases, sysctlAndLinkCases, egressCases, unmarkedCases} {
+	for _, table := range []map[string]findingCase{foreignRuleCases, foreignFirewallCases, sysctlAndLinkCases, egressCases, unmarkedCases, markRuleCases} {
 		for _, s := range table {
 			if s.id == id {
 				return true
 			}
 		}
 	}
-	return findingTests[id] != nil || strings.Contains(modulesTests, fmt.Sprintf("IsNote, %q", id))
+	return findingTests[id] != nil || findingTestsElsewhere[id] != "" || strings.Contains(modulesTests, fmt.Sprintf("IsNote, %q", id))
 }
 
 // findingIDs returns the names of all kinds of findings that are written in the doctor.
@@ -88,6 +95,11 @@ func TestEveryFindingIsDocumentedAndTested(t *testing.T) {
 	tests, err := os.ReadFile(modulesTestFile)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for id, file := range findingTestsElsewhere {
+		if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), strconv.Quote(id)) {
+			t.Errorf("%s does not name %s: %v", file, id, err)
+		}
 	}
 	for _, name := range all {
 		if !strings.Contains(page, "`"+name+"`") {

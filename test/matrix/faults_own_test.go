@@ -9,7 +9,7 @@ var ownFaults = []fault{
 		lost: lost(1, allKinds...), cause: "rule-missing", service: repairs},
 	{name: "all rules of replypath are gone", each: "for p in $({ip} rule | sed -n 's/^\\([23][0-9]*\\):.*/\\1/p' | grep -E '^[23][0-9]{3}$'); do {ip} rule del pref $p; done",
 		lost: lost(1, allKinds...), cause: "rule-missing", service: repairs},
-	{name: "the default route of eth1's table is gone", each: "{ip} route del default dev eth1 table 8202",
+	{name: "the default route of eth1's table is gone", each: "{ip} route flush exact default dev eth1 table 8202",
 		lost: lost(1, allKinds...), cause: "route-missing", service: repairs},
 	{name: "the table of eth1 is empty", each: "{ip} route flush table 8202; {ip} route del unreachable default table 8202 2>&- || :",
 		lost: lost(1, allKinds...), cause: "route-missing", service: repairs},

@@ -25,6 +25,9 @@ func makePrivate() error {
 	if err := unix.Mount("proc", "/proc", "proc", safe|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w (in a container: --privileged, or --security-opt systempaths=unconfined)", err)
 	}
+	if err := coverStateFolder(); err != nil {
+		return err
+	}
 	copies, err := read(keptFiles)
 	if err != nil {
 		return err
@@ -47,6 +50,23 @@ func makePrivate() error {
 	}
 	if err := netlink.LinkSetUp(&netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: 1}}); err != nil {
 		return fmt.Errorf("set lo up: %w", err)
+	}
+	return nil
+}
+
+// coverStateFolder lays a folder in memory over /var/lib: programs inside find what is there, and the machine keeps nothing
+// that they write. The /run that holds what is written is covered afterwards.
+func coverStateFolder() error {
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("mount /run: %w", err)
+	}
+	for _, folder := range []string{"/run/upper", "/run/work"} {
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount("overlay", "/var/lib", "overlay", 0, "lowerdir=/var/lib,upperdir=/run/upper,workdir=/run/work"); err != nil {
+		return fmt.Errorf("lay a folder over /var/lib: %w", err)
 	}
 	return nil
 }
