@@ -48,12 +48,3 @@ func Summarize(results []RequestResult) health.ProofCheck {
 func Inconclusive(err error) health.ProofCheck {
 	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: err.Error(), Remedy: "the route lookups and reply counters still apply"}
 }
-
-// Overall returns the verdict on all paths without their reply counters.
-func Overall(results []PathResult) health.Result {
-	var all []health.Result
-	for _, r := range results {
-		all = append(all, r.Proof(health.ReplyCounts{}).Verdict().Result)
-	}
-	return health.Overall(all)
-}

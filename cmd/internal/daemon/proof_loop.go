@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"replypath/health"
@@ -110,11 +111,11 @@ func (ps *proofScheduler) interval() time.Duration {
 	return s.Proof.Interval
 }
 
-// proveWithRecheck proves what has changed, or all paths, and reports whether it was all. When the result is No it proves all
-// paths after the next round, as what breaks a path may be under repair.
+// proveWithRecheck proves what has changed, or all paths, and reports whether it was all. When a path is found broken that was
+// not before, or not for that cause, it proves all paths after the next round, as what breaks it may be under repair.
 func (ps *proofScheduler) proveWithRecheck(ctx context.Context, all bool) bool {
 	outcome := ps.proveOnce(ctx, all)
-	if outcome.err == nil && proof.Overall(outcome.results) == health.No {
+	if outcome.err == nil && ps.newlyBroken(outcome.results) {
 		ps.invalidate(uplinks.ChangedScope{})
 		ps.queue.RequestRound("stray reply", uplinks.ChangedScope{})
 		if ps.awaitRepair(ctx) != nil {
@@ -127,6 +128,17 @@ func (ps *proofScheduler) proveWithRecheck(ctx context.Context, all bool) bool {
 	}
 	ps.store(outcome)
 	return len(outcome.subset) == len(outcome.paths)
+}
+
+// newlyBroken reports whether a path is broken that was not at its last proof, or was for another cause.
+func (ps *proofScheduler) newlyBroken(results []proof.PathResult) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return slices.ContainsFunc(results, func(r proof.PathResult) bool {
+		now, last := r.Proof(health.ReplyCounts{}).Verdict(), ps.proofs[r.Path.Key]
+		before := health.Proof{Routes: last.Routes, Trace: last.Trace}.Verdict()
+		return now.Result == health.No && (before.Result != health.No || before.Cause != now.Cause)
+	})
 }
 
 // proofOutcome has the results of a proof of the subset, or its error.

@@ -21,6 +21,7 @@ type schedulerTest struct {
 	began      time.Time
 	proofTimes []time.Duration
 	result     health.Result
+	cause      health.Cause
 	stray      atomic.Uint64
 }
 
@@ -28,7 +29,7 @@ var schedulerKey = health.Key{Uplink: "fibre", Family: uplinks.IPv4}
 
 func (c *schedulerTest) Prove(context.Context, health.Settings, []health.Path) ([]proof.PathResult, error) {
 	c.proofTimes = append(c.proofTimes, time.Since(c.began))
-	return []proof.PathResult{{Path: health.Path{Key: schedulerKey}, Routes: health.ProofCheck{Result: c.result}}}, nil
+	return []proof.PathResult{{Path: health.Path{Key: schedulerKey}, Routes: health.ProofCheck{Result: c.result, Cause: c.cause}}}, nil
 }
 
 func (c *schedulerTest) ProveSubset(ctx context.Context, s health.Settings, _ uplinks.Facts, paths, _ []health.Path) ([]proof.PathResult, error) {
@@ -155,6 +156,30 @@ func TestStrayReplyIsReportedAfterARecheck(t *testing.T) {
 			time.Sleep(minProofPause + recheckDelay + time.Second)
 			if p := c.monitor.Status()[0].Families[0].Proof.Routes.Result; p != health.No {
 				t.Errorf("%q after damage that is not repaired", p)
+			}
+		})
+	})
+}
+
+// A path that stays broken for the same cause is proven once in each interval: nobody repairs it.
+func TestPathThatStaysBrokenIsNotRechecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c schedulerTest
+		c.run(t, func() {
+			c.result = health.No
+			c.schedule()
+			time.Sleep(time.Minute + 5*time.Second)
+			synctest.Wait()
+			if n := len(c.proofTimes); n != 4 { // with the recheck of the first
+				t.Errorf("proven at %v", c.proofTimes)
+			}
+			c.cause = health.RouteMissing
+			c.invalidate(uplinks.ChangedScope{})
+			c.schedule()
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if n := len(c.proofTimes); n != 6 { // with that of another cause
+				t.Errorf("proven at %v", c.proofTimes)
 			}
 		})
 	})

@@ -55,7 +55,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 	if !slices.ContainsFunc(results, needsExplanation) {
 		return results, nil
 	}
-	explained, err := r.readExplanation(ctx)
+	explained, err := r.readExplanation(ctx, p.Rules)
 	if err != nil {
 		return nil, err
 	}

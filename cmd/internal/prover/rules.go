@@ -29,8 +29,10 @@ type RuleCache struct {
 	read  time.Time // zero: never, or they have changed since
 }
 
-// firewallRules are the rules of other programs that questions are chosen by.
+// firewallRules are the rules of other programs: questions are chosen by them, and verdicts explained.
 type firewallRules struct {
+	others       []foreign.Rule
+	read         bool // the others are those of the host
 	translations dnat.Rules
 	selected     []proof.Selected // what rules select that change marks, connection tracking or routed packets
 }
@@ -67,17 +69,18 @@ func readFirewallRules(ctx context.Context) (r firewallRules, err error) {
 	if err != nil {
 		return r, err
 	}
-	if r.translations, err = firewall.DestinationNAT(ctx); err != nil {
+	if r.others, err = firewall.ForeignRules(ctx); err != nil {
 		return r, err
 	}
-	others, err := firewall.ForeignRules(ctx)
-	for _, f := range others {
+	r.read = true
+	for _, f := range r.others {
 		if f.ChangesReplies() {
 			for _, p := range f.Ports() {
 				r.selected = append(r.selected, selectedBy(p)...)
 			}
 		}
 	}
+	r.translations, err = firewall.DestinationNAT(ctx)
 	return r, err
 }
 

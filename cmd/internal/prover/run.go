@@ -28,7 +28,7 @@ type run struct {
 	lan           map[uplinks.Family]*proof.LANHost
 	routes        map[health.Key]proof.RouteLookups
 	ownAddrs      map[netip.Addr]bool
-	rules         firewallRules // none where the services are configured
+	rules         firewallRules // not read until a verdict needs them where the services are configured
 	output        *proof.Output // what the kernel consults behind the routes
 }
 
