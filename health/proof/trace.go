@@ -73,6 +73,20 @@ func (o Observations) Taken(r Request) bool {
 	return false
 }
 
+// Misrouted reports whether a reply to the request would have left by another next hop than the path's. So may one reply of a path that
+// works: a packet of another host with the same addresses and ports, which comes in by another uplink at the same moment, gives the
+// connection that uplink's mark.
+func (o Observations) Misrouted(r Request) bool {
+	return slices.ContainsFunc(o.Egress, func(e EgressObservation) bool {
+		return e.Peer == r.From.Addr() && e.Port == r.From.Port() && !r.rightNextHop(e)
+	})
+}
+
+// Replied reports whether a reply to the request was on its way out.
+func (o Observations) Replied(r Request) bool {
+	return slices.ContainsFunc(o.Egress, func(e EgressObservation) bool { return e.Peer == r.From.Addr() && e.Port == r.From.Port() })
+}
+
 // RefusedLocally reports whether this host alone replied to a forwarded request, with an ICMP error.
 func (o Observations) RefusedLocally(r Request) (refused bool) {
 	for _, x := range o.Hooks {

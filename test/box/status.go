@@ -48,12 +48,15 @@ func (b *Box) AwaitState(u *world.Uplink, want health.State) (s health.Status) {
 	return s
 }
 
-// AwaitUp waits until all uplinks are up in both families.
-func (b *Box) AwaitUp() {
+// AwaitUp waits until the uplinks, all if none is named, are up in both families.
+func (b *Box) AwaitUp(which ...*world.Uplink) {
 	b.T.Helper()
-	Eventually(b.T, EventualTimeout, "all uplinks are up", func() bool {
+	if len(which) == 0 {
+		which = b.Uplinks
+	}
+	Eventually(b.T, EventualTimeout, "the uplinks are up", func() bool {
 		all := states(b.ServiceStatus())
-		for _, u := range b.Uplinks {
+		for _, u := range which {
 			for _, f := range uplinks.Families {
 				if all[fmt.Sprintf("%s %s", u.Link.Name, f)] != health.Up {
 					return false

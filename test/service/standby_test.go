@@ -59,6 +59,7 @@ func TestUplinkWhoseVIPsAreElsewhereIsStandby(t *testing.T) {
 	b := vipBox(t)
 	service := b.Start()
 	u := b.Uplinks[1]
+	b.AwaitUp(b.Uplinks[0])
 	s := b.AwaitState(u, health.Standby)
 	if s.Uplinks[1].State != health.Standby || !strings.Contains(s.Uplinks[1].Families[0].Reason, u.Addr4.String()+" is not on this node") {
 		t.Errorf("%+v", s.Uplinks[1])
@@ -134,6 +135,7 @@ func TestPacketsFromAVIPFollowItAtOnce(t *testing.T) {
 	b := vipBox(t)
 	b.Start()
 	u := b.Uplinks[1]
+	b.AwaitUp(b.Uplinks[0])
 	b.AwaitState(u, health.Standby)
 	link, handle := netlinkOf(t, b, u.Link.Name)
 	for _, c := range []struct {

@@ -33,6 +33,7 @@ func TestTrackScriptSaysWhetherAnUplinkWorks(t *testing.T) {
 	t.Parallel()
 	b := vipBox(t)
 	b.Start()
+	b.AwaitUp(b.Uplinks[0])
 	b.AwaitState(b.Uplinks[1], health.Standby)
 	for _, uplink := range []string{"isp0", "isp1"} {
 		if r := b.Must(0, "status", "--uplink", uplink, "--quiet"); r.Stdout != "" || r.Stderr != "" {

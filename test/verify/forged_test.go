@@ -73,7 +73,7 @@ func TestVerifyIsNotFooledByForgedRequests(t *testing.T) {
 		for range 10 {
 			if v := b.Verify(); v.Result != "yes" {
 				for _, p := range v.Paths {
-					t.Errorf("%s %s: asked %s, shown %s", p.Uplink, p.Family, p.Asked, p.Shown)
+					t.Errorf("%s %s: asked %s, shown %s: %+v", p.Uplink, p.Family, p.Asked, p.Shown, p.Questions)
 				}
 			}
 		}

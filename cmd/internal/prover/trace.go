@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -73,7 +74,7 @@ func (r *run) injectAll(ctx context.Context, requests []proof.Request, traced bo
 	}
 	defer c.Close()
 	defer servers.close() // before the capture ends, so that it has their last replies
-	w := captureWindow{run: r, injector: injector, capture: c, servers: servers, ports: ports, secret: secret}
+	w := captureWindow{run: r, injector: injector, capture: c, servers: servers, ports: ports, secret: secret, forwarded: map[netip.AddrPort]bool{}}
 	return w.trace(ctx, servers.requests)
 }
 
@@ -97,8 +98,10 @@ type captureWindow struct {
 	servers  *udpServers
 	ports    *peerPorts
 	secret   proof.Secret
-	opened   []proof.Request // connections to forwarded hosts that must be reset
-	injected []proof.Request
+
+	forwarded map[netip.AddrPort]bool // TCP ports of this host that are forwarded to another one
+	opened    []proof.Request         // connections to them, which must be reset
+	injected  []proof.Request
 }
 
 func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t trace, err error) {
@@ -116,10 +119,33 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 		return t, err
 	}
 	defer func() { c.resetOpened(t.observations) }()
-	if err := c.injectForwardedAgain(t.requests, t.observations); err != nil {
+	if err := c.injectForwardedAgain(&t); err != nil {
 		return t, err
 	}
-	return t, c.awaitReplies(ctx, &t)
+	if err := c.awaitReplies(ctx, &t); err != nil {
+		return t, err
+	}
+	return t, c.repeatMisrouted(ctx, &t)
+}
+
+// repeatMisrouted repeats, from other ports, the requests whose reply would have left by another next hop, as long as there are ports:
+// all must agree before a path is said to be broken. A request whose repetition has no reply stays the one that counts.
+func (c *captureWindow) repeatMisrouted(ctx context.Context, t *trace) error {
+	for {
+		before := slices.Clone(t.requests)
+		again, err := c.injectAgain(t, proof.Observations.Misrouted)
+		if err != nil || !again {
+			return err
+		}
+		if err := c.awaitReplies(ctx, t); err != nil {
+			return err
+		}
+		for i, q := range t.requests {
+			if !t.observations.Replied(q) {
+				t.requests[i] = before[i]
+			}
+		}
+	}
 }
 
 // awaitReplies reads the capture until no reply can be expected any more, and nothing more is observed: the last reply may have
@@ -144,30 +170,26 @@ func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) 
 	}
 }
 
-// inject injects a request. A TCP connection is reset at once, so that no server is left with it half open.
+// inject injects a request. A TCP connection to this host is reset at once, so that no server is left with it half open; one that is
+// forwarded to another host by resetOpened, since that host may see a reset before it can reply.
 func (c *captureWindow) inject(q proof.Request) error {
 	c.injected = append(c.injected, q)
-	if q.Proto == "tcp" {
-		return c.injector.ReceiveAndReset(q.Path.Index, c.frameAddrs(q))
+	switch {
+	case q.Proto != "tcp":
+		return c.injector.Receive(q.Path.Index, c.frame(q))
+	case c.forwarded[q.To]:
+		c.opened = append(c.opened, q)
+		return c.injector.Receive(q.Path.Index, inject.SYN(c.frameAddrs(q), c.secret.Sequence()))
 	}
-	return c.injector.Receive(q.Path.Index, c.frame(q))
+	return c.injector.ReceiveAndReset(q.Path.Index, c.frameAddrs(q))
 }
 
-// injectTakenAgain repeats, from other ports, requests whose connection was there before them.
-func (c *captureWindow) injectTakenAgain(t *trace) (err error) {
+// injectTakenAgain repeats requests whose connection was there before them, as long as there are such and ports.
+func (c *captureWindow) injectTakenAgain(t *trace) error {
 	for {
-		again := false
-		for i, q := range t.requests {
-			if !t.observations.Taken(q) || !c.ports.renew(&q) {
-				continue
-			}
-			again, t.requests[i] = true, q
-			if err := c.inject(q); err != nil {
-				return err
-			}
-		}
-		if !again {
-			return nil
+		again, err := c.injectAgain(t, proof.Observations.Taken)
+		if err != nil || !again {
+			return err
 		}
 		if t.observations, err = c.capture.Read(); err != nil {
 			return err
@@ -175,23 +197,32 @@ func (c *captureWindow) injectTakenAgain(t *trace) (err error) {
 	}
 }
 
-// injectForwardedAgain repeats TCP requests that were forwarded to another host, which may see the reset before it can
-// reply. The repetition has another port and is reset by resetOpened.
-func (c *captureWindow) injectForwardedAgain(requests []proof.Request, o proof.Observations) error {
-	for i, q := range requests {
-		if q.Proto != "tcp" || !o.Forwarded(q) || !c.ports.renew(&q) {
+// injectAgain repeats, from other ports, the requests of which the observations say so, and reports whether there are any.
+func (c *captureWindow) injectAgain(t *trace, say func(proof.Observations, proof.Request) bool) (again bool, err error) {
+	for i, q := range t.requests {
+		if !say(t.observations, q) || !c.ports.renew(&q) {
 			continue
 		}
-		requests[i] = q
-		c.opened, c.injected = append(c.opened, q), append(c.injected, q)
-		if err := c.injector.Receive(q.Path.Index, inject.SYN(c.frameAddrs(q), c.secret.Sequence())); err != nil {
-			return err
+		again, t.requests[i] = true, q
+		if err := c.inject(q); err != nil {
+			return again, err
 		}
 	}
-	return nil
+	return again, nil
 }
 
-// resetOpened resets the connections of injectForwardedAgain, and removes them from conntrack. Where the kernel itself has
+// injectForwardedAgain repeats TCP requests that were forwarded to another host, and were reset at once.
+func (c *captureWindow) injectForwardedAgain(t *trace) error {
+	for _, q := range t.requests {
+		if q.Proto == "tcp" && t.observations.Forwarded(q) {
+			c.forwarded[q.To] = true
+		}
+	}
+	_, err := c.injectAgain(t, func(o proof.Observations, q proof.Request) bool { return q.Proto == "tcp" && o.Forwarded(q) })
+	return err
+}
+
+// resetOpened resets the connections that were opened to other hosts, and removes them from conntrack. Where the kernel itself has
 // refused one, because the other host is unreachable, a reset would be refused too, seconds after the capture.
 func (c *captureWindow) resetOpened(o proof.Observations) {
 	for _, q := range c.opened {
