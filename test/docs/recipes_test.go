@@ -156,9 +156,14 @@ func (c *recipeRun) missesReplies() bool {
 	return missed.Load()
 }
 
-// wantAllReplies wants every reply by its ingress.
+// wantAllReplies wants every reply by its ingress. The ISPs ask for the gateway's addresses anew: an address that was missing a moment
+// ago may still be on its way to "unreachable", and with it every packet that waits for it.
 func (c *recipeRun) wantAllReplies() {
 	c.t.Helper()
+	for _, u := range c.Uplinks {
+		u.ISP.Run("ip", "neigh", "flush", "all")
+		u.ISP.Run("ip", "-6", "neigh", "flush", "all")
+	}
 	c.RecordEgress().WantRepliesFromAll(c.t, c.Client, c.kinds)
 	for _, check := range c.checks {
 		check(c.t)
