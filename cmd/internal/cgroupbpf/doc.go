@@ -1,0 +1,8 @@
+// Package cgroupbpf loads BPF programs and attaches them to a control group. It is the only package of the commands that
+// imports the BPF library; the programs are written in its assembler, so that no compiler is needed.
+//
+// The programs of [udp] (udp_programs.go) make UDP servers on the wildcard address reply from the address that received the
+// request. They and their maps are pinned in a BPF file system, in a folder of the network namespace, so that they outlive the
+// process; UDP (udp.go) reads, replaces and removes them. Who fills the map of addresses must renew its leases: a program whose
+// service is dead must not choose an address that may be gone.
+package cgroupbpf
