@@ -32,12 +32,7 @@ const (
 func Open(path string) (*os.File, error) { return openData(path, func(string) {}) }
 
 func openData(path string, checked func(string)) (*os.File, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: find the working directory: %w", path, err)
-	}
-	rules := &dataRules{path: path, self: uint32(os.Geteuid())}
-	f, err := resolve(absolute, rules, checked)
+	f, rules, err := resolveData(path, checked)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +51,7 @@ func openData(path string, checked func(string)) (*os.File, error) {
 func OpenDir(path string) (*os.Root, error) { return openDir(path, func(string) {}) }
 
 func openDir(path string, checked func(string)) (*os.Root, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: find the working directory: %w", path, err)
-	}
-	rules := &dataRules{path: path, self: uint32(os.Geteuid())}
-	f, err := resolve(absolute, rules, checked)
+	f, rules, err := resolveData(path, checked)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +73,17 @@ type dataRules struct {
 	path   string
 	self   uint32 // the user of this process
 	others []*entry
+}
+
+// resolveData follows a path, relative or not, by the rules for a file that is read.
+func resolveData(path string, checked func(string)) (*found, *dataRules, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: find the working directory: %w", path, err)
+	}
+	rules := &dataRules{path: path, self: uint32(os.Geteuid())}
+	f, err := resolve(absolute, rules, checked)
+	return f, rules, err
 }
 
 // check implements checker. It collects the components of other users: whether they are trusted depends on the file's owner.

@@ -16,6 +16,9 @@ type Flow struct {
 	From, To netip.AddrPort // the port of From is the identifier of an ICMP echo
 }
 
+// String returns the flow as examples show it.
+func (f Flow) String() string { return fmt.Sprintf("protocol %d from %s to %s", f.Proto, f.From, f.To) }
+
 // Attributes of a connection that the library does not define (linux/netfilter/nfnetlink_conntrack.h).
 const (
 	ctaIP       = 1

@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"replypath/marks"
-	"replypath/uplinks"
-
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -16,19 +13,15 @@ import (
 // given value in these bits.
 const ctaMarkMask = 21
 
-// ConnectionsWithMark returns connections of the family whose mark has the value in the bits of the mask, at most limit of them, in
-// the network namespace of the calling thread. It needs CAP_NET_ADMIN.
-func ConnectionsWithMark(ctx context.Context, f uplinks.Family, mark marks.Mark, mask marks.Mask, limit int) ([]Connection, error) {
+// ConnectionsWithMark returns connections of the filter, at most limit of them, in the network namespace of the calling thread. It
+// needs CAP_NET_ADMIN.
+func ConnectionsWithMark(ctx context.Context, f MarkFilter, limit int) ([]Connection, error) {
 	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, fmt.Errorf("open a conntrack socket: %w", err)
 	}
 	defer socket.Close() // ends a dump whose rest is not read
-	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: uint8(addressFamily(f)), Version: nl.NFNETLINK_V0})
-	word := func(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
-	req.AddData(nl.NewRtAttr(nl.CTA_MARK, word(uint32(mark))))
-	req.AddData(nl.NewRtAttr(ctaMarkMask, word(uint32(mask))))
+	req := f.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
 	if err := socket.Send(req); err != nil {
 		return nil, fmt.Errorf("list connections: %w", err)
 	}

@@ -3,7 +3,6 @@ package rtnl
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"replypath/marks"
@@ -44,8 +43,7 @@ func countMarked(found map[uint32]*uplinks.MarkedConnections, m []byte, mask mar
 		return
 	}
 	if found[c.Mark] == nil {
-		f := c.Original
-		found[c.Mark] = &uplinks.MarkedConnections{Mark: c.Mark, Example: fmt.Sprintf("protocol %d from %s to %s", f.Proto, f.From, f.To)}
+		found[c.Mark] = &uplinks.MarkedConnections{Mark: c.Mark, Example: c.Original.String()}
 	}
 	found[c.Mark].Count++
 }

@@ -3,7 +3,6 @@ package rtnl
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"replypath/marks"
@@ -16,7 +15,7 @@ import (
 func MismarkedConnections(ctx context.Context, s uplinks.Settings, f uplinks.Facts, limit int) ([]uplinks.MismarkedConnections, error) {
 	var read []Connection
 	for _, family := range f.Families() {
-		all, err := ConnectionsWithMark(ctx, family, 0, 0, limit)
+		all, err := ConnectionsWithMark(ctx, MarkFilter{Family: family}, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +42,7 @@ func groupMismarked(read []Connection, s uplinks.Settings, f uplinks.Facts) (all
 		if i < 0 {
 			i = len(all)
 			all = append(all, uplinks.MismarkedConnections{To: to, Uplink: owner.Name, Marked: marked,
-				Example: fmt.Sprintf("protocol %d from %s to %s", c.Original.Proto, c.Original.From, c.Original.To)})
+				Example: c.Original.String()})
 		}
 		all[i].Count++
 	}

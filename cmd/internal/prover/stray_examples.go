@@ -19,7 +19,7 @@ const (
 // StrayExamples returns connections of the path whose replies the kernel routes by another interface now, with that interface, as
 // text; empty: it finds none.
 func (Prover) StrayExamples(ctx context.Context, p health.Path) (string, error) {
-	connections, err := rtnl.ConnectionsWithMark(ctx, p.Family, p.Mark, p.Mask, maxConnections)
+	connections, err := rtnl.ConnectionsWithMark(ctx, rtnl.MarkFilter{Family: p.Family, Mark: p.Mark, Mask: p.Mask}, maxConnections)
 	if err != nil || len(connections) == 0 {
 		return "", err
 	}
