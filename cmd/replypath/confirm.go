@@ -84,24 +84,32 @@ func (p *program) guardCommand() *cobra.Command {
 
 // startGuard starts the guard as a process that outlives this one and its terminal.
 func (p *program) startGuard() error {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("start the guard: %w", err)
-	}
-	defer null.Close()
 	// The guard does not keep the working directory, which may be unmounted.
 	state, err := filepath.Abs(p.stateDir)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
-	args := []string{"replypath", "guard", "--state", state}
-	guard, err := os.StartProcess("/proc/self/exe", args, &os.ProcAttr{
-		Dir: "/", Files: []*os.File{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
-	})
+	guard, err := startDetached(nil, "guard", "--state", state)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
 	return guard.Release()
+}
+
+// startDetached starts this program as a process that is independent of the terminal and the working directory. Its standard input is
+// the file, or empty.
+func startDetached(input *os.File, args ...string) (*os.Process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	if input == nil {
+		input = null
+	}
+	return os.StartProcess("/proc/self/exe", append([]string{"replypath"}, args...), &os.ProcAttr{
+		Dir: "/", Files: []*os.File{input, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
 }
 
 // guardInterval is the time between two looks of the guard at the transaction, and between two attempts of a rollback.

@@ -21,6 +21,9 @@ const (
 	exitFailed = 1 // error
 	exitUsage  = 2 // wrong usage or invalid configuration
 	exitNo     = 3 // success, with a negative result
+
+	exitCannotRun = 126 // use: the command cannot be run
+	exitNotFound  = 127 // use: the command is not found
 )
 
 // errNegative is returned by a command with a negative result, which it has printed already.
@@ -29,6 +32,7 @@ var errNegative = errors.New("negative result")
 // exitStatus prints the error and returns the exit status.
 func (p *program) exitStatus(err error) int {
 	var mistakes config.Mistakes
+	var command *commandError
 	switch {
 	case err == nil:
 		return exitOK
@@ -45,6 +49,9 @@ func (p *program) exitStatus(err error) int {
 		return exitUsage
 	}
 	fmt.Fprintf(p.stderr, "replypath: %v\n", err)
+	if errors.As(err, &command) {
+		return command.status
+	}
 	return exitFailed
 }
 

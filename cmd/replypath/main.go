@@ -70,7 +70,7 @@ warnings).`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configPath, "config", defaultConfig, "the configuration `FILE`; the directory uplinks.d beside it is read too")
 	flags.StringVar(&p.stateDir, "state", defaultState, "the `DIR` for saved original values and the applied configuration")
-	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.drainCommand(), p.undrainCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.fingerprintCommand(), p.flushCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.drainCommand(), p.undrainCommand(), p.useCommand(), p.reapCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.fingerprintCommand(), p.flushCommand(), p.versionCommand())
 	root.AddCommand(p.manCommand())
 	return root
 }

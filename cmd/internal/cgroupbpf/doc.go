@@ -5,4 +5,7 @@
 // request. They and their maps are pinned in a BPF file system, in a folder of the network namespace, so that they outlive the
 // process; UDP (udp.go) reads, replaces and removes them. Who fills the map of addresses must renew its leases: a program whose
 // service is dead must not choose an address that may be gone.
+//
+// For replypath use, Hierarchy (hierarchy.go) makes control groups in a mount of its own, and Group.MarkSockets (socket_mark.go)
+// marks the sockets of their processes.
 package cgroupbpf

@@ -14,6 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	inGroup()
 	world.Enter()
 	os.Exit(m.Run())
 }
