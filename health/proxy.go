@@ -17,15 +17,17 @@ type ProxyStatus struct {
 	State     uplinks.ProxyState `json:"state"`
 	Since     time.Time          `json:"since"`
 	Without   uplinks.Without    `json:"without"`
+	Check     string             `json:"check,omitempty"`
+	Error     string             `json:"error,omitempty"` // why it does not answer its check
 }
 
 // NewProxyStatus returns the status of a proxy, without a time.
-func NewProxyStatus(i uplinks.Intercept, p uplinks.Proxy, s uplinks.ProxyState) ProxyStatus {
+func NewProxyStatus(i uplinks.Intercept, p uplinks.Proxy, f uplinks.Facts) ProxyStatus {
 	at := strconv.Itoa(int(p.Port))
 	if p.Addr.IsValid() {
 		at = p.AddrPort().String()
 	}
-	return ProxyStatus{Intercept: i.Name, Family: p.Family, Protocol: p.Proto, Proxy: at, State: s, Without: i.Without}
+	return ProxyStatus{Intercept: i.Name, Family: p.Family, Protocol: p.Proto, Proxy: at, State: f.Proxies[p], Without: i.Without, Check: p.Check, Error: f.ProxyErrors[p]}
 }
 
 // Same reports whether both are about the same socket of an intercept.
@@ -45,9 +47,13 @@ func (p ProxyStatus) Text() string {
 		uplinks.ProxyListening:      "a proxy listens",
 		uplinks.ProxyNobody:         "nobody listens",
 		uplinks.ProxyNotTransparent: "the socket lacks IP_TRANSPARENT",
+		uplinks.ProxyNotAnswering:   "the proxy does not answer",
 		uplinks.ProxyUnknown:        "it is not known whether a proxy listens",
 	}[p.State]
 	text := fmt.Sprintf("%s on %s %s in %s", what, p.Protocol, p.Proxy, p.Family)
+	if p.Error != "" {
+		text += " (" + p.Error + ")"
+	}
 	switch {
 	case p.State.Takes():
 		return text

@@ -41,7 +41,7 @@ type InterceptedLink struct {
 type InterceptedService struct {
 	Proto  string // tcp or udp
 	Proxy  netip.AddrPort
-	Absent bool // no socket takes new connections: they pass
+	Absent bool // no proxy takes new connections: they pass, or are dropped (Intercept.Drop)
 }
 
 // PortRange includes both ports.
@@ -158,6 +158,8 @@ func (s InterceptedService) rules(bit Mask, drop bool) []Rule {
 	tcp := s.Proto == "tcp"
 	var rules []Rule
 	switch {
+	case s.Absent && drop:
+		rules = []Rule{on("NEW", Action{Kind: Drop})}
 	case s.Absent && !tcp:
 		return []Rule{on("", clear), on("", Action{Kind: Return})}
 	case s.Absent:

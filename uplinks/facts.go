@@ -24,6 +24,7 @@ type Facts struct {
 	MixedBackends      bool                   // both iptables backends hold foreign rules, and the settings choose neither
 	Originals          map[Tunable]Original   // saved before replypath's first write
 	Proxies            map[Proxy]ProxyState   // the sockets of transparent proxies
+	ProxyErrors        map[Proxy]string       // why a proxy that is not-answering fails its check
 	Drained            map[string]bool        // the uplinks that the operator has taken out of outbound, by name
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path

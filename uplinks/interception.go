@@ -94,7 +94,9 @@ func (s Settings) interceptIn(i Intercept, f Facts, family Family) marks.Interce
 		at = map[Family]netip.Addr{IPv4: netip.IPv4Unspecified(), IPv6: netip.IPv6Unspecified()}[family]
 	}
 	for _, proto := range i.Protocols {
-		absent := !f.Proxies[i.proxy(family, proto)].Takes() && i.Without == Pass
+		state := f.Proxies[i.proxy(family, proto)]
+		// The kernel itself drops what is for a socket that is not there.
+		absent := !state.Takes() && (i.Without == Pass || state == ProxyNotAnswering)
 		out.Services = append(out.Services, marks.InterceptedService{Proto: proto, Proxy: netip.AddrPortFrom(at, i.Port), Absent: absent})
 	}
 	return out

@@ -29,6 +29,7 @@ type Intercept struct {
 	Port    uint16
 	Addr    netip.Addr
 	Without Without
+	Check   string `json:",omitempty"` // URL that a proxy which works answers: tcp or http; empty: none is asked
 }
 
 // NetworkList selects addresses: those in In, or all if it is empty, but for those in Out.
@@ -49,6 +50,7 @@ type Proxy struct {
 	Proto  string     // tcp or udp
 	Addr   netip.Addr // the zero Addr: any address
 	Port   uint16
+	Check  string // Intercept.Check
 }
 
 // AddrPort returns where the proxy listens; the address is not valid if it is any.
@@ -72,6 +74,7 @@ const (
 	ProxyListening      ProxyState = "listening"
 	ProxyNobody         ProxyState = "nobody"
 	ProxyNotTransparent ProxyState = "not-transparent"
+	ProxyNotAnswering   ProxyState = "not-answering" // it listens, but does not answer its check
 )
 
 // Takes reports whether the proxy takes new connections, as far as is known.
@@ -97,7 +100,9 @@ func (i Intercept) Proxies() (all []Proxy) {
 	return all
 }
 
-func (i Intercept) proxy(f Family, proto string) Proxy { return Proxy{f, proto, i.Addr, i.Port} }
+func (i Intercept) proxy(f Family, proto string) Proxy {
+	return Proxy{f, proto, i.Addr, i.Port, i.Check}
+}
 
 // Proxies returns the sockets of all intercepts, each once.
 func (s Settings) Proxies() (all []Proxy) {

@@ -45,6 +45,30 @@ func TestWithoutAProxyNewConnectionsPassOrAreDropped(t *testing.T) {
 	}
 }
 
+// A proxy that listens and does not answer gets no new connection, in either way.
+func TestNewConnectionsKeepOffAProxyThatDoesNotAnswer(t *testing.T) {
+	s, facts := withIntercepts(uplinkstest.Settings()), uplinkstest.Facts()
+	facts.Proxies = map[uplinks.Proxy]uplinks.ProxyState{}
+	for i := range s.Interception.Intercepts {
+		s.Interception.Intercepts[i].Check = "tcp://127.0.0.1:50080"
+	}
+	for _, p := range s.Proxies() {
+		facts.Proxies[p] = uplinks.ProxyNotAnswering
+	}
+	got := chainsOf(uplinks.Desired(s, facts, nil), uplinks.IPv4)
+	for line, want := range map[string]bool{
+		"-A REPLYPATH-TP-web -p tcp -m conntrack --ctstate NEW -j RETURN":                              true,
+		"-A REPLYPATH-TP-dns -p udp -m conntrack --ctstate NEW -j DROP":                                true,
+		"-A REPLYPATH-TP-dns -p udp -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x10/0x10":      false,
+		"-A REPLYPATH-TP-web -p tcp -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x10/0x10":      false,
+		"-A REPLYPATH-TP-web -p tcp -j TPROXY --on-port 50080 --on-ip 0.0.0.0 --tproxy-mark 0x10/0x10": true,
+	} {
+		if slices.Contains(got, line) != want {
+			t.Errorf("%q: %t\n%s", line, !want, strings.Join(got, "\n"))
+		}
+	}
+}
+
 func TestInterceptOfOneFamilyHasNoChainInTheOther(t *testing.T) {
 	facts := uplinkstest.Facts()
 	for _, change := range []func(*uplinks.Intercept){

@@ -79,6 +79,7 @@ func (p *program) applyHere(ctx context.Context, c config.Config, files config.F
 		return err
 	}
 	defer h.Close()
+	h.CheckProxiesUntilSure(ctx)
 	transaction, err := p.openTransaction()
 	if err != nil {
 		return err

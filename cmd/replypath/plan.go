@@ -29,6 +29,7 @@ otherwise it is 3.`,
 				return err
 			}
 			defer h.Close()
+			h.CheckProxiesUntilSure(cmd.Context())
 			plan, now, err := uplinks.Preview(cmd.Context(), h, c.Settings)
 			if err != nil {
 				return err

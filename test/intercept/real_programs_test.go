@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"replypath/test/box"
@@ -51,7 +52,7 @@ func serveVia(t *testing.T, h *world.Host, port uint16) {
 }
 
 // run starts a program on the gateway until the test ends.
-func (p *proxied) run(t *testing.T, name string, args ...string) (stop func()) {
+func (p *proxied) run(t *testing.T, name string, args ...string) (process *os.Process, stop func()) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		t.Fatalf("%v: make test installs it", err)
@@ -77,7 +78,7 @@ func (p *proxied) run(t *testing.T, name string, args ...string) (stop func()) {
 			t.Logf("%s said:\n%s", name, output)
 		}
 	})
-	return stop
+	return c.Process, stop
 }
 
 // wantVia asks by HTTP until the answer is the wanted one: a program may not listen yet.
@@ -89,6 +90,15 @@ func wantVia(t *testing.T, from *world.Host, at netip.AddrPort, want string) {
 		_, answer = box.Get(t, by, "http://"+at.String()+"/")
 		return answer == want
 	})
+}
+
+// hang stops a process of the gateway, which keeps its sockets, or lets it go on.
+func (p *proxied) hang(t *testing.T, process *os.Process, stop bool) {
+	t.Helper()
+	signal := map[bool]os.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}[stop]
+	if err := process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestHAProxyOfThePageIntercepts(t *testing.T) {
@@ -105,15 +115,26 @@ func TestHAProxyOfThePageIntercepts(t *testing.T) {
 		if err := os.WriteFile(config, []byte(pageBlock(t, "haproxy")), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		stop := p.run(t, "haproxy", "-db", "-f", config)
+		process, stop := p.run(t, "haproxy", "-db", "-f", config)
 		p.Start()
 		u := p.Uplinks[0]
 		for to, seen := range map[netip.Addr]netip.Addr{p.Client4: u.Addr4, p.Client6: u.Addr6} {
 			wantVia(t, p.LAN, netip.AddrPortFrom(to, port), seen.String()+" via haproxy")
 		}
+		direct := func() { wantVia(t, p.LAN, netip.AddrPortFrom(p.Client4, port), u.Addr4.String()+" via ") }
+		p.hang(t, process, true)
+		p.awaitProxies(t, "web", uplinks.ProxyNotAnswering)
+		direct()
+		p.Must(0, "plan") // which asks the proxy too
+		if output := strings.Join(strings.Fields(p.Run("status").Stdout), " "); !strings.Contains(output, "(http://127.0.0.1:8404/alive: no answer within 1s): new connections pass") {
+			t.Errorf("status prints\n%s", output)
+		}
+		p.hang(t, process, false)
+		p.awaitProxies(t, "web", uplinks.ProxyListening)
+		wantVia(t, p.LAN, netip.AddrPortFrom(p.Client4, port), u.Addr4.String()+" via haproxy")
 		stop()
 		p.awaitProxies(t, "web", uplinks.ProxyNobody)
-		wantVia(t, p.LAN, netip.AddrPortFrom(p.Client4, port), u.Addr4.String()+" via ")
+		direct()
 	})
 }
 

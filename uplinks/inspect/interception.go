@@ -21,6 +21,9 @@ func inspectProxies(s uplinks.Settings, f uplinks.Facts) (all []Finding) {
 			case uplinks.ProxyNobody:
 				all = append(all, Finding{fmt.Sprintf("intercept %s: nobody listens on %s: %s", i.Name, p, effect),
 					"start the proxy, or correct proxy"})
+			case uplinks.ProxyNotAnswering:
+				all = append(all, Finding{fmt.Sprintf("intercept %s: the proxy on %s does not answer: %s: %s", i.Name, p, f.ProxyErrors[p], effect),
+					"restart the proxy, or correct check"})
 			case uplinks.ProxyNotTransparent:
 				all = append(all, Finding{fmt.Sprintf("intercept %s: the socket on %s lacks IP_TRANSPARENT: %s", i.Name, p, effect),
 					`let the proxy listen transparently: "tproxy" (squid), "transparent" (haproxy, nginx's listen cannot)`})

@@ -35,7 +35,7 @@ type fileIntercept struct {
 	allPorts       bool
 	sources, to    []stringValue
 	proxy          *value
-	without        *stringValue
+	without, check *stringValue
 	links          []string // of from, resolved
 	fromUplink     bool     // one of the links is an uplink's
 	resolved       uplinks.Intercept
@@ -76,6 +76,7 @@ func (t table) asIntercept(name string, head value) fileIntercept {
 		sources:  t.stringOrOptionalStringsAt("sources", interceptKeys),
 		to:       t.stringOrOptionalStringsAt("to", interceptKeys),
 		without:  t.stringAt("without", interceptKeys),
+		check:    t.stringAt("check", interceptKeys),
 	}
 	if message, remedy := checkName("intercept", name); message != "" {
 		t.src.addMistake(head.keyRange(), message, remedy)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ func (f *fileIntercept) resolve(ups []fileUplink) {
 		Protocols: resolveProtocols(f.protocol), Ports: resolvePorts(f.ports),
 		Sources: resolveNetworks(f.sources), To: resolveNetworks(f.to)}
 	f.resolveProxy()
+	f.resolveCheck()
 	switch w := f.without; {
 	case w == nil:
 	case w.val == string(uplinks.Pass), w.val == string(uplinks.DropNew):
@@ -166,4 +168,41 @@ func (f *fileIntercept) resolveProxy() {
 		}
 	}
 	f.proxy.addMistake(remedy, "proxy cannot be %v", f.proxy.raw)
+}
+
+// resolveCheck sets the URL that the proxy answers itself.
+func (f *fileIntercept) resolveCheck() {
+	if f.check == nil || f.check.val == "" {
+		return
+	}
+	check, ok := parseCheck(f.check.val)
+	if !ok {
+		f.check.addMistake("use tcp://ADDRESS:PORT or http://ADDRESS:PORT/PATH with an address of this host, such as http://127.0.0.1:50080/alive",
+			"check cannot be %q", f.check.val)
+	}
+	f.resolved.Check = check
+}
+
+// parseCheck returns the check in normal form.
+func parseCheck(text string) (check string, ok bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.User != nil || u.Fragment != "" {
+		return "", false
+	}
+	host := u.Host
+	if u.Scheme == "http" && u.Port() == "" {
+		host += ":80"
+	}
+	at, err := netip.ParseAddrPort(host)
+	if err != nil || at.Port() == 0 || at.Addr().Zone() != "" || at.Addr().IsUnspecified() || at.Addr().IsMulticast() {
+		return "", false
+	}
+	switch u.Scheme {
+	case "tcp":
+		return "tcp://" + at.String(), u.Path == "" && u.RawQuery == ""
+	case "http":
+		u.Host = at.String()
+		return u.String(), true
+	}
+	return "", false
 }

@@ -76,6 +76,7 @@ var (
 		{"to", `["!198.51.100.0/24"]`},
 		{"proxy", "50080"},
 		{"without", `"pass"`},
+		{"check", `"http://127.0.0.1:50080/alive"`},
 	}
 	proofKeys = keys{
 		{"every", `"30s"`},

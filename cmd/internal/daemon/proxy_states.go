@@ -30,7 +30,7 @@ func (p *proxyStates) observe(s uplinks.Settings, f uplinks.Facts) {
 	if s.Interception != nil {
 		for _, i := range s.Interception.Intercepts {
 			for _, proxy := range i.Proxies() {
-				all = append(all, health.NewProxyStatus(i, proxy, f.Proxies[proxy]))
+				all = append(all, health.NewProxyStatus(i, proxy, f))
 			}
 		}
 	}

@@ -139,6 +139,7 @@ type Service struct {
 	peers         *peerPoller
 	mismarks      *mismarkPoller
 	mover         *outboundMover // nil: the kernel of a test moves no connections
+	checks        *proxyCheckLoop
 }
 
 // newService connects the components, and puts the configuration in force, with these settings of the kernel. It starts
@@ -183,7 +184,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
 		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
 		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), output: watcher(d.host.OutputEvents()), fingerprints: fingerprints, carriers: carriers,
-		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks, mover: mover,
+		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks, mover: mover, checks: newProxyCheckLoop(d.host),
 	}
 }
 
@@ -198,6 +199,7 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.monitor.Run(ctx) })
 	g.Go(func() error { return s.proofs.Run(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
+	g.Go(func() error { return s.checks.Run(ctx) })
 	g.Go(func() error { return s.peers.Run(ctx) })
 	g.Go(func() error { return s.mismarks.Run(ctx) })
 	if s.mover != nil {

@@ -116,6 +116,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 		return facts, state, err
 	}
 	facts.Proxies = h.proxies.read(ctx)
+	facts.ProxyErrors = h.proxies.errors()
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
 	drained, err := h.Drained()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,9 +28,18 @@ type proxyWatch struct {
 
 // proxyState is what has been seen of a proxy.
 type proxyState struct {
-	inUse uplinks.ProxyState // what Observe reports
+	inUse uplinks.ProxyState // of its socket, once it has settled
 	seen  uplinks.ProxyState // the latest reading
 	since time.Time          // of seen
+	check checkRecord        // since it listens
+}
+
+// state returns what Observe reports.
+func (s proxyState) state() uplinks.ProxyState {
+	if s.inUse == uplinks.ProxyListening && s.check.failing {
+		return uplinks.ProxyNotAnswering
+	}
+	return s.inUse
 }
 
 // set sets the proxies whose sockets are read. What is known about those that stay is kept.
@@ -56,7 +66,7 @@ func (w *proxyWatch) read(ctx context.Context) map[uplinks.Proxy]uplinks.ProxySt
 			s = s.next(now, time.Now())
 			w.states[p] = s
 		}
-		states[p] = s.inUse
+		states[p] = s.state()
 	}
 	return states
 }
@@ -66,7 +76,7 @@ func (w *proxyWatch) read(ctx context.Context) map[uplinks.Proxy]uplinks.ProxySt
 func (s proxyState) next(now uplinks.ProxyState, at time.Time) proxyState {
 	first := s.seen == uplinks.ProxyUnknown
 	if now != s.seen {
-		s.seen, s.since = now, at
+		s.seen, s.since, s.check = now, at, checkRecord{}
 	}
 	if first || now != uplinks.ProxyListening || at.Sub(s.since) >= proxySettleTime {
 		s.inUse = now
@@ -77,20 +87,13 @@ func (s proxyState) next(now uplinks.ProxyState, at time.Time) proxyState {
 // hash reads the sockets and writes the state of each proxy.
 func (w *proxyWatch) hash(sum io.Writer) {
 	states := w.read(context.Background())
-	for _, p := range slices.SortedFunc(maps.Keys(states), func(a, b uplinks.Proxy) int { return compareText(a, b) }) {
+	for _, p := range slices.SortedFunc(maps.Keys(states), func(a, b uplinks.Proxy) int { return strings.Compare(orderOf(a), orderOf(b)) }) {
 		fmt.Fprintln(sum, p, states[p])
 	}
 }
 
-func compareText(a, b fmt.Stringer) int {
-	switch x, y := a.String(), b.String(); {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
-}
+// orderOf returns a text that distinguishes the proxy.
+func orderOf(p uplinks.Proxy) string { return p.String() + " " + p.Check }
 
 // lookUpProxy returns whether a socket takes what is intercepted for the proxy.
 func lookUpProxy(ctx context.Context, p uplinks.Proxy) (uplinks.ProxyState, error) {
