@@ -77,7 +77,7 @@ bench-program: build
 bench-go:
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./uplinks ./cmd/internal/config
 
-# The cost of the idle service with 31 uplinks, over a minute.
+# The cost of the idle service with 31 uplinks, over a minute: with gateways that answer, and with none.
 bench-idle: needs
 	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test/perf
 

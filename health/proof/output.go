@@ -14,15 +14,9 @@ import (
 type Output struct {
 	egress.State
 	// MACs are the raw hardware addresses from which gateways replied, where the kernel's own entries may be wrong.
-	MACs map[LinkAddr]string
+	MACs map[egress.LinkAddr]string
 	// Steps are the firewall rules that requests and replies have matched, where they were traced.
 	Steps []Step
-}
-
-// LinkAddr is an address on a link.
-type LinkAddr struct {
-	Link int
-	Addr netip.Addr
 }
 
 // Step is a firewall rule, or the policy of a chain, that a packet of a request has matched.
@@ -216,7 +210,7 @@ func (t trace) packet(r Request, x Observation) egress.Packet {
 // checkNeighbour compares the destination of the reply's frame with what the gateway itself replies, or else with the kernel's
 // own entry.
 func (t trace) checkNeighbour(r Request, e EgressObservation, w WireObservation) (c health.ProofCheck, wrong bool) {
-	mac, heard := t.output.MACs[LinkAddr{e.Link, e.NextHop}]
+	mac, heard := t.output.MACs[egress.LinkAddr{Link: e.Link, Addr: e.NextHop}]
 	n, found := t.output.FindNeighbour(e.Link, e.NextHop)
 	link := t.output.Links[e.Link]
 	switch {

@@ -22,8 +22,14 @@ const (
 	ticks       = 100 // a second, in proc_pid_stat(5)
 )
 
-// BenchmarkServiceAtRest measures the cost of the service without probes and without events.
+// BenchmarkServiceAtRest measures the cost of the service without probes and without events: with gateways that answer, whose
+// proofs say Yes, and with gateways that nobody has, whose proofs say No for as long.
 func BenchmarkServiceAtRest(b *testing.B) {
+	b.Run("shown", func(b *testing.B) { measureRest(b, true) })
+	b.Run("silent", func(b *testing.B) { measureRest(b, false) })
+}
+
+func measureRest(b *testing.B, answered bool) {
 	lasts := restTime
 	if text, ok := os.LookupEnv(idleVariable); ok {
 		var err error
@@ -32,12 +38,15 @@ func BenchmarkServiceAtRest(b *testing.B) {
 		}
 	}
 	w := world.New(b)
-	gateway := w.Host("gw")
+	gateway, isp := w.Host("gw"), w.Host("isp")
 	config := new(strings.Builder)
 	fmt.Fprintln(config, `probes.otherwise = "off"`)
 	for i := range restUplinks {
-		link, _ := w.Join(gateway, fmt.Sprintf("eth%d", i), w.Host("isp"), fmt.Sprintf("port%d", i))
+		link, port := w.Join(gateway, fmt.Sprintf("eth%d", i), isp, fmt.Sprintf("port%d", i))
 		link.Addr(fmt.Sprintf("198.19.%d.2/24", i), fmt.Sprintf("2001:db8:%x::2/64", 0x100+i))
+		if answered {
+			port.Addr(fmt.Sprintf("198.19.%d.1/24", i), "fe80::1/64")
+		}
 		fmt.Fprintf(config, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [\"198.19.%d.1\", \"fe80::1\"]\n", i, i+1, link.Name, i)
 	}
 	for b.Loop() {
@@ -67,7 +76,7 @@ func startServiceInBench(b *testing.B, gateway *world.Host, config string) *worl
 	for gateway.Command(b.Context(), box.Binary, append([]string{"plan"}, files...)...).Run() != nil {
 		time.Sleep(100 * time.Millisecond)
 	}
-	time.Sleep(2 * time.Second) // the last look at what was done
+	time.Sleep(10 * time.Second) // the last look at what was done, its proof, and the one that confirms a No
 	return cmd
 }
 

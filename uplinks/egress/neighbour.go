@@ -3,6 +3,7 @@ package egress
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,15 @@ type Neighbour struct {
 	MAC   string // raw bytes; empty: unknown
 	State NeighbourState
 }
+
+// LinkAddr is an address on a link.
+type LinkAddr struct {
+	Link int // its index
+	Addr netip.Addr
+}
+
+// Where returns the address and the link of the entry.
+func (n Neighbour) Where() LinkAddr { return LinkAddr{n.Link, n.Addr} }
 
 // NeighbourState is the state of an entry (NUD_*, linux/neighbour.h).
 type NeighbourState uint16
@@ -58,6 +68,18 @@ func (s State) FindNeighbour(link int, a netip.Addr) (Neighbour, bool) {
 		}
 	}
 	return Neighbour{}, false
+}
+
+// UpdateNeighbours replaces the entries for the same addresses, and adds those that are new.
+func (s *State) UpdateNeighbours(newer []Neighbour) {
+	for _, n := range newer {
+		i := slices.IndexFunc(s.Neighbours, func(old Neighbour) bool { return old.Where() == n.Where() })
+		if i < 0 {
+			s.Neighbours = append(s.Neighbours, n)
+		} else {
+			s.Neighbours[i] = n
+		}
+	}
 }
 
 // NeighbourText returns the entry as ip-neighbour(8) prints it.

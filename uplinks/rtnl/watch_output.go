@@ -42,13 +42,22 @@ func SubscribeToPolicies() (*Subscription, error) {
 // SubscribeToPermanentNeighbours subscribes to permanent neighbour entries that are added or replaced in the network
 // namespace of the calling thread. The kernel filters all others, which it announces whenever they are used.
 func SubscribeToPermanentNeighbours() (*Subscription, error) {
+	s, err := subscribeToNeighbours(unix.NUD_PERMANENT)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscription{"neighbour", s}, nil
+}
+
+// subscribeToNeighbours opens a socket that receives the neighbour entries which enter one of the states.
+func subscribeToNeighbours(states uint16) (*nl.NetlinkSocket, error) {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_NEIGH)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to neighbours: %w", err)
 	}
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: neighbourStateAt},
-		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: uint32(inNetworkOrder(unix.NUD_PERMANENT)), Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: uint32(inNetworkOrder(states)), Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 1<<32 - 1},
 		{Code: unix.BPF_RET | unix.BPF_K},
 	}
@@ -57,7 +66,7 @@ func SubscribeToPermanentNeighbours() (*Subscription, error) {
 		s.Close()
 		return nil, fmt.Errorf("filter the events of neighbours: %w", err)
 	}
-	return &Subscription{"neighbour", s}, nil
+	return s, nil
 }
 
 // neighbourStateAt is the offset of ndm_state in a message about a neighbour (linux/neighbour.h).

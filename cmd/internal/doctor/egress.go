@@ -2,19 +2,12 @@ package doctor
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"replypath/marks/foreign"
 	"replypath/uplinks/egress"
 )
-
-// GatewayAddr is a gateway on a link.
-type GatewayAddr struct {
-	Link int
-	Addr netip.Addr
-}
 
 // checkEgress reports what takes replies after replypath's rules and chains: other rules, traffic control, IPsec, neighbours.
 func (s Snapshot) checkEgress() []Finding {

@@ -9,12 +9,12 @@ import (
 )
 
 // eachGateway calls visit with the gateways of the present uplinks.
-func (s Snapshot) eachGateway(visit func(u uplinks.Uplink, g GatewayAddr)) {
+func (s Snapshot) eachGateway(visit func(u uplinks.Uplink, g egress.LinkAddr)) {
 	for _, u := range s.presentUplinks() {
 		l := s.Facts.Links[u.Link]
 		for _, f := range uplinks.Families {
 			if hop, known := l.NextHop(u.Gateway(f), f); known && hop.Gateway.IsValid() {
-				visit(u, GatewayAddr{l.Index, hop.Gateway.WithZone("")})
+				visit(u, egress.LinkAddr{Link: l.Index, Addr: hop.Gateway.WithZone("")})
 			}
 		}
 	}
@@ -22,7 +22,7 @@ func (s Snapshot) eachGateway(visit func(u uplinks.Uplink, g GatewayAddr)) {
 
 // checkNeighbours reports neighbour entries of gateways by which packets do not reach them.
 func (s Snapshot) checkNeighbours() (all []Finding) {
-	s.eachGateway(func(u uplinks.Uplink, g GatewayAddr) {
+	s.eachGateway(func(u uplinks.Uplink, g egress.LinkAddr) {
 		n, found := s.Egress.FindNeighbour(g.Link, g.Addr)
 		mac, heard := s.GatewayMACs[g]
 		f := Finding{ID: "neighbour", Evidence: []string{"ip neigh: " + s.Egress.NeighbourText(n)}}

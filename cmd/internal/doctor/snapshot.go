@@ -29,9 +29,9 @@ type Snapshot struct {
 	LinkAttrs map[string]uplinks.LinkAttributes // by link name
 	Sockets   []UDPServer
 
-	Unconfigured []UnconfiguredReply    // of the host's probable uplinks, if none is configured and there are several
-	Egress       egress.State           // of the uplinks' links
-	GatewayMACs  map[GatewayAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
+	Unconfigured []UnconfiguredReply        // of the host's probable uplinks, if none is configured and there are several
+	Egress       egress.State               // of the uplinks' links
+	GatewayMACs  map[egress.LinkAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
 
 	Firewall       []foreign.Rule
 	DNAT           dnat.Rules

@@ -27,7 +27,8 @@ type Host struct {
 	originals       *statedir.Originals
 	ownGenerations  generations
 	sysctls         procfs.SysctlReader // of WatchTunables
-	proxies         proxyWatch          // of transparent proxies
+	legacy          procfs.LegacyTables
+	proxies         proxyWatch // of transparent proxies
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -106,6 +107,7 @@ func (h *Host) Close() {
 	_ = h.firewall.release()
 	h.lock.Release()
 	h.sysctls.Close()
+	h.legacy.Close()
 	h.links.Close()
 }
 

@@ -91,7 +91,7 @@ func (h *Host) Fingerprint() (uint64, error) {
 	sum.Write(h.sysctls.AppendValues(nil))
 	for _, f := range uplinks.Families {
 		t := h.firewall.table(f, marks.Legacy)
-		if t == nil || t.Absent() {
+		if t == nil || !h.legacy.Exist(f) {
 			continue
 		}
 		generation, err := t.Generation()

@@ -21,55 +21,81 @@ const maxTraced = 16
 var takenByFirewall = []health.Cause{health.FirewallDropped, health.ReplyDropped, health.ReplyRewritten, health.ReplyRedirected, health.NeighbourCause}
 
 // traceFirewall adds to the observations the firewall rules that have taken requests or replies, if the verdicts have such a cause.
-// It injects those requests once more, with a trace of the rules of nftables that they match. Rules of the legacy backend leave no
-// trace: those that can drop replies behind the routes are taken from their list.
-func (r *run) traceFirewall(ctx context.Context, s proof.Snapshot, results []proof.PathResult, t *trace) error {
+// Rules of the legacy backend leave no trace: those that can drop replies behind the routes are taken from their list.
+func (r *run) traceFirewall(ctx context.Context, cache *RuleCache, s proof.Snapshot, results []proof.PathResult, t *trace) error {
 	failed := takenRequests(results)
 	if len(failed) == 0 || t.observations.Output == nil || !s.FirewallRead {
 		return nil
 	}
-	rules, err := foreign.ReadPlacedRules(s.Firewall)
-	if err != nil {
-		return err
-	}
-	tracer, err := netfilter.OpenTracer()
-	if err != nil {
-		return err
-	}
-	defer tracer.Close()
-	again, err := r.injectAll(ctx, slices.Clone(failed), true)
-	if err != nil {
-		return err
-	}
-	steps := nftSteps(tracer.Events(), rules)
-	o := t.observations.Output
-	for _, q := range failed {
-		i := slices.IndexFunc(again.requests, func(x proof.Request) bool { return x.Path == q.Path && x.Kind == q.Kind && x.To == q.To })
-		if i >= 0 {
-			o.Steps = append(o.Steps, stepsOf(steps, again.requests[i], q)...)
+	before, known := cache.traced(failed)
+	if !known.found {
+		var err error
+		if before, err = r.traceRequests(ctx, s, failed); err != nil {
+			return err
 		}
-		o.Steps = append(o.Steps, listedSteps(s.Firewall, q)...)
+		cache.keepTraced(before, known)
+	}
+	o := t.observations.Output
+	for i, q := range failed {
+		o.Steps = append(o.Steps, before[i].stepsOf(q.Request)...)
+		o.Steps = append(o.Steps, listedSteps(s.Firewall, q.Request)...)
 	}
 	return nil
 }
 
+// traceRequests injects the requests once more, with a trace of the rules of nftables that they match.
+func (r *run) traceRequests(ctx context.Context, s proof.Snapshot, failed []takenRequest) ([]tracedRequest, error) {
+	rules, err := foreign.ReadPlacedRules(s.Firewall)
+	if err != nil {
+		return nil, err
+	}
+	tracer, err := netfilter.OpenTracer()
+	if err != nil {
+		return nil, err
+	}
+	defer tracer.Close()
+	var requests []proof.Request
+	for _, q := range failed {
+		requests = append(requests, q.Request)
+	}
+	again, err := r.injectAll(ctx, requests, true)
+	if err != nil {
+		return nil, err
+	}
+	steps := nftSteps(tracer.Events(), rules)
+	all := make([]tracedRequest, len(failed))
+	for n, q := range failed {
+		all[n].taken = q
+		i := slices.IndexFunc(again.requests, func(x proof.Request) bool { return x.Path == q.Path && x.Kind == q.Kind && x.To == q.To })
+		if i >= 0 {
+			all[n].steps = stepsFrom(steps, again.requests[i].From)
+		}
+	}
+	return all, nil
+}
+
+// takenRequest is a request that a firewall rule may have taken, or its reply, as the cause says.
+type takenRequest struct {
+	proof.Request
+	cause health.Cause
+}
+
 // takenRequests returns the requests that a firewall rule may have taken, or the replies to them.
-func takenRequests(results []proof.PathResult) (taken []proof.Request) {
+func takenRequests(results []proof.PathResult) (taken []takenRequest) {
 	for _, path := range results {
 		for _, x := range path.Requests {
 			if slices.Contains(takenByFirewall, x.Check.Cause) && len(taken) < maxTraced {
-				taken = append(taken, x.Request)
+				taken = append(taken, takenRequest{x.Request, x.Check.Cause})
 			}
 		}
 	}
 	return taken
 }
 
-// stepsOf returns the steps of a request that was injected again, as those of the first one.
-func stepsOf(steps []proof.Step, again, first proof.Request) (all []proof.Step) {
+// stepsFrom returns the steps of packets from and to the peer.
+func stepsFrom(steps []proof.Step, peer netip.AddrPort) (all []proof.Step) {
 	for _, x := range steps {
-		if x.Peer == again.From.Addr() && x.Port == again.From.Port() {
-			x.Port = first.From.Port()
+		if x.Peer == peer.Addr() && x.Port == peer.Port() {
 			all = append(all, x)
 		}
 	}

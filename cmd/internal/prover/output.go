@@ -2,9 +2,9 @@ package prover
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"replypath/health"
@@ -19,7 +19,6 @@ import (
 const (
 	// resolveTimeout bounds the wait for the gateways that the kernel does not know yet.
 	resolveTimeout = 300 * time.Millisecond
-	resolvePoll    = 5 * time.Millisecond
 	// hearTimeout bounds the wait for the gateways that are asked for their hardware addresses.
 	hearTimeout = 300 * time.Millisecond
 )
@@ -37,7 +36,7 @@ func (r *run) readOutput(ctx context.Context) (*proof.Output, error) {
 		return nil, err
 	}
 	o := &proof.Output{State: state}
-	if err := r.resolveGateways(ctx, links, o); err != nil {
+	if err := r.resolveGateways(ctx, o); err != nil {
 		return nil, err
 	}
 	o.MACs = r.hearGateways(ctx, o)
@@ -45,34 +44,27 @@ func (r *run) readOutput(ctx context.Context) (*proof.Output, error) {
 }
 
 // resolveGateways makes the kernel resolve the gateways that it does not know, and waits for a moment.
-func (r *run) resolveGateways(ctx context.Context, links *rtnl.Handle, o *proof.Output) error {
-	if !slices.ContainsFunc(r.paths, func(p health.Path) bool { return isUnresolved(p, o.State) }) {
-		return nil
-	}
-	table, err := rtnl.OpenNeighbourTable()
-	if err != nil {
-		return err
-	}
-	defer table.Close()
+func (r *run) resolveGateways(ctx context.Context, o *proof.Output) error {
+	var wanted []egress.LinkAddr
 	for _, p := range r.paths {
 		if isUnresolved(p, o.State) {
-			_ = table.Resolve(p.Index, p.Gateway.WithZone("")) // an unresolved gateway is in the verdict
+			wanted = append(wanted, firsthop.GatewayAddr(p))
 		}
 	}
-	for began := time.Now(); time.Since(began) < resolveTimeout; {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(resolvePoll):
-		}
-		if o.Neighbours, err = links.Neighbours(ctx); err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(r.paths, func(p health.Path) bool { return isUnresolved(p, o.State) }) {
-			break
-		}
+	entries, err := resolve(ctx, wanted)
+	o.UpdateNeighbours(entries) // an unresolved gateway is in the verdict
+	return err
+}
+
+// resolve makes the kernel resolve the addresses, waits for resolveTimeout, and returns their entries.
+func resolve(ctx context.Context, wanted []egress.LinkAddr) ([]egress.Neighbour, error) {
+	if len(wanted) == 0 {
+		return nil, nil
 	}
-	return nil
+	wait, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	entries, err := rtnl.ResolveNeighbours(wait, wanted)
+	return entries, errors.Join(err, ctx.Err())
 }
 
 // isUnresolved reports whether the kernel has no valid entry for the gateway of the path.
@@ -86,35 +78,18 @@ func isUnresolved(p health.Path, s egress.State) bool {
 
 // hearGateways returns the hardware addresses from which gateways reply, of those whose entries are permanent, and of links
 // without ARP.
-func (r *run) hearGateways(ctx context.Context, o *proof.Output) map[proof.LinkAddr]string {
-	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
-	defer cancel()
-	var (
-		asked    sync.WaitGroup
-		mu       sync.Mutex
-		gateways *firsthop.Prober
-	)
-	all := map[proof.LinkAddr]string{}
+func (r *run) hearGateways(ctx context.Context, o *proof.Output) map[egress.LinkAddr]string {
+	var unchecked []health.Path
 	for _, p := range r.paths {
 		n, found := o.FindNeighbour(p.Index, p.Gateway)
 		l := o.Links[p.Index]
-		if !p.Gateway.IsValid() || !(found && n.State == egress.Permanent || l.NoARP && l.Ethernet) {
-			continue
+		if p.Gateway.IsValid() && (found && n.State == egress.Permanent || l.NoARP && l.Ethernet) {
+			unchecked = append(unchecked, p)
 		}
-		if gateways == nil {
-			gateways = firsthop.New(nil)
-			defer gateways.Close()
-		}
-		asked.Go(func() {
-			if mac, err := gateways.HardwareAddr(ctx, p); err == nil && mac != "" {
-				mu.Lock()
-				defer mu.Unlock()
-				all[proof.LinkAddr{Link: p.Index, Addr: p.Gateway.WithZone("")}] = mac
-			}
-		})
 	}
-	asked.Wait()
-	return all
+	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
+	defer cancel()
+	return firsthop.HardwareAddrs(ctx, unchecked)
 }
 
 // setOutput completes the filter with the links and neighbours that packets are sent to at once.

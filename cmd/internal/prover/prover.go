@@ -59,7 +59,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 	if err != nil {
 		return nil, err
 	}
-	if traceErr == nil && r.traceFirewall(ctx, explained, results, &t) != nil {
+	if traceErr == nil && r.traceFirewall(ctx, p.Rules, explained, results, &t) != nil {
 		// A firewall that cannot be traced leaves the verdicts without the names of its rules.
 		t.observations.Output.Steps = nil
 	}

@@ -22,11 +22,17 @@ import (
 // maxRulesAge bounds the age of rules that a RuleCache returns, although no change was reported.
 const maxRulesAge = 10 * time.Minute
 
-// RuleCache keeps the firewall rules of other programs between proofs. Safe for concurrent use.
+// RuleCache keeps the firewall rules of other programs between proofs, and the trace of the last requests that rules have taken. Safe for concurrent use.
 type RuleCache struct {
 	mu    sync.Mutex
 	rules firewallRules
 	read  time.Time // zero: never, or they have changed since
+
+	changes       uint64 // of the rules
+	readChanges   uint64 // until they were read
+	requests      []tracedRequest
+	tracedAt      time.Time
+	tracedChanges uint64 // until the rules were read by which the requests were traced
 }
 
 // firewallRules are the rules of other programs: questions are chosen by them, and verdicts explained.
@@ -42,6 +48,7 @@ func (c *RuleCache) Invalidate() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.read = time.Time{}
+	c.changes++
 }
 
 // get returns the rules; those of a firewall that cannot be read are none. A nil cache reads them each time.
@@ -58,7 +65,7 @@ func (c *RuleCache) get(ctx context.Context) firewallRules {
 	began := time.Now()
 	rules, err := readFirewallRules(ctx)
 	if c.rules = rules; err == nil {
-		c.read = began
+		c.read, c.readChanges = began, c.changes
 	}
 	return rules
 }

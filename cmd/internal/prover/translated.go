@@ -4,13 +4,12 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"time"
 
 	"replypath/health"
 	"replypath/health/proof"
 	"replypath/marks/dnat"
 	"replypath/uplinks"
-	"replypath/uplinks/rtnl"
+	"replypath/uplinks/egress"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,20 +24,15 @@ func (r *run) findTranslated(ctx context.Context) error {
 	if len(ports) == 0 {
 		return nil
 	}
-	table, err := rtnl.OpenNeighbourTable()
-	if err != nil {
-		return err
-	}
-	defer table.Close()
-	t := targets{run: r, table: table, reachable: map[proof.LinkAddr]bool{}}
+	t := targets{run: r, reachable: map[egress.LinkAddr]bool{}}
 	found := map[health.Key][]translated{}
 	for _, p := range r.paths {
 		found[p.Key] = r.translatedServices(p, ports)
 		for _, s := range found[p.Key] {
-			t.resolve(p, s.targets)
+			t.add(p, s.targets)
 		}
 	}
-	if err := t.await(ctx); err != nil {
+	if err := t.resolve(ctx); err != nil {
 		return err
 	}
 	r.host.Translated = map[health.Key][]proof.Selected{}
@@ -79,57 +73,41 @@ func (r *run) translatedServices(p health.Path, ports []uint16) (all []translate
 // targets are the hosts that requests are sent to by DNAT.
 type targets struct {
 	*run
-	table     *rtnl.NeighbourTable
-	reachable map[proof.LinkAddr]bool // by their next hops
+	reachable map[egress.LinkAddr]bool // by their next hops
 }
 
 // nextHop returns the next hop of a request to the host.
-func (t *targets) nextHop(p health.Path, to netip.Addr) (hop proof.LinkAddr, found bool) {
+func (t *targets) nextHop(p health.Path, to netip.Addr) (hop egress.LinkAddr, found bool) {
 	d := t.router.Get(uplinks.RouteQuery{From: t.peers[p.Key], To: to, Mark: p.Mark, IIF: p.Index})
-	hop = proof.LinkAddr{Link: d.Link, Addr: to}
+	hop = egress.LinkAddr{Link: d.Link, Addr: to}
 	if d.Gateway.IsValid() {
 		hop.Addr = d.Gateway.WithZone("")
 	}
 	return hop, d.Err == nil && !d.Local
 }
 
-// resolve makes the kernel resolve the next hops of requests to the hosts, unless it knows them.
-func (t *targets) resolve(p health.Path, hosts []netip.Addr) {
+// add adds the next hops of requests to the hosts.
+func (t *targets) add(p health.Path, hosts []netip.Addr) {
 	for _, a := range hosts {
-		hop, found := t.nextHop(p, a)
-		if _, asked := t.reachable[hop]; !found || asked {
-			continue
-		}
-		if t.reachable[hop] = t.output.Links[hop.Link].NoARP || t.isResolved(hop); !t.reachable[hop] {
-			_ = t.table.Resolve(hop.Link, hop.Addr) // a host that is not resolved is asked nothing
+		if hop, found := t.nextHop(p, a); found {
+			t.reachable[hop] = t.output.Links[hop.Link].NoARP
 		}
 	}
 }
 
-// isResolved reports whether the kernel knows the hardware address of the next hop.
-func (t *targets) isResolved(hop proof.LinkAddr) bool {
-	n, found, err := t.table.Neighbour(hop.Link, hop.Addr)
-	return err == nil && found && n.State.Valid()
-}
-
-// await waits for a moment until the kernel has resolved the next hops.
-func (t *targets) await(ctx context.Context) error {
-	for began := time.Now(); time.Since(began) < resolveTimeout; {
-		waits := false
-		for hop, reachable := range t.reachable {
-			t.reachable[hop] = reachable || t.isResolved(hop)
-			waits = waits || !t.reachable[hop]
-		}
-		if !waits {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(resolvePoll):
+// resolve makes the kernel resolve the next hops, and waits for a moment. A host that is not resolved is asked nothing.
+func (t *targets) resolve(ctx context.Context) error {
+	var wanted []egress.LinkAddr
+	for hop, reachable := range t.reachable {
+		if !reachable {
+			wanted = append(wanted, hop)
 		}
 	}
-	return nil
+	entries, err := resolve(ctx, wanted)
+	for _, n := range entries {
+		t.reachable[n.Where()] = n.State.Valid()
+	}
+	return err
 }
 
 // allReachable reports whether the kernel knows the next hops of requests to all of the hosts.

@@ -52,12 +52,6 @@ func (a *Prober) Probe(ctx context.Context, p health.Path, q health.Probe) healt
 	return health.Outcome{Sent: r.sent, RTT: r.took, Err: err}
 }
 
-// HardwareAddr asks for the hardware address of the path's gateway, and returns it raw, or "" when the reply has none.
-func (a *Prober) HardwareAddr(ctx context.Context, p health.Path) (string, error) {
-	r, err := a.ask(ctx, p)
-	return r.mac, err
-}
-
 func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
 	r.sent = time.Now()
 	switch {

@@ -45,6 +45,7 @@ type Filter struct {
 type Capture struct {
 	socket   *nftnl.Socket
 	features features
+	read     counts // of the last reading
 }
 
 // retryInterval is the time between two attempts while another process captures.
@@ -60,7 +61,7 @@ func Open(ctx context.Context, filter Filter) (*Capture, error) {
 	for {
 		err := s.Commit(tableRequests(filter, kernel))
 		if err == nil {
-			return &Capture{s, kernel}, nil
+			return &Capture{socket: s, features: kernel}, nil
 		}
 		if kernel.disable(err) {
 			continue
@@ -122,32 +123,33 @@ func (c *Capture) Close() error {
 
 // Read returns all observations since the capture was started.
 func (c *Capture) Read() (all proof.Observations, err error) {
+	all.Hooks, all.Egress, all.Wire = make([]proof.Observation, 0, c.read.hooks), make([]proof.EgressObservation, 0, c.read.egress), make([]proof.WireObservation, 0, c.read.wire)
 	for _, f := range families {
-		hooks, err := c.observations(f)
-		if err != nil {
+		if err := c.observations(f, &all); err != nil {
 			return all, err
 		}
-		egress, err := c.egress(f)
-		if err != nil {
+		if err := c.egress(f, &all); err != nil {
 			return all, err
 		}
-		all.Hooks, all.Egress = append(all.Hooks, hooks...), append(all.Egress, egress...)
 		if !c.features.wire {
 			continue
 		}
-		wire, err := c.wire(f)
-		if err != nil {
+		if err := c.wire(f, &all); err != nil {
 			return all, err
 		}
-		all.Wire = append(all.Wire, wire...)
 	}
 	all.WireObserved = c.features.wire
+	c.read = counts{len(all.Hooks), len(all.Egress), len(all.Wire)}
 	return all, nil
 }
 
-func (c *Capture) observations(f captureFamily) (all []proof.Observation, err error) {
-	err = c.socket.Dump(table.ListElements(f.hooks.name), func(attributes []byte) {
-		f.hooks.keys(attributes, func(k [][]byte) {
+// counts are the numbers of the observations of one reading.
+type counts struct{ hooks, egress, wire int }
+
+func (c *Capture) observations(f captureFamily, all *proof.Observations) error {
+	keys := newKeyReader(f.hooks)
+	return c.socket.Dump(table.ListElements(f.hooks.name), func(attributes []byte) {
+		keys.read(attributes, func(k [][]byte) {
 			word := toUint32(k[0])
 			o := proof.Observation{Hook: proof.Hook(word), Proto: byte(word >> shiftProto), Mark: toUint32(k[4]), Ctmark: toUint32(k[5]),
 				Link: int(toUint32(k[6])), State: proof.ConnectionState(toUint32(k[7]))}
@@ -164,25 +166,24 @@ func (c *Capture) observations(f captureFamily) (all []proof.Observation, err er
 			} else {
 				o.Zone = binary.NativeEndian.Uint16(k[8])
 			}
-			all = append(all, o)
+			all.Hooks = append(all.Hooks, o)
 		})
 	})
-	return all, err
 }
 
 // statusConfirmed is IPS_CONFIRMED (linux/netfilter/nf_conntrack_common.h).
 const statusConfirmed = 1 << 3
 
-func (c *Capture) egress(f captureFamily) (all []proof.EgressObservation, err error) {
-	err = c.socket.Dump(table.ListElements(f.egress.name), func(attributes []byte) {
-		f.egress.keys(attributes, func(k [][]byte) {
+func (c *Capture) egress(f captureFamily, all *proof.Observations) error {
+	keys := newKeyReader(f.egress)
+	return c.socket.Dump(table.ListElements(f.egress.name), func(attributes []byte) {
+		keys.read(attributes, func(k [][]byte) {
 			word := toUint32(k[0])
 			port, _ := ports(word, k[3])
-			all = append(all, proof.EgressObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port, Source: toAddr(k[1]),
+			all.Egress = append(all.Egress, proof.EgressObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port, Source: toAddr(k[1]),
 				Link: int(toUint32(k[4])), State: proof.ConnectionState(toUint32(k[5])), NextHop: toAddr(k[6])})
 		})
 	})
-	return all, err
 }
 
 // ports returns the port of the peer, or the identifier of an echo, and that of the host.

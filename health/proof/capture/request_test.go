@@ -18,7 +18,7 @@ func TestSetKeysAreSplitIntoFields(t *testing.T) {
 		[]byte{3, 0, 0, 0}, []byte{2, 0, 0, 0}, peer.AsSlice())
 	message := s.addElements([][]byte{key, key[:8]})
 	n := 0
-	s.keys(message.Attributes(), func(k [][]byte) {
+	newKeyReader(s).read(message.Attributes(), func(k [][]byte) {
 		n++
 		mine, other := ports(toUint32(k[0]), k[3])
 		if toAddr(k[1]) != from || toAddr(k[2]) != peer || mine != 4242 || other != 443 || k[4][0] != 3 || toAddr(k[6]) != peer {

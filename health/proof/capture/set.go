@@ -107,19 +107,28 @@ func (s set) addElements(keys [][]byte) nftnl.Request {
 	return table.AddElements(s.nft(), elements...)
 }
 
-// keys calls each with the fields of each key in the attributes of one message of a dump.
-func (s set) keys(attributes []byte, each func(fields [][]byte)) {
+// keyReader reads the keys of the elements of a set. Not safe for concurrent use.
+type keyReader struct {
+	set    set
+	length int
+	fields [][]byte // of one key, valid during a call
+}
+
+func newKeyReader(s set) *keyReader {
+	return &keyReader{set: s, length: 4 * int(s.words()), fields: make([][]byte, len(s.fields))}
+}
+
+// read calls each with the fields of each key in the attributes of one message of a dump. They are valid during the call.
+func (r *keyReader) read(attributes []byte, each func(fields [][]byte)) {
 	for _, element := range nlattr.All(nlattr.Find(attributes, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
 		key := nlattr.Find(nlattr.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
-		if len(key) != 4*int(s.words()) {
+		if len(key) != r.length {
 			continue
 		}
-		var fields [][]byte
-		for _, f := range s.fields {
-			fields = append(fields, key[:4*f])
-			key = key[4*f:]
+		for i, f := range r.set.fields {
+			r.fields[i], key = key[:4*f], key[4*f:]
 		}
-		each(fields)
+		each(r.fields)
 	}
 }
 

@@ -79,21 +79,21 @@ func (c captureFamily) recordWire(k packetKind, hasHeader bool) [][]byte {
 // lengthMAC is the length of the destination in an Ethernet header.
 const lengthMAC = 6
 
-// wire returns the observations at the egress of links.
-func (c *Capture) wire(f captureFamily) (all []proof.WireObservation, err error) {
+// wire adds the observations at the egress of links.
+func (c *Capture) wire(f captureFamily, all *proof.Observations) error {
 	query := table.ListElements(f.wire.name)
 	query.Family = unix.NFPROTO_NETDEV
-	err = c.socket.Dump(query, func(attributes []byte) {
-		f.wire.keys(attributes, func(k [][]byte) {
+	keys := newKeyReader(f.wire)
+	return c.socket.Dump(query, func(attributes []byte) {
+		keys.read(attributes, func(k [][]byte) {
 			word := toUint32(k[0])
 			port, host := ports(word, k[3])
 			mac := string(k[6][:lengthMAC])
 			if strings.Trim(mac, "\x00") == "" {
 				mac = ""
 			}
-			all = append(all, proof.WireObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port,
+			all.Wire = append(all.Wire, proof.WireObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port,
 				Host: netip.AddrPortFrom(toAddr(k[1]), host), Link: int(toUint32(k[4])), Mark: toUint32(k[5]), MAC: mac})
 		})
 	})
-	return all, err
 }

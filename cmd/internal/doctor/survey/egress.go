@@ -2,10 +2,8 @@ package survey
 
 import (
 	"context"
-	"sync"
 	"time"
 
-	"replypath/cmd/internal/doctor"
 	"replypath/health"
 	"replypath/health/probe/firsthop"
 	"replypath/uplinks/egress"
@@ -31,29 +29,14 @@ func (c *collector) readEgress(ctx context.Context, links *rtnl.Handle) (err err
 }
 
 // readGatewayMACs asks the gateways that have neighbour entries for their hardware addresses.
-func (c *collector) readGatewayMACs(ctx context.Context) map[doctor.GatewayAddr]string {
+func (c *collector) readGatewayMACs(ctx context.Context) map[egress.LinkAddr]string {
+	var known []health.Path
+	for _, p := range health.Paths(c.Settings, c.result.Facts) {
+		if n, found := c.result.Egress.FindNeighbour(p.Index, p.Gateway); found && n.State&(egress.Incomplete|egress.NoARP) == 0 {
+			known = append(known, p)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, gatewayTimeout)
 	defer cancel()
-	gateways := firsthop.New(nil)
-	defer gateways.Close()
-	var (
-		mu    sync.Mutex
-		asked sync.WaitGroup
-	)
-	all := map[doctor.GatewayAddr]string{}
-	for _, p := range health.Paths(c.Settings, c.result.Facts) {
-		n, found := c.result.Egress.FindNeighbour(p.Index, p.Gateway)
-		if !found || n.State&(egress.Incomplete|egress.NoARP) != 0 {
-			continue
-		}
-		asked.Go(func() {
-			if mac, err := gateways.HardwareAddr(ctx, p); err == nil && mac != "" {
-				mu.Lock()
-				defer mu.Unlock()
-				all[doctor.GatewayAddr{Link: p.Index, Addr: p.Gateway.WithZone("")}] = mac
-			}
-		})
-	}
-	asked.Wait()
-	return all
+	return firsthop.HardwareAddrs(ctx, known)
 }

@@ -1,0 +1,56 @@
+package rtnl_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"replypath/test/world"
+	"replypath/uplinks/egress"
+	"replypath/uplinks/rtnl"
+)
+
+// Neighbours that answer are known as soon as the last one has; one that does not answer is waited for until
+// the end, and has no valid entry.
+func TestNeighboursAreResolvedOnceAllAnswer(t *testing.T) {
+	w := world.New(t)
+	gateway, isp := w.Host("gw"), w.Host("isp")
+	var all []egress.LinkAddr
+	for i := range 20 {
+		link, port := w.Join(gateway, fmt.Sprintf("eth%d", i), isp, fmt.Sprintf("port%d", i))
+		link.Addr(fmt.Sprintf("198.19.%d.2/24", i), fmt.Sprintf("2001:db8:%x::2/64", 0x100+i))
+		port.Addr(fmt.Sprintf("198.19.%d.1/24", i), "fe80::1/64")
+		for _, a := range []string{fmt.Sprintf("198.19.%d.1", i), "fe80::1"} {
+			all = append(all, egress.LinkAddr{Link: link.Index, Addr: netip.MustParseAddr(a)})
+		}
+	}
+	silent := egress.LinkAddr{Link: all[0].Link, Addr: netip.MustParseAddr("198.19.0.9")}
+	gateway.Do(func() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for range 2 { // the second time all are known
+			entries, err := rtnl.ResolveNeighbours(ctx, all)
+			if err != nil || ctx.Err() != nil || len(entries) != len(all) {
+				t.Fatalf("%d entries, %v, %v", len(entries), err, ctx.Err())
+			}
+			for _, n := range entries {
+				if !n.State.Valid() || n.MAC == "" {
+					t.Errorf("%v is %s", n.Where(), n.State)
+				}
+			}
+		}
+		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		entries, err := rtnl.ResolveNeighbours(short, []egress.LinkAddr{silent, all[0]})
+		if err != nil || short.Err() == nil {
+			t.Fatalf("%v, %v", err, short.Err())
+		}
+		for _, n := range entries {
+			if valid := n.State.Valid(); valid != (n.Where() == all[0]) {
+				t.Errorf("%v is %s", n.Where(), n.State)
+			}
+		}
+	})
+}
