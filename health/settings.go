@@ -3,6 +3,8 @@ package health
 import (
 	"net/netip"
 	"time"
+
+	"replypath/uplinks"
 )
 
 // Settings is the part of the configuration that is about health: complete and valid, with all defaults filled in.
@@ -11,6 +13,7 @@ type Settings struct {
 	ProofServices []ProofService   // nil: those that DNAT forwards
 	Proof         ProofSettings
 	OnChange      []string // absolute paths of programs that are run for every event
+	Interception  *uplinks.Interception
 }
 
 // UplinkSettings says how one uplink is monitored.

@@ -81,6 +81,7 @@ type requestReport struct {
 	To    string            `json:"to"`
 	From  string            `json:"from"`
 	Left  string            `json:"left_by,omitempty"` // the interface of the captured reply
+	Proxy *proxyReport      `json:"proxy,omitempty"`   // absent: no transparent proxy has taken it
 	health.ProofCheck
 }
 
@@ -124,7 +125,7 @@ func newPathReport(f proof.PathResult, counters map[health.Key]health.ReplyCount
 	}
 	for _, a := range f.Requests {
 		q := a.Request
-		path.Requests = append(path.Requests, requestReport{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Egress, ProofCheck: a.Check})
+		path.Requests = append(path.Requests, requestReport{Kind: q.Kind, Proto: q.Proto, To: q.To.String(), From: q.From.String(), Left: a.Egress, Proxy: newProxyReport(a), ProofCheck: a.Check})
 	}
 	return path
 }
@@ -188,6 +189,9 @@ func (p *program) printVerifyReport(v verifyReport) error {
 	}
 	for _, f := range failures {
 		fmt.Fprintf(p.stdout, "%s %s\n", strings.Join(f.labels, ", "), f.text)
+	}
+	for _, line := range v.proxied() {
+		fmt.Fprintln(p.stdout, line)
 	}
 	for _, m := range v.Mismarked {
 		fmt.Fprintf(p.stdout, "marks: there are %s\n  %s\n", m, uplinks.MismarkedRemedy)

@@ -20,6 +20,7 @@ const (
 	Listener RequestKind = "listener" // an open TCP port
 	Datagram RequestKind = "datagram" // UDP, replied to by an ordinary socket of the prover
 	Service  RequestKind = "service"  // configured by the operator; may be forwarded to another host
+	Proxied  RequestKind = "proxied"  // what a transparent proxy takes
 )
 
 // Request is a packet that is injected at the ingress of a path's interface.
@@ -32,6 +33,7 @@ type Request struct {
 	TOS   uint8  // of the reply to a datagram
 	UID   uint32 // the owner of the socket that replies to a datagram; 0: that of the prover
 	Found bool   // the service was found by a rule of DNAT, and is not configured
+	Proxy Proxy  // that is configured for it
 }
 
 // String returns what is requested, and from which address.
@@ -67,6 +69,9 @@ type Host struct {
 	UIDs       []uint32 // users that rules select
 	Translated map[health.Key][]Selected
 	Preferred  []uint16 // the ports of listeners that should be asked first
+	// Intercepts are those whose proxies take TCP connections, which get the bit.
+	Intercepts   map[uplinks.Family][]uplinks.Intercept
+	InterceptBit uint32
 }
 
 // Selected is a port of the host.
@@ -85,7 +90,7 @@ func Requests(paths []health.Path, h Host, peers map[health.Key]netip.Addr, firs
 		if !ok {
 			continue
 		}
-		for _, q := range h.requests(p) {
+		for _, q := range h.addProxied(p, peer, h.requests(p)) {
 			number++
 			q.Path, q.From = p, netip.AddrPortFrom(peer, number)
 			all = append(all, q)

@@ -15,6 +15,7 @@ type RequestResult struct {
 	Egress    string // the interface that the reply would have left by; empty: there was no reply
 	ReplyLost bool   // a reply was sent, or had to be, and did not get to the egress
 	forwarded bool   // to a LAN host
+	Proxied   bool   // the proxy that is configured for the request has taken it
 	// Undelivered reports that the request got neither to this host nor to a LAN host.
 	Undelivered bool
 }
@@ -31,7 +32,7 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 			a.Egress = s.linkName(r.worstEgress(t).Link)
 		}
 		a.Check = s.checkOutput(r, t, s.checkTrace(r, t, routes[r.Path.Key]))
-		a.forwarded = t.reached(ForwardEnd)
+		a.forwarded, a.Proxied = t.reached(ForwardEnd), t.proxied(r)
 		a.Undelivered = t.reached(RequestEgress) || t.reached(PreroutingMarked) && !t.reached(InputStart) && !t.reached(ForwardStart)
 		results = append(results, a)
 	}

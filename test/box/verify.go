@@ -32,6 +32,10 @@ type verifyPath struct {
 type VerifyPacket struct {
 	Kind, Protocol, To, From string
 	Left                     string `json:"left_by"`
+	Proxy                    *struct {
+		Intercept string
+		Port      int
+	}
 	VerifyResult
 }
 

@@ -50,12 +50,3 @@ func TestDoctorMendsAForeignRecipe(t *testing.T) {
 		}
 	})
 }
-
-func TestVerifyProvesThePathOfInterceptedConnections(t *testing.T) {
-	t.Parallel()
-	p := newProxied(t, box.Conditions{RPFilter: 1}, box.Backends[0], true)
-	p.Gateway.ServeTCP(webPort)
-	p.startProxies()
-	p.Apply()
-	p.Verify().WantOK(t, 2)
-}

@@ -23,16 +23,13 @@ const (
 // when TCP gives up. It reports whether there was one; a kernel without CONFIG_INET_DIAG_DESTROY is no error. It asks for the
 // socket first, and names it by its cookie: the kernel might find a listener of the port instead of the connection.
 func DestroyTCPSocket(f Flow) (ended bool, err error) {
-	request := tcpSocketRequest{f.From, f.To}
-	find := nl.NewNetlinkRequest(sockDiagByFamily, 0)
-	find.AddData(request)
-	msgs, err := find.Execute(unix.NETLINK_SOCK_DIAG, sockDiagByFamily)
-	if err == nil && (len(msgs) != 1 || len(msgs[0]) < cookieInAnswer+cookieSize || binary.BigEndian.Uint16(msgs[0][6:]) != f.To.Port()) {
+	cookie, found, err := findTCPSocket(f)
+	if err == nil && !found {
 		return false, nil
 	}
 	if err == nil {
 		destroy := nl.NewNetlinkRequest(sockDestroy, unix.NLM_F_ACK)
-		destroy.AddData(exactSocketRequest{request, [cookieSize]byte(msgs[0][cookieInAnswer:])})
+		destroy.AddData(exactSocketRequest{tcpSocketRequest{f.From, f.To}, cookie})
 		_, err = destroy.Execute(unix.NETLINK_SOCK_DIAG, 0)
 	}
 	switch {
@@ -42,6 +39,26 @@ func DestroyTCPSocket(f Flow) (ended bool, err error) {
 		return false, fmt.Errorf("end the connection from %s to %s: %w", f.From, f.To, err)
 	}
 	return true, nil
+}
+
+// HasTCPSocket reports whether the host itself has the end From of a TCP connection to To.
+func HasTCPSocket(f Flow) (bool, error) {
+	_, found, err := findTCPSocket(f)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return found, err
+}
+
+// findTCPSocket returns the cookie of the host's socket with this flow. A listener of the port is none.
+func findTCPSocket(f Flow) (cookie [cookieSize]byte, found bool, err error) {
+	find := nl.NewNetlinkRequest(sockDiagByFamily, 0)
+	find.AddData(tcpSocketRequest{f.From, f.To})
+	msgs, err := find.Execute(unix.NETLINK_SOCK_DIAG, sockDiagByFamily)
+	if err != nil || len(msgs) != 1 || len(msgs[0]) < cookieInAnswer+cookieSize || binary.BigEndian.Uint16(msgs[0][6:]) != f.To.Port() {
+		return cookie, false, err
+	}
+	return [cookieSize]byte(msgs[0][cookieInAnswer:]), true, nil
 }
 
 // exactSocketRequest is a tcpSocketRequest for the one socket with the cookie.

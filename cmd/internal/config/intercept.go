@@ -143,7 +143,7 @@ func (c *Config) interception(f fileInterception, ups []fileUplink) {
 		f.header.in.src.addMistake(f.header.keyRange(), fmt.Sprintf("interception needs %d rule priorities before priority = %d", uplinks.InterceptPriorities, c.Priority),
 			fmt.Sprintf("set priority = %d or larger", uplinks.InterceptPriorities+1))
 	}
-	c.Interception = in
+	c.Interception, c.Health.Interception = in, in
 }
 
 // interceptBit sets the bit, which no uplink's mark may have.

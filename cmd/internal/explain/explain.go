@@ -48,6 +48,8 @@ type Trace struct {
 	Mismatch   string      // how the kernel's answer differs; empty if it agrees
 	FIBMatch   rpdb.Answer // the kernel's route as in its table (RTM_F_FIB_MATCH)
 	Resolved   rpdb.Answer // the kernel's next hop and source for this packet
+	// Interception is the proxy that the packet is for; nil: none.
+	Interception *Interception
 }
 
 // maxAttempts limits how often a trace that differs from the kernel's answer is repeated: rules may change between reading
@@ -90,6 +92,9 @@ func (e *Explainer) traceOnce(ctx context.Context, p rpdb.Packet) (w Trace, err 
 // Arrives reports whether the packet is routed or delivered, and the kernel agrees.
 func (w Trace) Arrives() bool {
 	j := w.Result
+	if w.Interception != nil && !w.Interception.Takes() && w.Interception.Drop {
+		return false
+	}
 	return w.Mismatch == "" && j.DropReason == "" && (j.Error == 0 || j.OnLink)
 }
 

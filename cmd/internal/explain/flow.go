@@ -17,6 +17,8 @@ type Flow struct {
 	Uplink     string // of the connection's mark; empty if it has none of an uplink
 	Originated bool   // opened by this host: Trace is that of its own packets
 	Trace      Trace
+	ToProxy    bool          // a transparent proxy has taken it
+	Proxy      *Interception // that one, if it is configured
 }
 
 // TraceFlow finds a connection by one of its directions and traces its replies.
@@ -50,20 +52,29 @@ func (e *Explainer) replyPacket(ctx context.Context, c *Flow) (rpdb.Packet, erro
 	if !rpdb.HasPorts(p.Proto) {
 		p.Sport, p.Dport = 0, 0
 	}
+	server, client, err := e.proxyEnds(c.Connection)
+	if err != nil {
+		return p, err
+	}
+	if server { // the proxy answers from the address that was asked
+		c.ToProxy = true
+		c.Proxy, err = e.proxyOfFlow(ctx, *c)
+		return p, err
+	}
 	initiator, err := e.Trace(ctx, rpdb.Packet{Family: p.Family, To: original.From.Addr(), Proto: rpdb.UDP})
 	if err != nil {
 		return p, err
 	}
-	if initiator.isLocal() {
+	if client || initiator.isLocal() {
 		c.Originated = true
 		p.From, p.To, p.Sport, p.Dport = p.To, reply.From.Addr(), p.Dport, p.Sport
 		return p, nil
 	}
-	server, err := e.Trace(ctx, rpdb.Packet{Family: p.Family, To: p.From, Mark: p.Mark, Proto: rpdb.UDP})
-	if err != nil || server.isLocal() {
+	toServer, err := e.Trace(ctx, rpdb.Packet{Family: p.Family, To: p.From, Mark: p.Mark, Proto: rpdb.UDP})
+	if err != nil || toServer.isLocal() {
 		return p, err
 	}
-	p.In = server.Link()
+	p.In = toServer.Link()
 	return p, nil
 }
 
@@ -86,6 +97,12 @@ func (e *Explainer) PrintFlow(out io.Writer, c Flow) error {
 		fmt.Fprintf(out, "NAT: its replies are %s\n", FormatFlow(c.Reply))
 	}
 	fmt.Fprintf(out, "mark: %#x, %s\n", c.Mark, e.pinText(c))
+	switch {
+	case c.Proxy != nil:
+		fmt.Fprintf(out, "intercepted: by %s, the proxy on %s has taken it\n", c.Proxy.Intercept, c.Proxy.Proxy)
+	case c.ToProxy:
+		fmt.Fprintln(out, "intercepted: a proxy on this host has taken it, for an intercept that is not configured")
+	}
 	if c.Originated {
 		fmt.Fprintln(out, "opened by this host; its packets:")
 	} else {

@@ -14,10 +14,16 @@ type FlowReport struct {
 	Originated bool   `json:"own"`              // opened by this host
 	Strays     bool   `json:"strays"`
 	Trace      Report `json:"way"`
+	// Intercepted is absent unless a transparent proxy that is configured has taken the connection.
+	Intercepted *InterceptionReport `json:"intercepted,omitempty"`
 }
 
 // ReportFlow returns the connection for JSON.
 func (e *Explainer) ReportFlow(c Flow) FlowReport {
-	return FlowReport{Version: 1, Original: FormatFlow(c.Original), Reply: FormatFlow(c.Reply), Mark: c.Mark, State: c.State, Answered: c.SeenReply,
+	r := FlowReport{Version: 1, Original: FormatFlow(c.Original), Reply: FormatFlow(c.Reply), Mark: c.Mark, State: c.State, Answered: c.SeenReply,
 		Assured: c.Assured, Timeout: int(c.Timeout.Seconds()), Uplink: c.Uplink, Originated: c.Originated, Strays: e.Strays(c), Trace: e.Report(c.Trace)}
+	if c.Proxy != nil {
+		r.Intercepted = c.Proxy.report()
+	}
+	return r
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"strings"
 
+	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 )
 
@@ -20,6 +21,16 @@ type Report struct {
 	Kernel  KernelReport `json:"kernel"`
 	Arrives bool         `json:"arrives"`
 	Summary string       `json:"words"`
+	// Intercepted is absent unless a transparent proxy is configured for the packet.
+	Intercepted *InterceptionReport `json:"intercepted,omitempty"`
+}
+
+// InterceptionReport is an Interception in JSON.
+type InterceptionReport struct {
+	Intercept string             `json:"intercept"`
+	Port      uint16             `json:"port"`
+	State     uplinks.ProxyState `json:"state"`
+	Taken     bool               `json:"taken"`
 }
 
 // RuleVisit is an evaluated rule in JSON.
@@ -52,6 +63,9 @@ func (e *Explainer) Report(w Trace) Report {
 	j := w.Result
 	r := Report{Version: 1, Packet: w.Packet.String(), Steps: e.visitReports(w.Database, j.Steps), Dropped: j.DropReason, Link: w.Link(),
 		Arrives: w.Arrives(), Summary: e.Summarize(w), Kernel: KernelReport{Queried: w.NotQueried == "", Why: w.NotQueried + w.Mismatch}}
+	if i := w.Interception; i != nil {
+		r.Intercepted = i.report()
+	}
 	if len(j.Reverse) > 0 {
 		r.Back = e.visitReports(w.Database, j.Reverse)
 	}
@@ -85,4 +99,8 @@ func (e *Explainer) visitReports(d *rpdb.Database, steps []rpdb.Step) []RuleVisi
 
 func (e *Explainer) routeReport(r *rpdb.Route) *RouteReport {
 	return &RouteReport{uint32(r.Table), e.names.TableName(r.Table), r.String()}
+}
+
+func (i *Interception) report() *InterceptionReport {
+	return &InterceptionReport{i.Intercept, i.Proxy.Port, i.State, i.Takes()}
 }

@@ -17,6 +17,12 @@ func (e *Explainer) Summarize(w Trace) string {
 		return fmt.Sprintf("it leaves by %s, which its socket is bound to, without a route: the destination is taken for a neighbour", e.linkText(w.Packet.Out))
 	case j.Error != 0:
 		return fmt.Sprintf("it is rejected: %s%s", j.Error, e.refusedBy(w))
+	case w.Interception != nil && !w.Interception.Takes() && w.Interception.Drop:
+		return fmt.Sprintf("it is dropped: no proxy of intercept %s takes it", w.Interception.Intercept)
+	case j.Route.Type == rpdb.Local && w.Interception.Takes():
+		return fmt.Sprintf("it is delivered to the proxy on port %d of this host (intercept %s)", w.Interception.Proxy.Port, w.Interception.Intercept)
+	case j.Route.Type == rpdb.Local && e.interceptBit() != 0 && j.Route.Table == e.settings.InterceptTable():
+		return fmt.Sprintf("it is delivered to a proxy on this host: its mark is that of interception, and table %s makes every address local", e.names.TableName(j.Route.Table))
 	case j.Route.Type == rpdb.Local:
 		return fmt.Sprintf("it is delivered to this host: the address belongs to %s", j.Route.Hops[0].Link)
 	case j.Route.Type == rpdb.Broadcast, j.Route.Type == rpdb.Multicast, j.Route.Type == rpdb.Anycast:

@@ -19,6 +19,9 @@ func (e *Explainer) Print(out io.Writer, w Trace) error {
 		direction = "incoming packet"
 	}
 	fmt.Fprintf(out, "%s: %s\n", direction, w.Packet)
+	if w.Interception != nil {
+		fmt.Fprintf(out, "intercepted: %s\n", w.Interception.Text())
+	}
 	if err := e.printSteps(out, w.Database, j.Steps); err != nil {
 		return err
 	}

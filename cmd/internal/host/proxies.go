@@ -62,7 +62,7 @@ func (w *proxyWatch) read(ctx context.Context) map[uplinks.Proxy]uplinks.ProxySt
 	}
 	states := map[uplinks.Proxy]uplinks.ProxyState{}
 	for p, s := range w.states {
-		if now, err := lookUpProxy(ctx, p); err == nil {
+		if now, err := LookUpProxy(ctx, p); err == nil {
 			s = s.next(now, time.Now())
 			w.states[p] = s
 		}
@@ -95,8 +95,9 @@ func (w *proxyWatch) hash(sum io.Writer) {
 // orderOf returns a text that distinguishes the proxy.
 func orderOf(p uplinks.Proxy) string { return p.String() + " " + p.Check }
 
-// lookUpProxy returns whether a socket takes what is intercepted for the proxy.
-func lookUpProxy(ctx context.Context, p uplinks.Proxy) (uplinks.ProxyState, error) {
+// LookUpProxy returns whether a socket takes what is intercepted for the proxy, in the network namespace of the caller. It sends
+// no check, and needs no privilege.
+func LookUpProxy(ctx context.Context, p uplinks.Proxy) (uplinks.ProxyState, error) {
 	proto := map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[p.Proto]
 	sockets, err := rtnl.ServerSocketsAt(ctx, proto, p.Port)
 	if err != nil {

@@ -47,6 +47,7 @@ func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, 
 	for _, v := range servers {
 		r.host.Listeners = append(r.host.Listeners, v.Listener)
 	}
+	r.addIntercepts(s.Interception, servers)
 	for _, l := range facts.Links {
 		for _, a := range l.Addrs {
 			r.ownAddrs[a.Prefix.Addr()] = true
