@@ -37,6 +37,8 @@ const modulesTestFile = "offload_modules_test.go"
 // findingTestsElsewhere are the files of other packages whose tests make a finding real: they name it.
 var findingTestsElsewhere = map[string]string{
 	"intercept-rule":       "../intercept/foreign_recipe_test.go",
+	"mark-wiped":           "../intercept/foreign_recipe_test.go",
+	"divert-first":         "../intercept/foreign_recipe_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
 }
 

@@ -42,7 +42,7 @@ type Skipped struct {
 // Diagnose returns all findings, sorted by severity.
 func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
-		s.checkPrerequisites(), s.checkUnconfigured(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkMismarked(), s.checkMarkRules(), s.checkRulePriorities(), s.checkInterceptRules(), s.checkTables(),
+		s.checkPrerequisites(), s.checkUnconfigured(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkMismarked(), s.checkMarkRules(), s.checkRulePriorities(), s.checkInterceptRules(), s.checkWipedMarks(), s.checkDivertedFirst(), s.checkTables(),
 		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(), s.checkKernelListeners(), s.checkBackends(),
 		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkNotrack(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
 	)
@@ -58,7 +58,7 @@ func Diagnose(s Snapshot) []Finding {
 // DiagnoseSharing returns the errors and warnings about what replypath and the other programs of the host both use in the
 // firewall: mark bits and link groups. They show before replypath is applied too.
 func DiagnoseSharing(s Snapshot) []Finding {
-	all := slices.Concat(s.checkFirewallMarks(), s.checkLinkGroups(), s.checkSavedRulesets())
+	all := slices.Concat(s.checkFirewallMarks(), s.checkWipedMarks(), s.checkLinkGroups(), s.checkSavedRulesets())
 	return slices.DeleteFunc(all, func(f Finding) bool { return f.Severity == Note })
 }
 

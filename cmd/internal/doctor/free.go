@@ -26,7 +26,7 @@ const commonBits marks.Mask = 0x4000 | 0x8000 | 0xff0000 | 0xff
 // uplinks' ids.
 func (s Snapshot) freeMask() (marks.Mask, bool) {
 	var taken marks.Mask
-	for _, u := range slices.Concat(s.ruleUses(), s.firewallUses(), s.flowUses()) {
+	for _, u := range slices.Concat(s.ruleUses(), s.firewallUses(true), s.flowUses()) {
 		if u.bits == marks.FullMask {
 			u.bits = marks.Mask(u.value)
 		}

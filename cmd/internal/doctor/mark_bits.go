@@ -60,8 +60,13 @@ func (s Snapshot) ruleUses() (all []markUse) {
 	return all
 }
 
-func (s Snapshot) firewallUses() (all []markUse) {
-	for _, f := range s.Firewall {
+// firewallUses returns the uses by firewall rules, with those of transparent proxies that have a finding of their own if proxies is
+// set.
+func (s Snapshot) firewallUses(proxies bool) (all []markUse) {
+	for i, f := range s.Firewall {
+		if _, wipes := s.wipesMark(i); wipes && !proxies {
+			continue
+		}
 		afterRouting := f.Egress && f.WritesMark && !f.WritesConnmark // for traffic control: no route depends on it
 		if f.MarkBits != 0 && !afterRouting {
 			all = append(all, markUse{owner: firewallOwner(f), line: firewallRuleText(f), bits: f.MarkBits, value: f.MarkValue, diverts: f.WritesMark, overwrites: f.OverwritesMark,
@@ -84,7 +89,7 @@ func (s Snapshot) flowUses() (all []markUse) {
 
 // markOwner returns the owner of the rule that sets the mark of connections, or "" if it is unknown.
 func (s Snapshot) markOwner(mark uint32) string {
-	for _, u := range slices.Concat(s.firewallUses(), s.ruleUses()) {
+	for _, u := range slices.Concat(s.firewallUses(true), s.ruleUses()) {
 		if s.overlapsMask(u) && u.owner != "" && uint32(u.value) == mark&uint32(u.bits) && u.value&marks.Mark(s.Settings.Mask) != 0 {
 			return u.owner
 		}
@@ -97,7 +102,7 @@ func (s Snapshot) checkRuleMarks() []Finding {
 }
 
 func (s Snapshot) checkFirewallMarks() []Finding {
-	return s.markConflicts("mark-bits-firewall", "firewall rules of %s use bits of replypath's mask %s", s.firewallUses())
+	return s.markConflicts("mark-bits-firewall", "firewall rules of %s use bits of replypath's mask %s", s.firewallUses(false))
 }
 
 func (s Snapshot) checkConnectionMarks() []Finding {
@@ -140,4 +145,4 @@ func (s Snapshot) zeroMarkRemedy() string {
 }
 
 // ownBitsRemedy is the remedy for every conflict of mark bits.
-const ownBitsRemedy = "configure the other program to use other bits, with a mask (iptables: --set-xmark VALUE/MASK, --restore-mark --nfmask MASK --ctmask MASK)"
+const ownBitsRemedy = "configure the other program to use other bits, with a mask (iptables: --set-xmark VALUE/MASK, --restore-mark --nfmask MASK --ctmask MASK; nft: meta mark set meta mark & ~MASK | VALUE)"
