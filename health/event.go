@@ -10,9 +10,10 @@ type Event struct {
 	Version int       `json:"version"`
 	ID      uint64    `json:"id"` // consecutive since the service started
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // state, proof, reload, repair, sync, target, outbound
+	Kind    string    `json:"kind"` // state, proof, reload, repair, sync, target, proxy, outbound, policy, peer
 	Uplink  string    `json:"uplink,omitempty"`
 	Family  string    `json:"family,omitempty"`
+	Policy  string    `json:"policy,omitempty"` // for outbound connections
 	From    string    `json:"from,omitempty"`
 	To      string    `json:"to,omitempty"`
 	Text    string    `json:"text"` // one line, for people

@@ -28,6 +28,7 @@ type Status struct {
 	Peer        *PeerStatus  `json:"peer,omitempty"` // nil: none is configured
 	// Mismarked has the connections to an address of one uplink that have the mark of another.
 	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
+	Outbound  *OutboundStatus                `json:"outbound,omitempty"` // nil: none is configured
 	Conntrack ConntrackStatus                `json:"conntrack"`
 	Proxies   []ProxyStatus                  `json:"proxies,omitempty"` // of all intercepts; none: absent
 	Events    []Event                        `json:"events"`            // the last EventLogSize, oldest first
@@ -125,6 +126,7 @@ func (s Status) WithoutNulls() Status {
 	if s.Repairs == nil {
 		s.Repairs = map[string]int{}
 	}
+	s.Outbound = s.Outbound.withoutNulls()
 	s.Uplinks = slices.Clone(nonNil(s.Uplinks))
 	for i, u := range s.Uplinks {
 		s.Uplinks[i] = u.WithoutNulls()

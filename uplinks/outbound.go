@@ -171,15 +171,22 @@ func addOutbound(want State, s Settings, f Facts, v Verdicts) {
 	if !s.Outbound.Enabled() || f.Scopes != nil {
 		return
 	}
-	for _, family := range f.Families() {
-		if _, ok := f.Firewalls[family]; !ok || f.HasRepliesOnly(family) || !s.managesAny(family) {
-			continue
-		}
+	for _, family := range s.outboundFamilies(f) {
 		o := outbound{s, f, v, family, s.Outbound.slots()}
 		o.addRoutes(want)
 		o.addRules(want)
 		o.addChains(want)
 	}
+}
+
+// outboundFamilies returns the families in which policies choose.
+func (s Settings) outboundFamilies(f Facts) (all []Family) {
+	for _, family := range f.Families() {
+		if _, ok := f.Firewalls[family]; ok && !f.HasRepliesOnly(family) && s.managesAny(family) {
+			all = append(all, family)
+		}
+	}
+	return all
 }
 
 // managesAny reports whether an uplink is managed in the family.

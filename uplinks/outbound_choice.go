@@ -24,18 +24,43 @@ func (s Settings) Choose(p Policy, f Facts, v Verdicts, family Family) Choice {
 	return Choice{Tier: -1}
 }
 
+// MemberState says whether outbound connections can take an uplink, in one family.
+type MemberState string
+
+// The states of members. The words are those of the status document (etc/status.md).
+const (
+	MemberUsable  MemberState = "usable"
+	MemberDrained MemberState = "drained" // taken out of outbound by the operator
+	MemberDown    MemberState = "down"
+	MemberAbsent  MemberState = "absent" // no link, address or gateway
+)
+
 // usable reports whether outbound connections can take the uplink in the family.
 func (s Settings) usable(name string, f Facts, v Verdicts, family Family) bool {
+	return s.memberState(name, f, v, family) == MemberUsable
+}
+
+// memberState returns the state of an uplink in the family.
+func (s Settings) memberState(name string, f Facts, v Verdicts, family Family) MemberState {
 	i := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Name == name })
-	if i < 0 || f.Drained[name] {
-		return false
+	verdict := v[PathKey{name, family}]
+	switch {
+	case i < 0:
+		return MemberAbsent
+	case f.Drained[name]:
+		return MemberDrained
+	case verdict == VerdictDown:
+		return MemberDown
+	case verdict == VerdictAbsent:
+		return MemberAbsent
 	}
-	switch v[PathKey{name, family}] {
-	case VerdictAbsent, VerdictDown:
-		return false
+	if _, ok := s.hopOf(s.Uplinks[i], f, family); ok {
+		return MemberUsable
 	}
-	_, ok := s.hopOf(s.Uplinks[i], f, family)
-	return ok
+	if l, exists := f.LinkOf(s.Uplinks[i]); exists && (!l.Up || !l.Carrier) {
+		return MemberDown
+	}
+	return MemberAbsent
 }
 
 // hopOf returns the next hop of the uplink's default route, and false if no packet can leave by it.

@@ -26,7 +26,9 @@ repairs, how the configuration file differs from what is in force, and the resul
 the last reload; then each uplink and family with its
 state, the mean round-trip time and loss of its recent probes, how its reply path is
 proven, and since when. PROOF is shown (test packets were sent back by the uplink),
-asked (only the kernel's route look-up agrees) or no.
+asked (only the kernel's route look-up agrees) or no. Then, with [outbound], what each
+policy uses: its tier, the share of each uplink in new connections, how many are
+pinned to it, and how connections were last moved.
 
 The exit status is 3 if the kernel is not in sync, the last reload was rejected, the
 start did not use the configuration file, an uplink is unproven, down or absent, or

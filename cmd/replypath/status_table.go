@@ -26,6 +26,7 @@ func statusText(s health.Status, now time.Time, p terminal.Palette) string {
 		out.WriteByte('\n')
 		writeTable(&out, s.Uplinks, now, p)
 	}
+	writeOutbound(&out, s.Outbound, now, p)
 	if last := s.Events[max(0, len(s.Events)-shownEvents):]; len(last) > 0 {
 		out.WriteByte('\n')
 		for _, e := range last {

@@ -69,6 +69,7 @@ func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	s := m.source.Status()
 	collectService(out, s)
+	collectOutbound(out, s.Outbound)
 	if c := m.certificate.Load(); c != nil {
 		sendTime(out, certificateEnd, c.notAfter())
 	}

@@ -83,6 +83,8 @@ func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 		h.Uplinks[0].Families[0].Proof.At, h.Uplinks[0].Families[0].VIP, h.Conntrack.Limit = time.Now(), health.VIPHere, 1
 		h.Fingerprint, h.Peer = &health.Fingerprint{Uplinks: []health.FingerprintUplink{{Name: "up", ID: 1}}}, &health.PeerStatus{URL: "http://192.0.2.9"}
 		h.Mismarked = []uplinks.MismarkedConnections{{Uplink: "up", Marked: "down", Count: 1}}
+		h.Outbound = &health.OutboundStatus{CountedAt: time.Now(), Policies: []health.PolicyStatus{{Policy: "all", Family: uplinks.IPv4, Members: []health.PolicyMember{{Uplink: "up"}}}},
+			Uplinks: []health.OutboundUplinkStatus{{Uplink: "up", Family: uplinks.IPv4, LastMove: &health.OutboundMove{}}}}
 		h.Proxies = []health.ProxyStatus{{Intercept: "web", Family: uplinks.IPv4, Protocol: "tcp", Proxy: "50080", State: uplinks.ProxyListening}}
 	})
 	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})

@@ -80,7 +80,7 @@ func TestProgramReadsTheEvent(t *testing.T) {
 	env := strings.Split(strings.TrimRight(readBeside(t, program, "environment"), "\x00"), "\x00")
 	slices.Sort(env)
 	want := []string{"LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"REPLYPATH_EVENT=state", "REPLYPATH_FAMILY=ipv4", "REPLYPATH_FROM=up", "REPLYPATH_ID=7", "REPLYPATH_PROGRAM=" + program, "REPLYPATH_TO=down", "REPLYPATH_UPLINK=fibre"}
+		"REPLYPATH_EVENT=state", "REPLYPATH_FAMILY=ipv4", "REPLYPATH_FROM=up", "REPLYPATH_ID=7", "REPLYPATH_POLICY=", "REPLYPATH_PROGRAM=" + program, "REPLYPATH_TO=down", "REPLYPATH_UPLINK=fibre"}
 	if !slices.Equal(env, want) {
 		t.Errorf("the environment is %q", env)
 	}

@@ -106,6 +106,8 @@ func TestPageShowsEachUplink(t *testing.T) {
 			b.is(`document.querySelector("h1").textContent`, `"dsl is down, backup is absent, fibre is unproven"`)
 			b.is(`["rule 1500", "rule-shadowed", "Remedy: give that rule a priority", "14 stray", "23\u202f%", "Degraded", "Held down", "number 29"].filter(w => !document.body.innerText.includes(w)).join()`, `""`)
 			b.is(`document.querySelectorAll("[data-event]").length`, "20")
+			b.is(`document.querySelector('[data-policy="balanced ipv4"]').innerText.replace(/\s+/g, " ")`, `"balanced IPv4 2 dsl down, 0 connections lte 100 %, 12004 connections dsl is down 12 min"`)
+			b.is(`[document.querySelector('[data-policy="balanced ipv6"] .bad').innerText, document.querySelector(".outbound li").innerText.includes("dsl IPv4: 4090 connections and 3 of this host moved: it is down <img src=x>")]`, `["unreachable",true]`)
 			// Nothing is cut off on the right.
 			b.is(fmt.Sprintf(`[...document.querySelectorAll("html, body, body :not(svg *)")].filter(e => e.getBoundingClientRect().right > %d.5).length`, width), "0")
 			b.is(`document.getElementById("link").hidden`, "true")

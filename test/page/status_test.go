@@ -35,7 +35,20 @@ func pageStatus(now time.Time) health.Status {
 		{Name: "dsl", ID: 3, Interface: "ppp0", State: health.Down, Families: []health.FamilyStatus{dsl4}},
 		{Name: "backup", ID: 4, Interface: "eth7", State: health.Absent, Families: []health.FamilyStatus{{Family: uplinks.IPv4, State: health.Absent, Reason: "there is no link eth7", Since: now.Add(-50 * time.Hour)}}},
 	}
+	s.Outbound = pageOutbound(now)
 	return s
+}
+
+// pageOutbound returns policies, one of which has failed over.
+func pageOutbound(now time.Time) *health.OutboundStatus {
+	return &health.OutboundStatus{Default: "balanced", CountedAt: now, Policies: []health.PolicyStatus{
+		{Policy: "balanced", Family: uplinks.IPv4, Tier: 2, LastResort: "main", Since: now.Add(-12 * time.Minute), Changes: 1, Reason: "dsl is down",
+			Members: []health.PolicyMember{{Uplink: "dsl", Tier: 1, Weight: 1, State: uplinks.MemberDown}, {Uplink: "lte", Tier: 2, Weight: 1, State: uplinks.MemberUsable, SharePercent: 100}}},
+		{Policy: "balanced", Family: uplinks.IPv6, LastResort: "unreachable", Since: now.Add(-time.Hour), Members: []health.PolicyMember{{Uplink: "dsl", Tier: 1, Weight: 1, State: uplinks.MemberAbsent}}},
+	}, Uplinks: []health.OutboundUplinkStatus{
+		{Uplink: "dsl", Family: uplinks.IPv4, Moves: 1, Moved: 4093, LastMove: &health.OutboundMove{At: now.Add(-12 * time.Minute), Reason: "it is down <img src=x>", Connections: 4089, SecondSweep: 1, Sockets: 3, Milliseconds: 71}},
+		{Uplink: "lte", Family: uplinks.IPv4, Connections: 12004},
+	}}
 }
 
 // pageStanding returns a history of an hour that looks like a real one.

@@ -18,6 +18,7 @@ const (
 	eventSync     = "sync"
 	eventProxy    = "proxy"
 	eventOutbound = "outbound"
+	eventPolicy   = "policy"
 )
 
 // eventRecorder adds events to the event log, and runs the operator's programs for them. Safe for concurrent use.

@@ -29,16 +29,18 @@ type outboundMover struct {
 	kernel   connectionMover
 	recorder *eventRecorder
 	log      *slog.Logger
+	states   *outboundStates
 	tracker  uplinks.OutboundTracker
 	waiting  chan uplinks.Move
 }
 
-func newOutboundMover(kernel connectionMover, recorder *eventRecorder, log *slog.Logger) *outboundMover {
-	return &outboundMover{kernel: kernel, recorder: recorder, log: log, waiting: make(chan uplinks.Move, maxWaitingMoves)}
+func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.Logger) *outboundMover {
+	return &outboundMover{kernel: kernel, recorder: states.recorder, states: states, log: log, waiting: make(chan uplinks.Move, maxWaitingMoves)}
 }
 
 // round queues the moves that follow from the state that a round has put in force.
 func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts) {
+	m.states.observe(s, f, v)
 	m.queue(m.tracker.Update(s, f, v))
 }
 
@@ -102,20 +104,12 @@ func (m *outboundMover) moveAgain(move uplinks.Move, done health.OutboundMove) {
 	if move.AtInit && done.Connections+done.Sockets+done.SecondSweep == 0 {
 		return
 	}
+	m.states.moved(move.Path, done)
 	family, _ := move.Family.MarshalText()
-	text := fmt.Sprintf("%s %s: %s moved in %.0f ms: %s", move.Path.Uplink, move.Family, countConnections(done), done.Milliseconds, move.Why)
+	text := fmt.Sprintf("%s %s: %s: %s", move.Path.Uplink, move.Family, done.Text(), move.Why)
 	m.recorder.Record(health.Event{Kind: eventOutbound, Uplink: move.Path.Uplink, Family: string(family), To: "moved", Text: text})
 	m.log.Info("connections moved", "uplink", move.Path.Uplink, "family", move.Family, "connections", done.Connections, "sockets", done.Sockets,
 		"second_sweep", done.SecondSweep, "milliseconds", done.Milliseconds, "why", move.Why)
-}
-
-// countConnections returns the numbers of a move for people.
-func countConnections(m health.OutboundMove) string {
-	text := fmt.Sprintf("%d connections", m.Connections+m.SecondSweep)
-	if m.Sockets > 0 {
-		text += fmt.Sprintf(" and %d of this host", m.Sockets)
-	}
-	return text
 }
 
 // drainRequest takes an uplink out of outbound, or puts it back.

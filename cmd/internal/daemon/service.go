@@ -154,15 +154,16 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
 	proxies := &proxyStates{recorder: recorder}
 	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies})
+	outbound := newOutboundStates(recorder, o.Log)
 	var mover *outboundMover
 	if k, moves := d.host.(connectionMover); moves {
-		mover = newOutboundMover(k, recorder, o.Log)
+		mover = newOutboundMover(k, outbound, o.Log)
 		reconciler.mover = mover
 	}
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
 	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies}
-	manager.saver, status.saver, status.comparison = saver, saver, comparison
+	manager.saver, status.saver, status.comparison, status.outbound = saver, saver, comparison, outbound
 	server := d.endpoint.server
 	d.endpoint.use(status)
 	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
@@ -204,6 +205,7 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.mismarks.Run(ctx) })
 	if s.mover != nil {
 		g.Go(func() error { return s.mover.Run(ctx) })
+		g.Go(func() error { return s.outbound.Run(ctx) })
 	}
 	g.Go(func() error { return s.hangups.Run(ctx) })
 	g.Go(func() error { return server.Serve(ctx, s) })

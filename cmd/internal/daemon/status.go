@@ -27,6 +27,7 @@ type statusSource struct {
 	proxies    *proxyStates
 	comparison *fileComparison
 	saver      *configurationSaver
+	outbound   *outboundStates
 }
 
 // Status returns the status now.
@@ -45,7 +46,7 @@ func (s *statusSource) Status() health.Status {
 	status.Fingerprint, status.Peer, status.Mismarked = &own, peer, s.mismarks.Found()
 	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
-	status.Proxies = s.proxies.Status()
+	status.Proxies, status.Outbound = s.proxies.Status(), s.outbound.Status()
 	configuration := s.comparison.Status()
 	if why := s.saver.unsaved.Load(); why != nil {
 		configuration.Unsaved = *why

@@ -170,6 +170,24 @@ function card(u, now) {
 		u.families.length ? h("div", { class: "families" }, u.families.map(f => family(f, now))) : h("p", { class: "family soft" }, "No gateway is configured for any family."));
 }
 
+// What each policy for outbound connections uses.
+function policies(o, now) {
+	if (!o) return null;
+	const uplink = (name, family) => o.uplinks.find(u => u.uplink === name && u.family === family) || { connections: 0 };
+	const part = m => m.share_percent ? percent(m.share_percent) : m.state === "usable" ? "standby" : m.state;
+	const moves = o.uplinks.filter(u => u.last_move);
+	return h("section", { class: "outbound", "aria-label": "outbound connections" }, h("h2", {}, "Outbound connections"),
+		h("table", {}, h("thead", {}, h("tr", {}, ["policy", "tier", "uplinks", "since"].map(t => h("th", {}, t)))),
+			h("tbody", {}, o.policies.map(p => h("tr", { "data-policy": p.policy + " " + p.family },
+				h("td", {}, p.policy + " " + (words[p.family] || p.family)),
+				h("td", {}, h("span", { class: p.tier === 0 ? "bad" : p.tier > 1 ? "poor" : "good" }, p.tier || p.last_resort)),
+				h("td", {}, p.members.map(m => [h("span", { class: "member" + (m.share_percent ? "" : " soft") }, m.uplink + " " + part(m) + (absent(o.counted_at) ? "" : ", " + plural(uplink(m.uplink, p.family).connections, "connection"))), " "]),
+					p.reason ? h("div", { class: "soft" }, p.reason) : null),
+				h("td", {}, absent(p.since) ? "" : ago(now, p.since)))))),
+		moves.length ? h("ul", {}, moves.map(u => h("li", { class: "soft" }, clock(u.last_move.at, true) + " " + u.uplink + " " + (words[u.family] || u.family) + ": " +
+			plural(u.last_move.connections + u.last_move.second_sweep, "connection") + (u.last_move.sockets ? " and " + u.last_move.sockets + " of this host" : "") + " moved: " + u.last_move.reason))) : null);
+}
+
 // The whole page.
 function headline(s) {
 	const list = all => all.length > 3 ? all.length + " of " + plural(s.uplinks.length, "uplink") + " are" : all.length === 1 ? all[0] + " is" : all.slice(0, -1).join(", ") + " and " + all[all.length - 1] + " are";
@@ -207,7 +225,7 @@ function draw() {
 			s.repairs_waiting ? fact("repairs deferred", s.repairs_waiting, "poor") : null, s.drift ? fact("missing in the last round", s.drift, "poor") : null,
 			absent(s.last_round) ? null : fact("last round", ago(now, s.last_round) + " ago"), absent(s.started) ? null : fact("uptime", ago(now, s.started))),
 		problems.length ? h("ul", { class: "problems" }, problems.map(p => h("li", {}, p))) : null);
-	patch("main", s.uplinks.length ? h("div", { class: "cards" }, s.uplinks.map(u => card(u, now))) : h("p", { class: "empty" }, "No uplink is configured."), events(s.events));
+	patch("main", s.uplinks.length ? h("div", { class: "cards" }, s.uplinks.map(u => card(u, now))) : h("p", { class: "empty" }, "No uplink is configured."), policies(s.outbound, now), events(s.events));
 	document.title = text + " \u2013 replypath";
 	const dot = { good: "#2a9d5c", poor: "#d39a2d", bad: "#d6403f", soft: "#8a8f94" }[colour];
 	const icon = "data:image/svg+xml," + encodeURIComponent('<svg xmlns="' + svg + '" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="' + dot + '"/></svg>');
