@@ -50,6 +50,7 @@ type Scope string
 const (
 	HostScope      Scope = "host"      // those of this host only
 	ForwardedScope Scope = "forwarded" // those that are forwarded too
+	ClientScope    Scope = "clients"   // those of clients in one network
 )
 
 // Cause identifies, for programs, why a reply path is broken or a check is inconclusive.
@@ -102,17 +103,20 @@ func (p Proof) Verdict() ProofCheck {
 		v := p.Trace
 		v.Result = Unknown
 		return v
+	case p.Routes.Result == Unknown && p.Routes.Scope == ClientScope:
+		return p.Routes
 	case p.Trace.Cause == "" && p.Routes.Cause != "" && p.Routes.Result != Unknown:
 		return p.Routes.AsWarning()
 	}
 	return p.Trace
 }
 
-// Proven reports whether replies are known to leave by the uplink: the verdict is Yes, or it is Unknown only because nothing can
-// be shown here, and the kernel's routing decision is right.
+// Proven reports whether replies are known to leave by the uplink: the verdict is Yes, or it is Unknown only for some clients, or
+// only because nothing can be shown here, and the kernel's routing decision is right.
 func (p Proof) Proven() bool {
 	v := p.Verdict()
-	return v.Result == Yes || v.Result == Unknown && v.Cause == TraceUnavailable && p.Routes.Result == Yes
+	others := v.Result == Unknown && v.Scope == ClientScope
+	return v.Result == Yes || others || v.Result == Unknown && v.Cause == TraceUnavailable && p.Routes.Result == Yes
 }
 
 // Overall returns the result for several paths by those of their verdicts: No when one is No, else Unknown when one is Unknown,

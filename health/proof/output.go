@@ -15,6 +15,9 @@ type Output struct {
 	egress.State
 	// MACs are the raw hardware addresses from which gateways replied, where the kernel's own entries may be wrong.
 	MACs map[egress.LinkAddr]string
+	// Inside are the neighbours by which requests were sent to hosts inside that did not reply, where the kernel's own entries may be
+	// wrong, by the addresses of these hosts.
+	Inside map[netip.Addr]InsideNeighbour
 	// Steps are the firewall rules that requests and replies have matched, where they were traced.
 	Steps []Step
 }

@@ -19,6 +19,7 @@ type RouteLookups struct {
 	Unmarked  uplinks.RouteDecision // of a packet of the host from the path's source address, without a mark
 	Request   uplinks.RouteDecision // of a request with the mark that arrives on the path's interface
 	Forwarded *ForwardedLookups     // nil: there is no LAN host
+	Clients   []ClientFault         // of clients in networks that other programs select
 
 	peer netip.Addr
 	lan  *LANHost
@@ -63,11 +64,16 @@ func (s Snapshot) CheckRoutes(p health.Path, d RouteLookups) health.ProofCheck {
 	}
 	host, forwarded := s.checkHostRoutes(p, d), s.checkForwardedRoutes(p, d)
 	host.Scope, forwarded.Scope = health.HostScope, health.ForwardedScope
+	clients := s.checkClients(p, d.Clients)
 	switch {
 	case forwarded.Result == health.No && s.translatesDestinations():
 		return forwarded
+	case clients.Result == health.No:
+		return clients
 	case host.Result == health.No:
 		return host
+	case clients.Result != health.Yes:
+		return clients
 	case forwarded.Result == health.No:
 		forwarded.Detail += "; this host forwards no requests, so that it does not matter today"
 		return forwarded.AsWarning()

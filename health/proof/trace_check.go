@@ -27,11 +27,15 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 	results := make([]RequestResult, 0, len(requests))
 	for _, r := range requests {
 		t := traces[r.From]
+		path := routes[r.Path.Key]
+		if path.Scope == health.ClientScope { // the peer is none of these
+			path = health.ProofCheck{Result: health.Yes}
+		}
 		a := RequestResult{Request: r, ReplyLost: s.replyLost(r, t)}
 		if len(t.egress) > 0 {
 			a.Egress = s.linkName(r.worstEgress(t).Link)
 		}
-		a.Check = s.checkOutput(r, t, s.checkTrace(r, t, routes[r.Path.Key]))
+		a.Check = s.checkOutput(r, t, s.checkTrace(r, t, path))
 		a.forwarded, a.Proxied = t.reached(ForwardEnd), t.proxied(r)
 		a.Undelivered = t.reached(RequestEgress) || t.reached(PreroutingMarked) && !t.reached(InputStart) && !t.reached(ForwardStart)
 		results = append(results, a)
@@ -148,6 +152,7 @@ func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.P
 	in, forwarded := t.reached(InputStart), t.reached(ForwardStart)
 	rejected, isRejected := s.rejectedReply(r, t)
 	misrouted, isMisrouted := s.misroutedRequest(r, t, routes)
+	misdirected, isMisdirected := t.wrongInside(r)
 	switch {
 	case isMisrouted:
 		return misrouted
@@ -176,6 +181,8 @@ func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.P
 		return filtered(r, "the reply of the LAN host is dropped while it is forwarded")
 	case t.reached(OutputStart) && !t.reached(OutputEnd):
 		return filtered(r, "the firewall drops the reply in OUTPUT")
+	case isMisdirected:
+		return misdirected
 	case replyMisrouted(routes):
 		return routes
 	case t.reached(OutputEnd):

@@ -41,28 +41,22 @@ func (f fault) text() string {
 		lost = "none"
 	case f.absent:
 		verdict, service = "unknown or absent", f.service.String()
-	case f.unknown:
-		verdict, service = "unknown "+codes(f.cause), f.service.String()
+	case f.unknown, f.some:
+		verdict, service = "unknown "+strings.ReplaceAll(codes(f.cause), "or `stray`", "or no `stray`"), f.service.String()
 	default:
 		verdict, service = "no "+codes(f.cause), f.service.String()
 	}
 	if len(hurt) == 0 && f.warns != "" {
 		verdict = "warning " + codes(f.warns)
 	}
-	switch f.needs {
-	case services:
+	if f.needs == services {
 		verdict, service = verdict+", with `prove`", "up, without `prove`"
-	case traffic:
-		verdict, service = verdict+", once replies strayed", service+", once replies strayed"
 	}
 	if f.service == repairs {
 		service = f.service.String()
 	}
 	if doctor != "" {
 		doctor = codes(doctor)
-	}
-	if f.open != "" {
-		verdict = "**wrong**: " + f.open
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s |", f.name, lost, verdict, service, doctor)
 }
@@ -73,16 +67,11 @@ func codes(words string) string { return "`" + strings.ReplaceAll(words, "|", "`
 // document returns the part of the page: the counts, and a table for each group.
 func document() string {
 	var text strings.Builder
-	faults, wrong := 0, 0
+	faults := 0
 	for _, g := range groups {
 		faults += len(g.rows)
-		for _, f := range g.rows {
-			if f.open != "" {
-				wrong++
-			}
-		}
 	}
-	fmt.Fprintf(&text, "%d faults and %d healthy hosts. Rows that are wrong today: %d.\n", faults-len(healthyHosts), len(healthyHosts), wrong)
+	fmt.Fprintf(&text, "%d faults and %d healthy hosts.\n", faults-len(healthyHosts), len(healthyHosts))
 	for _, g := range groups {
 		fmt.Fprintf(&text, "\n**%s**\n\n| planted | lost | verify | service | doctor |\n| --- | --- | --- | --- | --- |\n", g.title)
 		for _, f := range g.rows {

@@ -17,11 +17,11 @@ type fault struct {
 	lost    losses   // of real requests
 	cause   string   // that verify names for each path with a loss, without prove if proveOnly is not set; "a|b" allows both
 	unknown bool     // the result of these paths is unknown, not no
+	some    bool     // only the clients of one network lose replies: the result is unknown until some have strayed
 	warns   string   // the cause of the warning on paths without a loss; empty: there may be none
 	more    bool     // more requests are lost once the neighbours have forgotten the address
 	needs   need     // what verify needs to see it
 	absent  bool     // verify need not report the paths with a loss
-	open    string   // why verify, or the service, is wrong about it today; empty: nothing is wrong
 	refused bool     // a firewall refuses the lost requests: that says nothing about reply paths
 	service reaction // of the service, to paths with a loss
 	doctor  string   // a finding of doctor; empty: none is needed
@@ -33,7 +33,6 @@ type need int
 const (
 	nothing  need = iota
 	services      // prove in the configuration
-	traffic       // requests that were lost
 )
 
 // reaction is what the service does about a fault.

@@ -44,6 +44,7 @@ ip link add ifb9 type ifb; ip link set ifb9 up; tc qdisc add dev eth1 handle fff
 	{name: "main has a route to the clients by eth1", each: "{ip} route add {clients} via {r1}"},
 	{name: "a table that passes packets on", each: "{ip} route add throw default table 99; {ip} rule add pref 90 lookup 99"},
 	{name: "rules for other networks", once: "ip route add default via 198.51.100.1 table 99; ip rule add pref 90 to 10.0.0.0/8 lookup 99; ip rule add pref 91 from 10.0.0.0/8 lookup 99; ip rule add pref 92 fwmark 0x10000/0x10000 lookup 99"},
+	{name: "bans, and networks that are reached by a VPN", once: "ip link add tun9 type bridge; ip link set tun9 up; ip route add default dev tun9 table 98; ip rule add pref 93 to 203.0.114.0/24 lookup 98; ip route add 198.18.77.0/24 dev tun9; ip route add unreachable 203.0.113.99; ip -6 route add unreachable 2001:db8:c::99; ip route add blackhole 10.0.0.0/8"},
 	{name: "a moved rule local", each: "{ip} rule add pref 1000 lookup local; {ip} rule del pref 0"},
 	{name: "a strict source check of the firewall", each: "{ipt} -t raw -A PREROUTING -m rpfilter --invert -j DROP"},
 	{name: "MASQUERADE, TCPMSS and a ban", each: "{ipt} -t nat -A POSTROUTING -j MASQUERADE; {ipt} -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu; {ipt} -A INPUT -m limit --limit 100/s -j RETURN"},

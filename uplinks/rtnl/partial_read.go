@@ -65,7 +65,7 @@ func (h *Handle) readLinkRoutes(ctx context.Context, f uplinks.Family, l uplinks
 		return nil
 	}
 	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaultTables[l.Name]...) {
-		if err := h.readTable(ctx, f, routeQuery{t, l.Index}, facts, nil); err != nil {
+		if err := h.readTable(ctx, f, routeQuery{table: t, link: l.Index}, facts, nil); err != nil {
 			return err
 		}
 	}

@@ -98,10 +98,11 @@ func forEachReply(req *nl.NetlinkRequest, messageType uint16, handle func([]byte
 // readTables reads the routes that match one of the destinations.
 func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int]string, destinations []netip.Addr) error {
 	var all []rawRoute
-	err := h.listRoutes(ctx, d.Family, routeQuery{}, func() { all = nil }, func(r *rawRoute) {
+	err := h.listRoutes(ctx, d.Family, routeQuery{}, func() { all = nil }, func(r *rawRoute) error {
 		if slices.ContainsFunc(destinations, r.dst.Contains) {
 			all = append(all, *r)
 		}
+		return nil
 	})
 	if err == nil {
 		_, err = resolveNexthops(ctx, all)

@@ -13,21 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routeQuery limits a dump of routes to a table, a link, or both. The zero routeQuery is all routes.
+// routeQuery limits a dump of routes to a table, a link, a type, or several of them. The zero routeQuery is all routes.
 type routeQuery struct {
 	table uplinks.Table
 	link  int
+	kind  uplinks.RouteType
 }
 
 // includes reports whether routes by the link are part of the result.
 func (in routeQuery) includes(link int) bool { return in.link == 0 || in.link == link }
 
 // listRoutes calls add for each route of the family. It calls reset before the first one, and again when the dump was
-// interrupted and starts over.
-func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, query routeQuery, reset func(), add func(*rawRoute)) error {
+// interrupted and starts over. An error of add ends it.
+func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, query routeQuery, reset func(), add func(*rawRoute) error) error {
 	return dump(ctx, f.String()+" routes", func() error {
 		req := h.request(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(addressFamily(f))}})
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(addressFamily(f)), Type: uint8(query.kind)}})
 		if query.table != 0 {
 			req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(uint32(query.table))))
 		}
@@ -37,10 +38,10 @@ func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, query routeQu
 		reset()
 		return forEachReply(req, unix.RTM_NEWROUTE, func(m []byte) error {
 			r, err := parseRoute(m, f)
-			if err == nil {
-				add(&r)
+			if err != nil {
+				return err
 			}
-			return err
+			return add(&r)
 		})
 	})
 }
@@ -49,10 +50,11 @@ func (h *Handle) listRoutes(ctx context.Context, f uplinks.Family, query routeQu
 // our tables into have. Either may be nil.
 func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, query routeQuery, facts *uplinks.Facts, have *uplinks.State) error {
 	var filter routeFilter
-	err := h.listRoutes(ctx, f, query, func() { filter = newRouteFilter(f) }, func(r *rawRoute) {
+	err := h.listRoutes(ctx, f, query, func() { filter = newRouteFilter(f) }, func(r *rawRoute) error {
 		if h.relevant(r) {
 			filter.add(r)
 		}
+		return nil
 	})
 	var nexthops map[uint32]nexthop
 	if err == nil && facts != nil {

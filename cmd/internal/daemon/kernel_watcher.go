@@ -36,6 +36,7 @@ func (w *kernelWatcher) Run(ctx context.Context) error {
 
 // HandleEvent implements host.EventHandler.
 func (w *kernelWatcher) HandleEvent(e host.Event) {
+	w.changes.proofs.prover.InvalidateRoutes()
 	if e.Foreign {
 		w.changes.proofs.requestDelayed()
 		return

@@ -22,6 +22,8 @@ type Prover interface {
 	ProveSubset(ctx context.Context, s health.Settings, f uplinks.Facts, paths, subset []health.Path) ([]proof.PathResult, error)
 	// InvalidateRules makes the next proof read the firewall rules of other programs again.
 	InvalidateRules()
+	// InvalidateRoutes makes it read their routes and IPsec policies again.
+	InvalidateRoutes()
 	// StrayExamples returns connections of the path whose replies stray now, as text.
 	StrayExamples(ctx context.Context, p health.Path) (string, error)
 }

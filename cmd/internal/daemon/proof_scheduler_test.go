@@ -44,7 +44,8 @@ func (c *schedulerTest) NewStrays([]health.Path, time.Duration) (map[health.Key]
 	return nil, nil
 }
 
-func (*schedulerTest) InvalidateRules() {}
+func (*schedulerTest) InvalidateRules()  {}
+func (*schedulerTest) InvalidateRoutes() {}
 
 func (c *schedulerTest) StrayExamples(context.Context, health.Path) (string, error) {
 	return "tcp 203.0.113.10:50000 192.0.2.2:7000 by eth0", nil

@@ -78,7 +78,8 @@ func (noProver) Prove(context.Context, health.Settings, []health.Path) ([]proof.
 	return nil, nil
 }
 
-func (noProver) InvalidateRules() {}
+func (noProver) InvalidateRules()  {}
+func (noProver) InvalidateRoutes() {}
 
 func (noProver) StrayExamples(context.Context, health.Path) (string, error) { return "", nil }
 

@@ -65,7 +65,7 @@ func (r *run) destinations(f uplinks.Family) (all []netip.Addr) {
 	if lan := r.lan[f]; lan != nil {
 		all = append(all, lan.Addr)
 	}
-	return all
+	return append(all, proof.ClientAddrs(r.networks, f)...)
 }
 
 // readServers returns the sockets that serve TCP and UDP.

@@ -24,6 +24,9 @@ type Prover struct {
 // InvalidateRules makes the next proof read the firewall rules of other programs again.
 func (p Prover) InvalidateRules() { p.Rules.Invalidate() }
 
+// InvalidateRoutes makes the next proof read the routes and IPsec policies of other programs again.
+func (p Prover) InvalidateRoutes() { p.Rules.InvalidateRoutes() }
+
 // Prove proves all paths. It looks up the routes of their replies, injects requests and captures the replies. It leaves
 // nothing behind, and takes no lock of the host.
 func (p Prover) Prove(ctx context.Context, s health.Settings, paths []health.Path) ([]proof.PathResult, error) {
@@ -42,7 +45,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 		return nil, err
 	}
 	defer router.Close()
-	r, err := newRun(ctx, facts, router, s, paths, subset)
+	r, err := newRun(ctx, facts, router, p.Rules, s, paths, subset)
 	if err != nil {
 		return nil, err
 	}

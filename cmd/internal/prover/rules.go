@@ -22,11 +22,13 @@ import (
 // maxRulesAge bounds the age of rules that a RuleCache returns, although no change was reported.
 const maxRulesAge = 10 * time.Minute
 
-// RuleCache keeps the firewall rules of other programs between proofs, and the trace of the last requests that rules have taken. Safe for concurrent use.
+// RuleCache keeps the firewall rules, routes and IPsec policies of other programs between proofs, and the trace of the last requests
+// that rules have taken. Safe for concurrent use.
 type RuleCache struct {
-	mu    sync.Mutex
-	rules firewallRules
-	read  time.Time // zero: never, or they have changed since
+	mu     sync.Mutex
+	rules  firewallRules
+	read   time.Time // zero: never, or they have changed since
+	routes cachedRoutes
 
 	changes       uint64 // of the rules
 	readChanges   uint64 // until they were read
@@ -102,19 +104,19 @@ func selectedBy(p foreign.Port) (all []proof.Selected) {
 }
 
 // addSelectedByRules adds what rules of other programs (ip-rule(8)) select of the host's replies: source ports, types of service,
-// users, and the ports of their servers.
-func addSelectedByRules(ctx context.Context, h *proof.Host, servers []rtnl.Socket) error {
+// users, and the ports of their servers. It returns all rules.
+func addSelectedByRules(ctx context.Context, h *proof.Host, servers []rtnl.Socket) (map[uplinks.Family][]rpdb.Rule, error) {
 	links, err := rtnl.Open(0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer links.Close()
+	all := map[uplinks.Family][]rpdb.Rule{}
 	for _, f := range uplinks.Families {
-		rules, err := links.PolicyRules(ctx, f)
-		if err != nil {
-			return err
+		if all[f], err = links.PolicyRules(ctx, f); err != nil {
+			return nil, err
 		}
-		for _, r := range rules {
+		for _, r := range all[f] {
 			if r.Protocol != uplinks.Protocol {
 				addSelectedBy(r, h, servers)
 			}
@@ -123,7 +125,7 @@ func addSelectedByRules(ctx context.Context, h *proof.Host, servers []rtnl.Socke
 	slices.Sort(h.TOS)
 	slices.Sort(h.UIDs)
 	h.TOS, h.UIDs = slices.Compact(h.TOS), slices.Compact(h.UIDs)
-	return nil
+	return all, nil
 }
 
 // addSelectedBy adds what the rule selects.

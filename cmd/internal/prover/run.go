@@ -11,6 +11,7 @@ import (
 	"replypath/health"
 	"replypath/health/proof"
 	"replypath/uplinks"
+	"replypath/uplinks/egress"
 	"replypath/uplinks/rtnl"
 
 	"golang.org/x/sys/unix"
@@ -30,10 +31,12 @@ type run struct {
 	ownAddrs      map[netip.Addr]bool
 	rules         firewallRules // not read until a verdict needs them where the services are configured
 	output        *proof.Output // what the kernel consults behind the routes
+	networks      []proof.ClientNetwork
+	policies      []egress.Policy // by which the networks are looked up
 }
 
 // newRun prepares the proof of the subset: its peers, and the servers of the host.
-func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, s health.Settings, paths, subset []health.Path) (*run, error) {
+func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, cache *RuleCache, s health.Settings, paths, subset []health.Path) (*run, error) {
 	servers, err := rtnl.ServerSockets(ctx, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, err
@@ -41,7 +44,8 @@ func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, 
 	r := &run{router: router, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
 		routes: map[health.Key]proof.RouteLookups{}, ownAddrs: map[netip.Addr]bool{},
 		host: proof.Host{Facts: facts, Services: s.ProofServices}}
-	if err := addSelectedByRules(ctx, &r.host, servers); err != nil {
+	rules, err := addSelectedByRules(ctx, &r.host, servers)
+	if err != nil {
 		return nil, err
 	}
 	for _, v := range servers {
@@ -62,6 +66,9 @@ func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, 
 		if isUsable(p) {
 			r.uplinkIndexes = append(r.uplinkIndexes, p.Index)
 		}
+	}
+	if err := r.findClientNetworks(ctx, cache, rules); err != nil {
+		return nil, err
 	}
 	for _, f := range uplinks.Families {
 		r.choosePeers(f, s.Proof)
@@ -90,25 +97,31 @@ func (r *run) choosePeers(f uplinks.Family, s health.ProofSettings) {
 }
 
 // peerPrefix returns a documentation prefix that is not in use on the host, if possible one that only a default route
-// leads to. first is the number of the first peer.
-func (r *run) peerPrefix(f uplinks.Family, first uint64) (netip.Prefix, bool) {
-	unused := proof.PeerBlocks(r.host.Facts, f)
-	for _, p := range unused {
+// leads to, and that no other program selects. first is the number of the first peer.
+func (r *run) peerPrefix(f uplinks.Family, first uint64) (best netip.Prefix, found bool) {
+	highest := -1
+	for _, p := range proof.PeerBlocks(r.host.Facts, f) {
+		rank := 0
 		if r.router.OnlyDefaultRoute(proof.PeerAddr(p, first)) {
-			return p, true
+			rank += 2
+		}
+		if !slices.ContainsFunc(r.networks, func(n proof.ClientNetwork) bool { return n.Prefix.Overlaps(p) }) {
+			rank++
+		}
+		if rank > highest {
+			best, found, highest = p, true, rank
 		}
 	}
-	if len(unused) == 0 {
-		return netip.Prefix{}, false
-	}
-	return unused[0], true
+	return best, found
 }
 
 // lookUpRoutes looks up the routes of the replies of the paths in the kernel.
 func (r *run) lookUpRoutes(subset []health.Path) {
 	for _, p := range subset {
 		if peer, found := r.peers[p.Key]; found {
-			r.routes[p.Key] = proof.LookUpRoutes(p, peer, r.lan[p.Family], r.router.Get)
+			d := proof.LookUpRoutes(p, peer, r.lan[p.Family], r.router.Get)
+			d.Clients = proof.LookUpClients(p, d, r.networks, r.uplinkIndexes, egress.State{Policies: r.policies}, r.router.Get)
+			r.routes[p.Key] = d
 		}
 	}
 }

@@ -46,7 +46,10 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	r.host.Selected = uniqueSelected(append(r.host.Selected, r.rules.selected...))
 	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
 	t.observations.Output = r.output
-	return t, err
+	if err != nil {
+		return t, err
+	}
+	return t, r.hearInside(ctx, &t)
 }
 
 // injectAll injects the requests, with new ports of the peers. traced makes nftables report the rules that they match.

@@ -76,20 +76,20 @@ type targets struct {
 	reachable map[egress.LinkAddr]bool // by their next hops
 }
 
-// nextHop returns the next hop of a request to the host.
-func (t *targets) nextHop(p health.Path, to netip.Addr) (hop egress.LinkAddr, found bool) {
-	d := t.router.Get(uplinks.RouteQuery{From: t.peers[p.Key], To: to, Mark: p.Mark, IIF: p.Index})
+// nextHop returns the next hop of a request to the host, and the decision of the kernel.
+func (r *run) nextHop(p health.Path, to netip.Addr) (hop egress.LinkAddr, d uplinks.RouteDecision) {
+	d = r.router.Get(uplinks.RouteQuery{From: r.peers[p.Key], To: to, Mark: p.Mark, IIF: p.Index})
 	hop = egress.LinkAddr{Link: d.Link, Addr: to}
 	if d.Gateway.IsValid() {
 		hop.Addr = d.Gateway.WithZone("")
 	}
-	return hop, d.Err == nil && !d.Local
+	return hop, d
 }
 
 // add adds the next hops of requests to the hosts.
 func (t *targets) add(p health.Path, hosts []netip.Addr) {
 	for _, a := range hosts {
-		if hop, found := t.nextHop(p, a); found {
+		if hop, d := t.nextHop(p, a); d.Err == nil && !d.Local {
 			t.reachable[hop] = t.output.Links[hop.Link].NoARP
 		}
 	}
@@ -110,10 +110,11 @@ func (t *targets) resolve(ctx context.Context) error {
 	return err
 }
 
-// allReachable reports whether the kernel knows the next hops of requests to all of the hosts.
+// allReachable reports whether the kernel knows the next hops of requests to all of the hosts. A request that it refuses to
+// forward needs none.
 func (t *targets) allReachable(p health.Path, hosts []netip.Addr) bool {
 	return !slices.ContainsFunc(hosts, func(a netip.Addr) bool {
-		hop, found := t.nextHop(p, a)
-		return !found || !t.reachable[hop]
+		hop, d := t.nextHop(p, a)
+		return d.Local || d.Err == nil && !t.reachable[hop]
 	})
 }

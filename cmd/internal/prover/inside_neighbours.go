@@ -1,0 +1,62 @@
+package prover
+
+import (
+	"context"
+	"net/netip"
+
+	"replypath/health"
+	"replypath/health/probe/firsthop"
+	"replypath/health/proof"
+	"replypath/uplinks/egress"
+	"replypath/uplinks/rtnl"
+)
+
+// hearInside asks the hosts inside that did not reply, and whose neighbour entries are permanent, for their hardware addresses: the
+// kernel does not check such an entry.
+func (r *run) hearInside(ctx context.Context, t *trace) error {
+	silent := t.observations.SilentInside(t.requests)
+	if len(silent) == 0 {
+		return nil
+	}
+	table, err := rtnl.OpenNeighbourTable()
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	entries := map[netip.Addr]egress.Neighbour{}
+	var unchecked []health.Path
+	for host, p := range silent {
+		hop, d := r.nextHop(p, host)
+		n, found, err := table.Neighbour(hop.Link, hop.Addr)
+		if d.Err == nil && !d.Local && err == nil && found && n.State == egress.Permanent {
+			entries[host], unchecked = n, append(unchecked, r.insidePath(hop, p))
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
+	defer cancel()
+	heard := firsthop.HardwareAddrs(ctx, unchecked)
+	r.output.Inside = map[netip.Addr]proof.InsideNeighbour{}
+	for host, n := range entries {
+		if mac := heard[n.Where()]; mac != "" {
+			r.output.Inside[host] = proof.InsideNeighbour{Entry: n, MAC: mac}
+		}
+	}
+	return nil
+}
+
+// insidePath returns the next hop of a host inside as if it were a gateway.
+func (r *run) insidePath(hop egress.LinkAddr, p health.Path) health.Path {
+	inside := health.Path{Key: p.Key, Index: hop.Link, Gateway: hop.Addr}
+	for name, l := range r.host.Facts.Links {
+		if l.Index != hop.Link {
+			continue
+		}
+		inside.Link = name
+		for _, a := range l.Addrs {
+			if a.Prefix.Contains(hop.Addr) {
+				inside.Source = a.Prefix.Addr()
+			}
+		}
+	}
+	return inside
+}
