@@ -27,8 +27,7 @@ func (b *Box) RecordEgress() *Egress {
 // RepliesFrom reports whether a packet on an ISP's end is an answer of the gateway's, from that address to a client.
 func RepliesFrom(from netip.Addr) func(world.Packet) bool {
 	return func(p world.Packet) bool {
-		discovery := p.Proto == world.ICMPv6 && p.ICMPType >= 133 && p.ICMPType <= 137
-		return p.Dir == world.In && p.From(from) && !discovery
+		return p.Dir == world.In && p.From(from) && !p.IsDiscovery()
 	}
 }
 

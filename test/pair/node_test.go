@@ -47,12 +47,10 @@ func (g *node) build() {
 		}
 	}
 	text, err := os.ReadFile(box.Binary)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(g.dir, program), text, 0o755)
-	}
 	if err != nil {
 		g.network.t.Fatal(err)
 	}
+	world.WriteProgram(g.network.t, filepath.Join(g.dir, program), text, 0o755)
 	g.install("keepalived.conf", "keepalived", 0o644, "/usr/bin/replypath", program)
 	g.install("notify.sh", "keepalived", 0o755)
 	g.install("conntrackd.conf", "conntrackd", 0o644)
@@ -76,9 +74,7 @@ func (g *node) install(name, folder string, mode os.FileMode, replace ...string)
 
 func (g *node) write(path, text string, mode os.FileMode) {
 	g.network.t.Helper()
-	if err := os.WriteFile(filepath.Join(g.dir, path), []byte(text), mode); err != nil {
-		g.network.t.Fatal(err)
-	}
+	world.WriteProgram(g.network.t, filepath.Join(g.dir, path), []byte(text), mode)
 }
 
 // command prepares a program in the node's mount namespace.

@@ -259,9 +259,7 @@ func TestServiceWorksWhileTheConfigurationCannotBeSaved(t *testing.T) {
 			saved := filepath.Join(b.Dir, "state", "persistent")
 			b.ServiceProgram = filepath.Join(b.Dir, "run")
 			script := fmt.Sprintf("#!/bin/sh\nexec unshare -m sh -ec 'mkdir -p %[1]s; mount -t tmpfs -o %[2]s none %[1]s; exec \"$@\"' sh %[3]s \"$@\"\n", saved, mount.broken, b.Program)
-			if err := os.WriteFile(b.ServiceProgram, []byte(script), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			world.WriteProgram(t, b.ServiceProgram, []byte(script), 0o700)
 			s := b.Start()
 			wantTables(b, "at first", "8201", "8202")
 			b.AwaitUp()

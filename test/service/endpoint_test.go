@@ -22,9 +22,7 @@ func hook(t *testing.T) (program, events string) {
 	t.Helper()
 	dir := t.TempDir()
 	program, events = filepath.Join(dir, "program"), filepath.Join(dir, "events")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat >>"+events+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	world.WriteProgram(t, program, []byte("#!/bin/sh\ncat >>"+events+"\n"), 0o755)
 	return program, events
 }
 

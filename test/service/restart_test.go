@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,20 +20,12 @@ const restartConnections = 1000 // over two uplinks and both families
 // copyProgram puts the program where it can be replaced, and lets the box run it from there.
 func copyProgram(b *box.Box, name string) string {
 	b.T.Helper()
-	from, err := os.Open(box.Binary)
+	text, err := os.ReadFile(box.Binary)
 	if err != nil {
 		b.T.Fatal(err)
 	}
-	defer from.Close()
 	path := filepath.Join(b.Dir, name)
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
-	if err != nil {
-		b.T.Fatal(err)
-	}
-	_, err = io.Copy(to, from)
-	if closed := to.Close(); err != nil || closed != nil {
-		b.T.Fatal(err, closed)
-	}
+	world.WriteProgram(b.T, path, text, 0o755)
 	return path
 }
 

@@ -2,7 +2,6 @@ package service
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,9 +17,7 @@ func mountState(t *testing.T, b *box.Box, options, command string) {
 	state := filepath.Join(b.Dir, "state")
 	b.ServiceProgram = filepath.Join(b.Dir, "run")
 	script := fmt.Sprintf("#!/bin/sh\nexec unshare -m sh -ec 'mkdir -p %[1]s; mount -t tmpfs -o %[2]s none %[1]s; %[3]s; exec \"$@\"' sh %[4]s \"$@\"\n", state, options, fmt.Sprintf(command, state), b.Program)
-	if err := os.WriteFile(b.ServiceProgram, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	world.WriteProgram(t, b.ServiceProgram, []byte(script), 0o700)
 }
 
 // The first start in a state folder without room gets ready, and says what is lost.

@@ -17,16 +17,21 @@ import (
 // where that takes 5 ms.
 const maxTrackRatio = 4
 
-// medianTime returns the median time that runs of the program take.
-func medianTime(b *box.Box, args ...string) time.Duration {
-	var took box.Durations
-	for range 15 {
-		began := time.Now()
-		b.Must(0, args...)
-		took = append(took, time.Since(began))
+// quickest returns the shortest time that each of the commands takes, in turn, so that both have the same share of a quiet machine.
+func quickest(b *box.Box, commands ...[]string) []time.Duration {
+	took := make([]box.Durations, len(commands))
+	for range 25 {
+		for i, args := range commands {
+			began := time.Now()
+			b.Must(0, args...)
+			took[i] = append(took[i], time.Since(began))
+		}
 	}
-	slices.Sort(took)
-	return took[len(took)/2]
+	var least []time.Duration
+	for _, all := range took {
+		least = append(least, slices.Min(all))
+	}
+	return least
 }
 
 func TestTrackScriptSaysWhetherAnUplinkWorks(t *testing.T) {
@@ -47,7 +52,8 @@ func TestTrackScriptSaysWhetherAnUplinkWorks(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.Must(0, "status", "--uplink", "isp1", "--json").Stdout), &u); err != nil || u.Name != "isp1" || u.State != health.Standby || len(u.Families) != 2 {
 		t.Errorf("%+v, %v", u, err)
 	}
-	start, check := medianTime(b, "version"), medianTime(b, "status", "--uplink", "isp1", "--quiet")
+	least := quickest(b, []string{"version"}, []string{"status", "--uplink", "isp1", "--quiet"})
+	start, check := least[0], least[1]
 	t.Logf("version takes %v, status --uplink isp1 --quiet %v", start, check)
 	if check > maxTrackRatio*start {
 		t.Errorf("the check takes %v, more than %d times the start of the program, %v", check, maxTrackRatio, start)

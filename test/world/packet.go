@@ -67,6 +67,11 @@ func (p Packet) From(a netip.Addr) bool { return p.Family != 0 && p.Src == a }
 // To reports whether the packet is IP and has that destination.
 func (p Packet) To(a netip.Addr) bool { return p.Family != 0 && p.Dst == a }
 
+// IsDiscovery reports whether the packet belongs to IPv6 neighbour discovery (RFC 4861).
+func (p Packet) IsDiscovery() bool {
+	return p.Proto == ICMPv6 && p.ICMPType >= 133 && p.ICMPType <= 137
+}
+
 // Is reports whether all of the given flags are set.
 func (f TCPFlags) Is(flags TCPFlags) bool { return f&flags == flags }
 
