@@ -2,13 +2,18 @@ package intercept
 
 import (
 	"bufio"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"replypath/health"
 	"replypath/test/box"
 	"replypath/test/world"
 	"replypath/uplinks"
@@ -96,6 +101,46 @@ func TestProxyThatEndsIsPassedByAndTakenIntoUseAgain(t *testing.T) {
 			t.Errorf("status prints\n%s", output)
 		}
 	})
+}
+
+// The states of proxies are in the events, with which the programs of on_change run, and in the metrics.
+func TestStatesOfProxiesAreEventsAndMetrics(t *testing.T) {
+	t.Parallel()
+	p := newProxied(t, box.Conditions{RPFilter: 1}, box.Backends[0], true)
+	recorded := filepath.Join(p.Dir, "events")
+	hook := filepath.Join(p.Dir, "hook")
+	if err := os.WriteFile(hook, []byte("#!/bin/sh\ncat >> "+recorded+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.Settings = append([]string{fmt.Sprintf("on_change = [%q]", hook)}, p.Settings...)
+	p.Configure(p.Uplinks...)
+	p.startProxies()
+	p.Start()
+	p.awaitProxies(t, "out", uplinks.ProxyListening)
+	p.out.close()
+	p.awaitProxies(t, "out", uplinks.ProxyNobody)
+	series := func(family string) string {
+		return fmt.Sprintf(`replypath_proxy_listening{family=%q,intercept="out",protocol="tcp",proxy="50090"} 0`, family)
+	}
+	_, metrics := box.Get(t, box.TransportFrom(p.Gateway), "http://127.0.0.1:9717/metrics")
+	for _, family := range []string{"ipv4", "ipv6"} {
+		if !strings.Contains(metrics, series(family)) {
+			t.Errorf("no series %s", series(family))
+		}
+		box.Eventually(t, box.EventualTimeout, "an event of "+family, func() bool {
+			text, err := os.ReadFile(recorded)
+			if err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text)) {
+				var e health.Event
+				if json.Unmarshal([]byte(line), &e) == nil && e.Kind == "proxy" && e.Family == family && e.From == "listening" && e.To == "nobody" && strings.HasPrefix(e.Text, "intercept out: nobody listens on tcp 50090") {
+					return true
+				}
+			}
+			return false
+		})
+	}
 }
 
 // A proxy that stops listening may serve its connections to their end.

@@ -16,6 +16,7 @@ import (
 
 	"replypath/health"
 	"replypath/health/endpoint"
+	"replypath/uplinks"
 )
 
 // picturesVariable names the environment variable that has the page's pictures written into that folder, to be looked at:
@@ -108,6 +109,8 @@ func TestPageShowsEachUplink(t *testing.T) {
 			b.is(`document.querySelectorAll("[data-event]").length`, "20")
 			b.is(`document.querySelector('[data-policy="balanced ipv4"]').innerText.replace(/\s+/g, " ")`, `"balanced IPv4 2 dsl down, 0 connections lte 100 %, 12004 connections dsl is down 12 min"`)
 			b.is(`[document.querySelector('[data-policy="balanced ipv6"] .bad').innerText, document.querySelector(".outbound li").innerText.includes("dsl IPv4: 4090 connections and 3 of this host moved: it is down <img src=x>")]`, `["unreachable",true]`)
+			b.is(`[...document.querySelectorAll("[data-proxy]")].map(p => p.dataset.proxy + " " + p.dataset.state).join()`, `"web ipv4 listening,web ipv6 not-answering,dns ipv4 nobody"`)
+			b.is(`["Transparent proxies", "tcp 50080", "does not answer: new connections pass for 4\u202fmin", "no answer within 1s", "nobody listens: new connections are dropped"].filter(w => !document.body.innerText.includes(w)).join()`, `""`)
 			// Nothing is cut off on the right.
 			b.is(fmt.Sprintf(`[...document.querySelectorAll("html, body, body :not(svg *)")].filter(e => e.getBoundingClientRect().right > %d.5).length`, width), "0")
 			b.is(`document.getElementById("link").hidden`, "true")
@@ -181,10 +184,12 @@ func TestPageIsLive(t *testing.T) {
 	s.write(func(h *health.Status) {
 		h.Uplinks[1].State, h.Uplinks[1].Families[0].State = health.Down, health.Down
 		h.Uplinks = h.Uplinks[:3]
+		h.Proxies[0].State, h.Proxies = uplinks.ProxyNobody, h.Proxies[:1]
 	})
 	s.Add(health.Event{Kind: "state", Text: "lte IPv4 is down: no carrier"})
 	b.await(`document.querySelector("[data-event]").innerText.includes("no carrier")`, "true")
 	b.await(`[document.querySelectorAll("article.card").length, document.querySelector('[data-uplink="lte"]').dataset.state]`, `[3,"down"]`)
+	b.is(`[...document.querySelectorAll("[data-proxy]")].map(p => p.dataset.state).join()`, `"nobody"`)
 	b.is(`[keptCard === document.querySelector('[data-uplink="lte"]'), keptCard.contains(keptChart)]`, "[true,true]")
 	b.is(`document.querySelector("button").click(), document.querySelectorAll("[data-event]").length`, "33")
 	wantNoErrorsOrForeignRequests(t, b, at)

@@ -36,6 +36,12 @@ func pageStatus(now time.Time) health.Status {
 		{Name: "backup", ID: 4, Interface: "eth7", State: health.Absent, Families: []health.FamilyStatus{{Family: uplinks.IPv4, State: health.Absent, Reason: "there is no link eth7", Since: now.Add(-50 * time.Hour)}}},
 	}
 	s.Outbound = pageOutbound(now)
+	s.Proxies = []health.ProxyStatus{
+		{Intercept: "web", Family: uplinks.IPv4, Protocol: "tcp", Proxy: "50080", State: uplinks.ProxyListening, Since: now.Add(-3 * time.Hour), Without: uplinks.Pass},
+		{Intercept: "web", Family: uplinks.IPv6, Protocol: "tcp", Proxy: "50080", State: uplinks.ProxyNotAnswering, Since: now.Add(-4 * time.Minute), Without: uplinks.Pass,
+			Check: "http://127.0.0.1:8404/alive", Error: "http://127.0.0.1:8404/alive: no answer within 1s <img src=http://203.0.113.1/x onerror=document.title='caught'>"},
+		{Intercept: "dns", Family: uplinks.IPv4, Protocol: "udp", Proxy: "198.18.0.1:50053", State: uplinks.ProxyNobody, Since: now.Add(-time.Minute), Without: uplinks.DropNew},
+	}
 	return s
 }
 

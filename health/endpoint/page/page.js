@@ -188,6 +188,18 @@ function policies(o, now) {
 			plural(u.last_move.connections + u.last_move.second_sweep, "connection") + (u.last_move.sockets ? " and " + u.last_move.sockets + " of this host" : "") + " moved: " + u.last_move.reason))) : null);
 }
 
+// Transparent proxies, each socket a line.
+const proxyStates = { listening: ["good", "\u25cf listening"], nobody: ["bad", "\u25a0 nobody listens"], "not-transparent": ["bad", "\u25a0 not transparent"], "not-answering": ["bad", "\u25a0 does not answer"] };
+function proxyBox(all, now) {
+	if (!all || !all.length) return null;
+	return h("section", { class: "proxies card", "aria-label": "transparent proxies" }, h("h2", {}, "Transparent proxies"),
+		h("table", {}, h("thead", {}, h("tr", {}, ["intercept", "proxy", "state"].map(t => h("th", {}, t)))), h("tbody", {}, all.map(p => {
+			const [colour, text] = proxyStates[p.state] || ["soft", "? unknown"], gone = colour === "bad" ? (p.without === "drop" ? ": new connections are dropped" : ": new connections pass") : "";
+			return h("tr", { "data-proxy": p.intercept + " " + p.family, "data-state": p.state }, h("td", {}, p.intercept), h("td", {}, h("span", { class: "addr" }, p.protocol + " " + p.proxy), " " + (words[p.family] || p.family)),
+				h("td", {}, h("span", { class: colour }, text), gone, absent(p.since) ? null : h("span", { class: "soft" }, " for " + ago(now, p.since)), p.error ? h("div", { class: "error" }, p.error) : null));
+		}))));
+}
+
 // The whole page.
 function headline(s) {
 	const list = all => all.length > 3 ? all.length + " of " + plural(s.uplinks.length, "uplink") + " are" : all.length === 1 ? all[0] + " is" : all.slice(0, -1).join(", ") + " and " + all[all.length - 1] + " are";
@@ -225,7 +237,7 @@ function draw() {
 			s.repairs_waiting ? fact("repairs deferred", s.repairs_waiting, "poor") : null, s.drift ? fact("missing in the last round", s.drift, "poor") : null,
 			absent(s.last_round) ? null : fact("last round", ago(now, s.last_round) + " ago"), absent(s.started) ? null : fact("uptime", ago(now, s.started))),
 		problems.length ? h("ul", { class: "problems" }, problems.map(p => h("li", {}, p))) : null);
-	patch("main", s.uplinks.length ? h("div", { class: "cards" }, s.uplinks.map(u => card(u, now))) : h("p", { class: "empty" }, "No uplink is configured."), policies(s.outbound, now), events(s.events));
+	patch("main", s.uplinks.length ? h("div", { class: "cards" }, s.uplinks.map(u => card(u, now))) : h("p", { class: "empty" }, "No uplink is configured."), policies(s.outbound, now), proxyBox(s.proxies, now), events(s.events));
 	document.title = text + " \u2013 replypath";
 	const dot = { good: "#2a9d5c", poor: "#d39a2d", bad: "#d6403f", soft: "#8a8f94" }[colour];
 	const icon = "data:image/svg+xml," + encodeURIComponent('<svg xmlns="' + svg + '" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="' + dot + '"/></svg>');
