@@ -71,6 +71,8 @@ func (c *recipeRun) runBlock(b codeBlock) {
 		for _, command := range all {
 			c.runTyped(command)
 		}
+	case "squid", "unbound":
+		c.startProxy(b)
 	default:
 		c.t.Fatalf("line %d: a block of %q cannot be run", b.line, b.language)
 	}

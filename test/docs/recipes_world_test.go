@@ -35,6 +35,8 @@ var sceneElements = map[string]func(c *recipeRun){
 	"the other node has the VIPs of eth1": func(c *recipeRun) {
 		c.commands("ip addr del 192.0.2.2/24 dev eth1", "ip addr del 2001:db8:b::2/64 dev eth1")
 	},
+	"a LAN that is masqueraded":       (*recipeRun).masqueradedLAN,
+	"the documented recipe of TPROXY": (*recipeRun).documentedTPROXY,
 	"a UDP server on any address": func(c *recipeRun) {
 		c.Gateway.ServeTCP(box.ServedPort)
 		c.Gateway.ServeUDP(box.ServedPort, world.Wildcard)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -51,44 +50,25 @@ func serveVia(t *testing.T, h *world.Host, port uint16) {
 	t.Cleanup(func() { server.Close() })
 }
 
-// run starts a program on the gateway until the test ends.
-func (p *proxied) run(t *testing.T, name string, args ...string) (process *os.Process, stop func()) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Fatalf("%v: make test installs it", err)
-	}
-	output := &strings.Builder{}
-	c := p.Gateway.Command(t.Context(), name, args...)
-	c.Stdout, c.Stderr = output, output
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			c.Process.Kill()
-			<-ended
-		}
-	}
-	t.Cleanup(func() {
-		if stop(); t.Failed() {
-			t.Logf("%s said:\n%s", name, output)
-		}
-	})
-	return c.Process, stop
-}
-
 // wantVia asks by HTTP until the answer is the wanted one: a program may not listen yet.
 func wantVia(t *testing.T, from *world.Host, at netip.AddrPort, want string) {
 	t.Helper()
-	by, answer := box.TransportFrom(from), ""
+	awaitAnswer(t, from, at, want, func(answer string) bool { return answer == want })
+}
+
+// wantViaPrefix asks by HTTP until the answer begins with the prefix.
+func wantViaPrefix(t *testing.T, from *world.Host, at netip.AddrPort, prefix string) {
+	t.Helper()
+	awaitAnswer(t, from, at, prefix, func(answer string) bool { return strings.HasPrefix(answer, prefix) })
+}
+
+func awaitAnswer(t *testing.T, from *world.Host, at netip.AddrPort, want string, is func(answer string) bool) {
+	t.Helper()
+	by := box.TransportFrom(from)
 	by.ResponseHeaderTimeout = askTimeout
 	box.Eventually(t, box.EventualTimeout, fmt.Sprintf("%q from %s", want, at), func() bool {
-		_, answer = box.Get(t, by, "http://"+at.String()+"/")
-		return answer == want
+		_, answer := box.Get(t, by, "http://"+at.String()+"/")
+		return is(answer)
 	})
 }
 
@@ -115,7 +95,7 @@ func TestHAProxyOfThePageIntercepts(t *testing.T) {
 		if err := os.WriteFile(config, []byte(pageBlock(t, "haproxy")), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		process, stop := p.run(t, "haproxy", "-db", "-f", config)
+		process, stop := p.RunProgram(t, "haproxy", "-db", "-f", config)
 		p.Start()
 		u := p.Uplinks[0]
 		for to, seen := range map[netip.Addr]netip.Addr{p.Client4: u.Addr4, p.Client6: u.Addr6} {
@@ -153,7 +133,7 @@ func TestNginxOfThePageConnectsAsItsClients(t *testing.T) {
 		if err := os.WriteFile(config, []byte(main), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p.run(t, "nginx", "-c", config)
+		p.RunProgram(t, "nginx", "-c", config)
 		p.Apply()
 		for _, u := range p.Uplinks {
 			for _, a := range u.Addrs() {
