@@ -56,6 +56,21 @@ func (t Tunable) sysctl() string {
 	return strings.Replace(t.Name, "*", t.Link, 1)
 }
 
+// ParseSysctl returns the sysctl with a name as sysctl(8) prints it.
+func ParseSysctl(name string) Tunable {
+	separator := "."
+	if strings.Contains(name, "/") {
+		separator = "/"
+	}
+	parts := strings.Split(name, separator)
+	if len(parts) != 5 || parts[2] != "conf" {
+		return Tunable{Name: strings.Join(parts, ".")}
+	}
+	link := parts[3]
+	parts[3] = "*"
+	return Tunable{Link: link, Name: strings.Join(parts, ".")}
+}
+
 // command returns the shell command that sets the value.
 func (t Tunable) command(value string) string {
 	if t.Name == LinkGroup {

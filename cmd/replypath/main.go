@@ -54,7 +54,7 @@ is the service that maintains them. If replies are missing, see "status", "verif
 Exit status: 0 success; 1 error; 2 wrong usage or invalid configuration; 3 negative
 result (plan: not in sync; check: the peer differs; apply, reload: an uplink is left
 out; status: not healthy; verify: asked or shown is no; explain: the packet is not routed; doctor: errors or
-warnings).`,
+warnings; diff: changed; restore: a line is left out, or --dry-run: changes).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -70,7 +70,7 @@ warnings).`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configPath, "config", defaultConfig, "the configuration `FILE`; the directory uplinks.d beside it is read too")
 	flags.StringVar(&p.stateDir, "state", defaultState, "the `DIR` for saved original values and the applied configuration")
-	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.drainCommand(), p.undrainCommand(), p.useCommand(), p.reapCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.fingerprintCommand(), p.flushCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.checkCommand(), p.planCommand(), p.applyCommand(), p.confirmCommand(), p.guardCommand(), p.runCommand(), p.reloadCommand(), p.drainCommand(), p.undrainCommand(), p.useCommand(), p.reapCommand(), p.statusCommand(), p.verifyCommand(), p.explainCommand(), p.doctorCommand(), p.fingerprintCommand(), p.snapshotCommand(), p.diffCommand(), p.restoreCommand(), p.flushCommand(), p.versionCommand())
 	root.AddCommand(p.manCommand())
 	return root
 }

@@ -10,9 +10,13 @@ import (
 func stepReports(plan uplinks.Plan) []stepReport {
 	all := []stepReport{}
 	for _, s := range plan {
-		all = append(all, stepReport{string(s.Kind()), strings.Split(s.String(), "\n")})
+		all = append(all, newStepReport(s.Kind(), s.String()))
 	}
 	return all
+}
+
+func newStepReport(k uplinks.Kind, text string) stepReport {
+	return stepReport{string(k), strings.Split(text, "\n")}
 }
 
 // nonNil returns an empty slice for nil, which JSON would encode as null.

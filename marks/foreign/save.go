@@ -20,7 +20,7 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 			tables = append(tables, name)
 		}
 		words := strings.Fields(line)
-		if len(words) < 2 || words[0] != "-A" || isOurs(words) {
+		if len(words) < 2 || words[0] != "-A" || RuleIsOurs(words) {
 			continue
 		}
 		r := Rule{Tool: tool, Location: table + " " + words[1], Chain: words[1], Text: line}
@@ -34,8 +34,8 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 	return rules, tables
 }
 
-// isOurs reports whether a rule is in a chain of replypath, or jumps to one.
-func isOurs(words []string) bool {
+// RuleIsOurs reports whether the words of a rule, such as -A CHAIN -j TARGET, are in a chain of replypath, or jumps to one.
+func RuleIsOurs(words []string) bool {
 	if strings.HasPrefix(words[1], marks.Prefix) {
 		return true
 	}

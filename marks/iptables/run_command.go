@@ -66,3 +66,6 @@ func (t *Table) runIptables(ctx context.Context, args ...string) (string, error)
 	}
 	return stdout, nil
 }
+
+// Load loads lines of iptables-restore(8) in one transaction: all of them or none. What they do not name stays.
+func (t *Table) Load(ctx context.Context, lines string) error { return t.restore(ctx, lines) }
