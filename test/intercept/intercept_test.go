@@ -184,18 +184,23 @@ func TestProxiesConnectByTheUplinkOfMainsRoute(t *testing.T) {
 	})
 }
 
+// translate translates the destinations of what is intercepted on the uplinks, to the LAN host.
+func (p *proxied) translate() {
+	for _, u := range p.Uplinks {
+		for i, a := range u.Addrs() {
+			family, lan := []int{4, 6}[i], []string{p.LAN4.String(), "[" + p.LAN6.String() + "]"}[i]
+			p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to", fmt.Sprintf("%s:%d", lan, lanPort))
+			p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "udp", "--dport", "5353", "-j", "DNAT", "--to", strings.Trim(lan, "[]"))
+		}
+	}
+}
+
 // Destination translation comes after interception, and must not lead a part of a connection past the proxy.
 func TestTranslatedDestinationsAreIntercepted(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-		for _, u := range p.Uplinks {
-			for i, a := range u.Addrs() {
-				family, lan := []int{4, 6}[i], []string{p.LAN4.String(), "[" + p.LAN6.String() + "]"}[i]
-				p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to", fmt.Sprintf("%s:%d", lan, lanPort))
-				p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "udp", "--dport", "5353", "-j", "DNAT", "--to", strings.Trim(lan, "[]"))
-			}
-		}
+		p.translate()
 		p.startProxies()
 		p.Apply()
 		p.askIn(t)
