@@ -36,13 +36,13 @@ func (f *focus) on(r run) run {
 	if f.rules != "" {
 		named := strings.Split(f.rules, ";")
 		for _, name := range named {
-			if !slices.ContainsFunc(r.variants, func(v variant) bool { return v.name == name }) {
+			if !slices.ContainsFunc(slices.Concat(r.variants, r.intercepting), func(v variant) bool { return v.name == name }) {
 				fatal("-rules %q: there are no such ones", name)
 			}
 		}
-		r.variants = slices.DeleteFunc(slices.Clone(r.variants), func(v variant) bool {
-			return v.name != nothing && !slices.Contains(named, v.name)
-		})
+		unnamed := func(v variant) bool { return v.name != nothing && !slices.Contains(named, v.name) }
+		r.variants = slices.DeleteFunc(slices.Clone(r.variants), unnamed)
+		r.intercepting = slices.DeleteFunc(slices.Clone(r.intercepting), unnamed)
 	}
 	if f.uplinks != "" {
 		r.uplinks = nil

@@ -99,6 +99,7 @@ func measurePackets(r run, to *results) {
 			}
 		}
 		to.short = append(to.short, p.digest())
+		to.add(p.interceptionTable())
 		to.chart = p.chart(4)
 		to.requirements = append(to.requirements, p.requirements()...)
 	})

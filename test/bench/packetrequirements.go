@@ -25,7 +25,7 @@ func (p *packets) requirements() (requirements []requirement) {
 		requirements = append(requirements, p.cheaper(blog[b], b)...)
 		requirements = append(requirements, p.cheaper(shore[b], b)...)
 	}
-	return requirements
+	return append(requirements, p.interceptionRequirements()...)
 }
 
 // cheaper claims how much cheaper than others an established reply is, with the most uplinks.

@@ -36,6 +36,11 @@ const assuredAfter = 2100 * time.Millisecond
 func newPackets(w *world.World, r run) *packets {
 	p := &packets{run: r, cost: map[packetKey]sample{}}
 	least, most := r.extremes()
+	for _, v := range r.intercepting {
+		for range r.copies {
+			p.add(w, v, least)
+		}
+	}
 	p.add(w, counted, 2)
 	for _, n := range r.uplinks {
 		for _, v := range r.variants {

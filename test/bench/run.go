@@ -11,11 +11,13 @@ type run struct {
 	uplinks  []int
 	some     []int // of the numbers of uplinks, for what takes longer
 	variants []variant
-	focused  bool     // on some of the packets
-	paths    []string // that packets are measured on; nil: all, and real sockets
-	rounds   int
-	copies   int // of each gateway that bounds speak of
-	packets  int // that are injected at a time
+	// intercepting are measured with the fewest uplinks.
+	intercepting []variant
+	focused      bool     // on some of the packets
+	paths        []string // that packets are measured on; nil: all, and real sockets
+	rounds       int
+	copies       int // of each gateway that bounds speak of
+	packets      int // that are injected at a time
 
 	backends   []string // for changes
 	changed    []int    // numbers of uplinks for them
@@ -34,8 +36,9 @@ func full() run {
 	return run{
 		began:   time.Now(),
 		uplinks: []int{2, 8, 31, 250}, some: []int{2, 250}, rounds: 7, copies: 3, packets: 2000,
-		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
-		backends: backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
+		variants:     []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
+		intercepting: []variant{intercepting["legacy"], intercepting["nft"]},
+		backends:     backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
 		harms: 3, resting: []int{31, 250}, probeInterval: 5 * time.Second, looks: 5,
 		routes: 10_000, rules: 5_000, flows: 1_000_000,
 	}
@@ -45,8 +48,9 @@ func brief() run {
 	return run{
 		began:   time.Now(),
 		uplinks: []int{2, 250}, some: []int{250}, rounds: 5, copies: 1, packets: 1500,
-		variants: []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
-		backends: backends[1:], changed: []int{2, 250}, changes: 2,
+		variants:     []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
+		intercepting: []variant{intercepting["legacy"], intercepting["nft"]},
+		backends:     backends[1:], changed: []int{2, 250}, changes: 2,
 		harms: 1, resting: []int{31}, probeInterval: time.Second, looks: 3,
 		routes: 10_000, rules: 5_000, flows: 100_000,
 	}

@@ -29,6 +29,7 @@ type transparentProxy struct {
 	mu    sync.Mutex
 	open  map[io.Closer]bool
 	ended bool
+	dials sync.WaitGroup
 }
 
 // startProxy starts a proxy on all addresses of both families. Without forward it connects to where its client wanted.
@@ -53,15 +54,26 @@ func startProxy(t *testing.T, host *world.Host, proto string, port uint16, forwa
 	return p
 }
 
-// close ends the proxy as a kill does: its listeners and connections.
+// close ends the proxy as a kill does: its listeners and connections. No connection is opened afterwards.
 func (p *transparentProxy) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.ended = true
 	for c := range p.open {
 		c.Close()
 	}
 	clear(p.open)
+	p.mu.Unlock()
+	p.dials.Wait()
+}
+
+// beginDial reports whether the proxy may open a connection, which ends with p.dials.Done.
+func (p *transparentProxy) beginDial() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.dials.Add(1)
+	}
+	return !p.ended
 }
 
 // stopListening ends the listeners and no connection.
@@ -154,11 +166,15 @@ func (p *transparentProxy) relay(c net.Conn) {
 	client := c.RemoteAddr().(*net.TCPAddr)
 	asked := c.LocalAddr().(*net.TCPAddr).AddrPort()
 	to := p.forward(netip.AddrPortFrom(asked.Addr().Unmap(), asked.Port()))
-	dialer := net.Dialer{Control: transparent, LocalAddr: &net.TCPAddr{IP: client.IP}}
+	dialer := net.Dialer{Timeout: askTimeout, Control: transparent, LocalAddr: &net.TCPAddr{IP: client.IP}}
 	dialer.SetMultipathTCP(false)
 	var server net.Conn
 	var err error
+	if !p.beginDial() {
+		return
+	}
 	p.host.Do(func() { server, err = dialer.Dial(network("tcp", to.Addr()), to.String()) })
+	p.dials.Done()
 	if err != nil || !p.keep(server) {
 		return
 	}
