@@ -28,12 +28,14 @@ type Path struct {
 	Standby     netip.Addr    // the first VIP of the family while the link has no address in it; invalid: none is configured, or it has one
 	VIP         VIPPlace      // of the VIPs of the family
 	Source      netip.Addr    // the source address of the host's own packets; invalid: there is none in the family
+	SharedLink  bool          // other uplinks are on the link too: they are distinguished by the hardware addresses of their routers
 	Gateway     netip.Addr    // invalid: unknown, or none is needed
 	OnLink      bool          // point to point, or a route without gateway: no gateway is needed
 	GatewayAuto bool          // the gateway is taken from the kernel's routes: the provider may not offer the family at all
 	Mark        marks.Mark
 	Mask        marks.Mask
 	Table       uplinks.Table
+	RouterMAC   string // the first hardware address of the uplink's routers that the configuration names, in text form
 }
 
 // VIPPlace says where the VIPs of an uplink in a family are; empty: none are configured.

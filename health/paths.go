@@ -10,10 +10,16 @@ import (
 // of a link that does not exist has Index 0.
 func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 	var all []Path
+	shared := s.HasSharedLinks()
 	for _, u := range s.Uplinks {
 		for _, family := range uplinks.Families {
 			if u.Manages(family) && (family == uplinks.IPv4 || f.IPv6) {
-				all = append(all, newPath(s, u, f, family))
+				p := newPath(s, u, f, family)
+				p.SharedLink = shared && s.SharesLink(u)
+				if p.SharedLink && len(u.MACs) > 0 {
+					p.RouterMAC = u.MACs[0]
+				}
+				all = append(all, p)
 			}
 		}
 	}

@@ -75,6 +75,8 @@ type UplinkStatus struct {
 	Interface string         `json:"interface"`
 	State     State          `json:"state"` // the worst of its families; one with an automatic gateway counts once it has been there
 	Families  []FamilyStatus `json:"families"`
+	// Routers are the hardware addresses by which the uplink is distinguished from others on its interface.
+	Routers []string `json:"routers,omitempty"`
 }
 
 // FamilyStatus is the health of one Path.

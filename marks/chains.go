@@ -36,6 +36,11 @@ type Ingress struct {
 	// connection tracking is lost, such a host may speak first in a conversation that a client began: what the client then
 	// sends is the reply direction of a connection without a mark, whose other packets main routes by any uplink.
 	Inside []netip.Prefix
+	// Routers are the hardware addresses of the uplink's routers, in lower case, by which several uplinks on one link are
+	// distinguished. On a link with one uplink they are not used.
+	Routers []string
+
+	shared []Ingress // all uplinks of the link, if there are several; of the first one only
 }
 
 // MaxLinear is the largest number of alternatives that one chain tests in sequence. More are dispatched in two levels.
@@ -67,6 +72,7 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	}
 	chains = append(chains, Chain{Pre, append(pre, restore)}, Chain{Out, []Rule{save, restore}})
 	chains = addLatestIngress(chains, mask, ingress)
+	chains = addRouterChains(chains, mask, groupLinks(ingress))
 	return addReplyCounters(chains, mask, ingress)
 }
 
@@ -75,7 +81,7 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 // drops their source address. Connections behind source address translation are not concerned: their replies are
 // addressed to this host.
 func insideRules(mask Mask, ingress []Ingress) (rules []Rule) {
-	for _, in := range ingress {
+	for _, in := range groupLinks(ingress) {
 		for _, p := range in.Inside {
 			rule := in.setMarkRule(mask)
 			rule.ReplyTo = p

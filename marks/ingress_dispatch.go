@@ -36,7 +36,12 @@ func addIngressDispatch(chains []Chain, name string, mask Mask, ingress []Ingres
 	return chains
 }
 
+// setMarkRule returns the rule that sets the mark of connections that come in by the link. Where uplinks share the link, its
+// routers decide.
 func (l Ingress) setMarkRule(mask Mask) Rule {
+	if len(l.shared) > 0 {
+		return Rule{In: l.Link, Action: Action{Kind: Goto, Chain: routersChain(mask.ID(l.Mark))}}
+	}
 	return Rule{In: l.Link, Action: Action{Kind: SetCtmark, Mark: l.Mark, Mask: mask}}
 }
 

@@ -30,8 +30,13 @@ func markGroupChain(group ID) string {
 // With many links, the mark's digits lead to the chain of its group, and the packet returns at the rule that names its
 // mark and its link. Only packets that find no such rule are dispatched by link.
 func addLatestIngress(chains []Chain, mask Mask, ingress []Ingress) []Chain {
-	if len(ingress) <= maxUnconditional {
-		return addIngressDispatch(chains, New, mask, ingress)
+	first := groupLinks(ingress)
+	if len(first) <= maxUnconditional {
+		return addIngressDispatch(chains, New, mask, first)
+	}
+	isShared := map[string]Ingress{}
+	for _, l := range first {
+		isShared[l.Link] = l
 	}
 	links := map[ID][]Ingress{} // by group
 	var last ID
@@ -47,12 +52,22 @@ func addLatestIngress(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 		}
 		rules := digitRules(mask, group, last, reached)
 		for _, in := range links[group] {
-			rules = append(rules, Rule{In: in.Link, Ctmark: MarkMatch{Mark: in.Mark, Mask: mask}, Action: Action{Kind: Return}})
+			rules = append(rules, isShared[in.Link].keepMarkRule(in.Mark, mask))
 		}
 		rules = append(rules, Rule{Action: Action{Kind: Goto, Chain: byLinkChain}})
 		chains = append(chains, Chain{markGroupChain(group), rules})
 	}
-	return addIngressDispatch(chains, byLinkChain, mask, ingress)
+	return addIngressDispatch(chains, byLinkChain, mask, first)
+}
+
+// keepMarkRule returns the rule for a connection that has the mark and came in by the link. Where uplinks share the link, its
+// routers decide.
+func (l Ingress) keepMarkRule(mark Mark, mask Mask) Rule {
+	rule := Rule{In: l.Link, Ctmark: MarkMatch{Mark: mark, Mask: mask}, Action: Action{Kind: Return}}
+	if len(l.shared) > 0 {
+		rule.Action = Action{Kind: Goto, Chain: routersChain(mask.ID(l.Mark))}
+	}
+	return rule
 }
 
 // digitRules returns the gotos from a group's chain to the groups whose numbers differ from its own by one digit, below

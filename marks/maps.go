@@ -72,6 +72,10 @@ func MapChains(mask Mask, group uint32, ingress []Ingress) []Chain {
 // addElements appends the maps and the chains to which they lead.
 func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 	in, restore, save, count := Chain{Name: InMap}, Chain{Name: RestoreMap}, Chain{Name: SaveMap}, Chain{Name: CountMap}
+	links := map[Mark]Ingress{}
+	for _, l := range groupLinks(ingress) {
+		links[l.Mark] = l
+	}
 	for _, l := range ingress {
 		id := mask.ID(l.Mark)
 		byMark := func(chain string) Rule {
@@ -82,7 +86,12 @@ func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 			chains = append(chains, Chain{element.Action.Chain, rules})
 		}
 		set := func(kind ActionKind) Rule { return Rule{Action: Action{Kind: kind, Mark: l.Mark, Mask: mask}} }
-		add(&in, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: fmt.Sprintf("%sIN%d", Prefix, id)}}, set(SetMarks))
+		chains = append(chains, Chain{ingressChain(id), []Rule{set(SetMarks)}})
+		if first, is := links[l.Mark]; is && len(first.shared) > 0 {
+			add(&in, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: routersChain(id)}}, first.routerRules(mask)...)
+		} else if is {
+			in.Rules = append(in.Rules, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: ingressChain(id)}})
+		}
 		add(&restore, byMark(fmt.Sprintf("%sRESTORE%d", Prefix, id)), set(SetFwmark))
 		add(&save, byMark(fmt.Sprintf("%sSAVE%d", Prefix, id)), set(SetCtmark))
 		add(&count, byMark(CounterChain(id)), counterRules(l)...)

@@ -22,7 +22,7 @@ func (r Rule) NFT(ipv6 bool) (string, error) {
 
 // CheckNFT returns an ErrUnsupported for a rule of a kind that the backend Nftables does not have.
 func (r Rule) CheckNFT() error {
-	known := Rule{In: r.In, Out: r.Out, NotIn: r.NotIn, SrcGroup: r.SrcGroup, Fwmark: r.Fwmark, Ctmark: r.Ctmark, Dir: r.Dir,
+	known := Rule{In: r.In, Out: r.Out, NotIn: r.NotIn, MAC: r.MAC, SrcGroup: r.SrcGroup, Fwmark: r.Fwmark, Ctmark: r.Ctmark, Dir: r.Dir,
 		NotAssured: r.NotAssured, ReplyTo: r.ReplyTo, Action: Action{Chain: r.Action.Chain, Mark: r.Action.Mark, Mask: r.Action.Mask, Kind: r.Action.Kind}}
 	lower := strings.TrimPrefix(r.Action.Chain, Prefix) != strings.ToUpper(strings.TrimPrefix(r.Action.Chain, Prefix))
 	if known != r || r.Action.nft(false) == "" || lower {
@@ -50,6 +50,9 @@ func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
 	}
 	if r.In != "" {
 		w.add("iifname ", nftLink(r.In, r.NotIn))
+	}
+	if r.MAC != "" {
+		w.add("ether saddr ", r.MAC)
 	}
 	if r.Out != "" {
 		w.add("oifname ", nftLink(r.Out, false))

@@ -3,6 +3,7 @@ package marks
 import (
 	"fmt"
 	"math/bits"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -81,6 +82,8 @@ func (p *parser) option(r *Rule) {
 		}
 	case strings.HasPrefix(word, "--cluster-"):
 		p.cluster(&r.Cluster, word)
+	case word == "--mac-source":
+		r.MAC = p.hardwareAddr()
 	case word == "--ctorigsrc":
 		r.OrigFrom = p.prefix()
 	case word == "--ctdir":
@@ -115,7 +118,7 @@ func (p *parser) rejectRepeated(option string) {
 
 func (p *parser) match() {
 	switch p.module = p.next(); p.module {
-	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster":
+	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster", "mac":
 	default:
 		p.fail("match %s is not supported", p.module)
 	}
@@ -196,6 +199,20 @@ func (p *parser) markCopy(option string, verb ActionKind) Action {
 	}
 	return Action{Kind: verb, Mask: masks["--ctmask"]}
 }
+
+// hardwareAddr parses the hardware address of an Ethernet link. iptables prints it in upper case.
+func (p *parser) hardwareAddr() string {
+	word := p.next()
+	mac, err := net.ParseMAC(word)
+	if err != nil || len(mac) != hardwareAddrSize {
+		p.fail("%q is not a hardware address", word)
+		return ""
+	}
+	return mac.String()
+}
+
+// hardwareAddrSize is the size of a hardware address of Ethernet.
+const hardwareAddrSize = 6
 
 func (p *parser) requireWord(want string) {
 	if got := p.next(); got != want {

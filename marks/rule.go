@@ -10,6 +10,7 @@ import (
 type Rule struct {
 	In, Out    string    // -i, -o: a link's name; a trailing + matches all names with that prefix
 	NotIn      bool      // ! -i: In is any other link, or none
+	MAC        string    // -m mac --mac-source: the sender of the Ethernet frame, in lower case
 	SrcGroup   uint32    // -m devgroup --src-group
 	DstGroup   uint32    // -m devgroup --dst-group
 	Fwmark     MarkMatch // -m mark: the packet's mark
@@ -106,6 +107,9 @@ func (r Rule) String() string {
 		w.add("-o ", r.Out)
 	}
 	w.addPacketMatch(r.Packet)
+	if r.MAC != "" {
+		w.add("-m mac --mac-source ", r.MAC)
+	}
 	if r.SrcGroup != 0 {
 		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}

@@ -25,6 +25,7 @@ type Facts struct {
 	Originals          map[Tunable]Original   // saved before replypath's first write
 	Proxies            map[Proxy]ProxyState   // the sockets of transparent proxies
 	ProxyErrors        map[Proxy]string       // why a proxy that is not-answering fails its check
+	RouterMACs         map[string][]string    // learnt hardware addresses of routers, by uplink that shares its link
 	Drained            map[string]bool        // the uplinks that the operator has taken out of outbound, by name
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path

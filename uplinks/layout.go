@@ -123,7 +123,7 @@ func (s Settings) Blocks() []Block {
 			Purpose:       "replies",
 			FirstPriority: s.Priority, LastPriority: s.Priority + BlockSize - 1,
 			FirstTable: s.TableBase + 1, LastTable: s.TableBase + maxUplinkTables,
-			Chains: []string{marks.Pre, marks.New, marks.Inside, marks.Prefix + "N", marks.Prefix + "N-*", marks.Prefix + "M*", marks.Prefix + "B*", marks.Out, marks.Post, marks.Prefix + "S*",
+			Chains: []string{marks.Pre, marks.New, marks.Inside, marks.Prefix + "N", marks.Prefix + "N-*", marks.Prefix + "M*", marks.Prefix + "B*", marks.Out, marks.Post, marks.Prefix + "S*", marks.Prefix + "R*",
 				marks.InMap, marks.RestoreMap, marks.Prefix + "IN*", marks.Prefix + "RESTORE*"},
 			PacketBits: s.Mask, ConnBits: s.Mask,
 		},

@@ -36,6 +36,9 @@ func (f Facts) LeftOutPath(s Settings, u Uplink, family Family) (LeftOut, bool) 
 	if refusal, is := f.Refused[path]; is && u.Manages(family) {
 		return LeftOut{path, refusal, fmt.Sprintf("correct the gateway and the interface of %s", u.Name)}, true
 	}
+	if reason := f.inseparable(s, u); reason != "" && u.Manages(family) {
+		return LeftOut{path, reason, fmt.Sprintf("give %s an interface of its own", u.Name)}, true
+	}
 	gateway := u.Gateway(family).Addr
 	if !gateway.IsValid() || gateway.IsLinkLocalUnicast() {
 		return LeftOut{}, false

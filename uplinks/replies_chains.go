@@ -5,11 +5,11 @@ import "replypath/marks"
 // addChains adds the chains that set and restore marks, and their hooks, for the uplinks of one family. Without a
 // firewall for the family there are none.
 func addChains(want State, s Settings, f Facts, family Family) {
-	inside := insideNetworks(s, f, family)
+	inside, routers := insideNetworks(s, f, family), s.RoutersOf(f)
 	var ingress []marks.Ingress
 	for _, u := range s.Uplinks {
 		if u.Manages(family) {
-			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u), Inside: inside[u.Link]})
+			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u), Inside: inside[u.Link], Routers: routers[u.Name]})
 		}
 	}
 	firewall, ok := f.Firewalls[family]

@@ -32,6 +32,10 @@ type Uplink struct {
 	Gateway6 Gateway // zero: IPv6 is not managed
 	WhenDown WhenDown
 	VIPs     []netip.Addr `json:",omitempty"` // addresses that move between the nodes of a pair
+	// Routers and MACs are further addresses of the uplink's routers, and hardware addresses in lower case, by which it is
+	// distinguished from other uplinks on its link.
+	Routers []netip.Addr `json:",omitempty"`
+	MACs    []string     `json:",omitempty"`
 }
 
 // Gateway says where an uplink's next hop comes from. At most one field is set.
@@ -103,7 +107,7 @@ func (u Uplink) VIP(f Family) netip.Addr {
 // Equal reports whether the configurations are equal.
 func (u Uplink) Equal(o Uplink) bool {
 	return u.Name == o.Name && u.ID == o.ID && u.Link == o.Link && u.Gateway4 == o.Gateway4 && u.Gateway6 == o.Gateway6 &&
-		u.WhenDown == o.WhenDown && slices.Equal(u.VIPs, o.VIPs)
+		u.WhenDown == o.WhenDown && slices.Equal(u.VIPs, o.VIPs) && slices.Equal(u.Routers, o.Routers) && slices.Equal(u.MACs, o.MACs)
 }
 
 // Table returns the number of the uplink's routing table.

@@ -87,6 +87,9 @@ func (p *program) applyHere(ctx context.Context, c config.Config, files config.F
 	if confirm != 0 {
 		p.warnUnlessSaved(p.store().AwaitConfirmation(files))
 	}
+	if err := h.ResolveRouters(ctx, c.Settings); err != nil {
+		return err
+	}
 	plan, before, err := p.changeKernel(ctx, h, transaction, c.Settings, confirm)
 	if err != nil {
 		return err
@@ -203,7 +206,7 @@ func (p *program) openHost(ctx context.Context, c config.Config) (*host.Host, er
 	if err := checkPrivileges(); err != nil {
 		return nil, err
 	}
-	return host.Open(ctx, host.Options{StateDir: p.stateDir, Backend: c.Backend, TableBase: c.TableBase, Proxies: c.Proxies()})
+	return host.Open(ctx, host.Options{StateDir: p.stateDir, Backend: c.Backend, TableBase: c.TableBase, Proxies: c.Proxies(), Settings: c.Settings})
 }
 
 func (p *program) openLockedHost(ctx context.Context, c config.Config) (*host.Host, error) {

@@ -55,6 +55,7 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 	writeConfiguration(out, s)
 	writePeer(out, s.Peer)
 	writeProxies(out, s.Proxies)
+	writeRouters(out, s.Uplinks)
 	for _, m := range s.Mismarked {
 		writeField(out, "marks", sanitize(m.String())+": "+uplinks.MismarkedRemedy)
 	}

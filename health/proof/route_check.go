@@ -88,7 +88,7 @@ func (s Snapshot) checkHostRoutes(p health.Path, d RouteLookups) health.ProofChe
 	case !followsPath(p, d.Reply):
 		packet.Mark = uint32(p.Mark)
 		return s.wrongRoute(p, packet, d.Reply)
-	case !followsPath(p, d.Unmarked) && !s.sharesSource(p):
+	case !followsPath(p, d.Unmarked) && !s.sharesSource(p, d.Unmarked):
 		packet.From = p.Source
 		return s.wrongRoute(p, packet, d.Unmarked)
 	case d.Request.Err != nil:
@@ -151,8 +151,12 @@ func followsPath(p health.Path, d uplinks.RouteDecision) bool {
 	return d.Err == nil && !d.Local && d.Link == p.Index && (!p.Gateway.IsValid() || d.Gateway == p.Gateway)
 }
 
-// sharesSource reports whether another interface has the path's source address too: its uplink may have the source rule.
-func (s Snapshot) sharesSource(p health.Path) bool {
+// sharesSource reports whether another interface has the path's source address too, or another uplink has it on the same
+// interface, by which the packet leaves: that uplink may have the source rule.
+func (s Snapshot) sharesSource(p health.Path, d uplinks.RouteDecision) bool {
+	if p.SharedLink && d.Err == nil && d.Link == p.Index {
+		return true
+	}
 	for name, l := range s.Facts.Links {
 		for _, a := range l.Addrs {
 			if name != p.Link && a.Prefix.Addr() == p.Source {

@@ -13,6 +13,7 @@ import (
 // Packet has the properties of a packet and its connection that rules match or change, and a record of the traversal.
 type Packet struct {
 	In, Out        string     // names of links
+	MAC            string     // source of the frame, in lower case
 	Group          uint32     // of the link In
 	Ctmark         uint32     // the mark of the connection
 	Fwmark         uint32     // the mark of the packet
@@ -76,6 +77,7 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 func (p Packet) matches(r marks.Rule) bool {
 	switch {
 	case linkMatches(r.In, p.In) == r.NotIn,
+		r.MAC != "" && r.MAC != p.MAC,
 		!linkMatches(r.Out, p.Out),
 		r.SrcGroup != 0 && r.SrcGroup != p.Group,
 		!markMatches(r.Fwmark, p.Fwmark),

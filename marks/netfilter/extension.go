@@ -36,12 +36,25 @@ func (e extension) decodeMatch(r *marks.Rule, ipv6 bool) bool {
 		return e.decodeDevgroup(r)
 	case e.is("conntrack", 3, sizeConntrack):
 		return e.decodeConntrack(r, ipv6)
+	case e.is("mac", 0, sizeMAC):
+		return e.decodeMAC(r)
 	case e.is("cluster", 0, sizeCluster):
 		return e.decodeCluster(r)
 	case e.is("addrtype", 1, sizeAddrtype):
 		return e.decodeAddrtype(r)
 	}
 	return false
+}
+
+// sizeMAC is the size of struct xt_mac_info: an Ethernet address, and whether it is inverted.
+const sizeMAC = 12
+
+func (e extension) decodeMAC(r *marks.Rule) bool {
+	if r.MAC != "" || e.uint32At(8) != 0 {
+		return false
+	}
+	r.MAC = net.HardwareAddr(e.info[:6]).String()
+	return true
 }
 
 // sizeMark is the size of struct xt_mark_mtinfo1 and of struct xt_connmark_mtinfo1.

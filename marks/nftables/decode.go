@@ -2,6 +2,8 @@ package nftables
 
 import (
 	"bytes"
+	"encoding/binary"
+	"net"
 	"net/netip"
 
 	"replypath/marks"
@@ -37,6 +39,8 @@ var (
 	metaIifname  = source{"meta", unix.NFT_META_IIFNAME}
 	metaOifname  = source{"meta", unix.NFT_META_OIFNAME}
 	metaIifgroup = source{"meta", unix.NFT_META_IIFGROUP}
+	metaIiftype  = source{"meta", unix.NFT_META_IIFTYPE}
+	etherSaddr   = source{"payload", etherSource}
 	ctMark       = source{"ct", unix.NFT_CT_MARK}
 	ctDirection  = source{"ct", unix.NFT_CT_DIRECTION}
 	ctStatus     = source{"ct", unix.NFT_CT_STATUS}
@@ -74,6 +78,8 @@ func (d *decoder) decode(name string, data []byte) bool {
 	switch name {
 	case "meta", "ct": // their attributes have the same numbers, except for the source register
 		return d.loadOrSet(name, data)
+	case "payload":
+		return d.loadField(data)
 	case "bitwise":
 		return d.mask(data)
 	case "cmp":
@@ -107,6 +113,20 @@ func (d *decoder) loadOrSet(name string, data []byte) bool {
 		sreg = unix.NFTA_CT_SREG
 	}
 	return d.set(from, netfilter.FindUint32(data, sreg))
+}
+
+// macSize is the size of a hardware address of Ethernet.
+const macSize = 6
+
+// loadField decodes the load of the source of an Ethernet frame.
+func (d *decoder) loadField(data []byte) bool {
+	register := netfilter.FindUint32(data, unix.NFTA_PAYLOAD_DREG)
+	if register == 0 || d.held.source != (source{}) || netfilter.FindUint32(data, unix.NFTA_PAYLOAD_BASE) != unix.NFT_PAYLOAD_LL_HEADER ||
+		netfilter.FindUint32(data, unix.NFTA_PAYLOAD_OFFSET) != etherSource || netfilter.FindUint32(data, unix.NFTA_PAYLOAD_LEN) != macSize {
+		return false
+	}
+	d.held = held{source: etherSaddr, register: register}
+	return true
 }
 
 // directionFits reports whether an expression ct names the direction of replies where it loads an address, and none
@@ -174,6 +194,11 @@ func (d *decoder) compare(data []byte) bool {
 	case metaIifgroup:
 		d.rule.SrcGroup = value.Uint32()
 		return d.rule.SrcGroup != 0 && h.mask == nil && equal && len(value) == 4
+	case metaIiftype:
+		return equal && h.mask == nil && bytes.Equal(value, binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER))
+	case etherSaddr:
+		d.rule.MAC = net.HardwareAddr(value).String()
+		return equal && h.mask == nil && len(value) == macSize && d.seen[metaIiftype]
 	case ctDirection:
 		return d.compareDirection(value) && h.mask == nil && equal
 	case ctStatus:

@@ -1,6 +1,8 @@
 package nftables
 
 import (
+	"encoding/binary"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -56,6 +58,9 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 	if r.In != "" {
 		all = append(all, nftnl.Meta(unix.NFT_META_IIFNAME, 0), encodeLink(r.In, r.NotIn))
 	}
+	if r.MAC != "" {
+		all = append(all, encodeMAC(r.MAC)...)
+	}
 	if r.Out != "" {
 		all = append(all, nftnl.Meta(unix.NFT_META_OIFNAME, 0), encodeLink(r.Out, false))
 	}
@@ -64,6 +69,17 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 	}
 	return all
 }
+
+// encodeMAC returns the comparison of the source of an Ethernet frame. Links of other kinds have another header there.
+func encodeMAC(text string) [][]byte {
+	mac, _ := net.ParseMAC(text) // an address that is none matches no frame
+	ether := binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER)
+	return [][]byte{nftnl.Meta(unix.NFT_META_IIFTYPE, 0), nftnl.Equals(0, ether),
+		nftnl.Field(unix.NFT_PAYLOAD_LL_HEADER, etherSource, uint32(len(mac)), 0), nftnl.Equals(0, mac)}
+}
+
+// etherSource is the offset of the source address in the header of an Ethernet frame.
+const etherSource = 6
 
 // encodeMark returns the comparison of a mark in the first register.
 func encodeMark(m marks.MarkMatch) (all [][]byte) {

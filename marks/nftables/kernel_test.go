@@ -26,6 +26,9 @@ func links(n int, ipv6 bool) (all []marks.Ingress) {
 	for i := range n {
 		all = append(all, marks.Ingress{Link: fmt.Sprintf("wan-%d.0", i), Mark: marks.Mask(0xff00).Mark(marks.ID(255 - i))})
 	}
+	if n > 2 {
+		all[0].Routers, all[1].Link, all[1].Routers = []string{"02:00:00:00:01:01", "0a:bc:de:f0:01:02"}, all[0].Link, []string{"02:00:00:00:02:01"}
+	}
 	networks := []string{"192.0.2.64/28", "198.51.100.0/24", "203.0.113.7/32"}
 	if ipv6 {
 		networks = []string{"2001:db8:1::/48", "2001:db8:2::/61", "2001:db8::7/128"}

@@ -136,6 +136,7 @@ func TestDocumentsNameOnlyExistingChains(t *testing.T) {
 	for id := marks.ID(1); id < marks.MaxID; id++ {
 		links = append(links, marks.Ingress{Link: fmt.Sprintf("eth%d", id), Mark: marks.Mask(0xff00).Mark(id)})
 	}
+	links[2].Link = links[1].Link
 	links[0].Inside = []netip.Prefix{netip.MustParsePrefix("192.0.2.77/32")}
 	for _, c := range marks.Chains(0xff00, 8200, links) {
 		there[c.Name] = true

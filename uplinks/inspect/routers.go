@@ -85,7 +85,7 @@ func routersOnUplinks(s uplinks.Settings, f uplinks.Facts) (all []Finding) {
 	for _, r := range f.GatewayRoutes {
 		key := linkFamily{r.Link, uplinks.FamilyOf(r.Dst.Addr())}
 		gateway, isUplink := gateways[key]
-		if isUplink && r.Gateway != gateway && !uplinks.IsDefaultRoute(r.Dst) && !slices.Contains(f.Links[r.Link].ForeignPrefixes, r.Dst) {
+		if isUplink && r.Gateway != gateway && !isRouterOfLink(s, f, r.Link, r.Gateway) && !uplinks.IsDefaultRoute(r.Dst) && !slices.Contains(f.Links[r.Link].ForeignPrefixes, r.Dst) {
 			unreached[key] = append(unreached[key], r)
 		}
 	}

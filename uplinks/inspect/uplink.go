@@ -27,14 +27,14 @@ func inspectUplink(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, hostAd
 	case l.Master != 0:
 		return []Finding{portFinding(u, l, f)}
 	}
-	all := slices.Concat(addresslessFindings(u, l), drainedFindings(s, f, u))
+	all := slices.Concat(addresslessFindings(u, l), drainedFindings(s, f, u), sharedLinkFindings(s, u, f))
 	for _, family := range f.Families() {
 		if out, is := f.LeftOutPath(s, u, family); is {
 			all = append(all, Finding{What: out.String(), Remedy: out.Remedy})
 			continue
 		}
 		all = append(all, inspectGateway(u, l, family, hostAddrs)...)
-		all = append(all, otherRouterFindings(u, l, family)...)
+		all = append(all, otherRouterFindings(s, u, f, family)...)
 	}
 	return all
 }
@@ -61,11 +61,13 @@ func addresslessFindings(u uplinks.Uplink, l uplinks.Link) []Finding {
 	}}
 }
 
-// otherRouterFindings reports a configured gateway where main's default routes by the link lead to another router. A router
+// otherRouterFindings reports a configured gateway where main's default routes by the link lead to another router, which is not
+// that of another uplink. A router
 // has a link-local and a global address in IPv6, so that these two are not compared.
-func otherRouterFindings(u uplinks.Uplink, l uplinks.Link, family uplinks.Family) []Finding {
+func otherRouterFindings(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplinks.Family) []Finding {
+	l := f.Links[u.Link]
 	gateway, routers := u.Gateway(family).Addr, mainRouters(l, family)
-	if !gateway.IsValid() || len(routers) == 0 || slices.Contains(routers, gateway) || routers[0].IsLinkLocalUnicast() != gateway.IsLinkLocalUnicast() {
+	if !gateway.IsValid() || len(routers) == 0 || slices.Contains(routers, gateway) || routers[0].IsLinkLocalUnicast() != gateway.IsLinkLocalUnicast() || isRouterOfLink(s, f, l.Name, routers[0]) {
 		return nil
 	}
 	return []Finding{{

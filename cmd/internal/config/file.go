@@ -31,6 +31,8 @@ type fileUplink struct {
 	gateway  []stringValue
 	whenDown *stringValue
 	vips     []stringValue
+	routers  []stringValue
+	macs     []stringValue // key "mac"
 	quorum   *intValue
 	prefixes []stringValue
 	probes   []fileProbe
@@ -107,6 +109,8 @@ func (t table) asUplink(name string, head *value) fileUplink {
 		gateway:  t.stringOrStringsAt("gateway", uplinkKeys),
 		whenDown: t.stringAt("when_down", uplinkKeys),
 		vips:     t.stringOrOptionalStringsAt("vips", uplinkKeys),
+		routers:  t.stringOrOptionalStringsAt("routers", uplinkKeys),
+		macs:     t.stringOrOptionalStringsAt("mac", uplinkKeys),
 		quorum:   t.intAt("quorum", uplinkKeys),
 		prefixes: t.stringOrOptionalStringsAt("prefixes", uplinkKeys),
 	}

@@ -36,6 +36,8 @@ var (
 		{"gateway", `"198.51.100.1", or ["198.51.100.1", "2001:db8::1"], or "auto"`},
 		{"when_down", `"hold"`},
 		{"vips", `["192.0.2.2", "2001:db8:b::2"]`},
+		{"routers", `["192.0.2.12", "192.0.2.13"]`},
+		{"mac", `["02:00:00:00:02:01"]`},
 		{"quorum", "1"},
 		{"prefixes", `["2001:db8:a::/48"]`},
 		{"probes", `{ dns = { target = "icmp://203.0.113.9" } }, or as [uplinks.NAME.probes.dns]`},
@@ -141,8 +143,8 @@ func (ks keys) nearest(name string) (near string, ok bool) {
 	best := 3
 	for _, k := range ks {
 		d := editDistance(strings.ToLower(name), k.name)
-		// A short key must keep at least one letter.
-		if d < best && d < len(k.name) {
+		// A short key must keep half of its letters.
+		if d < best && 2*d <= len(k.name) {
 			best, near = d, k.name
 		}
 	}

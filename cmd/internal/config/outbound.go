@@ -93,6 +93,7 @@ func (c *Config) resolveOutbound(f *fileOutbound, ups []fileUplink, known bool) 
 	if f == nil {
 		return
 	}
+	c.checkOutboundLinks(f, ups)
 	r := outboundResolver{config: c, uplinks: ups, known: known, policies: f.policies}
 	out := &c.Outbound
 	out.Masquerade = uplinks.MasqueradeOff

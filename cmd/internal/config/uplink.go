@@ -22,6 +22,7 @@ func (u fileUplink) resolve(limit idLimit) uplinks.Uplink {
 	u.checkInterface()
 	b.Gateway4, b.Gateway6 = resolveGateways(u.gateway, b.Link)
 	b.VIPs = u.resolveVIPs(b.Gateway4, b.Gateway6)
+	b.Routers, b.MACs = u.resolveRouters(b), u.resolveMACs()
 	switch w := u.whenDown; {
 	case w == nil:
 	case w.val == string(uplinks.Hold), w.val == string(uplinks.Release):
@@ -95,23 +96,5 @@ func (u fileUplink) checkDistinctID(earlier []fileUplink) {
 			u.id.addMistake("give each uplink its own id", "id %d is already used by uplink %q (%s)", u.id.val, e.name, e.id.location())
 			return
 		}
-	}
-}
-
-func (u fileUplink) checkDistinctInterface(earlier []fileUplink) {
-	for _, e := range earlier {
-		if e.interfaceName() != u.interfaceName() {
-			continue
-		}
-		at, where := u.nameRange(), e.location()
-		if u.iface != nil {
-			at = u.iface.valueRange()
-		}
-		if e.iface != nil {
-			where = e.iface.location()
-		}
-		u.src.addMistake(at, fmt.Sprintf("interface %q is already used by uplink %q (%s)", u.interfaceName(), e.name, where),
-			"give each uplink its own interface")
-		return
 	}
 }

@@ -51,12 +51,16 @@ type roundListener struct {
 	recorder *eventRecorder
 	mismarks *mismarkPoller
 	proxies  *proxyStates
+	routers  *routerPoller // nil: the kernel of a test has no neighbours
 }
 
 // Observed implements Listener.
 func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope) {
 	l.proofs.updatePaths(s, f, only)
 	l.mismarks.observe(s, f)
+	if l.routers != nil {
+		l.routers.observe(s, f)
+	}
 	if only == nil {
 		l.proxies.observe(s, f)
 	}

@@ -14,6 +14,7 @@ type probers struct {
 	icmp       *icmp.Prober
 	connect    *connect.Prober
 	gateway    *firsthop.Prober
+	routers    *firsthop.Prober // for routerPoller, which does not compare their addresses with the kernel's table
 	neighbours *rtnl.NeighbourTable
 }
 
@@ -24,7 +25,7 @@ func newProbers() (*probers, error) {
 		return nil, err
 	}
 	names := resolve.New()
-	return &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New(neighbours), neighbours: neighbours}, nil
+	return &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New(neighbours), routers: firsthop.New(nil), neighbours: neighbours}, nil
 }
 
 func (p *probers) byKind() map[health.ProbeKind]health.Prober {
@@ -35,5 +36,6 @@ func (p *probers) byKind() map[health.ProbeKind]health.Prober {
 func (p *probers) close() {
 	p.icmp.Close()
 	p.gateway.Close()
+	p.routers.Close()
 	p.neighbours.Close()
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"reflect"
 	"time"
 
 	"replypath/cmd/internal/configstore"
@@ -60,7 +60,7 @@ func readStart(o Options, state statedir.Dir) (startConfiguration, error) {
 }
 
 func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start startConfiguration, early *earlyEndpoint) error {
-	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: start.settings.Backend, Protect: start.settings.Protect, TableBase: start.settings.TableBase, Proxies: start.settings.Proxies()})
+	h, err := host.Open(ctx, host.Options{StateDir: o.StateDir, Backend: start.settings.Backend, Protect: start.settings.Protect, TableBase: start.settings.TableBase, Proxies: start.settings.Proxies(), Settings: start.settings})
 	if err != nil {
 		return err
 	}
@@ -80,17 +80,20 @@ func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start s
 	if err := start.endOtherTransaction(transaction); err != nil {
 		return err
 	}
-	if opened.Backend != start.settings.Backend || opened.Protect != start.settings.Protect || opened.TableBase != start.settings.TableBase || !slices.Equal(opened.Proxies(), start.settings.Proxies()) {
+	if !reflect.DeepEqual(opened, start.settings) {
 		if err := h.Reconfigure(ctx, start.settings); err != nil {
 			return err
 		}
+	}
+	if err := h.ResolveRouters(ctx, start.settings); err != nil {
+		o.Log.Warn("cannot resolve the routers by which uplinks are distinguished, they are learnt later", "err", err)
 	}
 	probers, err := newProbers()
 	if err != nil {
 		return err
 	}
 	defer probers.close()
-	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, early})
+	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, early, newRouterPoller(probers.routers, probers.neighbours, o.Log)})
 	s.configuration.reportStart(start)
 	s.configuration.writeTableNames(start.settings)
 	server, err := control.Listen(o.StateDir)
@@ -109,6 +112,7 @@ type Host interface {
 	LinkEvents() host.EventSource
 	FirewallEvents() host.EventSource
 	OutputEvents() host.EventSource
+	RouterEvents() host.EventSource
 }
 
 // dependencies are what the service uses of the world.
@@ -118,6 +122,7 @@ type dependencies struct {
 	probers     map[health.ProbeKind]health.Prober
 	transaction *rollback.Transaction
 	endpoint    *earlyEndpoint
+	routers     *routerPoller // nil: the kernel of a test has no neighbours
 }
 
 // Service has the components of the service. It implements control.Service.
@@ -132,6 +137,8 @@ type Service struct {
 	links         *kernelWatcher
 	firewall      *kernelWatcher
 	output        *kernelWatcher
+	routerMACs    *kernelWatcher
+	routers       *routerPoller
 	fingerprints  *fingerprintPoller
 	carriers      *carrierPoller
 	hangups       *hangupWatcher
@@ -153,7 +160,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	store := configstore.New(o.StateDir, o.ConfigFile)
 	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
 	proxies := &proxyStates{recorder: recorder}
-	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies})
+	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies, d.routers})
 	outbound := newOutboundStates(recorder, o.Log)
 	var mover *outboundMover
 	if k, moves := d.host.(connectionMover); moves {
@@ -162,7 +169,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	}
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
-	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies}
+	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies, routers: d.routers}
 	manager.saver, status.saver, status.comparison, status.outbound = saver, saver, comparison, outbound
 	server := d.endpoint.server
 	d.endpoint.use(status)
@@ -184,7 +191,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	return &Service{
 		statusSource: status, configFile: o.ConfigFile, reconciler: reconciler, configuration: configuration, requests: requests, proofs: proofs,
 		loop:  &Loop{queue: queue, rounds: rounds, resync: min(resyncInterval, watchdogInterval())},
-		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), output: watcher(d.host.OutputEvents()), fingerprints: fingerprints, carriers: carriers,
+		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), output: watcher(d.host.OutputEvents()), routerMACs: watcher(d.host.RouterEvents()), routers: d.routers, fingerprints: fingerprints, carriers: carriers,
 		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks, mover: mover, checks: newProxyCheckLoop(d.host),
 	}
 }
@@ -195,6 +202,10 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.links.Run(ctx) })
 	g.Go(func() error { return s.firewall.Run(ctx) })
 	g.Go(func() error { return s.output.Run(ctx) })
+	g.Go(func() error { return s.routerMACs.Run(ctx) })
+	if s.routers != nil {
+		g.Go(func() error { return s.routers.Run(ctx) })
+	}
 	g.Go(func() error { return s.fingerprints.Run(ctx) })
 	g.Go(func() error { return s.carriers.Run(ctx) })
 	g.Go(func() error { return s.monitor.Run(ctx) })

@@ -62,6 +62,8 @@ func (*fakeHost) FirewallEvents() host.EventSource { return noEvents{} }
 
 func (*fakeHost) OutputEvents() host.EventSource { return noEvents{} }
 
+func (*fakeHost) RouterEvents() host.EventSource { return noEvents{} }
+
 type noEvents struct{}
 
 func (noEvents) String() string { return "none" }
@@ -104,5 +106,5 @@ func newTransaction(t *testing.T) *rollback.Transaction {
 // newTestService returns a service of the host that starts with the settings.
 func newTestService(t *testing.T, h Host, s uplinks.Settings) *Service {
 	t.Helper()
-	return newService(Options{ConfigFile: "/etc/replypath.toml", StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: loadedConfig{Config: config.Config{Settings: s}}, settings: s}, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{})})
+	return newService(Options{ConfigFile: "/etc/replypath.toml", StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: loadedConfig{Config: config.Config{Settings: s}}, settings: s}, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{}), nil})
 }

@@ -25,6 +25,7 @@ type statusSource struct {
 	peers      *peerPoller
 	mismarks   *mismarkPoller
 	proxies    *proxyStates
+	routers    *routerPoller // nil: the kernel of a test has no neighbours
 	comparison *fileComparison
 	saver      *configurationSaver
 	outbound   *outboundStates
@@ -47,6 +48,12 @@ func (s *statusSource) Status() health.Status {
 	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
 	status.Proxies, status.Outbound = s.proxies.Status(), s.outbound.Status()
+	if s.routers != nil {
+		macs := s.routers.MACs()
+		for i, u := range status.Uplinks {
+			status.Uplinks[i].Routers = macs[u.Name]
+		}
+	}
 	configuration := s.comparison.Status()
 	if why := s.saver.unsaved.Load(); why != nil {
 		configuration.Unsaved = *why

@@ -10,6 +10,7 @@ import (
 	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/egress"
 	"replypath/uplinks/networkd"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -29,6 +30,7 @@ type Host struct {
 	sysctls         procfs.SysctlReader // of WatchTunables
 	legacy          procfs.LegacyTables
 	proxies         proxyWatch // of transparent proxies
+	routers         routerMACs
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -45,6 +47,7 @@ type Options struct {
 	Protect   bool          // the service owns its table of nftables
 	TableBase uplinks.Table // 0: only objects with the protocol number of replypath
 	Proxies   []uplinks.Proxy
+	Settings  uplinks.Settings // whose routers are distinguished
 }
 
 // Open opens the host for reading. A caller that writes must hold Lock or LockAsService: Apply does not check it.
@@ -55,6 +58,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	}
 	h := &Host{links: links, wantsProtection: o.Protect}
 	h.proxies.set(o.Proxies)
+	h.routers.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -66,6 +70,7 @@ func (h *Host) open(ctx context.Context, o Options) (err error) {
 	if h.state, err = statedir.Open(o.StateDir); err != nil {
 		return err
 	}
+	h.routers.state = h.state
 	if h.originals, err = h.state.Originals(); err != nil {
 		return err
 	}
@@ -119,6 +124,10 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	}
 	facts.Proxies = h.proxies.read(ctx)
 	facts.ProxyErrors = h.proxies.errors()
+	neighbours := func() ([]egress.Neighbour, error) { return h.links.Neighbours(ctx) }
+	if facts.RouterMACs, err = h.routers.read(facts, neighbours, h.lock != nil); err != nil {
+		return facts, state, err
+	}
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
 	drained, err := h.Drained()

@@ -110,6 +110,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	defer h.chains.Unlock()
 	h.links.SetTableBase(s.TableBase)
 	h.proxies.set(s.Proxies())
+	h.routers.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

@@ -247,7 +247,7 @@ func (c *captureWindow) frame(q proof.Request) []byte {
 func (c *captureWindow) frameAddrs(q proof.Request) inject.FrameAddrs {
 	a := inject.FrameAddrs{From: q.From, To: q.To}
 	if mac := c.host.Facts.Links[q.Path.Link].MAC; mac != "" {
-		a.MAC = []byte(mac)
+		a.MAC, a.Sender = []byte(mac), c.routerMAC(q.Path)
 	}
 	return a
 }

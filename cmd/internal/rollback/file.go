@@ -58,6 +58,8 @@ type savedUplink struct {
 	Gateway6 savedGateway `json:"gateway6"`
 	WhenDown string       `json:"when_down"`
 	VIPs     []netip.Addr `json:"vips,omitempty"`
+	Routers  []netip.Addr `json:"routers,omitempty"`
+	MACs     []string     `json:"mac,omitempty"`
 }
 
 type savedGateway struct {
@@ -72,7 +74,7 @@ func newSavedSettings(s uplinks.Settings) savedSettings {
 		Interception: s.Interception, Outbound: s.Outbound,
 	}
 	for _, u := range s.Uplinks {
-		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown), u.VIPs})
+		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown), u.VIPs, u.Routers, u.MACs})
 	}
 	return saved
 }
@@ -85,7 +87,7 @@ func (s savedSettings) settings() uplinks.Settings {
 	}
 	for _, u := range s.Uplinks {
 		settings.Uplinks = append(settings.Uplinks, uplinks.Uplink{Name: u.Name, ID: marks.ID(u.ID), Link: u.Link,
-			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown), VIPs: u.VIPs})
+			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown), VIPs: u.VIPs, Routers: u.Routers, MACs: u.MACs})
 	}
 	return settings
 }

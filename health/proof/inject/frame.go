@@ -9,6 +9,7 @@ import (
 type FrameAddrs struct {
 	MAC      []byte // of the receiving interface; nil: its frames have no Ethernet header, as on tun
 	From, To netip.AddrPort
+	Sender   []byte // hardware address of the router that sends it; nil: one that no router has
 }
 
 // The protocol numbers of IP headers.
@@ -25,7 +26,7 @@ const ethernetHeaderLen = 14
 // hopLimit is the TTL or hop limit of the frames.
 const hopLimit = 64
 
-// sourceMAC is the source of the frames, a locally administered address.
+// sourceMAC is the source of frames of no router in particular, a locally administered address.
 var sourceMAC = [6]byte{0x02, 'r', 'e', 'p', 'l', 'y'}
 
 // EchoRequest returns an ICMP echo request with the data. The port of From is its identifier.
@@ -81,6 +82,7 @@ func (a FrameAddrs) frame(proto byte, body []byte, checksumOffset int) []byte {
 	if a.MAC != nil {
 		copy(b, a.MAC)
 		b = append(b, sourceMAC[:]...)
+		copy(b[6:], a.Sender)
 	} else {
 		b = append(b, make([]byte, 6)...)
 	}

@@ -10,8 +10,8 @@ import (
 
 var (
 	mac    = []byte{0x02, 0, 0, 0, 0, 0x07}
-	addrs4 = FrameAddrs{mac, netip.MustParseAddrPort("203.0.113.254:4242"), netip.MustParseAddrPort("192.0.2.2:443")}
-	addrs6 = FrameAddrs{nil, netip.MustParseAddrPort("[2001:db8::fe]:4242"), netip.MustParseAddrPort("[2001:db8:b::2]:443")}
+	addrs4 = FrameAddrs{mac, netip.MustParseAddrPort("203.0.113.254:4242"), netip.MustParseAddrPort("192.0.2.2:443"), nil}
+	addrs6 = FrameAddrs{nil, netip.MustParseAddrPort("[2001:db8::fe]:4242"), netip.MustParseAddrPort("[2001:db8:b::2]:443"), nil}
 )
 
 func TestFramesHaveValidHeadersAndChecksums(t *testing.T) {

@@ -1,0 +1,165 @@
+package host
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"replypath/cmd/internal/statedir"
+	"replypath/uplinks"
+	"replypath/uplinks/egress"
+)
+
+const (
+	// routerMACsName is the name of the file with the learnt hardware addresses of routers: after a restart they are known before
+	// the first packet.
+	routerMACsName = "macs"
+	// supersededMACTime is how long a hardware address is kept after its router has another one. Packets of both nodes of a VRRP
+	// pair arrive while one takes over.
+	supersededMACTime = 60 * time.Second
+
+	ethernetAddrSize = 6
+)
+
+// routerMACs learns the hardware addresses of the routers of uplinks that share their links, from the neighbour table. The
+// last address of a router is kept also while the router does not answer. Safe for concurrent use.
+type routerMACs struct {
+	state statedir.Dir
+
+	mu       sync.Mutex
+	settings uplinks.Settings
+	watched  chan struct{} // closed when settings change; nil: nobody waits
+	learnt   learntMACs    // nil: not read yet
+	current  map[neighbourKey]string
+}
+
+// learntMACs has the hardware addresses of each router's address, the current one first, by uplink.
+type learntMACs map[string]map[netip.Addr][]learntMAC
+
+type learntMAC struct {
+	MAC   string    `json:"mac"`
+	Until time.Time `json:"until,omitzero"` // of a superseded address: when it is forgotten
+}
+
+// neighbourKey identifies an entry of the neighbour table.
+type neighbourKey struct {
+	link int
+	addr netip.Addr
+}
+
+// set sets the settings whose routers are learnt.
+func (m *routerMACs) set(s uplinks.Settings) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settings, m.current = s, nil
+	if m.watched != nil {
+		close(m.watched)
+		m.watched = nil
+	}
+}
+
+// read returns the hardware addresses of the routers of each uplink that shares its link, nil if there are none. neighbours reads
+// the neighbour table. save says that what is learnt is saved.
+func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour, error), save bool) (map[string][]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.settings.HasSharedLinks() {
+		return nil, nil
+	}
+	entries, err := neighbours()
+	if err != nil {
+		return nil, err
+	}
+	if m.learnt == nil {
+		m.learnt = learntMACs{}
+		if _, err := m.state.ReadJSON(routerMACsName, &m.learnt); err != nil {
+			m.learnt = learntMACs{} // the file only saves time: what it had is learnt again
+		}
+	}
+	before := m.learnt
+	m.learn(f, entries, time.Now())
+	if save && !maps.EqualFunc(before, m.learnt, equalMACs) {
+		err = m.state.WriteJSON(routerMACsName, m.learnt)
+	}
+	return m.learnt.byUplink(), err
+}
+
+// learn takes a reading of the neighbour table.
+func (m *routerMACs) learn(f uplinks.Facts, entries []egress.Neighbour, now time.Time) {
+	macs := map[neighbourKey]string{}
+	for _, n := range entries {
+		if mac, ok := usableMAC(n); ok {
+			macs[neighbourKey{n.Link, n.Addr}] = mac
+		}
+	}
+	next := learntMACs{}
+	m.current = map[neighbourKey]string{}
+	for _, r := range m.settings.SharedRouters(f) {
+		next[r.Uplink] = map[netip.Addr][]learntMAC{}
+		for _, a := range r.Addrs {
+			key := neighbourKey{f.Links[r.Link].Index, a}
+			known := nextMACs(m.learnt[r.Uplink][a], macs[key], now)
+			m.current[key] = ""
+			if len(known) > 0 {
+				next[r.Uplink][a], m.current[key] = known, known[0].MAC
+			}
+		}
+	}
+	m.learnt = next
+}
+
+// nextMACs returns the hardware addresses of a router's address after a reading; mac is empty while it has none.
+func nextMACs(known []learntMAC, mac string, now time.Time) (next []learntMAC) {
+	if mac == "" && len(known) > 0 {
+		mac = known[0].MAC
+	}
+	if mac == "" {
+		return nil
+	}
+	next = []learntMAC{{MAC: mac}}
+	for _, k := range known {
+		if k.Until.IsZero() {
+			k.Until = now.Add(supersededMACTime)
+		}
+		if k.MAC != mac && now.Before(k.Until) {
+			next = append(next, k)
+		}
+	}
+	return next
+}
+
+// usableMAC returns the hardware address of a neighbour in text form, and whether packets can come from it.
+func usableMAC(n egress.Neighbour) (string, bool) {
+	return egress.MACText(n.MAC), n.State.Valid() && n.State&egress.NoARP == 0 && len(n.MAC) == ethernetAddrSize
+}
+
+// byUplink returns the hardware addresses of each uplink, without superseded ones that another uplink has now.
+func (l learntMACs) byUplink() map[string][]string {
+	owners := map[string]string{}
+	for uplink, addrs := range l {
+		for _, known := range addrs {
+			owners[known[0].MAC] = uplink
+		}
+	}
+	all := map[string][]string{}
+	for uplink, addrs := range l {
+		for _, known := range addrs {
+			for i, k := range known {
+				if owner, taken := owners[k.MAC]; i == 0 || !taken || owner == uplink {
+					all[uplink] = append(all[uplink], k.MAC)
+				}
+			}
+		}
+		slices.Sort(all[uplink])
+		all[uplink] = slices.Compact(all[uplink])
+	}
+	return all
+}
+
+func equalMACs(a, b map[netip.Addr][]learntMAC) bool {
+	return maps.EqualFunc(a, b, func(a, b []learntMAC) bool {
+		return slices.EqualFunc(a, b, func(a, b learntMAC) bool { return a.MAC == b.MAC && a.Until.Equal(b.Until) })
+	})
+}

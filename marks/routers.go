@@ -1,0 +1,66 @@
+package marks
+
+import "fmt"
+
+// Several uplinks can be on one link, distinguished by the hardware addresses of their routers: their Ingress have the same
+// Link. A packet that comes in by such a link is sent to the link's chain, which compares its source with the routers'.
+
+// routersChain returns the name of the chain that tells the routers of a link apart, by the smallest id on the link.
+func routersChain(id ID) string { return fmt.Sprintf("%sR%d", Prefix, id) }
+
+// ingressChain returns the name of the chain that sets the mark of one uplink.
+func ingressChain(id ID) string { return fmt.Sprintf("%sIN%d", Prefix, id) }
+
+// groupLinks returns the first Ingress of each link, with the others of its link, in the order of ids. The order of the links
+// is that of their first Ingress.
+func groupLinks(ingress []Ingress) (links []Ingress) {
+	position := make(map[string]int, len(ingress))
+	for _, in := range ingress {
+		first, shared := position[in.Link]
+		if !shared {
+			position[in.Link] = len(links)
+			links = append(links, in)
+			continue
+		}
+		if len(links[first].shared) == 0 {
+			links[first].shared = []Ingress{links[first]}
+		}
+		links[first].shared = append(links[first].shared, in)
+	}
+	return links
+}
+
+// routerRules returns the rules of the chain of a link with several uplinks. A frame of a known router belongs to the
+// router's uplink. One of an unknown router, such as the new master of a VRRP pair, changes no connection of the link's
+// uplinks; a connection that is new begins at the first uplink, to which the hosts of the link belong too.
+func (l Ingress) routerRules(mask Mask) (rules []Rule) {
+	for _, in := range l.shared {
+		for _, mac := range in.Routers {
+			rules = append(rules, Rule{MAC: mac, Action: in.toIngressChain(mask)})
+		}
+	}
+	for _, in := range l.shared[1:] {
+		rules = append(rules, Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: mask}, Action: in.toIngressChain(mask)})
+	}
+	return append(rules, Rule{Action: l.toIngressChain(mask)})
+}
+
+// toIngressChain returns the goto to the chain that sets the uplink's mark.
+func (l Ingress) toIngressChain(mask Mask) Action {
+	return Action{Kind: Goto, Chain: ingressChain(mask.ID(l.Mark))}
+}
+
+// addRouterChains appends the chains of the links with several uplinks, and the chains that set their marks.
+func addRouterChains(chains []Chain, mask Mask, links []Ingress) []Chain {
+	for _, l := range links {
+		if len(l.shared) == 0 {
+			continue
+		}
+		chains = append(chains, Chain{routersChain(mask.ID(l.Mark)), l.routerRules(mask)})
+		for _, in := range l.shared {
+			set := Rule{Action: Action{Kind: SetCtmark, Mark: in.Mark, Mask: mask}}
+			chains = append(chains, Chain{ingressChain(mask.ID(in.Mark)), []Rule{set}})
+		}
+	}
+	return chains
+}

@@ -1,0 +1,9 @@
+package routers
+
+import (
+	"testing"
+
+	"replypath/test/box"
+)
+
+func TestMain(m *testing.M) { box.Main(m) }

@@ -1,0 +1,127 @@
+package routers
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// office is a gateway with an uplink of its own, by eth0, and two routers on one link, eth1: those of the uplinks dsl and cable.
+// Behind each router is a client that no other router leads to.
+//
+//	isp0 ---------------- eth0 \
+//	client -- router 1 -- eth1   gateway -- lan0 -- lan
+//	client -- router 2 -- /
+type office struct {
+	*box.Box
+	Switch  *world.Host
+	Link    *world.Link // eth1
+	Port    *world.Link // of the switch to the gateway
+	Routers []*router
+	Addr4   netip.Addr // of the gateway on eth1
+	Addr6   netip.Addr
+}
+
+// router is a router on the shared link, with the client behind it.
+type router struct {
+	*world.Host
+	Name             string // of its uplink
+	Link             *world.Link
+	Addr4, Addr6, LL netip.Addr
+	Client           *world.Host
+	Client4, Client6 netip.Addr
+	MAC              string
+}
+
+// routers are the uplinks of the office.
+var uplinkNames = []string{"dsl", "cable"}
+
+// newOffice returns an office with the configuration of its uplinks. The lines are settings.
+func newOffice(t *testing.T, lines ...string) *office {
+	t.Helper()
+	in := world.ISPs(t, 1)
+	in.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
+	o := &office{Box: box.New(t, in, lines...), Switch: in.Host("sw"), Addr4: netip.MustParseAddr("192.0.2.2"), Addr6: netip.MustParseAddr("2001:db8:b::2")}
+	var port *world.Link
+	o.Link, port = in.Join(in.Gateway, "eth1", o.Switch, "gw")
+	o.Port = port
+	ports := []*world.Link{port}
+	for i, name := range uplinkNames {
+		r := &router{Host: in.Host(fmt.Sprintf("r%d", i+1)), Name: name, Client: in.Host(fmt.Sprintf("c%d", i+1))}
+		r.Link, port = in.Join(r.Host, "w0", o.Switch, fmt.Sprintf("r%d", i+1))
+		ports = append(ports, port)
+		o.Routers = append(o.Routers, r)
+	}
+	o.Switch.Bridge("br0", ports...)
+	o.Link.LinkLocal("fe80::2")
+	o.Link.Addr("192.0.2.2/24", "2001:db8:b::2/64")
+	for i, r := range o.Routers {
+		r.build(in, 2*i+1, 20+10*i)
+	}
+	o.configure("", "")
+	return o
+}
+
+// build gives the router its addresses, of which number is the last part, and a client.
+func (r *router) build(in *world.Internet, number, client int) {
+	r.Forward()
+	r.Addr4, r.Addr6, r.LL = numbered("192.0.2.", number), numbered("2001:db8:b::", number), numbered("fe80::", number)
+	r.Client4, r.Client6 = numbered("203.0.113.", client), numbered("2001:db8:c::", client)
+	r.Link.LinkLocal(r.LL.String())
+	r.Link.Addr(r.Addr4.String()+"/24", r.Addr6.String()+"/64")
+	r.setMAC(fmt.Sprintf("02:00:00:0a:%02d:01", number))
+	access, link := in.Join(r.Host, "access0", r.Client, "eth0")
+	access.LinkLocal("fe80::1")
+	link.LinkLocal("fe80::10")
+	link.Addr(r.Client4.String()+"/32", r.Client6.String()+"/128")
+	r.AddRoute(world.Route{To: netip.PrefixFrom(r.Client4, 32), Link: access})
+	r.AddRoute(world.Route{To: netip.PrefixFrom(r.Client6, 128), Via: netip.MustParseAddr("fe80::10"), Link: access})
+	r.Client.AddRoute(world.Route{To: world.DefaultPrefix4, Via: r.Addr4, Link: link, Src: r.Client4})
+	r.Client.AddRoute(world.Route{To: world.DefaultPrefix6, Via: netip.MustParseAddr("fe80::1"), Link: link, Src: r.Client6})
+}
+
+// setMAC gives the router's link another hardware address, which the router announces to nobody.
+func (r *router) setMAC(mac string) {
+	r.MAC = mac
+	r.Run("ip", "link", "set", "w0", "address", mac)
+}
+
+func numbered(prefix string, number int) netip.Addr {
+	return netip.MustParseAddr(fmt.Sprintf("%s%d", prefix, number))
+}
+
+// configure writes the configuration, with further lines of the uplinks dsl and cable.
+func (o *office) configure(dsl, cable string) {
+	o.T.Helper()
+	var text strings.Builder
+	for _, line := range o.Settings {
+		fmt.Fprintln(&text, line)
+	}
+	u := o.Uplinks[0]
+	fmt.Fprintf(&text, "[uplinks.fibre]\nid = 1\ninterface = \"eth0\"\ngateway = [%q, %q]\n", u.Router4, u.RouterLL)
+	for i, more := range []string{dsl, cable} {
+		r := o.Routers[i]
+		fmt.Fprintf(&text, "[uplinks.%s]\nid = %d\ninterface = \"eth1\"\ngateway = [%q, %q]\n%s\n", r.Name, i+2, r.Addr4, r.LL, more)
+	}
+	o.Write(text.String())
+}
+
+// to returns the gateway's addresses on the shared link.
+func (o *office) to() []netip.Addr { return []netip.Addr{o.Addr4, o.Addr6} }
+
+// kinds are requests that the gateway itself and the LAN host answer.
+var kinds = []world.Kind{world.KindPing, world.KindTCP, world.KindUDP, world.KindClosedTCP, world.KindClosedUDP}
+
+// wantReplies wants replies to requests by each router.
+func (o *office) wantReplies(t *testing.T) {
+	t.Helper()
+	for _, r := range o.Routers {
+		for _, to := range o.to() {
+			box.WantReplies(t, r.Client, to, kinds)
+		}
+	}
+}
