@@ -29,7 +29,8 @@ type Detector struct {
 	inFlight  []inFlightProbe // in the order sent; one that is done stays until all sent before it are done
 	sequence  uint64          // of the last probe
 	lastSent  time.Time
-	expedited bool // the next probe is due at once
+	lastDue   time.Time // when the last probe was due, if it was sent in time; the next one is counted from then
+	expedited bool      // the next probe is due at once
 	stagger   time.Duration
 
 	lostInRow, answeredInRow int       // counted in the order sent
@@ -63,6 +64,7 @@ func NewDetector(p health.Probe) *Detector { return &Detector{probe: p} }
 
 // Sent records that a probe is sent now, and returns its sequence number.
 func (d *Detector) Sent(now time.Time) uint64 {
+	d.lastDue = d.dueNear(now)
 	d.sequence++
 	d.lastSent, d.expedited = now, false
 	d.inFlight = append(d.inFlight, inFlightProbe{sequence: d.sequence, sentAt: now})
@@ -140,7 +142,7 @@ func (d *Detector) count(q inFlightProbe) {
 // Restart sets the liveness, forgets the probes in flight and the rows of losses and answers, and makes the next probe due
 // at once.
 func (d *Detector) Restart(l Liveness) {
-	d.liveness, d.inFlight, d.lastSent = l, d.inFlight[:0], time.Time{}
+	d.liveness, d.inFlight, d.lastSent, d.lastDue = l, d.inFlight[:0], time.Time{}, time.Time{}
 	d.lostInRow, d.answeredInRow, d.expedited = 0, 0, false
 	d.firstLossAt, d.lastAnswered = time.Time{}, time.Time{}
 }

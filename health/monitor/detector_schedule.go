@@ -19,7 +19,7 @@ func (d *Detector) NextDue() time.Time {
 	if d.expedited {
 		return d.lastSent
 	}
-	regular, retry := d.lastSent.Add(d.probe.Interval), d.lastSent.Add(min(d.probe.Retry, d.probe.Timeout))
+	regular, retry := d.lastDue.Add(d.probe.Interval), d.lastSent.Add(min(d.probe.Retry, d.probe.Timeout))
 	if d.sequence == 1 {
 		regular = regular.Add(-d.stagger)
 	}
@@ -32,6 +32,19 @@ func (d *Detector) NextDue() time.Time {
 	}
 	return earlier(regular, retry)
 }
+
+// dueNear returns when the probe that is sent now was due, unless that is longer ago than a small part of the interval. Counted from
+// then, probes that are due together stay together however late the timers are: one wake-up of the process sends them all.
+func (d *Detector) dueNear(now time.Time) time.Time {
+	due := d.NextDue()
+	if late := now.Sub(due); late < 0 || late > d.probe.Interval/maxLateness {
+		return now
+	}
+	return due
+}
+
+// maxLateness is the part of the interval by which a probe may be sent later than it was due.
+const maxLateness = 10
 
 // staggerSlots is the number of offsets within an interval that Stagger assigns.
 const staggerSlots = 16

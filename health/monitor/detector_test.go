@@ -244,3 +244,25 @@ func TestStaleOutcomesHaveNoEffect(t *testing.T) {
 		t.Error("an outcome was not recorded exactly once")
 	}
 }
+
+// A probe that is sent a little late does not delay the next one: those that are due together stay so.
+func TestSmallDelaysDoNotAddUp(t *testing.T) {
+	d := NewDetector(health.Probe{Interval: time.Second, Timeout: time.Second, Retry: 300 * time.Millisecond, Fall: 3, Rise: 1})
+	began := time.Unix(1000, 0)
+	send := func(at time.Duration) {
+		now := began.Add(at)
+		d.Record(d.Sent(now), now, health.Outcome{Sent: now})
+	}
+	send(0)
+	for i := range 50 {
+		due := time.Duration(i+1) * time.Second
+		if next := d.NextDue(); !next.Equal(began.Add(due)) {
+			t.Fatalf("probe %d is due after %s, want %s", i+2, next.Sub(began), due)
+		}
+		send(due + 90*time.Millisecond)
+	}
+	send(60*time.Second + 400*time.Millisecond) // the process was stopped for a while
+	if next := d.NextDue(); !next.Equal(began.Add(61*time.Second + 400*time.Millisecond)) {
+		t.Errorf("due after %s", next.Sub(began))
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 
 	"replypath/uplinks/egress"
@@ -12,23 +14,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NeighbourTable reads single entries of the neighbour table of one network namespace. Safe for concurrent use.
+// NeighbourTable reads single entries of the neighbour table of one network namespace. Safe for concurrent use. It has a socket and
+// a small buffer of its own: a probe of a gateway reads an entry, and the library reserves 64 KiB of stack for each reply.
 type NeighbourTable struct {
 	mu     sync.Mutex
-	socket *nl.SocketHandle
+	fd     int
+	seq    uint32
+	buffer [neighbourReplySize]byte
 }
+
+// neighbourReplySize is more than the kernel sends in reply to a request for one entry.
+const neighbourReplySize = 4096
 
 // OpenNeighbourTable opens the table of the network namespace of the calling thread.
 func OpenNeighbourTable() (*NeighbourTable, error) {
-	s, err := openReader()
-	return &NeighbourTable{socket: s}, err
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
+	if err == nil {
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &nl.SocketTimeoutTv)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("make the netlink socket strict (Linux 4.20 or later): %w", err)
+	}
+	return &NeighbourTable{fd: fd}, nil
 }
 
 // Close closes the socket.
 func (t *NeighbourTable) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.socket.Close()
+	if t.fd >= 0 {
+		unix.Close(t.fd)
+		t.fd = -1
+	}
 }
 
 // Neighbour returns the entry for the address on the link with that index; found is false when there is none.
@@ -40,12 +62,8 @@ func (t *NeighbourTable) Neighbour(link int, a netip.Addr) (n egress.Neighbour, 
 	if err != nil {
 		return n, false, fmt.Errorf("look up the neighbour %s on link %d: %w", a, link, err)
 	}
-	for _, m := range reply {
-		if n, found = parseNeighbour(m); found {
-			return n, true, nil
-		}
-	}
-	return n, false, nil
+	n, found = parseNeighbour(reply)
+	return n, found, nil
 }
 
 // Resolve makes the kernel resolve the address, as for a packet of its own (NTF_USE). It must have no entry, or none that is
@@ -62,35 +80,58 @@ func (t *NeighbourTable) Resolve(link int, a netip.Addr) error {
 	return nil
 }
 
-// execute sends a request and returns its replies.
-func (t *NeighbourTable) execute(kind, flags int, r neighbourRequest) (replies [][]byte, err error) {
+// execute sends a request and returns its reply, if it has one other than an acknowledgement: the struct ndmsg and its attributes.
+func (t *NeighbourTable) execute(kind uint16, flags uint16, r neighbourRequest) (reply []byte, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	req := nl.NewNetlinkRequest(kind, flags)
-	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: t.socket}
-	req.AddData(r)
-	req.AddData(nl.NewRtAttr(unix.NDA_DST, r.addr.AsSlice()))
-	return req.Execute(unix.NETLINK_ROUTE, 0)
+	t.seq++
+	if err := unix.Sendto(t.fd, r.message(kind, flags|unix.NLM_F_REQUEST, t.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, os.NewSyscallError("sendto", err)
+	}
+	for {
+		n, _, err := unix.Recvfrom(t.fd, t.buffer[:], 0)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, os.NewSyscallError("recvfrom", err)
+		case n < unix.SizeofNlMsghdr+4 || nativeEndian.Uint32(t.buffer[8:]) != t.seq: // of a request whose reply was late
+			continue
+		}
+		body := t.buffer[unix.SizeofNlMsghdr:n]
+		if nativeEndian.Uint16(t.buffer[4:]) != unix.NLMSG_ERROR {
+			return slices.Clone(body), nil
+		}
+		if errno := unix.Errno(-int32(nativeEndian.Uint32(body))); errno != 0 {
+			return nil, errno
+		}
+		return nil, nil
+	}
 }
 
-// neighbourRequest is a struct ndmsg.
+// neighbourRequest is a struct ndmsg and the address (rtnetlink(7)).
 type neighbourRequest struct {
 	link  int
 	addr  netip.Addr
 	flags uint8
 }
 
-// Len returns the size in bytes.
-func (neighbourRequest) Len() int { return unix.SizeofNdMsg }
-
-// Serialize encodes the request.
-func (r neighbourRequest) Serialize() []byte {
-	b := make([]byte, unix.SizeofNdMsg)
-	b[0] = unix.AF_INET
+// message encodes the request.
+func (r neighbourRequest) message(kind, flags uint16, seq uint32) []byte {
+	addr := r.addr.AsSlice()
+	b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNdMsg+unix.SizeofRtAttr, unix.SizeofNlMsghdr+unix.SizeofNdMsg+unix.SizeofRtAttr+len(addr))
+	nativeEndian.PutUint32(b, uint32(cap(b)))
+	nativeEndian.PutUint16(b[4:], kind)
+	nativeEndian.PutUint16(b[6:], flags)
+	nativeEndian.PutUint32(b[8:], seq)
+	body := b[unix.SizeofNlMsghdr:]
+	body[0] = unix.AF_INET
 	if r.addr.Is6() {
-		b[0] = unix.AF_INET6
+		body[0] = unix.AF_INET6
 	}
-	nativeEndian.PutUint32(b[4:], uint32(r.link))
-	b[10] = r.flags
-	return b
+	nativeEndian.PutUint32(body[4:], uint32(r.link))
+	body[10] = r.flags
+	nativeEndian.PutUint16(body[unix.SizeofNdMsg:], uint16(unix.SizeofRtAttr+len(addr)))
+	nativeEndian.PutUint16(body[unix.SizeofNdMsg+2:], unix.NDA_DST)
+	return append(b, addr...)
 }

@@ -2,12 +2,13 @@ package firsthop
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"net/netip"
-	"time"
 
 	"replypath/health"
+	"replypath/uplinks/egress"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -15,17 +16,43 @@ import (
 
 // The fields of an ARP packet (RFC 826).
 const (
-	hardwareAddrLen = 6 // the length of a hardware address
-	arpLength       = 28
-	arpRequest      = 1
-	arpReply        = 2
+	arpLength  = 28
+	arpRequest = 1
+	arpReply   = 2
 )
 
-var errNotEthernet = errors.New("the interface has no Ethernet address: configure a probe with a target")
+var (
+	errNotEthernet = errors.New("the interface has no Ethernet address: configure a probe with a target")
+	broadcast      = []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+)
 
-func (s *packetSocket) probe(p health.Path) (r reply, err error) {
-	r.sent = time.Now()
-	hardware, err := s.hardwareAddr()
+// arpProber asks gateways by ARP.
+type arpProber struct {
+	socket  *frameSocket
+	pending requests
+}
+
+// openARP opens a socket that receives the ARP replies on all interfaces.
+func openARP() (*arpProber, error) {
+	s, err := openFrameSocket(unix.ETH_P_ARP, []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 6, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arpReply, SkipTrue: 1},
+		bpf.RetConstant{Val: 1 << 16},
+		bpf.RetConstant{Val: 0},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &arpProber{socket: s}
+	go s.receive(a.receive)
+	return a, nil
+}
+
+// Close closes the socket.
+func (a *arpProber) Close() error { return a.socket.Close() }
+
+func (a *arpProber) probe(ctx context.Context, p health.Path) (r reply, err error) {
+	hardware, err := a.socket.hardwareAddr(p.Link)
 	if err != nil {
 		return r, err
 	}
@@ -36,43 +63,17 @@ func (s *packetSocket) probe(p health.Path) (r reply, err error) {
 	if p.Source.Is4() {
 		source = p.Source
 	}
-	r.sent = time.Now()
-	if err := s.broadcast(p.Index, arpRequestTo(p.Gateway, source, hardware)); err != nil {
-		return r, err
-	}
-	buffer := make([]byte, 128)
-	for {
-		n, err := s.receive(buffer)
-		if err != nil {
-			return r, err
-		}
-		if isARPReply(buffer[:n], p.Gateway, source, hardware) {
-			r.took, r.mac = time.Since(r.sent), string(buffer[8:14])
-			return r, nil
-		}
-	}
+	isFor := func(b []byte) bool { return isARPReply(b, p.Gateway, source, hardware) }
+	return a.pending.ask(ctx, GatewayAddr(p), isFor, func() error {
+		return a.socket.send(p.Index, unix.ETH_P_ARP, broadcast, arpRequestTo(p.Gateway, source, hardware))
+	})
 }
 
-// openARPSocket opens a socket that receives the ARP replies on the path's interface.
-func openARPSocket(p health.Path) (*packetSocket, error) {
-	s, err := openPacketSocket(p, unix.ETH_P_ARP)
-	if err != nil {
-		return nil, err
+func (a *arpProber) receive(index int, b []byte) {
+	if len(b) >= arpLength {
+		sender, _ := netip.AddrFromSlice(b[14:18])
+		a.pending.receive(egress.LinkAddr{Link: index, Addr: sender}, b, string(b[8:14]))
 	}
-	program, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: 6, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arpReply, SkipTrue: 1},
-		bpf.RetConstant{Val: 1 << 16},
-		bpf.RetConstant{Val: 0},
-	})
-	if err == nil {
-		err = s.attachFilter(program)
-	}
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
 }
 
 // arpRequestTo returns an ARP request for the hardware address of the target.

@@ -17,6 +17,7 @@ func HardwareAddrs(ctx context.Context, paths []health.Path) map[egress.LinkAddr
 	}
 	gateways := New(nil)
 	defer gateways.Close()
+	gateways.open(paths)
 	var (
 		mu    sync.Mutex
 		asked sync.WaitGroup
@@ -32,6 +33,17 @@ func HardwareAddrs(ctx context.Context, paths []health.Path) map[egress.LinkAddr
 	}
 	asked.Wait()
 	return all
+}
+
+// open opens the sockets that probes of the paths need, in the network namespace of the calling thread. Probes report what fails.
+func (a *Prober) open(paths []health.Path) {
+	for _, p := range paths {
+		if p.Gateway.Is4() {
+			_, _ = a.arp.get()
+		} else if n, err := a.ndp.get(); err == nil {
+			_, _ = n.sources.get(p)
+		}
+	}
 }
 
 // GatewayAddr returns where the gateway of the path is.

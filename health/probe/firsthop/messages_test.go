@@ -45,17 +45,20 @@ func TestOnlyTheTargetsReplyToThisHostCounts(t *testing.T) {
 
 func TestOnlyAdvertisementsOfTheTargetCount(t *testing.T) {
 	b := neighbourSolicitation(router6, nil)
-	if isAdvertisement(b, router6) {
+	if _, ok := advertisedAddr(b); ok {
 		t.Error("a request is accepted as a reply")
 	}
 	b[0] = typeAdvertisement
-	if !isAdvertisement(b, router6) {
-		t.Error("the advertisement is rejected")
+	if a, ok := advertisedAddr(b); !ok || a != router6 {
+		t.Errorf("the advertisement of %s is read as one of %v", router6, a)
 	}
 	for i := 8; i < len(b); i++ {
 		b[i] ^= 1
-		if isAdvertisement(b, router6) || isAdvertisement(b[:i], router6) {
+		if a, _ := advertisedAddr(b); a == router6 {
 			t.Errorf("the advertisement of another target is accepted: %x", b)
+		}
+		if _, ok := advertisedAddr(b[:i]); ok {
+			t.Errorf("accepted although it is truncated to %d octets", i)
 		}
 		b[i] ^= 1
 	}

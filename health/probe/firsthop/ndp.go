@@ -1,18 +1,18 @@
 package firsthop
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
-	"syscall"
-	"time"
+	"os"
 
 	"replypath/health"
-	"replypath/health/probe/socket"
+	"replypath/uplinks/egress"
 
 	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 )
 
 // The fields of neighbour discovery messages (RFC 4861).
@@ -22,84 +22,127 @@ const (
 	optionSourceAddr  = 1   // source link-layer address option
 	optionTargetAddr  = 2   // target link-layer address option
 	hopLimit          = 255 // a message that a router forwarded has less
+	headerLen         = 24  // of both messages
 )
 
-// ndpSocket sends neighbour solicitations on one interface and receives the advertisements.
-type ndpSocket struct {
-	conn *ipv6.PacketConn
-	raw  syscall.RawConn
-	link *packetSocket // receives nothing: its name is the interface's hardware address
+// ndpProber asks gateways by neighbour discovery.
+type ndpProber struct {
+	frames  *frameSocket // sends the solicitations
+	conn    *ipv6.PacketConn
+	sources linkSources
+	pending requests
 }
 
-func (s *ndpSocket) probe(p health.Path) (r reply, err error) {
-	r.sent = time.Now()
-	hardware, err := s.link.hardwareAddr()
-	if err != nil {
-		return r, err
-	}
-	gateway := p.Gateway.WithZone("")
-	r.sent = time.Now()
-	out := &ipv6.ControlMessage{HopLimit: hopLimit, IfIndex: p.Index}
-	if _, err := s.conn.WriteTo(neighbourSolicitation(gateway, hardware), out, &net.IPAddr{IP: solicitedNodeGroup(gateway).AsSlice()}); err != nil {
-		return r, err
-	}
-	buffer := make([]byte, 2048)
-	for {
-		n, in, _, err := s.conn.ReadFrom(buffer)
-		if err != nil {
-			return r, err
-		}
-		if in != nil && in.HopLimit == hopLimit && in.IfIndex == p.Index && isAdvertisement(buffer[:n], gateway) {
-			r.took, r.mac = time.Since(r.sent), targetAddr(buffer[:n])
-			return r, nil
-		}
-	}
-}
-
-// openNDPSocket opens a socket that receives neighbour advertisements on the path's interface. The kernel chooses the source
-// of the solicitations: the interface's link-local address, which every gateway can reply to.
-func openNDPSocket(p health.Path) (*ndpSocket, error) {
-	config := net.ListenConfig{Control: socket.BindControl(p)}
-	conn, err := config.ListenPacket(context.Background(), "ip6:ipv6-icmp", "::")
+// openNDP opens the sockets that send solicitations, and receive the advertisements on all interfaces.
+func openNDP() (*ndpProber, error) {
+	frames, err := openFrameSocket(0, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &ndpSocket{conn: ipv6.NewPacketConn(conn)}
-	if s.raw, err = conn.(*net.IPConn).SyscallConn(); err == nil {
-		s.link, err = openPacketSocket(p, 0)
-	}
-	if err == nil {
-		var filter ipv6.ICMPFilter
-		filter.SetAll(true)
-		filter.Accept(ipv6.ICMPTypeNeighborAdvertisement)
-		err = s.conn.SetICMPFilter(&filter)
-	}
-	if err == nil {
-		err = s.conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true)
-	}
-	if err != nil {
-		s.Close()
+	n := &ndpProber{frames: frames}
+	if n.conn, err = openAdvertisements(); err != nil {
+		frames.Close()
 		return nil, err
 	}
-	return s, nil
+	go n.receive()
+	return n, nil
+}
+
+// openAdvertisements opens a socket that receives the neighbour advertisements to this host.
+func openAdvertisements() (*ipv6.PacketConn, error) {
+	c, err := net.ListenPacket("ip6:ipv6-icmp", "::")
+	if err != nil {
+		return nil, err
+	}
+	conn := ipv6.NewPacketConn(c)
+	var filter ipv6.ICMPFilter
+	filter.SetAll(true)
+	filter.Accept(ipv6.ICMPTypeNeighborAdvertisement)
+	err = errors.Join(conn.SetICMPFilter(&filter), conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true))
+	if raw, unusable := c.(*net.IPConn).SyscallConn(); err == nil && unusable == nil {
+		err = raw.Control(func(fd uintptr) { _ = growReceiveBuffer(int(fd)) }) // with fewer, the replies of hundreds of gateways may not fit
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Close closes the sockets.
-func (s *ndpSocket) Close() error {
-	if s.link == nil {
-		return s.conn.Close()
+func (n *ndpProber) Close() error { return errors.Join(n.frames.Close(), n.conn.Close()) }
+
+func (n *ndpProber) probe(ctx context.Context, p health.Path) (r reply, err error) {
+	hardware, err := n.frames.hardwareAddr(p.Link)
+	if err != nil {
+		return r, err
 	}
-	return errors.Join(s.conn.Close(), s.link.Close())
+	source, err := n.sources.get(p)
+	if err != nil {
+		return r, err
+	}
+	gateway := GatewayAddr(p)
+	group := solicitedNodeGroup(gateway.Addr)
+	r, err = n.pending.ask(ctx, gateway, nil, func() error {
+		var to []byte
+		if hardware != nil {
+			to = groupHardwareAddr(group)
+		}
+		return n.frames.send(p.Index, unix.ETH_P_IPV6, to, packetTo(group, source, neighbourSolicitation(gateway.Addr, hardware)))
+	})
+	if err != nil {
+		n.sources.doubt(p.Index) // the interface may have another address now
+	}
+	return r, err
 }
 
-// SetReadDeadline sets the time at which probe stops waiting.
-func (s *ndpSocket) SetReadDeadline(then time.Time) error { return s.conn.SetReadDeadline(then) }
-
-func (s *ndpSocket) drain() error {
-	return errors.Join(s.conn.SetReadDeadline(time.Time{}), drain(s.raw))
+// receive passes on the advertisements until the socket is closed.
+func (n *ndpProber) receive() {
+	buffer := make([]byte, 2048)
+	for {
+		size, in, _, err := n.conn.ReadFrom(buffer)
+		switch {
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
+			return
+		case err != nil || in == nil || in.HopLimit != hopLimit:
+			continue
+		}
+		if target, ok := advertisedAddr(buffer[:size]); ok {
+			n.pending.receive(egress.LinkAddr{Link: in.IfIndex, Addr: target}, buffer[:size], targetAddr(buffer[:size]))
+		}
+	}
 }
 
-// neighbourSolicitation returns a solicitation for the hardware address of the target. The kernel fills in the checksum.
+// packetTo returns an IPv6 packet with an ICMPv6 message, whose checksum it sets.
+func packetTo(to, from netip.Addr, message []byte) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{0x60, 0, 0, 0}, uint16(len(message)))
+	b = append(append(b, unix.IPPROTO_ICMPV6, hopLimit), from.AsSlice()...)
+	b = append(append(b, to.AsSlice()...), message...)
+	sum := uint32(len(message)) + unix.IPPROTO_ICMPV6
+	for summed := b[8:]; len(summed) > 0; summed = summed[2:] { // the addresses and the message, whose length is even
+		sum += uint32(binary.BigEndian.Uint16(summed))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[40+2:], ^uint16(sum))
+	return b
+}
+
+// groupHardwareAddr returns the Ethernet address of a multicast group (RFC 2464, 7).
+func groupHardwareAddr(group netip.Addr) []byte {
+	return append([]byte{0x33, 0x33}, group.AsSlice()[12:]...)
+}
+
+// advertisedAddr returns the address that a neighbour advertisement is about; ok is false for other messages.
+func advertisedAddr(b []byte) (target netip.Addr, ok bool) {
+	if len(b) < headerLen || b[0] != typeAdvertisement {
+		return target, false
+	}
+	return netip.AddrFromSlice(b[8:headerLen])
+}
+
+// neighbourSolicitation returns a solicitation for the hardware address of the target, without its checksum.
 func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
 	b := append([]byte{typeSolicitation, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
 	if len(hardware) == hardwareAddrLen {
@@ -108,14 +151,9 @@ func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
 	return b
 }
 
-// isAdvertisement reports whether the message is a neighbour advertisement of the target.
-func isAdvertisement(b []byte, target netip.Addr) bool {
-	return len(b) >= 24 && b[0] == typeAdvertisement && bytes.Equal(b[8:24], target.AsSlice())
-}
-
 // targetAddr returns the hardware address in an advertisement, or "" when it has none.
 func targetAddr(b []byte) string {
-	const headerLen, unit = 24, 8
+	const unit = 8
 	for options := b[headerLen:]; len(options) >= unit && options[1] > 0; options = options[min(len(options), unit*int(options[1])):] {
 		if options[0] == optionTargetAddr && options[1] == 1 {
 			return string(options[2:unit])

@@ -1,5 +1,3 @@
-// Package firsthop probes the gateway of an uplink by ARP or IPv6 neighbour discovery. Such a probe depends on no route, on no
-// firewall of the gateway and on no ICMP rate limit. It says nothing about the Internet behind the gateway.
 package firsthop
 
 import (
@@ -17,15 +15,15 @@ import (
 // which depend on no neighbour entry. Therefore it also compares the gateway's address with the kernel's neighbour table, by
 // which all other packets leave. It is safe for concurrent use.
 type Prober struct {
-	arp    *socketPool[*packetSocket]
-	ndp    *socketPool[*ndpSocket]
+	arp    shared[*arpProber]
+	ndp    shared[*ndpProber]
 	kernel *kernelView // nil: it is not compared
 }
 
 // New returns a prober. Sockets are opened with the first probe, in the network namespace of the calling thread. table is the
 // kernel's neighbour table there; nil: it is not compared.
 func New(table Table) *Prober {
-	a := &Prober{arp: newSocketPool(openARPSocket), ndp: newSocketPool(openNDPSocket)}
+	a := &Prober{arp: shared[*arpProber]{open: openARP}, ndp: shared[*ndpProber]{open: openNDP}}
 	if table != nil {
 		a.kernel = newKernelView(table)
 	}

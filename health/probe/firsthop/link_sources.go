@@ -1,0 +1,110 @@
+package firsthop
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"replypath/health"
+
+	"golang.org/x/sys/unix"
+)
+
+// linkSources are the IPv6 addresses that solicitations are sent from: the link-local address of the interface, which every gateway
+// can reply to, else another one. Safe for concurrent use.
+type linkSources struct {
+	mu     sync.Mutex
+	read   time.Time
+	byLink map[int]netip.Addr
+	doubts map[int]bool // interfaces whose gateway did not reply since
+}
+
+const (
+	// sourcesAge is how long the addresses are used before they are read again.
+	sourcesAge = 10 * time.Second
+	// sourcesPause is the time between two readings for interfaces without an address, or whose gateway is silent.
+	sourcesPause = 500 * time.Millisecond
+)
+
+// get returns the source for the path.
+func (s *linkSources) get(p health.Path) (netip.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, found := s.byLink[p.Index]
+	if age := time.Since(s.read); age > sourcesAge || (!found || s.doubts[p.Index]) && age > sourcesPause {
+		all, err := readLinkSources()
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		s.byLink, s.doubts, s.read = all, map[int]bool{}, time.Now()
+	}
+	a, found := s.byLink[p.Index]
+	switch {
+	case found:
+		return a, nil
+	case p.Source.Is6():
+		return p.Source, nil
+	}
+	return a, unix.ENETUNREACH // as from the kernel, when the link is down or IPv6 is disabled
+}
+
+// doubt makes a later probe by the interface read its address again.
+func (s *linkSources) doubt(index int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.doubts != nil {
+		s.doubts[index] = true
+	}
+}
+
+// Flags of an address in /proc/net/if_inet6 (linux/if_addr.h).
+const (
+	unusable = unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
+)
+
+// readLinkSources reads the addresses of all interfaces by their indices.
+func readLinkSources() (map[int]netip.Addr, error) {
+	f, err := os.Open("/proc/thread-self/net/if_inet6")
+	if err != nil {
+		return nil, fmt.Errorf("read the IPv6 addresses: %w", err)
+	}
+	defer f.Close()
+	all := map[int]netip.Addr{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		index, a, ok := parseLinkAddr(lines.Text())
+		if _, found := all[index]; ok && (!found || a.IsLinkLocalUnicast()) {
+			all[index] = a
+		}
+	}
+	return all, lines.Err()
+}
+
+// parseLinkAddr reads a line of /proc/net/if_inet6: address, index, prefix length, scope, flags and name of the interface, all but
+// the name in hexadecimal. ok is false for addresses that cannot be used.
+func parseLinkAddr(line string) (index int, a netip.Addr, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 5 {
+		return 0, a, false
+	}
+	raw, err := hex.DecodeString(fields[0])
+	if err != nil {
+		return 0, a, false
+	}
+	number, err := strconv.ParseUint(fields[1], 16, 31)
+	if err != nil {
+		return 0, a, false
+	}
+	flags, err := strconv.ParseUint(fields[4], 16, 32)
+	if err != nil || flags&unusable != 0 {
+		return 0, a, false
+	}
+	a, ok = netip.AddrFromSlice(raw)
+	return int(number), a, ok
+}
