@@ -25,12 +25,15 @@ type checkReport struct {
 	Mistakes []mistakeReport   `json:"mistakes"`
 	Warnings []inspect.Finding `json:"warnings"`
 	Uplinks  []detectionTime   `json:"uplinks"`
+	Policies []failoverTime    `json:"policies"`
 	Peer     *peerReport       `json:"peer,omitempty"` // nil without --peer
 }
 
 const checkHelp = `Check the configuration and report all mistakes, each with its position and a remedy.
 Then compare the configuration with the links and routes of this host, and print
-warnings. Finally print for each uplink the longest time until a failure is detected.
+warnings. Finally print for each uplink the longest time until a failure is detected,
+and for each policy of [outbound] the longest time until new connections take another
+uplink.
 Nothing is changed, and no privileges are needed; as root, the rules of the firewall
 are compared too.
 
@@ -57,7 +60,7 @@ func (p *program) checkCommand() *cobra.Command {
 			}
 			var mistakes config.Mistakes
 			if p.json && errors.As(err, &mistakes) {
-				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[inspect.Finding](nil), Uplinks: nonNil[detectionTime](nil)}), err)
+				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[inspect.Finding](nil), Uplinks: nonNil[detectionTime](nil), Policies: nonNil[failoverTime](nil)}), err)
 			}
 			if err != nil {
 				return err
@@ -71,12 +74,18 @@ func (p *program) checkCommand() *cobra.Command {
 				return err
 			}
 			findings, all := slices.Concat(hostFindings(c, facts), p.sharingFindings(cmd.Context(), c, facts)), detectionTimes(c, facts)
+			policies := failoverTimes(c, facts)
 			if p.json {
-				return compared.result(p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Peer: compared}))
+				return compared.result(p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Policies: policies, Peer: compared}))
 			}
 			p.printWarnings(findings)
 			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.configPath, pluralize(len(c.Uplinks), "uplink"))
 			for _, e := range all {
+				if err == nil {
+					_, err = fmt.Fprintln(p.stdout, e)
+				}
+			}
+			for _, e := range policies {
 				if err == nil {
 					_, err = fmt.Fprintln(p.stdout, e)
 				}

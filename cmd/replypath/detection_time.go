@@ -1,10 +1,6 @@
 package main
 
 import (
-	"slices"
-	"strings"
-	"time"
-
 	"replypath/cmd/internal/config"
 	"replypath/health"
 	"replypath/uplinks"
@@ -38,21 +34,8 @@ func detectionTimes(c config.Config, facts uplinks.Facts) []detectionTime {
 
 // String formats the detection time as one line, with one time if it is the same for all families.
 func (e detectionTime) String() string {
-	var times, families []string
-	for _, f := range uplinks.Families {
-		if d, known := e.Down[f]; known {
-			times = append(times, time.Duration(d*float64(time.Second)).Round(time.Millisecond).String())
-			families = append(families, f.String())
-		}
+	if times := familyTimes(e.Down); times != "" {
+		return "uplink " + e.Name + ": a failure is detected within " + times
 	}
-	switch {
-	case len(times) == 0:
-		return "uplink " + e.Name + ": no probe: its state is that of the link's carrier"
-	case len(slices.Compact(slices.Clone(times))) == 1:
-		return "uplink " + e.Name + ": a failure is detected within " + times[0]
-	}
-	for i, f := range families {
-		times[i] += " (" + f + ")"
-	}
-	return "uplink " + e.Name + ": a failure is detected within " + strings.Join(times, ", ")
+	return "uplink " + e.Name + ": no probe: its state is that of the link's carrier"
 }

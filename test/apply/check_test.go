@@ -87,6 +87,34 @@ func TestCheckPrintsDetectionTimes(t *testing.T) {
 	}
 }
 
+func TestCheckPrintsFailoverTimes(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.TwoISPs(t))
+	policies := `outbound = { default = "all", policies = { all = { tiers = [["eth0", "eth1"]] } }, rules = { a = { dport = 25, use = "eth1" } } }` + "\n"
+	r := checkWith(b, policies+"probes.interval = \"2s\"\n", "", probesOfBothFamilies+"probes.a.timeout = \"3s\"\n")
+	for _, line := range []string{
+		"policy all: after a silent failure, new connections take another uplink within 8.2s (IPv4), 4.2s (IPv6)\n",
+		"policy eth1: after a silent failure of its only uplink, its last resort is used within 8.2s (IPv4), 4.2s (IPv6)\n",
+	} {
+		if !strings.Contains(r.Stdout, line) {
+			t.Errorf("check does not say %q: %s", line, r)
+		}
+	}
+	var got struct {
+		Policies []struct {
+			Name     string             `json:"name"`
+			After    map[string]float64 `json:"failover_after_seconds"`
+			Unprobed []string           `json:"unprobed"`
+		} `json:"policies"`
+	}
+	if err := json.Unmarshal([]byte(b.Must(0, "check", "--json").Stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	if p := got.Policies; len(p) != 2 || p[0].Name != "all" || p[0].After["ipv4"] != 8.2 || p[0].After["ipv6"] != 4.2 || len(p[0].Unprobed) != 0 {
+		t.Errorf("check --json: %+v", got)
+	}
+}
+
 func TestCheckWarnsOfMonitoringGaps(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, world.TwoISPs(t))
