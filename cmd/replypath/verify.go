@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/explain"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/prover"
 	"replypath/health"
@@ -26,7 +27,9 @@ came in on. "asked" is the result of the kernel's route look-ups, "seen" counts 
 replies of real connections, and "shown" is the result of test packets, which are
 injected as if received on the uplink, and whose replies are captured before they get
 on the wire. "verdict" combines them; a warning means that replies are right although
-something on their way is not. The service need not run. The exit status is 3 if a
+something on their way is not. With [outbound], the way out of each policy follows:
+of the default, and of a packet that fits each rule, by the kernel's route look-up.
+The service need not run. The exit status is 3 if a
 verdict is no.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +61,8 @@ type verifyReport struct {
 	Result  health.Result `json:"result"`
 	Took    float64       `json:"took_seconds"`
 	Paths   []pathReport  `json:"paths"`
+	// Policies has the way out of each policy of [outbound].
+	Policies []explain.PolicyCheck `json:"policies"`
 	// Mismarked has the connections to an address of one uplink that have the mark of another.
 	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
 }
@@ -104,7 +109,15 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 		path := newPathReport(f, counters, strays)
 		v.Paths, verdicts = append(v.Paths, path), append(verdicts, path.Verdict.Result)
 	}
+	if v.Policies, err = checkPolicies(ctx, c, facts, paths); err != nil {
+		return v, err
+	}
 	v.Result = health.Overall(verdicts)
+	for _, c := range v.Policies {
+		if c.Result == health.No {
+			v.Result = health.No
+		}
+	}
 	v.Mismarked = mismarked(ctx, c, facts)
 	return v, nil
 }
@@ -192,6 +205,9 @@ func (p *program) printVerifyReport(v verifyReport) error {
 	}
 	for _, line := range v.proxied() {
 		fmt.Fprintln(p.stdout, line)
+	}
+	if err := printPolicies(p.stdout, v.Policies); err != nil {
+		return err
 	}
 	for _, m := range v.Mismarked {
 		fmt.Fprintf(p.stdout, "marks: there are %s\n  %s\n", m, uplinks.MismarkedRemedy)

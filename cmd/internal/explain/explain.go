@@ -33,6 +33,9 @@ func Open(s uplinks.Settings, n rpdb.Names) (*Explainer, error) {
 	for _, u := range s.Uplinks {
 		n.Tables[s.Table(u)] = u.Name
 	}
+	for _, p := range s.Outbound.Policies {
+		n.Tables[s.PolicyTable(p.Name)] = "policy-" + p.Name
+	}
 	return &Explainer{handle: handle, names: n, settings: s}, nil
 }
 

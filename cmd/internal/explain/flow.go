@@ -128,6 +128,8 @@ func (c Flow) stateText() string {
 // pinText names the uplink of the connection's mark.
 func (e *Explainer) pinText(c Flow) string {
 	switch {
+	case c.Uplink != "" && e.settings.Outbound.Enabled() && c.Mark&uint32(e.settings.OutboundFlag()) != 0:
+		return "of uplink " + c.Uplink + ", which it keeps: it began inside"
 	case c.Uplink != "":
 		return "of uplink " + c.Uplink
 	case c.Mark&uint32(e.settings.Mask) != 0:

@@ -18,9 +18,11 @@ type Report struct {
 	Dropped string       `json:"dropped,omitempty"`
 	Link    string       `json:"link,omitempty"`
 	Uplink  string       `json:"uplink,omitempty"`
-	Kernel  KernelReport `json:"kernel"`
-	Arrives bool         `json:"arrives"`
-	Summary string       `json:"words"`
+	// Outbound says how [outbound] chose; nil if it did not.
+	Outbound *Outbound    `json:"outbound,omitempty"`
+	Kernel   KernelReport `json:"kernel"`
+	Arrives  bool         `json:"arrives"`
+	Summary  string       `json:"words"`
 	// Intercepted is absent unless a transparent proxy is configured for the packet.
 	Intercepted *InterceptionReport `json:"intercepted,omitempty"`
 }
@@ -62,7 +64,7 @@ type KernelReport struct {
 func (e *Explainer) Report(w Trace) Report {
 	j := w.Result
 	r := Report{Version: 1, Packet: w.Packet.String(), Steps: e.visitReports(w.Database, j.Steps), Dropped: j.DropReason, Link: w.Link(),
-		Arrives: w.Arrives(), Summary: e.Summarize(w), Kernel: KernelReport{Queried: w.NotQueried == "", Why: w.NotQueried + w.Mismatch}}
+		Arrives: w.Arrives(), Summary: e.Summarize(w), Outbound: e.Outbound(w), Kernel: KernelReport{Queried: w.NotQueried == "", Why: w.NotQueried + w.Mismatch}}
 	if i := w.Interception; i != nil {
 		r.Intercepted = i.report()
 	}

@@ -35,6 +35,7 @@ func (e *Explainer) Print(out io.Writer, w Trace) error {
 			return err
 		}
 	}
+	e.Outbound(w).print(out)
 	_, err := fmt.Fprintf(out, "kernel: %s\n%s\n", w.kernelText(), e.Summarize(w))
 	return err
 }
