@@ -187,7 +187,7 @@ test-boot: packages $(IMAGE)
 	$(if $(QEMU),mkdir -p .build/modules && CGO_ENABLED=0 go test -c -tags modules -o .build/modules/ ./test/reply ./test/doctor)
 	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$(DEBARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
 	  REPLYPATH_MODULES=$(CURDIR)/.build/modules REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
-	  CGO_ENABLED=0 go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout 30m -v ./test/boot
+	  CGO_ENABLED=0 go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout $(if $(QEMU),90m,30m) -v ./test/boot
 
 # The image that is booted, for qemu with a kernel. It is kept, also across checkouts.
 $(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH),wireguard-tools

@@ -27,7 +27,7 @@ type vm struct {
 }
 
 // vmTime is enough for a boot without KVM on a machine that others use as well.
-const vmTime = 10 * time.Minute
+const vmTime = 30 * time.Minute
 
 // wholeDisk returns a disk with a kernel of its own.
 func wholeDisk(t *testing.T) *disk { return diskOf(t, image+"-kernel") }
@@ -78,7 +78,7 @@ func (m *vm) power() {
 		if err := m.qemu.Start(); err != nil {
 			m.t.Fatal(err)
 		}
-		if m.awaitConsole("Welcome to", 2*time.Minute) {
+		if m.awaitConsole("Welcome to", 5*time.Minute) {
 			return
 		}
 		m.t.Logf("the kernel stands still:\n%s", m.consoleOutput())
