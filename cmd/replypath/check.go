@@ -136,7 +136,8 @@ func (p *program) sharingFindings(ctx context.Context, c config.Config, facts up
 		if len(f.Evidence) > 0 {
 			what += " (" + strings.Join(f.Evidence, "; ") + ")"
 		}
-		all = append(all, inspect.Finding{What: what, Remedy: f.Remedy})
+		remedy := strings.Join(append([]string{f.Remedy}, f.Commands...), "; ")
+		all = append(all, inspect.Finding{What: what, Remedy: remedy})
 	}
 	return all
 }

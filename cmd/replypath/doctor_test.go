@@ -48,6 +48,7 @@ func TestDoctorWrapsToTheTerminalWidth(t *testing.T) {
 	err := (&program{stdout: &out}).writeDiagnosis([]doctor.Finding{
 		{ID: "a-finding", Severity: doctor.Error, Message: words, Evidence: []string{words, "steer\x1b[2J it"}, Remedy: words, Fixable: true},
 		{ID: "another", Severity: doctor.Note, Message: "short", Remedy: "nothing"},
+		{ID: "third", Severity: doctor.Note, Message: "short", Remedy: "type", Commands: []string{"ip rule add priority 32764 iif lo goto 32766", "true"}},
 	}, []doctor.Skipped{{Subject: "connections", Reason: words}})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestDoctorWrapsToTheTerminalWidth(t *testing.T) {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}
-	for _, want := range []string{"1 error\n  a-finding: word word", "\n    | word word", "\n    |   word", "\n    > word", "1 note\n  another: short\n    > nothing\n",
+	for _, want := range []string{"1 error\n  a-finding: word word", "\n    | word word", "\n    |   word", "\n    > word", "2 notes\n  another: short\n    > nothing\n", "    > type\n      ip rule add priority 32764 iif lo goto 32766\n      true\n",
 		"skipped\n  connections: word", "replypath doctor --fix can fix 1 of them\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())

@@ -42,6 +42,9 @@ func (p *program) writeDiagnosis(findings []doctor.Finding, skipped []doctor.Ski
 				writeIndented(&text, columns, "    | ", 6, "    |   ", line)
 			}
 			writeIndented(&text, columns, "    > ", 6, "      ", f.Remedy)
+			for _, command := range f.Commands { // to be pasted: not wrapped
+				fmt.Fprintln(&text, "      "+sanitize(command))
+			}
 		}
 	}
 	if len(skipped) > 0 {

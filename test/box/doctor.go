@@ -18,7 +18,7 @@ type DoctorReport struct {
 // DoctorFinding is a finding as doctor --json prints it.
 type DoctorFinding struct {
 	ID, Severity, What, Remedy string
-	Evidence                   []string
+	Evidence, Commands         []string
 	Fixable                    bool
 }
 

@@ -3,7 +3,6 @@ package intercept
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +33,6 @@ func (p *proxied) documentedRecipe() {
 	}
 }
 
-// remedyLines are the commands in a remedy of doctor's for a foreign recipe.
-var remedyLines = regexp.MustCompile(`(?:ip (?:-6 )?rule add|ip6?tables\S* -t mangle -R)[^;]*`)
-
 // The recipe of the documents works beside replypath with the lines that doctor prints, whichever was there first.
 func TestDoctorMendsTheRecipeOfTheDocuments(t *testing.T) {
 	t.Parallel()
@@ -65,11 +61,10 @@ func TestDoctorMendsTheRecipeOfTheDocuments(t *testing.T) {
 						t.Fatalf("%d findings %s, want %d:\n%s", len(found), id, want, d)
 					}
 					for _, f := range found {
-						lines := remedyLines.FindAllString(f.Remedy, -1)
-						if len(lines) != 2 {
-							t.Errorf("%q has %d lines, want 2", f.Remedy, len(lines))
+						if len(f.Commands) != 2 {
+							t.Errorf("%+v has %d commands, want 2", f, len(f.Commands))
 						}
-						p.Shell(lines...)
+						p.Shell(f.Commands...)
 					}
 				}
 				p.askIn(t)

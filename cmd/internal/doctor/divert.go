@@ -27,12 +27,15 @@ func (s Snapshot) checkWipedMarks() (all []Finding) {
 		if !known {
 			at = len(all)
 			byCommand[command] = at
-			all = append(all, Finding{ID: "mark-wiped", Severity: Error, Remedy: "write the proxy's bit alone: ",
+			all = append(all, Finding{ID: "mark-wiped", Severity: Error, Remedy: "write the proxy's bit alone, by the commands below",
 				Message: "rules of " + command + " for a transparent proxy overwrite the whole mark of packets, and with it that of their uplink: the source check and the answers of connections go by another uplink"})
-		} else {
-			all[at].Remedy += "; "
 		}
-		all[at].Evidence, all[at].Remedy = append(all[at].Evidence, firewallRuleText(f)), all[at].Remedy+line
+		all[at].Evidence = append(all[at].Evidence, firewallRuleText(f))
+		if line != "" {
+			all[at].Commands = append(all[at].Commands, line)
+		} else {
+			all[at].Remedy = "write the proxy's bit alone: replypath apply, and then the commands that replypath doctor prints"
+		}
 	}
 	for i, f := range all {
 		all[i].Evidence = limitEvidence(f.Evidence)
@@ -41,7 +44,7 @@ func (s Snapshot) checkWipedMarks() (all []Finding) {
 }
 
 // wipesMark reports whether the rule of iptables at the index is such a rule, and returns the command that replaces it by one that
-// writes the same bits and no others. It is no remedy where these are in replypath's mask.
+// writes the same bits and no others, or none where its number is not known. It is no remedy where these are in replypath's mask.
 func (s Snapshot) wipesMark(i int) (line string, wipes bool) {
 	f := s.Firewall[i]
 	found := wholeMark.FindStringSubmatch(f.Text)
@@ -52,9 +55,13 @@ func (s Snapshot) wipesMark(i int) (line string, wipes bool) {
 	if err != nil || marks.Mask(m.Mark)&s.Settings.Mask != 0 || found[1] == "--set-xmark" && !s.divertsSockets(f) {
 		return "", false
 	}
+	number, known := s.ruleNumber(i)
+	if !known {
+		return "", true
+	}
 	_, rule, _ := strings.Cut(strings.TrimPrefix(f.Text, "-A "), " ")
 	rule = strings.Replace(rule, found[0], fmt.Sprintf("%s %s/%[2]s", found[1], found[2]), 1)
-	return fmt.Sprintf("%s -t mangle -R %s %d %s", strings.TrimSuffix(f.Tool, "-save"), f.Chain, s.ruleNumber(i), rule), true
+	return fmt.Sprintf("%s -t mangle -R %s %d %s", strings.TrimSuffix(f.Tool, "-save"), f.Chain, number, rule), true
 }
 
 // divertsSockets reports whether the rule matches packets of sockets, or is in a chain to which such a rule leads.
@@ -66,21 +73,23 @@ func (s Snapshot) divertsSockets(f foreign.Rule) bool {
 	})
 }
 
-// ruleNumber returns the number of the rule at the index in its chain. The hook of replypath is the first rule of a built-in
-// chain.
-func (s Snapshot) ruleNumber(i int) int {
-	f, n := s.Firewall[i], 1
-	for _, o := range s.Firewall[:i] {
+// ruleNumber returns the number of the rule at the index in its chain. Those of replypath, which are not among s.Firewall, are the
+// first of a built-in chain; the number is not known where they are elsewhere, or were not read.
+func (s Snapshot) ruleNumber(i int) (n int, known bool) {
+	f := s.Firewall[i]
+	for _, o := range s.Firewall[:i+1] {
 		if o.Tool == f.Tool && o.Location == f.Location {
 			n++
 		}
 	}
+	known = s.State.Hooks != nil || f.Hook == ""
 	for k, state := range s.State.Hooks {
 		if k.Hook.Builtin == f.Chain && k.Hook.Table() == marks.MangleTable && k.Firewall.Backend == f.Backend && (k.Firewall.Family == uplinks.IPv6) == f.IsIPv6() {
 			n += state.Count
+			known = known && (state.Reachable || state.Count == 0)
 		}
 	}
-	return n
+	return n, known
 }
 
 // checkDivertedFirst reports rules of transparent proxies that end the traversal of PREROUTING before replypath's hook: packets

@@ -30,6 +30,8 @@ type Finding struct {
 	Message  string   `json:"what"`
 	Evidence []string `json:"evidence"` // lines and values as read
 	Remedy   string   `json:"remedy"`
+	// Commands carry the remedy out, in this order: they can be pasted.
+	Commands []string `json:"commands,omitempty"`
 	Fixable  bool     `json:"fixable"` // doctor --fix does it
 }
 

@@ -3,7 +3,6 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -57,7 +56,7 @@ func (s Snapshot) checkInterceptRule(d *rpdb.Database, i int) (Finding, bool) {
 	}
 	f.Remedy = "intercept by [intercept.NAME] in the configuration of replypath, and delete the rule"
 	if len(lines) > 0 {
-		f.Remedy = fmt.Sprintf("pass it over for packets of the host itself, and compare single bits: %s; or %s", strings.Join(lines, "; "), f.Remedy)
+		f.Remedy, f.Commands = "pass it over for packets of the host itself, and compare the bit alone, by the commands below; or "+f.Remedy, lines
 	}
 	return f, true
 }

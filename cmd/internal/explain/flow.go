@@ -57,9 +57,15 @@ func (e *Explainer) replyPacket(ctx context.Context, c *Flow) (rpdb.Packet, erro
 		return p, err
 	}
 	if server { // the proxy answers from the address that was asked
-		c.ToProxy = true
-		c.Proxy, err = e.proxyOfFlow(ctx, *c)
-		return p, err
+		if c.Proxy, err = e.proxyOfFlow(ctx, *c); err != nil {
+			return p, err
+		}
+		// Of datagrams only the configuration tells which end is the proxy's.
+		c.ToProxy = c.Proxy != nil || p.Proto == rpdb.TCP
+		if c.ToProxy {
+			return p, nil
+		}
+		client = true
 	}
 	initiator, err := e.Trace(ctx, rpdb.Packet{Family: p.Family, To: original.From.Addr(), Proto: rpdb.UDP})
 	if err != nil {
