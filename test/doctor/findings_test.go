@@ -40,6 +40,8 @@ var findingTestsElsewhere = map[string]string{
 	"mark-wiped":           "../intercept/foreign_recipe_test.go",
 	"divert-first":         "../intercept/foreign_recipe_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
+	"redirects-accepted":   "../routers/doctor_test.go",
+	"same-router":          "../routers/doctor_test.go",
 }
 
 // hasTest reports whether a test makes the finding real, here or elsewhere.

@@ -19,6 +19,13 @@ func (o *office) awaitRouter(t *testing.T, mac string, wanted bool) {
 	}
 }
 
+// start starts the service, which ends with the context of the test, and waits for its end: it saves what it learns.
+func (o *office) start(t *testing.T) {
+	t.Helper()
+	s := o.Start()
+	t.Cleanup(func() { <-s.Ended })
+}
+
 // rules returns the rules by which routers are distinguished.
 func (o *office) rules(family int) string {
 	for _, line := range o.Settings {
@@ -30,11 +37,10 @@ func (o *office) rules(family int) string {
 }
 
 func TestServiceLearnsRouters(t *testing.T) {
-	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		box.ServeAll(o.Gateway)
-		o.Start()
+		o.start(t)
 		for _, r := range o.Routers {
 			o.awaitRouter(t, r.MAC, true)
 		}
@@ -63,11 +69,10 @@ func (o *office) wantProof(t *testing.T) {
 }
 
 func TestServiceFollowsChangedRouter(t *testing.T) {
-	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		box.ServeAll(o.Gateway)
-		o.Start()
+		o.start(t)
 		cable := o.Routers[1]
 		o.awaitRouter(t, cable.MAC, true)
 		before := cable.MAC
@@ -81,11 +86,10 @@ func TestServiceFollowsChangedRouter(t *testing.T) {
 // What begins between the change of a router's hardware address and its learning is marked as of the first uplink: the first
 // packet after it is known moves the connection.
 func TestConnectionIsMovedWhenChangedRouterIsKnown(t *testing.T) {
-	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		box.ServeAll(o.Gateway)
-		o.Start()
+		o.start(t)
 		cable := o.Routers[1]
 		o.awaitRouter(t, cable.MAC, true)
 		var streams []*world.Stream
@@ -108,7 +112,6 @@ func TestConnectionIsMovedWhenChangedRouterIsKnown(t *testing.T) {
 
 // TestLearntRoutersAreKnownAfterRestart starts the service anew while the router does not answer.
 func TestLearntRoutersAreKnownAfterRestart(t *testing.T) {
-	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.Gateway)
 	s := o.Start()
@@ -118,6 +121,6 @@ func TestLearntRoutersAreKnownAfterRestart(t *testing.T) {
 	o.Must(0, "flush")
 	cable.Link.Down()
 	o.Gateway.Run("ip", "neigh", "flush", "dev", "eth1")
-	o.Start()
+	o.start(t)
 	o.awaitRouter(t, cable.MAC, true)
 }

@@ -130,7 +130,7 @@ func (s Snapshot) checkDuplicateAddresses() (all []Finding) {
 	of := map[netip.Addr][]string{}
 	for _, u := range s.presentUplinks() {
 		for _, a := range s.Facts.Links[u.Link].Addrs {
-			if ip := a.Prefix.Addr(); !ip.IsLinkLocalUnicast() {
+			if ip := a.Prefix.Addr(); !ip.IsLinkLocalUnicast() && !slices.Contains(of[ip], u.Link) {
 				of[ip] = append(of[ip], u.Link)
 			}
 		}

@@ -19,7 +19,7 @@ func Sysctls(f uplinks.Facts) []uplinks.Tunable {
 	slices.Sort(names)
 	var all []uplinks.Tunable
 	for _, name := range names {
-		for _, sysctl := range []string{rpFilter, uplinks.SrcValidMark, arpIgnore, arpFilter, routeLocalnet} {
+		for _, sysctl := range []string{rpFilter, uplinks.SrcValidMark, arpIgnore, arpFilter, routeLocalnet, acceptRedirects4, acceptRedirects6, forwarding4, forwarding6} {
 			all = append(all, uplinks.Tunable{Link: name, Name: sysctl})
 		}
 	}

@@ -1,0 +1,40 @@
+package routers
+
+import (
+	"net/netip"
+	"testing"
+
+	"replypath/test/box"
+)
+
+func TestRepliesOfTranslatedRequestsLeaveByRouterOfRequest(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		box.ServeAll(o.LAN)
+		for i, to := range o.to() {
+			inside := []netip.Addr{o.LAN4, o.LAN6}[i]
+			o.Iptables(box.FamilyOf(to), "-t", "nat", "-A", "PREROUTING", "-i", "eth1", "-d", to.String(), "-j", "DNAT", "--to", inside.String())
+		}
+		o.Apply()
+		for _, r := range o.Routers {
+			for _, to := range o.to() {
+				box.WantReplies(t, r.Client, to, box.DNATKinds)
+			}
+		}
+	})
+}
+
+// The connection of a host on the link itself belongs to the first uplink, and is answered directly.
+func TestHostOnLinkIsAnsweredDirectly(t *testing.T) {
+	o := newOffice(t, box.Backends[0])
+	box.ServeAll(o.Gateway)
+	o.Apply()
+	host := o.Host("desk")
+	link, port := o.Join(host, "eth0", o.Switch, "desk")
+	o.Switch.Run("ip", "link", "set", port.Name, "master", "br0")
+	link.LinkLocal("fe80::99")
+	link.Addr("192.0.2.99/24", "2001:db8:b::99/64")
+	for _, to := range o.to() {
+		box.WantReplies(t, host, to, kinds)
+	}
+}
