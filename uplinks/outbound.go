@@ -47,6 +47,8 @@ type Policy struct {
 	LastResort   LastResort
 	MoveFailed   bool // the connections of an uplink that failed are moved
 	MoveBack     bool // connections are moved back when a better tier is usable again
+	// AvoidDegraded passes over degraded uplinks while another one is usable.
+	AvoidDegraded bool `json:",omitempty"`
 }
 
 // Member is an uplink of a tier.

@@ -13,10 +13,21 @@ func (c Choice) Uses(uplink string) bool {
 	return slices.ContainsFunc(c.Members, func(m Member) bool { return m.Uplink == uplink })
 }
 
-// Choose returns what a policy uses: the usable members of the first tier that has any.
+// Choose returns what a policy uses: the usable members of the first tier that has any. A policy that avoids degraded uplinks
+// uses them only when there is no other.
 func (s Settings) Choose(p Policy, f Facts, v Verdicts, family Family) Choice {
+	if p.AvoidDegraded {
+		if c := s.chooseAmong(p, f, family, func(m Member) bool { return s.memberState(m.Uplink, f, v, family) == MemberUsable }); c.Tier >= 0 {
+			return c
+		}
+	}
+	return s.chooseAmong(p, f, family, func(m Member) bool { return s.usable(m.Uplink, f, v, family) })
+}
+
+// chooseAmong returns the members of the first tier that has any which fit.
+func (s Settings) chooseAmong(p Policy, f Facts, family Family, fits func(Member) bool) Choice {
 	for tier, members := range p.Tiers {
-		usable := slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return !s.usable(m.Uplink, f, v, family) })
+		usable := slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return !fits(m) })
 		if usable = withoutUnroutable(usable, s, f, family); len(usable) > 0 {
 			return Choice{tier, usable}
 		}
@@ -29,15 +40,17 @@ type MemberState string
 
 // The states of members. The words are those of the status document (etc/status.md).
 const (
-	MemberUsable  MemberState = "usable"
-	MemberDrained MemberState = "drained" // taken out of outbound by the operator
-	MemberDown    MemberState = "down"
-	MemberAbsent  MemberState = "absent" // no link, address or gateway
+	MemberUsable   MemberState = "usable"
+	MemberDegraded MemberState = "degraded" // usable, but loss or latency is beyond its thresholds
+	MemberDrained  MemberState = "drained"  // taken out of outbound by the operator
+	MemberDown     MemberState = "down"
+	MemberAbsent   MemberState = "absent" // no link, address or gateway
 )
 
 // usable reports whether outbound connections can take the uplink in the family.
 func (s Settings) usable(name string, f Facts, v Verdicts, family Family) bool {
-	return s.memberState(name, f, v, family) == MemberUsable
+	state := s.memberState(name, f, v, family)
+	return state == MemberUsable || state == MemberDegraded
 }
 
 // memberState returns the state of an uplink in the family.
@@ -55,6 +68,9 @@ func (s Settings) memberState(name string, f Facts, v Verdicts, family Family) M
 		return MemberAbsent
 	}
 	if _, ok := s.hopOf(s.Uplinks[i], f, family); ok {
+		if verdict == VerdictDegraded {
+			return MemberDegraded
+		}
 		return MemberUsable
 	}
 	if l, exists := f.LinkOf(s.Uplinks[i]); exists && (!l.Up || !l.Carrier) {

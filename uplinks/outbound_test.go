@@ -101,6 +101,44 @@ func TestPolicyUsesTheFirstTierWithAUsableUplink(t *testing.T) {
 	}
 }
 
+func TestPolicyAvoidsDegradedUplinksWhileThereIsAnother(t *testing.T) {
+	s, f := outboundSettings(), uplinkstest.Facts()
+	degraded := func(names ...string) uplinks.Verdicts {
+		v := uplinks.Verdicts{}
+		for _, name := range names {
+			v[uplinks.PathKey{Uplink: name, Family: uplinks.IPv4}] = uplinks.VerdictDegraded
+		}
+		return v
+	}
+	both := "nexthop via 198.51.100.1 dev eth0 weight 3 nexthop via 192.0.2.1 dev eth1 weight 1"
+	for _, c := range []struct {
+		avoid         bool
+		verdicts      uplinks.Verdicts
+		balance, tier string
+	}{
+		{false, degraded("fibre"), both, "eth0"},
+		{true, degraded("fibre"), "eth1", "eth1"},
+		{true, degraded("lte"), "eth0", "eth0"},
+		{true, degraded("fibre", "lte"), both, "eth0"},
+	} {
+		for i := range s.Outbound.Policies {
+			s.Outbound.Policies[i].AvoidDegraded = c.avoid
+		}
+		if got := policyRoute(s, f, c.verdicts, "balanced"); got != c.balance {
+			t.Errorf("avoid %v, %v: balanced goes by %q, want %q", c.avoid, c.verdicts, got, c.balance)
+		}
+		if got := policyRoute(s, f, c.verdicts, "voice"); got != c.tier {
+			t.Errorf("avoid %v, %v: voice goes by %q, want %q", c.avoid, c.verdicts, got, c.tier)
+		}
+	}
+	// The connections of a degraded uplink stay.
+	var tracker uplinks.OutboundTracker
+	tracker.Update(s, f, nil)
+	if all := tracker.Update(s, f, degraded("fibre")); len(all) > 0 {
+		t.Errorf("moved: %v", all)
+	}
+}
+
 // moves returns the uplinks whose IPv4 connections are moved.
 func moves(all []uplinks.Move) (names []string) {
 	for _, m := range all {

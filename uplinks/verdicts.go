@@ -17,6 +17,7 @@ const (
 	VerdictUnproven Verdict = "unproven" // up, but its reply path is broken
 	VerdictStandby  Verdict = "standby"  // the other node of a pair has its addresses
 	VerdictUp       Verdict = "up"
+	VerdictDegraded Verdict = "degraded" // up or unproven, and loss or latency is beyond its thresholds
 )
 
 // Verdicts holds the verdict of each path; a path that is not in it has VerdictUnknown. It is an input of Desired, so a

@@ -34,6 +34,39 @@ func (d degradation) update(w *window, p health.Probe) degradation {
 	return d
 }
 
+// degradationEvent is the kind of events that are for Monitor.OnDegradation.
+const degradationEvent = "degradation"
+
+// evaluateDegradation emits that a path that is usable became degraded, and that it no longer is. The thresholds of each probe
+// have a hysteresis; a path is degraded when fewer of its probes than its quorum are within theirs.
+func (e *engine) evaluateDegradation(p *pathState) {
+	is := p.state.Usable() && p.isDegraded()
+	if is == p.degraded {
+		return
+	}
+	p.degraded = is
+	event := health.Event{Kind: degradationEvent}
+	if is {
+		event.To = degradationEvent
+	}
+	e.emit(p.path.Key, event)
+}
+
+// isDegraded reports whether fewer probes than the quorum, of those that count, are answered within their thresholds.
+func (p *pathState) isDegraded() bool {
+	counted, good := 0, 0
+	for _, s := range p.probes {
+		if s.targetBad() {
+			continue
+		}
+		counted++
+		if s.effective != Dead && s.detector.degradation == (degradation{}) {
+			good++
+		}
+	}
+	return good < min(max(p.uplink.Quorum, 1), counted)
+}
+
 // degradations names the thresholds that are exceeded, for people.
 func (d *Detector) degradations() (all []string) {
 	if d.degradation.loss {

@@ -12,6 +12,8 @@ import (
 type Monitor struct {
 	// OnEvent receives the events one at a time and in order. It may call the monitor, but must not block.
 	OnEvent func(health.Event)
+	// OnDegradation receives, in the same way, that a usable path became degraded, or no longer is.
+	OnDegradation func(k health.Key, degraded bool)
 	// OnOutcome receives the outcome of each probe, from many goroutines at once.
 	OnOutcome func(health.Key, health.Probe, health.Outcome)
 
@@ -42,7 +44,21 @@ func (m *Monitor) update(change func(e *engine, now time.Time)) {
 	}
 	m.events.add(out.events)
 	m.mu.Unlock()
-	m.events.deliver(m.OnEvent)
+	m.events.deliver(m.emit)
+}
+
+// emit passes an event on.
+func (m *Monitor) emit(e health.Event) {
+	if e.Kind != degradationEvent {
+		if m.OnEvent != nil {
+			m.OnEvent(e)
+		}
+		return
+	}
+	k := health.Key{Uplink: e.Uplink}
+	if err := k.Family.UnmarshalText([]byte(e.Family)); err == nil && m.OnDegradation != nil {
+		m.OnDegradation(k, e.To != "")
+	}
 }
 
 // Configure sets the uplinks and the paths that are monitored, all of them. Unchanged probes go on undisturbed. A path whose

@@ -28,6 +28,7 @@ type pathState struct {
 	since    time.Time    // of the state
 	changes  int          // of the state
 	wasUp    bool
+	degraded bool      // fewer probes than the quorum are without degradation
 	reviewAt time.Time // when to decide again without any event; zero: never
 
 	wake         chan struct{}      // interrupts the sleep of the probe loop

@@ -14,6 +14,7 @@ func (e *engine) evaluate(p *pathState, now time.Time) {
 	state, reason := p.decide(now)
 	p.reason = reason
 	e.evaluateProof(p, now)
+	defer e.evaluateDegradation(p)
 	if state == p.state {
 		return
 	}

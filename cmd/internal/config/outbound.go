@@ -24,6 +24,7 @@ var (
 		{"last_resort", `"main"`},
 		{"failover", `"move"`},
 		{"failback", `"new"`},
+		{"avoid_degraded", "true"},
 	}
 	steeringKeys = keys{
 		{"from", `"198.18.0.50", or ["198.18.0.0/24", "2001:db8:f::/64"]`},

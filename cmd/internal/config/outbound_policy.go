@@ -15,6 +15,7 @@ type filePolicy struct {
 	head                                   value
 	tiers                                  []fileTier
 	sticky, lastResort, failover, failback *stringValue
+	avoidDegraded                          bool
 }
 
 // fileTier is one tier as written: a list within the list of tiers.
@@ -27,7 +28,7 @@ type fileTier struct {
 func (t table) asPolicy(name string, head value) filePolicy {
 	t.rejectUnknownKeys(policyKeys)
 	f := filePolicy{name: name, head: head, tiers: t.tiersAt("tiers"), sticky: t.stringAt("sticky", policyKeys), lastResort: t.stringAt("last_resort", policyKeys),
-		failover: t.stringAt("failover", policyKeys), failback: t.stringAt("failback", policyKeys)}
+		failover: t.stringAt("failover", policyKeys), failback: t.stringAt("failback", policyKeys), avoidDegraded: t.boolAt("avoid_degraded", policyKeys)}
 	if _, has := t.keys["tiers"]; !has {
 		t.src.addMistake(head.keyRange(), fmt.Sprintf("policy %q has no tiers", name), "add tiers = "+policyKeys.example("tiers"))
 	}
@@ -66,7 +67,7 @@ func (t table) tiersAt(key string) (tiers []fileTier) {
 
 // policy checks one policy and returns it with the defaults filled in.
 func (r *outboundResolver) policy(f filePolicy) uplinks.Policy {
-	p := uplinks.Policy{Name: f.name, LastResort: uplinks.LastMain, MoveFailed: true}
+	p := uplinks.Policy{Name: f.name, LastResort: uplinks.LastMain, MoveFailed: true, AvoidDegraded: f.avoidDegraded}
 	reserved := []string{uplinks.UseMain, string(uplinks.LastUnreachable), string(uplinks.LastBlackhole), string(uplinks.LastProhibit)}
 	src := f.head.in.src
 	switch {

@@ -14,8 +14,10 @@ import (
 type verdicts struct {
 	queue *roundQueue
 
-	mu     sync.Mutex
-	byPath uplinks.Verdicts // replaced, never changed
+	mu       sync.Mutex
+	byPath   uplinks.Verdicts // of the states and degradations; replaced, never changed
+	states   uplinks.Verdicts // of the states alone
+	degraded map[uplinks.PathKey]bool
 }
 
 // HandleStateEvent records the new state of a path, and requests a round of the whole host if it differs from the one
@@ -33,6 +35,34 @@ func (v *verdicts) HandleStateEvent(e health.Event) {
 func (v *verdicts) set(path uplinks.PathKey, verdict uplinks.Verdict) (changed bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.states == nil {
+		v.states = uplinks.Verdicts{}
+	}
+	v.states[path] = verdict
+	return v.compose(path)
+}
+
+// HandleDegradation records that a path became degraded, or no longer is.
+func (v *verdicts) HandleDegradation(k health.Key, degraded bool) {
+	path := uplinks.PathKey(k)
+	v.mu.Lock()
+	if v.degraded == nil {
+		v.degraded = map[uplinks.PathKey]bool{}
+	}
+	v.degraded[path] = degraded
+	changed := v.compose(path)
+	v.mu.Unlock()
+	if changed {
+		v.queue.RequestRound("loss or latency of "+k.Uplink, uplinks.ChangedScope{})
+	}
+}
+
+// compose sets the verdict of a path from its state and degradation, and reports whether it is another one.
+func (v *verdicts) compose(path uplinks.PathKey) (changed bool) {
+	verdict := v.states[path]
+	if v.degraded[path] && (verdict == uplinks.VerdictUp || verdict == uplinks.VerdictUnproven) {
+		verdict = uplinks.VerdictDegraded
+	}
 	if v.byPath[path] == verdict {
 		return false
 	}
@@ -57,9 +87,12 @@ func (v *verdicts) Snapshot() uplinks.Verdicts {
 func (v *verdicts) retain(s uplinks.Settings) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	next := maps.Clone(v.byPath)
-	maps.DeleteFunc(next, func(p uplinks.PathKey, _ uplinks.Verdict) bool {
+	gone := func(p uplinks.PathKey) bool {
 		return !slices.ContainsFunc(s.Uplinks, func(u uplinks.Uplink) bool { return u.Name == p.Uplink })
-	})
+	}
+	next := maps.Clone(v.byPath)
+	maps.DeleteFunc(next, func(p uplinks.PathKey, _ uplinks.Verdict) bool { return gone(p) })
+	maps.DeleteFunc(v.states, func(p uplinks.PathKey, _ uplinks.Verdict) bool { return gone(p) })
+	maps.DeleteFunc(v.degraded, func(p uplinks.PathKey, _ bool) bool { return gone(p) })
 	v.byPath = next
 }

@@ -20,6 +20,33 @@ func TestVerdictsAreTheStatesOfHealth(t *testing.T) {
 	}
 }
 
+// A degradation is a verdict while the path is up, whatever comes first.
+func TestDegradationIsAVerdictOfAPathThatIsUp(t *testing.T) {
+	s := newTestService(t, &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}, uplinkstest.Settings())
+	recorder := s.configuration.recorder
+	path := uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv6}
+	state := func(to string) {
+		recorder.HandleMonitorEvent(health.Event{Kind: eventState, Uplink: "lte", Family: "ipv6", To: to})
+	}
+	degraded := func(is bool) { recorder.verdicts.HandleDegradation(health.Key(path), is) }
+	for i, step := range []struct {
+		change func()
+		want   uplinks.Verdict
+	}{
+		{func() { state("up") }, uplinks.VerdictUp},
+		{func() { degraded(true) }, uplinks.VerdictDegraded},
+		{func() { state("unproven") }, uplinks.VerdictDegraded},
+		{func() { state("down") }, uplinks.VerdictDown},
+		{func() { degraded(false) }, uplinks.VerdictDown},
+		{func() { state("up") }, uplinks.VerdictUp},
+	} {
+		step.change()
+		if got := recorder.verdicts.Snapshot()[path]; got != step.want {
+			t.Errorf("step %d: verdict %q, want %q", i, got, step.want)
+		}
+	}
+}
+
 func TestAChangedVerdictRequestsARoundOfTheWholeHost(t *testing.T) {
 	s := newTestService(t, &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}, uplinkstest.Settings())
 	s.loop.queue.takeScopes()
