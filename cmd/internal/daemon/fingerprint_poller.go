@@ -13,9 +13,19 @@ import (
 // repaired.
 const fingerprintInterval = 250 * time.Millisecond
 
-// Fingerprinter returns a hash of what the kernel does not announce: sysctls and legacy firewall tables.
+// Other legacy tables may hold many rules: they are read less often, so that reading takes a small part of the time.
+const (
+	minRulesInterval    = 2 * time.Second // between two readings,
+	rulesIntervalFactor = 500             // and at least so many times the duration of the last one,
+	maxRulesInterval    = 8 * time.Second // up to this
+)
+
+// Fingerprinter returns hashes of what the kernel does not announce.
 type Fingerprinter interface {
+	// Fingerprint is of sysctls, and of the legacy firewall tables that replypath has rules in.
 	Fingerprint() (uint64, error)
+	// ForeignLegacyRules is of the other legacy firewall tables.
+	ForeignLegacyRules() (uint64, error)
 }
 
 // ruleObserver receives the changes of sysctls and of rules of the legacy firewall. *proofScheduler implements it.
@@ -28,6 +38,10 @@ type fingerprintPoller struct {
 	rules ruleObserver
 	log   *slog.Logger
 	last  atomic.Uint64 // at the last round; 0: none is expected
+
+	// Of the goroutine of Run:
+	foreign     uint64    // the last hash of other legacy tables; 0: none
+	foreignNext time.Time // when they are read again
 }
 
 // Run polls until the context ends.
@@ -43,10 +57,29 @@ func (p *fingerprintPoller) Run(ctx context.Context) error {
 			p.rules.rulesChanged()
 		}
 		before = now
+		p.pollForeign()
 		if err := sleep(ctx, fingerprintInterval); err != nil {
 			return err
 		}
 	}
+}
+
+// pollForeign reads the other legacy tables, if it is time.
+func (p *fingerprintPoller) pollForeign() {
+	began := time.Now()
+	if began.Before(p.foreignNext) {
+		return
+	}
+	now, err := p.host.ForeignLegacyRules()
+	if err != nil {
+		p.log.Debug("cannot poll the legacy firewall", "err", err)
+		now = p.foreign
+	}
+	if p.foreign != 0 && now != p.foreign {
+		p.rules.rulesChanged()
+	}
+	p.foreign = now
+	p.foreignNext = time.Now().Add(min(max(minRulesInterval, rulesIntervalFactor*time.Since(began)), maxRulesInterval))
 }
 
 // read returns the fingerprint, 0 when it cannot be read.

@@ -113,6 +113,35 @@ func TestProofsAreRateLimited(t *testing.T) {
 	})
 }
 
+// A change of another program is proven within ten seconds, whatever else was proven or requested shortly before: only while such
+// changes go on all the time the pauses grow.
+func TestForeignChangesAreProvenWithinTenSeconds(t *testing.T) {
+	for name, before := range map[string]func(*schedulerTest){
+		"nothing":                    func(*schedulerTest) {},
+		"a change of a path":         func(c *schedulerTest) { c.invalidate(uplinks.ChangedScope{}); c.schedule() },
+		"another change":             func(c *schedulerTest) { c.requestDelayed() },
+		"a change of rules":          func(c *schedulerTest) { c.rulesChanged() },
+		"one that was just proven":   func(c *schedulerTest) { c.requestDelayed(); time.Sleep(gatherDelay + time.Millisecond) },
+		"several, one after another": func(c *schedulerTest) { c.requestDelayed(); c.schedule(); time.Sleep(time.Second); c.rulesChanged() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var c schedulerTest
+			c.run(t, func() {
+				c.schedule()
+				time.Sleep(40 * time.Second)
+				before(&c)
+				planted := time.Since(c.began)
+				c.requestDelayed()
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if last := c.proofTimes[len(c.proofTimes)-1]; last <= planted {
+					t.Errorf("after %s: changed after %s, proven at %v", name, planted, c.proofTimes)
+				}
+			})
+		})
+	}
+}
+
 func TestDelayedProofsAreCombined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c schedulerTest

@@ -46,7 +46,8 @@ func (h *fakeHost) Reconfigure(_ context.Context, s uplinks.Settings) error {
 	return nil
 }
 
-func (*fakeHost) Fingerprint() (uint64, error) { return 0, nil }
+func (*fakeHost) Fingerprint() (uint64, error)        { return 0, nil }
+func (*fakeHost) ForeignLegacyRules() (uint64, error) { return 0, nil }
 
 func (*fakeHost) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
 	return nil, nil
