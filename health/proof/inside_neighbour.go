@@ -17,9 +17,9 @@ type InsideNeighbour struct {
 
 // SilentInside returns the hosts inside to which requests were forwarded that got no reply, with the path of one such request.
 func (o Observations) SilentInside(requests []Request) map[netip.Addr]health.Path {
-	traces, silent := o.traces(), map[netip.Addr]health.Path{}
+	traces, silent := o.Traces(), map[netip.Addr]health.Path{}
 	for _, r := range requests {
-		if t := traces[r.From]; t.reached(ForwardEnd) && !t.reached(ReplyPrerouting) && len(t.egress) == 0 && !t.reached(RequestEgress) {
+		if t := traces.of(r); t.reached(ForwardEnd) && !t.reached(ReplyPrerouting) && len(t.egress) == 0 && !t.reached(RequestEgress) {
 			silent[t.deliveredTo().Addr()] = r.Path
 		}
 	}

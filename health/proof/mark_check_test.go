@@ -92,7 +92,7 @@ var markCheckCases = map[string]struct {
 	"a rule for a port": {tcp: true, hooks: slices.Concat(delivered(), at("192.0.2.2", in(aReply, 0, observedAt(0x200, 0x200, proof.OutputStart, proof.OutputEnd)))),
 		egress: egressBy(2, true), rules: []uplinks.Rule{{Priority: 90, Table: 77}}, want: health.RuleShadowed, result: health.No, why: []string{"would leave by eth0", "priority 90 from all lookup 77"}},
 	"the right interface, another gateway": {hooks: slices.Concat(delivered(), at("192.0.2.2", in(aReply, 0, observedAt(0x200, 0x200, proof.OutputStart, proof.OutputEnd)))),
-		egress: []proof.EgressObservation{{Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: 3, NextHop: netip.MustParseAddr("192.0.2.99"), State: aReply}},
+		egress: []proof.EgressObservation{{Proto: 1, Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: 3, NextHop: netip.MustParseAddr("192.0.2.99"), State: aReply}},
 		want:   health.RouteMissing, result: health.No, why: []string{"by eth1 to 192.0.2.99 instead of 192.0.2.1"}},
 	"another source, written behind connection tracking": {hooks: slices.Concat(delivered(), in(aReply, 0, observedAt(0x200, 0x200, proof.OutputStart, proof.OutputEnd))),
 		egress: from("198.51.100.2", egressBy(3, true)), want: health.WrongSource, result: health.No, why: []string{"answered from 198.51.100.2"}},
@@ -110,7 +110,7 @@ func TestTheCauseOfAMarkOrRoute(t *testing.T) {
 				addForeignRule(&s, r, 0)
 			}
 			s.Firewall, s.FirewallRead = c.firewall, true
-			got := s.CheckTraces([]proof.Request{q}, proof.Observations{Hooks: c.hooks, Egress: c.egress}, nil)[0].Check
+			got := s.CheckTraces([]proof.Request{q}, ofRequest(q, proof.Observations{Hooks: c.hooks, Egress: c.egress}), nil)[0].Check
 			if got.Result != c.result || got.Cause != c.want || got.Remedy == "" {
 				t.Errorf("%+v, want %s %s", got, c.result, c.want)
 			}
@@ -132,6 +132,8 @@ func TestLostRepliesAreUnknown(t *testing.T) {
 	}
 	answer := egressBy(3, true)
 	answer[0].Port = 7
+	of := ofRequest(answered, proof.Observations{Hooks: answeredAt, Egress: answer})
+	answeredAt, answer = of.Hooks, of.Egress
 	for name, c := range map[string]struct {
 		hooks []proof.Observation
 		want  health.Result

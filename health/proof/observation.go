@@ -58,6 +58,7 @@ type EgressObservation struct {
 	Peer    netip.Addr
 	Port    uint16
 	Source  netip.Addr // of the reply
+	Sport   uint16     // its source port; 0: it is an echo
 	Link    int        // the index of the interface that it would have left by
 	NextHop netip.Addr // the gateway, or the peer
 	State   ConnectionState

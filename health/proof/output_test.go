@@ -102,7 +102,7 @@ func TestRepliesAreWatchedToTheLastPlace(t *testing.T) {
 		for i := range c.output.Steps {
 			c.output.Steps[i].Peer, c.output.Steps[i].Port = outputReply.Peer, replyPort
 		}
-		got := s.checkOutput(outputRequest, o.traces()[outputRequest.From], health.ProofCheck{Result: health.Yes})
+		got := s.checkOutput(outputRequest, o.Traces().of(outputRequest), health.ProofCheck{Result: health.Yes})
 		if short := strings.TrimSpace(string(got.Result) + " " + string(got.Cause)); short != c.want || !strings.Contains(got.Detail, c.reason) {
 			t.Errorf("%s: %s: %s, want %s: %s", name, short, got.Detail, c.want, c.reason)
 		}

@@ -19,9 +19,9 @@ const (
 // ReplyTimeout returns how long to wait for replies after the last request was injected; 0: no more are to be expected.
 // unanswered are the prover's own servers that had not replied before the observations were read.
 func ReplyTimeout(requests []Request, o Observations, unanswered map[netip.AddrPort]bool) (longest time.Duration) {
-	traces := o.traces()
+	traces := o.Traces()
 	for _, r := range requests {
-		t := traces[r.From]
+		t := traces.of(r)
 		if unanswered[r.To] && t.reached(InputEnd) {
 			return timeoutOwnServer
 		}

@@ -16,91 +16,113 @@ type trace struct {
 	wireObserved bool
 }
 
-// traces groups the observations by the peer's address and port.
-func (o Observations) traces() map[netip.AddrPort]trace {
-	all := map[netip.AddrPort]trace{}
-	find := func(peer netip.Addr, port uint16) (netip.AddrPort, trace) {
-		key := netip.AddrPortFrom(peer, port)
-		t, ok := all[key]
+// traceKey is what a request and all packets that belong to it have in common, also where the host's address is translated.
+type traceKey struct {
+	proto uint8
+	peer  netip.AddrPort
+}
+
+// Traces are the observations by request. Steps, which are those of the rules that packets matched, have no protocol.
+type Traces struct {
+	all   map[traceKey]trace
+	steps map[netip.AddrPort][]Step
+	empty trace // without observations
+}
+
+// Traces groups the observations by protocol, and by the peer's address and port.
+func (o Observations) Traces() Traces {
+	g := Traces{map[traceKey]trace{}, map[netip.AddrPort][]Step{}, trace{output: o.Output, wireObserved: o.WireObserved}}
+	at := func(proto uint8, peer netip.Addr, port uint16, add func(*trace)) {
+		key := traceKey{proto, netip.AddrPortFrom(peer, port)}
+		t, ok := g.all[key]
 		if !ok {
-			t = trace{hooks: map[Hook][]Observation{}, output: o.Output, wireObserved: o.WireObserved}
+			t = trace{hooks: map[Hook][]Observation{}}
 		}
-		return key, t
+		add(&t)
+		g.all[key] = t
 	}
 	for _, x := range o.Hooks {
-		key, t := find(x.Peer, x.Port)
-		t.hooks[x.Hook] = append(t.hooks[x.Hook], x)
-		all[key] = t
+		at(x.Proto, x.Peer, x.Port, func(t *trace) { t.hooks[x.Hook] = append(t.hooks[x.Hook], x) })
 	}
 	for _, e := range o.Egress {
-		key, t := find(e.Peer, e.Port)
-		t.egress = append(t.egress, e)
-		all[key] = t
+		at(e.Proto, e.Peer, e.Port, func(t *trace) { t.egress = append(t.egress, e) })
 	}
 	for _, w := range o.Wire {
-		key, t := find(w.Peer, w.Port)
-		t.wire = append(t.wire, w)
-		all[key] = t
+		at(w.Proto, w.Peer, w.Port, func(t *trace) { t.wire = append(t.wire, w) })
 	}
-	if o.Output == nil {
-		return all
+	if o.Output != nil {
+		for _, x := range o.Output.Steps {
+			peer := netip.AddrPortFrom(x.Peer, x.Port)
+			g.steps[peer] = append(g.steps[peer], x)
+		}
 	}
-	for _, x := range o.Output.Steps {
-		key, t := find(x.Peer, x.Port)
-		t.steps = append(t.steps, x)
-		all[key] = t
+	return g
+}
+
+// of returns the observations of the request and its replies: the request came in by the path, and was for the address that was
+// asked until that was translated; replies are from the port that was asked, or that it was delivered to.
+func (g Traces) of(r Request) trace {
+	found := g.all[traceKey{r.protocolNumber(), r.From}]
+	t := g.empty
+	t.hooks, t.wire, t.steps = make(map[Hook][]Observation, len(found.hooks)), found.wire, g.steps[r.From]
+	for hook := PreroutingStart; hook < ReplyPrerouting; hook++ {
+		for _, x := range found.hooks[hook] {
+			if g.isRequest(r, x) {
+				t.hooks[hook] = append(t.hooks[hook], x)
+			}
+		}
 	}
-	return all
+	server := t.deliveredTo().Port()
+	for hook := ReplyPrerouting; hook <= PostroutingPassed; hook++ {
+		for _, x := range found.hooks[hook] {
+			if hook >= PostroutingEnd || r.isFrom(x.Host.Port(), server) { // there it may be rewritten
+				t.hooks[hook] = append(t.hooks[hook], x)
+			}
+		}
+	}
+	for _, e := range found.egress {
+		if r.isFrom(e.Sport, server) {
+			t.egress = append(t.egress, e)
+		}
+	}
+	return t
+}
+
+// isRequest reports whether the observation may be of the request, and not of a packet that others have sent with its secret: it has
+// the ingress link, or the bridge that this is a port of, and at first the address of the request.
+func (g Traces) isRequest(r Request, x Observation) bool {
+	byPath := x.Hook == RequestEgress || x.Link == r.Path.Index // RequestEgress has the egress link
+	if o := g.empty.output; o == nil || o.Links[r.Path.Index].Master != 0 && o.Links[r.Path.Index].Master == x.Link {
+		byPath = true
+	}
+	return byPath && (x.Hook != PreroutingStart || x.Host == r.To)
+}
+
+// isFrom reports whether a reply from the port may be one to the request. server is the port that it was delivered to.
+func (r Request) isFrom(port, server uint16) bool {
+	return r.To.Port() == 0 || port == r.To.Port() || port == server
 }
 
 // Forwarded reports whether the request was forwarded to another host.
-func (o Observations) Forwarded(r Request) bool {
-	for _, x := range o.Hooks {
-		if x.Hook == ForwardEnd && x.Peer == r.From.Addr() && x.Port == r.From.Port() {
-			return true
-		}
-	}
-	return false
-}
+func (g Traces) Forwarded(r Request) bool { return g.of(r).reached(ForwardEnd) }
 
 // Taken reports whether the connection of the request was there before it: what another host has sent decides its mark.
-func (o Observations) Taken(r Request) bool {
-	for _, x := range o.Hooks {
-		if x.Hook == PreroutingMarked && x.Taken && x.Peer == r.From.Addr() && x.Port == r.From.Port() {
-			return true
-		}
-	}
-	return false
-}
+func (g Traces) Taken(r Request) bool { return g.of(r).taken() }
 
 // Misrouted reports whether a reply to the request would have left by another next hop than the path's. So may one reply of a path that
 // works: a packet of another host with the same addresses and ports, which comes in by another uplink at the same moment, gives the
 // connection that uplink's mark.
-func (o Observations) Misrouted(r Request) bool {
-	return slices.ContainsFunc(o.Egress, func(e EgressObservation) bool {
-		return e.Peer == r.From.Addr() && e.Port == r.From.Port() && !r.rightNextHop(e)
-	})
+func (g Traces) Misrouted(r Request) bool {
+	return slices.ContainsFunc(g.of(r).egress, func(e EgressObservation) bool { return !r.rightNextHop(e) })
 }
 
 // Replied reports whether a reply to the request was on its way out.
-func (o Observations) Replied(r Request) bool {
-	return slices.ContainsFunc(o.Egress, func(e EgressObservation) bool { return e.Peer == r.From.Addr() && e.Port == r.From.Port() })
-}
+func (g Traces) Replied(r Request) bool { return len(g.of(r).egress) > 0 }
 
 // RefusedLocally reports whether this host alone replied to a forwarded request, with an ICMP error.
-func (o Observations) RefusedLocally(r Request) (refused bool) {
-	for _, x := range o.Hooks {
-		if x.Peer != r.From.Addr() || x.Port != r.From.Port() {
-			continue
-		}
-		switch x.Hook {
-		case ReplyPrerouting:
-			return false
-		case OutputStart:
-			refused = true
-		}
-	}
-	return refused
+func (g Traces) RefusedLocally(r Request) bool {
+	t := g.of(r)
+	return t.reached(OutputStart) && !t.reached(ReplyPrerouting)
 }
 
 // reached reports whether a packet was observed at the hook.

@@ -23,10 +23,10 @@ type RequestResult struct {
 // CheckTraces returns the verdict on each request by the observations of it. routes has the result of CheckRoutes for each path,
 // which may explain why a request got no reply.
 func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[health.Key]health.ProofCheck) []RequestResult {
-	traces := o.traces()
+	traces := o.Traces()
 	results := make([]RequestResult, 0, len(requests))
 	for _, r := range requests {
-		t := traces[r.From]
+		t := traces.of(r)
 		path := routes[r.Path.Key]
 		if path.Scope == health.ClientScope { // the peer is none of these
 			path = health.ProofCheck{Result: health.Yes}

@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,13 @@ var (
 // observedAt returns observations at the hooks, with the marks of packet and connection from PreroutingMarked on.
 func observedAt(mark, ctmark uint32, points ...proof.Hook) (all []proof.Observation) {
 	for _, p := range points {
-		s := proof.Observation{Hook: p, Peer: peer.Addr(), Port: peer.Port()}
+		s := proof.Observation{Hook: p, Proto: 1, Peer: peer.Addr(), Port: peer.Port()}
+		if p < proof.ReplyPrerouting {
+			s.Link = lte.Index
+		}
+		if p == proof.PreroutingStart {
+			s.Host = echoRequest.To
+		}
 		if p != proof.PreroutingStart {
 			s.Mark, s.Ctmark = mark, ctmark
 		}
@@ -36,7 +43,26 @@ func egressBy(link int, replies bool) []proof.EgressObservation {
 	if replies {
 		state = proof.StateEstablished
 	}
-	return []proof.EgressObservation{{Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, NextHop: lte.Gateway, State: state}}
+	return []proof.EgressObservation{{Proto: 1, Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, NextHop: lte.Gateway, State: state}}
+}
+
+// ofRequest returns the observations, which are those of an echo, as those of the request.
+func ofRequest(q proof.Request, o proof.Observations) proof.Observations {
+	proto := map[string]uint8{"icmp": 1, "tcp": 6, "udp": 17}[q.Proto]
+	o.Hooks, o.Egress = slices.Clone(o.Hooks), slices.Clone(o.Egress)
+	for i, x := range o.Hooks {
+		o.Hooks[i].Proto = proto
+		switch {
+		case x.Hook == proof.PreroutingStart:
+			o.Hooks[i].Host = q.To
+		case x.Host.Port() == 0:
+			o.Hooks[i].Host = netip.AddrPortFrom(x.Host.Addr(), q.To.Port())
+		}
+	}
+	for i := range o.Egress {
+		o.Egress[i].Proto, o.Egress[i].Sport = proto, q.To.Port()
+	}
+	return o
 }
 
 // taken returns observations of a request whose connection another host has opened by another uplink.
@@ -51,7 +77,9 @@ func taken(points []proof.Hook) []proof.Observation {
 // at returns the observations with the address of the host's side.
 func at(address string, all []proof.Observation) []proof.Observation {
 	for i := range all {
-		all[i].Host = netip.AddrPortFrom(netip.MustParseAddr(address), 0)
+		if all[i].Hook != proof.PreroutingStart {
+			all[i].Host = netip.AddrPortFrom(netip.MustParseAddr(address), 0)
+		}
 	}
 	return all
 }
@@ -127,7 +155,7 @@ var traceCheckCases = map[string]struct {
 	"a silent UDP server": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown, why: "UDP server",
 		change: func(q *proof.Request) { q.Kind, q.Proto = proof.Service, "udp" }},
 	"the reply to another request": {hooks: observedAt(0x200, 0x200, upTo(4)...), want: health.NoAnswer, result: health.Unknown,
-		egress: []proof.EgressObservation{{Peer: peer.Addr(), Port: 1, Link: 2}}},
+		egress: []proof.EgressObservation{{Proto: 1, Peer: peer.Addr(), Port: 1, Link: 2}}},
 }
 
 func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
@@ -138,7 +166,7 @@ func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
 				c.change(&q)
 			}
 			g := proof.Snapshot{Facts: uplinkstest.Facts(), Values: c.values}
-			got := g.CheckTraces([]proof.Request{q}, proof.Observations{Hooks: c.hooks, Egress: c.egress}, map[health.Key]health.ProofCheck{lte.Key: c.routes})[0]
+			got := g.CheckTraces([]proof.Request{q}, ofRequest(q, proof.Observations{Hooks: c.hooks, Egress: c.egress}), map[health.Key]health.ProofCheck{lte.Key: c.routes})[0]
 			if got.Check.Result != c.result || got.Check.Cause != c.want || !strings.Contains(got.Check.Detail, c.why) {
 				t.Errorf("%+v, want %s %s %q", got.Check, c.result, c.want, c.why)
 			}

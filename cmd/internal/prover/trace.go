@@ -136,15 +136,16 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 func (c *captureWindow) repeatMisrouted(ctx context.Context, t *trace) error {
 	for {
 		before := slices.Clone(t.requests)
-		again, err := c.injectAgain(t, proof.Observations.Misrouted)
+		again, err := c.injectAgain(t, proof.Traces.Misrouted)
 		if err != nil || !again {
 			return err
 		}
 		if err := c.awaitReplies(ctx, t); err != nil {
 			return err
 		}
+		traces := t.observations.Traces()
 		for i, q := range t.requests {
-			if !t.observations.Replied(q) {
+			if !traces.Replied(q) {
 				t.requests[i] = before[i]
 			}
 		}
@@ -190,7 +191,7 @@ func (c *captureWindow) inject(q proof.Request) error {
 // injectTakenAgain repeats requests whose connection was there before them, as long as there are such and ports.
 func (c *captureWindow) injectTakenAgain(t *trace) error {
 	for {
-		again, err := c.injectAgain(t, proof.Observations.Taken)
+		again, err := c.injectAgain(t, proof.Traces.Taken)
 		if err != nil || !again {
 			return err
 		}
@@ -201,9 +202,10 @@ func (c *captureWindow) injectTakenAgain(t *trace) error {
 }
 
 // injectAgain repeats, from other ports, the requests of which the observations say so, and reports whether there are any.
-func (c *captureWindow) injectAgain(t *trace, say func(proof.Observations, proof.Request) bool) (again bool, err error) {
+func (c *captureWindow) injectAgain(t *trace, say func(proof.Traces, proof.Request) bool) (again bool, err error) {
+	traces := t.observations.Traces()
 	for i, q := range t.requests {
-		if !say(t.observations, q) || !c.ports.renew(&q) {
+		if !say(traces, q) || !c.ports.renew(&q) {
 			continue
 		}
 		again, t.requests[i] = true, q
@@ -216,20 +218,22 @@ func (c *captureWindow) injectAgain(t *trace, say func(proof.Observations, proof
 
 // injectForwardedAgain repeats TCP requests that were forwarded to another host, and were reset at once.
 func (c *captureWindow) injectForwardedAgain(t *trace) error {
+	traces := t.observations.Traces()
 	for _, q := range t.requests {
-		if q.Proto == "tcp" && t.observations.Forwarded(q) {
+		if q.Proto == "tcp" && traces.Forwarded(q) {
 			c.forwarded[q.To] = true
 		}
 	}
-	_, err := c.injectAgain(t, func(o proof.Observations, q proof.Request) bool { return q.Proto == "tcp" && o.Forwarded(q) })
+	_, err := c.injectAgain(t, func(g proof.Traces, q proof.Request) bool { return q.Proto == "tcp" && g.Forwarded(q) })
 	return err
 }
 
 // resetOpened resets the connections that were opened to other hosts, and removes them from conntrack. Where the kernel itself has
 // refused one, because the other host is unreachable, a reset would be refused too, seconds after the capture.
 func (c *captureWindow) resetOpened(o proof.Observations) {
+	traces := o.Traces()
 	for _, q := range c.opened {
-		if o.RefusedLocally(q) {
+		if traces.RefusedLocally(q) {
 			continue
 		}
 		// Without the reset the connection times out on the other host (SYN_RECV).

@@ -179,8 +179,8 @@ func (c *Capture) egress(f captureFamily, all *proof.Observations) error {
 	return c.socket.Dump(table.ListElements(f.egress.name), func(attributes []byte) {
 		keys.read(attributes, func(k [][]byte) {
 			word := toUint32(k[0])
-			port, _ := ports(word, k[3])
-			all.Egress = append(all.Egress, proof.EgressObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port, Source: toAddr(k[1]),
+			port, host := ports(word, k[3])
+			all.Egress = append(all.Egress, proof.EgressObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port, Source: toAddr(k[1]), Sport: host,
 				Link: int(toUint32(k[4])), State: proof.ConnectionState(toUint32(k[5])), NextHop: toAddr(k[6])})
 		})
 	})
