@@ -24,6 +24,7 @@ type Behaviour struct {
 	Rewrites  []string // the fields that it overwrites: ip saddr
 	ByAddress bool     // it selects by addresses, or in a way that is not decoded
 	LinksOnly bool     // it selects by links and protocols of the network layer only
+	PortSets  []PortSet
 }
 
 // ReadBehaviour decodes a rule. attributes are those of the rule, family is that of its table (NFPROTO_*). linkName returns the
@@ -220,6 +221,7 @@ func (d *ruleDecoder) decodeLookup(data []byte) {
 			f := d.registers[register].field
 			d.selectBy(f)
 			names = append(names, f.name)
+			d.addPortSet(data, f, int(register-first))
 		}
 	}
 	d.order = nil

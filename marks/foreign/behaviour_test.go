@@ -76,7 +76,7 @@ func TestReadBehaviour(t *testing.T) {
 			Behaviour{Text: "tcp sport 80-90 reject", Drops: true}},
 		{ruleOf(loadHeader(ip, 16, 3, unix.NFT_REG32_00), compare(unix.NFT_CMP_EQ, 203, 0, 113), verdictOf(0, "")), Behaviour{Text: "ip daddr 203.0.113.0/24 drop", Drops: true, ByAddress: true}},
 		{ruleOf(loadHeader(ip, 12, 4, unix.NFT_REG32_00), mask, compare(unix.NFT_CMP_EQ, 203, 0, 113, 64), verdictOf(unix.NFT_RETURN, "")), Behaviour{Text: "ip saddr 203.0.113.64/26 return", Returns: true, ByAddress: true}},
-		{ruleOf(loadHeader(ip, 12, 4, unix.NFT_REG32_00), loadHeader(th, 2, 2, unix.NFT_REG32_01), lookup("blocked"), verdictOf(0, "")), Behaviour{Text: "ip saddr . th dport @blocked drop", Drops: true, ByAddress: true}},
+		{ruleOf(loadHeader(ip, 12, 4, unix.NFT_REG32_00), loadHeader(th, 2, 2, unix.NFT_REG32_01), lookup("blocked"), verdictOf(0, "")), Behaviour{Text: "ip saddr . th dport @blocked drop", Drops: true, ByAddress: true, PortSets: []PortSet{{Set: "blocked", Offset: 4}}}},
 		{ruleOf(loadMeta(unix.NFT_META_IIFNAME), lookup("__set0"), verdictOf(0, "")), Behaviour{Text: "iifname { ... } drop", Drops: true, LinksOnly: true}},
 		{ruleOf(expr("limit"), verdictOf(0, "")), Behaviour{Text: "limit drop", Drops: true}},
 		{ruleOf(expr("fib", uint32Attribute(unix.NFTA_FIB_DREG, unix.NFT_REG32_00)), compare(unix.NFT_CMP_EQ, 0), verdictOf(0, "")), Behaviour{Text: "fib 0x0 drop", Drops: true, ByAddress: true}},

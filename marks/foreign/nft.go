@@ -54,6 +54,9 @@ func readNFT() (rules []Rule, err error) {
 		if c, is := egress[r.Location]; is {
 			r.setBehaviour(c, behaviour)
 		}
+		if err := r.readPortSets(o.Family, table, behaviour.PortSets); err != nil {
+			return nil, err
+		}
 		if r.Relevant() {
 			rules = append(rules, r)
 		}

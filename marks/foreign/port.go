@@ -20,7 +20,7 @@ func (r Rule) ChangesReplies() bool {
 // nftPort matches a comparison of a port in the syntax of nft(8).
 var nftPort = regexp.MustCompile(`\b(tcp|udp|th|sctp|dccp|udplite) [sd]port (\d+)`)
 
-// Ports returns the ports that the rule compares. Those of sets are not known.
+// Ports returns the ports that the rule compares, of sets the first ones.
 func (r Rule) Ports() (all []Port) {
 	add := func(proto, text string) {
 		first, _, _ := strings.Cut(text, ":")
@@ -31,6 +31,11 @@ func (r Rule) Ports() (all []Port) {
 	if r.Backend == "" {
 		for _, m := range nftPort.FindAllStringSubmatch(r.Selectors, -1) {
 			add(strings.TrimPrefix(m[1], "th"), m[2])
+		}
+		for _, p := range r.SetPorts {
+			if p.Number != 0 {
+				all = append(all, p)
+			}
 		}
 		return all
 	}

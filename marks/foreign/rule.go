@@ -49,6 +49,8 @@ type Rule struct {
 	Rewrites string // the fields that it overwrites, with a comma between them: ip saddr
 	// LinksOnly reports that it selects by links and protocols of the network layer only.
 	LinksOnly bool
+	// SetPorts are the first ports of the sets by which it selects, where it changes replies.
+	SetPorts [maxSetPorts]Port
 }
 
 // StatelessNAT is a translation of prefixes without connection tracking (NPTv6, RFC 6296). The zero value is none.
