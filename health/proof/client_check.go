@@ -24,7 +24,7 @@ type ClientFault struct {
 
 // LookUpClients looks up the packets of a client of each network as LookUpRoutes does those of the peer, whose look-ups are in d,
 // and returns those that the kernel refuses, delivers to this host, or sends by another one of the uplinks' links. Replies by a
-// link that is no uplink are right: that is how VPNs are reached.
+// link that is no uplink are right: that is how VPNs are reached. So are those to another router on the link of the path.
 func LookUpClients(p health.Path, d RouteLookups, networks []ClientNetwork, uplinkLinks []int, state egress.State, lookUp func(uplinks.RouteQuery) uplinks.RouteDecision) (faults []ClientFault) {
 	for _, n := range networks {
 		if uplinks.FamilyOf(n.Client) != p.Family || n.Table != 0 && n.Table != p.Table {
@@ -60,8 +60,7 @@ func (l clientLookUp) reply(f ClientFault, toPeer uplinks.RouteDecision) (Client
 	}
 	f.network, f.decision = l.network, l.lookUp(f.query)
 	d := f.decision
-	elsewhere := d.Link == l.path.Index || l.network.Table != 0 || slices.Contains(l.uplinkLinks, d.Link)
-	return f, !followsPath(l.path, d) && (d.Err != nil || d.Local || elsewhere)
+	return f, d.Err != nil || d.Local || d.Link != l.path.Index && slices.Contains(l.uplinkLinks, d.Link)
 }
 
 // inside looks up a request of the client for a host inside, and its reply.

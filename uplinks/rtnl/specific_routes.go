@@ -67,8 +67,15 @@ func readSpecificRoutes(ctx context.Context, f uplinks.Family, q routeQuery, nam
 	return all, err
 }
 
-// isSpecific reports whether the route is one of SpecificRoutes.
+// isSpecific reports whether the route is one of SpecificRoutes. A DHCP client refuses the parts of a delegated prefix that no link
+// has (RFC 8415, 6.3): these are no clients'.
 func (r *rawRoute) isSpecific() bool {
+	switch r.protocol {
+	case uplinks.Protocol, unix.RTPROT_KERNEL:
+		return false
+	case unix.RTPROT_DHCP:
+		return !r.isDefault() && r.routeType == uplinks.Unicast
+	}
 	types := append([]uplinks.RouteType{uplinks.Unicast, uplinks.Local}, refusals...)
-	return !r.isDefault() && r.protocol != uplinks.Protocol && r.protocol != unix.RTPROT_KERNEL && slices.Contains(types, r.routeType)
+	return !r.isDefault() && slices.Contains(types, r.routeType)
 }
