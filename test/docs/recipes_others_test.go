@@ -42,6 +42,7 @@ func (c *recipeRun) inner(name, bridge string) {
 	inside.Run("ip", "route", "add", "default", "via", "198.18.17.1")
 	inside.Run("ip", "-6", "route", "add", "default", "via", "2001:db8:17::1")
 	box.ServeAll(inside)
+	c.inside = inside
 	c.kinds = []world.Kind{world.KindTCP}
 }
 

@@ -26,7 +26,9 @@ type recipeRun struct {
 	tunnel        []string     // the lines of wg0.conf
 	kinds         []world.Kind // of the client's requests
 	checks        []func(t *testing.T)
-	healthyBefore bool // also before anything is done
+	inside        *world.Host // a container or a pod
+	serving       bool        // the client has servers too
+	healthyBefore bool        // also before anything is done
 }
 
 // Each scene is run: in its world the client misses replies; the commands of the page are typed, and their output is compared;
