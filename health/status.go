@@ -30,6 +30,7 @@ type Status struct {
 	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
 	Outbound  *OutboundStatus                `json:"outbound,omitempty"` // nil: none is configured
 	Conntrack ConntrackStatus                `json:"conntrack"`
+	UDP       *UDPStatus                     `json:"udp,omitempty"`     // of [udp]; not configured: absent
 	Proxies   []ProxyStatus                  `json:"proxies,omitempty"` // of all intercepts; none: absent
 	Events    []Event                        `json:"events"`            // the last EventLogSize, oldest first
 }

@@ -27,6 +27,7 @@ type Facts struct {
 	ProxyErrors        map[Proxy]string       // why a proxy that is not-answering fails its check
 	RouterMACs         map[string][]string    // learnt hardware addresses of routers, by uplink that shares its link
 	Drained            map[string]bool        // the uplinks that the operator has taken out of outbound, by name
+	UDPRefused         string                 // why the kernel refuses the programs of Settings.UDP
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path
 	// Kept has the routes of the paths that are left out and were in force before.

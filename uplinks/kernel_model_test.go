@@ -177,3 +177,15 @@ func (k *kernelModel) best(t uplinks.Table, f packet) (key uplinks.RouteKey, r u
 	}
 	return key, r, found
 }
+
+// AttachUDP does nothing: the programs of [udp] choose a source before a packet is routed.
+func (k *kernelModel) AttachUDP(uplinks.AttachUDP) {}
+
+// DetachUDP does nothing.
+func (k *kernelModel) DetachUDP() {}
+
+// AllowUDPAddr does nothing.
+func (k *kernelModel) AllowUDPAddr(netip.Addr) {}
+
+// ForbidUDPAddr does nothing.
+func (k *kernelModel) ForbidUDPAddr(netip.Addr) {}

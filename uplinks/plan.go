@@ -48,7 +48,8 @@ func Diff(want, have State) Plan {
 		load = slices.Concat(oldOutbound, load) // without the chains no rule may choose
 		oldOutbound = nil
 	}
-	return slices.Concat(join, newRoutes, newRules, set, load, outboundRules, oldOutbound, unload, restore, oldRules, oldRoutes)
+	forbid, attach, detach := udpSteps(want, have)
+	return slices.Concat(forbid, join, newRoutes, newRules, set, load, attach, outboundRules, oldOutbound, detach, unload, restore, oldRules, oldRoutes)
 }
 
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all

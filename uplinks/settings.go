@@ -20,6 +20,7 @@ type Settings struct {
 	Uplinks   []Uplink // ordered by ID
 	// Interception is nil if no transparent proxy is configured.
 	Interception *Interception `json:",omitempty"`
+	UDP          *UDPAnswers   `json:",omitempty"` // nil: UDP servers are left alone
 	Outbound     Outbound      // the zero value: main chooses the uplink of outbound connections
 }
 

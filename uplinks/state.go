@@ -1,6 +1,10 @@
 package uplinks
 
-import "replypath/marks"
+import (
+	"net/netip"
+
+	"replypath/marks"
+)
 
 // State holds the objects that replypath has, or should have, in the kernel. Its values are compared by ==, those of Chains
 // by Equal.
@@ -12,6 +16,9 @@ type State struct {
 	Hooks    map[HookKey]marks.HookState
 	Restored map[Tunable]Original     // in a desired state: the tunables that get their original back
 	Pinned   map[FirewallKey][]Pinned // in a desired state: the connections that began before their firewall could pin them
+	// The BPF programs of Settings.UDP, one set at most, and the addresses that they may choose.
+	UDPPrograms map[UDPPrograms]bool
+	UDPAddrs    map[netip.Addr]bool
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -20,12 +27,14 @@ func (s State) SortedChains() []ChainKey { return sortedKeys(s.Chains, compareCh
 // NewState returns a state without objects.
 func NewState() State {
 	return State{
-		Tunables: map[Tunable]string{},
-		Routes:   map[RouteKey]Route{},
-		Rules:    map[Rule]bool{},
-		Chains:   map[ChainKey]marks.ChainRules{},
-		Hooks:    map[HookKey]marks.HookState{},
-		Restored: map[Tunable]Original{},
-		Pinned:   map[FirewallKey][]Pinned{},
+		Tunables:    map[Tunable]string{},
+		Routes:      map[RouteKey]Route{},
+		Rules:       map[Rule]bool{},
+		Chains:      map[ChainKey]marks.ChainRules{},
+		Hooks:       map[HookKey]marks.HookState{},
+		Restored:    map[Tunable]Original{},
+		Pinned:      map[FirewallKey][]Pinned{},
+		UDPPrograms: map[UDPPrograms]bool{},
+		UDPAddrs:    map[netip.Addr]bool{},
 	}
 }

@@ -1,6 +1,9 @@
 package uplinks
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Step is one write to the kernel. The types of steps are closed: each has all methods here, and one method of Writer, so
 // a new kind of kernel object is one new type, and the compiler names the Writers that lack it.
@@ -28,4 +31,8 @@ type Writer interface {
 	DelRoute(k RouteKey, r Route)
 	SetTunable(s SetTunable)
 	LoadChains(s LoadChains)
+	AttachUDP(s AttachUDP)
+	DetachUDP()
+	AllowUDPAddr(a netip.Addr)
+	ForbidUDPAddr(a netip.Addr)
 }

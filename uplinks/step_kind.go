@@ -10,7 +10,8 @@ const (
 	KindLink   Kind = "link"
 	KindSysctl Kind = "sysctl"
 	KindChains Kind = "chains"
+	KindUDP    Kind = "udp" // the BPF programs of [udp]
 )
 
 // Kinds lists all kinds, in the order of summaries.
-var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains}
+var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains, KindUDP}

@@ -104,10 +104,18 @@ func (p *program) applyHere(ctx context.Context, c config.Config, files config.F
 	if err := p.printApplyReport(plan, inspect.BeforeChange(c.Settings, before), left, "applied"); err != nil {
 		return err
 	}
+	p.warnOfLease(c)
 	if len(left) > 0 {
 		return errNegative
 	}
 	return nil
+}
+
+// warnOfLease says that the programs of [udp] need the service.
+func (p *program) warnOfLease(c config.Config) {
+	if c.UDP != nil && !p.json {
+		fmt.Fprintf(p.stderr, "warning: without the service, answer = \"asked\" of [udp] ends in %s: run replypath run\n", host.UDPLease)
+	}
 }
 
 // changeKernel changes the kernel. A rollback is armed, and its guard runs, before the first change.

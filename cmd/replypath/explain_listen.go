@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"replypath/cmd/internal/explain"
+	"replypath/cmd/internal/host"
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
 )
@@ -34,6 +35,11 @@ func (p *program) explainListen(ctx context.Context, e *explain.Explainer, spec,
 		clients = map[uplinks.Family]netip.Addr{uplinks.IPv4: documentationClients[uplinks.IPv4], uplinks.IPv6: documentationClients[uplinks.IPv6]}
 		clients[uplinks.FamilyOf(a)] = a
 	}
+	s, err := p.optionalSettings()
+	if err != nil {
+		return false, err
+	}
+	e.UDP = host.ReadUDPHelp(s)
 	all, err := e.TraceReplies(ctx, addr, clients)
 	if err != nil {
 		return false, err

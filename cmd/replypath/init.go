@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"replypath/cmd/internal/config"
+	"replypath/cmd/internal/doctor/survey"
 	"replypath/cmd/internal/host"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
@@ -35,7 +37,7 @@ configuration file, which must not exist.`,
 			if err != nil {
 				return err
 			}
-			text, err := propose(facts, attrs)
+			text, err := propose(cmd.Context(), facts, attrs)
 			if err != nil {
 				return err
 			}
@@ -50,13 +52,16 @@ configuration file, which must not exist.`,
 	return cmd
 }
 
-func propose(facts uplinks.Facts, attrs map[string]uplinks.LinkAttributes) (string, error) {
+func propose(ctx context.Context, facts uplinks.Facts, attrs map[string]uplinks.LinkAttributes) (string, error) {
 	proposal := inspect.Propose(facts, attrs)
 	if len(proposal.Settings.Uplinks) == 0 {
 		return "", errors.New("no link of this host has a default route: bring the uplinks up first, or write the configuration by hand, see /etc/replypath/replypath.toml.sample")
 	}
 	var text strings.Builder
 	proposal.Comments[""] = append([]string{"The names of the tables are yours to choose, such as [uplinks.fibre] with interface = \"eth0\"."}, proposal.Comments[""]...)
+	if servers := survey.SuspectUDPServers(ctx, proposal.Settings, facts); len(servers) > 0 {
+		proposal.Comments[""] = append(proposal.Comments[""], "These reply from the wrong address where another uplink is asked: "+strings.Join(servers, ", ")+".", "The following two lines help them:", "[udp]", `answer = "asked"`)
+	}
 	err := config.Propose(&text, proposal.Settings, proposal.Comments, proposal.Doubtful...)
 	return text.String(), err
 }

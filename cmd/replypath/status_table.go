@@ -56,6 +56,9 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 	writePeer(out, s.Peer)
 	writeProxies(out, s.Proxies)
 	writeRouters(out, s.Uplinks)
+	if s.UDP != nil {
+		writeField(out, "udp", sanitize(s.UDP.Text()))
+	}
 	for _, m := range s.Mismarked {
 		writeField(out, "marks", sanitize(m.String())+": "+uplinks.MismarkedRemedy)
 	}

@@ -39,6 +39,7 @@ var findingTestsElsewhere = map[string]string{
 	"intercept-rule":       "../intercept/foreign_recipe_test.go",
 	"mark-wiped":           "../intercept/foreign_recipe_test.go",
 	"divert-first":         "../intercept/foreign_recipe_test.go",
+	"udp-server-helped":    "../answer/reports_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
 	"redirects-accepted":   "../routers/doctor_test.go",
 	"same-router":          "../routers/doctor_test.go",

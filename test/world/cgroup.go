@@ -71,3 +71,18 @@ func cgroupPlace() (root, own string, err error) {
 	}
 	return "", "", fmt.Errorf("this machine has no cgroup2: mount -t cgroup2 none /sys/fs/cgroup")
 }
+
+// Subgroup makes an empty control group in another one.
+func Subgroup(tb testing.TB, group string) string {
+	tb.Helper()
+	path := filepath.Join(group, "inner")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		tb.Fatalf("make a control group: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := os.Remove(path); err != nil {
+			tb.Errorf("remove the control group: %v", err)
+		}
+	})
+	return path
+}

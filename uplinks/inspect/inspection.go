@@ -64,6 +64,9 @@ func inspectHost(f uplinks.Facts) (all []Finding) {
 			Remedy: `move the other rules to one backend, or choose with backend = "nft" or "legacy"`,
 		})
 	}
+	if f.UDPRefused != "" {
+		all = append(all, Finding{What: `answer = "asked" of [udp] has no effect: ` + firstSentence(f.UDPRefused), Remedy: udpRemedy})
+	}
 	if f.Unprotected != "" {
 		all = append(all, Finding{What: "protect = true has no effect: " + f.Unprotected, Remedy: `set backend = "nftables" on Linux 6.9 or later, or remove the key`})
 	}

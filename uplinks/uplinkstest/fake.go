@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"replypath/uplinks"
@@ -20,6 +21,9 @@ type Fake struct {
 	routes map[uplinks.RouteKey][]uplinks.Route
 	values map[uplinks.Tunable]string
 	tables map[uplinks.FirewallKey]table
+	// The programs of [udp].
+	udpPrograms map[uplinks.UDPPrograms]bool
+	udpAddrs    map[netip.Addr]bool
 }
 
 type ownedRule struct {
@@ -36,10 +40,12 @@ var ErrExists = errors.New("file exists")
 // NewFake returns a kernel with the facts, without objects of replypath's and with every tunable at 0.
 func NewFake(f uplinks.Facts) *Fake {
 	k := &Fake{
-		facts:  clone(f),
-		routes: map[uplinks.RouteKey][]uplinks.Route{},
-		values: map[uplinks.Tunable]string{},
-		tables: map[uplinks.FirewallKey]table{},
+		facts:       clone(f),
+		routes:      map[uplinks.RouteKey][]uplinks.Route{},
+		values:      map[uplinks.Tunable]string{},
+		tables:      map[uplinks.FirewallKey]table{},
+		udpPrograms: map[uplinks.UDPPrograms]bool{},
+		udpAddrs:    map[netip.Addr]bool{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
 		k.values[t] = "0"
@@ -100,6 +106,8 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	if scopes != nil {
 		return factsWithin(k.facts, scopes), stateWithin(have, scopes), ctx.Err()
 	}
+	maps.Copy(have.UDPPrograms, k.udpPrograms)
+	maps.Copy(have.UDPAddrs, k.udpAddrs)
 	for firewall, t := range k.tables {
 		t.observe(firewall, have)
 	}

@@ -30,6 +30,7 @@ type UDP struct {
 	netns    uint64
 	pins     string                         // folder
 	expected map[Settings]map[string]string // what Check found: the tag of each program, by name
+	guard    []int                          // the sockets of Guard
 }
 
 // State is what is pinned.

@@ -35,24 +35,21 @@ func (u *UDP) attach(s Settings, folder string) error {
 	if err := os.MkdirAll(u.pins, 0o700); err != nil {
 		return fmt.Errorf("make a folder for the programs: %w", err)
 	}
-	asked, err := u.makeMap(&ebpf.MapSpec{Name: askedMap, Type: ebpf.LRUHash, KeySize: askedSize, ValueSize: askedSize, MaxEntries: s.Entries})
-	if err != nil {
-		return err
+	maps := map[string]*ebpf.Map{}
+	defer closeAll(maps)
+	for _, spec := range mapSpecs(s.Entries, maxAddrs) {
+		if maps[spec.Name], err = u.makeMap(spec); err != nil {
+			return err
+		}
 	}
-	defer asked.Close()
-	addrs, err := u.makeMap(&ebpf.MapSpec{Name: addrsMap, Type: ebpf.Hash, KeySize: addrSize, ValueSize: 8, MaxEntries: maxAddrs})
-	if err != nil {
-		return err
-	}
-	defer addrs.Close()
-	return u.load(s, asked, addrs, func(p udpProgram, loaded *ebpf.Program) error { return u.put(p, loaded, folder, id) })
+	return u.load(s, maps, func(p udpProgram, loaded *ebpf.Program) error { return u.put(p, loaded, folder, id) })
 }
 
 // load loads the programs with these maps, and passes each to use.
-func (u *UDP) load(s Settings, asked, addrs *ebpf.Map, use func(udpProgram, *ebpf.Program) error) error {
+func (u *UDP) load(s Settings, maps map[string]*ebpf.Map, use func(udpProgram, *ebpf.Program) error) error {
 	for _, p := range udpPrograms(u.constants(s)) {
 		spec := p.spec()
-		for name, m := range map[string]*ebpf.Map{askedMap: asked, addrsMap: addrs} {
+		for name, m := range maps {
 			if err := spec.Instructions.AssociateMap(name, m); err != nil && !errors.Is(err, asm.ErrUnreferencedSymbol) {
 				return fmt.Errorf("load the program %s: %w", spec.Name, err)
 			}
@@ -70,9 +67,16 @@ func (u *UDP) load(s Settings, asked, addrs *ebpf.Map, use func(udpProgram, *ebp
 	return nil
 }
 
-// Check loads the programs and unloads them: it reports what the kernel refuses.
+// Check loads the programs and unloads them, and looks for the control group: it reports what would fail.
 func (u *UDP) Check(s Settings) error {
-	_, err := u.expect(s)
+	folder, err := s.folder()
+	if err != nil {
+		return err
+	}
+	if _, err := cgroupID(folder); err != nil {
+		return err
+	}
+	_, err = u.expect(s)
 	return err
 }
 
@@ -81,18 +85,17 @@ func (u *UDP) expect(s Settings) (map[string]string, error) {
 	if tags := u.expected[s]; tags != nil {
 		return tags, nil
 	}
-	asked, err := ebpf.NewMap(&ebpf.MapSpec{Name: askedMap, Type: ebpf.LRUHash, KeySize: askedSize, ValueSize: askedSize, MaxEntries: 1})
-	if err != nil {
-		return nil, fmt.Errorf("make a map: %w", err)
+	maps := map[string]*ebpf.Map{}
+	defer closeAll(maps)
+	for _, spec := range mapSpecs(1, 1) {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			return nil, fmt.Errorf("make a map: %w", err)
+		}
+		maps[spec.Name] = m
 	}
-	defer asked.Close()
-	addrs, err := ebpf.NewMap(&ebpf.MapSpec{Name: addrsMap, Type: ebpf.Hash, KeySize: addrSize, ValueSize: 8, MaxEntries: 1})
-	if err != nil {
-		return nil, fmt.Errorf("make a map: %w", err)
-	}
-	defer addrs.Close()
 	tags := map[string]string{}
-	err = u.load(s, asked, addrs, func(p udpProgram, loaded *ebpf.Program) error {
+	err := u.load(s, maps, func(p udpProgram, loaded *ebpf.Program) error {
 		info, err := loaded.Info()
 		if err == nil {
 			tags[p.name] = info.Tag
@@ -104,6 +107,22 @@ func (u *UDP) expect(s Settings) (map[string]string, error) {
 	}
 	u.expected[s] = tags
 	return tags, nil
+}
+
+// mapSpecs returns the maps of the programs.
+func mapSpecs(asked, addrs uint32) []*ebpf.MapSpec {
+	return []*ebpf.MapSpec{
+		{Name: askedMap, Type: ebpf.LRUHash, KeySize: requestSize, ValueSize: askedSize, MaxEntries: asked},
+		{Name: addrsMap, Type: ebpf.Hash, KeySize: addrSize, ValueSize: 8, MaxEntries: addrs},
+		{Name: aliveMap, Type: ebpf.SockMap, KeySize: 4, ValueSize: 8, MaxEntries: 1},
+	}
+}
+
+// closeAll closes the maps; the nil map of a failure too.
+func closeAll(maps map[string]*ebpf.Map) {
+	for _, m := range maps {
+		m.Close()
+	}
 }
 
 // put makes the program the one of its hook.
@@ -118,7 +137,7 @@ func (u *UDP) put(p udpProgram, program *ebpf.Program, folder string, id uint64)
 			}
 			return nil
 		}
-		if err := l.Unpin(); err != nil {
+		if err := errors.Join(l.Detach(), l.Unpin()); err != nil {
 			return fmt.Errorf("remove the program %s from another control group: %w", p.name, err)
 		}
 	} else if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -154,7 +173,8 @@ func (u *UDP) makeMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	return m, nil
 }
 
-// Detach removes all programs and maps of the network namespace. Links end with their last pin.
+// Detach removes all programs and maps of the network namespace. A program ends at once: the kernel would only later notice that
+// the last pin of its link is gone.
 func (u *UDP) Detach() error {
 	entries, err := os.ReadDir(u.pins)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,7 +184,10 @@ func (u *UDP) Detach() error {
 		return fmt.Errorf("remove the programs: %w", err)
 	}
 	var errs []error
-	for _, e := range entries { // in the order of names: the maps go first, a program keeps its own until it goes
+	for _, e := range entries {
+		if l, err := link.LoadPinnedLink(u.pin(e.Name()), nil); err == nil {
+			errs = append(errs, l.Detach(), l.Close())
+		}
 		errs = append(errs, os.Remove(u.pin(e.Name())))
 	}
 	errs = append(errs, os.Remove(u.pins))

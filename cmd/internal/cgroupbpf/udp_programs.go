@@ -18,15 +18,17 @@ const (
 	offsetNext6, offsetSource6, offsetTo6, sizeV6 = 6, 8, 24, 40
 )
 
-// The stack of all programs: the key and the value of the map asked, and the header of a packet.
+// The stack of all programs: the key and the value of the map asked, the key of the map alive, and the header of a packet.
 const (
-	key, val, header = -24, -48, -96
+	key, val, slot, header = -24, -64, -28, -112
 )
 
 // Sizes of the keys and values of the maps.
 const (
-	addrSize  = 16 // IPv4 as ::ffff:a.b.c.d
-	askedSize = 20 // key: client's address, port, server's port; value: the address that received the request, mark
+	addrSize    = 16 // IPv4 as ::ffff:a.b.c.d
+	requestSize = 20 // client's address, port, server's port
+	askedSize   = 32 // the address that received the request, mark, 4 bytes of 0, and when (ktime)
+	askedWhen   = 24 // in askedSize
 )
 
 // mappedPrefix is the third word of an IPv4 address in 16 bytes, in the order of the machine.
@@ -41,6 +43,7 @@ func etherType(n uint16) int32 {
 const (
 	askedMap = "asked" // which address a client's request was sent to
 	addrsMap = "addrs" // the uplinks' addresses, each with the time until which it may be used (ktime)
+	aliveMap = "alive" // a socket of the service, which the kernel removes when the service ends
 )
 
 // udpProgram is one of the programs and its hook.

@@ -2,6 +2,7 @@ package cgroupbpf
 
 import (
 	"slices"
+	"time"
 
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
@@ -17,6 +18,8 @@ func (c udpConstants) sendmsgProgram(v6 bool) asm.Instructions {
 			unchosen = append(unchosen, asm.LoadMem(asm.R1, asm.R6, saSrc6+4*w, asm.Word), asm.JNE.Imm(asm.R1, 0, "pass"))
 			set = append(set, asm.LoadMem(asm.R1, asm.RFP, val+4*w, asm.Word), asm.StoreMem(asm.R6, saSrc6+4*w, asm.R1, asm.Word))
 		}
+		set[0] = set[0].WithSymbol("live")
+		set = append(freshOrAlive(), set...)
 	}
 	unmarked := asm.Instructions{asm.LoadMem(asm.R1, asm.R7, skMark, asm.Word), asm.And.Imm(asm.R1, int32(c.mask)), asm.JNE.Imm(asm.R1, 0, "pass")}
 	return slices.Concat(asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}, unchosen, peerPorts(), unmarked, c.otherNamespace("pass"), peerAddress(v6),
@@ -89,6 +92,26 @@ func (c udpConstants) remembered() asm.Instructions {
 		})
 }
 
+// maxUnguarded is the age of a request up to which its address is taken to be still there without a service.
+const maxUnguarded = int32(time.Second)
+
+// freshOrAlive leaves the choice to the kernel if no service watches the addresses and the request is older than maxUnguarded:
+// for IPv4 the kernel refuses a source that the host does not have, for IPv6 it does not. R0 is the time, R8 what was asked.
+func freshOrAlive() asm.Instructions {
+	return slices.Concat(
+		asm.Instructions{
+			asm.Mov.Reg(asm.R9, asm.R0),
+			asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.RFP, slot, asm.R1, asm.Word),
+		},
+		lookUp(aliveMap, slot),
+		asm.Instructions{
+			asm.JEq.Imm(asm.R0, 0, "dead"),
+			asm.Mov.Reg(asm.R1, asm.R0), asm.FnSkRelease.Call(), asm.Ja.Label("live"),
+			asm.LoadMem(asm.R1, asm.R8, askedWhen, asm.DWord).WithSymbol("dead"), asm.Add.Imm(asm.R1, maxUnguarded),
+			asm.JGT.Reg(asm.R9, asm.R1, "pass"),
+		})
+}
+
 // claim records that this host has sent the first datagram to the peer: what comes back is a reply, although it has the mark
 // of an uplink, and not a request. Only connections from inside that have marks need it.
 func (c udpConstants) claim() asm.Instructions {
@@ -97,6 +120,6 @@ func (c udpConstants) claim() asm.Instructions {
 	}
 	first := zero(val)
 	first[0] = first[0].WithSymbol("claim")
-	return slices.Concat(first, asm.Instructions{asm.StoreMem(asm.RFP, val+addrSize, asm.R1, asm.Word)}, update(),
+	return slices.Concat(first, zero(val+addrSize), update(),
 		asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()})
 }

@@ -72,8 +72,8 @@ func readPorts() asm.Instructions {
 	return append(load, asm.StoreMem(asm.RFP, val+addrSize, asm.R9, asm.Word))
 }
 
-// remember writes what was asked, if it differs from what is known and is an address of an uplink: broadcasts are not. What
-// this host began (claim) stays so.
+// remember writes what was asked and when, if it is an address of an uplink: broadcasts are not. If only the time differs it
+// writes that alone. What this host began (claim) stays so.
 func remember() asm.Instructions {
 	same := func(offset int16, size asm.Size) asm.Instructions {
 		return asm.Instructions{
@@ -83,12 +83,19 @@ func remember() asm.Instructions {
 	write := update()
 	write[0] = write[0].WithSymbol("store")
 	return slices.Concat(
-		lookUp(addrsMap, val), asm.Instructions{asm.JEq.Imm(asm.R0, 0, "pass")},
+		lookUp(addrsMap, val), asm.Instructions{
+			asm.JEq.Imm(asm.R0, 0, "pass"),
+			asm.FnKtimeGetNs.Call(), asm.StoreMem(asm.RFP, val+askedWhen, asm.R0, asm.DWord),
+			asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.RFP, val+addrSize+4, asm.R1, asm.Word),
+		},
 		lookUp(askedMap, key), asm.Instructions{
 			asm.JEq.Imm(asm.R0, 0, "store"),
 			asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord), asm.LoadMem(asm.R2, asm.R0, 8, asm.DWord), asm.Or.Reg(asm.R1, asm.R2),
 			asm.JEq.Imm(asm.R1, 0, "pass"),
 		},
-		same(0, asm.DWord), same(8, asm.DWord), same(addrSize, asm.Word), asm.Instructions{asm.Ja.Label("pass")},
+		same(0, asm.DWord), same(8, asm.DWord), same(addrSize, asm.Word), asm.Instructions{
+			asm.LoadMem(asm.R1, asm.RFP, val+askedWhen, asm.DWord), asm.StoreMem(asm.R0, askedWhen, asm.R1, asm.DWord),
+			asm.Ja.Label("pass"),
+		},
 		write)
 }

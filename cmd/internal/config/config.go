@@ -57,6 +57,7 @@ func resolve(sources []*source) (Config, Mistakes) {
 	c.resolveUplinks(uplinks, limit, probeDefaults, linkOnly)
 	for _, top := range tops {
 		c.resolveOutbound(top.outbound, uplinks, readable)
+		c.udpAnswers(top.udp)
 		c.inside(top.inside, uplinks)
 		c.interception(top.intercept, uplinks)
 		c.resolveServices(top.prove, readable)

@@ -17,6 +17,7 @@ type fileMain struct {
 	endpoint                             fileEndpoint
 	peer                                 filePeer
 	proof                                fileProof
+	udp                                  fileUDP
 	intercept                            fileInterception
 	outbound                             *fileOutbound // nil: there is no such table
 }
@@ -64,6 +65,7 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 		endpoint:  t.subtable("endpoint", endpointKeys).asEndpoint(),
 		peer:      t.subtable("peer", peerKeys).asPeer(),
 		proof:     t.subtable("proof", proofKeys).asProof(),
+		udp:       t.subtable("udp", udpKeys).asUDP(),
 		outbound:  t.outboundAt("outbound"),
 	}
 	if v, ok := t.valueAt("intercept"); ok {

@@ -26,6 +26,7 @@ var (
 		{"peer", `{ url = "https://198.51.100.12:9717" }, or as [peer]`},
 		{"proof", `{ every = "30s" }, or as [proof]`},
 		{"intercept", `{ web = { from = "lan0", ports = 80, proxy = 50080 } }, or as [intercept.web]`},
+		{"udp", `{ answer = "asked" }, or as [udp]`},
 		{"probes", `{ interval = "1s" }, or as [probes]`},
 		{"outbound", `{ default = "fibre" }, or as [outbound]`},
 		{"uplinks", `{ fibre = { id = 1, gateway = "auto" } }, or as [uplinks.fibre]`},
@@ -80,6 +81,11 @@ var (
 		{"without", `"pass"`},
 		{"check", `"http://127.0.0.1:50080/alive"`},
 	}
+	udpKeys = keys{
+		{"answer", `"asked"`},
+		{"entries", "65536"},
+		{"cgroup", `"/sys/fs/cgroup"`},
+	}
 	proofKeys = keys{
 		{"every", `"30s"`},
 		{"source", `["203.0.113.77", "2001:db8:ffff::77"]`},
@@ -130,7 +136,7 @@ func (ks keys) remedy(name string, t table) string {
 	for _, below := range []struct {
 		keys  keys
 		table string
-	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}, {interceptKeys, "[intercept.NAME]"}, {outboundKeys, "[outbound]"}, {policyKeys, "[outbound.policies.NAME]"}, {steeringKeys, "[outbound.rules.NAME]"}} {
+	}{{sharedProbeKeys, "[probes] or [uplinks.NAME.probes.NAME]"}, {probeDefaultsKeys, "[probes]"}, {probeKeys, "[uplinks.NAME.probes.NAME]"}, {endpointKeys, "[endpoint]"}, {peerKeys, "[peer]"}, {proofKeys, "[proof]"}, {udpKeys, "[udp]"}, {interceptKeys, "[intercept.NAME]"}, {outboundKeys, "[outbound]"}, {policyKeys, "[outbound.policies.NAME]"}, {steeringKeys, "[outbound.rules.NAME]"}} {
 		if below.keys.has(name) {
 			return "move it to a table " + below.table + "; " + valid
 		}

@@ -20,6 +20,7 @@ func Propose(w io.Writer, s uplinks.Settings, comments map[string][]string, doub
 	p := proposal{comments: comments}
 	p.comment("")
 	p.settings(s)
+	p.udp(s.UDP)
 	for _, u := range s.Uplinks {
 		p.uplink(u)
 		p.probe(u)
@@ -56,7 +57,7 @@ func checkReadsBack(text string, s uplinks.Settings) error {
 // equalSettings reports whether the settings are equal. Empty and nil lists are equal.
 func equalSettings(a, b uplinks.Settings) bool {
 	return slices.Equal(a.Inside, b.Inside) && slices.EqualFunc(a.Uplinks, b.Uplinks, uplinks.Uplink.Equal) &&
-		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend && a.Protect == b.Protect &&
+		a.Mask == b.Mask && a.Priority == b.Priority && a.TableBase == b.TableBase && a.Group == b.Group && a.Backend == b.Backend && a.Protect == b.Protect && reflect.DeepEqual(a.UDP, b.UDP) &&
 		reflect.DeepEqual(a.Outbound, b.Outbound)
 }
 
@@ -93,6 +94,16 @@ func (p *proposal) settings(s uplinks.Settings) {
 		fmt.Fprintf(p, "  %q,\n", link)
 	}
 	p.WriteString("]\n")
+}
+
+// udp writes the table [udp], if UDP servers are helped.
+func (p *proposal) udp(u *uplinks.UDPAnswers) {
+	if u == nil {
+		return
+	}
+	fmt.Fprintf(p, "\n[udp]\nanswer    = %q\n", answerAsked)
+	p.writeNonDefault("entries", fmt.Sprint(u.Entries), fmt.Sprint(uplinks.DefaultUDPEntries))
+	p.writeNonDefault("cgroup", strconv.Quote(u.Cgroup), `""`)
 }
 
 func (p *proposal) writeNonDefault(key, value, usual string) {

@@ -35,7 +35,7 @@ func TestSampleShowsTheDefaults(t *testing.T) {
 }
 
 func TestSampleShowsEveryKey(t *testing.T) {
-	for _, known := range []keys{topKeys, uplinkKeys, probeKeys, endpointKeys, proofKeys, interceptionKeys, interceptKeys, outboundKeys, policyKeys, steeringKeys} {
+	for _, known := range []keys{topKeys, uplinkKeys, probeKeys, endpointKeys, proofKeys, udpKeys, interceptionKeys, interceptKeys, outboundKeys, policyKeys, steeringKeys} {
 		for _, k := range known {
 			if !regexp.MustCompile(`(?m)^(# |#   )?` + k.name + ` *=|^\[uplinks\.(\w+\.)?` + k.name + `\b|^(#   )?\[(outbound\.)?` + k.name + `\b`).Match(etc.Sample) {
 				t.Errorf("the sample does not show the key %s", k.name)

@@ -52,6 +52,7 @@ type roundListener struct {
 	mismarks *mismarkPoller
 	proxies  *proxyStates
 	routers  *routerPoller // nil: the kernel of a test has no neighbours
+	udp      *udpState
 }
 
 // Observed implements Listener.
@@ -63,6 +64,7 @@ func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []upl
 	}
 	if only == nil {
 		l.proxies.observe(s, f)
+		l.udp.observe(s, f)
 	}
 }
 

@@ -26,6 +26,7 @@ type statusSource struct {
 	mismarks   *mismarkPoller
 	proxies    *proxyStates
 	routers    *routerPoller // nil: the kernel of a test has no neighbours
+	udp        *udpState
 	comparison *fileComparison
 	saver      *configurationSaver
 	outbound   *outboundStates
@@ -47,7 +48,7 @@ func (s *statusSource) Status() health.Status {
 	status.Fingerprint, status.Peer, status.Mismarked = &own, peer, s.mismarks.Found()
 	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
-	status.Proxies, status.Outbound = s.proxies.Status(), s.outbound.Status()
+	status.Proxies, status.UDP, status.Outbound = s.proxies.Status(), s.udp.Status(), s.outbound.Status()
 	if s.routers != nil {
 		macs := s.routers.MACs()
 		for i, u := range status.Uplinks {

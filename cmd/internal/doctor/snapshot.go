@@ -28,6 +28,7 @@ type Snapshot struct {
 
 	LinkAttrs map[string]uplinks.LinkAttributes // by link name
 	Sockets   []UDPServer
+	UDPHelp   UDPHelper // nil: nobody is helped
 
 	Unconfigured []UnconfiguredReply        // of the host's probable uplinks, if none is configured and there are several
 	Egress       egress.State               // of the uplinks' links

@@ -47,10 +47,12 @@ func (s Snapshot) checkUDPServers() (all []Finding) {
 	for _, server := range s.suspectServers(families) {
 		switch {
 		case server.PktInfoKnown && server.PktInfo:
+		case s.isHelped(server, families):
+			all = append(all, helpedServer(server))
 		case server.PktInfoKnown:
 			all = append(all, Finding{ID: "udp-server", Severity: Warning, Evidence: []string{server.String()},
 				Message: fmt.Sprintf("%s on UDP port %d replies from the address of %s, whichever address received the request", server.Process, server.Port, s.defaultLinks(families)),
-				Remedy:  server.remedy(s.uplinkAddresses())})
+				Remedy:  server.remedy(s.uplinkAddresses()) + s.helpRemedy(server)})
 		default:
 			unknown.Evidence = append(unknown.Evidence, server.String())
 		}
@@ -59,6 +61,14 @@ func (s Snapshot) checkUDPServers() (all []Finding) {
 		all = append(all, unknown)
 	}
 	return all
+}
+
+// helpRemedy returns the other remedy, which works for any server with unconnected sockets.
+func (s Snapshot) helpRemedy(v UDPServer) string {
+	if s.Settings.UDP != nil || v.Peer.IsValid() {
+		return ""
+	}
+	return `; or have all such servers helped: answer = "asked" in [udp]`
 }
 
 // affectedFamilies returns the families with an uplink other than the default of table main.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"replypath/cmd/internal/host"
 	"replypath/marks/dnat"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
@@ -22,6 +23,9 @@ type Explainer struct {
 
 	// DNAT has the rules of other programs that keep requests from a socket, as far as they could be read.
 	DNAT dnat.Rules
+
+	// UDP says which servers on the wildcard address reply from the address that was asked, by the programs of [udp].
+	UDP host.UDPHelp
 }
 
 // Open returns an Explainer. Close closes it.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"replypath/marks/dnat"
 	"replypath/uplinks"
@@ -30,6 +31,7 @@ type ListeningSocket struct {
 	PID            string
 	PktInfo        bool // it has IP_PKTINFO or IPV6_RECVPKTINFO and replies from the address that received the request
 	PktInfoUnknown bool // PktInfo could not be read
+	Helped         bool // by the programs of [udp]: it replies from the address that received the request
 	KernelSource   bool // the kernel chooses the source address of replies, as far as is known
 	Replies        []Reply
 }
@@ -67,6 +69,7 @@ func (e *Explainer) TraceReplies(ctx context.Context, addr ListenAddr, clients m
 		if l.Replies, err = e.replies(ctx, l, clients, shadowed); err != nil {
 			return nil, err
 		}
+		l.Helped = slices.ContainsFunc(l.Replies, func(r Reply) bool { return e.helps(l, r.To) })
 		all = append(all, l)
 	}
 	if addr.Proto == rpdb.UDP {
@@ -155,7 +158,7 @@ func (e *Explainer) reply(ctx context.Context, l ListeningSocket, u uplinks.Upli
 		p.Out = u.Link
 	}
 	r = Reply{Uplink: u, To: to, From: to}
-	if l.KernelSource {
+	if l.KernelSource && !e.helps(l, to) {
 		if r.Trace, err = e.Trace(ctx, p); err != nil {
 			return r, err
 		}
@@ -171,6 +174,12 @@ func (e *Explainer) reply(ctx context.Context, l ListeningSocket, u uplinks.Upli
 	r.Trace, err = e.Trace(ctx, p)
 	r.Symmetric = r.Trace.Link() == u.Link
 	return r, err
+}
+
+// helps reports whether the programs of [udp] choose the address as the source of replies to requests that were sent to it.
+func (e *Explainer) helps(l ListeningSocket, asked netip.Addr) bool {
+	pid, err := strconv.Atoi(l.PID)
+	return l.KernelSource && l.Proto == rpdb.UDP && !l.Peer.IsValid() && err == nil && e.UDP.Helps(pid, asked)
 }
 
 // AnyAsymmetric reports whether any reply is not symmetric.

@@ -49,6 +49,8 @@ func (l ListeningSocket) describe() string {
 		text += "; the kernel chose its address when it was connected"
 	case l.PktInfo:
 		text += "; on the wildcard address with IP_PKTINFO: it replies from the address that received the request"
+	case l.Helped:
+		text += "; on the wildcard address without IP_PKTINFO, helped by [udp]: it replies from the address that received the request"
 	case l.KernelSource && l.PktInfoUnknown:
 		text += "; on the wildcard address: the kernel chooses the source of its replies, unless it uses IP_PKTINFO"
 	case l.KernelSource:
@@ -92,6 +94,7 @@ type SocketReport struct {
 	Peer         string        `json:"peer,omitempty"`
 	KernelSource bool          `json:"kernel_chooses_source"`
 	Replies      []ReplyReport `json:"answers"`
+	Helped       bool          `json:"helped,omitempty"`
 	Remedy       string        `json:"remedy,omitempty"`
 }
 
@@ -109,7 +112,7 @@ func (e *Explainer) ReportReplies(all []ListeningSocket) ListenReport {
 	r := ListenReport{Version: 1, Sockets: []SocketReport{}}
 	for _, l := range all {
 		s := SocketReport{Protocol: rpdb.ProtocolName(l.Proto), Address: l.Addr.String(), Port: l.Port, Process: l.Process, PID: l.PID,
-			KernelSource: l.KernelSource, Replies: []ReplyReport{}}
+			KernelSource: l.KernelSource, Helped: l.Helped, Replies: []ReplyReport{}}
 		if l.Peer.IsValid() {
 			s.Peer = l.Peer.String()
 		}

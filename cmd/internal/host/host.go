@@ -31,6 +31,7 @@ type Host struct {
 	legacy          procfs.LegacyTables
 	proxies         proxyWatch // of transparent proxies
 	routers         routerMACs
+	udp             udpAnswers
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -47,7 +48,7 @@ type Options struct {
 	Protect   bool          // the service owns its table of nftables
 	TableBase uplinks.Table // 0: only objects with the protocol number of replypath
 	Proxies   []uplinks.Proxy
-	Settings  uplinks.Settings // whose routers are distinguished
+	Settings  uplinks.Settings // whose routers are distinguished, and whose UDP servers are helped
 }
 
 // Open opens the host for reading. A caller that writes must hold Lock or LockAsService: Apply does not check it.
@@ -59,6 +60,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{links: links, wantsProtection: o.Protect}
 	h.proxies.set(o.Proxies)
 	h.routers.set(o.Settings)
+	h.udp.set(o.Settings.WantedUDPPrograms())
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -112,6 +114,7 @@ func (h *Host) Close() {
 	_ = h.firewall.release()
 	h.lock.Release()
 	h.sysctls.Close()
+	h.udp.close()
 	h.legacy.Close()
 	h.links.Close()
 }
@@ -130,6 +133,9 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	}
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
+	if err := h.udp.read(&facts, &state, h.isService); err != nil {
+		return facts, state, err
+	}
 	drained, err := h.Drained()
 	if err != nil {
 		return facts, state, err

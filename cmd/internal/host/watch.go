@@ -104,13 +104,14 @@ func (h *Host) Fingerprint() (uint64, error) {
 	return sum.Sum64(), nil
 }
 
-// Reconfigure selects the firewall backend, the routing tables and the proxies of the settings for all later calls.
+// Reconfigure selects the firewall backend, the routing tables, the proxies and the programs of [udp] of the settings for all later calls.
 func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	h.links.SetTableBase(s.TableBase)
 	h.proxies.set(s.Proxies())
 	h.routers.set(s)
+	h.udp.set(s.WantedUDPPrograms())
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

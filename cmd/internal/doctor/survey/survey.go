@@ -58,6 +58,9 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	c.result.ProbeFindings = health.Findings(o.Health, o.Settings, c.result.Facts)
 	c.readSysctls()
 	c.attempt("MTUs", func() (err error) { c.result.LinkAttrs, err = links.LinkAttributes(ctx); return err })
+	if help := host.ReadUDPHelp(o.Settings); help.Active() {
+		c.result.UDPHelp = help
+	}
 	c.attempt("UDP servers", func() error { return errors.Join(c.readSockets(ctx), c.readConnected(ctx)) })
 	c.attempt("the replies of uplinks that are not configured", func() error { return c.readUnconfigured(links) })
 	c.result.SavedRulesets = c.readSavedRules()
