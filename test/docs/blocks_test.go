@@ -28,6 +28,7 @@ var blockTests = map[string]map[string]string{
 	house.Configuration: {
 		"[endpoint]":      "TestDocumentedEndpointIsProtected",
 		"[outbound]":      "TestDocumentedPolicyIsPlanned",
+		"[udp]":           "TestTheTableOfThePageHelpsServers",
 		"[intercept.web]": "TestHAProxyOfThePageIntercepts",
 		"defaults":        "TestHAProxyOfThePageIntercepts",
 		"server {":        "TestNginxOfThePageConnectsAsItsClients",
