@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks the usual directory of Go.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test cases matrix chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof fuzz install uninstall packages package test-boot test-container clean
+.PHONY: all build needs demo test cases matrix chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof bench-udp fuzz install uninstall packages package test-boot test-container clean
 
 all: build
 
@@ -59,7 +59,7 @@ check-fast: check
 
 # Go benchmarks in the format of benchstat, then the comparison with no rules, one rule, the CONNMARK recipe and Shorewall.
 bench: BENCH = -document etc/doc/performance.md -chart etc/bench.svg
-bench: bench-go bench-program bench-asking
+bench: bench-go bench-program bench-asking bench-udp
 
 bench-quick: BENCH = -quick
 bench-quick: bench-program
@@ -90,6 +90,10 @@ bench-asking: needs
 # The duration of a proof of 31 uplinks in both families, and its bound.
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
+
+# The cost of the programs of [udp] for a question with its answer, and for a packet without a mark.
+bench-udp: needs
+	go test -count=1 -v -run '^$$' -bench UDPAnswers -benchtime 1x ./test/perf
 
 # Runs each script of a folder on the built program, which the script finds in RP: make cases CASES=FOLDER. A case exits with
 # 0 when the program does right. Libraries, which the scripts source, are no cases.
