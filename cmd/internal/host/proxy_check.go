@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -130,6 +131,9 @@ func sendCheck(ctx context.Context, check string) error {
 		err = connectAndReset(ctx, u.Host)
 	} else if err == nil {
 		err = get(ctx, check)
+	}
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		<-ctx.Done() // the socket's deadline passed a moment before the context's
 	}
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)

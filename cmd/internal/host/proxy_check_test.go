@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestCheckOfAProxyWantsAnAnswer(t *testing.T) {
@@ -81,6 +84,40 @@ func TestChecksAreForgottenWhenTheSocketIsGone(t *testing.T) {
 	s = s.next(uplinks.ProxyListening, began)
 	if s = s.next(uplinks.ProxyListening, began.Add(proxySettleTime)); s.state() != uplinks.ProxyListening {
 		t.Errorf("state %q of another process", s.state())
+	}
+}
+
+// A proxy that accepts nothing any more answers until its backlog is full. The checks themselves do not fill it.
+func TestTCPCheckFailsWhenTheBacklogIsFull(t *testing.T) {
+	t.Parallel()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
+	for range 3 {
+		if err := sendCheck(t.Context(), "tcp://"+at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := sendCheck(t.Context(), "tcp://"+at); err == nil || !strings.Contains(err.Error(), "no answer within 1s") {
+		t.Errorf("with a full backlog: %v", err)
 	}
 }
 
