@@ -88,7 +88,7 @@ func (p *program) applyHere(ctx context.Context, c config.Config, files config.F
 		p.warnUnlessSaved(p.store().AwaitConfirmation(files))
 	}
 	if err := h.ResolveRouters(ctx, c.Settings); err != nil {
-		return err
+		fmt.Fprintf(p.stderr, "warning: cannot resolve the routers by which uplinks are distinguished, apply again: %v\n", err)
 	}
 	plan, before, err := p.changeKernel(ctx, h, transaction, c.Settings, confirm)
 	if err != nil {

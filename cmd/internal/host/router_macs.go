@@ -2,6 +2,7 @@ package host
 
 import (
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -74,7 +75,7 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 	}
 	if m.learnt == nil {
 		m.learnt = learntMACs{}
-		if _, err := m.state.ReadJSON(routerMACsName, &m.learnt); err != nil {
+		if _, err := m.state.ReadJSON(routerMACsName, &m.learnt); err != nil || !m.learnt.valid() {
 			m.learnt = learntMACs{} // the file only saves time: what it had is learnt again
 		}
 	}
@@ -84,6 +85,20 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 		err = m.state.WriteJSON(routerMACsName, m.learnt)
 	}
 	return m.learnt.byUplink(), err
+}
+
+// valid reports whether all hardware addresses are in the form that rules have.
+func (l learntMACs) valid() bool {
+	for _, addrs := range l {
+		for _, known := range addrs {
+			for _, k := range known {
+				if mac, err := net.ParseMAC(k.MAC); err != nil || len(mac) != ethernetAddrSize || mac.String() != k.MAC {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // learn takes a reading of the neighbour table.

@@ -51,3 +51,12 @@ func TestReplacedHardwareAddressIsOfTheUplinkThatHasItNow(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+func TestSavedHardwareAddressesThatNoRuleCanHaveAreForgotten(t *testing.T) {
+	a := netip.MustParseAddr("192.0.2.1")
+	for mac, want := range map[string]bool{"02:00:00:00:0a:01": true, "02:00:00:00:0A:01": false, "02:00": false, "": false, "x -j DROP": false} {
+		if got := (learntMACs{"dsl": {a: {{MAC: mac}}}}).valid(); got != want {
+			t.Errorf("%q is valid: %t", mac, got)
+		}
+	}
+}
