@@ -129,7 +129,7 @@ func TestPairOfRouters(t *testing.T) {
 			p.configure("", `routers = ["192.0.2.12", "192.0.2.13"]`)
 			p.start(t)
 			for _, m := range p.members {
-				p.awaitRouter(t, m.hardwareAddr(), true)
+				p.awaitRouter(t, m.hardwareAddr())
 			}
 			p.wantReplies(t)
 			var streams []*world.Stream
