@@ -31,7 +31,7 @@ func TestDegradedUplinkIsAvoided(t *testing.T) {
 	}
 	lose("-A")
 	g.awaitUplink(t, g.LAN, 1)
-	if p, _ := g.policyOf("isp0"); p.Tier != 2 || p.Members[0].State != uplinks.MemberDegraded || p.Reason != "isp0 is degraded" {
+	if p, _ := g.policyOf(); p.Tier != 2 || p.Members[0].State != uplinks.MemberDegraded || p.Reason != "isp0 is degraded" {
 		t.Errorf("while probes get lost: %+v", p)
 	}
 	for _, cs := range held {

@@ -10,8 +10,8 @@ import (
 	"replypath/uplinks"
 )
 
-// policyOf returns the status of policy "all" in IPv4, and of the uplink.
-func (g *gateway) policyOf(uplink string) (health.PolicyStatus, health.OutboundUplinkStatus) {
+// policyOf returns the status of policy "all" in IPv4, and of its first uplink.
+func (g *gateway) policyOf() (health.PolicyStatus, health.OutboundUplinkStatus) {
 	g.T.Helper()
 	o := g.ServiceStatus().Outbound
 	if o == nil {
@@ -19,7 +19,7 @@ func (g *gateway) policyOf(uplink string) (health.PolicyStatus, health.OutboundU
 	}
 	for _, p := range o.Policies {
 		if p.Policy == "all" && p.Family == uplinks.IPv4 {
-			return p, o.Of(uplink, uplinks.IPv4)
+			return p, o.Of("isp0", uplinks.IPv4)
 		}
 	}
 	return health.PolicyStatus{}, health.OutboundUplinkStatus{}
@@ -37,18 +37,18 @@ func TestStatusShowsAFailover(t *testing.T) {
 	g.awaitUplink(t, g.LAN, 0)
 	g.hold(t, g.LAN, 7)
 	box.Eventually(t, box.EventualTimeout, "the connections are counted", func() bool {
-		p, u := g.policyOf("isp0")
+		p, u := g.policyOf()
 		return p.Tier == 1 && u.Connections >= 7
 	})
-	if p, _ := g.policyOf("isp0"); p.UplinksInUse() != "isp0" || len(p.Members) != 2 || p.Members[0].SharePercent != 100 || p.Members[1].State != uplinks.MemberUsable {
+	if p, _ := g.policyOf(); p.UplinksInUse() != "isp0" || len(p.Members) != 2 || p.Members[0].SharePercent != 100 || p.Members[1].State != uplinks.MemberUsable {
 		t.Errorf("before: %+v", p)
 	}
 	box.SetBlackHole(g.Uplinks[0], true)
 	box.Eventually(t, box.EventualTimeout, "the failover is shown", func() bool {
-		p, u := g.policyOf("isp0")
+		p, u := g.policyOf()
 		return p.Tier == 2 && u.LastMove != nil && u.Connections == 0
 	})
-	p, u := g.policyOf("isp0")
+	p, u := g.policyOf()
 	if p.Changes != 1 || p.Reason != "isp0 is down" || p.UplinksInUse() != "isp1" || u.Moves != 1 || u.LastMove.Connections < 7 || u.LastMove.Reason != "it is down" {
 		t.Errorf("after: %+v, %+v", p, u)
 	}
