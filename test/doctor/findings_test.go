@@ -24,6 +24,8 @@ var findingTests = map[string]func(*testing.T){
 	"probes":                TestDoctorReportsUplinksWithoutProbes,
 	"proof-unavailable":     TestDoctorReportsWildcardUDPServers,
 	"rp-filter-refused":     TestDoctorReportsRPFilterDrops,
+	"rule-among-policies":   TestDoctorReportsRulesBehindPolicies,
+	"rule-behind-policies":  TestDoctorReportsRulesBehindPolicies,
 	"same-gateway":          TestDoctorReportsUplinksWithTheSameGateway,
 	"saved-ruleset":         TestDoctorReadsHostFiles,
 	"udp-server":            TestDoctorReportsWildcardUDPServers,
