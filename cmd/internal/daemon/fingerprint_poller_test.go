@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,8 +12,10 @@ import (
 
 // pollTest is the Fingerprinter and the ruleObserver of a poller.
 type pollTest struct {
-	rules   uint64
-	takes   time.Duration // of reading the rules
+	takes time.Duration // of reading the rules
+	rules atomic.Uint64
+
+	mu      sync.Mutex
 	reads   int
 	changed []time.Time
 }
@@ -18,32 +23,46 @@ type pollTest struct {
 func (*pollTest) Fingerprint() (uint64, error) { return 1, nil }
 
 func (p *pollTest) ForeignLegacyRules() (uint64, error) {
+	p.mu.Lock()
 	p.reads++
+	p.mu.Unlock()
 	time.Sleep(p.takes)
-	return p.rules, nil
+	return p.rules.Load(), nil
 }
 
-func (p *pollTest) rulesChanged() { p.changed = append(p.changed, time.Now()) }
+func (p *pollTest) rulesChanged() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed = append(p.changed, time.Now())
+}
+
+// seen returns how often the rules were read, and when a change of them was noticed.
+func (p *pollTest) seen() (reads int, changed []time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reads, slices.Clone(p.changed)
+}
 
 // The kernel announces no change of legacy tables: they are polled, and large ones less often.
 func TestForeignLegacyRulesArePolled(t *testing.T) {
 	for takes, reads := range map[time.Duration]int{0: 30, 10 * time.Millisecond: 12, time.Second: 7} {
 		synctest.Test(t, func(t *testing.T) {
-			host := &pollTest{rules: 7, takes: takes}
+			host := &pollTest{takes: takes}
+			host.rules.Store(7)
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error)
 			go func() {
 				ended <- (&fingerprintPoller{host: host, queue: newRoundQueue(), rules: host, log: discardLog}).Run(ctx)
 			}()
 			time.Sleep(time.Minute)
-			if host.reads < reads-2 || host.reads > reads+2 {
-				t.Errorf("read %d times in a minute, want about %d", host.reads, reads)
+			if n, _ := host.seen(); n < reads-2 || n > reads+2 {
+				t.Errorf("read %d times in a minute, want about %d", n, reads)
 			}
-			host.rules = 8
+			host.rules.Store(8)
 			planted := time.Now()
 			time.Sleep(20 * time.Second)
-			if len(host.changed) != 1 || host.changed[0].Sub(planted) > maxRulesInterval+2*takes+fingerprintInterval {
-				t.Errorf("planted at %s, noticed at %s", planted, host.changed)
+			if _, changed := host.seen(); len(changed) != 1 || changed[0].Sub(planted) > maxRulesInterval+2*takes+fingerprintInterval {
+				t.Errorf("planted at %s, noticed at %s", planted, changed)
 			}
 			stop()
 			<-ended
