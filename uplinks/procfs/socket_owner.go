@@ -16,7 +16,8 @@ type SocketOwner struct {
 	FD   int
 }
 
-// SocketOwners returns the process that has each socket open, by the inode of the socket. complete is false when the
+// SocketOwners returns the process that has each socket open, by the inode of the socket: of several the one with the lowest number,
+// since a process that has just been forked has the sockets of its parent until it executes a program. complete is false when the
 // permission to inspect some process is missing.
 func SocketOwners() (owners map[uint32]SocketOwner, complete bool) {
 	owners, complete = map[uint32]SocketOwner{}, true
@@ -42,6 +43,9 @@ func SocketOwners() (owners map[uint32]SocketOwner, complete bool) {
 			h := SocketOwner{}
 			h.PID, _ = strconv.Atoi(filepath.Base(folder))
 			h.FD, _ = strconv.Atoi(f.Name())
+			if other, owned := owners[uint32(n)]; owned && other.PID < h.PID {
+				continue
+			}
 			name, _ := os.ReadFile(filepath.Join(folder, "comm"))
 			h.Name = strings.TrimSpace(string(name))
 			owners[uint32(n)] = h
