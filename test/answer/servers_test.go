@@ -28,7 +28,7 @@ var (
 	vpnRequest = []byte("\x38\xaa\xbb\xcc\xdd\xee\xff\x11\x22\x00\x00\x00\x00\x00")
 )
 
-// realServer is a server of Debian's, as it is configured by somebody who knows nothing of uplinks.
+// realServer is a server of Debian's, with a configuration for a host with one uplink.
 type realServer struct {
 	port     uint16
 	question []byte

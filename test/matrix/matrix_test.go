@@ -73,6 +73,7 @@ func run(t *testing.T, f fault, backend string) (o outcome) {
 	s.checkService()
 	if f.service == repairs {
 		service.Stop()
+		b.Apply() // what the service has not yet repaired in the other family
 		f.plant(b)
 	}
 	s.checkVerify("without prove", b.Verify(), f.needs == nothing)
