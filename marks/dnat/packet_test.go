@@ -32,6 +32,7 @@ const (
 // host is a host with a link eth1 to a client, a network behind lan0, and a server that receives all datagrams to port.
 type host struct {
 	*world.Host
+	world  *world.World
 	client *world.Host
 	link   *world.Link
 	server map[uint16]*net.UDPConn
@@ -39,7 +40,7 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	w := world.New(t)
-	h := &host{Host: w.Host("h"), client: w.Host("c"), server: map[uint16]*net.UDPConn{}}
+	h := &host{Host: w.Host("h"), world: w, client: w.Host("c"), server: map[uint16]*net.UDPConn{}}
 	end, inner := w.Join(h.client, "eth0", h.Host, "eth1")
 	h.link = inner
 	lan, _ := w.Join(h.Host, "lan0", w.Host("l"), "eth0")
@@ -68,7 +69,8 @@ func (h *host) receives(t *testing.T, to netip.Addr) bool {
 	word := fmt.Sprint("request to ", to)
 	h.client.Do(func() {
 		for _, p := range []uint16{port, sentinelPort} {
-			c, err := net.Dial("udp", netip.AddrPortFrom(to, p).String())
+			// A port of its own, for which conntrack does not have the translation of an earlier request.
+			c, err := net.DialUDP("udp", &net.UDPAddr{Port: int(h.world.ClientPort())}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, p)))
 			if err != nil {
 				t.Fatal(err)
 			}
