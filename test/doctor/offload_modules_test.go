@@ -141,7 +141,7 @@ func TestModulesWireGuardListenerRepliesByIngress(t *testing.T) {
 		}
 		server := box.NewPeer(b.Gateway, "wg0")
 		server.Link.Addr("198.18.100.1/24")
-		b.WantFinding(b.RunDoctor(), box.IsNote, "wireguard-listener", "wg0", "udp 0.0.0.0 port 51820", "udp :: port 51820", "nothing")
+		b.WantFinding(b.RunDoctor(), box.IsNote, "wireguard-listener", "wg0", "udp 0.0.0.0 port 51820", "udp :: port 51820", "none needed")
 		p := b.RecordAtClient()
 		for _, to := range b.Uplinks[1].Addrs() {
 			client := box.NewPeer(b.Client, "wg0")
