@@ -122,10 +122,18 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 		return t, err
 	}
 	defer func() { c.resetOpened(t.observations) }()
-	if err := c.injectForwardedAgain(&t); err != nil {
+	if _, err := c.injectForwardedAgain(&t); err != nil {
 		return t, err
 	}
 	if err := c.awaitReplies(ctx, &t); err != nil {
+		return t, err
+	}
+	// A slow machine forwards some requests only now.
+	again, err := c.injectForwardedAgain(&t)
+	if err == nil && again {
+		err = c.awaitReplies(ctx, &t)
+	}
+	if err != nil {
 		return t, err
 	}
 	return t, c.repeatMisrouted(ctx, &t)
@@ -216,16 +224,20 @@ func (c *captureWindow) injectAgain(t *trace, say func(proof.Traces, proof.Reque
 	return again, nil
 }
 
-// injectForwardedAgain repeats TCP requests that were forwarded to another host, and were reset at once.
-func (c *captureWindow) injectForwardedAgain(t *trace) error {
+// injectForwardedAgain repeats TCP requests that were forwarded to another host, and were reset at once. It reports whether there
+// are any.
+func (c *captureWindow) injectForwardedAgain(t *trace) (again bool, err error) {
+	reset := func(g proof.Traces, q proof.Request) bool {
+		isOpened := slices.ContainsFunc(c.opened, func(x proof.Request) bool { return x.From == q.From })
+		return q.Proto == "tcp" && g.Forwarded(q) && !isOpened
+	}
 	traces := t.observations.Traces()
 	for _, q := range t.requests {
-		if q.Proto == "tcp" && traces.Forwarded(q) {
+		if reset(traces, q) {
 			c.forwarded[q.To] = true
 		}
 	}
-	_, err := c.injectAgain(t, func(g proof.Traces, q proof.Request) bool { return q.Proto == "tcp" && g.Forwarded(q) })
-	return err
+	return c.injectAgain(t, reset)
 }
 
 // resetOpened resets the connections that were opened to other hosts, and removes them from conntrack. Where the kernel itself has
