@@ -107,6 +107,16 @@ func (f Facts) Families() []Family {
 	return Families[:1]
 }
 
+// LinkName returns the name of the link with that index, and false if there is none.
+func (f Facts) LinkName(index int) (name string, found bool) {
+	for name, l := range f.Links {
+		if l.Index == index {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // LinkOf returns the uplink's link, and false if the link is absent, in a VRF (the kernel's l3mdev rule comes before
 // replypath's rules), or a port of another link, by which its packets come in.
 func (f Facts) LinkOf(u Uplink) (Link, bool) {

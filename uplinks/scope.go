@@ -89,10 +89,8 @@ func (s Settings) resolveScope(f Facts, p ChangedScope) []Scope {
 		}
 		return nil
 	}
-	for name, l := range f.Links {
-		if l.Index == p.Link {
-			return s.ScopesOf(name)
-		}
+	if name, found := f.LinkName(p.Link); found {
+		return s.ScopesOf(name)
 	}
 	return nil
 }

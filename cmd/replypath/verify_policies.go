@@ -32,10 +32,8 @@ func checkPolicies(ctx context.Context, c config.Config, facts uplinks.Facts, pa
 			peers[f] = proof.PeerAddr(free[0], 1)
 		}
 		if host := proof.FindLANHost(facts, paths, f); host != nil {
-			for name, l := range facts.Links {
-				if l.Index == host.Link {
-					lan[f] = explain.Sender{Link: name, Addr: host.Addr}
-				}
+			if name, found := facts.LinkName(host.Link); found {
+				lan[f] = explain.Sender{Link: name, Addr: host.Addr}
 			}
 		}
 	}

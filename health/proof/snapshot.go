@@ -41,10 +41,8 @@ func (s Snapshot) sysctl(t uplinks.Tunable) string {
 
 // linkName returns the name of the interface with that index.
 func (s Snapshot) linkName(index int) string {
-	for name, l := range s.Facts.Links {
-		if l.Index == index {
-			return name
-		}
+	if name, found := s.Facts.LinkName(index); found {
+		return name
 	}
 	return fmt.Sprintf("interface %d", index)
 }

@@ -19,16 +19,17 @@ const validStates = unix.NUD_PERMANENT | unix.NUD_NOARP | unix.NUD_REACHABLE | u
 
 // ResolveNeighbours makes the kernel of the calling thread's network namespace resolve the addresses that it does not know, as
 // for packets of its own, and waits for them until ctx is done. It returns the entries of the wanted addresses, also those that
-// are not valid. It waits for the kernel's events: their number does not grow with the time.
-func ResolveNeighbours(ctx context.Context, wanted []egress.LinkAddr) ([]egress.Neighbour, error) {
+// are not valid. It waits for the kernel's events: their number does not grow with the time. refused says which addresses the kernel
+// does not even try to resolve, as its table is full or a link is down: it does not wait for them.
+func ResolveNeighbours(ctx context.Context, wanted []egress.LinkAddr) (entries []egress.Neighbour, refused, err error) {
 	table, err := OpenNeighbourTable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer table.Close()
 	events, err := subscribeToNeighbours(validStates)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer events.Close()
 	r := neighbourResolution{table: table, entries: map[egress.LinkAddr]egress.Neighbour{}, missing: map[egress.LinkAddr]bool{}}
@@ -36,16 +37,19 @@ func ResolveNeighbours(ctx context.Context, wanted []egress.LinkAddr) ([]egress.
 		r.missing[a] = true
 	}
 	if err := r.look(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for a := range r.missing {
-		_ = table.Resolve(a.Link, a.Addr) // an address that cannot be resolved has no valid entry in the end
+		if err := table.Resolve(a.Link, a.Addr); err != nil {
+			refused = errors.Join(refused, err)
+			delete(r.missing, a)
+		}
 	}
 	if err := r.await(ctx, events); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err = r.look()
-	return slices.Collect(maps.Values(r.entries)), err
+	return slices.Collect(maps.Values(r.entries)), refused, err
 }
 
 // neighbourResolution is the wait for neighbours.

@@ -31,7 +31,7 @@ func TestNeighboursAreResolvedOnceAllAnswer(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for range 2 { // the second time all are known
-			entries, err := rtnl.ResolveNeighbours(ctx, all)
+			entries, _, err := rtnl.ResolveNeighbours(ctx, all)
 			if err != nil || ctx.Err() != nil || len(entries) != len(all) {
 				t.Fatalf("%d entries, %v, %v", len(entries), err, ctx.Err())
 			}
@@ -43,7 +43,7 @@ func TestNeighboursAreResolvedOnceAllAnswer(t *testing.T) {
 		}
 		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		entries, err := rtnl.ResolveNeighbours(short, []egress.LinkAddr{silent, all[0]})
+		entries, _, err := rtnl.ResolveNeighbours(short, []egress.LinkAddr{silent, all[0]})
 		if err != nil || short.Err() == nil {
 			t.Fatalf("%v, %v", err, short.Err())
 		}

@@ -46,12 +46,24 @@ func (h *Handle) subscribe(ctx context.Context, first string, notify func(Event)
 	if err != nil {
 		return fmt.Errorf("subscribe to rtnetlink: %w", err)
 	}
+	return receiveUntilLoss(ctx, s, func() { notify(Event{Subject: first}) }, func(m syscall.NetlinkMessage) {
+		if subject, scope := h.classify(m); subject != "" {
+			notify(Event{Subject: subject, Port: m.Header.Pid, Link: linkStateOf(m), Scope: scope})
+		} else if subject := foreignSubject(m); subject != "" {
+			notify(Event{Subject: subject, Foreign: true})
+		}
+	})
+}
+
+// receiveUntilLoss calls begun, and then handle with each message of the socket, until the context ends or events are lost
+// (ENOBUFS), and closes the socket.
+func receiveUntilLoss(ctx context.Context, s *nl.NetlinkSocket, begun func(), handle func(syscall.NetlinkMessage)) error {
 	defer s.Close()
 	defer context.AfterFunc(ctx, s.Close)()
 	if err := s.SetReceiveBufferSize(receiveBuffer, true); err != nil {
 		return fmt.Errorf("enlarge the rtnetlink buffer: %w", err)
 	}
-	notify(Event{Subject: first})
+	begun()
 	for {
 		msgs, _, err := s.Receive()
 		switch {
@@ -63,11 +75,7 @@ func (h *Handle) subscribe(ctx context.Context, first string, notify func(Event)
 			return fmt.Errorf("receive from rtnetlink: %w", err)
 		}
 		for _, m := range msgs {
-			if subject, scope := h.classify(m); subject != "" {
-				notify(Event{Subject: subject, Port: m.Header.Pid, Link: linkStateOf(m), Scope: scope})
-			} else if subject := foreignSubject(m); subject != "" {
-				notify(Event{Subject: subject, Foreign: true})
-			}
+			handle(m)
 		}
 	}
 }

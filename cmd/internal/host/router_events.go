@@ -13,7 +13,7 @@ func (m *routerMACs) isNew(n egress.Neighbour) bool {
 	mac, usable := usableMAC(n)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	current, known := m.current[neighbourKey{n.Link, n.Addr}]
+	current, known := m.current[n.Where()]
 	return usable && known && current != mac
 }
 

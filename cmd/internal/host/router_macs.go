@@ -33,7 +33,7 @@ type routerMACs struct {
 	settings uplinks.Settings
 	watched  chan struct{} // closed when settings change; nil: nobody waits
 	learnt   learntMACs    // nil: not read yet
-	current  map[neighbourKey]string
+	current  map[egress.LinkAddr]string
 }
 
 // learntMACs has the hardware addresses of each router's address, the current one first, by uplink.
@@ -42,12 +42,6 @@ type learntMACs map[string]map[netip.Addr][]learntMAC
 type learntMAC struct {
 	MAC   string    `json:"mac"`
 	Until time.Time `json:"until,omitzero"` // of a superseded address: when it is forgotten
-}
-
-// neighbourKey identifies an entry of the neighbour table.
-type neighbourKey struct {
-	link int
-	addr netip.Addr
 }
 
 // set sets the settings whose routers are learnt.
@@ -103,18 +97,18 @@ func (l learntMACs) valid() bool {
 
 // learn takes a reading of the neighbour table.
 func (m *routerMACs) learn(f uplinks.Facts, entries []egress.Neighbour, now time.Time) {
-	macs := map[neighbourKey]string{}
+	macs := map[egress.LinkAddr]string{}
 	for _, n := range entries {
 		if mac, ok := usableMAC(n); ok {
-			macs[neighbourKey{n.Link, n.Addr}] = mac
+			macs[n.Where()] = mac
 		}
 	}
 	next := learntMACs{}
-	m.current = map[neighbourKey]string{}
+	m.current = map[egress.LinkAddr]string{}
 	for _, r := range m.settings.SharedRouters(f) {
 		next[r.Uplink] = map[netip.Addr][]learntMAC{}
 		for _, a := range r.Addrs {
-			key := neighbourKey{f.Links[r.Link].Index, a}
+			key := egress.LinkAddr{Link: f.Links[r.Link].Index, Addr: a}
 			known := nextMACs(m.learnt[r.Uplink][a], macs[key], now)
 			m.current[key] = ""
 			if len(known) > 0 {

@@ -47,15 +47,10 @@ func (r *run) hearInside(ctx context.Context, t *trace) error {
 // insidePath returns the next hop of a host inside as if it were a gateway.
 func (r *run) insidePath(hop egress.LinkAddr, p health.Path) health.Path {
 	inside := health.Path{Key: p.Key, Index: hop.Link, Gateway: hop.Addr}
-	for name, l := range r.host.Facts.Links {
-		if l.Index != hop.Link {
-			continue
-		}
-		inside.Link = name
-		for _, a := range l.Addrs {
-			if a.Prefix.Contains(hop.Addr) {
-				inside.Source = a.Prefix.Addr()
-			}
+	inside.Link, _ = r.host.Facts.LinkName(hop.Link)
+	for _, a := range r.host.Facts.Links[inside.Link].Addrs {
+		if a.Prefix.Contains(hop.Addr) {
+			inside.Source = a.Prefix.Addr()
 		}
 	}
 	return inside

@@ -63,7 +63,7 @@ func resolve(ctx context.Context, wanted []egress.LinkAddr) ([]egress.Neighbour,
 	}
 	wait, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	entries, err := rtnl.ResolveNeighbours(wait, wanted)
+	entries, _, err := rtnl.ResolveNeighbours(wait, wanted) // what is refused has no entry, as the verdict says
 	return entries, errors.Join(err, ctx.Err())
 }
 
