@@ -25,6 +25,9 @@ type Behaviour struct {
 	ByAddress bool     // it selects by addresses, or in a way that is not decoded
 	LinksOnly bool     // it selects by links and protocols of the network layer only
 	PortSets  []PortSet
+	// VerdictMap is the map by which it decides; mapped are the chains that this leads to, once it was read.
+	VerdictMap string
+	mapped     []jump
 }
 
 // ReadBehaviour decodes a rule. attributes are those of the rule, family is that of its table (NFPROTO_*). linkName returns the
@@ -234,6 +237,10 @@ func (d *ruleDecoder) decodeLookup(data []byte) {
 	}
 	if nlattr.Find(data, unix.NFTA_LOOKUP_DREG) != nil {
 		name = "map " + name
+		if registerOf(data, unix.NFTA_LOOKUP_DREG) == unix.NFT_REG_VERDICT {
+			name = "v" + name
+			d.rule.VerdictMap = netfilter.FindString(data, unix.NFTA_LOOKUP_SET)
+		}
 		d.set(registerOf(data, unix.NFTA_LOOKUP_DREG), loaded{field: fieldType{name: name, kind: kindOther}})
 	}
 	d.add("%s %s", strings.Join(names, " . "), name)

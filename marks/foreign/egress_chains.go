@@ -30,7 +30,7 @@ const (
 
 // egressChains returns the chains at POSTROUTING and at the egress of links by location, with those that they jump to. Chains
 // of NAT are none: established connections do not traverse them.
-func egressChains(chains, rules []netfilter.Object) map[string]egressChain {
+func egressChains(chains []netfilter.Object, rules []chainRule) map[string]egressChain {
 	all := map[string]egressChain{}
 	for _, c := range chains {
 		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
@@ -48,10 +48,10 @@ func egressChains(chains, rules []netfilter.Object) map[string]egressChain {
 	for before := -1; before != len(all); {
 		before = len(all)
 		for _, r := range rules {
-			from, is := all[location(r, unix.NFTA_RULE_CHAIN)]
-			if to := ReadBehaviour(r.Family, r.Attributes, linkName).Chain; is && to != "" {
-				at := fmt.Sprintf("%s %s %s", familyNames[r.Family], netfilter.FindString(r.Attributes, unix.NFTA_RULE_TABLE), to)
-				if _, known := all[at]; !known {
+			from, is := all[r.rule.Location]
+			for _, j := range r.jumps(nil) {
+				at := r.beside(j.chain)
+				if _, known := all[at]; is && !known {
 					all[at] = egressChain{devices: from.devices}
 				}
 			}

@@ -33,30 +33,24 @@ func readNFT() (rules []Rule, err error) {
 	if err != nil {
 		return nil, err
 	}
-	afterMangle, hooks, egress := baseChainsAfterMangle(chains), baseChainHooks(chains), egressChains(chains, objects)
-	for _, o := range objects {
-		table, chain := netfilter.FindString(o.Attributes, unix.NFTA_RULE_TABLE), netfilter.FindString(o.Attributes, unix.NFTA_RULE_CHAIN)
-		if isOwnTable(table) || table == marks.MangleTable && strings.HasPrefix(chain, marks.Prefix) {
-			continue
-		}
-		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_CHAIN), Chain: chain}
+	read := readChainRules(objects)
+	if err := readVerdictMaps(chains, read); err != nil {
+		return nil, err
+	}
+	afterMangle, hooks, egress, ports := baseChainsAfterMangle(chains), baseChainHooks(chains), egressChains(chains, read), portsOfChains(linksOf(read))
+	for _, c := range read {
+		r := c.rule
 		r.Hook = hooks[r.Location]
-		e := evaluator{rule: &r, registers: map[uint32]registerValue{}}
-		for name, data := range netfilter.Expressions(o.Attributes) {
-			e.eval(name, data)
-		}
-		r.Text = strings.Join(e.terms, ", ")
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}
-		behaviour := ReadBehaviour(o.Family, o.Attributes, linkName)
-		r.Selectors = behaviour.Text
-		if c, is := egress[r.Location]; is {
-			r.setBehaviour(c, behaviour)
+		if chain, is := egress[r.Location]; is {
+			r.setBehaviour(chain, c.Behaviour)
 		}
-		if err := r.readPortSets(o.Family, table, behaviour.PortSets); err != nil {
+		if err := r.readPortSets(c.family, c.table, c.PortSets); err != nil {
 			return nil, err
 		}
+		r.inherit(ports)
 		if r.Relevant() {
 			rules = append(rules, r)
 		}

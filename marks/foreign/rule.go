@@ -49,7 +49,7 @@ type Rule struct {
 	Rewrites string // the fields that it overwrites, with a comma between them: ip saddr
 	// LinksOnly reports that it selects by links and protocols of the network layer only.
 	LinksOnly bool
-	// SetPorts are the first ports of the sets by which it selects, where it changes replies.
+	// SetPorts are the first ports of the sets by which it selects, or of what other rules send to its chain, where it changes replies.
 	SetPorts [maxSetPorts]Port
 }
 

@@ -31,6 +31,10 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 		rules = append(rules, r)
 	}
 	markEgress(rules)
+	ports := portsOfChains(savedLinks(rules))
+	for i := range rules {
+		rules[i].inherit(ports)
+	}
 	return rules, tables
 }
 
@@ -175,15 +179,30 @@ func markEgress(rules []Rule) {
 				continue
 			}
 			words := strings.Fields(quotedText.ReplaceAllString(r.Text, "-"))
-			target, _ := option(words, "-j")
-			if _, isGoto := option(words, "-g"); isGoto {
-				target, _ = option(words, "-g")
-			}
+			target := targetOf(words)
 			reached[strings.TrimSuffix(r.Location, r.Chain)+target] = true
 			rules[i].Egress, rules[i].Drops = true, target == "DROP" || target == "REJECT"
 			rules[i].LinksOnly = selectsLinksOnly(words)
 		}
 	}
+}
+
+// savedLinks returns the jumps of rules as iptables-save prints them. Targets that are no chains lead nowhere.
+func savedLinks(rules []Rule) (all []link) {
+	for _, r := range rules {
+		target := targetOf(strings.Fields(quotedText.ReplaceAllString(r.Text, "-")))
+		all = append(all, link{r.Location, strings.TrimSuffix(r.Location, r.Chain) + target, r.Ports()})
+	}
+	return all
+}
+
+// targetOf returns the target of a rule, or the chain that it goes to.
+func targetOf(words []string) string {
+	if chain, isGoto := option(words, "-g"); isGoto {
+		return chain
+	}
+	target, _ := option(words, "-j")
+	return target
 }
 
 // selectsLinksOnly reports whether a rule as iptables-save prints it selects by links only.

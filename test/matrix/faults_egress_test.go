@@ -54,6 +54,8 @@ var egressFaults = []fault{
 		lost: lostIn(4, tcp), cause: "traffic-control", doctor: "traffic-control"},
 	{name: "a qdisc drops all", once: "tc qdisc add dev eth1 root blackhole",
 		lost: lost(1, allKinds...), cause: "traffic-control", doctor: "traffic-control"},
+	{name: "nft drops by a map of ports in POSTROUTING", each: postrouting("oifname eth1 tcp sport vmap { 8080 : drop }"),
+		lost: lost(1, web), cause: "reply-dropped", doctor: "egress-rule"},
 }
 
 // firewallFaults drop requests, or replies before their route is final.

@@ -54,6 +54,14 @@ var markFaults = []fault{
 		lost: lost(1, tcp), cause: "mark-not-saved", doctor: "mark-bits-firewall"},
 	{name: "nft resets the mark of forwarded connections", once: inetChain("type filter hook forward priority 0;", "ct mark set 0"),
 		lost: lost(1, dnatKinds...), warns: "mark-not-saved", cause: "mark-not-saved", doctor: "mark-bits-firewall"},
+	{name: "nft jumps by a map of ports to a chain that sets eth0's mark", once: "nft add table inet t; nft add chain inet t m; nft add rule inet t m meta mark set 0x100; " + inetChain("type route hook output priority -100;", "tcp sport vmap { 8080 : jump m }"),
+		lost: lost(1, web), cause: "output-mark", doctor: "mark-bits-firewall"},
+	{name: "nft jumps for a port to a chain that sets eth0's mark", once: "nft add table inet t; nft add chain inet t m; nft add rule inet t m meta mark set 0x100; " + inetChain("type route hook output priority -100;", "tcp sport 8080 jump m"),
+		lost: lost(1, web), cause: "output-mark", doctor: "mark-bits-firewall"},
+	{name: "OUTPUT jumps for a port to a chain that sets eth0's mark", each: "{ipt} -t mangle -N M; {ipt} -t mangle -A M -j MARK --set-xmark 0x100/0x1f00; {ipt} -t mangle -A OUTPUT -p tcp --sport 8080 -j M",
+		lost: lost(1, web), cause: "output-mark", doctor: "mark-bits-firewall"},
+	{name: "nft goes by a map of ports to a chain that sets eth0's mark on connections", once: "nft add table inet t; nft add chain inet t m; nft add rule inet t m ct mark set 0x100; " + inetChain("type filter hook input priority 0;", "tcp dport vmap { 8080 : goto m }"),
+		lost: lost(1, web), cause: "mark-not-saved", doctor: "mark-bits-firewall"},
 }
 
 // trackingFaults are exceptions from connection tracking.
@@ -74,4 +82,6 @@ var trackingFaults = []fault{
 		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "ct-zone"},
 	{name: "nft puts eth1's packets into a zone", once: inetChain("type filter hook prerouting priority -300;", "iifname eth1 ct zone set 5"),
 		lost: lost(1, dnatKinds...), cause: "ct-zone"},
+	{name: "nft does not track ports of a verdict map", once: "nft add table inet t; nft add chain inet t n; nft add rule inet t n notrack; " + inetChain("type filter hook prerouting priority -300;", "iifname lan0 tcp sport vmap { 22 : jump n }"),
+		lost: lost(0, dnatTCP).and(lost(1, dnatTCP)), cause: "notrack", doctor: "notrack"},
 }

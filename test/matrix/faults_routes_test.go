@@ -22,6 +22,8 @@ var routeFaults = []fault{
 		lost: lost(0, allKinds...).and(lost(1, allKinds...)), some: true, cause: "other", service: isUnknown},
 	{name: "the address of eth1 is not local", each: "{ip} route del local {a1} table local",
 		lost: lost(1, ownKinds...), cause: "other"},
+	{name: "main refuses a host of the LAN", each: "{ip} route add blackhole {host}",
+		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "other"},
 }
 
 // linkFaults are links, addresses and sysctls.

@@ -70,4 +70,6 @@ var ruleFaults = []fault{
 		lost: lost(1, allKinds...), some: true, cause: "rule-shadowed|stray", service: isUnknown},
 	{name: "a rule among replypath's", each: byFirst + "{ip} rule add pref 2000 fwmark 0x200/0x200 lookup 99; {ip} rule del pref 2000 fwmark 0x200/0x200 lookup 99; {ip} rule add pref 2001 lookup 99",
 		lost: lost(1, allKinds...), cause: "rule-shadowed", doctor: "rule-among-ours"},
+	{name: "a rule for all packets but those of some links", each: byFirst + "{ip} rule add pref 90 lookup 99 suppress_ifgroup 6",
+		lost: lost(0, dnatKinds...).and(lost(1, allKinds...)), cause: "rule-shadowed"},
 }

@@ -117,6 +117,9 @@ func serve(b *box.Box) {
 	b.T.Helper()
 	b.Gateway.ServeTCP(localPorts[tcp])
 	b.Gateway.ServeTCP(localPorts[web])
+	for port := uint16(81); port <= 84; port++ { // they are preferred to 8080, which is asked only where a rule selects it
+		b.Gateway.ServeTCP(port)
+	}
 	for _, u := range b.Uplinks {
 		for _, at := range u.Addrs() {
 			b.Gateway.ServeUDPAt(netip.AddrPortFrom(at, localPorts[udp]))

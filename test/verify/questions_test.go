@@ -146,6 +146,14 @@ func TestVerifyAsksWhatRulesSelect(t *testing.T) {
 			ipRule("fwmark", "0x10000/0x10000")(b, family)
 		}, "no output-mark"},
 		"a drop behind the routes": {mangle("-A", "POSTROUTING", "-p", "tcp", "--sport", "8443", "-j", "DROP"), "no reply-dropped"},
+		"a chain that is reached for a port": {func(b *box.Box, family int) {
+			mangle("-N", "SHAPE")(b, family)
+			mangle("-A", "SHAPE", "-j", "MARK", "--set-xmark", "0x100/0x1f00")(b, family)
+			mangle("-A", "OUTPUT", "-p", "tcp", "--sport", "8443", "-j", "SHAPE")(b, family)
+		}, "no output-mark"},
+		"a verdict map of nft that leads to a chain":  {verdictMap("route hook output priority -100", "jump shape"), "no output-mark"},
+		"a verdict map of nft that drops":             {verdictMap("filter hook postrouting priority 50", "drop"), "no reply-dropped"},
+		"a chain behind the routes, by a verdict map": {verdictMap("filter hook postrouting priority 50", "goto stop"), "no reply-dropped"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -159,6 +167,14 @@ func TestVerifyAsksWhatRulesSelect(t *testing.T) {
 				b.Verify().Path(w.Uplinks[1], family).WantShown(t, c.want)
 			}
 		})
+	}
+}
+
+// verdictMap adds a chain whose map has the verdict for TCP port 8443: the chain shape sets the mark of the first uplink, stop drops.
+func verdictMap(base, verdict string) func(b *box.Box, family int) {
+	return func(b *box.Box, family int) {
+		b.Shell(fmt.Sprintf("nft add table %s t; nft add chain %[1]s t shape; nft add rule %[1]s t shape meta mark set 0x100; nft add chain %[1]s t stop; nft add rule %[1]s t stop drop", nftFamily(family)),
+			fmt.Sprintf("nft 'add chain %s t o { type %s; }'; nft 'add rule %[1]s t o tcp sport vmap { 1 : accept, 8443 : %[3]s }'", nftFamily(family), base, verdict))
 	}
 }
 
