@@ -17,3 +17,18 @@ type Prober interface {
 	// Probe sends one probe through the path and waits for its answer until the probe's timeout or the end of the context.
 	Probe(ctx context.Context, p Path, q Probe) Outcome
 }
+
+// BatchProber is a Prober that sends many probes without a goroutine for each.
+type BatchProber interface {
+	Prober
+	// Send sends the probes in order and returns without waiting for their answers. Each outcome is reported once, at the latest
+	// a moment after the probe's timeout; it may be reported before Send returns. Report must not block.
+	Send([]BatchedProbe)
+}
+
+// BatchedProbe is a probe of a batch.
+type BatchedProbe struct {
+	Path   Path
+	Probe  Probe
+	Report func(Outcome)
+}

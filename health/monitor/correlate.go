@@ -51,7 +51,7 @@ func (e *engine) reassessTarget(t *sharedTarget, now time.Time) {
 	}
 	for _, s := range active {
 		if t.attributionPending && !s.failedAt.IsZero() && !s.attributed {
-			s.owner.wakeUp()
+			e.runSoon(s.owner)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func (e *engine) clearBadTarget(t *sharedTarget, now time.Time) {
 	for _, s := range t.probes {
 		if !s.attributed && !s.failedAt.IsZero() {
 			s.restart(s.effective)
-			s.owner.wakeUp()
+			e.runSoon(s.owner)
 		}
 	}
 	e.emitTarget(t, t.probes, now)
@@ -95,6 +95,6 @@ func (e *engine) crossCheck(s *probeState, since time.Time) {
 	}
 	for _, other := range others {
 		other.detector.Expedite()
-		other.owner.wakeUp()
+		e.runSoon(other.owner)
 	}
 }

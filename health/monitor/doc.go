@@ -3,7 +3,7 @@
 //
 // An outcome goes these steps, in recordOutcome (outcome.go). The last column is where the result of the step is kept:
 //
-//	probe_loop.go  Monitor.probe         a Prober returns the Outcome of a sent probe
+//	probe_loop.go  Monitor.record        a Prober returns or reports the Outcome of a sent probe
 //	detector.go    Detector.Record       rise and fall: is the target alive through this path?      Detector.liveness
 //	correlate.go   engine.correlate      or does the target fail on every uplink (attribution.go)?  probeState.effective
 //	quorum.go      quorum                are enough of the path's probes alive?                     pathState.quorum
@@ -17,6 +17,6 @@
 //
 // All state is in engine, which Monitor.mu guards. Engine and the types below it block on nothing, know no clock (the time
 // is a parameter) and start no goroutine: they collect events to deliver and probes to send, which Monitor.update carries
-// out. Each path has one goroutine that sends its probes when they are due, and each sent probe has one that waits for its
-// outcome.
+// out. The agenda (agenda.go) says when each path has probes to send. One goroutine waits for the earliest, and sends all that
+// are due: probes of a BatchProber in one batch, each other one by a goroutine that waits for its outcome.
 package monitor

@@ -17,13 +17,13 @@ type engine struct {
 	targets    map[targetKey]*sharedTarget
 	probeCount int             // of all probes that were ever configured
 	ctx        context.Context // of Run; nil: it is not running
+	agenda     agenda          // when paths are to run, while it is running
 	output     output
 }
 
 // output is the work that a change of the engine leaves to the monitor.
 type output struct {
 	events []health.Event // to deliver, in order
-	loops  []*pathState   // whose probe loops start
 	probes []sentProbe    // to send
 }
 
@@ -54,9 +54,10 @@ func (e *engine) start(ctx context.Context) {
 }
 
 func (e *engine) stop() {
-	e.ctx = nil
+	e.ctx, e.agenda = nil, nil
 	for _, p := range e.paths {
 		p.stop()
+		p.runAt, p.place = time.Time{}, 0
 	}
 }
 
@@ -86,5 +87,5 @@ func (e *engine) updateProof(k health.Key, proof health.Proof, now time.Time) {
 		p.proofResult = health.Unknown
 	}
 	e.evaluate(p, now)
-	p.wakeUp()
+	e.runSoon(p)
 }

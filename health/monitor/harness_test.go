@@ -20,6 +20,7 @@ type harness struct {
 	t        *testing.T
 	network  *fakeNetwork
 	hung     hangingProber // of the probes of hungKind
+	batched  *batchingNetwork
 	monitor  *Monitor
 	settings health.Settings
 	paths    []health.Path
@@ -32,6 +33,9 @@ type harness struct {
 
 // hungKind is a kind of probes that hang.
 const hungKind = health.ProbeKind("hung")
+
+// batchedKind is a kind of probes that are sent in batches.
+const batchedKind = health.ProbeKind("batched")
 
 const (
 	targetHost = "203.0.113.9"
@@ -60,7 +64,8 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := &harness{t: t, network: newFakeNetwork(), changed: make(chan struct{}, 1)}
-		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.network, hungKind: &h.hung})
+		h.batched = &batchingNetwork{fakeNetwork: h.network, ctx: t.Context()}
+		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.network, hungKind: &h.hung, batchedKind: h.batched})
 		h.monitor.OnEvent = func(e health.Event) {
 			if len(names) < 10 {
 				h.monitor.Status() // OnEvent may call the monitor
@@ -87,7 +92,8 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run returned %v", err)
 		}
-		if h.network.inFlight != 0 {
+		synctest.Wait()
+		if h.network.inFlight != h.batched.waiting {
 			t.Errorf("%d probes are in flight after Run has ended", h.network.inFlight)
 		}
 	})

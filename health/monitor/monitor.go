@@ -18,11 +18,13 @@ type Monitor struct {
 	OnOutcome func(health.Key, health.Probe, health.Outcome)
 
 	probers map[health.ProbeKind]health.Prober
-	tasks   sync.WaitGroup // probe loops, and probes that are sent
+	tasks   sync.WaitGroup // the probe loop, and probes that are sent
 	events  eventQueue
 
-	mu     sync.Mutex
-	engine engine // guarded by mu
+	mu      sync.Mutex // guards what follows
+	engine  engine
+	timer   *time.Timer // of the probe loop; nil: there is none
+	timerAt time.Time   // when it fires; zero: after maxSleep
 }
 
 // New returns a monitor that sends probes by the probers once it runs. Until then it judges by the links alone.
@@ -30,21 +32,27 @@ func New(probers map[health.ProbeKind]health.Prober) *Monitor {
 	return &Monitor{probers: probers, engine: newEngine()}
 }
 
-// update changes the engine under the lock, starts the goroutines that the change needs, and delivers its events after
-// the lock is released.
+// update changes the engine and runs the paths that are due under the lock. It delivers the events and sends the probes after the
+// lock is released.
 func (m *Monitor) update(change func(e *engine, now time.Time)) {
 	m.mu.Lock()
-	change(&m.engine, time.Now())
-	out := m.engine.takeOutput()
-	for _, p := range out.loops {
-		m.tasks.Go(func() { m.probeLoop(p) })
+	now := time.Now()
+	change(&m.engine, now)
+	if m.timer != nil {
+		m.setTimer(m.engine.runAgenda(now), now)
 	}
-	for _, sent := range out.probes {
-		m.tasks.Go(func() { m.probe(sent) })
+	out := m.engine.takeOutput()
+	sending := len(out.probes) > 0
+	if sending {
+		m.tasks.Add(1)
 	}
 	m.events.add(out.events)
 	m.mu.Unlock()
 	m.events.deliver(m.emit)
+	if sending {
+		m.sendAll(out.probes)
+		m.tasks.Done()
+	}
 }
 
 // emit passes an event on.
@@ -82,12 +90,20 @@ func (m *Monitor) UpdateProof(k health.Key, p health.Proof) {
 	m.update(func(e *engine, now time.Time) { e.updateProof(k, p, now) })
 }
 
-// Run sends probes until the context ends, and returns its error after the last probe has ended. Only one Run at a time is
-// allowed.
+// Run sends probes until the context ends, and returns its error after the last probe has ended; batched ones may still be
+// reported, without effect. Only one Run at a time is allowed.
 func (m *Monitor) Run(ctx context.Context) error {
-	m.update(func(e *engine, _ time.Time) { e.start(ctx) })
-	<-ctx.Done()
-	m.update(func(e *engine, _ time.Time) { e.stop() })
+	timer := time.NewTimer(maxSleep)
+	defer timer.Stop()
+	m.update(func(e *engine, _ time.Time) {
+		m.timer, m.timerAt = timer, time.Time{}
+		e.start(ctx)
+	})
+	m.probeLoop(ctx, timer)
+	m.update(func(e *engine, _ time.Time) {
+		m.timer = nil
+		e.stop()
+	})
 	m.tasks.Wait()
 	return ctx.Err()
 }

@@ -49,7 +49,9 @@ func TestBlackHoleTakesTheUplinkDownAndUpAgain(t *testing.T) {
 func TestEveryBlackHoleIsDetectedWithinTheDetectionTime(t *testing.T) {
 	slow := icmpProbe(targetHost)
 	slow.Interval, slow.Fall = 10*time.Second, 1
-	for _, p := range []health.Probe{icmpProbe(targetHost), slow} {
+	batched := icmpProbe(targetHost)
+	batched.Target.Kind = batchedKind
+	for _, p := range []health.Probe{icmpProbe(targetHost), slow, batched} {
 		for phase := time.Duration(0); phase < p.Interval; phase += p.Interval / 40 {
 			withMonitor(t, []string{"fibre", "lte"}, []health.Probe{p}, func(h *harness) {
 				h.advance(3*p.Interval + phase)

@@ -16,5 +16,5 @@ func (e *engine) recordOutcome(s *probeState, sequence uint64, now time.Time, o 
 	p.history.add(now, o)
 	e.correlate(s, now, o.Err == nil)
 	e.evaluate(p, now)
-	p.wakeUp()
+	e.runSoon(p)
 }

@@ -31,15 +31,16 @@ type pathState struct {
 	degraded bool      // fewer probes than the quorum are without degradation
 	reviewAt time.Time // when to decide again without any event; zero: never
 
-	wake         chan struct{}      // interrupts the sleep of the probe loop
-	loopCtx      context.Context    // of the probe loop
-	cancelLoop   context.CancelFunc // nil: there is no probe loop
+	runAt        time.Time          // when runDue is to be called; zero: never
+	place        int                // in the agenda, from 1; 0: it is not there
+	runCtx       context.Context    // of all probes, while the path is monitored and Run runs
+	cancelRun    context.CancelFunc // nil: no probes are sent
 	probeCtx     context.Context    // of the probes in flight; nil: there are none
 	cancelProbes context.CancelFunc
 }
 
 func newPathState(u health.UplinkSettings, p health.Path, now time.Time) *pathState {
-	s := &pathState{uplink: u, path: p, since: now, proof: health.Proof{}.WithUnknown(), wake: make(chan struct{}, 1)}
+	s := &pathState{uplink: u, path: p, since: now, proof: health.Proof{}.WithUnknown()}
 	s.history.firstMinute = minuteOf(now)
 	return s
 }
@@ -50,14 +51,6 @@ func (p *pathState) canProbe() bool {
 	return state == ""
 }
 
-// wakeUp makes the probe loop run at once.
-func (p *pathState) wakeUp() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
 // abortProbes cancels the probes in flight.
 func (p *pathState) abortProbes() {
 	if p.cancelProbes != nil {
@@ -66,11 +59,11 @@ func (p *pathState) abortProbes() {
 	p.probeCtx, p.cancelProbes = nil, nil
 }
 
-// stop ends the probe loop and cancels the probes in flight.
+// stop cancels the probes in flight; no more are sent.
 func (p *pathState) stop() {
-	if p.cancelLoop != nil {
-		p.cancelLoop()
+	if p.cancelRun != nil {
+		p.cancelRun()
 	}
-	p.cancelLoop = nil
+	p.cancelRun = nil
 	p.abortProbes()
 }

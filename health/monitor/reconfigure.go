@@ -69,7 +69,7 @@ func (e *engine) configurePath(u health.UplinkSettings, path health.Path, now ti
 		e.configureProbes(p, now)
 	}
 	e.evaluate(p, now)
-	p.wakeUp()
+	e.runSoon(p)
 }
 
 // sameSettings compares by value; UplinkSettings has a slice.
@@ -86,17 +86,18 @@ func (e *engine) addPath(p *pathState, now time.Time) {
 	}
 }
 
-// startPath restarts the probes of the path and has its probe loop started.
+// startPath restarts the probes of the path and has them sent.
 func (e *engine) startPath(p *pathState) {
-	p.loopCtx, p.cancelLoop = context.WithCancel(e.ctx)
+	p.runCtx, p.cancelRun = context.WithCancel(e.ctx)
 	for _, s := range p.probes {
 		s.restart(s.effective)
 	}
-	e.output.loops = append(e.output.loops, p)
+	e.runSoon(p)
 }
 
 func (e *engine) removePath(p *pathState, now time.Time) {
 	delete(e.paths, p.path.Key)
+	e.agenda.remove(p)
 	p.stop()
 	for _, s := range p.probes {
 		e.removeProbe(s, now)

@@ -39,7 +39,7 @@ func (e *engine) probeIfDue(s *probeState, now time.Time) time.Time {
 func (e *engine) send(s *probeState, now time.Time) {
 	p := s.owner
 	if p.probeCtx == nil {
-		p.probeCtx, p.cancelProbes = context.WithCancel(p.loopCtx)
+		p.probeCtx, p.cancelProbes = context.WithCancel(p.runCtx)
 	}
 	e.output.probes = append(e.output.probes, sentProbe{p.probeCtx, p.path, s, s.detector.Sent(now)})
 }

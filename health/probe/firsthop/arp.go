@@ -2,7 +2,6 @@ package firsthop
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -28,8 +27,10 @@ var (
 
 // arpProber asks gateways by ARP.
 type arpProber struct {
-	socket  *frameSocket
-	pending requests
+	socket   *frameSocket
+	sender   *frameSender
+	hardware *hardwareCache
+	pending  requests
 }
 
 // openARP opens a socket that receives the ARP replies on all interfaces.
@@ -43,30 +44,38 @@ func openARP() (*arpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &arpProber{socket: s}
+	a := &arpProber{socket: s, sender: &frameSender{shared: s}, hardware: newHardwareCache(s.hardwareAddr)}
 	go s.receive(a.receive)
 	return a, nil
 }
 
-// Close closes the socket.
-func (a *arpProber) Close() error { return a.socket.Close() }
+// Close closes the sockets.
+func (a *arpProber) Close() error {
+	a.pending.close()
+	a.hardware.Close()
+	return errors.Join(a.sender.Close(), a.socket.Close())
+}
 
-func (a *arpProber) probe(ctx context.Context, p health.Path) (r reply, err error) {
-	hardware, err := a.socket.hardwareAddr(p.Link)
+func (a *arpProber) refresh() { a.hardware.refresh() }
+
+func (a *arpProber) requests() *requests { return &a.pending }
+
+func (a *arpProber) request(p health.Path) (q *request, send func() error, err error) {
+	hardware, err := a.hardware.get(p.Link)
 	if err != nil {
-		return r, err
+		return nil, nil, err
 	}
 	if len(hardware) == 0 {
-		return r, errNotEthernet
+		return nil, nil, errNotEthernet
 	}
 	source := netip.IPv4Unspecified()
 	if p.Source.Is4() {
 		source = p.Source
 	}
 	isFor := func(b []byte) bool { return isARPReply(b, p.Gateway, source, hardware) }
-	return a.pending.ask(ctx, GatewayAddr(p), isFor, func() error {
-		return a.socket.send(p.Index, unix.ETH_P_ARP, broadcast, arpRequestTo(p.Gateway, source, hardware))
-	})
+	return &request{gateway: GatewayAddr(p), isFor: isFor}, func() error {
+		return a.sender.send(p.Index, unix.ETH_P_ARP, broadcast, arpRequestTo(p.Gateway, source, hardware))
+	}, nil
 }
 
 func (a *arpProber) receive(index int, b []byte) {

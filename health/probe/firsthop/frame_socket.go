@@ -99,14 +99,16 @@ func (s *frameSocket) hardwareAddr(link string) (address []byte, err error) {
 	return address, closed
 }
 
-// send sends a packet by the interface with that index, to a hardware address; nil where links have none.
+// send sends a packet by the interface with that index, to a hardware address; nil where links have none. It returns EAGAIN when the
+// packets that were sent before, and that no interface has taken yet, fill the send buffer.
 func (s *frameSocket) send(index int, etherType uint16, to, packet []byte) error {
 	destination := &unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(etherType), Ifindex: index, Halen: uint8(len(to))}
 	copy(destination.Addr[:], to)
 	var err error
-	closed := s.raw.Write(func(fd uintptr) bool {
-		err = unix.Sendto(int(fd), packet, 0, destination)
-		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+	closed := s.raw.Control(func(fd uintptr) {
+		for err = unix.EINTR; err == unix.EINTR; {
+			err = unix.Sendto(int(fd), packet, 0, destination)
+		}
 	})
 	return errors.Join(closed, os.NewSyscallError("sendto", err))
 }

@@ -23,8 +23,17 @@ type Table interface {
 type kernelView struct {
 	table Table
 
-	mu    sync.Mutex // not held while table is read
-	paths map[health.Key]viewOfPath
+	mu      sync.Mutex // not held while table is read
+	paths   map[health.Key]viewOfPath
+	queue   []comparison // that are due
+	working bool         // a goroutine makes those of the queue
+}
+
+// comparison is one that is due.
+type comparison struct {
+	path   health.Path
+	mac    string
+	report func(error)
 }
 
 // viewOfPath is the last comparison for a path.
@@ -60,6 +69,54 @@ func (k *kernelView) check(p health.Path, mac string) error {
 	if !due {
 		return nil
 	}
+	return k.compareSince(p, mac, last, now)
+}
+
+// checkLater compares as check does, without waiting: it reports at once unless a comparison is due. Those that are due are made by one goroutine, as
+// the kernel may keep a reader of its table waiting.
+func (k *kernelView) checkLater(p health.Path, mac string, report func(error)) {
+	if len(mac) != hardwareAddrLen || !k.isDue(p.Key, time.Now()) {
+		report(nil)
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.queue = append(k.queue, comparison{p, mac, report})
+	if !k.working {
+		k.working = true
+		go k.work()
+	}
+}
+
+// work makes the comparisons of the queue until there is none.
+func (k *kernelView) work() {
+	for c, ok := k.takeComparison(); ok; c, ok = k.takeComparison() {
+		c.report(k.check(c.path, c.mac))
+	}
+}
+
+// takeComparison removes and returns the first comparison of the queue. Without one the goroutine ends.
+func (k *kernelView) takeComparison() (c comparison, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.queue) == 0 {
+		k.queue, k.working = nil, false
+		return c, false
+	}
+	c, k.queue = k.queue[0], k.queue[1:]
+	return c, true
+}
+
+// isDue reports whether a comparison for the path is due.
+func (k *kernelView) isDue(path health.Key, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	last := k.paths[path]
+	return !last.running && now.Sub(last.good) >= viewInterval
+}
+
+// compareSince makes the comparison that has begun, and records it.
+func (k *kernelView) compareSince(p health.Path, mac string, last viewOfPath, now time.Time) error {
 	next, err := k.compare(p, mac, last, now)
 	k.mu.Lock()
 	defer k.mu.Unlock()

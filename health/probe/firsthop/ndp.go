@@ -1,12 +1,11 @@
 package firsthop
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
-	"os"
+	"syscall"
 
 	"replypath/health"
 	"replypath/uplinks/egress"
@@ -27,10 +26,12 @@ const (
 
 // ndpProber asks gateways by neighbour discovery.
 type ndpProber struct {
-	frames  *frameSocket // sends the solicitations
-	conn    *ipv6.PacketConn
-	sources linkSources
-	pending requests
+	frames   *frameSocket // sends the solicitations
+	sender   *frameSender
+	conn     *net.IPConn // receives the advertisements
+	hardware *hardwareCache
+	sources  linkSources
+	pending  requests
 }
 
 // openNDP opens the sockets that send solicitations, and receive the advertisements on all interfaces.
@@ -39,78 +40,107 @@ func openNDP() (*ndpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &ndpProber{frames: frames}
-	if n.conn, err = openAdvertisements(); err != nil {
+	n := &ndpProber{frames: frames, sender: &frameSender{shared: frames}}
+	var raw syscall.RawConn
+	if n.conn, raw, err = openAdvertisements(); err != nil {
 		frames.Close()
 		return nil, err
 	}
-	go n.receive()
+	n.hardware = newHardwareCache(frames.hardwareAddr)
+	go n.receive(raw)
 	return n, nil
 }
 
 // openAdvertisements opens a socket that receives the neighbour advertisements to this host.
-func openAdvertisements() (*ipv6.PacketConn, error) {
-	c, err := net.ListenPacket("ip6:ipv6-icmp", "::")
+func openAdvertisements() (*net.IPConn, syscall.RawConn, error) {
+	c, err := net.ListenIP("ip6:ipv6-icmp", &net.IPAddr{IP: net.IPv6unspecified})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	conn := ipv6.NewPacketConn(c)
 	var filter ipv6.ICMPFilter
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeNeighborAdvertisement)
-	err = errors.Join(conn.SetICMPFilter(&filter), conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true))
-	if raw, unusable := c.(*net.IPConn).SyscallConn(); err == nil && unusable == nil {
+	packets := ipv6.NewPacketConn(c)
+	raw, err := c.SyscallConn()
+	err = errors.Join(err, packets.SetICMPFilter(&filter), packets.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true))
+	if err == nil {
 		err = raw.Control(func(fd uintptr) { _ = growReceiveBuffer(int(fd)) }) // with fewer, the replies of hundreds of gateways may not fit
 	}
 	if err != nil {
-		conn.Close()
-		return nil, err
+		c.Close()
+		return nil, nil, err
 	}
-	return conn, nil
+	return c, raw, nil
 }
 
 // Close closes the sockets.
-func (n *ndpProber) Close() error { return errors.Join(n.frames.Close(), n.conn.Close()) }
+func (n *ndpProber) Close() error {
+	n.pending.close()
+	n.hardware.Close()
+	return errors.Join(n.sender.Close(), n.frames.Close(), n.conn.Close())
+}
 
-func (n *ndpProber) probe(ctx context.Context, p health.Path) (r reply, err error) {
-	hardware, err := n.frames.hardwareAddr(p.Link)
+func (n *ndpProber) refresh() { n.hardware.refresh() }
+
+func (n *ndpProber) requests() *requests { return &n.pending }
+
+func (n *ndpProber) request(p health.Path) (q *request, send func() error, err error) {
+	hardware, err := n.hardware.get(p.Link)
 	if err != nil {
-		return r, err
+		return nil, nil, err
 	}
 	source, err := n.sources.get(p)
 	if err != nil {
-		return r, err
+		return nil, nil, err
 	}
 	gateway := GatewayAddr(p)
 	group := solicitedNodeGroup(gateway.Addr)
-	r, err = n.pending.ask(ctx, gateway, nil, func() error {
+	return &request{gateway: gateway, lost: func() { n.sources.doubt(p.Index) }}, func() error {
 		var to []byte
 		if hardware != nil {
 			to = groupHardwareAddr(group)
 		}
-		return n.frames.send(p.Index, unix.ETH_P_IPV6, to, packetTo(group, source, neighbourSolicitation(gateway.Addr, hardware)))
-	})
-	if err != nil {
-		n.sources.doubt(p.Index) // the interface may have another address now
-	}
-	return r, err
+		return n.sender.send(p.Index, unix.ETH_P_IPV6, to, packetTo(group, source, neighbourSolicitation(gateway.Addr, hardware)))
+	}, nil
 }
 
 // receive passes on the advertisements until the socket is closed.
-func (n *ndpProber) receive() {
-	buffer := make([]byte, 2048)
-	for {
-		size, in, _, err := n.conn.ReadFrom(buffer)
+func (n *ndpProber) receive(raw syscall.RawConn) {
+	buffer, control := make([]byte, 2048), make([]byte, 128)
+	_ = raw.Read(func(fd uintptr) bool { // it returns when the socket is closed
+		for {
+			size, controlSize, _, _, err := unix.Recvmsg(int(fd), buffer, control, 0)
+			switch {
+			case err == unix.EAGAIN:
+				return false
+			case err != nil:
+				continue
+			}
+			index, hops := controlFields(control[:controlSize])
+			if target, ok := advertisedAddr(buffer[:size]); ok && hops == hopLimit {
+				n.pending.receive(egress.LinkAddr{Link: index, Addr: target}, buffer[:size], targetAddr(buffer[:size]))
+			}
+		}
+	})
+}
+
+// controlFields returns the index of the interface and the hop limit from the control messages of a packet (ipv6(7)).
+func controlFields(control []byte) (index, hops int) {
+	for len(control) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			return 0, 0
+		}
 		switch {
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
-			return
-		case err != nil || in == nil || in.HopLimit != hopLimit:
-			continue
+		case header.Level != unix.IPPROTO_IPV6:
+		case header.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			index = int(binary.NativeEndian.Uint32(data[16:]))
+		case header.Type == unix.IPV6_HOPLIMIT && len(data) >= 4:
+			hops = int(binary.NativeEndian.Uint32(data))
 		}
-		if target, ok := advertisedAddr(buffer[:size]); ok {
-			n.pending.receive(egress.LinkAddr{Link: in.IfIndex, Addr: target}, buffer[:size], targetAddr(buffer[:size]))
-		}
+		control = rest
 	}
+	return index, hops
 }
 
 // packetTo returns an IPv6 packet with an ICMPv6 message, whose checksum it sets.

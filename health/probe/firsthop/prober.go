@@ -44,14 +44,56 @@ func (a *Prober) Probe(ctx context.Context, p health.Path, q health.Probe) healt
 	if err == nil && a.kernel != nil {
 		err = a.kernel.check(p, r.mac)
 	}
+	return outcome(r, err)
+}
+
+// Send asks for the hardware addresses of the paths' gateways.
+func (a *Prober) Send(probes []health.BatchedProbe) {
+	a.refresh()
+	for _, b := range probes {
+		a.begin(b.Path, b.Probe.Timeout, func(r reply, err error) {
+			if err != nil || a.kernel == nil {
+				b.Report(outcome(r, err))
+				return
+			}
+			a.kernel.checkLater(b.Path, r.mac, func(err error) { b.Report(outcome(r, err)) })
+		})
+	}
+}
+
+func outcome(r reply, err error) health.Outcome {
 	if err != nil {
 		r.took = 0
 	}
 	return health.Outcome{Sent: r.sent, RTT: r.took, Err: err}
 }
 
+// refresh forgets what may have changed since the last batch.
+func (a *Prober) refresh() {
+	a.arp.refresh()
+	a.ndp.refresh()
+}
+
+// ask sends a request to the path's gateway and waits for the reply, until ctx is done.
 func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
-	r.sent = time.Now()
+	ended := make(chan struct{})
+	a.refresh()
+	abort := a.begin(p, 0, func(with reply, failed error) {
+		r, err = with, failed
+		close(ended)
+	})
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		abort(context.Cause(ctx))
+		<-ended
+	}
+	return r, err
+}
+
+// begin sends a request to the path's gateway. end is called once, with the reply or with an error for the operator.
+func (a *Prober) begin(p health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
+	var err error
 	switch {
 	case p.Index == 0:
 		err = fmt.Errorf("probe the gateway: the interface %s does not exist", p.Link)
@@ -60,22 +102,20 @@ func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
 	case !p.Gateway.IsValid():
 		err = fmt.Errorf("probe the gateway: no %s gateway of %s is known", p.Family, p.Link)
 	case p.Gateway.Is4():
-		r, err = a.arp.probe(ctx, p)
-		err = explain(ctx, p, "ARP", err)
+		return a.arp.begin(p, timeout, func(r reply, err error) { end(r, explain(p, "ARP", err)) })
 	default:
-		r, err = a.ndp.probe(ctx, p)
-		err = explain(ctx, p, "neighbour discovery", err)
+		return a.ndp.begin(p, timeout, func(r reply, err error) { end(r, explain(p, "neighbour discovery", err)) })
 	}
-	return r, err
+	end(reply{sent: time.Now()}, err)
+	return func(error) {}
 }
 
-// explain translates the error of a probe for the operator. It returns the context's cause when the context is done.
-func explain(ctx context.Context, p health.Path, protocol string, err error) error {
+// explain translates the error of a probe for the operator.
+func explain(p health.Path, protocol string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 	case errors.Is(err, syscall.ENETUNREACH): // the socket is bound to the interface: no route lookup fails
 		err = fmt.Errorf("%s is down, or IPv6 is disabled on it: %w", p.Link, err)
 	default:

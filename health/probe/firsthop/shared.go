@@ -1,7 +1,6 @@
 package firsthop
 
 import (
-	"context"
 	"io"
 	"sync"
 	"time"
@@ -12,8 +11,12 @@ import (
 // familyProber asks the gateways of one family.
 type familyProber interface {
 	io.Closer
-	// probe sends one request to the path's gateway and waits for the reply, until ctx is done.
-	probe(context.Context, health.Path) (reply, error)
+	// refresh forgets what may have changed since the last batch of requests.
+	refresh()
+	// request returns a request to the path's gateway, and the function that sends it.
+	request(health.Path) (q *request, send func() error, err error)
+	// requests are those that wait for their replies.
+	requests() *requests
 }
 
 // shared is what all probes of a family share. It is opened by the first one, and again after an error of that.
@@ -38,16 +41,34 @@ func (s *shared[P]) get() (p P, err error) {
 	return s.prober, nil
 }
 
-func (s *shared[P]) probe(ctx context.Context, p health.Path) (r reply, err error) {
+// begin sends a request to the path's gateway. end is called once: with the reply, or with the error after the timeout (zero: there
+// is none). abort ends it earlier.
+func (s *shared[P]) begin(p health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
 	began := time.Now()
 	prober, err := s.get()
+	var (
+		q    *request
+		send func() error
+	)
 	if err == nil {
-		r, err = prober.probe(ctx, p)
+		q, send, err = prober.request(p)
 	}
-	if r.sent.IsZero() {
-		r.sent = began
+	if err != nil {
+		end(reply{sent: began}, err)
+		return func(error) {}
 	}
-	return r, err
+	q.timeout, q.end = timeout, end
+	prober.requests().begin(q, send)
+	return func(err error) { prober.requests().abort(q, err) }
+}
+
+// refresh forgets what may have changed since the last batch of requests.
+func (s *shared[P]) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened {
+		s.prober.refresh()
+	}
 }
 
 // close closes the prober. No probe may be running.

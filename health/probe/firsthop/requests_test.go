@@ -1,0 +1,114 @@
+package firsthop
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"replypath/uplinks/egress"
+)
+
+// ended records how requests end.
+type ended struct {
+	mu    sync.Mutex
+	began time.Time
+	all   []string
+	at    []time.Duration
+	took  []time.Duration
+}
+
+// request returns a request whose end is recorded under the name.
+func (e *ended) request(name string, link int, timeout time.Duration) *request {
+	q := &request{gateway: egress.LinkAddr{Link: link, Addr: router6}, timeout: timeout}
+	q.end = func(r reply, err error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			name += " timeout"
+		case err != nil:
+			name += " " + err.Error()
+		}
+		e.all, e.at, e.took = append(e.all, name), append(e.at, time.Since(e.began)), append(e.took, r.took)
+	}
+	return q
+}
+
+func sent() error { return nil }
+
+func TestEachRequestEndsOnceAtItsOwnDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, e := &requests{}, &ended{began: time.Now()}
+		r.begin(e.request("slow", 1, 900*time.Millisecond), sent)
+		r.begin(e.request("quick", 2, 300*time.Millisecond), sent)
+		r.begin(e.request("second", 1, 600*time.Millisecond), sent)
+		r.begin(e.request("answered", 3, 500*time.Millisecond), sent)
+		r.begin(e.request("patient", 4, 0), sent)
+		r.begin(e.request("refused", 5, time.Second), func() error { return errors.New("ENXIO") })
+		time.Sleep(20 * time.Millisecond)
+		r.receive(egress.LinkAddr{Link: 3, Addr: router6}, nil, "mac")
+		r.receive(egress.LinkAddr{Link: 3, Addr: router6}, nil, "mac")
+		r.receive(egress.LinkAddr{Link: 9, Addr: router6}, nil, "mac")
+		r.receive(egress.LinkAddr{Link: 4, Addr: netip.IPv6LinkLocalAllNodes()}, nil, "mac")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want := []string{"refused ENXIO", "answered", "quick timeout", "second timeout", "slow timeout"}
+		if !slices.Equal(e.all, want) {
+			t.Errorf("ended %q, want %q", e.all, want)
+		}
+		if at := []time.Duration{0, 20, 300, 600, 900}; !slices.EqualFunc(e.at, at, func(got, ms time.Duration) bool { return got == ms*time.Millisecond }) {
+			t.Errorf("at %v, want %v ms", e.at, at)
+		}
+		if e.took[1] != 20*time.Millisecond {
+			t.Errorf("the reply took %v", e.took[1])
+		}
+		if len(r.waiting) != 1 {
+			t.Errorf("%d gateways are waited for, want one", len(r.waiting))
+		}
+		r.close()
+	})
+}
+
+func TestRequestThatIsAbortedEndsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, e, lost := &requests{}, &ended{began: time.Now()}, 0
+		q := e.request("first", 1, time.Second)
+		q.lost = func() { lost++ }
+		r.begin(q, sent)
+		r.begin(e.request("other", 1, time.Second), sent)
+		r.abort(q, errors.New("aborted"))
+		r.abort(q, errors.New("aborted again"))
+		r.receive(q.gateway, nil, "")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if want := []string{"first aborted", "other"}; !slices.Equal(e.all, want) || lost != 1 {
+			t.Errorf("ended %q, want %q; lost %d times", e.all, want, lost)
+		}
+	})
+}
+
+// A reply that ends a request may send the next one at once.
+func TestRequestMayBeginWhenAnotherEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, e := &requests{}, &ended{began: time.Now()}
+		next := e.request("next", 1, time.Second)
+		q := e.request("first", 1, time.Second)
+		end := q.end
+		q.end = func(with reply, err error) {
+			end(with, err)
+			r.begin(next, sent)
+		}
+		r.begin(q, sent)
+		r.receive(q.gateway, nil, "")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if want := []string{"first", "next timeout"}; !slices.Equal(e.all, want) {
+			t.Errorf("ended %q, want %q", e.all, want)
+		}
+	})
+}
