@@ -39,7 +39,7 @@ demo: build
 # all namespaces of a machine share one neighbour table (net.ipv6.neigh.default.gc_thresh3), which 24 worlds fill nearly.
 test: needs
 	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath
-	go test -race -shuffle=on -timeout 20m $$(go list ./... | grep -vE "^replypath/(uplinks$$|test/)")
+	go test -race -p 4 -parallel 6 -shuffle=on -timeout 20m $$(go list ./... | grep -vE "^replypath/(uplinks$$|test/)")
 	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -p 4 -parallel 6 -shuffle=on -timeout 20m ./uplinks ./test/service ./test/reply ./test/apply ./test/...
 
 # All rows of the matrix in etc/doc/proof.md, in both backends: UPDATE_DOCUMENTS=1 rewrites it.

@@ -8,7 +8,7 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// maxMismarked is the number of connections of a family among which verify searches for mismarked ones.
+// maxMismarked is the number of connections among which verify searches for mismarked ones.
 const maxMismarked = 100_000
 
 // mismarked returns the connections to an address of one uplink that have the mark of another, or none if connections cannot be

@@ -25,7 +25,7 @@ const (
 
 // MarkFilter selects the connections of a family by the bits of their mark under a mask.
 type MarkFilter struct {
-	Family uplinks.Family
+	Family uplinks.Family // zero: both
 	Mark   marks.Mark
 	Mask   marks.Mask
 }
@@ -33,7 +33,11 @@ type MarkFilter struct {
 // request returns a request on all connections of the filter.
 func (f MarkFilter) request(kind int, flags int) *nl.NetlinkRequest {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|kind, flags)
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: uint8(addressFamily(f.Family)), Version: familyMatters})
+	family := &nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: familyMatters}
+	if f.Family != 0 {
+		family.NfgenFamily = uint8(addressFamily(f.Family))
+	}
+	req.AddData(family)
 	req.AddData(nl.NewRtAttr(nl.CTA_MARK, binary.BigEndian.AppendUint32(nil, uint32(f.Mark))))
 	req.AddData(nl.NewRtAttr(ctaMarkMask, binary.BigEndian.AppendUint32(nil, uint32(f.Mask))))
 	return req

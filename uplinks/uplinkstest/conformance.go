@@ -15,7 +15,7 @@ import (
 )
 
 // Conformance tests the documented properties of uplinks.Sync and uplinks.Change. open returns a new World with the
-// Interfaces and without objects of replypath's.
+// Interfaces and without objects of replypath's. The properties are tested in parallel, each in Worlds of its own.
 func Conformance(t *testing.T, open func(t *testing.T) World) {
 	for _, property := range []struct {
 		name  string
@@ -39,6 +39,7 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 		{"a refusal beside another failure", refusalBesideAnotherFailure},
 	} {
 		t.Run(property.name, func(t *testing.T) {
+			t.Parallel()
 			property.check(t, func(t *testing.T) World {
 				w := open(t)
 				addForeignObjects(t, w)

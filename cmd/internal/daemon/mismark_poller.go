@@ -18,7 +18,7 @@ const (
 	mismarkInterval    = 30 * time.Second // between two readings of the connections
 	maxMismarkInterval = time.Minute      // where reading takes long
 	mismarkPauseFactor = 2000             // the pause is at least so many times the duration of the last reading
-	mismarkLimit       = 5000             // connections of a family that are read at a time
+	mismarkLimit       = 10000            // connections that are read at a time
 )
 
 // mismarkPoller looks for connections to an address of one uplink that have the mark of another. Safe for concurrent use.

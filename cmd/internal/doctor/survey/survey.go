@@ -86,7 +86,7 @@ func (c *collector) attempt(subject string, read func() error) {
 	}
 }
 
-// maxMismarked is the number of connections of a family among which mismarked ones are searched.
+// maxMismarked is the number of connections among which mismarked ones are searched.
 const maxMismarked = 100_000
 
 var errNeedsRoot = errors.New("it needs root: run it with sudo")
