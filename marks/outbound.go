@@ -16,6 +16,8 @@ type Outbound struct {
 	Group   uint32
 	Egress  []Egress
 	Buckets []Mark // by the hash of the sender; nil: senders are not distinguished
+	// HashBits hashes senders by the bits of their IPv6 addresses, into 16 buckets.
+	HashBits bool
 	// Masquerade translates the source of what leaves by an egress link, except from its Sources.
 	Masquerade bool
 }
@@ -98,6 +100,10 @@ func (o Outbound) pinRule(e Egress) Rule {
 // clientChain marks the packet with the bucket of its sender.
 func (o Outbound) clientChain() Chain {
 	c := Chain{Name: Client}
+	if o.HashBits {
+		c.Rules = o.senderBitRules()
+		return c
+	}
 	for i, bucket := range o.Buckets {
 		c.Rules = append(c.Rules, Rule{Cluster: Cluster{Total: uint32(len(o.Buckets)), Node: uint32(i), Seed: clusterSeed},
 			Action: Action{Kind: SetMark, Mark: bucket, Mask: o.Mask}})

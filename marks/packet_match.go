@@ -66,6 +66,10 @@ func (p *parser) packetOption(word string, not bool, m *PacketMatch) bool {
 func (p *parser) headerOption(word string, m *PacketMatch) {
 	switch word {
 	case "-s":
+		if m.SrcBit = parseSourceBit(p.peek()); m.SrcBit != 0 {
+			p.next()
+			return
+		}
 		m.Src = p.prefix()
 	case "-d":
 		m.Dst = p.prefix()

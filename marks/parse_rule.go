@@ -42,6 +42,14 @@ func (p *parser) next() string {
 	return w
 }
 
+// peek returns the next word without consuming it.
+func (p *parser) peek() string {
+	if len(p.words) == 0 {
+		return ""
+	}
+	return p.words[0]
+}
+
 func (p *parser) fail(format string, args ...any) {
 	if p.err == nil {
 		p.err = fmt.Errorf(format, args...)

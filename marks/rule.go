@@ -34,6 +34,7 @@ type Rule struct {
 // PacketMatch matches every packet.
 type PacketMatch struct {
 	Src, Dst netip.Prefix // -s, -d
+	SrcBit   uint8        // -s under a mask of one bit: this bit of the IPv6 source is 1; the last one is bit 1
 	Proto    string       // -p: tcp, udp, icmp, ipv6-icmp
 	Ports    string       // -m multiport --dports: up to 15 ports, a range counts as two: 80,8000:8080
 	SrcType  AddrType     // -m addrtype --src-type
@@ -96,6 +97,9 @@ func (r Rule) String() string {
 	}
 	w := make(ruleLine, 0, 128)
 	w.addPrefix("-s ", r.Packet.Src)
+	if r.Packet.SrcBit != 0 {
+		w.add("-s ", sourceBitText(r.Packet.SrcBit))
+	}
 	w.addPrefix("-d ", r.Packet.Dst)
 	switch {
 	case r.NotIn:

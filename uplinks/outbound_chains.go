@@ -26,6 +26,7 @@ func (o outbound) addChains(want State) {
 	firewall := o.facts.Firewalls[o.family]
 	chains := marks.Outbound{Mask: o.Mask, Flag: o.OutboundFlag(), Group: uint32(o.Group), Masquerade: o.Outbound.Masquerade.in(o.family)}
 	if o.Outbound.sticky() {
+		chains.HashBits = o.family == IPv6 && firewall.Backend != marks.Nftables
 		for n := range marks.ID(SenderBuckets) {
 			chains.Buckets = append(chains.Buckets, o.Mask.Mark(o.FirstBucket()+n))
 		}

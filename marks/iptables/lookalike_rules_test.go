@@ -52,12 +52,12 @@ func ethernet(id int) string { return fmt.Sprintf("eth%d", id) }
 func TestLookalikeRulesAreIncomplete(t *testing.T) {
 	networks := map[bool][]string{
 		false: {"-m conntrack --ctrepldst 192.0.2.77", "-m conntrack --ctrepldst 192.0.2.64/27 --ctdir REPLY", "-m conntrack --ctorigsrc 192.0.2.64/27 ! --ctstatus ASSURED", "-m conntrack ! --ctstatus ASSURED --ctrepldst 128.0.0.0/1"},
-		true:  {"-m conntrack --ctrepldst 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/61 --ctdir REPLY", "-m conntrack --ctorigsrc 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/32"},
+		true:  {"-m conntrack --ctrepldst 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/61 --ctdir REPLY", "-m conntrack --ctorigsrc 2001:db8::77", "-s ::8/::8", "-s 0:0:0:8000::/0:0:0:8000:: -i eth0 -j RETURN", "-m conntrack --ctrepldst 2001:db8::/32"},
 	}
 	addresses := map[bool][]string{
 		false: {"-s 192.0.2.1/32 -j RETURN", "! -d 192.0.2.0/24", "-f", "-m ttl --ttl-eq 1",
 			"-m conntrack ! --ctrepldst 192.0.2.77", "-m conntrack ! --ctorigsrc 192.0.2.77", "-m conntrack --ctorigdst 192.0.2.77"},
-		true: {"-s 2001:db8::1/128 -j RETURN", "! -d 2001:db8::/32", "-m hl --hl-eq 1", "-m frag --fragfirst",
+		true: {"-s 2001:db8::1/128 -j RETURN", "-s ::18/::18", "-s ::8/::18", "! -s ::8/::8", "-d ::8/::8", "-s ::8/::8 -d ::8/::8", "-s ::/::8", "! -d 2001:db8::/32", "-m hl --hl-eq 1", "-m frag --fragfirst",
 			"-m conntrack ! --ctrepldst 2001:db8::77", "-m conntrack --ctreplsrc 2001:db8::77"},
 	}
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {

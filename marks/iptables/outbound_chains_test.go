@@ -119,3 +119,35 @@ func remove(t *testing.T, h *world.Host, table *Table, c marks.Change) {
 	}
 	apply(t, h, table, r)
 }
+
+// The share of IPv6 senders by the bits of their addresses reads back as written, and is decoded without a command.
+func TestSenderBitsReadBack(t *testing.T) {
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		if !table.ipv6() {
+			return
+		}
+		o := marks.Outbound{Mask: 0x1f00, Flag: 0x2000, Group: 8200, HashBits: true}
+		for n := range marks.ID(marks.HashBuckets) {
+			o.Buckets = append(o.Buckets, o.Mask.Mark(16+n))
+		}
+		var c marks.Change
+		for _, chain := range o.Chains() {
+			c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
+		}
+		apply(t, h, table, c)
+		if !compareMangle(t, h, table) {
+			t.Error("the rules cannot be decoded completely")
+		}
+		h.Do(func() {
+			got, err := table.Read(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, chain := range o.Chains() {
+				if !got.Chains[chain.Name].Equal(marks.ChainRules{Rules: chain.Rules}) {
+					t.Errorf("chain %s:\n%v, want\n%v", chain.Name, got.Chains[chain.Name], chain.Rules)
+				}
+			}
+		})
+	})
+}

@@ -149,7 +149,8 @@ func decodeExtension(b []byte) extension {
 func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 	in, knownIn := decodeLinkName(entry[d.in:], entry[d.inMask:])
 	out, knownOut := decodeLinkName(entry[d.out:], entry[d.outMask:])
-	r.Complete = knownIn && knownOut && d.selectsOnlyLinks(entry)
+	r.Packet.SrcBit = d.sourceBit(entry)
+	r.Complete = knownIn && knownOut && d.selectsOnlyLinks(entry, r.Packet.SrcBit != 0)
 	r.In, r.Out, r.NotIn = in, out, entry[d.inverted]&invertedIn != 0
 	r.Complete = r.Complete && (r.In != "" || !r.NotIn)
 	e, ok := d.targetOf(entry)
@@ -178,10 +179,10 @@ func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 	return r
 }
 
-// selectsOnlyLinks reports whether an entry selects by no property but links, apart from its matches.
-func (d *legacyDecoder) selectsOnlyLinks(entry []byte) bool {
+// selectsOnlyLinks reports whether an entry selects by no property but links, apart from its matches and a bit of its source.
+func (d *legacyDecoder) selectsOnlyLinks(entry []byte, bit bool) bool {
 	for i, b := range entry[:d.selectorSize] {
-		link := i >= d.in && i < d.outMask+unix.IFNAMSIZ
+		link := i >= d.in && i < d.outMask+unix.IFNAMSIZ || bit && isSource(i)
 		if b != 0 && !link && (i != d.flags || b != d.gotoFlag) && (i != d.inverted || b != invertedIn) {
 			return false
 		}

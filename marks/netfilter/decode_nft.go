@@ -70,6 +70,8 @@ func (n *nftDecoder) addExpression(element []byte) {
 		ok = true
 	case "meta", "ct":
 		ok = !n.terminated && n.load(name, data)
+	case "payload":
+		ok = !n.terminated && n.loadSource(data)
 	case "bitwise":
 		ok = !n.terminated && n.register.applyBitwise(data)
 	case "cmp":

@@ -15,6 +15,7 @@ type register struct {
 	number uint32
 	source
 	mask uint32 // the bits that bitwise expressions kept
+	bit  uint8  // of sourceField: marks.PacketMatch.SrcBit
 }
 
 // source identifies the property that is loaded: expression and key (enum nft_meta_keys, enum nft_ct_keys).
@@ -34,7 +35,7 @@ var (
 // load decodes the expressions meta and ct, whose attributes have the same numbers. iptables writes a match conntrack
 // instead of ct, so ct marks the rule as written by nft(8).
 func (n *nftDecoder) load(expression string, data []byte) bool {
-	r := register{FindUint32(data, unix.NFTA_META_DREG), source{expression, FindUint32(data, unix.NFTA_META_KEY)}, 0xffffffff}
+	r := register{FindUint32(data, unix.NFTA_META_DREG), source{expression, FindUint32(data, unix.NFTA_META_KEY)}, 0xffffffff, 0}
 	if n.register != (register{}) || r.number == 0 {
 		return false
 	}
@@ -61,6 +62,9 @@ const bitwiseOp = 6
 
 // applyBitwise decodes an expression bitwise that masks a mark or a connection's status.
 func (r *register) applyBitwise(data []byte) bool {
+	if r.source == sourceField {
+		return r.maskSource(data)
+	}
 	mask, hasMask := FindConstant(data, unix.NFTA_BITWISE_MASK)
 	xor, hasXor := FindConstant(data, unix.NFTA_BITWISE_XOR)
 	if r.source != metaMark && r.source != ctStatus || r.mask != 0xffffffff || !hasMask || !hasXor || mask == 0 || xor != 0 ||
@@ -100,6 +104,8 @@ func (n *nftDecoder) compare(data []byte) bool {
 		value, ok = FindConstant(data, unix.NFTA_CMP_DATA)
 		n.rule.Fwmark = marks.MarkMatch{Not: not, Mark: marks.Mark(value), Mask: marks.Mask(reg.mask)}
 		not = false
+	case sourceField:
+		n.rule.Packet.SrcBit, ok = reg.compareSource(data)
 	case ctDirection:
 		n.rule.Dir, ok = compareDirection(data)
 	case ctStatus:

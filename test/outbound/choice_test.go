@@ -86,8 +86,7 @@ func TestStickyClientsKeepTheirUplink(t *testing.T) {
 				}
 				by[uplink]++
 			}
-			// In IPv6 the kernel hashes the first 32 bits only (xt_cluster.c, xt_cluster_hash_ipv6).
-			if to.Is4() && (by[0] < 5 || by[1] < 5) {
+			if by[0] < 5 || by[1] < 5 {
 				t.Errorf("of %d senders to %s the uplinks have %v", clients, to, by)
 			}
 			if own := g.send(t, g.Gateway, world.KindUDP, to, 30); own[0] == 0 || own[1] == 0 {
