@@ -53,6 +53,24 @@ type PortRange struct{ First, Last uint16 }
 // one has the bit: replies to a proxy's own connections, and packets of intercepted ones. All other packets of established
 // connections meet one rule.
 func InterceptChains(bit Mask, ipv6 bool, intercepts []Intercept) []Chain {
+	return interception{bit: bit, ipv6: ipv6}.chains(intercepts)
+}
+
+// InterceptLayout returns the chains of interception in the form that suits the backend: InterceptChains, or for nftables
+// chains that do the same. There a match has one range of ports, and a TPROXY without a socket does not match the packet.
+func InterceptLayout(b Backend, bit Mask, ipv6 bool, intercepts []Intercept) []Chain {
+	return interception{bit, ipv6, b == Nftables}.chains(intercepts)
+}
+
+// interception makes chains of interception.
+type interception struct {
+	bit    Mask
+	ipv6   bool
+	native bool // for nftables
+}
+
+func (n interception) chains(intercepts []Intercept) []Chain {
+	bit, ipv6 := n.bit, n.ipv6
 	set := Action{Kind: SetCtmark, Mark: Mark(bit), Mask: bit}
 	notLocal := AddrType{Not: true, Type: "LOCAL"}
 	toProxy := Action{Kind: Goto, Chain: ToProxy}
@@ -62,7 +80,7 @@ func InterceptChains(bit Mask, ipv6 bool, intercepts []Intercept) []Chain {
 			{Dir: "REPLY", Action: toProxy},
 			{Packet: PacketMatch{Proto: icmp(ipv6), State: "RELATED"}, Action: toProxy},
 		}},
-		{ToProxy, []Rule{{Action: Action{Kind: SetMark, Mark: Mark(bit), Mask: bit}}}},
+		{ToProxy, []Rule{{Action: Action{Kind: n.setMark(), Mark: Mark(bit), Mask: bit}}}},
 		{FromProxy, []Rule{
 			{Packet: PacketMatch{Proto: "tcp", SrcType: notLocal}, Action: set},
 			{Packet: PacketMatch{Proto: "udp", SrcType: notLocal}, Action: set},
@@ -71,18 +89,35 @@ func InterceptChains(bit Mask, ipv6 bool, intercepts []Intercept) []Chain {
 	if len(intercepts) == 0 {
 		return chains
 	}
-	rules := chains[0].Rules
-	for _, groups := range []string{"MULTICAST", "BROADCAST"} {
-		if groups == "MULTICAST" || !ipv6 {
-			rules = append(rules, Rule{Packet: PacketMatch{DstType: AddrType{Type: groups}}, Action: Action{Kind: Return}})
-		}
-	}
+	rules := append(chains[0].Rules, n.groupRules()...)
 	for _, i := range intercepts {
-		rules = append(rules, i.dispatch()...)
-		chains = append(chains, Chain{interceptPrefix + i.Name, i.rules(bit)})
+		rules = append(rules, n.dispatch(i)...)
+		chains = append(chains, Chain{interceptPrefix + i.Name, n.rules(i)})
 	}
 	chains[0].Rules = rules
 	return chains
+}
+
+// setMark returns the kind of the action that writes to a packet's mark.
+func (n interception) setMark() ActionKind {
+	if n.native {
+		return SetFwmark
+	}
+	return SetMark
+}
+
+// groupRules returns the rules that leave out what is addressed to groups of hosts. nftables finds the type of an IPv6
+// address by a route, which need not exist.
+func (n interception) groupRules() (rules []Rule) {
+	pass := Action{Kind: Return}
+	if n.native && n.ipv6 {
+		return []Rule{{Packet: PacketMatch{Dst: netip.MustParsePrefix("ff00::/8")}, Action: pass}}
+	}
+	rules = []Rule{{Packet: PacketMatch{DstType: AddrType{Type: "MULTICAST"}}, Action: pass}}
+	if !n.ipv6 {
+		rules = append(rules, Rule{Packet: PacketMatch{DstType: AddrType{Type: "BROADCAST"}}, Action: pass})
+	}
+	return rules
 }
 
 // InterceptJumps returns the rules that end Pre and Out on a host with interception.
@@ -90,6 +125,16 @@ func InterceptJumps() (pre, out Rule) {
 	pre = Rule{Action: Action{Kind: Jump, Chain: Proxied}}
 	return pre, Rule{Packet: PacketMatch{State: "NEW"}, Action: Action{Kind: Jump, Chain: FromProxy}}
 }
+
+// InterceptHooks returns the hooks by which nftables has what InterceptJumps does: there a packet returns from Pre and Out
+// before their ends. They come behind the hooks of replies, by which packets have the marks of their uplinks first.
+func InterceptHooks() []Hook {
+	pre, out := InterceptJumps()
+	return []Hook{{"PREROUTING", pre}, {"OUTPUT", out}}
+}
+
+// ComesLast reports whether the hook is one of InterceptHooks.
+func (h Hook) ComesLast() bool { return slices.Contains(InterceptHooks(), h) }
 
 // icmp returns the name of the family's ICMP. Its errors are related to the connection that they report about.
 func icmp(ipv6 bool) string {
@@ -100,10 +145,10 @@ func icmp(ipv6 bool) string {
 }
 
 // dispatch returns the jumps to the chain of the intercept.
-func (i Intercept) dispatch() (rules []Rule) {
+func (n interception) dispatch(i Intercept) (rules []Rule) {
 	for _, link := range i.In {
 		for _, s := range i.Services {
-			for _, ports := range multiports(i.Ports) {
+			for _, ports := range n.multiports(i.Ports) {
 				for _, from := range orAny(i.From) {
 					for _, to := range orAny(i.To) {
 						m := PacketMatch{Src: from, Dst: to, Proto: s.Proto, Ports: ports}
@@ -128,7 +173,7 @@ func orAny(networks []netip.Prefix) []netip.Prefix {
 }
 
 // rules returns the rules of the intercept's own chain.
-func (i Intercept) rules(bit Mask) (rules []Rule) {
+func (n interception) rules(i Intercept) (rules []Rule) {
 	for _, p := range i.NotFrom {
 		rules = append(rules, Rule{Packet: PacketMatch{Src: p}, Action: Action{Kind: Return}})
 	}
@@ -136,25 +181,25 @@ func (i Intercept) rules(bit Mask) (rules []Rule) {
 		rules = append(rules, Rule{Packet: PacketMatch{Dst: p}, Action: Action{Kind: Return}})
 	}
 	for _, s := range i.Services {
-		rules = append(rules, s.rules(bit, i.Drop)...)
+		rules = append(rules, n.serviceRules(s, i.Drop)...)
 	}
 	return rules
 }
 
-// rules returns the rules that give the packets of a protocol to the proxy. New connections get the bit first, as TPROXY
-// ends the traversal, and lose it again where the backend has a TPROXY that does not match without a proxy.
+// serviceRules returns the rules that give the packets of a protocol to the proxy. New connections get the bit first, as
+// TPROXY ends the traversal, and lose it again where the backend has a TPROXY that does not match without a proxy.
 //
 // Destination address translation comes after TPROXY. A TCP socket then has the translated address, by which TPROXY does not
 // find it; the routing does, as the packets have that address by then. UDP sockets are not connected.
 //
 // Without a proxy new connections pass, and so do all datagrams. The other packets of TCP belong to connections that a
 // proxy has begun and may still serve.
-func (s InterceptedService) rules(bit Mask, drop bool) []Rule {
+func (n interception) serviceRules(s InterceptedService, drop bool) []Rule {
 	on := func(state string, a Action) Rule {
 		return Rule{Packet: PacketMatch{Proto: s.Proto, State: state}, Action: a}
 	}
-	set, clear := Action{Kind: SetCtmark, Mark: Mark(bit), Mask: bit}, Action{Kind: SetCtmark, Mask: bit}
-	take := Action{Kind: TProxy, Mark: Mark(bit), Mask: bit, Proxy: s.Proxy}
+	set, clear := Action{Kind: SetCtmark, Mark: Mark(n.bit), Mask: n.bit}, Action{Kind: SetCtmark, Mask: n.bit}
+	take := Action{Kind: TProxy, Mark: Mark(n.bit), Mask: n.bit, Proxy: s.Proxy}
 	tcp := s.Proto == "tcp"
 	var rules []Rule
 	switch {
@@ -168,17 +213,33 @@ func (s InterceptedService) rules(bit Mask, drop bool) []Rule {
 		rules = []Rule{on("NEW", set), on("NEW", take), on("NEW", Action{Kind: Drop})}
 	default:
 		rules = []Rule{on("NEW", set), on("NEW", take), on("NEW", clear)}
+		if n.native {
+			rules = append(rules, on("NEW", Action{Kind: Return}))
+		}
 	}
 	if tcp {
 		rules = append(rules, on("DNAT", Action{Kind: Goto, Chain: ToProxy}))
 	}
-	return append(rules, on("", take))
+	rules = append(rules, on("", take))
+	switch {
+	case n.native && (tcp || drop):
+		rules = append(rules, on("", Action{Kind: Drop}))
+	case n.native:
+		rules = append(rules, on("", clear))
+	}
+	return rules
 }
 
 // multiports returns the arguments of as many matches as the ports need, one without ports if there are none.
-func multiports(ports []PortRange) (all []string) {
+func (n interception) multiports(ports []PortRange) (all []string) {
 	if len(ports) == 0 {
 		return []string{""}
+	}
+	if n.native {
+		for _, p := range ports {
+			all = append(all, p.String())
+		}
+		return all
 	}
 	ports = slices.Clone(ports)
 	for len(ports) > 0 {

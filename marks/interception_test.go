@@ -9,11 +9,14 @@ import (
 // A packet of an established connection that is not intercepted meets one rule, and a packet that the host sends one comparison.
 func TestPacketThatIsNotInterceptedMeetsOneRule(t *testing.T) {
 	const bit = marks.Mask(0x10)
-	for _, ipv6 := range []bool{false, true} {
-		for _, c := range marks.InterceptChains(bit, ipv6, []marks.Intercept{{Name: "web", In: []marks.InterceptedLink{{Name: "lan0"}}}}) {
+	for _, n := range []struct {
+		backend marks.Backend
+		ipv6    bool
+	}{{marks.NFT, false}, {marks.NFT, true}, {marks.Nftables, false}, {marks.Nftables, true}} {
+		for _, c := range marks.InterceptLayout(n.backend, bit, n.ipv6, []marks.Intercept{{Name: "web", In: []marks.InterceptedLink{{Name: "lan0"}}}}) {
 			want := marks.Rule{Ctmark: marks.MarkMatch{Mask: bit}, Packet: marks.PacketMatch{NotState: true, State: "NEW"}, Action: marks.Action{Kind: marks.Return}}
 			if c.Name == marks.Proxied && c.Rules[0] != want {
-				t.Errorf("the first rule of %s is %s, want %s", c.Name, c.Rules[0], want)
+				t.Errorf("%v: the first rule of %s is %s, want %s", n, c.Name, c.Rules[0], want)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // The kinds of actions that only nftables has. SetMarks writes the bits under the mask of both the connection's and the
 // packet's mark, SetFwmark those of the packet's alone. CopyCtmark replaces the whole mark of a packet by the bits under
 // the mask of its connection's mark and returns from the chain; it is for packets whose mark is 0, and a packet without a
-// connection does not match it. The LookUp kinds look up a key in a map: the packet's ingress link, or a mark under the
+// connection does not match it. The LookUp kinds look up a key in a map: the packet's ingress or egress link, or a mark under the
 // mask. The packet continues at the chain that the element names; without an element, at the next rule.
 const (
 	SetMarks ActionKind = iota + 0x40
@@ -19,6 +19,7 @@ const (
 	LookUpIn
 	LookUpFwmark
 	LookUpCtmark
+	LookUpOut
 )
 
 // mapSuffix ends the name of every map.
@@ -28,13 +29,19 @@ const mapSuffix = "-MAP"
 const (
 	InMap      = Prefix + "IN" + mapSuffix      // by ingress link: to the chain that sets the link's mark
 	RestoreMap = Prefix + "RESTORE" + mapSuffix // by the connection's mark: to the chain that gives it to the packet
+	PinMap     = Prefix + "PIN" + mapSuffix     // by egress link: to the chain that pins a connection to it
 	SaveMap    = Prefix + "SAVE" + mapSuffix    // by the packet's mark: to the chain that gives it to the connection
 	CountMap   = Prefix + "S" + mapSuffix       // by the connection's mark: to CounterChain
 )
 
 // IsMap reports whether a chain is a map. Its rules are the elements, in the order of CompareElements: each matches one
 // key, a link by Rule.In or a mark by Rule.Ctmark under FullMask, and its action is a Goto.
-func IsMap(chain string) bool { return strings.HasSuffix(chain, mapSuffix) }
+func IsMap(chain string) bool {
+	return strings.HasSuffix(chain, mapSuffix) && !strings.HasPrefix(chain, interceptPrefix)
+}
+
+// IsLinkMap reports whether the keys of a map are links.
+func IsLinkMap(name string) bool { return name == InMap || name == PinMap }
 
 // CompareElements compares two elements of a map by their keys.
 func CompareElements(a, b Rule) int {
@@ -111,6 +118,8 @@ func (a Action) mapString() string {
 		return kind + " " + a.Mark.String() + "/" + a.Mask.String()
 	case LookUpIn:
 		return "link in " + a.Chain
+	case LookUpOut:
+		return "egress link in " + a.Chain
 	case LookUpFwmark, LookUpCtmark:
 		kind := map[ActionKind]string{LookUpFwmark: "mark", LookUpCtmark: "ctmark"}[a.Kind]
 		return kind + "/" + a.Mask.String() + " in " + a.Chain

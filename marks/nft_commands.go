@@ -18,7 +18,7 @@ func (c Change) NFTCommands(ipv6 bool) []string {
 		w.fillChain(chain)
 	}
 	for _, base := range NFTBases {
-		w.changeHooks(base, c.HooksOf(base.Builtin))
+		w.changeHooks(base, c.HooksOf(base))
 	}
 	for _, name := range c.Delete {
 		w.deleteChain(name)
@@ -70,7 +70,7 @@ func (w *nftWriter) createChain(c ChainChange) {
 
 // nftKeyType returns the type of a map's keys.
 func nftKeyType(name string) string {
-	if name == InMap {
+	if IsLinkMap(name) {
 		return "ifname"
 	}
 	return "mark"

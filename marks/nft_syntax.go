@@ -22,10 +22,12 @@ func (r Rule) NFT(ipv6 bool) (string, error) {
 
 // CheckNFT returns an ErrUnsupported for a rule of a kind that the backend Nftables does not have.
 func (r Rule) CheckNFT() error {
-	known := Rule{In: r.In, Out: r.Out, NotIn: r.NotIn, MAC: r.MAC, SrcGroup: r.SrcGroup, Fwmark: r.Fwmark, Ctmark: r.Ctmark, Dir: r.Dir,
-		NotAssured: r.NotAssured, ReplyTo: r.ReplyTo, Action: Action{Chain: r.Action.Chain, Mark: r.Action.Mark, Mask: r.Action.Mask, Kind: r.Action.Kind}}
-	lower := strings.TrimPrefix(r.Action.Chain, Prefix) != strings.ToUpper(strings.TrimPrefix(r.Action.Chain, Prefix))
-	if known != r || r.Action.nft(false) == "" || lower {
+	chain, ours := r.Action.Chain, true
+	if chain != "" {
+		parsed, is := ParseNFTChain(NFTChain(chain, false), false)
+		ours = is && parsed == chain
+	}
+	if r.Opaque != "" || !ours || r.Action.nft(false) == "" || !r.Packet.hasNFT() {
 		return fmt.Errorf("the rule %q: %w: the backend %q has no such rule", r, ErrUnsupported, Nftables)
 	}
 	return nil
@@ -35,6 +37,9 @@ func (r Rule) CheckNFT() error {
 func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
 	if r.SrcGroup != 0 {
 		w.add("iifgroup ", hex(r.SrcGroup))
+	}
+	if r.DstGroup != 0 {
+		w.add("oifgroup ", hex(r.DstGroup))
 	}
 	if r.NotAssured {
 		w.add("ct status and assured == 0")
@@ -48,6 +53,7 @@ func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
 	if r.Ctmark != (MarkMatch{}) {
 		w.add("ct mark ", r.Ctmark.nft())
 	}
+	r.Packet.addNFTState(w)
 	if r.In != "" {
 		w.add("iifname ", nftLink(r.In, r.NotIn))
 	}
@@ -59,6 +65,13 @@ func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
 	}
 	if r.ReplyTo.IsValid() {
 		w.add("ct reply ", NFTFamily(ipv6), " daddr ", nftPrefixText(r.ReplyTo))
+	}
+	if r.OrigFrom.IsValid() {
+		w.add("ct original ", NFTFamily(ipv6), " saddr ", nftPrefixText(r.OrigFrom))
+	}
+	r.Packet.addNFT(w, ipv6)
+	if r.Cluster != (Cluster{}) {
+		w.add(r.Cluster.nft(ipv6))
 	}
 }
 
@@ -123,8 +136,16 @@ func (a Action) nft(ipv6 bool) string {
 		return replaced("ct mark") + " " + replaced("meta mark")
 	case CopyCtmark:
 		return "meta mark set ct mark" + under + " return"
+	case TProxy:
+		return "tproxy " + NFTFamily(ipv6) + " to " + a.nftProxy() + " " + replaced("meta mark") + " accept"
+	case Drop:
+		return "drop"
+	case Masquerade:
+		return "masquerade"
 	case LookUpIn:
 		return "iifname vmap @" + NFTChain(a.Chain, ipv6)
+	case LookUpOut:
+		return "oifname vmap @" + NFTChain(a.Chain, ipv6)
 	case LookUpFwmark:
 		return "meta mark" + under + " vmap @" + NFTChain(a.Chain, ipv6)
 	case LookUpCtmark:

@@ -13,17 +13,32 @@ const NFTTable = "replypath"
 
 // NFTBase is a base chain of NFTTable.
 type NFTBase struct {
-	Builtin  string // the built-in chain of iptables at the same hook
+	Table    string // of iptables
+	Builtin  string // the built-in chain of that table at the same hook
 	Type     string // in nft(8)
 	Priority int32
 }
 
 // NFTBases are the base chains, in the order in which a packet traverses them. The priorities are next to that of mangle,
-// and no one else's: among chains of the same priority the order changes whenever one of them is loaded again.
-var NFTBases = [...]NFTBase{{"PREROUTING", "filter", -151}, {"OUTPUT", "route", -151}, {"POSTROUTING", "filter", -149}}
+// and no one else's: among chains of the same priority the order changes whenever one of them is loaded again. That of
+// address translation is behind the operator's. A base chain exists while it has hooks.
+var NFTBases = [...]NFTBase{
+	{MangleTable, "PREROUTING", "filter", -151},
+	{MangleTable, "OUTPUT", "route", -151},
+	{MangleTable, "POSTROUTING", "filter", -149},
+	{MasqTable, "POSTROUTING", "nat", 101},
+}
 
-// Name returns the chain's name, which is also that of its hook.
-func (b NFTBase) Name() string { return strings.ToLower(b.Builtin) }
+// hook returns the name of the hook in nft(8).
+func (b NFTBase) hook() string { return strings.ToLower(b.Builtin) }
+
+// Name returns the chain's name: that of its hook, behind that of the table of address translation.
+func (b NFTBase) Name() string {
+	if b.Table == MasqTable {
+		return MasqTable + "-" + b.hook()
+	}
+	return b.hook()
+}
 
 // HookChain returns the name of the chain with the family's hooks.
 func (b NFTBase) HookChain(ipv6 bool) string { return nftPrefix(ipv6) + b.Name() }
@@ -39,8 +54,14 @@ func NFTFamily(ipv6 bool) string {
 	return "ip"
 }
 
-// NFTChain returns the name of a chain or map in NFTTable: ip-pre for Pre.
+// nftIntercept starts the names of the chains of single intercepts, whose own names may have letters of both cases.
+var nftIntercept = strings.ToLower(strings.TrimPrefix(interceptPrefix, Prefix))
+
+// NFTChain returns the name of a chain or map in NFTTable: ip-pre for Pre, ip-tp-Web for the intercept Web.
 func NFTChain(chain string, ipv6 bool) string {
+	if name, is := strings.CutPrefix(chain, interceptPrefix); is {
+		return nftPrefix(ipv6) + nftIntercept + name
+	}
 	return nftPrefix(ipv6) + strings.ToLower(strings.TrimPrefix(chain, Prefix))
 }
 
@@ -48,6 +69,9 @@ func NFTChain(chain string, ipv6 bool) string {
 // NFTBase.HookChain, and of other programs.
 func ParseNFTChain(name string, ipv6 bool) (chain string, ok bool) {
 	rest, ok := strings.CutPrefix(name, nftPrefix(ipv6))
+	if intercept, is := strings.CutPrefix(rest, nftIntercept); ok && is && intercept != "" {
+		return interceptPrefix + intercept, true
+	}
 	hooks := slices.ContainsFunc(NFTBases[:], func(b NFTBase) bool { return b.HookChain(ipv6) == name })
 	return Prefix + strings.ToUpper(rest), ok && !hooks && rest != "" && rest == strings.ToLower(rest)
 }
@@ -58,19 +82,29 @@ func NFTCounters(id ID, ipv6 bool) (symmetric, stray string) {
 	return fmt.Sprintf("%sseen%d", nftPrefix(ipv6), id), fmt.Sprintf("%sstray%d", nftPrefix(ipv6), id)
 }
 
-// HooksOf returns the changes of the hooks of one built-in chain.
-func (c Change) HooksOf(builtin string) (changes []HookChange) {
+// HooksOf returns the changes of the hooks of one base chain, in the order in which they are inserted: each becomes the
+// first rule.
+func (c Change) HooksOf(b NFTBase) (changes []HookChange) {
 	for _, h := range c.Hooks {
-		if h.Hook.Builtin == builtin {
+		if h.Hook.Builtin == b.Builtin && h.Hook.Table() == b.Table {
 			changes = append(changes, h)
 		}
 	}
+	slices.SortStableFunc(changes, func(a, b HookChange) int {
+		switch last := a.Hook.ComesLast(); {
+		case last == b.Hook.ComesLast():
+			return 0
+		case last:
+			return -1
+		}
+		return 1
+	})
 	return changes
 }
 
 // definition returns what follows the name of the chain in nft(8) when it is created.
 func (b NFTBase) definition() string {
-	return fmt.Sprintf(" { type %s hook %s priority %d; policy accept; }", b.Type, b.Name(), b.Priority)
+	return fmt.Sprintf(" { type %s hook %s priority %d; policy accept; }", b.Type, b.hook(), b.Priority)
 }
 
 // nft formats the rule that leads packets of the family to their hooks.

@@ -1,6 +1,10 @@
 package marks
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
 
 // The chains of connections that begin inside: on this host, or on one behind it.
 const (
@@ -43,6 +47,34 @@ func (o Outbound) Chains() []Chain {
 		chains = append(chains, o.masqChain())
 	}
 	return chains
+}
+
+// Layout returns the chains in the form that suits the backend: Chains, or for nftables a map instead of the tests by link.
+func (o Outbound) Layout(b Backend) []Chain {
+	chains := o.Chains()
+	if b != Nftables {
+		return chains
+	}
+	chains = slices.DeleteFunc(chains, func(c Chain) bool { return c.Name != Client && c.Name != Masq })
+	for _, c := range chains {
+		for i := range c.Rules {
+			if c.Rules[i].Action.Kind == SetMark {
+				c.Rules[i].Action.Kind = SetFwmark
+			}
+		}
+	}
+	chains = append(chains, Chain{Pin, []Rule{{Action: Action{Kind: LookUpOut, Chain: PinMap}}}})
+	elements := Chain{Name: PinMap}
+	for _, e := range o.Egress {
+		pin := o.pinRule(e)
+		pin.Out = ""
+		own := Chain{fmt.Sprintf("%s%d", Pin, o.Mask.ID(e.Mark)), []Rule{pin}}
+		chains = append(chains, own)
+		elements.Rules = slices.DeleteFunc(elements.Rules, func(r Rule) bool { return r.In == e.Link }) // the last uplink of a link counts
+		elements.Rules = append(elements.Rules, Rule{In: e.Link, Action: Action{Kind: Goto, Chain: own.Name}})
+	}
+	slices.SortFunc(elements.Rules, CompareElements)
+	return append(chains, elements)
 }
 
 // Hooks returns the hooks of Chains.

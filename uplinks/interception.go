@@ -30,9 +30,6 @@ func addInterception(want State, s Settings, f Facts, _ Verdicts) {
 		return
 	}
 	for _, family := range f.Families() {
-		if f.HasRepliesOnly(family) {
-			continue
-		}
 		key := RouteKey{Family: family, Table: s.InterceptTable(), Dst: family.DefaultPrefix(), Metric: family.metric()}
 		want.Routes[key] = Route{Type: Local, Protocol: Protocol, Link: "lo"}
 		addInterceptRules(want, s, family)
@@ -50,13 +47,34 @@ func addInterceptRules(want State, s Settings, family Family) {
 	}
 }
 
-// addInterceptChains adds the chains, and the jumps to them at the end of the chains of the replies, by which packets have
-// the marks of their uplinks first. Without uplinks in the family those chains have nothing else.
+// addInterceptChains adds the chains, and the jumps to them behind the chains of the replies, by which packets have the marks
+// of their uplinks first.
 func addInterceptChains(want State, s Settings, f Facts, family Family) {
 	firewall, ok := f.Firewalls[family]
 	if !ok {
 		return
 	}
+	if firewall.Backend == marks.Nftables {
+		for _, h := range marks.InterceptHooks() {
+			want.Hooks[HookKey{firewall, h}] = hookInPlace
+		}
+	} else {
+		want.addInterceptJumps(firewall)
+	}
+	var all []marks.Intercept
+	for _, i := range s.Interception.Intercepts {
+		if slices.Contains(i.Families(), family) {
+			all = append(all, s.interceptIn(i, f, family))
+		}
+	}
+	for _, c := range marks.InterceptLayout(firewall.Backend, s.Interception.Bit, family == IPv6, all) {
+		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}
+	}
+}
+
+// addInterceptJumps adds the jumps at the end of the chains of the replies, with their hooks. Without uplinks in the family
+// those chains have nothing else.
+func (want State) addInterceptJumps(firewall FirewallKey) {
 	pre, out := marks.InterceptJumps()
 	for name, jump := range map[string]marks.Rule{marks.Pre: pre, marks.Out: out} {
 		key := ChainKey{firewall, name}
@@ -66,15 +84,6 @@ func addInterceptChains(want State, s Settings, f Facts, family Family) {
 		if h.Rule.Action.Chain != marks.Post {
 			want.Hooks[HookKey{firewall, h}] = hookInPlace
 		}
-	}
-	var all []marks.Intercept
-	for _, i := range s.Interception.Intercepts {
-		if slices.Contains(i.Families(), family) {
-			all = append(all, s.interceptIn(i, f, family))
-		}
-	}
-	for _, c := range marks.InterceptChains(s.Interception.Bit, family == IPv6, all) {
-		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}
 	}
 }
 

@@ -115,6 +115,38 @@ func TestChainsOfInterceptionAreReadBack(t *testing.T) {
 	}
 }
 
+// Nftables has the hooks of interception behind those of replies, and every rule in its own syntax.
+func TestInterceptionInNftables(t *testing.T) {
+	for name, uplinksManaged := range map[string]bool{"with uplinks": true, "without uplinks": false} {
+		s, facts := withIntercepts(uplinkstest.Settings()), uplinkstest.Facts()
+		if !uplinksManaged {
+			s.Uplinks = nil
+		}
+		for family, k := range facts.Firewalls {
+			k.Backend, k.Command = marks.Nftables, "nft"
+			facts.Firewalls[family] = k
+		}
+		want := uplinks.Desired(s, facts, nil)
+		hooks := map[string]int{}
+		for k := range want.Hooks {
+			hooks[k.Hook.Rule.Action.Chain]++
+		}
+		if hooks[marks.Proxied] != 2 || hooks[marks.FromProxy] != 2 || (hooks[marks.Pre] == 2) != uplinksManaged {
+			t.Errorf("%s: hooks %v", name, hooks)
+		}
+		for k, chain := range want.Chains {
+			for _, r := range chain.Rules {
+				if _, err := r.NFT(k.Firewall.Family == uplinks.IPv6); err != nil && !marks.IsMap(k.Name) {
+					t.Errorf("%s: %s: %v", name, k.Name, err)
+				}
+			}
+		}
+		if _, replies := want.Chains[uplinks.ChainKey{Firewall: facts.Firewalls[uplinks.IPv4], Name: marks.Pre}]; replies != uplinksManaged {
+			t.Errorf("%s: the chain of the replies: %t", name, replies)
+		}
+	}
+}
+
 func TestSocketThatTakesInterceptedConnections(t *testing.T) {
 	at := func(text string) uplinks.Listener {
 		a := netip.MustParseAddrPort(text)

@@ -20,7 +20,7 @@ var ErrReferenced = errors.New("a rule of another program jumps to a chain of re
 func (f *Firewall) Apply(ctx context.Context, c marks.Change) error {
 	err := f.commit(ctx, c)
 	if !errors.Is(err, unix.EBUSY) || len(c.Delete) == 0 {
-		return classify(err)
+		return f.nameMissing(classify(err))
 	}
 	rest := c
 	rest.Delete = nil
@@ -89,6 +89,7 @@ type builder struct {
 	*snapshot
 	ipv6     bool
 	requests []nftnl.Request
+	unused   map[string]bool // base chains that were deleted with their last hook
 }
 
 func (b *builder) add(r ...nftnl.Request) { b.requests = append(b.requests, r...) }
@@ -116,7 +117,7 @@ func (b *builder) build(c marks.Change) ([]nftnl.Request, error) {
 		}
 	}
 	for _, base := range marks.NFTBases {
-		if err := b.changeHooks(base, c.HooksOf(base.Builtin)); err != nil {
+		if err := b.changeHooks(base, c.HooksOf(base)); err != nil {
 			return nil, err
 		}
 	}
@@ -263,13 +264,17 @@ func (b *builder) delete(chain string) {
 // deleteBases deletes the chains that every packet traverses, of both families.
 func (b *builder) deleteBases() {
 	for _, base := range marks.NFTBases {
-		if b.chains[base.Name()] != nil {
-			b.add(ownTable.FlushChain(base.Name()), ownTable.DeleteChain(base.Name()))
+		if !b.unused[base.Name()] {
+			b.deleteBase(base)
 		}
-		for _, ipv6 := range families {
-			if name := base.HookChain(ipv6); b.chains[name] != nil {
-				b.add(ownTable.FlushChain(name), ownTable.DeleteChain(name))
-			}
+	}
+}
+
+// deleteBase deletes a base chain with the chains of its hooks.
+func (b *builder) deleteBase(base marks.NFTBase) {
+	for _, name := range []string{base.Name(), base.HookChain(false), base.HookChain(true)} {
+		if b.chains[name] != nil {
+			b.add(ownTable.FlushChain(name), ownTable.DeleteChain(name))
 		}
 	}
 }

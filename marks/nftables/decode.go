@@ -3,8 +3,6 @@ package nftables
 import (
 	"bytes"
 	"encoding/binary"
-	"net"
-	"net/netip"
 
 	"replypath/marks"
 	"replypath/marks/netfilter"
@@ -40,10 +38,16 @@ var (
 	metaOifname  = source{"meta", unix.NFT_META_OIFNAME}
 	metaIifgroup = source{"meta", unix.NFT_META_IIFGROUP}
 	metaIiftype  = source{"meta", unix.NFT_META_IIFTYPE}
-	etherSaddr   = source{"payload", etherSource}
+	metaOifgroup = source{"meta", unix.NFT_META_OIFGROUP}
+	metaFamily   = source{"meta", unix.NFT_META_NFPROTO}
+	metaProto    = source{"meta", unix.NFT_META_L4PROTO}
+	etherSaddr   = source{"payload", fieldKey(unix.NFT_PAYLOAD_LL_HEADER, etherSource)}
+	portField    = source{"payload", fieldKey(unix.NFT_PAYLOAD_TRANSPORT_HEADER, destinationPort)}
 	ctMark       = source{"ct", unix.NFT_CT_MARK}
 	ctDirection  = source{"ct", unix.NFT_CT_DIRECTION}
 	ctStatus     = source{"ct", unix.NFT_CT_STATUS}
+	ctState      = source{"ct", unix.NFT_CT_STATE}
+	senderHash   = source{"hash", unix.NFT_HASH_JENKINS}
 	constant     = source{"immediate", 0}
 )
 
@@ -68,7 +72,9 @@ type decoder struct {
 	held    held
 	seen    map[source]bool // the properties that were compared
 	writes  []write
-	ended   bool // a verdict, a map or a counter of the rule: no expression follows
+	loaded  map[uint32][]byte // constants by register
+	proxied bool              // the action gives the packet to a socket
+	ended   bool              // a verdict, a map or a counter of the rule: no expression follows
 }
 
 func (d *decoder) decode(name string, data []byte) bool {
@@ -88,6 +94,16 @@ func (d *decoder) decode(name string, data []byte) bool {
 		return d.immediate(data)
 	case "lookup":
 		return d.lookUp(data)
+	case "fib":
+		return d.loadAddrType(data)
+	case "hash":
+		return d.hash(data)
+	case "tproxy":
+		return d.tproxy(data)
+	case "masq":
+		d.ended = true
+		d.rule.Action = marks.Action{Kind: marks.Masquerade}
+		return len(data) == 0 && len(d.writes) == 0 && d.counter == ""
 	case "objref":
 		d.counter = netfilter.FindString(data, unix.NFTA_OBJREF_IMM_NAME)
 		return d.counter != "" && len(d.writes) == 0 && netfilter.FindUint32(data, unix.NFTA_OBJREF_IMM_TYPE) == unix.NFT_OBJECT_COUNTER
@@ -115,26 +131,14 @@ func (d *decoder) loadOrSet(name string, data []byte) bool {
 	return d.set(from, netfilter.FindUint32(data, sreg))
 }
 
-// macSize is the size of a hardware address of Ethernet.
-const macSize = 6
-
-// loadField decodes the load of the source of an Ethernet frame.
-func (d *decoder) loadField(data []byte) bool {
-	register := netfilter.FindUint32(data, unix.NFTA_PAYLOAD_DREG)
-	if register == 0 || d.held.source != (source{}) || netfilter.FindUint32(data, unix.NFTA_PAYLOAD_BASE) != unix.NFT_PAYLOAD_LL_HEADER ||
-		netfilter.FindUint32(data, unix.NFTA_PAYLOAD_OFFSET) != etherSource || netfilter.FindUint32(data, unix.NFTA_PAYLOAD_LEN) != macSize {
-		return false
-	}
-	d.held = held{source: etherSaddr, register: register}
-	return true
-}
-
-// directionFits reports whether an expression ct names the direction of replies where it loads an address, and none
-// elsewhere.
+// directionFits reports whether an expression ct names the direction where it loads an address, and none elsewhere.
 func (d *decoder) directionFits(data []byte, from source) bool {
 	direction := nlattr.Find(data, unix.NFTA_CT_DIRECTION)
-	if from.key == replyDestination(d.ipv6) {
+	switch from.key {
+	case replyDestination(d.ipv6):
 		return len(direction) == 1 && direction[0] == directionReply
+	case originalSource(d.ipv6):
+		return len(direction) == 1 && direction[0] == directionOriginal
 	}
 	return direction == nil
 }
@@ -174,38 +178,73 @@ func (d *decoder) compare(data []byte) bool {
 	d.held = held{}
 	value := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 	operation := netfilter.FindUint32(data, unix.NFTA_CMP_OP)
+	if h.register == 0 || netfilter.FindUint32(data, unix.NFTA_CMP_SREG) != h.register || len(d.writes) > 0 || d.proxied ||
+		bytes.ContainsFunc(h.xor, func(r rune) bool { return r != 0 }) {
+		return false
+	}
+	if h.source == portField {
+		return h.mask == nil && d.comparePort(h, operation, value)
+	}
 	equal := operation == unix.NFT_CMP_EQ
-	if h.register == 0 || netfilter.FindUint32(data, unix.NFTA_CMP_SREG) != h.register || d.seen[h.source] || len(d.writes) > 0 ||
-		!equal && operation != unix.NFT_CMP_NEQ || bytes.ContainsFunc(h.xor, func(r rune) bool { return r != 0 }) {
+	if d.seen[h.source] || !equal && operation != unix.NFT_CMP_NEQ {
 		return false
 	}
 	d.seen[h.source] = true
-	switch h.source {
-	case metaMark:
+	switch h.source.expression {
+	case "meta":
+		return d.compareMeta(h, value, equal)
+	case "ct":
+		return d.compareCt(h, value, equal)
+	}
+	return d.comparePacket(h, value, equal)
+}
+
+// compareMeta decodes the comparison of metadata of the packet.
+func (d *decoder) compareMeta(h held, value nlattr.Value, equal bool) bool {
+	if h.source == metaMark {
 		return compareMark(&d.rule.Fwmark, h.mask, value, equal)
-	case ctMark:
-		return compareMark(&d.rule.Ctmark, h.mask, value, equal)
+	}
+	if h.mask != nil {
+		return false
+	}
+	switch h.source {
 	case metaIifname:
 		d.rule.In, d.rule.NotIn = linkName(value), !equal
-		return d.rule.In != "" && h.mask == nil
+		return d.rule.In != ""
 	case metaOifname:
 		d.rule.Out = linkName(value)
-		return d.rule.Out != "" && h.mask == nil && equal
+		return d.rule.Out != "" && equal
 	case metaIifgroup:
 		d.rule.SrcGroup = value.Uint32()
-		return d.rule.SrcGroup != 0 && h.mask == nil && equal && len(value) == 4
+		return d.rule.SrcGroup != 0 && equal && len(value) == 4
+	case metaOifgroup:
+		d.rule.DstGroup = value.Uint32()
+		return d.rule.DstGroup != 0 && equal && len(value) == 4
 	case metaIiftype:
-		return equal && h.mask == nil && bytes.Equal(value, binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER))
-	case etherSaddr:
-		d.rule.MAC = net.HardwareAddr(value).String()
-		return equal && h.mask == nil && len(value) == macSize && d.seen[metaIiftype]
+		return equal && bytes.Equal(value, binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER))
+	case metaFamily:
+		return equal && bytes.Equal(value, []byte{protocol(d.ipv6)})
+	case metaProto:
+		return equal && d.compareProto(value)
+	}
+	return false
+}
+
+// compareCt decodes the comparison of metadata of the packet's connection.
+func (d *decoder) compareCt(h held, value nlattr.Value, equal bool) bool {
+	switch h.source {
+	case ctMark:
+		return compareMark(&d.rule.Ctmark, h.mask, value, equal)
 	case ctDirection:
 		return d.compareDirection(value) && h.mask == nil && equal
 	case ctStatus:
-		d.rule.NotAssured = true
-		return equal && nlattr.Value(h.mask).Uint32() == assured && len(value) == 4 && value.Uint32() == 0
+		return len(h.mask) == 4 && len(value) == 4 && value.Uint32() == 0 && d.compareStatus(nlattr.Value(h.mask).Uint32(), equal)
+	case ctState:
+		return len(value) == 4 && d.compareState(h.mask, value.Uint32(), equal)
 	case source{"ct", replyDestination(d.ipv6)}:
-		return equal && d.compareReplyTo(h.mask, value)
+		return equal && d.compareNetwork(&d.rule.ReplyTo, h.mask, value)
+	case source{"ct", originalSource(d.ipv6)}:
+		return equal && d.compareNetwork(&d.rule.OrigFrom, h.mask, value)
 	}
 	return false
 }
@@ -233,33 +272,4 @@ func (d *decoder) compareDirection(value []byte) bool {
 	}
 	d.rule.Dir = [...]string{directionOriginal: "ORIGINAL", directionReply: "REPLY"}[value[0]]
 	return true
-}
-
-// compareReplyTo decodes the comparison with a network: under a mask, or of its first bytes alone.
-func (d *decoder) compareReplyTo(mask []byte, value []byte) bool {
-	size := map[bool]int{false: 4, true: 16}[d.ipv6]
-	bits := 8 * len(value)
-	if mask != nil {
-		bits = prefixLength(mask)
-	}
-	if len(value) > size || mask != nil && (len(mask) != size || len(value) != size) {
-		return false
-	}
-	a, ok := netip.AddrFromSlice(append(bytes.Clone(value), make([]byte, size-len(value))...))
-	d.rule.ReplyTo = netip.PrefixFrom(a, bits)
-	return ok && bits > 0 && d.rule.ReplyTo == d.rule.ReplyTo.Masked()
-}
-
-// prefixLength returns the number of bits of a mask; 0: it is not that of a network.
-func prefixLength(mask []byte) (bits int) {
-	for i := range 8 * len(mask) {
-		set := mask[i/8]&(0x80>>(i%8)) != 0
-		if set && bits != i {
-			return 0
-		}
-		if set {
-			bits++
-		}
-	}
-	return bits
 }

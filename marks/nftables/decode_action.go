@@ -15,24 +15,40 @@ func (d *decoder) immediate(data []byte) bool {
 	value := nlattr.Find(data, unix.NFTA_IMMEDIATE_DATA)
 	verdict := nlattr.Find(value, unix.NFTA_DATA_VERDICT)
 	if verdict == nil {
-		c := nlattr.Find(value, unix.NFTA_DATA_VALUE)
-		if d.held.source != (source{}) || len(c) != 4 {
-			return false
-		}
-		d.held = held{source: constant, register: netfilter.FindUint32(data, unix.NFTA_IMMEDIATE_DREG), mask: make([]byte, 4), xor: c}
-		return true
+		return d.load(netfilter.FindUint32(data, unix.NFTA_IMMEDIATE_DREG), nlattr.Find(value, unix.NFTA_DATA_VALUE))
 	}
 	if d.held.source != (source{}) {
 		return false
 	}
 	d.ended = true
 	code := int32(netfilter.FindUint32(verdict, unix.NFTA_VERDICT_CODE))
-	if code == unix.NFT_RETURN {
+	switch {
+	case d.proxied:
+		return code == nfAccept
+	case code == unix.NFT_RETURN:
 		d.rule.Action.Kind = marks.Return
 		return true
+	case code == nfDrop:
+		d.rule.Action.Kind = marks.Drop
+		return len(d.writes) == 0
 	}
 	d.rule.Action.Kind = map[int32]marks.ActionKind{unix.NFT_JUMP: marks.Jump, unix.NFT_GOTO: marks.Goto}[code]
 	return d.rule.Action.Kind != 0 && len(d.writes) == 0 && d.setChain(netfilter.FindString(verdict, unix.NFTA_VERDICT_CHAIN))
+}
+
+// load decodes the load of a constant, which is written to a mark or names a socket.
+func (d *decoder) load(register uint32, value []byte) bool {
+	if d.held.source != (source{}) && d.held.source != constant || register == 0 || len(value) == 0 {
+		return false
+	}
+	if d.loaded == nil {
+		d.loaded = map[uint32][]byte{}
+	}
+	d.loaded[register] = value
+	if d.held = (held{}); len(value) == 4 {
+		d.held = held{source: constant, register: register, mask: make([]byte, 4), xor: value}
+	}
+	return true
 }
 
 // setChain sets the chain of the action by its name in the table.
@@ -45,14 +61,14 @@ func (d *decoder) setChain(name string) (ours bool) {
 func (d *decoder) lookUp(data []byte) bool {
 	h := d.held
 	d.held, d.ended = held{}, true
-	kind := map[source]marks.ActionKind{metaIifname: marks.LookUpIn, metaMark: marks.LookUpFwmark, ctMark: marks.LookUpCtmark}[h.source]
+	kind := map[source]marks.ActionKind{metaIifname: marks.LookUpIn, metaOifname: marks.LookUpOut, metaMark: marks.LookUpFwmark, ctMark: marks.LookUpCtmark}[h.source]
 	if kind == 0 || len(d.writes) > 0 || d.counter != "" || h.register == 0 || netfilter.FindUint32(data, unix.NFTA_LOOKUP_SREG) != h.register ||
 		nlattr.Find(data, unix.NFTA_LOOKUP_DREG) == nil || netfilter.FindUint32(data, unix.NFTA_LOOKUP_DREG) != unix.NFT_REG_VERDICT ||
 		netfilter.FindUint32(data, unix.NFTA_LOOKUP_FLAGS) != 0 || bytes.Trim(h.xor, "\x00") != nil && len(bytes.Trim(h.xor, "\x00")) > 0 {
 		return false
 	}
 	d.rule.Action.Kind = kind
-	if kind != marks.LookUpIn {
+	if kind != marks.LookUpIn && kind != marks.LookUpOut {
 		d.rule.Action.Mask = marks.FullMask
 		if h.mask != nil {
 			d.rule.Action.Mask = marks.Mask(nlattr.Value(h.mask).Uint32())
@@ -64,11 +80,15 @@ func (d *decoder) lookUp(data []byte) bool {
 // finish makes the action of the assignments.
 func (d *decoder) finish() bool {
 	if len(d.writes) == 0 {
-		return d.ended
+		return d.ended && !d.proxied
 	}
 	first := d.writes[0]
 	if d.counter != "" {
 		return false
+	}
+	if d.proxied {
+		d.rule.Action.Kind, d.rule.Action.Mark, d.rule.Action.Mask = marks.TProxy, marks.Mark(first.xor), marks.Mask(^first.mask)
+		return d.ended && len(d.writes) == 1 && first.to == metaMark && (first.from == metaMark || first.from == constant) && first.xor&first.mask == 0
 	}
 	if d.ended { // by a return
 		d.rule.Action = marks.Action{Kind: marks.CopyCtmark, Mask: marks.Mask(first.mask)}

@@ -39,6 +39,9 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 	if r.SrcGroup != 0 {
 		all = append(all, nftnl.Meta(unix.NFT_META_IIFGROUP, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, r.SrcGroup))
 	}
+	if r.DstGroup != 0 {
+		all = append(all, nftnl.Meta(unix.NFT_META_OIFGROUP, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, r.DstGroup))
+	}
 	if r.NotAssured {
 		all = append(all, nftnl.Ct(unix.NFT_CT_STATUS, 0), nftnl.MaskMark(0, assured, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, 0))
 	}
@@ -55,6 +58,7 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 	if r.Ctmark != (marks.MarkMatch{}) {
 		all = append(append(all, nftnl.Ct(unix.NFT_CT_MARK, 0)), encodeMark(r.Ctmark)...)
 	}
+	all = append(all, encodeState(r.Packet)...)
 	if r.In != "" {
 		all = append(all, nftnl.Meta(unix.NFT_META_IIFNAME, 0), encodeLink(r.In, r.NotIn))
 	}
@@ -65,7 +69,14 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 		all = append(all, nftnl.Meta(unix.NFT_META_OIFNAME, 0), encodeLink(r.Out, false))
 	}
 	if r.ReplyTo.IsValid() {
-		all = append(all, encodeReplyTo(r.ReplyTo, ipv6)...)
+		all = append(append(all, nftnl.CtOf(directionReply, replyDestination(ipv6), 0)), encodeNetwork(r.ReplyTo)...)
+	}
+	if r.OrigFrom.IsValid() {
+		all = append(append(all, nftnl.CtOf(directionOriginal, originalSource(ipv6), 0)), encodeNetwork(r.OrigFrom)...)
+	}
+	all = append(all, encodePacket(r.Packet, ipv6)...)
+	if r.Cluster != (marks.Cluster{}) {
+		all = append(all, encodeCluster(r.Cluster, ipv6)...)
 	}
 	return all
 }
@@ -116,8 +127,16 @@ func replyDestination(ipv6 bool) uint32 {
 	return unix.NFT_CT_DST_IP
 }
 
-func encodeReplyTo(p netip.Prefix, ipv6 bool) [][]byte {
-	all := [][]byte{nftnl.CtOf(directionReply, replyDestination(ipv6), 0)}
+// originalSource returns the key of the address from which a connection's first packet was sent.
+func originalSource(ipv6 bool) uint32 {
+	if ipv6 {
+		return unix.NFT_CT_SRC_IP6
+	}
+	return unix.NFT_CT_SRC_IP
+}
+
+// encodeNetwork returns the comparison of an address in the first register with a network.
+func encodeNetwork(p netip.Prefix) (all [][]byte) {
 	if !p.IsSingleIP() {
 		length := len(p.Addr().AsSlice())
 		mask := make([]byte, length)
@@ -150,6 +169,14 @@ func encodeAction(a marks.Action, ipv6 bool) [][]byte {
 	case marks.CopyCtmark:
 		all := under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0))
 		return append(all, nftnl.SetMeta(unix.NFT_META_MARK, 0), nftnl.Return())
+	case marks.TProxy:
+		return append(append(encodeTProxy(a, ipv6), setFwmark(a)...), nftnl.Accept())
+	case marks.Drop:
+		return [][]byte{nftnl.Drop()}
+	case marks.Masquerade:
+		return [][]byte{nftnl.Masquerade()}
+	case marks.LookUpOut:
+		return [][]byte{nftnl.Meta(unix.NFT_META_OIFNAME, 0), nftnl.VerdictMap(chain, 0)}
 	case marks.LookUpIn:
 		return [][]byte{nftnl.Meta(unix.NFT_META_IIFNAME, 0), nftnl.VerdictMap(chain, 0)}
 	case marks.LookUpFwmark:

@@ -1,12 +1,22 @@
 package nftables
 
 import (
+	"slices"
+
 	"replypath/marks"
 )
 
 // changeHooks makes the base chain as it should be, and replaces all hooks of the family.
 func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) error {
 	if len(changes) == 0 {
+		return nil
+	}
+	if b.isUnused(base, changes) {
+		if b.unused == nil {
+			b.unused = map[string]bool{}
+		}
+		b.unused[base.Name()] = true
+		b.deleteBase(base)
 		return nil
 	}
 	for _, ipv6 := range families {
@@ -22,6 +32,15 @@ func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) er
 		b.makeBase(base)
 	}
 	return nil
+}
+
+// isUnused reports whether a base chain has no hook of either family after the changes.
+func (b *builder) isUnused(base marks.NFTBase, changes []marks.HookChange) bool {
+	if slices.ContainsFunc(changes, func(h marks.HookChange) bool { return h.Insert }) {
+		return false
+	}
+	other := b.chains[base.HookChain(!b.ipv6)]
+	return other == nil || len(other.rules) == 0
 }
 
 // insertHooks adds the hooks of the family.

@@ -59,8 +59,8 @@ func removal(made marks.Change) (c marks.Change) {
 		c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name})
 		c.Delete = append(c.Delete, chain.Name)
 	}
-	for _, h := range marks.Hooks {
-		c.Hooks = append(c.Hooks, marks.HookChange{Hook: h, Remove: 1})
+	for _, h := range made.Hooks {
+		c.Hooks = append(c.Hooks, marks.HookChange{Hook: h.Hook, Remove: 1})
 	}
 	return c
 }
@@ -129,6 +129,9 @@ func TestTableReadsBackHoweverItWasLoaded(t *testing.T) {
 					ingress[i].Mark = mask.Mark(marks.ID(3 - i))
 				}
 				change, want := creation(mask, ingress)
+				if mask != marks.FullMask {
+					addPurposes(&change, want, mask, ipv6, ingress)
+				}
 				wants[ipv6] = want
 				byNetlink.apply(ipv6, change)
 				script = append(script, change.NFTCommands(ipv6)...)
@@ -151,6 +154,8 @@ func TestRemovalOfBothFamiliesDeletesTable(t *testing.T) {
 	h := newHost(t)
 	v4, want4 := creation(0xff00, links(250, false))
 	v6, want6 := creation(0xff00, links(250, true))
+	addPurposes(&v4, want4, 0xff00, false, links(250, false))
+	addPurposes(&v6, want6, 0xff00, true, links(250, true))
 	h.apply(false, v4)
 	h.apply(true, v6)
 	h.wantRead("IPv4", false, want4)
@@ -211,6 +216,7 @@ func handleOf(h host, chain string) string {
 func TestDamageShowsAndIsRepaired(t *testing.T) {
 	h := newHost(t)
 	c, want := creation(0xff00, links(2, false))
+	addPurposes(&c, want, 0xff00, false, links(2, false))
 	h.apply(false, c)
 	for name, damage := range map[string]string{
 		"flushed chain":              "flush chain inet replypath ip-pre",
@@ -219,7 +225,7 @@ func TestDamageShowsAndIsRepaired(t *testing.T) {
 		"element gone":               "delete element inet replypath ip-in-map { wan-0.0 }",
 		"element of another chain":   "delete element inet replypath ip-in-map { wan-0.0 }; add element inet replypath ip-in-map { wan-0.0 : goto ip-in254 }",
 		"verdict in a map":           "add element inet replypath ip-in-map { lan0 : accept }",
-		"rule in a chain":            "insert rule inet replypath ip-pre ip saddr 192.0.2.1 return",
+		"rule in a chain":            "insert rule inet replypath ip-pre ip saddr 192.0.2.1 ip ttl 1 return",
 		"rule before the hook":       "insert rule inet replypath ip-prerouting tcp dport 22 accept",
 		"rule in the base chain":     "insert rule inet replypath prerouting udp dport 53 accept",
 		"counted rule":               "insert rule inet replypath ip-out counter",
@@ -227,6 +233,12 @@ func TestDamageShowsAndIsRepaired(t *testing.T) {
 		"dormant table":              "add table inet replypath { flags dormant; }",
 		"policy of the base chain":   "add chain inet replypath output { policy drop; }",
 		"hook twice":                 "add rule inet replypath ip-output jump ip-out",
+		"hooks in another order":     "flush chain inet replypath ip-prerouting; add rule inet replypath ip-prerouting jump ip-tp; add rule inet replypath ip-prerouting jump ip-pre",
+		"rule of an intercept gone":  "flush chain inet replypath ip-tp-dns_0",
+		"another port":               "add rule inet replypath ip-tp iifname \"lan0\" udp dport 5353 jump ip-tp-dns_0",
+		"address translation first":  "insert rule inet replypath ip-nat-postrouting masquerade",
+		"no address translation":     "flush chain inet replypath nat-postrouting; delete chain inet replypath nat-postrouting",
+		"pinned elsewhere":           "delete element inet replypath ip-pin-map { wan-0.0 }",
 		"table deleted":              "delete table inet replypath",
 	} {
 		h.Run("nft", damage)

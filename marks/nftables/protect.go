@@ -104,10 +104,13 @@ func rebuild(now *snapshot) ([]nftnl.Request, error) {
 		}
 	}
 	for _, base := range marks.NFTBases {
+		if len(hooks[false].HooksOf(base))+len(hooks[true].HooksOf(base)) == 0 {
+			continue
+		}
 		for _, ipv6 := range families {
 			b.ipv6 = ipv6
 			b.emptyOrMake(base.HookChain(ipv6))
-			if err := b.insertHooks(base, hooks[ipv6].HooksOf(base.Builtin)); err != nil {
+			if err := b.insertHooks(base, hooks[ipv6].HooksOf(base)); err != nil {
 				return nil, err
 			}
 		}

@@ -70,7 +70,7 @@ func TestProtectionRemovesRulesOfOthers(t *testing.T) {
 	h := newHost(t)
 	c, _ := creation(0xff00, links(2, false))
 	h.apply(false, c)
-	h.Run("nft", "insert rule inet replypath ip-pre ip saddr 192.0.2.1 return")
+	h.Run("nft", "insert rule inet replypath ip-pre ip saddr 192.0.2.1 ip ttl 1 return")
 	h.protect(true)
 	if r := h.read(false); len(r.Chains) != 0 {
 		t.Errorf("%v", r.Chains)

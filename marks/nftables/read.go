@@ -125,8 +125,11 @@ func (s *snapshot) addChain(a []byte) {
 	s.chains[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = c
 }
 
-// nfAccept is NF_ACCEPT (linux/netfilter.h).
-const nfAccept = 1
+// NF_DROP and NF_ACCEPT (linux/netfilter.h).
+const (
+	nfDrop   = 0
+	nfAccept = 1
+)
 
 // addRule adds a rule by its attributes.
 func (s *snapshot) addRule(a []byte) {

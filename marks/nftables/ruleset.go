@@ -97,7 +97,7 @@ func (s *setState) sound(chain string) bool {
 
 // mapOf returns the map of a chain that is one, by the name.
 func mapOf(chain, name string) nftnl.Set {
-	if chain == marks.InMap {
+	if marks.IsLinkMap(chain) {
 		return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeIfname, KeyLength: unix.IFNAMSIZ, Verdicts: true}
 	}
 	return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeMark, KeyLength: 4, Verdicts: true}
@@ -128,16 +128,20 @@ func (s *snapshot) addHooks(found map[marks.Hook]marks.HookState, b marks.NFTBas
 		return
 	}
 	reachable := s.baseIsSound(b) && s.flags&nftnl.Dormant == 0 && c.base == (baseState{})
+	last := false
 	for _, expressions := range c.rules {
 		rule, counter, ok := decodeRule(expressions, ipv6)
-		if h := (marks.Hook{Builtin: b.Builtin, Rule: rule}); ok && counter == "" && h.Ours() {
+		h := marks.Hook{Builtin: b.Builtin, Rule: rule}
+		if ok && counter == "" && h.Ours() && h.Table() == b.Table {
 			found[h] = marks.HookState{Count: found[h].Count + 1, Reachable: true}
+			reachable = reachable && (!last || h.ComesLast())
 		} else {
 			reachable = false
 		}
+		last = last || h.ComesLast()
 	}
 	for h, state := range found {
-		if h.Builtin == b.Builtin {
+		if h.Builtin == b.Builtin && h.Table() == b.Table {
 			state.Reachable = reachable
 			found[h] = state
 		}

@@ -50,6 +50,9 @@ func (f *Firewall) probes() ([]nftnl.Request, error) {
 	const probe = nftnl.Table(marks.NFTTable + "-probe")
 	all := []nftnl.Request{probe.Create(0)}
 	for _, b := range marks.NFTBases {
+		if b.Table == marks.MasqTable {
+			continue
+		}
 		all = append(all, probe.CreateBaseChain(b.Name(), b.Type, hooks[b.Builtin], b.Priority))
 	}
 	in := nftnl.Set{Name: "links", ID: 1, KeyType: nftnl.TypeIfname, KeyLength: unix.IFNAMSIZ, Verdicts: true}

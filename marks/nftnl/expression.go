@@ -89,12 +89,13 @@ func VerdictMap(name string, word int) []byte {
 }
 
 // Load loads a constant into a register.
-func Load(word int, value uint32) []byte { return loadBytes(word, native(value)) }
+func Load(word int, value uint32) []byte { return LoadBytes(word, native(value)) }
 
 // LoadByte loads a constant of one byte into a register.
-func LoadByte(word int, value byte) []byte { return loadBytes(word, []byte{value}) }
+func LoadByte(word int, value byte) []byte { return LoadBytes(word, []byte{value}) }
 
-func loadBytes(word int, value []byte) []byte {
+// LoadBytes loads a constant into the registers from word on.
+func LoadBytes(word int, value []byte) []byte {
 	return expression("immediate", Uint32Attribute(unix.NFTA_IMMEDIATE_DREG, register(word)), data(unix.NFTA_IMMEDIATE_DATA, value))
 }
 

@@ -152,11 +152,12 @@ func TestBackendChangeLeavesNothingInTheOldBackend(t *testing.T) {
 	for _, change := range [][2]string{{box.Backends[0], box.Backends[1]}, {box.Backends[1], box.Backends[0]}, {box.Backends[1], box.Nftables}, {box.Nftables, box.Backends[0]}} {
 		from, to := change[0], change[1]
 		t.Run(from+" to "+to, func(t *testing.T) {
-			b := box.New(t, world.TwoISPs(t), from)
+			const purposes = "[intercept.web]\nfrom = \"lan0\"\nports = 80\nproxy = 50080\n"
+			b := box.New(t, world.TwoISPs(t), from, purposes)
 			box.LegacyTable(b.Gateway)
 			before := box.TakeSnapshot(b.Gateway)
 			b.Apply()
-			b.Settings = []string{to}
+			b.Settings = []string{to, purposes}
 			b.Configure(b.Uplinks...)
 			b.Must(3, "plan")
 			b.Apply()

@@ -50,7 +50,7 @@ func TestExplainWalksInterception(t *testing.T) {
 // A connection through a proxy is two: one that the proxy has taken, and its own with the address of the client.
 func TestExplainFlowNamesTheProxy(t *testing.T) {
 	t.Parallel()
-	p := newProxied(t, box.Conditions{RPFilter: 1}, box.Backends[0], true)
+	p := newProxied(t, box.Conditions{RPFilter: 1}, box.Nftables, true)
 	p.startProxies()
 	p.Apply()
 	u := p.Uplinks[1]

@@ -36,7 +36,7 @@ func (p *proxied) documentedRecipe() {
 // The recipe of the documents works beside replypath with the lines that doctor prints, whichever was there first.
 func TestDoctorMendsTheRecipeOfTheDocuments(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("after replypath %t", after), func(t *testing.T) {
 				t.Parallel()
@@ -79,7 +79,8 @@ func TestDoctorMendsTheRecipeOfTheDocuments(t *testing.T) {
 	})
 }
 
-// Rules of a proxy before those of replypath keep the mark from what they accept, until replypath is applied again.
+// Rules of a proxy before those of replypath keep the mark from what they accept, until replypath is applied again. In nftables
+// none comes before.
 func TestDoctorNamesAProxyThatTakesPacketsFirst(t *testing.T) {
 	t.Parallel()
 	box.EachBackend(t, func(t *testing.T, backend string) {

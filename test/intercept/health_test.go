@@ -66,7 +66,7 @@ func (p *proxied) hold(t *testing.T, to netip.AddrPort) (exchange func() error) 
 
 func TestProxyThatEndsIsPassedByAndTakenIntoUseAgain(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.startProxies()
 		p.Start()
@@ -146,7 +146,7 @@ func TestStatesOfProxiesAreEventsAndMetrics(t *testing.T) {
 // A proxy that stops listening may serve its connections to their end.
 func TestConnectionsStayWithAProxyThatStopsListening(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.startProxies()
 		p.Start()
@@ -167,7 +167,7 @@ func TestConnectionsStayWithAProxyThatStopsListening(t *testing.T) {
 
 func TestWithoutDropLetsNothingOut(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)
 		p.Configure(p.Uplinks...)
@@ -202,7 +202,7 @@ func TestSocketThatIsNotTransparentIsNamed(t *testing.T) {
 // A proxy that its clients address, and that connects with their addresses, needs the way back alone.
 func TestReturnAloneBringsAnswersToTheProxy(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] = "[intercept]"
 		p.Configure(p.Uplinks...)

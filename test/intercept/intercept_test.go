@@ -3,6 +3,7 @@ package intercept
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ func (p *proxied) carryLAN(u *world.Uplink) {
 
 func TestProxiesAnswerWhatIsIntercepted(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, nat66 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("NAT66 %t", nat66), func(t *testing.T) {
 				t.Parallel()
@@ -166,7 +167,7 @@ func TestProxiesAnswerWhatIsIntercepted(t *testing.T) {
 // Main may route what the LAN asks by another uplink than the default one, or have no default route at all.
 func TestProxiesConnectByTheUplinkOfMainsRoute(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, c := range []box.Conditions{{RPFilter: 1}, {RPFilter: 1, NoDefault: true}} {
 			t.Run(c.String(), func(t *testing.T) {
 				t.Parallel()
@@ -198,7 +199,7 @@ func (p *proxied) translate() {
 // Destination translation comes after interception, and must not lead a part of a connection past the proxy.
 func TestTranslatedDestinationsAreIntercepted(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.translate()
 		p.startProxies()
@@ -209,7 +210,7 @@ func TestTranslatedDestinationsAreIntercepted(t *testing.T) {
 
 func TestFlushLeavesNothingOfInterception(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		box.LegacyTable(p.Gateway)
 		before := box.TakeSnapshot(p.Gateway)
@@ -221,18 +222,32 @@ func TestFlushLeavesNothingOfInterception(t *testing.T) {
 	})
 }
 
+// damage changes rules of the family in the configured backend: by iptables, or by nft(8).
+func (p *proxied) damage(family int, byIptables, byNFT string) {
+	if slices.Contains(p.Settings, box.Nftables) {
+		p.Gateway.Run("nft", byNFT)
+		return
+	}
+	p.Iptables(family, append([]string{"-w", "-t", "mangle"}, strings.Fields(byIptables)...)...)
+}
+
 // The service repairs what other programs delete.
 func TestInterceptionIsRepaired(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.startProxies()
 		p.Start()
 		for _, damage := range []func(){
 			func() { p.Shell("ip rule del priority 1998", "ip -6 rule del priority 1997") },
 			func() { p.Shell("ip route flush table 8200", "ip -6 route flush table 8200") },
-			func() { p.Iptables(4, "-w", "-t", "mangle", "-F", "REPLYPATH-TP") },
-			func() { p.Iptables(6, "-w", "-t", "mangle", "-D", "REPLYPATH-PRE", "-j", "REPLYPATH-TP") },
+			func() { p.damage(4, "-F REPLYPATH-TP", "flush chain inet replypath ip-tp") },
+			func() {
+				p.damage(6, "-D REPLYPATH-PRE -j REPLYPATH-TP", "flush chain inet replypath ip6-prerouting; add rule inet replypath ip6-prerouting jump ip6-pre")
+			},
+			func() {
+				p.damage(4, "-F REPLYPATH-TP-in", "flush chain inet replypath ip-prerouting; add rule inet replypath ip-prerouting jump ip-tp; add rule inet replypath ip-prerouting jump ip-pre")
+			},
 		} {
 			damage()
 			p.AwaitInSync()

@@ -93,7 +93,7 @@ func (l *load) end() []loadedRequest {
 // notice nothing.
 func TestProxyKilledUnderLoadLosesNoLaterConnection(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.startProxies()
 		p.Start()
@@ -133,7 +133,7 @@ func TestProxyKilledUnderLoadLosesNoLaterConnection(t *testing.T) {
 
 func TestProxyKilledUnderLoadLetsNothingOutWithDrop(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)
 		p.Configure(p.Uplinks...)

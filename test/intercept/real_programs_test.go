@@ -83,7 +83,7 @@ func (p *proxied) hang(t *testing.T, process *os.Process, stop bool) {
 
 func TestHAProxyOfThePageIntercepts(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] = pageBlock(t, "intercept")
 		p.Configure(p.Uplinks...)
@@ -120,7 +120,7 @@ func TestHAProxyOfThePageIntercepts(t *testing.T) {
 
 func TestNginxOfThePageConnectsAsItsClients(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] = "[intercept]\nreturn = true"
 		p.Configure(p.Uplinks...)

@@ -36,7 +36,7 @@ func (p *proxied) runConfigured(t *testing.T, program, more string, args ...stri
 
 func TestSquidOfTheRecipesIntercepts(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for _, second := range []bool{false, true} {
 			t.Run(fmt.Sprintf("by the second uplink %t", second), func(t *testing.T) {
 				t.Parallel()
@@ -63,7 +63,7 @@ func TestSquidOfTheRecipesIntercepts(t *testing.T) {
 
 func TestUnboundOfTheRecipesInterceptsDNS(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] = "[intercept.dns]\nfrom = \"lan0\"\nprotocol = [\"udp\", \"tcp\"]\nports = 53\nproxy = 53\n"
 		p.Configure(p.Uplinks...)

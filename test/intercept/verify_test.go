@@ -12,7 +12,7 @@ import (
 // Nothing but the proxy answers on the port, also for addresses of nobody.
 func TestVerifyNamesTheProxyThatAnswers(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings[1] += "[intercept.far]\nfrom = \"isp1\"\nto = [\"198.18.88.0/24\", \"2001:db8:88::/64\"]\nports = 443\nproxy = 50080\n"
 		p.Configure(p.Uplinks...)

@@ -19,7 +19,7 @@ func leftOutPurposes(s uplinks.Settings, f uplinks.Facts) (all []Finding) {
 	for _, purpose := range []struct {
 		name       string
 		configured bool
-	}{{"[intercept]", s.Interception != nil}, {"[outbound]", s.Outbound.Enabled()}} {
+	}{{"[outbound]", s.Outbound.Enabled()}} {
 		if purpose.configured {
 			all = append(all, Finding{What: fmt.Sprintf("%s is not in force: the backend %q has rules for replies alone", purpose.name, marks.Nftables),
 				Remedy: `install the package iptables, and set backend = "nft" or "legacy"`})

@@ -13,7 +13,6 @@ import (
 func TestPurposesWithoutRulesInNftablesAreLeftOut(t *testing.T) {
 	s := uplinkstest.Settings()
 	with := s
-	with.Interception = &uplinks.Interception{Bit: 0x10}
 	with.Outbound = uplinks.Outbound{Default: "fibre"}
 	for _, configured := range []marks.Backend{marks.Auto, marks.Nftables} {
 		f := uplinkstest.Facts()
@@ -26,7 +25,7 @@ func TestPurposesWithoutRulesInNftablesAreLeftOut(t *testing.T) {
 			t.Errorf("%s, replies alone: %v", configured, all)
 		}
 		all := leftOutPurposes(with, f)
-		if len(all) != 2 || !strings.Contains(all[0].What, "[intercept] is not in force") || !strings.Contains(all[1].What, "[outbound]") || !strings.Contains(all[0].Remedy, `"legacy"`) {
+		if len(all) != 1 || !strings.Contains(all[0].What, "[outbound] is not in force") || !strings.Contains(all[0].Remedy, `"legacy"`) {
 			t.Errorf("%s: %v", configured, all)
 		}
 		if got, want := uplinkstest.Dump(uplinks.Desired(with, f, nil)), uplinkstest.Dump(uplinks.Desired(s, f, nil)); got != want {
