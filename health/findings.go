@@ -15,6 +15,7 @@ import (
 // uplinks.
 func Findings(s Settings, u uplinks.Settings, f uplinks.Facts) []inspect.Finding {
 	var all []inspect.Finding
+	u = u.ResolveLinks(f)
 	paths := Paths(u, f)
 	all = append(all, s.gatewayOnlyFindings(paths)...)
 	for _, uplink := range s.Uplinks {

@@ -10,6 +10,7 @@ import (
 // of a link that does not exist has Index 0.
 func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 	var all []Path
+	s = s.ResolveLinks(f)
 	shared := s.HasSharedLinks()
 	for _, u := range s.Uplinks {
 		for _, family := range uplinks.Families {
@@ -28,7 +29,7 @@ func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 
 func newPath(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplinks.Family) Path {
 	l := f.Links[u.Link]
-	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
+	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Interface: u.Interface, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
 		GatewayAuto: u.Gateway(family).Auto}
 	p.VRF, p.Master = l.VRF, f.MasterOf(l)
 	if _, managed := f.LinkOf(u); !managed {

@@ -71,11 +71,13 @@ type PeerStatus struct {
 
 // UplinkStatus is the health of one uplink.
 type UplinkStatus struct {
-	Name      string         `json:"name"`
-	ID        int            `json:"id"`
-	Interface string         `json:"interface"`
-	State     State          `json:"state"` // the worst of its families; one with an automatic gateway counts once it has been there
-	Families  []FamilyStatus `json:"families"`
+	Name      string `json:"name"`
+	ID        int    `json:"id"`
+	Interface string `json:"interface"`
+	// Configured is the alternative name or the pattern that is configured, if interface is a link that it has found.
+	Configured string         `json:"configured_interface,omitempty"`
+	State      State          `json:"state"` // the worst of its families; one with an automatic gateway counts once it has been there
+	Families   []FamilyStatus `json:"families"`
 	// Routers are the hardware addresses by which the uplink is distinguished from others on its interface.
 	Routers []string `json:"routers,omitempty"`
 }

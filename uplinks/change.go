@@ -44,8 +44,9 @@ func (t *settingsTarget) aim(f Facts, have State) Observation {
 	if t.before == nil {
 		t.before = &have
 	}
-	f = f.WithRefused(t.settings, *t.before, t.refused)
-	return Observation{f, have, Desired(t.settings, f, nil)}
+	s := t.settings.ResolveLinks(f)
+	f = f.WithRefused(s, *t.before, t.refused)
+	return Observation{f, have, Desired(s, f, nil)}
 }
 
 // leaveOut implements target.

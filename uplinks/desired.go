@@ -19,7 +19,7 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 		want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 		want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	}
-	s = s.applied(f)
+	s = s.ResolveLinks(f).applied(f)
 	for _, add := range purposes {
 		add(want, s, f, v)
 	}

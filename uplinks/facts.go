@@ -37,6 +37,7 @@ type Facts struct {
 // Link is a network interface.
 type Link struct {
 	Name            string
+	AltNames        []string // alternative names (ip-link(8), altname)
 	Index           int
 	MAC             string // bytes of the hardware address; empty: no Ethernet header
 	Up              bool   // IFF_UP

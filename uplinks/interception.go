@@ -95,6 +95,9 @@ func (s Settings) interceptIn(i Intercept, f Facts, family Family) marks.Interce
 		From: inFamily(i.Sources.In, family), NotFrom: inFamily(i.Sources.Out, family),
 		To: inFamily(i.To.In, family), NotTo: inFamily(i.To.Out, family)}
 	for _, link := range i.Links {
+		if !isLinkName(link) {
+			continue
+		}
 		uplink := slices.ContainsFunc(s.Uplinks, func(u Uplink) bool { return u.Link == link })
 		out.In = append(out.In, marks.InterceptedLink{Name: link, Forwarded: !uplink && len(i.To.In) == 0})
 	}

@@ -19,6 +19,7 @@ func (o LeftOut) String() string {
 
 // LeftOut returns the paths of the settings that are left out on the host, in the order of the settings.
 func (f Facts) LeftOut(s Settings) (all []LeftOut) {
+	s = s.ResolveLinks(f)
 	for _, u := range s.Uplinks {
 		for _, family := range f.Families() {
 			if o, is := f.LeftOutPath(s, u, family); is {

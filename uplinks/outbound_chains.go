@@ -32,6 +32,9 @@ func (o outbound) addChains(want State) {
 		}
 	}
 	for _, u := range o.managed() {
+		if !u.named() {
+			continue
+		}
 		chains.Egress = append(chains.Egress, marks.Egress{Link: u.Link, Mark: o.Mark(u), Sources: o.ownNetworks(u)})
 		l, _ := o.facts.LinkOf(u)
 		for _, a := range l.Addrs {

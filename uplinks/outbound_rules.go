@@ -32,7 +32,9 @@ func (o outbound) addRules(want State) {
 				add(outboundPrefixes, Lookup, func(r *Rule) { r.From, r.Table = p, o.Table(u) })
 			}
 		}
-		add(outboundDevices+Priority(u.ID), Lookup, func(r *Rule) { r.OIF, r.Table = u.Link, o.Table(u) })
+		if u.named() {
+			add(outboundDevices+Priority(u.ID), Lookup, func(r *Rule) { r.OIF, r.Table = u.Link, o.Table(u) })
+		}
 	}
 	add(outboundDevices, Goto, func(r *Rule) { r.Not, r.IIF, r.Goto = true, "lo", outboundPriority+outboundSteering })
 	add(outboundSteering, Nop, nil)

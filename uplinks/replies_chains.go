@@ -8,7 +8,7 @@ func addChains(want State, s Settings, f Facts, family Family) {
 	inside, routers := insideNetworks(s, f, family), s.RoutersOf(f)
 	var ingress []marks.Ingress
 	for _, u := range s.Uplinks {
-		if u.Manages(family) {
+		if u.Manages(family) && u.named() {
 			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u), Inside: inside[u.Link], Routers: routers[u.Name]})
 		}
 	}

@@ -93,9 +93,11 @@ type ruleAdder func(offset Priority, action Action, change func(*Rule))
 // uplink itself: a forwarded request is routed by main, not back out. The goto can have the priority of another
 // uplink's look-up; their order does not matter, as no packet has both marks.
 func addMarkRules(add ruleAdder, s Settings, u Uplink) {
-	add(markOffset(u.ID)-1, Goto, func(r *Rule) {
-		r.IIF, r.Mark, r.Mask, r.Goto = u.Link, s.Mark(u), s.Mask, s.Priority+offsetSources
-	})
+	if u.named() {
+		add(markOffset(u.ID)-1, Goto, func(r *Rule) {
+			r.IIF, r.Mark, r.Mask, r.Goto = u.Link, s.Mark(u), s.Mask, s.Priority+offsetSources
+		})
+	}
 	add(markOffset(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
 }
 

@@ -28,11 +28,13 @@ type Settings struct {
 type Uplink struct {
 	Name     string
 	ID       marks.ID
-	Link     string  // the interface's name
+	Link     string  // the interface's name; before ResolveLinks: as configured
 	Gateway4 Gateway // zero: IPv4 is not managed
 	Gateway6 Gateway // zero: IPv6 is not managed
 	WhenDown WhenDown
-	VIPs     []netip.Addr `json:",omitempty"` // addresses that move between the nodes of a pair
+	// Interface is the alternative name or pattern that is configured, if Link is the name of a link that it has found.
+	Interface string       `json:",omitempty"`
+	VIPs      []netip.Addr `json:",omitempty"` // addresses that move between the nodes of a pair
 	// Routers and MACs are further addresses of the uplink's routers, and hardware addresses in lower case, by which it is
 	// distinguished from other uplinks on its link.
 	Routers []netip.Addr `json:",omitempty"`

@@ -96,7 +96,7 @@ func (p *program) explainPacket(ctx context.Context, e *explain.Explainer, packe
 
 // explain opens an Explainer and calls trace. It returns errNegative if trace returns false.
 func (p *program) explain(ctx context.Context, trace func(context.Context, *explain.Explainer) (bool, error)) error {
-	s, err := p.optionalSettings()
+	s, err := p.optionalSettings(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,9 @@ func (p *program) explain(ctx context.Context, trace func(context.Context, *expl
 	return err
 }
 
-// optionalSettings returns the settings of the configuration, or the defaults without uplinks if there is none.
-func (p *program) optionalSettings() (uplinks.Settings, error) {
+// optionalSettings returns the settings of the configuration with the present names of links, or the defaults without uplinks if
+// there is none.
+func (p *program) optionalSettings(ctx context.Context) (uplinks.Settings, error) {
 	c, err := p.readConfig()
 	if errors.Is(err, errNoConfig) {
 		return uplinks.DefaultSettings(), nil
@@ -121,5 +122,14 @@ func (p *program) optionalSettings() (uplinks.Settings, error) {
 	if err != nil {
 		return uplinks.Settings{}, fmt.Errorf("read the names of the uplinks: %w", err)
 	}
-	return c.Settings, nil
+	return presentLinks(ctx, c.Settings)
+}
+
+// presentLinks returns the settings with the names that their links have now.
+func presentLinks(ctx context.Context, s uplinks.Settings) (uplinks.Settings, error) {
+	facts, err := host.ReadFacts(ctx)
+	if err != nil {
+		return s, err
+	}
+	return s.ResolveLinks(facts), nil
 }

@@ -35,7 +35,7 @@ func (p *program) explainListen(ctx context.Context, e *explain.Explainer, spec,
 		clients = map[uplinks.Family]netip.Addr{uplinks.IPv4: documentationClients[uplinks.IPv4], uplinks.IPv6: documentationClients[uplinks.IPv6]}
 		clients[uplinks.FamilyOf(a)] = a
 	}
-	s, err := p.optionalSettings()
+	s, err := p.optionalSettings(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -83,6 +83,9 @@ func (p *program) use(ctx context.Context, name string, command []string) error 
 	if err != nil {
 		return err
 	}
+	if c.Settings, err = presentLinks(ctx, c.Settings); err != nil {
+		return err
+	}
 	if err := p.checkEgress(c.Settings, c.Settings.Uplinks[i]); err != nil {
 		return err
 	}

@@ -95,6 +95,7 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 	if err != nil {
 		return v, err
 	}
+	c.Settings = c.Settings.ResolveLinks(facts)
 	paths := health.Paths(c.Settings, facts)
 	began := time.Now()
 	findings, err := prover.Prover{}.ProveSubset(ctx, c.Health, facts, paths, paths)

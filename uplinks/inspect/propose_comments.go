@@ -18,6 +18,7 @@ func describe(f uplinks.Facts, l uplinks.Link, u uplinks.Uplink) []string {
 			lines = append(lines, "address "+a.Prefix.String())
 		}
 	}
+	lines = append(lines, changingNumber(f, l)...)
 	for _, family := range f.Families() {
 		gateway, there := mainGateway(l, family)
 		if a := l.SourceAddr(family); len(l.Defaults) > 0 && !there && a.IsValid() && u.Gateway(family) == (uplinks.Gateway{}) {

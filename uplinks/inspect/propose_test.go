@@ -137,3 +137,18 @@ func TestProposeListsLinksWithoutGateway(t *testing.T) {
 		t.Error(comments)
 	}
 }
+
+func TestProposeNamesPatternOfChangingName(t *testing.T) {
+	f := uplinkstest.Facts()
+	l := uplinkstest.Link(func(l *uplinks.Link) { l.Defaults = []uplinks.NextHop{uplinkstest.Hop("192.0.2.1", 100)} })
+	l.Name = "ppp0"
+	f.Links[l.Name] = l
+	comments := func() string { return strings.Join(inspect.Propose(f, nil).Comments["ppp0"], "\n") }
+	if want := `interface = "ppp*"`; !strings.Contains(comments(), want) {
+		t.Errorf("want %s: %s", want, comments())
+	}
+	f.Links["ppp1"] = uplinks.Link{Name: "ppp1"}
+	if strings.Contains(comments(), "*") {
+		t.Error(comments())
+	}
+}

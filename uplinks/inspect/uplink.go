@@ -14,10 +14,7 @@ func inspectUplink(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, hostAd
 	l, present := f.Links[u.Link]
 	switch {
 	case !present:
-		return []Finding{{
-			What:   fmt.Sprintf("uplink %s: there is no link %s yet", u.Name, u.Link),
-			Remedy: "apply again when the link exists, or correct interface",
-		}}
+		return []Finding{absentLinkFinding(s, u, f)}
 	case l.VRF != 0:
 		return []Finding{{
 			What: fmt.Sprintf("uplink %s: %s is in a VRF, whose table %d the kernel looks up before replypath's rules: the uplink is not managed", u.Name, l.Name, l.VRF),
@@ -27,7 +24,7 @@ func inspectUplink(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, hostAd
 	case l.Master != 0:
 		return []Finding{portFinding(u, l, f)}
 	}
-	all := slices.Concat(addresslessFindings(u, l), drainedFindings(s, f, u), sharedLinkFindings(s, u, f))
+	all := slices.Concat(severalLinksFindings(s, u, f), addresslessFindings(u, l), drainedFindings(s, f, u), sharedLinkFindings(s, u, f))
 	for _, family := range f.Families() {
 		if out, is := f.LeftOutPath(s, u, family); is {
 			all = append(all, Finding{What: out.String(), Remedy: out.Remedy})

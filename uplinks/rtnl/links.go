@@ -70,6 +70,7 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 	h.linkNames[a.Index], h.linkIndexes[a.Name] = a.Name, a.Index
 	facts.Links[a.Name] = uplinks.Link{
 		Name:         a.Name,
+		AltNames:     a.AltNames,
 		Index:        a.Index,
 		MAC:          string(a.HardwareAddr),
 		Up:           a.RawFlags&unix.IFF_UP != 0,

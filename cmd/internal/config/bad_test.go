@@ -37,6 +37,7 @@ var invalidFiles = []struct{ name, file string }{
 	{"every key of an uplink has a wrong type", "bad-types-uplink.toml"},
 	{"names in inside are invalid", "bad-inside.toml"},
 	{"interface names are invalid", "bad-interface.toml"},
+	{"patterns of interfaces overlap", "bad-interface-pattern.toml"},
 	{"uplink names are invalid", "bad-names.toml"},
 	{"there are no uplinks", "bad-no-uplinks.toml"},
 	{"the table of uplinks is empty", "bad-no-uplinks-table.toml"},

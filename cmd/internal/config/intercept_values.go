@@ -46,7 +46,7 @@ func (f *fileIntercept) resolveFrom(ups []fileUplink) {
 	for i, t := range f.from {
 		t.reportDuplicate(f.from[:i])
 		named := slices.IndexFunc(ups, func(u fileUplink) bool { return u.name == t.val })
-		used := slices.IndexFunc(ups, func(u fileUplink) bool { return u.interfaceName() == t.val })
+		used := slices.IndexFunc(ups, func(u fileUplink) bool { return uplinks.MatchesLink(u.interfaceName(), t.val) })
 		switch message, remedy := checkInterface(t.val); {
 		case t.val == allUplinks:
 			for _, u := range ups {
@@ -54,7 +54,7 @@ func (f *fileIntercept) resolveFrom(ups []fileUplink) {
 			}
 		case named >= 0:
 			add(ups[named].interfaceName(), true)
-		case message != "":
+		case message != "" && (used < 0 || ups[used].interfaceName() != t.val):
 			t.addMistake(remedy, "%s", message)
 		default:
 			add(t.val, used >= 0)

@@ -34,7 +34,7 @@ func (r *outboundResolver) checkPossible(f fileSteering, s *uplinks.Steering) {
 		at("fwmark").addMistake(fmt.Sprintf("use bits outside of the mask %s", r.config.Mask), "rule %q selects nothing: a packet with bits of %s has its uplink already", f.name, r.config.Mask)
 	}
 	for _, u := range r.uplinks {
-		if s.IIF != "" && s.IIF == u.interfaceName() && !s.Not {
+		if s.IIF != "" && uplinks.MatchesLink(u.interfaceName(), s.IIF) && !s.Not {
 			at("iif").addMistake("name the interface by which the hosts inside send", "rule %q selects nothing: what comes in by %s, the interface of uplink %q, began outside", f.name, s.IIF, u.name)
 		}
 	}

@@ -74,8 +74,12 @@ func interfaceOf(t *stringValue) string {
 	if t == nil {
 		return ""
 	}
-	if message, remedy := checkInterface(t.val); message != "" && t.val != "lo" {
+	switch message, remedy := checkInterface(t.val); {
+	case t.val == "lo":
+	case message != "":
 		t.addMistake(remedy, "%s", message)
+	case len(t.val) > uplinks.MaxLinkName:
+		t.addMistake("write its name, of up to 15 characters", "%q is too long for the name of an interface", t.val)
 	}
 	return t.val
 }

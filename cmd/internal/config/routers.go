@@ -55,6 +55,10 @@ func (u fileUplink) resolveMACs() (all []string) {
 func (u fileUplink) checkDistinctInterface(earlier []fileUplink) {
 	for _, e := range earlier {
 		if e.interfaceName() != u.interfaceName() {
+			if e.hasValidInterface() && u.hasValidInterface() && uplinks.LinksOverlap(e.interfaceName(), u.interfaceName()) {
+				u.addOverlap(e)
+				return
+			}
 			continue
 		}
 		if !u.sharesWith(e) {
@@ -65,15 +69,34 @@ func (u fileUplink) checkDistinctInterface(earlier []fileUplink) {
 	}
 }
 
-// addSharedInterface reports that another uplink has the uplink's interface.
-func (u fileUplink) addSharedInterface(e fileUplink) {
-	at, where := u.nameRange(), e.location()
+// addOverlap reports that a link can be the interface of both uplinks.
+func (u fileUplink) addOverlap(e fileUplink) {
+	at, where := u.interfacePlaces(e)
+	u.src.addMistake(at, fmt.Sprintf("interface %q matches %q too, the interface of uplink %q (%s)", u.interfaceName(), e.interfaceName(), e.name, where),
+		"write patterns that match the interfaces of one uplink each, or names")
+}
+
+// hasValidInterface reports whether the name or pattern of the uplink's interface is valid.
+func (u fileUplink) hasValidInterface() bool {
+	message, _ := checkUplinkInterface(u.interfaceName())
+	return message == ""
+}
+
+// interfacePlaces returns where the uplink has its interface, and where another one has its own.
+func (u fileUplink) interfacePlaces(e fileUplink) (at textRange, where string) {
+	at, where = u.nameRange(), e.location()
 	if u.iface != nil {
 		at = u.iface.valueRange()
 	}
 	if e.iface != nil {
 		where = e.iface.location()
 	}
+	return at, where
+}
+
+// addSharedInterface reports that another uplink has the uplink's interface.
+func (u fileUplink) addSharedInterface(e fileUplink) {
+	at, where := u.interfacePlaces(e)
 	u.src.addMistake(at, fmt.Sprintf("interface %q is already used by uplink %q (%s)", u.interfaceName(), e.name, where),
 		"give each uplink its own interface, or the address of another router as its gateway in each family")
 }

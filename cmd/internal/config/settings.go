@@ -89,7 +89,7 @@ func (c *Config) inside(links []stringValue, ups []fileUplink) {
 		}
 		t.reportDuplicate(links[:i])
 		for _, u := range ups {
-			if u.interfaceName() == t.val {
+			if uplinks.MatchesLink(u.interfaceName(), t.val) {
 				t.addMistake("remove it from inside, or remove the uplink",
 					"%s lists %q, the interface of uplink %q (%s)", t.key, t.val, u.name, u.location())
 			}

@@ -65,7 +65,7 @@ func (u fileUplink) interfaceName() string {
 }
 
 func (u fileUplink) checkInterface() {
-	message, remedy := checkInterface(u.interfaceName())
+	message, remedy := checkUplinkInterface(u.interfaceName())
 	switch {
 	case message == "":
 	case u.iface != nil:

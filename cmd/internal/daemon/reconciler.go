@@ -88,9 +88,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 
 // reconcile does the work of Reconcile. previous is the state before the first step of the round, or nil.
 func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *uplinks.State, scopes []uplinks.ChangedScope) time.Duration {
-	settings, verdicts := r.settings, r.verdicts.Snapshot()
+	verdicts := r.verdicts.Snapshot()
 	suspects := r.suspects.Snapshot() // before a repair, which causes events too
-	facts, actual, err := r.observe(ctx, settings, scopes)
+	facts, actual, err := r.observe(ctx, r.settings.ResolveLinks(r.lastFacts), scopes)
 	if err != nil {
 		r.restInSync = false // no later event names the scopes again
 		r.addFailure("read the kernel", err)
@@ -99,7 +99,9 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 	only, whole := facts.Scopes, facts
 	if only != nil {
 		whole = r.lastFacts.Merge(facts)
-	} else {
+	}
+	settings := r.settings.ResolveLinks(whole)
+	if only == nil {
 		if previous == nil {
 			previous = &actual
 		}
@@ -190,6 +192,9 @@ func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) boo
 		return true
 	}
 	whole := r.lastFacts.Merge(part)
+	if !r.settings.ResolveLinks(whole).SameLinks(s) {
+		return true
+	}
 	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes)
 }
 

@@ -23,6 +23,7 @@ func (h *Host) ResolveRouters(ctx context.Context, s uplinks.Settings) error {
 	if err != nil {
 		return err
 	}
+	s = s.ResolveLinks(f)
 	var wanted []egress.LinkAddr
 	for _, r := range s.SharedRouters(f) {
 		if l := f.Links[r.Link]; l.Up && l.Carrier { // others cannot send

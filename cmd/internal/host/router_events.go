@@ -24,7 +24,7 @@ func (m *routerMACs) awaitShared(ctx context.Context) (context.Context, context.
 		if m.watched == nil {
 			m.watched = make(chan struct{})
 		}
-		shared, changed := m.settings.HasSharedLinks(), m.watched
+		shared, changed := m.shared, m.watched
 		m.mu.Unlock()
 		if shared {
 			current, cancel := context.WithCancel(ctx)

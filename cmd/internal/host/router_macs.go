@@ -31,7 +31,8 @@ type routerMACs struct {
 
 	mu       sync.Mutex
 	settings uplinks.Settings
-	watched  chan struct{} // closed when settings change; nil: nobody waits
+	shared   bool          // several uplinks are on one link, as far as is known
+	watched  chan struct{} // closed when settings or shared change; nil: nobody waits
 	learnt   learntMACs    // nil: not read yet
 	current  map[egress.LinkAddr]string
 }
@@ -49,6 +50,12 @@ func (m *routerMACs) set(s uplinks.Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settings, m.current = s, nil
+	m.setShared(s.HasSharedLinks())
+}
+
+// setShared sets whether several uplinks are on one link, after the settings or the names of links have changed.
+func (m *routerMACs) setShared(shared bool) {
+	m.shared = shared
 	if m.watched != nil {
 		close(m.watched)
 		m.watched = nil
@@ -60,7 +67,11 @@ func (m *routerMACs) set(s uplinks.Settings) {
 func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour, error), save bool) (map[string][]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.settings.HasSharedLinks() {
+	s := m.settings.ResolveLinks(f)
+	if shared := s.HasSharedLinks(); shared != m.shared {
+		m.setShared(shared)
+	}
+	if !m.shared {
 		return nil, nil
 	}
 	entries, err := neighbours()
@@ -74,7 +85,7 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 		}
 	}
 	before := m.learnt
-	m.learn(f, entries, time.Now())
+	m.learn(s, f, entries, time.Now())
 	if save && !maps.EqualFunc(before, m.learnt, equalMACs) {
 		err = m.state.WriteJSON(routerMACsName, m.learnt)
 	}
@@ -95,8 +106,8 @@ func (l learntMACs) valid() bool {
 	return true
 }
 
-// learn takes a reading of the neighbour table.
-func (m *routerMACs) learn(f uplinks.Facts, entries []egress.Neighbour, now time.Time) {
+// learn takes a reading of the neighbour table, for settings whose links are resolved.
+func (m *routerMACs) learn(s uplinks.Settings, f uplinks.Facts, entries []egress.Neighbour, now time.Time) {
 	macs := map[egress.LinkAddr]string{}
 	for _, n := range entries {
 		if mac, ok := usableMAC(n); ok {
@@ -105,7 +116,7 @@ func (m *routerMACs) learn(f uplinks.Facts, entries []egress.Neighbour, now time
 	}
 	next := learntMACs{}
 	m.current = map[egress.LinkAddr]string{}
-	for _, r := range m.settings.SharedRouters(f) {
+	for _, r := range s.SharedRouters(f) {
 		next[r.Uplink] = map[netip.Addr][]learntMAC{}
 		for _, a := range r.Addrs {
 			key := egress.LinkAddr{Link: f.Links[r.Link].Index, Addr: a}

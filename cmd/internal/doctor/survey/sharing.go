@@ -12,6 +12,7 @@ import (
 // Sharing reads what doctor.DiagnoseSharing needs beside the facts. Without privileges, and where the firewall cannot be
 // read, there are no firewall rules in the snapshot.
 func Sharing(ctx context.Context, o Options, facts uplinks.Facts) doctor.Snapshot {
+	o.Settings = o.Settings.ResolveLinks(facts)
 	c := &collector{Options: o, result: doctor.Snapshot{Settings: o.Settings, Facts: facts, GroupNumbers: iproute.LinkGroups()}}
 	c.attempt("the saved original values", c.readOriginals)
 	if o.Settings.Protect {

@@ -44,6 +44,8 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	if c.result.Facts, c.result.State, err = host.ReadKernel(ctx, links); err != nil {
 		return c.result, nil, err
 	}
+	c.Settings = c.Settings.ResolveLinks(c.result.Facts)
+	c.result.Settings = c.Settings
 	c.attempt("the saved original values", c.readOriginals)
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv4 || c.result.Facts.IPv6 {
