@@ -19,7 +19,7 @@ type Path struct {
 	Key
 	ID          marks.ID
 	Link        string
-	Interface   string        // the alternative name or the pattern that is configured, if Link is a link that it has found
+	Alias       string        // the alternative name or the pattern that is configured, if Link is a link that it has found
 	VRF         uplinks.Table // of the VRF that the link is enslaved to, which is looked up before the rules; 0: none
 	Master      string        // the bridge, bond or team that the link is a port of, by which its packets come in; empty: none
 	LeftOut     string        // why the path is not applied although it is configured; empty: it is

@@ -29,7 +29,7 @@ func Paths(s uplinks.Settings, f uplinks.Facts) []Path {
 
 func newPath(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, family uplinks.Family) Path {
 	l := f.Links[u.Link]
-	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Interface: u.Interface, Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
+	p := Path{Key: Key{u.Name, family}, ID: u.ID, Link: u.Link, Alias: u.Alias(), Mark: s.Mark(u), Mask: s.Mask, Table: s.Table(u),
 		GatewayAuto: u.Gateway(family).Auto}
 	p.VRF, p.Master = l.VRF, f.MasterOf(l)
 	if _, managed := f.LinkOf(u); !managed {

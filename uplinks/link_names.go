@@ -31,7 +31,10 @@ func LinksOverlap(a, b string) bool {
 }
 
 // ConfiguredLink returns the uplink's link as configured: its name, an alternative name or a pattern.
-func (u Uplink) ConfiguredLink() string { return cmp.Or(u.Interface, u.Link) }
+func (u Uplink) ConfiguredLink() string { return cmp.Or(u.alias, u.Link) }
+
+// Alias returns the alternative name or the pattern that is configured, if the uplink's link was found by it.
+func (u Uplink) Alias() string { return u.alias }
 
 // named reports whether the uplink's link can have the name. Of a pattern that no link matches the name is not known, nor of an
 // alternative name that is too long for a name.
@@ -51,15 +54,15 @@ func (s Settings) ResolveLinks(f Facts) Settings {
 	s.Uplinks = slices.Clone(configured)
 	for i := range s.Uplinks {
 		u := &s.Uplinks[i]
-		u.Link, u.Interface = u.ConfiguredLink(), ""
+		u.Link, u.alias = u.ConfiguredLink(), ""
 	}
 	r.settings = s
 	r.resolve(r.byAlternativeName)
 	r.resolve(r.byPattern)
 	renamed := map[string]string{}
 	for _, u := range s.Uplinks {
-		if u.Interface != "" {
-			renamed[u.Interface] = u.Link
+		if u.alias != "" {
+			renamed[u.alias] = u.Link
 		}
 	}
 	return s.renameLinks(f, renamed)
@@ -117,7 +120,7 @@ type linkResolver struct {
 // needed reports whether a link has another name than is written, or had one.
 func (r linkResolver) needed() bool {
 	unknown := func(link string) bool { _, there := r.facts.Links[link]; return !there }
-	other := slices.ContainsFunc(r.settings.Uplinks, func(u Uplink) bool { return u.Interface != "" || unknown(u.Link) }) ||
+	other := slices.ContainsFunc(r.settings.Uplinks, func(u Uplink) bool { return u.alias != "" || unknown(u.Link) }) ||
 		slices.ContainsFunc(r.settings.Inside, unknown)
 	other = other || slices.ContainsFunc(r.settings.Outbound.Rules, func(s Steering) bool { return s.IIF != "" && unknown(s.IIF) || s.OIF != "" && unknown(s.OIF) })
 	return other || r.settings.Interception != nil && slices.ContainsFunc(r.settings.Interception.Intercepts, func(i Intercept) bool {
@@ -129,8 +132,8 @@ func (r linkResolver) needed() bool {
 func (r linkResolver) resolve(find func(Uplink) (Link, bool)) {
 	for i := range r.settings.Uplinks {
 		u := &r.settings.Uplinks[i]
-		if l, found := find(*u); found && u.Interface == "" && l.Name != u.Link {
-			u.Link, u.Interface = l.Name, u.Link
+		if l, found := find(*u); found && u.alias == "" && l.Name != u.Link {
+			u.Link, u.alias = l.Name, u.Link
 		}
 	}
 }

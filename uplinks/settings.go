@@ -32,13 +32,13 @@ type Uplink struct {
 	Gateway4 Gateway // zero: IPv4 is not managed
 	Gateway6 Gateway // zero: IPv6 is not managed
 	WhenDown WhenDown
-	// Interface is the alternative name or pattern that is configured, if Link is the name of a link that it has found.
-	Interface string       `json:",omitempty"`
-	VIPs      []netip.Addr `json:",omitempty"` // addresses that move between the nodes of a pair
+	VIPs     []netip.Addr `json:",omitempty"` // addresses that move between the nodes of a pair
 	// Routers and MACs are further addresses of the uplink's routers, and hardware addresses in lower case, by which it is
 	// distinguished from other uplinks on its link.
 	Routers []netip.Addr `json:",omitempty"`
 	MACs    []string     `json:",omitempty"`
+	// alias is the alternative name or pattern that is configured, if Link is the name of a link that it has found.
+	alias string
 }
 
 // Gateway says where an uplink's next hop comes from. At most one field is set.

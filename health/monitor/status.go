@@ -15,7 +15,7 @@ func (e *engine) status(now time.Time) []health.UplinkStatus {
 	for _, u := range e.uplinks {
 		s := health.UplinkStatus{Name: u.Name, Families: []health.FamilyStatus{}}
 		for _, p := range e.pathsOf(u.Name) {
-			s.ID, s.Interface, s.Configured = int(p.path.ID), p.path.Link, p.path.Interface
+			s.ID, s.Interface, s.Configured = int(p.path.ID), p.path.Link, p.path.Alias
 			family := p.status(now)
 			s.Families = append(s.Families, family)
 			if !p.neverThere() && (s.State == "" || family.State.WorseThan(s.State)) {
