@@ -51,7 +51,7 @@ func (n *batchingNetwork) takeBatches() (all [][]string) {
 }
 
 func batchedProbe() health.Probe {
-	return health.NewProbe(targetHost, health.Target{Kind: batchedKind, Host: targetHost})
+	return health.NewProbe("gateway", health.Target{Kind: health.Gateway})
 }
 
 func TestProbesThatAreDueTogetherAreSentInOneBatch(t *testing.T) {
@@ -68,7 +68,7 @@ func TestProbesThatAreDueTogetherAreSentInOneBatch(t *testing.T) {
 		h.batched.takeBatches()
 		h.advance(time.Second)
 		all := h.batched.takeBatches()
-		if len(all) != staggerSlots {
+		if len(all) != gatewaySlots {
 			t.Errorf("%d batches in a second: %q", len(all), all)
 		}
 		sent := slices.Concat(all...)

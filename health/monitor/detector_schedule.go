@@ -1,6 +1,10 @@
 package monitor
 
-import "time"
+import (
+	"time"
+
+	"replypath/health"
+)
 
 // longAgo is a time in the past that is not the zero time.
 var longAgo = time.Unix(0, 0)
@@ -46,13 +50,21 @@ func (d *Detector) dueNear(now time.Time) time.Time {
 // maxLateness is the part of the interval by which a probe may be sent later than it was due.
 const maxLateness = 10
 
-// staggerSlots is the number of offsets within an interval that Stagger assigns.
-const staggerSlots = 16
+// Numbers of offsets within an interval that Stagger assigns.
+const (
+	staggerSlots = 16
+	// gatewaySlots is smaller: each gateway is another host, on another link, and each slot wakes the process up.
+	gatewaySlots = 4
+)
 
 // Stagger sends the second probe earlier, by an offset that depends on n, so that probes that start together do not stay
 // together.
 func (d *Detector) Stagger(n int) {
-	d.stagger = d.probe.Interval / staggerSlots * time.Duration(n%staggerSlots)
+	slots := staggerSlots
+	if d.probe.Target.Kind == health.Gateway {
+		slots = gatewaySlots
+	}
+	d.stagger = d.probe.Interval / time.Duration(slots) * time.Duration(n%slots)
 }
 
 // Expedite makes the next probe due at once.

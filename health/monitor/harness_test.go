@@ -34,9 +34,6 @@ type harness struct {
 // hungKind is a kind of probes that hang.
 const hungKind = health.ProbeKind("hung")
 
-// batchedKind is a kind of probes that are sent in batches.
-const batchedKind = health.ProbeKind("batched")
-
 const (
 	targetHost = "203.0.113.9"
 	otherHost  = "203.0.113.10"
@@ -65,7 +62,7 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 	synctest.Test(t, func(t *testing.T) {
 		h := &harness{t: t, network: newFakeNetwork(), changed: make(chan struct{}, 1)}
 		h.batched = &batchingNetwork{fakeNetwork: h.network, ctx: t.Context()}
-		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.network, hungKind: &h.hung, batchedKind: h.batched})
+		h.monitor = New(map[health.ProbeKind]health.Prober{health.ICMP: h.network, health.TCP: h.network, health.HTTP: h.network, health.Gateway: h.batched, hungKind: &h.hung})
 		h.monitor.OnEvent = func(e health.Event) {
 			if len(names) < 10 {
 				h.monitor.Status() // OnEvent may call the monitor

@@ -49,9 +49,7 @@ func TestBlackHoleTakesTheUplinkDownAndUpAgain(t *testing.T) {
 func TestEveryBlackHoleIsDetectedWithinTheDetectionTime(t *testing.T) {
 	slow := icmpProbe(targetHost)
 	slow.Interval, slow.Fall = 10*time.Second, 1
-	batched := icmpProbe(targetHost)
-	batched.Target.Kind = batchedKind
-	for _, p := range []health.Probe{icmpProbe(targetHost), slow, batched} {
+	for _, p := range []health.Probe{icmpProbe(targetHost), slow, batchedProbe()} {
 		for phase := time.Duration(0); phase < p.Interval; phase += p.Interval / 40 {
 			withMonitor(t, []string{"fibre", "lte"}, []health.Probe{p}, func(h *harness) {
 				h.advance(3*p.Interval + phase)

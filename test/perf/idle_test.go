@@ -65,6 +65,8 @@ func (v restVariant) measure(b *testing.B) {
 		link.Addr(fmt.Sprintf("198.19.%d.2/24", i), fmt.Sprintf("2001:db8:%x::2/64", 0x100+i))
 		if v.answered {
 			port.Addr(fmt.Sprintf("198.19.%d.1/24", i), fmt.Sprintf("fe80::1:%x/64", i))
+			// Each real gateway is a host of its own. Without these, the solicitation of one walks the multicast routes of all.
+			isp.Run("ip", "-6", "route", "add", "multicast", fmt.Sprintf("ff02::1:ff01:%x/128", i), "dev", port.Name, "table", "local")
 		}
 		fmt.Fprintf(config, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [\"198.19.%d.1\", \"fe80::1:%x\"]\n", i, i+1, link.Name, i, i)
 	}

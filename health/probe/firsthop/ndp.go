@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"unsafe"
 
 	"replypath/health"
 	"replypath/uplinks/egress"
@@ -109,19 +110,32 @@ func (n *ndpProber) receive(raw syscall.RawConn) {
 	buffer, control := make([]byte, 2048), make([]byte, 128)
 	_ = raw.Read(func(fd uintptr) bool { // it returns when the socket is closed
 		for {
-			size, controlSize, _, _, err := unix.Recvmsg(int(fd), buffer, control, 0)
+			size, fields, err := receiveMessage(fd, buffer, control)
 			switch {
 			case err == unix.EAGAIN:
 				return false
 			case err != nil:
 				continue
 			}
-			index, hops := controlFields(control[:controlSize])
+			index, hops := controlFields(fields)
 			if target, ok := advertisedAddr(buffer[:size]); ok && hops == hopLimit {
 				n.pending.receive(egress.LinkAddr{Link: index, Addr: target}, buffer[:size], targetAddr(buffer[:size]))
 			}
 		}
 	})
+}
+
+// receiveMessage receives a packet without its source: unix.Recvmsg makes another call to decode that.
+func receiveMessage(fd uintptr, buffer, control []byte) (size int, fields []byte, err error) {
+	part := unix.Iovec{Base: &buffer[0]}
+	part.SetLen(len(buffer))
+	message := unix.Msghdr{Iov: &part, Iovlen: 1, Control: &control[0]}
+	message.SetControllen(len(control))
+	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&message)), 0)
+	if errno != 0 {
+		return 0, nil, errno
+	}
+	return int(n), control[:message.Controllen], nil
 }
 
 // controlFields returns the index of the interface and the hop limit from the control messages of a packet (ipv6(7)).
