@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"replypath/health"
+	"replypath/uplinks"
 	"replypath/uplinks/egress"
 )
 
@@ -18,6 +19,8 @@ type Output struct {
 	// Inside are the neighbours by which requests were sent to hosts inside that did not reply, where the kernel's own entries may be
 	// wrong, by the addresses of these hosts.
 	Inside map[netip.Addr]InsideNeighbour
+	// FullTables has the families whose gateways the kernel has refused to resolve, as its neighbour table is full.
+	FullTables map[uplinks.Family]bool
 	// Steps are the firewall rules that requests and replies have matched, where they were traced.
 	Steps []Step
 }
@@ -180,6 +183,9 @@ func (s Snapshot) kept(r Request, t trace, e EgressObservation, end Observation)
 	if c, found := t.listed(r, s.linkName(e.Link)); found {
 		return c, true
 	}
+	if !found && t.output.FullTables[uplinks.FamilyOf(gateway)] {
+		return s.neighboursFull(r, gateway), true
+	}
 	state := "no entry"
 	if found {
 		state = t.output.NeighbourText(n)
@@ -208,32 +214,6 @@ func (t trace) listed(r Request, link string) (c health.ProofCheck, found bool) 
 // packet returns the reply as it was observed.
 func (t trace) packet(r Request, x Observation) egress.Packet {
 	return egress.Packet{Proto: r.protocolNumber(), From: x.Host, To: r.From, Mark: x.Mark, Link: x.Link}
-}
-
-// checkNeighbour compares the destination of the reply's frame with what the gateway itself replies, or else with the kernel's
-// own entry.
-func (t trace) checkNeighbour(r Request, e EgressObservation, w WireObservation) (c health.ProofCheck, wrong bool) {
-	mac, heard := t.output.MACs[egress.LinkAddr{Link: e.Link, Addr: e.NextHop}]
-	n, found := t.output.FindNeighbour(e.Link, e.NextHop)
-	link := t.output.Links[e.Link]
-	switch {
-	case w.MAC == "":
-		return c, false
-	case found && n.State.Valid() && n.MAC != "" && w.MAC != n.MAC && !link.NoARP:
-		return t.rewritten(r, "at the egress of "+link.Name, "destination "+egress.MACText(w.MAC)), true
-	case !heard || w.MAC == mac:
-		return c, false
-	}
-	c = health.ProofCheck{Result: health.No, Cause: health.NeighbourCause, Remedy: fmt.Sprintf("ip neigh del %s dev %s", e.NextHop, link.Name)}
-	c.Detail = fmt.Sprintf("the reply to %s is sent to the hardware address %s, but the gateway %s has %s", r, egress.MACText(w.MAC), e.NextHop, egress.MACText(mac))
-	switch {
-	case link.NoARP:
-		c.Cause, c.Remedy = health.ARPOff, "ip link set dev "+link.Name+" arp on"
-		c.Detail += ": ARP and neighbour discovery are off on " + link.Name
-	case found:
-		c.Detail += ": the neighbour entry is " + t.output.NeighbourText(n)
-	}
-	return c, true
 }
 
 // checkTrafficControl returns what filters and qdiscs do to the reply, which are behind the last place that can be observed.

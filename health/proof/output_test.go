@@ -68,6 +68,8 @@ var outputCases = map[string]outputCase{
 	"its gateway cannot be resolved":    {end: kept(), output: Output{State: neighbourOf("", egress.Incomplete)}, want: "unknown neighbour", reason: "INCOMPLETE"},
 	"its gateway has just been found":   {end: kept(), output: Output{State: neighbourOf(gwMAC, egress.Reachable)}, want: "yes"},
 	"all is dropped before it resolves": {end: kept(), output: Output{State: neighbourOf("", egress.Incomplete), Steps: []Step{{Reply: true, AfterRouting: true, Listed: true, Place: "table n", Rule: "drop", Drops: true}}}, want: "no reply-dropped", reason: "by table n: drop"},
+	"there is no room for its gateway":  {end: kept(), output: Output{State: egress.State{Links: outputLinks}, FullTables: map[uplinks.Family]bool{uplinks.IPv4: true}}, want: "unknown neighbour", reason: "table is full (net.ipv4.neigh.default.gc_thresh3 = 1024)"},
+	"there is no room for others":       {end: kept(), output: Output{State: egress.State{Links: outputLinks}, FullTables: map[uplinks.Family]bool{uplinks.IPv6: true}}, want: "unknown neighbour", reason: "no entry"},
 	"a policy takes it": {end: kept(), output: Output{State: egress.State{Links: outputLinks, Policies: []egress.Policy{{Direction: egress.Out, From: netip.MustParsePrefix("0.0.0.0/0"), To: netip.MustParsePrefix("0.0.0.0/0"), Templates: 1}}}},
 		want: "no ipsec-policy", reason: "into a tunnel"},
 	"a filter takes it": {end: passed("192.0.2.2"), wire: onWire(2, "192.0.2.2", gwMAC), output: Output{State: egress.State{Links: outputLinks, Filters: []egress.Filter{{Link: 2, Parent: egress.ClsactEgress, Protocol: egress.EtherAll, Kind: "matchall", Actions: []egress.Action{{Kind: "gact", Control: egress.Shot}}}}}},
@@ -84,7 +86,7 @@ func kept() []Observation {
 }
 
 func TestRepliesAreWatchedToTheLastPlace(t *testing.T) {
-	s := Snapshot{}
+	s := Snapshot{Values: map[uplinks.Tunable]string{egress.NeighbourLimit(uplinks.IPv4): "1024"}}
 	s.Facts.Links = map[string]uplinks.Link{"eth0": {Name: "eth0", Index: 1}, "eth1": {Name: "eth1", Index: 2}}
 	for name, c := range outputCases {
 		if c.output.Links == nil {

@@ -33,7 +33,9 @@ type Request struct {
 	TOS   uint8  // of the reply to a datagram
 	UID   uint32 // the owner of the socket that replies to a datagram; 0: that of the prover
 	Found bool   // the service was found by a rule of DNAT, and is not configured
-	Proxy Proxy  // that is configured for it
+	// StandIn is the port of the prover's socket that answers a datagram in place of a server, which gets nothing; 0: none.
+	StandIn uint16
+	Proxy   Proxy // that is configured for it
 }
 
 // String returns what is requested, and from which address.

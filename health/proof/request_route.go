@@ -54,6 +54,13 @@ func (s Snapshot) forwardsNothing(r Request, t trace) bool {
 	return r.Kind == Service && !t.reached(InputStart) && !t.reached(ForwardStart) && s.Values[forwarding(r.Path)] == "0"
 }
 
+// notForwardedFrom returns that the kernel forwards nothing that comes in by the link.
+func notForwardedFrom(link string, f uplinks.Family) health.ProofCheck {
+	t := forwarding(health.Path{Key: health.Key{Family: f}, Link: link})
+	return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Remedy: fmt.Sprintf("sysctl -w %s=1", t),
+		Detail: fmt.Sprintf("packets that come in by %s are not forwarded: %s = 0", link, t)}
+}
+
 func (s Snapshot) notForwarded(r Request) health.ProofCheck {
 	return health.ProofCheck{Result: health.No, Cause: health.OtherCause, Remedy: fmt.Sprintf("sysctl -w %s=1", forwarding(r.Path)),
 		Detail: fmt.Sprintf("%s is not forwarded: %s", r, s.sysctl(forwarding(r.Path)))}

@@ -27,6 +27,8 @@ func (s Snapshot) wrongRoute(p health.Path, packet rpdb.Packet, d uplinks.RouteD
 	switch {
 	case d.Err != nil && !s.hasDefaultRoute(db, p):
 		return s.routeMissing(p, d)
+	case decided && packet.In != "" && (result.Error != 0 || result.DropReason != "") && step.Route != nil && step.Route.Type == uplinks.Unicast && !db.Links[packet.In].Checks.Forwarding:
+		return notForwardedFrom(packet.In, p.Family)
 	case !decided || at >= 0 && at < len(result.Steps)-1:
 		return s.routeMissing(p, d)
 	case step.Rule.Protocol != uplinks.Protocol:

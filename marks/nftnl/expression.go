@@ -48,6 +48,14 @@ func Field(base, offset, length uint32, to int) []byte {
 		Uint32Attribute(unix.NFTA_PAYLOAD_OFFSET, offset), Uint32Attribute(unix.NFTA_PAYLOAD_LEN, length))
 }
 
+// SetPort writes a register to a port of the UDP header, at the offset, and corrects the checksum.
+func SetPort(offset uint32, from int) []byte {
+	const checksumOffset = 6 // RFC 768
+	return expression("payload", Uint32Attribute(unix.NFTA_PAYLOAD_SREG, register(from)), Uint32Attribute(unix.NFTA_PAYLOAD_BASE, unix.NFT_PAYLOAD_TRANSPORT_HEADER),
+		Uint32Attribute(unix.NFTA_PAYLOAD_OFFSET, offset), Uint32Attribute(unix.NFTA_PAYLOAD_LEN, 2),
+		Uint32Attribute(unix.NFTA_PAYLOAD_CSUM_TYPE, unix.NFT_PAYLOAD_CSUM_INET), Uint32Attribute(unix.NFTA_PAYLOAD_CSUM_OFFSET, checksumOffset))
+}
+
 // Rt loads the next hop of the packet's route into a register. A packet without a route does not match the rule.
 func Rt(key uint32, to int) []byte {
 	return expression("rt", Uint32Attribute(unix.NFTA_RT_KEY, key), Uint32Attribute(unix.NFTA_RT_DREG, register(to)))

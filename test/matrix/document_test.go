@@ -49,9 +49,6 @@ func (f fault) text() string {
 	if len(hurt) == 0 && f.warns != "" {
 		verdict = "warning " + codes(f.warns)
 	}
-	if f.needs == services {
-		verdict, service = verdict+", with `prove`", "up, without `prove`"
-	}
 	if f.service == repairs {
 		service = f.service.String()
 	}

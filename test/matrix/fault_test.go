@@ -15,25 +15,16 @@ type fault struct {
 	only int    // the family of each; 0: both
 
 	lost    losses   // of real requests
-	cause   string   // that verify names for each path with a loss, without prove if proveOnly is not set; "a|b" allows both
+	cause   string   // that verify names for each path with a loss; "a|b" allows both
 	unknown bool     // the result of these paths is unknown, not no
 	some    bool     // only the clients of one network lose replies: the result is unknown until some have strayed
 	warns   string   // the cause of the warning on paths without a loss; empty: there may be none
 	more    bool     // more requests are lost once the neighbours have forgotten the address
-	needs   need     // what verify needs to see it
 	absent  bool     // verify need not report the paths with a loss
 	refused bool     // a firewall refuses the lost requests: that says nothing about reply paths
 	service reaction // of the service, to paths with a loss
 	doctor  string   // a finding of doctor; empty: none is needed
 }
-
-// need is what verify needs to see a fault, apart from itself.
-type need int
-
-const (
-	nothing  need = iota
-	services      // prove in the configuration
-)
 
 // reaction is what the service does about a fault.
 type reaction int

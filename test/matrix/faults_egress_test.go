@@ -45,7 +45,7 @@ var egressFaults = []fault{
 	{name: "nft rewrites the source of port 443", each: postrouting("oifname eth1 tcp sport 443 {f} saddr set {a0}"),
 		lost: lost(1, tcp), cause: "reply-rewritten", doctor: "egress-rule"},
 	{name: "nft rewrites the source port in POSTROUTING", each: postrouting("oifname eth1 udp sport 5353 udp sport set 5354"),
-		lost: lost(1, udp), cause: "reply-rewritten", needs: services, doctor: "egress-rule"},
+		lost: lost(1, udp), cause: "reply-rewritten", doctor: "egress-rule"},
 	{name: "a filter redirects to eth0", once: "tc qdisc add dev eth1 clsact", each: "tc filter add dev eth1 egress pref {n} protocol {tc} u32 match u32 0 0 action mirred egress redirect dev eth0",
 		lost: lost(1, allKinds...), cause: "traffic-control", doctor: "traffic-control"},
 	{name: "a filter below a root qdisc redirects to eth0", once: "tc qdisc add dev eth1 root handle 1: htb", each: "tc filter add dev eth1 parent 1: pref {n} protocol {tc} u32 match u32 0 0 action mirred egress redirect dev eth0",

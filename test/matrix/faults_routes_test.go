@@ -32,6 +32,8 @@ var linkFaults = []fault{
 	{name: "eth1 is a port of a bridge", once: "ip link add br9 type bridge; ip link set br9 up; ip link set eth1 master br9", lost: lost(1, dnatKinds...), more: true, cause: "bridge"},
 	{name: "eth1 has another name", once: "ip link set eth1 down; ip link set eth1 name wan9; ip link set wan9 up", lost: lost(1, allKinds...), absent: true},
 	{name: "IPv6 is off on eth1", once: "sysctl -qw net.ipv6.conf.eth1.disable_ipv6=1", lost: lostIn(6, allKinds...), absent: true},
+	{name: "the host does not forward what comes from the LAN", only: 4, once: "sysctl -qw net.ipv4.conf.lan0.forwarding=0",
+		lost: losses{{0, 4}: dnatKinds, {1, 4}: dnatKinds}, cause: "other"},
 	{name: "the host does not forward", once: "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",
 		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "other"},
 	{name: "ARP is off on eth1", once: "ip link set eth1 arp off", lost: lost(1, allKinds...), cause: "arp-off", doctor: "arp-off"},

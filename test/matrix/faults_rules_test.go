@@ -43,7 +43,7 @@ var ruleFaults = []fault{
 	{name: "a rule for source ports from 8000 on", each: byFirst + "{ip} rule add pref 90 ipproto tcp sport 8000-8999 lookup 99",
 		lost: lost(1, web), cause: "rule-shadowed"},
 	{name: "a rule for the port of a UDP server", each: byFirst + "{ip} rule add pref 90 ipproto udp sport 5353 lookup 99",
-		lost: lost(1, udp), cause: "rule-shadowed", needs: services},
+		lost: lost(1, udp), cause: "rule-shadowed"},
 	{name: "a rule for TCP", each: byFirst + "{ip} rule add pref 90 ipproto tcp lookup 99",
 		lost: lost(0, dnatTCP).and(lost(1, tcp, web, closed, dnatTCP)), cause: "rule-shadowed"},
 	{name: "a rule for UDP", each: byFirst + "{ip} rule add pref 90 ipproto udp lookup 99",

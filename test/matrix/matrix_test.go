@@ -64,7 +64,7 @@ func run(t *testing.T, f fault, backend string) (o outcome) {
 	if !up {
 		t.Fatalf("not all paths are up after %s: %+v", took, before.Uplinks)
 	}
-	if hurt, _ := f.hurt(); os.Getenv(wholeVariable) != "" && len(hurt) > 0 && !f.refused && f.needs == nothing {
+	if hurt, _ := f.hurt(); os.Getenv(wholeVariable) != "" && len(hurt) > 0 && !f.refused {
 		before = proveRarely(b, string(text))
 	}
 	s := &scene{Box: b, t: t, fault: f, before: before, out: &o}
@@ -76,14 +76,14 @@ func run(t *testing.T, f fault, backend string) (o outcome) {
 		b.Apply() // what the service has not yet repaired in the other family
 		f.plant(b)
 	}
-	s.checkVerify("without prove", b.Verify(), f.needs == nothing)
+	s.checkVerify("without prove", b.Verify())
 	b.Config = proving
-	s.checkVerify("with prove", b.Verify(), f.needs <= services)
+	s.checkVerify("with prove", b.Verify())
 	s.checkDoctor(usual)
 	if got := send(b, f.lost); got.String() != f.lost.String() && !f.more {
 		t.Errorf("the requests that are lost: %q, want %q", got, f.lost)
 	}
-	s.checkVerify("after requests", b.Verify(), true)
+	s.checkVerify("after requests", b.Verify())
 	if f.service != repairs {
 		s.checkUntouched()
 		service.Stop()
@@ -123,7 +123,7 @@ func (s *scene) checkService() {
 	s.t.Helper()
 	hurt, _ := s.fault.hurt()
 	planted := time.Now()
-	if len(hurt) == 0 && s.fault.service != repairs || s.fault.refused || s.fault.needs != nothing {
+	if len(hurt) == 0 && s.fault.service != repairs || s.fault.refused {
 		if _, last, held := await(s.Box, noticeBound, provenSince(planted)); !held {
 			s.t.Errorf("the service has not proven all paths again: %+v", last.Uplinks)
 		}
@@ -147,8 +147,8 @@ func (s *scene) checkService() {
 	}
 }
 
-// checkVerify compares the verdicts of verify with the losses; it must see them only if seen is set.
-func (s *scene) checkVerify(when string, v box.VerifyReport, seen bool) {
+// checkVerify compares the verdicts of verify with the losses.
+func (s *scene) checkVerify(when string, v box.VerifyReport) {
 	s.t.Helper()
 	hurt, others := s.fault.hurt()
 	if s.fault.refused {
@@ -168,7 +168,6 @@ func (s *scene) checkVerify(when string, v box.VerifyReport, seen bool) {
 		want := map[bool]string{false: "no", true: "unknown"}[s.fault.unknown || s.fault.some && got.Result == "unknown"]
 		switch {
 		case s.fault.absent && got.Result != "yes":
-		case !seen && got.Result == "yes": // nothing of that kind was asked
 		case got.Result == "yes":
 			s.problem(&s.out.falseYes, "verify %s: %s: %s, and %s lost", when, p, got, kindsText(s.fault.lost[p]))
 		case got.Result != want || !oneOf(got.Cause, s.fault.cause):

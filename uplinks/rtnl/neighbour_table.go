@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"replypath/uplinks"
 	"replypath/uplinks/egress"
 
 	"github.com/vishvananda/netlink/nl"
@@ -74,10 +75,21 @@ func (t *NeighbourTable) Resolve(link int, a netip.Addr) error {
 	if errors.Is(err, unix.EEXIST) {
 		_, err = t.execute(unix.RTM_NEWNEIGH, unix.NLM_F_ACK, request)
 	}
+	if errors.Is(err, unix.ENOBUFS) {
+		err = NeighbourTableFull{uplinks.FamilyOf(a)}
+	}
 	if err != nil {
 		return fmt.Errorf("resolve the neighbour %s on link %d: %w", a, link, err)
 	}
 	return nil
+}
+
+// NeighbourTableFull is the error that the kernel's neighbour table of a family has as many entries as it may.
+type NeighbourTableFull struct{ Family uplinks.Family }
+
+// Error returns what is full, and the sysctl that limits it.
+func (e NeighbourTableFull) Error() string {
+	return fmt.Sprintf("the neighbour table of %s is full (%s)", e.Family, egress.NeighbourLimit(e.Family))
 }
 
 // execute sends a request and returns its reply, if it has one other than an acknowledgement: the struct ndmsg and its attributes.

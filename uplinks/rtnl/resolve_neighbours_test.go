@@ -2,12 +2,15 @@ package rtnl_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"replypath/test/world"
+	"replypath/uplinks"
 	"replypath/uplinks/egress"
 	"replypath/uplinks/rtnl"
 )
@@ -53,4 +56,14 @@ func TestNeighboursAreResolvedOnceAllAnswer(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestRefusalsNameTheFamilyOfTheFullTable(t *testing.T) {
+	refused := errors.Join(fmt.Errorf("resolve: %w", errors.New("no such device")), fmt.Errorf("resolve: %w", rtnl.NeighbourTableFull{Family: uplinks.IPv6}))
+	if !errors.Is(refused, rtnl.NeighbourTableFull{Family: uplinks.IPv6}) || errors.Is(refused, rtnl.NeighbourTableFull{Family: uplinks.IPv4}) {
+		t.Errorf("%v is not only that the table of IPv6 is full", refused)
+	}
+	if text := refused.Error(); !strings.Contains(text, "net.ipv6.neigh.default.gc_thresh3") {
+		t.Errorf("the sysctl is not named: %s", text)
+	}
 }

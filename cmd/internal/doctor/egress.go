@@ -11,7 +11,7 @@ import (
 
 // checkEgress reports what takes replies after replypath's rules and chains: other rules, traffic control, IPsec, neighbours.
 func (s Snapshot) checkEgress() []Finding {
-	return slices.Concat(s.checkEgressRules(), s.checkTrafficControl(), s.checkPolicies(), s.checkNeighbours(), s.checkARPOff())
+	return slices.Concat(s.checkEgressRules(), s.checkTrafficControl(), s.checkPolicies(), s.checkNeighbours(), s.checkNeighbourTable(), s.checkARPOff())
 }
 
 // checkEgressRules reports firewall rules that drop, redirect or rewrite replies behind replypath's chains.

@@ -51,21 +51,21 @@ func (s Snapshot) checkFlowOffload() []Finding {
 		Remedy:  fmt.Sprintf("none needed; to count them, offload only unmarked connections: ct mark & 0x%x == 0 before flow add", uint32(s.Settings.Mask))}}
 }
 
-// The fractions of nf_conntrack_max from which a warning and an error are reported.
+// The fractions of the largest size of a table of the kernel from which a warning and an error are reported.
 const (
-	conntrackWarnRatio  = 0.80
-	conntrackErrorRatio = 0.95
+	tableWarnRatio  = 0.80
+	tableErrorRatio = 0.95
 )
 
 // checkConntrackSize reports that the connection tracking table is nearly full.
 func (s Snapshot) checkConntrackSize() []Finding {
-	if s.ConntrackMax == 0 || float64(s.ConntrackCount) < conntrackWarnRatio*float64(s.ConntrackMax) {
+	if s.ConntrackMax == 0 || float64(s.ConntrackCount) < tableWarnRatio*float64(s.ConntrackMax) {
 		return nil
 	}
 	f := Finding{ID: "conntrack-full", Severity: Warning, Evidence: []string{fmt.Sprintf("nf_conntrack_count = %d, nf_conntrack_max = %d", s.ConntrackCount, s.ConntrackMax)},
 		Message: "the connection tracking table is nearly full; once it is, new connections are dropped",
 		Remedy:  fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d, in the initial network namespace, and in a file in /etc/sysctl.d", 2*s.ConntrackMax)}
-	if float64(s.ConntrackCount) >= conntrackErrorRatio*float64(s.ConntrackMax) {
+	if float64(s.ConntrackCount) >= tableErrorRatio*float64(s.ConntrackMax) {
 		f.Severity = Error
 	}
 	return []Finding{f}

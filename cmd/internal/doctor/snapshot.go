@@ -40,7 +40,9 @@ type Snapshot struct {
 	Flows          []uplinks.MarkedConnections
 	Mismarked      []uplinks.MismarkedConnections
 	ConntrackCount uint64 // nf_conntrack_count
-	ConntrackMax   uint64 // nf_conntrack_max; 0 if unknown
+	// NeighbourLimits are the largest numbers of neighbour entries, where they are known.
+	NeighbourLimits map[uplinks.Family]int
+	ConntrackMax    uint64 // nf_conntrack_max; 0 if unknown
 
 	SavedRulesets  []SavedRuleset
 	Networkd       Networkd

@@ -51,20 +51,25 @@ func (r *run) resolveGateways(ctx context.Context, o *proof.Output) error {
 			wanted = append(wanted, firsthop.GatewayAddr(p))
 		}
 	}
-	entries, err := resolve(ctx, wanted)
+	entries, refused, err := resolve(ctx, wanted)
 	o.UpdateNeighbours(entries) // an unresolved gateway is in the verdict
+	o.FullTables = map[uplinks.Family]bool{}
+	for _, f := range uplinks.Families {
+		o.FullTables[f] = errors.Is(refused, rtnl.NeighbourTableFull{Family: f})
+	}
 	return err
 }
 
-// resolve makes the kernel resolve the addresses, waits for resolveTimeout, and returns their entries.
-func resolve(ctx context.Context, wanted []egress.LinkAddr) ([]egress.Neighbour, error) {
+// resolve makes the kernel resolve the addresses, waits for resolveTimeout, and returns their entries. refused says which ones the kernel
+// does not even try to resolve: they have no entry, as the verdict says.
+func resolve(ctx context.Context, wanted []egress.LinkAddr) (entries []egress.Neighbour, refused, err error) {
 	if len(wanted) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	wait, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	entries, _, err := rtnl.ResolveNeighbours(wait, wanted) // what is refused has no entry, as the verdict says
-	return entries, errors.Join(err, ctx.Err())
+	entries, refused, err = rtnl.ResolveNeighbours(wait, wanted)
+	return entries, refused, errors.Join(err, ctx.Err())
 }
 
 // isUnresolved reports whether the kernel has no valid entry for the gateway of the path.

@@ -89,6 +89,9 @@ func (r *run) captureFilter(requests []proof.Request, ports *peerPorts, secret p
 		if q.Proto == "udp" {
 			f.DatagramPorts = append(f.DatagramPorts, q.To.Port())
 		}
+		if q.StandIn != 0 {
+			f.StandIns = append(f.StandIns, capture.StandIn{Server: q.To, Port: q.StandIn})
+		}
 	}
 	return f
 }

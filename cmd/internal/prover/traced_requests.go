@@ -30,7 +30,7 @@ func (t tracedRequest) isSame(q takenRequest) bool {
 }
 
 func (q takenRequest) withoutRandom() takenRequest {
-	q.From = netip.AddrPort{}
+	q.From, q.StandIn = netip.AddrPort{}, 0
 	if q.Kind == proof.Datagram {
 		q.To = netip.AddrPortFrom(q.To.Addr(), 0)
 	}

@@ -103,7 +103,7 @@ func (t *targets) resolve(ctx context.Context) error {
 			wanted = append(wanted, hop)
 		}
 	}
-	entries, err := resolve(ctx, wanted)
+	entries, _, err := resolve(ctx, wanted)
 	for _, n := range entries {
 		t.reachable[n.Where()] = n.State.Valid()
 	}

@@ -2,12 +2,15 @@ package prover
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
 	"sync"
 
 	"replypath/health/proof"
+
+	"golang.org/x/sys/unix"
 )
 
 // udpServers reply to the datagrams of requests from ordinary sockets, each bound to the destination of its request. The
@@ -29,11 +32,21 @@ func startUDPServers(requests []proof.Request, secret proof.Secret) *udpServers 
 	for _, q := range requests {
 		if q.Kind == proof.Datagram {
 			socket, err := listenUDP(q)
+			hasServer := errors.Is(err, unix.EADDRINUSE)
+			if hasServer {
+				elsewhere := q
+				elsewhere.To = netip.AddrPortFrom(q.To.Addr(), 0)
+				socket, err = listenUDP(elsewhere)
+			}
 			if err != nil {
 				continue
 			}
 			s.sockets = append(s.sockets, socket)
-			q.To = netip.AddrPortFrom(q.To.Addr(), socket.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+			if port := socket.LocalAddr().(*net.UDPAddr).AddrPort().Port(); hasServer {
+				q.StandIn = port
+			} else {
+				q.To = netip.AddrPortFrom(q.To.Addr(), port)
+			}
 			s.mu.Lock()
 			s.unanswered[q.To] = true
 			s.mu.Unlock()

@@ -31,7 +31,8 @@ type Filter struct {
 	// FirstPort and LastPort are the bounds of the peers' ports.
 	FirstPort, LastPort uint16
 	DatagramPorts       []uint16 // the servers' ports of requests by UDP
-	Mask                uint32   // of the marks of connections, which are cleared for a moment
+	StandIns            []StandIn
+	Mask                uint32 // of the marks of connections, which are cleared for a moment
 	// Devices are the links whose egress is observed, NextHops the neighbours, and Direct the links without neighbours, to which
 	// packets are sent at once: other replies are dropped in POSTROUTING.
 	Devices  []string

@@ -18,6 +18,7 @@ const (
 	priorityAfterCounts  = -148 // after the counters of the backend nftables (marks.NFTBases)
 	priorityBeforeMangle = -151
 	priorityLast         = math.MaxInt32 - 1
+	priorityBeforeLast   = math.MaxInt32 - 2
 )
 
 // chain is a base chain, and the proof.Hook at which it observes requests and replies; 0: it does not observe them.
@@ -33,7 +34,7 @@ var chains = [...]chain{
 	{"prerouting-start", unix.NF_INET_PRE_ROUTING, priorityFirst, proof.PreroutingStart, 0},
 	{"prerouting-marked", unix.NF_INET_PRE_ROUTING, priorityAfterMangle, proof.PreroutingMarked, proof.ReplyPrerouting},
 	{"input-start", unix.NF_INET_LOCAL_IN, priorityFirst, proof.InputStart, 0},
-	{"input-end", unix.NF_INET_LOCAL_IN, priorityLast, proof.InputEnd, 0},
+	{"input-end", unix.NF_INET_LOCAL_IN, priorityBeforeLast, proof.InputEnd, 0},
 	{"forward-start", unix.NF_INET_FORWARD, priorityFirst, proof.ForwardStart, proof.ReplyForward},
 	{"forward-end", unix.NF_INET_FORWARD, priorityLast, proof.ForwardEnd, 0},
 	{"output-start", unix.NF_INET_LOCAL_OUT, priorityFirst, 0, proof.OutputStart},
@@ -69,11 +70,15 @@ func tableRequests(filter Filter, kernel features) []nftnl.Request {
 	}
 	for _, c := range chains {
 		all = append(all, c.create())
+		if c.reply == proof.OutputStart {
+			all = append(all, filter.standInReplies(c.name)...)
+		}
 		for _, f := range families {
 			all = append(all, c.observePeers(f, c.request, filter.requestKinds(f), filter, zones)...)
 			all = append(all, c.observePeers(f, c.reply, filter.replyKinds(f), filter, zones)...)
 		}
 	}
+	all = append(all, filter.standInRequests()...)
 	if filter.Trace {
 		all = append(all, traceRequests()...)
 	}

@@ -18,6 +18,7 @@ import (
 	"replypath/health/proof/inject"
 	"replypath/marks"
 	"replypath/uplinks"
+	"replypath/uplinks/egress"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
 
@@ -138,6 +139,11 @@ func (c *collector) readSysctls() {
 	c.result.RPFilterDrops, _ = procfs.Counter("TcpExt", "IPReversePathFilter")
 	c.result.ConntrackCount, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	c.result.ConntrackMax, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
+	c.result.NeighbourLimits = map[uplinks.Family]int{}
+	for _, f := range uplinks.Families {
+		limit, _ := procfs.Sysctl(egress.NeighbourLimit(f).Path())
+		c.result.NeighbourLimits[f] = int(limit)
+	}
 }
 
 // readFirewall reads the rules of all programs. Missing iptables commands or extensions are findings, not errors: nothing can
