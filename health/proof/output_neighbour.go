@@ -37,7 +37,7 @@ func (t trace) checkNeighbour(r Request, e EgressObservation, w WireObservation)
 
 // neighboursFull returns that the kernel has no room for the neighbour entry of the gateway.
 func (s Snapshot) neighboursFull(r Request, gateway netip.Addr) health.ProofCheck {
-	limit := egress.NeighbourLimit(uplinks.FamilyOf(gateway))
+	limit := uplinks.NeighbourLimit(uplinks.FamilyOf(gateway))
 	text := limit.String()
 	if s.Values[limit] != "" {
 		text = s.sysctl(limit)

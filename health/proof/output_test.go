@@ -86,7 +86,7 @@ func kept() []Observation {
 }
 
 func TestRepliesAreWatchedToTheLastPlace(t *testing.T) {
-	s := Snapshot{Values: map[uplinks.Tunable]string{egress.NeighbourLimit(uplinks.IPv4): "1024"}}
+	s := Snapshot{Values: map[uplinks.Tunable]string{uplinks.NeighbourLimit(uplinks.IPv4): "1024"}}
 	s.Facts.Links = map[string]uplinks.Link{"eth0": {Name: "eth0", Index: 1}, "eth1": {Name: "eth1", Index: 2}}
 	for name, c := range outputCases {
 		if c.output.Links == nil {

@@ -21,6 +21,7 @@ const (
 	Datagram RequestKind = "datagram" // UDP, replied to by an ordinary socket of the prover
 	Service  RequestKind = "service"  // configured by the operator; may be forwarded to another host
 	Proxied  RequestKind = "proxied"  // what a transparent proxy takes
+	Inside   RequestKind = "inside"   // a host inside at its own address, without DNAT
 )
 
 // Request is a packet that is injected at the ingress of a path's interface.
@@ -40,10 +41,12 @@ type Request struct {
 
 // String returns what is requested, and from which address.
 func (r Request) String() string {
-	switch r.Kind {
-	case Echo:
+	switch {
+	case r.Kind == Inside && r.Proto == "icmp":
+		return fmt.Sprintf("echo to %s (%s)", r.To.Addr(), r.Kind)
+	case r.Kind == Echo:
 		return "echo to " + r.To.Addr().String()
-	case Datagram:
+	case r.Kind == Datagram:
 		return fmt.Sprintf("datagram to %s%s", r.To, r.selectors())
 	}
 	return fmt.Sprintf("%s://%s (%s)", r.Proto, r.To, r.Kind)
@@ -70,7 +73,8 @@ type Host struct {
 	TOS        []uint8  // types of service that rules select
 	UIDs       []uint32 // users that rules select
 	Translated map[health.Key][]Selected
-	Preferred  []uint16 // the ports of listeners that should be asked first
+	Inside     map[uplinks.Family][]netip.Addr // hosts inside that are asked at their own addresses
+	Preferred  []uint16                        // the ports of listeners that should be asked first
 	// Intercepts are those whose proxies take TCP connections, which get the bit.
 	Intercepts   map[uplinks.Family][]uplinks.Intercept
 	InterceptBit uint32
@@ -122,6 +126,7 @@ func (h Host) requests(p health.Path) []Request {
 	for _, s := range h.Translated[p.Key] {
 		all = append(all, Request{Kind: Service, Proto: s.Proto, To: at(p.Source, s.Port), Found: true})
 	}
+	all = append(all, h.insideRequests(p)...)
 	for _, tos := range h.TOS[:min(maxSelectedKinds, len(h.TOS))] {
 		all = append(all, Request{Kind: Datagram, Proto: "udp", To: at(p.Source, 0), TOS: tos})
 	}

@@ -51,7 +51,7 @@ func (s Snapshot) isTranslated(r Request) bool {
 // forwardsNothing reports whether the request is for a service and got neither to this host nor, as it should, to another one,
 // because this host forwards nothing that comes in by the path.
 func (s Snapshot) forwardsNothing(r Request, t trace) bool {
-	return r.Kind == Service && !t.reached(InputStart) && !t.reached(ForwardStart) && s.Values[forwarding(r.Path)] == "0"
+	return (r.Kind == Service || r.Kind == Inside) && !t.reached(InputStart) && !t.reached(ForwardStart) && s.Values[forwarding(r.Path)] == "0"
 }
 
 // notForwardedFrom returns that the kernel forwards nothing that comes in by the link.

@@ -114,3 +114,30 @@ func TestPeerAddressIsInUseNowhere(t *testing.T) {
 		}
 	}
 }
+
+func TestHostsInsideAreAskedAtAPortThatNoRuleSelects(t *testing.T) {
+	host := netip.MustParseAddr("198.18.0.2")
+	p := health.Path{Key: health.Key{Uplink: "isp1", Family: uplinks.IPv4}, Source: netip.MustParseAddr("192.0.2.2")}
+	tcp := func(ports ...uint16) (all []proof.Selected) {
+		for _, n := range ports {
+			all = append(all, proof.Selected{Proto: "tcp", Port: n})
+		}
+		return all
+	}
+	for want, selected := range map[string][]proof.Selected{
+		"tcp://198.18.0.2:443 (inside)": {{Proto: "udp", Port: 443}},
+		"tcp://198.18.0.2:22 (inside)":  tcp(443, 80),
+		"tcp://198.18.0.2:1 (inside)":   tcp(443, 80, 22),
+	} {
+		h := proof.Host{Inside: map[uplinks.Family][]netip.Addr{uplinks.IPv4: {host}}, Selected: selected}
+		var asked []string
+		for _, q := range proof.Requests([]health.Path{p}, h, map[health.Key]netip.Addr{p.Key: netip.MustParseAddr("203.0.113.9")}, 1) {
+			if q.Kind == proof.Inside {
+				asked = append(asked, q.String())
+			}
+		}
+		if !slices.Equal(asked, []string{want, "echo to 198.18.0.2 (inside)"}) {
+			t.Errorf("%v: %v, want %s and an echo", selected, asked, want)
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"replypath/health"
 	"replypath/marks/foreign"
 	"replypath/uplinks"
-	"replypath/uplinks/egress"
 	"replypath/uplinks/rpdb"
 )
 
@@ -50,7 +49,7 @@ func (s Snapshot) linkName(index int) string {
 
 // Sysctls returns the sysctls that a Snapshot for these paths needs.
 func Sysctls(paths []health.Path) []uplinks.Tunable {
-	all := []uplinks.Tunable{echoIgnored[uplinks.IPv4], echoIgnored[uplinks.IPv6], egress.NeighbourLimit(uplinks.IPv4), egress.NeighbourLimit(uplinks.IPv6), rpFilter("all"), srcValidMark("all")}
+	all := []uplinks.Tunable{echoIgnored[uplinks.IPv4], echoIgnored[uplinks.IPv6], uplinks.NeighbourLimit(uplinks.IPv4), uplinks.NeighbourLimit(uplinks.IPv6), rpFilter("all"), srcValidMark("all")}
 	for _, p := range paths {
 		all = append(all, forwarding(p))
 		if p.Family == uplinks.IPv4 {

@@ -34,7 +34,7 @@ func (r Request) replyTimeout(t trace) time.Duration {
 	switch {
 	case len(t.egress) > 0 || t.reached(RequestEgress):
 		return 0
-	case t.reached(ForwardEnd) && r.Found: // its host is resolved
+	case t.reached(ForwardEnd) && (r.Found || r.Kind == Inside): // its host is resolved
 		return timeoutFound
 	case t.reached(ForwardEnd):
 		return timeoutForwarded

@@ -119,6 +119,9 @@ func (g Traces) Misrouted(r Request) bool {
 // Replied reports whether a reply to the request was on its way out.
 func (g Traces) Replied(r Request) bool { return len(g.of(r).egress) > 0 }
 
+// RepliedInside reports whether the host inside that the request was forwarded to has replied.
+func (g Traces) RepliedInside(r Request) bool { return g.of(r).reached(ReplyPrerouting) }
+
 // RefusedLocally reports whether this host alone replied to a forwarded request, with an ICMP error.
 func (g Traces) RefusedLocally(r Request) bool {
 	t := g.of(r)

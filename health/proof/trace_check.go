@@ -13,7 +13,7 @@ type RequestResult struct {
 	Request   Request
 	Check     health.ProofCheck
 	Egress    string // the interface that the reply would have left by; empty: there was no reply
-	ReplyLost bool   // a reply was sent, or had to be, and did not get to the egress
+	ReplyLost bool   // a reply was sent, or had to be, and did not get to the egress, or to that of another path
 	forwarded bool   // to a LAN host
 	Proxied   bool   // the proxy that is configured for the request has taken it
 	// Undelivered reports that the request got neither to this host nor to a LAN host.
@@ -35,7 +35,8 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 		if len(t.egress) > 0 {
 			a.Egress = s.linkName(r.worstEgress(t).Link)
 		}
-		a.Check = s.checkOutput(r, t, s.checkTrace(r, t, path))
+		a.Check = s.checkInside(r, t, s.checkOutput(r, t, s.checkTrace(r, t, path)))
+		a.ReplyLost = a.ReplyLost || a.Check.Scope == health.ClientScope
 		a.forwarded, a.Proxied = t.reached(ForwardEnd), t.proxied(r)
 		a.Undelivered = t.reached(RequestEgress) || t.reached(PreroutingMarked) && !t.reached(InputStart) && !t.reached(ForwardStart)
 		results = append(results, a)
@@ -203,6 +204,8 @@ func (s Snapshot) hostSilent(r Request) health.ProofCheck {
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply: %s", r, s.sysctl(ignored)), fmt.Sprintf("sysctl -w %s=0, if echo requests should be answered", ignored))
 	case r.Kind == Service && r.Proto == "udp":
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply: a UDP server may ignore a request that it does not understand", r), "nothing, if the server works")
+	case r.Kind == Inside:
+		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply", r), "nothing: the host need not answer")
 	case r.Kind == Service:
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply", r), "check that the service runs and that its host is reachable")
 	}

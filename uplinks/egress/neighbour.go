@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"replypath/uplinks"
 )
 
 // Neighbour is an entry of the neighbour table.
@@ -70,14 +68,6 @@ func (s State) FindNeighbour(link int, a netip.Addr) (Neighbour, bool) {
 		}
 	}
 	return Neighbour{}, false
-}
-
-// NeighbourLimit returns the sysctl with the largest number of entries that the kernel keeps for the family, in all network namespaces.
-func NeighbourLimit(f uplinks.Family) uplinks.Tunable {
-	if f == uplinks.IPv6 {
-		return uplinks.Tunable{Name: "net.ipv6.neigh.default.gc_thresh3"}
-	}
-	return uplinks.Tunable{Name: "net.ipv4.neigh.default.gc_thresh3"}
 }
 
 // UpdateNeighbours replaces the entries for the same addresses, and adds those that are new.

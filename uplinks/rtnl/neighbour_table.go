@@ -89,7 +89,7 @@ type NeighbourTableFull struct{ Family uplinks.Family }
 
 // Error returns what is full, and the sysctl that limits it.
 func (e NeighbourTableFull) Error() string {
-	return fmt.Sprintf("the neighbour table of %s is full (%s)", e.Family, egress.NeighbourLimit(e.Family))
+	return fmt.Sprintf("the neighbour table of %s is full (%s)", e.Family, uplinks.NeighbourLimit(e.Family))
 }
 
 // execute sends a request and returns its reply, if it has one other than an acknowledgement: the struct ndmsg and its attributes.

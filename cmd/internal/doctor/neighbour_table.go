@@ -19,7 +19,7 @@ func (s Snapshot) checkNeighbourTable() (all []Finding) {
 		if limit == 0 || float64(count) < tableWarnRatio*float64(limit) {
 			continue
 		}
-		name := egress.NeighbourLimit(f)
+		name := uplinks.NeighbourLimit(f)
 		finding := Finding{ID: "neighbour-table-full", Severity: Warning, Evidence: []string{fmt.Sprintf("%d entries, %s = %d", count, name, limit)},
 			Message: fmt.Sprintf("the kernel's neighbour table of %s is nearly full; once it is, neighbours that it does not know yet, and gateways among them, cannot be reached", f),
 			Remedy:  fmt.Sprintf("sysctl -w %s=%d, in the initial network namespace, gc_thresh2 and gc_thresh1 with it, and in a file in /etc/sysctl.d; or find what fills it: %s neigh show", name, 4*limit, f.IPCommand())}

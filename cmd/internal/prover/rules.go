@@ -2,6 +2,7 @@ package prover
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,8 @@ type RuleCache struct {
 	read   time.Time // zero: never, or they have changed since
 	routes cachedRoutes
 
+	quiet map[netip.Addr]time.Time // hosts inside that did not reply, and when
+
 	changes       uint64 // of the rules
 	readChanges   uint64 // until they were read
 	requests      []tracedRequest
@@ -51,6 +54,7 @@ func (c *RuleCache) Invalidate() {
 	defer c.mu.Unlock()
 	c.read = time.Time{}
 	c.changes++
+	clear(c.quiet)
 }
 
 // get returns the rules; those of a firewall that cannot be read are none. A nil cache reads them each time.

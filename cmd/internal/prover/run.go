@@ -22,9 +22,11 @@ var errNoPeer = errors.New("every documentation prefix (RFC 5737, RFC 3849) is i
 // run is one proof.
 type run struct {
 	router        *rtnl.RouteGetter
+	cache         *RuleCache // nil: none
 	host          proof.Host
 	paths         []health.Path // that requests are injected for
-	uplinkIndexes []int         // the interfaces of all uplinks: no reply may leave by them
+	allPaths      []health.Path
+	uplinkIndexes []int // the interfaces of all uplinks: no reply may leave by them
 	peers         map[health.Key]netip.Addr
 	lan           map[uplinks.Family]*proof.LANHost
 	routes        map[health.Key]proof.RouteLookups
@@ -41,9 +43,9 @@ func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, 
 	if err != nil {
 		return nil, err
 	}
-	r := &run{router: router, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
+	r := &run{router: router, cache: cache, peers: map[health.Key]netip.Addr{}, lan: map[uplinks.Family]*proof.LANHost{},
 		routes: map[health.Key]proof.RouteLookups{}, ownAddrs: map[netip.Addr]bool{},
-		host: proof.Host{Facts: facts, Services: s.ProofServices}}
+		allPaths: paths, host: proof.Host{Facts: facts, Services: s.ProofServices}}
 	rules, err := addSelectedByRules(ctx, &r.host, servers)
 	if err != nil {
 		return nil, err

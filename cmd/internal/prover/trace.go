@@ -43,12 +43,16 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	if err := r.findTranslated(ctx); err != nil {
 		return t, err
 	}
+	if r.rules.read {
+		r.findInsideHosts()
+	}
 	r.host.Selected = uniqueSelected(append(r.host.Selected, r.rules.selected...))
 	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
 	t.observations.Output = r.output
 	if err != nil {
 		return t, err
 	}
+	r.cache.keepQuiet(t)
 	return t, r.hearInside(ctx, &t)
 }
 

@@ -18,7 +18,6 @@ import (
 	"replypath/health/proof/inject"
 	"replypath/marks"
 	"replypath/uplinks"
-	"replypath/uplinks/egress"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
 
@@ -141,7 +140,7 @@ func (c *collector) readSysctls() {
 	c.result.ConntrackMax, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
 	c.result.NeighbourLimits = map[uplinks.Family]int{}
 	for _, f := range uplinks.Families {
-		limit, _ := procfs.Sysctl(egress.NeighbourLimit(f).Path())
+		limit, _ := procfs.Sysctl(uplinks.NeighbourLimit(f).Path())
 		c.result.NeighbourLimits[f] = int(limit)
 	}
 }

@@ -1,0 +1,86 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// TestVerifyAsksHostsInsideWithoutDNAT asks a host inside whose address the providers route to the gateway. What breaks its replies breaks
+// none of the gateway's own.
+func TestVerifyAsksHostsInsideWithoutDNAT(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		w := world.TwoISPs(t)
+		b := box.New(t, w, backend)
+		b.Apply()
+		w.LAN.Run("ping", "-qc1", "198.18.0.1")
+		w.LAN.Run("ping", "-qc1", "2001:db8:f::1")
+		pinNeighbours(b)
+		wires, traces := uplinkWires(b), kernelTraces(b)
+		v := b.Verify()
+		v.WantOK(t, 2)
+		for _, p := range v.Paths {
+			asked := 0
+			for _, q := range p.Questions {
+				if q.Kind == "inside" {
+					asked++
+				}
+			}
+			if asked != 2 {
+				t.Errorf("%s %s: %d questions for hosts inside: %+v", p.Uplink, p.Family, asked, p.Questions)
+			}
+		}
+		wantNoTraces(t, b, wires, traces)
+		for name, c := range map[string]struct{ plant, remove, want string }{
+			"a mark of the LAN's packets is reset": {"IPT -t mangle -A PREROUTING -i lan0 -j MARK --set-mark 0", "IPT -t mangle -D PREROUTING -i lan0 -j MARK --set-mark 0", "no prerouting-mark"},
+			"a rule for the LAN's link":            {"IP rule add priority 90 iif lan0 lookup 99", "IP rule del priority 90", "no rule-shadowed"},
+			"a rule for the LAN's network":         {"IP rule add priority 90 from LAN lookup 99", "IP rule del priority 90", "unknown rule-shadowed"},
+			"they are not tracked":                 {"IPT -t raw -A PREROUTING -i lan0 -j NOTRACK", "IPT -t raw -D PREROUTING -i lan0 -j NOTRACK", "no notrack"},
+		} {
+			for _, family := range []int{4, 6} {
+				words := strings.NewReplacer("IPT", b.IptablesName(family), "IP", "ip "+ipOf(family), "LAN", map[int]string{4: "198.18.0.0/24", 6: "2001:db8:f::/64"}[family])
+				b.Gateway.Run("ip", ipOf(family), "route", "replace", "default", "via", routerOf(b, family), "dev", "eth0", "table", "99")
+				b.Shell(words.Replace(c.plant))
+				p := b.Verify().Path(w.Uplinks[1], family)
+				if got := p.Shown.Short(); got != c.want {
+					t.Errorf("%s, IPv%d: %s, want %s", name, family, p.Shown, c.want)
+				}
+				b.Shell(words.Replace(c.remove))
+			}
+		}
+		b.Verify().WantOK(t, 2)
+	})
+}
+
+// TestVerifyAsksNoHostOutside adds neighbours that are no hosts inside: with a private address, on a link with a default route, and more than
+// are asked.
+func TestVerifyAsksNoHostOutside(t *testing.T) {
+	t.Parallel()
+	w := world.TwoISPs(t)
+	b := box.New(t, w)
+	b.Apply()
+	b.Shell("ip addr add 10.9.0.1/24 dev lan0", "ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:99 dev lan0 nud permanent",
+		"ip link add out9 type bridge; ip link set out9 up; ip addr add 198.18.9.1/24 dev out9; ip route add default via 198.18.9.9 dev out9 metric 9000",
+		"ip neigh add 198.18.9.9 lladdr 02:00:00:00:00:99 dev out9 nud permanent")
+	for i := range 4 {
+		b.Shell(fmt.Sprintf("ip neigh add 198.18.0.%d lladdr 02:00:00:00:00:99 dev lan0 nud permanent", 51+i))
+	}
+	for _, p := range b.Verify().Paths {
+		hosts := map[string]bool{}
+		for _, q := range p.Questions {
+			if q.Kind == "inside" {
+				hosts[strings.TrimSuffix(strings.TrimSuffix(q.To, ":443"), ":0")] = true
+			}
+			if strings.HasPrefix(q.To, "10.9.") || strings.HasPrefix(q.To, "198.18.9.") {
+				t.Errorf("%s is asked", q.To)
+			}
+		}
+		if len(hosts) > 2 {
+			t.Errorf("%s %s: %v are asked", p.Uplink, p.Family, hosts)
+		}
+	}
+}
