@@ -81,6 +81,6 @@ func (e *Explainer) connectedReply(ctx context.Context, l ListeningSocket, r upl
 	}
 	reply = Reply{Uplink: r.uplink, To: r.addr, From: from}
 	reply.Trace, err = e.Trace(ctx, p)
-	reply.Symmetric = from == r.addr && reply.Trace.Link() == r.uplink.Link
+	reply.Symmetric = from == r.addr && e.leavesBy(reply.Trace, r.uplink)
 	return reply, err
 }

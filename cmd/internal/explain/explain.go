@@ -5,7 +5,6 @@ package explain
 import (
 	"context"
 	"net/netip"
-	"slices"
 
 	"replypath/cmd/internal/host"
 	"replypath/marks/dnat"
@@ -120,13 +119,4 @@ func (w Trace) Link() string {
 		return r.Hops[0].Link
 	}
 	return ""
-}
-
-// uplink returns the uplink of the link.
-func (e *Explainer) uplink(link string) (uplinks.Uplink, bool) {
-	i := slices.IndexFunc(e.settings.Uplinks, func(u uplinks.Uplink) bool { return u.Link == link })
-	if i < 0 {
-		return uplinks.Uplink{}, false
-	}
-	return e.settings.Uplinks[i], true
 }

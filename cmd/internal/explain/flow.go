@@ -91,7 +91,7 @@ func (w Trace) isLocal() bool {
 
 // Strays reports whether the replies leave by another uplink than that of the connection's mark.
 func (e *Explainer) Strays(c Flow) bool {
-	u, ok := e.uplink(c.Trace.Link())
+	u, ok := e.egressUplink(c.Trace)
 	return c.Uplink != "" && ok && u.Name != c.Uplink
 }
 
@@ -146,7 +146,7 @@ func (e *Explainer) pinText(c Flow) string {
 
 func (e *Explainer) flowVerdict(c Flow) string {
 	link := c.Trace.Link()
-	u, ok := e.uplink(link)
+	u, ok := e.egressUplink(c.Trace)
 	switch {
 	case e.Strays(c):
 		return fmt.Sprintf("they STRAY: they leave by %s instead of %s", u.Name, c.Uplink)

@@ -77,7 +77,7 @@ func (e *Explainer) Report(w Trace) Report {
 	if j.Error != 0 {
 		r.Error = j.Error.Error()
 	}
-	if u, ok := e.uplink(r.Link); ok {
+	if u, ok := e.egressUplink(w); ok {
 		r.Uplink = u.Name
 	}
 	if r.Kernel.Queried {

@@ -172,7 +172,7 @@ func (e *Explainer) reply(ctx context.Context, l ListeningSocket, u uplinks.Upli
 	}
 	p.From, p.Mark = to, uint32(e.settings.Mark(u))
 	r.Trace, err = e.Trace(ctx, p)
-	r.Symmetric = r.Trace.Link() == u.Link
+	r.Symmetric = e.leavesBy(r.Trace, u)
 	return r, err
 }
 

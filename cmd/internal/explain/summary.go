@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 
 	"replypath/uplinks"
 	"replypath/uplinks/rpdb"
@@ -32,15 +33,22 @@ func (e *Explainer) Summarize(w Trace) string {
 	if link == "" {
 		return "it leaves by one of several links, selected by the packet's hash"
 	}
-	return fmt.Sprintf("it leaves by %s, selected by %s", e.linkText(link), e.decidingReason(w))
+	if u, ok := e.egressUplink(w); ok {
+		link = fmt.Sprintf("%s (uplink %s)", link, u.Name)
+	}
+	return fmt.Sprintf("it leaves by %s, selected by %s", link, e.decidingReason(w))
 }
 
-// linkText returns the name of a link, with its uplink.
+// linkText returns the name of a link, with its uplinks.
 func (e *Explainer) linkText(link string) string {
-	if u, ok := e.uplink(link); ok {
-		return fmt.Sprintf("%s (uplink %s)", link, u.Name)
+	var names []string
+	for _, u := range e.uplinksOn(link) {
+		names = append(names, u.Name)
 	}
-	return link
+	if len(names) == 0 {
+		return link
+	}
+	return fmt.Sprintf("%s (uplink %s)", link, strings.Join(names, ", "))
 }
 
 // decidingReason returns the selector of the rule that decided.

@@ -1,0 +1,117 @@
+package routers
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// load are requests by one router, one after the other in each family, and streams that are open all the time.
+type load struct {
+	cancel  context.CancelFunc
+	ended   sync.WaitGroup
+	streams []*world.Stream
+
+	mu     sync.Mutex
+	done   int
+	failed []string
+}
+
+// startLoad begins requests by the router. Each one waits for its reply as a client does: what is lost is sent again.
+func (o *office) startLoad(t *testing.T, r *router) *load {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &load{cancel: cancel}
+	for _, to := range o.to() {
+		s, err := r.Client.Stream(box.NewRequest(world.KindTCP, to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.streams = append(l.streams, s)
+		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP} {
+			l.ended.Go(func() {
+				for ctx.Err() == nil {
+					l.record(kind, to, r.Client.Send(box.NewRequest(kind, to)))
+				}
+			})
+		}
+	}
+	t.Cleanup(func() { cancel(); l.ended.Wait() })
+	return l
+}
+
+func (l *load) record(kind world.Kind, to netip.Addr, a world.Reply) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done++
+	if !a.OK {
+		l.failed = append(l.failed, fmt.Sprintf("%s to %s: %v", kind, to, a))
+	}
+}
+
+// requests returns how many requests have ended.
+func (l *load) requests() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done
+}
+
+// awaitRequests waits until more requests have ended.
+func (l *load) awaitRequests(t *testing.T) {
+	t.Helper()
+	before := l.requests()
+	box.Eventually(t, box.EventualTimeout, "requests are answered", func() bool { return l.requests() >= before+20 })
+}
+
+// wantUndisturbed stops the load, and wants a reply to each request, and streams that go on.
+func (l *load) wantUndisturbed(t *testing.T) {
+	t.Helper()
+	for _, s := range l.streams {
+		if err := s.Await(t.Context(), 1<<20); err != nil {
+			t.Error(err)
+		}
+	}
+	l.cancel()
+	l.ended.Wait()
+	for _, text := range l.failed {
+		t.Error(text)
+	}
+	var stalls []string
+	for _, s := range l.streams {
+		stalls = append(stalls, box.RoundDuration(s.Stats().Stall).String())
+	}
+	t.Logf("%d requests; the streams stalled for %s at most", l.done, strings.Join(stalls, ", "))
+}
+
+// TestRouterChangesUnderLoad changes a router's hardware address while requests come in by it. What begins once the address is
+// known is answered at the first try, and what began before is answered too.
+func TestRouterChangesUnderLoad(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		box.ServeAll(o.Gateway)
+		o.start(t)
+		cable := o.Routers[1]
+		o.awaitRouter(t, cable.MAC)
+		l := o.startLoad(t, cable)
+		l.awaitRequests(t)
+		cable.setMAC("02:00:00:0b:03:01")
+		o.awaitRouter(t, cable.MAC)
+		for _, to := range o.to() {
+			for _, kind := range []world.Kind{world.KindUDP, world.KindPing} {
+				q := box.NewRequest(kind, to)
+				q.NoResend = true
+				if a := cable.Client.Send(q); !a.OK {
+					t.Errorf("after the change, %s to %s: %v", kind, to, a)
+				}
+			}
+		}
+		l.awaitRequests(t)
+		l.wantUndisturbed(t)
+	})
+}
