@@ -16,7 +16,7 @@ const fingerprintInterval = 250 * time.Millisecond
 // Other legacy tables may hold many rules: they are read less often, so that reading takes a small part of the time.
 const (
 	minRulesInterval    = 2 * time.Second // between two readings,
-	rulesIntervalFactor = 500             // and at least so many times the duration of the last one,
+	rulesIntervalFactor = 500             // and at least so many times the CPU time of the last one,
 	maxRulesInterval    = 8 * time.Second // up to this
 )
 
@@ -24,8 +24,8 @@ const (
 type Fingerprinter interface {
 	// Fingerprint is of sysctls, and of the legacy firewall tables that replypath has rules in.
 	Fingerprint() (uint64, error)
-	// ForeignLegacyRules is of the other legacy firewall tables.
-	ForeignLegacyRules() (uint64, error)
+	// ForeignLegacyRules is of the other legacy firewall tables. cost is the CPU time of reading them.
+	ForeignLegacyRules() (hash uint64, cost time.Duration, err error)
 }
 
 // ruleObserver receives the changes of sysctls and of rules of the legacy firewall. *proofScheduler implements it.
@@ -66,11 +66,10 @@ func (p *fingerprintPoller) Run(ctx context.Context) error {
 
 // pollForeign reads the other legacy tables, if it is time.
 func (p *fingerprintPoller) pollForeign() {
-	began := time.Now()
-	if began.Before(p.foreignNext) {
+	if time.Now().Before(p.foreignNext) {
 		return
 	}
-	now, err := p.host.ForeignLegacyRules()
+	now, cost, err := p.host.ForeignLegacyRules()
 	if err != nil {
 		p.log.Debug("cannot poll the legacy firewall", "err", err)
 		now = p.foreign
@@ -79,7 +78,7 @@ func (p *fingerprintPoller) pollForeign() {
 		p.rules.rulesChanged()
 	}
 	p.foreign = now
-	p.foreignNext = time.Now().Add(min(max(minRulesInterval, rulesIntervalFactor*time.Since(began)), maxRulesInterval))
+	p.foreignNext = time.Now().Add(min(max(minRulesInterval, rulesIntervalFactor*cost), maxRulesInterval))
 }
 
 // read returns the fingerprint, 0 when it cannot be read.

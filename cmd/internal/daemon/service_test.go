@@ -46,8 +46,8 @@ func (h *fakeHost) Reconfigure(_ context.Context, s uplinks.Settings) error {
 	return nil
 }
 
-func (*fakeHost) Fingerprint() (uint64, error)        { return 0, nil }
-func (*fakeHost) ForeignLegacyRules() (uint64, error) { return 0, nil }
+func (*fakeHost) Fingerprint() (uint64, error)                       { return 0, nil }
+func (*fakeHost) ForeignLegacyRules() (uint64, time.Duration, error) { return 0, 0, nil }
 
 func (*fakeHost) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {
 	return nil, nil

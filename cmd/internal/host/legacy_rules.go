@@ -3,15 +3,34 @@ package host
 import (
 	"fmt"
 	"hash/fnv"
+	"runtime"
+	"time"
 
 	"replypath/marks"
 	"replypath/marks/netfilter"
 	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
 )
 
 // ForeignLegacyRules returns a hash of the legacy firewall tables in which replypath has no rules. The kernel announces no change of
-// them. Reading takes time in proportion to the number of rules.
-func (h *Host) ForeignLegacyRules() (uint64, error) {
+// them. Reading takes time in proportion to the number of rules: cost is the CPU time, which does not grow with what else the machine does.
+func (h *Host) ForeignLegacyRules() (hash uint64, cost time.Duration, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	began := threadTime()
+	hash, err = h.foreignLegacyRules()
+	return hash, threadTime() - began, err
+}
+
+// threadTime returns the CPU time of the calling thread.
+func threadTime() time.Duration {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now) // it cannot fail for the calling thread
+	return time.Duration(now.Nano())
+}
+
+func (h *Host) foreignLegacyRules() (uint64, error) {
 	sum := fnv.New64a()
 	for _, f := range uplinks.Families {
 		if !h.legacy.Exist(f) {
