@@ -13,10 +13,12 @@ import (
 var sceneWorlds = map[string]world.Options{
 	"two ISPs":                        {},
 	"two ISPs without default routes": {NoDefault: true},
+	"two ISPs with a neighbour":       {Neighbours: []int{1}},
 }
 
 // sceneElements are what a world of the page has beside its uplinks.
 var sceneElements = map[string]func(c *recipeRun){
+	"a second router on eth1":           (*recipeRun).secondRouter,
 	"all is well":                       func(c *recipeRun) { c.healthyBefore = true },
 	"a server on the gateway":           func(c *recipeRun) { box.ServeAll(c.Gateway) },
 	"configured":                        func(c *recipeRun) { c.Write(configured) },

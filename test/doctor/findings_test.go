@@ -44,6 +44,7 @@ var findingTestsElsewhere = map[string]string{
 	"udp-server-helped":    "../answer/reports_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
 	"redirects-accepted":   "../routers/doctor_test.go",
+	"unknown-router":       "../routers/doctor_test.go",
 	"same-router":          "../routers/doctor_test.go",
 }
 

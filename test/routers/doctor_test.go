@@ -1,9 +1,13 @@
 package routers
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"replypath/test/box"
+	"replypath/test/world"
 )
 
 func TestDoctorFindsNothingWhereRoutersAreDistinguished(t *testing.T) {
@@ -40,4 +44,47 @@ func TestDoctorReportsOneRouterOfTwoUplinks(t *testing.T) {
 	dsl.Link.Addr(cable.Addr4.String() + "/24")
 	o.Apply()
 	o.WantFinding(o.RunDoctor(), box.IsError, "same-router", "dsl", "cable", "eth1")
+}
+
+// The second router has another hardware address, which no uplink has.
+func TestDoctorReportsUnknownRouter(t *testing.T) {
+	o := newOffice(t, box.Backends[0])
+	for _, r := range o.Routers {
+		for i, a := range []string{r.Addr4.String(), r.LL.String()} { // permanent entries are kept, and follow no change
+			o.Gateway.Run("ip", []string{"-4", "-6"}[i], "neigh", "replace", a, "dev", "eth1", "lladdr", r.MAC, "nud", "permanent")
+		}
+	}
+	o.Apply()
+	cable := o.Routers[1]
+	o.keepSending(t, cable)
+	reported := func() (d box.DoctorReport, is bool) { d = o.RunDoctor(); return d, len(d.Of("unknown-router")) > 0 }
+	if d, is := reported(); is {
+		t.Error(d)
+	}
+	cable.setMAC("02:00:00:0b:03:01")
+	var d box.DoctorReport
+	box.Eventually(t, box.EventualTimeout, "doctor reports the router", func() (is bool) { d, is = reported(); return is })
+	o.WantFinding(d, box.IsWarning, "unknown-router", "eth1", cable.MAC, "dsl, cable", "mac = ")
+	o.configure("", `mac = ["`+cable.MAC+`"]`)
+	o.Apply()
+	if d, is := reported(); is {
+		t.Error(d)
+	}
+}
+
+// keepSending sends requests by the router until the test ends, whether they are answered or not.
+func (o *office) keepSending(t *testing.T, r *router) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var ended sync.WaitGroup
+	for _, to := range o.to() {
+		ended.Go(func() {
+			q := box.NewRequest(world.KindPing, to)
+			q.NoResend, q.Timeout = true, 100*time.Millisecond
+			for ctx.Err() == nil {
+				r.Client.Send(q)
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); ended.Wait() })
 }

@@ -91,5 +91,21 @@ func (s State) NeighbourText(n Neighbour) string {
 	return strings.Join(append(words, n.State.String()), " ")
 }
 
+// NeighboursWith returns the addresses on the link whose entries have the hardware address.
+func (s State) NeighboursWith(link int, mac string) (all []netip.Addr) {
+	for _, n := range s.Neighbours {
+		if n.Link == link && n.MAC == mac && n.State.Valid() {
+			all = append(all, n.Addr)
+		}
+	}
+	return all
+}
+
+// RawMAC returns a hardware address in text form as bytes, empty if it is none.
+func RawMAC(text string) string {
+	mac, _ := net.ParseMAC(text)
+	return string(mac)
+}
+
 // MACText returns a hardware address in text form.
 func MACText(mac string) string { return net.HardwareAddr(mac).String() }

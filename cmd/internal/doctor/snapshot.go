@@ -30,9 +30,11 @@ type Snapshot struct {
 	Sockets   []UDPServer
 	UDPHelp   UDPHelper // nil: nobody is helped
 
-	Unconfigured []UnconfiguredReply        // of the host's probable uplinks, if none is configured and there are several
-	Egress       egress.State               // of the uplinks' links
-	GatewayMACs  map[egress.LinkAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
+	Unconfigured []UnconfiguredReply // of the host's probable uplinks, if none is configured and there are several
+	Egress       egress.State        // of the uplinks' links
+	// UnknownRouters have forwarded packets to this host while doctor listened.
+	UnknownRouters []UnknownRouter
+	GatewayMACs    map[egress.LinkAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
 
 	Firewall       []foreign.Rule
 	DNAT           dnat.Rules

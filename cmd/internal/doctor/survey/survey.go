@@ -110,6 +110,7 @@ func (c *collector) readPrivileged(ctx context.Context) {
 		c.result.Mismarked, err = rtnl.MismarkedConnections(ctx, c.Settings, c.result.Facts, maxMismarked)
 		return err
 	})
+	c.attempt("routers that no uplink has", c.readUnknownRouters)
 	if injector, err := inject.Open(0); err != nil {
 		c.result.ProofError = err.Error()
 	} else {
