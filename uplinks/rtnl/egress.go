@@ -57,10 +57,16 @@ func linkKind(kind string) string {
 
 // Neighbours returns the neighbour table of both families (ip-neighbour(8)).
 func (h *Handle) Neighbours(ctx context.Context) (all []egress.Neighbour, err error) {
+	return h.listNeighbours(ctx, unix.AF_UNSPEC)
+}
+
+// listNeighbours returns the neighbour table of the address family. The library's own list leaves bytes of the request uninitialized,
+// which a strict socket rejects now and then.
+func (h *Handle) listNeighbours(ctx context.Context, family uint8) (all []egress.Neighbour, err error) {
 	err = dump(ctx, "neighbours", func() error {
 		all = nil
 		req := h.request(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
-		req.AddData(neighbourDump{})
+		req.AddData(neighbourDump{family})
 		return forEachReply(req, unix.RTM_NEWNEIGH, func(m []byte) error {
 			if n, ok := parseNeighbour(m); ok {
 				all = append(all, n)
@@ -71,14 +77,19 @@ func (h *Handle) Neighbours(ctx context.Context) (all []egress.Neighbour, err er
 	return all, err
 }
 
-// neighbourDump is a struct ndmsg that selects all entries.
-type neighbourDump struct{}
+// neighbourDump is a struct ndmsg that selects the entries of a family. The header of another size leaves bytes over, which kernels
+// log, and reject on a strict socket.
+type neighbourDump struct{ family uint8 }
 
 // Len returns the size in bytes.
 func (neighbourDump) Len() int { return unix.SizeofNdMsg }
 
 // Serialize encodes the message.
-func (neighbourDump) Serialize() []byte { return make([]byte, unix.SizeofNdMsg) }
+func (d neighbourDump) Serialize() []byte {
+	b := make([]byte, unix.SizeofNdMsg)
+	b[0] = d.family
+	return b
+}
 
 // parseNeighbour decodes a struct ndmsg and its attributes. Entries of bridges are none.
 func parseNeighbour(m []byte) (n egress.Neighbour, ok bool) {

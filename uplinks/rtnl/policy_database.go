@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"replypath/uplinks"
+	"replypath/uplinks/egress"
 	"replypath/uplinks/rpdb"
 
 	"github.com/vishvananda/netlink"
@@ -29,7 +30,7 @@ func (h *Handle) PolicyDatabase(ctx context.Context, f uplinks.Family, destinati
 		return nil, err
 	}
 	if f == uplinks.IPv6 {
-		return d, markFailedGateways(ctx, d, names)
+		return d, h.markFailedGateways(ctx, d, names)
 	}
 	return d, nil
 }
@@ -115,22 +116,17 @@ func (h *Handle) readTables(ctx context.Context, d *rpdb.Database, names map[int
 }
 
 // markFailedGateways marks the next hops by IPv6 gateways whose neighbour entry has failed: a host that is no router avoids
-// them. The library's own list leaves bytes of the request uninitialized, which a strict socket rejects now and then.
-func markFailedGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
-	failed := map[string]bool{}
-	err := dump(ctx, "neighbours", func() error {
-		req := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
-		req.AddData(nl.NewIfInfomsg(unix.AF_INET6))
-		return forEachReply(req, unix.RTM_NEWNEIGH, func(m []byte) error {
-			n, err := netlink.NeighDeserialize(m)
-			if err == nil && n.State&unix.NUD_FAILED != 0 {
-				failed[fmt.Sprint(names[n.LinkIndex], " ", toAddr(n.IP))] = true
-			}
-			return err
-		})
-	})
+// them.
+func (h *Handle) markFailedGateways(ctx context.Context, d *rpdb.Database, names map[int]string) error {
+	neighbours, err := h.listNeighbours(ctx, unix.AF_INET6)
 	if err != nil {
 		return err
+	}
+	failed := map[string]bool{}
+	for _, n := range neighbours {
+		if n.State&egress.Failed != 0 {
+			failed[fmt.Sprint(names[n.Link], " ", n.Addr)] = true
+		}
 	}
 	for _, routes := range d.Tables {
 		for _, r := range routes {
