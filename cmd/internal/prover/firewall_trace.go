@@ -27,18 +27,20 @@ func (r *run) traceFirewall(ctx context.Context, cache *RuleCache, s proof.Snaps
 	if len(failed) == 0 || t.observations.Output == nil || !s.FirewallRead {
 		return nil
 	}
-	before, known := cache.traced(failed)
-	if !known.found {
-		var err error
-		if before, err = r.traceRequests(ctx, s, failed); err != nil {
+	before := cache.traced(failed)
+	traced := before.known
+	if len(before.unknown) > 0 {
+		now, err := r.traceRequests(ctx, s, before.unknown)
+		if err != nil {
 			return err
 		}
-		cache.keepTraced(before, known)
+		cache.keepTraced(now, before)
+		traced = append(traced, now...)
 	}
 	o := t.observations.Output
-	for i, q := range failed {
-		o.Steps = append(o.Steps, before[i].stepsOf(q.Request)...)
-		o.Steps = append(o.Steps, listedSteps(s.Firewall, q.Request)...)
+	for _, q := range traced {
+		o.Steps = append(o.Steps, q.stepsOf(q.taken.Request)...)
+		o.Steps = append(o.Steps, listedSteps(s.Firewall, q.taken.Request)...)
 	}
 	return nil
 }

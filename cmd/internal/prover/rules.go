@@ -33,11 +33,10 @@ type RuleCache struct {
 
 	quiet map[netip.Addr]time.Time // hosts inside that did not reply, and when
 
-	changes       uint64 // of the rules
-	readChanges   uint64 // until they were read
-	requests      []tracedRequest
-	tracedAt      time.Time
-	tracedChanges uint64 // until the rules were read by which the requests were traced
+	changes       uint64                         // of the rules
+	readChanges   uint64                         // until they were read
+	requests      map[takenRequest]tracedRequest // without what proofs choose at random
+	tracedChanges uint64                         // until the rules were read by which the requests were traced
 }
 
 // firewallRules are the rules of other programs: questions are chosen by them, and verdicts explained.

@@ -2,7 +2,6 @@ package prover
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"replypath/health/proof"
@@ -12,7 +11,11 @@ import (
 type tracedRequest struct {
 	taken takenRequest
 	steps []proof.Step
+	at    time.Time
 }
+
+// maxKept bounds the traced requests that are kept.
+const maxKept = 4 * maxTraced
 
 // stepsOf returns the steps as those of another request of the same kind, which another peer has sent.
 func (t tracedRequest) stepsOf(q proof.Request) (all []proof.Step) {
@@ -23,12 +26,7 @@ func (t tracedRequest) stepsOf(q proof.Request) (all []proof.Step) {
 	return all
 }
 
-// isSame reports whether the request differs from the traced one only in what proofs choose at random: the peer, and the port of
-// the server of datagrams.
-func (t tracedRequest) isSame(q takenRequest) bool {
-	return t.taken.withoutRandom() == q.withoutRandom()
-}
-
+// withoutRandom returns the request without what proofs choose at random: the peer, and the port of the server of datagrams.
 func (q takenRequest) withoutRandom() takenRequest {
 	q.From, q.StandIn = netip.AddrPort{}, 0
 	if q.Kind == proof.Datagram {
@@ -39,29 +37,48 @@ func (q takenRequest) withoutRandom() takenRequest {
 
 // traceLookup is a look-up of requests that were traced before.
 type traceLookup struct {
-	found   bool
-	changes uint64 // of the rules, until they were read
+	known   []tracedRequest
+	unknown []takenRequest // those that were not
+	changes uint64         // of the rules, until they were read
 }
 
-// traced returns the requests as they were traced before, if that were the same, with the same causes, and no rule has changed
-// since. A nil cache has none.
-func (c *RuleCache) traced(failed []takenRequest) ([]tracedRequest, traceLookup) {
+// traced looks up the requests among those that were traced before: with the same causes, while no rule has changed since. A nil cache
+// has none.
+func (c *RuleCache) traced(failed []takenRequest) (l traceLookup) {
 	if c == nil {
-		return nil, traceLookup{}
+		return traceLookup{unknown: failed}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	same := time.Since(c.tracedAt) < maxRulesAge && c.tracedChanges == c.changes &&
-		slices.EqualFunc(c.requests, failed, tracedRequest.isSame)
-	return c.requests, traceLookup{same, c.readChanges}
+	if c.tracedChanges != c.changes {
+		c.requests = nil
+	}
+	l.changes = c.readChanges
+	for _, q := range failed {
+		t, found := c.requests[q.withoutRandom()]
+		if found = found && time.Since(t.at) < maxRulesAge; !found {
+			l.unknown = append(l.unknown, q)
+			continue
+		}
+		t.taken = q
+		l.known = append(l.known, t)
+	}
+	return l
 }
 
-// keepTraced keeps the traced requests for the next proof, unless a rule changes.
+// keepTraced keeps the traced requests for the next proofs, until a rule changes.
 func (c *RuleCache) keepTraced(requests []tracedRequest, l traceLookup) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.requests, c.tracedAt, c.tracedChanges = requests, time.Now(), l.changes
+	if c.requests == nil || c.tracedChanges != l.changes || len(c.requests)+len(requests) > maxKept {
+		c.requests = map[takenRequest]tracedRequest{}
+	}
+	c.tracedChanges = l.changes
+	for _, t := range requests {
+		t.at = time.Now()
+		c.requests[t.taken.withoutRandom()] = t
+	}
 }

@@ -2,6 +2,7 @@ package prover
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"replypath/health"
@@ -25,38 +26,62 @@ func takenTest(number byte, cause health.Cause) []takenRequest {
 func TestTracedRulesAreKeptUntilSomethingChanges(t *testing.T) {
 	var c RuleCache
 	first := takenTest(1, health.ReplyDropped)
-	if _, l := c.traced(first); l.found {
+	if l := c.traced(first); len(l.known) != 0 || !slices.Equal(l.unknown, first) {
 		t.Fatal("found before the first trace")
 	}
 	keep := func() {
-		_, l := c.traced(nil)
-		c.keepTraced([]tracedRequest{{first[0], []proof.Step{{Rule: "drop", Reply: true}}}, {taken: first[1]}}, l)
+		c.keepTraced([]tracedRequest{{taken: first[0], steps: []proof.Step{{Rule: "drop", Reply: true}}}, {taken: first[1]}}, c.traced(nil))
 	}
 	keep()
 	second := takenTest(7, health.ReplyDropped)
-	traced, l := c.traced(second)
-	if !l.found {
+	l := c.traced(second)
+	if len(l.known) != 2 || len(l.unknown) != 0 {
 		t.Fatal("the same requests of other peers are traced again")
 	}
-	if got := traced[0].stepsOf(second[0].Request); len(got) != 1 || got[0].Rule != "drop" || !got[0].Reply ||
+	if got := l.known[0].stepsOf(l.known[0].taken.Request); len(got) != 1 || got[0].Rule != "drop" || !got[0].Reply ||
 		netip.AddrPortFrom(got[0].Peer, got[0].Port) != second[0].From {
 		t.Errorf("%+v", got)
 	}
-	if _, l := c.traced(takenTest(7, health.FirewallDropped)); l.found {
+	if l := c.traced(takenTest(7, health.FirewallDropped)); len(l.known) != 0 {
 		t.Error("found for another cause")
 	}
-	if _, l := c.traced(second[:1]); l.found {
-		t.Error("found for fewer requests")
+	mixed := []takenRequest{second[1], takenTest(7, health.FirewallDropped)[0]}
+	if l := c.traced(mixed); len(l.known) != 1 || l.known[0].taken != mixed[0] || !slices.Equal(l.unknown, mixed[1:]) {
+		t.Errorf("one of two requests is new: %+v", l)
 	}
 	c.Invalidate()
-	if _, l := c.traced(second); l.found {
+	if l := c.traced(second); len(l.known) != 0 {
 		t.Error("found although rules have changed")
 	}
 	keep() // by the rules that were read before the change
-	if _, l := c.traced(second); l.found {
+	if l := c.traced(second); len(l.known) != 0 {
 		t.Error("a trace by older rules is kept")
 	}
-	if _, l := (*RuleCache)(nil).traced(first); l.found {
+	if l := (*RuleCache)(nil).traced(first); len(l.known) != 0 || len(l.unknown) != 2 {
 		t.Error("a nil cache has a trace")
+	}
+}
+
+// Requests that are lost by turns are traced once each.
+func TestTracesOfEarlierProofsAreKept(t *testing.T) {
+	var c RuleCache
+	for n := range 3 * maxKept {
+		q := takenTest(1, health.ReplyDropped)[:1]
+		q[0].To = netip.AddrPortFrom(q[0].To.Addr(), uint16(n%3+1))
+		l := c.traced(q)
+		if known := n >= 3; (len(l.known) == 1) != known {
+			t.Fatalf("proof %d: known %v, want %v", n, l.known, known)
+		}
+		if len(l.unknown) > 0 {
+			c.keepTraced([]tracedRequest{{taken: q[0]}}, l)
+		}
+	}
+	for n := range 3 * maxKept {
+		q := takenTest(1, health.ReplyDropped)[:1]
+		q[0].To = netip.AddrPortFrom(q[0].To.Addr(), uint16(n+1))
+		c.keepTraced([]tracedRequest{{taken: q[0]}}, c.traced(q))
+	}
+	if len(c.requests) > maxKept {
+		t.Errorf("%d traces are kept", len(c.requests))
 	}
 }
