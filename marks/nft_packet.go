@@ -19,8 +19,11 @@ func ParsePortRange(text string) (r PortRange, ok bool) {
 	return r, err == nil && failed == nil && from <= to && r.String() == text
 }
 
-// hasNFT reports whether the backend Nftables has the match: one range of ports, of a known protocol.
+// hasNFT reports whether the backend Nftables has the match: no bit of an address, and one range of ports of a known protocol.
 func (m PacketMatch) hasNFT() bool {
+	if m.SrcBit != 0 {
+		return false
+	}
 	if m.Ports == "" {
 		return true
 	}

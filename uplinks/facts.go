@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-
-	"replypath/marks"
 )
 
 // Facts describes the host, without replypath's own objects.
@@ -182,10 +180,4 @@ func (l Link) IsOnLink(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// HasRepliesOnly reports whether the firewall of the family has rules for replies alone: the backend nftables has none
-// for interception and for outbound connections, which are left out then (inspect names them).
-func (f Facts) HasRepliesOnly(family Family) bool {
-	return f.Firewalls[family].Backend == marks.Nftables
 }

@@ -184,7 +184,7 @@ func addOutbound(want State, s Settings, f Facts, v Verdicts) {
 // outboundFamilies returns the families in which policies choose.
 func (s Settings) outboundFamilies(f Facts) (all []Family) {
 	for _, family := range f.Families() {
-		if _, ok := f.Firewalls[family]; ok && !f.HasRepliesOnly(family) && s.managesAny(family) {
+		if _, ok := f.Firewalls[family]; ok && s.managesAny(family) {
 			all = append(all, family)
 		}
 	}

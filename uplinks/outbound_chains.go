@@ -43,7 +43,7 @@ func (o outbound) addChains(want State) {
 			}
 		}
 	}
-	for _, c := range chains.Chains() {
+	for _, c := range chains.Layout(firewall.Backend) {
 		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}
 	}
 	for _, h := range chains.Hooks() {

@@ -68,6 +68,9 @@ func (d chainDelta) changedHooks(firewall FirewallKey) []HookKey {
 	}
 	all := map[HookKey]bool{}
 	for _, k := range d.hooks {
+		if k.Firewall != firewall {
+			continue
+		}
 		for _, state := range []State{d.want, d.have} {
 			for other := range state.Hooks {
 				if other.Firewall == firewall && other.Hook.Builtin == k.Hook.Builtin {

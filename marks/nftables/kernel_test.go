@@ -261,6 +261,9 @@ func TestUnknownRulesAreRefused(t *testing.T) {
 		{Action: marks.Action{Kind: marks.RestoreMark, Mask: 0xff00}},
 		{Opaque: "-j MASQUERADE"},
 		{Action: marks.Action{Kind: 0x7f}},
+		{Packet: marks.PacketMatch{SrcBit: 7}, Action: marks.Action{Kind: marks.Return}},
+		{Packet: marks.PacketMatch{Proto: "tcp", Ports: "80,443"}, Action: marks.Action{Kind: marks.Return}},
+		{Packet: marks.PacketMatch{Proto: "icmp", Ports: "80"}, Action: marks.Action{Kind: marks.Return}},
 		{Action: marks.Action{Kind: marks.Jump, Chain: "REPLYPATH-N-eth+"}},
 	} {
 		var err error

@@ -152,9 +152,11 @@ func TestBackendChangeLeavesNothingInTheOldBackend(t *testing.T) {
 	for _, change := range [][2]string{{box.Backends[0], box.Backends[1]}, {box.Backends[1], box.Backends[0]}, {box.Backends[1], box.Nftables}, {box.Nftables, box.Backends[0]}} {
 		from, to := change[0], change[1]
 		t.Run(from+" to "+to, func(t *testing.T) {
-			const purposes = "[intercept.web]\nfrom = \"lan0\"\nports = 80\nproxy = 50080\n"
+			const purposes = "[intercept.web]\nfrom = \"lan0\"\nports = 80\nproxy = 50080\n[outbound]\ndefault = \"isp0\"\nmasquerade = \"both\"\n"
 			b := box.New(t, world.TwoISPs(t), from, purposes)
 			box.LegacyTable(b.Gateway)
+			b.Gateway.Run("iptables-legacy", "-t", "nat", "-S") // which makes the table, for good
+			b.Gateway.Run("ip6tables-legacy", "-t", "nat", "-S")
 			before := box.TakeSnapshot(b.Gateway)
 			b.Apply()
 			b.Settings = []string{to, purposes}

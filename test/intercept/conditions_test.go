@@ -30,7 +30,7 @@ func TestProxiesAnswerUnderEveryCondition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			box.EachBackend(t, func(t *testing.T, backend string) {
+			box.EachFirewall(t, func(t *testing.T, backend string) {
 				t.Parallel()
 				p := newProxied(t, box.Conditions{RPFilter: 1, NoDefault: c.noDefault}, backend, c.nat66)
 				p.Settings = append(p.Settings, c.outbound)
@@ -57,7 +57,7 @@ func TestProxiesAnswerUnderEveryCondition(t *testing.T) {
 // The policy of outbound connections is that of the proxy's own connections too, which have the address of its client.
 func TestProxiesConnectByTheUplinkOfThePolicy(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
 		p.Settings = append(p.Settings, outboundBySecond)
 		p.Configure(p.Uplinks...)
@@ -76,7 +76,7 @@ func TestProxiesConnectByTheUplinkOfThePolicy(t *testing.T) {
 // Interception that is put in, or taken out, while there is traffic concerns new connections alone.
 func TestInterceptionBeginsWithNewConnections(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		for name, outbound := range map[string]string{"main": "", "outbound": outboundBySecond} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

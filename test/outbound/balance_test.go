@@ -10,7 +10,7 @@ import (
 // Connections of the host and of hosts behind it are spread over both uplinks, each with a source of its own uplink.
 func TestConnectionsAreSpreadOverTheUplinks(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0", "isp1"]]`)...)
 		g.Gateway.SetSysctl("net.ipv4.fib_multipath_hash_policy", "1")
 		g.Gateway.SetSysctl("net.ipv6.fib_multipath_hash_policy", "1")

@@ -53,7 +53,7 @@ func TestWeightsAreKept(t *testing.T) {
 // both.
 func TestStickyClientsKeepTheirUplink(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0", "isp1"]]`, `sticky = "client"`)...)
 		g.Gateway.SetSysctl("net.ipv4.fib_multipath_hash_policy", "1")
 		g.Gateway.SetSysctl("net.ipv6.fib_multipath_hash_policy", "1")

@@ -11,7 +11,7 @@ import (
 // stay, or are ended.
 func TestDrainedUplinkGetsNoConnections(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend)
 		g.probeServer()
 		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)

@@ -70,7 +70,7 @@ func TestExplainSaysWhichPolicyChooses(t *testing.T) {
 // verify shows by which uplinks each policy leads, and that a rule of another program takes what a policy should.
 func TestVerifyShowsTheWayOutOfEachPolicy(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, box.Backends[0], `default = "all"`, `masquerade = "both"`,
+	g := newGateway(t, box.Nftables, `default = "all"`, `masquerade = "both"`,
 		"[outbound.policies.all]", `tiers = [["isp0", "isp1"]]`,
 		"[outbound.rules.mail]", `ipproto = "tcp"`, "dport = 25", `use = "isp1"`,
 		"[outbound.rules.guests]", `iif = "lan0"`, `use = "isp0"`)

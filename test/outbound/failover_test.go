@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestFailoverMovesConnections(t *testing.T) {
 		},
 		"black hole": box.SetBlackHole,
 	} {
-		for _, backend := range box.Backends {
+		for _, backend := range append(slices.Clone(box.Backends), box.Nftables) {
 			t.Run(name+" "+backend, func(t *testing.T) {
 				t.Parallel()
 				g := newGateway(t, backend)

@@ -22,7 +22,7 @@ func wantAlive(t *testing.T, after string, n int, all []*world.Connections) {
 // With failover = "keep" the connections of an uplink that failed stay on it, and go on when it is back.
 func TestConnectionsAreKeptOnAnUplinkThatFails(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend)
 		g.probeServer()
 		g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failover = "keep"`)...)
@@ -47,7 +47,7 @@ func TestConnectionsAreKeptOnAnUplinkThatFails(t *testing.T) {
 // Connections without address translation go on by another uplink, when theirs fails.
 func TestUntranslatedConnectionsMoveByTheirMark(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend)
 		prefix, own := netip.MustParsePrefix("2001:db8:f1::/64"), netip.MustParseAddr("2001:db8:f1::2")
 		g.Carry(g.Uplinks[0], prefix)
@@ -81,13 +81,13 @@ func TestUntranslatedConnectionsMoveByTheirMark(t *testing.T) {
 // Policies are repaired after another program has deleted everything: open connections go on, by the uplinks that they had.
 func TestPoliciesAreRepaired(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
 		s := g.Start()
 		g.AwaitInSync()
 		g.awaitUplink(t, g.LAN, 0)
 		held := g.hold(t, g.LAN, 5)
-		if backend == box.Backends[0] {
+		if backend != box.Backends[1] {
 			g.Shell("nft flush ruleset")
 		} else {
 			for _, family := range []int{4, 6} {
@@ -117,7 +117,7 @@ func TestPoliciesAreRepaired(t *testing.T) {
 // A reload of other policies disturbs no open connection: neither those that began inside, nor those from outside.
 func TestReloadDisturbsNoConnection(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0:3", "isp1:1"]]`)...)
 		g.Gateway.ServeTCP(box.ServedPort)
 		s := g.Start()
@@ -140,7 +140,7 @@ func TestReloadDisturbsNoConnection(t *testing.T) {
 // A new address of an uplink, such as by DHCP, is used at once: nothing is sent with the one before.
 func TestNewAddressOfAnUplinkIsUsed(t *testing.T) {
 	t.Parallel()
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
 		s := g.Start()
 		g.AwaitInSync()

@@ -17,7 +17,7 @@ import (
 func TestStickyClientsKeepTheWeights(t *testing.T) {
 	t.Parallel()
 	const clients, flows, firstPort = 2000, 5, 20000
-	box.EachBackend(t, func(t *testing.T, backend string) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0:3", "isp1:1"]]`, `sticky = "client"`)...)
 		g.Gateway.SetSysctl("net.ipv4.fib_multipath_hash_policy", "1")
 		g.Gateway.SetSysctl("net.ipv6.fib_multipath_hash_policy", "1")

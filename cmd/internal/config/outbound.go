@@ -137,9 +137,6 @@ type outboundResolver struct {
 // checkRoom reports numbers of the rest of the configuration that leave no room for those of outbound connections.
 func (r *outboundResolver) checkRoom(f *fileOutbound) {
 	s := r.config.Settings
-	if s.Backend == marks.Nftables {
-		f.addMistake(`use backend = "nft" or "legacy"`, "the backend %q has no rules for outbound connections", s.Backend)
-	}
 	if s.OutboundFlag() == 0 {
 		f.addMistake("use a narrower mask, such as 0x1f00", "outbound needs a bit beside the mask, and %s is the whole mark", s.Mask)
 	}

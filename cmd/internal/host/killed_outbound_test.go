@@ -37,6 +37,10 @@ func TestKillAtAnyWriteOfPoliciesLeaksNothing(t *testing.T) {
 			"ip -4 rule flush protocol 82", "ip -6 rule flush protocol 82", "ip route flush proto 82 table all", "ip -6 route flush proto 82 table all", "iptables-nft -w -t mangle -F REPLYPATH-PIN",
 			"ip6tables-nft -w -t mangle -D POSTROUTING 1",
 		}},
+		{name: "switched on by nftables", backend: marks.Nftables, to: spread, operator: masquerade},
+		{name: "repaired by nftables", backend: marks.Nftables, from: first, to: first, operator: masquerade, damage: []string{
+			"ip -4 rule flush protocol 82", "ip -6 rule flush protocol 82", "nft flush chain inet replypath ip-pin", "nft flush map inet replypath ip6-pin-map", "nft flush chain inet replypath nat-postrouting",
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +88,7 @@ func newPolicyHost(t *testing.T, backend marks.Backend, operator []string) *conn
 	s := newConnectedHost(t, backend)
 	for _, command := range []string{"iptables-", "ip6tables-"} {
 		if len(operator) > 0 {
-			s.w.Gateway.Run(command+map[marks.Backend]string{marks.NFT: "nft", marks.Legacy: "legacy"}[backend], operator...)
+			s.w.Gateway.Run(command+map[marks.Backend]string{marks.NFT: "nft", marks.Nftables: "nft", marks.Legacy: "legacy"}[backend], operator...)
 		}
 	}
 	for _, family := range []string{"ipv4", "ipv6"} {
