@@ -42,7 +42,7 @@ test: needs
 	go test -race -p 4 -parallel 6 -shuffle=on -timeout 20m $$(go list ./... | grep -vE "^replypath/(uplinks$$|test/)")
 	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) go test -p 4 -parallel 6 -shuffle=on -timeout 20m ./uplinks ./test/service ./test/reply ./test/apply ./test/...
 
-# All rows of the matrix in etc/doc/proof.md, in both backends: UPDATE_DOCUMENTS=1 rewrites it.
+# All rows of the matrix in etc/doc/proof.md, in each backend: UPDATE_DOCUMENTS=1 rewrites it.
 matrix: needs
 	REPLYPATH_MATRIX=1 go test -count=1 -timeout 0 -v -run TestVerdictsOnPlantedFaults ./test/matrix
 

@@ -22,6 +22,7 @@
 //	mark_check.go               names what keeps the mark from a packet: a rule, NOTRACK, a zone, a bridge.
 //	reply_cause.go              looks up the reply as it was observed, for the cause of a wrong interface.
 //	inside_neighbour.go         finds requests that were sent to another hardware address than their host has.
+//	output_ttl.go               finds replies that the next router drops, as their TTL ends.
 //	output_neighbour.go         compares the destination of a reply's frame with what its gateway replies from.
 //	output.go                   finds what took a reply behind its route: rules of other programs, IPsec policies, neighbours, tc.
 //	result.go                   summarizes the verdicts of a path (Summarize) and of all paths (Overall); package health combines

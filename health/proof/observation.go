@@ -89,4 +89,5 @@ type WireObservation struct {
 	Link  int
 	Mark  uint32
 	MAC   string // the destination of its Ethernet frame, raw; empty: the link has no such frames
+	TTL   uint8  // or its hop limit; 0: not known
 }

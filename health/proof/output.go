@@ -97,6 +97,9 @@ func (s Snapshot) checkEgressOutput(r Request, t trace) (c health.ProofCheck, wr
 	if c, wrong = t.checkNeighbour(r, e, wire); wrong {
 		return c, true
 	}
+	if wire.TTL == expiredTTL && !r.hasServer(t) {
+		return s.expires(r, t), true
+	}
 	return t.checkTrafficControl(r, end)
 }
 

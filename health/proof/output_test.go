@@ -70,6 +70,7 @@ var outputCases = map[string]outputCase{
 	"all is dropped before it resolves": {end: kept(), output: Output{State: neighbourOf("", egress.Incomplete), Steps: []Step{{Reply: true, AfterRouting: true, Listed: true, Place: "table n", Rule: "drop", Drops: true}}}, want: "no reply-dropped", reason: "by table n: drop"},
 	"there is no room for its gateway":  {end: kept(), output: Output{State: egress.State{Links: outputLinks}, FullTables: map[uplinks.Family]bool{uplinks.IPv4: true}}, want: "unknown neighbour", reason: "table is full (net.ipv4.neigh.default.gc_thresh3 = 1024)"},
 	"there is no room for others":       {end: kept(), output: Output{State: egress.State{Links: outputLinks}, FullTables: map[uplinks.Family]bool{uplinks.IPv6: true}}, want: "unknown neighbour", reason: "no entry"},
+	"a server sends to neighbours only": {end: passed("192.0.2.2"), wire: []WireObservation{{Proto: protocolTCP, Host: netip.MustParseAddrPort("192.0.2.2:443"), Link: 2, TTL: 1}}, want: "yes"}, // a server has chosen that
 	"a policy takes it": {end: kept(), output: Output{State: egress.State{Links: outputLinks, Policies: []egress.Policy{{Direction: egress.Out, From: netip.MustParsePrefix("0.0.0.0/0"), To: netip.MustParsePrefix("0.0.0.0/0"), Templates: 1}}}},
 		want: "no ipsec-policy", reason: "into a tunnel"},
 	"a filter takes it": {end: passed("192.0.2.2"), wire: onWire(2, "192.0.2.2", gwMAC), output: Output{State: egress.State{Links: outputLinks, Filters: []egress.Filter{{Link: 2, Parent: egress.ClsactEgress, Protocol: egress.EtherAll, Kind: "matchall", Actions: []egress.Action{{Kind: "gact", Control: egress.Shot}}}}}},
@@ -141,5 +142,22 @@ func TestPoliciesKeepTheHostFromReplying(t *testing.T) {
 	dropped := health.ProofCheck{Result: health.Unknown, Cause: health.FirewallDropped, Detail: "it is dropped"}
 	if c := (Snapshot{}).checkOutput(outputRequest, trace{output: &Output{}, steps: []Step{{Place: "table f", Rule: "policy drop", Drops: true}}}, dropped); c.Detail != "it is dropped, by table f: policy drop" {
 		t.Errorf("a firewall: %+v", c)
+	}
+}
+
+func TestRepliesThatExpireAreLost(t *testing.T) {
+	closed := outputRequest
+	closed.Kind = Closed
+	reply := passed("192.0.2.2")
+	wire := onWire(2, "192.0.2.2", gwMAC)
+	wire[0].TTL, reply[0].Peer, reply[0].Port, wire[0].Peer, wire[0].Port = 1, outputReply.Peer, replyPort, outputReply.Peer, replyPort
+	for value, want := range map[string]string{"64": "no reply-rewritten", "1": "no other"} {
+		s := Snapshot{Values: map[uplinks.Tunable]string{{Name: "net.ipv4.ip_default_ttl"}: value}}
+		s.Facts.Links = map[string]uplinks.Link{"eth1": {Name: "eth1", Index: 2}}
+		o := Observations{Hooks: reply, Egress: []EgressObservation{outputReply}, Wire: wire, WireObserved: true, Output: &Output{State: neighbourOf(gwMAC, egress.Reachable)}}
+		got := s.checkOutput(closed, o.Traces().of(closed), health.ProofCheck{Result: health.Yes})
+		if short := string(got.Result) + " " + string(got.Cause); short != want || !strings.Contains(got.Detail, "next router drops") {
+			t.Errorf("the initial TTL is %s: %s: %s, want %s", value, short, got.Detail, want)
+		}
 	}
 }

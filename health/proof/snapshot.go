@@ -51,7 +51,7 @@ func (s Snapshot) linkName(index int) string {
 func Sysctls(paths []health.Path) []uplinks.Tunable {
 	all := []uplinks.Tunable{echoIgnored[uplinks.IPv4], echoIgnored[uplinks.IPv6], uplinks.NeighbourLimit(uplinks.IPv4), uplinks.NeighbourLimit(uplinks.IPv6), rpFilter("all"), srcValidMark("all")}
 	for _, p := range paths {
-		all = append(all, forwarding(p))
+		all = append(all, forwarding(p), initialTTL(p))
 		if p.Family == uplinks.IPv4 {
 			all = append(all, rpFilter(p.Link), srcValidMark(p.Link))
 		}

@@ -183,8 +183,18 @@ func markEgress(rules []Rule) {
 			reached[strings.TrimSuffix(r.Location, r.Chain)+target] = true
 			rules[i].Egress, rules[i].Drops = true, target == "DROP" || target == "REJECT"
 			rules[i].LinksOnly = selectsLinksOnly(words)
+			if expires(target, words) {
+				rules[i].Rewrites = "TTL"
+			}
 		}
 	}
+}
+
+// expires reports whether the target sets a TTL or hop limit at which the next router drops the packet.
+func expires(target string, words []string) bool {
+	ttl, _ := option(words, "--ttl-set")
+	limit, _ := option(words, "--hl-set")
+	return target == "TTL" && ttl == "1" || target == "HL" && limit == "1"
 }
 
 // savedLinks returns the jumps of rules as iptables-save prints them. Targets that are no chains lead nowhere.

@@ -33,6 +33,9 @@ func (d *ruleDecoder) decodeStatement(name string, data []byte) {
 		x := nftExtensionName(data)
 		d.rule.ByAddress, d.rule.LinksOnly = true, false
 		d.rule.Drops = d.rule.Drops || x == "DROP" || x == "REJECT"
+		if name == "target" && (x == "TTL" || x == "HL") {
+			d.rule.Rewrites = append(d.rule.Rewrites, x)
+		}
 		d.add("xt %s %q", name, x)
 	case "limit", "quota", "connlimit", "fib", "rt", "exthdr", "socket", "osf", "hash", "numgen", "xfrm", "tunnel":
 		d.rule.LinksOnly = false

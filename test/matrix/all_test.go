@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 
@@ -30,13 +31,16 @@ var groups = []group{
 }
 
 const (
-	// wholeVariable makes the test run every row in both backends: make matrix. Otherwise it runs one row of each kind.
+	// wholeVariable makes the test run every row in each backend: make matrix. Otherwise it runs one row of each kind.
 	wholeVariable = "REPLYPATH_MATRIX"
 	// rowsVariable limits that to the rows that match the regular expression.
 	rowsVariable = "REPLYPATH_ROWS"
 	// workers is how many rows run at a time: they wait for the kernel and the service most of the time.
 	workers = 12
 )
+
+// columns are the backends, as lines of the configuration.
+var columns = append(slices.Clone(box.Backends), box.Nftables)
 
 // cell is a row in a backend.
 type cell struct {
@@ -58,9 +62,11 @@ func cells() (some []cell) {
 		for _, f := range g.rows {
 			switch {
 			case whole && only.MatchString(f.name):
-				some = append(some, cell{row, 0}, cell{row, 1})
+				for i := range columns {
+					some = append(some, cell{row, i})
+				}
 			case !whole && !seen[f.kindOf()]:
-				some = append(some, cell{row, len(some) % 2})
+				some = append(some, cell{row, len(some) % len(columns)})
 			}
 			seen[f.kindOf()] = true
 			row++
@@ -81,7 +87,7 @@ func TestVerdictsOnPlantedFaults(t *testing.T) {
 	for range workers {
 		running.Go(func() {
 			for i := range next {
-				f, backend := rows[todo[i].row], box.Backends[todo[i].backend]
+				f, backend := rows[todo[i].row], columns[todo[i].backend]
 				t.Run(f.name+"/"+backendName(backend), func(t *testing.T) { outcomes[i] = run(t, f, backend) })
 			}
 		})

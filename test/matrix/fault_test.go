@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/test/box"
@@ -13,6 +14,8 @@ type fault struct {
 	once string // lines of shell that plant it, once
 	each string // lines of shell for each family, with the placeholders of scene.plant
 	only int    // the family of each; 0: both
+	// native replaces each where the backend is nftables, whose chains have other names.
+	native string
 
 	lost    losses   // of real requests
 	cause   string   // that verify names for each path with a loss; "a|b" allows both
@@ -46,9 +49,13 @@ func (f fault) plant(b *box.Box) {
 	if f.once != "" {
 		lines = append(lines, placeholders(b, 4).Replace(f.once))
 	}
+	each := f.each
+	if f.native != "" && slices.Contains(b.Settings, box.Nftables) {
+		each = f.native
+	}
 	for _, family := range []int{4, 6} {
-		if f.each != "" && (f.only == 0 || f.only == family) {
-			lines = append(lines, placeholders(b, family).Replace(f.each))
+		if each != "" && (f.only == 0 || f.only == family) {
+			lines = append(lines, placeholders(b, family).Replace(each))
 		}
 	}
 	b.Shell(lines...)
@@ -69,7 +76,7 @@ func placeholders(b *box.Box, family int) *strings.Replacer {
 		"{other1}", pick("192.0.2.99", "fe80::99")+" dev eth1",
 		"{client}", pick(b.Client4.String(), b.Client6.String()), "{clients}", pick("203.0.113.0/24", "2001:db8:c::/64"),
 		"{lan}", pick("198.18.0.0/24", "2001:db8:f::/64"), "{host}", pick(b.LAN4.String(), b.LAN6.String()),
-		"{ttl}", pick("ttl", "hoplimit"), "{at}", pick("ipv4_addr", "ipv6_addr"), "{all}", pick("0.0.0.0/0", "::/0"),
+		"{ttl}", pick("ttl", "hoplimit"), "{TTL}", pick("TTL --ttl-set", "HL --hl-set"), "{at}", pick("ipv4_addr", "ipv6_addr"), "{all}", pick("0.0.0.0/0", "::/0"),
 	)
 }
 

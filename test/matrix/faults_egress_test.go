@@ -56,6 +56,10 @@ var egressFaults = []fault{
 		lost: lost(1, allKinds...), cause: "traffic-control", doctor: "traffic-control"},
 	{name: "nft drops by a map of ports in POSTROUTING", each: postrouting("oifname eth1 tcp sport vmap { 8080 : drop }"),
 		lost: lost(1, web), cause: "reply-dropped", doctor: "egress-rule"},
+	{name: "nft sets the TTL to 1 in POSTROUTING", each: postrouting("oifname eth1 {f} {ttl} set 1"),
+		lost: lost(1, allKinds...), cause: "reply-rewritten", doctor: "egress-rule"},
+	{name: "POSTROUTING sets the TTL to 1", each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j {TTL} 1",
+		lost: lost(1, allKinds...), cause: "reply-rewritten", doctor: "egress-rule"},
 }
 
 // firewallFaults drop requests, or replies before their route is final.

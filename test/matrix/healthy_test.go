@@ -62,4 +62,5 @@ ip link add ifb9 type ifb; ip link set ifb9 up; tc qdisc add dev eth1 handle fff
 	{name: "fail2ban's set in nft", once: "nft add table inet f2b-table; nft 'add set inet f2b-table a { type ipv4_addr; flags interval; }'; nft 'add element inet f2b-table a { 203.0.114.7, 203.0.113.200 }'; nft 'add chain inet f2b-table f2b-chain { type filter hook input priority -1; }'; nft 'add rule inet f2b-table f2b-chain tcp dport { 22, 443 } ip saddr @a reject with icmp port-unreachable'"},
 	{name: "a smaller MTU in the table of eth1", each: "{ip} route change default via {r1} table 8202 mtu 1300"},
 	{name: "nft tracks some ports only", once: inetChain("type filter hook output priority -300;", "th sport vmap { 8080 : accept } ") + "nft 'add rule inet t c notrack'", warns: "notrack"},
+	{name: "the TTL of one provider's customers", only: 4, each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j {TTL} 65"},
 }

@@ -20,7 +20,7 @@ type trace struct {
 }
 
 const (
-	captureLockTimeout  = 10 * time.Second     // for the proof of another program to end
+	captureLockTimeout  = 25 * time.Second     // for the proof of another program to end, which the service bounds by 20
 	capturePollInterval = 5 * time.Millisecond // for late replies
 )
 

@@ -37,6 +37,7 @@ type captureFamily struct {
 	echoReply      byte
 	headerLen      uint32    // of the IP header, without options
 	protocolOffset uint32    // of the protocol in the IP header
+	ttlOffset      uint32    // of the TTL or hop limit
 	from, to       byteRange // the addresses in the IP header
 	words          uint32    // of an address
 	nextHop        uint32    // NFT_RT_NEXTHOP*
@@ -51,11 +52,11 @@ type captureFamily struct {
 
 func newCaptureFamily(f uplinks.Family) captureFamily {
 	c := captureFamily{proto: unix.NFPROTO_IPV4, etherType: [2]byte{0x08, 0x00}, icmp: unix.IPPROTO_ICMP, unreachable: 3, echoRequest: 8, echoReply: 0,
-		headerLen: 20, protocolOffset: 9, from: byteRange{12, 4}, to: byteRange{16, 4}, words: 1, nextHop: unix.NFT_RT_NEXTHOP4}
+		headerLen: 20, protocolOffset: 9, ttlOffset: 8, from: byteRange{12, 4}, to: byteRange{16, 4}, words: 1, nextHop: unix.NFT_RT_NEXTHOP4}
 	name, addressType := "4", uint32(nftnl.TypeAddress4)
 	if f == uplinks.IPv6 {
 		c = captureFamily{proto: unix.NFPROTO_IPV6, etherType: [2]byte{0x86, 0xdd}, icmp: unix.IPPROTO_ICMPV6, unreachable: 1, echoRequest: 128, echoReply: 129,
-			headerLen: 40, protocolOffset: 6, from: byteRange{8, 16}, to: byteRange{24, 16}, words: 4, nextHop: unix.NFT_RT_NEXTHOP6}
+			headerLen: 40, protocolOffset: 6, ttlOffset: 7, from: byteRange{8, 16}, to: byteRange{24, 16}, words: 4, nextHop: unix.NFT_RT_NEXTHOP6}
 		name, addressType = "6", nftnl.TypeAddress6
 	}
 	id := 10 * uint32(f)
@@ -70,8 +71,8 @@ func newCaptureFamily(f uplinks.Family) captureFamily {
 	c.nextHops = set{name: "nexthops" + name, id: id + 4, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words}}
 	c.wirePeers = c.peers
 	c.wirePeers.id = id + 5
-	// protocol, source, destination, ports, link, mark, hardware address
-	c.wire = set{name: "wire" + name, id: id + 6, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 2}, dynamic: true}
+	// protocol, source, destination, ports, link, mark, hardware address, TTL
+	c.wire = set{name: "wire" + name, id: id + 6, keyType: nftnl.TypeInteger, fields: []uint32{1, c.words, c.words, 1, 1, 1, 2, 1}, dynamic: true}
 	return c
 }
 

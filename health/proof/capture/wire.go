@@ -73,7 +73,8 @@ func (c captureFamily) recordWire(k packetKind, hasHeader bool) [][]byte {
 	}
 	exprs = append(append(exprs, k.expressions()...), nftnl.Load(0, k.word(0)))
 	exprs = append(exprs, c.addressesAndPorts(k)...)
-	return append(exprs, nftnl.Meta(unix.NFT_META_OIF, at+1), nftnl.Meta(unix.NFT_META_MARK, at+2), nftnl.AddToSet(c.wire.nft()), nftnl.Drop())
+	return append(exprs, nftnl.Meta(unix.NFT_META_OIF, at+1), nftnl.Meta(unix.NFT_META_MARK, at+2),
+		field(unix.NFT_PAYLOAD_NETWORK_HEADER, byteRange{c.ttlOffset, 1}, at+5), nftnl.AddToSet(c.wire.nft()), nftnl.Drop())
 }
 
 // lengthMAC is the length of the destination in an Ethernet header.
@@ -93,7 +94,7 @@ func (c *Capture) wire(f captureFamily, all *proof.Observations) error {
 				mac = ""
 			}
 			all.Wire = append(all.Wire, proof.WireObservation{Proto: byte(word >> shiftProto), Peer: toAddr(k[2]), Port: port,
-				Host: netip.AddrPortFrom(toAddr(k[1]), host), Link: int(toUint32(k[4])), Mark: toUint32(k[5]), MAC: mac})
+				Host: netip.AddrPortFrom(toAddr(k[1]), host), Link: int(toUint32(k[4])), Mark: toUint32(k[5]), MAC: mac, TTL: k[7][0]})
 		})
 	})
 }
