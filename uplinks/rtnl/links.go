@@ -3,8 +3,6 @@ package rtnl
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
 
 	"replypath/uplinks"
 
@@ -124,12 +122,6 @@ func portMaster(l netlink.Link) int {
 		return 0
 	}
 	return l.Attrs().MasterIndex
-}
-
-// toAddr returns the address, or the zero Addr for nil.
-func toAddr(ip net.IP) netip.Addr {
-	a, _ := netip.AddrFromSlice(ip)
-	return a.Unmap()
 }
 
 // LinkIndex returns the index of a link, or 0 for the empty name. A link keeps the index of the last read: a change that
