@@ -59,7 +59,7 @@ func addInterceptChains(want State, s Settings, f Facts, family Family) {
 			want.Hooks[HookKey{firewall, h}] = hookInPlace
 		}
 	} else {
-		want.addInterceptJumps(firewall)
+		addInterceptJumps(want, firewall)
 	}
 	var all []marks.Intercept
 	for _, i := range s.Interception.Intercepts {
@@ -74,7 +74,7 @@ func addInterceptChains(want State, s Settings, f Facts, family Family) {
 
 // addInterceptJumps adds the jumps at the end of the chains of the replies, with their hooks. Without uplinks in the family
 // those chains have nothing else.
-func (want State) addInterceptJumps(firewall FirewallKey) {
+func addInterceptJumps(want State, firewall FirewallKey) {
 	pre, out := marks.InterceptJumps()
 	for name, jump := range map[string]marks.Rule{marks.Pre: pre, marks.Out: out} {
 		key := ChainKey{firewall, name}

@@ -28,7 +28,9 @@ func (h host) flush(stays bool) {
 func TestProtectedTableIsChangedByItsOwnerAlone(t *testing.T) {
 	h := newHost(t)
 	v4, want4 := creation(0xff00, links(3, false))
+	addPurposes(&v4, want4, 0xff00, false, links(3, false))
 	v6, want6 := creation(0xff00, links(3, true))
+	addPurposes(&v6, want6, 0xff00, true, links(3, true))
 	h.apply(false, v4) // a table without flags is taken with its content
 	h.apply(true, v6)
 	h.protect(true)
