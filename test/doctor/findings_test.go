@@ -43,6 +43,7 @@ var findingTestsElsewhere = map[string]string{
 	"divert-first":         "../intercept/foreign_recipe_test.go",
 	"udp-server-helped":    "../answer/reports_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
+	"neighbour-table-full": "../../cmd/internal/doctor/neighbour_table_test.go",
 	"redirects-accepted":   "../routers/doctor_test.go",
 	"unknown-router":       "../routers/doctor_test.go",
 	"same-router":          "../routers/doctor_test.go",
