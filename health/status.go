@@ -27,12 +27,13 @@ type Status struct {
 	Fingerprint *Fingerprint `json:"fingerprint,omitempty"`
 	Peer        *PeerStatus  `json:"peer,omitempty"` // nil: none is configured
 	// Mismarked has the connections to an address of one uplink that have the mark of another.
-	Mismarked []uplinks.MismarkedConnections `json:"mismarked"`
-	Outbound  *OutboundStatus                `json:"outbound,omitempty"` // nil: none is configured
-	Conntrack ConntrackStatus                `json:"conntrack"`
-	UDP       *UDPStatus                     `json:"udp,omitempty"`     // of [udp]; not configured: absent
-	Proxies   []ProxyStatus                  `json:"proxies,omitempty"` // of all intercepts; none: absent
-	Events    []Event                        `json:"events"`            // the last EventLogSize, oldest first
+	Mismarked    []uplinks.MismarkedConnections `json:"mismarked"`
+	Outbound     *OutboundStatus                `json:"outbound,omitempty"` // nil: none is configured
+	Conntrack    ConntrackStatus                `json:"conntrack"`
+	UDP          *UDPStatus                     `json:"udp,omitempty"`          // of [udp]; not configured: absent
+	Acceleration *AccelerationStatus            `json:"acceleration,omitempty"` // of accelerate; not configured: absent
+	Proxies      []ProxyStatus                  `json:"proxies,omitempty"`      // of all intercepts; none: absent
+	Events       []Event                        `json:"events"`                 // the last EventLogSize, oldest first
 }
 
 // SyncStatus says how far the kernel is as configured.

@@ -7,6 +7,7 @@ var purposes = [...]func(want State, s Settings, f Facts, v Verdicts){
 	addInterception,
 	addOutbound,
 	addUDPAnswers,
+	addAcceleration,
 }
 
 // Desired returns the state that the kernel should have: the objects of every purpose, and the originals to restore. With

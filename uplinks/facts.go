@@ -25,6 +25,8 @@ type Facts struct {
 	ProxyErrors        map[Proxy]string       // why a proxy that is not-answering fails its check
 	RouterMACs         map[string][]string    // learnt hardware addresses of routers, by uplink that shares its link
 	Drained            map[string]bool        // the uplinks that the operator has taken out of outbound, by name
+	FlowTables         map[string]string      // the flow table of another program that a link is in, by the link
+	FlowRefused        string                 // why the kernel refuses the flow table of Settings.Accelerate
 	UDPRefused         string                 // why the kernel refuses the programs of Settings.UDP
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
@@ -189,3 +190,9 @@ func (k *kernelModel) AllowUDPAddr(netip.Addr) {}
 
 // ForbidUDPAddr does nothing.
 func (k *kernelModel) ForbidUDPAddr(netip.Addr) {}
+
+// SetFlows does nothing: a flow table keeps the path that the rules chose.
+func (k *kernelModel) SetFlows(marks.FlowTable) {}
+
+// DelFlows does nothing.
+func (k *kernelModel) DelFlows() {}

@@ -87,6 +87,9 @@ func (s Settings) renameLinks(f Facts, renamed map[string]string) Settings {
 		r := &s.Outbound.Rules[n]
 		r.IIF, r.OIF = present([]string{r.IIF})[0], present([]string{r.OIF})[0]
 	}
+	if s.Accelerate != nil {
+		s.Accelerate = &Acceleration{s.Accelerate.All, present(s.Accelerate.Links)}
+	}
 	if s.Interception != nil {
 		i := *s.Interception
 		i.Intercepts = slices.Clone(i.Intercepts)
@@ -123,6 +126,7 @@ func (r linkResolver) needed() bool {
 	other := slices.ContainsFunc(r.settings.Uplinks, func(u Uplink) bool { return u.alias != "" || unknown(u.Link) }) ||
 		slices.ContainsFunc(r.settings.Inside, unknown)
 	other = other || slices.ContainsFunc(r.settings.Outbound.Rules, func(s Steering) bool { return s.IIF != "" && unknown(s.IIF) || s.OIF != "" && unknown(s.OIF) })
+	other = other || r.settings.Accelerate != nil && slices.ContainsFunc(r.settings.Accelerate.Links, unknown)
 	return other || r.settings.Interception != nil && slices.ContainsFunc(r.settings.Interception.Intercepts, func(i Intercept) bool {
 		return slices.ContainsFunc(i.Links, unknown)
 	})

@@ -21,6 +21,7 @@ type Settings struct {
 	// Interception is nil if no transparent proxy is configured.
 	Interception *Interception `json:",omitempty"`
 	UDP          *UDPAnswers   `json:",omitempty"` // nil: UDP servers are left alone
+	Accelerate   *Acceleration `json:",omitempty"` // nil: no connection is in a flow table
 	Outbound     Outbound      // the zero value: main chooses the uplink of outbound connections
 }
 

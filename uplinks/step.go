@@ -3,6 +3,8 @@ package uplinks
 import (
 	"fmt"
 	"net/netip"
+
+	"replypath/marks"
 )
 
 // Step is one write to the kernel. The types of steps are closed: each has all methods here, and one method of Writer, so
@@ -35,4 +37,6 @@ type Writer interface {
 	DetachUDP()
 	AllowUDPAddr(a netip.Addr)
 	ForbidUDPAddr(a netip.Addr)
+	SetFlows(t marks.FlowTable)
+	DelFlows()
 }

@@ -10,8 +10,9 @@ const (
 	KindLink   Kind = "link"
 	KindSysctl Kind = "sysctl"
 	KindChains Kind = "chains"
-	KindUDP    Kind = "udp" // the BPF programs of [udp]
+	KindUDP    Kind = "udp"   // the BPF programs of [udp]
+	KindFlows  Kind = "flows" // the flow table of accelerate
 )
 
 // Kinds lists all kinds, in the order of summaries.
-var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains, KindUDP}
+var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains, KindUDP, KindFlows}

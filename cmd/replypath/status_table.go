@@ -59,6 +59,9 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 	if s.UDP != nil {
 		writeField(out, "udp", sanitize(s.UDP.Text()))
 	}
+	if s.Acceleration != nil {
+		writeField(out, "flows", sanitize(s.Acceleration.Text()))
+	}
 	for _, m := range s.Mismarked {
 		writeField(out, "marks", sanitize(m.String())+": "+uplinks.MismarkedRemedy)
 	}

@@ -85,6 +85,7 @@ func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 		h.Mismarked = []uplinks.MismarkedConnections{{Uplink: "up", Marked: "down", Count: 1}}
 		h.Outbound = &health.OutboundStatus{CountedAt: time.Now(), Policies: []health.PolicyStatus{{Policy: "all", Family: uplinks.IPv4, Members: []health.PolicyMember{{Uplink: "up"}}}},
 			Uplinks: []health.OutboundUplinkStatus{{Uplink: "up", Family: uplinks.IPv4, LastMove: &health.OutboundMove{}}}}
+		h.Acceleration = &health.AccelerationStatus{InForce: true}
 		h.Proxies = []health.ProxyStatus{{Intercept: "web", Family: uplinks.IPv4, Protocol: "tcp", Proxy: "50080", State: uplinks.ProxyListening}}
 	})
 	q := health.NewProbe("dns", health.Target{Kind: health.ICMP, Host: "192.0.2.53"})

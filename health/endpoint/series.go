@@ -37,6 +37,7 @@ var (
 	conntrackUsed  = newDesc("conntrack_entries", "Connections in the kernel's table.")
 	conntrackLimit = newDesc("conntrack_entries_limit", "The most connections that the kernel's table holds.")
 	certificateEnd = newDesc("certificate_not_after_timestamp_seconds", "When the certificate of this endpoint expires.")
+	accelerating   = newDesc("acceleration_in_force", "Whether established connections go by the flow table that is configured.")
 	proxyListening = newDesc("proxy_listening", "Whether a transparent proxy takes new connections of the intercept.", "intercept", "family", "protocol", "proxy")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
@@ -93,6 +94,9 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	if s.Conntrack.Limit > 0 {
 		sendGauge(out, conntrackUsed, float64(s.Conntrack.Entries))
 		sendGauge(out, conntrackLimit, float64(s.Conntrack.Limit))
+	}
+	if s.Acceleration != nil {
+		sendGauge(out, accelerating, boolValue(s.Acceleration.InForce))
 	}
 	if c := s.Configuration; c != nil {
 		sendGauge(out, fileInForce, boolValue(c.State == health.FileInForce))

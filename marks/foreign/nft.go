@@ -59,6 +59,9 @@ func readNFT() (rules []Rule, err error) {
 	flowtables, err := netfilter.Objects(unix.NFT_MSG_GETFLOWTABLE)
 	for _, o := range flowtables {
 		name := netfilter.FindString(o.Attributes, flowtableName)
+		if isOwnTable(netfilter.FindString(o.Attributes, unix.NFTA_CHAIN_TABLE)) {
+			continue
+		}
 		rules = append(rules, Rule{Tool: "nft list flowtables", Location: location(o, flowtableName),
 			Chain: name, Text: "flowtable " + name, FlowOffload: true})
 	}

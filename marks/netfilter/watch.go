@@ -8,12 +8,13 @@ import (
 	"os"
 
 	"replypath/marks"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed for every transaction of nftables in this network namespace, with the process that made it, until
-// the context ends. The first call, with the zero Process, follows the subscription; lost events also cause one.
+// Watch calls changed for every transaction of nftables in this network namespace, with the process that made it, and with the
+// zero Process for a moved connection of the flow table, until the context ends. The first call, with the zero Process, follows the subscription; lost events also cause one.
 func Watch(ctx context.Context, changed func(marks.Process)) error {
 	for {
 		if err := subscribe(ctx, changed); !errors.Is(err, unix.ENOBUFS) || ctx.Err() != nil {
@@ -56,8 +57,13 @@ func subscribe(ctx context.Context, changed func(marks.Process)) error {
 			return fmt.Errorf("receive from nftables: %w", err)
 		}
 		for m := range Messages(buffer[:n]) {
-			if binary.NativeEndian.Uint16(m[4:]) == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN {
-				changed(parseProcess(m[unix.SizeofNlMsghdr+4:]))
+			switch attributes := m[unix.SizeofNlMsghdr+4:]; binary.NativeEndian.Uint16(m[4:]) {
+			case unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN:
+				changed(parseProcess(attributes))
+			case unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWOBJ:
+				if hasMovedFlow(attributes) {
+					changed(marks.Process{})
+				}
 			}
 		}
 	}
@@ -70,4 +76,16 @@ func parseProcess(generation []byte) marks.Process {
 		PID:        int(FindUint32(generation, unix.NFTA_GEN_PROC_PID)),
 		Generation: FindUint32(generation, unix.NFTA_GEN_ID),
 	}
+}
+
+// quotaFlags and quotaDepleted say that a quota is used up (linux/netfilter/nf_tables.h, NFTA_QUOTA_FLAGS, NFT_QUOTA_F_DEPLETED).
+const (
+	quotaFlags    = 2
+	quotaDepleted = 2
+)
+
+// hasMovedFlow reports whether the object is the quota of the flow table that a packet has used up.
+func hasMovedFlow(object []byte) bool {
+	return FindString(object, unix.NFTA_OBJ_TABLE) == marks.FlowTableName && FindUint32(object, unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_QUOTA &&
+		FindUint32(nlattr.Find(object, unix.NFTA_OBJ_DATA), quotaFlags)&quotaDepleted != 0
 }

@@ -42,6 +42,7 @@ var findingTestsElsewhere = map[string]string{
 	"mark-wiped":           "../intercept/foreign_recipe_test.go",
 	"divert-first":         "../intercept/foreign_recipe_test.go",
 	"udp-server-helped":    "../answer/reports_test.go",
+	"accelerated-unseen":   "acceleration_modules_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
 	"neighbour-table-full": "../../cmd/internal/doctor/neighbour_table_test.go",
 	"redirects-accepted":   "../routers/doctor_test.go",

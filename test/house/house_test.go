@@ -28,7 +28,7 @@ var owners = map[string][]string{
 	"github.com/chromedp":                      {"test/page"},
 	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
 	"golang.org/x/sync":                        {"cmd", "health"},
-	"golang.org/x/sys":                         {"cmd", "marks/netfilter", "marks/nftables", "marks/nftnl", "marks/foreign", "marks/dnat", "marks/iptables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
+	"golang.org/x/sys":                         {"cmd", "marks/netfilter", "marks/nftables", "marks/nftnl", "marks/flowtable", "marks/foreign", "marks/dnat", "marks/iptables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},
 	"golang.org/x/net":                         {"health", "test"},
 	"os/exec":                                  {"marks/iptables", "health/hook", "test"},
 }
@@ -41,6 +41,7 @@ var mayUse = map[string][]string{
 	"marks/netfilter":         {"marks", "marks/nlattr"},
 	"marks/nftnl":             {"marks/netfilter"},
 	"marks/nftables":          {"marks", "marks/netfilter", "marks/nftnl", "marks/nlattr"},
+	"marks/flowtable":         {"marks", "marks/netfilter", "marks/nftnl", "marks/nlattr"},
 	"marks/foreign":           {"marks", "marks/netfilter", "marks/nlattr"},
 	"marks/dnat":              {"marks", "marks/netfilter", "marks/foreign", "marks/nlattr"},
 	"marks/iptables":          {"marks", "marks/netfilter", "marks/foreign"},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"replypath/marks"
 	"replypath/marks/nlattr"
 
 	"github.com/vishvananda/netlink/nl"
@@ -18,16 +19,14 @@ type Connection struct {
 	Reply     Flow // the expected direction of replies: the reverse of Original, after NAT
 	Mark      uint32
 	State     string        // the TCP state; empty for other protocols
+	Offloaded bool          // it is in a flow table
 	Assured   bool          // packets were seen in both directions, and the handshake is complete
 	SeenReply bool          // a packet of the reply direction was seen
 	Timeout   time.Duration // the remaining time until the entry expires
 }
 
-// Bits of a connection's status, IPS_SEEN_REPLY and IPS_ASSURED (linux/netfilter/nf_conntrack_common.h).
-const (
-	ipsSeenReply = 1 << 1
-	ipsAssured   = 1 << 2
-)
+// ipsSeenReply is a bit of a connection's status, IPS_SEEN_REPLY (linux/netfilter/nf_conntrack_common.h).
+const ipsSeenReply = 1 << 1
 
 // tcpStates has the names of the TCP states by number (enum tcp_conntrack).
 var tcpStates = []string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"}
@@ -66,7 +65,8 @@ func parseConnection(m []byte) (c Connection) {
 		case nl.CTA_MARK:
 			c.Mark = uint32(v.BigEndian())
 		case nl.CTA_STATUS:
-			c.SeenReply, c.Assured = v.BigEndian()&ipsSeenReply != 0, v.BigEndian()&ipsAssured != 0
+			c.SeenReply, c.Assured = v.BigEndian()&ipsSeenReply != 0, v.BigEndian()&marks.ConnAssured != 0
+			c.Offloaded = v.BigEndian()&marks.ConnOffloaded != 0
 		case nl.CTA_TIMEOUT:
 			c.Timeout = time.Duration(v.BigEndian()) * time.Second
 		case nl.CTA_PROTOINFO:

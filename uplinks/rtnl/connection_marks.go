@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"replypath/marks"
 	"replypath/marks/nlattr"
@@ -133,4 +134,10 @@ func (c TrackedConnection) markMessage(mark marks.Mark, mask marks.Mask) message
 	m.addAttr(nl.CTA_MARK, binary.BigEndian.AppendUint32(nil, uint32(mark)))
 	m.addAttr(ctaMarkMask, binary.BigEndian.AppendUint32(nil, uint32(mask)))
 	return m
+}
+
+// AnyOffloaded reports whether a connection of the filter is in a flow table.
+func AnyOffloaded(f MarkFilter) (bool, error) {
+	all, err := MarkedConnections(f)
+	return slices.ContainsFunc(all, func(c TrackedConnection) bool { return c.Offloaded }), err
 }

@@ -24,6 +24,7 @@ type Fake struct {
 	// The programs of [udp].
 	udpPrograms map[uplinks.UDPPrograms]bool
 	udpAddrs    map[netip.Addr]bool
+	flows       map[uplinks.FlowState]bool // the flow table
 }
 
 type ownedRule struct {
@@ -46,6 +47,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		tables:      map[uplinks.FirewallKey]table{},
 		udpPrograms: map[uplinks.UDPPrograms]bool{},
 		udpAddrs:    map[netip.Addr]bool{},
+		flows:       map[uplinks.FlowState]bool{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
 		k.values[t] = "0"
@@ -92,6 +94,7 @@ func (k *Fake) SetFacts(f uplinks.Facts) {
 func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	have := uplinks.NewState()
 	maps.Copy(have.Tunables, k.values)
+	maps.Copy(have.Flows, k.flows)
 	for _, r := range k.rules {
 		if r.protocol == uplinks.Protocol {
 			have.Rules[r.rule] = true

@@ -69,6 +69,7 @@ var compareUnexported = cmp.Exporter(func(reflect.Type) bool { return true })
 // stateWithin returns the part of the state in the scopes: the routes of their tables and the tunables of their links.
 func stateWithin(s uplinks.State, scopes []uplinks.Scope) uplinks.State {
 	part := uplinks.NewState()
+	part.Flows = s.Flows
 	links, tables := map[string]bool{}, map[uplinks.Table]bool{}
 	for _, scope := range scopes {
 		links[scope.Link], tables[scope.Table] = true, true

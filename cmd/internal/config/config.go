@@ -58,6 +58,7 @@ func resolve(sources []*source) (Config, Mistakes) {
 	for _, top := range tops {
 		c.resolveOutbound(top.outbound, uplinks, readable)
 		c.udpAnswers(top.udp)
+		c.acceleration(top.accelerate, uplinks)
 		c.inside(top.inside, uplinks)
 		c.interception(top.intercept, uplinks)
 		c.resolveServices(top.prove, readable)

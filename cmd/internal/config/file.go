@@ -18,6 +18,7 @@ type fileMain struct {
 	peer                                 filePeer
 	proof                                fileProof
 	udp                                  fileUDP
+	accelerate                           fileAcceleration
 	intercept                            fileInterception
 	outbound                             *fileOutbound // nil: there is no such table
 }
@@ -51,22 +52,23 @@ func (s *source) extract() (top fileMain, ups []fileUplink, ok bool) {
 	t.rejectUnknownKeys(topKeys)
 	probes := t.subtable("probes", probeDefaultsKeys)
 	top = fileMain{
-		mask:      t.intAt("mask", topKeys),
-		priority:  t.intAt("priority", topKeys),
-		tableBase: t.intAt("table_base", topKeys),
-		linkGroup: t.intAt("link_group", topKeys),
-		backend:   t.stringAt("backend", topKeys),
-		protect:   t.boolValueAt("protect", topKeys),
-		inside:    t.stringsAt("inside", topKeys),
-		prove:     t.servicesAt("prove", topKeys),
-		onChange:  t.stringsAt("on_change", topKeys),
-		probes:    probes.timingAt(probeDefaultsKeys),
-		otherwise: probes.stringAt("otherwise", probeDefaultsKeys),
-		endpoint:  t.subtable("endpoint", endpointKeys).asEndpoint(),
-		peer:      t.subtable("peer", peerKeys).asPeer(),
-		proof:     t.subtable("proof", proofKeys).asProof(),
-		udp:       t.subtable("udp", udpKeys).asUDP(),
-		outbound:  t.outboundAt("outbound"),
+		mask:       t.intAt("mask", topKeys),
+		priority:   t.intAt("priority", topKeys),
+		tableBase:  t.intAt("table_base", topKeys),
+		linkGroup:  t.intAt("link_group", topKeys),
+		backend:    t.stringAt("backend", topKeys),
+		protect:    t.boolValueAt("protect", topKeys),
+		inside:     t.stringsAt("inside", topKeys),
+		prove:      t.servicesAt("prove", topKeys),
+		onChange:   t.stringsAt("on_change", topKeys),
+		probes:     probes.timingAt(probeDefaultsKeys),
+		otherwise:  probes.stringAt("otherwise", probeDefaultsKeys),
+		endpoint:   t.subtable("endpoint", endpointKeys).asEndpoint(),
+		peer:       t.subtable("peer", peerKeys).asPeer(),
+		proof:      t.subtable("proof", proofKeys).asProof(),
+		udp:        t.subtable("udp", udpKeys).asUDP(),
+		accelerate: t.accelerationAt("accelerate"),
+		outbound:   t.outboundAt("outbound"),
 	}
 	if v, ok := t.valueAt("intercept"); ok {
 		top.intercept = v.asInterception()

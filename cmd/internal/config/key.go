@@ -19,6 +19,7 @@ var (
 		{"link_group", "8200"},
 		{"backend", `"auto"`},
 		{"protect", "true"},
+		{"accelerate", `["fibre", "lte", "lan0"], or true`},
 		{"inside", `["lan0"]`},
 		{"prove", `["tcp://lte:443", "udp://192.0.2.2:53"]`},
 		{"on_change", `["/usr/local/sbin/notify"]`},

@@ -53,6 +53,7 @@ type roundListener struct {
 	proxies  *proxyStates
 	routers  *routerPoller // nil: the kernel of a test has no neighbours
 	udp      *udpState
+	flows    *flowState
 }
 
 // Observed implements Listener.
@@ -65,6 +66,7 @@ func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []upl
 	if only == nil {
 		l.proxies.observe(s, f)
 		l.udp.observe(s, f)
+		l.flows.observe(s, f)
 	}
 }
 

@@ -48,7 +48,7 @@ func (b *RepairBackoff) UpdateDesired(desired uplinks.State, before func() uplin
 		return
 	}
 	previous := before()
-	for _, s := range uplinks.Diff(desired, previous) {
+	for _, s := range uplinks.Diff(desired, previous).WithoutPause() {
 		delete(b.history, stepKey(s))
 	}
 	for t, value := range desired.Tunables {

@@ -17,7 +17,7 @@ const (
 // desiredChanges returns the objects whose desired state differs from before, by objectKey.
 func desiredChanges(desired, before uplinks.State) map[any]bool {
 	changed := map[any]bool{}
-	for _, s := range uplinks.Diff(desired, before) {
+	for _, s := range uplinks.Diff(desired, before).WithoutPause() {
 		changed[objectKey(s)] = true
 	}
 	for t, value := range desired.Tunables {

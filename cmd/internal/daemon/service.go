@@ -159,8 +159,8 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
 	store := configstore.New(o.StateDir, o.ConfigFile)
 	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
-	proxies, udp := &proxyStates{recorder: recorder}, &udpState{}
-	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies, d.routers, udp})
+	proxies, udp, flows := &proxyStates{recorder: recorder}, &udpState{}, &flowState{}
+	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies, d.routers, udp, flows})
 	outbound := newOutboundStates(recorder, o.Log)
 	var mover *outboundMover
 	if k, moves := d.host.(connectionMover); moves {
@@ -169,7 +169,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	}
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
-	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies, routers: d.routers, udp: udp}
+	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies, routers: d.routers, udp: udp, flows: flows}
 	manager.saver, status.saver, status.comparison, status.outbound = saver, saver, comparison, outbound
 	server := d.endpoint.server
 	d.endpoint.use(status)

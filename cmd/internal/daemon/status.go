@@ -27,6 +27,7 @@ type statusSource struct {
 	proxies    *proxyStates
 	routers    *routerPoller // nil: the kernel of a test has no neighbours
 	udp        *udpState
+	flows      *flowState
 	comparison *fileComparison
 	saver      *configurationSaver
 	outbound   *outboundStates
@@ -49,6 +50,7 @@ func (s *statusSource) Status() health.Status {
 	status.Conntrack.Entries, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	status.Conntrack.Limit, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
 	status.Proxies, status.UDP, status.Outbound = s.proxies.Status(), s.udp.Status(), s.outbound.Status()
+	status.Acceleration = s.flows.Status()
 	if s.routers != nil {
 		macs := s.routers.MACs()
 		for i, u := range status.Uplinks {

@@ -109,6 +109,9 @@ func (e *Explainer) PrintFlow(out io.Writer, c Flow) error {
 	case c.ToProxy:
 		fmt.Fprintln(out, "intercepted: a proxy on this host has taken it, for an intercept that is not configured")
 	}
+	if c.Offloaded {
+		fmt.Fprintln(out, "accelerated: its packets go by a flow table, as long as the routes and rules are those by which it entered")
+	}
 	if c.Originated {
 		fmt.Fprintln(out, "opened by this host; its packets:")
 	} else {

@@ -9,6 +9,7 @@ type FlowReport struct {
 	State      string `json:"state,omitempty"`
 	Answered   bool   `json:"answered"`
 	Assured    bool   `json:"assured"`
+	Offloaded  bool   `json:"accelerated,omitempty"` // it is in a flow table
 	Timeout    int    `json:"timeout_seconds"`
 	Uplink     string `json:"uplink,omitempty"` // of its mark
 	Originated bool   `json:"own"`              // opened by this host
@@ -21,7 +22,7 @@ type FlowReport struct {
 // ReportFlow returns the connection for JSON.
 func (e *Explainer) ReportFlow(c Flow) FlowReport {
 	r := FlowReport{Version: 1, Original: FormatFlow(c.Original), Reply: FormatFlow(c.Reply), Mark: c.Mark, State: c.State, Answered: c.SeenReply,
-		Assured: c.Assured, Timeout: int(c.Timeout.Seconds()), Uplink: c.Uplink, Originated: c.Originated, Strays: e.Strays(c), Trace: e.Report(c.Trace)}
+		Assured: c.Assured, Offloaded: c.Offloaded, Timeout: int(c.Timeout.Seconds()), Uplink: c.Uplink, Originated: c.Originated, Strays: e.Strays(c), Trace: e.Report(c.Trace)}
 	if c.Proxy != nil {
 		r.Intercepted = c.Proxy.report()
 	}

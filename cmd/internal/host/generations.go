@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"replypath/marks"
+	"replypath/marks/netfilter"
 )
 
 // generations records the generations of nftables that replypath's own changes created. Their events may arrive long
@@ -24,13 +25,22 @@ func (g *generations) track(t marks.Firewall, change func() error) error {
 	if t.Backend() == marks.Legacy {
 		return change()
 	}
-	first, err := t.Generation()
+	return g.trackBy(t.Generation, change)
+}
+
+// trackNFT does the same for a change of nftables that is not one of a firewall.
+func (g *generations) trackNFT(change func() error) error {
+	return g.trackBy(netfilter.Generation, change)
+}
+
+func (g *generations) trackBy(generation func() (uint64, error), change func() error) error {
+	first, err := generation()
 	if err != nil {
 		return change()
 	}
 	at := g.begin(first)
 	err = change()
-	last, unknown := t.Generation()
+	last, unknown := generation()
 	if unknown != nil {
 		last = first
 	}

@@ -32,6 +32,7 @@ type Host struct {
 	proxies         proxyWatch // of transparent proxies
 	routers         routerMACs
 	udp             udpAnswers
+	flows           flows
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -61,6 +62,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.proxies.set(o.Proxies)
 	h.routers.set(o.Settings)
 	h.udp.set(o.Settings.WantedUDPPrograms())
+	h.flows.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -119,9 +121,12 @@ func (h *Host) Close() {
 	h.links.Close()
 }
 
-// Observe implements uplinks.Kernel. With scopes it does not read the firewall.
+// Observe implements uplinks.Kernel. With scopes it does not read the firewall, but for the flow table if one is configured.
 func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	facts, state, err := ReadKernel(ctx, h.links, only...)
+	if err == nil {
+		err = h.flows.read(&facts, &state)
+	}
 	if err != nil || only != nil {
 		return facts, state, err
 	}

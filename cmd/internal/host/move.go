@@ -23,6 +23,15 @@ type Moved struct {
 // chooses. The host's own TCP connections have the address of the uplink: their sockets are ended. Safe for concurrent use.
 func (h *Host) MoveConnections(m uplinks.Move) (moved Moved, err error) {
 	filter := rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}
+	err = h.flows.without(filter, func() (err error) {
+		moved, err = moveConnections(m, filter)
+		return err
+	})
+	return moved, err
+}
+
+// moveConnections moves the connections of the filter.
+func moveConnections(m uplinks.Move, filter rtnl.MarkFilter) (moved Moved, err error) {
 	moved.Connections, err = deleteTranslated(filter)
 	rest, failed := rtnl.MarkedConnections(filter)
 	err = errors.Join(err, failed)

@@ -112,6 +112,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.proxies.set(s.Proxies())
 	h.routers.set(s)
 	h.udp.set(s.WantedUDPPrograms())
+	h.flows.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ type savedSettings struct {
 
 	Interception *uplinks.Interception `json:"interception,omitempty"`
 	UDP          *uplinks.UDPAnswers   `json:"udp,omitempty"`
+	Accelerate   *uplinks.Acceleration `json:"accelerate,omitempty"`
 	Outbound     uplinks.Outbound      `json:"outbound,omitzero"`
 }
 
@@ -72,7 +73,7 @@ func newSavedSettings(s uplinks.Settings) savedSettings {
 	saved := savedSettings{
 		Mask: uint32(s.Mask), Priority: uint32(s.Priority), TableBase: uint32(s.TableBase), Group: uint32(s.Group),
 		Backend: string(s.Backend), Protect: s.Protect, Inside: slices.Clone(s.Inside),
-		Interception: s.Interception, UDP: s.UDP, Outbound: s.Outbound,
+		Interception: s.Interception, UDP: s.UDP, Accelerate: s.Accelerate, Outbound: s.Outbound,
 	}
 	for _, u := range s.Uplinks {
 		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown), u.VIPs, u.Routers, u.MACs})
@@ -84,7 +85,7 @@ func (s savedSettings) settings() uplinks.Settings {
 	settings := uplinks.Settings{
 		Mask: marks.Mask(s.Mask), Priority: uplinks.Priority(s.Priority), TableBase: uplinks.Table(s.TableBase), Group: uplinks.Group(s.Group),
 		Backend: marks.Backend(s.Backend), Protect: s.Protect, Inside: slices.Clone(s.Inside),
-		Interception: s.Interception, UDP: s.UDP, Outbound: s.Outbound,
+		Interception: s.Interception, UDP: s.UDP, Accelerate: s.Accelerate, Outbound: s.Outbound,
 	}
 	for _, u := range s.Uplinks {
 		settings.Uplinks = append(settings.Uplinks, uplinks.Uplink{Name: u.Name, ID: marks.ID(u.ID), Link: u.Link,

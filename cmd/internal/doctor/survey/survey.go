@@ -102,6 +102,7 @@ func (c *collector) readPrivileged(ctx context.Context) {
 		return
 	}
 	c.attempt("the rules of the firewall", func() error { return c.readFirewall(ctx) })
+	c.attempt("the flow table", func() error { return host.ReadFlows(c.Settings, &c.result.Facts, &c.result.State) })
 	c.attempt("connections", func() (err error) {
 		c.result.Flows, err = rtnl.MarkedFlows(ctx, c.Settings.Mask)
 		return err

@@ -1,0 +1,163 @@
+package flowtable
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
+	"replypath/marks/nlattr"
+
+	"golang.org/x/sys/unix"
+)
+
+// State is the content of the table in the kernel.
+type State struct {
+	marks.FlowTable
+	// Damaged reports that the table is not as replypath makes it: another program has changed it, or a link is gone.
+	Damaged bool
+	// Moved reports that a request of a connection in the flow table came in by another uplink than before: its replies still
+	// leave by the old one.
+	Moved bool
+}
+
+// content is what the table holds, as listed.
+type content struct {
+	chains   map[string]string // the hook of each
+	rules    map[string][]rule
+	sets     map[string][]string // the keys of the elements
+	devices  []string
+	moved    bool
+	complete bool // no object is there that replypath does not make
+}
+
+// rule has the expressions of a rule.
+type rule struct {
+	names []string
+	data  [][]byte
+}
+
+// Read returns the content of the table; exists is false if there is none.
+func Read() (s State, exists bool, err error) {
+	socket, err := nftnl.Open()
+	if err != nil {
+		return s, false, err
+	}
+	defer socket.Close()
+	if exists, err = isThere(socket); !exists || err != nil {
+		return s, false, err
+	}
+	c := content{chains: map[string]string{}, rules: map[string][]rule{}, sets: map[string][]string{}, complete: true}
+	for _, list := range []struct {
+		kind uint16
+		add  func(attributes []byte)
+	}{{unix.NFT_MSG_GETCHAIN, c.addChain}, {unix.NFT_MSG_GETRULE, c.addRule}, {unix.NFT_MSG_GETOBJ, c.addObject}, {unix.NFT_MSG_GETFLOWTABLE, c.addFlowTable}} {
+		if err := socket.Dump(table.List(list.kind), list.add); err != nil {
+			return s, false, gone(err)
+		}
+	}
+	for _, set := range []string{marks.FlowTableMarks, marks.FlowTableLinks, marks.FlowTableProtocols} {
+		err := socket.Dump(table.ListElements(set), func(a []byte) { c.addElements(set, a) })
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return s, false, err
+		}
+	}
+	return c.state(), true, nil
+}
+
+// isThere reports whether the kernel has the table.
+func isThere(socket *nftnl.Socket) (exists bool, err error) {
+	err = socket.Get(table.Query(), func([]byte) { exists = true })
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT):
+		return false, nil // the kernel has no nftables either
+	case err != nil:
+		return false, fmt.Errorf("look for the nftables table inet %s: %w", marks.FlowTableName, err)
+	}
+	return exists, nil
+}
+
+// gone returns no error for a table that was deleted meanwhile.
+func gone(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+func (c *content) addChain(a []byte) {
+	if netfilter.FindString(a, unix.NFTA_CHAIN_TABLE) != marks.FlowTableName {
+		return
+	}
+	hook := nlattr.Find(a, unix.NFTA_CHAIN_HOOK)
+	c.chains[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = hookText(netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM), int32(netfilter.FindUint32(hook, unix.NFTA_HOOK_PRIORITY)))
+}
+
+// hookText identifies the hook of a chain.
+func hookText(hook uint32, priority int32) string { return fmt.Sprint(hook, " ", priority) }
+
+func (c *content) addRule(a []byte) {
+	if netfilter.FindString(a, unix.NFTA_RULE_TABLE) != marks.FlowTableName {
+		return
+	}
+	var r rule
+	for name, data := range netfilter.Expressions(a) {
+		r.names, r.data = append(r.names, name), append(r.data, slices.Clone(data))
+	}
+	chain := netfilter.FindString(a, unix.NFTA_RULE_CHAIN)
+	c.rules[chain] = append(c.rules[chain], r)
+}
+
+func (c *content) addObject(a []byte) {
+	if netfilter.FindString(a, unix.NFTA_OBJ_TABLE) != marks.FlowTableName {
+		return
+	}
+	c.moved = c.moved || len(strings.Trim(string(nlattr.Find(nlattr.Find(a, unix.NFTA_OBJ_DATA), nftnl.QuotaConsumed)), "\x00")) > 0
+}
+
+func (c *content) addFlowTable(a []byte) {
+	if netfilter.FindString(a, nftnl.FlowTableTable) != marks.FlowTableName {
+		return
+	}
+	hook := nlattr.Find(a, nftnl.FlowTableHook)
+	c.devices = devices(hook)
+	c.complete = c.complete && netfilter.FindString(a, nftnl.FlowTableName) == marks.FlowTableObject && netfilter.FindUint32(hook, nftnl.FlowTablePriority) == 0 &&
+		netfilter.FindUint32(a, nftnl.FlowTableFlags) == nftnl.FlowTableCounts
+}
+
+// devices returns the sorted names of the links of a flow table's hook.
+func devices(hook []byte) (links []string) {
+	for _, name := range nlattr.All(nlattr.Find(hook, nftnl.FlowTableDevices)) {
+		links = append(links, unix.ByteSliceToString(name))
+	}
+	slices.Sort(links)
+	return links
+}
+
+func (c *content) addElements(set string, a []byte) {
+	for _, element := range nlattr.All(nlattr.Find(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+		c.sets[set] = append(c.sets[set], string(nlattr.Find(nlattr.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)))
+	}
+}
+
+// Others returns which flow table of another program each link is in, as family, table and name.
+func Others() (map[string]string, error) {
+	all, err := netfilter.Objects(unix.NFT_MSG_GETFLOWTABLE)
+	if err != nil {
+		return nil, err
+	}
+	links := map[string]string{}
+	for _, o := range all {
+		owner := netfilter.FindString(o.Attributes, nftnl.FlowTableTable)
+		if owner == marks.FlowTableName {
+			continue
+		}
+		for _, l := range devices(nlattr.Find(o.Attributes, nftnl.FlowTableHook)) {
+			links[l] = owner + " " + netfilter.FindString(o.Attributes, nftnl.FlowTableName)
+		}
+	}
+	return links, nil
+}

@@ -1,0 +1,46 @@
+package apply
+
+import (
+	"strings"
+	"testing"
+
+	"replypath/marks"
+	"replypath/marks/flowtable"
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// Where the kernel has flow tables, accelerate makes one, and a flush deletes it; where it has none, a warning says so, and
+// everything else is applied. Without accelerate there is none.
+func TestAccelerateMakesAFlowTableOrWarns(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := box.New(t, world.ISPs(t, 2), backend, `accelerate = ["isp0", "isp1", "lan0", "absent0"]`)
+		b.Gateway.Run("nft", "add table inet other")
+		var refused error
+		b.Gateway.Do(func() { refused = flowtable.Check() })
+		checked := b.Must(0, "check")
+		r := b.Must(0, "apply")
+		if r := b.Must(0, "plan"); r.Stdout != "" {
+			t.Errorf("plan after apply: %s", r)
+		}
+		has := strings.Contains(b.Gateway.Run("nft", "list", "tables"), "inet "+marks.FlowTableName+"\n")
+		if warns := strings.Contains(r.Stderr, "accelerate has no effect: nftables: create the flow table flows: "); has != (refused == nil) || warns == has {
+			t.Errorf("the kernel's answer is %v, there is a table: %t; apply: %s", refused, has, r)
+		}
+		for _, r := range []box.Result{r, checked} {
+			if !strings.Contains(r.Stderr, "accelerate leaves out absent0: there is no such link") {
+				t.Errorf("the absent link is not named: %s", r)
+			}
+		}
+		b.Must(0, "flush")
+		if tables := b.Gateway.Run("nft", "list", "tables"); strings.Contains(tables, marks.FlowTableName) {
+			t.Errorf("after flush: %s", tables)
+		}
+		b.Settings = []string{backend}
+		b.Configure(b.Uplinks...)
+		if r := b.Must(3, "plan"); strings.Contains(r.Stdout, marks.FlowTableName) {
+			t.Errorf("without accelerate: %s", r)
+		}
+	})
+}

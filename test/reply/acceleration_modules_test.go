@@ -1,0 +1,214 @@
+//go:build modules
+
+package reply
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"replypath/marks"
+	"replypath/test/box"
+	"replypath/test/world"
+	"replypath/uplinks"
+	"replypath/uplinks/rtnl"
+)
+
+// accelerated is a gateway whose connections go by its flow table, with streams of TCP and connections of UDP through it by the
+// second uplink, in both families, with translated addresses and without.
+type accelerated struct {
+	*box.Box
+	streams map[netip.Addr]*world.Stream
+	sockets []*net.UDPConn
+	strays  []*world.Recorder
+}
+
+// The flow table is used, and neither it nor any change while it is used makes a packet stray or a connection end. A kernel with
+// flow tables is needed: make test-boot QEMU=1 boots Debian's.
+func TestModulesAcceleratedConnections(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend, "accelerate = true")
+		services["with a host behind DNAT"](b)
+		b.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
+		second := b.Uplinks[1]
+		b.Delegate(second, netip.PrefixFrom(b.LAN4, 24).Masked())
+		b.Delegate(second, netip.PrefixFrom(b.LAN6, 64).Masked())
+		b.Gateway.Run("nft", "add table inet see; add chain inet see f { type filter hook forward priority 0; }; add rule inet see f meta l4proto tcp counter; add rule inet see f meta l4proto udp counter")
+		b.Apply()
+		a := accelerated{Box: b, streams: map[netip.Addr]*world.Stream{}}
+		for _, u := range b.Uplinks {
+			a.strays = append(a.strays, u.Refused.Record(box.Stray))
+		}
+		for _, to := range []netip.Addr{second.Addr4, second.Addr6, b.LAN4, b.LAN6} {
+			stream, err := b.Client.Stream(box.NewRequest(world.KindTCP, to))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.streams[to] = stream
+			a.sockets = append(a.sockets, b.Connected(b.Client, netip.AddrPortFrom(b.ClientAddr(to), 0), netip.AddrPortFrom(to, box.ServedPort)))
+		}
+		a.wantAccelerated(t)
+		a.changes(t, second)
+		a.serviceChanges(t)
+		for to, stream := range a.streams {
+			if c := stream.Stop(); c.Reset || c.Err != nil {
+				t.Errorf("stream to %s: reset %v, ended by %v", to, c.Reset, c.Err)
+			}
+		}
+	})
+}
+
+// wantUndisturbed wants every stream to go on, and no stray packet so far.
+func (a accelerated) wantUndisturbed(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), box.EventualTimeout)
+	defer stop()
+	for to, stream := range a.streams {
+		if err := stream.Await(ctx, 1<<18); err != nil {
+			t.Errorf("stream to %s: %v", to, err)
+		}
+	}
+	a.Settle()
+	for i, r := range a.strays {
+		if packets := r.Packets(); len(packets) != 0 {
+			t.Errorf("%d packets strayed by eth%d; the first: %s", len(packets), i, packets[0])
+		}
+	}
+}
+
+// exchange asks and hears once by every UDP connection.
+func (a accelerated) exchange(t *testing.T) {
+	t.Helper()
+	for _, s := range a.sockets {
+		if err := box.Exchange(s); err != nil {
+			t.Errorf("UDP from %s to %s: %v", s.LocalAddr(), s.RemoteAddr(), err)
+		}
+	}
+}
+
+// wantAccelerated waits until the connections of both protocols and families are in the flow table, and wants that their packets
+// no longer traverse FORWARD, nor stray.
+func (a accelerated) wantAccelerated(t *testing.T) {
+	t.Helper()
+	box.Eventually(t, box.EventualTimeout, "connections of each protocol and family are in the flow table", func() bool {
+		a.exchange(t)
+		found := a.offloaded(t)
+		return found["tcp 4"] >= 2 && found["tcp 6"] >= 2 && found["udp 4"] >= 2 && found["udp 6"] >= 2
+	})
+	before := a.forwarded(t)
+	a.wantUndisturbed(t)
+	for range 20 {
+		a.exchange(t)
+	}
+	after := a.forwarded(t)
+	// A stream carries a quarter of a mebibyte or more meanwhile; what is lost is sent again, and may find a connection that is new here.
+	if after[0]-before[0] > 100 || after[1]-before[1] > 4 {
+		t.Errorf("%d packets of TCP and %d of UDP were forwarded by the rules", after[0]-before[0], after[1]-before[1])
+	}
+}
+
+// offloaded counts the connections in the flow table, by protocol and family.
+func (a accelerated) offloaded(t *testing.T) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	a.Gateway.Do(func() {
+		for name, family := range map[string]uplinks.Family{"4": uplinks.IPv4, "6": uplinks.IPv6} {
+			all, err := rtnl.MarkedConnections(rtnl.MarkFilter{Family: family, Mark: 0, Mask: 0})
+			if err != nil {
+				t.Error(err)
+			}
+			for _, c := range all {
+				if c.Offloaded && c.Mark&uint32(marks.DefaultMask) == 0 {
+					t.Errorf("a connection without a mark is in the flow table: %+v", c.Original)
+				}
+				if c.Offloaded {
+					found[map[uint8]string{6: "tcp ", 17: "udp "}[c.Original.Proto]+name]++
+				}
+			}
+		}
+	})
+	return found
+}
+
+var countedPackets = regexp.MustCompile(`counter packets (\d+)`)
+
+// forwarded returns how many packets of TCP and of UDP traversed FORWARD.
+func (a accelerated) forwarded(t *testing.T) (n [2]int) {
+	t.Helper()
+	for i, m := range countedPackets.FindAllStringSubmatch(a.Gateway.Run("nft", "list", "chain", "inet", "see", "f"), 2) {
+		n[i], _ = strconv.Atoi(m[1])
+	}
+	return n
+}
+
+// changes makes changes by apply while connections are accelerated.
+func (a accelerated) changes(t *testing.T, u *world.Uplink) {
+	t.Helper()
+	apply := func() {
+		t.Helper()
+		a.Apply()
+		a.wantAccelerated(t)
+	}
+	text, err := os.ReadFile(a.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Another gateway: the router has both addresses.
+	u.Side.Addr("192.0.2.7/24")
+	a.Write(strings.ReplaceAll(string(text), u.Router4.String(), "192.0.2.7"))
+	apply()
+	// Another id, and back: another mark, other rules, another table.
+	a.Write(strings.ReplaceAll(string(text), "id = 2\n", "id = 7\n"))
+	apply()
+	a.Write(string(text))
+	apply()
+	// Routes and chains that another program deletes.
+	for _, what := range []string{"a route gone", "a link in another group"} {
+		damages[what](a.Box)
+		apply()
+	}
+	// The flow table itself.
+	for _, harm := range []string{"delete table inet replypath-flow", "add rule inet replypath-flow forward flow add @flows"} {
+		a.Gateway.Run("nft", harm)
+		apply()
+	}
+	// The link down and up: the kernel takes its routes and IPv6 addresses.
+	u.Link.Down()
+	u.Link.Up()
+	restore(a.Box, u)
+	apply()
+	a.wantUndisturbed(t)
+}
+
+// serviceChanges reloads, kills and starts the service while connections are accelerated, and then has them go without.
+func (a accelerated) serviceChanges(t *testing.T) {
+	t.Helper()
+	s := a.Start()
+	text, err := os.ReadFile(a.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Write(strings.ReplaceAll(string(text), "id = 1\n", "id = 9\n"))
+	a.Must(0, "reload")
+	a.wantAccelerated(t)
+	s.Kill()
+	a.wantAccelerated(t)
+	s = a.Start()
+	a.wantAccelerated(t)
+	a.Write(strings.ReplaceAll(string(text), "accelerate = true\n", ""))
+	a.Must(0, "reload")
+	a.AwaitInSync()
+	a.wantUndisturbed(t)
+	s.Stop()
+	box.Eventually(t, box.EventualTimeout, "no connection is in a flow table", func() bool { return len(a.offloaded(t)) == 0 })
+	if tables := a.Gateway.Run("nft", "list", "tables"); strings.Contains(tables, marks.FlowTableName) {
+		t.Errorf("left behind: %s", tables)
+	}
+	a.wantUndisturbed(t)
+	a.exchange(t)
+}

@@ -1,0 +1,207 @@
+package uplinks
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+)
+
+// Acceleration says on which links established connections that are forwarded go by a flow table.
+type Acceleration struct {
+	All   bool     `json:",omitempty"` // the uplinks, and every link inside that can
+	Links []string `json:",omitempty"` // otherwise these
+}
+
+// FlowState is the flow table in the kernel. Only one that is neither damaged nor has moved connections is as it should be.
+type FlowState struct {
+	marks.FlowTable
+	Damaged bool // another program has changed it, or one of its links is gone
+	Moved   bool // requests of a connection in it came in by another uplink than before
+}
+
+// NotAccelerated is a link that is not in the flow table, and why.
+type NotAccelerated struct {
+	Link   string `json:"link"`
+	Reason string `json:"reason"`
+}
+
+// FlowTable returns the flow table of the settings on the host, and which links are left out of it. ok is false when there is
+// none: it needs an uplink and another link.
+func (s Settings) FlowTable(f Facts) (t marks.FlowTable, out []NotAccelerated, ok bool) {
+	if s.Accelerate == nil || len(s.Uplinks) == 0 {
+		return t, nil, false
+	}
+	s = s.ResolveLinks(f)
+	var ups []marks.FlowLink
+	var inside []string
+	for _, name := range s.acceleratedLinks(f) {
+		u := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name })
+		switch reason := s.notAccelerated(f, name); {
+		case reason != "":
+			out = append(out, NotAccelerated{name, reason})
+		case u >= 0:
+			ups = append(ups, marks.FlowLink{Name: name, Mark: s.Mark(s.Uplinks[u])})
+		default:
+			inside = append(inside, name)
+		}
+	}
+	return marks.NewFlowTable(s.Mask, ups, inside), out, len(ups) > 0 && len(ups)+len(inside) > 1
+}
+
+// acceleratedLinks returns the links that the settings name, or all that packets come in by, each once, in order.
+func (s Settings) acceleratedLinks(f Facts) (all []string) {
+	if !s.Accelerate.All {
+		return s.Accelerate.Links
+	}
+	for _, u := range s.Uplinks {
+		all = append(all, u.Link)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
+		if l := f.Links[name]; !l.Isolated && l.Master == 0 && l.VRF == 0 {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// plainLinks are the kinds of links that flow tables are shown to be right on.
+var plainLinks = []string{"device", "veth"}
+
+// notAccelerated returns why the link cannot be in the flow table, "" if it can.
+func (s Settings) notAccelerated(f Facts, name string) string {
+	l, exists := f.Links[name]
+	sharing := 0
+	for _, u := range s.Uplinks {
+		if u.Link == name {
+			sharing++
+		}
+	}
+	switch {
+	case !exists:
+		return "there is no such link"
+	case l.VRF != 0:
+		return "it is in a VRF"
+	case l.Master != 0:
+		return "it is a port of " + f.MasterOf(l)
+	case l.Isolated:
+		return "no packet comes in by it"
+	case l.MAC == "" || l.PointToPoint:
+		return "it has no Ethernet header"
+	case !slices.Contains(plainLinks, l.Kind):
+		return "it is of the kind " + l.Kind
+	case sharing > 1:
+		return "several uplinks are on it"
+	case f.FlowTables[name] != "":
+		return "it is in the flow table " + f.FlowTables[name] + " of another program"
+	}
+	return ""
+}
+
+// addAcceleration adds the flow table.
+func addAcceleration(want State, s Settings, f Facts, _ Verdicts) {
+	if t, _, ok := s.FlowTable(f); ok && f.FlowRefused == "" {
+		want.Flows[FlowState{FlowTable: t}] = true
+	}
+}
+
+// pauseFlows surrounds the steps by the end of the flow table that exists, and its return: a connection in it would keep the
+// route that it had. Without other steps it replaces a table that differs, in one transaction.
+func pauseFlows(steps Plan, want, have State) Plan {
+	missing, extra := delta(want.Flows, have.Flows, compareFlows)
+	switch {
+	case len(have.Flows) == 0:
+	case len(want.Flows) == 0:
+		steps = slices.Concat(Plan{DelFlows{}}, steps)
+	case len(steps) > 0:
+		steps = slices.Concat(Plan{DelFlows{Pause: true}}, steps)
+		if len(missing)+len(extra) == 0 {
+			for f := range want.Flows {
+				steps = append(steps, SetFlows{Table: f.FlowTable, Resume: true})
+			}
+		}
+	}
+	for _, f := range missing {
+		steps = append(steps, SetFlows{Table: f.FlowTable})
+	}
+	return steps
+}
+
+// WithoutPause returns the steps that last: without the end and the return of the flow table for the time of the others.
+func (p Plan) WithoutPause() Plan {
+	return slices.DeleteFunc(slices.Clone(p), isPause)
+}
+
+// Paused returns the steps, some of those of the plan, surrounded as the plan surrounds its own.
+func (p Plan) Paused(steps Plan) Plan {
+	if len(steps) == 0 || len(p) == 0 {
+		return steps
+	}
+	if isPause(p[0]) {
+		steps = slices.Concat(Plan{p[0]}, steps)
+	}
+	if last := p[len(p)-1]; isPause(last) {
+		steps = append(steps, last)
+	}
+	return steps
+}
+
+func isPause(s Step) bool {
+	switch s := s.(type) {
+	case DelFlows:
+		return s.Pause
+	case SetFlows:
+		return s.Resume
+	}
+	return false
+}
+
+func compareFlows(a, b *FlowState) int { return strings.Compare(fmt.Sprint(*a), fmt.Sprint(*b)) }
+
+// SetFlows makes the flow table, in place of one that exists.
+type SetFlows struct {
+	Table  marks.FlowTable
+	Resume bool // it was only taken away for the time of other steps
+}
+
+// DelFlows deletes the flow table: the packets of all connections take the rules and routes again.
+type DelFlows struct {
+	Pause bool // only for the time of other steps
+}
+
+// String returns the command of nft.
+func (s SetFlows) String() string { return "nft '" + s.Table.NFTCommand() + "'" }
+
+// String returns the command of nft.
+func (DelFlows) String() string { return "nft '" + marks.NFTDelete + "'" }
+
+// Kind returns KindFlows.
+func (SetFlows) Kind() Kind { return KindFlows }
+
+// Kind returns KindFlows.
+func (DelFlows) Kind() Kind { return KindFlows }
+
+// Removes reports false.
+func (SetFlows) Removes() bool { return false }
+
+// Removes reports false: what follows waits for it.
+func (DelFlows) Removes() bool { return false }
+
+// Scope returns the whole host.
+func (SetFlows) Scope() Scope { return Scope{} }
+
+// Scope returns the whole host.
+func (DelFlows) Scope() Scope { return Scope{} }
+
+// WriteTo makes the flow table.
+func (s SetFlows) WriteTo(w Writer) { w.SetFlows(s.Table) }
+
+// WriteTo deletes the flow table.
+func (DelFlows) WriteTo(w Writer) { w.DelFlows() }
+
+func (SetFlows) legend() string { return "" }
+
+func (DelFlows) legend() string { return "" }
