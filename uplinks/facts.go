@@ -17,6 +17,7 @@ type Facts struct {
 	// are listed: the first of each link, and those to DocumentationPrefixes.
 	OmittedRoutes      map[string]int
 	UnreachableDefault map[Family]bool        // main has an unreachable, blackhole or prohibit default route
+	Delegated          []Delegated            // networks that providers have delegated to this host; empty in partial facts
 	Firewalls          map[Family]FirewallKey // the firewall that replypath uses
 	Unprotected        string                 // why marks.NFTTable is not protected, although the settings want it
 	MixedBackends      bool                   // both iptables backends hold foreign rules, and the settings choose neither

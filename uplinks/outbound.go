@@ -92,6 +92,7 @@ type Steering struct {
 type UplinkPrefixes struct {
 	Uplink   string
 	Prefixes []netip.Prefix
+	Auto     bool `json:",omitempty"` // also those that are found: Settings.AutoPrefixes
 }
 
 // Enabled reports whether outbound connections are configured.
@@ -104,16 +105,6 @@ func (o Outbound) Policy(name string) (Policy, bool) {
 		return Policy{}, false
 	}
 	return o.Policies[i], true
-}
-
-// PrefixesOf returns the networks of the uplink.
-func (o Outbound) PrefixesOf(uplink string) (all []netip.Prefix) {
-	for _, p := range o.Prefixes {
-		if p.Uplink == uplink {
-			all = append(all, p.Prefixes...)
-		}
-	}
-	return all
 }
 
 // sticky reports whether any policy has sticky clients.

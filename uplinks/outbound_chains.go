@@ -59,7 +59,7 @@ func (o outbound) ownNetworks(u Uplink) (all []netip.Prefix) {
 			all = append(all, a.Prefix.Masked())
 		}
 	}
-	for _, p := range o.Outbound.PrefixesOf(u.Name) {
+	for _, p := range o.PrefixesOf(u.Name, o.facts) {
 		if FamilyOf(p.Addr()) == o.family {
 			all = append(all, p)
 		}

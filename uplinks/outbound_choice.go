@@ -94,6 +94,11 @@ func (s Settings) OutboundChanges(before, after Facts, scopes []Scope) bool {
 	if !s.Outbound.Enabled() {
 		return false
 	}
+	if s.Outbound.hasAuto() && slices.ContainsFunc(scopes, func(scope Scope) bool {
+		return !slices.Equal(before.Links[scope.Link].Connected, after.Links[scope.Link].Connected)
+	}) {
+		return true
+	}
 	for _, u := range s.Within(scopes).Uplinks {
 		if !slices.Equal(before.Links[u.Link].Addrs, after.Links[u.Link].Addrs) {
 			return true

@@ -27,7 +27,7 @@ func (o outbound) addRules(want State) {
 	add(outboundMarked, Goto, func(r *Rule) { leave(r); r.Not, r.Mask = true, o.Mask })
 	add(outboundMain, Lookup, func(r *Rule) { r.Table, r.SuppressLength = MainTable, 0 })
 	for _, u := range o.managed() {
-		for _, p := range o.Outbound.PrefixesOf(u.Name) {
+		for _, p := range o.PrefixesOf(u.Name, o.facts) {
 			if FamilyOf(p.Addr()) == o.family {
 				add(outboundPrefixes, Lookup, func(r *Rule) { r.From, r.Table = p, o.Table(u) })
 			}

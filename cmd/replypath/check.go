@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -26,7 +27,9 @@ type checkReport struct {
 	Warnings []inspect.Finding `json:"warnings"`
 	Uplinks  []detectionTime   `json:"uplinks"`
 	Policies []failoverTime    `json:"policies"`
-	Peer     *peerReport       `json:"peer,omitempty"` // nil without --peer
+	// AutoPrefixes has the networks of each uplink with prefixes = "auto".
+	AutoPrefixes map[string][]netip.Prefix `json:"auto_prefixes,omitempty"`
+	Peer         *peerReport               `json:"peer,omitempty"` // nil without --peer
 }
 
 const checkHelp = `Check the configuration and report all mistakes, each with its position and a remedy.
@@ -76,7 +79,7 @@ func (p *program) checkCommand() *cobra.Command {
 			findings, all := slices.Concat(hostFindings(c, facts), p.sharingFindings(cmd.Context(), c, facts)), detectionTimes(c, facts)
 			policies := failoverTimes(c, facts)
 			if p.json {
-				return compared.result(p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Policies: policies, Peer: compared}))
+				return compared.result(p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Policies: policies, AutoPrefixes: autoPrefixes(c, facts), Peer: compared}))
 			}
 			p.printWarnings(findings)
 			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.configPath, pluralize(len(c.Uplinks), "uplink"))
@@ -89,6 +92,9 @@ func (p *program) checkCommand() *cobra.Command {
 				if err == nil {
 					_, err = fmt.Fprintln(p.stdout, e)
 				}
+			}
+			if err == nil {
+				err = p.printAutoPrefixes(c, facts)
 			}
 			if err == nil {
 				err = p.printPeer(compared)

@@ -27,7 +27,7 @@ func Inspect(s uplinks.Settings, f uplinks.Facts) Inspection {
 		return Inspection{host: missingOriginals(f)}
 	}
 	s = s.ResolveLinks(f)
-	i := Inspection{host: slices.Concat(inspectHost(f), inspectProxies(s, f), inspectAcceleration(s, f)), uplinks: make([][]Finding, len(s.Uplinks)), routers: inspectRouters(s, f),
+	i := Inspection{host: slices.Concat(inspectHost(f), unassignedPrefixes(s, f), inspectProxies(s, f), inspectAcceleration(s, f)), uplinks: make([][]Finding, len(s.Uplinks)), routers: inspectRouters(s, f),
 		conflicts: ruleConflicts(s, f), hostAddrs: hostAddrs(f), shared: sharedNetworks(s, f)}
 	i.networks = inspectSharedNetworks(i.shared, s, f)
 	for n, u := range s.Uplinks {

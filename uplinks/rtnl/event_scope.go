@@ -74,6 +74,8 @@ func (h *Handle) classifyRoute(m syscall.NetlinkMessage) (subject string, scope 
 	case r.table != uplinks.MainTable:
 		// It may be the first default route of its link in that table, which may be one of ours: a read of the link or the
 		// table alone would miss it.
+	case r.isDefault() && r.from.IsValid():
+		// It shows a delegated network, which belongs to the facts of the whole host.
 	case r.routeType == uplinks.Unicast && len(r.multipath) == 0:
 		// The kernel attaches an unreachable route of IPv6 to the loopback link.
 		scope.Link = r.hop.link

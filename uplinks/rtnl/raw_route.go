@@ -112,8 +112,24 @@ func (r *rawRoute) isDefault() bool { return r.dst.Bits() == 0 }
 // refusesByDefault reports whether the route is an unreachable, blackhole or prohibit default route of main. A look-up ends
 // there: no suppressor turns a refusal into "no route" (net/core/fib_rules.c, fib_rules_lookup).
 func (r *rawRoute) refusesByDefault() bool {
-	refusal := r.routeType == unix.RTN_UNREACHABLE || r.routeType == unix.RTN_BLACKHOLE || r.routeType == unix.RTN_PROHIBIT
-	return refusal && r.table == uplinks.MainTable && r.isDefault()
+	return r.refuses() && r.table == uplinks.MainTable && r.isDefault() && !r.from.IsValid()
+}
+
+// refuses reports whether the route is an unreachable, blackhole or prohibit route.
+func (r *rawRoute) refuses() bool {
+	return r.routeType == unix.RTN_UNREACHABLE || r.routeType == unix.RTN_BLACKHOLE || r.routeType == unix.RTN_PROHIBIT
+}
+
+// delegated returns the network that the route of main shows to be delegated to this host: it refuses what no link has of the
+// network, or is a default route, or the refusal of one, for packets from there.
+func (r *rawRoute) delegated() (p netip.Prefix, is bool) {
+	switch {
+	case r.table != uplinks.MainTable || r.family != uplinks.IPv6 || r.tos != 0 || r.protocol == uplinks.Protocol:
+		return p, false
+	case r.isDefault() && r.from.IsValid() && (r.refuses() || r.routeType == uplinks.Unicast):
+		return r.from, uplinks.IsDelegable(r.from)
+	}
+	return r.dst, r.refuses() && !r.from.IsValid() && uplinks.IsDelegable(r.dst)
 }
 
 // unwritten returns the properties of the route that replypath never writes, or "" when there are none.

@@ -101,6 +101,9 @@ func (h *Handle) isOwnTable(t uplinks.Table) bool {
 
 // relevant reports whether the route is read at all. It keeps a full routing table of a routing daemon out of memory.
 func (h *Handle) relevant(r *rawRoute) bool {
+	if _, delegated := r.delegated(); delegated {
+		return true
+	}
 	return h.isOwnOrInOwnTable(r) || r.routeType == uplinks.Unicast && (r.table == uplinks.MainTable || r.isDefault()) || r.refusesByDefault()
 }
 
@@ -131,8 +134,8 @@ func toRoute(r *rawRoute, names map[int]string) uplinks.Route {
 
 // addRouteFacts adds the facts that a foreign route states about its links, or about the link of the query.
 func addRouteFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, query routeQuery, names map[int]string, ownTable bool) {
-	if r.refusesByDefault() && facts.Scopes == nil {
-		facts.UnreachableDefault[f] = true
+	if facts.Scopes == nil {
+		addRefusalFacts(facts, f, r, names)
 	}
 	if r.routeType != uplinks.Unicast || r.tos != 0 {
 		return // packets with another type of service do not use it
@@ -141,6 +144,20 @@ func addRouteFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, query ro
 		if query.includes(hop.link) {
 			addHopFacts(facts, f, r, hop, names[hop.link], ownTable)
 		}
+	}
+}
+
+// addRefusalFacts adds the facts about the whole host that a route of main states.
+func addRefusalFacts(facts *uplinks.Facts, f uplinks.Family, r *rawRoute, names map[int]string) {
+	if r.refusesByDefault() {
+		facts.UnreachableDefault[f] = true
+	}
+	if p, is := r.delegated(); is {
+		d := uplinks.Delegated{Prefix: p}
+		if r.routeType == uplinks.Unicast {
+			d.Link = names[r.hop.link]
+		}
+		facts.Delegated = append(facts.Delegated, d)
 	}
 }
 

@@ -198,6 +198,10 @@ func (c *Config) resolvePrefixes(ups []fileUplink) {
 				t.addMistake(`add a table [outbound], such as with default = "main", or remove prefixes`, "prefixes has no effect without outbound")
 				break
 			}
+			if t.val == "auto" {
+				own.Auto = true
+				continue
+			}
 			p, message, remedy := parsePrefix(t.val)
 			if message != "" {
 				t.addMistake(remedy, "%s %q %s", t.key, t.val, message)
@@ -209,7 +213,7 @@ func (c *Config) resolvePrefixes(ups []fileUplink) {
 			given, owned = append(given, t), append(owned, p)
 			own.Prefixes = append(own.Prefixes, p)
 		}
-		if own.Prefixes != nil {
+		if own.Prefixes != nil || own.Auto {
 			c.Outbound.Prefixes = append(c.Outbound.Prefixes, own)
 		}
 	}
