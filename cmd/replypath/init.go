@@ -25,7 +25,8 @@ func (p *program) initCommand() *cobra.Command {
 		Short: "Propose a configuration from this host's links, addresses and routes",
 		Long: `Propose a configuration from this host's links, addresses and routes. Every link with
 a default route is proposed as an uplink, except tunnels: these, and links behind
-which a router is that has no default route, are written as comments. With --write the proposal is written to the
+which a router is that has no default route, are written as comments. So is a policy for
+outbound connections, where several uplinks have a default route. With --write the proposal is written to the
 configuration file, which must not exist.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,6 +64,9 @@ func propose(ctx context.Context, facts uplinks.Facts, attrs map[string]uplinks.
 		proposal.Comments[""] = append(proposal.Comments[""], "These reply from the wrong address where another uplink is asked: "+strings.Join(servers, ", ")+".", "The following two lines help them:", "[udp]", `answer = "asked"`)
 	}
 	err := config.Propose(&text, proposal.Settings, proposal.Comments, proposal.Doubtful...)
+	if err == nil && proposal.Policy != nil {
+		err = config.ProposePolicy(&text, proposal.Settings, *proposal.Policy)
+	}
 	return text.String(), err
 }
 

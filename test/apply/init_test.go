@@ -18,6 +18,30 @@ func section(proposal, name string) string {
 	return ""
 }
 
+// Where main has several default routes, init proposes a policy that prefers what main prefers. Its lines are valid as they are.
+func TestInitProposesAPolicy(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, world.ISPs(t, 3))
+	if proposal := b.Must(0, "init").Stdout; strings.Contains(proposal, "[outbound]") {
+		t.Errorf("a policy for one default route:\n%s", proposal)
+	}
+	b.Shell("ip route add default via 192.0.2.1 dev eth1 metric 200", "ip -6 route flush default")
+	b.Gateway.Run("ip", "route", "append", "default", "via", b.Uplinks[2].Router4.String(), "dev", "eth2", "metric", "200")
+	proposal := b.Must(0, "init").Stdout
+	if want := "\n#[outbound.policies.internet]\n#tiers    = [[\"eth0\"], [\"eth1\", \"eth2\"]]\n"; !strings.Contains(proposal, want) {
+		t.Fatalf("the proposal has no %q:\n%s", want, proposal)
+	}
+	before, policy, _ := strings.Cut(proposal, "\n#[outbound]\n")
+	b.Write(before + "\n[outbound]\n" + strings.ReplaceAll(policy, "\n#", "\n")[1:])
+	if r := b.Must(0, "check"); !strings.Contains(r.Stdout, "policy internet: ") {
+		t.Errorf("check of the proposal: %s", r)
+	}
+	b.Apply()
+	if text := b.Must(0, "explain", "203.0.113.77").Stdout; !strings.Contains(text, "policy internet, tier 1: eth0; not in use: eth1, eth2") {
+		t.Errorf("explain:\n%s", text)
+	}
+}
+
 // A kernel with what init has to tell apart: a lease that ISC dhclient has taken (its route looks like one of an operator), a
 // second router on a link, a tunnel with a default route, and a link that is down.
 func TestInitTellsLinksApart(t *testing.T) {

@@ -18,6 +18,8 @@ type Proposal struct {
 	// default route.
 	Doubtful []uplinks.Uplink
 	Comments map[string][]string // by uplink name; those under the empty name concern the whole host
+	// Policy is one for connections that begin inside, nil where main has one way for them.
+	Policy *uplinks.Policy
 }
 
 // Propose returns a configuration for a host: each link with a default route becomes an uplink. A tunnel, and a link whose
@@ -37,6 +39,9 @@ func Propose(f uplinks.Facts, attrs map[string]uplinks.LinkAttributes) Proposal 
 			s.Uplinks = append(s.Uplinks, u)
 			p.Comments[u.Name] = describe(f, l, u)
 		}
+	}
+	if policy, several := proposedPolicy(*s, f); several {
+		p.Policy = &policy
 	}
 	for _, l := range doubtful {
 		all := slices.Concat(s.Uplinks, p.Doubtful)
