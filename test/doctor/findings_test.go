@@ -16,21 +16,23 @@ import (
 
 // findingTests are the tests that make a finding real, of those that are not in a table of symptoms.
 var findingTests = map[string]func(*testing.T){
-	"conntrack-full":        TestDoctorReportsANearlyFullConntrackTable,
-	"iptables-missing":      TestDoctorReportsMissingIptables,
-	"kernel-option":         TestDoctorReportsMissingKernelOptions,
-	"mark-bits-connections": TestDoctorReportsForeignMarksOnConnections,
-	"networkd-foreign":      TestDoctorReadsHostFiles,
-	"probes":                TestDoctorReportsUplinksWithoutProbes,
-	"proof-unavailable":     TestDoctorReportsWildcardUDPServers,
-	"rp-filter-refused":     TestDoctorReportsRPFilterDrops,
-	"rule-among-policies":   TestDoctorReportsRulesBehindPolicies,
-	"rule-behind-policies":  TestDoctorReportsRulesBehindPolicies,
-	"same-gateway":          TestDoctorReportsUplinksWithTheSameGateway,
-	"saved-ruleset":         TestDoctorReadsHostFiles,
-	"udp-server":            TestDoctorReportsWildcardUDPServers,
-	"unconfigured":          TestDoctorReportsWhichRepliesStrayWithoutConfiguration,
-	"udp-server-unknown":    TestDoctorReportsWildcardUDPServers,
+	"conntrack-full":          TestDoctorReportsANearlyFullConntrackTable,
+	"default-routes-disagree": TestDoctorReportsDefaultRoutesThatDisagree,
+	"iptables-missing":        TestDoctorReportsMissingIptables,
+	"kernel-option":           TestDoctorReportsMissingKernelOptions,
+	"mark-bits-connections":   TestDoctorReportsForeignMarksOnConnections,
+	"multipath-hash":          TestDoctorReportsHowConnectionsAreSpread,
+	"networkd-foreign":        TestDoctorReadsHostFiles,
+	"probes":                  TestDoctorReportsUplinksWithoutProbes,
+	"proof-unavailable":       TestDoctorReportsWildcardUDPServers,
+	"rp-filter-refused":       TestDoctorReportsRPFilterDrops,
+	"rule-among-policies":     TestDoctorReportsRulesBehindPolicies,
+	"rule-behind-policies":    TestDoctorReportsRulesBehindPolicies,
+	"same-gateway":            TestDoctorReportsUplinksWithTheSameGateway,
+	"saved-ruleset":           TestDoctorReadsHostFiles,
+	"udp-server":              TestDoctorReportsWildcardUDPServers,
+	"unconfigured":            TestDoctorReportsWhichRepliesStrayWithoutConfiguration,
+	"udp-server-unknown":      TestDoctorReportsWildcardUDPServers,
 }
 
 // modulesTestFile is the file with tests of what this kernel may not have: make test-boot QEMU=1 runs them on one that has it.

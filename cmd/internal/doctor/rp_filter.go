@@ -17,7 +17,7 @@ func Sysctls(f uplinks.Facts) []uplinks.Tunable {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	var all []uplinks.Tunable
+	all := []uplinks.Tunable{hashPolicies[uplinks.IPv4], hashPolicies[uplinks.IPv6]}
 	for _, name := range names {
 		for _, sysctl := range []string{rpFilter, uplinks.SrcValidMark, arpIgnore, arpFilter, routeLocalnet, acceptRedirects4, acceptRedirects6, forwarding4, forwarding6} {
 			all = append(all, uplinks.Tunable{Link: name, Name: sysctl})
