@@ -18,6 +18,7 @@ import (
 var findingTests = map[string]func(*testing.T){
 	"conntrack-full":          TestDoctorReportsANearlyFullConntrackTable,
 	"default-routes-disagree": TestDoctorReportsDefaultRoutesThatDisagree,
+	"foreign-source":          TestDoctorReportsForeignSources,
 	"iptables-missing":        TestDoctorReportsMissingIptables,
 	"kernel-option":           TestDoctorReportsMissingKernelOptions,
 	"mark-bits-connections":   TestDoctorReportsForeignMarksOnConnections,

@@ -41,6 +41,7 @@ type Snapshot struct {
 	MissingTools   []Skipped // missing commands and extensions of iptables
 	Flows          []uplinks.MarkedConnections
 	Mismarked      []uplinks.MismarkedConnections
+	ForeignSources []uplinks.ForeignSource
 	ConntrackCount uint64 // nf_conntrack_count
 	// NeighbourLimits are the largest numbers of neighbour entries, where they are known.
 	NeighbourLimits map[uplinks.Family]int

@@ -112,6 +112,10 @@ func (c *collector) readPrivileged(ctx context.Context) {
 		return err
 	})
 	c.attempt("routers that no uplink has", c.readUnknownRouters)
+	c.attempt("the sources of connections that began inside", func() (err error) {
+		c.result.ForeignSources, err = rtnl.ForeignSources(ctx, c.Settings, c.result.Facts, maxMismarked)
+		return err
+	})
 	if injector, err := inject.Open(0); err != nil {
 		c.result.ProofError = err.Error()
 	} else {
