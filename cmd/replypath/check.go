@@ -93,13 +93,10 @@ func (p *program) checkCommand() *cobra.Command {
 					_, err = fmt.Fprintln(p.stdout, e)
 				}
 			}
-			if err == nil {
-				err = p.printAutoPrefixes(c, facts)
+			if err != nil {
+				return err
 			}
-			if err == nil {
-				err = p.printPeer(compared)
-			}
-			return err
+			return errors.Join(p.printAutoPrefixes(c, facts), p.printPeer(compared))
 		},
 	})
 	flags := cmd.Flags()
