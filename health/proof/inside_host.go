@@ -42,3 +42,10 @@ func (s Snapshot) checkInside(r Request, t trace, c health.ProofCheck) health.Pr
 	}
 	return c
 }
+
+// saysNothing reports whether a request for a host inside got no reply because the firewall or the host gives none: most firewalls
+// accept no connections to hosts inside from the Internet, and nothing says that this host serves any.
+func (r RequestResult) saysNothing() bool {
+	return r.Request.Kind == Inside && !r.repliedInside && r.Check.Result == health.Unknown &&
+		(r.Check.Cause == health.FirewallDropped || r.Check.Cause == health.NoAnswer)
+}

@@ -15,7 +15,9 @@ type RequestResult struct {
 	Egress    string // the interface that the reply would have left by; empty: there was no reply
 	ReplyLost bool   // a reply was sent, or had to be, and did not get to the egress, or to that of another path
 	forwarded bool   // to a LAN host
-	Proxied   bool   // the proxy that is configured for the request has taken it
+	// repliedInside reports that a reply of a LAN host came in.
+	repliedInside bool
+	Proxied       bool // the proxy that is configured for the request has taken it
 	// Undelivered reports that the request got neither to this host nor to a LAN host.
 	Undelivered bool
 }
@@ -37,12 +39,12 @@ func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[hea
 		}
 		a.Check = s.checkInside(r, t, s.checkOutput(r, t, s.checkTrace(r, t, path)))
 		a.ReplyLost = a.ReplyLost || a.Check.Scope == health.ClientScope
-		a.forwarded, a.Proxied = t.reached(ForwardEnd), t.proxied(r)
+		a.forwarded, a.repliedInside, a.Proxied = t.reached(ForwardEnd), t.reached(ReplyPrerouting), t.proxied(r)
 		a.Undelivered = t.reached(RequestEgress) || t.reached(PreroutingMarked) && !t.reached(InputStart) && !t.reached(ForwardStart)
 		results = append(results, a)
 	}
 	s.inferForwarded(results)
-	return results
+	return slices.DeleteFunc(results, RequestResult.saysNothing)
 }
 
 // inferForwarded fails the requests of a path on which every reply of this host is right only by the rule for its address, where

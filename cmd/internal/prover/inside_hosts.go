@@ -1,22 +1,70 @@
 package prover
 
 import (
+	"context"
 	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
+	"replypath/health"
 	"replypath/health/proof"
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
+	"replypath/uplinks/rtnl"
 )
 
-// maxInsideHosts bounds the hosts inside of each family that are asked at their own addresses.
-const maxInsideHosts = 2
+// The bounds of findInsideHosts.
+const (
+	maxInsideHosts       = 2      // of each family that are asked at their own addresses
+	maxInsideConnections = 10_000 // that are read
+)
 
 // findInsideHosts chooses hosts inside that clients may reach at their own addresses, without DNAT: neighbours with public addresses on
-// links that are no uplinks and have no default route. No other host is asked, and none that the kernel does not know.
-func (r *run) findInsideHosts() {
+// links that are no uplinks and have no default route, that send packets to the Internet by this host now. The replies of others would
+// leave by another router, where nothing stops them; so no host is asked by a node of a pair that is not in charge. No other host is
+// asked, and none that the kernel does not know. An error is that of reading the connections.
+func (r *run) findInsideHosts(ctx context.Context) error {
+	r.host.Inside = map[uplinks.Family][]netip.Addr{}
+	if slices.ContainsFunc(r.allPaths, func(p health.Path) bool { return p.Standby.IsValid() }) {
+		return nil
+	}
+	inside := map[netip.Addr]bool{}
+	outside := r.outsideLinks()
+	for _, n := range r.output.Neighbours {
+		if !outside[n.Link] && n.State.Valid() && n.State != egress.NoARP && isPublic(n.Addr) && !r.ownAddrs[n.Addr] && !r.cache.isQuiet(n.Addr) {
+			inside[n.Addr] = true
+		}
+	}
+	if len(inside) == 0 {
+		return nil // the kernel walks its whole table for the connections
+	}
+	connections, err := rtnl.ConnectionsWithMark(ctx, rtnl.MarkFilter{}, maxInsideConnections)
+	if err != nil {
+		return err
+	}
+	forwarded := map[netip.Addr]bool{}
+	for _, c := range connections {
+		if from := c.Original.From.Addr(); c.SeenReply && inside[from] && r.isOutside(c.Original.To.Addr(), outside) {
+			forwarded[from] = true
+		}
+		if from := c.Reply.From.Addr(); c.SeenReply && inside[from] && r.isOutside(c.Original.From.Addr(), outside) {
+			forwarded[from] = true
+		}
+	}
+	for a := range forwarded {
+		f := uplinks.FamilyOf(a)
+		r.host.Inside[f] = append(r.host.Inside[f], a)
+	}
+	for f, all := range r.host.Inside {
+		slices.SortFunc(all, netip.Addr.Compare)
+		r.host.Inside[f] = all[:min(maxInsideHosts, len(all))]
+	}
+	return nil
+}
+
+// outsideLinks returns the indexes of the uplinks' links, of those below and above them, and of the links with a default route.
+func (r *run) outsideLinks() map[int]bool {
 	outside := map[int]bool{}
 	for _, p := range r.allPaths {
 		for _, l := range r.output.Below(p.Index) {
@@ -29,18 +77,20 @@ func (r *run) findInsideHosts() {
 			outside[r.host.Facts.Links[g.Link].Index] = true
 		}
 	}
-	r.host.Inside = map[uplinks.Family][]netip.Addr{}
-	for _, n := range r.output.Neighbours {
-		if !outside[n.Link] && n.State.Valid() && n.State != egress.NoARP && isPublic(n.Addr) && !r.ownAddrs[n.Addr] && !r.cache.isQuiet(n.Addr) {
-			f := uplinks.FamilyOf(n.Addr)
-			r.host.Inside[f] = append(r.host.Inside[f], n.Addr)
+	return outside
+}
+
+// isOutside reports whether the address is neither of this host nor on a link inside.
+func (r *run) isOutside(a netip.Addr, outside map[int]bool) bool {
+	if !a.IsGlobalUnicast() || r.ownAddrs[a] {
+		return false
+	}
+	for _, l := range r.host.Facts.Links {
+		if !outside[l.Index] && slices.ContainsFunc(l.Connected, func(c uplinks.Connected) bool { return c.Dst.Contains(a) }) {
+			return false
 		}
 	}
-	for f, all := range r.host.Inside {
-		slices.SortFunc(all, netip.Addr.Compare)
-		all = slices.Compact(all)
-		r.host.Inside[f] = all[:min(maxInsideHosts, len(all))]
-	}
+	return true
 }
 
 // sharedAddresses is the network between customers and translators of providers (RFC 6598).

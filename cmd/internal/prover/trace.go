@@ -44,7 +44,9 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 		return t, err
 	}
 	if r.rules.read {
-		r.findInsideHosts()
+		if err := r.findInsideHosts(ctx); err != nil {
+			return t, err
+		}
 	}
 	r.host.Selected = uniqueSelected(append(r.host.Selected, r.rules.selected...))
 	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
