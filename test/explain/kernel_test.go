@@ -80,18 +80,24 @@ func (m *policyHost) compare(p rpdb.Packet) (differs, unaskable string) {
 		if p.From.IsValid() {
 			about = append(about, p.From)
 		}
-		d, err := m.handle.PolicyDatabase(m.t.Context(), m.family, about...)
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		differs, unaskable = m.compareIn(d, p)
+		differs, unaskable = m.compareIn(m.policyDatabase(about), p)
 	})
 	return differs, unaskable
 }
 
+// policyDatabase returns the rules, the routes and the checks of the calling thread's namespace, with what is known of the addresses.
+func (m *policyHost) policyDatabase(about []netip.Addr) *rpdb.Database {
+	m.t.Helper()
+	d, err := m.handle.PolicyDatabase(m.t.Context(), m.family, about...)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	procfs.ReadInputChecks(d)
+	return d
+}
+
 func (m *policyHost) compareIn(d *rpdb.Database, p rpdb.Packet) (differs, unaskable string) {
 	m.t.Helper()
-	procfs.ReadInputChecks(d)
 	if why := d.UnsupportedQuery(p); why != "" {
 		return "", why
 	}
@@ -142,10 +148,7 @@ func (m *policyHost) compareAll(lines []string, packets []rpdb.Packet, counts ma
 		}
 	}
 	m.host.Do(func() {
-		d, err := m.handle.PolicyDatabase(m.t.Context(), m.family, about...)
-		if err != nil {
-			m.t.Fatal(err)
-		}
+		d := m.policyDatabase(about)
 		for _, p := range packets {
 			differs, unaskable := m.compareIn(d, p)
 			countOutcome(counts, d.LookUp(p), p, unaskable)
