@@ -1,6 +1,7 @@
 package intercept
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"replypath/test/box"
 	"replypath/test/world"
 	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
 )
 
 // load is requests from the LAN, one after the other in each of several lines, until it is stopped.
@@ -48,6 +51,9 @@ func (p *proxied) startLoad(services ...netip.AddrPort) *load {
 				}
 				began := time.Now()
 				reply := p.LAN.Send(world.Request{Kind: world.KindTCP, To: to, Timeout: loadTimeout})
+				if errors.Is(reply.Err, unix.EADDRINUSE) {
+					continue // nothing was sent: the port's connection of some seconds ago is in TIME-WAIT still
+				}
 				l.mu.Lock()
 				l.done = append(l.done, loadedRequest{began, reply})
 				if reply.OK {
