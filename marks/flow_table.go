@@ -16,6 +16,16 @@ type FlowTable struct {
 	Inside  string // the other links
 }
 
+// FlowState is the flow table in the kernel. Only one that is neither damaged nor has moved connections is as it should be.
+type FlowState struct {
+	FlowTable
+	// Damaged reports that the table is not as replypath makes it: another program has changed it, or a link is gone.
+	Damaged bool
+	// Moved reports that a request of a connection in the flow table came in by another uplink than before: its replies still
+	// leave by the old one.
+	Moved bool
+}
+
 // Names of the table and of the objects in it.
 const (
 	FlowTableName      = NFTTable + "-flow"

@@ -15,13 +15,6 @@ type Acceleration struct {
 	Links []string `json:",omitempty"` // otherwise these
 }
 
-// FlowState is the flow table in the kernel. Only one that is neither damaged nor has moved connections is as it should be.
-type FlowState struct {
-	marks.FlowTable
-	Damaged bool // another program has changed it, or one of its links is gone
-	Moved   bool // requests of a connection in it came in by another uplink than before
-}
-
 // NotAccelerated is a link that is not in the flow table, and why.
 type NotAccelerated struct {
 	Link   string `json:"link"`
@@ -104,7 +97,7 @@ func (s Settings) notAccelerated(f Facts, name string) string {
 // addAcceleration adds the flow table.
 func addAcceleration(want State, s Settings, f Facts, _ Verdicts) {
 	if t, _, ok := s.FlowTable(f); ok && f.FlowRefused == "" {
-		want.Flows[FlowState{FlowTable: t}] = true
+		want.Flows[marks.FlowState{FlowTable: t}] = true
 	}
 }
 
@@ -159,7 +152,7 @@ func isPause(s Step) bool {
 	return false
 }
 
-func compareFlows(a, b *FlowState) int { return strings.Compare(fmt.Sprint(*a), fmt.Sprint(*b)) }
+func compareFlows(a, b *marks.FlowState) int { return strings.Compare(fmt.Sprint(*a), fmt.Sprint(*b)) }
 
 // SetFlows makes the flow table, in place of one that exists.
 type SetFlows struct {

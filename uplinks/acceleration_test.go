@@ -125,7 +125,7 @@ func TestFlowTableReturnsAfterAFailure(t *testing.T) {
 func TestDamagedAndMovedFlowTablesAreReplaced(t *testing.T) {
 	want := uplinks.Desired(accelerating(), wiredFacts(), nil)
 	for f := range want.Flows {
-		for _, state := range []uplinks.FlowState{{FlowTable: f.FlowTable, Damaged: true}, {FlowTable: f.FlowTable, Moved: true}} {
+		for _, state := range []marks.FlowState{{FlowTable: f.FlowTable, Damaged: true}, {FlowTable: f.FlowTable, Moved: true}} {
 			have := uplinks.Desired(accelerating(), wiredFacts(), nil)
 			clear(have.Flows)
 			have.Flows[state] = true

@@ -19,7 +19,7 @@ type State struct {
 	// The BPF programs of Settings.UDP, one set at most, and the addresses that they may choose.
 	UDPPrograms map[UDPPrograms]bool
 	UDPAddrs    map[netip.Addr]bool
-	Flows       map[FlowState]bool // the flow table of Settings.Accelerate, one at most
+	Flows       map[marks.FlowState]bool // the flow table of Settings.Accelerate, one at most
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -37,6 +37,6 @@ func NewState() State {
 		Pinned:      map[FirewallKey][]Pinned{},
 		UDPPrograms: map[UDPPrograms]bool{},
 		UDPAddrs:    map[netip.Addr]bool{},
-		Flows:       map[FlowState]bool{},
+		Flows:       map[marks.FlowState]bool{},
 	}
 }

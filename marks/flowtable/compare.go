@@ -8,6 +8,7 @@ import (
 
 	"replypath/marks"
 	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,8 @@ import (
 const setID = unix.NFTA_LOOKUP_SET_ID
 
 // state returns the definition that the content follows from, or a damaged one.
-func (c content) state() State {
-	s := State{Moved: c.moved}
+func (c content) state() marks.FlowState {
+	s := marks.FlowState{Moved: c.moved}
 	uplinks, mask, readable := c.uplinks()
 	var inside []string
 	for _, name := range c.devices {
@@ -48,7 +49,7 @@ func (c content) uplinks() (all []marks.FlowLink, mask marks.Mask, readable bool
 			return nil, 0, false
 		}
 		mask = marks.Mask(binary.NativeEndian.Uint32(m))
-		all = append(all, marks.FlowLink{Name: linkName(name), Mark: marks.Mark(binary.NativeEndian.Uint32(mark))})
+		all = append(all, marks.FlowLink{Name: unix.ByteSliceToString(name), Mark: marks.Mark(binary.NativeEndian.Uint32(mark))})
 	}
 	return all, mask, true
 }
@@ -57,10 +58,10 @@ func (c content) uplinks() (all []marks.FlowLink, mask marks.Mask, readable bool
 func (c content) matches(t marks.FlowTable) bool {
 	wantSets := map[string][]string{}
 	for _, u := range t.FlowLinks() {
-		wantSets[marks.FlowTableMarks] = append(wantSets[marks.FlowTableMarks], string(native(uint32(u.Mark))))
+		wantSets[marks.FlowTableMarks] = append(wantSets[marks.FlowTableMarks], string(nftnl.Native(uint32(u.Mark))))
 	}
 	for _, l := range t.Links() {
-		wantSets[marks.FlowTableLinks] = append(wantSets[marks.FlowTableLinks], string(ifname(l)))
+		wantSets[marks.FlowTableLinks] = append(wantSets[marks.FlowTableLinks], string(nftnl.LinkName(l)))
 	}
 	for _, p := range protocols {
 		wantSets[marks.FlowTableProtocols] = append(wantSets[marks.FlowTableProtocols], string(p))

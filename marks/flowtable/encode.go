@@ -1,9 +1,6 @@
 package flowtable
 
 import (
-	"encoding/binary"
-	"strings"
-
 	"replypath/marks"
 	"replypath/marks/nftnl"
 
@@ -26,16 +23,6 @@ var (
 
 // protocols are what a flow table forwards.
 var protocols = [][]byte{{unix.IPPROTO_TCP}, {unix.IPPROTO_UDP}}
-
-// native returns the four bytes of a number in native order.
-func native(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
-
-// ifname returns the name of a link as a register holds it.
-func ifname(name string) []byte {
-	b := make([]byte, unix.IFNAMSIZ)
-	copy(b, name)
-	return b
-}
 
 // create returns the requests that make the table of the definition.
 func create(t marks.FlowTable) []nftnl.Request {
@@ -69,11 +56,11 @@ func create(t marks.FlowTable) []nftnl.Request {
 // connection's packets before.
 func preRules(t marks.FlowTable) (rules [][][]byte) {
 	rules = append(rules, [][]byte{
-		nftnl.Ct(unix.NFT_CT_STATUS, word), nftnl.MaskMark(word, marks.ConnOffloaded, 0), nftnl.Equals(word, native(0)), nftnl.Return(),
+		nftnl.Ct(unix.NFT_CT_STATUS, word), nftnl.MaskMark(word, marks.ConnOffloaded, 0), nftnl.Equals(word, nftnl.Native(0)), nftnl.Return(),
 	})
 	for _, u := range t.FlowLinks() {
 		rules = append(rules, [][]byte{
-			nftnl.Meta(unix.NFT_META_IIFNAME, word), nftnl.Equals(word, ifname(u.Name)),
+			nftnl.Meta(unix.NFT_META_IIFNAME, word), nftnl.Equals(word, nftnl.LinkName(u.Name)),
 			nftnl.Ct(unix.NFT_CT_DIRECTION, word), nftnl.Equals(word, []byte{0}),
 			nftnl.Ct(unix.NFT_CT_MARK, word), nftnl.MaskMark(word, uint32(t.Mask), 0), nftnl.CompareMark(word, unix.NFT_CMP_NEQ, uint32(u.Mark)),
 			nftnl.CountToQuota(marks.FlowTableMoved),
@@ -93,6 +80,3 @@ func forwardRule(t marks.FlowTable) [][]byte {
 		nftnl.AddFlow(marks.FlowTableObject),
 	}
 }
-
-// linkName returns the name that a register holds.
-func linkName(b []byte) string { return strings.TrimRight(string(b), "\x00") }

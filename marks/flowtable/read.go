@@ -14,16 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// State is the content of the table in the kernel.
-type State struct {
-	marks.FlowTable
-	// Damaged reports that the table is not as replypath makes it: another program has changed it, or a link is gone.
-	Damaged bool
-	// Moved reports that a request of a connection in the flow table came in by another uplink than before: its replies still
-	// leave by the old one.
-	Moved bool
-}
-
 // content is what the table holds, as listed.
 type content struct {
 	chains   map[string]string // the hook of each
@@ -41,7 +31,7 @@ type rule struct {
 }
 
 // Read returns the content of the table; exists is false if there is none.
-func Read() (s State, exists bool, err error) {
+func Read() (s marks.FlowState, exists bool, err error) {
 	socket, err := nftnl.Open()
 	if err != nil {
 		return s, false, err

@@ -97,7 +97,6 @@ const (
 	matchReplyTo   = 1 << 5
 	matchStatus    = 1 << 6
 	matchDirection = 1 << 12
-	assured        = 1 << 2
 )
 
 func (e extension) decodeConntrack(r *marks.Rule, ipv6 bool) bool {
@@ -120,7 +119,7 @@ func (e extension) decodeConntrack(r *marks.Rule, ipv6 bool) bool {
 		r.ReplyTo = p
 	}
 	if matchFlags&matchStatus != 0 {
-		if r.NotAssured || status != assured || invertFlags&matchStatus == 0 {
+		if r.NotAssured || status != marks.ConnAssured || invertFlags&matchStatus == 0 {
 			return false
 		}
 		r.NotAssured = true

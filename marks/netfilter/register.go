@@ -110,7 +110,7 @@ func (n *nftDecoder) compare(data []byte) bool {
 		n.rule.Dir, ok = compareDirection(data)
 	case ctStatus:
 		value, isConstant := FindConstant(data, unix.NFTA_CMP_DATA)
-		ok = isConstant && value == 0 && reg.mask == assured
+		ok = isConstant && value == 0 && reg.mask == marks.ConnAssured
 		n.rule.NotAssured = ok
 	}
 	return ok && !not

@@ -177,7 +177,7 @@ func (d *decoder) comparePort(h held, operation uint32, value []byte) bool {
 // compareStatus decodes the comparison of a bit of a connection's status with 0.
 func (d *decoder) compareStatus(bit uint32, equal bool) bool {
 	switch {
-	case bit == assured && equal:
+	case bit == marks.ConnAssured && equal:
 		d.rule.NotAssured = true
 		return true
 	case bit == destinationNAT && !equal:

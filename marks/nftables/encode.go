@@ -12,9 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// assured is IPS_ASSURED (linux/netfilter/nf_conntrack_common.h).
-const assured = 1 << 2
-
 // The directions of a connection (enum ip_conntrack_dir).
 const (
 	directionOriginal = 0
@@ -43,7 +40,7 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 		all = append(all, nftnl.Meta(unix.NFT_META_OIFGROUP, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, r.DstGroup))
 	}
 	if r.NotAssured {
-		all = append(all, nftnl.Ct(unix.NFT_CT_STATUS, 0), nftnl.MaskMark(0, assured, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, 0))
+		all = append(all, nftnl.Ct(unix.NFT_CT_STATUS, 0), nftnl.MaskMark(0, marks.ConnAssured, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, 0))
 	}
 	if r.Dir != "" {
 		direction := byte(directionOriginal)

@@ -24,5 +24,5 @@ func data(kind uint16, value []byte) []byte {
 	return Nested(kind, netfilter.Attribute(unix.NFTA_DATA_VALUE, value))
 }
 
-// native returns the four bytes of a number in native order, as registers hold marks and indices.
-func native(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
+// Native returns the four bytes of a number in native order, as registers hold marks and indices.
+func Native(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }

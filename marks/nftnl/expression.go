@@ -68,14 +68,14 @@ func Mask(word int, mask, xor []byte) []byte {
 }
 
 // MaskMark replaces the bits of a mark as Mask does.
-func MaskMark(word int, mask, xor uint32) []byte { return Mask(word, native(mask), native(xor)) }
+func MaskMark(word int, mask, xor uint32) []byte { return Mask(word, Native(mask), Native(xor)) }
 
 // Equals matches when the register has the value.
 func Equals(word int, value []byte) []byte { return Compare(word, unix.NFT_CMP_EQ, value) }
 
 // CompareMark compares a register with a mark, an index or a number of a group: NFT_CMP_EQ, NFT_CMP_NEQ.
 func CompareMark(word int, operation, mark uint32) []byte {
-	return Compare(word, operation, native(mark))
+	return Compare(word, operation, Native(mark))
 }
 
 // Compare matches when the register and the value, which are compared as numbers in network byte order, are in that order.
@@ -97,7 +97,7 @@ func VerdictMap(name string, word int) []byte {
 }
 
 // Load loads a constant into a register.
-func Load(word int, value uint32) []byte { return LoadBytes(word, native(value)) }
+func Load(word int, value uint32) []byte { return LoadBytes(word, Native(value)) }
 
 // LoadByte loads a constant of one byte into a register.
 func LoadByte(word int, value byte) []byte { return LoadBytes(word, []byte{value}) }

@@ -78,13 +78,16 @@ func (t Table) setElements(name string) []byte { return t.inTable(unix.NFTA_SET_
 func Key(key []byte) []byte { return data(unix.NFTA_SET_ELEM_KEY, key) }
 
 // MarkKey encodes a mark or an index as the key of an element.
-func MarkKey(mark uint32) []byte { return Key(native(mark)) }
+func MarkKey(mark uint32) []byte { return Key(Native(mark)) }
 
 // NameKey encodes the name of a link as the key of an element.
-func NameKey(name string) []byte {
-	key := make([]byte, unix.IFNAMSIZ)
-	copy(key, name)
-	return Key(key)
+func NameKey(name string) []byte { return Key(LinkName(name)) }
+
+// LinkName returns the name of a link as registers hold it.
+func LinkName(name string) []byte {
+	b := make([]byte, unix.IFNAMSIZ)
+	copy(b, name)
+	return b
 }
 
 // ToChain encodes an element of a map: the packet continues at the chain and does not return.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
@@ -24,7 +25,7 @@ type Fake struct {
 	// The programs of [udp].
 	udpPrograms map[uplinks.UDPPrograms]bool
 	udpAddrs    map[netip.Addr]bool
-	flows       map[uplinks.FlowState]bool // the flow table
+	flows       map[marks.FlowState]bool // the flow table
 }
 
 type ownedRule struct {
@@ -47,7 +48,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		tables:      map[uplinks.FirewallKey]table{},
 		udpPrograms: map[uplinks.UDPPrograms]bool{},
 		udpAddrs:    map[netip.Addr]bool{},
-		flows:       map[uplinks.FlowState]bool{},
+		flows:       map[marks.FlowState]bool{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
 		k.values[t] = "0"

@@ -53,7 +53,7 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 	case err != nil:
 		return err
 	case exists:
-		state.Flows[uplinks.FlowState(now)] = true
+		state.Flows[now] = true
 	}
 	if !fl.wanted || facts.Scopes != nil {
 		return nil
