@@ -52,8 +52,8 @@ type roundListener struct {
 	mismarks *mismarkPoller
 	proxies  *proxyStates
 	routers  *routerPoller // nil: the kernel of a test has no neighbours
-	udp      *udpState
-	flows    *flowState
+	udp      *observedStatus[health.UDPStatus]
+	flows    *observedStatus[health.AccelerationStatus]
 }
 
 // Observed implements Listener.

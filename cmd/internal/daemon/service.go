@@ -159,7 +159,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	proofs := newProofScheduler(m, d.prover, d.host, queue, o.Log)
 	store := configstore.New(o.StateDir, o.ConfigFile)
 	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
-	proxies, udp, flows := &proxyStates{recorder: recorder}, &udpState{}, &flowState{}
+	proxies, udp, flows := &proxyStates{recorder: recorder}, &observedStatus[health.UDPStatus]{from: health.NewUDPStatus}, &observedStatus[health.AccelerationStatus]{from: health.NewAccelerationStatus}
 	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies, d.routers, udp, flows})
 	outbound := newOutboundStates(recorder, o.Log)
 	var mover *outboundMover

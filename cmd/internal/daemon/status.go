@@ -26,8 +26,8 @@ type statusSource struct {
 	mismarks   *mismarkPoller
 	proxies    *proxyStates
 	routers    *routerPoller // nil: the kernel of a test has no neighbours
-	udp        *udpState
-	flows      *flowState
+	udp        *observedStatus[health.UDPStatus]
+	flows      *observedStatus[health.AccelerationStatus]
 	comparison *fileComparison
 	saver      *configurationSaver
 	outbound   *outboundStates
