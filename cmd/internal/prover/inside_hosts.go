@@ -45,11 +45,12 @@ func (r *run) findInsideHosts(ctx context.Context) error {
 	}
 	forwarded := map[netip.Addr]bool{}
 	for _, c := range connections {
-		if from := c.Original.From.Addr(); c.SeenReply && inside[from] && r.isOutside(c.Original.To.Addr(), outside) {
-			forwarded[from] = true
+		client, server := c.Original.From.Addr(), c.Reply.From.Addr() // the server after DNAT
+		if c.SeenReply && inside[client] && r.isOutside(c.Original.To.Addr(), outside) {
+			forwarded[client] = true
 		}
-		if from := c.Reply.From.Addr(); c.SeenReply && inside[from] && r.isOutside(c.Original.From.Addr(), outside) {
-			forwarded[from] = true
+		if c.SeenReply && inside[server] && r.isOutside(client, outside) {
+			forwarded[server] = true
 		}
 	}
 	for a := range forwarded {
