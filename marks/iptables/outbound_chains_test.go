@@ -20,13 +20,39 @@ func outboundChange(ipv6 bool, n int) (c marks.Change) {
 	for id := 1; id <= n; id++ {
 		o.Egress = append(o.Egress, marks.Egress{Link: ethernet(id), Mark: o.Mask.Mark(marks.ID(id)), Sources: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf(source, id))}})
 	}
-	for _, chain := range o.Chains() {
-		c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
-	}
+	c.Chains = createChains(o)
 	for _, h := range o.Hooks() {
 		c.Hooks = append(c.Hooks, marks.HookChange{Hook: h, Insert: true})
 	}
 	return c
+}
+
+// createChains returns the changes that create the chains.
+func createChains(o marks.Outbound) (all []marks.ChainChange) {
+	for _, chain := range o.Chains() {
+		all = append(all, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
+	}
+	return all
+}
+
+// wantReadBack wants the chains to be decoded completely, as they were written. It returns all that was read.
+func wantReadBack(t *testing.T, h *world.Host, table *Table, chains []marks.ChainChange) (got marks.Ruleset) {
+	t.Helper()
+	if !compareMangle(t, h, table) {
+		t.Error("the rules cannot be decoded completely")
+	}
+	h.Do(func() {
+		var err error
+		if got, err = table.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for _, c := range chains {
+		if !got.Chains[c.Name].Equal(marks.ChainRules{Rules: c.Rules}) {
+			t.Errorf("chain %s:\n%v, want\n%v", c.Name, got.Chains[c.Name], c.Rules)
+		}
+	}
+	return got
 }
 
 // The chains read back from the kernel equal those written, in both tables, beside the operator's own address translation.
@@ -36,25 +62,12 @@ func TestOutboundChainsReadBack(t *testing.T) {
 		apply(t, h, table, layout(0x1f00, 2, ethernet))
 		change := outboundChange(table.ipv6(), 17)
 		apply(t, h, table, change)
-		if !compareMangle(t, h, table) {
-			t.Error("the rules cannot be decoded completely")
+		got := wantReadBack(t, h, table, change.Chains)
+		for _, hook := range change.Hooks {
+			if got.Hooks[hook.Hook] != (marks.HookState{Count: 1, Reachable: true}) {
+				t.Errorf("hook %v: %+v", hook.Hook, got.Hooks[hook.Hook])
+			}
 		}
-		h.Do(func() {
-			got, err := table.Read(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range change.Chains {
-				if !got.Chains[c.Name].Equal(marks.ChainRules{Rules: c.Rules}) {
-					t.Errorf("chain %s:\n%v, want\n%v", c.Name, got.Chains[c.Name], c.Rules)
-				}
-			}
-			for _, hook := range change.Hooks {
-				if got.Hooks[hook.Hook] != (marks.HookState{Count: 1, Reachable: true}) {
-					t.Errorf("hook %v: %+v", hook.Hook, got.Hooks[hook.Hook])
-				}
-			}
-		})
 		remove(t, h, table, change)
 		if saved := h.Run(table.path, "-t", "nat", "-S"); strings.Contains(saved, marks.Prefix) {
 			t.Errorf("left in nat:\n%s", saved)
@@ -130,24 +143,8 @@ func TestSenderBitsReadBack(t *testing.T) {
 		for n := range marks.ID(marks.HashBuckets) {
 			o.Buckets = append(o.Buckets, o.Mask.Mark(16+n))
 		}
-		var c marks.Change
-		for _, chain := range o.Chains() {
-			c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
-		}
+		c := marks.Change{Chains: createChains(o)}
 		apply(t, h, table, c)
-		if !compareMangle(t, h, table) {
-			t.Error("the rules cannot be decoded completely")
-		}
-		h.Do(func() {
-			got, err := table.Read(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, chain := range o.Chains() {
-				if !got.Chains[chain.Name].Equal(marks.ChainRules{Rules: chain.Rules}) {
-					t.Errorf("chain %s:\n%v, want\n%v", chain.Name, got.Chains[chain.Name], chain.Rules)
-				}
-			}
-		})
+		wantReadBack(t, h, table, c.Chains)
 	})
 }

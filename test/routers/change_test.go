@@ -93,11 +93,7 @@ func (l *load) wantUndisturbed(t *testing.T) {
 // known is answered at the first try, and what began before is answered too.
 func TestRouterChangesUnderLoad(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		o := newOffice(t, backend)
-		box.ServeAll(o.Gateway)
-		o.start(t)
-		cable := o.Routers[1]
-		o.awaitRouter(t, cable.MAC)
+		o, cable := startKnowing(t, backend)
 		l := o.startLoad(t, cable)
 		l.awaitRequests(t)
 		cable.setMAC("02:00:00:0b:03:01")

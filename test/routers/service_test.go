@@ -26,6 +26,16 @@ func (o *office) start(t *testing.T) {
 	t.Cleanup(func() { <-s.Ended })
 }
 
+// startKnowing returns an office whose service knows the second router, which it returns too.
+func startKnowing(t *testing.T, backend string) (*office, *router) {
+	t.Helper()
+	o := newOffice(t, backend)
+	box.ServeAll(o.Gateway)
+	o.start(t)
+	o.awaitRouter(t, o.Routers[1].MAC)
+	return o, o.Routers[1]
+}
+
 // rules returns the rules by which routers are distinguished.
 func (o *office) rules(family int) string {
 	for _, line := range o.Settings {
@@ -70,11 +80,7 @@ func (o *office) wantProof(t *testing.T) {
 
 func TestServiceFollowsChangedRouter(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		o := newOffice(t, backend)
-		box.ServeAll(o.Gateway)
-		o.start(t)
-		cable := o.Routers[1]
-		o.awaitRouter(t, cable.MAC)
+		o, cable := startKnowing(t, backend)
 		before := cable.MAC
 		cable.setMAC("02:00:00:0b:03:01")
 		o.awaitRouter(t, cable.MAC)
@@ -87,11 +93,7 @@ func TestServiceFollowsChangedRouter(t *testing.T) {
 // packet after it is known moves the connection.
 func TestConnectionIsMovedWhenChangedRouterIsKnown(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		o := newOffice(t, backend)
-		box.ServeAll(o.Gateway)
-		o.start(t)
-		cable := o.Routers[1]
-		o.awaitRouter(t, cable.MAC)
+		o, cable := startKnowing(t, backend)
 		var streams []*world.Stream
 		for _, to := range o.to() {
 			s, err := cable.Client.Stream(box.NewRequest(world.KindTCP, to))
