@@ -31,7 +31,7 @@ func (f *focus) on(r run) run {
 	r.focused = *f != focus{}
 	if f.beside != "" {
 		measuredToo = find(f.beside)
-		r.variants = append(r.variants, others["legacy"], others["nft"])
+		r.variants = append(r.variants, others["legacy"], others["nft"], others[native])
 	}
 	if f.rules != "" {
 		named := strings.Split(f.rules, ";")

@@ -8,7 +8,7 @@ import (
 )
 
 // intercepting are the gateways of replypath that intercept other connections than those that are measured.
-var intercepting = perBackend(variant{name: "replypath with [intercept]"}, (*gateway).withIntercepts)
+var intercepting = perBackend(variant{name: "replypath with [intercept]"}, (*gateway).withIntercepts, ourBackends)
 
 // interceptedPort is the port of no packet that is measured.
 const interceptedPort = 9
@@ -41,7 +41,7 @@ func (p *packets) interception(w path, backend string, f family) sample {
 func (p *packets) interceptionTable() *table {
 	least, _ := p.run.extremes()
 	t := &table{title: fmt.Sprintf("CPU time of a packet that is not intercepted, with [intercept] over without, %d uplinks", least), columns: []string{"path"}}
-	for _, b := range backends {
+	for _, b := range ourBackends {
 		for _, f := range families {
 			t.columns = append(t.columns, fmt.Sprintf("%s, %s", b, f))
 		}
@@ -51,7 +51,7 @@ func (p *packets) interceptionTable() *table {
 			continue
 		}
 		row := []string{w.label}
-		for _, b := range backends {
+		for _, b := range ourBackends {
 			for _, f := range families {
 				row = append(row, p.interception(w, b, f).String())
 			}
@@ -66,7 +66,7 @@ const interceptionBound = 1.25
 
 // interceptionRequirements returns what must hold of packets that are not intercepted.
 func (p *packets) interceptionRequirements() (requirements []requirement) {
-	for _, b := range backends {
+	for _, b := range ourBackends {
 		for _, f := range families {
 			for _, w := range beside {
 				if figure := p.interception(w, b, f); len(figure) > 0 {

@@ -11,7 +11,7 @@ func (p *packets) requirements() (requirements []requirement) {
 		}
 		requirements = append(requirements, requirement{name: fmt.Sprintf(format, args...), figure: figure, bound: bound})
 	}
-	for _, b := range backends {
+	for _, b := range ourBackends {
 		name := ours[b].name
 		for _, f := range families {
 			for _, w := range []path{reply, local} {
@@ -22,15 +22,18 @@ func (p *packets) requirements() (requirements []requirement) {
 			many := p.work(first.name, name, most, f)
 			add(many.over(p.work(first.name, name, least, f)), 1.6, "%s, %s, %s: %d over %d uplinks", first.label, f, b, most, least)
 		}
+	}
+	for _, b := range backends {
 		requirements = append(requirements, p.cheaper(blog[b], b)...)
 		requirements = append(requirements, p.cheaper(shore[b], b)...)
 	}
+	requirements = append(requirements, p.cheaper(blog["legacy"], native)...)
 	return append(requirements, p.interceptionRequirements()...)
 }
 
 // cheaper claims how much cheaper than others an established reply is, with the most uplinks.
 func (p *packets) cheaper(than variant, backend string) (requirements []requirement) {
-	bound := map[string]float64{"legacy": 2.5, "nft": 8}[backend]
+	bound := map[string]float64{"legacy": 2.5, "nft": 8, native: 2.5}[backend]
 	_, most := p.run.extremes()
 	for _, f := range families {
 		theirs := p.work(reply.name, than.name, most, f)
@@ -38,7 +41,7 @@ func (p *packets) cheaper(than variant, backend string) (requirements []requirem
 			continue
 		}
 		requirements = append(requirements, requirement{
-			name:   fmt.Sprintf("%s, %s: %s over replypath, %d uplinks", reply.label, f, than.name, most),
+			name:   fmt.Sprintf("%s, %s: %s over %s, %d uplinks", reply.label, f, than.name, ours[backend].name, most),
 			figure: theirs.over(p.work(reply.name, ours[backend].name, most, f)),
 			bound:  bound, least: true,
 		})

@@ -36,8 +36,8 @@ func full() run {
 	return run{
 		began:   time.Now(),
 		uplinks: []int{2, 8, 31, 250}, some: []int{2, 250}, rounds: 7, copies: 3, packets: 2000,
-		variants:     []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"]},
-		intercepting: []variant{intercepting["legacy"], intercepting["nft"]},
+		variants:     []variant{bare, oneRule, blog["legacy"], blog["nft"], shore["legacy"], shore["nft"], ours["legacy"], ours["nft"], ours[native]},
+		intercepting: []variant{intercepting["legacy"], intercepting["nft"], intercepting[native]},
 		backends:     backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
 		harms: 3, resting: []int{31, 250}, probeInterval: 5 * time.Second, looks: 5,
 		routes: 10_000, rules: 5_000, flows: 1_000_000,
@@ -48,8 +48,8 @@ func brief() run {
 	return run{
 		began:   time.Now(),
 		uplinks: []int{2, 250}, some: []int{250}, rounds: 5, copies: 1, packets: 1500,
-		variants:     []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"]},
-		intercepting: []variant{intercepting["legacy"], intercepting["nft"]},
+		variants:     []variant{bare, oneRule, blog["legacy"], blog["nft"], ours["legacy"], ours["nft"], ours[native]},
+		intercepting: []variant{intercepting["legacy"], intercepting["nft"], intercepting[native]},
 		backends:     backends[1:], changed: []int{2, 250}, changes: 2,
 		harms: 1, resting: []int{31}, probeInterval: time.Second, looks: 3,
 		routes: 10_000, rules: 5_000, flows: 100_000,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +10,7 @@ import (
 type variant struct {
 	name    string
 	class   string // in the chart
-	backend string // of iptables; none for one without
+	backend string // none for one without
 	slow    bool   // to set up
 	setup   func(g *gateway)
 }
@@ -30,18 +31,24 @@ var (
 	bare    = variant{name: nothing, setup: (*gateway).withoutRules}
 	oneRule = variant{name: floor, class: "floor", setup: (*gateway).withOneRule}
 	counted = variant{name: alone, setup: (*gateway).withoutRules}
-	ours    = perBackend(variant{name: ourName, class: "ours"}, (*gateway).withReplypath)
-	others  = perBackend(variant{name: otherName, class: "ours"}, (*gateway).withOther)
-	blog    = perBackend(variant{name: blogName, class: "blog"}, (*gateway).withBlogRecipe)
-	shore   = perBackend(variant{name: shoreName, class: "shore", slow: true}, (*gateway).withShorewall)
+	ours    = perBackend(variant{name: ourName, class: "ours"}, (*gateway).withReplypath, ourBackends)
+	others  = perBackend(variant{name: otherName, class: "ours"}, (*gateway).withOther, ourBackends)
+	blog    = perBackend(variant{name: blogName, class: "blog"}, (*gateway).withBlogRecipe, backends)
+	shore   = perBackend(variant{name: shoreName, class: "shore", slow: true}, (*gateway).withShorewall, backends)
 )
 
-// backends of iptables.
-var backends = []string{"legacy", "nft"}
+// native is the backend that needs no iptables.
+const native = "nftables"
 
-func perBackend(v variant, setup func(*gateway, string)) map[string]variant {
+// backends are those of iptables, which others have too; ourBackends are those of replypath.
+var (
+	backends    = []string{"legacy", "nft"}
+	ourBackends = append(slices.Clone(backends), native)
+)
+
+func perBackend(v variant, setup func(*gateway, string), names []string) map[string]variant {
 	of := map[string]variant{}
-	for _, b := range backends {
+	for _, b := range names {
 		with := v
 		with.name, with.backend = v.name+", "+b, b
 		with.setup = func(g *gateway) { setup(g, b) }
