@@ -22,11 +22,12 @@ const (
 
 // findInsideHosts chooses hosts inside that clients may reach at their own addresses, without DNAT: neighbours with public addresses on
 // links that are no uplinks and have no default route, that send packets to the Internet by this host now. The replies of others would
-// leave by another router, where nothing stops them; so no host is asked by a node of a pair that is not in charge. No other host is
-// asked, and none that the kernel does not know. An error is that of reading the connections.
+// leave by another router, where nothing stops them; so no host is asked by a node of a pair, whose peer may be in charge at the same
+// time, and has connections that both of them list. No other host is asked, and none that the kernel does not know. An error is that of
+// reading the connections.
 func (r *run) findInsideHosts(ctx context.Context) error {
 	r.host.Inside = map[uplinks.Family][]netip.Addr{}
-	if slices.ContainsFunc(r.allPaths, func(p health.Path) bool { return p.Standby.IsValid() }) {
+	if slices.ContainsFunc(r.allPaths, func(p health.Path) bool { return p.VIP != "" }) {
 		return nil
 	}
 	inside := map[netip.Addr]bool{}
