@@ -2,48 +2,38 @@ package rtnl
 
 import (
 	"cmp"
-	"context"
 	"slices"
 
 	"replypath/marks"
 	"replypath/uplinks"
-
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 )
 
-// MarkedFlows returns the connections whose mark has any of the bits of the mask, grouped and sorted by their mark, in the network
-// namespace of the calling thread.
-func MarkedFlows(ctx context.Context, mask marks.Mask) ([]uplinks.MarkedConnections, error) {
-	found := map[uint32]*uplinks.MarkedConnections{}
-	err := dump(ctx, "connections", func() error {
-		clear(found)
-		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
-		req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
-		return req.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
-			countMarked(found, m, mask)
-			return true
-		})
-	})
-	var all []uplinks.MarkedConnections
-	for _, f := range found {
+// markGroups groups the connections whose mark has any of the bits of the mask by their mark.
+type markGroups struct {
+	mask  marks.Mask
+	found map[uint32]*uplinks.MarkedConnections
+}
+
+func newMarkGroups(mask marks.Mask) *markGroups {
+	return &markGroups{mask, map[uint32]*uplinks.MarkedConnections{}}
+}
+
+// add adds a connection, if its mark has bits of the mask.
+func (g *markGroups) add(c Connection) {
+	if c.Mark&uint32(g.mask) == 0 {
+		return
+	}
+	if g.found[c.Mark] == nil {
+		g.found[c.Mark] = &uplinks.MarkedConnections{Mark: c.Mark, Example: c.Original.String()}
+	}
+	g.found[c.Mark].Count++
+}
+
+// sorted returns the groups in order.
+func (g *markGroups) sorted() (all []uplinks.MarkedConnections) {
+	for _, f := range g.found {
 		all = append(all, *f)
 	}
 	slices.SortFunc(all, func(a, b uplinks.MarkedConnections) int { return cmp.Compare(a.Mark, b.Mark) })
-	return all, err
-}
-
-// countMarked adds a connection to the group of its mark, when the mark has bits of the mask.
-func countMarked(found map[uint32]*uplinks.MarkedConnections, m []byte, mask marks.Mask) {
-	if len(m) < nl.SizeofNfgenmsg {
-		return
-	}
-	c := parseConnection(m[nl.SizeofNfgenmsg:])
-	if c.Mark&uint32(mask) == 0 {
-		return
-	}
-	if found[c.Mark] == nil {
-		found[c.Mark] = &uplinks.MarkedConnections{Mark: c.Mark, Example: c.Original.String()}
-	}
-	found[c.Mark].Count++
+	return all
 }

@@ -3,6 +3,7 @@ package rtnl
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 
 	"replypath/marks"
@@ -22,29 +23,51 @@ func MismarkedConnections(ctx context.Context, s uplinks.Settings, f uplinks.Fac
 }
 
 // groupMismarked groups the mismarked ones of the connections by address and mark.
-func groupMismarked(read []Connection, s uplinks.Settings, f uplinks.Facts) (all []uplinks.MismarkedConnections) {
-	owners, byID := s.AddressOwners(f), map[marks.ID]string{}
-	for _, u := range s.Uplinks {
-		byID[u.ID] = u.Name
-	}
+func groupMismarked(read []Connection, s uplinks.Settings, f uplinks.Facts) []uplinks.MismarkedConnections {
+	g := newMismarkedGroups(s, f)
 	for _, c := range read {
-		to := c.Original.To.Addr()
-		owner, known := owners[to]
-		id := s.Mask.ID(marks.Mark(c.Mark) & marks.Mark(s.Mask))
-		marked, ours := byID[id]
-		if !known || !ours || id == owner.ID {
-			continue
-		}
-		i := slices.IndexFunc(all, func(m uplinks.MismarkedConnections) bool { return m.To == to && m.Marked == marked })
-		if i < 0 {
-			i = len(all)
-			all = append(all, uplinks.MismarkedConnections{To: to, Uplink: owner.Name, Marked: marked,
-				Example: c.Original.String()})
-		}
-		all[i].Count++
+		g.add(c)
 	}
-	slices.SortFunc(all, func(a, b uplinks.MismarkedConnections) int {
+	return g.sorted()
+}
+
+// mismarkedGroups groups mismarked connections by address and mark.
+type mismarkedGroups struct {
+	settings uplinks.Settings
+	owners   map[netip.Addr]uplinks.Uplink
+	byID     map[marks.ID]string
+	all      []uplinks.MismarkedConnections
+}
+
+func newMismarkedGroups(s uplinks.Settings, f uplinks.Facts) *mismarkedGroups {
+	g := &mismarkedGroups{settings: s, owners: s.AddressOwners(f), byID: map[marks.ID]string{}}
+	for _, u := range s.Uplinks {
+		g.byID[u.ID] = u.Name
+	}
+	return g
+}
+
+// add adds a connection, if it is mismarked.
+func (g *mismarkedGroups) add(c Connection) {
+	to := c.Original.To.Addr()
+	owner, known := g.owners[to]
+	id := g.settings.Mask.ID(marks.Mark(c.Mark) & marks.Mark(g.settings.Mask))
+	marked, ours := g.byID[id]
+	if !known || !ours || id == owner.ID {
+		return
+	}
+	i := slices.IndexFunc(g.all, func(m uplinks.MismarkedConnections) bool { return m.To == to && m.Marked == marked })
+	if i < 0 {
+		i = len(g.all)
+		g.all = append(g.all, uplinks.MismarkedConnections{To: to, Uplink: owner.Name, Marked: marked, Example: c.Original.String()})
+	}
+	g.all[i].Count++
+}
+
+// sorted returns the groups in order.
+func (g *mismarkedGroups) sorted() []uplinks.MismarkedConnections {
+	slices.SortFunc(g.all, func(a, b uplinks.MismarkedConnections) int {
 		return cmp.Or(a.To.Compare(b.To), cmp.Compare(a.Marked, b.Marked))
 	})
-	return all
+	return g.all
 }

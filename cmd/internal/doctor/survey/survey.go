@@ -88,9 +88,6 @@ func (c *collector) attempt(subject string, read func() error) {
 	}
 }
 
-// maxMismarked is the number of connections among which mismarked ones are searched.
-const maxMismarked = 100_000
-
 var errNeedsRoot = errors.New("it needs root: run it with sudo")
 
 // readPrivileged reads what the kernel shows to root only.
@@ -103,19 +100,12 @@ func (c *collector) readPrivileged(ctx context.Context) {
 	}
 	c.attempt("the rules of the firewall", func() error { return c.readFirewall(ctx) })
 	c.attempt("the flow table", func() error { return host.ReadFlows(c.Settings, &c.result.Facts, &c.result.State) })
-	c.attempt("connections", func() (err error) {
-		c.result.Flows, err = rtnl.MarkedFlows(ctx, c.Settings.Mask)
-		return err
-	})
-	c.attempt("connections with the mark of another uplink", func() (err error) {
-		c.result.Mismarked, err = rtnl.MismarkedConnections(ctx, c.Settings, c.result.Facts, maxMismarked)
+	c.attempt("connections", func() error {
+		found, err := rtnl.SurveyConnections(ctx, c.Settings, c.result.Facts)
+		c.result.Flows, c.result.Mismarked, c.result.ForeignSources = found.Marked, found.Mismarked, found.ForeignSources
 		return err
 	})
 	c.attempt("routers that no uplink has", c.readUnknownRouters)
-	c.attempt("the sources of connections that began inside", func() (err error) {
-		c.result.ForeignSources, err = rtnl.ForeignSources(ctx, c.Settings, c.result.Facts, maxMismarked)
-		return err
-	})
 	if injector, err := inject.Open(0); err != nil {
 		c.result.ProofError = err.Error()
 	} else {
