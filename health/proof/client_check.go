@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,7 +25,8 @@ type ClientFault struct {
 
 // LookUpClients looks up the packets of a client of each network as LookUpRoutes does those of the peer, whose look-ups are in d,
 // and returns those that the kernel refuses, delivers to this host, or sends by another one of the uplinks' links. Replies by a
-// link that is no uplink are right: that is how VPNs are reached. So are those to another router on the link of the path.
+// link that is no uplink are right: that is how VPNs are reached. So are those to another router on the link of the path. Replies
+// of this host are looked up without a source and with the path's, as programs with both kinds of sockets send them.
 func LookUpClients(p health.Path, d RouteLookups, networks []ClientNetwork, uplinkLinks []int, state egress.State, lookUp func(uplinks.RouteQuery) uplinks.RouteDecision) (faults []ClientFault) {
 	for _, n := range networks {
 		if uplinks.FamilyOf(n.Client) != p.Family || n.Table != 0 && n.Table != p.Table {
@@ -32,11 +34,14 @@ func LookUpClients(p health.Path, d RouteLookups, networks []ClientNetwork, upli
 		}
 		l := clientLookUp{p, n, uplinkLinks, lookUp}
 		fault, found := l.reply(ClientFault{query: uplinks.RouteQuery{To: n.Client, Mark: p.Mark}}, d.Reply)
+		if !found {
+			fault, found = l.reply(ClientFault{query: uplinks.RouteQuery{From: p.Source, To: n.Client, Mark: p.Mark}}, d.Reply)
+		}
 		if !found && d.Forwarded != nil {
 			fault, found = l.inside(d)
 		}
 		if !found {
-			fault, found = blockedClient(p, n, state)
+			fault, found = blockedClient(p, n, d.lan, state)
 		}
 		if found {
 			faults = append(faults, fault)
@@ -78,25 +83,42 @@ func (l clientLookUp) inside(d RouteLookups) (ClientFault, bool) {
 	return f, f.decision.Err != nil || f.decision.Local || slices.Contains(l.uplinkLinks, f.decision.Link)
 }
 
-// blockedClient returns the IPsec policy that blocks packets of the client.
-func blockedClient(p health.Path, n ClientNetwork, state egress.State) (ClientFault, bool) {
-	at := func(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, 0) }
-	for _, proto := range []uint8{protocolTCP, protocolUDP, icmp[p.Family]} {
-		out := egress.Packet{Proto: proto, From: at(p.Source), To: at(n.Client), Mark: uint32(p.Mark), Link: p.Index}
-		in := out
-		in.From, in.To = out.To, out.From
-		if policy, found := state.FindPolicy(egress.Out, out); found && policy.Block {
-			return ClientFault{network: n, policy: policy, blocked: true}, true
-		}
-		if policy, found := state.FindPolicy(egress.In, in); found && policy.Block {
-			return ClientFault{network: n, policy: policy, blocked: true, request: true}, true
+// blockedClient returns the IPsec policy that blocks packets between the client and this host, or a host inside.
+func blockedClient(p health.Path, n ClientNetwork, lan *LANHost, state egress.State) (ClientFault, bool) {
+	hosts := []LANHost{{Addr: p.Source}}
+	if lan != nil {
+		hosts = append(hosts, *lan)
+	}
+	for _, host := range hosts {
+		for _, policy := range state.Policies {
+			if f, found := blockedBy(policy, p, n, host, state); policy.Block && found {
+				return f, true
+			}
 		}
 	}
 	return ClientFault{}, false
 }
 
-// checkClients returns the verdict on the first fault that matters here. Where a table of the path has a route of another program,
-// it is No; otherwise it is unknown whether clients there come by this path at all.
+// blockedBy looks up the packets between a client and a host, this one unless it has a link, that have the protocol and ports of the policy.
+func blockedBy(policy egress.Policy, p health.Path, n ClientNetwork, host LANHost, state egress.State) (ClientFault, bool) {
+	reply := egress.Packet{Proto: cmp.Or(policy.Proto, protocolTCP), From: netip.AddrPortFrom(host.Addr, policy.Sport), To: netip.AddrPortFrom(n.Client, policy.Dport), Mark: uint32(p.Mark), Link: p.Index}
+	request := reply
+	request.From, request.To, request.Link = netip.AddrPortFrom(n.Client, policy.Sport), netip.AddrPortFrom(host.Addr, policy.Dport), cmp.Or(host.Link, p.Index)
+	fault := ClientFault{network: n, blocked: true, inside: host.Link != 0}
+	directions := map[bool][]egress.Direction{false: {egress.Out}, true: {egress.Forward, egress.Out}}[fault.inside]
+	if fault.policy, fault.blocked = state.Blocks(reply, directions...); fault.blocked {
+		return fault, true
+	}
+	if !fault.inside {
+		directions = []egress.Direction{egress.In}
+	}
+	fault.request = true
+	fault.policy, fault.blocked = state.Blocks(request, directions...)
+	return fault, fault.blocked
+}
+
+// checkClients returns the verdict on the first fault that matters here. Where a table of the path has a route of another program, or
+// what takes the packets selects the path's own address too, it is No; otherwise it is unknown whether clients there come by this path at all.
 func (s Snapshot) checkClients(p health.Path, faults []ClientFault) health.ProofCheck {
 	for _, f := range faults {
 		if f.inside && !s.translatesDestinations() {
@@ -112,7 +134,7 @@ func (s Snapshot) checkClients(p health.Path, faults []ClientFault) health.Proof
 		}
 		c.Result, c.Scope = health.No, health.ClientScope
 		c.Detail = fmt.Sprintf("%s in %s are lost: %s", what, f.network.Prefix, c.Detail)
-		if f.network.Table == 0 {
+		if f.network.Table == 0 && !s.selectsPath(p, f) {
 			c.Result = health.Unknown
 			c.Detail += fmt.Sprintf("; others are not, and whether clients there come by %s is unknown", p.Link)
 		}
@@ -121,9 +143,37 @@ func (s Snapshot) checkClients(p health.Path, faults []ClientFault) health.Proof
 	return health.ProofCheck{Result: health.Yes}
 }
 
+// clientPacket returns the packet that was looked up.
+func (s Snapshot) clientPacket(p health.Path, f ClientFault) rpdb.Packet {
+	return rpdb.Packet{Family: p.Family, From: f.query.From, To: f.query.To, In: s.inLink(f.query), Mark: uint32(f.query.Mark), Proto: rpdb.UDP}
+}
+
+// selectsPath reports whether the rule or policy that takes the packets of a fault selects the path's own address too: then the clients
+// of the network, if it is more than a single address, get no reply from it, whichever way they come.
+func (s Snapshot) selectsPath(p health.Path, f ClientFault) bool {
+	db := s.Databases[p.Family]
+	switch {
+	case f.network.Prefix.IsSingleIP():
+		return false
+	case f.blocked && f.request:
+		return isOfPath(f.policy.To, p)
+	case f.blocked:
+		return isOfPath(f.policy.From, p)
+	case db == nil:
+		return false
+	}
+	step, decided := decidingStep(db.LookUp(s.clientPacket(p, f)))
+	return decided && step.Rule.Protocol != uplinks.Protocol && isOfPath(step.Rule.From, p)
+}
+
+// isOfPath reports whether a selector is for the path's own address, or its network, and not for a large part of the Internet.
+func isOfPath(selector netip.Prefix, p health.Path) bool {
+	return selector.IsValid() && selector.Bits() > uplinks.MaxDefaultPrefixLen(p.Family) && selector.Contains(p.Source)
+}
+
 // clientCause returns the cause of a fault.
 func (s Snapshot) clientCause(p health.Path, f ClientFault) health.ProofCheck {
-	db, packet := s.Databases[p.Family], rpdb.Packet{Family: p.Family, From: f.query.From, To: f.query.To, In: s.inLink(f.query), Mark: uint32(f.query.Mark), Proto: rpdb.UDP}
+	db, packet := s.Databases[p.Family], s.clientPacket(p, f)
 	switch {
 	case f.blocked:
 		return health.ProofCheck{Cause: health.IPsecPolicy, Detail: fmt.Sprintf("the IPsec policy %q blocks them", f.policy.String()), Remedy: "nothing, if that is intended; else: ip xfrm policy"}

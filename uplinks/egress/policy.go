@@ -75,6 +75,16 @@ func (s State) FindPolicy(d Direction, p Packet) (best Policy, found bool) {
 	return best, found
 }
 
+// Blocks returns the policy that drops the packet in one of the directions.
+func (s State) Blocks(p Packet, directions ...Direction) (policy Policy, blocked bool) {
+	for _, d := range directions {
+		if policy, found := s.FindPolicy(d, p); found && policy.Block {
+			return policy, true
+		}
+	}
+	return Policy{}, false
+}
+
 func (p Policy) matches(q Packet) bool {
 	return p.From.Addr().Is4() == q.From.Addr().Is4() && p.From.Contains(q.From.Addr()) && p.To.Contains(q.To.Addr()) &&
 		(p.Proto == 0 || p.Proto == q.Proto) && (p.Link == 0 || p.Link == q.Link) && q.Mark&p.Mask == p.Mark&p.Mask &&

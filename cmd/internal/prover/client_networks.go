@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"replypath/health/proof"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
 	"replypath/uplinks/rpdb"
@@ -84,6 +85,9 @@ func (r *run) findClientNetworks(ctx context.Context, cache *RuleCache, rules ma
 		return err
 	}
 	r.policies = found.policies
+	for _, p := range found.policies {
+		r.addSelectedByPolicy(p)
+	}
 	for _, f := range uplinks.Families {
 		s := proof.Selectors{Rules: rules[f], Routes: found.routes[f]}
 		for _, p := range found.policies {
@@ -94,4 +98,15 @@ func (r *run) findClientNetworks(ctx context.Context, cache *RuleCache, rules ma
 		r.networks = append(r.networks, proof.ClientNetworks(r.host.Facts, own, s)...)
 	}
 	return nil
+}
+
+// addSelectedByPolicy adds the port of this host that an IPsec policy selects.
+func (r *run) addSelectedByPolicy(p egress.Policy) {
+	port, mask := p.Sport, p.SportMask
+	if p.Direction == egress.In {
+		port, mask = p.Dport, p.DportMask
+	}
+	if !p.Passes() && mask != 0 && p.Direction != egress.Forward {
+		r.host.Selected = append(r.host.Selected, selectedBy(foreign.Port{Proto: protocolNames[p.Proto], Number: port})...)
+	}
 }
