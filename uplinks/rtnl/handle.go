@@ -27,7 +27,7 @@ type Handle struct {
 	linkNames       map[int]string // by index, as of the last read
 	linkIndexes     map[string]int // by name
 	trackedNexthops nexthopSet
-	defaultTables   map[string][]uplinks.Table // by link name: the tables except main with a default route, as of the last Read
+	defaultTables   map[int][]uplinks.Table // by the index of a link: the tables except main with a default route, as of the last Read
 }
 
 // Open opens a handle. The tables base + 1 to base + 255 are ours: it also reads foreign routes in them, because they may
@@ -42,7 +42,7 @@ func Open(base uplinks.Table) (*Handle, error) {
 		r.Close()
 		return nil, fmt.Errorf("open a netlink socket to write to: %w", err)
 	}
-	handle := &Handle{reader: r, writer: w, linkNames: map[int]string{}, linkIndexes: map[string]int{}, defaultTables: map[string][]uplinks.Table{}}
+	handle := &Handle{reader: r, writer: w, linkNames: map[int]string{}, linkIndexes: map[string]int{}, defaultTables: map[int][]uplinks.Table{}}
 	handle.SetTableBase(base)
 	return handle, nil
 }
@@ -89,6 +89,7 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 	if err := h.readLinks(ctx, facts, have); err != nil {
 		return err
 	}
+	clear(h.defaultTables)
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv6 && !facts.IPv6 {
 			continue
@@ -100,7 +101,6 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 			return err
 		}
 	}
-	h.rememberDefaultTables(facts.Links)
 	return nil
 }
 

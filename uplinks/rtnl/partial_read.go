@@ -58,13 +58,12 @@ func (h *Handle) waitForLinkLock(ctx context.Context) error {
 }
 
 // readLinkRoutes reads the routes by a link in main and in the tables where it had a default route at the last Read: all
-// tables together may hold a hundred times as many. A link that is down has no routes (net/ipv4/fib_frontend.c,
-// fib_disable_ip; net/ipv6/route.c, rt6_disable_ip).
+// tables together may hold a hundred times as many. No packet takes the routes of a link that is down.
 func (h *Handle) readLinkRoutes(ctx context.Context, f uplinks.Family, l uplinks.Link, facts *uplinks.Facts) error {
 	if !l.Up {
 		return nil
 	}
-	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaultTables[l.Name]...) {
+	for _, t := range append([]uplinks.Table{uplinks.MainTable}, h.defaultTables[l.Index]...) {
 		if err := h.readTable(ctx, f, routeQuery{table: t, link: l.Index}, facts, nil); err != nil {
 			return err
 		}
@@ -81,14 +80,15 @@ func (h *Handle) readTable(ctx context.Context, f uplinks.Family, query routeQue
 	return err
 }
 
-// rememberDefaultTables saves for readLinkRoutes in which tables except main each link has default routes.
-func (h *Handle) rememberDefaultTables(links map[string]uplinks.Link) {
-	clear(h.defaultTables)
-	for name, l := range links {
-		for _, hop := range l.Defaults {
-			if hop.Table != uplinks.MainTable && !slices.Contains(h.defaultTables[name], hop.Table) {
-				h.defaultTables[name] = append(h.defaultTables[name], hop.Table)
-			}
+// rememberDefaultTable saves for readLinkRoutes that the links of the default route have one in its table. Of a link that is down too: a
+// route with the scope of a host stays (net/ipv4/fib_semantics.c, fib_sync_down_dev), and no event tells that the link uses it again.
+func (h *Handle) rememberDefaultTable(r *rawRoute) {
+	if !r.isDefault() || r.table == uplinks.MainTable {
+		return
+	}
+	for hop := range r.hops() {
+		if !slices.Contains(h.defaultTables[hop.link], r.table) {
+			h.defaultTables[hop.link] = append(h.defaultTables[hop.link], r.table)
 		}
 	}
 }

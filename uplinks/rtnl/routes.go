@@ -70,6 +70,7 @@ func (h *Handle) readRoutes(ctx context.Context, f uplinks.Family, query routeQu
 		}
 		if facts != nil && r.protocol != uplinks.Protocol {
 			h.trackedNexthops.track(r, nexthops)
+			h.rememberDefaultTable(r)
 			addRouteFacts(facts, f, r, query, h.linkNames, h.isOwnTable(r.table))
 		}
 	}

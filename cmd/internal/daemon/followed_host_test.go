@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"reflect"
 	"sync"
@@ -94,7 +95,9 @@ func (w *followedHost) awaitAgreement(what string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		plan, diff = uplinks.Diff(uplinks.Desired(w.settings, facts, nil), state), w.diffFacts(facts)
+		settings := w.settings.ResolveLinks(facts)
+		kept := facts.WithRefused(settings, state, nil) // a path that is left out stays as it is
+		plan, diff = uplinks.Diff(uplinks.Desired(settings, kept, nil), state), w.diffFacts(facts)
 		if len(plan) == 0 && diff == "" && w.service.reconciler.Report().InSync {
 			return
 		}
@@ -103,13 +106,20 @@ func (w *followedHost) awaitAgreement(what string) {
 }
 
 // diffFacts returns how the facts differ from those of the service, apart from routes through gateways, which only a resync
-// reads.
+// reads, and from alternative names of links that are down, of which no event tells (netdev_state_change in net/core/dev.c).
 func (w *followedHost) diffFacts(f uplinks.Facts) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	exact := cmp.Exporter(func(reflect.Type) bool { return true })
 	part := func(f uplinks.Facts) uplinks.Facts {
-		return uplinks.Facts{IPv6: f.IPv6, Links: f.Links, ForeignRules: f.ForeignRules, UnreachableDefault: f.UnreachableDefault, Firewalls: f.Firewalls, MixedBackends: f.MixedBackends}
+		links := maps.Clone(f.Links)
+		for name, l := range links {
+			if !l.Up {
+				l.AltNames = nil
+				links[name] = l
+			}
+		}
+		return uplinks.Facts{IPv6: f.IPv6, Links: links, ForeignRules: f.ForeignRules, UnreachableDefault: f.UnreachableDefault, Firewalls: f.Firewalls, MixedBackends: f.MixedBackends}
 	}
 	return cmp.Diff(part(f), part(w.facts), exact, cmpopts.EquateEmpty())
 }
