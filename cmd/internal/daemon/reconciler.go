@@ -287,7 +287,7 @@ func (r *Reconciler) logSteps(steps uplinks.Plan, why string) {
 // logContested logs repairs that the back-off delays from now on.
 func (r *Reconciler) logContested(contested uplinks.Plan, suspects map[string]string) {
 	for _, s := range contested {
-		r.log.Warn("another program undoes this repair again and again: it is repeated every "+maxBackoff.String()+" at most", "repair", stepLine(s),
+		r.log.Warn("another program undoes this repair again and again: it is repeated every "+longestDelay(s).String()+" at most", "repair", stepLine(s),
 			"suspect", cmp.Or(suspects[eventSubject(s)], "unknown"), "remedy", "stop or reconfigure that program")
 	}
 }

@@ -3,11 +3,13 @@ package daemon
 import (
 	"time"
 
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
 // RepairBackoff delays repairs that another program undoes again and again, twice as long each time up to maxBackoff: an
-// object that was left alone for this time is repaired at once. Each object has its own delay. Not safe for concurrent use.
+// object that was left alone for this time is repaired at once. Each object has its own delay, and its own longest one, see
+// longestDelay. Not safe for concurrent use.
 type RepairBackoff struct {
 	history   map[string]repairHistory // by stepKey
 	lastSweep time.Time
@@ -31,6 +33,9 @@ const (
 	historyTime = time.Minute
 	minBackoff  = 200 * time.Millisecond
 	maxBackoff  = 2 * time.Second
+	// tableBackoff is the longest delay of the nftables table. One transaction repairs it, and nobody else has a place in it to
+	// fight for: only a flush of everything removes it, after which every reply strays until the repair.
+	tableBackoff = 50 * time.Millisecond
 	// warnInterval is the time between two warnings about the same object.
 	warnInterval = 30 * time.Second
 )
@@ -85,7 +90,7 @@ func (b *RepairBackoff) RecordRepairs(steps uplinks.Plan, now time.Time) (contes
 		h.repairs++
 		h.last = now
 		if h.repairs > freeRepairs {
-			h.notBefore = now.Add(min(maxBackoff, minBackoff<<min(h.repairs-freeRepairs-1, 20)))
+			h.notBefore = now.Add(min(longestDelay(s), minBackoff<<min(h.repairs-freeRepairs-1, 20)))
 			if now.Before(h.warned.Add(warnInterval)) {
 				repeated = append(repeated, s)
 			} else {
@@ -96,6 +101,14 @@ func (b *RepairBackoff) RecordRepairs(steps uplinks.Plan, now time.Time) (contes
 		b.history[stepKey(s)] = h
 	}
 	return contested, repeated
+}
+
+// longestDelay returns the longest delay of a repair of the step's object.
+func longestDelay(s uplinks.Step) time.Duration {
+	if load, is := s.(uplinks.LoadChains); is && load.Firewall.Backend == marks.Nftables {
+		return tableBackoff
+	}
+	return maxBackoff
 }
 
 // sweep drops expired histories once per historyTime, which bounds the memory.

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"replypath/marks"
 	"replypath/uplinks"
 )
 
@@ -61,6 +62,29 @@ func TestRepairComesTwoSecondsAfterTheLastUndo(t *testing.T) {
 	}
 	if warnings != 1 || repairs > 20 {
 		t.Errorf("%d warnings and %d repairs in 20 seconds", warnings, repairs)
+	}
+}
+
+// Another program flushes nftables every 100 milliseconds: each flush is repaired at once, and one warning names it.
+func TestTableIsRepairedAtOnceInAFightToo(t *testing.T) {
+	b, now := NewRepairBackoff(), time.Now()
+	load := uplinks.LoadChains{Firewall: uplinks.FirewallKey{Family: uplinks.IPv4, Backend: marks.Nftables}}
+	warnings := 0
+	for i := range 100 {
+		act, _, _ := b.Split(uplinks.Plan{load}, now)
+		if len(act) != 1 {
+			t.Fatalf("the flush number %d is not repaired at once", i+1)
+		}
+		contested, _ := b.RecordRepairs(act, now)
+		warnings += len(contested)
+		now = now.Add(100 * time.Millisecond)
+	}
+	if warnings != 1 {
+		t.Errorf("%d warnings in ten seconds", warnings)
+	}
+	_, wait, next := b.Split(uplinks.Plan{load}, now.Add(-99*time.Millisecond))
+	if len(wait) != 1 || next > tableBackoff {
+		t.Errorf("a millisecond after a repair %d steps wait, for %s", len(wait), next)
 	}
 }
 
