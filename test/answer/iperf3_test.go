@@ -25,9 +25,11 @@ func TestIperf3MeasuresDatagramsByEachUplink(t *testing.T) {
 	b.Apply()
 	for _, u := range b.Uplinks {
 		for _, to := range u.Addrs() {
-			if out, err := measure(t.Context(), b, to, 5201); err != nil {
+			ctx, cancel := context.WithTimeout(t.Context(), box.EventualTimeout)
+			if out, err := measure(ctx, b, to, 5201); err != nil {
 				t.Errorf("%s: %v: %s", to, err, out)
 			}
+			cancel()
 		}
 	}
 }

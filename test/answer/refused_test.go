@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,9 +32,7 @@ func TestWhereTheProgramsAreRefusedEverythingElseWorks(t *testing.T) {
 		"without CAP_BPF": {"operation not permitted", func(t *testing.T, b *box.Box) {
 			b.Program = filepath.Join(b.Dir, "without-bpf")
 			script := "#!/bin/sh\nexec setpriv --bounding-set=-bpf,-sys_admin -- " + box.Binary + ` "$@"` + "\n"
-			if err := os.WriteFile(b.Program, []byte(script), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			world.WriteProgram(t, b.Program, []byte(script), 0o755)
 		}},
 		"without the control group": {"-gone", func(t *testing.T, b *box.Box) {
 			b.Settings[len(b.Settings)-1] = `cgroup = "/sys/fs/cgroup/-gone"`

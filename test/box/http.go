@@ -28,7 +28,9 @@ func GetFrom(t *testing.T, from *world.Host, url string, header ...string) (int,
 // Get returns over, by a transport of one's own.
 func Get(t *testing.T, by *http.Transport, url string, header ...string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), EventualTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"replypath/test/world"
 )
 
 // InMountNamespace runs the program in a mount namespace of its own, after these lines of shell.
@@ -32,12 +34,10 @@ func CommandFolder(t *testing.T, names ...string) string {
 	for _, multi := range []string{"xtables-nft-multi", "xtables-legacy-multi"} {
 		// A copy, as what it is copied from is hidden when it is needed.
 		text, err := os.ReadFile(filepath.Join("/usr/sbin", multi))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, multi), text, 0o755)
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
+		world.WriteProgram(t, filepath.Join(dir, multi), text, 0o755)
 	}
 	for _, name := range names {
 		multi := "xtables-nft-multi"

@@ -105,7 +105,7 @@ func (s *Service) AwaitNotify(want string) {
 func (s *Service) Stop() {
 	s.B.T.Helper()
 	s.Signal(syscall.SIGTERM)
-	if err := <-s.Ended; err != nil {
+	if err := s.awaitEnd(); err != nil {
 		s.B.T.Errorf("the service ended with %v", err)
 	}
 }
@@ -122,7 +122,19 @@ func (s *Service) Signal(sig syscall.Signal) {
 func (s *Service) Kill() {
 	s.B.T.Helper()
 	s.Signal(syscall.SIGKILL)
-	<-s.Ended
+	_ = s.awaitEnd()
+}
+
+// awaitEnd waits for the end of the service, and returns its error.
+func (s *Service) awaitEnd() error {
+	s.B.T.Helper()
+	select {
+	case err := <-s.Ended:
+		return err
+	case <-time.After(EventualTimeout):
+		s.B.T.Fatalf("the service has not ended after %s", EventualTimeout)
+		return nil
+	}
 }
 
 // AwaitInSync waits until the kernel is as it should be.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"replypath/test/world"
 )
 
 // Listings returns the processes that list or restore rules. Calls that find out the commands' backend at the start are left out, and
@@ -51,9 +53,7 @@ func (ts Wrappers) Replace(name, body string) {
 		ts.t.Fatal(err)
 	}
 	text := fmt.Sprintf("#!/bin/sh\necho \"%s $*\" >> %s\nreal=%s\n%s\n", name, ts.log, real, body)
-	if err := os.WriteFile(filepath.Join(ts.Dir, name), []byte(text), 0o755); err != nil {
-		ts.t.Fatal(err)
-	}
+	world.WriteProgram(ts.t, filepath.Join(ts.Dir, name), []byte(text), 0o755)
 }
 
 // UseWrappers makes the box's program find only these commands.

@@ -35,6 +35,9 @@ func TestDoctorAndExplainSeeConnectedUDPServers(t *testing.T) {
 		if got := receivesEcho(b, netip.AddrPortFrom(to, port), replies); got != replies {
 			t.Errorf("%s: replies: %t", name, got)
 		}
+		box.Eventually(t, box.EventualTimeout, name+" has connected its socket", func() bool {
+			return b.Gateway.Run("ss", "-Huan", "state", "connected", "sport", "=", fmt.Sprintf(":%d", port)) != ""
+		})
 	}
 	for i, to := range b.Uplinks[1].Addrs() {
 		port := uint16(5311 + i)

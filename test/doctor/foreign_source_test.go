@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +24,15 @@ func TestDoctorReportsForeignSources(t *testing.T) {
 			b.Apply()
 			b.Gateway.Run("conntrack", "-F")
 		}
+		// A request without a reply is tracked once it leaves, which can be later on a busy machine.
+		awaitTracked := func() {
+			t.Helper()
+			for _, family := range []string{"ipv4", "ipv6"} {
+				box.Eventually(t, box.EventualTimeout, "the request is tracked in "+family, func() bool {
+					return strings.Contains(b.Gateway.Run("conntrack", "-L", "-f", family, "-p", "udp", "--dport", fmt.Sprint(box.ServedPort)), "src=")
+				})
+			}
+		}
 		send := func(timeout time.Duration) (answers int) {
 			for _, to := range []netip.Addr{b.Client4, b.Client6} {
 				q := box.NewRequest(world.KindUDP, to)
@@ -34,6 +45,7 @@ func TestDoctorReportsForeignSources(t *testing.T) {
 		}
 		outbound(`outbound = { default = "isp1" }`)
 		send(100 * time.Millisecond)
+		awaitTracked()
 		d := b.RunDoctor()
 		b.WantFinding(d, box.IsWarning, "foreign-source", "by isp1 with the source "+b.LAN4.String()+", as no rule translates it", "by isp1 with the source "+b.LAN6.String(), "masquerade = ")
 		outbound(`outbound = { default = "isp1", masquerade = "both" }`)
@@ -48,6 +60,7 @@ func TestDoctorReportsForeignSources(t *testing.T) {
 		}
 		b.Gateway.Run("conntrack", "-F")
 		send(100 * time.Millisecond)
+		awaitTracked()
 		b.WantFinding(b.RunDoctor(), box.IsWarning, "foreign-source", "with the source "+b.Uplinks[0].Addr4.String()+", to which a rule translates it", "-o, oifname")
 	})
 }

@@ -109,9 +109,7 @@ func TestStatesOfProxiesAreEventsAndMetrics(t *testing.T) {
 	p := newProxied(t, box.Conditions{RPFilter: 1}, box.Backends[0], true)
 	recorded := filepath.Join(p.Dir, "events")
 	hook := filepath.Join(p.Dir, "hook")
-	if err := os.WriteFile(hook, []byte("#!/bin/sh\ncat >> "+recorded+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	world.WriteProgram(t, hook, []byte("#!/bin/sh\ncat >> "+recorded+"\n"), 0o700)
 	p.Settings = append([]string{fmt.Sprintf("on_change = [%q]", hook)}, p.Settings...)
 	p.Configure(p.Uplinks...)
 	p.startProxies()

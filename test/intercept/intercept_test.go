@@ -13,7 +13,7 @@ import (
 )
 
 // askTimeout bounds a request whose answer is not there yet.
-const askTimeout = 5 * time.Second
+const askTimeout = 20 * time.Second
 
 // Ports of the services and of the proxies.
 const (

@@ -82,7 +82,7 @@ func TestUnboundOfTheRecipesInterceptsDNS(t *testing.T) {
 		asked := []string{p.Client4.String(), p.Client6.String(), "203.0.113.77", p.Uplinks[0].Router4.String()}
 		for _, to := range asked {
 			for _, transport := range []string{"+notcp", "+tcp"} {
-				got := p.LAN.Run("dig", "@"+to, transport, "+short", "+tries=1", "+time=5", "intercepted.example", "TXT")
+				got := p.LAN.Run("dig", "@"+to, transport, "+short", "+tries=1", "+time=20", "intercepted.example", "TXT")
 				if !strings.Contains(got, "by-the-gateway") {
 					t.Errorf("dig %s @%s: %s", transport, to, got)
 				}

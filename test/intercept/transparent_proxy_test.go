@@ -30,6 +30,8 @@ type transparentProxy struct {
 	open  map[io.Closer]bool
 	ended bool
 	dials sync.WaitGroup
+	// A socket is open until the goroutine that uses it has seen that it is closed.
+	serving, relaying sync.WaitGroup
 }
 
 // startProxy starts a proxy on all addresses of both families. Without forward it connects to where its client wanted.
@@ -64,6 +66,8 @@ func (p *transparentProxy) close() {
 	clear(p.open)
 	p.mu.Unlock()
 	p.dials.Wait()
+	p.serving.Wait()
+	p.relaying.Wait()
 }
 
 // beginDial reports whether the proxy may open a connection, which ends with p.dials.Done.
@@ -79,13 +83,14 @@ func (p *transparentProxy) beginDial() bool {
 // stopListening ends the listeners and no connection.
 func (p *transparentProxy) stopListening() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for c := range p.open {
 		if l, is := c.(net.Listener); is {
 			l.Close()
 			delete(p.open, c)
 		}
 	}
+	p.mu.Unlock()
+	p.serving.Wait()
 }
 
 // keep remembers what close must close; false means that the proxy has ended.
@@ -146,17 +151,17 @@ func (p *transparentProxy) serveTCP(at netip.AddrPort) (err error) {
 		return err
 	}
 	p.keep(l)
-	go func() {
+	p.serving.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
 			if p.keep(c) {
-				go p.relay(c)
+				p.relaying.Go(func() { p.relay(c) })
 			}
 		}
-	}()
+	})
 	return nil
 }
 
@@ -179,10 +184,10 @@ func (p *transparentProxy) relay(c net.Conn) {
 		return
 	}
 	defer p.drop(server)
-	go func() {
+	p.relaying.Go(func() {
 		io.Copy(server, c)
 		server.(*net.TCPConn).CloseWrite()
-	}()
+	})
 	r := bufio.NewReader(server)
 	line, err := r.ReadString('\n')
 	if err != nil {
@@ -201,7 +206,7 @@ func (p *transparentProxy) serveUDP(at netip.AddrPort) (err error) {
 		return err
 	}
 	p.keep(l)
-	go func() {
+	p.serving.Go(func() {
 		buffer, control := make([]byte, 64<<10), make([]byte, 256)
 		for {
 			n, cn, _, client, err := l.(*net.UDPConn).ReadMsgUDPAddrPort(buffer, control)
@@ -210,7 +215,7 @@ func (p *transparentProxy) serveUDP(at netip.AddrPort) (err error) {
 			}
 			p.reply(asked(control[:cn]), client, buffer[:n])
 		}
-	}()
+	})
 	return nil
 }
 

@@ -20,9 +20,7 @@ func TestDegradedUplinkIsAvoided(t *testing.T) {
 		}
 	}
 	g.outbound(balanced(`[["isp0"], ["isp1"]]`, "avoid_degraded = true")...)
-	s := g.Start()
-	g.AwaitInSync()
-	g.AwaitUp()
+	s := g.startProbed()
 	g.awaitUplink(t, g.LAN, 0)
 	held := g.hold(t, g.LAN, 3)
 	lose := func(how string) {
@@ -31,9 +29,10 @@ func TestDegradedUplinkIsAvoided(t *testing.T) {
 	}
 	lose("-A")
 	g.awaitUplink(t, g.LAN, 1)
-	if p, _ := g.policyOf(); p.Tier != 2 || p.Members[0].State != uplinks.MemberDegraded || p.Reason != "isp0 is degraded" {
-		t.Errorf("while probes get lost: %+v", p)
-	}
+	box.Eventually(t, box.EventualTimeout, "the status says why", func() bool {
+		p, _ := g.policyOf()
+		return p.Tier == 2 && p.Members[0].State == uplinks.MemberDegraded && p.Reason == "isp0 is degraded"
+	})
 	for _, cs := range held {
 		if n := cs.Alive(box.EventualTimeout); n != 3 {
 			t.Errorf("%d of 3 open connections go on", n)

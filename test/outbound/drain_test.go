@@ -15,8 +15,7 @@ func TestDrainedUplinkGetsNoConnections(t *testing.T) {
 		g := newGateway(t, backend)
 		g.probeServer()
 		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
-		s := g.Start()
-		g.AwaitInSync()
+		s := g.startProbed()
 		g.awaitUplink(t, g.LAN, 0)
 		held := g.hold(t, g.LAN, 4)
 		g.Must(0, "drain", "isp0")
@@ -25,8 +24,7 @@ func TestDrainedUplinkGetsNoConnections(t *testing.T) {
 			t.Errorf("%d connections stay on the drained uplink", n)
 		}
 		s.Stop()
-		s = g.Start()
-		g.AwaitInSync()
+		s = g.startProbed()
 		g.awaitUplink(t, g.LAN, 1)
 		if text := g.Run("plan").String(); !strings.Contains(text, "isp0: it is drained") || !strings.Contains(text, "replypath undrain isp0") {
 			t.Errorf("plan does not name it:\n%s", text)

@@ -63,15 +63,24 @@ func (g *gateway) outbound(lines ...string) {
 	g.Write(config + g.more)
 }
 
-// probeServer makes the service ping the server through every uplink, often.
+// probeServer makes the service ping the server through every uplink, often. The time for a reply is what a busy machine needs.
 func (g *gateway) probeServer() {
-	g.Settings = append(g.Settings, "[probes]", `interval = "200ms"`, `timeout = "500ms"`, `retry = "100ms"`, "fall = 2", "rise = 2")
+	g.Settings = append(g.Settings, "[probes]", `interval = "200ms"`, `timeout = "2s"`, `retry = "100ms"`, "fall = 2", "rise = 2")
 	for _, u := range g.Uplinks {
 		for i, to := range g.servers() {
 			g.more += fmt.Sprintf("[uplinks.isp%d.probes.server%d]\ntarget = %q\n", u.Index, i, "icmp://"+netip.AddrPortFrom(to, 0).Addr().String())
 		}
 	}
 	g.more = strings.ReplaceAll(g.more, g.Client6.String(), "["+g.Client6.String()+"]")
+}
+
+// startProbed starts the service, and waits until what the probes and proofs say about the uplinks has changed for the last time.
+func (g *gateway) startProbed() *box.Service {
+	g.T.Helper()
+	s := g.Start()
+	g.AwaitInSync()
+	g.AwaitUp()
+	return s
 }
 
 // pinned returns the number of connections of a family that began inside and have the mark of the uplink.

@@ -32,8 +32,7 @@ func TestStatusShowsAFailover(t *testing.T) {
 	g := newGateway(t, box.Backends[0])
 	g.probeServer()
 	g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
-	s := g.Start()
-	g.AwaitInSync()
+	s := g.startProbed()
 	g.awaitUplink(t, g.LAN, 0)
 	g.hold(t, g.LAN, 7)
 	box.Eventually(t, box.EventualTimeout, "the connections are counted", func() bool {

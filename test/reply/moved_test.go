@@ -62,7 +62,7 @@ func testMovedConnections(b *box.Box, t *testing.T, forwarded bool) {
 			if err := box.Exchange(socket); err != nil {
 				t.Errorf("UDP with %s, move %d, to %s: %v", to, i, by.Link.Name, err)
 			}
-			if open.Alive(10*time.Second) != 1 {
+			if open.Alive(time.Minute) != 1 {
 				t.Errorf("TCP with %s, move %d, to %s: the connection is dead", to, i, by.Link.Name)
 			}
 			box.SetBlackHole(other, false)

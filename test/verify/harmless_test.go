@@ -76,13 +76,7 @@ func TestVerifyRunsConcurrentlyWithTheService(t *testing.T) {
 	w.Gateway.ServeTCP(box.ServedPort)
 	b := box.New(t, w)
 	s := b.Start()
-	before := lastObservation(b)
-	box.Eventually(t, box.EventualTimeout, "the service has looked at all that it has done", func() bool {
-		last := before
-		time.Sleep(time.Second) // four times what passes until it looks at its silent repairs
-		before = lastObservation(b)
-		return before == last
-	})
+	before := awaitIdle(t, b)
 	const together = 5
 	var cmds []*world.Command
 	for range together {
@@ -98,12 +92,31 @@ func TestVerifyRunsConcurrentlyWithTheService(t *testing.T) {
 		}
 	}
 	time.Sleep(500 * time.Millisecond) // ten times what the service lets changes gather
-	if after := lastObservation(b); after != before {
+	after := lastObservation(b)
+	if after != before && after.Sub(before) < periodicRound {
 		t.Errorf("the service looked at the host again, at %s after %s", after, before)
 	}
+	before = awaitIdle(t, b)
 	b.Shell("nft add table inet others")
 	box.Eventually(t, box.EventualTimeout, "the service looks again", func() bool { return lastObservation(b) != before })
 	s.Stop()
+}
+
+// periodicRound is, nearly, the time after which the service looks at the host without a reason. On a busy machine the proofs can take
+// as long.
+const periodicRound = 29 * time.Second
+
+// awaitIdle waits until the service has looked at all that it has done, and returns when it did.
+func awaitIdle(t *testing.T, b *box.Box) (last time.Time) {
+	t.Helper()
+	last = lastObservation(b)
+	box.Eventually(t, box.EventualTimeout, "the service has looked at all that it has done", func() bool {
+		before := last
+		time.Sleep(time.Second) // four times what passes until it looks at its silent repairs
+		last = lastObservation(b)
+		return last == before
+	})
+	return last
 }
 
 // lastObservation returns when the service looked at the host last.

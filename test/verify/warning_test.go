@@ -97,6 +97,7 @@ func TestAWarningTakesNoUplinkDown(t *testing.T) {
 	box.ServeAll(w.Gateway)
 	b := box.New(t, w, "[proof]\nevery = \"5s\"")
 	s := b.Start()
+	b.AwaitUp()
 	b.Iptables(4, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", served, "-j", "NOTRACK")
 	box.Eventually(t, box.EventualTimeout, "the service warns", func() bool {
 		f := b.ServiceStatus().Uplinks[1].Families[0]

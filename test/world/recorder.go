@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,8 +66,21 @@ func (r *Recorder) Count(match func(Packet) bool) int {
 	return n
 }
 
-// Wait returns the first packet that matches, as soon as there is one.
+// awaitTime bounds the wait for what must happen at last, where the caller sets no bound: a test that fails names what is missing.
+const awaitTime = 2 * time.Minute
+
+// bounded returns a context with a deadline.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, awaitTime)
+}
+
+// Wait returns the first packet that matches, as soon as there is one. Without a deadline of the context it waits for two minutes.
 func (r *Recorder) Wait(ctx context.Context, match func(Packet) bool) (Packet, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for checked := 0; ; {
 		r.mu.Lock()
 		packets, changed := r.packets[min(checked, len(r.packets)):], r.changed

@@ -65,8 +65,11 @@ func (h *Host) greeted(q Request) (*net.TCPConn, *bufio.Reader, error) {
 	return conn, r, nil
 }
 
-// Await returns when that many more bytes have come back, or with the reason why they will not.
+// Await returns when that many more bytes have come back, or with the reason why they will not. Without a deadline of the context it
+// waits for two minutes.
 func (s *Stream) Await(ctx context.Context, bytes int64) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	want := s.received.Load() + bytes
 	for {
 		s.mu.Lock()
