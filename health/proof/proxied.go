@@ -21,30 +21,37 @@ func (p Proxy) String() string {
 	return fmt.Sprintf("the proxy on port %d (intercept %s)", p.Port, p.Intercept)
 }
 
-// addProxied names the proxies of the requests, and adds one for each intercept that has none yet.
+// addProxied names the proxies of the requests, and adds one for each intercept and protocol that has none yet.
 func (h Host) addProxied(p health.Path, peer netip.Addr, all []Request) []Request {
-	asked := map[string]bool{}
-	for n, q := range all {
-		if i, found := h.interceptOf(p, peer, q); found {
-			all[n].Proxy = Proxy{i.Name, i.Port, h.InterceptBit}
-			asked[i.Name] = true
+	type service struct{ intercept, proto string }
+	asked := map[service]bool{}
+	for n := range all {
+		if h.nameProxy(p, peer, &all[n]) {
+			asked[service{all[n].Proxy.Intercept, all[n].Proto}] = true
 		}
 	}
 	for _, i := range h.Intercepts[p.Family] {
 		to, possible := h.proxiedAddr(p, i)
-		if asked[i.Name] || !possible {
-			continue
-		}
-		port := uint16(preferredPorts[0])
-		if len(i.Ports) > 0 {
-			port = i.Ports[0].First
-		}
-		q := Request{Kind: Proxied, Proto: "tcp", To: netip.AddrPortFrom(to, port), Proxy: Proxy{i.Name, i.Port, h.InterceptBit}}
-		if first, found := h.interceptOf(p, peer, q); found && first.Name == i.Name {
-			all = append(all, q)
+		for _, proto := range i.Protocols {
+			q := Request{Kind: Proxied, Proto: proto, To: netip.AddrPortFrom(to, firstPort(i))}
+			if possible && !asked[service{i.Name, proto}] && h.nameProxy(p, peer, &q) && q.Proxy.Intercept == i.Name {
+				all = append(all, q)
+			}
 		}
 	}
 	return all
+}
+
+// NameProxy sets the proxy of a request whose path, peer and destination are known.
+func (h Host) NameProxy(q *Request) { h.nameProxy(q.Path, q.From.Addr(), q) }
+
+// nameProxy sets the proxy of the request, and reports whether there is one.
+func (h Host) nameProxy(p health.Path, peer netip.Addr, q *Request) bool {
+	i, found := h.interceptOf(p, peer, *q)
+	if found {
+		q.Proxy = Proxy{i.Name, i.Port, h.InterceptBit}
+	}
+	return found
 }
 
 // interceptOf returns the intercept of a request.
@@ -69,6 +76,14 @@ func (h Host) proxiedAddr(p health.Path, i uplinks.Intercept) (netip.Addr, bool)
 		}
 	}
 	return netip.Addr{}, false
+}
+
+// firstPort returns a destination port that the intercept takes.
+func firstPort(i uplinks.Intercept) uint16 {
+	if len(i.Ports) > 0 {
+		return i.Ports[0].First
+	}
+	return preferredPorts[0]
 }
 
 // proxied reports whether the connection of the request has the mark with which the proxy takes it.

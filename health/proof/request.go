@@ -20,7 +20,7 @@ const (
 	Listener RequestKind = "listener" // an open TCP port
 	Datagram RequestKind = "datagram" // UDP, replied to by an ordinary socket of the prover
 	Service  RequestKind = "service"  // configured by the operator; may be forwarded to another host
-	Proxied  RequestKind = "proxied"  // what a transparent proxy takes
+	Proxied  RequestKind = "proxied"  // what a transparent proxy takes; by UDP a socket of the prover replies in its place
 	Inside   RequestKind = "inside"   // a host inside at its own address, without DNAT
 )
 
@@ -75,7 +75,7 @@ type Host struct {
 	Translated map[health.Key][]Selected
 	Inside     map[uplinks.Family][]netip.Addr // hosts inside that are asked at their own addresses
 	Preferred  []uint16                        // the ports of listeners that should be asked first
-	// Intercepts are those whose proxies take TCP connections, which get the bit.
+	// Intercepts are those whose proxies take connections, which get the bit, each with one protocol.
 	Intercepts   map[uplinks.Family][]uplinks.Intercept
 	InterceptBit uint32
 }

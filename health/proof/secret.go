@@ -1,6 +1,9 @@
 package proof
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Secret is a random value of one proof. Its requests carry it and their replies repeat it, so that a packet which another
 // host forges with the peer's address is not taken for one of them.
@@ -8,6 +11,9 @@ type Secret [8]byte
 
 // Sequence returns the initial sequence number of the requests by TCP; a reply acknowledges the next one (RFC 9293).
 func (s Secret) Sequence() uint32 { return binary.BigEndian.Uint32(s[:]) }
+
+// In reports whether the datagram has the secret.
+func (s Secret) In(datagram []byte) bool { return bytes.Contains(datagram, s[:]) }
 
 // The servers to which a datagram must make sense, and where the secret is in it.
 const (

@@ -16,13 +16,30 @@ const (
 	timeoutOwnServer = 5 * time.Second // for the prover's own servers, on a busy machine
 )
 
+// OwnReplies are the replies of the prover's own servers that had been sent before the observations were read.
+type OwnReplies struct {
+	Unanswered map[netip.AddrPort]bool // the destinations of the servers that have not replied yet
+	// Proxied has the peers to which the server has replied that stands in for transparent proxies; nil: there is no such server.
+	Proxied map[netip.AddrPort]bool
+}
+
+// pending reports whether a server of the prover has still to reply to the request.
+func (o OwnReplies) pending(r Request, t trace) bool {
+	switch {
+	case !t.reached(InputEnd):
+		return false
+	case r.Proto == "udp" && t.proxied(r) && o.Proxied != nil:
+		return !o.Proxied[r.From]
+	}
+	return o.Unanswered[r.To]
+}
+
 // ReplyTimeout returns how long to wait for replies after the last request was injected; 0: no more are to be expected.
-// unanswered are the prover's own servers that had not replied before the observations were read.
-func ReplyTimeout(requests []Request, o Observations, unanswered map[netip.AddrPort]bool) (longest time.Duration) {
+func ReplyTimeout(requests []Request, o Observations, own OwnReplies) (longest time.Duration) {
 	traces := o.Traces()
 	for _, r := range requests {
 		t := traces.of(r)
-		if unanswered[r.To] && t.reached(InputEnd) {
+		if own.pending(r, t) {
 			return timeoutOwnServer
 		}
 		longest = max(longest, r.replyTimeout(t))

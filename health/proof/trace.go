@@ -195,5 +195,6 @@ func (s Snapshot) replyLost(r Request, t trace) bool {
 		return true
 	}
 	ignored := r.Kind == Echo && s.Values[echoIgnored[r.Path.Family]] == "1"
-	return t.reached(InputEnd) && r.Kind != Service && !ignored
+	elsewhere := r.Kind == Proxied && r.Proto == "udp" && !t.proxied(r) // a server of any kind has got it
+	return t.reached(InputEnd) && r.Kind != Service && !elsewhere && !ignored
 }

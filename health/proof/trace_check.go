@@ -204,7 +204,7 @@ func (s Snapshot) hostSilent(r Request) health.ProofCheck {
 	switch {
 	case r.Kind == Echo && s.Values[ignored] == "1":
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply: %s", r, s.sysctl(ignored)), fmt.Sprintf("sysctl -w %s=0, if echo requests should be answered", ignored))
-	case r.Kind == Service && r.Proto == "udp":
+	case (r.Kind == Service || r.Kind == Proxied) && r.Proto == "udp":
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply: a UDP server may ignore a request that it does not understand", r), "nothing, if the server works")
 	case r.Kind == Inside:
 		return unknown(health.NoAnswer, fmt.Sprintf("%s gets no reply", r), "nothing: the host need not answer")

@@ -191,7 +191,7 @@ func (p *proxied) translate() {
 		for i, a := range u.Addrs() {
 			family, lan := []int{4, 6}[i], []string{p.LAN4.String(), "[" + p.LAN6.String() + "]"}[i]
 			p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to", fmt.Sprintf("%s:%d", lan, lanPort))
-			p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "udp", "--dport", "5353", "-j", "DNAT", "--to", strings.Trim(lan, "[]"))
+			p.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a.String(), "-p", "udp", "--dport", "5353", "-j", "DNAT", "--to", fmt.Sprintf("%s:%d", lan, lanPort))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -32,6 +33,8 @@ type transparentProxy struct {
 	dials sync.WaitGroup
 	// A socket is open until the goroutine that uses it has seen that it is closed.
 	serving, relaying sync.WaitGroup
+
+	datagrams atomic.Int64 // that it has got
 }
 
 // startProxy starts a proxy on all addresses of both families. Without forward it connects to where its client wanted.
@@ -213,6 +216,7 @@ func (p *transparentProxy) serveUDP(at netip.AddrPort) (err error) {
 			if err != nil {
 				return
 			}
+			p.datagrams.Add(1)
 			p.reply(asked(control[:cn]), client, buffer[:n])
 		}
 	})

@@ -14,7 +14,7 @@ func TestVerifyNamesTheProxyThatAnswers(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-		p.Settings[1] += "[intercept.far]\nfrom = \"isp1\"\nto = [\"198.18.88.0/24\", \"2001:db8:88::/64\"]\nports = 443\nproxy = 50080\n"
+		p.Settings[1] += "[intercept.far]\nfrom = \"isp1\"\nto = [\"198.18.88.0/24\", \"2001:db8:88::/64\"]\nports = 443\nproxy = 50080\n" + farDNS
 		p.Configure(p.Uplinks...)
 		p.startProxies()
 		p.Apply()
@@ -25,14 +25,15 @@ func TestVerifyNamesTheProxyThatAnswers(t *testing.T) {
 				taken := map[string]bool{}
 				for _, q := range v.Path(u, family).Questions {
 					if q.Proxy != nil {
-						taken[fmt.Sprintf("%s by %s on %d leaves by %s", q.To, q.Proxy.Intercept, q.Proxy.Port, q.Left)] = true
+						taken[fmt.Sprintf("%s://%s by %s on %d leaves by %s", q.Protocol, q.To, q.Proxy.Intercept, q.Proxy.Port, q.Left)] = true
 					}
 				}
 				own := u.Addrs()[family/2-2]
-				want := []string{fmt.Sprintf("%s by in on 50080 leaves by %s", netip.AddrPortFrom(own, webPort), u.Link.Name)}
+				want := []string{fmt.Sprintf("tcp://%s by in on 50080 leaves by %s", netip.AddrPortFrom(own, webPort), u.Link.Name),
+					fmt.Sprintf("udp://%s by in_dns on 50053 leaves by %s", netip.AddrPortFrom(own, dnsPort), u.Link.Name)}
 				if u.Index == 1 {
-					far := map[int]string{4: "198.18.88.1:443", 6: "[2001:db8:88::1]:443"}[family]
-					want = append(want, far+" by far on 50080 leaves by eth1")
+					far := map[int]string{4: "198.18.88.1", 6: "[2001:db8:88::1]"}[family]
+					want = append(want, "tcp://"+far+":443 by far on 50080 leaves by eth1", "udp://"+far+":53 by far_dns on 50053 leaves by eth1")
 				}
 				for _, w := range want {
 					if !taken[w] {
@@ -44,11 +45,20 @@ func TestVerifyNamesTheProxyThatAnswers(t *testing.T) {
 				}
 			}
 		}
-		line := fmt.Sprintf("isp1 ipv4 intercepted: tcp://%s:80 reaches the proxy on port 50080 (intercept in), and its answer leaves by eth1", p.Uplinks[1].Addr4)
-		if output := p.Must(0, "verify").Stdout; !strings.Contains(output, line) {
-			t.Errorf("verify does not print %q:\n%s", line, output)
+		output := p.Must(0, "verify").Stdout
+		for _, line := range []string{
+			fmt.Sprintf("isp1 ipv4 intercepted: tcp://%s:80 reaches the proxy on port 50080 (intercept in), and its answer leaves by eth1", p.Uplinks[1].Addr4),
+			fmt.Sprintf("isp1 ipv6 intercepted: udp://[%s]:5353 is given to the proxy on port 50053 (intercept in_dns), and what is answered from there leaves by eth1", p.Uplinks[1].Addr6),
+		} {
+			if !strings.Contains(output, line) {
+				t.Errorf("verify does not print %q:\n%s", line, output)
+			}
+		}
+		if n := p.dns.datagrams.Load(); n > 0 {
+			t.Errorf("the proxy of UDP got %d datagrams of the proofs", n)
 		}
 		p.in.close()
+		p.dns.close()
 		if output := p.Must(0, "verify").Stdout; strings.Contains(output, "intercepted") {
 			t.Errorf("verify without the proxy:\n%s", output)
 		}

@@ -1,24 +1,30 @@
 package prover
 
 import (
-	"slices"
+	"context"
 
+	"replypath/cmd/internal/host"
 	"replypath/uplinks"
-	"replypath/uplinks/rtnl"
 )
 
-// addIntercepts adds, for each family, the intercepts of TCP connections whose proxies listen in it.
-func (r *run) addIntercepts(in *uplinks.Interception, servers []rtnl.Socket) {
+// addIntercepts adds, for each family, the intercepts whose proxies listen in it, once for each protocol.
+func (r *run) addIntercepts(ctx context.Context, in *uplinks.Interception) error {
 	if in == nil {
-		return
+		return nil
 	}
 	r.host.InterceptBit = uint32(in.Bit)
 	r.host.Intercepts = map[uplinks.Family][]uplinks.Intercept{}
 	for _, i := range in.Intercepts {
 		for _, p := range i.Proxies() {
-			if p.Proto == "tcp" && slices.ContainsFunc(servers, func(s rtnl.Socket) bool { return s.TakesProxied(p) && !s.Opaque }) {
+			state, err := host.LookUpProxy(ctx, p)
+			if err != nil {
+				return err
+			}
+			if state == uplinks.ProxyListening {
+				i.Protocols = []string{p.Proto}
 				r.host.Intercepts[p.Family] = append(r.host.Intercepts[p.Family], i)
 			}
 		}
 	}
+	return nil
 }

@@ -53,7 +53,9 @@ func newRun(ctx context.Context, facts uplinks.Facts, router *rtnl.RouteGetter, 
 	for _, v := range servers {
 		r.host.Listeners = append(r.host.Listeners, v.Listener)
 	}
-	r.addIntercepts(s.Interception, servers)
+	if err := r.addIntercepts(ctx, s.Interception); err != nil {
+		return nil, err
+	}
 	for _, l := range facts.Links {
 		for _, a := range l.Addrs {
 			r.ownAddrs[a.Prefix.Addr()] = true

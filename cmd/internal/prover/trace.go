@@ -72,9 +72,11 @@ func (r *run) injectAll(ctx context.Context, requests []proof.Request, traced bo
 	ports := newPeerPorts(requests)
 	servers := startUDPServers(requests, secret)
 	defer servers.close()
+	r.standInForProxies(servers)
 	lockCtx, cancel := context.WithTimeout(ctx, captureLockTimeout)
 	defer cancel()
 	filter := r.captureFilter(servers.requests, ports, secret)
+	filter.Proxies = capture.ProxyStandIn{Bit: r.host.InterceptBit, Sockets: servers.proxySockets()}
 	r.setOutput(&filter, r.output)
 	filter.Trace = traced
 	c, err := capture.Open(lockCtx, filter)
@@ -82,6 +84,9 @@ func (r *run) injectAll(ctx context.Context, requests []proof.Request, traced bo
 		return t, err
 	}
 	defer c.Close()
+	if len(filter.Proxies.Sockets) > 0 && !c.StandsInForProxies() {
+		servers.withoutStandIns()
+	}
 	defer servers.close() // before the capture ends, so that it has their last replies
 	w := captureWindow{run: r, injector: injector, capture: c, servers: servers, ports: ports, secret: secret, forwarded: map[netip.AddrPort]bool{}}
 	return w.trace(ctx, servers.requests)
@@ -174,12 +179,12 @@ func (c *captureWindow) repeatMisrouted(ctx context.Context, t *trace) error {
 func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) {
 	last := -1
 	for began := time.Now(); ; {
-		unanswered := c.servers.unansweredServers()
+		own := c.servers.replies()
 		if t.observations, err = c.capture.Read(); err != nil {
 			return err
 		}
 		count := t.observations.Count()
-		if count == last && time.Since(began) >= proof.ReplyTimeout(t.requests, t.observations, unanswered) {
+		if count == last && time.Since(began) >= proof.ReplyTimeout(t.requests, t.observations, own) {
 			return nil
 		}
 		last = count

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"replypath/health/proof"
@@ -22,8 +23,11 @@ type udpServers struct {
 
 	secret proof.Secret
 
+	proxies []*net.UDPConn // stand in for transparent proxies, one for each family
+
 	mu         sync.Mutex
 	unanswered map[netip.AddrPort]bool // the addresses of the servers
+	proxied    map[netip.AddrPort]bool // the peers of datagrams for proxies that were replied to
 }
 
 // startUDPServers starts a server for each datagram request.
@@ -74,16 +78,16 @@ func (s *udpServers) serve(socket *net.UDPConn, q proof.Request) {
 	}
 }
 
-// unansweredServers returns the servers that have not replied yet.
-func (s *udpServers) unansweredServers() map[netip.AddrPort]bool {
+// replies returns what the servers have replied to.
+func (s *udpServers) replies() proof.OwnReplies {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.unanswered)
+	return proof.OwnReplies{Unanswered: maps.Clone(s.unanswered), Proxied: maps.Clone(s.proxied)}
 }
 
 // close stops the servers. It may be called again.
 func (s *udpServers) close() {
-	for _, socket := range s.sockets {
+	for _, socket := range slices.Concat(s.sockets, s.proxies) {
 		socket.Close()
 	}
 	s.goroutines.Wait()

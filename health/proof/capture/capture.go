@@ -32,6 +32,7 @@ type Filter struct {
 	FirstPort, LastPort uint16
 	DatagramPorts       []uint16 // the servers' ports of requests by UDP
 	StandIns            []StandIn
+	Proxies             ProxyStandIn
 	Mask                uint32 // of the marks of connections, which are cleared for a moment
 	// Devices are the links whose egress is observed, NextHops the neighbours, and Direct the links without neighbours, to which
 	// packets are sent at once: other replies are dropped in POSTROUTING.
@@ -58,7 +59,7 @@ func Open(ctx context.Context, filter Filter) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	kernel := features{zones: true, ipsec: true, wire: len(filter.Devices) > 0}
+	kernel := features{zones: true, ipsec: true, wire: len(filter.Devices) > 0, tproxy: len(filter.Proxies.Sockets) > 0}
 	for {
 		err := s.Commit(tableRequests(filter, kernel))
 		if err == nil {
@@ -88,6 +89,8 @@ func (k *features) disable(err error) bool {
 		k.wire = false
 	case k.ipsec && r.Operation == operationIPsec:
 		k.ipsec = false
+	case k.tproxy && r.Operation == operationTProxy:
+		k.tproxy = false
 	case k.zones && errors.Is(err, unix.EOPNOTSUPP):
 		k.zones = false
 	default:
@@ -113,6 +116,9 @@ func hint(err error) string {
 	}
 	return "it needs the kernel modules nf_tables and nft_ct"
 }
+
+// StandsInForProxies reports whether the sockets of the filter get what is for transparent proxies.
+func (c *Capture) StandsInForProxies() bool { return c.features.tproxy }
 
 // Close ends the capture.
 func (c *Capture) Close() error {

@@ -15,6 +15,7 @@ import (
 const (
 	priorityFirst        = math.MinInt32 + 1
 	priorityAfterMangle  = -149
+	priorityAfterMarked  = -148 // after what observes there
 	priorityAfterCounts  = -148 // after the counters of the backend nftables (marks.NFTBases)
 	priorityBeforeMangle = -151
 	priorityLast         = math.MaxInt32 - 1
@@ -44,9 +45,10 @@ var chains = [...]chain{
 
 // features are the optional features of the kernel that the table uses.
 type features struct {
-	zones bool // zones of connection tracking (CONFIG_NF_CONNTRACK_ZONES)
-	ipsec bool // transformations (CONFIG_XFRM)
-	wire  bool // chains at the egress of links (CONFIG_NETFILTER_EGRESS, Linux 5.16)
+	zones  bool // zones of connection tracking (CONFIG_NF_CONNTRACK_ZONES)
+	ipsec  bool // transformations (CONFIG_XFRM)
+	tproxy bool // redirection to sockets (module nft_tproxy)
+	wire   bool // chains at the egress of links (CONFIG_NETFILTER_EGRESS, Linux 5.16)
 }
 
 // table is the table of the capture, in both families.
@@ -79,6 +81,9 @@ func tableRequests(filter Filter, kernel features) []nftnl.Request {
 		}
 	}
 	all = append(all, filter.standInRequests()...)
+	if kernel.tproxy {
+		all = append(all, filter.proxyRequests()...)
+	}
 	if filter.Trace {
 		all = append(all, traceRequests()...)
 	}

@@ -70,6 +70,11 @@ func UDP(a FrameAddrs, payload []byte) []byte {
 	return a.frame(protoUDP, append(append(b, 0, 0), payload...), 6)
 }
 
+// UDPPacket returns a datagram as an IP packet.
+func UDPPacket(from, to netip.AddrPort, payload []byte) []byte {
+	return UDP(FrameAddrs{From: from, To: to}, payload)[ethernetHeaderLen:]
+}
+
 func (a FrameAddrs) ports(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, a.From.Port())
 	return binary.BigEndian.AppendUint16(b, a.To.Port())
