@@ -8,7 +8,7 @@ func (c Change) Restore() string {
 	var b strings.Builder
 	b.Grow(c.restoreSize())
 	parts := c.ByTable()
-	for _, table := range Tables {
+	for _, table := range c.tableOrder() {
 		part, has := parts[table]
 		if !has && table != MangleTable {
 			continue

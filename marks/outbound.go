@@ -143,14 +143,17 @@ func (o Outbound) clientChain() Chain {
 	return c
 }
 
-// masqChain translates the source of connections that began inside. The NAT table sees only the first packet of each.
+// masqChain translates the source of connections that began inside. The NAT table sees only the first packet of each. One without
+// a mark began inside too: Pin, which another program has emptied or taken out of its hook, would have given it one.
 func (o Outbound) masqChain() Chain {
-	c := Chain{Masq, []Rule{{Ctmark: MarkMatch{Not: true, Mark: Mark(o.Flag), Mask: o.Flag}, Action: Action{Kind: Return}}}}
+	c := Chain{Name: Masq}
 	for _, e := range o.Egress {
 		for _, source := range e.Sources {
 			c.Rules = append(c.Rules, Rule{Out: e.Link, OrigFrom: source, Action: Action{Kind: Return}})
 		}
-		c.Rules = append(c.Rules, Rule{Out: e.Link, Action: Action{Kind: Masquerade}})
+		for _, m := range []MarkMatch{{Mark: Mark(o.Flag), Mask: o.Flag}, {Mask: o.Mask}} {
+			c.Rules = append(c.Rules, Rule{Out: e.Link, Ctmark: m, Action: Action{Kind: Masquerade}})
+		}
 	}
 	return c
 }
@@ -203,3 +206,14 @@ func (c Change) ByTable() map[string]Change {
 
 // Tables are the iptables tables of all chains.
 var Tables = [...]string{MangleTable, MasqTable}
+
+// tableOrder returns the tables in the order in which the change is made: sources are translated before connections get marks, and
+// as long as they do, as each table is changed for itself.
+func (c Change) tableOrder() []string {
+	order := Tables[:]
+	if !slices.Contains(c.Delete, Masq) {
+		order = slices.Clone(order)
+		slices.Reverse(order)
+	}
+	return order
+}

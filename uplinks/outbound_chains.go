@@ -3,6 +3,7 @@ package uplinks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"replypath/marks"
 )
@@ -19,6 +20,22 @@ type Pinned struct {
 // command returns the conntrack(8) command that does nearly the same: it also changes the marks of connections that have one.
 func (p Pinned) command() string {
 	return fmt.Sprintf("conntrack -U -f %s --reply-dst %s --mark %s/%s", map[bool]string{true: "ipv4", false: "ipv6"}[p.To.Is4()], p.To, p.Mark, p.Mask)
+}
+
+// Untranslated are the connections of a family that begin inside, have a source that no uplink's provider takes, which nothing
+// translates, and had no reply: there was no address translation when they began. Those with a mark have the flag.
+type Untranslated struct {
+	Family Family
+	Mask   marks.Mask
+	Flag   marks.Mask
+	Fixed  []netip.Prefix // sources that a provider takes
+}
+
+// Has reports whether a connection from the sender with the mark, without a reply and without a translated source, is one of them.
+func (u Untranslated) Has(from netip.Addr, mark marks.Mark) bool {
+	pinned, unmarked := mark&marks.Mark(u.Flag) != 0, mark&marks.Mark(u.Mask) == 0
+	return (pinned || unmarked) && !from.IsLinkLocalUnicast() && !from.IsLoopback() &&
+		!slices.ContainsFunc(u.Fixed, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
 // addChains adds the chains of the family that pin connections to the uplink that they begin by.
@@ -42,6 +59,13 @@ func (o outbound) addChains(want State) {
 				want.Pinned[firewall] = append(want.Pinned[firewall], Pinned{a.Prefix.Addr(), o.Mark(u) | marks.Mark(chains.Flag), o.Mask | chains.Flag, o.Mask})
 			}
 		}
+	}
+	if chains.Masquerade {
+		u := Untranslated{Family: o.family, Mask: o.Mask, Flag: chains.Flag}
+		for _, e := range chains.Egress {
+			u.Fixed = append(u.Fixed, e.Sources...)
+		}
+		want.Untranslated[firewall] = u
 	}
 	for _, c := range chains.Layout(firewall.Backend) {
 		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}

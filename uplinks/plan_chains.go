@@ -15,8 +15,11 @@ func chainSteps(want, have State) (write, erase Plan) {
 	d := chainDelta{want, have, changed, gone, slices.Concat(moved, unhooked)}
 	for _, firewall := range firewallsOf(want, have) {
 		step := LoadChains{Firewall: firewall, Change: d.change(firewall)}
-		if _, pins := have.Chains[ChainKey{firewall, marks.Pin}]; !pins {
+		if !have.pins(firewall) {
 			step.Adopt = want.Pinned[firewall]
+		}
+		if u, translates := want.Untranslated[firewall]; translates && d.changesMasq(firewall) {
+			step.Renew = &u
 		}
 		switch {
 		case step.Change.IsEmpty():
@@ -29,6 +32,29 @@ func chainSteps(want, have State) (write, erase Plan) {
 	}
 	markLast(want, erase)
 	return write, erase
+}
+
+// pins reports whether connections that begin inside get a mark in the firewall.
+func (s State) pins(firewall FirewallKey) bool {
+	chain, exists := s.Chains[ChainKey{firewall, marks.Pin}]
+	elements, isMap := s.Chains[ChainKey{firewall, marks.PinMap}]
+	return exists && len(chain.Rules) > 0 && (!isMap || len(elements.Rules) > 0) && s.leadsTo(firewall, marks.Pin)
+}
+
+// leadsTo reports whether a hook leads packets to the chain.
+func (s State) leadsTo(firewall FirewallKey, chain string) bool {
+	for k, h := range s.Hooks {
+		if k.Firewall == firewall && k.Hook.Rule.Action.Chain == chain && h.Count > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// changesMasq reports whether the chain that translates sources changes, or the hook that leads to it.
+func (d chainDelta) changesMasq(firewall FirewallKey) bool {
+	key := ChainKey{firewall, marks.Masq}
+	return slices.Contains(d.changed, key) || slices.ContainsFunc(d.hooks, func(k HookKey) bool { return k.Firewall == firewall && k.Hook.Rule.Action.Chain == marks.Masq })
 }
 
 // chainDelta is the difference of the chains and hooks of two states, in all firewalls.

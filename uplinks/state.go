@@ -16,6 +16,8 @@ type State struct {
 	Hooks    map[HookKey]marks.HookState
 	Restored map[Tunable]Original     // in a desired state: the tunables that get their original back
 	Pinned   map[FirewallKey][]Pinned // in a desired state: the connections that began before their firewall could pin them
+	// Untranslated, in a desired state, are the connections that began before their firewall could translate them.
+	Untranslated map[FirewallKey]Untranslated
 	// The BPF programs of Settings.UDP, one set at most, and the addresses that they may choose.
 	UDPPrograms map[UDPPrograms]bool
 	UDPAddrs    map[netip.Addr]bool
@@ -28,15 +30,16 @@ func (s State) SortedChains() []ChainKey { return sortedKeys(s.Chains, compareCh
 // NewState returns a state without objects.
 func NewState() State {
 	return State{
-		Tunables:    map[Tunable]string{},
-		Routes:      map[RouteKey]Route{},
-		Rules:       map[Rule]bool{},
-		Chains:      map[ChainKey]marks.ChainRules{},
-		Hooks:       map[HookKey]marks.HookState{},
-		Restored:    map[Tunable]Original{},
-		Pinned:      map[FirewallKey][]Pinned{},
-		UDPPrograms: map[UDPPrograms]bool{},
-		UDPAddrs:    map[netip.Addr]bool{},
-		Flows:       map[marks.FlowState]bool{},
+		Tunables:     map[Tunable]string{},
+		Routes:       map[RouteKey]Route{},
+		Rules:        map[Rule]bool{},
+		Chains:       map[ChainKey]marks.ChainRules{},
+		Hooks:        map[HookKey]marks.HookState{},
+		Restored:     map[Tunable]Original{},
+		Pinned:       map[FirewallKey][]Pinned{},
+		Untranslated: map[FirewallKey]Untranslated{},
+		UDPPrograms:  map[UDPPrograms]bool{},
+		UDPAddrs:     map[netip.Addr]bool{},
+		Flows:        map[marks.FlowState]bool{},
 	}
 }

@@ -14,6 +14,8 @@ type LoadChains struct {
 	Last     bool // nor in marks.NFTTable, which both families share
 	// Adopt are the connections that get their mark directly after the change.
 	Adopt []Pinned
+	// Renew are the connections that are forgotten directly after the change, so that their next packet is translated; nil: none.
+	Renew *Untranslated
 }
 
 // String returns the commands of iptables or nft, one a line.

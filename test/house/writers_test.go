@@ -13,11 +13,12 @@ type writer struct {
 }
 
 // writers lists the calls that write to the kernel by their names. The service's loop and the command apply reach all of them
-// through cmd/internal/host; doctor --fix sets one sysctl, and a proof deletes the connections that it has begun.
+// through cmd/internal/host; doctor --fix sets one sysctl, and a proof deletes the
+// connections that it has begun.
 var writers = map[string]writer{
 	"NewBatch":          {"uplinks/rtnl", []string{"cmd/internal/host"}},
 	"Write":             {"uplinks/procfs", []string{"cmd/internal/host", "cmd/internal/doctor/survey"}},
-	"DeleteConnections": {"uplinks/rtnl", []string{"cmd/internal/prover"}},
+	"DeleteConnections": {"uplinks/rtnl", []string{"cmd/internal/host", "cmd/internal/prover"}},
 	"DeleteTranslated":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
 	"SetMark":           {"uplinks/rtnl", []string{"cmd/internal/host"}},
 	"DestroyTCPSocket":  {"uplinks/rtnl", []string{"cmd/internal/host"}},

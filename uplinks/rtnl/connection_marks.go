@@ -71,6 +71,22 @@ func MarkedConnections(f MarkFilter) (all []TrackedConnection, err error) {
 	return all, nil
 }
 
+// FlowsOf returns the original directions of those connections of the filter that are wanted.
+func FlowsOf(f MarkFilter, wanted func(Connection) bool) (all []Flow, err error) {
+	err = f.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP).ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
+		if len(m) >= nl.SizeofNfgenmsg {
+			if c := parseConnection(m[nl.SizeofNfgenmsg:]); wanted(c) {
+				all = append(all, c.Original)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
+	}
+	return all, nil
+}
+
 // TrackedConnection is a connection with what identifies it to the kernel.
 type TrackedConnection struct {
 	Connection

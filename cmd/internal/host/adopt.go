@@ -1,8 +1,10 @@
 package host
 
 import (
+	"errors"
 	"net/netip"
 
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/rtnl"
 )
@@ -34,4 +36,16 @@ func adopt(all []uplinks.Pinned) error {
 		}
 	}
 	return nil
+}
+
+// renew forgets the connections that began while their source was not translated: the kernel decides on the translation by the first
+// packet of a connection alone, and conntrack keeps the others of a stream without reply as they are for as long as it goes on.
+func renew(u *uplinks.Untranslated) error {
+	if u == nil {
+		return nil
+	}
+	found, err := rtnl.FlowsOf(rtnl.MarkFilter{Family: u.Family}, func(c rtnl.Connection) bool {
+		return !c.SeenReply && c.Reply.To.Addr() == c.Original.From.Addr() && u.Has(c.Original.From.Addr(), marks.Mark(c.Mark))
+	})
+	return errors.Join(err, rtnl.DeleteConnections(found))
 }

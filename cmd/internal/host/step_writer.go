@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
@@ -56,7 +57,7 @@ func (w *stepWriter) LoadChains(s uplinks.LoadChains) {
 	w.flush()
 	err := w.host.loadChains(w.ctx, s)
 	if err == nil {
-		err = adopt(s.Adopt)
+		err = errors.Join(adopt(s.Adopt), renew(s.Renew))
 	}
 	w.errs = append(w.errs, err)
 }
