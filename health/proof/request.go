@@ -72,7 +72,7 @@ type Host struct {
 	Selected   []Selected
 	TOS        []uint8  // types of service that rules select
 	UIDs       []uint32 // users that rules select
-	Translated map[health.Key][]Selected
+	Translated map[health.Key][]TranslatedService
 	Inside     map[uplinks.Family][]netip.Addr // hosts inside that are asked at their own addresses
 	Preferred  []uint16                        // the ports of listeners that should be asked first
 	// Intercepts are those whose proxies take connections, which get the bit, each with one protocol.
@@ -84,6 +84,12 @@ type Host struct {
 type Selected struct {
 	Proto string // tcp or udp
 	Port  uint16
+}
+
+// TranslatedService is a port of an address of the host that DNAT sends to another host.
+type TranslatedService struct {
+	Proto string // tcp or udp
+	To    netip.AddrPort
 }
 
 // Requests returns the requests of each path that has a peer, in the order in which they should be injected. The peers' ports
@@ -124,7 +130,7 @@ func (h Host) requests(p health.Path) []Request {
 		}
 	}
 	for _, s := range h.Translated[p.Key] {
-		all = append(all, Request{Kind: Service, Proto: s.Proto, To: at(p.Source, s.Port), Found: true})
+		all = append(all, Request{Kind: Service, Proto: s.Proto, To: s.To, Found: true})
 	}
 	all = append(all, h.insideRequests(p)...)
 	for _, tos := range h.TOS[:min(maxSelectedKinds, len(h.TOS))] {
@@ -176,9 +182,14 @@ func (h Host) extraAddrs(p health.Path) (all []netip.Addr) {
 	return all
 }
 
+// Addrs returns the addresses of the path at which it is asked, the source address first.
+func (h Host) Addrs(p health.Path) []netip.Addr {
+	return append([]netip.Addr{p.Source}, h.extraAddrs(p)...)
+}
+
 // serviceAddrs returns the addresses of the path at which the service is reached.
 func (h Host) serviceAddrs(p health.Path, s health.ProofService) []netip.Addr {
-	own := append([]netip.Addr{p.Source}, h.extraAddrs(p)...)
+	own := h.Addrs(p)
 	switch {
 	case s.Addr.IsValid() && (s.Uplink == "" || s.Uplink == p.Uplink) && (slices.Contains(own, s.Addr) || s.Uplink != "" && uplinks.FamilyOf(s.Addr) == p.Family):
 		return []netip.Addr{s.Addr}

@@ -40,7 +40,8 @@ func TestRequestsOfAPath(t *testing.T) {
 			want: "echo closed/1 datagram listener/9 listener/53 listener/6 listener/7"},
 		"what rules select": {target: proof.Host{Listeners: []uplinks.Listener{listen(any4, 80)}, Selected: []proof.Selected{{Proto: "tcp", Port: 80}, {Proto: "tcp", Port: 81}, {Proto: "udp", Port: 81}}},
 			want: "echo closed/1 datagram listener/80 closed/81 datagram/81"},
-		"a service behind DNAT": {target: proof.Host{Translated: map[health.Key][]proof.Selected{lte.Key: {{Proto: "udp", Port: 53}}}}, want: "echo closed/1 datagram service/53"},
+		"services behind DNAT": {target: proof.Host{Translated: map[health.Key][]proof.TranslatedService{lte.Key: {{Proto: "udp", To: netip.AddrPortFrom(lte.Source, 53)},
+			{Proto: "tcp", To: netip.MustParseAddrPort("192.0.2.3:80")}}}}, want: "echo closed/1 datagram service/53 service@192.0.2.3/80"},
 		"a service of another address": {target: proof.Host{Services: []health.ProofService{{Proto: "tcp", Port: 80, Addr: netip.MustParseAddr("198.51.100.2")}}},
 			want: "echo closed/1 datagram"},
 	} {

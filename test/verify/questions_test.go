@@ -85,6 +85,44 @@ func TestVerifyAsksWhatDNATForwards(t *testing.T) {
 	}
 }
 
+// TestVerifyAsksWhatDNATForwardsFromFurtherAddresses forwards a port of the second address of each uplink to the LAN host, and one of both
+// addresses, which is asked once.
+func TestVerifyAsksWhatDNATForwardsFromFurtherAddresses(t *testing.T) {
+	t.Parallel()
+	w := world.TwoISPs(t)
+	box.ServeAll(w.LAN)
+	b := box.New(t, w)
+	second := map[string]map[int]string{"eth0": {4: "198.51.100.77", 6: "2001:db8:a::77"}, "eth1": {4: "192.0.2.77", 6: "2001:db8:b::77"}}
+	for link, addrs := range second {
+		b.Shell("ip addr add "+addrs[4]+"/24 dev "+link, "ip addr add "+addrs[6]+"/64 dev "+link+" nodad")
+		for family, a := range addrs {
+			to := netip.AddrPortFrom(lanAddr(b, family), box.ServedPort).String()
+			b.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-d", a, "-p", "tcp", "--dport", "2222", "-j", "DNAT", "--to", to)
+			b.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-i", link, "-p", "tcp", "--dport", "2223", "-j", "DNAT", "--to", to)
+		}
+	}
+	b.Apply()
+	v := b.Verify()
+	v.WantOK(t, 2)
+	for _, u := range w.Uplinks {
+		for _, family := range []int{4, 6} {
+			var asked []string
+			for _, q := range v.Path(u, family).Questions {
+				if to := netip.MustParseAddrPort(q.To); q.Kind == "service" && (to.Port() != 2222 || to.Addr().String() == second[u.Link.Name][family]) {
+					asked = append(asked, fmt.Sprint(to.Port()))
+				}
+			}
+			if got := fmt.Sprint(asked); got != "[2222 2223]" {
+				t.Errorf("%s IPv%d: asked for %s", u.Link.Name, family, got)
+			}
+		}
+	}
+	for _, family := range []int{4, 6} {
+		b.Iptables(family, "-t", "mangle", "-A", "PREROUTING", "-i", w.LANLink.Name, "-p", "tcp", "-m", "conntrack", "--ctorigdst", second["eth1"][family], "-j", "MARK", "--set-mark", "0")
+		b.Verify().Path(w.Uplinks[1], family).WantShown(t, "no prerouting-mark")
+	}
+}
+
 // TestVerifyAsksNoHostThatDoesNotExist forwards a port to an address that nobody has: nothing is sent to it, and the kernel's own
 // error, three seconds later, does not leave for the peer.
 func TestVerifyAsksNoHostThatDoesNotExist(t *testing.T) {

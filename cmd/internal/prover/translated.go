@@ -35,11 +35,11 @@ func (r *run) findTranslated(ctx context.Context) error {
 	if err := t.resolve(ctx); err != nil {
 		return err
 	}
-	r.host.Translated = map[health.Key][]proof.Selected{}
+	r.host.Translated = map[health.Key][]proof.TranslatedService{}
 	for _, p := range r.paths {
 		for _, s := range found[p.Key] {
 			if t.allReachable(p, s.targets) {
-				r.host.Translated[p.Key] = append(r.host.Translated[p.Key], s.Selected)
+				r.host.Translated[p.Key] = append(r.host.Translated[p.Key], s.TranslatedService)
 			}
 		}
 	}
@@ -48,26 +48,44 @@ func (r *run) findTranslated(ctx context.Context) error {
 
 // translated is a service with the hosts that its requests may be sent to.
 type translated struct {
-	proof.Selected
+	proof.TranslatedService
 	targets []netip.Addr
 }
 
-// translatedServices returns the services at the source address of the path that DNAT certainly takes away.
+// leadsLike reports whether requests for the same port of another address are sent to the same hosts.
+func (t translated) leadsLike(o translated) bool {
+	return t.Proto == o.Proto && t.To.Port() == o.To.Port() && slices.Equal(t.targets, o.targets)
+}
+
+// translatedServices returns the services at the addresses of the path that DNAT certainly takes away, up to maxTranslated: those of
+// further addresses only where they lead to other hosts. A node of a pair is asked at its source address alone: the servers may
+// reply by the other node, which is in charge too.
 func (r *run) translatedServices(p health.Path, ports []uint16) (all []translated) {
-	ofHost := func(a netip.Addr) bool { return a.IsLoopback() || r.ownAddrs[a] }
+	addrs := r.host.Addrs(p)
+	if p.VIP != "" {
+		addrs = addrs[:1]
+	}
 	for _, port := range ports {
-		for _, s := range []proof.Selected{{Proto: "tcp", Port: port}, {Proto: "udp", Port: port}} {
-			if len(all) == maxTranslated {
-				return all
-			}
-			q := dnat.Request{Proto: map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[s.Proto], From: r.peers[p.Key], To: p.Source, Port: port,
-				Link: p.Link, LinkID: p.Index, IsOfHost: ofHost}
-			if taken, targets := r.rules.translations.Follow(q); taken && len(targets) > 0 {
-				all = append(all, translated{s, targets})
+		for _, a := range addrs {
+			for _, proto := range []string{"tcp", "udp"} {
+				if len(all) == maxTranslated {
+					return all
+				}
+				taken, targets := r.rules.translations.Follow(r.requestOf(p, proto, a, port))
+				s := translated{proof.TranslatedService{Proto: proto, To: netip.AddrPortFrom(a, port)}, targets}
+				if taken && len(targets) > 0 && !slices.ContainsFunc(all, s.leadsLike) {
+					all = append(all, s)
+				}
 			}
 		}
 	}
 	return all
+}
+
+// requestOf returns a request of the path's peer, as DNAT sees it.
+func (r *run) requestOf(p health.Path, proto string, to netip.Addr, port uint16) dnat.Request {
+	return dnat.Request{Proto: map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[proto], From: r.peers[p.Key], To: to, Port: port,
+		Link: p.Link, LinkID: p.Index, IsOfHost: func(a netip.Addr) bool { return a.IsLoopback() || r.ownAddrs[a] }}
 }
 
 // targets are the hosts that requests are sent to by DNAT.
