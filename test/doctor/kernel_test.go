@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,14 +18,14 @@ import (
 // kernelOption is what the kernel must be built with, and what for.
 type kernelOption struct {
 	name, purpose string
-	user          string // what needs it: forAll, forProofs, forIptables, forNftables
+	user          string // what needs it: forAll, forProofs, forIptables, ...
 }
 
 // kernelOptions returns those that the doctor looks for.
 func kernelOptions(t *testing.T) (all []kernelOption) {
 	t.Helper()
 	text := house.Text(t, "cmd/internal/doctor")
-	for _, m := range regexp.MustCompile(`\{"(CONFIG_[A-Z0-9_]+)", "(.+)", (for[A-Z][a-z]+)\}`).FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`\{"(CONFIG_[A-Z0-9_]+)", "(.+)", (for[A-Za-z]+)\}`).FindAllStringSubmatch(text, -1) {
 		all = append(all, kernelOption{m[1], m[2], m[3]})
 	}
 	if len(all) < 10 {
@@ -36,14 +37,29 @@ func kernelOptions(t *testing.T) (all []kernelOption) {
 // A kernel's configuration has "is not set" for a disabled option, and no line for options that depend on it.
 func TestDoctorReportsMissingKernelOptions(t *testing.T) {
 	t.Parallel()
-	for backend, unused := range map[string]string{box.Backends[0]: "forNftables", box.Nftables: "forIptables"} {
-		t.Run(unused, func(t *testing.T) { reportMissingKernelOptions(t, backend, unused) })
+	const returning, proxies = "[intercept]\nreturn = true\n", "[intercept.web]\nfrom = \"uplinks\"\nports = 80\nproxy = 50080\n"
+	for name, c := range map[string]struct {
+		backend, settings string
+		asked             string   // the names of the users whose options are looked at have it
+		used              []string // those of the users that the host has
+	}{
+		"iptables":             {box.Backends[0], "", "for", []string{"forAll", "forProofs", "forIptables"}},
+		"nftables":             {box.Nftables, "", "for", []string{"forAll", "forProofs", "forNftables"}},
+		"way back by iptables": {box.Backends[0], returning, "By", []string{"forInterceptionByIptables"}},
+		"proxies by iptables":  {box.Backends[0], proxies, "By", []string{"forInterceptionByIptables", "forProxiesByIptables"}},
+		"proxies by nftables":  {box.Nftables, proxies, "By", []string{"forInterceptionByNftables", "forProxiesByNftables"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reportMissingKernelOptions(t, box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), c.backend, c.settings), c.asked, c.used)
+		})
 	}
 }
 
-// reportMissingKernelOptions wants a finding for every option but those that the backend does not use.
-func reportMissingKernelOptions(t *testing.T, backend, unused string) {
-	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend)
+// reportMissingKernelOptions wants a finding for every option of the users that the host has, and for no other one. The names of
+// the users that are looked at have asked.
+func reportMissingKernelOptions(t *testing.T, b *box.Box, asked string, used []string) {
+	t.Helper()
 	b.Apply()
 	var release unix.Utsname
 	if err := unix.Uname(&release); err != nil {
@@ -74,9 +90,12 @@ func reportMissingKernelOptions(t *testing.T, backend, unused string) {
 	}
 	for _, o := range needed {
 		for _, line := range []string{"# " + o.name + " is not set", ""} {
-			if o.user == unused {
-				wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}))
+			if !strings.Contains(o.user, asked) {
 				continue
+			}
+			if !slices.Contains(used, o.user) {
+				wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}))
+				break
 			}
 			more := wantNewFindings(b, healthy, configured(boot, map[string]string{o.name: line}), "kernel-option")
 			want := findingCase{severity: box.IsError, evidence: []string{o.name + " is not set"}, words: []string{o.purpose}, remedy: "use a kernel with that option"}

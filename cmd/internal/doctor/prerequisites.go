@@ -21,9 +21,35 @@ const (
 	forIptables
 	forNftables
 	forProofs
+	// The same, where interception is configured, and where it gives packets to proxies.
+	forInterceptionByIptables
+	forInterceptionByNftables
+	forProxiesByIptables
+	forProxiesByNftables
 )
 
-// KernelOptions lists all required options.
+// isIn reports whether the host of the snapshot has the user.
+func (u optionUser) isIn(s Snapshot) bool {
+	interception, native := s.Settings.Interception, s.usesNftables()
+	proxies := interception != nil && len(interception.Intercepts) > 0
+	switch u {
+	case forIptables:
+		return !native
+	case forNftables:
+		return native
+	case forInterceptionByIptables:
+		return !native && interception != nil
+	case forInterceptionByNftables:
+		return native && interception != nil
+	case forProxiesByIptables:
+		return !native && proxies
+	case forProxiesByNftables:
+		return native && proxies
+	}
+	return true
+}
+
+// KernelOptions lists all options that a purpose requires.
 var KernelOptions = [...]KernelOption{
 	{"CONFIG_IP_MULTIPLE_TABLES", "ip rules", forAll},
 	{"CONFIG_IPV6_MULTIPLE_TABLES", "ip -6 rules", forAll},
@@ -37,6 +63,11 @@ var KernelOptions = [...]KernelOption{
 	{"CONFIG_NF_TABLES_INET", "nftables, with tables for both address families", forNftables},
 	{"CONFIG_NFT_CT", "matches of connections in nftables", forNftables},
 	{"CONFIG_NF_TABLES", "nftables, which captures the replies of proofs", forProofs},
+	{"CONFIG_NETFILTER_XT_MATCH_ADDRTYPE", "the match addrtype, by which interception finds connections of proxies", forInterceptionByIptables},
+	{"CONFIG_NETFILTER_XT_MATCH_MULTIPORT", "the match multiport of intercepted ports", forProxiesByIptables},
+	{"CONFIG_NETFILTER_XT_TARGET_TPROXY", "the target TPROXY, which gives packets to transparent proxies", forProxiesByIptables},
+	{"CONFIG_NFT_FIB_INET", "fib in nftables, by which interception finds connections of proxies", forInterceptionByNftables},
+	{"CONFIG_NFT_TPROXY", "tproxy in nftables, which gives packets to transparent proxies", forProxiesByNftables},
 }
 
 // checkPrerequisites reports missing features of iptables and of the kernel.
@@ -54,8 +85,7 @@ func (s Snapshot) checkPrerequisites() (all []Finding) {
 		lacks[name] = true
 	}
 	for _, o := range KernelOptions {
-		unused := o.user == forIptables && s.usesNftables() || o.user == forNftables && !s.usesNftables()
-		if !lacks[o.Name] || unused {
+		if !lacks[o.Name] || !o.user.isIn(s) {
 			continue
 		}
 		f := Finding{ID: "kernel-option", Severity: Error, Evidence: []string{o.Name + " is not set"},
