@@ -45,7 +45,7 @@ func (p ProxyStatus) FamilyName() string {
 func (p ProxyStatus) Text() string {
 	what := map[uplinks.ProxyState]string{
 		uplinks.ProxyListening:      "a proxy listens",
-		uplinks.ProxyNobody:         "nobody listens",
+		uplinks.ProxyNobody:         "no program listens",
 		uplinks.ProxyNotTransparent: "the socket lacks IP_TRANSPARENT",
 		uplinks.ProxyNotAnswering:   "the proxy does not answer",
 		uplinks.ProxyUnknown:        "it is not known whether a proxy listens",

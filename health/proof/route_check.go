@@ -126,7 +126,7 @@ func isSourceCheckError(err error) bool {
 
 // Unusable reports whether the path's interface cannot take part in a proof, and the check that says why.
 func Unusable(p health.Path) (health.ProofCheck, bool) {
-	detail := ""
+	detail, remedy := "", "correct this, then verify again"
 	switch {
 	case p.VRF != 0:
 		return health.ProofCheck{Result: health.Unknown, Cause: health.InVRF,
@@ -139,12 +139,16 @@ func Unusable(p health.Path) (health.ProofCheck, bool) {
 	case p.Index == 0:
 		detail = fmt.Sprintf("the interface %s does not exist", p.Link)
 	case !p.Up:
-		detail = fmt.Sprintf("%s is down", p.Link)
+		detail, remedy = fmt.Sprintf("%s is down", p.Link), fmt.Sprintf("ip link set %s up", p.Link)
 	case !p.Source.IsValid():
 		detail = fmt.Sprintf("%s has no %s address", p.Link, p.Family)
+		remedy = fmt.Sprintf("add one (ip address add), or leave the family out: gateway = \"auto-%s\", or that of the other family alone", otherFamily[p.Family])
 	}
-	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: detail, Remedy: "correct this, then verify again"}, detail != ""
+	return health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: detail, Remedy: remedy}, detail != ""
 }
+
+// otherFamily is the family that is left to an uplink without one of them, as the configuration writes it.
+var otherFamily = map[uplinks.Family]string{uplinks.IPv4: "ipv6", uplinks.IPv6: "ipv4"}
 
 // followsPath reports whether the packet leaves by the path's interface and, if the path has one, its gateway.
 func followsPath(p health.Path, d uplinks.RouteDecision) bool {

@@ -91,6 +91,31 @@ func TestReferencesOfTheArchitectureExist(t *testing.T) {
 	}
 }
 
+// The service starts a goroutine for each type with a method Run.
+func TestArchitectureNamesEveryGoroutine(t *testing.T) {
+	table := section(t, ReadDocument(t, Architecture), "Goroutines of the service")
+	named := 0
+	for _, s := range Sources(t) {
+		if s.Dir != "cmd/internal/daemon" || s.Test {
+			continue
+		}
+		for _, d := range s.File.Decls {
+			for _, name := range declaredNames(d) {
+				if !strings.HasSuffix(name, ".Run") {
+					continue
+				}
+				named++
+				if !strings.Contains(table, "`"+s.path+":"+name+"`") {
+					t.Errorf("the table of goroutines lacks %s:%s", s.path, name)
+				}
+			}
+		}
+	}
+	if named < 10 {
+		t.Errorf("only %d types of the service have a method Run", named)
+	}
+}
+
 // declaredNames returns the names that a declaration declares, methods as Type.Method.
 func declaredNames(d ast.Decl) (names []string) {
 	switch d := d.(type) {

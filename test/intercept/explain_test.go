@@ -39,7 +39,7 @@ func TestExplainWalksInterception(t *testing.T) {
 		}
 	}
 	p.out.close()
-	p.Explain(t, 0, bound("lan0", p.LAN4, p.Client4, "tcp", webPort), "intercepted: not by out, as nobody listens on tcp port 50090 in IPv4: it passes", "it leaves by eth0 (uplink isp0)")
+	p.Explain(t, 0, bound("lan0", p.LAN4, p.Client4, "tcp", webPort), "intercepted: not by out, as no program listens on tcp port 50090 in IPv4: it passes", "it leaves by eth0 (uplink isp0)")
 	p.Gateway.ServeTCP(outPort)
 	p.Explain(t, 0, bound("lan0", p.LAN4, p.Client4, "tcp", webPort), "whose socket on tcp port 50090 in IPv4 lacks IP_TRANSPARENT: it passes")
 	p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)

@@ -97,7 +97,7 @@ func TestProxyThatEndsIsPassedByAndTakenIntoUseAgain(t *testing.T) {
 				t.Errorf("the connection to %s that began without the proxy is lost: %v", web[i], err)
 			}
 		}
-		if output := p.Run("status").Stdout; !strings.Contains(output, "out_dns: nobody listens on udp 50053 in IPv6: new connections pass") {
+		if output := p.Run("status").Stdout; !strings.Contains(output, "out_dns: no program listens on udp 50053 in IPv6: new connections pass") {
 			t.Errorf("status prints\n%s", output)
 		}
 	})
@@ -132,7 +132,7 @@ func TestStatesOfProxiesAreEventsAndMetrics(t *testing.T) {
 			}
 			for line := range strings.Lines(string(text)) {
 				var e health.Event
-				if json.Unmarshal([]byte(line), &e) == nil && e.Kind == "proxy" && e.Family == family && e.From == "listening" && e.To == "nobody" && strings.HasPrefix(e.Text, "intercept out: nobody listens on tcp 50090") {
+				if json.Unmarshal([]byte(line), &e) == nil && e.Kind == "proxy" && e.Family == family && e.From == "listening" && e.To == "nobody" && strings.HasPrefix(e.Text, "intercept out: no program listens on tcp 50090") {
 					return true
 				}
 			}

@@ -19,7 +19,7 @@ func inspectProxies(s uplinks.Settings, f uplinks.Facts) (all []Finding) {
 		for _, p := range i.Proxies() {
 			switch f.Proxies[p] {
 			case uplinks.ProxyNobody:
-				all = append(all, Finding{fmt.Sprintf("intercept %s: nobody listens on %s: %s", i.Name, p, effect),
+				all = append(all, Finding{fmt.Sprintf("intercept %s: no program listens on %s: %s", i.Name, p, effect),
 					"start the proxy, or correct proxy"})
 			case uplinks.ProxyNotAnswering:
 				all = append(all, Finding{fmt.Sprintf("intercept %s: the proxy on %s does not answer: %s: %s", i.Name, p, f.ProxyErrors[p], effect),

@@ -174,7 +174,7 @@ func (f *fileIntercept) checkOpenProxy() {
 		f.header.in.src.addMistake(at, fmt.Sprintf("intercept %q takes all ports from uplinks, those of this host's services too", f.name),
 			`name the ports, or add to = ["192.0.2.9/32"] with the addresses that are intercepted`)
 	case slices.ContainsFunc(in.Ports, func(r marks.PortRange) bool { return r.First <= in.Port && in.Port <= r.Last }):
-		f.header.in.src.addMistake(at, fmt.Sprintf("intercept %q takes the proxy's own port %d from uplinks: everybody could use the proxy", f.name, in.Port),
+		f.header.in.src.addMistake(at, fmt.Sprintf("intercept %q takes the proxy's own port %d from uplinks: every client on the Internet could use the proxy", f.name, in.Port),
 			"leave the port out of ports, or let the proxy listen on another one")
 	}
 }

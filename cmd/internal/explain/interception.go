@@ -31,7 +31,7 @@ func (i *Interception) Text() string {
 	case i.State == uplinks.ProxyNotTransparent:
 		return fmt.Sprintf("not by %s, whose socket on %s lacks IP_TRANSPARENT: it %s", i.Intercept, i.Proxy, i.without())
 	}
-	return fmt.Sprintf("not by %s, as nobody listens on %s: it %s", i.Intercept, i.Proxy, i.without())
+	return fmt.Sprintf("not by %s, as no program listens on %s: it %s", i.Intercept, i.Proxy, i.without())
 }
 
 func (i *Interception) without() string {

@@ -189,7 +189,7 @@ function policies(o, now) {
 }
 
 // Transparent proxies, each socket a line.
-const proxyStates = { listening: ["good", "\u25cf listening"], nobody: ["bad", "\u25a0 nobody listens"], "not-transparent": ["bad", "\u25a0 not transparent"], "not-answering": ["bad", "\u25a0 does not answer"] };
+const proxyStates = { listening: ["good", "\u25cf listening"], nobody: ["bad", "\u25a0 no program listens"], "not-transparent": ["bad", "\u25a0 not transparent"], "not-answering": ["bad", "\u25a0 does not answer"] };
 function proxyBox(all, now) {
 	if (!all || !all.length) return null;
 	return h("section", { class: "proxies card", "aria-label": "transparent proxies" }, h("h2", {}, "Transparent proxies"),
