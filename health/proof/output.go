@@ -21,6 +21,13 @@ type Output struct {
 	Inside map[netip.Addr]InsideNeighbour
 	// FullTables has the families whose gateways the kernel has refused to resolve, as its neighbour table is full.
 	FullTables map[uplinks.Family]bool
+	// AtIngress are the rules of other programs at the ingress of links that are no uplinks, by the link's index, which drop, redirect or
+	// rewrite packets.
+	AtIngress map[int][]ListedRule
+	// InsideLinks are the indexes of the links by which requests were sent to hosts inside that did not reply.
+	InsideLinks map[netip.Addr]int
+	// Discovery has the rule that breaks neighbour discovery, by the indexes of the uplinks' links.
+	Discovery map[int]ListedRule
 	// Steps are the firewall rules that requests and replies have matched, where they were traced.
 	Steps []Step
 }
@@ -54,6 +61,9 @@ func (s Snapshot) checkOutput(r Request, t trace, c health.ProofCheck) health.Pr
 	if len(t.egress) > 0 && c.Result == health.Yes {
 		if wrong, is := s.checkEgressOutput(r, t); is {
 			return wrong
+		}
+		if broken, is := t.undiscovered(r); is {
+			return broken
 		}
 	}
 	if blocked, is := t.blocked(r); is && (c.Cause == health.NoAnswer || c.Cause == health.FirewallDropped) {
@@ -184,6 +194,9 @@ func (s Snapshot) kept(r Request, t trace, e EgressObservation, end Observation)
 		return c, false
 	}
 	if c, found := t.listed(r, s.linkName(e.Link)); found {
+		return c, true
+	}
+	if c, broken := t.undiscovered(r); broken {
 		return c, true
 	}
 	if !found && t.output.FullTables[uplinks.FamilyOf(gateway)] {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"replypath/health"
+	"replypath/marks/foreign"
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
 )
@@ -158,6 +159,22 @@ func TestRepliesThatExpireAreLost(t *testing.T) {
 		got := s.checkOutput(closed, o.Traces().of(closed), health.ProofCheck{Result: health.Yes})
 		if short := string(got.Result) + " " + string(got.Cause); short != want || !strings.Contains(got.Detail, "next router drops") {
 			t.Errorf("the initial TTL is %s: %s: %s, want %s", value, short, got.Detail, want)
+		}
+	}
+}
+
+// A rule that breaks neighbour discovery loses the replies of IPv6, though the kernel may still know the router.
+func TestRepliesWithoutNeighbourDiscoveryAreLost(t *testing.T) {
+	rule := ListedRule{Rule: foreign.Rule{Text: "ip6 hoplimit set 65", Rewrites: "ip6 hoplimit"}, Place: "table ip6 t, chain p"}
+	for family, want := range map[uplinks.Family]health.Result{uplinks.IPv4: health.Yes, uplinks.IPv6: health.No} {
+		q := outputRequest
+		q.Path.Family = family
+		state := neighbourOf(gwMAC, egress.Reachable)
+		traced := trace{hooks: map[Hook][]Observation{PostroutingPassed: passed("192.0.2.2")}, egress: []EgressObservation{outputReply}, wire: onWire(2, "192.0.2.2", gwMAC), wireObserved: true,
+			output: &Output{State: state, Discovery: map[int]ListedRule{q.Path.Index: rule}}}
+		got := (Snapshot{}).checkOutput(q, traced, health.ProofCheck{Result: health.Yes})
+		if got.Result != want || want == health.No && (got.Cause != health.NeighbourCause || !strings.Contains(got.Detail, rule.String())) {
+			t.Errorf("%s: %+v", family, got)
 		}
 	}
 }

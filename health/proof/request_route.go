@@ -40,6 +40,17 @@ func (s Snapshot) misroutedRequest(r Request, t trace, routes health.ProofCheck)
 		Detail: fmt.Sprintf("%s is translated to %s, and leaves again by an uplink: it is selected by %s", r, x.Host, s.ruleText(db, step.Rule))}, true
 }
 
+// sentOut returns that a request would leave again by an uplink, for a host on the Internet: whether that replies by this host, as it
+// does where the source is translated too, cannot be asked.
+func (s Snapshot) sentOut(r Request, t trace) health.ProofCheck {
+	x, to := t.hooks[RequestEgress][0], r.String()
+	if x.Host != r.To && x.Host.IsValid() {
+		to += fmt.Sprintf(", translated to %s,", x.Host)
+	}
+	return unknown(health.NoAnswer, fmt.Sprintf("%s would leave again by an uplink (%s); it was dropped there: whether its reply comes back by this host is unknown", to, s.linkName(x.Link)),
+		"if a host inside has the service, check the DNAT rule and the route to that host: ip route get")
+}
+
 // isTranslated reports whether the request is for a service behind DNAT: a rule was found for it, or no socket of this host
 // receives it.
 func (s Snapshot) isTranslated(r Request) bool {

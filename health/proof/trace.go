@@ -186,13 +186,19 @@ func (t trace) repliedFrom() netip.Addr {
 	return netip.Addr{}
 }
 
-// replyLost reports whether the reply to the request was sent, or had to be sent by the kernel, and did not get to the egress.
+// replyLost reports whether the reply to the request was sent, or had to be sent by the kernel, and did not get to the egress; or
+// whether the request would have left by an uplink.
 func (s Snapshot) replyLost(r Request, t trace) bool {
 	switch {
-	case len(t.egress) > 0 || t.reached(RequestEgress):
+	case len(t.egress) > 0:
 		return false
+	case t.reached(RequestEgress): // what becomes of it is not known
+		return true
 	case t.reached(ReplyPrerouting) || t.reached(OutputStart):
 		return true
+	case t.reached(ForwardEnd):
+		_, taken := t.takenAtIngress(r)
+		return taken
 	}
 	ignored := r.Kind == Echo && s.Values[echoIgnored[r.Path.Family]] == "1"
 	elsewhere := r.Kind == Proxied && r.Proto == "udp" && !t.proxied(r) // a server of any kind has got it

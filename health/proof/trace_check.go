@@ -135,6 +135,9 @@ func (r Request) rightNextHop(e EgressObservation) bool {
 
 // wrongSource returns the verdict on a reply from another address than the one that was asked.
 func (s Snapshot) wrongSource(r Request, t trace, e EgressObservation, problem health.ProofCheck) health.ProofCheck {
+	if c, wrong := s.rewrittenAtIngress(r, t); wrong {
+		return c
+	}
 	from := fmt.Sprintf("%s is answered from %s, by %s", r, e.Source, s.linkName(e.Link))
 	asked, replied := t.deliveredTo(), t.repliedFrom()
 	switch {
@@ -156,11 +159,12 @@ func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.P
 	rejected, isRejected := s.rejectedReply(r, t)
 	misrouted, isMisrouted := s.misroutedRequest(r, t, routes)
 	misdirected, isMisdirected := t.wrongInside(r)
+	taker, isTaken := t.takenAtIngress(r)
 	switch {
 	case isMisrouted:
 		return misrouted
 	case t.reached(RequestEgress):
-		return unknown(health.NoAnswer, fmt.Sprintf("%s would leave again by an uplink; it was dropped there", r), "if a LAN host has the service, check the DNAT rule and the route to that host")
+		return s.sentOut(r, t)
 	case s.forwardsNothing(r, t):
 		return s.notForwarded(r)
 	case !in && !forwarded && routes.Cause != "":
@@ -186,6 +190,8 @@ func (s Snapshot) noReply(r Request, t trace, routes health.ProofCheck) health.P
 		return filtered(r, "the firewall drops the reply in OUTPUT")
 	case isMisdirected:
 		return misdirected
+	case isTaken:
+		return s.lostAtIngress(r, t, taker)
 	case replyMisrouted(routes):
 		return routes
 	case t.reached(OutputEnd):

@@ -21,7 +21,9 @@ type egressChain struct {
 
 // Hook numbers (linux/netfilter.h), and the attributes of a chain that x/sys does not define (linux/netfilter/nf_tables.h).
 const (
+	netdevIngress   = 0 // NF_NETDEV_INGRESS
 	netdevEgress    = 1 // NF_NETDEV_EGRESS
+	inetIngress     = 5 // NF_INET_INGRESS
 	hookDevices     = 4 // NFTA_HOOK_DEVS
 	natType         = "nat"
 	policyDrop      = 0 // NF_DROP
@@ -31,16 +33,28 @@ const (
 // egressChains returns the chains at POSTROUTING and at the egress of links by location, with those that they jump to. Chains
 // of NAT are none: established connections do not traverse them.
 func egressChains(chains []netfilter.Object, rules []chainRule) map[string]egressChain {
+	return chainsAt(chains, rules, func(family uint8, hook uint32) bool {
+		atPostrouting := slices.Contains([]uint8{unix.NFPROTO_INET, unix.NFPROTO_IPV4, unix.NFPROTO_IPV6}, family) && hook == unix.NF_INET_POST_ROUTING
+		return family == unix.NFPROTO_NETDEV && hook == netdevEgress || atPostrouting
+	})
+}
+
+// ingressChains returns the chains at the ingress of links by location, with those that they jump to.
+func ingressChains(chains []netfilter.Object, rules []chainRule) map[string]egressChain {
+	return chainsAt(chains, rules, func(family uint8, hook uint32) bool {
+		return family == unix.NFPROTO_NETDEV && hook == netdevIngress || family == unix.NFPROTO_INET && hook == inetIngress
+	})
+}
+
+// chainsAt returns the base chains of other programs at hooks, with the chains that they jump to, by location.
+func chainsAt(chains []netfilter.Object, rules []chainRule, is func(family uint8, hook uint32) bool) map[string]egressChain {
 	all := map[string]egressChain{}
 	for _, c := range chains {
 		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
 		if hook == nil || isOwnTable(netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TABLE)) || netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TYPE) == natType {
 			continue
 		}
-		number := netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM)
-		atEgress := c.Family == unix.NFPROTO_NETDEV && number == netdevEgress
-		atPostrouting := slices.Contains([]uint8{unix.NFPROTO_INET, unix.NFPROTO_IPV4, unix.NFPROTO_IPV6}, c.Family) && number == unix.NF_INET_POST_ROUTING
-		if atEgress || atPostrouting {
+		if is(c.Family, netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM)) {
 			policy := nlattr.Find(c.Attributes, policyAttribute)
 			all[location(c, unix.NFTA_CHAIN_NAME)] = egressChain{devicesOf(hook), policy != nil && policy.BigEndian() == policyDrop}
 		}
@@ -77,7 +91,7 @@ func devicesOf(hook []byte) string {
 func droppingPolicies(chains map[string]egressChain) (rules []Rule) {
 	for _, at := range slices.Sorted(maps.Keys(chains)) {
 		if c := chains[at]; c.dropsByRule {
-			rules = append(rules, Rule{Tool: "nft list ruleset", Location: at, Chain: at[strings.LastIndexByte(at, ' ')+1:], Text: "policy drop", Egress: true, Drops: true, LinksOnly: true, Devices: c.devices})
+			rules = append(rules, Rule{Tool: "nft list ruleset", Location: at, Chain: at[strings.LastIndexByte(at, ' ')+1:], Text: "policy drop", Drops: true, LinksOnly: true, Devices: c.devices})
 		}
 	}
 	return rules
@@ -85,9 +99,9 @@ func droppingPolicies(chains map[string]egressChain) (rules []Rule) {
 
 // setBehaviour records what a rule of an egress chain does.
 func (r *Rule) setBehaviour(c egressChain, b Behaviour) {
-	r.Egress, r.Devices = true, c.devices
+	r.Devices = c.devices
 	r.Drops, r.Forwards, r.Rewrites, r.LinksOnly = b.Drops, b.Forwards, strings.Join(b.Rewrites, ", "), b.LinksOnly
-	if r.ChangesEgress() {
+	if r.Drops || r.Forwards || r.Rewrites != "" {
 		r.Text = b.Text
 	}
 }

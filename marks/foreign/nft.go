@@ -38,14 +38,22 @@ func readNFT() (rules []Rule, err error) {
 		return nil, err
 	}
 	afterMangle, hooks, egress, ports := baseChainsAfterMangle(chains), baseChainHooks(chains), egressChains(chains, read), portsOfChains(linksOf(read))
-	for _, c := range read {
+	ingress, breaks := ingressChains(chains, read), breaksDiscovery(hooks, egress, read)
+	for i, c := range read {
 		r := c.rule
 		r.Hook = hooks[r.Location]
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}
 		if chain, is := egress[r.Location]; is {
+			r.Egress = true
 			r.setBehaviour(chain, c.Behaviour)
+		} else if chain, is := ingress[r.Location]; is {
+			r.Ingress = true
+			r.setBehaviour(chain, c.Behaviour)
+		}
+		if r.BreaksDiscovery = breaks[i]; r.BreaksDiscovery {
+			r.Text = c.Text
 		}
 		if err := r.readPortSets(c.family, c.table, c.PortSets); err != nil {
 			return nil, err
@@ -55,7 +63,14 @@ func readNFT() (rules []Rule, err error) {
 			rules = append(rules, r)
 		}
 	}
-	rules = append(rules, droppingPolicies(egress)...)
+	for _, r := range droppingPolicies(egress) {
+		r.Egress = true
+		rules = append(rules, r)
+	}
+	for _, r := range droppingPolicies(ingress) {
+		r.Ingress = true
+		rules = append(rules, r)
+	}
 	flowtables, err := netfilter.Objects(unix.NFT_MSG_GETFLOWTABLE)
 	for _, o := range flowtables {
 		name := netfilter.FindString(o.Attributes, flowtableName)

@@ -42,13 +42,18 @@ type Rule struct {
 	// Hook is the hook of its chain, in the words of iptables (PREROUTING); empty: other chains jump to its chain.
 	Hook string
 	// Egress reports that packets meet it after their route is known: in POSTROUTING, or at the egress of a link (netdev).
-	Egress   bool
-	Devices  string // the links of its netdev chain, separated by spaces
+	Egress bool
+	// Ingress reports that packets meet it first, at the ingress of a link.
+	Ingress  bool
+	Devices  string // the links of its chain at the ingress or egress of links, separated by spaces
 	Drops    bool   // it drops or rejects packets
 	Forwards bool   // it sends packets by another link
 	Rewrites string // the fields that it overwrites, with a comma between them: ip saddr
 	// LinksOnly reports that it selects by links and protocols of the network layer only.
 	LinksOnly bool
+	// BreaksDiscovery reports that packets of neighbour discovery in IPv6, and no earlier rule takes them, are dropped or get another hop
+	// limit than 255 by it: other hosts drop such packets (RFC 4861).
+	BreaksDiscovery bool
 	// SetPorts are the first ports of the sets by which it selects, or of what other rules send to its chain, where it changes replies.
 	SetPorts [maxSetPorts]Port
 }
@@ -62,12 +67,17 @@ const AnyGroup = "of a set"
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
 	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress() ||
-		r.SYNProxy || r.Zone || r.TranslatesDestination
+		r.SYNProxy || r.Zone || r.TranslatesDestination || r.ChangesIngress() || r.BreaksDiscovery
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that
 // translate addresses (NAT) concern new connections and are none.
 func (r Rule) ChangesEgress() bool { return r.Egress && (r.Drops || r.Forwards || r.Rewrites != "") }
+
+// ChangesIngress reports whether it drops packets, sends them elsewhere or rewrites them at the ingress of a link.
+func (r Rule) ChangesIngress() bool {
+	return r.Ingress && (r.Drops || r.Forwards || r.Rewrites != "")
+}
 
 // IsIPv6 reports whether ip6tables lists the rule.
 func (r Rule) IsIPv6() bool { return strings.HasPrefix(r.Tool, "ip6tables") }

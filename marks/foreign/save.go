@@ -31,6 +31,7 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 		rules = append(rules, r)
 	}
 	markEgress(rules)
+	markDiscovery(rules)
 	ports := portsOfChains(savedLinks(rules))
 	for i := range rules {
 		rules[i].inherit(ports)

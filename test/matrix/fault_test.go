@@ -75,7 +75,7 @@ func placeholders(b *box.Box, family int) *strings.Replacer {
 		"{router1}", pick(u1.Router4.String(), u1.RouterLL.String()),
 		"{other1}", pick("192.0.2.99", "fe80::99")+" dev eth1",
 		"{client}", pick(b.Client4.String(), b.Client6.String()), "{clients}", pick("203.0.113.0/24", "2001:db8:c::/64"),
-		"{lan}", pick("198.18.0.0/24", "2001:db8:f::/64"), "{host}", pick(b.LAN4.String(), b.LAN6.String()),
+		"{outside}", pick("203.0.113.9:22", "[2001:db8:c::9]:22"), "{lan}", pick("198.18.0.0/24", "2001:db8:f::/64"), "{host}", pick(b.LAN4.String(), b.LAN6.String()),
 		"{ttl}", pick("ttl", "hoplimit"), "{TTL}", pick("TTL --ttl-set", "HL --hl-set"), "{at}", pick("ipv4_addr", "ipv6_addr"), "{all}", pick("0.0.0.0/0", "::/0"),
 	)
 }

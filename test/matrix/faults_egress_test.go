@@ -5,6 +5,11 @@ func egressChain(link, rule string) string {
 	return "nft add table netdev t; nft 'add chain netdev t e { type filter hook egress device " + link + " priority 0; }'; nft 'add rule netdev t e " + rule + "'"
 }
 
+// ingressChain adds a chain of nftables for what comes in by the LAN's link. family is netdev or inet.
+func ingressChain(family, rule string) string {
+	return "nft add table " + family + " t; nft 'add chain " + family + " t i { type filter hook ingress device lan0 priority 0; }'; nft 'add rule " + family + " t i " + rule + "'"
+}
+
 // postrouting adds a chain of nftables behind those of iptables.
 func postrouting(rule string) string {
 	return "nft add table {f} t; nft 'add chain {f} t p { type filter hook postrouting priority 50; }'; nft 'add rule {f} t p " + rule + "'"
@@ -56,6 +61,28 @@ var egressFaults = []fault{
 		lost: lost(1, allKinds...), cause: "traffic-control", doctor: "traffic-control"},
 	{name: "nft drops by a map of ports in POSTROUTING", each: postrouting("oifname eth1 tcp sport vmap { 8080 : drop }"),
 		lost: lost(1, web), cause: "reply-dropped", doctor: "egress-rule"},
+	{name: "nft drops at the ingress of the LAN's link", once: ingressChain("netdev", "meta l4proto { tcp, udp } drop"),
+		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "firewall", unknown: true, service: isUnknown},
+	{name: "nft drops a port at the ingress of the LAN's link", once: ingressChain("inet", "tcp sport 22 drop"),
+		lost: lost(0, dnatTCP).and(lost(1, dnatTCP)), cause: "firewall", unknown: true, service: isUnknown},
+	{name: "a chain at the ingress of the LAN's link drops by its policy", once: ingressChain("netdev", "meta protocol arp accept") + "; nft 'add rule netdev t i icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'; nft 'add chain netdev t i { policy drop; }'",
+		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "firewall", unknown: true, service: isUnknown},
+	{name: "nft rewrites the source port at the ingress of the LAN's link", once: ingressChain("netdev", "tcp sport 22 tcp sport set 23"),
+		lost: lost(0, dnatTCP).and(lost(1, dnatTCP)), cause: "reply-rewritten", unknown: true, service: isUnknown},
+	{name: "nft rewrites the source at the ingress of the LAN's link", once: ingressChain("inet", "ip saddr set 198.18.0.77"),
+		lost: losses{{0, 4}: dnatKinds, {1, 4}: dnatKinds}, cause: "reply-rewritten"},
+	{name: "a shaper lets nothing pass", once: "tc qdisc add dev eth1 root tbf rate 8bit burst 10 latency 1ms",
+		lost: lost(1, allKinds...), cause: "traffic-control", doctor: "traffic-control"},
+	{name: "a queue has no room", once: "tc qdisc add dev eth1 root pfifo limit 0",
+		lost: lost(1, allKinds...), cause: "traffic-control", doctor: "traffic-control"},
+	{name: "POSTROUTING sets the hop limit of neighbour discovery", only: 6, each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j HL --hl-set 65; ip -6 neigh flush dev eth1",
+		lost: lostIn(6, allKinds...), cause: "neighbour", doctor: "egress-rule"},
+	{name: "OUTPUT sets the hop limit of ICMPv6", only: 6, each: "{ipt} -t mangle -A OUTPUT -p ipv6-icmp -o eth1 -j HL --hl-dec 1; ip -6 neigh flush dev eth1",
+		lost: lostIn(6, allKinds...), cause: "neighbour", doctor: "egress-rule"},
+	{name: "nft sets the hop limit of neighbour discovery", only: 6, each: postrouting("oifname eth1 ip6 hoplimit set 65") + "; ip -6 neigh flush dev eth1",
+		lost: lostIn(6, allKinds...), cause: "neighbour", doctor: "egress-rule"},
+	{name: "a chain at egress sets the hop limit of neighbour discovery", once: egressChain("eth1", "meta protocol ip6 ip6 hoplimit set 64") + "; ip -6 neigh flush dev eth1",
+		lost: lostIn(6, allKinds...), cause: "neighbour", doctor: "egress-rule"},
 	{name: "nft sets the TTL to 1 in POSTROUTING", each: postrouting("oifname eth1 {f} {ttl} set 1"),
 		lost: lost(1, allKinds...), cause: "reply-rewritten", doctor: "egress-rule"},
 	{name: "POSTROUTING sets the TTL to 1", each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j {TTL} 1",

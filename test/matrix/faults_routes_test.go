@@ -24,6 +24,8 @@ var routeFaults = []fault{
 		lost: lost(1, ownKinds...), cause: "other"},
 	{name: "main refuses a host of the LAN", each: "{ip} route add blackhole {host}",
 		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "other"},
+	{name: "DNAT leads to a host on the Internet", each: "{ipt} -t nat -I PREROUTING -i eth1 -p tcp --dport 2222 -j DNAT --to {outside}",
+		lost: lost(1, dnatTCP), unknown: true, cause: "no-answer", service: isUnknown},
 }
 
 // linkFaults are links, addresses and sysctls.
@@ -36,6 +38,8 @@ var linkFaults = []fault{
 		lost: losses{{0, 4}: dnatKinds, {1, 4}: dnatKinds}, cause: "other"},
 	{name: "the host does not forward", once: "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",
 		lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), cause: "other"},
+	{name: "packets of the host have the TTL 1", once: "sysctl -qw net.ipv4.ip_default_ttl=1",
+		lost: losses{{0, 4}: ownKinds, {1, 4}: ownKinds}, cause: "other"},
 	{name: "ARP is off on eth1", once: "ip link set eth1 arp off", lost: lost(1, allKinds...), cause: "arp-off", doctor: "arp-off"},
 	{name: "a wrong neighbour entry of eth1's gateway", each: "{ip} neigh replace {router1} lladdr 02:00:00:00:00:99 dev eth1 nud permanent",
 		lost: lost(1, allKinds...), cause: "neighbour", doctor: "neighbour"},

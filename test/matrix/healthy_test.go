@@ -63,4 +63,6 @@ ip link add ifb9 type ifb; ip link set ifb9 up; tc qdisc add dev eth1 handle fff
 	{name: "a smaller MTU in the table of eth1", each: "{ip} route change default via {r1} table 8202 mtu 1300"},
 	{name: "nft tracks some ports only", once: inetChain("type filter hook output priority -300;", "th sport vmap { 8080 : accept } ") + "nft 'add rule inet t c notrack'", warns: "notrack"},
 	{name: "the TTL of one provider's customers", only: 4, each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j {TTL} 65"},
+	{name: "the hop limit of all packets but those of neighbour discovery", once: "nft add table ip6 t; nft 'add chain ip6 t p { type filter hook postrouting priority 50; }'; nft 'add rule ip6 t p icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'; nft 'add rule ip6 t p oifname eth1 ip6 hoplimit set 65'"},
+	{name: "a chain at the ingress of the LAN's link drops other ports", once: ingressChain("netdev", "tcp sport { 25, 445 } drop") + "; nft 'add rule netdev t i udp sport 137 drop'"},
 }

@@ -12,6 +12,8 @@ type Qdisc struct {
 	Handle uint32
 	Parent uint32
 	Loss   uint32 // of netem: the share of packets that it drops, of 1<<32 - 1
+	Rate   uint64 // of tbf: bytes per second
+	Room   *Room  // of tbf, pfifo and bfifo
 }
 
 // Handles of qdiscs (linux/pkt_sched.h).
@@ -128,17 +130,6 @@ func (s State) qdiscEffects(l Link) (all []Effect) {
 		}
 	}
 	return all
-}
-
-// drops returns the effect of a qdisc that drops packets of its own accord.
-func (q Qdisc) drops() (e Effect, drops bool) {
-	switch {
-	case q.Kind == "blackhole":
-		return Effect{Does: "drops every packet", Certain: q.Parent == Root, Drops: true}, true
-	case q.Kind == "netem" && q.Loss > 0:
-		return Effect{Does: fmt.Sprintf("drops %.3g%% of the packets", 100*float64(q.Loss)/float64(Root)), Certain: q.Loss == Root && q.Parent == Root, Drops: true}, true
-	}
-	return e, false
 }
 
 // parents returns the handles with filters for outgoing packets of the link: of clsact first, then of the qdiscs.

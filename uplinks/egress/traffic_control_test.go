@@ -99,6 +99,14 @@ func TestQdiscsThatDrop(t *testing.T) {
 		"netem, some":  {Qdisc{Link: uplink, Kind: "netem", Parent: Root, Loss: Root / 10}, "drops 10% of the packets", false},
 		"netem, all":   {Qdisc{Link: uplink, Kind: "netem", Parent: Root, Loss: Root}, "drops 100% of the packets", true},
 		"netem, delay": {Qdisc{Link: uplink, Kind: "netem", Parent: Root}, "", false},
+		"tbf":          {Qdisc{Link: uplink, Kind: "tbf", Parent: Root, Rate: 125000, Room: &Room{Size: 4000}}, "", false},
+		"tbf, 8 bit/s": {Qdisc{Link: uplink, Kind: "tbf", Parent: Root, Rate: 1, Room: &Room{Size: 1600}}, "lets only 8 bit/s pass", false},
+		"tbf, 10 B":    {Qdisc{Link: uplink, Kind: "tbf", Parent: Root, Rate: 125000, Room: &Room{Size: 10}}, "drops packets longer than 10 bytes", true},
+		"tbf, 900 B":   {Qdisc{Link: uplink, Kind: "tbf", Parent: Root, Rate: 125000, Room: &Room{Size: 900}}, "drops packets longer than 900 bytes", false},
+		"no queue":     {Qdisc{Link: uplink, Kind: "pfifo", Parent: Root, Room: &Room{Packets: true}}, "drops every packet: its limit is 0", true},
+		"of a class":   {Qdisc{Link: uplink, Kind: "pfifo", Parent: 1<<16 | 2, Room: &Room{Packets: true}}, "drops every packet: its limit is 0", false},
+		"a queue":      {Qdisc{Link: uplink, Kind: "pfifo", Parent: Root, Room: &Room{Size: 1, Packets: true}}, "", false},
+		"no bytes":     {Qdisc{Link: uplink, Kind: "bfifo", Parent: Root, Room: &Room{}}, "drops packets longer than 0 bytes", true},
 		"elsewhere":    {Qdisc{Link: other, Kind: "blackhole", Parent: Root}, "", false},
 	} {
 		effects := State{Links: links, Qdiscs: []Qdisc{c.qdisc}}.Effects(reply4)

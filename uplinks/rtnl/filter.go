@@ -37,9 +37,7 @@ func parseQdisc(m []byte) (q egress.Qdisc, ok bool) {
 	attrs := m[sizeofTrafficControl:]
 	q = egress.Qdisc{Link: int(nativeEndian.Uint32(m[4:])), Handle: nativeEndian.Uint32(m[8:]), Parent: nativeEndian.Uint32(m[12:]),
 		Kind: unix.ByteSliceToString(nlattr.Find(attrs, tcaKind))}
-	if options := nlattr.Find(attrs, tcaOptions); q.Kind == "netem" && len(options) >= 12 {
-		q.Loss = nativeEndian.Uint32(options[8:]) // struct tc_netem_qopt
-	}
+	parseQdiscOptions(&q, nlattr.Find(attrs, tcaOptions))
 	return q, true
 }
 

@@ -18,8 +18,8 @@ func (s Snapshot) checkEgress() []Finding {
 func (s Snapshot) checkEgressRules() []Finding {
 	severity := Warning
 	lines := s.firewallRules(func(f foreign.Rule) bool {
-		concerns := f.ChangesEgress() && s.matchesUplink(f.Out) && s.onUplinkDevice(f.Devices)
-		if concerns && f.LinksOnly {
+		concerns := (f.ChangesEgress() || f.BreaksDiscovery) && s.matchesUplink(f.Out) && s.onUplinkDevice(f.Devices)
+		if concerns && (f.LinksOnly || f.BreaksDiscovery) {
 			severity = Error
 		}
 		return concerns

@@ -156,10 +156,10 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	return facts, state, h.firewall.Read(ctx, &facts, &state)
 }
 
-// WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants. A host may have thousands of
-// other links.
+// WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may
+// have thousands of other links.
 func (h *Host) WatchTunables(wanted map[uplinks.Tunable]string) {
-	var paths []string
+	paths := []string{uplinks.Tunable{Name: "net.ipv4.ip_default_ttl"}.Path()}
 	for t := range wanted {
 		if t.Name != uplinks.LinkGroup {
 			paths = append(paths, t.Path())

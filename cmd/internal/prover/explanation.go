@@ -19,7 +19,7 @@ import (
 
 // readExplanation reads what only explains a verdict that is not a plain yes: rules and routes, the firewall, sysctls, sockets. A
 // firewall that cannot be read leaves the snapshot without its rules.
-func (r *run) readExplanation(ctx context.Context, cache *RuleCache) (s proof.Snapshot, err error) {
+func (r *run) readExplanation(ctx context.Context) (s proof.Snapshot, err error) {
 	links, err := rtnl.Open(0)
 	if err != nil {
 		return s, err
@@ -44,7 +44,7 @@ func (r *run) readExplanation(ctx context.Context, cache *RuleCache) (s proof.Sn
 	sysctls := proof.Sysctls(r.paths)
 	s.Values, s.SetBy, s.Names = procfs.Values(sysctls), systemd.SysctlSources("/", sysctls), iproute.Names()
 	if !r.rules.read {
-		r.rules = cache.get(ctx)
+		r.rules = r.firewall
 	}
 	s.Firewall, s.FirewallRead = r.rules.others, r.rules.read
 	return s, nil

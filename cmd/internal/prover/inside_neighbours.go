@@ -25,8 +25,10 @@ func (r *run) hearInside(ctx context.Context, t *trace) error {
 	defer table.Close()
 	entries := map[netip.Addr]egress.Neighbour{}
 	var unchecked []health.Path
+	r.output.InsideLinks = map[netip.Addr]int{}
 	for host, p := range silent {
 		hop, d := r.nextHop(p, host)
+		r.output.InsideLinks[host] = hop.Link
 		n, found, err := table.Neighbour(hop.Link, hop.Addr)
 		if d.Err == nil && !d.Local && err == nil && found && n.State == egress.Permanent {
 			entries[host], unchecked = n, append(unchecked, r.insidePath(hop, p))

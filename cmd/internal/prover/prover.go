@@ -49,8 +49,9 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 	if err != nil {
 		return nil, err
 	}
+	r.firewall = p.Rules.get(ctx)
 	if s.ProofServices == nil { // prove is not configured
-		r.rules = p.Rules.get(ctx)
+		r.rules = r.firewall
 	}
 	r.lookUpRoutes(subset)
 	t, traceErr := r.trace(ctx)
@@ -58,7 +59,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 	if !slices.ContainsFunc(results, needsExplanation) {
 		return results, nil
 	}
-	explained, err := r.readExplanation(ctx, p.Rules)
+	explained, err := r.readExplanation(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,8 @@ type run struct {
 	lan           map[uplinks.Family]*proof.LANHost
 	routes        map[health.Key]proof.RouteLookups
 	ownAddrs      map[netip.Addr]bool
-	rules         firewallRules // not read until a verdict needs them where the services are configured
+	firewall      firewallRules
+	rules         firewallRules // by which services are found; none where these are configured, until a verdict needs them
 	output        *proof.Output // what the kernel consults behind the routes
 	networks      []proof.ClientNetwork
 	policies      []egress.Policy // by which the networks are looked up

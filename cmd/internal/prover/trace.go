@@ -40,6 +40,7 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	if r.output, err = r.readOutput(ctx); err != nil {
 		return t, err
 	}
+	r.listRules(r.firewall.others)
 	if err := r.findTranslated(ctx); err != nil {
 		return t, err
 	}
