@@ -122,6 +122,8 @@ func (w *nftWriter) changeHooks(b NFTBase, changes []HookChange) {
 	if len(changes) == 0 {
 		return
 	}
+	all := changes
+	changes, gate := WithoutGates(all)
 	chain := b.HookChain(w.ipv6)
 	w.add("add " + object("chain", b.HookChain(false)))
 	w.add("add " + object("chain", b.HookChain(true)))
@@ -133,12 +135,26 @@ func (w *nftWriter) changeHooks(b NFTBase, changes []HookChange) {
 		}
 	}
 	w.add(hooks...)
-	if !slices.ContainsFunc(changes, func(h HookChange) bool { return h.Insert }) {
-		return
+	if len(changes) < len(all) || slices.ContainsFunc(changes, func(h HookChange) bool { return h.Insert }) {
+		w.makeBase(b, gate)
+	}
+}
+
+// makeBase makes the base chain, with the gate if there is one. Then the chains of both families must exist.
+func (w *nftWriter) makeBase(b NFTBase, gate *Rule) {
+	var rules []string
+	if gate != nil {
+		chain, _ := b.Behind()
+		w.add("add " + object("chain", NFTChain(chain, !w.ipv6)))
+		text, _ := gate.NFT(w.ipv6)
+		rules = append(rules, text)
+	}
+	for _, ipv6 := range []bool{false, true} {
+		rules = append(rules, b.nft(ipv6, gate != nil))
 	}
 	base := []string{"add " + object("chain", b.Name()) + b.definition(), "flush " + object("chain", b.Name())}
-	for _, ipv6 := range []bool{false, true} {
-		base = append(base, "add "+object("rule", b.Name())+" "+b.nft(ipv6))
+	for _, r := range rules {
+		base = append(base, "add "+object("rule", b.Name())+" "+r)
 	}
 	w.add(base...)
 }

@@ -35,7 +35,10 @@ func (r Rule) CheckNFT() error {
 
 // addNFTMatches adds the properties that the rule matches, those first that fewest packets have.
 func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
-	if r.SrcGroup != 0 {
+	switch {
+	case r.NotSrcGroup:
+		w.add("iifgroup != ", hex(r.SrcGroup))
+	case r.SrcGroup != 0:
 		w.add("iifgroup ", hex(r.SrcGroup))
 	}
 	if r.DstGroup != 0 {
@@ -43,6 +46,9 @@ func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
 	}
 	if r.NotAssured {
 		w.add("ct status and assured == 0")
+	}
+	if r.Assured {
+		w.add("ct status and assured != 0")
 	}
 	if r.Dir != "" {
 		w.add("ct direction ", strings.ToLower(r.Dir))

@@ -107,8 +107,15 @@ func (b NFTBase) definition() string {
 	return fmt.Sprintf(" { type %s hook %s priority %d; policy accept; }", b.Type, b.hook(), b.Priority)
 }
 
-// nft formats the rule that leads packets of the family to their hooks.
-func (b NFTBase) nft(ipv6 bool) string {
+// nft formats the rule that leads packets of the family to their hooks, or behind a gate to the chain of the only one.
+func (b NFTBase) nft(ipv6, gated bool) string {
 	family := map[bool]string{false: "ipv4", true: "ipv6"}[ipv6]
-	return "meta nfproto " + family + " goto " + b.HookChain(ipv6)
+	if !gated {
+		return "meta nfproto " + family + " goto " + b.HookChain(ipv6)
+	}
+	chain, direction := b.Behind()
+	if direction != "" {
+		family += " ct direction " + strings.ToLower(direction)
+	}
+	return "meta nfproto " + family + " goto " + NFTChain(chain, ipv6)
 }

@@ -8,15 +8,18 @@ import (
 // Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property;
 // the zero Rule matches every packet and only counts it.
 type Rule struct {
-	In, Out    string    // -i, -o: a link's name; a trailing + matches all names with that prefix
-	NotIn      bool      // ! -i: In is any other link, or none
-	MAC        string    // -m mac --mac-source: the sender of the Ethernet frame, in lower case
-	SrcGroup   uint32    // -m devgroup --src-group
-	DstGroup   uint32    // -m devgroup --dst-group
-	Fwmark     MarkMatch // -m mark: the packet's mark
-	Ctmark     MarkMatch // -m connmark: the connection's mark
-	Dir        string    // -m conntrack --ctdir: ORIGINAL or REPLY
-	NotAssured bool      // -m conntrack ! --ctstatus ASSURED: the first packets of a connection
+	In, Out  string // -i, -o: a link's name; a trailing + matches all names with that prefix
+	NotIn    bool   // ! -i: In is any other link, or none
+	MAC      string // -m mac --mac-source: the sender of the Ethernet frame, in lower case
+	SrcGroup uint32 // -m devgroup --src-group
+	// NotSrcGroup is ! --src-group: SrcGroup is another group.
+	NotSrcGroup bool
+	DstGroup    uint32    // -m devgroup --dst-group
+	Fwmark      MarkMatch // -m mark: the packet's mark
+	Ctmark      MarkMatch // -m connmark: the connection's mark
+	Dir         string    // -m conntrack --ctdir: ORIGINAL or REPLY
+	NotAssured  bool      // -m conntrack ! --ctstatus ASSURED: the first packets of a connection
+	Assured     bool      // -m conntrack --ctstatus ASSURED: all others
 	// ReplyTo is -m conntrack --ctrepldst: the connection's replies are addressed to this network. Unlike the source of
 	// the original direction, it is what source address translation has made of the sender.
 	ReplyTo netip.Prefix
@@ -114,7 +117,10 @@ func (r Rule) String() string {
 	if r.MAC != "" {
 		w.add("-m mac --mac-source ", r.MAC)
 	}
-	if r.SrcGroup != 0 {
+	switch {
+	case r.NotSrcGroup:
+		w.add("-m devgroup ! --src-group ", hex(r.SrcGroup))
+	case r.SrcGroup != 0:
 		w.add("-m devgroup --src-group ", hex(r.SrcGroup))
 	}
 	if r.DstGroup != 0 {
@@ -138,7 +144,7 @@ func (r Rule) String() string {
 
 // addConntrackMatch adds the options of -m conntrack.
 func (w *ruleLine) addConntrackMatch(r Rule) {
-	if r.Dir != "" || r.NotAssured || r.ReplyTo.IsValid() || r.Packet.State != "" || r.OrigFrom.IsValid() {
+	if r.Dir != "" || r.NotAssured || r.Assured || r.ReplyTo.IsValid() || r.Packet.State != "" || r.OrigFrom.IsValid() {
 		w.add("-m conntrack")
 	}
 	w.addPrefix("--ctorigsrc ", r.OrigFrom)
@@ -151,6 +157,9 @@ func (w *ruleLine) addConntrackMatch(r Rule) {
 	w.addPrefix("--ctrepldst ", r.ReplyTo)
 	if r.NotAssured {
 		w.add("! --ctstatus ASSURED")
+	}
+	if r.Assured {
+		w.add("--ctstatus ASSURED")
 	}
 	if r.Dir != "" {
 		w.add("--ctdir ", r.Dir)

@@ -8,6 +8,7 @@ var purposes = [...]func(want State, s Settings, f Facts, v Verdicts){
 	addOutbound,
 	addUDPAnswers,
 	addAcceleration,
+	addGates,
 }
 
 // Desired returns the state that the kernel should have: the objects of every purpose, and the originals to restore. With

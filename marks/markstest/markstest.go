@@ -79,11 +79,12 @@ func (p Packet) matches(r marks.Rule) bool {
 	case linkMatches(r.In, p.In) == r.NotIn,
 		r.MAC != "" && r.MAC != p.MAC,
 		!linkMatches(r.Out, p.Out),
-		r.SrcGroup != 0 && r.SrcGroup != p.Group,
+		r.SrcGroup != 0 && (r.SrcGroup == p.Group) == r.NotSrcGroup,
 		!markMatches(r.Fwmark, p.Fwmark),
 		!markMatches(r.Ctmark, p.Ctmark),
 		r.Dir != "" && r.Dir != p.Dir,
 		r.NotAssured && p.Assured,
+		r.Assured && !p.Assured,
 		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo):
 		return false
 	}

@@ -215,8 +215,8 @@ func (d *decoder) compareMeta(h held, value nlattr.Value, equal bool) bool {
 		d.rule.Out = linkName(value)
 		return d.rule.Out != "" && equal
 	case metaIifgroup:
-		d.rule.SrcGroup = value.Uint32()
-		return d.rule.SrcGroup != 0 && equal && len(value) == 4
+		d.rule.SrcGroup, d.rule.NotSrcGroup = value.Uint32(), !equal
+		return d.rule.SrcGroup != 0 && len(value) == 4
 	case metaOifgroup:
 		d.rule.DstGroup = value.Uint32()
 		return d.rule.DstGroup != 0 && equal && len(value) == 4

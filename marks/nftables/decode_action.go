@@ -114,7 +114,26 @@ func (d *decoder) finish() bool {
 }
 
 // isFamilyGoto reports whether the expressions are those of encodeFamilyGoto.
-func isFamilyGoto(expressions []byte, ipv6 bool, chain string) bool {
+func isFamilyGoto(expressions []byte, b marks.NFTBase, ipv6, gated bool) bool {
+	if !gated {
+		return isGoto(expressions, ipv6, b.HookChain(ipv6))
+	}
+	number, family := 0, false
+	for _, e := range nlattr.All(expressions) {
+		if number == 0 {
+			key := netfilter.FindUint32(nlattr.Find(e, unix.NFTA_EXPR_DATA), unix.NFTA_META_KEY)
+			family = netfilter.FindString(e, unix.NFTA_EXPR_NAME) == "meta" && key == unix.NFT_META_NFPROTO
+		}
+		number++
+	}
+	chain, direction := b.Behind()
+	r, counter, ok := decodeRule(expressions, ipv6)
+	return ok && family && number == len(encodeFamilyGoto(b, ipv6, gated)) && counter == "" &&
+		r == marks.Rule{Dir: direction, Action: marks.Action{Kind: marks.Goto, Chain: chain}}
+}
+
+// isGoto reports whether the expressions lead packets of the family to the chain.
+func isGoto(expressions []byte, ipv6 bool, chain string) bool {
 	var names []string
 	ok := true
 	for _, e := range nlattr.All(expressions) {

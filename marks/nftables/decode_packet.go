@@ -177,8 +177,8 @@ func (d *decoder) comparePort(h held, operation uint32, value []byte) bool {
 // compareStatus decodes the comparison of a bit of a connection's status with 0.
 func (d *decoder) compareStatus(bit uint32, equal bool) bool {
 	switch {
-	case bit == marks.ConnAssured && equal:
-		d.rule.NotAssured = true
+	case bit == marks.ConnAssured:
+		d.rule.NotAssured, d.rule.Assured = equal, !equal
 		return true
 	case bit == destinationNAT && !equal:
 		d.rule.Packet.State = "DNAT"

@@ -34,20 +34,16 @@ func encodeRule(r marks.Rule, counter string, ipv6 bool) ([][]byte, error) {
 // encodeMatches returns the expressions of what a rule matches.
 func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 	if r.SrcGroup != 0 {
-		all = append(all, nftnl.Meta(unix.NFT_META_IIFGROUP, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, r.SrcGroup))
+		all = append(all, nftnl.Meta(unix.NFT_META_IIFGROUP, 0), nftnl.CompareMark(0, comparison(r.NotSrcGroup), r.SrcGroup))
 	}
 	if r.DstGroup != 0 {
 		all = append(all, nftnl.Meta(unix.NFT_META_OIFGROUP, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, r.DstGroup))
 	}
-	if r.NotAssured {
-		all = append(all, nftnl.Ct(unix.NFT_CT_STATUS, 0), nftnl.MaskMark(0, marks.ConnAssured, 0), nftnl.CompareMark(0, unix.NFT_CMP_EQ, 0))
+	if r.NotAssured || r.Assured {
+		all = append(all, nftnl.Ct(unix.NFT_CT_STATUS, 0), nftnl.MaskMark(0, marks.ConnAssured, 0), nftnl.CompareMark(0, comparison(r.Assured), 0))
 	}
 	if r.Dir != "" {
-		direction := byte(directionOriginal)
-		if r.Dir == "REPLY" {
-			direction = directionReply
-		}
-		all = append(all, nftnl.Ct(unix.NFT_CT_DIRECTION, 0), nftnl.Equals(0, []byte{direction}))
+		all = append(all, encodeDirection(r.Dir)...)
 	}
 	if r.Fwmark != (marks.MarkMatch{}) {
 		all = append(append(all, nftnl.Meta(unix.NFT_META_MARK, 0)), encodeMark(r.Fwmark)...)
@@ -94,11 +90,15 @@ func encodeMark(m marks.MarkMatch) (all [][]byte) {
 	if m.Mask != marks.FullMask {
 		all = append(all, nftnl.MaskMark(0, uint32(m.Mask), 0))
 	}
-	operation := uint32(unix.NFT_CMP_EQ)
-	if m.Not {
-		operation = unix.NFT_CMP_NEQ
+	return append(all, nftnl.CompareMark(0, comparison(m.Not), uint32(m.Mark)))
+}
+
+// comparison returns the operation of a comparison.
+func comparison(not bool) uint32 {
+	if not {
+		return unix.NFT_CMP_NEQ
 	}
-	return append(all, nftnl.CompareMark(0, operation, uint32(m.Mark)))
+	return unix.NFT_CMP_EQ
 }
 
 // encodeLink returns the comparison of the name of a link in the first register. A prefix is compared without the bytes
@@ -109,11 +109,7 @@ func encodeLink(name string, not bool) []byte {
 	if prefix, isPrefix := strings.CutSuffix(name, "+"); isPrefix {
 		value = []byte(prefix)
 	}
-	operation := uint32(unix.NFT_CMP_EQ)
-	if not {
-		operation = unix.NFT_CMP_NEQ
-	}
-	return nftnl.Compare(0, operation, value)
+	return nftnl.Compare(0, comparison(not), value)
 }
 
 // replyDestination returns the key of the address that a connection's replies have as their destination.
@@ -208,9 +204,27 @@ func replaced(a marks.Action, load []byte) [][]byte {
 	return [][]byte{load, nftnl.MaskMark(0, ^uint32(a.Mask), uint32(a.Mark))}
 }
 
-// encodeFamilyGoto returns the expressions of the rule of a base chain that leads the packets of a family to their hooks.
-func encodeFamilyGoto(ipv6 bool, chain string) [][]byte {
-	return [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{protocol(ipv6)}), nftnl.Goto(chain)}
+// encodeFamilyGoto returns the expressions of the rule of a base chain that leads the packets of a family to their hooks, or
+// behind a gate to the chain of the only one.
+func encodeFamilyGoto(b marks.NFTBase, ipv6, gated bool) [][]byte {
+	all := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{protocol(ipv6)})}
+	if !gated {
+		return append(all, nftnl.Goto(b.HookChain(ipv6)))
+	}
+	chain, direction := b.Behind()
+	if direction != "" {
+		all = append(all, encodeDirection(direction)...)
+	}
+	return append(all, nftnl.Goto(marks.NFTChain(chain, ipv6)))
+}
+
+// encodeDirection returns the comparison of a packet's direction in its connection.
+func encodeDirection(name string) [][]byte {
+	direction := byte(directionOriginal)
+	if name == "REPLY" {
+		direction = directionReply
+	}
+	return [][]byte{nftnl.Ct(unix.NFT_CT_DIRECTION, 0), nftnl.Equals(0, []byte{direction})}
 }
 
 // protocol returns the number of a family: NFPROTO_IPV4, NFPROTO_IPV6.

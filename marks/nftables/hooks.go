@@ -11,6 +11,7 @@ func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) er
 	if len(changes) == 0 {
 		return nil
 	}
+	changes, gate := marks.WithoutGates(changes)
 	if b.isUnused(base, changes) {
 		if b.unused == nil {
 			b.unused = map[string]bool{}
@@ -28,10 +29,10 @@ func (b *builder) changeHooks(base marks.NFTBase, changes []marks.HookChange) er
 	if err := b.insertHooks(base, changes); err != nil {
 		return err
 	}
-	if !b.baseIsSound(base) {
-		b.makeBase(base)
+	if found, sound := b.findGate(base); sound && (found == nil) == (gate == nil) && (gate == nil || *found == *gate) {
+		return nil
 	}
-	return nil
+	return b.makeBase(base, gate)
 }
 
 // isUnused reports whether a base chain has no hook of either family after the changes.
@@ -58,14 +59,27 @@ func (b *builder) insertHooks(base marks.NFTBase, changes []marks.HookChange) er
 	return nil
 }
 
-// makeBase makes the base chain, in place of one that is not as it should be.
-func (b *builder) makeBase(base marks.NFTBase) {
+// makeBase makes the base chain, with the gate if there is one, in place of one that is not as it should be. Behind a gate
+// packets go to chains of both families, of which that of the other one may come later.
+func (b *builder) makeBase(base marks.NFTBase, gate *marks.Rule) error {
 	if b.chains[base.Name()] != nil {
 		b.add(ownTable.FlushChain(base.Name()), ownTable.DeleteChain(base.Name()))
 	}
 	state := baseOf(base)
 	b.add(ownTable.CreateBaseChain(base.Name(), state.kind, state.hook, state.priority))
-	for _, ipv6 := range families {
-		b.add(ownTable.AddRule(base.Name(), encodeFamilyGoto(ipv6, base.HookChain(ipv6))...))
+	if gate != nil {
+		chain, _ := base.Behind()
+		if other := marks.NFTChain(chain, !b.ipv6); b.chains[other] == nil {
+			b.add(ownTable.CreateChain(other))
+		}
+		expressions, err := encodeRule(*gate, "", b.ipv6)
+		if err != nil {
+			return err
+		}
+		b.add(ownTable.AddRule(base.Name(), expressions...))
 	}
+	for _, ipv6 := range families {
+		b.add(ownTable.AddRule(base.Name(), encodeFamilyGoto(base, ipv6, gate != nil)...))
+	}
+	return nil
 }

@@ -45,13 +45,13 @@ func (f *Firewall) Protect(on bool) error {
 	return nil
 }
 
-// release gives the table up.
+// release gives the table up. What was read of it has the flags of the owner still.
 func (t *table) release() error {
 	if t.owner == nil {
 		return nil
 	}
 	err := t.owner.Close()
-	t.owner = nil
+	t.owner, t.last = nil, nil
 	return err
 }
 
@@ -107,14 +107,19 @@ func rebuild(now *snapshot) ([]nftnl.Request, error) {
 		if len(hooks[false].HooksOf(base))+len(hooks[true].HooksOf(base)) == 0 {
 			continue
 		}
+		var gate *marks.Rule // of both families, or of none
 		for _, ipv6 := range families {
+			var changes []marks.HookChange
+			changes, gate = marks.WithoutGates(hooks[ipv6].HooksOf(base))
 			b.ipv6 = ipv6
 			b.emptyOrMake(base.HookChain(ipv6))
-			if err := b.insertHooks(base, hooks[ipv6].HooksOf(base)); err != nil {
+			if err := b.insertHooks(base, changes); err != nil {
 				return nil, err
 			}
 		}
-		b.makeBase(base)
+		if err := b.makeBase(base, gate); err != nil {
+			return nil, err
+		}
 	}
 	return b.requests, nil
 }

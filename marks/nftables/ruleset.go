@@ -127,7 +127,11 @@ func (s *snapshot) addHooks(found map[marks.Hook]marks.HookState, b marks.NFTBas
 	if c == nil {
 		return
 	}
-	reachable := s.baseIsSound(b) && s.flags&nftnl.Dormant == 0 && c.base == (baseState{})
+	gate, sound := s.findGate(b)
+	reachable := sound && s.flags&nftnl.Dormant == 0 && c.base == (baseState{})
+	if gate != nil {
+		found[marks.Hook{Builtin: b.Builtin, Rule: *gate}] = marks.HookState{Count: 1, Reachable: true}
+	}
 	last := false
 	for _, expressions := range c.rules {
 		rule, counter, ok := decodeRule(expressions, ipv6)
@@ -148,23 +152,24 @@ func (s *snapshot) addHooks(found map[marks.Hook]marks.HookState, b marks.NFTBas
 	}
 }
 
-// baseIsSound reports whether the base chain is as replypath makes it.
-func (s *snapshot) baseIsSound(b marks.NFTBase) bool {
+// findGate returns the gate of a base chain, if it has one, and reports whether the chain is as replypath makes it: its rules
+// lead the packets of both families to their hooks, and do nothing else.
+func (s *snapshot) findGate(b marks.NFTBase) (gate *marks.Rule, sound bool) {
 	c := s.chains[b.Name()]
-	return c != nil && c.base == baseOf(b) && baseRulesAreSound(b, c.rules)
-}
-
-// baseRulesAreSound reports whether the rules lead the packets of both families to their hooks, and do nothing else.
-func baseRulesAreSound(b marks.NFTBase, rules [][]byte) bool {
-	if len(rules) != len(families) {
-		return false
+	if c == nil {
+		return nil, false
 	}
-	for i, ipv6 := range families {
-		if !isFamilyGoto(rules[i], ipv6, b.HookChain(ipv6)) {
-			return false
+	rules := c.rules
+	if len(rules) == len(families)+1 {
+		if r, counter, ok := decodeRule(rules[0], false); ok && counter == "" && (marks.Hook{Builtin: b.Builtin, Rule: r}).IsGate() && b.Table == marks.MangleTable {
+			gate, rules = &r, rules[1:]
 		}
 	}
-	return true
+	sound = c.base == baseOf(b) && len(rules) == len(families)
+	for i, ipv6 := range families {
+		sound = sound && isFamilyGoto(rules[i], b, ipv6, gate != nil)
+	}
+	return gate, sound
 }
 
 // families has IPv4 and IPv6, in the order of the rules of a base chain.

@@ -1,0 +1,73 @@
+package marks
+
+// A gate is a rule at the beginning of a base chain of NFTTable, in the form of a hook: it lets packets of both families pass
+// that the chains of neither would treat otherwise, before the family of a packet is asked for. Behind a gate the packets go to
+// the chain of their family's hook, as there is no other hook. It needs that both families have the same, and nothing else
+// there; so it is in place when GateOf returns it for both.
+
+// GateOf returns the gate for a hook of Hooks, which leads to a chain of MapChains with these rules. ok is false if the chain
+// does more to the packets that a gate lets pass.
+func GateOf(h Hook, rules []Rule) (gate Hook, ok bool) {
+	gate = Hook{Builtin: h.Builtin}
+	if h.Rule.NotAssured {
+		gate.Rule = Rule{Assured: true, Action: Action{Kind: Return}}
+		return gate, true
+	}
+	for i, r := range rules {
+		switch {
+		case r.isFast():
+			gate.Rule = r
+			if i > 0 {
+				gate.Rule.SrcGroup, gate.Rule.NotSrcGroup = rules[0].SrcGroup, true
+			}
+			return gate, true
+		case r.SrcGroup == 0, r.NotSrcGroup, r.SrcGroup != rules[0].SrcGroup:
+			return gate, false
+		}
+	}
+	return gate, false
+}
+
+// isFast reports whether the rule is that of MapChains for packets without a mark.
+func (r Rule) isFast() bool {
+	return r == Rule{Fwmark: MarkMatch{Mask: FullMask}, Action: Action{Kind: CopyCtmark, Mask: r.Action.Mask}} && r.Action.Mask != 0
+}
+
+// IsGate reports whether the hook is a gate.
+func (h Hook) IsGate() bool {
+	r := h.Rule
+	switch h.Builtin {
+	case "PREROUTING":
+		group := r.SrcGroup
+		r.SrcGroup, r.NotSrcGroup = 0, false
+		return r.isFast() && group != 0 && h.Rule.NotSrcGroup
+	case "OUTPUT":
+		return r.isFast()
+	case "POSTROUTING":
+		return r == Rule{Assured: true, Action: Action{Kind: Return}}
+	}
+	return false
+}
+
+// Behind returns the chain, and what its packets must be besides in the family, to which a base chain leads them behind a gate.
+func (b NFTBase) Behind() (chain, direction string) {
+	for _, h := range Hooks {
+		if h.Builtin == b.Builtin && b.Table == MangleTable {
+			return h.Rule.Action.Chain, h.Rule.Dir
+		}
+	}
+	return "", ""
+}
+
+// WithoutGates returns the changes of hooks that are no gates, and the gate that is inserted, if there is one.
+func WithoutGates(changes []HookChange) (others []HookChange, gate *Rule) {
+	for _, h := range changes {
+		switch {
+		case !h.Hook.IsGate():
+			others = append(others, h)
+		case h.Insert:
+			gate = &h.Hook.Rule
+		}
+	}
+	return others, gate
+}
