@@ -19,7 +19,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 # Under sudo, root's PATH often lacks the usual directory of Go.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
-.PHONY: all build needs demo test cases matrix chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof bench-udp fuzz install uninstall packages package test-boot test-container clean
+.PHONY: all build needs demo test cases matrix chaos check check-fast bench bench-quick bench-program bench-go bench-idle bench-asking bench-proof bench-nftables bench-udp fuzz install uninstall packages package test-boot test-container clean
 
 all: build
 
@@ -91,6 +91,10 @@ bench-asking: needs
 # The duration of a proof of 31 uplinks in both families, and its bound.
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
+
+# The CPU time of loading the table of nftables for 250 uplinks, over nft -f of the same, and its bound.
+bench-nftables: needs
+	go test -count=1 -v -run '^$$' -bench NativeLoad -benchtime 1x ./test/perf
 
 # The cost of the programs of [udp] for a question with its answer, and for a packet without a mark.
 bench-udp: needs

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ const (
 	provenChange = "the same, until it is proven"
 
 	byHand      = "ip -batch and iptables-restore"
+	nativeHand  = "ip -batch and nft -f"
 	serviceName = "replypath run"
 )
 
@@ -45,7 +47,7 @@ const shorewallUplinks = 31
 func newControl(w *world.World, r run) *control {
 	c := &control{run: r, cost: map[controlKey]sample{}, wall: map[controlKey]sample{}, faults: map[controlKey]sample{},
 		programs: map[controlKey]sample{}}
-	for _, b := range r.backends {
+	for _, b := range append(slices.Clone(r.backends), native) {
 		var gateways []*gateway
 		for _, n := range r.changed {
 			gateways = append(gateways, newGateway(w, fmt.Sprintf("control-%s-%d", b, n), n))
@@ -54,6 +56,9 @@ func newControl(w *world.World, r run) *control {
 			for _, g := range gateways {
 				c.round(g, b)
 			}
+		}
+		if b == native { // what it saves is the command
+			continue
 		}
 		for _, g := range gateways {
 			c.countPrograms(g, b)
@@ -135,8 +140,9 @@ func (c *control) table() *table {
 	}
 	for _, operation := range []string{fromNothing, oneChange, provenChange, noChange} {
 		for _, by := range []string{byHand, ourName, serviceName, shoreName} {
-			for _, b := range c.run.backends {
+			for _, b := range append(slices.Clone(c.run.backends), native) {
 				if row, any := c.row(operation, by+", "+b, byHand+", "+b); any {
+					row[1] = strings.Replace(row[1], byHand+", "+native, nativeHand, 1)
 					t.add(row...)
 				}
 			}
@@ -174,6 +180,11 @@ func (c *control) row(operation, by, hand string) (row []string, any bool) {
 // requirements returns what must hold of changes.
 func (c *control) requirements() (requirements []requirement) {
 	least, most := c.run.changed[0], c.run.changed[len(c.run.changed)-1]
+	natively := func(by string) sample { return c.cost[controlKey{fromNothing, by + ", " + native, most}] }
+	requirements = append(requirements, requirement{
+		name:   fmt.Sprintf("apply from nothing, nftables: %d uplinks over the same by %s", most, nativeHand),
+		figure: natively(ourName).over(natively(byHand)), bound: 1.5,
+	})
 	for _, b := range c.run.backends {
 		us, hand := ourName+", "+b, byHand+", "+b
 		for _, n := range c.run.changed[1:] {

@@ -23,7 +23,7 @@ func (s script) programs() (n int) {
 	for _, lines := range s.batch {
 		n += min(len(lines), 1)
 	}
-	return n + min(len(s.sysctls), 1) + len(s.restore)
+	return n + min(len(s.sysctls), 1) + min(len(s.nft), 1) + len(s.restore)
 }
 
 // started returns how many iptables commands a run of replypath starts. It finds scripts in their place that note it.

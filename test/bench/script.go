@@ -9,10 +9,11 @@ import (
 )
 
 // script is the lines of a plan as the fewest commands that can do them: one ip -batch and one iptables-restore for
-// each family, and one sysctl.
+// each family, or one nft -f for both, and one sysctl.
 type script struct {
 	batch   map[family][]string
 	restore map[string][]string // by the command that is restored
+	nft     []string
 	sysctls []string
 }
 
@@ -30,6 +31,8 @@ func newScript(lines []string) script {
 			}
 		case command == "sysctl":
 			s.sysctls = append(s.sysctls, strings.TrimPrefix(rest, "-w "))
+		case command == "nft":
+			s.nft = append(s.nft, strings.Trim(rest, "'"))
 		case strings.Contains(command, "tables"):
 			s.restore[command] = append(s.restore[command], restored(rest))
 		}
@@ -60,6 +63,9 @@ func (s script) do(h *world.Host) (total spent) {
 	}
 	if len(s.sysctls) > 0 {
 		total.add(timed(h, "", "sysctl", append([]string{"-q", "-w"}, s.sysctls...)...))
+	}
+	if len(s.nft) > 0 {
+		total.add(timed(h, strings.Join(s.nft, "\n")+"\n", "nft", "-f", "-"))
 	}
 	for command, lines := range s.restore {
 		text := "*mangle\n" + strings.Join(lines, "\n") + "\nCOMMIT\n"

@@ -15,6 +15,8 @@ func TestScriptMergesAPlanIntoFewCommands(t *testing.T) {
 		"iptables -w -t mangle -N REPLYPATH-NEW",
 		"iptables -w -t mangle -A REPLYPATH-NEW -i wan0 -j RETURN",
 		"ip6tables-legacy -w -t mangle -F REPLYPATH-NEW",
+		"nft 'add table inet replypath'",
+		`nft 'add rule inet replypath ip-s1 oifname "wan0" counter name "ip-seen1" return'`,
 	})
 	want := script{
 		batch: map[family][]string{
@@ -22,6 +24,7 @@ func TestScriptMergesAPlanIntoFewCommands(t *testing.T) {
 			6: {"rule add priority 3999 from all nop protocol 82"},
 		},
 		sysctls: []string{"net.ipv4.fwmark_reflect=1"},
+		nft:     []string{"add table inet replypath", `add rule inet replypath ip-s1 oifname "wan0" counter name "ip-seen1" return`},
 		restore: map[string][]string{
 			"iptables":         {":REPLYPATH-NEW - [0:0]", "-A REPLYPATH-NEW -i wan0 -j RETURN"},
 			"ip6tables-legacy": {"-F REPLYPATH-NEW"},
