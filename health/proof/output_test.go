@@ -123,15 +123,15 @@ func TestPoliciesKeepTheHostFromReplying(t *testing.T) {
 	fromLAN := []Observation{{Hook: ReplyPrerouting, Host: netip.MustParseAddrPort("198.18.0.2:22"), Link: 4}}
 	filtered := health.ProofCheck{Result: health.Unknown, Cause: health.FirewallDropped}
 	for _, d := range []egress.Direction{egress.Forward, egress.Out} {
-		if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: map[Hook][]Observation{ReplyPrerouting: fromLAN}, output: block(d)}, filtered); c.Cause != health.IPsecPolicy || c.Result != health.No {
+		if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: byHook{ReplyPrerouting: fromLAN}, output: block(d)}, filtered); c.Cause != health.IPsecPolicy || c.Result != health.No {
 			t.Errorf("a reply of a LAN host, direction %d: %+v", d, c)
 		}
 	}
-	if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: map[Hook][]Observation{OutputEnd: passed("192.0.2.2")}, output: block(egress.Out)}, filtered); c.Cause != health.IPsecPolicy {
+	if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: byHook{OutputEnd: passed("192.0.2.2")}, output: block(egress.Out)}, filtered); c.Cause != health.IPsecPolicy {
 		t.Errorf("a reply that is dropped behind OUTPUT: %+v", c)
 	}
 	silent := health.ProofCheck{Result: health.Unknown, Cause: health.NoAnswer}
-	delivered := map[Hook][]Observation{InputEnd: {{Host: outputRequest.To}}}
+	delivered := byHook{InputEnd: {{Host: outputRequest.To}}}
 	for _, d := range []egress.Direction{egress.In, egress.Out} {
 		if c := (Snapshot{}).checkOutput(outputRequest, trace{hooks: delivered, output: block(d)}, silent); c.Cause != health.IPsecPolicy || c.Result != health.No {
 			t.Errorf("direction %d: %+v", d, c)
@@ -170,7 +170,7 @@ func TestRepliesWithoutNeighbourDiscoveryAreLost(t *testing.T) {
 		q := outputRequest
 		q.Path.Family = family
 		state := neighbourOf(gwMAC, egress.Reachable)
-		traced := trace{hooks: map[Hook][]Observation{PostroutingPassed: passed("192.0.2.2")}, egress: []EgressObservation{outputReply}, wire: onWire(2, "192.0.2.2", gwMAC), wireObserved: true,
+		traced := trace{hooks: byHook{PostroutingPassed: passed("192.0.2.2")}, egress: []EgressObservation{outputReply}, wire: onWire(2, "192.0.2.2", gwMAC), wireObserved: true,
 			output: &Output{State: state, Discovery: map[int]ListedRule{q.Path.Index: rule}}}
 		got := (Snapshot{}).checkOutput(q, traced, health.ProofCheck{Result: health.Yes})
 		if got.Result != want || want == health.No && (got.Cause != health.NeighbourCause || !strings.Contains(got.Detail, rule.String())) {

@@ -7,7 +7,7 @@ import (
 
 // trace is the observations of one request and its reply.
 type trace struct {
-	hooks  map[Hook][]Observation
+	hooks  byHook
 	egress []EgressObservation
 	wire   []WireObservation
 	steps  []Step
@@ -15,6 +15,9 @@ type trace struct {
 	output       *Output // what all replies have in common; nil: unknown
 	wireObserved bool
 }
+
+// byHook are observations at each hook.
+type byHook [PostroutingPassed + 1][]Observation
 
 // traceKey is what a request and all packets that belong to it have in common, also where the host's address is translated.
 type traceKey struct {
@@ -24,31 +27,40 @@ type traceKey struct {
 
 // Traces are the observations by request. Steps, which are those of the rules that packets matched, have no protocol.
 type Traces struct {
-	all   map[traceKey]trace
+	all   map[traceKey]*trace
 	steps map[netip.AddrPort][]Step
 	empty trace // without observations
 }
 
+// observationsPerRequest is about how often a request is observed with its reply.
+const observationsPerRequest = 6
+
 // Traces groups the observations by protocol, and by the peer's address and port.
 func (o Observations) Traces() Traces {
-	g := Traces{map[traceKey]trace{}, map[netip.AddrPort][]Step{}, trace{output: o.Output, wireObserved: o.WireObserved}}
-	at := func(proto uint8, peer netip.Addr, port uint16, add func(*trace)) {
+	g := Traces{make(map[traceKey]*trace, len(o.Hooks)/observationsPerRequest), map[netip.AddrPort][]Step{}, trace{output: o.Output, wireObserved: o.WireObserved}}
+	at := func(proto uint8, peer netip.Addr, port uint16) *trace {
 		key := traceKey{proto, netip.AddrPortFrom(peer, port)}
 		t, ok := g.all[key]
 		if !ok {
-			t = trace{hooks: map[Hook][]Observation{}}
+			t = new(trace)
+			g.all[key] = t
 		}
-		add(&t)
-		g.all[key] = t
+		return t
 	}
-	for _, x := range o.Hooks {
-		at(x.Proto, x.Peer, x.Port, func(t *trace) { t.hooks[x.Hook] = append(t.hooks[x.Hook], x) })
+	for i, x := range o.Hooks {
+		if t := at(x.Proto, x.Peer, x.Port); t.hooks[x.Hook] == nil {
+			t.hooks[x.Hook] = o.Hooks[i : i+1 : i+1]
+		} else {
+			t.hooks[x.Hook] = append(t.hooks[x.Hook], x)
+		}
 	}
 	for _, e := range o.Egress {
-		at(e.Proto, e.Peer, e.Port, func(t *trace) { t.egress = append(t.egress, e) })
+		t := at(e.Proto, e.Peer, e.Port)
+		t.egress = append(t.egress, e)
 	}
 	for _, w := range o.Wire {
-		at(w.Proto, w.Peer, w.Port, func(t *trace) { t.wire = append(t.wire, w) })
+		t := at(w.Proto, w.Peer, w.Port)
+		t.wire = append(t.wire, w)
 	}
 	if o.Output != nil {
 		for _, x := range o.Output.Steps {
@@ -62,30 +74,42 @@ func (o Observations) Traces() Traces {
 // of returns the observations of the request and its replies: the request came in by the path, and was for the address that was
 // asked until that was translated; replies are from the port that was asked, or that it was delivered to.
 func (g Traces) of(r Request) trace {
-	found := g.all[traceKey{r.protocolNumber(), r.From}]
 	t := g.empty
-	t.hooks, t.wire, t.steps = make(map[Hook][]Observation, len(found.hooks)), found.wire, g.steps[r.From]
+	t.steps = g.steps[r.From]
+	found, ok := g.all[traceKey{r.protocolNumber(), r.From}]
+	if !ok {
+		return t
+	}
+	t.wire = found.wire
 	for hook := PreroutingStart; hook < ReplyPrerouting; hook++ {
-		for _, x := range found.hooks[hook] {
-			if g.isRequest(r, x) {
-				t.hooks[hook] = append(t.hooks[hook], x)
-			}
-		}
+		t.hooks[hook] = matching(found.hooks[hook], func(x *Observation) bool { return g.isRequest(r, *x) })
 	}
 	server := t.deliveredTo().Port()
 	for hook := ReplyPrerouting; hook <= PostroutingPassed; hook++ {
-		for _, x := range found.hooks[hook] {
-			if hook >= PostroutingEnd || r.isFrom(x.Host.Port(), server) { // there it may be rewritten
-				t.hooks[hook] = append(t.hooks[hook], x)
+		t.hooks[hook] = found.hooks[hook]
+		if hook < PostroutingEnd { // there it may be rewritten
+			t.hooks[hook] = matching(t.hooks[hook], func(x *Observation) bool { return r.isFrom(x.Host.Port(), server) })
+		}
+	}
+	t.egress = matching(found.egress, func(e *EgressObservation) bool { return r.isFrom(e.Sport, server) })
+	return t
+}
+
+// matching returns the elements that match: the same slice where all do, as in most traces.
+func matching[T any](all []T, matches func(*T) bool) (some []T) {
+	for i := range all {
+		if matches(&all[i]) {
+			continue
+		}
+		some = slices.Clone(all[:i])
+		for k := i + 1; k < len(all); k++ {
+			if matches(&all[k]) {
+				some = append(some, all[k])
 			}
 		}
+		return some
 	}
-	for _, e := range found.egress {
-		if r.isFrom(e.Sport, server) {
-			t.egress = append(t.egress, e)
-		}
-	}
-	return t
+	return all
 }
 
 // isRequest reports whether the observation may be of the request, and not of a packet that others have sent with its secret: it has
