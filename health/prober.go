@@ -26,9 +26,9 @@ type BatchProber interface {
 	Send([]BatchedProbe)
 }
 
-// BatchedProbe is a probe of a batch.
+// BatchedProbe is a probe of a batch. Its path and its settings never change.
 type BatchedProbe struct {
-	Path   Path
-	Probe  Probe
+	Path   *Path
+	Probe  *Probe
 	Report func(Outcome)
 }

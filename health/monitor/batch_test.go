@@ -24,13 +24,13 @@ func (n *batchingNetwork) Send(batch []health.BatchedProbe) {
 	for _, b := range batch {
 		sent = append(sent, b.Path.Uplink)
 		if n.fails(b.Path.Uplink) {
-			b.Report(n.Probe(n.ctx, b.Path, b.Probe))
+			b.Report(n.Probe(n.ctx, *b.Path, *b.Probe))
 			continue
 		}
 		n.addWaiting(1)
 		go func() {
 			defer n.addWaiting(-1)
-			b.Report(n.Probe(n.ctx, b.Path, b.Probe))
+			b.Report(n.Probe(n.ctx, *b.Path, *b.Probe))
 		}()
 	}
 	slices.Sort(sent)

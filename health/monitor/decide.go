@@ -12,7 +12,7 @@ import (
 // has since the addresses came.
 func (p *pathState) decide(now time.Time) (state health.State, reason string) {
 	p.reviewAt = time.Time{}
-	if state, reason := linkFault(p.path); state != "" {
+	if state, reason := linkFault(*p.path); state != "" {
 		p.quorum = Undecided
 		p.holdDown.failed()
 		return state, reason

@@ -30,7 +30,7 @@ type output struct {
 // sentProbe is a probe that was counted as sent by its Detector.
 type sentProbe struct {
 	ctx      context.Context // canceled when the outcome is of no use any more
-	path     health.Path
+	path     *health.Path
 	state    *probeState
 	sequence uint64
 }

@@ -11,7 +11,7 @@ import (
 // quorum on the probes, proofResult on the proof, state on both, on the link and on holdDown.
 type pathState struct {
 	uplink  health.UplinkSettings
-	path    health.Path
+	path    *health.Path // replaced, never changed: probes that were sent have it too
 	probes  []*probeState
 	history history
 
@@ -40,14 +40,14 @@ type pathState struct {
 }
 
 func newPathState(u health.UplinkSettings, p health.Path, now time.Time) *pathState {
-	s := &pathState{uplink: u, path: p, since: now, proof: health.Proof{}.WithUnknown()}
+	s := &pathState{uplink: u, path: &p, since: now, proof: health.Proof{}.WithUnknown()}
 	s.history.firstMinute = minuteOf(now)
 	return s
 }
 
 // canProbe reports whether the link is fit to send probes.
 func (p *pathState) canProbe() bool {
-	state, _ := linkFault(p.path)
+	state, _ := linkFault(*p.path)
 	return state == ""
 }
 

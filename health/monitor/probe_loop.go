@@ -46,11 +46,14 @@ func (m *Monitor) sendAll(probes []sentProbe) {
 	for _, sent := range probes {
 		prober, ok := m.probers[sent.state.probe.Target.Kind].(health.BatchProber)
 		if !ok {
-			m.tasks.Go(func() { m.record(sent, m.runProber(sent.ctx, sent.path, sent.state.probe)) })
+			m.tasks.Go(func() { m.record(sent, m.runProber(sent.ctx, *sent.path, sent.state.probe)) })
 			continue
 		}
 		report := func(o health.Outcome) { m.record(sent, o) }
-		batches[prober] = append(batches[prober], health.BatchedProbe{Path: sent.path, Probe: sent.state.probe, Report: report})
+		if batches[prober] == nil {
+			batches[prober] = make([]health.BatchedProbe, 0, len(probes))
+		}
+		batches[prober] = append(batches[prober], health.BatchedProbe{Path: sent.path, Probe: &sent.state.probe, Report: report})
 	}
 	for prober, batch := range batches {
 		prober.Send(batch)

@@ -38,7 +38,7 @@ func (e *engine) updatePath(p health.Path, now time.Time) {
 func (e *engine) updateLink(name string, up, carrier bool, now time.Time) {
 	for _, k := range e.links[name] {
 		known := e.paths[k]
-		p := known.path
+		p := *known.path
 		p.Up, p.Carrier = up, carrier
 		e.configurePath(known.uplink, p, now)
 	}
@@ -52,10 +52,11 @@ func (e *engine) configurePath(u health.UplinkSettings, path health.Path, now ti
 		return
 	}
 	couldProbe, sameRoute, sameUplink := p.canProbe(), p.path.SameRoute(path), sameSettings(p.uplink, u)
-	if p.path == path && sameUplink {
+	if *p.path == path && sameUplink {
 		return
 	}
-	p.uplink, p.path = u, path
+	next := path // on the heap, only where it has changed
+	p.uplink, p.path = u, &next
 	switch {
 	case couldProbe && !p.canProbe():
 		e.suspendProbes(p, now)
@@ -109,7 +110,7 @@ func (e *engine) configureProbes(p *pathState, now time.Time) {
 	old := p.probes
 	p.probes = nil
 	nth := map[health.Target]int{}
-	for _, probe := range p.uplink.ProbesFor(p.path) {
+	for _, probe := range p.uplink.ProbesFor(*p.path) {
 		k := targetKeyOf(probe, p.path.Key, nth[probe.Target])
 		nth[probe.Target]++
 		if at := slices.IndexFunc(old, func(s *probeState) bool { return s.probe == probe && s.target.key == k }); at >= 0 {
@@ -152,7 +153,7 @@ func (e *engine) removeProbe(s *probeState, now time.Time) {
 // suspendProbes cancels the probes of a path whose link is unfit to send them.
 func (e *engine) suspendProbes(p *pathState, now time.Time) {
 	p.abortProbes()
-	state, _ := linkFault(p.path)
+	state, _ := linkFault(*p.path)
 	for _, s := range p.probes {
 		s.suspend(state)
 		e.reassessTarget(s.target, now)

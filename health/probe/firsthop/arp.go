@@ -60,7 +60,7 @@ func (a *arpProber) refresh() { a.hardware.refresh() }
 
 func (a *arpProber) requests() *requests { return &a.pending }
 
-func (a *arpProber) request(p health.Path) (q *request, send func() error, err error) {
+func (a *arpProber) request(p *health.Path) (q *request, send func() error, err error) {
 	hardware, err := a.hardware.get(p.Link)
 	if err != nil {
 		return nil, nil, err
@@ -73,7 +73,7 @@ func (a *arpProber) request(p health.Path) (q *request, send func() error, err e
 		source = p.Source
 	}
 	isFor := func(b []byte) bool { return isARPReply(b, p.Gateway, source, hardware) }
-	return &request{gateway: GatewayAddr(p), isFor: isFor}, func() error {
+	return &request{gateway: GatewayAddr(*p), isFor: isFor}, func() error {
 		return a.sender.send(p.Index, unix.ETH_P_ARP, broadcast, arpRequestTo(p.Gateway, source, hardware))
 	}, nil
 }

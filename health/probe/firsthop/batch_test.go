@@ -23,7 +23,7 @@ func sendBatch(a *Prober, paths []health.Path, timeout time.Duration) []health.O
 	var batch []health.BatchedProbe
 	for n, p := range paths {
 		report := func(o health.Outcome) { reported <- numbered{n, o} }
-		batch = append(batch, health.BatchedProbe{Path: p, Probe: health.Probe{Timeout: timeout}, Report: report})
+		batch = append(batch, health.BatchedProbe{Path: &p, Probe: &health.Probe{Timeout: timeout}, Report: report})
 	}
 	a.Send(batch)
 	outcomes := make([]health.Outcome, len(paths))

@@ -31,7 +31,7 @@ type kernelView struct {
 
 // comparison is one that is due.
 type comparison struct {
-	path   health.Path
+	path   *health.Path
 	mac    string
 	report func(error)
 }
@@ -74,7 +74,7 @@ func (k *kernelView) check(p health.Path, mac string) error {
 
 // checkLater compares as check does, without waiting: it reports at once unless a comparison is due. Those that are due are made by one goroutine, as
 // the kernel may keep a reader of its table waiting.
-func (k *kernelView) checkLater(p health.Path, mac string, report func(error)) {
+func (k *kernelView) checkLater(p *health.Path, mac string, report func(error)) {
 	if len(mac) != hardwareAddrLen || !k.isDue(p.Key, time.Now()) {
 		report(nil)
 		return
@@ -91,7 +91,7 @@ func (k *kernelView) checkLater(p health.Path, mac string, report func(error)) {
 // work makes the comparisons of the queue until there is none.
 func (k *kernelView) work() {
 	for c, ok := k.takeComparison(); ok; c, ok = k.takeComparison() {
-		c.report(k.check(c.path, c.mac))
+		c.report(k.check(*c.path, c.mac))
 	}
 }
 

@@ -85,16 +85,16 @@ func (n *ndpProber) refresh() { n.hardware.refresh() }
 
 func (n *ndpProber) requests() *requests { return &n.pending }
 
-func (n *ndpProber) request(p health.Path) (q *request, send func() error, err error) {
+func (n *ndpProber) request(p *health.Path) (q *request, send func() error, err error) {
 	hardware, err := n.hardware.get(p.Link)
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := n.sources.get(p)
+	source, err := n.sources.get(*p)
 	if err != nil {
 		return nil, nil, err
 	}
-	gateway := GatewayAddr(p)
+	gateway := GatewayAddr(*p)
 	group := solicitedNodeGroup(gateway.Addr)
 	return &request{gateway: gateway, lost: func() { n.sources.doubt(p.Index) }}, func() error {
 		var to []byte

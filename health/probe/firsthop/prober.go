@@ -78,7 +78,7 @@ func (a *Prober) refresh() {
 func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
 	ended := make(chan struct{})
 	a.refresh()
-	abort := a.begin(p, 0, func(with reply, failed error) {
+	abort := a.begin(&p, 0, func(with reply, failed error) {
 		r, err = with, failed
 		close(ended)
 	})
@@ -91,8 +91,9 @@ func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
 	return r, err
 }
 
-// begin sends a request to the path's gateway. end is called once, with the reply or with an error for the operator.
-func (a *Prober) begin(p health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
+// begin sends a request to the gateway of the path, which must not change. end is called once, with the reply or with an error for
+// the operator.
+func (a *Prober) begin(p *health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
 	var err error
 	switch {
 	case p.Index == 0:
@@ -111,7 +112,7 @@ func (a *Prober) begin(p health.Path, timeout time.Duration, end func(reply, err
 }
 
 // explain translates the error of a probe for the operator.
-func explain(p health.Path, protocol string, err error) error {
+func explain(p *health.Path, protocol string, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -119,7 +120,7 @@ func explain(p health.Path, protocol string, err error) error {
 	case errors.Is(err, syscall.ENETUNREACH): // the socket is bound to the interface: no route lookup fails
 		err = fmt.Errorf("%s is down, or IPv6 is disabled on it: %w", p.Link, err)
 	default:
-		err = socket.Explain(p, err)
+		err = socket.Explain(*p, err)
 	}
 	return fmt.Errorf("probe the gateway %s on %s by %s: %w", p.Gateway, p.Link, protocol, err)
 }

@@ -14,7 +14,7 @@ type familyProber interface {
 	// refresh forgets what may have changed since the last batch of requests.
 	refresh()
 	// request returns a request to the path's gateway, and the function that sends it.
-	request(health.Path) (q *request, send func() error, err error)
+	request(*health.Path) (q *request, send func() error, err error)
 	// requests are those that wait for their replies.
 	requests() *requests
 }
@@ -43,7 +43,7 @@ func (s *shared[P]) get() (p P, err error) {
 
 // begin sends a request to the path's gateway. end is called once: with the reply, or with the error after the timeout (zero: there
 // is none). abort ends it earlier.
-func (s *shared[P]) begin(p health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
+func (s *shared[P]) begin(p *health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
 	began := time.Now()
 	prober, err := s.get()
 	var (
