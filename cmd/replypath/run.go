@@ -76,11 +76,18 @@ func raiseDescriptorLimit(log *slog.Logger) {
 	}
 }
 
+// heapBallast is never touched, so that it takes no memory. It counts as heap in use, half of which the service may allocate until
+// garbage is collected: else a heap as small as that of a few uplinks is collected after each megabyte.
+var heapBallast []byte
+
+const ballastSize = 6 << 20
+
 // lowerGCPercent sets GOGC to 50 unless the environment sets it. Bursts of route changes allocate much at once, and memory that
 // the heap has grown to is returned to the system late.
 func lowerGCPercent() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
+		heapBallast = make([]byte, ballastSize)
 	}
 }
 
