@@ -163,12 +163,19 @@ func TestConnectionsStayWithAProxyThatStopsListening(t *testing.T) {
 	})
 }
 
+// newDropping makes the world of a test in which new connections from the LAN are dropped while no proxy listens.
+func newDropping(t *testing.T, backend string) *proxied {
+	t.Helper()
+	p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
+	p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)
+	p.Configure(p.Uplinks...)
+	return p
+}
+
 func TestWithoutDropLetsNothingOut(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-		p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)
-		p.Configure(p.Uplinks...)
+		p := newDropping(t, backend)
 		p.Start()
 		p.awaitProxies(t, "out", uplinks.ProxyNobody)
 		for _, to := range []netip.Addr{p.Client4, p.Client6} {

@@ -196,14 +196,21 @@ func (p *proxied) translate() {
 	}
 }
 
+// newTranslated makes the world of a test in which the destinations of what is intercepted are translated.
+func newTranslated(t *testing.T, backend string) *proxied {
+	t.Helper()
+	p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
+	p.translate()
+	p.startProxies()
+	p.Apply()
+	return p
+}
+
 // Destination translation comes after interception, and must not lead a part of a connection past the proxy.
 func TestTranslatedDestinationsAreIntercepted(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-		p.translate()
-		p.startProxies()
-		p.Apply()
+		p := newTranslated(t, backend)
 		p.askIn(t)
 	})
 }

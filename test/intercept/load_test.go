@@ -3,7 +3,6 @@ package intercept
 import (
 	"errors"
 	"net/netip"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -140,9 +139,7 @@ func TestProxyKilledUnderLoadLosesNoLaterConnection(t *testing.T) {
 func TestProxyKilledUnderLoadLetsNothingOutWithDrop(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-		p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)
-		p.Configure(p.Uplinks...)
+		p := newDropping(t, backend)
 		p.startProxies()
 		p.Start()
 		p.awaitProxies(t, "out", uplinks.ProxyListening)

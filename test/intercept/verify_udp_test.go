@@ -127,10 +127,7 @@ func TestServiceFindsThatAnswersOfAProxyOfUDPStray(t *testing.T) {
 func TestVerifyShowsAnswersFromTranslatedAddresses(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-		p.translate()
-		p.startProxies()
-		p.Apply()
+		p := newTranslated(t, backend)
 		v := p.Verify()
 		v.WantOK(t, 2)
 		for _, u := range p.Uplinks {

@@ -19,6 +19,16 @@ func wantAlive(t *testing.T, after string, n int, all []*world.Connections) {
 	}
 }
 
+// startOnFirst starts the service on a gateway whose connections begin by the first uplink.
+func startOnFirst(t *testing.T, backend string) (*gateway, *box.Service) {
+	t.Helper()
+	g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
+	s := g.Start()
+	g.AwaitInSync()
+	g.awaitUplink(t, g.LAN, 0)
+	return g, s
+}
+
 // With failover = "keep" the connections of an uplink that failed stay on it, and go on when it is back.
 func TestConnectionsAreKeptOnAnUplinkThatFails(t *testing.T) {
 	t.Parallel()
@@ -78,10 +88,7 @@ func TestUntranslatedConnectionsMoveByTheirMark(t *testing.T) {
 func TestPoliciesAreRepaired(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
-		s := g.Start()
-		g.AwaitInSync()
-		g.awaitUplink(t, g.LAN, 0)
+		g, s := startOnFirst(t, backend)
 		held := g.hold(t, g.LAN, 5)
 		if backend != box.Backends[1] {
 			g.Shell("nft flush ruleset")
@@ -137,10 +144,7 @@ func TestReloadDisturbsNoConnection(t *testing.T) {
 func TestNewAddressOfAnUplinkIsUsed(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
-		s := g.Start()
-		g.AwaitInSync()
-		g.awaitUplink(t, g.LAN, 0)
+		g, s := startOnFirst(t, backend)
 		g.hold(t, g.LAN, 3)
 		u := g.Uplinks[0]
 		before := u.Addr4
