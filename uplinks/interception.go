@@ -113,3 +113,35 @@ func (s Settings) interceptIn(i Intercept, f Facts, family Family) marks.Interce
 	}
 	return out
 }
+
+// addInterceptedNetworks adds to the owners of addresses the uplinks of networks from which proxies answer datagrams that came in by
+// them. The sockets of such answers have no mark until OUTPUT, and are not sent if there is no route for them by then: main need
+// not have one. A network in which the host has an address is not added, since the host itself sends from there.
+func addInterceptedNetworks(owners map[netip.Prefix]marks.ID, s Settings, f Facts, managed []Uplink, family Family) {
+	if s.Interception == nil {
+		return
+	}
+	for _, i := range s.Interception.Intercepts {
+		if !slices.Contains(i.Protocols, "udp") {
+			continue
+		}
+		for _, network := range inFamily(i.To.In, family) {
+			for _, u := range managed {
+				id, taken := owners[network.Masked()]
+				if slices.Contains(i.Links, u.Link) && !IsDefaultRoute(network) && !f.hasAddrIn(network) && (!taken || u.ID < id) {
+					owners[network.Masked()] = u.ID
+				}
+			}
+		}
+	}
+}
+
+// hasAddrIn reports whether the host has an address in the network.
+func (f Facts) hasAddrIn(network netip.Prefix) bool {
+	for _, l := range f.Links {
+		if slices.ContainsFunc(l.Addrs, func(a Addr) bool { return network.Contains(a.Prefix.Addr()) }) {
+			return true
+		}
+	}
+	return false
+}

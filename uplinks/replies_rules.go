@@ -77,7 +77,9 @@ func addRules(want State, s Settings, f Facts, family Family) {
 	}
 	addTrieRules(add, s, managed)
 	add(offsetSources, Goto, func(r *Rule) { r.Not, r.IIF, r.Goto = true, "lo", s.Priority+offsetEnd })
-	for address, id := range addrOwners(f, managed, family) {
+	owners := addrOwners(f, managed, family)
+	addInterceptedNetworks(owners, s, f, managed, family)
+	for address, id := range owners {
 		add(offsetSources+Priority(id), Goto, func(r *Rule) { r.From, r.Goto = address, s.Priority+offsetSourceMain })
 		add(offsetSourceTable+Priority(id), Lookup, func(r *Rule) { r.From, r.Table = address, s.TableBase+Table(id) })
 	}

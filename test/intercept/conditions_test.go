@@ -125,3 +125,28 @@ func TestInterceptionBeginsWithNewConnections(t *testing.T) {
 		}
 	})
 }
+
+// A proxy answers datagrams from addresses of nobody by sockets without a mark: main need not have a route to the client.
+func TestProxyOfUDPAnswersWithoutDefaultRoute(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		p := newProxied(t, box.Conditions{RPFilter: 1, NoDefault: true}, backend, true)
+		p.Settings[1] += farDNS
+		p.Configure(p.Uplinks...)
+		p.startProxies()
+		p.Apply()
+		wires := p.RecordEgress()
+		for _, a := range []string{intercepted4, intercepted6} {
+			to := netip.AddrPortFrom(netip.MustParseAddr(a), 53)
+			for _, size := range []int{0, 4000} {
+				p.ask(t, p.Client, world.KindUDP, to.String(), size, byProxy+p.Gateway.Name, p.ClientAddr(to.Addr()))
+			}
+			if wires.Settle(); wires.Replies(0, to.Addr()) > 0 {
+				t.Errorf("answers from %s leave by the first uplink", a)
+			}
+		}
+		v := p.Verify()
+		v.WantOK(t, 2)
+		p.Must(0, "flush")
+	})
+}
