@@ -1,6 +1,7 @@
 package box
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,11 +35,27 @@ func IgnoringErrors(commands string) string {
 	return strings.ReplaceAll(commands, ";", " || :;") + " || :"
 }
 
+// hookedChain finds the chains that hooks lead to, and hookOf has their base chains.
+var (
+	hookedChain = regexp.MustCompile(`FAM-(pre|out|post)\b`)
+	hookOf      = map[string]string{"pre": "prerouting", "out": "output", "post": "postrouting"}
+)
+
+// WithoutGate returns the command of nft(8) that takes the gate out of a base chain of our table: packets go to the hooks.
+func WithoutGate(base string) string {
+	return strings.ReplaceAll("flush chain inet replypath BASE; add rule inet replypath BASE meta nfproto ipv4 goto ip-BASE; "+
+		"add rule inet replypath BASE meta nfproto ipv6 goto ip6-BASE", "BASE", base)
+}
+
 // HarmChains changes our chains of a family as another program would: by the commands of nft(8), in which TABLE is our table
-// and FAM- starts the names of the family's chains, or by those of iptables on the mangle table.
+// and FAM- starts the names of the family's chains, or by those of iptables on the mangle table. Gates, which do for most
+// packets what the chains behind them do, are harmed with them.
 func (b *Box) HarmChains(family int, nft string, iptables ...string) {
 	b.T.Helper()
 	if slices.Contains(b.Settings, Nftables) {
+		for _, harmed := range hookedChain.FindAllStringSubmatch(nft, -1) {
+			b.Gateway.Run("nft", WithoutGate(hookOf[harmed[1]]))
+		}
 		b.Gateway.Run("nft", strings.NewReplacer("TABLE", "inet replypath", "FAM-", map[int]string{4: "ip-", 6: "ip6-"}[family]).Replace(nft))
 		return
 	}

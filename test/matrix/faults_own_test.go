@@ -1,5 +1,7 @@
 package matrix
 
+import "replypath/test/box"
+
 // ownFaults damage the objects of replypath. The service repairs them.
 var ownFaults = []fault{
 	{name: "the rule for the mark of eth1 is gone", each: "{ip} rule del fwmark 0x200/0x1f00 lookup 8202",
@@ -17,11 +19,11 @@ var ownFaults = []fault{
 		lost: lost(1, allKinds...), cause: "route-missing", service: repairs},
 	{name: "the table of eth1 leads to another gateway", each: "{ip} route replace default via {other1} table 8202",
 		lost: lost(1, allKinds...), cause: "route-missing", service: repairs},
-	{name: "the jump in PREROUTING is gone", native: "nft flush chain inet replypath {f}-pre", each: "{ipt} -t mangle -D PREROUTING -j REPLYPATH-PRE", warns: "mark-not-saved",
+	{name: "the jump in PREROUTING is gone", native: "nft '" + box.WithoutGate("prerouting") + "; flush chain inet replypath {f}-pre'", each: "{ipt} -t mangle -D PREROUTING -j REPLYPATH-PRE", warns: "mark-not-saved",
 		lost: lost(1, dnatKinds...), cause: "mark-not-saved", service: repairs},
-	{name: "the mark is not restored in PREROUTING", native: "nft 'flush chain inet replypath {f}-pre; add rule inet replypath {f}-pre iifgroup 8200 ct direction original iifname vmap @{f}-in-map'", each: "{ipt} -t mangle -D REPLYPATH-PRE 2", warns: "mark-not-restored",
+	{name: "the mark is not restored in PREROUTING", native: "nft '" + box.WithoutGate("prerouting") + "; flush chain inet replypath {f}-pre; add rule inet replypath {f}-pre iifgroup 8200 ct direction original iifname vmap @{f}-in-map'", each: "{ipt} -t mangle -D REPLYPATH-PRE 2", warns: "mark-not-restored",
 		lost: lost(1, dnatKinds...), cause: "mark-not-restored", service: repairs},
-	{name: "the jump in OUTPUT is gone", native: "nft flush chain inet replypath {f}-out", each: "{ipt} -t mangle -D OUTPUT -j REPLYPATH-OUT", warns: "mark-not-restored", service: repairs},
+	{name: "the jump in OUTPUT is gone", native: "nft '" + box.WithoutGate("output") + "; flush chain inet replypath {f}-out'", each: "{ipt} -t mangle -D OUTPUT -j REPLYPATH-OUT", warns: "mark-not-restored", service: repairs},
 	{name: "the chain that saves marks is empty", native: "nft 'flush chain inet replypath {f}-in1; flush chain inet replypath {f}-in2'", each: "{ipt} -t mangle -F REPLYPATH-NEW", warns: "mark-not-saved",
 		lost: lost(1, dnatKinds...), cause: "mark-not-saved", service: repairs},
 	{name: "the mark of eth1 is not saved", native: "nft flush chain inet replypath {f}-in2", each: "{ipt} -t mangle -D REPLYPATH-NEW -i eth1 -j CONNMARK --set-xmark 0x200/0x1f00",
