@@ -47,17 +47,12 @@ type InterceptedService struct {
 // PortRange includes both ports.
 type PortRange struct{ First, Last uint16 }
 
-// InterceptChains returns the chains of interception, which use one bit of the marks of packets and connections. A connection that a
+// InterceptLayout returns the chains of interception, which use one bit of the marks of packets and connections. A connection that a
 // proxy takes, or that a proxy opens with the address of a client, has the bit from its first packet on: a connection stays
 // where it began, although a proxy comes or goes. A packet that the host should receive though it is addressed to another
 // one has the bit: replies to a proxy's own connections, and packets of intercepted ones. All other packets of established
-// connections meet one rule.
-func InterceptChains(bit Mask, ipv6 bool, intercepts []Intercept) []Chain {
-	return interception{bit: bit, ipv6: ipv6}.chains(intercepts)
-}
-
-// InterceptLayout returns the chains of interception in the form that suits the backend: InterceptChains, or for nftables
-// chains that do the same. There a match has one range of ports, and a TPROXY without a socket does not match the packet.
+// connections meet one rule. In nftables the chains do the same in another form: a match has one range of ports, and a TPROXY
+// without a socket does not match the packet.
 func InterceptLayout(b Backend, bit Mask, ipv6 bool, intercepts []Intercept) []Chain {
 	return interception{bit, ipv6, b == Nftables}.chains(intercepts)
 }

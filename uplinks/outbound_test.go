@@ -35,15 +35,7 @@ func TestOutboundPlanMatchesGoldenFiles(t *testing.T) {
 		{"outbound-off.txt", outboundSettings(), uplinkstest.Settings()},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			k := uplinkstest.NewFake(uplinkstest.Facts())
-			if _, err := uplinks.Sync(t.Context(), k, c.from); err != nil {
-				t.Fatal(err)
-			}
-			plan, _, err := uplinks.Preview(t.Context(), k, c.to)
-			if err != nil {
-				t.Fatal(err)
-			}
-			compareGolden(t, "testdata/"+c.file, plan.String())
+			k := compareGoldenPlan(t, c.file, c.from, c.to)
 			if _, err := uplinks.Sync(t.Context(), k, c.to); err != nil {
 				t.Fatal(err)
 			}

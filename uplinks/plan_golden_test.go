@@ -33,15 +33,7 @@ func TestPlanMatchesGoldenFiles(t *testing.T) {
 		{"intercept.txt", both, withIntercepts(both)},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			k := uplinkstest.NewFake(uplinkstest.Facts())
-			if _, err := uplinks.Sync(t.Context(), k, c.from); err != nil {
-				t.Fatal(err)
-			}
-			plan, _, err := uplinks.Preview(t.Context(), k, c.to)
-			if err != nil {
-				t.Fatal(err)
-			}
-			compareGolden(t, "testdata/"+c.file, plan.String())
+			compareGoldenPlan(t, c.file, c.from, c.to)
 		})
 	}
 }
@@ -54,6 +46,21 @@ func withIntercepts(s uplinks.Settings) uplinks.Settings {
 			Sources: uplinks.NetworkList{Out: []netip.Prefix{netip.MustParsePrefix("198.18.0.9/32")}}, Port: 50080, Without: uplinks.Pass},
 	}}
 	return s
+}
+
+// compareGoldenPlan compares the plan from one configuration to another with a file, and returns the kernel before the plan.
+func compareGoldenPlan(t *testing.T, file string, from, to uplinks.Settings) *uplinkstest.Fake {
+	t.Helper()
+	k := uplinkstest.NewFake(uplinkstest.Facts())
+	if _, err := uplinks.Sync(t.Context(), k, from); err != nil {
+		t.Fatal(err)
+	}
+	plan, _, err := uplinks.Preview(t.Context(), k, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareGolden(t, "testdata/"+file, plan.String())
+	return k
 }
 
 func compareGolden(t *testing.T, file, got string) {

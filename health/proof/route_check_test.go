@@ -31,7 +31,7 @@ func snapshot() proof.Snapshot {
 	}
 	for r := range want.Rules {
 		if r.Family == uplinks.IPv4 {
-			db.Rules = append(db.Rules, rpdb.FromRule(r, uplinks.Protocol))
+			db.Rules = append(db.Rules, databaseRule(r, uplinks.Protocol))
 		}
 	}
 	db.Rules = append(db.Rules, rpdbRule(uplinks.Rule{Priority: 0, Table: uplinks.LocalTable}, 2), rpdbRule(uplinks.Rule{Priority: 32766, Table: uplinks.MainTable}, 2))
@@ -65,7 +65,7 @@ func rpdbRule(r uplinks.Rule, protocol uint8) rpdb.Rule {
 		r.SuppressLength = uplinks.NoSuppress
 	}
 	r.Action = cmp.Or(r.Action, uplinks.Lookup)
-	return rpdb.FromRule(r, protocol)
+	return databaseRule(r, protocol)
 }
 
 // correctLookups returns the kernel's decisions on that host.

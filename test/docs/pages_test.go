@@ -141,7 +141,7 @@ func TestDocumentsNameOnlyExistingChains(t *testing.T) {
 	for _, c := range marks.Chains(0xff00, 8200, links) {
 		there[c.Name] = true
 	}
-	for _, c := range marks.InterceptChains(0x10, false, nil) {
+	for _, c := range marks.InterceptLayout(marks.Legacy, 0x10, false, nil) {
 		there[c.Name] = true
 	}
 	outbound := marks.Outbound{Mask: 0xff00, Flag: 1, Group: 8200, Buckets: []marks.Mark{0x100}, Masquerade: true}

@@ -55,6 +55,19 @@ func newBootTest(t *testing.T) *box.Box {
 	return b
 }
 
+// applyUnconfirmed applies another configuration with --confirm, by the service, or by the program after the service has ended.
+func applyUnconfirmed(t *testing.T, withService bool) (*box.Box, *Service) {
+	t.Helper()
+	b := newBootTest(t)
+	s := b.Start()
+	if !withService {
+		s.Stop()
+	}
+	b.Configure(b.Uplinks[0], b.Uplinks[2])
+	b.Must(0, "apply", "--confirm", "1h")
+	return b, s
+}
+
 // wantRefused wants every output to say that the file is not in force, and why.
 func wantRefused(b *box.Box, s *Service, state health.FileState, why string) {
 	b.T.Helper()
@@ -90,13 +103,7 @@ func TestBootDoesNotUseAnUnconfirmedChange(t *testing.T) {
 	for name, withService := range map[string]bool{"applied by the service": true, "applied by the program": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBootTest(t)
-			s := b.Start()
-			if !withService {
-				s.Stop()
-			}
-			b.Configure(b.Uplinks[0], b.Uplinks[2])
-			b.Must(0, "apply", "--confirm", "1h")
+			b, s := applyUnconfirmed(t, withService)
 			wantTables(b, "before the boot", "8201", "8203")
 			if withService {
 				if c := b.ServiceStatus().Configuration; c.InForce != health.Unconfirmed || c.ConfirmBy == nil || c.State != health.FileInForce {
@@ -132,13 +139,7 @@ func TestBootUsesAConfirmedChange(t *testing.T) {
 	for name, withService := range map[string]bool{"confirmed by the service": true, "confirmed by the program": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBootTest(t)
-			s := b.Start()
-			if !withService {
-				s.Stop()
-			}
-			b.Configure(b.Uplinks[0], b.Uplinks[2])
-			b.Must(0, "apply", "--confirm", "1h")
+			b, s := applyUnconfirmed(t, withService)
 			if r := b.Must(0, "confirm"); r.Stderr != "" {
 				t.Errorf("confirm: %s", r)
 			}

@@ -137,7 +137,7 @@ func TestCarrierLossHoldsOrReleases(t *testing.T) {
 func TestChangesOfOneUplinkDoNotTouchAnother(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
-	// The trap of a proof is a table of its own, which counts as a change of nftables too.
+	// The capture table of a proof counts as a change of nftables too.
 	b.Write("proof.every = \"off\"\n" + box.UplinkConfig(1, "eth0", gatewayAuto, "") + box.UplinkConfig(2, "eth1", `["192.0.2.1", "fe80::1"]`, ""))
 	b.Start()
 	generation := b.Generation()

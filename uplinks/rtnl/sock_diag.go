@@ -34,16 +34,6 @@ type Socket struct {
 	Inode  uint32         // identifies it in /proc/PID/fd
 }
 
-// Listeners returns the listening TCP sockets of the network namespace of the calling thread.
-func Listeners(ctx context.Context) ([]uplinks.Listener, error) {
-	sockets, err := ServerSockets(ctx, unix.IPPROTO_TCP)
-	all := make([]uplinks.Listener, 0, len(sockets))
-	for _, s := range sockets {
-		all = append(all, s.Listener)
-	}
-	return all, err
-}
-
 // ServerSockets returns the sockets of the protocol (IPPROTO_*) that accept connections or datagrams from any peer, in the
 // network namespace of the calling thread.
 func ServerSockets(ctx context.Context, proto uint8) ([]Socket, error) {

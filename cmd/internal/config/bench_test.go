@@ -24,7 +24,7 @@ func BenchmarkRead(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if c, err := Read(file); err != nil || len(c.Uplinks) != uplinks {
+				if c, err := readConfig(file); err != nil || len(c.Uplinks) != uplinks {
 					b.Fatalf("%d uplinks, %v", len(c.Uplinks), err)
 				}
 			}

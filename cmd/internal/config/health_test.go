@@ -14,7 +14,7 @@ import (
 // readHealth reads the files and returns the settings about health.
 func readHealth(t *testing.T, files map[string]string) (health.Settings, health.EndpointSettings) {
 	t.Helper()
-	c, err := Read(writeFiles(t, files))
+	c, err := readConfig(writeFiles(t, files))
 	if err != nil {
 		t.Fatal(err)
 	}

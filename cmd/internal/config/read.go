@@ -18,18 +18,9 @@ const maxSize = 1 << 20
 // uplinksDir is the directory with a file for each uplink.
 const uplinksDir = "uplinks.d"
 
-// Read reads the file at path and the *.toml files in the directory uplinks.d beside it. It returns Mistakes if the
-// configuration is invalid, fs.ErrNotExist if neither the file nor any file in uplinks.d exists, and otherwise an error
-// that names the file or directory that cannot be read.
-func Read(path string) (Config, error) {
-	files, err := ReadFiles(path)
-	if err != nil {
-		return Config{}, err
-	}
-	return files.Resolve()
-}
-
-// ReadFiles reads the same files as Read, and does not check what they say. Its errors are those of Read but for Mistakes.
+// ReadFiles reads the file at path and the *.toml files in the directory uplinks.d beside it, and does not check what they say. It
+// returns fs.ErrNotExist if neither the file nor any file in uplinks.d exists, and otherwise an error that names the file or
+// directory that cannot be read.
 func ReadFiles(path string) (Files, error) {
 	sources, err := readSources(path)
 	if err != nil {

@@ -17,6 +17,15 @@ import (
 // byValue makes go-cmp compare addresses, and treat empty and nil slices as equal.
 var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
+// readConfig reads the configuration at the path, as the program does.
+func readConfig(path string) (Config, error) {
+	files, err := ReadFiles(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return files.Resolve()
+}
+
 // writeFiles writes the files to a new directory and returns the path of the main file, which need not be among them.
 func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -136,7 +145,7 @@ func TestRead(t *testing.T) {
 			for _, u := range want.Uplinks {
 				want.Health.Uplinks = append(want.Health.Uplinks, health.UplinkSettings{Name: u.Name, Quorum: 1})
 			}
-			got, err := Read(writeFiles(t, test.files))
+			got, err := readConfig(writeFiles(t, test.files))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +159,7 @@ func TestRead(t *testing.T) {
 func TestReadFollowsSymlinks(t *testing.T) {
 	path := writeFiles(t, map[string]string{"uplinks.d/.keep": "", "store/1": lte})
 	symlink(t, "../store/1", filepath.Join(filepath.Dir(path), "uplinks.d", "lte.toml"))
-	c, err := Read(path)
+	c, err := readConfig(path)
 	if err != nil || len(c.Uplinks) != 1 {
 		t.Errorf("Read: %v, %v, want one uplink", c, err)
 	}

@@ -13,7 +13,7 @@ import (
 // readText reads a configuration of one file.
 func readText(t *testing.T, text []byte) Config {
 	t.Helper()
-	c, err := Read(writeFiles(t, map[string]string{"replypath.toml": string(text)}))
+	c, err := readConfig(writeFiles(t, map[string]string{"replypath.toml": string(text)}))
 	if err != nil {
 		t.Fatal(err)
 	}

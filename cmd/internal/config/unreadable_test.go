@@ -17,7 +17,7 @@ func TestReadWithoutFilesIsNotExist(t *testing.T) {
 		"uplinks.d has no uplink's file": {"uplinks.d/README": "", "uplinks.d/.lte.toml": lte},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Read(writeFiles(t, files)); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := readConfig(writeFiles(t, files)); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("Read: %v, want fs.ErrNotExist", err)
 			}
 		})
@@ -50,7 +50,7 @@ func TestReadReportsUnreadableFiles(t *testing.T) {
 				if err := test.spoil(bad); err != nil {
 					t.Fatal(err)
 				}
-				_, err := Read(path)
+				_, err := readConfig(path)
 				var mistakes Mistakes
 				if err == nil || !strings.Contains(err.Error(), bad+test.want) || errors.As(err, &mistakes) || errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("Read: %v, want an error that says %q", err, bad+test.want)
@@ -62,7 +62,7 @@ func TestReadReportsUnreadableFiles(t *testing.T) {
 
 func TestReadReportsUplinksDirThatIsAFile(t *testing.T) {
 	path := writeFiles(t, map[string]string{"uplinks.d": "a file"})
-	if _, err := Read(path); !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "uplinks.d") {
+	if _, err := readConfig(path); !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "uplinks.d") {
 		t.Errorf("Read: %v, want ENOTDIR for uplinks.d", err)
 	}
 }
@@ -76,7 +76,7 @@ func TestReadReportsMissingPermission(t *testing.T) {
 			chmod(t, filepath.Dir(folder), 0o755) // the parent of t.TempDir is created with mode 0700
 			chmod(t, closed, 0)
 			err := asUnprivileged(func() error {
-				_, err := Read(path)
+				_, err := readConfig(path)
 				return err
 			})
 			var mistakes Mistakes

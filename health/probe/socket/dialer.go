@@ -49,13 +49,6 @@ func MarkDialer(p health.Path) *net.Dialer {
 	}}
 }
 
-// BindControl returns a net.ListenConfig.Control that binds the socket to the path's interface, in both directions.
-func BindControl(p health.Path) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		return control(c, func(fd int) error { return bindToLink(fd, p) })
-	}
-}
-
 // disableQuickAck delays the ACK of the SYN-ACK (tcp(7), TCP_QUICKACK).
 func disableQuickAck(fd int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0))

@@ -115,11 +115,6 @@ const rtIPsec = 4
 // operationIPsec is the operation that a kernel without IPsec refuses.
 const operationIPsec = "add a rule that looks for IPsec"
 
-// Passes reports whether a reply goes on to the egress of its link, as the chains decide it.
-func (f Filter) Passes(e proof.EgressObservation) bool {
-	return slices.Contains(f.Direct, e.Link) || slices.Contains(f.NextHops, NextHop{e.Link, e.NextHop})
-}
-
 // nextHopKeys returns the keys of the family's set of neighbours.
 func (f Filter) nextHopKeys(c captureFamily) (keys [][]byte) {
 	for _, h := range f.NextHops {
