@@ -25,7 +25,7 @@ type outcome struct {
 const inProve = `prove = ["tcp://:8080", "tcp://:2222", "udp://:5000", "udp://:5353"]`
 
 // noticeBound is how long the service may take to notice a fault, without traffic, on a machine that runs many tests at a time. When
-// the proof begins is asserted by TestForeignChangesAreProvenWithinTenSeconds (cmd/internal/daemon).
+// the proof begins is asserted by TestAnnouncedChangesAreProvenSoon and TestPolledChangesAreProvenWithinEightSeconds (cmd/internal/daemon).
 const noticeBound = 90 * time.Second
 
 // rareProofs makes the service of the whole matrix prove nothing by itself for the time of a test: what notices a fault is an event.

@@ -17,7 +17,7 @@ const fingerprintInterval = 250 * time.Millisecond
 const (
 	minRulesInterval    = 2 * time.Second // between two readings,
 	rulesIntervalFactor = 500             // and at least so many times the CPU time of the last one,
-	maxRulesInterval    = 8 * time.Second // up to this
+	maxRulesInterval    = 6 * time.Second // up to this
 )
 
 // Fingerprinter returns hashes of what the kernel does not announce.

@@ -10,6 +10,8 @@ import (
 	"replypath/health"
 	"replypath/health/proof"
 	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -17,11 +19,12 @@ const (
 	proofTimeout       = 20 * time.Second       // of one proof
 	recheckDelay       = time.Second            // at most, between a proof that says No and the second one
 	minProofPause      = 2 * time.Second        // between two proofs,
-	proofPauseFactor   = 20                     // and at least so many times the duration of the last one,
+	proofPauseFactor   = 20                     // and at least so many times the CPU time of the last one,
 	maxProofPause      = 7 * time.Second        // up to this
 	gatherDelay        = 500 * time.Millisecond // from a change of something else than replypath's objects until the proof,
-	minDelayedPause    = 5 * time.Second        // and between two such proofs, doubled while such changes go on,
+	minDelayedPause    = time.Second            // and between two such proofs, doubled while such changes go on,
 	maxDelayedPause    = 30 * time.Second       // up to this
+	delayedQuiet       = 5 * time.Second        // behind a pause without such a change, after which the next one is short again
 	noProofInterval    = 24 * time.Hour         // where proofs are off
 )
 
@@ -34,6 +37,8 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 	defer proofTimer.Stop()
 	delayed := newDelayedProof()
 	defer delayed.timer.Stop()
+	dueTimer := newStoppedTimer()
+	defer dueTimer.Stop()
 	var earliest time.Time
 	for {
 		prove, all := true, false
@@ -41,9 +46,9 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ps.due:
-			if err := sleep(ctx, time.Until(earliest)); err != nil {
-				return err
-			}
+			dueTimer.Reset(time.Until(earliest))
+			continue
+		case <-dueTimer.C:
 		case <-proofTimer.C:
 			all = true
 		case <-ps.delayed:
@@ -56,17 +61,25 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 			prove = false
 		}
 		if prove {
-			began := time.Now()
+			before := ps.cpuTime()
 			if all = ps.proveWithRecheck(ctx, all); all {
 				proofTimer.Reset(ps.interval())
 			}
-			earliest = time.Now().Add(min(max(minProofPause, proofPauseFactor*time.Since(began)), maxProofPause))
+			earliest = time.Now().Add(min(max(minProofPause, proofPauseFactor*(ps.cpuTime()-before)), maxProofPause))
 		}
 		if all || !prove {
 			ps.readReplyCounts(ctx)
 		}
 		ps.publish()
 	}
+}
+
+// processTime returns the CPU time of this process: unlike the duration of a proof, which mostly waits, it does not grow with what else the
+// machine does.
+func processTime() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // it cannot fail for the calling process
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // delayedProof is when a proof that may wait is due.
@@ -78,9 +91,13 @@ type delayedProof struct {
 }
 
 func newDelayedProof() delayedProof {
-	d := delayedProof{timer: time.NewTimer(noProofInterval), pause: minDelayedPause}
-	d.timer.Stop()
-	return d
+	return delayedProof{timer: newStoppedTimer(), pause: minDelayedPause}
+}
+
+func newStoppedTimer() *time.Timer {
+	t := time.NewTimer(noProofInterval)
+	t.Stop()
+	return t
 }
 
 // request starts the timer, unless it runs.
@@ -91,10 +108,10 @@ func (d *delayedProof) request() {
 	}
 }
 
-// begin sets the pause behind the proof that the timer is for. It is longer when that was requested during the last pause.
+// begin sets the pause behind the proof that the timer is for. It is longer when that was requested during the last pause, or soon after.
 func (d *delayedProof) begin() {
 	now := time.Now()
-	if now.Sub(d.earliest) < gatherDelay {
+	if now.Sub(d.earliest) < delayedQuiet {
 		d.pause = min(2*d.pause, maxDelayedPause)
 	} else {
 		d.pause = minDelayedPause

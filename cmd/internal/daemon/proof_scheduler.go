@@ -43,8 +43,9 @@ type proofScheduler struct {
 	counters ReplyCounter
 	queue    *roundQueue
 	log      *slog.Logger
-	due      chan struct{} // a path in unproven waits
-	delayed  chan struct{} // a proof of all paths is requested, and may wait
+	cpuTime  func() time.Duration // of this process
+	due      chan struct{}        // a path in unproven waits
+	delayed  chan struct{}        // a proof of all paths is requested, and may wait
 
 	// Of the goroutine of Run:
 	published   map[health.Key]health.Proof // to the monitor
@@ -60,7 +61,7 @@ type proofScheduler struct {
 }
 
 func newProofScheduler(m *monitor.Monitor, p Prover, c ReplyCounter, queue *roundQueue, log *slog.Logger) *proofScheduler {
-	return &proofScheduler{monitor: m, prover: p, counters: c, queue: queue, log: log, due: make(chan struct{}, 1), delayed: make(chan struct{}, 1),
+	return &proofScheduler{monitor: m, prover: p, counters: c, queue: queue, log: log, cpuTime: processTime, due: make(chan struct{}, 1), delayed: make(chan struct{}, 1),
 		published: map[health.Key]health.Proof{}, strayCounts: map[health.Key]uint64{}, dirty: map[health.Key]bool{}, unproven: map[health.Key]bool{}, proofs: map[health.Key]health.Proof{}}
 }
 
