@@ -193,7 +193,7 @@ test-boot: packages $(IMAGE)
 	rm -rf .build/next
 	$(MAKE) -s package ARCH=$(DEBARCH) FORMAT=deb VERSION=9.9.9 PACKAGES=.build/next ZSH=/usr/share/zsh/vendor-completions
 	$(if $(QEMU),@.ci/needs qemu && $(MAKE) $(IMAGE)-kernel)
-	$(if $(QEMU),mkdir -p .build/modules && CGO_ENABLED=0 go test -c -tags modules -o .build/modules/ ./test/reply ./test/doctor)
+	$(if $(QEMU),mkdir -p .build/modules && CGO_ENABLED=0 go test -c -tags modules -o .build/modules/ ./test/reply ./test/doctor ./test/outbound)
 	REPLYPATH_IMAGE=$(IMAGE) REPLYPATH_DEB=$$(echo $(CURDIR)/$(PACKAGES)/*_$(DEBARCH).deb) REPLYPATH_NEXT_DEB=$$(echo $(CURDIR)/.build/next/*.deb) \
 	  REPLYPATH_MODULES=$(CURDIR)/.build/modules REPLYPATH_RPM=$$(echo $(CURDIR)/$(PACKAGES)/*.$$(uname -m).rpm) \
 	  CGO_ENABLED=0 go test -tags boot$(if $(QEMU),$(comma)qemu) -count=1 -timeout $(if $(QEMU),90m,30m) -v ./test/boot

@@ -36,8 +36,8 @@ const (
 	MasqueradeBoth Masquerade = "both"
 )
 
-// in reports whether sources are translated in the family.
-func (m Masquerade) in(f Family) bool { return m == MasqueradeBoth || m == MasqueradeIPv4 && f == IPv4 }
+// In reports whether sources are translated in the family.
+func (m Masquerade) In(f Family) bool { return m == MasqueradeBoth || m == MasqueradeIPv4 && f == IPv4 }
 
 // Policy chooses an uplink. It is identified by its name, which can be that of an uplink: the policy of it alone.
 type Policy struct {

@@ -17,6 +17,7 @@ var native = []scenario{
 	{name: "above", rules: "table $F t { chain p { $P udp dport > 5305 dnat to $TO; }; }"},
 	{name: "set", rules: "table $F t { chain p { $P udp dport { 53, 5306, 123 } dnat to $TO; }; }"},
 	{name: "not in the set", rules: "table $F t { chain p { $P udp dport != { 53, 5306 } dnat to $TO; }; }", kept: true},
+	{name: "in a table with a name of iptables", rules: "table $F nat { chain prerouting { $P udp dport 5306 dnat to $TO; }; }"},
 	{name: "set of intervals", rules: "table $F t { set s { type inet_service; flags interval; elements = { 1-10, 5300-5306, 65000-65535 } }; chain p { $P udp dport @s dnat to $TO; }; }"},
 	{name: "between the intervals", rules: "table $F t { set s { type inet_service; flags interval; elements = { 1-5305, 5307-65535 } }; chain p { $P udp dport @s dnat to $TO; }; }", kept: true},
 	{name: "the last interval", rules: "table $F t { set s { type inet_service; flags interval; elements = { 5300-65535 } }; chain p { $P udp dport @s dnat to $TO; }; }"},

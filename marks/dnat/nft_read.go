@@ -25,6 +25,9 @@ const (
 	policyDrop      = 0  // NF_DROP as NFTA_CHAIN_POLICY
 )
 
+// printedChain is the base chain of iptables for destination NAT: a chain of another name in the same table is not printed.
+const printedChain = "PREROUTING"
+
 // readNFT returns the base chains of NAT at PREROUTING in the tables of nftables, apart from those that are read already.
 func readNFT(printed map[nftTable]bool) (hooks []hook, err error) {
 	chains, err := netfilter.Objects(unix.NFT_MSG_GETCHAIN)
@@ -34,7 +37,7 @@ func readNFT(printed map[nftTable]bool) (hooks []hook, err error) {
 	tables := map[nftTable]*nftChains{}
 	for _, c := range chains {
 		t := nftTable{c.Family, netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TABLE)}
-		if h, is := natHook(c); is && !printed[t] {
+		if h, is := natHook(c); is && !(printed[t] && h.chain == printedChain) {
 			if tables[t] == nil {
 				tables[t] = &nftChains{table: t, chains: map[string][]rule{}}
 			}

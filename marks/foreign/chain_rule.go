@@ -1,10 +1,12 @@
 package foreign
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"replypath/marks"
 	"replypath/marks/netfilter"
+	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +32,9 @@ func readChainRules(objects []netfilter.Object) (all []chainRule) {
 			continue
 		}
 		r := Rule{Tool: "nft list ruleset", Location: location(o, unix.NFTA_RULE_CHAIN), Chain: chain}
+		if handle := nlattr.Find(o.Attributes, unix.NFTA_RULE_HANDLE); len(handle) == 8 {
+			r.Handle = binary.BigEndian.Uint64(handle)
+		}
 		e := evaluator{rule: &r, registers: map[uint32]registerValue{}}
 		for name, data := range netfilter.Expressions(o.Attributes) {
 			e.eval(name, data)

@@ -50,7 +50,11 @@ func (e *evaluator) eval(name string, data []byte) {
 	case "synproxy":
 		e.rule.SYNProxy = true
 		e.addTerm("synproxy")
-	case "reject", "masq", "queue", "tproxy":
+	case "masq":
+		e.rule.TranslatesSource = true
+		e.addTerm("masquerade")
+		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
+	case "reject", "queue", "tproxy":
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
 	case "bitwise":
 		e.evalBitwise(data)

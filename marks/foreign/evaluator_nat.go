@@ -34,6 +34,8 @@ func (e *evaluator) evalNAT(name string, data []byte) {
 	case name == "redir":
 		e.addTerm("redirect")
 	case netfilter.FindUint32(data, unix.NFTA_NAT_TYPE) != unix.NFT_NAT_DNAT:
+		e.rule.TranslatesSource = true
+		e.addTerm("snat")
 		return
 	case e.isLoopbackDNAT(data):
 		e.rule.LoopbackDNAT = true

@@ -38,7 +38,7 @@ func TestEvaluator(t *testing.T) {
 		"offloads":                {[]step{{"flow_offload", nil}}, Rule{FlowOffload: true, Text: "flow add"}},
 		"a proxy of handshakes":   {[]step{{"synproxy", nil}}, Rule{SYNProxy: true, Text: "synproxy"}},
 		"translates destinations": {[]step{{"nat", uint32Attribute(unix.NFTA_NAT_TYPE, unix.NFT_NAT_DNAT)}}, Rule{TranslatesDestination: true, Text: "dnat"}},
-		"translates sources":      {[]step{{"nat", uint32Attribute(unix.NFTA_NAT_TYPE, unix.NFT_NAT_SNAT)}}, Rule{}},
+		"translates sources":      {[]step{{"nat", uint32Attribute(unix.NFTA_NAT_TYPE, unix.NFT_NAT_SNAT)}}, Rule{TranslatesSource: true, Text: "snat"}},
 		"redirects":               {[]step{{"redir", nil}}, Rule{TranslatesDestination: true, Text: "redirect"}},
 		"chooses a zone":          {[]step{{"ct", slices.Concat(uint32Attribute(unix.NFTA_CT_KEY, unix.NFT_CT_ZONE), uint32Attribute(unix.NFTA_CT_SREG, unix.NFT_REG_1))}}, Rule{Zone: true, Text: "ct zone set"}},
 		"writes under a mask":     {[]step{{"meta", load}, {"bitwise", masked}, {"meta", store}}, Rule{MarkBits: 0xff00, MarkValue: 0x200, WritesMark: true, Text: "meta mark set meta mark & 0xffff00ff | 0x200"}},

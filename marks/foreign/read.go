@@ -18,10 +18,10 @@ type Source interface {
 	Save(ctx context.Context) (tool, saved string, err error)
 }
 
-// Read returns the rules of other programs in all tables of the sources, and in those tables of nftables that the
-// sources do not print. On error it returns the rules that it has read.
+// Read returns the rules of other programs in all tables of the sources, and in those chains of nftables that the
+// sources do not print: iptables leaves out base chains whose names are not its own. On error it returns the rules that it has read.
 func Read(ctx context.Context, sources ...Source) (rules []Rule, err error) {
-	printed := map[string]bool{} // tables of nftables that iptables prints, by family and name
+	printed := map[string]bool{} // chains of nftables that iptables prints, by family, table and name
 	for _, s := range sources {
 		if s.Absent() {
 			continue
@@ -30,12 +30,12 @@ func Read(ctx context.Context, sources ...Source) (rules []Rule, err error) {
 		if err != nil {
 			return rules, err
 		}
-		found, tables := ParseSave(tool, saved)
+		found, chains := ParseSave(tool, saved)
 		for i := range found {
 			found[i].Backend = s.Backend()
 		}
 		rules = append(rules, found...)
-		for _, name := range tables {
+		for _, name := range chains {
 			if s.Backend() == marks.NFT {
 				printed[familyNames[s.Family()]+" "+name] = true
 			}
@@ -43,6 +43,6 @@ func Read(ctx context.Context, sources ...Source) (rules []Rule, err error) {
 	}
 	others, err := readNFT()
 	return append(rules, slices.DeleteFunc(others, func(r Rule) bool {
-		return printed[r.Location[:len(r.Location)-len(r.Chain)-1]]
+		return printed[r.Location]
 	})...), err
 }

@@ -39,6 +39,9 @@ type Rule struct {
 	SYNProxy                          bool // it answers requests for TCP connections in place of the server
 	Zone                              bool // it chooses a zone of connection tracking
 	TranslatesDestination             bool // it is DNAT, of any packets
+	TranslatesSource                  bool // it is SNAT or MASQUERADE
+	// Handle is the number of a rule of nftables in its table.
+	Handle uint64
 	// Hook is the hook of its chain, in the words of iptables (PREROUTING); empty: other chains jump to its chain.
 	Hook string
 	// Egress reports that packets meet it after their route is known: in POSTROUTING, or at the egress of a link (netdev).
@@ -67,7 +70,7 @@ const AnyGroup = "of a set"
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
 	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress() ||
-		r.SYNProxy || r.Zone || r.TranslatesDestination || r.ChangesIngress() || r.BreaksDiscovery
+		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.ChangesIngress() || r.BreaksDiscovery
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that

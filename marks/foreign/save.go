@@ -9,15 +9,18 @@ import (
 	"replypath/marks"
 )
 
-// ParseSave returns all rules of other programs in the output of iptables-save(8), and the names of its tables. tool is
-// the command that printed it.
-func ParseSave(tool, saved string) (rules []Rule, tables []string) {
+// ParseSave returns all rules of other programs in the output of iptables-save(8), and the names of its chains, each behind that of
+// its table. tool is the command that printed it.
+func ParseSave(tool, saved string) (rules []Rule, chains []string) {
 	table := ""
 	for line := range strings.Lines(saved) {
 		line = strings.TrimSpace(line)
 		if name, isTable := strings.CutPrefix(line, "*"); isTable {
 			table = name
-			tables = append(tables, name)
+		}
+		if name, isChain := strings.CutPrefix(line, ":"); isChain {
+			name, _, _ = strings.Cut(name, " ")
+			chains = append(chains, table+" "+name)
 		}
 		words := strings.Fields(line)
 		if len(words) < 2 || words[0] != "-A" || RuleIsOurs(words) {
@@ -36,7 +39,7 @@ func ParseSave(tool, saved string) (rules []Rule, tables []string) {
 	for i := range rules {
 		rules[i].inherit(ports)
 	}
-	return rules, tables
+	return rules, chains
 }
 
 // RuleIsOurs reports whether the words of a rule, such as -A CHAIN -j TARGET, are in a chain of replypath, or jumps to one.
@@ -100,6 +103,7 @@ func (r *Rule) parseOptions(table string, words []string) {
 func (r *Rule) parseTranslation(table string, words []string) {
 	target, _ := option(words, "-j")
 	r.TranslatesDestination = target == "DNAT" || target == "REDIRECT"
+	r.TranslatesSource = table == "nat" && slices.Contains([]string{"MASQUERADE", "SNAT", "NETMAP"}, target)
 	switch {
 	case target == "DNAT" && table == "nat":
 		to, _ := option(words, "--to-destination")

@@ -18,10 +18,12 @@ import (
 var findingTests = map[string]func(*testing.T){
 	"conntrack-full":          TestDoctorReportsANearlyFullConntrackTable,
 	"default-routes-disagree": TestDoctorReportsDefaultRoutesThatDisagree,
+	"doubled-nat":             TestDoctorReportsDoubledAndMissingNAT,
 	"foreign-source":          TestDoctorReportsForeignSources,
 	"iptables-missing":        TestDoctorReportsMissingIptables,
 	"kernel-option":           TestDoctorReportsMissingKernelOptions,
 	"mark-bits-connections":   TestDoctorReportsForeignMarksOnConnections,
+	"missing-nat":             TestDoctorReportsDoubledAndMissingNAT,
 	"multipath-hash":          TestDoctorReportsHowConnectionsAreSpread,
 	"networkd-foreign":        TestDoctorReadsHostFiles,
 	"probes":                  TestDoctorReportsUplinksWithoutProbes,

@@ -28,6 +28,7 @@ func TestConnectionsAreTranslatedWithoutTheirMark(t *testing.T) {
 		g := newGateway(t, backend, balanced(`[["isp1"], ["isp0"]]`)...)
 		g.Apply()
 		for name, loss := range lossesOfPinning {
+			g.awaitUplink(t, g.LAN, 1)
 			for _, family := range []int{4, 6} {
 				g.HarmChains(family, loss.nft, loss.iptables...)
 			}
@@ -57,6 +58,7 @@ func TestStreamsThatBeganWithoutTranslationAreTranslatedByTheRepair(t *testing.T
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
 		g.Apply()
+		g.awaitUplink(t, g.LAN, 0)
 		for _, family := range []int{4, 6} {
 			if backend == box.Nftables {
 				g.HarmChains(family, "flush chain TABLE FAM-nat-postrouting")
