@@ -167,7 +167,7 @@ func TestConnectionsStayWithAProxyThatStopsListening(t *testing.T) {
 func newDropping(t *testing.T, backend string) *proxied {
 	t.Helper()
 	p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
-	p.Settings[1] = strings.Replace(interceptSettings, "[intercept.out]", "[intercept.out]\nwithout = \"drop\"", 1)
+	p.Settings[1] = strings.NewReplacer("[intercept.out]", "[intercept.out]\nwithout = \"drop\"", "[intercept.out_dns]", "[intercept.out_dns]\nwithout = \"drop\"").Replace(interceptSettings)
 	p.Configure(p.Uplinks...)
 	return p
 }

@@ -136,6 +136,16 @@ func TestProxyKilledUnderLoadLosesNoLaterConnection(t *testing.T) {
 	})
 }
 
+// wantNoDatagramAnswered wants that datagrams of the LAN which are intercepted get no answer.
+func (p *proxied) wantNoDatagramAnswered(t *testing.T) {
+	t.Helper()
+	for _, to := range []netip.Addr{p.Client4, p.Client6} {
+		if a := p.LAN.Send(world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(to, dnsPort), Timeout: 200 * time.Millisecond}); a.OK {
+			t.Errorf("a datagram to %s is answered: %v", to, a)
+		}
+	}
+}
+
 func TestProxyKilledUnderLoadLetsNothingOutWithDrop(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
@@ -146,12 +156,16 @@ func TestProxyKilledUnderLoadLetsNothingOutWithDrop(t *testing.T) {
 		intercepted := p.startLoad(netip.AddrPortFrom(p.Client4, webPort), netip.AddrPortFrom(p.Client6, webPort))
 		intercepted.await(t, byProxy+p.Client.Name, 5)
 		p.out.close()
+		p.dns.close()
 		opened := func(q world.Packet) bool {
-			return q.DstPort == webPort && q.Flags.Is(world.SYN) && !q.Flags.Is(world.ACK)
+			return q.DstPort == dnsPort || q.DstPort == webPort && q.Flags.Is(world.SYN) && !q.Flags.Is(world.ACK)
 		}
 		wires := p.RecordEgress()
+		p.wantNoDatagramAnswered(t)
 		wires.Settle()
 		p.awaitProxies(t, "out", uplinks.ProxyNobody)
+		p.awaitProxies(t, "out_dns", uplinks.ProxyNobody)
+		p.wantNoDatagramAnswered(t)
 		p.ask(t, p.LAN, world.KindTCP, netip.AddrPortFrom(p.Client4, notIntercepted).String(), 0, p.Client.Name)
 		wires.Settle()
 		for i, w := range wires.Wires {
