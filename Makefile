@@ -100,6 +100,24 @@ bench-nftables: needs
 bench-udp: needs
 	go test -count=1 -v -run '^$$' -bench UDPAnswers -benchtime 1x ./test/perf
 
+# The Debian that bench-instructions emulates. It is kept, also across checkouts.
+COUNTED := $(dir $(IMAGE))counted
+
+# The instructions of packets, which are the same each time, in Debian's kernel emulated by qemu: one machine for each number of
+# uplinks, at the same time. Fails when a bound is exceeded. It takes a quarter of an hour of CPU time.
+bench-instructions: build $(COUNTED)
+	@.ci/needs qemu
+	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./test/bench
+	.build/bench -replypath .build/replypath -instructions $(COUNTED) -document etc/doc/performance.md
+
+$(COUNTED):
+	@.ci/needs boot
+	rm -rf $@.new
+	mkdir -p $(@D)
+	INITRD=No mmdebstrap --quiet --mode=root --variant=apt --include=kmod,iproute2,iptables,nftables,shorewall,shorewall6,linux-image-cloud-amd64 \
+	  --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io $(foreach folder,doc man locale,--dpkgopt='path-exclude=/usr/share/$(folder)/*') trixie $@.new
+	mv $@.new $@
+
 # Runs each script of a folder on the built program, which the script finds in RP: make cases CASES=FOLDER. A case exits with
 # 0 when the program does right. Libraries, which the scripts source, are no cases.
 cases: build

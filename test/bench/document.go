@@ -8,14 +8,18 @@ import (
 	"time"
 )
 
-// Markers around the tables of the last full run.
+// Names of the markers around the tables of the last full runs.
 const (
-	opening = "<!-- bench -->\n"
-	closing = "<!-- /bench -->\n"
+	benchTables       = "bench"
+	instructionTables = "instructions"
 )
 
 // writeInto puts the digest of the results between the marks of a file.
-func (r *results) writeInto(file string) {
+func (r *results) writeInto(file string) { replaceBetween(file, benchTables, r.digest) }
+
+// replaceBetween replaces the text between the markers of that name.
+func replaceBetween(file, marker string, write func(io.Writer)) {
+	opening, closing := "<!-- "+marker+" -->\n", "<!-- /"+marker+" -->\n"
 	text, err := os.ReadFile(file)
 	must(err, "read %s", file)
 	before, rest, found := bytes.Cut(text, []byte(opening))
@@ -26,7 +30,7 @@ func (r *results) writeInto(file string) {
 	var b bytes.Buffer
 	b.Write(before)
 	b.WriteString(opening)
-	r.digest(&b)
+	write(&b)
 	b.WriteString(closing)
 	b.Write(after)
 	must(os.WriteFile(file, b.Bytes(), 0o644), "write %s", file)

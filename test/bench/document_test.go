@@ -8,6 +8,7 @@ import (
 )
 
 func TestDocumentIsChangedOnlyBetweenItsMarkers(t *testing.T) {
+	const opening, closing = "<!-- bench -->\n", "<!-- /bench -->\n"
 	file := filepath.Join(t.TempDir(), "performance.md")
 	if err := os.WriteFile(file, []byte("before\n"+opening+"stale\n"+closing+"after\n"), 0o644); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ type gateway struct {
 	last              *world.Link // the gateway's end towards the client
 	folder            string      // for the configuration and state of what is put onto it
 	variant           variant
+	accelerate        bool   // established connections go by replypath's flow table
 	program           string // that set it up; empty: the one that is measured
 	injectors         map[family]map[string]injector
 	open              map[family]connection

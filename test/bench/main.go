@@ -19,21 +19,35 @@ func main() {
 	only := flag.String("only", "", "measure only these `PARTS`: "+strings.Join(partNames(), ","))
 	document := flag.String("document", "", "put the results into this `FILE`, between its markers")
 	picture := flag.String("chart", "", "draw the chart into this `FILE`")
+	image := flag.String("instructions", "", "count the instructions of packets in an emulated machine that boots this `FOLDER`")
+	inside := flag.Bool("vm", false, "be the first process of that machine")
+	figures := flag.Bool("figures", false, "print the figures of packets for -instructions")
 	var f focus
 	f.flags()
 	flag.Parse()
+	if *inside {
+		runVM(slices.DeleteFunc(os.Args[1:], func(arg string) bool { return arg == "-vm" }))
+	}
 	// A signal to a thread that injects frames would have the kernel begin again.
 	os.Setenv("GODEBUG", "asyncpreemptoff=1")
 	world.Enter()
 	measured = find(*program)
+	switch {
+	case *figures:
+		printFigures(f.on(counting()))
+		return
+	case *image != "":
+		if !countInstructions(f.on(counting()), *image, *document) {
+			os.Exit(1)
+		}
+		return
+	}
 	r := full()
 	if *quick {
 		r = brief()
 	}
 	r = f.on(r)
-	if r.focused && (*document != "" || *picture != "") {
-		fatal("only the results of a full run are published: omit -document and -chart, or the flags that restrict the run")
-	}
+	r.checkPublished(*document, *picture)
 	var found results
 	for _, p := range parts {
 		if *only == "" || slices.Contains(strings.Split(*only, ","), p.name) {
@@ -56,6 +70,13 @@ func main() {
 	}
 	if found.broken() {
 		os.Exit(1)
+	}
+}
+
+// checkPublished ends the bench when the results of a part of a run are to be published.
+func (r run) checkPublished(files ...string) {
+	if r.focused && strings.Join(files, "") != "" {
+		fatal("only the results of a full run are published: omit -document and -chart, or the flags that restrict the run")
 	}
 }
 
@@ -98,7 +119,8 @@ func measurePackets(r run, to *results) {
 				to.tables = append(to.tables, s.table(f))
 			}
 		}
-		to.short = append(to.short, p.digest())
+		_, most := r.extremes()
+		to.short = append(to.short, p.digest("CPU time", most))
 		to.add(p.interceptionTable())
 		to.chart = p.chart(4)
 		to.requirements = append(to.requirements, p.requirements()...)

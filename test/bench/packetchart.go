@@ -24,8 +24,8 @@ func (p *packets) chart(f family) chart {
 	return c
 }
 
-// digest returns what packets cost with the most uplinks.
-func (p *packets) digest() *table {
+// digest returns what packets cost with that many uplinks. unit names what the cost is counted in.
+func (p *packets) digest(unit string, uplinks int) *table {
 	t := &table{columns: []string{"path"}}
 	var shown []variant
 	for _, v := range p.run.variants {
@@ -34,8 +34,7 @@ func (p *packets) digest() *table {
 			t.columns = append(t.columns, v.name)
 		}
 	}
-	_, most := p.run.extremes()
-	t.title = fmt.Sprintf("CPU time of a packet with %d uplinks, IPv4 / IPv6, over no rules", most)
+	t.title = fmt.Sprintf("%s of a packet with %d uplinks, IPv4 / IPv6, over no rules", unit, uplinks)
 	for _, w := range p.run.measured() {
 		row := []string{w.label}
 		for _, v := range shown {
@@ -44,7 +43,7 @@ func (p *packets) digest() *table {
 				if i > 0 {
 					cell += " / "
 				}
-				cell += short(p.work(w.name, v.name, most, f).over(p.work(w.name, nothing, most, f)).median())
+				cell += short(p.work(w.name, v.name, uplinks, f).over(p.work(w.name, nothing, uplinks, f)).median())
 			}
 			row = append(row, cell)
 		}

@@ -44,6 +44,9 @@ func newPackets(w *world.World, r run) *packets {
 	p.add(w, counted, 2)
 	for _, n := range r.uplinks {
 		for _, v := range r.variants {
+			if v.slow && r.slowest != 0 && n > r.slowest {
+				continue
+			}
 			times := 1
 			if (n == least || n == most) && !v.slow {
 				times = r.copies

@@ -52,7 +52,7 @@ func (g *gateway) configuration(backend string, uplinks int) string {
 	if g.uplinks > smallMask {
 		text.WriteString("mask = 0xff00\n")
 	}
-	fmt.Fprintf(&text, "backend = %q\n", backend)
+	fmt.Fprintf(&text, "backend = %q\naccelerate = %t\n", backend, g.accelerate)
 	for i := range uplinks {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
 			i, i+1, uplinkName(i), family(4).router(i), family(6).router(i))

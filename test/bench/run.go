@@ -18,6 +18,7 @@ type run struct {
 	rounds       int
 	copies       int // of each gateway that bounds speak of
 	packets      int // that are injected at a time
+	slowest      int // number of uplinks with which what is slow to set up is measured; 0: with all
 
 	backends   []string // for changes
 	changed    []int    // numbers of uplinks for them

@@ -35,6 +35,8 @@ var (
 	others  = perBackend(variant{name: otherName, class: "ours"}, (*gateway).withOther, ourBackends)
 	blog    = perBackend(variant{name: blogName, class: "blog"}, (*gateway).withBlogRecipe, backends)
 	shore   = perBackend(variant{name: shoreName, class: "shore", slow: true}, (*gateway).withShorewall, backends)
+
+	accelerated = variant{name: ourName + ", accelerated", class: "ours", setup: func(g *gateway) { g.accelerate = true; g.withReplypath(native) }}
 )
 
 // native is the backend that needs no iptables.

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// consoleOf returns an emulator that has read figures: the cost of each variant, beside no rules at 1000.
+func consoleOf(t *testing.T, cost map[string]float64) *emulator {
+	t.Helper()
+	e := &emulator{counts: &packets{run: counting(), cost: map[packetKey]sample{}}}
+	line := func(w path, variant string, uplinks int, f family, cost float64) {
+		e.add(fmt.Sprintf(`{"Path":%q,"Variant":%q,"Uplinks":%d,"Family":%d,"Cost":[%.1f,%.1f]}`, w.name, variant, uplinks, f, cost, cost))
+	}
+	for _, f := range families {
+		for _, w := range []path{reply, young, first} {
+			line(w, nothing, mostCounted, f, 1000)
+			for variant, of := range cost {
+				line(w, variant, mostCounted, f, of)
+			}
+		}
+	}
+	e.add(`{"Kernel":"6.12.0"}`)
+	return e
+}
+
+func TestBoundsOfInstructionsAreExactToTheHundredth(t *testing.T) {
+	for over, want := range map[float64]int{1.30: 0, 1.40: 0, 1.45: 0, 1.454: 0, 1.46: 1, 1.71: 2} {
+		e := consoleOf(t, map[string]float64{blog["legacy"].name: 6000, ours[native].name: 1000 * over, accelerated.name: 290})
+		failed := 0
+		for _, r := range e.counts.instructionRequirements() {
+			if r.verdict() == broken {
+				failed++
+			}
+		}
+		if failed != want {
+			t.Errorf("%.3f: %d bounds are broken, want %d", over, failed, want)
+		}
+	}
+	if e := consoleOf(t, nil); e.kernel != "6.12.0" {
+		t.Errorf("the kernel is %q", e.kernel)
+	}
+}
+
+func TestAFigureThatIsMissingBreaksItsBound(t *testing.T) {
+	e := consoleOf(t, map[string]float64{blog["legacy"].name: 6000, ours[native].name: 1300})
+	if !(&results{requirements: e.counts.instructionRequirements()}).broken() {
+		t.Error("the bounds of the accelerated reply hold without figures")
+	}
+}
+
+func TestTheTableOfInstructionsHasBothFamilies(t *testing.T) {
+	e := consoleOf(t, map[string]float64{blog["legacy"].name: 6000, ours[native].name: 2060, accelerated.name: 310})
+	var b bytes.Buffer
+	e.counts.digest("Instructions", mostCounted).print(&b)
+	for _, want := range []string{"Instructions of a packet with 250 uplinks, IPv4 / IPv6, over no rules", "6.00 / 6.00", "2.06 / 2.06", "0.31 / 0.31"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
