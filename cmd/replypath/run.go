@@ -40,7 +40,7 @@ configuration it logs that and exits with status 0.`,
 			}
 			useOneProcessor()
 			raiseDescriptorLimit(log)
-			lowerGCPercent()
+			defer runtime.KeepAlive(lowerGCPercent())
 			hangup, stop := notifyHangup()
 			defer stop()
 			catchSIGPIPE()
@@ -76,19 +76,18 @@ func raiseDescriptorLimit(log *slog.Logger) {
 	}
 }
 
-// heapBallast is never touched, so that it takes no memory. It counts as heap in use, half of which the service may allocate until
-// garbage is collected: else a heap as small as that of a few uplinks is collected after each megabyte.
-var heapBallast []byte
-
+// ballastSize is the size of a part of the heap that is never touched, so that it takes no memory. It counts as in use, half of which
+// the service may allocate until garbage is collected: else a heap as small as that of a few uplinks is collected after each megabyte.
 const ballastSize = 6 << 20
 
-// lowerGCPercent sets GOGC to 50 unless the environment sets it. Bursts of route changes allocate much at once, and memory that
-// the heap has grown to is returned to the system late.
-func lowerGCPercent() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-		heapBallast = make([]byte, ballastSize)
+// lowerGCPercent sets GOGC to 50 unless the environment sets it, and returns the ballast, which the caller keeps. Bursts of route
+// changes allocate much at once, and memory that the heap has grown to is returned to the system late.
+func lowerGCPercent() (ballast []byte) {
+	if os.Getenv("GOGC") != "" {
+		return nil
 	}
+	debug.SetGCPercent(50)
+	return make([]byte, ballastSize)
 }
 
 func (p *program) newLogger(format, level string) (*slog.Logger, error) {
