@@ -81,6 +81,16 @@ type UplinkStatus struct {
 	Families   []FamilyStatus `json:"families"`
 	// Routers are the hardware addresses by which the uplink is distinguished from others on its interface.
 	Routers []string `json:"routers,omitempty"`
+	// FoundRouters are the routers on its interface that were found by their packets (routers = "any").
+	FoundRouters []FoundRouter `json:"found_routers,omitempty"`
+}
+
+// FoundRouter is a router that no configuration names.
+type FoundRouter struct {
+	MAC         string    `json:"mac"`
+	ID          int       `json:"id"`
+	Since       time.Time `json:"since"`       // found, or remembered at the start
+	Connections int       `json:"connections"` // at the last count, every 10 seconds
 }
 
 // FamilyStatus is the health of one Path.

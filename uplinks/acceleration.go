@@ -88,6 +88,8 @@ func (s Settings) notAccelerated(f Facts, name string) string {
 		return "it is of the kind " + l.Kind
 	case sharing > 1:
 		return "several uplinks are on it"
+	case s.FindsRoutersOn(name):
+		return "replies leave by any router on it"
 	case f.FlowTables[name] != "":
 		return "it is in the flow table " + f.FlowTables[name] + " of another program"
 	}

@@ -191,6 +191,12 @@ func (k *kernelModel) AllowUDPAddr(netip.Addr) {}
 // ForbidUDPAddr does nothing.
 func (k *kernelModel) ForbidUDPAddr(netip.Addr) {}
 
+// SetNeighbour does nothing: the model knows next hops, and no frames.
+func (k *kernelModel) SetNeighbour(uplinks.NeighbourKey, string) {}
+
+// DelNeighbour does nothing.
+func (k *kernelModel) DelNeighbour(uplinks.NeighbourKey) {}
+
 // SetFlows does nothing: a flow table keeps the path that the rules chose.
 func (k *kernelModel) SetFlows(marks.FlowTable) {}
 

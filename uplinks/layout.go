@@ -2,6 +2,7 @@ package uplinks
 
 import (
 	"math"
+	"net/netip"
 	"strings"
 
 	"replypath/marks"
@@ -23,6 +24,17 @@ const (
 
 	MainPriority Priority = 32766
 )
+
+// The addresses that stand for found routers as next hops, one for each id: they are sent to nobody. 240.0.0.0/4 is reserved
+// (RFC 1112); the interface identifier in IPv6 is locally administered, and of no hardware address (RFC 4291, appendix A).
+var (
+	foundRouters4 = netip.MustParsePrefix("240.0.82.0/24")
+	foundRouters6 = netip.MustParsePrefix("fe80::5250:4c59:0:0/112")
+)
+
+// MaxFoundRouters is the number of routers that are found at the same time. Their ids are those of FoundRouterIDs, in the block
+// of replies.
+const MaxFoundRouters = 250
 
 // MaxTable is the largest table number: it is signed in parts of the kernel.
 const MaxTable Table = math.MaxInt32

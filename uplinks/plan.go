@@ -30,7 +30,8 @@ func (p Plan) String() string {
 }
 
 // Diff returns the plan that changes have into want. It adds before it deletes, and adds in the order of dependence: routes,
-// then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. So a reply that takes the right path
+// then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. A route to a found router follows its neighbour entry, and is deleted after it: as long as there is such a route, the
+// entries are looked for. So a reply that takes the right path
 // before takes it after every single step. The rules of outbound connections follow the chains: a connection that is open must
 // have the mark of its uplink before a rule can choose another one for it. A flow table is taken away for the time of all these
 // steps.
@@ -50,7 +51,8 @@ func Diff(want, have State) Plan {
 		oldOutbound = nil
 	}
 	forbid, attach, detach := udpSteps(want, have)
-	return pauseFlows(slices.Concat(forbid, join, newRoutes, newRules, set, load, attach, outboundRules, oldOutbound, detach, unload, restore, oldRules, oldRoutes), want, have)
+	newNeighbours, oldNeighbours := neighbourSteps(want, have)
+	return pauseFlows(slices.Concat(forbid, join, newNeighbours, newRoutes, newRules, set, load, attach, outboundRules, oldOutbound, detach, unload, restore, oldRules, oldNeighbours, oldRoutes), want, have)
 }
 
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all

@@ -7,6 +7,7 @@ package uplinks
 
 // addReplies adds what replies need.
 func addReplies(want State, s Settings, f Facts, _ Verdicts) {
+	s = s.WithFoundRouters(f)
 	if f.Scopes != nil {
 		addRepliesWithin(want, s, f)
 		return
@@ -19,6 +20,7 @@ func addReplies(want State, s Settings, f Facts, _ Verdicts) {
 		addUplinkRoutes(want, s, f, u)
 		addLinkTunables(want, s, f, u)
 	}
+	addNeighbours(want, s, f)
 	addNamespaceTunables(want, s, f)
 }
 

@@ -16,16 +16,16 @@ type RouterAddrs struct {
 	Addrs  []netip.Addr
 }
 
-// SharesLink reports whether another uplink is on the uplink's link.
+// SharesLink reports whether another uplink is on the uplink's link, or routers that are found.
 func (s Settings) SharesLink(u Uplink) bool {
-	return slices.ContainsFunc(s.Uplinks, func(o Uplink) bool { return o.Link == u.Link && o.Name != u.Name })
+	return u.AnyRouter || slices.ContainsFunc(s.Uplinks, func(o Uplink) bool { return o.Link == u.Link && o.Name != u.Name })
 }
 
-// HasSharedLinks reports whether several uplinks are on one link.
+// HasSharedLinks reports whether several uplinks are on one link, or routers are found on one.
 func (s Settings) HasSharedLinks() bool {
 	seen := make(map[string]bool, len(s.Uplinks))
 	for _, u := range s.Uplinks {
-		if seen[u.Link] {
+		if u.AnyRouter || seen[u.Link] {
 			return true
 		}
 		seen[u.Link] = true

@@ -132,7 +132,7 @@ func (f Facts) NeedsFullResync(part Facts) bool {
 		before, after := f.Links[s.Link], part.Links[s.Link]
 		return before.Index != after.Index || !slices.Equal(before.sourceRuleAddrs(), after.sourceRuleAddrs()) ||
 			!slices.Equal(before.usableSourceAddrs(), after.usableSourceAddrs()) && f.sharesAddress(after) ||
-			f.movesInsideNetwork(part, s.Link)
+			f.movesInsideNetwork(part, s.Link) || before.Up != after.Up && len(f.FoundRouters) > 0
 	})
 }
 

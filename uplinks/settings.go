@@ -38,6 +38,9 @@ type Uplink struct {
 	// distinguished from other uplinks on its link.
 	Routers []netip.Addr `json:",omitempty"`
 	MACs    []string     `json:",omitempty"`
+	// AnyRouter says that replies go back to every router on the link that sends packets, known or not.
+	AnyRouter bool `json:",omitempty"`
+	found     bool // the uplink stands for a FoundRouter
 	// alias is the alternative name or pattern that is configured, if Link is the name of a link that it has found.
 	alias string
 }
@@ -111,7 +114,7 @@ func (u Uplink) VIP(f Family) netip.Addr {
 // Equal reports whether the configurations are equal.
 func (u Uplink) Equal(o Uplink) bool {
 	return u.Name == o.Name && u.ID == o.ID && u.Link == o.Link && u.Gateway4 == o.Gateway4 && u.Gateway6 == o.Gateway6 &&
-		u.WhenDown == o.WhenDown && slices.Equal(u.VIPs, o.VIPs) && slices.Equal(u.Routers, o.Routers) && slices.Equal(u.MACs, o.MACs)
+		u.WhenDown == o.WhenDown && slices.Equal(u.VIPs, o.VIPs) && slices.Equal(u.Routers, o.Routers) && slices.Equal(u.MACs, o.MACs) && u.AnyRouter == o.AnyRouter
 }
 
 // Table returns the number of the uplink's routing table.

@@ -21,11 +21,22 @@ type State struct {
 	// The BPF programs of Settings.UDP, one set at most, and the addresses that they may choose.
 	UDPPrograms map[UDPPrograms]bool
 	UDPAddrs    map[netip.Addr]bool
+	Neighbours  map[NeighbourKey]string  // the hardware addresses of found routers; empty: the entry is not permanent
 	Flows       map[marks.FlowState]bool // the flow table of Settings.Accelerate, one at most
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
 func (s State) SortedChains() []ChainKey { return sortedKeys(s.Chains, compareChains) }
+
+// LeadsToFoundRouter reports whether a route of ours has a found router as its next hop.
+func (s State) LeadsToFoundRouter() bool {
+	for _, r := range s.Routes {
+		if r.Gateway.IsValid() && IsFoundRouterAddr(r.Gateway) {
+			return true
+		}
+	}
+	return false
+}
 
 // NewState returns a state without objects.
 func NewState() State {
@@ -40,6 +51,7 @@ func NewState() State {
 		Untranslated: map[FirewallKey]Untranslated{},
 		UDPPrograms:  map[UDPPrograms]bool{},
 		UDPAddrs:     map[netip.Addr]bool{},
+		Neighbours:   map[NeighbourKey]string{},
 		Flows:        map[marks.FlowState]bool{},
 	}
 }

@@ -32,6 +32,8 @@ type Writer interface {
 	SetRoute(k RouteKey, r Route)
 	DelRoute(k RouteKey, r Route)
 	SetTunable(s SetTunable)
+	SetNeighbour(k NeighbourKey, mac string)
+	DelNeighbour(k NeighbourKey)
 	LoadChains(s LoadChains)
 	AttachUDP(s AttachUDP)
 	DetachUDP()

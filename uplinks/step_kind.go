@@ -12,7 +12,9 @@ const (
 	KindChains Kind = "chains"
 	KindUDP    Kind = "udp"   // the BPF programs of [udp]
 	KindFlows  Kind = "flows" // the flow table of accelerate
+
+	KindNeighbour Kind = "neighbour" // of a router that was found
 )
 
 // Kinds lists all kinds, in the order of summaries.
-var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains, KindUDP, KindFlows}
+var Kinds = [...]Kind{KindRoute, KindRule, KindLink, KindSysctl, KindChains, KindUDP, KindFlows, KindNeighbour}

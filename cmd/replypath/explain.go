@@ -8,6 +8,7 @@ import (
 	"replypath/cmd/internal/explain"
 	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/iproute"
+	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/marks/dnat"
 	"replypath/uplinks"
@@ -100,7 +101,7 @@ func (p *program) explain(ctx context.Context, trace func(context.Context, *expl
 	if err != nil {
 		return err
 	}
-	e, err := explain.Open(s, iproute.Names())
+	e, err := explain.Open(p.withFoundRouters(s), iproute.Names())
 	if err != nil {
 		return err
 	}
@@ -110,6 +111,18 @@ func (p *program) explain(ctx context.Context, trace func(context.Context, *expl
 		return errNegative
 	}
 	return err
+}
+
+// withFoundRouters returns the settings with an uplink for each router that was found. The service saves them.
+func (p *program) withFoundRouters(s uplinks.Settings) uplinks.Settings {
+	if !s.FindsRouters() {
+		return s
+	}
+	d, err := statedir.Open(p.stateDir)
+	if err != nil {
+		return s
+	}
+	return s.WithFoundRouters(uplinks.Facts{FoundRouters: host.SavedFoundRouters(d)})
 }
 
 // optionalSettings returns the settings of the configuration with the present names of links, or the defaults without uplinks if

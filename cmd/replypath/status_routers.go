@@ -1,14 +1,36 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/health"
 )
 
-// writeRouters writes the hardware addresses by which uplinks on one interface are distinguished.
+// maxFoundRouters is how many of the routers that were found are written.
+const maxFoundRouters = 4
+
+// foundText describes the routers that were found, first those with the most connections.
+func foundText(all []health.FoundRouter) string {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b health.FoundRouter) int { return b.Connections - a.Connections })
+	var texts []string
+	for _, r := range all[:min(len(all), maxFoundRouters)] {
+		texts = append(texts, fmt.Sprintf("%s (id %d, %s)", sanitize(r.MAC), r.ID, pluralize(r.Connections, "connection")))
+	}
+	if more := len(all) - maxFoundRouters; more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// writeRouters writes the hardware addresses by which uplinks on one interface are distinguished, and the routers that were found.
 func writeRouters(out *strings.Builder, uplinks []health.UplinkStatus) {
 	for _, u := range uplinks {
+		if len(u.FoundRouters) > 0 {
+			writeField(out, "found", sanitize(u.Name)+" by "+sanitize(u.Interface)+": "+foundText(u.FoundRouters))
+		}
 		if len(u.Routers) > 0 {
 			writeField(out, "routers", sanitize(u.Name)+" by "+sanitize(u.Interface)+": "+sanitize(strings.Join(u.Routers, ", ")))
 		}

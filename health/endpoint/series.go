@@ -39,6 +39,7 @@ var (
 	certificateEnd = newDesc("certificate_not_after_timestamp_seconds", "When the certificate of this endpoint expires.")
 	accelerating   = newDesc("acceleration_in_force", "Whether established connections go by the flow table that is configured.")
 	proxyListening = newDesc("proxy_listening", "Whether a transparent proxy takes new connections of the intercept.", "intercept", "family", "protocol", "proxy")
+	foundRouters   = newDesc("found_routers", "Routers on the interface of the uplink that were found by their packets, and are in force.", "uplink", "interface")
 	uplinkLabels   = []string{"uplink", "interface", "family"}
 )
 
@@ -94,6 +95,11 @@ func collectService(out chan<- prometheus.Metric, s health.Status) {
 	if s.Conntrack.Limit > 0 {
 		sendGauge(out, conntrackUsed, float64(s.Conntrack.Entries))
 		sendGauge(out, conntrackLimit, float64(s.Conntrack.Limit))
+	}
+	for _, u := range s.Uplinks {
+		if u.FoundRouters != nil {
+			sendGauge(out, foundRouters, float64(len(u.FoundRouters)), u.Name, u.Interface)
+		}
 	}
 	if s.Acceleration != nil {
 		sendGauge(out, accelerating, boolValue(s.Acceleration.InForce))

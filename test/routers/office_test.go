@@ -97,13 +97,19 @@ func numbered(prefix string, number int) netip.Addr {
 // configure writes the configuration, with further lines of the uplinks dsl and cable.
 func (o *office) configure(dsl, cable string) {
 	o.T.Helper()
+	o.configureFirst(dsl, cable)
+}
+
+// configureFirst writes the configuration of as many uplinks on the shared link as there are texts, each with further lines.
+func (o *office) configureFirst(lines ...string) {
+	o.T.Helper()
 	var text strings.Builder
 	for _, line := range o.Settings {
 		fmt.Fprintln(&text, line)
 	}
 	u := o.Uplinks[0]
 	fmt.Fprintf(&text, "[uplinks.fibre]\nid = 1\ninterface = \"eth0\"\ngateway = [%q, %q]\n", u.Router4, u.RouterLL)
-	for i, more := range []string{dsl, cable} {
+	for i, more := range lines {
 		r := o.Routers[i]
 		fmt.Fprintf(&text, "[uplinks.%s]\nid = %d\ninterface = \"eth1\"\ngateway = [%q, %q]\n%s\n", r.Name, i+2, r.Addr4, r.LL, more)
 	}

@@ -67,8 +67,14 @@ func TestServiceLearnsRouters(t *testing.T) {
 // wantProof wants verify to show that replies leave by the uplinks of all three routers.
 func (o *office) wantProof(t *testing.T) {
 	t.Helper()
+	o.wantProofOf(t, 1+len(o.Routers))
+}
+
+// wantProofOf wants verify to show that replies leave by the uplinks, whose number it gets.
+func (o *office) wantProofOf(t *testing.T, number int) {
+	t.Helper()
 	v := o.Verify()
-	if v.Result != "yes" || len(v.Paths) != 2*(1+len(o.Routers)) {
+	if v.Result != "yes" || len(v.Paths) != 2*number {
 		t.Errorf("verify: %q of %d paths", v.Result, len(v.Paths))
 	}
 	for _, p := range v.Paths {

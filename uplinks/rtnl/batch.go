@@ -74,10 +74,15 @@ func (b *Batch) SetRoute(k uplinks.RouteKey, r uplinks.Route) {
 func (b *Batch) DelRoute(k uplinks.RouteKey, r uplinks.Route) {
 	index, err := b.h.LinkIndex(r.Link)
 	if errors.Is(err, unix.ENODEV) {
-		b.deletes, b.encodeErrs = append(b.deletes, true), append(b.encodeErrs, nil)
+		b.skipDelete()
 		return
 	}
 	b.add(encodeRoute(unix.RTM_DELROUTE, 0, k, r, index), true, err)
+}
+
+// skipDelete adds a deletion that has nothing to do.
+func (b *Batch) skipDelete() {
+	b.deletes, b.encodeErrs = append(b.deletes, true), append(b.encodeErrs, nil)
 }
 
 // SetGroup adds a change that puts the link with the index into the group, a decimal number.

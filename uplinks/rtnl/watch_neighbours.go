@@ -13,7 +13,7 @@ import (
 )
 
 // WatchNeighbours calls notify for each change of the neighbour table of the network namespace of the calling thread, until the
-// context ends. It first calls begun, when the subscription is active, and again after events were lost.
+// context ends. A deleted entry is in no state. It first calls begun, when the subscription is active, and again after events were lost.
 func WatchNeighbours(ctx context.Context, begun func(), notify func(egress.Neighbour)) error {
 	for {
 		s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_NEIGH)
@@ -21,7 +21,11 @@ func WatchNeighbours(ctx context.Context, begun func(), notify func(egress.Neigh
 			return fmt.Errorf("subscribe to neighbours: %w", err)
 		}
 		err = receiveUntilLoss(ctx, s, begun, func(m syscall.NetlinkMessage) {
-			if n, ok := parseNeighbour(m.Data); ok && m.Header.Type == unix.RTM_NEWNEIGH {
+			n, ok := parseNeighbour(m.Data)
+			if m.Header.Type == unix.RTM_DELNEIGH {
+				n.State = 0
+			}
+			if ok {
 				notify(n)
 			}
 		})

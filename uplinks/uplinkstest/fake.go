@@ -26,6 +26,7 @@ type Fake struct {
 	udpPrograms map[uplinks.UDPPrograms]bool
 	udpAddrs    map[netip.Addr]bool
 	flows       map[marks.FlowState]bool // the flow table
+	neighbours  map[uplinks.NeighbourKey]string
 }
 
 type ownedRule struct {
@@ -49,6 +50,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		udpPrograms: map[uplinks.UDPPrograms]bool{},
 		udpAddrs:    map[netip.Addr]bool{},
 		flows:       map[marks.FlowState]bool{},
+		neighbours:  map[uplinks.NeighbourKey]string{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
 		k.values[t] = "0"
@@ -110,6 +112,7 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	if scopes != nil {
 		return factsWithin(k.facts, scopes), stateWithin(have, scopes), ctx.Err()
 	}
+	maps.Copy(have.Neighbours, k.neighbours)
 	maps.Copy(have.UDPPrograms, k.udpPrograms)
 	maps.Copy(have.UDPAddrs, k.udpAddrs)
 	for firewall, t := range k.tables {

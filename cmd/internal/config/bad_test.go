@@ -25,6 +25,7 @@ var invalidFiles = []struct{ name, file string }{
 	{"an id is a string", "bad-id-type.toml"},
 	{"two uplinks share an id and an interface", "bad-id-twice.toml"},
 	{"routers of uplinks on one interface are invalid", "bad-routers.toml"},
+	{"the mask has no id for a router that is found", "bad-routers-mask.toml"},
 	{"the mask is empty", "bad-mask-empty.toml"},
 	{"the mask has more than 32 bits", "bad-mask-wide.toml"},
 	{"the mask has a gap", "bad-mask-gap.toml"},

@@ -64,6 +64,7 @@ func resolve(sources []*source) (Config, Mistakes) {
 		c.resolveServices(top.prove, readable)
 	}
 	c.resolvePrefixes(uplinks)
+	c.checkFoundRouters(uplinks)
 	if readable && len(uplinks) == 0 && len(all) == 0 {
 		sources[0].addNoUplinks()
 	}

@@ -10,10 +10,32 @@ import (
 	"replypath/uplinks"
 )
 
+// anyRouter is the value of the key routers that stands for every router on the interface.
+const anyRouter = "any"
+
+// wantsAnyRouter reports whether replies go back to every router on the uplink's interface.
+func (u fileUplink) wantsAnyRouter() bool {
+	return slices.ContainsFunc(u.routers, func(t stringValue) bool { return t.val == anyRouter })
+}
+
+// checkFoundRouters reports uplinks with routers = "any" while the mask has no id for a router.
+func (c *Config) checkFoundRouters(ups []fileUplink) {
+	for _, u := range ups {
+		for _, t := range u.routers {
+			if t.val == anyRouter && c.Mask.Contiguous() && len(c.FoundRouterIDs()) == 0 {
+				t.addMistake("use a wider mask, such as 0xff00", `routers = "any" needs an id of the mask for each router that is found, and the uplinks have all %d`, c.Mask.MaxID())
+			}
+		}
+	}
+}
+
 // resolveRouters returns further addresses of the uplink's routers.
 func (u fileUplink) resolveRouters(of uplinks.Uplink) (all []netip.Addr) {
 	list := gatewayList{link: of.Link}
 	for _, t := range u.routers {
+		if t.val == anyRouter {
+			continue
+		}
 		a, message, _ := list.parse(t.val)
 		switch {
 		case message != "":
@@ -134,6 +156,9 @@ func (u fileUplink) writtenGateways() (v4, v6 uplinks.Gateway) {
 // checkDistinctRouters reports routers and hardware addresses that another uplink on the interface has too.
 func (u fileUplink) checkDistinctRouters(e fileUplink) {
 	for _, t := range u.routers {
+		if t.val == anyRouter && e.wantsAnyRouter() {
+			t.addMistake("write it at one uplink of the interface", "uplink %q has routers = \"any\" too, on the same interface (%s)", e.name, e.location())
+		}
 		for _, o := range slices.Concat(e.routers, e.gateway) {
 			if sameAddr(t.val, o.val) {
 				t.addMistake("name each router at one uplink", "routers: %s is a router of uplink %q too (%s)", t.val, e.name, o.location())

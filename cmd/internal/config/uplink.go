@@ -22,7 +22,7 @@ func (u fileUplink) resolve(limit idLimit) uplinks.Uplink {
 	u.checkInterface()
 	b.Gateway4, b.Gateway6 = resolveGateways(u.gateway, b.Link)
 	b.VIPs = u.resolveVIPs(b.Gateway4, b.Gateway6)
-	b.Routers, b.MACs = u.resolveRouters(b), u.resolveMACs()
+	b.Routers, b.MACs, b.AnyRouter = u.resolveRouters(b), u.resolveMACs(), u.wantsAnyRouter()
 	switch w := u.whenDown; {
 	case w == nil:
 	case w.val == string(uplinks.Hold), w.val == string(uplinks.Release):

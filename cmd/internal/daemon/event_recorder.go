@@ -54,6 +54,7 @@ type roundListener struct {
 	routers  *routerPoller // nil: the kernel of a test has no neighbours
 	udp      *observedStatus[health.UDPStatus]
 	flows    *observedStatus[health.AccelerationStatus]
+	finder   *routerFinder
 }
 
 // Observed implements Listener.
@@ -67,6 +68,7 @@ func (l *roundListener) Observed(s uplinks.Settings, f uplinks.Facts, only []upl
 		l.proxies.observe(s, f)
 		l.udp.observe(s, f)
 		l.flows.observe(s, f)
+		l.finder.observe(s, f)
 	}
 }
 

@@ -160,7 +160,9 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	store := configstore.New(o.StateDir, o.ConfigFile)
 	saver, comparison := &configurationSaver{store: store, log: o.Log}, &fileComparison{path: o.ConfigFile, store: store}
 	proxies, udp, flows := &proxyStates{recorder: recorder}, &observedStatus[health.UDPStatus]{from: health.NewUDPStatus}, &observedStatus[health.AccelerationStatus]{from: health.NewAccelerationStatus}
-	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies, d.routers, udp, flows})
+	table, _ := d.host.(foundRouterTable)
+	finder := newRouterFinder(table, queue, o.Log)
+	reconciler := NewReconciler(d.host, o.Log, start.settings, verdicts, &roundListener{proofs, recorder, mismarks, proxies, d.routers, udp, flows, finder})
 	outbound := newOutboundStates(recorder, o.Log)
 	var mover *outboundMover
 	if k, moves := d.host.(connectionMover); moves {
@@ -169,7 +171,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	}
 	saving := &savingReport{host: d.host, log: o.Log}
 	manager := &managerNotifier{reports: reconciler.reports, reloads: reloads, saving: saving}
-	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies, routers: d.routers, udp: udp, flows: flows}
+	status := &statusSource{build: o.Build, started: time.Now(), reports: reconciler.reports, reloads: reloads, manager: manager, monitor: m, events: events, peers: peers, mismarks: mismarks, proxies: proxies, routers: d.routers, finder: finder, udp: udp, flows: flows}
 	manager.saver, status.saver, status.comparison, status.outbound = saver, saver, comparison, outbound
 	server := d.endpoint.server
 	d.endpoint.use(status)
@@ -203,6 +205,7 @@ func (s *Service) run(ctx context.Context, server *control.Server) error {
 	g.Go(func() error { return s.firewall.Run(ctx) })
 	g.Go(func() error { return s.output.Run(ctx) })
 	g.Go(func() error { return s.routerMACs.Run(ctx) })
+	g.Go(func() error { return s.finder.Run(ctx) })
 	if s.routers != nil {
 		g.Go(func() error { return s.routers.Run(ctx) })
 	}

@@ -26,6 +26,7 @@ type statusSource struct {
 	mismarks   *mismarkPoller
 	proxies    *proxyStates
 	routers    *routerPoller // nil: the kernel of a test has no neighbours
+	finder     *routerFinder
 	udp        *observedStatus[health.UDPStatus]
 	flows      *observedStatus[health.AccelerationStatus]
 	comparison *fileComparison
@@ -56,6 +57,9 @@ func (s *statusSource) Status() health.Status {
 		for i, u := range status.Uplinks {
 			status.Uplinks[i].Routers = macs[u.Name]
 		}
+	}
+	for i, u := range status.Uplinks {
+		status.Uplinks[i].FoundRouters = s.finder.status(u.Name)
 	}
 	configuration := s.comparison.Status()
 	if why := s.saver.unsaved.Load(); why != nil {

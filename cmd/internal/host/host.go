@@ -31,6 +31,7 @@ type Host struct {
 	legacy          procfs.LegacyTables
 	proxies         proxyWatch // of transparent proxies
 	routers         routerMACs
+	found           foundRouters
 	udp             udpAnswers
 	flows           flows
 
@@ -61,6 +62,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{links: links, wantsProtection: o.Protect}
 	h.proxies.set(o.Proxies)
 	h.routers.set(o.Settings)
+	h.found.set(o.Settings)
 	h.udp.set(o.Settings.WantedUDPPrograms())
 	h.flows.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
@@ -74,7 +76,7 @@ func (h *Host) open(ctx context.Context, o Options) (err error) {
 	if h.state, err = statedir.Open(o.StateDir); err != nil {
 		return err
 	}
-	h.routers.state = h.state
+	h.routers.state, h.found.state = h.state, h.state
 	if h.originals, err = h.state.Originals(); err != nil {
 		return err
 	}
@@ -127,13 +129,13 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	if err == nil {
 		err = h.flows.read(&facts, &state)
 	}
+	facts.FoundRouters = h.found.list()
 	if err != nil || only != nil {
 		return facts, state, err
 	}
 	facts.Proxies = h.proxies.read(ctx)
 	facts.ProxyErrors = h.proxies.errors()
-	neighbours := func() ([]egress.Neighbour, error) { return h.links.Neighbours(ctx) }
-	if facts.RouterMACs, err = h.routers.read(facts, neighbours, h.lock != nil); err != nil {
+	if err := h.readRouters(ctx, &facts, &state); err != nil {
 		return facts, state, err
 	}
 	h.originals.SaveAgain()
@@ -154,6 +156,20 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	return facts, state, h.firewall.Read(ctx, &facts, &state)
+}
+
+// readRouters adds the routers to the facts, and to the state the neighbour entries of those that were found.
+func (h *Host) readRouters(ctx context.Context, facts *uplinks.Facts, state *uplinks.State) (err error) {
+	neighbours := sync.OnceValues(func() ([]egress.Neighbour, error) { return h.links.Neighbours(ctx) })
+	if facts.RouterMACs, err = h.routers.read(*facts, neighbours, h.lock != nil); err != nil {
+		return err
+	}
+	if facts.FoundRouters, err = h.found.read(*facts, h.lock != nil); err != nil || len(facts.FoundRouters) == 0 && !state.LeadsToFoundRouter() {
+		return err
+	}
+	entries, err := neighbours()
+	state.Neighbours = rtnl.FoundRouterEntries(*facts, entries)
+	return err
 }
 
 // WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may

@@ -64,7 +64,7 @@ func (s routerEvents) Watch(ctx context.Context, handler EventHandler) error {
 		}
 		notify := func() { handler.HandleEvent(Event{Subject: RouterSubject}) }
 		err = rtnl.WatchNeighbours(current, notify, func(n egress.Neighbour) {
-			if s.host.routers.isNew(n) {
+			if s.host.routers.isNew(n) || s.host.found.isDamaged(n) {
 				notify()
 			}
 		})

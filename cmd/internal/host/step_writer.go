@@ -52,6 +52,12 @@ func (w *stepWriter) SetTunable(s uplinks.SetTunable) {
 	}
 }
 
+// SetNeighbour queues a permanent neighbour entry.
+func (w *stepWriter) SetNeighbour(k uplinks.NeighbourKey, mac string) { w.batch.SetNeighbour(k, mac) }
+
+// DelNeighbour queues the deletion of a neighbour entry.
+func (w *stepWriter) DelNeighbour(k uplinks.NeighbourKey) { w.batch.DelNeighbour(k) }
+
 // LoadChains changes the chains of a firewall.
 func (w *stepWriter) LoadChains(s uplinks.LoadChains) {
 	w.flush()

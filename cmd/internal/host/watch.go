@@ -111,6 +111,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.links.SetTableBase(s.TableBase)
 	h.proxies.set(s.Proxies())
 	h.routers.set(s)
+	h.found.set(s)
 	h.udp.set(s.WantedUDPPrograms())
 	h.flows.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {

@@ -62,6 +62,8 @@ type savedUplink struct {
 	VIPs     []netip.Addr `json:"vips,omitempty"`
 	Routers  []netip.Addr `json:"routers,omitempty"`
 	MACs     []string     `json:"mac,omitempty"`
+	// AnyRouter is the value "any" among the routers.
+	AnyRouter bool `json:"any_router,omitempty"`
 }
 
 type savedGateway struct {
@@ -76,7 +78,7 @@ func newSavedSettings(s uplinks.Settings) savedSettings {
 		Interception: s.Interception, UDP: s.UDP, Accelerate: s.Accelerate, Outbound: s.Outbound,
 	}
 	for _, u := range s.Uplinks {
-		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown), u.VIPs, u.Routers, u.MACs})
+		saved.Uplinks = append(saved.Uplinks, savedUplink{u.Name, uint8(u.ID), u.Link, savedGateway(u.Gateway4), savedGateway(u.Gateway6), string(u.WhenDown), u.VIPs, u.Routers, u.MACs, u.AnyRouter})
 	}
 	return saved
 }
@@ -89,7 +91,7 @@ func (s savedSettings) settings() uplinks.Settings {
 	}
 	for _, u := range s.Uplinks {
 		settings.Uplinks = append(settings.Uplinks, uplinks.Uplink{Name: u.Name, ID: marks.ID(u.ID), Link: u.Link,
-			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown), VIPs: u.VIPs, Routers: u.Routers, MACs: u.MACs})
+			Gateway4: uplinks.Gateway(u.Gateway4), Gateway6: uplinks.Gateway(u.Gateway6), WhenDown: uplinks.WhenDown(u.WhenDown), VIPs: u.VIPs, Routers: u.Routers, MACs: u.MACs, AnyRouter: u.AnyRouter})
 	}
 	return settings
 }

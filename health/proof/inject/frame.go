@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // FrameAddrs are the addresses of a frame.
@@ -61,6 +62,14 @@ func (a FrameAddrs) tcp(seq uint32, flags byte) []byte {
 	b = append(b, 0, 0, 0, 0, tcpHeaderWords<<4, flags)
 	b = binary.BigEndian.AppendUint16(b, window)
 	return a.frame(protoTCP, append(b, 0, 0, 0, 0), offsetChecksum)
+}
+
+// Segment returns a TCP segment, which begins with its header, with the checksum that it must have: of one that was received on
+// this host it may not be computed yet.
+func (a FrameAddrs) Segment(segment []byte) []byte {
+	b := slices.Clone(segment)
+	b[offsetChecksum], b[offsetChecksum+1] = 0, 0
+	return a.frame(protoTCP, b, offsetChecksum)
 }
 
 // UDP returns a datagram.

@@ -27,6 +27,9 @@ const (
 func (c *collector) readUnknownRouters() error {
 	known := map[string]map[string]bool{} // by link: raw hardware addresses
 	for _, r := range c.Settings.SharedRouters(c.result.Facts) {
+		if c.Settings.FindsRoutersOn(r.Link) {
+			continue
+		}
 		if _, started := known[r.Link]; !started {
 			known[r.Link] = map[string]bool{}
 		}

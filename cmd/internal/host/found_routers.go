@@ -1,0 +1,135 @@
+package host
+
+import (
+	"net"
+	"slices"
+	"sync"
+
+	"replypath/cmd/internal/statedir"
+	"replypath/marks"
+	"replypath/uplinks"
+	"replypath/uplinks/egress"
+)
+
+// foundRoutersName is the name of the file with the routers that were found by their packets: after a restart they are known before
+// the first packet.
+const foundRoutersName = "found-routers"
+
+// foundRouters keeps the routers that were found on the links of uplinks with AnyRouter. Safe for concurrent use.
+type foundRouters struct {
+	state statedir.Dir
+
+	mu       sync.Mutex
+	settings uplinks.Settings
+	loaded   bool
+	changed  bool // since the file was written
+	all      []uplinks.FoundRouter
+	last     marks.ID // that was given: an id that has become free is used as late as possible
+}
+
+// set sets the settings for which routers are found.
+func (m *foundRouters) set(s uplinks.Settings) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settings = s
+}
+
+// list returns the routers that the last reading returned, and those added since.
+func (m *foundRouters) list() []uplinks.FoundRouter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.all)
+}
+
+// read returns the routers that are no router of an uplink. The others are forgotten: those of an uplink that finds none any more,
+// those whose id is an uplink's now, and those that have become known. save says that the file is written.
+func (m *foundRouters) read(f uplinks.Facts, save bool) ([]uplinks.FoundRouter, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.settings.FindsRouters() && (m.loaded && len(m.all) == 0 || !save) {
+		return nil, nil
+	}
+	if !m.loaded {
+		m.loaded, m.all = true, SavedFoundRouters(m.state)
+	}
+	f.FoundRouters = m.all
+	s := m.settings.ResolveLinks(f)
+	wanted, ids := s.WithFoundRouters(f), s.FoundRouterIDs()
+	before := len(m.all)
+	seen := map[marks.ID]bool{}
+	m.all = slices.DeleteFunc(m.all, func(r uplinks.FoundRouter) bool {
+		mac, err := net.ParseMAC(r.MAC)
+		valid := err == nil && mac.String() == r.MAC && slices.Contains(ids, r.ID) && !seen[r.ID]
+		seen[r.ID] = true
+		return !valid || !slices.ContainsFunc(wanted.Uplinks, func(u uplinks.Uplink) bool { return u.ID == r.ID })
+	})
+	m.changed = m.changed || len(m.all) != before
+	if save && m.changed {
+		if err := m.state.WriteJSON(foundRoutersName, m.all); err != nil {
+			return slices.Clone(m.all), err
+		}
+		m.changed = false
+	}
+	return slices.Clone(m.all), nil
+}
+
+// SavedFoundRouters returns the routers that are saved, none if they cannot be read: the file only saves time.
+func SavedFoundRouters(d statedir.Dir) (all []uplinks.FoundRouter) {
+	if _, err := d.ReadJSON(foundRoutersName, &all); err != nil {
+		return nil
+	}
+	return all
+}
+
+// AddFoundRouter gives an id to a router on the uplink's link. ok is false when there is none left.
+func (h *Host) AddFoundRouter(uplink, mac string) (r uplinks.FoundRouter, ok bool) {
+	m := &h.found
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.IndexFunc(m.all, func(r uplinks.FoundRouter) bool { return r.Uplink == uplink && r.MAC == mac }); i >= 0 {
+		return m.all[i], true
+	}
+	id, free := m.nextID()
+	if !free {
+		return r, false
+	}
+	r = uplinks.FoundRouter{Uplink: uplink, MAC: mac, ID: id}
+	m.all, m.last, m.changed = append(m.all, r), id, true
+	slices.SortFunc(m.all, func(a, b uplinks.FoundRouter) int { return int(b.ID) - int(a.ID) })
+	return r, true
+}
+
+// nextID returns the first free id below the one that was given last, else the first one.
+func (m *foundRouters) nextID() (next marks.ID, free bool) {
+	for _, id := range m.settings.FoundRouterIDs() {
+		if slices.ContainsFunc(m.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
+			continue
+		}
+		if !free || id < m.last && next >= m.last {
+			next, free = id, true
+		}
+	}
+	return next, free
+}
+
+// ForgetFoundRouters takes the ids of the routers back.
+func (h *Host) ForgetFoundRouters(forgotten []uplinks.FoundRouter) {
+	m := &h.found
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = slices.DeleteFunc(m.all, func(r uplinks.FoundRouter) bool { return slices.Contains(forgotten, r) })
+	m.changed = m.changed || len(forgotten) > 0
+}
+
+// isDamaged reports whether a neighbour entry that stands for a found router is not what it should be.
+func (m *foundRouters) isDamaged(n egress.Neighbour) bool {
+	if !uplinks.IsFoundRouterAddr(n.Addr) {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.all, func(r uplinks.FoundRouter) bool {
+		return uplinks.FoundRouterAddr(uplinks.FamilyOf(n.Addr), r.ID) == n.Addr
+	})
+	return i >= 0 && (n.State != egress.Permanent || egress.MACText(n.MAC) != m.all[i].MAC)
+}
