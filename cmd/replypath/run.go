@@ -78,7 +78,7 @@ func raiseDescriptorLimit(log *slog.Logger) {
 
 // ballastSize is the size of a part of the heap that is never touched, so that it takes no memory. It counts as in use, half of which
 // the service may allocate until garbage is collected: else a heap as small as that of a few uplinks is collected after each megabyte.
-const ballastSize = 6 << 20
+const ballastSize = 4 << 20
 
 // lowerGCPercent sets GOGC to 50 unless the environment sets it, and returns the ballast, which the caller keeps. Bursts of route
 // changes allocate much at once, and memory that the heap has grown to is returned to the system late.
