@@ -28,6 +28,8 @@ type Output struct {
 	InsideLinks map[netip.Addr]int
 	// Discovery has the rule that breaks neighbour discovery, by the indexes of the uplinks' links.
 	Discovery map[int]ListedRule
+	// UnreadQueues are the rules that hand packets to queues which no program reads: the kernel drops these.
+	UnreadQueues []ListedRule
 	// Steps are the firewall rules that requests and replies have matched, where they were traced.
 	Steps []Step
 }
@@ -163,6 +165,9 @@ func (t trace) lost(r Request, where string) health.ProofCheck {
 	steps := t.takers(func(x Step) bool { return x.Drops })
 	c := health.ProofCheck{Result: health.No, Cause: health.ReplyDropped, Remedy: outputRemedy,
 		Detail: fmt.Sprintf("the reply to %s is dropped %s, by %s", r, where, by(steps))}
+	if queued := t.queued(); len(steps) == 0 && queued != "" {
+		c.Detail = fmt.Sprintf("the reply to %s is dropped %s%s", r, where, queued)
+	}
 	if len(steps) > 0 && !slices.ContainsFunc(steps, func(x Step) bool { return !x.ByAddress }) {
 		c.Result, c.Cause = health.Unknown, health.FirewallDropped
 	}
@@ -245,16 +250,6 @@ func (t trace) checkTrafficControl(r Request, x Observation) (c health.ProofChec
 		c.Result, c.Detail = health.Unknown, fmt.Sprintf("whether the reply to %s leaves is unknown: %s %s", r, e.Text, e.Does)
 	}
 	return c, true
-}
-
-// dropper returns the rule that dropped the request or its reply, for the end of a sentence.
-func (t trace) dropper() string {
-	for _, x := range t.steps {
-		if x.Drops {
-			return ", by " + x.String()
-		}
-	}
-	return ""
 }
 
 // IPPROTO_*.

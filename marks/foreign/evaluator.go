@@ -54,7 +54,11 @@ func (e *evaluator) eval(name string, data []byte) {
 		e.rule.TranslatesSource = true
 		e.addTerm("masquerade")
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
-	case "reject", "queue", "tproxy":
+	case "queue":
+		e.rule.Queues = readQueues(data)
+		e.addTerm("queue")
+		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
+	case "reject", "tproxy":
 		e.rule.ZeroMarkVerdict = e.rule.ZeroMarkVerdict || e.zeroMark
 	case "bitwise":
 		e.evalBitwise(data)

@@ -57,6 +57,7 @@ type Rule struct {
 	// BreaksDiscovery reports that packets of neighbour discovery in IPv6, and no earlier rule takes them, are dropped or get another hop
 	// limit than 255 by it: other hosts drop such packets (RFC 4861).
 	BreaksDiscovery bool
+	Queues          Queues
 	// SetPorts are the first ports of the sets by which it selects, or of what other rules send to its chain, where it changes replies.
 	SetPorts [maxSetPorts]Port
 }
@@ -70,7 +71,7 @@ const AnyGroup = "of a set"
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
 	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress() ||
-		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.ChangesIngress() || r.BreaksDiscovery
+		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.ChangesIngress() || r.BreaksDiscovery || r.Queues.Hands
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that

@@ -95,6 +95,7 @@ func (r *Rule) parseOptions(table string, words []string) {
 			r.OutGroup = words[i+1]
 		}
 	}
+	r.Queues = parseQueues(words)
 	r.parseTranslation(table, words)
 	r.ZeroMarkVerdict = comparesZeroMark(words) && endsTraversal(words)
 }

@@ -50,6 +50,7 @@ var findingTestsElsewhere = map[string]string{
 	"accelerated-unseen":   "acceleration_modules_test.go",
 	"mark-of-other-uplink": "../service/injected_test.go",
 	"neighbour-table-full": "../../cmd/internal/doctor/neighbour_table_test.go",
+	"queue-unread":         "../verify/queue_test.go",
 	"redirects-accepted":   "../routers/doctor_test.go",
 	"unknown-router":       "../routers/doctor_test.go",
 	"same-router":          "../routers/doctor_test.go",

@@ -58,3 +58,19 @@ func SysctlPortRange(path string) (span [2]uint16, known bool) {
 	}
 	return span, true
 }
+
+// Queues returns the numbers of the queues of netfilter that programs read (NFQUEUE). known is false when the kernel has none.
+func Queues() (numbers []uint16, known bool) {
+	text, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_queue")
+	if err != nil {
+		return nil, false
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 0 {
+			if n, err := strconv.ParseUint(words[0], 10, 16); err == nil {
+				numbers = append(numbers, uint16(n))
+			}
+		}
+	}
+	return numbers, true
+}

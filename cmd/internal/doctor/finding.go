@@ -46,7 +46,7 @@ func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
 		s.checkPrerequisites(), s.checkUnconfigured(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkMismarked(), s.checkMarkRules(), s.checkRulePriorities(), s.checkOutboundRules(), s.checkForeignSources(), s.checkDoubledNAT(), s.checkMissingNAT(), s.checkSpreading(), s.checkDefaultRoutes(), s.checkInterceptRules(), s.checkWipedMarks(), s.checkDivertedFirst(), s.checkTables(),
 		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(), s.checkKernelListeners(), s.checkBackends(),
-		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkAcceleration(), s.checkNotrack(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(), s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
+		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkAcceleration(), s.checkNotrack(), s.checkQueues(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(), s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
 	)
 	for i := range all {
 		if all[i].Evidence == nil {

@@ -45,7 +45,10 @@ type Snapshot struct {
 	ConntrackCount uint64 // nf_conntrack_count
 	// NeighbourLimits are the largest numbers of neighbour entries, where they are known.
 	NeighbourLimits map[uplinks.Family]int
-	ConntrackMax    uint64 // nf_conntrack_max; 0 if unknown
+	// Queues are the queues of netfilter that programs read (NFQUEUE), where QueuesKnown is set.
+	Queues       []uint16
+	QueuesKnown  bool
+	ConntrackMax uint64 // nf_conntrack_max; 0 if unknown
 
 	SavedRulesets  []SavedRuleset
 	Networkd       Networkd

@@ -134,6 +134,7 @@ func (c *collector) readSysctls() {
 	c.result.RPFilterDrops, _ = procfs.Counter("TcpExt", "IPReversePathFilter")
 	c.result.ConntrackCount, _ = procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	c.result.ConntrackMax, _ = procfs.Sysctl("net/netfilter/nf_conntrack_max")
+	c.result.Queues, c.result.QueuesKnown = procfs.Queues()
 	c.result.NeighbourLimits = map[uplinks.Family]int{}
 	for _, f := range uplinks.Families {
 		limit, _ := procfs.Sysctl(uplinks.NeighbourLimit(f).Path())
