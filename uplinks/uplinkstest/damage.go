@@ -170,7 +170,7 @@ var damage = []struct {
 		return s.harmChains(t, "flush chain TABLE FAM-pre", "-F "+marks.Pre)
 	}},
 	{"a chain deleted", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
-		return s.harmChains(t, "flush chain TABLE FAM-output; flush chain TABLE FAM-out; delete chain TABLE FAM-out", "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out)
+		return s.harmChains(t, "flush chain TABLE output; flush chain TABLE FAM-output; flush chain TABLE FAM-out; delete chain TABLE FAM-out", "-D OUTPUT -j "+marks.Out, "-F "+marks.Out, "-X "+marks.Out)
 	}},
 	{"a chain of an older version", 0, func(t *testing.T, s damageTarget) []fmt.Stringer {
 		old := marks.Prefix + "OLD"

@@ -16,9 +16,9 @@ import (
 func failedChangeIsReverted(t *testing.T, open func(t *testing.T) World) {
 	w := &countingWorld{World: open(t)}
 	for _, to := range []uplinks.Settings{Settings(), renumbered(), {}} {
-		failing := map[string]string{}
+		failing := map[string]uplinks.Step{}
 		for _, s := range mustPreview(t, w, to) {
-			failing[stepClass(s)] = s.String()
+			failing[stepClass(s)] = s
 		}
 		for _, step := range failing {
 			CheckFailedChange(t, w, to, step)
@@ -44,11 +44,11 @@ func stepClass(s uplinks.Step) string {
 }
 
 // CheckFailedChange makes a change in which the step fails, and checks that the world is as before.
-func CheckFailedChange(t *testing.T, w World, to uplinks.Settings, step string) {
+func CheckFailedChange(t *testing.T, w World, to uplinks.Settings, step uplinks.Step) {
 	t.Helper()
 	before, foreign := dumpState(t, w), w.DumpForeign(t)
 	broken := &countingWorld{World: w, fail: func(s uplinks.Step) error {
-		if s.String() == step || unloadsNFT(s) && strings.HasPrefix(step, "nft ") && !strings.Contains(step, "insert rule") {
+		if isSameStep(s, step) {
 			return errPlanned
 		}
 		return nil
@@ -57,15 +57,19 @@ func CheckFailedChange(t *testing.T, w World, to uplinks.Settings, step string) 
 	if !errors.Is(err, errPlanned) || len(done) > 0 {
 		t.Fatalf("failure of %s: %v, and these steps are not reverted:\n%s", step, err, done)
 	}
-	mustEqual(t, "state after the failure of "+step, before, dumpState(t, w))
-	mustEqual(t, "foreign objects after the failure of "+step, foreign, w.DumpForeign(t))
+	mustEqual(t, "state after the failure of "+step.String(), before, dumpState(t, w))
+	mustEqual(t, "foreign objects after the failure of "+step.String(), foreign, w.DumpForeign(t))
 }
 
-// unloadsNFT reports whether the step takes a family out of marks.NFTTable. Which family is the last one there depends on the
-// steps that failed.
-func unloadsNFT(s uplinks.Step) bool {
+// isSameStep reports whether the step is the other one, in a later attempt too. The commands for a family in marks.NFTTable, and which
+// family is the last one there, depend on the steps that failed.
+func isSameStep(s, other uplinks.Step) bool {
 	l, is := s.(uplinks.LoadChains)
-	return is && l.Unload && l.Firewall.Backend == marks.Nftables
+	o, both := other.(uplinks.LoadChains)
+	if is && both && l.Firewall.Backend == marks.Nftables && o.Firewall.Backend == marks.Nftables {
+		return l.Unload == o.Unload && (l.Unload || l.Firewall == o.Firewall)
+	}
+	return s.String() == other.String()
 }
 
 // interruptedChangeIsReverted cancels a first change, one that moves everything, and a flush, each after their first

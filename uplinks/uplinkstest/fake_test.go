@@ -26,7 +26,7 @@ func TestFailureOfAnyStepIsReverted(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range plan {
-			uplinkstest.CheckFailedChange(t, w, to, s.String())
+			uplinkstest.CheckFailedChange(t, w, to, s)
 		}
 		if _, err := uplinks.Sync(t.Context(), w, to); err != nil {
 			t.Fatal(err)
