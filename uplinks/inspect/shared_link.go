@@ -42,6 +42,17 @@ func sharedLinkFindings(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts) (
 	return all
 }
 
+// anyRouterFindings reports an uplink with AnyRouter whose link has no hardware addresses, by which routers are found.
+func anyRouterFindings(u uplinks.Uplink, l uplinks.Link) []Finding {
+	if !u.AnyRouter || l.MAC != "" && !l.PointToPoint {
+		return nil
+	}
+	return []Finding{{
+		What:   fmt.Sprintf("uplink %s: routers = \"any\" finds no router: %s has no hardware addresses, by which one could be distinguished from the gateway", u.Name, l.Name),
+		Remedy: fmt.Sprintf("remove routers of %s: what is at the other end of such a link is one router", u.Name),
+	}}
+}
+
 // othersOn returns the names of the other uplinks on the uplink's link.
 func othersOn(s uplinks.Settings, u uplinks.Uplink) (names []string) {
 	for _, o := range s.Uplinks {

@@ -24,7 +24,7 @@ func inspectUplink(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts, hostAd
 	case l.Master != 0:
 		return []Finding{portFinding(u, l, f)}
 	}
-	all := slices.Concat(severalLinksFindings(s, u, f), addresslessFindings(u, l), drainedFindings(s, f, u), sharedLinkFindings(s, u, f))
+	all := slices.Concat(severalLinksFindings(s, u, f), addresslessFindings(u, l), drainedFindings(s, f, u), sharedLinkFindings(s, u, f), anyRouterFindings(u, l))
 	for _, family := range f.Families() {
 		if out, is := f.LeftOutPath(s, u, family); is {
 			all = append(all, Finding{What: out.String(), Remedy: out.Remedy})
