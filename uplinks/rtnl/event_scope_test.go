@@ -96,3 +96,23 @@ func FuzzClassifyEvent(f *testing.F) {
 		}
 	})
 }
+
+// The kernel's own routes in the table local follow addresses and links. All others may change where replies go.
+func TestKernelsLocalRoutesAreNoForeignChange(t *testing.T) {
+	for name, c := range map[string]struct {
+		event syscall.NetlinkMessage
+		want  string
+	}{
+		"of an address":                  {event(unix.RTM_NEWROUTE, 0, "\x0a\x80\x00\x00\xff\x02\x00\x02\x00\x00\x00\x00"), ""},
+		"of a link that goes":            {event(unix.RTM_DELROUTE, 0, "\x0a\x08\x00\x00\xff\x02\x00\x05\x00\x00\x00\x00"), ""},
+		"local, of another program":      {event(unix.RTM_NEWROUTE, 0, "\x02\x18\x00\x00\xff\x03\x00\x02\x00\x00\x00\x00"), "route"},
+		"of the kernel in another table": {event(unix.RTM_NEWROUTE, 0, "\x02\x18\x00\x00\x4d\x02\x00\x01\x00\x00\x00\x00"), "route"},
+		"cut off":                        {event(unix.RTM_NEWROUTE, 0, "\x02\x18\x00\x00\xff"), "route"},
+		"a queueing discipline":          {event(unix.RTM_NEWQDISC, 0, ""), "traffic control"},
+		"a neighbour":                    {event(unix.RTM_NEWNEIGH, 0, addressHeader), ""},
+	} {
+		if got := foreignSubject(c.event); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -16,12 +16,27 @@ import (
 // for all others.
 func foreignSubject(m syscall.NetlinkMessage) string {
 	switch m.Header.Type {
-	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE, rtmNewNexthop, rtmDelNexthop:
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		if isKernelsLocalRoute(m.Data) {
+			return ""
+		}
+		return "route"
+	case rtmNewNexthop, rtmDelNexthop:
 		return "route"
 	case unix.RTM_NEWQDISC, unix.RTM_DELQDISC, unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER, unix.RTM_NEWCHAIN, unix.RTM_DELCHAIN:
 		return "traffic control"
 	}
 	return ""
+}
+
+// isKernelsLocalRoute reports whether the route of an event is one that the kernel keeps in the table local. Such routes come and go
+// with addresses and links, of which there are events too.
+func isKernelsLocalRoute(data []byte) bool {
+	if len(data) < unix.SizeofRtMsg {
+		return false
+	}
+	m := nl.DeserializeRtMsg(data)
+	return m.Table == unix.RT_TABLE_LOCAL && m.Protocol == unix.RTPROT_KERNEL
 }
 
 // Subscription receives the events of one kind.
