@@ -103,6 +103,35 @@ func TestProxyThatEndsIsPassedByAndTakenIntoUseAgain(t *testing.T) {
 	})
 }
 
+// A proxy that listens in one family takes the connections of that family, and the others pass by.
+func TestProxyOfOneFamilyIsPassedByInTheOther(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		p := newProxied(t, box.Conditions{RPFilter: 1}, backend, true)
+		p.Start()
+		to := map[netip.Addr]string{netip.IPv4Unspecified(): netip.AddrPortFrom(p.Client4, webPort).String(), netip.IPv6Unspecified(): netip.AddrPortFrom(p.Client6, webPort).String()}
+		for at := range to {
+			proxy := startProxyAt(t, p.Gateway, "tcp", outPort, nil, at)
+			box.Eventually(t, box.EventualTimeout, "one family has a proxy", func() bool {
+				n := map[bool]int{}
+				for _, s := range p.ServiceStatus().Proxies {
+					if s.Intercept == "out" {
+						n[s.State == uplinks.ProxyListening]++
+					}
+				}
+				return n[true] == 1 && n[false] == 1
+			})
+			p.AwaitInSync()
+			for family, server := range to {
+				p.ask(t, p.LAN, world.KindTCP, server, 0, map[bool]string{true: byProxy}[family == at]+p.Client.Name)
+			}
+			p.Verify().WantOK(t, 2)
+			proxy.close()
+			p.awaitProxies(t, "out", uplinks.ProxyNobody)
+		}
+	})
+}
+
 // The states of proxies are in the events, with which the programs of on_change run, and in the metrics.
 func TestStatesOfProxiesAreEventsAndMetrics(t *testing.T) {
 	t.Parallel()

@@ -40,16 +40,22 @@ type transparentProxy struct {
 // startProxy starts a proxy on all addresses of both families. Without forward it connects to where its client wanted.
 func startProxy(t *testing.T, host *world.Host, proto string, port uint16, forward func(netip.AddrPort) netip.AddrPort) *transparentProxy {
 	t.Helper()
+	return startProxyAt(t, host, proto, port, forward, netip.IPv4Unspecified(), netip.IPv6Unspecified())
+}
+
+// startProxyAt starts a proxy on these addresses.
+func startProxyAt(t *testing.T, host *world.Host, proto string, port uint16, forward func(netip.AddrPort) netip.AddrPort, at ...netip.Addr) *transparentProxy {
+	t.Helper()
 	if forward == nil {
 		forward = func(asked netip.AddrPort) netip.AddrPort { return asked }
 	}
 	p := &transparentProxy{t: t, host: host, forward: forward, open: map[io.Closer]bool{}}
-	for _, at := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+	for _, a := range at {
 		var err error
 		if proto == "tcp" {
-			err = p.serveTCP(netip.AddrPortFrom(at, port))
+			err = p.serveTCP(netip.AddrPortFrom(a, port))
 		} else {
-			err = p.serveUDP(netip.AddrPortFrom(at, port))
+			err = p.serveUDP(netip.AddrPortFrom(a, port))
 		}
 		if err != nil {
 			t.Fatal(err)
