@@ -99,10 +99,13 @@ func FuzzClassifyEvent(f *testing.F) {
 
 // The kernel's own routes in the table local follow addresses and links. All others may change where replies go.
 func TestKernelsLocalRoutesAreNoForeignChange(t *testing.T) {
+	byProgram := event(unix.RTM_DELROUTE, 0, "\x02\x20\x00\x00\xff\x02\x00\x02\x00\x00\x00\x00")
+	byProgram.Header.Pid = 4711
 	for name, c := range map[string]struct {
 		event syscall.NetlinkMessage
 		want  string
 	}{
+		"deleted by a program":           {byProgram, "route"},
 		"of an address":                  {event(unix.RTM_NEWROUTE, 0, "\x0a\x80\x00\x00\xff\x02\x00\x02\x00\x00\x00\x00"), ""},
 		"of a link that goes":            {event(unix.RTM_DELROUTE, 0, "\x0a\x08\x00\x00\xff\x02\x00\x05\x00\x00\x00\x00"), ""},
 		"local, of another program":      {event(unix.RTM_NEWROUTE, 0, "\x02\x18\x00\x00\xff\x03\x00\x02\x00\x00\x00\x00"), "route"},

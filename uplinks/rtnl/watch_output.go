@@ -17,7 +17,7 @@ import (
 func foreignSubject(m syscall.NetlinkMessage) string {
 	switch m.Header.Type {
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		if isKernelsLocalRoute(m.Data) {
+		if isKernelsLocalRoute(m) {
 			return ""
 		}
 		return "route"
@@ -29,14 +29,14 @@ func foreignSubject(m syscall.NetlinkMessage) string {
 	return ""
 }
 
-// isKernelsLocalRoute reports whether the route of an event is one that the kernel keeps in the table local. Such routes come and go
-// with addresses and links, of which there are events too.
-func isKernelsLocalRoute(data []byte) bool {
-	if len(data) < unix.SizeofRtMsg {
+// isKernelsLocalRoute reports whether the event is about a route that the kernel keeps in the table local, and that it has changed
+// itself: its port is 0, that of a program is not. Such routes come and go with addresses and links, of which there are events too.
+func isKernelsLocalRoute(m syscall.NetlinkMessage) bool {
+	if m.Header.Pid != 0 || len(m.Data) < unix.SizeofRtMsg {
 		return false
 	}
-	m := nl.DeserializeRtMsg(data)
-	return m.Table == unix.RT_TABLE_LOCAL && m.Protocol == unix.RTPROT_KERNEL
+	r := nl.DeserializeRtMsg(m.Data)
+	return r.Table == unix.RT_TABLE_LOCAL && r.Protocol == unix.RTPROT_KERNEL
 }
 
 // Subscription receives the events of one kind.
