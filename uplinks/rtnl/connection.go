@@ -25,6 +25,9 @@ type Connection struct {
 	Timeout   time.Duration // the remaining time until the entry expires
 }
 
+// TranslatesSource reports whether the source address is translated: replies are addressed to another than the sender.
+func (c Connection) TranslatesSource() bool { return c.Reply.To.Addr() != c.Original.From.Addr() }
+
 // ipsSeenReply is a bit of a connection's status, IPS_SEEN_REPLY (linux/netfilter/nf_conntrack_common.h).
 const ipsSeenReply = 1 << 1
 

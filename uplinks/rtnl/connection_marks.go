@@ -44,15 +44,22 @@ func (f MarkFilter) request(kind int, flags int) *nl.NetlinkRequest {
 	return req
 }
 
+// each calls use for each connection of the filter, with its attributes, which are valid until it returns.
+func (f MarkFilter) each(use func(c Connection, attributes []byte)) error {
+	return f.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP).ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
+		if len(m) >= nl.SizeofNfgenmsg {
+			attributes := m[nl.SizeofNfgenmsg:]
+			use(parseConnection(attributes), attributes)
+		}
+		return true
+	})
+}
+
 // MarkedConnections returns the connections of the filter.
 func MarkedConnections(f MarkFilter) (all []TrackedConnection, err error) {
-	req := f.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
-	err = req.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
-		if len(m) < nl.SizeofNfgenmsg {
-			return true
-		}
-		c := TrackedConnection{Connection: parseConnection(m[nl.SizeofNfgenmsg:])}
-		for attrType, v := range nlattr.All(m[nl.SizeofNfgenmsg:]) {
+	err = f.each(func(found Connection, attributes []byte) {
+		c := TrackedConnection{Connection: found}
+		for attrType, v := range nlattr.All(attributes) {
 			switch attrType {
 			case nl.CTA_TUPLE_ORIG:
 				c.original = append([]byte(nil), v...)
@@ -63,7 +70,6 @@ func MarkedConnections(f MarkFilter) (all []TrackedConnection, err error) {
 		if uint32(f.Mark) == c.Mark&uint32(f.Mask) {
 			all = append(all, c)
 		}
-		return true
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
@@ -73,13 +79,10 @@ func MarkedConnections(f MarkFilter) (all []TrackedConnection, err error) {
 
 // FlowsOf returns the original directions of those connections of the filter that are wanted.
 func FlowsOf(f MarkFilter, wanted func(Connection) bool) (all []Flow, err error) {
-	err = f.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP).ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
-		if len(m) >= nl.SizeofNfgenmsg {
-			if c := parseConnection(m[nl.SizeofNfgenmsg:]); wanted(c) {
-				all = append(all, c.Original)
-			}
+	err = f.each(func(c Connection, _ []byte) {
+		if wanted(c) {
+			all = append(all, c.Original)
 		}
-		return true
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
@@ -91,11 +94,6 @@ func FlowsOf(f MarkFilter, wanted func(Connection) bool) (all []Flow, err error)
 type TrackedConnection struct {
 	Connection
 	original, zone []byte // attributes
-}
-
-// TranslatesSource reports whether the source address is translated: replies are addressed to another than the sender.
-func (c TrackedConnection) TranslatesSource() bool {
-	return c.Reply.To.Addr() != c.Original.From.Addr()
 }
 
 // DeleteTranslated deletes the connections of the filter whose source address is translated. Kernels that know no filter by

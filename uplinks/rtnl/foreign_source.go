@@ -56,7 +56,7 @@ func (g *foreignSourceGroups) add(c Connection) {
 	i := slices.IndexFunc(g.all, func(o uplinks.ForeignSource) bool { return o.Uplink == owner.uplink && o.Source == source })
 	if i < 0 {
 		i = len(g.all)
-		g.all = append(g.all, uplinks.ForeignSource{Uplink: owner.uplink, Source: source, Translated: source != c.Original.From.Addr(), Example: c.Original.String()})
+		g.all = append(g.all, uplinks.ForeignSource{Uplink: owner.uplink, Source: source, Translated: c.TranslatesSource(), Example: c.Original.String()})
 	}
 	g.all[i].Count++
 }

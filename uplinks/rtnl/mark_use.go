@@ -4,9 +4,6 @@ import (
 	"context"
 
 	"replypath/marks"
-
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 )
 
 // MarkUse counts the connections with a mark.
@@ -20,11 +17,7 @@ func MarksInUse(ctx context.Context, f MarkFilter, mask marks.Mask) (map[marks.M
 	use := map[marks.Mark]MarkUse{}
 	err := dump(ctx, "connections", func() error {
 		clear(use)
-		return f.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP).ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
-			if len(m) < nl.SizeofNfgenmsg {
-				return true
-			}
-			c := parseConnection(m[nl.SizeofNfgenmsg:])
+		return f.each(func(c Connection, _ []byte) {
 			mark := marks.Mark(c.Mark & uint32(mask))
 			u := use[mark]
 			u.Connections++
@@ -32,7 +25,6 @@ func MarksInUse(ctx context.Context, f MarkFilter, mask marks.Mask) (map[marks.M
 				u.Assured++
 			}
 			use[mark] = u
-			return true
 		})
 	})
 	return use, err

@@ -4,9 +4,6 @@ import (
 	"context"
 
 	"replypath/uplinks"
-
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 )
 
 // ConnectionSurvey is what the connections of a host say about it. Each list is sorted.
@@ -24,14 +21,10 @@ func SurveyConnections(ctx context.Context, s uplinks.Settings, f uplinks.Facts)
 	var sources *foreignSourceGroups
 	err := dump(ctx, "connections", func() error {
 		marked, mismarked, sources = newMarkGroups(s.Mask), newMismarkedGroups(s, f), newForeignSourceGroups(s, f)
-		return MarkFilter{}.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP).ExecuteIter(unix.NETLINK_NETFILTER, 0, func(m []byte) bool {
-			if len(m) >= nl.SizeofNfgenmsg {
-				c := parseConnection(m[nl.SizeofNfgenmsg:])
-				marked.add(c)
-				mismarked.add(c)
-				sources.add(c)
-			}
-			return true
+		return MarkFilter{}.each(func(c Connection, _ []byte) {
+			marked.add(c)
+			mismarked.add(c)
+			sources.add(c)
 		})
 	})
 	return ConnectionSurvey{marked.sorted(), mismarked.sorted(), sources.sorted()}, err

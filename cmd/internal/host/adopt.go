@@ -45,7 +45,7 @@ func renew(u *uplinks.Untranslated) error {
 		return nil
 	}
 	found, err := rtnl.FlowsOf(rtnl.MarkFilter{Family: u.Family}, func(c rtnl.Connection) bool {
-		return !c.SeenReply && c.Reply.To.Addr() == c.Original.From.Addr() && u.Has(c.Original.From.Addr(), marks.Mark(c.Mark))
+		return !c.SeenReply && !c.TranslatesSource() && u.Has(c.Original.From.Addr(), marks.Mark(c.Mark))
 	})
 	return errors.Join(err, rtnl.DeleteConnections(found))
 }
