@@ -101,7 +101,7 @@ func droppingPolicies(chains map[string]egressChain) (rules []Rule) {
 func (r *Rule) setBehaviour(c egressChain, b Behaviour) {
 	r.Devices = c.devices
 	r.Drops, r.Forwards, r.Rewrites, r.LinksOnly = b.Drops, b.Forwards, strings.Join(b.Rewrites, ", "), b.LinksOnly
-	if r.Drops || r.Forwards || r.Rewrites != "" {
+	if r.changesPackets() {
 		r.Text = b.Text
 	}
 }

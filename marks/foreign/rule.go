@@ -76,12 +76,13 @@ func (r Rule) Relevant() bool {
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that
 // translate addresses (NAT) concern new connections and are none.
-func (r Rule) ChangesEgress() bool { return r.Egress && (r.Drops || r.Forwards || r.Rewrites != "") }
+func (r Rule) ChangesEgress() bool { return r.Egress && r.changesPackets() }
 
 // ChangesIngress reports whether it drops packets, sends them elsewhere or rewrites them at the ingress of a link.
-func (r Rule) ChangesIngress() bool {
-	return r.Ingress && (r.Drops || r.Forwards || r.Rewrites != "")
-}
+func (r Rule) ChangesIngress() bool { return r.Ingress && r.changesPackets() }
+
+// changesPackets reports whether it drops packets, sends them elsewhere or rewrites them, where its chain is.
+func (r Rule) changesPackets() bool { return r.Drops || r.Forwards || r.Rewrites != "" }
 
 // IsIPv6 reports whether ip6tables lists the rule.
 func (r Rule) IsIPv6() bool { return strings.HasPrefix(r.Tool, "ip6tables") }

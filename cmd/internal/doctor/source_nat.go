@@ -37,12 +37,6 @@ func (s Snapshot) sourceNATs(f uplinks.Family) (all []sourceNAT) {
 	return all
 }
 
-// leavesBy reports whether the rule meets packets that leave by the link.
-func (r sourceNAT) leavesBy(link string) bool {
-	prefix, isPrefix := strings.CutSuffix(r.Out, "+")
-	return r.Out == "" || r.Out == link || isPrefix && strings.HasPrefix(link, prefix)
-}
-
 // source returns the network that the rule is limited to; ok is false when it is limited to none that is known.
 func (r sourceNAT) source() (p netip.Prefix, ok bool) {
 	found := sourceOption.FindStringSubmatch(r.text)
@@ -94,7 +88,7 @@ func (s Snapshot) checkDoubledNAT() []Finding {
 			found := &note
 			doubles := false
 			for _, u := range s.presentUplinks() {
-				if !r.isGeneral() || !r.leavesBy(u.Link) {
+				if !r.isGeneral() || !matchesLink(r.Out, u.Link) {
 					continue
 				}
 				doubles = true
@@ -143,7 +137,7 @@ func (s Snapshot) checkMissingNAT() []Finding {
 			for _, u := range s.policyUplinks(f) {
 				translated := slices.ContainsFunc(rules, func(r sourceNAT) bool {
 					source, limited := r.source()
-					return r.leavesBy(u.Link) && (!limited || source.Overlaps(inside.prefix))
+					return matchesLink(r.Out, u.Link) && (!limited || source.Overlaps(inside.prefix))
 				})
 				if !translated {
 					missing.Evidence = append(missing.Evidence, fmt.Sprintf("%s on %s by %s (%s)", inside.prefix, inside.link, u.Name, u.Link))

@@ -43,9 +43,6 @@ func (r *run) readExplanation(ctx context.Context) (s proof.Snapshot, err error)
 	}
 	sysctls := proof.Sysctls(r.paths)
 	s.Values, s.SetBy, s.Names = procfs.Values(sysctls), systemd.SysctlSources("/", sysctls), iproute.Names()
-	if !r.rules.read {
-		r.rules = r.firewall
-	}
 	s.Firewall, s.FirewallRead = r.rules.others, r.rules.read
 	return s, nil
 }

@@ -49,10 +49,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 	if err != nil {
 		return nil, err
 	}
-	r.firewall = p.Rules.get(ctx)
-	if s.ProofServices == nil { // prove is not configured
-		r.rules = r.firewall
-	}
+	r.rules = p.Rules.get(ctx)
 	r.lookUpRoutes(subset)
 	t, traceErr := r.trace(ctx)
 	results := r.evaluate(proof.Snapshot{Facts: facts}, subset, t, traceErr)

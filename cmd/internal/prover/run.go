@@ -31,8 +31,7 @@ type run struct {
 	lan           map[uplinks.Family]*proof.LANHost
 	routes        map[health.Key]proof.RouteLookups
 	ownAddrs      map[netip.Addr]bool
-	firewall      firewallRules
-	rules         firewallRules // by which services are found; none where these are configured, until a verdict needs them
+	rules         firewallRules
 	output        *proof.Output // what the kernel consults behind the routes
 	networks      []proof.ClientNetwork
 	policies      []egress.Policy // by which the networks are looked up

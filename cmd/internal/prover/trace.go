@@ -40,16 +40,10 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	if r.output, err = r.readOutput(ctx); err != nil {
 		return t, err
 	}
-	r.listRules(r.firewall.others)
-	if err := r.findTranslated(ctx); err != nil {
+	r.listRules(r.rules.others)
+	if err := r.findServices(ctx); err != nil {
 		return t, err
 	}
-	if r.rules.read {
-		if err := r.findInsideHosts(ctx); err != nil {
-			return t, err
-		}
-	}
-	r.host.Selected = uniqueSelected(append(r.host.Selected, r.rules.selected...))
 	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
 	t.observations.Output = r.output
 	if err != nil {
@@ -57,6 +51,19 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 	}
 	r.cache.keepQuiet(t)
 	return t, r.hearInside(ctx, &t)
+}
+
+// findServices finds by the firewall's rules what to ask for beside the host itself, unless prove is configured.
+func (r *run) findServices(ctx context.Context) error {
+	if r.host.Services != nil || !r.rules.read {
+		r.host.Selected = uniqueSelected(r.host.Selected)
+		return nil
+	}
+	r.host.Selected = uniqueSelected(append(r.host.Selected, r.rules.selected...))
+	if err := r.findTranslated(ctx); err != nil {
+		return err
+	}
+	return r.findInsideHosts(ctx)
 }
 
 // injectAll injects the requests, with new ports of the peers. traced makes nftables report the rules that they match.
