@@ -30,11 +30,11 @@ func (p Plan) String() string {
 }
 
 // Diff returns the plan that changes have into want. It adds before it deletes, and adds in the order of dependence: routes,
-// then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. A route to a found router follows its neighbour entry, and is deleted after it: as long as there is such a route, the
-// entries are looked for. So a reply that takes the right path
-// before takes it after every single step. The rules of outbound connections follow the chains: a connection that is open must
-// have the mark of its uplink before a rule can choose another one for it. A flow table is taken away for the time of all these
-// steps.
+// then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. So a reply that takes the right path
+// before takes it after every single step. A route to a found router follows its neighbour entry, and is deleted after it: as long
+// as there is such a route, the entries are looked for. The rules of outbound connections follow the chains: a connection that is
+// open must have the mark of its uplink before a rule can choose another one for it. A flow table is taken away for the time of all
+// these steps.
 func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
 	newRules, oldRules := ruleSteps(want, have)
