@@ -38,7 +38,6 @@ type routerFinder struct {
 	use   map[uplinks.FoundRouter]rtnl.MarkUse // their connections, at the last count
 	since map[uplinks.FoundRouter]time.Time    // when they were found, since the service has started
 	mask  marks.Mask
-	left  int // routers that found no id, since the start
 	wake  chan struct{}
 }
 
@@ -48,7 +47,6 @@ type foundLink struct {
 	index  int
 	known  []string       // hardware addresses of routers
 	near   []netip.Prefix // whose hosts are on the link
-	mask   marks.Mask
 }
 
 // equal reports whether the kernel drops the same frames for both.
@@ -74,7 +72,7 @@ func (r *routerFinder) observe(s uplinks.Settings, f uplinks.Facts) {
 			if !u.AnyRouter || !there || !l.Up || l.MAC == "" || l.PointToPoint {
 				continue
 			}
-			found := foundLink{uplink: u.Name, index: l.Index, near: slices.Clone(unspecified), mask: s.Mask}
+			found := foundLink{uplink: u.Name, index: l.Index, near: slices.Clone(unspecified)}
 			for _, o := range all.Uplinks {
 				if o.Link == u.Link {
 					found.known = append(found.known, known[o.Name]...)

@@ -24,23 +24,37 @@ const (
 
 // decide looks up the connections of candidates that are due, and takes those that were answered.
 func (s *routerSearch) decide(now time.Time) {
+	mask := s.finder.currentMask()
 	for _, c := range s.candidates.due(now) {
 		l, listens := s.sockets[c.link]
 		if !listens {
 			s.candidates.remove(c)
 			continue
 		}
-		if slices.ContainsFunc(c.flows, func(f candidateFlow) bool { return isAnswered(f, l.link.mask) }) {
+		if slices.ContainsFunc(c.flows, func(f candidateFlow) bool { return isAnswered(f.Flow, mask) }) {
 			s.candidates.remove(c)
 			s.take(c, l.link, now)
 		}
 	}
 }
 
+// currentMask returns the mask of the last round.
+func (r *routerFinder) currentMask() marks.Mask {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mask
+}
+
+// inboundConnection returns the connection that has begun with the flow, if it came in by an uplink.
+func inboundConnection(f rtnl.Flow, mask marks.Mask) (c rtnl.Connection, found bool) {
+	c, err := rtnl.FindConnection(f)
+	return c, err == nil && c.Original == f && c.Mark&uint32(mask) != 0
+}
+
 // isAnswered reports whether the connection came in by an uplink, and a reply to it was sent.
-func isAnswered(f candidateFlow, mask marks.Mask) bool {
-	c, err := rtnl.FindConnection(f.Flow)
-	return err == nil && c.SeenReply && c.Original == f.Flow && c.Mark&uint32(mask) != 0
+func isAnswered(f rtnl.Flow, mask marks.Mask) bool {
+	c, found := inboundConnection(f, mask)
+	return found && c.SeenReply
 }
 
 // take gives the candidate an id, and requests the round that puts it in force.
@@ -54,9 +68,6 @@ func (s *routerSearch) take(c *candidate, l foundLink, now time.Time) {
 		found, ok = r.table.AddFoundRouter(l.uplink, c.mac)
 	}
 	if !ok {
-		r.mu.Lock()
-		r.left++
-		r.mu.Unlock()
 		if now.Sub(s.warned) > fullWarnInterval {
 			s.warned = now
 			r.log.Warn("all ids for routers are in use: replies to a router leave by the gateway", "uplink", l.uplink, "interface", c.link, "router", c.mac,
@@ -79,10 +90,10 @@ func (s *routerSearch) complete(p pendingRouter) {
 	if !listens {
 		return
 	}
-	mask := l.link.mask
+	mask := s.finder.currentMask()
 	for _, f := range p.flows {
-		c, err := rtnl.FindConnection(f.Flow)
-		if err != nil || c.Original != f.Flow || c.Mark&uint32(mask) == 0 {
+		c, found := inboundConnection(f.Flow, mask)
+		if !found {
 			continue
 		}
 		if err := rtnl.MarkConnection(f.Flow, mask.Mark(p.ID), mask); err != nil {
