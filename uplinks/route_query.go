@@ -11,6 +11,15 @@ type RouteQuery struct {
 	From, To netip.Addr
 	Mark     marks.Mark
 	IIF      int // index of the ingress link; 0: the host sends the packet
+	Flow
+}
+
+// Flow has what only rules with selectors for it look at in a packet (ip-rule(8)). The zero Flow is a datagram of root without ports.
+type Flow struct {
+	Proto        uint8 // IPPROTO_*; 0: the kernel assumes UDP
+	Sport, Dport uint16
+	TOS          uint8  // the whole byte
+	UID          uint32 // the owner of the socket; 0 for packets that are forwarded
 }
 
 // RouteDecision is the kernel's answer to a RouteQuery.

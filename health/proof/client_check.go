@@ -19,68 +19,82 @@ type ClientFault struct {
 	decision uplinks.RouteDecision
 	policy   egress.Policy // that blocks, where blocked is set
 	blocked  bool
-	inside   bool // the packet is one of a host inside, or for one
-	request  bool // the packet is a request
+	// uplinkLinks are the indexes of all uplinks' links.
+	uplinkLinks []int
+	inside      bool // the packet is one of a host inside, or for one
+	request     bool // the packet is a request
+	// simulate: the kernel cannot look up the protocol, so that the simulation of the look-up decides whether it is a fault.
+	simulate bool
 }
 
 // LookUpClients looks up the packets of a client of each network as LookUpRoutes does those of the peer, whose look-ups are in d,
 // and returns those that the kernel refuses, delivers to this host, or sends by another one of the uplinks' links. Replies by a
 // link that is no uplink are right: that is how VPNs are reached. So are those to another router on the link of the path. Replies
-// of this host are looked up without a source and with the path's, as programs with both kinds of sockets send them.
+// of this host are looked up without a source and with the path's, as programs with both kinds of sockets send them; all of them for
+// each flow of the network.
 func LookUpClients(p health.Path, d RouteLookups, networks []ClientNetwork, uplinkLinks []int, state egress.State, lookUp func(uplinks.RouteQuery) uplinks.RouteDecision) (faults []ClientFault) {
 	for _, n := range networks {
 		if uplinks.FamilyOf(n.Client) != p.Family || n.Table != 0 && n.Table != p.Table {
 			continue
 		}
-		l := clientLookUp{p, n, uplinkLinks, lookUp}
-		fault, found := l.reply(ClientFault{query: uplinks.RouteQuery{To: n.Client, Mark: p.Mark}}, d.Reply)
-		if !found {
-			fault, found = l.reply(ClientFault{query: uplinks.RouteQuery{From: p.Source, To: n.Client, Mark: p.Mark}}, d.Reply)
+		for _, flow := range append([]uplinks.Flow{{}}, n.Flows...) {
+			faults = append(faults, clientLookUp{p, n, flow, uplinkLinks, lookUp}.faults(d)...)
 		}
-		if !found && d.Forwarded != nil {
-			fault, found = l.inside(d)
-		}
-		if !found {
-			fault, found = blockedClient(p, n, d.lan, state)
-		}
-		if found {
+		if fault, found := blockedClient(p, n, d.lan, state); found {
 			faults = append(faults, fault)
 		}
 	}
 	return faults
 }
 
-// clientLookUp looks up packets of one client.
+// clientLookUp looks up packets of one client and flow.
 type clientLookUp struct {
 	path        health.Path
 	network     ClientNetwork
+	flow        uplinks.Flow
 	uplinkLinks []int
 	lookUp      func(uplinks.RouteQuery) uplinks.RouteDecision
 }
 
-// reply looks up a reply to the client, where that to the peer is right.
-func (l clientLookUp) reply(f ClientFault, toPeer uplinks.RouteDecision) (ClientFault, bool) {
-	if !followsPath(l.path, toPeer) {
-		return f, false
+// faults returns the packets that are lost, and all of a protocol that the kernel cannot look up, for the simulation.
+func (l clientLookUp) faults(d RouteLookups) (all []ClientFault) {
+	for _, f := range l.packets(d) {
+		f.network, f.uplinkLinks, f.query.Flow = l.network, l.uplinkLinks, l.flow
+		if f.inside {
+			f.query.UID = 0
+		}
+		if f.simulate = !rpdb.SupportsQuery(l.path.Family, l.flow.Proto); !f.simulate {
+			f.decision = l.lookUp(f.query)
+		}
+		if f.simulate || f.isLost(l.path) {
+			all = append(all, f)
+		}
 	}
-	f.network, f.decision = l.network, l.lookUp(f.query)
-	d := f.decision
-	return f, d.Err != nil || d.Local || d.Link != l.path.Index && slices.Contains(l.uplinkLinks, d.Link)
+	return all
 }
 
-// inside looks up a request of the client for a host inside, and its reply.
-func (l clientLookUp) inside(d RouteLookups) (ClientFault, bool) {
-	reply := ClientFault{inside: true, query: uplinks.RouteQuery{From: d.lan.Addr, To: l.network.Client, Mark: l.path.Mark, IIF: d.lan.Link}}
-	if f, found := l.reply(reply, d.Forwarded.Reply); found {
-		return f, true
+// packets returns the packets of the client, and of this host and a host inside to it, of which those of the peer are right.
+func (l clientLookUp) packets(d RouteLookups) (all []ClientFault) {
+	client, mark := l.network.Client, l.path.Mark
+	if followsPath(l.path, d.Reply) {
+		all = append(all, ClientFault{query: uplinks.RouteQuery{To: client, Mark: mark}}, ClientFault{query: uplinks.RouteQuery{From: l.path.Source, To: client, Mark: mark}})
 	}
-	ofPeer := d.Forwarded.Request
-	if ofPeer.Err != nil || ofPeer.Local || slices.Contains(l.uplinkLinks, ofPeer.Link) {
-		return ClientFault{}, false
+	if d.lan == nil {
+		return all
 	}
-	f := ClientFault{network: l.network, inside: true, request: true, query: uplinks.RouteQuery{From: l.network.Client, To: d.lan.Addr, Mark: l.path.Mark, IIF: l.path.Index}}
-	f.decision = l.lookUp(f.query)
-	return f, f.decision.Err != nil || f.decision.Local || slices.Contains(l.uplinkLinks, f.decision.Link)
+	if followsPath(l.path, d.Forwarded.Reply) {
+		all = append(all, ClientFault{inside: true, query: uplinks.RouteQuery{From: d.lan.Addr, To: client, Mark: mark, IIF: d.lan.Link}})
+	}
+	if r := d.Forwarded.Request; r.Err == nil && !r.Local && !slices.Contains(l.uplinkLinks, r.Link) {
+		all = append(all, ClientFault{inside: true, request: true, query: uplinks.RouteQuery{From: client, To: d.lan.Addr, Mark: mark, IIF: l.path.Index}})
+	}
+	return all
+}
+
+// isLost reports whether the kernel refuses the packet, delivers it to this host, or sends it by an uplink that it should not leave by.
+func (f ClientFault) isLost(p health.Path) bool {
+	d := f.decision
+	return d.Err != nil || d.Local || (f.request || d.Link != p.Index) && slices.Contains(f.uplinkLinks, d.Link)
 }
 
 // blockedClient returns the IPsec policy that blocks packets between the client and this host, or a host inside.
@@ -117,39 +131,65 @@ func blockedBy(policy egress.Policy, p health.Path, n ClientNetwork, host LANHos
 	return fault, fault.blocked
 }
 
-// checkClients returns the verdict on the first fault that matters here. Where a table of the path has a route of another program, or
-// what takes the packets selects the path's own address too, it is No; otherwise it is unknown whether clients there come by this path at all.
+// checkClients returns the verdict on the faults that matter here: a No if there is one, else the first. Where a table of the path has a
+// route of another program, or what takes the packets selects the path's own address or mark too, it is No; otherwise it is unknown whether
+// clients there come by this path at all.
 func (s Snapshot) checkClients(p health.Path, faults []ClientFault) health.ProofCheck {
+	first := health.ProofCheck{Result: health.Yes}
 	for _, f := range faults {
-		if f.inside && !s.translatesDestinations() {
+		if f.inside && !s.translatesDestinations() || f.simulate && !s.losesSimulated(p, &f) {
 			continue
 		}
-		c := s.clientCause(p, f)
-		what := "replies to clients"
-		if f.request {
-			what = "requests of clients"
+		if c := s.checkClient(p, f); c.Result == health.No {
+			return c
+		} else if first.Result == health.Yes {
+			first = c
 		}
-		if f.inside {
-			what += " of hosts inside"
-		}
-		c.Result, c.Scope = health.No, health.ClientScope
-		c.Detail = fmt.Sprintf("%s in %s are lost: %s", what, f.network.Prefix, c.Detail)
-		if f.network.Table == 0 && !s.selectsPath(p, f) {
-			c.Result = health.Unknown
-			c.Detail += fmt.Sprintf("; others are not, and whether clients there come by %s is unknown", p.Link)
-		}
-		return c
 	}
-	return health.ProofCheck{Result: health.Yes}
+	return first
+}
+
+// losesSimulated reports whether the simulation of the look-up loses the packet, and sets its decision; or that there is none.
+func (s Snapshot) losesSimulated(p health.Path, f *ClientFault) bool {
+	db := s.Databases[p.Family]
+	if db == nil {
+		return true
+	}
+	result := db.LookUp(s.clientPacket(p, *f))
+	f.decision = decisionOf(result, EgressObservation{Link: s.Facts.Links[egressLink(result)].Index})
+	return f.isLost(p)
+}
+
+// checkClient returns the verdict on one fault.
+func (s Snapshot) checkClient(p health.Path, f ClientFault) health.ProofCheck {
+	c := s.clientCause(p, f)
+	what := "replies to clients"
+	if f.request {
+		what = "requests of clients"
+	}
+	if f.query.Flow != (uplinks.Flow{}) {
+		what = "some " + what
+	}
+	if f.inside {
+		what += " of hosts inside"
+	}
+	c.Result, c.Scope = health.No, health.ClientScope
+	c.Detail = fmt.Sprintf("%s in %s are lost: %s", what, f.network.Prefix, c.Detail)
+	if (f.network.Table == 0 || f.query.TOS != 0) && !s.selectsPath(p, f) {
+		c.Result = health.Unknown
+		c.Detail += fmt.Sprintf("; others are not, and whether clients there come by %s is unknown", p.Link)
+	}
+	return c
 }
 
 // clientPacket returns the packet that was looked up.
 func (s Snapshot) clientPacket(p health.Path, f ClientFault) rpdb.Packet {
-	return rpdb.Packet{Family: p.Family, From: f.query.From, To: f.query.To, In: s.inLink(f.query), Mark: uint32(f.query.Mark), Proto: rpdb.UDP}
+	q := f.query
+	return rpdb.Packet{Family: p.Family, From: q.From, To: q.To, In: s.inLink(q), Mark: uint32(q.Mark), Proto: cmp.Or(q.Proto, rpdb.UDP), Sport: q.Sport, Dport: q.Dport, TOS: q.TOS, UID: q.UID}
 }
 
-// selectsPath reports whether the rule or policy that takes the packets of a fault selects the path's own address too: then the clients
-// of the network, if it is more than a single address, get no reply from it, whichever way they come.
+// selectsPath reports whether the rule or policy that takes the packets of a fault selects the path's own address or mark too: then the
+// clients of the network, if it is more than a single address, get no such reply from it, whichever way they come.
 func (s Snapshot) selectsPath(p health.Path, f ClientFault) bool {
 	db := s.Databases[p.Family]
 	switch {
@@ -159,11 +199,21 @@ func (s Snapshot) selectsPath(p health.Path, f ClientFault) bool {
 		return isOfPath(f.policy.To, p)
 	case f.blocked:
 		return isOfPath(f.policy.From, p)
-	case db == nil:
+	case db == nil || !s.hasReplies(p, f.query.Flow):
 		return false
 	}
 	step, decided := decidingStep(db.LookUp(s.clientPacket(p, f)))
-	return decided && step.Rule.Protocol != uplinks.Protocol && isOfPath(step.Rule.From, p)
+	return decided && step.Rule.Protocol != uplinks.Protocol && (isOfPath(step.Rule.From, p) || step.Rule.Mask&uint32(p.Mask) != 0 && !step.Rule.Not)
+}
+
+// hasReplies reports whether the host certainly sends replies like the flow: the kernel replies to echoes and to all of TCP, as root, and
+// servers to the rest.
+func (s Snapshot) hasReplies(p health.Path, flow uplinks.Flow) bool {
+	served := slices.ContainsFunc(s.Servers, func(v Server) bool {
+		return (flow.Proto == 0 || flow.Proto == v.Proto) && (flow.Sport == 0 || flow.Sport == v.Port) && (flow.UID == 0 || flow.UID == v.UID) && v.Accepts(p.Source, p.Index)
+	})
+	byKernel := flow.UID == 0 && (flow.Proto == 0 && flow.Sport == 0 || flow.Proto == icmp[p.Family] || flow.Proto == rpdb.TCP)
+	return flow.TOS == 0 && (served || byKernel)
 }
 
 // isOfPath reports whether a selector is for the path's own address, or its network, and not for a large part of the Internet.

@@ -16,10 +16,15 @@ type ClientNetwork struct {
 	Prefix netip.Prefix
 	Client netip.Addr    // an address of the network
 	Table  uplinks.Table // of the uplink that has a route to it; 0: something else selects it
+	// Flows are packets with the other selectors of these rules and routes: protocol, ports, type of service, user.
+	Flows []uplinks.Flow
 }
 
-// maxClientNetworks bounds the networks of a family, each of which is looked up for each path.
-const maxClientNetworks = 8
+// maxClientNetworks bounds the networks of a family, and maxFlows the flows of each, which are looked up for each path.
+const (
+	maxClientNetworks = 8
+	maxFlows          = 8
+)
 
 // Selectors are the rules, routes and IPsec policies of one family.
 type Selectors struct {
@@ -37,9 +42,13 @@ func ClientNetworks(f uplinks.Facts, uplinkTables map[uplinks.Table]string, s Se
 		isUplink[link] = true
 	}
 	var all []ClientNetwork
-	add := func(p netip.Prefix, table uplinks.Table) {
+	add := func(p netip.Prefix, table uplinks.Table, flow uplinks.Flow) {
 		if p.IsValid() && p.Bits() > 0 && !holdsHost(f, p) && (table != 0 || isPublic(p.Addr())) {
-			all = append(all, ClientNetwork{Prefix: p.Masked(), Table: table})
+			n := ClientNetwork{Prefix: p.Masked(), Table: table}
+			if flow != (uplinks.Flow{}) {
+				n.Flows = []uplinks.Flow{flow}
+			}
+			all = append(all, n)
 		}
 	}
 	for _, r := range s.Routes {
@@ -47,33 +56,66 @@ func ClientNetworks(f uplinks.Facts, uplinkTables map[uplinks.Table]string, s Se
 		leaves := slices.ContainsFunc(r.Hops, func(h rpdb.Hop) bool { return isUplink[h.Link] })
 		switch banned := r.Table == uplinks.MainTable && r.Dst.IsSingleIP(); {
 		case own:
-			add(r.Dst, r.Table)
+			add(r.Dst, r.Table, uplinks.Flow{TOS: r.TOS})
 		case !banned && (r.Type != uplinks.Unicast || leaves):
-			add(r.Dst, 0)
+			add(r.Dst, 0, uplinks.Flow{TOS: r.TOS})
 		}
 	}
 	for _, r := range s.Rules {
 		if r.Protocol != uplinks.Protocol && r.Protocol != kernelProtocol && !r.Not {
-			add(r.From, 0)
-			add(r.To, 0)
+			add(r.From, 0, flowOf(r))
+			add(r.To, 0, flowOf(r))
 		}
 	}
 	for _, p := range s.Policies {
 		if p.Block {
-			add(p.From, 0)
-			add(p.To, 0)
+			add(p.From, 0, uplinks.Flow{})
+			add(p.To, 0, uplinks.Flow{})
 		}
 	}
-	slices.SortFunc(all, func(a, b ClientNetwork) int {
-		ofUplink := func(n ClientNetwork) int { return map[bool]int{true: 1}[n.Table == 0] }
-		return cmp.Or(cmp.Compare(ofUplink(a), ofUplink(b)), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()), a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Table, b.Table))
-	})
-	all = slices.Compact(all)
+	slices.SortStableFunc(all, ClientNetwork.compare)
+	all = merged(all)
 	all = all[:min(maxClientNetworks, len(all))]
 	for i := range all {
 		all[i].Client = clientOf(all[i].Prefix, all)
 	}
 	return all
+}
+
+// compare orders networks: those in tables of uplinks first, then the largest.
+func (n ClientNetwork) compare(o ClientNetwork) int {
+	elsewhere := func(n ClientNetwork) int { return map[bool]int{true: 1}[n.Table == 0] }
+	return cmp.Or(cmp.Compare(elsewhere(n), elsewhere(o)), cmp.Compare(n.Prefix.Bits(), o.Prefix.Bits()), n.Prefix.Addr().Compare(o.Prefix.Addr()), cmp.Compare(n.Table, o.Table))
+}
+
+// merged returns the networks, which are in order, without repetitions. Each has the flows of all that were equal.
+func merged(networks []ClientNetwork) (all []ClientNetwork) {
+	for _, n := range networks {
+		last := len(all) - 1
+		if last < 0 || all[last].compare(n) != 0 {
+			all = append(all, n)
+			continue
+		}
+		for _, flow := range n.Flows {
+			if flows := all[last].Flows; len(flows) < maxFlows && !slices.Contains(flows, flow) {
+				all[last].Flows = append(flows, flow)
+			}
+		}
+	}
+	return all
+}
+
+// flowOf returns a packet that the selectors of the rule match, but those of its addresses, mark and interfaces. A rule that selects
+// ports of any protocol is taken for one of TCP.
+func flowOf(r rpdb.Rule) uplinks.Flow {
+	f := uplinks.Flow{Proto: r.Proto, Sport: r.Sport.First, Dport: r.Dport.First, TOS: r.TOS}
+	if f.Proto == 0 && f.Sport|f.Dport != 0 {
+		f.Proto = rpdb.TCP
+	}
+	if r.UIDs != nil {
+		f.UID = r.UIDs.First
+	}
+	return f
 }
 
 // holdsHost reports whether an address of the host, or a network on one of its links, is in the network, or the network in that.

@@ -54,14 +54,17 @@ func (d *Database) UnsupportedQuery(p Packet) string {
 // limitedBroadcast is the limited broadcast address (RFC 919).
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// hasQueryProtocol reports whether the kernel supports look-ups for the protocol of the packet.
-func hasQueryProtocol(p Packet) bool {
+// SupportsQuery reports whether the kernel supports look-ups for the protocol (RTA_IP_PROTO); 0 is any.
+func SupportsQuery(f uplinks.Family, proto uint8) bool {
 	icmp := uint8(ICMP)
-	if p.Family == uplinks.IPv6 {
+	if f == uplinks.IPv6 {
 		icmp = ICMPv6
 	}
-	return p.Proto == TCP || p.Proto == UDP || p.Proto == icmp
+	return proto == 0 || proto == TCP || proto == UDP || proto == icmp
 }
+
+// hasQueryProtocol reports whether the packet has a protocol for which the kernel supports look-ups.
+func hasQueryProtocol(p Packet) bool { return p.Proto != 0 && SupportsQuery(p.Family, p.Proto) }
 
 // Query returns the packet for a look-up in the kernel. It replaces an unsupported protocol by UDP, which makes no
 // difference as long as no rule matches protocols (UnsupportedQuery).
