@@ -225,6 +225,8 @@ func pathNotes(f health.FamilyStatus) (all []string) {
 	verdict := f.Proof.Verdict()
 	for _, c := range []health.ProofCheck{f.Proof.Routes, f.Proof.Strays, f.Proof.Trace} {
 		switch {
+		case isInconclusive(verdict) && c == verdict && f.State == health.Up:
+			add("reply path unknown: " + c.Detail)
 		case c.Result != health.No && !c.Warning():
 			continue
 		case verdict.Warning():
@@ -239,12 +241,21 @@ func pathNotes(f health.FamilyStatus) (all []string) {
 	return all
 }
 
-// proofLabel returns "no" for a negative verdict, "warning" for a warning, else the strongest positive evidence.
+// isInconclusive reports whether the verdict is that replies were lost, or may be lost, of which nothing more can be known. It is not
+// where nothing could be shown: the routing decision is the evidence there.
+func isInconclusive(verdict health.ProofCheck) bool {
+	return verdict.Result == health.Unknown && verdict.Cause != "" && verdict.Cause != health.TraceUnavailable
+}
+
+// proofLabel returns "no" for a negative verdict, "unknown" for an inconclusive one, "warning" for a warning, else the strongest positive
+// evidence.
 func proofLabel(p health.Proof) string {
 	verdict := p.Verdict()
 	switch {
 	case verdict.Result == health.No:
 		return "no"
+	case isInconclusive(verdict):
+		return "unknown"
 	case verdict.Warning():
 		return "warning"
 	case p.Trace.Result == health.Yes:

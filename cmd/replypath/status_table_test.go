@@ -97,6 +97,25 @@ func TestStatusPrintsEqualNotesOnce(t *testing.T) {
 	}
 }
 
+// An inconclusive proof is no evidence, and is said with its cause; where nothing can be shown the routing decision is.
+func TestStatusSaysWhatIsUnknown(t *testing.T) {
+	fine, notShown := health.ProofCheck{Result: health.Yes}, health.ProofCheck{Result: health.Unknown, Cause: health.TraceUnavailable, Detail: "no CAP_BPF"}
+	dropped := health.ProofCheck{Result: health.Unknown, Cause: health.FirewallDropped, Detail: "the firewall drops it in OUTPUT", Remedy: "see its rules"}
+	someClients := health.ProofCheck{Result: health.Unknown, Scope: health.ClientScope, Cause: health.RuleShadowed, Detail: "replies to clients in 203.0.113.0/24 are lost"}
+	for label, p := range map[string]health.Proof{
+		"unknown see its rules": {Routes: fine, Trace: dropped}, "unknown 203.0.113.0/24": {Routes: someClients, Trace: fine},
+		"asked": {Routes: fine, Trace: notShown}, "-": {Routes: notShown, Trace: notShown}, "shown": {Routes: fine, Trace: fine},
+	} {
+		f := familyStatus(uplinks.IPv4, health.Up, time.Hour, .01, 0)
+		f.Proof = p
+		got := statusText(health.Status{Uplinks: []health.UplinkStatus{{Name: "lte", Interface: "eth1", State: health.Up, Families: []health.FamilyStatus{f}}}}, testTime, terminal.Palette{})
+		word, note, _ := strings.Cut(label, " ")
+		if !strings.Contains(got, " 0%    "+word+" ") || strings.Contains(got, "reply path unknown: ") != (note != "") || !strings.Contains(got, note) {
+			t.Errorf("%s: %s", label, got)
+		}
+	}
+}
+
 func TestColoursDoNotShiftColumns(t *testing.T) {
 	got := statusText(troubledStatus(), testTime, terminal.Palette{Enabled: true})
 	for _, want := range []string{"\x1b[31mnot in sync\x1b[0m", "\x1b[32mup\x1b[0m        12ms", "\x1b[33munproven\x1b[0m  8.1ms", "\x1b[33mup\x1b[0m        1.2s", "\x1b[31mdown\x1b[0m      -", "\x1b[1mUPLINK"} {

@@ -34,7 +34,7 @@ func TestUplinkReturns200OnlyWhenUp(t *testing.T) {
 		h.Uplinks = append(h.Uplinks,
 			health.UplinkStatus{Name: "half", State: health.Down, Families: []health.FamilyStatus{
 				{Family: uplinks.IPv4, State: health.Up}, {Family: uplinks.IPv6, State: health.Down, Reason: "no carrier"}}},
-			health.UplinkStatus{Name: "four", State: health.Up, Families: []health.FamilyStatus{{Family: uplinks.IPv4, State: health.Up}}})
+			health.UplinkStatus{Name: "four", State: health.Up, Families: []health.FamilyStatus{{Family: uplinks.IPv4, State: health.Up, Verdict: health.ProofCheck{Result: health.Unknown, Cause: health.NoAnswer}}}})
 	})
 	for path, want := range map[string]int{
 		"/uplinks/up": 200, "/uplinks/unproven": 503, "/uplinks/down": 503, "/uplinks/absent": 503,
@@ -47,7 +47,9 @@ func TestUplinkReturns200OnlyWhenUp(t *testing.T) {
 			t.Errorf("%s: %d, not %d: %s", path, code, want, body)
 		}
 	}
-	_, body := s.get(t, "/uplinks/other")
+	_, body := s.get(t, "/uplinks/four")
+	expectContains(t, body, `"result": "unknown"`, `"cause": "no-answer"`)
+	_, body = s.get(t, "/uplinks/other")
 	expectContains(t, body, `"other"`, "up, unproven, down, absent, half, four")
 	_, body = s.get(t, "/uplinks/half?family=ipv6")
 	var u uplinkDocument

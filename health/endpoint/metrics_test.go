@@ -49,7 +49,7 @@ func TestMetricsMatchTheStatus(t *testing.T) {
 		"replypath_uplink_replies_total"+up+`path="symmetric",uplink="up"} 50`, "replypath_uplink_replies_total"+up+`path="stray",uplink="up"} 1`,
 		"replypath_uplink_state_changes_total"+up+`uplink="up"} 4`, "replypath_uplink_flaps_total"+up+`uplink="up"} 3`,
 		"replypath_uplink_hold_down_seconds"+up+`uplink="up"} 2.5`,
-		"replypath_proof"+up+`result="yes",uplink="up",way="asked"} 1`, "replypath_proof"+up+`result="yes",uplink="up",way="shown"} 1`, "replypath_uplink_proof_warning"+up+`uplink="up"} 1`,
+		"replypath_proof"+up+`result="yes",uplink="up",way="asked"} 1`, "replypath_proof"+up+`result="yes",uplink="up",way="shown"} 1`, "replypath_proof"+up+`result="yes",uplink="up",way="verdict"} 1`, "replypath_uplink_proof_warning"+up+`uplink="up"} 1`,
 		"replypath_proof_timestamp_seconds"+up+`uplink="up"} 1.7000000005e+09`,
 		"replypath_probe_up"+up+`probe="dns",target="icmp://192.0.2.53",uplink="up"} 1`,
 		"replypath_probe_bad_target"+up+`probe="dns",target="icmp://192.0.2.53",uplink="up"} 1`,

@@ -47,7 +47,7 @@ var (
 var (
 	uplinkUp       = newDesc("uplink_up", "Whether the uplink is up or unproven: its probes are answered.", uplinkLabels...)
 	uplinkState    = newDesc("uplink_state", "1 for the current state, 0 for the others.", append(uplinkLabels, "state")...)
-	uplinkProven   = newDesc("uplink_proven", "Whether replies leave by the uplink: by the verdict, or by the routing decision where nothing can be shown.", uplinkLabels...)
+	uplinkProven   = newDesc("uplink_proven", "Whether replies leave by the uplink: by the verdict, by the routing decision where nothing can be shown, or for all but some clients.", uplinkLabels...)
 	uplinkWarning  = newDesc("uplink_proof_warning", "Whether replies leave by the uplink although something on their way is wrong.", uplinkLabels...)
 	uplinkDegraded = newDesc("uplink_degraded", "Whether loss or latency is above its threshold.", uplinkLabels...)
 	uplinkReplies  = newDesc("uplink_replies_total", "First replies of real connections: symmetric ones left by their ingress interface, stray ones by another.", append(uplinkLabels, "path")...)
@@ -55,7 +55,7 @@ var (
 	uplinkChanges  = newDesc("uplink_state_changes_total", "Changes of the state since the service started.", uplinkLabels...)
 	uplinkFlaps    = newDesc("uplink_flaps_total", "Flaps: times that the uplink went down soon after it had come up.", uplinkLabels...)
 	uplinkHoldDown = newDesc("uplink_hold_down_seconds", "For how long probes must still be answered before the uplink is up again.", uplinkLabels...)
-	proof          = newDesc("proof", "1 for the result of each check of the reply path, 0 for the others.", append(uplinkLabels, "way", "result")...)
+	proof          = newDesc("proof", "1 for the result of each check of the reply path, and of all together (verdict), 0 for the others.", append(uplinkLabels, "way", "result")...)
 	proofTime      = newDesc("proof_timestamp_seconds", "When the reply path was last checked.", uplinkLabels...)
 	probeLabels    = append(uplinkLabels, "probe", "target")
 )
@@ -182,7 +182,7 @@ func collectFamily(out chan<- prometheus.Metric, labels []string, f health.Famil
 	sendCounter(out, uplinkChanges, float64(f.StateChanges), labels...)
 	sendCounter(out, uplinkFlaps, float64(f.Flaps), labels...)
 	sendGauge(out, uplinkHoldDown, f.HoldDownSeconds, labels...)
-	for way, check := range map[string]health.ProofCheck{"asked": f.Proof.Routes, "shown": f.Proof.Trace} {
+	for way, check := range map[string]health.ProofCheck{"asked": f.Proof.Routes, "shown": f.Proof.Trace, "verdict": verdict} {
 		for _, result := range []health.Result{health.Yes, health.No, health.Unknown} {
 			sendGauge(out, proof, boolValue(check.Result == result), with(way, string(result))...)
 		}
