@@ -21,14 +21,20 @@ type Prober interface {
 // BatchProber is a Prober that sends many probes without a goroutine for each.
 type BatchProber interface {
 	Prober
-	// Send sends the probes in order and returns without waiting for their answers. Each outcome is reported once, at the latest
-	// a moment after the probe's timeout; it may be reported before Send returns. Report must not block.
-	Send([]BatchedProbe)
+	// Send sends the probes and returns without waiting for their answers. Each outcome is reported once, at the latest a moment
+	// after the probe's timeout; it may be reported before Send returns. report gets the outcomes that are known at a time, also
+	// from several goroutines at once; it must neither block nor keep the slice.
+	Send(probes []BatchedProbe, report func([]BatchedOutcome))
 }
 
 // BatchedProbe is a probe of a batch. Its path and its settings never change.
 type BatchedProbe struct {
-	Path   *Path
-	Probe  *Probe
-	Report func(Outcome)
+	Path  *Path
+	Probe *Probe
+}
+
+// BatchedOutcome is the outcome of a probe of a batch.
+type BatchedOutcome struct {
+	N int // the index of the probe in the batch
+	Outcome
 }

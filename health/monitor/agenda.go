@@ -54,8 +54,8 @@ func (a *agenda) remove(p *pathState) {
 	p.runAt = time.Time{}
 }
 
-// takeDue removes and returns the paths that are to run by now.
-func (a *agenda) takeDue(now time.Time) (due []*pathState) {
+// appendDue removes the paths that are to run by now, and appends them.
+func (a *agenda) appendDue(due []*pathState, now time.Time) []*pathState {
 	for len(*a) > 0 && !(*a)[0].runAt.After(now) {
 		p := (*a)[0]
 		a.remove(p)
@@ -74,18 +74,42 @@ func (a agenda) next() time.Time {
 
 // runSoon makes the path run with the current update.
 func (e *engine) runSoon(p *pathState) {
-	if e.ctx != nil && p.cancelRun != nil {
-		e.agenda.set(p, longAgo)
+	if e.ctx != nil && p.cancelRun != nil && !p.runsSoon {
+		p.runsSoon = true
+		e.soon = append(e.soon, p)
 	}
 }
 
-// runAgenda runs the paths that are due, and returns when to be called again; zero: never. A path runs once: what it makes due for
-// itself or for others is done by the next call.
+// runAgenda runs the paths that are due or run soon, and returns when to be called again; zero: never. A path runs once: what it makes
+// due for itself or for others is done by the next call.
 func (e *engine) runAgenda(now time.Time) time.Time {
-	for _, p := range e.agenda.takeDue(now) {
-		if next := e.runDue(p, now); p.cancelRun != nil {
-			e.agenda.set(p, earliest(p.runAt, next))
+	due := e.takeSoon(now)
+	for _, p := range due {
+		if p.cancelRun != nil {
+			e.agenda.set(p, e.runDue(p, now))
 		}
 	}
+	clear(due)
+	if len(e.soon) > 0 {
+		return longAgo
+	}
+	e.soon = due[:0]
 	return e.agenda.next()
+}
+
+// takeSoon returns the paths that run soon, and those that are due, each once.
+func (e *engine) takeSoon(now time.Time) (all []*pathState) {
+	soon := len(e.soon)
+	all, e.soon = e.agenda.appendDue(e.soon, now), nil
+	due := all[soon:]
+	all = all[:soon]
+	for _, p := range due {
+		if !p.runsSoon {
+			all = append(all, p)
+		}
+	}
+	for _, p := range all {
+		p.runsSoon = false
+	}
+	return all
 }

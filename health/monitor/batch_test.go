@@ -19,18 +19,19 @@ type batchingNetwork struct {
 }
 
 // Send implements health.BatchProber. It reports the probes that it cannot send at once.
-func (n *batchingNetwork) Send(batch []health.BatchedProbe) {
+func (n *batchingNetwork) Send(batch []health.BatchedProbe, report func([]health.BatchedOutcome)) {
 	var sent []string
-	for _, b := range batch {
+	for i, b := range batch {
 		sent = append(sent, b.Path.Uplink)
+		probe := func() { report([]health.BatchedOutcome{{N: i, Outcome: n.Probe(n.ctx, *b.Path, *b.Probe)}}) }
 		if n.fails(b.Path.Uplink) {
-			b.Report(n.Probe(n.ctx, *b.Path, *b.Probe))
+			probe()
 			continue
 		}
 		n.addWaiting(1)
 		go func() {
 			defer n.addWaiting(-1)
-			b.Report(n.Probe(n.ctx, *b.Path, *b.Probe))
+			probe()
 		}()
 	}
 	slices.Sort(sent)
@@ -129,7 +130,7 @@ func TestAgendaReturnsWhatIsDueInOrder(t *testing.T) {
 	a.set(all[3], began.Add(8)) // later
 	a.set(all[4], time.Time{})  // never
 	a.set(all[4], time.Time{})
-	due := a.takeDue(began.Add(7))
+	due := a.appendDue(nil, began.Add(7))
 	if len(due) != 4 || due[0] != all[2] || due[3] != all[0] {
 		t.Errorf("%d are due, or not in order", len(due))
 	}

@@ -18,6 +18,7 @@ type engine struct {
 	probeCount int             // of all probes that were ever configured
 	ctx        context.Context // of Run; nil: it is not running
 	agenda     agenda          // when paths are to run, while it is running
+	soon       []*pathState    // to run with the current update
 	output     output
 }
 
@@ -54,10 +55,10 @@ func (e *engine) start(ctx context.Context) {
 }
 
 func (e *engine) stop() {
-	e.ctx, e.agenda = nil, nil
+	e.ctx, e.agenda, e.soon = nil, nil, nil
 	for _, p := range e.paths {
 		p.stop()
-		p.runAt, p.place = time.Time{}, 0
+		p.runAt, p.place, p.runsSoon = time.Time{}, 0, false
 	}
 }
 

@@ -33,6 +33,7 @@ type pathState struct {
 
 	runAt        time.Time          // when runDue is to be called; zero: never
 	place        int                // in the agenda, from 1; 0: it is not there
+	runsSoon     bool               // it is in engine.soon
 	runCtx       context.Context    // of all probes, while the path is monitored and Run runs
 	cancelRun    context.CancelFunc // nil: no probes are sent
 	probeCtx     context.Context    // of the probes in flight; nil: there are none

@@ -42,35 +42,57 @@ func (m *Monitor) setTimer(next, now time.Time) {
 
 // sendAll sends the probes: those of a BatchProber in one batch, each other one by a goroutine that waits for its outcome.
 func (m *Monitor) sendAll(probes []sentProbe) {
-	batches := map[health.BatchProber][]health.BatchedProbe{}
+	batches := map[health.BatchProber][]sentProbe{}
 	for _, sent := range probes {
 		prober, ok := m.probers[sent.state.probe.Target.Kind].(health.BatchProber)
 		if !ok {
-			m.tasks.Go(func() { m.record(sent, m.runProber(sent.ctx, *sent.path, sent.state.probe)) })
+			m.tasks.Go(func() {
+				o := m.runProber(sent.ctx, *sent.path, sent.state.probe)
+				m.record([]sentProbe{sent}, []health.BatchedOutcome{{Outcome: o}})
+			})
 			continue
 		}
-		report := func(o health.Outcome) { m.record(sent, o) }
 		if batches[prober] == nil {
-			batches[prober] = make([]health.BatchedProbe, 0, len(probes))
+			batches[prober] = make([]sentProbe, 0, len(probes))
 		}
-		batches[prober] = append(batches[prober], health.BatchedProbe{Path: sent.path, Probe: &sent.state.probe, Report: report})
+		batches[prober] = append(batches[prober], sent)
 	}
 	for prober, batch := range batches {
-		prober.Send(batch)
+		m.sendBatch(prober, batch)
 	}
 }
 
-// record records the outcome of a sent probe, unless that is of no use any more.
-func (m *Monitor) record(sent sentProbe, o health.Outcome) {
-	if sent.ctx.Err() != nil {
+func (m *Monitor) sendBatch(prober health.BatchProber, batch []sentProbe) {
+	probes := make([]health.BatchedProbe, len(batch))
+	for i, sent := range batch {
+		probes[i] = health.BatchedProbe{Path: sent.path, Probe: &sent.state.probe}
+	}
+	prober.Send(probes, func(outcomes []health.BatchedOutcome) { m.record(batch, outcomes) })
+}
+
+// record records outcomes of sent probes, without those that are of no use any more.
+func (m *Monitor) record(batch []sentProbe, outcomes []health.BatchedOutcome) {
+	useful := false
+	for i := range outcomes {
+		o := &outcomes[i]
+		sent := &batch[o.N]
+		if sent.ctx.Err() != nil {
+			continue
+		}
+		useful = true
+		if m.OnOutcome != nil {
+			m.OnOutcome(sent.path.Key, sent.state.probe, o.Outcome)
+		}
+	}
+	if !useful {
 		return
 	}
-	if m.OnOutcome != nil {
-		m.OnOutcome(sent.path.Key, sent.state.probe, o)
-	}
 	m.update(func(e *engine, now time.Time) {
-		if sent.ctx.Err() == nil {
-			e.recordOutcome(sent.state, sent.sequence, now, o)
+		for i := range outcomes {
+			o := &outcomes[i]
+			if sent := &batch[o.N]; sent.ctx.Err() == nil {
+				e.recordOutcome(sent.state, sent.sequence, now, o.Outcome)
+			}
 		}
 	})
 }

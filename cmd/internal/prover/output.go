@@ -48,7 +48,7 @@ func (r *run) resolveGateways(ctx context.Context, o *proof.Output) error {
 	var wanted []egress.LinkAddr
 	for _, p := range r.paths {
 		if isUnresolved(p, o.State) {
-			wanted = append(wanted, firsthop.GatewayAddr(p))
+			wanted = append(wanted, firsthop.GatewayAddr(&p))
 		}
 	}
 	entries, refused, err := resolve(ctx, wanted)

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"syscall"
+	"time"
 
 	"replypath/health"
 	"replypath/uplinks/egress"
@@ -28,7 +30,7 @@ var (
 // arpProber asks gateways by ARP.
 type arpProber struct {
 	socket   *frameSocket
-	sender   *frameSender
+	frames   *frameSender
 	hardware *hardwareCache
 	pending  requests
 }
@@ -44,8 +46,11 @@ func openARP() (*arpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &arpProber{socket: s, sender: &frameSender{shared: s}, hardware: newHardwareCache(s.hardwareAddr)}
-	go s.receive(a.receive)
+	a := &arpProber{socket: s, frames: &frameSender{shared: s}, hardware: newHardwareCache(s.hardwareAddr)}
+	a.pending.isFor = func(q *request, message []byte) bool {
+		return isARPReply(message, q.path.Gateway, arpSource(q.path), q.hardware)
+	}
+	go a.receive(s.raw)
 	return a, nil
 }
 
@@ -53,53 +58,65 @@ func openARP() (*arpProber, error) {
 func (a *arpProber) Close() error {
 	a.pending.close()
 	a.hardware.Close()
-	return errors.Join(a.sender.Close(), a.socket.Close())
+	return errors.Join(a.frames.Close(), a.socket.Close())
 }
 
 func (a *arpProber) refresh() { a.hardware.refresh() }
 
 func (a *arpProber) requests() *requests { return &a.pending }
 
-func (a *arpProber) request(p *health.Path) (q *request, send func() error, err error) {
-	hardware, err := a.hardware.get(p.Link)
-	if err != nil {
+func (a *arpProber) sender() (s *frameSender, etherType uint16) { return a.frames, unix.ETH_P_ARP }
+
+func (a *arpProber) prepare(q *request, packet []byte) (to, complete []byte, err error) {
+	if q.hardware, err = a.hardware.get(q.path.Link); err != nil {
 		return nil, nil, err
 	}
-	if len(hardware) == 0 {
+	if len(q.hardware) == 0 {
 		return nil, nil, errNotEthernet
 	}
-	source := netip.IPv4Unspecified()
+	return broadcast, appendARPRequest(packet, q.path.Gateway, arpSource(q.path), q.hardware), nil
+}
+
+// arpSource returns the address that a request by the path is from.
+func arpSource(p *health.Path) netip.Addr {
 	if p.Source.Is4() {
-		source = p.Source
+		return p.Source
 	}
-	isFor := func(b []byte) bool { return isARPReply(b, p.Gateway, source, hardware) }
-	return &request{gateway: GatewayAddr(*p), isFor: isFor}, func() error {
-		return a.sender.send(p.Index, unix.ETH_P_ARP, broadcast, arpRequestTo(p.Gateway, source, hardware))
-	}, nil
+	return netip.IPv4Unspecified()
 }
 
-func (a *arpProber) receive(index int, b []byte) {
-	if len(b) >= arpLength {
-		sender, _ := netip.AddrFromSlice(b[14:18])
-		a.pending.receive(egress.LinkAddr{Link: index, Addr: sender}, b, string(b[8:14]))
-	}
+// receive ends the requests that are replied to, until the socket is closed.
+func (a *arpProber) receive(raw syscall.RawConn) {
+	var ended endings
+	readAll(raw, func(packets []receivedPacket) {
+		now := time.Now()
+		for _, p := range packets {
+			if b := p.data; len(b) >= arpLength {
+				sender, _ := netip.AddrFromSlice(b[14:18])
+				a.pending.receive(egress.LinkAddr{Link: p.link, Addr: sender}, b, b[8:14], now, &ended)
+			}
+		}
+		ended.flush()
+	})
 }
 
-// arpRequestTo returns an ARP request for the hardware address of the target.
-func arpRequestTo(target, source netip.Addr, hardware []byte) []byte {
-	b := arpHeader(arpRequest)
-	b = append(append(b, hardware...), source.AsSlice()...)
-	return append(append(b, make([]byte, hardwareAddrLen)...), target.AsSlice()...)
+// appendARPRequest appends an ARP request for the hardware address of the target.
+func appendARPRequest(b []byte, target, source netip.Addr, hardware []byte) []byte {
+	from, to := source.As4(), target.As4()
+	b = append(append(appendARPHeader(b, arpRequest), hardware...), from[:]...)
+	return append(append(b, make([]byte, hardwareAddrLen)...), to[:]...)
 }
 
 // isARPReply reports whether the packet is the target's ARP reply to this host.
 func isARPReply(b []byte, target, source netip.Addr, hardware []byte) bool {
-	return len(b) >= arpLength && bytes.Equal(b[:8], arpHeader(arpReply)) &&
-		bytes.Equal(b[14:18], target.AsSlice()) && bytes.Equal(b[18:24], hardware) && bytes.Equal(b[24:28], source.AsSlice())
+	var header [8]byte
+	from, to := target.As4(), source.As4()
+	return len(b) >= arpLength && bytes.Equal(b[:8], appendARPHeader(header[:0], arpReply)) &&
+		bytes.Equal(b[14:18], from[:]) && bytes.Equal(b[18:24], hardware) && bytes.Equal(b[24:28], to[:])
 }
 
-func arpHeader(operation uint16) []byte {
-	b := binary.BigEndian.AppendUint16(nil, unix.ARPHRD_ETHER)
+func appendARPHeader(b []byte, operation uint16) []byte {
+	b = binary.BigEndian.AppendUint16(b, unix.ARPHRD_ETHER)
 	b = binary.BigEndian.AppendUint16(b, unix.ETH_P_IP)
 	return binary.BigEndian.AppendUint16(append(b, hardwareAddrLen, 4), operation)
 }

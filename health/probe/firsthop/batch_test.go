@@ -15,21 +15,20 @@ import (
 
 // sendBatch sends one probe to each gateway, and returns the outcomes in the order of the paths.
 func sendBatch(a *Prober, paths []health.Path, timeout time.Duration) []health.Outcome {
-	type numbered struct {
-		n int
-		o health.Outcome
-	}
-	reported := make(chan numbered, len(paths))
+	reported := make(chan health.BatchedOutcome, len(paths))
 	var batch []health.BatchedProbe
-	for n, p := range paths {
-		report := func(o health.Outcome) { reported <- numbered{n, o} }
-		batch = append(batch, health.BatchedProbe{Path: &p, Probe: &health.Probe{Timeout: timeout}, Report: report})
+	for _, p := range paths {
+		batch = append(batch, health.BatchedProbe{Path: &p, Probe: &health.Probe{Timeout: timeout}})
 	}
-	a.Send(batch)
+	a.Send(batch, func(all []health.BatchedOutcome) {
+		for _, o := range all {
+			reported <- o
+		}
+	})
 	outcomes := make([]health.Outcome, len(paths))
 	for range paths {
-		r := <-reported
-		outcomes[r.n] = r.o
+		o := <-reported
+		outcomes[o.N] = o.Outcome
 	}
 	return outcomes
 }

@@ -3,7 +3,9 @@ package firsthop
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,27 +16,38 @@ import (
 type frameSender struct {
 	shared *frameSocket
 
-	mu  sync.Mutex
-	own map[int]*frameSocket // by interface, while the shared one is full
+	mu     sync.Mutex
+	own    map[int]*frameSocket // by interface, while the shared one is full
+	hasOwn atomic.Bool          // there are some
 }
 
-// send sends a packet by the interface with that index. It never waits.
-func (s *frameSender) send(index int, etherType uint16, to, packet []byte) error {
-	err := s.shared.send(index, etherType, to, packet)
-	if !errors.Is(err, unix.EAGAIN) {
-		s.closeOwn()
-		return err
+// use calls f with an output of the shared socket, unless that is closed.
+func (s *frameSender) use(f func(*frameOutput)) error { return s.shared.use(f) }
+
+// send sends a packet by the interface with that index. It never waits. out is an output of the shared socket.
+func (s *frameSender) send(out *frameOutput, index int, etherType uint16, to, packet []byte) error {
+	err := out.send(index, etherType, to, packet)
+	if err != unix.EAGAIN {
+		if s.hasOwn.Load() {
+			s.closeOwn()
+		}
+		return os.NewSyscallError("sendto", err)
 	}
+	return s.sendByOwn(index, etherType, to, packet)
+}
+
+func (s *frameSender) sendByOwn(index int, etherType uint16, to, packet []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own, err := s.ownSocket(index)
-	if err == nil {
-		err = own.send(index, etherType, to, packet)
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, unix.EAGAIN) {
-		err = fmt.Errorf("the interface takes no packets, its queue is full: %w", err)
+	closed := own.use(func(out *frameOutput) { err = out.send(index, etherType, to, packet) })
+	if err == unix.EAGAIN {
+		return fmt.Errorf("the interface takes no packets, its queue is full: %w", os.NewSyscallError("sendto", err))
 	}
-	return err
+	return errors.Join(closed, os.NewSyscallError("sendto", err))
 }
 
 // ownSocket returns the socket of that interface. Its caller holds mu.
@@ -49,6 +62,7 @@ func (s *frameSender) ownSocket(index int) (own *frameSocket, err error) {
 		s.own = map[int]*frameSocket{}
 	}
 	s.own[index] = own
+	s.hasOwn.Store(true)
 	return own, nil
 }
 
@@ -60,6 +74,7 @@ func (s *frameSender) closeOwn() {
 		own.Close()
 	}
 	clear(s.own)
+	s.hasOwn.Store(false)
 }
 
 // Close closes the sockets of single interfaces.

@@ -2,7 +2,6 @@ package firsthop
 
 import (
 	"bytes"
-	"errors"
 	"math/bits"
 	"os"
 	"syscall"
@@ -99,35 +98,24 @@ func (s *frameSocket) hardwareAddr(link string) (address []byte, err error) {
 	return address, closed
 }
 
-// send sends a packet by the interface with that index, to a hardware address; nil where links have none. It returns EAGAIN when the
-// packets that were sent before, and that no interface has taken yet, fill the send buffer.
-func (s *frameSocket) send(index int, etherType uint16, to, packet []byte) error {
-	destination := &unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(etherType), Ifindex: index, Halen: uint8(len(to))}
-	copy(destination.Addr[:], to)
-	var err error
-	closed := s.raw.Control(func(fd uintptr) {
-		for err = unix.EINTR; err == unix.EINTR; {
-			err = unix.Sendto(int(fd), packet, 0, destination)
-		}
-	})
-	return errors.Join(closed, os.NewSyscallError("sendto", err))
+// use calls f with an output of the socket, unless that is closed.
+func (s *frameSocket) use(f func(*frameOutput)) error {
+	return s.raw.Control(func(fd uintptr) { f(&frameOutput{fd: int(fd)}) })
 }
 
-// receive calls handle with each packet, and the index of its interface, until the socket is closed.
-func (s *frameSocket) receive(handle func(index int, packet []byte)) {
-	var buffer [128]byte
-	_ = s.raw.Read(func(fd uintptr) bool { // it returns when the socket is closed
-		for {
-			n, from, err := unix.Recvfrom(int(fd), buffer[:], 0)
-			switch {
-			case err == unix.EAGAIN:
-				return false
-			case err != nil: // such as ENETDOWN of one of the interfaces: the next packet may be of another one
-				continue
-			}
-			if link, ok := from.(*unix.SockaddrLinklayer); ok {
-				handle(link.Ifindex, buffer[:n])
-			}
-		}
-	})
+// frameOutput sends packets by a frameSocket while that is in use. For one goroutine.
+type frameOutput struct {
+	fd          int
+	destination unix.SockaddrLinklayer
+}
+
+// send sends a packet by the interface with that index, to a hardware address; nil where links have none. It returns EAGAIN when the
+// packets that were sent before, and that no interface has taken yet, fill the send buffer.
+func (o *frameOutput) send(index int, etherType uint16, to, packet []byte) (err error) {
+	o.destination = unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(etherType), Ifindex: index, Halen: uint8(len(to))}
+	copy(o.destination.Addr[:], to)
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Sendto(o.fd, packet, 0, &o.destination)
+	}
+	return err
 }

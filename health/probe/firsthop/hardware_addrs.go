@@ -24,10 +24,10 @@ func HardwareAddrs(ctx context.Context, paths []health.Path) map[egress.LinkAddr
 	)
 	for _, p := range paths {
 		asked.Go(func() {
-			if r, err := gateways.ask(ctx, p); err == nil && r.mac != "" {
+			if r := gateways.ask(ctx, &p); r.err == nil && r.mac != "" {
 				mu.Lock()
 				defer mu.Unlock()
-				all[GatewayAddr(p)] = r.mac
+				all[GatewayAddr(&p)] = r.mac
 			}
 		})
 	}
@@ -41,12 +41,12 @@ func (a *Prober) open(paths []health.Path) {
 		if p.Gateway.Is4() {
 			_, _ = a.arp.get()
 		} else if n, err := a.ndp.get(); err == nil {
-			_, _ = n.sources.get(p)
+			_, _ = n.sources.get(&p)
 		}
 	}
 }
 
 // GatewayAddr returns where the gateway of the path is.
-func GatewayAddr(p health.Path) egress.LinkAddr {
+func GatewayAddr(p *health.Path) egress.LinkAddr {
 	return egress.LinkAddr{Link: p.Index, Addr: p.Gateway.WithZone("")}
 }

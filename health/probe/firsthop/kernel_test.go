@@ -87,7 +87,7 @@ func TestProbesOfManyLinksShareSockets(t *testing.T) {
 		found := HardwareAddrs(ctx, all)
 		for _, l := range links {
 			for _, p := range l.paths {
-				if mac := found[GatewayAddr(p)]; mac != string(l.mac) {
+				if mac := found[GatewayAddr(&p)]; mac != string(l.mac) {
 					t.Errorf("%s by %s: %x, want %s", p.Gateway, p.Link, mac, l.mac)
 				}
 			}

@@ -26,14 +26,14 @@ type kernelView struct {
 	mu      sync.Mutex // not held while table is read
 	paths   map[health.Key]viewOfPath
 	queue   []comparison // that are due
+	next    int          // in the queue
 	working bool         // a goroutine makes those of the queue
 }
 
 // comparison is one that is due.
 type comparison struct {
-	path   *health.Path
-	mac    string
-	report func(error)
+	ending
+	batch *batch // that gets the result
 }
 
 // viewOfPath is the last comparison for a path.
@@ -72,47 +72,61 @@ func (k *kernelView) check(p health.Path, mac string) error {
 	return k.compareSince(p, mac, last, now)
 }
 
-// checkLater compares as check does, without waiting: it reports at once unless a comparison is due. Those that are due are made by one goroutine, as
-// the kernel may keep a reader of its table waiting.
-func (k *kernelView) checkLater(p *health.Path, mac string, report func(error)) {
-	if len(mac) != hardwareAddrLen || !k.isDue(p.Key, time.Now()) {
-		report(nil)
-		return
-	}
+// compareDue returns the requests that need no comparison now. Those of the others are made by one goroutine, as the kernel may keep a
+// reader of its table waiting: it ends them as requests of the batch.
+func (k *kernelView) compareDue(all []ending, b *batch) (left []ending) {
+	now := time.Now()
+	left = all[:0]
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.queue = append(k.queue, comparison{p, mac, report})
-	if !k.working {
+	for _, e := range all {
+		if e.err != nil || len(e.mac) != hardwareAddrLen || !k.paths[e.path.Key].isDue(now) {
+			left = append(left, e)
+			continue
+		}
+		k.queue = append(k.queue, comparison{e, b})
+	}
+	if len(k.queue) > 0 && !k.working {
 		k.working = true
 		go k.work()
 	}
+	return left
 }
+
+// reportDelay is the longest time that a comparison that is made waits for the next ones, to be reported with them.
+const reportDelay = 5 * time.Millisecond
 
 // work makes the comparisons of the queue until there is none.
 func (k *kernelView) work() {
+	var ended endings
+	reported := time.Now()
 	for c, ok := k.takeComparison(); ok; c, ok = k.takeComparison() {
-		c.report(k.check(*c.path, c.mac))
+		c.err = k.check(*c.path, c.mac)
+		ended.append(c.batch, c.ending)
+		if time.Since(reported) > reportDelay {
+			ended.flush()
+			reported = time.Now()
+		}
 	}
+	ended.flush()
 }
 
 // takeComparison removes and returns the first comparison of the queue. Without one the goroutine ends.
 func (k *kernelView) takeComparison() (c comparison, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.queue) == 0 {
-		k.queue, k.working = nil, false
+	if k.next == len(k.queue) {
+		clear(k.queue)
+		k.queue, k.next, k.working = k.queue[:0], 0, false
 		return c, false
 	}
-	c, k.queue = k.queue[0], k.queue[1:]
-	return c, true
+	k.next++
+	return k.queue[k.next-1], true
 }
 
-// isDue reports whether a comparison for the path is due.
-func (k *kernelView) isDue(path health.Key, now time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	last := k.paths[path]
-	return !last.running && now.Sub(last.good) >= viewInterval
+// isDue reports whether another comparison is due.
+func (v viewOfPath) isDue(now time.Time) bool {
+	return !v.running && now.Sub(v.good) >= viewInterval
 }
 
 // compareSince makes the comparison that has begun, and records it.
@@ -129,7 +143,7 @@ func (k *kernelView) begin(path health.Key, now time.Time) (last viewOfPath, due
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	last = k.paths[path]
-	if last.running || now.Sub(last.good) < viewInterval {
+	if !last.isDue(now) {
 		return last, false
 	}
 	running := last

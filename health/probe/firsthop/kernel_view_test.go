@@ -124,7 +124,7 @@ func TestTargetAddrOfAnAdvertisement(t *testing.T) {
 		"a short option":   {[]byte{optionTargetAddr, 1, 2}, ""},
 		"too long a claim": {[]byte{14, 9, 0, 0, 0, 0, 0, 0}, ""},
 	} {
-		if got := targetAddr(append(append([]byte(nil), header...), c.options...)); got != c.want {
+		if got := targetAddr(append(append([]byte(nil), header...), c.options...)); string(got) != c.want {
 			t.Errorf("%s: %x, want %x", name, got, c.want)
 		}
 	}

@@ -33,7 +33,7 @@ const (
 )
 
 // get returns the source for the path.
-func (s *linkSources) get(p health.Path) (netip.Addr, error) {
+func (s *linkSources) get(p *health.Path) (netip.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, found := s.byLink[p.Index]

@@ -15,7 +15,7 @@ var (
 
 // arpReplyOf returns the router's ARP reply.
 func arpReplyOf() []byte {
-	b := arpRequestTo(source, router4, gatewayMAC)
+	b := appendARPRequest(nil, source, router4, gatewayMAC)
 	b[7] = arpReply
 	copy(b[18:], localMAC)
 	return b
@@ -38,13 +38,13 @@ func TestOnlyTheTargetsReplyToThisHostCounts(t *testing.T) {
 			t.Errorf("accepted although it is truncated to %d octets", i)
 		}
 	}
-	if isARPReply(arpRequestTo(router4, source, localMAC), router4, source, localMAC) {
+	if isARPReply(appendARPRequest(nil, router4, source, localMAC), router4, source, localMAC) {
 		t.Error("a request is accepted as a reply")
 	}
 }
 
 func TestOnlyAdvertisementsOfTheTargetCount(t *testing.T) {
-	b := neighbourSolicitation(router6, nil)
+	b := appendSolicitation(nil, solicitedNodeGroup(router6), router6, router6, nil)[40:]
 	if _, ok := advertisedAddr(b); ok {
 		t.Error("a request is accepted as a reply")
 	}

@@ -6,9 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
-	"unsafe"
+	"time"
 
-	"replypath/health"
 	"replypath/uplinks/egress"
 
 	"golang.org/x/net/ipv6"
@@ -23,12 +22,13 @@ const (
 	optionTargetAddr  = 2   // target link-layer address option
 	hopLimit          = 255 // a message that a router forwarded has less
 	headerLen         = 24  // of both messages
+	optionLen         = 8   // of an option with a hardware address, and the unit of the lengths of options
 )
 
 // ndpProber asks gateways by neighbour discovery.
 type ndpProber struct {
-	frames   *frameSocket // sends the solicitations
-	sender   *frameSender
+	socket   *frameSocket // sends the solicitations
+	frames   *frameSender
 	conn     *net.IPConn // receives the advertisements
 	hardware *hardwareCache
 	sources  linkSources
@@ -41,7 +41,8 @@ func openNDP() (*ndpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &ndpProber{frames: frames, sender: &frameSender{shared: frames}}
+	n := &ndpProber{socket: frames, frames: &frameSender{shared: frames}}
+	n.pending.lost = func(q *request) { n.sources.doubt(q.path.Index) }
 	var raw syscall.RawConn
 	if n.conn, raw, err = openAdvertisements(); err != nil {
 		frames.Close()
@@ -78,64 +79,45 @@ func openAdvertisements() (*net.IPConn, syscall.RawConn, error) {
 func (n *ndpProber) Close() error {
 	n.pending.close()
 	n.hardware.Close()
-	return errors.Join(n.sender.Close(), n.frames.Close(), n.conn.Close())
+	return errors.Join(n.frames.Close(), n.socket.Close(), n.conn.Close())
 }
 
 func (n *ndpProber) refresh() { n.hardware.refresh() }
 
 func (n *ndpProber) requests() *requests { return &n.pending }
 
-func (n *ndpProber) request(p *health.Path) (q *request, send func() error, err error) {
-	hardware, err := n.hardware.get(p.Link)
+func (n *ndpProber) sender() (s *frameSender, etherType uint16) { return n.frames, unix.ETH_P_IPV6 }
+
+func (n *ndpProber) prepare(q *request, packet []byte) (to, complete []byte, err error) {
+	if q.hardware, err = n.hardware.get(q.path.Link); err != nil {
+		return nil, nil, err
+	}
+	source, err := n.sources.get(q.path)
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := n.sources.get(*p)
-	if err != nil {
-		return nil, nil, err
+	group := solicitedNodeGroup(q.gateway.Addr)
+	complete = appendSolicitation(packet, group, source, q.gateway.Addr, q.hardware)
+	if q.hardware != nil {
+		complete = appendGroupHardwareAddr(complete, group)
+		to, complete = complete[len(complete)-hardwareAddrLen:], complete[:len(complete)-hardwareAddrLen]
 	}
-	gateway := GatewayAddr(*p)
-	group := solicitedNodeGroup(gateway.Addr)
-	return &request{gateway: gateway, lost: func() { n.sources.doubt(p.Index) }}, func() error {
-		var to []byte
-		if hardware != nil {
-			to = groupHardwareAddr(group)
-		}
-		return n.sender.send(p.Index, unix.ETH_P_IPV6, to, packetTo(group, source, neighbourSolicitation(gateway.Addr, hardware)))
-	}, nil
+	return to, complete, nil
 }
 
-// receive passes on the advertisements until the socket is closed.
+// receive ends the requests that advertisements reply to, until the socket is closed.
 func (n *ndpProber) receive(raw syscall.RawConn) {
-	buffer, control := make([]byte, 2048), make([]byte, 128)
-	_ = raw.Read(func(fd uintptr) bool { // it returns when the socket is closed
-		for {
-			size, fields, err := receiveMessage(fd, buffer, control)
-			switch {
-			case err == unix.EAGAIN:
-				return false
-			case err != nil:
-				continue
-			}
-			index, hops := controlFields(fields)
-			if target, ok := advertisedAddr(buffer[:size]); ok && hops == hopLimit {
-				n.pending.receive(egress.LinkAddr{Link: index, Addr: target}, buffer[:size], targetAddr(buffer[:size]))
+	var ended endings
+	readAll(raw, func(packets []receivedPacket) {
+		now := time.Now()
+		for _, p := range packets {
+			index, hops := controlFields(p.control)
+			if target, ok := advertisedAddr(p.data); ok && hops == hopLimit {
+				n.pending.receive(egress.LinkAddr{Link: index, Addr: target}, p.data, targetAddr(p.data), now, &ended)
 			}
 		}
+		ended.flush()
 	})
-}
-
-// receiveMessage receives a packet without its source: unix.Recvmsg makes another call to decode that.
-func receiveMessage(fd uintptr, buffer, control []byte) (size int, fields []byte, err error) {
-	part := unix.Iovec{Base: &buffer[0]}
-	part.SetLen(len(buffer))
-	message := unix.Msghdr{Iov: &part, Iovlen: 1, Control: &control[0]}
-	message.SetControllen(len(control))
-	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&message)), 0)
-	if errno != 0 {
-		return 0, nil, errno
-	}
-	return int(n), control[:message.Controllen], nil
 }
 
 // controlFields returns the index of the interface and the hop limit from the control messages of a packet (ipv6(7)).
@@ -157,25 +139,41 @@ func controlFields(control []byte) (index, hops int) {
 	return index, hops
 }
 
-// packetTo returns an IPv6 packet with an ICMPv6 message, whose checksum it sets.
-func packetTo(to, from netip.Addr, message []byte) []byte {
-	b := binary.BigEndian.AppendUint16([]byte{0x60, 0, 0, 0}, uint16(len(message)))
-	b = append(append(b, unix.IPPROTO_ICMPV6, hopLimit), from.AsSlice()...)
-	b = append(append(b, to.AsSlice()...), message...)
-	sum := uint32(len(message)) + unix.IPPROTO_ICMPV6
-	for summed := b[8:]; len(summed) > 0; summed = summed[2:] { // the addresses and the message, whose length is even
+// appendSolicitation appends an IPv6 packet to the group that asks for the hardware address of the target.
+func appendSolicitation(packet []byte, group, source, target netip.Addr, hardware []byte) []byte {
+	from, to, asked := source.As16(), group.As16(), target.As16()
+	length := headerLen
+	if len(hardware) == hardwareAddrLen {
+		length += optionLen
+	}
+	at := len(packet)
+	b := binary.BigEndian.AppendUint16(append(packet, 0x60, 0, 0, 0), uint16(length))
+	b = append(append(append(b, unix.IPPROTO_ICMPV6, hopLimit), from[:]...), to[:]...)
+	b = append(append(b, typeSolicitation, 0, 0, 0, 0, 0, 0, 0), asked[:]...)
+	if len(hardware) == hardwareAddrLen {
+		b = append(append(b, optionSourceAddr, 1), hardware...)
+	}
+	setChecksum(b[at:])
+	return b
+}
+
+// setChecksum sets the checksum of an IPv6 packet with an ICMPv6 message, whose length is even.
+func setChecksum(packet []byte) {
+	const message = 40
+	sum := uint32(len(packet)-message) + unix.IPPROTO_ICMPV6
+	for summed := packet[8:]; len(summed) > 0; summed = summed[2:] { // the addresses and the message
 		sum += uint32(binary.BigEndian.Uint16(summed))
 	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	binary.BigEndian.PutUint16(b[40+2:], ^uint16(sum))
-	return b
+	binary.BigEndian.PutUint16(packet[message+2:], ^uint16(sum))
 }
 
-// groupHardwareAddr returns the Ethernet address of a multicast group (RFC 2464, 7).
-func groupHardwareAddr(group netip.Addr) []byte {
-	return append([]byte{0x33, 0x33}, group.AsSlice()[12:]...)
+// appendGroupHardwareAddr appends the Ethernet address of a multicast group (RFC 2464, 7).
+func appendGroupHardwareAddr(b []byte, group netip.Addr) []byte {
+	a := group.As16()
+	return append(append(b, 0x33, 0x33), a[12:]...)
 }
 
 // advertisedAddr returns the address that a neighbour advertisement is about; ok is false for other messages.
@@ -186,29 +184,19 @@ func advertisedAddr(b []byte) (target netip.Addr, ok bool) {
 	return netip.AddrFromSlice(b[8:headerLen])
 }
 
-// neighbourSolicitation returns a solicitation for the hardware address of the target, without its checksum.
-func neighbourSolicitation(target netip.Addr, hardware []byte) []byte {
-	b := append([]byte{typeSolicitation, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
-	if len(hardware) == hardwareAddrLen {
-		b = append(append(b, optionSourceAddr, 1), hardware...)
-	}
-	return b
-}
-
-// targetAddr returns the hardware address in an advertisement, or "" when it has none.
-func targetAddr(b []byte) string {
-	const unit = 8
-	for options := b[headerLen:]; len(options) >= unit && options[1] > 0; options = options[min(len(options), unit*int(options[1])):] {
+// targetAddr returns the hardware address in an advertisement, or nil when it has none.
+func targetAddr(b []byte) []byte {
+	for options := b[headerLen:]; len(options) >= optionLen && options[1] > 0; options = options[min(len(options), optionLen*int(options[1])):] {
 		if options[0] == optionTargetAddr && options[1] == 1 {
-			return string(options[2:unit])
+			return options[2:optionLen]
 		}
 	}
-	return ""
+	return nil
 }
 
 // solicitedNodeGroup returns the target's solicited-node multicast address (RFC 4291, 2.7.1).
 func solicitedNodeGroup(target netip.Addr) netip.Addr {
-	g := netip.MustParseAddr("ff02::1:ff00:0").As16()
-	copy(g[13:], target.AsSlice()[13:])
+	g, a := [16]byte{0: 0xff, 1: 0x02, 11: 1, 12: 0xff}, target.As16()
+	copy(g[13:], a[13:])
 	return netip.AddrFrom16(g)
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
-	"time"
 
 	"replypath/health"
 	"replypath/health/probe/socket"
+	"replypath/uplinks"
 )
 
 // Prober is a health.Prober for the gateways of paths. It uses the path's interface only: its requests are frames of its own,
@@ -40,32 +40,51 @@ func (a *Prober) Close() {
 func (a *Prober) Probe(ctx context.Context, p health.Path, q health.Probe) health.Outcome {
 	ctx, cancel := socket.WithTimeout(ctx, q.Timeout)
 	defer cancel()
-	r, err := a.ask(ctx, p)
-	if err == nil && a.kernel != nil {
-		err = a.kernel.check(p, r.mac)
+	r := a.ask(ctx, &p)
+	if r.err == nil && a.kernel != nil {
+		r.err = a.kernel.check(p, r.mac)
 	}
-	return outcome(r, err)
+	return r.outcome().Outcome
 }
 
-// Send asks for the hardware addresses of the paths' gateways.
-func (a *Prober) Send(probes []health.BatchedProbe) {
+// Send asks for the hardware addresses of the paths' gateways. Those that reply at a time are reported together.
+func (a *Prober) Send(probes []health.BatchedProbe, report func([]health.BatchedOutcome)) {
 	a.refresh()
-	for _, b := range probes {
-		a.begin(b.Path, b.Probe.Timeout, func(r reply, err error) {
-			if err != nil || a.kernel == nil {
-				b.Report(outcome(r, err))
-				return
+	compared := &batch{end: func(e *endings) { report(e.results()) }}
+	answered := &batch{end: func(e *endings) {
+		e.explain()
+		if a.kernel != nil {
+			e.all = a.kernel.compareDue(e.all, compared)
+		}
+		if len(e.all) > 0 {
+			report(e.results())
+		}
+	}}
+	all := make([]request, 0, len(probes))
+	var ended endings
+	for _, f := range uplinks.Families {
+		first := len(all)
+		for n, p := range probes {
+			if isIPv4 := p.Path.Gateway.Is4(); isIPv4 != (f == uplinks.IPv4) {
+				continue
 			}
-			a.kernel.checkLater(b.Path, r.mac, func(err error) { b.Report(outcome(r, err)) })
-		})
+			if err := askable(p.Path); err != nil {
+				ended.append(compared, failed(n, p.Path, err))
+				continue
+			}
+			all = append(all, request{path: p.Path, timeout: p.Probe.Timeout, batch: answered, n: n})
+		}
+		a.sendAll(f, all[first:], &ended)
 	}
+	ended.flush()
 }
 
-func outcome(r reply, err error) health.Outcome {
-	if err != nil {
-		r.took = 0
+func (a *Prober) sendAll(f uplinks.Family, all []request, ended *endings) {
+	if f == uplinks.IPv4 {
+		a.arp.sendAll(all, ended)
+	} else {
+		a.ndp.sendAll(all, ended)
 	}
-	return health.Outcome{Sent: r.sent, RTT: r.took, Err: err}
 }
 
 // refresh forgets what may have changed since the last batch.
@@ -75,47 +94,53 @@ func (a *Prober) refresh() {
 }
 
 // ask sends a request to the path's gateway and waits for the reply, until ctx is done.
-func (a *Prober) ask(ctx context.Context, p health.Path) (r reply, err error) {
-	ended := make(chan struct{})
-	a.refresh()
-	abort := a.begin(&p, 0, func(with reply, failed error) {
-		r, err = with, failed
-		close(ended)
-	})
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		abort(context.Cause(ctx))
-		<-ended
+func (a *Prober) ask(ctx context.Context, p *health.Path) (with ending) {
+	if err := askable(p); err != nil {
+		return failed(0, p, err)
 	}
-	return r, err
+	done := make(chan struct{})
+	one := []request{{path: p, batch: &batch{end: func(e *endings) {
+		e.explain()
+		with = e.all[0]
+		close(done)
+	}}}}
+	a.refresh()
+	family, abort := uplinks.IPv4, a.arp.abort
+	if !p.Gateway.Is4() {
+		family, abort = uplinks.IPv6, a.ndp.abort
+	}
+	var ended endings
+	a.sendAll(family, one, &ended)
+	ended.flush()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		abort(&one[0], context.Cause(ctx))
+		<-done
+	}
+	return with
 }
 
-// begin sends a request to the gateway of the path, which must not change. end is called once, with the reply or with an error for
-// the operator.
-func (a *Prober) begin(p *health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
-	var err error
+// askable returns why the gateway of the path cannot be asked, for the operator; nil: it can.
+func askable(p *health.Path) error {
 	switch {
 	case p.Index == 0:
-		err = fmt.Errorf("probe the gateway: the interface %s does not exist", p.Link)
+		return fmt.Errorf("probe the gateway: the interface %s does not exist", p.Link)
 	case !p.Gateway.IsValid() && p.OnLink:
-		err = fmt.Errorf("probe the gateway: %s is point-to-point and has none: configure a probe with a target", p.Link)
+		return fmt.Errorf("probe the gateway: %s is point-to-point and has none: configure a probe with a target", p.Link)
 	case !p.Gateway.IsValid():
-		err = fmt.Errorf("probe the gateway: no %s gateway of %s is known", p.Family, p.Link)
-	case p.Gateway.Is4():
-		return a.arp.begin(p, timeout, func(r reply, err error) { end(r, explain(p, "ARP", err)) })
-	default:
-		return a.ndp.begin(p, timeout, func(r reply, err error) { end(r, explain(p, "neighbour discovery", err)) })
+		return fmt.Errorf("probe the gateway: no %s gateway of %s is known", p.Family, p.Link)
 	}
-	end(reply{sent: time.Now()}, err)
-	return func(error) {}
+	return nil
 }
 
 // explain translates the error of a probe for the operator.
-func explain(p *health.Path, protocol string, err error) error {
+func explain(p *health.Path, err error) error {
+	protocol := "neighbour discovery"
+	if p.Gateway.Is4() {
+		protocol = "ARP"
+	}
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 	case errors.Is(err, syscall.ENETUNREACH): // the socket is bound to the interface: no route lookup fails
 		err = fmt.Errorf("%s is down, or IPv6 is disabled on it: %w", p.Link, err)

@@ -5,27 +5,33 @@ import (
 	"sync"
 	"time"
 
+	"replypath/health"
 	"replypath/health/probe/socket"
 	"replypath/uplinks/egress"
 )
 
 // requests are the requests of a family that wait for their replies. Safe for concurrent use.
 type requests struct {
+	isFor func(q *request, message []byte) bool // reports whether a message of the gateway replies to the request; nil: each does
+	lost  func(q *request)                      // is called before a request ends without a reply; nil: nothing is
+
 	mu      sync.Mutex
-	waiting map[egress.LinkAddr][]*request
-	timer   *time.Timer // calls expire
-	timerAt time.Time   // when it does; zero: it has, or is not needed
+	waiting map[egress.LinkAddr]*request // the first one of each gateway
+	timer   *time.Timer                  // calls expire
+	timerAt time.Time                    // when it does; zero: it has, or is not needed
 }
 
 // request is a request for the hardware address of a gateway. It ends once: with a reply, or an error without one.
 type request struct {
-	gateway egress.LinkAddr
-	isFor   func(message []byte) bool // reports whether a message of the gateway replies to this request; nil: each does
-	timeout time.Duration             // zero: none
-	lost    func()                    // is called before end when there is no reply; nil: nothing is
-	end     func(reply, error)        // must not block
+	gateway  egress.LinkAddr
+	path     *health.Path
+	hardware []byte // of the link of the path
+	timeout  time.Duration
+	batch    *batch
+	n        int // in the batch
 
 	sent time.Time
+	next *request // that waits for the same gateway
 }
 
 // reply is the reply to a probe. Without one only the time of the request is set.
@@ -41,33 +47,42 @@ func (q *request) expiry() time.Time { return q.sent.Add(q.timeout) }
 // expired reports whether the timeout has passed.
 func (q *request) expired(now time.Time) bool { return q.timeout > 0 && !q.expiry().After(now) }
 
-// begin sends the request, which then waits for its reply. send is called once, when replies are received.
-func (r *requests) begin(q *request, send func() error) {
+// begin makes the request wait for its reply. It is sent afterwards, or aborted.
+func (r *requests) begin(q *request) {
 	q.sent = time.Now()
 	r.add(q)
-	if err := send(); err != nil {
-		r.abort(q, err)
-	}
 }
 
 // fail ends the request, which is not waiting any more, without a reply.
-func (q *request) fail(err error) {
-	if q.lost != nil {
-		q.lost()
+func (r *requests) fail(q *request, err error, ended *endings) {
+	if r.lost != nil {
+		r.lost(q)
 	}
-	q.end(reply{sent: q.sent}, err)
+	ended.add(q, reply{sent: q.sent}, err)
 }
 
 func (r *requests) add(q *request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiting == nil {
-		r.waiting = map[egress.LinkAddr][]*request{}
+		r.waiting = map[egress.LinkAddr]*request{}
 	}
-	r.waiting[q.gateway] = append(r.waiting[q.gateway], q)
+	if first := r.waiting[q.gateway]; first == nil {
+		r.waiting[q.gateway] = q
+	} else {
+		first.last().next = q
+	}
 	if q.timeout > 0 {
 		r.setTimer(q.expiry(), q.sent)
 	}
+}
+
+// last returns the last request that waits for the same gateway.
+func (q *request) last() *request {
+	for q.next != nil {
+		q = q.next
+	}
+	return q
 }
 
 // setTimer makes expire run at that time, unless it will run earlier. Its caller holds mu.
@@ -85,9 +100,11 @@ func (r *requests) setTimer(at, now time.Time) {
 
 // expire ends the requests whose timeout has passed.
 func (r *requests) expire() {
+	var ended endings
 	for _, q := range r.takeExpired(time.Now()) {
-		q.fail(socket.TimeoutError(q.timeout))
+		r.fail(q, socket.TimeoutError(q.timeout), &ended)
 	}
+	ended.flush()
 }
 
 // takeExpired removes and returns the requests whose timeout has passed, in the order of sending, and sets the timer for the others.
@@ -96,18 +113,12 @@ func (r *requests) takeExpired(now time.Time) (expired []*request) {
 	defer r.mu.Unlock()
 	r.timerAt = time.Time{}
 	var next time.Time
-	for gateway, all := range r.waiting {
-		for _, q := range all {
-			switch {
-			case q.expired(now):
-				expired = append(expired, q)
-			case q.timeout > 0 && (next.IsZero() || q.expiry().Before(next)):
+	for gateway := range r.waiting {
+		expired = append(expired, r.take(gateway, func(q *request) bool { return q.expired(now) })...)
+		for q := r.waiting[gateway]; q != nil; q = q.next {
+			if q.timeout > 0 && (next.IsZero() || q.expiry().Before(next)) {
 				next = q.expiry()
 			}
-		}
-		r.waiting[gateway] = slices.DeleteFunc(all, func(q *request) bool { return q.expired(now) })
-		if len(r.waiting[gateway]) == 0 {
-			delete(r.waiting, gateway)
 		}
 	}
 	if !next.IsZero() {
@@ -117,10 +128,30 @@ func (r *requests) takeExpired(now time.Time) (expired []*request) {
 	return expired
 }
 
+// take removes and returns the requests of the gateway that match, in the order of sending. Its caller holds mu.
+func (r *requests) take(gateway egress.LinkAddr, matches func(*request) bool) (taken []*request) {
+	first := r.waiting[gateway]
+	for at := &first; *at != nil; {
+		q := *at
+		if !matches(q) {
+			at = &q.next
+			continue
+		}
+		*at, q.next = q.next, nil
+		taken = append(taken, q)
+	}
+	if first == nil {
+		delete(r.waiting, gateway)
+	} else {
+		r.waiting[gateway] = first
+	}
+	return taken
+}
+
 // abort ends the request with the error, unless it has ended.
-func (r *requests) abort(q *request, err error) {
+func (r *requests) abort(q *request, err error, ended *endings) {
 	if r.remove(q) {
-		q.fail(err)
+		r.fail(q, err, ended)
 	}
 }
 
@@ -128,41 +159,45 @@ func (r *requests) abort(q *request, err error) {
 func (r *requests) remove(q *request) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := r.waiting[q.gateway]
-	left := slices.DeleteFunc(all, func(x *request) bool { return x == q })
-	if r.waiting[q.gateway] = left; len(left) == 0 {
-		delete(r.waiting, q.gateway)
-	}
-	return len(left) < len(all)
+	return len(r.take(q.gateway, func(x *request) bool { return x == q })) > 0
 }
 
-// receive passes a message of the gateway, which has this hardware address, to the requests that it replies to.
-func (r *requests) receive(gateway egress.LinkAddr, message []byte, mac string) {
-	now := time.Now()
-	for _, q := range r.takeAnswered(gateway, message) {
-		q.end(reply{q.sent, now.Sub(q.sent), mac}, nil)
+// receive ends the requests that a message of the gateway, which has this hardware address, replies to.
+func (r *requests) receive(gateway egress.LinkAddr, message, mac []byte, now time.Time, ended *endings) {
+	for q := r.takeAnswered(gateway, message); q != nil; {
+		next := q.next
+		q.next = nil
+		ended.add(q, reply{q.sent, now.Sub(q.sent), string(mac)}, nil)
+		q = next
 	}
 }
 
-// takeAnswered removes and returns the requests that the message replies to.
-func (r *requests) takeAnswered(gateway egress.LinkAddr, message []byte) (answered []*request) {
+// takeAnswered removes the requests that the message replies to, and returns the first one. The timer stops with the last request that
+// waits.
+func (r *requests) takeAnswered(gateway egress.LinkAddr, message []byte) (answered *request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all, found := r.waiting[gateway]
-	if !found {
+	first := r.waiting[gateway]
+	if first == nil {
 		return nil
 	}
-	left := all[:0]
-	for _, q := range all {
-		if q.isFor == nil || q.isFor(message) {
-			answered = append(answered, q)
-		} else {
-			left = append(left, q)
+	var left *request
+	toAnswered, toLeft := &answered, &left
+	for q := first; q != nil; q = q.next {
+		to := &toLeft
+		if r.isFor == nil || r.isFor(q, message) {
+			to = &toAnswered
 		}
+		**to, *to = q, &q.next
 	}
-	clear(all[len(left):])
-	if r.waiting[gateway] = left; len(left) == 0 {
-		delete(r.waiting, gateway)
+	*toAnswered, *toLeft = nil, nil
+	if left != nil {
+		r.waiting[gateway] = left
+		return answered
+	}
+	if delete(r.waiting, gateway); len(r.waiting) == 0 && r.timer != nil {
+		r.timer.Stop()
+		r.timerAt = time.Time{}
 	}
 	return answered
 }

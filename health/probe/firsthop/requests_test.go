@@ -25,36 +25,52 @@ type ended struct {
 // request returns a request whose end is recorded under the name.
 func (e *ended) request(name string, link int, timeout time.Duration) *request {
 	q := &request{gateway: egress.LinkAddr{Link: link, Addr: router6}, timeout: timeout}
-	q.end = func(r reply, err error) {
+	q.batch = &batch{end: func(all *endings) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			name += " timeout"
-		case err != nil:
-			name += " " + err.Error()
+		for _, r := range all.all {
+			switch {
+			case errors.Is(r.err, context.DeadlineExceeded):
+				name += " timeout"
+			case r.err != nil:
+				name += " " + r.err.Error()
+			}
+			e.all, e.at, e.took = append(e.all, name), append(e.at, time.Since(e.began)), append(e.took, r.took)
 		}
-		e.all, e.at, e.took = append(e.all, name), append(e.at, time.Since(e.began)), append(e.took, r.took)
-	}
+	}}
 	return q
 }
 
-func sent() error { return nil }
+// receive receives the gateway's reply.
+func receive(r *requests, gateway egress.LinkAddr) {
+	var ended endings
+	r.receive(gateway, nil, []byte("mac"), time.Now(), &ended)
+	ended.flush()
+}
+
+// abort aborts the request.
+func abort(r *requests, q *request, text string) {
+	var ended endings
+	r.abort(q, errors.New(text), &ended)
+	ended.flush()
+}
 
 func TestEachRequestEndsOnceAtItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e := &requests{}, &ended{began: time.Now()}
-		r.begin(e.request("slow", 1, 900*time.Millisecond), sent)
-		r.begin(e.request("quick", 2, 300*time.Millisecond), sent)
-		r.begin(e.request("second", 1, 600*time.Millisecond), sent)
-		r.begin(e.request("answered", 3, 500*time.Millisecond), sent)
-		r.begin(e.request("patient", 4, 0), sent)
-		r.begin(e.request("refused", 5, time.Second), func() error { return errors.New("ENXIO") })
+		r.begin(e.request("slow", 1, 900*time.Millisecond))
+		r.begin(e.request("quick", 2, 300*time.Millisecond))
+		r.begin(e.request("second", 1, 600*time.Millisecond))
+		r.begin(e.request("answered", 3, 500*time.Millisecond))
+		r.begin(e.request("patient", 4, 0))
+		refused := e.request("refused", 5, time.Second)
+		r.begin(refused)
+		abort(r, refused, "ENXIO")
 		time.Sleep(20 * time.Millisecond)
-		r.receive(egress.LinkAddr{Link: 3, Addr: router6}, nil, "mac")
-		r.receive(egress.LinkAddr{Link: 3, Addr: router6}, nil, "mac")
-		r.receive(egress.LinkAddr{Link: 9, Addr: router6}, nil, "mac")
-		r.receive(egress.LinkAddr{Link: 4, Addr: netip.IPv6LinkLocalAllNodes()}, nil, "mac")
+		receive(r, egress.LinkAddr{Link: 3, Addr: router6})
+		receive(r, egress.LinkAddr{Link: 3, Addr: router6})
+		receive(r, egress.LinkAddr{Link: 9, Addr: router6})
+		receive(r, egress.LinkAddr{Link: 4, Addr: netip.IPv6LinkLocalAllNodes()})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		want := []string{"refused ENXIO", "answered", "quick timeout", "second timeout", "slow timeout"}
@@ -78,12 +94,16 @@ func TestRequestThatIsAbortedEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, lost := &requests{}, &ended{began: time.Now()}, 0
 		q := e.request("first", 1, time.Second)
-		q.lost = func() { lost++ }
-		r.begin(q, sent)
-		r.begin(e.request("other", 1, time.Second), sent)
-		r.abort(q, errors.New("aborted"))
-		r.abort(q, errors.New("aborted again"))
-		r.receive(q.gateway, nil, "")
+		r.lost = func(l *request) {
+			if l == q {
+				lost++
+			}
+		}
+		r.begin(q)
+		r.begin(e.request("other", 1, time.Second))
+		abort(r, q, "aborted")
+		abort(r, q, "aborted again")
+		receive(r, q.gateway)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if want := []string{"first aborted", "other"}; !slices.Equal(e.all, want) || lost != 1 {
@@ -98,13 +118,13 @@ func TestRequestMayBeginWhenAnotherEnds(t *testing.T) {
 		r, e := &requests{}, &ended{began: time.Now()}
 		next := e.request("next", 1, time.Second)
 		q := e.request("first", 1, time.Second)
-		end := q.end
-		q.end = func(with reply, err error) {
-			end(with, err)
-			r.begin(next, sent)
+		end := q.batch.end
+		q.batch.end = func(all *endings) {
+			end(all)
+			r.begin(next)
 		}
-		r.begin(q, sent)
-		r.receive(q.gateway, nil, "")
+		r.begin(q)
+		receive(r, q.gateway)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if want := []string{"first", "next timeout"}; !slices.Equal(e.all, want) {

@@ -3,9 +3,6 @@ package firsthop
 import (
 	"io"
 	"sync"
-	"time"
-
-	"replypath/health"
 )
 
 // familyProber asks the gateways of one family.
@@ -13,8 +10,10 @@ type familyProber interface {
 	io.Closer
 	// refresh forgets what may have changed since the last batch of requests.
 	refresh()
-	// request returns a request to the path's gateway, and the function that sends it.
-	request(*health.Path) (q *request, send func() error, err error)
+	// prepare completes the request, and appends its packet. to is the hardware address that it is sent to.
+	prepare(q *request, packet []byte) (to, complete []byte, err error)
+	// sender sends its packets.
+	sender() (s *frameSender, etherType uint16)
 	// requests are those that wait for their replies.
 	requests() *requests
 }
@@ -41,25 +40,54 @@ func (s *shared[P]) get() (p P, err error) {
 	return s.prober, nil
 }
 
-// begin sends a request to the path's gateway. end is called once: with the reply, or with the error after the timeout (zero: there
-// is none). abort ends it earlier.
-func (s *shared[P]) begin(p *health.Path, timeout time.Duration, end func(reply, error)) (abort func(error)) {
-	began := time.Now()
+// sendAll sends the requests, which have their paths. Each ends once: with the reply, or with the error after its timeout; without one,
+// when it is aborted.
+func (s *shared[P]) sendAll(all []request, ended *endings) {
+	if len(all) == 0 {
+		return
+	}
 	prober, err := s.get()
-	var (
-		q    *request
-		send func() error
-	)
-	if err == nil {
-		q, send, err = prober.request(p)
-	}
 	if err != nil {
-		end(reply{sent: began}, err)
-		return func(error) {}
+		failAll(all, err, ended)
+		return
 	}
-	q.timeout, q.end = timeout, end
-	prober.requests().begin(q, send)
-	return func(err error) { prober.requests().abort(q, err) }
+	sender, etherType := prober.sender()
+	closed := sender.use(func(out *frameOutput) {
+		var buffer [128]byte
+		for i := range all {
+			q := &all[i]
+			q.gateway = GatewayAddr(q.path)
+			to, packet, err := prober.prepare(q, buffer[:0])
+			if err != nil {
+				ended.append(q.batch, failed(q.n, q.path, err))
+				continue
+			}
+			prober.requests().begin(q)
+			if err := sender.send(out, q.path.Index, etherType, to, packet); err != nil {
+				prober.requests().abort(q, err, ended)
+			}
+		}
+	})
+	if closed != nil {
+		failAll(all, closed, ended)
+	}
+}
+
+// failAll ends requests that were not sent.
+func failAll(all []request, err error, ended *endings) {
+	for i := range all {
+		q := &all[i]
+		ended.append(q.batch, failed(q.n, q.path, err))
+	}
+}
+
+// abort ends the request, unless it has ended.
+func (s *shared[P]) abort(q *request, err error) {
+	if prober, failed := s.get(); failed == nil {
+		var ended endings
+		prober.requests().abort(q, err, &ended)
+		ended.flush()
+	}
 }
 
 // refresh forgets what may have changed since the last batch of requests.
