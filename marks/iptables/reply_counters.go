@@ -28,8 +28,10 @@ func (t *Table) Counters(ctx context.Context) (map[marks.ID]marks.ReplyCounters,
 // rulePackets returns the packet counts of each chain's rules, in order.
 func (t *Table) rulePackets(ctx context.Context) (map[string][]uint64, error) {
 	if t.backend == marks.NFT {
-		dump, err := t.nft().Dump(isRelevantChain)
-		return dump.RulePackets(), err
+		return t.nft().RulePackets(func(chain string) bool {
+			_, counts := marks.ParseCounterChain(chain)
+			return counts
+		})
 	}
 	listing, err := t.runIptables(ctx, "-v", "-S")
 	packets := map[string][]uint64{}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"replypath/marks/nlattr"
 
@@ -34,11 +35,18 @@ func (t NFTTable) Dump(wanted func(chain string) bool) (d Dump, err error) {
 	if d.Chains, err = t.list(s, unix.NFT_MSG_GETCHAIN); err != nil {
 		return d, err
 	}
+	var names []string
 	for _, chain := range d.Chains {
-		name := FindString(chain, unix.NFTA_CHAIN_NAME)
-		if !wanted(name) {
-			continue
+		if name := FindString(chain, unix.NFTA_CHAIN_NAME); wanted(name) {
+			names = append(names, name)
 		}
+	}
+	if others := len(d.Chains) - len(names); len(names) > max(maxListedChains, others) {
+		d.Rules, err = t.list(s, unix.NFT_MSG_GETRULE)
+		d.Rules = slices.DeleteFunc(d.Rules, func(rule []byte) bool { return !wanted(FindString(rule, unix.NFTA_RULE_CHAIN)) })
+		return d, err
+	}
+	for _, name := range names {
 		rules, err := t.list(s, unix.NFT_MSG_GETRULE, StringAttribute(unix.NFTA_RULE_CHAIN, name))
 		if err != nil {
 			return d, err
@@ -46,6 +54,39 @@ func (t NFTTable) Dump(wanted func(chain string) bool) (d Dump, err error) {
 		d.Rules = append(d.Rules, rules...)
 	}
 	return d, nil
+}
+
+// maxListedChains is the number of chains whose rules are listed one by one. The rules of more are listed with those of all chains of the
+// table, in the same order, unless most of those are of other programs.
+const maxListedChains = 16
+
+// RulePackets returns the packet counts of the rules of each chain that wanted selects by name, in order. Rules without a counter are
+// left out. It keeps nothing of the other rules.
+func (t NFTTable) RulePackets(wanted func(chain string) bool) (packets map[string][]uint64, err error) {
+	s, err := openDumpSocket()
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	s.transient = true
+	query := request(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, t.Family, StringAttribute(unix.NFTA_RULE_TABLE, t.Name))
+	err = s.dumpComplete(query, func() { packets = map[string][]uint64{} }, func(_ uint8, rule []byte) {
+		if chain := FindString(rule, unix.NFTA_RULE_CHAIN); FindString(rule, unix.NFTA_RULE_TABLE) == t.Name && wanted(chain) {
+			addPackets(packets, chain, rule)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the rules of the nftables table %s: %w", t.Name, err)
+	}
+	return packets, nil
+}
+
+func addPackets(packets map[string][]uint64, chain string, rule []byte) {
+	for name, data := range Expressions(rule) {
+		if n := nlattr.Find(data, unix.NFTA_COUNTER_PACKETS); name == CounterExpression && len(n) == 8 {
+			packets[chain] = append(packets[chain], n.BigEndian())
+		}
+	}
 }
 
 // Chains reads the attributes of the table's chains (NFTA_CHAIN_*).

@@ -1,7 +1,6 @@
 package netfilter
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -73,18 +72,4 @@ func Expressions(rule []byte) iter.Seq2[string, []byte] {
 			}
 		}
 	}
-}
-
-// RulePackets returns the packet counts of each chain's rules, in order. Rules without a counter are left out.
-func (d Dump) RulePackets() map[string][]uint64 {
-	packets := map[string][]uint64{}
-	for _, r := range d.Rules {
-		chain := FindString(r, unix.NFTA_RULE_CHAIN)
-		for name, data := range Expressions(r) {
-			if n := nlattr.Find(data, unix.NFTA_COUNTER_PACKETS); name == CounterExpression && len(n) == 8 {
-				packets[chain] = append(packets[chain], binary.BigEndian.Uint64(n))
-			}
-		}
-	}
-	return packets
 }

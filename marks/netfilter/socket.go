@@ -17,6 +17,8 @@ const maxReplySize = 1 << 15
 type dumpSocket struct {
 	fd     int
 	buffer []byte // unused rest of the receive buffer; attributes of earlier dumps refer to the used part
+	// transient makes the attributes valid only while they are visited: all of the buffer is used again.
+	transient bool
 }
 
 func openDumpSocket() (*dumpSocket, error) {
@@ -43,7 +45,7 @@ func (s *dumpSocket) dumpComplete(request []byte, reset func(), visit func(famil
 }
 
 // dump sends a request with NLM_F_DUMP and calls visit with each object: its family and its attributes, which stay
-// valid. It returns EINTR when the objects changed during the dump.
+// valid unless the socket is transient. It returns EINTR when the objects changed during the dump.
 func (s *dumpSocket) dump(request []byte, visit func(family uint8, attributes []byte)) error {
 	if err := unix.Sendto(s.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
@@ -76,7 +78,9 @@ func (s *dumpSocket) dump(request []byte, visit func(family uint8, attributes []
 			}
 			visit(body[0], body[4:])
 		}
-		s.buffer = s.buffer[n:]
+		if !s.transient {
+			s.buffer = s.buffer[n:]
+		}
 	}
 }
 

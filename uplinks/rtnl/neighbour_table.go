@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 
 	"replypath/uplinks"
@@ -56,14 +55,13 @@ func (t *NeighbourTable) Close() {
 
 // Neighbour returns the entry for the address on the link with that index; found is false when there is none.
 func (t *NeighbourTable) Neighbour(link int, a netip.Addr) (n egress.Neighbour, found bool, err error) {
-	reply, err := t.execute(unix.RTM_GETNEIGH, 0, neighbourRequest{link: link, addr: a})
+	err = t.execute(unix.RTM_GETNEIGH, 0, neighbourRequest{link: link, addr: a}, func(reply []byte) { n, found = parseNeighbour(reply) })
 	if errors.Is(err, unix.ENOENT) {
 		return n, false, nil
 	}
 	if err != nil {
 		return n, false, fmt.Errorf("look up the neighbour %s on link %d: %w", a, link, err)
 	}
-	n, found = parseNeighbour(reply)
 	return n, found, nil
 }
 
@@ -71,9 +69,9 @@ func (t *NeighbourTable) Neighbour(link int, a netip.Addr) (n egress.Neighbour, 
 // valid: a permanent entry would become an ordinary one.
 func (t *NeighbourTable) Resolve(link int, a netip.Addr) error {
 	request := neighbourRequest{link: link, addr: a, flags: unix.NTF_USE}
-	_, err := t.execute(unix.RTM_NEWNEIGH, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, request)
+	err := t.execute(unix.RTM_NEWNEIGH, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, request, nil)
 	if errors.Is(err, unix.EEXIST) {
-		_, err = t.execute(unix.RTM_NEWNEIGH, unix.NLM_F_ACK, request)
+		err = t.execute(unix.RTM_NEWNEIGH, unix.NLM_F_ACK, request, nil)
 	}
 	if errors.Is(err, unix.ENOBUFS) {
 		err = NeighbourTableFull{uplinks.FamilyOf(a)}
@@ -92,32 +90,37 @@ func (e NeighbourTableFull) Error() string {
 	return fmt.Sprintf("the neighbour table of %s is full (%s)", e.Family, uplinks.NeighbourLimit(e.Family))
 }
 
-// execute sends a request and returns its reply, if it has one other than an acknowledgement: the struct ndmsg and its attributes.
-func (t *NeighbourTable) execute(kind uint16, flags uint16, r neighbourRequest) (reply []byte, err error) {
+// execute sends a request and calls handle with its reply, if it has one other than an acknowledgement: the struct ndmsg and its
+// attributes, which are valid during the call.
+func (t *NeighbourTable) execute(kind uint16, flags uint16, r neighbourRequest, handle func(reply []byte)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seq++
-	if err := unix.Sendto(t.fd, r.message(kind, flags|unix.NLM_F_REQUEST, t.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, os.NewSyscallError("sendto", err)
+	// Without an address the message is for the kernel.
+	if _, err := unix.Write(t.fd, r.message(t.buffer[:0], kind, flags|unix.NLM_F_REQUEST, t.seq)); err != nil {
+		return os.NewSyscallError("write", err)
 	}
 	for {
-		n, _, err := unix.Recvfrom(t.fd, t.buffer[:], 0)
+		n, err := unix.Read(t.fd, t.buffer[:])
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err != nil:
-			return nil, os.NewSyscallError("recvfrom", err)
+			return os.NewSyscallError("read", err)
 		case n < unix.SizeofNlMsghdr+4 || nativeEndian.Uint32(t.buffer[8:]) != t.seq: // of a request whose reply was late
 			continue
 		}
 		body := t.buffer[unix.SizeofNlMsghdr:n]
 		if nativeEndian.Uint16(t.buffer[4:]) != unix.NLMSG_ERROR {
-			return slices.Clone(body), nil
+			if handle != nil {
+				handle(body)
+			}
+			return nil
 		}
 		if errno := unix.Errno(-int32(nativeEndian.Uint32(body))); errno != 0 {
-			return nil, errno
+			return errno
 		}
-		return nil, nil
+		return nil
 	}
 }
 
@@ -128,11 +131,16 @@ type neighbourRequest struct {
 	flags uint8
 }
 
-// message encodes the request.
-func (r neighbourRequest) message(kind, flags uint16, seq uint32) []byte {
-	addr := r.addr.AsSlice()
-	b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNdMsg+unix.SizeofRtAttr, unix.SizeofNlMsghdr+unix.SizeofNdMsg+unix.SizeofRtAttr+len(addr))
-	nativeEndian.PutUint32(b, uint32(cap(b)))
+// message appends the encoded request to an empty buffer.
+func (r neighbourRequest) message(buffer []byte, kind, flags uint16, seq uint32) []byte {
+	const headers = unix.SizeofNlMsghdr + unix.SizeofNdMsg + unix.SizeofRtAttr
+	full := r.addr.As16()
+	addr := full[:]
+	if r.addr.Is4() {
+		addr = full[12:]
+	}
+	b := append(buffer, make([]byte, headers)...)
+	nativeEndian.PutUint32(b, uint32(headers+len(addr)))
 	nativeEndian.PutUint16(b[4:], kind)
 	nativeEndian.PutUint16(b[6:], flags)
 	nativeEndian.PutUint32(b[8:], seq)
