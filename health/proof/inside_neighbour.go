@@ -16,10 +16,10 @@ type InsideNeighbour struct {
 }
 
 // SilentInside returns the hosts inside to which requests were forwarded that got no reply, with the path of one such request.
-func (o Observations) SilentInside(requests []Request) map[netip.Addr]health.Path {
-	traces, silent := o.Traces(), map[netip.Addr]health.Path{}
+func (g Traces) SilentInside(requests []Request) map[netip.Addr]health.Path {
+	silent := map[netip.Addr]health.Path{}
 	for _, r := range requests {
-		if t := traces.of(r); t.reached(ForwardEnd) && !t.reached(ReplyPrerouting) && len(t.egress) == 0 && !t.reached(RequestEgress) {
+		if t := g.of(r); t.reached(ForwardEnd) && !t.reached(ReplyPrerouting) && len(t.egress) == 0 && !t.reached(RequestEgress) {
 			silent[t.deliveredTo().Addr()] = r.Path
 		}
 	}

@@ -110,7 +110,7 @@ func TestTheCauseOfAMarkOrRoute(t *testing.T) {
 				addForeignRule(&s, r, 0)
 			}
 			s.Firewall, s.FirewallRead = c.firewall, true
-			got := s.CheckTraces([]proof.Request{q}, ofRequest(q, proof.Observations{Hooks: c.hooks, Egress: c.egress}), nil)[0].Check
+			got := s.CheckTraces([]proof.Request{q}, ofRequest(q, proof.Observations{Hooks: c.hooks, Egress: c.egress}).Traces(), nil)[0].Check
 			if got.Result != c.result || got.Cause != c.want || got.Remedy == "" {
 				t.Errorf("%+v, want %s %s", got, c.result, c.want)
 			}
@@ -145,7 +145,7 @@ func TestLostRepliesAreUnknown(t *testing.T) {
 		"the request is forwarded, and that all": {forwarded(), health.Yes},
 	} {
 		s := snapshot()
-		results := s.CheckTraces([]proof.Request{echoRequest, answered}, proof.Observations{Hooks: append(c.hooks, answeredAt...), Egress: answer}, nil)
+		results := s.CheckTraces([]proof.Request{echoRequest, answered}, proof.Observations{Hooks: append(c.hooks, answeredAt...), Egress: answer}.Traces(), nil)
 		if got := proof.Summarize(results); got.Result != c.want {
 			t.Errorf("%s: %+v, want %s", name, got, c.want)
 		}
@@ -186,7 +186,7 @@ func TestWarningsOfAllRequestsFailWhereDestinationsAreTranslated(t *testing.T) {
 	} {
 		s := snapshot()
 		s.Firewall, s.FirewallRead = c.firewall, c.read
-		results := s.CheckTraces([]proof.Request{echoRequest, second}, proof.Observations{Hooks: c.hooks, Egress: []proof.EgressObservation{egressOne, egressTwo}}, nil)
+		results := s.CheckTraces([]proof.Request{echoRequest, second}, proof.Observations{Hooks: c.hooks, Egress: []proof.EgressObservation{egressOne, egressTwo}}.Traces(), nil)
 		if got := proof.Summarize(results); got.Result != c.want || got.Cause != health.MarkNotSaved {
 			t.Errorf("%s: %+v", name, got)
 		}

@@ -27,7 +27,7 @@ func TestRepliesThatARuleAtIngressMayTake(t *testing.T) {
 	} {
 		output := &proof.Output{InsideLinks: map[netip.Addr]int{host: 4}, AtIngress: map[int][]proof.ListedRule{4: {{Rule: c.rule, Place: "table netdev t, chain i"}}}}
 		o := proof.Observations{Hooks: at(host.String(), observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...)), Output: output}
-		got := snapshot().CheckTraces([]proof.Request{service}, ofRequest(service, o), map[health.Key]health.ProofCheck{})[0]
+		got := snapshot().CheckTraces([]proof.Request{service}, ofRequest(service, o).Traces(), map[health.Key]health.ProofCheck{})[0]
 		named := strings.Contains(got.Check.Detail, "table netdev t, chain i: "+c.rule.Text)
 		if got.Check.Result != health.Unknown || got.Check.Cause != c.want || got.ReplyLost != c.lost || named != c.lost {
 			t.Errorf("%s: %+v", name, got)
@@ -45,7 +45,7 @@ func TestRequestsThatLeaveByAnUplinkAreUnknown(t *testing.T) {
 			o.Hooks[i].Host = outside
 		}
 	}
-	got := snapshot().CheckTraces([]proof.Request{service}, o, map[health.Key]health.ProofCheck{})
+	got := snapshot().CheckTraces([]proof.Request{service}, o.Traces(), map[health.Key]health.ProofCheck{})
 	if c := proof.Summarize(append(got, proof.RequestResult{Check: health.ProofCheck{Result: health.Yes}})); c.Result != health.Unknown || !strings.Contains(c.Detail, outside.String()) {
 		t.Errorf("%+v", c)
 	}

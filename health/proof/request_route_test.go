@@ -34,7 +34,7 @@ func TestRequestsThatAreNotDelivered(t *testing.T) {
 	} {
 		s := snapshot()
 		s.Values = c.values
-		got := s.CheckTraces([]proof.Request{c.request}, ofRequest(c.request, proof.Observations{Hooks: c.hooks, Egress: c.egress}), map[health.Key]health.ProofCheck{lte.Key: c.routes})[0].Check
+		got := s.CheckTraces([]proof.Request{c.request}, ofRequest(c.request, proof.Observations{Hooks: c.hooks, Egress: c.egress}).Traces(), map[health.Key]health.ProofCheck{lte.Key: c.routes})[0].Check
 		if got.Result != health.No || got.Cause != c.want || !strings.Contains(got.Detail, c.why) || got.Remedy == "" {
 			t.Errorf("%s: %+v, want %s", name, got, c.want)
 		}

@@ -35,8 +35,7 @@ func (o OwnReplies) pending(r Request, t trace) bool {
 }
 
 // ReplyTimeout returns how long to wait for replies after the last request was injected; 0: no more are to be expected.
-func ReplyTimeout(requests []Request, o Observations, own OwnReplies) (longest time.Duration) {
-	traces := o.Traces()
+func ReplyTimeout(requests []Request, traces Traces, own OwnReplies) (longest time.Duration) {
 	for _, r := range requests {
 		t := traces.of(r)
 		if own.pending(r, t) {

@@ -22,10 +22,9 @@ type RequestResult struct {
 	Undelivered bool
 }
 
-// CheckTraces returns the verdict on each request by the observations of it. routes has the result of CheckRoutes for each path,
+// CheckTraces returns the verdict on each request by its trace. routes has the result of CheckRoutes for each path,
 // which may explain why a request got no reply.
-func (s Snapshot) CheckTraces(requests []Request, o Observations, routes map[health.Key]health.ProofCheck) []RequestResult {
-	traces := o.Traces()
+func (s Snapshot) CheckTraces(requests []Request, traces Traces, routes map[health.Key]health.ProofCheck) []RequestResult {
 	results := make([]RequestResult, 0, len(requests))
 	for _, r := range requests {
 		t := traces.of(r)

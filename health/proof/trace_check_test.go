@@ -166,7 +166,7 @@ func TestCheckTracesNamesWhereThePacketWasLost(t *testing.T) {
 				c.change(&q)
 			}
 			g := proof.Snapshot{Facts: uplinkstest.Facts(), Values: c.values}
-			got := g.CheckTraces([]proof.Request{q}, ofRequest(q, proof.Observations{Hooks: c.hooks, Egress: c.egress}), map[health.Key]health.ProofCheck{lte.Key: c.routes})[0]
+			got := g.CheckTraces([]proof.Request{q}, ofRequest(q, proof.Observations{Hooks: c.hooks, Egress: c.egress}).Traces(), map[health.Key]health.ProofCheck{lte.Key: c.routes})[0]
 			if got.Check.Result != c.result || got.Check.Cause != c.want || !strings.Contains(got.Check.Detail, c.why) {
 				t.Errorf("%+v, want %s %s %q", got.Check, c.result, c.want, c.why)
 			}

@@ -83,6 +83,9 @@ var shapers = []string{"ifb"}
 // Effects returns what traffic control does to an outgoing packet on its link and those below, in this order, apart from delay
 // and classification. After a certain effect nothing follows.
 func (s State) Effects(p Packet) (all []Effect) {
+	if len(s.Filters) == 0 && !slices.ContainsFunc(s.Qdiscs, func(q Qdisc) bool { _, drops := q.drops(); return drops }) {
+		return nil // of hundreds of links none needs to be walked
+	}
 	for i, l := range s.Below(p.Link) {
 		effects := s.effectsOn(l, p, i > 0)
 		all = append(all, effects...)

@@ -80,13 +80,13 @@ func readServers(ctx context.Context) (all []proof.Server, err error) {
 }
 
 // evaluate returns the verdict on each path of the subset.
-func (r *run) evaluate(s proof.Snapshot, subset []health.Path, t trace, traceErr error) []proof.PathResult {
+func (r *run) evaluate(s proof.Snapshot, subset []health.Path, t *trace, traceErr error) []proof.PathResult {
 	routes := map[health.Key]health.ProofCheck{}
 	for _, p := range subset {
 		routes[p.Key] = r.checkRoutes(s, p)
 	}
 	requests := map[health.Key][]proof.RequestResult{}
-	for _, result := range s.CheckTraces(t.requests, t.observations, routes) {
+	for _, result := range s.CheckTraces(t.requests, t.traces(), routes) {
 		k := result.Request.Path.Key
 		requests[k] = append(requests[k], result)
 	}

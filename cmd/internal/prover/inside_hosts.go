@@ -118,14 +118,14 @@ func (c *RuleCache) isQuiet(a netip.Addr) bool {
 }
 
 // keepQuiet remembers the hosts inside that did not reply to any request, also because the firewall lets none pass.
-func (c *RuleCache) keepQuiet(t trace) {
+func (c *RuleCache) keepQuiet(t *trace) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.quiet, func(_ netip.Addr, at time.Time) bool { return time.Since(at) >= quietTime })
-	traces := t.observations.Traces()
+	traces := t.traces()
 	for _, q := range t.requests {
 		if q.Kind == proof.Inside && !slices.ContainsFunc(t.requests, func(o proof.Request) bool {
 			return o.Kind == proof.Inside && o.To.Addr() == q.To.Addr() && traces.RepliedInside(o)

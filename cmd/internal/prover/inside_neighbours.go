@@ -14,7 +14,7 @@ import (
 // hearInside asks the hosts inside that did not reply, and whose neighbour entries are permanent, for their hardware addresses: the
 // kernel does not check such an entry.
 func (r *run) hearInside(ctx context.Context, t *trace) error {
-	silent := t.observations.SilentInside(t.requests)
+	silent := t.traces().SilentInside(t.requests)
 	if len(silent) == 0 {
 		return nil
 	}

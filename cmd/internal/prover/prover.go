@@ -52,7 +52,7 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 	r.rules = p.Rules.get(ctx)
 	r.lookUpRoutes(subset)
 	t, traceErr := r.trace(ctx)
-	results := r.evaluate(proof.Snapshot{Facts: facts}, subset, t, traceErr)
+	results := r.evaluate(proof.Snapshot{Facts: facts}, subset, &t, traceErr)
 	if !slices.ContainsFunc(results, needsExplanation) {
 		return results, nil
 	}
@@ -64,7 +64,8 @@ func (p Prover) ProveSubset(ctx context.Context, s health.Settings, facts uplink
 		// A firewall that cannot be traced leaves the verdicts without the names of its rules.
 		t.observations.Output.Steps = nil
 	}
-	return r.evaluate(explained, subset, t, traceErr), nil
+	t.grouped = nil
+	return r.evaluate(explained, subset, &t, traceErr), nil
 }
 
 // needsExplanation reports whether the proof of a path that can be proven has a verdict other than a plain yes. A request that

@@ -13,12 +13,6 @@ import (
 	"replypath/health/proof/inject"
 )
 
-// trace is what was injected, and what was observed of it.
-type trace struct {
-	requests     []proof.Request
-	observations proof.Observations
-}
-
 const (
 	captureLockTimeout  = 25 * time.Second     // for the proof of another program to end, which the service bounds by 20
 	capturePollInterval = 5 * time.Millisecond // for late replies
@@ -45,11 +39,11 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 		return t, err
 	}
 	t, err = r.injectAll(ctx, proof.Requests(r.paths, r.host, r.peers, firstPort), false)
-	t.observations.Output = r.output
+	t.observations.Output, t.grouped = r.output, nil
 	if err != nil {
 		return t, err
 	}
-	r.cache.keepQuiet(t)
+	r.cache.keepQuiet(&t)
 	return t, r.hearInside(ctx, &t)
 }
 
@@ -136,14 +130,14 @@ func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t 
 			return t, err
 		}
 	}
-	if t.observations, err = c.capture.Read(); err != nil {
+	if err := t.read(c.capture); err != nil {
 		return t, err
 	}
 	t.requests = slices.Clone(requests)
 	if err := c.injectTakenAgain(&t); err != nil {
 		return t, err
 	}
-	defer func() { c.resetOpened(t.observations) }()
+	defer func() { c.resetOpened(&t) }()
 	if _, err := c.injectForwardedAgain(&t); err != nil {
 		return t, err
 	}
@@ -173,7 +167,7 @@ func (c *captureWindow) repeatMisrouted(ctx context.Context, t *trace) error {
 		if err := c.awaitReplies(ctx, t); err != nil {
 			return err
 		}
-		traces := t.observations.Traces()
+		traces := t.traces()
 		for i, q := range t.requests {
 			if !traces.Replied(q) {
 				t.requests[i] = before[i]
@@ -184,22 +178,19 @@ func (c *captureWindow) repeatMisrouted(ctx context.Context, t *trace) error {
 
 // awaitReplies reads the capture until no reply can be expected any more, and nothing more is observed: the last reply may have
 // been on its way through the hooks while they were read.
-func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) (err error) {
-	last := -1
+func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) error {
 	for began := time.Now(); ; {
-		own := c.servers.replies()
-		if t.observations, err = c.capture.Read(); err != nil {
-			return err
-		}
-		count := t.observations.Count()
-		if count == last && time.Since(began) >= proof.ReplyTimeout(t.requests, t.observations, own) {
-			return nil
-		}
-		last = count
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(capturePollInterval):
+		}
+		last, own := t.observations.Count(), c.servers.replies()
+		if err := t.read(c.capture); err != nil {
+			return err
+		}
+		if t.observations.Count() == last && time.Since(began) >= proof.ReplyTimeout(t.requests, t.traces(), own) {
+			return nil
 		}
 	}
 }
@@ -225,7 +216,7 @@ func (c *captureWindow) injectTakenAgain(t *trace) error {
 		if err != nil || !again {
 			return err
 		}
-		if t.observations, err = c.capture.Read(); err != nil {
+		if err := t.read(c.capture); err != nil {
 			return err
 		}
 	}
@@ -233,7 +224,7 @@ func (c *captureWindow) injectTakenAgain(t *trace) error {
 
 // injectAgain repeats, from other ports, the requests of which the observations say so, and reports whether there are any.
 func (c *captureWindow) injectAgain(t *trace, say func(proof.Traces, proof.Request) bool) (again bool, err error) {
-	traces := t.observations.Traces()
+	traces := t.traces()
 	for i, q := range t.requests {
 		if !say(traces, q) || !c.ports.renew(&q) {
 			continue
@@ -253,7 +244,7 @@ func (c *captureWindow) injectForwardedAgain(t *trace) (again bool, err error) {
 		isOpened := slices.ContainsFunc(c.opened, func(x proof.Request) bool { return x.From == q.From })
 		return q.Proto == "tcp" && g.Forwarded(q) && !isOpened
 	}
-	traces := t.observations.Traces()
+	traces := t.traces()
 	for _, q := range t.requests {
 		if reset(traces, q) {
 			c.forwarded[q.To] = true
@@ -264,10 +255,9 @@ func (c *captureWindow) injectForwardedAgain(t *trace) (again bool, err error) {
 
 // resetOpened resets the connections that were opened to other hosts, and removes them from conntrack. Where the kernel itself has
 // refused one, because the other host is unreachable, a reset would be refused too, seconds after the capture.
-func (c *captureWindow) resetOpened(o proof.Observations) {
-	traces := o.Traces()
+func (c *captureWindow) resetOpened(t *trace) {
 	for _, q := range c.opened {
-		if traces.RefusedLocally(q) {
+		if t.traces().RefusedLocally(q) {
 			continue
 		}
 		// Without the reset the connection times out on the other host (SYN_RECV).
