@@ -15,6 +15,21 @@ type State struct {
 	Policies   []Policy // in the order of the kernel
 	Qdiscs     []Qdisc
 	Filters    []Filter // of each qdisc in the order of evaluation
+
+	ports map[int][]int // of each bridge and bond, ascending; nil: they are searched among the links
+}
+
+// IndexPorts makes Below find the ports of bridges and bonds without a search among all links, which must not change any more.
+func (s *State) IndexPorts() {
+	s.ports = map[int][]int{}
+	for i, l := range s.Links {
+		if l.Master != 0 {
+			s.ports[l.Master] = append(s.ports[l.Master], i)
+		}
+	}
+	for _, ports := range s.ports {
+		slices.Sort(ports)
+	}
 }
 
 // Link has the properties of a link that decide how packets leave by it.
@@ -56,6 +71,9 @@ func (s State) Below(index int) []Link {
 func (s State) portsOf(index int) (ports []int) {
 	if kind := s.Links[index].Kind; kind == "vrf" {
 		return nil
+	}
+	if s.ports != nil {
+		return s.ports[index]
 	}
 	for i, l := range s.Links {
 		if l.Master == index {

@@ -121,14 +121,17 @@ func TestQdiscsThatDrop(t *testing.T) {
 }
 
 func TestBelowFollowsStackedLinks(t *testing.T) {
-	s := State{Links: links}
-	for index, want := range map[int][]string{uplink: {"eth1"}, below: {"eth9", "eth1"}, bridge: {"br0", "eth5"}, 99: nil} {
-		var got []string
-		for _, l := range s.Below(index) {
-			got = append(got, l.Name)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("below %d: %q, want %q", index, got, want)
+	searched, indexed := State{Links: links}, State{Links: links}
+	indexed.IndexPorts()
+	for _, s := range []State{searched, indexed} {
+		for index, want := range map[int][]string{uplink: {"eth1"}, below: {"eth9", "eth1"}, bridge: {"br0", "eth5"}, 99: nil} {
+			var got []string
+			for _, l := range s.Below(index) {
+				got = append(got, l.Name)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("below %d: %q, want %q", index, got, want)
+			}
 		}
 	}
 }

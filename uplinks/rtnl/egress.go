@@ -16,6 +16,7 @@ func (h *Handle) Egress(ctx context.Context, links []int) (s egress.State, err e
 	if s.Links, err = h.egressLinks(ctx); err != nil {
 		return s, err
 	}
+	s.IndexPorts()
 	if s.Neighbours, err = h.Neighbours(ctx); err != nil {
 		return s, err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"replypath/cmd/internal/config"
 	"replypath/cmd/internal/configstore"
 	"replypath/health"
 )
@@ -67,13 +68,20 @@ func (f *fileComparison) compare() {
 }
 
 func (f *fileComparison) compareFile() (state health.FileState, why, remedy string) {
-	file, err := loadFile(f.path)
+	files, err := config.ReadFiles(f.path)
+	if err == nil && f.inForce.files.SameText(files) {
+		return health.FileInForce, "", ""
+	}
+	file := loadedConfig{files: files}
+	if err == nil {
+		file.Config, err = files.Resolve()
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return health.FileMissing, fmt.Sprintf("%s does not exist any more", f.path), "write it, or undo everything: systemctl disable --now replypath; replypath flush"
 	case err != nil:
 		return health.FileInvalid, fmt.Sprintf("%s cannot be used: %s", f.path, firstLine(err.Error())), "correct it: replypath check; then: replypath reload"
-	case f.inForce.files.SameText(file.files), f.inForce.Equal(file.Config):
+	case f.inForce.Equal(file.Config):
 		return health.FileInForce, "", ""
 	case isUnconfirmed(f.store, file):
 		return health.FileUnconfirmed, fmt.Sprintf("%s was applied and not confirmed in time", f.path), "correct it, or use it all the same: replypath reload"
