@@ -27,7 +27,7 @@ type neighbourTable interface {
 // routerPoller asks the routers by which uplinks on one link are distinguished for their hardware addresses: their answers keep the
 // neighbour table up to date, from which the addresses are learnt. Safe for concurrent use.
 type routerPoller struct {
-	prober health.Prober // of gateways
+	prober health.BatchProber // of gateways
 	table  neighbourTable
 	log    *slog.Logger
 
@@ -37,7 +37,7 @@ type routerPoller struct {
 	wake    chan struct{}
 }
 
-func newRouterPoller(prober health.Prober, table neighbourTable, log *slog.Logger) *routerPoller {
+func newRouterPoller(prober health.BatchProber, table neighbourTable, log *slog.Logger) *routerPoller {
 	return &routerPoller{prober: prober, table: table, log: log, wake: make(chan struct{}, 1)}
 }
 
@@ -108,8 +108,10 @@ func (p *routerPoller) Run(ctx context.Context) error {
 
 // ask asks all routers at once. The kernel takes their answers for entries that it has, and makes others itself.
 func (p *routerPoller) ask(ctx context.Context, routers []health.Path) {
-	var asked sync.WaitGroup
-	for _, path := range routers {
+	probe := &health.Probe{Timeout: routerTimeout}
+	batch := make([]health.BatchedProbe, len(routers))
+	for i := range routers {
+		path := &routers[i]
 		n, found, err := p.table.Neighbour(path.Index, path.Gateway)
 		if err == nil && (!found || !n.State.Valid()) {
 			err = p.table.Resolve(path.Index, path.Gateway)
@@ -117,10 +119,10 @@ func (p *routerPoller) ask(ctx context.Context, routers []health.Path) {
 		if err != nil {
 			p.log.Debug("cannot resolve a router", "uplink", path.Uplink, "router", path.Gateway, "err", err)
 		}
-		asked.Go(func() {
-			// A router that does not answer is a matter of the probes of its uplink.
-			p.prober.Probe(ctx, path, health.Probe{Timeout: routerTimeout})
-		})
+		batch[i] = health.BatchedProbe{Path: path, Probe: probe}
 	}
-	asked.Wait()
+	if ctx.Err() == nil {
+		// A router that does not answer is a matter of the probes of its uplink.
+		p.prober.Send(batch, func([]health.BatchedOutcome) {})
+	}
 }

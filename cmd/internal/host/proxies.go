@@ -60,9 +60,9 @@ func (w *proxyWatch) read(ctx context.Context) map[uplinks.Proxy]uplinks.ProxySt
 	if len(w.states) == 0 {
 		return nil
 	}
-	states := map[uplinks.Proxy]uplinks.ProxyState{}
+	states, sockets := map[uplinks.Proxy]uplinks.ProxyState{}, proxySockets{}
 	for p, s := range w.states {
-		if now, err := LookUpProxy(ctx, p); err == nil {
+		if now, err := sockets.lookUp(ctx, p); err == nil {
 			s = s.next(now, time.Now())
 			w.states[p] = s
 		}
@@ -98,13 +98,28 @@ func orderOf(p uplinks.Proxy) string { return p.String() + " " + p.Check }
 // LookUpProxy returns whether a socket takes what is intercepted for the proxy, in the network namespace of the caller. It sends
 // no check, and needs no privilege.
 func LookUpProxy(ctx context.Context, p uplinks.Proxy) (uplinks.ProxyState, error) {
-	proto := map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[p.Proto]
-	sockets, err := rtnl.ServerSocketsAt(ctx, proto, p.Port)
-	if err != nil {
-		return uplinks.ProxyUnknown, err
+	return proxySockets{}.lookUp(ctx, p)
+}
+
+// proxySockets are the sockets of one reading: those at a port are read once, although proxies of both families have it.
+type proxySockets map[proxyPort][]rtnl.Socket
+
+type proxyPort struct {
+	proto uint8
+	port  uint16
+}
+
+func (all proxySockets) lookUp(ctx context.Context, p uplinks.Proxy) (uplinks.ProxyState, error) {
+	at := proxyPort{map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[p.Proto], p.Port}
+	if _, read := all[at]; !read {
+		sockets, err := rtnl.ServerSocketsAt(ctx, at.proto, at.port)
+		if err != nil {
+			return uplinks.ProxyUnknown, err
+		}
+		all[at] = sockets
 	}
 	state := uplinks.ProxyNobody
-	for _, s := range sockets {
+	for _, s := range all[at] {
 		switch {
 		case !s.TakesProxied(p):
 		case !s.Opaque:
