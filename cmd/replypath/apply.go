@@ -84,6 +84,9 @@ func (p *program) applyHere(ctx context.Context, c config.Config, files config.F
 	if err != nil {
 		return err
 	}
+	if err := p.leaveOurs(); err != nil {
+		return err
+	}
 	if confirm != 0 {
 		p.warnUnlessSaved(p.store().AwaitConfirmation(files))
 	}

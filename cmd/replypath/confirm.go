@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 func (p *program) confirmCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "confirm",
-		Short: "Keep the changes of apply --confirm",
+		Short: "Keep the changes of apply --confirm or restore --confirm",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkPrivileges(); err != nil {
@@ -30,7 +31,7 @@ func (p *program) confirmCommand() *cobra.Command {
 			}
 			err := control.Client{StateDir: p.stateDir}.Confirm(cmd.Context())
 			if errors.Is(err, control.ErrNoService) {
-				err = p.confirmPending()
+				err = rollback.CommitAll(p.confirmRestore, p.confirmPending)
 			}
 			if err != nil {
 				return err
@@ -72,24 +73,35 @@ func (p *program) warnUnlessSaved(err error) {
 	}
 }
 
-// guardCommand rolls back an apply --confirm that nothing confirms, where no service does it.
+// guardRestore has the guard roll back a restore.
+const guardRestore = "--restore"
+
+// guardCommand rolls back an apply --confirm or restore --confirm that nothing confirms, where no service does it.
 func (p *program) guardCommand() *cobra.Command {
-	return &cobra.Command{
+	restore := false
+	cmd := &cobra.Command{
 		Use:    "guard",
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return p.guard(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if restore {
+				return p.guardRestore(cmd.Context())
+			}
+			return p.guardApply(cmd.Context())
+		},
 	}
+	cmd.Flags().BoolVar(&restore, strings.TrimPrefix(guardRestore, "--"), false, "")
+	return cmd
 }
 
 // startGuard starts the guard as a process that outlives this one and its terminal.
-func (p *program) startGuard() error {
+func (p *program) startGuard(flags ...string) error {
 	// The guard does not keep the working directory, which may be unmounted.
 	state, err := filepath.Abs(p.stateDir)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
-	guard, err := startDetached(nil, "guard", "--state", state)
+	guard, err := startDetached(nil, append([]string{"guard", "--state", state}, flags...)...)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)
 	}
@@ -115,17 +127,40 @@ func startDetached(input *os.File, args ...string) (*os.Process, error) {
 // guardInterval is the time between two looks of the guard at the transaction, and between two attempts of a rollback.
 const guardInterval = time.Second
 
-// guard rolls the change back at its deadline, and ends when none is armed. It retries a rollback that fails, as nothing
-// else restores a host that cannot be reached.
-func (p *program) guard(ctx context.Context) error {
+// unconfirmed is a change that is rolled back at its deadline.
+type unconfirmed interface {
+	Reload() error
+	Armed() bool
+	Due() bool
+	Remaining() time.Duration
+}
+
+func (p *program) guardApply(ctx context.Context) error {
 	t, err := p.openTransaction()
-	for ; err == nil && t.Armed(); err = t.Reload() {
-		if t.Due() && p.rollBack(ctx, t) == nil {
+	if err != nil {
+		return err
+	}
+	return guard(ctx, t, func() error { return p.rollBack(ctx, t) })
+}
+
+func (p *program) guardRestore(ctx context.Context) error {
+	r, err := p.openRestore()
+	if err != nil {
+		return err
+	}
+	return guard(ctx, r, func() error { return p.rollBackRestore(ctx, r) })
+}
+
+// guard rolls a change back at its deadline, and ends when none is armed. It retries a rollback that fails, as nothing
+// else restores a host that cannot be reached.
+func guard(ctx context.Context, c unconfirmed, rollBack func() error) (err error) {
+	for ; err == nil && c.Armed(); err = c.Reload() {
+		if c.Due() && rollBack() == nil {
 			return nil
 		}
 		wait := guardInterval
-		if t.Armed() && !t.Due() {
-			wait = min(wait, t.Remaining())
+		if c.Armed() && !c.Due() {
+			wait = min(wait, c.Remaining())
 		}
 		select {
 		case <-ctx.Done():

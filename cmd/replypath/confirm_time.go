@@ -42,3 +42,17 @@ func (c *confirmTime) Set(text string) error {
 	c.duration, c.bare = d, text == defaultConfirm
 	return nil
 }
+
+// otherArg returns the argument beside the time, which is an argument of its own where the flag was given without one: as the time has
+// a default, the word behind --confirm does not belong to the flag. The error is of the usage.
+func (c *confirmTime) otherArg(args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	for i, other := range []int{0, 1} { // FILE --confirm TIME, or --confirm TIME FILE
+		if err := c.Set(args[1-i]); err == nil {
+			return args[other], nil
+		}
+	}
+	return "", fmt.Errorf("%w: --confirm: neither %q nor %q is a time of at least 1s, such as 60s", errUsage, args[0], args[1])
+}

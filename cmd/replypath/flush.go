@@ -32,6 +32,9 @@ groups from before it. It needs no configuration, and works after a crash.`,
 				return err
 			}
 			defer h.Close()
+			if err := p.leaveOurs(); err != nil {
+				return err
+			}
 			_, before, err := uplinks.Preview(cmd.Context(), h, uplinks.Settings{})
 			if err != nil {
 				return err

@@ -9,7 +9,6 @@ import (
 
 	"replypath/cmd/internal/atomicfile"
 	"replypath/cmd/internal/config"
-	"replypath/cmd/internal/host"
 	"replypath/health/trustedfile"
 	"replypath/marks"
 	"replypath/uplinks"
@@ -140,109 +139,4 @@ func openSnapshot(path string) (snapshot.Document, error) {
 		return nil, fmt.Errorf("read the snapshot: %s: %w", path, err)
 	}
 	return d, nil
-}
-
-func (p *program) restoreCommand() *cobra.Command {
-	all, dryRun := false, false
-	cmd := p.jsonFlag(&cobra.Command{
-		Use:   "restore FILE",
-		Short: "Put back what a snapshot has",
-		Long: `Make all that belongs to replypath as it is in the snapshot: its rules, routes and chains,
-and the link groups and sysctls that it had set. With --all, also put back what is missing of
-other programs: rules, routes, link groups, sysctls and rules of mangle chains. Nothing of
-theirs is deleted, and nothing is added twice. Routes that the kernel makes itself, from
-addresses and router advertisements, are left to it.
-
-What is new is added before what is old is deleted; after a failed step nothing more is
-deleted. With --dry-run the changes are printed, and the exit status is 3 if there are any.
-A line that cannot be restored, such as of a link that is gone, is left out, with a warning
-and the exit status 3. It needs no configuration. Not while the service runs, which would undo it.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := openSnapshot(args[0])
-			if err != nil {
-				return err
-			}
-			if dryRun {
-				return p.planRestore(cmd.Context(), d, all)
-			}
-			return p.restore(cmd.Context(), d, all)
-		},
-	})
-	cmd.Flags().BoolVar(&all, "all", false, "also put back what is missing of other programs")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print the changes")
-	return cmd
-}
-
-func (p *program) planRestore(ctx context.Context, d snapshot.Document, all bool) error {
-	h, err := p.openHost(ctx, anyHost())
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	plan, err := h.PlanRestore(ctx, d, all)
-	if err != nil {
-		return err
-	}
-	p.warnLeftOut(plan)
-	if p.json {
-		err = p.printJSON(newRestoreReport(plan))
-	} else {
-		_, err = fmt.Fprint(p.stdout, plan)
-	}
-	if err == nil && (!plan.IsEmpty() || len(plan.LeftOut) > 0) {
-		err = errNegative
-	}
-	return err
-}
-
-func (p *program) restore(ctx context.Context, d snapshot.Document, all bool) error {
-	if err := p.requireNoService(ctx); err != nil {
-		return err
-	}
-	h, err := p.openLockedHost(ctx, anyHost())
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	done, err := h.Restore(ctx, d, all)
-	p.warnLeftOut(done)
-	if err != nil {
-		return err
-	}
-	switch {
-	case p.json:
-		err = p.printJSON(newRestoreReport(done))
-	case done.IsEmpty():
-		_, err = fmt.Fprintln(p.stdout, "in sync: nothing to do")
-	default:
-		_, err = fmt.Fprintf(p.stdout, "restored: %s\n", pluralize(len(done.Ours)+len(done.Others), "step"))
-	}
-	if err == nil && len(done.LeftOut) > 0 {
-		err = errNegative
-	}
-	return err
-}
-
-// warnLeftOut prints the lines of the snapshot that cannot be restored.
-func (p *program) warnLeftOut(r host.Restoration) {
-	for _, l := range r.LeftOut {
-		fmt.Fprintf(p.stderr, "warning: left out: %s\n", sanitize(l))
-	}
-}
-
-// restoreReport is the result of restore in JSON.
-type restoreReport struct {
-	Version int          `json:"version"`
-	Changed bool         `json:"changed"`
-	Steps   []stepReport `json:"steps"`
-	LeftOut []string     `json:"left_out"`
-}
-
-func newRestoreReport(r host.Restoration) restoreReport {
-	steps := []stepReport{}
-	for _, s := range r.Others {
-		steps = append(steps, newStepReport(s.Kind, s.String()))
-	}
-	return restoreReport{Version: 1, Changed: !r.IsEmpty(), Steps: append(steps, stepReports(r.Ours)...), LeftOut: nonNil(r.LeftOut)}
 }

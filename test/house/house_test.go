@@ -68,7 +68,7 @@ var mayUse = map[string][]string{
 	"cmd/internal/cgroupbpf":  {},
 	"cmd/internal/namespace":  {},
 	"cmd/internal/statedir":   {"cmd/internal/atomicfile", "cmd/internal/namespace", "uplinks", "uplinks/rtnl"},
-	"cmd/internal/rollback":   {"cmd/internal/statedir", "uplinks", "marks"},
+	"cmd/internal/rollback":   {"cmd/internal/statedir", "uplinks", "uplinks/snapshot", "marks"},
 	"cmd/internal/control":    {"cmd/internal/namespace", "cmd/internal/statedir", "health"},
 	"cmd/internal/systemd":    {"uplinks"},
 	"cmd/internal/iproute":    {"cmd/internal/atomicfile", "cmd/internal/namespace", "uplinks", "uplinks/rpdb"},

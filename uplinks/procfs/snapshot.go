@@ -36,3 +36,18 @@ func SnapshotSysctls(links []string) (all []uplinks.Tunable) {
 	}
 	return all
 }
+
+// SetsAlso returns the name of the sysctls of all links that the kernel sets together with this one, "" for none.
+func SetsAlso(t uplinks.Tunable) string {
+	switch {
+	case t.Name == "net.ipv4.ip_forward":
+		return "net.ipv4.conf.*.forwarding"
+	case t.Link != "all":
+		return ""
+	}
+	switch t.Name {
+	case "net.ipv4.conf.*.forwarding", "net.ipv6.conf.*.forwarding", "net.ipv6.conf.*.disable_ipv6", "net.ipv6.conf.*.ignore_routes_with_linkdown":
+		return t.Name
+	}
+	return ""
+}

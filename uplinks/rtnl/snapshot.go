@@ -3,6 +3,7 @@ package rtnl
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"replypath/uplinks"
@@ -70,6 +71,11 @@ func (r SavedRule) String() string {
 	return fmt.Sprintf("%s rule add %s protocol %d", r.Family.IPCommand(), r.Spec(), r.Protocol)
 }
 
+// Deletion returns the ip-rule(8) command that deletes the rule.
+func (r SavedRule) Deletion() string {
+	return fmt.Sprintf("%s rule del %s protocol %d", r.Family.IPCommand(), r.Spec(), r.Protocol)
+}
+
 // ParseRuleLine returns the rule of a line, without kind and family.
 func ParseRuleLine(text string, f uplinks.Family) (SavedRule, error) {
 	m, err := snapshot.RuleMessage(text, f)
@@ -119,9 +125,10 @@ func (l RouteLines) Parse(text string, f uplinks.Family) (SavedRoute, error) {
 	return SavedRoute{uplinks.SetRoute{Key: key, Route: toRoute(&r, names)}, m}, nil
 }
 
-// AddSavedRule adds a change that adds the rule. It fails if the rule is there already.
+// AddSavedRule adds a change that adds the rule, also if it is there already: asked to add it only then, the kernel takes one of the
+// same priority to or from a network for one to or from all.
 func (b *Batch) AddSavedRule(r SavedRule) {
-	b.add(savedMessage(unix.RTM_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, r.message), false, nil)
+	b.add(savedMessage(unix.RTM_NEWRULE, unix.NLM_F_CREATE, r.message), false, nil)
 }
 
 // AddSavedRoute adds a change that adds the route, in the place of the one with its key if replace is set, else beside it.
@@ -131,6 +138,34 @@ func (b *Batch) AddSavedRoute(r SavedRoute, replace bool) {
 		flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
 	}
 	b.add(savedMessage(unix.RTM_NEWROUTE, uint16(flags), r.message), false, nil)
+}
+
+// DelSavedRoute adds a change that deletes the route. A missing route is no error.
+func (b *Batch) DelSavedRoute(r SavedRoute) {
+	b.add(savedMessage(unix.RTM_DELROUTE, 0, r.message), true, nil)
+}
+
+// DelSavedRules adds changes that delete some of the rules of one family and priority; all are in the order of the kernel. The kernel
+// deletes the first rule that has what the message has, which may be one with further selectors. So where a rule that stays precedes
+// one that goes, each is deleted as the first of all, and those that stay are added again before, behind the others.
+func (b *Batch) DelSavedRules(all []SavedRule, goes []bool) {
+	first, last := slices.Index(goes, false), -1
+	for i, g := range goes {
+		if g {
+			last = i
+		}
+	}
+	for i, r := range all {
+		switch {
+		case first > last || first < 0:
+			if !goes[i] {
+				return
+			}
+		case !goes[i]:
+			b.AddSavedRule(r)
+		}
+		b.add(savedMessage(unix.RTM_DELRULE, 0, r.message), true, nil)
+	}
 }
 
 func savedMessage(kind, flags uint16, payload []byte) message {

@@ -42,6 +42,7 @@ type MangleChain struct{ Family, Backend, Name string }
 type ChainLines struct {
 	Policy string // "" where it is ACCEPT, or the chain is not built in
 	New    bool   // the chain is not built in
+	Gone   bool   // the chain is to be deleted
 	Rules  []string
 }
 
@@ -74,6 +75,11 @@ func (c ChainLines) Lacks(other ChainLines) bool {
 	return c.Policy != other.Policy || other.New && !c.New || !slices.Equal(without(c.Rules, more), other.Rules)
 }
 
+// Equal reports whether both are the same.
+func (c ChainLines) Equal(other ChainLines) bool {
+	return c.Policy == other.Policy && c.New == other.New && c.Gone == other.Gone && slices.Equal(c.Rules, other.Rules)
+}
+
 // With returns the other chain, followed by the rules that only this one has.
 func (c ChainLines) With(other ChainLines) ChainLines {
 	other.Rules = slices.Concat(other.Rules, without(c.Rules, other.Rules))
@@ -86,6 +92,9 @@ func (c ChainLines) Restore(name string, ours []string) (head, rules string) {
 	head = ":" + name + " " + c.PolicyOrAccept() + " [0:0]\n-F " + name + "\n"
 	if c.New {
 		head = ":" + name + " - [0:0]\n"
+	}
+	if c.Gone {
+		return head, ""
 	}
 	return head, strings.Join(slices.Concat(ours, c.Rules, []string{""}), "\n")
 }

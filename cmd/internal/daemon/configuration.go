@@ -37,6 +37,7 @@ type configuration struct {
 	peers       *peerPoller
 	reloads     *reloadStatus
 	transaction *rollback.Transaction
+	restore     *rollback.Restore
 	saver       *configurationSaver
 	comparison  *fileComparison
 	log         *slog.Logger
@@ -128,8 +129,10 @@ func (c *configuration) prepare(ctx context.Context, before uplinks.Settings, ne
 	return observed, nil
 }
 
-// Confirm keeps the configuration of the last reload.
-func (c *configuration) Confirm() error {
+// Confirm keeps the configuration of the last reload, and a snapshot that was restored before the service started.
+func (c *configuration) Confirm() error { return rollback.CommitAll(c.restore.Commit, c.confirmReload) }
+
+func (c *configuration) confirmReload() error {
 	if err := c.transaction.Commit(); err != nil {
 		return err
 	}
@@ -202,10 +205,28 @@ func (c *configuration) Restore(ctx context.Context, s uplinks.Settings) error {
 
 // untilDeadline shortens the time to the next round so that a rollback comes at its deadline.
 func (c *configuration) untilDeadline(next time.Duration) time.Duration {
-	if !c.transaction.Armed() {
-		return next
+	if c.transaction.Armed() {
+		next = min(next, max(c.transaction.Remaining(), time.Millisecond))
 	}
-	return min(next, max(c.transaction.Remaining(), time.Millisecond))
+	if c.restore.Armed() && !c.restore.Due() { // one that failed is retried by the next round
+		next = min(next, max(c.restore.Remaining(), time.Millisecond))
+	}
+	return next
+}
+
+// rollBackRestoreIfDue undoes a restored snapshot when the deadline for its confirmation is over.
+func (c *configuration) rollBackRestoreIfDue(ctx context.Context) {
+	undoer, undoes := c.host.(rollback.Undoer)
+	if !undoes {
+		return
+	}
+	done, err := c.restore.Rollback(ctx, undoer)
+	if done {
+		c.log.Warn("a restored snapshot was not confirmed in time: what it had changed of other programs is rolled back")
+	}
+	if err != nil {
+		c.log.Warn("cannot roll back a restored snapshot, will retry", "err", err)
+	}
 }
 
 // writeTableNames names the routing tables of the uplinks. Nothing but the output of ip(8) depends on it.

@@ -40,7 +40,7 @@ func newReloadTest(t *testing.T) (s *Service, h *fakeHost, file string) {
 		t.Fatal(err)
 	}
 	h = &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}
-	s = newService(Options{ConfigFile: file, StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: c, settings: c.Settings}, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{}), nil})
+	s = newService(Options{ConfigFile: file, StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: c, settings: c.Settings}, dependencies{h, noProver{}, nil, newTransaction(t), &rollback.Restore{}, newEarlyEndpoint(discardLog, "", config.Config{}), nil})
 	return s, h, file
 }
 

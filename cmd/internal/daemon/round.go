@@ -23,6 +23,7 @@ type roundRunner struct {
 // RunRound implements RoundRunner.
 func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration {
 	r.configuration.rollBackIfDue(ctx)
+	r.configuration.rollBackRestoreIfDue(ctx)
 	next := r.carryOutOrReconcile(ctx, reason)
 	report := r.reconciler.Report()
 	r.configuration.finishRound(report.InSync || report.Waiting > 0)

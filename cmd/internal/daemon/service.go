@@ -93,7 +93,14 @@ func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start s
 		return err
 	}
 	defer probers.close()
-	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, early, newRouterPoller(probers.routers, probers.neighbours, o.Log)})
+	restore, err := rollback.OpenRestore(state)
+	if err != nil {
+		return err
+	}
+	if err := restore.LeaveOurs(); err != nil {
+		return err
+	}
+	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, restore, early, newRouterPoller(probers.routers, probers.neighbours, o.Log)})
 	s.configuration.reportStart(start)
 	s.configuration.writeTableNames(start.settings)
 	server, err := control.Listen(o.StateDir)
@@ -121,6 +128,7 @@ type dependencies struct {
 	prover      Prover
 	probers     map[health.ProbeKind]health.Prober
 	transaction *rollback.Transaction
+	restore     *rollback.Restore
 	endpoint    *earlyEndpoint
 	routers     *routerPoller // nil: the kernel of a test has no neighbours
 }
@@ -180,7 +188,7 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	requests := newRequestQueue(queue)
 	fingerprints := &fingerprintPoller{host: d.host, queue: queue, rules: proofs, log: o.Log}
 	configuration := &configuration{file: o.ConfigFile, host: d.host, reconciler: reconciler, proofs: proofs, endpoint: server, hooks: hooks,
-		recorder: recorder, peers: peers, reloads: reloads, transaction: d.transaction, saver: saver, comparison: comparison, log: o.Log, confirmed: start.previous,
+		recorder: recorder, peers: peers, reloads: reloads, transaction: d.transaction, restore: d.restore, saver: saver, comparison: comparison, log: o.Log, confirmed: start.previous,
 		startSaved: start.refused != nil || start.pending}
 	configuration.use(start.loadedConfig)
 	rounds := &roundRunner{queue, requests, configuration, reconciler, fingerprints, proofs, manager, saving}

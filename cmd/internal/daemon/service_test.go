@@ -107,5 +107,5 @@ func newTransaction(t *testing.T) *rollback.Transaction {
 // newTestService returns a service of the host that starts with the settings.
 func newTestService(t *testing.T, h Host, s uplinks.Settings) *Service {
 	t.Helper()
-	return newService(Options{ConfigFile: "/etc/replypath.toml", StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: loadedConfig{Config: config.Config{Settings: s}}, settings: s}, dependencies{h, noProver{}, nil, newTransaction(t), newEarlyEndpoint(discardLog, "", config.Config{}), nil})
+	return newService(Options{ConfigFile: "/etc/replypath.toml", StateDir: t.TempDir(), Log: discardLog}, startConfiguration{loadedConfig: loadedConfig{Config: config.Config{Settings: s}}, settings: s}, dependencies{h, noProver{}, nil, newTransaction(t), &rollback.Restore{}, newEarlyEndpoint(discardLog, "", config.Config{}), nil})
 }

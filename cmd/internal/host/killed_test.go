@@ -18,6 +18,7 @@ import (
 	"replypath/marks"
 	"replypath/test/world"
 	"replypath/uplinks"
+	"replypath/uplinks/snapshot"
 )
 
 // killedRunEnv has the test binary run the killedRun that is its value.
@@ -28,6 +29,8 @@ type killedRun struct {
 	State    string
 	After    int // writes
 	Settings uplinks.Settings
+	Undo     *snapshot.Undo // a restore, and no sync; with Back it is undone
+	Back     bool
 }
 
 // killedKernel kills the process after writesLeft writes.
@@ -60,7 +63,14 @@ func runKilledProcess() {
 	var c killedRun
 	err := json.Unmarshal([]byte(text), &c)
 	if err == nil {
-		err = c.sync(func(h *host.Host) uplinks.Kernel { return &killedKernel{h, c.After} })
+		err = c.run(func(h *host.Host) error {
+			k := &killedKernel{h, c.After}
+			if c.Undo != nil {
+				return c.restore(k, h)
+			}
+			_, err := uplinks.Sync(context.Background(), k, c.Settings)
+			return err
+		})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -69,7 +79,8 @@ func runKilledProcess() {
 	os.Exit(0)
 }
 
-func (c killedRun) sync(through func(*host.Host) uplinks.Kernel) error {
+// run calls do with the locked host.
+func (c killedRun) run(do func(h *host.Host) error) error {
 	ctx := context.Background()
 	h, err := host.Open(ctx, host.Options{StateDir: c.State, Backend: c.Settings.Backend, TableBase: c.Settings.TableBase})
 	if err != nil {
@@ -79,11 +90,8 @@ func (c killedRun) sync(through func(*host.Host) uplinks.Kernel) error {
 	if err := h.Lock(ctx); err != nil {
 		return err
 	}
-	_, err = uplinks.Sync(ctx, through(h), c.Settings)
-	return err
+	return do(h)
 }
-
-func unlimited(h *host.Host) uplinks.Kernel { return h }
 
 func TestKillAtAnyWriteIsRepairedAndBreaksNoConnection(t *testing.T) {
 	for _, test := range []struct {
@@ -194,7 +202,12 @@ func (s *connectedHost) settings(n int) uplinks.Settings {
 func (s *connectedHost) sync(to uplinks.Settings) {
 	s.t.Helper()
 	var err error
-	s.w.Gateway.Do(func() { err = killedRun{State: s.state, Settings: to}.sync(unlimited) })
+	s.w.Gateway.Do(func() {
+		err = killedRun{State: s.state, Settings: to}.run(func(h *host.Host) error {
+			_, err := uplinks.Sync(context.Background(), h, to)
+			return err
+		})
+	})
 	if err != nil {
 		s.t.Fatalf("sync: %v", err)
 	}
@@ -203,7 +216,13 @@ func (s *connectedHost) sync(to uplinks.Settings) {
 // kill applies the settings in another process that is killed after some writes. It returns false if there were fewer.
 func (s *connectedHost) kill(after int, to uplinks.Settings) bool {
 	s.t.Helper()
-	text, err := json.Marshal(killedRun{s.state, after, to})
+	return s.killRun(killedRun{State: s.state, After: after, Settings: to})
+}
+
+// killRun executes the run in another process. It returns false if that ended before it was killed.
+func (s *connectedHost) killRun(c killedRun) bool {
+	s.t.Helper()
+	text, err := json.Marshal(c)
 	if err != nil {
 		s.t.Fatal(err)
 	}

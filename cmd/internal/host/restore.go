@@ -19,6 +19,8 @@ type Restoration struct {
 	Others []RestoreStep
 	// LeftOut are lines of the snapshot that cannot be restored, with the reason.
 	LeftOut []string
+	// undoes has what is replypath's removed also after a failure: the rollback of a change that has cut the operator off.
+	undoes bool
 }
 
 // IsEmpty reports whether nothing is to be done.
@@ -42,6 +44,9 @@ type RestoreStep struct {
 
 // String returns the shell commands that do the same, one a line.
 func (s RestoreStep) String() string { return s.text }
+
+// Do makes the change.
+func (s RestoreStep) Do(ctx context.Context) error { return s.do(ctx) }
 
 // PlanRestore returns what is to be changed so that all of replypath's is as in the snapshot, and with all, so that nothing of other
 // programs is missing that the snapshot has.
@@ -68,36 +73,52 @@ func (h *Host) PlanRestore(ctx context.Context, d snapshot.Document, all bool) (
 	return r, nil
 }
 
-// Restore makes the changes, and reads back that nothing is left to be done. What belongs to other programs comes first. After a
-// failure nothing of replypath's is removed.
+// Restore makes the changes, and reads back that nothing is left to be done.
 func (h *Host) Restore(ctx context.Context, d snapshot.Document, all bool) (done Restoration, err error) {
-	plan, err := h.PlanRestore(ctx, d, all)
-	if err != nil {
-		return plan, err
+	return h.executeRestoration(ctx, func() (Restoration, error) { return h.PlanRestore(ctx, d, all) })
+}
+
+// restoreAttempts bounds the rounds of a restore: some sysctls set others, and other programs may write at the same time.
+const restoreAttempts = 3
+
+// executeRestoration makes what a plan changes, and plans again until nothing is left to be done.
+func (h *Host) executeRestoration(ctx context.Context, plan func() (Restoration, error)) (done Restoration, err error) {
+	for range restoreAttempts {
+		next, err := plan()
+		if done.LeftOut = next.LeftOut; err != nil || next.IsEmpty() {
+			return done, err
+		}
+		made, err := next.Execute(ctx, h, RestoreStep.Do)
+		done.Ours, done.Others = append(done.Ours, made.Ours...), append(done.Others, made.Others...)
+		if err != nil {
+			return done, err
+		}
 	}
-	done.LeftOut = plan.LeftOut
+	left, err := plan()
+	if err == nil && !left.IsEmpty() {
+		err = fmt.Errorf("the kernel still differs from the snapshot; remaining steps:\n%s", left)
+	}
+	return done, err
+}
+
+// Execute makes the changes by a kernel and a function. What belongs to other programs comes first. After a failure nothing of
+// replypath's is removed, unless a restore is undone.
+func (r Restoration) Execute(ctx context.Context, k uplinks.Kernel, do func(RestoreStep, context.Context) error) (done Restoration, err error) {
+	done.LeftOut = r.LeftOut
 	var failed []error
-	for _, s := range plan.Others {
-		if err := s.do(ctx); err != nil {
+	for _, s := range r.Others {
+		if err := do(s, ctx); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", firstLine(s.text), err))
 			continue
 		}
 		done.Others = append(done.Others, s)
 	}
-	ours := plan.Ours
-	if len(failed) > 0 {
+	ours := r.Ours
+	if len(failed) > 0 && !r.undoes {
 		ours = slices.DeleteFunc(slices.Clone(ours), uplinks.Step.Removes)
 	}
-	executed, err := uplinks.Execute(ctx, h, ours)
-	done.Ours = executed
-	if failed = append(failed, err); errors.Join(failed...) != nil {
-		return done, errors.Join(failed...)
-	}
-	left, err := h.PlanRestore(ctx, d, all)
-	if err == nil && !left.IsEmpty() {
-		err = fmt.Errorf("the kernel still differs from the snapshot; remaining steps:\n%s", left)
-	}
-	return done, err
+	done.Ours, err = uplinks.Execute(ctx, k, ours)
+	return done, errors.Join(append(failed, err)...)
 }
 
 // restorePlanner reads the lines of a snapshot.

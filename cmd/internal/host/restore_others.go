@@ -118,37 +118,46 @@ func (p *restorePlanner) setTunable(s uplinks.SetTunable) error {
 // otherChains returns one step for each mangle table with a chain that lacks rules of the snapshot, or has them in another order.
 // Rules that are there beside them follow those of the snapshot.
 func (p *restorePlanner) otherChains(d, now snapshot.Document) (steps []RestoreStep) {
-	was, is := d.MangleChains(), now.MangleChains()
-	names := snapshot.ChainNames(was)
+	was, is, next := d.MangleChains(), now.MangleChains(), map[snapshot.MangleChain]snapshot.ChainLines{}
+	for k := range was {
+		if is[k].Lacks(was[k]) {
+			next[k] = is[k].With(was[k])
+		}
+	}
+	return p.chainSteps(is, next)
+}
+
+// chainSteps returns one step for each mangle table with a chain that is to change.
+func (p *restorePlanner) chainSteps(is, next map[snapshot.MangleChain]snapshot.ChainLines) (steps []RestoreStep) {
+	names := snapshot.ChainNames(next)
 	_ = p.host.eachMangle(func(f uplinks.Family, t mangleSource) error {
 		var chains []snapshot.MangleChain
 		for _, k := range names {
-			if k.Family == strings.ToLower(f.String()) && k.Backend == string(t.Backend()) && is[k].Lacks(was[k]) {
+			if k.Family == strings.ToLower(f.String()) && k.Backend == string(t.Backend()) {
 				chains = append(chains, k)
 			}
 		}
-		if len(chains) == 0 {
-			return nil
+		if len(chains) > 0 {
+			load := mangleLoad{t, chains, is, next}
+			steps = append(steps, RestoreStep{uplinks.KindChains, load.String(), load.do})
 		}
-		load := mangleLoad{t, chains, was, is}
-		steps = append(steps, RestoreStep{uplinks.KindChains, load.String(), load.do})
 		return nil
 	})
 	return steps
 }
 
-// mangleLoad gives chains of a mangle table their rules.
+// mangleLoad gives chains of a mangle table their rules, or deletes them.
 type mangleLoad struct {
-	table   mangleSource
-	chains  []snapshot.MangleChain
-	was, is map[snapshot.MangleChain]snapshot.ChainLines
+	table    mangleSource
+	chains   []snapshot.MangleChain
+	is, next map[snapshot.MangleChain]snapshot.ChainLines
 }
 
 // String returns the commands of iptables.
 func (m mangleLoad) String() string {
-	var heads, rules []string
+	var heads, rules, ends []string
 	for _, k := range m.chains {
-		next := m.is[k].With(m.was[k])
+		next := m.next[k]
 		switch {
 		case next.New && !m.is[k].New:
 			heads = append(heads, "-N "+k.Name)
@@ -158,9 +167,11 @@ func (m mangleLoad) String() string {
 		if policy := m.is[k].Policy; !next.New && next.Policy != policy {
 			heads = append(heads, "-P "+k.Name+" "+next.PolicyOrAccept())
 		}
-		rules = append(rules, next.Rules...)
+		if rules = append(rules, next.Rules...); next.Gone {
+			ends = append(ends, "-X "+k.Name)
+		}
 	}
-	commands := slices.Concat(heads, rules)
+	commands := slices.Concat(heads, rules, ends)
 	for i, c := range commands {
 		commands[i] = fmt.Sprintf("%s -w -t %s %s", m.table.Command(), marks.MangleTable, c)
 	}
@@ -179,11 +190,14 @@ func (m mangleLoad) do(ctx context.Context) error {
 			ours[parts[1]] = append(ours[parts[1]], l)
 		}
 	}
-	var heads, rules strings.Builder
+	var heads, rules, ends strings.Builder
 	for _, k := range m.chains {
-		head, rest := m.is[k].With(m.was[k]).Restore(k.Name, ours[k.Name])
+		head, rest := m.next[k].Restore(k.Name, ours[k.Name])
 		heads.WriteString(head)
 		rules.WriteString(rest)
+		if m.next[k].Gone {
+			ends.WriteString("-X " + k.Name + "\n")
+		}
 	}
-	return m.table.Load(ctx, "*"+marks.MangleTable+"\n"+heads.String()+rules.String()+"COMMIT\n")
+	return m.table.Load(ctx, "*"+marks.MangleTable+"\n"+heads.String()+rules.String()+ends.String()+"COMMIT\n")
 }

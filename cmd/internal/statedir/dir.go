@@ -57,6 +57,26 @@ func (d Dir) WriteJSON(name string, v any) error { return writeJSON(d.file(name)
 // Remove deletes the namespace's file of that name, if there is one.
 func (d Dir) Remove(name string) error { return remove(d.file(name)) }
 
+// text returns the path of the namespace's own text of that name.
+func (d Dir) text(name string) string {
+	return filepath.Join(d.path, fmt.Sprintf("%s-%d.txt", name, d.cookie))
+}
+
+// ReadText returns the namespace's text of that name.
+func (d Dir) ReadText(name string) (string, error) {
+	text, err := os.ReadFile(d.text(name))
+	if err != nil {
+		return "", fmt.Errorf("read saved state: %w", err)
+	}
+	return string(text), nil
+}
+
+// WriteText replaces the namespace's text of that name. Only root can read it.
+func (d Dir) WriteText(name, text string) error { return write(d.text(name), []byte(text)) }
+
+// RemoveText deletes the namespace's text of that name, if there is one.
+func (d Dir) RemoveText(name string) error { return remove(d.text(name)) }
+
 func readJSON(path string, v any) (found bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,10 +96,14 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
+	return write(path, append(text, '\n'))
+}
+
+func write(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
-	if err := atomicfile.Write(path, append(text, '\n'), 0o600); err != nil {
+	if err := atomicfile.Write(path, text, 0o600); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
 	return nil
