@@ -39,9 +39,10 @@ func readNFT() (rules []Rule, err error) {
 	}
 	afterMangle, hooks, egress, ports := baseChainsAfterMangle(chains), baseChainHooks(chains), egressChains(chains, read), portsOfChains(linksOf(read))
 	ingress, breaks := ingressChains(chains, read), breaksDiscovery(hooks, egress, read)
+	setHooks(read, hooks)
+	followNAT(nftNAT(read))
 	for i, c := range read {
 		r := c.rule
-		r.Hook = hooks[r.Location]
 		if after, isBase := afterMangle[r.Location]; isBase {
 			r.ChecksWithMark = r.ChecksWithMark && after
 		}

@@ -40,6 +40,9 @@ type Rule struct {
 	Zone                              bool // it chooses a zone of connection tracking
 	TranslatesDestination             bool // it is DNAT, of any packets
 	TranslatesSource                  bool // it is SNAT or MASQUERADE
+	// Via are the rules, with a comma between them, by which packets come from POSTROUTING to a rule that translates sources in a chain
+	// of others, and what has taken others away before.
+	Via string
 	// Handle is the number of a rule of nftables in its table.
 	Handle uint64
 	// Hook is the hook of its chain, in the words of iptables (PREROUTING); empty: other chains jump to its chain.

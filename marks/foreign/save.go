@@ -35,6 +35,7 @@ func ParseSave(tool, saved string) (rules []Rule, chains []string) {
 	}
 	markEgress(rules)
 	markDiscovery(rules)
+	followNAT(savedNAT(rules))
 	ports := portsOfChains(savedLinks(rules))
 	for i := range rules {
 		rules[i].inherit(ports)

@@ -73,6 +73,10 @@ func TestDoctorReportsDoubledAndMissingNAT(t *testing.T) {
 		b.WantFinding(d, box.IsWarning, "doubled-nat", b.Uplinks[0].Addr4.String(), "-o, oifname")
 		h.paste(d, "doubled-nat")
 		h.wantAnswers("by replypath")
+		h.chains()
+		d = b.RunDoctor()
+		b.WantFinding(d, box.IsNote, "doubled-nat", map[bool]string{true: "ip nat others: masquerade", false: "-A OTHERS -j MASQUERADE"}[backend == box.Nftables])
+		h.paste(d, "doubled-nat")
 		h.container()
 		if d := b.RunDoctor(); len(d.Of("doubled-nat")) > 0 {
 			t.Errorf("rules for containers, for a destination and for a mark: %s", d)
@@ -90,13 +94,30 @@ func (h natHost) translate(to netip.Addr) {
 	h.Iptables(4, "-t", "nat", "-A", "POSTROUTING", "-j", "SNAT", "--to-source", to.String())
 }
 
+// chains adds a rule of another program in a chain that it jumps to for one uplink.
+func (h natHost) chains() {
+	h.T.Helper()
+	if h.settings[0] == box.Nftables {
+		h.Gateway.Run("nft", "add chain ip nat others; add chain ip nat more; add rule ip nat postrouting oifname eth1 goto more; add rule ip nat more jump others; add rule ip nat others masquerade")
+		return
+	}
+	for _, line := range [][]string{{"-N", "OTHERS"}, {"-N", "MORE"}, {"-A", "POSTROUTING", "-o", "eth1", "-g", "MORE"}, {"-A", "MORE", "-j", "OTHERS"}, {"-A", "OTHERS", "-j", "MASQUERADE"}} {
+		h.Iptables(4, append([]string{"-t", "nat"}, line...)...)
+	}
+}
+
 // container adds rules that are not for the traffic of uplinks.
 func (h natHost) container() {
 	h.T.Helper()
 	for _, line := range [][]string{{"-s", "198.18.77.0/24", "!", "-o", "br0"}, {"-d", "198.18.0.2/32"}, {"-m", "mark", "--mark", "0x40000/0x40000"}, {"-o", "br0"}} {
 		h.Iptables(4, append(append([]string{"-t", "nat", "-A", "POSTROUTING"}, line...), "-j", "MASQUERADE")...)
 	}
+	for _, line := range [][]string{{"-N", "MARKED"}, {"-A", "MARKED", "-m", "mark", "!", "--mark", "0x4000/0x4000", "-j", "RETURN"}, {"-A", "MARKED", "-j", "MASQUERADE"}, {"-A", "POSTROUTING", "-j", "MARKED"},
+		{"-N", "CNI-1"}, {"-A", "CNI-1", "!", "-d", "224.0.0.0/4", "-j", "MASQUERADE"}, {"-A", "POSTROUTING", "-s", "198.18.77.0/24", "-j", "CNI-1"}} {
+		h.Iptables(4, append([]string{"-t", "nat"}, line...)...)
+	}
 	if h.settings[0] == box.Nftables {
+		h.Gateway.Run("nft", "add chain ip nat marked; add rule ip nat marked meta mark & 0x4000 != 0x4000 return; add rule ip nat marked masquerade; add rule ip nat postrouting jump marked")
 		h.Gateway.Run("nft", "add rule ip nat postrouting ip daddr 198.18.0.2 masquerade; add rule ip nat postrouting oifname br0 masquerade; add rule ip nat postrouting mark 7 masquerade")
 	}
 }

@@ -31,7 +31,7 @@ type sourceNAT struct {
 func (s Snapshot) sourceNATs(f uplinks.Family) (all []sourceNAT) {
 	for _, r := range s.Firewall {
 		if r.TranslatesSource && isOfFamily(r, f) {
-			all = append(all, sourceNAT{r, r.Text + " " + r.Selectors})
+			all = append(all, sourceNAT{r, r.Text + " " + r.Selectors + " " + r.Via})
 		}
 	}
 	return all
@@ -51,10 +51,16 @@ func (r sourceNAT) source() (p netip.Prefix, ok bool) {
 	return p, err == nil
 }
 
-// isGeneral reports whether the rule is for the traffic of uplinks as such: it is one of POSTROUTING itself, and selects neither by
-// destinations or marks, nor what leaves by any but the links of containers.
+// containers are the programs whose chains translate what containers and virtual machines send.
+var containers = []string{"kube-proxy", "Calico", "Cilium", "flannel", "the AWS VPC CNI", "a CNI plugin", "Docker", "libvirt"}
+
+// isGeneral reports whether the rule is for the traffic of uplinks as such: packets come to it from POSTROUTING, and it and what leads to
+// it select neither by destinations or marks, nor what leaves by any but the links of containers.
 func (r sourceNAT) isGeneral() bool {
-	return r.Hook == "POSTROUTING" && r.MarkBits == 0 && !destinationOption.MatchString(r.text) && !otherLinkOption.MatchString(r.text)
+	if r.Via != "" && (strings.Contains(r.Via, "mark") || slices.Contains(containers, firewallOwner(r.Rule))) {
+		return false
+	}
+	return (r.Hook == "POSTROUTING" || r.Via != "") && r.MarkBits == 0 && !destinationOption.MatchString(r.text) && !otherLinkOption.MatchString(r.text)
 }
 
 // line returns the rule as its tool prints it.
