@@ -158,3 +158,21 @@ func TestForgedRoutersAreBounded(t *testing.T) {
 	}
 	o.wantProofOf(t, 2)
 }
+
+// The first question by an unknown router is answered when it is repeated, of every kind.
+func TestFirstQuestionByUnknownRouterIsAnsweredWhenRepeated(t *testing.T) {
+	o, other := startAny(t, box.Backends[0])
+	number := 0
+	for _, to := range o.to() {
+		for _, kind := range []world.Kind{world.KindPing, world.KindUDP, world.KindTCP} {
+			number++
+			other.setMAC(fmt.Sprintf("02:00:00:0c:01:%02d", number))
+			q := box.NewRequest(kind, to)
+			a := other.Client.Send(q)
+			if !a.OK {
+				t.Errorf("%s to %s: %v", kind, to, a)
+			}
+			t.Logf("%s to %s: %s", kind, to, box.RoundDuration(a.Took))
+		}
+	}
+}

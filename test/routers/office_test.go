@@ -3,6 +3,7 @@ package routers
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -130,4 +131,14 @@ func (o *office) wantReplies(t *testing.T) {
 			box.WantReplies(t, r.Client, to, kinds)
 		}
 	}
+}
+
+// config returns the text of the configuration.
+func (o *office) config(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(o.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

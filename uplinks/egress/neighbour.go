@@ -13,6 +13,8 @@ type Neighbour struct {
 	Addr  netip.Addr
 	MAC   string // raw bytes; empty: unknown
 	State NeighbourState
+	// Protocol is that of the program that made the entry, 0 if it named none. Kernels before 5.2 keep none.
+	Protocol uint8
 }
 
 // LinkAddr is an address on a link.

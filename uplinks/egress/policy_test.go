@@ -61,7 +61,7 @@ func TestTextOfPoliciesAndNeighbours(t *testing.T) {
 	if got, want := p.String(), "src 192.0.2.2/32 dst 203.0.113.0/24 dir out action block priority 0"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	s := State{Links: links, Neighbours: []Neighbour{{uplink, netip.MustParseAddr("192.0.2.1"), "\x02\x00\x00\x00\x00\x99", Permanent}}}
+	s := State{Links: links, Neighbours: []Neighbour{{uplink, netip.MustParseAddr("192.0.2.1"), "\x02\x00\x00\x00\x00\x99", Permanent, 0}}}
 	n, found := s.FindNeighbour(uplink, netip.MustParseAddr("192.0.2.1"))
 	if got, want := s.NeighbourText(n), "192.0.2.1 dev eth1 lladdr 02:00:00:00:00:99 PERMANENT"; !found || got != want {
 		t.Errorf("%v %q, want %q", found, got, want)

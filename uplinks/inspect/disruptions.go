@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -66,15 +67,54 @@ func markMask(s uplinks.State) marks.Mask {
 	return 0
 }
 
-// ingressRules returns the rules that set a connection's mark, as far as they can be parsed.
+// ingressRules returns the rules that set a connection's mark by its ingress link, as far as they can be parsed. Those of a chain
+// for one mark have the link of the rule that leads there.
 func ingressRules(s uplinks.State) []marks.Rule {
 	var rules []marks.Rule
+	links := linksLeadingTo(s)
 	for _, k := range s.SortedChains() {
 		for _, r := range s.Chains[k].Rules {
-			if r.Action.Kind == marks.SetCtmark && r.Out == "" {
+			if r.Action.Kind != marks.SetCtmark && r.Action.Kind != marks.SetMarks || r.Out != "" {
+				continue
+			}
+			if r.In == "" {
+				r.In = links[k]
+			}
+			if r.In != "" {
 				rules = append(rules, r)
 			}
 		}
 	}
 	return rules
+}
+
+// linksLeadingTo returns the ingress link whose packets are sent to each chain, for those to which a rule leads that names one, or a
+// chain of which that is so.
+func linksLeadingTo(s uplinks.State) map[uplinks.ChainKey]string {
+	links, behind := map[uplinks.ChainKey]string{}, map[uplinks.ChainKey][]uplinks.ChainKey{}
+	var open []uplinks.ChainKey
+	for _, k := range s.SortedChains() {
+		if k.Name == marks.PinMap {
+			continue // its links are those that packets leave by
+		}
+		for _, r := range s.Chains[k].Rules {
+			to := uplinks.ChainKey{Firewall: k.Firewall, Name: r.Action.Chain}
+			if to.Name == "" || strings.HasSuffix(r.In, "+") {
+				continue
+			}
+			if r.In == "" {
+				behind[k] = append(behind[k], to)
+			} else if links[to] == "" {
+				links[to], open = r.In, append(open, to)
+			}
+		}
+	}
+	for ; len(open) > 0; open = open[1:] {
+		for _, to := range behind[open[0]] {
+			if links[to] == "" {
+				links[to], open = links[open[0]], append(open, to)
+			}
+		}
+	}
+	return links
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/inspect"
 	"replypath/uplinks/uplinkstest"
@@ -33,5 +34,29 @@ func TestLinksOnWhichNoRouterCanBeFoundAreReported(t *testing.T) {
 				t.Errorf("reported: %t", got)
 			}
 		})
+	}
+}
+
+// A router that is found, or no longer, changes the chains of its link; the marks of the link's uplinks mean what they did.
+func TestFoundRoutersDisruptNoConnection(t *testing.T) {
+	for _, backend := range []marks.Backend{marks.Legacy, marks.Nftables} {
+		s, f := uplinkstest.Settings(), uplinkstest.Facts()
+		for family := range f.Firewalls {
+			f.Firewalls[family] = uplinks.FirewallKey{Family: family, Backend: backend}
+		}
+		s.Uplinks[1].AnyRouter = true
+		without := uplinks.Desired(s, f, nil)
+		f.FoundRouters = []uplinks.FoundRouter{{Uplink: s.Uplinks[1].Name, MAC: "02:00:00:00:0d:01", ID: 31}}
+		with := uplinks.Desired(s, f, nil)
+		for _, states := range [][2]uplinks.State{{with, without}, {without, with}, {with, with}} {
+			if found := inspect.Disruptions(states[0], states[1]); len(found) > 0 {
+				t.Errorf("%s: %v", backend, found)
+			}
+		}
+		s.Uplinks[0].ID, s.Uplinks[1].ID = 2, 1
+		swapped := inspect.Disruptions(uplinks.Desired(s, f, nil), with)
+		if len(swapped) != 2 || !strings.Contains(swapped[0].What, "came in by eth0 have the mark 0x100, which becomes that of eth1") || !strings.Contains(swapped[1].What, "came in by eth1 have the mark 0x200, which becomes that of eth0") {
+			t.Errorf("%s: with exchanged ids: %v", backend, swapped)
+		}
 	}
 }

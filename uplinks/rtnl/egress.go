@@ -99,7 +99,7 @@ func parseNeighbour(m []byte) (n egress.Neighbour, ok bool) {
 	}
 	attrs := m[unix.SizeofNdMsg:]
 	n = egress.Neighbour{Link: int(int32(nativeEndian.Uint32(m[4:]))), State: egress.NeighbourState(nativeEndian.Uint16(m[8:])),
-		Addr: nlattr.Find(attrs, unix.NDA_DST).Addr(), MAC: string(nlattr.Find(attrs, unix.NDA_LLADDR))}
+		Addr: nlattr.Find(attrs, unix.NDA_DST).Addr(), MAC: string(nlattr.Find(attrs, unix.NDA_LLADDR)), Protocol: nlattr.Find(attrs, ndaProtocol).Uint8()}
 	return n, n.Addr.IsValid()
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"replypath/marks"
+
+	"golang.org/x/sys/unix"
 )
 
 // MarkUse counts the connections with a mark.
 type MarkUse struct {
 	Connections int
-	Assured     int // of those: packets were seen in both directions, and the handshake is complete
+	Live        int // of those: established, or answered where there is no handshake
 }
 
 // MarksInUse returns how many connections of the filter have each of the marks under the mask.
@@ -21,8 +23,8 @@ func MarksInUse(ctx context.Context, f MarkFilter, mask marks.Mask) (map[marks.M
 			mark := marks.Mark(c.Mark & uint32(mask))
 			u := use[mark]
 			u.Connections++
-			if c.Assured {
-				u.Assured++
+			if c.Assured || c.SeenReply && c.Original.Proto != unix.IPPROTO_TCP {
+				u.Live++
 			}
 			use[mark] = u
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
@@ -48,19 +49,39 @@ func encodeNeighbour(kind, flags uint16, k uplinks.NeighbourKey, link int) messa
 	return m
 }
 
-// FoundRouterEntries returns those neighbour entries that stand for found routers.
-func FoundRouterEntries(f uplinks.Facts, entries []egress.Neighbour) map[uplinks.NeighbourKey]string {
-	all := map[uplinks.NeighbourKey]string{}
+// FoundRouterEntries returns the neighbour entries that stand for found routers, and those permanent ones of other programs at such
+// an address. What the kernel has made itself for a packet is neither.
+func FoundRouterEntries(f uplinks.Facts, entries []egress.Neighbour) (ours map[uplinks.NeighbourKey]string, foreign map[uplinks.NeighbourKey]bool) {
+	ours, foreign = map[uplinks.NeighbourKey]string{}, map[uplinks.NeighbourKey]bool{}
 	for _, n := range entries {
 		name, there := f.LinkName(n.Link)
 		if !there || !uplinks.IsFoundRouterAddr(n.Addr) {
 			continue
 		}
-		mac := ""
-		if n.State == egress.Permanent {
-			mac = egress.MACText(n.MAC)
+		key := uplinks.NeighbourKey{Link: name, Addr: n.Addr}
+		permanent := n.State == egress.Permanent
+		switch {
+		case n.Protocol != uplinks.Protocol && (keepsProtocol() || !permanent):
+			if permanent {
+				foreign[key] = true
+			}
+		case permanent:
+			ours[key] = egress.MACText(n.MAC)
+		default:
+			ours[key] = ""
 		}
-		all[uplinks.NeighbourKey{Link: name, Addr: n.Addr}] = mac
 	}
-	return all
+	return ours, foreign
 }
+
+// keepsProtocol reports whether the kernel keeps the protocol of a neighbour entry. Without it, a permanent entry of such an address
+// is taken for one of ours.
+var keepsProtocol = sync.OnceValue(func() bool {
+	var system unix.Utsname
+	if err := unix.Uname(&system); err != nil {
+		return true
+	}
+	var major, minor int
+	_, err := fmt.Sscanf(unix.ByteSliceToString(system.Release[:]), "%d.%d", &major, &minor)
+	return err != nil || major > 5 || major == 5 && minor >= 2
+})

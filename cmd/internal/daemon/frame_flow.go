@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -21,6 +22,7 @@ const (
 	echoRequest6   = 128
 	tcpSYN         = 0x02
 	tcpACK         = 0x10
+	groupBit       = 0x01 // of the first byte of a hardware address
 )
 
 // sentPacket is what a frame from an unknown router has.
@@ -35,7 +37,11 @@ func parseFrame(frame []byte) (p sentPacket, ok bool) {
 	if len(frame) < ethernetHeader+ipv4Header {
 		return p, false
 	}
-	p.mac = net.HardwareAddr(frame[6:12]).String()
+	sender := net.HardwareAddr(frame[6:12])
+	if sender[0]&groupBit != 0 || bytes.Equal(sender, make([]byte, len(sender))) {
+		return p, false // a reply to it would go to many hosts, or to none
+	}
+	p.mac = sender.String()
 	packet := frame[ethernetHeader:]
 	var from, to netip.Addr
 	var size int // of what is behind the header of IP

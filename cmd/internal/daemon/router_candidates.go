@@ -16,8 +16,9 @@ const (
 	candidateTime   = 2 * time.Second  // after which a candidate without an answered connection is dropped
 	routerBurst     = 32               // routers that are taken at once
 	routerRate      = 2                // routers a second after that
-	evictionAge     = 10 * time.Second
-	maxPendingTime  = 5 * time.Second // in which a round must have put a router in force
+	maxPendingTime  = 5 * time.Second  // in which a round must have put a router in force
+	lookUpBurst     = 256              // connections of candidates that are looked up at once
+	lookUpRate      = 200              // look-ups a second after that
 )
 
 // candidate is a sender on a link that is no known router there.
@@ -38,9 +39,8 @@ type candidateFlow struct {
 
 // candidates are the senders of which it is not known yet whether their connections are answered. Not safe for concurrent use.
 type candidates struct {
-	all    []*candidate
-	tokens float64
-	filled time.Time // when tokens was computed
+	all   []*candidate
+	taken tokenBucket // routers
 }
 
 // add adds a packet. Beyond maxCandidates a new sender is left out until others are decided.
@@ -92,19 +92,4 @@ func (c *candidates) nextCheck(now time.Time) (wait time.Duration) {
 // remove removes a candidate.
 func (c *candidates) remove(gone *candidate) {
 	c.all = slices.DeleteFunc(c.all, func(o *candidate) bool { return o == gone })
-}
-
-// take reports whether another router may be taken now: routerBurst at once, routerRate a second.
-func (c *candidates) take(now time.Time) bool {
-	if c.filled.IsZero() {
-		c.tokens = routerBurst
-	} else {
-		c.tokens = min(routerBurst, c.tokens+routerRate*now.Sub(c.filled).Seconds())
-	}
-	c.filled = now
-	if c.tokens < 1 {
-		return false
-	}
-	c.tokens--
-	return true
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -18,8 +17,13 @@ import (
 
 // foundRouterTable keeps the ids of routers that were found. *host.Host implements it.
 type foundRouterTable interface {
-	AddFoundRouter(uplink, mac string) (r uplinks.FoundRouter, ok bool)
+	// AddFoundRouter gives a router an id, one that is not worn if there is one.
+	AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (r uplinks.FoundRouter, ok bool)
 	ForgetFoundRouters(all []uplinks.FoundRouter)
+	// MoveMark gives the connections with a mark another one.
+	MoveMark(from, to marks.Mark, mask marks.Mask) error
+	// UnsavedRouters returns why the routers are not on disk.
+	UnsavedRouters() error
 }
 
 // routerFinder finds the routers on the links of uplinks with AnyRouter. It listens for packets from senders that are no known
@@ -32,20 +36,25 @@ type routerFinder struct {
 	log   *slog.Logger
 	inUse func(ctx context.Context, f rtnl.MarkFilter, mask marks.Mask) (map[marks.Mark]rtnl.MarkUse, error)
 
-	mu    sync.Mutex
-	links map[string]foundLink                 // by name, as the last round has observed them
-	force []uplinks.FoundRouter                // that the last round has put in force
-	use   map[uplinks.FoundRouter]rtnl.MarkUse // their connections, at the last count
-	since map[uplinks.FoundRouter]time.Time    // when they were found, since the service has started
-	mask  marks.Mask
-	wake  chan struct{}
+	mu      sync.Mutex
+	links   map[string]foundLink                 // by name, as the last round has observed them
+	force   []uplinks.FoundRouter                // that the last round has put in force
+	use     map[uplinks.FoundRouter]rtnl.MarkUse // their connections, at the last count
+	since   map[uplinks.FoundRouter]time.Time    // when they were found, since the service has started
+	retired map[marks.ID]marks.ID                // of routers that are none any more: whose connections theirs are now
+	worn    map[marks.ID]bool                    // ids of no router that connections may have: nil before the first count
+	ids     []marks.ID                           // that routers can have
+	mask    marks.Mask
+	unsaved bool // the routers could not be saved at the last round
+	wake    chan struct{}
 }
 
 // foundLink is a link on which routers are found.
 type foundLink struct {
 	uplink string
+	first  marks.ID // of the uplinks on the link: what unknown routers send is marked as of that one
 	index  int
-	known  []string       // hardware addresses of routers
+	known  []string       // hardware addresses of routers, and of this host
 	near   []netip.Prefix // whose hosts are on the link
 }
 
@@ -55,45 +64,8 @@ func (l foundLink) equal(o foundLink) bool {
 }
 
 func newRouterFinder(table foundRouterTable, queue *roundQueue, log *slog.Logger) *routerFinder {
-	return &routerFinder{table: table, queue: queue, log: log, inUse: rtnl.MarksInUse, use: map[uplinks.FoundRouter]rtnl.MarkUse{}, since: map[uplinks.FoundRouter]time.Time{}, wake: make(chan struct{}, 1)}
-}
-
-// unspecified are the senders that are no host's: those of DHCP clients and of duplicate address detection, and link-local ones.
-var unspecified = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32"), netip.MustParsePrefix("::/128"), netip.MustParsePrefix("fe80::/10")}
-
-// observe sets what a round has put in force.
-func (r *routerFinder) observe(s uplinks.Settings, f uplinks.Facts) {
-	links := map[string]foundLink{}
-	if s.FindsRouters() {
-		all := s.WithFoundRouters(f)
-		known := all.RoutersOf(f)
-		for _, u := range s.Uplinks {
-			l, there := f.LinkOf(u)
-			if !u.AnyRouter || !there || !l.Up || l.MAC == "" || l.PointToPoint {
-				continue
-			}
-			found := foundLink{uplink: u.Name, index: l.Index, near: slices.Clone(unspecified)}
-			for _, o := range all.Uplinks {
-				if o.Link == u.Link {
-					found.known = append(found.known, known[o.Name]...)
-				}
-			}
-			for _, c := range l.Connected {
-				found.near = append(found.near, c.Dst.Masked())
-			}
-			links[u.Link] = found
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	changed := !maps.EqualFunc(links, r.links, foundLink.equal) || !slices.Equal(f.FoundRouters, r.force)
-	r.links, r.force, r.mask = links, slices.Clone(f.FoundRouters), s.Mask
-	if changed {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
-	}
+	return &routerFinder{table: table, queue: queue, log: log, inUse: rtnl.MarksInUse, use: map[uplinks.FoundRouter]rtnl.MarkUse{},
+		since: map[uplinks.FoundRouter]time.Time{}, retired: map[marks.ID]marks.ID{}, wake: make(chan struct{}, 1)}
 }
 
 // Run finds and forgets routers until the context ends.
@@ -102,7 +74,9 @@ func (r *routerFinder) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	search := routerSearch{finder: r, frames: make(chan linkFrame), sockets: map[string]*linkSockets{}, count: time.NewTicker(countInterval)}
+	search := routerSearch{finder: r, frames: make(chan linkFrame), sockets: map[string]*linkSockets{}, count: time.NewTicker(countInterval), lookUps: tokenBucket{burst: lookUpBurst, rate: lookUpRate}}
+	search.candidates.taken = tokenBucket{burst: routerBurst, rate: routerRate}
+	search.count.Stop() // until there is a link to listen on
 	defer search.close()
 	for {
 		if err := search.step(ctx); err != nil {
@@ -121,7 +95,12 @@ type routerSearch struct {
 	injector   *inject.Injector // nil: none is loaded, or none can be
 	refused    bool             // no injector can be loaded
 	count      *time.Ticker
-	warned     time.Time // of a full table
+	counting   bool        // the ticker runs
+	lookUps    tokenBucket // of connections of candidates
+	counted    time.Time   // when the connections of routers were counted last
+	evicted    time.Time   // when a router has last taken the id of another one
+	full       bool        // no id was left for the last router
+	warned     time.Time   // of a full table
 }
 
 // linkFrame is a frame that came in by a link.
@@ -163,7 +142,7 @@ func (s *routerSearch) step(ctx context.Context) error {
 	case <-s.count.C:
 		s.countUse(ctx)
 	}
-	s.decide(time.Now())
+	s.decide(ctx, time.Now())
 	return nil
 }
 
@@ -197,6 +176,15 @@ func (s *routerSearch) follow(ctx context.Context) {
 	for name, l := range links {
 		if err := s.listen(ctx, name, l); err != nil {
 			s.finder.log.Warn("cannot listen for packets of unknown routers", "interface", name, "err", err)
+		}
+	}
+	s.finder.moveRetired()
+	if counting := len(links) > 0; counting != s.counting {
+		s.counting = counting
+		s.count.Stop()
+		if counting {
+			s.finder.beginCounts()
+			s.countUse(ctx)
 		}
 	}
 	now := time.Now()
@@ -240,27 +228,6 @@ func (s *routerSearch) listen(ctx context.Context, name string, l foundLink) err
 func (l *linkSockets) close() {
 	for _, socket := range l.sockets {
 		socket.Close()
-	}
-}
-
-// framePause is the least time between two frames that are read: a flood fills the buffer of the socket, and the kernel drops it.
-const framePause = time.Millisecond
-
-// read passes on the frames of a socket until it is closed.
-func (s *routerSearch) read(ctx context.Context, link string, socket *host.FrameSocket) {
-	for {
-		frame, err := socket.Read()
-		if err != nil {
-			return
-		}
-		select {
-		case s.frames <- linkFrame{link, frame}:
-		case <-ctx.Done():
-			return
-		}
-		if sleep(ctx, framePause) != nil {
-			return
-		}
 	}
 }
 

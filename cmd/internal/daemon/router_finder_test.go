@@ -15,14 +15,25 @@ import (
 
 // keptRouters is a foundRouterTable with as many ids.
 type keptRouters struct {
-	ids int
-	all []uplinks.FoundRouter
+	ids     int
+	all     []uplinks.FoundRouter
+	unsaved error
+	moved   [][2]marks.Mark // from and to
 }
 
+// MoveMark implements foundRouterTable.
+func (k *keptRouters) MoveMark(from, to marks.Mark, _ marks.Mask) error {
+	k.moved = append(k.moved, [2]marks.Mark{from, to})
+	return nil
+}
+
+// UnsavedRouters implements foundRouterTable.
+func (k *keptRouters) UnsavedRouters() error { return k.unsaved }
+
 // AddFoundRouter implements foundRouterTable.
-func (k *keptRouters) AddFoundRouter(uplink, mac string) (uplinks.FoundRouter, bool) {
+func (k *keptRouters) AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (uplinks.FoundRouter, bool) {
 	for id := marks.ID(31); id > 31-marks.ID(k.ids); id-- {
-		if !slices.ContainsFunc(k.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
+		if !worn[id] && !slices.ContainsFunc(k.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
 			r := uplinks.FoundRouter{Uplink: uplink, MAC: mac, ID: id}
 			k.all = append(k.all, r)
 			return r, true
@@ -44,12 +55,14 @@ func newTestSearch(ids int, use map[marks.Mark]rtnl.MarkUse) (*routerSearch, *ke
 	f.inUse = func(context.Context, rtnl.MarkFilter, marks.Mask) (map[marks.Mark]rtnl.MarkUse, error) {
 		return use, nil
 	}
-	return &routerSearch{finder: f}, table
+	s := &routerSearch{finder: f, lookUps: tokenBucket{burst: lookUpBurst, rate: lookUpRate}}
+	s.candidates.taken = tokenBucket{burst: routerBurst, rate: routerRate}
+	return s, table
 }
 
 // find takes the router at a time, and puts it in force.
 func (s *routerSearch) find(table *keptRouters, mac string, at time.Time) {
-	s.take(&candidate{link: "eth1", mac: mac}, foundLink{uplink: "dsl"}, at)
+	s.take(context.Background(), &candidate{link: "eth1", mac: mac}, foundLink{uplink: "dsl", first: 2}, at)
 	s.finder.force = slices.Clone(table.all)
 }
 
@@ -69,10 +82,10 @@ func TestRoutersWithoutConnectionsAreForgotten(t *testing.T) {
 	}
 }
 
-// Without a free id, a router replaces the oldest one without an established connection, after a while.
+// Without a free id, a router replaces the oldest one without a live connection, after a while.
 func TestFullTableOfRoutersGivesWayToNewOnes(t *testing.T) {
 	mask := marks.DefaultMask
-	s, table := newTestSearch(2, map[marks.Mark]rtnl.MarkUse{mask.Mark(31): {Connections: 2, Assured: 1}, mask.Mark(30): {Connections: 5}})
+	s, table := newTestSearch(2, map[marks.Mark]rtnl.MarkUse{mask.Mark(31): {Connections: 2, Live: 1}, mask.Mark(30): {Connections: 5}})
 	now := time.Now()
 	s.find(table, "02:00:00:00:00:01", now)
 	s.find(table, "02:00:00:00:00:02", now)
@@ -88,14 +101,14 @@ func TestFullTableOfRoutersGivesWayToNewOnes(t *testing.T) {
 	if got := macs(); !slices.Equal(got, []string{"01", "02"}) {
 		t.Errorf("early: %v", got)
 	}
-	s.find(table, "02:00:00:00:00:03", now.Add(evictionAge+time.Second))
+	s.find(table, "02:00:00:00:00:03", now.Add(evictionAge+evictionPause))
 	if got := macs(); !slices.Equal(got, []string{"01", "03"}) {
 		t.Errorf("later: %v", got)
 	}
 }
 
 func TestRateOfNewRoutersIsBounded(t *testing.T) {
-	var c candidates
+	c := tokenBucket{burst: routerBurst, rate: routerRate}
 	now, taken := time.Now(), 0
 	for range 100 {
 		if c.take(now) {
@@ -155,7 +168,9 @@ func TestFramesOfUnknownRoutersAreParsed(t *testing.T) {
 	}
 	for name, frame := range map[string][]byte{
 		"a fragment": ipv4(17, 1, 4, 0, 0, 53), "an error": ipv4(1, 0, 3, 0, 0, 0, 1, 2), "an echo reply": ipv4(1, 0, 0, 0, 0, 0, 1, 2),
-		"a short frame": ethernet, "no ports": ipv4(17, 0, 4), "another protocol": append(slices.Clone(ethernet), make([]byte, 40)...),
+		"a group's sender": slices.Concat([]byte{2, 0, 0, 0, 0, 2, 0x33, 0x33, 0, 0, 0, 1}, ipv4(17, 0, 4, 0, 0, 53)[12:]),
+		"no sender":        slices.Concat([]byte{2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}, ipv4(17, 0, 4, 0, 0, 53)[12:]),
+		"a short frame":    ethernet, "no ports": ipv4(17, 0, 4), "another protocol": append(slices.Clone(ethernet), make([]byte, 40)...),
 		"a long header": slices.Concat(ethernet, []byte{0x4f}, make([]byte, 20)),
 	} {
 		if p, ok := parseFrame(frame); ok {

@@ -38,9 +38,9 @@ func (s Snapshot) assess(u markUse) (Severity, string) {
 	return Warning, s.freeMaskRemedy()
 }
 
-// isUplinkMark reports whether the value, masked, is the mark of an uplink.
+// isUplinkMark reports whether the value, masked, is the mark of an uplink or of a router that was found.
 func (s Snapshot) isUplinkMark(value marks.Mark) bool {
-	return slices.ContainsFunc(s.Settings.Uplinks, func(u uplinks.Uplink) bool {
+	return slices.ContainsFunc(s.Settings.WithFoundRouters(s.Facts).Uplinks, func(u uplinks.Uplink) bool {
 		return s.Settings.Mask.Mark(u.ID) == value&marks.Mark(s.Settings.Mask)
 	})
 }

@@ -25,6 +25,11 @@ type foundRouters struct {
 	changed  bool // since the file was written
 	all      []uplinks.FoundRouter
 	last     marks.ID // that was given: an id that has become free is used as late as possible
+	unsaved  error    // why the file is not written
+
+	searched bool // for neighbour entries
+	entries  int  // that the last search has found
+	foreign  map[uplinks.NeighbourKey]bool
 }
 
 // set sets the settings for which routers are found.
@@ -42,12 +47,12 @@ func (m *foundRouters) list() []uplinks.FoundRouter {
 }
 
 // read returns the routers that are no router of an uplink. The others are forgotten: those of an uplink that finds none any more,
-// those whose id is an uplink's now, and those that have become known. save says that the file is written.
-func (m *foundRouters) read(f uplinks.Facts, save bool) ([]uplinks.FoundRouter, error) {
+// those whose id is an uplink's now, and those that have become known. save says that the file is written; it only saves time.
+func (m *foundRouters) read(f uplinks.Facts, save bool) []uplinks.FoundRouter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.settings.FindsRouters() && (m.loaded && len(m.all) == 0 || !save) {
-		return nil, nil
+	if !m.settings.FindsRouters() && (m.loaded && len(m.all) == 0 && !m.changed || !save) {
+		return nil
 	}
 	if !m.loaded {
 		m.loaded, m.all = true, SavedFoundRouters(m.state)
@@ -58,19 +63,22 @@ func (m *foundRouters) read(f uplinks.Facts, save bool) ([]uplinks.FoundRouter, 
 	before := len(m.all)
 	seen := map[marks.ID]bool{}
 	m.all = slices.DeleteFunc(m.all, func(r uplinks.FoundRouter) bool {
-		mac, err := net.ParseMAC(r.MAC)
-		valid := err == nil && mac.String() == r.MAC && slices.Contains(ids, r.ID) && !seen[r.ID]
+		valid := isRouterMAC(r.MAC) && slices.Contains(ids, r.ID) && !seen[r.ID]
 		seen[r.ID] = true
 		return !valid || !slices.ContainsFunc(wanted.Uplinks, func(u uplinks.Uplink) bool { return u.ID == r.ID })
 	})
 	m.changed = m.changed || len(m.all) != before
 	if save && m.changed {
-		if err := m.state.WriteJSON(foundRoutersName, m.all); err != nil {
-			return slices.Clone(m.all), err
-		}
-		m.changed = false
+		m.unsaved = m.state.WriteJSON(foundRoutersName, m.all)
+		m.changed = m.unsaved != nil
 	}
-	return slices.Clone(m.all), nil
+	return slices.Clone(m.all)
+}
+
+// isRouterMAC reports whether the text is the hardware address of one host, in the form that rules have.
+func isRouterMAC(text string) bool {
+	mac, err := net.ParseMAC(text)
+	return err == nil && mac.String() == text && len(mac) == ethernetAddrSize && mac[0]&1 == 0 && !slices.Equal(mac, make([]byte, ethernetAddrSize))
 }
 
 // SavedFoundRouters returns the routers that are saved, none if they cannot be read: the file only saves time.
@@ -81,16 +89,20 @@ func SavedFoundRouters(d statedir.Dir) (all []uplinks.FoundRouter) {
 	return all
 }
 
-// AddFoundRouter gives an id to a router on the uplink's link. ok is false when there is none left.
-func (h *Host) AddFoundRouter(uplink, mac string) (r uplinks.FoundRouter, ok bool) {
+// AddFoundRouter gives an id to a router on the uplink's link, one that is not worn by connections if there is one. ok is false when
+// there is none left.
+func (h *Host) AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (r uplinks.FoundRouter, ok bool) {
 	m := &h.found
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i := slices.IndexFunc(m.all, func(r uplinks.FoundRouter) bool { return r.Uplink == uplink && r.MAC == mac }); i >= 0 {
 		return m.all[i], true
 	}
-	id, free := m.nextID()
-	if !free {
+	id, free := m.nextID(worn)
+	if !free && len(worn) > 0 {
+		id, free = m.nextID(nil)
+	}
+	if !free || !isRouterMAC(mac) {
 		return r, false
 	}
 	r = uplinks.FoundRouter{Uplink: uplink, MAC: mac, ID: id}
@@ -99,10 +111,10 @@ func (h *Host) AddFoundRouter(uplink, mac string) (r uplinks.FoundRouter, ok boo
 	return r, true
 }
 
-// nextID returns the first free id below the one that was given last, else the first one.
-func (m *foundRouters) nextID() (next marks.ID, free bool) {
+// nextID returns the first free id below the one that was given last, else the first one; none of those to be avoided.
+func (m *foundRouters) nextID(avoided map[marks.ID]bool) (next marks.ID, free bool) {
 	for _, id := range m.settings.FoundRouterIDs() {
-		if slices.ContainsFunc(m.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
+		if avoided[id] || m.isForeign(id) || slices.ContainsFunc(m.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
 			continue
 		}
 		if !free || id < m.last && next >= m.last {

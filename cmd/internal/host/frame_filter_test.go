@@ -1,6 +1,9 @@
 package host
 
 import (
+	"encoding/binary"
+	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -53,6 +56,84 @@ func TestFrameFilterDropsKnownRoutersAndHostsOnTheLink(t *testing.T) {
 		ofFamily := slices.DeleteFunc(slices.Clone(near), func(p netip.Prefix) bool { return p.Addr().Is4() != from.Is4() })
 		if got := accepts(t, frameFilter(known, ofFamily), frame); got != c.want {
 			t.Errorf("from %s by %d: accepted %v, want %v", c.from, c.mac, got, c.want)
+		}
+	}
+}
+
+// Frames from a group's address, which no host has, are dropped: a reply to it would reach many.
+func TestFrameFilterDropsSendersThatAreGroups(t *testing.T) {
+	for _, mac := range [][]byte{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x33, 0x33, 0, 0, 0, 1}, {1, 0, 0x5e, 0, 0, 1}} {
+		frame := make([]byte, networkAt+40)
+		copy(frame[sourceMACAt:], mac)
+		if accepts(t, frameFilter(nil, nil), frame) {
+			t.Errorf("a frame from %x is accepted", mac)
+		}
+	}
+}
+
+// With 250 routers each of them is dropped, and no other one, after a few comparisons: in order, at random, and those that differ in
+// their first bytes alone.
+func TestFrameFilterOfManyRoutersComparesFew(t *testing.T) {
+	for name, form := range map[string]string{"of one maker": "02:00:00:0c:00:%02x", "of many": "02:%02x:00:0c:00:01", "between": "02:00:%02x:0c:00:01"} {
+		var known []string
+		for i := range 250 {
+			known = append(known, fmt.Sprintf(form, (i*37)%251))
+		}
+		program, most := frameFilter(known, nil), 0
+		for i := range 256 {
+			mac, err := net.ParseMAC(fmt.Sprintf(form, i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			frame := make([]byte, networkAt+40)
+			copy(frame[sourceMACAt:], mac)
+			if got, want := accepts(t, program, frame), !slices.Contains(known, mac.String()); got != want {
+				t.Errorf("%s: %s: accepted %v, want %v", name, mac, got, want)
+			}
+			most = max(most, executed(program[4:], frame))
+		}
+		if bound := map[string]int{"of many": 300}[name]; most > max(bound, 50) {
+			t.Errorf("%s: a frame takes %d of %d instructions", name, most, len(program))
+		}
+	}
+}
+
+// executed returns how many instructions the program takes for a frame.
+func executed(program []unix.SockFilter, frame []byte) (n int) {
+	var a uint32
+	for at := 0; ; at++ {
+		n++
+		i := program[at]
+		yes := false
+		switch i.Code & 7 {
+		case unix.BPF_RET:
+			return n
+		case unix.BPF_LD:
+			switch i.Code & 0x18 {
+			case unix.BPF_B:
+				a = uint32(frame[i.K])
+			case unix.BPF_H:
+				a = uint32(binary.BigEndian.Uint16(frame[i.K:]))
+			default:
+				a = binary.BigEndian.Uint32(frame[i.K:])
+			}
+			continue
+		}
+		switch i.Code & 0xf0 {
+		case unix.BPF_JA:
+			at += int(i.K)
+			continue
+		case unix.BPF_JEQ:
+			yes = a == i.K
+		case unix.BPF_JGE:
+			yes = a >= i.K
+		case unix.BPF_JSET:
+			yes = a&i.K != 0
+		}
+		if yes {
+			at += int(i.Jt)
+		} else {
+			at += int(i.Jf)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"replypath/cmd/internal/statedir"
 	"replypath/marks"
 	"replypath/uplinks"
-	"replypath/uplinks/egress"
 	"replypath/uplinks/networkd"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -156,20 +155,6 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	return facts, state, h.firewall.Read(ctx, &facts, &state)
-}
-
-// readRouters adds the routers to the facts, and to the state the neighbour entries of those that were found.
-func (h *Host) readRouters(ctx context.Context, facts *uplinks.Facts, state *uplinks.State) (err error) {
-	neighbours := sync.OnceValues(func() ([]egress.Neighbour, error) { return h.links.Neighbours(ctx) })
-	if facts.RouterMACs, err = h.routers.read(*facts, neighbours, h.lock != nil); err != nil {
-		return err
-	}
-	if facts.FoundRouters, err = h.found.read(*facts, h.lock != nil); err != nil || len(facts.FoundRouters) == 0 && !state.LeadsToFoundRouter() {
-		return err
-	}
-	entries, err := neighbours()
-	state.Neighbours = rtnl.FoundRouterEntries(*facts, entries)
-	return err
 }
 
 // WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may

@@ -82,7 +82,7 @@ func runKilledProcess() {
 // run calls do with the locked host.
 func (c killedRun) run(do func(h *host.Host) error) error {
 	ctx := context.Background()
-	h, err := host.Open(ctx, host.Options{StateDir: c.State, Backend: c.Settings.Backend, TableBase: c.Settings.TableBase})
+	h, err := host.Open(ctx, host.Options{StateDir: c.State, Backend: c.Settings.Backend, TableBase: c.Settings.TableBase, Settings: c.Settings})
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (s *connectedHost) snapshot() string {
 	s.t.Helper()
 	var all strings.Builder
 	for _, line := range []string{
-		"ip -4 rule", "ip -6 rule", "ip -4 route show table all", "ip -6 route show table all", "ip -o link", "nft -s list ruleset",
+		"ip -4 rule", "ip -6 rule", "ip neigh show nud permanent", "ip -4 route show table all", "ip -6 route show table all", "ip -o link", "nft -s list ruleset",
 		"iptables-legacy-save", "ip6tables-legacy-save", "sysctl -a -r 'src_valid_mark|fwmark'",
 	} {
 		for out := range strings.Lines(s.w.Gateway.Run("sh", "-c", line)) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
@@ -87,4 +88,13 @@ func deleteTranslated(filter rtnl.MarkFilter) (n int, err error) {
 func connectionCount() int {
 	n, _ := procfs.Sysctl("net/netfilter/nf_conntrack_count")
 	return int(n)
+}
+
+// MoveMark gives the connections with a mark another one. Safe for concurrent use.
+func (h *Host) MoveMark(from, to marks.Mark, mask marks.Mask) error {
+	filter := rtnl.MarkFilter{Mark: from, Mask: mask}
+	return h.flows.without(filter, func() error {
+		all, err := rtnl.MarkedConnections(filter)
+		return errors.Join(err, rtnl.SetMark(all, to, mask))
+	})
 }

@@ -35,6 +35,7 @@ type routerMACs struct {
 	watched  chan struct{} // closed when settings or shared change; nil: nobody waits
 	learnt   learntMACs    // nil: not read yet
 	current  map[egress.LinkAddr]string
+	unsaved  error // why the file is not written
 }
 
 // learntMACs has the hardware addresses of each router's address, the current one first, by uplink.
@@ -49,7 +50,7 @@ type learntMAC struct {
 func (m *routerMACs) set(s uplinks.Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.settings, m.current = s, nil
+	m.settings, m.current, m.unsaved = s, nil, nil
 	m.setShared(s.HasSharedLinks())
 }
 
@@ -86,10 +87,10 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 	}
 	before := m.learnt
 	m.learn(s, f, entries, time.Now())
-	if save && !maps.EqualFunc(before, m.learnt, equalMACs) {
-		err = m.state.WriteJSON(routerMACsName, m.learnt)
+	if save && (m.unsaved != nil || !maps.EqualFunc(before, m.learnt, equalMACs)) {
+		m.unsaved = m.state.WriteJSON(routerMACsName, m.learnt)
 	}
-	return m.learnt.byUplink(), err
+	return m.learnt.byUplink(), nil
 }
 
 // valid reports whether all hardware addresses are in the form that rules have.

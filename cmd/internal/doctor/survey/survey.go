@@ -47,6 +47,7 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	c.Settings = c.Settings.ResolveLinks(c.result.Facts)
 	c.result.Settings = c.Settings
 	c.attempt("the saved original values", c.readOriginals)
+	c.attempt("the routers that were found", c.readFoundRouters)
 	for _, f := range uplinks.Families {
 		if f == uplinks.IPv4 || c.result.Facts.IPv6 {
 			d, err := links.PolicyDatabase(ctx, f, documentationClient(c.result.Facts, f))
@@ -125,6 +126,18 @@ func (c *collector) readOriginals() error {
 	}
 	c.result.Facts.Originals = saved.Present(c.result.Facts)
 	return nil
+}
+
+// readFoundRouters reads the routers that the service has found and saved.
+func (c *collector) readFoundRouters() error {
+	if !c.Settings.FindsRouters() {
+		return nil
+	}
+	d, err := statedir.Open(c.StateDir)
+	if err == nil {
+		c.result.Facts.FoundRouters = host.SavedFoundRouters(d)
+	}
+	return err
 }
 
 func (c *collector) readSysctls() {

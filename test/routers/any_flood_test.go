@@ -1,0 +1,195 @@
+package routers
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawFrames sends frames of Ethernet by a link of a host.
+type rawFrames struct {
+	t    *testing.T
+	fd   int
+	link int
+	to   net.HardwareAddr
+}
+
+// rawFramesTo returns a sender by the router's link to the gateway.
+func (o *office) rawFramesTo(t *testing.T, r *router) *rawFrames {
+	t.Helper()
+	f := &rawFrames{t: t, to: o.gatewayMAC(t), link: r.Link.Index}
+	var err error
+	r.Do(func() { f.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(f.fd) })
+	return f
+}
+
+// gatewayMAC returns the hardware address of the gateway's link.
+func (o *office) gatewayMAC(t *testing.T) net.HardwareAddr {
+	t.Helper()
+	_, behind, _ := strings.Cut(o.Gateway.Run("ip", "-o", "link", "show", "dev", "eth1"), "link/ether ")
+	mac, err := net.ParseMAC(strings.Fields(behind + " none")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mac
+}
+
+// ping sends an echo request from a client by a router with the hardware address.
+func (f *rawFrames) ping(mac net.HardwareAddr, from, to netip.Addr, id uint16) {
+	f.t.Helper()
+	echo := []byte{8, 0, 0, 0, byte(id >> 8), byte(id), 0, 1}
+	binary.BigEndian.PutUint16(echo[2:], checksum(echo))
+	header := []byte{0x45, 0, 0, byte(20 + len(echo)), 0, 0, 0, 0, 64, unix.IPPROTO_ICMP, 0, 0}
+	header = append(append(header, from.AsSlice()...), to.AsSlice()...)
+	binary.BigEndian.PutUint16(header[10:], checksum(header))
+	frame := append(append(append([]byte{}, f.to...), mac...), 8, 0)
+	frame = append(append(frame, header...), echo...)
+	if err := unix.Sendto(f.fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: f.link, Halen: 6}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// checksum returns the Internet checksum of bytes whose own checksum is zero.
+func checksum(b []byte) uint16 {
+	var sum uint32
+	for ; len(b) > 1; b = b[2:] {
+		sum += uint32(binary.BigEndian.Uint16(b))
+	}
+	for sum>>16 != 0 {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
+// Frames from thousands of hardware addresses, all of them answered, take no id from a router with live connections, are not more
+// routers than there are ids, and cost the service little.
+func TestFloodOfForgedRoutersIsBounded(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, box.Backends[0])
+	o.configureAny()
+	box.ServeAll(o.Gateway)
+	s := o.Start()
+	other := o.Routers[1]
+	o.awaitFound(t, other)
+	held := o.hold(t, other, o.Addr4)
+	frames := o.rawFramesTo(t, other)
+	pid := s.Cmd.Process.Pid
+	began, memory := box.CPUTicks(t, pid), box.Resident(t, pid)
+	const everySecond, perTick = 4000, 40
+	start, sent := time.Now(), 0
+	ticker := time.NewTicker(time.Second * perTick / everySecond)
+	defer ticker.Stop()
+	box.Eventually(t, box.EventualTimeout, "all ids are in use", func() bool {
+		for range everySecond {
+			if sent++; sent%perTick == 0 {
+				<-ticker.C
+			}
+			frames.ping(net.HardwareAddr{2, 0, 0, 0x0d, byte(sent >> 8), byte(sent)}, other.Client4, o.Addr4, uint16(sent))
+		}
+		return sent >= 3*everySecond && strings.Contains(s.Log.String(), "all ids for routers are in use")
+	})
+	took, ticks := time.Since(start), box.CPUTicks(t, pid)-began
+	t.Logf("%d frames in %s: %d ticks of CPU time, %d KiB more", sent, took.Round(time.Millisecond), ticks, box.Resident(t, pid)-memory)
+	if most := int(took.Seconds()*100) / 3; ticks > most {
+		t.Errorf("the service takes %d ticks of CPU time, want %d at most", ticks, most)
+	}
+	found := o.ServiceStatus().Uplinks[1].FoundRouters
+	if len(found) != 29 || !strings.Contains(fmt.Sprint(found), other.MAC) {
+		t.Errorf("found %v", found)
+	}
+	if n := held.Alive(time.Minute); n != 1 {
+		t.Error("the connection of the router that was found before does not go on")
+	}
+	o.wantFoundReplies(t, other)
+	box.WantReplies(t, o.Routers[0].Client, o.Addr4, kinds)
+	if log := s.Log.String(); strings.Count(log, "all ids for routers are in use") != 1 || !strings.Contains(log, "ids=29") {
+		t.Errorf("that there is no id is said %d times", strings.Count(log, "all ids for routers are in use"))
+	}
+}
+
+// Senders that are no router: the host's own hardware address, groups, and none.
+func TestAddressesThatAreNoRoutersAreNotFound(t *testing.T) {
+	o, other := startAny(t, box.Backends[0])
+	frames := o.rawFramesTo(t, other)
+	for i, text := range []string{o.gatewayMAC(t).String(), "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"} {
+		mac, err := net.ParseMAC(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 5 {
+			frames.ping(mac, other.Client4, o.Addr4, uint16(100*i+n))
+		}
+	}
+	o.awaitFound(t, other) // what came before has been seen
+	if found := o.ServiceStatus().Uplinks[1].FoundRouters; len(found) != 1 || found[0].MAC != other.MAC {
+		t.Errorf("found %v", found)
+	}
+}
+
+// A router that was found becomes that of a configured uplink, and is found again when the uplink is removed: its open connection goes on.
+func TestFoundRouterBecomesConfiguredAndBack(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o, cable := startAny(t, backend)
+		o.awaitFound(t, cable)
+		held := o.hold(t, cable, o.Addr6)
+		defer held.Close()
+		for _, configured := range []bool{true, false} {
+			if configured {
+				o.configure(`routers = "any"`, "")
+			} else {
+				o.configureAny()
+			}
+			o.Must(0, "reload")
+			if configured {
+				box.Eventually(t, box.EventualTimeout, "the router is none that was found", func() bool {
+					return len(o.ServiceStatus().Uplinks[1].FoundRouters) == 0
+				})
+				o.AwaitInSync()
+				o.wantProof(t)
+			} else {
+				o.awaitFound(t, cable)
+			}
+			o.wantFoundReplies(t, cable)
+			if n := held.Alive(time.Minute); n != 1 {
+				t.Errorf("configured %t: the open connection does not go on", configured)
+			}
+			for _, to := range o.to() {
+				box.WantReplies(t, o.Routers[0].Client, to, kinds)
+			}
+		}
+	})
+}
+
+// UDP servers on the wildcard address answer from the address that was asked, by the router that asked.
+func TestWildcardServerAnswersByFoundRouter(t *testing.T) {
+	group := world.NewCgroup(t)
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend, "[udp]", `answer = "asked"`, `cgroup = "`+group+`"`)
+		o.Settings = append([]string{backend}, o.Settings[1:]...)
+		o.configureAny()
+		o.Gateway.ServeUDP(box.ServedPort, world.Wildcard)
+		o.start(t)
+		for _, to := range o.to() {
+			box.Eventually(t, box.EventualTimeout, "the router is found", func() bool {
+				q := box.NewRequest(world.KindUDP, to)
+				q.NoResend, q.Timeout = true, 200*time.Millisecond
+				return o.Routers[1].Client.Send(q).OK
+			})
+			box.WantReplies(t, o.Routers[1].Client, to, []world.Kind{world.KindUDP})
+			box.WantReplies(t, o.Routers[0].Client, to, []world.Kind{world.KindUDP})
+		}
+	})
+}
