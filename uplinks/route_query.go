@@ -12,6 +12,7 @@ type RouteQuery struct {
 	Mark     marks.Mark
 	IIF      int // index of the ingress link; 0: the host sends the packet
 	Flow
+	AllHops bool // read all next hops of the route
 }
 
 // Flow has what only rules with selectors for it look at in a packet (ip-rule(8)). The zero Flow is a datagram of root without ports.
@@ -29,4 +30,6 @@ type RouteDecision struct {
 	Gateway netip.Addr
 	Table   Table
 	Err     error // why the packet has no route
+	// Other is the index of another link that a next hop of the route leads to, which a hash of the packet may choose; only with AllHops.
+	Other int
 }

@@ -3,6 +3,7 @@ package proof
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"replypath/health"
@@ -148,14 +149,39 @@ func (s Snapshot) lookUpObserved(p health.Path, packet rpdb.Packet, e EgressObse
 	if db == nil {
 		return rpdb.Result{}, packet, false
 	}
-	withoutUser := packet
-	withoutUser.UID = 0
-	for _, variant := range []rpdb.Packet{packet, withoutUser} {
-		if result := db.LookUp(variant); s.Facts.Links[egressLink(result)].Index == e.Link {
+	for _, variant := range replyVariants(db, packet, p.Link) {
+		if result := db.LookUp(variant); s.mayLeaveBy(result, e.Link) {
 			return result, variant, true
 		}
 	}
 	return rpdb.Result{}, packet, false
+}
+
+// replyVariants returns the reply as it may have been looked up: as it is; without its user; bound to the ingress link, as echo replies of
+// IPv6 are; and with the types of service that rules select, which a firewall rule may have set.
+func replyVariants(db *rpdb.Database, packet rpdb.Packet, ingress string) []rpdb.Packet {
+	all := []rpdb.Packet{packet, packet, packet}
+	all[1].UID = 0
+	if all = all[:2]; packet.Proto == rpdb.ICMPv6 && packet.In == "" {
+		all = all[:3]
+		all[2].Out = ingress
+	}
+	for _, r := range db.Rules {
+		if r.TOS != 0 {
+			marked := packet
+			marked.TOS = r.TOS
+			all = append(all, marked)
+		}
+	}
+	return all
+}
+
+// mayLeaveBy reports whether the look-up sends the packet by the interface with the index, by one of the next hops.
+func (s Snapshot) mayLeaveBy(result rpdb.Result, link int) bool {
+	if s.Facts.Links[egressLink(result)].Index == link {
+		return true
+	}
+	return egressLink(result) != "" && slices.ContainsFunc(result.Route.Hops, func(h rpdb.Hop) bool { return s.Facts.Links[h.Link].Index == link })
 }
 
 // leavesBy reports whether the look-up sends the packet by the path's interface.

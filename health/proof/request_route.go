@@ -32,12 +32,14 @@ func (s Snapshot) misroutedRequest(r Request, t trace, routes health.ProofCheck)
 	if rpdb.HasPorts(packet.Proto) {
 		packet.Sport, packet.Dport = r.From.Port(), x.Host.Port()
 	}
-	step, decided := decidingStep(db.LookUp(packet))
-	if !decided || step.Rule.Protocol == uplinks.Protocol || step.Rule.Protocol == kernelProtocol {
+	result := db.LookUp(packet)
+	step, decided := decidingStep(result)
+	behind := s.foreignJumps(db, result.Steps)
+	if !decided || behind == "" && (step.Rule.Protocol == uplinks.Protocol || step.Rule.Protocol == kernelProtocol) {
 		return c, false
 	}
 	return health.ProofCheck{Result: health.No, Cause: health.RuleShadowed, Remedy: "give that rule a priority after replypath's, or let it not select packets to networks inside",
-		Detail: fmt.Sprintf("%s is translated to %s, and leaves again by an uplink: it is selected by %s", r, x.Host, s.ruleText(db, step.Rule))}, true
+		Detail: fmt.Sprintf("%s is translated to %s, and leaves again by an uplink: it is selected by %s", r, x.Host, s.ruleText(db, step.Rule)+behind)}, true
 }
 
 // sentOut returns that a request would leave again by an uplink, for a host on the Internet: whether that replies by this host, as it

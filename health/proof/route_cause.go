@@ -73,15 +73,20 @@ func (s Snapshot) hasDefaultRoute(db *rpdb.Database, p health.Path) bool {
 
 // ruleShadowed returns that the rule of the last step decides, and which rule led there.
 func (s Snapshot) ruleShadowed(db *rpdb.Database, steps []rpdb.Step, d uplinks.RouteDecision) health.ProofCheck {
-	text := s.ruleText(db, steps[len(steps)-1].Rule)
-	for _, step := range steps {
-		if step.Outcome == rpdb.Jumped && step.Rule.Protocol != uplinks.Protocol {
-			text += fmt.Sprintf(", behind %s", s.ruleText(db, step.Rule))
-		}
-	}
+	text := s.ruleText(db, steps[len(steps)-1].Rule) + s.foreignJumps(db, steps)
 	return health.ProofCheck{Result: health.No, Cause: health.RuleShadowed,
 		Detail: fmt.Sprintf("a foreign rule precedes replypath's: %s: %s", text, s.describe(d)),
 		Remedy: "give that rule a priority after replypath's, or move replypath's rules before it with priority = ..."}
+}
+
+// foreignJumps returns the rules of other programs that jumped to the rule of the last step, for the end of its text.
+func (s Snapshot) foreignJumps(db *rpdb.Database, steps []rpdb.Step) (text string) {
+	for _, step := range steps {
+		if step.Outcome == rpdb.Jumped && step.Rule.Protocol != uplinks.Protocol {
+			text += ", behind " + s.ruleText(db, step.Rule)
+		}
+	}
+	return text
 }
 
 // ruleText returns a rule with all its selectors and the program that added it.

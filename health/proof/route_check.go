@@ -16,6 +16,7 @@ import (
 // RouteLookups are the kernel's route decisions for the packets of one path.
 type RouteLookups struct {
 	Reply     uplinks.RouteDecision // of a reply with the path's mark
+	Sourced   uplinks.RouteDecision // of one with the path's source address too
 	Unmarked  uplinks.RouteDecision // of a packet of the host from the path's source address, without a mark
 	Request   uplinks.RouteDecision // of a request with the mark that arrives on the path's interface
 	Forwarded *ForwardedLookups     // nil: there is no LAN host
@@ -40,7 +41,8 @@ type LANHost struct {
 // LookUpRoutes looks up the routes between the path and the peer, and between the path and the LAN host unless that is nil.
 func LookUpRoutes(p health.Path, peer netip.Addr, lan *LANHost, lookUp func(uplinks.RouteQuery) uplinks.RouteDecision) RouteLookups {
 	d := RouteLookups{
-		Reply:    lookUp(uplinks.RouteQuery{To: peer, Mark: p.Mark}),
+		Reply:    lookUp(uplinks.RouteQuery{To: peer, Mark: p.Mark, AllHops: true}),
+		Sourced:  lookUp(uplinks.RouteQuery{From: p.Source, To: peer, Mark: p.Mark, AllHops: true}),
 		Unmarked: lookUp(uplinks.RouteQuery{From: p.Source, To: peer}),
 		Request:  lookUp(uplinks.RouteQuery{From: peer, To: p.Source, Mark: p.Mark, IIF: p.Index}),
 
@@ -49,7 +51,7 @@ func LookUpRoutes(p health.Path, peer netip.Addr, lan *LANHost, lookUp func(upli
 	if lan != nil {
 		d.Forwarded = &ForwardedLookups{
 			Request: lookUp(uplinks.RouteQuery{From: peer, To: lan.Addr, Mark: p.Mark, IIF: p.Index}),
-			Reply:   lookUp(uplinks.RouteQuery{From: lan.Addr, To: peer, Mark: p.Mark, IIF: lan.Link}),
+			Reply:   lookUp(uplinks.RouteQuery{From: lan.Addr, To: peer, Mark: p.Mark, IIF: lan.Link, AllHops: true}),
 		}
 	}
 	return d
@@ -64,8 +66,10 @@ func (s Snapshot) CheckRoutes(p health.Path, d RouteLookups) health.ProofCheck {
 	}
 	host, forwarded := s.checkHostRoutes(p, d), s.checkForwardedRoutes(p, d)
 	host.Scope, forwarded.Scope = health.HostScope, health.ForwardedScope
-	clients := s.checkClients(p, d.Clients)
+	clients, spread := s.checkClients(p, d.Clients), s.checkHops(p, d)
 	switch {
+	case spread.Result == health.No:
+		return spread
 	case forwarded.Result == health.No && s.translatesDestinations():
 		return forwarded
 	case clients.Result == health.No:
@@ -77,6 +81,29 @@ func (s Snapshot) CheckRoutes(p health.Path, d RouteLookups) health.ProofCheck {
 	case forwarded.Result == health.No:
 		forwarded.Detail += "; this host forwards no requests, so that it does not matter today"
 		return forwarded.AsWarning()
+	}
+	return health.ProofCheck{Result: health.Yes}
+}
+
+// checkHops checks whether a hash of the addresses chooses the interface by which a reply leaves: those of some clients leave by another
+// one, though that of the peer may not.
+func (s Snapshot) checkHops(p health.Path, d RouteLookups) health.ProofCheck {
+	packet := rpdb.Packet{Family: p.Family, To: d.peer, Proto: rpdb.UDP, Mark: uint32(p.Mark)}
+	sourced := packet
+	sourced.From = p.Source
+	decisions, packets := []uplinks.RouteDecision{d.Reply, d.Sourced}, []rpdb.Packet{packet, sourced}
+	if d.Forwarded != nil && d.lan != nil && s.translatesDestinations() {
+		packet.From, packet.In = d.lan.Addr, s.linkName(d.lan.Link)
+		decisions, packets = append(decisions, d.Forwarded.Reply), append(packets, packet)
+	}
+	for i, decision := range decisions {
+		if decision.Other == 0 {
+			continue
+		}
+		c := s.wrongRoute(p, packets[i], decision)
+		c.Result, c.Scope = health.No, health.ClientScope
+		c.Detail = "a route with several next hops leads replies to some clients by other interfaces: " + c.Detail
+		return c
 	}
 	return health.ProofCheck{Result: health.Yes}
 }

@@ -92,7 +92,21 @@ func (g Traces) of(r Request) trace {
 		}
 	}
 	t.egress = matching(found.egress, func(e *EgressObservation) bool { return r.isFrom(e.Sport, server) })
+	t.dropCopies()
 	return t
+}
+
+// dropCopies drops the observations of copies that firewall rules send of replies (TEE, dup): these are exempt from connection tracking,
+// and the replies, which are in POSTROUTING too, are not.
+func (t *trace) dropCopies() {
+	tracked := matching(t.egress, func(e *EgressObservation) bool { return e.State&StateUntracked == 0 })
+	if len(tracked) == 0 || len(tracked) == len(t.egress) {
+		return
+	}
+	t.egress = tracked
+	for hook := OutputStart; hook <= OutputEnd; hook++ {
+		t.hooks[hook] = matching(t.hooks[hook], func(x *Observation) bool { return x.State&StateUntracked == 0 })
+	}
 }
 
 // matching returns the elements that match: the same slice where all do, as in most traces.

@@ -46,6 +46,13 @@ func egressBy(link int, replies bool) []proof.EgressObservation {
 	return []proof.EgressObservation{{Proto: 1, Peer: peer.Addr(), Port: peer.Port(), Source: lte.Source, Link: link, NextHop: lte.Gateway, State: state}}
 }
 
+// untrackedEgress returns that a reply, or a copy of one, leaves by the link exempt from connection tracking.
+func untrackedEgress(link int) []proof.EgressObservation {
+	all := egressBy(link, false)
+	all[0].State = untracked
+	return all
+}
+
 // ofRequest returns the observations, which are those of an echo, as those of the request.
 func ofRequest(q proof.Request, o proof.Observations) proof.Observations {
 	proto := map[string]uint8{"icmp": 1, "tcp": 6, "udp": 17}[q.Proto]
@@ -124,15 +131,18 @@ var traceCheckCases = map[string]struct {
 	why    string
 	result health.Result
 }{
-	"the reply leaves by the ingress interface":  {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
-	"lost before the firewall":                   {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
-	"dropped in raw":                             {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
-	"no mark on the connection":                  {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.Yes, why: "no mark"},
-	"another uplink's mark":                      {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
-	"the connection was there before":            {hooks: taken(upTo(4)), egress: egressBy(2, true), want: health.TraceUnavailable, result: health.Unknown, why: "other hosts"},
-	"no mark on the packet":                      {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.Yes, why: "PREROUTING"},
-	"no mark on the reply":                       {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
-	"no mark on the LAN host's reply":            {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},
+	"the reply leaves by the ingress interface": {hooks: observedAt(0x200|foreignBit, 0x200|foreignBit, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(3, true), result: health.Yes},
+	"lost before the firewall":                  {want: health.FirewallDropped, result: health.Unknown, why: "XDP"},
+	"dropped in raw":                            {hooks: observedAt(0, 0, upTo(1)...), want: health.FirewallDropped, result: health.Unknown, why: "raw"},
+	"no mark on the connection":                 {hooks: observedAt(foreignBit, foreignBit, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotSaved, result: health.Yes, why: "no mark"},
+	"another uplink's mark":                     {hooks: observedAt(0x100, 0x100, upTo(4)...), egress: egressBy(2, true), want: health.MarkNotSaved, result: health.No, why: "0x100"},
+	"the connection was there before":           {hooks: taken(upTo(4)), egress: egressBy(2, true), want: health.TraceUnavailable, result: health.Unknown, why: "other hosts"},
+	"no mark on the packet":                     {hooks: observedAt(0, 0x200, upTo(4)...), egress: egressBy(3, true), want: health.MarkNotRestored, result: health.Yes, why: "PREROUTING"},
+	"no mark on the reply":                      {hooks: append(observedAt(0x200, 0x200, upTo(4)...), observedAt(0, 0x200, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "OUTPUT"},
+	"no mark on the LAN host's reply":           {hooks: append(observedAt(0x200, 0x200, upTo(2, proof.ForwardStart, proof.ForwardEnd)...), observedAt(0, 0x200, proof.ReplyPrerouting)...), egress: egressBy(2, true), want: health.MarkNotRestored, result: health.No, why: "LAN host"},
+	"a copy of the reply for another host": {hooks: append(observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), in(untracked, 0, observedAt(0, 0, proof.OutputStart, proof.OutputEnd))...),
+		egress: append(untrackedEgress(4), egressBy(3, true)...), result: health.Yes},
+	"a reply that is not tracked":                {hooks: append(observedAt(0x200, 0x200, upTo(4)...), in(untracked, 0, observedAt(0, 0, proof.OutputEnd))...), egress: untrackedEgress(2), want: health.Untracked, result: health.No, why: "OUTPUT"},
 	"another interface, explained by the routes": {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), routes: missing, want: health.RouteMissing, result: health.No, why: "eth0: no way out"},
 	"another interface, unexplained":             {hooks: observedAt(0x200, 0x200, upTo(4, proof.OutputStart, proof.OutputEnd)...), egress: egressBy(2, true), want: health.OtherCause, result: health.No, why: "eth0"},
 	"the source check":                           {hooks: observedAt(0x200, 0x200, upTo(2)...), routes: sourceCheck, want: health.SourceCheck, result: health.No},

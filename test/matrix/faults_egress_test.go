@@ -47,6 +47,8 @@ var egressFaults = []fault{
 		lost: lost(1, udp, dnatUDP), cause: "reply-dropped", doctor: "egress-rule"},
 	{name: "nft rewrites the source in POSTROUTING", each: postrouting("oifname eth1 {f} saddr set {a0}"),
 		lost: lost(1, ownKinds...), cause: "reply-rewritten", doctor: "egress-rule"},
+	{name: "nft rewrites the source in OUTPUT", each: "nft add table {f} t; nft 'add chain {f} t o { type route hook output priority -50; }'; nft add rule {f} t o oifname eth1 {f} saddr set {a0}",
+		lost: lost(1, ownKinds...), cause: "wrong-source|reply-rewritten"},
 	{name: "nft rewrites the source of port 443", each: postrouting("oifname eth1 tcp sport 443 {f} saddr set {a0}"),
 		lost: lost(1, tcp), cause: "reply-rewritten", doctor: "egress-rule"},
 	{name: "nft rewrites the source port in POSTROUTING", each: postrouting("oifname eth1 udp sport 5353 udp sport set 5354"),
@@ -98,6 +100,9 @@ var firewallFaults = []fault{
 	{name: "FORWARD drops by its policy", each: "{ipt} -P FORWARD DROP", lost: lost(0, dnatKinds...).and(lost(1, dnatKinds...)), refused: true},
 	{name: "nft drops at ingress", once: "nft add table netdev t; nft 'add chain netdev t i { type filter hook ingress device eth1 priority 0; }'; nft 'add rule netdev t i meta protocol { ip, ip6 } drop'",
 		lost: lost(1, allKinds...), cause: "firewall", unknown: true, service: isUnknown},
+	{name: "a filter redirects to eth0 at ingress", once: "tc qdisc add dev eth1 clsact", each: "tc filter add dev eth1 ingress pref {n} protocol {tc} u32 match u32 0 0 action mirred egress redirect dev eth0",
+		lost: lost(1, allKinds...), cause: "firewall", unknown: true, service: isUnknown},
+	{name: "nft drops requests whose reply main would send by another link", once: inetChain("type filter hook prerouting priority 0;", "iifname eth1 fib saddr . iif oif missing drop"), lost: lost(1, dnatKinds...), refused: true},
 	{name: "echo requests are ignored", once: "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1",
 		lost: lost(0, ping).and(lost(1, ping)), refused: true},
 }

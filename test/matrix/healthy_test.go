@@ -65,4 +65,18 @@ ip link add ifb9 type ifb; ip link set ifb9 up; tc qdisc add dev eth1 handle fff
 	{name: "the TTL of one provider's customers", only: 4, each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j {TTL} 65"},
 	{name: "the hop limit of all packets but those of neighbour discovery", once: "nft add table ip6 t; nft 'add chain ip6 t p { type filter hook postrouting priority 50; }'; nft 'add rule ip6 t p icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'; nft 'add rule ip6 t p oifname eth1 ip6 hoplimit set 65'"},
 	{name: "a chain at the ingress of the LAN's link drops other ports", once: ingressChain("netdev", "tcp sport { 25, 445 } drop") + "; nft 'add rule netdev t i udp sport 137 drop'"},
+	{name: "a rule for packets of a tunnel", each: byFirst + "{ip} rule add pref 90 tun_id 5 lookup 99"},
+	{name: "a helper of connection tracking", each: "{ipt} -t raw -A PREROUTING -p tcp --dport 443 -j CT --helper ftp"},
+	{name: "synproxy of nft on port 443", once: "sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0; " + inetChain("type filter hook prerouting priority -300;", "tcp dport 443 tcp flags syn notrack") +
+		"nft 'add chain inet t i { type filter hook input priority 0; }'; nft 'add rule inet t i tcp dport 443 ct state { invalid, untracked } synproxy mss 1460 wscale 7 timestamp sack-perm'; nft 'add rule inet t i ct state invalid drop'", warns: "synproxy"},
+	{name: "logs, and queues that may be without a reader", each: "{ipt} -A OUTPUT -j NFLOG --nflog-group 5; {ipt} -A INPUT -j NFQUEUE --queue-num 4 --queue-bypass; {ipt} -A OUTPUT -j NFQUEUE --queue-num 4 --queue-bypass"},
+	{name: "TEE sends copies of replies to the LAN", each: "{ipt} -t mangle -A POSTROUTING -o eth1 -j TEE --gateway {host}"},
+	{name: "TEE sends copies of requests to the LAN", each: "{ipt} -t mangle -A PREROUTING -i eth1 -j TEE --gateway {host}"},
+	{name: "nft sends copies of replies to the LAN", each: postrouting("oifname eth1 dup to {host}")},
+	{name: "sysctls of ARP, of martians and of the source check", once: "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.arp_filter=1 net.ipv4.conf.all.log_martians=1 net.ipv4.conf.all.accept_local=1 net.ipv4.conf.all.rp_filter=1"},
+	{name: "deprecated and temporary addresses", once: "ip -6 addr add 2001:db8:b::77/64 dev eth1 preferred_lft 0 nodad; sysctl -qw net.ipv6.conf.eth1.use_tempaddr=2; ip -6 addr add 2001:db8:b::78/64 dev eth1 mngtmpaddr nodad"},
+	{name: "INPUT sets eth0's mark on packets", each: "{ipt} -t mangle -A INPUT -i eth1 -j MARK --set-mark 0x100"},
+	{name: "the source of requests is translated in INPUT", each: "{ipt} -t nat -A INPUT -i eth1 -p tcp --dport 8080 -j SNAT --to {host}"},
+	{name: "the source of requests for the LAN is translated", each: "{ipt} -t nat -A POSTROUTING -o lan0 -j MASQUERADE"},
+	{name: "a port is redirected to another", each: "{ipt} -t nat -A PREROUTING -i eth1 -p tcp --dport 8080 -j REDIRECT --to-ports 443"},
 }

@@ -38,7 +38,19 @@ func (g *RouteGetter) Get(q uplinks.RouteQuery) uplinks.RouteDecision {
 	if err != nil {
 		return uplinks.RouteDecision{Err: err}
 	}
-	return uplinks.RouteDecision{Local: r.routeType == unix.RTN_LOCAL, Link: r.hop.link, Gateway: r.hop.via, Table: r.table}
+	d := uplinks.RouteDecision{Local: r.routeType == unix.RTN_LOCAL, Link: r.hop.link, Gateway: r.hop.via, Table: r.table}
+	if !q.AllHops {
+		return d
+	}
+	// The decision stands without the other next hops: older kernels do not have all of these queries.
+	if match, err := g.query(q, unix.RTM_F_LOOKUP_TABLE|unix.RTM_F_FIB_MATCH); err == nil {
+		for _, h := range match.multipath {
+			if h.link != d.Link {
+				d.Other = h.link
+			}
+		}
+	}
+	return d
 }
 
 // OnlyDefaultRoute reports whether only a default route, or none, matches the address: then no network of the host has it.
