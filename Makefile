@@ -88,7 +88,7 @@ bench-asking: REPLYPATH_ASK ?= 20s
 bench-asking: needs
 	REPLYPATH_ASK=$(REPLYPATH_ASK) go test -count=1 -run '^$$' -bench Probes -benchtime 1x ./test/probes ./test/perf
 
-# The duration of a proof of 31 uplinks in both families, and its bound.
+# The duration of a proof of 31 uplinks in both families, the CPU time of one with hosts inside, and their bounds.
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
 
