@@ -90,6 +90,7 @@ var invalidFiles = []struct{ name, file string }{
 	{"outbound is not a table of tables", "bad-outbound-room.toml"},
 	{"outbound has no room beside the mask and the priorities", "bad-outbound-mask.toml"},
 	{"an uplink has prefixes without outbound", "bad-outbound-prefixes.toml"},
+	{"a rule of IPv4 selects by a type of service that IPv4 does not compare", "bad-outbound-tos.toml"},
 	{"keys about health have a wrong type or are in a wrong table", "bad-types-health.toml"},
 	{"the file is not TOML", "bad-syntax.toml"},
 	{"the file ends too early", "bad-syntax-end.toml"},

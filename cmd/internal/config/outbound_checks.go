@@ -8,6 +8,9 @@ import (
 	"replypath/uplinks"
 )
 
+// comparedByIPv4 are the bits of the type of service that a rule of IPv4 can have (Linux, INET_DSCP_LEGACY_TOS_MASK).
+const comparedByIPv4 = 0x1c
+
 // checkPossible reports selectors that no packet meets, and sets the family that the rule is limited to.
 func (r *outboundResolver) checkPossible(f fileSteering, s *uplinks.Steering) {
 	at := func(key string) value { v, _ := f.table.valueAt(key); return v }
@@ -29,6 +32,13 @@ func (r *outboundResolver) checkPossible(f fileSteering, s *uplinks.Steering) {
 	}
 	if (s.Sport != uplinks.PortRange{} || s.Dport != uplinks.PortRange{}) && s.Proto != 0 && !slices.Contains([]uint8{6, 17, 33, 132, 136}, s.Proto) {
 		at("ipproto").addMistake("remove the ports, or use tcp, udp, sctp or dccp", "rule %q selects nothing: packets of this protocol have no ports", f.name)
+	}
+	if s.TOS&^comparedByIPv4 != 0 && slices.Contains(families, uplinks.IPv4) {
+		key := "tos"
+		if _, written := f.table.valueAt(key); !written {
+			key = "dsfield"
+		}
+		at(key).addMistake("limit the rule to IPv6 by from or to, such as to = \"2000::/3\"; for IPv4 mark such packets by the firewall, and select by fwmark", "rule %q cannot be: of the type of service, IPv4 compares the bits of %#x only", f.name, comparedByIPv4)
 	}
 	if s.Mask&r.config.Mask != 0 {
 		at("fwmark").addMistake(fmt.Sprintf("use bits outside of the mask %s", r.config.Mask), "rule %q selects nothing: a packet with bits of %s has its uplink already", f.name, r.config.Mask)
