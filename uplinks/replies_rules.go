@@ -21,15 +21,20 @@ func MaxDefaultPrefixLen(f Family) int {
 // IsDefaultRoute reports whether a route to the prefix counts as a default route, or as a piece of one.
 func IsDefaultRoute(p netip.Prefix) bool { return p.Bits() <= MaxDefaultPrefixLen(FamilyOf(p.Addr())) }
 
-// The kernel evaluates rules one by one on every look-up. So the rules for marks are a trie: buckets of 4 ids, and above
-// them one level for each bit of the bucket's number, whose goto skips the half that the mark is not in. Buckets are
-// small because each id has two rules in its bucket.
+// The kernel evaluates rules one by one on every look-up. So the rules for marks are a trie: buckets of 4 ids, and above them
+// levels, whose gotos lead to the part of the buckets that the mark is in, or pass it on to the first one. Buckets are small
+// because each id has two rules in its bucket.
 const (
 	bucketBits   = 2
 	bucketSize   = 1 << bucketBits
 	trieLevels   = 6  // bits of a bucket's number: ids have 8
 	bucketStride = 14 // priorities from one bucket to the next: levels, start, marks, exit
 )
+
+// levelsOfTrie are the bits of a bucket's number below each level. A rule whose mark does not match costs the kernel 17
+// instructions, one that matches 70: for random ids levels of two bits are the cheapest by little, and as two and three bits
+// and one the worst case, the highest ids, is a match less.
+var levelsOfTrie = [...]int{4, 1, 0}
 
 // bucketOf returns the number of the id's bucket.
 func bucketOf(id marks.ID) int { return int(id) >> bucketBits }
@@ -39,8 +44,8 @@ func bucketOffset(bucket int) Priority {
 	return offsetBuckets + Priority(bucket)*bucketStride + trieLevels
 }
 
-// levelOffset returns the offset of the goto that skips the lower half of the 2^level buckets from the given one on. Level
-// 0 is the bucket itself.
+// levelOffset returns the offset of the gotos to the parts of the 2^level buckets from the given one on. Level 0 is the bucket
+// itself.
 func levelOffset(level, bucket int) Priority { return bucketOffset(bucket) - Priority(level) }
 
 // markOffset returns the offset of the look-up for the uplink's mark. The goto for its own link is directly before it.
@@ -103,9 +108,8 @@ func addMarkRules(add ruleAdder, s Settings, u Uplink) {
 	add(markOffset(u.ID), Lookup, func(r *Rule) { r.Mark, r.Mask, r.Table = s.Mark(u), s.Mask, s.Table(u) })
 }
 
-// addTrieRules adds the gotos to the buckets after the first, and those out at a bucket's end. The goto to a half without
-// an uplink has no target: the kernel skips such a rule, and resolves it when the target is added (fib_rules.c,
-// unresolved).
+// addTrieRules adds the gotos to the buckets after the first, and those out at a bucket's end. The goto to a part without an
+// uplink has no target: the kernel skips such a rule, and resolves it when the target is added (fib_rules.c, unresolved).
 func addTrieRules(add ruleAdder, s Settings, managed []Uplink) {
 	levels := bits.Len(uint(s.Mask.MaxID())) - bucketBits
 	added := map[Priority]bool{}
@@ -125,18 +129,36 @@ func addTrieRules(add ruleAdder, s Settings, managed []Uplink) {
 				r.Not, r.Mask, r.Goto = true, s.Mask.High(bucketBits), s.Priority+levelOffset(levels, 0)
 			})
 		})
-		for level := levels; level > 0; level-- {
-			half, first := 1<<(level-1), bucket>>level<<level
-			once(levelOffset(level, first), func() {
-				add(levelOffset(level, first), Goto, func(r *Rule) {
-					bit := s.Mask.Mark(marks.ID(half << bucketBits))
-					r.Mark, r.Mask, r.Goto = bit, marks.Mask(bit), s.Priority+levelOffset(level-1, first+half)
-				})
-			})
+		for level := levels; level > 0; level = partLevel(level) {
+			first := bucket >> level << level
+			once(levelOffset(level, first), func() { addLevel(add, s, level, first) })
 		}
 		once(bucketOffset(bucket), func() {
-			add(bucketOffset(bucket), Nop, nil)
+			// What comes here has a mark, so that this rule, a target only, is one that does not match.
+			add(bucketOffset(bucket), Nop, func(r *Rule) { r.Mask = s.Mask })
 			add(bucketOffset(bucket)+bucketSize+2, Goto, func(r *Rule) { r.Goto = s.Priority + offsetSources })
+		})
+	}
+}
+
+// partLevel returns the level of the parts into which a level divides its buckets.
+func partLevel(level int) int {
+	for _, below := range levelsOfTrie {
+		if below < level {
+			return below
+		}
+	}
+	return 0
+}
+
+// addLevel adds the gotos of a level to all its parts but the first, which follows.
+func addLevel(add ruleAdder, s Settings, level, first int) {
+	below := partLevel(level)
+	parts := 1 << (level - below)
+	mark := func(part int) marks.Mark { return s.Mask.Mark(marks.ID(part << below << bucketBits)) }
+	for part := parts - 1; part > 0; part-- {
+		add(levelOffset(level, first), Goto, func(r *Rule) {
+			r.Mark, r.Mask, r.Goto = mark(part), marks.Mask(mark(parts-1)), s.Priority+levelOffset(below, first+part<<below)
 		})
 	}
 }

@@ -32,7 +32,7 @@ func (s AddRule) legend() string {
 }
 
 // bucketsLegend explains the rules that a reader of a plan with more than 3 uplinks meets first.
-const bucketsLegend = "# ids above 3 are in buckets of 4, each with a goto out at its end; a goto for each bit of an id skips the buckets without that bit"
+const bucketsLegend = "# ids above 3 are in buckets of 4, each with a goto out at its end; a goto for some bits of an id skips the buckets that differ in them"
 
 // DelRule deletes a rule with exactly these fields. It succeeds if there is none.
 type DelRule struct{ Rule Rule }
