@@ -10,13 +10,14 @@ package marks
 func GateOf(h Hook, rules []Rule) (gate Hook, ok bool) {
 	gate = Hook{Builtin: h.Builtin}
 	if h.Rule.NotAssured {
-		gate.Rule = Rule{Assured: true, Action: Action{Kind: Return}}
+		gate.Rule = Rule{Assured: true, Action: Action{Kind: Accept}}
 		return gate, true
 	}
 	for i, r := range rules {
 		switch {
 		case r.isFast():
 			gate.Rule = r
+			gate.Rule.Action.Kind = AcceptCtmark
 			if i > 0 {
 				gate.Rule.SrcGroup, gate.Rule.NotSrcGroup = rules[0].SrcGroup, true
 			}
@@ -29,8 +30,11 @@ func GateOf(h Hook, rules []Rule) (gate Hook, ok bool) {
 }
 
 // isFast reports whether the rule is that of MapChains for packets without a mark.
-func (r Rule) isFast() bool {
-	return r == Rule{Fwmark: MarkMatch{Mask: FullMask}, Action: Action{Kind: CopyCtmark, Mask: r.Action.Mask}} && r.Action.Mask != 0
+func (r Rule) isFast() bool { return r.copies(CopyCtmark) }
+
+// copies reports whether the rule is one for packets without a mark, with an action of this kind.
+func (r Rule) copies(kind ActionKind) bool {
+	return r == Rule{Fwmark: MarkMatch{Mask: FullMask}, Action: Action{Kind: kind, Mask: r.Action.Mask}} && r.Action.Mask != 0
 }
 
 // IsGate reports whether the hook is a gate.
@@ -40,11 +44,11 @@ func (h Hook) IsGate() bool {
 	case "PREROUTING":
 		group := r.SrcGroup
 		r.SrcGroup, r.NotSrcGroup = 0, false
-		return r.isFast() && group != 0 && h.Rule.NotSrcGroup
+		return r.copies(AcceptCtmark) && group != 0 && h.Rule.NotSrcGroup
 	case "OUTPUT":
-		return r.isFast()
+		return r.copies(AcceptCtmark)
 	case "POSTROUTING":
-		return r == Rule{Assured: true, Action: Action{Kind: Return}}
+		return r == Rule{Assured: true, Action: Action{Kind: Accept}}
 	}
 	return false
 }

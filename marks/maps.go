@@ -10,7 +10,8 @@ import (
 // The kinds of actions that only nftables has. SetMarks writes the bits under the mask of both the connection's and the
 // packet's mark, SetFwmark those of the packet's alone. CopyCtmark replaces the whole mark of a packet by the bits under
 // the mask of its connection's mark and returns from the chain; it is for packets whose mark is 0, and a packet without a
-// connection does not match it. The LookUp kinds look up a key in a map: the packet's ingress or egress link, or a mark under the
+// connection does not match it. AcceptCtmark does the same but accepts the packet, as Accept does: for base chains, where that is
+// less work than a return. The LookUp kinds look up a key in a map: the packet's ingress or egress link, or a mark under the
 // mask. The packet continues at the chain that the element names; without an element, at the next rule.
 const (
 	SetMarks ActionKind = iota + 0x40
@@ -20,6 +21,8 @@ const (
 	LookUpFwmark
 	LookUpCtmark
 	LookUpOut
+	Accept
+	AcceptCtmark
 )
 
 // mapSuffix ends the name of every map.
@@ -72,7 +75,7 @@ func MapChains(mask Mask, group uint32, ingress []Ingress) []Chain {
 	}
 	chains = append(chains, Chain{Pre, append(pre, fast, restore)},
 		Chain{Out, []Rule{fast, {Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: LookUpFwmark, Chain: SaveMap, Mask: mask}}, restore}},
-		Chain{Post, []Rule{{Out: "lo", Action: Action{Kind: Return}}, {Action: Action{Kind: LookUpCtmark, Chain: CountMap, Mask: mask}}}})
+		Chain{Post, []Rule{{Action: Action{Kind: LookUpCtmark, Chain: CountMap, Mask: mask}}}})
 	return addElements(chains, mask, ingress)
 }
 
@@ -101,7 +104,7 @@ func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 		}
 		add(&restore, byMark(fmt.Sprintf("%sRESTORE%d", Prefix, id)), set(SetFwmark))
 		add(&save, byMark(fmt.Sprintf("%sSAVE%d", Prefix, id)), set(SetCtmark))
-		add(&count, byMark(CounterChain(id)), counterRules(l)...)
+		add(&count, byMark(CounterChain(id)), mapCounterRules(l)...)
 	}
 	for _, m := range []Chain{in, restore, save, count} {
 		slices.SortFunc(m.Rules, CompareElements)
@@ -110,11 +113,20 @@ func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 	return chains
 }
 
+// mapCounterRules returns the rules of CounterChain. Packets to the host itself come last, as nearly all leave by the
+// uplink: see CounterOf.
+func mapCounterRules(in Ingress) []Rule {
+	rules := counterRules(in)
+	return slices.Insert(rules, 1, Rule{Out: "lo", Action: Action{Kind: Return}})
+}
+
 // mapString formats the actions that only nftables has, in the style of the others.
 func (a Action) mapString() string {
 	switch a.Kind {
-	case SetMarks, SetFwmark, CopyCtmark:
-		kind := map[ActionKind]string{SetMarks: "set marks", SetFwmark: "set mark", CopyCtmark: "copy ctmark"}[a.Kind]
+	case Accept:
+		return "accept"
+	case SetMarks, SetFwmark, CopyCtmark, AcceptCtmark:
+		kind := map[ActionKind]string{SetMarks: "set marks", SetFwmark: "set mark", CopyCtmark: "copy ctmark", AcceptCtmark: "accept ctmark"}[a.Kind]
 		return kind + " " + a.Mark.String() + "/" + a.Mask.String()
 	case LookUpIn:
 		return "link in " + a.Chain

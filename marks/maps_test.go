@@ -23,7 +23,7 @@ func TestMapsDoWhatChainsDo(t *testing.T) {
 				p := randomPacket(r, mask, in)
 				for _, h := range marks.Hooks {
 					want, got := p.TraverseHook(chains, h), p.TraverseHook(mapped, h)
-					if want.Ctmark != got.Ctmark || want.Fwmark != got.Fwmark || counted(want) != counted(got) {
+					if want.Ctmark != got.Ctmark || want.Fwmark != got.Fwmark || counted(want, 1) != counted(got, 2) {
 						t.Fatalf("mask %s, %d links, %s: %+v became\n%+v by the chains and\n%+v by the maps", mask, n, h.Builtin, p, want, got)
 					}
 				}
@@ -55,13 +55,16 @@ func randomPacket(r *rand.Rand, mask marks.Mask, in []marks.Ingress) markstest.P
 	return p
 }
 
-// counted returns the rule of a counter chain that matched, if one did.
-func counted(p markstest.Packet) string {
+// counted returns the counter of the packet, if it has been counted: stray is the index of the rule that counts strays.
+func counted(p markstest.Packet, stray int) string {
 	var chain string
 	var rule int
 	fmt.Sscanf(p.MatchedBy, "%s %d", &chain, &rule)
-	if _, is := marks.ParseCounterChain(chain); is {
-		return p.MatchedBy
+	switch _, is := marks.ParseCounterChain(chain); {
+	case is && rule == 1:
+		return chain + " symmetric"
+	case is && rule == stray+1:
+		return chain + " stray"
 	}
 	return ""
 }

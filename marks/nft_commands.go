@@ -102,15 +102,13 @@ func (w *nftWriter) content(c ChainChange) (commands []string) {
 		}
 		return commands
 	}
-	id, counts := ParseCounterChain(c.Name)
-	symmetric, stray := NFTCounters(id, w.ipv6)
 	for i, r := range c.Rules {
 		text, err := r.NFT(w.ipv6)
 		if err != nil {
 			continue
 		}
-		if counts && i < 2 {
-			text = strings.TrimSuffix(text, "return") + "counter name \"" + []string{symmetric, stray}[i] + "\" return"
+		if counter := CounterOf(c.Name, i, w.ipv6); counter != "" {
+			text = strings.TrimSuffix(text, "return") + "counter name \"" + counter + "\" return"
 		}
 		commands = append(commands, "add "+object("rule", name)+" "+text)
 	}

@@ -142,6 +142,10 @@ func (a Action) nft(ipv6 bool) string {
 		return replaced("ct mark") + " " + replaced("meta mark")
 	case CopyCtmark:
 		return "meta mark set ct mark" + under + " return"
+	case AcceptCtmark:
+		return "meta mark set ct mark" + under + " accept"
+	case Accept:
+		return "accept"
 	case TProxy:
 		return "tproxy " + NFTFamily(ipv6) + " to " + a.nftProxy() + " " + replaced("meta mark") + " accept"
 	case Drop:

@@ -82,6 +82,20 @@ func NFTCounters(id ID, ipv6 bool) (symmetric, stray string) {
 	return fmt.Sprintf("%sseen%d", nftPrefix(ipv6), id), fmt.Sprintf("%sstray%d", nftPrefix(ipv6), id)
 }
 
+// CounterOf returns the counter of the i-th rule of a chain in NFTTable, or "": of a CounterChain the first rule counts
+// ReplyCounters.Symmetric, the last one Stray.
+func CounterOf(chain string, i int, ipv6 bool) string {
+	id, counts := ParseCounterChain(chain)
+	symmetric, stray := NFTCounters(id, ipv6)
+	switch {
+	case counts && i == 0:
+		return symmetric
+	case counts && i == 2:
+		return stray
+	}
+	return ""
+}
+
 // HooksOf returns the changes of the hooks of one base chain, in the order in which they are inserted: each becomes the
 // first rule.
 func (c Change) HooksOf(b NFTBase) (changes []HookChange) {

@@ -16,7 +16,7 @@ type ReplyCounters struct{ Symmetric, Stray uint64 }
 func CounterChain(id ID) string { return fmt.Sprintf("%sS%d", Prefix, id) }
 
 // ParseCounterChain returns the uplink whose replies a chain counts, and whether the name is that of a CounterChain.
-// The chain's first rule counts ReplyCounters.Symmetric, its second Stray.
+// The chain's first rule counts ReplyCounters.Symmetric, its last Stray.
 func ParseCounterChain(chain string) (id ID, ok bool) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(chain, Prefix+"S"), 10, 8)
 	id = ID(n)

@@ -10,7 +10,9 @@ func (p Packet) actNFT(chains []marks.Chain, a marks.Action, depth int) (after P
 		p.Ctmark, p.Fwmark = set(p.Ctmark), set(p.Fwmark)
 	case marks.SetFwmark:
 		p.Fwmark = set(p.Fwmark)
-	case marks.CopyCtmark:
+	case marks.Accept:
+		return p, true
+	case marks.CopyCtmark, marks.AcceptCtmark:
 		p.Fwmark = p.Ctmark & uint32(a.Mask)
 		return p, true
 	case marks.LookUpIn:

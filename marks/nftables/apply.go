@@ -227,7 +227,7 @@ func (b *builder) fill(c marks.ChainChange) error {
 		return nil
 	}
 	for i, r := range c.Rules {
-		expressions, err := encodeRule(r, counterOf(c.Name, i, b.ipv6), b.ipv6)
+		expressions, err := encodeRule(r, marks.CounterOf(c.Name, i, b.ipv6), b.ipv6)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,9 @@ func (d *decoder) immediate(data []byte) bool {
 	case code == unix.NFT_RETURN:
 		d.rule.Action.Kind = marks.Return
 		return true
+	case code == nfAccept:
+		d.rule.Action.Kind = marks.Accept
+		return true
 	case code == nfDrop:
 		d.rule.Action.Kind = marks.Drop
 		return len(d.writes) == 0
@@ -90,8 +93,12 @@ func (d *decoder) finish() bool {
 		d.rule.Action.Kind, d.rule.Action.Mark, d.rule.Action.Mask = marks.TProxy, marks.Mark(first.xor), marks.Mask(^first.mask)
 		return d.ended && len(d.writes) == 1 && first.to == metaMark && (first.from == metaMark || first.from == constant) && first.xor&first.mask == 0
 	}
-	if d.ended { // by a return
-		d.rule.Action = marks.Action{Kind: marks.CopyCtmark, Mask: marks.Mask(first.mask)}
+	if d.ended { // by a return, or the packet is accepted
+		kind := marks.CopyCtmark
+		if d.rule.Action.Kind == marks.Accept {
+			kind = marks.AcceptCtmark
+		}
+		d.rule.Action = marks.Action{Kind: kind, Mask: marks.Mask(first.mask)}
 		return len(d.writes) == 1 && first.to == metaMark && first.from == ctMark && first.xor == 0
 	}
 	d.rule.Action = marks.Action{Mark: marks.Mark(first.xor), Mask: marks.Mask(^first.mask)}

@@ -159,9 +159,14 @@ func encodeAction(a marks.Action, ipv6 bool) [][]byte {
 		return setFwmark(a)
 	case marks.SetMarks:
 		return append(setCtmark(a), setFwmark(a)...)
-	case marks.CopyCtmark:
-		all := under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0))
-		return append(all, nftnl.SetMeta(unix.NFT_META_MARK, 0), nftnl.Return())
+	case marks.Accept:
+		return [][]byte{nftnl.Accept()}
+	case marks.CopyCtmark, marks.AcceptCtmark:
+		all := append(under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.SetMeta(unix.NFT_META_MARK, 0))
+		if a.Kind == marks.AcceptCtmark {
+			return append(all, nftnl.Accept())
+		}
+		return append(all, nftnl.Return())
 	case marks.TProxy:
 		return append(append(encodeTProxy(a, ipv6), setFwmark(a)...), nftnl.Accept())
 	case marks.Drop:

@@ -41,9 +41,10 @@ func TestGatesAreReadAndRepaired(t *testing.T) {
 		"no gate":             "flush chain inet replypath output; add rule inet replypath output meta nfproto ipv4 goto ip-out; add rule inet replypath output meta nfproto ipv6 goto ip6-out",
 		"another gate":        "insert rule inet replypath postrouting ct status and assured != 0 return",
 		"a rule behind it":    "add rule inet replypath prerouting udp dport 53 accept",
-		"another group":       "flush chain inet replypath prerouting; add rule inet replypath prerouting iifgroup != 7 meta mark 0 meta mark set ct mark and 0xff00 return; add rule inet replypath prerouting meta nfproto ipv4 goto ip-pre; add rule inet replypath prerouting meta nfproto ipv6 goto ip6-pre",
-		"all of one family":   "flush chain inet replypath output; add rule inet replypath output meta mark 0 meta mark set ct mark and 0xff00 return; add rule inet replypath output meta nfproto ipv4 goto ip-out; add rule inet replypath output goto ip6-out",
-		"the other direction": "flush chain inet replypath postrouting; add rule inet replypath postrouting ct status and assured != 0 return; add rule inet replypath postrouting meta nfproto ipv4 ct direction original goto ip-post; add rule inet replypath postrouting meta nfproto ipv6 ct direction reply goto ip6-post",
+		"another group":       "flush chain inet replypath prerouting; add rule inet replypath prerouting iifgroup != 7 meta mark 0 meta mark set ct mark and 0xff00 accept; add rule inet replypath prerouting meta nfproto ipv4 goto ip-pre; add rule inet replypath prerouting meta nfproto ipv6 goto ip6-pre",
+		"all of one family":   "flush chain inet replypath output; add rule inet replypath output meta mark 0 meta mark set ct mark and 0xff00 accept; add rule inet replypath output meta nfproto ipv4 goto ip-out; add rule inet replypath output goto ip6-out",
+		"the other direction": "flush chain inet replypath postrouting; add rule inet replypath postrouting ct status and assured != 0 accept; add rule inet replypath postrouting meta nfproto ipv4 ct direction original goto ip-post; add rule inet replypath postrouting meta nfproto ipv6 ct direction reply goto ip6-post",
+		"a gate that returns": "flush chain inet replypath output; add rule inet replypath output meta mark 0 meta mark set ct mark and 0xff00 return; add rule inet replypath output meta nfproto ipv4 goto ip-out; add rule inet replypath output meta nfproto ipv6 goto ip6-out",
 	} {
 		h.Run("nft", damage)
 		if cmp.Equal(want4.Hooks, h.read(false).Hooks) {

@@ -51,25 +51,12 @@ func (c *chainState) decode(chain string, ipv6 bool) marks.ChainRules {
 	rules := make([]marks.Rule, len(c.rules))
 	for i, expressions := range c.rules {
 		rule, counter, ok := decodeRule(expressions, ipv6)
-		if !ok || counter != counterOf(chain, i, ipv6) {
+		if !ok || counter != marks.CounterOf(chain, i, ipv6) {
 			return marks.ChainRules{Unreadable: true}
 		}
 		rules[i] = rule
 	}
 	return marks.ChainRules{Rules: rules}
-}
-
-// counterOf returns the counter of the i-th rule of a chain, if it has one.
-func counterOf(chain string, i int, ipv6 bool) string {
-	id, counts := marks.ParseCounterChain(chain)
-	symmetric, stray := marks.NFTCounters(id, ipv6)
-	switch {
-	case counts && i == 0:
-		return symmetric
-	case counts && i == 1:
-		return stray
-	}
-	return ""
 }
 
 // decode returns the elements of a map. One that replypath has not made, or an element that it has not, makes the map
