@@ -15,7 +15,7 @@ type connectionLoad struct {
 	*Box
 	streams       map[netip.Addr]*world.Stream
 	idle          map[netip.Addr]*world.Connections
-	Strays        []*world.Recorder // by uplink: what its ISP got that does not come from there
+	Strays        []*world.Recorder // by uplink: what its ISP got whose source is not from there, not what it cannot deliver
 	LongestOutage time.Duration     // the longest time that the gateway was damaged
 }
 
@@ -32,7 +32,7 @@ func (b *Box) StartConnections(t *testing.T, family int, uplinks ...*world.Uplin
 	t.Helper()
 	f := &connectionLoad{Box: b, streams: map[netip.Addr]*world.Stream{}, idle: map[netip.Addr]*world.Connections{}}
 	for _, u := range b.Uplinks {
-		f.Strays = append(f.Strays, u.Refused.Record(Stray))
+		f.Strays = append(f.Strays, u.Refused.Record(func(p world.Packet) bool { return Stray(p) && !u.Has(p.Src) }))
 	}
 	var err error
 	for _, u := range uplinks {

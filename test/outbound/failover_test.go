@@ -42,6 +42,7 @@ func TestFailoverMovesConnections(t *testing.T) {
 				g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failback = "move"`)...)
 				s := g.startProbed()
 				g.awaitUplink(t, g.LAN, 0)
+				g.awaitUplink(t, g.Gateway, 0)
 				inbound := g.StartConnections(t, 4, g.Uplinks[1])
 				inside, own := g.hold(t, g.LAN, 10), g.hold(t, g.Gateway, 5)
 				if n4, n6 := g.pinned(4, 0), g.pinned(6, 0); n4 < 15 || n6 < 15 {

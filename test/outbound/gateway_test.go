@@ -87,15 +87,35 @@ func (g *gateway) startProbed() *box.Service {
 // pinned returns the number of connections of a family that began inside and have the mark of the uplink.
 func (g *gateway) pinned(family, uplink int) int {
 	g.T.Helper()
-	mark := fmt.Sprintf("0x%x/0x3f00", 0x2000|(uplink+1)<<8)
-	return strings.Count(g.Gateway.Run("conntrack", "-L", "-f", map[int]string{4: "ipv4", 6: "ipv6"}[family], "-m", mark), "src=") / 2
+	return len(g.pinnedConnections(family, uplink))
 }
 
-// awaitUnpinned waits until no connection that began inside has the mark of the uplink.
+// pinnedConnections returns what conntrack(8) prints about the connections of a family that began inside and have the mark of the
+// uplink.
+func (g *gateway) pinnedConnections(family, uplink int) (all []string) {
+	g.T.Helper()
+	mark := fmt.Sprintf("0x%x/0x3f00", 0x2000|(uplink+1)<<8)
+	for line := range strings.Lines(g.Gateway.Run("conntrack", "-L", "-f", map[int]string{4: "ipv4", 6: "ipv6"}[family], "-m", mark)) {
+		if strings.Contains(line, "src=") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// awaitUnpinned waits until no connection that began inside goes by the uplink. Connections of the gateway itself have its address:
+// TCP that was ended and UDP stay in the table until their time is over, and no packet follows.
 func (g *gateway) awaitUnpinned(t *testing.T, uplink int) {
 	t.Helper()
+	u := g.Uplinks[uplink]
+	ended := func(line string) bool {
+		own := strings.Contains(line, fmt.Sprintf(" src=%s dst=", u.Addr4)) || strings.Contains(line, fmt.Sprintf(" src=%s dst=", u.Addr6))
+		return own && !strings.Contains(line, " ESTABLISHED ")
+	}
 	for _, family := range []int{4, 6} {
-		box.Eventually(t, box.EventualTimeout, fmt.Sprintf("no IPv%d connection is pinned to uplink %d", family, uplink), func() bool { return g.pinned(family, uplink) == 0 })
+		box.Eventually(t, box.EventualTimeout, fmt.Sprintf("no IPv%d connection is pinned to uplink %d", family, uplink), func() bool {
+			return len(slices.DeleteFunc(g.pinnedConnections(family, uplink), ended)) == 0
+		})
 	}
 }
 
@@ -152,7 +172,7 @@ func (g *gateway) wantNoForeign(t *testing.T) {
 	g.Settle()
 	for i, r := range g.refused {
 		u := g.Uplinks[i]
-		foreign := slices.DeleteFunc(r.Packets(), func(p world.Packet) bool { return u.Prefix4.Contains(p.Src) || u.Prefix6.Contains(p.Src) })
+		foreign := slices.DeleteFunc(r.Packets(), func(p world.Packet) bool { return u.Has(p.Src) })
 		if n := len(foreign); n > 0 {
 			t.Errorf("ISP %d got %d packets with a foreign source, such as %s", i, n, foreign[0])
 		}

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -74,7 +75,12 @@ func TestStreamsThatBeganWithoutTranslationAreTranslatedByTheRepair(t *testing.T
 				t.Fatal(err)
 			}
 		}
-		box.Eventually(t, box.EventualTimeout, "the streams have left untranslated", func() bool { return len(g.refused[0].Packets()) >= 2 })
+		for i, to := range g.servers() {
+			own := []netip.Addr{g.LAN4, g.LAN6}[i]
+			box.Eventually(t, box.EventualTimeout, fmt.Sprintf("the stream to %s has left untranslated", to), func() bool {
+				return g.refused[0].Count(func(p world.Packet) bool { return p.Src == own && p.To(to) }) > 0
+			})
+		}
 		g.Apply()
 		g.Settle()
 		g.refused[0].Reset()

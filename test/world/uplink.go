@@ -32,6 +32,9 @@ func (u *Uplink) Port6(port uint16) netip.AddrPort { return netip.AddrPortFrom(u
 // Addrs returns the gateway's first addresses on the uplink, IPv4 then IPv6.
 func (u *Uplink) Addrs() []netip.Addr { return []netip.Addr{u.Addr4, u.Addr6} }
 
+// Has reports whether the address is in the uplink's own prefixes: its ISP takes it for a source.
+func (u *Uplink) Has(a netip.Addr) bool { return u.Prefix4.Contains(a) || u.Prefix6.Contains(a) }
+
 // newUplink deals out the addresses of the uplink with that index.
 func newUplink(index int) *Uplink {
 	u := &Uplink{Index: index, RouterLL: netip.MustParseAddr("fe80::1")}
