@@ -84,10 +84,6 @@ func (p *program) drainWithoutService(ctx context.Context, d control.Drain) erro
 	if err != nil {
 		return err
 	}
-	for _, m := range c.Settings.ResolveLinks(facts).Drain(d.Uplink, facts) {
-		if _, err := h.MoveConnections(m); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = h.MoveConnections(c.Settings.ResolveLinks(facts).Drain(d.Uplink, facts)...)
+	return err
 }

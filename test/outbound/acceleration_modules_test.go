@@ -62,14 +62,13 @@ func (g *gateway) tracked(t *testing.T, uplink int) (n int, offloaded map[string
 	t.Helper()
 	offloaded = map[string]int{}
 	g.Gateway.Do(func() {
-		all, err := rtnl.MarkedConnections(rtnl.MarkFilter{Mark: marks.Mark(0x2000 | (uplink+1)<<8), Mask: 0x3f00})
-		if err != nil {
-			t.Error(err)
-		}
-		for _, c := range all {
+		err := rtnl.EachMarked(rtnl.MarkFilter{Mark: marks.Mark(0x2000 | (uplink+1)<<8), Mask: 0x3f00}, func(c rtnl.TrackedConnection) {
 			if n++; c.Offloaded {
 				offloaded[map[uint8]string{6: "tcp ", 17: "udp "}[c.Original.Proto]+uplinks.FamilyOf(c.Original.To.Addr()).String()]++
 			}
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	})
 	return n, offloaded

@@ -119,17 +119,16 @@ func (a accelerated) offloaded(t *testing.T) map[string]int {
 	found := map[string]int{}
 	a.Gateway.Do(func() {
 		for name, family := range map[string]uplinks.Family{"4": uplinks.IPv4, "6": uplinks.IPv6} {
-			all, err := rtnl.MarkedConnections(rtnl.MarkFilter{Family: family, Mark: 0, Mask: 0})
-			if err != nil {
-				t.Error(err)
-			}
-			for _, c := range all {
+			err := rtnl.EachMarked(rtnl.MarkFilter{Family: family}, func(c rtnl.TrackedConnection) {
 				if c.Offloaded && c.Mark&uint32(marks.DefaultMask) == 0 {
 					t.Errorf("a connection without a mark is in the flow table: %+v", c.Original)
 				}
 				if c.Offloaded {
 					found[map[uint8]string{6: "tcp ", 17: "udp "}[c.Original.Proto]+name]++
 				}
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"replypath/marks"
 	"replypath/marks/nlattr"
@@ -17,11 +16,10 @@ import (
 // Attributes of a connection that the library does not define (linux/netfilter/nfnetlink_conntrack.h), and the version of a
 // request without which the kernel takes a family for all families (net/netfilter/nf_conntrack_netlink.c).
 const (
-	ctaZone        = 18
-	ctaStatusMask  = 26
-	familyMatters  = 1
-	ipsSrcNAT      = 1 << 4
-	maxMarkUpdates = 512 // in one batch
+	ctaZone       = 18
+	ctaStatusMask = 26
+	familyMatters = 1
+	ipsSrcNAT     = 1 << 4
 )
 
 // MarkFilter selects the connections of a family by the bits of their mark under a mask.
@@ -55,26 +53,32 @@ func (f MarkFilter) each(use func(c Connection, attributes []byte)) error {
 	})
 }
 
-// MarkedConnections returns the connections of the filter.
-func MarkedConnections(f MarkFilter) (all []TrackedConnection, err error) {
-	err = f.each(func(found Connection, attributes []byte) {
+// EachMarked calls use for each connection of the filter. What identifies the connection to the kernel is valid until use returns.
+func EachMarked(f MarkFilter, use func(TrackedConnection)) error {
+	err := f.each(func(found Connection, attributes []byte) {
+		if uint32(f.Mark) != found.Mark&uint32(f.Mask) {
+			return
+		}
 		c := TrackedConnection{Connection: found}
 		for attrType, v := range nlattr.All(attributes) {
 			switch attrType {
 			case nl.CTA_TUPLE_ORIG:
-				c.original = append([]byte(nil), v...)
+				c.original = v
 			case ctaZone:
-				c.zone = append([]byte(nil), v...)
+				c.zone = v
 			}
 		}
-		if uint32(f.Mark) == c.Mark&uint32(f.Mask) {
-			all = append(all, c)
-		}
+		use(c)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
+	return f.listError(err)
+}
+
+// listError returns the error of a dump of the filter, or nil.
+func (f MarkFilter) listError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return all, nil
+	return fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
 }
 
 // FlowsOf returns the original directions of those connections of the filter that are wanted.
@@ -84,10 +88,7 @@ func FlowsOf(f MarkFilter, wanted func(Connection) bool) (all []Flow, err error)
 			all = append(all, c.Original)
 		}
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
-	}
-	return all, nil
+	return all, f.listError(err)
 }
 
 // TrackedConnection is a connection with what identifies it to the kernel.
@@ -109,49 +110,8 @@ func DeleteTranslated(f MarkFilter) error {
 	return nil
 }
 
-// SetMark sets the bits under the mask of the connections' marks. A connection that is gone is no error.
-func SetMark(all []TrackedConnection, mark marks.Mark, mask marks.Mask) error {
-	if len(all) == 0 {
-		return nil
-	}
-	w, err := openProtocolWriter(unix.NETLINK_NETFILTER)
-	if err != nil {
-		return fmt.Errorf("open a conntrack socket: %w", err)
-	}
-	defer w.close()
-	var errs []error
-	for from := 0; from < len(all); from += maxMarkUpdates {
-		var messages []message
-		for _, c := range all[from:min(from+maxMarkUpdates, len(all))] {
-			messages = append(messages, c.markMessage(mark, mask))
-		}
-		for _, err := range w.send(messages) {
-			if err != nil && !errors.Is(err, unix.ENOENT) {
-				errs = append(errs, err)
-			}
-		}
-	}
-	if len(errs) > 0 {
-		return fmt.Errorf("mark %d connections with %s/%s: %d failed: %w", len(all), mark, mask, len(errs), errs[0])
-	}
-	return nil
-}
-
-// markMessage encodes the change of one connection's mark.
-func (c TrackedConnection) markMessage(mark marks.Mark, mask marks.Mask) message {
-	m := newMessage(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_NEW, 0, nl.SizeofNfgenmsg)
-	m.header()[0] = c.Original.family()
-	m.addAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_ORIG, c.original)
-	if c.zone != nil {
-		m.addAttr(ctaZone, c.zone)
-	}
-	m.addAttr(nl.CTA_MARK, binary.BigEndian.AppendUint32(nil, uint32(mark)))
-	m.addAttr(ctaMarkMask, binary.BigEndian.AppendUint32(nil, uint32(mask)))
-	return m
-}
-
 // AnyOffloaded reports whether a connection of the filter is in a flow table.
-func AnyOffloaded(f MarkFilter) (bool, error) {
-	all, err := MarkedConnections(f)
-	return slices.ContainsFunc(all, func(c TrackedConnection) bool { return c.Offloaded }), err
+func AnyOffloaded(f MarkFilter) (any bool, err error) {
+	err = EachMarked(f, func(c TrackedConnection) { any = any || c.Offloaded })
+	return any, err
 }

@@ -16,7 +16,12 @@ type message []byte
 
 // newMessage returns a request with a zeroed fixed header of the size, in bytes.
 func newMessage(messageType, flags uint16, headerSize int) message {
-	m := make(message, unix.SizeofNlMsghdr+headerSize, 160)
+	return startMessage(make(message, 0, 160), messageType, flags, headerSize)
+}
+
+// startMessage returns the same in the memory of m, which is empty.
+func startMessage(m message, messageType, flags uint16, headerSize int) message {
+	m = append(m, make([]byte, unix.SizeofNlMsghdr+headerSize)...)
 	nativeEndian.PutUint16(m[4:], messageType)
 	nativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST|flags)
 	return m

@@ -19,6 +19,8 @@ type writer struct {
 	socket   int
 	port     uint32 // identifies the writer in events
 	sequence uint32
+	payload  []byte // of exchange, whose memory is used again
+	answers  []byte
 }
 
 // writeTimeout bounds the wait for answers, as the library does: a holder of the kernel's RTNL lock delays all writes.
@@ -84,7 +86,7 @@ func (w *writer) send(all []message) []error {
 
 // exchange sends the messages and stores their errors in results. It fails when the fate of the messages is unknown.
 func (w *writer) exchange(all []message, results []error) error {
-	first, payload := w.sequence+1, []byte(nil)
+	first, payload := w.sequence+1, w.payload[:0]
 	for i, m := range all {
 		if w.sequence++; i == len(all)-1 {
 			m.requestAck()
@@ -92,19 +94,22 @@ func (w *writer) exchange(all []message, results []error) error {
 		m.setSequence(w.sequence)
 		payload = append(payload, m...)
 	}
+	w.payload = payload
 	if err := unix.Sendto(w.socket, payload, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("write to a netlink socket: %w", err)
 	}
-	buffer := make([]byte, 8<<10)
+	if w.answers == nil {
+		w.answers = make([]byte, 8<<10)
+	}
 	for {
-		n, _, err := unix.Recvfrom(w.socket, buffer, 0)
+		n, _, err := unix.Recvfrom(w.socket, w.answers, 0)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("read from a netlink socket: %w", err)
 		}
-		answers, err := syscall.ParseNetlinkMessage(buffer[:n])
+		answers, err := syscall.ParseNetlinkMessage(w.answers[:n])
 		if err != nil {
 			return fmt.Errorf("read from a netlink socket: %w", err)
 		}

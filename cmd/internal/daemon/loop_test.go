@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,18 @@ type recordedRounds struct {
 	next    func(n int) time.Duration // of the round n, from 1
 	times   []time.Duration
 	reasons []string
+
+	failovers []string
 }
 
 func (r *recordedRounds) RunRound(_ context.Context, reason string) time.Duration {
 	r.times, r.reasons = append(r.times, time.Since(r.began)), append(r.reasons, reason)
 	return r.next(len(r.times))
+}
+
+// FailOver records the reasons that it is called with.
+func (r *recordedRounds) FailOver(_ context.Context, reason string) {
+	r.failovers = append(r.failovers, reason)
 }
 
 // runLoop runs a loop while drive requests rounds, and returns when and why they ran.
@@ -66,6 +74,25 @@ func TestTriggersDoNotDelayARoundBeyondMaxDelay(t *testing.T) {
 		if len(times) < 15 || times[0] > maxDelay+time.Millisecond {
 			t.Errorf("%d rounds in a second, the first after %v", len(times), times[0])
 		}
+	})
+}
+
+func TestFailoverDoesNotWaitForTheBurstToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		r := &recordedRounds{began: time.Now(), next: noNextRound}
+		l := &Loop{newRoundQueue(), r, resyncInterval}
+		ended := make(chan error)
+		go func() { ended <- l.Run(ctx) }()
+		for _, reason := range []string{"link", "health of isp0"} {
+			l.queue.RequestRound(reason, uplinks.ChangedScope{})
+			synctest.Wait()
+		}
+		if want := []string{"link", "health of isp0"}; !slices.Equal(r.failovers, want) || len(r.times) > 0 {
+			t.Errorf("failovers because of %q, %d rounds", r.failovers, len(r.times))
+		}
+		stop()
+		<-ended
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"replypath/cmd/internal/host"
@@ -20,7 +21,7 @@ const maxWaitingMoves = 512
 
 // connectionMover is a kernel that can move connections. *host.Host implements it.
 type connectionMover interface {
-	MoveConnections(m uplinks.Move) (host.Moved, error)
+	MoveConnections(moves ...uplinks.Move) ([]host.Moved, error)
 }
 
 // outboundMover moves connections to other uplinks, once the rules and routes of a round are in force. Its round method belongs to
@@ -31,11 +32,11 @@ type outboundMover struct {
 	log      *slog.Logger
 	states   *outboundStates
 	tracker  uplinks.OutboundTracker
-	waiting  chan uplinks.Move
+	waiting  chan []uplinks.Move // those of one uplink
 }
 
 func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.Logger) *outboundMover {
-	return &outboundMover{kernel: kernel, recorder: states.recorder, states: states, log: log, waiting: make(chan uplinks.Move, maxWaitingMoves)}
+	return &outboundMover{kernel: kernel, recorder: states.recorder, states: states, log: log, waiting: make(chan []uplinks.Move, maxWaitingMoves)}
 }
 
 // round queues the moves that follow from the state that a round has put in force.
@@ -44,13 +45,25 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 	m.queue(m.tracker.Update(s, f, v))
 }
 
-// queue queues moves. One that finds the queue full is dropped: the queue has room for one of each path.
+// queue queues moves. Those of one uplink are carried out together, as the kernel walks all connections for them. One that finds the
+// queue full is dropped: the queue has room for one of each path.
 func (m *outboundMover) queue(moves []uplinks.Move) {
-	for _, move := range moves {
+	for len(moves) > 0 {
+		first := moves[0]
+		same := func(other uplinks.Move) bool {
+			return other.Path.Uplink == first.Path.Uplink && other.Family != first.Family
+		}
+		group := []uplinks.Move{first}
+		rest := slices.Clone(moves[1:])
+		if i := slices.IndexFunc(rest, same); i >= 0 {
+			group = append(group, rest[i])
+			rest = slices.Delete(rest, i, i+1)
+		}
+		moves = rest
 		select {
-		case m.waiting <- move:
+		case m.waiting <- group:
 		default:
-			m.log.Warn("connections are not moved: too many moves wait", "uplink", move.Path.Uplink, "family", move.Path.Family)
+			m.log.Warn("connections are not moved: too many moves wait", "uplink", first.Path.Uplink)
 		}
 	}
 }
@@ -58,9 +71,9 @@ func (m *outboundMover) queue(moves []uplinks.Move) {
 // Run carries out moves until the context ends.
 func (m *outboundMover) Run(ctx context.Context) error {
 	type second struct {
-		due  time.Time
-		move uplinks.Move
-		done health.OutboundMove
+		due   time.Time
+		moves []uplinks.Move
+		done  []health.OutboundMove
 	}
 	var later []second
 	timer := time.NewTimer(time.Hour)
@@ -72,44 +85,51 @@ func (m *outboundMover) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case move := <-m.waiting:
-			later = append(later, second{time.Now().Add(secondSweep), move, m.move(move)})
+		case moves := <-m.waiting:
+			later = append(later, second{time.Now().Add(secondSweep), moves, m.move(moves)})
 		case <-timer.C:
 			if len(later) > 0 && !time.Now().Before(later[0].due) {
-				m.moveAgain(later[0].move, later[0].done)
+				m.moveAgain(later[0].moves, later[0].done)
 				later = later[1:]
 			}
 		}
 	}
 }
 
-// move moves the connections for the first time.
-func (m *outboundMover) move(move uplinks.Move) health.OutboundMove {
-	began := time.Now()
-	moved, err := m.kernel.MoveConnections(move)
+// moveConnections carries out the moves of one uplink, and returns what each moved, also after a failure.
+func (m *outboundMover) moveConnections(moves []uplinks.Move) []host.Moved {
+	moved, err := m.kernel.MoveConnections(moves...)
 	if err != nil {
-		m.log.Error("cannot move connections", "uplink", move.Path.Uplink, "family", move.Path.Family, "err", err)
+		m.log.Error("cannot move connections", "uplink", moves[0].Path.Uplink, "family", moves[0].Path.Family, "err", err)
 	}
-	return health.OutboundMove{At: began, Reason: move.Why, Connections: moved.Connections, Sockets: moved.Sockets, Milliseconds: float64(time.Since(began).Microseconds()) / 1000}
+	return append(moved, make([]host.Moved, len(moves)-len(moved))...)
+}
+
+// move moves the connections for the first time.
+func (m *outboundMover) move(moves []uplinks.Move) (done []health.OutboundMove) {
+	began := time.Now()
+	for i, moved := range m.moveConnections(moves) {
+		done = append(done, health.OutboundMove{At: began, Reason: moves[i].Why, Connections: moved.Connections, Sockets: moved.Sockets, Milliseconds: float64(time.Since(began).Microseconds()) / 1000})
+	}
+	return done
 }
 
 // moveAgain moves what has begun meanwhile, and reports both moves.
-func (m *outboundMover) moveAgain(move uplinks.Move, done health.OutboundMove) {
-	moved, err := m.kernel.MoveConnections(move)
-	if err != nil {
-		m.log.Error("cannot move connections", "uplink", move.Path.Uplink, "family", move.Path.Family, "err", err)
+func (m *outboundMover) moveAgain(moves []uplinks.Move, all []health.OutboundMove) {
+	for i, moved := range m.moveConnections(moves) {
+		move, done := moves[i], all[i]
+		done.SecondSweep = moved.Connections
+		done.Sockets += moved.Sockets
+		if move.AtInit && done.Connections+done.Sockets+done.SecondSweep == 0 {
+			continue
+		}
+		m.states.moved(move.Path, done)
+		family, _ := move.Family.MarshalText()
+		text := fmt.Sprintf("%s %s: %s: %s", move.Path.Uplink, move.Family, done.Text(), move.Why)
+		m.recorder.Record(health.Event{Kind: eventOutbound, Uplink: move.Path.Uplink, Family: string(family), To: "moved", Text: text})
+		m.log.Info("connections moved", "uplink", move.Path.Uplink, "family", move.Family, "connections", done.Connections, "sockets", done.Sockets,
+			"second_sweep", done.SecondSweep, "milliseconds", done.Milliseconds, "why", move.Why)
 	}
-	done.SecondSweep = moved.Connections
-	done.Sockets += moved.Sockets
-	if move.AtInit && done.Connections+done.Sockets+done.SecondSweep == 0 {
-		return
-	}
-	m.states.moved(move.Path, done)
-	family, _ := move.Family.MarshalText()
-	text := fmt.Sprintf("%s %s: %s: %s", move.Path.Uplink, move.Family, done.Text(), move.Why)
-	m.recorder.Record(health.Event{Kind: eventOutbound, Uplink: move.Path.Uplink, Family: string(family), To: "moved", Text: text})
-	m.log.Info("connections moved", "uplink", move.Path.Uplink, "family", move.Family, "connections", done.Connections, "sockets", done.Sockets,
-		"second_sweep", done.SecondSweep, "milliseconds", done.Milliseconds, "why", move.Why)
 }
 
 // drainRequest takes an uplink out of outbound, or puts it back.

@@ -59,6 +59,7 @@ type Reconciler struct {
 	inspection   inspect.Inspection
 	repaired     map[uplinks.Scope]bool // since the last resync, and not observed since
 	restInSync   bool                   // everything outside of repaired
+	inForce      bool                   // the kernel is as lastSettings, lastFacts and lastVerdicts require, as far as it was read
 	lastResync   time.Time
 }
 
@@ -70,7 +71,7 @@ func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, 
 
 // SetSettings sets the settings for the next round, with the cause of their change.
 func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
-	r.settings, r.cause, r.restInSync = s, cause, false
+	r.settings, r.cause, r.restInSync, r.inForce = s, cause, false, false
 	r.lastFacts.Kept = nil
 	clear(r.refused)
 	r.verdicts.retain(s)
@@ -92,7 +93,7 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 	suspects := r.suspects.Snapshot() // before a repair, which causes events too
 	facts, actual, err := r.observe(ctx, r.settings.ResolveLinks(r.lastFacts), scopes)
 	if err != nil {
-		r.restInSync = false // no later event names the scopes again
+		r.restInSync, r.inForce = false, false // no later event names the scopes again
 		r.addFailure("read the kernel", err)
 		return retryInterval
 	}
@@ -130,7 +131,7 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		r.addFailure("change the kernel", err)
 		next = retryInterval
 	}
-	r.lastVerdicts = verdicts
+	r.lastVerdicts, r.inForce = verdicts, err == nil && len(wait) == 0
 	if err == nil && r.mover != nil {
 		r.moveConnections(settings, whole, verdicts)
 	}

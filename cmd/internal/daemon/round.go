@@ -32,6 +32,11 @@ func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration
 	return r.configuration.untilDeadline(next)
 }
 
+// FailOver implements RoundRunner.
+func (r *roundRunner) FailOver(ctx context.Context, reason string) {
+	r.reconciler.FailOver(ctx, reason)
+}
+
 func (r *roundRunner) carryOutOrReconcile(ctx context.Context, reason string) time.Duration {
 	select {
 	case p := <-r.requests.pending:

@@ -18,24 +18,18 @@ func adopt(all []uplinks.Pinned) error {
 		byAddr[p.To] = p
 		filters[rtnl.MarkFilter{Family: uplinks.FamilyOf(p.To), Mask: p.Unowned}] = true
 	}
+	var w rtnl.ConnectionWriter
 	for filter := range filters {
-		unmarked, err := rtnl.MarkedConnections(filter)
-		if err != nil {
-			return err
-		}
-		found := map[uplinks.Pinned][]rtnl.TrackedConnection{}
-		for _, c := range unmarked {
+		err := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) {
 			if p, ours := byAddr[c.Reply.To.Addr()]; ours {
-				found[p] = append(found[p], c)
+				w.SetMark(c, p.Mark, p.Mask)
 			}
-		}
-		for p, some := range found {
-			if err := rtnl.SetMark(some, p.Mark, p.Mask); err != nil {
-				return err
-			}
+		})
+		if err != nil {
+			return errors.Join(err, w.Close())
 		}
 	}
-	return nil
+	return w.Close()
 }
 
 // renew forgets the connections that began while their source was not translated: the kernel decides on the translation by the first

@@ -19,69 +19,80 @@ type Moved struct {
 	Sockets     int // of this host: their programs got an error
 }
 
-// MoveConnections moves the connections of an uplink. Those with a translated source cannot go on by another uplink, whose address
-// is another one: conntrack forgets them, and the next packet begins anew. Those without lose their mark, and their next packet
-// chooses. The host's own TCP connections have the address of the uplink: their sockets are ended. Safe for concurrent use.
-func (h *Host) MoveConnections(m uplinks.Move) (moved Moved, err error) {
-	filter := rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}
+// MoveConnections carries out moves of one uplink, in one or both families, and returns what each moved. Connections with a translated
+// source cannot go on by another uplink, whose address is another one: conntrack forgets them, and the next packet begins anew. Those
+// without lose their mark, and their next packet chooses. The host's own TCP connections have the address of the uplink: their sockets
+// are ended. Safe for concurrent use.
+func (h *Host) MoveConnections(moves ...uplinks.Move) (moved []Moved, err error) {
+	if len(moves) == 0 {
+		return nil, nil
+	}
+	filter := rtnl.MarkFilter{Family: moves[0].Family, Mark: moves[0].Mark, Mask: moves[0].Mask}
+	if len(moves) > 1 {
+		filter.Family = 0
+	}
 	err = h.flows.without(filter, func() (err error) {
-		moved, err = moveConnections(m, filter)
+		moved, err = moveConnections(moves, filter)
 		return err
 	})
 	return moved, err
 }
 
+// maxListed is the number of tracked connections up to which those with a translated source are deleted one by one, which takes two
+// microseconds for each. Of more the kernel deletes them by one request. For that it walks its whole table, which takes milliseconds even
+// if the table is empty, and waits while another one is walked, such as that of a network namespace which ends.
+const maxListed = 20000
+
 // moveConnections moves the connections of the filter.
-func moveConnections(m uplinks.Move, filter rtnl.MarkFilter) (moved Moved, err error) {
-	moved.Connections, err = deleteTranslated(filter)
-	rest, failed := rtnl.MarkedConnections(filter)
-	err = errors.Join(err, failed)
-	var unmark []rtnl.TrackedConnection
-	var own []rtnl.Flow
-	for _, c := range rest {
+func moveConnections(moves []uplinks.Move, filter rtnl.MarkFilter) (moved []Moved, err error) {
+	moved = make([]Moved, len(moves))
+	for i, m := range moves {
+		if before := connectionCount(); before > maxListed {
+			err = errors.Join(err, rtnl.DeleteTranslated(rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}))
+			moved[i].Connections = max(0, before-connectionCount())
+		}
+	}
+	var w rtnl.ConnectionWriter
+	own := make([][]rtnl.Flow, len(moves))
+	failed := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) {
+		i := slices.IndexFunc(moves, func(m uplinks.Move) bool { return m.Family == uplinks.FamilyOf(c.Original.To.Addr()) })
+		if i < 0 {
+			return
+		}
 		from := c.Original.From.Addr()
 		switch {
 		case c.TranslatesSource():
-			// It began after the deletion; the second sweep finds it.
-		case slices.Contains(m.Own, from):
-			own = append(own, c.Original)
-		case !slices.ContainsFunc(m.Fixed, func(p netip.Prefix) bool { return p.Contains(from) }):
-			unmark = append(unmark, c)
+			w.Delete(c)
+		case slices.Contains(moves[i].Own, from):
+			own[i] = append(own[i], c.Original)
+			return
+		case slices.ContainsFunc(moves[i].Fixed, func(p netip.Prefix) bool { return p.Contains(from) }):
+			return
+		default:
+			w.SetMark(c, 0, filter.Mask)
 		}
+		moved[i].Connections++
+	})
+	err = errors.Join(err, failed, w.Close())
+	for i := range moves {
+		n, failed := endSockets(own[i])
+		moved[i].Sockets, err = n, errors.Join(err, failed)
 	}
-	moved.Connections += len(unmark)
-	err = errors.Join(err, rtnl.SetMark(unmark, 0, m.Mask))
-	for _, f := range own {
+	return moved, err
+}
+
+// endSockets ends the host's own TCP connections of the flows, and returns how many there were.
+func endSockets(flows []rtnl.Flow) (n int, err error) {
+	for _, f := range flows {
 		if f.Proto != unix.IPPROTO_TCP {
 			continue
 		}
 		ended, failed := rtnl.DestroyTCPSocket(f)
 		if err = errors.Join(err, failed); ended {
-			moved.Sockets++
-		}
-	}
-	return moved, err
-}
-
-// maxCounted is the number of tracked connections up to which those to be deleted are counted one by one, which takes a
-// millisecond for a thousand.
-const maxCounted = 20000
-
-// deleteTranslated deletes the connections of the filter whose source is translated, and returns how many those were, as the kernel
-// does not say it. Of many it returns by how many all connections became fewer.
-func deleteTranslated(filter rtnl.MarkFilter) (n int, err error) {
-	before := connectionCount()
-	if before > maxCounted {
-		err = rtnl.DeleteTranslated(filter)
-		return max(0, before-connectionCount()), err
-	}
-	all, err := rtnl.MarkedConnections(filter)
-	for _, c := range all {
-		if c.TranslatesSource() {
 			n++
 		}
 	}
-	return n, errors.Join(err, rtnl.DeleteTranslated(filter))
+	return n, err
 }
 
 // connectionCount returns the number of tracked connections.
@@ -94,7 +105,8 @@ func connectionCount() int {
 func (h *Host) MoveMark(from, to marks.Mark, mask marks.Mask) error {
 	filter := rtnl.MarkFilter{Mark: from, Mask: mask}
 	return h.flows.without(filter, func() error {
-		all, err := rtnl.MarkedConnections(filter)
-		return errors.Join(err, rtnl.SetMark(all, to, mask))
+		var w rtnl.ConnectionWriter
+		err := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) { w.SetMark(c, to, mask) })
+		return errors.Join(err, w.Close())
 	})
 }
