@@ -48,6 +48,9 @@ func (f family) elsewhere() netip.Addr { return f.of("192.0.2.10", "2001:db8:d::
 // unknownSource returns the address that vary makes many of.
 func (f family) unknownSource() netip.Addr { return f.of("203.0.113.0", "2001:db8:c::ffff:0") }
 
+// unknownLAN returns the same of hosts on the LAN.
+func (f family) unknownLAN() netip.Addr { return f.of("198.18.1.0", "2001:db8:f:1::ffff:0") }
+
 // net returns the LAN.
 func (f family) net() netip.Prefix {
 	if f == 4 {

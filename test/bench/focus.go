@@ -36,13 +36,16 @@ func (f *focus) on(r run) run {
 	if f.rules != "" {
 		named := strings.Split(f.rules, ";")
 		for _, name := range named {
-			if !slices.ContainsFunc(slices.Concat(r.variants, r.intercepting), func(v variant) bool { return v.name == name }) {
+			if !slices.ContainsFunc(slices.Concat(r.variants, r.intercepting, r.outbound), func(v variant) bool { return v.name == name }) {
 				fatal("-rules %q: there are no such ones", name)
 			}
 		}
-		unnamed := func(v variant) bool { return v.name != nothing && !slices.Contains(named, v.name) }
+		unnamed := func(v variant) bool {
+			return v.name != nothing && v.name != nothingOutbound && !slices.Contains(named, v.name)
+		}
 		r.variants = slices.DeleteFunc(slices.Clone(r.variants), unnamed)
 		r.intercepting = slices.DeleteFunc(slices.Clone(r.intercepting), unnamed)
+		r.outbound = slices.DeleteFunc(slices.Clone(r.outbound), unnamed)
 	}
 	if f.uplinks != "" {
 		r.uplinks = nil
@@ -54,6 +57,7 @@ func (f *focus) on(r run) run {
 			}
 			r.uplinks = append(r.uplinks, number)
 		}
+		r.outboundUplinks = r.uplinks
 	}
 	if f.paths != "" {
 		r.paths = strings.Split(f.paths, ",")
@@ -82,18 +86,15 @@ func (f *focus) on(r run) run {
 func (r run) measures(w path) bool { return r.paths == nil || slices.Contains(r.paths, w.name) }
 
 // measured returns the selected paths.
-func (r run) measured() (selected []path) {
-	for _, w := range slices.Concat(established, fresh) {
-		if r.measures(w) {
-			selected = append(selected, w)
-		}
-	}
-	return selected
+func (p *packets) measured() []path {
+	return slices.DeleteFunc(p.paths.all(), func(w path) bool { return !p.run.measures(w) })
 }
 
 func pathNames() (names []string) {
-	for _, w := range slices.Concat(established, fresh) {
-		names = append(names, w.name)
+	for _, w := range append(inboundPaths.all(), outboundPaths.all()...) {
+		if !slices.Contains(names, w.name) {
+			names = append(names, w.name)
+		}
 	}
 	return names
 }

@@ -23,6 +23,8 @@ type gateway struct {
 	folder            string      // for the configuration and state of what is put onto it
 	variant           variant
 	accelerate        bool   // established connections go by replypath's flow table
+	more              string // of the configuration
+	preferred         int    // the index of the uplink of main's default route
 	program           string // that set it up; empty: the one that is measured
 	injectors         map[family]map[string]injector
 	open              map[family]connection

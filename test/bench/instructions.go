@@ -20,7 +20,9 @@ func counting() run {
 		began: time.Now(), uplinks: []int{2, 31, mostCounted}, rounds: 2, copies: 1, packets: 400,
 		variants: []variant{bare, oneRule, blog["legacy"], shore["legacy"], ours["legacy"], ours["nft"], ours[native], accelerated},
 		slowest:  2,
-		paths:    []string{reply.name, original.name, local.name, outbound.name, first.name, young.name},
+		paths:    []string{reply.name, original.name, local.name, outbound.name, first.name, young.name, pinned.name, answer.name, begin.name},
+
+		outbound: append(append([]variant{natAlone}, each(withoutOut, ourBackends...)...), each(withOut, ourBackends...)...), outboundUplinks: []int{2, 31, mostCounted},
 	}
 }
 
@@ -28,7 +30,7 @@ func counting() run {
 // them into the document unless that is "", and reports whether all bounds hold.
 func countInstructions(r run, image, document string) bool {
 	r.checkPublished(document)
-	p := &packets{run: r, cost: map[packetKey]sample{}}
+	p := &packets{run: r, paths: inboundPaths, cost: map[packetKey]sample{}}
 	g := &namespaceTB{}
 	defer g.end()
 	e := newEmulator(g, image, p)
@@ -40,8 +42,9 @@ func countInstructions(r run, image, document string) bool {
 		})
 	}
 	machines.Wait()
-	requirements := p.instructionRequirements()
-	write := func(to io.Writer) { p.printInstructions(to, e.kernel, requirements) }
+	out := &packets{run: r.forOutbound(), paths: outboundPaths, cost: p.cost}
+	requirements := append(p.instructionRequirements(), out.exactRequirements()...)
+	write := func(to io.Writer) { printInstructions(to, e.kernel, requirements, p, out) }
 	write(os.Stdout)
 	if document != "" {
 		replaceBetween(document, instructionTables, write)
@@ -50,10 +53,12 @@ func countInstructions(r run, image, document string) bool {
 }
 
 // printInstructions prints the tables, those of the most uplinks first, and what must hold.
-func (p *packets) printInstructions(to io.Writer, kernel string, requirements []requirement) {
+func printInstructions(to io.Writer, kernel string, requirements []requirement, all ...*packets) {
 	fmt.Fprintf(to, "The last full run: %s, Linux %s, amd64, emulated by qemu.\n", time.Now().Format(time.DateOnly), kernel)
-	for _, n := range slices.Backward(p.run.uplinks) {
-		p.digest("Instructions", n).print(to)
+	for _, p := range all {
+		for _, n := range slices.Backward(p.run.uplinks) {
+			p.digest("Instructions", n).print(to)
+		}
 	}
 	requirementTable(requirements).print(to)
 }
@@ -103,6 +108,15 @@ func (p *packets) instructionRequirements() (requirements []requirement) {
 		}
 	}
 	return requirements
+}
+
+// exactRequirements returns the requirements of outbound, with figures to the hundredth.
+func (p *packets) exactRequirements() []requirement {
+	all := p.outboundRequirements()
+	for i := range all {
+		all[i].figure = rounded(all[i].figure)
+	}
+	return all
 }
 
 // rounded returns the figures to the hundredth, to which they repeat.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,7 +11,7 @@ import (
 // consoleOf returns an emulator that has read figures: the cost of each variant, beside no rules at 1000.
 func consoleOf(t *testing.T, cost map[string]float64) *emulator {
 	t.Helper()
-	e := &emulator{counts: &packets{run: counting(), cost: map[packetKey]sample{}}}
+	e := &emulator{counts: &packets{run: counting(), paths: inboundPaths, cost: map[packetKey]sample{}}}
 	line := func(w path, variant string, uplinks int, f family, cost float64) {
 		e.add(fmt.Sprintf(`{"Path":%q,"Variant":%q,"Uplinks":%d,"Family":%d,"Cost":[%.1f,%.1f]}`, w.name, variant, uplinks, f, cost, cost))
 	}
@@ -58,6 +59,31 @@ func TestTheTableOfInstructionsHasBothFamilies(t *testing.T) {
 	for _, want := range []string{"Instructions of a packet with 250 uplinks, IPv4 / IPv6, over no rules", "6.00 / 6.00", "2.06 / 2.06", "0.31 / 0.31"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
+func TestOutboundHasBoundsOfItsOwn(t *testing.T) {
+	for over, want := range map[float64]int{1.02: 0, 1.034: 0, 1.04: 18} {
+		e := &emulator{counts: &packets{run: counting().forOutbound(), paths: outboundPaths, cost: map[packetKey]sample{}}}
+		for _, f := range families {
+			for _, w := range outboundPaths.all() {
+				for _, v := range e.counts.run.variants {
+					cost := 1000.0
+					if slices.ContainsFunc(ourBackends, func(b string) bool { return withOut[b].name == v.name }) {
+						cost *= over
+					}
+					e.add(fmt.Sprintf(`{"Path":%q,"Variant":%q,"Uplinks":%d,"Family":%d,"Cost":[%.1f]}`, w.name, v.name, mostCounted, f, cost))
+				}
+			}
+		}
+		requirements := e.counts.exactRequirements()
+		if len(requirements) != 24 {
+			t.Errorf("%d bounds, want those of three paths and of an established packet, in each backend and family", len(requirements))
+		}
+		failed := slices.DeleteFunc(requirements, func(r requirement) bool { return r.verdict() != broken })
+		if len(failed) != want {
+			t.Errorf("%.3f: %d bounds are broken, want %d", over, len(failed), want)
 		}
 	}
 }

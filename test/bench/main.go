@@ -88,8 +88,10 @@ type part struct {
 
 var parts = []part{
 	{"packets", measurePackets},
+	{"outbound", measureOutbound},
 	{"control", measureControl},
 	{"detection", measureDetection},
+	{"failover", measureFailover},
 	{"rest", measureRest},
 	{"scaling", measureScaling},
 }
@@ -104,7 +106,7 @@ func partNames() (names []string) {
 // measurePackets measures packets and sockets on the same gateways.
 func measurePackets(r run, to *results) {
 	on(func(w *world.World) {
-		p := newPackets(w, r)
+		p := newPackets(w, r, inboundPaths)
 		var s *sockets
 		if r.paths == nil {
 			s = measureSockets(p)

@@ -29,13 +29,13 @@ func (p *packets) digest(unit string, uplinks int) *table {
 	t := &table{columns: []string{"path"}}
 	var shown []variant
 	for _, v := range p.run.variants {
-		if v.name != nothing {
+		if v.name != p.paths.over {
 			shown = append(shown, v)
 			t.columns = append(t.columns, v.name)
 		}
 	}
-	t.title = fmt.Sprintf("%s of a packet with %d uplinks, IPv4 / IPv6, over no rules", unit, uplinks)
-	for _, w := range p.run.measured() {
+	t.title = fmt.Sprintf("%s of a packet with %d uplinks, IPv4 / IPv6, over %s", unit, uplinks, p.paths.over)
+	for _, w := range p.measured() {
 		row := []string{w.label}
 		for _, v := range shown {
 			cell := ""
@@ -43,7 +43,7 @@ func (p *packets) digest(unit string, uplinks int) *table {
 				if i > 0 {
 					cell += " / "
 				}
-				cell += short(p.work(w.name, v.name, uplinks, f).over(p.work(w.name, nothing, uplinks, f)).median())
+				cell += short(p.work(w.name, v.name, uplinks, f).over(p.work(w.name, p.paths.over, uplinks, f)).median())
 			}
 			row = append(row, cell)
 		}

@@ -12,8 +12,17 @@ import (
 // packets is what packets cost on their paths, by rounds in nanoseconds: every gateway takes its turn in each round.
 type packets struct {
 	run      run
+	paths    paths
 	gateways []*gateway
 	cost     map[packetKey]sample
+}
+
+// paths are those that are measured on the same gateways.
+type paths struct {
+	over        string // the variant whose cost the tables divide by
+	established []path // keep their connections through all rounds
+	fresh       []path // begin with none each time
+	opening     []path // in this order one packet on each makes the connections established
 }
 
 type packetKey struct {
@@ -22,19 +31,23 @@ type packetKey struct {
 	family        family
 }
 
-// established paths keep their connections through all rounds; the other ones begin with none each time.
-var (
-	established = []path{reply, original, local, outbound}
-	fresh       = []path{first, young, ping}
-)
+// inboundPaths are those of connections that begin outside, and of one that does not and gets no reply.
+var inboundPaths = paths{
+	over:        nothing,
+	established: []path{reply, original, local, outbound},
+	fresh:       []path{first, young, ping},
+	opening:     []path{original, reply, original, reply, outbound},
+}
+
+func (p paths) all() []path { return slices.Concat(p.established, p.fresh) }
 
 // assuredAfter is when conntrack takes a UDP flow that still goes both ways for a stream.
 const assuredAfter = 2100 * time.Millisecond
 
 // newPackets builds all gateways, those that bounds speak of more than once: how a gateway comes to lie in memory makes a
 // tenth of what a packet costs it, and no further round shows that.
-func newPackets(w *world.World, r run) *packets {
-	p := &packets{run: r, cost: map[packetKey]sample{}}
+func newPackets(w *world.World, r run, all paths) *packets {
+	p := &packets{run: r, paths: all, cost: map[packetKey]sample{}}
 	least, most := r.extremes()
 	for _, v := range r.intercepting {
 		for range r.copies {
@@ -76,10 +89,10 @@ func (p *packets) measure() {
 		time.Sleep(assuredAfter)
 		p.exchange()
 		p.check(f)
-		p.rounds(f, established, p.one)
+		p.rounds(f, p.paths.established, p.one)
 	}
 	for _, f := range families {
-		p.rounds(f, fresh, p.oneFresh)
+		p.rounds(f, p.paths.fresh, p.oneFresh)
 	}
 }
 
@@ -93,7 +106,7 @@ func (p *packets) prime() {
 		}
 		g.sink(hook)
 		for _, f := range families {
-			g.prepare(f)
+			g.prepare(f, p.paths.all())
 		}
 	}
 }
@@ -109,7 +122,7 @@ func (g *gateway) connectAll() {
 func (p *packets) exchange() {
 	for _, g := range p.gateways {
 		for _, f := range families {
-			for _, w := range []path{original, reply, original, reply, outbound} {
+			for _, w := range p.paths.opening {
 				g.injectors[f][w.name].receive(1)
 			}
 		}
@@ -120,7 +133,7 @@ func (p *packets) exchange() {
 func (p *packets) check(f family) {
 	const some = 50
 	for _, g := range p.gateways {
-		for _, w := range slices.Concat(established, fresh) {
+		for _, w := range p.paths.all() {
 			want := g.link(w.out)
 			if slices.Contains([]string{nothing, floor}, g.variant.name) && w.out == other {
 				want = g.last.Name
@@ -177,10 +190,10 @@ func (g *gateway) forget() {
 	g.host.Do(func() { must(netlink.ConntrackTableFlush(netlink.ConntrackTable), "%s: flush conntrack", g.name) })
 }
 
-// prepare makes the injectors of all paths.
-func (g *gateway) prepare(f family) {
+// prepare makes the injectors of the paths.
+func (g *gateway) prepare(f family, all []path) {
 	g.injectors[f] = map[string]injector{}
-	for _, w := range slices.Concat(established, fresh) {
+	for _, w := range all {
 		link := g.inner
 		if w.from == outer {
 			link = g.last

@@ -6,15 +6,15 @@ import (
 
 // table returns what a packet costs on each path, over what it costs without rules.
 func (p *packets) table(f family) *table {
-	t := &table{title: fmt.Sprintf("CPU time of a packet, %s, over no rules", f), columns: []string{"path", "rules"}}
+	t := &table{title: fmt.Sprintf("CPU time of a packet, %s, over %s", f, p.paths.over), columns: []string{"path", "rules"}}
 	for _, n := range p.run.uplinks {
 		t.columns = append(t.columns, fmt.Sprintf("%d uplinks", n))
 	}
-	for _, w := range p.run.measured() {
+	for _, w := range p.measured() {
 		for _, v := range p.run.variants {
 			row := []string{w.label, v.name}
 			for _, n := range p.run.uplinks {
-				row = append(row, p.work(w.name, v.name, n, f).over(p.work(w.name, nothing, n, f)).String())
+				row = append(row, p.work(w.name, v.name, n, f).over(p.work(w.name, p.paths.over, n, f)).String())
 			}
 			t.add(row...)
 		}

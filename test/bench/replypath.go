@@ -57,7 +57,7 @@ func (g *gateway) configuration(backend string, uplinks int) string {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
 			i, i+1, uplinkName(i), family(4).router(i), family(6).router(i))
 	}
-	return text.String()
+	return text.String() + g.more
 }
 
 // find returns where a program is that is to be measured.

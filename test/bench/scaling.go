@@ -92,7 +92,7 @@ func (g *gateway) addRules(from, to int) {
 func (g *gateway) addFlows(from, to int) {
 	if from == 0 {
 		g.sink(sinkAtEgress)
-		g.prepare(4)
+		g.prepare(4, []path{first})
 	}
 	g.injectors[4][first.name].receive(to - from)
 }

@@ -86,7 +86,7 @@ func (s shorewall) write() {
 	s.file("rules", s.rules())
 	s.file("providers", s.each(func(i int, link string) string {
 		options := "track"
-		if i == 0 {
+		if i == s.preferred {
 			options += ",balance"
 		}
 		return fmt.Sprintf("isp%d %d %#x - %s %s %s", i, providerNumber(i), (i+1)<<8, link, s.family.router(i), options)

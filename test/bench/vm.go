@@ -32,20 +32,24 @@ func printFigures(r run) {
 	}
 	var name unix.Utsname
 	must(unix.Uname(&name), "read the kernel's name")
-	on(func(w *world.World) {
-		p := newPackets(w, r)
-		p.measure()
-		for k := range p.cost {
-			if k.variant != alone {
-				print(figure{Path: k.path, Variant: k.variant, Uplinks: k.uplinks, Family: k.family, Cost: p.work(k.path, k.variant, k.uplinks, k.family)})
+	measure := func(r run, all paths) {
+		on(func(w *world.World) {
+			p := newPackets(w, r, all)
+			p.measure()
+			for k := range p.cost {
+				if k.variant != alone {
+					print(figure{Path: k.path, Variant: k.variant, Uplinks: k.uplinks, Family: k.family, Cost: p.work(k.path, k.variant, k.uplinks, k.family)})
+				}
 			}
-		}
-	})
+		})
+	}
+	measure(r, inboundPaths)
+	measure(r.forOutbound(), outboundPaths)
 	print(figure{Kernel: unix.ByteSliceToString(name.Release[:])})
 }
 
 // vmModules are modules that the kernel does not load by itself where a rule needs them.
-var vmModules = []string{"veth", "nf_conntrack", "nf_flow_table_inet", "nft_flow_offload", "nft_ct", "nft_chain_nat", "nft_compat", "ip_tables", "ip6_tables", "iptable_mangle", "ip6table_mangle", "xt_connmark", "xt_mark", "xt_devgroup", "xt_conntrack"}
+var vmModules = []string{"veth", "nf_conntrack", "nf_flow_table_inet", "nft_flow_offload", "nft_ct", "nft_chain_nat", "nft_compat", "nft_masq", "xt_MASQUERADE", "iptable_nat", "ip6table_nat", "ip_tables", "ip6_tables", "iptable_mangle", "ip6table_mangle", "xt_connmark", "xt_mark", "xt_devgroup", "xt_conntrack"}
 
 // vmMounts are the file systems of a virtual machine.
 var vmMounts = []struct{ kind, at string }{{"proc", "/proc"}, {"sysfs", "/sys"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"}}
