@@ -12,7 +12,7 @@ type writer struct {
 	callers  []string // the folders that may call it
 }
 
-// writers lists the calls that write to the kernel by their names. The service's loop and the command apply reach all of them
+// writers lists the calls and types that write to the kernel by their names. The service's loop and the command apply reach all of them
 // through cmd/internal/host; doctor --fix sets one sysctl, and a proof deletes the
 // connections that it has begun.
 var writers = map[string]writer{
@@ -20,7 +20,7 @@ var writers = map[string]writer{
 	"Write":             {"uplinks/procfs", []string{"cmd/internal/host", "cmd/internal/doctor/survey"}},
 	"DeleteConnections": {"uplinks/rtnl", []string{"cmd/internal/host", "cmd/internal/prover"}},
 	"DeleteTranslated":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
-	"SetMark":           {"uplinks/rtnl", []string{"cmd/internal/host"}},
+	"ConnectionWriter":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
 	"DestroyTCPSocket":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
 }
 
