@@ -44,7 +44,19 @@ func StrayCheck(count uint64, when, examples string) ProofCheck {
 	if count == 0 {
 		return ProofCheck{Result: Yes}
 	}
-	c := ProofCheck{Result: No, Cause: StrayReplies, Detail: fmt.Sprintf("%d replies of real connections left by another interface %s", count, when),
+	return strayCheck(count, "interface", when, examples)
+}
+
+// StrayCheck returns the check of so many stray replies of the path.
+func (p Path) StrayCheck(count uint64, when, examples string) ProofCheck {
+	if count == 0 || !p.SharedLink {
+		return StrayCheck(count, when, examples)
+	}
+	return strayCheck(count, "interface or router", when, examples)
+}
+
+func strayCheck(count uint64, other, when, examples string) ProofCheck {
+	c := ProofCheck{Result: No, Cause: StrayReplies, Detail: fmt.Sprintf("%d replies of real connections left by another %s %s", count, other, when),
 		Remedy: "see which rule selects them: replypath explain --flow PROTOCOL SOURCE DESTINATION, with a connection that conntrack -L lists"}
 	if examples != "" {
 		c.Detail += ": " + examples

@@ -32,11 +32,12 @@ func groupLinks(ingress []Ingress) (links []Ingress) {
 
 // routerRules returns the rules of the chain of a link with several uplinks. A frame of a known router belongs to the
 // router's uplink. One of an unknown router, such as the new master of a VRRP pair, changes no connection of the link's
-// uplinks; a connection that is new begins at the first uplink, to which the hosts of the link belong too.
+// uplinks; a connection that is new begins at the first uplink, to which the hosts of the link belong too. Nor does an ICMP error
+// of any router: one that gets a stray reply answers with an error, and the next reply must not go there for it.
 func (l Ingress) routerRules(mask Mask) (rules []Rule) {
 	for _, in := range l.shared {
 		for _, mac := range in.Routers {
-			rules = append(rules, Rule{MAC: mac, Action: in.toIngressChain(mask)})
+			rules = append(rules, Rule{MAC: mac, Packet: PacketMatch{State: "RELATED", NotState: true}, Action: in.toIngressChain(mask)})
 		}
 	}
 	for _, in := range l.shared[1:] {

@@ -2,6 +2,7 @@ package marks_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"replypath/marks"
@@ -37,6 +38,9 @@ func TestRoutersOfOneLinkAreDistinguished(t *testing.T) {
 				what, link, mac string
 				before, want    marks.ID
 			}{
+				{"an error about a connection of the second router, by the first", "eth1", routerA, 3, 3},
+				{"an error about a connection of the first router, by the third", "eth1", routerC, 2, 2},
+				{"an error about a connection of another link, by the third router", "eth1", routerC, 1, 2},
 				{"the first packet by the second router", "eth1", routerB, 0, 3},
 				{"the first packet by the third router", "eth1", routerC, 0, 5},
 				{"the first packet by another address of the first router", "eth1", "02:00:00:00:0a:02", 0, 2},
@@ -50,6 +54,9 @@ func TestRoutersOfOneLinkAreDistinguished(t *testing.T) {
 				{"a connection that moves to a link with one uplink", "eth0", routerB, 5, 1},
 			} {
 				p := markstest.Packet{In: c.link, MAC: c.mac, Group: group, Dir: "ORIGINAL", Ctmark: uint32(mask.Mark(c.before)) | 1, Fwmark: 0}
+				if strings.HasPrefix(c.what, "an error ") {
+					p.State = "RELATED"
+				}
 				got := p.Traverse(chains, marks.Pre)
 				if want := uint32(mask.Mark(c.want)) | 1; got.Ctmark != want || got.Fwmark&uint32(mask) != want&uint32(mask) {
 					t.Errorf("%s, %d other links: %s: marks %#x and %#x, want %#x", backend, others, c.what, got.Ctmark, got.Fwmark, want)

@@ -21,7 +21,9 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 		want.Rules = make(map[Rule]bool, 8*len(s.Uplinks))
 		want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	}
-	s = s.ResolveLinks(f).applied(f)
+	s = s.ResolveLinks(f)
+	addRouterCounters(want, s, f)
+	s = s.applied(f)
 	for _, add := range purposes {
 		add(want, s, f, v)
 	}

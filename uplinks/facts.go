@@ -32,6 +32,8 @@ type Facts struct {
 	UDPRefused         string                 // why the kernel refuses the programs of Settings.UDP
 	Scopes             []Scope                // the scopes of a partial observation; nil: the whole host
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path
+	// RouterCountersRefused is why the kernel refuses the table that counts replies by router.
+	RouterCountersRefused string
 	// Kept has the routes of the paths that are left out and were in force before.
 	Kept map[PathKey]map[RouteKey]Route
 }

@@ -202,3 +202,9 @@ func (k *kernelModel) SetFlows(marks.FlowTable) {}
 
 // DelFlows does nothing.
 func (k *kernelModel) DelFlows() {}
+
+// SetRouterCounters does nothing: counters change no packet.
+func (k *kernelModel) SetRouterCounters(marks.RouterCounters) {}
+
+// DelRouterCounters does nothing.
+func (k *kernelModel) DelRouterCounters() {}

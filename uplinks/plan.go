@@ -52,7 +52,8 @@ func Diff(want, have State) Plan {
 	}
 	forbid, attach, detach := udpSteps(want, have)
 	newNeighbours, oldNeighbours := neighbourSteps(want, have)
-	return pauseFlows(slices.Concat(forbid, join, newNeighbours, newRoutes, newRules, set, load, attach, outboundRules, oldOutbound, detach, unload, restore, oldRules, oldNeighbours, oldRoutes), want, have)
+	count, uncount := routerCounterSteps(want, have)
+	return pauseFlows(slices.Concat(forbid, join, newNeighbours, newRoutes, newRules, set, load, count, attach, outboundRules, oldOutbound, detach, uncount, unload, restore, oldRules, oldNeighbours, oldRoutes), want, have)
 }
 
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all

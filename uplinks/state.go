@@ -23,6 +23,8 @@ type State struct {
 	UDPAddrs    map[netip.Addr]bool
 	Neighbours  map[NeighbourKey]string  // the hardware addresses of found routers; empty: the entry is not permanent
 	Flows       map[marks.FlowState]bool // the flow table of Settings.Accelerate, one at most
+	// The table that counts replies by router, one at most; the zero value stands for another one, or a damaged one.
+	RouterCounters map[marks.RouterCounters]bool
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -53,5 +55,7 @@ func NewState() State {
 		UDPAddrs:     map[netip.Addr]bool{},
 		Neighbours:   map[NeighbourKey]string{},
 		Flows:        map[marks.FlowState]bool{},
+
+		RouterCounters: map[marks.RouterCounters]bool{},
 	}
 }

@@ -41,4 +41,6 @@ type Writer interface {
 	ForbidUDPAddr(a netip.Addr)
 	SetFlows(t marks.FlowTable)
 	DelFlows()
+	SetRouterCounters(c marks.RouterCounters)
+	DelRouterCounters()
 }

@@ -177,9 +177,9 @@ func checkStrays(ctx context.Context, path health.Path, counts health.ReplyCount
 	}
 	examples, _ := prover.Prover{}.StrayExamples(ctx, path) // without the right to list connections there are none
 	if recent == 0 && examples != "" {
-		return health.StrayCheck(counts.Stray, "since they were counted first, and still do", examples)
+		return path.StrayCheck(counts.Stray, "since they were counted first, and still do", examples)
 	}
-	return health.StrayCheck(recent, "since the last proof", examples)
+	return path.StrayCheck(recent, "since the last proof", examples)
 }
 
 func (p *program) printVerifyReport(v verifyReport) error {

@@ -1,21 +1,16 @@
 package flowtable
 
 import (
-	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
 
 	"replypath/marks"
-	"replypath/marks/netfilter"
 	"replypath/marks/nftnl"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
 )
-
-// setID is an attribute that names a set within a transaction: the kernel does not list it (NFTA_LOOKUP_SET_ID).
-const setID = unix.NFTA_LOOKUP_SET_ID
 
 // state returns the definition that the content follows from, or a damaged one.
 func (c content) state() marks.FlowState {
@@ -39,12 +34,12 @@ func (c content) uplinks() (all []marks.FlowLink, mask marks.Mask, readable bool
 		return nil, 0, false
 	}
 	for _, r := range rules[1:] {
-		if len(r.data) != 8 {
+		if len(r.Data) != 8 {
 			return nil, 0, false
 		}
-		name := nlattr.Find(nlattr.Find(r.data[1], unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
-		m := nlattr.Find(nlattr.Find(r.data[5], unix.NFTA_BITWISE_MASK), unix.NFTA_DATA_VALUE)
-		mark := nlattr.Find(nlattr.Find(r.data[6], unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+		name := nlattr.Find(nlattr.Find(r.Data[1], unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
+		m := nlattr.Find(nlattr.Find(r.Data[5], unix.NFTA_BITWISE_MASK), unix.NFTA_DATA_VALUE)
+		mark := nlattr.Find(nlattr.Find(r.Data[6], unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
 		if len(m) != 4 || len(mark) != 4 {
 			return nil, 0, false
 		}
@@ -75,49 +70,7 @@ func (c content) matches(t marks.FlowTable) bool {
 	wantChains := map[string]string{marks.FlowTablePre: hookText(unix.NF_INET_PRE_ROUTING, marks.FlowTablePrePriority),
 		marks.FlowTableForward: hookText(unix.NF_INET_FORWARD, marks.FlowTableForwardPriority)}
 	return slices.Equal(t.Links(), c.devices) && maps.EqualFunc(wantSets, c.sets, slices.Equal) && maps.Equal(wantChains, c.chains) &&
-		maps.EqualFunc(wantRules, c.rules, func(want [][][]byte, have []rule) bool { return slices.EqualFunc(want, have, equalRule) })
-}
-
-// equalRule reports whether a rule has the expressions of a request, each with the attributes of the request.
-func equalRule(want [][]byte, have rule) bool {
-	if len(want) != len(have.names) {
-		return false
-	}
-	for i, request := range want {
-		expression := nlattr.Find(request, unix.NFTA_LIST_ELEM)
-		if netfilter.FindString(expression, unix.NFTA_EXPR_NAME) != have.names[i] {
-			return false
-		}
-		for kind, value := range nlattr.All(nlattr.Find(expression, unix.NFTA_EXPR_DATA)) {
-			if have.names[i] == "lookup" && kind == setID {
-				continue
-			}
-			if !equalValue(value, nlattr.Find(have.data[i], kind)) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// equalValue compares the values of an attribute: bytes, or a value or verdict in further attributes.
-func equalValue(want, have []byte) bool {
-	if bytes.Equal(want, have) {
-		return true
-	}
-	for _, path := range [][2]uint16{{unix.NFTA_DATA_VALUE, 0}, {unix.NFTA_DATA_VERDICT, unix.NFTA_VERDICT_CODE}} {
-		if w := valueAt(want, path); len(w) > 0 {
-			return bytes.Equal(w, valueAt(have, path))
-		}
-	}
-	return false
-}
-
-// valueAt returns the value of the attribute path[0], or of path[1] in it.
-func valueAt(b []byte, path [2]uint16) []byte {
-	v := nlattr.Find(b, path[0])
-	if path[1] != 0 {
-		return nlattr.Find(v, path[1])
-	}
-	return v
+		maps.EqualFunc(wantRules, c.rules, func(want [][][]byte, have []nftnl.ListedRule) bool {
+			return slices.EqualFunc(have, want, nftnl.ListedRule.Equals)
+		})
 }

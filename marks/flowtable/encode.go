@@ -10,9 +10,8 @@ import (
 // table is the table of nftables.
 const table = nftnl.Table(marks.FlowTableName)
 
-// word is the register of all values. The kernel names a register with a number that 4 divides by another number than the
-// request did.
-const word = 1
+// word is the register of all values.
+const word = 0
 
 // The sets, by their numbers in the transaction.
 var (

@@ -17,17 +17,11 @@ import (
 // content is what the table holds, as listed.
 type content struct {
 	chains   map[string]string // the hook of each
-	rules    map[string][]rule
+	rules    map[string][]nftnl.ListedRule
 	sets     map[string][]string // the keys of the elements
 	devices  []string
 	moved    bool
 	complete bool // no object is there that replypath does not make
-}
-
-// rule has the expressions of a rule.
-type rule struct {
-	names []string
-	data  [][]byte
 }
 
 // Read returns the content of the table; exists is false if there is none.
@@ -40,7 +34,7 @@ func Read() (s marks.FlowState, exists bool, err error) {
 	if exists, err = isThere(socket); !exists || err != nil {
 		return s, false, err
 	}
-	c := content{chains: map[string]string{}, rules: map[string][]rule{}, sets: map[string][]string{}, complete: true}
+	c := content{chains: map[string]string{}, rules: map[string][]nftnl.ListedRule{}, sets: map[string][]string{}, complete: true}
 	for _, list := range []struct {
 		kind uint16
 		add  func(attributes []byte)
@@ -93,12 +87,8 @@ func (c *content) addRule(a []byte) {
 	if netfilter.FindString(a, unix.NFTA_RULE_TABLE) != marks.FlowTableName {
 		return
 	}
-	var r rule
-	for name, data := range netfilter.Expressions(a) {
-		r.names, r.data = append(r.names, name), append(r.data, slices.Clone(data))
-	}
 	chain := netfilter.FindString(a, unix.NFTA_RULE_CHAIN)
-	c.rules[chain] = append(c.rules[chain], r)
+	c.rules[chain] = append(c.rules[chain], nftnl.ReadRule(a))
 }
 
 func (c *content) addObject(a []byte) {

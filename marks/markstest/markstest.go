@@ -19,6 +19,7 @@ type Packet struct {
 	Fwmark         uint32     // the mark of the packet
 	Dir            string     // direction in the connection: ORIGINAL or REPLY
 	Assured        bool       // the connection has IPS_ASSURED
+	State          string     // of the packet in its connection: RELATED; empty: another one
 	ReplyTo        netip.Addr // where the connection's replies are addressed to
 	RulesEvaluated int        // number of rules that were evaluated
 	MatchedBy      string     // the last rule that matched: chain and number in it, from 1
@@ -85,6 +86,7 @@ func (p Packet) matches(r marks.Rule) bool {
 		r.Dir != "" && r.Dir != p.Dir,
 		r.NotAssured && p.Assured,
 		r.Assured && !p.Assured,
+		r.Packet.NotState && r.Packet.State == p.State,
 		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo):
 		return false
 	}

@@ -88,21 +88,30 @@ func (e extension) decodeDevgroup(r *marks.Rule) bool {
 }
 
 // The size of struct xt_conntrack_mtinfo3, the offsets of its origsrc_addr and repldst_addr, which the masks follow, its flags
-// XT_CONNTRACK_ORIGSRC, XT_CONNTRACK_REPLDST, XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, and IPS_ASSURED.
+// XT_CONNTRACK_STATE, XT_CONNTRACK_ORIGSRC, XT_CONNTRACK_REPLDST, XT_CONNTRACK_STATUS and XT_CONNTRACK_DIRECTION, IPS_ASSURED, and
+// the bit of IP_CT_RELATED.
 const (
 	sizeConntrack  = 162
 	origFrom       = 0
 	replyTo        = 96
+	matchState     = 1 << 0
 	matchOrigFrom  = 1 << 2
 	matchReplyTo   = 1 << 5
 	matchStatus    = 1 << 6
 	matchDirection = 1 << 12
+	stateRelated   = 1 << 2
 )
 
 func (e extension) decodeConntrack(r *marks.Rule, ipv6 bool) bool {
 	matchFlags, invertFlags, status := e.uint16At(146), e.uint16At(148), e.uint16At(152)
-	if matchFlags == 0 || matchFlags&^(matchOrigFrom|matchReplyTo|matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
+	if matchFlags == 0 || matchFlags&^(matchState|matchOrigFrom|matchReplyTo|matchStatus|matchDirection) != 0 || invertFlags&^matchFlags != 0 {
 		return false
+	}
+	if matchFlags&matchState != 0 {
+		if r.Packet.State != "" || e.uint16At(150) != stateRelated {
+			return false
+		}
+		r.Packet.State, r.Packet.NotState = "RELATED", invertFlags&matchState != 0
 	}
 	if matchFlags&matchOrigFrom != 0 {
 		p, ok := decodePrefix(e.info[origFrom:], ipv6)

@@ -14,7 +14,13 @@ func expression(name string, attributes ...[]byte) []byte {
 	return Nested(unix.NFTA_LIST_ELEM, netfilter.StringAttribute(unix.NFTA_EXPR_NAME, name), Nested(unix.NFTA_EXPR_DATA, attributes...))
 }
 
-func register(word int) uint32 { return uint32(unix.NFT_REG32_00 + word) }
+// register returns the number of a register, as the kernel lists it: every fourth one has the number of one of 128 bits.
+func register(word int) uint32 {
+	if word%4 == 0 {
+		return uint32(unix.NFT_REG_1 + word/4)
+	}
+	return uint32(unix.NFT_REG32_00 + word)
+}
 
 // Meta loads metadata of the packet into a register.
 func Meta(key uint32, to int) []byte {

@@ -23,13 +23,15 @@ type load struct {
 	failed []string
 }
 
-// startLoad begins requests by the router. Each one waits for its reply as a client does: what is lost is sent again.
-func (o *office) startLoad(t *testing.T, r *router) *load {
+// startLoad begins requests by the router to a port of the gateway. Each one waits for its reply as a client does: what is lost is
+// sent again.
+func (o *office) startLoad(t *testing.T, r *router, port uint16) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &load{cancel: cancel}
 	for _, to := range o.to() {
-		s, err := r.Client.Stream(box.NewRequest(world.KindTCP, to))
+		at := netip.AddrPortFrom(to, port)
+		s, err := r.Client.Stream(world.Request{Kind: world.KindTCP, To: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +39,7 @@ func (o *office) startLoad(t *testing.T, r *router) *load {
 		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP} {
 			l.ended.Go(func() {
 				for ctx.Err() == nil {
-					l.record(kind, to, r.Client.Send(box.NewRequest(kind, to)))
+					l.record(kind, to, r.Client.Send(world.Request{Kind: kind, To: at}))
 				}
 			})
 		}
@@ -89,19 +91,30 @@ func (l *load) wantUndisturbed(t *testing.T) {
 	t.Logf("%d requests; the streams stalled for %s at most", l.done, strings.Join(stalls, ", "))
 }
 
-// TestRouterChangesUnderLoad changes a router's hardware address while requests come in by it. What begins once the address is
-// known is answered at the first try, and what began before is answered too.
+// laterPort is the port of the servers that are asked once the router's change is known.
+const laterPort = 7100
+
+// TestRouterChangesUnderLoad changes a router's hardware address while requests come in by it. What began before is answered. What
+// begins once the neighbour entries have changed and the rules follow is answered at the first try, and none of its packets leaves
+// by the other router. Packets are counted, and no time is bounded, which a busy machine stretches.
 func TestRouterChangesUnderLoad(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, cable := startKnowing(t, backend)
-		l := o.startLoad(t, cable)
+		o.Gateway.ServeTCP(laterPort)
+		o.Gateway.ServeUDP(laterPort, world.Pktinfo)
+		early, late := o.Routers[0].countStrays(cable, box.ServedPort), o.Routers[0].countStrays(cable, laterPort)
+		l := o.startLoad(t, cable, box.ServedPort)
 		l.awaitRequests(t)
+		if n := early.packets(t); n > 0 {
+			t.Errorf("%d packets leave by the other router before the change", n)
+		}
 		cable.setMAC("02:00:00:0b:03:01")
+		o.awaitNeighbour(t, cable)
 		o.awaitRouter(t, cable.MAC)
+		after := o.startLoad(t, cable, laterPort)
 		for _, to := range o.to() {
 			for _, kind := range []world.Kind{world.KindUDP, world.KindPing} {
-				q := box.NewRequest(kind, to)
-				q.NoResend = true
+				q := world.Request{Kind: kind, To: netip.AddrPortFrom(to, laterPort), NoResend: true}
 				if a := cable.Client.Send(q); !a.OK {
 					t.Errorf("after the change, %s to %s: %v", kind, to, a)
 				}
@@ -109,5 +122,11 @@ func TestRouterChangesUnderLoad(t *testing.T) {
 		}
 		l.awaitRequests(t)
 		l.wantUndisturbed(t)
+		after.awaitRequests(t)
+		after.wantUndisturbed(t)
+		t.Logf("%d packets of connections that began before the change was known have left by the other router", early.packets(t))
+		if n := late.packets(t); n > 0 {
+			t.Errorf("%d packets of connections that began later have left by the other router", n)
+		}
 	})
 }

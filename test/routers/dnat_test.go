@@ -29,11 +29,7 @@ func TestHostOnLinkIsAnsweredDirectly(t *testing.T) {
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.Gateway)
 	o.Apply()
-	host := o.Host("desk")
-	link, port := o.Join(host, "eth0", o.Switch, "desk")
-	o.Switch.Run("ip", "link", "set", port.Name, "master", "br0")
-	link.LinkLocal("fe80::99")
-	link.Addr("192.0.2.99/24", "2001:db8:b::99/64")
+	host := o.desk()
 	for _, to := range o.to() {
 		box.WantReplies(t, host, to, kinds)
 	}

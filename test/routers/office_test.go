@@ -85,6 +85,16 @@ func (r *router) build(in *world.Internet, number, client int) {
 	r.Client.AddRoute(world.Route{To: world.DefaultPrefix6, Via: netip.MustParseAddr("fe80::1"), Link: link, Src: r.Client6})
 }
 
+// desk returns a host on the shared link.
+func (o *office) desk() *world.Host {
+	h := o.Host("desk")
+	link, port := o.Join(h, "eth0", o.Switch, "desk")
+	o.Switch.Run("ip", "link", "set", port.Name, "master", "br0")
+	link.LinkLocal("fe80::99")
+	link.Addr("192.0.2.99/24", "2001:db8:b::99/64")
+	return h
+}
+
 // setMAC gives the router's link another hardware address, which the router announces to nobody.
 func (r *router) setMAC(mac string) {
 	r.MAC = mac

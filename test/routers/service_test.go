@@ -36,11 +36,18 @@ func startKnowing(t *testing.T, backend string) (*office, *router) {
 	return o, o.Routers[1]
 }
 
-// rules returns the rules by which routers are distinguished.
+// rules returns the rules of a family by which routers are distinguished.
 func (o *office) rules(family int) string {
 	for _, line := range o.Settings {
 		if line == box.Nftables {
-			return o.Gateway.Run("nft", "list", "table", "inet", "replypath")
+			// Both families are in one table, and change one after the other.
+			var text strings.Builder
+			for i, chain := range strings.Split(o.Gateway.Run("nft", "list", "table", "inet", "replypath"), "\tchain ") {
+				if i > 0 && strings.HasPrefix(chain, map[int]string{4: "ip-", 6: "ip6-"}[family]) {
+					text.WriteString(chain)
+				}
+			}
+			return text.String()
 		}
 	}
 	return o.Iptables(family, "-t", "mangle", "-S")

@@ -129,7 +129,7 @@ func TestPairOfRouters(t *testing.T) {
 			p.configure("", `routers = ["192.0.2.12", "192.0.2.13"]`)
 			p.start(t)
 			for _, m := range p.members {
-				p.awaitRouter(t, m.hardwareAddr())
+				p.awaitRouter(t, hardwareAddr(m.Host, "w0"))
 			}
 			p.wantReplies(t)
 			var streams []*world.Stream
@@ -155,9 +155,9 @@ func TestPairOfRouters(t *testing.T) {
 	}
 }
 
-// hardwareAddr returns the hardware address of the member's own link.
-func (m *member) hardwareAddr() string {
-	words := strings.Fields(m.Run("ip", "-o", "link", "show", "w0"))
+// hardwareAddr returns the hardware address of a host's link.
+func hardwareAddr(h *world.Host, link string) string {
+	words := strings.Fields(h.Run("ip", "-o", "link", "show", link))
 	for i, w := range words[:len(words)-1] {
 		if w == "link/ether" {
 			return words[i+1]

@@ -26,6 +26,7 @@ type Fake struct {
 	udpPrograms map[uplinks.UDPPrograms]bool
 	udpAddrs    map[netip.Addr]bool
 	flows       map[marks.FlowState]bool // the flow table
+	counters    map[marks.RouterCounters]bool
 	neighbours  map[uplinks.NeighbourKey]string
 }
 
@@ -50,6 +51,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		udpPrograms: map[uplinks.UDPPrograms]bool{},
 		udpAddrs:    map[netip.Addr]bool{},
 		flows:       map[marks.FlowState]bool{},
+		counters:    map[marks.RouterCounters]bool{},
 		neighbours:  map[uplinks.NeighbourKey]string{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
@@ -113,6 +115,7 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 		return factsWithin(k.facts, scopes), stateWithin(have, scopes), ctx.Err()
 	}
 	maps.Copy(have.Neighbours, k.neighbours)
+	maps.Copy(have.RouterCounters, k.counters)
 	maps.Copy(have.UDPPrograms, k.udpPrograms)
 	maps.Copy(have.UDPAddrs, k.udpAddrs)
 	for firewall, t := range k.tables {

@@ -12,3 +12,12 @@ func (w *fakeWriter) SetFlows(t marks.FlowTable) {
 
 // DelFlows deletes the flow table, if there is one.
 func (w *fakeWriter) DelFlows() { clear(w.k.flows) }
+
+// SetRouterCounters replaces the table that counts replies by router.
+func (w *fakeWriter) SetRouterCounters(c marks.RouterCounters) {
+	clear(w.k.counters)
+	w.k.counters[c] = true
+}
+
+// DelRouterCounters deletes the table, if there is one.
+func (w *fakeWriter) DelRouterCounters() { clear(w.k.counters) }

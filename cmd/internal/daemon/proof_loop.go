@@ -235,7 +235,7 @@ func (ps *proofScheduler) checkStrays(ctx context.Context, paths []health.Path, 
 		if err != nil {
 			ps.log.Debug("cannot look up connections whose replies stray", "err", err)
 		}
-		checks[p.Key] = health.StrayCheck(n.Stray-before, "within the last minute", examples)
+		checks[p.Key] = p.StrayCheck(n.Stray-before, "within the last minute", examples)
 	}
 	return checks
 }

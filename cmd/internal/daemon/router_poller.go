@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -49,8 +50,10 @@ func (p *routerPoller) observe(s uplinks.Settings, f uplinks.Facts) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.macs
 	p.macs = s.RoutersOf(f)
-	changed := !slices.Equal(all, p.routers)
+	// A new hardware address is asked for at once by the router's other addresses: their entries may still have the old one.
+	changed := !slices.Equal(all, p.routers) || !maps.EqualFunc(before, p.macs, slices.Equal)
 	if p.routers = all; changed {
 		select {
 		case p.wake <- struct{}{}:

@@ -3,6 +3,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -33,6 +34,7 @@ type Host struct {
 	found           foundRouters
 	udp             udpAnswers
 	flows           flows
+	routerCounters  routerCounters
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -64,6 +66,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.found.set(o.Settings)
 	h.udp.set(o.Settings.WantedUDPPrograms())
 	h.flows.set(o.Settings)
+	h.routerCounters.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -139,7 +142,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	}
 	h.originals.SaveAgain()
 	facts.Originals = h.originals.Present(facts)
-	if err := h.udp.read(&facts, &state, h.isService); err != nil {
+	if err := errors.Join(h.udp.read(&facts, &state, h.isService), h.routerCounters.read(&facts, &state)); err != nil {
 		return facts, state, err
 	}
 	drained, err := h.Drained()

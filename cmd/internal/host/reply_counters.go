@@ -12,7 +12,8 @@ import (
 // replyCounters accumulates the reply counters of the uplinks, by family and id.
 type replyCounters struct {
 	byUplink map[counterKey]*health.CumulativeReplies
-	last     map[health.Key]uint64 // the stray replies that the kernel had counted when it was read last
+	byRouter map[health.Key]*health.CumulativeReplies // of uplinks that share their links
+	last     map[health.Key]uint64                    // the stray replies that the kernel had counted when it was read last
 }
 
 type counterKey struct {
@@ -47,6 +48,9 @@ func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health
 				totals[p.Key] = counter.Observe(health.ReplyCounts(now))
 				h.counters.last[p.Key] = now.Stray
 			}
+		}
+		if err := h.counters.observeRouters(family, paths, totals); err != nil {
+			return nil, err
 		}
 	}
 	return totals, nil

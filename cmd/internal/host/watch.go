@@ -114,6 +114,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.found.set(s)
 	h.udp.set(s.WantedUDPPrograms())
 	h.flows.set(s)
+	h.routerCounters.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ const (
 	maxExamples    = 3
 )
 
-// StrayExamples returns connections of the path whose replies the kernel routes by another interface now, with that interface, as
-// text; empty: it finds none.
+// StrayExamples returns connections of the path whose replies the kernel routes by another interface now, or by another router of a shared one,
+// with that, as text; empty: it finds none.
 func (Prover) StrayExamples(ctx context.Context, p health.Path) (string, error) {
 	connections, err := rtnl.ConnectionsWithMark(ctx, rtnl.MarkFilter{Family: p.Family, Mark: p.Mark, Mask: p.Mask}, maxConnections)
 	if err != nil || len(connections) == 0 {
@@ -37,39 +37,50 @@ func (Prover) StrayExamples(ctx context.Context, p health.Path) (string, error) 
 		if !c.SeenReply || len(examples) == maxExamples {
 			continue
 		}
-		if link := replyLink(links, db, c, p); link != "" && link != p.Link {
+		if other := otherEgress(replyHop(links, db, c, p), p); other != "" {
 			f := c.Original
-			examples = append(examples, fmt.Sprintf("%s %s %s by %s", rpdb.ProtocolName(f.Proto), f.From, f.To, link))
+			examples = append(examples, fmt.Sprintf("%s %s %s by %s", rpdb.ProtocolName(f.Proto), f.From, f.To, other))
 		}
 	}
 	return strings.Join(examples, ", "), nil
 }
 
-// replyLink returns the interface by which the kernel routes replies of the connection, or "" when it does not tell.
-func replyLink(links *rtnl.Handle, db *rpdb.Database, c rtnl.Connection, p health.Path) string {
+// otherEgress returns the interface of the next hop, or on a shared link the router, where that is not the path's; else "".
+func otherEgress(hop rpdb.Hop, p health.Path) string {
+	switch {
+	case hop.Link == "" || hop.Link != p.Link:
+		return hop.Link
+	case p.SharedLink && p.Gateway.IsValid() && hop.Via.IsValid() && hop.Via.WithZone("") != p.Gateway:
+		return fmt.Sprintf("%s via %s", hop.Link, hop.Via)
+	}
+	return ""
+}
+
+// replyHop returns the next hop by which the kernel routes replies of the connection, or none when it does not tell.
+func replyHop(links *rtnl.Handle, db *rpdb.Database, c rtnl.Connection, p health.Path) rpdb.Hop {
 	packet := rpdb.Packet{Family: p.Family, From: c.Reply.From.Addr(), To: c.Original.From.Addr(), Mark: uint32(p.Mark), Proto: c.Original.Proto}
 	if rpdb.HasPorts(packet.Proto) {
 		packet.Sport, packet.Dport = c.Reply.From.Port(), c.Original.From.Port()
 	}
 	_, server, err := links.LookUpRoute(db, rpdb.Packet{Family: p.Family, To: packet.From, Proto: rpdb.UDP})
 	if err != nil || server.Route == nil {
-		return ""
+		return rpdb.Hop{}
 	}
 	if server.Route.Type != rpdb.Local {
-		packet.In = linkOf(server)
+		packet.In = hopOf(server).Link
 	}
 	_, reply, err := links.LookUpRoute(db, packet.Query())
 	if err != nil {
-		return ""
+		return rpdb.Hop{}
 	}
-	return linkOf(reply)
+	return hopOf(reply)
 }
 
-// linkOf returns the interface of an answer with one next hop, or "". A packet to this host, as of a connection that it opened
-// itself, has none.
-func linkOf(a rpdb.Answer) string {
+// hopOf returns the next hop of an answer that has one, or none. A packet to this host, as of a connection that it opened itself, has
+// none.
+func hopOf(a rpdb.Answer) rpdb.Hop {
 	if a.Route == nil || a.Route.Type == rpdb.Local || len(a.Route.Hops) != 1 {
-		return ""
+		return rpdb.Hop{}
 	}
-	return a.Route.Hops[0].Link
+	return a.Route.Hops[0]
 }

@@ -1,0 +1,99 @@
+package host
+
+import (
+	"errors"
+	"time"
+
+	"replypath/health"
+	"replypath/marks"
+	"replypath/marks/routercounters"
+	"replypath/uplinks"
+
+	"golang.org/x/sys/unix"
+)
+
+// routerCountersRetry is the time after which a table that the kernel refused is tried again.
+const routerCountersRetry = 10 * time.Minute
+
+// routerCounters reads and writes the table that counts replies by router. It is used by the methods of Host of which one runs at a
+// time.
+type routerCounters struct {
+	settings uplinks.Settings
+	refused  error     // why the kernel cannot have the table
+	since    time.Time // of the last check
+}
+
+// set sets the settings whose replies are counted.
+func (r *routerCounters) set(s uplinks.Settings) {
+	*r = routerCounters{settings: s}
+}
+
+// read adds the table to the state, and to the facts why the kernel refuses it.
+func (r *routerCounters) read(facts *uplinks.Facts, state *uplinks.State) error {
+	want, wanted := r.settings.RouterCounters(*facts)
+	exists, matches, err := routercounters.Read(want)
+	switch {
+	case errors.Is(err, unix.EPERM) && !wanted:
+		return nil
+	case err != nil:
+		return err
+	case exists && matches && wanted:
+		state.RouterCounters[want] = true
+	case exists:
+		state.RouterCounters[marks.RouterCounters{}] = true
+	case wanted && time.Since(r.since) > routerCountersRetry:
+		r.refused, r.since = routercounters.Check(want), time.Now()
+	}
+	if r.refused != nil && !exists {
+		facts.RouterCountersRefused = r.refused.Error()
+	}
+	return nil
+}
+
+// SetRouterCounters makes the table that counts replies by router. Its counters begin at 0.
+func (w *stepWriter) SetRouterCounters(c marks.RouterCounters) {
+	w.flush()
+	w.host.chains.Lock()
+	defer w.host.chains.Unlock()
+	w.host.counters.resetRouters()
+	w.errs = append(w.errs, w.host.ownGenerations.trackNFT(func() error { return routercounters.Set(c) }))
+}
+
+// DelRouterCounters deletes the table that counts replies by router.
+func (w *stepWriter) DelRouterCounters() {
+	w.flush()
+	w.host.chains.Lock()
+	defer w.host.chains.Unlock()
+	w.host.counters.resetRouters()
+	w.errs = append(w.errs, w.host.ownGenerations.trackNFT(routercounters.Delete))
+}
+
+// resetRouters prepares for counters of routers that begin at zero.
+func (t *replyCounters) resetRouters() {
+	for _, counter := range t.byRouter {
+		counter.Reset()
+	}
+}
+
+// observeRouters puts the counts of the uplinks that share their links in place of those of their links, in a family.
+func (t *replyCounters) observeRouters(family uplinks.Family, paths []health.Path, totals map[health.Key]health.ReplyCounts) error {
+	counts, err := routercounters.Counts(family == uplinks.IPv6)
+	if err != nil {
+		return err
+	}
+	for _, p := range paths {
+		now, exists := counts[p.ID]
+		if p.Family != family || !exists {
+			continue
+		}
+		if t.byRouter == nil {
+			t.byRouter = map[health.Key]*health.CumulativeReplies{}
+		}
+		if t.byRouter[p.Key] == nil {
+			t.byRouter[p.Key] = &health.CumulativeReplies{}
+		}
+		totals[p.Key] = t.byRouter[p.Key].Observe(health.ReplyCounts(now))
+		t.last[p.Key] = now.Stray
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package uplinks
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"replypath/marks"
+)
+
+// The first replies of uplinks that share a link are counted by the router that they leave by. That changes no packet, and its table
+// is there only where a link is shared.
+
+// RouterCounters returns the table that counts the replies of the uplinks which share their links, those that are left out too: of
+// them nothing is counted. ok is false when there are none.
+func (s Settings) RouterCounters(f Facts) (c marks.RouterCounters, ok bool) {
+	s = s.ResolveLinks(f)
+	var all []marks.CountedUplink
+	for _, u := range s.Uplinks {
+		l, exists := f.LinkOf(u)
+		if !exists || !s.hasOtherRouters(f, u) {
+			continue
+		}
+		counted := marks.CountedUplink{ID: u.ID, Link: l.Name}
+		for _, family := range f.Families() {
+			var gateway netip.Addr
+			if hop, known := l.NextHop(u.Gateway(family), family); known && u.Manages(family) {
+				gateway = hop.Gateway
+			}
+			if family == IPv6 {
+				counted.Hop6 = gateway
+			} else {
+				counted.Hop4 = gateway
+			}
+		}
+		all = append(all, counted)
+	}
+	return marks.NewRouterCounters(s.Mask, all, foundRouters4, foundRouters6), len(all) > 0
+}
+
+// hasOtherRouters reports whether packets can leave by another router on the uplink's link: that of another uplink, or one that was
+// found.
+func (s Settings) hasOtherRouters(f Facts, u Uplink) bool {
+	return slices.ContainsFunc(s.Uplinks, func(o Uplink) bool { return o.Link == u.Link && o.Name != u.Name }) ||
+		u.AnyRouter && slices.ContainsFunc(f.FoundRouters, func(r FoundRouter) bool { return r.Uplink == u.Name })
+}
+
+// addRouterCounters adds the table. It belongs to no scope: with scopes it is not read.
+func addRouterCounters(want State, s Settings, f Facts) {
+	if f.Scopes != nil || f.RouterCountersRefused != "" {
+		return
+	}
+	if c, ok := s.RouterCounters(f); ok {
+		want.RouterCounters[c] = true
+	}
+}
+
+// routerCounterSteps returns the steps for the table. One that differs is replaced.
+func routerCounterSteps(want, have State) (set, del Plan) {
+	missing, _ := delta(want.RouterCounters, have.RouterCounters, compareRouterCounters)
+	for _, c := range missing {
+		if c.Uplinks != "" { // to what was damaged before no change goes back
+			set = append(set, SetRouterCounters{c})
+		}
+	}
+	if len(want.RouterCounters) == 0 && len(have.RouterCounters) > 0 {
+		del = Plan{DelRouterCounters{}}
+	}
+	return set, del
+}
+
+func compareRouterCounters(a, b *marks.RouterCounters) int {
+	return strings.Compare(a.Uplinks, b.Uplinks)
+}
+
+// SetRouterCounters makes the table, in place of one that exists.
+type SetRouterCounters struct{ Table marks.RouterCounters }
+
+// DelRouterCounters deletes the table.
+type DelRouterCounters struct{}
+
+// String returns the command of nft.
+func (s SetRouterCounters) String() string { return "nft '" + s.Table.NFTCommand() + "'" }
+
+// String returns the command of nft.
+func (DelRouterCounters) String() string { return "nft '" + marks.NFTDeleteRouterCounters + "'" }
+
+// Kind returns KindChains.
+func (SetRouterCounters) Kind() Kind { return KindChains }
+
+// Kind returns KindChains.
+func (DelRouterCounters) Kind() Kind { return KindChains }
+
+// Removes reports false.
+func (SetRouterCounters) Removes() bool { return false }
+
+// Removes reports true.
+func (DelRouterCounters) Removes() bool { return true }
+
+// Scope returns the whole host.
+func (SetRouterCounters) Scope() Scope { return Scope{} }
+
+// Scope returns the whole host.
+func (DelRouterCounters) Scope() Scope { return Scope{} }
+
+// WriteTo makes the table.
+func (s SetRouterCounters) WriteTo(w Writer) { w.SetRouterCounters(s.Table) }
+
+// WriteTo deletes the table.
+func (DelRouterCounters) WriteTo(w Writer) { w.DelRouterCounters() }
+
+func (SetRouterCounters) legend() string { return "" }
+
+func (DelRouterCounters) legend() string { return "" }
