@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -99,7 +100,7 @@ func (p *program) verify(ctx context.Context, c config.Config) (v verifyReport, 
 	paths := health.Paths(c.Settings, facts)
 	began := time.Now()
 	findings, err := prover.Prover{}.ProveSubset(ctx, c.Health, facts, paths, paths)
-	if err != nil {
+	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return v, err
 	}
 	took := time.Since(began)

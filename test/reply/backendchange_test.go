@@ -8,16 +8,13 @@ import (
 	"replypath/test/world"
 )
 
-// withoutProofs keeps the requests of proofs away, whose answers leave untranslated when a reload ends the proof.
-const withoutProofs = `proof = { every = "off" }`
-
 // The rules move from each backend to each other one, by apply and by the service, while two uplinks carry streams and idle
 // connections to the gateway and through it, and new connections are opened all the time. No packet of theirs leaves by
 // another uplink, and no reply is missing.
 func TestNoReplyIsLostWhileBackendChanges(t *testing.T) {
 	t.Parallel()
 	for _, family := range []int{4, 6} {
-		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0], withoutProofs)
+		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Backends[0])
 		box.ServeAll(b.Gateway)
 		datagrams := b.LAN.ServeUDP(forwardedPort, world.Pktinfo)
 		for _, u := range b.Uplinks {
@@ -25,7 +22,7 @@ func TestNoReplyIsLostWhileBackendChanges(t *testing.T) {
 			b.Iptables(6, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "7001", "-d", u.Addr6.String(), "-j", "DNAT", "--to", b.LAN6.String())
 		}
 		use := func(backend string) {
-			b.Settings = []string{backend, withoutProofs}
+			b.Settings = []string{backend}
 			b.Configure(b.Uplinks...)
 		}
 		b.Apply()

@@ -16,6 +16,7 @@ import (
 const (
 	captureLockTimeout  = 25 * time.Second     // for the proof of another program to end, which the service bounds by 20
 	capturePollInterval = 5 * time.Millisecond // for late replies
+	cancelledTimeout    = time.Second          // for the replies of a proof that is cancelled
 )
 
 // The ports of peers, and the identifiers of echo requests, begin at random behind firstPort, so that they are not those of
@@ -177,11 +178,14 @@ func (c *captureWindow) repeatMisrouted(ctx context.Context, t *trace) error {
 }
 
 // awaitReplies reads the capture until no reply can be expected any more, and nothing more is observed: the last reply may have
-// been on its way through the hooks while they were read.
+// been on its way through the hooks while they were read. A proof that is cancelled waits too, for less time: without the capture
+// and the connections in conntrack, the reply of a host inside would leave untranslated.
 func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) error {
+	end, cancel := delayed(ctx, cancelledTimeout)
+	defer cancel()
 	for began := time.Now(); ; {
 		select {
-		case <-ctx.Done():
+		case <-end.Done():
 			return ctx.Err()
 		case <-time.After(capturePollInterval):
 		}
@@ -190,9 +194,16 @@ func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) error {
 			return err
 		}
 		if t.observations.Count() == last && time.Since(began) >= proof.ReplyTimeout(t.requests, t.traces(), own) {
-			return nil
+			return ctx.Err()
 		}
 	}
+}
+
+// delayed returns a context that is done when ctx has been for the duration, and a function that releases it.
+func delayed(ctx context.Context, d time.Duration) (context.Context, func()) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return late, func() { stop(); cancel() }
 }
 
 // inject injects a request. A TCP connection to this host is reset at once, so that no server is left with it half open; one that is
