@@ -12,7 +12,7 @@ import (
 )
 
 // lateReply is how late the host inside replies: later than a proof that is cancelled would end by itself.
-const lateReply = 100 * time.Millisecond
+const lateReply = 50 * time.Millisecond
 
 // TestReplyToACancelledProofDoesNotLeave interrupts verify when its datagram has arrived at the host inside that DNAT leads it to. The reply
 // of that host must not leave: the connection that would translate it back is about to be deleted.
