@@ -3,6 +3,8 @@ package proof
 import (
 	"net/netip"
 	"slices"
+
+	"replypath/uplinks/egress"
 )
 
 // trace is the observations of one request and its reply.
@@ -156,6 +158,19 @@ func (g Traces) Misrouted(r Request) bool {
 
 // Replied reports whether a reply to the request was on its way out.
 func (g Traces) Replied(r Request) bool { return len(g.of(r).egress) > 0 }
+
+// NeighboursAwaited returns the neighbours of replies that the capture let pass and that did not come to the egress of their link: such a
+// reply waits for the neighbour's hardware address, or was dropped on its way.
+func (g Traces) NeighboursAwaited(r Request) (all []egress.LinkAddr) {
+	t := g.of(r)
+	if !t.wireObserved || len(t.wire) > 0 || !t.reached(PostroutingPassed) {
+		return nil
+	}
+	for _, e := range t.egress {
+		all = append(all, egress.LinkAddr{Link: e.Link, Addr: e.NextHop})
+	}
+	return all
+}
 
 // RepliedInside reports whether the host inside that the request was forwarded to has replied.
 func (g Traces) RepliedInside(r Request) bool { return g.of(r).reached(ReplyPrerouting) }

@@ -2,6 +2,7 @@ package box
 
 import (
 	"net/netip"
+	"strings"
 
 	"replypath/test/world"
 )
@@ -18,6 +19,17 @@ func SetBlackHole(u *world.Uplink, on bool) {
 	value := map[bool]string{true: "0", false: "1"}[on]
 	u.ISP.SetSysctl("net.ipv4.ip_forward", value)
 	u.ISP.SetSysctl("net.ipv6.conf.all.forwarding", value)
+}
+
+// SetNoCarrier takes the ISP's end of the uplink down, or brings it back.
+func SetNoCarrier(u *world.Uplink, down bool) {
+	if down {
+		u.Wire.Down()
+		return
+	}
+	u.Wire.Up()
+	u.Wire.LinkLocal("fe80::1") // with the link go the IPv6 addresses
+	u.Wire.Addr(netip.PrefixFrom(netip.MustParseAddr(strings.Replace(u.Addr6.String(), "::2", "::1", 1)), 64).String())
 }
 
 // AddDNAT translates every request at an uplink's address to a host inside.

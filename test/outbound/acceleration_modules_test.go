@@ -41,7 +41,7 @@ func TestModulesFailoverOfAcceleratedConnections(t *testing.T) {
 		for from := range 2 {
 			held := g.hold(t, g.LAN, 3)
 			g.awaitOffloaded(t, from, held, sockets)
-			setNoCarrier(g.Uplinks[0], from == 0)
+			box.SetNoCarrier(g.Uplinks[0], from == 0)
 			g.awaitUplink(t, g.LAN, 1-from)
 			box.Eventually(t, box.EventualTimeout, "no connection has the mark of uplink "+g.Uplinks[from].Link.Name, func() bool {
 				all, _ := g.tracked(t, from)

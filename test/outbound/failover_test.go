@@ -1,9 +1,7 @@
 package outbound
 
 import (
-	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +28,7 @@ func (g *gateway) hold(t *testing.T, from *world.Host, n int) (all []*world.Conn
 func TestFailoverMovesConnections(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(u *world.Uplink, down bool){
-		"no carrier": setNoCarrier,
+		"no carrier": box.SetNoCarrier,
 		"black hole": box.SetBlackHole,
 	} {
 		for _, backend := range append(slices.Clone(box.Backends), box.Nftables) {
@@ -66,17 +64,6 @@ func TestFailoverMovesConnections(t *testing.T) {
 			})
 		}
 	}
-}
-
-// setNoCarrier takes the ISP's end of the uplink down, or brings it back.
-func setNoCarrier(u *world.Uplink, down bool) {
-	if down {
-		u.Wire.Down()
-		return
-	}
-	u.Wire.Up()
-	u.Wire.LinkLocal("fe80::1") // with the link go the IPv6 addresses
-	u.Wire.Addr(netip.PrefixFrom(netip.MustParseAddr(strings.Replace(u.Addr6.String(), "::2", "::1", 1)), 64).String())
 }
 
 // wantEnded wants that none of the connections goes on, and that this shows soon: TCP alone would try for minutes.

@@ -126,6 +126,7 @@ type captureWindow struct {
 
 func (c *captureWindow) trace(ctx context.Context, requests []proof.Request) (t trace, err error) {
 	defer func() { deleteConnections(c.injected) }()
+	defer c.awaitNeighbours(&t)
 	for _, q := range requests {
 		if err := c.inject(q); err != nil {
 			return t, err
