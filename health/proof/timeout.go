@@ -21,12 +21,14 @@ type OwnReplies struct {
 	Unanswered map[netip.AddrPort]bool // the destinations of the servers that have not replied yet
 	// Proxied has the peers to which the server has replied that stands in for transparent proxies; nil: there is no such server.
 	Proxied map[netip.AddrPort]bool
+	// Blocked has the peers whose requests an IPsec policy drops behind the hook at which their arrival is observed.
+	Blocked map[netip.AddrPort]bool
 }
 
 // pending reports whether a server of the prover has still to reply to the request.
 func (o OwnReplies) pending(r Request, t trace) bool {
 	switch {
-	case !t.reached(InputEnd):
+	case !t.reached(InputEnd) || o.Blocked[r.From]:
 		return false
 	case r.Proto == "udp" && t.proxied(r) && o.Proxied != nil:
 		return !o.Proxied[r.From]
