@@ -82,6 +82,18 @@ func NFTCounters(id ID, ipv6 bool) (symmetric, stray string) {
 	return fmt.Sprintf("%sseen%d", nftPrefix(ipv6), id), fmt.Sprintf("%sstray%d", nftPrefix(ipv6), id)
 }
 
+// CountersOf returns the reply counters of all uplinks in a family, given the packets of the counters by their names.
+func CountersOf(packets map[string]uint64, ipv6 bool) map[ID]ReplyCounters {
+	counters := map[ID]ReplyCounters{}
+	for id := ID(1); id != 0; id++ {
+		symmetric, stray := NFTCounters(id, ipv6)
+		if n, exists := packets[symmetric]; exists {
+			counters[id] = ReplyCounters{Symmetric: n, Stray: packets[stray]}
+		}
+	}
+	return counters
+}
+
 // CounterOf returns the counter of the i-th rule of a chain in NFTTable, or "": of a CounterChain the first rule counts
 // ReplyCounters.Symmetric, the last one Stray.
 func CounterOf(chain string, i int, ipv6 bool) string {

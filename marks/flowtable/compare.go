@@ -67,8 +67,8 @@ func (c content) matches(t marks.FlowTable) bool {
 		}
 	}
 	wantRules := map[string][][][]byte{marks.FlowTablePre: preRules(t), marks.FlowTableForward: {forwardRule(t)}}
-	wantChains := map[string]string{marks.FlowTablePre: hookText(unix.NF_INET_PRE_ROUTING, marks.FlowTablePrePriority),
-		marks.FlowTableForward: hookText(unix.NF_INET_FORWARD, marks.FlowTableForwardPriority)}
+	wantChains := map[string]string{marks.FlowTablePre: nftnl.HookText(unix.NF_INET_PRE_ROUTING, marks.FlowTablePrePriority),
+		marks.FlowTableForward: nftnl.HookText(unix.NF_INET_FORWARD, marks.FlowTableForwardPriority)}
 	return slices.Equal(t.Links(), c.devices) && maps.EqualFunc(wantSets, c.sets, slices.Equal) && maps.Equal(wantChains, c.chains) &&
 		maps.EqualFunc(wantRules, c.rules, func(want [][][]byte, have []nftnl.ListedRule) bool {
 			return slices.EqualFunc(have, want, nftnl.ListedRule.Equals)

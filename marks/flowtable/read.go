@@ -2,7 +2,6 @@ package flowtable
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func Read() (s marks.FlowState, exists bool, err error) {
 		return s, false, err
 	}
 	defer socket.Close()
-	if exists, err = isThere(socket); !exists || err != nil {
+	if exists, err = socket.HasTable(table); !exists || err != nil {
 		return s, false, err
 	}
 	c := content{chains: map[string]string{}, rules: map[string][]nftnl.ListedRule{}, sets: map[string][]string{}, complete: true}
@@ -44,24 +43,12 @@ func Read() (s marks.FlowState, exists bool, err error) {
 		}
 	}
 	for _, set := range []string{marks.FlowTableMarks, marks.FlowTableLinks, marks.FlowTableProtocols} {
-		err := socket.Dump(table.ListElements(set), func(a []byte) { c.addElements(set, a) })
+		err := socket.Dump(table.ListElements(set), func(a []byte) { c.sets[set] = append(c.sets[set], nftnl.ListedKeys(a)...) })
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return s, false, err
 		}
 	}
 	return c.state(), true, nil
-}
-
-// isThere reports whether the kernel has the table.
-func isThere(socket *nftnl.Socket) (exists bool, err error) {
-	err = socket.Get(table.Query(), func([]byte) { exists = true })
-	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT):
-		return false, nil // the kernel has no nftables either
-	case err != nil:
-		return false, fmt.Errorf("look for the nftables table inet %s: %w", marks.FlowTableName, err)
-	}
-	return exists, nil
 }
 
 // gone returns no error for a table that was deleted meanwhile.
@@ -76,12 +63,8 @@ func (c *content) addChain(a []byte) {
 	if netfilter.FindString(a, unix.NFTA_CHAIN_TABLE) != marks.FlowTableName {
 		return
 	}
-	hook := nlattr.Find(a, unix.NFTA_CHAIN_HOOK)
-	c.chains[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = hookText(netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM), int32(netfilter.FindUint32(hook, unix.NFTA_HOOK_PRIORITY)))
+	c.chains[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = nftnl.ListedHook(a)
 }
-
-// hookText identifies the hook of a chain.
-func hookText(hook uint32, priority int32) string { return fmt.Sprint(hook, " ", priority) }
 
 func (c *content) addRule(a []byte) {
 	if netfilter.FindString(a, unix.NFTA_RULE_TABLE) != marks.FlowTableName {
@@ -115,12 +98,6 @@ func devices(hook []byte) (links []string) {
 	}
 	slices.Sort(links)
 	return links
-}
-
-func (c *content) addElements(set string, a []byte) {
-	for _, element := range nlattr.All(nlattr.Find(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
-		c.sets[set] = append(c.sets[set], string(nlattr.Find(nlattr.Find(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)))
-	}
 }
 
 // Others returns which flow table of another program each link is in, as family, table and name.

@@ -6,6 +6,7 @@ import (
 
 	"replypath/marks"
 	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
@@ -223,7 +224,7 @@ func (d *decoder) compareMeta(h held, value nlattr.Value, equal bool) bool {
 	case metaIiftype:
 		return equal && bytes.Equal(value, binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER))
 	case metaFamily:
-		return equal && bytes.Equal(value, []byte{protocol(d.ipv6)})
+		return equal && bytes.Equal(value, []byte{nftnl.FamilyNumber(d.ipv6)})
 	case metaProto:
 		return equal && d.compareProto(value)
 	}

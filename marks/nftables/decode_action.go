@@ -5,6 +5,7 @@ import (
 
 	"replypath/marks"
 	"replypath/marks/netfilter"
+	"replypath/marks/nftnl"
 	"replypath/marks/nlattr"
 
 	"golang.org/x/sys/unix"
@@ -151,7 +152,7 @@ func isGoto(expressions []byte, ipv6 bool, chain string) bool {
 			ok = ok && netfilter.FindUint32(data, unix.NFTA_META_KEY) == unix.NFT_META_NFPROTO && netfilter.FindUint32(data, unix.NFTA_META_DREG) != 0
 		case "cmp":
 			value := nlattr.Find(nlattr.Find(data, unix.NFTA_CMP_DATA), unix.NFTA_DATA_VALUE)
-			ok = ok && bytes.Equal(value, []byte{protocol(ipv6)}) && netfilter.FindUint32(data, unix.NFTA_CMP_OP) == unix.NFT_CMP_EQ
+			ok = ok && bytes.Equal(value, []byte{nftnl.FamilyNumber(ipv6)}) && netfilter.FindUint32(data, unix.NFTA_CMP_OP) == unix.NFT_CMP_EQ
 		case "immediate":
 			verdict := nlattr.Find(nlattr.Find(data, unix.NFTA_IMMEDIATE_DATA), unix.NFTA_DATA_VERDICT)
 			ok = ok && int32(netfilter.FindUint32(verdict, unix.NFTA_VERDICT_CODE)) == unix.NFT_GOTO && netfilter.FindString(verdict, unix.NFTA_VERDICT_CHAIN) == chain

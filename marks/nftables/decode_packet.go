@@ -207,7 +207,7 @@ func (d *decoder) tproxy(data []byte) bool {
 	if d.ipv6 {
 		addr = netip.IPv6Unspecified()
 	}
-	ok := len(port) == 2 && netfilter.FindUint32(data, nftnl.TProxyFamily) == uint32(protocol(d.ipv6))
+	ok := len(port) == 2 && netfilter.FindUint32(data, nftnl.TProxyFamily) == uint32(nftnl.FamilyNumber(d.ipv6))
 	if register := netfilter.FindUint32(data, nftnl.TProxyAddress); register != 0 && ok {
 		size := addr.BitLen() / 8
 		addr, ok = netip.AddrFromSlice(bytes.Clone(d.loaded[register]))

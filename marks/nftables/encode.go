@@ -212,7 +212,7 @@ func replaced(a marks.Action, load []byte) [][]byte {
 // encodeFamilyGoto returns the expressions of the rule of a base chain that leads the packets of a family to their hooks, or
 // behind a gate to the chain of the only one.
 func encodeFamilyGoto(b marks.NFTBase, ipv6, gated bool) [][]byte {
-	all := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{protocol(ipv6)})}
+	all := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{nftnl.FamilyNumber(ipv6)})}
 	if !gated {
 		return append(all, nftnl.Goto(b.HookChain(ipv6)))
 	}
@@ -230,12 +230,4 @@ func encodeDirection(name string) [][]byte {
 		direction = directionReply
 	}
 	return [][]byte{nftnl.Ct(unix.NFT_CT_DIRECTION, 0), nftnl.Equals(0, []byte{direction})}
-}
-
-// protocol returns the number of a family: NFPROTO_IPV4, NFPROTO_IPV6.
-func protocol(ipv6 bool) byte {
-	if ipv6 {
-		return unix.NFPROTO_IPV6
-	}
-	return unix.NFPROTO_IPV4
 }

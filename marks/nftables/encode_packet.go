@@ -60,7 +60,7 @@ func addressField(ipv6, destination bool) (offset, length uint32) {
 // others as fields.
 func encodePacket(m marks.PacketMatch, ipv6 bool) (all [][]byte) {
 	if m.Src.IsValid() || m.Dst.IsValid() {
-		all = append(all, nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{protocol(ipv6)}))
+		all = append(all, nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{nftnl.FamilyNumber(ipv6)}))
 	}
 	if m.Src.IsValid() {
 		offset, length := addressField(ipv6, false)
@@ -113,7 +113,7 @@ func encodeCluster(c marks.Cluster, ipv6 bool) [][]byte {
 func encodeTProxy(a marks.Action, ipv6 bool) [][]byte {
 	port := nftnl.LoadBytes(0, binary.BigEndian.AppendUint16(nil, a.Proxy.Port()))
 	if a.Proxy.Addr().IsUnspecified() {
-		return [][]byte{port, nftnl.TProxy(protocol(ipv6), 0, -1)}
+		return [][]byte{port, nftnl.TProxy(nftnl.FamilyNumber(ipv6), 0, -1)}
 	}
-	return [][]byte{port, nftnl.LoadBytes(4, a.Proxy.Addr().AsSlice()), nftnl.TProxy(protocol(ipv6), 0, 4)}
+	return [][]byte{port, nftnl.LoadBytes(4, a.Proxy.Addr().AsSlice()), nftnl.TProxy(nftnl.FamilyNumber(ipv6), 0, 4)}
 }

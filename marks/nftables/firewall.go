@@ -81,36 +81,20 @@ func (f *Firewall) Counters(context.Context) (map[marks.ID]marks.ReplyCounters, 
 		return nil, err
 	}
 	defer s.Close()
-	packets := map[string]uint64{}
-	err = s.Dump(ownTable.List(unix.NFT_MSG_GETOBJ), func(object []byte) {
-		if name, n, is := parseCounter(object); is {
-			packets[name] = n
-		}
-	})
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return nil, classify(fmt.Errorf("read the reply counters: %w", err))
+	packets, err := s.CounterPackets(ownTable)
+	if err != nil {
+		return nil, err
 	}
-	counters := map[marks.ID]marks.ReplyCounters{}
-	for id := marks.ID(1); id != 0; id++ {
-		seen, stray := marks.NFTCounters(id, f.ipv6)
-		if n, exists := packets[seen]; exists {
-			counters[id] = marks.ReplyCounters{Symmetric: n, Stray: packets[stray]}
-		}
-	}
-	return counters, nil
+	return marks.CountersOf(packets, f.ipv6), nil
 }
 
 // classify wraps an error of the kernel in that of every Firewall, with the remedy.
 func classify(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, errBelongsToService), errors.Is(err, ErrUnprotected):
 		return err
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("nftables: %w: run as root, or with the capability CAP_NET_ADMIN", err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):
 		return fmt.Errorf("nftables: %w (%w): load the module nf_tables, or choose the backend \"legacy\"", marks.ErrUnsupported, err)
 	}
-	return fmt.Errorf("nftables: %w", err)
+	return nftnl.Explain(err)
 }

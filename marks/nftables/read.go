@@ -1,7 +1,6 @@
 package nftables
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -162,13 +161,4 @@ func (s *setState) addElements(a []byte) {
 	for _, e := range nlattr.All(nlattr.Find(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
 		s.elements = append(s.elements, slices.Clone([]byte(e)))
 	}
-}
-
-// parseCounter returns the name and the packets of a counter of the table, given the attributes of an object.
-func parseCounter(a []byte) (name string, packets uint64, is bool) {
-	n := nlattr.Find(nlattr.Find(a, unix.NFTA_OBJ_DATA), unix.NFTA_COUNTER_PACKETS)
-	if netfilter.FindString(a, unix.NFTA_OBJ_TABLE) != marks.NFTTable || netfilter.FindUint32(a, unix.NFTA_OBJ_TYPE) != unix.NFT_OBJECT_COUNTER || len(n) != 8 {
-		return "", 0, false
-	}
-	return netfilter.FindString(a, unix.NFTA_OBJ_NAME), binary.BigEndian.Uint64(n), true
 }

@@ -79,7 +79,7 @@ func chainRules(c marks.RouterCounters) map[string][][][]byte {
 func uplinkRules(c marks.RouterCounters, u marks.CountedUplink) (rules [][][]byte) {
 	for _, ipv6 := range families {
 		symmetric, stray := marks.NFTCounters(u.ID, ipv6)
-		family := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, word), nftnl.Equals(word, []byte{protocol(ipv6)})}
+		family := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, word), nftnl.Equals(word, []byte{nftnl.FamilyNumber(ipv6)})}
 		out := slices.Concat(family, [][]byte{nftnl.Meta(unix.NFT_META_OIFNAME, word), nftnl.Equals(word, nftnl.LinkName(u.Link))})
 		add := func(to string, match ...[]byte) {
 			rules = append(rules, slices.Concat(match, [][]byte{nftnl.CountIn(to), nftnl.Return()}))
@@ -97,14 +97,6 @@ func uplinkRules(c marks.RouterCounters, u marks.CountedUplink) (rules [][][]byt
 		add(stray, slices.Concat(family, [][]byte{nftnl.Meta(unix.NFT_META_IIFNAME, word), nftnl.Compare(word, unix.NFT_CMP_NEQ, nftnl.LinkName(u.Link))})...)
 	}
 	return rules
-}
-
-// protocol returns the number of a family: NFPROTO_IPV4, NFPROTO_IPV6.
-func protocol(ipv6 bool) byte {
-	if ipv6 {
-		return unix.NFPROTO_IPV6
-	}
-	return unix.NFPROTO_IPV4
 }
 
 // nextHop returns the key of the next hop of a family's route.

@@ -49,9 +49,9 @@ func (h *Host) ReplyCounts(ctx context.Context, paths []health.Path) (map[health
 				h.counters.last[p.Key] = now.Stray
 			}
 		}
-		if err := h.counters.observeRouters(family, paths, totals); err != nil {
-			return nil, err
-		}
+	}
+	if err := h.counters.observeRouters(paths, totals); err != nil {
+		return nil, err
 	}
 	return totals, nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"replypath/health"
@@ -75,15 +76,20 @@ func (t *replyCounters) resetRouters() {
 	}
 }
 
-// observeRouters puts the counts of the uplinks that share their links in place of those of their links, in a family.
-func (t *replyCounters) observeRouters(family uplinks.Family, paths []health.Path, totals map[health.Key]health.ReplyCounts) error {
-	counts, err := routercounters.Counts(family == uplinks.IPv6)
+// observeRouters puts the counts of the uplinks that share their links in place of those of their links. Where no link is shared it reads
+// nothing.
+func (t *replyCounters) observeRouters(paths []health.Path, totals map[health.Key]health.ReplyCounts) error {
+	if !slices.ContainsFunc(paths, func(p health.Path) bool { return p.SharedLink }) {
+		return nil
+	}
+	packets, err := routercounters.Packets()
 	if err != nil {
 		return err
 	}
 	for _, p := range paths {
-		now, exists := counts[p.ID]
-		if p.Family != family || !exists {
+		symmetric, stray := marks.NFTCounters(p.ID, p.Family == uplinks.IPv6)
+		now, exists := packets[symmetric]
+		if _, counted := totals[p.Key]; !counted || !exists {
 			continue
 		}
 		if t.byRouter == nil {
@@ -92,8 +98,8 @@ func (t *replyCounters) observeRouters(family uplinks.Family, paths []health.Pat
 		if t.byRouter[p.Key] == nil {
 			t.byRouter[p.Key] = &health.CumulativeReplies{}
 		}
-		totals[p.Key] = t.byRouter[p.Key].Observe(health.ReplyCounts(now))
-		t.last[p.Key] = now.Stray
+		totals[p.Key] = t.byRouter[p.Key].Observe(health.ReplyCounts{Symmetric: now, Stray: packets[stray]})
+		t.last[p.Key] = packets[stray]
 	}
 	return nil
 }
