@@ -114,7 +114,9 @@ func (r *requests) takeExpired(now time.Time) (expired []*request) {
 	r.timerAt = time.Time{}
 	var next time.Time
 	for gateway := range r.waiting {
-		expired = append(expired, r.take(gateway, func(q *request) bool { return q.expired(now) })...)
+		for q := r.take(gateway, func(q *request) bool { return q.expired(now) }); q != nil; q = q.next {
+			expired = append(expired, q)
+		}
 		for q := r.waiting[gateway]; q != nil; q = q.next {
 			if q.timeout > 0 && (next.IsZero() || q.expiry().Before(next)) {
 				next = q.expiry()
@@ -128,22 +130,22 @@ func (r *requests) takeExpired(now time.Time) (expired []*request) {
 	return expired
 }
 
-// take removes and returns the requests of the gateway that match, in the order of sending. Its caller holds mu.
-func (r *requests) take(gateway egress.LinkAddr, matches func(*request) bool) (taken []*request) {
-	first := r.waiting[gateway]
-	for at := &first; *at != nil; {
-		q := *at
-		if !matches(q) {
-			at = &q.next
-			continue
+// take removes the requests of the gateway that match, and returns the first one, in the order of sending. Its caller holds mu.
+func (r *requests) take(gateway egress.LinkAddr, matches func(*request) bool) (taken *request) {
+	var left *request
+	toTaken, toLeft := &taken, &left
+	for q := r.waiting[gateway]; q != nil; q = q.next {
+		to := &toLeft
+		if matches(q) {
+			to = &toTaken
 		}
-		*at, q.next = q.next, nil
-		taken = append(taken, q)
+		**to, *to = q, &q.next
 	}
-	if first == nil {
+	*toTaken, *toLeft = nil, nil
+	if left == nil {
 		delete(r.waiting, gateway)
 	} else {
-		r.waiting[gateway] = first
+		r.waiting[gateway] = left
 	}
 	return taken
 }
@@ -159,7 +161,7 @@ func (r *requests) abort(q *request, err error, ended *endings) {
 func (r *requests) remove(q *request) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.take(q.gateway, func(x *request) bool { return x == q })) > 0
+	return r.take(q.gateway, func(x *request) bool { return x == q }) != nil
 }
 
 // receive ends the requests that a message of the gateway, which has this hardware address, replies to.
@@ -177,25 +179,11 @@ func (r *requests) receive(gateway egress.LinkAddr, message, mac []byte, now tim
 func (r *requests) takeAnswered(gateway egress.LinkAddr, message []byte) (answered *request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first := r.waiting[gateway]
-	if first == nil {
+	if r.waiting[gateway] == nil {
 		return nil
 	}
-	var left *request
-	toAnswered, toLeft := &answered, &left
-	for q := first; q != nil; q = q.next {
-		to := &toLeft
-		if r.isFor == nil || r.isFor(q, message) {
-			to = &toAnswered
-		}
-		**to, *to = q, &q.next
-	}
-	*toAnswered, *toLeft = nil, nil
-	if left != nil {
-		r.waiting[gateway] = left
-		return answered
-	}
-	if delete(r.waiting, gateway); len(r.waiting) == 0 && r.timer != nil {
+	answered = r.take(gateway, func(q *request) bool { return r.isFor == nil || r.isFor(q, message) })
+	if len(r.waiting) == 0 && r.timer != nil {
 		r.timer.Stop()
 		r.timerAt = time.Time{}
 	}
