@@ -14,9 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flowRetry is the time after which a flow table that the kernel refused is tried again.
-const flowRetry = 10 * time.Minute
-
 // The time that connections are given to leave a flow table that was deleted, which the kernel does beside, and the interval of
 // the looks.
 const (
@@ -30,14 +27,13 @@ type flows struct {
 	// are used by the methods of Host of which one runs at a time.
 	mu      sync.Mutex
 	wanted  bool
-	refused error     // why the kernel cannot have the table
-	since   time.Time // of the last check
+	refused refusal
 }
 
 // set says whether the settings have a flow table.
 func (fl *flows) set(s uplinks.Settings) {
 	fl.wanted = s.Accelerate != nil && len(s.Uplinks) > 0
-	fl.refused, fl.since = nil, time.Time{}
+	fl.refused = refusal{}
 }
 
 // read adds the flow table to the state, and to the facts those of other programs and why the kernel refuses ours. Of a part of
@@ -58,11 +54,11 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 	if !fl.wanted || facts.Scopes != nil {
 		return nil
 	}
-	if !exists && time.Since(fl.since) > flowRetry {
-		fl.refused, fl.since = flowtable.Check(), time.Now()
+	if !exists {
+		fl.refused.check(flowtable.Check)
 	}
-	if fl.refused != nil && !exists {
-		facts.FlowRefused = fl.refused.Error()
+	if fl.refused.reason != nil && !exists {
+		facts.FlowRefused = fl.refused.reason.Error()
 	}
 	facts.FlowTables, err = flowtable.Others()
 	return err

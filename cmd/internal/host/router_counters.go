@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"replypath/health"
 	"replypath/marks"
@@ -13,15 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routerCountersRetry is the time after which a table that the kernel refused is tried again.
-const routerCountersRetry = 10 * time.Minute
-
 // routerCounters reads and writes the table that counts replies by router. It is used by the methods of Host of which one runs at a
 // time.
 type routerCounters struct {
 	settings uplinks.Settings
-	refused  error     // why the kernel cannot have the table
-	since    time.Time // of the last check
+	refused  refusal
 }
 
 // set sets the settings whose replies are counted.
@@ -42,11 +37,11 @@ func (r *routerCounters) read(facts *uplinks.Facts, state *uplinks.State) error 
 		state.RouterCounters[want] = true
 	case exists:
 		state.RouterCounters[marks.RouterCounters{}] = true
-	case wanted && time.Since(r.since) > routerCountersRetry:
-		r.refused, r.since = routercounters.Check(want), time.Now()
+	case wanted:
+		r.refused.check(func() error { return routercounters.Check(want) })
 	}
-	if r.refused != nil && !exists {
-		facts.RouterCountersRefused = r.refused.Error()
+	if r.refused.reason != nil && !exists {
+		facts.RouterCountersRefused = r.refused.reason.Error()
 	}
 	return nil
 }
