@@ -39,9 +39,5 @@ func (r *Reconciler) FailOver(ctx context.Context, reason string) {
 
 // routes reports whether the step writes a route or a rule.
 func routes(s uplinks.Step) bool {
-	switch s.(type) {
-	case uplinks.SetRoute, uplinks.DelRoute, uplinks.AddRule, uplinks.DelRule:
-		return true
-	}
-	return false
+	return s.Kind() == uplinks.KindRoute || s.Kind() == uplinks.KindRule
 }

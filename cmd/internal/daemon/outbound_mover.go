@@ -48,24 +48,28 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 // queue queues moves. Those of one uplink are carried out together, as the kernel walks all connections for them. One that finds the
 // queue full is dropped: the queue has room for one of each path.
 func (m *outboundMover) queue(moves []uplinks.Move) {
-	for len(moves) > 0 {
-		first := moves[0]
-		same := func(other uplinks.Move) bool {
-			return other.Path.Uplink == first.Path.Uplink && other.Family != first.Family
-		}
-		group := []uplinks.Move{first}
-		rest := slices.Clone(moves[1:])
-		if i := slices.IndexFunc(rest, same); i >= 0 {
-			group = append(group, rest[i])
-			rest = slices.Delete(rest, i, i+1)
-		}
-		moves = rest
+	for _, group := range groupedByUplink(moves) {
 		select {
 		case m.waiting <- group:
 		default:
-			m.log.Warn("connections are not moved: too many moves wait", "uplink", first.Path.Uplink)
+			m.log.Warn("connections are not moved: too many moves wait", "uplink", group[0].Path.Uplink)
 		}
 	}
+}
+
+// groupedByUplink returns the moves of each uplink, at most one in each family together.
+func groupedByUplink(moves []uplinks.Move) (groups [][]uplinks.Move) {
+	for _, move := range moves {
+		i := slices.IndexFunc(groups, func(g []uplinks.Move) bool {
+			return len(g) == 1 && g[0].Path.Uplink == move.Path.Uplink && g[0].Family != move.Family
+		})
+		if i < 0 {
+			groups = append(groups, []uplinks.Move{move})
+		} else {
+			groups[i] = append(groups[i], move)
+		}
+	}
+	return groups
 }
 
 // Run carries out moves until the context ends.
