@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ type ConnectionWriter struct {
 	w        *writer
 	messages []message // their memory is used again
 	failed   int
-	errs     []error // the first one
+	err      error // of the first one that failed
 }
 
 // SetMark sets the bits under the mask of the connection's mark, now or at the end.
@@ -59,9 +60,9 @@ func (s *ConnectionWriter) Close() error {
 		s.w.close()
 	}
 	if s.failed > 1 {
-		return fmt.Errorf("%w, and %d more", s.errs[0], s.failed-1)
+		return fmt.Errorf("%w, and %d more", s.err, s.failed-1)
 	}
-	return errors.Join(s.errs...)
+	return s.err
 }
 
 // flush sends the messages.
@@ -88,9 +89,7 @@ func (s *ConnectionWriter) flush() {
 
 // fail records a failure of so many connections.
 func (s *ConnectionWriter) fail(n int, err error) {
-	if s.failed += n; s.errs == nil {
-		s.errs = []error{err}
-	}
+	s.failed, s.err = s.failed+n, cmp.Or(s.err, err)
 }
 
 // appendMessage encodes the beginning of a message about the connection.
