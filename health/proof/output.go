@@ -187,7 +187,7 @@ func (t trace) redirected(r Request, link string) health.ProofCheck {
 // kept returns the verdict on a reply that the capture did not let pass to the egress of its link.
 func (s Snapshot) kept(r Request, t trace, e EgressObservation, end Observation) (c health.ProofCheck, wrong bool) {
 	reply := t.packet(r, end)
-	if policy, found := t.output.FindPolicy(egress.Out, reply); found && !policy.Passes() {
+	if policy, found := t.output.selects(egress.Out, reply); found {
 		return policyCheck(r, policy), true
 	}
 	if c, wrong = t.checkTrafficControl(r, end); wrong {
@@ -234,7 +234,7 @@ func (t trace) listed(r Request, link string) (c health.ProofCheck, found bool) 
 
 // packet returns the reply as it was observed.
 func (t trace) packet(r Request, x Observation) egress.Packet {
-	return egress.Packet{Proto: r.protocolNumber(), From: x.Host, To: r.From, Mark: x.Mark, Link: x.Link}
+	return egress.Packet{Proto: r.ProtocolNumber(), From: x.Host, To: r.From, Mark: x.Mark, Link: x.Link}
 }
 
 // checkTrafficControl returns what filters and qdiscs do to the reply, which are behind the last place that can be observed.
@@ -260,8 +260,8 @@ const (
 	protocolICMPv6 = 58
 )
 
-// protocolNumber returns the protocol of the request in its IP header.
-func (r Request) protocolNumber() uint8 {
+// ProtocolNumber returns the protocol of the request in its IP header.
+func (r Request) ProtocolNumber() uint8 {
 	switch {
 	case r.Proto == "tcp":
 		return protocolTCP

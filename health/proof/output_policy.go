@@ -28,13 +28,13 @@ func (t trace) blocked(r Request) (c health.ProofCheck, wrong bool) {
 		if t.reached(ReplyForward) {
 			break
 		}
-		if p, found := t.selects(egress.Forward, t.packet(r, x)); found {
+		if p, found := t.output.selects(egress.Forward, t.packet(r, x)); found {
 			return policyCheck(r, p), true
 		}
 	}
 	for _, hook := range []Hook{ReplyPrerouting, OutputEnd} {
 		for _, x := range t.hooks[hook] {
-			if p, found := t.selects(egress.Out, t.packet(r, x)); found {
+			if p, found := t.output.selects(egress.Out, t.packet(r, x)); found {
 				return policyCheck(r, p), true
 			}
 		}
@@ -43,13 +43,13 @@ func (t trace) blocked(r Request) (c health.ProofCheck, wrong bool) {
 		return c, false
 	}
 	host := t.hooks[InputEnd][0].Host
-	request := egress.Packet{Proto: r.protocolNumber(), From: r.From, To: host, Mark: uint32(r.Path.Mark), Link: r.Path.Index}
-	if p, found := t.selects(egress.In, request); found {
+	request := r.packet(host)
+	if p, found := t.output.selects(egress.In, request); found {
 		return policyCheck(r, p), true
 	}
 	reply := request
 	reply.From, reply.To = request.To, request.From
-	if p, found := t.selects(egress.Out, reply); found {
+	if p, found := t.output.selects(egress.Out, reply); found {
 		return policyCheck(r, p), true
 	}
 	return c, false
@@ -59,16 +59,35 @@ func (t trace) blocked(r Request) (c health.ProofCheck, wrong bool) {
 // one again when it has translated the source.
 func (t trace) transforming(r Request, e EgressObservation) (egress.Policy, bool) {
 	for _, from := range []netip.Addr{e.Source, r.To.Addr()} {
-		reply := egress.Packet{Proto: r.protocolNumber(), From: netip.AddrPortFrom(from, r.To.Port()), To: r.From, Mark: uint32(r.Path.Mark), Link: e.Link}
-		if p, found := t.selects(egress.Out, reply); found {
+		reply := egress.Packet{Proto: r.ProtocolNumber(), From: netip.AddrPortFrom(from, r.To.Port()), To: r.From, Mark: uint32(r.Path.Mark), Link: e.Link}
+		if p, found := t.output.selects(egress.Out, reply); found {
 			return p, true
 		}
 	}
 	return egress.Policy{}, false
 }
 
+// packet returns the request as it arrives for this host at the address.
+func (r Request) packet(host netip.AddrPort) egress.Packet {
+	return egress.Packet{Proto: r.ProtocolNumber(), From: r.From, To: host, Mark: uint32(r.Path.Mark), Link: r.Path.Index}
+}
+
+// BlockedPeers returns the peers of the requests that an IPsec policy drops when they are for this host.
+func (o *Output) BlockedPeers(requests []Request) map[netip.AddrPort]bool {
+	if len(o.Policies) == 0 {
+		return nil
+	}
+	blocked := map[netip.AddrPort]bool{}
+	for _, r := range requests {
+		if _, found := o.selects(egress.In, r.packet(r.To)); found {
+			blocked[r.From] = true
+		}
+	}
+	return blocked
+}
+
 // selects returns the policy that selects the packet, if it does not let it pass as it is.
-func (t trace) selects(d egress.Direction, p egress.Packet) (egress.Policy, bool) {
-	policy, found := t.output.FindPolicy(d, p)
+func (o *Output) selects(d egress.Direction, p egress.Packet) (egress.Policy, bool) {
+	policy, found := o.FindPolicy(d, p)
 	return policy, found && !policy.Passes()
 }

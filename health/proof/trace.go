@@ -78,7 +78,7 @@ func (o Observations) Traces() Traces {
 func (g Traces) of(r Request) trace {
 	t := g.empty
 	t.steps = g.steps[r.From]
-	found, ok := g.all[traceKey{r.protocolNumber(), r.From}]
+	found, ok := g.all[traceKey{r.ProtocolNumber(), r.From}]
 	if !ok {
 		return t
 	}

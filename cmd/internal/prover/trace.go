@@ -191,7 +191,7 @@ func (c *captureWindow) awaitReplies(ctx context.Context, t *trace) error {
 		case <-time.After(capturePollInterval):
 		}
 		last, own := t.observations.Count(), c.servers.replies()
-		own.Blocked = c.blockedPeers(t.requests)
+		own.Blocked = c.output.BlockedPeers(t.requests)
 		if err := t.read(c.capture); err != nil {
 			return err
 		}
