@@ -41,21 +41,18 @@ const StrayWindow = time.Minute
 // StrayCheck returns the check of so many stray replies since a time, which when says in words. examples has addresses of
 // their connections, and may be empty.
 func StrayCheck(count uint64, when, examples string) ProofCheck {
-	if count == 0 {
-		return ProofCheck{Result: Yes}
-	}
-	return strayCheck(count, "interface", when, examples)
+	return Path{}.StrayCheck(count, when, examples)
 }
 
 // StrayCheck returns the check of so many stray replies of the path.
 func (p Path) StrayCheck(count uint64, when, examples string) ProofCheck {
-	if count == 0 || !p.SharedLink {
-		return StrayCheck(count, when, examples)
+	if count == 0 {
+		return ProofCheck{Result: Yes}
 	}
-	return strayCheck(count, "interface or router", when, examples)
-}
-
-func strayCheck(count uint64, other, when, examples string) ProofCheck {
+	other := "interface"
+	if p.SharedLink {
+		other = "interface or router"
+	}
 	c := ProofCheck{Result: No, Cause: StrayReplies, Detail: fmt.Sprintf("%d replies of real connections left by another %s %s", count, other, when),
 		Remedy: "see which rule selects them: replypath explain --flow PROTOCOL SOURCE DESTINATION, with a connection that conntrack -L lists"}
 	if examples != "" {
