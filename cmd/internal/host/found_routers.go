@@ -78,7 +78,12 @@ func (m *foundRouters) read(f uplinks.Facts, save bool) []uplinks.FoundRouter {
 // isRouterMAC reports whether the text is the hardware address of one host, in the form that rules have.
 func isRouterMAC(text string) bool {
 	mac, err := net.ParseMAC(text)
-	return err == nil && mac.String() == text && len(mac) == ethernetAddrSize && mac[0]&1 == 0 && !slices.Equal(mac, make([]byte, ethernetAddrSize))
+	return err == nil && mac.String() == text && IsHostMAC(mac)
+}
+
+// IsHostMAC reports whether the address is that of one host on Ethernet: a reply to another one goes to many hosts, or to none.
+func IsHostMAC(mac net.HardwareAddr) bool {
+	return len(mac) == ethernetAddrSize && mac[0]&groupBit == 0 && !slices.Equal(mac, make([]byte, ethernetAddrSize))
 }
 
 // SavedFoundRouters returns the routers that are saved, none if they cannot be read: the file only saves time.

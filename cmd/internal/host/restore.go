@@ -51,15 +51,10 @@ func (s RestoreStep) Do(ctx context.Context) error { return s.do(ctx) }
 // PlanRestore returns what is to be changed so that all of replypath's is as in the snapshot, and with all, so that nothing of other
 // programs is missing that the snapshot has.
 func (h *Host) PlanRestore(ctx context.Context, d snapshot.Document, all bool) (r Restoration, err error) {
-	facts, have, err := h.Observe(ctx)
+	p, have, err := h.newRestorePlanner(ctx)
 	if err != nil {
 		return r, err
 	}
-	routes, err := h.links.NewRouteLines(ctx)
-	if err != nil {
-		return r, err
-	}
-	p := restorePlanner{host: h, facts: facts, routes: routes}
 	want := p.ours(d)
 	r.Ours = uplinks.Diff(want, have)
 	if all {
@@ -127,6 +122,15 @@ type restorePlanner struct {
 	facts   uplinks.Facts
 	routes  rtnl.RouteLines
 	leftOut []string
+}
+
+// newRestorePlanner returns a planner, and what replypath has in the kernel.
+func (h *Host) newRestorePlanner(ctx context.Context) (p restorePlanner, have uplinks.State, err error) {
+	p.host = h
+	if p.facts, have, err = h.Observe(ctx); err == nil {
+		p.routes, err = h.links.NewRouteLines(ctx)
+	}
+	return p, have, err
 }
 
 // skip notes a line that cannot be restored.

@@ -20,15 +20,10 @@ func (h *Host) UndoRestore(ctx context.Context, u snapshot.Undo) error {
 
 // PlanUndo returns what is to be changed to undo a restore.
 func (h *Host) PlanUndo(ctx context.Context, u snapshot.Undo) (r Restoration, err error) {
-	facts, have, err := h.Observe(ctx)
+	p, have, err := h.newRestorePlanner(ctx)
 	if err != nil {
 		return r, err
 	}
-	routes, err := h.links.NewRouteLines(ctx)
-	if err != nil {
-		return r, err
-	}
-	p := restorePlanner{host: h, facts: facts, routes: routes}
 	r.undoes = true
 	if u.Ours {
 		r.Ours = uplinks.Diff(p.ours(u.Before), have)
