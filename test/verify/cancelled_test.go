@@ -22,10 +22,7 @@ func TestReplyToACancelledProofDoesNotLeave(t *testing.T) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		var strays []*world.Recorder
 		for _, u := range b.Uplinks {
-			for family, inside := range map[int]netip.Addr{4: b.LAN4, 6: b.LAN6} {
-				to := map[int]netip.Addr{4: u.Addr4, 6: u.Addr6}[family]
-				b.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "7001", "-d", to.String(), "-j", "DNAT", "--to", inside.String())
-			}
+			addDNATOf7001(b, u)
 			strays = append(strays, u.Refused.Record(func(p world.Packet) bool { return box.Stray(p) && !u.Has(p.Src) }))
 		}
 		b.Apply()
@@ -44,23 +41,8 @@ func TestReplyToACancelledProofDoesNotLeave(t *testing.T) {
 // interruptVerify runs verify, interrupts it when the server at the address has a datagram, and replies then.
 func interruptVerify(t *testing.T, b *box.Box, inside netip.Addr) {
 	t.Helper()
-	var server *net.UDPConn
-	b.LAN.Do(func() {
-		var err error
-		if server, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(inside, 7001))); err != nil {
-			t.Fatal(err)
-		}
-	})
+	verify, server, from := verifyAsks(t, b, inside)
 	defer server.Close()
-	verify := b.Command(t.Context(), "verify")
-	if err := verify.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = server.SetReadDeadline(time.Now().Add(box.EventualTimeout))
-	_, from, err := server.ReadFromUDPAddrPort(make([]byte, 64))
-	if err != nil {
-		t.Fatalf("verify has sent no datagram to %s: %v", inside, err)
-	}
 	if err := verify.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -70,5 +52,32 @@ func interruptVerify(t *testing.T, b *box.Box, inside netip.Addr) {
 	}
 	if err := verify.Wait(); err == nil {
 		t.Error("verify was interrupted and succeeded")
+	}
+}
+
+// verifyAsks starts verify, and returns when its datagram has arrived at port 7001 of the host inside, from a peer.
+func verifyAsks(t *testing.T, b *box.Box, inside netip.Addr) (verify *world.Command, server *net.UDPConn, from netip.AddrPort) {
+	t.Helper()
+	var err error
+	b.LAN.Do(func() { server, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(inside, 7001))) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify = b.Command(t.Context(), "verify")
+	if err := verify.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = server.SetReadDeadline(time.Now().Add(box.EventualTimeout))
+	if _, from, err = server.ReadFromUDPAddrPort(make([]byte, 64)); err != nil {
+		t.Fatalf("verify has sent no datagram to %s: %v", inside, err)
+	}
+	return verify, server, from
+}
+
+// addDNATOf7001 translates datagrams to port 7001 of the uplink to the hosts inside.
+func addDNATOf7001(b *box.Box, u *world.Uplink) {
+	for family, inside := range map[int]netip.Addr{4: b.LAN4, 6: b.LAN6} {
+		to := map[int]netip.Addr{4: u.Addr4, 6: u.Addr6}[family]
+		b.Iptables(family, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "7001", "-d", to.String(), "-j", "DNAT", "--to", inside.String())
 	}
 }

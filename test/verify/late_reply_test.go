@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -19,8 +18,7 @@ func TestReplyWithoutCarrierDoesNotLeaveLater(t *testing.T) {
 		b := box.New(t, world.TwoISPs(t), backend)
 		u := b.Uplinks[0]
 		b.Configure(u)
-		b.Iptables(4, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "7001", "-d", u.Addr4.String(), "-j", "DNAT", "--to", b.LAN4.String())
-		b.Iptables(6, "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "7001", "-d", u.Addr6.String(), "-j", "DNAT", "--to", b.LAN6.String())
+		addDNATOf7001(b, u)
 		b.Apply()
 		for family, inside := range map[int]netip.Addr{4: b.LAN4, 6: b.LAN6} {
 			replyWithoutCarrier(t, b, map[int]string{4: "-4", 6: "-6"}[family], inside)
@@ -31,23 +29,8 @@ func TestReplyWithoutCarrierDoesNotLeaveLater(t *testing.T) {
 // replyWithoutCarrier runs verify, and replies to its datagram while the uplink has no carrier.
 func replyWithoutCarrier(t *testing.T, b *box.Box, family string, inside netip.Addr) {
 	t.Helper()
-	var server *net.UDPConn
-	b.LAN.Do(func() {
-		var err error
-		if server, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(inside, 7001))); err != nil {
-			t.Fatal(err)
-		}
-	})
+	verify, server, from := verifyAsks(t, b, inside)
 	defer server.Close()
-	verify := b.Command(t.Context(), "verify")
-	if err := verify.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = server.SetReadDeadline(time.Now().Add(box.EventualTimeout))
-	_, from, err := server.ReadFromUDPAddrPort(make([]byte, 64))
-	if err != nil {
-		t.Fatalf("verify has sent no datagram to %s: %v", inside, err)
-	}
 	late := b.Uplinks[0].Wire.Record(func(p world.Packet) bool { return p.Dir == world.In && p.To(from.Addr()) })
 	b.Gateway.Run("ip", family, "neigh", "flush", "dev", "eth0")
 	box.SetNoCarrier(b.Uplinks[0], true)
