@@ -20,8 +20,11 @@ func TestVerifyAsksHostsInsideWithoutDNAT(t *testing.T) {
 		w := world.TwoISPs(t)
 		b := box.New(t, w, backend)
 		b.Apply()
-		w.LAN.Run("ping", "-qc1", "198.18.0.1")
-		w.LAN.Run("ping", "-qc1", "2001:db8:f::1")
+		for _, gateway := range []string{"198.18.0.1", "2001:db8:f::1"} {
+			if reply := w.LAN.Ping(netip.MustParseAddr(gateway)); !reply.OK {
+				t.Fatalf("the gateway does not learn the hardware address of its LAN's host: %s", reply)
+			}
+		}
 		trackForwarded(b, b.LAN4.String(), "203.0.113.10")
 		trackForwarded(b, b.LAN6.String(), "2001:db8:c::10")
 		pinNeighbours(b)
