@@ -33,6 +33,7 @@ const (
 	InMap      = Prefix + "IN" + mapSuffix      // by ingress link: to the chain that sets the link's mark
 	RestoreMap = Prefix + "RESTORE" + mapSuffix // by the connection's mark: to the chain that gives it to the packet
 	PinMap     = Prefix + "PIN" + mapSuffix     // by egress link: to the chain that pins a connection to it
+	MasqMap    = Masq + mapSuffix               // by egress link: to the chain that translates what leaves by it
 	SaveMap    = Prefix + "SAVE" + mapSuffix    // by the packet's mark: to the chain that gives it to the connection
 	CountMap   = Prefix + "S" + mapSuffix       // by the connection's mark: to CounterChain
 )
@@ -44,7 +45,10 @@ func IsMap(chain string) bool {
 }
 
 // IsLinkMap reports whether the keys of a map are links.
-func IsLinkMap(name string) bool { return name == InMap || name == PinMap }
+func IsLinkMap(name string) bool { return name == InMap || IsEgressMap(name) }
+
+// IsEgressMap reports whether the keys of a map are the links that packets leave by.
+func IsEgressMap(name string) bool { return name == PinMap || name == MasqMap }
 
 // CompareElements compares two elements of a map by their keys.
 func CompareElements(a, b Rule) int {

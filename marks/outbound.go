@@ -39,42 +39,42 @@ const clusterSeed = 0x52505942
 // Chains returns the chains for the egress links. Only a connection without a mark is pinned, and only by a packet of its
 // original direction: neither a reply that strays nor a connection that came in by an uplink becomes one that began inside.
 func (o Outbound) Chains() []Chain {
-	chains := pinDispatch(nil, Pin, o, o.Egress)
+	chains := egressDispatch{Prefix + "P-", o.pinRule}.add(nil, Pin, o.links())
 	if o.Buckets != nil {
-		chains = append(chains, o.clientChain())
+		chains = append(chains, o.clientChain(SetMark))
 	}
 	if o.Masquerade {
-		chains = append(chains, o.masqChain())
+		chains = egressDispatch{Masq + "-", o.masqRule}.add(chains, Masq, o.links())
+		for _, e := range o.links() {
+			chains = append(chains, o.masqChain(e))
+		}
 	}
 	return chains
 }
 
-// Layout returns the chains in the form that suits the backend: Chains, or for nftables a map instead of the tests by link.
+// Layout returns the chains in the form that suits the backend: Chains, or for nftables maps instead of the tests by link.
 func (o Outbound) Layout(b Backend) []Chain {
-	chains := o.Chains()
 	if b != Nftables {
-		return chains
+		return o.Chains()
 	}
-	chains = slices.DeleteFunc(chains, func(c Chain) bool { return c.Name != Client && c.Name != Masq })
-	for _, c := range chains {
-		for i := range c.Rules {
-			if c.Rules[i].Action.Kind == SetMark {
-				c.Rules[i].Action.Kind = SetFwmark
-			}
+	chains := byEgressLink(Pin, PinMap, o.links(), o.pinChain)
+	if o.Buckets != nil {
+		chains = append(chains, o.clientChain(SetFwmark))
+	}
+	if o.Masquerade {
+		chains = append(chains, byEgressLink(Masq, MasqMap, o.links(), o.masqChain)...)
+	}
+	return chains
+}
+
+// links returns the egress links. The last uplink of a link counts.
+func (o Outbound) links() (all []Egress) {
+	for i, e := range o.Egress {
+		if !slices.ContainsFunc(o.Egress[i+1:], func(later Egress) bool { return later.Link == e.Link }) {
+			all = append(all, e)
 		}
 	}
-	chains = append(chains, Chain{Pin, []Rule{{Action: Action{Kind: LookUpOut, Chain: PinMap}}}})
-	elements := Chain{Name: PinMap}
-	for _, e := range o.Egress {
-		pin := o.pinRule(e)
-		pin.Out = ""
-		own := Chain{fmt.Sprintf("%s%d", Pin, o.Mask.ID(e.Mark)), []Rule{pin}}
-		chains = append(chains, own)
-		elements.Rules = slices.DeleteFunc(elements.Rules, func(r Rule) bool { return r.In == e.Link }) // the last uplink of a link counts
-		elements.Rules = append(elements.Rules, Rule{In: e.Link, Action: Action{Kind: Goto, Chain: own.Name}})
-	}
-	slices.SortFunc(elements.Rules, CompareElements)
-	return append(chains, elements)
+	return all
 }
 
 // Hooks returns the hooks of Chains.
@@ -89,48 +89,19 @@ func (o Outbound) Hooks() []Hook {
 	return hooks
 }
 
-// pinDispatch appends the chain that pins connections by their egress link, and the chains below it: as addIngressDispatch
-// does for ingress links.
-func pinDispatch(chains []Chain, name string, o Outbound, egress []Egress) []Chain {
-	if len(egress) <= MaxLinear {
-		rules := make([]Rule, len(egress))
-		for i, e := range egress {
-			rules[i] = o.pinRule(e)
-		}
-		return append(chains, Chain{name, rules})
-	}
-	byName := make([]Ingress, len(egress))
-	link := make(map[string]Egress, len(egress))
-	for i, e := range egress {
-		byName[i], link[e.Link] = Ingress{Link: e.Link}, e
-	}
-	index := len(chains)
-	chains = append(chains, Chain{Name: name})
-	for _, group := range groupByPrefix(byName) {
-		rule := o.pinRule(link[group[0].Link])
-		if len(group) > 1 {
-			prefix := commonPrefix(group)
-			rule = Rule{Out: prefix + "+", Action: Action{Kind: Goto, Chain: pinChain(prefix)}}
-			var below []Egress
-			for _, l := range group {
-				below = append(below, link[l.Link])
-			}
-			chains = pinDispatch(chains, pinChain(prefix), o, below)
-		}
-		chains[index].Rules = append(chains[index].Rules, rule)
-	}
-	return chains
-}
-
-// pinChain returns the name of the chain for links whose names have this prefix: at most 26 characters.
-func pinChain(prefix string) string { return Prefix + "P-" + prefix }
-
 func (o Outbound) pinRule(e Egress) Rule {
 	return Rule{Out: e.Link, Action: Action{Kind: SetCtmark, Mark: e.Mark | Mark(o.Flag), Mask: o.Mask | o.Flag}}
 }
 
-// clientChain marks the packet with the bucket of its sender.
-func (o Outbound) clientChain() Chain {
+// pinChain pins what leaves by the link.
+func (o Outbound) pinChain(e Egress) Chain {
+	pin := o.pinRule(e)
+	pin.Out = ""
+	return Chain{fmt.Sprintf("%s%d", Pin, o.Mask.ID(e.Mark)), []Rule{pin}}
+}
+
+// clientChain marks the packet with the bucket of its sender, by a SetMark or SetFwmark.
+func (o Outbound) clientChain(set ActionKind) Chain {
 	c := Chain{Name: Client}
 	if o.HashBits {
 		c.Rules = o.senderBitRules()
@@ -138,22 +109,7 @@ func (o Outbound) clientChain() Chain {
 	}
 	for i, bucket := range o.Buckets {
 		c.Rules = append(c.Rules, Rule{Cluster: Cluster{Total: uint32(len(o.Buckets)), Node: uint32(i), Seed: clusterSeed},
-			Action: Action{Kind: SetMark, Mark: bucket, Mask: o.Mask}})
-	}
-	return c
-}
-
-// masqChain translates the source of connections that began inside. The NAT table sees only the first packet of each. One without
-// a mark began inside too: Pin, which another program has emptied or taken out of its hook, would have given it one.
-func (o Outbound) masqChain() Chain {
-	c := Chain{Name: Masq}
-	for _, e := range o.Egress {
-		for _, source := range e.Sources {
-			c.Rules = append(c.Rules, Rule{Out: e.Link, OrigFrom: source, Action: Action{Kind: Return}})
-		}
-		for _, m := range []MarkMatch{{Mark: Mark(o.Flag), Mask: o.Flag}, {Mask: o.Mask}} {
-			c.Rules = append(c.Rules, Rule{Out: e.Link, Ctmark: m, Action: Action{Kind: Masquerade}})
-		}
+			Action: Action{Kind: set, Mark: bucket, Mask: o.Mask}})
 	}
 	return c
 }
@@ -167,53 +123,4 @@ func (h Hook) isOutbound() bool {
 		}
 	}
 	return false
-}
-
-// tableOf returns the iptables table of a chain.
-func tableOf(chain string) string {
-	if chain == Masq {
-		return MasqTable
-	}
-	return MangleTable
-}
-
-// Table returns the iptables table of the built-in chain.
-func (h Hook) Table() string { return tableOf(h.Rule.Action.Chain) }
-
-// last reports whether the hook is the last rule of its built-in chain: the operator's own address translation comes first.
-func (h Hook) last() bool { return h.Table() == MasqTable }
-
-// ByTable returns the parts of the change by table. One without rules is left out.
-func (c Change) ByTable() map[string]Change {
-	parts := map[string]Change{}
-	for _, chain := range c.Chains {
-		part := parts[tableOf(chain.Name)]
-		part.Chains = append(part.Chains, chain)
-		parts[tableOf(chain.Name)] = part
-	}
-	for _, h := range c.Hooks {
-		part := parts[h.Hook.Table()]
-		part.Hooks = append(part.Hooks, h)
-		parts[h.Hook.Table()] = part
-	}
-	for _, name := range c.Delete {
-		part := parts[tableOf(name)]
-		part.Delete = append(part.Delete, name)
-		parts[tableOf(name)] = part
-	}
-	return parts
-}
-
-// Tables are the iptables tables of all chains.
-var Tables = [...]string{MangleTable, MasqTable}
-
-// tableOrder returns the tables in the order in which the change is made: sources are translated before connections get marks, and
-// as long as they do, as each table is changed for itself.
-func (c Change) tableOrder() []string {
-	order := Tables[:]
-	if !slices.Contains(c.Delete, Masq) {
-		order = slices.Clone(order)
-		slices.Reverse(order)
-	}
-	return order
 }

@@ -143,7 +143,7 @@ func (s Settings) Blocks() []Block {
 			Purpose:       "outbound",
 			FirstPriority: outboundPriority, LastPriority: outboundPriority + outboundPriorities - 1,
 			FirstTable: s.TableBase + outboundTable, LastTable: s.TableBase + outboundTable + outboundTables - 1,
-			Chains:   []string{marks.Pin, marks.Pin + "*", marks.Prefix + "P-*", marks.Client, marks.Masq},
+			Chains:   []string{marks.Pin, marks.Pin + "*", marks.Prefix + "P-*", marks.Client, marks.Masq, marks.Masq + "*"},
 			ConnBits: s.OutboundFlag(),
 		},
 		{

@@ -51,10 +51,10 @@ func (s State) leadsTo(firewall FirewallKey, chain string) bool {
 	return false
 }
 
-// changesMasq reports whether the chain that translates sources changes, or the hook that leads to it.
+// changesMasq reports whether a chain that translates sources changes, or the hook that leads to them.
 func (d chainDelta) changesMasq(firewall FirewallKey) bool {
-	key := ChainKey{firewall, marks.Masq}
-	return slices.Contains(d.changed, key) || slices.ContainsFunc(d.hooks, func(k HookKey) bool { return k.Firewall == firewall && k.Hook.Rule.Action.Chain == marks.Masq })
+	translates := func(k ChainKey) bool { return k.Firewall == firewall && marks.TableOf(k.Name) == marks.MasqTable }
+	return slices.ContainsFunc(d.changed, translates) || slices.ContainsFunc(d.hooks, func(k HookKey) bool { return k.Firewall == firewall && k.Hook.Rule.Action.Chain == marks.Masq })
 }
 
 // chainDelta is the difference of the chains and hooks of two states, in all firewalls.

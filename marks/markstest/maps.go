@@ -17,6 +17,8 @@ func (p Packet) actNFT(chains []marks.Chain, a marks.Action, depth int) (after P
 		return p, true
 	case marks.LookUpIn:
 		return p.lookUp(chains, a, marks.Rule{In: p.In}, depth)
+	case marks.LookUpOut:
+		return p.lookUp(chains, a, marks.Rule{In: p.Out}, depth)
 	case marks.LookUpFwmark:
 		return p.lookUp(chains, a, byMark(p.Fwmark&uint32(a.Mask)), depth)
 	case marks.LookUpCtmark:

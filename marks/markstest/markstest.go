@@ -15,12 +15,15 @@ type Packet struct {
 	In, Out        string     // names of links
 	MAC            string     // source of the frame, in lower case
 	Group          uint32     // of the link In
+	OutGroup       uint32     // of the link Out
 	Ctmark         uint32     // the mark of the connection
 	Fwmark         uint32     // the mark of the packet
 	Dir            string     // direction in the connection: ORIGINAL or REPLY
 	Assured        bool       // the connection has IPS_ASSURED
 	State          string     // of the packet in its connection: RELATED; empty: another one
 	ReplyTo        netip.Addr // where the connection's replies are addressed to
+	OrigFrom       netip.Addr // the sender of the connection's first packet
+	Translated     bool       // the connection has got the address of the link Out as its source
 	RulesEvaluated int        // number of rules that were evaluated
 	MatchedBy      string     // the last rule that matched: chain and number in it, from 1
 }
@@ -60,6 +63,9 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 			p = p.traverse(chains, r.Action.Chain, depth-1)
 		case marks.Goto:
 			return p.traverse(chains, r.Action.Chain, depth-1)
+		case marks.Masquerade:
+			p.Translated = true
+			return p
 		case marks.SetCtmark:
 			// XT_CONNMARK_SET clears the bits of the mask, then XORs the mark.
 			p.Ctmark = p.Ctmark&^uint32(r.Action.Mask) ^ uint32(r.Action.Mark)
@@ -81,13 +87,15 @@ func (p Packet) matches(r marks.Rule) bool {
 		r.MAC != "" && r.MAC != p.MAC,
 		!linkMatches(r.Out, p.Out),
 		r.SrcGroup != 0 && (r.SrcGroup == p.Group) == r.NotSrcGroup,
+		r.DstGroup != 0 && r.DstGroup != p.OutGroup,
 		!markMatches(r.Fwmark, p.Fwmark),
 		!markMatches(r.Ctmark, p.Ctmark),
 		r.Dir != "" && r.Dir != p.Dir,
 		r.NotAssured && p.Assured,
 		r.Assured && !p.Assured,
 		r.Packet.NotState && r.Packet.State == p.State,
-		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo):
+		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo),
+		r.OrigFrom.IsValid() && !r.OrigFrom.Contains(p.OrigFrom):
 		return false
 	}
 	return true

@@ -26,7 +26,7 @@ func TestDocumentedPolicyIsPlanned(t *testing.T) {
 	}
 	b.Write(config)
 	plan := b.Must(3, "plan").Stdout
-	for _, want := range []string{"dev eth0 weight 3 nexthop via 192.0.2.1 dev eth1 weight 1", "from 198.18.0.50 ipproto tcp dport 25 goto", "REPLYPATH-NAT -o eth2 -m connmark --mark 0x0/0x1f00 -j MASQUERADE"} {
+	for _, want := range []string{"dev eth0 weight 3 nexthop via 192.0.2.1 dev eth1 weight 1", "from 198.18.0.50 ipproto tcp dport 25 goto", "REPLYPATH-NAT -o eth2 -g REPLYPATH-NAT3", "REPLYPATH-NAT3 -m connmark --mark 0x0/0x1f00 -j MASQUERADE"} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("the plan has no line with %q:\n%s", want, plan)
 		}

@@ -94,7 +94,7 @@ func linksLeadingTo(s uplinks.State) map[uplinks.ChainKey]string {
 	links, behind := map[uplinks.ChainKey]string{}, map[uplinks.ChainKey][]uplinks.ChainKey{}
 	var open []uplinks.ChainKey
 	for _, k := range s.SortedChains() {
-		if k.Name == marks.PinMap {
+		if marks.IsEgressMap(k.Name) {
 			continue // its links are those that packets leave by
 		}
 		for _, r := range s.Chains[k].Rules {
