@@ -1,17 +1,23 @@
 package marks
 
 // A gate is a rule at the beginning of a base chain of NFTTable, in the form of a hook: it lets packets of both families pass
-// that the chains of neither would treat otherwise, before the family of a packet is asked for. Behind a gate the packets go to
-// the chain of their family's hook, as there is no other hook. It needs that both families have the same, and nothing else
-// there; so it is in place when GateOf returns it for both.
+// that the chains of neither would treat otherwise, before the family of a packet is asked for. It needs that both families have
+// the same; so it is in place when GateOf returns it for both. Where a hook is the only one, packets go behind the gate to the
+// chain to which it leads.
 
-// GateOf returns the gate for a hook of Hooks, which leads to a chain of MapChains with these rules. ok is false if the chain
-// does more to the packets that a gate lets pass.
-func GateOf(h Hook, rules []Rule) (gate Hook, ok bool) {
+// GateOf returns the gate for a hook of Hooks, which leads to a chain of MapChains with these rules, and the hooks beside it. ok
+// is false if the chains do more to the packets that a gate lets pass.
+func GateOf(h Hook, beside []Hook, rules []Rule) (gate Hook, ok bool) {
 	gate = Hook{Builtin: h.Builtin}
 	if h.Rule.NotAssured {
 		gate.Rule = Rule{Assured: true, Action: Action{Kind: Accept}}
-		return gate, true
+		for _, other := range beside {
+			gate.Rule.Ctmark = MarkMatch{Not: true, Mask: other.Rule.Ctmark.Mask}
+		}
+		return gate, len(beside) == 0 || len(beside) == 1 && beside[0].pins()
+	}
+	if len(beside) > 0 {
+		return gate, false
 	}
 	for i, r := range rules {
 		switch {
@@ -27,6 +33,11 @@ func GateOf(h Hook, rules []Rule) (gate Hook, ok bool) {
 		}
 	}
 	return gate, false
+}
+
+// pins reports whether the hook leads connections without a mark, and no others, to Pin.
+func (h Hook) pins() bool {
+	return h.Rule.Action.Chain == Pin && !h.Rule.Ctmark.Not && h.Rule.Ctmark.Mark == 0 && h.Rule.Ctmark.Mask != 0
 }
 
 // isFast reports whether the rule is that of MapChains for packets without a mark.
@@ -48,12 +59,19 @@ func (h Hook) IsGate() bool {
 	case "OUTPUT":
 		return r.copies(AcceptCtmark)
 	case "POSTROUTING":
+		if r.Ctmark.Not && r.Ctmark.Mark == 0 {
+			r.Ctmark = MarkMatch{}
+		}
 		return r == Rule{Assured: true, Action: Action{Kind: Accept}}
 	}
 	return false
 }
 
-// Behind returns the chain, and what its packets must be besides in the family, to which a base chain leads them behind a gate.
+// IsAlone reports whether the gate is one for the only hook of its place: behind it packets go to the chain of that hook.
+func (r *Rule) IsAlone() bool { return r != nil && r.Ctmark == (MarkMatch{}) }
+
+// Behind returns the chain, and what its packets must be besides in the family, to which a base chain leads them behind a gate that
+// is alone.
 func (b NFTBase) Behind() (chain, direction string) {
 	for _, h := range Hooks {
 		if h.Builtin == b.Builtin && b.Table == MangleTable {

@@ -28,6 +28,10 @@ const (
 // mapSuffix ends the name of every map.
 const mapSuffix = "-MAP"
 
+// MapSize is the largest number of elements of a map: one for each id. The kernel looks up a key with fewer instructions in a map
+// that cannot grow (net/netfilter/nft_set_hash.c, nft_hash_lookup).
+const MapSize = 256
+
 // The maps, in the form of chains: see IsMap.
 const (
 	InMap      = Prefix + "IN" + mapSuffix      // by ingress link: to the chain that sets the link's mark

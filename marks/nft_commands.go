@@ -2,6 +2,7 @@ package marks
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -57,7 +58,7 @@ func (w *nftWriter) createChain(c ChainChange) {
 	case !c.Create:
 		return
 	case IsMap(c.Name):
-		w.add("add " + name + " { type " + nftKeyType(c.Name) + " : verdict; }")
+		w.add("add " + name + " { type " + nftKeyType(c.Name) + " : verdict; size " + strconv.Itoa(MapSize) + "; }")
 		return
 	}
 	w.add("add " + name)
@@ -141,14 +142,16 @@ func (w *nftWriter) changeHooks(b NFTBase, changes []HookChange) {
 // makeBase makes the base chain, with the gate if there is one. Then the chains of both families must exist.
 func (w *nftWriter) makeBase(b NFTBase, gate *Rule) {
 	var rules []string
-	if gate != nil {
+	if gate.IsAlone() {
 		chain, _ := b.Behind()
 		w.add("add " + object("chain", NFTChain(chain, !w.ipv6)))
+	}
+	if gate != nil {
 		text, _ := gate.NFT(w.ipv6)
 		rules = append(rules, text)
 	}
 	for _, ipv6 := range []bool{false, true} {
-		rules = append(rules, b.nft(ipv6, gate != nil))
+		rules = append(rules, b.nft(ipv6, gate.IsAlone()))
 	}
 	base := []string{"add " + object("chain", b.Name()) + b.definition(), "flush " + object("chain", b.Name())}
 	for _, r := range rules {

@@ -133,10 +133,10 @@ func (b NFTBase) definition() string {
 	return fmt.Sprintf(" { type %s hook %s priority %d; policy accept; }", b.Type, b.hook(), b.Priority)
 }
 
-// nft formats the rule that leads packets of the family to their hooks, or behind a gate to the chain of the only one.
-func (b NFTBase) nft(ipv6, gated bool) string {
+// nft formats the rule that leads packets of the family to their hooks, or behind the gate of the only one to its chain.
+func (b NFTBase) nft(ipv6, alone bool) string {
 	family := map[bool]string{false: "ipv4", true: "ipv6"}[ipv6]
-	if !gated {
+	if !alone {
 		return "meta nfproto " + family + " goto " + b.HookChain(ipv6)
 	}
 	chain, direction := b.Behind()

@@ -2,8 +2,8 @@ package uplinks
 
 import "replypath/marks"
 
-// addGates adds the gates of marks.NFTTable: at the hooks where both families have nothing but the chains of the replies. It
-// follows all purposes.
+// addGates adds the gates of marks.NFTTable: at the hooks where both families have nothing but the chains of the replies, or of
+// those and of policies in POSTROUTING. It follows all purposes.
 func addGates(want State, _ Settings, f Facts, _ Verdicts) {
 	ipv4, ipv6 := f.Firewalls[IPv4], f.Firewalls[IPv6]
 	if len(want.Hooks) == 0 || ipv4.Backend != marks.Nftables || ipv6.Backend != marks.Nftables {
@@ -17,16 +17,18 @@ func addGates(want State, _ Settings, f Facts, _ Verdicts) {
 	}
 }
 
-// gateFor returns the gate that the family can have for a hook. ok is false if it has none of this hook, or others beside it.
+// gateFor returns the gate that the family can have for a hook. ok is false if it has none of this hook, or others beside it for
+// which there is no gate.
 func (s State) gateFor(firewall FirewallKey, h marks.Hook) (gate marks.Hook, ok bool) {
 	chain, exists := s.Chains[ChainKey{firewall, h.Rule.Action.Chain}]
 	if _, hooked := s.Hooks[HookKey{firewall, h}]; !exists || !hooked {
 		return gate, false
 	}
+	var beside []marks.Hook
 	for k := range s.Hooks {
 		if k.Firewall == firewall && k.Hook != h && k.Hook.Builtin == h.Builtin && k.Hook.Table() == h.Table() {
-			return gate, false
+			beside = append(beside, k.Hook)
 		}
 	}
-	return marks.GateOf(h, chain.Rules)
+	return marks.GateOf(h, beside, chain.Rules)
 }

@@ -29,7 +29,7 @@ func nativeFacts() uplinks.Facts {
 	return f
 }
 
-// Gates are where both families have nftables and nothing but replies.
+// Gates are where both families have nftables and nothing but replies, and in POSTROUTING policies.
 func TestGatesAreWhereNothingElseIs(t *testing.T) {
 	count := func(what string, s uplinks.Settings, f uplinks.Facts, want int) {
 		t.Helper()
@@ -47,5 +47,5 @@ func TestGatesAreWhereNothingElseIs(t *testing.T) {
 	delete(alone.Firewalls, uplinks.IPv6)
 	count("one family without a firewall", uplinkstest.Settings(), alone, 0)
 	count("interception, which hooks PREROUTING and OUTPUT", withIntercepts(uplinkstest.Settings()), nativeFacts(), 1)
-	count("policies with sticky clients, which hook PREROUTING and POSTROUTING", outboundSettings(), nativeFacts(), 1)
+	count("policies with sticky clients, which hook PREROUTING, and POSTROUTING, where the gate knows them", outboundSettings(), nativeFacts(), 2)
 }

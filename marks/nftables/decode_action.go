@@ -122,8 +122,8 @@ func (d *decoder) finish() bool {
 }
 
 // isFamilyGoto reports whether the expressions are those of encodeFamilyGoto.
-func isFamilyGoto(expressions []byte, b marks.NFTBase, ipv6, gated bool) bool {
-	if !gated {
+func isFamilyGoto(expressions []byte, b marks.NFTBase, ipv6, alone bool) bool {
+	if !alone {
 		return isGoto(expressions, ipv6, b.HookChain(ipv6))
 	}
 	number, family := 0, false
@@ -136,7 +136,7 @@ func isFamilyGoto(expressions []byte, b marks.NFTBase, ipv6, gated bool) bool {
 	}
 	chain, direction := b.Behind()
 	r, counter, ok := decodeRule(expressions, ipv6)
-	return ok && family && number == len(encodeFamilyGoto(b, ipv6, gated)) && counter == "" &&
+	return ok && family && number == len(encodeFamilyGoto(b, ipv6, alone)) && counter == "" &&
 		r == marks.Rule{Dir: direction, Action: marks.Action{Kind: marks.Goto, Chain: chain}}
 }
 

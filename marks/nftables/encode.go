@@ -210,10 +210,10 @@ func replaced(a marks.Action, load []byte) [][]byte {
 }
 
 // encodeFamilyGoto returns the expressions of the rule of a base chain that leads the packets of a family to their hooks, or
-// behind a gate to the chain of the only one.
-func encodeFamilyGoto(b marks.NFTBase, ipv6, gated bool) [][]byte {
+// behind the gate of the only one to its chain.
+func encodeFamilyGoto(b marks.NFTBase, ipv6, alone bool) [][]byte {
 	all := [][]byte{nftnl.Meta(unix.NFT_META_NFPROTO, 0), nftnl.Equals(0, []byte{nftnl.FamilyNumber(ipv6)})}
-	if !gated {
+	if !alone {
 		return append(all, nftnl.Goto(b.HookChain(ipv6)))
 	}
 	chain, direction := b.Behind()

@@ -59,19 +59,21 @@ func (b *builder) insertHooks(base marks.NFTBase, changes []marks.HookChange) er
 	return nil
 }
 
-// makeBase makes the base chain, with the gate if there is one, in place of one that is not as it should be. Behind a gate
-// packets go to chains of both families, of which that of the other one may come later.
+// makeBase makes the base chain, with the gate if there is one, in place of one that is not as it should be. Behind a gate that is
+// alone packets go to chains of both families, of which that of the other one may come later.
 func (b *builder) makeBase(base marks.NFTBase, gate *marks.Rule) error {
 	if b.chains[base.Name()] != nil {
 		b.add(ownTable.FlushChain(base.Name()), ownTable.DeleteChain(base.Name()))
 	}
 	state := baseOf(base)
 	b.add(ownTable.CreateBaseChain(base.Name(), state.kind, state.hook, state.priority))
-	if gate != nil {
+	if gate.IsAlone() {
 		chain, _ := base.Behind()
 		if other := marks.NFTChain(chain, !b.ipv6); b.chains[other] == nil {
 			b.add(ownTable.CreateChain(other))
 		}
+	}
+	if gate != nil {
 		expressions, err := encodeRule(*gate, "", b.ipv6)
 		if err != nil {
 			return err
@@ -79,7 +81,7 @@ func (b *builder) makeBase(base marks.NFTBase, gate *marks.Rule) error {
 		b.add(ownTable.AddRule(base.Name(), expressions...))
 	}
 	for _, ipv6 := range families {
-		b.add(ownTable.AddRule(base.Name(), encodeFamilyGoto(base, ipv6, gate != nil)...))
+		b.add(ownTable.AddRule(base.Name(), encodeFamilyGoto(base, ipv6, gate.IsAlone())...))
 	}
 	return nil
 }

@@ -160,6 +160,10 @@ func TestRemovalOfBothFamiliesDeletesTable(t *testing.T) {
 	h.apply(true, v6)
 	h.wantRead("IPv4", false, want4)
 	h.wantRead("IPv6", true, want6)
+	for range 2 { // what a transaction takes out of a full map makes room in it
+		h.apply(false, again(v4))
+		h.wantRead("IPv4 again", false, want4)
+	}
 	h.apply(false, removal(v4))
 	h.wantRead("IPv6 alone", true, want6)
 	if r := h.read(false); len(r.Chains)+len(r.Hooks) != 0 {
@@ -190,13 +194,7 @@ func TestCountersSurviveRewrittenChains(t *testing.T) {
 	c, want := creation(0xff00, links(2, false))
 	h.apply(false, c)
 	h.Run("nft", "delete rule inet replypath ip-s255 handle "+handleOf(h, "ip-s255")+"; delete counter inet replypath ip-seen255; add counter inet replypath ip-seen255 { packets 42 bytes 4200; }")
-	for i := range c.Chains {
-		c.Chains[i].Create = false
-	}
-	for i := range c.Hooks {
-		c.Hooks[i].Remove = 1
-	}
-	h.apply(false, c)
+	h.apply(false, again(c))
 	h.wantRead("again", false, want)
 	h.Do(func() {
 		got, err := h.firewalls[false].Counters(t.Context())

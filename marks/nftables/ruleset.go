@@ -85,9 +85,9 @@ func (s *setState) sound(chain string) bool {
 // mapOf returns the map of a chain that is one, by the name.
 func mapOf(chain, name string) nftnl.Set {
 	if marks.IsLinkMap(chain) {
-		return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeIfname, KeyLength: unix.IFNAMSIZ, Verdicts: true}
+		return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeIfname, KeyLength: unix.IFNAMSIZ, Size: marks.MapSize, Verdicts: true}
 	}
-	return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeMark, KeyLength: 4, Verdicts: true}
+	return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeMark, KeyLength: 4, Size: marks.MapSize, Verdicts: true}
 }
 
 // decodeElement decodes an element of a map.
@@ -154,7 +154,7 @@ func (s *snapshot) findGate(b marks.NFTBase) (gate *marks.Rule, sound bool) {
 	}
 	sound = c.base == baseOf(b) && len(rules) == len(families)
 	for i, ipv6 := range families {
-		sound = sound && isFamilyGoto(rules[i], b, ipv6, gate != nil)
+		sound = sound && isFamilyGoto(rules[i], b, ipv6, gate.IsAlone())
 	}
 	return gate, sound
 }
