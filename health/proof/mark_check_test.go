@@ -82,6 +82,11 @@ var markCheckCases = map[string]struct {
 	"a mark on the connection in FORWARD": {hooks: slices.Concat(at("198.18.0.2", in(newConnection, 0, observedAt(0x200, 0x200, upTo(2, proof.ForwardStart)...))), at("198.18.0.2", in(newConnection, 0, observedAt(0x200, 0, proof.ForwardEnd))), fromLAN(in(aReply, 0, observedAt(0, 0, proof.ReplyPrerouting)))),
 		egress: from("198.18.0.2", egressBy(2, true)), firewall: []foreign.Rule{{Hook: "FORWARD", WritesConnmark: true, MarkBits: 0xffffffff, Text: "ct mark set 0x0"}},
 		want: health.MarkNotSaved, result: health.No, why: []string{"would leave by eth0", "connection in FORWARD", "no mark instead of the mark 0x200", "ct mark set 0x0"}},
+	"a mark on the connection in mangle POSTROUTING": {hooks: slices.Concat(delivered(), at("192.0.2.2", in(aReply, 0, observedAt(0x200, 0x200, proof.OutputStart, proof.OutputEnd))), at("192.0.2.2", in(aReply, 0, observedAt(0x200, 0x100, proof.ReplyCounted)))),
+		egress: egressBy(3, true), firewall: []foreign.Rule{{Hook: "POSTROUTING", WritesConnmark: true, MarkBits: 0x1f00, Text: "-j CONNMARK --set-xmark 0x100/0x1f00"}}, rules: []uplinks.Rule{{Priority: 100, Mark: 0x100, Mask: 0x1f00, Table: 77}},
+		want: health.MarkNotSaved, result: health.No, why: []string{"later replies would leave by eth0", "connection in POSTROUTING", "the mark 0x100 instead of the mark 0x200", "-j CONNMARK --set-xmark 0x100/0x1f00"}},
+	"the mark of the connection is cleared at the end of POSTROUTING": {hooks: slices.Concat(delivered(), at("192.0.2.2", in(aReply, 0, observedAt(0x200, 0x200, proof.OutputStart, proof.OutputEnd))), at("192.0.2.2", in(aReply, 0, observedAt(0x200, 0, proof.ReplyCounted, proof.PostroutingPassed)))),
+		egress: egressBy(3, true), want: health.MarkNotSaved, result: health.Yes, why: []string{"has no mark instead of the mark 0x200", "later replies leave by eth1 all the same"}},
 	"a port of a bridge": {hooks: func() []proof.Observation {
 		all := observedAt(0, 0, upTo(4)...)
 		for i := range all {

@@ -19,6 +19,7 @@ const (
 	OutputStart                       // OUTPUT, before all other chains: the reply of this host
 	OutputEnd                         // OUTPUT, after all other chains
 	ReplyEgress                       // POSTROUTING, before mangle
+	ReplyCounted                      // POSTROUTING, after mangle, before its connection gets the mark back that was cleared there
 	PostroutingEnd                    // POSTROUTING, after all other chains: a reply that is dropped there
 	PostroutingPassed                 // the same: a reply that goes on to the egress of its link
 )
@@ -34,7 +35,8 @@ type Observation struct {
 	Link  int    // the index of the ingress interface, of a reply of this host that of the egress interface
 	Mark  uint32 // of the packet, unmasked
 	State ConnectionState
-	// Of its connection, and 0 when it has none, at PreroutingMarked, InputEnd, ForwardEnd, ReplyPrerouting and OutputEnd:
+	// Of its connection, and 0 when it has none, at PreroutingMarked, InputEnd, ForwardEnd, ReplyPrerouting, OutputEnd, ReplyCounted and
+	// at the end of POSTROUTING:
 	Ctmark uint32 // unmasked
 	Zone   uint16 // not at PreroutingMarked
 	Taken  bool   // at PreroutingMarked: the connection was there before the request

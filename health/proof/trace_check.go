@@ -98,7 +98,7 @@ func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) heal
 	case !r.rightNextHop(e):
 		return s.wrongEgress(r, t, e, problem, routes)
 	case problem.Cause == "":
-		return health.ProofCheck{Result: health.Yes}
+		return s.checkLaterReplies(r, t)
 	case problem.Cause == health.Bridged: // the neighbours of a port answer to its bridge
 		return problem
 	case problem.Cause == health.Untracked && t.deliveredTo() == r.To && s.isTranslated(r):

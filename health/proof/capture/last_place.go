@@ -41,7 +41,8 @@ func (f Filter) lastPlaceRequests(kernel features) []nftnl.Request {
 		all = append(all, toPeers(counted.name, c, c.peers)...)
 		all = append(all, toPeers(end.name, c, c.peers)...)
 		for _, k := range kinds {
-			all = append(all, table.AddRule(counted.name+c.peers.name, c.restoreConnmark(k)...))
+			observed := c.record(counted.hook, proof.ReplyCounted, k, true, false)
+			all = append(all, table.AddRule(counted.name+c.peers.name, withoutVerdict(observed)...), table.AddRule(counted.name+c.peers.name, c.restoreConnmark(k)...))
 		}
 		all = append(all, c.endRequests(end.name+c.peers.name, kinds, kernel)...)
 	}
@@ -73,22 +74,27 @@ func (c captureFamily) endRequests(name string, kinds []packetKind, kernel featu
 			direct.Operation, known.Operation = operationIPsec, operationIPsec
 		}
 		all = append(all, direct, known)
-		for _, k := range kinds {
-			all = append(all, table.AddRule(passed, append(c.recordEnd(proof.PostroutingPassed, k), nftnl.Accept())...))
-		}
+		all = append(all, c.recordEnd(passed, proof.PostroutingPassed, kinds, nftnl.Accept())...)
 		all = append(all, table.AddRule(passed, nftnl.Drop()))
 	}
-	for _, k := range kinds {
-		all = append(all, table.AddRule(name, append(c.recordEnd(proof.PostroutingEnd, k), nftnl.Drop())...))
-	}
+	all = append(all, c.recordEnd(name, proof.PostroutingEnd, kinds, nftnl.Drop())...)
 	return append(all, table.AddRule(name, nftnl.Drop()))
 }
 
-// recordEnd returns the expressions that add the packet to the set of observations.
-func (c captureFamily) recordEnd(hook proof.Hook, k packetKind) [][]byte {
-	exprs := c.record(unix.NF_INET_POST_ROUTING, hook, k, false, false)
-	return exprs[:len(exprs)-1] // without the verdict
+// recordEnd returns the requests for rules of the chain that add packets to the set of observations, those with a connection first,
+// and then give the verdict.
+func (c captureFamily) recordEnd(chain string, hook proof.Hook, kinds []packetKind, verdict []byte) (all []nftnl.Request) {
+	for _, k := range kinds {
+		for _, tracked := range []bool{true, false} {
+			observed := c.record(unix.NF_INET_POST_ROUTING, hook, k, tracked, false)
+			all = append(all, table.AddRule(chain, append(withoutVerdict(observed), verdict)...))
+		}
+	}
+	return all
 }
+
+// withoutVerdict returns the expressions of an observation without its verdict, which is the last.
+func withoutVerdict(observation [][]byte) [][]byte { return observation[:len(observation)-1] }
 
 // connmarkKey returns the expressions that load the key of a connection's mark, and the first register behind it.
 func (c captureFamily) connmarkKey(k packetKind) (exprs [][]byte, next int) {
