@@ -131,6 +131,36 @@ func TestPolicyAvoidsDegradedUplinksWhileThereIsAnother(t *testing.T) {
 	}
 }
 
+// Of all objects only routes and rules of outbound connections depend on verdicts.
+func TestFailoverPlanIsTheDifferenceOfBothStates(t *testing.T) {
+	s, f := outboundSettings(), uplinkstest.Facts()
+	all := []uplinks.Verdict{uplinks.VerdictUp, uplinks.VerdictDown, uplinks.VerdictDegraded, uplinks.VerdictAbsent, uplinks.VerdictUnproven}
+	s.Outbound.Policies[1].AvoidDegraded = true
+	var states []uplinks.Verdicts
+	for _, fibre := range all {
+		for _, lte := range all {
+			v := uplinks.Verdicts{}
+			for _, family := range uplinks.Families {
+				v[uplinks.PathKey{Uplink: "fibre", Family: family}], v[uplinks.PathKey{Uplink: "lte", Family: family}] = fibre, lte
+			}
+			states = append(states, v)
+		}
+	}
+	steps := 0
+	for _, before := range states {
+		for _, now := range states {
+			got := uplinks.FailoverPlan(s, f, before, now)
+			steps += len(got)
+			if want := uplinks.Diff(uplinks.Desired(s, f, now), uplinks.Desired(s, f, before)); got.String() != want.String() {
+				t.Fatalf("from %v to %v:\n%sinstead of\n%s", before, now, got, want)
+			}
+		}
+	}
+	if steps == 0 {
+		t.Error("there are no steps")
+	}
+}
+
 // moves returns the uplinks whose IPv4 connections are moved.
 func moves(all []uplinks.Move) (names []string) {
 	for _, m := range all {

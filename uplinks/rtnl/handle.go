@@ -107,9 +107,12 @@ func (h *Handle) Read(ctx context.Context, facts *uplinks.Facts, have *uplinks.S
 // maxDumpAttempts bounds how often a dump is repeated that a concurrent change interrupted.
 const maxDumpAttempts = 20
 
-// dump repeats read until its result is consistent (NLM_F_DUMP_INTR). The subject is for errors.
+// dump repeats read until its result is consistent (NLM_F_DUMP_INTR), unless the context has ended. The subject is for errors.
 func dump(ctx context.Context, subject string, read func() error) error {
-	var err error
+	err := ctx.Err()
+	if err != nil {
+		return err
+	}
 	for range maxDumpAttempts {
 		if err = read(); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			break

@@ -32,17 +32,18 @@ type eventRecorder struct {
 // Record records an event that is logged elsewhere.
 func (r *eventRecorder) Record(e health.Event) { r.hooks.Enqueue(r.events.Add(e)) }
 
-// HandleMonitorEvent records and logs an event of the monitor. A new state of a path is a verdict for the desired state.
+// HandleMonitorEvent records and logs an event of the monitor. A new state of a path is a verdict for the desired state, which does
+// not wait for the log.
 func (r *eventRecorder) HandleMonitorEvent(e health.Event) {
 	r.Record(e)
+	if e.Kind == eventState {
+		r.verdicts.HandleStateEvent(e)
+	}
 	level := slog.LevelInfo
 	if e.To == string(health.Down) || e.To == string(health.Unproven) || e.To == string(health.No) {
 		level = slog.LevelWarn
 	}
 	r.log.Log(context.Background(), level, e.Text)
-	if e.Kind == eventState {
-		r.verdicts.HandleStateEvent(e)
-	}
 }
 
 // roundListener passes the results of rounds on to the other components.

@@ -8,33 +8,101 @@ import (
 	"replypath/uplinks"
 )
 
+// chainLoader is a kernel that runs a function beside each change of the firewall. *host.Host implements it.
+type chainLoader interface {
+	WhileLoading(run func(done <-chan struct{}))
+}
+
 // FailOver writes the routes and rules that follow from new verdicts alone, without reading the kernel, and moves the connections
 // that took others: a round that reads everything takes tens of milliseconds with many uplinks. It starts from the state that the
-// last round has put in force. Whatever else has changed is left to the round that follows, also when a write fails.
-func (r *Reconciler) FailOver(ctx context.Context, reason string) {
+// last round has put in force. Whatever else has changed is left to the round that follows, also when a write fails. So are
+// connections while the firewall is not in force: they would begin anew without what it does.
+func (r *Reconciler) FailOver(ctx context.Context) {
 	verdicts := r.verdicts.Snapshot()
-	s := r.lastSettings
-	if !r.inForce || r.mover == nil || !s.Outbound.Enabled() || maps.Equal(verdicts, r.lastVerdicts) {
+	if !r.failsOver() || maps.Equal(verdicts, r.lastVerdicts) {
 		return
 	}
-	plan := uplinks.Diff(uplinks.Desired(s, r.lastFacts, verdicts), uplinks.Desired(s, r.lastFacts, r.lastVerdicts))
-	if len(plan) == 0 || slices.ContainsFunc(plan, func(step uplinks.Step) bool { return !routes(step) }) {
+	plan := uplinks.FailoverPlan(r.lastSettings, r.lastFacts, r.lastVerdicts, verdicts)
+	if len(plan) == 0 {
 		return
 	}
+	why := reasonText(healthReason(r.lastVerdicts, verdicts))
 	done, err := uplinks.Execute(ctx, r.kernel, plan)
+	r.failovers++
+	if r.inForce = err == nil; r.inForce {
+		r.lastVerdicts = verdicts
+		if r.complete {
+			r.mover.round(r.lastSettings, r.lastFacts, verdicts)
+		}
+	}
 	r.addSteps(done, nil)
 	if len(done) > 0 {
-		why := reasonText(reason)
 		r.logSteps(done, why)
 		r.listener.Followed(done, why, []uplinks.ChangedScope{{}})
 	}
-	r.inForce = err == nil
 	if err != nil {
 		r.log.Debug("the routes of a failover are left to the next round", "err", err)
-		return
 	}
-	r.lastVerdicts = verdicts
-	r.mover.round(s, r.lastFacts, verdicts)
+}
+
+// failsOver reports whether FailOver follows new verdicts. A flow table is away while rules and routes change, which is left to rounds.
+func (r *Reconciler) failsOver() bool {
+	return r.inForce && r.mover != nil && r.lastSettings.Outbound.Enabled() && r.lastSettings.Accelerate == nil
+}
+
+// healthReason returns why verdicts are new, by the first path that has another one.
+func healthReason(before, now uplinks.Verdicts) string {
+	var all []string
+	for path, verdict := range now {
+		switch before[path] {
+		case verdict:
+		case uplinks.VerdictDegraded:
+			all = append(all, degradationReason(path.Uplink))
+		default:
+			all = append(all, stateReason(path.Uplink))
+		}
+	}
+	if len(all) == 0 {
+		return "health"
+	}
+	return slices.Min(all)
+}
+
+// execute executes the steps of a round. While it changes the firewall, which takes as long as another program has that locked, it
+// follows new verdicts.
+func (r *Reconciler) execute(ctx context.Context, p uplinks.Plan) (uplinks.Plan, error) {
+	if l, is := r.kernel.(chainLoader); is {
+		l.WhileLoading(func(done <-chan struct{}) { r.followVerdicts(ctx, done) })
+		defer l.WhileLoading(nil)
+	}
+	return uplinks.Execute(ctx, r.kernel, p)
+}
+
+// followVerdicts follows new verdicts until done is closed. It has a goroutine of its own, while that of the loop changes the firewall.
+func (r *Reconciler) followVerdicts(ctx context.Context, done <-chan struct{}) {
+	complete := r.complete
+	r.complete = false
+	defer func() { r.complete = complete }()
+	for {
+		changed := r.verdicts.Changed()
+		r.FailOver(ctx)
+		select {
+		case <-done:
+			return
+		case <-changed:
+		}
+	}
+}
+
+// setInForce records what a round with the verdicts has put in force, given the steps that it has written, and those that it has not.
+// It reports whether connections can follow: not when FailOver has written newer verdicts meanwhile, which another round follows.
+func (r *Reconciler) setInForce(v uplinks.Verdicts, written, left uplinks.Plan, failedOver bool) (isNewest bool) {
+	if failedOver {
+		r.inForce = r.inForce && !slices.ContainsFunc(written, routes)
+		return false
+	}
+	r.lastVerdicts, r.inForce = v, !slices.ContainsFunc(left, routes)
+	return true
 }
 
 // routes reports whether the step writes a route or a rule.

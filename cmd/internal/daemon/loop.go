@@ -17,7 +17,7 @@ type RoundRunner interface {
 	// RunRound runs a round and returns how long the next one may wait, 0: until the next resync.
 	RunRound(ctx context.Context, reason string) time.Duration
 	// FailOver does at once what must not wait for a round. It is called for each reason.
-	FailOver(ctx context.Context, reason string)
+	FailOver(ctx context.Context)
 }
 
 // Loop runs a round when one is requested, and at each resync.
@@ -52,7 +52,7 @@ func (l *Loop) awaitReason(ctx context.Context, timer *time.Timer) (reason strin
 	case <-timer.C:
 		return "timer", nil
 	case reason = <-l.queue.reasons:
-		l.rounds.FailOver(ctx, reason)
+		l.rounds.FailOver(ctx)
 	}
 	deadline := time.NewTimer(maxDelay)
 	defer deadline.Stop()
@@ -62,9 +62,9 @@ func (l *Loop) awaitReason(ctx context.Context, timer *time.Timer) (reason strin
 		case <-ctx.Done():
 			quiet.Stop()
 			return "", ctx.Err()
-		case more := <-l.queue.reasons:
+		case <-l.queue.reasons:
 			quiet.Stop()
-			l.rounds.FailOver(ctx, more)
+			l.rounds.FailOver(ctx)
 		case <-quiet.C:
 			return reason, nil
 		case <-deadline.C:

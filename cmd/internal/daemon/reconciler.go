@@ -59,7 +59,9 @@ type Reconciler struct {
 	inspection   inspect.Inspection
 	repaired     map[uplinks.Scope]bool // since the last resync, and not observed since
 	restInSync   bool                   // everything outside of repaired
-	inForce      bool                   // the kernel is as lastSettings, lastFacts and lastVerdicts require, as far as it was read
+	inForce      bool                   // rules and routes are as lastSettings, lastFacts and lastVerdicts require, as far as they were read
+	complete     bool                   // so is everything else, but for repairs that are held back
+	failovers    int                    // plans that FailOver has executed since the start
 	lastResync   time.Time
 }
 
@@ -89,7 +91,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...upl
 
 // reconcile does the work of Reconcile. previous is the state before the first step of the round, or nil.
 func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *uplinks.State, scopes []uplinks.ChangedScope) time.Duration {
-	verdicts := r.verdicts.Snapshot()
 	suspects := r.suspects.Snapshot() // before a repair, which causes events too
 	facts, actual, err := r.observe(ctx, r.settings.ResolveLinks(r.lastFacts), scopes)
 	if err != nil {
@@ -108,17 +109,18 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		}
 		whole = r.leaveOut(ctx, settings, whole, *previous)
 	}
+	verdicts, lastVerdicts, failovers := r.verdicts.Snapshot(), r.lastVerdicts, r.failovers
 	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
 	if w, polls := r.kernel.(tunableWatcher); polls && only == nil {
 		w.WatchTunables(desired.Tunables)
 	}
 	before := sync.OnceValue(func() uplinks.State {
-		return uplinks.Desired(r.lastSettings, r.lastFacts.WithScopes(only), r.lastVerdicts)
+		return uplinks.Desired(r.lastSettings, r.lastFacts.WithScopes(only), lastVerdicts)
 	})
 	r.backoff.UpdateDesired(desired, before, now)
 	plan := uplinks.Diff(desired, actual)
 	act, wait, next := r.backoff.Split(plan.WithoutPause(), now)
-	done, err := uplinks.Execute(ctx, r.kernel, plan.Paused(act))
+	done, err := r.execute(ctx, plan.Paused(act))
 	done = done.WithoutPause()
 	contested, repeated := r.backoff.RecordRepairs(done, time.Now())
 	repairs := r.recordSteps(act, done, repeated, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
@@ -131,8 +133,8 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		r.addFailure("change the kernel", err)
 		next = retryInterval
 	}
-	r.lastVerdicts, r.inForce = verdicts, err == nil && len(wait) == 0
-	if err == nil && r.mover != nil {
+	r.complete = err == nil
+	if r.setInForce(verdicts, done, slices.Concat(withoutSteps(act, done), wait), r.failovers != failovers) && r.complete && r.mover != nil {
 		r.moveConnections(settings, whole, verdicts)
 	}
 	r.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
@@ -169,36 +171,6 @@ func (r *Reconciler) leaveOut(ctx context.Context, s uplinks.Settings, f uplinks
 		}
 	}
 	return f
-}
-
-// observe reads the scopes alone if the rest of the host was in sync lately, and what it reads does not show that more has
-// changed.
-func (r *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []uplinks.ChangedScope) (uplinks.Facts, uplinks.State, error) {
-	only, known := s.ResolveScopes(r.lastFacts, scopes)
-	for scope := range r.repaired {
-		only = uplinks.AddScope(only, scope)
-	}
-	if len(scopes) > 0 && known && r.restInSync && len(only) <= maxPartialScopes && time.Since(r.lastResync) < r.resync {
-		facts, actual, err := r.kernel.Observe(ctx, only...)
-		if err != nil || !r.needsFullResync(s, facts) {
-			return facts, actual, err
-		}
-	}
-	r.lastResync = time.Now()
-	return r.kernel.Observe(ctx)
-}
-
-// needsFullResync reports whether a partial observation shows a change that reaches beyond its scopes, such as that of the
-// paths that are left out, or a refused path is due.
-func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) bool {
-	if r.lastFacts.NeedsFullResync(part) {
-		return true
-	}
-	whole := r.lastFacts.Merge(part)
-	if !r.settings.ResolveLinks(whole).SameLinks(s) {
-		return true
-	}
-	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes)
 }
 
 // recordObservation keeps the facts of a round, and which scopes the next one must observe because of its steps.

@@ -33,8 +33,8 @@ func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration
 }
 
 // FailOver implements RoundRunner.
-func (r *roundRunner) FailOver(ctx context.Context, reason string) {
-	r.reconciler.FailOver(ctx, reason)
+func (r *roundRunner) FailOver(ctx context.Context) {
+	r.reconciler.FailOver(ctx)
 }
 
 func (r *roundRunner) carryOutOrReconcile(ctx context.Context, reason string) time.Duration {

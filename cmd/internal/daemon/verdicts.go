@@ -18,6 +18,7 @@ type verdicts struct {
 	byPath   uplinks.Verdicts // of the states and degradations; replaced, never changed
 	states   uplinks.Verdicts // of the states alone
 	degraded map[uplinks.PathKey]bool
+	next     chan struct{} // closed by the next change; nil: nothing waits for it
 }
 
 // HandleStateEvent records the new state of a path, and requests a round of the whole host if it differs from the one
@@ -28,9 +29,13 @@ func (v *verdicts) HandleStateEvent(e health.Event) {
 		return
 	}
 	if v.set(path, uplinks.Verdict(e.To)) {
-		v.queue.RequestRound("health of "+e.Uplink, uplinks.ChangedScope{})
+		v.queue.RequestRound(stateReason(e.Uplink), uplinks.ChangedScope{})
 	}
 }
+
+// stateReason and degradationReason return the reason for a round after a verdict on a path of the uplink.
+func stateReason(uplink string) string       { return "health of " + uplink }
+func degradationReason(uplink string) string { return "loss or latency of " + uplink }
 
 func (v *verdicts) set(path uplinks.PathKey, verdict uplinks.Verdict) (changed bool) {
 	v.mu.Lock()
@@ -53,7 +58,7 @@ func (v *verdicts) HandleDegradation(k health.Key, degraded bool) {
 	changed := v.compose(path)
 	v.mu.Unlock()
 	if changed {
-		v.queue.RequestRound("loss or latency of "+k.Uplink, uplinks.ChangedScope{})
+		v.queue.RequestRound(degradationReason(k.Uplink), uplinks.ChangedScope{})
 	}
 }
 
@@ -72,7 +77,21 @@ func (v *verdicts) compose(path uplinks.PathKey) (changed bool) {
 	}
 	next[path] = verdict
 	v.byPath = next
+	if v.next != nil {
+		close(v.next)
+		v.next = nil
+	}
 	return true
+}
+
+// Changed returns a channel that the next change of a verdict closes.
+func (v *verdicts) Changed() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.next == nil {
+		v.next = make(chan struct{})
+	}
+	return v.next
 }
 
 // Snapshot returns the verdicts, which the caller must not change.

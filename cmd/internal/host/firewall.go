@@ -164,6 +164,9 @@ func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplink
 			if t == nil || t.Absent() || fw.unusable[b] != nil {
 				continue
 			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := readTable(ctx, f, t, have); err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ import (
 )
 
 // Host reads and writes the kernel of its network namespace. It implements uplinks.Kernel. Fingerprint, ReplyCounts and the
-// event sources are safe for use beside the other methods, of which only one may run at a time.
+// event sources are safe for use beside the other methods, of which only one may run at a time, but for WhileLoading.
 type Host struct {
 	links     *rtnl.Handle
 	state     statedir.Dir
@@ -35,6 +35,7 @@ type Host struct {
 	udp             udpAnswers
 	flows           flows
 	routerCounters  routerCounters
+	whileLoading    func(done <-chan struct{}) // nil: nothing runs beside a change of chains
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.

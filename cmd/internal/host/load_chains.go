@@ -9,6 +9,29 @@ import (
 	"replypath/uplinks"
 )
 
+// WhileLoading sets what runs beside each change of chains, until done is closed: as long as another program has the firewall locked.
+// It may write routes and rules by this host, nothing else. Nil: nothing runs.
+func (h *Host) WhileLoading(run func(done <-chan struct{})) { h.whileLoading = run }
+
+// loadAndAdopt changes chains, and the connections that began before. Beside it runs whileLoading.
+func (h *Host) loadAndAdopt(ctx context.Context, s uplinks.LoadChains) error {
+	if h.whileLoading != nil {
+		done, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			h.whileLoading(done)
+		}()
+		defer func() {
+			close(done)
+			<-ended
+		}()
+	}
+	if err := h.loadChains(ctx, s); err != nil {
+		return err
+	}
+	return errors.Join(adopt(s.Adopt), renew(s.Renew))
+}
+
 // loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is
 // empty then.
 func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {

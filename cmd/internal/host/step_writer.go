@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
@@ -61,9 +60,5 @@ func (w *stepWriter) DelNeighbour(k uplinks.NeighbourKey) { w.batch.DelNeighbour
 // LoadChains changes the chains of a firewall.
 func (w *stepWriter) LoadChains(s uplinks.LoadChains) {
 	w.flush()
-	err := w.host.loadChains(w.ctx, s)
-	if err == nil {
-		err = errors.Join(adopt(s.Adopt), renew(s.Renew))
-	}
-	w.errs = append(w.errs, err)
+	w.errs = append(w.errs, w.host.loadAndAdopt(w.ctx, s))
 }

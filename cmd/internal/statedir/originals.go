@@ -165,6 +165,9 @@ func (o *Originals) dropStale(all []savedTunable) []savedTunable {
 
 // DropRestored removes, with one write, the originals that are in force again, given the values that were set.
 func (o *Originals) DropRestored(values map[TunableKey]string) error {
+	if len(values) == 0 {
+		return nil
+	}
 	tunables := slices.DeleteFunc(slices.Clone(o.saved.Tunables), func(t savedTunable) bool {
 		value, set := values[t.key()]
 		return set && value == t.Was

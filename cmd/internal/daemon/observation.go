@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"replypath/uplinks"
+)
+
+// maxInterruptions bounds how often new verdicts interrupt the reading of one round.
+const maxInterruptions = 16
+
+// observe reads the scopes, and starts anew when verdicts change that FailOver follows: one part of the reading is the longest that
+// they wait.
+func (r *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []uplinks.ChangedScope) (uplinks.Facts, uplinks.State, error) {
+	for range maxInterruptions {
+		changed := r.verdicts.Changed()
+		if r.FailOver(ctx); !r.failsOver() {
+			break
+		}
+		reading, cancel := interruptedBy(ctx, changed)
+		facts, actual, err := r.read(reading, s, scopes)
+		interrupted := err != nil && reading.Err() != nil && ctx.Err() == nil
+		if cancel(); !interrupted {
+			return facts, actual, err
+		}
+	}
+	return r.read(ctx, s, scopes)
+}
+
+// read reads the scopes alone if the rest of the host was in sync lately, and what it reads does not show that more has
+// changed.
+func (r *Reconciler) read(ctx context.Context, s uplinks.Settings, scopes []uplinks.ChangedScope) (uplinks.Facts, uplinks.State, error) {
+	only, known := s.ResolveScopes(r.lastFacts, scopes)
+	for scope := range r.repaired {
+		only = uplinks.AddScope(only, scope)
+	}
+	if len(scopes) > 0 && known && r.restInSync && len(only) <= maxPartialScopes && time.Since(r.lastResync) < r.resync {
+		facts, actual, err := r.kernel.Observe(ctx, only...)
+		if err != nil || !r.needsFullResync(s, facts) {
+			return facts, actual, err
+		}
+	}
+	r.lastResync = time.Now()
+	return r.kernel.Observe(ctx)
+}
+
+// needsFullResync reports whether a partial observation shows a change that reaches beyond its scopes, such as that of the
+// paths that are left out, or a refused path is due.
+func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) bool {
+	if r.lastFacts.NeedsFullResync(part) {
+		return true
+	}
+	whole := r.lastFacts.Merge(part)
+	if !r.settings.ResolveLinks(whole).SameLinks(s) {
+		return true
+	}
+	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes)
+}
+
+// interruptedBy returns a context that ends when changed is closed, too.
+func interruptedBy(ctx context.Context, changed <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
