@@ -42,8 +42,9 @@ func TestInstallUpgradeAndRemove(t *testing.T) {
 		m.step(damage.name, func() { m.repairs(damage) })
 	}
 	for _, backend := range []string{"nftables", "iptables"} {
-		m.step("firewalld by "+backend, func() { m.firewalld(backend) })
+		m.step("firewalld by "+backend, func() { m.firewalld(backend, true) })
 	}
+	m.step("firewalld beside a protected table", m.firewalldBesideProtection)
 	m.step("networkd", m.networkdRestarts)
 	m.off()
 

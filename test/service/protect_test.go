@@ -1,6 +1,7 @@
 package service
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -9,23 +10,30 @@ import (
 	"replypath/test/world"
 )
 
-// flushes is how often the ruleset is flushed.
-const flushes = 25
+// flushes is how often the ruleset is flushed: for ten seconds.
+const flushes = 100
 
-// With protect = true no flush of the ruleset reaches the table: no packet strays. A saved ruleset with the table is refused
+// With protect = true no flush of the ruleset reaches the table: no packet strays, of connections of every kind and of datagrams
+// that are forwarded. A saved ruleset with the table is refused
 // as a whole while the service runs. The table outlives the service, which is killed, and the next one takes it again.
 func TestProtectedTableOutlivesFlushes(t *testing.T) {
 	t.Parallel()
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), box.Nftables, "protect = true")
 	box.ServeAll(b.Gateway)
+	b.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
+	b.Delegate(b.Uplinks[1], netip.PrefixFrom(b.LAN4, 24).Masked())
+	b.Delegate(b.Uplinks[1], netip.PrefixFrom(b.LAN6, 64).Masked())
 	s := b.Start()
 	f := b.StartConnections(t, 4, b.Uplinks...)
+	replies := sendSteadily(t, b)
 	loaded := strings.Count(s.Log.String(), "nft ")
-	for range flushes {
+	began, heard := time.Now(), replies.Load()
+	for n := range flushes {
 		b.Gateway.Run("nft", "flush", "ruleset")
-		time.Sleep(20 * time.Millisecond) // between two flushes
+		time.Sleep(time.Until(began.Add(time.Duration(n+1) * flushInterval)))
 	}
 	f.WantUndisturbed(t)
+	t.Logf("%d flushes in %s, beside %d replies", flushes, time.Since(began).Round(time.Millisecond), replies.Load()-heard)
 	if text := s.Log.String(); strings.Count(text, "nft ") != loaded {
 		t.Errorf("something was repaired: %s", text)
 	}
