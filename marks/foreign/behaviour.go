@@ -24,6 +24,7 @@ type Behaviour struct {
 	Rewrites  []string // the fields that it overwrites: ip saddr
 	ByAddress bool     // it selects by addresses, or in a way that is not decoded
 	LinksOnly bool     // it selects by links and protocols of the network layer only
+	Counts    bool     // it counts packets of established connections and does nothing else, or does it when there were many
 	PortSets  []PortSet
 	// VerdictMap is the map by which it decides; mapped are the chains that this leads to, once it was read.
 	VerdictMap string
@@ -36,8 +37,9 @@ func ReadBehaviour(family uint8, attributes []byte, linkName func(int) string) B
 	d := ruleDecoder{registers: map[uint32]loaded{}, linkName: linkName, rule: Behaviour{LinksOnly: true}, family: family}
 	for name, data := range netfilter.Expressions(attributes) {
 		d.decode(name, data)
+		d.noteCounting(name, data)
 	}
-	d.rule.Text = strings.Join(d.terms, " ")
+	d.rule.Text, d.rule.Counts = strings.Join(d.terms, " "), d.counts()
 	return d.rule
 }
 
@@ -50,6 +52,9 @@ type ruleDecoder struct {
 	linkName  func(int) string
 	terms     []string
 	transport string // the protocol that was compared: tcp
+	limits    bool   // it compares a rate
+	// endsWithCounter reports that the expression decoded last is a counter.
+	endsWithCounter bool
 }
 
 // loaded is the content of a register: a field of the packet, or a constant.

@@ -39,6 +39,14 @@ func egressChains(chains []netfilter.Object, rules []chainRule) map[string]egres
 	})
 }
 
+// forwardedChains returns the chains that packets which are forwarded traverse, with those that they jump to, by location.
+func forwardedChains(chains []netfilter.Object, rules []chainRule) map[string]egressChain {
+	return chainsAt(chains, rules, func(family uint8, hook uint32) bool {
+		return slices.Contains([]uint8{unix.NFPROTO_INET, unix.NFPROTO_IPV4, unix.NFPROTO_IPV6}, family) &&
+			slices.Contains([]uint32{unix.NF_INET_PRE_ROUTING, unix.NF_INET_FORWARD, unix.NF_INET_POST_ROUTING}, hook)
+	})
+}
+
 // ingressChains returns the chains at the ingress of links by location, with those that they jump to.
 func ingressChains(chains []netfilter.Object, rules []chainRule) map[string]egressChain {
 	return chainsAt(chains, rules, func(family uint8, hook uint32) bool {

@@ -3,6 +3,7 @@ package foreign
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,11 +27,8 @@ const flowtableName = 2
 // readNFT returns the relevant rules and the flow tables of nftables in all families and tables.
 func readNFT() (rules []Rule, err error) {
 	chains, err := netfilter.Objects(unix.NFT_MSG_GETCHAIN)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := netfilter.Objects(unix.NFT_MSG_GETRULE)
-	if err != nil {
+	objects, failed := netfilter.Objects(unix.NFT_MSG_GETRULE)
+	if err = errors.Join(err, failed); err != nil {
 		return nil, err
 	}
 	read := readChainRules(objects)
@@ -38,7 +36,7 @@ func readNFT() (rules []Rule, err error) {
 		return nil, err
 	}
 	afterMangle, hooks, egress, ports := baseChainsAfterMangle(chains), baseChainHooks(chains), egressChains(chains, read), portsOfChains(linksOf(read))
-	ingress, breaks := ingressChains(chains, read), breaksDiscovery(hooks, egress, read)
+	ingress, forwarded, breaks := ingressChains(chains, read), forwardedChains(chains, read), breaksDiscovery(hooks, egress, read)
 	setHooks(read, hooks)
 	followNAT(nftNAT(read))
 	for i, c := range read {
@@ -53,7 +51,9 @@ func readNFT() (rules []Rule, err error) {
 			r.Ingress = true
 			r.setBehaviour(chain, c.Behaviour)
 		}
-		if r.BreaksDiscovery = breaks[i]; r.BreaksDiscovery {
+		_, r.Forwarded = forwarded[r.Location]
+		r.Counts, r.BreaksDiscovery = r.Forwarded && c.Counts, breaks[i]
+		if r.Counts || r.BreaksDiscovery {
 			r.Text = c.Text
 		}
 		if err := r.readPortSets(c.family, c.table, c.PortSets); err != nil {

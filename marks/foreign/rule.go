@@ -50,7 +50,11 @@ type Rule struct {
 	// Egress reports that packets meet it after their route is known: in POSTROUTING, or at the egress of a link (netdev).
 	Egress bool
 	// Ingress reports that packets meet it first, at the ingress of a link.
-	Ingress  bool
+	Ingress bool
+	// Forwarded reports that packets of established connections meet it on their way from link to link.
+	Forwarded bool
+	// Counts reports that it counts such packets and does nothing else, or that what it does depends on how many there were.
+	Counts   bool
 	Devices  string // the links of its chain at the ingress or egress of links, separated by spaces
 	Drops    bool   // it drops or rejects packets
 	Forwards bool   // it sends packets by another link
@@ -74,7 +78,7 @@ const AnyGroup = "of a set"
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
 	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress() ||
-		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.ChangesIngress() || r.BreaksDiscovery || r.Queues.Hands
+		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.ChangesIngress() || r.BreaksDiscovery || r.Queues.Hands || r.Counts
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that

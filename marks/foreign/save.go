@@ -33,7 +33,7 @@ func ParseSave(tool, saved string) (rules []Rule, chains []string) {
 		r.parseOptions(table, words)
 		rules = append(rules, r)
 	}
-	markEgress(rules)
+	markHooks(rules)
 	markDiscovery(rules)
 	followNAT(savedNAT(rules))
 	ports := portsOfChains(savedLinks(rules))
@@ -172,29 +172,46 @@ func (r *Rule) parseMarkCopy(words []string) {
 	}
 }
 
-// markEgress records which rules packets meet in POSTROUTING, and what they do there. Chains of NAT are none: established
-// connections do not traverse them.
-func markEgress(rules []Rule) {
-	reached := map[string]bool{}
-	for _, table := range []string{"mangle", "raw", "filter", "security"} {
-		reached[table+" POSTROUTING"] = true
+// markHooks records which rules packets meet in POSTROUTING and what they do there, and which ones packets that are forwarded meet.
+// Chains of NAT are none: established connections do not traverse them.
+func markHooks(rules []Rule) {
+	words := make([][]string, len(rules))
+	for i, r := range rules {
+		words[i] = strings.Fields(quotedText.ReplaceAllString(r.Text, "-"))
 	}
-	for before := -1; before != len(reached); {
-		before = len(reached)
-		for i, r := range rules {
-			if !reached[r.Location] {
-				continue
-			}
-			words := strings.Fields(quotedText.ReplaceAllString(r.Text, "-"))
-			target := targetOf(words)
-			reached[strings.TrimSuffix(r.Location, r.Chain)+target] = true
+	egress, forwarded := reachedChains(rules, words, "POSTROUTING"), reachedChains(rules, words, "PREROUTING", "FORWARD", "POSTROUTING")
+	for i, r := range rules {
+		if forwarded[r.Location] {
+			rules[i].Forwarded, rules[i].Counts = true, countsPackets(words[i])
+		}
+		if egress[r.Location] {
+			target := targetOf(words[i])
 			rules[i].Egress, rules[i].Drops = true, target == "DROP" || target == "REJECT"
-			rules[i].LinksOnly = selectsLinksOnly(words)
-			if expires(target, words) {
+			rules[i].LinksOnly = selectsLinksOnly(words[i])
+			if expires(target, words[i]) {
 				rules[i].Rewrites = "TTL"
 			}
 		}
 	}
+}
+
+// reachedChains returns the locations of the builtin chains, but for NAT, and of those that they lead to.
+func reachedChains(rules []Rule, words [][]string, builtin ...string) map[string]bool {
+	reached := map[string]bool{}
+	for _, table := range []string{"mangle", "raw", "filter", "security"} {
+		for _, chain := range builtin {
+			reached[table+" "+chain] = true
+		}
+	}
+	for before := -1; before != len(reached); {
+		before = len(reached)
+		for i, r := range rules {
+			if reached[r.Location] {
+				reached[strings.TrimSuffix(r.Location, r.Chain)+targetOf(words[i])] = true
+			}
+		}
+	}
+	return reached
 }
 
 // expires reports whether the target sets a TTL or hop limit at which the next router drops the packet.

@@ -76,7 +76,7 @@ COMMIT
 		{ChecksReversePath: true}, {}, {NoTrack: true}, {NoTrack: true}, {Zone: true, In: "eth1"}, {ChecksReversePath: true, ChecksWithMark: true},
 		{MarkBits: marks.FullMask, MarkValue: 0x100, WritesMark: true, OverwritesMark: true}, {MarkBits: 0x4000, MarkValue: 0x4000, WritesMark: true}, {MarkBits: 0xff, WritesMark: true},
 		{MarkBits: marks.FullMask, WritesMark: true, OverwritesMark: true}, {MarkBits: marks.FullMask, MarkValue: 5}, {},
-		{MarkBits: marks.FullMask, MarkValue: 5, In: "lan0"}, {MarkBits: 0xff, WritesMark: true, WritesConnmark: true, Out: "lo"}, {ClampsMSS: true},
+		{MarkBits: marks.FullMask, MarkValue: 5, In: "lan0", Counts: true}, {MarkBits: 0xff, WritesMark: true, WritesConnmark: true, Out: "lo"}, {ClampsMSS: true},
 		{SYNProxy: true}, {TranslatesDestination: true},
 		{MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask, ZeroMarkVerdict: true}, {MarkBits: marks.FullMask}, {MarkBits: 0xff},
 		{InGroup: "0x5", OutGroup: "wan"},
@@ -86,10 +86,10 @@ COMMIT
 	}
 	for i, f := range got {
 		text := f.Text
-		if f.Hook != f.Chain {
-			t.Errorf("%s: in hook %q", text, f.Hook)
+		if f.Hook != f.Chain || f.Forwarded != (f.Chain == "PREROUTING") {
+			t.Errorf("%s: in hook %q; forwarded packets meet it: %t", text, f.Hook, f.Forwarded)
 		}
-		f.Hook = ""
+		f.Hook, f.Forwarded = "", false
 		f.Tool, f.Location, f.Chain, f.Text = "", "", "", ""
 		if f != want[i] {
 			t.Errorf("%s: %s", text, cmp.Diff(want[i], f))

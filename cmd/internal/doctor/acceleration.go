@@ -21,22 +21,35 @@ func (s Snapshot) checkAcceleration() []Finding {
 	}
 	lines := s.egressFilters(links, "fw")
 	byMark := len(lines) > 0
-	lines = append(lines, s.firewallRules(func(f foreign.Rule) bool {
-		return f.Devices != "" && f.MarkBits != 0 && slices.ContainsFunc(strings.Fields(f.Devices), func(name string) bool { return slices.Contains(links, name) })
-	})...)
-	lines = append(lines, s.firewallRules(func(f foreign.Rule) bool {
-		return f.Devices == "" && f.MarkBits != 0 && !f.WritesMark && (f.Hook == "FORWARD" || f.Hook == "POSTROUTING")
-	})...)
+	lines = append(lines, s.firewallRules(func(f foreign.Rule) bool { return needsMark(f, links) })...)
+	counting := s.firewallRules(func(f foreign.Rule) bool { return !needsMark(f, links) && seesConnections(f, links) })
+	lines = append(lines, counting...)
 	if len(lines) == 0 {
 		return nil
 	}
 	f := Finding{ID: "accelerated-unseen", Severity: Warning, Evidence: limitEvidence(lines),
 		Message: "rules need to see every packet, and accelerate makes established connections pass them by, or without a mark",
 		Remedy:  fmt.Sprintf("take the links of those rules out of accelerate, or let them select by addresses and ports; accelerated are: %s", strings.Join(links, ", "))}
+	if len(counting) > 0 {
+		f.Remedy += "; what is counted there, connection tracking counts too (sysctl net.netfilter.nf_conntrack_acct=1, conntrack -L)"
+	}
 	if byMark {
 		f.Message = "traffic control selects by mark, which packets of accelerated connections do not have when they leave: they get the default class"
 	}
 	return []Finding{f}
+}
+
+// needsMark reports whether the rule selects by the mark of packets that leave by the links, or are forwarded.
+func needsMark(f foreign.Rule, links []string) bool {
+	atLink := slices.ContainsFunc(strings.Fields(f.Devices), func(name string) bool { return slices.Contains(links, name) })
+	forwarded := f.Devices == "" && !f.WritesMark && (f.Hook == "FORWARD" || f.Hook == "POSTROUTING")
+	return f.MarkBits != 0 && (atLink || forwarded)
+}
+
+// seesConnections reports whether the rule counts the packets of connections between the links, or hands them to a program.
+func seesConnections(f foreign.Rule, links []string) bool {
+	accelerated := func(name string) bool { return name == "" || slices.Contains(links, name) }
+	return f.Forwarded && (f.Counts || f.Queues.Hands) && accelerated(f.In) && accelerated(f.Out)
 }
 
 // egressFilters returns the filters of a kind at the egress of the links.
