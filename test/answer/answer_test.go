@@ -2,7 +2,10 @@ package answer
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"testing"
+	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -55,6 +58,45 @@ func TestSocketsThatChoseTheirAddressAreLeftAlone(t *testing.T) {
 	b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)
 	b.Apply()
 	b.RecordEgress().WantRepliesFromAll(t, b.Client, datagrams)
+}
+
+// A server that chooses the address of each reply gets it, also if the client has asked another address since.
+func TestChosenAddressIsLeftAlone(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{}, backend)
+		b.Apply()
+		for family := range 2 {
+			first, second := b.Uplinks[0].Addrs()[family], b.Uplinks[1].Addrs()[family]
+			server := chooses(t, b.Gateway, first)
+			for _, order := range [][2]netip.Addr{{first, second}, {second, first}} {
+				port := b.ClientPort()
+				var questions []message
+				clients := map[netip.Addr]*net.UDPConn{}
+				for _, to := range order {
+					clients[to] = dialShared(t, b, port, netip.AddrPortFrom(to, box.ServedPort))
+					if _, err := clients[to].Write([]byte("question")); err != nil {
+						t.Fatal(err)
+					}
+					q, err := server.receive()
+					if err != nil || q.to != to {
+						t.Fatalf("a question to %s: %+v, %v", to, q, err)
+					}
+					questions = append(questions, q)
+				}
+				for _, q := range questions {
+					if err := server.reply(q); err != nil {
+						t.Fatal(err)
+					}
+					if err := clients[q.to].SetReadDeadline(time.Now().Add(box.EventualTimeout)); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := clients[q.to].Read(make([]byte, 16)); err != nil {
+						t.Errorf("%s was asked, and then %s: %v", order[0], order[1], err)
+					}
+				}
+			}
+		}
+	})
 }
 
 func TestServersBehindARedirectReply(t *testing.T) {

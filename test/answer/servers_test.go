@@ -2,14 +2,7 @@ package answer
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -22,11 +15,8 @@ import (
 	"replypath/test/world"
 )
 
-// The questions that the servers answer: a query for the address of "test", and the first packet of a client of OpenVPN.
-var (
-	dnsQuery   = []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04test\x00\x00\x01\x00\x01")
-	vpnRequest = []byte("\x38\xaa\xbb\xcc\xdd\xee\xff\x11\x22\x00\x00\x00\x00\x00")
-)
+// dnsQuery is a query for the address of "test".
+var dnsQuery = []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04test\x00\x00\x01\x00\x01")
 
 // realServer is a server of Debian's, with a configuration for a host with one uplink.
 type realServer struct {
@@ -65,7 +55,7 @@ remote-control:
 };
 controls { };
 `, []string{"-g", "-c", "%s"}, false},
-	"openvpn": {1194, vpnRequest, "", []string{"--dev", "tun99", "--dev-type", "tun", "--mode", "server", "--tls-server", "--proto", "udp6", "--port", "1194",
+	"openvpn": {1194, box.OpenVPNHello, "", []string{"--dev", "tun99", "--dev-type", "tun", "--mode", "server", "--tls-server", "--proto", "udp6", "--port", "1194",
 		"--ca", "%s.pem", "--cert", "%s.pem", "--key", "%s.pem", "--dh", "none", "--ifconfig", "198.18.200.1", "198.18.200.2", "--verb", "1"}, true},
 }
 
@@ -105,7 +95,7 @@ func (s realServer) start(t *testing.T, b *box.Box, name string) {
 	if err := os.WriteFile(file, []byte(s.config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	writeCertificate(t, file+".pem")
+	box.WriteCertificate(t, file+".pem")
 	var args []string
 	for _, a := range s.args {
 		args = append(args, string(bytes.ReplaceAll([]byte(a), []byte("%s"), []byte(file))))
@@ -123,29 +113,6 @@ func (s realServer) start(t *testing.T, b *box.Box, name string) {
 			t.Logf("%s said:\n%s", name, out.String())
 		}
 	})
-}
-
-// writeCertificate writes a certificate that signs itself, with its key.
-func writeCertificate(t *testing.T, path string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	about := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true}
-	signed, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // askServer asks until an answer comes, and returns its source. A stranger's answer passes no provider that checks sources, so it

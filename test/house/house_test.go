@@ -26,6 +26,7 @@ var owners = map[string][]string{
 	"github.com/cilium/ebpf":                   {"health", "cmd/internal/cgroupbpf", "test"},
 	"github.com/rogpeppe/go-internal":          {"test"},
 	"github.com/chromedp":                      {"test/page"},
+	"github.com/quic-go":                       {"test/answer"},
 	"github.com/google/go-cmp":                 {"test", "uplinks/uplinkstest", "marks/markstest"},
 	"golang.org/x/sync":                        {"cmd", "health"},
 	"golang.org/x/sys":                         {"cmd", "marks/netfilter", "marks/nftables", "marks/nftnl", "marks/flowtable", "marks/routercounters", "marks/foreign", "marks/dnat", "marks/iptables", "uplinks/rtnl", "uplinks/procfs", "health", "test"},

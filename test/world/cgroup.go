@@ -14,11 +14,33 @@ import (
 const bpfFolder = "/sys/fs/bpf"
 
 // NewCgroup makes a control group (version 2) for the test, and moves the test's process into it until the test ends: sockets
-// that are made from then on belong to it, also those of programs that the test starts. An empty BPF file system, which no
-// process outside sees, is mounted at /sys/fs/bpf.
+// that are made from then on belong to it, also those of programs that the test starts. An empty BPF file system is mounted.
 func NewCgroup(tb testing.TB) string {
 	tb.Helper()
-	root, own, err := cgroupPlace()
+	_, own, err := cgroupPlace()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path := MakeCgroup(tb)
+	move := func(group string) error {
+		return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0o644)
+	}
+	MountBPF(tb)
+	tb.Cleanup(func() {
+		if err := move(own); err != nil {
+			tb.Errorf("leave the control group %s: %v", path, err)
+		}
+	})
+	if err := move(path); err != nil {
+		tb.Fatalf("enter the control group %s: %v", path, err)
+	}
+	return path
+}
+
+// MakeCgroup makes an empty control group (version 2), which is removed when the test ends.
+func MakeCgroup(tb testing.TB) string {
+	tb.Helper()
+	root, _, err := cgroupPlace()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -26,27 +48,25 @@ func NewCgroup(tb testing.TB) string {
 	if err != nil {
 		tb.Fatalf("make a control group: %v", err)
 	}
-	move := func(group string) error {
-		return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0o644)
-	}
 	tb.Cleanup(func() {
-		if err := move(own); err != nil {
-			tb.Errorf("leave the control group %s: %v", path, err)
-		}
-		if err := unix.Unmount(bpfFolder, 0); err != nil {
-			tb.Errorf("unmount %s: %v", bpfFolder, err)
-		}
 		if err := os.Remove(path); err != nil {
 			tb.Errorf("remove the control group: %v", err)
 		}
 	})
+	return path
+}
+
+// MountBPF mounts an empty BPF file system at /sys/fs/bpf until the test ends. No process outside sees it.
+func MountBPF(tb testing.TB) {
+	tb.Helper()
 	if err := unix.Mount("bpf", bpfFolder, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=700"); err != nil {
 		tb.Fatalf("mount %s: %v", bpfFolder, err)
 	}
-	if err := move(path); err != nil {
-		tb.Fatalf("enter the control group %s: %v", path, err)
-	}
-	return path
+	tb.Cleanup(func() {
+		if err := unix.Unmount(bpfFolder, 0); err != nil {
+			tb.Errorf("unmount %s: %v", bpfFolder, err)
+		}
+	})
 }
 
 // cgroupPlace returns the folder of the root of the control groups, and that of this process.
