@@ -67,7 +67,7 @@ func TestProgramReadsTheEvent(t *testing.T) {
 	t.Setenv("SECRET", "of the service")
 	program := writeScript(t, "cat >event; cat /proc/$$/environ >environment; echo $OLDPWD >folder; mv event received")
 	r, log := startRunner(t, Timeout, program)
-	e := health.Event{Version: 1, ID: 7, At: time.Unix(1700000000, 0).UTC(), Kind: "state", Uplink: "fibre", Family: "ipv4", From: "up", To: "down", Text: "a \"b\" $(c)\nd"}
+	e := health.Event{Version: 1, ID: 7, At: time.Unix(1700000000, 0).UTC(), Kind: "state", Uplink: "fibre", Interface: "ppp0", Family: "ipv4", From: "up", To: "down", Text: "a \"b\" $(c)\nd"}
 	r.Enqueue(e)
 	waitForLog(t, log, "program finished")
 	var got health.Event
@@ -80,7 +80,7 @@ func TestProgramReadsTheEvent(t *testing.T) {
 	env := strings.Split(strings.TrimRight(readBeside(t, program, "environment"), "\x00"), "\x00")
 	slices.Sort(env)
 	want := []string{"LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"REPLYPATH_EVENT=state", "REPLYPATH_FAMILY=ipv4", "REPLYPATH_FROM=up", "REPLYPATH_ID=7", "REPLYPATH_POLICY=", "REPLYPATH_PROGRAM=" + program, "REPLYPATH_TO=down", "REPLYPATH_UPLINK=fibre"}
+		"REPLYPATH_EVENT=state", "REPLYPATH_FAMILY=ipv4", "REPLYPATH_FROM=up", "REPLYPATH_ID=7", "REPLYPATH_INTERFACE=ppp0", "REPLYPATH_POLICY=", "REPLYPATH_PROGRAM=" + program, "REPLYPATH_TO=down", "REPLYPATH_UPLINK=fibre"}
 	if !slices.Equal(env, want) {
 		t.Errorf("the environment is %q", env)
 	}

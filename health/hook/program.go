@@ -115,7 +115,7 @@ func waitExit(pid int) {
 func environment(e health.Event) []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
 		"REPLYPATH_ID=" + strconv.FormatUint(e.ID, 10), "REPLYPATH_EVENT=" + e.Kind, "REPLYPATH_UPLINK=" + e.Uplink,
-		"REPLYPATH_FAMILY=" + e.Family, "REPLYPATH_POLICY=" + e.Policy, "REPLYPATH_FROM=" + e.From, "REPLYPATH_TO=" + e.To}
+		"REPLYPATH_INTERFACE=" + e.Interface, "REPLYPATH_FAMILY=" + e.Family, "REPLYPATH_POLICY=" + e.Policy, "REPLYPATH_FROM=" + e.From, "REPLYPATH_TO=" + e.To}
 	for i, v := range env {
 		env[i] = strings.ReplaceAll(v, "\x00", "")
 	}

@@ -49,7 +49,7 @@ func (e *engine) evaluateDegradation(p *pathState) {
 	if is {
 		event.To = degradationEvent
 	}
-	e.emit(p.path.Key, event)
+	e.emitPath(p, event)
 }
 
 // isDegraded reports whether fewer probes than the quorum, of those that count, are answered within their thresholds.

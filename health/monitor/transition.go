@@ -34,7 +34,7 @@ func (e *engine) evaluate(p *pathState, now time.Time) {
 		p.changes++
 	}
 	p.state, p.since = state, now
-	e.emit(p.path.Key, health.Event{At: now, Kind: "state", From: string(was), To: string(state), Text: eventText(p.path.Key, "is "+string(state), reason)})
+	e.emitPath(p, health.Event{At: now, Kind: "state", From: string(was), To: string(state), Text: eventText(p.path.Key, "is "+string(state), reason)})
 }
 
 // evaluateProof emits an event when the reply path breaks, and when it no longer is broken.
@@ -46,7 +46,7 @@ func (e *engine) evaluateProof(p *pathState, now time.Time) {
 	}
 	p.proofResult = result
 	if was == health.No || result == health.No {
-		e.emit(p.path.Key, health.Event{At: now, Kind: "proof", From: string(was), To: string(result), Text: eventText(p.path.Key, proofText[result], reason)})
+		e.emitPath(p, health.Event{At: now, Kind: "proof", From: string(was), To: string(result), Text: eventText(p.path.Key, proofText[result], reason)})
 	}
 }
 
@@ -75,11 +75,17 @@ func (e *engine) emitTarget(t *sharedTarget, probes []*probeState, now time.Time
 	if !t.bad {
 		event.From, event.To, event.Text = event.To, event.From, fmt.Sprintf("%s answers again", t.key.target)
 	}
-	e.emit(health.Key{Family: t.key.scope.Family}, event)
+	e.emit(t.key.scope.Family, event)
 }
 
-func (e *engine) emit(k health.Key, event health.Event) {
-	event.Uplink, event.Family = k.Uplink, familyLabel(k.Family)
+// emitPath emits an event of a path.
+func (e *engine) emitPath(p *pathState, event health.Event) {
+	event.Uplink, event.Interface = p.path.Uplink, p.path.Link
+	e.emit(p.path.Family, event)
+}
+
+func (e *engine) emit(f uplinks.Family, event health.Event) {
+	event.Family = familyLabel(f)
 	e.output.events = append(e.output.events, event)
 }
 

@@ -1,10 +1,14 @@
 package service
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"replypath/health"
 	"replypath/test/box"
 	"replypath/test/world"
 )
@@ -13,6 +17,7 @@ import (
 type namedLinks struct {
 	*box.Box
 	first, second *world.Uplink
+	events        string // what a program of on_change has got
 }
 
 const (
@@ -24,7 +29,11 @@ func newNamedLinks(t *testing.T, backend string) *namedLinks {
 	t.Helper()
 	in := world.ISPs(t, 2)
 	n := &namedLinks{Box: box.New(t, in, backend), first: in.Uplinks[0], second: in.Uplinks[1]}
-	text := backend + "\n"
+	dir := t.TempDir()
+	program := filepath.Join(dir, "program")
+	n.events = filepath.Join(dir, "events")
+	world.WriteProgram(t, program, []byte("#!/bin/sh\nread -r event\necho \"$REPLYPATH_EVENT $REPLYPATH_UPLINK $REPLYPATH_INTERFACE $REPLYPATH_TO $event\" >>"+n.events+"\n"), 0o755)
+	text := fmt.Sprintf("%s\non_change = [%q]\n", backend, program)
 	for i, link := range []string{altName, pattern} {
 		u := in.Uplinks[i]
 		text += fmt.Sprintf("[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n", i, i+1, link, u.Router4, u.RouterLL)
@@ -62,6 +71,28 @@ func (n *namedLinks) wantReplies(t *testing.T, link string) {
 	}
 }
 
+// awaitEvent waits until a program of on_change has got that the uplink is in the state on the link, in both families.
+func (n *namedLinks) awaitEvent(t *testing.T, uplink, link string, state health.State) {
+	t.Helper()
+	start := fmt.Sprintf("state %s %s %s {", uplink, link, state)
+	box.Eventually(t, box.EventualTimeout, "a program is told "+start, func() bool {
+		text, _ := os.ReadFile(n.events)
+		families := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			document, is := strings.CutPrefix(strings.TrimSuffix(line, "\n"), start[:len(start)-1])
+			var e health.Event
+			if !is || json.Unmarshal([]byte(document), &e) != nil { // or the line is being written
+				continue
+			}
+			if e.Interface != link {
+				t.Fatalf("the event has another interface than the environment: %s", line)
+			}
+			families[e.Family] = true
+		}
+		return len(families) == 2
+	})
+}
+
 func TestServiceFollowsNamesOfLinks(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		n := newNamedLinks(t, backend)
@@ -69,8 +100,12 @@ func TestServiceFollowsNamesOfLinks(t *testing.T) {
 		n.Gateway.Run("ip", "link", "property", "add", "dev", "eth0", "altname", altName)
 		n.recreate("wwan0")
 		n.wantReplies(t, "wwan0")
+		n.awaitEvent(t, "isp0", "eth0", health.Up)
+		n.awaitEvent(t, "isp1", pattern, health.Absent)
+		n.awaitEvent(t, "isp1", "wwan0", health.Up)
 		n.recreate("wwan3")
 		n.wantReplies(t, "wwan3")
+		n.awaitEvent(t, "isp1", "wwan3", health.Up)
 		n.Gateway.Run("ip", "link", "set", "wwan3", "down")
 		n.Gateway.Run("ip", "link", "set", "wwan3", "name", "wwan7")
 		n.Gateway.Run("ip", "link", "set", "wwan7", "up")
