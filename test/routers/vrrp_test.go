@@ -1,10 +1,7 @@
 package routers
 
 import (
-	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,8 +21,8 @@ type pair struct {
 
 type member struct {
 	*world.Host
-	Addr4      netip.Addr  // its own
 	link       *world.Link // of the client to it
+	vrrp       box.VRRP
 	keepalived *world.Command
 }
 
@@ -49,108 +46,65 @@ func newPair(t *testing.T, useVMAC bool, backend string) *pair {
 	client.LinkLocal("fe80::11")
 	third.AddRoute(world.Route{To: netip.PrefixFrom(cable.Client4, 32), Link: access})
 	third.AddRoute(world.Route{To: netip.PrefixFrom(cable.Client6, 128), Via: netip.MustParseAddr("fe80::11"), Link: access})
-	p.members = []*member{{Host: cable.Host, Addr4: netip.MustParseAddr("192.0.2.12"), link: cable.Client.Link("eth0")}, {Host: third, Addr4: netip.MustParseAddr("192.0.2.13"), link: client}}
+	p.members = []*member{{Host: cable.Host, link: cable.Client.Link("eth0")}, {Host: third, link: client}}
 	for i, m := range p.members {
 		m.Link("access0").Addr(clientGateway.String() + "/32")
-		m.startKeepalived(t, useVMAC, 150-50*i)
+		m.vrrp = box.VRRP{Router: m.Host, Link: "w0", Priority: 150 - 50*i, UseVMAC: useVMAC, Addresses: []string{"192.0.2.3/32", "fe80::3/128"}}
+		m.keepalived = m.vrrp.Start(t)
 	}
 	p.use(p.members[0])
 	return p
 }
 
-// startKeepalived starts keepalived, and stops it at the end of the test.
-func (m *member) startKeepalived(t *testing.T, useVMAC bool, priority int) {
-	t.Helper()
-	vmac := ""
-	if useVMAC {
-		vmac = "use_vmac vrrp.3\n    vmac_xmit_base\n"
-	}
-	dir := t.TempDir()
-	text := fmt.Sprintf(`vrrp_instance CABLE {
-    state BACKUP
-    interface w0
-    virtual_router_id 3
-    priority %d
-    version 3
-    advert_int 0.2
-    %s
-    virtual_ipaddress {
-        192.0.2.3/32
-    }
-    virtual_ipaddress_excluded {
-        fe80::3/128
-    }
-}
-`, priority, vmac)
-	file, log := filepath.Join(dir, "keepalived.conf"), filepath.Join(dir, "log")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.keepalived = m.Command(t.Context(), "keepalived", "-n", "-l", "-D", "-P", "-f", file, "-p", filepath.Join(dir, "pid"), "-r", filepath.Join(dir, "vrrp"))
-	m.keepalived.Stdout, m.keepalived.Stderr = out, out
-	if err := m.keepalived.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		out.Close()
-		if text, _ := os.ReadFile(log); t.Failed() {
-			t.Logf("keepalived of %s: %s", m.Name, text)
-		}
-	})
-}
-
 // use waits until the member has the gateway addresses, and sends the client's packets by it.
 func (p *pair) use(m *member) {
 	p.T.Helper()
-	box.Eventually(p.T, box.EventualTimeout, m.Name+" is in charge", func() bool {
-		all := m.Run("ip", "-br", "addr")
-		return strings.Contains(all, "192.0.2.3/32") && strings.Contains(all, "fe80::3/128")
-	})
+	m.vrrp.Await(p.T)
 	client := p.Routers[1].Client
 	client.Run("ip", "route", "replace", "default", "via", clientGateway.String(), "dev", m.link.Name, "onlink", "src", p.Routers[1].Client4.String())
 	client.Run("ip", "-6", "route", "replace", "default", "via", "fe80::1", "dev", m.link.Name, "src", p.Routers[1].Client6.String())
 }
 
-// TestPairOfRouters takes the gateway addresses of an uplink from one router to another. With a virtual hardware address the
-// frames that a router forwards still have its own.
+// TestPairOfRouters takes the gateway addresses of an uplink from one router to another, and back. With a virtual hardware address
+// the frames that a router forwards still have its own.
 func TestPairOfRouters(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		useVMAC bool
-		backend string
-	}{{"own hardware addresses", false, box.Backends[0]}, {"virtual hardware address", true, box.Backends[1]}, {"virtual hardware address, nftables", true, box.Nftables}} {
-		t.Run(c.name, func(t *testing.T) {
-			p := newPair(t, c.useVMAC, c.backend)
-			box.ServeAll(p.Gateway)
-			p.configure("", `routers = ["192.0.2.12", "192.0.2.13"]`)
-			p.start(t)
-			for _, m := range p.members {
-				p.awaitRouter(t, hardwareAddr(m.Host, "w0"))
-			}
-			p.wantReplies(t)
-			var streams []*world.Stream
-			for _, to := range p.to() {
-				s, err := p.Routers[1].Client.Stream(box.NewRequest(world.KindTCP, to))
-				if err != nil {
+	for name, useVMAC := range map[string]bool{"own hardware addresses": false, "virtual hardware address": true} {
+		t.Run(name, func(t *testing.T) {
+			box.EachFirewall(t, func(t *testing.T, backend string) {
+				p := newPair(t, useVMAC, backend)
+				box.ServeAll(p.Gateway)
+				p.configure("", `routers = ["192.0.2.12", "192.0.2.13"]`)
+				p.start(t)
+				for _, m := range p.members {
+					p.awaitRouter(t, hardwareAddr(m.Host, "w0"))
+				}
+				p.wantReplies(t)
+				var streams []*world.Stream
+				for _, to := range p.to() {
+					s, err := p.Routers[1].Client.Stream(box.NewRequest(world.KindTCP, to))
+					if err != nil {
+						t.Fatal(err)
+					}
+					streams = append(streams, s)
+				}
+				first, second := p.members[0], p.members[1]
+				if err := first.keepalived.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatal(err)
 				}
-				streams = append(streams, s)
-			}
-			if err := p.members[0].keepalived.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			_ = p.members[0].keepalived.Wait()
-			p.use(p.members[1])
-			p.wantReplies(t)
-			for _, s := range streams {
-				if err := s.Await(t.Context(), 1<<20); err != nil {
-					t.Error(err)
+				_ = first.keepalived.Wait()
+				for _, m := range []*member{second, first} {
+					p.use(m)
+					p.wantReplies(t)
+					for _, s := range streams {
+						if err := s.Await(t.Context(), 1<<20); err != nil {
+							t.Errorf("by %s: %v", m.Name, err)
+						}
+					}
+					if m == second {
+						first.keepalived = first.vrrp.Start(t)
+					}
 				}
-			}
+			})
 		})
 	}
 }
