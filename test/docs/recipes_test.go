@@ -29,6 +29,7 @@ type recipeRun struct {
 	inside        *world.Host // a container or a pod
 	serving       bool        // the client has servers too
 	healthyBefore bool        // also before anything is done
+	group         string      // the control group that takes the place of the root in [udp]
 }
 
 // Each scene is run: in its world the client misses replies; the commands of the page are typed, and their output is compared;
@@ -62,7 +63,11 @@ func (c *recipeRun) runBlock(b codeBlock) {
 	c.t.Helper()
 	switch b.language {
 	case "toml":
-		c.Write(strings.Join(b.lines, "\n") + "\n")
+		text := strings.Join(b.lines, "\n") + "\n"
+		if asked := "answer = \"asked\"\n"; c.group != "" {
+			text = strings.Replace(text, asked, asked+fmt.Sprintf("cgroup = %q\n", c.group), 1)
+		}
+		c.Write(text)
 	case "ini":
 		c.tunnel = b.lines
 	case "console":
