@@ -39,6 +39,9 @@ type Ingress struct {
 	// Routers are the hardware addresses of the uplink's routers, in lower case, by which several uplinks on one link are
 	// distinguished. On a link with one uplink they are not used.
 	Routers []string
+	// Tree says that the router is one of many: where they are more than MaxLinear on the link, they are compared in a tree, which
+	// needs the match bpf of iptables.
+	Tree bool
 
 	shared []Ingress // all uplinks of the link, if there are several; of the first one only
 }

@@ -28,6 +28,9 @@ type Firewall interface {
 	// lacks. It changes nothing.
 	CheckSupport(ctx context.Context) error
 
+	// HasMACBits reports whether the kernel and the command have the match of Rule.MACBit. It changes nothing.
+	HasMACBits(ctx context.Context) (bool, error)
+
 	// Read returns the chains and hooks of replypath. The result is shared: do not modify it.
 	Read(ctx context.Context) (Ruleset, error)
 	// Apply performs the change completely or not at all; if only deletions of chains fail, because a rule of

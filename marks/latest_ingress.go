@@ -10,12 +10,6 @@ const maxUnconditional = 4
 // or that of another link. It sets the mark by the ingress link.
 const byLinkChain = Prefix + "N"
 
-// Ids are dispatched in groups of 2^digitBits, and groups by the digits of their number.
-const (
-	digitBits = 2
-	maxDigit  = 1<<digitBits - 1
-)
-
 func markGroupChain(group ID) string {
 	if group == 0 {
 		return New
@@ -38,25 +32,12 @@ func addLatestIngress(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 	for _, l := range first {
 		isShared[l.Link] = l
 	}
-	links := map[ID][]Ingress{} // by group
-	var last ID
+	rules := map[ID][]Rule{} // by group
 	for _, in := range ingress {
 		group := mask.ID(in.Mark) >> digitBits
-		links[group] = append(links[group], in)
-		last = max(last, group)
+		rules[group] = append(rules[group], isShared[in.Link].keepMarkRule(in.Mark, mask))
 	}
-	reached := reachableGroups(links)
-	for group := range last + 1 {
-		if !reached[group] {
-			continue
-		}
-		rules := digitRules(mask, group, last, reached)
-		for _, in := range links[group] {
-			rules = append(rules, isShared[in.Link].keepMarkRule(in.Mark, mask))
-		}
-		rules = append(rules, Rule{Action: Action{Kind: Goto, Chain: byLinkChain}})
-		chains = append(chains, Chain{markGroupChain(group), rules})
-	}
+	chains = addMarkTree(chains, mask, markGroupChain, rules, Rule{Action: Action{Kind: Goto, Chain: byLinkChain}})
 	return addIngressDispatch(chains, byLinkChain, mask, first)
 }
 
@@ -68,47 +49,4 @@ func (l Ingress) keepMarkRule(mark Mark, mask Mask) Rule {
 		rule.Action = Action{Kind: Goto, Chain: routersChain(mask.ID(l.Mark))}
 	}
 	return rule
-}
-
-// digitRules returns the gotos from a group's chain to the groups whose numbers differ from its own by one digit, below
-// its lowest digit. The digits of group 0 are all below.
-func digitRules(mask Mask, group, last ID, reached map[ID]bool) (rules []Rule) {
-	for shift := digitsBelow(group, last); shift > 0; shift -= digitBits {
-		for digit := ID(maxDigit); digit > 0; digit-- {
-			next := group + digit<<(shift-digitBits)
-			if reached[next] {
-				match := MarkMatch{Mark: mask.Mark(digit << shift), Mask: Mask(mask.Mark(maxDigit<<shift)) & mask}
-				rules = append(rules, Rule{Ctmark: match, Action: Action{Kind: Goto, Chain: markGroupChain(next)}})
-			}
-		}
-	}
-	return rules
-}
-
-// reachableGroups returns the groups with links and the groups on the way to them: a group is reached from the one
-// without its lowest digit.
-func reachableGroups(links map[ID][]Ingress) map[ID]bool {
-	reached := map[ID]bool{0: true}
-	for group := range links {
-		for shift := 0; group != 0; shift += digitBits {
-			if digit := group & (maxDigit << shift); digit != 0 {
-				reached[group] = true
-				group -= digit
-			}
-		}
-	}
-	return reached
-}
-
-// digitsBelow returns how many bits of a group's number are below its lowest digit that is not zero: for group 0, all bits
-// of the last group.
-func digitsBelow(group, last ID) (bits int) {
-	if group == 0 {
-		for ; last>>bits != 0; bits += digitBits {
-		}
-		return bits
-	}
-	for ; group>>bits&maxDigit == 0; bits += digitBits {
-	}
-	return bits
 }

@@ -11,13 +11,14 @@ import (
 // packet's mark, SetFwmark those of the packet's alone. CopyCtmark replaces the whole mark of a packet by the bits under
 // the mask of its connection's mark and returns from the chain; it is for packets whose mark is 0, and a packet without a
 // connection does not match it. AcceptCtmark does the same but accepts the packet, as Accept does: for base chains, where that is
-// less work than a return. The LookUp kinds look up a key in a map: the packet's ingress or egress link, or a mark under the
-// mask. The packet continues at the chain that the element names; without an element, at the next rule.
+// less work than a return. The LookUp kinds look up a key in a map: the packet's ingress or egress link, the sender of its
+// frame, or a mark under the mask. The packet continues at the chain that the element names; without an element, at the next rule.
 const (
 	SetMarks ActionKind = iota + 0x40
 	SetFwmark
 	CopyCtmark
 	LookUpIn
+	LookUpMAC
 	LookUpFwmark
 	LookUpCtmark
 	LookUpOut
@@ -28,7 +29,8 @@ const (
 // mapSuffix ends the name of every map.
 const mapSuffix = "-MAP"
 
-// MapSize is the largest number of elements of a map: one for each id. The kernel looks up a key with fewer instructions in a map
+// MapSize is the largest number of elements of a map: one for each id. Those of IsMACMap have no limit: an uplink can have several
+// routers. The kernel looks up a key with fewer instructions in a map
 // that cannot grow (net/netfilter/nft_set_hash.c, nft_hash_lookup).
 const MapSize = 256
 
@@ -42,8 +44,17 @@ const (
 	CountMap   = Prefix + "S" + mapSuffix       // by the connection's mark: to CounterChain
 )
 
+// macMapPrefix starts the names of the maps by the hardware address of a router, of which a link with several uplinks has one.
+const macMapPrefix = Prefix + "MAC"
+
+// routersMap returns the map of the routers of a link, by the smallest id on the link: to the chain that sets the router's mark.
+func routersMap(id ID) string { return fmt.Sprintf("%s%d%s", macMapPrefix, id, mapSuffix) }
+
+// keepMap returns the map of the marks of the other uplinks on the link, by the connection's mark: to the chain that sets it.
+func keepMap(id ID) string { return keepChain(id, 0) + mapSuffix }
+
 // IsMap reports whether a chain is a map. Its rules are the elements, in the order of CompareElements: each matches one
-// key, a link by Rule.In or a mark by Rule.Ctmark under FullMask, and its action is a Goto.
+// key, a link by Rule.In, a router by Rule.MAC, or a mark by Rule.Ctmark under FullMask, and its action is a Goto.
 func IsMap(chain string) bool {
 	return strings.HasSuffix(chain, mapSuffix) && !strings.HasPrefix(chain, interceptPrefix)
 }
@@ -54,9 +65,12 @@ func IsLinkMap(name string) bool { return name == InMap || IsEgressMap(name) }
 // IsEgressMap reports whether the keys of a map are the links that packets leave by.
 func IsEgressMap(name string) bool { return name == PinMap || name == MasqMap }
 
+// IsMACMap reports whether the keys of a map are hardware addresses.
+func IsMACMap(name string) bool { return IsMap(name) && strings.HasPrefix(name, macMapPrefix) }
+
 // CompareElements compares two elements of a map by their keys.
 func CompareElements(a, b Rule) int {
-	return cmp.Or(cmp.Compare(a.In, b.In), cmp.Compare(a.Ctmark.Mark, b.Ctmark.Mark))
+	return cmp.Or(cmp.Compare(a.In, b.In), cmp.Compare(a.MAC, b.MAC), cmp.Compare(a.Ctmark.Mark, b.Ctmark.Mark))
 }
 
 // Layout returns the chains that set and restore marks on a host with these ingress links in this link group, in the
@@ -106,7 +120,8 @@ func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 		set := func(kind ActionKind) Rule { return Rule{Action: Action{Kind: kind, Mark: l.Mark, Mask: mask}} }
 		chains = append(chains, Chain{ingressChain(id), []Rule{set(SetMarks)}})
 		if first, is := links[l.Mark]; is && len(first.shared) > 0 {
-			add(&in, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: routersChain(id)}}, first.routerRules(mask)...)
+			add(&in, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: routersChain(id)}}, first.lookUpRouter(mask)...)
+			chains = append(chains, first.routerMaps(mask)...)
 		} else if is {
 			in.Rules = append(in.Rules, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: ingressChain(id)}})
 		}
@@ -119,6 +134,38 @@ func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 		chains = append(chains, m)
 	}
 	return chains
+}
+
+// lookUpRouter returns the rules of the chain of a link with several uplinks.
+func (l Ingress) lookUpRouter(mask Mask) []Rule {
+	id := mask.ID(l.Mark)
+	return []Rule{
+		{Packet: notRelated, Action: Action{Kind: LookUpMAC, Chain: routersMap(id)}},
+		{Action: Action{Kind: LookUpCtmark, Chain: keepMap(id), Mask: mask}},
+		{Action: l.toIngressChain(mask)},
+	}
+}
+
+// routerMaps returns the maps of lookUpRouter. A hardware address that several uplinks have is that of the first one.
+func (l Ingress) routerMaps(mask Mask) []Chain {
+	id := mask.ID(l.Mark)
+	routers, keep := Chain{Name: routersMap(id)}, Chain{Name: keepMap(id)}
+	seen := map[string]bool{}
+	for i, in := range l.shared {
+		for _, mac := range in.Routers {
+			if !seen[mac] {
+				routers.Rules = append(routers.Rules, Rule{MAC: mac, Action: in.toIngressChain(mask)})
+			}
+			seen[mac] = true
+		}
+		if i > 0 {
+			keep.Rules = append(keep.Rules, Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: FullMask}, Action: in.toIngressChain(mask)})
+		}
+	}
+	for _, m := range []Chain{routers, keep} {
+		slices.SortFunc(m.Rules, CompareElements)
+	}
+	return []Chain{routers, keep}
 }
 
 // mapCounterRules returns the rules of CounterChain. Packets to the host itself come last, as nearly all leave by the
@@ -138,6 +185,8 @@ func (a Action) mapString() string {
 		return kind + " " + a.Mark.String() + "/" + a.Mask.String()
 	case LookUpIn:
 		return "link in " + a.Chain
+	case LookUpMAC:
+		return "router in " + a.Chain
 	case LookUpOut:
 		return "egress link in " + a.Chain
 	case LookUpFwmark, LookUpCtmark:

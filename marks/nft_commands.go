@@ -58,7 +58,11 @@ func (w *nftWriter) createChain(c ChainChange) {
 	case !c.Create:
 		return
 	case IsMap(c.Name):
-		w.add("add " + name + " { type " + nftKeyType(c.Name) + " : verdict; size " + strconv.Itoa(MapSize) + "; }")
+		size := ""
+		if !IsMACMap(c.Name) {
+			size = " size " + strconv.Itoa(MapSize) + ";"
+		}
+		w.add("add " + name + " { type " + nftKeyType(c.Name) + " : verdict;" + size + " }")
 		return
 	}
 	w.add("add " + name)
@@ -71,8 +75,11 @@ func (w *nftWriter) createChain(c ChainChange) {
 
 // nftKeyType returns the type of a map's keys.
 func nftKeyType(name string) string {
-	if IsLinkMap(name) {
+	switch {
+	case IsLinkMap(name):
 		return "ifname"
+	case IsMACMap(name):
+		return "ether_addr"
 	}
 	return "mark"
 }

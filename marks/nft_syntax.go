@@ -27,7 +27,7 @@ func (r Rule) CheckNFT() error {
 		parsed, is := ParseNFTChain(NFTChain(chain, false), false)
 		ours = is && parsed == chain
 	}
-	if r.Opaque != "" || !ours || r.Action.nft(false) == "" || !r.Packet.hasNFT() {
+	if r.Opaque != "" || r.MACBit != 0 || !ours || r.Action.nft(false) == "" || !r.Packet.hasNFT() {
 		return fmt.Errorf("the rule %q: %w: the backend %q has no such rule", r, ErrUnsupported, Nftables)
 	}
 	return nil
@@ -154,6 +154,8 @@ func (a Action) nft(ipv6 bool) string {
 		return "masquerade"
 	case LookUpIn:
 		return "iifname vmap @" + NFTChain(a.Chain, ipv6)
+	case LookUpMAC:
+		return "ether saddr vmap @" + NFTChain(a.Chain, ipv6)
 	case LookUpOut:
 		return "oifname vmap @" + NFTChain(a.Chain, ipv6)
 	case LookUpFwmark:
@@ -167,8 +169,11 @@ func (a Action) nft(ipv6 bool) string {
 // nftElement formats an element of a map.
 func (r Rule) nftElement(ipv6 bool) string {
 	key := r.Ctmark.Mark.String()
-	if r.In != "" {
+	switch {
+	case r.In != "":
 		key = nftLink(r.In, false)
+	case r.MAC != "":
+		key = r.MAC
 	}
 	return key + " : " + r.Action.nft(ipv6)
 }

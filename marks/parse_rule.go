@@ -92,6 +92,8 @@ func (p *parser) option(r *Rule) {
 		p.cluster(&r.Cluster, word)
 	case word == "--mac-source":
 		r.MAC = p.hardwareAddr()
+	case word == "--bytecode":
+		r.MACBit = p.macBit()
 	case word == "--ctorigsrc":
 		r.OrigFrom = p.prefix()
 	case word == "--ctdir":
@@ -126,7 +128,7 @@ func (p *parser) rejectRepeated(option string) {
 
 func (p *parser) match() {
 	switch p.module = p.next(); p.module {
-	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster", "mac":
+	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster", "mac", "bpf":
 	default:
 		p.fail("match %s is not supported", p.module)
 	}

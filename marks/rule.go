@@ -8,9 +8,11 @@ import (
 // Rule is one rule of a mangle chain. Rules are comparable by ==. A field that is zero does not match on its property;
 // the zero Rule matches every packet and only counts it.
 type Rule struct {
-	In, Out  string // -i, -o: a link's name; a trailing + matches all names with that prefix
-	NotIn    bool   // ! -i: In is any other link, or none
-	MAC      string // -m mac --mac-source: the sender of the Ethernet frame, in lower case
+	In, Out string // -i, -o: a link's name; a trailing + matches all names with that prefix
+	NotIn   bool   // ! -i: In is any other link, or none
+	MAC     string // -m mac --mac-source: the sender of the Ethernet frame, in lower case
+	// MACBit is -m bpf: this bit of the sender of the Ethernet frame is 1; the last one is bit 1. See MACBitProgram.
+	MACBit   uint8
 	SrcGroup uint32 // -m devgroup --src-group
 	// NotSrcGroup is ! --src-group: SrcGroup is another group.
 	NotSrcGroup bool
@@ -116,6 +118,9 @@ func (r Rule) String() string {
 	w.addPacketMatch(r.Packet)
 	if r.MAC != "" {
 		w.add("-m mac --mac-source ", r.MAC)
+	}
+	if r.MACBit != 0 {
+		w.add("-m bpf --bytecode ", macBitText(r.MACBit))
 	}
 	switch {
 	case r.NotSrcGroup:

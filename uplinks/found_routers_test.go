@@ -1,6 +1,7 @@
 package uplinks_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,23 @@ func TestFoundRouterIsAddedFromItsNeighbourEntryToItsMark(t *testing.T) {
 		"fwmark 0x1f00/0x1f00 lookup 8231", "--mac-source 02:00:00:00:0d:01")
 	inOrder(t, add, "ip -6 neigh replace fe80::5250:4c59:0:1f lladdr", "ip -6 route replace default via fe80::5250:4c59:0:1f dev eth1 table 8231")
 	inOrder(t, del, "ip rule del priority 2209", "ip neigh del 240.0.82.31 dev eth1", "ip route del default via 240.0.82.31")
+}
+
+// Many routers are compared in a tree where the firewall can, few ones are not.
+func TestManyFoundRoutersAreComparedInTree(t *testing.T) {
+	for n, many := range map[int]bool{marks.MaxLinear: false, marks.MaxLinear + 1: true} {
+		for _, can := range []bool{true, false} {
+			s, f := anyRouterSettings()
+			f.FoundRouters, f.MACBits = nil, map[uplinks.Family]bool{uplinks.IPv4: can}
+			for i := range n {
+				f.FoundRouters = append(f.FoundRouters, uplinks.FoundRouter{Uplink: "lte", MAC: fmt.Sprintf("02:00:00:00:0d:%02x", i), ID: marks.ID(31 - i)})
+			}
+			plan := uplinks.Diff(uplinks.Desired(s, f, nil), uplinks.NewState()).String()
+			if tree := strings.Contains(plan, "iptables -w -t mangle -A REPLYPATH-R2 -m bpf"); tree != (can && many) || strings.Contains(plan, "ip6tables -w -t mangle -A REPLYPATH-R2 -m bpf") {
+				t.Errorf("%d routers, the match bpf: %t: a tree: %t", n, can, tree)
+			}
+		}
+	}
 }
 
 // inOrder wants the texts one after the other.

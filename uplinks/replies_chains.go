@@ -9,7 +9,8 @@ func addChains(want State, s Settings, f Facts, family Family) {
 	var ingress []marks.Ingress
 	for _, u := range s.Uplinks {
 		if u.Manages(family) && u.named() {
-			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u), Inside: inside[u.Link], Routers: routers[u.Name]})
+			ingress = append(ingress, marks.Ingress{Link: u.Link, Mark: s.Mark(u), Inside: inside[u.Link], Routers: routers[u.Name],
+				Tree: u.found && f.MACBits[family]})
 		}
 	}
 	firewall, ok := f.Firewalls[family]

@@ -32,6 +32,12 @@ var interceptExtensions = []extension{
 	{"target TPROXY", "-p tcp -j TPROXY --on-port 1 --tproxy-mark 0x1/0x1", "xt_TPROXY"},
 }
 
+// macExtension and macBitExtension are those that only several uplinks on one link need, and many routers on it.
+var (
+	macExtension    = extension{"match mac", marks.Rule{MAC: "02:00:00:00:00:01"}.String(), "xt_mac"}
+	macBitExtension = extension{"match bpf", marks.Rule{MACBit: 1}.String(), "xt_bpf"}
+)
+
 func (e extension) String() string { return fmt.Sprintf("%s (module %s)", e.name, e.module) }
 
 // probe returns the restore input that creates probeChain with one rule of each extension.
@@ -60,7 +66,7 @@ func (t *Table) findMissing(ctx context.Context, err error) error {
 	if failed := t.restore(ctx, probe()); failed != nil {
 		return fmt.Errorf("%w: the kernel has no %s table for the backend %s: load its module, or choose the other backend", failed, marks.MangleTable, t.backend)
 	}
-	names := missing(slices.Concat(extensions, interceptExtensions), func(e extension) error {
+	names := missing(slices.Concat(extensions, interceptExtensions, []extension{macExtension, macBitExtension}), func(e extension) error {
 		if err := t.restore(ctx, probe(e)); errors.Is(err, marks.ErrUnsupported) {
 			return err
 		}
@@ -85,6 +91,19 @@ func (t *Table) CheckSupport(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w: %s", t.command, marks.ErrUnsupported, names)
+}
+
+// HasMACBits reports whether the kernel and iptables have the match bpf. It asks once.
+func (t *Table) HasMACBits(ctx context.Context) (bool, error) {
+	if t.macBits == nil {
+		err := t.testRestore(ctx, probe(macBitExtension))
+		if err != nil && !errors.Is(err, marks.ErrUnsupported) {
+			return false, err
+		}
+		has := err == nil
+		t.macBits = &has
+	}
+	return *t.macBits, nil
 }
 
 // testRestore parses the input by the restore command without loading it. A missing kernel module is then only a

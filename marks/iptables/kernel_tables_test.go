@@ -65,7 +65,7 @@ func layout(mask marks.Mask, n int, name func(int) string) (c marks.Change) {
 	var ingress []marks.Ingress
 	for id := 1; id <= n; id++ {
 		routers := []string{fmt.Sprintf("02:00:00:00:%02x:01", id), fmt.Sprintf("0a:bc:de:f0:%02x:02", id)}
-		ingress = append(ingress, marks.Ingress{Link: name(id), Mark: mask.Mark(marks.ID(id)), Routers: routers})
+		ingress = append(ingress, marks.Ingress{Link: name(id), Mark: mask.Mark(marks.ID(id)), Routers: routers, Tree: id > 2})
 	}
 	for _, chain := range marks.Chains(mask, 8200, ingress) {
 		c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
@@ -95,6 +95,7 @@ func TestKernelTableMatchesIptablesListing(t *testing.T) {
 		"long":  func(id int) string { return fmt.Sprintf("enp%ds0f%d.%03d", id/100, id%7, id) },
 		"odd":   func(id int) string { return fmt.Sprintf("%da@-_.", id) },
 		"same":  func(id int) string { return fmt.Sprintf("w%d", id/3) },
+		"one":   func(int) string { return "w0" },
 	}
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
 		for kind, name := range names {

@@ -26,6 +26,26 @@ func scriptTable(t *testing.T, script string) (*Table, func() int) {
 	}
 }
 
+// Whether the kernel has the match bpf is asked once, and again after an error that does not tell.
+func TestMACBitsAreLookedForOnce(t *testing.T) {
+	for script, want := range map[string]struct{ has, fails bool }{
+		"exit 0": {has: true},
+		"echo \"iptables-restore v1.8.9 (legacy): Couldn't load match \\`bpf':No such file or directory\" >&2; exit 2":                    {},
+		"echo 'Warning: Extension bpf revision 1 not supported, missing kernel module?' >&2; exit 0":                                      {},
+		"echo 'Another app is currently holding the xtables lock; still 3s 0us time ahead to have a chance to grab the lock' >&2; exit 4": {fails: true},
+	} {
+		table, calls := scriptTable(t, script)
+		for range 2 {
+			if has, err := table.HasMACBits(t.Context()); has != want.has || (err != nil) != want.fails {
+				t.Errorf("%s: %t, %v", script, has, err)
+			}
+		}
+		if once := calls() == 1; once == want.fails {
+			t.Errorf("%s: %d calls", script, calls())
+		}
+	}
+}
+
 // deleteOld is a change that deletes a chain.
 var deleteOld = marks.Change{Delete: []string{marks.Prefix + "OLD"}}
 

@@ -19,6 +19,8 @@ func (p Packet) actNFT(chains []marks.Chain, a marks.Action, depth int) (after P
 		return p.lookUp(chains, a, marks.Rule{In: p.In}, depth)
 	case marks.LookUpOut:
 		return p.lookUp(chains, a, marks.Rule{In: p.Out}, depth)
+	case marks.LookUpMAC:
+		return p.lookUp(chains, a, marks.Rule{MAC: p.MAC}, depth)
 	case marks.LookUpFwmark:
 		return p.lookUp(chains, a, byMark(p.Fwmark&uint32(a.Mask)), depth)
 	case marks.LookUpCtmark:

@@ -3,6 +3,7 @@ package markstest
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -85,6 +86,7 @@ func (p Packet) matches(r marks.Rule) bool {
 	switch {
 	case linkMatches(r.In, p.In) == r.NotIn,
 		r.MAC != "" && r.MAC != p.MAC,
+		r.MACBit != 0 && !p.hasMACBit(r.MACBit),
 		!linkMatches(r.Out, p.Out),
 		r.SrcGroup != 0 && (r.SrcGroup == p.Group) == r.NotSrcGroup,
 		r.DstGroup != 0 && r.DstGroup != p.OutGroup,
@@ -93,12 +95,18 @@ func (p Packet) matches(r marks.Rule) bool {
 		r.Dir != "" && r.Dir != p.Dir,
 		r.NotAssured && p.Assured,
 		r.Assured && !p.Assured,
-		r.Packet.NotState && r.Packet.State == p.State,
+		r.Packet.State != "" && (r.Packet.State == p.State) == r.Packet.NotState,
 		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo),
 		r.OrigFrom.IsValid() && !r.OrigFrom.Contains(p.OrigFrom):
 		return false
 	}
 	return true
+}
+
+// hasMACBit reports whether the bit of the source of the frame is 1.
+func (p Packet) hasMACBit(bit uint8) bool {
+	mac, err := net.ParseMAC(p.MAC)
+	return err == nil && mac[len(mac)-1-int(bit-1)/8]>>((bit-1)%8)&1 == 1
 }
 
 // linkMatches reports whether a link matches a name; a trailing + matches all links with that prefix.

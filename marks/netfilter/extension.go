@@ -38,6 +38,8 @@ func (e extension) decodeMatch(r *marks.Rule, ipv6 bool) bool {
 		return e.decodeConntrack(r, ipv6)
 	case e.is("mac", 0, sizeMAC):
 		return e.decodeMAC(r)
+	case e.is("bpf", 1, sizeBPF):
+		return e.decodeBPF(r)
 	case e.is("cluster", 0, sizeCluster):
 		return e.decodeCluster(r)
 	case e.is("addrtype", 1, sizeAddrtype):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"replypath/marks"
@@ -239,8 +240,12 @@ func (b *builder) fill(c marks.ChainChange) error {
 func (b *builder) elements(rules []marks.Rule) (all [][]byte) {
 	for _, r := range rules {
 		key := nftnl.MarkKey(uint32(r.Ctmark.Mark))
-		if r.In != "" {
+		switch {
+		case r.In != "":
 			key = nftnl.NameKey(r.In)
+		case r.MAC != "":
+			mac, _ := net.ParseMAC(r.MAC)
+			key = nftnl.Key(mac)
 		}
 		all = append(all, nftnl.ToChain(key, marks.NFTChain(r.Action.Chain, b.ipv6)))
 	}

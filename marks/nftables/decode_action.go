@@ -61,18 +61,25 @@ func (d *decoder) setChain(name string) (ours bool) {
 	return ours
 }
 
+// lookUps are the look-ups in a map by what the key is.
+var lookUps = map[source]marks.ActionKind{metaIifname: marks.LookUpIn, metaOifname: marks.LookUpOut, etherSaddr: marks.LookUpMAC,
+	metaMark: marks.LookUpFwmark, ctMark: marks.LookUpCtmark}
+
 // lookUp decodes a look-up in a map of verdicts.
 func (d *decoder) lookUp(data []byte) bool {
 	h := d.held
 	d.held, d.ended = held{}, true
-	kind := map[source]marks.ActionKind{metaIifname: marks.LookUpIn, metaOifname: marks.LookUpOut, metaMark: marks.LookUpFwmark, ctMark: marks.LookUpCtmark}[h.source]
+	kind := lookUps[h.source]
 	if kind == 0 || len(d.writes) > 0 || d.counter != "" || h.register == 0 || netfilter.FindUint32(data, unix.NFTA_LOOKUP_SREG) != h.register ||
 		nlattr.Find(data, unix.NFTA_LOOKUP_DREG) == nil || netfilter.FindUint32(data, unix.NFTA_LOOKUP_DREG) != unix.NFT_REG_VERDICT ||
 		netfilter.FindUint32(data, unix.NFTA_LOOKUP_FLAGS) != 0 || bytes.Trim(h.xor, "\x00") != nil && len(bytes.Trim(h.xor, "\x00")) > 0 {
 		return false
 	}
 	d.rule.Action.Kind = kind
-	if kind != marks.LookUpIn && kind != marks.LookUpOut {
+	if kind == marks.LookUpMAC && !d.seen[metaIiftype] {
+		return false
+	}
+	if kind == marks.LookUpFwmark || kind == marks.LookUpCtmark {
 		d.rule.Action.Mask = marks.FullMask
 		if h.mask != nil {
 			d.rule.Action.Mask = marks.Mask(nlattr.Value(h.mask).Uint32())

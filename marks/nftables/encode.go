@@ -74,12 +74,17 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 	return all
 }
 
-// encodeMAC returns the comparison of the source of an Ethernet frame. Links of other kinds have another header there.
+// encodeMAC returns the comparison of the source of an Ethernet frame.
 func encodeMAC(text string) [][]byte {
 	mac, _ := net.ParseMAC(text) // an address that is none matches no frame
+	return append(loadMAC(), nftnl.Equals(0, mac))
+}
+
+// loadMAC returns the expressions that load the source of an Ethernet frame. Links of other kinds, which have another header there,
+// do not match.
+func loadMAC() [][]byte {
 	ether := binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER)
-	return [][]byte{nftnl.Meta(unix.NFT_META_IIFTYPE, 0), nftnl.Equals(0, ether),
-		nftnl.Field(unix.NFT_PAYLOAD_LL_HEADER, etherSource, uint32(len(mac)), 0), nftnl.Equals(0, mac)}
+	return [][]byte{nftnl.Meta(unix.NFT_META_IIFTYPE, 0), nftnl.Equals(0, ether), nftnl.Field(unix.NFT_PAYLOAD_LL_HEADER, etherSource, macSize, 0)}
 }
 
 // etherSource is the offset of the source address in the header of an Ethernet frame.
@@ -177,6 +182,8 @@ func encodeAction(a marks.Action, ipv6 bool) [][]byte {
 		return [][]byte{nftnl.Meta(unix.NFT_META_OIFNAME, 0), nftnl.VerdictMap(chain, 0)}
 	case marks.LookUpIn:
 		return [][]byte{nftnl.Meta(unix.NFT_META_IIFNAME, 0), nftnl.VerdictMap(chain, 0)}
+	case marks.LookUpMAC:
+		return append(loadMAC(), nftnl.VerdictMap(chain, 0))
 	case marks.LookUpFwmark:
 		return append(under(a.Mask, nftnl.Meta(unix.NFT_META_MARK, 0)), nftnl.VerdictMap(chain, 0))
 	case marks.LookUpCtmark:

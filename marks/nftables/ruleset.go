@@ -1,6 +1,7 @@
 package nftables
 
 import (
+	"net"
 	"slices"
 
 	"replypath/marks"
@@ -84,8 +85,11 @@ func (s *setState) sound(chain string) bool {
 
 // mapOf returns the map of a chain that is one, by the name.
 func mapOf(chain, name string) nftnl.Set {
-	if marks.IsLinkMap(chain) {
+	switch {
+	case marks.IsLinkMap(chain):
 		return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeIfname, KeyLength: unix.IFNAMSIZ, Size: marks.MapSize, Verdicts: true}
+	case marks.IsMACMap(chain):
+		return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeEther, KeyLength: macSize, Verdicts: true, NetworkOrder: true}
 	}
 	return nftnl.Set{Name: name, ID: 1, KeyType: nftnl.TypeMark, KeyLength: 4, Size: marks.MapSize, Verdicts: true}
 }
@@ -99,9 +103,12 @@ func decodeElement(e []byte, keyLength uint32, ipv6 bool) (r marks.Rule, ok bool
 		return r, false
 	}
 	r.Action = marks.Action{Kind: marks.Goto, Chain: chain}
-	if keyLength == unix.IFNAMSIZ {
+	switch keyLength {
+	case unix.IFNAMSIZ:
 		r.In = unix.ByteSliceToString(key)
-	} else {
+	case macSize:
+		r.MAC = net.HardwareAddr(key).String()
+	default:
 		r.Ctmark = marks.MarkMatch{Mark: marks.Mark(key.Uint32()), Mask: marks.FullMask}
 	}
 	return r, true

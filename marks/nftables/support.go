@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// HasMACBits returns false: a map has all hardware addresses.
+func (f *Firewall) HasMACBits(context.Context) (bool, error) { return false, nil }
+
 // CheckSupport returns a marks.ErrUnsupported that names what the kernel lacks for the rules. It has the kernel check a
 // table of another name in a transaction that fails in any case.
 func (f *Firewall) CheckSupport(context.Context) error {

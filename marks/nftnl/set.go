@@ -13,6 +13,7 @@ const (
 	TypeInteger  = 4
 	TypeAddress4 = 7
 	TypeAddress6 = 8
+	TypeEther    = 9
 	TypeMark     = 19
 	TypeIfindex  = 20
 	TypeIfname   = 41
@@ -28,10 +29,15 @@ type Set struct {
 	Dynamic   bool   // filled by packets
 	Verdicts  bool   // a map to verdicts
 	Marks     bool   // a map to marks
+	// NetworkOrder says that the keys of a map to verdicts are in the byte order of packets, else they are in that of the host.
+	NetworkOrder bool
 }
 
 // hostOrder says to nft(8) that the keys are in the byte order of the host (libnftnl, NFTNL_UDATA_SET_KEYBYTEORDER).
 var hostOrder = []byte{0, 4, 1, 0, 0, 0}
+
+// networkOrder says that they are in that of packets.
+var networkOrder = []byte{0, 4, 2, 0, 0, 0}
 
 // typeVerdict is NFT_DATA_VERDICT.
 const typeVerdict = 0xffffff00
@@ -46,7 +52,11 @@ func (t Table) CreateSet(s Set) Request {
 	}
 	if s.Verdicts {
 		flags |= unix.NFT_SET_MAP
-		body = slices.Concat(body, Uint32Attribute(unix.NFTA_SET_DATA_TYPE, typeVerdict), netfilter.Attribute(unix.NFTA_SET_USERDATA, hostOrder))
+		order := hostOrder
+		if s.NetworkOrder {
+			order = networkOrder
+		}
+		body = slices.Concat(body, Uint32Attribute(unix.NFTA_SET_DATA_TYPE, typeVerdict), netfilter.Attribute(unix.NFTA_SET_USERDATA, order))
 	}
 	if s.Marks {
 		flags |= unix.NFT_SET_MAP

@@ -141,6 +141,13 @@ func TestDocumentsNameOnlyExistingChains(t *testing.T) {
 	for _, c := range marks.Chains(0xff00, 8200, links) {
 		there[c.Name] = true
 	}
+	many := []marks.Ingress{links[1]}
+	for id := marks.ID(3); id < 253; id++ {
+		many = append(many, marks.Ingress{Link: links[1].Link, Mark: marks.Mask(0xff00).Mark(id), Routers: []string{fmt.Sprintf("02:00:00:00:00:%02x", id)}, Tree: true})
+	}
+	for _, c := range marks.Chains(0xff00, 8200, many) {
+		there[c.Name] = true
+	}
 	for _, c := range marks.InterceptLayout(marks.Legacy, 0x10, false, nil) {
 		there[c.Name] = true
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,12 +52,20 @@ func (o *office) gatewayMAC(t *testing.T) net.HardwareAddr {
 func (f *rawFrames) ping(mac net.HardwareAddr, from, to netip.Addr, id uint16) {
 	f.t.Helper()
 	echo := []byte{8, 0, 0, 0, byte(id >> 8), byte(id), 0, 1}
-	binary.BigEndian.PutUint16(echo[2:], checksum(echo))
-	header := []byte{0x45, 0, 0, byte(20 + len(echo)), 0, 0, 0, 0, 64, unix.IPPROTO_ICMP, 0, 0}
-	header = append(append(header, from.AsSlice()...), to.AsSlice()...)
-	binary.BigEndian.PutUint16(header[10:], checksum(header))
-	frame := append(append(append([]byte{}, f.to...), mac...), 8, 0)
-	frame = append(append(frame, header...), echo...)
+	var header []byte
+	etherType := uint16(unix.ETH_P_IP)
+	if from.Is4() {
+		header = append(append([]byte{0x45, 0, 0, byte(20 + len(echo)), 0, 0, 0, 0, 64, unix.IPPROTO_ICMP, 0, 0}, from.AsSlice()...), to.AsSlice()...)
+		binary.BigEndian.PutUint16(header[10:], checksum(header))
+		binary.BigEndian.PutUint16(echo[2:], checksum(echo))
+	} else {
+		etherType, echo[0] = unix.ETH_P_IPV6, 128
+		addresses := append(from.AsSlice(), to.AsSlice()...)
+		header = append([]byte{0x60, 0, 0, 0, 0, byte(len(echo)), unix.IPPROTO_ICMPV6, 64}, addresses...)
+		binary.BigEndian.PutUint16(echo[2:], checksum(slices.Concat(addresses, []byte{0, byte(len(echo)), 0, unix.IPPROTO_ICMPV6}, echo)))
+	}
+	frame := binary.BigEndian.AppendUint16(slices.Concat(f.to, mac), etherType)
+	frame = slices.Concat(frame, header, echo)
 	if err := unix.Sendto(f.fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: f.link, Halen: 6}); err != nil {
 		f.t.Fatal(err)
 	}

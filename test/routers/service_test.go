@@ -1,6 +1,7 @@
 package routers
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,15 +37,18 @@ func startKnowing(t *testing.T, backend string) (*office, *router) {
 	return o, o.Routers[1]
 }
 
+// tableObject begins a chain or a map in a listing of nft(8).
+var tableObject = regexp.MustCompile("\t(?:chain|map) ")
+
 // rules returns the rules of a family by which routers are distinguished.
 func (o *office) rules(family int) string {
 	for _, line := range o.Settings {
 		if line == box.Nftables {
 			// Both families are in one table, and change one after the other.
 			var text strings.Builder
-			for i, chain := range strings.Split(o.Gateway.Run("nft", "list", "table", "inet", "replypath"), "\tchain ") {
-				if i > 0 && strings.HasPrefix(chain, map[int]string{4: "ip-", 6: "ip6-"}[family]) {
-					text.WriteString(chain)
+			for i, object := range tableObject.Split(o.Gateway.Run("nft", "list", "table", "inet", "replypath"), -1) {
+				if i > 0 && strings.HasPrefix(object, map[int]string{4: "ip-", 6: "ip6-"}[family]) {
+					text.WriteString(object)
 				}
 			}
 			return text.String()

@@ -159,6 +159,9 @@ func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplink
 			continue
 		}
 		facts.Firewalls[f] = firewallKey(f, fw.table(f, fw.backend))
+		if err := fw.readMACBits(ctx, f, facts); err != nil {
+			return err
+		}
 		for _, b := range backends {
 			t := fw.table(f, b)
 			if t == nil || t.Absent() || fw.unusable[b] != nil {
@@ -173,6 +176,19 @@ func (fw *Firewall) Read(ctx context.Context, facts *uplinks.Facts, have *uplink
 		}
 	}
 	return nil
+}
+
+// readMACBits adds whether many routers can be compared in a tree. Without them it starts no process.
+func (fw *Firewall) readMACBits(ctx context.Context, f uplinks.Family, facts *uplinks.Facts) error {
+	if len(facts.FoundRouters) <= marks.MaxLinear {
+		return nil
+	}
+	has, err := fw.table(f, fw.backend).HasMACBits(ctx)
+	if facts.MACBits == nil {
+		facts.MACBits = map[uplinks.Family]bool{}
+	}
+	facts.MACBits[f] = has
+	return err
 }
 
 func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *uplinks.State) error {
