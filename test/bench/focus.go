@@ -36,7 +36,7 @@ func (f *focus) on(r run) run {
 	if f.rules != "" {
 		named := strings.Split(f.rules, ";")
 		for _, name := range named {
-			if !slices.ContainsFunc(slices.Concat(r.variants, r.intercepting, r.outbound), func(v variant) bool { return v.name == name }) {
+			if !slices.ContainsFunc(slices.Concat(r.variants, r.intercepting, r.outbound, r.found), func(v variant) bool { return v.name == name }) {
 				fatal("-rules %q: there are no such ones", name)
 			}
 		}
@@ -46,6 +46,7 @@ func (f *focus) on(r run) run {
 		r.variants = slices.DeleteFunc(slices.Clone(r.variants), unnamed)
 		r.intercepting = slices.DeleteFunc(slices.Clone(r.intercepting), unnamed)
 		r.outbound = slices.DeleteFunc(slices.Clone(r.outbound), unnamed)
+		r.found = slices.DeleteFunc(slices.Clone(r.found), unnamed)
 	}
 	if f.uplinks != "" {
 		r.uplinks = nil

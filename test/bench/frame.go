@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -14,11 +15,14 @@ const (
 	wordBytes   = 4
 )
 
+// senderOfFrames is the hardware address that sends all frames, a local one.
+var senderOfFrames = net.HardwareAddr{0x02, 0, 0, 0, 0, 0}
+
 // frame returns an Ethernet frame for a link with that hardware address.
 func frame(to []byte, src, dst netip.Addr, proto int, payload []byte) []byte {
 	b := make([]byte, etherHeader, 128)
 	copy(b, to)
-	b[6] = 0x02 // a local sender
+	copy(b[6:], senderOfFrames)
 	if src.Is4() {
 		binary.BigEndian.PutUint16(b[12:], unix.ETH_P_IP)
 		b = append(b, header4(src, dst, proto, len(payload))...)

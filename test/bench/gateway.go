@@ -22,6 +22,7 @@ type gateway struct {
 	last              *world.Link // the gateway's end towards the client
 	folder            string      // for the configuration and state of what is put onto it
 	variant           variant
+	anyRouter         string // the link on which routers are found; empty: none
 	accelerate        bool   // established connections go by replypath's flow table
 	more              string // of the configuration
 	preferred         int    // the index of the uplink of main's default route

@@ -23,6 +23,7 @@ func counting() run {
 		paths:    []string{reply.name, original.name, local.name, outbound.name, first.name, young.name, pinned.name, answer.name, begin.name},
 
 		outbound: append(append([]variant{natAlone}, each(withoutOut, ourBackends...)...), each(withOut, ourBackends...)...), outboundUplinks: []int{2, 31, mostCounted},
+		found: foundVariants(),
 	}
 }
 
@@ -43,8 +44,9 @@ func countInstructions(r run, image, document string) bool {
 	}
 	machines.Wait()
 	out := &packets{run: r.forOutbound(), paths: outboundPaths, cost: p.cost}
-	requirements := append(p.instructionRequirements(), out.exactRequirements()...)
-	write := func(to io.Writer) { printInstructions(to, e.kernel, requirements, p, out) }
+	found := &packets{run: r.forFound(), paths: foundPaths, cost: p.cost}
+	requirements := slices.Concat(p.instructionRequirements(), exact(out.outboundRequirements()), exact(found.foundRequirements()))
+	write := func(to io.Writer) { printInstructions(to, e.kernel, requirements, found, p, out) }
 	write(os.Stdout)
 	if document != "" {
 		replaceBetween(document, instructionTables, write)
@@ -53,13 +55,14 @@ func countInstructions(r run, image, document string) bool {
 }
 
 // printInstructions prints the tables, those of the most uplinks first, and what must hold.
-func printInstructions(to io.Writer, kernel string, requirements []requirement, all ...*packets) {
+func printInstructions(to io.Writer, kernel string, requirements []requirement, found *packets, all ...*packets) {
 	fmt.Fprintf(to, "The last full run: %s, Linux %s, amd64, emulated by qemu.\n", time.Now().Format(time.DateOnly), kernel)
 	for _, p := range all {
 		for _, n := range slices.Backward(p.run.uplinks) {
 			p.digest("Instructions", n).print(to)
 		}
 	}
+	found.foundTable("Instructions").print(to)
 	requirementTable(requirements).print(to)
 }
 
@@ -110,9 +113,8 @@ func (p *packets) instructionRequirements() (requirements []requirement) {
 	return requirements
 }
 
-// exactRequirements returns the requirements of outbound, with figures to the hundredth.
-func (p *packets) exactRequirements() []requirement {
-	all := p.outboundRequirements()
+// exact returns the requirements with figures to the hundredth.
+func exact(all []requirement) []requirement {
 	for i := range all {
 		all[i].figure = rounded(all[i].figure)
 	}

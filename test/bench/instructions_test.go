@@ -77,7 +77,7 @@ func TestOutboundHasBoundsOfItsOwn(t *testing.T) {
 				}
 			}
 		}
-		requirements := e.counts.exactRequirements()
+		requirements := exact(e.counts.outboundRequirements())
 		if len(requirements) != 24 {
 			t.Errorf("%d bounds, want those of three paths and of an established packet, in each backend and family", len(requirements))
 		}

@@ -89,6 +89,7 @@ type part struct {
 var parts = []part{
 	{"packets", measurePackets},
 	{"outbound", measureOutbound},
+	{"routers", measureFound},
 	{"control", measureControl},
 	{"detection", measureDetection},
 	{"failover", measureFailover},

@@ -49,13 +49,16 @@ func (g *gateway) file() string { return filepath.Join(g.folder, "replypath.toml
 // configuration returns a configuration with the first uplinks.
 func (g *gateway) configuration(backend string, uplinks int) string {
 	var text strings.Builder
-	if g.uplinks > smallMask {
+	if g.uplinks > smallMask || g.anyRouter != "" {
 		text.WriteString("mask = 0xff00\n")
 	}
 	fmt.Fprintf(&text, "backend = %q\naccelerate = %t\n", backend, g.accelerate)
 	for i := range uplinks {
 		fmt.Fprintf(&text, "[uplinks.isp%d]\nid = %d\ninterface = %q\ngateway = [%q, %q]\n",
 			i, i+1, uplinkName(i), family(4).router(i), family(6).router(i))
+		if g.anyRouter == uplinkName(i) {
+			text.WriteString("routers = \"any\"\n")
+		}
 	}
 	return text.String() + g.more
 }

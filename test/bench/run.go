@@ -16,6 +16,7 @@ type run struct {
 	// outbound are measured with connections that begin inside.
 	outbound        []variant
 	outboundUplinks []int
+	found           []variant // with routers that were found
 
 	focused bool     // on some of the packets
 	paths   []string // that packets are measured on; nil: all, and real sockets
@@ -46,6 +47,7 @@ func full() run {
 		outbound: slices.Concat([]variant{natAlone}, each(mwan3, backends...), each(shoreByMain, backends...), each(withoutOut, ourBackends...),
 			each(withOut, ourBackends...)), outboundUplinks: []int{2, 31},
 		backends: backends, changed: []int{2, 31, 250}, changes: 4, shorewalls: backends,
+		found: foundVariants(),
 		harms: 3, resting: []int{31, 250}, probeInterval: 5 * time.Second, looks: 5,
 		routes: 10_000, rules: 5_000, flows: 1_000_000,
 	}
@@ -60,6 +62,7 @@ func brief() run {
 		outbound:        slices.Concat([]variant{natAlone}, each(mwan3, "nft"), each(withoutOut, "nft", native), each(withOut, "nft", native)),
 		outboundUplinks: []int{31},
 		backends:        backends[1:], changed: []int{2, 250}, changes: 2,
+		found: foundVariants(),
 		harms: 1, resting: []int{31}, probeInterval: time.Second, looks: 3,
 		routes: 10_000, rules: 5_000, flows: 100_000,
 	}

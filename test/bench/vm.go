@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	"replypath/test/world"
@@ -45,11 +46,14 @@ func printFigures(r run) {
 	}
 	measure(r, inboundPaths)
 	measure(r.forOutbound(), outboundPaths)
+	if slices.Contains(r.uplinks, foundUplinks) {
+		measure(r.forFound(), foundPaths)
+	}
 	print(figure{Kernel: unix.ByteSliceToString(name.Release[:])})
 }
 
 // vmModules are modules that the kernel does not load by itself where a rule needs them.
-var vmModules = []string{"veth", "nf_conntrack", "nf_flow_table_inet", "nft_flow_offload", "nft_ct", "nft_chain_nat", "nft_compat", "nft_masq", "xt_MASQUERADE", "iptable_nat", "ip6table_nat", "ip_tables", "ip6_tables", "iptable_mangle", "ip6table_mangle", "xt_connmark", "xt_mark", "xt_devgroup", "xt_conntrack"}
+var vmModules = []string{"veth", "nf_conntrack", "nf_flow_table_inet", "nft_flow_offload", "nft_ct", "nft_chain_nat", "nft_compat", "nft_masq", "xt_MASQUERADE", "iptable_nat", "ip6table_nat", "ip_tables", "ip6_tables", "iptable_mangle", "ip6table_mangle", "xt_connmark", "xt_mark", "xt_devgroup", "xt_conntrack", "xt_mac", "xt_bpf"}
 
 // vmMounts are the file systems of a virtual machine.
 var vmMounts = []struct{ kind, at string }{{"proc", "/proc"}, {"sysfs", "/sys"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"}}
