@@ -27,9 +27,15 @@ type rawFrames struct {
 // rawFramesTo returns a sender by the router's link to the gateway.
 func (o *office) rawFramesTo(t *testing.T, r *router) *rawFrames {
 	t.Helper()
-	f := &rawFrames{t: t, to: o.gatewayMAC(t), link: r.Link.Index}
+	return o.rawFramesBy(t, r.Link, "eth1")
+}
+
+// rawFramesBy returns a sender by a link to one of the gateway's.
+func (o *office) rawFramesBy(t *testing.T, by *world.Link, to string) *rawFrames {
+	t.Helper()
+	f := &rawFrames{t: t, to: o.macOf(t, to), link: by.Index}
 	var err error
-	r.Do(func() { f.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) })
+	by.Host.Do(func() { f.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,10 +43,10 @@ func (o *office) rawFramesTo(t *testing.T, r *router) *rawFrames {
 	return f
 }
 
-// gatewayMAC returns the hardware address of the gateway's link.
-func (o *office) gatewayMAC(t *testing.T) net.HardwareAddr {
+// macOf returns the hardware address of a link of the gateway.
+func (o *office) macOf(t *testing.T, link string) net.HardwareAddr {
 	t.Helper()
-	_, behind, _ := strings.Cut(o.Gateway.Run("ip", "-o", "link", "show", "dev", "eth1"), "link/ether ")
+	_, behind, _ := strings.Cut(o.Gateway.Run("ip", "-o", "link", "show", "dev", link), "link/ether ")
 	mac, err := net.ParseMAC(strings.Fields(behind + " none")[0])
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +139,7 @@ func TestFloodOfForgedRoutersIsBounded(t *testing.T) {
 func TestAddressesThatAreNoRoutersAreNotFound(t *testing.T) {
 	o, other := startAny(t, box.Backends[0])
 	frames := o.rawFramesTo(t, other)
-	for i, text := range []string{o.gatewayMAC(t).String(), "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"} {
+	for i, text := range []string{o.macOf(t, "eth1").String(), "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"} {
 		mac, err := net.ParseMAC(text)
 		if err != nil {
 			t.Fatal(err)

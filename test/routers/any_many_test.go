@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"replypath/test/box"
+	"replypath/test/world"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,22 +58,23 @@ func (o *office) saveFound(t *testing.T, n int) {
 	}
 }
 
-// echoReplies receives the frames with echo replies that the gateway sends by the shared link.
+// echoReplies receives the frames with echo replies that the gateway sends by a link.
 type echoReplies struct {
 	t  *testing.T
 	fd int
 }
 
-func (o *office) echoReplies(t *testing.T) echoReplies {
+// repliesAt receives at the other end of the gateway's link.
+func repliesAt(t *testing.T, end *world.Link) echoReplies {
 	t.Helper()
 	r := echoReplies{t: t}
 	var err error
-	o.Switch.Do(func() {
+	end.Host.Do(func() {
 		all := uint16(unix.ETH_P_ALL)
 		r.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		err = errors.Join(err, unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
 			unix.SetsockoptTimeval(r.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60}),
-			unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: all<<8 | all>>8, Ifindex: o.Port.Index}))
+			unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: all<<8 | all>>8, Ifindex: end.Index}))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +171,7 @@ func TestManyRoutersGetTheirReplies(t *testing.T) {
 		unknown := net.HardwareAddr{0, 0x1b, 0x21, 0x5e, 0x82, 0x10}
 		others := slices.Concat(all[1:], all[:1])
 		strangers := slices.Repeat([]net.HardwareAddr{unknown}, len(all))
-		frames, replies := o.rawFramesTo(t, other), o.echoReplies(t)
+		frames, replies := o.rawFramesTo(t, other), repliesAt(t, o.Port)
 		own := func(i int) net.HardwareAddr { return all[i] }
 		next := func(i int) net.HardwareAddr { return others[i] }
 		o.wantMany(t, "first packets", frames, replies, from, all, own)
