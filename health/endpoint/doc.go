@@ -8,7 +8,7 @@
 //	handlers.go        routes, and the answers in JSON and text
 //	page.go            the page for people
 //	stream.go          the Status as server-sent events
-//	metrics.go         Prometheus; the series are in series.go
+//	metrics.go         Prometheus; the series are in series.go and series_*.go, made in the library's form by scrape.go
 //
 // server.go listens (listen.go), reloads the certificate (certificate.go) and applies new settings.
 package endpoint

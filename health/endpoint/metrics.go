@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,13 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
-// Metrics is a Prometheus collector of the Status at the time of the scrape, and of the round-trip times that Observe has
-// counted. It forgets those of probes that are no longer in the Status.
+// Metrics gathers the series of the Status at the time of the scrape, and of the round-trip times that Observe has counted.
+// It forgets those of probes that are no longer in the Status.
 type Metrics struct {
-	registry *prometheus.Registry
-	source   Source
+	runtime *prometheus.Registry // the series of Go and of the process
+	source  Source
 	// certificate is that of the endpoint; nil without TLS.
 	certificate atomic.Pointer[certificateLoader]
 	mu          sync.Mutex
@@ -32,14 +34,14 @@ type rttKey struct {
 
 // NewMetrics returns the metrics of the source's status.
 func NewMetrics(s Source) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), source: s, rtts: map[rttKey]*histogram{}}
-	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{runtime: prometheus.NewRegistry(), source: s, rtts: map[rttKey]*histogram{}}
+	m.runtime.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// handler serves up to maxScrapes at once. An invalid series does not hide the others.
+// handler serves up to maxScrapes at once.
 func (m *Metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(prometheus.GathererFunc(m.gather), promhttp.HandlerOpts{
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: maxScrapes,
 		DisableCompression:  true,
@@ -62,44 +64,31 @@ func (m *Metrics) Observe(k health.Key, q health.Probe, o health.Outcome) {
 	d.observe(o.RTT)
 }
 
-// Describe describes no series, which makes the collector unchecked: series may come and go.
-func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
-
-// Collect sends all series of the current status.
-func (m *Metrics) Collect(out chan<- prometheus.Metric) {
-	s := m.source.Status()
+// gather returns all series.
+func (m *Metrics) gather() ([]*dto.MetricFamily, error) {
+	all, err := m.runtime.Gather()
+	s, out := m.source.Status(), scrape{}
 	collectService(out, s)
 	collectOutbound(out, s.Outbound)
 	if c := m.certificate.Load(); c != nil {
-		sendTime(out, certificateEnd, c.notAfter())
+		out.setTime(certificateEnd, c.notAfter())
 	}
-	labelsOf := map[rttKey][]string{}
-	for _, u := range s.Uplinks {
-		for _, f := range u.Families {
-			labels := []string{u.Name, u.Interface, familyLabel(f.Family)}
-			collectFamily(out, labels, f)
-			for _, a := range f.Probes {
-				t := rttKey{health.Key{Uplink: u.Name, Family: f.Family}, a.Name}
-				labelsOf[t] = append(labels[:len(labels):len(labels)], a.Name, a.Target)
-				collectProbe(out, labelsOf[t], a)
-			}
-		}
-	}
-	m.collectRTTs(out, labelsOf)
+	m.collectRTTs(out, collectUplinks(out, s.Uplinks))
+	all = append(all, out.families()...)
+	slices.SortFunc(all, compareFamilies)
+	return all, err
 }
 
-// collectRTTs sends the histograms of the labelled probes, and forgets the others.
-func (m *Metrics) collectRTTs(out chan<- prometheus.Metric, known map[rttKey][]string) {
+// collectRTTs adds the histograms of the labelled probes, and forgets the others.
+func (m *Metrics) collectRTTs(out scrape, known map[rttKey]labels) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for t, d := range m.rtts {
-		labels, still := known[t]
-		if !still {
+		if all, still := known[t]; still {
+			out.append(probeRTT, d.series(all))
+		} else {
 			delete(m.rtts, t)
-			continue
 		}
-		metric, err := prometheus.NewConstHistogram(probeRTT(), d.count, d.sum, d.buckets(), validLabels(labels)...)
-		send(out, probeRTT, metric, err)
 	}
 }
 
@@ -125,10 +114,13 @@ func (d *histogram) observe(t time.Duration) {
 	}
 }
 
-func (d *histogram) buckets() map[float64]uint64 {
-	all := make(map[float64]uint64, len(rttBuckets))
-	for i, bound := range rttBuckets {
-		all[bound] = d.cumulative[i]
+// series returns what has been counted so far.
+func (d *histogram) series(all labels) *dto.Metric {
+	counted, buckets := *d, [len(rttBuckets)]dto.Bucket{}
+	h := &dto.Histogram{SampleCount: &counted.count, SampleSum: &counted.sum, Bucket: make([]*dto.Bucket, len(rttBuckets))}
+	for i := range buckets {
+		buckets[i].UpperBound, buckets[i].CumulativeCount = &rttBuckets[i], &counted.cumulative[i]
+		h.Bucket[i] = &buckets[i]
 	}
-	return all
+	return &dto.Metric{Label: all, Histogram: h}
 }
