@@ -92,9 +92,11 @@ bench-asking: needs
 bench-proof: needs
 	go test -count=1 -v -run '^$$' -bench '^BenchmarkProof$$' -benchtime 20x ./test/perf
 
-# The CPU time of loading the table of nftables for 250 uplinks, over nft -f of the same, and its bound.
+# The CPU time of loading the table of nftables for 250 uplinks, over nft -f of the same; how long each of 100 flushes in ten
+# seconds is repaired, and a program needs that does nothing else; and their bounds.
 bench-nftables: needs
 	go test -count=1 -v -run '^$$' -bench NativeLoad -benchtime 1x ./test/perf
+	REPLYPATH_FLUSHES=100 go test -count=1 -v -run EachFlushIsRepairedAtOnce ./test/service
 
 # The cost of the programs of [udp] for a question with its answer, and for a packet without a mark.
 bench-udp: needs

@@ -63,6 +63,7 @@ type Process struct {
 	Name       string
 	PID        int
 	Generation uint32 // of nftables after its change
+	LostTable  bool   // its change deleted NFTTable
 }
 
 // Errors of every Firewall.

@@ -8,6 +8,20 @@ type Ruleset struct {
 	Hooks  map[Hook]HookState
 }
 
+// Creation returns the change that makes the chains and hooks in an empty firewall. It fails if a chain is unreadable.
+func (r Ruleset) Creation() (c Change, readable bool) {
+	for name, chain := range r.Chains {
+		if chain.Unreadable {
+			return c, false
+		}
+		c.Chains = append(c.Chains, ChainChange{Name: name, Create: true, Rules: chain.Rules})
+	}
+	for h := range r.Hooks {
+		c.Hooks = append(c.Hooks, HookChange{Hook: h, Insert: true})
+	}
+	return c, true
+}
+
 // ChainRules is the content of one chain. The zero value is an empty chain.
 type ChainRules struct {
 	Rules []Rule

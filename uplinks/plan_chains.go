@@ -34,6 +34,17 @@ func chainSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
+// TableLoads returns the steps that load the chains of marks.NFTTable from nothing, one for each family.
+func (s State) TableLoads() (loads []LoadChains) {
+	write, _ := chainSteps(s, NewState())
+	for _, step := range write {
+		if load := step.(LoadChains); load.Firewall.Backend == marks.Nftables {
+			loads = append(loads, load)
+		}
+	}
+	return loads
+}
+
 // pins reports whether connections that begin inside get a mark in the firewall.
 func (s State) pins(firewall FirewallKey) bool {
 	chain, exists := s.Chains[ChainKey{firewall, marks.Pin}]

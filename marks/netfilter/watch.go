@@ -47,7 +47,7 @@ func subscribe(ctx context.Context, changed func(marks.Process)) error {
 	}
 	defer context.AfterFunc(ctx, func() { socket.Close() })()
 	changed(marks.Process{})
-	buffer := make([]byte, 1<<16)
+	buffer, lost := make([]byte, 1<<16), false // lost: the transaction deleted the table of replypath
 	for {
 		n, err := socket.Read(buffer)
 		switch {
@@ -58,8 +58,14 @@ func subscribe(ctx context.Context, changed func(marks.Process)) error {
 		}
 		for m := range Messages(buffer[:n]) {
 			switch attributes := m[unix.SizeofNlMsghdr+4:]; binary.NativeEndian.Uint16(m[4:]) {
+			case unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_DELTABLE:
+				lost = lost || isOwnTable(m[unix.SizeofNlMsghdr], attributes)
+			case unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWTABLE:
+				lost = lost && !isOwnTable(m[unix.SizeofNlMsghdr], attributes)
 			case unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN:
-				changed(parseProcess(attributes))
+				p := parseProcess(attributes)
+				p.LostTable, lost = lost, false
+				changed(p)
 			case unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWOBJ:
 				if hasMovedFlow(attributes) {
 					changed(marks.Process{})
@@ -67,6 +73,11 @@ func subscribe(ctx context.Context, changed func(marks.Process)) error {
 			}
 		}
 	}
+}
+
+// isOwnTable reports whether a table of a family (NFPROTO_*), by its attributes, is that of replypath.
+func isOwnTable(family uint8, table []byte) bool {
+	return family == unix.NFPROTO_INET && FindString(table, unix.NFTA_TABLE_NAME) == marks.NFTTable
 }
 
 // parseProcess reads the process from the attributes of NFT_MSG_NEWGEN.

@@ -77,12 +77,7 @@ func (t *table) send(generation uint32, requests []nftnl.Request) error {
 	if t.owner != nil {
 		return t.owner.CommitAt(generation, requests)
 	}
-	socket, err := nftnl.Open()
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
-	return socket.CommitAt(generation, requests)
+	return t.withSocket(func(s *nftnl.Socket) error { return s.CommitAt(generation, requests) })
 }
 
 // builder makes the requests of a change to the table as it is in the snapshot.

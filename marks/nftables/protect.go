@@ -89,54 +89,14 @@ func (t *table) claim(now *snapshot) error {
 // rebuild returns the requests that replace the table by one of the owner with the same content. A family with chains of
 // another program is left out: its next change makes it.
 func rebuild(now *snapshot) ([]nftnl.Request, error) {
-	b := &builder{snapshot: &snapshot{exists: true, flags: owned}}
-	b.add(ownTable.Delete(), ownTable.Create(owned))
-	hooks := map[bool]marks.Change{}
+	changes := map[bool]marks.Change{}
 	for _, ipv6 := range families {
-		change, readable := now.asChange(ipv6)
-		if !readable || len(change.Chains) == 0 {
-			continue
-		}
-		hooks[ipv6] = marks.Change{Hooks: change.Hooks}
-		b.ipv6, change.Hooks = ipv6, nil
-		if _, err := b.build(change); err != nil {
-			return nil, err
+		if change, readable := now.ruleset(ipv6).Creation(); readable {
+			changes[ipv6] = change
 		}
 	}
-	for _, base := range marks.NFTBases {
-		if len(hooks[false].HooksOf(base))+len(hooks[true].HooksOf(base)) == 0 {
-			continue
-		}
-		var gate *marks.Rule // of both families, or of none
-		for _, ipv6 := range families {
-			var changes []marks.HookChange
-			changes, gate = marks.WithoutGates(hooks[ipv6].HooksOf(base))
-			b.ipv6 = ipv6
-			b.emptyOrMake(base.HookChain(ipv6))
-			if err := b.insertHooks(base, changes); err != nil {
-				return nil, err
-			}
-		}
-		if err := b.makeBase(base, gate); err != nil {
-			return nil, err
-		}
-	}
-	return b.requests, nil
-}
-
-// asChange returns the change that makes the chains and hooks of a family in an empty table.
-func (s *snapshot) asChange(ipv6 bool) (c marks.Change, readable bool) {
-	r := s.ruleset(ipv6)
-	for name, chain := range r.Chains {
-		if chain.Unreadable {
-			return c, false
-		}
-		c.Chains = append(c.Chains, marks.ChainChange{Name: name, Create: true, Rules: chain.Rules})
-	}
-	for h := range r.Hooks {
-		c.Hooks = append(c.Hooks, marks.HookChange{Hook: h, Insert: true})
-	}
-	return c, true
+	made, err := makeTable(owned, changes)
+	return append([]nftnl.Request{ownTable.Delete()}, made...), err
 }
 
 // errBelongsToService is returned for a change to a table that another process owns.

@@ -23,6 +23,23 @@ const maxAttempts = 20
 type table struct {
 	last  *snapshot
 	owner *nftnl.Socket // that owns the table; nil: any program can change it
+	// socket is a lasting one, of the service: after a transaction that deletes, also of another program, the end of any
+	// socket keeps nftables locked until no packet uses what was deleted (nft_rcv_nl_event, nf_tables_api.c).
+	socket *nftnl.Socket
+	lost   []nftnl.Request // makes the table when another program has deleted it
+}
+
+// withSocket calls do with the lasting socket, or with one for this call.
+func (t *table) withSocket(do func(*nftnl.Socket) error) error {
+	if t.socket != nil {
+		return do(t.socket)
+	}
+	s, err := nftnl.Open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return do(s)
 }
 
 // snapshot is the content of the table at one generation of nftables.
@@ -57,38 +74,41 @@ type setState struct {
 }
 
 // read returns the content of the table.
-func (t *table) read() (*snapshot, error) {
+func (t *table) read() (s *snapshot, err error) {
+	err = t.withSocket(func(socket *nftnl.Socket) (err error) {
+		s, err = t.readBy(socket)
+		return err
+	})
+	return s, classify(err)
+}
+
+func (t *table) readBy(socket *nftnl.Socket) (*snapshot, error) {
 	for range maxAttempts {
-		generation, err := netfilter.Generation()
+		generation, err := socket.Generation()
 		if errors.Is(err, unix.EINVAL) { // no kernel module answers
 			err = unix.EOPNOTSUPP
 		}
 		if err != nil {
-			return nil, classify(err)
+			return nil, err
 		}
 		if t.last != nil && t.last.generation == generation {
 			return t.last, nil
 		}
-		s, err := readSnapshot(generation)
+		s, err := readSnapshot(socket, generation)
 		if err != nil {
-			return nil, classify(err)
+			return nil, err
 		}
-		if after, err := netfilter.Generation(); err == nil && after == generation {
+		if after, err := socket.Generation(); err == nil && after == generation {
 			t.last = s
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("read the nftables table inet %s: it changes continuously", marks.NFTTable)
+	return nil, fmt.Errorf("read the table inet %s: it changes continuously", marks.NFTTable)
 }
 
-func readSnapshot(generation uint64) (*snapshot, error) {
-	socket, err := nftnl.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer socket.Close()
+func readSnapshot(socket *nftnl.Socket, generation uint64) (*snapshot, error) {
 	s := &snapshot{generation: generation, chains: map[string]*chainState{}, sets: map[string]*setState{}, rulesets: map[bool]marks.Ruleset{}}
-	err = socket.Get(ownTable.Query(), func(a []byte) { s.exists, s.flags = true, netfilter.FindUint32(a, unix.NFTA_TABLE_FLAGS) })
+	err := socket.Get(ownTable.Query(), func(a []byte) { s.exists, s.flags = true, netfilter.FindUint32(a, unix.NFTA_TABLE_FLAGS) })
 	if errors.Is(err, unix.ENOENT) {
 		return s, nil
 	}

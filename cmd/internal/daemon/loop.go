@@ -16,8 +16,8 @@ const (
 type RoundRunner interface {
 	// RunRound runs a round and returns how long the next one may wait, 0: until the next resync.
 	RunRound(ctx context.Context, reason string) time.Duration
-	// FailOver does at once what must not wait for a round. It is called for each reason.
-	FailOver(ctx context.Context)
+	// RunFastPath does at once what must not wait for a round. It is called for each reason.
+	RunFastPath(ctx context.Context, reason string)
 }
 
 // Loop runs a round when one is requested, and at each resync.
@@ -52,7 +52,7 @@ func (l *Loop) awaitReason(ctx context.Context, timer *time.Timer) (reason strin
 	case <-timer.C:
 		return "timer", nil
 	case reason = <-l.queue.reasons:
-		l.rounds.FailOver(ctx)
+		l.rounds.RunFastPath(ctx, reason)
 	}
 	deadline := time.NewTimer(maxDelay)
 	defer deadline.Stop()
@@ -62,9 +62,9 @@ func (l *Loop) awaitReason(ctx context.Context, timer *time.Timer) (reason strin
 		case <-ctx.Done():
 			quiet.Stop()
 			return "", ctx.Err()
-		case <-l.queue.reasons:
+		case more := <-l.queue.reasons:
 			quiet.Stop()
-			l.rounds.FailOver(ctx)
+			l.rounds.RunFastPath(ctx, more)
 		case <-quiet.C:
 			return reason, nil
 		case <-deadline.C:

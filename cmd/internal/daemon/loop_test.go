@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ type recordedRounds struct {
 	times   []time.Duration
 	reasons []string
 
-	failovers int
+	failovers []string
 }
 
 func (r *recordedRounds) RunRound(_ context.Context, reason string) time.Duration {
@@ -25,8 +26,10 @@ func (r *recordedRounds) RunRound(_ context.Context, reason string) time.Duratio
 	return r.next(len(r.times))
 }
 
-// FailOver counts its calls.
-func (r *recordedRounds) FailOver(context.Context) { r.failovers++ }
+// RunFastPath records the reasons that it is called with.
+func (r *recordedRounds) RunFastPath(_ context.Context, reason string) {
+	r.failovers = append(r.failovers, reason)
+}
 
 // runLoop runs a loop while drive requests rounds, and returns when and why they ran.
 func runLoop(t *testing.T, next func(n int) time.Duration, drive func(q *roundQueue)) (times []time.Duration, reasons []string) {
@@ -85,8 +88,8 @@ func TestFailoverDoesNotWaitForTheBurstToEnd(t *testing.T) {
 			l.queue.RequestRound(reason, uplinks.ChangedScope{})
 			synctest.Wait()
 		}
-		if r.failovers != 2 || len(r.times) > 0 {
-			t.Errorf("%d failovers, %d rounds", r.failovers, len(r.times))
+		if want := []string{"link", "health of isp0"}; !slices.Equal(r.failovers, want) || len(r.times) > 0 {
+			t.Errorf("failovers because of %q, %d rounds", r.failovers, len(r.times))
 		}
 		stop()
 		<-ended

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -63,6 +61,8 @@ type Reconciler struct {
 	complete     bool                   // so is everything else, but for repairs that are held back
 	failovers    int                    // plans that FailOver has executed since the start
 	lastResync   time.Time
+
+	tableRestored time.Time // by RestoreTable
 }
 
 // NewReconciler returns a reconciler for these settings.
@@ -138,11 +138,20 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		r.moveConnections(settings, whole, verdicts)
 	}
 	r.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
+	if only == nil && r.inForce && r.complete {
+		r.prepareTable(desired)
+	}
 	r.listener.Observed(settings, whole, only)
 	r.add(Report{
 		InSync: len(act)+len(wait) == 0, Err: err, Changes: len(done), Repairs: countByKind(repairs), Unannounced: countUnannounced(done), Drift: len(act) + len(wait), Waiting: len(wait),
 		Uplinks: len(settings.Uplinks), Findings: r.inspection.Findings(),
 	})
+	return r.untilNext(next, now)
+}
+
+// untilNext returns when to reconcile again at the latest: for what waits, 0 if nothing does, for the whole host, or for refused
+// paths.
+func (r *Reconciler) untilNext(next time.Duration, now time.Time) time.Duration {
 	for _, left := range []time.Duration{max(r.resync-time.Since(r.lastResync), time.Millisecond), r.refused.next(now)} {
 		if left != 0 && (next == 0 || left < next) {
 			next = left
@@ -211,56 +220,4 @@ func changedScopes(f uplinks.Facts) (scopes []uplinks.ChangedScope) {
 		return []uplinks.ChangedScope{{}}
 	}
 	return scopes
-}
-
-// recordSteps logs and reports the steps that were executed, and returns the repairs among them. The cause of the settings
-// ends with the first round that executes all steps. Of repairs that are repeated in a fight with another program neither the
-// log nor the events tell.
-func (r *Reconciler) recordSteps(act, done, repeated uplinks.Plan, reason string, changed func() map[any]bool, scopes []uplinks.ChangedScope) (repairs uplinks.Plan) {
-	cause := r.cause
-	if len(done) == len(act) {
-		r.cause = ""
-	}
-	if len(act) == 0 {
-		return nil
-	}
-	fresh := changed()
-	maps.Copy(fresh, r.unfinished)
-	follow, repairs := splitRepairs(done, fresh)
-	r.unfinished = nil
-	if len(done) < len(act) {
-		for _, s := range done {
-			delete(fresh, objectKey(s))
-		}
-		r.unfinished = fresh
-	}
-	why := reasonText(reason)
-	if len(repairs) > 0 {
-		logged := withoutSteps(repairs, repeated)
-		r.logSteps(logged, why)
-		r.listener.Repaired(logged, why, scopes)
-	}
-	if len(follow) > 0 {
-		why = cmp.Or(cause, why)
-		r.logSteps(follow, why)
-		r.listener.Followed(follow, why, scopes)
-	}
-	return repairs
-}
-
-func (r *Reconciler) logSteps(steps uplinks.Plan, why string) {
-	for _, s := range steps {
-		r.log.Info("changed", "step", stepLine(s), "why", why)
-		if text := s.String(); text != firstLine(text) {
-			r.log.Debug("changed by these commands", "commands", text)
-		}
-	}
-}
-
-// logContested logs repairs that the back-off delays from now on.
-func (r *Reconciler) logContested(contested uplinks.Plan, suspects map[string]string) {
-	for _, s := range contested {
-		r.log.Warn("another program undoes this repair again and again: it is repeated every "+longestDelay(s).String()+" at most", "repair", stepLine(s),
-			"suspect", cmp.Or(suspects[eventSubject(s)], "unknown"), "remedy", "stop or reconfigure that program")
-	}
 }

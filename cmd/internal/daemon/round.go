@@ -32,8 +32,9 @@ func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration
 	return r.configuration.untilDeadline(next)
 }
 
-// FailOver implements RoundRunner.
-func (r *roundRunner) FailOver(ctx context.Context) {
+// RunFastPath implements RoundRunner.
+func (r *roundRunner) RunFastPath(ctx context.Context, reason string) {
+	r.reconciler.RestoreTable(reason)
 	r.reconciler.FailOver(ctx)
 }
 

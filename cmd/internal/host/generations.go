@@ -64,6 +64,16 @@ func (g *generations) end(at int, last uint64) {
 	g.spans[at].last = last
 }
 
+// latest returns the last generation that replypath created.
+func (g *generations) latest() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.next == 0 {
+		return 0
+	}
+	return g.spans[(g.next-1)%len(g.spans)].last
+}
+
 // contains reports whether replypath created the generation.
 func (g *generations) contains(generation uint32) bool {
 	g.mu.Lock()

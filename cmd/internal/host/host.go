@@ -36,6 +36,7 @@ type Host struct {
 	flows           flows
 	routerCounters  routerCounters
 	whileLoading    func(done <-chan struct{}) // nil: nothing runs beside a change of chains
+	lost            lostTable
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.

@@ -25,5 +25,5 @@ func (fw *Firewall) release() error {
 	if fw.native == nil {
 		return nil
 	}
-	return fw.native.Protect(false)
+	return errors.Join(fw.native.Protect(false), fw.native.Close())
 }

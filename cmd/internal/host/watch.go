@@ -76,6 +76,9 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 		if own != "" && p.Name == own {
 			return
 		}
+		if p.LostTable {
+			s.host.lost.generation.Store(p.Generation)
+		}
 		origin := ""
 		if p.PID != 0 && !s.host.ownGenerations.contains(p.Generation) {
 			origin = fmt.Sprintf("%s (process %d)", p.Name, p.PID)
