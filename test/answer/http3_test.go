@@ -139,7 +139,7 @@ func TestHTTP3ServerRepliesFromTheAddressThatWasAsked(t *testing.T) {
 	})
 }
 
-// TestHTTP3ServerThatChoosesItsAddressIsLeftAlone has one port of a client ask both uplinks' addresses, and the server answer the
+// TestHTTP3ServerThatChoosesItsAddressIsLeftAlone lets one port of a client ask both uplinks' addresses, and the server answer the
 // first question after the second one has come in: quic-go replies to each from the address that was asked, whatever was asked last.
 // Both sides repeat what is lost, so that this shows that quic-go works; TestChosenAddressIsLeftAlone counts each reply.
 func TestHTTP3ServerThatChoosesItsAddressIsLeftAlone(t *testing.T) {

@@ -41,7 +41,7 @@ func variantsOfFound() map[int]map[string]variant {
 	return of
 }
 
-// foundVariants are all of them.
+// foundVariants returns all of them.
 func foundVariants() (all []variant) {
 	for _, b := range ourBackends {
 		for _, n := range foundNumbers {
@@ -99,7 +99,7 @@ func (p *packets) foundRatio(w path, v variant, backend string, f family) sample
 	return p.work(w.name, v.name, foundUplinks, f).over(p.work(w.name, withFound[0][backend].name, foundUplinks, f))
 }
 
-// foundRows are the variants that the table has for each path.
+// foundRows returns the variants that the table has for each path.
 func foundRows(backend string) (all []variant) {
 	for _, n := range foundNumbers[1:] {
 		all = append(all, withFound[n][backend])

@@ -15,7 +15,7 @@ import (
 // enterGroup is a script that runs a program in the control group of the first argument.
 const enterGroup = `echo $$ >"$0/cgroup.procs" && exec "$@"`
 
-// wildcardServers are a DNS server and an OpenVPN server as they are often configured: on any address, in both families. Those
+// wildcardServers starts a DNS server and an OpenVPN server as they are often configured: on any address, in both families. Those
 // alone are in a control group of the test, which takes the place of the root in the configuration.
 func (c *recipeRun) wildcardServers() {
 	c.t.Helper()
