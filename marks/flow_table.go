@@ -16,7 +16,7 @@ type FlowTable struct {
 	Inside  string // the other links
 }
 
-// FlowState is the flow table in the kernel. Only one that is neither damaged nor has moved connections is as it should be.
+// FlowState is the flow table in the kernel. Only one of which nothing is reported is as it should be.
 type FlowState struct {
 	FlowTable
 	// Damaged reports that the table is not as replypath makes it: another program has changed it, or a link is gone.
@@ -24,6 +24,8 @@ type FlowState struct {
 	// Moved reports that a request of a connection in the flow table came in by another uplink than before: its replies still
 	// leave by the old one.
 	Moved bool
+	// MTUChanged reports that a link has another MTU than when the table was made: connections in it keep the one that they had.
+	MTUChanged bool
 }
 
 // Names of the table and of the objects in it.
@@ -37,6 +39,9 @@ const (
 	FlowTableProtocols = "protocols"
 	FlowTableMoved     = "moved"
 )
+
+// MaxFlowLinks is the number of links that a flow table can have (include/net/netfilter/nf_tables.h, NFT_NETDEVICE_MAX).
+const MaxFlowLinks = 255
 
 // Priorities of the chains. What is looked for in prerouting is looked for before the marks of connections change. A
 // connection enters the flow table by a packet that every other chain of FORWARD has let pass.

@@ -30,9 +30,14 @@ func (s Settings) FlowTable(f Facts) (t marks.FlowTable, out []NotAccelerated, o
 	s = s.ResolveLinks(f)
 	var ups []marks.FlowLink
 	var inside []string
-	for _, name := range s.acceleratedLinks(f) {
+	links := s.acceleratedLinks(f)
+	for _, name := range links {
 		u := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Link == name })
-		switch reason := s.notAccelerated(f, name); {
+		reason := s.notAccelerated(f, name, links)
+		if reason == "" && len(ups)+len(inside) == marks.MaxFlowLinks {
+			reason = fmt.Sprintf("a flow table has %d links at most", marks.MaxFlowLinks)
+		}
+		switch {
 		case reason != "":
 			out = append(out, NotAccelerated{name, reason})
 		case u >= 0:
@@ -44,35 +49,71 @@ func (s Settings) FlowTable(f Facts) (t marks.FlowTable, out []NotAccelerated, o
 	return marks.NewFlowTable(s.Mask, ups, inside), out, len(ups) > 0 && len(ups)+len(inside) > 1
 }
 
-// acceleratedLinks returns the links that the settings name, or all that packets come in by, each once, in order.
+// acceleratedLinks returns the links that the settings name, or all that packets come in by, each once, those of uplinks first. Of
+// all links those that carry VLANs are none.
 func (s Settings) acceleratedLinks(f Facts) (all []string) {
-	if !s.Accelerate.All {
-		return s.Accelerate.Links
+	named := s.Accelerate.Links
+	if s.Accelerate.All {
+		carriers := map[int]bool{}
+		for _, l := range f.Links {
+			if l.Kind == vlanKind {
+				carriers[l.Lower] = true
+			}
+		}
+		named = slices.DeleteFunc(slices.Sorted(maps.Keys(f.Links)), func(name string) bool {
+			l := f.Links[name]
+			return l.Isolated || l.Master != 0 || l.VRF != 0 || carriers[l.Index]
+		})
 	}
 	for _, u := range s.Uplinks {
-		all = append(all, u.Link)
-	}
-	for _, name := range slices.Sorted(maps.Keys(f.Links)) {
-		if l := f.Links[name]; !l.Isolated && l.Master == 0 && l.VRF == 0 {
-			all = append(all, name)
+		if s.Accelerate.All || slices.Contains(named, u.Link) {
+			all = append(all, u.Link)
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	all = slices.Compact(all)
+	return append(all, slices.DeleteFunc(slices.Clone(named), func(name string) bool { return slices.Contains(all, name) })...)
 }
 
-// plainLinks are the kinds of links that flow tables are shown to be right on.
-var plainLinks = []string{"device", "veth"}
-
-// notAccelerated returns why the link cannot be in the flow table, "" if it can.
-func (s Settings) notAccelerated(f Facts, name string) string {
-	l, exists := f.Links[name]
-	sharing := 0
+// uplinksOn returns the number of uplinks on the link.
+func (s Settings) uplinksOn(name string) (n int) {
 	for _, u := range s.Uplinks {
 		if u.Link == name {
-			sharing++
+			n++
 		}
 	}
+	return n
+}
+
+// vlanKind is the kind of a VLAN.
+const vlanKind = "vlan"
+
+// maxStacked is how many links can be stacked (include/linux/netdevice.h, MAX_NEST_DEV).
+const maxStacked = 8
+
+// below returns that of the links which the link is stacked on, "" for none.
+func (f Facts) below(l Link, links []string) string {
+	for range maxStacked {
+		name, found := f.LinkName(l.Lower)
+		switch {
+		case l.Lower == 0 || !found:
+			return ""
+		case slices.Contains(links, name):
+			return name
+		}
+		l = f.Links[name]
+	}
+	return ""
+}
+
+// flowKinds are the kinds of links that flow tables are shown to be right on. Packets of a bridge, bond or VLAN meet the flow
+// table when they have left the port below, which is not in it.
+var flowKinds = []string{"device", "veth", "bridge", "bond", vlanKind}
+
+// notAccelerated returns why the link cannot be in the flow table beside the others, "" if it can.
+func (s Settings) notAccelerated(f Facts, name string, beside []string) string {
+	l, exists := f.Links[name]
+	lower := f.below(l, beside)
 	switch {
 	case !exists:
 		return "there is no such link"
@@ -84,9 +125,11 @@ func (s Settings) notAccelerated(f Facts, name string) string {
 		return "no packet comes in by it"
 	case l.MAC == "" || l.PointToPoint:
 		return "it has no Ethernet header"
-	case !slices.Contains(plainLinks, l.Kind):
+	case !slices.Contains(flowKinds, l.Kind):
 		return "it is of the kind " + l.Kind
-	case sharing > 1:
+	case l.Kind == vlanKind && lower != "":
+		return "it is a VLAN on " + lower + ", which is accelerated too"
+	case s.uplinksOn(name) > 1:
 		return "several uplinks are on it"
 	case s.FindsRoutersOn(name):
 		return "replies leave by any router on it"

@@ -125,7 +125,7 @@ func TestFlowTableReturnsAfterAFailure(t *testing.T) {
 func TestDamagedAndMovedFlowTablesAreReplaced(t *testing.T) {
 	want := uplinks.Desired(accelerating(), wiredFacts(), nil)
 	for f := range want.Flows {
-		for _, state := range []marks.FlowState{{FlowTable: f.FlowTable, Damaged: true}, {FlowTable: f.FlowTable, Moved: true}} {
+		for _, state := range []marks.FlowState{{FlowTable: f.FlowTable, Damaged: true}, {FlowTable: f.FlowTable, Moved: true}, {FlowTable: f.FlowTable, MTUChanged: true}} {
 			have := uplinks.Desired(accelerating(), wiredFacts(), nil)
 			clear(have.Flows)
 			have.Flows[state] = true
@@ -153,8 +153,11 @@ func TestPauseSurroundsSomeSteps(t *testing.T) {
 
 func TestLinksThatCannotBeInAFlowTableAreLeftOut(t *testing.T) {
 	for reason, change := range map[string]func(*uplinks.Link, *uplinks.Facts){
-		"it is of the kind bridge":  func(l *uplinks.Link, _ *uplinks.Facts) { l.Kind = "bridge" },
-		"it is of the kind vlan":    func(l *uplinks.Link, _ *uplinks.Facts) { l.Kind, l.Lower = "vlan", 2 },
+		"it is of the kind macvlan": func(l *uplinks.Link, _ *uplinks.Facts) { l.Kind = "macvlan" },
+		"it is a VLAN on eth1, which is accelerated too": func(l *uplinks.Link, f *uplinks.Facts) {
+			f.Links["middle"] = uplinks.Link{Name: "middle", Index: 90, Lower: f.Links["eth1"].Index, Kind: "vlan"}
+			l.Kind, l.Lower = "vlan", 90
+		},
 		"it has no Ethernet header": func(l *uplinks.Link, _ *uplinks.Facts) { l.MAC, l.Kind, l.PointToPoint = "", "ppp", true },
 		"it is a port of eth0":      func(l *uplinks.Link, f *uplinks.Facts) { l.Master = f.Links["eth0"].Index },
 		"it is in a VRF":            func(l *uplinks.Link, _ *uplinks.Facts) { l.VRF = 77 },
@@ -176,6 +179,46 @@ func TestLinksThatCannotBeInAFlowTableAreLeftOut(t *testing.T) {
 	shared.Uplinks[1].Link = "eth0"
 	if table, out, ok := shared.FlowTable(wiredFacts()); ok || len(out) != 1 || out[0].Reason != "several uplinks are on it" {
 		t.Errorf("a shared link: %v, %v, %v", table, out, ok)
+	}
+}
+
+// Links whose packets meet the flow table behind the port below are in it, and that port is not.
+func TestLinksOnPortsAreInTheFlowTable(t *testing.T) {
+	f, s := wiredFacts(), accelerating()
+	add := func(name, kind string, index int, change func(*uplinks.Link)) {
+		l := f.Links["lan0"]
+		l.Name, l.Kind, l.Index = name, kind, index
+		if change != nil {
+			change(&l)
+		}
+		f.Links[name] = l
+	}
+	add("br0", "bridge", 90, nil)
+	add("port0", "device", 91, func(l *uplinks.Link) { l.Master = 90 })
+	add("bond0", "bond", 92, nil)
+	add("trunk0", "device", 93, nil)
+	add("trunk0.7", "vlan", 94, func(l *uplinks.Link) { l.Lower = 93 })
+	table, out, ok := s.FlowTable(f)
+	if want := []string{"bond0", "br0", "eth0", "eth1", "lan0", "trunk0.7"}; !ok || len(out) > 0 || !slices.Equal(table.Links(), want) {
+		t.Errorf("%v, %v, %v", table, out, ok)
+	}
+}
+
+// A kernel has no flow table of more links: those of uplinks go before.
+func TestFlowTableHasNoMoreLinksThanTheKernelCanHave(t *testing.T) {
+	f, s := wiredFacts(), accelerating()
+	for i := range 400 {
+		l := f.Links["lan0"]
+		l.Name, l.Index = fmt.Sprintf("aaa%03d", i), 1000+i
+		f.Links[l.Name] = l
+	}
+	table, out, ok := s.FlowTable(f)
+	links := table.Links()
+	if !ok || len(links) != marks.MaxFlowLinks || !slices.Contains(links, "eth0") || !slices.Contains(links, "eth1") {
+		t.Errorf("%d links: %q", len(links), links)
+	}
+	if want := (uplinks.NotAccelerated{Link: "lan0", Reason: "a flow table has 255 links at most"}); len(out) != 403-marks.MaxFlowLinks || out[len(out)-1] != want {
+		t.Errorf("%d are left out; the last: %v", len(out), out[len(out)-1])
 	}
 }
 

@@ -47,6 +47,7 @@ type Link struct {
 	MAC             string // bytes of the hardware address; empty: no Ethernet header
 	Up              bool   // IFF_UP
 	Carrier         bool   // IFF_LOWER_UP
+	MTU             int
 	Group           Group
 	PointToPoint    bool   // IFF_POINTOPOINT: routes need no gateway
 	VRF             Table  // table of its VRF; 0: none
@@ -141,10 +142,8 @@ func (f Facts) MasterOf(l Link) string {
 	if l.Master == 0 {
 		return ""
 	}
-	for name, master := range f.Links {
-		if master.Index == l.Master {
-			return name
-		}
+	if name, found := f.LinkName(l.Master); found {
+		return name
 	}
 	return fmt.Sprintf("link %d", l.Master)
 }

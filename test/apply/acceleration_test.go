@@ -48,22 +48,23 @@ func TestAccelerateMakesAFlowTableOrWarns(t *testing.T) {
 // Links on which flow tables are not shown to be right are named, with what they are; the other ones are accelerated.
 func TestAccelerateNamesTheLinksThatItLeavesOut(t *testing.T) {
 	t.Parallel()
-	b := box.New(t, world.ISPs(t, 2), box.Nftables, `accelerate = ["isp0", "isp1", "lan0", "br0", "port0", "tun0"]`)
+	b := box.New(t, world.ISPs(t, 2), box.Nftables, `accelerate = ["isp0", "isp1", "lan0", "br0", "port0", "tun0", "mac0"]`)
 	b.Gateway.Run("ip", "link", "add", "br0", "type", "bridge")
 	b.Gateway.Run("ip", "link", "add", "port0", "type", "veth", "peer", "name", "port1")
 	b.Gateway.Run("ip", "link", "set", "port0", "master", "br0")
 	b.Gateway.Run("ip", "tuntap", "add", "tun0", "mode", "tun")
-	for _, link := range []string{"br0", "port0", "port1", "tun0"} {
+	b.Gateway.Run("ip", "link", "add", "mac0", "link", "lan0", "type", "macvlan")
+	for _, link := range []string{"br0", "port0", "port1", "tun0", "mac0"} {
 		b.Gateway.Run("ip", "link", "set", link, "up")
 	}
 	for _, command := range []string{"check", "apply"} {
 		r := b.Must(0, command)
-		for _, named := range []string{"br0: it is of the kind bridge", "port0: it is a port of br0", "tun0: it has no Ethernet header"} {
+		for _, named := range []string{"mac0: it is of the kind macvlan", "port0: it is a port of br0", "tun0: it has no Ethernet header"} {
 			if !strings.Contains(r.Stderr, named) {
 				t.Errorf("%s does not say %q: %s", command, named, r)
 			}
 		}
-		for _, link := range []string{"eth0: ", "eth1: ", "lan0: "} {
+		for _, link := range []string{"eth0: ", "eth1: ", "lan0: ", "br0: "} {
 			if strings.Contains(r.Stderr, "leaves out "+link) || strings.Contains(r.Stderr, "; "+link) {
 				t.Errorf("%s names %s: %s", command, link, r)
 			}
@@ -71,7 +72,7 @@ func TestAccelerateNamesTheLinksThatItLeavesOut(t *testing.T) {
 	}
 	b.Settings = []string{box.Nftables, "accelerate = true"}
 	b.Configure(b.Uplinks...)
-	if r := b.Must(0, "check"); !strings.Contains(r.Stderr, "br0: it is of the kind bridge") || strings.Contains(r.Stderr, "port0: it is a port") {
+	if r := b.Must(0, "check"); !strings.Contains(r.Stderr, "mac0: it is of the kind macvlan") || strings.Contains(r.Stderr, "port0: it is a port") {
 		t.Errorf("of all links: %s", r)
 	}
 }

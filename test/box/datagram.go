@@ -1,8 +1,13 @@
 package box
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
 	"time"
 
 	"replypath/test/world"
@@ -50,3 +55,79 @@ func Exchange(socket *net.UDPConn) error {
 	_, err := socket.Read(make([]byte, 64))
 	return err
 }
+
+// DatagramLoad sends datagrams by sockets all the time, each once, and counts the answers.
+type DatagramLoad struct {
+	sockets     []*net.UDPConn
+	sent, heard []atomic.Int64
+	stop        chan struct{}
+	senders     sync.WaitGroup
+	readers     sync.WaitGroup
+}
+
+// datagramInterval is the time between two datagrams of a socket.
+const datagramInterval = 10 * time.Millisecond
+
+// StartDatagrams sends by the connected sockets until End. What is sent must be answered, each by one datagram.
+func StartDatagrams(sockets ...*net.UDPConn) *DatagramLoad {
+	l := &DatagramLoad{sockets: sockets, sent: make([]atomic.Int64, len(sockets)), heard: make([]atomic.Int64, len(sockets)), stop: make(chan struct{})}
+	for i, s := range sockets {
+		s.SetDeadline(time.Time{})
+		l.senders.Go(func() { l.send(i) })
+		l.readers.Go(func() {
+			for buffer := make([]byte, 64); ; {
+				switch _, err := s.Read(buffer); {
+				case err == nil:
+					l.heard[i].Add(1)
+				case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+					return
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *DatagramLoad) send(i int) {
+	for tick := time.NewTicker(datagramInterval); ; {
+		select {
+		case <-l.stop:
+			tick.Stop()
+			return
+		case <-tick.C:
+			if _, err := l.sockets[i].Write([]byte("question")); err == nil {
+				l.sent[i].Add(1)
+			}
+		}
+	}
+}
+
+// Goes waits until each socket has heard that many more answers.
+func (l *DatagramLoad) Goes(t *testing.T, answers int64) {
+	t.Helper()
+	for i, s := range l.sockets {
+		want := l.heard[i].Load() + answers
+		Eventually(t, EventualTimeout, "answers from "+s.RemoteAddr().String(), func() bool { return l.heard[i].Load() >= want })
+	}
+}
+
+// End stops sending, and wants every datagram to have been answered.
+func (l *DatagramLoad) End(t *testing.T, during string) {
+	t.Helper()
+	close(l.stop)
+	l.senders.Wait()
+	for i, s := range l.sockets {
+		late := time.Now().Add(lastAnswer)
+		for l.heard[i].Load() < l.sent[i].Load() && time.Now().Before(late) {
+			time.Sleep(time.Millisecond)
+		}
+		if sent, heard := l.sent[i].Load(), l.heard[i].Load(); heard != sent || sent == 0 {
+			t.Errorf("%s: %d of %d datagrams to %s were answered", during, heard, sent, s.RemoteAddr())
+		}
+		s.SetReadDeadline(time.Now())
+	}
+	l.readers.Wait()
+}
+
+// lastAnswer is how long the answer to the last datagram may take, on an emulated machine too.
+const lastAnswer = 10 * time.Second

@@ -33,6 +33,10 @@ func TestModulesFailoverOfAcceleratedConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		g.Delegate(g.Uplinks[1], netip.PrefixFrom(inside4, 32))
+		g.Delegate(g.Uplinks[1], netip.PrefixFrom(inside6, 128))
+		g.LAN.Link("eth0").Addr(inside4.String()+"/24", inside6.String()+"/64")
+		g.LAN.ServeUDP(box.ServedPort, world.Pktinfo)
 		var sockets []*net.UDPConn
 		for i, to := range g.servers() {
 			local := netip.AddrPortFrom([]netip.Addr{g.LAN4, g.LAN6}[i], 5000)
@@ -41,6 +45,7 @@ func TestModulesFailoverOfAcceleratedConnections(t *testing.T) {
 		for from := range 2 {
 			held := g.hold(t, g.LAN, 3)
 			g.awaitOffloaded(t, from, held, sockets)
+			requests := g.requestsByDelegated(t)
 			box.SetNoCarrier(g.Uplinks[0], from == 0)
 			g.awaitUplink(t, g.LAN, 1-from)
 			box.Eventually(t, box.EventualTimeout, "no connection has the mark of uplink "+g.Uplinks[from].Link.Name, func() bool {
@@ -49,11 +54,34 @@ func TestModulesFailoverOfAcceleratedConnections(t *testing.T) {
 			})
 			wantEnded(t, "a host inside", held)
 			wantAlive(t, "the move", 3, []*world.Connections{inbound})
+			requests.End(t, "the move")
 		}
 		g.awaitOffloaded(t, 0, g.hold(t, g.LAN, 3), sockets)
 		g.wantNoForeign(t)
 		s.Stop()
 	})
+}
+
+// Addresses of the host inside that the second uplink's ISP routes to the gateway.
+var inside4, inside6 = netip.MustParseAddr("198.18.0.3"), netip.MustParseAddr("2001:db8:f::3")
+
+// requestsByDelegated sends requests by the second uplink to the host inside, and waits until they are accelerated.
+func (g *gateway) requestsByDelegated(t *testing.T) *box.DatagramLoad {
+	t.Helper()
+	load := box.StartDatagrams(g.Connected(g.Client, netip.AddrPortFrom(g.Client4, 0), netip.AddrPortFrom(inside4, box.ServedPort)),
+		g.Connected(g.Client, netip.AddrPortFrom(g.Client6, 0), netip.AddrPortFrom(inside6, box.ServedPort)))
+	box.Eventually(t, box.EventualTimeout, "requests are in the flow table", func() bool {
+		offloaded := map[netip.Addr]bool{}
+		g.Gateway.Do(func() {
+			if err := rtnl.EachMarked(rtnl.MarkFilter{Mark: 0x200, Mask: 0x3f00}, func(c rtnl.TrackedConnection) {
+				offloaded[c.Original.To.Addr()] = offloaded[c.Original.To.Addr()] || c.Offloaded
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		return offloaded[inside4] && offloaded[inside6]
+	})
+	return load
 }
 
 // tracked returns the number of connections that began inside and have the mark of the uplink, and of those that are in a flow table

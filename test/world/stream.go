@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stream is a TCP connection to a service of ServeTCP under full load both ways: it sends as fast as it can, and all
@@ -63,6 +65,19 @@ func (h *Host) greeted(q Request) (*net.TCPConn, *bufio.Reader, error) {
 	}
 	conn.SetDeadline(time.Time{})
 	return conn, r, nil
+}
+
+// Pace makes the stream send that many bytes in a second at most, and so much comes back: an emulated machine is busy with less.
+func (s *Stream) Pace(bytes int) error {
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, bytes)
+	})
+	return errors.Join(err, failed)
 }
 
 // Await returns when that many more bytes have come back, or with the reason why they will not. Without a deadline of the context it

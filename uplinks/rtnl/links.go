@@ -73,6 +73,7 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		MAC:          string(a.HardwareAddr),
 		Up:           a.RawFlags&unix.IFF_UP != 0,
 		Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
+		MTU:          a.MTU,
 		Group:        uplinks.Group(a.Group),
 		PointToPoint: a.RawFlags&unix.IFF_POINTOPOINT != 0,
 		VRF:          vrfTable(l),

@@ -3,6 +3,8 @@ package host
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +30,34 @@ type flows struct {
 	mu      sync.Mutex
 	wanted  bool
 	refused refusal
+	mtus    linkMTUs
+}
+
+// linkMTUs are the MTUs of links: as they were when the flow table was made or first seen, and now.
+type linkMTUs struct{ made, now map[string]int }
+
+// update takes over the MTUs of links.
+func (m *linkMTUs) update(links map[string]uplinks.Link) {
+	if m.now == nil {
+		m.now = map[string]int{}
+	}
+	for name, l := range links {
+		m.now[name] = l.MTU
+	}
+	if m.made == nil {
+		m.made = maps.Clone(m.now)
+	}
+}
+
+// renew takes the MTUs of now for those of the flow table.
+func (m *linkMTUs) renew() { m.made = maps.Clone(m.now) }
+
+// changed reports whether one of the links has another MTU than it had.
+func (m *linkMTUs) changed(links []string) bool {
+	return slices.ContainsFunc(links, func(name string) bool {
+		before, known := m.made[name]
+		return known && m.now[name] != before
+	})
 }
 
 // set says whether the settings have a flow table.
@@ -42,6 +72,7 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 	if !fl.wanted && facts.Scopes != nil {
 		return nil
 	}
+	fl.mtus.update(facts.Links)
 	now, exists, err := flowtable.Read()
 	switch {
 	case errors.Is(err, unix.EPERM) && !fl.wanted:
@@ -49,6 +80,7 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 	case err != nil:
 		return err
 	case exists:
+		now.MTUChanged = fl.mtus.changed(now.Links())
 		state.Flows[now] = true
 	}
 	if !fl.wanted || facts.Scopes != nil {
@@ -68,6 +100,7 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 func (fl *flows) setTable(t marks.FlowTable) error {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
+	fl.mtus.renew()
 	return flowtable.Set(t)
 }
 
