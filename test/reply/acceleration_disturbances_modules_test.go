@@ -116,10 +116,8 @@ func foreignFlowTable(t *testing.T, a *accelerated, u *world.Uplink) {
 
 // renamed gives the link another name. The kernel wants it to be down for that, and takes its routes and IPv6 addresses.
 func renamed(t *testing.T, a *accelerated, u *world.Uplink) {
-	a.Gateway.Run("ip", "link", "set", "dev", "eth1", "down")
-	a.Gateway.Run("ip", "link", "set", "dev", "eth1", "name", "wan9")
-	a.Gateway.Run("ip", "link", "set", "dev", "wan9", "up")
-	restore(a.Box, u)
+	a.Shell("ip link set dev eth1 down", "ip link set dev eth1 name wan9", "ip link set dev wan9 up",
+		"ip addr add fe80::2/64 dev wan9 nodad", "ip addr add "+u.Addr6.String()+"/64 dev wan9 nodad")
 	box.Eventually(t, box.EventualTimeout, "the flow table has the new name", func() bool {
 		return strings.Contains(a.Gateway.Run("nft", "list", "ruleset"), `iifname "wan9" ct direction original`)
 	})
