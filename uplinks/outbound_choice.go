@@ -14,14 +14,18 @@ func (c Choice) Uses(uplink string) bool {
 }
 
 // Choose returns what a policy uses: the usable members of the first tier that has any. A policy that avoids degraded uplinks
-// uses them only when there is no other.
+// uses them only when there is no other. Where no uplink is usable it uses those that answer, and are held down for their flaps:
+// better an uplink that may fail again than none.
 func (s Settings) Choose(p Policy, f Facts, v Verdicts, family Family) Choice {
 	if p.AvoidDegraded {
 		if c := s.chooseAmong(p, f, family, func(m Member) bool { return s.memberState(m.Uplink, f, v, family) == MemberUsable }); c.Tier >= 0 {
 			return c
 		}
 	}
-	return s.chooseAmong(p, f, family, func(m Member) bool { return s.usable(m.Uplink, f, v, family) })
+	if c := s.chooseAmong(p, f, family, func(m Member) bool { return s.usable(m.Uplink, f, v, family) }); c.Tier >= 0 {
+		return c
+	}
+	return s.chooseAmong(p, f, family, func(m Member) bool { return s.memberState(m.Uplink, f, v, family) == MemberHeld })
 }
 
 // chooseAmong returns the members of the first tier that has any which fit.
@@ -42,6 +46,7 @@ type MemberState string
 const (
 	MemberUsable   MemberState = "usable"
 	MemberDegraded MemberState = "degraded" // usable, but loss or latency is beyond its thresholds
+	MemberHeld     MemberState = "held"     // it answers, and is held down for its flaps: for policies without a usable uplink
 	MemberDrained  MemberState = "drained"  // taken out of outbound by the operator
 	MemberDown     MemberState = "down"
 	MemberAbsent   MemberState = "absent" // no link, address or gateway
@@ -68,8 +73,11 @@ func (s Settings) memberState(name string, f Facts, v Verdicts, family Family) M
 		return MemberAbsent
 	}
 	if _, ok := s.hopOf(s.Uplinks[i], f, family); ok {
-		if verdict == VerdictDegraded {
+		switch verdict {
+		case VerdictDegraded:
 			return MemberDegraded
+		case VerdictHeld:
+			return MemberHeld
 		}
 		return MemberUsable
 	}

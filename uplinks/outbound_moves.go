@@ -26,6 +26,7 @@ type OutboundTracker struct {
 	choices map[choiceKey]Choice
 	dead    map[PathKey]bool
 	stuck   map[PathKey]bool // failed while no other uplink was usable
+	carried map[PathKey]bool // could have got connections since they were moved
 }
 
 type choiceKey struct {
@@ -43,7 +44,7 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 	}
 	choices, dead := map[choiceKey]Choice{}, map[PathKey]bool{}
 	if t.stuck == nil {
-		t.stuck = map[PathKey]bool{}
+		t.stuck, t.carried = map[PathKey]bool{}, map[PathKey]bool{}
 	}
 	for _, family := range f.Families() {
 		for _, p := range s.Outbound.Policies {
@@ -51,14 +52,18 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 		}
 		for _, u := range s.Uplinks {
 			path := PathKey{u.Name, family}
+			if s.usable(u.Name, f, v, family) || s.isUsed(u.Name, choices, family) {
+				t.carried[path] = true
+			}
 			if dead[path] = u.Manages(family) && !s.alive(u, f, v, family); !dead[path] {
 				delete(t.stuck, path)
 			} else if !t.dead[path] {
-				t.stuck[path] = true
+				t.stuck[path] = t.carried[path] || t.dead == nil
 			}
 			if t.stuck[path] && s.movesTo(u.Name, choices, family) {
 				delete(t.stuck, path)
-				m := s.move(u, f, family, "it is "+describeVerdict(v[path]))
+				delete(t.carried, path)
+				m := s.move(u, f, family, s.deadReason(u.Name, f, v, family))
 				m.AtInit = t.dead == nil
 				moves = append(moves, m)
 			}
@@ -69,12 +74,27 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 	return moves
 }
 
-// describeVerdict returns the state of a path that is not usable.
-func describeVerdict(v Verdict) string {
-	if v == VerdictDown || v == VerdictAbsent {
-		return string(v)
+// Used returns the paths that a policy uses since the last update.
+func (t *OutboundTracker) Used() map[PathKey]bool {
+	used := map[PathKey]bool{}
+	for key, choice := range t.choices {
+		for _, m := range choice.Members {
+			used[PathKey{m.Uplink, key.family}] = true
+		}
 	}
-	return "without a link, an address or a gateway"
+	return used
+}
+
+// deadReason says why a path is not alive.
+func (s Settings) deadReason(uplink string, f Facts, v Verdicts, family Family) string {
+	f.Drained = nil
+	switch {
+	case s.memberState(uplink, f, v, family) == MemberDown:
+		return "it is down"
+	case v[PathKey{uplink, family}] == VerdictAbsent:
+		return "it is absent"
+	}
+	return "it is without a link, an address or a gateway"
 }
 
 // movesTo reports whether a policy that moves connections of the uplink when it fails uses another one.
@@ -82,6 +102,11 @@ func (s Settings) movesTo(uplink string, choices map[choiceKey]Choice, family Fa
 	return slices.ContainsFunc(s.Outbound.Policies, func(p Policy) bool {
 		return p.MoveFailed && p.tierOf(uplink) >= 0 && choices[choiceKey{p.Name, family}].Tier >= 0
 	})
+}
+
+// isUsed reports whether any policy uses the uplink.
+func (s Settings) isUsed(uplink string, choices map[choiceKey]Choice, family Family) bool {
+	return slices.ContainsFunc(s.Outbound.Policies, func(p Policy) bool { return choices[choiceKey{p.Name, family}].Uses(uplink) })
 }
 
 // movesBack returns the connections of the tiers behind the one that a policy uses since now, except those of uplinks that another
@@ -95,8 +120,7 @@ func (t *OutboundTracker) movesBack(s Settings, f Facts, choices map[choiceKey]C
 		}
 		for _, tier := range p.Tiers[now.Tier+1:] {
 			for _, m := range tier {
-				inUse := slices.ContainsFunc(s.Outbound.Policies, func(o Policy) bool { return choices[choiceKey{o.Name, family}].Uses(m.Uplink) })
-				if i := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Name == m.Uplink }); i >= 0 && !inUse {
+				if i := slices.IndexFunc(s.Uplinks, func(u Uplink) bool { return u.Name == m.Uplink }); i >= 0 && !s.isUsed(m.Uplink, choices, family) {
 					moves = append(moves, s.move(s.Uplinks[i], f, family, "a better tier of "+p.Name+" is usable again"))
 				}
 			}
@@ -112,10 +136,10 @@ func (p Policy) tierOf(uplink string) int {
 	})
 }
 
-// alive reports whether the uplink works in the family, whether or not the operator has taken it out of outbound.
+// alive reports whether the uplink works in the family, whether or not it is held down, or the operator has taken it out of outbound.
 func (s Settings) alive(u Uplink, f Facts, v Verdicts, family Family) bool {
 	f.Drained = nil
-	return s.usable(u.Name, f, v, family)
+	return s.usable(u.Name, f, v, family) || s.memberState(u.Name, f, v, family) == MemberHeld
 }
 
 // CheckDrain returns an error unless the uplink can be taken out of outbound.

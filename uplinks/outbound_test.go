@@ -70,19 +70,29 @@ func TestPolicyUsesTheFirstTierWithAUsableUplink(t *testing.T) {
 	noCarrier.Links["eth0"] = l
 	drained := uplinkstest.Facts()
 	drained.Drained = map[string]bool{"fibre": true}
+	held := func(v uplinks.Verdicts, name string) uplinks.Verdicts {
+		v[uplinks.PathKey{Uplink: name, Family: uplinks.IPv4}] = uplinks.VerdictHeld
+		return v
+	}
 	both := "nexthop via 198.51.100.1 dev eth0 weight 3 nexthop via 192.0.2.1 dev eth1 weight 1"
 	for name, c := range map[string]struct {
 		facts         uplinks.Facts
 		verdicts      uplinks.Verdicts
 		balance, tier string
 	}{
-		"all usable":   {uplinkstest.Facts(), nil, both, "eth0"},
-		"down":         {uplinkstest.Facts(), down("fibre"), "eth1", "eth1"},
-		"standby down": {uplinkstest.Facts(), down("lte"), "eth0", "eth0"},
-		"no carrier":   {noCarrier, nil, "eth1", "eth1"},
-		"drained":      {drained, nil, "eth1", "eth1"},
-		"none usable":  {noCarrier, down("lte"), "", ""},
-		"unproven":     {uplinkstest.Facts(), uplinks.Verdicts{{Uplink: "fibre", Family: uplinks.IPv4}: uplinks.VerdictUnproven}, both, "eth0"},
+		"all usable":               {uplinkstest.Facts(), nil, both, "eth0"},
+		"down":                     {uplinkstest.Facts(), down("fibre"), "eth1", "eth1"},
+		"standby down":             {uplinkstest.Facts(), down("lte"), "eth0", "eth0"},
+		"no carrier":               {noCarrier, nil, "eth1", "eth1"},
+		"drained":                  {drained, nil, "eth1", "eth1"},
+		"none usable":              {noCarrier, down("lte"), "", ""},
+		"held down":                {uplinkstest.Facts(), held(uplinks.Verdicts{}, "fibre"), "eth1", "eth1"},
+		"held down, standby down":  {uplinkstest.Facts(), held(down("lte"), "fibre"), "eth0", "eth0"},
+		"down, standby held down":  {uplinkstest.Facts(), held(down("fibre"), "lte"), "eth1", "eth1"},
+		"held down, no carrier":    {noCarrier, held(held(uplinks.Verdicts{}, "fibre"), "lte"), "eth1", "eth1"},
+		"both held down":           {uplinkstest.Facts(), held(held(uplinks.Verdicts{}, "fibre"), "lte"), both, "eth0"},
+		"drained, standby is held": {drained, held(uplinks.Verdicts{}, "lte"), "eth1", "eth1"},
+		"unproven":                 {uplinkstest.Facts(), uplinks.Verdicts{{Uplink: "fibre", Family: uplinks.IPv4}: uplinks.VerdictUnproven}, both, "eth0"},
 	} {
 		if got := policyRoute(s, c.facts, c.verdicts, "balanced"); got != c.balance {
 			t.Errorf("%s: balanced goes by %q, want %q", name, got, c.balance)
@@ -213,6 +223,36 @@ func TestConnectionsMoveOnlyWhenThereIsAnotherUplink(t *testing.T) {
 			if m.Mask != 0x3f00 || m.Mark&0x2000 == 0 {
 				t.Errorf("the move selects by %s/%s: also connections that began outside", m.Mark, m.Mask)
 			}
+		}
+	}
+}
+
+// Connections of an uplink that flaps move once: while it is held down there are none, unless no other uplink is usable.
+func TestConnectionsDoNotFollowFlaps(t *testing.T) {
+	s, f := outboundSettings(), uplinkstest.Facts()
+	s.Outbound.Default, s.Outbound.Policies, s.Outbound.Rules = "voice", s.Outbound.Policies[1:], nil
+	up, down, held := uplinks.VerdictUp, uplinks.VerdictDown, uplinks.VerdictHeld
+	var tracker uplinks.OutboundTracker
+	for i, step := range []struct {
+		fibre, lte uplinks.Verdict
+		want       string
+	}{
+		{up, up, ""}, {down, up, "fibre"}, {held, up, ""}, {down, up, ""}, {held, up, ""}, {down, up, ""},
+		{down, down, ""},    // what lte has is stuck
+		{held, down, "lte"}, // and goes by fibre, which answers
+		{down, down, ""},
+		{held, down, ""}, // what fibre has goes on
+		{held, up, ""},   // it answers: what it has stays
+		{down, up, "fibre"},
+		{held, up, ""}, {up, up, "lte"}, // home
+	} {
+		v := uplinks.Verdicts{{Uplink: "fibre", Family: uplinks.IPv4}: step.fibre, {Uplink: "lte", Family: uplinks.IPv4}: step.lte}
+		got := ""
+		for _, name := range moves(tracker.Update(s, f, v)) {
+			got += name
+		}
+		if got != step.want {
+			t.Errorf("step %d: moved %q, want %q", i, got, step.want)
 		}
 	}
 }

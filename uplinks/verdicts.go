@@ -17,6 +17,7 @@ const (
 	VerdictUnproven Verdict = "unproven" // up, but its reply path is broken
 	VerdictStandby  Verdict = "standby"  // the other node of a pair has its addresses
 	VerdictUp       Verdict = "up"
+	VerdictHeld     Verdict = "held"     // down for its flaps alone: it answers
 	VerdictDegraded Verdict = "degraded" // up or unproven, and loss or latency is beyond its thresholds
 )
 

@@ -11,7 +11,7 @@ import (
 // reason unless it is Up. It returns an empty state if no probe has decided since the path was added, and Standby if none
 // has since the addresses came.
 func (p *pathState) decide(now time.Time) (state health.State, reason string) {
-	p.reviewAt = time.Time{}
+	p.reviewAt, p.held = time.Time{}, false
 	if state, reason := linkFault(*p.path); state != "" {
 		p.quorum = Undecided
 		p.holdDown.failed()
@@ -26,7 +26,7 @@ func (p *pathState) decide(now time.Time) (state health.State, reason string) {
 		return health.Down, reason
 	case p.state == health.Down || p.state == health.Absent:
 		if left := p.holdDown.succeeded(now); left > 0 {
-			p.reviewAt = now.Add(left)
+			p.reviewAt, p.held = now.Add(left), true
 			return health.Down, fmt.Sprintf("held down for %v after %d flaps", p.holdDown.penalty, p.holdDown.flaps)
 		}
 	}

@@ -1,6 +1,10 @@
 package monitor
 
-import "time"
+import (
+	"time"
+
+	"replypath/health"
+)
 
 // Parameters of the hold-down.
 const (
@@ -64,4 +68,20 @@ func (h *holdDown) remaining(now time.Time) time.Duration {
 		return h.penalty
 	}
 	return max(h.penalty-now.Sub(h.answeringSince), 0)
+}
+
+// holdDownEvent is the kind of events that are for Monitor.OnHoldDown.
+const holdDownEvent = "hold-down"
+
+// evaluateHoldDown emits that a path is down only because it is held down, and that it no longer is.
+func (e *engine) evaluateHoldDown(p *pathState) {
+	if p.held == p.heldSent {
+		return
+	}
+	p.heldSent = p.held
+	event := health.Event{Kind: holdDownEvent}
+	if p.held {
+		event.To = holdDownEvent
+	}
+	e.emit(p.path.Key, event)
 }

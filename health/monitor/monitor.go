@@ -14,6 +14,8 @@ type Monitor struct {
 	OnEvent func(health.Event)
 	// OnDegradation receives, in the same way, that a usable path became degraded, or no longer is.
 	OnDegradation func(k health.Key, degraded bool)
+	// OnHoldDown receives, in the same way, that a path is down only because it is held down, or no longer is.
+	OnHoldDown func(k health.Key, held bool)
 	// OnOutcome receives the outcome of each probe, from many goroutines at once.
 	OnOutcome func(health.Key, health.Probe, health.Outcome)
 
@@ -57,15 +59,16 @@ func (m *Monitor) update(change func(e *engine, now time.Time)) {
 
 // emit passes an event on.
 func (m *Monitor) emit(e health.Event) {
-	if e.Kind != degradationEvent {
+	on, isFlag := map[string]func(health.Key, bool){degradationEvent: m.OnDegradation, holdDownEvent: m.OnHoldDown}[e.Kind]
+	if !isFlag {
 		if m.OnEvent != nil {
 			m.OnEvent(e)
 		}
 		return
 	}
 	k := health.Key{Uplink: e.Uplink}
-	if err := k.Family.UnmarshalText([]byte(e.Family)); err == nil && m.OnDegradation != nil {
-		m.OnDegradation(k, e.To != "")
+	if err := k.Family.UnmarshalText([]byte(e.Family)); err == nil && on != nil {
+		on(k, e.To != "")
 	}
 }
 

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,39 @@ func TestFlappingUplinkIsHeldDown(t *testing.T) {
 		h.advance(3 * time.Second)
 		if got := h.status("fibre"); got.HoldDownSeconds != 80 {
 			t.Errorf("after another loss %v s are left", got.HoldDownSeconds)
+		}
+	})
+}
+
+// What is down only because it is held down is reported; that it is up again comes before the end of that.
+func TestHoldDownOfAnUplinkThatAnswersIsReported(t *testing.T) {
+	withMonitor(t, []string{"fibre"}, []health.Probe{icmpProbe(targetHost)}, func(h *harness) {
+		var reports []string
+		onEvent := h.monitor.OnEvent
+		h.monitor.OnHoldDown = func(k health.Key, held bool) { reports = append(reports, fmt.Sprint(k.Uplink, " ", held)) }
+		h.monitor.OnEvent = func(e health.Event) {
+			reports = append(reports, e.To)
+			onEvent(e)
+		}
+		answers := func(does bool) {
+			h.network.set(func(n *fakeNetwork) { n.blackholed["fibre"] = !does })
+		}
+		h.advance(10 * time.Second)
+		for range 2 {
+			answers(false)
+			h.waitForState("fibre", health.Down)
+			answers(true)
+			h.waitForState("fibre", health.Up)
+		}
+		answers(false)
+		h.waitForState("fibre", health.Down)
+		answers(true)
+		h.advance(6 * time.Second)
+		answers(false)
+		h.advance(6 * time.Second)
+		want := []string{"up", "down", "up", "down", "fibre true", "up", "fibre false", "down", "fibre true", "fibre false"}
+		if !slices.Equal(reports, want) {
+			t.Errorf("reports %q, want %q", reports, want)
 		}
 	})
 }

@@ -29,6 +29,8 @@ type pathState struct {
 	changes  int          // of the state
 	wasUp    bool
 	degraded bool      // fewer probes than the quorum are without degradation
+	held     bool      // it is down only because it is held down: enough of its probes are answered
+	heldSent bool      // what Monitor.OnHoldDown has got last
 	reviewAt time.Time // when to decide again without any event; zero: never
 
 	runAt        time.Time          // when runDue is to be called; zero: never

@@ -15,6 +15,7 @@ func (e *engine) evaluate(p *pathState, now time.Time) {
 	p.reason = reason
 	e.evaluateProof(p, now)
 	defer e.evaluateDegradation(p)
+	defer e.evaluateHoldDown(p)
 	if state == p.state {
 		return
 	}

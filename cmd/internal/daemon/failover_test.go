@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"replypath/cmd/internal/host"
 	"replypath/health"
@@ -86,6 +87,45 @@ func TestFamiliesOfAnUplinkAreMovedTogether(t *testing.T) {
 	}
 	if moves := <-k.mover.waiting; len(moves) != 2 || moves[0].Family == moves[1].Family {
 		t.Errorf("moves %+v", moves)
+	}
+}
+
+// recordedMoves is a kernel that notes the uplinks whose connections it moves.
+type recordedMoves struct{ uplinks []string }
+
+func (r *recordedMoves) MoveConnections(moves ...uplinks.Move) ([]host.Moved, error) {
+	for _, m := range moves {
+		r.uplinks = append(r.uplinks, m.Path.Uplink)
+	}
+	return make([]host.Moved, len(moves)), nil
+}
+
+// What has begun by an uplink since it is in use again is not moved by the second sweep.
+func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
+	for name, want := range map[string][]string{"down": {"fibre", "fibre"}, "down and up": {"fibre"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, _ := newOutboundReconciler(t, outboundTestSettings())
+				moved := &recordedMoves{}
+				k.mover.kernel = moved
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- k.mover.Run(ctx) }()
+				k.setFibre(uplinks.VerdictDown)
+				k.FailOver(t.Context())
+				synctest.Wait()
+				if name == "down and up" {
+					k.setFibre(uplinks.VerdictUp)
+					k.FailOver(t.Context())
+				}
+				time.Sleep(2 * secondSweep)
+				stop()
+				<-ended
+				if !slices.Equal(moved.uplinks, want) {
+					t.Errorf("moved those of %v, want %v", moved.uplinks, want)
+				}
+			})
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"replypath/cmd/internal/host"
@@ -32,7 +33,8 @@ type outboundMover struct {
 	log      *slog.Logger
 	states   *outboundStates
 	tracker  uplinks.OutboundTracker
-	waiting  chan []uplinks.Move // those of one uplink
+	waiting  chan []uplinks.Move                      // those of one uplink
+	inUse    atomic.Pointer[map[uplinks.PathKey]bool] // the paths that a policy uses; replaced, never changed
 }
 
 func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.Logger) *outboundMover {
@@ -42,7 +44,16 @@ func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.
 // round queues the moves that follow from the state that a round has put in force.
 func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts) {
 	m.states.observe(s, f, v)
-	m.queue(m.tracker.Update(s, f, v))
+	moves := m.tracker.Update(s, f, v)
+	used := m.tracker.Used()
+	m.inUse.Store(&used)
+	m.queue(moves)
+}
+
+// stillDue returns the moves of uplinks that no policy uses: what has begun by one that is in use again belongs there.
+func (m *outboundMover) stillDue(moves []uplinks.Move) (due []uplinks.Move) {
+	used := m.inUse.Load()
+	return slices.DeleteFunc(slices.Clone(moves), func(move uplinks.Move) bool { return used != nil && (*used)[move.Path] })
 }
 
 // queue queues moves. Those of one uplink are carried out together, as the kernel walks all connections for them. One that finds the
@@ -100,13 +111,20 @@ func (m *outboundMover) Run(ctx context.Context) error {
 	}
 }
 
-// moveConnections carries out the moves of one uplink, and returns what each moved, also after a failure.
-func (m *outboundMover) moveConnections(moves []uplinks.Move) []host.Moved {
-	moved, err := m.kernel.MoveConnections(moves...)
+// moveConnections carries out the moves of one uplink that are still due, and returns what each moved, also after a failure.
+func (m *outboundMover) moveConnections(moves []uplinks.Move) (all []host.Moved) {
+	due := m.stillDue(moves)
+	moved, err := m.kernel.MoveConnections(due...)
 	if err != nil {
 		m.log.Error("cannot move connections", "uplink", moves[0].Path.Uplink, "family", moves[0].Path.Family, "err", err)
 	}
-	return append(moved, make([]host.Moved, len(moves)-len(moved))...)
+	all = make([]host.Moved, len(moves))
+	for i, move := range moves {
+		if at := slices.IndexFunc(due, func(d uplinks.Move) bool { return d.Path == move.Path }); at >= 0 && at < len(moved) {
+			all[i] = moved[at]
+		}
+	}
+	return all
 }
 
 // move moves the connections for the first time.

@@ -183,7 +183,8 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 	manager.saver, status.saver, status.comparison, status.outbound = saver, saver, comparison, outbound
 	server := d.endpoint.server
 	d.endpoint.use(status)
-	m.OnEvent, m.OnOutcome, m.OnDegradation = recorder.HandleMonitorEvent, server.Metrics().Observe, verdicts.HandleDegradation
+	m.OnEvent, m.OnOutcome = recorder.HandleMonitorEvent, server.Metrics().Observe
+	m.OnDegradation, m.OnHoldDown = verdicts.HandleDegradation, verdicts.HandleHoldDown
 
 	requests := newRequestQueue(queue)
 	fingerprints := &fingerprintPoller{host: d.host, queue: queue, rules: proofs, log: o.Log}

@@ -15,10 +15,11 @@ type verdicts struct {
 	queue *roundQueue
 
 	mu       sync.Mutex
-	byPath   uplinks.Verdicts // of the states and degradations; replaced, never changed
+	byPath   uplinks.Verdicts // of the states and flags; replaced, never changed
 	states   uplinks.Verdicts // of the states alone
 	degraded map[uplinks.PathKey]bool
-	next     chan struct{} // closed by the next change; nil: nothing waits for it
+	held     map[uplinks.PathKey]bool // down only because of the hold-down
+	next     chan struct{}            // closed by the next change; nil: nothing waits for it
 }
 
 // HandleStateEvent records the new state of a path, and requests a round of the whole host if it differs from the one
@@ -49,24 +50,37 @@ func (v *verdicts) set(path uplinks.PathKey, verdict uplinks.Verdict) (changed b
 
 // HandleDegradation records that a path became degraded, or no longer is.
 func (v *verdicts) HandleDegradation(k health.Key, degraded bool) {
+	v.setFlag(&v.degraded, k, degraded, degradationReason(k.Uplink))
+}
+
+// HandleHoldDown records that a path is down only because it is held down, or no longer is.
+func (v *verdicts) HandleHoldDown(k health.Key, held bool) {
+	v.setFlag(&v.held, k, held, stateReason(k.Uplink))
+}
+
+// setFlag sets one of the flags of a path, and requests a round if its verdict is another one then.
+func (v *verdicts) setFlag(flags *map[uplinks.PathKey]bool, k health.Key, is bool, reason string) {
 	path := uplinks.PathKey(k)
 	v.mu.Lock()
-	if v.degraded == nil {
-		v.degraded = map[uplinks.PathKey]bool{}
+	if *flags == nil {
+		*flags = map[uplinks.PathKey]bool{}
 	}
-	v.degraded[path] = degraded
+	(*flags)[path] = is
 	changed := v.compose(path)
 	v.mu.Unlock()
 	if changed {
-		v.queue.RequestRound(degradationReason(k.Uplink), uplinks.ChangedScope{})
+		v.queue.RequestRound(reason, uplinks.ChangedScope{})
 	}
 }
 
-// compose sets the verdict of a path from its state and degradation, and reports whether it is another one.
+// compose sets the verdict of a path from its state and flags, and reports whether it is another one.
 func (v *verdicts) compose(path uplinks.PathKey) (changed bool) {
 	verdict := v.states[path]
 	if v.degraded[path] && (verdict == uplinks.VerdictUp || verdict == uplinks.VerdictUnproven) {
 		verdict = uplinks.VerdictDegraded
+	}
+	if v.held[path] && verdict == uplinks.VerdictDown {
+		verdict = uplinks.VerdictHeld
 	}
 	if v.byPath[path] == verdict {
 		return false
@@ -112,6 +126,8 @@ func (v *verdicts) retain(s uplinks.Settings) {
 	next := maps.Clone(v.byPath)
 	maps.DeleteFunc(next, func(p uplinks.PathKey, _ uplinks.Verdict) bool { return gone(p) })
 	maps.DeleteFunc(v.states, func(p uplinks.PathKey, _ uplinks.Verdict) bool { return gone(p) })
-	maps.DeleteFunc(v.degraded, func(p uplinks.PathKey, _ bool) bool { return gone(p) })
+	for _, flags := range []map[uplinks.PathKey]bool{v.degraded, v.held} {
+		maps.DeleteFunc(flags, func(p uplinks.PathKey, _ bool) bool { return gone(p) })
+	}
 	v.byPath = next
 }

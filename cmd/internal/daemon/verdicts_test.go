@@ -47,6 +47,33 @@ func TestDegradationIsAVerdictOfAPathThatIsUp(t *testing.T) {
 	}
 }
 
+// A hold-down is a verdict while the path is down, whatever comes first: it never makes one that is up be down.
+func TestHoldDownIsAVerdictOfAPathThatIsDown(t *testing.T) {
+	v := &verdicts{queue: newRoundQueue()}
+	path := uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv6}
+	for i, step := range []struct {
+		state uplinks.Verdict // "": as before
+		held  bool
+		want  uplinks.Verdict
+	}{
+		{uplinks.VerdictUp, false, uplinks.VerdictUp},
+		{uplinks.VerdictDown, false, uplinks.VerdictDown},
+		{"", true, uplinks.VerdictHeld},
+		{"", false, uplinks.VerdictDown},
+		{"", true, uplinks.VerdictHeld},
+		{uplinks.VerdictUp, true, uplinks.VerdictUp},
+		{"", false, uplinks.VerdictUp},
+	} {
+		if step.state != "" {
+			v.set(path, step.state)
+		}
+		v.HandleHoldDown(health.Key(path), step.held)
+		if got := v.Snapshot()[path]; got != step.want {
+			t.Errorf("step %d: verdict %q, want %q", i, got, step.want)
+		}
+	}
+}
+
 func TestAChangedVerdictRequestsARoundOfTheWholeHost(t *testing.T) {
 	s := newTestService(t, &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}, uplinkstest.Settings())
 	s.loop.queue.takeScopes()
