@@ -35,6 +35,8 @@ type Facts struct {
 	Refused            map[PathKey]string     // why the kernel refuses a route of the path
 	// RouterCountersRefused is why the kernel refuses the table that counts replies by router.
 	RouterCountersRefused string
+	// BackupRefused is why the kernel refuses the table that translates sources once more.
+	BackupRefused string
 	// Kept has the routes of the paths that are left out and were in force before.
 	Kept map[PathKey]map[RouteKey]Route
 }

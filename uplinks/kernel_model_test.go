@@ -208,3 +208,9 @@ func (k *kernelModel) SetRouterCounters(marks.RouterCounters) {}
 
 // DelRouterCounters does nothing.
 func (k *kernelModel) DelRouterCounters() {}
+
+// SetBackup does nothing: it gives packets the marks that they have, and translates what the model does not.
+func (k *kernelModel) SetBackup(marks.Backup) {}
+
+// DelBackup does nothing.
+func (k *kernelModel) DelBackup() {}

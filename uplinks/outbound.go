@@ -98,6 +98,11 @@ type UplinkPrefixes struct {
 // Enabled reports whether outbound connections are configured.
 func (o Outbound) Enabled() bool { return o.Default != "" }
 
+// Translates reports whether sources are translated in any family.
+func (o Outbound) Translates() bool {
+	return o.Enabled() && (o.Masquerade.In(IPv4) || o.Masquerade.In(IPv6))
+}
+
 // Policy returns the policy of the name, and false if there is none.
 func (o Outbound) Policy(name string) (Policy, bool) {
 	i := slices.IndexFunc(o.Policies, func(p Policy) bool { return p.Name == name })

@@ -48,11 +48,11 @@ func (o outbound) addChains(want State) {
 			chains.Buckets = append(chains.Buckets, o.Mask.Mark(o.FirstBucket()+n))
 		}
 	}
+	chains.Egress = o.egress()
 	for _, u := range o.managed() {
 		if !u.named() {
 			continue
 		}
-		chains.Egress = append(chains.Egress, marks.Egress{Link: u.Link, Mark: o.Mark(u), Sources: o.ownNetworks(u)})
 		l, _ := o.facts.LinkOf(u)
 		for _, a := range l.Addrs {
 			if FamilyOf(a.Prefix.Addr()) == o.family && !a.LinkLocal {
@@ -73,6 +73,16 @@ func (o outbound) addChains(want State) {
 	for _, h := range chains.Hooks() {
 		want.Hooks[HookKey{firewall, h}] = hookInPlace
 	}
+}
+
+// egress returns the links of the uplinks, with the sources that are not translated.
+func (o outbound) egress() (all []marks.Egress) {
+	for _, u := range o.managed() {
+		if u.named() {
+			all = append(all, marks.Egress{Link: u.Link, Mark: o.Mark(u), Sources: o.ownNetworks(u)})
+		}
+	}
+	return all
 }
 
 // ownNetworks returns the networks of the family whose packets the uplink's provider takes.

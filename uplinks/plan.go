@@ -33,7 +33,8 @@ func (p Plan) String() string {
 // then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. So a reply that takes the right path
 // before takes it after every single step. A route to a found router follows its neighbour entry, and is deleted after it: as long
 // as there is such a route, the entries are looked for. The rules of outbound connections follow the chains: a connection that is
-// open must have the mark of its uplink before a rule can choose another one for it. A flow table is taken away for the time of all
+// open must have the mark of its uplink before a rule can choose another one for it. The table that translates sources once more
+// comes before the chains that do, and goes after them. A flow table is taken away for the time of all
 // these steps.
 func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
@@ -53,7 +54,8 @@ func Diff(want, have State) Plan {
 	forbid, attach, detach := udpSteps(want, have)
 	newNeighbours, oldNeighbours := neighbourSteps(want, have)
 	count, uncount := routerCounterSteps(want, have)
-	return pauseFlows(slices.Concat(forbid, join, newNeighbours, newRoutes, newRules, set, load, count, attach, outboundRules, oldOutbound, detach, uncount, unload, restore, oldRules, oldNeighbours, oldRoutes), want, have)
+	backUp, noBackup := backupSteps(want, have)
+	return pauseFlows(slices.Concat(forbid, join, newNeighbours, newRoutes, newRules, set, backUp, load, count, attach, outboundRules, oldOutbound, detach, uncount, unload, noBackup, restore, oldRules, oldNeighbours, oldRoutes), want, have)
 }
 
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all

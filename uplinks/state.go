@@ -25,6 +25,8 @@ type State struct {
 	Flows       map[marks.FlowState]bool // the flow table of Settings.Accelerate, one at most
 	// The table that counts replies by router, one at most; the zero value stands for another one, or a damaged one.
 	RouterCounters map[marks.RouterCounters]bool
+	// The table that translates sources once more, one at most; the zero value stands for another one, or a damaged one.
+	Backup map[marks.Backup]bool
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -57,5 +59,6 @@ func NewState() State {
 		Flows:        map[marks.FlowState]bool{},
 
 		RouterCounters: map[marks.RouterCounters]bool{},
+		Backup:         map[marks.Backup]bool{},
 	}
 }

@@ -43,4 +43,6 @@ type Writer interface {
 	DelFlows()
 	SetRouterCounters(c marks.RouterCounters)
 	DelRouterCounters()
+	SetBackup(b marks.Backup)
+	DelBackup()
 }

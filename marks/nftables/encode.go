@@ -133,17 +133,18 @@ func originalSource(ipv6 bool) uint32 {
 	return unix.NFT_CT_SRC_IP
 }
 
-// encodeNetwork returns the comparison of an address in the first register with a network.
-func encodeNetwork(p netip.Prefix) (all [][]byte) {
-	if !p.IsSingleIP() {
-		length := len(p.Addr().AsSlice())
-		mask := make([]byte, length)
-		for bit := range p.Bits() {
-			mask[bit/8] |= 0x80 >> (bit % 8)
-		}
-		all = append(all, nftnl.Mask(0, mask, make([]byte, length)))
+// encodeNetwork returns the comparison of an address in the first register with a network: as nft(8) makes it, of the first bytes alone
+// if the network is of whole bytes.
+func encodeNetwork(p netip.Prefix) [][]byte {
+	if p.Bits() > 0 && p.Bits()%8 == 0 {
+		return [][]byte{nftnl.Equals(0, p.Masked().Addr().AsSlice()[:p.Bits()/8])}
 	}
-	return append(all, nftnl.Equals(0, p.Masked().Addr().AsSlice()))
+	length := len(p.Addr().AsSlice())
+	mask := make([]byte, length)
+	for bit := range p.Bits() {
+		mask[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return [][]byte{nftnl.Mask(0, mask, make([]byte, length)), nftnl.Equals(0, p.Masked().Addr().AsSlice())}
 }
 
 // encodeAction returns the expressions of an action.

@@ -63,14 +63,20 @@ func Explain(err error) error {
 
 // HasTable reports whether the kernel has the table.
 func (s *Socket) HasTable(t Table) (exists bool, err error) {
-	err = s.Get(t.Query(), func([]byte) { exists = true })
+	_, exists, err = s.TableFlags(t)
+	return exists, err
+}
+
+// TableFlags returns the flags of the table, and whether the kernel has it.
+func (s *Socket) TableFlags(t Table) (flags uint32, exists bool, err error) {
+	err = s.Get(t.Query(), func(a []byte) { flags, exists = netfilter.FindUint32(a, unix.NFTA_TABLE_FLAGS), true })
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT):
-		return false, nil // the kernel has no nftables either
+		return 0, false, nil // the kernel has no nftables either
 	case err != nil:
-		return false, fmt.Errorf("look for the nftables table inet %s: %w", t, err)
+		return 0, false, fmt.Errorf("look for the nftables table inet %s: %w", t, err)
 	}
-	return exists, nil
+	return flags, exists, nil
 }
 
 // CounterPackets returns the packets of the table's counters, by their names; none if there is no such table.

@@ -170,7 +170,7 @@ func TestBackendChangeLeavesNothingInTheOldBackend(t *testing.T) {
 					t.Errorf("%s after %s: %s", save, to, now[save])
 				}
 			}
-			if mine := strings.Contains(now["nft"], "table inet replypath"); mine != (to == box.Nftables) {
+			if mine := strings.Contains(now["nft"], "table inet replypath {"); mine != (to == box.Nftables) {
 				t.Errorf("nft after %s: %s", to, now["nft"])
 			}
 			b.Must(0, "flush")

@@ -42,7 +42,7 @@ func TestBackendChangeDisturbsNoConnection(t *testing.T) {
 			g.send(t, g.LAN, world.KindTCP, to, 5)
 			g.send(t, g.Gateway, world.KindUDP, to, 5)
 		}
-		native := strings.Contains(g.Gateway.Run("nft", "list", "tables"), "inet replypath")
+		native := strings.Contains(g.Gateway.Run("nft", "list", "tables"), "inet replypath\n")
 		saved := g.Gateway.Run("iptables-nft-save") + g.Gateway.Run("iptables-legacy-save")
 		if native != (backend == box.Nftables) || strings.Contains(saved, "REPLYPATH") == native {
 			t.Errorf("%s: native %t:\n%s", backend, native, saved)

@@ -60,6 +60,7 @@ func TestStreamsThatBeganWithoutTranslationAreTranslatedByTheRepair(t *testing.T
 		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
 		g.Apply()
 		g.awaitUplink(t, g.LAN, 0)
+		g.Shell("nft delete table inet replypath-backup")
 		for _, family := range []int{4, 6} {
 			if backend == box.Nftables {
 				g.HarmChains(family, "flush chain TABLE FAM-nat-postrouting")

@@ -27,6 +27,7 @@ type Fake struct {
 	udpAddrs    map[netip.Addr]bool
 	flows       map[marks.FlowState]bool // the flow table
 	counters    map[marks.RouterCounters]bool
+	backup      map[marks.Backup]bool
 	neighbours  map[uplinks.NeighbourKey]string
 }
 
@@ -52,6 +53,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		udpAddrs:    map[netip.Addr]bool{},
 		flows:       map[marks.FlowState]bool{},
 		counters:    map[marks.RouterCounters]bool{},
+		backup:      map[marks.Backup]bool{},
 		neighbours:  map[uplinks.NeighbourKey]string{},
 	}
 	for _, t := range uplinks.Sysctls(f) {
@@ -116,6 +118,7 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	}
 	maps.Copy(have.Neighbours, k.neighbours)
 	maps.Copy(have.RouterCounters, k.counters)
+	maps.Copy(have.Backup, k.backup)
 	maps.Copy(have.UDPPrograms, k.udpPrograms)
 	maps.Copy(have.UDPAddrs, k.udpAddrs)
 	for firewall, t := range k.tables {

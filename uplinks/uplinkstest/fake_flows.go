@@ -21,3 +21,12 @@ func (w *fakeWriter) SetRouterCounters(c marks.RouterCounters) {
 
 // DelRouterCounters deletes the table, if there is one.
 func (w *fakeWriter) DelRouterCounters() { clear(w.k.counters) }
+
+// SetBackup replaces the table that translates sources once more.
+func (w *fakeWriter) SetBackup(b marks.Backup) {
+	clear(w.k.backup)
+	w.k.backup[b] = true
+}
+
+// DelBackup deletes the table, if there is one.
+func (w *fakeWriter) DelBackup() { clear(w.k.backup) }

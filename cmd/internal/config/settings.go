@@ -24,7 +24,7 @@ func (c *Config) settings(top fileMain) (maskKnown bool) {
 		"an uplink's table is table_base plus its id, and tables 253 to 255 are the kernel's")
 	c.Group = inBounds(top.linkGroup, c.Group, 1, math.MaxInt32, "group 0 is the default of all interfaces")
 	c.backend(top.backend)
-	c.protect(top.protect)
+	c.protect(top.protect, top.outbound)
 	return maskKnown
 }
 
@@ -69,11 +69,12 @@ func (c *Config) backend(t *stringValue) {
 	}
 }
 
-// protect sets whether the service owns its table of nftables. The backends of iptables have none.
-func (c *Config) protect(t *boolValue) {
+// protect sets whether the service owns its tables of nftables. With the backends of iptables there is only that of address translation.
+func (c *Config) protect(t *boolValue, out *fileOutbound) {
+	translates := out != nil && out.masquerade != nil && out.masquerade.val != string(uplinks.MasqueradeOff)
 	switch {
 	case t == nil:
-	case t.val && (c.Backend == marks.NFT || c.Backend == marks.Legacy):
+	case t.val && !translates && (c.Backend == marks.NFT || c.Backend == marks.Legacy):
 		t.addMistake(`set backend = "nftables", or remove this key`, "backend %q cannot be protected", c.Backend)
 	default:
 		c.Protect = t.val

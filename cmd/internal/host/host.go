@@ -35,6 +35,7 @@ type Host struct {
 	udp             udpAnswers
 	flows           flows
 	routerCounters  routerCounters
+	backup          backup
 	whileLoading    func(done <-chan struct{}) // nil: nothing runs beside a change of chains
 	lost            lostTable
 
@@ -69,6 +70,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.udp.set(o.Settings.WantedUDPPrograms())
 	h.flows.set(o.Settings)
 	h.routerCounters.set(o.Settings)
+	h.backup.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -104,7 +106,7 @@ func (h *Host) LockAsService(ctx context.Context) error {
 	h.isService = true
 	h.chains.Lock()
 	defer h.chains.Unlock()
-	return h.firewall.protect(h.wantsProtection)
+	return h.protect(h.wantsProtection)
 }
 
 // UnsavedOriginals returns why the originals of changed values are not on disk, nil when they are.
@@ -120,6 +122,7 @@ func (h *Host) lockWith(ctx context.Context, lock func(context.Context) (*stated
 // Close releases the lock and closes the sockets.
 func (h *Host) Close() {
 	_ = h.firewall.release()
+	_ = h.backup.table.Protect(false)
 	h.lock.Release()
 	h.sysctls.Close()
 	h.udp.close()
@@ -159,7 +162,10 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	}
 	h.chains.Lock()
 	defer h.chains.Unlock()
-	return facts, state, h.firewall.Read(ctx, &facts, &state)
+	if err := h.firewall.Read(ctx, &facts, &state); err != nil {
+		return facts, state, err
+	}
+	return facts, state, h.backup.read(&facts, &state)
 }
 
 // WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may

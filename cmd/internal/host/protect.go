@@ -20,6 +20,22 @@ func (fw *Firewall) protect(wanted bool) error {
 	return err
 }
 
+// protect makes the tables of nftables such that only this process can change them, or ends that.
+func (h *Host) protect(wanted bool) error {
+	if err := h.firewall.protect(wanted); err != nil {
+		return err
+	}
+	translates := h.backup.settings.Outbound.Translates()
+	err := h.backup.table.Protect(wanted && translates)
+	switch {
+	case errors.Is(err, nftables.ErrUnprotected):
+		h.firewall.unprotected, err = err.Error(), nil
+	case translates:
+		h.firewall.unprotected = "" // what iptables loads has a backup
+	}
+	return err
+}
+
 // release gives the table up.
 func (fw *Firewall) release() error {
 	if fw.native == nil {

@@ -56,6 +56,9 @@ func (h *Host) PlanRestore(ctx context.Context, d snapshot.Document, all bool) (
 		return r, err
 	}
 	want := p.ours(d)
+	if err := h.backup.belongingTo(want, have); err != nil {
+		return r, err
+	}
 	r.Ours = uplinks.Diff(want, have)
 	if all {
 		now, err := h.Snapshot(ctx)

@@ -26,7 +26,11 @@ func (h *Host) PlanUndo(ctx context.Context, u snapshot.Undo) (r Restoration, er
 	}
 	r.undoes = true
 	if u.Ours {
-		r.Ours = uplinks.Diff(p.ours(u.Before), have)
+		before := p.ours(u.Before)
+		if err := h.backup.belongingTo(before, have); err != nil {
+			return r, err
+		}
+		r.Ours = uplinks.Diff(before, have)
 	}
 	if u.Others {
 		now, err := h.Snapshot(ctx)

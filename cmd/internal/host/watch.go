@@ -118,10 +118,11 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.udp.set(s.WantedUDPPrograms())
 	h.flows.set(s)
 	h.routerCounters.set(s)
+	h.backup.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}
-	return h.firewall.protect(s.Protect && h.isService)
+	return h.protect(s.Protect && h.isService)
 }
 
 type outputEvents struct{}

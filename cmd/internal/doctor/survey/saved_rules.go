@@ -52,7 +52,7 @@ func (c *collector) readSavedRules() (all []doctor.SavedRuleset) {
 
 // linesOfOurs returns the lines of a ruleset, with their numbers, that name a chain of replypath. In a ruleset of nft(8)
 // these include CONNMARK rules of iptables, which nft lists without their mask. native are the lines that begin
-// marks.NFTTable, the content of which is left out.
+// marks.NFTTable or marks.BackupName, the content of which is left out.
 func linesOfOurs(path string, byNFT bool) (lines, native []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -65,7 +65,7 @@ func linesOfOurs(path string, byNFT bool) (lines, native []string, err error) {
 			continue
 		}
 		line = strings.TrimSpace(line)
-		if within = byNFT && strings.HasPrefix(line, "table inet "+marks.NFTTable+" {"); within {
+		if within = byNFT && isTableOfOurs(line); within {
 			native = append(native, fmt.Sprintf("%d: %s", n, line))
 			continue
 		}
@@ -76,4 +76,9 @@ func linesOfOurs(path string, byNFT bool) (lines, native []string, err error) {
 		lines = append(lines, fmt.Sprintf("%d: %s", n, line))
 	}
 	return lines, native, nil
+}
+
+// isTableOfOurs reports whether the line of a ruleset begins a table that no other program may change while the service protects it.
+func isTableOfOurs(line string) bool {
+	return strings.HasPrefix(line, "table inet "+marks.NFTTable+" {") || strings.HasPrefix(line, "table inet "+marks.BackupName+" {")
 }
