@@ -83,5 +83,5 @@ func (e *engine) evaluateHoldDown(p *pathState) {
 	if p.held {
 		event.To = holdDownEvent
 	}
-	e.emit(p.path.Key, event)
+	e.emitPath(p, event)
 }
