@@ -174,7 +174,7 @@ func (d *disturbedGateway) reload(first bool) {
 	}
 }
 
-// flush has another program delete all rules of the firewall. Nothing begins until the repair: nothing could translate it.
+// flush deletes, as another program does, all rules of the firewall. Nothing begins until the repair: nothing could translate it.
 func (d *disturbedGateway) flush() {
 	d.traffic.Lock()
 	defer d.traffic.Unlock()
@@ -194,7 +194,7 @@ func (d *disturbedGateway) flush() {
 	})
 }
 
-// tunnel has a VPN take everything for a while.
+// tunnel adds a VPN that takes everything, and removes it.
 func (d *disturbedGateway) tunnel() {
 	d.traffic.Lock()
 	defer d.traffic.Unlock()
