@@ -34,8 +34,11 @@ func chainSteps(want, have State) (write, erase Plan) {
 	return write, erase
 }
 
-// TableLoads returns the steps that load the chains of marks.NFTTable from nothing, one for each family.
+// TableLoads returns the steps that load the chains of marks.NFTTable from nothing, one for each family; none with another backend.
 func (s State) TableLoads() (loads []LoadChains) {
+	if !slices.ContainsFunc(firewallsOf(s), func(k FirewallKey) bool { return k.Backend == marks.Nftables }) {
+		return nil
+	}
 	write, _ := chainSteps(s, NewState())
 	for _, step := range write {
 		if load := step.(LoadChains); load.Firewall.Backend == marks.Nftables {
