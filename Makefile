@@ -106,7 +106,7 @@ bench-udp: needs
 COUNTED := $(dir $(IMAGE))counted
 
 # The instructions of packets, which are the same each time, in Debian's kernel emulated by qemu: one machine for each number of
-# uplinks, at the same time. Fails when a bound is exceeded. It takes six minutes of CPU time.
+# uplinks, at the same time. Fails when a bound is exceeded. It takes seven minutes of CPU time.
 bench-instructions: build $(COUNTED)
 	@.ci/needs qemu
 	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./test/bench

@@ -78,7 +78,7 @@ func (f *focus) on(r run) run {
 		r.copies = f.copies
 	}
 	if f.rounds != 0 {
-		r.rounds = f.rounds
+		r.rounds, r.fresh = f.rounds, f.rounds
 	}
 	return r
 }

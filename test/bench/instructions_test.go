@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // consoleOf returns an emulator that has read figures: the cost of each variant, beside no rules at 1000.
@@ -59,6 +60,25 @@ func TestTheTableOfInstructionsHasBothFamilies(t *testing.T) {
 	for _, want := range []string{"Instructions of a packet with 250 uplinks, IPv4 / IPv6, over no rules", "6.00 / 6.00", "2.06 / 2.06", "0.31 / 0.31"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
+// What an interrupt adds to a round, be it to what is subtracted from all, changes no figure.
+func TestDisturbedRoundChangesNoFigure(t *testing.T) {
+	for i, rounds := range []int{counting().rounds, counting().rounds, counting().freshRounds(), counting().freshRounds()} {
+		disturbed := i % 2
+		p := &packets{run: counting(), paths: inboundPaths, gateways: []*gateway{{variant: counted, uplinks: 2}, {variant: bare, uplinks: 2}}, cost: map[packetKey]sample{}}
+		measured := map[string]int{}
+		p.rounds(4, []path{first}, rounds, func(g *gateway, _ family, _ path) time.Duration {
+			took := map[string]time.Duration{alone: 2000, nothing: 7000}[g.variant.name]
+			if measured[g.variant.name]++; measured[g.variant.name] == 1 && g == p.gateways[disturbed] {
+				took += 3000
+			}
+			return took
+		})
+		if got := p.work(first.name, nothing, 2, 4).median(); got != 5000 {
+			t.Errorf("%d rounds: a packet costs %.0f, want 5000, with a disturbed round of %s", rounds, got, p.gateways[disturbed].variant.name)
 		}
 	}
 }

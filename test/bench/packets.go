@@ -89,10 +89,10 @@ func (p *packets) measure() {
 		time.Sleep(assuredAfter)
 		p.exchange()
 		p.check(f)
-		p.rounds(f, p.paths.established, p.one)
+		p.rounds(f, p.paths.established, p.run.rounds, p.one)
 	}
 	for _, f := range families {
-		p.rounds(f, p.paths.fresh, p.oneFresh)
+		p.rounds(f, p.paths.fresh, p.run.freshRounds(), p.oneFresh)
 	}
 }
 
@@ -154,8 +154,8 @@ func (p *packets) check(f family) {
 }
 
 // rounds measures the paths in turn.
-func (p *packets) rounds(f family, paths []path, one func(*gateway, family, path) time.Duration) {
-	for round := range p.run.rounds {
+func (p *packets) rounds(f family, paths []path, times int, one func(*gateway, family, path) time.Duration) {
+	for round := range times {
 		for _, w := range paths {
 			if !p.run.measures(w) {
 				continue

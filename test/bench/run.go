@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -21,6 +22,7 @@ type run struct {
 	focused bool     // on some of the packets
 	paths   []string // that packets are measured on; nil: all, and real sockets
 	rounds  int
+	fresh   int // rounds of the paths that begin without connections; 0: as many
 	copies  int // of each gateway that bounds speak of
 	packets int // that are injected at a time
 	slowest int // number of uplinks with which what is slow to set up is measured; 0: with all
@@ -67,6 +69,9 @@ func brief() run {
 		routes: 10_000, rules: 5_000, flows: 100_000,
 	}
 }
+
+// freshRounds returns the rounds of the paths that begin without connections.
+func (r run) freshRounds() int { return cmp.Or(r.fresh, r.rounds) }
 
 func (r run) since() time.Duration { return time.Since(r.began) }
 
