@@ -171,6 +171,22 @@ func TestFailoverPlanIsTheDifferenceOfBothStates(t *testing.T) {
 	}
 }
 
+// What is computed between a new verdict and the first write, with a policy over all uplinks.
+func BenchmarkFailoverPlan(b *testing.B) {
+	s, f := uplinkstest.ManyUplinks(31, nil)
+	var members []uplinks.Member
+	for _, u := range s.Uplinks {
+		members = append(members, uplinks.Member{Uplink: u.Name, Weight: 1})
+	}
+	s.Outbound = uplinks.Outbound{Default: "p", Masquerade: uplinks.MasqueradeBoth, Policies: []uplinks.Policy{{Name: "p", Tiers: [][]uplinks.Member{members}, LastResort: uplinks.LastMain, MoveFailed: true}}}
+	down := uplinks.Verdicts{{Uplink: s.Uplinks[1].Name, Family: uplinks.IPv4}: uplinks.VerdictDown}
+	for b.Loop() {
+		if len(uplinks.FailoverPlan(s, f, nil, down)) != 1 {
+			b.Fatal("not one step")
+		}
+	}
+}
+
 // moves returns the uplinks whose IPv4 connections are moved.
 func moves(all []uplinks.Move) (names []string) {
 	for _, m := range all {
