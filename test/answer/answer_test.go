@@ -53,6 +53,32 @@ func TestSecondAddressOfAnUplink(t *testing.T) {
 	}
 }
 
+// A socket that a server connects to its client gets one address of the uplink, whichever of them was asked: the kernel lets no program
+// bind a socket that has its port. The reply leaves by the right uplink.
+func TestConnectedSocketHasOneAddressOfTheUplink(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{SecondAddr: []int{1}}, backend)
+		b.Gateway.ServeUDP(box.ServedPort, world.Connect)
+		b.Apply()
+		u := b.Uplinks[1]
+		for _, asked := range [][]netip.Addr{{u.Addr4, u.Second4}, {u.Addr6, u.Second6}} {
+			p := b.RecordEgress()
+			replies := func(uplink int) (n []int) { return []int{p.Replies(uplink, asked[0]), p.Replies(uplink, asked[1])} }
+			for i, to := range asked {
+				socket := dialShared(t, b, b.ClientPort(), netip.AddrPortFrom(to, box.ServedPort))
+				if _, err := socket.Write([]byte("question")); err != nil {
+					t.Fatal(err)
+				}
+				box.Eventually(t, box.EventualTimeout, "there is a reply", func() bool { n := replies(u.Index); return n[0]+n[1] > i })
+			}
+			p.Settle()
+			if right, stray := replies(u.Index), replies(0); right[0]*right[1] != 0 || stray[0]+stray[1] != 0 {
+				t.Errorf("of the replies to questions to %s, %d have these addresses, and %d left by the other uplink", asked, right, stray)
+			}
+		}
+	})
+}
+
 func TestSocketsThatChoseTheirAddressAreLeftAlone(t *testing.T) {
 	b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{})
 	b.Gateway.ServeUDP(box.ServedPort, world.Pktinfo)

@@ -19,16 +19,18 @@ func TestAClientOnThisHostIsNotPinned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for family, client := range map[string]func(*box.Box) netip.Addr{"IPv4": func(b *box.Box) netip.Addr { return b.Client4 }, "IPv6": func(b *box.Box) netip.Addr { return b.Client6 }} {
 				t.Run(family, func(t *testing.T) {
-					b := newBox(t, box.Conditions{}, world.Options{}, settings...)
-					b.Client.ServeUDP(box.ServedPort, world.Pktinfo)
-					b.Apply()
-					to := netip.AddrPortFrom(client(b), box.ServedPort)
-					socket := unconnected(t, b.Gateway, to.Addr())
-					first := ask(t, socket, to)
-					b.RouteToClientBy(b.Uplinks[1])
-					if second := ask(t, socket, to); second == first {
-						t.Errorf("the host's own client sends from %s although main's route goes by the other uplink now", second)
-					}
+					box.EachFirewall(t, func(t *testing.T, backend string) {
+						b := newBox(t, box.Conditions{}, world.Options{}, append([]string{backend}, settings...)...)
+						b.Client.ServeUDP(box.ServedPort, world.Pktinfo)
+						b.Apply()
+						to := netip.AddrPortFrom(client(b), box.ServedPort)
+						socket := unconnected(t, b.Gateway, to.Addr())
+						first := ask(t, socket, to)
+						b.RouteToClientBy(b.Uplinks[1])
+						if second := ask(t, socket, to); second == first {
+							t.Errorf("the host's own client sends from %s although main's route goes by the other uplink now", second)
+						}
+					})
 				})
 			}
 		})

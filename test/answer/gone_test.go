@@ -18,50 +18,54 @@ import (
 const unguarded = time.Second
 
 func TestNoReplyComesFromAnAddressThatIsGone(t *testing.T) {
-	for name, dead := range map[string]bool{"the service runs": false, "the service was killed": true} {
-		t.Run(name, func(t *testing.T) {
-			b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{SecondAddr: []int{1}})
-			u := b.Uplinks[1]
-			all := []netip.Addr{u.Second4, u.Second6}
-			sockets := map[netip.Addr]*net.UDPConn{}
-			for _, a := range all {
-				sockets[a] = serve(t, b.Gateway, a)
-			}
-			s := b.Start()
-			clients := map[netip.Addr]netip.AddrPort{}
-			for _, a := range all {
-				clients[a] = request(t, b, sockets[a], a)
-			}
-			if dead {
-				s.Kill()
-			}
-			for _, a := range all {
-				b.Gateway.Run("ip", "address", "del", fmt.Sprintf("%s/%d", a, map[bool]int{true: 24, false: 64}[a.Is4()]), "dev", u.Link.Name)
-			}
-			if dead {
-				time.Sleep(unguarded + unguarded/10) // a dead service's programs go by the clock
-			} else {
-				awaitForbidden(t, s, all)
-			}
-			p := b.RecordEgress()
-			for _, a := range all {
-				// Without the address the kernel chooses another one, or finds no route.
-				if _, err := sockets[a].WriteToUDPAddrPort([]byte("late"), clients[a]); err != nil && errors.Is(err, os.ErrClosed) {
-					t.Fatal(err)
-				}
-			}
-			b.Settle()
-			for _, a := range all {
-				for i := range b.Uplinks {
-					if n := p.Replies(i, a); n > 0 {
-						t.Errorf("a reply from %s, which is gone, left by eth%d", a, i)
-					}
-				}
-			}
-			if !dead {
-				s.Stop()
-			}
+	for service, dead := range map[string]bool{"alive": false, "killed": true} {
+		t.Run(service, func(t *testing.T) {
+			box.EachFirewall(t, func(t *testing.T, backend string) { testAddressIsGone(t, backend, dead) })
 		})
+	}
+}
+
+func testAddressIsGone(t *testing.T, backend string, dead bool) {
+	b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{SecondAddr: []int{1}}, backend)
+	u := b.Uplinks[1]
+	all := []netip.Addr{u.Second4, u.Second6}
+	sockets := map[netip.Addr]*net.UDPConn{}
+	for _, a := range all {
+		sockets[a] = serve(t, b.Gateway, a)
+	}
+	s := b.Start()
+	clients := map[netip.Addr]netip.AddrPort{}
+	for _, a := range all {
+		clients[a] = request(t, b, sockets[a], a)
+	}
+	if dead {
+		s.Kill()
+	}
+	for _, a := range all {
+		b.Gateway.Run("ip", "address", "del", fmt.Sprintf("%s/%d", a, map[bool]int{true: 24, false: 64}[a.Is4()]), "dev", u.Link.Name)
+	}
+	if dead {
+		time.Sleep(unguarded + unguarded/10) // a dead service's programs go by the clock
+	} else {
+		awaitForbidden(t, s, all)
+	}
+	p := b.RecordEgress()
+	for _, a := range all {
+		// Without the address the kernel chooses another one, or finds no route.
+		if _, err := sockets[a].WriteToUDPAddrPort([]byte("late"), clients[a]); err != nil && errors.Is(err, os.ErrClosed) {
+			t.Fatal(err)
+		}
+	}
+	b.Settle()
+	for _, a := range all {
+		for i := range b.Uplinks {
+			if n := p.Replies(i, a); n > 0 {
+				t.Errorf("a reply from %s, which is gone, left by eth%d", a, i)
+			}
+		}
+	}
+	if !dead {
+		s.Stop()
 	}
 }
 

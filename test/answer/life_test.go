@@ -2,6 +2,7 @@ package answer
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"replypath/test/box"
@@ -27,17 +28,48 @@ func TestFlushRemovesThePrograms(t *testing.T) {
 }
 
 func TestAKilledServiceLeavesTheProgramsInForce(t *testing.T) {
-	b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{})
-	b.Gateway.ServeUDP(box.ServedPort, world.Wildcard)
-	p := b.RecordEgress()
-	s := b.Start()
-	p.WantRepliesFromAll(t, b.Client, datagrams)
-	s.Kill()
-	p.WantRepliesFromAll(t, b.Client, datagrams)
-	s = b.Start()
-	p.WantRepliesFromAll(t, b.Client, datagrams)
-	s.Stop()
-	p.WantRepliesFromAll(t, b.Client, datagrams)
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{}, backend)
+		b.Gateway.ServeUDP(box.ServedPort, world.Wildcard)
+		p := b.RecordEgress()
+		s := b.Start()
+		p.WantRepliesFromAll(t, b.Client, datagrams)
+		s.Kill()
+		p.WantRepliesFromAll(t, b.Client, datagrams)
+		s = b.Start()
+		p.WantRepliesFromAll(t, b.Client, datagrams)
+		s.Stop()
+		p.WantRepliesFromAll(t, b.Client, datagrams)
+	})
+}
+
+// While the service is replaced by another one, and the programs by others in place, each question is answered at its first packet.
+// [outbound] makes the programs differ, as those of another version do.
+func TestReplacedProgramsLoseNoReply(t *testing.T) {
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := newBox(t, box.Conditions{RPFilter: 1}, world.Options{}, backend)
+		b.Gateway.ServeUDP(box.ServedPort, world.Wildcard)
+		s := b.Start()
+		load := startQuestions(t, b)
+		settings := b.Settings
+		for _, more := range [][]string{outbound, nil} {
+			b.Settings = slices.Concat(settings, more)
+			b.Configure(b.Uplinks...)
+			load.await(t)
+			b.Must(0, "reload")
+			load.await(t)
+			s.Stop()
+			load.await(t)
+			s = b.Start()
+			load.await(t)
+			s.Kill()
+			load.await(t)
+			s = b.Start()
+		}
+		load.await(t)
+		load.stop(t)
+		s.Stop()
+	})
 }
 
 func TestARemovedKeyRemovesThePrograms(t *testing.T) {
