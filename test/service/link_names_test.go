@@ -75,7 +75,7 @@ func (n *namedLinks) wantReplies(t *testing.T, link string) {
 func (n *namedLinks) awaitEvent(t *testing.T, uplink, link string, state health.State) {
 	t.Helper()
 	start := fmt.Sprintf("state %s %s %s {", uplink, link, state)
-	box.Eventually(t, box.EventualTimeout, "a program is told "+start, func() bool {
+	box.Eventually(t, box.EventualTimeout, "a program gets "+start, func() bool {
 		text, _ := os.ReadFile(n.events)
 		families := map[string]bool{}
 		for line := range strings.Lines(string(text)) {
@@ -120,7 +120,7 @@ func TestServiceFollowsNamesOfLinks(t *testing.T) {
 // wantNames wants every command to know the links by the names that they have, and a second link that matches to change nothing.
 func (n *namedLinks) wantNames(t *testing.T) {
 	t.Helper()
-	n.Gateway.AddLink("wwan1", "bridge")
+	other, _ := n.Join(n.Gateway, "wwan1", n.Host("modem"), "port0")
 	n.wantReplies(t, "wwan7")
 	want := `uplink isp1: "wwan*" matches wwan7 and wwan1: wwan7 is used, it is the one that is ready`
 	for _, command := range []string{"check", "plan"} {
@@ -134,6 +134,16 @@ func (n *namedLinks) wantNames(t *testing.T) {
 			t.Errorf("status has the interface %q of %s, configured as %q, want %q", u.Interface, u.Name, u.Configured, want)
 		}
 	}
+	other.Addr("198.19.9.2/24", "2001:db8:99::2/64")
+	n.wantReplies(t, "wwan7") // of those that are as ready, the one that has existed the longest
+	n.second.Link.Down()
+	for _, family := range []int{4, 6} {
+		n.AwaitRuleText(t, family, "iif wwan1 ", true)
+	}
+	n.second.Link.Up()
+	n.second.Link.LinkLocal("fe80::2")
+	n.second.Link.Addr(n.second.Addr6.String() + "/64")
+	n.wantReplies(t, "wwan7")
 	n.Must(0, "explain", "--listen", fmt.Sprintf(":%d/tcp", box.ServedPort))
 	use := n.Gateway.Command(t.Context(), n.Program, "--config", n.Config, "use", "isp1", "--", "true")
 	if out := n.RunCommand(use); out.Status != 0 || out.Stderr != "" {
