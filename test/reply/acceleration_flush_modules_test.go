@@ -80,6 +80,10 @@ func (a *accelerated) unnoticed(t *testing.T, what string, to []netip.Addr, chan
 	}
 	load := box.StartDatagrams(sockets...)
 	a.awaitOffloaded(t, sockets)
+	for _, s := range sockets {
+		a.Explain(t, 0, []string{"--flow", "udp", s.LocalAddr().String(), s.RemoteAddr().String()},
+			"accelerated: its packets go by a flow table", "right: they leave by the connection's uplink")
+	}
 	change()
 	load.Goes(t, 20)
 	load.End(t, what)
