@@ -26,6 +26,7 @@ type harness struct {
 	paths    []health.Path
 	events   []health.Event
 	reported int
+	reports  []string // each state of an event, and each hold-down, in turn
 	mu       sync.Mutex
 	answered sync.Map      // the last round-trip time by Key
 	changed  chan struct{} // signals events
@@ -70,10 +71,16 @@ func withMonitor(t *testing.T, names []string, probes []health.Probe, test func(
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.events = append(h.events, e)
+			h.reports = append(h.reports, e.To)
 			select {
 			case h.changed <- struct{}{}:
 			default:
 			}
+		}
+		h.monitor.OnHoldDown = func(k health.Key, held bool) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.reports = append(h.reports, fmt.Sprint(k.Uplink, " ", held))
 		}
 		h.monitor.OnOutcome = func(k health.Key, _ health.Probe, o health.Outcome) { h.answered.Store(k, o.RTT) }
 		for i, name := range names {

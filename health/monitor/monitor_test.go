@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -130,13 +129,6 @@ func TestFlappingUplinkIsHeldDown(t *testing.T) {
 // What is down only because it is held down is reported; that it is up again comes before the end of that.
 func TestHoldDownOfAnUplinkThatAnswersIsReported(t *testing.T) {
 	withMonitor(t, []string{"fibre"}, []health.Probe{icmpProbe(targetHost)}, func(h *harness) {
-		var reports []string
-		onEvent := h.monitor.OnEvent
-		h.monitor.OnHoldDown = func(k health.Key, held bool) { reports = append(reports, fmt.Sprint(k.Uplink, " ", held)) }
-		h.monitor.OnEvent = func(e health.Event) {
-			reports = append(reports, e.To)
-			onEvent(e)
-		}
 		answers := func(does bool) {
 			h.network.set(func(n *fakeNetwork) { n.blackholed["fibre"] = !does })
 		}
@@ -154,8 +146,10 @@ func TestHoldDownOfAnUplinkThatAnswersIsReported(t *testing.T) {
 		answers(false)
 		h.advance(6 * time.Second)
 		want := []string{"up", "down", "up", "down", "fibre true", "up", "fibre false", "down", "fibre true", "fibre false"}
-		if !slices.Equal(reports, want) {
-			t.Errorf("reports %q, want %q", reports, want)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if !slices.Equal(h.reports, want) {
+			t.Errorf("reports %q, want %q", h.reports, want)
 		}
 	})
 }
