@@ -22,16 +22,17 @@ func (ts Wrappers) Listings() (calls []string) {
 
 // Wrappers is a folder with every iptables command, each a script that notes how it was called and then is the real one.
 type Wrappers struct {
-	t   *testing.T
-	Dir string
-	log string
+	t    *testing.T
+	Dir  string
+	log  string
+	read *int // how much of it Calls has returned, in bytes
 }
 
 // NewWrappers returns a directory for wrappers of commands, and its log.
 func NewWrappers(t *testing.T) Wrappers {
 	t.Helper()
 	top := t.TempDir()
-	ts := Wrappers{t, filepath.Join(top, "bin"), filepath.Join(top, "log")}
+	ts := Wrappers{t, filepath.Join(top, "bin"), filepath.Join(top, "log"), new(int)}
 	if err := os.Mkdir(ts.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -59,17 +60,15 @@ func (ts Wrappers) Replace(name, body string) {
 // UseWrappers makes the box's program find only these commands.
 func (b *Box) UseWrappers(ts Wrappers) { b.Env = []string{"PATH=" + ts.Dir} }
 
-// Calls returns the calls since the last time, sorted.
+// Calls returns the calls since the last time, sorted. The file of the calls is only read, so that none is lost that is written meanwhile.
 func (ts Wrappers) Calls() []string {
 	ts.t.Helper()
 	text, err := os.ReadFile(ts.log)
 	if err != nil && !os.IsNotExist(err) {
 		ts.t.Fatal(err)
 	}
-	if err := os.RemoveAll(ts.log); err != nil {
-		ts.t.Fatal(err)
-	}
-	calls := strings.Split(strings.TrimSpace(string(text)), "\n")
+	calls := strings.Split(strings.TrimSpace(string(text[*ts.read:])), "\n")
+	*ts.read = len(text)
 	slices.Sort(calls)
 	return calls
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"replypath/test/box"
+
+	"golang.org/x/sys/unix"
 )
 
 // New connections take another uplink while the service waits for the firewall that another program has locked. Open ones follow once
@@ -18,7 +20,7 @@ func TestFailoverDoesNotWaitForTheFirewall(t *testing.T) {
 		commands := box.NewWrappers(t)
 		lock := filepath.Join(t.TempDir(), "lock")
 		for _, name := range []string{"iptables", "ip6tables", "iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"} {
-			commands.Replace(name+"-restore", "while test -e "+lock+"; do sleep 0.05; done\nexec \"$real\" \"$@\"")
+			commands.Replace(name+"-restore", "if test -p "+lock+"; then read _ < "+lock+"; fi\nexec \"$real\" \"$@\"")
 		}
 		g.UseWrappers(commands)
 		g.probeServer()
@@ -26,7 +28,7 @@ func TestFailoverDoesNotWaitForTheFirewall(t *testing.T) {
 		s := g.startProbed()
 		g.awaitUplink(t, g.LAN, 0)
 		held := g.hold(t, g.LAN, 5)
-		if err := os.WriteFile(lock, nil, 0o600); err != nil {
+		if err := unix.Mkfifo(lock, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		restores := func() (n int) {
@@ -48,12 +50,25 @@ func TestFailoverDoesNotWaitForTheFirewall(t *testing.T) {
 		if n := g.pinned(4, 0); n < 5 {
 			t.Errorf("%d of 5 open connections are pinned to the uplink that failed: the others would begin anew without the firewall", n)
 		}
-		if err := os.Remove(lock); err != nil {
-			t.Fatal(err)
-		}
+		unlock(t, lock)
 		g.awaitUnpinned(t, 0)
 		wantEnded(t, "a host inside", held)
 		g.wantNoForeign(t)
 		s.Stop()
 	})
+}
+
+// unlock lets go on whoever opens the named pipe to read from it, which waits for a writer (fifo(7)), and removes the pipe.
+func unlock(t *testing.T, pipe string) {
+	t.Helper()
+	writer, err := os.OpenFile(pipe, os.O_RDWR, 0) // which waits for nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(pipe); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
