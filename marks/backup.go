@@ -112,9 +112,9 @@ func (b Backup) NATChains(ipv6 bool) []Chain {
 	return byEgressLink(Masq, MasqMap, o.links(), o.masqChain)
 }
 
-// PreRules returns the rules that give the packets of both families the mark of their connection; none without Restore. A packet that has a mark meets the
-// first one alone, and one of a connection without a mark the second one at most if the mark has no bits of other programs either.
-// What comes in by an uplink in the original direction of its connection gets its mark by that link alone.
+// PreRules returns the rules that give the packets of both families the mark of their connection; none without Restore. A packet
+// that has a mark meets the first one alone, and one of a connection without a mark the second one at most if the mark has no bits
+// of other programs either. What comes in by an uplink in the original direction of its connection gets its mark by that link alone.
 func (b Backup) PreRules() []Rule {
 	if !b.Restore {
 		return nil

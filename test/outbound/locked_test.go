@@ -58,7 +58,7 @@ func TestFailoverDoesNotWaitForTheFirewall(t *testing.T) {
 	})
 }
 
-// unlock lets go on whoever opens the named pipe to read from it, which waits for a writer (fifo(7)), and removes the pipe.
+// unlock ends the wait of all programs that open the named pipe to read from it (fifo(7)), and removes the pipe.
 func unlock(t *testing.T, pipe string) {
 	t.Helper()
 	writer, err := os.OpenFile(pipe, os.O_RDWR, 0) // which waits for nobody
