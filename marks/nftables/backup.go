@@ -32,15 +32,9 @@ func (t *Backup) Protect(on bool) error {
 	case !on || t.owner != nil:
 		return nil
 	}
-	socket, err := nftnl.Open()
-	if err != nil {
-		return err
-	}
-	if err := trial(socket); err != nil {
-		return errors.Join(err, socket.Close())
-	}
-	t.owner = socket
-	return nil
+	owner, err := openOwner()
+	t.owner = owner
+	return err
 }
 
 // Set makes the table, in place of one that exists, in one transaction.

@@ -27,14 +27,11 @@ func (f *Firewall) Protect(on bool) error {
 	if t.owner != nil {
 		return nil
 	}
-	socket, err := nftnl.Open()
+	owner, err := openOwner()
 	if err != nil {
 		return err
 	}
-	if err := trial(socket); err != nil {
-		return errors.Join(err, socket.Close())
-	}
-	t.owner = socket
+	t.owner = owner
 	now, err := t.read()
 	if err == nil && now.exists {
 		err = t.claim(now)
@@ -53,6 +50,18 @@ func (t *table) release() error {
 	err := t.owner.Close()
 	t.owner, t.last = nil, nil
 	return err
+}
+
+// openOwner opens a socket that can own tables; ErrUnprotected: the kernel has none that outlive their owner.
+func openOwner() (*nftnl.Socket, error) {
+	socket, err := nftnl.Open()
+	if err != nil {
+		return nil, err
+	}
+	if err := trial(socket); err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return socket, nil
 }
 
 // trial returns ErrUnprotected on a kernel that does not know the flags. It changes nothing.

@@ -36,9 +36,7 @@ func (b *backup) read(facts *uplinks.Facts, state *uplinks.State) error {
 	case wanted:
 		b.refused.check(func() error { return b.table.Check(want) })
 	}
-	if b.refused.reason != nil && !exists {
-		facts.BackupRefused = b.refused.reason.Error()
-	}
+	facts.BackupRefused = b.refused.text(exists)
 	return nil
 }
 

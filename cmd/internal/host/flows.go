@@ -89,9 +89,7 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 	if !exists {
 		fl.refused.check(flowtable.Check)
 	}
-	if fl.refused.reason != nil && !exists {
-		facts.FlowRefused = fl.refused.reason.Error()
-	}
+	facts.FlowRefused = fl.refused.text(exists)
 	facts.FlowTables, err = flowtable.Others()
 	return err
 }

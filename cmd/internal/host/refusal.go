@@ -11,6 +11,14 @@ type refusal struct {
 	at     time.Time // of the check
 }
 
+// text returns why the kernel cannot have the table; "" where it can, or has it.
+func (r *refusal) text(exists bool) string {
+	if r.reason == nil || exists {
+		return ""
+	}
+	return r.reason.Error()
+}
+
 // check finds out again, unless it was found not long ago.
 func (r *refusal) check(refuses func() error) {
 	if time.Since(r.at) > refusalRetry {

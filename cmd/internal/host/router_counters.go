@@ -40,9 +40,7 @@ func (r *routerCounters) read(facts *uplinks.Facts, state *uplinks.State) error 
 	case wanted:
 		r.refused.check(func() error { return routercounters.Check(want) })
 	}
-	if r.refused.reason != nil && !exists {
-		facts.RouterCountersRefused = r.refused.reason.Error()
-	}
+	facts.RouterCountersRefused = r.refused.text(exists)
 	return nil
 }
 
