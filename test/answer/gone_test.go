@@ -74,8 +74,10 @@ func serve(t *testing.T, h *world.Host, family netip.Addr) *net.UDPConn {
 	t.Helper()
 	network := map[bool]string{true: "udp4", false: "udp6"}[family.Is4()]
 	var socket *net.UDPConn
-	var err error
-	h.Do(func() { socket, err = net.ListenUDP(network, &net.UDPAddr{Port: box.ServedPort}) })
+	err := h.Bind(func() (err error) {
+		socket, err = net.ListenUDP(network, &net.UDPAddr{Port: box.ServedPort})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,10 @@ func serveHTTP3(t *testing.T, b *box.Box, handler http.HandlerFunc, wrap func(*n
 		t.Fatal(err)
 	}
 	var socket *net.UDPConn
-	b.Gateway.Do(func() { socket, err = net.ListenUDP("udp", &net.UDPAddr{Port: http3Port}) })
+	err = b.Gateway.Bind(func() (err error) {
+		socket, err = net.ListenUDP("udp", &net.UDPAddr{Port: http3Port})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,9 @@ import (
 func (b *Box) Connected(h *world.Host, local, remote netip.AddrPort) *net.UDPConn {
 	b.T.Helper()
 	var socket *net.UDPConn
-	var err error
-	h.Do(func() {
+	err := h.Bind(func() (err error) {
 		socket, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(local), net.UDPAddrFromAddrPort(remote))
+		return err
 	})
 	if err != nil {
 		b.T.Fatal(err)

@@ -102,8 +102,10 @@ func serveUDPAs(b *box.Box, name, at string) {
 func servePktinfoUDP(b *box.Box, network, at string) {
 	b.T.Helper()
 	var c net.PacketConn
-	var err error
-	b.Gateway.Do(func() { c, err = net.ListenPacket(network, at) })
+	err := b.Gateway.Bind(func() (err error) {
+		c, err = net.ListenPacket(network, at)
+		return err
+	})
 	if err == nil {
 		b.T.Cleanup(func() { c.Close() })
 		if network == "udp4" {

@@ -155,7 +155,10 @@ func (p *transparentProxy) serveTCP(at netip.AddrPort) (err error) {
 	config := net.ListenConfig{Control: transparent}
 	config.SetMultipathTCP(false)
 	var l net.Listener
-	p.host.Do(func() { l, err = config.Listen(context.Background(), network("tcp", at.Addr()), at.String()) })
+	err = p.host.Bind(func() (err error) {
+		l, err = config.Listen(context.Background(), network("tcp", at.Addr()), at.String())
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -210,7 +213,10 @@ func (p *transparentProxy) relay(c net.Conn) {
 func (p *transparentProxy) serveUDP(at netip.AddrPort) (err error) {
 	config := net.ListenConfig{Control: transparent}
 	var l net.PacketConn
-	p.host.Do(func() { l, err = config.ListenPacket(context.Background(), network("udp", at.Addr()), at.String()) })
+	err = p.host.Bind(func() (err error) {
+		l, err = config.ListenPacket(context.Background(), network("udp", at.Addr()), at.String())
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -38,9 +38,9 @@ func (n *network) speakFirst(t *testing.T) {
 	for _, c := range [][2]string{{"198.18.0.100", "203.0.113.10"}, {"2001:db8:f::100", "2001:db8:c::10"}} {
 		from, to := netip.MustParseAddr(c[0]), netip.MustParseAddr(c[1])
 		var socket *net.UDPConn
-		var err error
-		n.server.Do(func() {
+		err := n.server.Bind(func() (err error) {
 			socket, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 8080)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 40000)))
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)

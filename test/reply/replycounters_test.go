@@ -139,8 +139,8 @@ func TestStrayRepliesAreCountedPerUplink(t *testing.T) {
 		for _, u := range b.Uplinks {
 			for _, to := range u.Addrs() {
 				astray := b.Uplinks[0].Wire.Record(box.RepliesFrom(to))
-				for port := range uint16(requested) {
-					if err := exchangeOnce(b, netip.AddrPortFrom(b.ClientAddr(to), 2000+port), netip.AddrPortFrom(to, box.ServedPort)); err != nil {
+				for range requested {
+					if err := exchangeOnce(b, netip.AddrPortFrom(b.ClientAddr(to), b.ClientPort()), netip.AddrPortFrom(to, box.ServedPort)); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -37,8 +37,10 @@ func (h *Host) ServeTCPAt(at netip.AddrPort) *Service {
 	config := net.ListenConfig{}
 	config.SetMultipathTCP(false)
 	var listener net.Listener
-	var err error
-	h.Do(func() { listener, err = config.Listen(context.Background(), network("tcp", at.Addr()), at.String()) })
+	err := h.Bind(func() (err error) {
+		listener, err = config.Listen(context.Background(), network("tcp", at.Addr()), at.String())
+		return err
+	})
 	h.must(err, "serve TCP")
 	conns := &accepted{open: map[net.Conn]bool{}}
 	h.world.start(func() { h.accept(listener, conns) })

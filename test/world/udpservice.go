@@ -79,7 +79,7 @@ func (h *Host) listenDatagrams(proto int, at netip.AddrPort) (*socket, error) {
 			return nil, err
 		}
 	}
-	return s, s.bind(sockaddr(at))
+	return s, retryInUse(func() error { return s.bind(sockaddr(at)) })
 }
 
 func (h *Host) replyToDatagrams(s *socket, proto int, at netip.AddrPort, manner UDPMode) {
