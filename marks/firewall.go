@@ -7,8 +7,8 @@ import (
 
 // Firewall is the packet filter of one address family in one backend of the kernel, as far as it holds rules of
 // replypath. Implementations render a Change into their backend and return a Ruleset in the same terms, so that a
-// Ruleset which was applied reads back equal. Owners, Read and Apply are not safe for concurrent use; the other methods
-// are.
+// Ruleset which was applied reads back equal. Owners, Read and Apply are not safe for concurrent use, nor is Generation of
+// nftables; the other methods are.
 type Firewall interface {
 	// Backend returns the backend of the kernel.
 	Backend() Backend

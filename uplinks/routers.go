@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"replypath/marks"
 )
 
 // Several uplinks can be on one link. Their packets are distinguished by the hardware addresses of their routers, which
@@ -88,6 +90,40 @@ func (s Settings) RoutersOf(f Facts) map[string][]string {
 		routers[u.Name] = slices.Compact(all)
 	}
 	return routers
+}
+
+// RouterPlan returns the steps that follow from other routers alone, which now has and before has not. It has no step if a router that
+// was found is none any more: its connections need another mark first. Nor does it if the firewall was not asked for what many routers
+// need.
+func RouterPlan(s Settings, before, now Facts) Plan {
+	s = s.ResolveLinks(before)
+	found := s.WithFoundRouters(now).Uplinks
+	for _, u := range s.WithFoundRouters(before).Uplinks {
+		if !slices.ContainsFunc(found, func(o Uplink) bool { return o.Name == u.Name && o.ID == u.ID }) {
+			return nil
+		}
+	}
+	if len(now.FoundRouters) > marks.MaxLinear && now.MACBits == nil {
+		return nil
+	}
+	was, want := NewState(), NewState()
+	for state, f := range map[*State]Facts{&was: before, &want: now} {
+		addRouterCounters(*state, s, f)
+		addReplies(*state, s.applied(f), f, nil)
+	}
+	return Diff(want, was)
+}
+
+// WithFirst returns the plan with the chains of the family before those of the other one. Nothing of one depends on the other.
+func (p Plan) WithFirst(f Family) Plan {
+	p = slices.Clone(p)
+	for i := 1; i < len(p); i++ {
+		load, is := p[i].(LoadChains)
+		if other, both := p[i-1].(LoadChains); is && both && load.Firewall.Family == f && other.Firewall.Family != f {
+			p[i-1], p[i] = load, other
+		}
+	}
+	return p
 }
 
 // inseparable returns why the uplink cannot be distinguished from the others on its link, "" if it can.

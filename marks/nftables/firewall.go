@@ -57,8 +57,14 @@ func (f *Firewall) SavedOwners(ctx context.Context) (marks.Owners, error) {
 	return o, err
 }
 
-// Generation returns the number of changes to nftables.
-func (f *Firewall) Generation() (uint64, error) { return netfilter.Generation() }
+// Generation returns the number of changes to nftables. After a transaction the lasting socket answers at once, see table.socket.
+func (f *Firewall) Generation() (generation uint64, err error) {
+	err = f.table.withSocket(func(s *nftnl.Socket) (err error) {
+		generation, err = s.Generation()
+		return err
+	})
+	return generation, err
+}
 
 // Watch reports the changes of nftables.
 func (f *Firewall) Watch(ctx context.Context, changed func(marks.Process)) error {

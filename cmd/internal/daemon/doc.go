@@ -8,7 +8,8 @@
 //	kernelWatcher.HandleEvent         updates the monitor and the suspects
 //	changeNotifier.NotifyChange       marks proofs as out of date
 //	roundQueue.RequestRound           adds the reason and the scope
-//	roundRunner.RunFastPath           restores a table of nftables that was deleted, without reading anything
+//	roundRunner.RunFastPath           restores a table of nftables that was deleted, and follows new verdicts and routers, without
+//	                                  reading anything
 //	Loop.awaitReason                  debounces
 //	roundRunner.RunRound              rolls back, carries out one request
 //	Reconciler.Reconcile              observes the changed scopes, or the whole host; diffs; repairs

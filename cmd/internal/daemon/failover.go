@@ -35,11 +35,7 @@ func (r *Reconciler) FailOver(ctx context.Context) {
 			r.mover.round(r.lastSettings, r.lastFacts, verdicts)
 		}
 	}
-	r.addSteps(done, nil)
-	if len(done) > 0 {
-		r.logSteps(done, why)
-		r.listener.Followed(done, why, []uplinks.ChangedScope{{}})
-	}
+	r.recordFollowed(done, why)
 	if err != nil {
 		r.log.Debug("the routes of a failover are left to the next round", "err", err)
 	}

@@ -7,18 +7,18 @@ import (
 	"replypath/uplinks"
 )
 
-// maxInterruptions bounds how often new verdicts interrupt the reading of one round.
+// maxInterruptions bounds how often new verdicts and routers interrupt the reading of one round.
 const maxInterruptions = 16
 
-// observe reads the scopes, and starts anew when verdicts change that FailOver follows: one part of the reading is the longest that
-// they wait.
+// observe reads the scopes, and starts anew when verdicts change that FailOver follows, or routers that FollowRouters does: one part of
+// the reading is the longest that they wait.
 func (r *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []uplinks.ChangedScope) (uplinks.Facts, uplinks.State, error) {
 	for range maxInterruptions {
-		changed := r.verdicts.Changed()
-		if r.FailOver(ctx); !r.failsOver() {
+		verdicts, routers := r.followNews(ctx)
+		if verdicts == nil && routers == nil {
 			break
 		}
-		reading, cancel := interruptedBy(ctx, changed)
+		reading, cancel := interruptedBy(ctx, verdicts, routers)
 		facts, actual, err := r.read(reading, s, scopes)
 		interrupted := err != nil && reading.Err() != nil && ctx.Err() == nil
 		if cancel(); !interrupted {
@@ -26,6 +26,21 @@ func (r *Reconciler) observe(ctx context.Context, s uplinks.Settings, scopes []u
 		}
 	}
 	return r.read(ctx, s, scopes)
+}
+
+// followNews follows what is known without reading the kernel, and returns the channels that later news close; nil: none is followed.
+func (r *Reconciler) followNews(ctx context.Context) (verdicts, routers <-chan struct{}) {
+	verdicts = r.verdicts.Changed()
+	if r.FailOver(ctx); !r.failsOver() {
+		verdicts = nil
+	}
+	if k, learns := r.kernel.(routerSource); learns {
+		routers = k.RoutersChanged()
+	}
+	if r.FollowRouters(ctx); !r.followsRouters(time.Now()) {
+		routers = nil
+	}
+	return verdicts, routers
 }
 
 // read reads the scopes alone if the rest of the host was in sync lately, and what it reads does not show that more has
@@ -58,12 +73,14 @@ func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) boo
 	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes)
 }
 
-// interruptedBy returns a context that ends when changed is closed, too.
-func interruptedBy(ctx context.Context, changed <-chan struct{}) (context.Context, context.CancelFunc) {
+// interruptedBy returns a context that ends when one of the channels is closed, too.
+func interruptedBy(ctx context.Context, verdicts, routers <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
-		case <-changed:
+		case <-verdicts:
+			cancel()
+		case <-routers:
 			cancel()
 		case <-ctx.Done():
 		}

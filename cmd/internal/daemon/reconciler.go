@@ -62,13 +62,15 @@ type Reconciler struct {
 	failovers    int                    // plans that FailOver has executed since the start
 	lastResync   time.Time
 
-	tableRestored time.Time // by RestoreTable
+	tableRestored time.Time   // by RestoreTable
+	routerChanges tokenBucket // of FollowRouters
 }
 
 // NewReconciler returns a reconciler for these settings.
 func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, v *verdicts, l Listener) *Reconciler {
 	return &Reconciler{reports: &reports{log: log}, kernel: kernel, log: log, suspects: newSuspects(), verdicts: v, listener: l, resync: resyncInterval,
-		backoff: NewRepairBackoff(), refused: refusedPaths{}, settings: s, cause: causeStart, repaired: map[uplinks.Scope]bool{}}
+		backoff: NewRepairBackoff(), refused: refusedPaths{}, settings: s, cause: causeStart, repaired: map[uplinks.Scope]bool{},
+		routerChanges: tokenBucket{burst: routerChangeBurst, rate: routerChangeRate}}
 }
 
 // SetSettings sets the settings for the next round, with the cause of their change.

@@ -39,6 +39,15 @@ func (r *Reconciler) recordSteps(act, done, repeated uplinks.Plan, reason string
 	return repairs
 }
 
+// recordFollowed logs and reports steps that were executed without reading the kernel, as the desired state has changed.
+func (r *Reconciler) recordFollowed(done uplinks.Plan, why string) {
+	r.addSteps(done, nil)
+	if len(done) > 0 {
+		r.logSteps(done, why)
+		r.listener.Followed(done, why, []uplinks.ChangedScope{{}})
+	}
+}
+
 // reportRepairs logs and reports repairs. Of those that are repeated in a fight with another program neither the log nor the
 // events tell.
 func (r *Reconciler) reportRepairs(repairs, repeated uplinks.Plan, why string, scopes []uplinks.ChangedScope) {

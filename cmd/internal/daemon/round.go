@@ -36,6 +36,7 @@ func (r *roundRunner) RunRound(ctx context.Context, reason string) time.Duration
 func (r *roundRunner) RunFastPath(ctx context.Context, reason string) {
 	r.reconciler.RestoreTable(reason)
 	r.reconciler.FailOver(ctx)
+	r.reconciler.FollowRouters(ctx)
 }
 
 func (r *roundRunner) carryOutOrReconcile(ctx context.Context, reason string) time.Duration {

@@ -9,17 +9,22 @@ type tokenBucket struct {
 	filled      time.Time // when tokens was computed; zero: the bucket is full
 }
 
-// take reports whether it may be done now.
+// take reports whether it may be done now, and counts it.
 func (b *tokenBucket) take(now time.Time) bool {
+	if !b.has(now) {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// has reports whether it may be done now.
+func (b *tokenBucket) has(now time.Time) bool {
 	if b.filled.IsZero() {
 		b.tokens = b.burst
 	} else {
 		b.tokens = min(b.burst, b.tokens+b.rate*max(0, now.Sub(b.filled).Seconds()))
 	}
 	b.filled = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
+	return b.tokens >= 1
 }

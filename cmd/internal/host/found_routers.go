@@ -113,6 +113,9 @@ func (h *Host) AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (r upl
 	r = uplinks.FoundRouter{Uplink: uplink, MAC: mac, ID: id}
 	m.all, m.last, m.changed = append(m.all, r), id, true
 	slices.SortFunc(m.all, func(a, b uplinks.FoundRouter) int { return int(b.ID) - int(a.ID) })
+	h.routers.mu.Lock()
+	defer h.routers.mu.Unlock()
+	h.routers.announce()
 	return r, true
 }
 

@@ -2,11 +2,14 @@ package host_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"replypath/cmd/internal/host"
 	"replypath/cmd/internal/statedir"
 	"replypath/marks"
+	"replypath/test/world"
 	"replypath/uplinks"
 )
 
@@ -100,4 +103,42 @@ func TestIDWhoseAddressIsTakenStandsForNoRouter(t *testing.T) {
 		t.Errorf("the entries are\n%s", now)
 	}
 	s.flush("at the end")
+}
+
+// A router that is found between two readings gets no id whose address another program has taken since.
+func TestFoundRouterTakesNoAddressFromAnotherProgram(t *testing.T) {
+	w := world.TwoISPs(t)
+	settings := uplinks.DefaultSettings()
+	settings.Backend = marks.NFT
+	for _, u := range w.Uplinks {
+		settings.Uplinks = append(settings.Uplinks, uplinks.Uplink{Name: u.Link.Name, ID: marks.ID(u.Index + 1), Link: u.Link.Name, WhenDown: uplinks.Hold,
+			Gateway4: uplinks.Gateway{Addr: u.Router4}, AnyRouter: true})
+	}
+	w.Gateway.Do(func() {
+		h, err := host.Open(t.Context(), host.Options{StateDir: t.TempDir(), Backend: settings.Backend, Settings: settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		facts, _, err := h.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := h.RoutersChanged()
+		for _, mac := range []string{"02:00:00:00:0d:01", "02:00:00:00:0d:02"} {
+			if _, ok := h.AddFoundRouter("eth1", mac, nil); !ok {
+				t.Fatal("there is no id")
+			}
+		}
+		select {
+		case <-changed:
+		default:
+			t.Error("no router is announced")
+		}
+		w.Gateway.Run("ip", "neigh", "add", "240.0.82.31", "lladdr", "02:00:00:00:0e:01", "dev", "eth1", "nud", "permanent")
+		want := []uplinks.FoundRouter{{Uplink: "eth1", MAC: "02:00:00:00:0d:02", ID: 30}}
+		if got, _ := h.LatestRouters(t.Context(), facts); !slices.Equal(got.FoundRouters, want) {
+			t.Errorf("got %v, want %v", got.FoundRouters, want)
+		}
+	})
 }

@@ -3,18 +3,89 @@ package host
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"time"
 
+	"replypath/uplinks"
 	"replypath/uplinks/egress"
 	"replypath/uplinks/rtnl"
 )
 
-// isNew reports whether a router has another hardware address than was read last.
-func (m *routerMACs) isNew(n egress.Neighbour) bool {
+// follow learns from a change of the neighbour table, and reports whether an uplink has other hardware addresses since: those of a
+// router that goes back and forth between two are learnt once.
+func (m *routerMACs) follow(n egress.Neighbour, now time.Time) (changed bool) {
 	mac, usable := usableMAC(n)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	current, known := m.current[n.Where()]
-	return usable && known && current != mac
+	for _, uplink := range m.routers[n.Where()] {
+		known := m.learnt[uplink][n.Addr]
+		if !usable || len(known) > 0 && known[0].MAC == mac {
+			continue
+		}
+		before := m.learnt.byUplink()
+		m.learnt[uplink][n.Addr], m.changed = nextMACs(known, mac, now), true
+		changed = changed || !maps.EqualFunc(before, m.learnt.byUplink(), slices.Equal)
+	}
+	if changed {
+		m.family = uplinks.FamilyOf(n.Addr)
+		m.announce()
+	}
+	return changed
+}
+
+// announce closes the channel of RoutersChanged. The caller holds the lock.
+func (m *routerMACs) announce() {
+	if m.news != nil {
+		close(m.news)
+		m.news = nil
+	}
+}
+
+// latest returns the hardware addresses of the routers of each uplink that shares its link, nil if they were not read for the settings,
+// or there are none, and the family whose entry has changed last.
+func (m *routerMACs) latest() (byUplink map[string][]string, changed uplinks.Family) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.shared || m.routers == nil {
+		return nil, m.family
+	}
+	return m.learnt.byUplink(), m.family
+}
+
+// LatestRouters returns the facts with the routers that are known now: those that events have announced, and those that were found,
+// since the facts were read. It saves these, as a service that is killed must not leave one in force that the next one does not know,
+// and reads the neighbour table for them, where another program may have such an address. urgent is the family whose replies are wrong
+// now: the entries of the other one may still have the address from before.
+func (h *Host) LatestRouters(ctx context.Context, f uplinks.Facts) (latest uplinks.Facts, urgent uplinks.Family) {
+	macs, urgent := h.routers.latest()
+	if macs == nil {
+		return f, urgent
+	}
+	latest = f
+	latest.RouterMACs = macs
+	latest.FoundRouters = h.found.read(latest, h.lock != nil)
+	if !slices.ContainsFunc(latest.FoundRouters, func(r uplinks.FoundRouter) bool { return !slices.Contains(f.FoundRouters, r) }) {
+		return latest, urgent
+	}
+	entries, err := h.links.Neighbours(ctx)
+	if err != nil {
+		return f, urgent // the next round reports it
+	}
+	ours, foreign := rtnl.FoundRouterEntries(latest, entries)
+	latest.FoundRouters = h.found.setEntries(latest, len(ours), foreign)
+	return latest, urgent
+}
+
+// RoutersChanged returns a channel that is closed when an event announces another hardware address of a router, or one is found.
+func (h *Host) RoutersChanged() <-chan struct{} {
+	m := &h.routers
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.news == nil {
+		m.news = make(chan struct{})
+	}
+	return m.news
 }
 
 // awaitShared waits until the settings have uplinks that share a link, and returns a context that ends when they change.
@@ -64,7 +135,7 @@ func (s routerEvents) Watch(ctx context.Context, handler EventHandler) error {
 		}
 		notify := func() { handler.HandleEvent(Event{Subject: RouterSubject}) }
 		err = rtnl.WatchNeighbours(current, notify, func(n egress.Neighbour) {
-			if s.host.routers.isNew(n) || s.host.found.isDamaged(n) {
+			if s.host.routers.follow(n, time.Now()) || s.host.found.isDamaged(n) {
 				notify()
 			}
 		})

@@ -34,8 +34,12 @@ type routerMACs struct {
 	shared   bool          // several uplinks are on one link, as far as is known
 	watched  chan struct{} // closed when settings or shared change; nil: nobody waits
 	learnt   learntMACs    // nil: not read yet
-	current  map[egress.LinkAddr]string
-	unsaved  error // why the file is not written
+	changed  bool          // by an event, since the file was written
+	unsaved  error         // why the file is not written
+	// routers has the uplinks of each router's address, as the last reading for these settings has found them; nil: there was none.
+	routers map[egress.LinkAddr][]string
+	news    chan struct{}  // of Host.RoutersChanged; nil: nobody waits
+	family  uplinks.Family // of the entry that has changed last
 }
 
 // learntMACs has the hardware addresses of each router's address, the current one first, by uplink.
@@ -50,7 +54,7 @@ type learntMAC struct {
 func (m *routerMACs) set(s uplinks.Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.settings, m.current, m.unsaved = s, nil, nil
+	m.settings, m.routers, m.unsaved = s, nil, nil
 	m.setShared(s.HasSharedLinks())
 }
 
@@ -87,8 +91,8 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 	}
 	before := m.learnt
 	m.learn(s, f, entries, time.Now())
-	if save && (m.unsaved != nil || !maps.EqualFunc(before, m.learnt, equalMACs)) {
-		m.unsaved = m.state.WriteJSON(routerMACsName, m.learnt)
+	if save && (m.changed || m.unsaved != nil || !maps.EqualFunc(before, m.learnt, equalMACs)) {
+		m.unsaved, m.changed = m.state.WriteJSON(routerMACsName, m.learnt), false
 	}
 	return m.learnt.byUplink(), nil
 }
@@ -116,15 +120,14 @@ func (m *routerMACs) learn(s uplinks.Settings, f uplinks.Facts, entries []egress
 		}
 	}
 	next := learntMACs{}
-	m.current = map[egress.LinkAddr]string{}
+	m.routers = map[egress.LinkAddr][]string{}
 	for _, r := range s.SharedRouters(f) {
 		next[r.Uplink] = map[netip.Addr][]learntMAC{}
 		for _, a := range r.Addrs {
 			key := egress.LinkAddr{Link: f.Links[r.Link].Index, Addr: a}
-			known := nextMACs(m.learnt[r.Uplink][a], macs[key], now)
-			m.current[key] = ""
-			if len(known) > 0 {
-				next[r.Uplink][a], m.current[key] = known, known[0].MAC
+			m.routers[key] = append(m.routers[key], r.Uplink)
+			if known := nextMACs(m.learnt[r.Uplink][a], macs[key], now); len(known) > 0 {
+				next[r.Uplink][a] = known
 			}
 		}
 	}
