@@ -38,13 +38,17 @@ func (d *Detector) NextDue() time.Time {
 }
 
 // dueNear returns when the probe that is sent now was due, unless that is longer ago than a small part of the interval. Counted from
-// then, probes that are due together stay together however late the timers are: one wake-up of the process sends them all.
+// then, probes that are due together stay together however late the timers are: one wake-up of the process sends them all. Those of
+// gateways are due at ticks, by the clock as it is now, at which other components wake the process up too.
 func (d *Detector) dueNear(now time.Time) time.Time {
-	due := d.NextDue()
-	if late := now.Sub(due); late < 0 || late > d.probe.Interval/maxLateness {
-		return now
+	due := now
+	if late := now.Sub(d.NextDue()); late >= 0 && late <= d.probe.Interval/maxLateness {
+		due = now.Add(-late)
 	}
-	return due
+	if d.probe.Target.Kind != health.Gateway {
+		return due
+	}
+	return health.LastTick(due, d.probe.Interval/gatewaySlots)
 }
 
 // maxLateness is the part of the interval by which a probe may be sent later than it was due.

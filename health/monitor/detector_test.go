@@ -245,6 +245,28 @@ func TestStaleOutcomesHaveNoEffect(t *testing.T) {
 	}
 }
 
+// Probes of gateways are due at ticks, however they began, and again after a disturbance: one wake-up of the process sends all. None is
+// due later than an interval after the one before.
+func TestProbesOfGatewaysAreDueAtTicks(t *testing.T) {
+	const slot = time.Second / gatewaySlots
+	d := NewDetector(health.NewProbe("gateway", health.Target{Kind: health.Gateway}))
+	d.Stagger(1)
+	now := time.Unix(1000, 0).Add(330 * time.Millisecond)
+	d.Record(d.Sent(now), now, health.Outcome{Sent: now})
+	disturbances := map[int]time.Duration{5: 400 * time.Millisecond, 9: 740 * time.Millisecond, 12: 3 * time.Millisecond}
+	for i := range 20 {
+		next := d.NextDue()
+		if next.UnixNano()%int64(slot) != 0 {
+			t.Fatalf("probe %d is due %s after a tick", i+2, time.Duration(next.UnixNano()%int64(slot)))
+		}
+		if after := next.Sub(now); after > time.Second || after < time.Second-2*slot {
+			t.Errorf("probe %d is due after %s", i+2, after)
+		}
+		now = next.Add(time.Millisecond + disturbances[i])
+		d.Record(d.Sent(now), now, health.Outcome{Sent: now})
+	}
+}
+
 // A probe that is sent a little late does not delay the next one: those that are due together stay so.
 func TestSmallDelaysDoNotAddUp(t *testing.T) {
 	d := NewDetector(health.Probe{Interval: time.Second, Timeout: time.Second, Retry: 300 * time.Millisecond, Fall: 3, Rise: 1})

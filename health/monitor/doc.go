@@ -17,6 +17,6 @@
 //
 // All state is in engine, which Monitor.mu guards. Engine and the types below it block on nothing, know no clock (the time
 // is a parameter) and start no goroutine: they collect events to deliver and probes to send, which Monitor.update carries
-// out. The agenda (agenda.go) says when each path has probes to send. One goroutine waits for the earliest, and sends all that
-// are due: probes of a BatchProber in one batch, each other one by a goroutine that waits for its outcome.
+// out. The agenda (agenda.go) says when each path has probes to send. A timer fires at the earliest time, and all that are due
+// are sent: probes of a BatchProber in one batch, each other one by a goroutine that waits for its outcome.
 package monitor

@@ -18,15 +18,17 @@ type Monitor struct {
 	OnHoldDown func(k health.Key, held bool)
 	// OnOutcome receives the outcome of each probe, from many goroutines at once.
 	OnOutcome func(health.Key, health.Probe, health.Outcome)
+	// Timers makes the timer of the probe loop.
+	Timers health.Timers
 
 	probers map[health.ProbeKind]health.Prober
-	tasks   sync.WaitGroup // the probe loop, and probes that are sent
+	tasks   sync.WaitGroup // probes that are sent
 	events  eventQueue
 
 	mu      sync.Mutex // guards what follows
 	engine  engine
-	timer   *time.Timer // of the probe loop; nil: there is none
-	timerAt time.Time   // when it fires; zero: after maxSleep
+	timer   health.Timer // of the probe loop; nil: there is none
+	timerAt time.Time    // when it fires; zero: after maxSleep
 }
 
 // New returns a monitor that sends probes by the probers once it runs. Until then it judges by the links alone.
@@ -96,13 +98,13 @@ func (m *Monitor) UpdateProof(k health.Key, p health.Proof) {
 // Run sends probes until the context ends, and returns its error after the last probe has ended; batched ones may still be
 // reported, without effect. Only one Run at a time is allowed.
 func (m *Monitor) Run(ctx context.Context) error {
-	timer := time.NewTimer(maxSleep)
+	timer := m.Timers.New(func() { m.update(func(*engine, time.Time) {}) })
 	defer timer.Stop()
 	m.update(func(e *engine, _ time.Time) {
 		m.timer, m.timerAt = timer, time.Time{}
 		e.start(ctx)
 	})
-	m.probeLoop(ctx, timer)
+	<-ctx.Done()
 	m.update(func(e *engine, _ time.Time) {
 		m.timer = nil
 		e.stop()

@@ -14,20 +14,7 @@ const proberGrace = 250 * time.Millisecond
 // maxSleep is the longest sleep of the probe loop.
 const maxSleep = time.Hour
 
-// probeLoop sends the probes of all paths when they are due, until ctx is done. An update that changes when the next one is due sets
-// the timer, which wakes no goroutine.
-func (m *Monitor) probeLoop(ctx context.Context, timer *time.Timer) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			m.update(func(*engine, time.Time) {})
-		}
-	}
-}
-
-// setTimer sets the timer of the probe loop. Its caller holds mu.
+// setTimer sets the timer of the probe loop, which sends the probes of all paths when they are due. Its caller holds mu.
 func (m *Monitor) setTimer(next, now time.Time) {
 	if next.Equal(m.timerAt) && next.After(now) {
 		return

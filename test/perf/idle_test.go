@@ -28,14 +28,16 @@ type restVariant struct {
 	answered bool    // the gateways answer, and the proofs say Yes; otherwise nobody has their addresses, and they say No
 	probed   bool    // each gateway is probed once a second, by ARP and neighbour discovery
 	cpu      float64 // at most, in percent of one core
+	wakeUps  float64 // at most, of all its threads in a second
 	memory   float64 // at most, in MiB
 }
 
 var restVariants = []restVariant{
-	{name: "shown", uplinks: restUplinks, answered: true, cpu: 0.5, memory: 30},
-	{name: "silent", uplinks: restUplinks, cpu: 0.5, memory: 30},
-	{name: "probed", uplinks: restUplinks, answered: true, probed: true, cpu: 0.8, memory: 30},
-	{name: "probed-250", uplinks: 250, answered: true, probed: true, cpu: 3, memory: 60},
+	{name: "shown", uplinks: restUplinks, answered: true, cpu: 0.5, wakeUps: 20, memory: 30},
+	{name: "silent", uplinks: restUplinks, cpu: 0.5, wakeUps: 20, memory: 30},
+	{name: "probed", uplinks: restUplinks, answered: true, probed: true, cpu: 0.8, wakeUps: 25, memory: 30},
+	{name: "probed-silent", uplinks: restUplinks, probed: true, cpu: 0.8, wakeUps: 25, memory: 30},
+	{name: "probed-250", uplinks: 250, answered: true, probed: true, cpu: 3, wakeUps: 60, memory: 60},
 }
 
 // BenchmarkServiceAtRest measures the cost of the service without events.
@@ -72,11 +74,13 @@ func (v restVariant) measure(b *testing.B) {
 	}
 	for b.Loop() {
 		cmd := startServiceInBench(b, gateway, config.String())
-		before, began := box.CPUTicks(b, cmd.Process.Pid), time.Now()
+		before, woken, began := box.CPUTicks(b, cmd.Process.Pid), box.WakeUps(b, cmd.Process.Pid), time.Now()
 		time.Sleep(lasts)
 		share := 100 * float64(box.CPUTicks(b, cmd.Process.Pid)-before) / ticks / time.Since(began).Seconds()
+		wakeUps := float64(box.WakeUps(b, cmd.Process.Pid)-woken) / time.Since(began).Seconds()
 		memory := box.Resident(b, cmd.Process.Pid)
 		box.RequireBound(b, []float64{share}, "%CPU", v.cpu)
+		box.RequireBound(b, []float64{wakeUps}, "wake-ups/s", v.wakeUps)
 		box.RequireBound(b, []float64{float64(memory) / 1024}, "MiB", v.memory)
 		killInBench(b, cmd)
 	}

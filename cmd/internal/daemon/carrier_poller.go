@@ -34,6 +34,7 @@ type carrierPoller struct {
 	monitor *monitor.Monitor
 	changes *changeNotifier
 	changed chan struct{} // a link has changed
+	timers  health.Timers
 }
 
 func newCarrierPoller(p *proofScheduler, m *monitor.Monitor, changes *changeNotifier) *carrierPoller {
@@ -57,6 +58,8 @@ func (c *carrierPoller) Run(ctx context.Context) error {
 	defer states.Close()
 	timer := time.NewTimer(carrierPollInterval)
 	defer timer.Stop()
+	ticks := newTicks(c.timers)
+	defer ticks.stop()
 	var fastUntil time.Time
 	for next := 0; ; {
 		_, paths := c.proofs.current()
@@ -66,13 +69,19 @@ func (c *carrierPoller) Run(ctx context.Context) error {
 			next = (next + 1) % len(polled)
 			c.poll(states, polled[next])
 		}
-		timer.Reset(wait)
+		var idle <-chan struct{}
+		if timer.Stop(); n > 0 {
+			timer.Reset(wait)
+		} else {
+			idle = ticks.after(time.Now(), wait)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-c.changed:
 			fastUntil = time.Now().Add(fastCarrierPollTime)
 		case <-timer.C:
+		case <-idle:
 		}
 	}
 }

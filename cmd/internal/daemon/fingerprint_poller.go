@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"replypath/health"
 	"replypath/uplinks"
 )
 
@@ -39,6 +40,8 @@ type fingerprintPoller struct {
 	log   *slog.Logger
 	last  atomic.Uint64 // at the last round; 0: none is expected
 
+	timers health.Timers
+
 	// Of the goroutine of Run:
 	foreign     uint64    // the last hash of other legacy tables; 0: none
 	foreignNext time.Time // when they are read again
@@ -46,6 +49,8 @@ type fingerprintPoller struct {
 
 // Run polls until the context ends.
 func (p *fingerprintPoller) Run(ctx context.Context) error {
+	ticks := newTicks(p.timers)
+	defer ticks.stop()
 	for before := uint64(0); ; {
 		now, err := p.host.Fingerprint()
 		if err != nil {
@@ -58,7 +63,7 @@ func (p *fingerprintPoller) Run(ctx context.Context) error {
 		}
 		before = now
 		p.pollForeign()
-		if err := sleep(ctx, fingerprintInterval); err != nil {
+		if err := ticks.await(ctx, time.Now(), fingerprintInterval); err != nil {
 			return err
 		}
 	}

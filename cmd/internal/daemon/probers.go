@@ -25,7 +25,9 @@ func newProbers() (*probers, error) {
 		return nil, err
 	}
 	names := resolve.New()
-	return &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New(neighbours), routers: firsthop.New(nil), neighbours: neighbours}, nil
+	all := &probers{icmp: icmp.New(names), connect: connect.New(names), gateway: firsthop.New(neighbours), routers: firsthop.New(nil), neighbours: neighbours}
+	all.gateway.Timers = newKernelTimer
+	return all, nil
 }
 
 func (p *probers) byKind() map[health.ProbeKind]health.Prober {

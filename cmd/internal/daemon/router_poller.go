@@ -104,7 +104,7 @@ func (p *routerPoller) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.wake:
-		case <-time.After(routerInterval):
+		case <-time.After(health.UntilTick(time.Now(), routerInterval)):
 		}
 	}
 }

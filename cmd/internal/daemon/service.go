@@ -101,6 +101,7 @@ func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start s
 		return err
 	}
 	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, restore, early, newRouterPoller(probers.routers, probers.neighbours, o.Log)})
+	s.useKernelTimers()
 	s.configuration.reportStart(start)
 	s.configuration.writeTableNames(start.settings)
 	server, err := control.Listen(o.StateDir)
@@ -205,6 +206,11 @@ func newService(o Options, start startConfiguration, d dependencies) *Service {
 		links: watcher(d.host.LinkEvents()), firewall: watcher(d.host.FirewallEvents()), output: watcher(d.host.OutputEvents()), routerMACs: watcher(d.host.RouterEvents()), routers: d.routers, fingerprints: fingerprints, carriers: carriers,
 		hangups: &hangupWatcher{o.Hangup, requests}, hooks: hooks, peers: peers, mismarks: mismarks, mover: mover, checks: newProxyCheckLoop(d.host),
 	}
+}
+
+// useKernelTimers gives the components that are never at rest timers of the kernel.
+func (s *Service) useKernelTimers() {
+	s.monitor.Timers, s.fingerprints.timers, s.carriers.timers, s.checks.timers = newKernelTimer, newKernelTimer, newKernelTimer, newKernelTimer
 }
 
 // run starts a goroutine for each component, and returns when the context ends or one of them fails.

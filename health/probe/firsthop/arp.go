@@ -36,7 +36,7 @@ type arpProber struct {
 }
 
 // openARP opens a socket that receives the ARP replies on all interfaces.
-func openARP() (*arpProber, error) {
+func openARP(timers health.Timers) (*arpProber, error) {
 	s, err := openFrameSocket(unix.ETH_P_ARP, []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 6, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arpReply, SkipTrue: 1},
@@ -47,6 +47,7 @@ func openARP() (*arpProber, error) {
 		return nil, err
 	}
 	a := &arpProber{socket: s, frames: &frameSender{shared: s}, hardware: newHardwareCache(s.hardwareAddr)}
+	a.pending.timers = timers
 	a.pending.isFor = func(q *request, message []byte) bool {
 		return isARPReply(message, q.path.Gateway, arpSource(q.path), q.hardware)
 	}

@@ -4,5 +4,5 @@
 // All probes of a family share two sockets, however many uplinks there are. Requests are frames of their own: a solicitation that the
 // kernel routes costs a walk over the multicast routes of all links. Replies are received by one socket: the kernel tests those of the
 // same protocol one by one for each packet. Probes that are due together are sent by one goroutine, and none waits for its reply: a
-// timer ends those without one.
+// timer, or the next batch, ends those without one.
 package firsthop

@@ -106,16 +106,24 @@ func (s *frameSocket) use(f func(*frameOutput)) error {
 // frameOutput sends packets by a frameSocket while that is in use. For one goroutine.
 type frameOutput struct {
 	fd          int
-	destination unix.SockaddrLinklayer
+	destination unix.RawSockaddrLinklayer
 }
 
 // send sends a packet by the interface with that index, to a hardware address; nil where links have none. It returns EAGAIN when the
-// packets that were sent before, and that no interface has taken yet, fill the send buffer.
-func (o *frameOutput) send(index int, etherType uint16, to, packet []byte) (err error) {
-	o.destination = unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(etherType), Ifindex: index, Halen: uint8(len(to))}
-	copy(o.destination.Addr[:], to)
-	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.Sendto(o.fd, packet, 0, &o.destination)
+// packets that were sent before, and that no interface has taken yet, fill the send buffer. It never waits: a raw system
+// call does not wake up the monitor of the runtime.
+func (o *frameOutput) send(index int, etherType uint16, to, packet []byte) error {
+	d := &o.destination
+	*d = unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: bits.ReverseBytes16(etherType), Ifindex: int32(index), Halen: uint8(len(to))}
+	copy(d.Addr[:], to)
+	for {
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(o.fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))), uintptr(len(packet)), unix.MSG_DONTWAIT,
+			uintptr(unsafe.Pointer(d)), unix.SizeofSockaddrLinklayer)
+		if errno == 0 {
+			return nil
+		}
+		if errno != unix.EINTR {
+			return errno
+		}
 	}
-	return err
 }

@@ -3,6 +3,7 @@ package firsthop
 import (
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,7 +38,8 @@ func (c *linkChanges) seen() (changed bool) {
 	var buffer [64]byte // the rest of an event is discarded
 	closed := c.raw.Control(func(fd uintptr) {
 		for {
-			_, _, err := unix.Recvfrom(int(fd), buffer[:], unix.MSG_DONTWAIT)
+			// It never waits: a raw system call does not wake up the monitor of the runtime.
+			_, _, err := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&buffer)), unsafe.Sizeof(buffer), unix.MSG_DONTWAIT, 0, 0)
 			switch err {
 			case unix.EAGAIN:
 				return
@@ -45,7 +47,7 @@ func (c *linkChanges) seen() (changed bool) {
 			default: // an event, or ENOBUFS: some were lost
 				changed = true
 			}
-			if err != nil && err != unix.EINTR && err != unix.ENOBUFS {
+			if err != 0 && err != unix.EINTR && err != unix.ENOBUFS {
 				return
 			}
 		}

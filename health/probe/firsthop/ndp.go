@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"replypath/health"
 	"replypath/uplinks/egress"
 
 	"golang.org/x/net/ipv6"
@@ -36,12 +37,13 @@ type ndpProber struct {
 }
 
 // openNDP opens the sockets that send solicitations, and receive the advertisements on all interfaces.
-func openNDP() (*ndpProber, error) {
+func openNDP(timers health.Timers) (*ndpProber, error) {
 	frames, err := openFrameSocket(0, nil)
 	if err != nil {
 		return nil, err
 	}
 	n := &ndpProber{socket: frames, frames: &frameSender{shared: frames}}
+	n.pending.timers = timers
 	n.pending.lost = func(q *request) { n.sources.doubt(q.path.Index) }
 	var raw syscall.RawConn
 	if n.conn, raw, err = openAdvertisements(); err != nil {
@@ -79,6 +81,7 @@ func openAdvertisements() (*net.IPConn, syscall.RawConn, error) {
 func (n *ndpProber) Close() error {
 	n.pending.close()
 	n.hardware.Close()
+	n.sources.close()
 	return errors.Join(n.frames.Close(), n.socket.Close(), n.conn.Close())
 }
 

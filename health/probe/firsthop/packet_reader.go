@@ -58,7 +58,8 @@ func readAll(raw syscall.RawConn, handle func([]receivedPacket)) {
 	})
 }
 
-// read receives the packets that wait, and returns their number.
+// read receives the packets that are there, and returns their number. It never waits: a raw system call
+// does not wake up the monitor of the runtime.
 func (r *packetReader) read(fd int) (int, error) {
 	for i := range r.headers {
 		r.parts[i] = unix.Iovec{Base: &r.packets[i][0]}
@@ -67,7 +68,7 @@ func (r *packetReader) read(fd int) (int, error) {
 			Namelen: unix.SizeofSockaddrLinklayer, Control: &r.controls[i][0]}}
 		r.headers[i].SetControllen(maxControl)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.headers[0])), packetsPerRead, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.headers[0])), packetsPerRead, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

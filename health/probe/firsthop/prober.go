@@ -15,6 +15,9 @@ import (
 // which depend on no neighbour entry. Therefore it also compares the gateway's address with the kernel's neighbour table, by
 // which all other packets leave. It is safe for concurrent use.
 type Prober struct {
+	// Timers makes the timers of requests without a reply.
+	Timers health.Timers
+
 	arp    shared[*arpProber]
 	ndp    shared[*ndpProber]
 	kernel *kernelView // nil: it is not compared
@@ -23,7 +26,9 @@ type Prober struct {
 // New returns a prober. Sockets are opened with the first probe, in the network namespace of the calling thread. table is the
 // kernel's neighbour table there; nil: it is not compared.
 func New(table Table) *Prober {
-	a := &Prober{arp: shared[*arpProber]{open: openARP}, ndp: shared[*ndpProber]{open: openNDP}}
+	a := &Prober{}
+	a.arp.open = func() (*arpProber, error) { return openARP(a.Timers) }
+	a.ndp.open = func() (*ndpProber, error) { return openNDP(a.Timers) }
 	if table != nil {
 		a.kernel = newKernelView(table)
 	}
@@ -50,6 +55,8 @@ func (a *Prober) Probe(ctx context.Context, p health.Path, q health.Probe) healt
 // Send asks for the hardware addresses of the paths' gateways. Those that reply at a time are reported together.
 func (a *Prober) Send(probes []health.BatchedProbe, report func([]health.BatchedOutcome)) {
 	a.refresh()
+	a.arp.expire()
+	a.ndp.expire()
 	compared := &batch{end: func(e *endings) { report(e.results()) }}
 	answered := &batch{end: func(e *endings) {
 		e.explain()

@@ -17,8 +17,9 @@ type requests struct {
 
 	mu      sync.Mutex
 	waiting map[egress.LinkAddr]*request // the first one of each gateway
-	timer   *time.Timer                  // calls expire
-	timerAt time.Time                    // when it does; zero: it has, or is not needed
+	timers  health.Timers
+	timer   health.Timer // calls expire
+	timerAt time.Time    // when it does; zero: it has, or is not needed
 }
 
 // request is a request for the hardware address of a gateway. It ends once: with a reply, or an error without one.
@@ -44,8 +45,8 @@ type reply struct {
 // expiry returns when the request ends without a reply; it must have a timeout.
 func (q *request) expiry() time.Time { return q.sent.Add(q.timeout) }
 
-// expired reports whether the timeout has passed.
-func (q *request) expired(now time.Time) bool { return q.timeout > 0 && !q.expiry().After(now) }
+// expired reports whether the timeout has passed by then.
+func (q *request) expired(then time.Time) bool { return q.timeout > 0 && !q.expiry().After(then) }
 
 // begin makes the request wait for its reply. It is sent afterwards, or aborted.
 func (r *requests) begin(q *request) {
@@ -92,29 +93,33 @@ func (r *requests) setTimer(at, now time.Time) {
 	}
 	r.timerAt = at
 	if r.timer == nil {
-		r.timer = time.AfterFunc(at.Sub(now), r.expire)
-		return
+		r.timer = r.timers.New(r.expire)
 	}
 	r.timer.Reset(at.Sub(now))
 }
 
-// expire ends the requests whose timeout has passed.
+// expiresTogether is how much earlier than its timeout a request without a reply may end: requests that were sent by one wake-up of the
+// process end by one, which also sends the next ones where the timeout is the interval.
+const expiresTogether = 5 * time.Millisecond
+
+// expire ends the requests whose timeout has passed, or will within expiresTogether.
 func (r *requests) expire() {
 	var ended endings
-	for _, q := range r.takeExpired(time.Now()) {
+	for _, q := range r.takeExpired(time.Now().Add(expiresTogether)) {
 		r.fail(q, socket.TimeoutError(q.timeout), &ended)
 	}
 	ended.flush()
 }
 
-// takeExpired removes and returns the requests whose timeout has passed, in the order of sending, and sets the timer for the others.
-func (r *requests) takeExpired(now time.Time) (expired []*request) {
+// takeExpired removes and returns the requests whose timeout has passed by then, in the order of sending, and sets the timer for the
+// others.
+func (r *requests) takeExpired(then time.Time) (expired []*request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timerAt = time.Time{}
 	var next time.Time
 	for gateway := range r.waiting {
-		for q := r.take(gateway, func(q *request) bool { return q.expired(now) }); q != nil; q = q.next {
+		for q := r.take(gateway, func(q *request) bool { return q.expired(then) }); q != nil; q = q.next {
 			expired = append(expired, q)
 		}
 		for q := r.waiting[gateway]; q != nil; q = q.next {
@@ -124,7 +129,9 @@ func (r *requests) takeExpired(now time.Time) (expired []*request) {
 		}
 	}
 	if !next.IsZero() {
-		r.setTimer(next, now)
+		r.setTimer(next, time.Now())
+	} else if r.timer != nil {
+		r.timer.Stop()
 	}
 	slices.SortFunc(expired, func(a, b *request) int { return a.sent.Compare(b.sent) })
 	return expired

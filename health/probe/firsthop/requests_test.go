@@ -90,6 +90,25 @@ func TestEachRequestEndsOnceAtItsOwnDeadline(t *testing.T) {
 	})
 }
 
+// Requests that were sent together end together: by the timer, or by what sends the next ones a little earlier.
+func TestRequestsExpireTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, e := &requests{}, &ended{began: time.Now()}
+		for link, after := range []time.Duration{0, 2, 2, 16, 10} {
+			time.Sleep(after * time.Millisecond)
+			r.begin(e.request("", link, time.Second))
+		}
+		time.Sleep(time.Second - 13*time.Millisecond)
+		r.expire()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if at := []time.Duration{1000, 1000, 1000, 1017, 1030}; !slices.EqualFunc(e.at, at, func(got, ms time.Duration) bool { return got == ms*time.Millisecond }) {
+			t.Errorf("at %v, want %v ms", e.at, at)
+		}
+		r.close()
+	})
+}
+
 func TestRequestThatIsAbortedEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, lost := &requests{}, &ended{began: time.Now()}, 0

@@ -99,6 +99,16 @@ func (s *shared[P]) refresh() {
 	}
 }
 
+// expire ends the requests that are about to expire.
+func (s *shared[P]) expire() {
+	s.mu.Lock()
+	opened, prober := s.opened, s.prober
+	s.mu.Unlock()
+	if opened {
+		prober.requests().expire()
+	}
+}
+
 // close closes the prober. No probe may be running.
 func (s *shared[P]) close() {
 	s.mu.Lock()
