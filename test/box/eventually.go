@@ -51,14 +51,26 @@ func RoundDuration(d time.Duration) time.Duration { return d.Round(100 * time.Mi
 func Eventually(t *testing.T, bound time.Duration, condition string, done func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
-	for !done() {
+	for {
+		asked := time.Now()
+		if done() {
+			return time.Since(began)
+		}
 		if time.Since(began) > bound {
 			t.Fatalf("after %s still not: %s", bound, condition)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(pollPause(time.Since(asked)))
 	}
-	return time.Since(began)
 }
+
+// pollPause returns the pause after a poll that has taken so long. A poll that runs a program takes most of a CPU from what it waits
+// for, and from the tests beside it, unless the pause is longer than the poll.
+func pollPause(took time.Duration) time.Duration {
+	return min(max(2*took, time.Millisecond), longestPollPause)
+}
+
+// longestPollPause bounds how much later than it is true a condition is found.
+const longestPollPause = 50 * time.Millisecond
 
 // EventualTimeout bounds on any machine what must happen at last; how soon is for the bench.
 const EventualTimeout = 2 * time.Minute

@@ -2,7 +2,6 @@ package box
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -137,18 +136,19 @@ func (s *Service) awaitEnd() error {
 	}
 }
 
-// AwaitInSync waits until the kernel is as it should be.
-func (b *Box) AwaitInSync() {
+// AwaitInSync waits until the kernel is as it should be, and returns how long that took.
+func (b *Box) AwaitInSync() time.Duration {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.T.Context(), EventualTimeout)
-	defer cancel()
 	var last Result
-	for ctx.Err() == nil {
-		if last = b.Run("plan"); last.Status == 0 {
-			return
+	defer func() {
+		if b.T.Failed() {
+			b.T.Logf("the last plan: %s", last)
 		}
-	}
-	b.T.Fatalf("never repaired: %s", last)
+	}()
+	return Eventually(b.T, EventualTimeout, "the kernel is in sync", func() bool {
+		last = b.Run("plan")
+		return last.Status == 0
+	})
 }
 
 type lockedBuffer struct {
