@@ -99,7 +99,7 @@ func (b *Box) RunCommand(cmd *world.Command) Result {
 	b.T.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := cmd.RunThreaded()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		b.T.Fatalf("run %s: %v", strings.Join(cmd.Args, " "), err)

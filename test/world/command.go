@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Command is an exec.Cmd that starts in a host's namespace. What still runs when the world ends is killed, with
@@ -58,6 +60,23 @@ func (c *Command) Wait() error {
 	c.wait.Do(func() { c.ended = c.Cmd.Wait() })
 	return c.ended
 }
+
+// RunThreaded starts a program with several threads and waits for it. What /proc showed of a thread is removed when that ends, and what it showed
+// of the program when it is reaped. If it is reaped at once, while its last thread waits for a CPU in the middle of that, the caller
+// spins in the kernel until the thread goes on (shrink_dcache_parent in fs/dcache.c).
+func (c *Command) RunThreaded() error {
+	if err := c.Start(); err != nil {
+		return err
+	}
+	for unix.Waitid(unix.P_PID, c.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		continue
+	}
+	time.Sleep(lastThread)
+	return c.Wait()
+}
+
+// lastThread is how long the last thread of a program may take to end.
+const lastThread = 5 * time.Millisecond
 
 // Run starts the program and waits for it.
 func (c *Command) Run() error {
