@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"sync"
 	"testing"
 
 	"replypath/test/box"
@@ -28,11 +29,15 @@ var datagrams = []world.Kind{world.KindUDP}
 // wantWrong sends a datagram to each address of the second uplink, and wants no reply from it.
 func wantWrong(t *testing.T, b *box.Box) {
 	t.Helper()
+	var sent sync.WaitGroup
 	for _, to := range b.Uplinks[1].Addrs() {
-		q := box.NewRequest(world.KindUDP, to)
-		q.ExpectTimeout = true
-		if a := b.Client.Send(q); a.OK {
-			t.Errorf("a wildcard socket without help replied from %s", to)
-		}
+		sent.Go(func() {
+			q := box.NewRequest(world.KindUDP, to)
+			q.ExpectTimeout = true
+			if a := b.Client.Send(q); a.OK {
+				t.Errorf("a wildcard socket without help replied from %s", to)
+			}
+		})
 	}
+	sent.Wait()
 }

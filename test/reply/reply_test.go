@@ -13,6 +13,7 @@ import (
 func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
@@ -25,6 +26,7 @@ func TestLocalServiceRepliesByTheIngressUplink(t *testing.T) {
 func TestHostBehindDNATRepliesByTheIngressUplink(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.LAN)
@@ -63,6 +65,7 @@ func TestContainerBehindABridgeRepliesByTheIngressUplink(t *testing.T) {
 func TestHostsInsideReachTheGatewaysPublicAddresses(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
@@ -131,6 +134,7 @@ func TestClientInsideTheUplinksOwnSubnet(t *testing.T) {
 func TestMainRouteByAnotherUplinkIsOverridden(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)
@@ -188,6 +192,7 @@ func TestUDPRepliesFromEverySocketKind(t *testing.T) {
 func TestVPNDefaultRouteTakesNoReply(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		box.EachCondition(t, func(t *testing.T, c box.Conditions) {
 			b := box.New(t, c.Build(t, 2, world.Options{}), backend)
 			box.ServeAll(b.Gateway)

@@ -137,6 +137,7 @@ func TestFloodOfForgedRoutersIsBounded(t *testing.T) {
 
 // Senders that are no router: the host's own hardware address, groups, and none.
 func TestAddressesThatAreNoRoutersAreNotFound(t *testing.T) {
+	t.Parallel()
 	o, other := startAny(t, box.Backends[0])
 	frames := o.rawFramesTo(t, other)
 	for i, text := range []string{o.macOf(t, "eth1").String(), "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"} {
@@ -156,6 +157,7 @@ func TestAddressesThatAreNoRoutersAreNotFound(t *testing.T) {
 
 // A router that was found becomes that of a configured uplink, and is found again when the uplink is removed: its open connection goes on.
 func TestFoundRouterBecomesConfiguredAndBack(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, cable := startAny(t, backend)
 		o.awaitFound(t, cable)

@@ -66,6 +66,7 @@ func (p *pinger) wantReplies(t *testing.T, routers ...net.HardwareAddr) {
 
 // Of 300 routers, the 250 that have live connections keep their ids; the replies to the others leave by the gateway.
 func TestMoreRoutersThanIDs(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0], "mask = 0xff00")
 	o.configureAny()
 	o.saveFound(t, manyRouters)
@@ -103,6 +104,7 @@ func TestMoreRoutersThanIDs(t *testing.T) {
 
 // A hardware address is a router of its own on each link: replies leave by the link of the request.
 func TestRouterThatMovesBetweenLinks(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		o.configureAny()
@@ -129,6 +131,7 @@ func TestRouterThatMovesBetweenLinks(t *testing.T) {
 
 // Where the uplink has one family, routers are found by it, and nothing is made for the other one.
 func TestRouterOfOneFamilyIsFound(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		for family, gateway := range []netip.Addr{o.Routers[0].Addr4, o.Routers[0].LL} {
@@ -171,7 +174,9 @@ func (o *office) startAfterKill(t *testing.T) (s *box.Service) {
 // A service that is killed while it learns routers leaves nothing that the next one does not put right, and none of the routers that it
 // had put in force loses a reply between.
 func TestServiceIsKilledWhileItLearns(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		o := newOffice(t, backend)
 		o.configureAny()
 		p := o.pingerBy(t)

@@ -146,7 +146,9 @@ func (o *office) withoutMatchBPF(t *testing.T, do func()) {
 // Of as many routers as can be found, each gets the replies to what it sends: to the first packet of a connection, to the others, and to
 // what another one has sent before. An unknown one takes no connection from them.
 func TestManyRoutersGetTheirReplies(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
+		t.Parallel()
 		o := newOffice(t, backend, "mask = 0xff00")
 		o.configureAny()
 		o.saveFound(t, manyRouters)

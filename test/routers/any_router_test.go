@@ -46,6 +46,7 @@ func (o *office) awaitFound(t *testing.T, r *router) {
 }
 
 func TestRepliesLeaveByRouterThatNoConfigurationNames(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, other := startAny(t, backend)
 		o.awaitFound(t, other)
@@ -94,6 +95,7 @@ func TestFirstConnectionByUnknownRouterIsAnswered(t *testing.T) {
 }
 
 func TestFoundRouterIsRemembered(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	o.configureAny()
 	box.ServeAll(o.Gateway)
@@ -129,6 +131,7 @@ func TestFoundRouterIsRemembered(t *testing.T) {
 // A host that forges hardware addresses gets as many routers as there are ids, and takes nothing from the known router. Hosts on
 // the link are no routers.
 func TestForgedRoutersAreBounded(t *testing.T) {
+	t.Parallel()
 	o, other := startAny(t, box.Backends[0])
 	desk := o.Host("desk")
 	link, port := o.Join(desk, "eth0", o.Switch, "desk")
@@ -161,6 +164,7 @@ func TestForgedRoutersAreBounded(t *testing.T) {
 
 // The first question by an unknown router is answered when it is repeated, of every kind.
 func TestFirstQuestionByUnknownRouterIsAnsweredWhenRepeated(t *testing.T) {
+	t.Parallel()
 	o, other := startAny(t, box.Backends[0])
 	number := 0
 	for _, to := range o.to() {

@@ -98,6 +98,7 @@ const laterPort = 7100
 // begins once the neighbour entries have changed and the rules follow is answered at the first try, and none of its packets leaves
 // by the other router. Packets are counted, and no time is bounded, which a busy machine stretches.
 func TestRouterChangesUnderLoad(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, cable := startKnowing(t, backend)
 		o.Gateway.ServeTCP(laterPort)

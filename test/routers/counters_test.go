@@ -42,6 +42,7 @@ func sendOnce(t *testing.T, from *world.Host, to netip.Addr, number int, answere
 // The replies of each uplink are counted by the router that they leave by, although all leave by one interface. A host on the link
 // is answered directly, which is right.
 func TestRepliesAreCountedByRouter(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		dsl, cable, desk := o.Routers[0], o.Routers[1], o.desk()
@@ -85,6 +86,7 @@ func TestRepliesAreCountedByRouter(t *testing.T) {
 
 // What another program does to the counters is repaired, and the counts of status and metrics go on.
 func TestCountersByRouterAreRepaired(t *testing.T) {
+	t.Parallel()
 	o, cable := startKnowing(t, box.Backends[0])
 	to := o.Addr4
 	right := func() (n uint64) {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestRepliesOfTranslatedRequestsLeaveByRouterOfRequest(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		box.ServeAll(o.LAN)
@@ -26,6 +27,7 @@ func TestRepliesOfTranslatedRequestsLeaveByRouterOfRequest(t *testing.T) {
 
 // The connection of a host on the link itself belongs to the first uplink, and is answered directly.
 func TestHostOnLinkIsAnsweredDirectly(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.Gateway)
 	o.Apply()

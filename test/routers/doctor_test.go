@@ -11,6 +11,7 @@ import (
 )
 
 func TestDoctorFindsNothingWhereRoutersAreDistinguished(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.LAN)
 	o.Apply()
@@ -20,6 +21,7 @@ func TestDoctorFindsNothingWhereRoutersAreDistinguished(t *testing.T) {
 }
 
 func TestDoctorReportsAcceptedRedirects(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	o.Apply()
 	for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth1.accept_redirects", "net.ipv6.conf.eth1.accept_redirects"} {
@@ -38,6 +40,7 @@ func TestDoctorReportsAcceptedRedirects(t *testing.T) {
 
 // One router has the gateway addresses of both uplinks.
 func TestDoctorReportsOneRouterOfTwoUplinks(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	dsl, cable := o.Routers[0], o.Routers[1]
 	cable.Run("ip", "addr", "flush", "dev", "w0")
@@ -48,6 +51,7 @@ func TestDoctorReportsOneRouterOfTwoUplinks(t *testing.T) {
 
 // The second router has another hardware address, which no uplink has.
 func TestDoctorReportsUnknownRouter(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	for _, r := range o.Routers {
 		for i, a := range []string{r.Addr4.String(), r.LL.String()} { // permanent entries are kept, and follow no change

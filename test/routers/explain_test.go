@@ -12,6 +12,7 @@ import (
 
 // On a link with several uplinks, the next hop says by which a reply leaves.
 func TestExplainTellsRoutersApart(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.Gateway)
 	o.Apply()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestRepliesLeaveByRouterOfRequest(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		box.ServeAll(o.Gateway)
@@ -20,6 +21,7 @@ func TestRepliesLeaveByRouterOfRequest(t *testing.T) {
 }
 
 func TestRepliesAreLostWithoutRouters(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.Gateway)
 	o.Apply()

@@ -58,6 +58,7 @@ func (o *office) rules(family int) string {
 }
 
 func TestServiceLearnsRouters(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		box.ServeAll(o.Gateway)
@@ -96,6 +97,7 @@ func (o *office) wantProofOf(t *testing.T, number int) {
 }
 
 func TestServiceFollowsChangedRouter(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, cable := startKnowing(t, backend)
 		before := cable.MAC
@@ -109,6 +111,7 @@ func TestServiceFollowsChangedRouter(t *testing.T) {
 // What begins between the change of a router's hardware address and its learning is marked as of the first uplink: the first
 // packet after it is known moves the connection.
 func TestConnectionIsMovedWhenChangedRouterIsKnown(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, cable := startKnowing(t, backend)
 		var streams []*world.Stream
@@ -131,6 +134,7 @@ func TestConnectionIsMovedWhenChangedRouterIsKnown(t *testing.T) {
 
 // TestLearntRoutersAreKnownAfterRestart starts the service anew while the router does not answer.
 func TestLearntRoutersAreKnownAfterRestart(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, box.Backends[0])
 	box.ServeAll(o.Gateway)
 	s := o.Start()

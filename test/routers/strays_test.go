@@ -66,6 +66,7 @@ func (o *office) awaitNeighbour(t *testing.T, r *router) {
 // Connections that begin while a router has a hardware address that nobody knows go wrong, until the kernel's neighbour entry
 // changes: from then on each of them is right at its next packet, whether it is a datagram or the SYN that the client repeats.
 func TestConnectionsGoOnWhenTheNeighbourEntryChanges(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o, cable := startKnowing(t, backend)
 		strays := o.Routers[0].countStrays(cable, box.ServedPort)
@@ -111,6 +112,7 @@ func TestConnectionsGoOnWhenTheNeighbourEntryChanges(t *testing.T) {
 // The error that a router sends about a reply which strays to it moves no connection: what the server sends next leaves by the
 // connection's own router, without another packet of the client.
 func TestErrorOfAnotherRouterMovesNoConnection(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		o.Apply()

@@ -12,6 +12,7 @@ import (
 // Packets from behind one router to behind another one of the same link are forwarded by main in both directions, which
 // has a route to each client. The gateway sends no redirects: no sender is on the link.
 func TestTransitBetweenRoutersOfOneLink(t *testing.T) {
+	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		for _, key := range []string{"net.ipv4.conf.all.send_redirects", "net.ipv4.conf.eth1.send_redirects"} {

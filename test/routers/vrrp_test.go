@@ -68,8 +68,10 @@ func (p *pair) use(m *member) {
 // TestPairOfRouters takes the gateway addresses of an uplink from one router to another, and back. With a virtual hardware address
 // the frames that a router forwards still have its own.
 func TestPairOfRouters(t *testing.T) {
+	t.Parallel()
 	for name, useVMAC := range map[string]bool{"own hardware addresses": false, "virtual hardware address": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			box.EachFirewall(t, func(t *testing.T, backend string) {
 				p := newPair(t, useVMAC, backend)
 				box.ServeAll(p.Gateway)
