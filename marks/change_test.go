@@ -91,3 +91,39 @@ func TestChainRulesEqual(t *testing.T) {
 		}
 	}
 }
+
+func TestChainThatLacksOneRuleIsNotFlushed(t *testing.T) {
+	rules := []marks.Rule{{In: "eth0"}, {In: "eth1"}, {In: "eth2"}}
+	c := marks.Change{Chains: []marks.ChainChange{{Name: marks.CounterChain(7), Rules: rules, Added: 2}}}
+	if got, want := c.Restore(), "*mangle\n-I REPLYPATH-S7 2 -i eth1\nCOMMIT\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got, want := c.Commands(), []string{"-I REPLYPATH-S7 2 -i eth1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if ids := c.ResetCounters(); len(ids) > 0 {
+		t.Errorf("the counters of %v restart", ids)
+	}
+}
+
+func TestAddedRuleIsTheOnlyOneThatIsLacking(t *testing.T) {
+	a, b, c := marks.Rule{In: "eth0"}, marks.Rule{In: "eth1"}, marks.Rule{In: "eth2"}
+	for _, test := range []struct {
+		have, want []marks.Rule
+		added      int
+	}{
+		{nil, []marks.Rule{a}, 1},
+		{[]marks.Rule{b, c}, []marks.Rule{a, b, c}, 1},
+		{[]marks.Rule{a, c}, []marks.Rule{a, b, c}, 2},
+		{[]marks.Rule{a, b}, []marks.Rule{a, b, c}, 3},
+		{[]marks.Rule{a}, []marks.Rule{a, a}, 2},
+		{[]marks.Rule{a, b}, []marks.Rule{a, b}, 0},
+		{[]marks.Rule{a}, []marks.Rule{a, b, c}, 0},
+		{[]marks.Rule{b, a}, []marks.Rule{a, b, c}, 0},
+		{[]marks.Rule{a, b, c}, []marks.Rule{a, b}, 0},
+	} {
+		if got := marks.AddedRule(test.have, test.want); got != test.added {
+			t.Errorf("from %v to %v: %d, want %d", test.have, test.want, got, test.added)
+		}
+	}
+}

@@ -1,9 +1,12 @@
 package marks
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Restore formats the change as input for iptables-restore --noflush, which applies it atomically in each table. A chain declaration
-// creates the chain, or flushes an existing one.
+// creates the chain, or flushes an existing one: a chain that lacks one rule has none.
 func (c Change) Restore() string {
 	var b strings.Builder
 	b.Grow(c.restoreSize())
@@ -15,7 +18,9 @@ func (c Change) Restore() string {
 		}
 		b.WriteString("*" + table + "\n")
 		for _, chain := range part.Chains {
-			b.WriteString(":" + chain.Name + " - [0:0]\n")
+			if chain.Added == 0 {
+				b.WriteString(":" + chain.Name + " - [0:0]\n")
+			}
 		}
 		part.eachRuleCommand(func(command string) {
 			b.WriteString(command)
@@ -39,6 +44,9 @@ func (c Change) restoreSize() int {
 // -N CHAIN, -A CHAIN RULE, ...
 func (c Change) Commands() (commands []string) {
 	for _, chain := range c.Chains {
+		if chain.Added > 0 {
+			continue
+		}
 		option := "-F "
 		if chain.Create {
 			option = "-N "
@@ -52,6 +60,10 @@ func (c Change) Commands() (commands []string) {
 // eachRuleCommand calls visit with each command after the creation and flushing of chains.
 func (c Change) eachRuleCommand(visit func(command string)) {
 	for _, chain := range c.Chains {
+		if chain.Added > 0 {
+			visit(fmt.Sprintf("-I %s %d %s", chain.Name, chain.Added, chain.Rules[chain.Added-1]))
+			continue
+		}
 		for _, r := range chain.Rules {
 			visit(strings.TrimSuffix("-A "+chain.Name+" "+r.String(), " "))
 		}

@@ -111,7 +111,15 @@ func RouterPlan(s Settings, before, now Facts) Plan {
 		addRouterCounters(*state, s, f)
 		addReplies(*state, s.applied(f), f, nil)
 	}
-	return Diff(want, was)
+	plan := Diff(want, was)
+	for _, step := range plan {
+		if load, is := step.(LoadChains); is {
+			for i, c := range load.Change.Chains {
+				load.Change.Chains[i].Added = marks.AddedRule(was.Chains[ChainKey{load.Firewall, c.Name}].Rules, c.Rules)
+			}
+		}
+	}
+	return plan
 }
 
 // WithFirst returns the plan with the chains of the family before those of the other one. Nothing of one depends on the other.

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,36 @@ func TestForeignRuleInAnOwnChainReadsAsOpaque(t *testing.T) {
 		rules := read(t, h, table).Chains[marks.Out].Rules
 		if len(rules) != 3 || rules[2] != (marks.Rule{Opaque: "-p sctp -j RETURN"}) {
 			t.Errorf("got %+v", rules)
+		}
+	})
+}
+
+// A rule is inserted at its place. A chain without such a place is left alone.
+func TestRuleThatAChainLacksIsInserted(t *testing.T) {
+	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
+		all := layout(0x1f00, 3, ethernet)
+		apply(t, h, table, all)
+		at := slices.IndexFunc(all.Chains, func(c marks.ChainChange) bool { return len(c.Rules) > 2 })
+		chain := all.Chains[at]
+		chain.Create = false
+		for added := 1; added <= len(chain.Rules); added++ {
+			lacking := marks.ChainChange{Name: chain.Name, Rules: slices.Delete(slices.Clone(chain.Rules), added-1, added)}
+			apply(t, h, table, marks.Change{Chains: []marks.ChainChange{lacking}})
+			chain.Added = marks.AddedRule(lacking.Rules, chain.Rules)
+			apply(t, h, table, marks.Change{Chains: []marks.ChainChange{chain}})
+			if got := read(t, h, table).Chains[chain.Name]; !got.Equal(marks.ChainRules{Rules: chain.Rules}) {
+				t.Errorf("after the insertion of rule %d:\n%v\nwant\n%v", added, got.Rules, chain.Rules)
+			}
+		}
+		apply(t, h, table, marks.Change{Chains: []marks.ChainChange{{Name: chain.Name}}})
+		chain.Added = len(chain.Rules)
+		h.Do(func() {
+			if err := table.Apply(t.Context(), marks.Change{Chains: []marks.ChainChange{chain}}); err == nil {
+				t.Error("a rule is inserted into an empty chain, behind others")
+			}
+		})
+		if got := read(t, h, table).Chains[chain.Name]; len(got.Rules) > 0 {
+			t.Errorf("the chain has %v", got.Rules)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"replypath/marks"
@@ -54,8 +55,12 @@ func (t table) run(command string) error {
 		t[chain] = append(t[chain], rule)
 		return t.checkJump(rule)
 	case "-I":
-		rule = strings.TrimPrefix(rule, "1 ")
-		t[chain] = slices.Insert(t[chain], 0, rule)
+		number, rule, _ := strings.Cut(rule, " ")
+		at, err := strconv.Atoi(number)
+		if err != nil || at < 1 || at > len(t[chain])+1 {
+			return fmt.Errorf("index of insertion %s of %d rules", number, len(t[chain]))
+		}
+		t[chain] = slices.Insert(t[chain], at-1, rule)
 		return t.checkJump(rule)
 	case "-D":
 		at := slices.Index(t[chain], rule)
