@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -12,16 +13,30 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
+// entryReader reads one entry of the neighbour table. *rtnl.NeighbourTable implements it.
+type entryReader interface {
+	Neighbour(link int, a netip.Addr) (n egress.Neighbour, found bool, err error)
+}
+
 // follow learns from a change of the neighbour table, and reports whether an uplink has other hardware addresses since: those of a
-// router that goes back and forth between two are learnt once.
-func (m *routerMACs) follow(n egress.Neighbour, now time.Time) (changed bool) {
-	mac, usable := usableMAC(n)
+// router that goes back and forth between two are learnt once. It learns what the entry has now: events may be older than the last
+// reading.
+func (m *routerMACs) follow(n egress.Neighbour, table entryReader, now time.Time) (changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, uplink := range m.routers[n.Where()] {
 		known := m.learnt[uplink][n.Addr]
-		if !usable || len(known) > 0 && known[0].MAC == mac {
+		isNew := func(n egress.Neighbour) (mac string, is bool) {
+			mac, usable := usableMAC(n)
+			return mac, usable && (len(known) == 0 || known[0].MAC != mac)
+		}
+		if _, is := isNew(n); !is {
 			continue
+		}
+		latest, found, err := table.Neighbour(n.Link, n.Addr)
+		mac, is := isNew(latest)
+		if err != nil || !found || !is {
+			continue // the next reading has it
 		}
 		before := m.learnt.byUplink()
 		m.learnt[uplink][n.Addr], m.changed = nextMACs(known, mac, now), true
@@ -128,6 +143,11 @@ func (routerEvents) String() string { return "routers" }
 
 // Watch implements EventSource. Without uplinks that share a link it subscribes to nothing.
 func (s routerEvents) Watch(ctx context.Context, handler EventHandler) error {
+	table, err := rtnl.OpenNeighbourTable()
+	if err != nil {
+		return err
+	}
+	defer table.Close()
 	for {
 		current, cancel, err := s.host.routers.awaitShared(ctx)
 		if err != nil {
@@ -135,7 +155,7 @@ func (s routerEvents) Watch(ctx context.Context, handler EventHandler) error {
 		}
 		notify := func() { handler.HandleEvent(Event{Subject: RouterSubject}) }
 		err = rtnl.WatchNeighbours(current, notify, func(n egress.Neighbour) {
-			if s.host.routers.follow(n, time.Now()) || s.host.found.isDamaged(n) {
+			if s.host.routers.follow(n, table, time.Now()) || s.host.found.isDamaged(n) {
 				notify()
 			}
 		})

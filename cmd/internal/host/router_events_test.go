@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,12 +14,15 @@ import (
 	"replypath/uplinks/uplinkstest"
 )
 
-// followedLink is the index of eth1 in eventTest.
-const followedLink = 3
+// The index of eth1 in eventTest, and the hardware addresses of the gateways.
+const (
+	followedLink = 3
+	dslMAC       = "02:00:00:00:00:0a"
+	cableMAC     = "02:00:00:00:00:0b"
+)
 
-// eventTest returns what has read the neighbour entries of the gateways of dsl and cable, which are on eth1, with these hardware
-// addresses.
-func eventTest(t *testing.T, dsl, cable string) (m *routerMACs, f uplinks.Facts) {
+// eventTest returns what has read the neighbour entries of the gateways of dsl and cable, which are on eth1.
+func eventTest(t *testing.T) (m *routerMACs, f uplinks.Facts) {
 	t.Helper()
 	state, err := statedir.Open(t.TempDir())
 	if err != nil {
@@ -36,7 +40,7 @@ func eventTest(t *testing.T, dsl, cable string) (m *routerMACs, f uplinks.Facts)
 	f.Links["eth1"] = l
 	m = &routerMACs{state: state}
 	m.set(s)
-	entries := []egress.Neighbour{entryOf(t, "192.0.2.1", dsl), entryOf(t, "192.0.2.3", cable)}
+	entries := []egress.Neighbour{entryOf(t, "192.0.2.1", dslMAC), entryOf(t, "192.0.2.3", cableMAC)}
 	if _, err := m.read(f, func() ([]egress.Neighbour, error) { return entries, nil }, true); err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +57,28 @@ func entryOf(t *testing.T, addr, mac string) egress.Neighbour {
 	return egress.Neighbour{Link: followedLink, Addr: netip.MustParseAddr(addr), MAC: string(b), State: egress.Reachable}
 }
 
+// entryNow is a neighbour table with one entry.
+type entryNow struct{ entry egress.Neighbour }
+
+func (e entryNow) Neighbour(link int, a netip.Addr) (egress.Neighbour, bool, error) {
+	return e.entry, link == e.entry.Link && a == e.entry.Addr, nil
+}
+
+// An event that is older than the last reading, of which the entry has nothing any more, changes nothing.
+func TestOldEventChangesNothing(t *testing.T) {
+	const a, b, c = dslMAC, cableMAC, "02:00:00:00:00:0c"
+	for now, want := range map[string][]string{b: {b}, "02:00:00:00:00:0d": {b, "02:00:00:00:00:0d"}} {
+		m, _ := eventTest(t)
+		m.follow(entryOf(t, "192.0.2.3", c), entryNow{entryOf(t, "192.0.2.3", now)}, time.Now())
+		if got, _ := m.latest(); !slices.Equal(got["cable"], want) {
+			t.Errorf("the entry has %s: got %v, want %v", now, got["cable"], want)
+		}
+	}
+}
+
 func TestEventsChangeWhatIsKnownOfRouters(t *testing.T) {
-	const a, b, c = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
-	m, _ := eventTest(t, a, b)
+	const a, b, c = dslMAC, cableMAC, "02:00:00:00:00:0c"
+	m, _ := eventTest(t)
 	for _, e := range []struct {
 		what       string
 		entry      egress.Neighbour
@@ -76,7 +99,7 @@ func TestEventsChangeWhatIsKnownOfRouters(t *testing.T) {
 		news := make(chan struct{})
 		m.news = news
 		m.mu.Unlock()
-		if changed := m.follow(e.entry, time.Now()); changed != e.changed {
+		if changed := m.follow(e.entry, entryNow{e.entry}, time.Now()); changed != e.changed {
 			t.Errorf("%s: changed: %t", e.what, changed)
 		}
 		select {
@@ -101,9 +124,10 @@ func TestEventsChangeWhatIsKnownOfRouters(t *testing.T) {
 
 // What an event has announced is saved at the next reading, whatever the neighbour table has then.
 func TestRoutersOfEventsAreSaved(t *testing.T) {
-	const a, b, c = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
-	m, f := eventTest(t, a, b)
-	m.follow(entryOf(t, "192.0.2.3", c), time.Now())
+	const a, b, c = dslMAC, cableMAC, "02:00:00:00:00:0c"
+	m, f := eventTest(t)
+	entry := entryOf(t, "192.0.2.3", c)
+	m.follow(entry, entryNow{entry}, time.Now())
 	if _, err := m.read(f, func() ([]egress.Neighbour, error) { return nil, nil }, true); err != nil {
 		t.Fatal(err)
 	}
@@ -117,9 +141,10 @@ func TestRoutersOfEventsAreSaved(t *testing.T) {
 
 // The addresses of routers follow from settings and links: until a reading, events of others say nothing.
 func TestEventsAreIgnoredBeforeTheSettingsWereRead(t *testing.T) {
-	m, _ := eventTest(t, "02:00:00:00:00:0a", "02:00:00:00:00:0b")
+	m, _ := eventTest(t)
 	m.set(m.settings)
-	if m.follow(entryOf(t, "192.0.2.3", "02:00:00:00:00:0c"), time.Now()) {
+	entry := entryOf(t, "192.0.2.3", "02:00:00:00:00:0c")
+	if m.follow(entry, entryNow{entry}, time.Now()) {
 		t.Error("an event is followed")
 	}
 	if known, _ := m.latest(); known != nil {
