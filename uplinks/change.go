@@ -35,6 +35,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 // checking every verdict is unknown.
 type settingsTarget struct {
 	settings Settings
+	verdicts Verdicts
 	refused  map[PathKey]string
 	before   *State // observed before the first step
 }
@@ -46,7 +47,7 @@ func (t *settingsTarget) aim(f Facts, have State) Observation {
 	}
 	s := t.settings.ResolveLinks(f)
 	f = f.WithRefused(s, *t.before, t.refused)
-	return Observation{f, have, Desired(s, f, nil)}
+	return Observation{f, have, Desired(s, f, t.verdicts)}
 }
 
 // leaveOut implements target.

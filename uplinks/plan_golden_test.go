@@ -55,7 +55,7 @@ func compareGoldenPlan(t *testing.T, file string, from, to uplinks.Settings) *up
 	if _, err := uplinks.Sync(t.Context(), k, from); err != nil {
 		t.Fatal(err)
 	}
-	plan, _, err := uplinks.Preview(t.Context(), k, to)
+	plan, _, err := uplinks.Preview(t.Context(), k, to, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func checkEachStep(t *testing.T, from, to uplinks.Settings, facts uplinks.Facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, _, err := uplinks.Preview(t.Context(), fake, to)
+	plan, _, err := uplinks.Preview(t.Context(), fake, to, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

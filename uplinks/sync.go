@@ -58,9 +58,10 @@ func observe(ctx context.Context, k Kernel, t target) (Observation, error) {
 	return t.aim(facts, have), nil
 }
 
-// Preview returns the plan that a Sync would execute now, and the observation it is made from. It writes nothing.
-func Preview(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {
-	now, err := observe(ctx, k, &settingsTarget{settings: s})
+// Preview returns the plan that leads to the desired state of the settings and verdicts, and the observation it is made from: without
+// verdicts what a Sync would execute now. It writes nothing.
+func Preview(ctx context.Context, k Kernel, s Settings, v Verdicts) (Plan, Observation, error) {
+	now, err := observe(ctx, k, &settingsTarget{settings: s, verdicts: v})
 	return Diff(now.Desired, now.Observed), now, err
 }
 

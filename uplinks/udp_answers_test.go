@@ -64,7 +64,7 @@ func TestAnAddressThatIsGoneIsForbiddenFirst(t *testing.T) {
 	link.Addrs = link.Addrs[1:]
 	facts.Links[name] = link
 	k.SetFacts(facts)
-	plan, _, err := uplinks.Preview(t.Context(), k, withUDP())
+	plan, _, err := uplinks.Preview(t.Context(), k, withUDP(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestAnAddressThatIsGoneIsForbiddenFirst(t *testing.T) {
 func TestRefusedUDPProgramsAreLeftOut(t *testing.T) {
 	facts := uplinkstest.Facts()
 	facts.UDPRefused = "no BPF"
-	plan, _, err := uplinks.Preview(t.Context(), uplinkstest.NewFake(facts), withUDP())
+	plan, _, err := uplinks.Preview(t.Context(), uplinkstest.NewFake(facts), withUDP(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

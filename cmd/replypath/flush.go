@@ -35,7 +35,7 @@ groups from before it. It needs no configuration, and works after a crash.`,
 			if err := p.leaveOurs(); err != nil {
 				return err
 			}
-			_, before, err := uplinks.Preview(cmd.Context(), h, uplinks.Settings{})
+			_, before, err := uplinks.Preview(cmd.Context(), h, uplinks.Settings{}, nil)
 			if err != nil {
 				return err
 			}

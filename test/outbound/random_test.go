@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -188,10 +187,7 @@ func (d *disturbedGateway) flush() {
 	} else {
 		d.Shell("nft flush ruleset")
 	}
-	firewall := regexp.MustCompile(`(?m)^(ip6?tables\S*|nft) `)
-	box.Eventually(d.t, box.EventualTimeout, "the firewall is repaired", func() bool {
-		return !firewall.MatchString(d.Run("plan").Stdout) // routes follow the probes, of which plan knows nothing
-	})
+	d.awaitRepair(d.t)
 }
 
 // tunnel adds a VPN that takes everything, and removes it.

@@ -118,7 +118,7 @@ func mustBeInSync(t *testing.T, w World, s uplinks.Settings) {
 // mustPreview returns the plan of a preview.
 func mustPreview(t *testing.T, w World, s uplinks.Settings) uplinks.Plan {
 	t.Helper()
-	plan, _, err := uplinks.Preview(t.Context(), w, s)
+	plan, _, err := uplinks.Preview(t.Context(), w, s, nil)
 	if err != nil {
 		t.Fatalf("preview: %v", err)
 	}

@@ -21,7 +21,7 @@ func TestFailureOfAnyStepIsReverted(t *testing.T) {
 	removed.Uplinks = removed.Uplinks[1:]
 	moved.Mask, moved.Priority, moved.TableBase, moved.Group = 0xff0000, 5000, 9200, 99
 	for _, to := range []uplinks.Settings{uplinkstest.Settings(), removed, moved, uplinkstest.Settings(), {}} {
-		plan, _, err := uplinks.Preview(t.Context(), w, to)
+		plan, _, err := uplinks.Preview(t.Context(), w, to, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

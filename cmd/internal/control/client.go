@@ -67,6 +67,12 @@ func (c Client) UplinkStatus(ctx context.Context, uplink string) (health.Status,
 	return r.Status.Of(uplink), nil
 }
 
+// Verdicts returns the verdicts on the paths that the service plans with.
+func (c Client) Verdicts(ctx context.Context) ([]health.PathVerdict, error) {
+	r, err := c.call(ctx, request{Do: doVerdicts})
+	return r.Verdicts, err
+}
+
 func (c Client) call(ctx context.Context, r request) (response, error) {
 	conn, err := dial(ctx, filepath.Join(c.StateDir, SocketName))
 	if err != nil {

@@ -23,6 +23,7 @@ type Service interface {
 	Confirm(ctx context.Context) error
 	Drain(ctx context.Context, d Drain) error
 	Status() health.Status
+	Verdicts() []health.PathVerdict
 }
 
 // Reload is the request to read the configuration file again.
@@ -40,10 +41,11 @@ type Drain struct {
 
 // The values of request.Do.
 const (
-	doReload  = "reload"
-	doConfirm = "confirm"
-	doStatus  = "status"
-	doDrain   = "drain"
+	doReload   = "reload"
+	doConfirm  = "confirm"
+	doStatus   = "status"
+	doVerdicts = "verdicts"
+	doDrain    = "drain"
 )
 
 type request struct {
@@ -60,4 +62,6 @@ type response struct {
 	Elsewhere bool           `json:"elsewhere,omitempty"` // the service runs in another network namespace than the caller
 	Error     string         `json:"error,omitempty"`
 	Status    *health.Status `json:"status,omitempty"`
+	// Verdicts are those that the service plans with.
+	Verdicts []health.PathVerdict `json:"verdicts,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"replypath/health"
+	"replypath/uplinks"
 )
 
 // fakeService records the requests that it carries out.
@@ -40,6 +42,12 @@ func (s *fakeService) Confirm(context.Context) error {
 }
 
 func (s *fakeService) Status() health.Status { return health.Status{Build: "test"} }
+
+// fakeVerdicts are those of a fakeService.
+var fakeVerdicts = uplinks.Verdicts{{Uplink: "lte", Family: uplinks.IPv6}: uplinks.VerdictUp, {Uplink: "lte", Family: uplinks.IPv4}: uplinks.VerdictHeld,
+	{Uplink: "fibre", Family: uplinks.IPv4}: uplinks.VerdictDown}
+
+func (s *fakeService) Verdicts() []health.PathVerdict { return health.ListVerdicts(fakeVerdicts) }
 
 // serve starts a server for the service until the test ends, and returns a client of it.
 func serve(t *testing.T, service Service) Client {
@@ -75,6 +83,10 @@ func TestRequestsReachTheService(t *testing.T) {
 	}
 	if status, err := c.Status(t.Context()); err != nil || status.Build != "test" {
 		t.Errorf("status %+v, %v", status, err)
+	}
+	verdicts, err := c.Verdicts(t.Context())
+	if got := health.VerdictsOf(verdicts); err != nil || !maps.Equal(got, fakeVerdicts) || verdicts[0].Uplink != "fibre" || verdicts[1].Family != uplinks.IPv4 {
+		t.Errorf("verdicts %v, %v", verdicts, err)
 	}
 	s.err = errors.New("refused")
 	if err := c.Reload(t.Context(), want); err == nil || err.Error() != "refused" {

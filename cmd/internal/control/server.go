@@ -132,6 +132,8 @@ func carryOut(ctx context.Context, r request, service Service) response {
 			return response{Error: "the request names no uplink"}
 		}
 		return errorResponse(service.Drain(ctx, *r.Drain))
+	case doVerdicts:
+		return response{Verdicts: service.Verdicts()}
 	case doStatus:
 		status := service.Status().WithoutNulls()
 		if r.Uplink != "" {

@@ -114,7 +114,7 @@ func (c *configuration) prepare(ctx context.Context, before uplinks.Settings, ne
 	if err := c.host.Reconfigure(ctx, next.Settings); err != nil {
 		return uplinks.Observation{}, err
 	}
-	_, observed, err := uplinks.Preview(ctx, c.host, next.Settings)
+	_, observed, err := uplinks.Preview(ctx, c.host, next.Settings, nil)
 	if err != nil {
 		return observed, err
 	}

@@ -71,7 +71,7 @@ func withoutFamily(family uplinks.Family) uplinks.Settings {
 // mustMatch fails the test unless the kernel is as these settings want it.
 func (k *refusal) mustMatch(t *testing.T, s uplinks.Settings) {
 	t.Helper()
-	if plan, _, err := uplinks.Preview(t.Context(), k, s); err != nil || len(plan) != 0 {
+	if plan, _, err := uplinks.Preview(t.Context(), k, s, nil); err != nil || len(plan) != 0 {
 		t.Errorf("missing steps, %v:\n%s", err, plan)
 	}
 }

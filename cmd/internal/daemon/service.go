@@ -261,6 +261,11 @@ func (s *Service) Status() health.Status {
 	return s.statusSource.Status()
 }
 
+// Verdicts implements control.Service.
+func (s *Service) Verdicts() []health.PathVerdict {
+	return health.ListVerdicts(s.reconciler.verdicts.Snapshot())
+}
+
 // Drain implements control.Service.
 func (s *Service) Drain(ctx context.Context, d control.Drain) error {
 	return s.requests.Submit(ctx, drainRequest{d.Uplink, d.Drained, d.Move})

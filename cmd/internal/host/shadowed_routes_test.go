@@ -28,12 +28,12 @@ func TestRoutesThatShadowOursAreDeleted(t *testing.T) {
 		{"a scope", "ip route prepend default dev eth1 table 8202 scope host"},
 	} {
 		r.gateway.Run("sh", "-ec", c.does)
-		plan, _, err := uplinks.Preview(t.Context(), r, uplinkstest.Settings())
+		plan, _, err := uplinks.Preview(t.Context(), r, uplinkstest.Settings(), nil)
 		if err != nil || len(plan) == 0 {
 			t.Errorf("%s shadows a route, and the plan is empty: %v", c.what, err)
 		}
 		r.gateway.Run("sh", "-ec", plan.String())
-		if plan, _, err = uplinks.Preview(t.Context(), r, uplinkstest.Settings()); err != nil || len(plan) > 0 {
+		if plan, _, err = uplinks.Preview(t.Context(), r, uplinkstest.Settings(), nil); err != nil || len(plan) > 0 {
 			t.Errorf("%s: the lines of the plan left steps, %v:\n%s", c.what, err, plan)
 		}
 		sync(c.what)
