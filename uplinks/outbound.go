@@ -164,9 +164,12 @@ func (s Settings) PolicyTable(policy string) Table {
 	return s.TableBase + outboundTable + Table(s.Outbound.slots()[policy])
 }
 
-// addOutbound adds what outbound connections need. All of it belongs to the whole host.
+// addOutbound adds what outbound connections need. All of it but the sysctls of links belongs to the whole host.
 func addOutbound(want State, s Settings, f Facts, v Verdicts) {
-	if !s.Outbound.Enabled() || f.Scopes != nil {
+	if !s.Outbound.Enabled() {
+		return
+	}
+	if addSourceTunables(want, s, f); f.Scopes != nil {
 		return
 	}
 	for _, family := range s.outboundFamilies(f) {

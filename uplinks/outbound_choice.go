@@ -93,6 +93,9 @@ func (s Settings) hopOf(u Uplink, f Facts, family Family) (NextHop, bool) {
 	if !exists || !u.Manages(family) || !l.Up || !l.Carrier || family == IPv6 && l.NoIPv6 || family == IPv4 && !l.SourceAddr(family).IsValid() {
 		return NextHop{}, false
 	}
+	if family == IPv6 && !l.SourceAddr(family).IsValid() && s.confinesSource(u, f) {
+		return NextHop{}, false
+	}
 	return l.NextHop(u.Gateway(family), family)
 }
 

@@ -19,6 +19,9 @@ type Move struct {
 	Own    []netip.Addr   // the host's addresses
 	Fixed  []netip.Prefix // sources that only one provider takes: connections from them without address translation stay
 	AtInit bool           // found at the first observation: there may be no connections, and nothing has happened
+	Lost   []netip.Addr   // addresses that the uplink has no longer: what leaves with one cannot go on
+	// LostOnly says that the uplink works, and only those connections are ended that HasLost.
+	LostOnly bool
 }
 
 // OutboundTracker finds out which connections must be moved, from one observation to the next. Not safe for concurrent use.
@@ -27,6 +30,7 @@ type OutboundTracker struct {
 	dead    map[PathKey]bool
 	stuck   map[PathKey]bool // failed while no other uplink was usable
 	carried map[PathKey]bool // could have got connections since they were moved
+	addrs   map[PathKey]pathAddresses
 }
 
 type choiceKey struct {
@@ -36,7 +40,7 @@ type choiceKey struct {
 
 // Update returns the connections to be moved once the rules and routes for the facts and verdicts are in force. Those of an uplink
 // that failed are moved when a policy with it has another usable uplink, at once or later; those of worse tiers when a policy
-// moves back. Connections have the mark of their uplink and not of their policy: they are moved together.
+// moves back; those with an address that their uplink has no longer once it has another one. Connections have the mark of their uplink and not of their policy: they are moved together.
 func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move) {
 	if !s.Outbound.Enabled() {
 		*t = OutboundTracker{}
@@ -44,7 +48,7 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 	}
 	choices, dead := map[choiceKey]Choice{}, map[PathKey]bool{}
 	if t.stuck == nil {
-		t.stuck, t.carried = map[PathKey]bool{}, map[PathKey]bool{}
+		t.stuck, t.carried, t.addrs = map[PathKey]bool{}, map[PathKey]bool{}, map[PathKey]pathAddresses{}
 	}
 	for _, family := range f.Families() {
 		for _, p := range s.Outbound.Policies {
@@ -52,6 +56,9 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 		}
 		for _, u := range s.Uplinks {
 			path := PathKey{u.Name, family}
+			if m, has := t.observeAddresses(s, u, f, family); has {
+				moves = append(moves, m)
+			}
 			if s.usable(u.Name, f, v, family) || s.isUsed(u.Name, choices, family) {
 				t.carried[path] = true
 			}
@@ -64,7 +71,7 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 				delete(t.stuck, path)
 				delete(t.carried, path)
 				m := s.move(u, f, family, s.deadReason(u.Name, f, v, family))
-				m.AtInit = t.dead == nil
+				m.AtInit, m.Lost = t.dead == nil, t.addrs[path].lost
 				moves = append(moves, m)
 			}
 		}

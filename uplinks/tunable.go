@@ -21,6 +21,8 @@ const (
 	FwmarkAccept = "net.ipv4.tcp_fwmark_accept"
 	Reflect4     = "net.ipv4.fwmark_reflect"
 	Reflect6     = "net.ipv6.fwmark_reflect"
+	// UseOIFAddrsOnly confines the source addresses of what leaves by a link to those of the link (outbound_source.go).
+	UseOIFAddrsOnly = "net.ipv6.conf.*.use_oif_addrs_only"
 )
 
 // namespaceTunables are the sysctls of the network namespace. With them the kernel's own replies and accepted sockets have

@@ -169,10 +169,16 @@ func (g *gateway) send(t *testing.T, from *world.Host, kind world.Kind, to netip
 // that waited for the gateway's hardware address when the link had lost its carrier, which have the uplink's own source.
 func (g *gateway) wantNoForeign(t *testing.T) {
 	t.Helper()
+	g.wantNoForeignBut(t, func(world.Packet) bool { return false })
+}
+
+// wantNoForeignBut wants what wantNoForeign does, but for packets that are none of the gateway's.
+func (g *gateway) wantNoForeignBut(t *testing.T, others func(world.Packet) bool) {
+	t.Helper()
 	g.Settle()
 	for i, r := range g.refused {
 		u := g.Uplinks[i]
-		foreign := slices.DeleteFunc(r.Packets(), func(p world.Packet) bool { return u.Has(p.Src) })
+		foreign := slices.DeleteFunc(r.Packets(), func(p world.Packet) bool { return u.Has(p.Src) || others(p) })
 		if n := len(foreign); n > 0 {
 			t.Errorf("ISP %d got %d packets with a foreign source, such as %s", i, n, foreign[0])
 		}

@@ -21,6 +21,7 @@ var (
 		"net.ipv4.conf.*.rp_filter", uplinks.SrcValidMark,
 		"net.ipv6.conf.*.accept_ra", "net.ipv6.conf.*.accept_ra_defrtr", "net.ipv6.conf.*.accept_ra_rt_info_max_plen", "net.ipv6.conf.*.autoconf",
 		"net.ipv6.conf.*.disable_ipv6", "net.ipv6.conf.*.forwarding", "net.ipv6.conf.*.ignore_routes_with_linkdown",
+		uplinks.UseOIFAddrsOnly,
 	}
 )
 

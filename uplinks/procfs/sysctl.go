@@ -38,7 +38,12 @@ func ReadIPv6(facts *uplinks.Facts) {
 // Read reads the sysctls that replypath may set into have: of a partial read only those of its links. It needs the links in
 // the facts.
 func Read(facts uplinks.Facts, have *uplinks.State) error {
-	for _, t := range uplinks.Sysctls(facts) {
+	return ReadSysctls(uplinks.Sysctls(facts), have)
+}
+
+// ReadSysctls reads these sysctls into have. Those that the kernel does not have are omitted.
+func ReadSysctls(all []uplinks.Tunable, have *uplinks.State) error {
+	for _, t := range all {
 		value, err := readValue(t.Path())
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -56,7 +56,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		backup:      map[marks.Backup]bool{},
 		neighbours:  map[uplinks.NeighbourKey]string{},
 	}
-	for _, t := range uplinks.Sysctls(f) {
+	for _, t := range append(uplinks.Sysctls(f), uplinks.SourceSysctls(f)...) {
 		k.values[t] = "0"
 	}
 	for name := range f.Links {
@@ -84,7 +84,7 @@ func (k *Fake) SetFacts(f uplinks.Facts) {
 		return t.Link != "" && !exists
 	})
 	for name := range f.Links {
-		for _, t := range []uplinks.Tunable{{Link: name, Name: uplinks.LinkGroup}, {Link: name, Name: uplinks.SrcValidMark}} {
+		for _, t := range []uplinks.Tunable{{Link: name, Name: uplinks.LinkGroup}, {Link: name, Name: uplinks.SrcValidMark}, {Link: name, Name: uplinks.UseOIFAddrsOnly}} {
 			if _, exists := k.values[t]; !exists {
 				k.values[t] = "0"
 			}

@@ -50,10 +50,11 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 	m.queue(moves)
 }
 
-// stillDue returns the moves of uplinks that no policy uses: what has begun by one that is in use again belongs there.
+// stillDue returns the moves of uplinks that no policy uses: what has begun by one that is in use again belongs there, but for those that
+// have an address that it has no longer.
 func (m *outboundMover) stillDue(moves []uplinks.Move) (due []uplinks.Move) {
 	used := m.inUse.Load()
-	return slices.DeleteFunc(slices.Clone(moves), func(move uplinks.Move) bool { return used != nil && (*used)[move.Path] })
+	return slices.DeleteFunc(slices.Clone(moves), func(move uplinks.Move) bool { return used != nil && (*used)[move.Path] && !move.LostOnly })
 }
 
 // queue queues moves. Those of one uplink are carried out together, as the kernel walks all connections for them. One that finds the
@@ -142,7 +143,7 @@ func (m *outboundMover) moveAgain(moves []uplinks.Move, all []health.OutboundMov
 		move, done := moves[i], all[i]
 		done.SecondSweep = moved.Connections
 		done.Sockets += moved.Sockets
-		if move.AtInit && done.Connections+done.Sockets+done.SecondSweep == 0 {
+		if (move.AtInit || move.LostOnly) && done.Connections+done.Sockets+done.SecondSweep == 0 {
 			continue
 		}
 		m.states.moved(move.Path, done)

@@ -36,6 +36,7 @@ type Host struct {
 	flows           flows
 	routerCounters  routerCounters
 	backup          backup
+	confinesSources bool                       // the settings may need uplinks.SourceSysctls
 	whileLoading    func(done <-chan struct{}) // nil: nothing runs beside a change of chains
 	lost            lostTable
 
@@ -71,6 +72,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.flows.set(o.Settings)
 	h.routerCounters.set(o.Settings)
 	h.backup.set(o.Settings)
+	h.confinesSources = o.Settings.MayConfineSources()
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -134,7 +136,7 @@ func (h *Host) Close() {
 func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Facts, uplinks.State, error) {
 	facts, state, err := ReadKernel(ctx, h.links, only...)
 	if err == nil {
-		err = h.flows.read(&facts, &state)
+		err = errors.Join(h.flows.read(&facts, &state), h.readSourceSysctls(facts, &state))
 	}
 	facts.FoundRouters = h.found.list()
 	if err != nil || only != nil {
@@ -223,4 +225,12 @@ func ReadFacts(ctx context.Context) (uplinks.Facts, error) {
 	defer links.Close()
 	facts, _, err := ReadKernel(ctx, links)
 	return facts, err
+}
+
+// readSourceSysctls reads the sysctls that confine source addresses, where the settings may need them or they were set before.
+func (h *Host) readSourceSysctls(facts uplinks.Facts, state *uplinks.State) error {
+	if !facts.IPv6 || !h.confinesSources && !h.originals.Has(uplinks.UseOIFAddrsOnly) {
+		return nil
+	}
+	return procfs.ReadSysctls(uplinks.SourceSysctls(facts), state)
 }

@@ -22,7 +22,7 @@ type Moved struct {
 // MoveConnections carries out moves of one uplink, in one or both families, and returns what each moved. Connections with a translated
 // source cannot go on by another uplink, whose address is another one: conntrack forgets them, and the next packet begins anew. Those
 // without lose their mark, and their next packet chooses. The host's own TCP connections have the address of the uplink: their sockets
-// are ended. Safe for concurrent use.
+// are ended. Those with an address that is lost are forgotten too, so that packets that follow are translated. Safe for concurrent use.
 func (h *Host) MoveConnections(moves ...uplinks.Move) (moved []Moved, err error) {
 	if len(moves) == 0 {
 		return nil, nil
@@ -47,13 +47,13 @@ const maxListed = 20000
 func moveConnections(moves []uplinks.Move, filter rtnl.MarkFilter) (moved []Moved, err error) {
 	moved = make([]Moved, len(moves))
 	for i, m := range moves {
-		if before := connectionCount(); before > maxListed {
+		if before := connectionCount(); before > maxListed && !m.LostOnly {
 			err = errors.Join(err, rtnl.DeleteTranslated(rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}))
 			moved[i].Connections = max(0, before-connectionCount())
 		}
 	}
 	var w rtnl.ConnectionWriter
-	own := make([][]rtnl.Flow, len(moves))
+	own, lost := make([][]rtnl.Flow, len(moves)), []rtnl.Flow{}
 	failed := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) {
 		i := slices.IndexFunc(moves, func(m uplinks.Move) bool { return m.Family == uplinks.FamilyOf(c.Original.To.Addr()) })
 		if i < 0 {
@@ -61,8 +61,12 @@ func moveConnections(moves []uplinks.Move, filter rtnl.MarkFilter) (moved []Move
 		}
 		from := c.Original.From.Addr()
 		switch {
+		case moves[i].LostOnly && !moves[i].HasLost(c.Reply.To.Addr()):
+			return
 		case c.TranslatesSource():
 			w.Delete(c)
+		case moves[i].HasLost(from):
+			own[i], lost = append(own[i], c.Original), append(lost, c.Original)
 		case slices.Contains(moves[i].Own, from):
 			own[i] = append(own[i], c.Original)
 			return
@@ -78,7 +82,8 @@ func moveConnections(moves []uplinks.Move, filter rtnl.MarkFilter) (moved []Move
 		n, failed := endSockets(own[i])
 		moved[i].Sockets, err = n, errors.Join(err, failed)
 	}
-	return moved, err
+	// The last packet of a socket that ends has left by the uplink, as its connection was known.
+	return moved, errors.Join(err, rtnl.DeleteConnections(lost))
 }
 
 // endSockets ends the host's own TCP connections of the flows, and returns how many there were.

@@ -130,6 +130,7 @@ type restorePlanner struct {
 // newRestorePlanner returns a planner, and what replypath has in the kernel.
 func (h *Host) newRestorePlanner(ctx context.Context) (p restorePlanner, have uplinks.State, err error) {
 	p.host = h
+	h.confinesSources = true // the snapshot may have them
 	if p.facts, have, err = h.Observe(ctx); err == nil {
 		p.routes, err = h.links.NewRouteLines(ctx)
 	}

@@ -119,6 +119,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.flows.set(s)
 	h.routerCounters.set(s)
 	h.backup.set(s)
+	h.confinesSources = s.MayConfineSources()
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

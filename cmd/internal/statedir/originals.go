@@ -112,6 +112,11 @@ func (o *Originals) Present(f uplinks.Facts) map[uplinks.Tunable]uplinks.Origina
 	return present
 }
 
+// Has reports whether an original of the name is saved, of any link.
+func (o *Originals) Has(name string) bool {
+	return slices.ContainsFunc(o.saved.Tunables, func(t savedTunable) bool { return t.Name == name })
+}
+
 // Add saves the value that the step replaces, given the ifindex of its link. A value saved before stays the original. A
 // step that restores the original writes nothing, so that a full disk does not prevent it.
 func (o *Originals) Add(s uplinks.SetTunable, linkIndex int) error {
