@@ -22,7 +22,10 @@ func (f *Firewall) PrepareRestore(changes map[bool]marks.Change) (err error) {
 			return err
 		}
 	}
-	t.lost, err = makeTable(0, changes)
+	requests, err := makeTable(0, changes)
+	if err == nil {
+		t.lost = nftnl.NewTransaction(requests)
+	}
 	return err
 }
 
@@ -33,7 +36,7 @@ func (f *Firewall) Restore() (restored bool, err error) {
 	if t.lost == nil || t.owner != nil {
 		return false, nil
 	}
-	err = t.socket.Commit(t.lost)
+	err = t.socket.Execute(t.lost)
 	var refused nftnl.RequestError
 	switch {
 	case err == nil:
