@@ -12,68 +12,76 @@ import (
 
 func TestDoctorFindsNothingWhereRoutersAreDistinguished(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, box.Backends[0])
-	box.ServeAll(o.LAN)
-	o.Apply()
-	if d := o.RunDoctor(); !d.Healthy() {
-		t.Error(d)
-	}
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		box.ServeAll(o.LAN)
+		o.Apply()
+		if d := o.RunDoctor(); !d.Healthy() {
+			t.Error(d)
+		}
+	})
 }
 
 func TestDoctorReportsAcceptedRedirects(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, box.Backends[0])
-	o.Apply()
-	for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth1.accept_redirects", "net.ipv6.conf.eth1.accept_redirects"} {
-		o.Gateway.SetSysctl(key, "1")
-	}
-	o.WantFinding(o.RunDoctor(), box.IsWarning, "redirects-accepted", "eth1", "net.ipv4.conf.eth1.accept_redirects=0")
-	o.Gateway.SetSysctl("net.ipv6.conf.eth1.forwarding", "0")
-	o.WantFinding(o.RunDoctor(), box.IsWarning, "redirects-accepted", "eth1", "net.ipv6.conf.eth1.accept_redirects=0")
-	for _, key := range []string{"net.ipv4.conf.eth1.accept_redirects", "net.ipv6.conf.eth1.accept_redirects"} {
-		o.Gateway.SetSysctl(key, "0")
-	}
-	if d := o.RunDoctor(); len(d.Of("redirects-accepted")) > 0 {
-		t.Error(d)
-	}
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		o.Apply()
+		for _, key := range []string{"net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth1.accept_redirects", "net.ipv6.conf.eth1.accept_redirects"} {
+			o.Gateway.SetSysctl(key, "1")
+		}
+		o.WantFinding(o.RunDoctor(), box.IsWarning, "redirects-accepted", "eth1", "net.ipv4.conf.eth1.accept_redirects=0")
+		o.Gateway.SetSysctl("net.ipv6.conf.eth1.forwarding", "0")
+		o.WantFinding(o.RunDoctor(), box.IsWarning, "redirects-accepted", "eth1", "net.ipv6.conf.eth1.accept_redirects=0")
+		for _, key := range []string{"net.ipv4.conf.eth1.accept_redirects", "net.ipv6.conf.eth1.accept_redirects"} {
+			o.Gateway.SetSysctl(key, "0")
+		}
+		if d := o.RunDoctor(); len(d.Of("redirects-accepted")) > 0 {
+			t.Error(d)
+		}
+	})
 }
 
 // One router has the gateway addresses of both uplinks.
 func TestDoctorReportsOneRouterOfTwoUplinks(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, box.Backends[0])
-	dsl, cable := o.Routers[0], o.Routers[1]
-	cable.Run("ip", "addr", "flush", "dev", "w0")
-	dsl.Link.Addr(cable.Addr4.String() + "/24")
-	o.Apply()
-	o.WantFinding(o.RunDoctor(), box.IsError, "same-router", "dsl", "cable", "eth1")
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		dsl, cable := o.Routers[0], o.Routers[1]
+		cable.Run("ip", "addr", "flush", "dev", "w0")
+		dsl.Link.Addr(cable.Addr4.String() + "/24")
+		o.Apply()
+		o.WantFinding(o.RunDoctor(), box.IsError, "same-router", "dsl", "cable", "eth1")
+	})
 }
 
 // The second router has another hardware address, which no uplink has.
 func TestDoctorReportsUnknownRouter(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, box.Backends[0])
-	for _, r := range o.Routers {
-		for i, a := range []string{r.Addr4.String(), r.LL.String()} { // permanent entries are kept, and follow no change
-			o.Gateway.Run("ip", []string{"-4", "-6"}[i], "neigh", "replace", a, "dev", "eth1", "lladdr", r.MAC, "nud", "permanent")
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		for _, r := range o.Routers {
+			for i, a := range []string{r.Addr4.String(), r.LL.String()} { // permanent entries are kept, and follow no change
+				o.Gateway.Run("ip", []string{"-4", "-6"}[i], "neigh", "replace", a, "dev", "eth1", "lladdr", r.MAC, "nud", "permanent")
+			}
 		}
-	}
-	o.Apply()
-	cable := o.Routers[1]
-	o.keepSending(t, cable)
-	reported := func() (d box.DoctorReport, is bool) { d = o.RunDoctor(); return d, len(d.Of("unknown-router")) > 0 }
-	if d, is := reported(); is {
-		t.Error(d)
-	}
-	cable.setMAC("02:00:00:0b:03:01")
-	var d box.DoctorReport
-	box.Eventually(t, box.EventualTimeout, "doctor reports the router", func() (is bool) { d, is = reported(); return is })
-	o.WantFinding(d, box.IsWarning, "unknown-router", "eth1", cable.MAC, "dsl, cable", "mac = ")
-	o.configure("", `mac = ["`+cable.MAC+`"]`)
-	o.Apply()
-	if d, is := reported(); is {
-		t.Error(d)
-	}
+		o.Apply()
+		cable := o.Routers[1]
+		o.keepSending(t, cable)
+		reported := func() (d box.DoctorReport, is bool) { d = o.RunDoctor(); return d, len(d.Of("unknown-router")) > 0 }
+		if d, is := reported(); is {
+			t.Error(d)
+		}
+		cable.setMAC("02:00:00:0b:03:01")
+		var d box.DoctorReport
+		box.Eventually(t, box.EventualTimeout, "doctor reports the router", func() (is bool) { d, is = reported(); return is })
+		o.WantFinding(d, box.IsWarning, "unknown-router", "eth1", cable.MAC, "dsl, cable", "mac = ")
+		o.configure("", `mac = ["`+cable.MAC+`"]`)
+		o.Apply()
+		if d, is := reported(); is {
+			t.Error(d)
+		}
+	})
 }
 
 // keepSending sends requests by the router until the test ends, whether they are answered or not.

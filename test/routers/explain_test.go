@@ -13,27 +13,29 @@ import (
 // On a link with several uplinks, the next hop says by which a reply leaves.
 func TestExplainTellsRoutersApart(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, box.Backends[0])
-	box.ServeAll(o.Gateway)
-	o.Apply()
-	o.Explain(t, 0, []string{"--listen", ":7000/tcp"}, "dsl", "cable")
-	for _, r := range o.Routers {
-		for _, to := range o.to() {
-			o.explainFlow(t, 0, r, to, "it leaves by eth1 (uplink "+r.Name+"), selected by its mark", "right: they leave by the connection's uplink")
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		box.ServeAll(o.Gateway)
+		o.Apply()
+		o.Explain(t, 0, []string{"--listen", ":7000/tcp"}, "dsl", "cable")
+		for _, r := range o.Routers {
+			for _, to := range o.to() {
+				o.explainFlow(t, 0, r, to, "it leaves by eth1 (uplink "+r.Name+"), selected by its mark", "right: they leave by the connection's uplink")
+			}
 		}
-	}
-	cable := o.Routers[1]
-	for i, to := range o.to() {
-		client := []netip.Addr{cable.Client4, cable.Client6}[i]
-		stray := []string{fmt.Sprintf("-%d", box.FamilyOf(to)), "rule", "add", "priority", "1", "to", client.String(), "lookup", "8202"}
-		held := o.hold(t, cable, to)
-		flow := o.flow(t, to)
-		o.Gateway.Run("ip", stray...)
-		o.Explain(t, 3, flow, "it leaves by eth1 (uplink dsl)", "they STRAY: they leave by dsl instead of cable")
-		stray[2] = "del"
-		o.Gateway.Run("ip", stray...)
-		held.Close()
-	}
+		cable := o.Routers[1]
+		for i, to := range o.to() {
+			client := []netip.Addr{cable.Client4, cable.Client6}[i]
+			stray := []string{fmt.Sprintf("-%d", box.FamilyOf(to)), "rule", "add", "priority", "1", "to", client.String(), "lookup", "8202"}
+			held := o.hold(t, cable, to)
+			flow := o.flow(t, to)
+			o.Gateway.Run("ip", stray...)
+			o.Explain(t, 3, flow, "it leaves by eth1 (uplink dsl)", "they STRAY: they leave by dsl instead of cable")
+			stray[2] = "del"
+			o.Gateway.Run("ip", stray...)
+			held.Close()
+		}
+	})
 }
 
 // hold opens a connection by the router that carries nothing: an error that another router sends about its replies would make that
