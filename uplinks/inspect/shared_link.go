@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,6 +17,12 @@ func sharedLinkFindings(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts) (
 		return nil
 	}
 	routers, first := s.RoutersOf(f), true
+	if own := net.HardwareAddr(f.Links[u.Link].MAC).String(); slices.Contains(u.MACs, own) {
+		all = append(all, Finding{
+			What:   fmt.Sprintf("uplink %s: mac = %q is the hardware address of %s itself, from which no router sends", u.Name, own, u.Link),
+			Remedy: "write the address from which the router sends: ip neigh show dev " + u.Link,
+		})
+	}
 	for _, o := range s.Uplinks {
 		if o.Name == u.Name {
 			break

@@ -37,6 +37,26 @@ func TestLinksOnWhichNoRouterCanBeFoundAreReported(t *testing.T) {
 	}
 }
 
+// A hardware address that is the host's own names no router.
+func TestOwnHardwareAddressIsReported(t *testing.T) {
+	s, f := uplinkstest.Settings(), uplinkstest.Facts()
+	other := s.Uplinks[1]
+	other.Name, other.ID = "other", 9
+	s.Uplinks = append(s.Uplinks, other)
+	l := f.Links["eth1"]
+	l.MAC = "\x02\x00\x00\x00\x00\x01"
+	f.Links["eth1"] = l
+	for mac, want := range map[string]bool{"02:00:00:00:00:01": true, "02:00:00:00:00:02": false} {
+		s.Uplinks[1].MACs = []string{mac}
+		got := slices.ContainsFunc(inspect.Inspect(s, f).Findings(), func(x inspect.Finding) bool {
+			return strings.Contains(x.What, "is the hardware address of eth1 itself")
+		})
+		if got != want {
+			t.Errorf("%s: reported: %t", mac, got)
+		}
+	}
+}
+
 // A router that is found, or no longer, changes the chains of its link; the marks of the link's uplinks mean what they did.
 func TestFoundRoutersDisruptNoConnection(t *testing.T) {
 	for _, backend := range []marks.Backend{marks.Legacy, marks.Nftables} {

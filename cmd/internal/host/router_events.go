@@ -38,9 +38,9 @@ func (m *routerMACs) follow(n egress.Neighbour, table entryReader, now time.Time
 		if err != nil || !found || !is {
 			continue // the next reading has it
 		}
-		before := m.learnt.byUplink()
+		before := m.learnt.byUplink(m.links)
 		m.learnt[uplink][n.Addr], m.changed = nextMACs(known, mac, now), true
-		changed = changed || !maps.EqualFunc(before, m.learnt.byUplink(), slices.Equal)
+		changed = changed || !maps.EqualFunc(before, m.learnt.byUplink(m.links), slices.Equal)
 	}
 	if changed {
 		m.family = uplinks.FamilyOf(n.Addr)
@@ -65,7 +65,7 @@ func (m *routerMACs) latest() (byUplink map[string][]string, changed uplinks.Fam
 	if !m.shared || m.routers == nil {
 		return nil, m.family
 	}
-	return m.learnt.byUplink(), m.family
+	return m.learnt.byUplink(m.links), m.family
 }
 
 // LatestRouters returns the facts with the routers that are known now: those that events have announced, and those that were found,

@@ -31,11 +31,12 @@ type routerMACs struct {
 
 	mu       sync.Mutex
 	settings uplinks.Settings
-	shared   bool          // several uplinks are on one link, as far as is known
-	watched  chan struct{} // closed when settings or shared change; nil: nobody waits
-	learnt   learntMACs    // nil: not read yet
-	changed  bool          // by an event, since the file was written
-	unsaved  error         // why the file is not written
+	shared   bool              // several uplinks are on one link, as far as is known
+	watched  chan struct{}     // closed when settings or shared change; nil: nobody waits
+	learnt   learntMACs        // nil: not read yet
+	links    map[string]string // of the uplinks, by their names
+	changed  bool              // by an event, since the file was written
+	unsaved  error             // why the file is not written
 	// routers has the uplinks of each router's address, as the last reading for these settings has found them; nil: there was none.
 	routers map[egress.LinkAddr][]string
 	news    chan struct{}  // of Host.RoutersChanged; nil: nobody waits
@@ -90,11 +91,15 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 		}
 	}
 	before := m.learnt
+	m.links = map[string]string{}
+	for _, u := range s.Uplinks {
+		m.links[u.Name] = u.Link
+	}
 	m.learn(s, f, entries, time.Now())
 	if save && (m.changed || m.unsaved != nil || !maps.EqualFunc(before, m.learnt, equalMACs)) {
 		m.unsaved, m.changed = m.state.WriteJSON(routerMACsName, m.learnt), false
 	}
-	return m.learnt.byUplink(), nil
+	return m.learnt.byUplink(m.links), nil
 }
 
 // valid reports whether all hardware addresses are in the form that rules have.
@@ -159,19 +164,21 @@ func usableMAC(n egress.Neighbour) (string, bool) {
 	return egress.MACText(n.MAC), n.State.Valid() && n.State&egress.NoARP == 0 && len(n.MAC) == ethernetAddrSize
 }
 
-// byUplink returns the hardware addresses of each uplink, without superseded ones that another uplink has now.
-func (l learntMACs) byUplink() map[string][]string {
-	owners := map[string]string{}
+// byUplink returns the hardware addresses of each uplink, without superseded ones that another uplink on its link has now: on another
+// link, such as another VLAN of the same router, the address is no other uplink's.
+func (l learntMACs) byUplink(links map[string]string) map[string][]string {
+	type place struct{ link, mac string }
+	owners := map[place]string{}
 	for uplink, addrs := range l {
 		for _, known := range addrs {
-			owners[known[0].MAC] = uplink
+			owners[place{links[uplink], known[0].MAC}] = uplink
 		}
 	}
 	all := map[string][]string{}
 	for uplink, addrs := range l {
 		for _, known := range addrs {
 			for i, k := range known {
-				if owner, taken := owners[k.MAC]; i == 0 || !taken || owner == uplink {
+				if owner, taken := owners[place{links[uplink], k.MAC}]; i == 0 || !taken || owner == uplink {
 					all[uplink] = append(all[uplink], k.MAC)
 				}
 			}

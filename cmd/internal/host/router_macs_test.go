@@ -47,8 +47,15 @@ func TestReplacedHardwareAddressIsOfTheUplinkThatHasItNow(t *testing.T) {
 		"cable": {b: {{MAC: "02:00:00:00:00:01"}, {MAC: "02:00:00:00:00:03", Until: until}}},
 	}
 	want := map[string][]string{"dsl": {"02:00:00:00:00:02"}, "cable": {"02:00:00:00:00:01", "02:00:00:00:00:03"}}
-	if got := learnt.byUplink(); !reflect.DeepEqual(got, want) {
+	links := map[string]string{"dsl": "eth1", "cable": "eth1"}
+	if got := learnt.byUplink(links); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	// By another link, such as another VLAN, the same router can be another uplink's.
+	links["cable"] = "eth1.20"
+	want["dsl"] = []string{"02:00:00:00:00:01", "02:00:00:00:00:02"}
+	if got := learnt.byUplink(links); !reflect.DeepEqual(got, want) {
+		t.Errorf("on links of their own: got %v, want %v", got, want)
 	}
 }
 
