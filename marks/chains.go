@@ -58,12 +58,12 @@ const MaxLinear = 15
 // may come in by another link in the course of a connection (anycast, a provider that reroutes), and conntrack reports
 // ESTABLISHED as soon as any reply was sent, so a connection whose first reply strayed before the rules were loaded (at
 // boot, or between a foreign flush and the repair) would otherwise never get a mark. Packets of the reply direction never
-// change it: in transit between two uplinks they come in by the other one.
+// change it: in transit between two uplinks they come in by the other one. Nor do ICMP errors, see errorOf.
 //
 // A local packet that carries a mark of an uplink (SO_MARK) saves it to its connection, so that source validation
 // accepts the reply (src_valid_mark). A connection that has a mark keeps it. The packet's own mark is tested first: it
 // is the cheapest test, and most packets have none.
-func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
+func Chains(mask Mask, group uint32, ipv6 bool, ingress []Ingress) []Chain {
 	anyMark := MarkMatch{Not: true, Mask: mask}
 	restore := Rule{Ctmark: anyMark, Action: Action{Kind: RestoreMark, Mask: mask}}
 	save := Rule{Fwmark: anyMark, Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: SaveMark, Mask: mask}}
@@ -74,7 +74,7 @@ func Chains(mask Mask, group uint32, ingress []Ingress) []Chain {
 		chains = append(chains, Chain{Inside, inside})
 	}
 	chains = append(chains, Chain{Pre, append(pre, restore)}, Chain{Out, []Rule{save, restore}})
-	chains = addLatestIngress(chains, mask, ingress)
+	chains = addLatestIngress(chains, mask, ipv6, ingress)
 	chains = addRouterChains(chains, mask, groupLinks(ingress))
 	return addReplyCounters(chains, mask, ingress)
 }

@@ -14,7 +14,7 @@ func TestGatesChangeNoPacket(t *testing.T) {
 		for _, n := range []int{1, 5, 255} {
 			in := links(mask, n)
 			in[len(in)-1].Inside = []netip.Prefix{netip.MustParsePrefix("192.0.2.64/28")}
-			chains, passed := marks.MapChains(mask, group, in), 0
+			chains, passed := marks.MapChains(mask, group, false, in), 0
 			for _, h := range marks.Hooks {
 				gate, ok := marks.GateOf(h, nil, rulesOf(chains, h.Rule.Action.Chain))
 				if !ok || !gate.IsGate() {
@@ -45,7 +45,7 @@ func TestGateBesidePoliciesChangesNoPacket(t *testing.T) {
 	r := seededRand(t)
 	for _, n := range []int{1, 5, 255} {
 		in, o := links(wideMask, n), policies(n)
-		chains, passed, pinned, seen := append(marks.MapChains(wideMask, group, in), o.Layout(marks.Nftables)...), 0, 0, 0
+		chains, passed, pinned, seen := append(marks.MapChains(wideMask, group, false, in), o.Layout(marks.Nftables)...), 0, 0, 0
 		pin, post := o.Hooks()[0], marks.Hooks[2]
 		gate, ok := marks.GateOf(post, []marks.Hook{pin}, rulesOf(chains, marks.Post))
 		if !ok || !gate.IsGate() || gate.Ours() {
@@ -90,10 +90,10 @@ func rulesOf(chains []marks.Chain, name string) []marks.Rule {
 // A chain that does more to a packet without a mark has no gate, and nobody else's rule is taken for one.
 func TestGatesNeedTheLayoutOfMaps(t *testing.T) {
 	for _, h := range marks.Hooks[:2] {
-		chains := marks.MapChains(wideMask, group, links(wideMask, 2))
+		chains := marks.MapChains(wideMask, group, false, links(wideMask, 2))
 		rules := rulesOf(chains, h.Rule.Action.Chain)
 		for what, other := range map[string][]marks.Rule{
-			"the layout of chains": rulesOf(marks.Chains(wideMask, group, links(wideMask, 2)), h.Rule.Action.Chain),
+			"the layout of chains": rulesOf(marks.Chains(wideMask, group, false, links(wideMask, 2)), h.Rule.Action.Chain),
 			"a rule before":        append([]marks.Rule{{In: "lan0", Action: marks.Action{Kind: marks.Drop}}}, rules...),
 			"nothing":              nil,
 		} {

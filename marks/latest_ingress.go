@@ -1,6 +1,9 @@
 package marks
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // maxUnconditional is the largest number of links that New tests by name. With more, it dispatches by the connection's
 // mark, which leads to the one link that agrees with it.
@@ -23,10 +26,14 @@ func markGroupChain(group ID) string {
 //
 // With many links, the mark's digits lead to the chain of its group, and the packet returns at the rule that names its
 // mark and its link. Only packets that find no such rule are dispatched by link.
-func addLatestIngress(chains []Chain, mask Mask, ingress []Ingress) []Chain {
-	first := groupLinks(ingress)
-	if len(first) <= maxUnconditional {
+func addLatestIngress(chains []Chain, mask Mask, ipv6 bool, ingress []Ingress) []Chain {
+	first, index := groupLinks(ingress), len(chains)
+	keep := Rule{Packet: errorOf(ipv6), Ctmark: MarkMatch{Not: true, Mask: mask}, Action: Action{Kind: Return}}
+	if len(first) == 1 {
 		return addIngressDispatch(chains, New, mask, first)
+	}
+	if len(first) <= maxUnconditional {
+		return insertFirst(addIngressDispatch(chains, New, mask, first), index, keep)
 	}
 	isShared := map[string]Ingress{}
 	for _, l := range first {
@@ -38,8 +45,19 @@ func addLatestIngress(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 		rules[group] = append(rules[group], isShared[in.Link].keepMarkRule(in.Mark, mask))
 	}
 	chains = addMarkTree(chains, mask, markGroupChain, rules, Rule{Action: Action{Kind: Goto, Chain: byLinkChain}})
-	return addIngressDispatch(chains, byLinkChain, mask, first)
+	index = len(chains)
+	return insertFirst(addIngressDispatch(chains, byLinkChain, mask, first), index, keep)
 }
+
+// insertFirst inserts a rule before those of a chain.
+func insertFirst(chains []Chain, index int, rule Rule) []Chain {
+	chains[index].Rules = slices.Insert(chains[index].Rules, 0, rule)
+	return chains
+}
+
+// errorOf matches the ICMP errors of a family, which are related to the connection that they report about. That of a reply has the original
+// direction, but no client has sent it: a router that answers a stray reply, or a forged error, must not draw the next reply to itself.
+func errorOf(ipv6 bool) PacketMatch { return PacketMatch{Proto: icmp(ipv6), State: "RELATED"} }
 
 // keepMarkRule returns the rule for a connection that has the mark and came in by the link. Where uplinks share the link, its
 // routers decide.

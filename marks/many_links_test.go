@@ -44,7 +44,7 @@ const wideMask marks.Mask = 0xff00
 
 func TestEveryLinkOfManySetsItsMark(t *testing.T) {
 	for _, links := range linkSets(seededRand(t)) {
-		chains := marks.Chains(wideMask, group, links)
+		chains := marks.Chains(wideMask, group, false, links)
 		for _, link := range links {
 			p := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL"}
 			if got := p.Traverse(chains, marks.Pre); got.Ctmark != uint32(link.Mark) {
@@ -67,7 +67,7 @@ var postroutingHook = marks.Hooks[2]
 
 func TestFirstRepliesAreCountedByUplinkAndEgress(t *testing.T) {
 	for _, links := range linkSets(seededRand(t)) {
-		chains := marks.Chains(wideMask, group, links)
+		chains := marks.Chains(wideMask, group, false, links)
 		for i, link := range links {
 			counter := marks.CounterChain(wideMask.ID(link.Mark))
 			for out, want := range map[string]string{
@@ -128,7 +128,7 @@ func TestRemovingOneLinkChangesFewChains(t *testing.T) {
 		}
 		at := r.IntN(len(links))
 		gone, fewer := links[at], slices.Delete(slices.Clone(links), at, at+1)
-		with, without := chainTexts(marks.Chains(wideMask, group, links)), chainTexts(marks.Chains(wideMask, group, fewer))
+		with, without := chainTexts(marks.Chains(wideMask, group, false, links)), chainTexts(marks.Chains(wideMask, group, false, fewer))
 		for name, text := range with {
 			_, counts := marks.ParseCounterChain(name)
 			switch {
@@ -140,7 +140,7 @@ func TestRemovingOneLinkChangesFewChains(t *testing.T) {
 		}
 	}
 	links := links(wideMask, 255)
-	with, without := chainTexts(marks.Chains(wideMask, group, links)), chainTexts(marks.Chains(wideMask, group, links[:254]))
+	with, without := chainTexts(marks.Chains(wideMask, group, false, links)), chainTexts(marks.Chains(wideMask, group, false, links[:254]))
 	var changed []string
 	for _, name := range slices.Sorted(maps.Keys(with)) {
 		if with[name] != without[name] {
@@ -166,10 +166,10 @@ func chainTexts(chains []marks.Chain) map[string]string {
 
 func TestFirstPacketRuleCountIsBounded(t *testing.T) {
 	links := links(wideMask, 255)
-	chains := marks.Chains(wideMask, group, links)
+	chains := marks.Chains(wideMask, group, false, links)
 	for _, link := range links {
 		p := markstest.Packet{In: link.Link, Group: group, Dir: "ORIGINAL"}
-		if got := p.Traverse(chains, marks.Pre); got.RulesEvaluated > 38 {
+		if got := p.Traverse(chains, marks.Pre); got.RulesEvaluated > 39 {
 			t.Errorf("a packet on %s is tested by %d rules", link.Link, got.RulesEvaluated)
 		}
 		p = markstest.Packet{Out: link.Link, Dir: "REPLY", Ctmark: uint32(link.Mark)}
@@ -183,7 +183,7 @@ func TestChainNamesAreValidForIptables(t *testing.T) {
 	const longest = 28
 	for _, links := range linkSets(seededRand(t)) {
 		names := map[string]bool{}
-		for _, c := range marks.Chains(wideMask, group, links) {
+		for _, c := range marks.Chains(wideMask, group, false, links) {
 			if len(c.Name) > longest || !strings.HasPrefix(c.Name, marks.Prefix) || names[c.Name] {
 				t.Errorf("chain %q, %d characters, the name taken: %v", c.Name, len(c.Name), names[c.Name])
 			}

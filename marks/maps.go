@@ -44,6 +44,9 @@ const (
 	CountMap   = Prefix + "S" + mapSuffix       // by the connection's mark: to CounterChain
 )
 
+// errorChain gives an ICMP error that changes no mark the mark of its connection, as Pre does. It is there with several links.
+const errorChain = Prefix + "ERR"
+
 // macMapPrefix starts the names of the maps by the hardware address of a router, of which a link with several uplinks has one.
 const macMapPrefix = Prefix + "MAC"
 
@@ -73,19 +76,19 @@ func CompareElements(a, b Rule) int {
 	return cmp.Or(cmp.Compare(a.In, b.In), cmp.Compare(a.MAC, b.MAC), cmp.Compare(a.Ctmark.Mark, b.Ctmark.Mark))
 }
 
-// Layout returns the chains that set and restore marks on a host with these ingress links in this link group, in the
+// Layout returns the chains of a family that set and restore marks on a host with these ingress links in this link group, in the
 // form that suits the backend: Chains, or MapChains for nftables.
-func Layout(b Backend, mask Mask, group uint32, ingress []Ingress) []Chain {
+func Layout(b Backend, mask Mask, group uint32, ipv6 bool, ingress []Ingress) []Chain {
 	if b == Nftables {
-		return MapChains(mask, group, ingress)
+		return MapChains(mask, group, ipv6, ingress)
 	}
-	return Chains(mask, group, ingress)
+	return Chains(mask, group, ipv6, ingress)
 }
 
 // MapChains returns the layout for nftables, which has maps. It does to packets what Chains does, and no packet is tested
 // by more rules when there are more links. A map leads to the chain of one link or mark because an operation that
 // combines two marks needs Linux 6.13, and nft(8) 1.0.6 aborts when it lists one.
-func MapChains(mask Mask, group uint32, ingress []Ingress) []Chain {
+func MapChains(mask Mask, group uint32, ipv6 bool, ingress []Ingress) []Chain {
 	unmarked := MarkMatch{Mask: FullMask}
 	restore := Rule{Action: Action{Kind: LookUpCtmark, Chain: RestoreMap, Mask: mask}}
 	fast := Rule{Fwmark: unmarked, Action: Action{Kind: CopyCtmark, Mask: mask}}
@@ -95,14 +98,17 @@ func MapChains(mask Mask, group uint32, ingress []Ingress) []Chain {
 		pre = append(pre, Rule{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "REPLY", Action: Action{Kind: Jump, Chain: Inside}})
 		chains = append(chains, Chain{Inside, inside})
 	}
+	if len(groupLinks(ingress)) > 1 {
+		chains = append(chains, Chain{errorChain, []Rule{fast, restore}})
+	}
 	chains = append(chains, Chain{Pre, append(pre, fast, restore)},
 		Chain{Out, []Rule{fast, {Ctmark: MarkMatch{Mask: mask}, Action: Action{Kind: LookUpFwmark, Chain: SaveMap, Mask: mask}}, restore}},
 		Chain{Post, []Rule{{Action: Action{Kind: LookUpCtmark, Chain: CountMap, Mask: mask}}}})
-	return addElements(chains, mask, ingress)
+	return addElements(chains, mask, ipv6, ingress)
 }
 
 // addElements appends the maps and the chains to which they lead.
-func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
+func addElements(chains []Chain, mask Mask, ipv6 bool, ingress []Ingress) []Chain {
 	in, restore, save, count := Chain{Name: InMap}, Chain{Name: RestoreMap}, Chain{Name: SaveMap}, Chain{Name: CountMap}
 	links := map[Mark]Ingress{}
 	for _, l := range groupLinks(ingress) {
@@ -118,7 +124,11 @@ func addElements(chains []Chain, mask Mask, ingress []Ingress) []Chain {
 			chains = append(chains, Chain{element.Action.Chain, rules})
 		}
 		set := func(kind ActionKind) Rule { return Rule{Action: Action{Kind: kind, Mark: l.Mark, Mask: mask}} }
-		chains = append(chains, Chain{ingressChain(id), []Rule{set(SetMarks)}})
+		into := Chain{ingressChain(id), []Rule{set(SetMarks)}}
+		if len(links) > 1 {
+			into.Rules = slices.Insert(into.Rules, 0, Rule{Packet: errorOf(ipv6), Ctmark: MarkMatch{Not: true, Mask: mask}, Action: Action{Kind: Goto, Chain: errorChain}})
+		}
+		chains = append(chains, into)
 		if first, is := links[l.Mark]; is && len(first.shared) > 0 {
 			add(&in, Rule{In: l.Link, Action: Action{Kind: Goto, Chain: routersChain(id)}}, first.lookUpRouter(mask)...)
 			chains = append(chains, first.routerMaps(mask)...)

@@ -18,7 +18,7 @@ func TestMapsDoWhatChainsDo(t *testing.T) {
 		for _, n := range []int{1, 2, 5, 31, 255} {
 			in := links(mask, n)
 			in[len(in)-1].Inside = []netip.Prefix{netip.MustParsePrefix("192.0.2.64/28")}
-			chains, mapped := marks.Chains(mask, group, in), marks.MapChains(mask, group, in)
+			chains, mapped := marks.Chains(mask, group, false, in), marks.MapChains(mask, group, false, in)
 			for range 400 {
 				p := randomPacket(r, mask, in)
 				for _, h := range marks.Hooks {
@@ -51,6 +51,7 @@ func randomPacket(r *rand.Rand, mask marks.Mask, in []marks.Ingress) markstest.P
 		p.Fwmark |= r.Uint32() &^ uint32(mask)
 	}
 	p.Dir, p.Assured = []string{"ORIGINAL", "REPLY"}[r.IntN(2)], r.IntN(2) == 0
+	p.State, p.Proto = []string{"", "", "RELATED"}[r.IntN(3)], []string{"icmp", "tcp"}[r.IntN(2)]
 	p.ReplyTo = netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(256))})
 	return p
 }
@@ -73,7 +74,7 @@ func counted(p markstest.Packet, stray int) string {
 func TestMapsTestEachPacketByFewRules(t *testing.T) {
 	for _, n := range []int{1, 31, 255} {
 		in := links(wideMask, n)
-		chains := marks.MapChains(wideMask, group, in)
+		chains := marks.MapChains(wideMask, group, false, in)
 		for _, link := range in {
 			for _, p := range []markstest.Packet{
 				{In: link.Link, Group: group, Dir: "ORIGINAL", Ctmark: uint32(link.Mark), Assured: true},
@@ -92,7 +93,7 @@ func TestMapsTestEachPacketByFewRules(t *testing.T) {
 
 // A link that comes changes the maps and no chain of another link, so that the counters of others go on.
 func TestMapsOfOneMoreLink(t *testing.T) {
-	before, after := marks.MapChains(wideMask, group, links(wideMask, 30)), marks.MapChains(wideMask, group, links(wideMask, 31))
+	before, after := marks.MapChains(wideMask, group, false, links(wideMask, 30)), marks.MapChains(wideMask, group, false, links(wideMask, 31))
 	for _, c := range before {
 		i := slices.IndexFunc(after, func(a marks.Chain) bool { return a.Name == c.Name })
 		if i < 0 || !marks.IsMap(c.Name) && !slices.Equal(after[i].Rules, c.Rules) {

@@ -108,7 +108,7 @@ func TestParseRuleRejectsForeignRules(t *testing.T) {
 }
 
 func FuzzParseRule(f *testing.F) {
-	for _, c := range marks.Chains(marks.DefaultMask, group, links(marks.DefaultMask, 2)) {
+	for _, c := range marks.Chains(marks.DefaultMask, group, false, links(marks.DefaultMask, 2)) {
 		for _, r := range c.Rules {
 			f.Add(r.String())
 		}

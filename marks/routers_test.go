@@ -33,14 +33,16 @@ func TestRoutersOfOneLinkAreDistinguished(t *testing.T) {
 	const mask, group = marks.Mask(0x1f00), 8200
 	for _, backend := range []marks.Backend{marks.Legacy, marks.Nftables} {
 		for _, others := range []int{0, 3, 20} {
-			chains := marks.Layout(backend, mask, group, sharedLink(mask, others))
+			chains := marks.Layout(backend, mask, group, false, sharedLink(mask, others))
 			for _, c := range []struct {
 				what, link, mac string
 				before, want    marks.ID
 			}{
 				{"an error about a connection of the second router, by the first", "eth1", routerA, 3, 3},
 				{"an error about a connection of the first router, by the third", "eth1", routerC, 2, 2},
-				{"an error about a connection of another link, by the third router", "eth1", routerC, 1, 2},
+				{"an error about a connection of another link, by the third router", "eth1", routerC, 1, 1},
+				{"an error about a connection of a router, by a link with one uplink", "eth0", "02:00:00:00:00:01", 3, 3},
+				{"an error about a connection without a mark, by a link with one uplink", "eth0", "02:00:00:00:00:01", 0, 1},
 				{"the first packet by the second router", "eth1", routerB, 0, 3},
 				{"the first packet by the third router", "eth1", routerC, 0, 5},
 				{"the first packet by another address of the first router", "eth1", "02:00:00:00:0a:02", 0, 2},
@@ -71,7 +73,7 @@ func TestRoutersOfLinkWithOneUplinkChangeNoChain(t *testing.T) {
 	plain := []marks.Ingress{{Link: "eth0", Mark: mask.Mark(1)}, {Link: "eth1", Mark: mask.Mark(2)}}
 	named := []marks.Ingress{{Link: "eth0", Mark: mask.Mark(1), Routers: []string{routerA}}, {Link: "eth1", Mark: mask.Mark(2), Routers: []string{routerB}}}
 	for _, backend := range []marks.Backend{marks.Legacy, marks.Nftables} {
-		if before, after := fmt.Sprint(marks.Layout(backend, mask, 8200, plain)), fmt.Sprint(marks.Layout(backend, mask, 8200, named)); before != after {
+		if before, after := fmt.Sprint(marks.Layout(backend, mask, 8200, false, plain)), fmt.Sprint(marks.Layout(backend, mask, 8200, false, named)); before != after {
 			t.Errorf("%s: %s, want %s", backend, after, before)
 		}
 	}

@@ -97,7 +97,7 @@ func TestTranslationIsFlatInTheNumberOfUplinks(t *testing.T) {
 func TestTranslationHasItsOwnTable(t *testing.T) {
 	o := policies(250)
 	for _, b := range []marks.Backend{marks.Legacy, marks.Nftables} {
-		for _, c := range marks.Layout(b, wideMask, group, links(wideMask, 250)) {
+		for _, c := range marks.Layout(b, wideMask, group, false, links(wideMask, 250)) {
 			if got := marks.TableOf(c.Name); got != marks.MangleTable {
 				t.Errorf("%s is in %s", c.Name, got)
 			}

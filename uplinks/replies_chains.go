@@ -17,7 +17,7 @@ func addChains(want State, s Settings, f Facts, family Family) {
 	if !ok || len(ingress) == 0 {
 		return
 	}
-	for _, c := range marks.Layout(firewall.Backend, s.Mask, uint32(s.Group), ingress) {
+	for _, c := range marks.Layout(firewall.Backend, s.Mask, uint32(s.Group), family == IPv6, ingress) {
 		want.Chains[ChainKey{firewall, c.Name}] = marks.ChainRules{Rules: c.Rules}
 	}
 	for _, h := range marks.Hooks {

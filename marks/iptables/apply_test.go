@@ -34,7 +34,7 @@ func read(t *testing.T, h *world.Host, table *Table) (r marks.Ruleset) {
 
 func TestAppliedChangeReadsBackAndIsUndone(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		c := layout(0x1f00, 20, ethernet)
+		c := layout(table.ipv6(), 0x1f00, 20, ethernet)
 		apply(t, h, table, c)
 		r := read(t, h, table)
 		for _, chain := range c.Chains {
@@ -61,7 +61,7 @@ func TestHooksLoadedByNFTAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := world.New(t).Host("gw")
-	c := layout(0x1f00, 2, ethernet)
+	c := layout(false, 0x1f00, 2, ethernet)
 	apply(t, h, tables.NFT, c)
 	h.Run("nft", "flush chain ip mangle POSTROUTING; add rule ip mangle POSTROUTING ct status & assured == 0 ct direction reply counter jump "+marks.Post)
 	h.Run("nft", "insert rule ip mangle POSTROUTING meta mark vmap { 1 : return }")
@@ -79,7 +79,7 @@ func TestHooksLoadedByNFTAreRemoved(t *testing.T) {
 
 func TestChainWithAForeignJumpIsKeptAndTheRestIsApplied(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		c := layout(0x1f00, 2, ethernet)
+		c := layout(table.ipv6(), 0x1f00, 2, ethernet)
 		apply(t, h, table, c)
 		h.Run(table.path, "-t", "mangle", "-A", "FORWARD", "-j", marks.Pre)
 		var err error
@@ -96,7 +96,7 @@ func TestChainWithAForeignJumpIsKeptAndTheRestIsApplied(t *testing.T) {
 
 func TestForeignRuleInAnOwnChainReadsAsOpaque(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		apply(t, h, table, layout(0x1f00, 2, ethernet))
+		apply(t, h, table, layout(table.ipv6(), 0x1f00, 2, ethernet))
 		h.Run(table.path, "-t", "mangle", "-A", marks.Out, "-p", "sctp", "-j", "RETURN")
 		rules := read(t, h, table).Chains[marks.Out].Rules
 		if len(rules) != 3 || rules[2] != (marks.Rule{Opaque: "-p sctp -j RETURN"}) {
@@ -108,7 +108,7 @@ func TestForeignRuleInAnOwnChainReadsAsOpaque(t *testing.T) {
 // A rule is inserted at its place. A chain without such a place is left alone.
 func TestRuleThatAChainLacksIsInserted(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		all := layout(0x1f00, 3, ethernet)
+		all := layout(table.ipv6(), 0x1f00, 3, ethernet)
 		apply(t, h, table, all)
 		at := slices.IndexFunc(all.Chains, func(c marks.ChainChange) bool { return len(c.Rules) > 2 })
 		chain := all.Chains[at]

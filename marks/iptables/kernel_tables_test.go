@@ -61,13 +61,13 @@ func compareWithListing(t *testing.T, h *world.Host, table *Table) (complete boo
 }
 
 // layout returns the change that creates the chains and hooks for links with ids 1 to n.
-func layout(mask marks.Mask, n int, name func(int) string) (c marks.Change) {
+func layout(ipv6 bool, mask marks.Mask, n int, name func(int) string) (c marks.Change) {
 	var ingress []marks.Ingress
 	for id := 1; id <= n; id++ {
 		routers := []string{fmt.Sprintf("02:00:00:00:%02x:01", id), fmt.Sprintf("0a:bc:de:f0:%02x:02", id)}
 		ingress = append(ingress, marks.Ingress{Link: name(id), Mark: mask.Mark(marks.ID(id)), Routers: routers, Tree: id > 2})
 	}
-	for _, chain := range marks.Chains(mask, 8200, ingress) {
+	for _, chain := range marks.Chains(mask, 8200, ipv6, ingress) {
 		c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
 	}
 	for _, h := range marks.Hooks {
@@ -106,7 +106,7 @@ func TestKernelTableMatchesIptablesListing(t *testing.T) {
 				}
 				h.Run(table.path, "-t", "mangle", "-F")
 				h.Run(table.path, "-t", "mangle", "-X")
-				apply(t, h, table, layout(mask, n, name))
+				apply(t, h, table, layout(table.ipv6(), mask, n, name))
 				if !compareWithListing(t, h, table) {
 					t.Errorf("%d links with %s names: the rules cannot be decoded completely", n, kind)
 				}

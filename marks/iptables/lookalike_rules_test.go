@@ -42,7 +42,7 @@ var lookalikeRules = []string{
 	"-m comment --comment replypath", `-m comment --comment "-j RETURN"`,
 	"-m pkttype --pkt-type unicast", "-m limit --limit 1/sec", "-m tos --tos 0x10",
 	"-m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x100/0x1f00",
-	"-i eth0 -m comment --comment x -j CONNMARK --set-xmark 0x100/0x1f00", "-p icmp -m conntrack --ctdir REPLY -j RETURN",
+	"-i eth0 -m comment --comment x -j CONNMARK --set-xmark 0x100/0x1f00",
 	"-m dscp --dscp 0x2e -j RETURN", "-m length --length 1:2",
 }
 
@@ -51,13 +51,13 @@ func ethernet(id int) string { return fmt.Sprintf("eth%d", id) }
 // A rule that this version of iptables rejects is skipped, as long as it accepts most.
 func TestLookalikeRulesAreIncomplete(t *testing.T) {
 	networks := map[bool][]string{
-		false: {"-m conntrack --ctrepldst 192.0.2.77", "-m conntrack --ctrepldst 192.0.2.64/27 --ctdir REPLY", "-m conntrack --ctorigsrc 192.0.2.64/27 ! --ctstatus ASSURED", "-m conntrack ! --ctstatus ASSURED --ctrepldst 128.0.0.0/1"},
-		true:  {"-m conntrack --ctrepldst 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/61 --ctdir REPLY", "-m conntrack --ctorigsrc 2001:db8::77", "-s ::8/::8", "-s 0:0:0:8000::/0:0:0:8000:: -i eth0 -j RETURN", "-m conntrack --ctrepldst 2001:db8::/32"},
+		false: {"-p icmp", "-p icmp -j RETURN", "-p icmp -i eth0 -m conntrack --ctstate RELATED -g " + marks.New, "-m conntrack --ctrepldst 192.0.2.77", "-m conntrack --ctrepldst 192.0.2.64/27 --ctdir REPLY", "-m conntrack --ctorigsrc 192.0.2.64/27 ! --ctstatus ASSURED", "-m conntrack ! --ctstatus ASSURED --ctrepldst 128.0.0.0/1"},
+		true:  {"-p ipv6-icmp", "-p ipv6-icmp -j RETURN", "-p ipv6-icmp -s ::8/::8 -m conntrack --ctstate RELATED -g " + marks.New, "-m conntrack --ctrepldst 2001:db8::77", "-m conntrack --ctrepldst 2001:db8::/61 --ctdir REPLY", "-m conntrack --ctorigsrc 2001:db8::77", "-s ::8/::8", "-s 0:0:0:8000::/0:0:0:8000:: -i eth0 -j RETURN", "-m conntrack --ctrepldst 2001:db8::/32"},
 	}
 	addresses := map[bool][]string{
-		false: {"-s 192.0.2.1/32 -j RETURN", "! -d 192.0.2.0/24", "-f", "-m ttl --ttl-eq 1",
+		false: {"! -p icmp -j RETURN", "-p ipv6-icmp -j RETURN", "-p icmp -m icmp --icmp-type 3", "-p icmp -s 192.0.2.1/32", "-s 192.0.2.1/32 -j RETURN", "! -d 192.0.2.0/24", "-f", "-m ttl --ttl-eq 1",
 			"-m conntrack ! --ctrepldst 192.0.2.77", "-m conntrack ! --ctorigsrc 192.0.2.77", "-m conntrack --ctorigdst 192.0.2.77"},
-		true: {"-s 2001:db8::1/128 -j RETURN", "-s ::18/::18", "-s ::8/::18", "! -s ::8/::8", "-d ::8/::8", "-s ::8/::8 -d ::8/::8", "-s ::/::8", "! -d 2001:db8::/32", "-m hl --hl-eq 1", "-m frag --fragfirst",
+		true: {"! -p ipv6-icmp -j RETURN", "-p icmp -j RETURN", "-p ipv6-icmp -m icmp6 --icmpv6-type 1", "-p ipv6-icmp -s 2001:db8::1/128", "-s 2001:db8::1/128 -j RETURN", "-s ::18/::18", "-s ::8/::18", "! -s ::8/::8", "-d ::8/::8", "-s ::8/::8 -d ::8/::8", "-s ::/::8", "! -d 2001:db8::/32", "-m hl --hl-eq 1", "-m frag --fragfirst",
 			"-m conntrack ! --ctrepldst 2001:db8::77", "-m conntrack --ctreplsrc 2001:db8::77"},
 	}
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
@@ -65,7 +65,7 @@ func TestLookalikeRulesAreIncomplete(t *testing.T) {
 		own := slices.Concat(ownRules, networks[table.ipv6()])
 		accepted, rules := 0, slices.Concat(own, lookalikeRules, addresses[table.ipv6()])
 		for i, rule := range rules {
-			apply(t, h, table, layout(0x1f00, 2, ethernet), try, "OTHERS")
+			apply(t, h, table, layout(table.ipv6(), 0x1f00, 2, ethernet), try, "OTHERS")
 			var rejected error
 			h.Do(func() { rejected = table.restore(t.Context(), "*mangle\n-A "+try+" "+rule+"\nCOMMIT\n") })
 			if rejected == nil {
@@ -85,7 +85,7 @@ func TestLookalikeRulesAreIncomplete(t *testing.T) {
 
 func TestForeignJumpsAreNotOurHooks(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
-		apply(t, h, table, layout(0x1f00, 2, ethernet), "OTHERS")
+		apply(t, h, table, layout(table.ipv6(), 0x1f00, 2, ethernet), "OTHERS")
 		for _, c := range []struct {
 			do    string
 			whole bool
@@ -118,7 +118,7 @@ func TestNativeNFTRulesAreIncomplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := world.New(t).Host("gw")
-	apply(t, h, tables.NFT, layout(0x1f00, 2, ethernet))
+	apply(t, h, tables.NFT, layout(tables.NFT.ipv6(), 0x1f00, 2, ethernet))
 	complete := func() (complete bool) {
 		t.Helper()
 		h.Do(func() {

@@ -59,7 +59,7 @@ func wantReadBack(t *testing.T, h *world.Host, table *Table, chains []marks.Chai
 func TestOutboundChainsReadBack(t *testing.T) {
 	eachTable(t, func(t *testing.T, h *world.Host, table *Table) {
 		h.Run(table.path, strings.Fields("-t nat -A POSTROUTING -o lo -j MASQUERADE")...)
-		apply(t, h, table, layout(0x1f00, 2, ethernet))
+		apply(t, h, table, layout(table.ipv6(), 0x1f00, 2, ethernet))
 		change := outboundChange(table.ipv6(), 17)
 		apply(t, h, table, change)
 		got := wantReadBack(t, h, table, change.Chains)

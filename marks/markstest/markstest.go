@@ -22,6 +22,7 @@ type Packet struct {
 	Dir            string     // direction in the connection: ORIGINAL or REPLY
 	Assured        bool       // the connection has IPS_ASSURED
 	State          string     // of the packet in its connection: RELATED; empty: another one
+	Proto          string     // that of any rule, if it is empty
 	ReplyTo        netip.Addr // where the connection's replies are addressed to
 	OrigFrom       netip.Addr // the sender of the connection's first packet
 	Translated     bool       // the connection has got the address of the link Out as its source
@@ -96,6 +97,7 @@ func (p Packet) matches(r marks.Rule) bool {
 		r.NotAssured && p.Assured,
 		r.Assured && !p.Assured,
 		r.Packet.State != "" && (r.Packet.State == p.State) == r.Packet.NotState,
+		r.Packet.Proto != "" && p.Proto != "" && r.Packet.Proto != p.Proto,
 		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo),
 		r.OrigFrom.IsValid() && !r.OrigFrom.Contains(p.OrigFrom):
 		return false

@@ -20,6 +20,8 @@ type layout struct {
 	inMask, outMask int  // masks of those names: only bytes under 0xff are compared
 	flags           int  // one byte
 	gotoFlag        byte // in flags: goto instead of jump
+	proto           int  // two bytes
+	protoFlag       byte // in flags: proto is compared
 	inverted        int  // one byte
 	selectorSize    int  // size of struct ipt_ip, struct ip6t_ip6: all that selects packets before the matches
 	target, next    int  // offsets of the target and of the next entry, relative to this entry
@@ -27,8 +29,8 @@ type layout struct {
 }
 
 var layouts = map[bool]layout{
-	false: {in: 16, out: 32, inMask: 48, outMask: 64, flags: 82, inverted: 83, gotoFlag: 1 << 1, selectorSize: 84, target: 88, next: 90, counters: 96, size: 112},
-	true:  {in: 64, out: 80, inMask: 96, outMask: 112, flags: 131, inverted: 132, gotoFlag: 1 << 2, selectorSize: 136, target: 140, next: 142, counters: 152, size: 168},
+	false: {in: 16, out: 32, inMask: 48, outMask: 64, flags: 82, inverted: 83, gotoFlag: 1 << 1, proto: 80, selectorSize: 84, target: 88, next: 90, counters: 96, size: 112},
+	true:  {in: 64, out: 80, inMask: 96, outMask: 112, flags: 131, inverted: 132, gotoFlag: 1 << 2, proto: 128, protoFlag: 1 << 0, selectorSize: 136, target: 140, next: 142, counters: 152, size: 168},
 }
 
 // invertedIn is IPT_INV_VIA_IN and IP6T_INV_VIA_IN: the entry matches all links but the named one.
@@ -149,8 +151,8 @@ func decodeExtension(b []byte) extension {
 func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 	in, knownIn := decodeLinkName(entry[d.in:], entry[d.inMask:])
 	out, knownOut := decodeLinkName(entry[d.out:], entry[d.outMask:])
-	r.Packet.SrcBit = d.sourceBit(entry)
-	r.Complete = knownIn && knownOut && d.selectsOnlyLinks(entry, r.Packet.SrcBit != 0)
+	r.Packet.SrcBit, r.Packet.Proto = d.sourceBit(entry), d.protocol(entry)
+	r.Complete = knownIn && knownOut && d.selectsOnlyLinks(entry, r.Packet)
 	r.In, r.Out, r.NotIn = in, out, entry[d.inverted]&invertedIn != 0
 	r.Complete = r.Complete && (r.In != "" || !r.NotIn)
 	e, ok := d.targetOf(entry)
@@ -179,11 +181,16 @@ func (d *legacyDecoder) decodeRule(offset int, entry []byte) (r ParsedRule) {
 	return r
 }
 
-// selectsOnlyLinks reports whether an entry selects by no property but links, apart from its matches and a bit of its source.
-func (d *legacyDecoder) selectsOnlyLinks(entry []byte, bit bool) bool {
+// selectsOnlyLinks reports whether an entry selects by no property but links, apart from its matches and what was decoded of the packet: a
+// bit of its source, and its protocol.
+func (d *legacyDecoder) selectsOnlyLinks(entry []byte, known marks.PacketMatch) bool {
+	flags := d.gotoFlag
+	if known.Proto != "" {
+		flags |= d.protoFlag
+	}
 	for i, b := range entry[:d.selectorSize] {
-		link := i >= d.in && i < d.outMask+unix.IFNAMSIZ || bit && isSource(i)
-		if b != 0 && !link && (i != d.flags || b != d.gotoFlag) && (i != d.inverted || b != invertedIn) {
+		decoded := i >= d.in && i < d.outMask+unix.IFNAMSIZ || known.SrcBit != 0 && isSource(i) || known.Proto != "" && (i == d.proto || i == d.proto+1)
+		if b != 0 && !decoded && (i != d.flags || b&^flags != 0) && (i != d.inverted || b != invertedIn) {
 			return false
 		}
 	}

@@ -31,6 +31,7 @@ func (d Dump) Decode() Table {
 // decodeNFTRule returns a rule and the name of its chain. A rule with a comment (NFTA_RULE_USERDATA) is incomplete.
 func decodeNFTRule(attributes []byte, ipv6 bool) (chain string, r ParsedRule) {
 	decoder := nftDecoder{rule: ParsedRule{Complete: true}, ipv6: ipv6}
+	var compat []byte
 	for kind, value := range nlattr.All(attributes) {
 		switch kind {
 		case unix.NFTA_RULE_CHAIN:
@@ -40,7 +41,7 @@ func decodeNFTRule(attributes []byte, ipv6 bool) (chain string, r ParsedRule) {
 				decoder.addExpression(element)
 			}
 		case unix.NFTA_RULE_COMPAT:
-			decoder.rule.Complete = decoder.rule.Complete && FindUint32(value, unix.NFTA_RULE_COMPAT_PROTO) == 0
+			compat = value
 		case unix.NFTA_RULE_USERDATA:
 			decoder.rule.Complete = false
 		case unix.NFTA_RULE_HANDLE:
@@ -49,7 +50,7 @@ func decodeNFTRule(attributes []byte, ipv6 bool) (chain string, r ParsedRule) {
 			}
 		}
 	}
-	decoder.rule.Complete = decoder.rule.Complete && decoder.register == register{}
+	decoder.rule.Complete = decoder.rule.Complete && decoder.register == register{} && decoder.isCompatible(compat)
 	return chain, decoder.rule
 }
 
@@ -71,7 +72,7 @@ func (n *nftDecoder) addExpression(element []byte) {
 	case "meta", "ct":
 		ok = !n.terminated && n.load(name, data)
 	case "payload":
-		ok = !n.terminated && n.loadSource(data)
+		ok = !n.terminated && (n.loadSource(data) || n.loadProtocol(data))
 	case "bitwise":
 		ok = !n.terminated && n.register.applyBitwise(data)
 	case "cmp":

@@ -118,6 +118,18 @@ func TestUnknownNFTExpressionMakesRuleIncomplete(t *testing.T) {
 	link := netfilter.Attribute(unix.NFTA_CMP_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, []byte("eth0\x00")))
 	compare := expression("cmp", uint32Attribute(unix.NFTA_CMP_SREG, 1), uint32Attribute(unix.NFTA_CMP_OP, unix.NFT_CMP_EQ), link)
 	differ := expression("cmp", uint32Attribute(unix.NFTA_CMP_SREG, 1), uint32Attribute(unix.NFTA_CMP_OP, unix.NFT_CMP_NEQ), link)
+	number := func(n byte) []byte {
+		return expression("cmp", uint32Attribute(unix.NFTA_CMP_SREG, 1), uint32Attribute(unix.NFTA_CMP_OP, unix.NFT_CMP_EQ),
+			netfilter.Attribute(unix.NFTA_CMP_DATA, netfilter.Attribute(unix.NFTA_DATA_VALUE, []byte{n})))
+	}
+	protocol := expression("meta", uint32Attribute(unix.NFTA_META_KEY, unix.NFT_META_L4PROTO), uint32Attribute(unix.NFTA_META_DREG, 1))
+	field := func(offset uint32) []byte {
+		return expression("payload", uint32Attribute(unix.NFTA_PAYLOAD_DREG, 1), uint32Attribute(unix.NFTA_PAYLOAD_BASE, unix.NFT_PAYLOAD_NETWORK_HEADER),
+			uint32Attribute(unix.NFTA_PAYLOAD_OFFSET, offset), uint32Attribute(unix.NFTA_PAYLOAD_LEN, 1))
+	}
+	given := func(protocol, flags uint32) []byte {
+		return netfilter.Attribute(unix.NFTA_RULE_COMPAT, slices.Concat(uint32Attribute(unix.NFTA_RULE_COMPAT_PROTO, protocol), uint32Attribute(unix.NFTA_RULE_COMPAT_FLAGS, flags)))
+	}
 	count := expression("counter")
 	comment := netfilter.Attribute(unix.NFTA_RULE_USERDATA, []byte{0, 2, 'x', 0})
 	for name, c := range map[string]struct {
@@ -137,6 +149,17 @@ func TestUnknownNFTExpressionMakesRuleIncomplete(t *testing.T) {
 		"a match without a name":      {rule(expression("match"), back), false},
 		"a verdict without a code":    {rule(expression("immediate", uint32Attribute(unix.NFTA_IMMEDIATE_DREG, 0))), false},
 		"no expression":               {rule(), true},
+
+		"ICMP":                                {rule(protocol, number(unix.IPPROTO_ICMP), count, back), true},
+		"ICMP, of which extensions are given": {slices.Concat(rule(protocol, number(unix.IPPROTO_ICMP), count, back), given(unix.IPPROTO_ICMP, 0)), true},
+		"ICMP by its field in the header":     {rule(field(9), number(unix.IPPROTO_ICMP), count, back), true},
+		"ICMP twice":                          {rule(protocol, number(unix.IPPROTO_ICMP), field(9), number(unix.IPPROTO_ICMP), back), false},
+		"another field":                       {rule(field(8), number(unix.IPPROTO_ICMP), back), false},
+		"another protocol":                    {rule(protocol, number(unix.IPPROTO_TCP), back), false},
+		"ICMP of the other family":            {rule(protocol, number(unix.IPPROTO_ICMPV6), back), false},
+		"extensions that see ICMP only":       {slices.Concat(rule(count, back), given(unix.IPPROTO_ICMP, 0)), false},
+		"extensions that see another one":     {slices.Concat(rule(protocol, number(unix.IPPROTO_ICMP), back), given(unix.IPPROTO_TCP, 0)), false},
+		"extensions that see all but ICMP":    {slices.Concat(rule(protocol, number(unix.IPPROTO_ICMP), back), given(unix.IPPROTO_ICMP, 2)), false},
 	} {
 		got := netfilter.Dump{Chains: nil, Rules: [][]byte{c.rule}}.Decode()[marks.Pre]
 		if len(got) != 1 || got[0].Complete != c.complete {

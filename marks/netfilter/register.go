@@ -47,6 +47,8 @@ func (n *nftDecoder) load(expression string, data []byte) bool {
 		return n.rule.Out == ""
 	case metaMark:
 		return n.rule.Fwmark == marks.MarkMatch{}
+	case l4proto:
+		return n.rule.Packet.Proto == ""
 	case ctDirection:
 		n.rule.NativeNFT = true
 		return n.rule.Dir == ""
@@ -106,6 +108,8 @@ func (n *nftDecoder) compare(data []byte) bool {
 		not = false
 	case sourceField:
 		n.rule.Packet.SrcBit, ok = reg.compareSource(data)
+	case l4proto, protocolField:
+		n.rule.Packet.Proto, ok = n.compareProtocol(data)
 	case ctDirection:
 		n.rule.Dir, ok = compareDirection(data)
 	case ctStatus:

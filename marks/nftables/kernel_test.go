@@ -42,7 +42,7 @@ func links(n int, ipv6 bool) (all []marks.Ingress) {
 // creation returns the change that loads the layout into an empty firewall, and the Ruleset that it makes.
 func creation(mask marks.Mask, ingress []marks.Ingress) (c marks.Change, want marks.Ruleset) {
 	want = marks.Ruleset{Chains: map[string]marks.ChainRules{}, Hooks: map[marks.Hook]marks.HookState{}}
-	for _, chain := range marks.MapChains(mask, 8200, ingress) {
+	for _, chain := range marks.MapChains(mask, 8200, false, ingress) {
 		c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
 		want.Chains[chain.Name] = marks.ChainRules{Rules: chain.Rules}
 	}

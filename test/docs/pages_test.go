@@ -138,14 +138,14 @@ func TestDocumentsNameOnlyExistingChains(t *testing.T) {
 	}
 	links[2].Link = links[1].Link
 	links[0].Inside = []netip.Prefix{netip.MustParsePrefix("192.0.2.77/32")}
-	for _, c := range marks.Chains(0xff00, 8200, links) {
+	for _, c := range marks.Chains(0xff00, 8200, false, links) {
 		there[c.Name] = true
 	}
 	many := []marks.Ingress{links[1]}
 	for id := marks.ID(3); id < 253; id++ {
 		many = append(many, marks.Ingress{Link: links[1].Link, Mark: marks.Mask(0xff00).Mark(id), Routers: []string{fmt.Sprintf("02:00:00:00:00:%02x", id)}, Tree: true})
 	}
-	for _, c := range marks.Chains(0xff00, 8200, many) {
+	for _, c := range marks.Chains(0xff00, 8200, false, many) {
 		there[c.Name] = true
 	}
 	for _, c := range marks.InterceptLayout(marks.Legacy, 0x10, false, nil) {

@@ -65,7 +65,7 @@ func load(b *testing.B) time.Duration {
 	ipv4, ipv6 := nftables.New()
 	for _, firewall := range []*nftables.Firewall{ipv4, ipv6} {
 		var c marks.Change
-		for _, chain := range marks.MapChains(mask, 8200, ingress) {
+		for _, chain := range marks.MapChains(mask, 8200, false, ingress) {
 			c.Chains = append(c.Chains, marks.ChainChange{Name: chain.Name, Create: true, Rules: chain.Rules})
 		}
 		for _, h := range marks.Hooks {
