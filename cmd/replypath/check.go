@@ -30,6 +30,7 @@ type checkReport struct {
 	// AutoPrefixes has the networks of each uplink with prefixes = "auto".
 	AutoPrefixes map[string][]netip.Prefix `json:"auto_prefixes,omitempty"`
 	Peer         *peerReport               `json:"peer,omitempty"` // nil without --peer
+	LeftOut      []leftOutReport           `json:"left_out"`       // as apply leaves it out
 }
 
 const checkHelp = `Check the configuration and report all mistakes, each with its position and a remedy.
@@ -38,11 +39,12 @@ warnings. Finally print for each uplink the longest time until a failure is dete
 and for each policy of [outbound] the longest time until new connections take another
 uplink.
 Nothing is changed, and no privileges are needed; as root, the rules of the firewall
-are compared too.
+are compared too. The exit status is 3 if apply would leave out an uplink, as one whose
+gateway is in a network of another interface.
 
 With --peer it also compares the configuration with the other node of a pair, by the
 endpoint of the service there, and prints every difference of what must agree (see
-"fingerprint"). The exit status is 3 if there is one. Token and certificates are those
+"fingerprint"). The exit status is also 3 if there is one. Token and certificates are those
 of [peer] in the configuration unless flags name others.
 
 With --start it only tells, for the scripts of init systems, whether the service would
@@ -63,7 +65,7 @@ func (p *program) checkCommand() *cobra.Command {
 			}
 			var mistakes config.Mistakes
 			if p.json && errors.As(err, &mistakes) {
-				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[inspect.Finding](nil), Uplinks: nonNil[detectionTime](nil), Policies: nonNil[failoverTime](nil)}), err)
+				return errors.Join(p.printJSON(checkReport{Version: 1, Mistakes: mistakeReports(mistakes), Warnings: nonNil[inspect.Finding](nil), Uplinks: nonNil[detectionTime](nil), Policies: nonNil[failoverTime](nil), LeftOut: leftOutReports(nil)}), err)
 			}
 			if err != nil {
 				return err
@@ -77,9 +79,11 @@ func (p *program) checkCommand() *cobra.Command {
 				return err
 			}
 			findings, all := slices.Concat(hostFindings(c, facts), p.sharingFindings(cmd.Context(), c, facts)), detectionTimes(c, facts)
-			policies := failoverTimes(c, facts)
+			policies, left := failoverTimes(c, facts), facts.LeftOut(c.Settings)
 			if p.json {
-				return compared.result(p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Policies: policies, AutoPrefixes: autoPrefixes(c, facts), Peer: compared}))
+				err := p.printJSON(checkReport{Version: 1, Valid: true, Mistakes: []mistakeReport{}, Warnings: nonNil(findings), Uplinks: all, Policies: policies,
+					AutoPrefixes: autoPrefixes(c, facts), Peer: compared, LeftOut: leftOutReports(left)})
+				return negativeIf(len(left) > 0, compared.result(err))
 			}
 			p.printWarnings(findings)
 			_, err = fmt.Fprintf(p.stdout, "%s: ok, %s\n", p.configPath, pluralize(len(c.Uplinks), "uplink"))
@@ -96,7 +100,7 @@ func (p *program) checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return errors.Join(p.printAutoPrefixes(c, facts), p.printPeer(compared))
+			return negativeIf(len(left) > 0, errors.Join(p.printAutoPrefixes(c, facts), p.printPeer(compared)))
 		},
 	})
 	flags := cmd.Flags()

@@ -84,3 +84,11 @@ func (p *program) printJSON(v any) error {
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
+
+// negativeIf returns the error, or errNegative if there is none and the result is negative.
+func negativeIf(is bool, err error) error {
+	if err == nil && is {
+		return errNegative
+	}
+	return err
+}

@@ -3,6 +3,7 @@ package rtnl
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"replypath/uplinks"
 
@@ -70,7 +71,7 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		Name:         a.Name,
 		AltNames:     a.AltNames,
 		Index:        a.Index,
-		MAC:          string(a.HardwareAddr),
+		MAC:          ethernetAddr(a.HardwareAddr),
 		Up:           a.RawFlags&unix.IFF_UP != 0,
 		Carrier:      a.RawFlags&unix.IFF_LOWER_UP != 0,
 		MTU:          a.MTU,
@@ -84,6 +85,17 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		Addrs:        addresses[a.Index],
 	}
 	have.Tunables[uplinks.Tunable{Link: a.Name, Name: uplinks.LinkGroup}] = fmt.Sprint(a.Group)
+}
+
+// ethernetAddrSize is the size of a hardware address of Ethernet.
+const ethernetAddrSize = 6
+
+// ethernetAddr returns the hardware address of a link, empty if it is none of Ethernet: tunnels have the address of their end.
+func ethernetAddr(a net.HardwareAddr) string {
+	if len(a) != ethernetAddrSize {
+		return ""
+	}
+	return string(a)
 }
 
 // vrfTable returns the table of the VRF that the link is, or belongs to, or 0.
