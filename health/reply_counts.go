@@ -16,6 +16,17 @@ type ReplyCounts struct {
 // zero value has counted nothing.
 type CumulativeReplies struct{ base, last ReplyCounts }
 
+// CumulativeCount does so of one counter.
+type CumulativeCount struct{ replies CumulativeReplies }
+
+// Observe takes a new reading and returns the total.
+func (t *CumulativeCount) Observe(count uint64) uint64 {
+	return t.replies.Observe(ReplyCounts{Symmetric: count}).Symmetric
+}
+
+// Reset announces that the counter restarts from 0.
+func (t *CumulativeCount) Reset() { t.replies.Reset() }
+
 // Observe takes a new reading and returns the total. A reading below the last one means that the counter was reset.
 func (t *CumulativeReplies) Observe(counts ReplyCounts) ReplyCounts {
 	if counts.Symmetric < t.last.Symmetric || counts.Stray < t.last.Stray {

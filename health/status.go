@@ -81,6 +81,8 @@ type UplinkStatus struct {
 	Families   []FamilyStatus `json:"families"`
 	// Routers are the hardware addresses by which the uplink is distinguished from others on its interface.
 	Routers []string `json:"routers,omitempty"`
+	// RouterActivity has each of Routers of an uplink with several.
+	RouterActivity []RouterActivity `json:"router_activity,omitempty"`
 	// FoundRouters are the routers on its interface that were found by their packets (routers = "any").
 	FoundRouters []FoundRouter `json:"found_routers,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 type RouterCounters struct {
 	Mask          Mask
 	Uplinks       string       // see List
+	Routers       string       // see RouterList
 	Found, Found6 netip.Prefix // the next hops of routers that were found, in IPv4 and IPv6
 }
 
@@ -41,7 +42,7 @@ func NewRouterCounters(mask Mask, all []CountedUplink, found4, found6 netip.Pref
 	for i, u := range all {
 		lines[i] = fmt.Sprintf("%d %s %s %s", u.ID, u.Link, hopText(u.Hop4), hopText(u.Hop6))
 	}
-	return RouterCounters{mask, strings.Join(lines, "\n"), found4, found6}
+	return RouterCounters{Mask: mask, Uplinks: strings.Join(lines, "\n"), Found: found4, Found6: found6}
 }
 
 // hopText returns the address, or "-".
@@ -132,7 +133,7 @@ func (c RouterCounters) NFTCommand() string {
 		}
 		commands = append(commands, rule(RouterCountersPost, fmt.Sprintf("ct mark & %s == %s goto %s", c.Mask, c.Mask.Mark(u.ID), u.Chain())))
 	}
-	return strings.Join(commands, "; ")
+	return strings.Join(append(commands, c.nftRouterCommands(of)...), "; ")
 }
 
 // nftRules returns the rules of an uplink's chain. A reply by the uplink's own next hop is symmetric, one by another router of

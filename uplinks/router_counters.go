@@ -1,6 +1,7 @@
 package uplinks
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -8,10 +9,11 @@ import (
 	"replypath/marks"
 )
 
-// The first replies of uplinks that share a link are counted by the router that they leave by. That changes no packet, and its table
+// The first replies of uplinks that share a link are counted by the router that they leave by, and the connections that each router of an
+// uplink with several has begun. That changes no packet, and its table
 // is there only where a link is shared.
 
-// RouterCounters returns the table that counts the replies of the uplinks which share their links, those that are left out too: of
+// RouterCounters returns the table that counts the replies and requests of the uplinks which share their links, those that are left out too: of
 // them nothing is counted. ok is false when there are none.
 func (s Settings) RouterCounters(f Facts) (c marks.RouterCounters, ok bool) {
 	s = s.ResolveLinks(f)
@@ -35,7 +37,25 @@ func (s Settings) RouterCounters(f Facts) (c marks.RouterCounters, ok bool) {
 		}
 		all = append(all, counted)
 	}
-	return marks.NewRouterCounters(s.Mask, all, foundRouters4, foundRouters6), len(all) > 0
+	routers := s.countedRouters(f)
+	return marks.NewRouterCounters(s.Mask, all, foundRouters4, foundRouters6).WithRouters(routers), len(all)+len(routers) > 0
+}
+
+// HasSeveralRouters reports whether the uplink, which shares its link, has further routers beside its gateways.
+func (s Settings) HasSeveralRouters(u Uplink) bool { return len(u.Routers) > 0 && s.SharesLink(u) }
+
+// countedRouters returns the routers of uplinks that have several, as far as their hardware addresses are known. The links of the settings
+// are resolved.
+func (s Settings) countedRouters(f Facts) (all []marks.CountedRouter) {
+	known := s.RoutersOf(f)
+	for _, u := range s.Uplinks {
+		if l, exists := f.LinkOf(u); exists && s.HasSeveralRouters(u) {
+			for _, mac := range known[u.Name] {
+				all = append(all, marks.CountedRouter{ID: u.ID, Link: l.Name, MAC: mac})
+			}
+		}
+	}
+	return all
 }
 
 // hasOtherRouters reports whether packets can leave by another router on the uplink's link: that of another uplink, or one that was
@@ -59,7 +79,7 @@ func addRouterCounters(want State, s Settings, f Facts) {
 func routerCounterSteps(want, have State) (set, del Plan) {
 	missing, _ := delta(want.RouterCounters, have.RouterCounters, compareRouterCounters)
 	for _, c := range missing {
-		if c.Uplinks != "" { // to what was damaged before no change goes back
+		if c != (marks.RouterCounters{}) { // to what was damaged before no change goes back
 			set = append(set, SetRouterCounters{c})
 		}
 	}
@@ -70,7 +90,7 @@ func routerCounterSteps(want, have State) (set, del Plan) {
 }
 
 func compareRouterCounters(a, b *marks.RouterCounters) int {
-	return strings.Compare(a.Uplinks, b.Uplinks)
+	return cmp.Or(strings.Compare(a.Uplinks, b.Uplinks), strings.Compare(a.Routers, b.Routers))
 }
 
 // SetRouterCounters makes the table, in place of one that exists.

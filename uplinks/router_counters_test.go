@@ -67,3 +67,48 @@ func TestCountersByRouterThatTheKernelRefusesAreNotWanted(t *testing.T) {
 		t.Errorf("plan: %s", plan)
 	}
 }
+
+// The requests of the routers of an uplink that names several are counted, of no other one's, and follow the hardware addresses.
+func TestRequestsOfSeveralRoutersAreCounted(t *testing.T) {
+	f := uplinkstest.Facts()
+	f.RouterMACs = map[string][]string{"dsl": {"02:00:00:00:0a:01"}, "cable": {"02:00:00:00:0b:01", "02:00:00:00:0b:02"}}
+	s := sharedSettings()
+	table := func() string {
+		c, _ := s.RouterCounters(f)
+		return c.NFTCommand()
+	}
+	if s.Uplinks[2].Routers = nil; strings.Contains(table(), "prerouting") {
+		t.Errorf("without routers: %s", table())
+	}
+	s.Uplinks[2].Routers = []netip.Addr{netip.MustParseAddr("192.0.2.12")}
+	for _, mac := range f.RouterMACs["cable"] {
+		if want := `iifname "eth1" ether saddr ` + mac + " counter name router3-" + strings.ReplaceAll(mac, ":", ""); strings.Count(table(), want) != 1 {
+			t.Errorf("no %q in %s", want, table())
+		}
+	}
+	if strings.Contains(table(), "router2-") {
+		t.Errorf("the one router of an uplink is counted: %s", table())
+	}
+	k := uplinkstest.NewFake(f)
+	sync := func() string {
+		t.Helper()
+		plan, err := uplinks.Sync(t.Context(), k, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan.String()
+	}
+	sync()
+	f.RouterMACs["cable"] = f.RouterMACs["cable"][:1]
+	k.SetFacts(f)
+	if plan := sync(); !strings.Contains(plan, "router3-020000000b01") || strings.Contains(plan, "router3-020000000b02") {
+		t.Errorf("a router less: %s", plan)
+	}
+	if plan := sync(); plan != "" {
+		t.Errorf("in sync: %s", plan)
+	}
+	s.Uplinks = s.Uplinks[2:]
+	if _, wanted := s.RouterCounters(f); wanted {
+		t.Error("an uplink that is alone on its link is counted")
+	}
+}

@@ -21,7 +21,7 @@ const shownEvents = 5
 // statusText formats a status as text. Ages are relative to now.
 func statusText(s health.Status, now time.Time, p terminal.Palette) string {
 	var out strings.Builder
-	writeSummary(&out, s, p)
+	writeSummary(&out, s, now, p)
 	if len(s.Uplinks) > 0 {
 		out.WriteByte('\n')
 		writeTable(&out, s.Uplinks, now, p)
@@ -37,7 +37,7 @@ func statusText(s health.Status, now time.Time, p terminal.Palette) string {
 }
 
 // writeSummary writes the state of the kernel and of the service.
-func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
+func writeSummary(out *strings.Builder, s health.Status, now time.Time, p terminal.Palette) {
 	sync := p.Green("in sync")
 	if !s.InSync {
 		sync = p.Red("not in sync")
@@ -55,7 +55,7 @@ func writeSummary(out *strings.Builder, s health.Status, p terminal.Palette) {
 	writeConfiguration(out, s)
 	writePeer(out, s.Peer)
 	writeProxies(out, s.Proxies)
-	writeRouters(out, s.Uplinks)
+	writeRouters(out, s.Uplinks, now)
 	if s.UDP != nil {
 		writeField(out, "udp", sanitize(s.UDP.Text()))
 	}

@@ -86,6 +86,7 @@ func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 		h.Outbound = &health.OutboundStatus{CountedAt: time.Now(), Policies: []health.PolicyStatus{{Policy: "all", Family: uplinks.IPv4, Members: []health.PolicyMember{{Uplink: "up"}}}},
 			Uplinks: []health.OutboundUplinkStatus{{Uplink: "up", Family: uplinks.IPv4, LastMove: &health.OutboundMove{}}}}
 		h.Acceleration = &health.AccelerationStatus{InForce: true}
+		h.Uplinks[0].RouterActivity = []health.RouterActivity{{MAC: "02:00:00:00:00:02", Requests: 1, Seen: time.Now()}}
 		h.Uplinks[0].FoundRouters = []health.FoundRouter{{MAC: "02:00:00:00:00:01", ID: 31}}
 		h.Proxies = []health.ProxyStatus{{Intercept: "web", Family: uplinks.IPv4, Protocol: "tcp", Proxy: "50080", State: uplinks.ProxyListening}}
 	})

@@ -35,6 +35,8 @@ var (
 	certificateEnd = newGauge("certificate_not_after_timestamp_seconds", "When the certificate of this endpoint expires.")
 	accelerating   = newGauge("acceleration_in_force", "Whether established connections go by the flow table that is configured.")
 	proxyListening = newGauge("proxy_listening", "Whether a transparent proxy takes new connections of the intercept.", "intercept", "family", "protocol", "proxy")
+	routerRequests = newCounter("router_requests_total", "Packets by which a router of an uplink with several has begun connections.", "uplink", "interface", "mac")
+	routerSeen     = newGauge("router_seen_timestamp_seconds", "When a router of an uplink with several has sent a request or an answer last.", "uplink", "interface", "mac")
 	foundRouters   = newGauge("found_routers", "Routers on the interface of the uplink that were found by their packets, and are in force.", "uplink", "interface")
 )
 
@@ -60,6 +62,12 @@ func collectService(out scrape, s health.Status) {
 	for _, u := range s.Uplinks {
 		if u.FoundRouters != nil {
 			out.set(foundRouters, float64(len(u.FoundRouters)), u.Name, u.Interface)
+		}
+		for _, r := range u.RouterActivity {
+			out.set(routerRequests, float64(r.Requests), u.Name, u.Interface, r.MAC)
+			if !r.Seen.IsZero() {
+				out.set(routerSeen, unixSeconds(r.Seen), u.Name, u.Interface, r.MAC)
+			}
 		}
 	}
 	if s.Acceleration != nil {

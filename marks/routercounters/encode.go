@@ -50,6 +50,7 @@ func create(c marks.RouterCounters) []nftnl.Request {
 	for _, u := range c.List() {
 		requests = append(requests, table.CreateChain(u.Chain()))
 	}
+	requests = append(requests, createRequests(c)...)
 	for chain, rules := range chainRules(c) {
 		for _, r := range rules {
 			requests = append(requests, table.AddRule(chain, r...))
@@ -72,6 +73,9 @@ func chainRules(c marks.RouterCounters) map[string][][][]byte {
 			nftnl.CompareMark(word, unix.NFT_CMP_EQ, uint32(c.Mask.Mark(u.ID))), nftnl.Goto(u.Chain())})
 	}
 	all[marks.RouterCountersPost] = post
+	if routers := c.RouterList(); len(routers) > 0 {
+		all[marks.RouterCountersPre] = requestRules(routers)
+	}
 	return all
 }
 

@@ -74,6 +74,9 @@ func (h *content) matches(c marks.RouterCounters) bool {
 	for _, u := range c.List() {
 		hooks[u.Chain()] = ""
 	}
+	if c.Routers != "" {
+		hooks[marks.RouterCountersPre] = nftnl.HookText(unix.NF_INET_PRE_ROUTING, marks.RouterCountersPriority)
+	}
 	for _, ipv6 := range families {
 		var want []string
 		for _, hop := range c.Hops(ipv6) {
@@ -90,7 +93,7 @@ func (h *content) matches(c marks.RouterCounters) bool {
 	})
 }
 
-// Packets returns the packets of the counters (marks.NFTCounters), by their names; none if the table does not exist.
+// Packets returns the packets of the counters (marks.NFTCounters, marks.CountedRouter), by their names; none if the table does not exist.
 func Packets() (map[string]uint64, error) {
 	socket, err := nftnl.Open()
 	if err != nil {

@@ -27,7 +27,7 @@ func definition(mask marks.Mask, gateway string) marks.RouterCounters {
 		{ID: 3, Link: "eth1", Hop4: netip.MustParseAddr("192.0.2.3")},
 		{ID: 2, Link: "eth1", Hop4: netip.MustParseAddr(gateway), Hop6: netip.MustParseAddr("fe80::1%eth1")},
 		{ID: 200, Link: "wan-0.100"},
-	}, found4, found6)
+	}, found4, found6).WithRouters([]marks.CountedRouter{{ID: 3, Link: "eth1", MAC: "02:00:00:0a:03:01"}, {ID: 2, Link: "eth1", MAC: "02:00:00:0a:12:0f"}})
 }
 
 func TestTableIsReadAsItWasWritten(t *testing.T) {
@@ -68,6 +68,8 @@ func TestTableIsReadAsItWasWritten(t *testing.T) {
 		"add chain inet replypath-routers more",
 		"add element inet replypath-routers ip-hops { 192.0.2.77 }",
 		"delete element inet replypath-routers ip6-hops { fe80::1 }",
+		"flush chain inet replypath-routers prerouting",
+		"add rule inet replypath-routers prerouting drop",
 		"delete table inet replypath-routers",
 	} {
 		h.Run("nft", damage)
@@ -94,7 +96,23 @@ func TestDefinitionCanBeReadBack(t *testing.T) {
 	if len(all) != 3 || all[0].ID != 2 || all[1].Hop6.IsValid() || all[2].Link != "wan-0.100" {
 		t.Errorf("the uplinks are %v", all)
 	}
-	if again := marks.NewRouterCounters(0x1f00, all, found4, found6); again != c {
+	routers := c.RouterList()
+	if len(routers) != 2 || routers[0].ID != 2 || routers[1].MAC != "02:00:00:0a:03:01" {
+		t.Errorf("the routers are %v", routers)
+	}
+	if again := marks.NewRouterCounters(0x1f00, all, found4, found6).WithRouters(routers); again != c {
 		t.Errorf("read back it is %v, want %v", again, c)
+	}
+}
+
+func TestRouterCountersAreRecognisedByName(t *testing.T) {
+	r := marks.CountedRouter{ID: 200, MAC: "02:00:00:0a:03:01"}
+	if id, mac, ok := marks.ParseRouterCounter(r.Counter()); !ok || id != r.ID || mac != r.MAC {
+		t.Errorf("%q: %d, %s, %t", r.Counter(), id, mac, ok)
+	}
+	for _, other := range []string{"ip-seen3", "ip6-stray200", "router2", "router2-", "router2-02000000", "router300-0200000a0301", "router2-0200000A0301", "router02-0200000a0301", "router2-0200000a030g"} {
+		if id, mac, ok := marks.ParseRouterCounter(other); ok {
+			t.Errorf("%q: %d, %s", other, id, mac)
+		}
 	}
 }

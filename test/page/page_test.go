@@ -111,6 +111,8 @@ func TestPageShowsEachUplink(t *testing.T) {
 			b.is(`[document.querySelector('[data-policy="balanced ipv6"] .bad').innerText, document.querySelector(".outbound li").innerText.includes("dsl IPv4: 4090 connections and 3 of this host moved: it is down <img src=x>")]`, `["unreachable",true]`)
 			b.is(`[...document.querySelectorAll("[data-proxy]")].map(p => p.dataset.proxy + " " + p.dataset.state).join()`, `"web ipv4 listening,web ipv6 not-answering,dns ipv4 nobody"`)
 			b.is(`["Transparent proxies", "tcp 50080", "does not answer: new connections pass for 4\u202fmin", "no answer within 1s", "no program listens: new connections are dropped"].filter(w => !document.body.innerText.includes(w)).join()`, `""`)
+			b.is(`[...document.querySelectorAll('[data-uplink="lte"] [data-router]')].map(r => r.innerText.replace(/\s+/g, " ")).join("; ")`, `"02:00:00:0a:03:01 192.0.2.12, fe80::12 1,234 1 s ago; 02:00:00:0a:03:02 1 \u2013"`)
+			b.is(`document.querySelectorAll("[data-router]").length`, "2")
 			// Nothing is cut off on the right.
 			b.is(fmt.Sprintf(`[...document.querySelectorAll("html, body, body :not(svg *)")].filter(e => e.getBoundingClientRect().right > %d.5).length`, width), "0")
 			b.is(`document.getElementById("link").hidden`, "true")

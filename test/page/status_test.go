@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"time"
 
 	"replypath/health"
@@ -31,7 +32,10 @@ func pageStatus(now time.Time) health.Status {
 	s.SyncStatus = health.SyncStatus{InSync: true, Since: now.Add(-3 * time.Hour), LastRound: now.Add(-2 * time.Second), Changes: 58, Rounds: 311, Repairs: map[string]int{"rule": 4, "chains": 1}}
 	s.Uplinks = []health.UplinkStatus{
 		{Name: "fibre", ID: 1, Interface: "eth0", State: health.Unproven, Families: []health.FamilyStatus{fibre4, fibre6}},
-		{Name: "lte", ID: 2, Interface: "wwan0", State: health.Up, Families: []health.FamilyStatus{lte4}},
+		{Name: "lte", ID: 2, Interface: "wwan0", State: health.Up, Families: []health.FamilyStatus{lte4}, RouterActivity: []health.RouterActivity{
+			{MAC: "02:00:00:0a:03:01", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.12"), netip.MustParseAddr("fe80::12")}, Requests: 1234, Seen: now.Add(-time.Second)},
+			{MAC: "02:00:00:0a:03:02", Addresses: []netip.Addr{}, Requests: 1},
+		}},
 		{Name: "dsl", ID: 3, Interface: "ppp0", State: health.Down, Families: []health.FamilyStatus{dsl4}},
 		{Name: "backup", ID: 4, Interface: "eth7", State: health.Absent, Families: []health.FamilyStatus{{Family: uplinks.IPv4, State: health.Absent, Reason: "there is no link eth7", Since: now.Add(-50 * time.Hour)}}},
 	}

@@ -28,18 +28,20 @@ type neighbourTable interface {
 // routerPoller asks the routers by which uplinks on one link are distinguished for their hardware addresses: their answers keep the
 // neighbour table up to date, from which the addresses are learnt. Safe for concurrent use.
 type routerPoller struct {
-	prober health.BatchProber // of gateways
-	table  neighbourTable
-	log    *slog.Logger
+	prober   health.BatchProber // of gateways
+	table    neighbourTable
+	requests routerRequests
+	log      *slog.Logger
 
-	mu      sync.Mutex
-	routers []health.Path       // each with one address of a router as its gateway
-	macs    map[string][]string // of the routers of each uplink; replaced, never changed
-	wake    chan struct{}
+	mu       sync.Mutex
+	routers  []health.Path       // each with one address of a router as its gateway
+	macs     map[string][]string // of the routers of each uplink; replaced, never changed
+	activity routerActivity
+	wake     chan struct{}
 }
 
-func newRouterPoller(prober health.BatchProber, table neighbourTable, log *slog.Logger) *routerPoller {
-	return &routerPoller{prober: prober, table: table, log: log, wake: make(chan struct{}, 1)}
+func newRouterPoller(prober health.BatchProber, table neighbourTable, requests routerRequests, log *slog.Logger) *routerPoller {
+	return &routerPoller{prober: prober, table: table, requests: requests, log: log, wake: make(chan struct{}, 1)}
 }
 
 // observe sets the routers, after a round.
@@ -52,6 +54,7 @@ func (p *routerPoller) observe(s uplinks.Settings, f uplinks.Facts) {
 	defer p.mu.Unlock()
 	before := p.macs
 	p.macs = s.RoutersOf(f)
+	p.activity.observe(s, p.macs)
 	// A new hardware address is asked for at once by the router's other addresses: their entries may still have the old one.
 	changed := !slices.Equal(all, p.routers) || !maps.EqualFunc(before, p.macs, slices.Equal)
 	if p.routers = all; changed {
@@ -112,10 +115,13 @@ func (p *routerPoller) Run(ctx context.Context) error {
 // ask asks all routers at once. The kernel takes their answers for entries that it has, and makes others itself.
 func (p *routerPoller) ask(ctx context.Context, routers []health.Path) {
 	probe := &health.Probe{Timeout: routerTimeout}
-	batch := make([]health.BatchedProbe, len(routers))
+	batch, keys := make([]health.BatchedProbe, len(routers)), make([]health.RouterKey, len(routers))
 	for i := range routers {
 		path := &routers[i]
 		n, found, err := p.table.Neighbour(path.Index, path.Gateway)
+		if err == nil && found && n.State.Valid() {
+			keys[i] = health.RouterKey{ID: path.ID, MAC: egress.MACText(n.MAC)}
+		}
 		if err == nil && (!found || !n.State.Valid()) {
 			err = p.table.Resolve(path.Index, path.Gateway)
 		}
@@ -124,8 +130,9 @@ func (p *routerPoller) ask(ctx context.Context, routers []health.Path) {
 		}
 		batch[i] = health.BatchedProbe{Path: path, Probe: probe}
 	}
+	p.recordRequests(routers, keys)
 	if ctx.Err() == nil {
 		// A router that does not answer is a matter of the probes of its uplink.
-		p.prober.Send(batch, func([]health.BatchedOutcome) {})
+		p.prober.Send(batch, func(all []health.BatchedOutcome) { p.recordAnswers(keys, all) })
 	}
 }

@@ -35,11 +35,14 @@ func (askedRouters) Neighbour(int, netip.Addr) (n egress.Neighbour, found bool, 
 // Resolve implements neighbourTable.
 func (askedRouters) Resolve(int, netip.Addr) error { return nil }
 
+// RouterRequests implements routerRequests.
+func (askedRouters) RouterRequests() (map[health.RouterKey]uint64, error) { return nil, nil }
+
 // When a router has another hardware address, all addresses of routers are asked for it at once: the neighbour entries of the others
 // may still have the old one.
 func TestRoutersAreAskedWhenAHardwareAddressChanges(t *testing.T) {
 	asked := make(askedRouters, 100)
-	p := newRouterPoller(asked, asked, discardLog)
+	p := newRouterPoller(asked, asked, asked, discardLog)
 	gateway := func(text string) uplinks.Gateway { return uplinks.Gateway{Addr: netip.MustParseAddr(text)} }
 	s := uplinks.DefaultSettings()
 	s.Uplinks = []uplinks.Uplink{

@@ -100,7 +100,7 @@ func runWithEndpoint(ctx context.Context, o Options, state statedir.Dir, start s
 	if err := restore.LeaveOurs(); err != nil {
 		return err
 	}
-	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, restore, early, newRouterPoller(probers.routers, probers.neighbours, o.Log)})
+	s := newService(o, start, dependencies{h, prover.Prover{Rules: &prover.RuleCache{}}, probers.byKind(), transaction, restore, early, newRouterPoller(probers.routers, probers.neighbours, h, o.Log)})
 	s.useKernelTimers()
 	s.configuration.reportStart(start)
 	s.configuration.writeTableNames(start.settings)

@@ -55,7 +55,7 @@ func (s *statusSource) Status() health.Status {
 	if s.routers != nil {
 		macs := s.routers.MACs()
 		for i, u := range status.Uplinks {
-			status.Uplinks[i].Routers = macs[u.Name]
+			status.Uplinks[i].Routers, status.Uplinks[i].RouterActivity = macs[u.Name], s.routers.Activity(u.Name)
 		}
 	}
 	for i, u := range status.Uplinks {

@@ -12,8 +12,9 @@ import (
 // replyCounters accumulates the reply counters of the uplinks, by family and id.
 type replyCounters struct {
 	byUplink map[counterKey]*health.CumulativeReplies
-	byRouter map[health.Key]*health.CumulativeReplies // of uplinks that share their links
-	last     map[health.Key]uint64                    // the stray replies that the kernel had counted when it was read last
+	byRouter map[health.Key]*health.CumulativeReplies     // of uplinks that share their links
+	requests map[health.RouterKey]*health.CumulativeCount // of routers of uplinks with several
+	last     map[health.Key]uint64                        // the stray replies that the kernel had counted when it was read last
 }
 
 type counterKey struct {

@@ -67,6 +67,36 @@ func (t *replyCounters) resetRouters() {
 	for _, counter := range t.byRouter {
 		counter.Reset()
 	}
+	for _, counter := range t.requests {
+		counter.Reset()
+	}
+}
+
+// RouterRequests returns how many packets that begin connections each router of the uplinks with several has sent. The counts go on where
+// the kernel's counters restart.
+func (h *Host) RouterRequests() (map[health.RouterKey]uint64, error) {
+	h.chains.Lock()
+	defer h.chains.Unlock()
+	packets, err := routercounters.Packets()
+	if err != nil {
+		return nil, err
+	}
+	totals := map[health.RouterKey]uint64{}
+	for name, now := range packets {
+		id, mac, ok := marks.ParseRouterCounter(name)
+		if !ok {
+			continue
+		}
+		k := health.RouterKey{ID: id, MAC: mac}
+		if h.counters.requests == nil {
+			h.counters.requests = map[health.RouterKey]*health.CumulativeCount{}
+		}
+		if h.counters.requests[k] == nil {
+			h.counters.requests[k] = &health.CumulativeCount{}
+		}
+		totals[k] = h.counters.requests[k].Observe(now)
+	}
+	return totals, nil
 }
 
 // observeRouters puts the counts of the uplinks that share their links in place of those of their links. Where no link is shared it reads

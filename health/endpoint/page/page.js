@@ -165,9 +165,18 @@ function family(f, now) {
 		f.state_changes ? h("p", { class: "soft proof" }, plural(f.state_changes, "state change") + ", " + plural(f.flaps, "flap")) : null);
 }
 
+// The routers of an uplink with several.
+function routers(all, now) {
+	if (!all || !all.length) return null;
+	return h("table", { class: "probes routers" }, h("thead", {}, h("tr", {}, h("th", {}, "router"), h("th", {}, "addresses"), h("th", { class: "n" }, "requests"), h("th", { class: "n" }, "seen"))),
+		h("tbody", {}, all.map(r => h("tr", { "data-router": r.mac }, h("td", {}, h("span", { class: "addr" }, r.mac)), h("td", {}, h("span", { class: "addr" }, r.addresses.join(", "))),
+			h("td", { class: "n" }, r.requests.toLocaleString("en")), h("td", { class: "n" }, absent(r.seen) ? "\u2013" : ago(now, r.seen) + " ago")))));
+}
+
 function card(u, now) {
 	return h("article", { class: u.families.length > 1 ? "card wide" : "card", "data-uplink": u.name, "data-state": u.state }, h("div", { class: "head" }, h("h2", {}, u.name), h("span", { class: "addr" }, u.interface + " \u00b7 id " + u.id), state(u.state)),
-		u.families.length ? h("div", { class: "families" }, u.families.map(f => family(f, now))) : h("p", { class: "family soft" }, "No gateway is configured for any family."));
+		u.families.length ? h("div", { class: "families" }, u.families.map(f => family(f, now))) : h("p", { class: "family soft" }, "No gateway is configured for any family."),
+		routers(u.router_activity, now));
 }
 
 // What each policy for outbound connections uses.
