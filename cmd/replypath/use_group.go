@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"replypath/cmd/internal/cgroupbpf"
+	"replypath/cmd/internal/bpf"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -23,7 +23,7 @@ const groupPrefix = "replypath-use-"
 // enterMarkedGroup moves this process into a new control group whose sockets wear the mark. A process of its own removes the group
 // when it is empty; groups that are left, as that process was killed, are removed first.
 func (p *program) enterMarkedGroup(mark, mask uint32) error {
-	h, err := cgroupbpf.Open()
+	h, err := bpf.Open()
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func outsideOfUse(group string) string {
 
 // tryMarkedGroup makes a group and enters it. It returns fs.ErrNotExist or ENODEV if another use has removed the group, which was
 // empty, before.
-func (p *program) tryMarkedGroup(h *cgroupbpf.Hierarchy, parent string, mark, mask uint32) error {
+func (p *program) tryMarkedGroup(h *bpf.Hierarchy, parent string, mark, mask uint32) error {
 	g, err := h.Create(parent, groupPrefix)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (p *program) reapCommand() *cobra.Command {
 }
 
 func reap(group string) error {
-	h, err := cgroupbpf.Open()
+	h, err := bpf.Open()
 	if err != nil {
 		return err
 	}

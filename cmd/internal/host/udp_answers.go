@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"replypath/cmd/internal/cgroupbpf"
+	"replypath/cmd/internal/bpf"
 	"replypath/uplinks"
 )
 
@@ -19,7 +19,7 @@ const udpRetry = 10 * time.Minute
 // udpAnswers reads and writes the programs of [udp]. It is used by the methods of Host of which one runs at a time.
 type udpAnswers struct {
 	want     *uplinks.UDPPrograms // nil: none
-	programs *cgroupbpf.UDP       // nil: not opened
+	programs *bpf.UDP             // nil: not opened
 	refused  error                // why the programs of want cannot be used
 	since    time.Time            // of refused
 }
@@ -33,8 +33,8 @@ func (u *udpAnswers) set(want *uplinks.UDPPrograms) {
 }
 
 // settings returns the settings of programs for the kernel.
-func udpSettings(p uplinks.UDPPrograms) cgroupbpf.Settings {
-	return cgroupbpf.Settings{Mask: uint32(p.Mask), Entries: p.Entries, Cgroup: p.Cgroup, OwnToo: p.OwnToo}
+func udpSettings(p uplinks.UDPPrograms) bpf.Settings {
+	return bpf.Settings{Mask: uint32(p.Mask), Entries: p.Entries, Cgroup: p.Cgroup, OwnToo: p.OwnToo}
 }
 
 // open finds the place of the programs.
@@ -42,7 +42,7 @@ func (u *udpAnswers) open() error {
 	if u.programs != nil {
 		return nil
 	}
-	programs, err := cgroupbpf.OpenUDP()
+	programs, err := bpf.OpenUDP()
 	if err == nil {
 		u.programs = programs
 	}
@@ -65,7 +65,7 @@ func (u *udpAnswers) read(facts *uplinks.Facts, state *uplinks.State, renew bool
 		}
 		return nil
 	}
-	var want *cgroupbpf.Settings
+	var want *bpf.Settings
 	if u.want != nil {
 		s := udpSettings(*u.want)
 		want = &s

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"replypath/cmd/internal/cgroupbpf"
+	"replypath/cmd/internal/bpf"
 	"replypath/uplinks"
 )
 
@@ -24,7 +24,7 @@ func ReadUDPHelp(s uplinks.Settings) (h UDPHelp) {
 	if want == nil {
 		return h
 	}
-	u, err := cgroupbpf.OpenUDP()
+	u, err := bpf.OpenUDP()
 	if err != nil {
 		return h
 	}
@@ -33,7 +33,7 @@ func ReadUDPHelp(s uplinks.Settings) (h UDPHelp) {
 	if err != nil || !now.Current {
 		return h
 	}
-	if root, err := cgroupbpf.CgroupRoot(); err == nil && want.Cgroup != "" {
+	if root, err := bpf.CgroupRoot(); err == nil && want.Cgroup != "" {
 		h.group = "/" + strings.Trim(strings.TrimPrefix(want.Cgroup, root), "/")
 	}
 	h.addrs = map[netip.Addr]bool{}

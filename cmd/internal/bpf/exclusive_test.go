@@ -1,4 +1,4 @@
-package cgroupbpf_test
+package bpf_test
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package cgroupbpf_test
+package bpf_test
 
 import (
 	"net/netip"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"replypath/cmd/internal/cgroupbpf"
+	"replypath/cmd/internal/bpf"
 	"replypath/test/world"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,10 +20,10 @@ func TestMain(m *testing.M) {
 }
 
 // open returns the programs of a network namespace without any, and settings for a control group of the test.
-func open(t *testing.T) (*cgroupbpf.UDP, cgroupbpf.Settings) {
+func open(t *testing.T) (*bpf.UDP, bpf.Settings) {
 	t.Helper()
 	group := world.NewCgroup(t)
-	u, err := cgroupbpf.OpenUDP()
+	u, err := bpf.OpenUDP()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +32,10 @@ func open(t *testing.T) (*cgroupbpf.UDP, cgroupbpf.Settings) {
 			t.Error(err)
 		}
 	})
-	return u, cgroupbpf.Settings{Mask: 0x1f00, Entries: 128, Cgroup: group}
+	return u, bpf.Settings{Mask: 0x1f00, Entries: 128, Cgroup: group}
 }
 
-func read(t *testing.T, u *cgroupbpf.UDP, s cgroupbpf.Settings) cgroupbpf.State {
+func read(t *testing.T, u *bpf.UDP, s bpf.Settings) bpf.State {
 	t.Helper()
 	state, err := u.Read(&s)
 	if err != nil {
@@ -44,7 +44,7 @@ func read(t *testing.T, u *cgroupbpf.UDP, s cgroupbpf.Settings) cgroupbpf.State 
 	return state
 }
 
-func attach(t *testing.T, u *cgroupbpf.UDP, s cgroupbpf.Settings) {
+func attach(t *testing.T, u *bpf.UDP, s bpf.Settings) {
 	t.Helper()
 	if err := u.Attach(s); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestAttachReplacesProgramsInPlace(t *testing.T) {
 	if err := u.SetAddr(address, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	for name, other := range map[string]cgroupbpf.Settings{
+	for name, other := range map[string]bpf.Settings{
 		"mask":    {Mask: 0xff00, Entries: 128, Cgroup: s.Cgroup},
 		"outside": {Mask: 0x1f00, Entries: 128, Cgroup: s.Cgroup, OwnToo: true},
 		"entries": {Mask: 0x1f00, Entries: 256, Cgroup: s.Cgroup},

@@ -1,4 +1,4 @@
-package cgroupbpf
+package bpf
 
 import (
 	"slices"

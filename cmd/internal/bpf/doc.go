@@ -1,4 +1,4 @@
-// Package cgroupbpf loads BPF programs and attaches them to a control group. It is the only package of the commands that
+// Package bpf loads BPF programs and attaches them: to control groups, and to links. It is the only package of the commands that
 // imports the BPF library; the programs are written in its assembler, so that no compiler is needed.
 //
 // The programs of [udp] (udp_programs.go) make UDP servers on the wildcard address reply from the address that received the
@@ -8,4 +8,4 @@
 //
 // For replypath use, Hierarchy (hierarchy.go) makes control groups in a mount of its own, and Group.MarkSockets (socket_mark.go)
 // marks the sockets of their processes.
-package cgroupbpf
+package bpf

@@ -1,4 +1,4 @@
-package cgroupbpf_test
+package bpf_test
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"replypath/cmd/internal/cgroupbpf"
+	"replypath/cmd/internal/bpf"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +29,7 @@ func inGroup() {
 }
 
 func printMarks() error {
-	h, err := cgroupbpf.Open()
+	h, err := bpf.Open()
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func TestMarksOfSocketsAreMasked(t *testing.T) {
 	if err != nil || len(lines) != 3 || string(lines[1]) != "0x80010200" || string(lines[2]) != "0x80010200" {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	h, err := cgroupbpf.Open()
+	h, err := bpf.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
