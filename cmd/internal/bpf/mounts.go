@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -50,13 +51,13 @@ func CgroupRoot() (string, error) {
 	return path, err
 }
 
-// pinsOf returns the folder with the pins of a network namespace. It may not exist.
-func pinsOf(netns uint64) (string, error) {
+// pinsOf returns a folder of pins. It may not exist.
+func pinsOf(name string) (string, error) {
 	path, err := findMount("bpf", usualBPF)
 	if err == nil && path == "" {
 		err = ErrNoPins
 	}
-	return fmt.Sprintf("%s/replypath/%d", path, netns), err
+	return filepath.Join(path, "replypath", name), err
 }
 
 // netnsCookie returns the number by which programs recognize the network namespace of this process (Linux 5.14).

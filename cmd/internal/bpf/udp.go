@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -47,7 +48,7 @@ func OpenUDP() (*UDP, error) {
 	if err != nil {
 		return nil, err
 	}
-	pins, err := pinsOf(netns)
+	pins, err := pinsOf(strconv.FormatUint(netns, 10))
 	return &UDP{netns: netns, pins: pins, expected: map[Settings]map[string]string{}}, err
 }
 
