@@ -24,6 +24,7 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 	s = s.ResolveLinks(f)
 	addRouterCounters(want, s, f)
 	addBackup(want, s, f)
+	addEgressFilters(want, s, f)
 	s = s.applied(f)
 	for _, add := range purposes {
 		add(want, s, f, v)

@@ -37,6 +37,8 @@ type Facts struct {
 	RouterCountersRefused string
 	// BackupRefused is why the kernel refuses the table that translates sources once more.
 	BackupRefused string
+	// EgressFilterRefused is why the kernel refuses filters at egress.
+	EgressFilterRefused string
 	// Kept has the routes of the paths that are left out and were in force before.
 	Kept map[PathKey]map[RouteKey]Route
 }

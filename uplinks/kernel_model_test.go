@@ -212,5 +212,11 @@ func (k *kernelModel) DelRouterCounters() {}
 // SetBackup does nothing: it gives packets the marks that they have, and translates what the model does not.
 func (k *kernelModel) SetBackup(marks.Backup) {}
 
+// SetEgressFilter does nothing: it drops what the model does not send.
+func (k *kernelModel) SetEgressFilter(uplinks.EgressFilter) {}
+
+// DelEgressFilter does nothing.
+func (k *kernelModel) DelEgressFilter(uplinks.EgressFilter) {}
+
 // DelBackup does nothing.
 func (k *kernelModel) DelBackup() {}

@@ -26,7 +26,8 @@ type State struct {
 	// The table that counts replies by router, one at most; the zero value stands for another one, or a damaged one.
 	RouterCounters map[marks.RouterCounters]bool
 	// The table that translates sources once more, one at most; the zero value stands for another one, or a damaged one.
-	Backup map[marks.Backup]bool
+	Backup        map[marks.Backup]bool
+	EgressFilters map[EgressFilter]bool // one for each index of a link at most
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -60,5 +61,6 @@ func NewState() State {
 
 		RouterCounters: map[marks.RouterCounters]bool{},
 		Backup:         map[marks.Backup]bool{},
+		EgressFilters:  map[EgressFilter]bool{},
 	}
 }

@@ -45,4 +45,6 @@ type Writer interface {
 	DelRouterCounters()
 	SetBackup(b marks.Backup)
 	DelBackup()
+	SetEgressFilter(e EgressFilter)
+	DelEgressFilter(e EgressFilter)
 }

@@ -61,6 +61,7 @@ type DatagramLoad struct {
 	sockets     []*net.UDPConn
 	sent, heard []atomic.Int64
 	stop        chan struct{}
+	once        sync.Once // of stop
 	senders     sync.WaitGroup
 	readers     sync.WaitGroup
 }
@@ -114,8 +115,7 @@ func (l *DatagramLoad) Goes(t *testing.T, answers int64) {
 // End stops sending, and wants every datagram to have been answered.
 func (l *DatagramLoad) End(t *testing.T, during string) {
 	t.Helper()
-	close(l.stop)
-	l.senders.Wait()
+	l.stopSending()
 	for i, s := range l.sockets {
 		late := time.Now().Add(lastAnswer)
 		for l.heard[i].Load() < l.sent[i].Load() && time.Now().Before(late) {
@@ -124,9 +124,22 @@ func (l *DatagramLoad) End(t *testing.T, during string) {
 		if sent, heard := l.sent[i].Load(), l.heard[i].Load(); heard != sent || sent == 0 {
 			t.Errorf("%s: %d of %d datagrams to %s were answered", during, heard, sent, s.RemoteAddr())
 		}
+	}
+	l.Abandon()
+}
+
+// Abandon stops sending. What was not answered yet is lost.
+func (l *DatagramLoad) Abandon() {
+	l.stopSending()
+	for _, s := range l.sockets {
 		s.SetReadDeadline(time.Now())
 	}
 	l.readers.Wait()
+}
+
+func (l *DatagramLoad) stopSending() {
+	l.once.Do(func() { close(l.stop) })
+	l.senders.Wait()
 }
 
 // lastAnswer is how long the answer to the last datagram may take, on an emulated machine too.

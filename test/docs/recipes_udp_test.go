@@ -21,7 +21,6 @@ func (c *recipeRun) wildcardServers() {
 	c.t.Helper()
 	box.ServeAll(c.Gateway)
 	c.group = world.MakeCgroup(c.t)
-	world.MountBPF(c.t)
 	file := filepath.Join(c.Dir, "unbound-on-any-address.conf")
 	text := "server:\n    interface: 0.0.0.0\n    interface: ::\n    access-control: 0.0.0.0/0 allow\n    access-control: ::/0 allow\n" +
 		"    local-data: 'wildcard.example TXT by-the-gateway'\n    module-config: \"iterator\"\n" + proxyPrograms["unbound"].more

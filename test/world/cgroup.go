@@ -69,6 +69,19 @@ func MountBPF(tb testing.TB) {
 	})
 }
 
+// ProvideBPF mounts a BPF file system at /sys/fs/bpf, as systemd does, for as long as the namespaces that Enter has made exist. Outside
+// of them, and where there is one, it does nothing.
+func ProvideBPF() {
+	var s unix.Statfs_t
+	if !Inside() || unix.Statfs(bpfFolder, &s) == nil && s.Type == unix.BPF_FS_MAGIC {
+		return
+	}
+	if err := unix.Mount("bpf", bpfFolder, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=700"); err != nil {
+		fmt.Fprintf(os.Stderr, "mount %s: %v\n", bpfFolder, err)
+		os.Exit(1)
+	}
+}
+
 // cgroupPlace returns the folder of the root of the control groups, and that of this process.
 func cgroupPlace() (root, own string, err error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")

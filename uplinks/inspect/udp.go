@@ -5,6 +5,10 @@ import "strings"
 // udpRemedy says what the programs of [udp] need.
 const udpRemedy = `they need Linux 5.14 or later with CONFIG_CGROUP_BPF, cgroup version 2 and a BPF file system (mount -t bpf bpf /sys/fs/bpf), CAP_BPF and CAP_NET_ADMIN; or remove the key`
 
+// egressFilterRemedy says what the filters at egress need.
+const egressFilterRemedy = `some do after "nft flush ruleset", until the repair; filters at egress, which prevent it, need Linux 6.6, a BPF file system ` +
+	`(mount -t bpf bpf /sys/fs/bpf), CAP_BPF and CAP_NET_ADMIN`
+
 // firstSentence returns the error of the kernel in one line: the verifier's has many.
 func firstSentence(text string) string {
 	line, _, _ := strings.Cut(text, "\n")

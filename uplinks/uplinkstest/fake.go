@@ -28,6 +28,7 @@ type Fake struct {
 	flows       map[marks.FlowState]bool // the flow table
 	counters    map[marks.RouterCounters]bool
 	backup      map[marks.Backup]bool
+	filters     map[int]uplinks.EgressFilter
 	neighbours  map[uplinks.NeighbourKey]string
 }
 
@@ -54,6 +55,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		flows:       map[marks.FlowState]bool{},
 		counters:    map[marks.RouterCounters]bool{},
 		backup:      map[marks.Backup]bool{},
+		filters:     map[int]uplinks.EgressFilter{},
 		neighbours:  map[uplinks.NeighbourKey]string{},
 	}
 	for _, t := range append(uplinks.Sysctls(f), uplinks.SourceSysctls(f)...) {
@@ -119,6 +121,9 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	maps.Copy(have.Neighbours, k.neighbours)
 	maps.Copy(have.RouterCounters, k.counters)
 	maps.Copy(have.Backup, k.backup)
+	for _, e := range k.filters {
+		have.EgressFilters[e] = true
+	}
 	maps.Copy(have.UDPPrograms, k.udpPrograms)
 	maps.Copy(have.UDPAddrs, k.udpAddrs)
 	for firewall, t := range k.tables {

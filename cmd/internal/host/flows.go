@@ -27,10 +27,11 @@ const (
 type flows struct {
 	// mu is held by each change, and by a move of connections, for which the flow table is away. It guards no field: the others
 	// are used by the methods of Host of which one runs at a time.
-	mu      sync.Mutex
-	wanted  bool
-	refused refusal
-	mtus    linkMTUs
+	mu         sync.Mutex
+	wanted     bool
+	translates bool // sources are translated: Settings.EgressFilters leaves out links in flow tables
+	refused    refusal
+	mtus       linkMTUs
 }
 
 // linkMTUs are the MTUs of links: as they were when the flow table was made or first seen, and now.
@@ -63,6 +64,7 @@ func (m *linkMTUs) changed(links []string) bool {
 // set says whether the settings have a flow table.
 func (fl *flows) set(s uplinks.Settings) {
 	fl.wanted = s.Accelerate != nil && len(s.Uplinks) > 0
+	fl.translates = s.Outbound.Translates()
 	fl.refused = refusal{}
 }
 
@@ -83,10 +85,10 @@ func (fl *flows) read(facts *uplinks.Facts, state *uplinks.State) error {
 		now.MTUChanged = fl.mtus.changed(now.Links())
 		state.Flows[now] = true
 	}
-	if !fl.wanted || facts.Scopes != nil {
+	if !fl.wanted && !fl.translates || facts.Scopes != nil {
 		return nil
 	}
-	if !exists {
+	if fl.wanted && !exists {
 		fl.refused.check(flowtable.Check)
 	}
 	facts.FlowRefused = fl.refused.text(exists)

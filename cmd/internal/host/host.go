@@ -36,7 +36,8 @@ type Host struct {
 	flows           flows
 	routerCounters  routerCounters
 	backup          backup
-	confinesSources bool                       // the settings may need uplinks.SourceSysctls
+	confinesSources bool // the settings may need uplinks.SourceSysctls
+	egressFilters   egressFilters
 	whileLoading    func(done <-chan struct{}) // nil: nothing runs beside a change of chains
 	lost            lostTable
 
@@ -73,6 +74,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.routerCounters.set(o.Settings)
 	h.backup.set(o.Settings)
 	h.confinesSources = o.Settings.MayConfineSources()
+	h.egressFilters.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -167,7 +169,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	if err := h.firewall.Read(ctx, &facts, &state); err != nil {
 		return facts, state, err
 	}
-	return facts, state, h.backup.read(&facts, &state)
+	return facts, state, errors.Join(h.backup.read(&facts, &state), h.egressFilters.read(&facts, &state))
 }
 
 // WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may

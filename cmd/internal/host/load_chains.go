@@ -26,6 +26,11 @@ func (h *Host) loadAndAdopt(ctx context.Context, s uplinks.LoadChains) error {
 			<-ended
 		}()
 	}
+	// The table of marks.Backup translates what begins from now on. What began before would get its mark by the chains, and leave with it
+	// untranslated, past the filters at egress, until it is forgotten.
+	if err := renew(s.Renew); err != nil {
+		return err
+	}
 	if err := h.loadChains(ctx, s); err != nil {
 		return err
 	}
@@ -42,7 +47,15 @@ func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	h.counters.reset(s)
-	return h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
+	existed, err := t.Exists()
+	if err != nil {
+		return err
+	}
+	err = h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
+	if err == nil && !existed && !s.Unload {
+		err = h.renewBackup()
+	}
+	return err
 }
 
 func (h *Host) loadTable(ctx context.Context, t marks.Firewall, s uplinks.LoadChains) error {

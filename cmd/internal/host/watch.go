@@ -120,6 +120,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.routerCounters.set(s)
 	h.backup.set(s)
 	h.confinesSources = s.MayConfineSources()
+	h.egressFilters.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

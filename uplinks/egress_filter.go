@@ -1,0 +1,226 @@
+package uplinks
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// While a family is translated, each link of an uplink has a filter at egress, a BPF program that no command for the firewall reaches:
+// what no rule has translated, although its source is inside, does not leave by it, nor what has the address of another uplink and no mark
+// that leads there. Packets with any mark pass. It drops nothing as long
+// as the chains are whole, but what connection tracking calls invalid, and is there when another program has flushed them.
+
+// EgressFilter is the filter of a link. Values can be compared: one that another program has damaged has no networks.
+type EgressFilter struct {
+	Index int // of the link
+	Link  string
+	Drop  string // source networks, separated by spaces
+	Pass  string // networks in those whose packets pass
+}
+
+// EgressFilters returns the filters of the settings, with those of uplinks that are left out too.
+func (s Settings) EgressFilters(f Facts) (all []EgressFilter) {
+	s = s.ResolveLinks(f)
+	if !s.Outbound.Enabled() {
+		return nil
+	}
+	drop, pass := map[string][]netip.Prefix{}, map[string][]netip.Prefix{}
+	for _, family := range s.outboundFamilies(f) {
+		o := outbound{s, f, nil, family, nil}
+		inside := o.networksInside()
+		for _, link := range o.filteredLinks(inside) {
+			d, p := o.untranslated(link, inside)
+			drop[link], pass[link] = append(drop[link], d...), append(pass[link], p...)
+		}
+	}
+	for link, networks := range drop {
+		if len(networks) > 0 {
+			all = append(all, EgressFilter{f.Links[link].Index, link, prefixList(networks), prefixList(pass[link])})
+		}
+	}
+	return all
+}
+
+// networksInside returns the networks of the family that main routes by links that are no uplinks and that packets can come in by, by
+// link.
+func (o outbound) networksInside() map[string][]netip.Prefix {
+	all := map[string][]netip.Prefix{}
+	for name, p := range o.facts.routedNetworks() {
+		l, exists := o.facts.Links[name]
+		a := p.Addr()
+		if exists && !l.Isolated && l.VRF == 0 && o.uplinksOn(name) == 0 && FamilyOf(a) == o.family && !IsDefaultRoute(p) &&
+			!a.IsLinkLocalUnicast() && !a.IsMulticast() && !a.IsLoopback() {
+			all[name] = append(all[name], p)
+		}
+	}
+	return all
+}
+
+// filteredLinks returns the links of the family's uplinks that can have a filter, each once. On a link in a flow table packets that
+// came in by it are answered without a mark. A link without a VLAN tag of its own on the link, with a network inside, has its packets
+// leave by the link.
+func (o outbound) filteredLinks(inside map[string][]netip.Prefix) (all []string) {
+	if !o.Outbound.Masquerade.In(o.family) {
+		return nil
+	}
+	table, _, accelerated := o.FlowTable(o.facts)
+	for _, u := range o.managed() {
+		l, exists := o.facts.LinkOf(u)
+		inFlowTable := o.facts.FlowTables[u.Link] != "" || accelerated && o.facts.FlowRefused == "" && slices.Contains(table.Links(), u.Link)
+		if u.named() && exists && !inFlowTable && !slices.Contains(all, u.Link) && !o.facts.carries(l, inside) {
+			all = append(all, u.Link)
+		}
+	}
+	return all
+}
+
+// untaggedKinds are the kinds of links whose packets leave by the link below as they are.
+var untaggedKinds = []string{"macvlan", "macvtap", "ipvlan", "ipvtap"}
+
+// carries reports whether the packets of a link with networks inside leave by the link as they are.
+func (f Facts) carries(l Link, inside map[string][]netip.Prefix) bool {
+	for name := range inside {
+		if above := f.Links[name]; above.Lower == l.Index && slices.Contains(untaggedKinds, above.Kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// untranslated returns the sources that must not leave by the link: the networks inside and the addresses of other uplinks, without those
+// that the provider of an uplink on the link takes, and any of UplinkPrefixes. What is in one of these passes.
+func (o outbound) untranslated(link string, inside map[string][]netip.Prefix) (drop, pass []netip.Prefix) {
+	var taken []netip.Prefix
+	for _, u := range o.Uplinks {
+		for _, p := range o.ownNetworks(u) {
+			if u.Link == link || slices.Contains(o.PrefixesOf(u.Name, o.facts), p) {
+				taken = append(taken, p)
+			}
+		}
+	}
+	for _, networks := range inside {
+		drop = append(drop, networks...)
+	}
+	drop = append(drop, o.othersAddrs(link)...)
+	drop = widest(slices.DeleteFunc(drop, func(p netip.Prefix) bool { return isWithin(p, taken) }))
+	return drop, widest(slices.DeleteFunc(taken, func(p netip.Prefix) bool { return !isWithin(p, drop) }))
+}
+
+// othersAddrs returns the addresses of the uplinks on other links, unless their packets leave by the link as they are.
+func (o outbound) othersAddrs(link string) (all []netip.Prefix) {
+	for _, u := range o.managed() {
+		other, exists := o.facts.LinkOf(u)
+		if !exists || u.Link == link || other.Lower == o.facts.Links[link].Index && slices.Contains(untaggedKinds, other.Kind) {
+			continue
+		}
+		for _, a := range other.sourceRuleAddrs() {
+			if FamilyOf(a) == o.family {
+				all = append(all, netip.PrefixFrom(a, a.BitLen()))
+			}
+		}
+	}
+	return all
+}
+
+// isWithin reports whether the prefix is one of the others, or a part of one.
+func isWithin(p netip.Prefix, others []netip.Prefix) bool {
+	return slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) })
+}
+
+// widest returns the prefixes in order, each once, without those that are parts of others.
+func widest(all []netip.Prefix) (kept []netip.Prefix) {
+	for _, p := range sortedPrefixes(all) { // one follows those that it is a part of
+		if !isWithin(p, kept) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// prefixList returns the prefixes as text, which == compares.
+func prefixList(all []netip.Prefix) string {
+	text := make([]string, len(all))
+	for i, p := range sortedPrefixes(all) {
+		text[i] = p.String()
+	}
+	return strings.Join(text, " ")
+}
+
+// Networks returns the source networks whose packets are dropped, and those that pass.
+func (e EgressFilter) Networks() (drop, pass []netip.Prefix) {
+	return parsePrefixes(e.Drop), parsePrefixes(e.Pass)
+}
+
+func parsePrefixes(text string) (all []netip.Prefix) {
+	for _, word := range strings.Fields(text) {
+		if p, err := netip.ParsePrefix(word); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// NewEgressFilter returns a filter that the link with the index has.
+func NewEgressFilter(f Facts, index int, drop, pass []netip.Prefix) EgressFilter {
+	name, _ := f.LinkName(index)
+	return EgressFilter{index, name, prefixList(drop), prefixList(pass)}
+}
+
+// narrowed returns a filter that drops nothing but what both drop.
+func (e EgressFilter) narrowed(other EgressFilter) EgressFilter {
+	drop, pass := e.Networks()
+	others, more := other.Networks()
+	e.Drop = prefixList(slices.DeleteFunc(drop, func(p netip.Prefix) bool { return !slices.Contains(others, p) }))
+	e.Pass = prefixList(slices.DeleteFunc(append(pass, more...), func(p netip.Prefix) bool { return !isWithin(p, parsePrefixes(e.Drop)) }))
+	e.Link = other.Link
+	return e
+}
+
+// addEgressFilters adds the filters. They belong to no scope: with scopes they are not read.
+func addEgressFilters(want State, s Settings, f Facts) {
+	if f.Scopes != nil || f.EgressFilterRefused != "" {
+		return
+	}
+	for _, e := range s.EgressFilters(f) {
+		want.EgressFilters[e] = true
+	}
+}
+
+// egressFilterSteps returns the steps for the filters. What is no longer dropped passes before any chain changes; what is dropped from
+// now on is when the chains are there that translate it.
+func egressFilterSteps(want, have State) (relax, set Plan) {
+	missing, gone := delta(want.EgressFilters, have.EgressFilters, compareEgressFilters)
+	done := map[int]bool{}
+	for _, old := range gone {
+		i := slices.IndexFunc(missing, func(e EgressFilter) bool { return e.Index == old.Index })
+		if i < 0 {
+			relax = append(relax, DelEgressFilter{old})
+			continue
+		}
+		if old.Drop == "" { // what it drops is not known
+			continue
+		}
+		both := old.narrowed(missing[i])
+		switch {
+		case both == missing[i]:
+			done[old.Index] = true
+			relax = append(relax, SetEgressFilter{both})
+		case both.Drop == "":
+			relax = append(relax, DelEgressFilter{old})
+		case both.Drop != old.Drop || both.Pass != old.Pass:
+			relax = append(relax, SetEgressFilter{both})
+		}
+	}
+	for _, e := range missing {
+		if !done[e.Index] && e.Drop != "" { // to what was damaged before no change goes back
+			set = append(set, SetEgressFilter{e})
+		}
+	}
+	return relax, set
+}
+
+func compareEgressFilters(a, b *EgressFilter) int {
+	return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Index, b.Index), cmp.Compare(a.Drop, b.Drop), cmp.Compare(a.Pass, b.Pass))
+}
