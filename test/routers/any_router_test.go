@@ -1,6 +1,7 @@
 package routers
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"replypath/health"
 	"replypath/test/box"
 	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
 )
 
 // configureAny writes a configuration in which the first router's uplink has all routers on its link.
@@ -173,6 +176,10 @@ func TestFirstQuestionByUnknownRouterIsAnsweredWhenRepeated(t *testing.T) {
 			other.setMAC(fmt.Sprintf("02:00:00:0c:01:%02d", number))
 			q := box.NewRequest(kind, to)
 			a := other.Client.Send(q)
+			if errors.Is(a.Err, unix.ECONNRESET) {
+				// Whoever got the stray SYN-ACK has refused it. If that comes after the repeated SYN, it ends the connection.
+				a = other.Client.Send(box.NewRequest(kind, to))
+			}
 			if !a.OK {
 				t.Errorf("%s to %s: %v", kind, to, a)
 			}
