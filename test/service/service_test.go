@@ -139,6 +139,7 @@ func TestSecondServiceIsRefusedAndStopKeepsTheKernel(t *testing.T) {
 	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
 	box.ServeAll(b.Gateway)
 	s := b.Start()
+	b.AwaitUp() // status exits with 3 until the first answers
 	if r := b.Must(0, "status"); !strings.Contains(r.Stdout, "in sync") {
 		t.Errorf("status: %s", r)
 	}
