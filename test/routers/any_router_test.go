@@ -177,7 +177,7 @@ func TestFirstQuestionByUnknownRouterIsAnsweredWhenRepeated(t *testing.T) {
 			q := box.NewRequest(kind, to)
 			a := other.Client.Send(q)
 			if errors.Is(a.Err, unix.ECONNRESET) {
-				// Whoever got the stray SYN-ACK has refused it. If that comes after the repeated SYN, it ends the connection.
+				// The host that gets the stray SYN-ACK refuses it. If that comes after the repeated SYN, it ends the connection.
 				a = other.Client.Send(box.NewRequest(kind, to))
 			}
 			if !a.OK {
