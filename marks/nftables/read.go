@@ -26,7 +26,7 @@ type table struct {
 	// socket is a lasting one, of the service: after a transaction that deletes, also of another program, the end of any
 	// socket keeps nftables locked until no packet uses what was deleted (nft_rcv_nl_event, nf_tables_api.c).
 	socket *nftnl.Socket
-	lost   *nftnl.Transaction // makes the table when another program has deleted it
+	lost   []nftnl.Request // makes the table when another program has deleted it
 }
 
 // withSocket calls do with the lasting socket, or with one for this call.

@@ -22,10 +22,7 @@ func (f *Firewall) PrepareRestore(changes map[bool]marks.Change) (err error) {
 			return err
 		}
 	}
-	requests, err := makeTable(0, changes)
-	if err == nil {
-		t.lost = nftnl.NewTransaction(requests)
-	}
+	t.lost, err = makeTable(0, changes)
 	return err
 }
 
@@ -36,7 +33,7 @@ func (f *Firewall) Restore() (restored bool, err error) {
 	if t.lost == nil || t.owner != nil {
 		return false, nil
 	}
-	err = t.socket.Execute(t.lost)
+	err = t.socket.Commit(t.lost)
 	var refused nftnl.RequestError
 	switch {
 	case err == nil:

@@ -71,22 +71,40 @@ func (s *Socket) Commit(requests []Request) error { return s.CommitAt(0, request
 
 // CommitAt executes the requests as Commit does if nftables still has this generation; 0: in any case.
 func (s *Socket) CommitAt(generation uint32, requests []Request) error {
-	return s.Execute(newTransaction(generation, requests))
-}
-
-// Execute executes a transaction, as Commit does.
-func (s *Socket) Execute(t *Transaction) error {
 	first := s.seq + 1
-	s.seq = t.number(first)
-	if err := s.send(t.message); err != nil {
+	s.seq++
+	begin := netfilter.BatchMarker(unix.NFNL_MSG_BATCH_BEGIN, s.seq)
+	if generation != 0 {
+		begin = extend(begin, Uint32Attribute(unix.NFNL_BATCH_GENID, generation))
+	}
+	parts := make([][]byte, 0, len(requests)+2)
+	parts = append(parts, begin)
+	for i, r := range requests {
+		flags := r.flags | unix.NLM_F_REQUEST
+		if i == len(requests)-1 {
+			flags |= unix.NLM_F_ACK
+		}
+		s.seq++
+		parts = append(parts, r.bytes(flags, s.seq))
+	}
+	s.seq++
+	parts = append(parts, netfilter.BatchMarker(unix.NFNL_MSG_BATCH_END, s.seq))
+	if err := s.send(slices.Concat(parts...)); err != nil {
 		return err
 	}
-	return s.awaitAcknowledgement(first, t.operations)
+	return s.awaitAcknowledgement(first, requests)
+}
+
+// extend returns a message with a further attribute.
+func extend(message, attribute []byte) []byte {
+	all := slices.Concat(message, attribute)
+	binary.NativeEndian.PutUint32(all, uint32(len(all)))
+	return all
 }
 
 // awaitAcknowledgement receives the answers to a transaction whose first message has the number.
-func (s *Socket) awaitAcknowledgement(first uint32, operations []string) (failed error) {
-	last := first + uint32(len(operations))
+func (s *Socket) awaitAcknowledgement(first uint32, requests []Request) (failed error) {
+	last := first + uint32(len(requests))
 	err := s.receive(func(kind uint16, seq uint32, body []byte) bool {
 		if kind != unix.NLMSG_ERROR || seq < first {
 			return false
@@ -97,7 +115,7 @@ func (s *Socket) awaitAcknowledgement(first uint32, operations []string) (failed
 		case unix.Errno(errno) == errRestart:
 			failed = ErrChanged
 		default:
-			failed = RequestError{Operation: operationAt(operations, int(seq-first)-1), First: seq == first+1, Errno: unix.Errno(errno)}
+			failed = RequestError{Operation: operationAt(requests, int(seq-first)-1), First: seq == first+1, Errno: unix.Errno(errno)}
 		}
 		return seq == last || failed != nil
 	})
@@ -124,11 +142,11 @@ func (r RequestError) Unwrap() error { return r.Errno }
 
 // operationAt returns the operation of the i-th request. For an error of the transaction as a whole the kernel reports the
 // number of the message that begins it.
-func operationAt(operations []string, i int) string {
-	if i < 0 || i >= len(operations) {
+func operationAt(requests []Request, i int) string {
+	if i < 0 || i >= len(requests) {
 		return "the transaction"
 	}
-	return operations[i]
+	return requests[i].Operation
 }
 
 // Try executes the requests in a transaction that it lets fail, so that nothing changes. It returns the requests that the
@@ -152,7 +170,7 @@ func (s *Socket) Try(requests []Request) (refused []RequestError, err error) {
 	err = s.receive(func(kind uint16, seq uint32, body []byte) bool {
 		errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
 		if kind == unix.NLMSG_ERROR && seq < last && seq >= first-1 && errno != 0 {
-			refused = append(refused, RequestError{Operation: operationAt(operationsOf(requests), int(seq-first)), Errno: errno})
+			refused = append(refused, RequestError{Operation: operationAt(requests, int(seq-first)), Errno: errno})
 		}
 		return seq == last || kind == unix.NLMSG_ERROR && seq == first-1
 	})

@@ -77,7 +77,6 @@ func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, 
 func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
 	r.settings, r.cause, r.restInSync, r.inForce = s, cause, false, false
 	r.lastFacts.Kept = nil
-	r.prepareTable(uplinks.State{}) // what was in force is not restored any more
 	clear(r.refused)
 	r.verdicts.retain(s)
 }

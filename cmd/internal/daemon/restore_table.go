@@ -9,10 +9,10 @@ import (
 // tableRestorer is a kernel that loads the table of nftables again when another program has deleted it. *host.Host implements it.
 type tableRestorer interface {
 	PrepareTable(loads []uplinks.LoadChains) error
-	RestoreTable(may bool) (done []uplinks.LoadChains, err error)
+	RestoreTable() (done []uplinks.LoadChains, err error)
 }
 
-// prepareTable makes ready what restores the table: the chains of the state; none: a loss is left to the next round.
+// prepareTable makes ready what RestoreTable loads: the chains of the state.
 func (r *Reconciler) prepareTable(desired uplinks.State) {
 	if k, restores := r.kernel.(tableRestorer); restores {
 		if err := k.PrepareTable(desired.TableLoads()); err != nil {
@@ -21,17 +21,16 @@ func (r *Reconciler) prepareTable(desired uplinks.State) {
 	}
 }
 
-// RestoreTable reports that the table of nftables, which another program has deleted, was loaded again, or loads it, as the last round
-// of the whole host has put it in force, without reading the kernel: until then every reply strays. Whatever else was deleted is left
-// to the round that follows.
+// RestoreTable loads the table of nftables again if another program has deleted it, as the last round of the whole host has put it
+// in force, without reading the kernel: until then every reply strays. Whatever else was deleted is left to the round that follows.
 func (r *Reconciler) RestoreTable(reason string) {
 	k, restores := r.kernel.(tableRestorer)
-	if !restores {
+	now := time.Now()
+	if !restores || !r.inForce || !r.complete || now.Before(r.tableRestored.Add(tableBackoff)) {
 		return
 	}
-	now := time.Now()
 	suspects := r.suspects.Snapshot() // before the repair
-	loads, err := k.RestoreTable(r.inForce && r.complete && !now.Before(r.tableRestored.Add(tableBackoff)))
+	loads, err := k.RestoreTable()
 	if err != nil {
 		r.log.Debug("the table of nftables is left to the next round", "err", err)
 	}

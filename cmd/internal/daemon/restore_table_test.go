@@ -23,7 +23,6 @@ type flushedKernel struct {
 	prepared []uplinks.LoadChains
 	lost     bool // the deletion has been announced
 	restored int
-	atOnce   []uplinks.LoadChains // what the watcher has loaded since the last RestoreTable
 }
 
 func (k *flushedKernel) flush() {
@@ -60,12 +59,8 @@ func (k *flushedKernel) PrepareTable(loads []uplinks.LoadChains) error {
 	return nil
 }
 
-func (k *flushedKernel) RestoreTable(may bool) ([]uplinks.LoadChains, error) {
-	if done := k.atOnce; done != nil {
-		k.atOnce = nil
-		return done, nil
-	}
-	if !may || !k.lost {
+func (k *flushedKernel) RestoreTable() ([]uplinks.LoadChains, error) {
+	if !k.lost {
 		return nil, nil
 	}
 	k.lost = false
@@ -143,22 +138,6 @@ func TestLostTableIsLeftToTheRound(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// What the watcher has loaded is reported, also while a loss would be left to the round.
-func TestTableThatWasRestoredAtOnceIsReported(t *testing.T) {
-	k, kernel, recorder := newRestoreTest(t)
-	loads := kernel.prepared
-	k.SetSettings(uplinkstest.Settings(), "test")
-	if len(kernel.prepared) > 0 {
-		t.Error("what was in force is still prepared")
-	}
-	kernel.atOnce = loads
-	k.RestoreTable("firewall")
-	recorder.want(t, "restored at once", nil, []string{"because of firewall"})
-	if n := k.Report().Repairs[string(uplinks.KindChains)]; n != len(uplinks.Families) {
-		t.Errorf("%d repairs", n)
 	}
 }
 

@@ -77,7 +77,7 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 			return
 		}
 		if p.LostTable {
-			s.host.restoreAtOnce(p.Generation)
+			s.host.lost.generation.Store(p.Generation)
 		}
 		origin := ""
 		if p.PID != 0 && !s.host.ownGenerations.contains(p.Generation) {
