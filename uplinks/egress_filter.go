@@ -204,11 +204,11 @@ func egressFilterSteps(want, have State) (relax, set Plan) {
 		}
 		both := old.narrowed(missing[i])
 		switch {
+		case both.Drop == "":
+			relax = append(relax, DelEgressFilter{old})
 		case both == missing[i]:
 			done[old.Index] = true
 			relax = append(relax, SetEgressFilter{both})
-		case both.Drop == "":
-			relax = append(relax, DelEgressFilter{old})
 		case both.Drop != old.Drop || both.Pass != old.Pass:
 			relax = append(relax, SetEgressFilter{both})
 		}
