@@ -48,6 +48,11 @@ type HookChange struct {
 // IsEmpty reports whether the change does nothing.
 func (c Change) IsEmpty() bool { return len(c.Chains)+len(c.Hooks)+len(c.Delete) == 0 }
 
+// MakesChains reports whether all chains of the change are new: so can the table be.
+func (c Change) MakesChains() bool {
+	return len(c.Chains) > 0 && !slices.ContainsFunc(c.Chains, func(chain ChainChange) bool { return !chain.Create })
+}
+
 // ResetCounters returns the uplinks whose reply counters restart at zero by the change.
 func (c Change) ResetCounters() (ids []ID) {
 	for _, chain := range c.Chains {

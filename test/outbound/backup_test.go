@@ -179,3 +179,36 @@ func TestTrafficDoesNotFeelFlushesOfProtectedTables(t *testing.T) {
 		s.Stop()
 	})
 }
+
+// A flush deletes tables in the order in which they were made, while packets pass: the table that translates once more is younger than
+// those that give marks, from the start and after each repair.
+func TestBackupIsYoungerThanTablesThatGiveMarks(t *testing.T) {
+	t.Parallel()
+	for backend, marking := range map[string][]string{box.Backends[0]: {"ip mangle", "ip6 mangle"}, box.Nftables: {"inet replypath"}} {
+		t.Run(marking[0], func(t *testing.T) {
+			g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
+			s := g.Start()
+			g.AwaitInSync()
+			wantYoungest := func(when string) {
+				t.Helper()
+				tables := g.Gateway.Run("nft", "list", "tables")
+				at := strings.Index(tables, "table inet replypath-backup\n")
+				for _, table := range marking {
+					if i := strings.Index(tables, "table "+table+"\n"); i < 0 || at < i {
+						t.Errorf("%s, from the oldest:\n%s", when, tables)
+					}
+				}
+			}
+			wantYoungest("at the start")
+			for _, table := range marking {
+				g.Gateway.Run("nft", "delete", "table", table)
+			}
+			g.AwaitInSync()
+			wantYoungest("after the tables that give marks were deleted")
+			g.Gateway.Run("nft", "flush", "ruleset")
+			g.AwaitInSync()
+			wantYoungest("after a flush")
+			s.Stop()
+		})
+	}
+}

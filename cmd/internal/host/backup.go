@@ -69,8 +69,8 @@ func (h *Host) setBackup(b marks.Backup) error {
 	return err
 }
 
-// renewBackup makes the table anew, after a table that gives marks was made: a flush deletes tables in the order in which they were
-// made, while packets pass, and what has a mark must be translated as long as it gets one.
+// renewBackup makes the table anew, after a table that gives marks was or may have been made: a flush deletes tables in the order in
+// which they were made, while packets pass, and what has a mark must be translated as long as it gets one.
 func (h *Host) renewBackup() error {
 	if h.backup.now == (marks.Backup{}) {
 		return nil

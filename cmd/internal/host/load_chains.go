@@ -47,12 +47,8 @@ func (h *Host) loadChains(ctx context.Context, s uplinks.LoadChains) error {
 	h.chains.Lock()
 	defer h.chains.Unlock()
 	h.counters.reset(s)
-	existed, err := t.Exists()
-	if err != nil {
-		return err
-	}
-	err = h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
-	if err == nil && !existed && !s.Unload {
+	err := h.ownGenerations.track(t, func() error { return h.loadTable(ctx, t, s) })
+	if err == nil && s.Change.MakesChains() {
 		err = h.renewBackup()
 	}
 	return err

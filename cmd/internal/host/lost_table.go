@@ -35,6 +35,9 @@ func (h *Host) RestoreTable() (done []uplinks.LoadChains, err error) {
 	}
 	h.chains.Lock()
 	defer h.chains.Unlock()
+	if err := h.translateFirst(h.lost.loads); err != nil {
+		return nil, err
+	}
 	restored, err := h.firewall.native.Restore()
 	if !restored {
 		return nil, err
@@ -43,5 +46,15 @@ func (h *Host) RestoreTable() (done []uplinks.LoadChains, err error) {
 		h.counters.reset(s)
 		err = errors.Join(err, adopt(s.Adopt), renew(s.Renew))
 	}
-	return h.lost.loads, err
+	return h.lost.loads, errors.Join(err, h.renewBackup())
+}
+
+// translateFirst makes the table of marks.Backup, if there is to be one, and forgets what has begun without translation: as loadAndAdopt
+// does, before there are marks with which that would leave, past the filters at egress.
+func (h *Host) translateFirst(loads []uplinks.LoadChains) error {
+	err := h.renewBackup()
+	for _, s := range loads {
+		err = errors.Join(err, renew(s.Renew))
+	}
+	return err
 }
