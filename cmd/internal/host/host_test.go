@@ -16,7 +16,6 @@ import (
 
 func TestMain(m *testing.M) {
 	world.Enter()
-	runKilledProcess()
 	os.Exit(m.Run())
 }
 
