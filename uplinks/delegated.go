@@ -46,7 +46,7 @@ func (s Settings) AutoPrefixes(f Facts) AutoPrefixes {
 	delegated := slices.Clone(f.Delegated)
 	slices.SortStableFunc(delegated, func(a, b Delegated) int { return compareBool(a.Link != "", b.Link != "") })
 	for _, d := range slices.Concat(delegated, s.insideNetworks6(f)) {
-		if slices.ContainsFunc(seen, func(p netip.Prefix) bool { return p.Contains(d.Prefix.Addr()) && p.Bits() <= d.Prefix.Bits() }) || s.isListed(d.Prefix) {
+		if isWithin(d.Prefix, seen) || s.isListed(d.Prefix) {
 			continue
 		}
 		seen = append(seen, d.Prefix)

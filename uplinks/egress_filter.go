@@ -8,9 +8,9 @@ import (
 )
 
 // While a family is translated, each link of an uplink has a filter at egress, a BPF program that no command for the firewall reaches:
-// what no rule has translated, although its source is inside, does not leave by it, nor what has the address of another uplink and no mark
-// that leads there. Packets with any mark pass. It drops nothing as long
-// as the chains are whole, but what connection tracking calls invalid, and is there when another program has flushed them.
+// what no rule has translated, although its source is inside, does not leave by it, nor what has the address of another uplink and no
+// mark that leads there. Packets with any mark pass. It drops nothing as long as the chains are whole, but what connection tracking
+// calls invalid, and is there when another program has flushed them.
 
 // EgressFilter is the filter of a link. Values can be compared: one that another program has damaged has no networks.
 type EgressFilter struct {
@@ -141,11 +141,7 @@ func widest(all []netip.Prefix) (kept []netip.Prefix) {
 
 // prefixList returns the prefixes as text, which == compares.
 func prefixList(all []netip.Prefix) string {
-	text := make([]string, len(all))
-	for i, p := range sortedPrefixes(all) {
-		text[i] = p.String()
-	}
-	return strings.Join(text, " ")
+	return joined(sortedPrefixes(all), " ")
 }
 
 // Networks returns the source networks whose packets are dropped, and those that pass.

@@ -1,9 +1,11 @@
 package uplinks
 
 import (
+	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // insideNetworks returns, for each uplink's link, the parts of the networks of its addresses that main routes by links
@@ -49,6 +51,15 @@ func insideNetworks(s Settings, f Facts, family Family) map[string][]netip.Prefi
 func sortedPrefixes(all []netip.Prefix) []netip.Prefix {
 	slices.SortFunc(all, netip.Prefix.Compare)
 	return slices.Compact(all)
+}
+
+// joined returns the values as one text, with the separator between them.
+func joined[T fmt.Stringer](all []T, separator string) string {
+	texts := make([]string, len(all))
+	for i, v := range all {
+		texts[i] = v.String()
+	}
+	return strings.Join(texts, separator)
 }
 
 // Networks returns the networks of the link's addresses, except link-local ones and single addresses.

@@ -3,7 +3,6 @@ package uplinks
 import (
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // pathAddresses are the addresses of a path, from one observation to the next.
@@ -41,19 +40,11 @@ func (t *OutboundTracker) observeAddresses(s Settings, u Uplink, f Facts, family
 	}
 	m = s.move(u, f, family, "it was without an address for a time")
 	if m.Lost = a.lost; len(a.lost) > 0 {
-		m.Why = "it has no longer the address " + joinAddrs(a.lost)
+		m.Why = "it has no longer the address " + joined(a.lost, ", ")
 	}
 	m.LostOnly = true
 	t.addrs[path] = pathAddresses{now: a.now}
 	return m, true
-}
-
-func joinAddrs(all []netip.Addr) string {
-	texts := make([]string, len(all))
-	for i, a := range all {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, ", ")
 }
 
 // HasLost reports whether connections with the source cannot go on: the uplink has lost the address, or had none when they began, when

@@ -66,7 +66,7 @@ func udpSteps(want, have State) (forbid, attach, detach Plan) {
 		forbid = append(forbid, ForbidUDPAddr{a})
 	}
 	for _, p := range programs {
-		attach = append(attach, AttachUDP{Programs: p, Addrs: addrList(sortedKeys(want.UDPAddrs, compareAddrs))})
+		attach = append(attach, AttachUDP{Programs: p, Addrs: joined(sortedKeys(want.UDPAddrs, compareAddrs), " ")})
 	}
 	if len(programs) > 0 {
 		return forbid, attach, nil
@@ -82,15 +82,6 @@ func compareUDPPrograms(a, b *UDPPrograms) int {
 }
 
 func compareAddrs(a, b *netip.Addr) int { return a.Compare(*b) }
-
-// addrList returns the addresses as text, which == compares.
-func addrList(all []netip.Addr) string {
-	text := make([]string, len(all))
-	for i, a := range all {
-		text[i] = a.String()
-	}
-	return strings.Join(text, " ")
-}
 
 // AttachUDP attaches the programs, or replaces them in place, and lets them choose the addresses.
 type AttachUDP struct {

@@ -99,8 +99,5 @@ func (p *program) printPeer(r *peerReport) error {
 
 // result returns the error, or errNegative if the peer differs.
 func (r *peerReport) result(err error) error {
-	if err == nil && r != nil && len(r.Differences) > 0 {
-		return errNegative
-	}
-	return err
+	return negativeIf(r != nil && len(r.Differences) > 0, err)
 }
