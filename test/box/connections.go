@@ -54,6 +54,19 @@ func (b *Box) StartConnections(t *testing.T, family int, uplinks ...*world.Uplin
 	return f
 }
 
+// pacedRate is what a paced stream carries in a second, in bytes, in each direction.
+const pacedRate = 64 << 20
+
+// Pace bounds what the streams carry, for changes that take seconds by themselves: at full load they take many times as long.
+func (f *connectionLoad) Pace(t *testing.T) {
+	t.Helper()
+	for _, s := range f.streams {
+		if err := s.Pace(pacedRate); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Stray reports whether a packet that an ISP refused is of the gateway's traffic: the link that it is sent to talks to
 // itself as well.
 func Stray(p world.Packet) bool {

@@ -59,14 +59,15 @@ func Eventually(t *testing.T, bound time.Duration, condition string, done func()
 		if time.Since(began) > bound {
 			t.Fatalf("after %s still not: %s", bound, condition)
 		}
-		time.Sleep(pollPause(time.Since(asked)))
+		time.Sleep(pollPause(time.Since(asked), time.Since(began)))
 	}
 }
 
-// pollPause returns the pause after a poll that has taken so long. A poll that runs a program takes most of a CPU from what it waits
-// for, and from the tests beside it, unless the pause is longer than the poll.
-func pollPause(took time.Duration) time.Duration {
-	return min(max(2*took, time.Millisecond), longestPollPause)
+// pollPause returns the pause after a poll that has taken so long, of a condition that was waited for so long. A poll that runs a program
+// takes most of a CPU from what it waits for, and from the tests beside it, unless the pause is longer than the poll; so do thousands of
+// short ones, in a wait of seconds.
+func pollPause(took, waited time.Duration) time.Duration {
+	return min(max(2*took, waited/20, time.Millisecond), longestPollPause)
 }
 
 // longestPollPause bounds how much later than it is true a condition is found.

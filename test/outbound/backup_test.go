@@ -82,6 +82,9 @@ func TestConnectionsAreTranslatedWithoutChainsOfNAT(t *testing.T) {
 	})
 }
 
+// trafficPause leaves the service the time to repair: connections without a pause take both CPUs.
+const trafficPause = time.Millisecond
+
 // traffic begins connections of the LAN to both servers, of each kind, again and again. end ends it and returns how many were begun, and
 // how many of them were not answered.
 func (g *gateway) traffic(t *testing.T) (end func() (begun, lost int)) {
@@ -104,6 +107,7 @@ func (g *gateway) traffic(t *testing.T) (end func() (begun, lost int)) {
 					if errors.Is(a.Err, unix.EADDRINUSE) { // the port that the world has chosen is in use
 						continue
 					}
+					time.Sleep(trafficPause)
 					n.Add(1)
 					if !a.OK {
 						failed.Add(1)

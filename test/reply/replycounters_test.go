@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -19,6 +20,9 @@ type requestLoad struct {
 	ended   atomic.Bool
 	clients sync.WaitGroup
 }
+
+// requestPause leaves the gateway the time to change: requests without a pause take both CPUs.
+const requestPause = time.Millisecond
 
 // startRequests sends requests to a port of the addresses of some uplinks until end.
 func startRequests(t *testing.T, b *box.Box, at uint16, uplinks ...*world.Uplink) *requestLoad {
@@ -37,6 +41,7 @@ func startRequests(t *testing.T, b *box.Box, at uint16, uplinks ...*world.Uplink
 						return
 					}
 					n.Add(1)
+					time.Sleep(requestPause)
 				}
 			})
 		}
