@@ -31,12 +31,10 @@ func TestPlanCanBePastedIntoAShell(t *testing.T) {
 		for _, n := range []int{2, 20} {
 			t.Run(fmt.Sprintf("%d uplinks", n), func(t *testing.T) {
 				t.Parallel()
-				for _, apart := range []bool{false, true} {
-					b := box.New(t, world.ISPs(t, n), backend)
-					paste(t, b, apart)
-					b.Configure(b.Uplinks[1:]...)
-					paste(t, b, apart)
-				}
+				b := box.New(t, world.ISPs(t, n), backend)
+				paste(t, b, n < 20)
+				b.Configure(b.Uplinks[1:]...)
+				paste(t, b, n >= 20)
 			})
 		}
 	})
