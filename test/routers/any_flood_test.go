@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"replypath/health/proof/inject"
 	"replypath/test/box"
 	"replypath/test/world"
 
@@ -135,20 +136,20 @@ func TestFloodOfForgedRoutersIsBounded(t *testing.T) {
 	}
 }
 
-// Senders that are no router: the host's own hardware address, groups, and none.
+// Senders that are no router: the host's own hardware address, that of the frames that a proof injects, groups, and none.
 func TestAddressesThatAreNoRoutersAreNotFound(t *testing.T) {
 	t.Parallel()
 	o, other := startAny(t, box.Backends[0])
-	frames := o.rawFramesTo(t, other)
-	for i, text := range []string{o.macOf(t, "eth1").String(), "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"} {
-		mac, err := net.ParseMAC(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+	frames := o.rawFramesBy(t, o.Port, "eth1") // what comes in by another port with such a sender is dropped by the switch
+	senders := []string{o.macOf(t, "eth1").String(), net.HardwareAddr(inject.SourceMAC[:]).String(), "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "00:00:00:00:00:00"}
+	for i, text := range senders {
 		for n := range 5 {
-			frames.ping(mac, other.Client4, o.Addr4, uint16(100*i+n))
+			frames.ping(mustMAC(t, text), other.Client4, o.Addr4, uint16(100*i+n))
 		}
 	}
+	box.Eventually(t, box.EventualTimeout, "all have begun connections", func() bool {
+		return strings.Count(o.Gateway.Run("conntrack", "-L", "-p", "icmp"), "src="+other.Client4.String()) >= 5*len(senders)
+	})
 	o.awaitFound(t, other) // what came before has been seen
 	if found := o.ServiceStatus().Uplinks[1].FoundRouters; len(found) != 1 || found[0].MAC != other.MAC {
 		t.Errorf("found %v", found)

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
 
+	"replypath/health/proof/inject"
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
 	"replypath/uplinks/rtnl"
@@ -73,8 +75,10 @@ func findingLinks(s uplinks.Settings, f uplinks.Facts) map[string]foundLink {
 }
 
 // ownAddresses returns the hardware addresses of the link and of those that are stacked on it, such as that of a VRRP instance: a
-// frame that pretends to come from one of them must not be answered to this host itself.
+// frame that pretends to come from one of them must not be answered to this host itself. The frames that a proof injects while a
+// router's address is not known come from none at all.
 func ownAddresses(f uplinks.Facts, link uplinks.Link) (all []string) {
+	all = append(all, net.HardwareAddr(inject.SourceMAC[:]).String())
 	for _, l := range f.Links {
 		if l.MAC != "" && (l.Index == link.Index || l.Lower == link.Index) {
 			all = append(all, egress.MACText(l.MAC))

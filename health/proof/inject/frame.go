@@ -27,8 +27,8 @@ const ethernetHeaderLen = 14
 // hopLimit is the TTL or hop limit of the frames.
 const hopLimit = 64
 
-// sourceMAC is the source of frames of no router in particular, a locally administered address.
-var sourceMAC = [6]byte{0x02, 'r', 'e', 'p', 'l', 'y'}
+// SourceMAC is the source of frames of no router in particular, a locally administered address.
+var SourceMAC = [6]byte{0x02, 'r', 'e', 'p', 'l', 'y'}
 
 // EchoRequest returns an ICMP echo request with the data. The port of From is its identifier.
 func EchoRequest(a FrameAddrs, data []byte) []byte {
@@ -95,7 +95,7 @@ func (a FrameAddrs) frame(proto byte, body []byte, checksumOffset int) []byte {
 	b := make([]byte, 6, ethernetHeaderLen+40+len(body))
 	if a.MAC != nil {
 		copy(b, a.MAC)
-		b = append(b, sourceMAC[:]...)
+		b = append(b, SourceMAC[:]...)
 		copy(b[6:], a.Sender)
 	} else {
 		b = append(b, make([]byte, 6)...)

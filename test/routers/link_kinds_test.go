@@ -1,0 +1,191 @@
+package routers
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"replypath/test/box"
+	"replypath/test/world"
+)
+
+// lowerLink is the name of the link to the switch while the shared link is above it.
+const lowerLink = "under1"
+
+// linkKinds make the shared link anew, under its name, above its lower link.
+var linkKinds = []struct {
+	name     string
+	filtered bool // what crosses the link meets the firewall
+	make     func(t *testing.T, o *office, lower *world.Link) *world.Link
+}{
+	{"bridge", false, func(t *testing.T, o *office, lower *world.Link) *world.Link { return o.bridge(t, lower, "0") }},
+	{"bridge with a firewall", true, func(t *testing.T, o *office, lower *world.Link) *world.Link { return o.bridge(t, lower, "1") }},
+	{"macvlan", false, func(_ *testing.T, o *office, lower *world.Link) *world.Link {
+		return box.AddLink(o.Gateway, "eth1", "link", lower.Name, "type", "macvlan", "mode", "private")
+	}},
+	{"veth", false, func(_ *testing.T, o *office, lower *world.Link) *world.Link {
+		lower.Down()
+		o.Gateway.Run("ip", "link", "set", lower.Name, "name", "eth1")
+		l := o.Gateway.Link("eth1")
+		l.Up()
+		return l
+	}},
+}
+
+// lower takes the addresses and the name of the shared link away, and returns it.
+func (o *office) lower() *world.Link {
+	o.Link.Down()
+	o.Gateway.Run("ip", "addr", "flush", "dev", "eth1")
+	o.Gateway.Run("ip", "link", "set", "eth1", "name", lowerLink)
+	l := o.Gateway.Link(lowerLink)
+	l.Up()
+	return l
+}
+
+// bridge returns a bridge with the lower link and that of a virtual machine as its ports. Where the kernel has bridge netfilter, what
+// crosses the bridge meets iptables, or does not.
+func (o *office) bridge(t *testing.T, lower *world.Link, filtered string) *world.Link {
+	t.Helper()
+	for _, key := range []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"} {
+		var err error
+		if o.Gateway.Do(func() { _, err = os.Stat("/proc/sys/" + key) }); err == nil {
+			o.Gateway.SetSysctl(key, filtered)
+		}
+	}
+	return o.Gateway.Bridge("eth1", lower, o.Gateway.Link("vm0"))
+}
+
+// machine returns a host behind a link of the gateway's, such as a virtual machine, which reaches the clients by their routers while the
+// link is a port of the shared bridge.
+func (o *office) machine() *world.Host {
+	h := o.Host("vm")
+	_, link := o.Join(o.Gateway, "vm0", h, "eth0")
+	link.LinkLocal("fe80::77")
+	link.Addr("192.0.2.77/24", "2001:db8:b::77/64")
+	for _, r := range o.Routers {
+		h.AddRoute(world.Route{To: netip.PrefixFrom(r.Client4, 32), Via: r.Addr4, Link: link})
+		h.AddRoute(world.Route{To: netip.PrefixFrom(r.Client6, 128), Via: r.LL, Link: link})
+	}
+	box.ServeAll(h)
+	return h
+}
+
+// wantAcrossBridge wants connections across the bridge in both directions.
+func (o *office) wantAcrossBridge(t *testing.T, machine *world.Host) {
+	t.Helper()
+	for _, r := range o.Routers {
+		for _, to := range []netip.Addr{r.Client4, r.Client6} {
+			box.WantReplies(t, machine, to, []world.Kind{world.KindTCP, world.KindPing})
+		}
+		for _, to := range []string{"192.0.2.77", "2001:db8:b::77"} {
+			box.WantReplies(t, r.Client, netip.MustParseAddr(to), kinds)
+		}
+	}
+}
+
+// undisturbed are connections by the other link, which must not notice what happens to the shared one.
+type undisturbed struct {
+	datagrams *box.DatagramLoad
+	streams   []*world.Stream
+}
+
+// connectByOther begins connections by the other link.
+func (o *office) connectByOther(t *testing.T) undisturbed {
+	t.Helper()
+	var u undisturbed
+	var sockets []*net.UDPConn
+	for i, to := range o.Uplinks[0].Addrs() {
+		from := netip.AddrPortFrom([]netip.Addr{o.Client4, o.Client6}[i], 30000)
+		sockets = append(sockets, o.Connected(o.Client, from, netip.AddrPortFrom(to, box.ServedPort)))
+		s, err := o.Client.Stream(box.NewRequest(world.KindTCP, to))
+		if err == nil {
+			err = s.Pace(paceOfOther)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.streams = append(u.streams, s)
+	}
+	u.datagrams = box.StartDatagrams(sockets...)
+	return u
+}
+
+// paceOfOther is how many bytes a stream by the other link sends in a second.
+const paceOfOther = 100_000
+
+// want wants no datagram to have been lost, and the streams to go on.
+func (u undisturbed) want(t *testing.T) {
+	t.Helper()
+	u.datagrams.End(t, "by the other link")
+	for _, s := range u.streams {
+		if err := s.Await(t.Context(), paceOfOther); err != nil {
+			t.Errorf("by the other link: %v", err)
+		}
+		s.Stop()
+	}
+}
+
+// TestSharedLinkOfEachKind replaces the shared link while the service runs: by a bridge, by one whose frames meet the firewall, by a
+// macvlan, and by the first one. Each time the routers that are configured get their replies, and one that is found, and a connection
+// that is open goes on. Connections by the other link do not notice it, and nor do those across the bridge.
+func TestSharedLinkOfEachKind(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		o.configure(`routers = "any"`, "")
+		box.ServeAll(o.Gateway)
+		machine := o.machine()
+		for _, r := range o.Routers {
+			r.Client.ServeTCP(box.ServedPort)
+		}
+		o.start(t)
+		other := o.connectByOther(t)
+		var held []*world.Connections
+		for _, to := range o.to() {
+			h, err := o.Routers[1].Client.Connect(box.NewRequest(world.KindTCP, to), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, h)
+		}
+		lower := o.lower()
+		for i, kind := range linkKinds {
+			t.Run(kind.name, func(t *testing.T) {
+				o.T = t
+				o.Link = kind.make(t, o, lower)
+				o.Link.LinkLocal("fe80::2")
+				o.Link.Addr("192.0.2.2/24", "2001:db8:b::2/64")
+				for _, r := range o.Routers {
+					r.Run("ip", "neigh", "flush", "dev", "w0") // each link has another hardware address
+					o.awaitRouter(t, r.MAC)
+				}
+				o.AwaitInSync()
+				o.wantReplies(t)
+				p, found := o.pingerBy(t), routerMAC(7+i)
+				p.awaitReplies(t, found)
+				p.wantReplies(t, found)
+				if kind.filtered {
+					o.wantAcrossBridge(t, machine)
+					o.wantProof(t)
+					if d := o.RunDoctor(); !d.Healthy() {
+						t.Error(d)
+					}
+				}
+				other.datagrams.Goes(t, 3)
+				if kind.name != "veth" {
+					o.Link.Delete()
+				}
+			})
+		}
+		o.T = t
+		other.want(t)
+		for _, h := range held {
+			if h.Alive(time.Minute) != 1 {
+				t.Error("a connection that began before does not go on")
+			}
+			h.Close()
+		}
+	})
+}
