@@ -69,7 +69,7 @@ func TestMoreRoutersThanIDs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, box.Backends[0], "mask = 0xff00")
 	o.configureAny()
-	o.saveFound(t, manyRouters)
+	o.saveFound(t, "dsl", manyRouters)
 	for _, name := range []string{"nf_conntrack_icmp_timeout", "nf_conntrack_icmpv6_timeout"} {
 		o.Gateway.SetSysctl("net.netfilter."+name, "3600")
 	}

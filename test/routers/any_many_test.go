@@ -27,8 +27,9 @@ func routerMAC(i int) net.HardwareAddr {
 	return net.HardwareAddr{byte(i%5) << 2, byte(i), 0x5e, byte(i * 7), byte(i >> 2), byte(i * 31)}
 }
 
-// saveFound saves the first n of many routers, as a service does that has found them. Their ids begin with the largest one.
-func (o *office) saveFound(t *testing.T, n int) {
+// saveFound saves the first n of many routers on the link of an uplink, as a service does that has found them. Their ids begin with the
+// largest one.
+func (o *office) saveFound(t *testing.T, uplink string, n int) {
 	t.Helper()
 	type router struct {
 		Uplink string `json:"uplink"`
@@ -37,7 +38,7 @@ func (o *office) saveFound(t *testing.T, n int) {
 	}
 	var all []router
 	for i := range n {
-		all = append(all, router{"dsl", routerMAC(i).String(), 255 - i})
+		all = append(all, router{uplink, routerMAC(i).String(), 255 - i})
 	}
 	text, err := json.Marshal(all)
 	if err != nil {
@@ -151,7 +152,7 @@ func TestManyRoutersGetTheirReplies(t *testing.T) {
 		t.Parallel()
 		o := newOffice(t, backend, "mask = 0xff00")
 		o.configureAny()
-		o.saveFound(t, manyRouters)
+		o.saveFound(t, "dsl", manyRouters)
 		o.Apply()
 		if r := o.Must(0, "plan"); r.Stdout != "" {
 			t.Errorf("plan: %s", r)
@@ -191,7 +192,7 @@ func TestManyRoutersGetTheirReplies(t *testing.T) {
 		o.withoutMatchBPF(t, func() {
 			o.wantMany(t, "one after the other", frames, replies, from, all, own)
 		})
-		o.saveFound(t, 3)
+		o.saveFound(t, "dsl", 3)
 		o.Apply()
 		if text := o.rules(4) + o.rules(6); strings.Contains(text, "-m bpf ") || strings.Contains(strings.ToLower(text), all[3].String()) {
 			t.Errorf("with few routers the rules are\n%s", text)
