@@ -54,6 +54,7 @@ var findingTestsElsewhere = map[string]string{
 	"redirects-accepted":   "../routers/doctor_test.go",
 	"unknown-router":       "../routers/doctor_test.go",
 	"same-router":          "../routers/doctor_test.go",
+	"unresolved-router":    "../routers/silent_test.go",
 }
 
 // hasTest reports whether a test makes the finding real, here or elsewhere.

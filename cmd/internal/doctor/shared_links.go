@@ -20,7 +20,7 @@ func (s Snapshot) checkSharedLinks() []Finding {
 	if !s.Settings.HasSharedLinks() {
 		return nil
 	}
-	return slices.Concat(s.checkSameRouters(), s.checkUnknownRouters(), s.checkRedirects())
+	return slices.Concat(s.checkSameRouters(), s.checkUnknownRouters(), s.checkUnresolvedRouters(), s.checkRedirects())
 }
 
 // checkSameRouters reports routers of two uplinks on a link that have one hardware address.

@@ -34,6 +34,7 @@ type Snapshot struct {
 	Egress       egress.State        // of the uplinks' links
 	// UnknownRouters have forwarded packets to this host while doctor listened.
 	UnknownRouters []UnknownRouter
+	Unresolved     []string                   // uplinks that share their links, of whose routers no hardware address is known
 	GatewayMACs    map[egress.LinkAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
 
 	Firewall       []foreign.Rule

@@ -85,10 +85,7 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 		return nil, err
 	}
 	if m.learnt == nil {
-		m.learnt = learntMACs{}
-		if _, err := m.state.ReadJSON(routerMACsName, &m.learnt); err != nil || !m.learnt.valid() {
-			m.learnt = learntMACs{} // the file only saves time: what it had is learnt again
-		}
+		m.learnt = savedMACs(m.state)
 	}
 	before := m.learnt
 	m.links = map[string]string{}
@@ -101,6 +98,18 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 	}
 	return m.learnt.byUplink(m.links), nil
 }
+
+// savedMACs returns the hardware addresses that are saved, none if they cannot be read: the file only saves time.
+func savedMACs(d statedir.Dir) learntMACs {
+	l := learntMACs{}
+	if _, err := d.ReadJSON(routerMACsName, &l); err != nil || !l.valid() {
+		return learntMACs{}
+	}
+	return l
+}
+
+// HasSavedRouter reports whether a hardware address of the uplink's routers is saved.
+func HasSavedRouter(d statedir.Dir, uplink string) bool { return len(savedMACs(d)[uplink]) > 0 }
 
 // valid reports whether all hardware addresses are in the form that rules have.
 func (l learntMACs) valid() bool {

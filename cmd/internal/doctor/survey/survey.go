@@ -108,6 +108,7 @@ func (c *collector) readPrivileged(ctx context.Context) {
 		return err
 	})
 	c.attempt("routers that no uplink has", c.readUnknownRouters)
+	c.attempt("routers that do not answer", c.readUnresolvedRouters)
 	if injector, err := inject.Open(0); err != nil {
 		c.result.ProofError = err.Error()
 	} else {
