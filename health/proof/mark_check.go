@@ -15,7 +15,7 @@ import (
 // zero ProofCheck: there is none.
 func (s Snapshot) markProblem(r Request, t trace) health.ProofCheck {
 	for _, x := range t.hooks[PreroutingMarked] {
-		if c := s.requestProblem(r, x); c.Cause != "" {
+		if c := s.requestProblem(r, t, x); c.Cause != "" {
 			return c
 		}
 	}
@@ -73,7 +73,7 @@ func (r Request) hasMark(mark uint32) bool {
 }
 
 // requestProblem returns what is wrong with the mark of the request behind mangle in PREROUTING.
-func (s Snapshot) requestProblem(r Request, x Observation) health.ProofCheck {
+func (s Snapshot) requestProblem(r Request, t trace, x Observation) health.ProofCheck {
 	p := r.Path
 	switch {
 	case x.Link != 0 && x.Link != p.Index:
@@ -82,6 +82,8 @@ func (s Snapshot) requestProblem(r Request, x Observation) health.ProofCheck {
 		return s.untracked(r, "PREROUTING", "the request", p.Link)
 	case x.State&StateInvalid != 0:
 		return failed(health.MarkNotSaved, fmt.Sprintf("connection tracking takes the request for invalid, so that it has no connection and no mark: %s", r))
+	case !r.hasMark(x.Ctmark) && t.output.isRouterUnknown(p):
+		return unknownRouter(p, x)
 	case !r.hasMark(x.Ctmark):
 		c := failed(health.MarkNotSaved, fmt.Sprintf("the connection of a request that arrived on %s has %s instead of the mark %s", p.Link, markText(x.Ctmark, p.Mask), p.Mark))
 		c.Remedy += "; if the plan is empty, another program marks connections: " + listCommand(p.Family, "mangle")
