@@ -23,6 +23,14 @@ func sharedLinkFindings(s uplinks.Settings, u uplinks.Uplink, f uplinks.Facts) (
 			Remedy: "write the address from which the router sends: ip neigh show dev " + u.Link,
 		})
 	}
+	for _, a := range f.Links[u.Link].Addrs {
+		if slices.Contains(u.Routers, a.Prefix.Addr()) {
+			all = append(all, Finding{
+				What:   fmt.Sprintf("uplink %s: routers lists %s, an address of %s itself, where no router is", u.Name, a.Prefix.Addr(), u.Link),
+				Remedy: "remove it, or write the address of a router",
+			})
+		}
+	}
 	for _, o := range s.Uplinks {
 		if o.Name == u.Name {
 			break
