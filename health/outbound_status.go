@@ -53,10 +53,12 @@ type OutboundUplinkStatus struct {
 type OutboundMove struct {
 	At           time.Time `json:"at"`
 	Reason       string    `json:"reason"`       // for people
-	Connections  int       `json:"connections"`  // without those of the second sweep
+	Connections  int       `json:"connections"`  // without those of the second sweep; about
 	Sockets      int       `json:"sockets"`      // of the host's own programs, which were ended
 	SecondSweep  int       `json:"second_sweep"` // connections that had begun meanwhile
-	Milliseconds float64   `json:"milliseconds"` // of the first sweep
+	Milliseconds float64   `json:"milliseconds"` // from At to the last write of the first sweep
+	// SecondSweepMilliseconds is from At to the last write of the second sweep, or to its end if there is nothing to write.
+	SecondSweepMilliseconds float64 `json:"second_sweep_milliseconds"`
 }
 
 // Text returns the numbers of the move, for people.

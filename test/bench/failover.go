@@ -16,7 +16,8 @@ import (
 type failover struct {
 	silence, carrier sample            // seconds until the first answer by the other uplink
 	routes           map[string]sample // milliseconds from a change of state until its routes are written, by what happened
-	writes           map[string]sample // the same, to the last write to the kernel
+	writes           map[string]sample // the same, to the end of the first sweep, which has the last write to the kernel
+	again            map[string]sample // the same, to the end of the second sweep
 	sweeps           []sweep
 	repair           map[string]sample // milliseconds from the end of the command that deleted the translation to a connection that is answered
 }
@@ -40,7 +41,7 @@ var failoverSeen = map[string]time.Duration{lostCarrier: 2 * time.Second, lostGa
 
 // measureFailover measures failovers of connections that begin inside.
 func measureFailover(r run, to *results) {
-	f := &failover{routes: map[string]sample{}, writes: map[string]sample{}, repair: map[string]sample{}}
+	f := &failover{routes: map[string]sample{}, writes: map[string]sample{}, again: map[string]sample{}, repair: map[string]sample{}}
 	f.answers(r)
 	r.logf("failovers are answered")
 	f.repairs(r)
@@ -166,8 +167,8 @@ func (f *failover) kernelWrites(w *world.World, r run) {
 				g.client.Run("ip", "addr", "flush", "dev", port.Name)
 			}
 			time.Sleep(failoverSeen[harm])
-			routes, last := s.lastWrite(index, began)
-			f.routes[harm], f.writes[harm] = append(f.routes[harm], routes), append(f.writes[harm], last)
+			routes, last, again := s.lastWrites(index, began)
+			f.routes[harm], f.writes[harm], f.again[harm] = append(f.routes[harm], routes), append(f.writes[harm], last), append(f.again[harm], again)
 		}
 	}
 }
@@ -182,9 +183,10 @@ func (g *gateway) allUp(now health.Status) bool {
 	return len(now.Uplinks) == g.uplinks
 }
 
-// lastWrite waits until the connections of an uplink that went down since then are moved in both families, and returns the greatest
-// numbers of milliseconds from the change of state in a family to the begin of its move, when its routes are written, and to the end.
-func (s *service) lastWrite(index int, since time.Time) (routes, last float64) {
+// lastWrites waits until the connections of an uplink that went down since then are moved in both families, and returns the greatest
+// numbers of milliseconds from the change of state in a family, as the event has it, to the begin of its move, when its routes are
+// written, to the end of the first sweep, and to that of the second one, of what was in flight.
+func (s *service) lastWrites(index int, since time.Time) (routes, last, again float64) {
 	name := fmt.Sprintf("isp%d", index)
 	s.await("moving connections of "+name, func(now health.Status) bool {
 		moved := 0
@@ -197,13 +199,13 @@ func (s *service) lastWrite(index int, since time.Time) (routes, last float64) {
 				if e.Kind == "state" && e.Uplink == name && e.Family == string(family) && e.To == string(health.Down) {
 					moved++
 					began := milliseconds(u.LastMove.At.Sub(e.At))
-					routes, last = max(routes, began), max(last, began+u.LastMove.Milliseconds)
+					routes, last, again = max(routes, began), max(last, began+u.LastMove.Milliseconds), max(again, began+u.LastMove.SecondSweepMilliseconds)
 				}
 			}
 		}
 		return moved == len(families)
 	})
-	return routes, last
+	return routes, last, again
 }
 
 // outboundUplinks returns the uplinks of outbound connections; none when the service does not answer.
@@ -220,7 +222,8 @@ func (f *failover) table() *table {
 	t.add("no carrier", "the same", f.carrier.String()+" s")
 	for _, harm := range []string{lostCarrier, lostGateway} {
 		t.add(harm+fmt.Sprintf(", %d uplinks", failoverUplinks), "from the change of state to the routes", f.routes[harm].String()+" ms")
-		t.add("", "to the last write to the kernel", f.writes[harm].String()+" ms")
+		t.add("", "to the last write to the kernel, at the end of the first sweep", f.writes[harm].String()+" ms")
+		t.add("", "to the end of the second sweep, of what was in flight", f.again[harm].String()+" ms")
 	}
 	for _, s := range f.sweeps {
 		t.add(fmt.Sprintf("%d connections, %s", sweptConnections, s.kind), "all are moved, by the clock", s.wall.String()+" ms")

@@ -21,7 +21,7 @@ var writers = map[string]writer{
 	"DeleteConnections": {"uplinks/rtnl", []string{"cmd/internal/host", "cmd/internal/prover"}},
 	"DeleteTranslated":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
 	"ConnectionWriter":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
-	"DestroyTCPSocket":  {"uplinks/rtnl", []string{"cmd/internal/host"}},
+	"DestroyTCPSockets": {"uplinks/rtnl", []string{"cmd/internal/host"}},
 }
 
 func TestOnlyKnownPackagesWriteToTheKernel(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"replypath/marks"
 	"replypath/marks/nlattr"
@@ -97,17 +98,45 @@ type TrackedConnection struct {
 	original, zone []byte // attributes
 }
 
-// DeleteTranslated deletes the connections of the filter whose source address is translated. Kernels that know no filter by
-// status delete all of the filter.
-func DeleteTranslated(f MarkFilter) error {
-	req := f.request(nl.IPCTNL_MSG_CT_DELETE, unix.NLM_F_ACK)
-	status := binary.BigEndian.AppendUint32(nil, ipsSrcNAT)
-	req.AddData(nl.NewRtAttr(nl.CTA_STATUS, status))
-	req.AddData(nl.NewRtAttr(ctaStatusMask, status))
-	if _, err := req.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("delete the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
+// DeleteTranslated deletes the connections of the filter whose source address is translated, by one request. It deletes nothing if the
+// kernel does not filter by status and is not able to: it would delete all of the filter. Safe for concurrent use.
+func DeleteTranslated(f MarkFilter) (able bool, err error) {
+	if able, err = filtersByStatus(); !able || err != nil {
+		return able, err
 	}
-	return nil
+	req := f.request(nl.IPCTNL_MSG_CT_DELETE, unix.NLM_F_ACK)
+	addStatus(req, ipsSrcNAT, ipsSrcNAT)
+	if _, err := req.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+		return true, fmt.Errorf("delete the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
+	}
+	return true, nil
+}
+
+// statusFilter is what filtersByStatus has found out; nil before.
+var statusFilter atomic.Pointer[bool]
+
+// filtersByStatus reports whether the kernel filters connections by their status, as from Linux 5.15 on, and by family and mark when it
+// deletes them, which is older. Kernels before that ignore the attribute. It asks once, for a list, which deletes nothing: those that read the
+// attribute refuse a status with an empty mask (net/netfilter/nf_conntrack_netlink.c), and no mark has bits that are not in its mask.
+func filtersByStatus() (bool, error) {
+	if known := statusFilter.Load(); known != nil {
+		return *known, nil
+	}
+	req := MarkFilter{Mark: 1}.request(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
+	addStatus(req, ipsSrcNAT, 0)
+	err := req.ExecuteIter(unix.NETLINK_NETFILTER, 0, func([]byte) bool { return false })
+	able := errors.Is(err, unix.EINVAL)
+	if err != nil && !able {
+		return false, fmt.Errorf("ask whether the kernel filters connections by status: %w", err)
+	}
+	statusFilter.Store(&able)
+	return able, nil
+}
+
+// addStatus adds a filter by the bits of the status under a mask to a request.
+func addStatus(req *nl.NetlinkRequest, status, mask uint32) {
+	req.AddData(nl.NewRtAttr(nl.CTA_STATUS, binary.BigEndian.AppendUint32(nil, status)))
+	req.AddData(nl.NewRtAttr(ctaStatusMask, binary.BigEndian.AppendUint32(nil, mask)))
 }
 
 // AnyOffloaded reports whether a connection of the filter is in a flow table.

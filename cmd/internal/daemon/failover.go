@@ -16,28 +16,57 @@ type chainLoader interface {
 // FailOver writes the routes and rules that follow from new verdicts alone, without reading the kernel, and moves the connections
 // that took others: a round that reads everything takes tens of milliseconds with many uplinks. It starts from the state that the
 // last round has put in force. Whatever else has changed is left to the round that follows, also when a write fails. So are
-// connections while the firewall is not in force: they would begin anew without what it does.
+// connections while the firewall is not in force: they would begin anew without what it does. Verdicts that come meanwhile, as those
+// of the other family or of other uplinks on the same switch, are written first: the kernel walks all connections for a move, and
+// moves those of all of them at once.
 func (r *Reconciler) FailOver(ctx context.Context) {
+	var all []failover
+	for len(all) < maxInterruptions {
+		f, followed := r.followNewest(ctx)
+		if !followed {
+			break
+		}
+		all = append(all, f)
+	}
+	if len(all) > 0 && r.inForce && r.complete {
+		r.mover.round(r.lastSettings, r.lastFacts, r.lastVerdicts)
+	}
+	for _, f := range all {
+		r.recordFailover(f)
+	}
+}
+
+// failover is what was written because of new verdicts.
+type failover struct {
+	steps uplinks.Plan
+	why   string
+	err   error // why the rest was not
+}
+
+// followNewest writes the routes and rules that follow from the newest verdicts, if there are some.
+func (r *Reconciler) followNewest(ctx context.Context) (f failover, followed bool) {
 	verdicts := r.verdicts.Snapshot()
 	if !r.failsOver() || maps.Equal(verdicts, r.lastVerdicts) {
-		return
+		return f, false
 	}
 	plan := uplinks.FailoverPlan(r.lastSettings, r.lastFacts, r.lastVerdicts, verdicts)
 	if len(plan) == 0 {
-		return
+		return f, false
 	}
-	why := reasonText(healthReason(r.lastVerdicts, verdicts))
-	done, err := uplinks.Execute(ctx, r.kernel, plan)
+	f.why = reasonText(healthReason(r.lastVerdicts, verdicts))
+	f.steps, f.err = uplinks.Execute(ctx, r.kernel, plan)
 	r.failovers++
-	if r.inForce = err == nil; r.inForce {
+	if r.inForce = f.err == nil; r.inForce {
 		r.lastVerdicts = verdicts
-		if r.complete {
-			r.mover.round(r.lastSettings, r.lastFacts, verdicts)
-		}
 	}
-	r.recordFollowed(done, why)
-	if err != nil {
-		r.log.Debug("the routes of a failover are left to the next round", "err", err)
+	return f, true
+}
+
+// recordFailover reports what was written.
+func (r *Reconciler) recordFailover(f failover) {
+	r.recordFollowed(f.steps, f.why)
+	if f.err != nil {
+		r.log.Debug("the routes of a failover are left to the next round", "err", f.err)
 	}
 }
 

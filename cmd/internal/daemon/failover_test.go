@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"replypath/cmd/internal/host"
 	"replypath/health"
@@ -19,6 +18,10 @@ import (
 
 // unmovedConnections is a kernel whose moves are counted where they are queued.
 type unmovedConnections struct{}
+
+func (unmovedConnections) DeleteTranslated(...uplinks.Move) ([]host.Moved, error) {
+	return nil, errors.New("nothing is deleted")
+}
 
 func (unmovedConnections) MoveConnections(...uplinks.Move) ([]host.Moved, error) {
 	return nil, errors.New("nothing moves")
@@ -64,68 +67,37 @@ func TestVerdictsAreFollowedWithoutReadingTheKernel(t *testing.T) {
 	k.verdicts.set(uplinks.PathKey{Uplink: "fibre", Family: uplinks.IPv4}, uplinks.VerdictDown)
 	k.FailOver(t.Context())
 	after := policyLink(t, kernel, s)
-	if len(kernel.observations) > 0 || before == after || len(k.mover.waiting) != 1 {
-		t.Errorf("%d observations, the route is by %s and was by %s, %d moves", len(kernel.observations), after, before, len(k.mover.waiting))
+	if len(kernel.observations) > 0 || before == after || len(k.mover.waiting.moves) != 1 {
+		t.Errorf("%d observations, the route is by %s and was by %s, %d moves", len(kernel.observations), after, before, len(k.mover.waiting.moves))
 	}
 	changes := k.Report().Changes
 	k.FailOver(t.Context())
 	k.Reconcile(t.Context(), "health of fibre")
-	if r := k.Report(); !r.InSync || r.Changes != changes || len(k.mover.waiting) != 1 {
-		t.Errorf("the round that follows: %+v, %d moves", r, len(k.mover.waiting))
+	if r := k.Report(); !r.InSync || r.Changes != changes || len(k.mover.waiting.moves) != 1 {
+		t.Errorf("the round that follows: %+v, %d moves", r, len(k.mover.waiting.moves))
 	}
 }
 
-// The kernel walks all connections for a move.
-func TestFamiliesOfAnUplinkAreMovedTogether(t *testing.T) {
-	k, _ := newOutboundReconciler(t, outboundTestSettings())
-	for _, family := range uplinks.Families {
-		k.verdicts.set(uplinks.PathKey{Uplink: "fibre", Family: family}, uplinks.VerdictDown)
+// Routes of all uplinks and families come before connections, and verdicts that come while they are written are followed first.
+func TestVerdictsThatComeWhileRoutesAreWrittenAreMovedTogether(t *testing.T) {
+	s := outboundTestSettings()
+	k, kernel := newOutboundReconciler(t, s)
+	other := uplinks.PathKey{Uplink: "fibre", Family: uplinks.IPv6}
+	var written []uplinks.Family
+	kernel.Fail = func(step uplinks.Step) error {
+		if r, sets := step.(uplinks.SetRoute); sets {
+			written = append(written, r.Key.Family)
+			k.verdicts.set(other, uplinks.VerdictDown)
+		}
+		return nil
 	}
+	k.setFibre(uplinks.VerdictDown)
 	k.FailOver(t.Context())
-	if len(k.mover.waiting) != 1 {
-		t.Fatalf("%d moves wait", len(k.mover.waiting))
+	if !slices.Contains(written, uplinks.IPv4) || !slices.Contains(written, uplinks.IPv6) || len(k.mover.waiting.moves) != 2 {
+		t.Fatalf("routes of %v are written, %d moves wait", written, len(k.mover.waiting.moves))
 	}
-	if moves := <-k.mover.waiting; len(moves) != 2 || moves[0].Family == moves[1].Family {
+	if moves := k.mover.waiting.take(); moves[0].Family == moves[1].Family {
 		t.Errorf("moves %+v", moves)
-	}
-}
-
-// recordedMoves is a kernel that notes the uplinks whose connections it moves.
-type recordedMoves struct{ uplinks []string }
-
-func (r *recordedMoves) MoveConnections(moves ...uplinks.Move) ([]host.Moved, error) {
-	for _, m := range moves {
-		r.uplinks = append(r.uplinks, m.Path.Uplink)
-	}
-	return make([]host.Moved, len(moves)), nil
-}
-
-// What has begun by an uplink since it is in use again is not moved by the second sweep.
-func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
-	for name, want := range map[string][]string{"down": {"fibre", "fibre"}, "down and up": {"fibre"}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k, _ := newOutboundReconciler(t, outboundTestSettings())
-				moved := &recordedMoves{}
-				k.mover.kernel = moved
-				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error)
-				go func() { ended <- k.mover.Run(ctx) }()
-				k.setFibre(uplinks.VerdictDown)
-				k.FailOver(t.Context())
-				synctest.Wait()
-				if name == "down and up" {
-					k.setFibre(uplinks.VerdictUp)
-					k.FailOver(t.Context())
-				}
-				time.Sleep(2 * secondSweep)
-				stop()
-				<-ended
-				if !slices.Equal(moved.uplinks, want) {
-					t.Errorf("moved those of %v, want %v", moved.uplinks, want)
-				}
-			})
-		})
 	}
 }
 
@@ -142,8 +114,8 @@ func TestFailoverIsLeftToTheRound(t *testing.T) {
 			prepare(k)
 			k.verdicts.set(uplinks.PathKey{Uplink: "fibre", Family: uplinks.IPv4}, uplinks.VerdictDown)
 			k.FailOver(t.Context())
-			if after := policyLink(t, kernel, s); after != before || len(k.mover.waiting) != 0 {
-				t.Errorf("the route is by %s and was by %s, %d moves", after, before, len(k.mover.waiting))
+			if after := policyLink(t, kernel, s); after != before || len(k.mover.waiting.moves) != 0 {
+				t.Errorf("the route is by %s and was by %s, %d moves", after, before, len(k.mover.waiting.moves))
 			}
 		})
 	}
@@ -185,8 +157,8 @@ func TestVerdictsInterruptTheReadingOfARound(t *testing.T) {
 			}
 		}}
 		k.Reconcile(t.Context(), "test")
-		if len(links) != 2 || links[0] != before || links[1] == before || len(k.mover.waiting) != 1 {
-			t.Errorf("the route is by %v when the kernel is read, was by %s; %d moves", links, before, len(k.mover.waiting))
+		if len(links) != 2 || links[0] != before || links[1] == before || len(k.mover.waiting.moves) != 1 {
+			t.Errorf("the route is by %v when the kernel is read, was by %s; %d moves", links, before, len(k.mover.waiting.moves))
 		}
 		if r := k.Report(); !r.InSync || r.Err != nil {
 			t.Errorf("%+v", r)
@@ -247,8 +219,8 @@ func TestVerdictsAreFollowedWhileTheFirewallIsLocked(t *testing.T) {
 				}
 				k.Reconcile(t.Context(), "test")
 				changed := slices.ContainsFunc(links, func(l string) bool { return l != before })
-				if !changed || links[1] != before || links[len(links)-1] == before || len(k.mover.waiting) != 0 {
-					t.Errorf("the route was by %s, then by %v, %d moves", before, links, len(k.mover.waiting))
+				if !changed || links[1] != before || links[len(links)-1] == before || len(k.mover.waiting.moves) != 0 {
+					t.Errorf("the route was by %s, then by %v, %d moves", before, links, len(k.mover.waiting.moves))
 				}
 				if !k.failsOver() {
 					t.Error("no later verdict is followed")
@@ -256,8 +228,8 @@ func TestVerdictsAreFollowedWhileTheFirewallIsLocked(t *testing.T) {
 				kernel.Fail = nil
 				k.Reconcile(t.Context(), "test")
 				k.Reconcile(t.Context(), "test")
-				if r := k.Report(); !r.InSync || policyLink(t, kernel, s) == before || len(k.mover.waiting) != 1 {
-					t.Errorf("in the end: %+v, by %s, %d moves", r, policyLink(t, kernel, s), len(k.mover.waiting))
+				if r := k.Report(); !r.InSync || policyLink(t, kernel, s) == before || len(k.mover.waiting.moves) != 1 {
+					t.Errorf("in the end: %+v, by %s, %d moves", r, policyLink(t, kernel, s), len(k.mover.waiting.moves))
 				}
 			})
 		})

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -36,4 +37,53 @@ func TestConnectionsWithALostAddressAreEndedOnAnUplinkInUse(t *testing.T) {
 			t.Errorf("moved those of %v, want %v", moved.uplinks, want)
 		}
 	})
+}
+
+// An uplink that is down when its address is lost has two moves at once, whichever comes first. The move of those with the lost address is
+// carried out twice, also when the uplink is in use again before the other one.
+func TestLostAddressesAreNotForgottenForAMoveOfAllConnections(t *testing.T) {
+	lost, down := testMove(uplinks.IPv6, true, "lost", "2001:db8:a::2").Move, testMove(uplinks.IPv6, false, "down").Move
+	lost4, down4 := testMove(uplinks.IPv4, true, "lost").Move, testMove(uplinks.IPv4, false, "down").Move
+	for name, queued := range map[string][]uplinks.Move{
+		"lost, down": {lost, down}, "down, lost": {down, lost}, "both families": {down, down4, lost, lost4},
+	} {
+		for _, usedAgain := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, used again: %t", name, usedAgain), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k, _ := newOutboundReconciler(t, outboundTestSettings())
+					kernel := &busyMover{release: make(chan struct{})}
+					k.mover.kernel = kernel
+					ctx, stop := context.WithCancel(t.Context())
+					ended := make(chan error)
+					go func() { ended <- k.mover.Run(ctx) }()
+					k.mover.inUse.Store(nil)
+					k.mover.queue([]uplinks.Move{{Path: uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv4}}}) // while it is carried out, others come
+					synctest.Wait()
+					for _, m := range queued {
+						k.mover.queue([]uplinks.Move{m})
+						synctest.Wait()
+					}
+					if usedAgain {
+						k.mover.inUse.Store(&map[uplinks.PathKey]bool{lost.Path: true, {Uplink: "fibre", Family: uplinks.IPv4}: true})
+					}
+					close(kernel.release)
+					time.Sleep(3 * secondSweep)
+					stop()
+					<-ended
+					want, all := 2, 0
+					for _, m := range kernel.moves {
+						if m.Path == lost.Path && m.LostOnly && slices.Equal(m.Lost, lost.Lost) {
+							want--
+						}
+						if m.Path.Uplink == "fibre" && !m.LostOnly {
+							all++
+						}
+					}
+					if want != 0 || usedAgain != (all == 0) {
+						t.Errorf("moved %+v", kernel.moves)
+					}
+				})
+			})
+		}
+	}
 }

@@ -1,44 +1,48 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"replypath/cmd/internal/host"
 	"replypath/health"
 	"replypath/uplinks"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // secondSweep is the time after which the connections of an uplink are moved again: packets in flight may have begun some while
 // the rules changed.
 const secondSweep = 500 * time.Millisecond
 
-// maxWaitingMoves bounds the moves that wait for the mover: one for each path of the largest configuration.
-const maxWaitingMoves = 512
-
 // connectionMover is a kernel that can move connections. *host.Host implements it.
 type connectionMover interface {
+	DeleteTranslated(moves ...uplinks.Move) ([]host.Moved, error)
 	MoveConnections(moves ...uplinks.Move) ([]host.Moved, error)
 }
 
 // outboundMover moves connections to other uplinks, once the rules and routes of a round are in force. Its round method belongs to
-// the goroutine of the loop, Run has one of its own: the kernel walks all connections.
+// the goroutine of the loop. Run has two of its own, as the kernel walks all connections: by one the kernel deletes those with a translated
+// source, by the other those that are left are listed, which takes longer. What waits for either is carried out together.
 type outboundMover struct {
 	kernel   connectionMover
 	recorder *eventRecorder
 	log      *slog.Logger
 	states   *outboundStates
 	tracker  uplinks.OutboundTracker
-	waiting  chan []uplinks.Move                      // those of one uplink
+	waiting  *moveQueue                               // for the kernel to delete
+	begun    *moveQueue                               // for a list
 	inUse    atomic.Pointer[map[uplinks.PathKey]bool] // the paths that a policy uses; replaced, never changed
 }
 
 func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.Logger) *outboundMover {
-	return &outboundMover{kernel: kernel, recorder: states.recorder, states: states, log: log, waiting: make(chan []uplinks.Move, maxWaitingMoves)}
+	return &outboundMover{kernel: kernel, recorder: states.recorder, states: states, log: log, waiting: newMoveQueue(), begun: newMoveQueue()}
 }
 
 // round queues the moves that follow from the state that a round has put in force.
@@ -50,46 +54,54 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 	m.queue(moves)
 }
 
-// stillDue returns the moves of uplinks that no policy uses: what has begun by one that is in use again belongs there, but for those that
-// have an address that it has no longer.
-func (m *outboundMover) stillDue(moves []uplinks.Move) (due []uplinks.Move) {
+// stillDue returns the moves of uplinks that no policy uses, and their indexes: what has begun by one that is in use again belongs there,
+// but for those that have an address that it has no longer.
+func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, indexes []int) {
 	used := m.inUse.Load()
-	return slices.DeleteFunc(slices.Clone(moves), func(move uplinks.Move) bool { return used != nil && (*used)[move.Path] && !move.LostOnly })
+	for i, move := range moves {
+		if used == nil || !(*used)[move.Path] || move.LostOnly {
+			due, indexes = append(due, move.Move), append(indexes, i)
+		}
+	}
+	return due, indexes
 }
 
-// queue queues moves. Those of one uplink are carried out together, as the kernel walks all connections for them. One that finds the
-// queue full is dropped: the queue has room for one of each path.
+// queue queues moves.
 func (m *outboundMover) queue(moves []uplinks.Move) {
-	for _, group := range groupedByUplink(moves) {
-		select {
-		case m.waiting <- group:
-		default:
-			m.log.Warn("connections are not moved: too many moves wait", "uplink", group[0].Path.Uplink)
-		}
-	}
-}
-
-// groupedByUplink returns the moves of each uplink, at most one in each family together.
-func groupedByUplink(moves []uplinks.Move) (groups [][]uplinks.Move) {
+	var all []begunMove
 	for _, move := range moves {
-		i := slices.IndexFunc(groups, func(g []uplinks.Move) bool {
-			return len(g) == 1 && g[0].Path.Uplink == move.Path.Uplink && g[0].Family != move.Family
-		})
-		if i < 0 {
-			groups = append(groups, []uplinks.Move{move})
-		} else {
-			groups[i] = append(groups[i], move)
-		}
+		all = append(all, begunMove{move, health.OutboundMove{At: time.Now(), Reason: move.Why}})
 	}
-	return groups
+	m.waiting.add(all)
 }
 
 // Run carries out moves until the context ends.
 func (m *outboundMover) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.deleteTranslated(ctx) })
+	g.Go(func() error { return m.sweep(ctx) })
+	return g.Wait()
+}
+
+// deleteTranslated begins moves, by deletions that the kernel does by itself, until the context ends.
+func (m *outboundMover) deleteTranslated(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.waiting.ready:
+			moves := m.waiting.take()
+			m.carryOut(m.kernel.DeleteTranslated, moves)
+			m.begun.add(moves)
+		}
+	}
+}
+
+// sweep moves the connections of moves that have begun, and half a second later those that had begun meanwhile, until the context ends.
+func (m *outboundMover) sweep(ctx context.Context) error {
 	type second struct {
 		due   time.Time
-		moves []uplinks.Move
-		done  []health.OutboundMove
+		moves []begunMove
 	}
 	var later []second
 	timer := time.NewTimer(time.Hour)
@@ -101,48 +113,60 @@ func (m *outboundMover) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case moves := <-m.waiting:
-			later = append(later, second{time.Now().Add(secondSweep), moves, m.move(moves)})
+		case <-m.begun.ready:
+			moves := m.begun.take()
+			later = append(later, second{time.Now().Add(secondSweep), moves})
+			m.carryOut(m.kernel.MoveConnections, moves)
 		case <-timer.C:
-			if len(later) > 0 && !time.Now().Before(later[0].due) {
-				m.moveAgain(later[0].moves, later[0].done)
+			if m.begun.empty() && len(later) > 0 && !time.Now().Before(later[0].due) {
+				m.moveAgain(later[0].moves)
 				later = later[1:]
 			}
 		}
 	}
 }
 
-// moveConnections carries out the moves of one uplink that are still due, and returns what each moved, also after a failure.
-func (m *outboundMover) moveConnections(moves []uplinks.Move) (all []host.Moved) {
-	due := m.stillDue(moves)
-	moved, err := m.kernel.MoveConnections(due...)
+// carryOut carries out those of the moves that are still due, and adds what was done, also after a failure. The time is that of the last
+// write, or of the end while there was none.
+func (m *outboundMover) carryOut(by func(...uplinks.Move) ([]host.Moved, error), moves []begunMove) {
+	due, indexes := m.stillDue(moves)
+	moved, err := by(due...)
+	ended := time.Now()
 	if err != nil {
-		m.log.Error("cannot move connections", "uplink", moves[0].Path.Uplink, "family", moves[0].Path.Family, "err", err)
+		m.log.Error("cannot move connections", "uplinks", movedUplinks(due), "err", err)
 	}
-	all = make([]host.Moved, len(moves))
-	for i, move := range moves {
-		if at := slices.IndexFunc(due, func(d uplinks.Move) bool { return d.Path == move.Path }); at >= 0 && at < len(moved) {
-			all[i] = moved[at]
+	for i, n := range moved {
+		done := &moves[indexes[i]].done
+		done.Connections += n.Connections
+		done.Sockets += n.Sockets
+		if !n.Written.IsZero() || done.Milliseconds == 0 {
+			done.Milliseconds = float64(cmp.Or(n.Written, ended).Sub(done.At).Microseconds()) / 1000
 		}
 	}
-	return all
 }
 
-// move moves the connections for the first time.
-func (m *outboundMover) move(moves []uplinks.Move) (done []health.OutboundMove) {
-	began := time.Now()
-	for i, moved := range m.moveConnections(moves) {
-		done = append(done, health.OutboundMove{At: began, Reason: moves[i].Why, Connections: moved.Connections, Sockets: moved.Sockets, Milliseconds: float64(time.Since(began).Microseconds()) / 1000})
+// movedUplinks names the uplinks of the moves.
+func movedUplinks(moves []uplinks.Move) string {
+	var names []string
+	for _, m := range moves {
+		if !slices.Contains(names, m.Path.Uplink) {
+			names = append(names, m.Path.Uplink)
+		}
 	}
-	return done
+	return strings.Join(names, ", ")
 }
 
-// moveAgain moves what has begun meanwhile, and reports both moves.
-func (m *outboundMover) moveAgain(moves []uplinks.Move, all []health.OutboundMove) {
-	for i, moved := range m.moveConnections(moves) {
-		move, done := moves[i], all[i]
-		done.SecondSweep = moved.Connections
-		done.Sockets += moved.Sockets
+// moveAgain moves what has begun meanwhile, and reports both sweeps.
+func (m *outboundMover) moveAgain(moves []begunMove) {
+	again := make([]begunMove, len(moves))
+	for i, move := range moves {
+		again[i] = begunMove{move.Move, health.OutboundMove{At: move.done.At}}
+	}
+	m.carryOut(m.kernel.MoveConnections, again)
+	for i, move := range moves {
+		done, second := move.done, again[i].done
+		done.SecondSweep, done.SecondSweepMilliseconds = second.Connections, second.Milliseconds
+		done.Sockets += second.Sockets
 		if (move.AtInit || move.LostOnly) && done.Connections+done.Sockets+done.SecondSweep == 0 {
 			continue
 		}

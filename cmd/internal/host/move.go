@@ -4,106 +4,66 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"replypath/marks"
+	"replypath/marks/flowtable"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
 	"replypath/uplinks/rtnl"
-
-	"golang.org/x/sys/unix"
 )
 
 // Moved counts the connections that a move ended or moved.
 type Moved struct {
-	Connections int // their entries were deleted or lost their mark: the next packet takes another uplink
-	Sockets     int // of this host: their programs got an error
+	Connections int       // their entries were deleted or lost their mark: the next packet takes another uplink
+	Sockets     int       // of this host: their programs got an error
+	Written     time.Time // when the last of these was written; zero: nothing was
 }
 
-// MoveConnections carries out moves of one uplink, in one or both families, and returns what each moved. Connections with a translated
-// source cannot go on by another uplink, whose address is another one: conntrack forgets them, and the next packet begins anew. Those
-// without lose their mark, and their next packet chooses. The host's own TCP connections have the address of the uplink: their sockets
-// are ended. Those with an address that is lost are forgotten too, so that packets that follow are translated. Safe for concurrent use.
+// maxDeletions is the number of moves from which one list for all takes less time than a deletion by the kernel for each.
+const maxDeletions = 8
+
+// DeleteTranslated makes the kernel delete the connections of moves that have a translated source, by one request for each path, where it
+// can, and returns how many about: their number is that by which the number of all has changed meanwhile. The kernel walks its whole
+// table, and passes over empty buckets, which takes a fraction of the time of a list. It waits while another such walk goes on, as that of
+// a network namespace that ends. A source is translated if its port alone is, too: then a connection of the host's own is deleted whose
+// socket would be ended. MoveConnections must follow, which does the rest, and all that is not urgent or concerns lost addresses alone.
+// Safe for concurrent use.
+func (h *Host) DeleteTranslated(moves ...uplinks.Move) (moved []Moved, err error) {
+	moved = make([]Moved, len(moves))
+	listed := func(m uplinks.Move) bool { return m.LostOnly || m.AtInit }
+	if n := len(slices.DeleteFunc(slices.Clone(moves), listed)); n == 0 || n > maxDeletions {
+		return moved, nil
+	}
+	if _, exists, err := flowtable.Read(); exists || err != nil {
+		return moved, err // what is in it cannot be deleted
+	}
+	for i, m := range moves {
+		if listed(m) {
+			continue
+		}
+		before := connectionCount()
+		able, failed := rtnl.DeleteTranslated(rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask})
+		if err = errors.Join(err, failed); able {
+			moved[i] = Moved{Connections: max(0, before-connectionCount()), Written: time.Now()}
+		}
+	}
+	return moved, err
+}
+
+// MoveConnections carries out moves of any uplinks, and returns what each moved. Connections with a translated source cannot go on by
+// another uplink, whose address is another one: conntrack forgets them, and the next packet begins anew. Those without lose their mark,
+// and their next packet chooses. The host's own TCP connections have the address of the uplink: their sockets are ended. Those with an
+// address that is lost are forgotten too, so that packets that follow are translated. Safe for concurrent use.
 func (h *Host) MoveConnections(moves ...uplinks.Move) (moved []Moved, err error) {
 	if len(moves) == 0 {
 		return nil, nil
 	}
-	filter := rtnl.MarkFilter{Family: moves[0].Family, Mark: moves[0].Mark, Mask: moves[0].Mask}
-	if len(moves) > 1 {
-		filter.Family = 0
-	}
-	err = h.flows.without(filter, func() (err error) {
-		moved, err = moveConnections(moves, filter)
-		return err
-	})
-	return moved, err
-}
-
-// maxListed is the number of tracked connections up to which those with a translated source are deleted one by one, which takes two
-// microseconds for each. Of more the kernel deletes them by one request. For that it walks its whole table, which takes milliseconds even
-// if the table is empty, and waits while another one is walked, such as that of a network namespace which ends.
-const maxListed = 20000
-
-// moveConnections moves the connections of the filter.
-func moveConnections(moves []uplinks.Move, filter rtnl.MarkFilter) (moved []Moved, err error) {
 	moved = make([]Moved, len(moves))
-	for i, m := range moves {
-		if before := connectionCount(); before > maxListed && !m.LostOnly {
-			err = errors.Join(err, rtnl.DeleteTranslated(rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}))
-			moved[i].Connections = max(0, before-connectionCount())
-		}
+	for _, walk := range walks(moves, connectionCount(), bucketCount()) {
+		err = errors.Join(err, h.flows.without(walk.filter, func() error { return walk.move(moved) }))
 	}
-	var w rtnl.ConnectionWriter
-	own, lost := make([][]rtnl.Flow, len(moves)), []rtnl.Flow{}
-	failed := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) {
-		i := slices.IndexFunc(moves, func(m uplinks.Move) bool { return m.Family == uplinks.FamilyOf(c.Original.To.Addr()) })
-		if i < 0 {
-			return
-		}
-		from := c.Original.From.Addr()
-		switch {
-		case moves[i].LostOnly && !moves[i].HasLost(c.Reply.To.Addr()):
-			return
-		case c.TranslatesSource():
-			w.Delete(c)
-		case moves[i].HasLost(from):
-			own[i], lost = append(own[i], c.Original), append(lost, c.Original)
-		case slices.Contains(moves[i].Own, from):
-			own[i] = append(own[i], c.Original)
-			return
-		case slices.ContainsFunc(moves[i].Fixed, func(p netip.Prefix) bool { return p.Contains(from) }):
-			return
-		default:
-			w.SetMark(c, 0, filter.Mask)
-		}
-		moved[i].Connections++
-	})
-	err = errors.Join(err, failed, w.Close())
-	for i := range moves {
-		n, failed := endSockets(own[i])
-		moved[i].Sockets, err = n, errors.Join(err, failed)
-	}
-	// The last packet of a socket that ends has left by the uplink, as its connection was known.
-	return moved, errors.Join(err, rtnl.DeleteConnections(lost))
-}
-
-// endSockets ends the host's own TCP connections of the flows, and returns how many there were.
-func endSockets(flows []rtnl.Flow) (n int, err error) {
-	for _, f := range flows {
-		if f.Proto != unix.IPPROTO_TCP {
-			continue
-		}
-		ended, failed := rtnl.DestroyTCPSocket(f)
-		if err = errors.Join(err, failed); ended {
-			n++
-		}
-	}
-	return n, err
-}
-
-// connectionCount returns the number of tracked connections.
-func connectionCount() int {
-	n, _ := procfs.Sysctl("net/netfilter/nf_conntrack_count")
-	return int(n)
+	return moved, err
 }
 
 // MoveMark gives the connections with a mark another one. Safe for concurrent use.
@@ -114,4 +74,83 @@ func (h *Host) MoveMark(from, to marks.Mark, mask marks.Mask) error {
 		err := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) { w.SetMark(c, to, mask) })
 		return errors.Join(err, w.Close())
 	})
+}
+
+// treatment is what a move does with a connection.
+type treatment uint8
+
+const (
+	leave      treatment = iota // it is not concerned
+	forget                      // conntrack deletes it
+	unmark                      // it loses its mark
+	endSocket                   // it is the host's own, which goes on by no other uplink
+	loseSocket                  // so is this one, whose address is lost: it is forgotten too
+)
+
+// treat returns what the move does with a connection that has its mark and family.
+func treat(m uplinks.Move, c rtnl.Connection) treatment {
+	from := c.Original.From.Addr()
+	switch {
+	case m.LostOnly && !m.HasLost(c.Reply.To.Addr()):
+		return leave
+	case c.TranslatesSource():
+		return forget
+	case m.HasLost(from):
+		return loseSocket
+	case slices.Contains(m.Own, from):
+		return endSocket
+	case slices.ContainsFunc(m.Fixed, func(p netip.Prefix) bool { return p.Contains(from) }):
+		return leave
+	}
+	return unmark
+}
+
+// move moves the connections of a walk, and counts them at the indexes of their moves.
+func (k walk) move(moved []Moved) (err error) {
+	var w rtnl.ConnectionWriter
+	own, written, lost := map[int][]rtnl.Flow{}, map[int]int{}, []rtnl.Flow{}
+	failed := rtnl.EachMarked(k.filter, func(c rtnl.TrackedConnection) {
+		i, how := k.of(c.Connection)
+		switch how {
+		case leave:
+			return
+		case forget:
+			w.Delete(c)
+		case unmark:
+			w.SetMark(c, 0, k.mask)
+		case endSocket, loseSocket:
+			if own[i] = append(own[i], c.Original); how == endSocket {
+				return
+			}
+			lost = append(lost, c.Original)
+		}
+		written[i]++
+	})
+	err = errors.Join(err, failed, w.Close())
+	ended := time.Now()
+	for i, flows := range own {
+		n, failed := rtnl.DestroyTCPSockets(flows)
+		if moved[i].Sockets, err = n, errors.Join(err, failed); n > 0 {
+			moved[i].Written = time.Now()
+		}
+	}
+	if len(lost) > 0 { // the last packet of a socket that ends has left by the uplink, as its connection was known
+		err = errors.Join(err, rtnl.DeleteConnections(lost))
+		ended = time.Now()
+	}
+	for i, n := range written {
+		if moved[i].Connections = n; moved[i].Written.Before(ended) {
+			moved[i].Written = ended
+		}
+	}
+	return err
+}
+
+// connectionCount returns the number of tracked connections, and bucketCount that of the buckets of the kernel's table of them.
+func connectionCount() int { return conntrackSysctl("nf_conntrack_count") }
+func bucketCount() int     { return conntrackSysctl("nf_conntrack_buckets") }
+
+func conntrackSysctl(name string) int {
+	n, _ := procfs.Sysctl("net/netfilter/" + name)
+	return int(n)
 }

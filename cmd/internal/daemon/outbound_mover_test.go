@@ -1,0 +1,176 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"replypath/cmd/internal/host"
+	"replypath/health"
+	"replypath/uplinks"
+)
+
+// recordedMoves is a kernel that notes the uplinks whose connections it deletes, and moves.
+type recordedMoves struct {
+	mu               sync.Mutex
+	deleted, uplinks []string
+	moves            []uplinks.Move // as uplinks
+}
+
+func (r *recordedMoves) DeleteTranslated(moves ...uplinks.Move) ([]host.Moved, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range moves {
+		r.deleted = append(r.deleted, m.Path.Uplink)
+	}
+	return make([]host.Moved, len(moves)), nil
+}
+
+func (r *recordedMoves) MoveConnections(moves ...uplinks.Move) ([]host.Moved, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range moves {
+		r.uplinks, r.moves = append(r.uplinks, m.Path.Uplink), append(r.moves, m)
+	}
+	return make([]host.Moved, len(moves)), nil
+}
+
+// What has begun by an uplink since it is in use again is not moved by the second sweep.
+func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
+	for name, want := range map[string][]string{"down": {"fibre", "fibre"}, "down and up": {"fibre"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, _ := newOutboundReconciler(t, outboundTestSettings())
+				moved := &recordedMoves{}
+				k.mover.kernel = moved
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- k.mover.Run(ctx) }()
+				k.setFibre(uplinks.VerdictDown)
+				k.FailOver(t.Context())
+				synctest.Wait()
+				if name == "down and up" {
+					k.setFibre(uplinks.VerdictUp)
+					k.FailOver(t.Context())
+				}
+				time.Sleep(2 * secondSweep)
+				stop()
+				<-ended
+				if !slices.Equal(moved.uplinks, want) {
+					t.Errorf("moved those of %v, want %v", moved.uplinks, want)
+				}
+			})
+		})
+	}
+}
+
+// busyMover is a kernel that takes its time for the first move.
+type busyMover struct {
+	recordedMoves
+	release chan struct{}
+	calls   int
+}
+
+func (b *busyMover) MoveConnections(moves ...uplinks.Move) ([]host.Moved, error) {
+	b.mu.Lock()
+	b.calls++
+	first := b.calls == 1
+	b.mu.Unlock()
+	if first {
+		<-b.release
+	}
+	return b.recordedMoves.MoveConnections(moves...)
+}
+
+// What comes while connections are listed is deleted by the kernel at once, and listed together, each path once, and before what was in
+// flight.
+func TestMovesThatWaitAreCarriedOutTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newOutboundReconciler(t, outboundTestSettings())
+		kernel := &busyMover{release: make(chan struct{})}
+		k.mover.kernel = kernel
+		k.mover.inUse.Store(nil)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- k.mover.Run(ctx) }()
+		queue := func(names ...string) {
+			var moves []uplinks.Move
+			for _, name := range names {
+				moves = append(moves, uplinks.Move{Path: uplinks.PathKey{Uplink: name, Family: uplinks.IPv4}, Family: uplinks.IPv4})
+			}
+			k.mover.queue(moves)
+			synctest.Wait()
+		}
+		k.mover.queue([]uplinks.Move{{Path: uplinks.PathKey{Uplink: "a", Family: uplinks.IPv4}, Family: uplinks.IPv4, AtInit: true}})
+		synctest.Wait()
+		queue("b", "c")
+		queue("c", "d")
+		check := func(when string, calls int, deleted, listed []string) {
+			t.Helper()
+			kernel.mu.Lock()
+			defer kernel.mu.Unlock()
+			if kernel.calls != calls || !slices.Equal(kernel.deleted, deleted) || !slices.Equal(kernel.uplinks, listed) {
+				t.Errorf("%s: the kernel deletes those of %v, and in %d lists are %v; want %v, %d, %v", when, kernel.deleted, kernel.calls, kernel.uplinks, deleted, calls, listed)
+			}
+		}
+		deleted := []string{"a", "b", "c", "c", "d"}
+		check("during a list", 1, deleted, nil)
+		time.Sleep(2 * secondSweep) // the second sweep of the first move is due
+		close(kernel.release)
+		synctest.Wait()
+		check("after it", 3, deleted, []string{"a", "b", "c", "d", "a"})
+		time.Sleep(2 * secondSweep)
+		check("in the end", 4, deleted, []string{"a", "b", "c", "d", "a", "b", "c", "d"})
+		stop()
+		<-ended
+	})
+}
+
+// timedMover deletes 5 connections of each path in 2 ms, and moves one more and ends a socket 3 ms later, in a sweep that takes 10 ms.
+type timedMover struct{ sweeps int }
+
+func (m *timedMover) DeleteTranslated(moves ...uplinks.Move) (moved []host.Moved, err error) {
+	time.Sleep(2 * time.Millisecond)
+	for range moves {
+		moved = append(moved, host.Moved{Connections: 5, Written: time.Now()})
+	}
+	return moved, nil
+}
+
+func (m *timedMover) MoveConnections(moves ...uplinks.Move) (moved []host.Moved, err error) {
+	began := time.Now()
+	time.Sleep(10 * time.Millisecond)
+	for range moves {
+		moved = append(moved, host.Moved{})
+		if m.sweeps == 0 {
+			moved[len(moved)-1] = host.Moved{Connections: 1, Sockets: 1, Written: began.Add(3 * time.Millisecond)}
+		}
+	}
+	m.sweeps++
+	return moved, nil
+}
+
+// The time of a sweep is that of its last write, and of its end if it writes nothing.
+func TestAMoveIsReportedWithTheTimeOfItsLastWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, _ := newOutboundReconciler(t, outboundTestSettings())
+		k.mover.kernel = &timedMover{}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- k.mover.Run(ctx) }()
+		began := time.Now()
+		k.setFibre(uplinks.VerdictDown)
+		k.FailOver(ctx)
+		time.Sleep(2 * secondSweep)
+		move := k.mover.states.Status().Of("fibre", uplinks.IPv4).LastMove
+		want := health.OutboundMove{At: began, Reason: "it is down", Connections: 6, Sockets: 1, Milliseconds: 5, SecondSweepMilliseconds: 512}
+		if move == nil || *move != want {
+			t.Errorf("%+v, want %+v", move, want)
+		}
+		stop()
+		<-ended
+	})
+}
