@@ -17,6 +17,13 @@ type Neighbour struct {
 	Protocol uint8
 }
 
+// NeighbourLookup is the entry that was found for an address on a link.
+type NeighbourLookup struct {
+	Neighbour
+	Found bool  // there is an entry
+	Err   error // why nothing is known
+}
+
 // LinkAddr is an address on a link.
 type LinkAddr struct {
 	Link int // its index

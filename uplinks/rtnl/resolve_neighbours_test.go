@@ -55,7 +55,28 @@ func TestNeighboursAreResolvedOnceAllAnswer(t *testing.T) {
 				t.Errorf("%v is %s", n.Where(), n.State)
 			}
 		}
+		wantNeighboursInOrder(t, all)
 	})
+}
+
+// wantNeighboursInOrder wants the entries of the addresses, among such as have none, for more requests than are sent together.
+func wantNeighboursInOrder(t *testing.T, all []egress.LinkAddr) {
+	t.Helper()
+	table, err := rtnl.OpenNeighbourTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	var asked []egress.LinkAddr
+	for _, a := range all {
+		asked = append(asked, a, egress.LinkAddr{Link: a.Link, Addr: netip.MustParseAddr("198.51.100.9")}, egress.LinkAddr{Link: 1 << 20, Addr: a.Addr})
+	}
+	for i, l := range table.Neighbours(asked) {
+		want := egress.NeighbourLookup{Neighbour: l.Neighbour, Found: i%3 == 0, Err: l.Err}
+		if l != want || (l.Err != nil) != (i%3 == 2) || l.Found && l.Where() != asked[i] {
+			t.Errorf("%v: %+v", asked[i], l)
+		}
+	}
 }
 
 func TestRefusalsNameTheFamilyOfTheFullTable(t *testing.T) {

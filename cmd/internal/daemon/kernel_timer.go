@@ -61,8 +61,9 @@ func (t *kernelTimer) Stop() bool { return t.set(0) }
 // set makes the timer fire after a time, 0: not. It reports whether it would have fired.
 func (t *kernelTimer) set(d time.Duration) bool {
 	var before unix.ItimerSpec
-	_ = t.raw.Control(func(fd uintptr) {
-		_ = unix.TimerfdSettime(int(fd), 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, &before) // its arguments are valid
+	then := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}
+	_ = t.raw.Control(func(fd uintptr) { // its arguments are valid
+		_, _, _ = unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, fd, 0, uintptr(unsafe.Pointer(&then)), uintptr(unsafe.Pointer(&before)), 0, 0)
 	})
 	return before.Value != (unix.Timespec{})
 }

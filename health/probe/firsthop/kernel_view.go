@@ -12,8 +12,8 @@ import (
 
 // Table is the kernel's neighbour table. Safe for concurrent use.
 type Table interface {
-	// Neighbour returns the entry for the address on the link with that index; found is false when there is none.
-	Neighbour(link int, a netip.Addr) (n egress.Neighbour, found bool, err error)
+	// Neighbours returns the entries for the addresses, in their order.
+	Neighbours(of []egress.LinkAddr) []egress.NeighbourLookup
 	// Resolve makes the kernel resolve the address, as for a packet of its own.
 	Resolve(link int, a netip.Addr) error
 }
@@ -26,7 +26,8 @@ type kernelView struct {
 	mu      sync.Mutex // not held while table is read
 	paths   map[health.Key]viewOfPath
 	queue   []comparison // that are due
-	next    int          // in the queue
+	spare   []comparison // an empty queue
+	holds   int          // of gather
 	working bool         // a goroutine makes those of the queue
 }
 
@@ -34,6 +35,7 @@ type kernelView struct {
 type comparison struct {
 	ending
 	batch *batch // that gets the result
+	last  viewOfPath
 }
 
 // viewOfPath is the last comparison for a path.
@@ -45,7 +47,8 @@ type viewOfPath struct {
 }
 
 const (
-	// viewInterval is the time between two comparisons while the table is right.
+	// viewInterval is the time between two comparisons while the table is right. Each begins at a multiple of it, with the first reply of
+	// each gateway: so gateways that are asked together are compared together, and the table is read at few ticks.
 	viewInterval = 3 * time.Second
 	// failedPatience is longer than the kernel tries to resolve an address (neigh.*.ucast_solicit, mcast_solicit and
 	// retrans_time): an entry that failed before may be tried again with the next packet.
@@ -61,15 +64,32 @@ func newKernelView(table Table) *kernelView {
 // check returns an error when packets to the gateway, which has just replied from the hardware address, do not reach it. It asks
 // the kernel to resolve a gateway that it does not know.
 func (k *kernelView) check(p health.Path, mac string) error {
-	if len(mac) != hardwareAddrLen {
-		return nil
+	one := []comparison{{ending: ending{path: &p, reply: reply{mac: mac}}}}
+	if len(mac) == hardwareAddrLen {
+		k.compareAll(one)
 	}
-	now := time.Now()
-	last, due := k.begin(p.Key, now)
-	if !due {
-		return nil
+	return one[0].err
+}
+
+// gather makes the comparisons that become due until release wait for it: the table is read once for all of them.
+func (k *kernelView) gather() (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.holds++
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.holds--
+		k.start()
 	}
-	return k.compareSince(p, mac, last, now)
+}
+
+// start makes a goroutine compare what is due, unless one does. Its caller holds mu.
+func (k *kernelView) start() {
+	if len(k.queue) > 0 && k.holds == 0 && !k.working {
+		k.working = true
+		go k.work()
+	}
 }
 
 // compareDue returns the requests that need no comparison now. Those of the others are made by one goroutine, as the kernel may keep a
@@ -84,99 +104,106 @@ func (k *kernelView) compareDue(all []ending, b *batch) (left []ending) {
 			left = append(left, e)
 			continue
 		}
-		k.queue = append(k.queue, comparison{e, b})
+		k.queue = append(k.queue, comparison{ending: e, batch: b})
 	}
-	if len(k.queue) > 0 && !k.working {
-		k.working = true
-		go k.work()
-	}
+	k.start()
 	return left
 }
-
-// reportDelay is the longest time that a comparison that is made waits for the next ones, to be reported with them.
-const reportDelay = 5 * time.Millisecond
 
 // work makes the comparisons of the queue until there is none.
 func (k *kernelView) work() {
 	var ended endings
-	reported := time.Now()
-	for c, ok := k.takeComparison(); ok; c, ok = k.takeComparison() {
-		c.err = k.check(*c.path, c.mac)
-		ended.append(c.batch, c.ending)
-		if time.Since(reported) > reportDelay {
-			ended.flush()
-			reported = time.Now()
+	for all := k.takeQueue(nil); len(all) > 0; all = k.takeQueue(all) {
+		k.compareAll(all)
+		for _, c := range all {
+			ended.append(c.batch, c.ending)
 		}
+		ended.flush()
 	}
-	ended.flush()
 }
 
-// takeComparison removes and returns the first comparison of the queue. Without one the goroutine ends.
-func (k *kernelView) takeComparison() (c comparison, ok bool) {
+// takeQueue takes the comparisons of the queue, after those that are done. Without any the goroutine ends.
+func (k *kernelView) takeQueue(done []comparison) (all []comparison) {
+	clear(done)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.next == len(k.queue) {
-		clear(k.queue)
-		k.queue, k.next, k.working = k.queue[:0], 0, false
-		return c, false
+	if done != nil {
+		k.spare = done[:0]
 	}
-	k.next++
-	return k.queue[k.next-1], true
+	all, k.queue = k.queue, k.spare
+	k.spare, k.working = nil, len(all) > 0
+	return all
 }
 
 // isDue reports whether another comparison is due.
 func (v viewOfPath) isDue(now time.Time) bool {
-	return !v.running && now.Sub(v.good) >= viewInterval
+	return !v.running && v.good.Before(health.LastTick(now, viewInterval))
 }
 
-// compareSince makes the comparison that has begun, and records it.
-func (k *kernelView) compareSince(p health.Path, mac string, last viewOfPath, now time.Time) error {
-	next, err := k.compare(p, mac, last, now)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.paths[p.Key] = next
-	return err
-}
-
-// begin returns the last comparison for the path, and whether another is due. It records that one is in progress.
-func (k *kernelView) begin(path health.Key, now time.Time) (last viewOfPath, due bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	last = k.paths[path]
-	if !last.isDue(now) {
-		return last, false
+// compareAll makes those of the comparisons that are due, and sets their errors. It reads the table once.
+func (k *kernelView) compareAll(all []comparison) {
+	now := time.Now()
+	due := k.begin(all, now)
+	if len(due) == 0 {
+		return
 	}
-	running := last
-	running.running = true
-	k.paths[path] = running
-	return last, true
+	addrs := make([]egress.LinkAddr, len(due))
+	for i, c := range due {
+		addrs[i] = GatewayAddr(c.path)
+	}
+	found := k.table.Neighbours(addrs)
+	next := make([]viewOfPath, len(due))
+	for i, c := range due {
+		next[i], c.err = k.compare(*c.path, c.mac, found[i], c.last, now)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, c := range due {
+		k.paths[c.path.Key] = next[i]
+	}
+}
+
+// begin returns the comparisons that are due. It records that they are in progress.
+func (k *kernelView) begin(all []comparison, now time.Time) (due []*comparison) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range all {
+		c := &all[i]
+		if c.last = k.paths[c.path.Key]; !c.last.isDue(now) {
+			continue
+		}
+		running := c.last
+		running.running = true
+		k.paths[c.path.Key] = running
+		due = append(due, c)
+	}
+	return due
 }
 
 // compare makes one comparison.
-func (k *kernelView) compare(p health.Path, mac string, last viewOfPath, now time.Time) (next viewOfPath, err error) {
-	n, found, err := k.table.Neighbour(p.Index, p.Gateway.WithZone(""))
-	if err != nil {
+func (k *kernelView) compare(p health.Path, mac string, n egress.NeighbourLookup, last viewOfPath, now time.Time) (next viewOfPath, err error) {
+	if n.Err != nil {
 		return last, nil // an old kernel, or a link that has just gone: the probe itself was answered
 	}
 	next = viewOfPath{good: now}
 	switch {
-	case !found || n.State&(egress.Failed|egress.Incomplete) != 0 || n.State == 0:
-		err = k.unresolved(p, n, found, last, &next, now)
+	case !n.Found || n.State&(egress.Failed|egress.Incomplete) != 0 || n.State == 0:
+		err = k.unresolved(p, n, last, &next, now)
 	case n.State&(egress.Permanent|egress.NoARP) != 0 && n.MAC != mac:
 		next.good = time.Time{}
-		err = contradiction(p, n, mac)
+		err = contradiction(p, n.Neighbour, mac)
 	}
 	return next, err
 }
 
 // unresolved makes the kernel resolve the gateway, and returns an error when it could not for a while.
-func (k *kernelView) unresolved(p health.Path, n egress.Neighbour, found bool, last viewOfPath, next *viewOfPath, now time.Time) error {
+func (k *kernelView) unresolved(p health.Path, n egress.NeighbourLookup, last viewOfPath, next *viewOfPath, now time.Time) error {
 	next.good = time.Time{}
 	next.failed, next.times = last.failed, last.times+1
 	if next.failed.IsZero() {
 		next.failed = now
 	}
-	if !found || n.State&egress.Incomplete == 0 {
+	if !n.Found || n.State&egress.Incomplete == 0 {
 		if k.table.Resolve(p.Index, p.Gateway.WithZone("")) != nil {
 			next.failed, next.times = time.Time{}, 0 // without the privilege nothing is known
 			return nil

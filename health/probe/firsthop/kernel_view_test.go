@@ -3,8 +3,10 @@ package firsthop
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"replypath/health"
@@ -21,9 +23,12 @@ type fakeTable struct {
 	resolved   int
 }
 
-func (f *fakeTable) Neighbour(int, netip.Addr) (egress.Neighbour, bool, error) {
+func (f *fakeTable) Neighbours(of []egress.LinkAddr) (all []egress.NeighbourLookup) {
 	f.asked++
-	return f.entry, f.found, f.err
+	for range of {
+		all = append(all, egress.NeighbourLookup{Neighbour: f.entry, Found: f.found, Err: f.err})
+	}
+	return all
 }
 
 func (f *fakeTable) Resolve(int, netip.Addr) error { f.resolved++; return f.resolveErr }
@@ -97,17 +102,67 @@ func TestGatewayThatTheKernelCannotResolveFailsAfterAWhile(t *testing.T) {
 	}
 }
 
+// Gateways that are probed once a second are compared together, every three seconds, whenever they were first.
 func TestRightEntryIsComparedSeldom(t *testing.T) {
-	table := &fakeTable{entry: egress.Neighbour{MAC: heard, State: egress.Reachable}, found: true}
-	k := newKernelView(table)
-	for range 5 {
-		if err := k.check(gatewayPath, heard); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		table := &fakeTable{entry: egress.Neighbour{MAC: heard, State: egress.Reachable}, found: true}
+		k := newKernelView(table)
+		var all []comparison
+		for i, name := range []string{"one", "another", "a third"} {
+			p := gatewayPath
+			p.Key.Uplink = name
+			all = append(all, comparison{ending: ending{path: &p, reply: reply{mac: heard}}})
+			k.compareAll(all)
+			if table.asked != i+1 {
+				t.Errorf("%d look-ups, want %d", table.asked, i+1)
+			}
+			time.Sleep(900 * time.Millisecond)
 		}
-	}
-	if table.asked != 1 {
-		t.Errorf("%d look-ups, want 1", table.asked)
-	}
+		table.asked = 0
+		for range 12 {
+			time.Sleep(time.Second)
+			k.compareAll(all)
+		}
+		if table.asked != 4 {
+			t.Errorf("%d look-ups, want 4", table.asked)
+		}
+	})
+}
+
+// The table is read once for the gateways that reply while a batch is sent, and again for those that reply later.
+func TestComparisonsAreMadeTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := &fakeTable{entry: egress.Neighbour{MAC: another, State: egress.Permanent}, found: true}
+		view, wrong, paths := newKernelView(table), 0, make([]health.Path, 10)
+		compared := &batch{end: func(e *endings) {
+			for _, o := range e.results() {
+				if o.Err != nil {
+					wrong++
+				}
+			}
+		}}
+		release := view.gather()
+		for i := range paths {
+			paths[i] = gatewayPath
+			paths[i].Key = health.Key{Uplink: strconv.Itoa(i)}
+			if i == 8 {
+				synctest.Wait()
+				if table.asked != 0 {
+					t.Error("the table is read while the batch is sent")
+				}
+				release()
+			}
+			if left := view.compareDue([]ending{{n: i, path: &paths[i], reply: reply{mac: heard}}}, compared); len(left) > 0 {
+				t.Errorf("%d is not compared", i)
+			}
+			if i >= 8 {
+				synctest.Wait()
+			}
+		}
+		if table.asked > 3 || wrong != len(paths) {
+			t.Errorf("the table is read %d times, %d are wrong", table.asked, wrong)
+		}
+	})
 }
 
 func TestTargetAddrOfAnAdvertisement(t *testing.T) {
@@ -137,12 +192,12 @@ type slowTable struct {
 	begun, released chan struct{}
 }
 
-func (s *slowTable) Neighbour(link int, a netip.Addr) (egress.Neighbour, bool, error) {
-	if link == s.slow {
+func (s *slowTable) Neighbours(of []egress.LinkAddr) []egress.NeighbourLookup {
+	if of[0].Link == s.slow {
 		close(s.begun)
 		<-s.released
 	}
-	return s.entry, s.found, nil
+	return []egress.NeighbourLookup{{Neighbour: s.entry, Found: s.found}}
 }
 
 func TestSlowComparisonHoldsUpNoOtherPath(t *testing.T) {

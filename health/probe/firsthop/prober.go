@@ -57,6 +57,9 @@ func (a *Prober) Send(probes []health.BatchedProbe, report func([]health.Batched
 	a.refresh()
 	a.arp.expire()
 	a.ndp.expire()
+	if a.kernel != nil {
+		defer a.kernel.gather()()
+	}
 	compared := &batch{end: func(e *endings) { report(e.results()) }}
 	answered := &batch{end: func(e *endings) {
 		e.explain()
