@@ -1,20 +1,11 @@
 package bpf
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"math"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 )
 
 // EgressFilter says which packets without a mark and without a VLAN tag may not leave by a link: those whose source is in a network of
@@ -29,45 +20,26 @@ func (f EgressFilter) drops(family func(netip.Addr) bool) bool {
 }
 
 // EgressFilters reads and writes the filters of the links in the network namespace of this process. Each is a program at the egress of
-// the link (TCX, Linux 6.6), behind those of others. It stays as long as it is pinned and the link exists. Not safe for concurrent use.
+// the link. Not safe for concurrent use.
 type EgressFilters struct {
-	pins string             // folder
-	tags map[[2]bool]string // of the programs of the families
+	links linkPrograms
+	tags  map[[2]bool]string // of the programs of the families
 }
 
 // OpenEgressFilters finds the place of the pins. Without one the error is ErrNoPins.
 func OpenEgressFilters() (*EgressFilters, error) {
-	netns, err := netnsCookie()
-	if err != nil {
-		return nil, err
-	}
-	pins, err := pinsOf(fmt.Sprintf("egress-%d", netns))
-	return &EgressFilters{pins, map[[2]bool]string{}}, err
-}
-
-// pinned are the names of what is pinned for a link, by what they begin with: the index of the link follows.
-const pinnedLink, pinnedProgram, pinnedNetworks = "link_", "program_", "networks_"
-
-func (e *EgressFilters) pin(kind string, index int) string {
-	return filepath.Join(e.pins, kind+strconv.Itoa(index))
+	links, err := openLinkPrograms("egress", linkPrograms{attach: ebpf.AttachTCXEgress, kind: "the filter at egress", data: "networks_"})
+	return &EgressFilters{links, map[[2]bool]string{}}, err
 }
 
 // Read returns the filters by the index of the link. One that does not work as it should has no networks.
 func (e *EgressFilters) Read() (map[int]EgressFilter, error) {
-	entries, err := os.ReadDir(e.pins)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the filters at egress: %w", err)
+	indices, err := e.links.indices()
+	if err != nil || indices == nil {
+		return nil, err
 	}
 	all := map[int]EgressFilter{}
-	for _, entry := range entries {
-		_, number, _ := strings.Cut(entry.Name(), "_")
-		index, err := strconv.Atoi(number)
-		if err != nil {
-			continue
-		}
+	for index := range indices {
 		if f, err := e.read(index); err == nil {
 			all[index] = f
 		} else {
@@ -77,62 +49,34 @@ func (e *EgressFilters) Read() (map[int]EgressFilter, error) {
 	return all, nil
 }
 
-// errDamaged means that what is pinned does not belong together, or is not what Set has pinned.
-var errDamaged = errors.New("another program has changed the filter")
-
 func (e *EgressFilters) read(index int) (f EgressFilter, err error) {
-	running, err := e.runningProgram(index)
+	running, err := e.links.read(index, func(m *ebpf.Map) (err error) {
+		f, err = readNetworks(m)
+		return err
+	})
 	if err != nil {
 		return f, err
 	}
-	program, err := ebpf.LoadPinnedProgram(e.pin(pinnedProgram, index), nil)
-	if err != nil {
-		return f, err
-	}
-	defer program.Close()
-	info, err := program.Info()
-	if err != nil {
-		return f, err
-	}
-	m, err := ebpf.LoadPinnedMap(e.pin(pinnedNetworks, index), nil)
-	if err != nil {
-		return f, err
-	}
-	defer m.Close()
-	networks, err := m.Info()
-	if err != nil {
-		return f, err
-	}
-	id, _ := info.ID()
-	mapID, _ := networks.ID()
-	if used, _ := info.MapIDs(); id != running || !slices.Contains(used, mapID) {
+	if tag, err := e.tag(f); err != nil || tag != running {
 		return f, errDamaged
-	}
-	if f, err = readNetworks(m); err != nil {
-		return f, err
-	}
-	if tag, err := e.tag(f); err != nil || tag != info.Tag {
-		return f, errors.Join(err, errDamaged)
 	}
 	return f, nil
 }
 
-// runningProgram returns the program of the pinned link, which is attached to the link with the index.
-func (e *EgressFilters) runningProgram(index int) (ebpf.ProgramID, error) {
-	l, err := link.LoadPinnedLink(e.pin(pinnedLink, index), nil)
+// Set gives the link with the index this filter, in place of one that it has: no packet meets none. After an error the link may have
+// none, or the one before, which Read then calls damaged.
+func (e *EgressFilters) Set(index int, f EgressFilter) error {
+	program, networks, err := load(f)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer l.Close()
-	info, err := l.Info()
-	if err != nil {
-		return 0, err
-	}
-	if at := info.TCX(); at == nil || int(at.Ifindex) != index || ebpf.AttachType(at.AttachType) != ebpf.AttachTCXEgress {
-		return 0, errDamaged
-	}
-	return info.Program, nil
+	defer networks.Close()
+	defer program.Close()
+	return e.links.set(index, program, networks)
 }
+
+// Delete takes the filter of the link with the index away, which may be gone.
+func (e *EgressFilters) Delete(index int) error { return e.links.delete(index) }
 
 // readNetworks returns the filter that the map makes.
 func readNetworks(m *ebpf.Map) (f EgressFilter, err error) {
@@ -185,20 +129,13 @@ func load(f EgressFilter) (*ebpf.Program, *ebpf.Map, error) {
 			}
 		}
 	}
-	spec := egressSpec(f)
-	err = spec.Instructions.AssociateMap(networksMap, m)
-	if err == nil {
-		var program *ebpf.Program
-		if program, err = ebpf.NewProgram(spec); err == nil {
-			return program, m, nil
-		}
+	program, err := loadWith(egressSpec(f), networksMap, m)
+	if err != nil {
+		m.Close()
+		return nil, nil, fmt.Errorf("load the program of a filter at egress: %w", err)
 	}
-	m.Close()
-	return nil, nil, fmt.Errorf("load the program of a filter at egress: %w", err)
+	return program, m, nil
 }
-
-// noLink is the index of no link.
-const noLink = math.MaxInt32
 
 // Check reports what would fail, as far as it does not depend on a link. It attaches nothing.
 func (e *EgressFilters) Check() error {
@@ -208,9 +145,5 @@ func (e *EgressFilters) Check() error {
 	}
 	defer m.Close()
 	defer program.Close()
-	_, err = link.AttachTCX(link.TCXOptions{Interface: noLink, Program: program, Attach: ebpf.AttachTCXEgress})
-	if errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return fmt.Errorf("attach a program at the egress of links (TCX, Linux 6.6): %w", err)
+	return e.links.check(program)
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"replypath/cmd/internal/bpf"
 	"replypath/test/world"
@@ -86,6 +87,23 @@ func attached(t *testing.T, index int) (all []ebpf.ProgramID) {
 		all = append(all, p.ID)
 	}
 	return all
+}
+
+// awaitOneProgram waits until a hook of the link has one program: the kernel detaches one whose last pin is gone a little later.
+func awaitOneProgram(t *testing.T, when string, index int, hook ebpf.AttachType) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		found, err := link.QueryPrograms(link.QueryOptions{Target: index, Attach: hook})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found.Programs) == 1 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: the programs are %v", when, found.Programs)
+		}
+	}
 }
 
 func TestFiltersAreReplacedInPlace(t *testing.T) {
@@ -194,9 +212,7 @@ func TestDamagedFiltersAreSetAgain(t *testing.T) {
 		wantFilters(t, name, e, map[int]bpf.EgressFilter{index: {}})
 		setFilter(t, e, index, want)
 		wantFilters(t, "after "+name, e, map[int]bpf.EgressFilter{index: want})
-		if all := attached(t, index); len(all) != 1 {
-			t.Errorf("after %s the programs are %v", name, all)
-		}
+		awaitOneProgram(t, "after "+name, index, ebpf.AttachTCXEgress)
 	}
 }
 
