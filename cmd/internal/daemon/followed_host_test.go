@@ -40,7 +40,7 @@ const agreementTimeout = 15 * time.Second
 func follow(t *testing.T, backend marks.Backend, s uplinks.Settings, gateway *world.Host) *followedHost {
 	t.Helper()
 	w := &followedHost{t: t, gateway: gateway, settings: s}
-	options := host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: s.TableBase}
+	options := host.Options{StateDir: t.TempDir(), Backend: backend, TableBase: s.TableBase, Settings: s}
 	open := func() (h *host.Host) {
 		var err error
 		if gateway.Do(func() { h, err = host.Open(t.Context(), options) }); err != nil {

@@ -12,6 +12,9 @@ var hostEvents = []struct {
 		"ip link set eth0 name x; ip link set eth1 name eth0; ip link set x name eth1",
 		"ip link set eth0 name x; ip link set eth1 name eth0; ip link set x name eth1"}, false},
 	{"a link keeps its name as an alternative name", []string{"ip link set eth1 name x1; ip link property add dev x1 altname eth1", "ip link property del dev x1 altname eth1; ip link set x1 name eth1"}, false},
+	{"one link has the names of two uplinks", []string{
+		"ip link set eth1 name x1; ip link property add dev x1 altname eth1; ip link set eth0 name x; ip link set x1 name eth0",
+		"ip link property del dev eth0 altname eth1; ip link set eth0 name eth1; ip link set x name eth0; for l in eth0 eth1; do dress $l; done"}, false},
 	{"an alternative name", []string{"ip link property add dev eth1 altname lte", "ip link property del dev eth1 altname lte"}, false},
 	{"a link is recreated", []string{"ip link del eth1; ip link add eth1 type veth peer name p1; ip link set p1 up; ip link set eth1 up; dress eth1"}, false},
 	{"a link is recreated with its index", []string{
