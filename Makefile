@@ -38,7 +38,7 @@ demo: build
 # namespaces of a machine share one neighbour table (net.ipv6.neigh.default.gc_thresh3), and 24 worlds have filled 850 of its 1024
 # entries. The two parts run side by side, each to its end. MAKEFLAGS is not for the make that tests run.
 RACED_FIRST = ./cmd/internal/host ./cmd/internal/daemon
-FIRST       = ./cmd/internal/host/killed $(addprefix ./test/,reply routers apply service pair matrix answer outbound intercept docs install)
+FIRST       = ./cmd/internal/host/killed $(addprefix ./test/,reply routers outbound service apply intercept doctor pair verify docs matrix answer install)
 TEST        = MAKEFLAGS= go test -ldflags=-w -parallel 4 -shuffle=on -timeout 20m
 test: needs
 	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath

@@ -68,13 +68,22 @@ func (v VRRP) Start(t *testing.T) *world.Command {
 // Await waits until the router has the addresses.
 func (v VRRP) Await(t *testing.T) {
 	t.Helper()
-	Eventually(t, EventualTimeout, v.Router.Name+" is in charge", func() bool {
-		all := v.Router.Run("ip", "-br", "addr")
-		for _, a := range v.Addresses {
-			if !strings.Contains(all, a) {
-				return false
-			}
+	Eventually(t, EventualTimeout, v.Router.Name+" is in charge", func() bool { return v.addresses() == len(v.Addresses) })
+}
+
+// AwaitBackup waits until the router has none of the addresses: while two have them, both answer for them.
+func (v VRRP) AwaitBackup(t *testing.T) {
+	t.Helper()
+	Eventually(t, EventualTimeout, v.Router.Name+" is not in charge", func() bool { return v.addresses() == 0 })
+}
+
+// addresses returns how many of the addresses the router has.
+func (v VRRP) addresses() (n int) {
+	all := v.Router.Run("ip", "-br", "addr")
+	for _, a := range v.Addresses {
+		if strings.Contains(all, a) {
+			n++
 		}
-		return true
-	})
+	}
+	return n
 }

@@ -113,6 +113,11 @@ func TestPairOfRoutersThatAreFound(t *testing.T) {
 		p.start(t)
 		cable := p.Routers[1]
 		p.takeOver(t, func(members []*member) {
+			for _, o := range p.members {
+				if o != members[0] { // which has the gateway addresses
+					o.vrrp.AwaitBackup(t)
+				}
+			}
 			for i, m := range members {
 				by := &pinger{office: p.office, frames: p.rawFramesBy(t, m.Link("w0"), "eth1"), replies: repliesAt(t, p.Port), from: []netip.Addr{cable.Client4, cable.Client6}, to: p.to()}
 				mac, err := net.ParseMAC(m.mac)
