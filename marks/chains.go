@@ -42,6 +42,9 @@ type Ingress struct {
 	// Tree says that the router is one of many: where they are more than MaxLinear on the link, they are compared in a tree, which
 	// needs the match bpf of iptables.
 	Tree bool
+	// Classified says that packets may have the uplink's mark already when they come in by the link: a program at its ingress gives it
+	// to what a router sends whose hardware address the rules do not know yet.
+	Classified bool
 
 	shared []Ingress // all uplinks of the link, if there are several; of the first one only
 }
@@ -72,6 +75,9 @@ func Chains(mask Mask, group uint32, ipv6 bool, ingress []Ingress) []Chain {
 	if inside := insideRules(mask, ingress); len(inside) > 0 {
 		pre = append(pre, Rule{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "REPLY", Action: Action{Kind: Jump, Chain: Inside}})
 		chains = append(chains, Chain{Inside, inside})
+	}
+	for _, link := range classifiedLinks(ingress) {
+		pre = append(pre, Rule{In: link, Fwmark: anyMark, Action: Action{Kind: SetMark, Mask: mask}})
 	}
 	chains = append(chains, Chain{Pre, append(pre, restore)}, Chain{Out, []Rule{save, restore}})
 	chains = addLatestIngress(chains, mask, ipv6, ingress)

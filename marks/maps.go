@@ -56,6 +56,9 @@ func routersMap(id ID) string { return fmt.Sprintf("%s%d%s", macMapPrefix, id, m
 // keepMap returns the map of the marks of the other uplinks on the link, by the connection's mark: to the chain that sets it.
 func keepMap(id ID) string { return keepChain(id, 0) + mapSuffix }
 
+// markedMap returns the map of the marks that a packet may have when it comes in by the link: to the chain that sets it.
+func markedMap(id ID) string { return fmt.Sprintf("%sMARKED%d%s", Prefix, id, mapSuffix) }
+
 // IsMap reports whether a chain is a map. Its rules are the elements, in the order of CompareElements: each matches one
 // key, a link by Rule.In, a router by Rule.MAC, or a mark by Rule.Ctmark under FullMask, and its action is a Goto.
 func IsMap(chain string) bool {
@@ -97,6 +100,9 @@ func MapChains(mask Mask, group uint32, ipv6 bool, ingress []Ingress) []Chain {
 	if inside := insideRules(mask, ingress); len(inside) > 0 {
 		pre = append(pre, Rule{SrcGroup: group, Ctmark: MarkMatch{Mask: mask}, Dir: "REPLY", Action: Action{Kind: Jump, Chain: Inside}})
 		chains = append(chains, Chain{Inside, inside})
+	}
+	for _, link := range classifiedLinks(ingress) {
+		pre = append(pre, Rule{In: link, Fwmark: MarkMatch{Not: true, Mask: mask}, Action: Action{Kind: SetFwmark, Mask: mask}})
 	}
 	if len(groupLinks(ingress)) > 1 {
 		chains = append(chains, Chain{errorChain, []Rule{fast, restore}})
@@ -149,17 +155,21 @@ func addElements(chains []Chain, mask Mask, ipv6 bool, ingress []Ingress) []Chai
 // lookUpRouter returns the rules of the chain of a link with several uplinks.
 func (l Ingress) lookUpRouter(mask Mask) []Rule {
 	id := mask.ID(l.Mark)
-	return []Rule{
+	var rules []Rule
+	if len(classifiedLinks(l.shared)) > 0 {
+		rules = []Rule{{Fwmark: MarkMatch{Not: true, Mask: mask}, Packet: notRelated, Action: Action{Kind: LookUpFwmark, Chain: markedMap(id), Mask: mask}}}
+	}
+	return append(rules, []Rule{
 		{Packet: notRelated, Action: Action{Kind: LookUpMAC, Chain: routersMap(id)}},
 		{Action: Action{Kind: LookUpCtmark, Chain: keepMap(id), Mask: mask}},
 		{Action: l.toIngressChain(mask)},
-	}
+	}...)
 }
 
 // routerMaps returns the maps of lookUpRouter. A hardware address that several uplinks have is that of the first one.
 func (l Ingress) routerMaps(mask Mask) []Chain {
 	id := mask.ID(l.Mark)
-	routers, keep := Chain{Name: routersMap(id)}, Chain{Name: keepMap(id)}
+	routers, keep, marked := Chain{Name: routersMap(id)}, Chain{Name: keepMap(id)}, Chain{Name: markedMap(id)}
 	seen := map[string]bool{}
 	for i, in := range l.shared {
 		for _, mac := range in.Routers {
@@ -168,14 +178,22 @@ func (l Ingress) routerMaps(mask Mask) []Chain {
 			}
 			seen[mac] = true
 		}
+		byMark := Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: FullMask}, Action: in.toIngressChain(mask)}
 		if i > 0 {
-			keep.Rules = append(keep.Rules, Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: FullMask}, Action: in.toIngressChain(mask)})
+			keep.Rules = append(keep.Rules, byMark)
+		}
+		if in.Classified {
+			marked.Rules = append(marked.Rules, byMark)
 		}
 	}
-	for _, m := range []Chain{routers, keep} {
+	maps := []Chain{routers, keep}
+	if len(marked.Rules) > 0 {
+		maps = append(maps, marked)
+	}
+	for _, m := range maps {
 		slices.SortFunc(m.Rules, CompareElements)
 	}
-	return []Chain{routers, keep}
+	return maps
 }
 
 // mapCounterRules returns the rules of CounterChain. Packets to the host itself come last, as nearly all leave by the

@@ -43,7 +43,7 @@ func (l Ingress) treeRouters(mask Mask) (all []treeRouter) {
 func (l Ingress) addRouterTree(chains []Chain, mask Mask, tree []treeRouter) []Chain {
 	id := mask.ID(l.Mark)
 	keep := Rule{Action: Action{Kind: Goto, Chain: keepChain(id, 0)}}
-	first := []Rule{{Packet: related, Action: keep.Action}}
+	first := append([]Rule{{Packet: related, Action: keep.Action}}, l.markedRules(mask)...)
 	marked := map[ID][]Rule{}
 	for i, in := range l.shared {
 		if i > 0 {

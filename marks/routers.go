@@ -1,6 +1,9 @@
 package marks
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Several uplinks can be on one link, distinguished by the hardware addresses of their routers: their Ingress have the same
 // Link. A packet that comes in by such a link is sent to the link's chain, which compares its source with the routers'.
@@ -71,6 +74,7 @@ func addRouterChains(chains []Chain, mask Mask, links []Ingress) []Chain {
 
 // routerRules returns the rules of the chain of a link with several uplinks that compare the routers one after the other.
 func (l Ingress) routerRules(mask Mask) (rules []Rule) {
+	rules = l.markedRules(mask)
 	for _, in := range l.shared {
 		for _, mac := range in.Routers {
 			rules = append(rules, Rule{MAC: mac, Packet: notRelated, Action: in.toIngressChain(mask)})
@@ -80,6 +84,28 @@ func (l Ingress) routerRules(mask Mask) (rules []Rule) {
 		rules = append(rules, Rule{Ctmark: MarkMatch{Mark: in.Mark, Mask: mask}, Action: in.toIngressChain(mask)})
 	}
 	return append(rules, Rule{Action: l.toIngressChain(mask)})
+}
+
+// markedRules returns the rules for packets that have the mark of an uplink when they come in by the link. That is right also where the
+// rules have the hardware address of another uplink's router, to which it belonged before.
+func (l Ingress) markedRules(mask Mask) (rules []Rule) {
+	for _, in := range l.shared {
+		if in.Classified {
+			rules = append(rules, Rule{Fwmark: MarkMatch{Mark: in.Mark, Mask: mask}, Packet: notRelated, Action: in.toIngressChain(mask)})
+		}
+	}
+	return rules
+}
+
+// classifiedLinks returns the links of the Ingress that are Classified, each once. A mark that no rule has taken must not route the
+// packet, which may be a reply.
+func classifiedLinks(ingress []Ingress) (links []string) {
+	for _, in := range ingress {
+		if in.Classified && !slices.Contains(links, in.Link) {
+			links = append(links, in.Link)
+		}
+	}
+	return links
 }
 
 // toIngressChain returns the goto to the chain that sets the uplink's mark.

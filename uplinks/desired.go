@@ -26,6 +26,7 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 	addBackup(want, s, f)
 	addEgressFilters(want, s, f)
 	s = s.applied(f)
+	addRouterClassifiers(want, s, f)
 	for _, add := range purposes {
 		add(want, s, f, v)
 	}

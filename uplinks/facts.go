@@ -39,6 +39,10 @@ type Facts struct {
 	BackupRefused string
 	// EgressFilterRefused is why the kernel refuses filters at egress.
 	EgressFilterRefused string
+	// RouterClassifierRefused is why the kernel refuses classifiers at ingress.
+	RouterClassifierRefused string
+	// NotForwarding has the paths of uplinks that share a link which does not forward their family.
+	NotForwarding map[PathKey]bool
 	// Kept has the routes of the paths that are left out and were in force before.
 	Kept map[PathKey]map[RouteKey]Route
 }

@@ -218,5 +218,11 @@ func (k *kernelModel) SetEgressFilter(uplinks.EgressFilter) {}
 // DelEgressFilter does nothing.
 func (k *kernelModel) DelEgressFilter(uplinks.EgressFilter) {}
 
+// SetRouterClassifier does nothing: in the model the rules know all routers.
+func (k *kernelModel) SetRouterClassifier(uplinks.RouterClassifier) {}
+
+// DelRouterClassifier does nothing.
+func (k *kernelModel) DelRouterClassifier(uplinks.RouterClassifier) {}
+
 // DelBackup does nothing.
 func (k *kernelModel) DelBackup() {}

@@ -35,7 +35,7 @@ func (p Plan) String() string {
 // as there is such a route, the entries are looked for. The rules of outbound connections follow the chains: a connection that is
 // open must have the mark of its uplink before a rule can choose another one for it. The table that translates sources once more
 // comes before the chains that do, and goes after them. A filter at egress drops more only when the chains are there, and less before
-// they change. A flow table is taken away for the time of all these steps.
+// they change; a classifier gives marks only while there are chains that take them. A flow table is taken away for the time of all these steps.
 func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
 	newRules, oldRules := ruleSteps(want, have)
@@ -56,7 +56,8 @@ func Diff(want, have State) Plan {
 	count, uncount := routerCounterSteps(want, have)
 	backUp, noBackup := backupSteps(want, have)
 	relax, filter := egressFilterSteps(want, have)
-	return pauseFlows(slices.Concat(forbid, relax, join, newNeighbours, newRoutes, newRules, set, backUp, load, count, attach, outboundRules, filter, oldOutbound, detach, uncount, unload, noBackup, restore, oldRules, oldNeighbours, oldRoutes), want, have)
+	declassify, classify := classifierSteps(want, have)
+	return pauseFlows(slices.Concat(forbid, relax, declassify, join, newNeighbours, newRoutes, newRules, set, backUp, load, classify, count, attach, outboundRules, filter, oldOutbound, detach, uncount, unload, noBackup, restore, oldRules, oldNeighbours, oldRoutes), want, have)
 }
 
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all

@@ -110,6 +110,7 @@ func RouterPlan(s Settings, before, now Facts) Plan {
 	for state, f := range map[*State]Facts{&was: before, &want: now} {
 		addRouterCounters(*state, s, f)
 		addReplies(*state, s.applied(f), f, nil)
+		addRouterClassifiers(*state, s.applied(f), f)
 	}
 	plan := Diff(want, was)
 	for _, step := range plan {

@@ -28,6 +28,8 @@ type State struct {
 	// The table that translates sources once more, one at most; the zero value stands for another one, or a damaged one.
 	Backup        map[marks.Backup]bool
 	EgressFilters map[EgressFilter]bool // one for each index of a link at most
+	// One for each index of a link at most.
+	RouterClassifiers map[RouterClassifier]bool
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -62,5 +64,7 @@ func NewState() State {
 		RouterCounters: map[marks.RouterCounters]bool{},
 		Backup:         map[marks.Backup]bool{},
 		EgressFilters:  map[EgressFilter]bool{},
+
+		RouterClassifiers: map[RouterClassifier]bool{},
 	}
 }

@@ -47,4 +47,6 @@ type Writer interface {
 	DelBackup()
 	SetEgressFilter(e EgressFilter)
 	DelEgressFilter(e EgressFilter)
+	SetRouterClassifier(c RouterClassifier)
+	DelRouterClassifier(c RouterClassifier)
 }

@@ -71,6 +71,8 @@ func (p Packet) traverse(chains []marks.Chain, name string, depth int) Packet {
 		case marks.SetCtmark:
 			// XT_CONNMARK_SET clears the bits of the mask, then XORs the mark.
 			p.Ctmark = p.Ctmark&^uint32(r.Action.Mask) ^ uint32(r.Action.Mark)
+		case marks.SetMark:
+			p.Fwmark = p.Fwmark&^uint32(r.Action.Mask) ^ uint32(r.Action.Mark)
 		case marks.RestoreMark:
 			mask := uint32(r.Action.Mask)
 			p.Fwmark = p.Fwmark&^mask ^ p.Ctmark&mask

@@ -91,12 +91,12 @@ func (l *load) wantUndisturbed(t *testing.T) {
 	t.Logf("%d requests; the streams stalled for %s at most", l.done, strings.Join(stalls, ", "))
 }
 
-// laterPort is the port of the servers that are asked once the router's change is known.
+// laterPort is the port of the servers that are asked once the neighbour entries have changed.
 const laterPort = 7100
 
 // TestRouterChangesUnderLoad changes a router's hardware address while requests come in by it. What began before is answered. What
-// begins once the neighbour entries have changed and the rules follow is answered at the first try, and none of its packets leaves
-// by the other router. Packets are counted, and no time is bounded, which a busy machine stretches.
+// begins once the neighbour entries have changed is answered at the first try, and none of its packets leaves by the other router,
+// before the rules follow and after. Packets are counted, and no time is bounded, which a busy machine stretches.
 func TestRouterChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
@@ -111,7 +111,6 @@ func TestRouterChangesUnderLoad(t *testing.T) {
 		}
 		cable.setMAC("02:00:00:0b:03:01")
 		o.awaitNeighbour(t, cable)
-		o.awaitRouter(t, cable.MAC)
 		after := o.startLoad(t, cable, laterPort)
 		for _, to := range o.to() {
 			for _, kind := range []world.Kind{world.KindUDP, world.KindPing} {
@@ -121,6 +120,7 @@ func TestRouterChangesUnderLoad(t *testing.T) {
 				}
 			}
 		}
+		o.awaitRouter(t, cable.MAC)
 		l.awaitRequests(t)
 		l.wantUndisturbed(t)
 		after.awaitRequests(t)

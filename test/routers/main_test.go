@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"replypath/test/box"
+	"replypath/test/world"
 )
 
-func TestMain(m *testing.M) { box.Main(m) }
+// The classifiers at ingress are pinned in a BPF file system.
+func TestMain(m *testing.M) { box.Main(m, world.ProvideBPF) }

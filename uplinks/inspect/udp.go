@@ -9,6 +9,10 @@ const udpRemedy = `they need Linux 5.14 or later with CONFIG_CGROUP_BPF, cgroup 
 const egressFilterRemedy = `some do after "nft flush ruleset", until the repair; filters at egress, which prevent it, need Linux 6.6, a BPF file system ` +
 	`(mount -t bpf bpf /sys/fs/bpf), CAP_BPF and CAP_NET_ADMIN`
 
+// classifierRemedy says what the classifiers at ingress need.
+const classifierRemedy = `they do within milliseconds; to know the router at once, a program at ingress needs Linux 6.6, a BPF file system ` +
+	`(mount -t bpf bpf /sys/fs/bpf), CAP_BPF and CAP_NET_ADMIN`
+
 // firstSentence returns the error of the kernel in one line: the verifier's has many.
 func firstSentence(text string) string {
 	line, _, _ := strings.Cut(text, "\n")

@@ -29,6 +29,7 @@ type Fake struct {
 	counters    map[marks.RouterCounters]bool
 	backup      map[marks.Backup]bool
 	filters     map[int]uplinks.EgressFilter
+	classifiers map[int]uplinks.RouterClassifier
 	neighbours  map[uplinks.NeighbourKey]string
 }
 
@@ -56,6 +57,7 @@ func NewFake(f uplinks.Facts) *Fake {
 		counters:    map[marks.RouterCounters]bool{},
 		backup:      map[marks.Backup]bool{},
 		filters:     map[int]uplinks.EgressFilter{},
+		classifiers: map[int]uplinks.RouterClassifier{},
 		neighbours:  map[uplinks.NeighbourKey]string{},
 	}
 	for _, t := range append(uplinks.Sysctls(f), uplinks.SourceSysctls(f)...) {
@@ -121,9 +123,7 @@ func (k *Fake) Observe(ctx context.Context, scopes ...uplinks.Scope) (uplinks.Fa
 	maps.Copy(have.Neighbours, k.neighbours)
 	maps.Copy(have.RouterCounters, k.counters)
 	maps.Copy(have.Backup, k.backup)
-	for _, e := range k.filters {
-		have.EgressFilters[e] = true
-	}
+	k.observeLinkPrograms(have)
 	maps.Copy(have.UDPPrograms, k.udpPrograms)
 	maps.Copy(have.UDPAddrs, k.udpAddrs)
 	for firewall, t := range k.tables {

@@ -6,6 +6,9 @@
 // process; UDP (udp.go) reads, replaces and removes them. Who fills the map of addresses must renew its leases: a program whose
 // service is dead must not choose an address that may be gone.
 //
+// Programs at links (link_programs.go) need no service: filters at egress (egress_filter.go) drop what is not translated, classifiers at
+// ingress (router_classifier.go) mark packets by the neighbour entry of their router.
+//
 // For replypath use, Hierarchy (hierarchy.go) makes control groups in a mount of its own, and Group.MarkSockets (socket_mark.go)
 // marks the sockets of their processes.
 package bpf

@@ -130,7 +130,9 @@ func TestFamilyWhoseEntryHasChangedIsWrittenFirst(t *testing.T) {
 		kernel.family = family
 		var order []uplinks.Family
 		kernel.Fail = func(s uplinks.Step) error {
-			order = append(order, s.(uplinks.LoadChains).Firewall.Family)
+			if load, is := s.(uplinks.LoadChains); is {
+				order = append(order, load.Firewall.Family)
+			}
 			return nil
 		}
 		kernel.announce(newMAC, oldMAC)

@@ -24,22 +24,23 @@ type Host struct {
 	lock      *statedir.Lock // nil: for reading only
 	isService bool
 	// wantsProtection says that the service owns its table of nftables.
-	wantsProtection bool
-	originals       *statedir.Originals
-	ownGenerations  generations
-	sysctls         procfs.SysctlReader // of WatchTunables
-	legacy          procfs.LegacyTables
-	proxies         proxyWatch // of transparent proxies
-	routers         routerMACs
-	found           foundRouters
-	udp             udpAnswers
-	flows           flows
-	routerCounters  routerCounters
-	backup          backup
-	confinesSources bool // the settings may need uplinks.SourceSysctls
-	egressFilters   egressFilters
-	whileLoading    func(done <-chan struct{}) // nil: nothing runs beside a change of chains
-	lost            lostTable
+	wantsProtection   bool
+	originals         *statedir.Originals
+	ownGenerations    generations
+	sysctls           procfs.SysctlReader // of WatchTunables
+	legacy            procfs.LegacyTables
+	proxies           proxyWatch // of transparent proxies
+	routers           routerMACs
+	found             foundRouters
+	udp               udpAnswers
+	flows             flows
+	routerCounters    routerCounters
+	backup            backup
+	confinesSources   bool // the settings may need uplinks.SourceSysctls
+	egressFilters     egressFilters
+	routerClassifiers routerClassifiers
+	whileLoading      func(done <-chan struct{}) // nil: nothing runs beside a change of chains
+	lost              lostTable
 
 	// chains is held while chains are read or changed, while the backend is chosen, and while reply counters are read, so
 	// that each reading is of one backend, and before or after a change.
@@ -75,6 +76,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.backup.set(o.Settings)
 	h.confinesSources = o.Settings.MayConfineSources()
 	h.egressFilters.set(o.Settings)
+	h.routerClassifiers.set(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err
@@ -169,7 +171,7 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	if err := h.firewall.Read(ctx, &facts, &state); err != nil {
 		return facts, state, err
 	}
-	return facts, state, errors.Join(h.backup.read(&facts, &state), h.egressFilters.read(&facts, &state))
+	return facts, state, errors.Join(h.backup.read(&facts, &state), h.egressFilters.read(&facts, &state), h.routerClassifiers.read(&facts, &state))
 }
 
 // WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may

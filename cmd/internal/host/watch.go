@@ -121,6 +121,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.backup.set(s)
 	h.confinesSources = s.MayConfineSources()
 	h.egressFilters.set(s)
+	h.routerClassifiers.set(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}

@@ -1,0 +1,143 @@
+package routers
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"replypath/test/box"
+	"replypath/test/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// wantAnswered wants a reply to one request of each kind by the router, to a port of the gateway, without another try.
+func (o *office) wantAnswered(t *testing.T, when string, r *router, port uint16) {
+	t.Helper()
+	for _, to := range o.to() {
+		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP, world.KindPing} {
+			q := world.Request{Kind: kind, To: netip.AddrPortFrom(to, port), NoResend: true}
+			if a := r.Client.Send(q); !a.OK {
+				t.Errorf("%s, %s by %s to %s: %v", when, kind, r.Name, to, a)
+			}
+		}
+	}
+}
+
+// Connections that begin once the neighbour entries have changed go by the router that they came in by, however long the rules do not
+// follow: here nobody changes them. That is so of a new hardware address, and of those that two routers have exchanged, which the
+// rules know as each other's.
+func TestConnectionsGoByTheNeighbourTableWithoutAService(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		box.ServeAll(o.Gateway)
+		o.Gateway.ServeTCP(laterPort)
+		o.Gateway.ServeUDP(laterPort, world.Pktinfo)
+		o.Apply()
+		dsl, cable := o.Routers[0], o.Routers[1]
+		strays := []strayCounter{dsl.countStrays(cable, laterPort), cable.countStrays(dsl, laterPort)}
+		for _, c := range []struct{ when, dsl, cable string }{
+			{"before", dsl.MAC, cable.MAC},
+			{"a new address", dsl.MAC, "02:00:00:0b:03:01"},
+			{"both are new", "02:00:00:0b:01:01", "02:00:00:0b:03:02"},
+			{"exchanged", cable.MAC, dsl.MAC},
+		} {
+			for r, mac := range map[*router]string{dsl: c.dsl, cable: c.cable} {
+				r.setMAC(mac)
+				o.neighbour(r, mac, "permanent")
+			}
+			for _, r := range o.Routers {
+				o.wantAnswered(t, c.when, r, laterPort)
+			}
+			for i, s := range strays {
+				if n := s.packets(t); n > 0 {
+					t.Errorf("%s: %d packets have left by %s that are not its own", c.when, n, o.Routers[i].Name)
+				}
+			}
+		}
+	})
+}
+
+// classifierPins returns what is pinned for the classifiers of the gateway.
+func (o *office) classifierPins(t *testing.T) []string {
+	t.Helper()
+	var cookie uint64
+	var err error
+	o.Gateway.Do(func() {
+		var fd int
+		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
+			cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+			unix.Close(fd)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pins, err := filepath.Glob(fmt.Sprintf("/sys/fs/bpf/replypath/ingress-%d/*", cookie))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pins
+}
+
+// A classifier is there while several uplinks share a link that forwards packets, and the kernel allows it. Without it the rules are
+// those that need none, and replies are right all the same; one warning names what is missing, but not that a host forwards nothing.
+func TestClassifierIsThereWhereItIsNeeded(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o := newOffice(t, backend)
+		box.ServeAll(o.Gateway)
+		for _, c := range []struct {
+			what, capabilities string
+			shared, forwards   bool
+			pins, warnings     int
+		}{
+			{"one uplink on each link", "+all", false, true, 0, 0},
+			{"no capability", "-bpf,-sys_admin", true, true, 0, 1},
+			{"a shared link", "-all,+net_admin,+net_raw,+bpf", true, true, 3, 0},
+			{"nothing is forwarded", "+all", true, false, 0, 0},
+			{"again", "+all", true, true, 3, 0},
+			{"no longer shared", "+all", false, true, 0, 0},
+		} {
+			uplinks := []string{"", ""}
+			if !c.shared {
+				uplinks = uplinks[1:]
+			}
+			o.configureFirst(uplinks...)
+			for _, family := range []string{"ipv4", "ipv6"} {
+				o.Gateway.SetSysctl("net."+family+".conf.eth1.forwarding", map[bool]string{true: "1", false: "0"}[c.forwards])
+			}
+			arguments := append([]string{"--bounding-set", c.capabilities, "--", box.Binary}, o.Command(t.Context(), "apply").Args[1:]...)
+			r := o.RunCommand(o.Gateway.Command(t.Context(), "setpriv", arguments...))
+			warnings := strings.Count(r.Stdout+r.Stderr, "connections by a router whose hardware address changes")
+			if pins := o.classifierPins(t); r.Status != 0 || len(pins) != c.pins || warnings != c.warnings {
+				t.Errorf("%s: status %d, the pins %v, %d warnings:\n%s%s", c.what, r.Status, pins, warnings, r.Stdout, r.Stderr)
+			}
+			for _, family := range []int{4, 6} {
+				taken := "-m mark --mark 0x300/0x1f00 -m conntrack"
+				if backend == box.Nftables {
+					taken = "marked2-map"
+				}
+				if strings.Contains(o.rules(family), taken) != (c.pins > 0) {
+					t.Errorf("%s: IPv%d has the rules\n%s", c.what, family, o.rules(family))
+				}
+			}
+			if c.shared {
+				o.wantReplies(t)
+			}
+		}
+		o.configure("", "")
+		if r := o.Must(3, "plan"); strings.Count(r.Stdout, "# a BPF program at the ingress of eth1 marks") != 1 {
+			t.Errorf("plan prints\n%s", r.Stdout)
+		}
+		o.Apply()
+		o.Must(0, "plan")
+		o.Must(0, "flush")
+		if pins := o.classifierPins(t); len(pins) > 0 {
+			t.Errorf("after flush there are %v", pins)
+		}
+	})
+}
