@@ -93,7 +93,7 @@ func TestEgressProgramDropsSourcesWithoutAMark(t *testing.T) {
 		"ARP":                                 {all, append(make([]byte, 12), 0x08, 0x06, 198, 18, 0, 2), 0, false},
 		"IPv4 that is nothing but its header": {all, frame("198.18.0.2")[:34], 0, true},
 	} {
-		program, networks, err := load(c.filter)
+		program, networks, err := loadFilter(c.filter)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,41 +14,107 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkPrograms are the programs of one kind at a hook of links in this network namespace, one for each link (TCX, Linux 6.6), behind
-// those of others. Each stays as long as it is pinned and the link exists. Its link, its program and its map are pinned under names
-// that end with the index of the link.
-type linkPrograms struct {
-	pins   string // folder
-	attach ebpf.AttachType
-	kind   string // for errors: "the filter at egress"
-	data   string // what the name of the pinned map begins with
+// programKind is what programs of links with the definition T have in common.
+type programKind[T any] struct {
+	folder  string // of the pins, for all network namespaces
+	attach  ebpf.AttachType
+	name    string // for errors: "the filter at egress"
+	data    string // what the name of the pinned map begins with
+	load    func(T) (*ebpf.Program, *ebpf.Map, error)
+	readMap func(*ebpf.Map) (T, error) // the inverse of load
+	code    func(T) string             // what the instructions depend on
+	example T                          // has all instructions
 }
 
-// openLinkPrograms finds the place of the pins, in a folder whose name begins so. Without one the error is ErrNoPins.
-func openLinkPrograms(folder string, p linkPrograms) (linkPrograms, error) {
+// LinkPrograms reads and writes the programs of one kind at a hook of links in the network namespace of this process, one for each link
+// (TCX, Linux 6.6), behind those of others. Each stays as long as it is pinned and the link exists. Its link, its program and its map are
+// pinned under names that end with the index of the link. Not safe for concurrent use.
+type LinkPrograms[T any] struct {
+	programKind[T]
+	pins string            // folder
+	tags map[string]string // of programs, by programKind.code
+}
+
+// openLinkPrograms finds the place of the pins. Without one the error is ErrNoPins.
+func openLinkPrograms[T any](k programKind[T]) (*LinkPrograms[T], error) {
 	netns, err := netnsCookie()
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	p.pins, err = pinsOf(fmt.Sprintf("%s-%d", folder, netns))
-	return p, err
+	pins, err := pinsOf(fmt.Sprintf("%s-%d", k.folder, netns))
+	return &LinkPrograms[T]{k, pins, map[string]string{}}, err
+}
+
+// Read returns what the links have, by their index. What does not work as it should is the zero value.
+func (p *LinkPrograms[T]) Read() (map[int]T, error) {
+	indices, err := p.indices()
+	if err != nil || indices == nil {
+		return nil, err
+	}
+	all := map[int]T{}
+	for index := range indices {
+		if v, err := p.read(index); err == nil {
+			all[index] = v
+		} else {
+			var damaged T
+			all[index] = damaged
+		}
+	}
+	return all, nil
+}
+
+// Set gives the link with the index its program, in place of one that it has: no packet meets none. After an error the link may have
+// none, or the one before, which Read then calls damaged.
+func (p *LinkPrograms[T]) Set(index int, v T) error {
+	program, data, err := p.load(v)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	defer program.Close()
+	return p.set(index, program, data)
+}
+
+// Delete takes the program of the link with the index away, which may be gone.
+func (p *LinkPrograms[T]) Delete(index int) error {
+	err := errors.Join(p.detach(index), remove(p.pin(pinnedProgram, index)), remove(p.pin(p.data, index)))
+	p.removeEmptyFolder()
+	return err
+}
+
+// noLink is the index of no link.
+const noLink = 1<<31 - 1
+
+// Check reports what would fail, as far as it does not depend on a link. It attaches nothing.
+func (p *LinkPrograms[T]) Check() error {
+	program, m, err := p.load(p.example)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer program.Close()
+	_, err = link.AttachTCX(link.TCXOptions{Interface: noLink, Program: program, Attach: p.attach})
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return fmt.Errorf("attach %s (TCX, Linux 6.6): %w", p.name, err)
 }
 
 // What the names of the pins begin with, but that of the map.
 const pinnedLink, pinnedProgram = "link_", "program_"
 
-func (p linkPrograms) pin(kind string, index int) string {
+func (p *LinkPrograms[T]) pin(kind string, index int) string {
 	return filepath.Join(p.pins, kind+strconv.Itoa(index))
 }
 
 // indices returns the indices of the links for which something is pinned.
-func (p linkPrograms) indices() (all map[int]bool, err error) {
+func (p *LinkPrograms[T]) indices() (all map[int]bool, err error) {
 	entries, err := os.ReadDir(p.pins)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", p.kind, err)
+		return nil, fmt.Errorf("read %s: %w", p.name, err)
 	}
 	all = map[int]bool{}
 	for _, entry := range entries {
@@ -63,41 +129,67 @@ func (p linkPrograms) indices() (all map[int]bool, err error) {
 // errDamaged means that what is pinned does not belong together, or is not what was pinned.
 var errDamaged = errors.New("another program has changed the program of the link")
 
-// read returns the tag of the link's program, and calls readMap with its map.
-func (p linkPrograms) read(index int, readMap func(*ebpf.Map) error) (tag string, err error) {
+// read returns what the link has.
+func (p *LinkPrograms[T]) read(index int) (v T, err error) {
 	running, err := p.runningProgram(index)
 	if err != nil {
-		return "", err
+		return v, err
 	}
 	program, err := ebpf.LoadPinnedProgram(p.pin(pinnedProgram, index), nil)
 	if err != nil {
-		return "", err
+		return v, err
 	}
 	defer program.Close()
 	info, err := program.Info()
 	if err != nil {
-		return "", err
+		return v, err
 	}
 	m, err := ebpf.LoadPinnedMap(p.pin(p.data, index), nil)
 	if err != nil {
-		return "", err
+		return v, err
 	}
 	defer m.Close()
 	data, err := m.Info()
 	if err != nil {
-		return "", err
+		return v, err
 	}
 	id, _ := info.ID()
 	mapID, _ := data.ID()
 	used, _ := info.MapIDs()
 	if id != running || len(used) != 1 || used[0] != mapID {
-		return "", errDamaged
+		return v, errDamaged
 	}
-	return info.Tag, readMap(m)
+	if v, err = p.readMap(m); err != nil {
+		return v, err
+	}
+	if tag, err := p.tag(v); err != nil || tag != info.Tag {
+		return v, errDamaged
+	}
+	return v, nil
+}
+
+// tag returns the tag of the program. Only the kernel knows how it computes it.
+func (p *LinkPrograms[T]) tag(v T) (string, error) {
+	code := p.code(v)
+	if tag := p.tags[code]; tag != "" {
+		return tag, nil
+	}
+	program, m, err := p.load(v)
+	if err != nil {
+		return "", err
+	}
+	defer m.Close()
+	defer program.Close()
+	info, err := program.Info()
+	if err != nil {
+		return "", err
+	}
+	p.tags[code] = info.Tag
+	return info.Tag, nil
 }
 
 // runningProgram returns the program of the pinned link, which is attached to the link with the index.
-func (p linkPrograms) runningProgram(index int) (ebpf.ProgramID, error) {
+func (p *LinkPrograms[T]) runningProgram(index int) (ebpf.ProgramID, error) {
 	l, err := link.LoadPinnedLink(p.pin(pinnedLink, index), nil)
 	if err != nil {
 		return 0, err
@@ -113,11 +205,10 @@ func (p linkPrograms) runningProgram(index int) (ebpf.ProgramID, error) {
 	return info.Program, nil
 }
 
-// set gives the link this program and its map, in place of one that it has: no packet meets none. After an error the link may have
-// none, or the one before, which read then calls damaged.
-func (p linkPrograms) set(index int, program *ebpf.Program, data *ebpf.Map) error {
+// set puts the program in force, and pins it and its map.
+func (p *LinkPrograms[T]) set(index int, program *ebpf.Program, data *ebpf.Map) error {
 	if err := os.MkdirAll(p.pins, 0o700); err != nil {
-		return fmt.Errorf("make a folder for %s: %w", p.kind, err)
+		return fmt.Errorf("make a folder for %s: %w", p.name, err)
 	}
 	defer p.removeEmptyFolder()
 	if err := p.put(index, program); err != nil {
@@ -125,23 +216,23 @@ func (p linkPrograms) set(index int, program *ebpf.Program, data *ebpf.Map) erro
 	}
 	for path, pin := range map[string]func(string) error{p.pin(pinnedProgram, index): program.Pin, p.pin(p.data, index): data.Pin} {
 		if err := errors.Join(remove(path), pin(path)); err != nil {
-			return fmt.Errorf("pin %s: %w", p.kind, err)
+			return fmt.Errorf("pin %s: %w", p.name, err)
 		}
 	}
 	return nil
 }
 
 // put makes the program that of the link.
-func (p linkPrograms) put(index int, program *ebpf.Program) error {
+func (p *LinkPrograms[T]) put(index int, program *ebpf.Program) error {
 	path := p.pin(pinnedLink, index)
 	if _, err := p.runningProgram(index); err == nil {
 		l, err := link.LoadPinnedLink(path, nil)
 		if err != nil {
-			return fmt.Errorf("replace %s: %w", p.kind, err)
+			return fmt.Errorf("replace %s: %w", p.name, err)
 		}
 		defer l.Close()
 		if err := l.Update(program); err != nil {
-			return fmt.Errorf("replace %s: %w", p.kind, err)
+			return fmt.Errorf("replace %s: %w", p.name, err)
 		}
 		return nil
 	}
@@ -150,31 +241,24 @@ func (p linkPrograms) put(index int, program *ebpf.Program) error {
 	}
 	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: program, Attach: p.attach, Anchor: link.Tail()})
 	if err != nil {
-		return fmt.Errorf("attach %s: %w", p.kind, err)
+		return fmt.Errorf("attach %s: %w", p.name, err)
 	}
 	defer l.Close()
 	if err := l.Pin(path); err != nil {
-		return fmt.Errorf("pin %s: %w", p.kind, err)
+		return fmt.Errorf("pin %s: %w", p.name, err)
 	}
 	return nil
 }
 
-// delete takes the program of the link with the index away, which may be gone.
-func (p linkPrograms) delete(index int) error {
-	err := errors.Join(p.detach(index), remove(p.pin(pinnedProgram, index)), remove(p.pin(p.data, index)))
-	p.removeEmptyFolder()
-	return err
-}
-
 // removeEmptyFolder removes the folder of the pins, and the one that it is in, if nothing is pinned there.
-func (p linkPrograms) removeEmptyFolder() {
+func (p *LinkPrograms[T]) removeEmptyFolder() {
 	if os.Remove(p.pins) == nil {
 		_ = os.Remove(filepath.Dir(p.pins)) // unless it has more
 	}
 }
 
 // detach ends the program of the link at once: the kernel would only later notice that its last pin is gone.
-func (p linkPrograms) detach(index int) error {
+func (p *LinkPrograms[T]) detach(index int) error {
 	path := p.pin(pinnedLink, index)
 	var failed error
 	if l, err := link.LoadPinnedLink(path, nil); err == nil {
@@ -182,21 +266,9 @@ func (p linkPrograms) detach(index int) error {
 		l.Close()
 	}
 	if err := errors.Join(failed, remove(path)); err != nil {
-		return fmt.Errorf("remove %s: %w", p.kind, err)
+		return fmt.Errorf("remove %s: %w", p.name, err)
 	}
 	return nil
-}
-
-// noLink is the index of no link.
-const noLink = 1<<31 - 1
-
-// check reports why the program cannot be attached, as far as it does not depend on a link. It attaches nothing.
-func (p linkPrograms) check(program *ebpf.Program) error {
-	_, err := link.AttachTCX(link.TCXOptions{Interface: noLink, Program: program, Attach: p.attach})
-	if errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return fmt.Errorf("attach %s (TCX, Linux 6.6): %w", p.kind, err)
 }
 
 // loadWith loads a program that refers to the map by its name.

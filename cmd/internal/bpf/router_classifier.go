@@ -34,6 +34,21 @@ type KnownRouter struct {
 
 const macSize = 6
 
+// RouterClassifiers are the classifiers of the links, programs at their ingress.
+type RouterClassifiers = LinkPrograms[RouterClassifier]
+
+// OpenRouterClassifiers finds the place of the pins. Without one the error is ErrNoPins.
+func OpenRouterClassifiers() (*RouterClassifiers, error) {
+	return openLinkPrograms(programKind[RouterClassifier]{
+		folder: "ingress", attach: ebpf.AttachTCXIngress, name: "the classifier at ingress", data: "routers_", load: loadClassifier, readMap: readRouters,
+		code: func(c RouterClassifier) string {
+			c.Known = nil
+			return fmt.Sprint(c)
+		},
+		example: RouterClassifier{Mask: 1, IPv4: true, IPv6: true, Routers: []Router{{1, 1, netip.IPv4Unspecified()}, {1, 1, netip.IPv6Unspecified()}}},
+	})
+}
+
 // sorted returns the classifier with its parts in order.
 func (c RouterClassifier) sorted() RouterClassifier {
 	c.Routers, c.Known = slices.Clone(c.Routers), slices.Clone(c.Known)
@@ -103,6 +118,7 @@ func readRouters(m *ebpf.Map) (c RouterClassifier, err error) {
 
 // loadClassifier loads the program with its map.
 func loadClassifier(c RouterClassifier) (*ebpf.Program, *ebpf.Map, error) {
+	c = c.sorted() // the order is that of the instructions
 	entries := c.entries()
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: routersMap, Type: ebpf.Hash, KeySize: uint32(binary.Size(routerKey{})),
 		ValueSize: uint32(binary.Size(routerValue{})), MaxEntries: uint32(max(1, len(entries)))})
@@ -121,96 +137,4 @@ func loadClassifier(c RouterClassifier) (*ebpf.Program, *ebpf.Map, error) {
 		return nil, nil, fmt.Errorf("load the program of a classifier at ingress: %w", err)
 	}
 	return program, m, nil
-}
-
-// RouterClassifiers reads and writes the classifiers of the links in the network namespace of this process. Each is a program at the
-// ingress of the link. Not safe for concurrent use.
-type RouterClassifiers struct {
-	links linkPrograms
-	tags  map[string]string // by what the program depends on
-}
-
-// OpenRouterClassifiers finds the place of the pins. Without one the error is ErrNoPins.
-func OpenRouterClassifiers() (*RouterClassifiers, error) {
-	links, err := openLinkPrograms("ingress", linkPrograms{attach: ebpf.AttachTCXIngress, kind: "the classifier at ingress", data: "routers_"})
-	return &RouterClassifiers{links, map[string]string{}}, err
-}
-
-// Read returns the classifiers by the index of the link. One that does not work as it should has no routers.
-func (r *RouterClassifiers) Read() (map[int]RouterClassifier, error) {
-	indices, err := r.links.indices()
-	if err != nil || indices == nil {
-		return nil, err
-	}
-	all := map[int]RouterClassifier{}
-	for index := range indices {
-		if c, err := r.read(index); err == nil {
-			all[index] = c
-		} else {
-			all[index] = RouterClassifier{}
-		}
-	}
-	return all, nil
-}
-
-func (r *RouterClassifiers) read(index int) (c RouterClassifier, err error) {
-	running, err := r.links.read(index, func(m *ebpf.Map) (err error) {
-		c, err = readRouters(m)
-		return err
-	})
-	if err != nil {
-		return c, err
-	}
-	if tag, err := r.tag(c); err != nil || tag != running {
-		return c, errDamaged
-	}
-	return c, nil
-}
-
-// tag returns the tag of the classifier's program. Only the kernel knows how it computes it.
-func (r *RouterClassifiers) tag(c RouterClassifier) (string, error) {
-	c.Known = nil
-	key := fmt.Sprint(c)
-	if tag := r.tags[key]; tag != "" {
-		return tag, nil
-	}
-	program, m, err := loadClassifier(c)
-	if err != nil {
-		return "", err
-	}
-	defer m.Close()
-	defer program.Close()
-	info, err := program.Info()
-	if err != nil {
-		return "", err
-	}
-	r.tags[key] = info.Tag
-	return info.Tag, nil
-}
-
-// Set gives the link with the index this classifier, in place of one that it has: no packet meets none. After an error the link may
-// have none, or the one before, which Read then calls damaged.
-func (r *RouterClassifiers) Set(index int, c RouterClassifier) error {
-	program, routers, err := loadClassifier(c.sorted())
-	if err != nil {
-		return err
-	}
-	defer routers.Close()
-	defer program.Close()
-	return r.links.set(index, program, routers)
-}
-
-// Delete takes the classifier of the link with the index away, which may be gone.
-func (r *RouterClassifiers) Delete(index int) error { return r.links.delete(index) }
-
-// Check reports what would fail, as far as it does not depend on a link. It attaches nothing.
-func (r *RouterClassifiers) Check() error {
-	program, m, err := loadClassifier(RouterClassifier{Mask: 1, IPv4: true, IPv6: true, Routers: []Router{
-		{1, 1, netip.IPv4Unspecified()}, {1, 1, netip.IPv6Unspecified()}}})
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	defer program.Close()
-	return r.links.check(program)
 }

@@ -1,68 +1,39 @@
 package host
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"time"
 
 	"replypath/cmd/internal/bpf"
 	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
-
-	"golang.org/x/sys/unix"
 )
 
-// routerClassifiers reads and writes the classifiers at ingress. It is used by the methods of Host of which one runs at a time.
+// routerClassifiers reads and writes the classifiers at ingress.
 type routerClassifiers struct {
-	settings    uplinks.Settings
-	classifiers *bpf.RouterClassifiers // nil: not opened
-	refused     refusal
+	linkPrograms[bpf.RouterClassifier]
 }
 
 // set sets the settings whose routers are distinguished.
-func (c *routerClassifiers) set(s uplinks.Settings) { c.settings, c.refused = s, refusal{} }
-
-// open finds the place of the classifiers.
-func (c *routerClassifiers) open() error {
-	if c.classifiers != nil {
-		return nil
-	}
-	classifiers, err := bpf.OpenRouterClassifiers()
-	if err == nil {
-		c.classifiers = classifiers
-	}
-	return err
-}
+func (c *routerClassifiers) set(s uplinks.Settings) { c.linkPrograms.set(s, bpf.OpenRouterClassifiers) }
 
 // read adds the classifiers to the state, and to the facts why the kernel refuses them. The facts have the firewalls already.
 func (c *routerClassifiers) read(facts *uplinks.Facts, state *uplinks.State) error {
 	s := c.settings.ResolveLinks(*facts)
 	wanted := len(s.RouterClassifiers(*facts)) > 0
 	readForwarding(s, facts)
-	err := c.open()
-	var found map[int]bpf.RouterClassifier
-	if err == nil {
-		found, err = c.classifiers.Read()
-	}
-	switch {
-	case err != nil && wanted:
-		facts.RouterClassifierRefused = err.Error()
-		return nil
-	case c.classifiers == nil || errors.Is(err, fs.ErrPermission):
-		return nil
-	case err != nil:
+	found, refused, err := c.linkPrograms.read(wanted)
+	if err != nil {
 		return err
 	}
 	for index, f := range found {
 		state.RouterClassifiers[classifierFound(*facts, index, f)] = true
 	}
-	if wanted && len(s.RouterClassifiers(*facts)) > 0 {
-		c.refused.check(c.classifiers.Check)
-		facts.RouterClassifierRefused = c.refused.text(false)
+	if refused == "" && wanted && len(s.RouterClassifiers(*facts)) > 0 {
+		refused = c.check()
 	}
+	facts.RouterClassifierRefused = refused
 	return nil
 }
 
@@ -103,11 +74,8 @@ func classifierFound(f uplinks.Facts, index int, found bpf.RouterClassifier) upl
 	return c
 }
 
-// setClassifier gives a link its classifier. What the kernel refuses is not tried again for a while, unless the link is gone.
-func (c *routerClassifiers) setClassifier(want uplinks.RouterClassifier) error {
-	if err := c.open(); err != nil {
-		return err
-	}
+// classifierOf returns the classifier as the kernel gets it.
+func classifierOf(want uplinks.RouterClassifier) (bpf.RouterClassifier, error) {
 	set := bpf.RouterClassifier{Mask: uint32(want.Mask), IPv4: want.IPv4, IPv6: want.IPv6}
 	for _, r := range want.RouterList() {
 		set.Routers = append(set.Routers, bpf.Router{Mark: uint32(r.Mark), Table: uint32(r.Table), Addr: r.Addr})
@@ -115,31 +83,27 @@ func (c *routerClassifiers) setClassifier(want uplinks.RouterClassifier) error {
 	for _, k := range want.KnownList() {
 		mac, err := net.ParseMAC(k.MAC)
 		if err != nil || len(mac) != len(bpf.KnownRouter{}.MAC) {
-			return fmt.Errorf("the classifier of %s: %q is no hardware address of Ethernet", want.Link, k.MAC)
+			return set, fmt.Errorf("the classifier of %s: %q is no hardware address of Ethernet", want.Link, k.MAC)
 		}
 		set.Known = append(set.Known, bpf.KnownRouter{MAC: [6]byte(mac), Mark: uint32(k.Mark)})
 	}
-	err := c.classifiers.Set(want.Index, set)
-	if err != nil && !errors.Is(err, unix.ENODEV) {
-		c.refused = refusal{err, time.Now()}
-	}
-	return err
+	return set, nil
 }
 
 // SetRouterClassifier gives a link its classifier.
 func (w *stepWriter) SetRouterClassifier(c uplinks.RouterClassifier) {
 	w.flush()
-	w.errs = append(w.errs, w.host.routerClassifiers.setClassifier(c))
+	set, err := classifierOf(c)
+	if err == nil {
+		err = w.host.routerClassifiers.setProgram(c.Index, set)
+	}
+	w.errs = append(w.errs, err)
 }
 
 // DelRouterClassifier takes the classifier of a link away.
 func (w *stepWriter) DelRouterClassifier(c uplinks.RouterClassifier) {
 	w.flush()
-	err := w.host.routerClassifiers.open()
-	if err == nil {
-		err = w.host.routerClassifiers.classifiers.Delete(c.Index)
-	}
-	w.errs = append(w.errs, err)
+	w.errs = append(w.errs, w.host.routerClassifiers.deleteProgram(c.Index))
 }
 
 // ReadRouterClassifiers adds the classifiers at ingress of the settings to the state, and to the facts, which have the firewalls, why
