@@ -60,6 +60,19 @@ type Options struct {
 	Settings  uplinks.Settings // whose routers are distinguished, and whose UDP servers are helped
 }
 
+// setSettings gives the settings to all that reads or writes what they want.
+func (h *Host) setSettings(s uplinks.Settings) {
+	h.routers.set(s)
+	h.found.set(s)
+	h.udp.set(s.WantedUDPPrograms())
+	h.flows.set(s)
+	h.routerCounters.set(s)
+	h.backup.set(s)
+	h.confinesSources = s.MayConfineSources()
+	h.egressFilters.set(s)
+	h.routerClassifiers.set(s)
+}
+
 // Open opens the host for reading. A caller that writes must hold Lock or LockAsService: Apply does not check it.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	links, err := rtnl.Open(o.TableBase)
@@ -68,15 +81,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	}
 	h := &Host{links: links, wantsProtection: o.Protect}
 	h.proxies.set(o.Proxies)
-	h.routers.set(o.Settings)
-	h.found.set(o.Settings)
-	h.udp.set(o.Settings.WantedUDPPrograms())
-	h.flows.set(o.Settings)
-	h.routerCounters.set(o.Settings)
-	h.backup.set(o.Settings)
-	h.confinesSources = o.Settings.MayConfineSources()
-	h.egressFilters.set(o.Settings)
-	h.routerClassifiers.set(o.Settings)
+	h.setSettings(o.Settings)
 	if err := h.open(ctx, o); err != nil {
 		h.Close()
 		return nil, err

@@ -113,15 +113,7 @@ func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	defer h.chains.Unlock()
 	h.links.SetTableBase(s.TableBase)
 	h.proxies.set(s.Proxies())
-	h.routers.set(s)
-	h.found.set(s)
-	h.udp.set(s.WantedUDPPrograms())
-	h.flows.set(s)
-	h.routerCounters.set(s)
-	h.backup.set(s)
-	h.confinesSources = s.MayConfineSources()
-	h.egressFilters.set(s)
-	h.routerClassifiers.set(s)
+	h.setSettings(s)
 	if err := h.firewall.choose(ctx, s.Backend); err != nil {
 		return err
 	}
