@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
 	"replypath/test/world"
 )
 
@@ -64,16 +63,8 @@ func (g *gateway) withRouters(backend string, uplink, number int) {
 		all = append(all, map[string]any{"uplink": fmt.Sprintf("isp%d", uplink), "mac": mac.String(), "id": 255 - i})
 	}
 	text, err := json.Marshal(all)
-	var cookie uint64
-	g.host.Do(func() {
-		fd, failed := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		must(failed, "%s: socket", g.name)
-		defer unix.Close(fd)
-		cookie, failed = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-		err = errors.Join(err, failed)
-	})
 	folder := filepath.Join(g.folder, "state")
-	must(errors.Join(err, os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, fmt.Sprintf("found-routers-%d.json", cookie)), text, 0o600)),
+	must(errors.Join(err, os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, fmt.Sprintf("found-routers-%d.json", g.host.NetnsCookie())), text, 0o600)),
 		"%s: routers that were found", g.name)
 	g.withReplypath(backend)
 }

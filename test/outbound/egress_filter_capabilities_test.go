@@ -33,7 +33,7 @@ func TestFiltersNeedTheCapabilitiesOfTheService(t *testing.T) {
 		} {
 			r := g.with(c.capabilities, c.command)
 			n := strings.Count(r.Stdout+r.Stderr, "packets from inside that no rule translates can leave by the uplinks")
-			if filters := len(g.filterPins(t, "link_")); r.Status != c.status || n != c.warnings || filters != c.filters {
+			if filters := len(g.Gateway.Pins("egress", "link_")); r.Status != c.status || n != c.warnings || filters != c.filters {
 				t.Errorf("%+v: status %d, %d warnings, %d filters:\n%s%s", c, r.Status, n, filters, r.Stdout, r.Stderr)
 			}
 			if c.command != "apply" {

@@ -43,7 +43,7 @@ func TestModulesFiltersPassVLANs(t *testing.T) {
 				return g.LAN.Send(q).OK
 			})
 		}
-		if pins := g.filterPins(t, "link_"); len(pins) != 2 {
+		if pins := g.Gateway.Pins("egress", "link_"); len(pins) != 2 {
 			t.Errorf("the filters are %v", pins)
 		}
 	})

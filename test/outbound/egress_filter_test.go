@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,35 +11,12 @@ import (
 	"replypath/test/world"
 
 	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 )
-
-// filterPins returns what is pinned for the filters at egress of the gateway whose name begins so.
-func (g *gateway) filterPins(t *testing.T, kind string) []string {
-	t.Helper()
-	var cookie uint64
-	var err error
-	g.Gateway.Do(func() {
-		var fd int
-		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
-			cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-			unix.Close(fd)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pins, err := filepath.Glob(fmt.Sprintf("/sys/fs/bpf/replypath/egress-%d/%s*", cookie, kind))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pins
-}
 
 // detachFilters ends the filters at egress behind the program's back.
 func (g *gateway) detachFilters(t *testing.T) {
 	t.Helper()
-	pins := g.filterPins(t, "link_")
+	pins := g.Gateway.Pins("egress", "link_")
 	if len(pins) != len(g.Uplinks) {
 		t.Fatalf("there are the filters %v, want one for each of %d uplinks", pins, len(g.Uplinks))
 	}
@@ -183,7 +159,7 @@ func TestFiltersHoldWithoutAService(t *testing.T) {
 		for _, outbound := range [][]string{{`default = "isp0"`}, nil} {
 			g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
 			g.Apply()
-			if pins := g.filterPins(t, ""); len(pins) == 0 {
+			if pins := g.Gateway.Pins("egress", ""); len(pins) == 0 {
 				t.Error("there are no filters")
 			}
 			if outbound == nil {
@@ -192,7 +168,7 @@ func TestFiltersHoldWithoutAService(t *testing.T) {
 				g.outbound(outbound...)
 				g.Apply()
 			}
-			if pins := g.filterPins(t, ""); len(pins) > 0 {
+			if pins := g.Gateway.Pins("egress", ""); len(pins) > 0 {
 				t.Errorf("%v: left of the filters: %v", outbound, pins)
 			}
 		}
@@ -238,7 +214,7 @@ func TestFiltersPassPacketsWithAnyMark(t *testing.T) {
 		g.Apply()
 		g.awaitUplink(t, g.LAN, 0)
 		g.flushAll(backend)
-		if pins := g.filterPins(t, "link_"); len(pins) != 2 {
+		if pins := g.Gateway.Pins("egress", "link_"); len(pins) != 2 {
 			t.Errorf("the filters are %v", pins)
 		}
 		send := func() {

@@ -44,17 +44,8 @@ func (o *office) saveFound(t *testing.T, uplink string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cookie uint64
-	o.Gateway.Do(func() {
-		fd, failed := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if failed != nil {
-			t.Fatal(failed)
-		}
-		defer unix.Close(fd)
-		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	})
 	folder := filepath.Join(o.Dir, "state")
-	if err := errors.Join(err, os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, fmt.Sprintf("found-routers-%d.json", cookie)), text, 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, fmt.Sprintf("found-routers-%d.json", o.Gateway.NetnsCookie())), text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }

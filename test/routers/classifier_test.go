@@ -1,16 +1,12 @@
 package routers
 
 import (
-	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"replypath/test/box"
 	"replypath/test/world"
-
-	"golang.org/x/sys/unix"
 )
 
 // wantAnswered wants a reply to one request of each kind by the router, to a port of the gateway, without another try.
@@ -61,28 +57,6 @@ func TestConnectionsGoByTheNeighbourTableWithoutAService(t *testing.T) {
 	})
 }
 
-// classifierPins returns what is pinned for the classifiers of the gateway.
-func (o *office) classifierPins(t *testing.T) []string {
-	t.Helper()
-	var cookie uint64
-	var err error
-	o.Gateway.Do(func() {
-		var fd int
-		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
-			cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-			unix.Close(fd)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pins, err := filepath.Glob(fmt.Sprintf("/sys/fs/bpf/replypath/ingress-%d/*", cookie))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pins
-}
-
 // A classifier is there while several uplinks share a link that forwards packets, and the kernel allows it. Without it the rules are
 // those that need none, and replies are right all the same; one warning names what is missing, but not that a host forwards nothing.
 func TestClassifierIsThereWhereItIsNeeded(t *testing.T) {
@@ -113,7 +87,7 @@ func TestClassifierIsThereWhereItIsNeeded(t *testing.T) {
 			arguments := append([]string{"--bounding-set", c.capabilities, "--", box.Binary}, o.Command(t.Context(), "apply").Args[1:]...)
 			r := o.RunCommand(o.Gateway.Command(t.Context(), "setpriv", arguments...))
 			warnings := strings.Count(r.Stdout+r.Stderr, "connections by a router whose hardware address changes")
-			if pins := o.classifierPins(t); r.Status != 0 || len(pins) != c.pins || warnings != c.warnings {
+			if pins := o.Gateway.Pins("ingress", ""); r.Status != 0 || len(pins) != c.pins || warnings != c.warnings {
 				t.Errorf("%s: status %d, the pins %v, %d warnings:\n%s%s", c.what, r.Status, pins, warnings, r.Stdout, r.Stderr)
 			}
 			for _, family := range []int{4, 6} {
@@ -136,7 +110,7 @@ func TestClassifierIsThereWhereItIsNeeded(t *testing.T) {
 		o.Apply()
 		o.Must(0, "plan")
 		o.Must(0, "flush")
-		if pins := o.classifierPins(t); len(pins) > 0 {
+		if pins := o.Gateway.Pins("ingress", ""); len(pins) > 0 {
 			t.Errorf("after flush there are %v", pins)
 		}
 	})

@@ -13,8 +13,6 @@ import (
 
 	"replypath/test/box"
 	"replypath/test/world"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestReloadWorksBesideIdleControlConnections(t *testing.T) {
@@ -48,21 +46,11 @@ func runControlClientIfRequested() {
 		fmt.Println("refused:", err)
 		os.Exit(0)
 	}
-	fmt.Fprintf(c, `{"do":"status","namespace":%d}`+"\n", namespace()) // it may have hung up
+	cookie, _ := world.NetnsCookie()                              // without it the service refuses
+	fmt.Fprintf(c, `{"do":"status","namespace":%d}`+"\n", cookie) // it may have hung up
 	answer, _ := io.ReadAll(c)
 	fmt.Printf("answered: %q\n", answer)
 	os.Exit(0)
-}
-
-// namespace returns the number that the service knows its network namespace by (socket(7), SO_NETNS_COOKIE).
-func namespace() uint64 {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0
-	}
-	defer unix.Close(fd)
-	cookie, _ := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	return cookie
 }
 
 func TestControlSocketRefusesUnprivilegedUsers(t *testing.T) {
