@@ -170,21 +170,12 @@ func TestProgramsOfOthersAtEgressStay(t *testing.T) {
 	}
 }
 
-func TestDamagedFiltersAreSetAgain(t *testing.T) {
-	e := openFilters(t)
-	index := newLink(t, "rp-damaged")
-	want := filter("198.18.0.0/24", "2001:db8:f::/64")
-	pin := func(kind string) string {
-		paths, err := filepath.Glob("/sys/fs/bpf/replypath/egress-*/" + kind + "_*")
-		if err != nil || len(paths) != 1 {
-			t.Fatalf("%s: %v %v", kind, paths, err)
-		}
-		return paths[0]
-	}
-	for name, damage := range map[string]func() error{
+// linkDamage returns what other programs can do to the program of a link, whose map is pinned under a name that begins with data.
+func linkDamage(pin func(kind string) string, data string, attach ebpf.AttachType) map[string]func() error {
+	return map[string]func() error{
 		"no link":    func() error { return os.Remove(pin("link")) },
 		"no program": func() error { return os.Remove(pin("program")) },
-		"no map":     func() error { return os.Remove(pin("networks")) },
+		"no map":     func() error { return os.Remove(pin(data)) },
 		"detached": func() error {
 			l, err := link.LoadPinnedLink(pin("link"), nil)
 			if err != nil {
@@ -197,14 +188,28 @@ func TestDamagedFiltersAreSetAgain(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, AttachType: ebpf.AttachTCXEgress, License: "GPL",
+			p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, AttachType: attach, License: "GPL",
 				Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}})
 			if err != nil {
 				return err
 			}
 			return errors.Join(l.Update(p), p.Close(), l.Close())
 		},
-	} {
+	}
+}
+
+func TestDamagedFiltersAreSetAgain(t *testing.T) {
+	e := openFilters(t)
+	index := newLink(t, "rp-damaged")
+	want := filter("198.18.0.0/24", "2001:db8:f::/64")
+	pin := func(kind string) string {
+		paths, err := filepath.Glob("/sys/fs/bpf/replypath/egress-*/" + kind + "_*")
+		if err != nil || len(paths) != 1 {
+			t.Fatalf("%s: %v %v", kind, paths, err)
+		}
+		return paths[0]
+	}
+	for name, damage := range linkDamage(pin, "networks", ebpf.AttachTCXEgress) {
 		setFilter(t, e, index, want)
 		if err := damage(); err != nil {
 			t.Fatalf("%s: %v", name, err)

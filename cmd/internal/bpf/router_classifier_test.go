@@ -3,7 +3,6 @@ package bpf_test
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -12,8 +11,6 @@ import (
 	"replypath/test/world"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -85,23 +82,7 @@ func TestClassifiersAreReadAndSetAgain(t *testing.T) {
 	for _, next := range []bpf.RouterClassifier{classifier(2, 2), classifier(2, 5), classifier(64, 0), classifier(3, 1)} {
 		c.set("changed", next)
 	}
-	for name, damage := range map[string]func() error{
-		"no link":    func() error { return os.Remove(c.pin("link")) },
-		"no program": func() error { return os.Remove(c.pin("program")) },
-		"no map":     func() error { return os.Remove(c.pin("routers")) },
-		"another program": func() error {
-			l, err := link.LoadPinnedLink(c.pin("link"), nil)
-			if err != nil {
-				return err
-			}
-			p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, AttachType: ebpf.AttachTCXIngress, License: "GPL",
-				Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}})
-			if err != nil {
-				return err
-			}
-			return errors.Join(l.Update(p), p.Close(), l.Close())
-		},
-	} {
+	for name, damage := range linkDamage(c.pin, "routers", ebpf.AttachTCXIngress) {
 		if err := damage(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
