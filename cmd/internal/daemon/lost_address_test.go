@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -19,9 +18,7 @@ func TestConnectionsWithALostAddressAreEndedOnAnUplinkInUse(t *testing.T) {
 		k, _ := newOutboundReconciler(t, outboundTestSettings())
 		moved := &recordedMoves{}
 		k.mover.kernel = moved
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- k.mover.Run(ctx) }()
+		stop := runMover(t, k.mover)
 		f := k.lastFacts
 		f.Links = maps.Clone(f.Links)
 		l := f.Links["eth0"]
@@ -32,7 +29,6 @@ func TestConnectionsWithALostAddressAreEndedOnAnUplinkInUse(t *testing.T) {
 		k.mover.round(k.lastSettings, f, k.verdicts.Snapshot())
 		time.Sleep(2 * secondSweep)
 		stop()
-		<-ended
 		if want := []string{"fibre", "fibre"}; !slices.Equal(moved.uplinks, want) {
 			t.Errorf("moved those of %v, want %v", moved.uplinks, want)
 		}
@@ -53,9 +49,7 @@ func TestLostAddressesAreNotForgottenForAMoveOfAllConnections(t *testing.T) {
 					k, _ := newOutboundReconciler(t, outboundTestSettings())
 					kernel := &busyMover{release: make(chan struct{})}
 					k.mover.kernel = kernel
-					ctx, stop := context.WithCancel(t.Context())
-					ended := make(chan error)
-					go func() { ended <- k.mover.Run(ctx) }()
+					stop := runMover(t, k.mover)
 					k.mover.inUse.Store(nil)
 					k.mover.queue([]uplinks.Move{{Path: uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv4}}}) // while it is carried out, others come
 					synctest.Wait()
@@ -69,7 +63,6 @@ func TestLostAddressesAreNotForgottenForAMoveOfAllConnections(t *testing.T) {
 					close(kernel.release)
 					time.Sleep(3 * secondSweep)
 					stop()
-					<-ended
 					want, all := 2, 0
 					for _, m := range kernel.moves {
 						if m.Path == lost.Path && m.LostOnly && slices.Equal(m.Lost, lost.Lost) {

@@ -38,6 +38,17 @@ func (r *recordedMoves) MoveConnections(moves ...uplinks.Move) ([]host.Moved, er
 	return make([]host.Moved, len(moves)), nil
 }
 
+// runMover carries out the moves of the mover until stop, which waits for its end.
+func runMover(t *testing.T, m *outboundMover) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- m.Run(ctx) }()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
 // What has begun by an uplink since it is in use again is not moved by the second sweep.
 func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
 	for name, want := range map[string][]string{"down": {"fibre", "fibre"}, "down and up": {"fibre"}} {
@@ -46,9 +57,7 @@ func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
 				k, _ := newOutboundReconciler(t, outboundTestSettings())
 				moved := &recordedMoves{}
 				k.mover.kernel = moved
-				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error)
-				go func() { ended <- k.mover.Run(ctx) }()
+				stop := runMover(t, k.mover)
 				k.setFibre(uplinks.VerdictDown)
 				k.FailOver(t.Context())
 				synctest.Wait()
@@ -58,7 +67,6 @@ func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
 				}
 				time.Sleep(2 * secondSweep)
 				stop()
-				<-ended
 				if !slices.Equal(moved.uplinks, want) {
 					t.Errorf("moved those of %v, want %v", moved.uplinks, want)
 				}
@@ -93,9 +101,7 @@ func TestMovesThatWaitAreCarriedOutTogether(t *testing.T) {
 		kernel := &busyMover{release: make(chan struct{})}
 		k.mover.kernel = kernel
 		k.mover.inUse.Store(nil)
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- k.mover.Run(ctx) }()
+		stop := runMover(t, k.mover)
 		queue := func(names ...string) {
 			var moves []uplinks.Move
 			for _, name := range names {
@@ -125,7 +131,6 @@ func TestMovesThatWaitAreCarriedOutTogether(t *testing.T) {
 		time.Sleep(2 * secondSweep)
 		check("in the end", 4, deleted, []string{"a", "b", "c", "d", "a", "b", "c", "d"})
 		stop()
-		<-ended
 	})
 }
 
@@ -158,12 +163,10 @@ func TestAMoveIsReportedWithTheTimeOfItsLastWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, _ := newOutboundReconciler(t, outboundTestSettings())
 		k.mover.kernel = &timedMover{}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- k.mover.Run(ctx) }()
+		stop := runMover(t, k.mover)
 		began := time.Now()
 		k.setFibre(uplinks.VerdictDown)
-		k.FailOver(ctx)
+		k.FailOver(t.Context())
 		time.Sleep(2 * secondSweep)
 		move := k.mover.states.Status().Of("fibre", uplinks.IPv4).LastMove
 		want := health.OutboundMove{At: began, Reason: "it is down", Connections: 6, Sockets: 1, Milliseconds: 5, SecondSweepMilliseconds: 512}
@@ -171,6 +174,5 @@ func TestAMoveIsReportedWithTheTimeOfItsLastWrites(t *testing.T) {
 			t.Errorf("%+v, want %+v", move, want)
 		}
 		stop()
-		<-ended
 	})
 }
