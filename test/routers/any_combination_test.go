@@ -233,7 +233,7 @@ func wantVIPs(t *testing.T, o *office, found *router) {
 			to := netip.MustParseAddr(vip)
 			box.WantReplies(t, found.Client, to, kinds)
 			held := o.hold(t, found, to)
-			o.Gateway.Run("conntrack", "-U", "-f", map[int]string{4: "ipv4", 6: "ipv6"}[box.FamilyOf(to)], "-p", "tcp", "--orig-dst", vip, "--dport", fmt.Sprint(box.ServedPort), "--mark", "0x700/0x1f00")
+			o.setConnectionMark(t, to, "0x700/0x1f00")
 			if n := held.Alive(time.Minute); n != 1 {
 				t.Errorf("the connection to %s does not go on", vip)
 			}

@@ -152,3 +152,14 @@ func (o *office) config(t *testing.T) string {
 	}
 	return string(text)
 }
+
+// setConnectionMark gives the connections to the address a mark. conntrack(8) reports a "Protocol error" now and then when it sends
+// its second message in another second than the first: it numbers messages by the time.
+func (o *office) setConnectionMark(t *testing.T, to netip.Addr, mark string) {
+	t.Helper()
+	family := map[int]string{4: "ipv4", 6: "ipv6"}[box.FamilyOf(to)]
+	box.Eventually(t, box.EventualTimeout, "the connection has another mark", func() bool {
+		c := o.Gateway.Command(t.Context(), "conntrack", "-U", "-f", family, "-p", "tcp", "--orig-dst", to.String(), "--dport", fmt.Sprint(box.ServedPort), "--mark", mark)
+		return c.Run() == nil
+	})
+}
