@@ -29,6 +29,15 @@ func TestWhereTheProgramsAreRefusedEverythingElseWorks(t *testing.T) {
 				}
 			})
 		}},
+		"with a BPF file system that is read-only": {"read-only file system", func(t *testing.T, _ *box.Box) {
+			remount := func(flags uintptr) {
+				if err := unix.Mount("", "/sys/fs/bpf", "", unix.MS_REMOUNT|flags, "mode=700"); err != nil {
+					t.Error(err)
+				}
+			}
+			remount(unix.MS_RDONLY)
+			t.Cleanup(func() { remount(0) })
+		}},
 		"without CAP_BPF": {"operation not permitted", func(t *testing.T, b *box.Box) {
 			b.Program = filepath.Join(b.Dir, "without-bpf")
 			script := "#!/bin/sh\nexec setpriv --bounding-set=-bpf,-sys_admin -- " + box.Binary + ` "$@"` + "\n"

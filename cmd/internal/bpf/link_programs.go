@@ -87,6 +87,9 @@ const noLink = 1<<31 - 1
 
 // Check reports what would fail, as far as it does not depend on a link. It attaches nothing.
 func (p *LinkPrograms[T]) Check() error {
+	if err := checkPins(p.pins); err != nil {
+		return err
+	}
 	program, m, err := p.load(p.example)
 	if err != nil {
 		return err

@@ -60,6 +60,15 @@ func pinsOf(name string) (string, error) {
 	return filepath.Join(path, "replypath", name), err
 }
 
+// checkPins returns an error if nothing can be pinned in a folder that pinsOf has returned, as in a file system that is mounted read-only.
+func checkPins(folder string) error {
+	at := filepath.Dir(filepath.Dir(folder))
+	if err := unix.Access(at, unix.W_OK); err != nil {
+		return fmt.Errorf("pin BPF programs in %s, which must be writable: %w", at, err)
+	}
+	return nil
+}
+
 // netnsCookie returns the number by which programs recognize the network namespace of this process (Linux 5.14).
 func netnsCookie() (uint64, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)

@@ -76,6 +76,9 @@ func (u *UDP) Check(s Settings) error {
 	if _, err := cgroupID(folder); err != nil {
 		return err
 	}
+	if err := checkPins(u.pins); err != nil {
+		return err
+	}
 	_, err = u.expect(s)
 	return err
 }
