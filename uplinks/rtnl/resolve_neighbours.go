@@ -61,14 +61,13 @@ type neighbourResolution struct {
 
 // look reads the entries that are missing.
 func (r *neighbourResolution) look() error {
-	for a := range r.missing {
-		n, found, err := r.table.Neighbour(a.Link, a.Addr)
+	for _, n := range r.table.Neighbours(slices.Collect(maps.Keys(r.missing))) {
 		switch {
-		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENETDOWN): // the link has just gone
-		case err != nil:
-			return err
-		case found:
-			r.add(n)
+		case errors.Is(n.Err, unix.ENODEV), errors.Is(n.Err, unix.ENETDOWN): // the link has just gone
+		case n.Err != nil:
+			return n.Err
+		case n.Found:
+			r.add(n.Neighbour)
 		}
 	}
 	return nil

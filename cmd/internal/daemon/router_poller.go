@@ -4,12 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"replypath/health"
+	"replypath/health/probe/firsthop"
 	"replypath/uplinks"
 	"replypath/uplinks/egress"
 )
@@ -19,17 +19,11 @@ const (
 	routerTimeout  = 900 * time.Millisecond // for its answer
 )
 
-// neighbourTable is the kernel's neighbour table. *rtnl.NeighbourTable implements it.
-type neighbourTable interface {
-	Neighbour(link int, a netip.Addr) (n egress.Neighbour, found bool, err error)
-	Resolve(link int, a netip.Addr) error
-}
-
 // routerPoller asks the routers by which uplinks on one link are distinguished for their hardware addresses: their answers keep the
 // neighbour table up to date, from which the addresses are learnt. Safe for concurrent use.
 type routerPoller struct {
 	prober   health.BatchProber // of gateways
-	table    neighbourTable
+	table    firsthop.Table
 	requests routerRequests
 	log      *slog.Logger
 
@@ -40,7 +34,7 @@ type routerPoller struct {
 	wake     chan struct{}
 }
 
-func newRouterPoller(prober health.BatchProber, table neighbourTable, requests routerRequests, log *slog.Logger) *routerPoller {
+func newRouterPoller(prober health.BatchProber, table firsthop.Table, requests routerRequests, log *slog.Logger) *routerPoller {
 	return &routerPoller{prober: prober, table: table, requests: requests, log: log, wake: make(chan struct{}, 1)}
 }
 
@@ -116,13 +110,13 @@ func (p *routerPoller) Run(ctx context.Context) error {
 func (p *routerPoller) ask(ctx context.Context, routers []health.Path) {
 	probe := &health.Probe{Timeout: routerTimeout}
 	batch, keys := make([]health.BatchedProbe, len(routers)), make([]health.RouterKey, len(routers))
-	for i := range routers {
-		path := &routers[i]
-		n, found, err := p.table.Neighbour(path.Index, path.Gateway)
-		if err == nil && found && n.State.Valid() {
+	for i, n := range p.table.Neighbours(routerAddrs(routers)) {
+		path, err := &routers[i], n.Err
+		switch {
+		case err != nil:
+		case n.Found && n.State.Valid():
 			keys[i] = health.RouterKey{ID: path.ID, MAC: egress.MACText(n.MAC)}
-		}
-		if err == nil && (!found || !n.State.Valid()) {
+		default:
 			err = p.table.Resolve(path.Index, path.Gateway)
 		}
 		if err != nil {
@@ -135,4 +129,12 @@ func (p *routerPoller) ask(ctx context.Context, routers []health.Path) {
 		// A router that does not answer is a matter of the probes of its uplink.
 		p.prober.Send(batch, func(all []health.BatchedOutcome) { p.recordAnswers(keys, all) })
 	}
+}
+
+func routerAddrs(routers []health.Path) []egress.LinkAddr {
+	all := make([]egress.LinkAddr, len(routers))
+	for i := range routers {
+		all[i] = firsthop.GatewayAddr(&routers[i])
+	}
+	return all
 }

@@ -27,12 +27,12 @@ func (a askedRouters) Send(probes []health.BatchedProbe, _ func([]health.Batched
 	}
 }
 
-// Neighbour implements neighbourTable.
-func (askedRouters) Neighbour(int, netip.Addr) (n egress.Neighbour, found bool, err error) {
-	return n, false, nil
+// Neighbours implements firsthop.Table.
+func (askedRouters) Neighbours(of []egress.LinkAddr) []egress.NeighbourLookup {
+	return make([]egress.NeighbourLookup, len(of))
 }
 
-// Resolve implements neighbourTable.
+// Resolve implements firsthop.Table.
 func (askedRouters) Resolve(int, netip.Addr) error { return nil }
 
 // RouterRequests implements routerRequests.

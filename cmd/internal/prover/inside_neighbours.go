@@ -23,15 +23,21 @@ func (r *run) hearInside(ctx context.Context, t *trace) error {
 		return err
 	}
 	defer table.Close()
-	entries := map[netip.Addr]egress.Neighbour{}
-	var unchecked []health.Path
+	var hosts []netip.Addr
+	var hops []egress.LinkAddr
 	r.output.InsideLinks = map[netip.Addr]int{}
 	for host, p := range silent {
 		hop, d := r.nextHop(p, host)
 		r.output.InsideLinks[host] = hop.Link
-		n, found, err := table.Neighbour(hop.Link, hop.Addr)
-		if d.Err == nil && !d.Local && err == nil && found && n.State == egress.Permanent {
-			entries[host], unchecked = n, append(unchecked, r.insidePath(hop, p))
+		if d.Err == nil && !d.Local {
+			hosts, hops = append(hosts, host), append(hops, hop)
+		}
+	}
+	entries := map[netip.Addr]egress.Neighbour{}
+	var unchecked []health.Path
+	for i, n := range table.Neighbours(hops) {
+		if host := hosts[i]; n.Err == nil && n.Found && n.State == egress.Permanent {
+			entries[host], unchecked = n.Neighbour, append(unchecked, r.insidePath(hops[i], silent[host]))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, hearTimeout)

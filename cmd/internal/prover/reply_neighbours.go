@@ -28,11 +28,8 @@ func (c *captureWindow) awaitNeighbours(t *trace) {
 		return
 	}
 	defer table.Close()
-	incomplete := func(a egress.LinkAddr) bool {
-		n, found, err := table.Neighbour(a.Link, a.Addr)
-		return err == nil && found && n.State == egress.Incomplete
-	}
-	for began := time.Now(); slices.ContainsFunc(awaited, incomplete) && time.Since(began) < neighbourTimeout; {
+	incomplete := func(n egress.NeighbourLookup) bool { return n.Err == nil && n.Found && n.State == egress.Incomplete }
+	for began := time.Now(); slices.ContainsFunc(table.Neighbours(awaited), incomplete) && time.Since(began) < neighbourTimeout; {
 		time.Sleep(capturePollInterval)
 	}
 }
