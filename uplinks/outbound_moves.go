@@ -22,15 +22,17 @@ type Move struct {
 	Lost   []netip.Addr   // addresses that the uplink has no longer: what leaves with one cannot go on
 	// LostOnly says that the uplink works, and only those connections are ended that HasLost.
 	LostOnly bool
+	Removed  bool // the uplink is no longer configured, or not with this mark
 }
 
 // OutboundTracker finds out which connections must be moved, from one observation to the next. Not safe for concurrent use.
 type OutboundTracker struct {
-	choices map[choiceKey]Choice
-	dead    map[PathKey]bool
-	stuck   map[PathKey]bool // failed while no other uplink was usable
-	carried map[PathKey]bool // could have got connections since they were moved
-	addrs   map[PathKey]pathAddresses
+	settings Settings // of the last observation
+	choices  map[choiceKey]Choice
+	dead     map[PathKey]bool
+	stuck    map[PathKey]bool // failed while no other uplink was usable
+	carried  map[PathKey]bool // could have got connections since they were moved
+	addrs    map[PathKey]pathAddresses
 }
 
 type choiceKey struct {
@@ -40,11 +42,13 @@ type choiceKey struct {
 
 // Update returns the connections to be moved once the rules and routes for the facts and verdicts are in force. Those of an uplink
 // that failed are moved when a policy with it has another usable uplink, at once or later; those of worse tiers when a policy
-// moves back; those with an address that their uplink has no longer once it has another one. Connections have the mark of their uplink and not of their policy: they are moved together.
+// moves back; those with an address that their uplink has no longer once it has another one; those of an uplink that is configured no
+// longer. Connections have the mark of their uplink and not of their policy: they are moved together.
 func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move) {
+	moves = t.removedMoves(s, f)
 	if !s.Outbound.Enabled() {
 		*t = OutboundTracker{}
-		return nil
+		return moves
 	}
 	choices, dead := map[choiceKey]Choice{}, map[PathKey]bool{}
 	if t.stuck == nil {
@@ -77,7 +81,7 @@ func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move)
 		}
 		moves = append(moves, t.movesBack(s, f, choices, family)...)
 	}
-	t.choices, t.dead = choices, dead
+	t.settings, t.choices, t.dead = s, choices, dead
 	return moves
 }
 

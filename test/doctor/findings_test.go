@@ -43,18 +43,19 @@ const modulesTestFile = "offload_modules_test.go"
 
 // findingTestsElsewhere are the files of other packages whose tests make a finding real: they name it.
 var findingTestsElsewhere = map[string]string{
-	"intercept-rule":       "../intercept/foreign_recipe_test.go",
-	"mark-wiped":           "../intercept/foreign_recipe_test.go",
-	"divert-first":         "../intercept/foreign_recipe_test.go",
-	"udp-server-helped":    "../answer/reports_test.go",
-	"accelerated-unseen":   "acceleration_modules_test.go",
-	"mark-of-other-uplink": "../service/injected_test.go",
-	"neighbour-table-full": "../../cmd/internal/doctor/neighbour_table_test.go",
-	"queue-unread":         "../verify/queue_test.go",
-	"redirects-accepted":   "../routers/doctor_test.go",
-	"unknown-router":       "../routers/doctor_test.go",
-	"same-router":          "../routers/doctor_test.go",
-	"unresolved-router":    "../routers/silent_test.go",
+	"intercept-rule":         "../intercept/foreign_recipe_test.go",
+	"mark-wiped":             "../intercept/foreign_recipe_test.go",
+	"divert-first":           "../intercept/foreign_recipe_test.go",
+	"udp-server-helped":      "../answer/reports_test.go",
+	"accelerated-unseen":     "acceleration_modules_test.go",
+	"mark-of-other-uplink":   "../service/injected_test.go",
+	"neighbour-table-full":   "../../cmd/internal/doctor/neighbour_table_test.go",
+	"mark-of-removed-uplink": "../outbound/removed_test.go",
+	"queue-unread":           "../verify/queue_test.go",
+	"redirects-accepted":     "../routers/doctor_test.go",
+	"unknown-router":         "../routers/doctor_test.go",
+	"same-router":            "../routers/doctor_test.go",
+	"unresolved-router":      "../routers/silent_test.go",
 }
 
 // hasTest reports whether a test makes the finding real, here or elsewhere.

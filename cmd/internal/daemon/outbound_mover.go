@@ -55,11 +55,11 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 }
 
 // stillDue returns the moves of uplinks that no policy uses, and their indexes: what has begun by one that is in use again belongs there,
-// but for those that have an address that it has no longer.
+// but for those that have an address that it has no longer, or a mark that no uplink has.
 func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, indexes []int) {
 	used := m.inUse.Load()
 	for i, move := range moves {
-		if used == nil || !(*used)[move.Path] || move.LostOnly {
+		if used == nil || !(*used)[move.Path] || move.LostOnly || move.Removed {
 			due, indexes = append(due, move.Move), append(indexes, i)
 		}
 	}

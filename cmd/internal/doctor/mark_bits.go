@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -79,10 +80,10 @@ func (s Snapshot) firewallUses(proxies bool) (all []markUse) {
 func (s Snapshot) flowUses() (all []markUse) {
 	for _, f := range s.Flows {
 		ours := s.isUplinkMark(marks.Mark(f.Mark))
-		if ours && s.isApplied() {
+		if ours && s.isApplied() || s.isRemovedMark(f.Mark) {
 			continue
 		}
-		all = append(all, markUse{owner: s.markOwner(f.Mark), line: fmt.Sprintf("connections with mark %#x: %d, such as %s", f.Mark, f.Count, f.Example), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark), diverts: ours})
+		all = append(all, markUse{owner: s.markOwner(f.Mark), line: markedLine(f), bits: marks.Mask(f.Mark), value: marks.Mark(f.Mark), diverts: ours})
 	}
 	return all
 }
@@ -106,7 +107,12 @@ func (s Snapshot) checkFirewallMarks() []Finding {
 }
 
 func (s Snapshot) checkConnectionMarks() []Finding {
-	return s.markConflicts("mark-bits-connections", "connections of %s have marks in replypath's mask %s that belong to no uplink", s.flowUses())
+	all := s.markConflicts("mark-bits-connections", "connections of %s have marks in replypath's mask %s that belong to no uplink", s.flowUses())
+	removed := func(c uplinks.MarkedConnections) bool { return s.isUnusedID(c.Mark) && s.markOwner(c.Mark) == "" }
+	if i := slices.IndexFunc(all, func(f Finding) bool { return strings.Contains(f.Message, ownerName("")) }); i >= 0 && slices.ContainsFunc(s.Flows, removed) {
+		all[i].Remedy += "; where an uplink was removed from the configuration, these may be its connections, which keep their marks until they end: no other uplink should get its id before"
+	}
+	return all
 }
 
 // markConflicts returns one finding per owner for the uses that overlap with the mask.

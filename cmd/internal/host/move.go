@@ -85,6 +85,7 @@ const (
 	unmark                      // it loses its mark
 	endSocket                   // it is the host's own, which goes on by no other uplink
 	loseSocket                  // so is this one, whose address is lost: it is forgotten too
+	dropSocket                  // so is this one, whose uplink is removed: it is forgotten first, and the filters at egress hold its last packet back
 )
 
 // treat returns what the move does with a connection that has its mark and family.
@@ -95,6 +96,8 @@ func treat(m uplinks.Move, c rtnl.Connection) treatment {
 		return leave
 	case c.TranslatesSource():
 		return forget
+	case m.Removed && (m.HasLost(from) || slices.Contains(m.Own, from)):
+		return dropSocket
 	case m.HasLost(from):
 		return loseSocket
 	case slices.Contains(m.Own, from):
@@ -115,6 +118,9 @@ func (k walk) move(moved []Moved) (err error) {
 		case leave:
 			return
 		case forget:
+			w.Delete(c)
+		case dropSocket:
+			own[i] = append(own[i], c.Original)
 			w.Delete(c)
 		case unmark:
 			w.SetMark(c, 0, k.mask)
