@@ -16,10 +16,12 @@ type Move struct {
 	Mark   marks.Mark
 	Mask   marks.Mask
 	Family Family
-	Own    []netip.Addr   // the host's addresses
-	Fixed  []netip.Prefix // sources that only one provider takes: connections from them without address translation stay
-	AtInit bool           // found at the first observation: there may be no connections, and nothing has happened
-	Lost   []netip.Addr   // addresses that the uplink has no longer: what leaves with one cannot go on
+	Own    []netip.Addr // the host's addresses
+	// Sources are those of the uplink's link: the host's own connections by the uplink have one of them.
+	Sources []netip.Addr
+	Fixed   []netip.Prefix // sources that only one provider takes: connections from them without address translation stay
+	AtInit  bool           // found at the first observation: there may be no connections, and nothing has happened
+	Lost    []netip.Addr   // addresses that the uplink has no longer: what leaves with one cannot go on
 	// LostOnly says that the uplink works, and only those connections are ended that HasLost.
 	LostOnly bool
 	Removed  bool // the uplink is no longer configured, or not with this mark
@@ -179,7 +181,7 @@ func (s Settings) Drain(uplink string, f Facts) (moves []Move) {
 // move returns the move of an uplink's connections.
 func (s Settings) move(u Uplink, f Facts, family Family, why string) Move {
 	flag := s.OutboundFlag()
-	m := Move{Path: PathKey{u.Name, family}, Why: why, Family: family, Mark: s.Mark(u) | marks.Mark(flag), Mask: s.Mask | flag}
+	m := Move{Path: PathKey{u.Name, family}, Why: why, Family: family, Mark: s.Mark(u) | marks.Mark(flag), Mask: s.Mask | flag, Sources: globalAddrs(u, f, family)}
 	for _, l := range f.Links {
 		for _, a := range l.Addrs {
 			if FamilyOf(a.Prefix.Addr()) == family {

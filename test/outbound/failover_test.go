@@ -1,7 +1,9 @@
 package outbound
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,43 @@ func TestFailoverMovesConnections(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A host inside has the source port that a connection of the gateway's own takes, and the kernel translates the port of that one alone. It
+// has the address of the uplink that fails, and is ended as the others are.
+func TestConnectionsWithTranslatedPortAreEnded(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		g := newGateway(t, backend)
+		g.probeServer()
+		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
+		s := g.startProbed()
+		g.awaitUplink(t, g.LAN, 0)
+		g.awaitUplink(t, g.Gateway, 0)
+		var own []*world.Connections
+		for i, to := range g.servers() {
+			q := box.NewRequest(world.KindTCP, to)
+			for _, from := range []*world.Host{g.LAN, g.Gateway} {
+				q.From = netip.AddrPortFrom([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}[i], steadyPort)
+				cs, err := from.Connect(q, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if from == g.Gateway {
+					own = append(own, cs)
+				}
+			}
+			u := g.Uplinks[0].Addrs()[i].String()
+			if all := g.Gateway.Run("conntrack", "-L", "-f", []string{"ipv4", "ipv6"}[i], "-p", "tcp", "--orig-src", u, "--reply-dst", u, "-n"); !strings.Contains(all, "sport=5000") {
+				t.Fatalf("no port is translated: %s", all)
+			}
+		}
+		box.SetBlackHole(g.Uplinks[0], true)
+		g.awaitUplink(t, g.Gateway, 1)
+		wantEnded(t, "the gateway", own)
+		g.wantNoForeign(t)
+		s.Stop()
+	})
 }
 
 // wantEnded wants that none of the connections goes on, and that this shows soon: TCP alone would try for minutes.

@@ -26,9 +26,9 @@ const maxDeletions = 8
 // DeleteTranslated makes the kernel delete the connections of moves that have a translated source, by one request for each path, where it
 // can, and returns how many about: their number is that by which the number of all has changed meanwhile. The kernel walks its whole
 // table, and passes over empty buckets, which takes a fraction of the time of a list. It waits while another such walk goes on, as that of
-// a network namespace that ends. A source is translated if its port alone is, too: then a connection of the host's own is deleted whose
-// socket would be ended. MoveConnections must follow, which does the rest, and all that is not urgent or concerns lost addresses alone.
-// Safe for concurrent use.
+// a network namespace that ends. A source is translated if its port alone is, too: the socket of such a connection of the host's own is
+// ended. MoveConnections must follow, which does the rest, and all that is not urgent or concerns lost addresses alone. Safe for concurrent
+// use.
 func (h *Host) DeleteTranslated(moves ...uplinks.Move) (moved []Moved, err error) {
 	moved = make([]Moved, len(moves))
 	listed := func(m uplinks.Move) bool { return m.LostOnly || m.AtInit }
@@ -42,13 +42,29 @@ func (h *Host) DeleteTranslated(moves ...uplinks.Move) (moved []Moved, err error
 		if listed(m) {
 			continue
 		}
-		before := connectionCount()
-		able, failed := rtnl.DeleteTranslated(rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask})
-		if err = errors.Join(err, failed); able {
-			moved[i] = Moved{Connections: max(0, before-connectionCount()), Written: time.Now()}
-		}
+		var failed error
+		moved[i], failed = deleteTranslated(m)
+		err = errors.Join(err, failed)
 	}
 	return moved, err
+}
+
+// deleteTranslated carries out a move for DeleteTranslated.
+func deleteTranslated(m uplinks.Move) (moved Moved, err error) {
+	filter := rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}
+	var own []rtnl.Flow
+	for _, a := range m.Sources {
+		found, failed := rtnl.TranslatedPortsOf(filter, a)
+		own, err = append(own, found...), errors.Join(err, failed)
+	}
+	before := connectionCount()
+	able, failed := rtnl.DeleteTranslated(filter)
+	if err = errors.Join(err, failed); !able {
+		return moved, err
+	}
+	moved = Moved{Connections: max(0, before-connectionCount()), Written: time.Now()}
+	moved.Sockets, failed = rtnl.DestroyTCPSockets(own)
+	return moved, errors.Join(err, failed)
 }
 
 // MoveConnections carries out moves of any uplinks, and returns what each moved. Connections with a translated source cannot go on by
