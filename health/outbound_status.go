@@ -15,6 +15,14 @@ type OutboundStatus struct {
 	CountedAt time.Time              `json:"counted_at"` // of the numbers of connections; zero: not yet
 	Policies  []PolicyStatus         `json:"policies"`
 	Uplinks   []OutboundUplinkStatus `json:"uplinks"`
+	Filters   []OutboundFilterStatus `json:"filters,omitempty"` // at egress; empty: there are none
+}
+
+// OutboundFilterStatus is about the filter at the egress of a link in one family.
+type OutboundFilterStatus struct {
+	Interface string         `json:"interface"`
+	Family    uplinks.Family `json:"family"`
+	Dropped   uint64         `json:"dropped"` // packets that no rule has translated
 }
 
 // PolicyStatus is what a policy uses in one family.

@@ -84,7 +84,8 @@ func TestReferenceListsExactlyTheMetrics(t *testing.T) {
 		h.Fingerprint, h.Peer = &health.Fingerprint{Uplinks: []health.FingerprintUplink{{Name: "up", ID: 1}}}, &health.PeerStatus{URL: "http://192.0.2.9"}
 		h.Mismarked = []uplinks.MismarkedConnections{{Uplink: "up", Marked: "down", Count: 1}}
 		h.Outbound = &health.OutboundStatus{CountedAt: time.Now(), Policies: []health.PolicyStatus{{Policy: "all", Family: uplinks.IPv4, Members: []health.PolicyMember{{Uplink: "up"}}}},
-			Uplinks: []health.OutboundUplinkStatus{{Uplink: "up", Family: uplinks.IPv4, LastMove: &health.OutboundMove{}}}}
+			Uplinks: []health.OutboundUplinkStatus{{Uplink: "up", Family: uplinks.IPv4, LastMove: &health.OutboundMove{}}},
+			Filters: []health.OutboundFilterStatus{{Interface: "eth0", Family: uplinks.IPv4}}}
 		h.Acceleration = &health.AccelerationStatus{InForce: true}
 		h.Uplinks[0].RouterActivity = []health.RouterActivity{{MAC: "02:00:00:00:00:02", Requests: 1, Seen: time.Now()}}
 		h.Uplinks[0].FoundRouters = []health.FoundRouter{{MAC: "02:00:00:00:00:01", ID: 31}}

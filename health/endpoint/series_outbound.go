@@ -10,6 +10,7 @@ var (
 	outboundConns = newGauge("outbound_connections", "Connections that began inside and are pinned to the uplink.", "uplink", "family")
 	outboundMoves = newCounter("outbound_moves_total", "Times that the connections of the uplink were moved, since the service started.", "uplink", "family")
 	outboundMoved = newCounter("outbound_moved_total", "Connections of the uplink that were moved, and sockets that were ended, since the service started.", "uplink", "family")
+	outboundDrops = newCounter("outbound_filter_dropped_packets_total", "Packets from inside that no rule had translated, dropped by the filter at the egress of the interface.", "interface", "family")
 	outboundSweep = newGauge("outbound_last_move_seconds", "The duration of the first sweep of the last move.", "uplink", "family")
 )
 
@@ -25,6 +26,9 @@ func collectOutbound(out scrape, o *health.OutboundStatus) {
 		for _, m := range p.Members {
 			out.set(policyShare, m.SharePercent/100, p.Policy, family, m.Uplink)
 		}
+	}
+	for _, f := range o.Filters {
+		out.set(outboundDrops, float64(f.Dropped), f.Interface, familyLabel(f.Family))
 	}
 	for _, u := range o.Uplinks {
 		family := familyLabel(u.Family)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"replypath/health"
 	"replypath/test/box"
 	"replypath/test/world"
 
@@ -180,9 +181,12 @@ func TestInvalidPacketsFromInsideDoNotLeave(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
-		g.Apply()
+		s := g.Start()
+		g.AwaitInSync()
 		for _, filtered := range []bool{true, false} {
 			if !filtered {
+				g.wantDropsShown(t)
+				s.Stop()
 				g.detachFilters(t)
 			}
 			g.awaitUplink(t, g.LAN, 0)
@@ -204,6 +208,20 @@ func TestInvalidPacketsFromInsideDoNotLeave(t *testing.T) {
 			}
 		}
 	})
+}
+
+// wantDropsShown wants that the status and the metrics of the service show what the filter of the first uplink has dropped in each family,
+// and that of the second nothing.
+func (g *gateway) wantDropsShown(t *testing.T) {
+	t.Helper()
+	var shown []health.OutboundFilterStatus
+	box.Eventually(t, box.EventualTimeout, "the status shows 3 packets that the filter has dropped in each family", func() bool {
+		shown = g.ServiceStatus().Outbound.Filters
+		return len(shown) == 4 && shown[0].Dropped >= 3 && shown[1].Dropped >= 3
+	})
+	if shown[0].Interface != "eth0" || shown[0].Family == shown[1].Family || shown[2].Dropped+shown[3].Dropped > 0 {
+		t.Errorf("the status shows %+v", shown)
+	}
 }
 
 // A packet with a mark, of whichever program, passes the filters.

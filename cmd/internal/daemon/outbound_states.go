@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"replypath/cmd/internal/host"
 	"replypath/health"
 	"replypath/marks"
 	"replypath/uplinks"
@@ -28,19 +29,23 @@ type outboundStates struct {
 	recorder *eventRecorder
 	log      *slog.Logger
 	count    func(ctx context.Context, f rtnl.MarkFilter) (map[uint32]int, error)
+	dropped  func(f uplinks.Facts) ([]health.OutboundFilterStatus, error) // by the filters at egress
 	recount  chan struct{}
 
 	mu        sync.Mutex
 	settings  uplinks.Settings
+	facts     uplinks.Facts
 	families  []uplinks.Family
 	policies  []health.PolicyStatus // replaced, never changed
 	moves     map[uplinks.PathKey]health.OutboundUplinkStatus
 	counts    map[uplinks.PathKey]int // replaced, never changed
 	countedAt time.Time
+	filters   []health.OutboundFilterStatus // replaced, never changed
 }
 
 func newOutboundStates(recorder *eventRecorder, log *slog.Logger) *outboundStates {
-	return &outboundStates{recorder: recorder, log: log, count: rtnl.CountMarks, recount: make(chan struct{}, 1), moves: map[uplinks.PathKey]health.OutboundUplinkStatus{}}
+	return &outboundStates{recorder: recorder, log: log, count: rtnl.CountMarks, dropped: new(host.DropCounters).Read,
+		recount: make(chan struct{}, 1), moves: map[uplinks.PathKey]health.OutboundUplinkStatus{}}
 }
 
 // observe sets what the policies use in the state that a round has put in force.
@@ -49,7 +54,7 @@ func (o *outboundStates) observe(s uplinks.Settings, f uplinks.Facts, v uplinks.
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	began := len(o.policies) == 0 && len(uses) > 0
-	o.settings, o.families = s, nil
+	o.settings, o.facts, o.families = s, f, nil
 	all := make([]health.PolicyStatus, len(uses))
 	for i, use := range uses {
 		all[i] = policyStatus(s, use)
@@ -152,7 +157,7 @@ func (o *outboundStates) Status() *health.OutboundStatus {
 	if !o.settings.Outbound.Enabled() {
 		return nil
 	}
-	status := &health.OutboundStatus{Default: o.settings.Outbound.Default, CountedAt: o.countedAt, Policies: o.policies}
+	status := &health.OutboundStatus{Default: o.settings.Outbound.Default, CountedAt: o.countedAt, Policies: o.policies, Filters: o.filters}
 	for _, u := range o.settings.Uplinks {
 		for _, family := range o.families {
 			if !u.Manages(family) {
@@ -180,6 +185,7 @@ func (o *outboundStates) Run(ctx context.Context) error {
 		}
 		began := time.Now()
 		o.countConnections(ctx)
+		o.countDropped()
 		timer.Reset(max(outboundCountInterval, countPauseFactor*time.Since(began)))
 	}
 }
@@ -212,4 +218,22 @@ func (o *outboundStates) countConnections(ctx context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts, o.countedAt = counts, time.Now()
+}
+
+// countDropped counts what the filters at egress have dropped.
+func (o *outboundStates) countDropped() {
+	o.mu.Lock()
+	s, f := o.settings, o.facts
+	o.mu.Unlock()
+	var filters []health.OutboundFilterStatus
+	if s.Outbound.Translates() {
+		var err error
+		if filters, err = o.dropped(f); err != nil {
+			o.log.Debug("cannot count what filters drop", "err", err)
+			return
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.filters = filters
 }

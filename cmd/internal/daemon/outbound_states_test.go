@@ -66,3 +66,24 @@ func TestOutboundStatesFollowTheVerdicts(t *testing.T) {
 		t.Error("there is a status without a policy")
 	}
 }
+
+// What filters at egress have dropped is shown where sources are translated; elsewhere nothing is read.
+func TestDropsOfFiltersAreShownWhereSourcesAreTranslated(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	o := newOutboundStates(&eventRecorder{events: &health.EventLog{}, hooks: hook.New(log), verdicts: &verdicts{queue: newRoundQueue()}, log: log}, log)
+	o.dropped = func(uplinks.Facts) ([]health.OutboundFilterStatus, error) {
+		return []health.OutboundFilterStatus{{Interface: "eth0", Family: uplinks.IPv4, Dropped: 5}}, nil
+	}
+	s, f := outboundTestSettings(), uplinkstest.Facts()
+	for _, step := range []struct {
+		masquerade uplinks.Masquerade
+		want       int
+	}{{uplinks.MasqueradeOff, 0}, {uplinks.MasqueradeIPv4, 1}, {uplinks.MasqueradeOff, 0}} {
+		s.Outbound.Masquerade = step.masquerade
+		o.observe(s, f, nil)
+		o.countDropped()
+		if n := len(o.Status().Filters); n != step.want {
+			t.Errorf("masquerade %s: %d filters are shown, want %d", step.masquerade, n, step.want)
+		}
+	}
+}
