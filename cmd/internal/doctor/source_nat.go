@@ -85,7 +85,7 @@ func (s Snapshot) checkDoubledNAT() []Finding {
 	note := Finding{ID: "doubled-nat", Severity: Note, Message: "rules of another program translate sources where masquerade of [outbound] does: theirs come first, and replypath's has nothing to do there",
 		Remedy: "translate in one place: delete these rules, where they are saved too, or leave masquerade out of [outbound]"}
 	wrong := Finding{ID: "doubled-nat", Severity: Warning, Message: "rules of another program, which come before masquerade of [outbound], translate sources to an address that is not in the networks of the uplink: its provider may drop what leaves by it",
-		Remedy: "delete these rules, where they are saved too, as masquerade of [outbound] translates; or give each the interface for which its address is right (-o, oifname)"}
+		Remedy: "delete these rules, where they are saved too, as masquerade of [outbound] translates; or give each the interface for which its address is right (-o, oifname); if the provider routes the address, list its network in the uplink's prefixes: else the first packet of each connection is dropped where the network is inside"}
 	for _, f := range s.Facts.Families() {
 		if !s.Settings.Outbound.Enabled() || !s.Settings.Outbound.Masquerade.In(f) {
 			continue
