@@ -19,7 +19,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 	}
 	done, err := converge(ctx, k, &before, t)
 	if err == nil {
-		return t.lasting(done), t.aim(before.Facts, before.Observed), nil
+		return t.lasting(done), t.aim(before.Facts.withProgramsRefused(t.latest), before.Observed), nil
 	}
 	if len(done) == 0 {
 		return nil, before, err
@@ -38,6 +38,14 @@ type settingsTarget struct {
 	verdicts Verdicts
 	refused  map[PathKey]string
 	before   *State // observed before the first step
+	latest   Facts  // observed last
+}
+
+// withProgramsRefused returns the facts with why the kernel refuses BPF programs as later ones have it: some it refuses when they are
+// attached.
+func (f Facts) withProgramsRefused(later Facts) Facts {
+	f.UDPRefused, f.EgressFilterRefused, f.RouterClassifierRefused = later.UDPRefused, later.EgressFilterRefused, later.RouterClassifierRefused
+	return f
 }
 
 // aim implements target.
@@ -45,6 +53,7 @@ func (t *settingsTarget) aim(f Facts, have State) Observation {
 	if t.before == nil {
 		t.before = &have
 	}
+	t.latest = f
 	s := t.settings.ResolveLinks(f)
 	f = f.WithRefused(s, *t.before, t.refused)
 	return Observation{f, have, Desired(s, f, t.verdicts)}
