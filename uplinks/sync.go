@@ -21,9 +21,14 @@ var ErrDrift = errors.New("the kernel still differs from the configuration")
 // maxAttempts bounds the rounds of a sync. A second one is needed only if another program writes at the same time.
 const maxAttempts = 3
 
-// Preparer is a Kernel that receives a plan before its first step, so that it can save all originals at once.
+// ErrRenamed means that a link has got the name of another one since the observation that a plan follows from, as when two swap
+// their names.
+var ErrRenamed = errors.New("a link has the name of another one now")
+
+// Preparer is a Kernel that receives a plan before its first step, so that it can save all originals at once. It returns ErrRenamed
+// if the plan is of names that other links have now.
 type Preparer interface {
-	Prepare(p Plan)
+	Prepare(p Plan) error
 }
 
 // Batcher is a Kernel that executes consecutive steps together at less cost. ApplyAll executes every step, also after a
@@ -103,10 +108,13 @@ func converge(ctx context.Context, k Kernel, first *Observation, t target) (done
 
 // Execute executes the steps of a plan and returns those that succeeded, and the errors of the others. After a failure it
 // goes on, but no longer removes anything: the object to replace it may be missing. If the kernel refuses routes, whose
-// errors are RefusedRoute, it executes no steps but those that set routes: nothing may lead to a table without its routes.
+// errors are RefusedRoute, it executes no steps but those that set routes: nothing may lead to a table without its routes. With
+// ErrRenamed it has executed nothing.
 func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 	if e, ok := k.(Preparer); ok {
-		e.Prepare(p)
+		if err := e.Prepare(p); err != nil {
+			return nil, err
+		}
 	}
 	apply, limit := applyOne(k), 1
 	if b, ok := k.(Batcher); ok {

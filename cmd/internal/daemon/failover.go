@@ -100,7 +100,8 @@ func (r *Reconciler) execute(ctx context.Context, p uplinks.Plan) (uplinks.Plan,
 		l.WhileLoading(func(done <-chan struct{}) { r.followVerdicts(ctx, done) })
 		defer l.WhileLoading(nil)
 	}
-	return uplinks.Execute(ctx, r.kernel, p)
+	done, err := uplinks.Execute(ctx, r.kernel, p)
+	return done.WithoutPause(), err
 }
 
 // followVerdicts follows new verdicts until done is closed. It has a goroutine of its own, while that of the loop changes the firewall.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -85,7 +86,8 @@ func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
 func (r *Reconciler) Settings() uplinks.Settings { return r.settings }
 
 // Reconcile observes the scopes, or the whole host when there are none or more may have changed, and executes the steps
-// that are missing. It leaves out the paths whose routes the kernel refuses. It returns when to reconcile again at the
+// that are missing. It leaves out the paths whose routes the kernel refuses, and observes again if links swap their names meanwhile. It
+// returns when to reconcile again at the
 // latest. The next round sees its changes, as they cause events.
 func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
 	return r.reconcile(ctx, reason, nil, scopes)
@@ -123,7 +125,9 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 	plan := uplinks.Diff(desired, actual)
 	act, wait, next := r.backoff.Split(plan.WithoutPause(), now)
 	done, err := r.execute(ctx, plan.Paused(act))
-	done = done.WithoutPause()
+	if errors.Is(err, uplinks.ErrRenamed) && ctx.Err() == nil {
+		return r.reconcile(ctx, reason, nil, nil)
+	}
 	contested, repeated := r.backoff.RecordRepairs(done, time.Now())
 	repairs := r.recordSteps(act, done, repeated, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
 	r.logContested(contested, suspects)

@@ -11,7 +11,13 @@ import (
 
 // Prepare implements uplinks.Preparer: it saves the originals of all tunables of the plan with one write. An original that
 // cannot be saved fails with its step.
-func (h *Host) Prepare(p uplinks.Plan) {
+func (h *Host) Prepare(p uplinks.Plan) error {
+	switch link, renamed, err := h.links.Renamed(); {
+	case err != nil:
+		return err
+	case renamed:
+		return fmt.Errorf("%s: %w", link, uplinks.ErrRenamed)
+	}
 	var sets []uplinks.SetTunable
 	for _, s := range p {
 		if set, is := s.(uplinks.SetTunable); is {
@@ -21,6 +27,7 @@ func (h *Host) Prepare(p uplinks.Plan) {
 	if len(sets) > 1 {
 		h.originals.AddAll(sets, h.links.LinkIndex)
 	}
+	return nil
 }
 
 // Apply writes one step.

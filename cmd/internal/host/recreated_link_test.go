@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -29,5 +30,24 @@ func TestStepForARecreatedLinkFails(t *testing.T) {
 	}
 	if err := r.Apply(t.Context(), uplinks.DelRoute{Key: key, Route: uplinks.Route{Type: uplinks.Unicast, Link: "eth1", Protocol: uplinks.Protocol}}); err != nil {
 		t.Errorf("a route that went with its link cannot be deleted: %v", err)
+	}
+}
+
+// Two links swap their names after the observation: no step of the plan is executed, and the next observation is right.
+func TestPlanOfSwappedLinksIsNotExecuted(t *testing.T) {
+	r := newKernelWorld(t, marks.NFT)
+	if _, _, err := r.host.Observe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	plan := uplinks.Plan{uplinks.SetTunable{Tunable: uplinks.Tunable{Link: "eth1", Name: uplinks.LinkGroup}, Old: "0", Value: "8200"}}
+	r.gateway.Run("sh", "-ec", "ip link set eth0 name x9; ip link set eth1 name eth0; ip link set x9 name eth1")
+	if done, err := uplinks.Execute(t.Context(), r.host, plan); !errors.Is(err, uplinks.ErrRenamed) || len(done) > 0 {
+		t.Errorf("%v, %v", done, err)
+	}
+	if _, _, err := r.host.Observe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := uplinks.Execute(t.Context(), r.host, plan); err != nil || len(done) != 1 {
+		t.Errorf("after another observation: %v, %v", done, err)
 	}
 }
