@@ -29,6 +29,10 @@ func (s Snapshot) checkNeighbours() (all []Finding) {
 		if heard {
 			f.Evidence = append(f.Evidence, "it replies from "+egress.MACText(mac))
 		}
+		other, shared := s.OtherGatewayMACs[g]
+		if shared {
+			f.Evidence = append(f.Evidence, "and from "+egress.MACText(other))
+		}
 		remove := fmt.Sprintf("ip neigh del %s dev %s", g.Addr, u.Link)
 		switch {
 		case !found, s.Egress.Links[g.Link].NoARP:
@@ -39,6 +43,9 @@ func (s Snapshot) checkNeighbours() (all []Finding) {
 		case n.State == egress.Permanent && !heard:
 			f.Severity, f.Remedy = Note, "nothing, if the address is right; otherwise "+remove
 			f.Message = fmt.Sprintf("the neighbour entry of %s's gateway is permanent, and the gateway did not reply: packets are lost when its hardware changes", u.Name)
+		case shared && n.State != egress.Permanent && !ownsBoth(u, mac, other):
+			f.Severity, f.Remedy = Warning, fmt.Sprintf("find the host with the same address, or the router that answers for it (proxy_arp, proxy_ndp): arping -D -I %s %s; name both in mac if they are a pair", u.Link, g.Addr)
+			f.Message = fmt.Sprintf("two hosts reply for the address of %s's gateway: packets go to the one whose reply the kernel took last", u.Name)
 		case n.State == egress.Failed:
 			f.Severity, f.Remedy = Warning, fmt.Sprintf("check that the gateway is reachable, and that no rule drops ARP or neighbour discovery (arptables -S, nft list ruleset arp): arping -I %s %s", u.Link, g.Addr)
 			f.Message = fmt.Sprintf("the kernel cannot resolve the hardware address of %s's gateway", u.Name)
@@ -51,6 +58,11 @@ func (s Snapshot) checkNeighbours() (all []Finding) {
 		all = append(all, f)
 	})
 	return all
+}
+
+// ownsBoth reports whether the configuration names both hardware addresses as those of the uplink's routers.
+func ownsBoth(u uplinks.Uplink, a, b string) bool {
+	return slices.Contains(u.MACs, egress.MACText(a)) && slices.Contains(u.MACs, egress.MACText(b))
 }
 
 // withoutResolution are the kinds of links that resolve no neighbours although they have Ethernet addresses.

@@ -37,6 +37,9 @@ type Snapshot struct {
 	Unresolved     []string                   // uplinks that share their links, of whose routers no hardware address is known
 	GatewayMACs    map[egress.LinkAddr]string // the raw hardware addresses from which gateways replied, where a comparison needs them
 
+	// OtherGatewayMACs are those from which another host has replied for a gateway.
+	OtherGatewayMACs map[egress.LinkAddr]string
+
 	Firewall       []foreign.Rule
 	DNAT           dnat.Rules
 	MissingTools   []Skipped // missing commands and extensions of iptables

@@ -11,12 +11,29 @@ import (
 // HardwareAddrs asks the gateways of the paths for their hardware addresses, all at once, in the network namespace of the calling
 // thread. It returns the raw addresses of those that reply before ctx is done.
 func HardwareAddrs(ctx context.Context, paths []health.Path) map[egress.LinkAddr]string {
+	return startAsking(ctx, paths, nil)()
+}
+
+// OtherHardwareAddrs asks gateways whose hardware addresses are known, and returns a function that waits until ctx is done, at the
+// latest, and returns those from which others reply: two hosts have the address of the gateway then.
+func OtherHardwareAddrs(ctx context.Context, paths []health.Path, known map[egress.LinkAddr]string) (wait func() map[egress.LinkAddr]string) {
+	var all []health.Path
+	for _, p := range paths {
+		if known[GatewayAddr(&p)] != "" {
+			all = append(all, p)
+		}
+	}
+	return startAsking(ctx, all, known)
+}
+
+// startAsking asks the gateways for their hardware addresses, and returns a function that waits for the replies, without those from the
+// known ones. The sockets are opened in the network namespace of the calling thread.
+func startAsking(ctx context.Context, paths []health.Path, known map[egress.LinkAddr]string) (wait func() map[egress.LinkAddr]string) {
 	all := map[egress.LinkAddr]string{}
 	if len(paths) == 0 {
-		return all
+		return func() map[egress.LinkAddr]string { return all }
 	}
 	gateways := New(nil)
-	defer gateways.Close()
 	gateways.open(paths)
 	var (
 		mu    sync.Mutex
@@ -24,15 +41,19 @@ func HardwareAddrs(ctx context.Context, paths []health.Path) map[egress.LinkAddr
 	)
 	for _, p := range paths {
 		asked.Go(func() {
-			if r := gateways.ask(ctx, &p); r.err == nil && r.mac != "" {
+			at := GatewayAddr(&p)
+			if r := gateways.askBesides(ctx, &p, known[at]); r.err == nil && r.mac != "" {
 				mu.Lock()
 				defer mu.Unlock()
-				all[GatewayAddr(&p)] = r.mac
+				all[at] = r.mac
 			}
 		})
 	}
-	asked.Wait()
-	return all
+	return func() map[egress.LinkAddr]string {
+		defer gateways.Close()
+		asked.Wait()
+		return all
+	}
 }
 
 // open opens the sockets that probes of the paths need, in the network namespace of the calling thread. Probes report what fails.

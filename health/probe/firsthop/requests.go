@@ -28,6 +28,7 @@ type request struct {
 	path     *health.Path
 	hardware []byte // of the link of the path
 	timeout  time.Duration
+	besides  string // a hardware address from which a reply does not count; empty: none
 	batch    *batch
 	n        int // in the batch
 
@@ -173,7 +174,7 @@ func (r *requests) remove(q *request) bool {
 
 // receive ends the requests that a message of the gateway, which has this hardware address, replies to.
 func (r *requests) receive(gateway egress.LinkAddr, message, mac []byte, now time.Time, ended *endings) {
-	for q := r.takeAnswered(gateway, message); q != nil; {
+	for q := r.takeAnswered(gateway, message, mac); q != nil; {
 		next := q.next
 		q.next = nil
 		ended.add(q, reply{q.sent, now.Sub(q.sent), string(mac)}, nil)
@@ -181,15 +182,17 @@ func (r *requests) receive(gateway egress.LinkAddr, message, mac []byte, now tim
 	}
 }
 
-// takeAnswered removes the requests that the message replies to, and returns the first one. The timer stops with the last request that
+// takeAnswered removes the requests that the message from the hardware address replies to, and returns the first one. The timer stops with the last request that
 // waits.
-func (r *requests) takeAnswered(gateway egress.LinkAddr, message []byte) (answered *request) {
+func (r *requests) takeAnswered(gateway egress.LinkAddr, message, mac []byte) (answered *request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiting[gateway] == nil {
 		return nil
 	}
-	answered = r.take(gateway, func(q *request) bool { return r.isFor == nil || r.isFor(q, message) })
+	answered = r.take(gateway, func(q *request) bool {
+		return (r.isFor == nil || r.isFor(q, message)) && (q.besides == "" || q.besides != string(mac))
+	})
 	if len(r.waiting) == 0 && r.timer != nil {
 		r.timer.Stop()
 		r.timerAt = time.Time{}

@@ -73,6 +73,9 @@ func Collect(ctx context.Context, o Options) (doctor.Snapshot, []doctor.Skipped,
 	}
 	c.attempt("what is behind the routes: neighbours, IPsec policies, traffic control", func() error { return c.readEgress(ctx, links) })
 	c.readPrivileged(ctx)
+	for _, wait := range c.atEnd {
+		wait()
+	}
 	return c.result, c.skipped, nil
 }
 
@@ -80,6 +83,7 @@ type collector struct {
 	Options
 	result  doctor.Snapshot
 	skipped []doctor.Skipped
+	atEnd   []func() // wait for what was asked meanwhile
 }
 
 // attempt records an error of read as a skipped subject.
