@@ -1,6 +1,9 @@
 package routers
 
 import (
+	"net"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"replypath/test/box"
@@ -46,5 +49,52 @@ func TestDoctorReportsTwoHostsThatAnswerForGateway(t *testing.T) {
 		for _, a := range []string{"192.0.2.3", "fe80::3"} {
 			o.WantFinding(d, box.IsWarning, "neighbour", "two hosts reply", "cable", cable.MAC, third, "arping -D -I eth1 "+a)
 		}
+	})
+}
+
+// thief is a host on the shared link that has the addresses of a router.
+type thief struct {
+	*world.Host
+	mac string
+}
+
+// addThief adds a host with the addresses of the router, which it announces by gratuitous ARP and unsolicited neighbour advertisements.
+func (o *office) addThief(r *router) *thief {
+	h := &thief{o.Host("thief"), "02:00:00:0b:09:01"}
+	link, port := o.Join(h.Host, "w0", o.Switch, "thief")
+	o.Switch.Run("ip", "link", "set", port.Name, "master", "br0")
+	h.SetSysctl("net.ipv4.conf.w0.arp_notify", "1")
+	h.SetSysctl("net.ipv6.conf.w0.ndisc_notify", "1")
+	link.Addr(r.Addr4.String() + "/24")
+	h.Run("ip", "-6", "addr", "add", r.LL.String()+"/64", "dev", "w0", "nodad")
+	return h
+}
+
+// awaitTheft waits until the gateway has taken the announcement of the address.
+func (h *thief) awaitTheft(t *testing.T, o *office, a netip.Addr) {
+	t.Helper()
+	box.Eventually(t, box.EventualTimeout, "the gateway takes the announcement of "+a.String(), func() bool {
+		h.Run("ip", "link", "set", "w0", "address", h.mac) // announces; within a second after another change it is ignored
+		return strings.Contains(o.Gateway.Run("ip", "neigh", "show", a.String(), "dev", "eth1"), h.mac)
+	})
+}
+
+// Another host announces that it has the addresses of a gateway, and answers for them. Replies to the other router do not feel it, those
+// to the robbed one are right again by themselves when the host is gone, although it says so to nobody.
+func TestRepliesAfterStolenAddresses(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		o, cable := startKnowing(t, backend)
+		p := o.pingerBy(t)
+		all := []net.HardwareAddr{mustMAC(t, o.Routers[0].MAC), mustMAC(t, cable.MAC)}
+		p.wantReplies(t, all...)
+		h := o.addThief(cable)
+		for _, a := range []netip.Addr{cable.Addr4, cable.LL} {
+			h.awaitTheft(t, o, a)
+			p.wantReplies(t, all[0])
+		}
+		h.Run("ip", "link", "set", "w0", "down")
+		p.awaitReplies(t, all...)
+		o.wantReplies(t)
 	})
 }
