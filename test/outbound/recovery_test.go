@@ -140,24 +140,38 @@ func TestReloadDisturbsNoConnection(t *testing.T) {
 	})
 }
 
-// A new address of an uplink, such as by DHCP, is used at once: nothing is sent with the one before.
+// New addresses of an uplink, such as by DHCP, are used at once: nothing is sent with those before. What has come in to those is not ended:
+// it goes on when they are back.
 func TestNewAddressOfAnUplinkIsUsed(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g, s := startOnFirst(t, backend)
+		g.Gateway.ServeTCP(box.ServedPort)
 		g.hold(t, g.LAN, 3)
 		u := g.Uplinks[0]
-		before := u.Addr4
-		u.Addr4 = netip.MustParseAddr("198.51.100.77")
-		g.Gateway.Run("ip", "addr", "del", before.String()+"/24", "dev", "eth0")
-		g.Gateway.Run("ip", "addr", "add", "198.51.100.77/24", "dev", "eth0")
+		var inbound []*world.Connections
+		for _, to := range u.Addrs() {
+			cs, err := g.Client.Connect(box.NewRequest(world.KindTCP, to), 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inbound = append(inbound, cs)
+		}
+		before4, before6 := u.Addr4.String()+"/24", u.Addr6.String()+"/64"
+		u.Addr4, u.Addr6 = netip.MustParseAddr("198.51.100.77"), netip.MustParseAddr("2001:db8:a::77")
+		g.Shell("ip addr del "+before4+" dev eth0", "ip -6 addr del "+before6+" dev eth0",
+			"ip addr add 198.51.100.77/24 dev eth0", "ip -6 addr add 2001:db8:a::77/64 dev eth0 nodad")
 		g.awaitUplink(t, g.LAN, 0)
 		g.awaitUplink(t, g.Gateway, 0)
 		g.AwaitInSync()
-		if share := g.send(t, g.LAN, world.KindTCP, g.Client4, 10); share[0] != 10 {
-			t.Errorf("%v by each uplink", share)
+		for _, to := range g.servers() {
+			if share := g.send(t, g.LAN, world.KindTCP, to, 10); share[0] != 10 {
+				t.Errorf("to %s: %v by each uplink", to, share)
+			}
 		}
 		g.wantNoForeign(t)
+		g.Shell("ip addr add "+before4+" dev eth0", "ip -6 addr add "+before6+" dev eth0 nodad")
+		wantAlive(t, "the return of their address", 2, inbound)
 		s.Stop()
 	})
 }
