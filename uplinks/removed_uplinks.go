@@ -1,10 +1,14 @@
 package uplinks
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // removedMoves returns the moves of the connections whose uplink the settings before had, and these have not: no rule leads their packets to
-// the uplink any more, and by another one they would leave with its address. Where another link has the mark now, only those with an address
-// that the uplink had are concerned. With another mask nothing is known of the marks that connections have.
+// the uplink any more, and by another one they would leave with its address. Where another uplink has the mark now, by another link, only
+// those with an address that it has not are concerned. What an uplink loses with its link, as by a pattern, observeAddresses finds. With
+// another mask nothing is known of the marks that connections have.
 func (t *OutboundTracker) removedMoves(s Settings, f Facts) (moves []Move) {
 	before := t.settings
 	if !before.Outbound.Enabled() || before.Mask != s.Mask || before.OutboundFlag() != s.OutboundFlag() {
@@ -14,13 +18,18 @@ func (t *OutboundTracker) removedMoves(s Settings, f Facts) (moves []Move) {
 		i := slices.IndexFunc(s.Uplinks, func(now Uplink) bool { return now.ID == u.ID })
 		for _, family := range f.Families() {
 			serves := i >= 0 && s.Uplinks[i].Manages(family)
-			if !u.Manages(family) || serves && s.Uplinks[i].Link == u.Link {
+			if !u.Manages(family) || serves && (s.Uplinks[i].Link == u.Link || s.Uplinks[i].Name == u.Name) {
 				continue
 			}
 			m := before.move(u, f, family, "it is no longer configured")
 			m.Removed, m.LostOnly = true, serves
-			m.Lost = slices.Concat(t.addrs[m.Path].now, t.addrs[m.Path].lost)
-			moves = append(moves, m)
+			if m.Lost = slices.Concat(t.addrs[m.Path].now, t.addrs[m.Path].lost); serves {
+				now := slices.Concat(globalAddrs(s.Uplinks[i], f, family), u.VIPs)
+				m.Lost = slices.DeleteFunc(m.Lost, func(a netip.Addr) bool { return slices.Contains(now, a) })
+			}
+			if len(m.Lost) > 0 || !serves {
+				moves = append(moves, m)
+			}
 		}
 	}
 	return moves
