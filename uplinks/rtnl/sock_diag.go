@@ -19,9 +19,15 @@ const (
 	inetDiagSKV6Only = 11
 	inetDiagSockopt  = 22 // struct inet_diag_sockopt, from Linux 5.7 on
 	transparentBit   = 1 << 5
-	tcpEstablished   = 1  // TCP_ESTABLISHED (net/tcp_states.h): connected
-	tcpClose         = 7  // TCP_CLOSE: not connected
-	tcpListen        = 10 // TCP_LISTEN
+)
+
+// States of sockets, as bits (net/tcp_states.h).
+const (
+	tcpEstablished = 1 << 1
+	tcpClose       = 1 << 7 // not connected
+	tcpListen      = 1 << 10
+	// tcpConnected has all states of a TCP connection: SYN_SENT, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK and CLOSING, too.
+	tcpConnected = tcpEstablished | 1<<2 | 1<<4 | 1<<5 | 1<<8 | 1<<9 | 1<<11
 )
 
 // Socket is a socket that accepts connections or datagrams from any peer, or from Peer alone.
@@ -42,17 +48,27 @@ func ServerSockets(ctx context.Context, proto uint8) ([]Socket, error) {
 
 // ServerSocketsAt returns those of ServerSockets with the port; 0: with any.
 func ServerSocketsAt(ctx context.Context, proto uint8, port uint16) ([]Socket, error) {
-	state := tcpClose
+	states := uint32(tcpClose)
 	if proto == unix.IPPROTO_TCP {
-		state = tcpListen
+		states = tcpListen
 	}
-	return listSockets(ctx, "listening sockets", inetDiagRequest{proto: proto, state: state, port: port})
+	return listSockets(ctx, "listening sockets", inetDiagRequest{proto: proto, states: states, port: port})
 }
 
 // ConnectedUDPSockets returns the UDP sockets that receive datagrams from one peer only, in the network namespace of the calling
 // thread.
 func ConnectedUDPSockets(ctx context.Context) ([]Socket, error) {
-	return listSockets(ctx, "connected UDP sockets", inetDiagRequest{proto: unix.IPPROTO_UDP, state: tcpEstablished})
+	return listSockets(ctx, "connected UDP sockets", inetDiagRequest{proto: unix.IPPROTO_UDP, states: tcpEstablished})
+}
+
+// ConnectedTCPAddrs returns the local addresses of TCP connections, in the network namespace of the calling thread.
+func ConnectedTCPAddrs(ctx context.Context) (map[netip.Addr]bool, error) {
+	sockets, err := listSockets(ctx, "TCP connections", inetDiagRequest{proto: unix.IPPROTO_TCP, states: tcpConnected})
+	addrs := map[netip.Addr]bool{}
+	for _, s := range sockets {
+		addrs[s.Addr.Unmap()] = true
+	}
+	return addrs, err
 }
 
 // listSockets returns the sockets that the request selects, in both families. The subject is for errors.
@@ -83,11 +99,11 @@ func dumpSockets(ctx context.Context, subject string, request nl.NetlinkRequestD
 	return msgs, err
 }
 
-// inetDiagRequest is a struct inet_diag_req_v2 for the sockets of one family and protocol in a state, with the port or with any
+// inetDiagRequest is a struct inet_diag_req_v2 for the sockets of one family and protocol in the states, with the port or with any
 // (0).
 type inetDiagRequest struct {
 	family, proto uint8
-	state         int
+	states        uint32
 	port          uint16
 }
 
@@ -98,7 +114,7 @@ func (inetDiagRequest) Len() int { return 56 }
 func (r inetDiagRequest) Serialize() []byte {
 	b := make([]byte, r.Len())
 	b[0], b[1] = r.family, r.proto
-	binary.NativeEndian.PutUint32(b[4:], 1<<r.state)
+	binary.NativeEndian.PutUint32(b[4:], r.states)
 	binary.BigEndian.PutUint16(b[8:], r.port)
 	return b
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -38,10 +39,12 @@ func (h *Host) DeleteTranslated(moves ...uplinks.Move) (moved []Moved, err error
 	if _, exists, err := flowtable.Read(); exists || err != nil {
 		return moved, err // what is in it cannot be deleted
 	}
+	connected, err := rtnl.ConnectedTCPAddrs(context.Background())
 	for i, m := range moves {
 		if listed(m) {
 			continue
 		}
+		m.Sources = slices.DeleteFunc(slices.Clone(m.Sources), func(a netip.Addr) bool { return !connected[a] })
 		var failed error
 		moved[i], failed = deleteTranslated(m)
 		err = errors.Join(err, failed)
@@ -49,7 +52,7 @@ func (h *Host) DeleteTranslated(moves ...uplinks.Move) (moved []Moved, err error
 	return moved, err
 }
 
-// deleteTranslated carries out a move for DeleteTranslated.
+// deleteTranslated carries out a move for DeleteTranslated. Its sources are those by which the host has TCP connections.
 func deleteTranslated(m uplinks.Move) (moved Moved, err error) {
 	filter := rtnl.MarkFilter{Family: m.Family, Mark: m.Mark, Mask: m.Mask}
 	var own []rtnl.Flow
