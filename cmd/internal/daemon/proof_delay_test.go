@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,30 @@ func TestExpensiveProofsAreFurtherApart(t *testing.T) {
 			})
 			if pause := c.proofTimes[1] - c.proofTimes[0]; pause < want || pause > want+20*time.Millisecond {
 				t.Errorf("%s: proven at %v, want %s apart", costs, c.proofTimes, want)
+			}
+		})
+	}
+}
+
+// Without changes all paths are proven at the configured interval. Where that takes more than a hundredth of a core, as with hundreds of
+// uplinks, the default is longer, but never more than twice as long.
+func TestExpensiveProofsOfAllPathsAreFurtherApart(t *testing.T) {
+	usual := health.DefaultProofSettings.Interval
+	for _, v := range []struct{ interval, costs, want time.Duration }{
+		{usual, 0, usual}, {usual, 300 * time.Millisecond, usual}, {usual, 450 * time.Millisecond, 45 * time.Second}, {usual, time.Minute, 2 * usual},
+		{20 * time.Second, 450 * time.Millisecond, 20 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := schedulerTest{costs: v.costs}
+			c.run(t, func() {
+				s, _ := c.current()
+				s.Proof.Interval = v.interval
+				c.configure(s)
+				c.schedule()
+				time.Sleep(2*v.want + time.Second)
+			})
+			if !slices.Equal(c.proofTimes, []time.Duration{0, v.want, 2 * v.want}) {
+				t.Errorf("%+v: proven at %v", v, c.proofTimes)
 			}
 		})
 	}

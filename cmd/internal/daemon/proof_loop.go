@@ -21,6 +21,8 @@ const (
 	minProofPause      = 2 * time.Second        // between two proofs,
 	proofPauseFactor   = 20                     // and at least so many times the CPU time of the last one,
 	maxProofPause      = 7 * time.Second        // up to this
+	intervalFactor     = 100                    // the default interval is at least so many times the CPU time of the last proof,
+	maxIntervals       = 2                      // up to so many times itself
 	gatherDelay        = 500 * time.Millisecond // from a change of something else than replypath's objects until the proof,
 	minDelayedPause    = time.Second            // and between two such proofs, doubled while such changes go on,
 	maxDelayedPause    = 30 * time.Second       // up to this
@@ -62,10 +64,12 @@ func (ps *proofScheduler) Run(ctx context.Context) error {
 		}
 		if prove {
 			before := ps.cpuTime()
-			if all = ps.proveWithRecheck(ctx, all); all {
-				proofTimer.Reset(ps.interval())
+			all = ps.proveWithRecheck(ctx, all)
+			cost := ps.cpuTime() - before
+			if all {
+				proofTimer.Reset(ps.interval(cost))
 			}
-			earliest = time.Now().Add(min(max(minProofPause, proofPauseFactor*(ps.cpuTime()-before)), maxProofPause))
+			earliest = time.Now().Add(min(max(minProofPause, proofPauseFactor*cost), maxProofPause))
 		}
 		if all || !prove {
 			ps.readReplyCounts(ctx)
@@ -119,13 +123,17 @@ func (d *delayedProof) begin() {
 	d.waits, d.earliest = false, now.Add(d.pause)
 }
 
-// interval returns the time between two proofs of all paths.
-func (ps *proofScheduler) interval() time.Duration {
+// interval returns the time until the next proof of all paths, given the CPU time of the last one: the configured interval, but that the
+// default one is longer where a proof is expensive.
+func (ps *proofScheduler) interval(cost time.Duration) time.Duration {
 	s, paths := ps.current()
 	if s.Proof.Interval == 0 || len(paths) == 0 {
 		return noProofInterval
 	}
-	return s.Proof.Interval
+	if s.Proof.Interval != health.DefaultProofSettings.Interval {
+		return s.Proof.Interval
+	}
+	return min(max(s.Proof.Interval, intervalFactor*cost), maxIntervals*s.Proof.Interval)
 }
 
 // proveWithRecheck proves what has changed, or all paths, and reports whether it was all. When a path is found broken that was
