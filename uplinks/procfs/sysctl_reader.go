@@ -9,7 +9,15 @@ import (
 // long as reading it. The zero SysctlReader reads none. Safe for concurrent use.
 type SysctlReader struct {
 	mu    sync.Mutex
-	files []openFile
+	files []sysctlFile
+	next  int // the first file that AppendNext reads
+}
+
+// sysctlFile is the file of a sysctl.
+type sysctlFile struct {
+	openFile
+	known bool   // it was read since the paths were set
+	value []byte // the last time
 }
 
 // maxOpenFiles is the number of files that stay open. A host may have thousands of links, and a process some thousands
@@ -20,12 +28,12 @@ const maxOpenFiles = 512
 func (r *SysctlReader) SetPaths(paths []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if slices.EqualFunc(r.files, paths, func(f openFile, path string) bool { return f.path == sysctlDir+"/"+path }) {
+	if slices.EqualFunc(r.files, paths, func(f sysctlFile, path string) bool { return f.path == sysctlDir+"/"+path }) {
 		return
 	}
 	r.closeAll()
 	for _, path := range paths {
-		r.files = append(r.files, openFile{sysctlDir + "/" + path, notOpen})
+		r.files = append(r.files, sysctlFile{openFile: openFile{sysctlDir + "/" + path, notOpen}})
 	}
 }
 
@@ -34,11 +42,32 @@ func (r *SysctlReader) SetPaths(paths []string) {
 func (r *SysctlReader) AppendValues(b []byte) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.appendValues(b, len(r.files))
+}
+
+// AppendNext appends the values as AppendValues does, but reads only the next files, in turns, at least so many; the others have the values
+// of the last reading. No change is seen later than with the third call.
+func (r *SysctlReader) AppendNext(b []byte, atLeast int) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	const turns = 3
+	return r.appendValues(b, min(max(atLeast, (len(r.files)+turns-1)/turns), len(r.files)))
+}
+
+// appendValues appends all values after it has read the next n, and those that were not read yet.
+func (r *SysctlReader) appendValues(b []byte, n int) []byte {
 	var buffer [32]byte
 	for i := range r.files {
-		n := r.files[i].read(buffer[:], i < maxOpenFiles)
-		b = append(b, buffer[:n]...)
+		f := &r.files[i]
+		if turn := (i - r.next + len(r.files)) % len(r.files); turn < n || !f.known {
+			f.value = append(f.value[:0], buffer[:f.read(buffer[:], i < maxOpenFiles)]...)
+			f.known = true
+		}
+		b = append(b, f.value...)
 		b = append(b, 0)
+	}
+	if len(r.files) > 0 {
+		r.next = (r.next + n) % len(r.files)
 	}
 	return b
 }
@@ -51,5 +80,5 @@ func (r *SysctlReader) closeAll() {
 	for i := range r.files {
 		r.files[i].close()
 	}
-	r.files = nil
+	r.files, r.next = nil, 0
 }

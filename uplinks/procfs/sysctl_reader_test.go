@@ -31,6 +31,38 @@ func TestSysctlReaderReportsEachChange(t *testing.T) {
 	}
 }
 
+// What is read in turns is seen with the third reading at the latest, and what is read for the first time at once.
+func TestSysctlsThatAreReadInTurns(t *testing.T) {
+	h := world.New(t).Host("h")
+	var paths []string
+	for i := range 9 {
+		h.AddLink(fmt.Sprintf("d%d", i), "bridge")
+		paths = append(paths, fmt.Sprintf("net/ipv4/conf/d%d/src_valid_mark", i))
+	}
+	h.Do(func() {
+		for atLeast, most := range map[int]int{1: 3, 4: 3, 9: 1} {
+			var s procfs.SysctlReader
+			s.SetPaths(paths)
+			for i := range paths {
+				before := s.AppendNext(nil, atLeast)
+				if all := s.AppendValues(nil); !bytes.Equal(before, all) {
+					t.Errorf("at first %q is read, not %q", before, all)
+				}
+				h.SetSysctl(fmt.Sprintf("net.ipv4.conf.d%d.src_valid_mark", i), "1")
+				calls := 1
+				for ; bytes.Equal(s.AppendNext(nil, atLeast), before) && calls < 10; calls++ {
+				}
+				if now, all := s.AppendNext(nil, atLeast), s.AppendValues(nil); calls > most || !bytes.Equal(now, all) {
+					t.Errorf("%d in a turn: a change of the sysctl %d is seen with call %d, at last %q, not %q", atLeast, i, calls, now, all)
+				}
+				h.SetSysctl(fmt.Sprintf("net.ipv4.conf.d%d.src_valid_mark", i), "0")
+				s.AppendValues(nil)
+			}
+			s.Close()
+		}
+	})
+}
+
 func checkReader(t *testing.T, h *world.Host, paths []string) {
 	var s procfs.SysctlReader
 	defer s.Close()

@@ -21,7 +21,8 @@ type pollTest struct {
 	changed []time.Time
 }
 
-func (*pollTest) Fingerprint() (uint64, error) { return 1, nil }
+func (*pollTest) Fingerprint() (uint64, error)     { return 1, nil }
+func (*pollTest) PollFingerprint() (uint64, error) { return 1, nil }
 
 func (p *pollTest) ForeignLegacyRules() (uint64, time.Duration, error) {
 	p.mu.Lock()

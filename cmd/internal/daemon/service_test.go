@@ -47,6 +47,7 @@ func (h *fakeHost) Reconfigure(_ context.Context, s uplinks.Settings) error {
 }
 
 func (*fakeHost) Fingerprint() (uint64, error)                       { return 0, nil }
+func (*fakeHost) PollFingerprint() (uint64, error)                   { return 0, nil }
 func (*fakeHost) ForeignLegacyRules() (uint64, time.Duration, error) { return 0, 0, nil }
 
 func (*fakeHost) ReplyCounts(context.Context, []health.Path) (map[health.Key]health.ReplyCounts, error) {

@@ -88,10 +88,21 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 }
 
 // Fingerprint returns a hash of what the kernel does not announce: the sysctls of WatchTunables, the
-// legacy firewall tables, and the sockets of transparent proxies. It is cheap enough for several calls a second.
-func (h *Host) Fingerprint() (uint64, error) {
+// legacy firewall tables, and the sockets of transparent proxies.
+func (h *Host) Fingerprint() (uint64, error) { return h.fingerprint(h.sysctls.AppendValues(nil)) }
+
+// sysctlsPerPoll is how many sysctls PollFingerprint reads at least.
+const sysctlsPerPoll = 64
+
+// PollFingerprint returns what Fingerprint does, cheaply enough for several calls a second also with hundreds of uplinks: of more than
+// sysctlsPerPoll sysctls it reads a part, so that it sees a change of one with the third call at the latest.
+func (h *Host) PollFingerprint() (uint64, error) {
+	return h.fingerprint(h.sysctls.AppendNext(nil, sysctlsPerPoll))
+}
+
+func (h *Host) fingerprint(sysctls []byte) (uint64, error) {
 	sum := fnv.New64a()
-	sum.Write(h.sysctls.AppendValues(nil))
+	sum.Write(sysctls)
 	for _, f := range uplinks.Families {
 		t := h.firewall.table(f, marks.Legacy)
 		if t == nil || !h.legacy.Exist(f) {
