@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"net"
+	"slices"
 
 	"replypath/cmd/internal/bpf"
 	"replypath/marks"
@@ -21,16 +22,17 @@ func (c *routerClassifiers) set(s uplinks.Settings) { c.linkPrograms.set(s, bpf.
 // read adds the classifiers to the state, and to the facts why the kernel refuses them. The facts have the firewalls already.
 func (c *routerClassifiers) read(facts *uplinks.Facts, state *uplinks.State) error {
 	s := c.settings.ResolveLinks(*facts)
-	wanted := len(s.RouterClassifiers(*facts)) > 0
+	// Those of links that do not forward count too: that they cannot be read is reported before the links forward.
+	wanted := s.RouterClassifiers(*facts)
 	readForwarding(s, facts)
-	found, refused, err := c.linkPrograms.read(wanted)
+	found, refused, err := c.linkPrograms.read(len(wanted) > 0)
 	if err != nil {
 		return err
 	}
 	for index, f := range found {
 		state.RouterClassifiers[classifierFound(*facts, index, f)] = true
 	}
-	if refused == "" && wanted && len(s.RouterClassifiers(*facts)) > 0 {
+	if refused == "" && slices.ContainsFunc(wanted, func(w uplinks.RouterClassifier) bool { return forwards(s, *facts, w.Link) }) {
 		refused = c.check()
 	}
 	facts.RouterClassifierRefused = refused
@@ -57,6 +59,15 @@ func readForwarding(s uplinks.Settings, facts *uplinks.Facts) {
 			facts.NotForwarding[uplinks.PathKey{Uplink: u.Name, Family: f}] = true
 		}
 	}
+}
+
+// forwards reports whether the link, which several uplinks share, forwards packets of a family.
+func forwards(s uplinks.Settings, f uplinks.Facts, link string) bool {
+	return slices.ContainsFunc(s.Uplinks, func(u uplinks.Uplink) bool {
+		return u.Link == link && slices.ContainsFunc(f.Families(), func(family uplinks.Family) bool {
+			return u.Manages(family) && !f.NotForwarding[uplinks.PathKey{Uplink: u.Name, Family: family}]
+		})
+	})
 }
 
 // classifierFound returns a classifier that the link with the index has.
