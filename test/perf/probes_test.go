@@ -25,7 +25,7 @@ func BenchmarkServiceWithProbes(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				cmd := startServiceInBench(b, w.Gateway, config)
+				cmd := startServiceInBench(b, w.Gateway, config).Command
 				time.Sleep(10 * time.Second) // longer than the first detection takes
 				before, began, memory := box.CPUTicks(b, cmd.Process.Pid), time.Now(), box.Resident(b, cmd.Process.Pid)
 				time.Sleep(box.BenchTime(b))
