@@ -10,7 +10,7 @@ import (
 	"replypath/test/layer"
 )
 
-// The environment of make test-boot: the folder that holds the image, and the package and a later version of it.
+// The environment of make test-boot and make test-modules: the folder that holds the image, and the package and a later version of it.
 var (
 	image   = os.Getenv("REPLYPATH_IMAGE")
 	deb     = os.Getenv("REPLYPATH_DEB")

@@ -20,6 +20,8 @@ type vm struct {
 	host    *world.Host
 	wires   []string
 	kernel  string
+	initrd  string // empty: none
+	cpus    string
 	drive   string
 	console string
 	qemu    *world.Command
@@ -50,7 +52,10 @@ func newVM(t *testing.T, d *disk, host *world.Host, wires ...string) *vm {
 	if err != nil || len(kernels) == 0 {
 		t.Fatalf("no kernel in %s/boot: %v", d.Root, err)
 	}
-	m := &vm{t: t, host: host, wires: wires, kernel: kernels[0], drive: filepath.Join(filepath.Dir(d.Root), "drive")}
+	m := &vm{t: t, host: host, wires: wires, kernel: kernels[0], cpus: "2", drive: filepath.Join(filepath.Dir(d.Root), "drive")}
+	if found, _ := filepath.Glob(d.Root + "/boot/initrd.img-*"); len(found) > 0 {
+		m.initrd = found[0]
+	}
 	if out, err := exec.Command("mke2fs", "-q", "-t", "ext4", "-d", d.Root, m.drive, "1500M").CombinedOutput(); err != nil {
 		t.Fatalf("make the drive: %v\n%s", err, out)
 	}
@@ -65,10 +70,13 @@ func (m *vm) power() {
 		m.boots++
 		m.console = fmt.Sprintf("%s.console.%d", m.drive, m.boots)
 		// Newer models are not emulated well: units then fail to get their namespaces.
-		args := []string{"-machine", "q35,usb=off", "-cpu", "Nehalem", "-accel", "tcg,thread=multi,tb-size=256", "-smp", "2", "-m", "768",
+		args := []string{"-machine", "q35,usb=off", "-cpu", "Nehalem", "-accel", "tcg,thread=multi,tb-size=256", "-smp", m.cpus, "-m", "1536",
 			"-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-serial", "file:" + m.console, "-kernel", m.kernel,
 			"-append", "console=ttyS0 root=/dev/nvme0n1 rw mitigations=off systemd.log_color=0 net.ifnames=0",
 			"-drive", "file=" + m.drive + ",if=none,id=d0,format=raw", "-device", "nvme,drive=d0,serial=root"}
+		if m.initrd != "" {
+			args = append(args, "-initrd", m.initrd)
+		}
 		for i, name := range m.wires {
 			args = append(args, "-netdev", fmt.Sprintf("tap,id=n%d,ifname=tap-%s,script=no,downscript=no", i, name),
 				"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=02:00:00:00:77:0%d,romfile=", i, i))
@@ -102,8 +110,9 @@ func (m *vm) wantConsole(want string) {
 
 func (m *vm) awaitConsole(want string, patience time.Duration) bool {
 	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(200 * time.Millisecond) {
-		if text, _ := os.ReadFile(m.console); strings.Contains(string(text), want) {
-			return true
+		text, _ := os.ReadFile(m.console)
+		if found := strings.Contains(string(text), want); found || strings.Contains(string(text), "Kernel panic") {
+			return found
 		}
 	}
 	return false

@@ -38,7 +38,7 @@ var findingTests = map[string]func(*testing.T){
 	"udp-server-unknown":      TestDoctorReportsWildcardUDPServers,
 }
 
-// modulesTestFile is the file with tests of what this kernel may not have: make test-boot QEMU=1 runs them on one that has it.
+// modulesTestFile is the file with tests of what this kernel may not have: make test-modules runs them on one that has it.
 const modulesTestFile = "offload_modules_test.go"
 
 // findingTestsElsewhere are the files of other packages whose tests make a finding real: they name it.

@@ -17,7 +17,7 @@ import (
 
 // Connections that go by the flow table of accelerate leave an uplink that fails, and come back with failback = "move": those of TCP,
 // whose source is translated, end, datagrams go on by the other uplink, and none leaves with a foreign source. A kernel with flow
-// tables is needed: make test-boot QEMU=1 boots Debian's.
+// tables is needed: make test-modules boots Debian's.
 func TestModulesFailoverOfAcceleratedConnections(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend)

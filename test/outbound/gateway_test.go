@@ -25,7 +25,12 @@ type gateway struct {
 // newGateway returns a gateway with two uplinks, strict source validation and this table [outbound]. What follows is below it.
 func newGateway(t *testing.T, backend string, outbound ...string) *gateway {
 	t.Helper()
-	w := box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{})
+	return newGatewayIn(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend, outbound...)
+}
+
+// newGatewayIn returns the gateway of the world, with this table [outbound].
+func newGatewayIn(t *testing.T, w *world.Internet, backend string, outbound ...string) *gateway {
+	t.Helper()
 	b := box.New(t, w, backend)
 	g := &gateway{Box: b, uplinkKeys: map[int]string{}}
 	g.outbound(outbound...)
@@ -66,7 +71,12 @@ func (g *gateway) outbound(lines ...string) {
 
 // probeServer makes the service ping the server through every uplink, often. The time for a reply is what a busy machine needs.
 func (g *gateway) probeServer() {
-	g.Settings = append(g.Settings, "[probes]", `interval = "200ms"`, `timeout = "2s"`, `retry = "100ms"`, "fall = 2", "rise = 2")
+	g.probeServerWith(`interval = "200ms"`, `timeout = "2s"`, `retry = "100ms"`, "fall = 2", "rise = 2")
+}
+
+// probeServerWith makes the service ping the server through every uplink, with this table [probes].
+func (g *gateway) probeServerWith(probes ...string) {
+	g.Settings = append(append(g.Settings, "[probes]"), probes...)
 	for _, u := range g.Uplinks {
 		for i, to := range g.servers() {
 			g.more += fmt.Sprintf("[uplinks.isp%d.probes.server%d]\ntarget = %q\n", u.Index, i, "icmp://"+netip.AddrPortFrom(to, 0).Addr().String())

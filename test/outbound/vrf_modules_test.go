@@ -10,8 +10,8 @@ import (
 )
 
 // A rule with l3mdev chooses for what comes in by a link in a VRF, and for nothing else. The VRF has no default route, so that its
-// packets meet the rules behind that of the kernel; main has the way back to its network. A kernel with VRFs is needed: make test-boot
-// QEMU=1 boots Debian's.
+// packets meet the rules behind that of the kernel; main has the way back to its network. A kernel with VRFs is needed: make test-modules
+// boots Debian's.
 func TestModulesVRFChooses(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, `default = "isp0"`, `masquerade = "both"`, "[outbound.rules.vrf]", "l3mdev = true", `use = "isp1"`)

@@ -48,7 +48,7 @@ func TestModulesAccelerateVLANsBondsAndBridges(t *testing.T) {
 			a.wantAccelerated(t)
 			if k.after != nil {
 				second.Wire.Down()
-				awaitActivePort(b.Gateway, "eth1b")
+				box.AwaitActivePort(b.Gateway, "eth1b")
 				a.wantAccelerated(t)
 			}
 			s := b.Start()

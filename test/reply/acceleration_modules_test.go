@@ -20,7 +20,7 @@ import (
 )
 
 // The flow table is used, and neither it nor any change while it is used makes a packet stray or a connection end. A kernel with
-// flow tables is needed: make test-boot QEMU=1 boots Debian's.
+// flow tables is needed: make test-modules boots Debian's.
 func TestModulesAcceleratedConnections(t *testing.T) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}), backend, "accelerate = true")

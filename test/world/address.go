@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 
@@ -21,6 +22,9 @@ func (l *Link) LinkLocal(address string) {
 	l.Host.world.tb.Helper()
 	l.Host.SetSysctl("net/ipv6/conf/"+l.Name+"/addr_gen_mode", "1")
 	have, err := l.Host.rtnl.AddrList(l.handle(), unix.AF_INET6)
+	for errors.Is(err, netlink.ErrDumpInterrupted) { // other worlds change addresses, too
+		have, err = l.Host.rtnl.AddrList(l.handle(), unix.AF_INET6)
+	}
 	l.Host.must(err, "addr list dev %s", l.Name)
 	for _, a := range have {
 		if a.IP.IsLinkLocalUnicast() {

@@ -87,6 +87,17 @@ func (l *Link) Down() {
 	l.Host.must(l.Host.rtnl.LinkSetDown(l.handle()), "set %s down", l.Name)
 }
 
+// Rename gives the link another name and sets it up. Its IPv4 addresses stay, its routes and IPv6 addresses do not.
+func (l *Link) Rename(name string) {
+	l.Host.world.tb.Helper()
+	l.Down()
+	l.Host.must(l.Host.rtnl.LinkSetName(l.handle(), name), "rename %s to %s", l.Name, name)
+	delete(l.Host.links, l.Name)
+	l.Name = name
+	l.Host.links[name] = l
+	l.Up()
+}
+
 // MTU sets the link's MTU.
 func (l *Link) MTU(mtu int) {
 	l.Host.world.tb.Helper()
