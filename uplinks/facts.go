@@ -62,6 +62,7 @@ type Link struct {
 	NoIPv6          bool   // disable_ipv6, or an MTU below 1280
 	Lower           int    // index of the link that it is stacked on: VLAN, macvlan, ipvlan; 0: none in this namespace
 	Isolated        bool   // loopback or dummy: no packet comes in by it
+	Rerouted        bool   // ipvlan in mode l3 or l3s: its packets are routed once more, by the link below
 	Kind            string // IFLA_INFO_KIND: bridge, bond, ...; "device" for hardware
 	Master          int    // index of the bridge, bond or team that it is a port of; 0: none
 	Addrs           []Addr

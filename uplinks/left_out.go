@@ -30,12 +30,17 @@ func (f Facts) LeftOut(s Settings) (all []LeftOut) {
 	return all
 }
 
-// LeftOutPath reports whether a path is left out, and why: the kernel refuses its route, or its gateway is in a network of
-// another uplink's link.
+// LeftOutPath reports whether a path is left out, and why: the kernel refuses its route, its packets do not leave as they were routed, its
+// router cannot be distinguished, or its gateway is in a network of another uplink's link.
 func (f Facts) LeftOutPath(s Settings, u Uplink, family Family) (LeftOut, bool) {
 	path := PathKey{u.Name, family}
 	if refusal, is := f.Refused[path]; is && u.Manages(family) {
 		return LeftOut{path, refusal, fmt.Sprintf("correct the gateway and the interface of %s", u.Name)}, true
+	}
+	l, exists := f.LinkOf(u)
+	if exists && l.Rerouted && u.Manages(family) {
+		return LeftOut{path, fmt.Sprintf("%s is an %s in mode l3, whose packets the kernel routes once more, by the link below, without the uplinks' tables", u.Link, l.Kind),
+			fmt.Sprintf("ip link set dev %s type %s mode l2", u.Link, l.Kind)}, true
 	}
 	if reason := f.inseparable(s, u); reason != "" && u.Manages(family) {
 		return LeftOut{path, reason, fmt.Sprintf("give %s an interface of its own", u.Name)}, true
@@ -44,7 +49,6 @@ func (f Facts) LeftOutPath(s Settings, u Uplink, family Family) (LeftOut, bool) 
 	if !gateway.IsValid() || gateway.IsLinkLocalUnicast() {
 		return LeftOut{}, false
 	}
-	l, exists := f.LinkOf(u)
 	if !exists || !l.Up || !l.hasNetwork(family) || l.IsOnLink(gateway) || l.leadsTo(f, gateway) {
 		return LeftOut{}, false
 	}

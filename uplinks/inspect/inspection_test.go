@@ -39,6 +39,13 @@ var findingCases = map[string]struct {
 		f.Links["eth1"] = l
 	}, []string{
 		"uplink lte: eth1 is in a VRF, whose table 77 the kernel looks up before replypath's rules: the uplink is not managed: take the link out of the VRF (ip link set eth1 nomaster), or remove the uplink from the configuration: sockets in a VRF reply by its table, with a default route there (ip route add default via GATEWAY dev eth1 table 77)"}},
+	"an ipvlan whose packets are routed by the link below": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+		l := f.Links["eth1"]
+		l.Rerouted, l.Kind = true, "ipvlan"
+		f.Links["eth1"] = l
+	}, []string{
+		"uplink lte: IPv4 is left out: eth1 is an ipvlan in mode l3, whose packets the kernel routes once more, by the link below, without the uplinks' tables: ip link set dev eth1 type ipvlan mode l2",
+		"uplink lte: IPv6 is left out: eth1 is an ipvlan in mode l3, whose packets the kernel routes once more, by the link below, without the uplinks' tables: ip link set dev eth1 type ipvlan mode l2"}},
 	"a port of a bridge": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 		f.Links["br1"] = uplinks.Link{Name: "br1", Index: 77, Kind: "bridge"}
 		l := f.Links["eth1"]

@@ -80,6 +80,7 @@ func (h *Handle) addLink(facts *uplinks.Facts, have *uplinks.State, l netlink.Li
 		VRF:          vrfTable(l),
 		Lower:        lowerLink(l),
 		Isolated:     isIsolated(l),
+		Rerouted:     isRerouted(l),
 		Kind:         kernelKind(l),
 		Master:       portMaster(l),
 		Addrs:        addresses[a.Index],
@@ -126,6 +127,18 @@ func lowerLink(l netlink.Link) int {
 func isIsolated(l netlink.Link) bool {
 	_, dummy := l.(*netlink.Dummy)
 	return dummy || l.Attrs().RawFlags&unix.IFF_LOOPBACK != 0
+}
+
+// isRerouted reports whether the kernel routes what leaves by the link once more, by the link below (drivers/net/ipvlan/ipvlan_core.c,
+// ipvlan_process_outbound).
+func isRerouted(l netlink.Link) bool {
+	switch l := l.(type) {
+	case *netlink.IPVlan:
+		return l.Mode != netlink.IPVLAN_MODE_L2
+	case *netlink.IPVtap:
+		return l.Mode != netlink.IPVLAN_MODE_L2
+	}
+	return false
 }
 
 // portMaster returns the index of the link that takes the packets which come in by the link: a bridge, a bond, a team, but
