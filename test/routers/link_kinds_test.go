@@ -14,34 +14,35 @@ import (
 // lowerLink is the name of the link to the switch while the shared link is above it.
 const lowerLink = "under1"
 
-// linkKinds make the shared link anew, under its name, above its lower link.
-var linkKinds = []struct {
+// linkKind makes the shared link anew, under its name, above its lower link.
+type linkKind struct {
 	name     string
 	filtered bool // what crosses the link meets the firewall
 	make     func(t *testing.T, o *office, lower *world.Link) *world.Link
-}{
-	{"bridge", false, func(t *testing.T, o *office, lower *world.Link) *world.Link { return o.bridge(t, lower, "0") }},
-	{"bridge with a firewall", true, func(t *testing.T, o *office, lower *world.Link) *world.Link { return o.bridge(t, lower, "1") }},
-	{"macvlan", false, func(_ *testing.T, o *office, lower *world.Link) *world.Link {
+	unmake   func(o *office) // what is left when the link is deleted
+}
+
+// nothingLeft removes nothing: of some kinds nothing is left.
+func nothingLeft(*office) {}
+
+// linkKinds are those that every kernel has.
+var linkKinds = []linkKind{
+	{name: "bridge", unmake: nothingLeft, make: func(t *testing.T, o *office, lower *world.Link) *world.Link { return o.bridge(t, lower, "0") }},
+	{name: "bridge with a firewall", filtered: true, unmake: nothingLeft, make: func(t *testing.T, o *office, lower *world.Link) *world.Link { return o.bridge(t, lower, "1") }},
+	{name: "macvlan", unmake: nothingLeft, make: func(_ *testing.T, o *office, lower *world.Link) *world.Link {
 		return box.AddLink(o.Gateway, "eth1", "link", lower.Name, "type", "macvlan", "mode", "private")
 	}},
-	{"veth", false, func(_ *testing.T, o *office, lower *world.Link) *world.Link {
-		lower.Down()
-		o.Gateway.Run("ip", "link", "set", lower.Name, "name", "eth1")
-		l := o.Gateway.Link("eth1")
-		l.Up()
-		return l
+	{name: "veth", make: func(_ *testing.T, _ *office, lower *world.Link) *world.Link {
+		lower.Rename("eth1")
+		return lower
 	}},
 }
 
 // lower takes the addresses and the name of the shared link away, and returns it.
 func (o *office) lower() *world.Link {
-	o.Link.Down()
 	o.Gateway.Run("ip", "addr", "flush", "dev", "eth1")
-	o.Gateway.Run("ip", "link", "set", "eth1", "name", lowerLink)
-	l := o.Gateway.Link(lowerLink)
-	l.Up()
-	return l
+	o.Link.Rename(lowerLink)
+	return o.Link
 }
 
 // bridge returns a bridge with the lower link and that of a virtual machine as its ports. Where the kernel has bridge netfilter, what
@@ -132,6 +133,11 @@ func (u undisturbed) want(t *testing.T) {
 // that is open goes on. Connections by the other link do not notice it, and nor do those across the bridge.
 func TestSharedLinkOfEachKind(t *testing.T) {
 	t.Parallel()
+	replaceSharedLink(t, linkKinds)
+}
+
+// replaceSharedLink replaces the shared link by one of each kind in turn.
+func replaceSharedLink(t *testing.T, kinds []linkKind) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
 		o.configure(`routers = "any"`, "")
@@ -151,7 +157,7 @@ func TestSharedLinkOfEachKind(t *testing.T) {
 			held = append(held, h)
 		}
 		lower := o.lower()
-		for i, kind := range linkKinds {
+		for i, kind := range kinds {
 			t.Run(kind.name, func(t *testing.T) {
 				o.T = t
 				o.Link = kind.make(t, o, lower)
@@ -174,9 +180,11 @@ func TestSharedLinkOfEachKind(t *testing.T) {
 					}
 				}
 				other.datagrams.Goes(t, 3)
-				if kind.name != "veth" {
-					o.Link.Delete()
+				if i == len(kinds)-1 {
+					return
 				}
+				o.Link.Delete()
+				kind.unmake(o)
 			})
 		}
 		o.T = t

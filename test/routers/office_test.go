@@ -45,11 +45,15 @@ var uplinkNames = []string{"dsl", "cable"}
 func newOffice(t *testing.T, lines ...string) *office {
 	t.Helper()
 	in := world.ISPs(t, 1)
+	link, port := in.Join(in.Gateway, "eth1", in.Host("sw"), "gw")
+	return newOfficeIn(t, in, link, port, lines...)
+}
+
+// newOfficeIn returns an office in a world with one uplink, whose gateway has a link to the switch.
+func newOfficeIn(t *testing.T, in *world.Internet, link, port *world.Link, lines ...string) *office {
+	t.Helper()
 	in.Gateway.SetSysctl("net.ipv4.conf.all.rp_filter", "1")
-	o := &office{Box: box.New(t, in, lines...), Switch: in.Host("sw"), Addr4: netip.MustParseAddr("192.0.2.2"), Addr6: netip.MustParseAddr("2001:db8:b::2")}
-	var port *world.Link
-	o.Link, port = in.Join(in.Gateway, "eth1", o.Switch, "gw")
-	o.Port = port
+	o := &office{Box: box.New(t, in, lines...), Switch: in.Host("sw"), Link: link, Port: port, Addr4: netip.MustParseAddr("192.0.2.2"), Addr6: netip.MustParseAddr("2001:db8:b::2")}
 	ports := []*world.Link{port}
 	for i, name := range uplinkNames {
 		r := &router{Host: in.Host(fmt.Sprintf("r%d", i+1)), Name: name, Client: in.Host(fmt.Sprintf("c%d", i+1))}

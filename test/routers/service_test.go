@@ -54,7 +54,7 @@ func (o *office) rules(family int) string {
 			return text.String()
 		}
 	}
-	return o.Iptables(family, "-t", "mangle", "-S")
+	return o.Iptables(family, "-w", "-t", "mangle", "-S")
 }
 
 func TestServiceLearnsRouters(t *testing.T) {
