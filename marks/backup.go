@@ -19,6 +19,7 @@ type Backup struct {
 	Group uint32 // of the uplinks' links
 	// Restore says that packets get the mark of their connection once more too, which every packet pays for.
 	Restore bool
+	IPsec   bool // see Outbound.IPsec
 	// IPv4 and IPv6 have the links of the uplinks by which connections of the family are translated, see Egress; "": none is.
 	IPv4, IPv6 string
 }
@@ -44,7 +45,11 @@ func NewBackup(mask, flag Mask, group uint32, egress4, egress6 []Egress) Backup 
 // BackupOf returns the definition of the table that belongs to the chains of both families, of any backend, that translate sources. It does
 // not restore marks.
 func BackupOf(mask, flag Mask, ipv4, ipv6 []Chain) Backup {
-	return NewBackup(mask, flag, 0, egressOf(mask, ipv4), egressOf(mask, ipv6))
+	b := NewBackup(mask, flag, 0, egressOf(mask, ipv4), egressOf(mask, ipv6))
+	b.IPsec = slices.ContainsFunc(slices.Concat(ipv4, ipv6), func(c Chain) bool {
+		return slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.IPsec })
+	})
+	return b
 }
 
 // egressOf returns the egress links whose packets the chains translate.
@@ -108,8 +113,7 @@ func (b Backup) Egress(ipv6 bool) (all []Egress) {
 
 // NATChains returns the chains that translate the sources of a family: those of Outbound for nftables.
 func (b Backup) NATChains(ipv6 bool) []Chain {
-	o := Outbound{Mask: b.Mask, Flag: b.Flag, Egress: b.Egress(ipv6)}
-	return byEgressLink(Masq, MasqMap, o.links(), o.masqChain)
+	return Outbound{Mask: b.Mask, Flag: b.Flag, Egress: b.Egress(ipv6), IPsec: b.IPsec}.masqChains()
 }
 
 // PreRules returns the rules that give the packets of both families the mark of their connection; none without Restore. A packet

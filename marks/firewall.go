@@ -30,6 +30,8 @@ type Firewall interface {
 
 	// HasMACBits reports whether the kernel and the command have the match of Rule.MACBit. It changes nothing.
 	HasMACBits(ctx context.Context) (bool, error)
+	// HasIPsec reports whether the kernel and the command have the match of Rule.IPsec. It changes nothing.
+	HasIPsec(ctx context.Context) (bool, error)
 
 	// Read returns the chains and hooks of replypath. The result is shared: do not modify it.
 	Read(ctx context.Context) (Ruleset, error)

@@ -76,6 +76,9 @@ func (r Rule) addNFTMatches(w *ruleLine, ipv6 bool) {
 		w.add("ct original ", NFTFamily(ipv6), " saddr ", nftPrefixText(r.OrigFrom))
 	}
 	r.Packet.addNFT(w, ipv6)
+	if r.IPsec {
+		w.add("rt ipsec exists")
+	}
 	if r.Cluster != (Cluster{}) {
 		w.add(r.Cluster.nft(ipv6))
 	}

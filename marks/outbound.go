@@ -24,6 +24,8 @@ type Outbound struct {
 	HashBits bool
 	// Masquerade translates the source of what leaves by an egress link, except from its Sources.
 	Masquerade bool
+	// IPsec says that the kernel may transform packets by IPsec policies, and has the match of Rule.IPsec.
+	IPsec bool
 }
 
 // Egress is an egress link, the mark of the connections that leave by it, and the networks whose packets its provider takes.
@@ -44,7 +46,9 @@ func (o Outbound) Chains() []Chain {
 		chains = append(chains, o.clientChain(SetMark))
 	}
 	if o.Masquerade {
+		first := len(chains)
 		chains = egressDispatch{Masq + "-", o.masqRule}.add(chains, Masq, o.links())
+		chains[first].Rules = append(o.exemptions(), chains[first].Rules...)
 		for _, e := range o.links() {
 			chains = append(chains, o.masqChain(e))
 		}
@@ -62,7 +66,7 @@ func (o Outbound) Layout(b Backend) []Chain {
 		chains = append(chains, o.clientChain(SetFwmark))
 	}
 	if o.Masquerade {
-		chains = append(chains, byEgressLink(Masq, MasqMap, o.links(), o.masqChain)...)
+		chains = append(chains, o.masqChains()...)
 	}
 	return chains
 }

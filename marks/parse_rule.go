@@ -102,6 +102,11 @@ func (p *parser) option(r *Rule) {
 		}
 	case word == "--ctrepldst":
 		r.ReplyTo = p.prefix()
+	case word == "--dir":
+		p.requireWord("out")
+	case word == "--pol":
+		p.requireWord("ipsec")
+		r.IPsec = true
 	case word == "-j":
 		r.Action = p.target()
 	case word == "-g":
@@ -128,7 +133,7 @@ func (p *parser) rejectRepeated(option string) {
 
 func (p *parser) match() {
 	switch p.module = p.next(); p.module {
-	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster", "mac", "bpf":
+	case "devgroup", "mark", "connmark", "conntrack", "addrtype", "multiport", "cluster", "mac", "bpf", "policy":
 	default:
 		p.fail("match %s is not supported", p.module)
 	}

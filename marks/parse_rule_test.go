@@ -37,6 +37,7 @@ func TestParseRuleNormalizesSpellings(t *testing.T) {
 		"a mark of the packet":            {"-j MARK --set-xmark 0x200/0x1f00", marks.Rule{Action: marks.Action{Kind: marks.SetMark, Mark: 0x200, Mask: mask}}},
 		"a share of all senders":          {"-m cluster --cluster-local-nodemask 0x00000008 --cluster-total-nodes 16 --cluster-hash-seed 0x00000009", marks.Rule{Cluster: marks.Cluster{Total: 16, Node: 3, Seed: 9}}},
 		"a sender":                        {"-o eth1 -m conntrack --ctorigsrc 192.0.2.0/24 -j RETURN", marks.Rule{Out: "eth1", OrigFrom: netip.MustParsePrefix("192.0.2.0/24"), Action: marks.Action{Kind: marks.Return}}},
+		"what IPsec takes":                {"-m policy --dir out --pol ipsec -j RETURN", marks.Rule{IPsec: true, Action: marks.Action{Kind: marks.Return}}},
 		"not to the host":                 {"-m addrtype ! --dst-type LOCAL", marks.Rule{Packet: marks.PacketMatch{DstType: marks.AddrType{Not: true, Type: "LOCAL"}}}},
 		"an egress group":                 {"-m devgroup --dst-group 0x2008", marks.Rule{DstGroup: 8200}},
 		"masquerade":                      {"-o eth1 -j MASQUERADE", marks.Rule{Out: "eth1", Action: marks.Action{Kind: marks.Masquerade}}},

@@ -28,6 +28,7 @@ type Rule struct {
 	// OrigFrom is -m conntrack --ctorigsrc: the connection's first packet was sent from this network.
 	OrigFrom netip.Prefix
 	Cluster  Cluster // -m cluster: the sender's share of all senders
+	IPsec    bool    // -m policy --dir out --pol ipsec: an IPsec policy transforms the packet behind POSTROUTING
 	Packet   PacketMatch
 	Action   Action
 	// Opaque is a rule that this type cannot express, as the backend prints it. Another program added it to a chain
@@ -138,6 +139,9 @@ func (r Rule) String() string {
 		w.add("-m connmark ", r.Ctmark.String())
 	}
 	w.addConntrackMatch(r)
+	if r.IPsec {
+		w.add("-m policy --dir out --pol ipsec")
+	}
 	if r.Cluster != (Cluster{}) {
 		w.add(r.Cluster.String())
 	}

@@ -11,6 +11,22 @@ func (o Outbound) masqRule(e Egress) Rule {
 	return Rule{Out: e.Link, Action: Action{Kind: Goto, Chain: o.masqChainName(e)}}
 }
 
+// masqChains returns the chains that translate sources, in the form that suits nftables.
+func (o Outbound) masqChains() []Chain {
+	chains := byEgressLink(Masq, MasqMap, o.links(), o.masqChain)
+	chains[0].Rules = append(o.exemptions(), chains[0].Rules...)
+	return chains
+}
+
+// exemptions returns the rules before all others of Masq. What an IPsec policy transforms keeps its source: the policy selects by it,
+// and once it is translated, the kernel looks the policy up again (nf_xfrm_me_harder) and sends the packet unencrypted.
+func (o Outbound) exemptions() []Rule {
+	if !o.IPsec {
+		return nil
+	}
+	return []Rule{{IPsec: true, Action: Action{Kind: Return}}}
+}
+
 func (o Outbound) masqChainName(e Egress) string { return fmt.Sprintf("%s%d", Masq, o.Mask.ID(e.Mark)) }
 
 // masqChain translates the source of connections that began inside and leave by the link. One without a mark began inside too: Pin,

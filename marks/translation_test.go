@@ -76,6 +76,37 @@ func TestSourcesThatAreNotTheUplinksAreTranslated(t *testing.T) {
 	}
 }
 
+// What an IPsec policy transforms keeps its source by any link, in the backup too, where the kernel has such policies; else no rule asks.
+func TestIPsecKeepsSources(t *testing.T) {
+	o := policies(31)
+	o.IPsec = true
+	b := marks.NewBackup(o.Mask, o.Flag, o.Group, o.Egress, nil)
+	b.IPsec = true
+	without := b
+	without.IPsec = false
+	for name, c := range map[string]struct{ with, without []marks.Chain }{
+		"iptables": {o.Layout(marks.Legacy), policies(31).Layout(marks.Legacy)},
+		"nftables": {o.Layout(marks.Nftables), policies(31).Layout(marks.Nftables)},
+		"backup":   {b.NATChains(false), without.NATChains(false)},
+	} {
+		for _, e := range o.Egress {
+			p := markstest.Packet{Dir: "ORIGINAL", Out: e.Link, IPsec: true, OrigFrom: netip.AddrFrom4([4]byte{198, 18, 0, 2})}
+			if got := p.Traverse(c.with, marks.Masq); got.Translated || got.RulesEvaluated != 1 {
+				t.Errorf("%s: %+v, want it to return at the first rule", name, got)
+			}
+			if !p.Traverse(c.without, marks.Masq).Translated {
+				t.Errorf("%s: %+v is not translated without the rule", name, p)
+			}
+			if p.IPsec = false; !p.Traverse(c.with, marks.Masq).Translated {
+				t.Errorf("%s: %+v is not translated", name, p)
+			}
+		}
+	}
+	if again := marks.BackupOf(o.Mask, o.Flag, o.Layout(marks.Legacy), nil); !again.IPsec {
+		t.Errorf("the backup of the chains is %+v", again)
+	}
+}
+
 // With maps the first packet of a connection is tested by no more rules when there are more uplinks, and with chains by those of its
 // way down the tree of names.
 func TestTranslationIsFlatInTheNumberOfUplinks(t *testing.T) {

@@ -17,13 +17,14 @@ func (s Settings) Backup(f Facts) (b marks.Backup, ok bool) {
 	if !s.Outbound.Enabled() {
 		return b, false
 	}
-	egress := map[Family][]marks.Egress{}
+	egress, ipsec := map[Family][]marks.Egress{}, false
 	for _, family := range s.outboundFamilies(f) {
 		if s.Outbound.Masquerade.In(family) {
-			egress[family] = outbound{s, f, nil, family, nil}.egress()
+			egress[family], ipsec = outbound{s, f, nil, family, nil}.egress(), ipsec || f.IPsec[family]
 		}
 	}
 	b = marks.NewBackup(s.Mask, s.OutboundFlag(), uint32(s.Group), egress[IPv4], egress[IPv6])
+	b.IPsec = ipsec
 	for _, firewall := range f.Firewalls {
 		b.Restore = b.Restore || s.Protect && firewall.Backend != marks.Nftables
 	}

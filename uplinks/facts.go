@@ -27,6 +27,7 @@ type Facts struct {
 	RouterMACs         map[string][]string    // learnt hardware addresses of routers, by uplink that shares its link
 	FoundRouters       []FoundRouter          // the routers that were found by their packets
 	MACBits            map[Family]bool        // the firewall has rules with marks.Rule.MACBit; looked for if there are many routers
+	IPsec              map[Family]bool        // the firewall has rules with marks.Rule.IPsec; looked for if sources are translated
 	Drained            map[string]bool        // the uplinks that the operator has taken out of outbound, by name
 	FlowTables         map[string]string      // the flow table of another program that a link is in, by the link
 	FlowRefused        string                 // why the kernel refuses the flow table of Settings.Accelerate

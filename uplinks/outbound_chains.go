@@ -41,7 +41,7 @@ func (u Untranslated) Has(from netip.Addr, mark marks.Mark) bool {
 // addChains adds the chains of the family that pin connections to the uplink that they begin by.
 func (o outbound) addChains(want State) {
 	firewall := o.facts.Firewalls[o.family]
-	chains := marks.Outbound{Mask: o.Mask, Flag: o.OutboundFlag(), Group: uint32(o.Group), Masquerade: o.Outbound.Masquerade.In(o.family)}
+	chains := marks.Outbound{Mask: o.Mask, Flag: o.OutboundFlag(), Group: uint32(o.Group), Masquerade: o.Outbound.Masquerade.In(o.family), IPsec: o.facts.IPsec[o.family]}
 	if o.Outbound.sticky() {
 		chains.HashBits = o.family == IPv6 && firewall.Backend != marks.Nftables
 		for n := range marks.ID(SenderBuckets) {

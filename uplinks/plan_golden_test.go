@@ -51,7 +51,9 @@ func withIntercepts(s uplinks.Settings) uplinks.Settings {
 // compareGoldenPlan compares the plan from one configuration to another with a file, and returns the kernel before the plan.
 func compareGoldenPlan(t *testing.T, file string, from, to uplinks.Settings) *uplinkstest.Fake {
 	t.Helper()
-	k := uplinkstest.NewFake(uplinkstest.Facts())
+	facts := uplinkstest.Facts()
+	facts.IPsec = map[uplinks.Family]bool{uplinks.IPv4: true, uplinks.IPv6: true}
+	k := uplinkstest.NewFake(facts)
 	if _, err := uplinks.Sync(t.Context(), k, from); err != nil {
 		t.Fatal(err)
 	}

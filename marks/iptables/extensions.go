@@ -32,10 +32,12 @@ var interceptExtensions = []extension{
 	{"target TPROXY", "-p tcp -j TPROXY --on-port 1 --tproxy-mark 0x1/0x1", "xt_TPROXY"},
 }
 
-// macExtension and macBitExtension are those that only several uplinks on one link need, and many routers on it.
+// macExtension and macBitExtension are those that only several uplinks on one link need, and many routers on it. ipsecExtension is of
+// the translation of sources.
 var (
 	macExtension    = extension{"match mac", marks.Rule{MAC: "02:00:00:00:00:01"}.String(), "xt_mac"}
 	macBitExtension = extension{"match bpf", marks.Rule{MACBit: 1}.String(), "xt_bpf"}
+	ipsecExtension  = extension{"match policy", marks.Rule{IPsec: true}.String(), "xt_policy"}
 )
 
 func (e extension) String() string { return fmt.Sprintf("%s (module %s)", e.name, e.module) }
@@ -95,15 +97,25 @@ func (t *Table) CheckSupport(ctx context.Context) error {
 
 // HasMACBits reports whether the kernel and iptables have the match bpf. It asks once.
 func (t *Table) HasMACBits(ctx context.Context) (bool, error) {
-	if t.macBits == nil {
-		err := t.testRestore(ctx, probe(macBitExtension))
+	return t.has(ctx, macBitExtension, &t.macBits)
+}
+
+// HasIPsec reports whether the kernel and iptables have the match policy. It asks once.
+func (t *Table) HasIPsec(ctx context.Context) (bool, error) {
+	return t.has(ctx, ipsecExtension, &t.ipsec)
+}
+
+// has reports whether the kernel and iptables have the extension, which known keeps.
+func (t *Table) has(ctx context.Context, e extension, known **bool) (bool, error) {
+	if *known == nil {
+		err := t.testRestore(ctx, probe(e))
 		if err != nil && !errors.Is(err, marks.ErrUnsupported) {
 			return false, err
 		}
 		has := err == nil
-		t.macBits = &has
+		*known = &has
 	}
-	return *t.macBits, nil
+	return **known, nil
 }
 
 // testRestore parses the input by the restore command without loading it. A missing kernel module is then only a

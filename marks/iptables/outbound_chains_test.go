@@ -16,7 +16,7 @@ func outboundChange(ipv6 bool, n int) (c marks.Change) {
 	if ipv6 {
 		source = "2001:db8::%d/128"
 	}
-	o := marks.Outbound{Mask: 0x1f00, Flag: 0x2000, Group: 8200, Buckets: []marks.Mark{0x1000, 0x1100, 0x1200}, Masquerade: true}
+	o := marks.Outbound{Mask: 0x1f00, Flag: 0x2000, Group: 8200, Buckets: []marks.Mark{0x1000, 0x1100, 0x1200}, Masquerade: true, IPsec: true}
 	for id := 1; id <= n; id++ {
 		o.Egress = append(o.Egress, marks.Egress{Link: ethernet(id), Mark: o.Mask.Mark(marks.ID(id)), Sources: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf(source, id))}})
 	}

@@ -26,8 +26,8 @@ func scriptTable(t *testing.T, script string) (*Table, func() int) {
 	}
 }
 
-// Whether the kernel has the match bpf is asked once, and again after an error that does not tell.
-func TestMACBitsAreLookedForOnce(t *testing.T) {
+// Whether the kernel has the matches bpf and policy is asked once, and again after an error that does not tell.
+func TestMatchesAreLookedForOnce(t *testing.T) {
 	for script, want := range map[string]struct{ has, fails bool }{
 		"exit 0": {has: true},
 		"echo \"iptables-restore v1.8.9 (legacy): Couldn't load match \\`bpf':No such file or directory\" >&2; exit 2":                    {},
@@ -42,6 +42,9 @@ func TestMACBitsAreLookedForOnce(t *testing.T) {
 		}
 		if once := calls() == 1; once == want.fails {
 			t.Errorf("%s: %d calls", script, calls())
+		}
+		if has, err := table.HasIPsec(t.Context()); has != want.has || (err != nil) != want.fails {
+			t.Errorf("%s: match policy: %t, %v", script, has, err)
 		}
 	}
 }

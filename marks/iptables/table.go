@@ -25,6 +25,7 @@ type Table struct {
 	restorePath string            // of the restore command that belongs to it
 	linkGroups  map[string]uint32 // link groups that have names
 	macBits     *bool             // what HasMACBits has found
+	ipsec       *bool             // what HasIPsec has found
 
 	cached           *marks.Ruleset // at the last Read
 	cachedGeneration uint64         // before that Read

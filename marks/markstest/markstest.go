@@ -25,6 +25,7 @@ type Packet struct {
 	Proto          string     // that of any rule, if it is empty
 	ReplyTo        netip.Addr // where the connection's replies are addressed to
 	OrigFrom       netip.Addr // the sender of the connection's first packet
+	IPsec          bool       // an IPsec policy transforms the packet
 	Translated     bool       // the connection has got the address of the link Out as its source
 	RulesEvaluated int        // number of rules that were evaluated
 	MatchedBy      string     // the last rule that matched: chain and number in it, from 1
@@ -98,6 +99,7 @@ func (p Packet) matches(r marks.Rule) bool {
 		r.Dir != "" && r.Dir != p.Dir,
 		r.NotAssured && p.Assured,
 		r.Assured && !p.Assured,
+		r.IPsec && !p.IPsec,
 		r.Packet.State != "" && (r.Packet.State == p.State) == r.Packet.NotState,
 		r.Packet.Proto != "" && p.Proto != "" && r.Packet.Proto != p.Proto,
 		r.ReplyTo.IsValid() && !r.ReplyTo.Contains(p.ReplyTo),

@@ -44,6 +44,8 @@ func (e extension) decodeMatch(r *marks.Rule, ipv6 bool) bool {
 		return e.decodeCluster(r)
 	case e.is("addrtype", 1, sizeAddrtype):
 		return e.decodeAddrtype(r)
+	case e.is("policy", 0, sizePolicy):
+		return e.decodePolicy(r)
 	}
 	return false
 }

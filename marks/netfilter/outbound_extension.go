@@ -40,6 +40,22 @@ func (e extension) decodeAddrtype(r *marks.Rule) bool {
 	return true
 }
 
+// The size of struct xt_policy_info without its padding, the size of its array pol, and its flag XT_POLICY_MATCH_OUT.
+const (
+	sizePolicy     = policyElements + 4
+	policyElements = 4 * 76
+	matchOut       = 1 << 1
+)
+
+// decodePolicy decodes the match of what any IPsec policy transforms: one element, which compares nothing.
+func (e extension) decodePolicy(r *marks.Rule) bool {
+	if r.IPsec || !zero(e.info[:policyElements]) || e.uint16At(policyElements) != matchOut || e.uint16At(policyElements+2) != 1 {
+		return false
+	}
+	r.IPsec = true
+	return true
+}
+
 // isPlainMasquerade reports whether the target MASQUERADE has no options: IPv4 has one range in a list of one, IPv6 a range.
 func (e extension) isPlainMasquerade() bool {
 	switch {

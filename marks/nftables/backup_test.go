@@ -11,10 +11,12 @@ import (
 
 // backupOf returns the definition with two uplinks, one of which has no IPv6, for the address of the first.
 func backupOf(addr string) marks.Backup {
-	return marks.NewBackup(marks.DefaultMask, 0x2000, 8200, []marks.Egress{
+	b := marks.NewBackup(marks.DefaultMask, 0x2000, 8200, []marks.Egress{
 		{Link: "eth0", Mark: 0x100, Sources: []netip.Prefix{netip.MustParsePrefix(addr), netip.MustParsePrefix("203.0.113.64/28")}},
 		{Link: "wan-0.100", Mark: 0x200},
 	}, []marks.Egress{{Link: "eth0", Mark: 0x100, Sources: []netip.Prefix{netip.MustParsePrefix("2001:db8:a::/64")}}})
+	b.IPsec = true
+	return b
 }
 
 // backupHost is a host with the table.
@@ -46,7 +48,7 @@ func TestBackupIsReadAsItWasWritten(t *testing.T) {
 	for _, restore := range []bool{false, true} {
 		h := &backupHost{t: t, Host: world.New(t).Host("gw")}
 		b, other := backupOf("198.51.100.0/24"), backupOf("198.51.100.7/32")
-		b.Restore, other.Restore = restore, restore
+		b.Restore, other.Restore, b.IPsec, other.IPsec = restore, restore, restore, restore
 		h.want("nothing", b, false, false)
 		h.call(h.table.Delete)
 		h.call(func() error { return h.table.Check(b) })
@@ -111,7 +113,8 @@ func TestProtectedBackupCannotBeFlushed(t *testing.T) {
 
 func TestBackupCanBeReadBack(t *testing.T) {
 	b := backupOf("198.51.100.0/24")
-	if again := marks.NewBackup(b.Mask, b.Flag, b.Group, b.Egress(false), b.Egress(true)); again != b {
+	again := marks.NewBackup(b.Mask, b.Flag, b.Group, b.Egress(false), b.Egress(true))
+	if again.IPsec = b.IPsec; again != b {
 		t.Errorf("read back it is %v, want %v", again, b)
 	}
 	of := marks.BackupOf(b.Mask, b.Flag, b.NATChains(false), b.NATChains(true))

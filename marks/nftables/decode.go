@@ -48,6 +48,7 @@ var (
 	ctDirection  = source{"ct", unix.NFT_CT_DIRECTION}
 	ctStatus     = source{"ct", unix.NFT_CT_STATUS}
 	ctState      = source{"ct", unix.NFT_CT_STATE}
+	routeIPsec   = source{"rt", nftnl.RouteIPsec}
 	senderHash   = source{"hash", unix.NFT_HASH_JENKINS}
 	constant     = source{"immediate", 0}
 )
@@ -85,6 +86,8 @@ func (d *decoder) decode(name string, data []byte) bool {
 	switch name {
 	case "meta", "ct": // their attributes have the same numbers, except for the source register
 		return d.loadOrSet(name, data)
+	case "rt":
+		return d.loadRoute(data)
 	case "payload":
 		return d.loadField(data)
 	case "bitwise":
@@ -196,6 +199,9 @@ func (d *decoder) compare(data []byte) bool {
 		return d.compareMeta(h, value, equal)
 	case "ct":
 		return d.compareCt(h, value, equal)
+	case routeIPsec.expression:
+		d.rule.IPsec = true
+		return h.source == routeIPsec && h.mask == nil && equal && bytes.Equal(value, []byte{1})
 	}
 	return d.comparePacket(h, value, equal)
 }

@@ -220,3 +220,12 @@ func (d *decoder) tproxy(data []byte) bool {
 	d.rule.Action.Proxy = netip.AddrPortFrom(addr, binary.BigEndian.Uint16(port))
 	return true
 }
+
+// loadRoute decodes a load of metadata of the packet's route (enum nft_rt_attributes).
+func (d *decoder) loadRoute(data []byte) bool {
+	if d.held.source != (source{}) {
+		return false
+	}
+	d.held = held{source: source{"rt", netfilter.FindUint32(data, unix.NFTA_RT_KEY)}, register: netfilter.FindUint32(data, unix.NFTA_RT_DREG)}
+	return true
+}

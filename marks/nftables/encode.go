@@ -68,6 +68,9 @@ func encodeMatches(r marks.Rule, ipv6 bool) (all [][]byte) {
 		all = append(append(all, nftnl.CtOf(directionOriginal, originalSource(ipv6), 0)), encodeNetwork(r.OrigFrom)...)
 	}
 	all = append(all, encodePacket(r.Packet, ipv6)...)
+	if r.IPsec {
+		all = append(all, nftnl.Route(nftnl.RouteIPsec, 0), nftnl.Equals(0, []byte{1}))
+	}
 	if r.Cluster != (marks.Cluster{}) {
 		all = append(all, encodeCluster(r.Cluster, ipv6)...)
 	}

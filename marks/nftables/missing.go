@@ -19,6 +19,9 @@ type feature struct {
 	nat  bool // the rule is for a chain of address translation
 }
 
+// ipsec is not among features: rules are left out that need it.
+var ipsec = feature{name: "rt ipsec", rule: marks.Rule{IPsec: true, Action: marks.Action{Kind: marks.Return}}, nat: true}
+
 func (f *Firewall) features() []feature {
 	anyAddr := netip.IPv4Unspecified()
 	if f.ipv6 {

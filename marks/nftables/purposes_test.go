@@ -15,7 +15,7 @@ import (
 func addPurposes(c *marks.Change, want marks.Ruleset, mask marks.Mask, ipv6 bool, ingress []marks.Ingress) {
 	const bit = marks.Mask(0x10)
 	chains := marks.InterceptLayout(marks.Nftables, bit, ipv6, intercepts(ipv6))
-	out := marks.Outbound{Mask: mask, Flag: 0x40, Group: 8200, Buckets: []marks.Mark{0, mask.Mark(1), mask.Mark(2)}, Masquerade: true}
+	out := marks.Outbound{Mask: mask, Flag: 0x40, Group: 8200, Buckets: []marks.Mark{0, mask.Mark(1), mask.Mark(2)}, Masquerade: true, IPsec: true}
 	for i, in := range ingress {
 		out.Egress = append(out.Egress, marks.Egress{Link: fmt.Sprintf("wan-%d.0", i), Mark: in.Mark, Sources: in.Inside})
 	}

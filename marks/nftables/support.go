@@ -17,6 +17,9 @@ import (
 // HasMACBits returns false: a map has all hardware addresses.
 func (f *Firewall) HasMACBits(context.Context) (bool, error) { return false, nil }
 
+// HasIPsec reports whether the kernel has IPsec policies (CONFIG_XFRM). Without them no packet is transformed.
+func (f *Firewall) HasIPsec(context.Context) (bool, error) { return f.has(ipsec), nil }
+
 // CheckSupport returns a marks.ErrUnsupported that names what the kernel lacks for the rules. It has the kernel check a
 // table of another name in a transaction that fails in any case.
 func (f *Firewall) CheckSupport(context.Context) error {

@@ -27,6 +27,14 @@ func Meta(key uint32, to int) []byte {
 	return expression("meta", Uint32Attribute(unix.NFTA_META_KEY, key), Uint32Attribute(unix.NFTA_META_DREG, register(to)))
 }
 
+// RouteIPsec is NFT_RT_XFRM: 1 for a packet that an IPsec policy transforms.
+const RouteIPsec = 4
+
+// Route loads metadata of the packet's route (enum nft_rt_keys) into a register. A packet without a route does not match the rule.
+func Route(key uint32, to int) []byte {
+	return expression("rt", Uint32Attribute(unix.NFTA_RT_KEY, key), Uint32Attribute(unix.NFTA_RT_DREG, register(to)))
+}
+
 // SetMeta writes a register to metadata of the packet.
 func SetMeta(key uint32, from int) []byte {
 	return expression("meta", Uint32Attribute(unix.NFTA_META_KEY, key), Uint32Attribute(unix.NFTA_META_SREG, register(from)))

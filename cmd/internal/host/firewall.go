@@ -191,6 +191,23 @@ func (fw *Firewall) readMACBits(ctx context.Context, f uplinks.Family, facts *up
 	return err
 }
 
+// readIPsec adds whether rules can match what an IPsec policy transforms, in the families whose sources are translated. Without
+// translation it starts no process.
+func (fw *Firewall) readIPsec(ctx context.Context, translated uplinks.Masquerade, facts *uplinks.Facts) error {
+	facts.IPsec = map[uplinks.Family]bool{}
+	for f := range facts.Firewalls {
+		if !translated.In(f) {
+			continue
+		}
+		has, err := fw.table(f, fw.backend).HasIPsec(ctx)
+		if err != nil {
+			return err
+		}
+		facts.IPsec[f] = has
+	}
+	return nil
+}
+
 func readTable(ctx context.Context, f uplinks.Family, t marks.Firewall, have *uplinks.State) error {
 	r, err := t.Read(ctx)
 	if err != nil {

@@ -176,6 +176,9 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	if err := h.firewall.Read(ctx, &facts, &state); err != nil {
 		return facts, state, err
 	}
+	if err := h.firewall.readIPsec(ctx, h.backup.settings.Outbound.Masquerade, &facts); err != nil {
+		return facts, state, err
+	}
 	return facts, state, errors.Join(h.backup.read(&facts, &state), h.egressFilters.read(&facts, &state), h.routerClassifiers.read(&facts, &state))
 }
 
