@@ -64,6 +64,38 @@ func TestBackupTranslatesWhatTheOperatorExempts(t *testing.T) {
 	})
 }
 
+// What a rule of the operator translates to its own source leaves as it is, from the first packet on where that gets a mark too, and what
+// goes elsewhere is translated.
+func TestRulesThatTranslateToTheSourceExempt(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
+		g.Apply()
+		for i, network := range []string{"198.18.0.0/24", "2001:db8:f::/64"} {
+			to, lan := g.servers()[i], []netip.Addr{g.LAN4, g.LAN6}[i]
+			if backend == box.Nftables {
+				ip := []string{"ip", "ip6"}[i]
+				g.Gateway.Run("nft", fmt.Sprintf("add table %s exempt; add chain %[1]s exempt post { type nat hook postrouting priority srcnat; }; "+
+					"add rule %[1]s exempt post %[1]s saddr %[2]s %[1]s daddr %[3]s udp dport %[4]d meta mark set meta mark or 0x10000 snat to %[1]s saddr", ip, network, to, box.ServedPort))
+			} else {
+				for _, target := range []string{"NETMAP --to " + network, "MARK --set-xmark 0x10000/0x10000"} {
+					g.Iptables([]int{4, 6}[i], append(strings.Fields(fmt.Sprintf("-w -t nat -I POSTROUTING -p udp -s %s -d %s --dport %d -j", network, to, box.ServedPort)), strings.Fields(target)...)...)
+				}
+			}
+			g.refused[0].Reset()
+			socket := g.Connected(g.LAN, netip.AddrPortFrom(lan, 0), netip.AddrPortFrom(to, box.ServedPort))
+			g.sendTwo(t, socket)
+			n := g.refused[0].Count(func(p world.Packet) bool { return p.Src == lan && p.To(to) && p.DstPort == box.ServedPort })
+			if err := socket.Close(); err != nil || n != 2 {
+				t.Errorf("%d of 2 packets from %s to %s leave with their source (%v)", n, lan, to, err)
+			}
+			if share := g.send(t, g.LAN, world.KindTCP, to, 1); share[0] != 1 {
+				t.Errorf("TCP to %s: %v by each uplink", to, share)
+			}
+		}
+	})
+}
+
 // sendTwo sends two datagrams, and waits until they are where they go.
 func (g *gateway) sendTwo(t *testing.T, socket *net.UDPConn) {
 	t.Helper()
