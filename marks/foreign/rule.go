@@ -40,6 +40,9 @@ type Rule struct {
 	Zone                              bool // it chooses a zone of connection tracking
 	TranslatesDestination             bool // it is DNAT, of any packets
 	TranslatesSource                  bool // it is SNAT or MASQUERADE
+	// KeepsSource reports that it is a rule of iptables in POSTROUTING that takes packets out of address translation, by other properties
+	// than IPsec.
+	KeepsSource bool
 	// Via are the rules, with a comma between them, by which packets come from POSTROUTING to a rule that translates sources in a chain
 	// of others, and what has taken others away before.
 	Via string
@@ -78,7 +81,7 @@ const AnyGroup = "of a set"
 // Relevant reports whether the rule has any property that can affect replypath.
 func (r Rule) Relevant() bool {
 	return r.MarkBits != 0 || r.InGroup != "" || r.OutGroup != "" || r.ChecksReversePath || r.NoTrack || r.FlowOffload || r.ClampsMSS || r.ChangesEgress() ||
-		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.ChangesIngress() || r.BreaksDiscovery || r.Queues.Hands || r.Counts
+		r.SYNProxy || r.Zone || r.TranslatesDestination || r.TranslatesSource || r.KeepsSource || r.ChangesIngress() || r.BreaksDiscovery || r.Queues.Hands || r.Counts
 }
 
 // ChangesEgress reports whether it drops packets, sends them elsewhere or rewrites them after their route is known. Rules that

@@ -106,6 +106,7 @@ func (r *Rule) parseTranslation(table string, words []string) {
 	target, _ := option(words, "-j")
 	r.TranslatesDestination = target == "DNAT" || target == "REDIRECT"
 	r.TranslatesSource = table == "nat" && slices.Contains([]string{"MASQUERADE", "SNAT", "NETMAP"}, target)
+	r.KeepsSource = table == "nat" && r.Chain == postrouting && (target == "ACCEPT" || target == "RETURN") && !slices.Contains(words, "--pol")
 	switch {
 	case target == "DNAT" && table == "nat":
 		to, _ := option(words, "--to-destination")

@@ -19,6 +19,7 @@ var findingTests = map[string]func(*testing.T){
 	"conntrack-full":          TestDoctorReportsANearlyFullConntrackTable,
 	"default-routes-disagree": TestDoctorReportsDefaultRoutesThatDisagree,
 	"doubled-nat":             TestDoctorReportsDoubledAndMissingNAT,
+	"nat-exemption":           TestDoctorReportsExemptionsWithoutEffect,
 	"foreign-source":          TestDoctorReportsForeignSources,
 	"iptables-missing":        TestDoctorReportsMissingIptables,
 	"kernel-option":           TestDoctorReportsMissingKernelOptions,

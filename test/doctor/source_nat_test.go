@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,37 @@ func TestDoctorReportsDoubledAndMissingNAT(t *testing.T) {
 		h.container()
 		if d := b.RunDoctor(); len(d.Of("doubled-nat")) > 0 {
 			t.Errorf("rules for containers, for a destination and for a mark: %s", d)
+		}
+	})
+}
+
+// Rules by which the operator exempts from address translation what is translated nevertheless are named, in both families, and not those
+// for IPsec or other links. What takes their place has an effect, and is not named.
+func TestDoctorReportsExemptionsWithoutEffect(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		b := box.New(t, world.TwoISPs(t), backend)
+		h := natHost{b, b.Settings}
+		h.configure(`outbound = { default = "isp1", masquerade = "both" }`)
+		for _, family := range []int{4, 6} {
+			network := map[int]string{4: "198.18.0.0/24", 6: "2001:db8:f::/64"}[family]
+			for _, line := range []string{"-m policy --dir out --pol ipsec -j ACCEPT", "-o lan0 -j RETURN", "-s " + network + " -j NETMAP --to " + network} {
+				h.Iptables(family, append([]string{"-t", "nat", "-A", "POSTROUTING"}, strings.Fields(line)...)...)
+			}
+		}
+		if d := b.RunDoctor(); len(d.Of("nat-exemption")) > 0 {
+			t.Errorf("rules for IPsec and another link, and a translation: %s", d)
+		}
+		h.Iptables(4, "-t", "nat", "-A", "POSTROUTING", "-s", "198.18.0.0/24", "-d", "203.0.113.0/24", "-j", "ACCEPT")
+		h.Iptables(6, "-t", "nat", "-I", "POSTROUTING", "-o", "eth1", "-s", "2001:db8:f::/64", "-j", "RETURN")
+		d := b.RunDoctor()
+		b.WantFinding(d, box.IsNote, "nat-exemption", "-A POSTROUTING -s 198.18.0.0/24 -d 203.0.113.0/24 -j ACCEPT", "-A POSTROUTING -s 2001:db8:f::/64 -o eth1 -j RETURN", "-j NETMAP --to NETWORK")
+		if f := d.Of("nat-exemption"); len(f) != 1 || len(f[0].Evidence) != 2 {
+			t.Errorf("other rules are named too: %s", d)
+		}
+		h.configure(`outbound = { default = "isp1" }`)
+		if d := b.RunDoctor(); len(d.Of("nat-exemption")) > 0 {
+			t.Errorf("without masquerade: %s", d)
 		}
 	})
 }

@@ -44,7 +44,7 @@ type Skipped struct {
 // Diagnose returns all findings, sorted by severity.
 func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
-		s.checkPrerequisites(), s.checkUnconfigured(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRemovedMarks(), s.checkMismarked(), s.checkMarkRules(), s.checkRulePriorities(), s.checkOutboundRules(), s.checkForeignSources(), s.checkDoubledNAT(), s.checkMissingNAT(), s.checkSpreading(), s.checkDefaultRoutes(), s.checkInterceptRules(), s.checkWipedMarks(), s.checkDivertedFirst(), s.checkTables(),
+		s.checkPrerequisites(), s.checkUnconfigured(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRemovedMarks(), s.checkMismarked(), s.checkMarkRules(), s.checkRulePriorities(), s.checkOutboundRules(), s.checkForeignSources(), s.checkDoubledNAT(), s.checkExemptions(), s.checkMissingNAT(), s.checkSpreading(), s.checkDefaultRoutes(), s.checkInterceptRules(), s.checkWipedMarks(), s.checkDivertedFirst(), s.checkTables(),
 		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(), s.checkKernelListeners(), s.checkBackends(),
 		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkAcceleration(), s.checkNotrack(), s.checkQueues(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(), s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
 	)

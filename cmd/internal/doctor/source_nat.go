@@ -114,6 +114,21 @@ func (s Snapshot) checkDoubledNAT() []Finding {
 	return evident(wrong, note)
 }
 
+// checkExemptions reports rules of other programs that take packets out of the address translation of iptables: masquerade translates them
+// nevertheless. Rules for what leaves by other links than uplinks are none.
+func (s Snapshot) checkExemptions() []Finding {
+	note := Finding{ID: "nat-exemption", Severity: Note, Message: "rules of another program exempt packets from address translation, but what leaves by an uplink is translated nevertheless, as masquerade of [outbound] has a second table",
+		Remedy: "translate such packets to their own source instead, before REPLYPATH-NAT: -j NETMAP --to NETWORK, with the network of -s, behind the same rule with -j MARK --set-xmark of a bit that nothing else uses; or list their network in the uplink's prefixes; if they leave by no uplink, there is nothing to do"}
+	for _, r := range s.Firewall {
+		byUplink := slices.ContainsFunc(s.presentUplinks(), func(u uplinks.Uplink) bool { return matchesLink(r.Out, u.Link) })
+		f := map[bool]uplinks.Family{false: uplinks.IPv4, true: uplinks.IPv6}[r.IsIPv6()]
+		if r.KeepsSource && byUplink && s.Settings.Outbound.Enabled() && s.Settings.Outbound.Masquerade.In(f) {
+			note.Evidence = append(note.Evidence, firewallRuleText(r))
+		}
+	}
+	return evident(note)
+}
+
 // evident returns the findings with evidence, of which it cuts long lists.
 func evident(some ...Finding) (all []Finding) {
 	for _, f := range some {
