@@ -19,7 +19,7 @@ const protoESP = 50
 // needed: make test-boot QEMU=1 boots Debian's.
 func TestModulesIPsecKeepsSources(t *testing.T) { wantIPsec(t, false) }
 
-// With filters at egress (TCX, Linux 6.6) it passes from the first packet on.
+// It passes filters at egress (TCX, Linux 6.6).
 func TestRecentKernelIPsecPassesTheFilters(t *testing.T) { wantIPsec(t, true) }
 
 func wantIPsec(t *testing.T, filters bool) {
@@ -98,7 +98,7 @@ func (g *gateway) xfrmInterface(ends []tunnelEnds) {
 	}
 }
 
-// wantTunnelled wants that connections from the LAN through the tunnel keep their source from the first packet on, and none of their
+// wantTunnelled wants that connections from the LAN through the tunnel keep their source, and none of their
 // packets is on the wire as it is, while others to the same host are translated, and that the LAN answers through the tunnel.
 func (g *gateway) wantTunnelled(t *testing.T, ends []tunnelEnds) {
 	t.Helper()
