@@ -176,11 +176,13 @@ func (e EgressFilter) narrowed(other EgressFilter) EgressFilter {
 
 // addEgressFilters adds the filters. They belong to no scope: with scopes they are not read.
 func addEgressFilters(want State, s Settings, f Facts) {
-	if f.Scopes != nil || f.EgressFilterRefused != "" {
+	if f.Scopes != nil {
 		return
 	}
 	for _, e := range s.EgressFilters(f) {
-		want.EgressFilters[e] = true
+		if !f.EgressFilterRefused.refuses(e.Index) {
+			want.EgressFilters[e] = true
+		}
 	}
 }
 

@@ -206,9 +206,19 @@ func TestFilterThatIsExchangedDropsAtFirstWhatBothDrop(t *testing.T) {
 
 func TestRefusedFiltersAreLeftOut(t *testing.T) {
 	f := uplinkstest.Facts()
-	f.EgressFilterRefused = "no BPF"
+	f.EgressFilterRefused.All = "no BPF"
 	plan := uplinks.Diff(uplinks.Desired(translatedSettings(), f, nil), uplinks.NewState()).String()
 	if strings.Contains(plan, "BPF") || !strings.Contains(plan, marks.BackupName) {
 		t.Errorf("plan: %s", plan)
+	}
+	f.EgressFilterRefused = uplinks.ProgramRefusal{Links: map[int]string{f.Links["eth1"].Index: "no place"}}
+	want := uplinks.Desired(translatedSettings(), f, nil).EgressFilters
+	for e := range want {
+		if e.Link == "eth1" {
+			t.Errorf("refused is %+v", e)
+		}
+	}
+	if len(want) == 0 {
+		t.Error("no other link has a filter")
 	}
 }

@@ -39,9 +39,9 @@ type Facts struct {
 	// BackupRefused is why the kernel refuses the table that translates sources once more.
 	BackupRefused string
 	// EgressFilterRefused is why the kernel refuses filters at egress.
-	EgressFilterRefused string
+	EgressFilterRefused ProgramRefusal
 	// RouterClassifierRefused is why the kernel refuses classifiers at ingress.
-	RouterClassifierRefused string
+	RouterClassifierRefused ProgramRefusal
 	// NotForwarding has the paths of uplinks that share a link which does not forward their family.
 	NotForwarding map[PathKey]bool
 	// Kept has the routes of the paths that are left out and were in force before.

@@ -149,8 +149,8 @@ func (c RouterClassifier) KnownList() (all []KnownRouter) {
 // classifiedLinks returns the links whose packets may have the mark of a router when they come in.
 func (s Settings) classifiedLinks(f Facts) map[string]bool {
 	all := map[string]bool{}
-	if f.RouterClassifierRefused == "" {
-		for _, c := range s.RouterClassifiers(f) {
+	for _, c := range s.RouterClassifiers(f) {
+		if !f.RouterClassifierRefused.refuses(c.Index) {
 			all[c.Link] = true
 		}
 	}
@@ -159,11 +159,13 @@ func (s Settings) classifiedLinks(f Facts) map[string]bool {
 
 // addRouterClassifiers adds the classifiers. They belong to no scope: with scopes they are not read.
 func addRouterClassifiers(want State, s Settings, f Facts) {
-	if f.Scopes != nil || f.RouterClassifierRefused != "" {
+	if f.Scopes != nil {
 		return
 	}
 	for _, c := range s.RouterClassifiers(f) {
-		want.RouterClassifiers[c] = true
+		if !f.RouterClassifierRefused.refuses(c.Index) {
+			want.RouterClassifiers[c] = true
+		}
 	}
 }
 

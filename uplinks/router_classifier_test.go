@@ -37,7 +37,10 @@ func TestClassifiersAreOfLinksWithSeveralUplinks(t *testing.T) {
 		"IPv4 is not forwarded": {func(_ *uplinks.Settings, f *uplinks.Facts) {
 			f.NotForwarding = map[uplinks.PathKey]bool{{Uplink: "dsl", Family: uplinks.IPv4}: true, {Uplink: "cable", Family: uplinks.IPv4}: true}
 		}, "", "", false, false},
-		"refused": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.RouterClassifierRefused = "no BPF" }, "", "", false, false},
+		"refused": {func(_ *uplinks.Settings, f *uplinks.Facts) { f.RouterClassifierRefused.All = "no BPF" }, "", "", false, false},
+		"refused there": {func(_ *uplinks.Settings, f *uplinks.Facts) {
+			f.RouterClassifierRefused.Links = map[int]string{f.Links["eth1"].Index: "no place"}
+		}, "", "", false, false},
 	} {
 		s, f := sharedSettings(), classifierFacts()
 		c.change(&s, &f)

@@ -43,15 +43,19 @@ func (g *gateway) fillEgress(t *testing.T, name string) {
 	})
 }
 
-// A filter that the kernel refuses only when it is attached, as other programs have taken all places, is named by apply.
+// A filter that the kernel refuses only when it is attached, as other programs have taken all places, is named by apply, and other links
+// keep theirs.
 func TestApplySaysThatFiltersWereRefused(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		g := newGateway(t, backend, balanced(`[["isp0"], ["isp1"]]`)...)
 		g.fillEgress(t, g.Uplinks[1].Link.Name)
 		r := g.Must(0, "apply")
-		if n := strings.Count(r.Stderr, "packets from inside that no rule translates can leave by the uplinks: attach the filter at egress"); n != 1 {
+		if n := strings.Count(r.Stderr, "packets from inside that no rule translates can leave by eth1: attach the filter at egress"); n != 1 {
 			t.Errorf("%d warnings:\n%s", n, r.Stderr)
+		}
+		if pins := g.Gateway.Pins("egress", "link_"); len(pins) != 1 {
+			t.Errorf("there are the filters %v, want that of eth0", pins)
 		}
 		g.awaitUplink(t, g.LAN, 0)
 	})

@@ -68,12 +68,8 @@ func inspectHost(f uplinks.Facts) (all []Finding) {
 	if f.UDPRefused != "" {
 		all = append(all, Finding{What: `answer = "asked" of [udp] has no effect: ` + firstSentence(f.UDPRefused), Remedy: udpRemedy})
 	}
-	if f.EgressFilterRefused != "" {
-		all = append(all, Finding{What: "packets from inside that no rule translates can leave by the uplinks: " + firstSentence(f.EgressFilterRefused), Remedy: egressFilterRemedy})
-	}
-	if f.RouterClassifierRefused != "" {
-		all = append(all, Finding{What: "connections by a router whose hardware address changes are put right only when the rules follow: " + firstSentence(f.RouterClassifierRefused), Remedy: classifierRemedy})
-	}
+	all = append(all, inspectPrograms(f, f.EgressFilterRefused, "packets from inside that no rule translates can leave by ", egressFilterRemedy)...)
+	all = append(all, inspectPrograms(f, f.RouterClassifierRefused, "connections by a router whose hardware address changes are put right only when the rules follow, on ", classifierRemedy)...)
 	if f.Unprotected != "" {
 		all = append(all, Finding{What: "protect = true has no effect: " + f.Unprotected, Remedy: `set backend = "nftables" on Linux 6.9 or later, or remove the key`})
 	}

@@ -21,7 +21,7 @@ func (e *egressFilters) read(facts *uplinks.Facts, state *uplinks.State) error {
 	for index, f := range found {
 		state.EgressFilters[uplinks.NewEgressFilter(*facts, index, f.Drop, f.Pass)] = true
 	}
-	if wanted && refused == "" {
+	if wanted && refused.All == "" {
 		refused = e.check()
 	}
 	facts.EgressFilterRefused = refused

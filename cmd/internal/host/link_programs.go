@@ -18,11 +18,12 @@ type linkPrograms[T any] struct {
 	find     func() (*bpf.LinkPrograms[T], error)
 	programs *bpf.LinkPrograms[T] // nil: not found
 	refused  refusal
+	links    map[int]refusal // of the programs of single links, by index
 }
 
 // set sets the settings that want programs, and how their place is found.
 func (p *linkPrograms[T]) set(s uplinks.Settings, find func() (*bpf.LinkPrograms[T], error)) {
-	p.settings, p.refused, p.find = s, refusal{}, find
+	p.settings, p.refused, p.links, p.find = s, refusal{}, map[int]refusal{}, find
 }
 
 // open finds the place of the programs.
@@ -38,33 +39,42 @@ func (p *linkPrograms[T]) open() error {
 }
 
 // read returns what the links have, by their index. If programs are wanted, refused is why they cannot be read.
-func (p *linkPrograms[T]) read(wanted bool) (found map[int]T, refused string, err error) {
+func (p *linkPrograms[T]) read(wanted bool) (found map[int]T, refused uplinks.ProgramRefusal, err error) {
 	if err = p.open(); err == nil {
 		found, err = p.programs.Read()
 	}
 	switch {
 	case err != nil && wanted:
-		return nil, err.Error(), nil
+		return nil, uplinks.ProgramRefusal{All: err.Error()}, nil
 	case p.programs == nil || errors.Is(err, fs.ErrPermission):
-		return nil, "", nil
+		return nil, refused, nil
 	}
-	return found, "", err
+	return found, refused, err
 }
 
-// check returns why the kernel refuses programs, empty if it does not. They have been read.
-func (p *linkPrograms[T]) check() string {
+// check returns why the kernel refuses programs: all of them, or those of links for a while after it has. They have been read.
+func (p *linkPrograms[T]) check() uplinks.ProgramRefusal {
 	p.refused.check(p.programs.Check)
-	return p.refused.text(false)
+	r := uplinks.ProgramRefusal{All: p.refused.text(false), Links: map[int]string{}}
+	for index, refused := range p.links {
+		if time.Since(refused.at) > refusalRetry {
+			delete(p.links, index)
+			continue
+		}
+		r.Links[index] = refused.text(false)
+	}
+	return r
 }
 
-// setProgram gives a link its program. What the kernel refuses is not tried again for a while, unless the link is gone.
+// setProgram gives a link its program. What the kernel refuses is not tried again for a while, unless the link is gone. Other links
+// keep their programs.
 func (p *linkPrograms[T]) setProgram(index int, program T) error {
 	if err := p.open(); err != nil {
 		return err
 	}
 	err := p.programs.Set(index, program)
 	if err != nil && !errors.Is(err, unix.ENODEV) {
-		p.refused = refusal{err, time.Now()}
+		p.links[index] = refusal{err, time.Now()}
 	}
 	return err
 }

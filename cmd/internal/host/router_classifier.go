@@ -32,7 +32,7 @@ func (c *routerClassifiers) read(facts *uplinks.Facts, state *uplinks.State) err
 	for index, f := range found {
 		state.RouterClassifiers[classifierFound(*facts, index, f)] = true
 	}
-	if refused == "" && slices.ContainsFunc(wanted, func(w uplinks.RouterClassifier) bool { return forwards(s, *facts, w.Link) }) {
+	if refused.All == "" && slices.ContainsFunc(wanted, func(w uplinks.RouterClassifier) bool { return forwards(s, *facts, w.Link) }) {
 		refused = c.check()
 	}
 	facts.RouterClassifierRefused = refused

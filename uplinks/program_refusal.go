@@ -1,0 +1,10 @@
+package uplinks
+
+// ProgramRefusal is why the kernel refuses BPF programs of one kind at links. The zero value refuses none.
+type ProgramRefusal struct {
+	All   string         // empty: not all of them
+	Links map[int]string // of those that it refuses alone, by index
+}
+
+// refuses reports whether the kernel refuses the program of the link with the index.
+func (r ProgramRefusal) refuses(index int) bool { return r.All != "" || r.Links[index] != "" }
