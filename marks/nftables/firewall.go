@@ -19,6 +19,7 @@ const Command = "nft"
 type Firewall struct {
 	ipv6  bool
 	table *table
+	ipsec *bool // the kernel has IPsec policies; nil: not known
 }
 
 var _ marks.Firewall = (*Firewall)(nil)

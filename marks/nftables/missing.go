@@ -58,22 +58,28 @@ func (f *Firewall) Missing() (missing []string) {
 	return missing
 }
 
-// has reports whether the kernel takes the feature's rule, in a table of another name that it does not make.
+// has reports whether the kernel takes the feature's rule, as it is to be expected where it cannot be asked.
 func (f *Firewall) has(feature feature) bool {
+	has, err := f.ask(feature)
+	return has || err != nil
+}
+
+// ask finds out whether the kernel takes the feature's rule, in a table of another name that it does not make.
+func (f *Firewall) ask(feature feature) (has bool, err error) {
 	socket, err := nftnl.Open()
 	if err != nil {
-		return true
+		return false, err
 	}
 	defer socket.Close()
 	const probe = nftnl.Table(marks.NFTTable + "-probe")
 	expressions, err := encodeRule(feature.rule, "", f.ipv6)
 	if err != nil {
-		return true
+		return false, err
 	}
 	chain := probe.CreateChain("chain")
 	if feature.nat {
 		chain = probe.CreateBaseChain("chain", "nat", unix.NF_INET_POST_ROUTING, 0)
 	}
 	refused, err := socket.Try([]nftnl.Request{probe.Create(0), chain, probe.AddRule("chain", expressions...)})
-	return err != nil || len(refused) == 0
+	return err == nil && len(refused) == 0, err
 }

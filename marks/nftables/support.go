@@ -17,8 +17,18 @@ import (
 // HasMACBits returns false: a map has all hardware addresses.
 func (f *Firewall) HasMACBits(context.Context) (bool, error) { return false, nil }
 
-// HasIPsec reports whether the kernel has IPsec policies (CONFIG_XFRM). Without them no packet is transformed.
-func (f *Firewall) HasIPsec(context.Context) (bool, error) { return f.has(ipsec), nil }
+// HasIPsec reports whether the kernel has IPsec policies (CONFIG_XFRM). Without them no packet is transformed. It asks once: each time
+// the kernel registers a chain, and takes it back.
+func (f *Firewall) HasIPsec(context.Context) (bool, error) {
+	if f.ipsec == nil {
+		has, err := f.ask(ipsec)
+		if err != nil {
+			return true, nil // to be expected, until the kernel can be asked
+		}
+		f.ipsec = &has
+	}
+	return *f.ipsec, nil
+}
 
 // CheckSupport returns a marks.ErrUnsupported that names what the kernel lacks for the rules. It has the kernel check a
 // table of another name in a transaction that fails in any case.
