@@ -179,10 +179,8 @@ func addEgressFilters(want State, s Settings, f Facts) {
 	if f.Scopes != nil {
 		return
 	}
-	for _, e := range s.EgressFilters(f) {
-		if !f.EgressFilterRefused.refuses(e.Index) {
-			want.EgressFilters[e] = true
-		}
+	for _, e := range withoutRefused(s.EgressFilters(f), f.EgressFilterRefused, func(e EgressFilter) int { return e.Index }) {
+		want.EgressFilters[e] = true
 	}
 }
 

@@ -1,5 +1,7 @@
 package uplinks
 
+import "slices"
+
 // ProgramRefusal is why the kernel refuses BPF programs of one kind at links. The zero value refuses none.
 type ProgramRefusal struct {
 	All   string         // empty: not all of them
@@ -8,3 +10,8 @@ type ProgramRefusal struct {
 
 // refuses reports whether the kernel refuses the program of the link with the index.
 func (r ProgramRefusal) refuses(index int) bool { return r.All != "" || r.Links[index] != "" }
+
+// withoutRefused returns those of the programs, each of the link with the index, that the kernel does not refuse.
+func withoutRefused[T any](programs []T, r ProgramRefusal, index func(T) int) []T {
+	return slices.DeleteFunc(programs, func(p T) bool { return r.refuses(index(p)) })
+}

@@ -149,12 +149,15 @@ func (c RouterClassifier) KnownList() (all []KnownRouter) {
 // classifiedLinks returns the links whose packets may have the mark of a router when they come in.
 func (s Settings) classifiedLinks(f Facts) map[string]bool {
 	all := map[string]bool{}
-	for _, c := range s.RouterClassifiers(f) {
-		if !f.RouterClassifierRefused.refuses(c.Index) {
-			all[c.Link] = true
-		}
+	for _, c := range s.acceptedClassifiers(f) {
+		all[c.Link] = true
 	}
 	return all
+}
+
+// acceptedClassifiers returns those of RouterClassifiers that the kernel does not refuse.
+func (s Settings) acceptedClassifiers(f Facts) []RouterClassifier {
+	return withoutRefused(s.RouterClassifiers(f), f.RouterClassifierRefused, func(c RouterClassifier) int { return c.Index })
 }
 
 // addRouterClassifiers adds the classifiers. They belong to no scope: with scopes they are not read.
@@ -162,10 +165,8 @@ func addRouterClassifiers(want State, s Settings, f Facts) {
 	if f.Scopes != nil {
 		return
 	}
-	for _, c := range s.RouterClassifiers(f) {
-		if !f.RouterClassifierRefused.refuses(c.Index) {
-			want.RouterClassifiers[c] = true
-		}
+	for _, c := range s.acceptedClassifiers(f) {
+		want.RouterClassifiers[c] = true
 	}
 }
 
