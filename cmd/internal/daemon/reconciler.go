@@ -86,9 +86,8 @@ func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
 func (r *Reconciler) Settings() uplinks.Settings { return r.settings }
 
 // Reconcile observes the scopes, or the whole host when there are none or more may have changed, and executes the steps
-// that are missing. It leaves out the paths whose routes the kernel refuses, and observes again if links swap their names meanwhile. It
-// returns when to reconcile again at the
-// latest. The next round sees its changes, as they cause events.
+// that are missing. It leaves out the paths whose routes the kernel refuses, and observes again if links swap their names
+// meanwhile. It returns when to reconcile again at the latest. The next round sees its changes, as they cause events.
 func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
 	return r.reconcile(ctx, reason, nil, scopes)
 }

@@ -108,7 +108,7 @@ func (s Snapshot) checkFirewallMarks() []Finding {
 
 func (s Snapshot) checkConnectionMarks() []Finding {
 	all := s.markConflicts("mark-bits-connections", "connections of %s have marks in replypath's mask %s that belong to no uplink", s.flowUses())
-	removed := func(c uplinks.MarkedConnections) bool { return s.isUnusedID(c.Mark) && s.markOwner(c.Mark) == "" }
+	removed := func(c uplinks.MarkedConnections) bool { return s.mayBeRemovedMark(c.Mark) }
 	if i := slices.IndexFunc(all, func(f Finding) bool { return strings.Contains(f.Message, ownerName("")) }); i >= 0 && slices.ContainsFunc(s.Flows, removed) {
 		all[i].Remedy += "; where an uplink was removed from the configuration, these may be its connections, which keep their marks until they end: no other uplink should get its id before"
 	}

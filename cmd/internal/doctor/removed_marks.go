@@ -12,14 +12,15 @@ import (
 // only; one without it could be of another program, too.
 func (s Snapshot) isRemovedMark(mark uint32) bool {
 	flag := s.Settings.OutboundFlag()
-	return flag != 0 && marks.Mask(mark)&flag == flag && s.isUnusedID(mark) && s.markOwner(mark) == ""
+	return flag != 0 && marks.Mask(mark)&flag == flag && s.mayBeRemovedMark(mark)
 }
 
-// isUnusedID reports whether a mark has an id that no uplink has, and no bits of others.
-func (s Snapshot) isUnusedID(mark uint32) bool {
+// mayBeRemovedMark reports whether a mark has an id that no uplink has, and no bits of others, and no rule of another program is seen to
+// set it.
+func (s Snapshot) mayBeRemovedMark(mark uint32) bool {
 	ours := s.Settings.Mask | s.Settings.OutboundFlag()
 	id := s.Settings.Mask.ID(marks.Mark(mark) & marks.Mark(s.Settings.Mask))
-	return len(s.Settings.Uplinks) > 0 && marks.Mask(mark)&^ours == 0 && id > 0 && id <= marks.MaxID && !s.isUplinkMark(marks.Mark(mark))
+	return len(s.Settings.Uplinks) > 0 && marks.Mask(mark)&^ours == 0 && id > 0 && id <= marks.MaxID && !s.isUplinkMark(marks.Mark(mark)) && s.markOwner(mark) == ""
 }
 
 // checkRemovedMarks reports the connections that began inside of uplinks that were removed: they leave with the address of the uplink.

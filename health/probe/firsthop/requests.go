@@ -182,8 +182,8 @@ func (r *requests) receive(gateway egress.LinkAddr, message, mac []byte, now tim
 	}
 }
 
-// takeAnswered removes the requests that the message from the hardware address replies to, and returns the first one. The timer stops with the last request that
-// waits.
+// takeAnswered removes the requests that the message from the hardware address replies to, and returns the first one. The timer stops
+// with the last request that waits.
 func (r *requests) takeAnswered(gateway egress.LinkAddr, message, mac []byte) (answered *request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
