@@ -12,10 +12,7 @@ import (
 func TestDrainedUplinkGetsNoConnections(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend)
-		g.probeServer()
-		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
-		s := g.startProbed()
+		g, s := startTiers(t, backend)
 		g.awaitUplink(t, g.LAN, 0)
 		held := g.hold(t, g.LAN, 4)
 		g.Must(0, "drain", "isp0")

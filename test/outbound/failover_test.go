@@ -36,10 +36,7 @@ func TestFailoverMovesConnections(t *testing.T) {
 		for _, backend := range append(slices.Clone(box.Backends), box.Nftables) {
 			t.Run(name+" "+backend, func(t *testing.T) {
 				t.Parallel()
-				g := newGateway(t, backend)
-				g.probeServer()
-				g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failback = "move"`)...)
-				s := g.startProbed()
+				g, s := startTiers(t, backend, `failback = "move"`)
 				g.awaitUplink(t, g.LAN, 0)
 				g.awaitUplink(t, g.Gateway, 0)
 				inside, own := g.hold(t, g.LAN, 10), g.hold(t, g.Gateway, 5)
@@ -69,10 +66,7 @@ func TestFailoverMovesConnections(t *testing.T) {
 func TestConnectionsWithTranslatedPortAreEnded(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend)
-		g.probeServer()
-		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
-		s := g.startProbed()
+		g, s := startTiers(t, backend)
 		g.awaitUplink(t, g.LAN, 0)
 		g.awaitUplink(t, g.Gateway, 0)
 		var own []*world.Connections

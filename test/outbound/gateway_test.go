@@ -94,6 +94,15 @@ func (g *gateway) startProbed() *box.Service {
 	return s
 }
 
+// startTiers returns a gateway whose service probes the server by each uplink, and prefers the first one. The lines are more of its policy.
+func startTiers(t *testing.T, backend string, policy ...string) (*gateway, *box.Service) {
+	t.Helper()
+	g := newGateway(t, backend)
+	g.probeServer()
+	g.outbound(balanced(`[["isp0"], ["isp1"]]`, policy...)...)
+	return g, g.startProbed()
+}
+
 // pinned returns the number of connections of a family that began inside and have the mark of the uplink.
 func (g *gateway) pinned(family, uplink int) int {
 	g.T.Helper()

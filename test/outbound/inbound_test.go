@@ -125,10 +125,7 @@ func TestInboundConnectionsFeelNoFailover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			box.EachFirewall(t, func(t *testing.T, backend string) {
-				g := newGateway(t, backend)
-				g.probeServer()
-				g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failback = "move"`)...)
-				s := g.startProbed()
+				g, s := startTiers(t, backend, `failback = "move"`)
 				load := g.startInbound(t)
 				g.awaitUplink(t, g.LAN, 0)
 				held := append(g.hold(t, g.LAN, 5), g.hold(t, g.Gateway, 5)...)

@@ -47,10 +47,7 @@ func TestNothingIsEndedWhileNoUplinkWorks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			box.EachFirewall(t, func(t *testing.T, backend string) {
-				g := newGateway(t, backend)
-				g.probeServer()
-				g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failback = "move"`)...)
-				s := g.startProbed()
+				g, s := startTiers(t, backend, `failback = "move"`)
 				g.awaitUplink(t, g.LAN, 0)
 				g.awaitUplink(t, g.Gateway, 0)
 				const n = 5

@@ -35,10 +35,7 @@ func (g *gateway) plan(t *testing.T) (p planned) {
 func TestPlanKnowsTheHealthThatTheServiceSees(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend)
-		g.probeServer()
-		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
-		s := g.startProbed()
+		g, s := startTiers(t, backend)
 		g.AwaitInSync()
 		if r := g.Must(0, "plan"); r.Stdout+r.Stderr != "" {
 			t.Errorf("while all works: %s", r)

@@ -33,10 +33,7 @@ func startOnFirst(t *testing.T, backend string) (*gateway, *box.Service) {
 func TestConnectionsAreKeptOnAnUplinkThatFails(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend)
-		g.probeServer()
-		g.outbound(balanced(`[["isp0"], ["isp1"]]`, `failover = "keep"`)...)
-		s := g.startProbed()
+		g, s := startTiers(t, backend, `failover = "keep"`)
 		g.awaitUplink(t, g.LAN, 0)
 		held := g.hold(t, g.LAN, 5)
 		box.SetBlackHole(g.Uplinks[0], true)

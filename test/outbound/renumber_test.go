@@ -104,10 +104,7 @@ func TestRenumberedUplinkSendsNothingForeign(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			box.EachFirewall(t, func(t *testing.T, backend string) {
-				g := newGateway(t, backend)
-				g.probeServer()
-				g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
-				s := g.startProbed()
+				g, s := startTiers(t, backend)
 				g.awaitUplink(t, g.LAN, 0)
 				g.awaitUplink(t, g.Gateway, 0)
 				g.renumber(t, r.by)
