@@ -24,3 +24,7 @@ const (
 // Verdicts holds the verdict of each path; a path that is not in it has VerdictUnknown. It is an input of Desired, so a
 // purpose can avoid an uplink that is down. Readers must not change it.
 type Verdicts map[PathKey]Verdict
+
+// DependsOnVerdicts reports whether an object that the settings want, or a connection, may depend on a verdict. Without outbound policies
+// none does.
+func (s Settings) DependsOnVerdicts() bool { return s.Outbound.Enabled() }

@@ -69,6 +69,7 @@ type Reconciler struct {
 
 // NewReconciler returns a reconciler for these settings.
 func NewReconciler(kernel uplinks.Kernel, log *slog.Logger, s uplinks.Settings, v *verdicts, l Listener) *Reconciler {
+	v.SetSettings(s)
 	return &Reconciler{reports: &reports{log: log}, kernel: kernel, log: log, suspects: newSuspects(), verdicts: v, listener: l, resync: resyncInterval,
 		backoff: NewRepairBackoff(), refused: refusedPaths{}, settings: s, cause: causeStart, repaired: map[uplinks.Scope]bool{},
 		routerChanges: tokenBucket{burst: routerChangeBurst, rate: routerChangeRate}}
@@ -79,7 +80,7 @@ func (r *Reconciler) SetSettings(s uplinks.Settings, cause string) {
 	r.settings, r.cause, r.restInSync, r.inForce = s, cause, false, false
 	r.lastFacts.Kept = nil
 	clear(r.refused)
-	r.verdicts.retain(s)
+	r.verdicts.SetSettings(s)
 }
 
 // Settings returns the settings.

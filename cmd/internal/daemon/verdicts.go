@@ -15,6 +15,7 @@ type verdicts struct {
 	queue *roundQueue
 
 	mu       sync.Mutex
+	inUse    bool             // objects depend on verdicts
 	byPath   uplinks.Verdicts // of the states and flags; replaced, never changed
 	states   uplinks.Verdicts // of the states alone
 	degraded map[uplinks.PathKey]bool
@@ -22,8 +23,8 @@ type verdicts struct {
 	next     chan struct{}            // closed by the next change; nil: nothing waits for it
 }
 
-// HandleStateEvent records the new state of a path, and requests a round of the whole host if it differs from the one
-// before: any object of a purpose may depend on a verdict.
+// HandleStateEvent records the new state of a path, and requests a round of the whole host if it differs from the one before and objects
+// depend on verdicts: then any object of a purpose may.
 func (v *verdicts) HandleStateEvent(e health.Event) {
 	path := uplinks.PathKey{Uplink: e.Uplink}
 	if err := path.Family.UnmarshalText([]byte(e.Family)); err != nil {
@@ -38,7 +39,8 @@ func (v *verdicts) HandleStateEvent(e health.Event) {
 func stateReason(uplink string) string       { return "health of " + uplink }
 func degradationReason(uplink string) string { return "loss or latency of " + uplink }
 
-func (v *verdicts) set(path uplinks.PathKey, verdict uplinks.Verdict) (changed bool) {
+// set records the state of a path, and reports whether a round is due.
+func (v *verdicts) set(path uplinks.PathKey, verdict uplinks.Verdict) (roundDue bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.states == nil {
@@ -66,15 +68,15 @@ func (v *verdicts) setFlag(flags *map[uplinks.PathKey]bool, k health.Key, is boo
 		*flags = map[uplinks.PathKey]bool{}
 	}
 	(*flags)[path] = is
-	changed := v.compose(path)
+	matters := v.compose(path)
 	v.mu.Unlock()
-	if changed {
+	if matters {
 		v.queue.RequestRound(reason, uplinks.ChangedScope{})
 	}
 }
 
-// compose sets the verdict of a path from its state and flags, and reports whether it is another one.
-func (v *verdicts) compose(path uplinks.PathKey) (changed bool) {
+// compose sets the verdict of a path from its state and flags, and reports whether an object may depend on that it is another one.
+func (v *verdicts) compose(path uplinks.PathKey) (matters bool) {
 	verdict := v.states[path]
 	if v.degraded[path] && (verdict == uplinks.VerdictUp || verdict == uplinks.VerdictUnproven) {
 		verdict = uplinks.VerdictDegraded
@@ -95,7 +97,7 @@ func (v *verdicts) compose(path uplinks.PathKey) (changed bool) {
 		close(v.next)
 		v.next = nil
 	}
-	return true
+	return v.inUse
 }
 
 // Changed returns a channel that the next change of a verdict closes.
@@ -115,11 +117,12 @@ func (v *verdicts) Snapshot() uplinks.Verdicts {
 	return v.byPath
 }
 
-// retain drops the verdicts of uplinks that are not in the settings, so that a later uplink of the same name starts without
+// SetSettings drops the verdicts of uplinks that are not in the settings, so that a later uplink of the same name starts without
 // one.
-func (v *verdicts) retain(s uplinks.Settings) {
+func (v *verdicts) SetSettings(s uplinks.Settings) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.inUse = s.DependsOnVerdicts()
 	gone := func(p uplinks.PathKey) bool {
 		return !slices.ContainsFunc(s.Uplinks, func(u uplinks.Uplink) bool { return u.Name == p.Uplink })
 	}

@@ -74,8 +74,11 @@ func TestHoldDownIsAVerdictOfAPathThatIsDown(t *testing.T) {
 	}
 }
 
+// Without policies no object depends on a verdict: a round of the whole host for each would read all of it.
 func TestAChangedVerdictRequestsARoundOfTheWholeHost(t *testing.T) {
-	s := newTestService(t, &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}, uplinkstest.Settings())
+	settings := uplinkstest.Settings()
+	settings.Outbound = uplinks.Outbound{Default: "lte"}
+	s := newTestService(t, &fakeHost{Kernel: uplinkstest.NewFake(uplinkstest.Facts())}, settings)
 	s.loop.queue.takeScopes()
 	requested := func(to health.State) bool {
 		s.configuration.recorder.HandleMonitorEvent(health.Event{Kind: eventState, Uplink: "lte", Family: "ipv6", To: string(to)})
@@ -94,6 +97,10 @@ func TestAChangedVerdictRequestsARoundOfTheWholeHost(t *testing.T) {
 	}
 	if got := s.reconciler.verdicts.Snapshot(); len(got) != 1 || got[uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv6}] != uplinks.VerdictDown {
 		t.Errorf("verdicts %v", got)
+	}
+	s.reconciler.SetSettings(uplinkstest.Settings(), causeReload)
+	if requested(health.Up) {
+		t.Error("a round for a verdict although there are no policies")
 	}
 	one := uplinkstest.Settings()
 	one.Uplinks = one.Uplinks[:1]
