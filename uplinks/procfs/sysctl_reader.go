@@ -45,18 +45,24 @@ func (r *SysctlReader) AppendValues(b []byte) []byte {
 	return r.appendValues(b, len(r.files))
 }
 
+// turns is how many calls of AppendNext read all files, at most.
+const turns = 8
+
 // AppendNext appends the values as AppendValues does, but reads only the next files, in turns, at least so many; the others have the values
-// of the last reading. No change is seen later than with the third call.
+// of the last reading. No change is seen later than with the eighth call.
 func (r *SysctlReader) AppendNext(b []byte, atLeast int) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	const turns = 3
 	return r.appendValues(b, min(max(atLeast, (len(r.files)+turns-1)/turns), len(r.files)))
 }
+
+// usualLength is the length of the value of most sysctls, a digit, with the line feed and the zero byte.
+const usualLength = 3
 
 // appendValues appends all values after it has read the next n, and those that were not read yet.
 func (r *SysctlReader) appendValues(b []byte, n int) []byte {
 	var buffer [32]byte
+	b = slices.Grow(b, len(r.files)*usualLength)
 	for i := range r.files {
 		f := &r.files[i]
 		if turn := (i - r.next + len(r.files)) % len(r.files); turn < n || !f.known {

@@ -10,8 +10,8 @@ import (
 	"replypath/uplinks"
 )
 
-// fingerprintInterval is the time between two polls. A change that the kernel does not announce is repaired after one, or after three where
-// there are many sysctls.
+// fingerprintInterval is the time between two polls. A change that the kernel does not announce is repaired after one, that of a sysctl
+// after up to eight: where there are many, each poll reads a part.
 const fingerprintInterval = 250 * time.Millisecond
 
 // Other legacy tables may hold many rules: they are read less often, so that reading takes a small part of the time.
@@ -25,7 +25,7 @@ const (
 type Fingerprinter interface {
 	// Fingerprint is of sysctls, and of the legacy firewall tables that replypath has rules in.
 	Fingerprint() (uint64, error)
-	// PollFingerprint returns the same hash, but may see a change of one of many sysctls only with the third call.
+	// PollFingerprint returns the same hash, but may see a change of one of many sysctls only with the eighth call.
 	PollFingerprint() (uint64, error)
 	// ForeignLegacyRules is of the other legacy firewall tables. cost is the CPU time of reading them.
 	ForeignLegacyRules() (hash uint64, cost time.Duration, err error)

@@ -87,6 +87,9 @@ func (s proxyState) next(now uplinks.ProxyState, at time.Time) proxyState {
 // hash reads the sockets and writes the state of each proxy.
 func (w *proxyWatch) hash(sum io.Writer) {
 	states := w.read(context.Background())
+	if len(states) == 0 {
+		return
+	}
 	for _, p := range slices.SortedFunc(maps.Keys(states), func(a, b uplinks.Proxy) int { return strings.Compare(orderOf(a), orderOf(b)) }) {
 		fmt.Fprintln(sum, p, states[p])
 	}

@@ -92,10 +92,10 @@ func (s firewallEvents) Watch(ctx context.Context, handler EventHandler) error {
 func (h *Host) Fingerprint() (uint64, error) { return h.fingerprint(h.sysctls.AppendValues(nil)) }
 
 // sysctlsPerPoll is how many sysctls PollFingerprint reads at least.
-const sysctlsPerPoll = 64
+const sysctlsPerPoll = 16
 
 // PollFingerprint returns what Fingerprint does, cheaply enough for several calls a second also with hundreds of uplinks: of more than
-// sysctlsPerPoll sysctls it reads a part, so that it sees a change of one with the third call at the latest.
+// sysctlsPerPoll sysctls it reads a part, so that it sees a change of one with the eighth call at the latest.
 func (h *Host) PollFingerprint() (uint64, error) {
 	return h.fingerprint(h.sysctls.AppendNext(nil, sysctlsPerPoll))
 }
