@@ -1,75 +1,62 @@
 package monitor
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
-// agenda has the paths that are to run at some time, the earliest first.
-type agenda []*pathState
+// agenda has the paths that are to run at some time, in no order: most of them are due at the same ticks, and to walk some hundreds that lie
+// side by side in memory takes less time than to keep them in order.
+type agenda []appointment
 
-var _ heap.Interface = (*agenda)(nil)
-
-func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].runAt.Before(a[j].runAt) }
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].place, a[j].place = i+1, j+1
-}
-
-// Push implements heap.Interface.
-func (a *agenda) Push(x any) {
-	p := x.(*pathState)
-	*a = append(*a, p)
-	p.place = len(*a)
-}
-
-// Pop implements heap.Interface.
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	p := (*a)[last]
-	(*a)[last], *a = nil, (*a)[:last]
-	p.place = 0
-	return p
+// appointment is when a path is to run.
+type appointment struct {
+	at   time.Time
+	path *pathState
 }
 
 // set sets when the path is to run; zero: not.
 func (a *agenda) set(p *pathState, at time.Time) {
-	if at.IsZero() {
+	switch {
+	case at.IsZero():
 		a.remove(p)
-		return
+	case p.place == 0:
+		*a = append(*a, appointment{at, p})
+		p.place = len(*a)
+	default:
+		(*a)[p.place-1].at = at
 	}
-	p.runAt = at
-	if p.place == 0 {
-		heap.Push(a, p)
-		return
-	}
-	heap.Fix(a, p.place-1)
 }
 
+// remove puts the last path in the place of this one, if it is there.
 func (a *agenda) remove(p *pathState) {
-	if p.place != 0 {
-		heap.Remove(a, p.place-1)
+	if p.place == 0 {
+		return
 	}
-	p.runAt = time.Time{}
+	last := len(*a) - 1
+	moved := (*a)[last]
+	(*a)[p.place-1], moved.path.place = moved, p.place
+	(*a)[last], *a = appointment{}, (*a)[:last]
+	p.place = 0
 }
 
 // appendDue removes the paths that are to run by now, and appends them.
 func (a *agenda) appendDue(due []*pathState, now time.Time) []*pathState {
-	for len(*a) > 0 && !(*a)[0].runAt.After(now) {
-		p := (*a)[0]
-		a.remove(p)
-		due = append(due, p)
+	for i := 0; i < len(*a); {
+		p := (*a)[i]
+		if p.at.After(now) {
+			i++
+			continue
+		}
+		a.remove(p.path)
+		due = append(due, p.path)
 	}
 	return due
 }
 
 // next returns when the earliest path is to run; zero: none is.
-func (a agenda) next() time.Time {
-	if len(a) == 0 {
-		return time.Time{}
+func (a agenda) next() (next time.Time) {
+	for _, p := range a {
+		next = earliest(next, p.at)
 	}
-	return a[0].runAt
+	return next
 }
 
 // runSoon makes the path run with the current update.

@@ -58,7 +58,7 @@ func (e *engine) stop() {
 	e.ctx, e.agenda, e.soon = nil, nil, nil
 	for _, p := range e.paths {
 		p.stop()
-		p.runAt, p.place, p.runsSoon = time.Time{}, 0, false
+		p.place, p.runsSoon = 0, false
 	}
 }
 

@@ -33,7 +33,6 @@ type pathState struct {
 	heldSent bool      // what Monitor.OnHoldDown has got last
 	reviewAt time.Time // when to decide again without any event; zero: never
 
-	runAt        time.Time          // when runDue is to be called; zero: never
 	place        int                // in the agenda, from 1; 0: it is not there
 	runsSoon     bool               // it is in engine.soon
 	runCtx       context.Context    // of all probes, while the path is monitored and Run runs
