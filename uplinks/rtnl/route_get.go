@@ -1,35 +1,34 @@
 package rtnl
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 
 	"replypath/uplinks"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// RouteGetter queries the routing decisions of the network namespace in which it was opened (RTM_GETROUTE).
-type RouteGetter struct{ socket *nl.SocketHandle }
+// RouteGetter queries the routing decisions of the network namespace in which it was opened (RTM_GETROUTE). Not safe for concurrent use.
+type RouteGetter struct {
+	socket  *writer
+	request message // whose memory is used again
+}
 
-// OpenRouteGetter opens a RouteGetter. Its socket is not strict, unlike a Handle's: on a strict socket the kernel rejects IPv6
-// queries for the table of the route (RTM_F_LOOKUP_TABLE).
+// OpenRouteGetter opens a RouteGetter. Its socket is not strict, unlike that by which a Handle reads: on a strict socket the kernel rejects
+// IPv6 queries for the table of the route (RTM_F_LOOKUP_TABLE).
 func OpenRouteGetter() (*RouteGetter, error) {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	w, err := openWriter()
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	if err := s.SetReceiveTimeout(&nl.SocketTimeoutTv); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("set the timeout of a netlink socket: %w", err)
-	}
-	return &RouteGetter{&nl.SocketHandle{Socket: s}}, nil
+	return &RouteGetter{socket: w}, nil
 }
 
 // Close closes the socket.
-func (g *RouteGetter) Close() { g.socket.Close() }
+func (g *RouteGetter) Close() { g.socket.close() }
 
 // Get returns the kernel's routing decision for a packet, including the source check (rp_filter). A packet without a route is
 // reported in the decision's Err, and so is one of a protocol that the kernel cannot look up.
@@ -64,46 +63,45 @@ func (g *RouteGetter) OnlyDefaultRoute(to netip.Addr) bool {
 
 // query makes one look-up with the flags (RTM_F_*).
 func (g *RouteGetter) query(q uplinks.RouteQuery, flags uint32) (r rawRoute, err error) {
-	req := newRouteRequest(q, 0, flags)
-	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: g.socket}
-	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWROUTE)
-	switch {
-	case err != nil:
+	g.request = appendRouteRequest(g.request[:0], q, 0, flags)
+	reply, err := g.socket.ask(g.request)
+	if err != nil {
 		return r, err
-	case len(msgs) == 0:
-		return r, unix.ENETUNREACH
 	}
-	return parseRoute(msgs[0], uplinks.FamilyOf(q.To))
+	return parseRoute(reply, uplinks.FamilyOf(q.To))
 }
 
-// newRouteRequest returns the request for a look-up with the flags (RTM_F_*). oif is the index of the link that the socket is bound to; 0: none.
-func newRouteRequest(q uplinks.RouteQuery, oif int, flags uint32) *nl.NetlinkRequest {
-	req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_REQUEST)
+// appendRouteRequest returns the request for a look-up with the flags (RTM_F_*) in the memory of m, which is empty. oif is the index of the
+// link that the socket is bound to; 0: none.
+func appendRouteRequest(m message, q uplinks.RouteQuery, oif int, flags uint32) message {
+	m = startMessage(m, unix.RTM_GETROUTE, 0, unix.SizeofRtMsg)
 	width := uint8(q.To.BitLen())
-	msg := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(addressFamily(uplinks.FamilyOf(q.To))), Dst_len: width, Tos: q.TOS, Flags: flags}}
-	req.AddData(msg)
-	add := func(attr int, value []byte) { req.AddData(nl.NewRtAttr(attr, value)) }
-	add(unix.RTA_DST, q.To.AsSlice())
+	header := m.header()
+	header[0], header[1], header[3] = uint8(addressFamily(uplinks.FamilyOf(q.To))), width, q.TOS // struct rtmsg, linux/rtnetlink.h
 	if q.From.IsValid() {
-		msg.Src_len = width
-		add(unix.RTA_SRC, q.From.AsSlice())
+		header[2] = width
+	}
+	nativeEndian.PutUint32(header[8:], flags)
+	m.addAddr(unix.RTA_DST, q.To)
+	if q.From.IsValid() {
+		m.addAddr(unix.RTA_SRC, q.From)
 	}
 	if q.IIF != 0 {
-		add(unix.RTA_IIF, nl.Uint32Attr(uint32(q.IIF)))
+		m.addUint32(unix.RTA_IIF, uint32(q.IIF))
 	}
 	if oif != 0 {
-		add(unix.RTA_OIF, nl.Uint32Attr(uint32(oif)))
+		m.addUint32(unix.RTA_OIF, uint32(oif))
 	}
-	add(unix.RTA_MARK, nl.Uint32Attr(uint32(q.Mark)))
-	add(unix.RTA_UID, nl.Uint32Attr(q.UID))
+	m.addUint32(unix.RTA_MARK, uint32(q.Mark))
+	m.addUint32(unix.RTA_UID, q.UID)
 	if q.Proto != 0 {
-		add(unix.RTA_IP_PROTO, nl.Uint8Attr(q.Proto))
+		m.addAttr(unix.RTA_IP_PROTO, []byte{q.Proto})
 	}
 	if q.Sport != 0 {
-		add(unix.RTA_SPORT, nl.BEUint16Attr(q.Sport))
+		m.addAttr(unix.RTA_SPORT, binary.BigEndian.AppendUint16(nil, q.Sport))
 	}
 	if q.Dport != 0 {
-		add(unix.RTA_DPORT, nl.BEUint16Attr(q.Dport))
+		m.addAttr(unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, q.Dport))
 	}
-	return req
+	return m
 }

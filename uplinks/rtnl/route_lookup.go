@@ -32,17 +32,20 @@ func getRoute(d *rpdb.Database, p rpdb.Packet, flags uint32) (a rpdb.Answer, err
 	}
 	q := uplinks.RouteQuery{From: p.From, To: p.To, Mark: marks.Mark(p.Mark), IIF: d.Links[p.In].Index,
 		Flow: uplinks.Flow{Proto: p.Proto, Sport: p.Sport, Dport: p.Dport, TOS: p.TOS, UID: p.UID}}
-	msgs, err := newRouteRequest(q, d.Links[p.Out].Index, flags).Execute(unix.NETLINK_ROUTE, unix.RTM_NEWROUTE)
+	socket, err := openWriter()
+	if err != nil {
+		return a, fmt.Errorf("query the route to %s: %w", p, err)
+	}
+	defer socket.close()
+	reply, err := socket.ask(appendRouteRequest(nil, q, d.Links[p.Out].Index, flags))
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &errno) && !queryErrors[errno]:
 		return rpdb.Answer{Error: errno}, nil
 	case err != nil:
 		return a, fmt.Errorf("query the route to %s: %w", p, err)
-	case len(msgs) != 1:
-		return a, fmt.Errorf("query the route to %s: %d answers", p, len(msgs))
 	}
-	raw, err := parseRoute(msgs[0], p.Family)
+	raw, err := parseRoute(reply, p.Family)
 	r := toPolicyRoute(&raw, d.LinkNames())
 	return rpdb.Answer{Route: &r}, err
 }

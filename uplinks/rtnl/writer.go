@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 )
 
 // writer sends many messages at once and reads the answers together; a message that succeeds has none. The library sends one
-// message and waits for its answer. Not safe for concurrent use.
+// message and waits for its answer, in memory that it allocates each time. Not safe for concurrent use.
 type writer struct {
 	socket   int
 	port     uint32 // identifies the writer in events
@@ -98,20 +99,10 @@ func (w *writer) exchange(all []message, results []error) error {
 	if err := unix.Sendto(w.socket, payload, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("write to a netlink socket: %w", err)
 	}
-	if w.answers == nil {
-		w.answers = make([]byte, 8<<10)
-	}
 	for {
-		n, _, err := unix.Recvfrom(w.socket, w.answers, 0)
-		if err == unix.EINTR {
-			continue
-		}
+		answers, err := w.receive()
 		if err != nil {
-			return fmt.Errorf("read from a netlink socket: %w", err)
-		}
-		answers, err := syscall.ParseNetlinkMessage(w.answers[:n])
-		if err != nil {
-			return fmt.Errorf("read from a netlink socket: %w", err)
+			return err
 		}
 		for _, a := range answers {
 			at := int(a.Header.Seq - first)
@@ -122,6 +113,51 @@ func (w *writer) exchange(all []message, results []error) error {
 				return nil
 			}
 		}
+	}
+}
+
+// ask sends a request for one object and returns the kernel's message about it, without the header, in memory that the next call uses again.
+func (w *writer) ask(m message) ([]byte, error) {
+	w.sequence++
+	m.setSequence(w.sequence)
+	if err := unix.Sendto(w.socket, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("write to a netlink socket: %w", err)
+	}
+	for {
+		answers, err := w.receive()
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range answers {
+			switch {
+			case a.Header.Seq != w.sequence: // a late answer to an earlier message
+			case a.Header.Type == unix.NLMSG_ERROR:
+				return nil, cmp.Or(parseAck(a), error(unix.ENOMSG))
+			default:
+				return a.Data, nil
+			}
+		}
+	}
+}
+
+// receive waits for answers, which are in memory that the next call uses again.
+func (w *writer) receive() ([]syscall.NetlinkMessage, error) {
+	if w.answers == nil {
+		w.answers = make([]byte, 8<<10)
+	}
+	for {
+		n, _, err := unix.Recvfrom(w.socket, w.answers, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read from a netlink socket: %w", err)
+		}
+		answers, err := syscall.ParseNetlinkMessage(w.answers[:n])
+		if err != nil {
+			return nil, fmt.Errorf("read from a netlink socket: %w", err)
+		}
+		return answers, nil
 	}
 }
 
