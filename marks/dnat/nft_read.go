@@ -81,7 +81,7 @@ type nftChains struct {
 // natHook returns a base chain that translates destinations in PREROUTING.
 func natHook(c netfilter.Object) (h hook, is bool) {
 	at := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
-	if netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TYPE) != "nat" || netfilter.FindUint32(at, unix.NFTA_HOOK_HOOKNUM) != unix.NF_INET_PRE_ROUTING {
+	if !netfilter.HasString(c.Attributes, unix.NFTA_CHAIN_TYPE, "nat") || netfilter.FindUint32(at, unix.NFTA_HOOK_HOOKNUM) != unix.NF_INET_PRE_ROUTING {
 		return h, false
 	}
 	priority := nlattr.Find(at, unix.NFTA_HOOK_PRIORITY)

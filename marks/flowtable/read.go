@@ -60,14 +60,14 @@ func gone(err error) error {
 }
 
 func (c *content) addChain(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_CHAIN_TABLE) != marks.FlowTableName {
+	if !netfilter.HasString(a, unix.NFTA_CHAIN_TABLE, marks.FlowTableName) {
 		return
 	}
 	c.chains[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = nftnl.ListedHook(a)
 }
 
 func (c *content) addRule(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_RULE_TABLE) != marks.FlowTableName {
+	if !netfilter.HasString(a, unix.NFTA_RULE_TABLE, marks.FlowTableName) {
 		return
 	}
 	chain := netfilter.FindString(a, unix.NFTA_RULE_CHAIN)
@@ -75,19 +75,19 @@ func (c *content) addRule(a []byte) {
 }
 
 func (c *content) addObject(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_OBJ_TABLE) != marks.FlowTableName {
+	if !netfilter.HasString(a, unix.NFTA_OBJ_TABLE, marks.FlowTableName) {
 		return
 	}
 	c.moved = c.moved || len(strings.Trim(string(nlattr.Find(nlattr.Find(a, unix.NFTA_OBJ_DATA), nftnl.QuotaConsumed)), "\x00")) > 0
 }
 
 func (c *content) addFlowTable(a []byte) {
-	if netfilter.FindString(a, nftnl.FlowTableTable) != marks.FlowTableName {
+	if !netfilter.HasString(a, nftnl.FlowTableTable, marks.FlowTableName) {
 		return
 	}
 	hook := nlattr.Find(a, nftnl.FlowTableHook)
 	c.devices = devices(hook)
-	c.complete = c.complete && netfilter.FindString(a, nftnl.FlowTableName) == marks.FlowTableObject && netfilter.FindUint32(hook, nftnl.FlowTablePriority) == 0 &&
+	c.complete = c.complete && netfilter.HasString(a, nftnl.FlowTableName, marks.FlowTableObject) && netfilter.FindUint32(hook, nftnl.FlowTablePriority) == 0 &&
 		netfilter.FindUint32(a, nftnl.FlowTableFlags) == nftnl.FlowTableCounts
 }
 

@@ -59,7 +59,7 @@ func chainsAt(chains []netfilter.Object, rules []chainRule, is func(family uint8
 	all := map[string]egressChain{}
 	for _, c := range chains {
 		hook := nlattr.Find(c.Attributes, unix.NFTA_CHAIN_HOOK)
-		if hook == nil || isOwnTable(netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TABLE)) || netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TYPE) == natType {
+		if hook == nil || isOwnTable(netfilter.FindString(c.Attributes, unix.NFTA_CHAIN_TABLE)) || netfilter.HasString(c.Attributes, unix.NFTA_CHAIN_TYPE, natType) {
 			continue
 		}
 		if is(c.Family, netfilter.FindUint32(hook, unix.NFTA_HOOK_HOOKNUM)) {

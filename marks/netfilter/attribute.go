@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"replypath/marks/nlattr"
@@ -23,6 +24,12 @@ func Uint64Attribute(kind uint16, value uint64) []byte {
 
 // FindString returns the name that the first attribute of a kind holds, or an empty string.
 func FindString(b []byte, kind uint16) string { return unix.ByteSliceToString(nlattr.Find(b, kind)) }
+
+// HasString reports whether FindString returns the name, without memory of its own.
+func HasString(b []byte, kind uint16, name string) bool {
+	value, _, _ := bytes.Cut(nlattr.Find(b, kind), []byte{0})
+	return string(value) == name
+}
 
 // FindUint32 returns the number in network order that the first attribute of a kind holds, or 0 if it has not 4 bytes.
 func FindUint32(b []byte, kind uint16) uint32 {

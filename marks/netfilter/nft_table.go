@@ -70,8 +70,15 @@ func (t NFTTable) RulePackets(wanted func(chain string) bool) (packets map[strin
 	defer s.close()
 	s.transient = true
 	query := request(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, t.Family, StringAttribute(unix.NFTA_RULE_TABLE, t.Name))
+	var chain string // of the last rule: the rules of a chain come one after the other
 	err = s.dumpComplete(query, func() { packets = map[string][]uint64{} }, func(_ uint8, rule []byte) {
-		if chain := FindString(rule, unix.NFTA_RULE_CHAIN); FindString(rule, unix.NFTA_RULE_TABLE) == t.Name && wanted(chain) {
+		if !HasString(rule, unix.NFTA_RULE_TABLE, t.Name) {
+			return
+		}
+		if !HasString(rule, unix.NFTA_RULE_CHAIN, chain) {
+			chain = FindString(rule, unix.NFTA_RULE_CHAIN)
+		}
+		if wanted(chain) {
 			addPackets(packets, chain, rule)
 		}
 	})
@@ -104,7 +111,7 @@ func (t NFTTable) list(s *dumpSocket, kind uint16, filter ...[]byte) (all [][]by
 	// NFTA_RULE_TABLE and NFTA_CHAIN_TABLE have the same number.
 	attributes := append([][]byte{StringAttribute(unix.NFTA_RULE_TABLE, t.Name)}, filter...)
 	err = s.dumpComplete(request(kind, unix.NLM_F_DUMP, t.Family, attributes...), func() { all = nil }, func(_ uint8, object []byte) {
-		if FindString(object, unix.NFTA_RULE_TABLE) == t.Name {
+		if HasString(object, unix.NFTA_RULE_TABLE, t.Name) {
 			all = append(all, object)
 		}
 	})
@@ -138,7 +145,7 @@ func (t NFTTable) Digest() (uint64, error) {
 	for _, r := range rules {
 		h.Write(nlattr.Find(r, unix.NFTA_RULE_CHAIN))
 		for _, element := range nlattr.All(nlattr.Find(r, unix.NFTA_RULE_EXPRESSIONS)) {
-			if FindString(element, unix.NFTA_EXPR_NAME) != CounterExpression {
+			if !HasString(element, unix.NFTA_EXPR_NAME, CounterExpression) {
 				h.Write(element)
 			}
 		}

@@ -17,8 +17,9 @@ const maxReplySize = 1 << 15
 type dumpSocket struct {
 	fd     int
 	buffer []byte // unused rest of the receive buffer; attributes of earlier dumps refer to the used part
-	// transient makes the attributes valid only while they are visited: all of the buffer is used again.
+	// transient makes the attributes valid only while they are visited: they are received in reused.
 	transient bool
+	reused    Buffer
 }
 
 func openDumpSocket() (*dumpSocket, error) {
@@ -30,7 +31,10 @@ func openSocket() (fd int, err error) {
 	return unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 }
 
-func (s *dumpSocket) close() { unix.Close(s.fd) }
+func (s *dumpSocket) close() {
+	unix.Close(s.fd)
+	s.reused.Release()
+}
 
 // dumpComplete dumps as dump does, again as long as the objects change during the dump. reset runs before each attempt.
 // It returns EINTR when they changed each time.
@@ -52,17 +56,15 @@ func (s *dumpSocket) dump(request []byte, visit func(family uint8, attributes []
 	}
 	interrupted := false
 	for {
-		if len(s.buffer) < maxReplySize {
-			s.buffer = make([]byte, 2*maxReplySize)
-		}
-		n, _, err := unix.Recvfrom(s.fd, s.buffer, 0)
+		buffer := s.receiveBuffer()
+		n, _, err := unix.Recvfrom(s.fd, buffer, 0)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		for m := range Messages(s.buffer[:n]) {
+		for m := range Messages(buffer[:n]) {
 			interrupted = interrupted || binary.NativeEndian.Uint16(m[6:])&unix.NLM_F_DUMP_INTR != 0
 			body := m[unix.SizeofNlMsghdr:]
 			switch binary.NativeEndian.Uint16(m[4:]) {
@@ -82,6 +84,17 @@ func (s *dumpSocket) dump(request []byte, visit func(family uint8, attributes []
 			s.buffer = s.buffer[n:]
 		}
 	}
+}
+
+// receiveBuffer returns memory for one datagram.
+func (s *dumpSocket) receiveBuffer() []byte {
+	if s.transient {
+		return s.reused.Bytes()
+	}
+	if len(s.buffer) < maxReplySize {
+		s.buffer = make([]byte, 2*maxReplySize)
+	}
+	return s.buffer
 }
 
 // requestSeq is the sequence number of the message in a request that the kernel replies to.

@@ -77,7 +77,7 @@ func subscribe(ctx context.Context, changed func(marks.Process)) error {
 
 // isOwnTable reports whether a table of a family (NFPROTO_*), by its attributes, is that of replypath.
 func isOwnTable(family uint8, table []byte) bool {
-	return family == unix.NFPROTO_INET && FindString(table, unix.NFTA_TABLE_NAME) == marks.NFTTable
+	return family == unix.NFPROTO_INET && HasString(table, unix.NFTA_TABLE_NAME, marks.NFTTable)
 }
 
 // parseProcess reads the process from the attributes of NFT_MSG_NEWGEN.
@@ -97,6 +97,6 @@ const (
 
 // hasMovedFlow reports whether the object is the quota of the flow table that a packet has used up.
 func hasMovedFlow(object []byte) bool {
-	return FindString(object, unix.NFTA_OBJ_TABLE) == marks.FlowTableName && FindUint32(object, unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_QUOTA &&
+	return HasString(object, unix.NFTA_OBJ_TABLE, marks.FlowTableName) && FindUint32(object, unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_QUOTA &&
 		FindUint32(nlattr.Find(object, unix.NFTA_OBJ_DATA), quotaFlags)&quotaDepleted != 0
 }

@@ -187,11 +187,11 @@ func (t *Backup) Read(b marks.Backup) (exists, matches bool, err error) {
 	}
 	hooks, rules, elements := map[string]string{}, map[string][]nftnl.ListedRule{}, map[string][]marks.Rule{}
 	err = errors.Join(socket.Dump(backupTable.List(unix.NFT_MSG_GETCHAIN), func(a []byte) {
-		if netfilter.FindString(a, unix.NFTA_CHAIN_TABLE) == marks.BackupName {
+		if netfilter.HasString(a, unix.NFTA_CHAIN_TABLE, marks.BackupName) {
 			hooks[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = nftnl.ListedHook(a)
 		}
 	}), socket.Dump(backupTable.List(unix.NFT_MSG_GETRULE), func(a []byte) {
-		if netfilter.FindString(a, unix.NFTA_RULE_TABLE) == marks.BackupName {
+		if netfilter.HasString(a, unix.NFTA_RULE_TABLE, marks.BackupName) {
 			chain := netfilter.FindString(a, unix.NFTA_RULE_CHAIN)
 			rules[chain] = append(rules[chain], nftnl.ReadRule(a))
 		}

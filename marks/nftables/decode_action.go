@@ -137,7 +137,7 @@ func isFamilyGoto(expressions []byte, b marks.NFTBase, ipv6, alone bool) bool {
 	for _, e := range nlattr.All(expressions) {
 		if number == 0 {
 			key := netfilter.FindUint32(nlattr.Find(e, unix.NFTA_EXPR_DATA), unix.NFTA_META_KEY)
-			family = netfilter.FindString(e, unix.NFTA_EXPR_NAME) == "meta" && key == unix.NFT_META_NFPROTO
+			family = netfilter.HasString(e, unix.NFTA_EXPR_NAME, "meta") && key == unix.NFT_META_NFPROTO
 		}
 		number++
 	}
@@ -162,7 +162,7 @@ func isGoto(expressions []byte, ipv6 bool, chain string) bool {
 			ok = ok && bytes.Equal(value, []byte{nftnl.FamilyNumber(ipv6)}) && netfilter.FindUint32(data, unix.NFTA_CMP_OP) == unix.NFT_CMP_EQ
 		case "immediate":
 			verdict := nlattr.Find(nlattr.Find(data, unix.NFTA_IMMEDIATE_DATA), unix.NFTA_DATA_VERDICT)
-			ok = ok && int32(netfilter.FindUint32(verdict, unix.NFTA_VERDICT_CODE)) == unix.NFT_GOTO && netfilter.FindString(verdict, unix.NFTA_VERDICT_CHAIN) == chain
+			ok = ok && int32(netfilter.FindUint32(verdict, unix.NFTA_VERDICT_CODE)) == unix.NFT_GOTO && netfilter.HasString(verdict, unix.NFTA_VERDICT_CHAIN, chain)
 		}
 	}
 	return ok && len(names) == 3 && names[0] == "meta" && names[1] == "cmp" && names[2] == "immediate"

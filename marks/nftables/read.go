@@ -133,7 +133,7 @@ func readSnapshot(socket *nftnl.Socket, generation uint64) (*snapshot, error) {
 
 // addChain adds a chain by its attributes.
 func (s *snapshot) addChain(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_CHAIN_TABLE) != marks.NFTTable {
+	if !netfilter.HasString(a, unix.NFTA_CHAIN_TABLE, marks.NFTTable) {
 		return
 	}
 	c := &chainState{}
@@ -153,7 +153,7 @@ const (
 // addRule adds a rule by its attributes.
 func (s *snapshot) addRule(a []byte) {
 	c := s.chains[netfilter.FindString(a, unix.NFTA_RULE_CHAIN)]
-	if netfilter.FindString(a, unix.NFTA_RULE_TABLE) != marks.NFTTable || c == nil {
+	if !netfilter.HasString(a, unix.NFTA_RULE_TABLE, marks.NFTTable) || c == nil {
 		return
 	}
 	c.rules = append(c.rules, slices.Clone([]byte(nlattr.Find(a, unix.NFTA_RULE_EXPRESSIONS))))
@@ -164,7 +164,7 @@ const mapFlags = unix.NFT_SET_MAP
 
 // addSet adds a set by its attributes.
 func (s *snapshot) addSet(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_SET_TABLE) != marks.NFTTable {
+	if !netfilter.HasString(a, unix.NFTA_SET_TABLE, marks.NFTTable) {
 		return
 	}
 	s.sets[netfilter.FindString(a, unix.NFTA_SET_NAME)] = &setState{

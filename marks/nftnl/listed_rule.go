@@ -34,7 +34,7 @@ func (r ListedRule) Equals(want [][]byte) bool {
 	}
 	for i, request := range want {
 		expression := nlattr.Find(request, unix.NFTA_LIST_ELEM)
-		if netfilter.FindString(expression, unix.NFTA_EXPR_NAME) != r.Names[i] {
+		if !netfilter.HasString(expression, unix.NFTA_EXPR_NAME, r.Names[i]) {
 			return false
 		}
 		for kind, value := range nlattr.All(nlattr.Find(expression, unix.NFTA_EXPR_DATA)) {

@@ -16,7 +16,7 @@ import (
 type Socket struct {
 	fd     int
 	seq    uint32
-	buffer []byte
+	buffer netfilter.Buffer
 }
 
 const (
@@ -31,7 +31,7 @@ func Open() (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a netfilter socket: %w", err)
 	}
-	s := &Socket{fd: fd, buffer: make([]byte, 1<<17)}
+	s := &Socket{fd: fd}
 	if err := s.configure(); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("configure a netfilter socket: %w", err)
@@ -60,7 +60,10 @@ func (s *Socket) configure() error {
 }
 
 // Close closes the socket.
-func (s *Socket) Close() error { return unix.Close(s.fd) }
+func (s *Socket) Close() error {
+	s.buffer.Release()
+	return unix.Close(s.fd)
+}
 
 // ErrChanged is returned by CommitAt when another transaction came first.
 var ErrChanged = errors.New("nftables has changed meanwhile")
@@ -223,15 +226,16 @@ func (s *Socket) query(query Request, flags uint16, each func(attributes []byte)
 
 // receive calls handle with each message until that reports the last one.
 func (s *Socket) receive(handle func(kind uint16, seq uint32, body []byte) (last bool)) error {
+	buffer := s.buffer.Bytes()
 	for {
-		n, _, err := unix.Recvfrom(s.fd, s.buffer, 0)
+		n, _, err := unix.Recvfrom(s.fd, buffer, 0)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("receive from netfilter: %w", err)
 		}
-		for m := range netfilter.Messages(s.buffer[:n]) {
+		for m := range netfilter.Messages(buffer[:n]) {
 			if handle(binary.NativeEndian.Uint16(m[4:]), binary.NativeEndian.Uint32(m[8:]), m[unix.SizeofNlMsghdr:]) {
 				return nil
 			}

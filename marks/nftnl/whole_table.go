@@ -84,7 +84,7 @@ func (s *Socket) CounterPackets(t Table) (map[string]uint64, error) {
 	packets := map[string]uint64{}
 	err := s.Dump(t.List(unix.NFT_MSG_GETOBJ), func(a []byte) {
 		n := nlattr.Find(nlattr.Find(a, unix.NFTA_OBJ_DATA), unix.NFTA_COUNTER_PACKETS)
-		if netfilter.FindString(a, unix.NFTA_OBJ_TABLE) == string(t) && netfilter.FindUint32(a, unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_COUNTER && len(n) == 8 {
+		if netfilter.HasString(a, unix.NFTA_OBJ_TABLE, string(t)) && netfilter.FindUint32(a, unix.NFTA_OBJ_TYPE) == unix.NFT_OBJECT_COUNTER && len(n) == 8 {
 			packets[netfilter.FindString(a, unix.NFTA_OBJ_NAME)] = binary.BigEndian.Uint64(n)
 		}
 	})

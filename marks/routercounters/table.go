@@ -56,13 +56,13 @@ func Read(c marks.RouterCounters) (exists, matches bool, err error) {
 }
 
 func (h *content) addChain(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_CHAIN_TABLE) == marks.RouterCountersName {
+	if netfilter.HasString(a, unix.NFTA_CHAIN_TABLE, marks.RouterCountersName) {
 		h.hooks[netfilter.FindString(a, unix.NFTA_CHAIN_NAME)] = nftnl.ListedHook(a)
 	}
 }
 
 func (h *content) addRule(a []byte) {
-	if netfilter.FindString(a, unix.NFTA_RULE_TABLE) == marks.RouterCountersName {
+	if netfilter.HasString(a, unix.NFTA_RULE_TABLE, marks.RouterCountersName) {
 		chain := netfilter.FindString(a, unix.NFTA_RULE_CHAIN)
 		h.rules[chain] = append(h.rules[chain], nftnl.ReadRule(a))
 	}
