@@ -19,7 +19,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 	}
 	done, err := converge(ctx, k, &before, t)
 	if err == nil {
-		return t.lasting(done), t.aim(before.Facts.withProgramsRefused(t.latest), before.Observed), nil
+		return t.lasting(done), t.review(before), nil
 	}
 	if len(done) == 0 {
 		return nil, before, err
@@ -48,6 +48,11 @@ func (f Facts) withProgramsRefused(later Facts) Facts {
 	return f
 }
 
+// sameProgramsRefused reports whether withProgramsRefused would change nothing.
+func (f Facts) sameProgramsRefused(later Facts) bool {
+	return f.UDPRefused == later.UDPRefused && f.EgressFilterRefused.equal(later.EgressFilterRefused) && f.RouterClassifierRefused.equal(later.RouterClassifierRefused)
+}
+
 // aim implements target.
 func (t *settingsTarget) aim(f Facts, have State) Observation {
 	if t.before == nil {
@@ -57,6 +62,14 @@ func (t *settingsTarget) aim(f Facts, have State) Observation {
 	s := t.settings.ResolveLinks(f)
 	f = f.WithRefused(s, *t.before, t.refused)
 	return Observation{f, have, Desired(s, f, t.verdicts)}
+}
+
+// review returns the observation before the first step with what became known since: paths and programs that the kernel refuses.
+func (t *settingsTarget) review(before Observation) Observation {
+	if len(t.refused) == 0 && before.Facts.sameProgramsRefused(t.latest) {
+		return before
+	}
+	return t.aim(before.Facts.withProgramsRefused(t.latest), before.Observed)
 }
 
 // leaveOut implements target.

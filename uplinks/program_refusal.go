@@ -1,6 +1,9 @@
 package uplinks
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // ProgramRefusal is why the kernel refuses BPF programs of one kind at links. The zero value refuses none.
 type ProgramRefusal struct {
@@ -10,6 +13,10 @@ type ProgramRefusal struct {
 
 // refuses reports whether the kernel refuses the program of the link with the index.
 func (r ProgramRefusal) refuses(index int) bool { return r.All != "" || r.Links[index] != "" }
+
+func (r ProgramRefusal) equal(other ProgramRefusal) bool {
+	return r.All == other.All && maps.Equal(r.Links, other.Links)
+}
 
 // withoutRefused returns those of the programs, each of the link with the index, that the kernel does not refuse.
 func withoutRefused[T any](programs []T, r ProgramRefusal, index func(T) int) []T {

@@ -63,22 +63,31 @@ func (s Store) Confirmed() (Saved, error) { return s.read(confirmedName) }
 func (s Store) Unconfirmed() (Saved, error) { return s.read(unconfirmedName) }
 
 func (s Store) read(name string) (Saved, error) {
-	link, err := os.Lstat(filepath.Dir(s.path(name)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Saved{}, ErrNone
-	}
+	files, at, err := s.readFiles(name)
 	if err != nil {
-		return Saved{}, fmt.Errorf("read the %s configuration: %w", name, err)
-	}
-	files, err := config.ReadFiles(s.path(name))
-	if err != nil {
-		return Saved{}, fmt.Errorf("read the %s configuration: %w", name, err)
+		return Saved{}, err
 	}
 	c, err := files.Resolve()
 	if err != nil {
 		return Saved{}, fmt.Errorf("read the %s configuration: %w", name, err)
 	}
-	return Saved{c, files, link.ModTime()}, nil
+	return Saved{c, files, at}, nil
+}
+
+// readFiles returns the text of a saved configuration and the time at which it was saved, or ErrNone.
+func (s Store) readFiles(name string) (config.Files, time.Time, error) {
+	link, err := os.Lstat(filepath.Dir(s.path(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return config.Files{}, time.Time{}, ErrNone
+	}
+	if err != nil {
+		return config.Files{}, time.Time{}, fmt.Errorf("read the %s configuration: %w", name, err)
+	}
+	files, err := config.ReadFiles(s.path(name))
+	if err != nil {
+		return config.Files{}, time.Time{}, fmt.Errorf("read the %s configuration: %w", name, err)
+	}
+	return files, link.ModTime(), nil
 }
 
 // Confirm saves a configuration that is in force and needs no confirmation. It forgets an unconfirmed one. It writes nothing

@@ -41,7 +41,7 @@ func (s Store) write(name string, files config.Files) error {
 		return err
 	}
 	defer dir.root.Close()
-	if saved, err := s.read(name); err != nil || !saved.Files.SameText(files) {
+	if saved, _, err := s.readFiles(name); err != nil || !saved.SameText(files) {
 		if err := dir.replace(name, files); err != nil {
 			return err
 		}
