@@ -88,8 +88,8 @@ bench-program: build
 bench-go:
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./uplinks ./cmd/internal/config
 
-# The cost of the idle service, over a minute, and how often it wakes up: with 31 uplinks whose gateways answer, or do not, and with
-# probes of 31 and 250 gateways.
+# The cost of the idle service, over a minute, beside that of a program that does nothing but ask, and how often it wakes up: with 31
+# uplinks whose gateways answer, or do not, and with probes of 31 and 250 gateways.
 bench-idle: needs
 	REPLYPATH_IDLE=1m go test -count=1 -v -run '^$$' -bench ServiceAtRest -benchtime 1x ./test/perf
 

@@ -6,4 +6,4 @@ import (
 	"replypath/test/box"
 )
 
-func TestMain(m *testing.M) { box.Main(m) }
+func TestMain(m *testing.M) { box.Main(m, bareProgram) }
