@@ -23,6 +23,17 @@ func deltaFunc[K comparable, V any](want, have map[K]V, order func(a, b *K) int,
 	return sorted(write, order), sorted(erase, order)
 }
 
+// differing returns the values of all that others has not at the same key, in order.
+func differing[K comparable, V interface{ Equal(other V) bool }](all, others map[K]V, order func(a, b V) int) (values []V) {
+	for k, v := range all {
+		if other, exists := others[k]; !exists || !other.Equal(v) {
+			values = append(values, v)
+		}
+	}
+	slices.SortFunc(values, order)
+	return values
+}
+
 // sortedKeys returns the keys of the map in order.
 func sortedKeys[K comparable, V any](m map[K]V, order func(a, b *K) int) []K {
 	keys := make([]K, 0, len(m))

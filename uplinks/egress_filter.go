@@ -12,12 +12,17 @@ import (
 // mark that leads there. Packets with any mark pass. It drops nothing as long as the chains are whole, but what connection tracking
 // calls invalid, and is there when another program has flushed them.
 
-// EgressFilter is the filter of a link. Values can be compared: one that another program has damaged has no networks.
+// EgressFilter is the filter of a link. One that another program has damaged has no networks. Both lists are sorted, for Equal.
 type EgressFilter struct {
 	Index int // of the link
 	Link  string
-	Drop  string // source networks, separated by spaces
-	Pass  string // networks in those whose packets pass
+	Drop  []netip.Prefix // source networks
+	Pass  []netip.Prefix // networks in those whose packets pass
+}
+
+// Equal reports whether the filters do the same at the same link.
+func (e EgressFilter) Equal(other EgressFilter) bool {
+	return e.Index == other.Index && e.Link == other.Link && slices.Equal(e.Drop, other.Drop) && slices.Equal(e.Pass, other.Pass)
 }
 
 // EgressFilters returns the filters of the settings, with those of uplinks that are left out too.
@@ -37,7 +42,7 @@ func (s Settings) EgressFilters(f Facts) (all []EgressFilter) {
 	}
 	for link, networks := range drop {
 		if len(networks) > 0 {
-			all = append(all, EgressFilter{f.Links[link].Index, link, prefixList(networks), prefixList(pass[link])})
+			all = append(all, EgressFilter{f.Links[link].Index, link, sortedPrefixes(networks), sortedPrefixes(pass[link])})
 		}
 	}
 	return all
@@ -139,38 +144,18 @@ func widest(all []netip.Prefix) (kept []netip.Prefix) {
 	return kept
 }
 
-// prefixList returns the prefixes as text, which == compares.
-func prefixList(all []netip.Prefix) string {
-	return joined(sortedPrefixes(all), " ")
-}
-
-// Networks returns the source networks whose packets are dropped, and those that pass.
-func (e EgressFilter) Networks() (drop, pass []netip.Prefix) {
-	return parsePrefixes(e.Drop), parsePrefixes(e.Pass)
-}
-
-func parsePrefixes(text string) (all []netip.Prefix) {
-	for _, word := range strings.Fields(text) {
-		if p, err := netip.ParsePrefix(word); err == nil {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // NewEgressFilter returns a filter that the link with the index has.
 func NewEgressFilter(f Facts, index int, drop, pass []netip.Prefix) EgressFilter {
 	name, _ := f.LinkName(index)
-	return EgressFilter{index, name, prefixList(drop), prefixList(pass)}
+	return EgressFilter{index, name, sortedPrefixes(drop), sortedPrefixes(pass)}
 }
 
 // narrowed returns a filter that drops nothing but what both drop.
 func (e EgressFilter) narrowed(other EgressFilter) EgressFilter {
-	drop, pass := e.Networks()
-	others, more := other.Networks()
-	e.Drop = prefixList(slices.DeleteFunc(drop, func(p netip.Prefix) bool { return !slices.Contains(others, p) }))
-	e.Pass = prefixList(slices.DeleteFunc(append(pass, more...), func(p netip.Prefix) bool { return !isWithin(p, parsePrefixes(e.Drop)) }))
 	e.Link = other.Link
+	e.Pass = slices.Concat(e.Pass, other.Pass)
+	e.Drop = slices.DeleteFunc(slices.Clone(e.Drop), func(p netip.Prefix) bool { return !slices.Contains(other.Drop, p) })
+	e.Pass = sortedPrefixes(slices.DeleteFunc(e.Pass, func(p netip.Prefix) bool { return !isWithin(p, e.Drop) }))
 	return e
 }
 
@@ -180,14 +165,15 @@ func addEgressFilters(want State, s Settings, f Facts) {
 		return
 	}
 	for _, e := range withoutRefused(s.EgressFilters(f), f.EgressFilterRefused, func(e EgressFilter) int { return e.Index }) {
-		want.EgressFilters[e] = true
+		want.EgressFilters[e.Index] = e
 	}
 }
 
 // egressFilterSteps returns the steps for the filters. What is no longer dropped passes before any chain changes; what is dropped from
 // now on is when the chains are there that translate it.
 func egressFilterSteps(want, have State) (relax, set Plan) {
-	missing, gone := delta(want.EgressFilters, have.EgressFilters, compareEgressFilters)
+	missing := differing(want.EgressFilters, have.EgressFilters, compareEgressFilters)
+	gone := differing(have.EgressFilters, want.EgressFilters, compareEgressFilters)
 	done := map[int]bool{}
 	for _, old := range gone {
 		i := slices.IndexFunc(missing, func(e EgressFilter) bool { return e.Index == old.Index })
@@ -195,28 +181,28 @@ func egressFilterSteps(want, have State) (relax, set Plan) {
 			relax = append(relax, DelEgressFilter{old})
 			continue
 		}
-		if old.Drop == "" { // what it drops is not known
+		if len(old.Drop) == 0 { // what it drops is not known
 			continue
 		}
 		both := old.narrowed(missing[i])
 		switch {
-		case both.Drop == "":
+		case len(both.Drop) == 0:
 			relax = append(relax, DelEgressFilter{old})
-		case both == missing[i]:
+		case both.Equal(missing[i]):
 			done[old.Index] = true
 			relax = append(relax, SetEgressFilter{both})
-		case both.Drop != old.Drop || both.Pass != old.Pass:
+		case !slices.Equal(both.Drop, old.Drop) || !slices.Equal(both.Pass, old.Pass):
 			relax = append(relax, SetEgressFilter{both})
 		}
 	}
 	for _, e := range missing {
-		if !done[e.Index] && e.Drop != "" { // to what was damaged before no change goes back
+		if !done[e.Index] && len(e.Drop) > 0 { // to what was damaged before no change goes back
 			set = append(set, SetEgressFilter{e})
 		}
 	}
 	return relax, set
 }
 
-func compareEgressFilters(a, b *EgressFilter) int {
-	return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Index, b.Index), cmp.Compare(a.Drop, b.Drop), cmp.Compare(a.Pass, b.Pass))
+func compareEgressFilters(a, b EgressFilter) int {
+	return cmp.Or(strings.Compare(a.Link, b.Link), cmp.Compare(a.Index, b.Index))
 }

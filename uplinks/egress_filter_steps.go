@@ -13,9 +13,9 @@ type DelEgressFilter struct{ Filter EgressFilter }
 
 // String returns a comment: no command does this.
 func (s SetEgressFilter) String() string {
-	text := fmt.Sprintf("# [outbound]: a BPF program at the egress of %s drops packets without a mark from %s", s.Filter.Link, listed(s.Filter.Drop))
-	if s.Filter.Pass != "" {
-		text += ", but not from " + listed(s.Filter.Pass)
+	text := fmt.Sprintf("# [outbound]: a BPF program at the egress of %s drops packets without a mark from %s", s.Filter.Link, listed(texts(s.Filter.Drop)))
+	if len(s.Filter.Pass) > 0 {
+		text += ", but not from " + listed(texts(s.Filter.Pass))
 	}
 	return text
 }
@@ -23,9 +23,8 @@ func (s SetEgressFilter) String() string {
 // maxListed is how many networks a plan names.
 const maxListed = 8
 
-// listed returns the networks for people.
-func listed(networks string) string {
-	words := strings.Fields(networks)
+// listed returns the words for people.
+func listed(words []string) string {
 	if more := len(words) - maxListed; more > 0 {
 		return strings.Join(words[:maxListed], ", ") + fmt.Sprintf(" and %d more", more)
 	}

@@ -10,6 +10,8 @@ import (
 	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // translatedSettings returns settings whose sources are translated in both families, without networks that a provider routes here.
@@ -23,10 +25,17 @@ func translatedSettings() uplinks.Settings {
 func filterText(all []uplinks.EgressFilter) string {
 	var lines []string
 	for _, e := range all {
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %d: %s", e.Link, e.Index, e.Drop)+strings.ReplaceAll(" "+e.Pass, " ", " !")))
+		line := fmt.Sprintf("%s %d:", e.Link, e.Index)
+		for _, p := range e.Drop {
+			line += " " + p.String()
+		}
+		for _, p := range e.Pass {
+			line += " !" + p.String()
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
-	return strings.TrimSuffix(strings.ReplaceAll(strings.Join(lines, "; ")+"; ", " !; ", "; "), "; ")
+	return strings.Join(lines, "; ")
 }
 
 // The filters of the host of the tests: of eth0, of eth1, and both.
@@ -170,14 +179,23 @@ func TestFiltersDropNothingThatChainsHaveNotTranslatedYet(t *testing.T) {
 // One filter is relaxed to what it drops before and afterwards, before it drops more.
 func TestFilterThatIsExchangedDropsAtFirstWhatBothDrop(t *testing.T) {
 	have, want := uplinks.NewState(), uplinks.NewState()
-	old := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: "198.18.0.0/24 198.18.1.0/24"}
-	e := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: "198.18.0.0/24 198.18.2.0/24", Pass: "198.18.0.8/29"}
-	both := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: "198.18.0.0/24", Pass: "198.18.0.8/29"}
-	have.EgressFilters[old], want.EgressFilters[e] = true, true
-	if plan := uplinks.Diff(want, have); !slices.Equal(plan, uplinks.Plan{uplinks.SetEgressFilter{Filter: both}, uplinks.SetEgressFilter{Filter: e}}) {
+	networks := func(words ...string) (all []netip.Prefix) {
+		for _, w := range words {
+			all = append(all, netip.MustParsePrefix(w))
+		}
+		return all
+	}
+	old := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: networks("198.18.0.0/24", "198.18.1.0/24")}
+	e := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: networks("198.18.0.0/24", "198.18.2.0/24"), Pass: networks("198.18.0.8/29")}
+	both := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: networks("198.18.0.0/24"), Pass: networks("198.18.0.8/29")}
+	have.EgressFilters[2], want.EgressFilters[2] = old, e
+	if plan := uplinks.Diff(want, have); !cmp.Equal(plan, uplinks.Plan{uplinks.SetEgressFilter{Filter: both}, uplinks.SetEgressFilter{Filter: e}}) {
 		t.Errorf("exchanged:\n%s", plan)
 	}
-	other, damaged := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: "2001:db8:c::/64"}, uplinks.EgressFilter{Index: 2, Link: "eth0"}
+	if all := networks("198.18.0.0/24", "198.18.1.0/24"); !slices.Equal(old.Drop, all) || len(e.Drop) != 2 || len(e.Pass) != 1 {
+		t.Errorf("the plan has changed the filters to %v and %v", old, e)
+	}
+	other, damaged := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: networks("2001:db8:c::/64")}, uplinks.EgressFilter{Index: 2, Link: "eth0"}
 	for name, c := range map[string]struct {
 		have uplinks.EgressFilter
 		want uplinks.Plan
@@ -188,16 +206,16 @@ func TestFilterThatIsExchangedDropsAtFirstWhatBothDrop(t *testing.T) {
 	} {
 		clear(have.EgressFilters)
 		clear(want.EgressFilters)
-		have.EgressFilters[c.have], want.EgressFilters[other] = true, true
-		if plan := uplinks.Diff(want, have); !slices.Equal(plan, c.want) {
+		have.EgressFilters[c.have.Index], want.EgressFilters[other.Index] = c.have, other
+		if plan := uplinks.Diff(want, have); !cmp.Equal(plan, c.want) {
 			t.Errorf("%s:\n%s", name, plan)
 		}
 	}
 	clear(want.EgressFilters)
-	want.EgressFilters[damaged] = true // of the state before a change that is undone
+	want.EgressFilters[damaged.Index] = damaged // of the state before a change that is undone
 	for _, now := range []uplinks.EgressFilter{other, old, damaged, {Index: 7}} {
 		clear(have.EgressFilters)
-		have.EgressFilters[now] = true
+		have.EgressFilters[now.Index] = now
 		if plan := uplinks.Diff(want, have); slices.ContainsFunc(plan, func(s uplinks.Step) bool { _, sets := s.(uplinks.SetEgressFilter); return sets }) {
 			t.Errorf("from %+v back to a damaged filter:\n%s", now, plan)
 		}
@@ -213,7 +231,7 @@ func TestRefusedFiltersAreLeftOut(t *testing.T) {
 	}
 	f.EgressFilterRefused = uplinks.ProgramRefusal{Links: map[int]string{f.Links["eth1"].Index: "no place"}}
 	want := uplinks.Desired(translatedSettings(), f, nil).EgressFilters
-	for e := range want {
+	for _, e := range want {
 		if e.Link == "eth1" {
 			t.Errorf("refused is %+v", e)
 		}

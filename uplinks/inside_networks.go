@@ -55,11 +55,16 @@ func sortedPrefixes(all []netip.Prefix) []netip.Prefix {
 
 // joined returns the values as one text, with the separator between them.
 func joined[T fmt.Stringer](all []T, separator string) string {
-	texts := make([]string, len(all))
+	return strings.Join(texts(all), separator)
+}
+
+// texts returns each value as text.
+func texts[T fmt.Stringer](all []T) []string {
+	words := make([]string, len(all))
 	for i, v := range all {
-		texts[i] = v.String()
+		words[i] = v.String()
 	}
-	return strings.Join(texts, separator)
+	return words
 }
 
 // Networks returns the networks of the link's addresses, except link-local ones and single addresses.

@@ -2,7 +2,6 @@ package uplinks
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,15 +13,16 @@ import (
 // classifier at ingress, a BPF program that compares the senders of frames with that table itself: a packet gets the mark of the router
 // whose entry has its sender, if the rules do not know it as that router's. The rules take that mark for the connection's.
 
-// RouterClassifier is the classifier of a link. Values can be compared: one that another program has damaged has no routers.
+// RouterClassifier is the classifier of a link. One that another program has damaged has no routers. NewRouterClassifier sorts the
+// lists, which Equal compares.
 type RouterClassifier struct {
 	Index   int // of the link
 	Link    string
 	Mask    marks.Mask
-	IPv4    bool   // packets of IPv4 get marks
-	IPv6    bool   // packets of IPv6 get marks
-	Routers string // lines of a mark, a table, and an address
-	Known   string // lines of a mark and a hardware address that the rules know
+	IPv4    bool // packets of IPv4 get marks
+	IPv6    bool // packets of IPv6 get marks
+	Routers []ClassifiedRouter
+	Known   []KnownRouter
 }
 
 // ClassifiedRouter is a router that a classifier looks for: its address, and the table that leads to it.
@@ -105,45 +105,25 @@ func (s Settings) marksFramesOf(link string, f Facts, family Family) bool {
 
 // NewRouterClassifier returns a classifier that the link with the index has.
 func NewRouterClassifier(f Facts, index int, mask marks.Mask, routers []ClassifiedRouter, known []KnownRouter) RouterClassifier {
-	c := RouterClassifier{Index: index, Mask: mask}
+	c := RouterClassifier{Index: index, Mask: mask, Routers: slices.Clone(routers), Known: slices.Clone(known)}
 	c.Link, _ = f.LinkName(index)
-	var lines []string
-	for _, r := range routers {
-		lines = append(lines, fmt.Sprintf("%s %d %s", r.Mark, r.Table, r.Addr.WithZone("")))
+	for i, r := range c.Routers {
+		c.Routers[i].Addr = r.Addr.WithZone("")
 	}
-	slices.Sort(lines)
-	c.Routers = strings.Join(lines, "\n")
-	lines = nil
-	for _, k := range known {
-		lines = append(lines, fmt.Sprintf("%s %s", k.Mark, k.MAC))
-	}
-	slices.Sort(lines)
-	c.Known = strings.Join(lines, "\n")
+	slices.SortFunc(c.Routers, compareClassifiedRouters)
+	slices.SortFunc(c.Known, func(a, b KnownRouter) int { return cmp.Or(cmp.Compare(a.Mark, b.Mark), strings.Compare(a.MAC, b.MAC)) })
 	return c
 }
 
-// RouterList returns the routers that the classifier looks for.
-func (c RouterClassifier) RouterList() (all []ClassifiedRouter) {
-	for line := range strings.Lines(c.Routers) {
-		var r ClassifiedRouter
-		var addr string
-		if n, _ := fmt.Sscan(line, &r.Mark, &r.Table, &addr); n == 3 {
-			r.Addr, _ = netip.ParseAddr(addr)
-			all = append(all, r)
-		}
-	}
-	return all
+// compareClassifiedRouters sorts as plans print them: by text.
+func compareClassifiedRouters(a, b ClassifiedRouter) int {
+	return cmp.Or(strings.Compare(a.Mark.String(), b.Mark.String()), cmp.Compare(a.Table, b.Table), strings.Compare(a.Addr.String(), b.Addr.String()))
 }
 
-// KnownList returns the hardware addresses that the rules know.
-func (c RouterClassifier) KnownList() (all []KnownRouter) {
-	for line := range strings.Lines(c.Known) {
-		var k KnownRouter
-		if n, _ := fmt.Sscan(line, &k.Mark, &k.MAC); n == 2 {
-			all = append(all, k)
-		}
-	}
-	return all
+// Equal reports whether the classifiers do the same at the same link.
+func (c RouterClassifier) Equal(other RouterClassifier) bool {
+	return c.Index == other.Index && c.Link == other.Link && c.Mask == other.Mask && c.IPv4 == other.IPv4 && c.IPv6 == other.IPv6 &&
+		slices.Equal(c.Routers, other.Routers) && slices.Equal(c.Known, other.Known)
 }
 
 // classifiedLinks returns the links whose packets may have the mark of a router when they come in.
@@ -166,29 +146,29 @@ func addRouterClassifiers(want State, s Settings, f Facts) {
 		return
 	}
 	for _, c := range s.acceptedClassifiers(f) {
-		want.RouterClassifiers[c] = true
+		want.RouterClassifiers[c.Index] = c
 	}
 }
 
 // classifierSteps returns the steps for the classifiers: one that is there no more gives no mark when the chains change, and one that
 // is gives marks when the chains are there that take them.
 func classifierSteps(want, have State) (remove, set Plan) {
-	missing, gone := delta(want.RouterClassifiers, have.RouterClassifiers, compareClassifiers)
+	missing := differing(want.RouterClassifiers, have.RouterClassifiers, compareClassifiers)
+	gone := differing(have.RouterClassifiers, want.RouterClassifiers, compareClassifiers)
 	for _, old := range gone {
 		i := slices.IndexFunc(missing, func(c RouterClassifier) bool { return c.Index == old.Index })
-		if i < 0 || missing[i].Mask != old.Mask || old.Routers == "" {
+		if i < 0 || missing[i].Mask != old.Mask || len(old.Routers) == 0 {
 			remove = append(remove, DelRouterClassifier{old})
 		}
 	}
 	for _, c := range missing {
-		if c.Routers != "" { // to what was damaged before no change goes back
+		if len(c.Routers) > 0 { // to what was damaged before no change goes back
 			set = append(set, SetRouterClassifier{c})
 		}
 	}
 	return remove, set
 }
 
-func compareClassifiers(a, b *RouterClassifier) int {
-	return cmp.Or(cmp.Compare(a.Link, b.Link), cmp.Compare(a.Index, b.Index), cmp.Compare(a.Routers, b.Routers), cmp.Compare(a.Known, b.Known),
-		cmp.Compare(a.Mask, b.Mask), strings.Compare(fmt.Sprint(a.IPv4, a.IPv6), fmt.Sprint(b.IPv4, b.IPv6)))
+func compareClassifiers(a, b RouterClassifier) int {
+	return cmp.Or(strings.Compare(a.Link, b.Link), cmp.Compare(a.Index, b.Index))
 }

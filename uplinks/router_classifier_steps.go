@@ -3,7 +3,6 @@ package uplinks
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // SetRouterClassifier gives the link the classifier, in place of one that it has.
@@ -15,17 +14,17 @@ type DelRouterClassifier struct{ Classifier RouterClassifier }
 // String returns a comment: no command does this.
 func (s SetRouterClassifier) String() string {
 	var routers []string
-	for _, r := range s.Classifier.RouterList() {
+	for _, r := range s.Classifier.Routers {
 		routers = append(routers, r.Addr.String())
 	}
-	text := fmt.Sprintf("# a BPF program at the ingress of %s marks what the neighbour entries of %s show to be of their uplinks", s.Classifier.Link, listed(strings.Join(routers, " ")))
+	text := fmt.Sprintf("# a BPF program at the ingress of %s marks what the neighbour entries of %s show to be of their uplinks", s.Classifier.Link, listed(routers))
 	var known []string
-	for _, k := range s.Classifier.KnownList() {
+	for _, k := range s.Classifier.Known {
 		known = append(known, k.MAC)
 	}
 	if len(known) > 0 {
 		slices.Sort(known)
-		text += ", beside the rules for " + listed(strings.Join(known, " "))
+		text += ", beside the rules for " + listed(known)
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package uplinks_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -46,11 +47,17 @@ func TestClassifiersAreOfLinksWithSeveralUplinks(t *testing.T) {
 		c.change(&s, &f)
 		want := uplinks.Desired(s, f, nil)
 		var got uplinks.RouterClassifier
-		for c := range want.RouterClassifiers {
+		for _, c := range want.RouterClassifiers {
 			got = c
 		}
-		flat := func(text string) string { return strings.ReplaceAll(text, "\n", " ") }
-		if len(want.RouterClassifiers) > 1 || flat(got.Routers) != c.routers || flat(got.Known) != c.known || got.IPv4 != c.ipv4 || got.IPv6 != c.ipv6 {
+		var routers, known []string
+		for _, r := range got.Routers {
+			routers = append(routers, fmt.Sprintf("%s %d %s", r.Mark, r.Table, r.Addr))
+		}
+		for _, k := range got.Known {
+			known = append(known, fmt.Sprintf("%s %s", k.Mark, k.MAC))
+		}
+		if len(want.RouterClassifiers) > 1 || strings.Join(routers, " ") != c.routers || strings.Join(known, " ") != c.known || got.IPv4 != c.ipv4 || got.IPv6 != c.ipv6 {
 			t.Errorf("%s: %d classifiers, %+v; want %+v", name, len(want.RouterClassifiers), got, c)
 		}
 		taken := 0

@@ -6,8 +6,8 @@ import (
 	"replypath/marks"
 )
 
-// State holds the objects that replypath has, or should have, in the kernel. Its values are compared by ==, those of Chains
-// by Equal.
+// State holds the objects that replypath has, or should have, in the kernel. Its values are compared by ==, those
+// which have lists by Equal.
 type State struct {
 	Tunables map[Tunable]string
 	Routes   map[RouteKey]Route
@@ -27,9 +27,9 @@ type State struct {
 	RouterCounters map[marks.RouterCounters]bool
 	// The table that translates sources once more, one at most; the zero value stands for another one, or a damaged one.
 	Backup        map[marks.Backup]bool
-	EgressFilters map[EgressFilter]bool // one for each index of a link at most
-	// One for each index of a link at most.
-	RouterClassifiers map[RouterClassifier]bool
+	EgressFilters map[int]EgressFilter // by the index of the link
+	// By the index of the link.
+	RouterClassifiers map[int]RouterClassifier
 }
 
 // SortedChains returns the keys of the chains in a fixed order.
@@ -63,8 +63,8 @@ func NewState() State {
 
 		RouterCounters: map[marks.RouterCounters]bool{},
 		Backup:         map[marks.Backup]bool{},
-		EgressFilters:  map[EgressFilter]bool{},
+		EgressFilters:  map[int]EgressFilter{},
 
-		RouterClassifiers: map[RouterClassifier]bool{},
+		RouterClassifiers: map[int]RouterClassifier{},
 	}
 }

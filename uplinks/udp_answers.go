@@ -66,7 +66,7 @@ func udpSteps(want, have State) (forbid, attach, detach Plan) {
 		forbid = append(forbid, ForbidUDPAddr{a})
 	}
 	for _, p := range programs {
-		attach = append(attach, AttachUDP{Programs: p, Addrs: joined(sortedKeys(want.UDPAddrs, compareAddrs), " ")})
+		attach = append(attach, AttachUDP{Programs: p, Addrs: sortedKeys(want.UDPAddrs, compareAddrs)})
 	}
 	if len(programs) > 0 {
 		return forbid, attach, nil
@@ -86,7 +86,7 @@ func compareAddrs(a, b *netip.Addr) int { return a.Compare(*b) }
 // AttachUDP attaches the programs, or replaces them in place, and lets them choose the addresses.
 type AttachUDP struct {
 	Programs UDPPrograms
-	Addrs    string // separated by spaces
+	Addrs    []netip.Addr
 }
 
 // DetachUDP removes all programs.
@@ -98,16 +98,6 @@ type AllowUDPAddr struct{ Addr netip.Addr }
 // ForbidUDPAddr forbids the programs to choose the address.
 type ForbidUDPAddr struct{ Addr netip.Addr }
 
-// Allowed returns the addresses that the programs may choose.
-func (s AttachUDP) Allowed() (all []netip.Addr) {
-	for _, text := range strings.Fields(s.Addrs) {
-		if a, err := netip.ParseAddr(text); err == nil {
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
 // String returns a comment: no command does this.
 func (s AttachUDP) String() string {
 	group := s.Programs.Cgroup
@@ -115,8 +105,8 @@ func (s AttachUDP) String() string {
 		group = "the root cgroup"
 	}
 	from := ""
-	if s.Addrs != "" {
-		from = ": servers on the wildcard address reply from " + strings.ReplaceAll(s.Addrs, " ", ", ") + " where a request was sent there"
+	if len(s.Addrs) > 0 {
+		from = ": servers on the wildcard address reply from " + joined(s.Addrs, ", ") + " where a request was sent there"
 	}
 	return fmt.Sprintf("# [udp]: attach BPF programs to %s%s", group, from)
 }

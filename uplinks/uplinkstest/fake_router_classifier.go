@@ -2,6 +2,7 @@ package uplinkstest
 
 import (
 	"fmt"
+	"maps"
 
 	"replypath/uplinks"
 )
@@ -22,10 +23,6 @@ func (w *fakeWriter) DelRouterClassifier(c uplinks.RouterClassifier) {
 
 // observeLinkPrograms adds the filters and classifiers of links to the state.
 func (k *Fake) observeLinkPrograms(have uplinks.State) {
-	for _, e := range k.filters {
-		have.EgressFilters[e] = true
-	}
-	for _, c := range k.classifiers {
-		have.RouterClassifiers[c] = true
-	}
+	maps.Copy(have.EgressFilters, k.filters)
+	maps.Copy(have.RouterClassifiers, k.classifiers)
 }

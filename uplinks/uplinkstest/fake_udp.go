@@ -11,7 +11,7 @@ import (
 func (w *fakeWriter) AttachUDP(s uplinks.AttachUDP) {
 	clear(w.k.udpPrograms)
 	w.k.udpPrograms[s.Programs] = true
-	for _, a := range s.Allowed() {
+	for _, a := range s.Addrs {
 		w.k.udpAddrs[a] = true
 	}
 }

@@ -19,7 +19,7 @@ func (e *egressFilters) read(facts *uplinks.Facts, state *uplinks.State) error {
 		return err
 	}
 	for index, f := range found {
-		state.EgressFilters[uplinks.NewEgressFilter(*facts, index, f.Drop, f.Pass)] = true
+		state.EgressFilters[index] = uplinks.NewEgressFilter(*facts, index, f.Drop, f.Pass)
 	}
 	if wanted && refused.All == "" {
 		refused = e.check()
@@ -31,8 +31,7 @@ func (e *egressFilters) read(facts *uplinks.Facts, state *uplinks.State) error {
 // SetEgressFilter gives a link its filter.
 func (w *stepWriter) SetEgressFilter(f uplinks.EgressFilter) {
 	w.flush()
-	drop, pass := f.Networks()
-	w.errs = append(w.errs, w.host.egressFilters.setProgram(f.Index, bpf.EgressFilter{Drop: drop, Pass: pass}))
+	w.errs = append(w.errs, w.host.egressFilters.setProgram(f.Index, bpf.EgressFilter{Drop: f.Drop, Pass: f.Pass}))
 }
 
 // DelEgressFilter takes the filter of a link away.

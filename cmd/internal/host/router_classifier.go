@@ -30,7 +30,7 @@ func (c *routerClassifiers) read(facts *uplinks.Facts, state *uplinks.State) err
 		return err
 	}
 	for index, f := range found {
-		state.RouterClassifiers[classifierFound(*facts, index, f)] = true
+		state.RouterClassifiers[index] = classifierFound(*facts, index, f)
 	}
 	if refused.All == "" && slices.ContainsFunc(wanted, func(w uplinks.RouterClassifier) bool { return forwards(s, *facts, w.Link) }) {
 		refused = c.check()
@@ -88,10 +88,10 @@ func classifierFound(f uplinks.Facts, index int, found bpf.RouterClassifier) upl
 // classifierOf returns the classifier as the kernel gets it.
 func classifierOf(want uplinks.RouterClassifier) (bpf.RouterClassifier, error) {
 	set := bpf.RouterClassifier{Mask: uint32(want.Mask), IPv4: want.IPv4, IPv6: want.IPv6}
-	for _, r := range want.RouterList() {
+	for _, r := range want.Routers {
 		set.Routers = append(set.Routers, bpf.Router{Mark: uint32(r.Mark), Table: uint32(r.Table), Addr: r.Addr})
 	}
-	for _, k := range want.KnownList() {
+	for _, k := range want.Known {
 		mac, err := net.ParseMAC(k.MAC)
 		if err != nil || len(mac) != len(bpf.KnownRouter{}.MAC) {
 			return set, fmt.Errorf("the classifier of %s: %q is no hardware address of Ethernet", want.Link, k.MAC)

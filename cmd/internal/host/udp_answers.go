@@ -136,7 +136,7 @@ func (u *udpAnswers) attach(s uplinks.AttachUDP, guarded bool) error {
 			return err
 		}
 	}
-	for _, a := range s.Allowed() {
+	for _, a := range s.Addrs {
 		if err := u.allow(a); err != nil {
 			return err
 		}
