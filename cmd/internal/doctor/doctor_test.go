@@ -131,3 +131,35 @@ func TestFindingsAreInAStableOrder(t *testing.T) {
 		}
 	}
 }
+
+// Connections that may be of a removed uplink are explained in the finding of the unknown program, wherever that is among the findings.
+func TestConnectionsOfUnknownProgramMayBeOfARemovedUplink(t *testing.T) {
+	s := Snapshot{Settings: uplinks.DefaultSettings(),
+		Firewall: []foreign.Rule{{Location: "mangle ts-forward", Text: "-A ts-forward", MarkBits: 0xff00, MarkValue: 0x700, WritesMark: true}}}
+	s.Settings.Uplinks = []uplinks.Uplink{{Name: "dsl", ID: 1}}
+	tailscale, removed, other := uplinks.MarkedConnections{Mark: 0x700, Count: 1}, uplinks.MarkedConnections{Mark: 0x300, Count: 1}, uplinks.MarkedConnections{Mark: 0x301, Count: 1}
+	const explanation = "these may be its connections"
+	for name, c := range map[string]struct {
+		flows   []uplinks.MarkedConnections
+		owners  []string
+		explain bool
+	}{
+		"behind a known program": {[]uplinks.MarkedConnections{tailscale, removed}, []string{"Tailscale", "an unknown program"}, true},
+		"before a known program": {[]uplinks.MarkedConnections{removed, tailscale}, []string{"an unknown program", "Tailscale"}, true},
+		"with bits of others":    {[]uplinks.MarkedConnections{tailscale, other}, []string{"Tailscale", "an unknown program"}, false},
+		"a known program alone":  {[]uplinks.MarkedConnections{tailscale}, []string{"Tailscale"}, false},
+	} {
+		s.Flows = c.flows
+		all := s.checkConnectionMarks()
+		if len(all) != len(c.owners) {
+			t.Errorf("%s: %+v", name, all)
+			continue
+		}
+		for i, f := range all {
+			unknown := c.owners[i] == "an unknown program"
+			if !strings.Contains(f.Message, c.owners[i]) || strings.Contains(f.Remedy, explanation) != (unknown && c.explain) {
+				t.Errorf("%s: %+v, want one of %s", name, f, c.owners[i])
+			}
+		}
+	}
+}

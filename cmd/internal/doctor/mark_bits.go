@@ -3,7 +3,6 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"replypath/marks"
 	"replypath/uplinks"
@@ -99,25 +98,27 @@ func (s Snapshot) markOwner(mark uint32) string {
 }
 
 func (s Snapshot) checkRuleMarks() []Finding {
-	return s.markConflicts("mark-bits-rule", "ip rules of %s match bits of replypath's mask %s", s.ruleUses())
+	all, _ := s.markConflicts("mark-bits-rule", "ip rules of %s match bits of replypath's mask %s", s.ruleUses())
+	return all
 }
 
 func (s Snapshot) checkFirewallMarks() []Finding {
-	return s.markConflicts("mark-bits-firewall", "firewall rules of %s use bits of replypath's mask %s", s.firewallUses(false))
+	all, _ := s.markConflicts("mark-bits-firewall", "firewall rules of %s use bits of replypath's mask %s", s.firewallUses(false))
+	return all
 }
 
 func (s Snapshot) checkConnectionMarks() []Finding {
-	all := s.markConflicts("mark-bits-connections", "connections of %s have marks in replypath's mask %s that belong to no uplink", s.flowUses())
+	all, byOwner := s.markConflicts("mark-bits-connections", "connections of %s have marks in replypath's mask %s that belong to no uplink", s.flowUses())
 	removed := func(c uplinks.MarkedConnections) bool { return s.mayBeRemovedMark(c.Mark) }
-	if i := slices.IndexFunc(all, func(f Finding) bool { return strings.Contains(f.Message, ownerName("")) }); i >= 0 && slices.ContainsFunc(s.Flows, removed) {
+	if i, unknown := byOwner[""]; unknown && slices.ContainsFunc(s.Flows, removed) {
 		all[i].Remedy += "; where an uplink was removed from the configuration, these may be its connections, which keep their marks until they end: no other uplink should get its id before"
 	}
 	return all
 }
 
-// markConflicts returns one finding per owner for the uses that overlap with the mask.
-func (s Snapshot) markConflicts(id, format string, uses []markUse) (all []Finding) {
-	at := map[string]int{}
+// markConflicts returns one finding per owner for the uses that overlap with the mask, and the place of each owner's.
+func (s Snapshot) markConflicts(id, format string, uses []markUse) (all []Finding, at map[string]int) {
+	at = map[string]int{}
 	for _, u := range uses {
 		if !s.overlapsMask(u) {
 			continue
@@ -140,7 +141,7 @@ func (s Snapshot) markConflicts(id, format string, uses []markUse) (all []Findin
 			all[i].Message += ": packets are taken for those of another uplink or of none"
 		}
 	}
-	return all
+	return all, at
 }
 
 // zeroMarkRemedy returns the match of mark 0 that leaves out the bits of the mask.
