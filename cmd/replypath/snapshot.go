@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,7 +105,10 @@ func (p *program) readSnapshot(ctx context.Context) (snapshot.Document, error) {
 
 // writeSnapshot writes a file that only root can read, and that openSnapshot accepts.
 func writeSnapshot(path, text string) error {
-	if err := atomicfile.Write(path, []byte(text), 0o600); err != nil {
+	switch err := atomicfile.Write(path, []byte(text), 0o600); {
+	case errors.Is(err, atomicfile.ErrNotRegular):
+		return fmt.Errorf("write the snapshot: %w: name another file", err)
+	case err != nil:
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
 	if _, err := openSnapshot(path); err != nil {

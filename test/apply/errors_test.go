@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,6 +136,22 @@ func TestUnusableStateIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantRefused(t, b, b.Run, []string{"plan", "apply", "flush"}, found[0], "delete it")
+	}
+	os.Remove(found[0])
+	text, err := os.ReadFile(b.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Write(strings.Replace(string(text), "[uplinks.isp1]\n", "[uplinks.isp1]\nrouters = \"any\"\n", 1))
+	run := func(command ...string) box.Result { return b.Run(strings.Fields(command[0])...) }
+	for name, command := range map[string]string{"found": "plan", "rollback": "apply", "restore": "apply", "confirmed": "apply --confirm 1m", "drained": "plan", "found-routers": "apply"} {
+		path := filepath.Join(state, fmt.Sprintf("%s-%d.json", name, b.Gateway.NetnsCookie()))
+		os.Remove(path)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantRefused(t, b, run, []string{command}, path, "not a regular file: remove it")
+		os.Remove(path)
 	}
 }
 

@@ -218,6 +218,12 @@ func TestSnapshotIsForRootAlone(t *testing.T) {
 	if r := s.Run("restore", s.file+"2"); r.Status != 1 || !strings.Contains(r.Stderr, "not a snapshot") {
 		t.Errorf("a file of iptables-save: %s", r)
 	}
+	if err := os.Symlink(s.file, s.file+"3"); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Run("snapshot", s.file+"3"); r.Status != 1 || !strings.Contains(r.Stderr, s.file+"3: not a regular file: name another file") {
+		t.Errorf("to a symbolic link: %s", r)
+	}
 	if err := os.Chown(s.file, 0, 0); err != nil {
 		t.Fatal(err)
 	}

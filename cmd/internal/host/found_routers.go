@@ -22,7 +22,7 @@ type foundRouters struct {
 	mu       sync.Mutex
 	settings uplinks.Settings
 	loaded   bool
-	changed  bool // since the file was written
+	changed  bool // since the file was written, or that cannot be read
 	all      []uplinks.FoundRouter
 	last     marks.ID // that was given: an id that has become free is used as late as possible
 	unsaved  error    // why the file is not written
@@ -55,7 +55,8 @@ func (m *foundRouters) read(f uplinks.Facts, save bool) []uplinks.FoundRouter {
 		return nil
 	}
 	if !m.loaded {
-		m.loaded, m.all = true, SavedFoundRouters(m.state)
+		saved, err := readFoundRouters(m.state)
+		m.loaded, m.all, m.changed = true, saved, m.changed || err != nil && m.settings.FindsRouters() // what cannot be read is written anew
 	}
 	f.FoundRouters = m.all
 	s := m.settings.ResolveLinks(f)
@@ -87,11 +88,17 @@ func IsHostMAC(mac net.HardwareAddr) bool {
 }
 
 // SavedFoundRouters returns the routers that are saved, none if they cannot be read: the file only saves time.
-func SavedFoundRouters(d statedir.Dir) (all []uplinks.FoundRouter) {
-	if _, err := d.ReadJSON(foundRoutersName, &all); err != nil {
-		return nil
+func SavedFoundRouters(d statedir.Dir) []uplinks.FoundRouter {
+	saved, _ := readFoundRouters(d)
+	return saved
+}
+
+func readFoundRouters(d statedir.Dir) ([]uplinks.FoundRouter, error) {
+	var saved []uplinks.FoundRouter
+	if _, err := d.ReadJSON(foundRoutersName, &saved); err != nil {
+		return nil, err
 	}
-	return all
+	return saved, nil
 }
 
 // AddFoundRouter gives an id to a router on the uplink's link, one that is not worn by connections if there is one. ok is false when

@@ -35,7 +35,7 @@ type routerMACs struct {
 	watched  chan struct{}     // closed when settings or shared change; nil: nobody waits
 	learnt   learntMACs        // nil: not read yet
 	links    map[string]string // of the uplinks, by their names
-	changed  bool              // by an event, since the file was written
+	changed  bool              // since the file was written, or that cannot be read
 	unsaved  error             // why the file is not written
 	// routers has the uplinks of each router's address, as the last reading for these settings has found them; nil: there was none.
 	routers map[egress.LinkAddr][]string
@@ -85,7 +85,8 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 		return nil, err
 	}
 	if m.learnt == nil {
-		m.learnt = savedMACs(m.state)
+		saved, err := readMACs(m.state)
+		m.learnt, m.changed = saved, m.changed || err != nil // what cannot be read is written anew
 	}
 	before := m.learnt
 	m.links = map[string]string{}
@@ -99,17 +100,23 @@ func (m *routerMACs) read(f uplinks.Facts, neighbours func() ([]egress.Neighbour
 	return m.learnt.byUplink(m.links), nil
 }
 
-// savedMACs returns the hardware addresses that are saved, none if they cannot be read: the file only saves time.
-func savedMACs(d statedir.Dir) learntMACs {
+// readMACs returns the hardware addresses that are saved. The file only saves time: none are an answer too.
+func readMACs(d statedir.Dir) (learntMACs, error) {
 	l := learntMACs{}
-	if _, err := d.ReadJSON(routerMACsName, &l); err != nil || !l.valid() {
-		return learntMACs{}
+	if _, err := d.ReadJSON(routerMACsName, &l); err != nil {
+		return learntMACs{}, err
 	}
-	return l
+	if !l.valid() {
+		return learntMACs{}, nil
+	}
+	return l, nil
 }
 
 // HasSavedRouter reports whether a hardware address of the uplink's routers is saved.
-func HasSavedRouter(d statedir.Dir, uplink string) bool { return len(savedMACs(d)[uplink]) > 0 }
+func HasSavedRouter(d statedir.Dir, uplink string) bool {
+	saved, _ := readMACs(d)
+	return len(saved[uplink]) > 0
+}
 
 // valid reports whether all hardware addresses are in the form that rules have.
 func (l learntMACs) valid() bool {

@@ -34,7 +34,7 @@ func writeTableNames(dir string, s uplinks.Settings) error {
 	}
 	path := filepath.Join(dir, "rt_tables.d", "replypath.conf")
 	text := formatTableNames(s, reservedNames(dir, path))
-	if now, _ := os.ReadFile(path); bytes.Equal(now, text) {
+	if now, _ := atomicfile.Read(path); bytes.Equal(now, text) {
 		return nil
 	}
 	if len(text) == 0 {
@@ -68,8 +68,11 @@ func reservedNames(dir, ours string) map[string]bool {
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "rt_tables.d", "*.conf"))
 	for _, file := range append(files, filepath.Join(dir, "rt_tables"), "/usr/share/iproute2/rt_tables") {
+		if file == ours {
+			continue
+		}
 		text, err := os.ReadFile(file)
-		if err != nil || file == ours {
+		if err != nil {
 			continue
 		}
 		for line := range strings.Lines(string(text)) {

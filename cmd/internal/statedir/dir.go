@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"replypath/cmd/internal/atomicfile"
 	"replypath/cmd/internal/namespace"
@@ -64,9 +66,9 @@ func (d Dir) text(name string) string {
 
 // ReadText returns the namespace's text of that name.
 func (d Dir) ReadText(name string) (string, error) {
-	text, err := os.ReadFile(d.text(name))
+	text, err := atomicfile.Read(d.text(name))
 	if err != nil {
-		return "", fmt.Errorf("read saved state: %w", err)
+		return "", fmt.Errorf("read saved state: %w", withRemedy(err))
 	}
 	return string(text), nil
 }
@@ -78,12 +80,12 @@ func (d Dir) WriteText(name, text string) error { return write(d.text(name), []b
 func (d Dir) RemoveText(name string) error { return remove(d.text(name)) }
 
 func readJSON(path string, v any) (found bool, err error) {
-	text, err := os.ReadFile(path)
+	text, err := atomicfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read saved state: %w", err)
+		return false, fmt.Errorf("read saved state: %w", withRemedy(err))
 	}
 	if err := json.Unmarshal(text, v); err != nil {
 		return false, fmt.Errorf("read saved state: %s: %w: delete it", path, err)
@@ -104,9 +106,24 @@ func write(path string, text []byte) error {
 		return fmt.Errorf("save state: %w", err)
 	}
 	if err := atomicfile.Write(path, text, 0o600); err != nil {
-		return fmt.Errorf("save state: %w", err)
+		return fmt.Errorf("save state: %w", withRemedy(err))
 	}
 	return nil
+}
+
+// withRemedy adds what to do about a path of the state folder that has something else than a file.
+func withRemedy(err error) error {
+	if errors.Is(err, atomicfile.ErrNotRegular) {
+		return fmt.Errorf("%w: remove it", err)
+	}
+	return err
+}
+
+// removeLeftovers removes what killed processes have left of the namespace's own files.
+func (d Dir) removeLeftovers() {
+	atomicfile.RemoveLeftovers(d.path, func(name string) bool {
+		return slices.ContainsFunc([]string{d.file(""), d.text("")}, func(end string) bool { return strings.HasSuffix(name, filepath.Base(end)) })
+	})
 }
 
 func remove(path string) error {

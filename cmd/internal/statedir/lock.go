@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"replypath/cmd/internal/atomicfile"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -72,6 +74,7 @@ func (d Dir) lockFile(ctx context.Context, serviceRuns func(context.Context) boo
 	for began := time.Now(); ; {
 		switch err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 		case err == nil:
+			d.removeLeftovers()
 			return f, nil
 		case err != unix.EWOULDBLOCK:
 			err = fmt.Errorf("lock %s: %w", f.Name(), err)
@@ -96,9 +99,9 @@ func (d Dir) openLockFile() (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := atomicfile.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the host: %w", err)
+		return nil, fmt.Errorf("lock the host: %w", withRemedy(err))
 	}
 	return f, nil
 }

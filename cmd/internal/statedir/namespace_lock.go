@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"replypath/cmd/internal/atomicfile"
 	"replypath/cmd/internal/namespace"
 	"replypath/uplinks/rtnl"
 
@@ -53,13 +54,13 @@ func lockNamespaceFile(dir string) (*os.File, error) {
 	err = os.MkdirAll(dir, 0o700)
 	var f *os.File
 	if err == nil {
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err = atomicfile.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
 	}
 	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock the network namespace: %w", err)
+		return nil, fmt.Errorf("lock the network namespace: %w", withRemedy(err))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another replypath has this network namespace: list its process with: fuser -v %s", f.Name()), f.Close())
