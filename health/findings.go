@@ -55,8 +55,8 @@ func (s Settings) gatewayOnlyFindings(paths []Path) (all []inspect.Finding) {
 		its := pathsWithAddress(u.Name, paths)
 		nameless := u
 		nameless.Name = anyName
-		found := u.gatewayOnlyFindings(its)
-		for i, f := range nameless.gatewayOnlyFindings(its) {
+		found := u.gatewayOnlyFindings("uplink "+u.Name, its)
+		for i, f := range nameless.gatewayOnlyFindings("", its) {
 			if names[f] == nil {
 				order, own[f] = append(order, f), found[i]
 			}
@@ -68,22 +68,24 @@ func (s Settings) gatewayOnlyFindings(paths []Path) (all []inspect.Finding) {
 			all = append(all, own[f])
 			continue
 		}
-		f.What = "each of the uplinks " + strings.Join(names[f], ", ") + strings.TrimPrefix(f.What, "uplink "+anyName)
+		f.What = "each of the uplinks " + strings.Join(names[f], ", ") + f.What
 		all = append(all, f)
 	}
 	return all
 }
 
 // gatewayOnlyFindings names the families in which the uplink is up while no host beyond its gateway answers. A finding that
-// is the same for all families is returned once.
-func (u UplinkSettings) gatewayOnlyFindings(paths []Path) (all []inspect.Finding) {
-	uniform := !slices.ContainsFunc(paths, func(p Path) bool { return u.gatewayOnlyFinding(p, "") != u.gatewayOnlyFinding(paths[0], "") })
+// is the same for all families is returned once. Each begins with the subject.
+func (u UplinkSettings) gatewayOnlyFindings(subject string, paths []Path) (all []inspect.Finding) {
+	uniform := !slices.ContainsFunc(paths, func(p Path) bool {
+		return u.gatewayOnlyFinding(subject, "", p) != u.gatewayOnlyFinding(subject, "", paths[0])
+	})
 	for i, p := range paths {
 		scope := " for " + p.Family.String()
 		if uniform {
 			scope = ""
 		}
-		if found := u.gatewayOnlyFinding(p, scope); found.What != "" && (i == 0 || !uniform) {
+		if found := u.gatewayOnlyFinding(subject, scope, p); found.What != "" && (i == 0 || !uniform) {
 			all = append(all, found)
 		}
 	}
@@ -91,7 +93,7 @@ func (u UplinkSettings) gatewayOnlyFindings(paths []Path) (all []inspect.Finding
 }
 
 // gatewayOnlyFinding returns the zero Finding if a host beyond the gateway must answer for the path to be up.
-func (u UplinkSettings) gatewayOnlyFinding(p Path, scope string) inspect.Finding {
+func (u UplinkSettings) gatewayOnlyFinding(subject, scope string, p Path) inspect.Finding {
 	const consequence = ", which says nothing about the Internet behind it"
 	addProbe := fmt.Sprintf(`add [uplinks.%s.probes.NAME] with target = "icmp://HOST"`, u.Name)
 	probes, gateways := u.ProbesFor(p), 0
@@ -101,7 +103,7 @@ func (u UplinkSettings) gatewayOnlyFinding(p Path, scope string) inspect.Finding
 		}
 	}
 	finding := func(what, remedy string) inspect.Finding {
-		return inspect.Finding{What: fmt.Sprintf("uplink %s %s%s", u.Name, fmt.Sprintf(what, scope), consequence), Remedy: remedy}
+		return inspect.Finding{What: subject + " " + fmt.Sprintf(what, scope) + consequence, Remedy: remedy}
 	}
 	switch {
 	case len(probes) == 0:

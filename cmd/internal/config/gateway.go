@@ -56,7 +56,7 @@ func (g *gatewayList) add(t stringValue) {
 	addr, message, remedy := g.parse(t.val)
 	switch {
 	case message != "":
-		t.addMistake(remedy, "%s", message)
+		t.addMistake(remedy, "gateway %s", message)
 	case !g.markGiven(t, addr.String()):
 	case addr.Is4():
 		setGateway(&g.v4, addr, t, "IPv4")
@@ -83,24 +83,24 @@ func setGateway(g *uplinks.Gateway, addr netip.Addr, t stringValue, family strin
 	g.Addr = addr
 }
 
-// parse parses an address and drops its zone, which must be the uplink's interface if there is one.
+// parse parses an address and drops its zone, which must be the uplink's interface if there is one. The message begins with the address.
 func (g *gatewayList) parse(s string) (addr netip.Addr, message, remedy string) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
 		if prefix, err := netip.ParsePrefix(s); err == nil {
-			return addr, fmt.Sprintf("gateway %q has a prefix length", s), "write the address alone: " + prefix.Addr().String()
+			return addr, fmt.Sprintf("%q has a prefix length", s), "write the address alone: " + prefix.Addr().String()
 		}
-		return addr, fmt.Sprintf("gateway %q is not an IP address", s), `write an IPv4 or IPv6 address, or "auto", or "auto-ipv4" or "auto-ipv6" for one family alone`
+		return addr, fmt.Sprintf("%q is not an IP address", s), `write an IPv4 or IPv6 address, or "auto", or "auto-ipv4" or "auto-ipv6" for one family alone`
 	}
 	if zone := addr.Zone(); zone != "" && zone != g.link {
-		return addr, fmt.Sprintf("gateway %q is not on the uplink's interface %q", s, g.link), "remove the % and everything after it"
+		return addr, fmt.Sprintf("%q is not on the uplink's interface %q", s, g.link), "remove the % and everything after it"
 	}
 	addr = addr.WithZone("")
 	if addr.Is4In6() {
-		return addr, fmt.Sprintf("gateway %s is %s", addr, notUnicast(addr)), "write it as " + addr.Unmap().String()
+		return addr, fmt.Sprintf("%s is %s", addr, notUnicast(addr)), "write it as " + addr.Unmap().String()
 	}
 	if is := notUnicast(addr); is != "" {
-		return addr, fmt.Sprintf("gateway %s is %s", addr, is), `write the router's own address, or "auto"`
+		return addr, fmt.Sprintf("%s is %s", addr, is), `write the router's own address, or "auto"`
 	}
 	return addr, "", ""
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"replypath/uplinks"
 )
@@ -39,7 +38,7 @@ func (u fileUplink) resolveRouters(of uplinks.Uplink) (all []netip.Addr) {
 		a, message, _ := list.parse(t.val)
 		switch {
 		case message != "":
-			t.addMistake("write the address of a router on the interface, such as \"192.0.2.12\"", "routers: %s", strings.TrimPrefix(message, "gateway "))
+			t.addMistake("write the address of a router on the interface, such as \"192.0.2.12\"", "routers: %s", message)
 		case slices.Contains(all, a):
 			t.addMistake("remove one of them", "routers lists %s twice", a)
 		case !of.Manages(uplinks.FamilyOf(a)):

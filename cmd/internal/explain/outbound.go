@@ -37,7 +37,7 @@ func (e *Explainer) Outbound(w Trace) *Outbound {
 		}
 		if s.Outcome == rpdb.NotMatched {
 			if place.Kind == uplinks.PlaceRule && !slices.ContainsFunc(o.Skipped, func(r SkippedRule) bool { return r.Name == place.Rule }) {
-				o.Skipped = append(o.Skipped, SkippedRule{place.Rule, strings.TrimPrefix(outcomeText(s), "no: ")})
+				o.Skipped = append(o.Skipped, SkippedRule{place.Rule, mismatchText(s)})
 			}
 			continue
 		}

@@ -56,10 +56,7 @@ func (e *Explainer) printSteps(out io.Writer, d *rpdb.Database, steps []rpdb.Ste
 func outcomeText(s rpdb.Step) string {
 	switch s.Outcome {
 	case rpdb.NotMatched:
-		if s.Rule.Not {
-			return "no: excluded by not"
-		}
-		return "no: " + s.Mismatch
+		return "no: " + mismatchText(s)
 	case rpdb.Empty:
 		return "no route"
 	case rpdb.Thrown:
@@ -79,6 +76,14 @@ func outcomeText(s rpdb.Step) string {
 		return "refused"
 	}
 	return s.Route.String()
+}
+
+// mismatchText returns why the rule does not match.
+func mismatchText(s rpdb.Step) string {
+	if s.Rule.Not {
+		return "excluded by not"
+	}
+	return s.Mismatch
 }
 
 // kernelText returns the kernel's answer as text.
