@@ -12,7 +12,7 @@ import (
 // Backup is the definition of the table BackupName of the family inet. It translates sources once more, behind the chains that do: when
 // another program empties those (iptables -t nat -F, nft delete table inet replypath), no connection begins with a foreign source until
 // they are repaired. It is a table of nftables in every backend: the commands of iptables do not reach it. Chains of address translation
-// see only the first packet of a connection, so that all others pay nothing. Values can be compared: NewBackup formats its lists.
+// see only the first packet of a connection, so that all others pay nothing. Values can be compared.
 type Backup struct {
 	Mask  Mask   // of the uplinks' marks
 	Flag  Mask   // see Outbound.Flag
@@ -20,8 +20,15 @@ type Backup struct {
 	// Restore says that packets get the mark of their connection once more too, which every packet pays for.
 	Restore bool
 	IPsec   bool // see Outbound.IPsec
-	// IPv4 and IPv6 have the links of the uplinks by which connections of the family are translated, see Egress; "": none is.
-	IPv4, IPv6 string
+	// The egress links by which connections of the family are translated, see Egress.
+	ipv4, ipv6 List[backupEgress]
+}
+
+// backupEgress is an Egress that can be compared.
+type backupEgress struct {
+	link    string
+	mark    Mark
+	sources List[netip.Prefix]
 }
 
 // Names of the table and of its base chains. The others have the names of NFTChain.
@@ -39,7 +46,7 @@ const (
 
 // NewBackup returns the definition for the egress links of both families, which does not restore marks.
 func NewBackup(mask, flag Mask, group uint32, egress4, egress6 []Egress) Backup {
-	return Backup{Mask: mask, Flag: flag, Group: group, IPv4: egressText(egress4), IPv6: egressText(egress6)}
+	return Backup{Mask: mask, Flag: flag, Group: group, ipv4: newEgressList(egress4), ipv6: newEgressList(egress6)}
 }
 
 // BackupOf returns the definition of the table that belongs to the chains of both families, of any backend, that translate sources. It does
@@ -74,39 +81,22 @@ func egressOf(mask Mask, chains []Chain) (all []Egress) {
 	return all
 }
 
-// egressText formats egress links, one a line: the link, its mark and its networks.
-func egressText(all []Egress) string {
-	lines := make([]string, len(all))
+func newEgressList(all []Egress) List[backupEgress] {
+	links := make([]backupEgress, len(all))
 	for i, e := range all {
-		words := []string{e.Link, e.Mark.String()}
-		for _, p := range e.Sources {
-			words = append(words, p.String())
-		}
-		lines[i] = strings.Join(words, " ")
+		links[i] = backupEgress{e.Link, e.Mark, NewList(e.Sources...)}
 	}
-	return strings.Join(lines, "\n")
+	return NewList(links...)
 }
 
 // Egress returns the egress links of a family.
 func (b Backup) Egress(ipv6 bool) (all []Egress) {
-	text := b.IPv4
+	links := b.ipv4
 	if ipv6 {
-		text = b.IPv6
+		links = b.ipv6
 	}
-	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		e := Egress{Link: words[0]}
-		mark, _ := strconv.ParseUint(words[1], 0, 32)
-		e.Mark = Mark(mark)
-		for _, word := range words[2:] {
-			if p, err := netip.ParsePrefix(word); err == nil {
-				e.Sources = append(e.Sources, p)
-			}
-		}
-		all = append(all, e)
+	for _, e := range links.Values() {
+		all = append(all, Egress{e.link, e.mark, e.sources.Values()})
 	}
 	return all
 }

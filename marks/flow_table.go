@@ -3,7 +3,6 @@ package marks
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -12,8 +11,8 @@ import (
 // and routes. Values can be compared: NewFlowTable sorts their lists.
 type FlowTable struct {
 	Mask    Mask
-	Uplinks string // the links of uplinks, each with its mark: eth0 0x100 eth1 0x200
-	Inside  string // the other links
+	Uplinks List[FlowLink] // the links of uplinks
+	Inside  List[string]   // the other links
 }
 
 // FlowState is the flow table in the kernel. Only one of which nothing is reported is as it should be.
@@ -65,29 +64,14 @@ type FlowLink struct {
 
 // NewFlowTable returns the definition of a flow table.
 func NewFlowTable(mask Mask, uplinks []FlowLink, inside []string) FlowTable {
-	slices.SortFunc(uplinks, func(a, b FlowLink) int { return strings.Compare(a.Name, b.Name) })
-	var words []string
-	for _, u := range uplinks {
-		words = append(words, u.Name, u.Mark.String())
-	}
-	slices.Sort(inside)
-	return FlowTable{mask, strings.Join(words, " "), strings.Join(inside, " ")}
-}
-
-// FlowLinks returns the links of uplinks with their marks.
-func (t FlowTable) FlowLinks() (all []FlowLink) {
-	words := strings.Fields(t.Uplinks)
-	for i := 0; i+1 < len(words); i += 2 {
-		mark, _ := strconv.ParseUint(words[i+1], 0, 32)
-		all = append(all, FlowLink{words[i], Mark(mark)})
-	}
-	return all
+	uplinks = slices.SortedFunc(slices.Values(uplinks), func(a, b FlowLink) int { return strings.Compare(a.Name, b.Name) })
+	return FlowTable{mask, NewList(uplinks...), NewList(slices.Sorted(slices.Values(inside))...)}
 }
 
 // Links returns the names of all links, sorted.
 func (t FlowTable) Links() []string {
-	all := strings.Fields(t.Inside)
-	for _, u := range t.FlowLinks() {
+	all := t.Inside.Values()
+	for _, u := range t.Uplinks.Values() {
 		all = append(all, u.Name)
 	}
 	slices.Sort(all)
@@ -101,7 +85,7 @@ const NFTDelete = "delete table inet " + FlowTableName
 // word nft.
 func (t FlowTable) NFTCommand() string {
 	var marks []string
-	for _, u := range t.FlowLinks() {
+	for _, u := range t.Uplinks.Values() {
 		marks = append(marks, u.Mark.String())
 	}
 	links := `"` + strings.Join(t.Links(), `", "`) + `"`
@@ -117,7 +101,7 @@ func (t FlowTable) NFTCommand() string {
 		of("chain", FlowTableForward) + fmt.Sprintf("{ type filter hook forward priority %d; policy accept; }", FlowTableForwardPriority),
 		of("rule", FlowTablePre) + fmt.Sprintf("ct status & %#x == 0 return", ConnOffloaded),
 	}
-	for _, u := range t.FlowLinks() {
+	for _, u := range t.Uplinks.Values() {
 		commands = append(commands, of("rule", FlowTablePre)+
 			fmt.Sprintf("iifname %q ct direction original ct mark & %s != %s quota name %q", u.Name, t.Mask, u.Mark, FlowTableMoved))
 	}

@@ -4,19 +4,18 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // RouterCounters is the definition of the table RouterCountersName of the family inet: it counts the first replies of uplinks that
 // share a link by the router that they leave by, which the chains of replies cannot, as all leave by the same link. iptables has
-// no match for the next hop, so it is a table of nftables in every backend. Values can be compared: NewRouterCounters sorts its
-// list.
+// no match for the next hop, so it is a table of nftables in every backend. Values can be compared: NewRouterCounters and WithRouters
+// sort the lists.
 type RouterCounters struct {
 	Mask          Mask
-	Uplinks       string       // see List
-	Routers       string       // see RouterList
-	Found, Found6 netip.Prefix // the next hops of routers that were found, in IPv4 and IPv6
+	Uplinks       List[CountedUplink] // by their ids
+	Routers       List[CountedRouter] // by the ids of their uplinks
+	Found, Found6 netip.Prefix        // the next hops of routers that were found, in IPv4 and IPv6
 }
 
 // CountedUplink is an uplink whose replies are counted by router.
@@ -37,35 +36,12 @@ const (
 
 // NewRouterCounters returns the definition for the uplinks.
 func NewRouterCounters(mask Mask, all []CountedUplink, found4, found6 netip.Prefix) RouterCounters {
+	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b CountedUplink) int { return int(a.ID) - int(b.ID) })
-	lines := make([]string, len(all))
 	for i, u := range all {
-		lines[i] = fmt.Sprintf("%d %s %s %s", u.ID, u.Link, hopText(u.Hop4), hopText(u.Hop6))
+		all[i].Hop6 = u.Hop6.WithZone("")
 	}
-	return RouterCounters{Mask: mask, Uplinks: strings.Join(lines, "\n"), Found: found4, Found6: found6}
-}
-
-// hopText returns the address, or "-".
-func hopText(a netip.Addr) string {
-	if !a.IsValid() {
-		return "-"
-	}
-	return a.WithZone("").String()
-}
-
-// List returns the uplinks whose replies are counted, in the order of their ids.
-func (c RouterCounters) List() (all []CountedUplink) {
-	for line := range strings.Lines(c.Uplinks) {
-		words := strings.Fields(line)
-		if len(words) != 4 {
-			continue
-		}
-		id, _ := strconv.ParseUint(words[0], 10, 8)
-		hop4, _ := netip.ParseAddr(words[2])
-		hop6, _ := netip.ParseAddr(words[3])
-		all = append(all, CountedUplink{ID(id), words[1], hop4, hop6})
-	}
-	return all
+	return RouterCounters{Mask: mask, Uplinks: NewList(all...), Found: found4, Found6: found6}
 }
 
 // Hop returns the next hop of a family.
@@ -89,7 +65,7 @@ func (c RouterCounters) FoundHops(ipv6 bool) netip.Prefix {
 
 // Hops returns the next hops of a family, each once.
 func (c RouterCounters) Hops(ipv6 bool) (all []netip.Addr) {
-	for _, u := range c.List() {
+	for _, u := range c.Uplinks.Values() {
 		if hop := u.Hop(ipv6); hop.IsValid() && !slices.Contains(all, hop) {
 			all = append(all, hop)
 		}
@@ -118,12 +94,12 @@ func (c RouterCounters) NFTCommand() string {
 		commands = append(commands, set+" }")
 	}
 	commands = append(commands, of("chain", RouterCountersPost)+fmt.Sprintf(" { type filter hook postrouting priority %d; policy accept; }", RouterCountersPriority))
-	for _, u := range c.List() {
+	for _, u := range c.Uplinks.Values() {
 		commands = append(commands, of("chain", u.Chain()))
 	}
 	commands = append(commands, rule(RouterCountersPost, fmt.Sprintf("ct status & %#x != 0 return", ConnAssured)),
 		rule(RouterCountersPost, "ct direction original return"), rule(RouterCountersPost, `oifname "lo" return`))
-	for _, u := range c.List() {
+	for _, u := range c.Uplinks.Values() {
 		for _, ipv6 := range []bool{false, true} {
 			symmetric, stray := NFTCounters(u.ID, ipv6)
 			commands = append(commands, of("counter", symmetric), of("counter", stray))

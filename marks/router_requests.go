@@ -22,26 +22,10 @@ const RouterCountersPre = "prerouting"
 
 // WithRouters returns the definition with routers whose requests are counted.
 func (c RouterCounters) WithRouters(all []CountedRouter) RouterCounters {
+	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b CountedRouter) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.MAC, b.MAC)) })
-	lines := make([]string, len(all))
-	for i, r := range all {
-		lines[i] = fmt.Sprintf("%d %s %s", r.ID, r.Link, r.MAC)
-	}
-	c.Routers = strings.Join(lines, "\n")
+	c.Routers = NewList(all...)
 	return c
-}
-
-// RouterList returns the routers whose requests are counted, by the ids of their uplinks.
-func (c RouterCounters) RouterList() (all []CountedRouter) {
-	for line := range strings.Lines(c.Routers) {
-		words := strings.Fields(line)
-		if len(words) != 3 {
-			continue
-		}
-		id, _ := strconv.ParseUint(words[0], 10, 8)
-		all = append(all, CountedRouter{ID(id), words[1], words[2]})
-	}
-	return all
 }
 
 // Counter returns the name of the counter of the router's requests.
@@ -72,7 +56,7 @@ func ParseRouterCounter(name string) (id ID, mac string, ok bool) {
 // nftRouterCommands returns the commands of nft(8) that make what counts the requests of routers; none if there are none to count. of
 // returns the command that adds an object.
 func (c RouterCounters) nftRouterCommands(of func(kind, name string) string) (commands []string) {
-	all := c.RouterList()
+	all := c.Routers.Values()
 	if len(all) == 0 {
 		return nil
 	}

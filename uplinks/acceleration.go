@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"replypath/marks"
 )
@@ -149,7 +148,7 @@ func addAcceleration(want State, s Settings, f Facts, _ Verdicts) {
 // pauseFlows surrounds the steps by the end of the flow table that exists, and its return: a connection in it would keep the
 // route that it had. Without other steps it replaces a table that differs, in one transaction.
 func pauseFlows(steps Plan, want, have State) Plan {
-	missing, extra := delta(want.Flows, have.Flows, compareFlows)
+	missing, extra := delta(want.Flows, have.Flows, oneKey)
 	switch {
 	case len(have.Flows) == 0:
 	case len(want.Flows) == 0:
@@ -196,8 +195,6 @@ func isPause(s Step) bool {
 	}
 	return false
 }
-
-func compareFlows(a, b *marks.FlowState) int { return strings.Compare(fmt.Sprint(*a), fmt.Sprint(*b)) }
 
 // SetFlows makes the flow table, in place of one that exists.
 type SetFlows struct {

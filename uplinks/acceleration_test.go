@@ -233,7 +233,7 @@ func TestFlowTableThatTheKernelRefusesIsNotWanted(t *testing.T) {
 func TestFlowTableDefinitionCanBeReadBack(t *testing.T) {
 	links := []marks.FlowLink{{Name: "wan1", Mark: 0x200}, {Name: "eth0", Mark: 0x100}}
 	table := marks.NewFlowTable(0x1f00, links, []string{"lan1", "lan0"})
-	if got := marks.NewFlowTable(0x1f00, table.FlowLinks(), []string{"lan0", "lan1"}); got != table {
+	if got := marks.NewFlowTable(0x1f00, table.Uplinks.Values(), []string{"lan0", "lan1"}); got != table {
 		t.Errorf("%+v and %+v", got, table)
 	}
 	if got := table.Links(); !slices.Equal(got, []string{"eth0", "lan0", "lan1", "wan1"}) {

@@ -1,10 +1,6 @@
 package uplinks
 
-import (
-	"cmp"
-
-	"replypath/marks"
-)
+import "replypath/marks"
 
 // The table of marks.Backup is there while a family is translated. It changes no packet as long as the chains of outbound
 // connections are whole.
@@ -69,7 +65,7 @@ func addBackup(want State, s Settings, f Facts) {
 
 // backupSteps returns the steps for the table. One that differs is replaced.
 func backupSteps(want, have State) (set, del Plan) {
-	missing, _ := delta(want.Backup, have.Backup, compareBackups)
+	missing, _ := delta(want.Backup, have.Backup, oneKey)
 	for _, b := range missing {
 		if b != (marks.Backup{}) { // to what was damaged before no change goes back
 			set = append(set, SetBackup{b})
@@ -79,10 +75,6 @@ func backupSteps(want, have State) (set, del Plan) {
 		del = Plan{DelBackup{}}
 	}
 	return set, del
-}
-
-func compareBackups(a, b *marks.Backup) int {
-	return cmp.Or(cmp.Compare(a.IPv4, b.IPv4), cmp.Compare(a.IPv6, b.IPv6))
 }
 
 // SetBackup makes the table, in place of one that exists.

@@ -23,6 +23,9 @@ func deltaFunc[K comparable, V any](want, have map[K]V, order func(a, b *K) int,
 	return sorted(write, order), sorted(erase, order)
 }
 
+// oneKey orders the keys of maps that have one key at most.
+func oneKey[K any](_, _ *K) int { return 0 }
+
 // differing returns the values of all that others has not at the same key, in order.
 func differing[K comparable, V interface{ Equal(other V) bool }](all, others map[K]V, order func(a, b V) int) (values []V) {
 	for k, v := range all {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"replypath/marks"
 )
 
 // Facts describes the host, without replypath's own objects.
@@ -103,7 +105,7 @@ type NextHop struct {
 	Gateway netip.Addr // invalid: none (point-to-point)
 	OnLink  bool
 	Src     netip.Addr // invalid: none, the kernel selects one
-	Metrics Metrics
+	Metrics marks.List[Metric]
 	Dynamic bool // from DHCP or a router advertisement
 	// Preference of the router among routes with the same metric (RFC 4191): 1, 0 or -1; the highest wins.
 	Preference int8

@@ -1,5 +1,7 @@
 package uplinks
 
+import "replypath/marks"
+
 // addRoutes adds the tables of the policies.
 func (o outbound) addRoutes(want State) {
 	for _, p := range o.Outbound.Policies {
@@ -28,7 +30,7 @@ func (o outbound) defaultRoute(c Choice) (Route, bool) {
 	if len(hops) < 2 {
 		return last, len(hops) == 1
 	}
-	return Route{Type: Unicast, Protocol: Protocol, Hops: NewHops(o.family, hops)}, true
+	return Route{Type: Unicast, Protocol: Protocol, Hops: marks.NewList(hops...)}, true
 }
 
 // uplink returns the uplink of the name.

@@ -2,6 +2,7 @@ package uplinks_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"replypath/marks"
@@ -53,8 +54,8 @@ func TestOutboundPlanMatchesGoldenFiles(t *testing.T) {
 func policyRoute(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts, policy string) string {
 	k := uplinks.RouteKey{Family: uplinks.IPv4, Table: s.PolicyTable(policy), Dst: uplinks.IPv4.DefaultPrefix()}
 	r := uplinks.Desired(s, f, v).Routes[k]
-	if r.Hops != "" {
-		return string(r.Hops)
+	if _, hops, several := strings.Cut(uplinks.SetRoute{Key: k, Route: r}.String(), " nexthop "); several {
+		return "nexthop " + hops
 	}
 	return r.Link
 }

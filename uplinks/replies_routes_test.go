@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
 )
@@ -55,10 +56,11 @@ func changedHop(gateway string, change func(*uplinks.NextHop)) uplinks.NextHop {
 
 // metricsHop is a default route in main with metrics of each kind, and withMetrics4 the step that writes them.
 var metricsHop = changedHop("192.0.2.1", func(h *uplinks.NextHop) {
-	h.Metrics = "mtu 1400 advmss 1360 rtt 80 initcwnd 20 features 1 rto_min lock 40 quickack 1 congctl reno"
+	h.Metrics = marks.NewList([]uplinks.Metric{{Name: "mtu", Value: 1400}, {Name: "advmss", Locked: true, Value: 1360}, {Name: "rtt", Value: 80}, {Name: "initcwnd", Value: 20},
+		{Name: "features", Value: 1}, {Name: "rto_min", Locked: true, Value: 40}, {Name: "quickack", Value: 1}, {Name: "congctl", Text: "reno"}}...)
 })
 
-const withMetrics4 = "ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss 1360 rtt 80 initcwnd 20 features ecn rto_min 40 quickack 1 congctl reno protocol 82"
+const withMetrics4 = "ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.2 table 8201 mtu 1400 advmss lock 1360 rtt 80 initcwnd 20 features ecn rto_min 40 quickack 1 congctl reno protocol 82"
 
 var defaultRouteCases = map[string]struct {
 	gateway uplinks.Gateway
@@ -88,7 +90,7 @@ var defaultRouteCases = map[string]struct {
 		want: []string{"ip route replace default via 192.0.2.1 dev eth0 src 192.0.2.77 table 8201 protocol 82", unreachable4}},
 	"the metrics of a point-to-point link with a configured gateway": {gateway: staticGateway4, link: uplinkstest.Link(func(l *uplinks.Link) {
 		pointToPoint(l)
-		l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Metrics: "mtu 1492"}}
+		l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Metrics: marks.NewList(uplinks.Metric{Name: "mtu", Value: 1492})}}
 	}), want: []string{"ip route replace default via 192.0.2.1 dev eth0 table 8201 mtu 1492 onlink protocol 82", unreachable4}},
 	"an IPv6 gateway of an IPv4 route": {gateway: autoGateway, link: uplinkstest.Link(uplinkstest.Defaults(changedHop("fe80::1", func(h *uplinks.NextHop) { h.Family = uplinks.IPv4 }))),
 		want: []string{"ip route replace default via inet6 fe80::1 dev eth0 table 8201 protocol 82", unreachable4}},

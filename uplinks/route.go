@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"replypath/marks"
 )
 
 // RouteKey identifies a route in the kernel. Nth counts routes that are equal in the other fields, in the order in which the
@@ -26,10 +28,10 @@ type Route struct {
 	Gateway  netip.Addr // invalid: none
 	Link     string     // empty: unreachable
 	Src      netip.Addr // invalid: selected by the kernel
-	Metrics  Metrics
-	Hops     Hops         // of a multipath route, which has no Gateway and Link
-	From     netip.Prefix // source prefix that it applies to (IPv6); invalid: any
-	Other    string       // further attributes, which replypath never writes
+	Metrics  marks.List[Metric]
+	Hops     marks.List[Hop] // in order, of a multipath route, which has no Gateway and Link
+	From     netip.Prefix    // source prefix that it applies to (IPv6); invalid: any
+	Other    string          // further attributes, which replypath never writes
 }
 
 // RouteType is the type of a route, as in rtnetlink(7), rtm_type.
@@ -85,7 +87,7 @@ func (r Route) spec(k RouteKey) string {
 	if r.TOS != 0 {
 		add("tos %#x", r.TOS)
 	}
-	if k.Family == IPv4 && r.Type == Unicast && !r.Gateway.IsValid() && r.Hops == "" && r.Other == "" {
+	if k.Family == IPv4 && r.Type == Unicast && !r.Gateway.IsValid() && r.Hops.IsEmpty() && r.Other == "" {
 		add("scope link")
 	}
 	if r.Src.IsValid() {
@@ -95,15 +97,15 @@ func (r Route) spec(k RouteKey) string {
 	if k.Metric != 0 {
 		add("metric %d", k.Metric)
 	}
-	if r.Metrics != "" {
-		add("%s", r.Metrics.arguments())
+	for _, m := range r.Metrics.Values() {
+		add("%s", m.spec())
 	}
 	if r.OnLink {
 		add("onlink")
 	}
 	add("protocol %d", r.Protocol)
-	if r.Hops != "" {
-		add("%s", r.Hops)
+	for _, h := range r.Hops.Values() {
+		add("%s", h.spec(k.Family))
 	}
 	return strings.Join(w, " ")
 }

@@ -1,10 +1,8 @@
 package uplinks
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"replypath/marks"
 )
@@ -77,7 +75,7 @@ func addRouterCounters(want State, s Settings, f Facts) {
 
 // routerCounterSteps returns the steps for the table. One that differs is replaced.
 func routerCounterSteps(want, have State) (set, del Plan) {
-	missing, _ := delta(want.RouterCounters, have.RouterCounters, compareRouterCounters)
+	missing, _ := delta(want.RouterCounters, have.RouterCounters, oneKey)
 	for _, c := range missing {
 		if c != (marks.RouterCounters{}) { // to what was damaged before no change goes back
 			set = append(set, SetRouterCounters{c})
@@ -87,10 +85,6 @@ func routerCounterSteps(want, have State) (set, del Plan) {
 		del = Plan{DelRouterCounters{}}
 	}
 	return set, del
-}
-
-func compareRouterCounters(a, b *marks.RouterCounters) int {
-	return cmp.Or(strings.Compare(a.Uplinks, b.Uplinks), strings.Compare(a.Routers, b.Routers))
 }
 
 // SetRouterCounters makes the table, in place of one that exists.

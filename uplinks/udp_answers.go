@@ -3,7 +3,6 @@ package uplinks
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"replypath/marks"
 )
@@ -54,7 +53,7 @@ func addUDPAnswers(want State, s Settings, f Facts, _ Verdicts) {
 // udpSteps returns the steps for the programs. An address that is gone is forbidden first of all; the programs come when the
 // marks are there that they need, and go before those.
 func udpSteps(want, have State) (forbid, attach, detach Plan) {
-	programs, _ := delta(want.UDPPrograms, have.UDPPrograms, compareUDPPrograms)
+	programs, _ := delta(want.UDPPrograms, have.UDPPrograms, oneKey)
 	if len(want.UDPPrograms) == 0 {
 		if len(have.UDPPrograms) > 0 {
 			detach = Plan{DetachUDP{}}
@@ -75,10 +74,6 @@ func udpSteps(want, have State) (forbid, attach, detach Plan) {
 		attach = append(attach, AllowUDPAddr{a})
 	}
 	return forbid, attach, nil
-}
-
-func compareUDPPrograms(a, b *UDPPrograms) int {
-	return strings.Compare(fmt.Sprint(*a), fmt.Sprint(*b))
 }
 
 func compareAddrs(a, b *netip.Addr) int { return a.Compare(*b) }

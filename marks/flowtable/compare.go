@@ -52,7 +52,7 @@ func (c content) uplinks() (all []marks.FlowLink, mask marks.Mask, readable bool
 // matches reports whether the content is what the definition makes.
 func (c content) matches(t marks.FlowTable) bool {
 	wantSets := map[string][]string{}
-	for _, u := range t.FlowLinks() {
+	for _, u := range t.Uplinks.Values() {
 		wantSets[marks.FlowTableMarks] = append(wantSets[marks.FlowTableMarks], string(nftnl.Native(uint32(u.Mark))))
 	}
 	for _, l := range t.Links() {

@@ -26,7 +26,7 @@ var protocols = [][]byte{{unix.IPPROTO_TCP}, {unix.IPPROTO_UDP}}
 // create returns the requests that make the table of the definition.
 func create(t marks.FlowTable) []nftnl.Request {
 	var markKeys, linkKeys, protocolKeys [][]byte
-	for _, u := range t.FlowLinks() {
+	for _, u := range t.Uplinks.Values() {
 		markKeys = append(markKeys, nftnl.MarkKey(uint32(u.Mark)))
 	}
 	for _, l := range t.Links() {
@@ -57,7 +57,7 @@ func preRules(t marks.FlowTable) (rules [][][]byte) {
 	rules = append(rules, [][]byte{
 		nftnl.Ct(unix.NFT_CT_STATUS, word), nftnl.MaskMark(word, marks.ConnOffloaded, 0), nftnl.Equals(word, nftnl.Native(0)), nftnl.Return(),
 	})
-	for _, u := range t.FlowLinks() {
+	for _, u := range t.Uplinks.Values() {
 		rules = append(rules, [][]byte{
 			nftnl.Meta(unix.NFT_META_IIFNAME, word), nftnl.Equals(word, nftnl.LinkName(u.Name)),
 			nftnl.Ct(unix.NFT_CT_DIRECTION, word), nftnl.Equals(word, []byte{0}),

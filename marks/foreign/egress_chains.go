@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"replypath/marks"
 	"replypath/marks/netfilter"
 	"replypath/marks/nlattr"
 
@@ -15,8 +16,8 @@ import (
 
 // egressChain is a chain that packets traverse after their route is known.
 type egressChain struct {
-	devices     string // of a netdev chain
-	dropsByRule bool   // its policy is drop
+	devices     marks.List[string] // of a netdev chain
+	dropsByRule bool               // its policy is drop
 }
 
 // Hook numbers (linux/netfilter.h), and the attributes of a chain that x/sys does not define (linux/netfilter/nf_tables.h).
@@ -83,7 +84,7 @@ func chainsAt(chains []netfilter.Object, rules []chainRule, is func(family uint8
 }
 
 // devicesOf returns the links of a netdev chain.
-func devicesOf(hook []byte) string {
+func devicesOf(hook []byte) marks.List[string] {
 	var names []string
 	if name := netfilter.FindString(hook, unix.NFTA_HOOK_DEV); name != "" {
 		names = append(names, name)
@@ -92,7 +93,7 @@ func devicesOf(hook []byte) string {
 		names = append(names, unix.ByteSliceToString(name))
 	}
 	slices.Sort(names)
-	return strings.Join(slices.Compact(names), " ")
+	return marks.NewList(slices.Compact(names)...)
 }
 
 // droppingPolicies returns a rule for each base chain whose policy is drop.

@@ -58,10 +58,10 @@ type Rule struct {
 	Forwarded bool
 	// Counts reports that it counts such packets and does nothing else, or that what it does depends on how many there were.
 	Counts   bool
-	Devices  string // the links of its chain at the ingress or egress of links, separated by spaces
-	Drops    bool   // it drops or rejects packets
-	Forwards bool   // it sends packets by another link
-	Rewrites string // the fields that it overwrites, with a comma between them: ip saddr
+	Devices  marks.List[string] // the links of its chain at the ingress or egress of links
+	Drops    bool               // it drops or rejects packets
+	Forwards bool               // it sends packets by another link
+	Rewrites string             // the fields that it overwrites, with a comma between them: ip saddr
 	// LinksOnly reports that it selects by links and protocols of the network layer only.
 	LinksOnly bool
 	// BreaksDiscovery reports that packets of neighbour discovery in IPv6, and no earlier rule takes them, are dropped or get another hop

@@ -41,13 +41,13 @@ func create(c marks.RouterCounters) []nftnl.Request {
 		if len(keys) > 0 {
 			requests = append(requests, table.AddElements(hopSet(ipv6), keys...))
 		}
-		for _, u := range c.List() {
+		for _, u := range c.Uplinks.Values() {
 			symmetric, stray := marks.NFTCounters(u.ID, ipv6)
 			requests = append(requests, table.CreateCounter(symmetric), table.CreateCounter(stray))
 		}
 	}
 	requests = append(requests, table.CreateBaseChain(marks.RouterCountersPost, "filter", unix.NF_INET_POST_ROUTING, marks.RouterCountersPriority))
-	for _, u := range c.List() {
+	for _, u := range c.Uplinks.Values() {
 		requests = append(requests, table.CreateChain(u.Chain()))
 	}
 	requests = append(requests, createRequests(c)...)
@@ -67,13 +67,13 @@ func chainRules(c marks.RouterCounters) map[string][][][]byte {
 		{nftnl.Meta(unix.NFT_META_OIFNAME, word), nftnl.Equals(word, nftnl.LinkName("lo")), nftnl.Return()},
 	}
 	all := map[string][][][]byte{}
-	for _, u := range c.List() {
+	for _, u := range c.Uplinks.Values() {
 		all[u.Chain()] = uplinkRules(c, u)
 		post = append(post, [][]byte{nftnl.Ct(unix.NFT_CT_MARK, word), nftnl.MaskMark(word, uint32(c.Mask), 0),
 			nftnl.CompareMark(word, unix.NFT_CMP_EQ, uint32(c.Mask.Mark(u.ID))), nftnl.Goto(u.Chain())})
 	}
 	all[marks.RouterCountersPost] = post
-	if routers := c.RouterList(); len(routers) > 0 {
+	if routers := c.Routers.Values(); len(routers) > 0 {
 		all[marks.RouterCountersPre] = requestRules(routers)
 	}
 	return all

@@ -18,7 +18,7 @@ const (
 
 // createRequests returns the requests that make what counts the requests of routers, but for the rules.
 func createRequests(c marks.RouterCounters) (requests []nftnl.Request) {
-	all := c.RouterList()
+	all := c.Routers.Values()
 	if len(all) == 0 {
 		return nil
 	}

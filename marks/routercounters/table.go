@@ -71,10 +71,10 @@ func (h *content) addRule(a []byte) {
 // matches reports whether the content is what the definition makes.
 func (h *content) matches(c marks.RouterCounters) bool {
 	hooks := map[string]string{marks.RouterCountersPost: nftnl.HookText(unix.NF_INET_POST_ROUTING, marks.RouterCountersPriority)}
-	for _, u := range c.List() {
+	for _, u := range c.Uplinks.Values() {
 		hooks[u.Chain()] = ""
 	}
-	if c.Routers != "" {
+	if !c.Routers.IsEmpty() {
 		hooks[marks.RouterCountersPre] = nftnl.HookText(unix.NF_INET_PRE_ROUTING, marks.RouterCountersPriority)
 	}
 	for _, ipv6 := range families {

@@ -90,18 +90,18 @@ func TestTableIsReadAsItWasWritten(t *testing.T) {
 	want("deleted by nft", c, false, false)
 }
 
-func TestDefinitionCanBeReadBack(t *testing.T) {
+func TestDefinitionIsComparedByItsSortedLists(t *testing.T) {
 	c := definition(0x1f00, "192.0.2.1")
-	all := c.List()
+	all := c.Uplinks.Values()
 	if len(all) != 3 || all[0].ID != 2 || all[1].Hop6.IsValid() || all[2].Link != "wan-0.100" {
 		t.Errorf("the uplinks are %v", all)
 	}
-	routers := c.RouterList()
+	routers := c.Routers.Values()
 	if len(routers) != 2 || routers[0].ID != 2 || routers[1].MAC != "02:00:00:0a:03:01" {
 		t.Errorf("the routers are %v", routers)
 	}
 	if again := marks.NewRouterCounters(0x1f00, all, found4, found6).WithRouters(routers); again != c {
-		t.Errorf("read back it is %v, want %v", again, c)
+		t.Errorf("of its own lists it is %v, want %v", again, c)
 	}
 }
 

@@ -64,7 +64,7 @@ func (b *Batch) DelRule(r uplinks.Rule) { b.add(encodeRule(unix.RTM_DELRULE, 0, 
 func (b *Batch) SetRoute(k uplinks.RouteKey, r uplinks.Route) {
 	index, err := b.h.LinkIndex(r.Link)
 	m := encodeRoute(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, k, r, index)
-	if r.Hops != "" {
+	if !r.Hops.IsEmpty() {
 		err = m.addHops(k.Family, r.Hops, b.h.LinkIndex)
 	}
 	b.add(m, false, err)
@@ -182,10 +182,10 @@ func encodeRoute(kind, flags uint16, k uplinks.RouteKey, r uplinks.Route, link i
 	if k.Metric != 0 {
 		m.addUint32(unix.RTA_PRIORITY, k.Metric)
 	}
-	if r.Metrics != "" {
-		m.addAttr(unix.RTA_METRICS, encodeMetrics(r.Metrics))
+	if !r.Metrics.IsEmpty() {
+		m.addAttr(unix.RTA_METRICS, encodeMetrics(r.Metrics.Values()))
 	}
-	if r.Hops == "" {
+	if r.Hops.IsEmpty() {
 		m.addUint32(unix.RTA_OIF, uint32(link))
 	}
 	return m
@@ -197,7 +197,7 @@ func routeScope(k uplinks.RouteKey, r uplinks.Route) uint8 {
 	if k.Family == uplinks.IPv4 && r.Type == uplinks.Local {
 		return unix.RT_SCOPE_HOST
 	}
-	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() && r.Hops == "" {
+	if k.Family == uplinks.IPv4 && r.Type == uplinks.Unicast && !r.Gateway.IsValid() && r.Hops.IsEmpty() {
 		return unix.RT_SCOPE_LINK
 	}
 	return unix.RT_SCOPE_UNIVERSE

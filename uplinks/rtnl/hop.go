@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/netip"
 
+	"replypath/marks"
 	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
@@ -66,18 +67,18 @@ func (r *rawRoute) hops() iter.Seq[hop] {
 }
 
 // hopNames returns the next hops of a multipath route, with the names of their links.
-func (r *rawRoute) hopNames(names map[int]string) uplinks.Hops {
+func (r *rawRoute) hopNames(names map[int]string) marks.List[uplinks.Hop] {
 	all := make([]uplinks.Hop, len(r.multipath))
 	for i, h := range r.multipath {
 		all[i] = uplinks.Hop{Gateway: h.via, Link: names[h.link], Weight: h.weight, OnLink: h.flags&unix.RTNH_F_ONLINK != 0}
 	}
-	return uplinks.NewHops(r.family, all)
+	return marks.NewList(all...)
 }
 
 // addHops adds RTA_MULTIPATH, an array of struct rtnexthop.
-func (m *message) addHops(f uplinks.Family, hops uplinks.Hops, index func(link string) (int, error)) error {
+func (m *message) addHops(f uplinks.Family, hops marks.List[uplinks.Hop], index func(link string) (int, error)) error {
 	var all message
-	for _, h := range hops.List() {
+	for _, h := range hops.Values() {
 		link, err := index(h.Link)
 		if err != nil {
 			return err

@@ -1,9 +1,7 @@
 package rtnl
 
 import (
-	"strconv"
-	"strings"
-
+	"replypath/marks"
 	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
@@ -28,9 +26,9 @@ func metricName(attrType uint16) string {
 }
 
 // parseMetrics decodes RTA_METRICS. complete is false if there is an unknown metric.
-func parseMetrics(v nlattr.Value) (m uplinks.Metrics, complete bool) {
+func parseMetrics(v nlattr.Value) (metrics marks.List[uplinks.Metric], complete bool) {
 	locked := nlattr.Find(v, unix.RTAX_LOCK).Uint32()
-	var words []string
+	var all []uplinks.Metric
 	complete = true
 	for attrType, v := range nlattr.All(v) {
 		name := metricName(attrType)
@@ -41,41 +39,39 @@ func parseMetrics(v nlattr.Value) (m uplinks.Metrics, complete bool) {
 			complete = false
 			continue
 		}
-		words = append(words, name)
-		if locked&(1<<attrType) != 0 {
-			words = append(words, "lock")
-		}
+		m := uplinks.Metric{Name: name, Locked: locked&(1<<attrType) != 0}
 		if attrType == unix.RTAX_CC_ALGO {
-			words = append(words, unix.ByteSliceToString(v))
+			m.Text = unix.ByteSliceToString(v)
 		} else {
-			words = append(words, strconv.FormatUint(uint64(v.Uint32()), 10))
+			m.Value = v.Uint32()
 		}
+		all = append(all, m)
 	}
-	return uplinks.Metrics(strings.Join(words, " ")), complete
+	return marks.NewList(all...), complete
 }
 
-// encodeMetrics returns the value of RTA_METRICS. It ignores a metric without a known name or value.
-func encodeMetrics(metrics uplinks.Metrics) []byte {
-	var m message
+// encodeMetrics returns the value of RTA_METRICS. It ignores a metric without a known name.
+func encodeMetrics(metrics []uplinks.Metric) []byte {
+	var b message
 	locked := uint32(0)
-	words := strings.Fields(string(metrics))
-	for len(words) > 1 {
-		attrType := metricType(words[0])
-		if words = words[1:]; words[0] == "lock" && len(words) > 1 {
+	for _, m := range metrics {
+		attrType := metricType(m.Name)
+		switch {
+		case attrType == 0:
+			continue
+		case attrType == unix.RTAX_CC_ALGO:
+			b.addAttr(attrType, append([]byte(m.Text), 0))
+		default:
+			b.addUint32(attrType, m.Value)
+		}
+		if m.Locked {
 			locked |= 1 << attrType
-			words = words[1:]
 		}
-		if attrType == unix.RTAX_CC_ALGO {
-			m.addAttr(attrType, append([]byte(words[0]), 0))
-		} else if n, err := strconv.ParseUint(words[0], 10, 32); err == nil && attrType != 0 {
-			m.addUint32(attrType, uint32(n))
-		}
-		words = words[1:]
 	}
 	if locked != 0 {
-		m.addUint32(unix.RTAX_LOCK, locked)
+		b.addUint32(unix.RTAX_LOCK, locked)
 	}
-	return m
+	return b
 }
 
 // metricType returns the attribute of a metric, or 0 for an unknown name.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"replypath/marks"
 	"replypath/marks/nlattr"
 	"replypath/uplinks"
 
@@ -25,7 +26,7 @@ type rawRoute struct {
 	from        netip.Prefix // only for packets with this source; not valid: for all (IPv6)
 	metric      uint32
 	src         netip.Addr
-	metrics     uplinks.Metrics
+	metrics     marks.List[uplinks.Metric]
 	pref        uint8
 	nexthop     uint32 // the ID of a nexthop object; 0: none
 	hop         hop

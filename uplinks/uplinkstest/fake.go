@@ -280,9 +280,9 @@ func (k *Fake) delRule(r uplinks.Rule) {
 // setRoute replaces the first route with the key, also a foreign one.
 func (k *Fake) setRoute(key uplinks.RouteKey, r uplinks.Route) error {
 	links := []string{r.Link}
-	if r.Hops != "" {
+	if !r.Hops.IsEmpty() {
 		links = nil
-		for _, h := range r.Hops.List() {
+		for _, h := range r.Hops.Values() {
 			links = append(links, h.Link)
 		}
 	}

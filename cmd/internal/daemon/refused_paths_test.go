@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
 )
@@ -141,7 +142,7 @@ func TestRefusedPathIsTriedAtOnceWithAnotherRoute(t *testing.T) {
 		k.on = false
 		facts := uplinkstest.Facts()
 		l := facts.Links["eth1"]
-		l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: netip.MustParseAddr("192.0.2.1"), Metrics: "mtu 1400"}}
+		l.Defaults = []uplinks.NextHop{{Family: uplinks.IPv4, Table: uplinks.MainTable, Gateway: netip.MustParseAddr("192.0.2.1"), Metrics: marks.NewList(uplinks.Metric{Name: "mtu", Value: 1400})}}
 		facts.Links["eth1"] = l
 		k.SetFacts(facts)
 		r.Reconcile(t.Context(), "test", uplinks.ChangedScope{Link: l.Index})

@@ -41,8 +41,8 @@ func (s Snapshot) checkAcceleration() []Finding {
 
 // needsMark reports whether the rule selects by the mark of packets that leave by the links, or are forwarded.
 func needsMark(f foreign.Rule, links []string) bool {
-	atLink := slices.ContainsFunc(strings.Fields(f.Devices), func(name string) bool { return slices.Contains(links, name) })
-	forwarded := f.Devices == "" && !f.WritesMark && (f.Hook == "FORWARD" || f.Hook == "POSTROUTING")
+	atLink := slices.ContainsFunc(f.Devices.Values(), func(name string) bool { return slices.Contains(links, name) })
+	forwarded := f.Devices.IsEmpty() && !f.WritesMark && (f.Hook == "FORWARD" || f.Hook == "POSTROUTING")
 	return f.MarkBits != 0 && (atLink || forwarded)
 }
 

@@ -3,8 +3,8 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strings"
 
+	"replypath/marks"
 	"replypath/marks/foreign"
 	"replypath/uplinks/egress"
 )
@@ -32,9 +32,9 @@ func (s Snapshot) checkEgressRules() []Finding {
 		Remedy:  "delete those rules, or restrict them to packets that are no replies; replypath verify shows which replies they take"}}
 }
 
-// onUplinkDevice reports whether one of the links, which are separated by spaces, is an uplink's or below one. None means all.
-func (s Snapshot) onUplinkDevice(links string) bool {
-	return links == "" || slices.ContainsFunc(strings.Fields(links), func(name string) bool {
+// onUplinkDevice reports whether one of the links is an uplink's or below one. None means all.
+func (s Snapshot) onUplinkDevice(links marks.List[string]) bool {
+	return links.IsEmpty() || slices.ContainsFunc(links.Values(), func(name string) bool {
 		return slices.ContainsFunc(s.uplinkLinks(), func(l egress.Link) bool { return l.Name == name })
 	})
 }

@@ -74,7 +74,7 @@ func TestNextHopsOfADownLinkAreIgnored(t *testing.T) {
 	if l := part.Links["eth1"]; l.Up || len(l.Defaults)+len(l.Connected) != 0 {
 		t.Errorf("by a link that is down: %+v", l)
 	}
-	if diff := cmp.Diff(whole.Links["eth1"], part.Links["eth1"], cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+	if diff := cmp.Diff(whole.Links["eth1"], part.Links["eth1"], cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, marks.List[uplinks.Metric]{})); diff != "" {
 		t.Errorf("eth1 (- is what the whole says):\n%s", diff)
 	}
 	if hops := whole.Links["eth0"].Defaults; !slices.ContainsFunc(hops, func(h uplinks.NextHop) bool { return h.Metric == 77 }) {
@@ -90,7 +90,7 @@ func TestMultipathRouteIsReadOnce(t *testing.T) {
 		ip -6 route add default metric 77 nexthop via fe80::76 dev eth0 nexthop via fe80::77 dev eth1
 		ip route add 203.0.113.0/24 nexthop via 198.51.100.77 dev eth0 nexthop via 192.0.2.77 dev eth1`)
 	whole, part := r.observeBoth(t, "eth0", "eth1")
-	exact := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+	exact := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, marks.List[uplinks.Metric]{})
 	if len(whole.Links["eth1"].Defaults) != 2 {
 		t.Errorf("by eth1: %+v", whole.Links["eth1"].Defaults)
 	}

@@ -56,7 +56,7 @@ func (p *restorePlanner) otherRoutes(missing, added snapshot.Document) (steps []
 			b.AddSavedRoute(r, replace)
 			return b.Execute()[0]
 		}}
-		if !r.Route.Gateway.IsValid() && r.Route.Hops == "" {
+		if !r.Route.Gateway.IsValid() && r.Route.Hops.IsEmpty() {
 			direct = append(direct, step)
 		} else {
 			others = append(others, step)

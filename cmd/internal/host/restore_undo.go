@@ -70,7 +70,7 @@ func (p *restorePlanner) undoneRoutes(u snapshot.Undo, now snapshot.Document) (s
 
 // onLink returns 1 for a route on a link, on which gateways of others may be, else 0.
 func onLink(r rtnl.SavedRoute) int {
-	if r.Route.Gateway.IsValid() || r.Route.Hops != "" {
+	if r.Route.Gateway.IsValid() || !r.Route.Hops.IsEmpty() {
 		return 0
 	}
 	return 1

@@ -133,7 +133,7 @@ func nftSteps(events []netfilter.TraceEvent, rules foreign.PlacedRules) (all []p
 // at the egress of its link that also take the requests by which the kernel resolves the gateway.
 func listedSteps(others []foreign.Rule, q proof.Request) (all []proof.Step) {
 	for _, f := range others {
-		atEgress := f.Devices != "" && slices.Contains(strings.Fields(f.Devices), q.Path.Link)
+		atEgress := slices.Contains(f.Devices.Values(), q.Path.Link)
 		legacy := f.Backend == marks.Legacy && f.IsIPv6() == q.From.Addr().Is6()
 		if !f.ChangesEgress() || f.Out != "" && f.Out != q.Path.Link || !legacy && !(atEgress && f.LinksOnly) {
 			continue

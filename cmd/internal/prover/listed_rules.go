@@ -2,7 +2,6 @@ package prover
 
 import (
 	"slices"
-	"strings"
 
 	"replypath/health/proof"
 	"replypath/marks/foreign"
@@ -24,7 +23,7 @@ func (r *run) listRules(others []foreign.Rule) {
 		if !f.ChangesIngress() {
 			continue
 		}
-		for _, name := range strings.Fields(f.Devices) {
+		for _, name := range f.Devices.Values() {
 			if index := r.host.Facts.Links[name].Index; !slices.Contains(r.uplinkIndexes, index) {
 				o.AtIngress[index] = append(o.AtIngress[index], listed)
 			}
@@ -51,7 +50,7 @@ func (r *run) addDiscovery(l proof.ListedRule) {
 	for _, p := range r.paths {
 		link := r.output.Links[p.Index]
 		_, known := r.output.Discovery[p.Index]
-		selected := (l.Out == "" || l.Out == p.Link) && (l.Devices == "" || slices.Contains(strings.Fields(l.Devices), p.Link))
+		selected := (l.Out == "" || l.Out == p.Link) && (l.Devices.IsEmpty() || slices.Contains(l.Devices.Values(), p.Link))
 		if p.Family == uplinks.IPv6 && selected && !known && link.Ethernet && !link.NoARP {
 			r.output.Discovery[p.Index] = l
 		}
