@@ -138,19 +138,36 @@ func TestUnusableStateIsRefused(t *testing.T) {
 		wantRefused(t, b, b.Run, []string{"plan", "apply", "flush"}, found[0], "delete it")
 	}
 	os.Remove(found[0])
+	wantFIFOsRefused(t, b, state)
+}
+
+// wantFIFOsRefused puts a FIFO in the place of each file of the state folder, with a configuration that needs it.
+func wantFIFOsRefused(t *testing.T, b *box.Box, state string) {
+	t.Helper()
 	text, err := os.ReadFile(b.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Write(strings.Replace(string(text), "[uplinks.isp1]\n", "[uplinks.isp1]\nrouters = \"any\"\n", 1))
+	first := b.Uplinks[0]
+	anyRouter := strings.Replace(string(text), "[uplinks.isp1]\n", "[uplinks.isp1]\nrouters = \"any\"\n", 1)
+	shared := string(text) + fmt.Sprintf("[uplinks.beside]\nid = 9\ninterface = %q\ngateway = %q\n", first.Link.Name, first.Router4.Next().Next())
+	const remedy = ": not a regular file: remove it"
 	run := func(command ...string) box.Result { return b.Run(strings.Fields(command[0])...) }
-	for name, command := range map[string]string{"found": "plan", "rollback": "apply", "restore": "apply", "confirmed": "apply --confirm 1m", "drained": "plan", "found-routers": "apply"} {
-		path := filepath.Join(state, fmt.Sprintf("%s-%d.json", name, b.Gateway.NetnsCookie()))
+	for _, c := range []struct{ file, command, config string }{
+		{"found", "plan", string(text)}, {"rollback", "apply", string(text)}, {"restore", "apply", string(text)}, {"confirmed", "apply --confirm 1m", string(text)},
+		{"drained", "plan", string(text)}, {"found-routers", "apply", anyRouter}, {"macs", "apply", shared}, {"strays", "verify", string(text)},
+	} {
+		b.Write(c.config)
+		path := filepath.Join(state, fmt.Sprintf("%s-%d.json", c.file, b.Gateway.NetnsCookie()))
 		os.Remove(path)
 		if err := syscall.Mkfifo(path, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wantRefused(t, b, run, []string{command}, path, "not a regular file: remove it")
+		if c.command != "verify" {
+			wantRefused(t, b, run, []string{c.command}, path+remedy)
+		} else if r := b.Run(c.command); !strings.Contains(r.Stderr, "warning: ") || !strings.Contains(r.Stderr, path+remedy) {
+			t.Errorf("verify does not say that it cannot read %s: %s", path, r)
+		}
 		os.Remove(path)
 	}
 }
