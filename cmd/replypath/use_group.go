@@ -23,7 +23,7 @@ const groupPrefix = "replypath-use-"
 // enterMarkedGroup moves this process into a new control group whose sockets wear the mark. A process of its own removes the group
 // when it is empty; groups that are left, as that process was killed, are removed first.
 func (p *program) enterMarkedGroup(mark, mask uint32) error {
-	h, err := bpf.Open()
+	h, err := bpf.OpenHierarchy()
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (p *program) reapCommand() *cobra.Command {
 }
 
 func reap(group string) error {
-	h, err := bpf.Open()
+	h, err := bpf.OpenHierarchy()
 	if err != nil {
 		return err
 	}

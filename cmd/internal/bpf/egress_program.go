@@ -71,7 +71,7 @@ func networksSpec(f EgressFilter) *ebpf.MapSpec {
 }
 
 // egressProgram returns a program that drops, and counts, packets of the families without a mark and without a VLAN tag whose source is
-// in a network of the map that says so. A packet with a mark meets three instructions.
+// in a network of the map that says so. Two instructions decide about a packet with a mark.
 func egressProgram(ipv4, ipv6 bool) asm.Instructions {
 	all := asm.Instructions{
 		asm.LoadMem(asm.R2, asm.R1, skbMark, asm.Word), asm.JNE.Imm(asm.R2, 0, "next"),

@@ -18,8 +18,8 @@ var ErrUnsupported = errors.New("the kernel has no cgroup v2 here")
 // Hierarchy is all control groups that this process can see.
 type Hierarchy struct{ root *os.Root }
 
-// Open mounts the hierarchy. The mount is visible to nobody else and ends with Close.
-func Open() (*Hierarchy, error) {
+// OpenHierarchy mounts the hierarchy in a mount that only this process sees and that Close ends. It needs CAP_SYS_ADMIN.
+func OpenHierarchy() (*Hierarchy, error) {
 	root, err := openRoot()
 	switch {
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENOSYS):

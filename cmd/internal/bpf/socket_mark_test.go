@@ -29,7 +29,7 @@ func inGroup() {
 }
 
 func printMarks() error {
-	h, err := bpf.Open()
+	h, err := bpf.OpenHierarchy()
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func TestMarksOfSocketsAreMasked(t *testing.T) {
 	if err != nil || len(lines) != 3 || string(lines[1]) != "0x80010200" || string(lines[2]) != "0x80010200" {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	h, err := bpf.Open()
+	h, err := bpf.OpenHierarchy()
 	if err != nil {
 		t.Fatal(err)
 	}
