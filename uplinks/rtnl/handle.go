@@ -1,5 +1,6 @@
-// Package rtnl reads links, routes and rules for package uplinks from the kernel, and writes them, by rtnetlink(7). It also
-// reads conntrack and sock_diag(7). It is the only importer of the netlink library.
+// Package rtnl reads links, routes and rules for package uplinks from the kernel, and writes them, by rtnetlink(7). It also reads and
+// changes connections (conntrack), reads and ends sockets (sock_diag(7)), and makes the kernel resolve neighbours. test/house lists who
+// may call what writes. It is the only importer of the netlink library.
 package rtnl
 
 import (
