@@ -9,10 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ctaMarkMask is CTA_MARK_MASK (linux/netfilter/nfnetlink_conntrack.h): the kernel then lists only connections whose mark has the
-// given value in these bits.
-const ctaMarkMask = 21
-
 // ConnectionsWithMark returns connections of the filter, at most limit of them, in the network namespace of the calling thread. It
 // needs CAP_NET_ADMIN.
 func ConnectionsWithMark(ctx context.Context, f MarkFilter, limit int) ([]Connection, error) {

@@ -14,10 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attributes of a connection that the library does not define (linux/netfilter/nfnetlink_conntrack.h), and the version of a
-// request without which the kernel takes a family for all families (net/netfilter/nf_conntrack_netlink.c).
+// Attributes of a connection that the library does not define (linux/netfilter/nfnetlink_conntrack.h), the version of a request without
+// which the kernel takes a family for all families (net/netfilter/nf_conntrack_netlink.c), and the status of a connection whose source is
+// translated (IPS_SRC_NAT).
 const (
 	ctaZone       = 18
+	ctaMarkMask   = 21
 	ctaStatusMask = 26
 	familyMatters = 1
 	ipsSrcNAT     = 1 << 4
@@ -115,9 +117,10 @@ func DeleteTranslated(f MarkFilter) (able bool, err error) {
 // statusFilter is what filtersByStatus has found out; nil before.
 var statusFilter atomic.Pointer[bool]
 
-// filtersByStatus reports whether the kernel filters connections by their status, as from Linux 5.15 on, and by family and mark when it
-// deletes them, which is older. Kernels before that ignore the attribute. It asks once, for a list, which deletes nothing: those that read the
-// attribute refuse a status with an empty mask (net/netfilter/nf_conntrack_netlink.c), and no mark has bits that are not in its mask.
+// filtersByStatus reports whether the kernel filters connections by their status, as from Linux 5.15 on, and by family and mark
+// when it deletes them, which is older. Kernels before that ignore the attribute. It asks once, for a list, which deletes
+// nothing: those that read the attribute refuse a status with an empty mask (net/netfilter/nf_conntrack_netlink.c), and no mark
+// has bits that are not in its mask.
 func filtersByStatus() (bool, error) {
 	if known := statusFilter.Load(); known != nil {
 		return *known, nil
