@@ -12,13 +12,13 @@ import (
 
 // Outbound says how [outbound] chose for a packet.
 type Outbound struct {
-	By      uplinks.PlaceKind `json:"by"`               // what decided, of the configuration
-	Rule    string            `json:"rule,omitempty"`   // of the configuration, if one decided
-	Policy  string            `json:"policy,omitempty"` // that was used; empty: none
-	Tier    int               `json:"tier,omitempty"`   // in use, from 1; 0: none
-	Uplinks []string          `json:"uplinks"`          // in use by the policy, or the one that decided
-	Unused  []string          `json:"unused"`           // the other members of the policy
-	Skipped []SkippedRule     `json:"skipped"`          // rules of the configuration that do not fit
+	By      uplinks.OutboundRuleKind `json:"by"`               // what decided, of the configuration
+	Rule    string                   `json:"rule,omitempty"`   // of the configuration, if one decided
+	Policy  string                   `json:"policy,omitempty"` // that was used; empty: none
+	Tier    int                      `json:"tier,omitempty"`   // in use, from 1; 0: none
+	Uplinks []string                 `json:"uplinks"`          // in use by the policy, or the one that decided
+	Unused  []string                 `json:"unused"`           // the other members of the policy
+	Skipped []SkippedRule            `json:"skipped"`          // rules of the configuration that do not fit
 }
 
 // SkippedRule is a rule of the configuration that does not fit a packet.
@@ -31,17 +31,17 @@ type SkippedRule struct {
 func (e *Explainer) Outbound(w Trace) *Outbound {
 	o := Outbound{Uplinks: []string{}, Unused: []string{}, Skipped: []SkippedRule{}}
 	for _, s := range w.Result.Steps {
-		place, ours := e.settings.OutboundPlace(s.Rule.Priority)
+		rule, ours := e.settings.OutboundRuleAt(s.Rule.Priority)
 		if !ours || s.Rule.Protocol != uplinks.Protocol {
 			continue
 		}
 		if s.Outcome == rpdb.NotMatched {
-			if place.Kind == uplinks.PlaceRule && !slices.ContainsFunc(o.Skipped, func(r SkippedRule) bool { return r.Name == place.Rule }) {
-				o.Skipped = append(o.Skipped, SkippedRule{place.Rule, mismatchText(s)})
+			if rule.Kind == uplinks.RuleConfigured && !slices.ContainsFunc(o.Skipped, func(r SkippedRule) bool { return r.Name == rule.Rule }) {
+				o.Skipped = append(o.Skipped, SkippedRule{rule.Rule, mismatchText(s)})
 			}
 			continue
 		}
-		o.follow(e.settings, place, s)
+		o.follow(e.settings, rule, s)
 	}
 	if o.By == "" {
 		return nil
@@ -50,24 +50,24 @@ func (e *Explainer) Outbound(w Trace) *Outbound {
 }
 
 // follow takes one step that fits.
-func (o *Outbound) follow(s uplinks.Settings, place uplinks.Place, step rpdb.Step) {
+func (o *Outbound) follow(s uplinks.Settings, rule uplinks.OutboundRule, step rpdb.Step) {
 	decided := step.Outcome == rpdb.Decided
-	switch place.Kind {
-	case uplinks.PlaceMarked, uplinks.PlaceUsual:
-		o.By = place.Kind
-	case uplinks.PlaceMain, uplinks.PlacePrefix:
+	switch rule.Kind {
+	case uplinks.RuleMarked, uplinks.RuleDefault:
+		o.By = rule.Kind
+	case uplinks.RuleMain, uplinks.RulePrefix:
 		if decided {
-			o.By = place.Kind
+			o.By = rule.Kind
 			o.Uplinks = routeUplinks(s, step.Route)
 		}
-	case uplinks.PlaceDevice:
+	case uplinks.RuleDevice:
 		if decided {
-			o.By, o.Uplinks = place.Kind, []string{place.Uplink}
+			o.By, o.Uplinks = rule.Kind, []string{rule.Uplink}
 		}
-	case uplinks.PlaceRule:
-		o.By, o.Rule = place.Kind, place.Rule
-	case uplinks.PlacePolicy:
-		o.Policy = place.Policy
+	case uplinks.RuleConfigured:
+		o.By, o.Rule = rule.Kind, rule.Rule
+	case uplinks.RulePolicy:
+		o.Policy = rule.Policy
 		if decided {
 			o.use(s, step)
 		}
@@ -112,13 +112,13 @@ func (o *Outbound) print(out io.Writer) {
 	for _, r := range o.Skipped {
 		fmt.Fprintf(out, "outbound: rule %s does not fit: %s\n", r.Name, r.Why)
 	}
-	by := map[uplinks.PlaceKind]string{
-		uplinks.PlaceMarked: "the packet has the mark of an uplink, which its connection keeps",
-		uplinks.PlaceMain:   "main has a route to this network",
-		uplinks.PlacePrefix: "the source is of a network of " + strings.Join(o.Uplinks, ", "),
-		uplinks.PlaceDevice: "the socket is bound to the interface of " + strings.Join(o.Uplinks, ", "),
-		uplinks.PlaceRule:   "rule " + o.Rule + " decides",
-		uplinks.PlaceUsual:  "no rule fits: the default decides",
+	by := map[uplinks.OutboundRuleKind]string{
+		uplinks.RuleMarked:     "the packet has the mark of an uplink, which its connection keeps",
+		uplinks.RuleMain:       "main has a route to this network",
+		uplinks.RulePrefix:     "the source is of a network of " + strings.Join(o.Uplinks, ", "),
+		uplinks.RuleDevice:     "the socket is bound to the interface of " + strings.Join(o.Uplinks, ", "),
+		uplinks.RuleConfigured: "rule " + o.Rule + " decides",
+		uplinks.RuleDefault:    "no rule fits: the default decides",
 	}[o.By]
 	fmt.Fprintf(out, "outbound: %s\n", by)
 	if o.Policy == "" {

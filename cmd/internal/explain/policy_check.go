@@ -145,9 +145,9 @@ func (e *Explainer) verdictOf(use, by string, o *Outbound, w Trace) health.Proof
 		s := last(w.Result.Steps)
 		return no(health.RuleShadowed, fmt.Sprintf("rule %d (%s) of %s decides before [outbound]: %s", s.Rule.Priority, s.Rule.Text(e.names), ownerText(w.Database.Owner(s.Rule, e.names)), e.Summarize(w)),
 			"give that rule a priority above 32000, or apply the configuration: replypath plan")
-	case o.By == uplinks.PlaceMain:
+	case o.By == uplinks.RuleMain:
 		return health.ProofCheck{Result: health.Unknown, Cause: health.OtherCause, Detail: "main has a route to " + w.Packet.To.String() + ", which comes before the policies"}
-	case by != "default" && o.Rule != by, by == "default" && o.By != uplinks.PlaceUsual:
+	case by != "default" && o.Rule != by, by == "default" && o.By != uplinks.RuleDefault:
 		return health.ProofCheck{Result: health.Unknown, Cause: health.OtherCause, Detail: "another rule of the configuration fits the same packet: " + string(o.By) + " " + o.Rule}
 	case !isPolicy: // main, or a refusal
 		return health.ProofCheck{Result: health.Yes}
