@@ -2,8 +2,8 @@ package egress
 
 import "fmt"
 
-// Room is what fits into a qdisc: the burst of tbf, the limit of a queue.
-type Room struct {
+// QueueLimit is what fits into a qdisc: the burst of tbf, the limit of a queue.
+type QueueLimit struct {
 	Size    uint64
 	Packets bool // it is a number of packets, not of bytes
 }
@@ -22,10 +22,10 @@ func (q Qdisc) drops() (e Effect, drops bool) {
 		return Effect{Does: "drops every packet", Certain: everything, Drops: true}, true
 	case q.Kind == "netem" && q.Loss > 0:
 		return Effect{Does: fmt.Sprintf("drops %.3g%% of the packets", 100*float64(q.Loss)/float64(Root)), Certain: q.Loss == Root && everything, Drops: true}, true
-	case q.Room != nil && q.Room.Packets && q.Room.Size == 0:
+	case q.Limit != nil && q.Limit.Packets && q.Limit.Size == 0:
 		return Effect{Does: "drops every packet: its limit is 0", Certain: everything, Drops: true}, true
-	case q.Room != nil && !q.Room.Packets && q.Room.Size < longReply:
-		return Effect{Does: fmt.Sprintf("drops packets longer than %d bytes", q.Room.Size), Certain: q.Room.Size < shortestReply && everything, Drops: true}, true
+	case q.Limit != nil && !q.Limit.Packets && q.Limit.Size < longReply:
+		return Effect{Does: fmt.Sprintf("drops packets longer than %d bytes", q.Limit.Size), Certain: q.Limit.Size < shortestReply && everything, Drops: true}, true
 	case q.Kind == "tbf" && q.Rate < lowestRate:
 		return Effect{Does: fmt.Sprintf("lets only %d bit/s pass", 8*q.Rate), Drops: true}, true
 	}

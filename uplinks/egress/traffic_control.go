@@ -11,9 +11,9 @@ type Qdisc struct {
 	Kind   string
 	Handle uint32
 	Parent uint32
-	Loss   uint32 // of netem: the share of packets that it drops, of 1<<32 - 1
-	Rate   uint64 // of tbf: bytes per second
-	Room   *Room  // of tbf, pfifo and bfifo
+	Loss   uint32      // of netem: the share of packets that it drops, of 1<<32 - 1
+	Rate   uint64      // of tbf: bytes per second
+	Limit  *QueueLimit // of tbf, pfifo and bfifo
 }
 
 // Handles of qdiscs (linux/pkt_sched.h).

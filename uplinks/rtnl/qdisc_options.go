@@ -21,7 +21,7 @@ func parseQdiscOptions(q *egress.Qdisc, options nlattr.Value) {
 	case q.Kind == "netem" && len(options) >= 12:
 		q.Loss = nativeEndian.Uint32(options[8:]) // struct tc_netem_qopt
 	case (q.Kind == "pfifo" || q.Kind == "bfifo" || q.Kind == "pfifo_head_drop") && len(options) >= 4:
-		q.Room = &egress.Room{Size: uint64(nativeEndian.Uint32(options)), Packets: q.Kind != "bfifo"} // struct tc_fifo_qopt
+		q.Limit = &egress.QueueLimit{Size: uint64(nativeEndian.Uint32(options)), Packets: q.Kind != "bfifo"} // struct tc_fifo_qopt
 	case q.Kind == "tbf":
 		parms := nlattr.Find(options, tcaTBFParms)
 		if len(parms) < sizeofTBFParms {
@@ -32,6 +32,6 @@ func parseQdiscOptions(q *egress.Qdisc, options nlattr.Value) {
 			q.Rate = nativeEndian.Uint64(rate)
 		}
 		// The kernel keeps the burst as the time that it takes.
-		q.Room = &egress.Room{Size: uint64(float64(nativeEndian.Uint32(parms[burstAt:])) * tick / second * float64(q.Rate))}
+		q.Limit = &egress.QueueLimit{Size: uint64(float64(nativeEndian.Uint32(parms[burstAt:])) * tick / second * float64(q.Rate))}
 	}
 }

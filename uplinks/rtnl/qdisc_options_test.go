@@ -25,18 +25,18 @@ func TestQdiscsWithTheirRoom(t *testing.T) {
 		options []byte
 		want    egress.Qdisc
 	}{
-		"tbf":   {nlattr.Append(nil, tcaTBFParms, parms), egress.Qdisc{Rate: 125, Room: &egress.Room{Size: 1600}}},
-		"pfifo": {limit, egress.Qdisc{Room: &egress.Room{Size: 3, Packets: true}}},
-		"bfifo": {limit, egress.Qdisc{Room: &egress.Room{Size: 3}}},
+		"tbf":   {nlattr.Append(nil, tcaTBFParms, parms), egress.Qdisc{Rate: 125, Limit: &egress.QueueLimit{Size: 1600}}},
+		"pfifo": {limit, egress.Qdisc{Limit: &egress.QueueLimit{Size: 3, Packets: true}}},
+		"bfifo": {limit, egress.Qdisc{Limit: &egress.QueueLimit{Size: 3}}},
 		"htb":   {limit, egress.Qdisc{}},
 	} {
 		got, ok := parseQdisc(qdiscMessage(kind, c.options))
-		same := got.Room == nil && c.want.Room == nil || got.Room != nil && c.want.Room != nil && *got.Room == *c.want.Room
+		same := got.Limit == nil && c.want.Limit == nil || got.Limit != nil && c.want.Limit != nil && *got.Limit == *c.want.Limit
 		if !ok || got.Link != 7 || got.Rate != c.want.Rate || !same {
-			t.Errorf("%s: %+v, %+v", kind, got, got.Room)
+			t.Errorf("%s: %+v, %+v", kind, got, got.Limit)
 		}
 	}
-	if q, ok := parseQdisc(qdiscMessage("tbf", nlattr.Append(nil, tcaTBFParms, parms[:20]))); !ok || q.Room != nil {
+	if q, ok := parseQdisc(qdiscMessage("tbf", nlattr.Append(nil, tcaTBFParms, parms[:20]))); !ok || q.Limit != nil {
 		t.Errorf("a short message: %+v", q)
 	}
 }
