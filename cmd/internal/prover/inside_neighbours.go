@@ -11,9 +11,9 @@ import (
 	"replypath/uplinks/rtnl"
 )
 
-// hearInside asks the hosts inside that did not reply, and whose neighbour entries are permanent, for their hardware addresses: the
+// askInside asks the hosts inside that did not reply, and whose neighbour entries are permanent, for their hardware addresses: the
 // kernel does not check such an entry.
-func (r *run) hearInside(ctx context.Context, t *trace) error {
+func (r *run) askInside(ctx context.Context, t *trace) error {
 	silent := t.traces().SilentInside(t.requests)
 	if len(silent) == 0 {
 		return nil
@@ -40,7 +40,7 @@ func (r *run) hearInside(ctx context.Context, t *trace) error {
 			entries[host], unchecked = n.Neighbour, append(unchecked, r.insidePath(hops[i], silent[host]))
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
+	ctx, cancel := context.WithTimeout(ctx, hardwareAddrTimeout)
 	defer cancel()
 	heard := firsthop.HardwareAddrs(ctx, unchecked)
 	r.output.Inside = map[netip.Addr]proof.InsideNeighbour{}

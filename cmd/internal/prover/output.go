@@ -19,8 +19,8 @@ import (
 const (
 	// resolveTimeout bounds the wait for the gateways that the kernel does not know yet.
 	resolveTimeout = 300 * time.Millisecond
-	// hearTimeout bounds the wait for the gateways that are asked for their hardware addresses.
-	hearTimeout = 300 * time.Millisecond
+	// hardwareAddrTimeout bounds the wait for the gateways that are asked for their hardware addresses.
+	hardwareAddrTimeout = 300 * time.Millisecond
 )
 
 // readOutput reads what the kernel consults behind the routes of replies. It makes the kernel resolve the gateways first, as the
@@ -39,7 +39,7 @@ func (r *run) readOutput(ctx context.Context) (*proof.Output, error) {
 	if err := r.resolveGateways(ctx, o); err != nil {
 		return nil, err
 	}
-	o.MACs = r.hearGateways(ctx, o)
+	o.MACs = r.askGateways(ctx, o)
 	return o, nil
 }
 
@@ -81,9 +81,9 @@ func isUnresolved(p health.Path, s egress.State) bool {
 	return !found || !n.State.Valid()
 }
 
-// hearGateways returns the hardware addresses from which gateways reply, of those whose entries are permanent, and of links
+// askGateways returns the hardware addresses from which gateways reply, of those whose entries are permanent, and of links
 // without ARP.
-func (r *run) hearGateways(ctx context.Context, o *proof.Output) map[egress.LinkAddr]string {
+func (r *run) askGateways(ctx context.Context, o *proof.Output) map[egress.LinkAddr]string {
 	var unchecked []health.Path
 	for _, p := range r.paths {
 		n, found := o.FindNeighbour(p.Index, p.Gateway)
@@ -92,7 +92,7 @@ func (r *run) hearGateways(ctx context.Context, o *proof.Output) map[egress.Link
 			unchecked = append(unchecked, p)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, hearTimeout)
+	ctx, cancel := context.WithTimeout(ctx, hardwareAddrTimeout)
 	defer cancel()
 	return firsthop.HardwareAddrs(ctx, unchecked)
 }

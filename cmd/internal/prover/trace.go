@@ -45,7 +45,7 @@ func (r *run) trace(ctx context.Context) (t trace, err error) {
 		return t, err
 	}
 	r.cache.keepQuiet(&t)
-	return t, r.hearInside(ctx, &t)
+	return t, r.askInside(ctx, &t)
 }
 
 // findServices finds by the firewall's rules what to ask for beside the host itself, unless prove is configured.

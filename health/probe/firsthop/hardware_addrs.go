@@ -42,7 +42,7 @@ func startAsking(ctx context.Context, paths []health.Path, known map[egress.Link
 	for _, p := range paths {
 		asked.Go(func() {
 			at := GatewayAddr(&p)
-			if r := gateways.askBesides(ctx, &p, known[at]); r.err == nil && r.mac != "" {
+			if r := gateways.askIgnoring(ctx, &p, known[at]); r.err == nil && r.mac != "" {
 				mu.Lock()
 				defer mu.Unlock()
 				all[at] = r.mac

@@ -55,8 +55,8 @@ func (s *linkSources) get(p *health.Path) (netip.Addr, error) {
 	return a, unix.ENETUNREACH // as from the kernel, when the link is down or IPv6 is disabled
 }
 
-// doubt makes a later probe by the interface read its address again.
-func (s *linkSources) doubt(index int) {
+// invalidate makes a later probe by the interface read its address again.
+func (s *linkSources) invalidate(index int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.doubts != nil {

@@ -44,7 +44,7 @@ func openNDP(timers health.Timers) (*ndpProber, error) {
 	}
 	n := &ndpProber{socket: frames, frames: &frameSender{shared: frames}}
 	n.pending.timers = timers
-	n.pending.lost = func(q *request) { n.sources.doubt(q.path.Index) }
+	n.pending.lost = func(q *request) { n.sources.invalidate(q.path.Index) }
 	var raw syscall.RawConn
 	if n.conn, raw, err = openAdvertisements(); err != nil {
 		frames.Close()

@@ -104,15 +104,15 @@ func (a *Prober) refresh() {
 }
 
 // ask sends a request to the path's gateway and waits for the reply, until ctx is done.
-func (a *Prober) ask(ctx context.Context, p *health.Path) ending { return a.askBesides(ctx, p, "") }
+func (a *Prober) ask(ctx context.Context, p *health.Path) ending { return a.askIgnoring(ctx, p, "") }
 
-// askBesides does what ask does, but for replies from a hardware address.
-func (a *Prober) askBesides(ctx context.Context, p *health.Path, mac string) (with ending) {
+// askIgnoring does what ask does, but ignores replies from the hardware address.
+func (a *Prober) askIgnoring(ctx context.Context, p *health.Path, mac string) (with ending) {
 	if err := askable(p); err != nil {
 		return failed(0, p, err)
 	}
 	done := make(chan struct{})
-	one := []request{{path: p, besides: mac, batch: &batch{end: func(e *endings) {
+	one := []request{{path: p, ignored: mac, batch: &batch{end: func(e *endings) {
 		e.explain()
 		with = e.all[0]
 		close(done)

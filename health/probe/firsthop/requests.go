@@ -28,7 +28,7 @@ type request struct {
 	path     *health.Path
 	hardware []byte // of the link of the path
 	timeout  time.Duration
-	besides  string // a hardware address from which a reply does not count; empty: none
+	ignored  string // a hardware address from which a reply does not count; empty: none
 	batch    *batch
 	n        int // in the batch
 
@@ -191,7 +191,7 @@ func (r *requests) takeAnswered(gateway egress.LinkAddr, message, mac []byte) (a
 		return nil
 	}
 	answered = r.take(gateway, func(q *request) bool {
-		return (r.isFor == nil || r.isFor(q, message)) && (q.besides == "" || q.besides != string(mac))
+		return (r.isFor == nil || r.isFor(q, message)) && (q.ignored == "" || q.ignored != string(mac))
 	})
 	if len(r.waiting) == 0 && r.timer != nil {
 		r.timer.Stop()
