@@ -41,12 +41,17 @@ type Skipped struct {
 	Reason  string `json:"why"`
 }
 
-// Diagnose returns all findings, sorted by severity.
+// Diagnose returns all findings, sorted by severity, and by the order of the checks here.
 func Diagnose(s Snapshot) []Finding {
 	all := slices.Concat(
-		s.checkPrerequisites(), s.checkUnconfigured(), s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRemovedMarks(), s.checkMismarked(), s.checkMarkRules(), s.checkRulePriorities(), s.checkOutboundRules(), s.checkForeignSources(), s.checkDoubledNAT(), s.checkExemptions(), s.checkMissingNAT(), s.checkSpreading(), s.checkDefaultRoutes(), s.checkInterceptRules(), s.checkWipedMarks(), s.checkDivertedFirst(), s.checkTables(),
-		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(), s.checkKernelListeners(), s.checkBackends(),
-		s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkAcceleration(), s.checkNotrack(), s.checkQueues(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(), s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
+		s.checkPrerequisites(), s.checkUnconfigured(),
+		s.checkRuleMarks(), s.checkFirewallMarks(), s.checkConnectionMarks(), s.checkRemovedMarks(), s.checkMismarked(), s.checkMarkRules(),
+		s.checkRulePriorities(), s.checkOutboundRules(), s.checkForeignSources(), s.checkDoubledNAT(), s.checkExemptions(), s.checkMissingNAT(),
+		s.checkSpreading(), s.checkDefaultRoutes(), s.checkInterceptRules(), s.checkWipedMarks(), s.checkDivertedFirst(), s.checkTables(),
+		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(),
+		s.checkKernelListeners(), s.checkBackends(), s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkAcceleration(),
+		s.checkNotrack(), s.checkQueues(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(),
+		s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
 	)
 	for i := range all {
 		if all[i].Evidence == nil {
@@ -86,6 +91,17 @@ func limitEvidence(lines []string) []string {
 		return lines
 	}
 	return append(slices.Clone(lines[:enough]), fmt.Sprintf("and %d more", len(lines)-enough))
+}
+
+// withEvidence returns the findings with evidence, of which it cuts long lists.
+func withEvidence(some ...Finding) (all []Finding) {
+	for _, f := range some {
+		if len(f.Evidence) > 0 {
+			f.Evidence = limitEvidence(f.Evidence)
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 func commaList(words []string) string { return strings.Join(words, ", ") }

@@ -8,9 +8,6 @@ import (
 
 // checkForeignSources reports connections that leave by an uplink with a source that is not one of its own.
 func (s Snapshot) checkForeignSources() []Finding {
-	if len(s.ForeignSources) == 0 {
-		return nil
-	}
 	f := Finding{ID: "foreign-source", Severity: Warning, Message: "connections that begin inside leave by an uplink with a source that is not in its networks: its provider may drop them, or their replies come by another uplink",
 		Remedy: `set masquerade = "ipv4" or "both" in [outbound]; list networks that the provider routes in the uplink's prefixes`}
 	if slices.ContainsFunc(s.ForeignSources, func(o uplinks.ForeignSource) bool { return o.Translated }) {
@@ -19,6 +16,5 @@ func (s Snapshot) checkForeignSources() []Finding {
 	for _, o := range s.ForeignSources {
 		f.Evidence = append(f.Evidence, o.String())
 	}
-	f.Evidence = limitEvidence(f.Evidence)
-	return []Finding{f}
+	return withEvidence(f)
 }

@@ -7,9 +7,9 @@ import (
 	"replypath/uplinks"
 )
 
-// isRemovedMark reports whether connections that began inside have the id of no uplink, and nothing else, and no rule of another program is
-// seen to set that mark: the mark of an uplink that has been removed from the configuration. Others give a mark with the flag by accident
-// only; one without it could be of another program, too.
+// isRemovedMark reports whether connections that began inside have the id of no uplink, and nothing else, and no rule of another
+// program is seen to set that mark: the mark of an uplink that has been removed from the configuration. Others give a mark with
+// the flag by accident only; one without it could be of another program, too.
 func (s Snapshot) isRemovedMark(mark uint32) bool {
 	flag := s.Settings.OutboundFlag()
 	return flag != 0 && marks.Mask(mark)&flag == flag && s.mayBeRemovedMark(mark)
@@ -34,11 +34,7 @@ func (s Snapshot) checkRemovedMarks() []Finding {
 			f.Commands = append(f.Commands, fmt.Sprintf("conntrack -D -m %#x/%#x", c.Mark, uint32(s.Settings.Mask|s.Settings.OutboundFlag())))
 		}
 	}
-	if len(f.Evidence) == 0 {
-		return nil
-	}
-	f.Evidence = limitEvidence(f.Evidence)
-	return []Finding{f}
+	return withEvidence(f)
 }
 
 // markedLine describes connections with a mark.

@@ -111,11 +111,11 @@ func (s Snapshot) checkDoubledNAT() []Finding {
 			}
 		}
 	}
-	return evident(wrong, note)
+	return withEvidence(wrong, note)
 }
 
-// checkExemptions reports rules of other programs that take packets out of the address translation of iptables: masquerade translates them
-// nevertheless. Rules for what leaves by other links than uplinks are none.
+// checkExemptions reports rules of other programs that take packets out of the address translation of iptables: masquerade
+// translates them nevertheless. Rules for what leaves by other links than uplinks are none.
 func (s Snapshot) checkExemptions() []Finding {
 	note := Finding{ID: "nat-exemption", Severity: Note, Message: "rules of another program exempt packets from address translation, but what leaves by an uplink is translated nevertheless, as masquerade of [outbound] has a second table",
 		Remedy: "translate such packets to their own source instead, before REPLYPATH-NAT: -j NETMAP --to NETWORK, with the network of -s, behind the same rule with -j MARK --set-xmark of a bit that nothing else uses; or list their network in the uplink's prefixes; if they leave by no uplink, there is nothing to do"}
@@ -126,18 +126,7 @@ func (s Snapshot) checkExemptions() []Finding {
 			note.Evidence = append(note.Evidence, firewallRuleText(r))
 		}
 	}
-	return evident(note)
-}
-
-// evident returns the findings with evidence, of which it cuts long lists.
-func evident(some ...Finding) (all []Finding) {
-	for _, f := range some {
-		if len(f.Evidence) > 0 {
-			f.Evidence = limitEvidence(f.Evidence)
-			all = append(all, f)
-		}
-	}
-	return all
+	return withEvidence(note)
 }
 
 // unrouted are networks that no provider routes: for private use (RFC 1918, RFC 4193), shared (RFC 6598), for benchmarks (RFC 2544).
@@ -167,7 +156,7 @@ func (s Snapshot) checkMissingNAT() []Finding {
 			}
 		}
 	}
-	return evident(missing)
+	return withEvidence(missing)
 }
 
 // unroutedNetworks returns the networks of the family that no provider routes, on links that packets are forwarded from.
