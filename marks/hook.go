@@ -17,8 +17,9 @@ var Hooks = [...]Hook{
 	{"POSTROUTING", Rule{Dir: "REPLY", NotAssured: true, Action: Action{Kind: Jump, Chain: Post}}},
 }
 
-// Ours reports whether the hook is one that replypath inserts: of Hooks, for outbound connections or for interception, or the same jump without a condition, which has no other use and would
-// count replies twice. A jump on another condition belongs to another program.
+// Ours reports whether the hook is one that replypath inserts: of Hooks, for outbound connections or for interception, or the
+// same jump without a condition, which has no other use and would count replies twice. A jump on another condition belongs to
+// another program.
 func (h Hook) Ours() bool {
 	if h.isOutbound() || h.ComesLast() {
 		return true

@@ -43,7 +43,7 @@ func ClientNetworks(f uplinks.Facts, uplinkTables map[uplinks.Table]string, s Se
 	}
 	var all []ClientNetwork
 	add := func(p netip.Prefix, table uplinks.Table, flow uplinks.Flow) {
-		if p.IsValid() && p.Bits() > 0 && !holdsHost(f, p) && (table != 0 || isPublic(p.Addr())) {
+		if p.IsValid() && p.Bits() > 0 && !overlapsHost(f, p) && (table != 0 || isPublic(p.Addr())) {
 			n := ClientNetwork{Prefix: p.Masked(), Table: table}
 			if flow != (uplinks.Flow{}) {
 				n.Flows = []uplinks.Flow{flow}
@@ -118,8 +118,8 @@ func flowOf(r rpdb.Rule) uplinks.Flow {
 	return f
 }
 
-// holdsHost reports whether an address of the host, or a network on one of its links, is in the network, or the network in that.
-func holdsHost(f uplinks.Facts, p netip.Prefix) bool {
+// overlapsHost reports whether an address of the host, or a network on one of its links, is in the network, or the network in that.
+func overlapsHost(f uplinks.Facts, p netip.Prefix) bool {
 	for _, l := range f.Links {
 		if slices.ContainsFunc(l.Addrs, func(a uplinks.Addr) bool { return a.Prefix.Masked().Overlaps(p) }) {
 			return true

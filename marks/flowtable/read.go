@@ -39,7 +39,7 @@ func Read() (s marks.FlowState, exists bool, err error) {
 		add  func(attributes []byte)
 	}{{unix.NFT_MSG_GETCHAIN, c.addChain}, {unix.NFT_MSG_GETRULE, c.addRule}, {unix.NFT_MSG_GETOBJ, c.addObject}, {unix.NFT_MSG_GETFLOWTABLE, c.addFlowTable}} {
 		if err := socket.Dump(table.List(list.kind), list.add); err != nil {
-			return s, false, gone(err)
+			return s, false, ignoreNotFound(err)
 		}
 	}
 	for _, set := range []string{marks.FlowTableMarks, marks.FlowTableLinks, marks.FlowTableProtocols} {
@@ -51,8 +51,8 @@ func Read() (s marks.FlowState, exists bool, err error) {
 	return c.state(), true, nil
 }
 
-// gone returns no error for a table that was deleted meanwhile.
-func gone(err error) error {
+// ignoreNotFound returns no error for a table that was deleted meanwhile.
+func ignoreNotFound(err error) error {
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

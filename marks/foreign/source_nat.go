@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// natStep is a rule on the ways of packets to rules that translate sources.
+// natStep is a rule on the paths of packets to rules that translate sources.
 type natStep struct {
 	rule  *Rule
 	text  string   // its selectors and its verdict
@@ -15,37 +15,37 @@ type natStep struct {
 	whole bool     // it selects nothing
 }
 
-// natWay is how packets come to a chain.
-type natWay struct{ via, out string }
+// chainPath is how packets come to a chain.
+type chainPath struct{ via, out string }
 
 // followNAT records, of rules that translate sources, by which rules packets come to them from POSTROUTING, and the link that those
-// select. Where several ways lead there, it is the one with the fewest selectors by marks and destinations.
+// select. Where several paths lead there, it is the one with the fewest selectors by marks and destinations.
 func followNAT(steps []natStep) {
-	ways := map[string]natWay{}
+	paths := map[string]chainPath{}
 	for changed := true; changed; {
 		changed = false
 		kept := map[string]string{} // by location: what has not left the chain so far
 		for _, s := range steps {
-			way, reached := ways[s.rule.Location]
+			path, reached := paths[s.rule.Location]
 			if !reached && s.rule.Hook != postrouting || kept[s.rule.Location] == nothingKept {
 				continue
 			}
-			way.via = joinVia(way.via, kept[s.rule.Location])
+			path.via = joinVia(path.via, kept[s.rule.Location])
 			switch {
 			case s.ends && s.whole:
 				kept[s.rule.Location] = nothingKept
 			case s.ends && (strings.Contains(s.text, "! -") || strings.Contains(s.text, "!=")):
 				kept[s.rule.Location] = joinVia(kept[s.rule.Location], s.text)
 			case s.rule.TranslatesSource:
-				s.rule.Via, s.rule.Out = way.via, cmp.Or(s.rule.Out, way.out)
+				s.rule.Via, s.rule.Out = path.via, cmp.Or(s.rule.Out, path.out)
 			}
 			for _, to := range s.to {
-				next := natWay{joinVia(way.via, s.text), cmp.Or(s.rule.Out, way.out)}
-				if old, known := ways[to]; known {
+				next := chainPath{joinVia(path.via, s.text), cmp.Or(s.rule.Out, path.out)}
+				if old, known := paths[to]; known {
 					next = old.merge(next)
 				}
-				changed = changed || ways[to] != next
-				ways[to] = next
+				changed = changed || paths[to] != next
+				paths[to] = next
 			}
 		}
 	}
@@ -60,19 +60,19 @@ func joinVia(texts ...string) string {
 	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), ", ")
 }
 
-// merge returns the more general one of two ways to a chain. If they lead there from different links, it is for all.
-func (w natWay) merge(other natWay) natWay {
-	if special(w.via) && !special(other.via) {
-		w.via = other.via
+// merge returns the more general one of two paths to a chain. If they lead there from different links, it is for all.
+func (p chainPath) merge(other chainPath) chainPath {
+	if selectsByMarkOrDestination(p.via) && !selectsByMarkOrDestination(other.via) {
+		p.via = other.via
 	}
-	if w.out != other.out {
-		w.out = ""
+	if p.out != other.out {
+		p.out = ""
 	}
-	return w
+	return p
 }
 
-// special reports whether rules select by marks or destinations.
-func special(text string) bool {
+// selectsByMarkOrDestination reports whether rules select by marks or destinations.
+func selectsByMarkOrDestination(text string) bool {
 	return strings.Contains(text, "mark") || strings.Contains(text, "daddr") || strings.Contains(text, " -d ")
 }
 

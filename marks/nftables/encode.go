@@ -171,7 +171,7 @@ func encodeAction(a marks.Action, ipv6 bool) [][]byte {
 	case marks.Accept:
 		return [][]byte{nftnl.Accept()}
 	case marks.CopyCtmark, marks.AcceptCtmark:
-		all := append(under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.SetMeta(unix.NFT_META_MARK, 0))
+		all := append(loadMasked(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.SetMeta(unix.NFT_META_MARK, 0))
 		if a.Kind == marks.AcceptCtmark {
 			return append(all, nftnl.Accept())
 		}
@@ -189,15 +189,15 @@ func encodeAction(a marks.Action, ipv6 bool) [][]byte {
 	case marks.LookUpMAC:
 		return append(loadMAC(), nftnl.VerdictMap(chain, 0))
 	case marks.LookUpFwmark:
-		return append(under(a.Mask, nftnl.Meta(unix.NFT_META_MARK, 0)), nftnl.VerdictMap(chain, 0))
+		return append(loadMasked(a.Mask, nftnl.Meta(unix.NFT_META_MARK, 0)), nftnl.VerdictMap(chain, 0))
 	case marks.LookUpCtmark:
-		return append(under(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.VerdictMap(chain, 0))
+		return append(loadMasked(a.Mask, nftnl.Ct(unix.NFT_CT_MARK, 0)), nftnl.VerdictMap(chain, 0))
 	}
 	return nil
 }
 
-// under returns the expressions that load a mark under the mask.
-func under(mask marks.Mask, load []byte) [][]byte {
+// loadMasked returns the expressions that load a mark under the mask.
+func loadMasked(mask marks.Mask, load []byte) [][]byte {
 	if mask == marks.FullMask {
 		return [][]byte{load}
 	}

@@ -58,14 +58,14 @@ func openOwner() (*nftnl.Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := trial(socket); err != nil {
+	if err := checkProtection(socket); err != nil {
 		return nil, errors.Join(err, socket.Close())
 	}
 	return socket, nil
 }
 
-// trial returns ErrUnprotected on a kernel that does not know the flags. It changes nothing.
-func trial(socket *nftnl.Socket) error {
+// checkProtection returns ErrUnprotected on a kernel that does not know the flags. It changes nothing.
+func checkProtection(socket *nftnl.Socket) error {
 	refused, err := socket.Try([]nftnl.Request{nftnl.Table(marks.NFTTable + "-probe").Create(owned)})
 	if err != nil || len(refused) == 0 {
 		return err

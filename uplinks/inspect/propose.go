@@ -50,7 +50,7 @@ func Propose(f uplinks.Facts, attrs map[string]uplinks.LinkAttributes) Proposal 
 		}
 		u := proposedUplink(f, l, all)
 		p.Doubtful = append(p.Doubtful, u)
-		p.Comments[u.Name] = append(describe(f, l, u), doubt(f, l)...)
+		p.Comments[u.Name] = append(describe(f, l, u), commentReason(f, l)...)
 	}
 	p.Comments[""] = slices.Concat(p.Comments[""], singleUplink(*s), linksWithoutGateway(p, f), linksDown(p, f))
 	return p

@@ -50,8 +50,8 @@ func otherRouters(l uplinks.Link, gateway uplinks.NextHop, family uplinks.Family
 	return lines
 }
 
-// doubt returns why a link is proposed as a comment.
-func doubt(f uplinks.Facts, l uplinks.Link) []string {
+// commentReason returns why a link is proposed as a comment.
+func commentReason(f uplinks.Facts, l uplinks.Link) []string {
 	if len(l.Defaults) > 0 {
 		return []string{"It is a tunnel: an uplink only if its requests come from the Internet, not from a VPN's own", "networks. If so, remove the # of its table."}
 	}

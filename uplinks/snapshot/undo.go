@@ -18,22 +18,22 @@ func (d Document) With(other Document) Document { return slices.Concat(d, withou
 
 // Added returns the lines that the restore has added and that are still there, in the order of the host now.
 func (u Undo) Added(now Document) Document {
-	return both(without(now, u.Before), without(u.Restored, u.Before))
+	return intersect(without(now, u.Before), without(u.Restored, u.Before))
 }
 
 // Displaced returns the lines of the host before the restore that are not there now.
 func (u Undo) Displaced(now Document) Document { return without(u.Before, now) }
 
-// both returns the lines that the others have too, each as many times as both have it.
-func both(lines, others []string) []string {
+// intersect returns the lines that the others have too, each as many times as both have it.
+func intersect(lines, others []string) []string {
 	return without(lines, without(lines, others))
 }
 
 // Undone returns what a chain is without what a restore has added, in the order that its rules had before.
 func (c ChainLines) Undone(before, restored ChainLines) ChainLines {
-	added := both(without(c.Rules, before.Rules), without(restored.Rules, before.Rules))
+	added := intersect(without(c.Rules, before.Rules), without(restored.Rules, before.Rules))
 	kept := without(c.Rules, added)
-	old := both(before.Rules, kept)
+	old := intersect(before.Rules, kept)
 	if more := without(kept, old); !slices.Equal(without(kept, more), old) {
 		kept = slices.Concat(old, more)
 	}
