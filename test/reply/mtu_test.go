@@ -116,7 +116,7 @@ func newNarrow(t *testing.T, c box.Conditions) *box.Box {
 	return b
 }
 
-// eachNarrow runs the test at the addresses of the uplinks, and wants their ways' MTUs to be heeded.
+// eachNarrow runs the test at the addresses of the uplinks, and wants answers to be no larger than their paths allow.
 func eachNarrow(t *testing.T, b *box.Box, test func(*testing.T, *box.Box, netip.Addr), uplinks ...*world.Uplink) {
 	t.Helper()
 	for _, u := range uplinks {
@@ -125,14 +125,14 @@ func eachNarrow(t *testing.T, b *box.Box, test func(*testing.T, *box.Box, netip.
 			test(t, b, to)
 			p.Settle()
 			p.WantSymmetric(t, u, to, 1)
-			heeded(t, u, to, p.Wires[u.Index].Packets())
+			wantPathMTU(t, u, to, p.Wires[u.Index].Packets())
 		}
 	}
 }
 
-// heeded wants that answers from the address by an uplink were as large as the path allows: on the narrow one, up to
+// wantPathMTU fails unless answers from the address by an uplink were as large as the path allows: on the narrow one, up to
 // what its router reported and no larger from then on; packets already on their way, and TCP's probes, may be.
-func heeded(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
+func wantPathMTU(t *testing.T, u *world.Uplink, from netip.Addr, packets []world.Packet) {
 	t.Helper()
 	reported, large, after, largest := 0, 0, 0, 0
 	for _, p := range packets {

@@ -52,16 +52,16 @@ func TestDoctorReportsTwoHostsThatAnswerForGateway(t *testing.T) {
 	})
 }
 
-// thief is a host on the shared link that has the addresses of a router.
-type thief struct {
+// spoofer is a host on the shared link that has the addresses of a router.
+type spoofer struct {
 	*world.Host
 	mac string
 }
 
-// addThief adds a host with the addresses of the router, which it announces by gratuitous ARP and unsolicited neighbour advertisements.
-func (o *office) addThief(r *router) *thief {
-	h := &thief{o.Host("thief"), "02:00:00:0b:09:01"}
-	link, port := o.Join(h.Host, "w0", o.Switch, "thief")
+// addSpoofer adds a host with the addresses of the router, which it announces by gratuitous ARP and unsolicited neighbour advertisements.
+func (o *office) addSpoofer(r *router) *spoofer {
+	h := &spoofer{o.Host("spoofer"), "02:00:00:0b:09:01"}
+	link, port := o.Join(h.Host, "w0", o.Switch, "spoofer")
 	o.Switch.Run("ip", "link", "set", port.Name, "master", "br0")
 	h.SetSysctl("net.ipv4.conf.w0.arp_notify", "1")
 	h.SetSysctl("net.ipv6.conf.w0.ndisc_notify", "1")
@@ -70,8 +70,8 @@ func (o *office) addThief(r *router) *thief {
 	return h
 }
 
-// awaitTheft waits until the gateway has taken the announcement of the address.
-func (h *thief) awaitTheft(t *testing.T, o *office, a netip.Addr) {
+// awaitSpoofedEntry waits until the gateway has taken the announcement of the address.
+func (h *spoofer) awaitSpoofedEntry(t *testing.T, o *office, a netip.Addr) {
 	t.Helper()
 	box.Eventually(t, box.EventualTimeout, "the gateway takes the announcement of "+a.String(), func() bool {
 		h.Run("ip", "link", "set", "w0", "address", h.mac) // announces; within a second after another change it is ignored
@@ -88,9 +88,9 @@ func TestRepliesAfterStolenAddresses(t *testing.T) {
 		p := o.pingerBy(t)
 		all := []net.HardwareAddr{mustMAC(t, o.Routers[0].MAC), mustMAC(t, cable.MAC)}
 		p.wantReplies(t, all...)
-		h := o.addThief(cable)
+		h := o.addSpoofer(cable)
 		for _, a := range []netip.Addr{cable.Addr4, cable.LL} {
-			h.awaitTheft(t, o, a)
+			h.awaitSpoofedEntry(t, o, a)
 			p.wantReplies(t, all[0])
 		}
 		h.Run("ip", "link", "set", "w0", "down")

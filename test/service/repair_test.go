@@ -77,8 +77,8 @@ func listKernel(b *box.Box) kernelListings {
 	return k
 }
 
-// harmsTo returns damages to every step of a plan.
-func harmsTo(b *box.Box, plan string) (all []randomDamage) {
+// damagesTo returns damages to every step of a plan.
+func damagesTo(b *box.Box, plan string) (all []randomDamage) {
 	for line := range strings.Lines(plan) {
 		line = strings.TrimSpace(line)
 		family := "4"
@@ -138,7 +138,7 @@ func TestRandomDamageIsRepairedWithinASecond(t *testing.T) {
 		b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 6, world.Options{}), backend)
 		chance := box.SeededRand(t)
 		addForeignObjects(b)
-		all := harmsTo(b, b.Must(3, "plan").Stdout)
+		all := damagesTo(b, b.Must(3, "plan").Stdout)
 		b.Start()
 		b.AwaitInSync()
 		whole := listKernel(b)
