@@ -95,16 +95,16 @@ func (h *Host) MoveMark(from, to marks.Mark, mask marks.Mask) error {
 	})
 }
 
-// treatment is what a move does with a connection.
+// treatment is what a move does with a connection. Of several moves of one connection that with the greatest value counts.
 type treatment uint8
 
 const (
-	leave      treatment = iota // it is not concerned
-	forget                      // conntrack deletes it
-	unmark                      // it loses its mark
-	endSocket                   // it is the host's own, which goes on by no other uplink
-	loseSocket                  // so is this one, whose address is lost: it is forgotten too
-	dropSocket                  // so is this one, whose uplink is removed: it is forgotten first, and the filters at egress hold its last packet back
+	keep                treatment = iota
+	deleteEntry                   // conntrack deletes it
+	clearMark                     // its next packet chooses another uplink
+	endSocket                     // it is the host's own, which goes on by no other uplink
+	endSocketThenDelete           // likewise, and the host has lost the address: what else the program sends from it must be translated
+	deleteThenEndSocket           // likewise, and the uplink is removed: without an entry the filters at egress drop the last packet of the socket
 )
 
 // treat returns what the move does with a connection that has its mark and family.
@@ -112,19 +112,19 @@ func treat(m uplinks.Move, c rtnl.Connection) treatment {
 	from := c.Original.From.Addr()
 	switch {
 	case m.LostOnly && !m.HasLost(c.Reply.To.Addr()):
-		return leave
+		return keep
 	case c.TranslatesSource():
-		return forget
+		return deleteEntry
 	case m.Removed && (m.HasLost(from) || slices.Contains(m.Own, from)):
-		return dropSocket
+		return deleteThenEndSocket
 	case m.HasLost(from):
-		return loseSocket
+		return endSocketThenDelete
 	case slices.Contains(m.Own, from):
 		return endSocket
 	case slices.ContainsFunc(m.Fixed, func(p netip.Prefix) bool { return p.Contains(from) }):
-		return leave
+		return keep
 	}
-	return unmark
+	return clearMark
 }
 
 // move moves the connections of a walk, and counts them at the indexes of their moves.
@@ -134,16 +134,16 @@ func (k walk) move(moved []Moved) (err error) {
 	failed := rtnl.EachMarked(k.filter, func(c rtnl.TrackedConnection) {
 		i, how := k.of(c.Connection)
 		switch how {
-		case leave:
+		case keep:
 			return
-		case forget:
+		case deleteEntry:
 			w.Delete(c)
-		case dropSocket:
+		case deleteThenEndSocket:
 			own[i] = append(own[i], c.Original)
 			w.Delete(c)
-		case unmark:
+		case clearMark:
 			w.SetMark(c, 0, k.mask)
-		case endSocket, loseSocket:
+		case endSocket, endSocketThenDelete:
 			if own[i] = append(own[i], c.Original); how == endSocket {
 				return
 			}

@@ -86,19 +86,19 @@ func TestConnectionsOfSeveralMovesAreTreatedByThatWhichDoesMost(t *testing.T) {
 		connection rtnl.Connection
 		want       map[string]treatment
 	}{
-		"translated, lost": {connection(inside, lost), map[string]treatment{"all": forget, "lost": forget, "both": forget}},
-		"translated":       {connection(inside, own), map[string]treatment{"all": forget, "lost": leave, "both": forget}},
-		"own, lost":        {connection(lost, lost), map[string]treatment{"all": unmark, "lost": loseSocket, "both": loseSocket}},
-		"own":              {connection(own, own), map[string]treatment{"all": endSocket, "lost": leave, "both": endSocket}},
-		"own, link-local":  {connection(addr("fe80::2"), addr("fe80::2")), map[string]treatment{"all": loseSocket, "lost": loseSocket, "both": loseSocket}},
-		"untranslated":     {connection(inside, inside), map[string]treatment{"all": unmark, "lost": leave, "both": unmark}},
-		"fixed":            {connection(fixed, fixed), map[string]treatment{"all": leave, "lost": leave, "both": leave}},
+		"translated, lost": {connection(inside, lost), map[string]treatment{"all": deleteEntry, "lost": deleteEntry, "both": deleteEntry}},
+		"translated":       {connection(inside, own), map[string]treatment{"all": deleteEntry, "lost": keep, "both": deleteEntry}},
+		"own, lost":        {connection(lost, lost), map[string]treatment{"all": clearMark, "lost": endSocketThenDelete, "both": endSocketThenDelete}},
+		"own":              {connection(own, own), map[string]treatment{"all": endSocket, "lost": keep, "both": endSocket}},
+		"own, link-local":  {connection(addr("fe80::2"), addr("fe80::2")), map[string]treatment{"all": endSocketThenDelete, "lost": endSocketThenDelete, "both": endSocketThenDelete}},
+		"untranslated":     {connection(inside, inside), map[string]treatment{"all": clearMark, "lost": keep, "both": clearMark}},
+		"fixed":            {connection(fixed, fixed), map[string]treatment{"all": keep, "lost": keep, "both": keep}},
 	} {
 		c.want["both, the other way"] = c.want["both"]
 		for which, moves := range both {
 			others := []uplinks.Move{{Mark: 0x2200, Mask: 0x3f00, Family: uplinks.IPv6}, {Mark: 0x2100, Mask: 0x3f00, Family: uplinks.IPv4}}
 			k := walks(append(others, moves...), 0, 1)[0]
-			if i, how := k.of(c.connection); how != c.want[which] || how != leave && i < len(others) {
+			if i, how := k.of(c.connection); how != c.want[which] || how != keep && i < len(others) {
 				t.Errorf("%s, %s: %d by move %d, want %d", name, which, how, i, c.want[which])
 			}
 		}
