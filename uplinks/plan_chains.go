@@ -19,7 +19,7 @@ func chainSteps(want, have State) (write, erase Plan) {
 			step.Adopt = want.Pinned[firewall]
 		}
 		if u, translates := want.Untranslated[firewall]; translates && d.changesMasq(firewall) {
-			step.Renew = &u
+			step.Untranslated = &u
 		}
 		switch {
 		case step.Change.IsEmpty():

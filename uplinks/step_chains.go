@@ -14,8 +14,9 @@ type LoadChains struct {
 	Last     bool // nor in marks.NFTTable, which both families share
 	// Adopt are the connections that get their mark directly after the change.
 	Adopt []Pinned
-	// Renew are the connections that are forgotten directly after the change, so that their next packet is translated; nil: none.
-	Renew *Untranslated
+	// Untranslated are the connections that conntrack deletes directly before and after the change, so that their next packet is
+	// translated; nil: none.
+	Untranslated *Untranslated
 }
 
 // String returns the commands of iptables or nft, one a line.

@@ -32,9 +32,10 @@ func adopt(all []uplinks.Pinned) error {
 	return w.Close()
 }
 
-// renew forgets the connections that began while their source was not translated: the kernel decides on the translation by the first
-// packet of a connection alone, and conntrack keeps the others of a stream without reply as they are for as long as it goes on.
-func renew(u *uplinks.Untranslated) error {
+// deleteUntranslated deletes the connections that began while their source was not translated: the kernel decides on the translation
+// by the first packet of a connection alone, and conntrack keeps the others of a stream without reply as they are for as long as it
+// goes on.
+func deleteUntranslated(u *uplinks.Untranslated) error {
 	if u == nil {
 		return nil
 	}

@@ -28,13 +28,13 @@ func (h *Host) loadAndAdopt(ctx context.Context, s uplinks.LoadChains) error {
 	}
 	// The table of marks.Backup translates what begins from now on. What began before would get its mark by the chains, and leave with it
 	// untranslated, past the filters at egress, until it is forgotten.
-	if err := renew(s.Renew); err != nil {
+	if err := deleteUntranslated(s.Untranslated); err != nil {
 		return err
 	}
 	if err := h.loadChains(ctx, s); err != nil {
 		return err
 	}
-	return errors.Join(adopt(s.Adopt), renew(s.Renew))
+	return errors.Join(adopt(s.Adopt), deleteUntranslated(s.Untranslated))
 }
 
 // loadChains applies the change of a step. A table that replypath has created is deleted with its last rule, if it is

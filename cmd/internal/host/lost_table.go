@@ -44,7 +44,7 @@ func (h *Host) RestoreTable() (done []uplinks.LoadChains, err error) {
 	}
 	for _, s := range h.lost.loads {
 		h.counters.reset(s)
-		err = errors.Join(err, adopt(s.Adopt), renew(s.Renew))
+		err = errors.Join(err, adopt(s.Adopt), deleteUntranslated(s.Untranslated))
 	}
 	return h.lost.loads, errors.Join(err, h.renewBackup())
 }
@@ -54,7 +54,7 @@ func (h *Host) RestoreTable() (done []uplinks.LoadChains, err error) {
 func (h *Host) translateFirst(loads []uplinks.LoadChains) error {
 	err := h.renewBackup()
 	for _, s := range loads {
-		err = errors.Join(err, renew(s.Renew))
+		err = errors.Join(err, deleteUntranslated(s.Untranslated))
 	}
 	return err
 }
