@@ -133,7 +133,7 @@ func (m *outboundMover) carryOut(by func(...uplinks.Move) ([]host.Moved, error),
 	moved, err := by(due...)
 	ended := time.Now()
 	if err != nil {
-		m.log.Error("cannot move connections", "uplinks", movedUplinks(due), "err", err)
+		m.log.Error("cannot move all connections: those that are left keep to their uplink until they end", "uplinks", movedUplinks(due), "err", err)
 	}
 	for i, n := range moved {
 		done := &moves[indexes[i]].done
@@ -177,32 +177,4 @@ func (m *outboundMover) moveAgain(moves []begunMove) {
 		m.log.Info("connections moved", "uplink", move.Path.Uplink, "family", move.Family, "connections", done.Connections, "sockets", done.Sockets,
 			"second_sweep", done.SecondSweep, "milliseconds", done.Milliseconds, "why", move.Why)
 	}
-}
-
-// drainRequest takes an uplink out of outbound, or puts it back.
-type drainRequest struct {
-	uplink        string
-	drained, move bool
-}
-
-// execute implements request.
-func (r drainRequest) execute(_ context.Context, c *configuration) error {
-	if err := c.reconciler.Settings().CheckDrain(r.uplink); err != nil {
-		return err
-	}
-	d, can := c.host.(interface {
-		SetDrained(uplink string, drained bool) error
-	})
-	if !can {
-		return fmt.Errorf("this kernel keeps no drained uplinks")
-	}
-	if err := d.SetDrained(r.uplink, r.drained); err != nil {
-		return fmt.Errorf("save that %s is drained: %w", r.uplink, err)
-	}
-	state := map[bool]string{true: "drained", false: "back in use"}[r.drained]
-	c.recorder.Record(health.Event{Kind: eventOutbound, Uplink: r.uplink, To: map[bool]string{true: "drained", false: "undrained"}[r.drained], Text: r.uplink + " is " + state + " for outbound connections, by the operator"})
-	if r.drained && r.move {
-		c.reconciler.moveAfterRound = append(c.reconciler.moveAfterRound, r.uplink)
-	}
-	return nil
 }

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"replypath/cmd/internal/control"
+	"replypath/health"
 	"replypath/uplinks"
 )
 
@@ -26,6 +28,39 @@ func (r reloadRequest) execute(ctx context.Context, c *configuration) error {
 type confirmRequest struct{}
 
 func (confirmRequest) execute(_ context.Context, c *configuration) error { return c.Confirm() }
+
+// drainer is a kernel that keeps which uplinks are drained. *host.Host implements it.
+type drainer interface {
+	SetDrained(uplink string, drained bool) error
+}
+
+// drainRequest takes an uplink out of outbound connections, or puts it back.
+type drainRequest struct {
+	uplink        string
+	drained, move bool
+}
+
+func (r drainRequest) execute(_ context.Context, c *configuration) error {
+	if err := c.reconciler.Settings().CheckDrain(r.uplink); err != nil {
+		return err
+	}
+	to, state := "undrained", "back in use"
+	if r.drained {
+		to, state = "drained", "drained"
+	}
+	d, can := c.host.(drainer)
+	if !can {
+		return fmt.Errorf("this kernel keeps no drained uplinks")
+	}
+	if err := d.SetDrained(r.uplink, r.drained); err != nil {
+		return fmt.Errorf("save that %s is %s: %w", r.uplink, state, err)
+	}
+	c.recorder.Record(health.Event{Kind: eventOutbound, Uplink: r.uplink, To: to, Text: r.uplink + " is " + state + " for outbound connections, by the operator"})
+	if r.drained && r.move {
+		c.reconciler.moveAfterRound = append(c.reconciler.moveAfterRound, r.uplink)
+	}
+	return nil
+}
 
 // requestQueue hands requests to the goroutine of the loop. Safe for concurrent use.
 type requestQueue struct {
