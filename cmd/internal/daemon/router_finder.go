@@ -17,8 +17,8 @@ import (
 
 // foundRouterTable keeps the ids of routers that were found. *host.Host implements it.
 type foundRouterTable interface {
-	// AddFoundRouter gives a router an id, one that is not worn if there is one.
-	AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (r uplinks.FoundRouter, ok bool)
+	// AddFoundRouter gives a router an id, one that is not to be avoided if there is one. ok is false when there is none.
+	AddFoundRouter(uplink, mac string, avoid map[marks.ID]bool) (r uplinks.FoundRouter, ok bool)
 	ForgetFoundRouters(all []uplinks.FoundRouter)
 	// MoveMark gives the connections with a mark another one.
 	MoveMark(from, to marks.Mark, mask marks.Mask) error
@@ -38,11 +38,11 @@ type routerFinder struct {
 
 	mu      sync.Mutex
 	links   map[string]foundLink                 // by name, as the last round has observed them
-	force   []uplinks.FoundRouter                // that the last round has put in force
+	inForce []uplinks.FoundRouter                // that the last round has put in force
 	use     map[uplinks.FoundRouter]rtnl.MarkUse // their connections, at the last count
 	since   map[uplinks.FoundRouter]time.Time    // when they were found, since the service has started
 	retired map[marks.ID]marks.ID                // of routers that are none any more: whose connections theirs are now
-	worn    map[marks.ID]bool                    // ids of no router that connections may have: nil before the first count
+	stale   map[marks.ID]bool                    // ids of no router that connections may have; nil before the first count
 	ids     []marks.ID                           // that routers can have
 	mask    marks.Mask
 	unsaved bool // the routers could not be saved at the last round
@@ -165,7 +165,7 @@ func (s *routerSearch) receive(f linkFrame) {
 // follow adapts the sockets to the last round, and completes the routers that it has put in force.
 func (s *routerSearch) follow(ctx context.Context) {
 	s.finder.mu.Lock()
-	links, force := s.finder.links, s.finder.force
+	links, routers := s.finder.links, s.finder.inForce
 	s.finder.mu.Unlock()
 	for name, now := range s.sockets {
 		if links[name].index != now.link.index {
@@ -189,7 +189,7 @@ func (s *routerSearch) follow(ctx context.Context) {
 	}
 	now := time.Now()
 	s.pending = slices.DeleteFunc(s.pending, func(p pendingRouter) bool {
-		inForce := slices.Contains(force, p.FoundRouter)
+		inForce := slices.Contains(routers, p.FoundRouter)
 		if inForce {
 			s.complete(p)
 		}

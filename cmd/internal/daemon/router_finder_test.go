@@ -31,9 +31,9 @@ func (k *keptRouters) MoveMark(from, to marks.Mark, _ marks.Mask) error {
 func (k *keptRouters) UnsavedRouters() error { return k.unsaved }
 
 // AddFoundRouter implements foundRouterTable.
-func (k *keptRouters) AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (uplinks.FoundRouter, bool) {
+func (k *keptRouters) AddFoundRouter(uplink, mac string, avoid map[marks.ID]bool) (uplinks.FoundRouter, bool) {
 	for id := marks.ID(31); id > 31-marks.ID(k.ids); id-- {
-		if !worn[id] && !slices.ContainsFunc(k.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
+		if !avoid[id] && !slices.ContainsFunc(k.all, func(r uplinks.FoundRouter) bool { return r.ID == id }) {
 			r := uplinks.FoundRouter{Uplink: uplink, MAC: mac, ID: id}
 			k.all = append(k.all, r)
 			return r, true
@@ -63,7 +63,7 @@ func newTestSearch(ids int, use map[marks.Mark]rtnl.MarkUse) (*routerSearch, *ke
 // find takes the router at a time, and puts it in force.
 func (s *routerSearch) find(table *keptRouters, mac string, at time.Time) {
 	s.take(context.Background(), &candidate{link: "eth1", mac: mac}, foundLink{uplink: "dsl", first: 2}, at)
-	s.finder.force = slices.Clone(table.all)
+	s.finder.inForce = slices.Clone(table.all)
 }
 
 func TestRoutersWithoutConnectionsAreForgotten(t *testing.T) {

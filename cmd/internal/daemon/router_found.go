@@ -52,7 +52,7 @@ func (s *routerSearch) take(ctx context.Context, c *candidate, l foundLink, now 
 	if !s.candidates.taken.take(now) {
 		return // it is tried again with its next packet
 	}
-	found, ok := r.table.AddFoundRouter(l.uplink, c.mac, r.wornIDs())
+	found, ok := r.table.AddFoundRouter(l.uplink, c.mac, r.staleIDs())
 	if ok {
 		s.full = false
 	} else if s.evict(ctx, l, now) {

@@ -21,11 +21,11 @@ func (r *routerFinder) observe(s uplinks.Settings, f uplinks.Facts) {
 	links := findingLinks(s, f)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := !maps.EqualFunc(links, r.links, foundLink.equal) || !slices.Equal(f.FoundRouters, r.force)
+	changed := !maps.EqualFunc(links, r.links, foundLink.equal) || !slices.Equal(f.FoundRouters, r.inForce)
 	if r.mask == s.Mask {
 		r.retire(s, f)
 	}
-	r.links, r.force, r.mask, r.ids = links, slices.Clone(f.FoundRouters), s.Mask, s.FoundRouterIDs()
+	r.links, r.inForce, r.mask, r.ids = links, slices.Clone(f.FoundRouters), s.Mask, s.FoundRouterIDs()
 	r.dropUnknown(time.Now())
 	if changed {
 		select {
@@ -92,7 +92,7 @@ func ownAddresses(f uplinks.Facts, link uplinks.Link) (all []string) {
 // uplink that has their connections from now on. The caller holds the lock.
 func (r *routerFinder) retire(s uplinks.Settings, f uplinks.Facts) {
 	known := s.RoutersOf(f)
-	for _, old := range r.force {
+	for _, old := range r.inForce {
 		i := slices.IndexFunc(s.Uplinks, func(u uplinks.Uplink) bool { return u.Name == old.Uplink })
 		if i < 0 || slices.Contains(f.FoundRouters, old) {
 			continue
@@ -115,7 +115,7 @@ func (r *routerFinder) retire(s uplinks.Settings, f uplinks.Facts) {
 // dropUnknown forgets what is known of routers that are not in force, nor about to be. The caller holds the lock.
 func (r *routerFinder) dropUnknown(now time.Time) {
 	maps.DeleteFunc(r.since, func(known uplinks.FoundRouter, found time.Time) bool {
-		return !slices.Contains(r.force, known) && now.Sub(found) > maxPendingTime
+		return !slices.Contains(r.inForce, known) && now.Sub(found) > maxPendingTime
 	})
-	maps.DeleteFunc(r.use, func(known uplinks.FoundRouter, _ rtnl.MarkUse) bool { return !slices.Contains(r.force, known) })
+	maps.DeleteFunc(r.use, func(known uplinks.FoundRouter, _ rtnl.MarkUse) bool { return !slices.Contains(r.inForce, known) })
 }

@@ -39,7 +39,7 @@ func (s *routerSearch) evict(ctx context.Context, l foundLink, now time.Time) bo
 	}
 	r.mu.Lock()
 	var oldest uplinks.FoundRouter
-	for _, f := range r.force {
+	for _, f := range r.inForce {
 		since, fresh := r.since[f]
 		if r.use[f].Live > 0 || fresh && now.Sub(since) < evictionAge {
 			continue
@@ -70,7 +70,7 @@ func (r *routerFinder) forget(all []uplinks.FoundRouter) {
 		delete(r.since, f)
 		delete(r.use, f)
 	}
-	r.force = slices.DeleteFunc(r.force, func(f uplinks.FoundRouter) bool { return slices.Contains(all, f) })
+	r.inForce = slices.DeleteFunc(r.inForce, func(f uplinks.FoundRouter) bool { return slices.Contains(all, f) })
 }
 
 // moveRetired gives the connections of routers that are none any more the marks of the uplinks that have them now.
@@ -91,17 +91,17 @@ func (r *routerFinder) moveRetired() {
 func (r *routerFinder) beginCounts() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.worn = make(map[marks.ID]bool, len(r.ids))
+	r.stale = make(map[marks.ID]bool, len(r.ids))
 	for _, id := range r.ids {
-		r.worn[id] = true
+		r.stale[id] = true
 	}
 }
 
-// wornIDs returns the ids of no router that connections have.
-func (r *routerFinder) wornIDs() map[marks.ID]bool {
+// staleIDs returns the ids of no router that connections may have, as those of an earlier service.
+func (r *routerFinder) staleIDs() map[marks.ID]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return maps.Clone(r.worn)
+	return maps.Clone(r.stale)
 }
 
 // countUse counts the connections of the routers in force, and forgets those that have none. It reports whether there were such.
@@ -119,10 +119,10 @@ func (s *routerSearch) countUse(ctx context.Context) (forgotten bool) {
 // countUse does the work of a count.
 func (r *routerFinder) countUse(ctx context.Context, now time.Time) (forgotten bool) {
 	r.mu.Lock()
-	force, mask := slices.Clone(r.force), r.mask
-	ids := slices.Collect(maps.Keys(r.worn))
+	routers, mask := slices.Clone(r.inForce), r.mask
+	ids := slices.Collect(maps.Keys(r.stale))
 	r.mu.Unlock()
-	for _, f := range force {
+	for _, f := range routers {
 		ids = append(ids, f.ID)
 	}
 	if len(ids) == 0 {
@@ -135,7 +135,7 @@ func (r *routerFinder) countUse(ctx context.Context, now time.Time) (forgotten b
 	}
 	var unused []uplinks.FoundRouter
 	r.mu.Lock()
-	for _, f := range force {
+	for _, f := range routers {
 		if _, known := r.since[f]; !known {
 			r.since[f] = now // remembered from before the service has started
 		}
@@ -144,8 +144,8 @@ func (r *routerFinder) countUse(ctx context.Context, now time.Time) (forgotten b
 			unused = append(unused, f)
 		}
 	}
-	maps.DeleteFunc(r.worn, func(id marks.ID, _ bool) bool {
-		return use[mask.Mark(id)].Connections == 0 || slices.ContainsFunc(force, func(f uplinks.FoundRouter) bool { return f.ID == id })
+	maps.DeleteFunc(r.stale, func(id marks.ID, _ bool) bool {
+		return use[mask.Mark(id)].Connections == 0 || slices.ContainsFunc(routers, func(f uplinks.FoundRouter) bool { return f.ID == id })
 	})
 	r.mu.Unlock()
 	if len(unused) == 0 {
@@ -172,7 +172,7 @@ func commonMarks(ids []marks.ID, mask marks.Mask) rtnl.MarkFilter {
 func (r *routerFinder) status(uplink string) (all []health.FoundRouter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, f := range r.force {
+	for _, f := range r.inForce {
 		if f.Uplink == uplink {
 			all = append(all, health.FoundRouter{MAC: f.MAC, ID: int(f.ID), Since: r.since[f], Connections: r.use[f].Connections})
 		}

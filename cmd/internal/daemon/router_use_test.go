@@ -80,15 +80,15 @@ func TestFullTableOfRoutersIsReportedOnce(t *testing.T) {
 }
 
 // An id that connections have from before is given last.
-func TestWornIDsAreAvoided(t *testing.T) {
+func TestStaleIDsAreAvoided(t *testing.T) {
 	mask := marks.DefaultMask
 	use := map[marks.Mark]rtnl.MarkUse{mask.Mark(31): {Connections: 1}, mask.Mark(30): {Connections: 1}}
 	s, table := newTestSearch(3, use)
 	s.finder.ids = []marks.ID{31, 30, 29}
 	s.finder.beginCounts()
 	s.finder.countUse(t.Context(), time.Now())
-	if got := slices.Sorted(maps.Keys(s.finder.wornIDs())); !slices.Equal(got, []marks.ID{30, 31}) {
-		t.Fatalf("worn: %v", got)
+	if got := slices.Sorted(maps.Keys(s.finder.staleIDs())); !slices.Equal(got, []marks.ID{30, 31}) {
+		t.Fatalf("stale: %v", got)
 	}
 	s.find(table, "02:00:00:00:00:01", time.Now())
 	if table.all[0].ID != 29 {
@@ -96,8 +96,8 @@ func TestWornIDsAreAvoided(t *testing.T) {
 	}
 	delete(use, mask.Mark(31))
 	s.finder.countUse(t.Context(), time.Now())
-	if got := slices.Collect(maps.Keys(s.finder.wornIDs())); !slices.Equal(got, []marks.ID{30}) {
-		t.Errorf("later, worn: %v", got)
+	if got := slices.Collect(maps.Keys(s.finder.staleIDs())); !slices.Equal(got, []marks.ID{30}) {
+		t.Errorf("later, stale: %v", got)
 	}
 }
 

@@ -101,17 +101,17 @@ func readFoundRouters(d statedir.Dir) ([]uplinks.FoundRouter, error) {
 	return saved, nil
 }
 
-// AddFoundRouter gives an id to a router on the uplink's link, one that is not worn by connections if there is one. ok is false when
+// AddFoundRouter gives an id to a router on the uplink's link, one that is not to be avoided if there is one. ok is false when
 // there is none left.
-func (h *Host) AddFoundRouter(uplink, mac string, worn map[marks.ID]bool) (r uplinks.FoundRouter, ok bool) {
+func (h *Host) AddFoundRouter(uplink, mac string, avoid map[marks.ID]bool) (r uplinks.FoundRouter, ok bool) {
 	m := &h.found
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i := slices.IndexFunc(m.all, func(r uplinks.FoundRouter) bool { return r.Uplink == uplink && r.MAC == mac }); i >= 0 {
 		return m.all[i], true
 	}
-	id, free := m.nextID(worn)
-	if !free && len(worn) > 0 {
+	id, free := m.nextID(avoid)
+	if !free && len(avoid) > 0 {
 		id, free = m.nextID(nil)
 	}
 	if !free || !isRouterMAC(mac) {

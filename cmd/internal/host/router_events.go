@@ -51,9 +51,9 @@ func (m *routerMACs) follow(n egress.Neighbour, table entryReader, now time.Time
 
 // announce closes the channel of RoutersChanged. The caller holds the lock.
 func (m *routerMACs) announce() {
-	if m.news != nil {
-		close(m.news)
-		m.news = nil
+	if m.routersChanged != nil {
+		close(m.routersChanged)
+		m.routersChanged = nil
 	}
 }
 
@@ -97,10 +97,10 @@ func (h *Host) RoutersChanged() <-chan struct{} {
 	m := &h.routers
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.news == nil {
-		m.news = make(chan struct{})
+	if m.routersChanged == nil {
+		m.routersChanged = make(chan struct{})
 	}
-	return m.news
+	return m.routersChanged
 }
 
 // awaitShared waits until the settings have uplinks that share a link, and returns a context that ends when they change.

@@ -97,7 +97,7 @@ func TestEventsChangeWhatIsKnownOfRouters(t *testing.T) {
 	} {
 		m.mu.Lock()
 		news := make(chan struct{})
-		m.news = news
+		m.routersChanged = news
 		m.mu.Unlock()
 		if changed := m.follow(e.entry, entryNow{e.entry}, time.Now()); changed != e.changed {
 			t.Errorf("%s: changed: %t", e.what, changed)

@@ -38,9 +38,9 @@ type routerMACs struct {
 	changed  bool              // since the file was written, or that cannot be read
 	unsaved  error             // why the file is not written
 	// routers has the uplinks of each router's address, as the last reading for these settings has found them; nil: there was none.
-	routers map[egress.LinkAddr][]string
-	news    chan struct{}  // of Host.RoutersChanged; nil: nobody waits
-	family  uplinks.Family // of the entry that has changed last
+	routers        map[egress.LinkAddr][]string
+	routersChanged chan struct{}  // of Host.RoutersChanged; nil: nobody waits
+	family         uplinks.Family // of the entry that has changed last
 }
 
 // learntMACs has the hardware addresses of each router's address, the current one first, by uplink.
