@@ -198,12 +198,14 @@ func isPause(s Step) bool {
 
 // SetFlows makes the flow table, in place of one that exists.
 type SetFlows struct {
+	hostStep
 	Table  marks.FlowTable
 	Resume bool // it was only taken away for the time of other steps
 }
 
 // DelFlows deletes the flow table: the packets of all connections take the rules and routes again.
 type DelFlows struct {
+	hostStep
 	Pause bool // only for the time of other steps
 }
 
@@ -225,18 +227,8 @@ func (SetFlows) Removes() bool { return false }
 // Removes reports false: what follows waits for it.
 func (DelFlows) Removes() bool { return false }
 
-// Scope returns the whole host.
-func (SetFlows) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (DelFlows) Scope() Scope { return Scope{} }
-
 // WriteTo makes the flow table.
 func (s SetFlows) WriteTo(w Writer) { w.SetFlows(s.Table) }
 
 // WriteTo deletes the flow table.
 func (DelFlows) WriteTo(w Writer) { w.DelFlows() }
-
-func (SetFlows) legend() string { return "" }
-
-func (DelFlows) legend() string { return "" }

@@ -5,9 +5,9 @@ import "replypath/marks"
 // The table of marks.Backup is there while a family is translated. It changes no packet as long as the chains of outbound
 // connections are whole.
 
-// Backup returns the table of the settings, with the uplinks that are left out too: what the kernel has is compared with it before it
-// is known which those are. With Protect no other program can change it; then it also restores the marks that iptables gives, which is not
-// needed where the table of the chains is protected itself. ok is false when no family is translated.
+// Backup returns the table of the settings, with the uplinks that are left out too: what the kernel has is compared with it
+// before it is known which those are. With Protect no other program can change it; then it also restores the marks that iptables
+// gives, which is not needed where the table of the chains is protected itself. ok is false when no family is translated.
 func (s Settings) Backup(f Facts) (b marks.Backup, ok bool) {
 	s = s.ResolveLinks(f)
 	if !s.Outbound.Enabled() {
@@ -68,7 +68,7 @@ func backupSteps(want, have State) (set, del Plan) {
 	missing, _ := delta(want.Backup, have.Backup, oneKey)
 	for _, b := range missing {
 		if b != (marks.Backup{}) { // to what was damaged before no change goes back
-			set = append(set, SetBackup{b})
+			set = append(set, SetBackup{Table: b})
 		}
 	}
 	if len(want.Backup) == 0 && len(have.Backup) > 0 {
@@ -78,10 +78,13 @@ func backupSteps(want, have State) (set, del Plan) {
 }
 
 // SetBackup makes the table, in place of one that exists.
-type SetBackup struct{ Table marks.Backup }
+type SetBackup struct {
+	chainsStep
+	Table marks.Backup
+}
 
 // DelBackup deletes the table.
-type DelBackup struct{}
+type DelBackup struct{ chainsStep }
 
 // String returns the command of nft.
 func (s SetBackup) String() string { return "nft '" + s.Table.NFTCommand() + "'" }
@@ -89,30 +92,14 @@ func (s SetBackup) String() string { return "nft '" + s.Table.NFTCommand() + "'"
 // String returns the command of nft.
 func (DelBackup) String() string { return "nft '" + marks.NFTDeleteBackup + "'" }
 
-// Kind returns KindChains.
-func (SetBackup) Kind() Kind { return KindChains }
-
-// Kind returns KindChains.
-func (DelBackup) Kind() Kind { return KindChains }
-
 // Removes reports false.
 func (SetBackup) Removes() bool { return false }
 
 // Removes reports true.
 func (DelBackup) Removes() bool { return true }
 
-// Scope returns the whole host.
-func (SetBackup) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (DelBackup) Scope() Scope { return Scope{} }
-
 // WriteTo makes the table.
 func (s SetBackup) WriteTo(w Writer) { w.SetBackup(s.Table) }
 
 // WriteTo deletes the table.
 func (DelBackup) WriteTo(w Writer) { w.DelBackup() }
-
-func (SetBackup) legend() string { return "" }
-
-func (DelBackup) legend() string { return "" }

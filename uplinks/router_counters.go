@@ -11,8 +11,8 @@ import (
 // uplink with several has begun. That changes no packet, and its table
 // is there only where a link is shared.
 
-// RouterCounters returns the table that counts the replies and requests of the uplinks which share their links, those that are left out too: of
-// them nothing is counted. ok is false when there are none.
+// RouterCounters returns the table that counts the replies and requests of the uplinks which share their links, those that are
+// left out too: of them nothing is counted. ok is false when there are none.
 func (s Settings) RouterCounters(f Facts) (c marks.RouterCounters, ok bool) {
 	s = s.ResolveLinks(f)
 	var all []marks.CountedUplink
@@ -42,8 +42,8 @@ func (s Settings) RouterCounters(f Facts) (c marks.RouterCounters, ok bool) {
 // HasSeveralRouters reports whether the uplink, which shares its link, has further routers beside its gateways.
 func (s Settings) HasSeveralRouters(u Uplink) bool { return len(u.Routers) > 0 && s.SharesLink(u) }
 
-// countedRouters returns the routers of uplinks that have several, as far as their hardware addresses are known. The links of the settings
-// are resolved.
+// countedRouters returns the routers of uplinks that have several, as far as their hardware addresses are known. The links of the
+// settings are resolved.
 func (s Settings) countedRouters(f Facts) (all []marks.CountedRouter) {
 	known := s.RoutersOf(f)
 	for _, u := range s.Uplinks {
@@ -78,7 +78,7 @@ func routerCounterSteps(want, have State) (set, del Plan) {
 	missing, _ := delta(want.RouterCounters, have.RouterCounters, oneKey)
 	for _, c := range missing {
 		if c != (marks.RouterCounters{}) { // to what was damaged before no change goes back
-			set = append(set, SetRouterCounters{c})
+			set = append(set, SetRouterCounters{Table: c})
 		}
 	}
 	if len(want.RouterCounters) == 0 && len(have.RouterCounters) > 0 {
@@ -88,10 +88,13 @@ func routerCounterSteps(want, have State) (set, del Plan) {
 }
 
 // SetRouterCounters makes the table, in place of one that exists.
-type SetRouterCounters struct{ Table marks.RouterCounters }
+type SetRouterCounters struct {
+	chainsStep
+	Table marks.RouterCounters
+}
 
 // DelRouterCounters deletes the table.
-type DelRouterCounters struct{}
+type DelRouterCounters struct{ chainsStep }
 
 // String returns the command of nft.
 func (s SetRouterCounters) String() string { return "nft '" + s.Table.NFTCommand() + "'" }
@@ -99,30 +102,14 @@ func (s SetRouterCounters) String() string { return "nft '" + s.Table.NFTCommand
 // String returns the command of nft.
 func (DelRouterCounters) String() string { return "nft '" + marks.NFTDeleteRouterCounters + "'" }
 
-// Kind returns KindChains.
-func (SetRouterCounters) Kind() Kind { return KindChains }
-
-// Kind returns KindChains.
-func (DelRouterCounters) Kind() Kind { return KindChains }
-
 // Removes reports false.
 func (SetRouterCounters) Removes() bool { return false }
 
 // Removes reports true.
 func (DelRouterCounters) Removes() bool { return true }
 
-// Scope returns the whole host.
-func (SetRouterCounters) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (DelRouterCounters) Scope() Scope { return Scope{} }
-
 // WriteTo makes the table.
 func (s SetRouterCounters) WriteTo(w Writer) { w.SetRouterCounters(s.Table) }
 
 // WriteTo deletes the table.
 func (DelRouterCounters) WriteTo(w Writer) { w.DelRouterCounters() }
-
-func (SetRouterCounters) legend() string { return "" }
-
-func (DelRouterCounters) legend() string { return "" }

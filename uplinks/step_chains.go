@@ -8,6 +8,7 @@ import (
 
 // LoadChains changes the chains and hooks of one firewall in one transaction.
 type LoadChains struct {
+	chainsStep
 	Firewall FirewallKey
 	Change   marks.Change
 	Unload   bool // no rule of replypath's is left in the firewall
@@ -31,16 +32,8 @@ func (s LoadChains) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Kind returns KindChains.
-func (LoadChains) Kind() Kind { return KindChains }
-
 // Removes reports whether no chain of replypath's is left in the firewall.
 func (s LoadChains) Removes() bool { return s.Unload }
 
-// Scope returns the whole host.
-func (LoadChains) Scope() Scope { return Scope{} }
-
 // WriteTo loads the chains.
 func (s LoadChains) WriteTo(w Writer) { w.LoadChains(s) }
-
-func (LoadChains) legend() string { return "" }

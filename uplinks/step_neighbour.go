@@ -17,12 +17,16 @@ func (k NeighbourKey) family() Family { return FamilyOf(k.Addr) }
 
 // SetNeighbour adds a permanent neighbour entry, or replaces the one of its address.
 type SetNeighbour struct {
+	hostStep
 	Key NeighbourKey
 	MAC string
 }
 
 // DelNeighbour deletes a neighbour entry. It succeeds if there is none.
-type DelNeighbour struct{ Key NeighbourKey }
+type DelNeighbour struct {
+	hostStep
+	Key NeighbourKey
+}
 
 // String returns the ip-neighbour(8) command.
 func (s SetNeighbour) String() string {
@@ -46,30 +50,20 @@ func (SetNeighbour) Removes() bool { return false }
 // Removes returns true.
 func (DelNeighbour) Removes() bool { return true }
 
-// Scope returns the whole host: a partial observation reads no neighbours.
-func (SetNeighbour) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (DelNeighbour) Scope() Scope { return Scope{} }
-
 // WriteTo sets the entry.
 func (s SetNeighbour) WriteTo(w Writer) { w.SetNeighbour(s.Key, s.MAC) }
 
 // WriteTo deletes the entry.
 func (s DelNeighbour) WriteTo(w Writer) { w.DelNeighbour(s.Key) }
 
-func (SetNeighbour) legend() string { return "" }
-
-func (DelNeighbour) legend() string { return "" }
-
 // neighbourSteps returns the steps for neighbour entries.
 func neighbourSteps(want, have State) (write, erase Plan) {
 	set, del := delta(want.Neighbours, have.Neighbours, compareNeighbours)
 	for _, k := range set {
-		write = append(write, SetNeighbour{k, want.Neighbours[k]})
+		write = append(write, SetNeighbour{Key: k, MAC: want.Neighbours[k]})
 	}
 	for _, k := range del {
-		erase = append(erase, DelNeighbour{k})
+		erase = append(erase, DelNeighbour{Key: k})
 	}
 	return write, erase
 }

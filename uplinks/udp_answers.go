@@ -62,7 +62,7 @@ func udpSteps(want, have State) (forbid, attach, detach Plan) {
 	}
 	allowed, forbidden := delta(want.UDPAddrs, have.UDPAddrs, compareAddrs)
 	for _, a := range forbidden {
-		forbid = append(forbid, ForbidUDPAddr{a})
+		forbid = append(forbid, ForbidUDPAddr{Addr: a})
 	}
 	for _, p := range programs {
 		attach = append(attach, AttachUDP{Programs: p, Addrs: sortedKeys(want.UDPAddrs, compareAddrs)})
@@ -71,7 +71,7 @@ func udpSteps(want, have State) (forbid, attach, detach Plan) {
 		return forbid, attach, nil
 	}
 	for _, a := range allowed {
-		attach = append(attach, AllowUDPAddr{a})
+		attach = append(attach, AllowUDPAddr{Addr: a})
 	}
 	return forbid, attach, nil
 }
@@ -80,18 +80,25 @@ func compareAddrs(a, b *netip.Addr) int { return a.Compare(*b) }
 
 // AttachUDP attaches the programs, or replaces them in place, and lets them choose the addresses.
 type AttachUDP struct {
+	udpStep
 	Programs UDPPrograms
 	Addrs    []netip.Addr
 }
 
 // DetachUDP removes all programs.
-type DetachUDP struct{}
+type DetachUDP struct{ udpStep }
 
 // AllowUDPAddr lets the programs choose the address.
-type AllowUDPAddr struct{ Addr netip.Addr }
+type AllowUDPAddr struct {
+	udpStep
+	Addr netip.Addr
+}
 
 // ForbidUDPAddr forbids the programs to choose the address.
-type ForbidUDPAddr struct{ Addr netip.Addr }
+type ForbidUDPAddr struct {
+	udpStep
+	Addr netip.Addr
+}
 
 // String returns a comment: no command does this.
 func (s AttachUDP) String() string {
@@ -119,18 +126,6 @@ func (s ForbidUDPAddr) String() string {
 	return fmt.Sprintf("# [udp]: servers on the wildcard address no longer reply from %s", s.Addr)
 }
 
-// Kind returns KindUDP.
-func (AttachUDP) Kind() Kind { return KindUDP }
-
-// Kind returns KindUDP.
-func (DetachUDP) Kind() Kind { return KindUDP }
-
-// Kind returns KindUDP.
-func (AllowUDPAddr) Kind() Kind { return KindUDP }
-
-// Kind returns KindUDP.
-func (ForbidUDPAddr) Kind() Kind { return KindUDP }
-
 // Removes reports false.
 func (AttachUDP) Removes() bool { return false }
 
@@ -143,18 +138,6 @@ func (AllowUDPAddr) Removes() bool { return false }
 // Removes reports false: nothing replaces the address, and nothing may wait for it.
 func (ForbidUDPAddr) Removes() bool { return false }
 
-// Scope returns the whole host.
-func (AttachUDP) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (DetachUDP) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (AllowUDPAddr) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (ForbidUDPAddr) Scope() Scope { return Scope{} }
-
 // WriteTo attaches the programs.
 func (s AttachUDP) WriteTo(w Writer) { w.AttachUDP(s) }
 
@@ -166,14 +149,6 @@ func (s AllowUDPAddr) WriteTo(w Writer) { w.AllowUDPAddr(s.Addr) }
 
 // WriteTo forbids the address.
 func (s ForbidUDPAddr) WriteTo(w Writer) { w.ForbidUDPAddr(s.Addr) }
-
-func (AttachUDP) legend() string { return "" }
-
-func (DetachUDP) legend() string { return "" }
-
-func (AllowUDPAddr) legend() string { return "" }
-
-func (ForbidUDPAddr) legend() string { return "" }
 
 // UDPHelped reports whether the programs let servers reply from the address.
 func (f Facts) UDPHelped(s Settings, a netip.Addr) bool {
