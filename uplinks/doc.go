@@ -1,6 +1,7 @@
 // Package uplinks computes the routing policy for a host with several uplinks: which rules, routes, chains and sysctls it
-// needs so that every reply leaves by the uplink of its request. The package is pure. Packages rtnl, procfs and networkd,
-// and marks/iptables, read from and write to the kernel.
+// needs so that every reply leaves by the uplink of its request, and which uplink connections from inside take. The package is
+// pure. Packages rtnl, procfs and networkd, marks/iptables and marks/nftables, and cmd/internal/bpf read from and write to the
+// kernel.
 //
 // A client on the Internet opens a connection to the address of the second uplink, eth1; main's default route is by eth0.
 //
@@ -26,6 +27,8 @@
 //	Kernel.Observe ───────→ State (have) ─┘
 //
 // Files: settings.go, facts.go, verdicts.go and state.go hold the inputs and the state; desired.go composes the purposes
-// (replies.go, replies_*.go) within their blocks of numbers (layout.go); plan.go, plan_chains.go and step.go make steps of
-// a difference; sync.go and change.go execute them; scope.go restricts all of it to a part of the host.
+// within their blocks of numbers (layout.go): replies (replies_*.go), several routers on one link (routers.go, router_*.go,
+// found_routers.go), outbound connections (outbound_*.go, backup.go, egress_filter.go), transparent proxies
+// (interception.go), UDP servers (udp_answers.go) and flow tables (acceleration.go). plan.go, plan_chains.go and step*.go
+// make steps of a difference; sync.go and change.go execute them; scope.go restricts all of it to a part of the host.
 package uplinks

@@ -17,8 +17,9 @@
 //
 // # Goroutines
 //
-// Service.Run starts one goroutine for each component with a Run method. The goroutine of the Loop is the only one that
-// writes to the kernel: it owns roundRunner, Reconciler, RepairBackoff, configuration and rollback.Transaction, which have
-// no locks. Other goroutines reach it by roundQueue and requestQueue alone, and read its results from reports, reloadStatus
-// and managerNotifier, which are safe for concurrent use.
+// Service.run starts one goroutine for each component with a Run method. The goroutine of the Loop is the only one that
+// writes routes, rules, chains, sysctls and link groups: it owns roundRunner, Reconciler, RepairBackoff, configuration and
+// rollback.Transaction, which have no locks. Other goroutines reach it by roundQueue and requestQueue alone, and read its
+// results from reports, reloadStatus and managerNotifier, which are safe for concurrent use. outboundMover and
+// routerFinder change connections themselves.
 package daemon

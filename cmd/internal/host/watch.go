@@ -118,7 +118,8 @@ func (h *Host) fingerprint(sysctls []byte) (uint64, error) {
 	return sum.Sum64(), nil
 }
 
-// Reconfigure selects the firewall backend, the routing tables, the proxies and the programs of [udp] of the settings for all later calls.
+// Reconfigure gives the settings to all later calls, chooses their firewall backend, and as the service protects the table of nftables if
+// they want that, or no longer.
 func (h *Host) Reconfigure(ctx context.Context, s uplinks.Settings) error {
 	h.chains.Lock()
 	defer h.chains.Unlock()
