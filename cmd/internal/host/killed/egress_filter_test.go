@@ -25,21 +25,7 @@ func TestKillAtAnyWriteOfEgressFilters(t *testing.T) {
 					}
 					return all
 				}
-				next := []func(when string){
-					func(when string) { s.sync(with(true)); wantPins(t, when+", and set", true) },
-					func(when string) { s.sync(with(false)); wantPins(t, when+", and removed", false) },
-					func(when string) { s.flush(when); wantPins(t, when+", and flushed", false) },
-				}
-				writes := 0
-				for killed := true; killed; writes++ {
-					s.sync(with(before))
-					wantPins(t, "before", before)
-					killed = s.kill(writes, with(!before))
-					next[writes%len(next)](fmt.Sprintf("killed after %d writes", writes))
-				}
-				s.flush("in the end")
-				wantPins(t, "in the end", false)
-				t.Logf("killed at each of %d writes", writes-1)
+				s.killAtAnyWriteOfPrograms(t, before, with, func() {})
 			})
 		}
 	}

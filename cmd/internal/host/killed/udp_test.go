@@ -2,7 +2,6 @@ package killed
 
 import (
 	"fmt"
-	"os"
 	"testing"
 
 	"replypath/marks"
@@ -26,32 +25,12 @@ func TestKillAtAnyWriteOfUDPPrograms(t *testing.T) {
 					}
 					return all
 				}
-				next := []func(when string){
-					func(when string) { s.sync(with(true)); wantPins(t, when+", and attached", true) },
-					func(when string) { s.sync(with(false)); wantPins(t, when+", and detached", false) },
-					func(when string) { s.flush(when); wantPins(t, when+", and flushed", false) },
-				}
-				writes := 0
-				for killed := true; killed; writes++ {
-					s.sync(with(before))
+				s.killAtAnyWriteOfPrograms(t, before, with, func() {
 					if !before {
 						s.sync(s.settings(1)) // the address of the second uplink comes with the programs
 					}
-					killed = s.kill(writes, with(!before))
-					next[writes%len(next)](fmt.Sprintf("killed after %d writes", writes))
-				}
-				s.flush("in the end")
-				wantPins(t, "in the end", false)
-				t.Logf("killed at each of %d writes", writes-1)
+				})
 			})
 		}
-	}
-}
-
-// wantPins wants programs in the BPF file system, or none.
-func wantPins(t *testing.T, when string, wanted bool) {
-	t.Helper()
-	if _, err := os.Stat("/sys/fs/bpf/replypath"); (err == nil) != wanted {
-		t.Errorf("%s: programs are pinned: %t, want %t", when, err == nil, wanted)
 	}
 }
