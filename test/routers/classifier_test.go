@@ -73,10 +73,10 @@ func TestClassifierIsThereWhereItIsNeeded(t *testing.T) {
 		}{
 			{"one uplink on each link", "+all", false, true, false, 0, 0},
 			{"no capability", "-bpf,-sys_admin", true, true, false, 0, 1},
-			{"a shared link", "-all,+net_admin,+net_raw,+bpf", true, true, false, 3, 0},
+			{"a shared link", "-all,+net_admin,+net_raw,+bpf", true, true, false, 4, 0},
 			{"nothing is forwarded", "+all", true, false, false, 0, 0},
 			{"nothing is forwarded, and no BPF file system", "+all", true, false, true, 0, 1},
-			{"again", "+all", true, true, false, 3, 0},
+			{"again", "+all", true, true, false, 4, 0},
 			{"no longer shared", "+all", false, true, false, 0, 0},
 		} {
 			uplinks := []string{"", ""}

@@ -77,9 +77,7 @@ func (p *LinkPrograms[T]) Set(index int, v T) error {
 
 // Delete takes the program of the link with the index away, which may be gone.
 func (p *LinkPrograms[T]) Delete(index int) error {
-	err := errors.Join(p.detach(index), remove(p.pin(pinnedProgram, index)), remove(p.pin(p.data, index)))
-	p.removeEmptyFolder()
-	return err
+	return errors.Join(p.detach(index), remove(p.pin(pinnedProgram, index)), remove(p.pin(p.data, index)), removeEmptyFolder(p.pins))
 }
 
 // noLink is the index of no link.
@@ -210,12 +208,11 @@ func (p *LinkPrograms[T]) runningProgram(index int) (ebpf.ProgramID, error) {
 
 // set puts the program in force, and pins it and its map.
 func (p *LinkPrograms[T]) set(index int, program *ebpf.Program, data *ebpf.Map) error {
-	if err := os.MkdirAll(p.pins, 0o700); err != nil {
-		return fmt.Errorf("make a folder for %s: %w", p.name, err)
-	}
-	defer p.removeEmptyFolder()
-	if err := p.put(index, program); err != nil {
+	if err := makeFolder(p.pins); err != nil {
 		return err
+	}
+	if err := p.put(index, program); err != nil {
+		return errors.Join(err, removeEmptyFolder(p.pins))
 	}
 	for path, pin := range map[string]func(string) error{p.pin(pinnedProgram, index): program.Pin, p.pin(p.data, index): data.Pin} {
 		if err := errors.Join(remove(path), pin(path)); err != nil {
@@ -253,22 +250,9 @@ func (p *LinkPrograms[T]) put(index int, program *ebpf.Program) error {
 	return nil
 }
 
-// removeEmptyFolder removes the folder of the pins, and the one that it is in, if nothing is pinned there.
-func (p *LinkPrograms[T]) removeEmptyFolder() {
-	if os.Remove(p.pins) == nil {
-		_ = os.Remove(filepath.Dir(p.pins)) // unless it has more
-	}
-}
-
-// detach ends the program of the link at once: the kernel would only later notice that its last pin is gone.
+// detach ends the program of the link.
 func (p *LinkPrograms[T]) detach(index int) error {
-	path := p.pin(pinnedLink, index)
-	var failed error
-	if l, err := link.LoadPinnedLink(path, nil); err == nil {
-		failed = l.Detach()
-		l.Close()
-	}
-	if err := errors.Join(failed, remove(path)); err != nil {
+	if err := unpin(p.pin(pinnedLink, index)); err != nil {
 		return fmt.Errorf("remove %s: %w", p.name, err)
 	}
 	return nil

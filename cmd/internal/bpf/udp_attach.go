@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -32,8 +31,8 @@ func (u *UDP) attach(s Settings, folder string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(u.pins, 0o700); err != nil {
-		return fmt.Errorf("make a folder for the programs: %w", err)
+	if err := makeFolder(u.pins); err != nil {
+		return err
 	}
 	maps := map[string]*ebpf.Map{}
 	defer closeAll(maps)
@@ -176,27 +175,8 @@ func (u *UDP) makeMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	return m, nil
 }
 
-// Detach removes all programs and maps of the network namespace. A program ends at once: the kernel would only later notice that
-// the last pin of its link is gone.
-func (u *UDP) Detach() error {
-	entries, err := os.ReadDir(u.pins)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("remove the programs: %w", err)
-	}
-	var errs []error
-	for _, e := range entries {
-		if l, err := link.LoadPinnedLink(u.pin(e.Name()), nil); err == nil {
-			errs = append(errs, l.Detach(), l.Close())
-		}
-		errs = append(errs, os.Remove(u.pin(e.Name())))
-	}
-	errs = append(errs, os.Remove(u.pins))
-	_ = os.Remove(filepath.Dir(u.pins)) // unless another network namespace has a folder in it
-	return errors.Join(errs...)
-}
+// Detach removes all programs and maps of the network namespace.
+func (u *UDP) Detach() error { return removeFolder(u.pins) }
 
 // constants returns the constants of the programs, as far as the kernel has what they need.
 func (u *UDP) constants(s Settings) udpConstants {
