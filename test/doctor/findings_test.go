@@ -52,6 +52,7 @@ var findingTestsElsewhere = map[string]string{
 	"mark-of-other-uplink":   "../service/injected_test.go",
 	"neighbour-table-full":   "../../cmd/internal/doctor/neighbour_table_test.go",
 	"mark-of-removed-uplink": "../outbound/removed_test.go",
+	"program-before-ours":    "../outbound/egress_filter_test.go",
 	"queue-unread":           "../verify/queue_test.go",
 	"redirects-accepted":     "../routers/doctor_test.go",
 	"unknown-router":         "../routers/doctor_test.go",

@@ -11,6 +11,7 @@ import (
 	"replypath/test/box"
 	"replypath/test/world"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 )
 
@@ -224,7 +225,30 @@ func (g *gateway) wantDropsShown(t *testing.T) {
 	}
 }
 
-// A packet with a mark, of whichever program, passes the filters.
+// wantEarlierProgramNamed attaches a program of another service before the filter of the first uplink, which accepts all packets: they
+// leave, and doctor names the program until it is behind the filter. send sends packets that the filter drops.
+func (g *gateway) wantEarlierProgramNamed(t *testing.T, send func()) {
+	t.Helper()
+	const accept, finding = 0, "program-before-ours"
+	detach := box.AttachProgram(t, g.Gateway, "eth0", "accept_all", ebpf.AttachTCXEgress, link.Head(), accept)
+	send()
+	if g.foreign() == 0 {
+		t.Error("nothing passes the filter that another program has accepted before it")
+	}
+	g.WantFinding(g.RunDoctor(), box.IsWarning, finding, "filter at the egress of eth0", "accept_all", "restart that service")
+	detach()
+	box.AttachProgram(t, g.Gateway, "eth0", "accept_all", ebpf.AttachTCXEgress, link.Tail(), accept)
+	for _, r := range g.refused {
+		r.Reset()
+	}
+	send()
+	g.wantNoForeign(t)
+	if d := g.RunDoctor(); len(d.Of(finding)) > 0 {
+		t.Errorf("the program is behind the filter, and still: %s", d)
+	}
+}
+
+// A packet with a mark, of whichever program, passes the filters. One that another program accepts before them does too, which doctor says.
 func TestFiltersPassPacketsWithAnyMark(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
@@ -244,6 +268,7 @@ func TestFiltersPassPacketsWithAnyMark(t *testing.T) {
 		}
 		send()
 		g.wantNoForeign(t)
+		g.wantEarlierProgramNamed(t, send)
 		for _, command := range []string{"iptables-nft", "ip6tables-nft"} {
 			g.Gateway.Run(command, "-w", "-t", "mangle", "-A", "FORWARD", "-j", "MARK", "--set-xmark", "0x80000000/0x80000000")
 		}

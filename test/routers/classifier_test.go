@@ -5,9 +5,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 )
 
 // wantAnswered wants a reply to one request of each kind by the router, to a port of the gateway, without another try.
@@ -25,7 +29,7 @@ func (o *office) wantAnswered(t *testing.T, when string, r *router, port uint16)
 
 // Connections that begin once the neighbour entries have changed go by the router that they came in by, however long the rules do not
 // follow: here nobody changes them. That is so of a new hardware address, and of those that two routers have exchanged, which the
-// rules know as each other's.
+// rules know as each other's. It is not so while a program of another service accepts all packets before the classifier, which doctor says.
 func TestConnectionsGoByTheNeighbourTableWithoutAService(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
@@ -54,6 +58,21 @@ func TestConnectionsGoByTheNeighbourTableWithoutAService(t *testing.T) {
 					t.Errorf("%s: %d packets have left by %s that are not its own", c.when, n, o.Routers[i].Name)
 				}
 			}
+		}
+		const accept, finding = 0, "program-before-ours"
+		detach := box.AttachProgram(t, o.Gateway, "eth1", "accept_all", ebpf.AttachTCXIngress, link.Head(), accept)
+		q := world.Request{Kind: world.KindUDP, To: netip.AddrPortFrom(o.Addr4, laterPort), NoResend: true, ExpectTimeout: true, Timeout: 300 * time.Millisecond}
+		if a := cable.Client.Send(q); a.OK {
+			t.Errorf("behind a program that accepts all packets: %v", a)
+		}
+		o.WantFinding(o.RunDoctor(), box.IsWarning, finding, "classifier at the ingress of eth1", "accept_all", "restart that service")
+		detach()
+		box.AttachProgram(t, o.Gateway, "eth1", "accept_all", ebpf.AttachTCXIngress, link.Tail(), accept)
+		for _, r := range o.Routers {
+			o.wantAnswered(t, "before that program", r, laterPort)
+		}
+		if d := o.RunDoctor(); len(d.Of(finding)) > 0 {
+			t.Errorf("the program is behind the classifier, and still: %s", d)
 		}
 	})
 }

@@ -51,7 +51,7 @@ func Diagnose(s Snapshot) []Finding {
 		s.checkSettings(), s.checkRPFilter(), s.checkSrcValidMark(), s.checkFirewallSourceCheck(), s.checkUDPServers(),
 		s.checkKernelListeners(), s.checkBackends(), s.checkSavedRulesets(), s.checkNetworkd(), s.checkFlowOffload(), s.checkAcceleration(),
 		s.checkNotrack(), s.checkQueues(), s.checkStatelessTranslation(), s.checkLoopbackDNAT(), s.checkConntrackSize(), s.checkLinks(),
-		s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkProofSupport(),
+		s.checkSharedLinks(), s.checkLinkGroups(), s.checkEgress(), s.checkEarlierPrograms(), s.checkProofSupport(),
 	)
 	for i := range all {
 		if all[i].Evidence == nil {

@@ -40,6 +40,9 @@ type Snapshot struct {
 	// OtherGatewayMACs are those from which another host has replied for a gateway.
 	OtherGatewayMACs map[egress.LinkAddr]string
 
+	// EarlierPrograms are BPF programs of others, sorted by their links.
+	EarlierPrograms []EarlierProgram
+
 	Firewall       []foreign.Rule
 	DNAT           dnat.Rules
 	MissingTools   []Skipped // missing commands and extensions of iptables
@@ -78,6 +81,14 @@ type UDPServer struct {
 	Peer      netip.AddrPort
 	Requested netip.Addr
 	PktInfo   bool // the socket has IP_PKTINFO or IPV6_RECVPKTINFO: the process knows the destination address of requests
+}
+
+// EarlierProgram is a BPF program of another that packets meet before ours at a hook of a link, and that may not leave them to it.
+type EarlierProgram struct {
+	Link    string
+	Ingress bool   // at the ingress of the link, otherwise at its egress
+	Number  uint32 // by which bpftool(8) shows it
+	Name    string // empty: unknown
 }
 
 // SavedRuleset is a file of firewall rules that is loaded at boot or on demand.

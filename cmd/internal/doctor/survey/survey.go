@@ -107,6 +107,7 @@ func (c *collector) readPrivileged(ctx context.Context) {
 	c.attempt("the flow table", func() error { return host.ReadFlows(c.Settings, &c.result.Facts, &c.result.State) })
 	c.attempt("the filters at egress", func() error { return host.ReadEgressFilters(c.Settings, &c.result.Facts, &c.result.State) })
 	c.attempt("the classifiers at ingress", func() error { return host.ReadRouterClassifiers(c.Settings, &c.result.Facts, &c.result.State) })
+	c.attempt("the BPF programs of others beside those", c.readEarlierPrograms)
 	c.attempt("connections", func() error {
 		found, err := rtnl.SurveyConnections(ctx, c.Settings, c.result.Facts)
 		c.result.Flows, c.result.Mismarked, c.result.ForeignSources = found.Marked, found.Mismarked, found.ForeignSources
