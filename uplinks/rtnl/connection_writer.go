@@ -34,8 +34,8 @@ func (s *ConnectionWriter) SetMark(c TrackedConnection, mark marks.Mark, mask ma
 	})
 }
 
-// Delete deletes the connection, now or at the end. The kernel deletes none that is in a flow table (EBUSY), which is no error. Unlike
-// DeleteTranslated it does not walk the table of the kernel, and does not wait for others who do.
+// Delete deletes the connection, now or at the end. Kernels before 6.4, and 6.1.31, delete none that is in a flow table (EBUSY), which is
+// no error. Unlike DeleteTranslated it does not walk the table of the kernel, and does not wait for others who do.
 func (s *ConnectionWriter) Delete(c TrackedConnection) {
 	s.add(func(m message) message { return c.appendMessage(m, nl.IPCTNL_MSG_CT_DELETE) })
 }

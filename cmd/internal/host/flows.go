@@ -111,7 +111,7 @@ func (fl *flows) delete() error {
 	return flowtable.Delete()
 }
 
-// without calls change while there is no flow table, and none of the connections is in one: the kernel deletes none that is, and
+// without calls change while there is no flow table, and none of the connections is in one: kernels before 6.4 delete none that is, and
 // those that get another mark would keep their path. Then it makes the flow table again, if there was one. Safe for concurrent
 // use.
 func (fl *flows) without(connections rtnl.MarkFilter, change func() error) error {
