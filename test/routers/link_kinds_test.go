@@ -129,24 +129,43 @@ func (u undisturbed) want(t *testing.T) {
 }
 
 // TestSharedLinkOfEachKind replaces the shared link while the service runs: by a bridge, by one whose frames meet the firewall, by a
-// macvlan, and by the first one. Each time the routers that are configured get their replies, and one that is found, and a connection
-// that is open goes on. Connections by the other link do not notice it, and nor do those across the bridge.
+// macvlan, and by the first one. Each time the routers that are configured get their replies, one that is found too, and what a second
+// router of an uplink forwards, which has an address in routers, is answered by its gateway; a connection that is open goes on. So it is
+// once more when all routers have other hardware addresses and the rules do not follow. Connections by the other link do not notice it,
+// and nor do those across the bridge.
 func TestSharedLinkOfEachKind(t *testing.T) {
 	t.Parallel()
 	replaceSharedLink(t, linkKinds)
+}
+
+// use gives another link the addresses of the shared one, and waits until the rules know all routers on it.
+func (o *office) use(t *testing.T, l *world.Link, second *secondRouter) {
+	t.Helper()
+	o.Link = l
+	l.LinkLocal("fe80::2")
+	l.Addr("192.0.2.2/24", "2001:db8:b::2/64")
+	second.link.Host.Run("ip", "neigh", "flush", "dev", "w0") // each link has another hardware address
+	o.awaitRouter(t, second.mac.String())
+	for _, r := range o.Routers {
+		r.Run("ip", "neigh", "flush", "dev", "w0")
+		o.awaitRouter(t, r.MAC)
+	}
+	o.AwaitInSync()
 }
 
 // replaceSharedLink replaces the shared link by one of each kind in turn.
 func replaceSharedLink(t *testing.T, kinds []linkKind) {
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		o := newOffice(t, backend)
-		o.configure(`routers = "any"`, "")
+		second := o.addSecondRouter()
+		o.configure(`routers = "any"`, second.setting())
 		box.ServeAll(o.Gateway)
 		machine := o.machine()
 		for _, r := range o.Routers {
 			r.Client.ServeTCP(box.ServedPort)
 		}
-		o.start(t)
+		s := o.Start()
+		t.Cleanup(func() { <-s.Ended })
 		other := o.connectByOther(t)
 		var held []*world.Connections
 		for _, to := range o.to() {
@@ -160,15 +179,9 @@ func replaceSharedLink(t *testing.T, kinds []linkKind) {
 		for i, kind := range kinds {
 			t.Run(kind.name, func(t *testing.T) {
 				o.T = t
-				o.Link = kind.make(t, o, lower)
-				o.Link.LinkLocal("fe80::2")
-				o.Link.Addr("192.0.2.2/24", "2001:db8:b::2/64")
-				for _, r := range o.Routers {
-					r.Run("ip", "neigh", "flush", "dev", "w0") // each link has another hardware address
-					o.awaitRouter(t, r.MAC)
-				}
-				o.AwaitInSync()
+				o.use(t, kind.make(t, o, lower), second)
 				o.wantReplies(t)
+				second.wantReplies(t, "when the rules know all routers")
 				p, found := o.pingerBy(t), routerMAC(7+i)
 				p.awaitReplies(t, found)
 				p.wantReplies(t, found)
@@ -178,6 +191,9 @@ func replaceSharedLink(t *testing.T, kinds []linkKind) {
 					if d := o.RunDoctor(); !d.Healthy() {
 						t.Error(d)
 					}
+				}
+				if !kind.filtered { // the rules are before the classifier
+					second.wantClassified(t, s, i)
 				}
 				other.datagrams.Goes(t, 3)
 				if i == len(kinds)-1 {
