@@ -11,7 +11,7 @@ const egressFilterRemedy = `some do after "nft flush ruleset", until the repair;
 
 // classifierRemedy says what the classifiers at ingress need.
 const classifierRemedy = `they do within milliseconds; to know the router at once, a program at ingress needs Linux 6.6, a writable BPF file system ` +
-	`(mount -t bpf bpf /sys/fs/bpf), CAP_BPF and CAP_NET_ADMIN`
+	`(mount -t bpf bpf /sys/fs/bpf), CAP_BPF and CAP_NET_ADMIN, and on a bridge net.bridge.bridge-nf-call-iptables=0 and net.bridge.bridge-nf-call-ip6tables=0`
 
 // firstSentence returns the error of the kernel in one line: the verifier's has many.
 func firstSentence(text string) string {

@@ -182,14 +182,17 @@ func (h *Host) Observe(ctx context.Context, only ...uplinks.Scope) (uplinks.Fact
 	return facts, state, errors.Join(h.backup.read(&facts, &state), h.egressFilters.read(&facts, &state), h.routerClassifiers.read(&facts, &state))
 }
 
-// WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, and the TTL of all replies. A host may
-// have thousands of other links.
+// WatchTunables sets the tunables whose sysctls Fingerprint covers: those that replypath wants, the TTL of all replies, and for classifiers
+// whether bridges meet the firewall. A host may have thousands of other links.
 func (h *Host) WatchTunables(wanted map[uplinks.Tunable]string) {
 	paths := []string{uplinks.Tunable{Name: "net.ipv4.ip_default_ttl"}.Path()}
 	for t := range wanted {
 		if t.Name != uplinks.LinkGroup {
 			paths = append(paths, t.Path())
 		}
+	}
+	if h.routerClassifiers.settings.HasSharedLinks() {
+		paths = append(paths, bridgeFirewallPaths...)
 	}
 	slices.Sort(paths)
 	h.sysctls.SetPaths(paths)

@@ -34,9 +34,30 @@ func (c *routerClassifiers) read(facts *uplinks.Facts, state *uplinks.State) err
 	}
 	if refused.All == "" && slices.ContainsFunc(wanted, func(w uplinks.RouterClassifier) bool { return forwards(s, *facts, w.Link) }) {
 		refused = c.check()
+		for _, w := range wanted {
+			if facts.Links[w.Link].Kind == "bridge" && bridgesMeetFirewall() {
+				refused.Links[w.Index] = "its frames meet the firewall before a program at its ingress (" + bridgeFirewall + ")"
+			}
+		}
 	}
 	facts.RouterClassifierRefused = refused
 	return nil
+}
+
+// bridgeFirewall is the part that the names of the sysctls of br_netfilter have in common by which the frames of bridges meet the rules for
+// IPv4 and IPv6.
+const bridgeFirewall = "net.bridge.bridge-nf-call-*"
+
+// bridgeFirewallPaths are the files of those sysctls.
+var bridgeFirewallPaths = []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"}
+
+// bridgesMeetFirewall reports whether frames that come in by a bridge meet PREROUTING before its ingress. They have the mark of their
+// connection there already, and a classifier would clear it: a strict source check drops them then.
+func bridgesMeetFirewall() bool {
+	return slices.ContainsFunc(bridgeFirewallPaths, func(path string) bool {
+		on, known := procfs.Sysctl(path)
+		return known && on != 0
+	})
 }
 
 // readForwarding adds the paths of uplinks that share a link which does not forward packets to the facts.
