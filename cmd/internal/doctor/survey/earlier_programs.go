@@ -23,10 +23,10 @@ func (c *collector) readEarlierPrograms() error {
 		return err
 	}
 	var failed error
-	for f := range c.result.State.EgressFilters {
+	for _, f := range c.result.State.EgressFilters {
 		failed = errors.Join(failed, c.addEarlier(filters.Earlier, f.Index, f.Link, false))
 	}
-	for r := range c.result.State.RouterClassifiers {
+	for _, r := range c.result.State.RouterClassifiers {
 		failed = errors.Join(failed, c.addEarlier(classifiers.Earlier, r.Index, r.Link, true))
 	}
 	slices.SortStableFunc(c.result.EarlierPrograms, func(a, b doctor.EarlierProgram) int { return cmp.Compare(a.Link, b.Link) })
