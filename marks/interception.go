@@ -225,32 +225,22 @@ func (n interception) serviceRules(s InterceptedService, drop bool) []Rule {
 	return rules
 }
 
-// multiports returns the arguments of as many matches as the ports need, one without ports if there are none.
-func (n interception) multiports(ports []PortRange) (all []string) {
-	if len(ports) == 0 {
-		return []string{""}
-	}
-	if n.native {
+// multiports returns the ports of as many matches as they need, one without ports if there are none.
+func (n interception) multiports(ports []PortRange) (all []List[PortRange]) {
+	if n.native && len(ports) > 0 {
 		for _, p := range ports {
-			all = append(all, p.String())
+			all = append(all, NewList(p))
 		}
 		return all
 	}
-	ports = slices.Clone(ports)
-	for len(ports) > 0 {
-		var w []byte
-		used := 0
-		for len(ports) > 0 && used+ports[0].size() <= maxPorts {
-			if used > 0 {
-				w = append(w, ',')
-			}
-			used += ports[0].size()
-			w = append(w, ports[0].String()...)
-			ports = ports[1:]
+	first, used := 0, 0
+	for i, p := range ports {
+		if used += p.size(); used > maxPorts {
+			all = append(all, NewList(ports[first:i]...))
+			first, used = i, p.size()
 		}
-		all = append(all, string(w))
 	}
-	return all
+	return append(all, NewList(ports[first:]...))
 }
 
 // size returns how many of maxPorts the range takes.

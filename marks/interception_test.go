@@ -1,6 +1,7 @@
 package marks_test
 
 import (
+	"slices"
 	"testing"
 
 	"replypath/marks"
@@ -26,5 +27,46 @@ func TestPacketThatIsNotInterceptedMeetsOneRule(t *testing.T) {
 	}
 	if want := (marks.PacketMatch{State: "NEW"}); out.Packet != want {
 		t.Errorf("the jump of OUTPUT is %s", out)
+	}
+}
+
+// iptables takes 15 ports in one match, of which a range counts as two, and nftables one range.
+func TestPortsOfAnInterceptAreDividedAmongMatches(t *testing.T) {
+	ports := []marks.PortRange{{First: 1, Last: 9}}
+	for p := uint16(20); p < 33; p++ {
+		ports = append(ports, marks.PortRange{First: p, Last: p})
+	}
+	full := slices.Concat(ports, []marks.PortRange{{First: 53, Last: 53}, {First: 40, Last: 49}})
+	const first = "-p tcp -m multiport --dports 1:9,20,21,22,23,24,25,26,27,28,29,30,31,32"
+	for name, c := range map[string]struct {
+		backend marks.Backend
+		ports   []marks.PortRange
+		want    []string
+	}{
+		"none":     {marks.NFT, nil, []string{"-p tcp"}},
+		"15":       {marks.NFT, ports, []string{first}},
+		"more":     {marks.Legacy, full, []string{first, "-p tcp -m multiport --dports 53,40:49"}},
+		"nftables": {marks.Nftables, full[13:], []string{"-p tcp -m multiport --dports 32", "-p tcp -m multiport --dports 53", "-p tcp -m multiport --dports 40:49"}},
+	} {
+		var got []string
+		for _, chain := range marks.InterceptLayout(c.backend, 0x10, false, []marks.Intercept{{Name: "web", In: []marks.InterceptedLink{{Name: "lan0"}}, Ports: c.ports,
+			Services: []marks.InterceptedService{{Proto: "tcp"}}}}) {
+			for _, r := range chain.Rules {
+				if r.In == "lan0" {
+					got = append(got, marks.Rule{Packet: r.Packet}.String())
+					if again, err := marks.ParseRule(r.String()); err != nil || again != r {
+						t.Errorf("%s: %s is read as %s: %v", name, r, again, err)
+					}
+				}
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	for _, ports := range []string{"", "http", "080", "9:1", "1:", "1-2", "70000", "1,,2"} {
+		if r, err := marks.ParseRule("-p tcp -m multiport --dports " + ports + " -j RETURN"); err == nil {
+			t.Errorf("ports %q are read as %s", ports, r)
+		}
 	}
 }

@@ -7,28 +7,13 @@ import (
 	"strings"
 )
 
-// ParsePortRange parses one range of PacketMatch.Ports.
-func ParsePortRange(text string) (r PortRange, ok bool) {
-	first, last, isRange := strings.Cut(text, ":")
-	if !isRange {
-		last = first
-	}
-	from, err := strconv.ParseUint(first, 10, 16)
-	to, failed := strconv.ParseUint(last, 10, 16)
-	r = PortRange{uint16(from), uint16(to)}
-	return r, err == nil && failed == nil && from <= to && r.String() == text
-}
-
 // hasNFT reports whether the backend Nftables has the match: no bit of an address, and one range of ports of a known protocol.
 func (m PacketMatch) hasNFT() bool {
 	if m.SrcBit != 0 {
 		return false
 	}
-	if m.Ports == "" {
-		return true
-	}
-	_, ok := ParsePortRange(m.Ports)
-	return ok && (m.Proto == "tcp" || m.Proto == "udp")
+	ports := m.Ports.Values()
+	return len(ports) == 0 || len(ports) == 1 && (m.Proto == "tcp" || m.Proto == "udp")
 }
 
 // addNFTState adds the state of the packet's connection.
@@ -52,13 +37,11 @@ func (m PacketMatch) addNFT(w *ruleLine, ipv6 bool) {
 	if m.Dst.IsValid() {
 		w.add(NFTFamily(ipv6), " daddr ", nftPrefixText(m.Dst))
 	}
-	ports, _ := ParsePortRange(m.Ports)
-	switch {
-	case m.Proto == "":
-	case m.Ports == "":
+	if m.Proto != "" && m.Ports.IsEmpty() {
 		w.add("meta l4proto ", m.Proto)
-	default:
-		w.add(m.Proto, " dport ", strings.Replace(ports.String(), ":", "-", 1))
+	}
+	for _, r := range m.Ports.Values() { // hasNFT: one
+		w.add(m.Proto, " dport ", strings.Replace(r.String(), ":", "-", 1))
 	}
 	m.SrcType.addNFT(w, "saddr")
 	m.DstType.addNFT(w, "daddr")

@@ -3,6 +3,7 @@ package marks
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // addPrefix adds an option whose argument is a network, as iptables prints it: without the length of a single address.
@@ -22,8 +23,12 @@ func (w *ruleLine) addPacketMatch(m PacketMatch) {
 	if m.Proto != "" {
 		w.add("-p ", m.Proto)
 	}
-	if m.Ports != "" {
-		w.add("-m multiport --dports ", m.Ports)
+	if !m.Ports.IsEmpty() {
+		var ports []string
+		for _, r := range m.Ports.Values() {
+			ports = append(ports, r.String())
+		}
+		w.add("-m multiport --dports ", strings.Join(ports, ","))
 	}
 	if m.SrcType != (AddrType{}) || m.DstType != (AddrType{}) {
 		w.add("-m addrtype")
@@ -76,8 +81,35 @@ func (p *parser) headerOption(word string, m *PacketMatch) {
 	case "-p":
 		m.Proto = p.oneOf("tcp", "udp", "icmp", "ipv6-icmp")
 	default:
-		m.Ports = p.next()
+		m.Ports = p.ports()
 	}
+}
+
+// ports parses the argument of --dports.
+func (p *parser) ports() List[PortRange] {
+	var all []PortRange
+	word := p.next()
+	for text := range strings.SplitSeq(word, ",") {
+		r, ok := parsePortRange(text)
+		if !ok {
+			p.fail("--dports %s is not supported", word)
+			return List[PortRange]{}
+		}
+		all = append(all, r)
+	}
+	return NewList(all...)
+}
+
+// parsePortRange parses one range as iptables prints it.
+func parsePortRange(text string) (r PortRange, ok bool) {
+	first, last, isRange := strings.Cut(text, ":")
+	if !isRange {
+		last = first
+	}
+	from, err := strconv.ParseUint(first, 10, 16)
+	to, failed := strconv.ParseUint(last, 10, 16)
+	r = PortRange{uint16(from), uint16(to)}
+	return r, err == nil && failed == nil && from <= to && r.String() == text
 }
 
 // oneOf returns the next word, which must be one of the given.

@@ -42,11 +42,12 @@ type PacketMatch struct {
 	Src, Dst netip.Prefix // -s, -d
 	SrcBit   uint8        // -s under a mask of one bit: this bit of the IPv6 source is 1; the last one is bit 1
 	Proto    string       // -p: tcp, udp, icmp, ipv6-icmp
-	Ports    string       // -m multiport --dports: up to 15 ports, a range counts as two: 80,8000:8080
-	SrcType  AddrType     // -m addrtype --src-type
-	DstType  AddrType     // -m addrtype --dst-type
-	NotState bool         // ! --ctstate
-	State    string       // -m conntrack --ctstate: NEW, RELATED, DNAT
+	// Ports are those of -m multiport --dports: up to 15, a range counts as two.
+	Ports    List[PortRange]
+	SrcType  AddrType // -m addrtype --src-type
+	DstType  AddrType // -m addrtype --dst-type
+	NotState bool     // ! --ctstate
+	State    string   // -m conntrack --ctstate: NEW, RELATED, DNAT
 }
 
 // AddrType is a type of addresses as the routing tables have it (ip-route(8)), such as LOCAL.

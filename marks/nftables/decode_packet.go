@@ -157,21 +157,19 @@ func (d *decoder) comparePort(h held, operation uint32, value []byte) bool {
 	if len(value) != 2 || d.rule.Packet.Proto != "tcp" && d.rule.Packet.Proto != "udp" {
 		return false
 	}
-	port := binary.BigEndian.Uint16(value)
+	port, before := binary.BigEndian.Uint16(value), d.rule.Packet.Ports.Values()
+	r := marks.PortRange{First: port, Last: port}
 	switch {
-	case operation == unix.NFT_CMP_EQ && d.rule.Packet.Ports == "":
-		d.rule.Packet.Ports = marks.PortRange{First: port, Last: port}.String()
-		return true
-	case operation == unix.NFT_CMP_GTE && d.rule.Packet.Ports == "":
-		d.rule.Packet.Ports = marks.PortRange{First: port, Last: port}.String()
+	case operation == unix.NFT_CMP_EQ && len(before) == 0:
+	case operation == unix.NFT_CMP_GTE && len(before) == 0:
 		d.held = h
-		return true
-	case operation == unix.NFT_CMP_LTE:
-		r, ok := marks.ParsePortRange(d.rule.Packet.Ports)
-		d.rule.Packet.Ports = marks.PortRange{First: r.First, Last: port}.String()
-		return ok && r.First == r.Last && r.First < port
+	case operation == unix.NFT_CMP_LTE && len(before) == 1 && before[0].First == before[0].Last && before[0].First < port:
+		r.First = before[0].First
+	default:
+		return false
 	}
-	return false
+	d.rule.Packet.Ports = marks.NewList(r)
+	return true
 }
 
 // compareStatus decodes the comparison of a bit of a connection's status with 0.

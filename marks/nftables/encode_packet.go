@@ -73,8 +73,8 @@ func encodePacket(m marks.PacketMatch, ipv6 bool) (all [][]byte) {
 	if m.Proto != "" {
 		all = append(all, nftnl.Meta(unix.NFT_META_L4PROTO, 0), nftnl.Equals(0, []byte{transports[m.Proto]}))
 	}
-	if ports, ok := marks.ParsePortRange(m.Ports); ok {
-		all = append(append(all, nftnl.Field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, destinationPort, 2, 0)), encodePorts(ports)...)
+	for _, r := range m.Ports.Values() { // marks.Rule.CheckNFT: one
+		all = append(append(all, nftnl.Field(unix.NFT_PAYLOAD_TRANSPORT_HEADER, destinationPort, 2, 0)), encodePorts(r)...)
 	}
 	return append(append(all, encodeAddrType(m.SrcType, nftnl.FibSource)...), encodeAddrType(m.DstType, nftnl.FibDestination)...)
 }

@@ -260,8 +260,8 @@ func TestUnknownRulesAreRefused(t *testing.T) {
 		{Opaque: "-j MASQUERADE"},
 		{Action: marks.Action{Kind: 0x7f}},
 		{Packet: marks.PacketMatch{SrcBit: 7}, Action: marks.Action{Kind: marks.Return}},
-		{Packet: marks.PacketMatch{Proto: "tcp", Ports: "80,443"}, Action: marks.Action{Kind: marks.Return}},
-		{Packet: marks.PacketMatch{Proto: "icmp", Ports: "80"}, Action: marks.Action{Kind: marks.Return}},
+		{Packet: marks.PacketMatch{Proto: "tcp", Ports: marks.NewList(marks.PortRange{First: 80, Last: 80}, marks.PortRange{First: 443, Last: 443})}, Action: marks.Action{Kind: marks.Return}},
+		{Packet: marks.PacketMatch{Proto: "icmp", Ports: marks.NewList(marks.PortRange{First: 80, Last: 80})}, Action: marks.Action{Kind: marks.Return}},
 		{Action: marks.Action{Kind: marks.Jump, Chain: "REPLYPATH-N-eth+"}},
 	} {
 		var err error
