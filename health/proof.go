@@ -82,6 +82,7 @@ const (
 	IPsecPolicy      Cause = "ipsec-policy"      // an IPsec policy blocks it or takes it into a tunnel
 	NeighbourCause   Cause = "neighbour"         // the neighbour entry of the gateway is wrong, or cannot be resolved
 	ARPOff           Cause = "arp-off"           // ARP and neighbour discovery are off on the uplink
+	SameRouter       Cause = "same-router"       // the gateway of another uplink on the link is the same router
 	TrafficControl   Cause = "traffic-control"   // a filter or qdisc drops, redirects or rewrites it
 	NoAnswer         Cause = "no-answer"         // inconclusive: the host did not reply
 	TraceUnavailable Cause = "not-shown"         // the kernel lacks a feature, or the process a capability

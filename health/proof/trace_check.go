@@ -90,11 +90,14 @@ func (s Snapshot) checkTrace(r Request, t trace, routes health.ProofCheck) healt
 // that was asked, to the right next hop. What is wrong on the way is a warning then.
 func (s Snapshot) checkEgress(r Request, t trace, routes health.ProofCheck) health.ProofCheck {
 	e, problem := r.worstEgress(t), s.markProblem(r, t)
+	same, isSame := s.sameRouter(r, t, e)
 	switch {
 	case s.forwardsNothing(r, t): // the kernel replies that the host is unreachable
 		return s.notForwarded(r)
 	case !r.rightSource(t, e):
 		return s.wrongSource(r, t, e, problem)
+	case !r.rightNextHop(e) && isSame:
+		return same
 	case !r.rightNextHop(e):
 		return s.wrongEgress(r, t, e, problem, routes)
 	case problem.Cause == "":

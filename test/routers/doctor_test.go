@@ -2,6 +2,7 @@ package routers
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestDoctorReportsAcceptedRedirects(t *testing.T) {
 	})
 }
 
-// One router has the gateway addresses of both uplinks.
+// One router has the gateway addresses of both uplinks. Replies get back to it, which verify says with a warning.
 func TestDoctorReportsOneRouterOfTwoUplinks(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
@@ -50,8 +51,19 @@ func TestDoctorReportsOneRouterOfTwoUplinks(t *testing.T) {
 		dsl, cable := o.Routers[0], o.Routers[1]
 		cable.Run("ip", "addr", "flush", "dev", "w0")
 		dsl.Link.Addr(cable.Addr4.String() + "/24")
+		dsl.Run("ip", "-6", "addr", "add", cable.LL.String()+"/64", "dev", "w0", "nodad")
+		box.ServeAll(o.Gateway)
 		o.Apply()
 		o.WantFinding(o.RunDoctor(), box.IsError, "same-router", "dsl", "cable", "eth1")
+		for _, to := range o.to() {
+			box.WantReplies(t, dsl.Client, to, kinds)
+		}
+		for _, p := range o.Verify().Paths {
+			want := map[bool]string{true: "yes same-router", false: "yes"}[p.Uplink == cable.Name]
+			if p.Shown.Short() != want || want != "yes" && !strings.Contains(p.Shown.Why, dsl.MAC) {
+				t.Errorf("%s %s: shown %s, want %q: %s", p.Uplink, p.Family, p.Shown.Short(), want, p.Shown.Why)
+			}
+		}
 	})
 }
 

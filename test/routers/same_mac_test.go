@@ -37,6 +37,7 @@ func routerOnTwoLinks(t *testing.T, o *office) {
 		}
 	}
 	want()
+	o.wantProof(t)
 	eth1 := o.pingerBy(t)
 	eth0 := &pinger{office: o, frames: o.rawFramesBy(t, wire, "eth0"), replies: repliesAt(t, wire), from: []netip.Addr{o.Client4, o.Client6}, to: o.Uplinks[0].Addrs()}
 	eth0.wantReplies(t, mustMAC(t, one))
