@@ -178,7 +178,7 @@ func egressFilterSteps(want, have State) (relax, set Plan) {
 	for _, old := range gone {
 		i := slices.IndexFunc(missing, func(e EgressFilter) bool { return e.Index == old.Index })
 		if i < 0 {
-			relax = append(relax, DelEgressFilter{old})
+			relax = append(relax, DelEgressFilter{Filter: old})
 			continue
 		}
 		if len(old.Drop) == 0 { // what it drops is not known
@@ -187,17 +187,17 @@ func egressFilterSteps(want, have State) (relax, set Plan) {
 		both := old.narrowed(missing[i])
 		switch {
 		case len(both.Drop) == 0:
-			relax = append(relax, DelEgressFilter{old})
+			relax = append(relax, DelEgressFilter{Filter: old})
 		case both.Equal(missing[i]):
 			done[old.Index] = true
-			relax = append(relax, SetEgressFilter{both})
+			relax = append(relax, SetEgressFilter{Filter: both})
 		case !slices.Equal(both.Drop, old.Drop) || !slices.Equal(both.Pass, old.Pass):
-			relax = append(relax, SetEgressFilter{both})
+			relax = append(relax, SetEgressFilter{Filter: both})
 		}
 	}
 	for _, e := range missing {
 		if !done[e.Index] && len(e.Drop) > 0 { // to what was damaged before no change goes back
-			set = append(set, SetEgressFilter{e})
+			set = append(set, SetEgressFilter{Filter: e})
 		}
 	}
 	return relax, set

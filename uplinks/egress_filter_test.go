@@ -3,6 +3,7 @@ package uplinks_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +11,6 @@ import (
 	"replypath/marks"
 	"replypath/uplinks"
 	"replypath/uplinks/uplinkstest"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // translatedSettings returns settings whose sources are translated in both families, without networks that a provider routes here.
@@ -189,7 +188,7 @@ func TestFilterThatIsExchangedDropsAtFirstWhatBothDrop(t *testing.T) {
 	e := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: networks("198.18.0.0/24", "198.18.2.0/24"), Pass: networks("198.18.0.8/29")}
 	both := uplinks.EgressFilter{Index: 2, Link: "eth0", Drop: networks("198.18.0.0/24"), Pass: networks("198.18.0.8/29")}
 	have.EgressFilters[2], want.EgressFilters[2] = old, e
-	if plan := uplinks.Diff(want, have); !cmp.Equal(plan, uplinks.Plan{uplinks.SetEgressFilter{Filter: both}, uplinks.SetEgressFilter{Filter: e}}) {
+	if plan := uplinks.Diff(want, have); !reflect.DeepEqual(plan, uplinks.Plan{uplinks.SetEgressFilter{Filter: both}, uplinks.SetEgressFilter{Filter: e}}) {
 		t.Errorf("exchanged:\n%s", plan)
 	}
 	if all := networks("198.18.0.0/24", "198.18.1.0/24"); !slices.Equal(old.Drop, all) || len(e.Drop) != 2 || len(e.Pass) != 1 {
@@ -207,7 +206,7 @@ func TestFilterThatIsExchangedDropsAtFirstWhatBothDrop(t *testing.T) {
 		clear(have.EgressFilters)
 		clear(want.EgressFilters)
 		have.EgressFilters[c.have.Index], want.EgressFilters[other.Index] = c.have, other
-		if plan := uplinks.Diff(want, have); !cmp.Equal(plan, c.want) {
+		if plan := uplinks.Diff(want, have); !reflect.DeepEqual(plan, c.want) {
 			t.Errorf("%s:\n%s", name, plan)
 		}
 	}

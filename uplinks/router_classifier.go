@@ -158,12 +158,12 @@ func classifierSteps(want, have State) (remove, set Plan) {
 	for _, old := range gone {
 		i := slices.IndexFunc(missing, func(c RouterClassifier) bool { return c.Index == old.Index })
 		if i < 0 || missing[i].Mask != old.Mask || len(old.Routers) == 0 {
-			remove = append(remove, DelRouterClassifier{old})
+			remove = append(remove, DelRouterClassifier{Classifier: old})
 		}
 	}
 	for _, c := range missing {
 		if len(c.Routers) > 0 { // to what was damaged before no change goes back
-			set = append(set, SetRouterClassifier{c})
+			set = append(set, SetRouterClassifier{Classifier: c})
 		}
 	}
 	return remove, set

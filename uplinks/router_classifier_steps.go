@@ -6,10 +6,16 @@ import (
 )
 
 // SetRouterClassifier gives the link the classifier, in place of one that it has.
-type SetRouterClassifier struct{ Classifier RouterClassifier }
+type SetRouterClassifier struct {
+	chainsStep
+	Classifier RouterClassifier
+}
 
 // DelRouterClassifier takes the classifier of the link away, which may be gone.
-type DelRouterClassifier struct{ Classifier RouterClassifier }
+type DelRouterClassifier struct {
+	chainsStep
+	Classifier RouterClassifier
+}
 
 // String returns a comment: no command does this.
 func (s SetRouterClassifier) String() string {
@@ -17,32 +23,22 @@ func (s SetRouterClassifier) String() string {
 	for _, r := range s.Classifier.Routers {
 		routers = append(routers, r.Addr.String())
 	}
-	text := fmt.Sprintf("# a BPF program at the ingress of %s marks what the neighbour entries of %s show to be of their uplinks", s.Classifier.Link, listed(routers))
+	text := fmt.Sprintf("# a BPF program at the ingress of %s marks what the neighbour entries of %s show to be of their uplinks", s.Classifier.Link, limitedList(routers))
 	var known []string
 	for _, k := range s.Classifier.Known {
 		known = append(known, k.MAC)
 	}
 	if len(known) > 0 {
 		slices.Sort(known)
-		text += ", beside the rules for " + listed(known)
+		text += ", beside the rules for " + limitedList(known)
 	}
 	return text
 }
 
 // String returns a comment.
 func (s DelRouterClassifier) String() string {
-	name := s.Classifier.Link
-	if name == "" {
-		name = fmt.Sprintf("link %d, which is gone", s.Classifier.Index)
-	}
-	return "# remove the BPF program at the ingress of " + name
+	return "# remove the BPF program at the ingress of " + linkText(s.Classifier.Link, s.Classifier.Index)
 }
-
-// Kind returns KindChains.
-func (SetRouterClassifier) Kind() Kind { return KindChains }
-
-// Kind returns KindChains.
-func (DelRouterClassifier) Kind() Kind { return KindChains }
 
 // Removes reports false.
 func (SetRouterClassifier) Removes() bool { return false }
@@ -50,18 +46,8 @@ func (SetRouterClassifier) Removes() bool { return false }
 // Removes reports false: nothing replaces the classifier, and nothing may wait for it.
 func (DelRouterClassifier) Removes() bool { return false }
 
-// Scope returns the whole host.
-func (SetRouterClassifier) Scope() Scope { return Scope{} }
-
-// Scope returns the whole host.
-func (DelRouterClassifier) Scope() Scope { return Scope{} }
-
 // WriteTo sets the classifier.
 func (s SetRouterClassifier) WriteTo(w Writer) { w.SetRouterClassifier(s.Classifier) }
 
 // WriteTo removes the classifier.
 func (s DelRouterClassifier) WriteTo(w Writer) { w.DelRouterClassifier(s.Classifier) }
-
-func (SetRouterClassifier) legend() string { return "" }
-
-func (DelRouterClassifier) legend() string { return "" }
