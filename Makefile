@@ -246,7 +246,7 @@ modules:
 	@$(MAKE) --no-print-directory $(IMAGE)-kernel $(RECENT)
 	rm -rf .build/modules
 	mkdir -p .build/modules
-	CGO_ENABLED=0 go test -c -tags modules -o .build/modules/ ./test/reply ./test/doctor ./test/outbound ./test/routers
+	CGO_ENABLED=0 go test -c -tags modules -o .build/modules/ ./marks/nftnl ./test/reply ./test/doctor ./test/outbound ./test/routers
 
 # The image that is booted, for qemu with a kernel. It is kept, also across checkouts.
 $(IMAGE)-kernel: KERNEL = ,linux-image-cloud-$(DEBARCH),wireguard-tools

@@ -49,12 +49,17 @@ func (s *Socket) configure() error {
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1); err != nil {
 		return err
 	}
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
+	if err := s.setBuffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer); err != nil {
 		return err
 	}
-	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer)
-	if err == unix.EPERM { // in a user namespace, where the sysctl wmem_max is the limit
-		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+	return s.setBuffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendBuffer)
+}
+
+// setBuffer sets the size of a buffer, in a user namespace up to the limit of the sysctls rmem_max and wmem_max.
+func (s *Socket) setBuffer(forced, limited, size int) error {
+	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, forced, size)
+	if err == unix.EPERM {
+		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, limited, size)
 	}
 	return err
 }
