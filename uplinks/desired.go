@@ -22,11 +22,8 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 		want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	}
 	s = s.ResolveLinks(f)
-	addRouterCounters(want, s, f)
-	addBackup(want, s, f)
-	addEgressFilters(want, s, f)
+	addUnscoped(want, s, f)
 	s = s.applied(f)
-	addRouterClassifiers(want, s, f)
 	for _, add := range purposes {
 		add(want, s, f, v)
 	}

@@ -61,7 +61,7 @@ func (r *Reconciler) read(ctx context.Context, s uplinks.Settings, scopes []upli
 }
 
 // needsFullResync reports whether a partial observation shows a change that reaches beyond its scopes, such as that of the
-// paths that are left out, or a refused path is due.
+// paths that are left out or of what routers that share a link need, or a refused path is due.
 func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) bool {
 	if r.lastFacts.NeedsFullResync(part) {
 		return true
@@ -70,7 +70,8 @@ func (r *Reconciler) needsFullResync(s uplinks.Settings, part uplinks.Facts) boo
 	if !r.settings.ResolveLinks(whole).SameLinks(s) {
 		return true
 	}
-	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes)
+	return r.lastFacts.LeavesOutOthers(s, whole, part.Scopes) || r.refused.due(s, whole, time.Now()) || s.OutboundChanges(r.lastFacts, whole, part.Scopes) ||
+		r.settings.UnscopedChange(r.lastFacts, whole)
 }
 
 // interruptedBy returns a context that ends when one of the channels is closed, too.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -170,5 +171,38 @@ func TestFailedObservationIsFollowedByAFullOne(t *testing.T) {
 	k.Reconcile(t.Context(), "test", uplinks.ChangedScope{Link: facts.Links["eth1"].Index})
 	if !lastWasFull(kernel.observations) {
 		t.Errorf("after a failed observation: observed %v", kernel.observations)
+	}
+}
+
+// What routers that share a link need belongs to no scope: a change of one of them is followed by an observation of the whole host.
+func TestAChangedRouterOfASharedLinkCausesAFullObservation(t *testing.T) {
+	facts, settings := uplinkstest.Facts(), uplinkstest.Settings()
+	other := settings.Uplinks[0]
+	other.Name, other.ID, other.Gateway4, other.Gateway6 = "dsl", 3, uplinks.Gateway{Addr: netip.MustParseAddr("198.51.100.3")}, uplinks.Gateway{}
+	settings.Uplinks = append(settings.Uplinks, other)
+	kernel := &observedKernel{Fake: uplinkstest.NewFake(facts)}
+	k := newTestReconciler(kernel, settings)
+	scope := uplinks.ChangedScope{Link: facts.Links["eth0"].Index}
+	for range 3 {
+		k.Reconcile(t.Context(), "test", scope)
+	}
+	if lastWasFull(kernel.observations) {
+		t.Fatalf("nothing has changed, but the whole host was observed: %v", kernel.observations)
+	}
+	l := facts.Links["eth0"]
+	l.Defaults = slices.Clone(l.Defaults)
+	for i, hop := range l.Defaults {
+		if hop.Family == uplinks.IPv4 {
+			l.Defaults[i].Gateway = netip.MustParseAddr("198.51.100.8")
+		}
+	}
+	facts.Links["eth0"] = l
+	kernel.SetFacts(facts)
+	k.Reconcile(t.Context(), "test", scope)
+	if !lastWasFull(kernel.observations) {
+		t.Errorf("another router: observed %v, %+v", kernel.observations, k.Report())
+	}
+	if plan, _, err := uplinks.Preview(t.Context(), kernel.Fake, settings, nil); err != nil || len(plan) > 0 {
+		t.Errorf("steps that are missing: %v\n%s", err, plan)
 	}
 }
