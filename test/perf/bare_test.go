@@ -28,6 +28,9 @@ type bareGateway struct {
 	mac net.HardwareAddr // of the link
 }
 
+// bareTime is how long the bare program is measured.
+const bareTime = 20 * time.Second
+
 // bareShare is the share of a core that a bare program in C takes to ask so many gateways in both families, once a second, in percent, on
 // the machine that the bounds are from.
 var bareShare = map[int]float64{restUplinks: 0.15, 250: 0.84}
@@ -128,7 +131,7 @@ func (g bareGateway) solicitation() []byte {
 }
 
 // measureBareProgram returns the share of a core that the bare program takes on the host, in percent.
-func measureBareProgram(b *testing.B, gateway *world.Host, gateways []bareGateway, lasts time.Duration) float64 {
+func measureBareProgram(b *testing.B, gateway *world.Host, gateways []bareGateway) float64 {
 	b.Helper()
 	text, err := json.Marshal(gateways)
 	if err != nil {
@@ -143,7 +146,7 @@ func measureBareProgram(b *testing.B, gateway *world.Host, gateways []bareGatewa
 	defer killInBench(b, cmd)
 	time.Sleep(2 * time.Second) // its start
 	before, began := box.CPUTime(b, cmd.Process.Pid), time.Now()
-	time.Sleep(lasts)
+	time.Sleep(bareTime)
 	share := 100 * (box.CPUTime(b, cmd.Process.Pid) - before).Seconds() / time.Since(began).Seconds()
 	b.Logf("a program that does nothing but ask %d gateways takes %.2f %%CPU", len(gateways), share)
 	return share

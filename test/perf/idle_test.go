@@ -59,7 +59,7 @@ func (v restVariant) measure(b *testing.B) {
 	}
 	gateway, gateways, config := v.build(b)
 	// An idle machine takes longer for the same work than a busy one, as its processors sleep in between.
-	slowness := max(1, measureBareProgram(b, gateway, gateways, lasts)/bareShare[v.uplinks])
+	slowness := max(1, measureBareProgram(b, gateway, gateways)/bareShare[v.uplinks])
 	for b.Loop() {
 		s := startServiceInBench(b, gateway, config)
 		pid := s.Process.Pid
