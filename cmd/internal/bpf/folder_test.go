@@ -28,11 +28,22 @@ func newNamespace(t *testing.T) *namespace {
 	t.Helper()
 	n := &namespace{work: make(chan func()), done: make(chan struct{})}
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine, and the namespace with the thread
+		runtime.LockOSThread() // for good, as the thread may stay in the namespace if it cannot return
+		before, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer before.Close()
 		for f := range n.work {
 			f()
 			n.done <- struct{}{}
 		}
+		// The end of the goroutine alone does not end the namespace: the first thread of a process never ends.
+		if err := unix.Setns(int(before.Fd()), unix.CLONE_NEWNET); err != nil {
+			t.Error(err)
+		}
+		close(n.done)
 	}()
 	n.do(func() {
 		err := unix.Unshare(unix.CLONE_NEWNET)
@@ -44,6 +55,12 @@ func newNamespace(t *testing.T) *namespace {
 		}
 	})
 	return n
+}
+
+// end has the thread leave the namespace, which nothing holds then.
+func (n *namespace) end() {
+	close(n.work)
+	<-n.done
 }
 
 func (n *namespace) do(f func()) {
@@ -85,6 +102,9 @@ func (n *namespace) folders() []string {
 	return []string{fmt.Sprint(n.cookie), fmt.Sprintf("egress-%d", n.cookie), fmt.Sprintf("ingress-%d", n.cookie)}
 }
 
+// endTime is how long the kernel may take to end a namespace, on a machine where many others end.
+const endTime = 10 * time.Minute
+
 const foldersOfPins = "/sys/fs/bpf/replypath"
 
 // What is pinned for a network namespace stays as long as that exists, and is removed by the next namespace that pins something when it
@@ -92,7 +112,7 @@ const foldersOfPins = "/sys/fs/bpf/replypath"
 func TestPinsOfEndedNamespacesAreRemoved(t *testing.T) {
 	own, s := open(t)
 	lives, ends := newNamespace(t), newNamespace(t)
-	defer close(lives.work)
+	defer lives.end()
 	for _, n := range []*namespace{lives, ends} {
 		n.pinEverything(t, s)
 	}
@@ -122,10 +142,11 @@ func TestPinsOfEndedNamespacesAreRemoved(t *testing.T) {
 	if d := cmp.Diff(both, pinned()); d != "" {
 		t.Fatalf("while both namespaces exist: %s", d)
 	}
-	close(ends.work)
+	ends.end()
 	slices.Sort(want)
 	var names []string
-	for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // the kernel ends a namespace a little later
+	// One worker of the kernel ends the namespaces of the whole machine, one after the other.
+	for late := time.Now().Add(endTime); ; time.Sleep(100 * time.Millisecond) {
 		if names = pinned(); len(names) <= len(want) || time.Now().After(late) {
 			break
 		}
