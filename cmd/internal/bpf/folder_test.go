@@ -57,7 +57,7 @@ func newNamespace(t *testing.T) *namespace {
 	return n
 }
 
-// end has the thread leave the namespace, which nothing holds then.
+// end makes the thread leave the namespace, which nothing holds then.
 func (n *namespace) end() {
 	close(n.work)
 	<-n.done
