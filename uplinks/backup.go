@@ -53,9 +53,9 @@ func (s State) BackupOfChains() (b marks.Backup, ok bool) {
 	return b, len(b.Families()) > 0
 }
 
-// addBackup adds the table. It belongs to no scope: with scopes it is not read.
+// addBackup adds the table.
 func addBackup(want State, s Settings, f Facts) {
-	if f.Scopes != nil || f.BackupRefused != "" {
+	if f.BackupRefused != "" {
 		return
 	}
 	if b, ok := s.Backup(f); ok {

@@ -22,10 +22,10 @@ func Desired(s Settings, f Facts, v Verdicts) State {
 		want.Routes = make(map[RouteKey]Route, 6*len(s.Uplinks))
 	}
 	s = s.ResolveLinks(f)
-	addUnscoped(want, s, f)
-	s = s.applied(f)
+	applied := s.applied(f)
+	addUnscoped(want, s, applied, f)
 	for _, add := range purposes {
-		add(want, s, f, v)
+		add(want, applied, f, v)
 	}
 	if f.Scopes == nil {
 		restoreOriginals(want, f)

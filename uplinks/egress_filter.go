@@ -159,11 +159,8 @@ func (e EgressFilter) narrowed(other EgressFilter) EgressFilter {
 	return e
 }
 
-// addEgressFilters adds the filters. They belong to no scope: with scopes they are not read.
+// addEgressFilters adds the filters.
 func addEgressFilters(want State, s Settings, f Facts) {
-	if f.Scopes != nil {
-		return
-	}
 	for _, e := range withoutRefused(s.EgressFilters(f), f.EgressFilterRefused, func(e EgressFilter) int { return e.Index }) {
 		want.EgressFilters[e.Index] = e
 	}

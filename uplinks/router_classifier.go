@@ -140,11 +140,8 @@ func (s Settings) acceptedClassifiers(f Facts) []RouterClassifier {
 	return withoutRefused(s.RouterClassifiers(f), f.RouterClassifierRefused, func(c RouterClassifier) int { return c.Index })
 }
 
-// addRouterClassifiers adds the classifiers. They belong to no scope: with scopes they are not read.
+// addRouterClassifiers adds the classifiers.
 func addRouterClassifiers(want State, s Settings, f Facts) {
-	if f.Scopes != nil {
-		return
-	}
 	for _, c := range s.acceptedClassifiers(f) {
 		want.RouterClassifiers[c.Index] = c
 	}

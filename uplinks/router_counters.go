@@ -63,9 +63,9 @@ func (s Settings) hasOtherRouters(f Facts, u Uplink) bool {
 		u.AnyRouter && slices.ContainsFunc(f.FoundRouters, func(r FoundRouter) bool { return r.Uplink == u.Name })
 }
 
-// addRouterCounters adds the table. It belongs to no scope: with scopes it is not read.
+// addRouterCounters adds the table.
 func addRouterCounters(want State, s Settings, f Facts) {
-	if f.Scopes != nil || f.RouterCountersRefused != "" {
+	if f.RouterCountersRefused != "" {
 		return
 	}
 	if c, ok := s.RouterCounters(f); ok {

@@ -108,9 +108,10 @@ func RouterPlan(s Settings, before, now Facts) Plan {
 	}
 	was, want := NewState(), NewState()
 	for state, f := range map[*State]Facts{&was: before, &want: now} {
+		applied := s.applied(f)
 		addRouterCounters(*state, s, f)
-		addReplies(*state, s.applied(f), f, nil)
-		addRouterClassifiers(*state, s.applied(f), f)
+		addReplies(*state, applied, f, nil)
+		addRouterClassifiers(*state, applied, f)
 	}
 	plan := Diff(want, was)
 	for _, step := range plan {
