@@ -76,23 +76,31 @@ func hasEnded(folder string) bool {
 // removeFolder removes a folder of pins, if it exists, and the one that it is in, unless that has others. A program ends at once: the
 // kernel would only later notice that the last pin of its link is gone.
 func removeFolder(folder string) error {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	pinned, _, err := pinsIn(folder)
+	for _, name := range pinned {
+		err = errors.Join(err, unpin(filepath.Join(folder, name)))
 	}
 	if err != nil {
-		return fmt.Errorf("remove BPF programs: %w", err)
-	}
-	var failed error
-	for _, e := range entries {
-		if e.Name() != namespacePin {
-			failed = errors.Join(failed, unpin(filepath.Join(folder, e.Name())))
-		}
-	}
-	if failed != nil {
-		return failed
+		return err
 	}
 	return removeEmptyFolder(folder)
+}
+
+// pinsIn returns the names of what is pinned in a folder beside its network namespace, and whether there is the folder.
+func pinsIn(folder string) (names []string, exists bool, err error) {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("list BPF programs: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() != namespacePin {
+			names = append(names, e.Name())
+		}
+	}
+	return names, true, nil
 }
 
 // unpin removes a pin, if it exists. The program of a link ends.
@@ -107,17 +115,9 @@ func unpin(path string) error {
 // removeEmptyFolder removes a folder in which nothing but the network namespace is pinned, and the one that it is in, unless that has
 // others.
 func removeEmptyFolder(folder string) error {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("remove the folder of BPF programs: %w", err)
-	}
-	for _, e := range entries {
-		if e.Name() != namespacePin {
-			return nil
-		}
+	pinned, exists, err := pinsIn(folder)
+	if err != nil || !exists || len(pinned) > 0 {
+		return err
 	}
 	if err := errors.Join(remove(filepath.Join(folder, namespacePin)), remove(folder)); err != nil {
 		return fmt.Errorf("remove the folder of BPF programs: %w", err)
