@@ -63,12 +63,18 @@ func (g *RouteGetter) OnlyDefaultRoute(to netip.Addr) bool {
 
 // query makes one look-up with the flags (RTM_F_*).
 func (g *RouteGetter) query(q uplinks.RouteQuery, flags uint32) (r rawRoute, err error) {
-	g.request = appendRouteRequest(g.request[:0], q, 0, flags)
-	reply, err := g.socket.ask(g.request)
+	reply, err := g.ask(q, 0, flags)
 	if err != nil {
 		return r, err
 	}
 	return parseRoute(reply, uplinks.FamilyOf(q.To))
+}
+
+// ask sends the request for a look-up, see appendRouteRequest, and returns the route as the kernel sends it, in memory that the next look-up
+// uses again.
+func (g *RouteGetter) ask(q uplinks.RouteQuery, oif int, flags uint32) ([]byte, error) {
+	g.request = appendRouteRequest(g.request[:0], q, oif, flags)
+	return g.socket.ask(g.request)
 }
 
 // appendRouteRequest returns the request for a look-up with the flags (RTM_F_*) in the memory of m, which is empty. oif is the index of the
