@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"replypath/health"
 	"replypath/test/world"
 )
@@ -66,13 +65,9 @@ func (s *service) await(what string, stands func(health.Status) bool) {
 
 // spent returns the CPU time of the service and of the programs that it has started and that have ended.
 func (s *service) spent() time.Duration {
-	const processClock = 2 // CPUCLOCK_SCHED of a whole process, see clock_getcpuclockid(3)
-	var own unix.Timespec
-	clock := int32(^s.command.Process.Pid)<<3 | processClock
-	must(unix.ClockGettime(clock, &own), "CPU time of the service")
 	const tick = 10 * time.Millisecond
 	children := s.stat(cutime) + s.stat(cstime)
-	return time.Duration(own.Nano()) + time.Duration(children)*tick
+	return s.command.CPUTime() + time.Duration(children)*tick
 }
 
 // Fields of proc_pid_stat(5), counted after the name.

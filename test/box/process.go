@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // CPUTicks returns the CPU time of a process and its children in clock ticks (proc_pid_stat(5)).
@@ -28,17 +25,6 @@ func CPUTicks(tb testing.TB, pid int) (total int) {
 		total += n
 	}
 	return total
-}
-
-// CPUTime returns the CPU time of a process without its children.
-func CPUTime(tb testing.TB, pid int) time.Duration {
-	tb.Helper()
-	const processClock = 2 // CPUCLOCK_SCHED of a whole process, see clock_getcpuclockid(3)
-	var used unix.Timespec
-	if err := unix.ClockGettime(int32(^pid)<<3|processClock, &used); err != nil {
-		tb.Fatalf("CPU time of the process %d: %v", pid, err)
-	}
-	return time.Duration(used.Nano())
 }
 
 // WakeUps returns how often the threads of a process have waited for something (voluntary_ctxt_switches, proc_pid_status(5)). It depends

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"replypath/test/box"
 	"replypath/test/world"
 )
 
@@ -145,9 +144,9 @@ func measureBareProgram(b *testing.B, gateway *world.Host, gateways []bareGatewa
 	}
 	defer killInBench(b, cmd)
 	time.Sleep(2 * time.Second) // its start
-	before, began := box.CPUTime(b, cmd.Process.Pid), time.Now()
+	before, began := cmd.CPUTime(), time.Now()
 	time.Sleep(bareTime)
-	share := 100 * (box.CPUTime(b, cmd.Process.Pid) - before).Seconds() / time.Since(began).Seconds()
+	share := 100 * (cmd.CPUTime() - before).Seconds() / time.Since(began).Seconds()
 	b.Logf("a program that does nothing but ask %d gateways takes %.2f %%CPU", len(gateways), share)
 	return share
 }

@@ -111,3 +111,12 @@ func (c *Command) kill() error {
 	}
 	return c.Process.Kill()
 }
+
+// CPUTime returns the CPU time of the program that runs, without that of its children.
+func (c *Command) CPUTime() time.Duration {
+	c.host.world.tb.Helper()
+	const processClock = 2 // CPUCLOCK_SCHED of a whole process, see clock_getcpuclockid(3)
+	var used unix.Timespec
+	c.host.must(unix.ClockGettime(int32(^c.Process.Pid)<<3|processClock, &used), "CPU time of %s", c.Path)
+	return time.Duration(used.Nano())
+}
