@@ -36,10 +36,11 @@ demo: build
 
 # The packages that take longest begin first, and more at a time than two CPUs, because tests also wait; not more still, because all
 # namespaces of a machine share one neighbour table (net.ipv6.neigh.default.gc_thresh3), and 24 worlds have filled 850 of its 1024
-# entries. The two parts run side by side, each to its end. MAKEFLAGS is not for the make that tests run.
+# entries. The two parts run side by side, each to its end. MAKEFLAGS is not for the make that tests run. What the program is built of
+# is compiled once, because its flags are those of the tests; go vet is part of make check.
 RACED_FIRST = ./cmd/internal/host ./cmd/internal/daemon
-FIRST       = ./cmd/internal/host/killed $(addprefix ./test/,reply routers outbound service apply intercept doctor pair verify docs matrix answer install)
-TEST        = MAKEFLAGS= go test -ldflags=-w -parallel 4 -shuffle=on -timeout 20m
+FIRST       = ./cmd/internal/host/killed $(addprefix ./test/,reply routers outbound service apply intercept doctor pair verify docs matrix answer demo install)
+TEST        = MAKEFLAGS= go test -trimpath -vet=off -ldflags=-w -parallel 4 -shuffle=on -timeout 20m
 test: needs
 	CGO_ENABLED=0 go build -trimpath -o $(TESTED) ./cmd/replypath
 	@$(MAKE) --no-print-directory -k -j2 test-raced test-others
@@ -50,7 +51,7 @@ test-raced:
 
 # All other packages, most of which run the program itself, built once.
 test-others:
-	REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) $(TEST) -p 5 $(FIRST) $$(.ci/raced others)
+	CGO_ENABLED=0 REPLYPATH_PROGRAM=$(CURDIR)/$(TESTED) $(TEST) -p 5 $(FIRST) $$(.ci/raced others)
 
 # All rows of the matrix in etc/doc/proof.md, in each backend: UPDATE_DOCUMENTS=1 rewrites it.
 matrix: needs

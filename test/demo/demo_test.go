@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		defer os.RemoveAll(folder)
 		programs.demo, programs.replypath = filepath.Join(folder, "demo"), filepath.Join(folder, "replypath")
 		for program, source := range map[string]string{programs.demo: ".", programs.replypath: "../../cmd/replypath"} {
-			build := exec.Command("go", "build", "-o", program, source)
+			build := exec.Command("go", "build", "-trimpath", "-o", program, source)
 			build.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := build.CombinedOutput(); err != nil {
 				fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, out)
