@@ -10,8 +10,8 @@ import (
 	"replypath/test/world"
 )
 
-// connectionLoad is connections of the client's that must not notice what happens to the gateway: streams under full load
-// and idle ones.
+// connectionLoad is connections of the client's that must not notice what happens to the gateway: streams under load and
+// idle ones.
 type connectionLoad struct {
 	*Box
 	streams       map[netip.Addr]*world.Stream
@@ -28,8 +28,7 @@ const (
 	worstProgress   = time.Minute
 )
 
-// StartConnections opens idle connections to both addresses of the uplinks, and streams to those of one family: more would be busy
-// with each other.
+// StartConnections opens idle connections to both addresses of the uplinks, and streams to those of one family.
 func (b *Box) StartConnections(t *testing.T, family int, uplinks ...*world.Uplink) *connectionLoad {
 	t.Helper()
 	f := &connectionLoad{Box: b, streams: map[netip.Addr]*world.Stream{}, idle: map[netip.Addr]*world.Connections{}}
@@ -52,19 +51,6 @@ func (b *Box) StartConnections(t *testing.T, family int, uplinks ...*world.Uplin
 	}
 	f.wantProgress(t)
 	return f
-}
-
-// pacedRate is what a paced stream carries in a second, in bytes, in each direction.
-const pacedRate = 64 << 20
-
-// Pace bounds what the streams carry, for changes that take seconds by themselves: at full load they take many times as long.
-func (f *connectionLoad) Pace(t *testing.T) {
-	t.Helper()
-	for _, s := range f.streams {
-		if err := s.Pace(pacedRate); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // Stray reports whether a packet that an ISP refused is of the gateway's traffic: the link that it is sent to talks to

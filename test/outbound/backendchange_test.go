@@ -26,7 +26,6 @@ func TestBackendChangeDisturbsNoConnection(t *testing.T) {
 	s := g.Start()
 	g.AwaitInSync()
 	inbound := g.StartConnections(t, 4, g.Uplinks...)
-	inbound.Pace(t)
 	held := append(g.hold(t, g.LAN, 5), g.hold(t, g.Gateway, 5)...)
 	kept := g.senderUplinks(t, clients)
 	for _, backend := range []string{box.Nftables, box.Backends[1], box.Nftables, box.Backends[0]} {

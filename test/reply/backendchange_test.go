@@ -27,7 +27,6 @@ func TestNoReplyIsLostWhileBackendChanges(t *testing.T) {
 		}
 		b.Apply()
 		f := b.StartConnections(t, family, b.Uplinks...)
-		f.Pace(t)
 		q := startRequests(t, b, forwardedPort, b.Uplinks...)
 		for _, backend := range []string{box.Nftables, box.Backends[0], box.Backends[1], box.Nftables, box.Backends[1], box.Backends[0], box.Nftables} {
 			use(backend)

@@ -26,7 +26,6 @@ func TestNoPacketStraysWhileUplinksComeAndGo(t *testing.T) {
 			b.Configure(b.Uplinks[:2]...)
 			b.Apply()
 			f := b.StartConnections(t, family, b.Uplinks[:2]...)
-			f.Pace(t)
 			q := startRequests(t, b, forwardedPort, b.Uplinks[:2]...)
 			for _, n := range []int{16, 15, 17} {
 				b.Configure(b.Uplinks[:n]...)
