@@ -24,8 +24,9 @@ type layoutHost struct {
 	*box.Box
 	chance *rand.Rand
 	handle *netlink.Handle
-	ids    []int        // of the uplinks that are configured, sorted
-	empty  map[int]bool // their tables that the test emptied
+	links  map[int]string // by their index
+	ids    []int          // of the uplinks that are configured, sorted
+	empty  map[int]bool   // their tables that the test emptied
 }
 
 // packetQuery is a packet without its destination: in is the id of the uplink that it came in by, 0 the host's own, inside lan0.
@@ -57,7 +58,7 @@ func newLayoutHost(t *testing.T, chance *rand.Rand) *layoutHost {
 	t.Helper()
 	w := world.New(t)
 	gateway := w.Host("gw")
-	p := &layoutHost{Box: box.New(t, &world.Internet{World: w, Gateway: gateway}), chance: chance}
+	p := &layoutHost{Box: box.New(t, &world.Internet{World: w, Gateway: gateway}), chance: chance, links: map[int]string{}}
 	gateway.SetSysctl("net.ipv4.ip_forward", "1")
 	gateway.SetSysctl("net.ipv6.conf.all.forwarding", "1")
 	others := w.Host("others")
@@ -78,6 +79,13 @@ func newLayoutHost(t *testing.T, chance *rand.Rand) *layoutHost {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.handle.Close)
+	links, err := p.handle.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		p.links[l.Attrs().Index] = l.Attrs().Name
+	}
 	return p
 }
 
@@ -170,11 +178,7 @@ func (p *layoutHost) kernelRoute(q packetQuery) string {
 	if err != nil || len(routes) != 1 {
 		p.T.Fatalf("%+v: %v, %v", q, routes, err)
 	}
-	found, err := p.handle.LinkByIndex(routes[0].LinkIndex)
-	if err != nil {
-		p.T.Fatal(err)
-	}
-	return found.Attrs().Name
+	return p.links[routes[0].LinkIndex]
 }
 
 func link(id int) string { return fmt.Sprintf("eth%d", id) }
