@@ -12,6 +12,7 @@ import (
 // Move is the end of an uplink's connections that began inside, in one family, because they must take another one.
 type Move struct {
 	Path   PathKey
+	Link   string // of the uplink
 	Why    string // for people
 	Mark   marks.Mark
 	Mask   marks.Mask
@@ -180,8 +181,7 @@ func (s Settings) Drain(uplink string, f Facts) (moves []Move) {
 
 // move returns the move of an uplink's connections.
 func (s Settings) move(u Uplink, f Facts, family Family, why string) Move {
-	flag := s.OutboundFlag()
-	m := Move{Path: PathKey{u.Name, family}, Why: why, Family: family, Mark: s.Mark(u) | marks.Mark(flag), Mask: s.Mask | flag, Sources: globalAddrs(u, f, family)}
+	m := Move{Path: PathKey{u.Name, family}, Link: u.Link, Why: why, Family: family, Mark: s.outboundMark(u), Mask: s.Mask | s.OutboundFlag(), Sources: globalAddrs(u, f, family)}
 	for _, l := range f.Links {
 		for _, a := range l.Addrs {
 			if FamilyOf(a.Prefix.Addr()) == family {

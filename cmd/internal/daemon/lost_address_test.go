@@ -50,7 +50,7 @@ func TestLostAddressesAreNotForgottenForAMoveOfAllConnections(t *testing.T) {
 					kernel := &busyMover{release: make(chan struct{})}
 					k.mover.kernel = kernel
 					stop := runMover(t, k.mover)
-					k.mover.inUse.Store(nil)
+					k.mover.inForce.Store(nil)
 					k.mover.queue([]uplinks.Move{{Path: uplinks.PathKey{Uplink: "lte", Family: uplinks.IPv4}}}) // while it is carried out, others come
 					synctest.Wait()
 					for _, m := range queued {
@@ -58,7 +58,8 @@ func TestLostAddressesAreNotForgottenForAMoveOfAllConnections(t *testing.T) {
 						synctest.Wait()
 					}
 					if usedAgain {
-						k.mover.inUse.Store(&map[uplinks.PathKey]bool{lost.Path: true, {Uplink: "fibre", Family: uplinks.IPv4}: true})
+						used := map[uplinks.PathKey]bool{lost.Path: true, {Uplink: "fibre", Family: uplinks.IPv4}: true}
+						k.mover.inForce.Store(&movesInForce{k.lastSettings, k.lastFacts, used})
 					}
 					close(kernel.release)
 					time.Sleep(3 * secondSweep)

@@ -14,7 +14,7 @@ import (
 
 // testMove returns a move of fibre's connections, which has done nothing yet.
 func testMove(f uplinks.Family, lostOnly bool, why string, lost ...string) begunMove {
-	m := uplinks.Move{Path: uplinks.PathKey{Uplink: "fibre", Family: f}, Family: f, Mark: 0x2100, Mask: 0x3f00, Why: why, LostOnly: lostOnly}
+	m := uplinks.Move{Path: uplinks.PathKey{Uplink: "fibre", Family: f}, Link: "eth0", Family: f, Mark: 0x2100, Mask: 0x3f00, Why: why, LostOnly: lostOnly}
 	for _, a := range lost {
 		m.Lost = append(m.Lost, netip.MustParseAddr(a))
 	}

@@ -36,9 +36,16 @@ type outboundMover struct {
 	log      *slog.Logger
 	states   *outboundStates
 	tracker  uplinks.OutboundTracker
-	waiting  *moveQueue                               // for the kernel to delete
-	begun    *moveQueue                               // for a list
-	inUse    atomic.Pointer[map[uplinks.PathKey]bool] // the paths that a policy uses; replaced, never changed
+	waiting  *moveQueue                   // for the kernel to delete
+	begun    *moveQueue                   // for a list
+	inForce  atomic.Pointer[movesInForce] // replaced, never changed
+}
+
+// movesInForce is what the last round has put in force, on which it depends how a move is carried out.
+type movesInForce struct {
+	settings uplinks.Settings
+	facts    uplinks.Facts
+	used     map[uplinks.PathKey]bool // the paths that a policy uses
 }
 
 func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.Logger) *outboundMover {
@@ -49,18 +56,22 @@ func newOutboundMover(kernel connectionMover, states *outboundStates, log *slog.
 func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts) {
 	m.states.observe(s, f, v)
 	moves := m.tracker.Update(s, f, v)
-	used := m.tracker.Used()
-	m.inUse.Store(&used)
+	m.inForce.Store(&movesInForce{s, f, m.tracker.Used()})
 	m.queue(moves)
 }
 
-// stillDue returns the moves of uplinks that no policy uses, and their indexes: what has begun by one that is in use again belongs there,
-// but for those that have an address that it has no longer, or a mark that no uplink has.
+// stillDue returns the moves of uplinks that no policy uses, as they are to be carried out now, and their indexes: what has begun by an
+// uplink that is in use again belongs there, but for those that have an address that it has no longer, or a mark that no uplink has.
 func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, indexes []int) {
-	used := m.inUse.Load()
-	for i, move := range moves {
-		if used == nil || !(*used)[move.Path] || move.LostOnly || move.Removed {
-			due, indexes = append(due, move.Move), append(indexes, i)
+	now := m.inForce.Load()
+	for i, begun := range moves {
+		move, used := begun.Move, false
+		if now != nil {
+			move = move.Under(now.settings, now.facts)
+			used = now.used[move.Path]
+		}
+		if !used || begun.LostOnly || begun.Removed {
+			due, indexes = append(due, move), append(indexes, i)
 		}
 	}
 	return due, indexes

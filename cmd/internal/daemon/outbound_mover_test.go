@@ -75,6 +75,47 @@ func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
 	}
 }
 
+// A second sweep after a reload that gives the mark to another uplink ends none of that one's connections.
+func TestSecondSweepFollowsItsUplink(t *testing.T) {
+	for name, change := range map[string]func(s *uplinks.Settings){
+		"its id is taken":   func(s *uplinks.Settings) { s.Uplinks = s.Uplinks[1:]; s.Uplinks[0].ID = 1 },
+		"ids are exchanged": func(s *uplinks.Settings) { slices.Reverse(s.Uplinks); s.Uplinks[0].ID, s.Uplinks[1].ID = 1, 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, _ := newOutboundReconciler(t, outboundTestSettings())
+				moved := &recordedMoves{}
+				k.mover.kernel = moved
+				stop := runMover(t, k.mover)
+				k.setFibre(uplinks.VerdictDown)
+				k.FailOver(t.Context())
+				synctest.Wait()
+				s := outboundTestSettings()
+				own := k.lastFacts.Links[s.Uplinks[0].Link].Addrs
+				change(&s)
+				k.SetSettings(s, "test")
+				for range 2 {
+					k.Reconcile(t.Context(), "test")
+				}
+				time.Sleep(2 * secondSweep)
+				stop()
+				for i, m := range moved.moves {
+					taken := s.Uplinks[0].Link
+					for _, a := range k.lastFacts.Links[taken].Addrs {
+						if i > 0 && m.Mark == 0x2100 && (!m.LostOnly || m.HasLost(a.Prefix.Addr()) && !a.LinkLocal) {
+							t.Errorf("connections of %s are ended: %+v", taken, m)
+						}
+					}
+				}
+				second := func(m uplinks.Move) bool { return m.Mark == 0x2100 && m.LostOnly && m.HasLost(own[0].Prefix.Addr()) }
+				if len(moved.moves) < 2 || !slices.ContainsFunc(moved.moves[1:], second) {
+					t.Errorf("there is no second sweep: %+v", moved.moves)
+				}
+			})
+		})
+	}
+}
+
 // busyMover is a kernel that takes its time for the first move.
 type busyMover struct {
 	recordedMoves
@@ -100,7 +141,7 @@ func TestMovesThatWaitAreCarriedOutTogether(t *testing.T) {
 		k, _ := newOutboundReconciler(t, outboundTestSettings())
 		kernel := &busyMover{release: make(chan struct{})}
 		k.mover.kernel = kernel
-		k.mover.inUse.Store(nil)
+		k.mover.inForce.Store(nil)
 		stop := runMover(t, k.mover)
 		queue := func(names ...string) {
 			var moves []uplinks.Move
