@@ -48,7 +48,7 @@ type choiceKey struct {
 // moves back; those with an address that their uplink has no longer once it has another one; those of an uplink that is configured no
 // longer. Connections have the mark of their uplink and not of their policy: they are moved together.
 func (t *OutboundTracker) Update(s Settings, f Facts, v Verdicts) (moves []Move) {
-	moves = t.removedMoves(s, f)
+	moves = t.RemovedMoves(s, f)
 	if !s.Outbound.Enabled() {
 		*t = OutboundTracker{}
 		return moves

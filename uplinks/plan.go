@@ -60,6 +60,15 @@ func Diff(want, have State) Plan {
 	return pauseFlows(slices.Concat(forbid, relax, declassify, join, newNeighbours, newRoutes, newRules, set, backUp, load, classify, count, attach, outboundRules, filter, oldOutbound, detach, uncount, unload, noBackup, restore, oldRules, oldNeighbours, oldRoutes), want, have)
 }
 
+// SplitRemovals returns the steps until the last one that adds, and those that follow, which remove what was replaced.
+func (p Plan) SplitRemovals() (rest, removals Plan) {
+	n := len(p)
+	for n > 0 && (p[n-1].Removes() || isPause(p[n-1])) {
+		n--
+	}
+	return p[:n:n], p[n:]
+}
+
 // splitGroupSteps separates the steps that set a link's group. For each of them the kernel walks the IPv6 routes of all
 // tables, which is cheapest before replypath's routes exist; without replypath's rules a group
 // affects no packet.

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// removedMoves returns the moves of the connections whose uplink the settings before had, and these have not: no rule leads their packets to
-// the uplink any more, and by another one they would leave with its address. Where another uplink has the mark now, by another link, only
-// those with an address that it has not are concerned. What an uplink loses with its link, as by a pattern, observeAddresses finds. With
-// another mask nothing is known of the marks that connections have.
-func (t *OutboundTracker) removedMoves(s Settings, f Facts) (moves []Move) {
+// RemovedMoves returns the moves of the connections whose uplink the settings of the last update had, and these have not: no rule leads
+// their packets to the uplink any more, and by another one they would leave with its address. Where another uplink has the mark now, by
+// another link, only those with an address that it has not are concerned. What an uplink loses with its link, as by a pattern,
+// observeAddresses finds. With another mask nothing is known of the marks that connections have.
+func (t *OutboundTracker) RemovedMoves(s Settings, f Facts) (moves []Move) {
 	before := t.settings
 	if !before.Outbound.Enabled() || before.Mask != s.Mask || before.OutboundFlag() != s.OutboundFlag() {
 		return nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -94,14 +95,37 @@ func healthReason(before, now uplinks.Verdicts) string {
 }
 
 // execute executes the steps of a round. While it changes the firewall, which takes as long as another program has that locked, it
-// follows new verdicts.
-func (r *Reconciler) execute(ctx context.Context, p uplinks.Plan) (uplinks.Plan, error) {
+// follows new verdicts. The connections of removed uplinks are moved when nothing begins by these any more, and before the rules that lead
+// there go.
+func (r *Reconciler) execute(ctx context.Context, p uplinks.Plan, removed []uplinks.Move) (uplinks.Plan, error) {
 	if l, is := r.kernel.(chainLoader); is {
 		l.WhileLoading(func(done <-chan struct{}) { r.followVerdicts(ctx, done) })
 		defer l.WhileLoading(nil)
 	}
+	var removals uplinks.Plan
+	if len(removed) > 0 {
+		p, removals = p.SplitRemovals()
+	}
 	done, err := uplinks.Execute(ctx, r.kernel, p)
+	if len(removed) > 0 {
+		if err == nil {
+			r.mover.moveRemoved(removed)
+		} else { // only what adds: a flow table that was taken away meanwhile
+			removals = slices.DeleteFunc(slices.Clone(removals), uplinks.Step.Removes)
+		}
+		more, failed := uplinks.Execute(ctx, r.kernel, removals)
+		done, err = append(done, more...), errors.Join(err, failed)
+	}
 	return done.WithoutPause(), err
+}
+
+// removedMoves returns the moves of the connections of uplinks that the settings have no longer, given those of the last round, if a round
+// of the whole host has steps.
+func (r *Reconciler) removedMoves(s uplinks.Settings, f uplinks.Facts, only []uplinks.Scope, p uplinks.Plan) []uplinks.Move {
+	if r.mover == nil || only != nil || len(p) == 0 {
+		return nil
+	}
+	return r.mover.tracker.RemovedMoves(s, f)
 }
 
 // followVerdicts follows new verdicts until done is closed. It has a goroutine of its own, while that of the loop changes the firewall.

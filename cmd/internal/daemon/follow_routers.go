@@ -39,7 +39,7 @@ func (r *Reconciler) FollowRouters(ctx context.Context) {
 	if len(plan) == 0 || !r.routerChanges.take(now) {
 		return
 	}
-	done, err := r.execute(ctx, plan.WithFirst(urgent))
+	done, err := r.execute(ctx, plan.WithFirst(urgent), nil)
 	r.recordFollowed(done, reasonText(host.RouterSubject))
 	if err != nil {
 		r.inForce = r.inForce && !slices.ContainsFunc(withoutSteps(plan, done), routes)

@@ -38,6 +38,13 @@ func (r *recordedMoves) MoveConnections(moves ...uplinks.Move) ([]host.Moved, er
 	return make([]host.Moved, len(moves)), nil
 }
 
+// all returns the moves.
+func (r *recordedMoves) all() []uplinks.Move {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.moves)
+}
+
 // runMover carries out the moves of the mover until stop, which waits for its end.
 func runMover(t *testing.T, m *outboundMover) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,12 +104,14 @@ func TestSecondSweepFollowsItsUplink(t *testing.T) {
 				for range 2 {
 					k.Reconcile(t.Context(), "test")
 				}
+				synctest.Wait()
+				before := len(moved.all()) // some of them while the mark was of no uplink
 				time.Sleep(2 * secondSweep)
 				stop()
-				for i, m := range moved.moves {
+				for _, m := range moved.moves[before:] {
 					taken := s.Uplinks[0].Link
 					for _, a := range k.lastFacts.Links[taken].Addrs {
-						if i > 0 && m.Mark == 0x2100 && (!m.LostOnly || m.HasLost(a.Prefix.Addr()) && !a.LinkLocal) {
+						if m.Mark == 0x2100 && (!m.LostOnly || m.HasLost(a.Prefix.Addr()) && !a.LinkLocal) {
 							t.Errorf("connections of %s are ended: %+v", taken, m)
 						}
 					}
@@ -114,6 +123,34 @@ func TestSecondSweepFollowsItsUplink(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The connections of a removed uplink are moved before the rules that lead its packets there go, and twice again.
+func TestConnectionsOfARemovedUplinkAreMovedBeforeItsRulesGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, kernel := newOutboundReconciler(t, outboundTestSettings())
+		moved := &recordedMoves{}
+		k.mover.kernel = moved
+		stop := runMover(t, k.mover)
+		deleted := 0
+		kernel.Fail = func(step uplinks.Step) error {
+			if del, is := step.(uplinks.DelRule); is && del.Rule.Mark == 0x100 {
+				if deleted++; len(moved.all()) != 2 {
+					t.Errorf("%s after %d moves", step, len(moved.all()))
+				}
+			}
+			return nil
+		}
+		s := outboundTestSettings()
+		s.Uplinks = s.Uplinks[1:]
+		k.SetSettings(s, "test")
+		k.Reconcile(t.Context(), "test")
+		time.Sleep(2 * secondSweep)
+		stop()
+		if deleted == 0 || len(moved.moves) != 6 {
+			t.Errorf("%d rules are deleted, %d moves", deleted, len(moved.moves))
+		}
+	})
 }
 
 // busyMover is a kernel that takes its time for the first move.

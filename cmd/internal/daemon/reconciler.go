@@ -124,8 +124,8 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 	r.backoff.UpdateDesired(desired, before, now)
 	plan := uplinks.Diff(desired, actual)
 	act, wait, next := r.backoff.Split(plan.WithoutPause(), now)
-	done, err := r.execute(ctx, plan.Paused(act))
-	if errors.Is(err, uplinks.ErrRenamed) && ctx.Err() == nil {
+	done, err := r.execute(ctx, plan.Paused(act), r.removedMoves(settings, whole, only, act))
+	if errors.Is(err, uplinks.ErrRenamed) && len(done) == 0 && ctx.Err() == nil {
 		return r.reconcile(ctx, reason, nil, nil)
 	}
 	contested, repeated := r.backoff.RecordRepairs(done, time.Now())
