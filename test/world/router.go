@@ -10,7 +10,7 @@ import (
 
 // Advertisement is a router advertisement (RFC 4861, 4.2).
 type Advertisement struct {
-	From       netip.Addr // a link-local address of the host; none: the kernel chooses
+	From       netip.Addr // a link-local address of the host
 	Lifetime   uint16     // in seconds
 	MTU        uint32
 	Preference int8 // among routers: 1, 0 or -1 (RFC 4191, 2.2)
@@ -27,9 +27,7 @@ func (l *Link) Advertise(a Advertisement) {
 	l.Host.must(err, "advertise by %s", l.Name)
 	defer s.close()
 	l.Host.must(s.set(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255), "advertise by %s", l.Name)
-	if a.From.IsValid() {
-		l.Host.must(s.bind(&unix.SockaddrInet6{Addr: a.From.As16(), ZoneId: uint32(l.Index)}), "advertise from %s", a.From)
-	}
+	l.Host.must(s.bind(&unix.SockaddrInet6{Addr: a.From.As16(), ZoneId: uint32(l.Index)}), "advertise from %s", a.From)
 	all := [16]byte{0: 0xff, 1: 2, 15: 1}
 	l.Host.must(os.NewSyscallError("sendmsg", s.send(m, nil, &unix.SockaddrInet6{Addr: all, ZoneId: uint32(l.Index)})), "advertise by %s", l.Name)
 }
