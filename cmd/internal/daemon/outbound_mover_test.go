@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -125,7 +126,8 @@ func TestSecondSweepFollowsItsUplink(t *testing.T) {
 	}
 }
 
-// The connections of a removed uplink are moved before the rules that lead its packets there go, and twice again.
+// The connections of a removed uplink are moved before the rules that lead its packets there go, and twice again. While a step that comes
+// before fails, neither is done.
 func TestConnectionsOfARemovedUplinkAreMovedBeforeItsRulesGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, kernel := newOutboundReconciler(t, outboundTestSettings())
@@ -133,7 +135,11 @@ func TestConnectionsOfARemovedUplinkAreMovedBeforeItsRulesGo(t *testing.T) {
 		k.mover.kernel = moved
 		stop := runMover(t, k.mover)
 		deleted := 0
+		refuse := errors.New("refused")
 		kernel.Fail = func(step uplinks.Step) error {
+			if _, is := step.(uplinks.LoadChains); is {
+				return refuse
+			}
 			if del, is := step.(uplinks.DelRule); is && del.Rule.Mark == 0x100 {
 				if deleted++; len(moved.all()) != 2 {
 					t.Errorf("%s after %d moves", step, len(moved.all()))
@@ -144,6 +150,11 @@ func TestConnectionsOfARemovedUplinkAreMovedBeforeItsRulesGo(t *testing.T) {
 		s := outboundTestSettings()
 		s.Uplinks = s.Uplinks[1:]
 		k.SetSettings(s, "test")
+		k.Reconcile(t.Context(), "test")
+		if deleted > 0 || len(moved.all()) > 0 {
+			t.Errorf("while chains are refused: %d rules are deleted, %d moves", deleted, len(moved.all()))
+		}
+		refuse = nil
 		k.Reconcile(t.Context(), "test")
 		time.Sleep(2 * secondSweep)
 		stop()
