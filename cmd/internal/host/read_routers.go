@@ -55,7 +55,8 @@ func (m *foundRouters) hasNoEntries() bool {
 }
 
 // setEntries sets how many neighbour entries of found routers there are, and those of other programs at such addresses: the ids of
-// these stand for no router, and a router that has one is forgotten. It returns the others.
+// these stand for no router, and a router that has one is forgotten. It returns the others of the facts, which are saved, and none that was
+// added since: a service that is killed must not leave one in force that the next one does not know.
 func (m *foundRouters) setEntries(f uplinks.Facts, number int, foreign map[uplinks.NeighbourKey]bool) []uplinks.FoundRouter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,7 +72,7 @@ func (m *foundRouters) setEntries(f uplinks.Facts, number int, foreign map[uplin
 		})
 		m.changed = m.changed || len(m.all) != before
 	}
-	return slices.Clone(m.all)
+	return slices.DeleteFunc(slices.Clone(f.FoundRouters), func(r uplinks.FoundRouter) bool { return !slices.Contains(m.all, r) })
 }
 
 // isForeign reports whether another program has a neighbour entry at an address that stands for the id.
