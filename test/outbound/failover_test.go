@@ -12,10 +12,26 @@ import (
 )
 
 // hold opens n TCP connections to each server.
-func (g *gateway) hold(t *testing.T, from *world.Host, n int) (all []*world.Connections) {
+func (g *gateway) hold(t *testing.T, from *world.Host, n int) []*world.Connections {
+	t.Helper()
+	return g.holdPort(t, from, box.ServedPort, n)
+}
+
+// holdLater opens n TCP connections to another port of each server, before an uplink is back. The server has not heard of the end of those
+// that the uplink had: one with the same ports would be such a one for the server, which acknowledges what does not fit and does not reset
+// it (RFC 9293, 3.10.7.4).
+func (g *gateway) holdLater(t *testing.T, from *world.Host, n int) []*world.Connections {
+	t.Helper()
+	const laterPort = box.ServedPort + 1
+	g.Client.ServeTCP(laterPort)
+	return g.holdPort(t, from, laterPort, n)
+}
+
+// holdPort opens n TCP connections to a port of each server.
+func (g *gateway) holdPort(t *testing.T, from *world.Host, port uint16, n int) (all []*world.Connections) {
 	t.Helper()
 	for _, to := range g.servers() {
-		cs, err := from.Connect(box.NewRequest(world.KindTCP, to), n)
+		cs, err := from.Connect(world.Request{Kind: world.KindTCP, To: netip.AddrPortFrom(to, port)}, n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +65,7 @@ func TestFailoverMovesConnections(t *testing.T) {
 				g.awaitUnpinned(t, 0)
 				wantEnded(t, "a host inside", inside)
 				wantEnded(t, "the gateway", own)
-				held := g.hold(t, g.LAN, 10)
+				held := g.holdLater(t, g.LAN, 10)
 				fail(g.Uplinks[0], false)
 				g.awaitUplink(t, g.LAN, 0)
 				g.awaitUnpinned(t, 1)

@@ -134,7 +134,7 @@ func TestInboundConnectionsFeelNoFailover(t *testing.T) {
 				g.awaitUnpinned(t, 0)
 				wantEnded(t, "before the failover", held)
 				load.wantProgress(t, "after the failover", g.Uplinks[0])
-				held = g.hold(t, g.LAN, 5)
+				held = g.holdLater(t, g.LAN, 5)
 				fail(g.Uplinks[0], false)
 				g.awaitUplink(t, g.LAN, 0)
 				g.awaitUnpinned(t, 1)
