@@ -40,6 +40,9 @@ func behave(behaviour string) int {
 		return 1
 	}
 	fmt.Println("ready")
+	if behaviour != "catch" {
+		_ = syscall.Pause() // for a signal that ends the process: without cgo, Go ends one whose goroutines all wait for each other
+	}
 	fmt.Println("caught", <-signals)
 	return 3
 }
