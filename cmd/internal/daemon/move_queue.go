@@ -3,6 +3,7 @@ package daemon
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"replypath/health"
 	"replypath/marks"
@@ -13,6 +14,14 @@ import (
 type begunMove struct {
 	uplinks.Move
 	done health.OutboundMove
+}
+
+// begin returns moves that have done nothing yet.
+func begin(moves []uplinks.Move) (all []begunMove) {
+	for _, move := range moves {
+		all = append(all, begunMove{move, health.OutboundMove{At: time.Now(), Reason: move.Why}})
+	}
+	return all
 }
 
 // moveKey identifies moves of the same connections, of which the newest is enough. A reload gives an uplink other marks; connections keep

@@ -36,10 +36,10 @@ type outboundMover struct {
 	log      *slog.Logger
 	states   *outboundStates
 	tracker  uplinks.OutboundTracker
-	waiting  *moveQueue                      // for the kernel to delete
-	begun    *moveQueue                      // for a list
-	inForce  atomic.Pointer[movesInForce]    // replaced, never changed
-	removed  map[moveKey]health.OutboundMove // what moveRemoved has done, until it is queued; owned by the goroutine of the loop
+	waiting  *moveQueue                   // for the kernel to delete
+	begun    *moveQueue                   // for a list
+	inForce  atomic.Pointer[movesInForce] // replaced, never changed
+	removed  []begunMove                  // what moveRemoved has carried out, until it is queued; owned by the goroutine of the loop
 }
 
 // movesInForce is what the last round has put in force, on which it depends how a move is carried out.
@@ -63,19 +63,9 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 
 // moveRemoved carries out the moves of removed uplinks for the first time.
 func (m *outboundMover) moveRemoved(moves []uplinks.Move) {
-	m.removed = map[moveKey]health.OutboundMove{}
-	began := time.Now()
-	moved, err := m.kernel.MoveConnections(moves...)
-	if err != nil {
-		m.log.Error("cannot move the connections of removed uplinks: it is tried again", "uplinks", movedUplinks(moves), "err", err)
-	}
-	for i, n := range moved {
-		m.removed[begunMove{Move: moves[i]}.key()] = health.OutboundMove{At: began, Connections: n.Connections, Sockets: n.Sockets,
-			Milliseconds: milliseconds(cmp.Or(n.Written, time.Now()).Sub(began))}
-	}
+	m.removed = begin(moves)
+	m.carryOut(m.kernel.MoveConnections, m.removed)
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // stillDue returns the moves of uplinks that no policy uses, as they are to be carried out now, and their indexes: what has begun by an
 // uplink that is in use again belongs there, but for those that have an address that it has no longer, or a mark that no uplink has.
@@ -96,14 +86,11 @@ func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, indexes
 
 // queue queues moves.
 func (m *outboundMover) queue(moves []uplinks.Move) {
-	var all []begunMove
-	for _, move := range moves {
-		begun := begunMove{move, health.OutboundMove{At: time.Now()}}
-		if done, is := m.removed[begun.key()]; is {
-			begun.done = done
+	all := begin(moves)
+	for i, move := range all {
+		if j := slices.IndexFunc(m.removed, func(r begunMove) bool { return r.key() == move.key() }); j >= 0 {
+			all[i].done = m.removed[j].done
 		}
-		begun.done.Reason = move.Why
-		all = append(all, begun)
 	}
 	m.removed = nil
 	m.waiting.add(all)
@@ -174,7 +161,7 @@ func (m *outboundMover) carryOut(by func(...uplinks.Move) ([]host.Moved, error),
 		done.Connections += n.Connections
 		done.Sockets += n.Sockets
 		if !n.Written.IsZero() || done.Milliseconds == 0 {
-			done.Milliseconds = milliseconds(cmp.Or(n.Written, ended).Sub(done.At))
+			done.Milliseconds = float64(cmp.Or(n.Written, ended).Sub(done.At).Microseconds()) / 1000
 		}
 	}
 }
