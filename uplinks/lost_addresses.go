@@ -22,6 +22,11 @@ func globalAddrs(u Uplink, f Facts, family Family) (all []netip.Addr) {
 	return all
 }
 
+// without returns the addresses that are none of the others.
+func without(all, others []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(all), func(a netip.Addr) bool { return slices.Contains(others, a) })
+}
+
 // observeAddresses returns the move of the connections that an uplink cannot carry on, as they have an address that it has no longer, and
 // false if there are none: with other addresses, which it has now. A virtual address moves to the other node of a pair, together with its
 // connections. While the uplink has no address, lost keeps those that it had.
@@ -34,7 +39,7 @@ func (t *OutboundTracker) observeAddresses(s Settings, u Uplink, f Facts, family
 			a.lost = append(slices.Clone(a.lost), old)
 		}
 	}
-	a.lost = slices.DeleteFunc(slices.Clone(a.lost), func(old netip.Addr) bool { return slices.Contains(a.now, old) })
+	a.lost = without(a.lost, a.now)
 	if t.addrs[path] = a; !known || len(a.now) == 0 || len(a.lost) == 0 && len(before.now) > 0 {
 		return m, false
 	}

@@ -129,6 +129,9 @@ func (s Settings) OutboundFlag() marks.Mask {
 	return 0
 }
 
+// outboundMark returns the mark of the uplink's connections that began inside.
+func (s Settings) outboundMark(u Uplink) marks.Mark { return s.Mark(u) | marks.Mark(s.OutboundFlag()) }
+
 // FirstBucket returns the id of the first of SenderBuckets. Policies with sticky clients need them to be no uplink's.
 func (s Settings) FirstBucket() marks.ID { return s.Mask.MaxID() - SenderBuckets + 1 }
 

@@ -3,8 +3,6 @@ package uplinks
 import (
 	"net/netip"
 	"slices"
-
-	"replypath/marks"
 )
 
 // Under returns the move as it is to be carried out under settings that may have come after it. Where its mark is that of an uplink on
@@ -21,10 +19,7 @@ func (m Move) Under(s Settings, f Facts) Move {
 	}
 	if taken {
 		m.LostOnly = true
-		m.Lost = slices.DeleteFunc(slices.Concat(m.Lost, m.Sources), func(a netip.Addr) bool { return slices.Contains(now, a) })
+		m.Lost = without(slices.Concat(m.Lost, m.Sources), now)
 	}
 	return m
 }
-
-// outboundMark returns the mark of the uplink's connections that began inside.
-func (s Settings) outboundMark(u Uplink) marks.Mark { return s.Mark(u) | marks.Mark(s.OutboundFlag()) }

@@ -1,9 +1,6 @@
 package uplinks
 
-import (
-	"net/netip"
-	"slices"
-)
+import "slices"
 
 // RemovedMoves returns the moves of the connections whose uplink the settings of the last update had, and these have not: no rule leads
 // their packets to the uplink any more, and by another one they would leave with its address. Where another uplink has the mark now, by
@@ -25,7 +22,7 @@ func (t *OutboundTracker) RemovedMoves(s Settings, f Facts) (moves []Move) {
 			m.Removed, m.LostOnly = true, serves
 			if m.Lost = slices.Concat(t.addrs[m.Path].now, t.addrs[m.Path].lost); serves {
 				now := slices.Concat(globalAddrs(s.Uplinks[i], f, family), u.VIPs)
-				m.Lost = slices.DeleteFunc(m.Lost, func(a netip.Addr) bool { return slices.Contains(now, a) })
+				m.Lost = without(m.Lost, now)
 			}
 			if len(m.Lost) > 0 || !serves {
 				moves = append(moves, m)
