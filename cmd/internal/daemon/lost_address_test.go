@@ -15,10 +15,7 @@ import (
 // Connections with an address that their uplink has no longer are ended although it is in use, also those that begin meanwhile.
 func TestConnectionsWithALostAddressAreEndedOnAnUplinkInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, _ := newOutboundReconciler(t, outboundTestSettings())
-		moved := &recordedMoves{}
-		k.mover.kernel = moved
-		stop := runMover(t, k.mover)
+		k, _, moved, stop := startRecordedMover(t)
 		f := k.lastFacts
 		f.Links = maps.Clone(f.Links)
 		l := f.Links["eth0"]

@@ -57,18 +57,30 @@ func runMover(t *testing.T, m *outboundMover) (stop func()) {
 	}
 }
 
+// startRecordedMover returns a reconciler whose mover runs until stop, and what is moved.
+func startRecordedMover(t *testing.T) (k *Reconciler, kernel *observedKernel, moved *recordedMoves, stop func()) {
+	t.Helper()
+	k, kernel = newOutboundReconciler(t, outboundTestSettings())
+	moved = &recordedMoves{}
+	k.mover.kernel = moved
+	return k, kernel, moved, runMover(t, k.mover)
+}
+
+// failFibre fails over from fibre, and waits until its connections were moved once.
+func failFibre(t *testing.T, k *Reconciler) {
+	t.Helper()
+	k.setFibre(uplinks.VerdictDown)
+	k.FailOver(t.Context())
+	synctest.Wait()
+}
+
 // What has begun by an uplink since it is in use again is not moved by the second sweep.
 func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
 	for name, want := range map[string][]string{"down": {"fibre", "fibre"}, "down and up": {"fibre"}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k, _ := newOutboundReconciler(t, outboundTestSettings())
-				moved := &recordedMoves{}
-				k.mover.kernel = moved
-				stop := runMover(t, k.mover)
-				k.setFibre(uplinks.VerdictDown)
-				k.FailOver(t.Context())
-				synctest.Wait()
+				k, _, moved, stop := startRecordedMover(t)
+				failFibre(t, k)
 				if name == "down and up" {
 					k.setFibre(uplinks.VerdictUp)
 					k.FailOver(t.Context())
@@ -91,13 +103,8 @@ func TestSecondSweepFollowsItsUplink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k, _ := newOutboundReconciler(t, outboundTestSettings())
-				moved := &recordedMoves{}
-				k.mover.kernel = moved
-				stop := runMover(t, k.mover)
-				k.setFibre(uplinks.VerdictDown)
-				k.FailOver(t.Context())
-				synctest.Wait()
+				k, _, moved, stop := startRecordedMover(t)
+				failFibre(t, k)
 				s := outboundTestSettings()
 				own := k.lastFacts.Links[s.Uplinks[0].Link].Addrs
 				change(&s)
@@ -130,10 +137,7 @@ func TestSecondSweepFollowsItsUplink(t *testing.T) {
 // before fails, neither is done.
 func TestConnectionsOfARemovedUplinkAreMovedBeforeItsRulesGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, kernel := newOutboundReconciler(t, outboundTestSettings())
-		moved := &recordedMoves{}
-		k.mover.kernel = moved
-		stop := runMover(t, k.mover)
+		k, kernel, moved, stop := startRecordedMover(t)
 		deleted := 0
 		refuse := errors.New("refused")
 		kernel.Fail = func(step uplinks.Step) error {
