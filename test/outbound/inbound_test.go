@@ -64,12 +64,9 @@ func (g *gateway) forwardPort(u *world.Uplink) {
 
 func (l *inboundLoad) startStream(t *testing.T, to netip.AddrPort) {
 	t.Helper()
-	s, err := l.Client.Stream(world.Request{Kind: world.KindTCP, To: to})
+	s, err := l.Client.StreamAt(world.Request{Kind: world.KindTCP, To: to}, streamRate)
 	if err != nil {
 		t.Fatalf("stream to %s: %v", to, err)
-	}
-	if err := s.Pace(streamRate); err != nil {
-		t.Fatal(err)
 	}
 	l.streams[to.String()] = s
 }

@@ -20,10 +20,7 @@ const outboundRate = 256 << 10
 // start starts a stream.
 func (all outboundStreams) start(t *testing.T, from *world.Host, to netip.AddrPort) {
 	t.Helper()
-	s, err := from.Stream(world.Request{Kind: world.KindTCP, To: to})
-	if err == nil {
-		err = s.Pace(outboundRate)
-	}
+	s, err := from.StreamAt(world.Request{Kind: world.KindTCP, To: to}, outboundRate)
 	if err != nil {
 		t.Fatal(err)
 	}

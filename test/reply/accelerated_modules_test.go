@@ -47,10 +47,7 @@ const streamPace = 1 << 19
 func (a *accelerated) open(t *testing.T, addresses ...netip.Addr) {
 	t.Helper()
 	for _, to := range addresses {
-		stream, err := a.Client.Stream(box.NewRequest(world.KindTCP, to))
-		if err == nil {
-			err = stream.Pace(streamPace)
-		}
+		stream, err := a.Client.StreamAt(box.NewRequest(world.KindTCP, to), streamPace)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -117,10 +117,7 @@ func (o *office) connectByOther(t *testing.T) undisturbed {
 	for i, to := range o.Uplinks[0].Addrs() {
 		from := netip.AddrPortFrom([]netip.Addr{o.Client4, o.Client6}[i], 30000)
 		sockets = append(sockets, o.Connected(o.Client, from, netip.AddrPortFrom(to, box.ServedPort)))
-		s, err := o.Client.Stream(box.NewRequest(world.KindTCP, to))
-		if err == nil {
-			err = s.Pace(paceOfOther)
-		}
+		s, err := o.Client.StreamAt(box.NewRequest(world.KindTCP, to), paceOfOther)
 		if err != nil {
 			t.Fatal(err)
 		}

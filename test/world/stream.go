@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stream is a TCP connection to a service of ServeTCP under load both ways: it sends at lineRate, and all of it comes back.
+// Stream is a TCP connection to a service of ServeTCP under load both ways: all that it sends comes back.
 type Stream struct {
 	conn           *net.TCPConn
 	sent, received atomic.Int64
@@ -42,14 +42,18 @@ type StreamStats struct {
 	Err            error // why it ended by itself; nil when it did not
 }
 
-// Stream opens a stream. Of the request, To, From and Timeout count.
-func (h *Host) Stream(q Request) (*Stream, error) {
+// Stream opens a stream at lineRate. Of the request, To, From and Timeout count.
+func (h *Host) Stream(q Request) (*Stream, error) { return h.StreamAt(q, lineRate) }
+
+// StreamAt opens a stream that sends that many bytes in a second at most, and so much comes back: an emulated machine is busy with less than
+// lineRate.
+func (h *Host) StreamAt(q Request, rate int) (*Stream, error) {
 	conn, r, err := h.greeted(q)
 	if err != nil {
 		return nil, err
 	}
 	s := &Stream{conn: conn, last: time.Now(), changed: make(chan struct{})}
-	if err := s.Pace(lineRate); err != nil {
+	if err := s.pace(rate); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -75,8 +79,8 @@ func (h *Host) greeted(q Request) (*net.TCPConn, *bufio.Reader, error) {
 	return conn, r, nil
 }
 
-// Pace makes the stream send that many bytes in a second at most, and so much comes back: an emulated machine is busy with less.
-func (s *Stream) Pace(bytes int) error {
+// pace makes the stream send that many bytes in a second at most.
+func (s *Stream) pace(bytes int) error {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
 		return err
