@@ -24,9 +24,9 @@ const (
 	udpShare  = 3 // percent of the CPU time of a question and its answer
 )
 
-// BenchmarkUDPAnswers measures what the programs of [udp] cost, as the kernel accounts for their time, without what accounting itself takes: for a datagram that is
-// asked at the second uplink and its answer, by both of which programs find what they look for, as a share of the CPU time of
-// client, server and kernel; and for a packet of TCP without a mark, from a host inside. Off, there is no program.
+// BenchmarkUDPAnswers measures what the programs of [udp] cost, as the kernel accounts for their time, without what accounting itself
+// takes: for a datagram that is asked at the second uplink and its answer, by both of which programs find what they look for, as a share of
+// the CPU time of client, server and kernel; and for a packet of TCP without a mark, from a host inside. Off, there is no program.
 func BenchmarkUDPAnswers(b *testing.B) {
 	group := world.NewCgroup(b)
 	w := world.TwoISPs(b)
