@@ -15,22 +15,27 @@ import (
 // iperf3 connects a socket on the wildcard address to each client that sends it a datagram: the kernel chooses its address.
 func TestIperf3MeasuresDatagramsByEachUplink(t *testing.T) {
 	b := newBox(t, box.Conditions{}, world.Options{})
-	startIperf3(t, b, 5202)
+	startIperf3(t, b, 5200)
 	wrong, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if out, err := measure(wrong, b, b.Uplinks[1].Addr4, 5202); err == nil {
+	if out, err := measure(wrong, b, b.Uplinks[1].Addr4, 5200); err == nil {
 		t.Errorf("without help it works: the test shows nothing: %s", out)
 	}
-	startIperf3(t, b, 5201)
-	b.Apply()
+	// A server takes one client at a time, and is busy for a while after a client has ended: each measurement has its own.
+	ports := map[netip.Addr]int{}
 	for _, u := range b.Uplinks {
 		for _, to := range u.Addrs() {
-			ctx, cancel := context.WithTimeout(t.Context(), box.EventualTimeout)
-			if out, err := measure(ctx, b, to, 5201); err != nil {
-				t.Errorf("%s: %v: %s", to, err, out)
-			}
-			cancel()
+			ports[to] = 5201 + len(ports)
+			startIperf3(t, b, ports[to])
 		}
+	}
+	b.Apply()
+	for to, port := range ports {
+		ctx, cancel := context.WithTimeout(t.Context(), box.EventualTimeout)
+		if out, err := measure(ctx, b, to, port); err != nil {
+			t.Errorf("%s: %v: %s", to, err, out)
+		}
+		cancel()
 	}
 }
 
