@@ -121,6 +121,24 @@ func (g *node) startKeepalived(t *testing.T) {
 	g.keepalived = g.start(t, "keepalived", "-n", "-l", "-D", "-f", "/etc/keepalived/keepalived.conf")
 }
 
+// awaitVRRPEnded waits until the process of keepalived that speaks VRRP has ended: the kernel tells it that its parent was killed, and another
+// keepalived does not start while it is there.
+func (g *node) awaitVRRPEnded(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(g.dir, "run/vrrp.pid"))
+	if os.IsNotExist(err) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join("/proc", strings.TrimSpace(string(text)), "exe")
+	box.Eventually(t, box.EventualTimeout, "keepalived's process for VRRP has ended", func() bool {
+		_, err := os.Readlink(program)
+		return err != nil
+	})
+}
+
 // inCharge reports whether the node has the VIPs.
 func (g *node) inCharge() bool {
 	return strings.Contains(g.host.Run("ip", "-br", "addr", "show", "eth1"), "192.0.2.2/24")

@@ -73,6 +73,7 @@ func TestConnectionsLiveThroughTakeOvers(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = g.keepalived.Wait()
+			g.awaitVRRPEnded(t)
 		}
 	}
 	restart := func(g *node) { g.startKeepalived(t) }
