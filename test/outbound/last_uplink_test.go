@@ -67,6 +67,9 @@ func TestNothingIsEndedWhileNoUplinkWorks(t *testing.T) {
 				}
 				fail(g.Uplinks[0], false)
 				wantAlive(t, "the failure of both uplinks", n, held)
+				// Where main leads what no policy does there, packets do not show that it is usable: if the second one were before, its
+				// connections would go there.
+				g.awaitPolicy(t, "the first uplink is usable", func(p health.PolicyStatus) bool { return p.Tier == 1 })
 				g.awaitUplink(t, g.LAN, 0)
 				fail(g.Uplinks[1], false)
 				g.awaitPolicy(t, "the second uplink answers", func(p health.PolicyStatus) bool {
