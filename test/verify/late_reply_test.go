@@ -29,7 +29,7 @@ func TestReplyWithoutCarrierDoesNotLeaveLater(t *testing.T) {
 // replyWithoutCarrier runs verify, and replies to its datagram while the uplink has no carrier.
 func replyWithoutCarrier(t *testing.T, b *box.Box, family string, inside netip.Addr) {
 	t.Helper()
-	verify, server, from := verifyAsks(t, b, inside)
+	verify, server, from, _ := verifyAsks(t, b, inside)
 	defer server.Close()
 	late := b.Uplinks[0].Wire.Record(func(p world.Packet) bool { return p.Dir == world.In && p.To(from.Addr()) })
 	b.Gateway.Run("ip", family, "neigh", "flush", "dev", "eth0")
