@@ -3,11 +3,14 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"replypath/test/box"
 	"replypath/test/world"
@@ -103,6 +106,43 @@ func TestOneServiceForEachNetworkNamespace(t *testing.T) {
 	elsewhere.Must(0, "plan")
 	s.Kill()
 	b.Start().Stop()
+}
+
+// A program that a killed service was starting has a copy of the service's lock until it runs: the next service waits for that.
+func TestServiceStartsWhileTheLockOfAKilledOneIsLeft(t *testing.T) {
+	t.Parallel()
+	b := box.New(t, box.Conditions{RPFilter: 1}.Build(t, 2, world.Options{}))
+	s := b.Start()
+	left := copyOfLock(b, s.Cmd.Process.Pid)
+	s.Kill()
+	time.AfterFunc(300*time.Millisecond, func() { unix.Close(left) })
+	b.Start().Stop()
+}
+
+// copyOfLock returns a copy of the open file by which the process has locked the network namespace.
+func copyOfLock(b *box.Box, pid int) int {
+	b.T.Helper()
+	lock := fmt.Sprintf("/run/replypath/service-%d.lock", b.Gateway.NetnsCookie())
+	folder := fmt.Sprintf("/proc/%d/fd", pid)
+	open, _ := os.ReadDir(folder)
+	for _, f := range open {
+		if file, _ := os.Readlink(filepath.Join(folder, f.Name())); file != lock {
+			continue
+		}
+		number, _ := strconv.Atoi(f.Name())
+		process, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			b.T.Fatal(err)
+		}
+		defer unix.Close(process)
+		left, err := unix.PidfdGetfd(process, number, 0)
+		if err != nil {
+			b.T.Fatal(err)
+		}
+		return left
+	}
+	b.T.Fatalf("the service has not opened %s", lock)
+	return -1
 }
 
 // A service whose folder has been removed, or that has another, would put back what is done beside it.

@@ -40,8 +40,8 @@ func (d Dir) Lock(ctx context.Context) (*Lock, error) {
 	return &Lock{file: file}, nil
 }
 
-// LockAsService takes the lock for the service, and the network namespace with it. A namespace that another service has
-// is an error at once, also when that service has another state folder.
+// LockAsService takes the lock for the service, and the network namespace with it. A namespace that another service has is an error after
+// namespaceTimeout, also when that service has another state folder.
 func (d Dir) LockAsService(ctx context.Context) (*Lock, error) {
 	ns, err := lockNamespace(ctx)
 	if err != nil {

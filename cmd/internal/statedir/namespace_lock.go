@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"replypath/cmd/internal/atomicfile"
 	"replypath/cmd/internal/namespace"
@@ -25,7 +26,29 @@ type namespaceLock struct {
 // owner dies (unix(7)). The socket does not listen, so nothing can connect to it.
 const serviceSocket = "@replypath"
 
+// namespaceTimeout is how long a service waits for its network namespace: a program that a killed service was starting has a copy of the
+// locks until it runs (fork(2), O_CLOEXEC of open(2)).
+const namespaceTimeout = time.Second
+
+// errNamespaceTaken is the error of a service in a network namespace that another one has.
+var errNamespaceTaken = errors.New("another replypath has this network namespace")
+
+// lockNamespace waits up to namespaceTimeout for the network namespace.
 func lockNamespace(ctx context.Context) (*namespaceLock, error) {
+	for began := time.Now(); ; {
+		l, err := tryLockNamespace(ctx)
+		if !errors.Is(err, errNamespaceTaken) || time.Since(began) > namespaceTimeout {
+			return l, err
+		}
+		select {
+		case <-time.After(lockRetryInterval):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func tryLockNamespace(ctx context.Context) (*namespaceLock, error) {
 	file, err := lockNamespaceFile(DefaultPath)
 	if err != nil {
 		return nil, err
@@ -63,7 +86,7 @@ func lockNamespaceFile(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock the network namespace: %w", withRemedy(err))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another replypath has this network namespace: list its process with: fuser -v %s", f.Name()), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w: list its process with: fuser -v %s", errNamespaceTaken, f.Name()), f.Close())
 	}
 	return f, nil
 }
@@ -86,7 +109,7 @@ func bindServiceSocket(ctx context.Context) (*os.File, error) {
 	if !ServiceRuns(ctx) {
 		return nil, nil
 	}
-	return nil, errors.New("another replypath has this network namespace: list its process with: ss -xap src " + serviceSocket)
+	return nil, fmt.Errorf("%w: list its process with: ss -xap src %s", errNamespaceTaken, serviceSocket)
 }
 
 // ServiceRuns reports whether a service that runs as root has locked this network namespace, whatever its state folder.
