@@ -12,7 +12,7 @@ import (
 // Change does what Sync does, all or nothing but for paths that are left out: on failure it reverts the steps that it took,
 // also when ctx has ended. It returns the steps and the observation before them, for package inspect.
 func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error) {
-	t := &settingsTarget{settings: s}
+	t := &settingsTarget{settings: s, change: true}
 	before, err := observe(ctx, k, t)
 	if err != nil {
 		return nil, Observation{}, err
@@ -25,7 +25,7 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 		return nil, before, err
 	}
 	// A caller that gives up ends ctx; the steps that it took must still be reverted.
-	if _, failed := converge(context.WithoutCancel(ctx), k, nil, previousTarget{before}); failed != nil {
+	if _, failed := converge(context.WithoutCancel(ctx), k, nil, previousTarget{before, t}); failed != nil {
 		return done, before, fmt.Errorf("%w\nand the steps before it could not be reverted: %w", err, failed)
 	}
 	return nil, before, err
@@ -36,8 +36,10 @@ func Change(ctx context.Context, k Kernel, s Settings) (Plan, Observation, error
 type settingsTarget struct {
 	settings Settings
 	verdicts Verdicts
+	change   bool // or a Sync
 	refused  map[PathKey]string
 	before   *State // observed before the first step
+	between  *State // the last one before the desired state that it has aimed at
 	latest   Facts  // observed last
 }
 
@@ -61,7 +63,14 @@ func (t *settingsTarget) aim(f Facts, have State) Observation {
 	t.latest = f
 	s := t.settings.ResolveLinks(f)
 	f = f.WithRefused(s, *t.before, t.refused)
-	return Observation{f, have, Desired(s, f, t.verdicts)}
+	o := Observation{Facts: f, Observed: have}
+	if _, next, between := DesiredNext(s, f, t.verdicts, have); between {
+		o.between, o.Desired = &next, Desired(s, f, t.verdicts)
+		t.between = &next
+	} else {
+		o.Desired = next
+	}
+	return o
 }
 
 // review returns the observation before the first step with what became known since: paths and programs that the kernel refuses.
@@ -78,6 +87,9 @@ func (t *settingsTarget) leaveOut(err error) bool {
 	t.refused = refusals(t.refused, t.settings.RefusedRoutes(err))
 	return len(t.refused) > known
 }
+
+// reverts implements target.
+func (t *settingsTarget) reverts() bool { return t.change }
 
 // lasting returns the steps without those that set a refused path's routes, or deleted them again.
 func (t *settingsTarget) lasting(done Plan) Plan {
@@ -98,11 +110,17 @@ func (t *settingsTarget) lasting(done Plan) Plan {
 	})
 }
 
-// previousTarget is the state before a change, to which a failed change reverts.
-type previousTarget struct{ before Observation }
+// previousTarget is the state before a change, to which a failed change reverts: by the state between both if the change had one.
+type previousTarget struct {
+	before Observation
+	change *settingsTarget
+}
 
 // leaveOut implements target.
 func (previousTarget) leaveOut(error) bool { return false }
+
+// reverts implements target.
+func (previousTarget) reverts() bool { return false }
 
 // aim implements target. A hook that the change has put in place stays, and so do all chains of a firewall that had an
 // unreadable one: it cannot be written again.
@@ -124,5 +142,9 @@ func (t previousTarget) aim(f Facts, now State) Observation {
 			}
 		}
 	}
-	return Observation{f, now, state}
+	o := Observation{Facts: f, Observed: now, Desired: state}
+	if t.change.between != nil && len(t.change.settings.exchangedIDs(state, now)) > 0 {
+		o.between = t.change.between
+	}
+	return o
 }

@@ -30,5 +30,6 @@
 // within their blocks of numbers (layout.go): replies (replies_*.go), several routers on one link (routers.go, router_*.go,
 // found_routers.go), outbound connections (outbound_*.go, backup.go, egress_filter.go), transparent proxies
 // (interception.go), UDP servers (udp_answers.go) and flow tables (acceleration.go). plan.go, plan_chains.go and step*.go
-// make steps of a difference; sync.go and change.go execute them; scope.go restricts all of it to a part of the host.
+// make steps of a difference, mark_moves.go, mark_ends.go and exchanged_ids.go for open connections of uplinks that get other ids;
+// sync.go and change.go execute them; scope.go restricts all of it to a part of the host.
 package uplinks

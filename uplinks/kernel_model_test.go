@@ -149,6 +149,13 @@ func (k *kernelModel) SetTunable(s uplinks.SetTunable) {
 // LoadChains does nothing: the packets of the model have their marks.
 func (k *kernelModel) LoadChains(uplinks.LoadChains) {}
 
+// MoveMark deletes the rules, likewise.
+func (k *kernelModel) MoveMark(s uplinks.MoveMark) {
+	for _, r := range s.Rules {
+		k.rules.del(r)
+	}
+}
+
 // route returns the next hop of the packet.
 func (k *kernelModel) route(f packet) (hop nextHop) {
 	k.rules.walk(f, func(l lookup) bool {

@@ -5,21 +5,28 @@ import (
 	"slices"
 )
 
-// Under returns the move as it is to be carried out under settings that may have come after it. Where its mark is that of an uplink on
-// another link by now, or no mark of theirs, it concerns those connections alone that have an address of its own uplink.
+// Under returns the move as it is to be carried out under settings that may have come after it. Its connections have the mark that their
+// link has by now (MoveMark). Where that is another one, or that of an uplink on another link, or no mark of the settings, it concerns
+// those connections alone that have an address of its own uplink.
 func (m Move) Under(s Settings, f Facts) Move {
-	taken, now := m.Mask != s.Mask|s.OutboundFlag(), []netip.Addr(nil)
+	sameMask, began := m.Mask == s.Mask|s.OutboundFlag(), m.Mark
+	restrict, others := !sameMask, []netip.Addr(nil)
 	for _, u := range s.Uplinks {
-		switch {
-		case u.Link == m.Link:
-			m.Path.Uplink = u.Name
-		case u.Manages(m.Family) && s.outboundMark(u) == m.Mark:
-			taken, now = true, slices.Concat(globalAddrs(u, f, m.Family), u.VIPs)
+		switch mark := s.outboundMark(u); {
+		case !u.Manages(m.Family):
+		case u.Link == m.Link && !m.Removed:
+			if m.Path.Uplink = u.Name; sameMask && mark != began {
+				m.Mark, restrict = mark, true
+			}
+		case mark == began:
+			restrict, others = true, slices.Concat(globalAddrs(u, f, m.Family), u.VIPs)
 		}
 	}
-	if taken {
-		m.LostOnly = true
-		m.Lost = without(slices.Concat(m.Lost, m.Sources), now)
+	if restrict && !m.LostOnly {
+		m.LostOnly, m.Lost = true, slices.Concat(m.Lost, m.Sources)
+	}
+	if restrict {
+		m.Lost = without(m.Lost, others)
 	}
 	return m
 }

@@ -33,18 +33,19 @@ func (p Plan) String() string {
 // then rules, link groups and sysctls, then chains and hooks; it deletes in reverse. So a reply that takes the right path
 // before takes it after every single step. A route to a found router follows its neighbour entry, and is deleted after it: as long
 // as there is such a route, the entries are looked for. The rules of outbound connections follow the chains: a connection that is
-// open must have the mark of its uplink before a rule can choose another one for it. The table that translates sources once more
-// comes before the chains that do, and goes after them. A filter at egress drops more only when the chains are there, and less before
-// they change; a classifier gives marks only while there are chains that take them. A flow table is taken away for the time of all these steps.
+// open must have the mark of its uplink before a rule can choose another one for it, and before the rules of another mark go. The
+// table that translates sources once more comes before the chains that do, and goes after them. A filter at egress drops more only
+// when the chains are there, and less before they change; a classifier gives marks only while there are chains that take them. A flow
+// table is taken away for the time of all these steps.
 func Diff(want, have State) Plan {
 	newRoutes, oldRoutes := routeSteps(want, have)
-	newRules, oldRules := ruleSteps(want, have)
+	newRules, moves, oldRules := ruleSteps(want, have)
 	set, restore := tunableSteps(want, have)
 	var join Plan
 	if len(have.Rules)+len(have.Chains) == 0 {
 		join, set = splitGroupSteps(set)
 	}
-	load, unload := chainSteps(want, have)
+	load, unload := chainAndMarkSteps(want, have, moves)
 	newRules, outboundRules := splitOutboundRules(newRules)
 	oldRules, oldOutbound := splitOutboundRules(oldRules)
 	if len(outboundRules) == 0 {
@@ -60,10 +61,10 @@ func Diff(want, have State) Plan {
 	return pauseFlows(slices.Concat(forbid, relax, declassify, join, newNeighbours, newRoutes, newRules, set, backUp, load, classify, count, attach, outboundRules, filter, oldOutbound, detach, uncount, unload, noBackup, restore, oldRules, oldNeighbours, oldRoutes), want, have)
 }
 
-// SplitRemovals returns the steps until the last one that adds, and those that follow, which remove what was replaced.
+// SplitRemovals returns the steps until the last one that adds or moves a mark, and those that follow, which remove what was replaced.
 func (p Plan) SplitRemovals() (rest, removals Plan) {
 	n := len(p)
-	for n > 0 && (p[n-1].Removes() || isPause(p[n-1])) {
+	for n > 0 && (p[n-1].Removes() && !movesMark(p[n-1]) || isPause(p[n-1])) {
 		n--
 	}
 	return p[:n:n], p[n:]
@@ -83,16 +84,17 @@ func splitGroupSteps(steps Plan) (join, others Plan) {
 	return join, others
 }
 
-// ruleSteps adds before it deletes, except for an old rule that blocks a new one.
-func ruleSteps(want, have State) (write, erase Plan) {
+// ruleSteps adds before it deletes, except for an old rule that blocks a new one. What markMoves deletes is in its steps alone.
+func ruleSteps(want, have State) (write, moves, erase Plan) {
 	add, del := delta(want.Rules, have.Rules, compareAddOrder)
 	write = make(Plan, 0, len(add))
 	if len(del) == 0 {
 		for _, r := range add {
 			write = append(write, AddRule{r})
 		}
-		return write, nil
+		return write, nil, nil
 	}
+	moves, del = markMoves(want, have, del)
 	duplicates, deleted := map[Rule][]Rule{}, map[Rule]bool{}
 	for _, r := range del {
 		duplicates[r.duplicateKey()] = append(duplicates[r.duplicateKey()], r)
@@ -111,7 +113,7 @@ func ruleSteps(want, have State) (write, erase Plan) {
 			erase = append(erase, DelRule{r})
 		}
 	}
-	return write, erase
+	return write, moves, erase
 }
 
 // compareAddOrder sorts rules in the order of addition. The look-up of main's specific routes comes first, as the

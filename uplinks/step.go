@@ -35,6 +35,7 @@ type Writer interface {
 	SetNeighbour(k NeighbourKey, mac string)
 	DelNeighbour(k NeighbourKey)
 	LoadChains(s LoadChains)
+	MoveMark(s MoveMark)
 	AttachUDP(s AttachUDP)
 	DetachUDP()
 	AllowUDPAddr(a netip.Addr)

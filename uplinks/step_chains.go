@@ -13,6 +13,7 @@ type LoadChains struct {
 	Change   marks.Change
 	Unload   bool // no rule of replypath's is left in the firewall
 	Last     bool // nor in marks.NFTTable, which both families share
+	Cleanup  bool // it only removes what connections with an old mark needed, see MoveMark
 	// Adopt are the connections that get their mark directly after the change.
 	Adopt []Pinned
 	// Untranslated are the connections that conntrack deletes directly before and after the change, so that their next packet is
@@ -32,8 +33,8 @@ func (s LoadChains) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Removes reports whether no chain of replypath's is left in the firewall.
-func (s LoadChains) Removes() bool { return s.Unload }
+// Removes reports whether no chain of replypath's is left in the firewall, or nothing but what was replaced goes.
+func (s LoadChains) Removes() bool { return s.Unload || s.Cleanup }
 
 // WriteTo loads the chains.
 func (s LoadChains) WriteTo(w Writer) { w.LoadChains(s) }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+
+	"replypath/marks"
 )
 
 // Kernel reads and writes the state of a host.
@@ -37,6 +40,10 @@ type Batcher interface {
 	ApplyAll(ctx context.Context, steps []Step) []error
 }
 
+// MaxBetween bounds the attempts to get to a state before the desired one, see DesiredNext. A second one is needed if a write fails once, or
+// another program writes at the same time.
+const MaxBetween = 2
+
 // maxBatch is the number of steps between two checks of ctx.
 const maxBatch = 64
 
@@ -44,6 +51,43 @@ const maxBatch = 64
 type Observation struct {
 	Facts             Facts
 	Observed, Desired State
+	between           *State // through which the kernel must go first, see DesiredNext; nil: none
+}
+
+// next returns the steps to the next state on the way to the desired one, and whether that is the desired one: always if direct.
+func (o Observation) next(direct bool) (p Plan, last bool) {
+	if !direct && o.between != nil {
+		if p = Diff(*o.between, o.Observed); len(p) > 0 {
+			return p, false
+		}
+	}
+	return Diff(o.Desired, o.Observed), true
+}
+
+// plan returns all steps to the desired state.
+func (o Observation) plan() Plan {
+	p, last := o.next(false)
+	if !last {
+		p = append(p, Diff(o.Desired, *o.between)...)
+	}
+	return p
+}
+
+// MovedMarks returns the marks whose open connections get another one before the mark is that of another uplink.
+func (o Observation) MovedMarks() map[marks.Mark]bool {
+	steps, _ := o.next(false)
+	moved, all := map[pathMark]bool{}, map[marks.Mark]bool{}
+	for _, step := range steps {
+		if m, is := step.(MoveMark); is {
+			moved[pathMark{m.Family, m.From, m.Mask}], all[m.From] = true, true
+		}
+	}
+	for of := range o.Observed.lookedUp() {
+		if !moved[of] {
+			delete(all, of.mark)
+		}
+	}
+	return all
 }
 
 // target computes the state that a Sync or a Change brings the kernel to.
@@ -52,6 +96,8 @@ type target interface {
 	aim(Facts, State) Observation
 	// leaveOut reports whether the error has paths that the target leaves out from now on.
 	leaveOut(err error) bool
+	// reverts reports whether what was executed is undone when the desired state is not reached.
+	reverts() bool
 }
 
 // observe reads the whole host and computes its desired state.
@@ -67,7 +113,7 @@ func observe(ctx context.Context, k Kernel, t target) (Observation, error) {
 // verdicts what a Sync would execute now. It writes nothing.
 func Preview(ctx context.Context, k Kernel, s Settings, v Verdicts) (Plan, Observation, error) {
 	now, err := observe(ctx, k, &settingsTarget{settings: s, verdicts: v})
-	return Diff(now.Desired, now.Observed), now, err
+	return now.plan(), now, err
 }
 
 // Sync brings the kernel to the desired state and returns the executed steps. It verifies the result by another
@@ -78,10 +124,11 @@ func Sync(ctx context.Context, k Kernel, s Settings) (Plan, error) {
 }
 
 // converge observes, executes the difference and observes again until there is none, as the kernel may change between an
-// observation and a write. first is an observation that the caller has already made, or nil.
+// observation and a write. first is an observation that the caller has already made, or nil. A state before the desired one that the
+// kernel does not get to is given up, and with it a target that reverts.
 func converge(ctx context.Context, k Kernel, first *Observation, t target) (done Plan, err error) {
 	var plan Plan
-	for attempts := 0; attempts < maxAttempts; attempts++ {
+	for attempts, betweens := 0, 0; attempts < maxAttempts; attempts++ {
 		now := first
 		if first = nil; now == nil {
 			observed, failed := observe(ctx, k, t)
@@ -90,12 +137,19 @@ func converge(ctx context.Context, k Kernel, first *Observation, t target) (done
 			}
 			now = &observed
 		}
-		if plan = Diff(now.Desired, now.Observed); len(plan) == 0 {
+		if betweens == MaxBetween && now.between != nil && err != nil && t.reverts() {
+			return done, err
+		}
+		var last bool
+		if plan, last = now.next(betweens >= MaxBetween); len(plan) == 0 {
 			return done, nil
 		}
 		var executed Plan
 		executed, err = Execute(ctx, k, plan)
 		done = append(done, executed...)
+		if !last {
+			attempts, betweens = attempts-1, betweens+1
+		}
 		if t.leaveOut(err) {
 			attempts--
 		}
@@ -121,7 +175,7 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 		apply, limit = b.ApplyAll, maxBatch
 	}
 	var errs []error
-	incomplete, refused := false, false // a step that adds has failed; a route was refused
+	incomplete, refused := false, false // a step on which those that remove depend has failed; a route was refused
 	for len(p) > 0 {
 		if err := ctx.Err(); err != nil {
 			return done, errors.Join(append(errs, err)...)
@@ -143,20 +197,29 @@ func Execute(ctx context.Context, k Kernel, p Plan) (done Plan, err error) {
 				err, refused = &RefusedRoute{set, err}, true
 			}
 			errs = append(errs, err)
-			incomplete = incomplete || !steps[i].Removes()
+			incomplete = incomplete || !steps[i].Removes() || movesMark(steps[i])
 		}
 	}
 	return done, errors.Join(errs...)
 }
 
 // nextBatch returns the first steps that can be executed together, at most limit, and the rest. Steps that remove, and those
-// that set routes, are not mixed with others.
+// that set routes, are not mixed with others. One that moves a mark is alone: what follows depends on it.
 func (p Plan) nextBatch(limit int) (steps, rest Plan) {
 	n := 1
-	for n < min(len(p), limit) && p[n].Removes() == p[0].Removes() && setsRoute(p[n]) == setsRoute(p[0]) {
+	for n < min(len(p), limit) && !movesMark(p[0]) && !movesMark(p[n]) && p[n].Removes() == p[0].Removes() && setsRoute(p[n]) == setsRoute(p[0]) {
 		n++
 	}
 	return p[:n], p[n:]
+}
+
+// MovesMarks reports whether a step gives connections another mark.
+func (p Plan) MovesMarks() bool { return slices.ContainsFunc(p, movesMark) }
+
+// movesMark reports whether the step gives connections another mark, without which the rules of the one before must stay.
+func movesMark(s Step) bool {
+	_, is := s.(MoveMark)
+	return is
 }
 
 func setsRoute(s Step) bool {

@@ -29,8 +29,17 @@ func TestPlanWarnsOfForeignRulesAndDisruptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Write(strings.NewReplacer("id = 1", "id = 2", "id = 2", "id = 1").Replace(string(text)))
-	if r := b.Must(3, "plan"); !strings.Contains(r.Stdout, "# warning: open connections that came in by eth0 have the mark 0x100") {
-		t.Errorf("swapped ids: %s", r)
+	for _, line := range []string{"0x100/0x1f00 get 0x400", "0x200/0x1f00 get 0x300", "0x300/0x1f00 get 0x100", "0x400/0x1f00 get 0x200"} {
+		if r := b.Must(3, "plan"); strings.Contains(r.Stdout, "# warning") || !strings.Contains(r.Stdout, "# open IPv4 connections with the mark "+line+"\n") {
+			t.Errorf("swapped ids: want %q: %s", line, r)
+		}
+	}
+	b.Apply()
+	b.Write(string(text))
+	b.Apply()
+	b.Write(strings.Replace(string(text), "eth1", "lan0", 1))
+	if r := b.Must(3, "plan"); !strings.Contains(r.Stdout, "# warning: open connections that came in by eth1 have the mark 0x200") {
+		t.Errorf("another interface: %s", r)
 	}
 }
 

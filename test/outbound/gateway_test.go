@@ -20,6 +20,8 @@ type gateway struct {
 	more    string            // the configuration behind the uplinks
 	// uplinkKeys are further keys of the uplinks, by their index.
 	uplinkKeys map[int]string
+	// replaced is what the configuration has in place of other text; nil: nothing.
+	replaced *strings.Replacer
 }
 
 // newGateway returns a gateway with two uplinks, strict source validation and this table [outbound]. What follows is below it.
@@ -66,7 +68,10 @@ func (g *gateway) outbound(lines ...string) {
 		head := fmt.Sprintf("[uplinks.isp%d]\n", i)
 		config = strings.Replace(config, head, head+keys, 1)
 	}
-	g.Write(config + g.more)
+	if config += g.more; g.replaced != nil {
+		config = g.replaced.Replace(config)
+	}
+	g.Write(config)
 }
 
 // probeServer makes the service ping the server through every uplink, often. The time for a reply is what a busy machine needs.

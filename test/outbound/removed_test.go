@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"strings"
 	"testing"
 
 	"replypath/test/box"
@@ -34,6 +35,32 @@ func TestConnectionsOfRemovedUplinkAreEnded(t *testing.T) {
 		wantEnded(t, "a host inside", inside)
 		wantEnded(t, "the gateway", own)
 		streams.wantEnded(t)
+		g.wantNoForeign(t)
+		s.Stop()
+	})
+}
+
+// The first uplink is removed, and the second one gets its id: the connections of the first one are ended, and those of the second one go on.
+func TestConnectionsOfUplinkWhoseIDIsTakenAreEnded(t *testing.T) {
+	t.Parallel()
+	box.EachFirewall(t, func(t *testing.T, backend string) {
+		g := newGateway(t, backend, balanced(`[["isp1"], ["isp0"]]`)...)
+		s := g.Start()
+		g.AwaitInSync()
+		g.awaitUplink(t, g.LAN, 1)
+		second := g.startOutbound(t)
+		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
+		g.Must(0, "reload")
+		g.awaitUplink(t, g.LAN, 0)
+		first := g.startOutbound(t)
+		all := g.Uplinks
+		g.Uplinks, g.replaced = all[1:], strings.NewReplacer("id = 2\n", "id = 1\n")
+		g.outbound(balanced(`[["isp1"]]`)...)
+		g.Uplinks = all
+		g.Must(0, "reload")
+		g.awaitUplink(t, g.LAN, 1)
+		first.wantEnded(t)
+		second.wantProgress(t, "in the end")
 		g.wantNoForeign(t)
 		s.Stop()
 	})

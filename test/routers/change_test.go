@@ -17,18 +17,24 @@ type load struct {
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup
 	streams []*world.Stream
+	tokens  chan struct{} // one for each request
 
 	mu     sync.Mutex
 	done   int
 	failed []string
 }
 
+// maxRequests is the number of requests from one call of awaitRequests to the next. All those of a world are fewer than it has ports for
+// them, as the streams keep theirs.
+const maxRequests = 800
+
 // startLoad begins requests by the router to a port of the gateway. Each one waits for its reply as a client does: what is lost is
 // sent again.
 func (o *office) startLoad(t *testing.T, r *router, port uint16) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{cancel: cancel}
+	l := &load{cancel: cancel, tokens: make(chan struct{}, maxRequests)}
+	l.allowRequests()
 	for _, to := range o.to() {
 		at := netip.AddrPortFrom(to, port)
 		s, err := r.Client.Stream(world.Request{Kind: world.KindTCP, To: at})
@@ -38,8 +44,13 @@ func (o *office) startLoad(t *testing.T, r *router, port uint16) *load {
 		l.streams = append(l.streams, s)
 		for _, kind := range []world.Kind{world.KindTCP, world.KindUDP} {
 			l.ended.Go(func() {
-				for ctx.Err() == nil {
-					l.record(kind, to, r.Client.Send(world.Request{Kind: kind, To: at}))
+				for {
+					select {
+					case <-ctx.Done():
+						return
+					case <-l.tokens:
+						l.record(kind, to, r.Client.Send(world.Request{Kind: kind, To: at}))
+					}
 				}
 			})
 		}
@@ -64,10 +75,23 @@ func (l *load) requests() int {
 	return l.done
 }
 
-// awaitRequests waits until more requests have ended.
+// allowRequests allows maxRequests from now on.
+func (l *load) allowRequests() {
+	for {
+		select {
+		case l.tokens <- struct{}{}:
+		default:
+			return
+		}
+	}
+}
+
+// awaitRequests waits until more requests have ended, and allows others.
 func (l *load) awaitRequests(t *testing.T) {
 	t.Helper()
 	before := l.requests()
+	l.allowRequests()
+	defer l.allowRequests()
 	box.Eventually(t, box.EventualTimeout, "requests are answered", func() bool { return l.requests() >= before+20 })
 }
 

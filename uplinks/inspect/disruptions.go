@@ -12,12 +12,15 @@ import (
 
 // Disruptions returns how a change from the observed to the desired state affects open connections. They keep the mark
 // that they have, even if it comes to mean another uplink.
-func Disruptions(want, have uplinks.State) []Finding {
+func Disruptions(want, have uplinks.State) []Finding { return disruptions(want, have, nil) }
+
+// disruptions returns what Disruptions does, but for the marks whose connections get another one before.
+func disruptions(want, have uplinks.State, moved map[marks.Mark]bool) []Finding {
 	linkAfter, linkBefore := ingressByMark(want), ingressByMark(have)
 	var all []Finding
 	for _, mark := range slices.Sorted(maps.Keys(linkBefore)) {
 		link, inUse := linkAfter[mark]
-		if inUse && link != linkBefore[mark] {
+		if inUse && link != linkBefore[mark] && !moved[mark] {
 			all = append(all, Finding{
 				What:   fmt.Sprintf("open connections that came in by %s have the mark %s, which becomes that of %s: their replies will leave by %s until their client sends a packet", linkBefore[mark], mark, link, link),
 				Remedy: "give the uplink an id that was not in use before",

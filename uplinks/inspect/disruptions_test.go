@@ -39,3 +39,33 @@ func TestMarksThatChangeTheirLinkAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// Of uplinks that exchange their ids, that one is named whose connections keep their mark, as it has no route.
+func TestMarksThatMoveAreNotNamed(t *testing.T) {
+	s, facts := uplinkstest.Settings(), uplinkstest.Facts()
+	swapped := s
+	swapped.Uplinks = []uplinks.Uplink{s.Uplinks[1], s.Uplinks[0]}
+	swapped.Uplinks[0].ID, swapped.Uplinks[1].ID = 1, 2
+	for _, up := range []bool{true, false} {
+		l := facts.Links["eth1"]
+		l.Up = up
+		facts.Links["eth1"] = l
+		k := uplinkstest.NewFake(facts)
+		if _, err := uplinks.Sync(t.Context(), k, s); err != nil {
+			t.Fatal(err)
+		}
+		_, o, err := uplinks.Preview(t.Context(), k, swapped, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var named []string
+		for _, finding := range inspect.BeforeChange(swapped, o) {
+			if strings.Contains(finding.What, "have the mark") {
+				named = append(named, finding.What)
+			}
+		}
+		if up && len(named) > 0 || !up && (len(named) != 1 || !strings.Contains(named[0], "came in by eth1 have the mark 0x200, which becomes that of eth0")) {
+			t.Errorf("eth1 is up: %v; these are named: %q", up, named)
+		}
+	}
+}

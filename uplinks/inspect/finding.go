@@ -17,5 +17,5 @@ func Findings(s uplinks.Settings, f uplinks.Facts) []Finding { return Inspect(s,
 // BeforeChange returns the findings of an observed host, followed by the disruptions that its change to the desired
 // state causes to open connections.
 func BeforeChange(s uplinks.Settings, o uplinks.Observation) []Finding {
-	return append(Findings(s, o.Facts), Disruptions(o.Desired, o.Observed)...)
+	return append(Findings(s, o.Facts), disruptions(o.Desired, o.Observed, o.MovedMarks())...)
 }

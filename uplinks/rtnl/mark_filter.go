@@ -76,10 +76,17 @@ func EachMarked(f MarkFilter, use func(TrackedConnection)) error {
 	return f.listError(err)
 }
 
-// listError returns the error of a dump of the filter, or nil.
+// ErrNoConnectionList means that the kernel has no nf_conntrack_netlink: it neither lists nor changes connections.
+var ErrNoConnectionList = errors.New("the kernel lacks nf_conntrack_netlink")
+
+// listError returns the error of a dump of the filter, or nil. EINVAL is that of a message to no subsystem (net/netfilter/nfnetlink.c,
+// nfnetlink_rcv_msg): the kernel ignores what it does not know in a filter.
 func (f MarkFilter) listError(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, unix.EINVAL) {
+		err = fmt.Errorf("%w: %w", err, ErrNoConnectionList)
 	}
 	return fmt.Errorf("list the connections with the mark %s/%s: %w", f.Mark, f.Mask, err)
 }

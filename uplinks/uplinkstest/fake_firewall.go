@@ -149,3 +149,10 @@ func (t table) foreign() (lines []string) {
 	}
 	return lines
 }
+
+// MoveMark deletes the rules: the kernel in memory has no connections.
+func (w *fakeWriter) MoveMark(s uplinks.MoveMark) {
+	for _, r := range s.Rules {
+		w.k.delRule(r)
+	}
+}

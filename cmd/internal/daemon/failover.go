@@ -102,6 +102,10 @@ func (r *Reconciler) execute(ctx context.Context, p uplinks.Plan, removed []upli
 		l.WhileLoading(func(done <-chan struct{}) { r.followVerdicts(ctx, done) })
 		defer l.WhileLoading(nil)
 	}
+	if r.mover != nil && p.MovesMarks() {
+		r.mover.hold()
+		r.inForce = false // what FailOver follows has ids that are changing
+	}
 	var removals uplinks.Plan
 	if len(removed) > 0 {
 		p, removals = p.SplitRemovals()

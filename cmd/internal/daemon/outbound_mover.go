@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,9 @@ type outboundMover struct {
 	waiting  *moveQueue                   // for the kernel to delete
 	begun    *moveQueue                   // for a list
 	inForce  atomic.Pointer[movesInForce] // replaced, never changed
-	removed  []begunMove                  // what moveRemoved has carried out, until it is queued; owned by the goroutine of the loop
+	changing sync.RWMutex                 // locked by hold
+	held     bool                         // owned by the goroutine of the loop
+	removed  []begunMove                  // what moveRemoved has carried out, until it is queued; owned likewise
 }
 
 // movesInForce is what the last round has put in force, on which it depends how a move is carried out.
@@ -61,15 +64,35 @@ func (m *outboundMover) round(s uplinks.Settings, f uplinks.Facts, v uplinks.Ver
 	m.queue(moves)
 }
 
-// moveRemoved carries out the moves of removed uplinks for the first time.
-func (m *outboundMover) moveRemoved(moves []uplinks.Move) {
-	m.removed = begin(moves)
-	m.carryOut(m.kernel.MoveConnections, m.removed)
+// hold keeps moves from being carried out until release: while connections get other marks, a mark may be that of two uplinks.
+func (m *outboundMover) hold() {
+	if !m.held {
+		m.changing.Lock()
+		m.held = true
+	}
 }
 
-// stillDue returns the moves of uplinks that no policy uses, as they are to be carried out now, and their indexes: what has begun by an
-// uplink that is in use again belongs there, but for those that have an address that it has no longer, or a mark that no uplink has.
-func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, indexes []int) {
+// release ends what hold began, if it was called.
+func (m *outboundMover) release() {
+	if m.held {
+		m.held = false
+		m.changing.Unlock()
+	}
+}
+
+// moveRemoved carries out the moves of removed uplinks for the first time, also while others are held.
+func (m *outboundMover) moveRemoved(moves []uplinks.Move) {
+	m.removed = begin(moves)
+	var done []*health.OutboundMove
+	for i := range m.removed {
+		done = append(done, &m.removed[i].done)
+	}
+	m.moveNow(m.kernel.MoveConnections, moves, done)
+}
+
+// stillDue returns the moves of uplinks that no policy uses, as they are to be carried out now, and what they have done: what has begun
+// by an uplink that is in use again belongs there, but for those that have an address that it has no longer, or a mark that no uplink has.
+func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, done []*health.OutboundMove) {
 	now := m.inForce.Load()
 	for i, begun := range moves {
 		move, used := begun.Move, false
@@ -78,10 +101,10 @@ func (m *outboundMover) stillDue(moves []begunMove) (due []uplinks.Move, indexes
 			used = now.used[move.Path]
 		}
 		if !used || begun.LostOnly || begun.Removed {
-			due, indexes = append(due, move), append(indexes, i)
+			due, done = append(due, move), append(done, &moves[i].done)
 		}
 	}
-	return due, indexes
+	return due, done
 }
 
 // queue queues moves.
@@ -147,17 +170,24 @@ func (m *outboundMover) sweep(ctx context.Context) error {
 	}
 }
 
-// carryOut carries out those of the moves that are still due, and adds what was done, also after a failure. The time is that of the last
-// write, or of the end while there was none.
+// carryOut carries out those of the moves that are still due, when nothing holds them.
 func (m *outboundMover) carryOut(by func(...uplinks.Move) ([]host.Moved, error), moves []begunMove) {
-	due, indexes := m.stillDue(moves)
+	m.changing.RLock()
+	defer m.changing.RUnlock()
+	due, done := m.stillDue(moves)
+	m.moveNow(by, due, done)
+}
+
+// moveNow carries out the moves, and adds to what they have done, also after a failure. The time is that of the last write, or of the end
+// while there was none.
+func (m *outboundMover) moveNow(by func(...uplinks.Move) ([]host.Moved, error), due []uplinks.Move, all []*health.OutboundMove) {
 	moved, err := by(due...)
 	ended := time.Now()
 	if err != nil {
 		m.log.Error("cannot move all connections: those that are left keep to their uplink until they end", "uplinks", movedUplinks(due), "err", err)
 	}
 	for i, n := range moved {
-		done := &moves[indexes[i]].done
+		done := all[i]
 		done.Connections += n.Connections
 		done.Sockets += n.Sockets
 		if !n.Written.IsZero() || done.Milliseconds == 0 {
@@ -188,7 +218,7 @@ func (m *outboundMover) moveAgain(moves []begunMove) {
 		done, second := move.done, again[i].done
 		done.SecondSweep, done.SecondSweepMilliseconds = second.Connections, second.Milliseconds
 		done.Sockets += second.Sockets
-		if (move.AtInit || move.LostOnly) && done.Connections+done.Sockets+done.SecondSweep == 0 {
+		if (move.AtInit || move.LostOnly || move.Removed) && done.Connections+done.Sockets+done.SecondSweep == 0 {
 			continue
 		}
 		m.states.moved(move.Path, done)

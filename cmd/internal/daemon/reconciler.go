@@ -52,6 +52,8 @@ type Reconciler struct {
 	moveAfterRound []string
 
 	// Of the last round:
+	between      bool // its settings have ids that nobody has, see uplinks.DesiredNext: another round follows
+	direct       bool // no other one like that follows
 	lastSettings uplinks.Settings
 	lastVerdicts uplinks.Verdicts
 	lastFacts    uplinks.Facts
@@ -90,7 +92,16 @@ func (r *Reconciler) Settings() uplinks.Settings { return r.settings }
 // that are missing. It leaves out the paths whose routes the kernel refuses, and observes again if links swap their names
 // meanwhile. It returns when to reconcile again at the latest. The next round sees its changes, as they cause events.
 func (r *Reconciler) Reconcile(ctx context.Context, reason string, scopes ...uplinks.ChangedScope) time.Duration {
-	return r.reconcile(ctx, reason, nil, scopes)
+	next := r.reconcile(ctx, reason, nil, scopes)
+	for rounds := 1; r.between && ctx.Err() == nil; rounds++ {
+		r.direct = rounds == uplinks.MaxBetween
+		next = r.reconcile(ctx, reason, nil, nil)
+	}
+	r.direct = false
+	if r.mover != nil {
+		r.mover.release()
+	}
+	return next
 }
 
 // reconcile does the work of Reconcile. previous is the state before the first step of the round, or nil.
@@ -98,7 +109,7 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 	suspects := r.suspects.Snapshot() // before a repair, which causes events too
 	facts, actual, err := r.observe(ctx, r.settings.ResolveLinks(r.lastFacts), scopes)
 	if err != nil {
-		r.restInSync, r.inForce = false, false // no later event names the scopes again
+		r.restInSync, r.inForce, r.between = false, false, false // no later event names the scopes again
 		r.addFailure("read the kernel", err)
 		return retryInterval
 	}
@@ -114,10 +125,7 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		whole = r.leaveOut(ctx, settings, whole, *previous)
 	}
 	verdicts, lastVerdicts, failovers := r.verdicts.Snapshot(), r.lastVerdicts, r.failovers
-	desired, now := uplinks.Desired(settings, whole.WithScopes(only), verdicts), time.Now()
-	if w, polls := r.kernel.(tunableWatcher); polls && only == nil {
-		w.WatchTunables(desired.Tunables)
-	}
+	settings, desired, now := r.desired(settings, whole.WithScopes(only), verdicts, actual)
 	before := sync.OnceValue(func() uplinks.State {
 		return uplinks.Desired(r.lastSettings, r.lastFacts.WithScopes(only), lastVerdicts)
 	})
@@ -125,14 +133,17 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 	plan := uplinks.Diff(desired, actual)
 	act, wait, next := r.backoff.Split(plan.WithoutPause(), now)
 	done, err := r.execute(ctx, plan.Paused(act), r.removedMoves(settings, whole, only, act))
-	if errors.Is(err, uplinks.ErrRenamed) && len(done) == 0 && ctx.Err() == nil {
+	renamed := errors.Is(err, uplinks.ErrRenamed) && ctx.Err() == nil
+	if renamed && len(done) == 0 {
 		return r.reconcile(ctx, reason, nil, nil)
 	}
 	contested, repeated := r.backoff.RecordRepairs(done, time.Now())
 	repairs := r.recordSteps(act, done, repeated, reason, func() map[any]bool { return desiredChanges(desired, before()) }, changedScopes(facts))
 	r.logContested(contested, suspects)
-	if r.refused.add(settings.RefusedRoutes(err), now) {
-		r.addSteps(done, repairs)
+	if refused := !r.between && r.refused.add(settings.RefusedRoutes(err), now); refused || renamed {
+		if r.addSteps(done, repairs); renamed {
+			previous = nil
+		}
 		return r.reconcile(ctx, reason, previous, nil)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -140,7 +151,7 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		next = retryInterval
 	}
 	r.complete = err == nil
-	if r.setInForce(verdicts, done, slices.Concat(withoutSteps(act, done), wait), r.failovers != failovers) && r.complete && r.mover != nil {
+	if r.setInForce(verdicts, done, slices.Concat(withoutSteps(act, done), wait), r.failovers != failovers) && r.complete && r.mover != nil && !r.between {
 		r.moveConnections(settings, whole, verdicts)
 	}
 	r.recordObservation(settings, whole, only, act, err == nil && len(wait) == 0)
@@ -153,6 +164,20 @@ func (r *Reconciler) reconcile(ctx context.Context, reason string, previous *upl
 		Uplinks: len(settings.Uplinks), Findings: r.inspection.Findings(),
 	})
 	return r.untilNext(next, now)
+}
+
+// desired returns the settings and the state that the round puts in force: those of the reconciler, or what comes before them. It returns
+// the time, too. Tunables are polled from now on as a state of the whole host has them.
+func (r *Reconciler) desired(s uplinks.Settings, f uplinks.Facts, v uplinks.Verdicts, actual uplinks.State) (_ uplinks.Settings, next uplinks.State, _ time.Time) {
+	if r.between = false; f.Scopes != nil || r.direct {
+		next = uplinks.Desired(s, f, v)
+	} else {
+		s, next, r.between = uplinks.DesiredNext(s, f, v, actual)
+	}
+	if w, polls := r.kernel.(tunableWatcher); polls && f.Scopes == nil {
+		w.WatchTunables(next.Tunables)
+	}
+	return s, next, time.Now()
 }
 
 // untilNext returns when to reconcile again at the latest: for what waits, 0 if nothing does, for the whole host, or for refused

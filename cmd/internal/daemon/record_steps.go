@@ -11,7 +11,7 @@ import (
 // ends with the first round that executes all steps.
 func (r *Reconciler) recordSteps(act, done, repeated uplinks.Plan, reason string, changed func() map[any]bool, scopes []uplinks.ChangedScope) (repairs uplinks.Plan) {
 	cause := r.cause
-	if len(done) == len(act) {
+	if len(done) == len(act) && !r.between {
 		r.cause = ""
 	}
 	if len(act) == 0 {

@@ -87,10 +87,14 @@ func (h *Host) MoveConnections(moves ...uplinks.Move) (moved []Moved, err error)
 
 // MoveMark gives the connections with a mark another one. Safe for concurrent use.
 func (h *Host) MoveMark(from, to marks.Mark, mask marks.Mask) error {
-	filter := rtnl.MarkFilter{Mark: from, Mask: mask}
+	return h.moveMark(rtnl.MarkFilter{Mark: from, Mask: mask}, to)
+}
+
+// moveMark gives the connections of the filter another mark.
+func (h *Host) moveMark(filter rtnl.MarkFilter, to marks.Mark) error {
 	return h.flows.without(filter, func() error {
 		var w rtnl.ConnectionWriter
-		err := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) { w.SetMark(c, to, mask) })
+		err := rtnl.EachMarked(filter, func(c rtnl.TrackedConnection) { w.SetMark(c, to, filter.Mask) })
 		return errors.Join(err, w.Close())
 	})
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 
 	"replypath/uplinks"
 	"replypath/uplinks/procfs"
@@ -61,4 +62,19 @@ func (w *stepWriter) DelNeighbour(k uplinks.NeighbourKey) { w.batch.DelNeighbour
 func (w *stepWriter) LoadChains(s uplinks.LoadChains) {
 	w.flush()
 	w.errs = append(w.errs, w.host.loadAndAdopt(w.ctx, s))
+}
+
+// MoveMark gives connections another mark, when the queued rules are there, and deletes the rules of the step. On a kernel that changes no
+// connections they keep their mark until their client sends the next packet.
+func (w *stepWriter) MoveMark(s uplinks.MoveMark) {
+	w.flush()
+	err := w.host.moveMark(rtnl.MarkFilter{Family: s.Family, Mark: s.From, Mask: s.Mask}, s.To)
+	if err == nil || errors.Is(err, rtnl.ErrNoConnectionList) {
+		for _, r := range s.Rules {
+			w.batch.DelRule(r)
+		}
+		err = errors.Join(w.batch.Execute()...)
+		w.batch = w.host.links.NewBatch()
+	}
+	w.errs = append(w.errs, err)
 }

@@ -29,6 +29,7 @@ func TestKillAtAnyWriteOfPoliciesLeaksNothing(t *testing.T) {
 		from, to uplinks.Outbound
 		operator []string // the operator's address translation, without which nothing leaves that begins behind the host
 		damage   []string
+		exchange bool // the ids of the uplinks, too
 	}{
 		{name: "switched on", backend: marks.NFT, to: spread, operator: masquerade},
 		{name: "switched off", backend: marks.Legacy, from: first, operator: masquerade},
@@ -41,12 +42,15 @@ func TestKillAtAnyWriteOfPoliciesLeaksNothing(t *testing.T) {
 		{name: "repaired by nftables", backend: marks.Nftables, from: first, to: first, operator: masquerade, damage: []string{
 			"ip -4 rule flush protocol 82", "ip -6 rule flush protocol 82", "nft flush chain inet replypath ip-pin", "nft flush map inet replypath ip6-pin-map", "nft flush chain inet replypath nat-postrouting",
 		}},
+		{name: "ids are exchanged", backend: marks.Nftables, from: both("eth1"), to: both("eth0"), exchange: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newPolicyHost(t, test.backend, test.operator)
 			from, to := s.settings(2), s.settings(2)
-			from.Outbound, to.Outbound = test.from, test.to
+			if from.Outbound, to.Outbound = test.from, test.to; test.exchange {
+				s.exchangeIDs(to)
+			}
 			s.sync(to)
 			whole := s.lines()
 			s.sync(from)
@@ -63,13 +67,34 @@ func TestKillAtAnyWriteOfPoliciesLeaksNothing(t *testing.T) {
 			if now := s.lines(); now != whole {
 				t.Fatalf("in the end there is\n%s\ninstead of\n%s", now, whole)
 			}
-			s.flush("in the end")
+			if !test.exchange { // without replypath nothing leads what has begun by the second uplink there
+				s.flush("in the end")
+			}
 			t.Logf("killed after each of %d writes", writes)
 			if writes < 8 {
 				t.Error("there were fewer than 8 writes")
 			}
 		})
 	}
+}
+
+// otherBits is a table of another program that gives every packet a bit of its own, before those of replypath.
+const otherBits = `table inet other {
+	chain prerouting { type filter hook prerouting priority -160; meta mark set meta mark or 0x10000; }
+	chain output { type route hook output priority -160; meta mark set meta mark or 0x10000; }
+}`
+
+// exchangeIDs exchanges the ids of the uplinks, on a host where every packet has a bit of another program.
+func (s *connectedHost) exchangeIDs(to uplinks.Settings) {
+	s.t.Helper()
+	slices.Reverse(to.Uplinks)
+	to.Uplinks[0].ID, to.Uplinks[1].ID = 1, 2
+	s.w.Gateway.Run("nft", otherBits)
+}
+
+// both returns policies of both uplinks, of which one is for what no rule chooses.
+func both(usual string) uplinks.Outbound {
+	return uplinks.Outbound{Default: usual, Masquerade: uplinks.MasqueradeBoth, Policies: []uplinks.Policy{policyOf("eth0", false, "eth0"), policyOf("eth1", false, "eth1")}}
 }
 
 // policyOf returns a policy with one tier of uplinks.
