@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strings"
@@ -86,8 +87,9 @@ func temporaryFolder() string {
 	return folder
 }
 
-// answeredBy does the harm and returns the seconds until a new connection is answered by the uplink.
+// answeredBy does the harm, at some time between two probes, and returns the seconds until a new connection is answered by the uplink.
 func (s *service) answeredBy(in *world.Internet, u *world.Uplink, harm func()) float64 {
+	time.Sleep(rand.N(health.DefaultInterval)) // harm does not wait for the last answer
 	began := time.Now()
 	harm()
 	return untilAnswered(in, u).Sub(began).Seconds()
