@@ -80,6 +80,23 @@ func (k *markedKernel) ApplyAll(ctx context.Context, steps []uplinks.Step) (errs
 	return errs
 }
 
+// syncStopped syncs to the settings, stops after that many writes, unless it is negative, and syncs again. It returns how many there were
+// until the first sync ended.
+func (k *markedKernel) syncStopped(to uplinks.Settings, after int) (writes int) {
+	k.t.Helper()
+	k.Writes, k.writesLeft = 0, after
+	_, err := uplinks.Sync(k.t.Context(), k, to)
+	writes = k.Writes
+	if after >= 0 && errors.Is(err, errStopped) {
+		k.writesLeft = -1
+		_, err = uplinks.Sync(k.t.Context(), k, to)
+	}
+	if err != nil {
+		k.t.Fatalf("stopped after %d writes: %v", after, err)
+	}
+	return writes
+}
+
 // wantMarksOf fails the test unless the connections have the marks of the settings.
 func (k *markedKernel) wantMarksOf(s uplinks.Settings) {
 	k.t.Helper()
@@ -121,17 +138,7 @@ func TestConnectionsFollowTheIDsOfTheirUplinks(t *testing.T) {
 			}
 			for after, writes := -1, 0; after < writes && !t.Failed(); after += stride {
 				k := newMarkedKernel(t, from)
-				k.Writes, k.writesLeft = 0, after
-				_, err := uplinks.Sync(t.Context(), k, to)
-				if after < 0 {
-					writes = k.Writes
-				} else if errors.Is(err, errStopped) {
-					k.writesLeft = -1
-					_, err = uplinks.Sync(t.Context(), k, to)
-				}
-				if err != nil {
-					t.Fatalf("%s: stopped after %d writes: %v", name, after, err)
-				}
+				writes = max(writes, k.syncStopped(to, after))
 				k.wantMarksOf(to)
 				if got := stateOf(t, k.Fake); got != want {
 					t.Errorf("in the end there is\n%s\ninstead of\n%s", got, want)

@@ -99,6 +99,16 @@ func (g *gateway) startProbed() *box.Service {
 	return s
 }
 
+// startBySecond returns a running gateway whose policy prefers the second uplink, by which connections of the LAN begin.
+func startBySecond(t *testing.T, backend string) (*gateway, *box.Service) {
+	t.Helper()
+	g := newGateway(t, backend, balanced(`[["isp1"], ["isp0"]]`)...)
+	s := g.Start()
+	g.AwaitInSync()
+	g.awaitUplink(t, g.LAN, 1)
+	return g, s
+}
+
 // startTiers returns a gateway whose service probes the server by each uplink, and prefers the first one. The lines are more of its policy.
 func startTiers(t *testing.T, backend string, policy ...string) (*gateway, *box.Service) {
 	t.Helper()

@@ -26,10 +26,7 @@ func TestConnectionsKeepTheirUplinkWhenIDsChange(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
 		t.Parallel()
-		g := newGateway(t, backend, balanced(`[["isp1"], ["isp0"]]`)...)
-		s := g.Start()
-		g.AwaitInSync()
-		g.awaitUplink(t, g.LAN, 1)
+		g, s := startBySecond(t, backend)
 		g.Gateway.ServeTCP(box.ServedPort)
 		g.LAN.ServeTCP(box.ServedPort)
 		streams, inbound := g.startOutbound(t), outboundStreams{}

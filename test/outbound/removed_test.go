@@ -22,10 +22,7 @@ func (g *gateway) removeSecond() {
 func TestConnectionsOfRemovedUplinkAreEnded(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend, balanced(`[["isp1"], ["isp0"]]`)...)
-		s := g.Start()
-		g.AwaitInSync()
-		g.awaitUplink(t, g.LAN, 1)
+		g, s := startBySecond(t, backend)
 		inside, own := g.hold(t, g.LAN, 3), g.hold(t, g.Gateway, 3)
 		streams := g.startOutbound(t)
 		g.removeSecond()
@@ -44,10 +41,7 @@ func TestConnectionsOfRemovedUplinkAreEnded(t *testing.T) {
 func TestConnectionsOfUplinkWhoseIDIsTakenAreEnded(t *testing.T) {
 	t.Parallel()
 	box.EachFirewall(t, func(t *testing.T, backend string) {
-		g := newGateway(t, backend, balanced(`[["isp1"], ["isp0"]]`)...)
-		s := g.Start()
-		g.AwaitInSync()
-		g.awaitUplink(t, g.LAN, 1)
+		g, s := startBySecond(t, backend)
 		second := g.startOutbound(t)
 		g.outbound(balanced(`[["isp0"], ["isp1"]]`)...)
 		g.Must(0, "reload")

@@ -135,9 +135,7 @@ func TestStepsBeforeARenameAreReported(t *testing.T) {
 // A reload that exchanges ids is carried out by one call, which gives connections their marks twice. No sweep is carried out meanwhile.
 func TestNoSweepWhileMarksChange(t *testing.T) {
 	k, kernel := newOutboundReconciler(t, outboundTestSettings())
-	s := outboundTestSettings()
-	slices.Reverse(s.Uplinks)
-	s.Uplinks[0].ID, s.Uplinks[1].ID = 1, 2
+	s := exchangedIDs(outboundTestSettings())
 	moves, held := 0, false
 	kernel.Fail = func(step uplinks.Step) error {
 		if (uplinks.Plan{step}).MovesMarks() {

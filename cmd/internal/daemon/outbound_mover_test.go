@@ -99,7 +99,7 @@ func TestConnectionsOfAnUplinkInUseAgainAreNotMoved(t *testing.T) {
 func TestSecondSweepFollowsItsUplink(t *testing.T) {
 	for name, change := range map[string]func(s *uplinks.Settings){
 		"its id is taken":   func(s *uplinks.Settings) { s.Uplinks = s.Uplinks[1:]; s.Uplinks[0].ID = 1 },
-		"ids are exchanged": func(s *uplinks.Settings) { slices.Reverse(s.Uplinks); s.Uplinks[0].ID, s.Uplinks[1].ID = 1, 2 },
+		"ids are exchanged": func(s *uplinks.Settings) { *s = exchangedIDs(*s) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
